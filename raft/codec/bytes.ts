@@ -1,0 +1,172 @@
+// Reading and writing of bytes, for the log on disk and the links between members.
+//
+// Counters (terms, indexes, lengths) are little-endian base-128 numbers of up to 53 bits, so the small ones that fill a
+// log take one or two bytes. Each number has exactly one encoding: a spelling with leading zeros is malformed.
+
+/** Bytes that are no encoding of what was expected there. The sender is broken, hostile, or of another version. */
+export class MalformedMessageError extends Error {
+  override readonly name = "MalformedMessageError";
+  constructor(
+    /** Where in the message the reading stopped. */
+    readonly offset: number,
+    reason: string,
+  ) {
+    super(`Cannot decode byte ${offset}: ${reason}`);
+  }
+}
+
+/** A writer that once had to hold more than this gives the memory back at the next `reset`. */
+const maxRetainedBytes = 4 * 1024 * 1024;
+
+/** A buffer that grows as it is written and is reused from message to message. */
+export class ByteWriter {
+  private buffer: Uint8Array;
+  private view: DataView;
+  /** Bytes written since the last `reset`. */
+  length = 0;
+
+  constructor(private readonly initialBytes = 1024) {
+    this.buffer = new Uint8Array(initialBytes);
+    this.view = new DataView(this.buffer.buffer);
+  }
+
+  reset(): void {
+    this.length = 0;
+    if (this.buffer.length > maxRetainedBytes) this.replaceBuffer(this.initialBytes);
+  }
+
+  /** What was written, not copied: valid until the next write or `reset`. */
+  written(): Uint8Array {
+    return this.buffer.subarray(0, this.length);
+  }
+
+  /** Leaves `count` bytes of any content, for the caller to fill in through `written()` when it knows them. */
+  skip(count: number): void {
+    this.ensure(count);
+    this.length += count;
+  }
+
+  byte(value: number): void {
+    this.ensure(1);
+    this.buffer[this.length++] = value;
+  }
+
+  flag(value: boolean): void {
+    this.byte(value ? 1 : 0);
+  }
+
+  /** A whole number from 0 to 2^53 - 1. */
+  number(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`Cannot encode ${value}: not a counter`);
+    this.ensure(8);
+    let rest = value;
+    // Division while the value is beyond what bit operations hold; 2^53 needs it three times at most.
+    while (rest > 0x7fff_ffff) {
+      this.buffer[this.length++] = (rest % 128) | 0x80;
+      rest = Math.floor(rest / 128);
+    }
+    while (rest > 0x7f) {
+      this.buffer[this.length++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.buffer[this.length++] = rest;
+  }
+
+  /** 64 bits, big-endian: ids are random, so a shorter form would save nothing. */
+  id(value: bigint): void {
+    this.ensure(8);
+    this.view.setBigUint64(this.length, value);
+    this.length += 8;
+  }
+
+  /** A length, then the bytes. */
+  bytes(value: Uint8Array): void {
+    this.number(value.length);
+    this.ensure(value.length);
+    this.buffer.set(value, this.length);
+    this.length += value.length;
+  }
+
+  private ensure(count: number): void {
+    const needed = this.length + count;
+    if (needed > this.buffer.length) this.replaceBuffer(Math.max(needed, this.buffer.length * 2));
+  }
+
+  private replaceBuffer(size: number): void {
+    const grown = new Uint8Array(size);
+    grown.set(this.written());
+    this.buffer = grown;
+    this.view = new DataView(grown.buffer);
+  }
+}
+
+/** Reads what `ByteWriter` wrote. Every method throws `MalformedMessageError` rather than read past the end. */
+export class ByteReader {
+  private readonly buffer: Uint8Array;
+  private readonly view: DataView;
+  private position = 0;
+
+  constructor(bytes: Uint8Array) {
+    // A plain view: what is handed out must not be a Buffer on one path and a Uint8Array on another.
+    this.buffer = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get remaining(): number {
+    return this.buffer.length - this.position;
+  }
+
+  byte(): number {
+    const value = this.buffer[this.position];
+    if (value === undefined) throw this.malformed("ends too early");
+    this.position++;
+    return value;
+  }
+
+  flag(): boolean {
+    const value = this.byte();
+    if (value > 1) throw this.malformed(`${value} is neither yes nor no`);
+    return value === 1;
+  }
+
+  number(): number {
+    let value = 0;
+    let scale = 1;
+    // 53 bits end within the eighth byte: 7 × 7 + 4.
+    for (let count = 0; count < 8; count++) {
+      const byte = this.byte();
+      value += (byte & 0x7f) * scale;
+      scale *= 128;
+      if (byte >= 0x80) continue;
+      if (byte === 0 && count > 0) throw this.malformed("a number with leading zeros");
+      if (value > Number.MAX_SAFE_INTEGER) break;
+      return value;
+    }
+    throw this.malformed("a number beyond 2^53 - 1");
+  }
+
+  id(): bigint {
+    if (this.remaining < 8) throw this.malformed("ends too early");
+    const value = this.view.getBigUint64(this.position);
+    this.position += 8;
+    return value;
+  }
+
+  /** A view into the message, not a copy: it keeps the whole message in memory. */
+  bytes(): Uint8Array {
+    const length = this.number();
+    if (length > this.remaining) throw this.malformed(`${length} bytes announced, ${this.remaining} left`);
+    const start = this.position;
+    this.position += length;
+    return this.buffer.subarray(start, this.position);
+  }
+
+  /** Everything must have been read by now. */
+  end(): void {
+    if (this.remaining > 0) throw this.malformed(`${this.remaining} bytes too many`);
+  }
+
+  malformed(reason: string): MalformedMessageError {
+    return new MalformedMessageError(this.position, reason);
+  }
+}

@@ -1,0 +1,139 @@
+// What members say to each other, as bytes: one byte of kind, the fields in the order of core/types.ts, nothing after.
+// A change here is a new version of the peer protocol; the link compares versions when it is opened.
+import type { LogIndex, PeerMessage, Term } from "../core/types.js";
+import { ByteReader, ByteWriter } from "./bytes.js";
+import { readRun, writeRun } from "./entries.js";
+
+/** On the wire: a number, once given, is never given to another kind. */
+const kindCode = {
+  preVote: 1,
+  preVoteReply: 2,
+  vote: 3,
+  voteReply: 4,
+  append: 5,
+  appendReply: 6,
+  heartbeat: 7,
+  heartbeatReply: 8,
+  forwardedProposal: 9,
+  forwardedRead: 10,
+  forwardedReadReply: 11,
+} as const satisfies Record<PeerMessage["kind"], number>;
+
+/** Writes `message` behind what `writer` already holds, so that a link can put its frame around it without copying. */
+export const writePeerMessage = (writer: ByteWriter, message: PeerMessage): void => {
+  writer.byte(kindCode[message.kind]);
+  switch (message.kind) {
+    case "preVote":
+    case "vote":
+      writer.number(message.term);
+      writer.number(message.lastIndex);
+      writer.number(message.lastTerm);
+      return;
+    case "preVoteReply":
+    case "voteReply":
+      writer.number(message.term);
+      writer.flag(message.granted);
+      return;
+    case "append":
+      writer.number(message.term);
+      writer.number(message.prevIndex);
+      writer.number(message.prevTerm);
+      writer.number(message.commit);
+      writeRun(writer, message.entries, { index: message.prevIndex, term: message.prevTerm });
+      return;
+    case "appendReply":
+      writer.number(message.term);
+      writer.flag(message.accepted);
+      writer.number(message.index);
+      writer.number(message.hintIndex);
+      writer.number(message.hintTerm);
+      return;
+    case "heartbeat":
+      writer.number(message.term);
+      writer.number(message.commit);
+      writer.number(message.round);
+      return;
+    case "heartbeatReply":
+      writer.number(message.term);
+      writer.number(message.round);
+      return;
+    case "forwardedProposal":
+      writer.bytes(message.data);
+      return;
+    case "forwardedRead":
+      writer.number(message.request);
+      return;
+    case "forwardedReadReply":
+      writer.number(message.request);
+      writer.number(message.index);
+      return;
+    default:
+      assertNever(message);
+  }
+};
+
+/** @throws RangeError if an append's entries do not continue its `prevIndex` and `prevTerm` */
+export const encodePeerMessage = (message: PeerMessage): Uint8Array => {
+  const writer = new ByteWriter(64);
+  writePeerMessage(writer, message);
+  return writer.written();
+};
+
+/**
+ * The message that `bytes` are. Entries and proposals are views into `bytes`, and an append's entries follow its
+ * `prevIndex` and `prevTerm` without a gap. What the numbers mean for this member is for the core to judge.
+ *
+ * @throws MalformedMessageError if `bytes` are not exactly one message
+ */
+export const decodePeerMessage = (bytes: Uint8Array): PeerMessage => {
+  const reader = new ByteReader(bytes);
+  const message = readPeerMessage(reader);
+  reader.end();
+  return message;
+};
+
+const readPeerMessage = (reader: ByteReader): PeerMessage => {
+  const code = reader.byte();
+  switch (code) {
+    case kindCode.preVote:
+      return { kind: "preVote", term: term(reader), lastIndex: index(reader), lastTerm: term(reader) };
+    case kindCode.preVoteReply:
+      return { kind: "preVoteReply", term: term(reader), granted: reader.flag() };
+    case kindCode.vote:
+      return { kind: "vote", term: term(reader), lastIndex: index(reader), lastTerm: term(reader) };
+    case kindCode.voteReply:
+      return { kind: "voteReply", term: term(reader), granted: reader.flag() };
+    case kindCode.append: {
+      const head = { term: term(reader), prevIndex: index(reader), prevTerm: term(reader), commit: index(reader) };
+      return { kind: "append", ...head, entries: readRun(reader, { index: head.prevIndex, term: head.prevTerm }) };
+    }
+    case kindCode.appendReply:
+      return {
+        kind: "appendReply",
+        term: term(reader),
+        accepted: reader.flag(),
+        index: index(reader),
+        hintIndex: index(reader),
+        hintTerm: term(reader),
+      };
+    case kindCode.heartbeat:
+      return { kind: "heartbeat", term: term(reader), commit: index(reader), round: reader.number() };
+    case kindCode.heartbeatReply:
+      return { kind: "heartbeatReply", term: term(reader), round: reader.number() };
+    case kindCode.forwardedProposal:
+      return { kind: "forwardedProposal", data: reader.bytes() };
+    case kindCode.forwardedRead:
+      return { kind: "forwardedRead", request: reader.number() };
+    case kindCode.forwardedReadReply:
+      return { kind: "forwardedReadReply", request: reader.number(), index: index(reader) };
+    default:
+      throw reader.malformed(`no message has kind ${code}`);
+  }
+};
+
+const term = (reader: ByteReader): Term => reader.number() as Term;
+const index = (reader: ByteReader): LogIndex => reader.number() as LogIndex;
+
+const assertNever = (message: never): never => {
+  throw new TypeError(`Cannot encode ${JSON.stringify(message)}: unknown kind`);
+};
