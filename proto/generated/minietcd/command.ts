@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Member } from "../etcdserverpb/cluster.js";
 import { CompactionRequest, DeleteRangeRequest, PutRequest, TxnRequest } from "../etcdserverpb/kv.js";
 
 export const protobufPackage = "minietcd.internal";
@@ -44,8 +45,8 @@ export interface MemberAttributes {
 export interface AppliedMarker {
   readonly index: bigint;
   readonly term: bigint;
-  /** By member. */
-  readonly members: readonly MemberAttributes[];
+  /** The cluster's members as of `index`, by id. */
+  readonly members: readonly Member[];
   /** By member. */
   readonly seen: readonly SeenProposals[];
 }
@@ -355,7 +356,7 @@ export const AppliedMarker: MessageFns<AppliedMarker> = {
       writer.uint32(16).uint64(message.term);
     }
     for (const v of message.members) {
-      MemberAttributes.encode(v!, writer.uint32(26).fork()).join();
+      Member.encode(v!, writer.uint32(26).fork()).join();
     }
     for (const v of message.seen) {
       SeenProposals.encode(v!, writer.uint32(34).fork()).join();
@@ -397,7 +398,7 @@ export const AppliedMarker: MessageFns<AppliedMarker> = {
               break;
             }
 
-            message.members.push(MemberAttributes.decode(reader, reader.uint32()));
+            message.members.push(Member.decode(reader, reader.uint32()));
             continue;
           }
           case 4: {
@@ -427,7 +428,7 @@ export const AppliedMarker: MessageFns<AppliedMarker> = {
     const message = createBaseAppliedMarker() as any;
     message.index = (object.index !== undefined && object.index !== null) ? BigInt(object.index) : 0n;
     message.term = (object.term !== undefined && object.term !== null) ? BigInt(object.term) : 0n;
-    message.members = object.members?.map((e) => MemberAttributes.fromPartial(e)) || [];
+    message.members = object.members?.map((e) => Member.fromPartial(e)) || [];
     message.seen = object.seen?.map((e) => SeenProposals.fromPartial(e)) || [];
     return message;
   },
