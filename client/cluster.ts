@@ -1,0 +1,29 @@
+// The members of the cluster.
+import { ClusterDefinition, type Member } from "../proto/index.js";
+import { unaryMethod } from "./connection.js";
+import type { Endpoints } from "./endpoints.js";
+import { headerOf, type Header } from "./header.js";
+import type { RequestOptions } from "./options.js";
+
+export interface MemberListResult {
+  /** Its `revision` is 0. */
+  readonly header: Header;
+  /** By id. A member that has not started yet has no name and no client URLs. */
+  readonly members: readonly Member[];
+}
+
+const memberList = unaryMethod("read", ClusterDefinition, ClusterDefinition.methods.memberList);
+
+/** @see etcd v3 API, Cluster */
+export class Cluster {
+  constructor(private readonly endpoints: Endpoints) {}
+
+  /** @param options.serializable answered by one member from what it knows; otherwise confirmed by a quorum */
+  async memberList(
+    options: { readonly serializable?: boolean | undefined } & RequestOptions = {},
+  ): Promise<MemberListResult> {
+    const request = { linearizable: !options.serializable };
+    const { header, members } = await this.endpoints.call(memberList, request, options);
+    return { header: headerOf(header), members };
+  }
+}

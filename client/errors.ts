@@ -1,0 +1,114 @@
+// What can go wrong between a client and a cluster, and what that says about the request.
+import { status, type ServiceError } from "@grpc/grpc-js";
+
+const codes = {
+  [status.CANCELLED]: "cancelled",
+  [status.UNKNOWN]: "unknown",
+  [status.INVALID_ARGUMENT]: "invalid-argument",
+  [status.DEADLINE_EXCEEDED]: "deadline-exceeded",
+  [status.NOT_FOUND]: "not-found",
+  [status.ALREADY_EXISTS]: "already-exists",
+  [status.PERMISSION_DENIED]: "permission-denied",
+  [status.RESOURCE_EXHAUSTED]: "resource-exhausted",
+  [status.FAILED_PRECONDITION]: "failed-precondition",
+  [status.ABORTED]: "aborted",
+  [status.OUT_OF_RANGE]: "out-of-range",
+  [status.UNIMPLEMENTED]: "unimplemented",
+  [status.INTERNAL]: "internal",
+  [status.UNAVAILABLE]: "unavailable",
+  [status.DATA_LOSS]: "data-loss",
+  [status.UNAUTHENTICATED]: "unauthenticated",
+} as const satisfies Record<Exclude<status, status.OK>, string>;
+
+/** The status codes of gRPC. */
+export type EtcdErrorCode = (typeof codes)[keyof typeof codes];
+
+/** Whether a request only reads: it may be sent again, and when it fails nothing has changed. */
+export type RequestKind = "read" | "write";
+
+/**
+ * What is known about a request that did not succeed.
+ * - `failed`: it changed nothing, and never will.
+ * - `unknown`: it may have been carried out, or may still be. Read before writing again.
+ */
+export type Outcome = "failed" | "unknown";
+
+/**
+ * A request that did not succeed. `code` is what to act on. `message` is the server's own text if it answered:
+ * etcd's texts are fixed, and some conditions differ in nothing else.
+ *
+ * @see etcd v3 API, error codes
+ */
+export class EtcdError extends Error {
+  override readonly name: string = "EtcdError";
+  constructor(
+    readonly code: EtcdErrorCode,
+    message: string,
+    readonly outcome: Outcome,
+    /** The endpoint that was asked; absent if none was. */
+    readonly endpoint?: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** None of the endpoints could be connected to, so no server has seen the request. */
+export class ConnectError extends EtcdError {
+  override readonly name = "ConnectError";
+  /** @param failures the reason for each endpoint */
+  constructor(readonly failures: ReadonlyMap<string, string>) {
+    const reasons = [...failures].map(([endpoint, reason]) => `${endpoint}: ${reason}`);
+    super("unavailable", `Cannot connect to ${reasons.join("; ")}`, "failed");
+  }
+}
+
+/** Codes with which a server refuses a write before, or instead of, carrying it out. */
+const refusals: ReadonlySet<EtcdErrorCode> = new Set<EtcdErrorCode>([
+  "invalid-argument",
+  "not-found",
+  "already-exists",
+  "permission-denied",
+  "failed-precondition",
+  "out-of-range",
+  "unimplemented",
+  "data-loss",
+  "unauthenticated",
+]);
+
+/**
+ * The beginnings of texts that also mean "not carried out", under codes that alone do not say so. "Database space
+ * exceeded" is not among them: a write that is under way when the quota is reached is carried out all the same.
+ */
+const refusalTexts = [
+  "etcdserver: no leader",
+  "etcdserver: too many requests",
+  "grpc: received message larger than max",
+  // From here on grpc-js speaks: the request never left, or the server promised not to have looked at it.
+  "No connection established",
+  "Name resolution failed",
+  "Channel closed before call started",
+  "Failed to start HTTP/2 stream",
+  "Stream refused by server",
+  "Attempted to send message with a size larger than",
+];
+
+/** How grpc-js says that a connection broke under a call, under other codes than UNAVAILABLE. */
+const brokenConnection = /^(Received RST_STREAM with code|Call cancelled$)/;
+
+/** Turns what grpc-js reports into what is known about a request of this kind. */
+export function errorFromStatus(failure: ServiceError, kind: RequestKind, endpoint: string): EtcdError {
+  const broken = brokenConnection.test(failure.details);
+  const code = broken || failure.code === status.OK ? "unavailable" : codes[failure.code];
+  const refused = refusals.has(code) || refusalTexts.some((text) => failure.details.startsWith(text));
+  const outcome = kind === "read" || refused ? "failed" : "unknown";
+  return new EtcdError(code, failure.details, outcome, endpoint, { cause: failure });
+}
+
+/**
+ * Whether to try another endpoint: reads whenever this one could not answer, writes only if this one certainly did
+ * nothing, as doing a write twice is not the same as doing it once.
+ */
+export function mayTryAgain(error: EtcdError): boolean {
+  return error.code === "unavailable" && error.outcome === "failed";
+}

@@ -1,0 +1,21 @@
+// Talks to a cluster: reads and writes keys, asks members how they are.
+
+export { Client } from "./client.js";
+export { ConnectError, EtcdError, type EtcdErrorCode, type Outcome } from "./errors.js";
+export type { ClientOptions, RequestOptions } from "./options.js";
+export type { Header } from "./header.js";
+export { prefixEnd, type Bytes, type KeyInterval } from "./keys.js";
+export type { CompactResult, Kv } from "./kv.js";
+export type {
+  DeleteResult,
+  DeleteSettings,
+  GetResult,
+  GetSettings,
+  KeyValue,
+  PutResult,
+  PutSettings,
+} from "./kv-ops.js";
+export type { Compare, Txn, TxnOp, TxnOpResult, TxnResult } from "./txn.js";
+export type { Cluster, MemberListResult } from "./cluster.js";
+export type { HashKvResult, Maintenance, StatusResult } from "./maintenance.js";
+export type { Member } from "../proto/index.js";

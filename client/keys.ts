@@ -1,0 +1,45 @@
+// Keys, and which of them a request is about.
+
+/** Bytes; text stands for its UTF-8. */
+export type Bytes = string | Uint8Array;
+
+const utf8 = new TextEncoder();
+export const toBytes = (value: Bytes): Uint8Array => (typeof value === "string" ? utf8.encode(value) : value);
+
+/** Which keys, seen from the request's key; at most one of these. None: just that key. */
+export interface KeyInterval {
+  /** The keys from `key` up to this one, which is not among them. */
+  readonly rangeEnd?: Bytes | undefined;
+  /** The keys that begin with `key`; all, if it is empty. */
+  readonly prefix?: boolean | undefined;
+  /** `key` and all after it; all, if it is empty. */
+  readonly fromKey?: boolean | undefined;
+}
+
+const zero = Uint8Array.of(0);
+const empty = new Uint8Array(0);
+
+/** The first key after all that begin with `prefix`; a zero byte stands for "no end". @see etcd v3 API, KV.Range */
+export function prefixEnd(prefix: Uint8Array): Uint8Array {
+  const last = prefix.findLastIndex((byte) => byte < 0xff);
+  if (last < 0) return zero;
+  const end = prefix.slice(0, last + 1);
+  end[last] = (end[last] ?? 0) + 1;
+  return end;
+}
+
+/**
+ * The `key` and `rangeEnd` of a request.
+ *
+ * @throws TypeError if more than one way to choose keys is given
+ */
+export function intervalOf(key: Bytes, { rangeEnd, prefix, fromKey }: KeyInterval) {
+  if ([rangeEnd !== undefined, prefix, fromKey].filter(Boolean).length > 1)
+    throw new TypeError("Cannot choose keys: give only one of rangeEnd, prefix and fromKey");
+  const start = toBytes(key);
+  if (prefix || fromKey) {
+    const end = prefix ? prefixEnd(start) : zero;
+    return { key: start.length === 0 ? zero : start, rangeEnd: end };
+  }
+  return { key: start, rangeEnd: rangeEnd === undefined ? empty : toBytes(rangeEnd) };
+}

@@ -1,0 +1,81 @@
+// How one member is doing. These ask exactly the endpoint they are given.
+import { MaintenanceDefinition, counterFromResponse, type DowngradeInfo } from "../proto/index.js";
+import { unaryMethod } from "./connection.js";
+import type { Endpoints } from "./endpoints.js";
+import { headerOf, type Header } from "./header.js";
+import type { RequestOptions } from "./options.js";
+
+export interface StatusResult {
+  readonly header: Header;
+  /** Of the server program. */
+  readonly version: string;
+  /** Bytes taken on disk. */
+  readonly dbSize: number;
+  /** Bytes of `dbSize` that hold data. */
+  readonly dbSizeInUse: number;
+  /** Bytes; 0 from servers before 3.6. */
+  readonly dbSizeQuota: number;
+  /** 0n: none known. */
+  readonly leader: bigint;
+  readonly raftTerm: number;
+  /** Last index known to be committed. */
+  readonly raftIndex: number;
+  readonly raftAppliedIndex: number;
+  readonly isLearner: boolean;
+  /** Alarms, and whether there is no leader. */
+  readonly errors: readonly string[];
+  /** Empty from servers before 3.6. */
+  readonly storageVersion: string;
+  readonly downgradeInfo: DowngradeInfo | undefined;
+}
+
+export interface HashKvResult {
+  readonly header: Header;
+  /** Equal on members with equal `compactRevision`. */
+  readonly hash: number;
+  readonly compactRevision: number;
+  /** 0 from servers before 3.6. */
+  readonly hashRevision: number;
+}
+
+const status = unaryMethod("read", MaintenanceDefinition, MaintenanceDefinition.methods.status);
+const hashKv = unaryMethod("read", MaintenanceDefinition, MaintenanceDefinition.methods.hashKV);
+
+/** @see etcd v3 API, Maintenance */
+export class Maintenance {
+  constructor(private readonly endpoints: Endpoints) {}
+
+  async status(endpoint: string, options: RequestOptions = {}): Promise<StatusResult> {
+    const response = await this.endpoints.callAt(endpoint, status, {}, options);
+    return {
+      header: headerOf(response.header),
+      version: response.version,
+      dbSize: counterFromResponse(response.dbSize),
+      dbSizeInUse: counterFromResponse(response.dbSizeInUse),
+      dbSizeQuota: counterFromResponse(response.dbSizeQuota),
+      leader: response.leader,
+      raftTerm: counterFromResponse(response.raftTerm),
+      raftIndex: counterFromResponse(response.raftIndex),
+      raftAppliedIndex: counterFromResponse(response.raftAppliedIndex),
+      isLearner: response.isLearner,
+      errors: response.errors,
+      storageVersion: response.storageVersion,
+      downgradeInfo: response.downgradeInfo,
+    };
+  }
+
+  /**
+   * Hashes the history up to a revision.
+   *
+   * @param revision 0: the newest
+   */
+  async hashKv(endpoint: string, revision = 0, options: RequestOptions = {}): Promise<HashKvResult> {
+    const response = await this.endpoints.callAt(endpoint, hashKv, { revision: BigInt(revision) }, options);
+    return {
+      header: headerOf(response.header),
+      hash: response.hash,
+      compactRevision: counterFromResponse(response.compactRevision),
+      hashRevision: counterFromResponse(response.hashRevision),
+    };
+  }
+}

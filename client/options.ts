@@ -1,0 +1,53 @@
+// How a client connects, and how long it waits.
+
+/** All times are in milliseconds, all sizes in bytes. */
+export interface ClientOptions {
+  /** `host:port`, `http://host:port` or `unix:path`; at least one. https is refused: TLS is not supported yet. */
+  readonly endpoints: readonly string[];
+  /** How long a request waits for a first endpoint to be connected. Default: 2 000. */
+  readonly dialTimeoutMs?: number;
+  /** How long a request may take in all, connecting included, if it sets nothing itself. Default: 5 000. */
+  readonly requestTimeoutMs?: number;
+  /**
+   * Silence on a connection in use after which the server is asked whether it is there. Raised to 10 000, as in etcd's
+   * Go client: servers close a connection that asks too often. Default: 10 000.
+   */
+  readonly keepaliveTimeMs?: number;
+  /** How long to wait for that answer before the connection counts as broken. Default: 6 000. */
+  readonly keepaliveTimeoutMs?: number;
+  /** A bigger answer is an error. Default: 2^31-1. */
+  readonly maxReceiveBytes?: number;
+  /** A bigger request is an error, and is not sent. Default: 2 MiB. */
+  readonly maxSendBytes?: number;
+}
+
+/** What any single request may set. */
+export interface RequestOptions {
+  /** Instead of the client's `requestTimeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+  /** Gives the request up. The outcome of a write is then unknown. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type Settings = Required<Omit<ClientOptions, "endpoints">>;
+
+const defaults: Settings = {
+  dialTimeoutMs: 2_000,
+  requestTimeoutMs: 5_000,
+  keepaliveTimeMs: 10_000,
+  keepaliveTimeoutMs: 6_000,
+  maxReceiveBytes: 2 ** 31 - 1,
+  maxSendBytes: 2 * 1024 * 1024,
+};
+
+/** @see grpc-go, keepalive.ClientParameters: Time */
+const minKeepaliveTimeMs = 10_000;
+
+/** @throws RangeError if a time or size is not a number above 0 */
+export function settingsOf({ endpoints, ...given }: ClientOptions): Settings {
+  if (endpoints.length === 0) throw new RangeError("Cannot create a client: no endpoints given");
+  const settings = { ...defaults, ...given };
+  for (const [name, value] of Object.entries(settings))
+    if (!(value > 0)) throw new RangeError(`Cannot create a client: ${name} must be above 0, not ${value}`);
+  return { ...settings, keepaliveTimeMs: Math.max(settings.keepaliveTimeMs, minKeepaliveTimeMs) };
+}
