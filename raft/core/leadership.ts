@@ -1,0 +1,235 @@
+import { invariant } from "./invariant.js";
+import type { CoreLimits } from "./limits.js";
+import type { Log } from "./log.js";
+import { Progress } from "./progress.js";
+import { quorumSize, reachedByQuorum } from "./quorum.js";
+import { ReadRounds, type PendingRead } from "./read-rounds.js";
+import type {
+  AppendReply,
+  Heartbeat,
+  HeartbeatReply,
+  LogIndex,
+  MemberId,
+  PeerMessage,
+  RefusalReason,
+  Term,
+} from "./types.js";
+
+export interface LeadershipOptions {
+  readonly id: MemberId;
+  readonly term: Term;
+  readonly voters: readonly MemberId[];
+  readonly log: Log;
+  readonly limits: CoreLimits;
+  readonly heartbeatTicks: number;
+  readonly electionTicks: number;
+  /** Sends as soon as `term` is durable. */
+  readonly send: (to: MemberId, message: PeerMessage) => void;
+  /** A read was confirmed: it sees everything acknowledged before it began, once `index` is applied. */
+  readonly answerRead: (read: PendingRead, index: LogIndex) => void;
+}
+
+/** What a leader does in its term. Gone with the term, so nothing of it can leak into the next. Raft paper §5.3, §5.4. */
+export class Leadership {
+  private readonly id: MemberId;
+  private readonly term: Term;
+  private readonly log: Log;
+  private readonly limits: CoreLimits;
+  private readonly heartbeatTicks: number;
+  private readonly electionTicks: number;
+  private readonly send: LeadershipOptions["send"];
+  private readonly answerRead: LeadershipOptions["answerRead"];
+  private readonly followers: ReadonlyMap<MemberId, Progress>;
+  private readonly quorum: number;
+  private readonly reads = new ReadRounds();
+  private round = 0;
+  private now = 0;
+  /** One value per voter; kept to allocate nothing per acknowledgement. */
+  private readonly votersScratch: Float64Array;
+
+  /** Starts the term with a no-op: only once an entry of its own is committed does a leader know what else is. Raft paper §8. */
+  constructor(options: LeadershipOptions) {
+    this.id = options.id;
+    this.term = options.term;
+    this.log = options.log;
+    this.limits = options.limits;
+    this.heartbeatTicks = options.heartbeatTicks;
+    this.electionTicks = options.electionTicks;
+    this.send = options.send;
+    this.answerRead = options.answerRead;
+    this.quorum = quorumSize(options.voters.length);
+    this.votersScratch = new Float64Array(options.voters.length);
+    const next = this.nextIndex();
+    this.followers = new Map(
+      options.voters.filter((voter) => voter !== this.id).map((voter) => [voter, new Progress({ next, now: 0 })]),
+    );
+    this.append(new Uint8Array());
+  }
+
+  /** @returns why `data` was not taken; undefined: it is in the log */
+  propose(data: Uint8Array): RefusalReason | undefined {
+    const held = this.log.uncommittedBytes;
+    if (held > 0 && held + data.length > this.limits.maxUncommittedBytes) return "too-many";
+    this.append(data);
+    return undefined;
+  }
+
+  private append(data: Uint8Array): void {
+    this.log.push({ index: this.nextIndex(), term: this.term, data });
+  }
+
+  private nextIndex(): LogIndex {
+    return (this.log.lastIndex + 1) as LogIndex;
+  }
+
+  /** @returns why the read was not taken; undefined: it is answered later */
+  read(read: PendingRead): RefusalReason | undefined {
+    if (this.reads.size >= this.limits.maxPendingReads) return "too-many";
+    this.reads.add(read);
+    if (this.quorum === 1) this.beginDueRound(); // nobody to ask
+    return undefined;
+  }
+
+  /** Reads that this term will not answer any more. */
+  unansweredReads(): readonly PendingRead[] {
+    return this.reads.all();
+  }
+
+  /** @returns false when no majority was heard within an election timeout: somebody else may lead by now. Raft thesis §6.2. */
+  tick(): boolean {
+    this.now++;
+    if (this.now % this.heartbeatTicks !== 0) return true;
+    let heard = 1;
+    for (const follower of this.followers.values()) {
+      if (this.now - follower.heardAt < this.electionTicks) heard++;
+      follower.beat();
+    }
+    if (heard < this.quorum) return false;
+    this.beginRound();
+    return true;
+  }
+
+  /** Something of this term arrived from `from`. */
+  heard(from: MemberId): void {
+    this.progressOf(from).heardAt = this.now;
+  }
+
+  /** What was on its way to `peer` is lost; it is sent again once the follower answers a heartbeat. */
+  linkClosed(peer: MemberId): void {
+    this.followers.get(peer)?.probe();
+  }
+
+  onAppendReply(from: MemberId, reply: AppendReply): void {
+    const follower = this.progressOf(from);
+    if (!reply.accepted) {
+      follower.refused(reply.index, this.log.lastOfTermAtMost(reply.hintIndex, reply.hintTerm));
+      return;
+    }
+    invariant(reply.index <= this.log.lastIndex, "acknowledged past the end of the leader's log");
+    follower.accepted(reply.index);
+    this.advanceCommit();
+  }
+
+  onHeartbeatReply(from: MemberId, reply: HeartbeatReply): void {
+    const follower = this.progressOf(from);
+    if (reply.round > follower.round) follower.round = reply.round;
+    this.answerConfirmedReads();
+    if (follower.reached()) this.sendAppend(from, follower.next, (follower.next - 1) as LogIndex);
+  }
+
+  /** The leader's own copy counts only as far as it is durable. */
+  onSaved(): void {
+    this.advanceCommit();
+  }
+
+  private progressOf(follower: MemberId): Progress {
+    const progress = this.followers.get(follower);
+    invariant(progress !== undefined, "an answer from a member that is no follower");
+    return progress;
+  }
+
+  /** Commits what a majority holds durably. Raft paper §5.3, §5.4. */
+  private advanceCommit(): void {
+    const held = this.votersScratch;
+    held[0] = this.log.saved;
+    let i = 1;
+    for (const follower of this.followers.values()) held[i++] = follower.match;
+    const index = reachedByQuorum(held) as LogIndex;
+    // Counting copies commits only entries of this term; older ones ride along. Counting
+    // those directly can lose an acknowledged write (Raft paper §5.4.2, figure 8).
+    if (index <= this.log.commit || this.log.termAt(index) !== this.term) return;
+    this.log.commitTo(index);
+    if (this.quorum === 1) this.beginDueRound();
+  }
+
+  /**
+   * Sends what is due to the followers: called when messages are taken, not at every step, so that all
+   * proposals, reads and acknowledgements of one turn share their messages.
+   */
+  flush(): void {
+    this.beginDueRound();
+    for (const [id, follower] of this.followers) {
+      while (follower.next <= this.log.lastIndex && follower.mayAppend(this.limits))
+        this.sendAppend(id, follower.next, this.log.lastIndex);
+      // A commit that no append carried is sent at once: the follower's readers wait for it.
+      if (this.commitFor(follower) > follower.commitSent) this.sendHeartbeat(id, follower);
+    }
+  }
+
+  /** Sends entries from `from` up to `to`, as many as one message takes; none asks whether `from - 1` is held. */
+  private sendAppend(id: MemberId, from: LogIndex, to: LogIndex): void {
+    const follower = this.progressOf(id);
+    const prevIndex = (from - 1) as LogIndex;
+    const prevTerm = this.log.termAt(prevIndex);
+    invariant(prevTerm !== undefined, "an append past the end of the leader's log");
+    const entries = this.log.slice(from, to, this.limits.maxAppendBytes);
+    this.send(id, { kind: "append", term: this.term, prevIndex, prevTerm, commit: this.log.commit, entries });
+    if (entries.length === 0) return;
+    follower.sent(entries);
+    const taken = Math.min(this.log.commit, prevIndex + entries.length) as LogIndex;
+    if (taken > follower.commitSent) follower.commitSent = taken;
+  }
+
+  /** What a follower is not known to hold it must not take for committed: it may hold something else there. */
+  private commitFor(follower: Progress): LogIndex {
+    return Math.min(this.log.commit, follower.match) as LogIndex;
+  }
+
+  private sendHeartbeat(id: MemberId, follower: Progress): void {
+    const commit = this.commitFor(follower);
+    follower.commitSent = commit;
+    const heartbeat: Heartbeat = { kind: "heartbeat", term: this.term, commit, round: this.round };
+    this.send(id, heartbeat);
+  }
+
+  /** Begins a round for the reads that gathered, unless they must wait: for the round before, or for the no-op. */
+  private beginDueRound(): void {
+    if (this.reads.isDue && this.knowsCommit()) this.beginRound();
+  }
+
+  /** A new leader learns what is committed from its first own entry that is. Raft thesis §6.4. */
+  private knowsCommit(): boolean {
+    return this.log.termAt(this.log.commit) === this.term;
+  }
+
+  private beginRound(): void {
+    this.round++;
+    if (this.knowsCommit()) this.reads.begin(this.round, this.log.commit);
+    for (const [id, follower] of this.followers) this.sendHeartbeat(id, follower);
+    this.answerConfirmedReads();
+  }
+
+  private answerConfirmedReads(): void {
+    if (this.reads.size === 0) return;
+    const answered = this.votersScratch;
+    answered[0] = this.round;
+    let i = 1;
+    for (const follower of this.followers.values()) answered[i++] = follower.round;
+    const round = reachedByQuorum(answered);
+    for (;;) {
+      const confirmed = this.reads.takeConfirmed(round);
+      if (confirmed === undefined) return;
+      for (const read of confirmed.reads) this.answerRead(read, confirmed.index);
+    }
+  }
+}

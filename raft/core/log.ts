@@ -1,0 +1,160 @@
+import { invariant, InvariantError } from "./invariant.js";
+import { entryBytes } from "./limits.js";
+import type { Entry, LogIndex, Term } from "./types.js";
+
+const none: readonly Entry[] = [];
+
+/**
+ * The log in memory, and how far it has come: every index up to
+ *
+ * - `applied` was handed out to be applied,
+ * - `commit` is known to be on a majority, so it never changes again,
+ * - `saved` is on this member's disk,
+ * - `written` was handed to the disk; ahead of `saved` while a write is under way,
+ * - `lastIndex` is held.
+ *
+ * A truncation pulls `written` and `saved` back, so a write that ends afterwards counts only as far as it still agrees.
+ */
+export class Log {
+  private readonly entries: Entry[];
+  /** The index before `entries[0]`: 0 as long as nothing is cut off the front. */
+  private readonly offset = 0 as LogIndex;
+  private writtenIndex: LogIndex;
+  private savedIndex: LogIndex;
+  private commitIndex: LogIndex;
+  private appliedIndex: LogIndex;
+  private uncommitted = 0;
+
+  /** @param recovered what was on disk: `commit` is a hint and `applied` certain, so the later of the two counts */
+  constructor(recovered: { entries: readonly Entry[]; commit: LogIndex; applied: LogIndex }) {
+    this.entries = [];
+    this.commitIndex = this.offset;
+    this.appliedIndex = recovered.applied;
+    for (const entry of recovered.entries) this.push(entry);
+    this.writtenIndex = this.savedIndex = this.lastIndex;
+    this.commitTo(Math.max(recovered.commit, recovered.applied) as LogIndex);
+  }
+
+  get lastIndex(): LogIndex {
+    return (this.offset + this.entries.length) as LogIndex;
+  }
+
+  get lastTerm(): Term {
+    return this.entries.at(-1)?.term ?? (0 as Term);
+  }
+
+  get commit(): LogIndex {
+    return this.commitIndex;
+  }
+
+  get saved(): LogIndex {
+    return this.savedIndex;
+  }
+
+  /** Bytes of the entries after `commit`, by `entryBytes`. */
+  get uncommittedBytes(): number {
+    return this.uncommitted;
+  }
+
+  /** The term of the entry at `index`; 0 before the first, undefined past the last. */
+  termAt(index: LogIndex): Term | undefined {
+    return index === 0 ? (0 as Term) : this.entries[index - this.offset - 1]?.term;
+  }
+
+  /** Whether a log that ends like this holds all that ours may have committed. Raft paper §5.4.1. */
+  isUpToDate(lastIndex: LogIndex, lastTerm: Term): boolean {
+    return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex);
+  }
+
+  /**
+   * The newest index at or before `index` whose entry is of `term` or an older one. Terms only grow along
+   * a log, so two logs cannot agree at an entry that is newer than what the other holds there.
+   */
+  lastOfTermAtMost(index: LogIndex, term: Term): LogIndex {
+    let low = this.offset as number;
+    let high = Math.min(index, this.lastIndex);
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((this.termAt(middle as LogIndex) ?? 0) <= term) low = middle;
+      else high = middle - 1;
+    }
+    return low as LogIndex;
+  }
+
+  /** Entries from `from` on, as many as fit into `maxBytes` but at least one, up to `to`. */
+  slice(from: LogIndex, to: LogIndex, maxBytes: number): readonly Entry[] {
+    const start = from - this.offset - 1;
+    const limit = to - this.offset;
+    let end = start;
+    let bytes = 0;
+    for (; end < limit; end++) {
+      const entry = this.entries[end];
+      if (entry === undefined)
+        throw new InvariantError(`no entry ${this.offset + end + 1}, log ends at ${this.lastIndex}`);
+      bytes += entryBytes(entry);
+      if (end > start && bytes > maxBytes) break;
+    }
+    return start < end ? this.entries.slice(start, end) : none;
+  }
+
+  /** Adds one entry at the end. */
+  push(entry: Entry): void {
+    if (entry.index !== this.lastIndex + 1) throw new InvariantError(`entry ${entry.index} after ${this.lastIndex}`);
+    if (entry.term < this.lastTerm)
+      throw new InvariantError(`term ${entry.term} after term ${this.lastTerm} in the log`);
+    this.entries.push(entry);
+    this.uncommitted += entryBytes(entry);
+  }
+
+  /** Takes over a leader's entries that follow a matching one: an own entry that conflicts goes, with all after it. Raft paper §5.3. */
+  merge(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const own = this.termAt(entry.index);
+      if (own === entry.term) continue;
+      if (own !== undefined) this.truncateFrom(entry.index);
+      this.push(entry);
+    }
+  }
+
+  private truncateFrom(index: LogIndex): void {
+    invariant(index > this.commitIndex, `conflict at ${index}, at or below commit ${this.commitIndex}`);
+    const kept = (index - 1) as LogIndex;
+    for (let i = kept - this.offset; i < this.entries.length; i++) {
+      const entry = this.entries[i];
+      if (entry !== undefined) this.uncommitted -= entryBytes(entry);
+    }
+    this.entries.length = kept - this.offset;
+    this.writtenIndex = Math.min(this.writtenIndex, kept) as LogIndex;
+    this.savedIndex = Math.min(this.savedIndex, kept) as LogIndex;
+  }
+
+  /** Moves `commit` forward to `index`; never back. */
+  commitTo(index: LogIndex): void {
+    if (index > this.lastIndex) throw new InvariantError(`commit ${index} past the end of the log, ${this.lastIndex}`);
+    for (let i = this.commitIndex - this.offset; i < index - this.offset; i++) {
+      const entry = this.entries[i];
+      if (entry !== undefined) this.uncommitted -= entryBytes(entry);
+    }
+    if (index > this.commitIndex) this.commitIndex = index;
+  }
+
+  /** What the disk has not been handed yet; counts as handed from here. */
+  takeUnwritten(): readonly Entry[] {
+    const entries = this.slice((this.writtenIndex + 1) as LogIndex, this.lastIndex, Infinity);
+    this.writtenIndex = this.lastIndex;
+    return entries;
+  }
+
+  /** The write of what was taken last ended: all of it that was not truncated meanwhile is durable. */
+  markSaved(): void {
+    this.savedIndex = this.writtenIndex;
+  }
+
+  /** The next entries to apply, each once: committed, and durable here. */
+  takeCommitted(maxBytes: number): readonly Entry[] {
+    const to = Math.min(this.commitIndex, this.savedIndex) as LogIndex;
+    const entries = this.slice((this.appliedIndex + 1) as LogIndex, to, maxBytes);
+    this.appliedIndex = (this.appliedIndex + entries.length) as LogIndex;
+    return entries;
+  }
+}
