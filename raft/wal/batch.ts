@@ -1,0 +1,85 @@
+// What one record of the log says, and which record may follow which.
+import { ByteReader, type ByteWriter } from "../codec/bytes.js";
+import { readEntries, writeEntries } from "../codec/entries.js";
+import { noMember, type Entry, type HardState, type LogIndex, type Term } from "../core/types.js";
+
+/** What one write makes durable: entries that replace the log from `entries[0].index` on, and the hard state if it changed. */
+export interface Batch {
+  readonly hardState: HardState | undefined;
+  readonly entries: readonly Entry[];
+}
+
+/** Where a log stands: as much of it as decides what may come next. */
+export interface LogEnd {
+  readonly hardState: HardState;
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+}
+
+export const emptyLog: LogEnd = {
+  hardState: { term: 0 as Term, vote: noMember, commit: 0 as LogIndex },
+  lastIndex: 0 as LogIndex,
+  lastTerm: 0 as Term,
+};
+
+export const writeBatch = (writer: ByteWriter, { hardState, entries }: Batch): void => {
+  writer.flag(hardState !== undefined);
+  if (hardState !== undefined) {
+    writer.number(hardState.term);
+    writer.id(hardState.vote);
+    writer.number(hardState.commit);
+  }
+  writeEntries(writer, entries);
+};
+
+/**
+ * The entries' data are views into `payload`.
+ *
+ * @throws MalformedMessageError if `payload` is not exactly one batch
+ */
+export const readBatch = (payload: Uint8Array): Batch => {
+  const reader = new ByteReader(payload);
+  const hardState = reader.flag() ? readHardState(reader) : undefined;
+  const entries = readEntries(reader);
+  reader.end();
+  return { hardState, entries };
+};
+
+const readHardState = (reader: ByteReader): HardState => ({
+  term: reader.number() as Term,
+  vote: reader.id(),
+  commit: reader.number() as LogIndex,
+});
+
+/**
+ * Why `batch` cannot follow a log that ends in `end`; undefined if it can. Asked before a batch is written, so that a
+ * member never writes what it would refuse to read, and again when it is read.
+ */
+export const whyNotAfter = (end: LogEnd, { hardState = end.hardState, entries }: Batch): string | undefined => {
+  const { term, vote, commit } = hardState;
+  const before = end.hardState;
+  if (term < before.term) return `term ${term} after term ${before.term}`;
+  if (term === before.term && before.vote !== noMember && vote !== before.vote) return `a second vote in term ${term}`; // Raft paper §5.2: at most one, or two members may win
+  if (commit < before.commit) return `commit index ${commit} after ${before.commit}`;
+  const [first] = entries;
+  const last = entries.at(-1);
+  if (first !== undefined && last !== undefined) {
+    if (first.index > end.lastIndex + 1) return `entry ${first.index} after entry ${end.lastIndex}`;
+    if (first.index <= before.commit) return `entry ${first.index} replaces a committed one`;
+    if (first.index === end.lastIndex + 1 && first.term < end.lastTerm)
+      return `entry ${first.index} of term ${first.term} after term ${end.lastTerm}`;
+    if (last.term > term) return `entry ${last.index} of term ${last.term} in term ${term}`;
+  }
+  const lastIndex = last?.index ?? end.lastIndex;
+  if (commit > lastIndex) return `commit index ${commit} beyond the last entry ${lastIndex}`;
+  return undefined;
+};
+
+export const endAfter = (end: LogEnd, { hardState, entries }: Batch): LogEnd => {
+  const last = entries.at(-1);
+  return {
+    hardState: hardState ?? end.hardState,
+    lastIndex: last?.index ?? end.lastIndex,
+    lastTerm: last?.term ?? end.lastTerm,
+  };
+};

@@ -1,0 +1,115 @@
+// The disk, as the log needs it. Callbacks, not promises: a simulator can then run a member in virtual time, step by step.
+import fs from "node:fs";
+import path from "node:path";
+
+/** Never called before the function that takes it has returned. */
+export type DiskDone = (error: Error | null) => void;
+/** `value` is there if there is no error. */
+export type DiskResult<T> = (error: Error | null, value?: T) => void;
+
+export interface DiskFile {
+  /** Writes all of `bytes`, which stay unchanged until `done`. Not durable before a `datasync`. */
+  write(bytes: Uint8Array, position: number, done: DiskDone): void;
+  /** Makes everything written so far, and the file's length, survive a power cut. */
+  datasync(done: DiskDone): void;
+  size(done: DiskResult<number>): void;
+  /** Fewer bytes than `length` only where the file ends. */
+  read(position: number, length: number, done: DiskResult<Uint8Array>): void;
+  close(done: DiskDone): void;
+}
+
+export interface Disk {
+  /** `new`: for reading and writing, emptied if it exists, readable by the owner alone. `existing`: the same, as it is. */
+  open(file: string, how: "new" | "existing", done: DiskResult<DiskFile>): void;
+  /** Names, in any order, without the directory. */
+  list(directory: string, done: DiskResult<readonly string[]>): void;
+  rename(from: string, to: string, done: DiskDone): void;
+  remove(file: string, done: DiskDone): void;
+  /** Makes the names in `directory` survive a power cut: files created, renamed, removed. */
+  syncDirectory(directory: string, done: DiskDone): void;
+  /** Creates `directory` and its parents durably, for the owner alone; nothing to do if it exists. */
+  makeDirectory(directory: string, done: DiskDone): void;
+}
+
+/** For opening and closing, where a promise costs nothing. */
+export const promised = <T = void>(start: (done: DiskResult<T>) => void): Promise<T> =>
+  new Promise((resolve, reject) =>
+    start((error, value) => {
+      if (error === null) resolve(value as T);
+      else reject(error);
+    }),
+  );
+
+class NodeFile implements DiskFile {
+  constructor(private readonly descriptor: number) {}
+
+  write(bytes: Uint8Array, position: number, done: DiskDone): void {
+    fs.write(this.descriptor, bytes, 0, bytes.length, position, (error, written) => {
+      if (error !== null || written === bytes.length) done(error);
+      else if (written === 0) done(new Error("nothing was written"));
+      // A signal or a nearly full disk can end a write early; the rest then succeeds, or says why not.
+      else this.write(bytes.subarray(written), position + written, done);
+    });
+  }
+
+  datasync(done: DiskDone): void {
+    fs.fdatasync(this.descriptor, done);
+  }
+
+  size(done: DiskResult<number>): void {
+    fs.fstat(this.descriptor, (error, stats) => done(error, error === null ? stats.size : undefined));
+  }
+
+  read(position: number, length: number, done: DiskResult<Uint8Array>): void {
+    const bytes = new Uint8Array(length);
+    const readFrom = (filled: number): void =>
+      fs.read(this.descriptor, bytes, filled, length - filled, position + filled, (error, count) => {
+        const end = filled + count;
+        if (error !== null) done(error);
+        else if (count === 0 || end === length) done(null, bytes.subarray(0, end));
+        else readFrom(end);
+      });
+    readFrom(0);
+  }
+
+  close(done: DiskDone): void {
+    fs.close(this.descriptor, done);
+  }
+}
+
+const syncDirectory = (directory: string, done: DiskDone): void => {
+  fs.open(directory, "r", (openError, descriptor) => {
+    if (openError !== null) done(openError);
+    else fs.fsync(descriptor, (syncError) => fs.close(descriptor, (closeError) => done(syncError ?? closeError)));
+  });
+};
+
+/** Syncs the parents of `directory`, from the nearest up to the one that holds `top`. */
+const syncParents = (directory: string, top: string, done: DiskDone): void => {
+  nodeDisk.syncDirectory(path.dirname(directory), (error) => {
+    if (error !== null || directory === top) done(error);
+    else syncParents(path.dirname(directory), top, done);
+  });
+};
+
+/** The machine's own disk. */
+export const nodeDisk: Disk = {
+  open: (file, how, done) => {
+    const flags = how === "new" ? "w+" : "r+";
+    fs.open(file, flags, 0o600, (error, descriptor) =>
+      done(error, error === null ? new NodeFile(descriptor) : undefined),
+    );
+  },
+  list: (directory, done) => fs.readdir(directory, done),
+  rename: (from, to, done) => fs.rename(from, to, done),
+  remove: (file, done) => fs.unlink(file, done),
+  // Windows cannot open a directory for syncing; there the promise about power cuts is not made.
+  syncDirectory: process.platform === "win32" ? (_, done) => void setImmediate(done, null) : syncDirectory,
+  makeDirectory: (directory, done) => {
+    const target = path.resolve(directory);
+    fs.mkdir(target, { recursive: true, mode: 0o700 }, (error, firstCreated) => {
+      if (error !== null) done(error);
+      else syncParents(target, firstCreated ?? target, done);
+    });
+  },
+};

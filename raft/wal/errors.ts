@@ -1,0 +1,41 @@
+/**
+ * The log on disk is not what was written. The directory is left as it was found: copy the member's data from a backup,
+ * or remove the member and let it join again. Restarting does not help.
+ */
+export class WalDamagedError extends Error {
+  override readonly name = "WalDamagedError";
+  constructor(
+    readonly file: string,
+    /** Byte in `file` where reading stopped. */
+    readonly offset: number,
+    readonly reason: string,
+  ) {
+    super(`Cannot use ${file}: damaged at byte ${offset}: ${reason}`);
+  }
+}
+
+/** The log was written by a newer version, and is whole as far as this one can tell. */
+export class WalVersionError extends Error {
+  override readonly name = "WalVersionError";
+  constructor(
+    readonly file: string,
+    readonly offset: number,
+    /** What this version does not know, e.g. "record type 2". */
+    readonly unknown: string,
+  ) {
+    super(`Cannot read ${file}: ${unknown} at byte ${offset} was written by a newer minietcd`);
+  }
+}
+
+/** The disk did not do what it was told. Nothing is tried again: after a failed sync the page cache may lie. */
+export class WalFailedError extends Error {
+  override readonly name = "WalFailedError";
+  constructor(
+    readonly file: string,
+    /** What was tried, e.g. "sync". */
+    readonly operation: string,
+    cause: Error,
+  ) {
+    super(`Cannot ${operation} ${file}: ${cause.message}`, { cause });
+  }
+}

@@ -1,0 +1,148 @@
+import path from "node:path";
+import type { Disk, DiskFile } from "./disk.js";
+import { nextSegmentName } from "./segment.js";
+
+/** Filled and synced this much at a time, so that little waits in the page cache when an append wants its own sync. */
+const sliceBytes = 1024 * 1024;
+const zeros = new Uint8Array(sliceBytes);
+
+export interface NextSegmentOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  /** Size of the file, a multiple of a sector. */
+  readonly segmentBytes: number;
+  /** There is no space (any more, again) for the next segment. */
+  readonly onFull: (full: boolean) => void;
+  /** Anything but a lack of space. */
+  readonly onFailure: (operation: string, file: string, cause: Error) => void;
+}
+
+/** A file of zeros, on disk, for the caller to make a segment of. */
+export interface PreparedFile {
+  readonly file: DiskFile;
+  readonly path: string;
+  readonly bytes: number;
+}
+
+type Taker = (prepared: PreparedFile) => void;
+
+/**
+ * Makes the file of the next segment while the present one is being filled: real zeros, so that an append changes no
+ * file's length and allocates nothing, and its sync has only data to wait for.
+ *
+ * A lack of space is not a failure: what was filled is kept, and `retry` goes on from there.
+ */
+export class NextSegment {
+  /** Whether the last attempt to prepare it ended for lack of space. */
+  full = false;
+  private readonly path: string;
+  private wanted = false;
+  private file: DiskFile | undefined;
+  private filled = 0;
+  private target: number;
+  private busy = false;
+  private stalled = false;
+  private taker: Taker | undefined;
+  private whenIdle: (() => void) | undefined;
+  private closed = false;
+
+  constructor(private readonly options: NextSegmentOptions) {
+    this.path = path.join(options.directory, nextSegmentName);
+    this.target = options.segmentBytes;
+  }
+
+  /** Begins, unless it has begun already. */
+  prepare(): void {
+    this.wanted = true;
+    this.advance();
+  }
+
+  /** Calls `taker`, perhaps at once, with a file of at least `bytes`; it does not while there is no space for it. */
+  take(bytes: number, taker: Taker): void {
+    this.target = Math.max(this.target, bytes);
+    this.taker = taker;
+    this.prepare();
+  }
+
+  /** Tries again what failed for lack of space. */
+  retry(): void {
+    this.stalled = false;
+    this.advance();
+  }
+
+  /** Ends the work and drops a taker that still waits. */
+  close(done: () => void): void {
+    this.closed = true;
+    this.taker = undefined;
+    const release = (): void => {
+      const { file } = this;
+      this.file = undefined;
+      if (file === undefined) done();
+      else file.close(() => done()); // nothing in it is of any use, whether or not closing it succeeds
+    };
+    if (this.busy) this.whenIdle = release;
+    else release();
+  }
+
+  /** Does the next step that is due; each step ends in another call. */
+  private advance(): void {
+    if (this.busy || this.stalled || this.closed || !this.wanted) return;
+    if (this.file === undefined) this.create();
+    else if (this.filled < this.target) this.fill(this.file);
+    else this.ready(this.file);
+  }
+
+  private create(): void {
+    this.busy = true;
+    this.options.disk.open(this.path, "new", (error, file) => {
+      this.file = file;
+      this.stepped("create", error);
+    });
+  }
+
+  private fill(file: DiskFile): void {
+    this.busy = true;
+    const slice = zeros.subarray(0, Math.min(sliceBytes, this.target - this.filled));
+    file.write(slice, this.filled, (writeError) => {
+      if (writeError !== null) this.stepped("write", writeError);
+      else
+        file.datasync((syncError) => {
+          if (syncError === null) this.filled += slice.length;
+          this.stepped("sync", syncError);
+        });
+    });
+  }
+
+  private ready(file: DiskFile): void {
+    this.setFull(false);
+    const { taker, filled } = this;
+    if (taker === undefined) return;
+    this.taker = undefined;
+    this.wanted = false;
+    this.file = undefined;
+    this.filled = 0;
+    this.target = this.options.segmentBytes;
+    taker({ file, path: this.path, bytes: filled });
+  }
+
+  private stepped(operation: string, error: Error | null): void {
+    this.busy = false;
+    if (this.closed) {
+      this.whenIdle?.();
+    } else if (error === null) {
+      this.advance();
+    } else {
+      this.stalled = true;
+      if (lacksSpace(error)) this.setFull(true);
+      else this.options.onFailure(operation, this.path, error);
+    }
+  }
+
+  private setFull(full: boolean): void {
+    if (this.full === full) return;
+    this.full = full;
+    this.options.onFull(full);
+  }
+}
+
+const lacksSpace = (error: Error): boolean => "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");

@@ -1,0 +1,202 @@
+// A record: one batch, written with one write and made durable by one sync before the next is begun.
+//
+//   0  crc32 of bytes 4 to 12, u32       8  bytes of payload, u32
+//   4  crc32 of bytes 8 to the end      12  type
+//      of the payload, u32              13  payload
+//
+// Both checksums are seeded with the checksum at 4 of the record before, so a record is valid only in its place. The first
+// one makes the length believable when the payload is not.
+//
+// After a power cut, any of the sectors of the last, unsynced write may be on disk, and the others still hold what
+// was there before. To tell a sector that never arrived from one that holds zeros, the last byte of each sector is no data
+// but a mark, different where a record begins and where one only goes on. A record begins at a multiple of 16 where its
+// header still fits in the sector, so a header arrives whole or not at all. Therefore:
+//
+// - Zeros where a header should be, and zeros to the end: the log ends here.
+// - Zeros where a header should be, and later sectors that only go on: the last write arrived without its first sector.
+// - A header, but sectors of its record are all zero: the last write arrived in part.
+// - Anything else, above all any sign that a later record was begun, is no power cut's doing: damage.
+import { crc32 } from "node:zlib";
+
+/** What a disk writes entirely or not at all. Larger physical sectors are several of these. */
+export const sectorBytes = 512;
+
+export const recordHeaderBytes = 13;
+
+/** The payload is one `Batch`. */
+export const batchRecord = 1;
+
+const alignment = 16;
+const markAt = sectorBytes - 1;
+/** Marks have at least two bits set and differ in all eight: no single flipped bit makes one into the other, or into zero. */
+const beginMark = 0x5a;
+const goOnMark = 0xa5;
+
+const sectorOf = (position: number): number => position - (position % sectorBytes);
+
+/** The end of the sector that holds the byte before `position`. */
+export const sectorEnd = (position: number): number => Math.ceil(position / sectorBytes) * sectorBytes;
+
+/** Where `length` bytes of a record that begins at `start` end, marks included. */
+export const recordEnd = (start: number, length: number): number => {
+  const inFirst = markAt - (start % sectorBytes);
+  if (length <= inFirst) return start + length;
+  const rest = length - inFirst - 1;
+  return sectorOf(start) + sectorBytes + Math.floor(rest / markAt) * sectorBytes + (rest % markAt) + 1;
+};
+
+/** Where the record behind one that ends at `end` begins. */
+export const nextRecordAt = (end: number): number => Math.ceil(end / alignment) * alignment;
+
+export interface SealedRecord {
+  readonly checksum: number;
+  /** End of the last sector; what is written reaches up to here. */
+  readonly end: number;
+}
+
+/**
+ * Completes the record at `start` in `bytes`, whose payload lies in one piece behind room for its header: fills in the
+ * header, spreads the record over its sectors and sets their marks. `bytes` must reach to the end of the last sector.
+ */
+export const sealRecord = (
+  bytes: Uint8Array,
+  start: number,
+  { type, payloadBytes, seed }: { type: number; payloadBytes: number; seed: number },
+): SealedRecord => {
+  const length = recordHeaderBytes + payloadBytes;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(start + 8, payloadBytes);
+  view.setUint8(start + 12, type);
+  const checksum = crc32(bytes.subarray(start + 8, start + length), seed);
+  view.setUint32(start + 4, checksum);
+  view.setUint32(start, crc32(bytes.subarray(start + 4, start + recordHeaderBytes), seed));
+  return { checksum, end: spread(bytes, start, length) };
+};
+
+/** Makes room for the marks, from the back so that nothing is overwritten before it is moved. */
+const spread = (bytes: Uint8Array, start: number, length: number): number => {
+  const end = recordEnd(start, length);
+  const lastSector = sectorOf(end - 1);
+  bytes.fill(0, end, lastSector + markAt);
+  const firstSector = sectorOf(start);
+  for (let sector = lastSector; sector > firstSector; sector -= sectorBytes) {
+    const from = sector - (sector - firstSector) / sectorBytes;
+    bytes.copyWithin(sector, from, Math.min(from + markAt, start + length));
+    bytes[sector + markAt] = goOnMark;
+  }
+  bytes[firstSector + markAt] = beginMark;
+  return lastSector + sectorBytes;
+};
+
+/** Undoes `spread`, in place. */
+const gather = (bytes: Uint8Array, start: number, length: number): void => {
+  const firstSector = sectorOf(start);
+  const lastSector = sectorOf(recordEnd(start, length) - 1);
+  for (let sector = firstSector + sectorBytes; sector <= lastSector; sector += sectorBytes) {
+    const to = sector - (sector - firstSector) / sectorBytes;
+    bytes.copyWithin(to, sector, sector + Math.min(markAt, start + length - to));
+  }
+};
+
+/** What is found where a record may begin. */
+export type Found =
+  | {
+      readonly kind: "record";
+      readonly type: number;
+      /** A view into the segment. */
+      readonly payload: Uint8Array;
+      readonly checksum: number;
+      readonly end: number;
+    }
+  /** Nothing was ever written here or behind. */
+  | { readonly kind: "end" }
+  /** The last write of all, not complete, so never acknowledged; its sectors end at `end`. */
+  | { readonly kind: "torn"; readonly end: number }
+  | { readonly kind: "damage"; readonly offset: number; readonly reason: string };
+
+export interface Place {
+  /** Where the record before begins; undefined for the first of a segment. */
+  readonly previousStart: number | undefined;
+  /** Checksum of the record before. */
+  readonly seed: number;
+}
+
+/** Reads the record at `start` of a whole segment. A record that is found is moved together within `segment`. */
+export const readRecord = (segment: Uint8Array, start: number, place: Place): Found => {
+  const header = segment.subarray(start, start + recordHeaderBytes);
+  if (firstNonZero(header, 0, header.length) === undefined) return readEmptyPlace(segment, start, place.previousStart);
+  const view = new DataView(segment.buffer, segment.byteOffset, segment.byteLength);
+  if (crc32(header.subarray(4), place.seed) !== view.getUint32(start))
+    return damage(start, "the checksum of the record's header is wrong");
+  const length = recordHeaderBytes + view.getUint32(start + 8);
+  const end = recordEnd(start, length);
+  if (end > segment.length) return damage(start, "the record does not fit in the file");
+  const incomplete = checkSectors(segment, start, end);
+  if (incomplete !== undefined) return incomplete;
+  const padding = firstNonZero(segment, end, Math.min(nextRecordAt(end), sectorEnd(end) - 1));
+  if (padding !== undefined) return damage(padding, "not zero between two records");
+  const checksum = view.getUint32(start + 4);
+  gather(segment, start, length);
+  if (crc32(segment.subarray(start + 8, start + length), place.seed) !== checksum)
+    return damage(start, "the record's checksum is wrong");
+  const payload = segment.subarray(start + recordHeaderBytes, start + length);
+  return { kind: "record", type: view.getUint8(start + 12), payload, checksum, end };
+};
+
+/** Undefined if every sector of the record arrived. */
+const checkSectors = (segment: Uint8Array, start: number, end: number): Found | undefined => {
+  const firstSector = sectorOf(start);
+  const lastSector = sectorOf(end - 1);
+  if (segment[firstSector + markAt] !== beginMark) return damage(firstSector + markAt, "no record is marked to begin");
+  let missing: number | undefined;
+  let followed = false;
+  for (let sector = firstSector + sectorBytes; sector <= lastSector; sector += sectorBytes) {
+    const mark = segment[sector + markAt];
+    if (mark === goOnMark) continue;
+    if (mark === beginMark && sector === lastSector && sectorOf(nextRecordAt(end)) === lastSector) followed = true;
+    else if (mark === 0 && firstNonZero(segment, sector, sector + sectorBytes) === undefined) missing ??= sector;
+    else return damage(sector + markAt, "the sector's mark is wrong");
+  }
+  if (missing === undefined) return undefined;
+  const behind = followed ? end : firstNonZero(segment, lastSector + sectorBytes, segment.length);
+  if (behind !== undefined) return damage(missing, `an empty sector, though more was written at ${behind}`);
+  return { kind: "torn", end: lastSector + sectorBytes };
+};
+
+/** No header is at `start`: either nothing was written, or its first sector did not arrive. */
+const readEmptyPlace = (segment: Uint8Array, start: number, previousStart: number | undefined): Found => {
+  let rest = start;
+  if (start % sectorBytes !== 0) {
+    rest = sectorEnd(start);
+    const beginsHere = previousStart !== undefined && sectorOf(previousStart) === sectorOf(start);
+    if (segment[rest - 1] !== (beginsHere ? beginMark : goOnMark))
+      return damage(rest - 1, "the sector's mark is wrong");
+    const stray = firstNonZero(segment, start, rest - 1);
+    if (stray !== undefined) return damage(stray, "bytes of no record");
+  }
+  let end: number | undefined;
+  for (let at = firstNonZero(segment, rest, segment.length); at !== undefined;) {
+    const sector = sectorOf(at);
+    const mark = segment[sector + markAt];
+    if (mark === beginMark) return damage(start, `no record, though a later one was begun at ${sector}`);
+    if (mark !== goOnMark || sector === start) return damage(at, "bytes of no record");
+    end = sector + sectorBytes;
+    at = firstNonZero(segment, end, segment.length);
+  }
+  return end === undefined ? { kind: "end" } : { kind: "torn", end };
+};
+
+/** The bytes that end the log at `start` instead of what lies between there and `end`: zeros, and the mark as it was. */
+export const blankSectors = (start: number, end: number, previousStart: number): Uint8Array => {
+  const bytes = new Uint8Array(end - start);
+  if (start % sectorBytes !== 0)
+    bytes[sectorEnd(start) - 1 - start] = sectorOf(previousStart) === sectorOf(start) ? beginMark : goOnMark;
+  return bytes;
+};
+
+const firstNonZero = (bytes: Uint8Array, from: number, to: number): number | undefined => {
+  for (let at = from; at < to; at++) if (bytes[at] !== 0) return at;
+  return undefined;
+};
+
+const damage = (offset: number, reason: string): Found => ({ kind: "damage", offset, reason });
