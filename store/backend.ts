@@ -1,0 +1,156 @@
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { Level } from "level";
+import { MemoryLevel } from "memory-level";
+import { DamagedError } from "./errors.js";
+
+/** One row, key and value. */
+export type Row = readonly [key: Uint8Array, value: Uint8Array];
+
+/** Rows in key order, as they were when the iteration began. */
+export interface RowIterator {
+  /** At most `count` rows; none: the end. */
+  next(count: number): Promise<readonly Row[]>;
+  close(): Promise<void>;
+}
+
+/** Changes that will become visible and durable together, or not at all. */
+export interface Batch {
+  put(key: Uint8Array, value: Uint8Array): void;
+  delete(key: Uint8Array): void;
+  /** Resolves once it is on disk. Nothing may be added any more. */
+  write(): Promise<void>;
+}
+
+/** Sorted rows that survive: what the store asks of a database. */
+export interface Backend {
+  /** What messages call it: the directory, or "memory". */
+  readonly name: string;
+  get(key: Uint8Array): Uint8Array | undefined;
+  /** The rows in `[from, to)`. */
+  iterate(from: Uint8Array, to: Uint8Array): RowIterator;
+  batch(): Batch;
+  size(): Promise<BackendSize>;
+  close(): Promise<void>;
+}
+
+export interface BackendSize {
+  /** What it takes of the disk, or of memory. */
+  readonly allocatedBytes: number;
+  /** The part that holds rows. LevelDB does not tell how many of these are superseded until it compacts its tables. */
+  readonly inUseBytes: number;
+}
+
+/** How much an iterator reads ahead: LevelDB's own default of 16 KiB makes a thread switch of every few rows. */
+const readAheadBytes = 256 * 1024;
+
+/** As much of `level` as is used here; both kinds fit. */
+interface BytesLevel {
+  getSync(key: Uint8Array): Uint8Array | undefined;
+  iterator(options: { gte: Uint8Array; lt: Uint8Array; highWaterMarkBytes: number }): {
+    nextv(count: number): Promise<[Uint8Array, Uint8Array][]>;
+    close(): Promise<void>;
+  };
+  batch(): {
+    put(key: Uint8Array, value: Uint8Array): unknown;
+    del(key: Uint8Array): unknown;
+    write(options: { sync: boolean }): Promise<void>;
+  };
+  close(): Promise<void>;
+}
+
+/** What both kinds of `level` have in common. */
+class LevelBackend implements Backend {
+  constructor(
+    readonly name: string,
+    private readonly level: BytesLevel,
+    private readonly measure: () => Promise<BackendSize>,
+  ) {}
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.level.getSync(key);
+  }
+
+  iterate(from: Uint8Array, to: Uint8Array): RowIterator {
+    const iterator = this.level.iterator({ gte: from, lt: to, highWaterMarkBytes: readAheadBytes });
+    return { next: (count) => iterator.nextv(count), close: () => iterator.close() };
+  }
+
+  batch(): Batch {
+    // Chained: rows go to the native side one by one as they arise. An array of operations costs several times as
+    // much, and all at once.
+    const batch = this.level.batch();
+    return {
+      put: (key, value) => void batch.put(key, value),
+      delete: (key) => void batch.del(key),
+      // Never unsynced: LevelDB switches to a new log without syncing the old one, and opens over the hole.
+      write: () => batch.write({ sync: true }),
+    };
+  }
+
+  size(): Promise<BackendSize> {
+    return this.measure();
+  }
+
+  close(): Promise<void> {
+    return this.level.close();
+  }
+}
+
+const bytes = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
+
+/**
+ * A store on disk, in a directory of its own that is created if need be.
+ *
+ * @throws DamagedError if LevelDB's own files are damaged
+ */
+export async function openDiskBackend(directory: string): Promise<Backend> {
+  const level = new Level<Uint8Array, Uint8Array>(directory, bytes);
+  try {
+    await level.open();
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined;
+    if (cause instanceof Error && "code" in cause && cause.code === "LEVEL_CORRUPTION")
+      throw new DamagedError(directory, cause.message, { cause: error });
+    throw error;
+  }
+  const measure = async (): Promise<BackendSize> => {
+    const files = await fileSizes(directory);
+    return { allocatedBytes: sum(files), inUseBytes: sum(files.filter((file) => /\.(ldb|log)$/.test(file.name))) };
+  };
+  return new LevelBackend(directory, level, measure);
+}
+
+/** A store that is gone with the process. */
+export async function openMemoryBackend(): Promise<Backend> {
+  const level = new MemoryLevel<Uint8Array, Uint8Array>(bytes);
+  await level.open();
+  const measure = async (): Promise<BackendSize> => {
+    let total = 0;
+    for await (const [key, value] of level.iterator()) total += key.length + value.length;
+    return { allocatedBytes: total, inUseBytes: total };
+  };
+  return new LevelBackend("memory", level, measure);
+}
+
+interface FileSize {
+  readonly name: string;
+  readonly size: number;
+}
+
+const sum = (files: readonly FileSize[]): number => files.reduce((total, file) => total + file.size, 0);
+
+async function fileSizes(directory: string): Promise<readonly FileSize[]> {
+  const names = await readdir(directory);
+  return Promise.all(names.map(async (name) => ({ name, size: await fileSize(join(directory, name)) })));
+}
+
+/** 0 for a file that LevelDB has removed since it was listed. */
+async function fileSize(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return 0;
+    throw error;
+  }
+}

@@ -1,0 +1,77 @@
+import { pause, type StoreClock } from "./clock.js";
+import { ClosedError } from "./errors.js";
+import type { Key } from "./interval.js";
+import type { RemovedChange } from "./key-index.js";
+import type { Pins } from "./pins.js";
+import type { Revision } from "./revision.js";
+import type { StoreData } from "./store-data.js";
+import type { WriteBehind } from "./write-behind.js";
+
+/** A compaction that has taken effect for reads. */
+export interface Compaction {
+  /** Resolves once everything it makes unreadable is gone from disk. Rejects with a StoreError if that will not be. */
+  readonly finished: Promise<void>;
+}
+
+/**
+ * Removes what compactions made unreadable: in slices between requests, once the compaction is on disk and the reads
+ * that began before it are done. One at a time; those that wait become one.
+ */
+export class Compactor {
+  private last: Promise<void> = Promise.resolve();
+  /** The newest compaction known to be on disk: only what no restart can ask for again may be removed. */
+  private durable = 0;
+  private finished = 0;
+  private closed = false;
+
+  constructor(
+    private readonly data: StoreData,
+    private readonly writer: WriteBehind,
+    private readonly pins: Pins,
+    private readonly clock: StoreClock,
+  ) {}
+
+  /** @param onDisk resolves once the compaction is */
+  start(revision: Revision, onDisk: Promise<void>): Compaction {
+    const before = this.last;
+    const finished = this.run(revision, onDisk, before);
+    finished.catch(() => undefined); // whoever is interested awaits it; nobody has to
+    this.last = finished.catch(() => undefined);
+    return { finished };
+  }
+
+  /** Ends the work after the slice it is at. */
+  close(): void {
+    this.closed = true;
+  }
+
+  private async run(revision: Revision, onDisk: Promise<void>, before: Promise<void>): Promise<void> {
+    await onDisk;
+    this.durable = Math.max(this.durable, revision);
+    await before;
+    if (this.finished >= revision) return;
+    const target = this.durable as Revision;
+    await this.pins.releasedBelow(target);
+    await this.sweep(target);
+    await this.writer.finishCompaction(target);
+    this.finished = target;
+  }
+
+  private async sweep(revision: Revision): Promise<void> {
+    const { index, limits } = this.data;
+    let from: Key | undefined = "";
+    while (from !== undefined) {
+      if (this.closed) throw new ClosedError();
+      const removed: RemovedChange[] = [];
+      from = index.compactFrom(
+        from,
+        { revision, maxEntries: limits.entriesPerSlice, maxRemovals: limits.removalsPerBatch },
+        removed,
+      );
+      // Oldest first within a key: were a delete's row to go before the put's, a crash between would revive the key.
+      for (let start = 0; start < removed.length; start += limits.removalsPerBatch)
+        await this.writer.remove(removed.slice(start, start + limits.removalsPerBatch));
+      if (removed.length === 0) await pause(this.clock);
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import type { Revision } from "./revision.js";
+
+export type StoreErrorCode =
+  | "compacted"
+  | "future-revision"
+  | "lease-not-found"
+  | "key-not-found"
+  | "damaged"
+  | "too-large"
+  | "read-only"
+  | "closed";
+
+/** A failure the caller can act on. `code` is API; `message` is for people. */
+export abstract class StoreError extends Error {
+  abstract readonly code: StoreErrorCode;
+}
+
+/** The revision is older than the last compaction. Retry at `compacted` or newer. */
+export class CompactedError extends StoreError {
+  override readonly name = "CompactedError";
+  readonly code = "compacted";
+  constructor(
+    readonly requested: number,
+    readonly compacted: Revision,
+  ) {
+    super(`Cannot use revision ${requested}: compacted up to ${compacted}`);
+  }
+}
+
+/** The revision has not happened yet. */
+export class FutureRevisionError extends StoreError {
+  override readonly name = "FutureRevisionError";
+  readonly code = "future-revision";
+  constructor(
+    readonly requested: number,
+    readonly current: Revision,
+  ) {
+    super(`Cannot use revision ${requested}: the newest is ${current}`);
+  }
+}
+
+/** A put names a lease that does not exist. */
+export class LeaseNotFoundError extends StoreError {
+  override readonly name = "LeaseNotFoundError";
+  readonly code = "lease-not-found";
+  constructor(readonly lease: bigint) {
+    super(`Cannot attach a key to lease ${BigInt.asUintN(64, lease).toString(16)}: no such lease`);
+  }
+}
+
+/** A put keeps the value or the lease of a key that does not exist. */
+export class KeyNotFoundError extends StoreError {
+  override readonly name = "KeyNotFoundError";
+  readonly code = "key-not-found";
+  constructor(readonly key: string) {
+    super(`Cannot keep value or lease of ${JSON.stringify(key)}: no such key`);
+  }
+}
+
+/**
+ * What is on disk is not what was written. Thrown by a read, the read has failed; thrown by an applied write, this
+ * member must stop, as the others did apply it.
+ */
+export class DamagedError extends StoreError {
+  override readonly name = "DamagedError";
+  readonly code = "damaged";
+  constructor(
+    readonly where: string,
+    reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(`Cannot read ${where}: ${reason}`, options);
+  }
+}
+
+/** The answer would not fit into memory or a message. Ask for less: a limit, a narrower range. */
+export class TooLargeError extends StoreError {
+  override readonly name = "TooLargeError";
+  readonly code = "too-large";
+  constructor(readonly maxBytes: number) {
+    super(`Cannot answer: more than ${maxBytes} bytes of keys and values; ask for a narrower range`);
+  }
+}
+
+/** An earlier write to disk failed. Reads still work; writes need a restart, as nobody knows what the disk holds. */
+export class ReadOnlyError extends StoreError {
+  override readonly name = "ReadOnlyError";
+  readonly code = "read-only";
+  constructor(cause: Error) {
+    super(`Cannot write: the store is read-only since a write to disk failed: ${cause.message}`, { cause });
+  }
+}
+
+/** The store was closed before this could finish. */
+export class ClosedError extends StoreError {
+  override readonly name = "ClosedError";
+  readonly code = "closed";
+  constructor() {
+    super("Cannot finish: the store is closed");
+  }
+}
+
+/** A broken invariant: nobody catches it, the member stops. */
+export function invariant(holds: boolean, message: string): asserts holds {
+  if (!holds) throw new Error(`Broken invariant: ${message}`);
+}

@@ -1,0 +1,117 @@
+import type { Backend } from "./backend.js";
+import { pause, type StoreClock } from "./clock.js";
+import { crc32c } from "./crc32c.js";
+import { DamagedError } from "./errors.js";
+import type { Key } from "./interval.js";
+import type { KeyEntry } from "./key-index.js";
+import { decodeKeyValue, isTombstone } from "./key-value.js";
+import type { Revision } from "./revision.js";
+import {
+  changeRowKey,
+  etcdRowKey,
+  firstRowKeyOf,
+  nameOfRow,
+  openRow,
+  parseChangeRowKey,
+  type RowPosition,
+} from "./rows.js";
+import type { StoreData } from "./store-data.js";
+
+/** A checksum over the changes up to a revision: equal on all members with the same history and compaction. */
+export interface KvHash {
+  readonly hash: number;
+  readonly compactRevision: Revision;
+  readonly hashRevision: Revision;
+}
+
+const rowsPerRead = 500;
+
+/**
+ * etcd's HashKV: CRC-32C over the bucket's name, then row key and KeyValue of each change up to a revision, in order.
+ * It must not depend on how far removal has come, so what a compaction makes unreadable does not count. etcd decides
+ * that by what is readable at the *hashed* revision, not at the compacted one, unless no key exists there.
+ *
+ * @see etcd v3 API, Maintenance.HashKV
+ */
+export class KvHasher {
+  private sum = crc32c(Buffer.from("key"));
+  /** Up to the compact revision only changes count that are still seen at this one. */
+  private seenFrom: number;
+
+  constructor(
+    private readonly data: StoreData,
+    private readonly revision: Revision,
+    private readonly compactRevision: Revision,
+  ) {
+    this.seenFrom = revision;
+  }
+
+  /** The caller keeps what is readable at the compact revision from being removed meanwhile. */
+  async run(backend: Backend, clock: StoreClock): Promise<KvHash> {
+    const { unflushed } = this.data;
+    const flushedEnd = Math.max(0, Math.min(this.revision + 1, unflushed.firstRevision));
+    const pending = unflushed.between(flushedEnd, this.revision);
+    if (!(await this.anyKeyExists(clock))) this.seenFrom = this.compactRevision;
+    await this.addRows(backend, flushedEnd);
+    for (const changes of pending) {
+      for (const { state, keyValue } of changes) {
+        const position = { main: state.mod, sub: state.sub, tombstone: isTombstone(state) };
+        this.add(position, changeRowKey(position.main, position.sub, position.tombstone), keyValue);
+      }
+    }
+    return { hash: this.sum, compactRevision: this.compactRevision, hashRevision: this.revision };
+  }
+
+  private async anyKeyExists(clock: StoreClock): Promise<boolean> {
+    let from: Key | undefined = "";
+    for (;;) {
+      const seen = { entries: 0, key: false };
+      from = this.data.index.walk({ from, to: undefined }, (entry) => {
+        seen.entries += 1;
+        seen.key = changeAt(entry, this.revision) !== undefined;
+        return !seen.key && seen.entries < this.data.limits.entriesPerSlice;
+      });
+      if (seen.key || from === undefined) return seen.key;
+      await pause(clock);
+    }
+  }
+
+  private async addRows(backend: Backend, end: number): Promise<void> {
+    const rows = backend.iterate(firstRowKeyOf(0), firstRowKeyOf(end));
+    try {
+      for (;;) {
+        const some = await rows.next(rowsPerRead);
+        if (some.length === 0) return;
+        for (const [rowKey, row] of some) {
+          const position = parseChangeRowKey(rowKey);
+          if (position === undefined)
+            throw new DamagedError(nameOfRow(backend.name, rowKey), "not the key of a change");
+          this.add(position, rowKey, openRow(backend.name, rowKey, row));
+        }
+      }
+    } finally {
+      await rows.close();
+    }
+  }
+
+  private add(position: RowPosition, rowKey: Uint8Array, keyValue: Uint8Array): void {
+    if (position.main <= this.compactRevision && !this.isSeen(position, keyValue)) return;
+    this.sum = crc32c(keyValue, crc32c(etcdRowKey(rowKey), this.sum));
+  }
+
+  private isSeen({ main, sub, tombstone }: RowPosition, keyValue: Uint8Array): boolean {
+    if (tombstone) return false;
+    const entry = this.data.index.get(decodeKeyValue(keyValue, sub).key);
+    const seen = entry === undefined ? undefined : changeAt(entry, this.seenFrom);
+    return seen?.main === main && seen.sub === sub;
+  }
+}
+
+/** The put whose value a key had at a revision. */
+function changeAt(entry: KeyEntry, at: number): { readonly main: number; readonly sub: number } | undefined {
+  const { newest } = entry;
+  if (newest.mod <= at) return isTombstone(newest) ? undefined : { main: newest.mod, sub: newest.sub };
+  const position = entry.positionAt(at);
+  if (position < 0) return undefined;
+  return { main: Number(entry.history?.[position]), sub: Number(entry.history?.[position + 1]) };
+}

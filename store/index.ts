@@ -1,0 +1,24 @@
+// The store: keys, revisions and their history, on `level`. It knows nothing of logs; whoever applies marks its rounds.
+
+export { openDiskBackend, openMemoryBackend } from "./backend.js";
+export type { Backend, BackendSize, Batch, Row, RowIterator } from "./backend.js";
+export type { StoreClock } from "./clock.js";
+export type { Compaction } from "./compaction.js";
+export {
+  ClosedError,
+  CompactedError,
+  DamagedError,
+  FutureRevisionError,
+  KeyNotFoundError,
+  LeaseNotFoundError,
+  ReadOnlyError,
+  StoreError,
+  TooLargeError,
+} from "./errors.js";
+export type { StoreErrorCode } from "./errors.js";
+export type { KvHash } from "./hash-kv.js";
+export { KvStore, openStore } from "./kv-store.js";
+export type { Answer, StoreOptions } from "./kv-store.js";
+export type { StoreLimits } from "./limits.js";
+export { NewerFormatError } from "./recovery.js";
+export type { Revision } from "./revision.js";

@@ -1,0 +1,29 @@
+/** A key: one character per byte (latin1), so that strings compare as their bytes do. */
+export type Key = string;
+
+export const keyFromBytes = (bytes: Uint8Array): Key =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+
+/** The key right after `key`: there is none between. */
+export const keyAfter = (key: Key): Key => key + "\0";
+
+/** A half-open range of keys. */
+export interface Interval {
+  readonly from: Key;
+  /** Absent: to the last key. */
+  readonly to: Key | undefined;
+}
+
+/**
+ * The keys that a `key` and a `range_end` of a request mean: no end is the one key, the end `\0` is everything from
+ * `key` on. An end at or before `key` means no keys.
+ *
+ * @see etcd v3 API, RangeRequest.range_end
+ */
+export function intervalOf(request: { readonly key: Uint8Array; readonly rangeEnd: Uint8Array }): Interval {
+  const from = keyFromBytes(request.key);
+  const end = request.rangeEnd;
+  if (end.length === 0) return { from, to: keyAfter(from) };
+  if (end.length === 1 && end[0] === 0) return { from, to: undefined };
+  return { from, to: keyFromBytes(end) };
+}

@@ -1,0 +1,182 @@
+import sortedBtree from "sorted-btree"; // CommonJS: the class is its `default`
+import { keyAfter, type Interval, type Key } from "./interval.js";
+import { isTombstone, type KeyState } from "./key-value.js";
+
+/** One key and all its changes that a read can still ask for. */
+export class KeyEntry {
+  /**
+   * Older changes, oldest first, two numbers each: main, and sub of a put or ~sub of a delete. Numbers in one array
+   * instead of objects: a million keys have millions of changes.
+   */
+  history: number[] | undefined = undefined;
+  /** The encoded KeyValue of `newest`, while the cache holds it. */
+  value: Uint8Array | undefined = undefined;
+  /** Whether the cache has this entry in its queue, and whether it was asked for since it last came by there. */
+  queued = false;
+  used = false;
+
+  constructor(
+    readonly key: Key,
+    public newest: KeyState,
+  ) {}
+
+  /**
+   * Where `history` has the put whose value the key had at revision `at`, which is before `newest`. -1: the key did not
+   * exist then.
+   */
+  positionAt(at: number): number {
+    const history = this.history;
+    if (history === undefined) return -1;
+    const position = lastUpTo(history, at);
+    return position >= 0 && Number(history[position + 1]) >= 0 ? position : -1;
+  }
+}
+
+/** Position of the last change in `history` whose main is at most `at`; -1: none. */
+function lastUpTo(history: readonly number[], at: number): number {
+  let low = 0;
+  let high = history.length / 2;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (Number(history[2 * middle]) <= at) low = middle + 1;
+    else high = middle;
+  }
+  return 2 * (low - 1);
+}
+
+/** A change whose row is to go: main, and sub or ~sub as in `KeyEntry.history`. */
+export interface RemovedChange {
+  readonly main: number;
+  readonly sub: number;
+}
+
+/** How far one slice of a compaction goes. */
+export interface CompactionSlice {
+  readonly revision: number;
+  readonly maxEntries: number;
+  /** Checked after each key: one with more changes is still done as a whole. */
+  readonly maxRemovals: number;
+}
+
+/**
+ * All keys in memory: a `Map` finds one key in one step, a B-tree serves ranges. Deleted keys stay until a compaction
+ * makes sure that nobody can ask for what they were.
+ */
+export class KeyIndex {
+  private readonly entries = new Map<Key, KeyEntry>();
+  private readonly ordered = new sortedBtree.default<Key, KeyEntry>(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0));
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  get(key: Key): KeyEntry | undefined {
+    return this.entries.get(key);
+  }
+
+  /** The entry if the key exists now. */
+  live(key: Key): KeyEntry | undefined {
+    const entry = this.entries.get(key);
+    return entry === undefined || isTombstone(entry.newest) ? undefined : entry;
+  }
+
+  /** Notes the newest change of a key. `entry`: what `get(key)` returned. */
+  advance(key: Key, entry: KeyEntry | undefined, state: KeyState): KeyEntry {
+    if (entry === undefined) {
+      const added = new KeyEntry(key, state);
+      this.entries.set(key, added);
+      this.ordered.set(key, added);
+      return added;
+    }
+    const { mod, sub } = entry.newest;
+    const code = isTombstone(entry.newest) ? ~sub : sub;
+    if (entry.history === undefined) entry.history = [mod, code];
+    else entry.history.push(mod, code);
+    entry.newest = state;
+    return entry;
+  }
+
+  /** Takes back the newest change of a key. `before`: what it was before; absent: unknown to the index. */
+  takeBack(entry: KeyEntry, before: KeyState | undefined): void {
+    if (before === undefined) {
+      this.remove(entry);
+      return;
+    }
+    entry.newest = before;
+    if (entry.history === undefined) return;
+    entry.history.length -= 2;
+    if (entry.history.length === 0) entry.history = undefined;
+  }
+
+  /**
+   * Visits all entries in an interval in key order, deleted ones too, until `visit` returns false. The index must not
+   * change meanwhile.
+   *
+   * @returns the key to go on from; absent: all were visited
+   */
+  walk(interval: Interval, visit: (entry: KeyEntry) => boolean): Key | undefined {
+    const high = interval.to ?? this.ordered.maxKey();
+    if (high === undefined || high < interval.from) return undefined;
+    const stopped = this.ordered.editRange<Key>(interval.from, high, interval.to === undefined, (key, entry) =>
+      visit(entry) ? undefined : { break: keyAfter(key) },
+    );
+    return typeof stopped === "string" ? stopped : undefined;
+  }
+
+  /**
+   * Compacts keys from `from` on, as many as `bounds` allow.
+   *
+   * @param removed takes the forgotten changes, oldest first within each key
+   * @returns the key to go on from; absent: all are done
+   */
+  compactFrom(from: Key, bounds: CompactionSlice, removed: RemovedChange[]): Key | undefined {
+    const entries: KeyEntry[] = [];
+    let visited = 0;
+    let changes = 0;
+    const next = this.walk({ from, to: undefined }, (entry) => {
+      if (entry.history !== undefined || isTombstone(entry.newest)) {
+        entries.push(entry);
+        changes += 1 + (entry.history?.length ?? 0) / 2;
+      }
+      visited += 1;
+      return visited < bounds.maxEntries && changes < bounds.maxRemovals;
+    });
+    for (const entry of entries) this.compact(entry, bounds.revision, removed);
+    return next;
+  }
+
+  /**
+   * Forgets the changes of one key that no read at `revision` or later can see: all before the newest one at or before
+   * it, and that one too if it is a delete older than `revision`. (A delete at `revision` itself stays for the watch
+   * that starts there; etcd since 3.5.16.)
+   *
+   * @param removed takes the forgotten changes, oldest first
+   */
+  private compact(entry: KeyEntry, revision: number, removed: RemovedChange[]): void {
+    const history = entry.history ?? [];
+    const { mod, sub } = entry.newest;
+    if (mod <= revision) {
+      collect(history, history.length, removed);
+      entry.history = undefined;
+      if (!isTombstone(entry.newest) || mod === revision) return;
+      removed.push({ main: mod, sub: ~sub });
+      this.remove(entry);
+      return;
+    }
+    const last = lastUpTo(history, revision);
+    if (last < 0) return;
+    const isOldDelete = Number(history[last + 1]) < 0 && Number(history[last]) < revision;
+    const end = isOldDelete ? last + 2 : last;
+    collect(history, end, removed);
+    if (end > 0) entry.history = end === history.length ? undefined : history.slice(end);
+  }
+
+  private remove(entry: KeyEntry): void {
+    this.entries.delete(entry.key);
+    this.ordered.delete(entry.key);
+  }
+}
+
+function collect(history: readonly number[], end: number, removed: RemovedChange[]): void {
+  for (let i = 0; i < end; i += 2) removed.push({ main: Number(history[i]), sub: Number(history[i + 1]) });
+}

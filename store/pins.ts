@@ -1,0 +1,35 @@
+/** Keeps what a read in progress still needs from being removed. */
+export interface Pin {
+  /** The read needs what was there at this revision and later. */
+  readonly revision: number;
+}
+
+/** The reads that take more than one turn. A compaction waits for those that began before it. */
+export class Pins {
+  private readonly held = new Set<Pin>();
+  private waiting: { readonly revision: number; readonly resolve: () => void }[] = [];
+
+  hold(revision: number): Pin {
+    const pin = { revision };
+    this.held.add(pin);
+    return pin;
+  }
+
+  release(pin: Pin): void {
+    this.held.delete(pin);
+    const released = this.waiting.filter(({ revision }) => this.noneBelow(revision));
+    this.waiting = this.waiting.filter((waiter) => !released.includes(waiter));
+    for (const { resolve } of released) resolve();
+  }
+
+  /** Resolves once no read needs anything older than `revision`. */
+  async releasedBelow(revision: number): Promise<void> {
+    if (this.noneBelow(revision)) return;
+    await new Promise<void>((resolve) => this.waiting.push({ revision, resolve }));
+  }
+
+  private noneBelow(revision: number): boolean {
+    for (const pin of this.held) if (pin.revision < revision) return false;
+    return true;
+  }
+}

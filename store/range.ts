@@ -1,0 +1,215 @@
+import { counterFromRequest, RangeRequest_SortOrder, RangeRequest_SortTarget } from "../proto/index.js";
+import type { RangeRequest, RawRangeResponse } from "../proto/index.js";
+import { TooLargeError } from "./errors.js";
+import { intervalOf, type Interval, type Key } from "./interval.js";
+import type { KeyEntry } from "./key-index.js";
+import {
+  decodeKeyValue,
+  encodeKeyValue,
+  isTombstone,
+  noBytes,
+  valueOf,
+  withoutValue,
+  type KeyState,
+} from "./key-value.js";
+import type { Sliced } from "./slices.js";
+import type { StoreData } from "./store-data.js";
+
+/** A key that existed at the revision of the read. */
+interface Hit {
+  readonly entry: KeyEntry;
+  /** The put that was its newest then. */
+  readonly main: number;
+  readonly sub: number;
+  /** Known at once if that put is still the newest; else it is in the KeyValue on disk. */
+  state: KeyState | undefined;
+  keyValue: Uint8Array | undefined;
+}
+
+/** Whether the answer is just the key's value: the way of most reads, made short by whoever calls. */
+export const isPlainGet = (request: RangeRequest): boolean =>
+  request.rangeEnd.length === 0 && !request.countOnly && !request.keysOnly && !hasFilters(request);
+
+const hasFilters = (request: RangeRequest): boolean =>
+  request.minModRevision !== 0n ||
+  request.maxModRevision !== 0n ||
+  request.minCreateRevision !== 0n ||
+  request.maxCreateRevision !== 0n;
+
+/**
+ * Answers a Range at one revision, which must not be compacted away before it is done. `count` ignores limit and
+ * filters; `more` does not.
+ *
+ * @throws TooLargeError
+ * @see etcd v3 API, KV.Range
+ */
+export function* readRange(data: StoreData, request: RangeRequest, at: number): Sliced<RawRangeResponse> {
+  const limit = counterFromRequest(request.limit);
+  const unlimited = limit <= 0;
+  // With any order or filter etcd fetches everything first. Without, it takes the first limit + 1 keys in key order,
+  // even if it then sorts them by something else.
+  const fetchesAll = unlimited || request.sortOrder !== RangeRequest_SortOrder.NONE || hasFilters(request);
+  const maxHits = request.countOnly ? 0 : fetchesAll ? Infinity : limit + 1;
+  const { hits, count } = yield* findHits(data, intervalOf(request), at, maxHits);
+
+  const loader = new Loader(data);
+  const filtered = yield* filter(loader, request, hits);
+  const sorted = yield* sort(loader, request, filtered);
+  const more = !unlimited && sorted.length > limit;
+  const kept = more ? sorted.slice(0, limit) : sorted;
+  const kvs = yield* request.keysOnly ? keysOf(loader, kept) : keyValuesOf(loader, kept);
+  return { header: undefined, kvs, more, count: BigInt(count) };
+}
+
+/** The first `maxHits` keys of the interval that existed at `at`, and how many there were in all. */
+function* findHits(
+  { index, limits }: StoreData,
+  interval: Interval,
+  at: number,
+  maxHits: number,
+): Sliced<{ readonly hits: Hit[]; readonly count: number }> {
+  const hits: Hit[] = [];
+  let count = 0;
+  let from: Key | undefined = interval.from;
+  for (;;) {
+    let visited = 0;
+    from = index.walk({ from, to: interval.to }, (entry) => {
+      const hit = hitAt(entry, at, hits.length < maxHits);
+      if (hit !== undefined) count += 1;
+      if (typeof hit === "object") hits.push(hit);
+      return ++visited < limits.entriesPerSlice;
+    });
+    if (from === undefined) return { hits, count };
+    yield;
+  }
+}
+
+/** Undefined: the key did not exist at `at`. True: it did, and that was all that is wanted. */
+function hitAt(entry: KeyEntry, at: number, wanted: boolean): Hit | true | undefined {
+  const { newest } = entry;
+  if (newest.mod <= at) {
+    if (isTombstone(newest)) return undefined;
+    return !wanted || { entry, main: newest.mod, sub: newest.sub, state: newest, keyValue: undefined };
+  }
+  const position = entry.positionAt(at);
+  if (position < 0) return undefined;
+  const history = entry.history ?? [];
+  return (
+    !wanted || {
+      entry,
+      main: Number(history[position]),
+      sub: Number(history[position + 1]),
+      state: undefined,
+      keyValue: undefined,
+    }
+  );
+}
+
+/** Brings in what the index does not know of a hit, within the bound on what one answer may gather. */
+class Loader {
+  private gatheredBytes = 0;
+  private readsBefore: number;
+  private asked = 0;
+
+  constructor(private readonly data: StoreData) {
+    this.readsBefore = data.values.diskReads;
+  }
+
+  /** Whether it is time to let others run; to be asked after each hit. */
+  isTired(): boolean {
+    const { values, limits } = this.data;
+    this.asked += 1;
+    if (values.diskReads - this.readsBefore < limits.diskReadsPerSlice && this.asked < limits.entriesPerSlice)
+      return false;
+    this.readsBefore = values.diskReads;
+    this.asked = 0;
+    return true;
+  }
+
+  keyValue(hit: Hit): Uint8Array {
+    if (hit.keyValue !== undefined) return hit.keyValue;
+    const { values, limits } = this.data;
+    hit.keyValue = hit.entry.newest === hit.state ? values.newest(hit.entry) : values.at(hit.main, hit.sub);
+    this.gatheredBytes += hit.keyValue.length;
+    if (this.gatheredBytes > limits.responseBytes) throw new TooLargeError(limits.responseBytes);
+    return hit.keyValue;
+  }
+
+  state(hit: Hit): KeyState {
+    hit.state ??= decodeKeyValue(this.keyValue(hit), hit.sub).state;
+    return hit.state;
+  }
+}
+
+function* filter(loader: Loader, request: RangeRequest, hits: Hit[]): Sliced<Hit[]> {
+  if (!hasFilters(request)) return hits;
+  const [minMod, minCreate] = [request.minModRevision, request.minCreateRevision].map(counterFromRequest) as Pair;
+  const [maxMod, maxCreate] = [request.maxModRevision, request.maxCreateRevision].map(counterFromRequest) as Pair;
+  const kept: Hit[] = [];
+  for (const hit of hits) {
+    const { mod, create } = loader.state(hit);
+    const low = mod >= minMod && create >= minCreate;
+    if (low && (maxMod === 0 || mod <= maxMod) && (maxCreate === 0 || create <= maxCreate)) kept.push(hit);
+    if (loader.isTired()) yield;
+  }
+  return kept;
+}
+
+type Pair = [number, number];
+
+/** Equal ones stay in key order, where etcd leaves their order open. */
+function* sort(loader: Loader, request: RangeRequest, hits: Hit[]): Sliced<Hit[]> {
+  const { sortTarget: target, sortOrder: order } = request;
+  const descending = order === RangeRequest_SortOrder.DESCEND;
+  if (target === RangeRequest_SortTarget.KEY) return descending ? hits.reverse() : hits;
+  if (target === RangeRequest_SortTarget.VALUE) {
+    const decorated: { readonly hit: Hit; readonly rank: Uint8Array }[] = [];
+    for (const hit of hits) {
+      decorated.push({ hit, rank: valueOf(loader.keyValue(hit)) });
+      if (loader.isTired()) yield;
+    }
+    return sortedBy(decorated, (a, b) => Buffer.compare(a, b), descending);
+  }
+  const decorated: { readonly hit: Hit; readonly rank: number }[] = [];
+  for (const hit of hits) {
+    decorated.push({ hit, rank: rankOf(loader.state(hit), target) });
+    if (loader.isTired()) yield;
+  }
+  return sortedBy(decorated, (a, b) => a - b, descending);
+}
+
+function rankOf(state: KeyState, target: RangeRequest_SortTarget): number {
+  if (target === RangeRequest_SortTarget.VERSION) return state.version;
+  return target === RangeRequest_SortTarget.CREATE ? state.create : state.mod;
+}
+
+function sortedBy<R>(
+  hits: { readonly hit: Hit; readonly rank: R }[],
+  compare: (a: R, b: R) => number,
+  descending: boolean,
+): Hit[] {
+  hits.sort(descending ? (a, b) => compare(b.rank, a.rank) : (a, b) => compare(a.rank, b.rank));
+  return hits.map(({ hit }) => hit);
+}
+
+function* keyValuesOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]> {
+  const kvs: Uint8Array[] = [];
+  for (const hit of hits) {
+    kvs.push(loader.keyValue(hit));
+    if (loader.isTired()) yield;
+  }
+  return kvs;
+}
+
+/** Without values; nothing is read from disk for a key whose newest put is asked for. */
+function* keysOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]> {
+  const kvs: Uint8Array[] = [];
+  for (const hit of hits) {
+    const { state } = hit;
+    kvs.push(
+      state === undefined ? withoutValue(loader.keyValue(hit)) : encodeKeyValue(hit.entry.key, state, noBytes, 0),
+    );
+    if (loader.isTired()) yield;
+  }
+  return kvs;
+}

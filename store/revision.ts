@@ -1,0 +1,13 @@
+/**
+ * Counts the changes of the whole store: 1 while it is empty, +1 for each request that changes keys. Not a log index:
+ * entries that change no key do not move it.
+ */
+export type Revision = number & { readonly __unit: "revision" };
+
+/** The revision of a store that has never held a key. */
+export const firstRevision = 1 as Revision;
+
+/** The compact revision of a store that was never compacted, as etcd shows it. */
+export const neverCompacted = -1 as Revision;
+
+export const nextRevision = (revision: Revision): Revision => (revision + 1) as Revision;

@@ -1,0 +1,14 @@
+import type { KeyIndex } from "./key-index.js";
+import type { StoreLimits } from "./limits.js";
+import type { Unflushed } from "./unflushed.js";
+import type { ValueCache } from "./value-cache.js";
+import type { Values } from "./values.js";
+
+/** What the parts of the store share. */
+export interface StoreData {
+  readonly index: KeyIndex;
+  readonly values: Values;
+  readonly cache: ValueCache;
+  readonly unflushed: Unflushed;
+  readonly limits: StoreLimits;
+}

@@ -1,0 +1,79 @@
+import type { KeyEntry } from "./key-index.js";
+
+/** What V8 and the allocator add to the bytes of one small value. */
+const overheadBytes = 300;
+
+/** The queue is rid of entries without a value when they are more than those with one, and more than this. */
+const maxEmptyEntries = 1_000;
+
+const costOf = (value: Uint8Array): number => value.length + overheadBytes;
+
+/**
+ * Keeps the encoded KeyValues of live keys in memory, up to a bound in bytes. Beyond it, those not asked for since they
+ * last came to the front of the queue go first (second chance), and the next read of theirs goes to disk.
+ */
+export class ValueCache {
+  private queue: KeyEntry[] = [];
+  /** Where the queue begins; what lies before has been taken off. */
+  private head = 0;
+  private heldBytes = 0;
+  private heldValues = 0;
+
+  constructor(private readonly maxBytes: number) {}
+
+  get bytes(): number {
+    return this.heldBytes;
+  }
+
+  /** Keeps `value` as the newest of `entry`. */
+  hold(entry: KeyEntry, value: Uint8Array): void {
+    this.drop(entry);
+    entry.value = value;
+    this.heldBytes += costOf(value);
+    this.heldValues += 1;
+    if (!entry.queued) {
+      entry.queued = true;
+      entry.used = false;
+      this.queue.push(entry);
+    }
+    if (this.heldBytes > this.maxBytes) this.evict();
+    else if (this.queue.length - this.head > 2 * this.heldValues + maxEmptyEntries) this.sweep();
+  }
+
+  /** Forgets the value of `entry`: it is no longer its newest. */
+  drop(entry: KeyEntry): void {
+    if (entry.value === undefined) return;
+    this.heldBytes -= costOf(entry.value);
+    this.heldValues -= 1;
+    entry.value = undefined;
+  }
+
+  private evict(): void {
+    while (this.heldBytes > this.maxBytes) {
+      const entry = this.queue[this.head++];
+      if (entry === undefined) break;
+      if (entry.value !== undefined && entry.used) {
+        entry.used = false;
+        this.queue.push(entry);
+        continue;
+      }
+      this.drop(entry);
+      entry.queued = false;
+    }
+    if (this.head > this.queue.length / 2) {
+      this.queue = this.queue.slice(this.head);
+      this.head = 0;
+    }
+  }
+
+  /** Deleted keys leave their entries behind in the queue. */
+  private sweep(): void {
+    const kept: KeyEntry[] = [];
+    for (const entry of this.queue.slice(this.head)) {
+      if (entry.value !== undefined) kept.push(entry);
+      else entry.queued = false;
+    }
+    this.queue = kept;
+    this.head = 0;
+  }
+}

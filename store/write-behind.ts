@@ -1,0 +1,214 @@
+import type { Backend, Batch } from "./backend.js";
+import type { StoreClock } from "./clock.js";
+import { ClosedError, ReadOnlyError } from "./errors.js";
+import type { StoreLimits } from "./limits.js";
+import { finishedCompactionRow, scheduledCompactionRow, stateRow } from "./meta.js";
+import { isTombstone } from "./key-value.js";
+import { changeRowKey, sealRow } from "./rows.js";
+import type { RemovedChange } from "./key-index.js";
+import type { Revision } from "./revision.js";
+import type { Change, Unflushed } from "./unflushed.js";
+
+/** What a change costs beside its bytes while it waits: keys, objects, the batch's own copy. */
+const changeOverheadBytes = 150;
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A batch that gathers what the next write will hold. */
+class Gathering {
+  /** Whole apply rounds only; absent: none, only removals. */
+  round: { readonly revision: Revision; readonly marker: Uint8Array } | undefined = undefined;
+  bytes = 0;
+  readonly waiters: Waiter[] = [];
+
+  constructor(readonly batch: Batch) {}
+}
+
+/**
+ * Writes what was applied to disk, behind the back of those who apply: many rounds are one atomic, synced batch, and
+ * one batch at a time is on its way, so what the disk has is always a prefix of what was applied.
+ */
+export class WriteBehind {
+  private next: Gathering | undefined = undefined;
+  private writing: Gathering | undefined = undefined;
+  private timer: unknown = undefined;
+  /** Write as soon as the one on its way is done. */
+  private urgent = false;
+  private unflushedBytes = 0;
+  private scheduled: { readonly revision: Revision; readonly waiter: Waiter }[] = [];
+  private drained: (() => void)[] = [];
+  private failed: Error | undefined = undefined;
+  private ended: Revision;
+
+  constructor(
+    private readonly backend: Backend,
+    private readonly clock: StoreClock,
+    private readonly unflushed: Unflushed,
+    private readonly limits: StoreLimits,
+    private readonly onFailure: (error: Error) => void,
+  ) {
+    this.ended = (unflushed.firstRevision - 1) as Revision;
+  }
+
+  /** Why nothing can be written any more. */
+  get failure(): Error | undefined {
+    return this.failed;
+  }
+
+  get full(): boolean {
+    return this.unflushedBytes >= this.limits.unflushedBytes;
+  }
+
+  /** Calls back once, when the store is not full any more. */
+  whenDrained(callback: () => void): void {
+    if (this.full) this.drained.push(callback);
+    else callback();
+  }
+
+  /** Counts changes that were applied. */
+  applied(changes: readonly Change[]): void {
+    for (const { row } of changes) this.unflushedBytes += costOf(row);
+  }
+
+  /** Makes the compaction part of the round that is being applied. Resolves once that is on disk. */
+  schedule(revision: Revision): Promise<void> {
+    return new Promise((resolve, reject) => this.scheduled.push({ revision, waiter: { resolve, reject } }));
+  }
+
+  /** Closes a round: it holds everything up to `revision` that no earlier round does. */
+  endRound(revision: Revision, marker: Uint8Array): void {
+    if (this.failed !== undefined) return;
+    const next = this.gathering();
+    for (const changes of this.unflushed.between(this.ended + 1, revision))
+      for (const change of changes) next.bytes += addChange(next.batch, change);
+    for (const compaction of this.scheduled) {
+      scheduledCompactionRow.put(next.batch, compaction.revision);
+      next.waiters.push(compaction.waiter);
+      this.urgent = true; // a client may be waiting for its compaction to be finished
+    }
+    this.scheduled = [];
+    next.round = { revision, marker };
+    this.ended = revision;
+    this.writeIfDue();
+  }
+
+  /** Removes rows. Resolves once they are gone. */
+  remove(changes: readonly RemovedChange[]): Promise<void> {
+    return this.write((batch) => {
+      for (const { main, sub } of changes) batch.delete(changeRowKey(main, sub < 0 ? ~sub : sub, sub < 0));
+    });
+  }
+
+  /** Notes that a compaction has removed all that it had to. */
+  finishCompaction(revision: Revision): Promise<void> {
+    return this.write((batch) => finishedCompactionRow.put(batch, revision));
+  }
+
+  /** Resolves once every round ended so far is on disk. */
+  flush(): Promise<void> {
+    if (this.failed !== undefined) return Promise.reject(new ReadOnlyError(this.failed));
+    const last = this.next ?? this.writing;
+    if (last === undefined) return Promise.resolve();
+    this.urgent ||= last === this.next;
+    const done = new Promise<void>((resolve, reject) => last.waiters.push({ resolve, reject }));
+    this.writeIfDue();
+    return done;
+  }
+
+  /** Writes what was ended, then refuses everything. */
+  async close(): Promise<void> {
+    try {
+      if (this.failed === undefined) await this.flush();
+    } finally {
+      this.stopTimer();
+      this.failed ??= new ClosedError();
+      for (const { waiter } of this.scheduled) waiter.reject(new ClosedError());
+      this.scheduled = [];
+      this.drained = [];
+    }
+  }
+
+  private write(fill: (batch: Batch) => void): Promise<void> {
+    if (this.failed !== undefined) return Promise.reject(new ReadOnlyError(this.failed));
+    const next = this.gathering();
+    fill(next.batch);
+    this.urgent = true;
+    const done = new Promise<void>((resolve, reject) => next.waiters.push({ resolve, reject }));
+    this.writeIfDue();
+    return done;
+  }
+
+  private gathering(): Gathering {
+    this.next ??= new Gathering(this.backend.batch());
+    return this.next;
+  }
+
+  private writeIfDue(): void {
+    const next = this.next;
+    if (next === undefined) return;
+    if (this.urgent || next.bytes >= this.limits.flushBytes) this.startWrite(next);
+    else
+      this.timer ??= this.clock.setTimeout(() => {
+        this.timer = undefined;
+        this.urgent = true;
+        this.writeIfDue();
+      }, this.limits.flushAfterMs);
+  }
+
+  private startWrite(next: Gathering): void {
+    if (this.writing !== undefined) return; // `written` comes back to it
+    this.writing = next;
+    this.next = undefined;
+    this.urgent = false;
+    this.stopTimer();
+    if (next.round !== undefined) stateRow.put(next.batch, next.round);
+    next.batch.write().then(
+      () => this.written(next),
+      (error: unknown) => this.fail(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  private written(done: Gathering): void {
+    this.writing = undefined;
+    this.unflushedBytes -= done.bytes;
+    if (done.round !== undefined) this.unflushed.dropThrough(done.round.revision);
+    for (const waiter of done.waiters) waiter.resolve();
+    this.writeIfDue();
+    if (this.full) return;
+    const drained = this.drained;
+    this.drained = [];
+    for (const callback of drained) callback();
+  }
+
+  /** Nobody knows what the disk holds now, so nothing may follow. What was applied stays readable. */
+  private fail(error: Error): void {
+    if (this.failed !== undefined) return;
+    this.failed = error;
+    this.stopTimer();
+    const waiters = [...(this.writing?.waiters ?? []), ...(this.next?.waiters ?? [])];
+    for (const { waiter } of this.scheduled) waiters.push(waiter);
+    this.writing = undefined;
+    this.next = undefined;
+    this.scheduled = [];
+    for (const waiter of waiters) waiter.reject(new ReadOnlyError(error));
+    this.onFailure(error);
+  }
+
+  private stopTimer(): void {
+    if (this.timer === undefined) return;
+    this.clock.clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+}
+
+const costOf = (row: Uint8Array): number => row.length + changeOverheadBytes;
+
+function addChange(batch: Batch, { state, row }: Change): number {
+  const rowKey = changeRowKey(state.mod, state.sub, isTombstone(state));
+  sealRow(rowKey, row);
+  batch.put(rowKey, row);
+  return costOf(row);
+}

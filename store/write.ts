@@ -1,0 +1,106 @@
+import type { DeleteRangeRequest, PutRequest, RawDeleteRangeResponse, RawPutResponse } from "../proto/index.js";
+import { KeyNotFoundError, LeaseNotFoundError } from "./errors.js";
+import { intervalOf, keyFromBytes, type Key } from "./interval.js";
+import type { KeyEntry } from "./key-index.js";
+import { deletedState, encodeKeyValue, isTombstone, noBytes, valueOf, type KeyState } from "./key-value.js";
+import type { Revision } from "./revision.js";
+import { checksumSize } from "./rows.js";
+import type { StoreData } from "./store-data.js";
+import type { Change } from "./unflushed.js";
+
+/** A key is on disk as a KeyValue with everything but itself zero when it was deleted. */
+const onlyKey: KeyState = deletedState(0 as Revision, 0);
+
+/**
+ * The changes of one revision while they are made. Reads see them at once; until the store counts the revision, `undo`
+ * takes them back. What is gathered here is also what watchers are to be told of the revision.
+ */
+export class Write {
+  readonly changes: Change[] = [];
+
+  /**
+   * @param revision the one that the first change takes
+   * @param checkWritable throws if nothing may be changed
+   */
+  constructor(
+    private readonly data: StoreData,
+    readonly revision: Revision,
+    private readonly checkWritable: () => void,
+  ) {}
+
+  get hasChanged(): boolean {
+    return this.changes.length > 0;
+  }
+
+  /** @throws LeaseNotFoundError, KeyNotFoundError, in that order; nothing has changed then */
+  put(request: PutRequest): RawPutResponse {
+    checkLease(request);
+    const key = keyFromBytes(request.key);
+    const entry = this.data.index.get(key);
+    const live = entry === undefined || isTombstone(entry.newest) ? undefined : entry;
+    if (live === undefined && (request.ignoreValue || request.ignoreLease)) throw new KeyNotFoundError(key);
+    const wantsPrevious = request.prevKv || request.ignoreValue;
+    const previous = live !== undefined && wantsPrevious ? this.data.values.newest(live) : noBytes;
+    const before = live?.newest;
+    const state = {
+      mod: this.revision,
+      sub: this.changes.length,
+      create: before?.create ?? this.revision,
+      version: (before?.version ?? 0) + 1,
+      lease: before !== undefined && request.ignoreLease ? before.lease : request.lease,
+    };
+    this.record(key, entry, state, request.ignoreValue ? valueOf(previous) : request.value);
+    return { header: undefined, prevKv: request.prevKv ? previous : noBytes };
+  }
+
+  deleteRange(request: DeleteRangeRequest): RawDeleteRangeResponse {
+    const entries = this.liveEntries(request);
+    const prevKvs = request.prevKv ? entries.map((entry) => this.data.values.newest(entry)) : [];
+    for (const entry of entries)
+      this.record(entry.key, entry, deletedState(this.revision, this.changes.length), noBytes);
+    return { header: undefined, deleted: BigInt(entries.length), prevKvs };
+  }
+
+  /** Takes everything back. */
+  undo(): void {
+    if (!this.hasChanged) return;
+    for (const { entry, before } of this.changes.reverse()) {
+      this.data.index.takeBack(entry, before);
+      this.data.cache.drop(entry);
+    }
+    this.data.unflushed.pop();
+    this.changes.length = 0;
+  }
+
+  private liveEntries(request: DeleteRangeRequest): readonly KeyEntry[] {
+    if (request.rangeEnd.length === 0) {
+      const entry = this.data.index.live(keyFromBytes(request.key));
+      return entry === undefined ? [] : [entry];
+    }
+    const entries: KeyEntry[] = [];
+    this.data.index.walk(intervalOf(request), (entry) => {
+      if (!isTombstone(entry.newest)) entries.push(entry);
+      return true;
+    });
+    return entries;
+  }
+
+  private record(key: Key, known: KeyEntry | undefined, state: KeyState, value: Uint8Array): void {
+    this.checkWritable();
+    const { index, cache, unflushed } = this.data;
+    const deleted = isTombstone(state);
+    const row = encodeKeyValue(key, deleted ? onlyKey : state, value, checksumSize);
+    const keyValue = row.subarray(0, row.length - checksumSize);
+    const before = known?.newest;
+    const entry = index.advance(key, known, state);
+    if (!this.hasChanged) unflushed.push(this.changes);
+    this.changes.push({ entry, state, before, keyValue, row });
+    if (deleted) cache.drop(entry);
+    else cache.hold(entry, keyValue);
+  }
+}
+
+/** No lease exists yet. */
+export function checkLease(request: PutRequest): void {
+  if (request.lease !== 0n) throw new LeaseNotFoundError(request.lease);
+}
