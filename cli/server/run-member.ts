@@ -1,0 +1,134 @@
+import type { Command } from "commander";
+import {
+  configFromFlags,
+  createLogger,
+  defaultFlags,
+  errorText,
+  FlagError,
+  formatId,
+  Member,
+  StartError,
+  systemClock,
+  type Logger,
+  type LogLevel,
+  type MemberConfig,
+  type ServerFlags,
+} from "../../server/index.js";
+import { applyEnvironment, ShadowedVariableError } from "./environment.js";
+import { tellSupervisor } from "./messages.js";
+
+/** Flags of etcd that do nothing here yet; each use is answered with a warning that says so. */
+const flagsWithoutEffect = {
+  snapshotCount: "--snapshot-count has no effect yet: the log is kept whole",
+  quotaBackendBytes: "--quota-backend-bytes has no effect yet: the store has no quota",
+} as const;
+
+interface MemberFlags extends ServerFlags {
+  readonly snapshotCount: string | undefined;
+  readonly quotaBackendBytes: string | undefined;
+}
+
+/** Gives `minietcd` etcd's flags. */
+export const addServerFlags = (command: Command): Command => {
+  const flags = command
+    .option("--name <name>", "name of this member", defaultFlags.name)
+    .option("--data-dir <path>", "where this member keeps its data (default: <name>.etcd)")
+    .option("--listen-client-urls <urls>", "where to listen for clients (default: http://localhost:2379)")
+    .option("--advertise-client-urls <urls>", "client URLs to tell the cluster (default: http://localhost:2379)")
+    .option("--listen-peer-urls <urls>", "where to listen for other members", defaultFlags.listenPeerUrls)
+    .option(
+      "--initial-advertise-peer-urls <urls>",
+      "peer URLs to tell the cluster",
+      defaultFlags.initialAdvertisePeerUrls,
+    )
+    .option("--initial-cluster <members>", "name=peer-url,name=peer-url… of all members (default: this one alone)")
+    .option(
+      "--initial-cluster-state <state>",
+      'how the cluster begins: only "new" yet',
+      defaultFlags.initialClusterState,
+    )
+    .option(
+      "--initial-cluster-token <token>",
+      "tells clusters apart: ids depend on it",
+      defaultFlags.initialClusterToken,
+    )
+    .option("--heartbeat-interval <ms>", "time between a leader's heartbeats", defaultFlags.heartbeatInterval)
+    .option("--election-timeout <ms>", "silence after which a new leader is elected", defaultFlags.electionTimeout)
+    .option("--max-txn-ops <count>", "most operations in a transaction", defaultFlags.maxTxnOps)
+    .option("--max-request-bytes <bytes>", "largest request", defaultFlags.maxRequestBytes)
+    .option("--log-level <level>", "debug, info, warn, error, panic or fatal", defaultFlags.logLevel)
+    .option("--snapshot-count <count>", "accepted, no effect yet")
+    .option("--quota-backend-bytes <bytes>", "accepted, no effect yet");
+  return flags;
+};
+
+const loggerAt = (level: LogLevel): Logger =>
+  createLogger({
+    level,
+    write: (line) => void process.stderr.write(line),
+    timestamp: () => new Date().toISOString(),
+  });
+
+/** Runs one member until it is told to stop or fails. Ends the process. */
+export const runMember = async (command: Command): Promise<void> => {
+  let logger = loggerAt("info");
+  try {
+    const unknown = applyEnvironment(command, process.env);
+    const flags = command.opts<MemberFlags>();
+    const config = configFromFlags(flags);
+    logger = loggerAt(config.logLevel);
+    for (const variable of unknown) logger.warn("unrecognized environment variable", { variable });
+    for (const [flag, warning] of Object.entries(flagsWithoutEffect))
+      if (flags[flag as keyof typeof flagsWithoutEffect] !== undefined) logger.warn(warning);
+    await serve(config, logger);
+  } catch (error) {
+    if (error instanceof FlagError) {
+      process.stderr.write(`${error.message}\nSee 'minietcd --help'.\n`);
+      tellSupervisor({ kind: "failed", reason: error.message });
+      process.exit(2);
+    }
+    if (!(error instanceof StartError || error instanceof ShadowedVariableError))
+      logger.error("unexpected", { stack: error instanceof Error ? error.stack : "" });
+    logger.fatal("cannot start", { error: errorText(error) });
+    tellSupervisor({ kind: "failed", reason: errorText(error) });
+    process.exit(1);
+  }
+};
+
+const serve = async (config: MemberConfig, logger: Logger): Promise<void> => {
+  const member = await Member.start(config, {
+    clock: systemClock,
+    random: Math.random,
+    logger,
+    onLeaderChange: ({ id, leader, term }) =>
+      tellSupervisor({ kind: "leader", self: formatId(id), leader: leader === 0n ? "" : formatId(leader), term }),
+  });
+  stopOnSignals(member, logger);
+  // A supervisor that died, however it died, closes the channel.
+  process.once("disconnect", () => void stopAndExit(member, logger, "supervisor is gone"));
+  member.ready.then(
+    () => tellSupervisor({ kind: "ready" }),
+    () => undefined, // `stopped` says why
+  );
+  const failure = await member.stopped;
+  if (failure === undefined) return;
+  logger.fatal("stopped", { error: errorText(failure) });
+  tellSupervisor({ kind: "failed", reason: errorText(failure) });
+  process.exit(1);
+};
+
+const stopAndExit = async (member: Member, logger: Logger, why: string): Promise<void> => {
+  logger.info("shutting down", { why });
+  await member.stop();
+  logger.info("stopped");
+  process.exit(0);
+};
+
+/** As etcd: an orderly stop, then death by the same signal, so that whoever waits sees the cause. A second one kills. */
+const stopOnSignals = (member: Member, logger: Logger): void => {
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => {
+      logger.info("received signal; shutting down", { signal });
+      void member.stop().then(() => process.kill(process.pid, signal));
+    });
+};

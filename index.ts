@@ -1,0 +1,4 @@
+// The package `minietcd`: what an application needs, the client and a member to embed.
+
+export { Client, EtcdError, type ClientOptions, type RequestOptions } from "./client/index.js";
+export { configFromFlags, defaultFlags, Member, type MemberConfig, type MemberEnvironment } from "./server/index.js";

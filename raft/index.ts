@@ -1,0 +1,23 @@
+// Consensus: who leads, what the log holds, what is committed. Knows nothing of keys.
+
+export { systemClock, type Clock } from "./clock.js";
+export { MalformedMessageError } from "./codec/bytes.js";
+export { decodePeerMessage, encodePeerMessage } from "./codec/peer-message.js";
+export { RaftCore, type CoreOptions } from "./core/core.js";
+export {
+  noMember,
+  type CoreStatus,
+  type Entry,
+  type HardState,
+  type LogIndex,
+  type MemberId,
+  type Outgoing,
+  type PeerMessage,
+  type ReadState,
+  type Refusal,
+  type Role,
+  type Term,
+} from "./core/types.js";
+export { RaftNode, tickMs, type LogStore, type NodeListener, type StateMachine, type Transport } from "./node.js";
+export { nodeDisk, type Disk } from "./wal/disk.js";
+export { openWal, type RecoveredLog, type Wal } from "./wal/wal.js";

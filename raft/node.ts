@@ -1,0 +1,221 @@
+import type { Clock } from "./clock.js";
+import type { RaftCore } from "./core/core.js";
+import type {
+  CoreStatus,
+  Entry,
+  HardState,
+  Input,
+  LogIndex,
+  MemberId,
+  Outgoing,
+  PeerMessage,
+  ReadState,
+  Refusal,
+} from "./core/types.js";
+
+/** Where entries become durable; `Wal` is the real one. At most one `append` is under way at a time. */
+export interface LogStore {
+  /** Calls `done` once everything is on disk, never synchronously; never calls it if that failed. */
+  append(hardState: HardState | undefined, entries: readonly Entry[], done: () => void): void;
+}
+
+/** Carries messages to other members. May lose them, never alters them. */
+export interface Transport {
+  send(messages: readonly Outgoing[]): void;
+}
+
+/** What the log is for. */
+export interface StateMachine {
+  /** Applies `entries` in order; calls `done` (perhaps at once) when it can take more. */
+  apply(entries: readonly Entry[], done: () => void): void;
+}
+
+/** What the node tells the member it belongs to. */
+export interface NodeListener {
+  /** A read asked for with `readIndex` may be answered once `index` is applied. */
+  onReadState(read: ReadState): void;
+  onRefusal(refusal: Refusal): void;
+  /** Term, role or known leader changed. */
+  onStatusChange(status: CoreStatus): void;
+  /** A broken invariant: this member has stopped; the others make up for it. */
+  onFailure(error: Error): void;
+}
+
+export interface NodeOptions {
+  readonly core: RaftCore;
+  readonly log: LogStore;
+  readonly transport: Transport;
+  readonly machine: StateMachine;
+  readonly listener: NodeListener;
+  readonly clock: Clock;
+}
+
+/** One tick of the core, in milliseconds. */
+export const tickMs = 10;
+
+/**
+ * How many missed ticks are made up for when the event loop was held up. More would let a member that was
+ * frozen count itself into an election before it reads the heartbeats that wait in its sockets.
+ */
+const maxTicksAtOnce = 5;
+
+/**
+ * Drives one core: feeds it what happens, writes what it wants durable, sends what it says, applies what it
+ * commits. The order of those four is the whole of crash safety. One loop, no decision of its own.
+ */
+export class RaftNode {
+  private readonly core: RaftCore;
+  private readonly log: LogStore;
+  private readonly transport: Transport;
+  private readonly machine: StateMachine;
+  private readonly listener: NodeListener;
+  private readonly clock: Clock;
+  private stopTicking: (() => void) | undefined;
+  private lastTickAt = 0;
+  private writing = false;
+  private applying = false;
+  private pumpAhead = false;
+  private stopped = false;
+  private known: CoreStatus;
+
+  constructor(options: NodeOptions) {
+    this.core = options.core;
+    this.log = options.log;
+    this.transport = options.transport;
+    this.machine = options.machine;
+    this.listener = options.listener;
+    this.clock = options.clock;
+    this.known = this.core.status();
+  }
+
+  /** Starts the clock of this member. */
+  start(): void {
+    this.lastTickAt = this.clock.now();
+    this.stopTicking = this.clock.every(tickMs, () => this.tick());
+  }
+
+  /** Stops taking part. A write under way still ends; nothing is sent or applied afterwards. */
+  stop(): void {
+    this.stopped = true;
+    this.stopTicking?.();
+    this.stopTicking = undefined;
+  }
+
+  /** Proposes `data`; `proposal` comes back if it is refused, otherwise it may appear among the applied entries. */
+  propose(proposal: number, data: Uint8Array): void {
+    this.step({ kind: "propose", proposal, data });
+  }
+
+  /** Asks up to where the log must be applied for a read to be linearizable. Raft thesis §6.4. */
+  readIndex(request: number): void {
+    this.step({ kind: "readIndex", request });
+  }
+
+  receive(from: MemberId, message: PeerMessage): void {
+    this.step({ kind: "receive", from, message });
+  }
+
+  linkClosed(peer: MemberId): void {
+    this.step({ kind: "linkClosed", peer });
+  }
+
+  status(): CoreStatus {
+    return this.core.status();
+  }
+
+  /** The highest index known to be committed. */
+  get commit(): LogIndex {
+    return this.core.status().commit;
+  }
+
+  private tick(): void {
+    const elapsed = Math.floor((this.clock.now() - this.lastTickAt) / tickMs);
+    const ticks = Math.min(elapsed, maxTicksAtOnce);
+    this.lastTickAt += elapsed * tickMs;
+    for (let i = 0; i < ticks; i++) this.step({ kind: "tick" });
+  }
+
+  private step(input: Input): void {
+    if (this.stopped) return;
+    try {
+      this.core.step(input);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    this.schedulePump();
+  }
+
+  /** One pump serves all inputs of a turn of the event loop: that is what makes batches. */
+  private schedulePump(): void {
+    if (this.pumpAhead || this.stopped) return;
+    this.pumpAhead = true;
+    this.clock.soon(() => {
+      this.pumpAhead = false;
+      this.pump();
+    });
+  }
+
+  private pump(): void {
+    if (this.stopped) return;
+    try {
+      this.transport.send(this.core.takeMessages()); // a leader whose term is durable may send beside its own disk write
+      this.write();
+      this.apply();
+      this.report();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** At most one write is under way; the next one takes all that gathers meanwhile. */
+  private write(): void {
+    if (this.writing) return;
+    const unsaved = this.core.takeUnsaved();
+    if (unsaved === undefined) return;
+    if (unsaved.hardState === undefined && unsaved.entries.length === 0) {
+      this.transport.send(unsaved.replies); // they speak of nothing that is not durable already
+      this.core.saved(unsaved);
+      this.schedulePump();
+      return;
+    }
+    this.writing = true;
+    this.log.append(unsaved.hardState, unsaved.entries, () => {
+      this.writing = false;
+      if (this.stopped) return;
+      try {
+        this.transport.send(unsaved.replies); // votes, vote requests, acknowledgements speak of what is durable
+        this.core.saved(unsaved); // the leader's own copy counts from here
+      } catch (error) {
+        this.fail(error);
+        return;
+      }
+      this.pump();
+    });
+  }
+
+  private apply(): void {
+    if (this.applying) return;
+    const committed = this.core.takeCommitted(); // committed *and* durable here
+    if (committed.length === 0) return;
+    this.applying = true;
+    this.machine.apply(committed, () => {
+      this.applying = false;
+      this.schedulePump();
+    });
+  }
+
+  private report(): void {
+    for (const read of this.core.takeReadStates()) this.listener.onReadState(read);
+    for (const refusal of this.core.takeRefusals()) this.listener.onRefusal(refusal);
+    const { term, role, leader } = this.core.status();
+    if (term === this.known.term && role === this.known.role && leader === this.known.leader) return;
+    this.known = this.core.status();
+    this.listener.onStatusChange(this.known);
+  }
+
+  private fail(error: unknown): void {
+    this.stop();
+    this.listener.onFailure(error instanceof Error ? error : new Error(String(error)));
+  }
+}

@@ -1,0 +1,172 @@
+import {
+  AppliedMarker,
+  counterFromRequest,
+  Proposal,
+  type RawDeleteRangeResponse,
+  type RawPutResponse,
+  type RawTxnResponse,
+} from "../proto/index.js";
+import type { Entry, LogIndex, MemberId, StateMachine, Term } from "../raft/index.js";
+import { StoreError, type Compaction, type KvStore, type Revision, type StoreErrorCode } from "../store/index.js";
+import { Membership } from "./membership.js";
+import type { Command, Proposals } from "./proposals.js";
+import { SeenProposals } from "./seen-proposals.js";
+
+/** What applying a command gave, and the store's revision right after it. */
+export type Applied = { readonly revision: Revision } & (
+  | { readonly kind: "put"; readonly response: RawPutResponse }
+  | { readonly kind: "deleteRange"; readonly response: RawDeleteRangeResponse }
+  | { readonly kind: "txn"; readonly response: RawTxnResponse }
+  | { readonly kind: "compact"; readonly compaction: Compaction }
+  | { readonly kind: "publish" }
+);
+
+/** How far the log is contained in the store, with the replicated state that is not keys. */
+export interface AppliedState {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly membership: Membership;
+  readonly seen: SeenProposals;
+}
+
+/** Reads what the store keeps for the applier. */
+export const decodeMarker = (bytes: Uint8Array): AppliedState => {
+  const marker = AppliedMarker.decode(bytes);
+  return {
+    index: Number(marker.index) as LogIndex,
+    term: Number(marker.term) as Term,
+    membership: new Membership(marker.members),
+    seen: new SeenProposals(
+      marker.seen.map((record) => ({
+        ...record,
+        incarnation: Number(record.incarnation),
+        floor: Number(record.floor),
+      })),
+    ),
+  };
+};
+
+export const encodeMarker = ({ index, term, membership, seen }: AppliedState): Uint8Array =>
+  AppliedMarker.encode({
+    index: BigInt(index),
+    term: BigInt(term),
+    members: membership.all,
+    seen: seen
+      .records()
+      .map((record) => ({ ...record, incarnation: BigInt(record.incarnation), floor: BigInt(record.floor) })),
+  }).finish();
+
+/** Whose proposals are waited for here. */
+export interface Self {
+  readonly member: MemberId;
+  readonly incarnation: number;
+}
+
+/** A result every member comes to alike. Anything else the store throws stops the member. */
+const outcomes = new Set<StoreErrorCode>([
+  "compacted",
+  "future-revision",
+  "lease-not-found",
+  "key-not-found",
+  "too-large",
+]);
+
+/**
+ * Applies committed entries to the store, each proposal once, and answers those that were made here. Deterministic:
+ * no clock, no randomness; the same log gives the same bytes on every member.
+ */
+export class Applier implements StateMachine {
+  private index: LogIndex;
+  private term: Term;
+  private readonly membership: Membership;
+  private readonly seen: SeenProposals;
+  private waiters: { readonly index: LogIndex; readonly callback: () => void }[] = [];
+  private stopped = false;
+
+  constructor(
+    private readonly store: KvStore,
+    state: AppliedState,
+    private readonly self: Self,
+    private readonly proposals: Proposals<Applied>,
+  ) {
+    this.index = state.index;
+    this.term = state.term;
+    this.membership = state.membership;
+    this.seen = state.seen;
+  }
+
+  /** Everything up to here has been applied. */
+  get appliedIndex(): LogIndex {
+    return this.index;
+  }
+
+  get members(): Membership {
+    return this.membership;
+  }
+
+  /** Calls back once everything up to `index` has been applied: at once if it has. */
+  whenApplied(index: LogIndex, callback: () => void): void {
+    if (index <= this.index) callback();
+    else this.waiters.push({ index, callback });
+  }
+
+  apply(entries: readonly Entry[], done: () => void): void {
+    for (const entry of entries) this.applyEntry(entry);
+    this.store.endRound(encodeMarker(this.state()));
+    this.wakeWaiters();
+    if (!this.store.full) done();
+    else this.store.whenDrained(() => (this.stopped ? undefined : done())); // the disk is behind: take no more until it is not
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  private state(): AppliedState {
+    return { index: this.index, term: this.term, membership: this.membership, seen: this.seen };
+  }
+
+  private applyEntry(entry: Entry): void {
+    this.index = entry.index;
+    this.term = entry.term;
+    if (entry.data.length === 0) return; // the no-op of a new leader
+    const { member, incarnation, sequence, floor, command } = Proposal.decode(entry.data);
+    const envelope = { member, incarnation: Number(incarnation), sequence: Number(sequence), floor: Number(floor) };
+    if (command === undefined || !this.seen.admit(envelope)) return;
+    const waitedFor = member === this.self.member && envelope.incarnation === this.self.incarnation;
+    try {
+      const applied = this.execute(command);
+      if (waitedFor) this.proposals.applied(envelope.sequence, applied);
+    } catch (error) {
+      if (!(error instanceof StoreError) || !outcomes.has(error.code)) throw error;
+      if (waitedFor) this.proposals.failed(envelope.sequence, error);
+    }
+  }
+
+  private execute(command: Command): Applied {
+    switch (command.$case) {
+      case "put":
+        return { kind: "put", ...this.store.put(command.value) };
+      case "deleteRange":
+        return { kind: "deleteRange", ...this.store.deleteRange(command.value) };
+      case "txn":
+        return { kind: "txn", ...this.store.txn(command.value) };
+      case "compact": {
+        const compaction = this.store.compact(counterFromRequest(command.value.revision));
+        return { kind: "compact", revision: this.store.revision, compaction };
+      }
+      case "publish": {
+        const { member, name, clientUrls } = command.value;
+        this.membership.publish(member, { name, clientURLs: clientUrls });
+        return { kind: "publish", revision: this.store.revision };
+      }
+    }
+  }
+
+  private wakeWaiters(): void {
+    if (this.waiters.length === 0) return;
+    const ready = this.waiters.filter((waiter) => waiter.index <= this.index);
+    this.waiters = this.waiters.filter((waiter) => waiter.index > this.index);
+    for (const { callback } of ready) callback();
+  }
+}

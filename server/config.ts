@@ -1,0 +1,204 @@
+import { StartError } from "./errors.js";
+import { logLevels, type LogLevel } from "./logger.js";
+import { mustBeBindable, parseMemberUrls, UrlError, type MemberUrl } from "./urls.js";
+
+/** One member of the cluster as `--initial-cluster` names it. */
+export interface InitialMember {
+  readonly name: string;
+  readonly peerUrls: readonly string[];
+}
+
+/** Everything a member is told from outside. Durations in milliseconds, sizes in bytes. */
+export interface MemberConfig {
+  readonly name: string;
+  readonly dataDir: string;
+  readonly listenClientUrls: readonly MemberUrl[];
+  readonly advertiseClientUrls: readonly MemberUrl[];
+  readonly listenPeerUrls: readonly MemberUrl[];
+  readonly initialAdvertisePeerUrls: readonly MemberUrl[];
+  readonly initialCluster: readonly InitialMember[];
+  readonly initialClusterState: "new" | "existing";
+  readonly initialClusterToken: string;
+  readonly heartbeatMs: number;
+  readonly electionMs: number;
+  /** Most operations in one transaction (etcd: `--max-txn-ops`). */
+  readonly maxTxnOps: number;
+  /** Largest proposal (etcd: `--max-request-bytes`). */
+  readonly maxRequestBytes: number;
+  readonly logLevel: LogLevel;
+}
+
+/** The flags of `minietcd`, with etcd's names and defaults; all values as text, as they come from the command line. */
+export interface ServerFlags {
+  readonly name: string;
+  readonly dataDir: string | undefined;
+  readonly listenClientUrls: string | undefined;
+  readonly advertiseClientUrls: string | undefined;
+  readonly listenPeerUrls: string;
+  readonly initialAdvertisePeerUrls: string;
+  readonly initialCluster: string | undefined;
+  readonly initialClusterState: string;
+  readonly initialClusterToken: string;
+  readonly heartbeatInterval: string;
+  readonly electionTimeout: string;
+  readonly maxTxnOps: string;
+  readonly maxRequestBytes: string;
+  readonly logLevel: string;
+}
+
+/** etcd's defaults. */
+export const defaultFlags: ServerFlags = {
+  name: "default",
+  dataDir: undefined,
+  listenClientUrls: undefined,
+  advertiseClientUrls: undefined,
+  listenPeerUrls: "http://localhost:2380",
+  initialAdvertisePeerUrls: "http://localhost:2380",
+  initialCluster: undefined,
+  initialClusterState: "new",
+  initialClusterToken: "etcd-cluster",
+  heartbeatInterval: "100",
+  electionTimeout: "1000",
+  maxTxnOps: "128",
+  maxRequestBytes: "1572864",
+  logLevel: "info",
+};
+
+const defaultClientUrl = "http://localhost:2379";
+const longestElectionMs = 50_000;
+
+/** A flag whose value cannot be read; etcd shows its usage then and exits with 2. */
+export class FlagError extends Error {
+  override readonly name = "FlagError";
+}
+
+/**
+ * Reads and checks the flags together.
+ *
+ * @throws FlagError for a value that cannot be read, StartError for values that do not go together; both in etcd's words
+ */
+export const configFromFlags = (flags: ServerFlags): MemberConfig => {
+  const listenClientUrls = urls("listen-client-urls", flags.listenClientUrls ?? defaultClientUrl);
+  const listenPeerUrls = urls("listen-peer-urls", flags.listenPeerUrls);
+  const advertiseClientUrls = urls("advertise-client-urls", flags.advertiseClientUrls ?? defaultClientUrl);
+  const initialAdvertisePeerUrls = urls("initial-advertise-peer-urls", flags.initialAdvertisePeerUrls);
+  const initialCluster = parseInitialCluster(
+    flags.initialCluster ?? initialAdvertisePeerUrls.map((url) => `${flags.name}=${url.text}`).join(","),
+  );
+  const config: MemberConfig = {
+    name: flags.name,
+    dataDir: flags.dataDir ?? `${flags.name}.etcd`,
+    listenClientUrls,
+    advertiseClientUrls,
+    listenPeerUrls,
+    initialAdvertisePeerUrls,
+    initialCluster,
+    initialClusterState: oneOf("initial-cluster-state", flags.initialClusterState, ["new", "existing"]),
+    initialClusterToken: flags.initialClusterToken,
+    heartbeatMs: count("heartbeat-interval", flags.heartbeatInterval),
+    electionMs: count("election-timeout", flags.electionTimeout),
+    maxTxnOps: count("max-txn-ops", flags.maxTxnOps),
+    maxRequestBytes: count("max-request-bytes", flags.maxRequestBytes),
+    logLevel: oneOf("log-level", flags.logLevel, logLevels),
+  };
+  checkUrls(config, flags);
+  checkTimes(config);
+  return config;
+};
+
+const urls = (flag: string, value: string): MemberUrl[] => {
+  try {
+    return parseMemberUrls(value);
+  } catch (error) {
+    if (error instanceof UrlError) throw new FlagError(`invalid value "${value}" for flag -${flag}: ${error.message}`);
+    throw error;
+  }
+};
+
+const count = (flag: string, value: string): number => {
+  const number = Number(value);
+  if (!/^\d+$/.test(value) || !Number.isSafeInteger(number))
+    throw new FlagError(`invalid value "${value}" for flag -${flag}: parse error`);
+  return number;
+};
+
+const oneOf = <Choice extends string>(flag: string, value: string, choices: readonly Choice[]): Choice => {
+  const choice = choices.find((candidate) => candidate === value);
+  if (choice === undefined)
+    throw new FlagError(
+      `invalid value "${value}" for flag -${flag}: invalid value, choose one of ${choices.join(", ")}`,
+    );
+  return choice;
+};
+
+/** Parses `name=url,name=url2,other=url3`; a name may repeat, one entry a URL. */
+const parseInitialCluster = (value: string): InitialMember[] => {
+  const members = new Map<string, string[]>();
+  for (const part of value.split(",").filter((text) => text.trim() !== "")) {
+    const equals = part.indexOf("=");
+    if (equals < 1) throw new StartError(`--initial-cluster has "${part}": expected name=peer-url`);
+    const name = part.slice(0, equals).trim();
+    const peerUrls = members.get(name) ?? [];
+    members.set(name, peerUrls);
+    try {
+      peerUrls.push(...parseMemberUrls(part.slice(equals + 1)).map((url) => url.text));
+    } catch (error) {
+      if (error instanceof UrlError) throw new StartError(`--initial-cluster has "${part}": ${error.message}`);
+      throw error;
+    }
+  }
+  const all = [...members.values()].flat();
+  const repeated = all.find((url, position) => all.indexOf(url) !== position);
+  if (repeated !== undefined) throw new StartError(`initial cluster ${value} has duplicate url ${repeated}`);
+  return [...members].map(([name, peerUrls]) => ({ name, peerUrls }));
+};
+
+const checkUrls = (config: MemberConfig, flags: ServerFlags): void => {
+  if (flags.listenClientUrls !== undefined && flags.advertiseClientUrls === undefined)
+    throw new StartError("--advertise-client-urls is required when --listen-client-urls is set explicitly");
+  const listen = [...config.listenPeerUrls, ...config.listenClientUrls];
+  for (const url of [...listen, ...config.advertiseClientUrls, ...config.initialAdvertisePeerUrls])
+    if (url.scheme === "https" || url.scheme === "unixs")
+      throw new StartError(`cannot use ${url.text}: TLS is not supported yet, use http:// or unix://`);
+  try {
+    listen.forEach(mustBeBindable);
+  } catch (error) {
+    if (error instanceof UrlError) throw new StartError(error.message);
+    throw error;
+  }
+};
+
+const checkTimes = ({ heartbeatMs, electionMs }: MemberConfig): void => {
+  if (heartbeatMs === 0) throw new StartError("--heartbeat-interval must be >0 (set to 0ms)");
+  if (electionMs === 0) throw new StartError("--election-timeout must be >0 (set to 0ms)");
+  if (5 * heartbeatMs > electionMs)
+    throw new StartError(
+      `--election-timeout[${electionMs}ms] should be at least as 5 times as --heartbeat-interval[${heartbeatMs}ms]`,
+    );
+  if (electionMs > longestElectionMs)
+    throw new StartError(
+      `--election-timeout[${electionMs}ms] is too long, and should be set less than ${longestElectionMs}ms`,
+    );
+};
+
+/**
+ * Checks that this member stands in the initial cluster under the URLs it advertises. Only needed before its
+ * data directory exists; afterwards the `initial-*` flags have no say.
+ *
+ * @throws StartError in etcd's words
+ */
+export const checkInitialCluster = (config: MemberConfig): void => {
+  const self = config.initialCluster.find((member) => member.name === config.name);
+  if (self === undefined)
+    throw new StartError(`couldn't find local name "${config.name}" in the initial cluster configuration`);
+  const listed = [...self.peerUrls].sort().join(",");
+  const advertised = config.initialAdvertisePeerUrls
+    .map((url) => url.text)
+    .sort()
+    .join(",");
+  if (listed !== advertised)
+    throw new StartError(
+      `--initial-cluster has ${self.peerUrls.map((url) => `${config.name}=${url}`).join(",")} ` +
+        `but missing from --initial-advertise-peer-urls=${advertised} (resolved urls: "${advertised}" != "${listed}")`,
+    );
+};

@@ -1,0 +1,179 @@
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { Level } from "level";
+import type { MemberId } from "../raft/index.js";
+import { replaceFile, syncDirectory } from "./durable-file.js";
+import { StartError } from "./errors.js";
+import { formatId } from "./logger.js";
+
+/** The version of everything below `member/`; a newer one is refused. */
+const formatVersion = 1;
+
+/** Whose data a directory holds. */
+export interface DirectoryOwner {
+  readonly clusterId: bigint;
+  readonly memberId: MemberId;
+}
+
+/**
+ * A member's directory, held by this process alone:
+ * `<data-dir>/member/{format.json,lock/,incarnation,wal/,store-<n>/,store-current}`.
+ */
+export class DataDirectory {
+  private constructor(
+    private readonly member: string,
+    private readonly lock: Level,
+    /** Undefined: nothing was ever acknowledged from here; `begin` makes it somebody's. */
+    readonly owner: DirectoryOwner | undefined,
+  ) {}
+
+  /**
+   * Opens or creates the directory and locks it.
+   *
+   * @throws StartError if it is in use, belongs to a real etcd or a newer minietcd, or cannot be written
+   */
+  static async open(dataDir: string): Promise<DataDirectory> {
+    const member = join(resolve(dataDir), "member");
+    try {
+      await refuseForeign(member);
+      await mkdir(member, { recursive: true, mode: 0o700 });
+      const lock = await takeLock(join(member, "lock"), dataDir);
+      try {
+        const owner = await readOwner(member);
+        if (owner === undefined) await removeUnfinished(member);
+        return new DataDirectory(member, lock, owner);
+      } catch (error) {
+        await lock.close();
+        throw error;
+      }
+    } catch (error) {
+      throw asStartError(error, dataDir);
+    }
+  }
+
+  get walPath(): string {
+    return join(this.member, "wal");
+  }
+
+  /** The directory of the store in use; `store-current` names it and is the commit point of a switch. */
+  async storePath(): Promise<string> {
+    const name = (await readFile(join(this.member, "store-current"), "utf8")).trim();
+    if (!/^store-\d+$/.test(name)) throw new StartError(`${join(this.member, "store-current")} is damaged: "${name}"`);
+    return join(this.member, name);
+  }
+
+  /** Names the first store, before `begin`. */
+  async createStore(): Promise<string> {
+    await replaceFile(join(this.member, "store-current"), "store-1\n");
+    return this.storePath();
+  }
+
+  /** From here on the directory belongs to this member. The last step of a bootstrap: a crash before it starts over. */
+  async begin(owner: DirectoryOwner): Promise<void> {
+    await syncDirectory(this.member);
+    const ids = { clusterId: formatId(owner.clusterId), memberId: formatId(owner.memberId) };
+    await replaceFile(join(this.member, "format.json"), JSON.stringify({ formatVersion, ...ids }) + "\n");
+  }
+
+  /** Counts this start of the member: every incarnation is higher than all before it. */
+  async nextIncarnation(): Promise<number> {
+    const path = join(this.member, "incarnation");
+    const last = Number((await readIfThere(path)) ?? "0");
+    if (!Number.isSafeInteger(last) || last < 0) throw new StartError(`${path} is damaged: not a number`);
+    await replaceFile(path, `${last + 1}\n`);
+    return last + 1;
+  }
+
+  /** Lets go of the directory. */
+  async close(): Promise<void> {
+    await this.lock.close();
+  }
+}
+
+const readIfThere = async (path: string): Promise<string | undefined> => {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
+};
+
+/** Looks before anything is created: what is not ours stays untouched. */
+const refuseForeign = async (member: string): Promise<void> => {
+  let names: string[];
+  try {
+    names = await readdir(member);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return;
+    throw error;
+  }
+  if (names.includes("snap"))
+    throw new StartError(
+      `${member} holds the data of a real etcd, which minietcd cannot read: choose another --data-dir`,
+    );
+  const ours = /^(format\.json(\.tmp)?|lock|incarnation(\.tmp)?|wal|store-\d+|store-current(\.tmp)?)$/;
+  const foreign = names.find((name) => !ours.test(name));
+  if (foreign !== undefined)
+    throw new StartError(`${join(member, foreign)} is not a file of minietcd: choose another --data-dir`);
+};
+
+/** Node has no flock: an empty `level` database held open refuses a second process and is free after a kill -9. */
+const takeLock = async (path: string, dataDir: string): Promise<Level> => {
+  const lock = new Level(path);
+  try {
+    await lock.open();
+    return lock;
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined;
+    if (errorCode(cause) === "LEVEL_LOCKED" || errorCode(error) === "LEVEL_LOCKED")
+      throw new StartError(
+        `data directory ${dataDir} is in use by another process: stop it, or choose another --data-dir`,
+      );
+    throw error;
+  }
+};
+
+const readOwner = async (member: string): Promise<DirectoryOwner | undefined> => {
+  const path = join(member, "format.json");
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
+  const format = parseFormat(text, path);
+  if (format.formatVersion > formatVersion)
+    throw new StartError(
+      `${path} has format version ${format.formatVersion}, this minietcd knows up to ${formatVersion}: use a newer minietcd`,
+    );
+  return { clusterId: format.clusterId, memberId: format.memberId };
+};
+
+const parseFormat = (text: string, path: string): DirectoryOwner & { formatVersion: number } => {
+  try {
+    const { formatVersion, clusterId, memberId } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof formatVersion === "number" && isHex(clusterId) && isHex(memberId))
+      return { formatVersion, clusterId: BigInt(`0x${clusterId}`), memberId: BigInt(`0x${memberId}`) };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new StartError(`${path} is damaged: remove the member's directory and let it join anew, or restore the file`);
+};
+
+const isHex = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{1,16}$/.test(value);
+
+/** What a bootstrap left that never reached `begin`: nobody has been told anything from it. */
+const removeUnfinished = async (member: string): Promise<void> => {
+  for (const name of await readdir(member))
+    if (name !== "lock" && name !== "incarnation") await rm(join(member, name), { recursive: true, force: true });
+};
+
+const errorCode = (error: unknown): string | undefined =>
+  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+
+/** Turns what the file system says into one line that says what to do. */
+const asStartError = (error: unknown, dataDir: string): unknown => {
+  const code = errorCode(error);
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS")
+    return new StartError(`cannot write to data directory ${dataDir} (${code}): check its owner and mode`);
+  if (code === "ENOSPC") return new StartError(`no space left for data directory ${dataDir}`);
+  if (code === "ENOTDIR" || code === "EEXIST") return new StartError(`data directory ${dataDir} is not a directory`);
+  return error;
+};

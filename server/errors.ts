@@ -1,0 +1,34 @@
+// What can go wrong with a request on its way through a member. `rpc/status.ts` gives each code its gRPC status and text.
+
+export type ServerErrorCode =
+  | "empty-key"
+  | "value-provided"
+  | "lease-provided"
+  | "key-of-operation-missing"
+  | "too-many-operations"
+  | "duplicate-key"
+  | "invalid-sort-option"
+  | "invalid-client-version"
+  | "request-too-large"
+  | "too-many-requests"
+  | "no-leader"
+  | "not-proposed"
+  | "timed-out"
+  | "leader-lost"
+  | "server-stopped";
+
+/** A request that was refused, or whose outcome is unknown (`timed-out`, `leader-lost`, `server-stopped`). */
+export class ServerError extends Error {
+  override readonly name = "ServerError";
+  constructor(
+    readonly code: ServerErrorCode,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The member cannot start or go on as configured; the message says what to do. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+}

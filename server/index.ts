@@ -1,0 +1,16 @@
+// One member of a cluster, as a program runs or embeds it.
+
+export {
+  configFromFlags,
+  defaultFlags,
+  FlagError,
+  type InitialMember,
+  type MemberConfig,
+  type ServerFlags,
+} from "./config.js";
+export { StartError } from "./errors.js";
+export { createLogger, errorText, formatId, logLevels, type Logger, type LogLevel } from "./logger.js";
+export { Member, type MemberEnvironment } from "./member.js";
+export { formatAddress, type Address } from "./urls.js";
+export { systemClock } from "../raft/index.js";
+export { serverVersion } from "./version.js";

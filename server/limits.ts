@@ -1,0 +1,22 @@
+// The bounds of a member, in one place. Each says what happens there.
+
+/**
+ * Proposals a member may have under way; one more is refused: too many requests.
+ * Replicated state is sized by it (`SeenProposals`), so it is the same on every member.
+ */
+export const maxPendingProposals = 5_000;
+
+/** Bytes of the proposals a member may have under way; beyond it one more is refused: too many requests. */
+export const maxPendingProposalBytes = 128 * 1024 * 1024;
+
+/** Linearizable reads that may wait for their quorum round; one more is refused: too many requests. */
+export const maxPendingReads = 20_000;
+
+/** What a message may be larger than the largest proposal, for its framing (etcd: 512 KiB). */
+export const messageOverheadBytes = 512 * 1024;
+
+/** Client connections that wait for the member to become ready; one more is closed at once. */
+export const maxConnectionsBeforeReady = 1_000;
+
+/** Client connections at a time; one more is closed at once. */
+export const maxClientConnections = 20_000;

@@ -1,0 +1,101 @@
+import { unlink } from "node:fs/promises";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { StartError } from "./errors.js";
+import { bindAddresses, formatAddress, type Address, type MemberUrl } from "./urls.js";
+
+/** Sockets that accept connections for one purpose. */
+export interface Listener {
+  /** Where they are bound, with the real port where 0 was asked for. */
+  readonly addresses: readonly Address[];
+  /** Accepts no more; connections that were accepted live on. */
+  close(): Promise<void>;
+}
+
+/**
+ * Binds every URL and hands on what connects.
+ *
+ * @throws StartError if an address is in use or cannot be bound
+ */
+export const listen = async (urls: readonly MemberUrl[], onConnection: (socket: Socket) => void): Promise<Listener> => {
+  const servers: Server[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  };
+  try {
+    for (const url of urls) await bindUrl(url, onConnection, servers);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { addresses: servers.map(boundAddress), close };
+};
+
+const bindUrl = async (url: MemberUrl, onConnection: (socket: Socket) => void, servers: Server[]): Promise<void> => {
+  const [first, ...others] = bindAddresses(url.address);
+  if (first === undefined) return;
+  const server = await bind(first, onConnection);
+  servers.push(server);
+  for (const other of others) {
+    const bound = boundAddress(server); // port 0: the second address of localhost takes the port of the first
+    const port = bound.kind === "tcp" ? bound.port : 0;
+    try {
+      servers.push(await bind(other.kind === "tcp" ? { ...other, port } : other, onConnection));
+    } catch (error) {
+      if (!(error instanceof StartError && isMissingFamily(error.cause))) throw error;
+      // A machine without IPv6: 127.0.0.1 alone is its localhost.
+    }
+  }
+};
+
+const bind = async (address: Address, onConnection: (socket: Socket) => void): Promise<Server> => {
+  try {
+    return await tryBind(address, onConnection);
+  } catch (error) {
+    if (address.kind !== "unix" || codeOf(error) !== "EADDRINUSE" || (await isAnswered(address.path)))
+      throw bindError(address, error);
+    await unlink(address.path); // left behind by a member that was killed
+    return tryBind(address, onConnection).catch((again: unknown) => Promise.reject(bindError(address, again)));
+  }
+};
+
+const tryBind = (address: Address, onConnection: (socket: Socket) => void): Promise<Server> =>
+  new Promise((resolve, reject) => {
+    const server = createServer({ noDelay: true }, onConnection);
+    server.once("error", reject);
+    const listening = (): void => {
+      server.removeListener("error", reject);
+      resolve(server);
+    };
+    if (address.kind === "unix") server.listen({ path: address.path, backlog: 1024 }, listening);
+    else server.listen({ host: address.host, port: address.port, backlog: 1024, ipv6Only: true }, listening);
+  });
+
+const isAnswered = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ path });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+
+const boundAddress = (server: Server): Address => {
+  const address = server.address();
+  if (typeof address === "string") return { kind: "unix", path: address };
+  return { kind: "tcp", host: address?.address ?? "", port: address?.port ?? 0 };
+};
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+
+const isMissingFamily = (error: unknown): boolean => ["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes(codeOf(error));
+
+const bindError = (address: Address, cause: unknown): StartError => {
+  const where = formatAddress(address);
+  if (codeOf(cause) === "EADDRINUSE")
+    return new StartError(`listen ${where}: bind: address already in use: stop what uses it, or choose another URL`, {
+      cause,
+    });
+  return new StartError(`listen ${where}: cannot bind (${codeOf(cause)})`, { cause });
+};

@@ -1,0 +1,49 @@
+/** Levels of etcd's `--log-level`, least severe first. */
+export const logLevels = ["debug", "info", "warn", "error", "panic", "fatal"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** Writes one JSON object a line: `level`, `ts`, `msg`, then the fields. */
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** The last line of a process that cannot go on. */
+  fatal(message: string, fields?: LogFields): void;
+}
+
+export interface LoggerOptions {
+  /** Lines below this level are dropped. */
+  readonly level: LogLevel;
+  readonly write: (line: string) => void;
+  /** The wall clock, for `ts` only. */
+  readonly timestamp: () => string;
+}
+
+export const createLogger = (options: LoggerOptions): Logger => {
+  const lowest = logLevels.indexOf(options.level);
+  const at = (level: LogLevel) => {
+    if (logLevels.indexOf(level) < lowest) return () => undefined;
+    return (msg: string, fields: LogFields = {}): void =>
+      options.write(JSON.stringify({ level, ts: options.timestamp(), msg, ...fields }, printable) + "\n");
+  };
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error"), fatal: at("fatal") };
+};
+
+/** Ids are shown as people know them, 16 hex digits; errors by their message and causes. */
+const printable = (_key: string, value: unknown): unknown => {
+  if (typeof value === "bigint") return formatId(value);
+  if (value instanceof Error) return errorText(value);
+  return value;
+};
+
+/** A 64-bit id as etcd prints it: hex digits without leading zeros. */
+export const formatId = (id: bigint): string => BigInt.asUintN(64, id).toString(16);
+
+/** The message of an error with those of its causes. */
+export const errorText = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${errorText(error.cause)}`;
+};

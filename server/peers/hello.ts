@@ -1,0 +1,38 @@
+import type { MemberId } from "../../raft/index.js";
+
+// The first frame of each side. The dialling member says which cluster it belongs to, who it is and whom it wants;
+// the other one accepts, or says why not. Nothing else is read before that.
+
+/** The protocol between members; both sides must speak the same. */
+export const peerProtocolVersion = 1;
+
+const magic = Buffer.from("minietcd-peer\0", "latin1");
+
+export interface Hello {
+  readonly version: number;
+  readonly clusterId: bigint;
+  readonly from: MemberId;
+  readonly to: MemberId;
+}
+
+/** Enough for a hello and its answer: whoever is not known yet may send no more. */
+export const maxHelloBytes = 512;
+
+export const encodeHello = (hello: Omit<Hello, "version">): Buffer => {
+  const bytes = Buffer.alloc(magic.length + 2 + 24);
+  magic.copy(bytes);
+  bytes.writeUInt16BE(peerProtocolVersion, magic.length);
+  [hello.clusterId, hello.from, hello.to].forEach((id, n) => void bytes.writeBigUInt64BE(id, magic.length + 2 + n * 8));
+  return bytes;
+};
+
+/** Undefined: not a hello of a minietcd member. */
+export const decodeHello = (bytes: Buffer): Hello | undefined => {
+  if (bytes.length < magic.length + 2 + 24 || !bytes.subarray(0, magic.length).equals(magic)) return undefined;
+  const id = (n: number): bigint => bytes.readBigUInt64BE(magic.length + 2 + n * 8);
+  return { version: bytes.readUInt16BE(magic.length), clusterId: id(0), from: id(1), to: id(2) };
+};
+
+/** The answer: empty means welcome, anything else is the reason why not. */
+export const encodeAnswer = (refusal: string): Buffer => Buffer.from(refusal, "utf8");
+export const decodeAnswer = (bytes: Buffer): string => bytes.toString("utf8");

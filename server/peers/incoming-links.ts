@@ -1,0 +1,105 @@
+import type { Socket } from "node:net";
+import { decodePeerMessage, type Clock, type MemberId, type PeerMessage } from "../../raft/index.js";
+import { formatId } from "../logger.js";
+import { FrameReader, frameHeader } from "./frame.js";
+import { decodeHello, encodeAnswer, maxHelloBytes, peerProtocolVersion, type Hello } from "./hello.js";
+
+/** Larger than any append: one entry of the largest proposal, or a batch of small ones. */
+const maxMessageBytes = 512 * 1024 * 1024;
+const handshakeMs = 5_000;
+/** Connections that have not said who they are; one more is closed at once. */
+const maxUnknownConnections = 100;
+
+export interface IncomingLinksOptions {
+  readonly clusterId: bigint;
+  readonly self: MemberId;
+  readonly isMember: (id: MemberId) => boolean;
+  readonly clock: Clock;
+  readonly onMessage: (from: MemberId, message: PeerMessage) => void;
+  readonly onClosed: (from: MemberId) => void;
+  /** Somebody was turned away, or sent what no member sends. */
+  readonly onRefused: (reason: string) => void;
+}
+
+/** The connections over which other members speak to this one: one each, a newer one replaces an older. */
+export class IncomingLinks {
+  private readonly links = new Map<MemberId, Socket>();
+  private readonly unknown = new Set<Socket>();
+  private closed = false;
+
+  constructor(private readonly options: IncomingLinksOptions) {}
+
+  /** Takes over a connection that was accepted on the peer port. */
+  accept(socket: Socket): void {
+    if (this.closed || this.unknown.size >= maxUnknownConnections) {
+      socket.destroy();
+      return;
+    }
+    this.unknown.add(socket);
+    socket.setNoDelay(true);
+    const cancelHandshake = this.options.clock.after(handshakeMs, () => socket.destroy());
+    const reader = new FrameReader(maxHelloBytes);
+    let from: MemberId | undefined;
+    socket.on("data", (chunk: Buffer) => {
+      try {
+        reader.push(chunk, (payload) => {
+          if (from !== undefined) {
+            if (this.links.get(from) === socket) this.options.onMessage(from, decodePeerMessage(payload));
+            return;
+          }
+          from = this.welcome(socket, decodeHello(payload));
+          if (from === undefined) return; // turned away: what is left is closed by the time limit at the latest
+          cancelHandshake();
+          reader.allow(maxMessageBytes);
+        });
+      } catch (error) {
+        this.options.onRefused(`closing a peer connection: ${error instanceof Error ? error.message : String(error)}`);
+        socket.destroy();
+      }
+    });
+    socket.on("error", () => undefined); // "close" follows and does the work
+    socket.on("close", () => {
+      cancelHandshake();
+      this.unknown.delete(socket);
+      if (from === undefined || this.links.get(from) !== socket) return;
+      this.links.delete(from);
+      this.options.onClosed(from);
+    });
+  }
+
+  /** Ends all of them. */
+  close(): void {
+    this.closed = true;
+    for (const socket of [...this.links.values(), ...this.unknown]) socket.destroy();
+  }
+
+  private welcome(socket: Socket, hello: Hello | undefined): MemberId | undefined {
+    const refusal = this.reasonToRefuse(hello);
+    const answer = encodeAnswer(refusal);
+    socket.write(frameHeader(answer));
+    if (hello === undefined || refusal !== "") {
+      this.options.onRefused(refusal);
+      socket.end(answer);
+      return undefined;
+    }
+    socket.write(answer);
+    this.unknown.delete(socket);
+    const former = this.links.get(hello.from);
+    this.links.set(hello.from, socket);
+    former?.destroy();
+    return hello.from;
+  }
+
+  private reasonToRefuse(hello: Hello | undefined): string {
+    if (hello === undefined) return "this is the peer port of a minietcd member: clients use the client port";
+    if (hello.version !== peerProtocolVersion)
+      return `peer protocol ${hello.version} is not ${peerProtocolVersion}: run the same minietcd on all members`;
+    if (hello.clusterId !== this.options.clusterId)
+      return `cluster ID mismatch: member ${formatId(hello.from)} is of cluster ${formatId(hello.clusterId)}, this one of ${formatId(this.options.clusterId)}`;
+    if (hello.to !== this.options.self)
+      return `member ID mismatch: ${formatId(hello.to)} is wanted, this is ${formatId(this.options.self)}`;
+    if (hello.from === this.options.self || !this.options.isMember(hello.from))
+      return `member ${formatId(hello.from)} is not another member of this cluster`;
+    return "";
+  }
+}

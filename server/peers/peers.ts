@@ -1,0 +1,85 @@
+import type { Socket } from "node:net";
+import type { Clock, MemberId, Outgoing, PeerMessage, Transport } from "../../raft/index.js";
+import { formatId, type Logger } from "../logger.js";
+import type { Address } from "../urls.js";
+import { IncomingLinks } from "./incoming-links.js";
+import { OutgoingLink } from "./outgoing-link.js";
+
+export interface Peer {
+  readonly id: MemberId;
+  readonly addresses: readonly Address[];
+}
+
+export interface PeersOptions {
+  readonly clusterId: bigint;
+  readonly self: MemberId;
+  /** The other members. */
+  readonly peers: readonly Peer[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onMessage: (from: MemberId, message: PeerMessage) => void;
+  /** A connection to or from the member closed: it is gone, or the way to it is. */
+  readonly onLinkClosed: (peer: MemberId) => void;
+}
+
+/** All connections to other members. Each pair has two: a member speaks over the one it dialled. */
+export class Peers implements Transport {
+  private readonly incoming: IncomingLinks;
+  private readonly outgoing = new Map<MemberId, OutgoingLink>();
+  private readonly batches = new Map<MemberId, PeerMessage[]>();
+
+  constructor(options: PeersOptions) {
+    const { clusterId, self, clock, logger, onLinkClosed } = options;
+    const lastRefusal = new Map<MemberId, string>();
+    this.incoming = new IncomingLinks({
+      clusterId,
+      self,
+      isMember: (id) => this.outgoing.has(id),
+      clock,
+      onMessage: options.onMessage,
+      onClosed: onLinkClosed,
+      onRefused: (reason) => logger.warn("refused a peer connection", { reason }),
+    });
+    for (const { id, addresses } of options.peers) {
+      const link = new OutgoingLink({
+        clusterId,
+        from: self,
+        to: id,
+        addresses,
+        clock,
+        onClosed: () => onLinkClosed(id),
+        onRefused: (reason) => {
+          if (lastRefusal.get(id) === reason) return; // it is asked every second; one line is enough
+          lastRefusal.set(id, reason);
+          logger.warn("a member refuses to talk to this one", { peer: formatId(id), reason });
+        },
+      });
+      this.outgoing.set(id, link);
+      this.batches.set(id, []);
+    }
+  }
+
+  /** Starts dialling. */
+  open(): void {
+    for (const link of this.outgoing.values()) link.open();
+  }
+
+  accept(socket: Socket): void {
+    this.incoming.accept(socket);
+  }
+
+  send(messages: readonly Outgoing[]): void {
+    if (messages.length === 0) return;
+    for (const { to, message } of messages) this.batches.get(to)?.push(message);
+    for (const [id, batch] of this.batches) {
+      if (batch.length === 0) continue;
+      this.outgoing.get(id)?.send(batch);
+      batch.length = 0;
+    }
+  }
+
+  close(): void {
+    for (const link of this.outgoing.values()) link.close();
+    this.incoming.close();
+  }
+}

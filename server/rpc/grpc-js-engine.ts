@@ -1,0 +1,163 @@
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import {
+  Server,
+  ServerCredentials,
+  type handleBidiStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type Metadata,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+} from "@grpc/grpc-js";
+import type { Call, Method, ServerStreamMethod, UnaryMethod, UnimplementedMethod } from "./method-table.js";
+import { statusCode, statusOfError, type GrpcStatus } from "./status.js";
+
+export interface EngineOptions {
+  readonly methods: readonly Method[];
+  /** Runs before every handler; what it throws is the answer. */
+  readonly admit: (call: Call) => void;
+  /** Larger requests are RESOURCE_EXHAUSTED. */
+  readonly maxRequestBytes: number;
+  readonly onUnexpectedError: (error: unknown) => void;
+}
+
+/** Carries a method table over connections that somebody else accepted. */
+export interface Engine {
+  serve(connection: Socket): void;
+  /** Says goodbye (GOAWAY), lets calls under way end for `graceMs`, then ends what is left. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** The engine on `@grpc/grpc-js`: complete and conservative. */
+export const createGrpcJsEngine = (options: EngineOptions): Engine => {
+  const server = new Server({
+    "grpc.max_receive_message_length": options.maxRequestBytes,
+    "grpc.max_send_message_length": -1,
+    "grpc.keepalive_time_ms": 2 * 60 * 60 * 1_000, // etcd: grpc-keepalive-interval, -timeout
+    "grpc.keepalive_timeout_ms": 20_000,
+    "grpc.enable_channelz": 0,
+  });
+  const streams: OpenStreams = new Set();
+  for (const method of options.methods) register(server, method, options, streams);
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const connections = new Set<Socket>();
+  return {
+    serve: (connection) => {
+      connections.add(connection);
+      connection.on("close", () => connections.delete(connection));
+      injector.injectConnection(connection);
+    },
+    stop: async (graceMs) => {
+      for (const end of streams) end({ code: statusCode.unavailable, details: "etcdserver: server stopped" });
+      injector.drain(graceMs);
+      const gone = [...connections].map((connection) => once(connection, "close"));
+      const timer = setTimeout(() => connections.forEach((connection) => connection.destroy()), graceMs);
+      await Promise.all(gone);
+      clearTimeout(timer);
+      injector.destroy();
+      server.forceShutdown();
+    },
+  };
+};
+
+/** Streams have no end of their own: each is here with what ends it. */
+type OpenStreams = Set<(status: GrpcStatus) => void>;
+
+const register = (server: Server, method: Method, options: EngineOptions, streams: OpenStreams): void => {
+  switch (method.kind) {
+    case "unary":
+      server.register(method.path, unaryHandler(method, options), asBuffer(method.encode), method.decode, "unary");
+      return;
+    case "server-stream":
+      server.register(
+        method.path,
+        streamHandler(method, options, streams),
+        asBuffer(method.encode),
+        method.decode,
+        "serverStream",
+      );
+      return;
+    case "unimplemented":
+      registerUnimplemented(server, method);
+      return;
+  }
+};
+
+/** grpc-js wants a Buffer; a view of the same memory, not a copy. */
+const asBuffer =
+  (encode: (response: unknown) => Uint8Array) =>
+  (response: unknown): Buffer => {
+    const bytes = encode(response);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  };
+
+const unaryHandler =
+  (method: UnaryMethod, options: EngineOptions): handleUnaryCall<never, unknown> =>
+  (grpcCall, callback) => {
+    const fail = (error: unknown): void => callback(statusOfError(error, options.onUnexpectedError), null);
+    try {
+      const call = callOf(grpcCall);
+      options.admit(call);
+      method.handle(grpcCall.request, call, { send: (response) => callback(null, response), fail });
+    } catch (error) {
+      fail(error);
+    }
+  };
+
+const streamHandler =
+  (
+    method: ServerStreamMethod,
+    options: EngineOptions,
+    streams: OpenStreams,
+  ): handleServerStreamingCall<never, unknown> =>
+  (grpcCall) => {
+    const end = (status: GrpcStatus): void => {
+      if (streams.delete(end)) grpcCall.emit("error", status);
+    };
+    streams.add(end);
+    const fail = (error: unknown): void => end(statusOfError(error, options.onUnexpectedError));
+    try {
+      const call = callOf(grpcCall);
+      call.onCancelled(() => streams.delete(end));
+      options.admit(call);
+      method.handle(grpcCall.request, call, {
+        send: (response) => void grpcCall.write(response),
+        fail,
+        end: () => {
+          if (streams.delete(end)) grpcCall.end();
+        },
+      });
+    } catch (error) {
+      fail(error);
+    }
+  };
+
+const callOf = (grpcCall: ServerUnaryCall<never, unknown> | ServerWritableStream<never, unknown>): Call => ({
+  metadata: (key) => firstValue(grpcCall.metadata, key),
+  onCancelled: (callback) => void grpcCall.once("cancelled", callback),
+});
+
+const firstValue = (metadata: Metadata, key: string): string | undefined => {
+  const value = metadata.get(key)[0];
+  return value === undefined ? undefined : value.toString();
+};
+
+const registerUnimplemented = (server: Server, method: UnimplementedMethod): void => {
+  const [, service = "", name = ""] = method.path.split("/");
+  const status: GrpcStatus = {
+    code: statusCode.unimplemented,
+    details: `unknown method ${name} for service ${service}`,
+  };
+  const bytes = (message: Buffer): Buffer => message;
+  if (!method.requestStream && !method.responseStream) {
+    const handler: handleUnaryCall<Buffer, Buffer> = (_call, callback) => callback(status, null);
+    server.register(method.path, handler, bytes, bytes, "unary");
+    return;
+  }
+  const handler: handleBidiStreamingCall<Buffer, Buffer> = (call) => {
+    call.on("error", () => undefined);
+    call.emit("error", status);
+  };
+  server.register(method.path, handler, bytes, bytes, "bidi");
+};

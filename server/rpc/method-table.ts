@@ -1,0 +1,113 @@
+// What a server can be asked, without a word about who carries it: gRPC engines implement this table.
+
+/** What a handler may know of the call around its request. */
+export interface Call {
+  /** The first value of a metadata key, lower case; undefined if absent. */
+  readonly metadata: (key: string) => string | undefined;
+  /** Calls back once when the client goes away before the answer. */
+  readonly onCancelled: (callback: () => void) => void;
+}
+
+/** Takes the one answer of a unary call; a second one is ignored. */
+export interface Reply<Response> {
+  readonly send: (response: Response) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/** Takes the answers of a server stream. */
+export interface StreamReply<Response> {
+  readonly send: (response: Response) => void;
+  readonly fail: (error: unknown) => void;
+  readonly end: () => void;
+}
+
+export interface Decoder<Message> {
+  decode(bytes: Uint8Array): Message;
+}
+export interface Encoder<Message> {
+  encode(message: Message): { finish(): Uint8Array };
+}
+
+/** A method with one request and one response. A handler may throw instead of calling `fail`. */
+export interface UnaryMethod<Request = never, Response = unknown> {
+  readonly kind: "unary";
+  /** `/package.Service/Method` */
+  readonly path: string;
+  readonly decode: (bytes: Uint8Array) => Request;
+  readonly encode: (response: Response) => Uint8Array;
+  readonly handle: (request: Request, call: Call, reply: Reply<Response>) => void;
+}
+
+/** A method with one request and a stream of responses. */
+export interface ServerStreamMethod<Request = never, Response = unknown> {
+  readonly kind: "server-stream";
+  readonly path: string;
+  readonly decode: (bytes: Uint8Array) => Request;
+  readonly encode: (response: Response) => Uint8Array;
+  readonly handle: (request: Request, call: Call, reply: StreamReply<Response>) => void;
+}
+
+/** A method of etcd's API that this server does not have (yet): UNIMPLEMENTED, whatever is sent. */
+export interface UnimplementedMethod {
+  readonly kind: "unimplemented";
+  readonly path: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+}
+
+/** Any method; the types of its messages are known only to itself. */
+export type Method = UnaryMethod | ServerStreamMethod | UnimplementedMethod;
+
+/** Makes a unary method of codecs and a handler. */
+export const unary = <Request, Response>(
+  path: string,
+  request: Decoder<Request>,
+  response: Encoder<Response>,
+  handle: UnaryMethod<Request, Response>["handle"],
+): Method => ({
+  kind: "unary",
+  path,
+  decode: (bytes) => request.decode(bytes) as never,
+  encode: (message) => response.encode(message as Response).finish(),
+  handle: handle as UnaryMethod["handle"],
+});
+
+/** Makes a server-streaming method of codecs and a handler. */
+export const serverStream = <Request, Response>(
+  path: string,
+  request: Decoder<Request>,
+  response: Encoder<Response>,
+  handle: ServerStreamMethod<Request, Response>["handle"],
+): Method => ({
+  kind: "server-stream",
+  path,
+  decode: (bytes) => request.decode(bytes) as never,
+  encode: (message) => response.encode(message as Response).finish(),
+  handle: handle as ServerStreamMethod["handle"],
+});
+
+/** A generated service definition, as far as the table needs it. */
+export interface ServiceDefinition {
+  readonly fullName: string;
+  readonly methods: Readonly<
+    Record<string, { readonly name: string; readonly requestStream: boolean; readonly responseStream: boolean }>
+  >;
+}
+
+/** The methods of `services` that are not among `methods`. */
+export const unimplementedMethods = (
+  services: readonly ServiceDefinition[],
+  methods: readonly Method[],
+): UnimplementedMethod[] => {
+  const present = new Set(methods.map((method) => method.path));
+  return services
+    .flatMap((service) =>
+      Object.values(service.methods).map(({ name, requestStream, responseStream }) => ({
+        kind: "unimplemented" as const,
+        path: `/${service.fullName}/${name}`,
+        requestStream,
+        responseStream,
+      })),
+    )
+    .filter((method) => !present.has(method.path));
+};

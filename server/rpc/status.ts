@@ -1,0 +1,73 @@
+import { StoreError, type StoreErrorCode } from "../../store/index.js";
+import { ServerError, type ServerErrorCode } from "../errors.js";
+
+/** gRPC status codes, by number as on the wire. */
+export const statusCode = {
+  ok: 0,
+  canceled: 1,
+  unknown: 2,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  notFound: 5,
+  resourceExhausted: 8,
+  failedPrecondition: 9,
+  outOfRange: 11,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+  dataLoss: 15,
+} as const;
+
+/** What a client sees of an error. */
+export interface GrpcStatus {
+  readonly code: number;
+  readonly details: string;
+}
+
+/** A failure that is already in gRPC's terms. */
+export class RpcError extends Error {
+  override readonly name = "RpcError";
+  constructor(readonly status: GrpcStatus) {
+    super(status.details);
+  }
+}
+
+const { invalidArgument, outOfRange, notFound, resourceExhausted, unavailable, unknown } = statusCode;
+
+/** etcd's codes and texts: clients match on both. */
+const statusOf = {
+  "empty-key": { code: invalidArgument, details: "etcdserver: key is not provided" },
+  "value-provided": { code: invalidArgument, details: "etcdserver: value is provided" },
+  "lease-provided": { code: invalidArgument, details: "etcdserver: lease is provided" },
+  "key-of-operation-missing": { code: invalidArgument, details: "etcdserver: key not found" },
+  "key-not-found": { code: invalidArgument, details: "etcdserver: key not found" },
+  "too-many-operations": { code: invalidArgument, details: "etcdserver: too many operations in txn request" },
+  "duplicate-key": { code: invalidArgument, details: "etcdserver: duplicate key given in txn request" },
+  "invalid-sort-option": { code: invalidArgument, details: "etcdserver: invalid sort option" },
+  "invalid-client-version": { code: invalidArgument, details: "etcdserver: invalid client api version" },
+  "request-too-large": { code: invalidArgument, details: "etcdserver: request is too large" },
+  "too-many-requests": { code: unknown, details: "etcdserver: too many requests" },
+  compacted: { code: outOfRange, details: "etcdserver: mvcc: required revision has been compacted" },
+  "future-revision": { code: outOfRange, details: "etcdserver: mvcc: required revision is a future revision" },
+  "lease-not-found": { code: notFound, details: "etcdserver: requested lease not found" },
+  "too-large": { code: resourceExhausted, details: "etcdserver: response is too large, read in pages with a limit" },
+  damaged: { code: statusCode.dataLoss, details: "etcdserver: corrupt cluster" },
+  closed: { code: unavailable, details: "etcdserver: server stopped" },
+  "read-only": { code: unavailable, details: "etcdserver: server stopped" },
+  "no-leader": { code: unavailable, details: "etcdserver: no leader" },
+  "not-proposed": { code: statusCode.deadlineExceeded, details: "context deadline exceeded" },
+  "timed-out": { code: unavailable, details: "etcdserver: request timed out" },
+  "leader-lost": {
+    code: unavailable,
+    details: "etcdserver: request timed out, possibly due to previous leader failure",
+  },
+  "server-stopped": { code: unavailable, details: "etcdserver: server stopped" },
+} satisfies Record<StoreErrorCode | ServerErrorCode, GrpcStatus>;
+
+/** The status of any error a handler ends with. What nobody foresaw is INTERNAL, and told to `onUnexpected`. */
+export const statusOfError = (error: unknown, onUnexpected: (error: unknown) => void): GrpcStatus => {
+  if (error instanceof StoreError || error instanceof ServerError) return statusOf[error.code];
+  if (error instanceof RpcError) return error.status;
+  onUnexpected(error);
+  return { code: statusCode.internal, details: "etcdserver: internal error" };
+};

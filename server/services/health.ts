@@ -1,0 +1,22 @@
+import {
+  HealthCheckRequest,
+  HealthCheckResponse,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from "../../proto/index.js";
+import { serverStream, unary, type Method } from "../rpc/method-table.js";
+import { RpcError, statusCode } from "../rpc/status.js";
+
+/**
+ * grpc.health.v1: the member as a whole (service "") is serving whenever it answers at all; it takes no calls
+ * before it is ready, and ends its streams when it stops.
+ */
+export const healthMethods = (): Method[] => [
+  unary("/grpc.health.v1.Health/Check", HealthCheckRequest, HealthCheckResponse, ({ service }, _call, reply) => {
+    if (service !== "") throw new RpcError({ code: statusCode.notFound, details: "unknown service" });
+    reply.send({ status: ServingStatus.SERVING });
+  }),
+  serverStream("/grpc.health.v1.Health/Watch", HealthCheckRequest, HealthCheckResponse, ({ service }, _call, reply) => {
+    // The stream stays open to tell of changes; a service that is not known might come to be (gRPC health protocol).
+    reply.send({ status: service === "" ? ServingStatus.SERVING : ServingStatus.SERVICE_UNKNOWN });
+  }),
+];

@@ -1,0 +1,117 @@
+import {
+  CompactionRequest,
+  CompactionResponse,
+  DeleteRangeRequest,
+  PutRequest,
+  RangeRequest,
+  RawDeleteRangeResponse,
+  RawPutResponse,
+  RawRangeResponse,
+  RawTxnResponse,
+  TxnRequest,
+  type RequestOp,
+} from "../../proto/index.js";
+import type { Answer, KvStore } from "../../store/index.js";
+import type { Applied } from "../applier.js";
+import type { Command, Proposals } from "../proposals.js";
+import type { Reads } from "../reads.js";
+import { unary, type Method, type Reply } from "../rpc/method-table.js";
+import { checkDeleteRange, checkPut, checkRange, checkTxn } from "./request-checks.js";
+import type { ResponseHeaders } from "./response-header.js";
+
+export interface KvServiceOptions {
+  readonly store: KvStore;
+  readonly proposals: Proposals<Applied>;
+  readonly reads: Reads;
+  readonly headers: ResponseHeaders;
+  readonly maxTxnOps: number;
+}
+
+type AppliedAs<Kind extends Applied["kind"]> = Extract<Applied, { readonly kind: Kind }>;
+
+/** etcdserverpb.KV: checks a request's shape, then proposes it or reads. */
+export const kvMethods = ({ store, proposals, reads, headers, maxTxnOps }: KvServiceOptions): Method[] => {
+  /** Proposes, and answers with what applying it gave. */
+  const propose = <Kind extends Command["$case"], Response>(
+    command: Command & { readonly $case: Kind },
+    reply: Reply<Response>,
+    answer: (applied: AppliedAs<Kind>) => void,
+  ): void =>
+    proposals.propose(command, {
+      applied: (applied) => answer(applied as AppliedAs<Kind>), // a command is applied as what it was proposed
+      failed: reply.fail,
+    });
+
+  /** For the writes whose answer is the store's with a header on it. */
+  const write = <Response extends object>(
+    command: Command & { readonly $case: "put" | "deleteRange" | "txn" },
+    reply: Reply<Response>,
+  ): void =>
+    propose(command, reply, ({ response, revision }) =>
+      reply.send({ ...response, header: headers.at(revision) } as unknown as Response),
+    );
+
+  /** Runs `read` at once, or when a quorum has confirmed that nothing newer can have been acknowledged. */
+  const read = <Response>(serializable: boolean, reply: Reply<Response>, run: () => void): void => {
+    if (serializable) {
+      run();
+      return;
+    }
+    reads.whenLinearizable(() => {
+      try {
+        run();
+      } catch (error) {
+        reply.fail(error);
+      }
+    }, reply.fail);
+  };
+
+  const range = (request: RangeRequest, reply: Reply<RawRangeResponse>): void => {
+    const send = ({ response, revision }: Answer<RawRangeResponse>): void =>
+      reply.send({ ...response, header: headers.at(revision) });
+    const answer = store.range(request);
+    if (answer instanceof Promise) answer.then(send).catch(reply.fail);
+    else send(answer);
+  };
+
+  const readTxn = (request: TxnRequest, reply: Reply<RawTxnResponse>): void => {
+    const { response, revision } = store.txn(request);
+    reply.send({ ...response, header: headers.at(revision) });
+  };
+
+  return [
+    unary("/etcdserverpb.KV/Range", RangeRequest, RawRangeResponse, (request, _call, reply) => {
+      checkRange(request);
+      read(request.serializable, reply, () => range(request, reply));
+    }),
+    unary("/etcdserverpb.KV/Put", PutRequest, RawPutResponse, (request, _call, reply) => {
+      checkPut(request);
+      write({ $case: "put", value: request }, reply);
+    }),
+    unary("/etcdserverpb.KV/DeleteRange", DeleteRangeRequest, RawDeleteRangeResponse, (request, _call, reply) => {
+      checkDeleteRange(request);
+      write({ $case: "deleteRange", value: request }, reply);
+    }),
+    unary("/etcdserverpb.KV/Txn", TxnRequest, RawTxnResponse, (request, _call, reply) => {
+      checkTxn(request, maxTxnOps);
+      const operations = [...request.success, ...request.failure];
+      if (operations.every(isRange)) {
+        // Only ranges: nothing to replicate. One that reads nothing linearizable needs no quorum either.
+        read(operations.every(isSerializable), reply, () => readTxn(request, reply));
+        return;
+      }
+      write({ $case: "txn", value: request }, reply);
+    }),
+    unary("/etcdserverpb.KV/Compact", CompactionRequest, CompactionResponse, (request, _call, reply) => {
+      propose({ $case: "compact", value: request }, reply, ({ compaction, revision }) => {
+        const send = (): void => reply.send({ header: headers.at(revision) });
+        if (request.physical) compaction.finished.then(send).catch(reply.fail);
+        else send();
+      });
+    }),
+  ];
+};
+
+const isRange = ({ request }: RequestOp): boolean => request?.$case === "requestRange";
+const isSerializable = ({ request }: RequestOp): boolean =>
+  request?.$case === "requestRange" && request.value.serializable;

@@ -1,0 +1,56 @@
+import { counterFromRequest, HashKVRequest, HashKVResponse, StatusRequest, StatusResponse } from "../../proto/index.js";
+import { noMember, type RaftNode } from "../../raft/index.js";
+import type { KvStore } from "../../store/index.js";
+import type { Applier } from "../applier.js";
+import { unary, type Method, type Reply } from "../rpc/method-table.js";
+import { serverVersion, storageVersion } from "../version.js";
+import type { ResponseHeaders } from "./response-header.js";
+
+export interface MaintenanceServiceOptions {
+  readonly node: RaftNode;
+  readonly store: KvStore;
+  readonly applier: Applier;
+  readonly headers: ResponseHeaders;
+}
+
+/** etcdserverpb.Maintenance, as far as it exists: Status and HashKV. Both speak of this member alone. */
+export const maintenanceMethods = ({ node, store, applier, headers }: MaintenanceServiceOptions): Method[] => {
+  const status = async (reply: Reply<StatusResponse>): Promise<void> => {
+    const size = await store.size();
+    const { leader, term, commit } = node.status();
+    reply.send({
+      header: headers.at(store.revision),
+      version: serverVersion,
+      dbSize: BigInt(size.allocatedBytes),
+      dbSizeInUse: BigInt(size.inUseBytes),
+      leader,
+      raftIndex: BigInt(commit),
+      raftTerm: BigInt(term),
+      raftAppliedIndex: BigInt(applier.appliedIndex),
+      errors: leader === noMember ? ["etcdserver: no leader"] : [],
+      isLearner: false, // only voters exist
+      storageVersion,
+      dbSizeQuota: 0n, // no quota is enforced
+      downgradeInfo: { enabled: false, targetVersion: "" },
+    });
+  };
+
+  const hashKv = async (revision: number, reply: Reply<HashKVResponse>): Promise<void> => {
+    const { hash, compactRevision, hashRevision } = await store.hashKv(revision);
+    reply.send({
+      header: headers.at(store.revision),
+      hash,
+      compactRevision: BigInt(compactRevision),
+      hashRevision: BigInt(hashRevision),
+    });
+  };
+
+  return [
+    unary("/etcdserverpb.Maintenance/Status", StatusRequest, StatusResponse, (_request, _call, reply) => {
+      status(reply).catch(reply.fail);
+    }),
+    unary("/etcdserverpb.Maintenance/HashKV", HashKVRequest, HashKVResponse, ({ revision }, _call, reply) => {
+      hashKv(counterFromRequest(revision), reply).catch(reply.fail);
+    }),
+  ];
+};

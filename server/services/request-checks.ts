@@ -1,0 +1,122 @@
+// What etcd checks of a KV request before anything is proposed or read. The order of checks is etcd's.
+
+import {
+  RangeRequest_SortOrder as SortOrder,
+  RangeRequest_SortTarget as SortTarget,
+  type DeleteRangeRequest,
+  type PutRequest,
+  type RangeRequest,
+  type RequestOp,
+  type TxnRequest,
+} from "../../proto/index.js";
+import { ServerError, type ServerErrorCode } from "../errors.js";
+import { KeyIntervals } from "./key-intervals.js";
+
+const refuse = (code: ServerErrorCode, message: string): never => {
+  throw new ServerError(code, message);
+};
+
+const mustHaveKey = (key: Uint8Array): void => {
+  if (key.length === 0) refuse("empty-key", "the request has no key");
+};
+
+const sortOrders = new Set<number>(Object.values(SortOrder));
+const sortTargets = new Set<number>(Object.values(SortTarget));
+
+export const checkRange = (request: RangeRequest): void => {
+  mustHaveKey(request.key);
+  if (!sortOrders.has(request.sortOrder) || !sortTargets.has(request.sortTarget))
+    refuse("invalid-sort-option", `unknown sort order ${request.sortOrder} or target ${request.sortTarget}`);
+};
+
+export const checkPut = (request: PutRequest): void => {
+  mustHaveKey(request.key);
+  if (request.ignoreValue && request.value.length > 0) refuse("value-provided", "ignore_value with a value");
+  if (request.ignoreLease && request.lease !== 0n) refuse("lease-provided", "ignore_lease with a lease");
+};
+
+export const checkDeleteRange = (request: DeleteRangeRequest): void => mustHaveKey(request.key);
+
+/**
+ * Checks a transaction with everything nested in it.
+ *
+ * @param maxOperations most compares, and most operations of a branch; a nested transaction may have what is left
+ */
+export const checkTxn = (request: TxnRequest, maxOperations: number): void => {
+  checkLevel(request, maxOperations);
+  collectWrites(request.success);
+  collectWrites(request.failure);
+};
+
+const checkLevel = ({ compare, success, failure }: TxnRequest, allowance: number): void => {
+  const operations = Math.max(compare.length, success.length, failure.length);
+  if (operations > allowance) refuse("too-many-operations", `${operations} operations, ${allowance} allowed`);
+  for (const { key } of compare) mustHaveKey(key);
+  for (const { request } of success) checkOperation(request, allowance - operations);
+  for (const { request } of failure) checkOperation(request, allowance - operations);
+};
+
+const checkOperation = (operation: RequestOp["request"], allowance: number): void => {
+  switch (operation?.$case) {
+    case "requestRange":
+      return checkRange(operation.value);
+    case "requestPut":
+      return checkPut(operation.value);
+    case "requestDeleteRange":
+      return checkDeleteRange(operation.value);
+    case "requestTxn":
+      return checkLevel(operation.value, allowance);
+    case undefined:
+      return refuse("key-of-operation-missing", "an operation of the transaction is empty");
+  }
+};
+
+const text = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+
+interface Writes {
+  readonly puts: Set<string>;
+  readonly deletes: KeyIntervals;
+}
+
+/**
+ * The duplicate-key rule: within one branch no key may be put twice, or put and deleted, whichever nested branch
+ * will run. Returns what the branch may write, for the level above. The order in which etcd gathers them leaves two
+ * holes, which are part of the API: a nested put *before* a sibling's nested delete, and open-ended deletes.
+ */
+const collectWrites = (operations: readonly RequestOp[]): Writes => {
+  const deletes = new KeyIntervals();
+  for (const { request } of operations) if (request?.$case === "requestDeleteRange") addDelete(deletes, request.value);
+  const puts = new Set<string>();
+  for (const { request } of operations)
+    if (request?.$case === "requestTxn") addNested({ puts, deletes }, request.value);
+  for (const { request } of operations) {
+    if (request?.$case !== "requestPut") continue;
+    const key = text(request.value.key);
+    mustBeNew(key, { puts, deletes });
+    puts.add(key);
+  }
+  return { puts, deletes };
+};
+
+const addDelete = (deletes: KeyIntervals, { key, rangeEnd }: DeleteRangeRequest): void => {
+  const from = text(key);
+  if (rangeEnd.length === 0) deletes.add(from, from + "\0");
+  // etcd compares an open end ("\0") as an ordinary key: such an interval is empty and covers nothing.
+  else if (from < text(rangeEnd)) deletes.add(from, text(rangeEnd));
+};
+
+const addNested = (level: Writes, txn: TxnRequest): void => {
+  const success = collectWrites(txn.success);
+  const failure = collectWrites(txn.failure);
+  for (const key of success.puts) mustBeNew(key, level);
+  for (const key of failure.puts) mustBeNew(key, level); // checked before either is added: only one branch will run
+  for (const key of success.puts) level.puts.add(key);
+  for (const key of failure.puts) level.puts.add(key);
+  level.deletes.addAll(success.deletes);
+  level.deletes.addAll(failure.deletes);
+};
+
+const mustBeNew = (key: string, { puts, deletes }: Writes): void => {
+  if (puts.has(key) || deletes.contains(key)) refuse("duplicate-key", `key ${JSON.stringify(key)} is written twice`);
+};

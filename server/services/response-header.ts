@@ -1,0 +1,21 @@
+import type { ResponseHeader } from "../../proto/index.js";
+import type { MemberId } from "../../raft/index.js";
+
+/** Makes the header that every answer of a member begins with. */
+export class ResponseHeaders {
+  constructor(
+    private readonly clusterId: bigint,
+    private readonly memberId: MemberId,
+    private readonly currentTerm: () => number,
+  ) {}
+
+  /** @param revision 0: answers about members carry none, as in etcd */
+  at(revision: number): ResponseHeader {
+    return {
+      clusterId: this.clusterId,
+      memberId: this.memberId,
+      revision: BigInt(revision),
+      raftTerm: BigInt(this.currentTerm()),
+    };
+  }
+}
