@@ -41,7 +41,7 @@ const bindUrl = async (url: MemberUrl, onConnection: (socket: Socket) => void, s
     try {
       servers.push(await bind(other.kind === "tcp" ? { ...other, port } : other, onConnection));
     } catch (error) {
-      if (!(error instanceof StartError && isMissingFamily(error.cause))) throw error;
+      if (!isMissingFamily(error)) throw error;
       // A machine without IPv6: 127.0.0.1 alone is its localhost.
     }
   }
@@ -89,13 +89,22 @@ const boundAddress = (server: Server): Address => {
 const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 
-const isMissingFamily = (error: unknown): boolean => ["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes(codeOf(error));
+/** An address that cannot be bound; `code` is the system's. */
+class BindError extends StartError {
+  constructor(
+    address: Address,
+    readonly code: string,
+  ) {
+    const where = `listen ${formatAddress(address)}: `;
+    super(
+      code === "EADDRINUSE"
+        ? `${where}bind: address already in use: stop what uses it, or choose another URL`
+        : `${where}cannot bind (${code})`,
+    );
+  }
+}
 
-const bindError = (address: Address, cause: unknown): StartError => {
-  const where = formatAddress(address);
-  if (codeOf(cause) === "EADDRINUSE")
-    return new StartError(`listen ${where}: bind: address already in use: stop what uses it, or choose another URL`, {
-      cause,
-    });
-  return new StartError(`listen ${where}: cannot bind (${codeOf(cause)})`, { cause });
-};
+const bindError = (address: Address, cause: unknown): BindError => new BindError(address, codeOf(cause));
+
+const isMissingFamily = (error: unknown): boolean =>
+  error instanceof BindError && ["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes(error.code);

@@ -42,14 +42,10 @@ export const kvMethods = ({ store, proposals, reads, headers, maxTxnOps }: KvSer
       failed: reply.fail,
     });
 
-  /** For the writes whose answer is the store's with a header on it. */
-  const write = <Response extends object>(
-    command: Command & { readonly $case: "put" | "deleteRange" | "txn" },
-    reply: Reply<Response>,
-  ): void =>
-    propose(command, reply, ({ response, revision }) =>
-      reply.send({ ...response, header: headers.at(revision) } as unknown as Response),
-    );
+  const withHeader = <Response extends object>({ response, revision }: Answer<Response>) => ({
+    ...response,
+    header: headers.at(revision),
+  });
 
   /** Runs `read` at once, or when a quorum has confirmed that nothing newer can have been acknowledged. */
   const read = <Response>(serializable: boolean, reply: Reply<Response>, run: () => void): void => {
@@ -67,16 +63,10 @@ export const kvMethods = ({ store, proposals, reads, headers, maxTxnOps }: KvSer
   };
 
   const range = (request: RangeRequest, reply: Reply<RawRangeResponse>): void => {
-    const send = ({ response, revision }: Answer<RawRangeResponse>): void =>
-      reply.send({ ...response, header: headers.at(revision) });
+    const send = (answer: Answer<RawRangeResponse>): void => reply.send(withHeader(answer));
     const answer = store.range(request);
     if (answer instanceof Promise) answer.then(send).catch(reply.fail);
     else send(answer);
-  };
-
-  const readTxn = (request: TxnRequest, reply: Reply<RawTxnResponse>): void => {
-    const { response, revision } = store.txn(request);
-    reply.send({ ...response, header: headers.at(revision) });
   };
 
   return [
@@ -86,21 +76,21 @@ export const kvMethods = ({ store, proposals, reads, headers, maxTxnOps }: KvSer
     }),
     unary("/etcdserverpb.KV/Put", PutRequest, RawPutResponse, (request, _call, reply) => {
       checkPut(request);
-      write({ $case: "put", value: request }, reply);
+      propose({ $case: "put", value: request }, reply, (applied) => reply.send(withHeader(applied)));
     }),
     unary("/etcdserverpb.KV/DeleteRange", DeleteRangeRequest, RawDeleteRangeResponse, (request, _call, reply) => {
       checkDeleteRange(request);
-      write({ $case: "deleteRange", value: request }, reply);
+      propose({ $case: "deleteRange", value: request }, reply, (applied) => reply.send(withHeader(applied)));
     }),
     unary("/etcdserverpb.KV/Txn", TxnRequest, RawTxnResponse, (request, _call, reply) => {
       checkTxn(request, maxTxnOps);
       const operations = [...request.success, ...request.failure];
       if (operations.every(isRange)) {
         // Only ranges: nothing to replicate. One that reads nothing linearizable needs no quorum either.
-        read(operations.every(isSerializable), reply, () => readTxn(request, reply));
+        read(operations.every(isSerializable), reply, () => reply.send(withHeader(store.txn(request))));
         return;
       }
-      write({ $case: "txn", value: request }, reply);
+      propose({ $case: "txn", value: request }, reply, (applied) => reply.send(withHeader(applied)));
     }),
     unary("/etcdserverpb.KV/Compact", CompactionRequest, CompactionResponse, (request, _call, reply) => {
       propose({ $case: "compact", value: request }, reply, ({ compaction, revision }) => {
