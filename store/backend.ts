@@ -9,7 +9,11 @@ export type Row = readonly [key: Uint8Array, value: Uint8Array];
 
 /** Rows in key order, as they were when the iteration began. */
 export interface RowIterator {
-  /** At most `count` rows; none: the end. */
+  /**
+   * At most `count` rows; none: the end.
+   *
+   * @throws DamagedError
+   */
   next(count: number): Promise<readonly Row[]>;
   close(): Promise<void>;
 }
@@ -26,6 +30,7 @@ export interface Batch {
 export interface Backend {
   /** What messages call it: the directory, or "memory". */
   readonly name: string;
+  /** @throws DamagedError */
   get(key: Uint8Array): Uint8Array | undefined;
   /** The rows in `[from, to)`. */
   iterate(from: Uint8Array, to: Uint8Array): RowIterator;
@@ -68,12 +73,23 @@ class LevelBackend implements Backend {
   ) {}
 
   get(key: Uint8Array): Uint8Array | undefined {
-    return this.level.getSync(key);
+    try {
+      return this.level.getSync(key);
+    } catch (error) {
+      throw asDamage(this.name, error);
+    }
   }
 
   iterate(from: Uint8Array, to: Uint8Array): RowIterator {
     const iterator = this.level.iterator({ gte: from, lt: to, highWaterMarkBytes: readAheadBytes });
-    return { next: (count) => iterator.nextv(count), close: () => iterator.close() };
+    const next = async (count: number): Promise<readonly Row[]> => {
+      try {
+        return await iterator.nextv(count);
+      } catch (error) {
+        throw asDamage(this.name, error);
+      }
+    };
+    return { next, close: () => iterator.close() };
   }
 
   batch(): Batch {
@@ -97,6 +113,14 @@ class LevelBackend implements Backend {
   }
 }
 
+/** What to throw for an error of `level`: damage that LevelDB itself has found gets our name. */
+function asDamage(name: string, error: unknown): unknown {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if ("code" in cause && cause.code === "LEVEL_CORRUPTION")
+      return new DamagedError(name, cause.message, { cause: error });
+  return error;
+}
+
 const bytes = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
 
 /**
@@ -109,10 +133,7 @@ export async function openDiskBackend(directory: string): Promise<Backend> {
   try {
     await level.open();
   } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined;
-    if (cause instanceof Error && "code" in cause && cause.code === "LEVEL_CORRUPTION")
-      throw new DamagedError(directory, cause.message, { cause: error });
-    throw error;
+    throw asDamage(directory, error);
   }
   const measure = async (): Promise<BackendSize> => {
     const files = await fileSizes(directory);

@@ -22,7 +22,7 @@ export class Compactor {
   /** The newest compaction known to be on disk: only what no restart can ask for again may be removed. */
   private durable = 0;
   private finished = 0;
-  private closed = false;
+  private stopped = false;
 
   constructor(
     private readonly data: StoreData,
@@ -40,9 +40,14 @@ export class Compactor {
     return { finished };
   }
 
-  /** Ends the work after the slice it is at. */
-  close(): void {
-    this.closed = true;
+  /** The work is to end after the slice it is at. */
+  stop(): void {
+    this.stopped = true;
+  }
+
+  /** Resolves once it has. */
+  ended(): Promise<void> {
+    return this.last;
   }
 
   private async run(revision: Revision, onDisk: Promise<void>, before: Promise<void>): Promise<void> {
@@ -61,7 +66,7 @@ export class Compactor {
     const { index, limits } = this.data;
     let from: Key | undefined = "";
     while (from !== undefined) {
-      if (this.closed) throw new ClosedError();
+      if (this.stopped) throw new ClosedError();
       const removed: RemovedChange[] = [];
       from = index.compactFrom(
         from,

@@ -95,8 +95,8 @@ export class ReadOnlyError extends StoreError {
 export class ClosedError extends StoreError {
   override readonly name = "ClosedError";
   readonly code = "closed";
-  constructor() {
-    super("Cannot finish: the store is closed");
+  constructor(options?: ErrorOptions) {
+    super("Cannot finish: the store is closed", options);
   }
 }
 

@@ -51,7 +51,7 @@ export class KvHasher {
     const { unflushed } = this.data;
     const flushedEnd = Math.max(0, Math.min(this.revision + 1, unflushed.firstRevision));
     const pending = unflushed.between(flushedEnd, this.revision);
-    if (!(await this.anyKeyExists(clock))) this.seenFrom = this.compactRevision;
+    if (this.compactRevision > 0 && !(await this.anyKeyExists(clock))) this.seenFrom = this.compactRevision;
     await this.addRows(backend, flushedEnd);
     for (const changes of pending) {
       for (const { state, keyValue } of changes) {

@@ -12,7 +12,7 @@ import type {
 import type { Backend, BackendSize } from "./backend.js";
 import { pause, type StoreClock } from "./clock.js";
 import { Compactor, type Compaction } from "./compaction.js";
-import { ClosedError, CompactedError, FutureRevisionError, ReadOnlyError } from "./errors.js";
+import { ClosedError, CompactedError, FutureRevisionError } from "./errors.js";
 import { KvHasher, type KvHash } from "./hash-kv.js";
 import { keyFromBytes } from "./interval.js";
 import { KeyIndex } from "./key-index.js";
@@ -31,7 +31,7 @@ import { WriteBehind } from "./write-behind.js";
 import { Write } from "./write.js";
 
 export interface StoreOptions {
-  /** The store closes it. */
+  /** The store closes it, also if it cannot be opened. */
   readonly backend: Backend;
   readonly clock: StoreClock;
   /** Called once, when a write to disk has failed; the store is read-only from then on. */
@@ -55,10 +55,19 @@ export async function openStore(options: StoreOptions): Promise<KvStore> {
   const limits = { ...defaultLimits, ...options.limits };
   const index = new KeyIndex();
   const cache = new ValueCache(limits.cacheBytes);
-  const recovered = await recover(options.backend, index, cache);
+  const recovered = await recoverOrClose(options.backend, index, cache);
   const unflushed = new Unflushed(nextRevision(recovered.revision));
   const values = new Values(options.backend, unflushed, cache);
   return new KvStore(options, { index, values, cache, unflushed, limits }, recovered);
+}
+
+async function recoverOrClose(backend: Backend, index: KeyIndex, cache: ValueCache): Promise<Recovered> {
+  try {
+    return await recover(backend, index, cache);
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
 }
 
 /**
@@ -89,7 +98,7 @@ export class KvStore {
     this.marker = recovered.marker;
     this.current = recovered.revision;
     this.compacted = recovered.compactRevision;
-    this.writer = new WriteBehind(backend, clock, data.unflushed, data.limits, onFailure);
+    this.writer = new WriteBehind(backend, clock, data.unflushed, data.limits, onFailure, recovered.rows);
     this.compactor = new Compactor(data, this.writer, this.pins, clock);
     if (recovered.unfinishedCompaction !== undefined)
       this.compactor.start(recovered.unfinishedCompaction, Promise.resolve());
@@ -187,6 +196,8 @@ export class KvStore {
     const pin = this.pins.hold(this.compacted);
     try {
       return await new KvHasher(this.data, at, this.compacted).run(this.backend, this.clock);
+    } catch (error) {
+      throw this.closing === undefined ? error : new ClosedError({ cause: error });
     } finally {
       this.pins.release(pin);
     }
@@ -203,10 +214,11 @@ export class KvStore {
   }
 
   private async shutDown(): Promise<void> {
-    this.compactor.close();
+    this.compactor.stop();
     try {
       await this.writer.close();
     } finally {
+      await this.compactor.ended();
       await this.backend.close();
     }
   }
@@ -233,7 +245,7 @@ export class KvStore {
 
   private readonly checkWritable = (): void => {
     this.checkOpen();
-    if (this.writer.failure !== undefined) throw new ReadOnlyError(this.writer.failure);
+    if (this.writer.refusal !== undefined) throw this.writer.refusal;
   };
 
   private checkOpen(): void {

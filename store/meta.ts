@@ -47,6 +47,8 @@ const decodeRevision = (content: Uint8Array): Revision | undefined => decodeCoun
 
 /** The version of everything in `rows.ts` and here. */
 export const formatRow = new MetaRow("format", encodeCounter, decodeCounter);
+/** How many changes there are, so that one that is missing is missed. */
+export const rowCountRow = new MetaRow("rows", encodeCounter, decodeCounter);
 /** A compaction that has taken effect; its rows may still be there. */
 export const scheduledCompactionRow = new MetaRow("scheduled-compaction", encodeCounter, decodeRevision);
 /** A compaction whose rows are gone. */

@@ -2,9 +2,9 @@ import type { Backend, Row } from "./backend.js";
 import { DamagedError } from "./errors.js";
 import type { KeyIndex } from "./key-index.js";
 import { decodeKeyValue, deletedState, isOnlyKey } from "./key-value.js";
-import { finishedCompactionRow, formatRow, scheduledCompactionRow, stateRow } from "./meta.js";
+import { finishedCompactionRow, formatRow, rowCountRow, scheduledCompactionRow, stateRow } from "./meta.js";
 import { firstRevision, neverCompacted, type Revision } from "./revision.js";
-import { endOfChanges, firstRowKeyOf, nameOfRow, openRow, parseChangeRowKey } from "./rows.js";
+import { endOfChanges, firstRowKeyOf, nameOfRow, openRow, parseChangeRowKey, type RowPosition } from "./rows.js";
 import type { ValueCache } from "./value-cache.js";
 
 /** The version of the layout that this code writes, and the only one it reads. */
@@ -30,31 +30,39 @@ export interface Recovered {
   /** A compaction that was interrupted. */
   readonly unfinishedCompaction: Revision | undefined;
   readonly marker: Uint8Array | undefined;
+  /** How many changes there are. */
+  readonly rows: number;
 }
 
 /**
  * Fills the index from the rows on disk.
  *
- * @throws DamagedError if anything there is not what was written
+ * LevelDB drops what it cannot read of its log and opens without it. So it is checked that nothing is missing: rows are
+ * counted, and above the compaction revision and sub follow each other without a gap.
+ *
+ * @throws DamagedError if what is there is not what was written
  * @throws NewerFormatError
  */
 export async function recover(backend: Backend, index: KeyIndex, cache: ValueCache): Promise<Recovered> {
   await checkFormat(backend);
   const state = stateRow.get(backend);
   const scheduled = scheduledCompactionRow.get(backend);
-  const finished = finishedCompactionRow.get(backend);
   const compactRevision = scheduled ?? neverCompacted;
-  const last = await readChanges(backend, index, cache);
+  const reader = new ChangeReader(backend, index, cache, compactRevision);
+  await reader.readAll();
   // A compaction may have removed the newest rows, if they were deletes; never one after its own revision.
-  const revision = Math.max(firstRevision, last, compactRevision) as Revision;
+  const revision = Math.max(firstRevision, reader.main, compactRevision) as Revision;
   const expected = state?.revision ?? firstRevision;
   if (revision !== expected)
     throw new DamagedError(backend.name, `its rows end at revision ${revision}, should at ${expected}`);
+  const rows = rowCountRow.get(backend) ?? 0;
+  if (reader.rows !== rows) throw new DamagedError(backend.name, `it has ${reader.rows} rows, should have ${rows}`);
   return {
     revision,
     compactRevision,
-    unfinishedCompaction: scheduled === finished ? undefined : scheduled,
+    unfinishedCompaction: scheduled === finishedCompactionRow.get(backend) ? undefined : scheduled,
     marker: state?.marker,
+    rows,
   };
 }
 
@@ -71,31 +79,58 @@ async function checkFormat(backend: Backend): Promise<void> {
   await batch.write();
 }
 
-/** @returns the newest revision found, 0 if none */
-async function readChanges(backend: Backend, index: KeyIndex, cache: ValueCache): Promise<number> {
-  const rows = backend.iterate(firstRowKeyOf(0), endOfChanges);
-  try {
-    let last = 0;
-    for (;;) {
-      const some = await rows.next(rowsPerRead);
-      if (some.length === 0) return last;
-      for (const row of some) last = readChange(backend.name, row, index, cache);
-    }
-  } finally {
-    await rows.close();
-  }
-}
+/** Reads all changes, in the order in which they happened. */
+class ChangeReader {
+  rows = 0;
+  /** The last change read. */
+  main = 0;
+  private sub = 0;
 
-function readChange(place: string, [rowKey, row]: Row, index: KeyIndex, cache: ValueCache): number {
-  const keyValue = openRow(place, rowKey, row);
-  const position = parseChangeRowKey(rowKey);
-  if (position === undefined) throw new DamagedError(nameOfRow(place, rowKey), "not the key of a change");
-  const { main, sub, tombstone } = position;
-  const { key, state } = decodeKeyValue(keyValue, sub);
-  if (tombstone ? !isOnlyKey(state) : state.mod !== main)
-    throw new DamagedError(nameOfRow(place, rowKey), "it holds another change than its key says");
-  const entry = index.advance(key, index.get(key), tombstone ? deletedState(main as Revision, sub) : state);
-  if (tombstone) cache.drop(entry);
-  else cache.hold(entry, keyValue);
-  return main;
+  constructor(
+    private readonly backend: Backend,
+    private readonly index: KeyIndex,
+    private readonly cache: ValueCache,
+    private readonly compactRevision: Revision,
+  ) {}
+
+  async readAll(): Promise<void> {
+    const rows = this.backend.iterate(firstRowKeyOf(0), endOfChanges);
+    try {
+      for (;;) {
+        const some = await rows.next(rowsPerRead);
+        if (some.length === 0) return;
+        for (const row of some) this.read(row);
+      }
+    } finally {
+      await rows.close();
+    }
+  }
+
+  private read([rowKey, row]: Row): void {
+    const keyValue = openRow(this.backend.name, rowKey, row);
+    const position = parseChangeRowKey(rowKey);
+    if (position === undefined) throw this.damage(rowKey, "not the key of a change");
+    const { main, sub, tombstone } = position;
+    if (!this.follows(position)) throw this.damage(rowKey, `the change after ${this.main}_${this.sub} is missing`);
+    const { key, state } = decodeKeyValue(keyValue, sub);
+    if (tombstone ? !isOnlyKey(state) : state.mod !== main)
+      throw this.damage(rowKey, "it holds another change than its key says");
+    const entry = this.index.advance(key, this.index.get(key), tombstone ? deletedState(main as Revision, sub) : state);
+    if (tombstone) this.cache.drop(entry);
+    else this.cache.hold(entry, keyValue);
+    this.rows += 1;
+    this.main = main;
+    this.sub = sub;
+  }
+
+  /** A compaction leaves gaps up to its revision, and nothing leaves any behind. */
+  private follows({ main, sub }: RowPosition): boolean {
+    if (main <= this.compactRevision) return true;
+    if (main === this.main) return sub === this.sub + 1;
+    return sub === 0 && main === Math.max(this.main, this.compactRevision, firstRevision) + 1;
+  }
+
+  private damage(rowKey: Uint8Array, reason: string): DamagedError {
+    return new DamagedError(nameOfRow(this.backend.name, rowKey), reason);
+  }
 }

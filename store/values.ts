@@ -35,18 +35,8 @@ export class Values {
   private fromDisk(main: number, sub: number): Uint8Array {
     this.diskReads += 1;
     const rowKey = changeRowKey(main, sub, false);
-    const row = this.getRow(rowKey);
+    const row = this.backend.get(rowKey);
     if (row === undefined) throw new DamagedError(nameOfRow(this.backend.name, rowKey), "the row is missing");
     return openRow(this.backend.name, rowKey, row);
-  }
-
-  private getRow(rowKey: Uint8Array): Uint8Array | undefined {
-    try {
-      return this.backend.get(rowKey);
-    } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "LEVEL_CORRUPTION")
-        throw new DamagedError(nameOfRow(this.backend.name, rowKey), error.message, { cause: error });
-      throw error;
-    }
   }
 }

@@ -1,8 +1,8 @@
 import type { Backend, Batch } from "./backend.js";
 import type { StoreClock } from "./clock.js";
-import { ClosedError, ReadOnlyError } from "./errors.js";
+import { ClosedError, ReadOnlyError, type StoreError } from "./errors.js";
 import type { StoreLimits } from "./limits.js";
-import { finishedCompactionRow, scheduledCompactionRow, stateRow } from "./meta.js";
+import { finishedCompactionRow, rowCountRow, scheduledCompactionRow, stateRow } from "./meta.js";
 import { isTombstone } from "./key-value.js";
 import { changeRowKey, sealRow } from "./rows.js";
 import type { RemovedChange } from "./key-index.js";
@@ -19,12 +19,27 @@ interface Waiter {
 
 /** A batch that gathers what the next write will hold. */
 class Gathering {
-  /** Whole apply rounds only; absent: none, only removals. */
+  /** The last apply round in it, all of them whole; absent: none, only removals. */
   round: { readonly revision: Revision; readonly marker: Uint8Array } | undefined = undefined;
   bytes = 0;
+  /** How many more change rows there will be. */
+  addedRows = 0;
   readonly waiters: Waiter[] = [];
 
   constructor(readonly batch: Batch) {}
+
+  add({ state, row }: Change): void {
+    const rowKey = changeRowKey(state.mod, state.sub, isTombstone(state));
+    sealRow(rowKey, row);
+    this.batch.put(rowKey, row);
+    this.bytes += costOf(row);
+    this.addedRows += 1;
+  }
+
+  remove(rowKey: Uint8Array): void {
+    this.batch.delete(rowKey);
+    this.addedRows -= 1;
+  }
 }
 
 /**
@@ -40,8 +55,10 @@ export class WriteBehind {
   private unflushedBytes = 0;
   private scheduled: { readonly revision: Revision; readonly waiter: Waiter }[] = [];
   private drained: (() => void)[] = [];
-  private failed: Error | undefined = undefined;
+  private refused: StoreError | undefined = undefined;
   private ended: Revision;
+  /** Change rows on disk, with the batch on its way. */
+  private rows: number;
 
   constructor(
     private readonly backend: Backend,
@@ -49,13 +66,15 @@ export class WriteBehind {
     private readonly unflushed: Unflushed,
     private readonly limits: StoreLimits,
     private readonly onFailure: (error: Error) => void,
+    rows: number,
   ) {
+    this.rows = rows;
     this.ended = (unflushed.firstRevision - 1) as Revision;
   }
 
   /** Why nothing can be written any more. */
-  get failure(): Error | undefined {
-    return this.failed;
+  get refusal(): StoreError | undefined {
+    return this.refused;
   }
 
   get full(): boolean {
@@ -80,10 +99,10 @@ export class WriteBehind {
 
   /** Closes a round: it holds everything up to `revision` that no earlier round does. */
   endRound(revision: Revision, marker: Uint8Array): void {
-    if (this.failed !== undefined) return;
+    if (this.refused !== undefined) return;
     const next = this.gathering();
     for (const changes of this.unflushed.between(this.ended + 1, revision))
-      for (const change of changes) next.bytes += addChange(next.batch, change);
+      for (const change of changes) next.add(change);
     for (const compaction of this.scheduled) {
       scheduledCompactionRow.put(next.batch, compaction.revision);
       next.waiters.push(compaction.waiter);
@@ -97,19 +116,19 @@ export class WriteBehind {
 
   /** Removes rows. Resolves once they are gone. */
   remove(changes: readonly RemovedChange[]): Promise<void> {
-    return this.write((batch) => {
-      for (const { main, sub } of changes) batch.delete(changeRowKey(main, sub < 0 ? ~sub : sub, sub < 0));
+    return this.write((next) => {
+      for (const { main, sub } of changes) next.remove(changeRowKey(main, sub < 0 ? ~sub : sub, sub < 0));
     });
   }
 
   /** Notes that a compaction has removed all that it had to. */
   finishCompaction(revision: Revision): Promise<void> {
-    return this.write((batch) => finishedCompactionRow.put(batch, revision));
+    return this.write(({ batch }) => finishedCompactionRow.put(batch, revision));
   }
 
   /** Resolves once every round ended so far is on disk. */
   flush(): Promise<void> {
-    if (this.failed !== undefined) return Promise.reject(new ReadOnlyError(this.failed));
+    if (this.refused !== undefined) return Promise.reject(this.refused);
     const last = this.next ?? this.writing;
     if (last === undefined) return Promise.resolve();
     this.urgent ||= last === this.next;
@@ -121,20 +140,20 @@ export class WriteBehind {
   /** Writes what was ended, then refuses everything. */
   async close(): Promise<void> {
     try {
-      if (this.failed === undefined) await this.flush();
+      if (this.refused === undefined) await this.flush();
     } finally {
       this.stopTimer();
-      this.failed ??= new ClosedError();
-      for (const { waiter } of this.scheduled) waiter.reject(new ClosedError());
+      this.refused ??= new ClosedError();
+      for (const { waiter } of this.scheduled) waiter.reject(this.refused);
       this.scheduled = [];
       this.drained = [];
     }
   }
 
-  private write(fill: (batch: Batch) => void): Promise<void> {
-    if (this.failed !== undefined) return Promise.reject(new ReadOnlyError(this.failed));
+  private write(fill: (next: Gathering) => void): Promise<void> {
+    if (this.refused !== undefined) return Promise.reject(this.refused);
     const next = this.gathering();
-    fill(next.batch);
+    fill(next);
     this.urgent = true;
     const done = new Promise<void>((resolve, reject) => next.waiters.push({ resolve, reject }));
     this.writeIfDue();
@@ -165,6 +184,8 @@ export class WriteBehind {
     this.urgent = false;
     this.stopTimer();
     if (next.round !== undefined) stateRow.put(next.batch, next.round);
+    this.rows += next.addedRows;
+    rowCountRow.put(next.batch, this.rows);
     next.batch.write().then(
       () => this.written(next),
       (error: unknown) => this.fail(error instanceof Error ? error : new Error(String(error))),
@@ -185,15 +206,16 @@ export class WriteBehind {
 
   /** Nobody knows what the disk holds now, so nothing may follow. What was applied stays readable. */
   private fail(error: Error): void {
-    if (this.failed !== undefined) return;
-    this.failed = error;
+    if (this.refused !== undefined) return;
+    const refusal = new ReadOnlyError(error);
+    this.refused = refusal;
     this.stopTimer();
     const waiters = [...(this.writing?.waiters ?? []), ...(this.next?.waiters ?? [])];
     for (const { waiter } of this.scheduled) waiters.push(waiter);
     this.writing = undefined;
     this.next = undefined;
     this.scheduled = [];
-    for (const waiter of waiters) waiter.reject(new ReadOnlyError(error));
+    for (const waiter of waiters) waiter.reject(refusal);
     this.onFailure(error);
   }
 
@@ -205,10 +227,3 @@ export class WriteBehind {
 }
 
 const costOf = (row: Uint8Array): number => row.length + changeOverheadBytes;
-
-function addChange(batch: Batch, { state, row }: Change): number {
-  const rowKey = changeRowKey(state.mod, state.sub, isTombstone(state));
-  sealRow(rowKey, row);
-  batch.put(rowKey, row);
-  return costOf(row);
-}
