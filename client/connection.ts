@@ -64,6 +64,10 @@ const reconnectMs = { first: 100, longest: 3_000 };
 /** How long grpc-js may take to say why a connection it gave up on could not be made. */
 const reasonTimeoutMs = 100;
 
+/** A timer of Node's cannot wait longer, and fires at once if told to. */
+const longestTimerMs = 2 ** 31 - 1;
+export const asTimer = (milliseconds: number) => Math.min(milliseconds, longestTimerMs);
+
 const check = unaryMethod("read", HealthDefinition, HealthDefinition.methods.check);
 
 /** Connects when first told to, and from then on again whenever told to. */
@@ -82,8 +86,8 @@ export class Connection {
     this.grpc = new GrpcClient(targetOf(endpoint), credentials.createInsecure(), {
       "grpc.initial_reconnect_backoff_ms": reconnectMs.first,
       "grpc.max_reconnect_backoff_ms": reconnectMs.longest,
-      "grpc.keepalive_time_ms": settings.keepaliveTimeMs,
-      "grpc.keepalive_timeout_ms": settings.keepaliveTimeoutMs,
+      "grpc.keepalive_time_ms": asTimer(settings.keepaliveTimeMs),
+      "grpc.keepalive_timeout_ms": asTimer(settings.keepaliveTimeoutMs),
       "grpc.max_receive_message_length": settings.maxReceiveBytes,
       "grpc.max_send_message_length": settings.maxSendBytes,
       // Sharing connections with another client of the process would share its keepalive and its closing.

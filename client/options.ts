@@ -10,7 +10,7 @@ export interface ClientOptions {
   readonly requestTimeoutMs?: number;
   /**
    * Silence on a connection in use after which the server is asked whether it is there. Raised to 10 000, as in etcd's
-   * Go client: servers close a connection that asks too often. Default: 10 000.
+   * Go client: servers close a connection that asks too often. Infinity: never. Default: 10 000.
    */
   readonly keepaliveTimeMs?: number;
   /** How long to wait for that answer before the connection counts as broken. Default: 6 000. */

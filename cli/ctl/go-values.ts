@@ -1,0 +1,101 @@
+// Numbers, booleans and durations as Go's packages read and write them, error texts included: etcdctl's flags are Go's.
+import { counterFromRequest } from "../../proto/index.js";
+
+/** What Go says of a text that is not what was asked for. */
+export class ValueError extends Error {
+  override readonly name = "ValueError";
+}
+
+const minInt64 = -(2n ** 63n);
+const maxInt64 = 2n ** 63n - 1n;
+
+/** How numbers look, and what BigInt wants before their digits. */
+const notations = {
+  0: [
+    { shape: /^0x((?:_?[\da-f])+)$/i, prefix: "0x" },
+    { shape: /^0b((?:_?[01])+)$/i, prefix: "0b" },
+    { shape: /^0o?((?:_?[0-7])+)$/i, prefix: "0o" },
+    { shape: /^(0|[1-9](?:_?\d)*)$/, prefix: "" },
+  ],
+  10: [{ shape: /^(\d+)$/, prefix: "" }],
+  16: [{ shape: /^([\da-f]+)$/i, prefix: "0x" }],
+} as const;
+
+const invalid = (fn: string, text: string) => new ValueError(`strconv.${fn}: parsing ${quote(text)}: invalid syntax`);
+
+/** Go's `%q`, for the texts that occur in errors. */
+export const quote = (text: string): string => JSON.stringify(text);
+
+/**
+ * strconv.ParseInt(text, base, 64).
+ *
+ * @param base 0: as the prefix says (0x, 0o or 0, 0b), with underscores between digits allowed
+ * @throws ValueError
+ */
+export function parseInt64(text: string, base: 0 | 10 | 16): bigint {
+  const [, sign, digits = ""] = /^([+-]?)(.*)$/s.exec(text) ?? [];
+  for (const { shape, prefix } of notations[base]) {
+    const [, found] = shape.exec(digits) ?? [];
+    if (found === undefined) continue;
+    const magnitude = BigInt(prefix + found.replaceAll("_", ""));
+    const value = sign === "-" ? -magnitude : magnitude;
+    if (value >= minInt64 && value <= maxInt64) return value;
+    throw new ValueError(`strconv.ParseInt: parsing ${quote(text)}: value out of range`);
+  }
+  throw invalid("ParseInt", text);
+}
+
+/** The same for revisions and limits: beyond 2^53-1 lies nothing, so that is as far as it goes. */
+export const parseCounter = (text: string, base: 0 | 10): number => counterFromRequest(parseInt64(text, base));
+
+/** @throws ValueError */
+export function parseBool(text: string): boolean {
+  if (["1", "t", "T", "true", "TRUE", "True"].includes(text)) return true;
+  if (["0", "f", "F", "false", "FALSE", "False"].includes(text)) return false;
+  throw invalid("ParseBool", text);
+}
+
+const unitsMs = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+
+/**
+ * time.ParseDuration, in milliseconds: "1h2m3.5s", "100ms", "0".
+ *
+ * @throws ValueError
+ */
+export function parseDurationMs(text: string): number {
+  const [, sign, rest = ""] = /^([+-]?)(.*)$/s.exec(text) ?? [];
+  if (rest === "0") return 0;
+  if (!/^((\d+\.?\d*|\.\d+)[^\d.]*)+$/.test(rest)) throw new ValueError(`time: invalid duration ${quote(text)}`);
+  let milliseconds = 0;
+  for (const [, amount, unit = ""] of rest.matchAll(/(\d+\.?\d*|\.\d+)([^\d.]*)/g)) {
+    if (unit === "") throw new ValueError(`time: missing unit in duration ${quote(text)}`);
+    if (!Object.hasOwn(unitsMs, unit))
+      throw new ValueError(`time: unknown unit ${quote(unit)} in duration ${quote(text)}`);
+    milliseconds += Number(amount) * unitsMs[unit as keyof typeof unitsMs];
+  }
+  return sign === "-" ? -milliseconds : milliseconds;
+}
+
+/** time.Duration.String(): "1.472186ms", "5s", "1h2m3.5s". */
+export function formatDuration(milliseconds: number): string {
+  const sign = milliseconds < 0 ? "-" : "";
+  const nanoseconds = Math.round(Math.abs(milliseconds) * 1e6);
+  if (nanoseconds === 0) return "0s";
+  if (nanoseconds < 1e3) return `${sign}${nanoseconds}ns`;
+  if (nanoseconds < 1e6) return `${sign}${nanoseconds / 1e3}µs`;
+  if (nanoseconds < 1e9) return `${sign}${nanoseconds / 1e6}ms`;
+  const seconds = nanoseconds / 1e9;
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor(seconds / 60) % 60;
+  const rest = Number((seconds % 60).toFixed(9));
+  return `${sign}${hours > 0 ? `${hours}h` : ""}${seconds >= 60 ? `${minutes}m` : ""}${rest}s`;
+}
+
+/** Go's dustin/go-humanize, Bytes: "33 kB", "4.1 MB". */
+export function formatBytes(bytes: number): string {
+  if (bytes < 10) return `${bytes} B`;
+  const units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+  const exponent = Math.floor(Math.log(bytes) / Math.log(1000));
+  const value = Math.floor((bytes / 1000 ** exponent) * 10 + 0.5) / 10;
+  return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ${units[exponent] ?? ""}`;
+}

@@ -1,0 +1,171 @@
+// minietcdctl as a whole: its commands, how one is found, and how it ends.
+import { Command, type Option } from "commander";
+import { compactionCommand, runCompaction } from "./compaction.js";
+import { delCommand, runDel } from "./del.js";
+import { hashKvCommand, healthCommand, runHashKv, runHealth, runStatus, statusCommand } from "./endpoint.js";
+import { exitCodes, Failure, SilentFailure, type ExitCode } from "./failure.js";
+import { booleanFlag, forCommander, splitArguments } from "./flags.js";
+import { getCommand, runGet } from "./get.js";
+import { globalFlags } from "./globals.js";
+import { quote } from "./go-values.js";
+import type { Io } from "./io.js";
+import { memberListCommand, runMemberList } from "./member.js";
+import { putCommand, runPut } from "./put.js";
+import { runTxn, txnCommand } from "./txn.js";
+import { runVersion, versionCommand } from "./version.js";
+
+/** etcdctl's commands that are yet to come: known, so that no prefix of theirs means another command. */
+const notYet: Readonly<Record<string, readonly string[]>> = {
+  minietcdctl: [
+    ...["alarm", "auth", "check", "completion", "defrag", "elect", "lease", "lock", "make-mirror", "migrate"],
+    ...["move-leader", "role", "snapshot", "user", "watch"],
+  ],
+  member: ["add", "promote", "remove", "update"],
+};
+
+const overview = `
+Example:
+  $ minietcdctl put greeting hello
+  $ minietcdctl get greeting
+
+Each of the options above can also come from the environment: --endpoints from ETCDCTL_ENDPOINTS, and so on.
+Commands can be shortened as long as it is clear which one is meant. etcdctl's flags for TLS, users and discovery are
+refused: they are not supported yet.`;
+
+function createProgram(io: Io): Command {
+  const program = new Command("minietcdctl").description("Talks to a cluster of minietcd, or of etcd");
+  for (const option of globalFlags()) program.addOption(option);
+  const command = (create: () => Command, run: (command: Command, io: Io) => Promise<void>): Command => {
+    const created = create();
+    return created.allowExcessArguments().action(() => run(created, io));
+  };
+  const group = (name: string, description: string, ...commands: readonly Command[]): Command => {
+    const created = new Command(name).description(description).helpCommand(false);
+    for (const each of commands) created.addCommand(each);
+    return created;
+  };
+  const commands = [
+    command(getCommand, runGet),
+    command(putCommand, runPut),
+    command(delCommand, runDel),
+    command(txnCommand, runTxn),
+    command(compactionCommand, runCompaction),
+    group(
+      "endpoint",
+      "Asks the members one by one",
+      command(healthCommand, runHealth),
+      command(statusCommand, runStatus),
+      command(hashKvCommand, runHashKv),
+    ),
+    group("member", "The members of the cluster", command(memberListCommand, runMemberList)),
+    command(versionCommand, runVersion),
+  ];
+  for (const each of commands) program.addCommand(each);
+  const withOutput = (each: Command): void => {
+    each
+      .configureOutput({ writeOut: io.print })
+      .configureHelp({ showGlobalOptions: true, optionTerm, optionDescription });
+    for (const child of each.commands) withOutput(child);
+  };
+  withOutput(program);
+  return program.helpCommand(false).addHelpText("after", overview);
+}
+
+/** A boolean flag's value is optional and rare. */
+const optionTerm = (option: Option): string => option.flags.replace(" [bool]", "");
+
+const optionDescription = ({ description, defaultValueDescription: shown }: Option): string =>
+  shown === undefined ? description : `${description} (default: ${shown})`;
+
+const helpFlag = booleanFlag("-h, --help", "");
+
+/** Runs one command line. Everything that can be expected to go wrong ends in a message and an exit code. */
+export async function runProgram(words: readonly string[], io: Io): Promise<ExitCode> {
+  const program = createProgram(io);
+  try {
+    const { path, command, rest, help } = findCommand(program, words);
+    const options = [...command.options, ...program.options, helpFlag];
+    const { flags, positional } = splitArguments(options, rest, `Run '${titleOf(command)} --help' for usage.`);
+    if (help || command.commands.length > 0 || flags.some(({ option }) => option === helpFlag)) {
+      command.outputHelp();
+      return exitCodes.success;
+    }
+    const line = [...path, ...forCommander({ flags }), "--", ...positional];
+    await program.parseAsync(line, { from: "user" });
+    return exitCodes.success;
+  } catch (error) {
+    if (error instanceof SilentFailure) return error.exitCode;
+    if (!(error instanceof Failure)) throw error;
+    io.note(`Error: ${error.message}`);
+    if (error.hint !== undefined) io.note(error.hint);
+    return error.exitCode;
+  }
+}
+
+const titleOf = (command: Command): string =>
+  command.parent === null ? command.name() : `${titleOf(command.parent)} ${command.name()}`;
+
+interface Found {
+  /** The names of the command, as declared. */
+  readonly path: readonly string[];
+  readonly command: Command;
+  /** The words that did not name it. */
+  readonly rest: readonly string[];
+  /** It is the one that help is wanted for. */
+  readonly help: boolean;
+}
+
+/** The first words that are not flags name the command. */
+function findCommand(program: Command, words: readonly string[]): Found {
+  const takesValue = valueFlagsOf(program);
+  const path: string[] = [];
+  const rest: string[] = [];
+  let command = program;
+  let help = false;
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? "";
+    if (word === "--" || (command !== program && command.commands.length === 0)) {
+      rest.push(...words.slice(at));
+      break;
+    }
+    if (word.startsWith("-")) {
+      rest.push(word);
+      const value = words[at + 1];
+      if (takesValue.has(word) && value !== undefined) {
+        rest.push(value);
+        at++;
+      }
+    } else if (word === "help" && command === program && !help) help = true;
+    else {
+      command = subcommandOf(command, word);
+      path.push(command.name());
+    }
+  }
+  return { path, command, rest, help };
+}
+
+/** All flags, of whatever command, that are followed by a value. */
+function valueFlagsOf(command: Command): Set<string> {
+  const own = command.options.filter((option) => !option.optional).flatMap(({ short, long }) => [short, long]);
+  const names = own.filter((name) => name !== undefined);
+  return new Set([...names, ...command.commands.flatMap((child) => [...valueFlagsOf(child)])]);
+}
+
+/** By its name, or by a beginning that no other has. */
+function subcommandOf(parent: Command, word: string): Command {
+  const missing = notYet[parent.name()] ?? [];
+  const names = [...parent.commands.map((child) => child.name()), ...missing];
+  const candidates = names.includes(word) ? [word] : names.filter((name) => name.startsWith(word));
+  const [name, ...others] = candidates;
+  if (name === undefined || others.length > 0) {
+    const meant = others.length > 0 ? ` It could be any of: ${candidates.sort().join(", ")}.` : "";
+    throw new Failure(
+      exitCodes.error,
+      `unknown command ${quote(word)} for ${quote(titleOf(parent))}`,
+      `Run '${titleOf(parent)} --help' for usage.${meant}`,
+    );
+  }
+  const found = parent.commands.find((child) => child.name() === name);
+  if (found === undefined) throw new Failure(exitCodes.error, `command ${quote(name)} is not supported yet`);
+  return found;
+}

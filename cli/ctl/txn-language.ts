@@ -1,0 +1,153 @@
+// The language of `minietcdctl txn`: conditions such as `mod("key") > "5"`, and steps such as `put key "a value"`.
+//
+// A line is bytes: it is held as text with one character for each byte, so that what is not UTF-8 passes unchanged.
+import type { Command } from "commander";
+import type { Compare, TxnOp } from "../../client/index.js";
+import { delCommand, delRequest, type DelFlags } from "./del.js";
+import { exitCodes, Failure } from "./failure.js";
+import { parseAlone } from "./flags.js";
+import { getCommand, getRequest, type GetFlags } from "./get.js";
+import { parseCounter, parseInt64, quote, ValueError } from "./go-values.js";
+import { putCommand, putRequest, type PutFlags } from "./put.js";
+
+/** The bytes of a line or a part of one. */
+const bytesOf = (line: string): Uint8Array => Buffer.from(line, "latin1");
+const shown = (line: string): string => Buffer.from(line, "latin1").toString("utf8");
+
+const invalid = (message: string, hint?: string) => new Failure(exitCodes.invalidInput, message, hint);
+
+const targets = {
+  ver: "version",
+  version: "version",
+  c: "createRevision",
+  create: "createRevision",
+  m: "modRevision",
+  mod: "modRevision",
+  val: "value",
+  value: "value",
+  lease: "lease",
+} as const;
+
+const operators = ["=", "!=", "<", ">"] as const;
+
+/** "double quoted", with Go's escapes. */
+const quoted = String.raw`"(?:[^"\\]|\\.)*"`;
+const comparison = new RegExp(String.raw`^(${quoted})?(?:\)[ \t]+([^ \t]+)(?:[ \t]+(${quoted}))?)?`, "s");
+
+/**
+ * Reads `target("key") OP "value"`.
+ *
+ * @throws Failure if it is not one
+ */
+export function parseCompare(line: string): Compare {
+  const open = line.indexOf("(");
+  if (open < 0) throw invalid(`malformed comparison: ${shown(line)}`);
+  const name = line.slice(0, open);
+  const [, key, operator = "", operand] = comparison.exec(line.slice(open + 1)) ?? [];
+  if (key === undefined || operand === undefined) {
+    const got = `${name}(${quote(shown(unquote(key)))}) ${operator} ${quote(shown(unquote(operand)))}`;
+    throw invalid(`malformed comparison: ${shown(line)}; got ${got}`);
+  }
+  if (!Object.hasOwn(targets, name)) throw invalid(`malformed comparison: ${shown(line)} (unknown target ${name})`);
+  const is = operators.find((each) => each === operator);
+  if (is === undefined) throw invalid(`malformed comparison: ${shown(line)} (unknown operator ${operator})`);
+  const common = { key: bytesOf(unquote(key)), is };
+  const target = targets[name as keyof typeof targets];
+  const text = unquote(operand);
+  try {
+    if (target === "value") return { ...common, target, than: bytesOf(text) };
+    if (target === "lease") return { ...common, target, than: parseInt64(text, 16) };
+    return { ...common, target, than: parseCounter(text, 10) };
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw invalid(`invalid txn compare request: ${shown(line)}`);
+  }
+}
+
+/**
+ * Reads a get, put or del with its flags.
+ *
+ * @throws Failure if it is none
+ */
+export function parseOp(line: string): TxnOp {
+  const [name = "", ...words] = splitWords(line);
+  if (words.length === 0) throw invalid(`invalid txn compare request: ${shown(line)}`);
+  switch (name) {
+    case "get": {
+      const command = getCommand();
+      const args = parseFlags(command, words, line);
+      const { key, settings } = getRequest(command.opts<GetFlags>(), args);
+      return { op: "get", ...settings, ...keysOf(key, settings) };
+    }
+    case "put": {
+      const command = putCommand();
+      const args = parseFlags(command, words, line);
+      const { key, value, settings } = putRequest(command.opts<PutFlags>(), args);
+      return { op: "put", ...settings, key: bytesOf(key), value: typeof value === "string" ? bytesOf(value) : value };
+    }
+    case "del": {
+      const command = delCommand();
+      const args = parseFlags(command, words, line);
+      const { key, settings } = delRequest(command.opts<DelFlags>(), args);
+      return { op: "delete", ...settings, ...keysOf(key, settings) };
+    }
+    default:
+      throw invalid(`invalid txn request: ${shown(line)}`);
+  }
+}
+
+const keysOf = (key: string, { rangeEnd }: { readonly rangeEnd?: unknown }) => ({
+  key: bytesOf(key),
+  rangeEnd: typeof rangeEnd === "string" ? bytesOf(rangeEnd) : undefined,
+});
+
+function parseFlags(command: Command, words: readonly string[], line: string): readonly string[] {
+  try {
+    return parseAlone(command, words);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    throw invalid(`invalid txn request: ${shown(line)}`, `Reason: ${error.message}`);
+  }
+}
+
+/** Words are separated by spaces; "double" quotes take Go's escapes, 'single' ones take everything as it is. */
+function splitWords(line: string): string[] {
+  const words = line.match(new RegExp(String.raw`${quoted}|'[^']*'|[^'" \t\r\f][^ \t\r\f]*`, "gs")) ?? [];
+  return words.map((word) => {
+    if (word.startsWith('"')) return unquote(word);
+    return word.startsWith("'") ? word.slice(1, -1) : word;
+  });
+}
+
+const simpleEscapes: Readonly<Record<string, string>> = {
+  a: "\x07",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  v: "\v",
+  "\\": "\\",
+  '"': '"',
+};
+
+const escape = /\\(?:x([\da-f]{2})|([0-3][0-7]{2})|u([\da-f]{4})|U([\da-f]{8})|(.))/gis;
+
+/** What stands between double quotes, with Go's escapes resolved. */
+function unquote(literal = '""'): string {
+  return literal.slice(1, -1).replace(escape, (whole, hex, octal, short, long, letter: string | undefined) => {
+    const byte = (digits: string, base: number) => String.fromCharCode(Number.parseInt(digits, base));
+    if (typeof hex === "string") return byte(hex, 16);
+    if (typeof octal === "string") return byte(octal, 8);
+    const point: unknown = short ?? long;
+    if (typeof point === "string") return codePoint(Number.parseInt(point, 16), whole);
+    const resolved = letter === undefined ? undefined : simpleEscapes[letter];
+    if (resolved === undefined) throw invalid(`bad escape ${whole} in ${shown(literal)}`);
+    return resolved;
+  });
+}
+
+function codePoint(point: number, whole: string): string {
+  if (point > 0x10ffff) throw invalid(`bad escape ${whole}: there is no such character`);
+  return Buffer.from(String.fromCodePoint(point), "utf8").toString("latin1");
+}
