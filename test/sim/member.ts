@@ -29,22 +29,31 @@ export const emptyDisk = (): Disk => ({
 /** What a write leaves on a disk; also what a crash leaves of it if the write was already there. */
 export const write = (disk: Disk, unsaved: Unsaved): void => {
   if (unsaved.hardState !== undefined) disk.hardState = unsaved.hardState;
-  const first = unsaved.entries[0];
+  replaceTail(disk.entries, unsaved.entries);
+};
+
+/** The log from `entries[0]` on becomes `entries`. */
+const replaceTail = (log: Entry[], entries: readonly Entry[]): void => {
+  const first = entries[0];
   if (first === undefined) return;
-  disk.entries.length = first.index - 1;
-  for (const entry of unsaved.entries) disk.entries.push(entry);
+  log.length = first.index - 1;
+  for (const entry of entries) log.push(entry);
 };
 
 export interface MemberOptions {
   readonly id: MemberId;
   readonly voters: readonly MemberId[];
   readonly disk: Disk;
+  /** What the state machine holds already. */
+  readonly applied?: LogIndex;
   readonly random: () => number;
   readonly heartbeatTicks?: number;
   readonly electionTicks?: number;
   readonly limits?: Partial<CoreLimits>;
   /** Called for every message that leaves. */
   readonly send: (outgoing: Outgoing) => void;
+  /** Called when a write begins, with the log as it will be once it ended. */
+  readonly onWrite?: (unsaved: Unsaved, log: readonly Entry[]) => void;
   readonly onApplied?: (entry: Entry) => void;
   readonly onReadState?: (read: ReadState) => void;
   readonly onRefusal?: (refusal: Refusal) => void;
@@ -57,18 +66,21 @@ export class Member {
   readonly disk: Disk;
   /** Applied since this start. */
   readonly applied: Entry[] = [];
+  /** The log with the write that is under way. */
+  private readonly log: Entry[];
   /** The write that is on its way to the disk. */
   writing: Unsaved | undefined;
 
   constructor(private readonly options: MemberOptions) {
     this.id = options.id;
     this.disk = options.disk;
+    this.log = [...this.disk.entries];
     this.core = new RaftCore({
       id: options.id,
       voters: options.voters,
       hardState: this.disk.hardState,
       entries: [...this.disk.entries],
-      applied: 0 as LogIndex,
+      applied: options.applied ?? (0 as LogIndex),
       heartbeatTicks: options.heartbeatTicks ?? 10,
       electionTicks: options.electionTicks ?? 100,
       random: options.random,
@@ -104,7 +116,11 @@ export class Member {
       if (unsaved.hardState === undefined && unsaved.entries.length === 0) {
         for (const reply of unsaved.replies) this.options.send(reply);
         this.core.saved(unsaved);
-      } else this.writing = unsaved;
+        continue;
+      }
+      this.writing = unsaved;
+      replaceTail(this.log, unsaved.entries);
+      this.options.onWrite?.(unsaved, this.log);
     }
   }
 

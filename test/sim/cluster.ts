@@ -1,0 +1,355 @@
+import assert from "node:assert/strict";
+import type { Entry, Input, LogIndex, MemberId, Outgoing, ReadState, Refusal } from "../../raft/core/types.js";
+import { emptyDisk, Member, write, type Disk } from "./member.js";
+import { fairWeather, SimNetwork } from "./network.js";
+import type { SeededRandom } from "./random.js";
+import { Safety } from "./safety.js";
+
+/** One place for a member: its disk stays when the member crashes. */
+interface Seat {
+  readonly id: MemberId;
+  readonly disk: Disk;
+  member: Member | undefined;
+  /** What the state machine holds on disk: a restart begins there. */
+  machine: LogIndex;
+  /** What the state machine holds now. */
+  applied: LogIndex;
+  frozenUntil: number;
+  writeDoneAt: number;
+  maxDiskTicks: number;
+  /** Reads asked here and not answered: the least index their answer may have. */
+  readonly reads: Map<number, LogIndex>;
+  /** Proposals made here that may still be acknowledged. */
+  readonly proposals: Set<number>;
+}
+
+/** How many of the last events a failure shows. */
+const maxTraced = 40;
+
+/** A whole cluster in virtual time: faults, clients, and an eye on safety after every step. */
+export class SimCluster {
+  readonly safety = new Safety();
+  readonly electionTicks: number;
+  private readonly heartbeatTicks: number;
+  private readonly random: SeededRandom;
+  private readonly seats: readonly Seat[];
+  private readonly network: SimNetwork;
+  private now = 0;
+  private nextNumber = 1;
+  /** Proposals whose proposer applied them: the promise to a client, and where it must stay. */
+  private readonly acknowledged = new Map<number, LogIndex>();
+  private lastAcknowledged = 0 as LogIndex;
+  /** Proposals that were refused: nobody may ever see them. */
+  private readonly refused = new Set<number>();
+  private readonly trace: string[] = [];
+
+  constructor(options: { members: number; random: SeededRandom; heartbeatTicks: number; electionTicks: number }) {
+    this.random = options.random;
+    this.heartbeatTicks = options.heartbeatTicks;
+    this.electionTicks = options.electionTicks;
+    this.network = new SimNetwork(options.random);
+    this.seats = Array.from({ length: options.members }, (_, i) => ({
+      id: BigInt(i + 1),
+      disk: emptyDisk(),
+      member: undefined,
+      machine: 0 as LogIndex,
+      applied: 0 as LogIndex,
+      frozenUntil: 0,
+      writeDoneAt: 0,
+      maxDiskTicks: 0,
+      reads: new Map(),
+      proposals: new Set(),
+    }));
+    for (const seat of this.seats) this.start(seat);
+  }
+
+  /** Runs `act`; a failure tells what led to it. */
+  watched(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      if (error instanceof Error) error.message += `\nlast events:\n  ${this.trace.join("\n  ")}`;
+      throw error;
+    }
+  }
+
+  private note(event: string): void {
+    this.trace.push(`${this.now}: ${event}`);
+    if (this.trace.length > maxTraced) this.trace.shift();
+  }
+
+  // Time.
+
+  /** One tick for everybody, in random order, then what arrives and what the disks have finished. */
+  tick(): void {
+    this.now++;
+    for (const seat of this.seats) if (!this.random.chance(0.02)) this.step(seat, { kind: "tick" });
+    for (const parcel of this.network.takeDue(this.now)) {
+      const seat = this.seatOf(parcel.to);
+      if (this.isFrozen(seat)) this.network.hold(parcel, this.now + 1);
+      else this.step(seat, { kind: "receive", from: parcel.from, message: parcel.message });
+    }
+    for (const seat of this.seats) this.turnDisk(seat);
+  }
+
+  private turnDisk(seat: Seat): void {
+    if (seat.member?.writing === undefined || this.isFrozen(seat) || seat.writeDoneAt > this.now) return;
+    seat.member.finishWrite();
+    this.afterStep(seat);
+  }
+
+  private isFrozen(seat: Seat): boolean {
+    return seat.frozenUntil > this.now;
+  }
+
+  private step(seat: Seat, input: Input): void {
+    if (seat.member === undefined || this.isFrozen(seat)) return;
+    if (input.kind === "receive") this.note(`${input.from}→${seat.id} ${describe(input.message)}`);
+    seat.member.step(input);
+    this.afterStep(seat);
+  }
+
+  private afterStep(seat: Seat): void {
+    if (seat.member !== undefined) this.safety.onStatus(seat.member.core.status());
+  }
+
+  private seatOf(id: MemberId): Seat {
+    const seat = this.seats[Number(id) - 1];
+    assert.ok(seat !== undefined);
+    return seat;
+  }
+
+  // Members.
+
+  private start(seat: Seat): void {
+    const { id, disk } = seat;
+    this.note(`${id} starts with ${disk.entries.length} entries, term ${disk.hardState.term}`);
+    seat.applied = seat.machine;
+    seat.member = new Member({
+      id,
+      voters: this.seats.map((other) => other.id),
+      disk,
+      applied: seat.machine,
+      random: this.random.next,
+      heartbeatTicks: this.heartbeatTicks,
+      electionTicks: this.electionTicks,
+      limits: { maxAppendBytes: 200, maxInflightAppends: 4, maxCommittedBytes: 500, maxUncommittedBytes: 4_000 },
+      send: (outgoing) => this.send(seat, outgoing),
+      onWrite: (unsaved, log) => {
+        seat.writeDoneAt = this.now + this.random.between(0, seat.maxDiskTicks);
+        this.safety.onWrite(id, unsaved, log);
+      },
+      onApplied: (entry) => this.onApplied(seat, entry),
+      onReadState: (read) => this.onReadState(seat, read),
+      onRefusal: (refusal) => this.onRefusal(seat, refusal),
+    });
+    this.afterStep(seat);
+  }
+
+  private crash(seat: Seat): void {
+    if (seat.member === undefined) return;
+    const { writing } = seat.member;
+    const isKept = writing !== undefined && this.random.chance(0.5);
+    this.note(`${seat.id} crashes${writing === undefined ? "" : isKept ? ", its write kept" : ", its write lost"}`);
+    if (isKept) write(seat.disk, writing);
+    seat.member = undefined;
+    seat.machine = this.random.between(seat.machine, seat.applied) as LogIndex;
+    seat.frozenUntil = 0;
+    seat.reads.clear();
+    seat.proposals.clear();
+    this.safety.onCrash(seat.id);
+    if (this.random.chance(0.7)) for (const other of this.seats) if (other !== seat) this.closeLink(seat, other);
+  }
+
+  private send(seat: Seat, outgoing: Outgoing): void {
+    this.safety.onSend(seat.id, outgoing, seat.disk);
+    this.network.send({ from: seat.id, to: outgoing.to, message: outgoing.message, now: this.now });
+  }
+
+  private closeLink(a: Seat, b: Seat): void {
+    this.note(`link ${a.id}–${b.id} closes`);
+    this.network.drop(a.id, b.id);
+    this.step(a, { kind: "linkClosed", peer: b.id });
+    this.step(b, { kind: "linkClosed", peer: a.id });
+  }
+
+  // Clients.
+
+  /** Somebody, somewhere, writes or reads. */
+  act(): void {
+    const seat = this.random.pick(this.seats);
+    if (seat.member === undefined || this.isFrozen(seat)) return;
+    if (this.random.chance(0.6)) this.propose(seat);
+    else this.read(seat);
+  }
+
+  private propose(seat: Seat): number {
+    const proposal = this.nextNumber++;
+    seat.proposals.add(proposal);
+    this.step(seat, { kind: "propose", proposal, data: new TextEncoder().encode(String(proposal)) });
+    return proposal;
+  }
+
+  private read(seat: Seat): void {
+    const request = this.nextNumber++;
+    seat.reads.set(request, this.lastAcknowledged);
+    this.step(seat, { kind: "readIndex", request });
+  }
+
+  private onApplied(seat: Seat, entry: Entry): void {
+    this.safety.onApplied(seat.id, entry, seat.disk);
+    assert.equal(entry.index, seat.applied + 1, `member ${seat.id} skipped or repeated an entry`);
+    seat.applied = entry.index;
+    if (entry.data.length === 0) return;
+    const proposal = Number(new TextDecoder().decode(entry.data));
+    assert.ok(!this.refused.has(proposal), `proposal ${proposal} was refused, and applied`);
+    if (!seat.proposals.delete(proposal)) return;
+    this.acknowledged.set(proposal, entry.index);
+    if (entry.index > this.lastAcknowledged) this.lastAcknowledged = entry.index;
+  }
+
+  /** A read sees everything that was acknowledged when it began. Raft thesis §6.4. */
+  private onReadState(seat: Seat, { request, index }: ReadState): void {
+    const least = seat.reads.get(request);
+    assert.ok(least !== undefined, `read ${request} of member ${seat.id} was answered twice, or never asked`);
+    assert.ok(index >= least, `stale read at member ${seat.id}: index ${index}, acknowledged ${least}`);
+    seat.reads.delete(request);
+  }
+
+  private onRefusal(seat: Seat, { what, number }: Refusal): void {
+    if (what === "read") assert.ok(seat.reads.delete(number), `read ${number} was refused twice, or never asked`);
+    else {
+      this.refused.add(number);
+      seat.proposals.delete(number);
+    }
+  }
+
+  // Faults.
+
+  injectFault(): void {
+    const seat = this.random.pick(this.seats);
+    const other = this.random.pick(this.seats.filter((candidate) => candidate !== seat));
+    const fault = this.random.pick(faults);
+    this.note(`fault: ${fault} at ${seat.id}`);
+    switch (fault) {
+      case "crash":
+        this.crash(seat);
+        return;
+      case "restart":
+        for (const down of this.seats) if (down.member === undefined) this.start(down);
+        return;
+      case "freeze":
+        seat.frozenUntil = this.now + this.random.between(1, 3 * this.electionTicks);
+        return;
+      case "slowDisk":
+        seat.maxDiskTicks = this.random.pick([0, 1, this.heartbeatTicks, this.electionTicks]);
+        return;
+      case "closeLink":
+        this.closeLink(seat, other);
+        return;
+      case "cutLink":
+        this.network.cut(seat.id, other.id);
+        if (this.random.chance(0.5)) this.network.cut(other.id, seat.id);
+        if (this.random.chance(0.5)) this.closeLink(seat, other);
+        return;
+      case "isolate":
+        for (const { id } of this.seats) this.cutBothWays(seat.id, id);
+        return;
+      case "split":
+        this.split();
+        return;
+      case "heal":
+        this.network.healAll();
+        return;
+      case "weather":
+        this.network.weather = {
+          loss: this.random.pick([0, 0, 0.05, 0.3]),
+          repeat: this.random.pick([0, 0.1]),
+          maxDelayTicks: this.random.pick([0, 1, this.heartbeatTicks, this.electionTicks]),
+        };
+        return;
+    }
+  }
+
+  private split(): void {
+    const left = this.seats.filter(() => this.random.chance(0.5));
+    for (const a of left) for (const b of this.seats) if (!left.includes(b)) this.cutBothWays(a.id, b.id);
+  }
+
+  private cutBothWays(a: MemberId, b: MemberId): void {
+    this.network.cut(a, b);
+    this.network.cut(b, a);
+  }
+
+  /** Everything works again, from here on. */
+  healAll(): void {
+    this.note("all faults end");
+    this.network.healAll();
+    this.network.weather = fairWeather;
+    for (const seat of this.seats) {
+      seat.frozenUntil = 0;
+      seat.maxDiskTicks = 0;
+      seat.writeDoneAt = this.now;
+      if (seat.member === undefined) this.start(seat);
+    }
+  }
+
+  /** A new write is applied everywhere, and no read is left unanswered. */
+  runUntilAllApplied({ maxTicks }: { maxTicks: number }): void {
+    const until = this.now + maxTicks;
+    let asked: number | undefined;
+    const isDone = (): boolean => {
+      const index = asked === undefined ? undefined : this.acknowledged.get(asked);
+      return index !== undefined && this.seats.every((seat) => seat.applied >= index && seat.reads.size === 0);
+    };
+    while (!isDone()) {
+      assert.ok(this.now < until, `no progress within ${maxTicks} ticks of quiet: ${this.describe()}`);
+      const leader = this.seats.find(({ member }) => member?.core.status().role === "leader");
+      if (leader !== undefined && (asked === undefined || this.refused.has(asked))) asked = this.propose(leader);
+      this.tick();
+    }
+    for (const [proposal, index] of this.acknowledged) {
+      const data = this.safety.applied[index - 1]?.data;
+      assert.equal(new TextDecoder().decode(data), String(proposal), `acknowledged proposal ${proposal} is lost`);
+    }
+  }
+
+  /** How much was done; a simulation in which nothing happens proves nothing. */
+  get work(): { readonly acknowledged: number } {
+    return { acknowledged: this.acknowledged.size };
+  }
+
+  private describe(): string {
+    const show = (seat: Seat): string => {
+      const status = seat.member?.core.status();
+      return status === undefined
+        ? `${seat.id} down`
+        : `${seat.id} ${status.role} term=${status.term} last=${status.lastIndex} commit=${status.commit} reads=${seat.reads.size}`;
+    };
+    return this.seats.map(show).join(", ");
+  }
+}
+
+const faults = [
+  "crash",
+  "restart",
+  "restart",
+  "freeze",
+  "slowDisk",
+  "closeLink",
+  "cutLink",
+  "isolate",
+  "split",
+  "heal",
+  "heal",
+  "weather",
+] as const;
+
+const describe = (message: object): string =>
+  JSON.stringify(message, (key, value: unknown) =>
+    key === "entries"
+      ? (value as Entry[]).map(({ index, term }) => `${index}/${term}`).join(" ")
+      : key === "data"
+        ? "…"
+        : value,
+  );

@@ -1,0 +1,31 @@
+// Whole clusters of cores from a seed: first faults, with safety checked after every step, then quiet, in which
+// they must get on. SEED=n replays one.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { SimCluster } from "./cluster.js";
+import { seededRandom } from "./random.js";
+
+const wanted = process.env["SEED"];
+const count = Number(process.env["SEEDS"] ?? 200);
+const seeds = wanted === undefined ? Array.from({ length: count }, (_, i) => i + 1) : [Number(wanted)];
+
+for (const seed of seeds)
+  test(`simulation SEED=${seed}`, () => {
+    const random = seededRandom(seed);
+    const timing = random.pick([
+      { heartbeatTicks: 2, electionTicks: 20 },
+      { heartbeatTicks: 10, electionTicks: 100 },
+    ]);
+    const faultRate = random.pick([0.005, 0.02, 0.05]);
+    const cluster = new SimCluster({ members: random.pick([3, 5]), random, ...timing });
+    cluster.watched(() => {
+      for (let tick = 0; tick < 1_500; tick++) {
+        if (random.chance(faultRate)) cluster.injectFault();
+        if (random.chance(0.3)) cluster.act();
+        cluster.tick();
+      }
+      cluster.healAll();
+      cluster.runUntilAllApplied({ maxTicks: 10 * timing.electionTicks });
+      assert.ok(cluster.work.acknowledged > 0);
+    });
+  });

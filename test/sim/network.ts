@@ -1,0 +1,61 @@
+import type { MemberId, PeerMessage } from "../../raft/core/types.js";
+import type { SeededRandom } from "./random.js";
+
+export interface Parcel {
+  readonly from: MemberId;
+  readonly to: MemberId;
+  readonly message: PeerMessage;
+  readonly dueAt: number;
+}
+
+/** How badly the network behaves. */
+export interface Weather {
+  readonly loss: number;
+  readonly repeat: number;
+  readonly maxDelayTicks: number;
+}
+
+export const fairWeather: Weather = { loss: 0, repeat: 0, maxDelayTicks: 0 };
+
+/** Messages on their way. Delays differ, so they overtake each other. */
+export class SimNetwork {
+  weather: Weather = fairWeather;
+  private parcels: Parcel[] = [];
+  private readonly cuts = new Set<string>();
+
+  constructor(private readonly random: SeededRandom) {}
+
+  /** Cuts one direction only. */
+  cut(from: MemberId, to: MemberId): void {
+    this.cuts.add(`${from}>${to}`);
+  }
+
+  healAll(): void {
+    this.cuts.clear();
+  }
+
+  /** What is on its way between the two is lost. */
+  drop(a: MemberId, b: MemberId): void {
+    this.parcels = this.parcels.filter(({ from, to }) => !((from === a && to === b) || (from === b && to === a)));
+  }
+
+  send(parcel: { from: MemberId; to: MemberId; message: PeerMessage; now: number }): void {
+    const { from, to, message, now } = parcel;
+    if (this.cuts.has(`${from}>${to}`) || this.random.chance(this.weather.loss)) return;
+    const copies = this.random.chance(this.weather.repeat) ? 2 : 1;
+    for (let i = 0; i < copies; i++)
+      this.parcels.push({ from, to, message, dueAt: now + this.random.between(0, this.weather.maxDelayTicks) });
+  }
+
+  /** The receiver does not read now; what arrived waits in its socket. */
+  hold(parcel: Parcel, dueAt: number): void {
+    this.parcels.push({ ...parcel, dueAt });
+  }
+
+  /** Takes what arrives by `now`. */
+  takeDue(now: number): readonly Parcel[] {
+    const due = this.parcels.filter(({ dueAt }) => dueAt <= now);
+    if (due.length > 0) this.parcels = this.parcels.filter(({ dueAt }) => dueAt > now);
+    return due;
+  }
+}

@@ -1,0 +1,30 @@
+/** A source of randomness that a seed repeats exactly. */
+export interface SeededRandom {
+  /** In [0, 1). */
+  readonly next: () => number;
+  /** A whole number in [from, to]. */
+  between(from: number, to: number): number;
+  chance(probability: number): boolean;
+  pick<T>(from: readonly T[]): T;
+}
+
+/** Mulberry32: 32 bits of state, good enough to choose faults with, and the same on every machine. */
+export function seededRandom(seed: number): SeededRandom {
+  let state = seed | 0;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const between = (from: number, to: number): number => from + Math.floor(next() * (to - from + 1));
+  return {
+    next,
+    between,
+    chance: (probability) => next() < probability,
+    pick: <T>(from: readonly T[]): T => {
+      if (from.length === 0) throw new Error("nothing to pick from");
+      return from[between(0, from.length - 1)] as T;
+    },
+  };
+}

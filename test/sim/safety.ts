@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import type { CoreStatus, Entry, LogIndex, MemberId, Outgoing, Term, Unsaved } from "../../raft/core/types.js";
+import type { Disk } from "./member.js";
+
+/** What one entry of a term was when it was first seen, and what preceded it. */
+interface Sighting {
+  readonly entry: Entry;
+  readonly previousTerm: Term | undefined;
+}
+
+const isSame = (a: Entry, b: Entry): boolean => a.index === b.index && a.term === b.term && a.data === b.data;
+
+/**
+ * Watches a whole cluster and knows what may never be. It trusts nothing that a core says of itself: it sees
+ * disks, messages, writes and applied entries, each once, so that checking costs no more than what happens.
+ */
+export class Safety {
+  private readonly leaders = new Map<Term, MemberId>();
+  private readonly sightings = new Map<string, Sighting>();
+  /** By index - 1: what any member ever applied there. */
+  readonly applied: Entry[] = [];
+  private readonly statuses = new Map<MemberId, CoreStatus>();
+
+  /** At most one leader in a term. Raft paper §5.2, election safety. */
+  onStatus(status: CoreStatus): void {
+    const { id, term, role, commit, lastIndex, savedIndex } = status;
+    if (role === "leader") {
+      const known = this.leaders.get(term) ?? id;
+      assert.equal(known, id, `two leaders in term ${term}`);
+      this.leaders.set(term, id);
+    }
+    assert.ok(commit <= lastIndex && savedIndex <= lastIndex, `member ${id} is ahead of its own log`);
+    const before = this.statuses.get(id);
+    if (before !== undefined) {
+      assert.ok(term >= before.term, `the term of member ${id} went back`);
+      assert.ok(commit >= before.commit, `the commit of member ${id} went back`);
+      if (term === before.term && before.vote !== 0n)
+        assert.equal(status.vote, before.vote, `member ${id} voted twice`);
+    }
+    this.statuses.set(id, status);
+  }
+
+  /** After a crash a member may know less than before. */
+  onCrash(id: MemberId): void {
+    this.statuses.delete(id);
+  }
+
+  /** Two logs with an entry of the same index and term agree there and before. Raft paper §5.3, log matching. */
+  onWrite(id: MemberId, unsaved: Unsaved, log: readonly Entry[]): void {
+    for (const entry of unsaved.entries) {
+      const previousTerm = log[entry.index - 2]?.term;
+      const name = `${entry.index}/${entry.term}`;
+      const seen = this.sightings.get(name);
+      if (seen === undefined) this.sightings.set(name, { entry, previousTerm });
+      else {
+        assert.ok(isSame(seen.entry, entry), `entry ${name} of member ${id} differs from another's`);
+        assert.equal(previousTerm, seen.previousTerm, `what precedes entry ${name} of member ${id} differs`);
+      }
+    }
+    const last = unsaved.entries.at(-1);
+    if (last !== undefined && this.leaders.get(last.term) === id) this.checkCompleteness(id, last.term, log);
+  }
+
+  /** A leader's log holds all that was committed in earlier terms. Raft paper §5.4, leader completeness. */
+  private checkCompleteness(leader: MemberId, term: Term, log: readonly Entry[]): void {
+    for (const committed of this.applied) {
+      if (committed.term >= term) return;
+      const own = log[committed.index - 1];
+      const isHeld = own !== undefined && isSame(own, committed);
+      assert.ok(isHeld, `member ${leader} leads term ${term} without committed entry ${committed.index}`);
+    }
+  }
+
+  /** What leaves a member speaks of what is on its disk. Raft paper, figure 2: "updated on stable storage before responding". */
+  onSend(id: MemberId, { to, message }: Outgoing, disk: Disk): void {
+    switch (message.kind) {
+      case "vote":
+        assert.deepEqual(
+          [disk.hardState.term, disk.hardState.vote],
+          [message.term, id],
+          "a vote request before its vote",
+        );
+        return;
+      case "voteReply":
+        assert.ok(disk.hardState.term >= message.term, `member ${id} answers in a term that is not on disk`);
+        if (message.granted) assert.equal(disk.hardState.vote, to, `member ${id} grants a vote that is not on disk`);
+        return;
+      case "appendReply":
+        assert.ok(disk.hardState.term >= message.term, `member ${id} answers in a term that is not on disk`);
+        if (message.accepted)
+          assert.ok(disk.entries.length >= message.index, `member ${id} acknowledges what is not on disk`);
+        return;
+      case "append":
+      case "heartbeat":
+      case "heartbeatReply":
+        assert.ok(disk.hardState.term >= message.term, `member ${id} speaks in a term that is not on disk`);
+        return;
+      case "preVote":
+      case "preVoteReply":
+      case "forwardedProposal":
+      case "forwardedRead":
+      case "forwardedReadReply":
+        return;
+    }
+  }
+
+  /** No two members apply different entries at an index. Raft paper §5.4.3, state machine safety. */
+  onApplied(id: MemberId, entry: Entry, disk: Disk): void {
+    const known = this.applied[entry.index - 1];
+    if (known === undefined) {
+      assert.equal(entry.index, this.applied.length + 1, `member ${id} applied ${entry.index} out of order`);
+      this.applied.push(entry);
+    } else assert.ok(isSame(known, entry), `member ${id} applied another entry ${entry.index}`);
+    const durable = disk.entries[entry.index - 1];
+    assert.ok(
+      durable !== undefined && isSame(durable, entry),
+      `member ${id} applied ${entry.index} before it was durable`,
+    );
+  }
+
+  get lastApplied(): LogIndex {
+    return this.applied.length as LogIndex;
+  }
+}
