@@ -1,0 +1,229 @@
+// Real etcd and minietcd by one interface: clusters of processes with etcd's flags, for tests that compare the two.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type AddressInfo, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Client } from "../../client/index.js";
+import { eventually, within } from "./deadline.js";
+
+/** `etcd`: the program on the PATH. `minietcd`: the built one, `dist/cli/minietcd.js`. */
+export type ServerKind = "etcd" | "minietcd";
+
+export interface EtcdClusterOptions {
+  readonly kind: ServerKind;
+  /** Default: 1. */
+  readonly members?: number;
+  /** Further flags for every member, as etcd writes them. */
+  readonly flags?: readonly string[];
+}
+
+const minietcdProgram = fileURLToPath(new URL("../../dist/cli/minietcd.js", import.meta.url));
+const commands: Record<ServerKind, readonly [string, ...string[]]> = {
+  etcd: ["etcd"],
+  minietcd: [process.execPath, minietcdProgram],
+};
+
+/** Generous: a busy machine is no failure. */
+const readyTimeoutMs = 20_000;
+const exitTimeoutMs = 20_000;
+/** One question to a member that may not be there yet. */
+const probeTimeoutMs = 1_000;
+/** Of what a member writes, the end is kept. */
+const maxLogLength = 64 * 1024;
+/** Somebody else may take a port between our finding it free and a member's listening on it. */
+const maxPortAttempts = 3;
+
+/** Whatever becomes of the tests, none of these outlives them. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/** One member. Its ports and its data stay the same over restarts. */
+export class EtcdMember {
+  /** The end of what it has written. */
+  log = "";
+  private child: ChildProcess | undefined;
+  private exited: Promise<void> = Promise.resolve();
+
+  constructor(
+    readonly name: string,
+    /** `host:port` of its client port. */
+    readonly endpoint: string,
+    readonly peerUrl: string,
+    readonly dataDir: string,
+    private readonly command: readonly [string, ...string[]],
+  ) {}
+
+  get isRunning(): boolean {
+    return this.child !== undefined;
+  }
+
+  /** @throws Error if it does not run */
+  get pid(): number {
+    const pid = this.child?.pid;
+    if (pid === undefined) throw new Error(`${this.name} is not running`);
+    return pid;
+  }
+
+  /** Starts the process, if it does not run. */
+  launch(): void {
+    if (this.child !== undefined) return;
+    const [program, ...args] = this.command;
+    const { PATH, HOME } = process.env; // and nothing of etcd's
+    const child = spawn(program, args, { env: { PATH, HOME }, stdio: ["ignore", "pipe", "pipe"] });
+    this.log = "";
+    const keep = (text: string) => (this.log = (this.log + text).slice(-maxLogLength));
+    for (const output of [child.stdout, child.stderr]) output.setEncoding("utf8").on("data", keep);
+    running.add(child);
+    this.child = child;
+    this.exited = new Promise((resolve) => {
+      const ended = () => {
+        running.delete(child);
+        this.child = undefined;
+        resolve();
+      };
+      child.once("close", ended);
+      child.once("error", (error) => {
+        keep(`\n${error.message}`);
+        if (child.pid === undefined) ended(); // there will be no "close"
+      });
+    });
+  }
+
+  /**
+   * Waits until it answers a linearizable read, which needs a quorum.
+   *
+   * @throws Error with its log if it ends before, or takes too long
+   */
+  async ready(): Promise<void> {
+    await using client = new Client({ endpoints: [this.endpoint], requestTimeoutMs: probeTimeoutMs });
+    const probe = eventually(readyTimeoutMs, `${this.name} is ready`, () => client.kv.get("ready?"));
+    const ended = this.exited.then(() => {
+      throw new Error(`${this.name} ended before it was ready`);
+    });
+    ended.catch(() => undefined); // it ends sooner or later
+    probe.catch(() => undefined); // and then the probe finds nobody
+    try {
+      await Promise.race([probe, ended]);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${this.log}`, { cause: error });
+    }
+  }
+
+  /** Sends a signal and returns at once. */
+  signal(signal: NodeJS.Signals): void {
+    this.child?.kill(signal);
+  }
+
+  /** Ends the process, and waits until it has ended. */
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    this.signal(signal);
+    await within(exitTimeoutMs, `the end of ${this.name}`, this.exited);
+  }
+
+  /** Ends it if it runs, and starts it again with the same data. */
+  async restart(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    await this.stop(signal);
+    this.launch();
+    await this.ready();
+  }
+}
+
+/** Some members with one fresh folder. `await using` ends the processes and removes the folder. */
+export class EtcdCluster implements AsyncDisposable {
+  private disposed = false;
+
+  constructor(
+    readonly kind: ServerKind,
+    readonly folder: string,
+    readonly members: readonly EtcdMember[],
+  ) {}
+
+  get endpoints(): string[] {
+    return this.members.map(({ endpoint }) => endpoint);
+  }
+
+  member(position: number): EtcdMember {
+    const member = this.members[position];
+    if (member === undefined) throw new RangeError(`no member ${position} in a cluster of ${this.members.length}`);
+    return member;
+  }
+
+  /** Starts those that do not run, and waits until all serve clients. */
+  async start(): Promise<void> {
+    for (const member of this.members) member.launch();
+    await Promise.all(this.members.map((member) => member.ready()));
+  }
+
+  /** May be called twice. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.disposed) return;
+    this.disposed = true;
+    await Promise.all(this.members.map((member) => member.stop("SIGKILL")));
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** `await using cluster = await startEtcdCluster({ kind: "etcd", members: 3 })`: a cluster that serves clients. */
+export async function startEtcdCluster(options: EtcdClusterOptions): Promise<EtcdCluster> {
+  for (let attempt = 1; ; attempt++) {
+    const cluster = await createEtcdCluster(options);
+    try {
+      await cluster.start();
+      return cluster;
+    } catch (error) {
+      const taken = cluster.members.some(({ log }) => /address already in use|EADDRINUSE/.test(log));
+      await cluster[Symbol.asyncDispose]();
+      if (!taken || attempt === maxPortAttempts) throw error;
+    }
+  }
+}
+
+/** A cluster whose members have not been started. */
+export async function createEtcdCluster({
+  kind,
+  members: size = 1,
+  flags = [],
+}: EtcdClusterOptions): Promise<EtcdCluster> {
+  const folder = await mkdtemp(join(tmpdir(), `${kind}-`));
+  const ports = await freePorts(2 * size);
+  const addresses = Array.from({ length: size }, (_, position) => ({
+    name: `m${position + 1}`,
+    endpoint: `127.0.0.1:${ports[2 * position] ?? 0}`,
+    peerUrl: `http://127.0.0.1:${ports[2 * position + 1] ?? 0}`,
+  }));
+  const initialCluster = addresses.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
+  const members = addresses.map(({ name, endpoint, peerUrl }) => {
+    const dataDir = join(folder, name);
+    const own = [
+      `--name=${name}`,
+      `--data-dir=${dataDir}`,
+      `--listen-client-urls=http://${endpoint}`,
+      `--advertise-client-urls=http://${endpoint}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=${initialCluster}`,
+    ];
+    return new EtcdMember(name, endpoint, peerUrl, dataDir, [...commands[kind], ...own, ...flags]);
+  });
+  return new EtcdCluster(kind, folder, members);
+}
+
+/** Ports of 127.0.0.1 that nobody listens on now: all are held until all are found. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, listenAnywhere));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+const listenAnywhere = (): Promise<Server> =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => resolve(server));
+  });
