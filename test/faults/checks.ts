@@ -1,0 +1,83 @@
+// What must hold of a cluster's data, given what its writers saw.
+
+import assert from "node:assert/strict";
+import type { KeyValue } from "../../client/index.js";
+import type { ClusterMember, TestCluster } from "../support/minietcd-cluster.js";
+import type { Write } from "./writers.js";
+
+const text = new TextDecoder();
+
+/** Generous: a member may have to catch up first. */
+const readTimeoutMs = 20_000;
+
+const readAll = async (member: ClusterMember): Promise<Map<string, KeyValue>> => {
+  await using client = member.client();
+  // Linearizable, so the member has applied all that was acknowledged before; it still answers from its own copy.
+  const { kvs } = await client.kv.get("", { prefix: true, timeoutMs: readTimeoutMs });
+  return new Map(kvs.map((kv) => [text.decode(kv.key), kv]));
+};
+
+/** For writers that write each key once: every acknowledged one is there, no failed one is, on every member. */
+export const assertNothingLost = async (cluster: TestCluster, writes: readonly Write[]): Promise<void> => {
+  for (const member of cluster.members) {
+    const kvs = await readAll(member);
+    for (const write of writes) {
+      const kv = kvs.get(write.key);
+      if (write.outcome === "acknowledged") {
+        assert.equal(kv && text.decode(kv.value), write.value, `${write.key} was acknowledged, on ${member.name}`);
+        assert.equal(kv?.modRevision, write.revision, `revision told for ${write.key}, on ${member.name}`);
+      }
+      if (write.outcome === "failed")
+        assert.equal(kv, undefined, `${write.key} was reported as failed but is on ${member.name}`);
+    }
+    for (const kv of kvs.values()) assert.equal(kv.version, 1, `${text.decode(kv.key)} was carried out once`);
+  }
+};
+
+/** For writers that overwrite keys: each holds its last acknowledged value, or a later one or one of unknown outcome. */
+export const assertNoneRolledBack = async (cluster: TestCluster, writes: readonly Write[]): Promise<void> => {
+  const byKey = new Map<string, Write[]>();
+  for (const write of writes) byKey.set(write.key, [...(byKey.get(write.key) ?? []), write]);
+  for (const member of cluster.members) {
+    const kvs = await readAll(member);
+    for (const [key, ofKey] of byKey) {
+      const kv = kvs.get(key);
+      const last = ofKey.findLast(({ outcome }) => outcome === "acknowledged");
+      assert.ok(
+        (kv?.modRevision ?? 0) >= (last?.revision ?? 0),
+        `${key} is not older than acknowledged, on ${member.name}`,
+      );
+      if (kv === undefined) continue;
+      const possible = [last, ...ofKey.filter(({ outcome }) => outcome === "unknown")].map((write) => write?.value);
+      assert.ok(possible.includes(text.decode(kv.value)), `${key}=${text.decode(kv.value)} on ${member.name}`);
+    }
+  }
+};
+
+/** Acknowledged revisions are given once, and grow with time: what began after another had ended has a higher one. */
+export const assertRevisionsInOrder = (writes: readonly Write[]): void => {
+  const acknowledged = writes
+    .filter(({ outcome }) => outcome === "acknowledged")
+    .sort((a, b) => a.revision - b.revision);
+  let latestStart = -Infinity;
+  let former: Write | undefined;
+  for (const write of acknowledged) {
+    assert.notEqual(write.revision, former?.revision, `${write.key} and ${former?.key} have one revision`);
+    assert.ok(write.endedAt > latestStart, `${write.key} has a higher revision than one that began after its end`);
+    latestStart = Math.max(latestStart, write.startedAt);
+    former = write;
+  }
+};
+
+/** The whole history hashes to the same on every member. */
+export const assertSameHash = async (cluster: TestCluster): Promise<void> => {
+  const { header } = await cluster.client.kv.get("k", { timeoutMs: readTimeoutMs });
+  const hashes = [];
+  for (const member of cluster.members) {
+    await readAll(member);
+    const { hash, compactRevision } = await cluster.client.maintenance.hashKv(member.endpoint, header.revision);
+    hashes.push({ hash, compactRevision });
+  }
+  for (const hash of hashes)
+    assert.deepEqual(hash, hashes[0], `HashKV at ${header.revision} of ${JSON.stringify(hashes)}`);
+};

@@ -1,0 +1,114 @@
+// kill -9, again and again, under writers that remember what they were told. Raft paper §5: a cluster whose
+// majority comes back loses nothing that it acknowledged.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { EtcdError } from "../../client/index.js";
+import { within } from "../support/deadline.js";
+import { startCluster, type TestCluster } from "../support/minietcd-cluster.js";
+import { assertNoneRolledBack, assertNothingLost, assertRevisionsInOrder, assertSameHash } from "./checks.js";
+import { Writers } from "./writers.js";
+
+/** A write that begins after the leader was killed is acknowledged within this. */
+const failoverMs = 2_000;
+/** All members have to start first. */
+const restartMs = 15_000;
+
+const eachOnce = (writer: number, n: number): string => `${writer}/${n}`;
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+
+const summary = ({ writes }: Writers): string =>
+  (["acknowledged", "failed", "unknown"] as const)
+    .map((outcome) => `${writes.filter((write) => write.outcome === outcome).length} ${outcome}`)
+    .join(", ");
+
+/** Milliseconds from now until a write that begins now or later is acknowledged. */
+const firstNewWrite = async (writers: Writers, timeoutMs: number): Promise<number> => {
+  const from = performance.now();
+  const write = await within(timeoutMs, "a new write", writers.nextAcknowledged());
+  return write.endedAt - from;
+};
+
+test("the leader is killed 20 times: nothing acknowledged is lost, and a new write succeeds within 2 s", async (t) => {
+  await using cluster = await startCluster();
+  await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: eachOnce });
+  const gaps: number[] = [];
+  for (let round = 0; round < 20; round++) {
+    await firstNewWrite(writers, restartMs);
+    const leader = await cluster.leader();
+    await leader.kill("SIGKILL");
+    gaps.push(await firstNewWrite(writers, failoverMs));
+    await leader.restart();
+  }
+  await writers.stop();
+  t.diagnostic(`first new write after kill -9 of the leader: median ${median(gaps).toFixed(0)} ms of ${gaps.length}`);
+  t.diagnostic(`longest: ${Math.max(...gaps).toFixed(0)} ms; writes: ${summary(writers)}`);
+  assertRevisionsInOrder(writers.writes);
+  await assertNothingLost(cluster, writers.writes);
+  await assertSameHash(cluster);
+});
+
+test("all members are killed at once, five times: nothing acknowledged is lost", async (t) => {
+  await using cluster = await startCluster();
+  await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: eachOnce });
+  const gaps: number[] = [];
+  for (let round = 0; round < 5; round++) {
+    await firstNewWrite(writers, restartMs);
+    await Promise.all(cluster.members.map((member) => member.kill("SIGKILL")));
+    const began = performance.now();
+    await cluster.start();
+    await firstNewWrite(writers, restartMs);
+    gaps.push(performance.now() - began);
+  }
+  await writers.stop();
+  t.diagnostic(`first new write after the restart of all: median ${median(gaps).toFixed(0)} ms; ${summary(writers)}`);
+  assertRevisionsInOrder(writers.writes);
+  await assertNothingLost(cluster, writers.writes);
+  await assertSameHash(cluster);
+});
+
+test("a member is killed at any instant, again and again, while the history is compacted", async (t) => {
+  await using cluster = await startCluster();
+  const stopCompacting = new AbortController();
+  await using writers = new Writers({
+    endpoints: cluster.endpoints,
+    writers: 6,
+    keyOf: (writer, n) => `${writer}/${n % 50}`,
+  });
+  const compacting = compactAgainAndAgain(cluster, stopCompacting.signal);
+  for (let round = 0; round < 20; round++) {
+    const member = cluster.member(round % cluster.members.length);
+    await delay(Math.random() * 300); // any instant will do: nothing is waited for
+    await member.kill("SIGKILL");
+    await firstNewWrite(writers, failoverMs);
+    await member.restart();
+  }
+  stopCompacting.abort();
+  const compactions = await compacting;
+  await writers.stop();
+  t.diagnostic(`${compactions} compactions; writes: ${summary(writers)}`);
+  assert.ok(compactions > 0, "the history was compacted");
+  assertRevisionsInOrder(writers.writes);
+  await assertNoneRolledBack(cluster, writers.writes);
+  await assertSameHash(cluster);
+});
+
+/** Compacts to a little before the newest revision, waiting for its physical end, until told to stop. */
+const compactAgainAndAgain = async (cluster: TestCluster, signal: AbortSignal): Promise<number> => {
+  let compactions = 0;
+  while (!signal.aborted) {
+    try {
+      const { header } = await cluster.client.kv.get("k", { timeoutMs: 1_000 });
+      const revision = header.revision - 20;
+      if (revision > 0) await cluster.client.kv.compact(revision, { physical: true, timeoutMs: 1_000 });
+      compactions++;
+    } catch (error) {
+      if (!(error instanceof EtcdError)) throw error; // the member was killed, or another attempt got there first
+    }
+    await delay(20);
+  }
+  return compactions;
+};

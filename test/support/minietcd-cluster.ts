@@ -1,0 +1,183 @@
+// A cluster of real `minietcd` processes for one test: own directories, no fixed ports, gone when the test is.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client, type StatusResult } from "../../client/index.js";
+import { eventually } from "./deadline.js";
+import { MinietcdProcess, type Exit } from "./minietcd-process.js";
+
+export interface ClusterOptions {
+  readonly members?: number;
+  /** Flags for every member. */
+  readonly flags?: readonly string[];
+}
+
+/** Short timeouts, so that tests of what happens without a quorum do not take long. */
+export const fastElections = ["--heartbeat-interval=20", "--election-timeout=200"];
+
+/** Generous: a busy machine is no failure. */
+const deadlineMs = 20_000;
+
+export class ClusterMember {
+  private process: MinietcdProcess | undefined;
+
+  constructor(
+    readonly name: string,
+    readonly dataDir: string,
+    /** Its client socket in the test's folder: the same after a restart, which a port of 0 is not. */
+    readonly endpoint: string,
+    private readonly args: readonly string[],
+  ) {}
+
+  /** @throws Error if it is not running */
+  get running(): MinietcdProcess {
+    if (this.process === undefined) throw new Error(`${this.name} has not been started`);
+    return this.process;
+  }
+
+  get isRunning(): boolean {
+    return this.process?.isRunning ?? false;
+  }
+
+  /** `host:port` of its client port. */
+  get address(): string {
+    const ready = readyLine(this.running);
+    const addresses = (ready?.["clientAddresses"] ?? []) as string[];
+    const tcp = addresses.find((address) => !address.startsWith("/"));
+    if (tcp === undefined) throw new Error(`${this.name} has no client port`);
+    return tcp;
+  }
+
+  /** Starts the process; `whenReady` tells when it serves clients. */
+  launch(): void {
+    this.process = MinietcdProcess.start(this.args, { supervised: true });
+  }
+
+  async whenReady(): Promise<void> {
+    await this.running.until(`${this.name} is ready`, readyLine, deadlineMs);
+  }
+
+  async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<Exit> {
+    return this.running.end(signal);
+  }
+
+  async restart(): Promise<void> {
+    if (this.isRunning) await this.kill("SIGTERM");
+    this.launch();
+    await this.whenReady();
+  }
+
+  /** Freezes it: its connections stay open and say nothing. */
+  pause(): void {
+    this.running.signal("SIGSTOP");
+  }
+
+  resume(): void {
+    this.running.signal("SIGCONT");
+  }
+
+  /** A client that asks this member alone. */
+  client(): Client {
+    return new Client({ endpoints: [this.endpoint] });
+  }
+}
+
+const readyLine = (process: MinietcdProcess): Record<string, unknown> | undefined =>
+  process.stderr.includes("ready to serve")
+    ? process.log.find((line) => line["msg"] === "ready to serve client requests")
+    : undefined;
+
+export class TestCluster implements AsyncDisposable {
+  /** Asks any member. */
+  readonly client: Client;
+
+  constructor(
+    /** The test's own folder; gone with the cluster. */
+    readonly folder: string,
+    readonly members: readonly ClusterMember[],
+  ) {
+    this.client = new Client({ endpoints: this.endpoints });
+  }
+
+  get endpoints(): string[] {
+    return this.members.map((member) => member.endpoint);
+  }
+
+  member(position: number): ClusterMember {
+    const member = this.members[position];
+    if (member === undefined) throw new RangeError(`no member ${position}`);
+    return member;
+  }
+
+  /** Starts those that do not run, and waits until all serve clients. */
+  async start(): Promise<void> {
+    for (const member of this.members) if (!member.isRunning) member.launch();
+    await Promise.all(this.members.map((member) => member.whenReady()));
+  }
+
+  /** The member that all running members call the leader. */
+  async leader(
+    among: readonly ClusterMember[] = this.members.filter(({ isRunning }) => isRunning),
+  ): Promise<ClusterMember> {
+    return eventually(deadlineMs, "a leader that all agree on", async () => {
+      const statuses = await Promise.all(among.map((member) => this.status(member)));
+      const leader = statuses[0]?.leader ?? 0n;
+      if (leader === 0n || statuses.some((status) => status.leader !== leader)) return undefined;
+      return among.find((_member, position) => statuses[position]?.header.memberId === leader);
+    });
+  }
+
+  async followers(): Promise<ClusterMember[]> {
+    const leader = await this.leader();
+    return this.members.filter((member) => member !== leader);
+  }
+
+  status(member: ClusterMember): Promise<StatusResult> {
+    return this.client.maintenance.status(member.endpoint, { timeoutMs: 1_000 });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.client.close();
+    await Promise.all(this.members.filter(({ isRunning }) => isRunning).map((member) => member.kill("SIGKILL")));
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** A cluster whose members are not started yet, in a fresh folder. */
+export const createCluster = async ({ members = 3, flags = [] }: ClusterOptions = {}): Promise<TestCluster> => {
+  const folder = await mkdtemp(join(tmpdir(), "minietcd-"));
+  const names = Array.from({ length: members }, (_, position) => `m${position + 1}`);
+  const peerUrl = (name: string): string => `unix://${join(folder, `${name}.peer`)}`;
+  const initialCluster = names.map((name) => `${name}=${peerUrl(name)}`).join(",");
+  return new TestCluster(
+    folder,
+    names.map((name) => {
+      const dataDir = join(folder, name);
+      const socket = join(folder, `${name}.client`);
+      const args = [
+        `--name=${name}`,
+        `--data-dir=${dataDir}`,
+        `--listen-client-urls=http://127.0.0.1:0,unix://${socket}`,
+        "--advertise-client-urls=http://127.0.0.1:0",
+        `--listen-peer-urls=${peerUrl(name)}`,
+        `--initial-advertise-peer-urls=${peerUrl(name)}`,
+        `--initial-cluster=${initialCluster}`,
+        ...flags,
+      ];
+      return new ClusterMember(name, dataDir, `unix:${socket}`, args);
+    }),
+  );
+};
+
+/** A cluster whose members serve clients: `await using cluster = await startCluster({ members: 3 })`. */
+export const startCluster = async (options: ClusterOptions = {}): Promise<TestCluster> => {
+  const cluster = await createCluster(options);
+  try {
+    await cluster.start();
+    return cluster;
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]();
+    throw error;
+  }
+};

@@ -1,0 +1,154 @@
+// One process of `minietcd`, with what it writes and how it ends.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { within } from "./deadline.js";
+
+/** The built program: what users run. */
+export const minietcdProgram = fileURLToPath(new URL("../../dist/cli/minietcd.js", import.meta.url));
+
+/** How a process ended: by itself, or by a signal. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface ProcessOptions {
+  readonly cwd?: string;
+  /** Added to an environment that holds nothing of etcd's. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Give it a channel as `minietcd cluster` does to its members: it then ends when this process does. */
+  readonly supervised?: boolean;
+}
+
+/** Whatever becomes of the tests, none of these outlives them. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/** Generous: a busy machine is no failure. */
+const exitDeadlineMs = 20_000;
+
+export class MinietcdProcess implements AsyncDisposable {
+  /** Resolves when it has ended and everything it wrote has been read. */
+  readonly exited: Promise<Exit>;
+  private readonly output = { stdout: "", stderr: "" };
+  private readonly listeners = new Set<() => void>();
+  private ended = false;
+
+  private constructor(private readonly child: ChildProcess) {
+    running.add(child);
+    for (const name of ["stdout", "stderr"] as const)
+      child[name]?.setEncoding("utf8").on("data", (text: string) => {
+        this.output[name] += text;
+        this.changed();
+      });
+    this.exited = new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code, signal) => {
+        running.delete(child);
+        this.ended = true;
+        this.changed();
+        resolve({ code, signal });
+      });
+    });
+    this.exited.catch(() => undefined); // whoever waits for it is told
+  }
+
+  /** Starts `minietcd` with these arguments. */
+  static start(args: readonly string[], { cwd, env, supervised = false }: ProcessOptions = {}): MinietcdProcess {
+    const child = spawn(process.execPath, [minietcdProgram, ...args], {
+      ...(cwd === undefined ? {} : { cwd }),
+      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
+      stdio: supervised ? ["ignore", "pipe", "pipe", "ipc"] : ["ignore", "pipe", "pipe"],
+    });
+    return new MinietcdProcess(child);
+  }
+
+  get pid(): number {
+    if (this.child.pid === undefined) throw new Error("minietcd was not started");
+    return this.child.pid;
+  }
+
+  get isRunning(): boolean {
+    return !this.ended;
+  }
+
+  get stdout(): string {
+    return this.output.stdout;
+  }
+
+  get stderr(): string {
+    return this.output.stderr;
+  }
+
+  /** The lines of its log so far. */
+  get log(): Record<string, unknown>[] {
+    const whole = this.stderr.slice(0, this.stderr.lastIndexOf("\n") + 1);
+    return whole
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  /** Sends a signal, and returns at once. */
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** Sends a signal and waits for the end. */
+  async end(signal: NodeJS.Signals = "SIGKILL"): Promise<Exit> {
+    if (this.isRunning) this.signal(signal);
+    return this.waitForExit();
+  }
+
+  waitForExit(): Promise<Exit> {
+    return within(exitDeadlineMs, "the end of minietcd", this.exited);
+  }
+
+  /**
+   * Waits until what it has written gives something.
+   *
+   * @throws Error with its whole output if it ends before, or takes longer than `timeoutMs`
+   */
+  async until<T>(what: string, find: (self: this) => T | undefined, timeoutMs = 15_000): Promise<T> {
+    let stop = (): void => undefined;
+    const found = new Promise<T>((resolve, reject) => {
+      const look = (): void => {
+        const result = find(this);
+        if (result !== undefined) resolve(result);
+        else if (this.ended) reject(new Error(`minietcd ended before ${what}`));
+      };
+      stop = () => void this.listeners.delete(look);
+      this.listeners.add(look);
+      look();
+    });
+    try {
+      return await within(timeoutMs, what, found);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${this.stdout}\n${this.stderr}`, { cause: error });
+    } finally {
+      stop();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.isRunning) this.child.kill("SIGKILL");
+    await this.exited.catch(() => undefined);
+  }
+
+  private changed(): void {
+    for (const look of [...this.listeners]) look();
+  }
+}
+
+/** Runs `minietcd` until it ends by itself, as it does with `--help` or when it cannot start. */
+export const runMinietcd = async (
+  args: readonly string[],
+  options: ProcessOptions = {},
+): Promise<Exit & { readonly stdout: string; readonly stderr: string }> => {
+  await using process = MinietcdProcess.start(args, options);
+  const exit = await process.waitForExit();
+  return { ...exit, stdout: process.stdout, stderr: process.stderr };
+};
