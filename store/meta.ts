@@ -67,6 +67,6 @@ export const stateRow = new MetaRow<AppliedState>(
   ({ revision, marker }) => Buffer.concat([encodeCounter(revision), marker]),
   (content) => {
     const revision = decodeRevision(content.subarray(0, 8));
-    return revision === undefined ? undefined : { revision, marker: content.slice(8) };
+    return revision === undefined ? undefined : { revision, marker: Uint8Array.from(content.subarray(8)) };
   },
 );

@@ -1,0 +1,269 @@
+// What the store's tests share: a disk that can lose power, a clock that is told the time, requests in short.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  DeleteRangeRequest,
+  PutRequest,
+  RangeRequest,
+  RangeResponse,
+  RawRangeResponse,
+  type Compare,
+  type KeyValue,
+  type RequestOp,
+  type TxnRequest,
+} from "../../proto/index.js";
+import {
+  openDiskBackend,
+  openMemoryBackend,
+  openStore,
+  type Answer,
+  type Backend,
+  type KvStore,
+  type StoreClock,
+  type StoreLimits,
+} from "../../store/index.js";
+
+export const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
+export const text = (held: Uint8Array): string => Buffer.from(held).toString("latin1");
+
+/** Time passes when told so; a pause of 0 ms only lets others run. */
+export class ManualClock implements StoreClock {
+  private now = 0;
+  private readonly timers = new Map<number, { readonly at: number; readonly callback: () => void }>();
+  private last = 0;
+
+  setTimeout(callback: () => void, ms: number): unknown {
+    if (ms === 0) return setImmediate(callback);
+    this.timers.set(++this.last, { at: this.now + ms, callback });
+    return this.last;
+  }
+
+  clearTimeout(timer: unknown): void {
+    this.timers.delete(timer as number);
+  }
+
+  get pendingTimers(): number {
+    return this.timers.size;
+  }
+
+  advance(ms: number): void {
+    this.now += ms;
+    for (const [timer, { at, callback }] of this.timers) {
+      if (at > this.now) continue;
+      this.timers.delete(timer);
+      callback();
+    }
+  }
+}
+
+/** A disk that stays when a store is gone. */
+export interface TestDisk {
+  open(): Promise<Backend>;
+  /** Power is cut: what is on its way may or may not arrive, nothing after it will. */
+  crash(): Promise<void>;
+  /** The directory, if it has one. */
+  readonly directory: string | undefined;
+  dispose(): Promise<void>;
+}
+
+/** A backend that can be cut off. */
+class CutOff implements Backend {
+  readonly name: string;
+  private dead = false;
+  private readonly writing = new Set<Promise<void>>();
+
+  constructor(
+    private readonly inner: Backend,
+    private readonly letGo: () => Promise<void>,
+  ) {
+    this.name = inner.name;
+  }
+
+  get: Backend["get"] = (key) => this.inner.get(key);
+  iterate: Backend["iterate"] = (from, to) => this.inner.iterate(from, to);
+  size: Backend["size"] = () => this.inner.size();
+
+  batch: Backend["batch"] = () => {
+    if (this.dead) return { put: () => undefined, delete: () => undefined, write: () => new Promise(() => undefined) };
+    const batch = this.inner.batch();
+    const write = async (): Promise<void> => {
+      if (this.dead) return new Promise(() => undefined);
+      const written = batch.write();
+      this.writing.add(written);
+      await written;
+      this.writing.delete(written);
+    };
+    return { put: (key, value) => batch.put(key, value), delete: (key) => batch.delete(key), write };
+  };
+
+  close(): Promise<void> {
+    return this.dead ? Promise.resolve() : this.letGo();
+  }
+
+  async cut(): Promise<void> {
+    this.dead = true;
+    await Promise.all(this.writing);
+    await this.letGo();
+  }
+}
+
+export async function memoryDisk(): Promise<TestDisk> {
+  const inner = await openMemoryBackend();
+  let current: CutOff | undefined;
+  return {
+    directory: undefined,
+    open: () => Promise.resolve((current = new CutOff(inner, () => Promise.resolve()))),
+    crash: async () => await current?.cut(),
+    dispose: () => inner.close(),
+  };
+}
+
+export async function levelDisk(): Promise<TestDisk> {
+  const directory = await mkdtemp(join(tmpdir(), "minietcd-store-"));
+  let current: CutOff | undefined;
+  return {
+    directory,
+    open: async () => {
+      const inner = await openDiskBackend(directory);
+      return (current = new CutOff(inner, () => inner.close()));
+    },
+    crash: async () => await current?.cut(),
+    dispose: () => rm(directory, { recursive: true }),
+  };
+}
+
+/** Every test of the store runs on each. */
+export const disks = [
+  { name: "memory", create: memoryDisk },
+  { name: "disk", create: levelDisk },
+] as const;
+
+/** A store and all that belongs to it; `await using` closes it. */
+export class TestStore {
+  readonly failures: Error[] = [];
+
+  private constructor(
+    readonly disk: TestDisk,
+    readonly clock: ManualClock,
+    private readonly limits: Partial<StoreLimits>,
+  ) {}
+
+  private opened: KvStore | undefined;
+
+  static async on(disk: TestDisk, limits: Partial<StoreLimits> = {}): Promise<TestStore> {
+    const made = new TestStore(disk, new ManualClock(), limits);
+    await made.open();
+    return made;
+  }
+
+  get store(): KvStore {
+    if (this.opened === undefined) throw new Error("the store is not open");
+    return this.opened;
+  }
+
+  async open(): Promise<void> {
+    const onFailure = (error: Error): void => void this.failures.push(error);
+    this.opened = undefined;
+    this.opened = await openStore({
+      backend: await this.disk.open(),
+      clock: this.clock,
+      onFailure,
+      limits: this.limits,
+    });
+  }
+
+  /** Closes the store properly and opens it again. */
+  async reopen(): Promise<void> {
+    await this.store.close();
+    await this.open();
+  }
+
+  /** Opens the store again with what was on disk by now. */
+  async crash(): Promise<void> {
+    await this.disk.crash();
+    await this.open();
+  }
+
+  /** Ends the round, marked, and waits for the disk. */
+  async save(marker = "marker"): Promise<void> {
+    this.store.endRound(bytes(marker));
+    await this.store.flush();
+  }
+
+  put(key: string, value: string, options: Partial<PutRequest> = {}): void {
+    this.store.put(put(key, value, options));
+  }
+
+  delete(key: string, rangeEnd = ""): void {
+    this.store.deleteRange(deleteRange(key, rangeEnd));
+  }
+
+  async range(key: string, options: RangeOptions = {}): Promise<RangeResult> {
+    return shown(await this.store.range(range(key, options)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.opened?.close();
+    await this.disk.dispose();
+  }
+}
+
+type RangeOptions = Partial<Omit<RangeRequest, "key" | "rangeEnd" | "limit" | "revision">> & {
+  readonly rangeEnd?: string;
+  readonly limit?: number;
+  readonly revision?: number;
+};
+
+export const put = (key: string, value: string, options: Partial<PutRequest> = {}): PutRequest =>
+  PutRequest.create({ key: bytes(key), value: bytes(value), ...options });
+
+export const deleteRange = (key: string, rangeEnd = "", options: { prevKv?: boolean } = {}): DeleteRangeRequest =>
+  DeleteRangeRequest.create({ key: bytes(key), rangeEnd: bytes(rangeEnd), ...options });
+
+export const range = (key: string, options: RangeOptions = {}): RangeRequest =>
+  RangeRequest.create({
+    ...options,
+    key: bytes(key),
+    rangeEnd: bytes(options.rangeEnd ?? ""),
+    limit: BigInt(options.limit ?? 0),
+    revision: BigInt(options.revision ?? 0),
+  });
+
+export const op = {
+  put: (...of: Parameters<typeof put>): RequestOp => ({ request: { $case: "requestPut", value: put(...of) } }),
+  range: (...of: Parameters<typeof range>): RequestOp => ({ request: { $case: "requestRange", value: range(...of) } }),
+  delete: (...of: Parameters<typeof deleteRange>): RequestOp => ({
+    request: { $case: "requestDeleteRange", value: deleteRange(...of) },
+  }),
+  txn: (value: TxnRequest): RequestOp => ({ request: { $case: "requestTxn", value } }),
+};
+
+export const txn = (
+  compare: readonly Compare[],
+  success: readonly RequestOp[],
+  failure: readonly RequestOp[] = [],
+): TxnRequest => ({
+  compare,
+  success,
+  failure,
+});
+
+/** A KeyValue as tests like to read it: `k=v c2 m3 v1`, and the lease if it has one. */
+export function shownKv(keyValue: KeyValue): string {
+  const { key, value, createRevision, modRevision, version, lease } = keyValue;
+  return `${text(key)}=${text(value)} c${createRevision} m${modRevision} v${version}${lease === 0n ? "" : ` l${lease}`}`;
+}
+
+export interface RangeResult {
+  readonly kvs: readonly string[];
+  readonly more: boolean;
+  readonly count: number;
+  readonly revision: number;
+}
+
+export function shown({ response, revision }: Answer<RawRangeResponse>): RangeResult {
+  const { kvs, more, count } = RangeResponse.decode(RawRangeResponse.encode(response).finish());
+  return { kvs: kvs.map(shownKv), more, count: Number(count), revision };
+}

@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { RangeRequest_SortOrder as Order, RangeRequest_SortTarget as Target } from "../../proto/index.js";
+import { CompactedError, FutureRevisionError, KeyNotFoundError, LeaseNotFoundError } from "../../store/index.js";
+import { KeyValue } from "../../proto/index.js";
+import { TestStore, deleteRange, disks, put, range, shownKv } from "./harness.js";
+
+for (const { name, create } of disks) {
+  describe(`on ${name}`, () => {
+    test("an empty store has revision 1, and only changes of keys move it", async () => {
+      await using tested = await TestStore.on(await create());
+      const { store } = tested;
+      assert.equal(store.revision, 1);
+      assert.equal(store.compactRevision, -1);
+      assert.equal(store.put(put("a", "1")).revision, 2);
+      assert.equal(store.put(put("a", "1")).revision, 3); // the same value again is a change, too
+      assert.equal(store.deleteRange(deleteRange("none")).revision, 3);
+      assert.equal(store.deleteRange(deleteRange("a", "z")).revision, 4);
+    });
+
+    test("a put counts versions, and starts again after a delete", async () => {
+      await using tested = await TestStore.on(await create());
+      tested.put("k", "1");
+      tested.put("k", "2");
+      assert.deepEqual((await tested.range("k")).kvs, ["k=2 c2 m3 v2"]);
+      tested.delete("k");
+      assert.deepEqual(await tested.range("k"), { kvs: [], more: false, count: 0, revision: 4 });
+      tested.put("k", "3");
+      assert.deepEqual((await tested.range("k")).kvs, ["k=3 c5 m5 v1"]);
+    });
+
+    test("previous values come with a put and a delete if asked for, in key order", async () => {
+      await using tested = await TestStore.on(await create());
+      const { store } = tested;
+      assert.equal(store.put(put("b", "1", { prevKv: true })).response.prevKv.length, 0);
+      const again = store.put(put("b", "2", { prevKv: true }));
+      assert.equal(shownKv(KeyValue.decode(again.response.prevKv)), "b=1 c2 m2 v1");
+      tested.put("a", "3");
+      const { response } = store.deleteRange(deleteRange("a", "z", { prevKv: true }));
+      const previous = response.prevKvs.map((kv) => shownKv(KeyValue.decode(kv)));
+      assert.deepEqual(previous, ["a=3 c4 m4 v1", "b=2 c2 m3 v2"]);
+      assert.equal(response.deleted, 2n);
+      assert.deepEqual(store.deleteRange(deleteRange("a", "z", { prevKv: true })).response.prevKvs, []);
+    });
+
+    test("ignore_value keeps the value, and both ignores together just touch the key", async () => {
+      await using tested = await TestStore.on(await create());
+      tested.put("k", "kept");
+      await tested.save();
+      tested.put("k", "", { ignoreValue: true });
+      tested.put("k", "", { ignoreValue: true, ignoreLease: true });
+      assert.deepEqual((await tested.range("k")).kvs, ["k=kept c2 m4 v3"]);
+      tested.put("k", "new", { ignoreLease: true });
+      assert.deepEqual((await tested.range("k")).kvs, ["k=new c2 m5 v4"]);
+    });
+
+    test("a refused put changes nothing; the lease is looked at before the key", async () => {
+      await using tested = await TestStore.on(await create());
+      const { store } = tested;
+      assert.throws(() => store.put(put("k", "v", { lease: 5n })), LeaseNotFoundError);
+      assert.throws(() => store.put(put("k", "", { ignoreValue: true })), KeyNotFoundError);
+      assert.throws(() => store.put(put("k", "", { ignoreLease: true })), KeyNotFoundError);
+      assert.throws(() => store.put(put("k", "", { ignoreValue: true, lease: 5n })), LeaseNotFoundError);
+      assert.equal(store.revision, 1);
+      assert.equal((await tested.range("\0", { rangeEnd: "\0" })).count, 0);
+      tested.put("k", "v");
+      tested.delete("k");
+      assert.throws(() => store.put(put("k", "", { ignoreValue: true })), KeyNotFoundError);
+    });
+
+    test("a range end means what etcd's clients mean by it", async () => {
+      await using tested = await TestStore.on(await create());
+      for (const key of ["\0", "a", "a\0", "ab", "b", "\xfe", "\xff", "\xff\xff"]) tested.put(key, "v");
+      const keys = async (key: string, rangeEnd: string): Promise<string[]> =>
+        (await tested.range(key, { rangeEnd })).kvs.map((kv) => kv.slice(0, kv.indexOf("=")));
+      assert.deepEqual(await keys("a", ""), ["a"]); // one key
+      assert.deepEqual(await keys("a", "b"), ["a", "a\0", "ab"]); // a prefix
+      assert.deepEqual(await keys("a\0", "b"), ["a\0", "ab"]); // the next page
+      assert.deepEqual(await keys("b", "\0"), ["b", "\xfe", "\xff", "\xff\xff"]); // from a key on
+      assert.deepEqual(await keys("\xff", "\0"), ["\xff", "\xff\xff"]); // a prefix of 0xff
+      assert.equal((await keys("\0", "\0")).length, 8); // everything
+      assert.deepEqual(await keys("b", "a"), []); // the wrong way round
+      assert.deepEqual(await keys("b", "b"), []);
+    });
+
+    test("the past can be read until it is compacted; the future cannot", async () => {
+      await using tested = await TestStore.on(await create());
+      tested.put("k", "1");
+      tested.put("k", "2");
+      tested.delete("k");
+      await tested.save();
+      tested.put("k", "3");
+      assert.deepEqual((await tested.range("k", { revision: 1 })).kvs, []);
+      assert.deepEqual(await tested.range("k", { revision: 2 }), {
+        kvs: ["k=1 c2 m2 v1"],
+        more: false,
+        count: 1,
+        revision: 5,
+      });
+      assert.deepEqual((await tested.range("k", { revision: 3 })).kvs, ["k=2 c2 m3 v2"]);
+      assert.deepEqual((await tested.range("k", { revision: 4 })).kvs, []);
+      assert.deepEqual((await tested.range("k", { revision: -5 })).kvs, ["k=3 c5 m5 v1"]); // 0 and below: now
+      assert.throws(() => tested.store.range(range("k", { revision: 6 })), FutureRevisionError);
+      assert.throws(() => tested.store.range(range("k", { revision: 6, countOnly: true })), FutureRevisionError);
+      tested.store.compact(3);
+      assert.throws(() => tested.store.range(range("k", { revision: 2 })), CompactedError);
+      assert.deepEqual((await tested.range("k", { revision: 3 })).kvs, ["k=2 c2 m3 v2"]);
+    });
+
+    test("count is of the interval, more of the answer", async () => {
+      await using tested = await TestStore.on(await create());
+      for (const key of ["a", "b", "c", "d"]) tested.put(key, key);
+      const all = { rangeEnd: "\0" };
+      const brief = async (options: Parameters<typeof range>[1]): Promise<unknown[]> => {
+        const { kvs, more, count } = await tested.range("a", { ...all, ...options });
+        return [kvs.map((kv) => kv[0]).join(""), more, count];
+      };
+      assert.deepEqual(await brief({ limit: 2 }), ["ab", true, 4]);
+      assert.deepEqual(await brief({ limit: 4 }), ["abcd", false, 4]);
+      assert.deepEqual(await brief({ limit: -1 }), ["abcd", false, 4]);
+      assert.deepEqual(await brief({ countOnly: true }), ["", false, 4]);
+      assert.deepEqual(await brief({ countOnly: true, keysOnly: true, limit: 1 }), ["", false, 4]);
+      // Filters are inclusive, come before the limit, and do not touch the count.
+      assert.deepEqual(await brief({ minModRevision: 3n, maxModRevision: 4n }), ["bc", false, 4]);
+      assert.deepEqual(await brief({ minCreateRevision: 3n, limit: 2 }), ["bc", true, 4]);
+      assert.deepEqual(await brief({ maxCreateRevision: 3n, limit: 2 }), ["ab", false, 4]);
+      assert.deepEqual(await brief({ maxModRevision: -1n }), ["", false, 4]);
+    });
+
+    test("keys_only leaves out the value and nothing else, now and in the past", async () => {
+      await using tested = await TestStore.on(await create());
+      tested.put("k", "1");
+      tested.put("k", "2");
+      assert.deepEqual((await tested.range("k", { keysOnly: true })).kvs, ["k= c2 m3 v2"]);
+      assert.deepEqual((await tested.range("k", { keysOnly: true, revision: 2 })).kvs, ["k= c2 m2 v1"]);
+    });
+
+    test("sorts by each target, both ways, now and in the past", async () => {
+      await using tested = await TestStore.on(await create());
+      for (const [key, value] of [
+        ["b", "3"],
+        ["a", "2"],
+        ["c", "1"],
+        ["b", "0"],
+      ] as const)
+        tested.put(key, value);
+      const revision = tested.store.revision;
+      const order = async (sortTarget: Target, sortOrder: Order, at: number): Promise<string> => {
+        const { kvs } = await tested.range("a", { rangeEnd: "\0", sortTarget, sortOrder, revision: at });
+        return kvs.map((kv) => kv[0]).join("");
+      };
+      for (const at of [0, revision]) {
+        assert.equal(await order(Target.KEY, Order.DESCEND, at), "cba");
+        assert.equal(await order(Target.VERSION, Order.DESCEND, at), "bac");
+        assert.equal(await order(Target.CREATE, Order.ASCEND, at), "bac");
+        assert.equal(await order(Target.MOD, Order.ASCEND, at), "acb");
+        assert.equal(await order(Target.MOD, Order.NONE, at), "acb"); // a target without an order is ascending
+        assert.equal(await order(Target.VALUE, Order.ASCEND, at), "bca");
+        assert.equal(await order(Target.VALUE, Order.DESCEND, at), "acb");
+        for (const key of ["a", "b", "c"]) tested.put(key, "later"); // the second round reads history
+      }
+    });
+
+    test("a limit with a target but no order takes the first keys, then sorts them, as etcd does", async () => {
+      await using tested = await TestStore.on(await create());
+      for (const key of ["d", "c", "b", "a"]) tested.put(key, key);
+      const { kvs, more } = await tested.range("a", { rangeEnd: "\0", limit: 2, sortTarget: Target.MOD });
+      // Of a, b, c (limit + 1 in key order) the two oldest: c, b. Not d, the oldest of all.
+      assert.deepEqual([kvs.map((kv) => kv[0]).join(""), more], ["cb", true]);
+      const sorted = await tested.range("a", {
+        rangeEnd: "\0",
+        limit: 2,
+        sortTarget: Target.MOD,
+        sortOrder: Order.ASCEND,
+      });
+      assert.deepEqual(sorted.kvs.map((kv) => kv[0]).join(""), "dc");
+    });
+
+    test("an answer of more than its bound is refused", async () => {
+      await using tested = await TestStore.on(await create(), { responseBytes: 1_000 });
+      for (const key of ["a", "b", "c"]) tested.put(key, "x".repeat(400));
+      assert.throws(() => tested.store.range(range("a", { rangeEnd: "\0" })), { code: "too-large" });
+      assert.equal((await tested.range("a", { rangeEnd: "\0", limit: 2 })).kvs.length, 2);
+      assert.equal((await tested.range("a", { rangeEnd: "\0", keysOnly: true })).kvs.length, 3);
+    });
+  });
+}
