@@ -16,6 +16,8 @@ export interface IncomingLinksOptions {
   readonly isMember: (id: MemberId) => boolean;
   readonly clock: Clock;
   readonly onMessage: (from: MemberId, message: PeerMessage) => void;
+  /** A member has connected and is who it says. */
+  readonly onOpened: (from: MemberId) => void;
   readonly onClosed: (from: MemberId) => void;
   /** Somebody was turned away, or sent what no member sends. */
   readonly onRefused: (reason: string) => void;
@@ -87,6 +89,7 @@ export class IncomingLinks {
     const former = this.links.get(hello.from);
     this.links.set(hello.from, socket);
     former?.destroy();
+    this.options.onOpened(hello.from);
     return hello.from;
   }
 

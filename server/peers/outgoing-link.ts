@@ -64,6 +64,13 @@ export class OutgoingLink {
     });
   }
 
+  /** The member has just called, so it is there: dials now what would have been dialled a little later. */
+  redial(): void {
+    if (this.socket !== undefined) return; // connected, or about to be
+    this.cancelRetry?.();
+    this.open();
+  }
+
   /** Sends over the present connection; without one, or beyond the bound, the messages are lost. */
   send(messages: readonly PeerMessage[]): void {
     const { socket } = this;

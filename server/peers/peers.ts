@@ -37,6 +37,8 @@ export class Peers implements Transport {
       isMember: (id) => this.outgoing.has(id),
       clock,
       onMessage: options.onMessage,
+      // A member that was away is heard, and hears, at once: its first heartbeat does not wait for our next attempt.
+      onOpened: (id) => this.outgoing.get(id)?.redial(),
       onClosed: onLinkClosed,
       onRefused: (reason) => logger.warn("refused a peer connection", { reason }),
     });
