@@ -23,7 +23,7 @@ const empty = new Uint8Array(0);
 export function prefixEnd(prefix: Uint8Array): Uint8Array {
   const last = prefix.findLastIndex((byte) => byte < 0xff);
   if (last < 0) return zero;
-  const end = prefix.slice(0, last + 1);
+  const end = Uint8Array.from(prefix.subarray(0, last + 1)); // a copy: Buffer's own slice() is none
   end[last] = (end[last] ?? 0) + 1;
   return end;
 }
