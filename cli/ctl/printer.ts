@@ -43,9 +43,7 @@ const notYet = ["fields", "table", "protobuf"];
 export function printerOf(format: string, hex: boolean, io: Io): Printer {
   if (format === "simple") return new SimplePrinter(hex, io);
   if (format === "json") return new JsonPrinter(io);
-  const reason = notYet.includes(format)
-    ? `unsupported output format: ${format} is not there yet`
-    : "unsupported output format";
+  const reason = notYet.includes(format) ? `${format} not supported as output format` : "unsupported output format";
   throw new Failure(exitCodes.badFeature, reason);
 }
 
