@@ -20,4 +20,5 @@ export {
 } from "./core/types.js";
 export { RaftNode, tickMs, type LogStore, type NodeListener, type StateMachine, type Transport } from "./node.js";
 export { nodeDisk, type Disk } from "./wal/disk.js";
+export { WalDamagedError, WalFailedError, WalVersionError } from "./wal/errors.js";
 export { openWal, type RecoveredLog, type Wal } from "./wal/wal.js";

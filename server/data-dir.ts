@@ -5,6 +5,7 @@ import type { MemberId } from "../raft/index.js";
 import { replaceFile, syncDirectory } from "./durable-file.js";
 import { StartError } from "./errors.js";
 import { formatId } from "./logger.js";
+import { asStartError, errorCode } from "./open-failure.js";
 
 /** The version of everything below `member/`; a newer one is refused. */
 const formatVersion = 1;
@@ -163,17 +164,4 @@ const isHex = (value: unknown): value is string => typeof value === "string" && 
 const removeUnfinished = async (member: string): Promise<void> => {
   for (const name of await readdir(member))
     if (name !== "lock" && name !== "incarnation") await rm(join(member, name), { recursive: true, force: true });
-};
-
-const errorCode = (error: unknown): string | undefined =>
-  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
-
-/** Turns what the file system says into one line that says what to do. */
-const asStartError = (error: unknown, dataDir: string): unknown => {
-  const code = errorCode(error);
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS")
-    return new StartError(`cannot write to data directory ${dataDir} (${code}): check its owner and mode`);
-  if (code === "ENOSPC") return new StartError(`no space left for data directory ${dataDir}`);
-  if (code === "ENOTDIR" || code === "EEXIST") return new StartError(`data directory ${dataDir} is not a directory`);
-  return error;
 };

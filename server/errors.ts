@@ -11,6 +11,7 @@ export type ServerErrorCode =
   | "invalid-client-version"
   | "request-too-large"
   | "too-many-requests"
+  | "no-space"
   | "no-leader"
   | "not-proposed"
   | "timed-out"

@@ -26,6 +26,8 @@ export interface ProposalsOptions {
   readonly timeoutMs: number;
   readonly maxRequestBytes: number;
   readonly clock: Clock;
+  /** No more can be written to the log at present. */
+  readonly isFull: () => boolean;
   /** Hands the proposal to consensus; a refusal comes back through `refused`. */
   readonly propose: (sequence: number, data: Uint8Array) => void;
 }
@@ -56,10 +58,11 @@ export class Proposals<Result> {
   /**
    * Proposes a command.
    *
-   * @throws ServerError `request-too-large`, `too-many-requests`, `server-stopped`
+   * @throws ServerError `request-too-large`, `too-many-requests`, `no-space`, `server-stopped`
    */
   propose(command: Command, settle: Settle<Result>): void {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
+    if (this.options.isFull()) throw new ServerError("no-space", "no space left for the log");
     if (this.pending.size >= maxPendingProposals || this.pendingBytes >= maxPendingProposalBytes)
       throw new ServerError("too-many-requests", `${this.pending.size} proposals are under way`);
     const sequence = this.sequence + 1;

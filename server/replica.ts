@@ -6,26 +6,40 @@ import {
   RaftNode,
   nodeDisk,
   tickMs,
+  type Clock,
   type CoreStatus,
   type LogIndex,
   type MemberId,
   type RecoveredLog,
   type Term,
+  type Wal,
 } from "../raft/index.js";
 import { openDiskBackend, openStore, type KvStore } from "../store/index.js";
 import { Applier, decodeMarker, encodeMarker, type Applied, type AppliedState } from "./applier.js";
 import { checkInitialCluster, type InitialMember, type MemberConfig } from "./config.js";
 import { DataDirectory } from "./data-dir.js";
-import { ServerError, StartError } from "./errors.js";
+import { ServerError, StartError, type ServerErrorCode } from "./errors.js";
 import { clusterIdOf, memberIdOf } from "./identity.js";
 import { formatId, type Logger } from "./logger.js";
+import { LogSpace } from "./log-space.js";
 import type { MemberEnvironment } from "./member.js";
 import { Membership } from "./membership.js";
+import { asStartError } from "./open-failure.js";
 import { Peers, type Peer } from "./peers/peers.js";
 import { Proposals } from "./proposals.js";
 import { Reads } from "./reads.js";
 import { SeenProposals } from "./seen-proposals.js";
 import { parseMemberUrl } from "./urls.js";
+
+/** After these, what was proposed may succeed later. */
+const worthAnotherTry = new Set<ServerErrorCode>([
+  "not-proposed",
+  "timed-out",
+  "leader-lost",
+  "too-many-requests",
+  "no-space",
+]);
+const publishRetryMs = 500;
 
 /** What the replica tells the member it belongs to. */
 export interface ReplicaListener {
@@ -37,6 +51,8 @@ export interface ReplicaListener {
 
 /** One member's copy of the log and of what it makes: consensus, its files, the store, and who waits for them. */
 export class Replica {
+  private endPause: () => void = () => undefined;
+
   constructor(
     readonly clusterId: bigint,
     readonly id: MemberId,
@@ -46,11 +62,16 @@ export class Replica {
     readonly proposals: Proposals<Applied>,
     readonly reads: Reads,
     readonly peers: Peers,
-    private readonly files: OpenFiles,
-    private readonly stopNow: () => void,
+    private readonly clock: Clock,
+    private readonly teardown: Teardown,
   ) {}
 
-  /** Tells the cluster this member's name and client URLs; resolves once that has been applied here. */
+  /**
+   * Tells the cluster this member's name and client URLs; resolves once that has been applied here. Without a majority
+   * it goes on trying: telling it twice does no harm.
+   *
+   * @throws ServerError if it cannot succeed: the member stops, or `--max-request-bytes` leaves no room for it
+   */
   async publish(attributes: { readonly name: string; readonly clientUrls: readonly string[] }): Promise<void> {
     for (;;) {
       try {
@@ -62,16 +83,28 @@ export class Replica {
         );
         return;
       } catch (error) {
-        // No majority yet, or an unknown outcome: telling it twice does no harm.
-        if (!(error instanceof ServerError) || error.code === "server-stopped") throw error;
+        if (!(error instanceof ServerError) || !worthAnotherTry.has(error.code)) throw error;
+        await this.pause();
       }
     }
   }
 
   /** Stops taking part, and makes durable what has been applied. */
-  async close(): Promise<void> {
-    this.stopNow();
-    await this.files.close();
+  close(): Promise<void> {
+    const closed = this.teardown.close();
+    this.endPause();
+    return closed;
+  }
+
+  /** Ends early when the replica closes. */
+  private pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.clock.after(publishRetryMs, resolve);
+      this.endPause = () => {
+        cancel();
+        resolve();
+      };
+    });
   }
 }
 
@@ -81,26 +114,40 @@ export const openReplica = async (
   environment: MemberEnvironment,
   listener: ReplicaListener,
 ): Promise<Replica> => {
-  const files = new OpenFiles();
+  const teardown = new Teardown();
   try {
-    return await start(config, environment, listener, files);
+    return await start(config, environment, listener, teardown);
   } catch (error) {
-    await files.close();
-    throw error;
+    await teardown.close();
+    throw asStartError(error, config.dataDir);
   }
 };
 
-/** What is open on disk, closed in reverse order. */
-class OpenFiles {
-  private readonly opened: { close(): Promise<void> }[] = [];
+/** What has to end with the replica: what takes part ends at once, what is open on disk after it in reverse order. */
+class Teardown {
+  private readonly stops: (() => void)[] = [];
+  private readonly files: { close(): Promise<void> }[] = [];
 
-  add<File extends { close(): Promise<void> }>(file: File): File {
-    this.opened.push(file);
+  onStop(...stops: (() => void)[]): void {
+    this.stops.push(...stops);
+  }
+
+  opened<File extends { close(): Promise<void> }>(file: File): File {
+    this.files.push(file);
     return file;
   }
 
+  stopNow(): void {
+    for (const stop of this.stops.splice(0)) stop();
+  }
+
+  /** One that cannot be closed keeps none of the others open; the first reason is thrown at the end. */
   async close(): Promise<void> {
-    for (let file = this.opened.pop(); file !== undefined; file = this.opened.pop()) await file.close();
+    this.stopNow();
+    const failures: unknown[] = [];
+    for (let file = this.files.pop(); file !== undefined; file = this.files.pop())
+      await file.close().catch((error: unknown) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
   }
 }
 
@@ -108,22 +155,19 @@ const start = async (
   config: MemberConfig,
   environment: MemberEnvironment,
   listener: ReplicaListener,
-  files: OpenFiles,
+  teardown: Teardown,
 ): Promise<Replica> => {
   const { clock, logger } = environment;
-  const stops: (() => void)[] = [];
-  const stopNow = (): void => stops.splice(0).forEach((stop) => stop());
   const onFailure = (error: Error): void => {
-    stopNow();
+    teardown.stopNow();
     listener.onFailure(error);
   };
-
-  const directory = files.add(await DataDirectory.open(config.dataDir));
+  const directory = teardown.opened(await DataDirectory.open(config.dataDir));
   const { clusterId, memberId } = directory.owner ?? (await bootstrap(config, environment, directory));
-  const { wal, recovered } = await openWal({ disk: nodeDisk, directory: directory.walPath, onFailure });
-  files.add(wal);
-  if (recovered.repaired !== undefined) logger.warn("repaired the write-ahead log", { ...recovered.repaired });
-  const store = files.add(await openStoreAt(await directory.storePath(), environment, onFailure));
+  const { wal, recovered, space } = await openLog(directory.walPath, environment, onFailure);
+  teardown.opened(wal);
+  teardown.onStop(() => space.stop());
+  const store = teardown.opened(await openStoreAt(await directory.storePath(), environment, onFailure));
   const state = recoverState(store, recovered);
   const incarnation = await directory.nextIncarnation();
 
@@ -134,6 +178,7 @@ const start = async (
     timeoutMs,
     maxRequestBytes: config.maxRequestBytes,
     clock,
+    isFull: () => space.isFull,
     propose: (sequence, data) => node.propose(sequence, data),
   });
   const applier = new Applier(store, state, { member: memberId, incarnation }, proposals);
@@ -171,7 +216,7 @@ const start = async (
     },
     clock,
   });
-  stops.push(
+  teardown.onStop(
     () => node.stop(),
     () => peers.close(),
     () => applier.stop(),
@@ -186,7 +231,7 @@ const start = async (
   });
   peers.open();
   node.start();
-  return new Replica(clusterId, memberId, node, store, applier, proposals, reads, peers, files, stopNow);
+  return new Replica(clusterId, memberId, node, store, applier, proposals, reads, peers, clock, teardown);
 };
 
 /** Gives an empty directory its identity and its first state. Repeated from the start if it is cut short. */
@@ -206,9 +251,7 @@ const bootstrap = async (
   if (self === undefined) throw new StartError(`couldn't find local name "${config.name}" in the initial cluster`);
   const memberId = idOf(self);
   const clusterId = clusterIdOf(config.initialCluster.map(idOf));
-  const store = await openStoreAt(await directory.createStore(), environment, (error) => {
-    throw error;
-  });
+  const store = await openStoreAt(await directory.createStore(), environment, () => undefined); // `flush` tells
   const membership = new Membership(
     config.initialCluster.map((member): MemberMessage => {
       // Name and client URLs are published by each member itself once it has started.
@@ -216,11 +259,28 @@ const bootstrap = async (
     }),
   );
   const none = { index: 0 as LogIndex, term: 0 as Term };
-  store.endRound(encodeMarker({ ...none, membership, seen: new SeenProposals() }));
-  await store.close();
+  try {
+    store.endRound(encodeMarker({ ...none, membership, seen: new SeenProposals() }));
+    await store.flush();
+  } finally {
+    await store.close();
+  }
   await directory.begin({ clusterId, memberId });
   environment.logger.info("created a new member", { name: config.name, memberId, clusterId });
   return { clusterId, memberId };
+};
+
+/** The log, and whether it has space to go on. */
+const openLog = async (
+  directory: string,
+  { clock, logger }: MemberEnvironment,
+  onFailure: (error: Error) => void,
+): Promise<{ wal: Wal; recovered: RecoveredLog; space: LogSpace }> => {
+  const space = new LogSpace({ clock, logger, directory, retry: () => wal.retryNextSegment() });
+  const onFull = (full: boolean): void => space.changed(full);
+  const { wal, recovered } = await openWal({ disk: nodeDisk, directory, onFailure, onFull });
+  if (recovered.repaired !== undefined) logger.warn("repaired the write-ahead log", { ...recovered.repaired });
+  return { wal, recovered, space };
 };
 
 const openStoreAt = async (
@@ -232,7 +292,13 @@ const openStoreAt = async (
     setTimeout: (callback: () => void, ms: number) => clock.after(ms, callback),
     clearTimeout: (cancel: unknown) => (cancel as () => void)(),
   };
-  return openStore({ backend: await openDiskBackend(path), clock: storeClock, onFailure });
+  const backend = await openDiskBackend(path);
+  try {
+    return await openStore({ backend, clock: storeClock, onFailure });
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
 };
 
 /** What the store holds of the log; it can never be more than the log itself. */

@@ -69,7 +69,7 @@ export const unary = <Request, Response>(
   path,
   decode: (bytes) => request.decode(bytes) as never,
   encode: (message) => response.encode(message as Response).finish(),
-  handle: handle as UnaryMethod["handle"],
+  handle,
 });
 
 /** Makes a server-streaming method of codecs and a handler. */
@@ -83,7 +83,7 @@ export const serverStream = <Request, Response>(
   path,
   decode: (bytes) => request.decode(bytes) as never,
   encode: (message) => response.encode(message as Response).finish(),
-  handle: handle as ServerStreamMethod["handle"],
+  handle,
 });
 
 /** A generated service definition, as far as the table needs it. */

@@ -47,6 +47,7 @@ const statusOf = {
   "invalid-client-version": { code: invalidArgument, details: "etcdserver: invalid client api version" },
   "request-too-large": { code: invalidArgument, details: "etcdserver: request is too large" },
   "too-many-requests": { code: unknown, details: "etcdserver: too many requests" },
+  "no-space": { code: resourceExhausted, details: "etcdserver: mvcc: database space exceeded" },
   compacted: { code: outOfRange, details: "etcdserver: mvcc: required revision has been compacted" },
   "future-revision": { code: outOfRange, details: "etcdserver: mvcc: required revision is a future revision" },
   "lease-not-found": { code: notFound, details: "etcdserver: requested lease not found" },

@@ -1,0 +1,55 @@
+import { WalDamagedError, WalVersionError } from "../raft/index.js";
+import { DamagedError, NewerFormatError } from "../store/index.js";
+import { StartError } from "./errors.js";
+
+/**
+ * Turns what kept a member from opening its data into one line that says what to do; its cause names what is wrong,
+ * and where. Errors that nobody foresaw stay as they are.
+ */
+export const asStartError = (error: unknown, dataDir: string): unknown => {
+  const advice = adviceFor(error, dataDir);
+  return advice === undefined ? error : new StartError(advice, { cause: error });
+};
+
+// Not "remove it and start again": under its old id, a member without its log would vote and acknowledge as if it
+// had never promised anything, and what a majority acknowledged could be lost (Raft paper §5.1, persistent state).
+const whatToDoAboutDamage =
+  "leave this member stopped (the others go on without it), or put back the whole directory as it was at its last stop";
+
+const adviceFor = (error: unknown, dataDir: string): string | undefined => {
+  if (error instanceof WalDamagedError || error instanceof DamagedError)
+    return `data directory ${dataDir} is damaged: ${whatToDoAboutDamage}`;
+  if (error instanceof WalVersionError || error instanceof NewerFormatError)
+    return `data directory ${dataDir} is of a newer minietcd, nothing in it was changed: start that one`;
+  // `level` says only that opening failed; its cause says why.
+  return adviceForCode(errorCode(error), dataDir) ?? adviceForCode(errorCode(causeOf(error)), dataDir);
+};
+
+const adviceForCode = (code: string | undefined, dataDir: string): string | undefined => {
+  switch (code ?? "") {
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return `cannot write to data directory ${dataDir}: check its owner and mode`;
+    case "ENOSPC":
+    case "EDQUOT":
+      return `no space left for data directory ${dataDir}: free some`;
+    case "ENOTDIR":
+    case "EEXIST":
+      return `data directory ${dataDir} is not a directory: choose another --data-dir`;
+    case "EMFILE":
+    case "ENFILE":
+      return `too many open files for data directory ${dataDir}: raise the limit (ulimit -n)`;
+    case "EIO":
+    case "LEVEL_IO_ERROR":
+    case "LEVEL_CORRUPTION":
+      return `cannot read or write data directory ${dataDir}: check the disk`;
+    default:
+      return undefined;
+  }
+};
+
+const causeOf = (error: unknown): unknown => (error instanceof Error ? error.cause : undefined);
+
+export const errorCode = (error: unknown): string | undefined =>
+  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;

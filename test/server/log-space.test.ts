@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LogSpace } from "../../server/log-space.js";
+import { recordingLogger } from "./member-fixtures.js";
+import { VirtualClock } from "./virtual-clock.js";
+
+const setUp = () => {
+  const clock = new VirtualClock();
+  const { logger, lines } = recordingLogger();
+  let retries = 0;
+  const space = new LogSpace({ clock, logger, directory: "/d/wal", retry: () => retries++ });
+  return { clock, lines, space, retries: () => retries };
+};
+
+test("a full disk is told once, looked at every second, and forgotten when there is space again", () => {
+  const { clock, lines, space, retries } = setUp();
+  space.changed(true);
+  space.changed(true);
+  assert.equal(space.isFull, true);
+  clock.advance(3_000);
+  assert.equal(retries(), 3);
+  assert.deepEqual(
+    lines.map(({ level, directory }) => [level, directory]),
+    [["error", "/d/wal"]],
+  );
+  space.changed(false);
+  assert.equal(space.isFull, false);
+  clock.advance(3_000);
+  assert.equal(retries(), 3);
+  assert.equal(lines.length, 2);
+  assert.equal(clock.pendingTimers, 0);
+});
+
+test("stopping leaves no timer behind", () => {
+  const { clock, space } = setUp();
+  space.changed(true);
+  space.stop();
+  assert.equal(clock.pendingTimers, 0);
+});
