@@ -1,4 +1,4 @@
-// Reading the log back. Only reads: what has to be repaired is returned, and a damaged directory stays as it was found.
+// Reading the log back. Nothing is changed here: what has to be repaired is returned, so a damaged directory stays as it was.
 import path from "node:path";
 import { MalformedMessageError } from "../codec/bytes.js";
 import type { Entry, HardState, LogIndex, Term } from "../core/types.js";
@@ -42,34 +42,43 @@ export interface Recovery {
   readonly repair: Repair | undefined;
 }
 
+/** A file of the log, whole. `bytes` are reordered while they are read, and the entries' data stay in them. */
+export interface SegmentFile {
+  readonly file: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Reads all segments of a directory, in their order. */
+export const readSegments = async (disk: Disk, directory: string): Promise<SegmentFile[]> => {
+  const names = await promised<readonly string[]>((done) => disk.list(directory, done));
+  const segments: SegmentFile[] = [];
+  for (const name of names.filter((each) => each.endsWith(".wal")).sort()) {
+    const file = path.join(directory, name);
+    segments.push({ file, bytes: await readFile(disk, file) });
+  }
+  return segments;
+};
+
 /** @throws WalDamagedError or WalVersionError */
-export const recoverLog = async (disk: Disk, directory: string): Promise<Recovery> => {
-  const names = listSegments(directory, await promised<readonly string[]>((done) => disk.list(directory, done)));
+export const recoverLog = (files: readonly SegmentFile[]): Recovery => {
   const replay = new Replay();
   let tail: LogTail | undefined;
   let repair: Repair | undefined;
-  for (const name of names) {
-    const file = path.join(directory, segmentFileName(name));
-    const bytes = await readFile(disk, file);
-    const last = name === names.at(-1);
+  for (const [at, { file, bytes }] of files.entries()) {
+    const name = checkName(file, at + 1);
+    const last = at === files.length - 1;
     ({ tail, repair } = readSegment({ file, name, bytes, last }, replay, tail?.chain ?? 0));
   }
   return { end: replay.end, entries: replay.entries, tail, repair };
 };
 
-/** The segments in their order; none is missing between them. */
-const listSegments = (directory: string, names: readonly string[]): SegmentName[] => {
-  const segments: SegmentName[] = [];
-  for (const name of names.filter((each) => each.endsWith(".wal")).sort()) {
-    const file = path.join(directory, name);
-    const segment = parseSegmentFileName(name);
-    if (segment === undefined) throw new WalDamagedError(file, 0, "not the name of a segment");
-    const expected = segments.length + 1;
-    if (segment.sequence !== expected)
-      throw new WalDamagedError(file, 0, `segment ${segment.sequence} where segment ${expected} should be`);
-    segments.push(segment);
-  }
-  return segments;
+/** No segment is missing before this one. */
+const checkName = (file: string, expected: number): SegmentName => {
+  const name = parseSegmentFileName(path.basename(file));
+  if (name === undefined) throw new WalDamagedError(file, 0, "not the name of a segment");
+  if (name.sequence !== expected)
+    throw new WalDamagedError(file, 0, `segment ${name.sequence} where segment ${expected} should be`);
+  return name;
 };
 
 const readFile = async (disk: Disk, file: string): Promise<Uint8Array> => {
@@ -82,10 +91,8 @@ const readFile = async (disk: Disk, file: string): Promise<Uint8Array> => {
   }
 };
 
-interface Segment {
-  readonly file: string;
+interface Segment extends SegmentFile {
   readonly name: SegmentName;
-  readonly bytes: Uint8Array;
   /** No segment follows. */
   readonly last: boolean;
 }

@@ -17,7 +17,7 @@ import {
   sectorEnd,
   type SealedRecord,
 } from "./record.js";
-import { recoverLog, type LogTail, type Recovery, type Repair } from "./recovery.js";
+import { readSegments, recoverLog, type LogTail, type Recovery, type Repair } from "./recovery.js";
 import { firstRecordAt, nextSegmentName, segmentFileName, writeSegmentHeader } from "./segment.js";
 
 const defaultSegmentBytes = 16 * 1024 * 1024;
@@ -56,7 +56,7 @@ export const openWal = async (options: WalOptions): Promise<{ wal: Wal; recovere
   if (segmentBytes % sectorBytes !== 0 || segmentBytes < 2 * sectorBytes)
     throw new RangeError(`Cannot use segments of ${segmentBytes} bytes: not a multiple of ${sectorBytes}`);
   await promised((done) => disk.makeDirectory(directory, done));
-  const recovery = await recoverLog(disk, directory);
+  const recovery = recoverLog(await readSegments(disk, directory));
   await removeUnfinished(disk, directory);
   const file = recovery.tail && (await openTail(disk, recovery.tail, recovery.repair));
   // The last segment may have been renamed by a process that was killed before it could make the name durable.

@@ -1,0 +1,91 @@
+// What the log relies on, of the real disk and of the simulated one alike.
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, describe, test } from "node:test";
+import { nodeDisk, promised, type Disk, type DiskFile } from "../../../raft/wal/disk.js";
+import { seededRandom } from "../../sim/random.js";
+import { SimDisk } from "./sim-disk.js";
+
+const temporary = await mkdtemp(path.join(tmpdir(), "minietcd-disk-"));
+after(() => rm(temporary, { recursive: true }));
+
+const disks: [string, Disk, string][] = [
+  ["the real disk", nodeDisk, temporary],
+  ["the simulated disk", new SimDisk({ random: seededRandom(1) }).boot(), "/root"],
+];
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const text = (read: Uint8Array): string => new TextDecoder().decode(read);
+const openFile = (disk: Disk, file: string, how: "new" | "existing"): Promise<DiskFile> =>
+  promised((done) => disk.open(file, how, done));
+const list = async (disk: Disk, directory: string): Promise<string[]> =>
+  [...(await promised<readonly string[]>((done) => disk.list(directory, done)))].sort();
+
+for (const [name, disk, root] of disks)
+  describe(name, () => {
+    const directory = path.join(root, "a", "b");
+    const at = (file: string): string => path.join(directory, file);
+
+    test("makes directories, and is content if they exist", async () => {
+      await promised((done) => disk.makeDirectory(directory, done));
+      await promised((done) => disk.makeDirectory(directory, done));
+      assert.deepEqual(await list(disk, directory), []);
+    });
+
+    test("reads what was written where, and less where the file ends", async () => {
+      const file = await openFile(disk, at("one"), "new");
+      await promised((done) => file.write(bytes("hello world"), 0, done));
+      await promised((done) => file.write(bytes("W"), 6, done));
+      await promised((done) => file.datasync(done));
+      assert.equal(await promised<number>((done) => file.size(done)), 11);
+      assert.equal(text(await promised((done) => file.read(4, 3, done))), "o W");
+      assert.equal(text(await promised((done) => file.read(6, 100, done))), "World");
+      await promised((done) => file.close(done));
+    });
+
+    test("opens an existing file as it is, and a new one empty", async () => {
+      const existing = await openFile(disk, at("one"), "existing");
+      assert.equal(await promised<number>((done) => existing.size(done)), 11);
+      await promised((done) => existing.close(done));
+      const emptied = await openFile(disk, at("one"), "new");
+      assert.equal(await promised<number>((done) => emptied.size(done)), 0);
+      await promised((done) => emptied.close(done));
+      await assert.rejects(openFile(disk, at("none"), "existing"), { code: "ENOENT" });
+    });
+
+    test("renames open files and removes", async () => {
+      const file = await openFile(disk, at("two"), "new");
+      await promised((done) => disk.rename(at("two"), at("three"), done));
+      await promised((done) => file.write(bytes("x"), 0, done));
+      await promised((done) => file.close(done));
+      await promised((done) => disk.syncDirectory(directory, done));
+      assert.deepEqual(await list(disk, directory), ["one", "three"]);
+      await promised((done) => disk.remove(at("one"), done));
+      assert.deepEqual(await list(disk, directory), ["three"]);
+      await assert.rejects(
+        promised((done) => disk.remove(at("one"), done)),
+        { code: "ENOENT" },
+      );
+    });
+
+    test("never answers before it returns", async () => {
+      let returned = false;
+      await promised((done) => {
+        disk.list(directory, (error) => {
+          assert.ok(returned);
+          done(error);
+        });
+        returned = true;
+      });
+    });
+  });
+
+test("files and directories are for their owner alone", async () => {
+  assert.deepEqual(await readdir(path.join(temporary, "a", "b")), ["three"]);
+  const mode = async (...names: string[]): Promise<number> => (await stat(path.join(temporary, ...names))).mode & 0o777;
+  assert.equal(await mode("a"), 0o700);
+  assert.equal(await mode("a", "b"), 0o700);
+  assert.equal(await mode("a", "b", "three"), 0o600);
+});

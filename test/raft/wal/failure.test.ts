@@ -1,0 +1,138 @@
+// A disk that fails, and a disk that is full.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { WalFailedError } from "../../../raft/wal/errors.js";
+import type { Wal } from "../../../raft/wal/wal.js";
+import type { Batch } from "../../../raft/wal/batch.js";
+import { seededRandom } from "../../sim/random.js";
+import { after, append, emptyModel, modelOf, open, plainBatches, recover, settle } from "./fixtures.js";
+import { diskError, SimDisk, type OperationKind } from "./sim-disk.js";
+
+const acknowledge = (): never => assert.fail("acknowledged");
+
+/** Where the disk fails, and what the member is told. */
+const failures: [string, OperationKind, RegExp, RegExp][] = [
+  ["a write", "write", /1\.wal$/, /^Cannot write \/member\/wal\/0+1-0+1\.wal: EIO/],
+  ["a sync", "datasync", /1\.wal$/, /^Cannot sync \/member\/wal\/0+1-0+1\.wal: EIO/],
+  ["creating the next segment", "open", /next\.tmp$/, /^Cannot create \/member\/wal\/next\.tmp: EIO/],
+  ["filling the next segment", "write", /next\.tmp$/, /^Cannot write \/member\/wal\/next\.tmp: EIO/],
+  ["syncing the next segment", "datasync", /next\.tmp$/, /^Cannot sync \/member\/wal\/next\.tmp: EIO/],
+  ["naming the next segment", "rename", /next\.tmp$/, /^Cannot rename \/member\/wal\/next\.tmp: EIO/],
+  ["syncing the directory", "syncDirectory", /wal$/, /^Cannot sync \/member\/wal: EIO/],
+];
+
+for (const [what, kind, file, message] of failures)
+  test(`when ${what} fails, the member hears it once, with the file's name, and nothing is acknowledged or tried any more`, async () => {
+    const disk = new SimDisk({ random: seededRandom(1) });
+    const reported: Error[] = [];
+    const { wal } = await open(disk.boot(), { onFailure: (error) => void reported.push(error) });
+    const batches = plainBatches(12, 400);
+    await append(wal, batches[0]!);
+    let faults = 0;
+    disk.onOperation = (operation) => {
+      if (operation.kind !== kind || !file.test(operation.path)) return undefined;
+      faults++;
+      return diskError("EIO", operation);
+    };
+    let acknowledged = 1;
+    const next = (): void => {
+      const { hardState, entries } = batches[acknowledged]!;
+      wal.append(hardState, entries, () => {
+        acknowledged++;
+        if (reported.length > 0) acknowledge();
+        if (acknowledged < batches.length) next();
+      });
+    };
+    next();
+    await settle();
+    assert.equal(reported.length, 1);
+    assert.ok(reported[0] instanceof WalFailedError);
+    assert.match(reported[0].message, message);
+    assert.throws(() => wal.append(undefined, [], acknowledge), /it has failed/);
+    wal.retryNextSegment();
+    await settle();
+    assert.equal(faults, 1);
+    await wal.close();
+
+    disk.onOperation = () => undefined;
+    disk.powerCut();
+    const read = modelOf(await recover(disk));
+    assert.deepEqual(
+      read,
+      after(emptyModel, ...batches.slice(0, Math.max(acknowledged, read.entries.length))),
+      "what was acknowledged, and at most the batch that failed",
+    );
+    assert.ok(read.entries.length <= acknowledged + 1);
+  });
+
+/** A log on a disk that has room for one segment and a half, with the batch that does not fit any more. */
+const fullLog = async (): Promise<{
+  readonly disk: SimDisk;
+  readonly wal: Wal;
+  readonly heard: boolean[];
+  readonly written: readonly Batch[];
+  readonly waiting: Batch;
+}> => {
+  const disk = new SimDisk({ random: seededRandom(1) });
+  disk.capacityBytes = 3000;
+  const heard: boolean[] = [];
+  const { wal } = await open(disk.boot(), { onFull: (full) => void heard.push(full) });
+  const batches = plainBatches(4, 400);
+  const written = batches.slice(0, 3);
+  for (const batch of written) await append(wal, batch);
+  await settle();
+  return { disk, wal, heard, written, waiting: batches[3]! };
+};
+
+test("without space for the next segment, the log says so and goes on while there is room in this one", async () => {
+  const { wal, heard } = await fullLog();
+  assert.deepEqual(heard, [true]);
+  assert.equal(wal.full, true);
+  await wal.close();
+});
+
+test("an append that does not fit waits until there is space again", async () => {
+  const { disk, wal, heard, written, waiting } = await fullLog();
+  let acknowledged = false;
+  wal.append(waiting.hardState, waiting.entries, () => (acknowledged = true));
+  await settle();
+  wal.retryNextSegment();
+  await settle();
+  assert.equal(acknowledged, false);
+  assert.deepEqual(heard, [true]);
+  disk.capacityBytes = Infinity;
+  wal.retryNextSegment();
+  await settle();
+  assert.equal(acknowledged, true);
+  assert.deepEqual(heard, [true, false]);
+  assert.equal(wal.full, false);
+  await wal.close();
+  assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...written, waiting));
+});
+
+test("a log that is closed while an append waits for space drops it", async () => {
+  const { disk, wal, written, waiting } = await fullLog();
+  wal.append(waiting.hardState, waiting.entries, acknowledge);
+  await settle();
+  await wal.close();
+  disk.capacityBytes = Infinity;
+  wal.retryNextSegment();
+  await settle();
+  assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...written));
+});
+
+test("a log can be closed while the next segment is being filled", async () => {
+  const disk = new SimDisk({ random: seededRandom(1) });
+  const { wal } = await open(disk.boot());
+  const [first] = plainBatches(1) as [Batch];
+  wal.append(first.hardState, first.entries, acknowledge); // the first segment is not there yet
+  await wal.close();
+  let operations = 0;
+  disk.onOperation = () => {
+    operations++;
+    return undefined;
+  };
+  await settle();
+  assert.equal(operations, 0, "nothing goes on behind a closed log");
+  assert.deepEqual(modelOf(await recover(disk)), emptyModel);
+});

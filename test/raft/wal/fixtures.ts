@@ -1,0 +1,81 @@
+// Logs to write, and the naive model of what must be read back.
+import assert from "node:assert/strict";
+import { noMember, type Entry, type HardState, type LogIndex, type Term } from "../../../raft/core/types.js";
+import type { Batch } from "../../../raft/wal/batch.js";
+import type { Disk } from "../../../raft/wal/disk.js";
+import { openWal, type RecoveredLog, type Wal, type WalOptions } from "../../../raft/wal/wal.js";
+import type { SimDisk } from "./sim-disk.js";
+
+export const directory = "/member/wal";
+
+/** Bytes that are all different from those of another entry, and never all zero. */
+export const entry = (index: number, term: number, bytes = 20): Entry => ({
+  index: index as LogIndex,
+  term: term as Term,
+  data: Uint8Array.from({ length: bytes }, (_, at) => 1 + ((index * 31 + term * 7 + at * 13) % 255)),
+});
+
+export const hardState = (term: number, vote: bigint = noMember, commit = 0): HardState => ({
+  term: term as Term,
+  vote,
+  commit: commit as LogIndex,
+});
+
+/** What a log must be after some batches. */
+export interface Model {
+  readonly hardState: HardState;
+  readonly entries: readonly Entry[];
+}
+
+export const emptyModel: Model = { hardState: hardState(0), entries: [] };
+
+export const after = (model: Model, ...batches: readonly Batch[]): Model =>
+  batches.reduce<Model>(
+    (before, { hardState = before.hardState, entries }) => ({
+      hardState,
+      entries:
+        entries[0] === undefined ? before.entries : [...before.entries.slice(0, entries[0].index - 1), ...entries],
+    }),
+    model,
+  );
+
+export const modelOf = ({ hardState, entries }: RecoveredLog): Model => ({ hardState, entries });
+
+/** One entry per batch, each with `bytes` of data, the commit index one behind. */
+export const plainBatches = (count: number, bytes = 20): Batch[] =>
+  Array.from({ length: count }, (_, at) => ({
+    hardState: hardState(1, 0xfedc_ba98_7654_3210n, at),
+    entries: [entry(at + 1, 1, bytes)],
+  }));
+
+export const failTest = (error: Error): void => assert.fail(error);
+
+export const open = (
+  disk: Disk,
+  options: Partial<WalOptions> = {},
+): Promise<{ readonly wal: Wal; readonly recovered: RecoveredLog }> =>
+  openWal({ disk, directory, segmentBytes: 2048, onFailure: failTest, ...options });
+
+export const append = (wal: Wal, { hardState, entries }: Batch): Promise<void> =>
+  new Promise((resolve) => wal.append(hardState, entries, resolve));
+
+/** Writes `batches` into the log on `disk`, whatever is there already. */
+export const writeLog = async (
+  disk: SimDisk,
+  batches: readonly Batch[],
+  options?: Partial<WalOptions>,
+): Promise<void> => {
+  const { wal } = await open(disk.boot(), options);
+  for (const batch of batches) await append(wal, batch);
+  await wal.close();
+};
+
+/** What a restart makes of the disk. */
+export const recover = async (disk: SimDisk, options?: Partial<WalOptions>): Promise<RecoveredLog> => {
+  const { wal, recovered } = await open(disk.boot(), options);
+  await wal.close();
+  return recovered;
+};
+
+/** Lets everything that only waits for microtasks happen: with a simulated disk, that is all there is. */
+export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
