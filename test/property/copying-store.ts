@@ -1,0 +1,261 @@
+// A store that is obviously right: it keeps a full copy of all keys for every revision, and works on decoded messages.
+
+import {
+  Compare_CompareResult as Result,
+  Compare_CompareTarget as On,
+  KeyValue,
+  RangeRequest_SortOrder as Order,
+  RangeRequest_SortTarget as By,
+  type Compare,
+  type DeleteRangeRequest,
+  type DeleteRangeResponse,
+  type PutRequest,
+  type PutResponse,
+  type RangeRequest,
+  type RangeResponse,
+  type RequestOp,
+  type ResponseHeader,
+  type ResponseOp,
+  type TxnRequest,
+  type TxnResponse,
+} from "../../proto/index.js";
+import type { StoreErrorCode } from "../../store/index.js";
+
+/** What the real store throws as a StoreError. */
+export class Refused extends Error {
+  constructor(readonly code: StoreErrorCode) {
+    super(code);
+  }
+}
+
+type Keys = ReadonlyMap<string, KeyValue>;
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
+
+/** The keys that a request means, as a predicate. */
+function covers(request: { readonly key: Uint8Array; readonly rangeEnd: Uint8Array }): (key: string) => boolean {
+  const [from, end] = [text(request.key), text(request.rangeEnd)];
+  if (end === "") return (key) => key === from;
+  return (key) => key >= from && (end === "\0" || key < end);
+}
+
+const inKeyOrder = (keys: Keys): KeyValue[] =>
+  [...keys.values()].sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+
+/** The keys while one request changes them. */
+class Draft {
+  readonly keys: Map<string, KeyValue>;
+  changed = false;
+
+  constructor(
+    before: Keys,
+    private readonly startedAt: number,
+  ) {
+    this.keys = new Map(before);
+  }
+
+  get revision(): number {
+    return this.changed ? this.startedAt + 1 : this.startedAt;
+  }
+
+  put(request: PutRequest): PutResponse {
+    if (request.lease !== 0n) throw new Refused("lease-not-found");
+    const key = text(request.key);
+    const before = this.keys.get(key);
+    if (before === undefined && (request.ignoreValue || request.ignoreLease)) throw new Refused("key-not-found");
+    this.changed = true;
+    this.keys.set(key, {
+      key: request.key,
+      value: request.ignoreValue && before !== undefined ? before.value : request.value,
+      createRevision: before?.createRevision ?? BigInt(this.revision),
+      modRevision: BigInt(this.revision),
+      version: (before?.version ?? 0n) + 1n,
+      lease: 0n,
+    });
+    return { header: undefined, prevKv: request.prevKv ? before : undefined };
+  }
+
+  deleteRange(request: DeleteRangeRequest): DeleteRangeResponse {
+    const gone = inKeyOrder(this.keys).filter(({ key }) => covers(request)(text(key)));
+    for (const { key } of gone) this.keys.delete(text(key));
+    this.changed ||= gone.length > 0;
+    return { header: undefined, deleted: BigInt(gone.length), prevKvs: request.prevKv ? gone : [] };
+  }
+}
+
+export class CopyingStore {
+  compactRevision = -1;
+  /** All keys at each revision; nothing at 0. */
+  private readonly copies: Keys[] = [new Map(), new Map()];
+
+  get revision(): number {
+    return this.copies.length - 1;
+  }
+
+  put(request: PutRequest): PutResponse {
+    return this.change((draft) => draft.put(request));
+  }
+
+  deleteRange(request: DeleteRangeRequest): DeleteRangeResponse {
+    return this.change((draft) => draft.deleteRange(request));
+  }
+
+  txn(request: TxnRequest): TxnResponse {
+    return this.change((draft) => {
+      const path: boolean[] = [];
+      this.choose(request, path);
+      this.checkPuts(request, [...path]);
+      this.checkRanges(request, [...path]);
+      return { ...this.run(draft, request, path), header: undefined };
+    });
+  }
+
+  compact(revision: number): void {
+    if (revision <= this.compactRevision) throw new Refused("compacted");
+    if (revision > this.revision) throw new Refused("future-revision");
+    this.compactRevision = revision;
+  }
+
+  range(request: RangeRequest): RangeResponse {
+    const asked = Number(request.revision);
+    if (asked > this.revision) throw new Refused("future-revision");
+    if (asked > 0 && asked < this.compactRevision) throw new Refused("compacted");
+    return rangeOf(asked > 0 ? this.at(asked) : this.now, request);
+  }
+
+  private get now(): Keys {
+    return this.at(this.revision);
+  }
+
+  private at(revision: number): Keys {
+    return this.copies[revision] ?? new Map();
+  }
+
+  private change<T>(by: (draft: Draft) => T): T {
+    const draft = new Draft(this.now, this.revision);
+    const response = by(draft);
+    if (draft.changed) this.copies.push(draft.keys);
+    return response;
+  }
+
+  /** Which branch each transaction takes, in the order in which they are met. */
+  private choose(request: TxnRequest, path: boolean[]): void {
+    const succeeded = request.compare.every((compare) => holds(this.now, compare));
+    path.push(succeeded);
+    for (const op of succeeded ? request.success : request.failure)
+      if (op.request?.$case === "requestTxn") this.choose(op.request.value, path);
+  }
+
+  private taken(request: TxnRequest, path: boolean[]): readonly RequestOp[] {
+    return path.shift() === true ? request.success : request.failure;
+  }
+
+  private checkPuts(request: TxnRequest, path: boolean[]): void {
+    for (const { request: op } of this.taken(request, path)) {
+      if (op?.$case === "requestTxn") this.checkPuts(op.value, path);
+      if (op?.$case !== "requestPut") continue;
+      const { ignoreValue, ignoreLease, key, lease } = op.value;
+      if ((ignoreValue || ignoreLease) && !this.now.has(text(key))) throw new Refused("key-not-found");
+      if (lease !== 0n) throw new Refused("lease-not-found");
+    }
+  }
+
+  private checkRanges(request: TxnRequest, path: boolean[]): void {
+    for (const { request: op } of this.taken(request, path)) {
+      if (op?.$case === "requestTxn") this.checkRanges(op.value, path);
+      if (op?.$case !== "requestRange" || op.value.revision === 0n) continue;
+      if (op.value.revision > this.revision) throw new Refused("future-revision");
+      if (op.value.revision < this.compactRevision) throw new Refused("compacted");
+    }
+  }
+
+  private run(draft: Draft, request: TxnRequest, path: boolean[]): TxnResponse {
+    const succeeded = path[0] === true;
+    const responses = this.taken(request, path).map(({ request: op }) => ({ response: this.runOp(draft, op, path) }));
+    return { header: headerAt(0), succeeded, responses };
+  }
+
+  private runOp(draft: Draft, op: RequestOp["request"], path: boolean[]): ResponseOp["response"] {
+    switch (op?.$case) {
+      case "requestPut": {
+        const value = draft.put(op.value);
+        return { $case: "responsePut", value: { ...value, header: headerAt(draft.revision) } };
+      }
+      case "requestDeleteRange": {
+        const value = draft.deleteRange(op.value);
+        return { $case: "responseDeleteRange", value: { ...value, header: headerAt(draft.revision) } };
+      }
+      case "requestRange": {
+        const keys = op.value.revision > 0n ? this.at(Number(op.value.revision)) : draft.keys;
+        const value = rangeOf(keys, op.value);
+        return { $case: "responseRange", value: { ...value, header: headerAt(draft.revision) } };
+      }
+      case "requestTxn":
+        return { $case: "responseTxn", value: this.run(draft, op.value, path) };
+      case undefined:
+        return undefined;
+    }
+  }
+}
+
+const headerAt = (revision: number): ResponseHeader => ({
+  clusterId: 0n,
+  memberId: 0n,
+  revision: BigInt(revision),
+  raftTerm: 0n,
+});
+
+function rangeOf(keys: Keys, request: RangeRequest): RangeResponse {
+  const { limit, sortOrder, sortTarget } = request;
+  const within = inKeyOrder(keys).filter(({ key }) => covers(request)(text(key)));
+  const count = BigInt(within.length);
+  if (request.countOnly) return { header: undefined, kvs: [], more: false, count };
+  const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = request;
+  const hasFilters = [minModRevision, maxModRevision, minCreateRevision, maxCreateRevision].some(
+    (bound) => bound !== 0n,
+  );
+  const early = limit > 0n && sortOrder === Order.NONE && !hasFilters;
+  const fetched = early ? within.slice(0, Number(limit) + 1) : within;
+  const filtered = fetched.filter(
+    ({ modRevision, createRevision }) =>
+      (minModRevision === 0n || modRevision >= minModRevision) &&
+      (maxModRevision === 0n || modRevision <= maxModRevision) &&
+      (minCreateRevision === 0n || createRevision >= minCreateRevision) &&
+      (maxCreateRevision === 0n || createRevision <= maxCreateRevision),
+  );
+  const sign = sortOrder === Order.DESCEND ? -1 : 1;
+  const sorted = filtered.sort((a, b) => sign * compareBy(sortTarget, a, b));
+  const more = limit > 0n && BigInt(sorted.length) > limit;
+  const kept = more ? sorted.slice(0, Number(limit)) : sorted;
+  const kvs = request.keysOnly ? kept.map((kv) => ({ ...kv, value: new Uint8Array(0) })) : kept;
+  return { header: undefined, kvs, more, count };
+}
+
+function compareBy(target: By, a: KeyValue, b: KeyValue): number {
+  if (target === By.KEY) return Buffer.compare(a.key, b.key);
+  if (target === By.VALUE) return Buffer.compare(a.value, b.value);
+  if (target === By.VERSION) return Number(a.version - b.version);
+  return target === By.CREATE ? Number(a.createRevision - b.createRevision) : Number(a.modRevision - b.modRevision);
+}
+
+function holds(keys: Keys, compare: Compare): boolean {
+  const held = [...keys.values()].filter(({ key }) => covers(compare)(text(key)));
+  if (held.length === 0 && compare.target === On.VALUE) return false;
+  return (held.length === 0 ? [KeyValue.create()] : held).every((kv) => holdsFor(kv, compare));
+}
+
+function holdsFor(kv: KeyValue, { target, result, targetUnion: given }: Compare): boolean {
+  const number = (kind: string): bigint =>
+    given?.$case === kind && typeof given.value === "bigint" ? given.value : 0n;
+  const differences = {
+    [On.VERSION]: kv.version - number("version"),
+    [On.CREATE]: kv.createRevision - number("createRevision"),
+    [On.MOD]: kv.modRevision - number("modRevision"),
+    [On.LEASE]: kv.lease - number("lease"),
+    [On.VALUE]: BigInt(Buffer.compare(kv.value, given?.$case === "value" ? given.value : new Uint8Array(0))),
+  };
+  const difference = differences[target];
+  if (result === Result.EQUAL) return difference === 0n;
+  if (result === Result.NOT_EQUAL) return difference !== 0n;
+  return result === Result.GREATER ? difference > 0n : difference < 0n;
+}

@@ -1,0 +1,299 @@
+// The store against one that keeps a full copy of every revision, through restarts and compactions.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import {
+  Compare_CompareResult,
+  Compare_CompareTarget,
+  DeleteRangeResponse,
+  PutResponse,
+  RangeRequest,
+  RangeRequest_SortOrder,
+  RangeRequest_SortTarget,
+  RangeResponse,
+  RawDeleteRangeResponse,
+  RawPutResponse,
+  RawRangeResponse,
+  RawTxnResponse,
+  TxnResponse,
+  type Compare,
+  type DeleteRangeRequest,
+  type PutRequest,
+  type RequestOp,
+  type TxnRequest,
+} from "../../proto/index.js";
+import { StoreError, type KvStore, type StoreLimits } from "../../store/index.js";
+import { TestStore, bytes, levelDisk, memoryDisk, text, type TestDisk } from "../store/harness.js";
+import { CopyingStore, Refused } from "./copying-store.js";
+
+// Few keys, so that requests meet; some that sort oddly.
+const key = fc.constantFrom("a", "aa", "ab", "b", "c", "a\0", "\xff", "\xfe").map(bytes);
+const rangeEnd = fc.constantFrom("", "", "\0", "a", "b", "ac", "\xff").map(bytes);
+const value = fc.constantFrom("", "1", "2", "x".repeat(130)).map(bytes);
+const rarely = fc.nat({ max: 9 }).map((n) => n === 0);
+const bound = fc.oneof(
+  { weight: 4, arbitrary: fc.constant(0n) },
+  { weight: 1, arbitrary: fc.bigInt({ min: -1n, max: 30n }) },
+);
+const oneOf = <T extends number>(values: Readonly<Record<string, T>>): fc.Arbitrary<T> =>
+  fc.constantFrom(...Object.values(values));
+
+const putRequest: fc.Arbitrary<PutRequest> = fc.record({
+  key,
+  value,
+  lease: rarely.map((unknown) => (unknown ? 7n : 0n)),
+  prevKv: fc.boolean(),
+  ignoreValue: rarely,
+  ignoreLease: rarely,
+});
+const deleteRangeRequest: fc.Arbitrary<DeleteRangeRequest> = fc.record({ key, rangeEnd, prevKv: fc.boolean() });
+const rangeRequest: fc.Arbitrary<RangeRequest> = fc.record({
+  key,
+  rangeEnd,
+  limit: fc.bigInt({ min: -1n, max: 4n }),
+  revision: bound,
+  sortOrder: oneOf(RangeRequest_SortOrder),
+  sortTarget: oneOf(RangeRequest_SortTarget),
+  serializable: fc.boolean(),
+  keysOnly: fc.boolean(),
+  countOnly: rarely,
+  minModRevision: bound,
+  maxModRevision: bound,
+  minCreateRevision: bound,
+  maxCreateRevision: bound,
+});
+const number = fc.bigInt({ min: -1n, max: 8n });
+const compare: fc.Arbitrary<Compare> = fc.record({
+  result: oneOf(Compare_CompareResult),
+  target: oneOf(Compare_CompareTarget),
+  key,
+  rangeEnd,
+  targetUnion: fc.oneof(
+    fc.record({ $case: fc.constantFrom("version", "createRevision", "modRevision", "lease"), value: number }),
+    fc.record({ $case: fc.constant("value" as const), value }),
+    fc.constant(undefined),
+  ),
+});
+const { txnRequest } = fc.letrec<{ txnRequest: TxnRequest; op: RequestOp }>((tie) => ({
+  txnRequest: fc.record({
+    compare: fc.array(compare, { maxLength: 2 }),
+    success: fc.array(tie("op"), { maxLength: 4 }),
+    failure: fc.array(tie("op"), { maxLength: 3 }),
+  }),
+  op: fc.oneof(
+    { maxDepth: 2, depthSize: "small" },
+    fc.record({ request: fc.record({ $case: fc.constant("requestPut" as const), value: putRequest }) }),
+    fc.record({ request: fc.record({ $case: fc.constant("requestRange" as const), value: rangeRequest }) }),
+    fc.record({ request: fc.record({ $case: fc.constant("requestDeleteRange" as const), value: deleteRangeRequest }) }),
+    fc.record({ request: fc.record({ $case: fc.constant("requestTxn" as const), value: tie("txnRequest") }) }),
+  ),
+}));
+
+type Applied =
+  | { readonly kind: "put"; readonly request: PutRequest }
+  | { readonly kind: "deleteRange"; readonly request: DeleteRangeRequest }
+  | { readonly kind: "txn"; readonly request: TxnRequest }
+  | { readonly kind: "compact"; readonly back: number };
+type Step =
+  | Applied
+  | { readonly kind: "range"; readonly request: RangeRequest }
+  | { readonly kind: "endRound" | "time" | "flush" | "restart" | "crash" };
+
+const applied: fc.Arbitrary<Applied> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("put" as const), request: putRequest }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("deleteRange" as const), request: deleteRangeRequest }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("txn" as const), request: txnRequest }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("compact" as const), back: fc.integer({ min: -1, max: 6 }) }) },
+);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 10, arbitrary: applied },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("range" as const), request: rangeRequest }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constantFrom("endRound", "endRound", "time", "flush", "restart", "crash") }),
+  },
+);
+
+/** So small that everything happens: slices, evictions, many batches. */
+const tightLimits: fc.Arbitrary<StoreLimits> = fc.record({
+  flushBytes: fc.constantFrom(1, 1_000),
+  flushAfterMs: fc.constant(100),
+  unflushedBytes: fc.constantFrom(1, 10_000),
+  cacheBytes: fc.constantFrom(0, 1_000, 1_000_000),
+  responseBytes: fc.constant(1_000_000),
+  entriesPerSlice: fc.integer({ min: 1, max: 4 }),
+  diskReadsPerSlice: fc.integer({ min: 1, max: 3 }),
+  removalsPerBatch: fc.integer({ min: 1, max: 3 }),
+});
+
+/** What both stores answer, decoded; or the code of the refusal. */
+function outcome<T>(answer: () => T): T | string {
+  try {
+    return answer();
+  } catch (error) {
+    if (error instanceof StoreError || error instanceof Refused) return error.code;
+    throw error;
+  }
+}
+
+/** Compares what encodes to the same as the same. */
+const same = <T>(
+  codec: { decode(bytes: Uint8Array): T; encode(message: T): { finish(): Uint8Array } },
+  message: T,
+): T => codec.decode(codec.encode(message).finish());
+
+function applyToReal(store: KvStore, step: Applied): unknown {
+  switch (step.kind) {
+    case "put": {
+      const { response, revision } = store.put(step.request);
+      return [PutResponse.decode(RawPutResponse.encode(response).finish()), Number(revision)];
+    }
+    case "deleteRange": {
+      const { response, revision } = store.deleteRange(step.request);
+      return [DeleteRangeResponse.decode(RawDeleteRangeResponse.encode(response).finish()), Number(revision)];
+    }
+    case "txn": {
+      const { response, revision } = store.txn(step.request);
+      return [TxnResponse.decode(RawTxnResponse.encode(response).finish()), Number(revision)];
+    }
+    case "compact":
+      store.compact(store.revision - step.back);
+      return "ok";
+  }
+}
+
+function applyToNaive(naive: CopyingStore, step: Applied): unknown {
+  switch (step.kind) {
+    case "put":
+      return [same(PutResponse, naive.put(step.request)), naive.revision];
+    case "deleteRange":
+      return [same(DeleteRangeResponse, naive.deleteRange(step.request)), naive.revision];
+    case "txn":
+      return [same(TxnResponse, naive.txn(step.request)), naive.revision];
+    case "compact":
+      naive.compact(naive.revision - step.back);
+      return "ok";
+  }
+}
+
+/** Both stores, and the log of what was applied: the marker says how much of it a store on disk contains. */
+class Comparison {
+  private readonly naive = new CopyingStore();
+  private readonly log: Applied[] = [];
+  private readonly reads: Promise<void>[] = [];
+
+  constructor(private readonly tested: TestStore) {}
+
+  async take(step: Step): Promise<void> {
+    const { tested } = this;
+    switch (step.kind) {
+      case "range":
+        this.read(step.request);
+        return;
+      case "endRound":
+        tested.store.endRound(bytes(String(this.log.length)));
+        return;
+      case "time":
+        tested.clock.advance(100);
+        return;
+      case "flush":
+        await tested.store.flush();
+        return;
+      case "restart":
+        await this.finishReads();
+        await tested.reopen();
+        this.applyRest();
+        return;
+      case "crash":
+        await this.finishReads();
+        await tested.crash();
+        this.applyRest();
+        return;
+      case "put":
+      case "deleteRange":
+      case "txn":
+      case "compact": {
+        this.log.push(step);
+        const expected = outcome(() => applyToNaive(this.naive, step));
+        assert.deepEqual(
+          outcome(() => applyToReal(tested.store, step)),
+          expected,
+        );
+      }
+    }
+  }
+
+  /** Every revision that can be read at all, key by key. */
+  async checkHistory(): Promise<void> {
+    await this.finishReads();
+    const { naive, tested } = this;
+    assert.equal(tested.store.revision, naive.revision);
+    assert.equal(tested.store.compactRevision, naive.compactRevision);
+    for (let revision = 0; revision <= naive.revision + 1; revision++) {
+      this.read(RangeRequest.create({ key: bytes("\0"), rangeEnd: bytes("\0"), revision: BigInt(revision) }));
+      await this.finishReads();
+    }
+  }
+
+  /** Starts a read; what it answers later must be what was there now. */
+  private read(request: RangeRequest): void {
+    const expected = outcome(() => same(RangeResponse, this.naive.range(request)));
+    const revision = this.naive.revision;
+    const answer = outcome(() => this.tested.store.range(request));
+    if (typeof answer === "string") return assert.deepEqual(answer, expected);
+    const check = async (): Promise<void> => {
+      const { response, revision: at } = await answer;
+      assert.deepEqual(RangeResponse.decode(RawRangeResponse.encode(response).finish()), expected);
+      assert.equal(at, revision);
+    };
+    const checked = check();
+    checked.catch(() => undefined); // awaited later
+    this.reads.push(checked);
+  }
+
+  private async finishReads(): Promise<void> {
+    await Promise.all(this.reads.splice(0));
+  }
+
+  /** What the store lost in a restart is applied again, and gives the same. */
+  private applyRest(): void {
+    const { marker } = this.tested.store;
+    const contained = marker === undefined ? 0 : Number(text(marker));
+    for (const step of this.log.slice(contained)) outcome(() => applyToReal(this.tested.store, step));
+  }
+}
+
+async function compareStores(disk: TestDisk, steps: readonly Step[], limits: StoreLimits): Promise<void> {
+  await using tested = await TestStore.on(disk, limits);
+  await using steady = await TestStore.on(await memoryDisk());
+  const comparison = new Comparison(tested);
+  for (const step of steps) {
+    await comparison.take(step);
+    if (step.kind in { put: 1, deleteRange: 1, txn: 1, compact: 1 })
+      outcome(() => applyToReal(steady.store, step as Applied));
+  }
+  await comparison.checkHistory();
+  for (const at of [0, Math.max(1, steady.store.compactRevision), steady.store.revision])
+    assert.deepEqual(await tested.store.hashKv(at), await steady.store.hashKv(at));
+  await tested.save();
+  await tested.reopen();
+  assert.deepEqual(await tested.store.hashKv(0), await steady.store.hashKv(0));
+}
+
+const kinds = [
+  { name: "memory", create: memoryDisk, numRuns: 300 },
+  { name: "disk", create: levelDisk, numRuns: 15 },
+];
+for (const { name, create, numRuns } of kinds) {
+  test(`answers as a store that keeps a full copy of every revision, whatever happens (${name})`, async () => {
+    const property = fc.asyncProperty(
+      fc.array(step, { maxLength: 40, size: "max" }),
+      tightLimits,
+      async (steps, limits) => {
+        await compareStores(await create(), steps, limits);
+      },
+    );
+    await fc.assert(property, { numRuns, seed: Number(process.env["SEED"] ?? 1) });
+  });
+}
