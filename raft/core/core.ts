@@ -340,8 +340,10 @@ export class RaftCore {
     this.hurry();
   }
 
-  /** Begins waiting for this member's turn, with the leader gone. */
+  /** Begins waiting for this member's turn, with the leader gone. Refusals from before do not count any more. */
   private hurry(): void {
+    this.role = "follower";
+    this.ballot = undefined;
     this.hurried = true;
     this.timer.hurry(this.rank());
   }
@@ -360,7 +362,7 @@ export class RaftCore {
       this.runForLeader(); // nobody to ask
       return;
     }
-    if (this.role !== "preCandidate" || this.ballot === undefined || !this.hurried) {
+    if (this.role !== "preCandidate" || !this.hurried) {
       this.role = "preCandidate";
       this.ballot = new Ballot(this.voters);
     }

@@ -1,0 +1,111 @@
+// Messages as one line of text: how scenarios print what members say, and read what a scenario makes them hear.
+import type { Entry, LogIndex, PeerMessage, Term } from "../../raft/core/types.js";
+
+const at = (index: LogIndex, term: Term): string => `${index}/${term}`;
+
+export const entryText = (entry: Entry): string =>
+  at(entry.index, entry.term) + (entry.data.length > 0 ? `:${new TextDecoder().decode(entry.data)}` : "");
+
+export function messageText(message: PeerMessage): string {
+  switch (message.kind) {
+    case "preVote":
+    case "vote":
+      return `${message.kind} term=${message.term} last=${at(message.lastIndex, message.lastTerm)}`;
+    case "preVoteReply":
+    case "voteReply":
+      return `${message.kind} term=${message.term} ${message.granted ? "granted" : "refused"}`;
+    case "append": {
+      const { term, prevIndex, prevTerm, commit, entries } = message;
+      const listed = entries.length === 0 ? "none" : entries.map(entryText).join(",");
+      return `append term=${term} prev=${at(prevIndex, prevTerm)} commit=${commit} entries=${listed}`;
+    }
+    case "appendReply": {
+      const { term, accepted, index, hintIndex, hintTerm } = message;
+      const answer = accepted ? `accepted index=${index}` : `refused index=${index} hint=${at(hintIndex, hintTerm)}`;
+      return `appendReply term=${term} ${answer}`;
+    }
+    case "heartbeat":
+      return `heartbeat term=${message.term} commit=${message.commit} round=${message.round}`;
+    case "heartbeatReply":
+      return `heartbeatReply term=${message.term} round=${message.round}`;
+    case "forwardedProposal":
+      return `forwardedProposal ${new TextDecoder().decode(message.data)}`;
+    case "forwardedRead":
+      return `forwardedRead ${message.request}`;
+    case "forwardedReadReply":
+      return `forwardedReadReply ${message.request} index=${message.index}`;
+  }
+}
+
+/** `name=value` words, and words that stand alone. */
+export class Words {
+  private readonly named = new Map<string, string>();
+  readonly plain: readonly string[];
+
+  constructor(words: readonly string[]) {
+    for (const word of words) {
+      const [name, value] = word.split("=");
+      if (name !== undefined && value !== undefined) this.named.set(name, value);
+    }
+    this.plain = words.filter((word) => !word.includes("="));
+  }
+
+  text(name: string): string | undefined {
+    return this.named.get(name);
+  }
+
+  number(name: string, absent = 0): number {
+    const text = this.named.get(name);
+    return text === undefined ? absent : Number(text);
+  }
+
+  /** `index/term`. */
+  position(name: string): { index: LogIndex; term: Term } {
+    const [index, term] = (this.named.get(name) ?? "0/0").split("/").map(Number);
+    return { index: index as LogIndex, term: term as Term };
+  }
+}
+
+/** `4/2:x,5/2`, or `none`. */
+export function entriesOf(text: string): Entry[] {
+  if (text === "none") return [];
+  return text.split(",").map((word) => {
+    const [position = "", data = ""] = word.split(":");
+    const [index, term] = position.split("/").map(Number);
+    return { index: index as LogIndex, term: term as Term, data: new TextEncoder().encode(data) };
+  });
+}
+
+/** The message that `messageText` would print as these words. Only what scenarios make members hear. */
+export function messageOf(kind: string, words: Words): PeerMessage {
+  const term = words.number("term") as Term;
+  const answer = words.plain[0];
+  switch (kind) {
+    case "preVote":
+    case "vote": {
+      const { index, term: lastTerm } = words.position("last");
+      return { kind, term, lastIndex: index, lastTerm };
+    }
+    case "preVoteReply":
+    case "voteReply":
+      return { kind, term, granted: answer === "granted" };
+    case "append": {
+      const { index: prevIndex, term: prevTerm } = words.position("prev");
+      const entries = entriesOf(words.text("entries") ?? "none");
+      return { kind, term, prevIndex, prevTerm, commit: words.number("commit") as LogIndex, entries };
+    }
+    case "appendReply": {
+      const { index: hintIndex, term: hintTerm } = words.position("hint");
+      const index = words.number("index") as LogIndex;
+      return { kind, term, accepted: answer === "accepted", index, hintIndex, hintTerm };
+    }
+    case "heartbeat":
+      return { kind, term, commit: words.number("commit") as LogIndex, round: words.number("round") };
+    case "heartbeatReply":
+      return { kind, term, round: words.number("round") };
+    case "forwardedReadReply":
+      return { kind, request: Number(answer), index: words.number("index") as LogIndex };
+    default:
+      throw new Error(`no such message in scenarios: ${kind}`);
+  }
+}

@@ -1,0 +1,34 @@
+// Plays every scenario in this folder: commands, each followed by the `>` lines that it prints.
+// UPDATE_SCENARIOS=1 rewrites those lines; the diff is reviewed like code.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import test from "node:test";
+import { Stage } from "./stage.js";
+
+const folder = new URL("./", import.meta.url);
+
+/** The same text, with the lines that are printed today. */
+function replay(text: string): string {
+  const stage = new Stage();
+  const lines: string[] = [];
+  text.split("\n").forEach((line, i) => {
+    if (line.startsWith(">")) return;
+    lines.push(line);
+    if (line === "" || line.startsWith("#")) return;
+    try {
+      lines.push(...stage.play(line).map((printed) => `> ${printed}`));
+    } catch (error) {
+      throw new Error(`line ${i + 1}: ${line}`, { cause: error });
+    }
+  });
+  return lines.join("\n");
+}
+
+for (const name of readdirSync(folder).filter((file) => file.endsWith(".txt")))
+  test(`scenario ${name}`, () => {
+    const file = new URL(name, folder);
+    const expected = readFileSync(file, "utf8");
+    const actual = replay(expected);
+    if (process.env["UPDATE_SCENARIOS"] === "1") writeFileSync(file, actual);
+    else assert.equal(actual, expected);
+  });

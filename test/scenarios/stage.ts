@@ -1,0 +1,283 @@
+// The stage that scenarios play on: a cluster whose every message and write moves only when the text says so.
+import type { Input, LogIndex, MemberId, Outgoing, PeerMessage, Term } from "../../raft/core/types.js";
+import { emptyDisk, Member, write, type Disk } from "../sim/member.js";
+import { entriesOf, entryText, messageOf, messageText, Words } from "./message-text.js";
+
+interface Parcel {
+  readonly from: MemberId;
+  readonly to: MemberId;
+  readonly message: PeerMessage;
+}
+
+/** Beyond this a scenario has members that talk in circles. */
+const maxDeliveries = 10_000;
+
+export class Stage {
+  private voters: readonly MemberId[] = [];
+  private readonly disks = new Map<MemberId, Disk>();
+  private readonly members = new Map<MemberId, Member>();
+  private readonly roles = new Map<MemberId, string>();
+  /** Disks on which a write ends only with `save`. */
+  private readonly held = new Set<MemberId>();
+  private readonly cuts = new Set<string>();
+  private pending: Parcel[] = [];
+  /** Messages that `late` delivers. */
+  private delayed: Parcel[] = [];
+  private output: string[] = [];
+  /** What a member's random source gives; by default a little more for each, so that they do not tie. */
+  private readonly randoms = new Map<MemberId, number>();
+  private isQuiet = false;
+  private nextProposal = 1;
+
+  /** Plays one command; gives the lines it prints. */
+  play(line: string): readonly string[] {
+    this.output = [];
+    const [command = "", ...args] = line.split(/\s+/);
+    const act = this.commands.get(command);
+    if (act === undefined) throw new Error(`no such command: ${command}`);
+    act(args);
+    this.reportRoles();
+    return this.output;
+  }
+
+  private readonly commands = new Map<string, (args: readonly string[]) => void>([
+    ["cluster", (args) => this.makeCluster(args)],
+    ["random", ([id, value]) => this.randoms.set(idOf(id), Number(value))],
+    ["disk", ([id, ...words]) => this.setDisk(idOf(id), new Words(words))],
+    ["crash", ([id, kept]) => this.crash(idOf(id), kept === "keeping")],
+    ["restart", ([id]) => this.start(idOf(id))],
+    ["hold", ([id]) => this.held.add(idOf(id))],
+    ["release", ([id]) => this.release(idOf(id))],
+    ["save", ([id]) => this.memberOf(idOf(id)).finishWrite()],
+    ["cut", ([from, arrow, to]) => this.cut(idOf(from), arrow, to)],
+    ["heal", () => this.cuts.clear()],
+    ["closed", ([id, peer]) => this.step(idOf(id), { kind: "linkClosed", peer: idOf(peer) })],
+    ["tick", ([id, times]) => this.repeat(times, () => this.step(idOf(id), { kind: "tick" }))],
+    ["ticks", (args) => this.runTicks(args)],
+    ["propose", ([id, ...data]) => this.propose(idOf(id), data)],
+    ["read", ([id, request]) => this.step(idOf(id), { kind: "readIndex", request: Number(request) })],
+    [
+      "receive",
+      ([id, , from, kind = "", ...words]) => this.receive(idOf(id), idOf(from), messageOf(kind, new Words(words))),
+    ],
+    ["deliver", (args) => this.deliver(this.takePending(args))],
+    ["lose", (args) => this.takePending(args)],
+    ["delay", (args) => this.delayed.push(...this.takePending(args))],
+    ["late", () => this.deliver(this.delayed.splice(0))],
+    ["settle", (args) => this.settleAndShow(args)],
+    ["show", (args) => this.show(args)],
+    ["log", (args) => this.showLogs(args)],
+    ["messages", () => this.pending.forEach((parcel) => this.print(parcelText(parcel)))],
+  ]);
+
+  private print(line: string): void {
+    this.output.push(line);
+  }
+
+  private memberOf(id: MemberId): Member {
+    const member = this.members.get(id);
+    if (member === undefined) throw new Error(`member ${id} is not running`);
+    return member;
+  }
+
+  private idsOf(args: readonly string[]): readonly MemberId[] {
+    return args.length > 0 ? args.map(idOf) : this.voters;
+  }
+
+  private repeat(times: string | undefined, act: () => void): void {
+    for (let i = 0; i < Number(times ?? 1); i++) act();
+  }
+
+  // Members and disks.
+
+  private makeCluster([size, ...words]: readonly string[]): void {
+    for (const state of [this.disks, this.members, this.roles, this.randoms, this.held, this.cuts]) state.clear();
+    this.pending = [];
+    this.voters = Array.from({ length: Number(size) }, (_, i) => BigInt(i + 1));
+    for (const id of this.voters) {
+      this.disks.set(id, emptyDisk());
+      this.start(id);
+    }
+    const leader = new Words(words).text("leader");
+    if (leader === undefined) return;
+    this.quietly(() => {
+      const first = this.memberOf(idOf(leader));
+      while (first.core.status().role !== "leader") {
+        first.step({ kind: "tick" });
+        this.settle();
+      }
+    });
+    this.output = []; // how it came to lead is not this scenario's matter
+  }
+
+  private start(id: MemberId): void {
+    let isFirst = true;
+    // The first draw of a start numbers its forwarded reads: from 0 is good to read.
+    const random = (): number => {
+      const value = isFirst ? 0 : (this.randoms.get(id) ?? Number(id - 1n) / 10);
+      isFirst = false;
+      return value;
+    };
+    const member = new Member({
+      id,
+      voters: this.voters,
+      disk: this.disks.get(id) ?? emptyDisk(),
+      random,
+      send: (outgoing) => this.send(id, outgoing),
+      onReadState: ({ request, index }) => this.print(`${id} may answer read ${request} once ${index} is applied`),
+      onRefusal: ({ what, number, reason }) => this.print(`${id} refuses ${what} ${number}: ${reason}`),
+    });
+    this.members.set(id, member);
+    this.roles.set(id, member.core.status().role);
+    member.pump();
+    this.turnDisk(member);
+  }
+
+  private setDisk(id: MemberId, words: Words): void {
+    const disk = emptyDisk();
+    const term = words.number("term") as Term;
+    disk.hardState = { term, vote: BigInt(words.number("vote")), commit: words.number("commit") as LogIndex };
+    disk.entries = entriesOf(words.text("log") ?? "none");
+    this.disks.set(id, disk);
+    this.start(id);
+  }
+
+  private crash(id: MemberId, isWriteKept: boolean): void {
+    const { writing, disk } = this.memberOf(id);
+    if (isWriteKept && writing !== undefined) write(disk, writing);
+    this.members.delete(id);
+    this.pending = this.pending.filter(({ from, to }) => from !== id && to !== id);
+  }
+
+  private turnDisk(member: Member): void {
+    while (member.writing !== undefined && !this.held.has(member.id)) member.finishWrite();
+  }
+
+  private release(id: MemberId): void {
+    this.held.delete(id);
+    this.turnDisk(this.memberOf(id));
+  }
+
+  // Steps.
+
+  private step(id: MemberId, input: Input): void {
+    const member = this.memberOf(id);
+    member.step(input);
+    this.turnDisk(member);
+  }
+
+  private propose(id: MemberId, data: readonly string[]): void {
+    for (const text of data)
+      this.step(id, { kind: "propose", proposal: this.nextProposal++, data: new TextEncoder().encode(text) });
+  }
+
+  private receive(id: MemberId, from: MemberId, message: PeerMessage): void {
+    this.step(id, { kind: "receive", from, message });
+  }
+
+  /** `ticks 30`: everybody; `ticks 2,3 30`: only these. All messages arrive after each tick. */
+  private runTicks(args: readonly string[]): void {
+    const [who, times] = args.length > 1 ? args : [undefined, args[0]];
+    const ids = who === undefined ? this.voters : who.split(",").map(idOf);
+    this.quietly(() =>
+      this.repeat(times, () => {
+        for (const id of ids) if (this.members.has(id)) this.step(id, { kind: "tick" });
+        this.settle();
+      }),
+    );
+  }
+
+  // Messages.
+
+  private send(from: MemberId, { to, message }: Outgoing): void {
+    const isCut = this.cuts.has(`${from}>${to}`) || !this.members.has(to);
+    if (!isCut) this.pending.push({ from, to, message });
+    if (!this.isQuiet) this.print(parcelText({ from, to, message }) + (isCut ? " (lost)" : ""));
+  }
+
+  /** `cut 3`: from everybody; `cut 1 > 2`: that way only; `cut 1 - 2`: both ways. */
+  private cut(id: MemberId, arrow: string | undefined, other: string | undefined): void {
+    for (const peer of other === undefined ? this.voters : [idOf(other)]) {
+      this.cuts.add(`${id}>${peer}`);
+      if (arrow !== ">") this.cuts.add(`${peer}>${id}`);
+    }
+    this.pending = this.pending.filter(({ from, to }) => !this.cuts.has(`${from}>${to}`));
+  }
+
+  /** `1 > 2 append`: what is on its way from 1 to 2 of that kind; each part may be left out from the right. */
+  private takePending([from, , to, kind]: readonly string[]): readonly Parcel[] {
+    const isMeant = (parcel: Parcel): boolean =>
+      (from === undefined || parcel.from === idOf(from)) &&
+      (to === undefined || parcel.to === idOf(to)) &&
+      (kind === undefined || parcel.message.kind === kind);
+    const taken = this.pending.filter(isMeant);
+    this.pending = this.pending.filter((parcel) => !isMeant(parcel));
+    return taken;
+  }
+
+  private deliver(parcels: readonly Parcel[]): void {
+    for (const { from, to, message } of parcels) if (this.members.has(to)) this.receive(to, from, message);
+  }
+
+  private quietly(act: () => void): void {
+    this.isQuiet = true;
+    act();
+    this.isQuiet = false;
+  }
+
+  private settle(): void {
+    for (let i = 0; this.pending.length > 0; i++) {
+      if (i > maxDeliveries) throw new Error("messages without end");
+      this.deliver(this.pending.splice(0, 1));
+      this.reportRoles();
+    }
+  }
+
+  private settleAndShow(args: readonly string[]): void {
+    this.quietly(() => this.settle());
+    this.reportRoles();
+    this.show(args);
+  }
+
+  // What can be seen.
+
+  private reportRoles(): void {
+    for (const [id, { core }] of this.members) {
+      const { role, term } = core.status();
+      if (this.roles.get(id) === role) continue;
+      this.roles.set(id, role);
+      this.print(`${id} becomes ${role}, term ${term}`);
+    }
+  }
+
+  private show(args: readonly string[]): void {
+    for (const id of this.idsOf(args)) {
+      const status = this.members.get(id)?.core.status();
+      if (status === undefined) {
+        this.print(`${id} down`);
+        continue;
+      }
+      const { role, term, lastIndex, commit, savedIndex, leader } = status;
+      const saved = savedIndex === lastIndex ? "" : ` saved=${savedIndex}`;
+      const follows = role === "leader" ? "" : ` leader=${leader === 0n ? "none" : leader}`;
+      this.print(`${id} ${role.padEnd(8)} term=${term} last=${lastIndex}${saved} commit=${commit}${follows}`);
+    }
+  }
+
+  /** What a member has on disk and what it applied. */
+  private showLogs(args: readonly string[]): void {
+    for (const id of this.idsOf(args)) {
+      const { hardState, entries } = this.disks.get(id) ?? emptyDisk();
+      const applied = this.members.get(id)?.applied.at(-1)?.index ?? 0;
+      const listed = entries.map(entryText).join(" ") || "nothing";
+      this.print(`${id} term=${hardState.term} vote=${hardState.vote} applied=${applied} disk: ${listed}`);
+    }
+  }
+}
+
+const idOf = (text: string | undefined): MemberId => {
+  if (text === undefined) throw new Error("a member is missing");
+  return BigInt(text);
+};
+
+const parcelText = ({ from, to, message }: Parcel): string => `${from}→${to} ${messageText(message)}`;
