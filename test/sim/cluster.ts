@@ -56,7 +56,7 @@ export class SimCluster {
       applied: 0 as LogIndex,
       frozenUntil: 0,
       writeDoneAt: 0,
-      maxDiskTicks: 0,
+      maxDiskTicks: options.random.pick([0, 1, 3]),
       reads: new Map(),
       proposals: new Set(),
     }));
@@ -175,9 +175,20 @@ export class SimCluster {
 
   // Clients.
 
+  /** Those that believe so; more than one while an old one has not noticed. */
+  private leaders(): readonly Seat[] {
+    return this.seats.filter(({ member }) => member?.core.status().role === "leader");
+  }
+
+  /** Any seat, but often one that leads: that is where it hurts. */
+  private pickSeat(): Seat {
+    const leaders = this.leaders();
+    return this.random.pick(leaders.length > 0 && this.random.chance(0.5) ? leaders : this.seats);
+  }
+
   /** Somebody, somewhere, writes or reads. */
   act(): void {
-    const seat = this.random.pick(this.seats);
+    const seat = this.pickSeat();
     if (seat.member === undefined || this.isFrozen(seat)) return;
     if (this.random.chance(0.6)) this.propose(seat);
     else this.read(seat);
@@ -227,7 +238,7 @@ export class SimCluster {
   // Faults.
 
   injectFault(): void {
-    const seat = this.random.pick(this.seats);
+    const seat = this.pickSeat();
     const other = this.random.pick(this.seats.filter((candidate) => candidate !== seat));
     const fault = this.random.pick(faults);
     this.note(`fault: ${fault} at ${seat.id}`);
@@ -253,7 +264,7 @@ export class SimCluster {
         if (this.random.chance(0.5)) this.closeLink(seat, other);
         return;
       case "isolate":
-        for (const { id } of this.seats) this.cutBothWays(seat.id, id);
+        this.isolate(seat);
         return;
       case "split":
         this.split();
@@ -268,6 +279,15 @@ export class SimCluster {
           maxDelayTicks: this.random.pick([0, 1, this.heartbeatTicks, this.electionTicks]),
         };
         return;
+    }
+  }
+
+  private isolate(seat: Seat): void {
+    const isNoticed = this.random.chance(0.5);
+    for (const peer of this.seats) {
+      if (peer === seat) continue;
+      this.cutBothWays(seat.id, peer.id);
+      if (isNoticed) this.closeLink(seat, peer);
     }
   }
 
@@ -297,15 +317,15 @@ export class SimCluster {
   /** A new write is applied everywhere, and no read is left unanswered. */
   runUntilAllApplied({ maxTicks }: { maxTicks: number }): void {
     const until = this.now + maxTicks;
-    let asked: number | undefined;
-    const isDone = (): boolean => {
-      const index = asked === undefined ? undefined : this.acknowledged.get(asked);
-      return index !== undefined && this.seats.every((seat) => seat.applied >= index && seat.reads.size === 0);
-    };
-    while (!isDone()) {
+    const before = this.lastAcknowledged;
+    const isDone = (): boolean =>
+      this.lastAcknowledged > before &&
+      this.seats.every((seat) => seat.applied >= this.lastAcknowledged && seat.reads.size === 0);
+    for (let tick = 0; !isDone(); tick++) {
       assert.ok(this.now < until, `no progress within ${maxTicks} ticks of quiet: ${this.describe()}`);
-      const leader = this.seats.find(({ member }) => member?.core.status().role === "leader");
-      if (leader !== undefined && (asked === undefined || this.refused.has(asked))) asked = this.propose(leader);
+      // What the leader of a lost term took is lost with it, so ask now and then.
+      const leader = this.leaders()[0];
+      if (tick % this.electionTicks === 0 || this.random.chance(0.05)) if (leader !== undefined) this.propose(leader);
       this.tick();
     }
     for (const [proposal, index] of this.acknowledged) {
