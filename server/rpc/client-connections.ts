@@ -3,7 +3,7 @@ import { maxClientConnections, maxConnectionsBeforeReady } from "../limits.js";
 
 /** How every HTTP/2 connection begins (RFC 9113 §3.4). */
 const http2Preface = "PRI * HTTP/2.0";
-/** A connection that says nothing for this long is closed. */
+/** A connection that says nothing for this long, or does not take its answer and leave, is closed. */
 const silenceMs = 30_000;
 
 const http1Answer =
@@ -15,14 +15,19 @@ const http1Answer =
  * HTTP/2 on. One port will carry more than gRPC, so what a connection speaks is seen before anybody owns it.
  */
 export class ClientConnections {
-  private readonly early = new Set<Socket>();
+  /** All that are open. */
   private readonly open = new Set<Socket>();
+  /** Those that wait for the member. */
+  private readonly early = new Set<Socket>();
+  /** Those that were handed on: somebody else ends them. */
+  private readonly served = new WeakSet<Socket>();
   private serve: ((connection: Socket) => void) | undefined;
+  private closed = false;
 
   accept(socket: Socket): void {
     socket.setNoDelay(true);
     socket.on("error", () => undefined); // "close" follows
-    if (this.open.size >= maxClientConnections || this.early.size >= maxConnectionsBeforeReady) {
+    if (this.closed || this.open.size >= maxClientConnections || this.early.size >= maxConnectionsBeforeReady) {
       socket.destroy();
       return;
     }
@@ -42,31 +47,32 @@ export class ClientConnections {
     this.early.clear();
   }
 
-  /** Ends connections that nobody serves. */
+  /** Ends the connections that were not handed on, and takes no more. */
   close(): void {
-    for (const socket of this.early) socket.destroy();
+    this.closed = true;
+    for (const socket of this.open) if (!this.served.has(socket)) socket.destroy();
   }
 
   private sniff(socket: Socket, serve: (connection: Socket) => void): void {
     socket.setTimeout(silenceMs, () => socket.destroy());
+    let seen = Buffer.alloc(0);
     // "readable" and read(), not "data": with "data" the bytes given back by unshift never reach HTTP/2.
     const onReadable = (): void => {
       const bytes = socket.read() as Buffer | null;
-      if (bytes === null) return;
-      const isHttp2 = http2Preface.startsWith(bytes.toString("latin1", 0, http2Preface.length));
-      if (isHttp2 && bytes.length < http2Preface.length) {
-        socket.unshift(bytes); // the preface came in pieces: wait for the rest
-        socket.once("readable", onReadable);
-        return;
-      }
-      socket.setTimeout(0);
-      if (!isHttp2) {
-        socket.end(http1Answer);
-        return;
-      }
-      socket.unshift(bytes);
-      serve(socket);
+      if (bytes !== null) seen = Buffer.concat([seen, bytes]);
+      const isHttp2 = http2Preface.startsWith(seen.toString("latin1", 0, http2Preface.length));
+      if (isHttp2 && seen.length < http2Preface.length) return; // the rest is still to come
+      socket.removeListener("readable", onReadable);
+      if (isHttp2) this.handOn(socket, seen, serve);
+      else socket.end(http1Answer);
     };
-    socket.once("readable", onReadable);
+    socket.on("readable", onReadable);
+  }
+
+  private handOn(socket: Socket, seen: Buffer, serve: (connection: Socket) => void): void {
+    socket.setTimeout(0);
+    socket.unshift(seen);
+    this.served.add(socket);
+    serve(socket);
   }
 }

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { Socket } from "node:net";
 import {
   Server,
@@ -7,10 +6,16 @@ import {
   type handleServerStreamingCall,
   type handleUnaryCall,
   type Metadata,
-  type ServerUnaryCall,
-  type ServerWritableStream,
 } from "@grpc/grpc-js";
-import type { Call, Method, ServerStreamMethod, UnaryMethod, UnimplementedMethod } from "./method-table.js";
+import type {
+  BidiMethod,
+  Call,
+  Method,
+  RequestSink,
+  ServerStreamMethod,
+  UnaryMethod,
+  UnimplementedMethod,
+} from "./method-table.js";
 import { statusCode, statusOfError, type GrpcStatus } from "./status.js";
 
 export interface EngineOptions {
@@ -42,16 +47,22 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
   for (const method of options.methods) register(server, method, options, streams);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const connections = new Set<Socket>();
+  let stopped = false;
   return {
     serve: (connection) => {
+      if (stopped) {
+        connection.destroy();
+        return;
+      }
       connections.add(connection);
       connection.on("close", () => connections.delete(connection));
       injector.injectConnection(connection);
     },
     stop: async (graceMs) => {
+      stopped = true;
       for (const end of streams) end({ code: statusCode.unavailable, details: "etcdserver: server stopped" });
       injector.drain(graceMs);
-      const gone = [...connections].map((connection) => once(connection, "close"));
+      const gone = [...connections].map((connection) => closed(connection));
       const timer = setTimeout(() => connections.forEach((connection) => connection.destroy()), graceMs);
       await Promise.all(gone);
       clearTimeout(timer);
@@ -60,6 +71,9 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
     },
   };
 };
+
+/** Not `once`, which would take a connection that breaks for a failure to stop. */
+const closed = (connection: Socket): Promise<void> => new Promise((resolve) => connection.once("close", () => resolve()));
 
 /** Streams have no end of their own: each is here with what ends it. */
 type OpenStreams = Set<(status: GrpcStatus) => void>;
@@ -76,6 +90,15 @@ const register = (server: Server, method: Method, options: EngineOptions, stream
         asBuffer(method.encode),
         method.decode,
         "serverStream",
+      );
+      return;
+    case "bidi":
+      server.register(
+        method.path,
+        bidiHandler(method, options, streams),
+        asBuffer(method.encode),
+        method.decode,
+        "bidi",
       );
       return;
     case "unimplemented":
@@ -95,11 +118,19 @@ const asBuffer =
 const unaryHandler =
   (method: UnaryMethod, options: EngineOptions): handleUnaryCall<never, unknown> =>
   (grpcCall, callback) => {
-    const fail = (error: unknown): void => callback(statusOfError(error, options.onUnexpectedError), null);
+    let answered = false;
+    const once = (answer: () => void): void => {
+      if (answered) return;
+      answered = true;
+      answer();
+    };
+    const fail = (error: unknown): void =>
+      once(() => callback(statusOfError(error, options.onUnexpectedError), null));
+    const send = (response: unknown): void => once(() => callback(null, response));
     try {
       const call = callOf(grpcCall);
       options.admit(call);
-      method.handle(grpcCall.request, call, { send: (response) => callback(null, response), fail });
+      method.handle(grpcCall.request, call, { send, fail });
     } catch (error) {
       fail(error);
     }
@@ -133,7 +164,53 @@ const streamHandler =
     }
   };
 
-const callOf = (grpcCall: ServerUnaryCall<never, unknown> | ServerWritableStream<never, unknown>): Call => ({
+const bidiHandler =
+  (method: BidiMethod, options: EngineOptions, streams: OpenStreams): handleBidiStreamingCall<never, unknown> =>
+  (grpcCall) => {
+    let sink: RequestSink<never> | undefined;
+    /** Whether the stream was still open: it closes once, whoever ends it. */
+    const close = (): boolean => {
+      if (!streams.delete(endWith)) return false;
+      sink?.onClosed();
+      return true;
+    };
+    const endWith = (status: GrpcStatus): void => {
+      if (close()) grpcCall.emit("error", status);
+    };
+    streams.add(endWith);
+    const fail = (error: unknown): void => endWith(statusOfError(error, options.onUnexpectedError));
+    const guarded = (run: () => void): void => {
+      try {
+        run();
+      } catch (error) {
+        fail(error);
+      }
+    };
+    grpcCall.on("cancelled", close);
+    guarded(() => {
+      const call = callOf(grpcCall);
+      options.admit(call);
+      const opened = method.open(call, {
+        send: (response) => !streams.has(endWith) || grpcCall.write(response),
+        onDrain: (callback) => void grpcCall.on("drain", callback),
+        fail,
+        end: () => {
+          if (close()) grpcCall.end();
+        },
+      });
+      sink = opened;
+      grpcCall.on("data", (request: never) => guarded(() => streams.has(endWith) && opened.onRequest(request)));
+      grpcCall.on("end", () => guarded(() => streams.has(endWith) && opened.onHalfClose()));
+    });
+  };
+
+/** What calls of all kinds have. */
+interface GrpcCall {
+  readonly metadata: Metadata;
+  once(event: "cancelled", listener: () => void): unknown;
+}
+
+const callOf = (grpcCall: GrpcCall): Call => ({
   metadata: (key) => firstValue(grpcCall.metadata, key),
   onCancelled: (callback) => void grpcCall.once("cancelled", callback),
 });

@@ -47,6 +47,35 @@ export interface ServerStreamMethod<Request = never, Response = unknown> {
   readonly handle: (request: Request, call: Call, reply: StreamReply<Response>) => void;
 }
 
+/** The server's side of a stream in both directions. After `fail` or `end` nothing more is sent. */
+export interface ResponseStream<Response> {
+  /** False: enough is buffered; `onDrain` says when to go on. What is sent all the same is buffered too. */
+  readonly send: (response: Response) => boolean;
+  /** Calls back each time the buffer has drained after a `send` that said false. */
+  readonly onDrain: (callback: () => void) => void;
+  readonly fail: (error: unknown) => void;
+  readonly end: () => void;
+}
+
+/** Takes what comes of a stream in both directions. */
+export interface RequestSink<Request> {
+  /** What it throws ends the stream with that error. */
+  readonly onRequest: (request: Request) => void;
+  /** The client will send no more, and may go on listening. */
+  readonly onHalfClose: () => void;
+  /** The stream is over, whoever ended it; called once. */
+  readonly onClosed: () => void;
+}
+
+/** A method with a stream of requests and a stream of responses. */
+export interface BidiMethod<Request = never, Response = unknown> {
+  readonly kind: "bidi";
+  readonly path: string;
+  readonly decode: (bytes: Uint8Array) => Request;
+  readonly encode: (response: Response) => Uint8Array;
+  readonly open: (call: Call, stream: ResponseStream<Response>) => RequestSink<Request>;
+}
+
 /** A method of etcd's API that this server does not have (yet): UNIMPLEMENTED, whatever is sent. */
 export interface UnimplementedMethod {
   readonly kind: "unimplemented";
@@ -56,7 +85,7 @@ export interface UnimplementedMethod {
 }
 
 /** Any method; the types of its messages are known only to itself. */
-export type Method = UnaryMethod | ServerStreamMethod | UnimplementedMethod;
+export type Method = UnaryMethod | ServerStreamMethod | BidiMethod | UnimplementedMethod;
 
 /** Makes a unary method of codecs and a handler. */
 export const unary = <Request, Response>(
@@ -84,6 +113,20 @@ export const serverStream = <Request, Response>(
   decode: (bytes) => request.decode(bytes) as never,
   encode: (message) => response.encode(message as Response).finish(),
   handle,
+});
+
+/** Makes a method with streams in both directions of codecs and of what opens a stream. */
+export const bidi = <Request, Response>(
+  path: string,
+  request: Decoder<Request>,
+  response: Encoder<Response>,
+  open: BidiMethod<Request, Response>["open"],
+): Method => ({
+  kind: "bidi",
+  path,
+  decode: (bytes) => request.decode(bytes) as never,
+  encode: (message) => response.encode(message as Response).finish(),
+  open,
 });
 
 /** A generated service definition, as far as the table needs it. */
