@@ -35,13 +35,13 @@ export const maintenanceMethods = ({ node, store, applier, headers }: Maintenanc
     });
   };
 
-  const hashKv = async (revision: number, reply: Reply<HashKVResponse>): Promise<void> => {
-    const { hash, compactRevision, hashRevision } = await store.hashKv(revision);
+  const hashKv = async (revision: bigint, reply: Reply<HashKVResponse>): Promise<void> => {
+    const { hash, compactRevision, hashRevision } = await store.hashKv(counterFromRequest(revision));
     reply.send({
       header: headers.at(store.revision),
       hash,
       compactRevision: BigInt(compactRevision),
-      hashRevision: BigInt(hashRevision),
+      hashRevision: revision === 0n ? BigInt(hashRevision) : revision, // a very negative one was not read exactly
     });
   };
 
@@ -50,7 +50,7 @@ export const maintenanceMethods = ({ node, store, applier, headers }: Maintenanc
       status(reply).catch(reply.fail);
     }),
     unary("/etcdserverpb.Maintenance/HashKV", HashKVRequest, HashKVResponse, ({ revision }, _call, reply) => {
-      hashKv(counterFromRequest(revision), reply).catch(reply.fail);
+      hashKv(revision, reply).catch(reply.fail);
     }),
   ];
 };
