@@ -1,0 +1,109 @@
+// What a core must never accept, whoever says it: it stops rather than go on with a broken log.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { RaftCore } from "../../../raft/core/core.js";
+import type { Entry, HardState, LogIndex, MemberId, PeerMessage, Term } from "../../../raft/core/types.js";
+
+const entry = (index: number, term: number): Entry => ({
+  index: index as LogIndex,
+  term: term as Term,
+  data: new Uint8Array([index]),
+});
+
+/** Member 1 of 3, as recovered. */
+const recovered = (options: { entries?: readonly Entry[]; hardState?: HardState; applied?: number }): RaftCore =>
+  new RaftCore({
+    id: 1n,
+    voters: [1n, 2n, 3n],
+    hardState: options.hardState ?? { term: 2 as Term, vote: 0n, commit: 0 as LogIndex },
+    entries: options.entries ?? [entry(1, 1), entry(2, 2)],
+    applied: (options.applied ?? 0) as LogIndex,
+    heartbeatTicks: 10,
+    electionTicks: 100,
+    random: () => 0,
+  });
+
+const append = (term: number, entries: readonly Entry[], commit = 0): PeerMessage => ({
+  kind: "append",
+  term: term as Term,
+  prevIndex: 0 as LogIndex,
+  prevTerm: 0 as Term,
+  commit: commit as LogIndex,
+  entries,
+});
+
+const hear = (core: RaftCore, from: MemberId, message: PeerMessage): void =>
+  core.step({ kind: "receive", from, message });
+
+const stops = (act: () => unknown, why: RegExp): void => assert.throws(act, { name: "InvariantError", message: why });
+
+test("two leaders in one term", () => {
+  const core = recovered({});
+  hear(core, 2n, append(3, []));
+  stops(() => hear(core, 3n, append(3, [])), /two leaders/);
+});
+
+test("two leaders in one term, though the link to the first closed meanwhile", () => {
+  const core = recovered({});
+  hear(core, 2n, append(3, []));
+  core.step({ kind: "linkClosed", peer: 2n });
+  stops(() => hear(core, 3n, append(3, [])), /two leaders/);
+});
+
+test("a leader that would replace a committed entry", () => {
+  const core = recovered({});
+  hear(core, 2n, append(3, [entry(1, 1), entry(2, 2)], 2));
+  stops(() => hear(core, 2n, append(3, [entry(1, 1), entry(2, 3)])), /conflict at 2/);
+});
+
+test("a heartbeat that commits what is not in the log", () => {
+  const core = recovered({});
+  const heartbeat = { kind: "heartbeat", term: 3 as Term, commit: 3 as LogIndex, round: 1 } as const;
+  stops(() => hear(core, 2n, heartbeat), /commit 3 past the end/);
+});
+
+test("an append with a gap", () => {
+  stops(() => hear(recovered({}), 2n, append(3, [entry(2, 2)])), /gap/);
+});
+
+test("what was recovered does not fit together", () => {
+  stops(() => recovered({ entries: [entry(1, 1), entry(3, 1)] }), /entry 3 after 1/);
+  stops(() => recovered({ entries: [entry(1, 2), entry(2, 1)] }), /term 1 after term 2/);
+  stops(() => recovered({ entries: [entry(1, 3)] }), /later term/);
+  stops(() => recovered({ applied: 3 }), /commit 3 past the end/);
+});
+
+test("the disk is asked for a second write while one is under way, or ends one that did not begin", () => {
+  const core = recovered({});
+  hear(core, 2n, append(3, []));
+  const unsaved = core.takeUnsaved();
+  assert.ok(unsaved);
+  stops(() => core.takeUnsaved(), /second write/);
+  stops(() => core.saved({ ...unsaved }), /did not begin/);
+});
+
+test("messages of strangers are nobody's", () => {
+  const core = recovered({});
+  hear(core, 9n, append(7, [entry(1, 7)], 1));
+  assert.equal(core.status().term, 2);
+  assert.deepEqual(core.takeMessages(), []);
+});
+
+test("what the state machine holds already is committed, and is not handed out again", () => {
+  const core = recovered({ applied: 1 });
+  assert.equal(core.status().commit, 1);
+  assert.deepEqual(core.takeCommitted(), []);
+  const hardState = { term: 2 as Term, vote: 0n, commit: 2 as LogIndex };
+  assert.deepEqual(recovered({ applied: 1, hardState }).takeCommitted(), [entry(2, 2)]);
+});
+
+test("the commit index alone is no reason to write", () => {
+  const core = recovered({ hardState: { term: 3 as Term, vote: 2n, commit: 0 as LogIndex } });
+  const heartbeat = { kind: "heartbeat", term: 3 as Term, commit: 2 as LogIndex, round: 1 } as const;
+  hear(core, 2n, heartbeat);
+  assert.equal(core.status().commit, 2);
+  assert.equal(core.takeUnsaved(), undefined);
+  // It rides along with the next entries.
+  hear(core, 2n, { ...append(3, [entry(1, 1), entry(2, 2), entry(3, 3)]) });
+  assert.deepEqual(core.takeUnsaved()?.hardState, { term: 3, vote: 2n, commit: 2 });
+});
