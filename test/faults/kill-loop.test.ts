@@ -5,7 +5,6 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { EtcdError } from "../../client/index.js";
-import { within } from "../support/deadline.js";
 import { startCluster, type TestCluster } from "../support/minietcd-cluster.js";
 import { assertNoneRolledBack, assertNothingLost, assertRevisionsInOrder, assertSameHash } from "./checks.js";
 import { Writers } from "./writers.js";
@@ -25,22 +24,15 @@ const summary = ({ writes }: Writers): string =>
     .map((outcome) => `${writes.filter((write) => write.outcome === outcome).length} ${outcome}`)
     .join(", ");
 
-/** Milliseconds from now until a write that begins now or later is acknowledged. */
-const firstNewWrite = async (writers: Writers, timeoutMs: number): Promise<number> => {
-  const from = performance.now();
-  const write = await within(timeoutMs, "a new write", writers.nextAcknowledged());
-  return write.endedAt - from;
-};
-
 test("the leader is killed 20 times: nothing acknowledged is lost, and a new write succeeds within 2 s", async (t) => {
   await using cluster = await startCluster();
   await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: eachOnce });
   const gaps: number[] = [];
   for (let round = 0; round < 20; round++) {
-    await firstNewWrite(writers, restartMs);
+    await writers.firstNewWrite(restartMs);
     const leader = await cluster.leader();
     await leader.kill("SIGKILL");
-    gaps.push(await firstNewWrite(writers, failoverMs));
+    gaps.push(await writers.firstNewWrite(failoverMs));
     await leader.restart();
   }
   await writers.stop();
@@ -56,11 +48,11 @@ test("all members are killed at once, five times: nothing acknowledged is lost",
   await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: eachOnce });
   const gaps: number[] = [];
   for (let round = 0; round < 5; round++) {
-    await firstNewWrite(writers, restartMs);
+    await writers.firstNewWrite(restartMs);
     await Promise.all(cluster.members.map((member) => member.kill("SIGKILL")));
     const began = performance.now();
     await cluster.start();
-    await firstNewWrite(writers, restartMs);
+    await writers.firstNewWrite(restartMs);
     gaps.push(performance.now() - began);
   }
   await writers.stop();
@@ -83,7 +75,7 @@ test("a member is killed at any instant, again and again, while the history is c
     const member = cluster.member(round % cluster.members.length);
     await delay(Math.random() * 300); // any instant will do: nothing is waited for
     await member.kill("SIGKILL");
-    await firstNewWrite(writers, failoverMs);
+    await writers.firstNewWrite(failoverMs);
     await member.restart();
   }
   stopCompacting.abort();

@@ -1,5 +1,6 @@
 // Writers that go on whatever happens to the members, and remember what each write ended in.
 
+import { setTimeout as delay } from "node:timers/promises";
 import { Client, EtcdError } from "../../client/index.js";
 
 /** Longer than an election; a write that was with a member when it was killed is given up after it. */
@@ -24,29 +25,45 @@ export interface WritersOptions {
   readonly keyOf: (writer: number, n: number) => string;
 }
 
+/** A probe begins this often while none has succeeded. */
+const probeMs = 25;
+
 /** Each writer has one write under way at a time. No value is written twice. */
 export class Writers implements AsyncDisposable {
   readonly writes: Write[] = [];
   private readonly clients: Client[] = [];
   private readonly loops: Promise<void>[];
-  private readonly waiting = new Set<(write: Write) => void>();
+  private readonly prober: Client;
+  private probes = 0;
   private stopped = false;
 
   constructor(private readonly options: WritersOptions) {
     this.loops = Array.from({ length: options.writers }, (_, writer) => this.run(writer));
+    this.prober = this.connect(0);
   }
 
-  /** The first write that begins after this call and is acknowledged. */
-  nextAcknowledged(): Promise<Write> {
-    const now = performance.now();
-    return new Promise((resolve) => {
-      const look = (write: Write): void => {
-        if (write.outcome !== "acknowledged" || write.startedAt < now) return;
-        this.waiting.delete(look);
-        resolve(write);
-      };
-      this.waiting.add(look);
-    });
+  /**
+   * Begins writes of its own until one is acknowledged: those of the writers may all wait for a member that is gone.
+   *
+   * @returns milliseconds until then
+   * @throws Error if that takes longer than `timeoutMs`
+   */
+  async firstNewWrite(timeoutMs: number): Promise<number> {
+    const from = performance.now();
+    let elapsed: number | undefined;
+    const underWay: Promise<void>[] = [];
+    while (elapsed === undefined) {
+      if (performance.now() - from > timeoutMs) throw new Error(`no new write was acknowledged within ${timeoutMs} ms`);
+      const probe = `probe/${this.probes++}`;
+      underWay.push(
+        this.write(this.prober, probe, probe).then((write) => {
+          if (write.outcome === "acknowledged") elapsed ??= write.endedAt - from;
+        }),
+      );
+      await Promise.race([delay(probeMs), ...underWay.slice(-1)]);
+    }
+    await Promise.all(underWay);
+    return elapsed;
   }
 
   /** Begins no more writes, and waits for those under way. */
@@ -61,31 +78,31 @@ export class Writers implements AsyncDisposable {
   }
 
   private async run(writer: number): Promise<void> {
-    const { endpoints, keyOf } = this.options;
-    // Each prefers another member, so that forwarded writes are among them.
+    const client = this.connect(writer);
+    for (let n = 0; !this.stopped; n++) await this.write(client, this.options.keyOf(writer, n), `${writer}:${n}`);
+  }
+
+  /** Each prefers another member, so that forwarded writes are among them. */
+  private connect(writer: number): Client {
+    const { endpoints } = this.options;
     const first = writer % endpoints.length;
     const client = new Client({ endpoints: [...endpoints.slice(first), ...endpoints.slice(0, first)] });
     this.clients.push(client);
-    for (let n = 0; !this.stopped; n++) {
-      const write: Write = {
-        key: keyOf(writer, n),
-        value: `${writer}:${n}`,
-        startedAt: performance.now(),
-        endedAt: 0,
-        outcome: "under way",
-        revision: 0,
-      };
-      this.writes.push(write);
-      try {
-        const { header } = await client.kv.put(write.key, write.value, { timeoutMs: writeTimeoutMs });
-        write.revision = header.revision;
-        write.outcome = "acknowledged";
-      } catch (error) {
-        if (!(error instanceof EtcdError)) throw error;
-        write.outcome = error.outcome;
-      }
-      write.endedAt = performance.now();
-      for (const look of [...this.waiting]) look(write);
+    return client;
+  }
+
+  private async write(client: Client, key: string, value: string): Promise<Write> {
+    const write: Write = { key, value, startedAt: performance.now(), endedAt: 0, outcome: "under way", revision: 0 };
+    this.writes.push(write);
+    try {
+      const { header } = await client.kv.put(key, value, { timeoutMs: writeTimeoutMs });
+      write.revision = header.revision;
+      write.outcome = "acknowledged";
+    } catch (error) {
+      if (!(error instanceof EtcdError)) throw error;
+      write.outcome = error.outcome;
     }
+    write.endedAt = performance.now();
+    return write;
   }
 }

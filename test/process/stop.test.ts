@@ -1,0 +1,45 @@
+// How a member stops when it is told to.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { EtcdError } from "../../client/index.js";
+import { startCluster } from "../support/minietcd-cluster.js";
+
+for (const signal of ["SIGTERM", "SIGINT"] as const)
+  test(`${signal}: requests under way end, then the member dies by that signal and keeps what it acknowledged`, async () => {
+    await using cluster = await startCluster({ members: 1 });
+    const member = cluster.member(0);
+    await cluster.client.kv.put("first", "v");
+    const puts = Array.from({ length: 200 }, async (_, n) => {
+      try {
+        await cluster.client.kv.put(`k/${n}`, "v");
+        return "acknowledged";
+      } catch (error) {
+        assert.ok(error instanceof EtcdError);
+        return error.outcome;
+      }
+    });
+    await puts[0]; // the others are with the server, or on their way
+    const exit = await member.kill(signal);
+    assert.deepEqual(exit, { code: null, signal });
+    const outcomes = await Promise.all(puts);
+    assert.ok(member.running.log.some(({ msg }) => msg === "received signal; shutting down"));
+
+    await cluster.start();
+    for (const [n, outcome] of outcomes.entries()) {
+      const value = await cluster.client.kv.getText(`k/${n}`);
+      if (outcome === "acknowledged") assert.equal(value, "v", `k/${n}`);
+      if (outcome === "failed") assert.equal(value, undefined, `k/${n}`);
+    }
+  });
+
+test("a second start finds nothing to repair after an orderly stop", async () => {
+  await using cluster = await startCluster({ members: 1 });
+  for (let n = 0; n < 50; n++) await cluster.client.kv.put(`k/${n}`, "v");
+  const member = cluster.member(0);
+  await member.kill("SIGTERM");
+  await cluster.start();
+  const taking = member.running.log.find(({ msg }) => msg === "taking part");
+  assert.equal(taking?.["applied"], taking?.["lastIndex"], "the store held everything at the stop");
+  assert.equal(member.running.log.find(({ level }) => level !== "info")?.["msg"], undefined);
+});
