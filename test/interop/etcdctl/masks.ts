@@ -1,0 +1,145 @@
+// What may differ between two programs or two servers that answer the same: each mask with its reason.
+
+import type { EtcdCluster } from "../../support/etcd-process.js";
+import type { Answer } from "./ctl.js";
+
+interface Mask {
+  readonly name: string;
+  readonly why: string;
+  readonly on: "stdout" | "stderr" | "both";
+  readonly apply: (text: string) => string;
+}
+
+const replacing =
+  (pattern: RegExp, replacement: string) =>
+  (text: string): string =>
+    text.replaceAll(pattern, replacement);
+
+/** Keeps the lines that pass, as a set: order and repetition go. */
+const lines = (text: string, keep: (line: string) => boolean): string => {
+  const kept = text.split("\n").filter((line) => line !== "" && keep(line));
+  return [...new Set(kept)].sort().join("\n");
+};
+
+const masks: readonly Mask[] = [
+  {
+    name: "decimal ids",
+    why: "a member's id follows from its peer URLs, and ports differ in each run",
+    on: "stdout",
+    apply: replacing(/"(cluster_id|member_id|leader|ID)":\d+/g, '"$1":ID'),
+  },
+  {
+    name: "hex ids",
+    why: "the same",
+    on: "stdout",
+    apply: replacing(/^((?:(?:http:\/\/)?EP\d, )?)[\da-f]{8,16}, (?=started|\d+\.)/gm, "$1ID, "),
+  },
+  {
+    name: "raft",
+    why: "terms count elections, indexes what else is in the log: both are a server's own affair",
+    on: "stdout",
+    apply: replacing(/"(raft_term|raftTerm|raftIndex|raftAppliedIndex)":\d+/g, '"$1":N'),
+  },
+  {
+    name: "status columns",
+    why: "version, size on disk, which member leads, term and indexes are not the same in any two clusters",
+    on: "stdout",
+    apply: replacing(/^(\S+, ID), [\d.]+, [\d.]+ [kM]?B, (?:true|false), false, \d+, \d+, \d+, /gm, "$1, STATUS, "),
+  },
+  {
+    name: "sizes and versions in JSON",
+    why: "they depend on how a server keeps its data, and on which server it is",
+    on: "stdout",
+    apply: replacing(/"(?:version":"[\d.]+"|(dbSize|dbSizeInUse)":\d+)/g, '"$1 of the server"'),
+  },
+  {
+    name: "program version",
+    why: "the two programs have their own",
+    on: "stdout",
+    apply: replacing(/^(?:mini)?etcdctl version: [\d.]+\nAPI version: [\d.]+$/gm, "VERSION"),
+  },
+  {
+    name: "durations",
+    why: "no two requests take the same time",
+    on: "both",
+    apply: replacing(/((?:took = |"took":"))[\d.]+(?:ns|µs|\xc2\xb5s|ms|s)/g, "$1TIME"),
+  },
+  {
+    name: "health order",
+    why: "endpoints are listed in the order of their answers",
+    on: "stdout",
+    apply: (text) =>
+      text.startsWith('[{"endpoint":')
+        ? text
+            .trim()
+            .slice(1, -1)
+            .split(/(?<=\}),/)
+            .sort()
+            .join()
+        : text,
+  },
+  {
+    name: "member order",
+    why: "members are listed by id, which ports decide",
+    on: "stdout",
+    apply: (text) => (/^(?:ID, started|http:)/.test(text) ? lines(text, () => true) : text),
+  },
+  {
+    name: "help",
+    why: "each program has its own; etcdctl prints its help with errors in flags, too",
+    on: "stdout",
+    apply: (text) => (/^(?:NAME:\n|Usage: minietcdctl)/.test(text) ? "HELP" : text),
+  },
+  {
+    name: "usage and warnings",
+    why: "Go's client logs each failure as JSON beside the error; minietcdctl warns in words; both point to their help",
+    on: "stderr",
+    apply: (text) =>
+      lines(
+        text,
+        (line) =>
+          !/^(?:\{"level":"warn"|Warning: |Run '|Reason: |Did you mean this\?|\t| {2,}|Usage:|Flags:|INFO: |WARNING: )/.test(
+            line,
+          ),
+      ),
+  },
+  {
+    name: "no quorum",
+    why: "etcd 3.4 answers with another code than 3.6, and which of several timeouts is over first is a race",
+    on: "stderr",
+    apply: replacing(
+      /rpc error: code = Unknown desc = context deadline exceeded|etcdserver: request timed out[\w, ]*/g,
+      "context deadline exceeded",
+    ),
+  },
+  {
+    name: "flag log",
+    why: "etcdctl logs what is wrong with variables, with a time; minietcdctl has its usual form",
+    on: "stderr",
+    apply: (text) =>
+      lines(
+        text.replaceAll(/^\d{4}-\d\d-\d\d [\d:.]+ C \| pkg\/flags: /gm, "Error: "),
+        (line) => !line.includes(" W | pkg/flags: "),
+      ).replaceAll(/^Error: (unsupported API version)/gm, "$1"),
+  },
+  {
+    name: "program name",
+    why: "the two programs have their own",
+    on: "stderr",
+    apply: replacing(/\bminietcdctl\b/g, "etcdctl"),
+  },
+];
+
+/** Addresses become names, then every mask is applied in order. */
+export function maskAnswer({ stdout, stderr, exitCode }: Answer, cluster: EtcdCluster): Answer {
+  const masked = (text: string, stream: "stdout" | "stderr") => {
+    let result = text;
+    for (const [position, { endpoint, peerUrl }] of cluster.members.entries())
+      result = result.replaceAll(endpoint, `EP${position + 1}`).replaceAll(peerUrl, `PEER${position + 1}`);
+    for (const { on, apply } of masks) if (on === stream || on === "both") result = apply(result);
+    return result;
+  };
+  const out = masked(stdout, "stdout");
+  // Help that comes with an error is on etcdctl's standard output only.
+  return { stdout: out === "HELP" && exitCode !== 0 ? "" : out, stderr: masked(stderr, "stderr"), exitCode };
+}
