@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
 import { crc32 } from "node:zlib";
+import type { LogIndex } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import { WalDamagedError, WalVersionError } from "../../../raft/wal/errors.js";
 import { recoverLog } from "../../../raft/wal/recovery.js";
-import { nextRecordAt, recordEnd, sealRecord, sectorEnd } from "../../../raft/wal/record.js";
-import { writeSegmentHeader } from "../../../raft/wal/segment.js";
+import { sealRecord, sectorEnd } from "../../../raft/wal/record.js";
+import { segmentFileName, writeSegmentHeader, type SegmentHeader } from "../../../raft/wal/segment.js";
 import { seededRandom } from "../../sim/random.js";
 import {
   after,
@@ -91,10 +92,12 @@ const assertRefused = async (disk: SimDisk, file: string, hint: string): Promise
 /** Opening repairs, keeps all batches but the last, and the log can be used and read again. */
 const assertTorn = async (disk: SimDisk, { batches, lastFile, start }: Written, hint: string): Promise<void> => {
   const acknowledged = after(emptyModel, ...batches.slice(0, -1));
+  const first = await recover(disk, { segmentBytes });
+  assert.deepEqual(modelOf(first), acknowledged, hint);
+  assert.equal(first.repaired?.file, lastFile, hint);
+  assert.equal(first.repaired.offset, start, hint);
   const { wal, recovered } = await open(disk.boot(), { segmentBytes });
-  assert.deepEqual(modelOf(recovered), acknowledged, hint);
-  assert.equal(recovered.repaired?.file, lastFile, hint);
-  assert.equal(recovered.repaired.offset, start, hint);
+  assert.deepEqual(recovered, { ...first, repaired: undefined }, hint);
   const next: Batch = { hardState: undefined, entries: [entry(batches.length, 1, 33)] };
   await append(wal, next);
   await wal.close();
@@ -225,6 +228,11 @@ test("a segment is refused if the one before it is missing, or another log's", a
   const stranger = changed(written, second, () => other.files.get(segmentFile(other.files, 2))!);
   await assertRefused(stranger, second, "a segment of another log");
 
+  const misnamed = without(first);
+  const otherName = path.join(directory, `${"0".repeat(15)}1-${"0".repeat(15)}2.wal`);
+  misnamed.place(otherName, written.files.get(first)!);
+  await assertRefused(misnamed, otherName, "a name that the header does not have");
+
   const renamed = diskWith(written.files);
   renamed.place(path.join(directory, `${"0".repeat(15)}4-${"0".repeat(15)}1.wal`), written.files.get(third)!);
   const opened = await recover(renamed, { segmentBytes }).catch((error: unknown) => error);
@@ -236,22 +244,51 @@ test("a segment is refused if the one before it is missing, or another log's", a
   await assertRefused(withStrange, strange, "not a segment's name");
 });
 
-test("a segment whose end was undone is refused: the next one does not follow", async () => {
-  const written = await write(plainBatches(30, 400));
-  const first = segmentFile(written.files, 1);
-  // All of the last record of the first segment back to zeros, with the mark of the sector it begins in as it was.
-  const bytes = written.files.get(first)!;
-  const end = sectorEnd(bytes.findLastIndex((byte) => byte !== 0) + 1);
-  const disk = changed(written, first, (now) => void now.fill(0, end - sectorBytes, end));
-  const opened = await recover(disk, { segmentBytes }).catch((error: unknown) => error);
-  assert.ok(opened instanceof WalDamagedError);
+test("a segment is refused if its last record is gone or not whole, though another segment follows", async () => {
+  const full = await write(plainBatches(4, 700));
+  const written = await write(plainBatches(6, 700));
+  const [first, second] = [1, 2].map((sequence) => segmentFile(written.files, sequence)) as [string, string];
+  assert.deepEqual(written.files.get(first), full.files.get(first), "the fourth batch ends the first segment");
+  const torn = changed(written, first, (bytes) => void bytes.fill(0, full.end - sectorBytes, full.end));
+  await assertRefused(torn, first, "torn, but not last");
+  // Undone to the last byte: only the chain of checksums can tell.
+  const undone = changed(written, first, () => full.before.get(first)!);
+  await assertRefused(undone, second, "undone");
 });
 
-/** A log of one segment with one record of any type and payload, correctly sealed. */
-const forged = (type: number, payload: Uint8Array, version?: number): SimDisk => {
+test("a segment without its first record is refused: it would not have got its name", async () => {
+  const written = await write(plainBatches(8, 700));
+  const disk = changed(written, written.lastFile, (bytes) => void bytes.fill(0, sectorBytes));
+  await assertRefused(disk, written.lastFile, "no first record");
+});
+
+test("a sector that is marked to go on with a record that did not begin is refused", async () => {
+  const written = await write([...plainBatches(1, 480), { hardState: undefined, entries: [entry(2, 1, 100)] }]);
+  assert.equal(written.start % sectorBytes, 0);
+  const disk = changed(written, written.lastFile, (bytes) => {
+    bytes.fill(0, written.start, written.start + 13);
+    bytes[written.start + 511] = 0xa5;
+  });
+  await assertRefused(disk, written.lastFile, "goes on with nothing");
+});
+
+interface Forgery {
+  readonly type?: number;
+  readonly payload?: Uint8Array;
+  readonly version?: number;
+  readonly header?: Partial<SegmentHeader>;
+}
+
+/** A log of one segment with one record, correctly sealed whatever it says. */
+const forged = ({ type = 1, payload = Uint8Array.of(0, 0, 0, 0), version, header = {} }: Forgery): SimDisk => {
   const bytes = new Uint8Array(2048);
-  const header = { sequence: 1, firstIndex: 1, hardState: emptyModel.hardState, chain: 0, fileBytes: 2048 };
-  let seed = writeSegmentHeader(bytes, header as never);
+  const name = { sequence: 1, firstIndex: 1 as LogIndex, ...header };
+  let seed = writeSegmentHeader(bytes, {
+    hardState: emptyModel.hardState,
+    chain: 0,
+    fileBytes: 2048,
+    ...name,
+  });
   if (version !== undefined) {
     new DataView(bytes.buffer).setUint32(8, version);
     seed = crc32(bytes.subarray(0, 508));
@@ -259,27 +296,42 @@ const forged = (type: number, payload: Uint8Array, version?: number): SimDisk =>
   }
   bytes.set(payload, 512 + 13);
   sealRecord(bytes, 512, { type, payloadBytes: payload.length, seed });
-  assert.ok(nextRecordAt(recordEnd(512, 13 + payload.length)) < 2048);
-  return diskWith(new Map([[path.join(directory, `${"0".repeat(15)}1-${"0".repeat(15)}1.wal`), bytes]]));
+  return diskWith(new Map([[path.join(directory, segmentFileName(name)), bytes]]));
 };
 
+test("an empty batch, correctly sealed, is a log: what follows is refused for what it says", async () => {
+  assert.deepEqual(modelOf(await recover(forged({}))), emptyModel);
+});
+
 test("a record type or a format version of a newer minietcd is refused as such, and not as damage", async () => {
-  const newer = await recover(forged(2, Uint8Array.of(1, 2, 3))).catch((error: unknown) => error);
+  const newer = await recover(forged({ type: 2 })).catch((error: unknown) => error);
   assert.ok(newer instanceof WalVersionError);
   assert.match(newer.message, /record type 2 at byte 512 was written by a newer minietcd/);
-  const format = await recover(forged(1, Uint8Array.of(0, 0, 0, 0), 2)).catch((error: unknown) => error);
+  const format = await recover(forged({ version: 2 })).catch((error: unknown) => error);
   assert.ok(format instanceof WalVersionError);
   assert.match(format.message, /format version 2 .* newer minietcd/);
 });
 
-const nonsense: [string, Uint8Array][] = [
-  ["no batch", Uint8Array.of(7)],
-  ["a batch and more", Uint8Array.of(0, 0, 0, 0, 9)],
-  ["an entry far ahead", Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* from */ 5, 1, 1, 0, 0)],
-  ["a commit index without entries", Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0)],
+const nonsense: [string, Forgery][] = [
+  ["no batch", { payload: Uint8Array.of(7) }],
+  ["a batch and more", { payload: Uint8Array.of(0, 0, 0, 0, 9) }],
+  ["an entry far ahead", { payload: Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* from */ 5, 1, 1, 0, 0) }],
+  ["a commit index without entries", { payload: Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0) }],
+  ["the log begins later", { header: { firstIndex: 5 as LogIndex } }],
+  ["there was a hard state before", { header: { hardState: hardState(3) } }],
+  ["there was a segment before", { header: { chain: 77 } }],
+  ["the file is longer", { header: { fileBytes: 4096 } }],
 ];
-for (const [what, payload] of nonsense)
-  test(`a whole record that says ${what} is refused`, async () => {
-    const disk = forged(1, payload);
+for (const [what, forgery] of nonsense)
+  test(`a segment whose checksums are right, but that says ${what}, is refused`, async () => {
+    const disk = forged(forgery);
     await assertRefused(disk, [...disk.contents().keys()][0]!, what);
   });
+
+test("an entry that falls behind the term of the one before it is refused, also where it replaces another", async () => {
+  const written = await write([
+    { hardState: hardState(6), entries: [entry(1, 5), entry(2, 6), entry(3, 6)] },
+    { hardState: undefined, entries: [entry(2, 3)] },
+  ]);
+  await assertRefused(diskWith(written.files), written.lastFile, "falling term");
+});
