@@ -48,6 +48,8 @@ export class Proposals<Result> {
   private sequence = 0;
   private leaders = 0;
   private hasLeader = false;
+  /** Some wait for a leader to be handed to. */
+  private hasUnsent = false;
   private stopped = false;
   private readonly stopSweep: () => void;
 
@@ -66,6 +68,7 @@ export class Proposals<Result> {
     if (this.pending.size >= maxPendingProposals || this.pendingBytes >= maxPendingProposalBytes)
       throw new ServerError("too-many-requests", `${this.pending.size} proposals are under way`);
     const sequence = this.sequence + 1;
+    this.giveUpBelow(sequence - maxPendingProposals + 1);
     const data = this.encode(sequence, command);
     this.sequence = sequence;
     const deadline = this.options.clock.now() + this.options.timeoutMs;
@@ -74,6 +77,7 @@ export class Proposals<Result> {
     this.pendingBytes += data.length;
     // Without a leader it waits here: then it is certain at the deadline that it was not done.
     if (this.hasLeader) this.send(sequence, pending);
+    else this.hasUnsent = true;
   }
 
   /** The first copy of this member's proposal `sequence` has been applied here. */
@@ -92,15 +96,17 @@ export class Proposals<Result> {
     if (pending === undefined) return;
     if (reason === "too-many")
       this.failed(number, new ServerError("too-many-requests", "too much is waiting to be committed"));
-    else pending.sentUnder = undefined; // it waits for the next leader
+    else {
+      pending.sentUnder = undefined;
+      this.hasUnsent = true;
+    }
   }
 
   /** A leader was elected, or lost. What was never handed on is handed to the new one. */
   leaderChanged(hasLeader: boolean): void {
     this.leaders++;
     this.hasLeader = hasLeader;
-    if (!hasLeader) return;
-    for (const [sequence, pending] of this.pending) if (pending.sentUnder === undefined) this.send(sequence, pending);
+    this.sendUnsent();
   }
 
   /** Ends all that wait: their outcome is unknown. */
@@ -119,6 +125,12 @@ export class Proposals<Result> {
   private send(sequence: number, pending: Pending<Result>): void {
     pending.sentUnder = this.leaders;
     this.options.propose(sequence, pending.data);
+  }
+
+  private sendUnsent(): void {
+    if (!this.hasLeader || !this.hasUnsent) return;
+    this.hasUnsent = false; // a refusal, which may come at once, sets it again
+    for (const [sequence, pending] of this.pending) if (pending.sentUnder === undefined) this.send(sequence, pending);
   }
 
   private encode(sequence: number, command: Command): Uint8Array {
@@ -148,10 +160,23 @@ export class Proposals<Result> {
   }
 
   private sweep(): void {
+    // A leader that was lost and found again within one turn of the loop is no news, but its refusals are.
+    this.sendUnsent();
     const now = this.options.clock.now();
     for (const [sequence, pending] of this.pending) {
       if (pending.deadline > now) return; // the rest was proposed later
       this.failed(sequence, this.overdue(pending));
+    }
+  }
+
+  /**
+   * Every member remembers of this one's proposals a window of so many (`SeenProposals`), and skips what lies beyond
+   * it. One that got lost must not hold the window back: those after it were applied, so it never will be.
+   */
+  private giveUpBelow(sequence: number): void {
+    for (const [lowest, pending] of this.pending) {
+      if (lowest >= sequence) return;
+      this.failed(lowest, this.overdue(pending));
     }
   }
 
