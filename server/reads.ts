@@ -21,6 +21,13 @@ export interface ReadsOptions {
 /** A request or its answer may be lost on the way to the leader: it is asked again after this long. */
 const retryMs = 500;
 const sweepMs = 50;
+/** Confirmed rounds that wait for this member to catch up; with so many, no further one is begun. */
+const maxConfirmedRounds = 64;
+
+/** Reads whose round was confirmed: they wait until this member has applied up to its index. */
+interface ConfirmedReads {
+  reads: WaitingRead[];
+}
 
 /**
  * Linearizable reads: one quorum round serves every read that arrived before it began (Raft thesis §6.4). One
@@ -29,7 +36,12 @@ const sweepMs = 50;
 export class Reads {
   private waiting: WaitingRead[] = [];
   private asked: WaitingRead[] = [];
+  /** By confirmation, oldest first. */
+  private readonly confirmedRounds = new Set<ConfirmedReads>();
+  private size = 0;
   private request = 0;
+  /** The number under which the reads in `asked` were asked for first. */
+  private firstRequest = 0;
   private askedAt = 0;
   private stopped = false;
   private readonly stopSweep: () => void;
@@ -45,8 +57,9 @@ export class Reads {
    */
   whenLinearizable(ready: () => void, failed: (error: unknown) => void): void {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
-    if (this.waiting.length + this.asked.length >= maxPendingReads)
+    if (this.size >= maxPendingReads)
       throw new ServerError("too-many-requests", `${maxPendingReads} reads are waiting`);
+    this.size++;
     this.waiting.push({ deadline: this.options.clock.now() + this.options.timeoutMs, ready, failed });
     // Asked at the end of this turn of the loop: reads that arrive together share one round.
     if (this.asked.length === 0 && this.waiting.length === 1) this.options.clock.soon(() => this.askIfIdle());
@@ -54,11 +67,16 @@ export class Reads {
 
   /** The quorum round of `request` has confirmed the index. */
   confirmed({ request, index }: ReadState): void {
-    if (request !== this.request || this.asked.length === 0) return; // asked again since
-    const reads = this.asked;
+    // If it was asked again meanwhile, the first answer will do: it, too, was asked for after all these reads came.
+    if (request < this.firstRequest || this.asked.length === 0) return;
+    const round: ConfirmedReads = { reads: this.asked };
     this.asked = [];
+    this.confirmedRounds.add(round);
     this.options.whenApplied(index, () => {
-      for (const read of reads) read.ready();
+      this.confirmedRounds.delete(round);
+      this.size -= round.reads.length;
+      for (const read of round.reads.splice(0)) read.ready();
+      this.askIfIdle();
     });
     this.askIfIdle();
   }
@@ -77,17 +95,20 @@ export class Reads {
     this.stopped = true;
     this.stopSweep();
     const error = new ServerError("server-stopped", "the member is stopping");
-    for (const read of [...this.asked.splice(0), ...this.waiting.splice(0)]) read.failed(error);
+    const confirmed = [...this.confirmedRounds].flatMap((round) => round.reads.splice(0));
+    for (const read of [...confirmed, ...this.asked.splice(0), ...this.waiting.splice(0)]) read.failed(error);
+    this.size = 0;
   }
 
   private askIfIdle(): void {
     if (this.asked.length > 0 || this.waiting.length === 0 || this.stopped) return;
+    if (this.confirmedRounds.size >= maxConfirmedRounds) return;
     this.asked = this.waiting;
     this.waiting = [];
+    this.firstRequest = this.request + 1;
     this.ask();
   }
 
-  /** A new number each time: an answer to an earlier one speaks of an earlier moment, and is still later than its reads. */
   private ask(): void {
     this.request++;
     this.askedAt = this.options.clock.now();
@@ -96,6 +117,7 @@ export class Reads {
 
   private sweep(): void {
     const now = this.options.clock.now();
+    for (const round of this.confirmedRounds) round.reads = this.failOverdue(round.reads, now);
     this.asked = this.failOverdue(this.asked, now);
     this.waiting = this.failOverdue(this.waiting, now);
     if (this.asked.length > 0 && now - this.askedAt >= retryMs) this.ask();
@@ -106,7 +128,8 @@ export class Reads {
     const first = reads[0];
     if (first === undefined || first.deadline > now) return reads; // in order of arrival: the rest has more time
     const left = reads.filter((read) => read.deadline > now);
-    const error = new ServerError("timed-out", "no quorum confirmed the read in time");
+    this.size -= reads.length - left.length;
+    const error = new ServerError("timed-out", "the read was not confirmed, or not applied here, in time");
     for (const read of reads) if (read.deadline <= now) read.failed(error);
     return left;
   }
