@@ -1,8 +1,8 @@
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Level } from "level";
 import type { MemberId } from "../raft/index.js";
-import { replaceFile, syncDirectory } from "./durable-file.js";
+import { makeDirectory, replaceFile, syncDirectory } from "./durable-file.js";
 import { StartError } from "./errors.js";
 import { formatId } from "./logger.js";
 import { asStartError, errorCode } from "./open-failure.js";
@@ -37,7 +37,7 @@ export class DataDirectory {
     const member = join(resolve(dataDir), "member");
     try {
       await refuseForeign(member);
-      await mkdir(member, { recursive: true, mode: 0o700 });
+      await makeDirectory(member);
       const lock = await takeLock(join(member, "lock"), dataDir);
       try {
         const owner = await readOwner(member);
@@ -58,8 +58,9 @@ export class DataDirectory {
 
   /** The directory of the store in use; `store-current` names it and is the commit point of a switch. */
   async storePath(): Promise<string> {
-    const name = (await readFile(join(this.member, "store-current"), "utf8")).trim();
-    if (!/^store-\d+$/.test(name)) throw new StartError(`${join(this.member, "store-current")} is damaged: "${name}"`);
+    const path = join(this.member, "store-current");
+    const name = ((await readIfThere(path)) ?? "").trim();
+    if (!/^store-\d+$/.test(name)) throw new StartError(`${path} is damaged: "${name}" is not the name of a store`);
     return join(this.member, name);
   }
 
@@ -79,8 +80,10 @@ export class DataDirectory {
   /** Counts this start of the member: every incarnation is higher than all before it. */
   async nextIncarnation(): Promise<number> {
     const path = join(this.member, "incarnation");
-    const last = Number((await readIfThere(path)) ?? "0");
-    if (!Number.isSafeInteger(last) || last < 0) throw new StartError(`${path} is damaged: not a number`);
+    const text = (await readIfThere(path)) ?? "0\n";
+    const last = Number(text);
+    // Starting at 1 again would be fatal quietly: all members would skip what this one proposes, as repeats.
+    if (!/^\d+\n$/.test(text) || !Number.isSafeInteger(last)) throw new StartError(`${path} is damaged: not a number`);
     await replaceFile(path, `${last + 1}\n`);
     return last + 1;
   }
@@ -149,13 +152,13 @@ const readOwner = async (member: string): Promise<DirectoryOwner | undefined> =>
 
 const parseFormat = (text: string, path: string): DirectoryOwner & { formatVersion: number } => {
   try {
-    const { formatVersion, clusterId, memberId } = JSON.parse(text) as Record<string, unknown>;
+    const { formatVersion, clusterId, memberId } = (JSON.parse(text) ?? {}) as Record<string, unknown>;
     if (typeof formatVersion === "number" && isHex(clusterId) && isHex(memberId))
       return { formatVersion, clusterId: BigInt(`0x${clusterId}`), memberId: BigInt(`0x${memberId}`) };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
-  throw new StartError(`${path} is damaged: remove the member's directory and let it join anew, or restore the file`);
+  throw new StartError(`${path} is damaged: put the file back as it was, the rest of the directory belongs to it`);
 };
 
 const isHex = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{1,16}$/.test(value);

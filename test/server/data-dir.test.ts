@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { DataDirectory } from "../../server/data-dir.js";
+import { makeDirectory, replaceFile } from "../../server/durable-file.js";
+import { StartError } from "../../server/errors.js";
+import { temporaryDirectory } from "./member-fixtures.js";
+
+const owner = { clusterId: 0xcdf8_1819_4e3a_8c32n, memberId: 0x8e9e_05c5_2164_694dn };
+
+const refused = (promise: Promise<unknown>, reason: RegExp): Promise<void> =>
+  assert.rejects(promise, (error) => error instanceof StartError && reason.test(error.message));
+
+test("a new directory belongs to nobody until a member begins in it, then to that member", async (t) => {
+  const path = join(await temporaryDirectory(t), "a", "b");
+  const fresh = await DataDirectory.open(path);
+  assert.equal(fresh.owner, undefined);
+  const store = await fresh.createStore();
+  await fresh.begin(owner);
+  await fresh.close();
+
+  const again = await DataDirectory.open(path);
+  assert.deepEqual(again.owner, owner);
+  assert.equal(await again.storePath(), store);
+  assert.equal(store, join(path, "member", "store-1"));
+  await again.close();
+  assert.equal((await stat(join(path, "member"))).mode & 0o777, 0o700);
+});
+
+test("a directory is held by one process at a time, and free after it was closed", async (t) => {
+  const path = await temporaryDirectory(t);
+  const first = await DataDirectory.open(path);
+  await refused(DataDirectory.open(path), /is in use by another process: stop it, or choose another --data-dir/);
+  await first.close();
+  await first.close();
+  await (await DataDirectory.open(path)).close();
+});
+
+test("incarnations only grow, over restarts, and an unfinished bootstrap does not reset them", async (t) => {
+  const path = await temporaryDirectory(t);
+  for (let start = 1; start <= 3; start++) {
+    const directory = await DataDirectory.open(path);
+    assert.equal(await directory.nextIncarnation(), start);
+    await directory.close();
+  }
+});
+
+test("an incarnation that cannot be read is refused: to begin at 1 again would lose every write silently", async (t) => {
+  for (const text of ["", "7", "-1\n", "x\n", "99999999999999999999\n"]) {
+    const path = await mkdtemp(join(await temporaryDirectory(t), "d"));
+    const directory = await DataDirectory.open(path);
+    await writeFile(join(path, "member", "incarnation"), text);
+    await refused(directory.nextIncarnation(), /incarnation is damaged/);
+    await directory.close();
+  }
+});
+
+test("a bootstrap that ended between any two steps starts over", async (t) => {
+  const steps: ((directory: DataDirectory, member: string) => Promise<unknown>)[] = [
+    (_, member) => writeFile(join(member, "store-current.tmp"), "sto"),
+    (directory) => directory.createStore(),
+    (_, member) => mkdir(join(member, "store-1")),
+    (_, member) => writeFile(join(member, "store-1", "000003.log"), "half a batch"),
+    (_, member) => writeFile(join(member, "format.json.tmp"), '{"formatVersion":1'),
+  ];
+  for (let done = 1; done <= steps.length; done++) {
+    const path = await mkdtemp(join(await temporaryDirectory(t), "d"));
+    const member = join(path, "member");
+    const first = await DataDirectory.open(path);
+    for (const step of steps.slice(0, done)) await step(first, member);
+    await first.close();
+    const second = await DataDirectory.open(path);
+    assert.equal(second.owner, undefined);
+    assert.deepEqual(await readdir(member), ["lock"]);
+    await second.createStore();
+    await second.begin(owner);
+    await second.close();
+    const third = await DataDirectory.open(path);
+    assert.deepEqual(third.owner, owner);
+    await third.close();
+  }
+});
+
+test("what is not ours is refused and stays untouched", async (t) => {
+  const foreign: [file: string, reason: RegExp][] = [
+    ["snap", /holds the data of a real etcd/],
+    ["notes.txt", /notes\.txt is not a file of minietcd/],
+  ];
+  for (const [name, reason] of foreign) {
+    const path = await mkdtemp(join(await temporaryDirectory(t), "d"));
+    await mkdir(join(path, "member", "wal"), { recursive: true });
+    await writeFile(join(path, "member", name), "theirs");
+    await refused(DataDirectory.open(path), reason);
+    assert.deepEqual((await readdir(join(path, "member"))).sort(), [name, "wal"].sort());
+    assert.equal(await readFile(join(path, "member", name), "utf8"), "theirs");
+  }
+});
+
+test("a format that is newer, or damaged, is refused", async (t) => {
+  const ids = '"clusterId":"1","memberId":"2"';
+  const formats: [text: string, reason: RegExp][] = [
+    [`{"formatVersion":2,${ids}}`, /format version 2, this minietcd knows up to 1: use a newer minietcd/],
+    [`{"formatVersion":1,"clusterId":"1"}`, /format\.json is damaged/],
+    [`{"formatVersion":1,"clusterId":"xyz","memberId":"2"}`, /format\.json is damaged/],
+    [`{"formatVersion":"1",${ids}}`, /format\.json is damaged/],
+    ["", /format\.json is damaged/],
+    ["[", /format\.json is damaged/],
+    ["null", /format\.json is damaged/],
+  ];
+  for (const [text, reason] of formats) {
+    const path = await mkdtemp(join(await temporaryDirectory(t), "d"));
+    await mkdir(join(path, "member"));
+    await writeFile(join(path, "member", "format.json"), text);
+    await refused(DataDirectory.open(path), reason);
+    await refused(DataDirectory.open(path), reason); // not "in use": the lock was let go of
+  }
+});
+
+test("a store that is named wrongly is refused, not created", async (t) => {
+  const path = await temporaryDirectory(t);
+  const directory = await DataDirectory.open(path);
+  for (const name of ["../elsewhere", "store-", "", "store-1/x"]) {
+    await writeFile(join(path, "member", "store-current"), name);
+    await refused(directory.storePath(), /store-current is damaged/);
+  }
+  await directory.close();
+});
+
+test("a path that is a file, or below one, says so", async (t) => {
+  const file = join(await temporaryDirectory(t), "file");
+  await writeFile(file, "");
+  await refused(DataDirectory.open(file), /is not a directory: choose another --data-dir/);
+  await refused(DataDirectory.open(join(file, "below")), /is not a directory: choose another --data-dir/);
+});
+
+test("a small file is replaced whole, over what a killed attempt left, for its owner alone", async (t) => {
+  const path = join(await temporaryDirectory(t), "file");
+  await writeFile(`${path}.tmp`, "a longer text that was never finished");
+  await replaceFile(path, "one\n");
+  await replaceFile(path, "two\n");
+  assert.equal(await readFile(path, "utf8"), "two\n");
+  assert.equal((await stat(path)).mode & 0o777, 0o600);
+  await assert.rejects(stat(`${path}.tmp`), { code: "ENOENT" });
+});
+
+test("a directory is made with its parents, and nothing happens if it is there", async (t) => {
+  const path = join(await temporaryDirectory(t), "a", "b", "c");
+  await makeDirectory(path);
+  await makeDirectory(path);
+  assert.ok((await stat(path)).isDirectory());
+});
