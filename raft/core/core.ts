@@ -1,4 +1,5 @@
 import { ElectionTimer } from "./election-timer.js";
+import { ForwardedReads } from "./forwarded-reads.js";
 import { assertNever, invariant } from "./invariant.js";
 import { Leadership } from "./leadership.js";
 import { defaultLimits, type CoreLimits } from "./limits.js";
@@ -75,7 +76,8 @@ export class RaftCore {
   private readonly id: MemberId;
   private readonly voters: readonly MemberId[];
   private readonly peers: readonly MemberId[];
-  private readonly options: CoreOptions;
+  private readonly heartbeatTicks: number;
+  private readonly electionTicks: number;
   private readonly limits: CoreLimits;
   private readonly log: Log;
   private readonly timer: ElectionTimer;
@@ -105,10 +107,7 @@ export class RaftCore {
   private replies: Outgoing[] = [];
   private readStates: ReadState[] = [];
   private refusals: Refusal[] = [];
-  /** Reads asked of the leader, by the number they were asked under, oldest first. */
-  private readonly forwardedReads = new Map<number, { readonly request: number; readonly giveUpAt: number }>();
-  /** Begins at random, lest an answer to a read from before a restart is taken for that to a newer one. */
-  private nextForwardedRead: number;
+  private readonly forwardedReads: ForwardedReads;
   private now = 0;
 
   constructor(options: CoreOptions) {
@@ -116,14 +115,15 @@ export class RaftCore {
     this.id = options.id;
     this.voters = options.voters.toSorted((a, b) => (a < b ? -1 : 1));
     this.peers = this.voters.filter((voter) => voter !== this.id);
-    this.options = options;
+    this.heartbeatTicks = options.heartbeatTicks;
+    this.electionTicks = options.electionTicks;
     this.limits = { ...defaultLimits, ...options.limits };
     this.log = new Log({ entries: options.entries, commit: options.hardState.commit, applied: options.applied });
     this.term = options.hardState.term;
     this.vote = options.hardState.vote;
     invariant(this.log.lastTerm <= this.term, "an entry of a later term than the hard state's");
     this.written = this.durable = options.hardState;
-    this.nextForwardedRead = Math.floor(options.random() * 2 ** 48);
+    this.forwardedReads = new ForwardedReads(Math.floor(options.random() * 2 ** 48));
     this.timer = new ElectionTimer(options);
     // Nobody leads as far as this member knows: the same case as a leader whose link closed.
     if (this.peers.length === 0) this.campaign();
@@ -302,8 +302,7 @@ export class RaftCore {
   private changeLeader(leader: MemberId): void {
     if (leader === this.leader) return;
     this.leader = leader;
-    for (const { request } of this.forwardedReads.values()) this.refuse("read", request, "no-leader");
-    this.forwardedReads.clear();
+    this.giveUpForwardedReads(Infinity);
   }
 
   /** An append or heartbeat of our term or a later one: `from` leads it. Raft paper §5.2. */
@@ -326,7 +325,7 @@ export class RaftCore {
 
   private onTick(): void {
     this.now++;
-    this.giveUpForwardedReads();
+    this.giveUpForwardedReads(this.now);
     if (this.leadership !== undefined) {
       if (!this.leadership.tick()) this.becomeFollower(noMember);
     } else if (this.timer.tick()) this.campaign();
@@ -412,8 +411,8 @@ export class RaftCore {
       voters: this.voters,
       log: this.log,
       limits: this.limits,
-      heartbeatTicks: this.options.heartbeatTicks,
-      electionTicks: this.options.electionTicks,
+      heartbeatTicks: this.heartbeatTicks,
+      electionTicks: this.electionTicks,
       send: (to, message) => this.send(to, message),
       answerRead: (read, index) => this.answerRead(read, index),
     });
@@ -597,23 +596,21 @@ export class RaftCore {
   }
 
   private forwardRead(request: number): void {
-    const number = this.nextForwardedRead++;
-    this.forwardedReads.set(number, { request, giveUpAt: this.now + this.options.electionTicks });
+    const number = this.forwardedReads.add({ request, giveUpAt: this.now + this.electionTicks });
     this.messages.push({ to: this.leader, message: { kind: "forwardedRead", request: number } });
   }
 
   private onForwardedReadReply(from: MemberId, reply: ForwardedReadReply): void {
-    const read = this.forwardedReads.get(reply.request);
-    if (read === undefined || from !== this.leader) return;
-    this.forwardedReads.delete(reply.request);
-    this.readStates.push({ request: read.request, index: reply.index });
+    if (from !== this.leader) return;
+    const request = this.forwardedReads.take(reply.request);
+    if (request !== undefined) this.readStates.push({ request, index: reply.index });
   }
 
   /** A forwarded read or its answer can be lost without the link closing; asking again does no harm. */
-  private giveUpForwardedReads(): void {
-    for (const [number, { request, giveUpAt }] of this.forwardedReads) {
-      if (giveUpAt > this.now) return; // the rest was asked later
-      this.forwardedReads.delete(number);
+  private giveUpForwardedReads(dueBy: number): void {
+    for (;;) {
+      const request = this.forwardedReads.takeExpired(dueBy);
+      if (request === undefined) return;
       this.refuse("read", request, "no-leader");
     }
   }

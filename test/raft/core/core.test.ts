@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { RaftCore } from "../../../raft/core/core.js";
+import { RaftCore } from "../../../raft/core/core.js";
+import type { LogIndex, PeerMessage, Term } from "../../../raft/core/types.js";
 import { QuietCluster } from "./cluster.js";
 
 const data = (length: number): Uint8Array => new Uint8Array(length).fill(1);
@@ -51,6 +52,28 @@ test("proposals of one turn share one append, and reads of one turn one round", 
     to2.map(({ kind }) => kind),
     ["heartbeat", "append"],
   );
+});
+
+test("a start numbers its forwarded reads from a random place, so that no answer from before a restart fits", () => {
+  const core = new RaftCore({
+    id: 2n,
+    voters: [1n, 2n, 3n],
+    hardState: { term: 1 as Term, vote: 1n, commit: 0 as LogIndex },
+    entries: [],
+    applied: 0 as LogIndex,
+    heartbeatTicks: 10,
+    electionTicks: 100,
+    random: () => 0.5,
+  });
+  const receive = (message: PeerMessage): void => core.step({ kind: "receive", from: 1n, message });
+  receive({ kind: "heartbeat", term: 1 as Term, commit: 0 as LogIndex, round: 1 });
+  core.step({ kind: "readIndex", request: 7 });
+  const asked = core.takeMessages().find(({ message }) => message.kind === "forwardedRead");
+  assert.deepEqual(asked?.message, { kind: "forwardedRead", request: 2 ** 47 });
+  receive({ kind: "forwardedReadReply", request: 7, index: 0 as LogIndex });
+  assert.deepEqual(core.takeReadStates(), []);
+  receive({ kind: "forwardedReadReply", request: 2 ** 47, index: 3 as LogIndex });
+  assert.deepEqual(core.takeReadStates(), [{ request: 7, index: 3 }]);
 });
 
 /** A leader of three whose followers hold everything. */
