@@ -1,0 +1,88 @@
+// Two servers that hold the same: etcd, and the one that is compared with it. Everything is asked of both.
+import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
+import { CompactionRequest, DeleteRangeRequest, PutRequest, RangeRequest } from "../../../proto/index.js";
+import { type Mask, masks } from "./masks.js";
+import type { Answer, Channel, Request } from "./requests.js";
+import type { Revisions } from "./revisions.js";
+import { showAnswer } from "./show.js";
+
+export interface Exchange {
+  readonly request: Request;
+  readonly etcd: Answer;
+  readonly ours: Answer;
+  /** How the answers differ; "unknown": in a way that nobody has explained. */
+  readonly difference: Mask | "none" | "unknown";
+}
+
+const zero = Uint8Array.of(0);
+const everything = { key: zero, rangeEnd: zero };
+const headerRevision = (answer: Answer): bigint => {
+  assert(answer.kind === "ok", `A step between sequences failed: ${showAnswer(answer)}`);
+  return (answer.message["header"] as { revision: bigint }).revision;
+};
+
+export class Pair {
+  private revisions: Revisions = { now: 1n, compacted: 0n };
+
+  constructor(
+    private readonly etcd: Channel,
+    private readonly ours: Channel,
+  ) {}
+
+  /** Where both stores stand. */
+  get at(): Revisions {
+    return this.revisions;
+  }
+
+  async ask(request: Request): Promise<Exchange> {
+    const [etcd, ours] = await this.askBoth(request);
+    this.note(request, etcd);
+    const difference = isDeepStrictEqual(etcd, ours)
+      ? "none"
+      : (masks.find(({ hides }) => hides(request, etcd, ours)) ?? "unknown");
+    return { request, etcd, ours, difference };
+  }
+
+  /**
+   * Empties both and forgets their history, at one and the same revision: even after a difference has driven them
+   * apart, what is played next meets the same state on both.
+   */
+  async startAfresh(): Promise<void> {
+    const [etcd, ours] = (await this.askBoth({ method: "range", message: RangeRequest.create({ key: zero }) })).map(
+      headerRevision,
+    ) as [bigint, bigint];
+    const target = (etcd > ours ? etcd : ours) + 1n;
+    await Promise.all([advance(this.etcd, target - etcd), advance(this.ours, target - ours)]);
+    // There is something to delete, so this takes the revision after `target`.
+    const deleted = await this.askBoth({ method: "deleteRange", message: DeleteRangeRequest.create(everything) });
+    assert.deepEqual(deleted.map(headerRevision), [target + 1n, target + 1n]);
+    const compaction = CompactionRequest.create({ revision: target + 1n, physical: true });
+    (await this.askBoth({ method: "compact", message: compaction })).map(headerRevision);
+    this.revisions = { now: target + 1n, compacted: target + 1n };
+  }
+
+  close(): void {
+    this.etcd.close();
+    this.ours.close();
+  }
+
+  private askBoth(request: Request): Promise<[Answer, Answer]> {
+    return Promise.all([this.etcd.send(request), this.ours.send(request)]);
+  }
+
+  private note(request: Request, answer: Answer): void {
+    if (answer.kind === "error") return;
+    const { now, compacted } = this.revisions;
+    const next = headerRevision(answer);
+    this.revisions = {
+      now: next > now ? next : now,
+      compacted: request.method === "compact" ? request.message.revision : compacted,
+    };
+  }
+}
+
+async function advance(channel: Channel, steps: bigint): Promise<void> {
+  const put: Request = { method: "put", message: PutRequest.create({ key: zero }) };
+  for (let step = 0n; step < steps; step++) headerRevision(await channel.send(put));
+}

@@ -1,0 +1,98 @@
+// The requests that are played, and how one is sent: as its bytes, so that nothing checks it before the server does.
+import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
+import {
+  type CompactionRequest,
+  type DeleteRangeRequest,
+  type HashKVRequest,
+  KVDefinition,
+  MaintenanceDefinition,
+  type MessageFns,
+  type PutRequest,
+  type RangeRequest,
+  type TxnRequest,
+} from "../../../proto/index.js";
+
+export type Request =
+  | { readonly method: "range"; readonly message: RangeRequest }
+  | { readonly method: "put"; readonly message: PutRequest }
+  | { readonly method: "deleteRange"; readonly message: DeleteRangeRequest }
+  | { readonly method: "txn"; readonly message: TxnRequest }
+  | { readonly method: "compact"; readonly message: CompactionRequest }
+  | { readonly method: "hashKV"; readonly message: HashKVRequest };
+
+export type Method = Request["method"];
+
+/** A decoded message, seen as data: fields by name, a oneof as its case and value. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+export type Answer =
+  | { readonly kind: "ok"; readonly message: Fields }
+  | { readonly kind: "error"; readonly code: number; readonly details: string };
+
+interface MethodDefinition {
+  readonly path: string;
+  readonly encode: (request: Request) => Buffer;
+  readonly decode: (bytes: Buffer) => Fields;
+}
+
+function define<Message extends Request["message"], Response extends object>(
+  service: string,
+  method: { name: string; requestType: MessageFns<Message>; responseType: MessageFns<Response> },
+): MethodDefinition {
+  return {
+    path: `/${service}/${method.name}`,
+    encode: (request) => Buffer.from(method.requestType.encode(request.message as Message).finish()),
+    decode: (bytes) => withoutIds(method.responseType.decode(new Uint8Array(bytes))) as Fields,
+  };
+}
+
+const kv = KVDefinition;
+const definitions: Record<Method, MethodDefinition> = {
+  range: define(kv.fullName, kv.methods.range),
+  put: define(kv.fullName, kv.methods.put),
+  deleteRange: define(kv.fullName, kv.methods.deleteRange),
+  txn: define(kv.fullName, kv.methods.txn),
+  compact: define(kv.fullName, kv.methods.compact),
+  hashKV: define(MaintenanceDefinition.fullName, MaintenanceDefinition.methods.hashKV),
+};
+
+/** Who answered, and in which term, differs between any two clusters. */
+const idFields = new Set(["clusterId", "memberId", "raftTerm"]);
+
+/** Of an id, only whether it is there can be compared: a transaction's inner headers must leave it out. */
+function withoutIds(value: unknown, field?: string): unknown {
+  if (typeof value === "bigint" && field !== undefined && idFields.has(field))
+    return value === 0n ? "absent" : "present";
+  if (Array.isArray(value)) return value.map((item) => withoutIds(item));
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withoutIds(inner, name)]));
+}
+
+/** Far beyond what any request here takes: whoever exceeds it hangs. */
+const deadlineMs = 10_000;
+
+/** One connection to one server. */
+export class Channel {
+  private readonly grpc: Client;
+
+  /** @param endpoint `host:port` or `unix:path` */
+  constructor(endpoint: string) {
+    this.grpc = new Client(endpoint, credentials.createInsecure());
+  }
+
+  send(request: Request): Promise<Answer> {
+    const { path, encode, decode } = definitions[request.method];
+    const options = { deadline: Date.now() + deadlineMs };
+    return new Promise((resolve) => {
+      const answered = (error: ServiceError | null, message?: Fields) => {
+        if (error !== null) resolve({ kind: "error", code: error.code, details: error.details });
+        else resolve({ kind: "ok", message: message ?? {} });
+      };
+      this.grpc.makeUnaryRequest(path, encode, decode, request, options, answered);
+    });
+  }
+
+  close(): void {
+    this.grpc.close();
+  }
+}

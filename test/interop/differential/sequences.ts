@@ -1,0 +1,95 @@
+// Generated sequences of requests. Keys are few and revisions lie close to the present, so that requests meet each
+// other's effects; most succeed, and each way to fail occurs.
+import fc from "fast-check";
+import { PutRequest, RangeRequest, type RequestOp } from "../../../proto/index.js";
+import { choose, list, seldom } from "./chance.js";
+import { everything, knownKey, value, zero } from "./keys.js";
+import { limits } from "./limits.js";
+import { deleteRange, oddSort, put, range, sort } from "./operations.js";
+import type { Request } from "./requests.js";
+import { always, aroundCompaction, compactable, exactly, future, type Late, lowest, odd, recent } from "./revisions.js";
+import { bareCompare, readTxn, txn } from "./txns.js";
+
+const putOf = (size: number): Late<Request> =>
+  always({ method: "put", message: PutRequest.create({ key: zero, value: new Uint8Array(size) }) });
+/** Too large to be proposed, and too large to be received. */
+const oversized = fc.constantFrom(putOf(limits.maxRequestBytes * 2), putOf(limits.maxRequestBytes + 2 ** 20));
+
+const compaction = fc
+  .record({ revision: choose([12, compactable], [2, aroundCompaction], [1, future], [1, odd]), physical: seldom(2) })
+  .map(({ revision, physical }) => ({ physical, revision }));
+const hashRevision = choose([4, exactly(0n)], [4, recent], [1, aroundCompaction], [1, future], [1, odd]);
+
+const send =
+  <M extends Request["method"]>(method: M) =>
+  (late: Late<Extract<Request, { method: M }>["message"]>): Late<Request> =>
+  (at) =>
+    ({ method, message: late(at) }) as Request;
+
+/**
+ * @param hashing whether hashes are asked for. With nothing left alive, etcd's hash depends on how far a compaction has
+ *   come, so then each compaction is waited for
+ */
+function step(hashing: boolean): fc.Arbitrary<Late<Request>> {
+  const compact = compaction.map(({ revision, physical }) =>
+    send("compact")((at) => ({ revision: revision(at), physical: physical || hashing })),
+  );
+  const hash = hashRevision.map((revision) => send("hashKV")((at) => ({ revision: revision(at) })));
+  return choose(
+    [140, put.map((message) => send("put")(always(message)))],
+    [140, range(choose([40, sort], [1, oddSort]), 10).map(send("range"))],
+    [40, deleteRange.map((message) => send("deleteRange")(always(message)))],
+    [140, txn.map(send("txn"))],
+    [120, bareCompare.map(send("txn"))],
+    [20, readTxn.map(send("txn"))],
+    [40, compact],
+    [1, oversized],
+    ...(hashing ? [[30, hash] as const] : []),
+  );
+}
+
+/** Several keys of one revision, to begin with. */
+const furnishOf = (minLength: number, maxLength: number) =>
+  fc
+    .uniqueArray(fc.record({ key: knownKey, value }), {
+      minLength,
+      maxLength,
+      size: "max",
+      selector: ({ key }) => Buffer.from(key).toString("hex"),
+    })
+    .map((pairs) => {
+      const success = pairs.map<RequestOp>((pair) => ({
+        request: { $case: "requestPut", value: PutRequest.create(pair) },
+      }));
+      return send("txn")(always({ compare: [], success, failure: [] }));
+    });
+const furnish = choose([1, furnishOf(0, 3)], [9, furnishOf(4, limits.maxTxnOps)]);
+
+const rangeOfAll = (revision: bigint): RequestOp => ({
+  request: { $case: "requestRange", value: RangeRequest.create({ ...everything, revision }) },
+});
+/** What is left of the past, and the hash of it. The put is for the hash: something has to be alive (see `step`). */
+const ending: Late<Request>[] = [
+  ({ now, compacted }) => {
+    const depth = Math.min(Number(now - compacted), limits.maxTxnOps - 2);
+    const past = Array.from({ length: depth + 1 }, (_, back) => rangeOfAll(now - BigInt(back)));
+    const put: RequestOp = { request: { $case: "requestPut", value: PutRequest.create({ key: zero }) } };
+    return { method: "txn", message: { compare: [], success: [...past, put], failure: [] } };
+  },
+  always({ method: "hashKV", message: { revision: 0n } }),
+];
+
+const steps = (hashing: boolean) =>
+  fc.tuple(furnish, list(step(hashing), 1, 16)).map(([first, rest]) => [first, ...rest, ...ending]);
+
+/** What one run of the test plays. */
+export const sequence: fc.Arbitrary<Late<Request>[]> = fc.oneof(steps(false), steps(true));
+
+/** What can be asked only of a store that was never compacted: there, 0 is a revision to compact to. */
+export const firstOfAll: Late<Request>[] = [
+  send("range")(always(RangeRequest.create(everything))),
+  send("hashKV")(always({ revision: 0n })),
+  ...[lowest, -1n, 2n, 0n, 0n].map((revision) => send("compact")(always({ revision, physical: true }))),
+  send("hashKV")(always({ revision: 0n })),
+  send("compact")(always({ revision: 1n, physical: false })),
+];
