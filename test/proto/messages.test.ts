@@ -1,0 +1,181 @@
+// What every message must survive: all 64 bits, numbers and fields of a newer version, bytes instead of messages.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import {
+  AppliedMarker,
+  Compare,
+  KVDefinition,
+  KeyValue,
+  LeaseGrantRequest,
+  Member,
+  Proposal,
+  RangeRequest,
+  RangeRequest_SortTarget,
+  RangeResponse,
+  RawDeleteRangeResponse,
+  RawRangeResponse,
+  RawTxnResponse,
+  RawWatchResponse,
+  DeleteRangeResponse,
+  ResponseHeader,
+  TxnRequest,
+  TxnResponse,
+  WatchDefinition,
+  WatchResponse,
+} from "../../proto/index.js";
+
+const bytes = fc.uint8Array({ maxLength: 20 }).map((given) => Uint8Array.from(given));
+const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
+const uint64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+const key = fc.uint8Array({ minLength: 1, maxLength: 20 }).map((given) => Uint8Array.from(given));
+const keyValue = fc.record(
+  { key, createRevision: int64, modRevision: int64, version: int64, value: bytes, lease: int64 },
+  { noNullPrototype: true },
+);
+
+describe("64-bit numbers", () => {
+  test("an id comes back with every bit", () => {
+    fc.assert(
+      fc.property(uint64, uint64, int64, (clusterId, memberId, revision) => {
+        const header = { clusterId, memberId, revision, raftTerm: 0n };
+        assert.deepEqual(ResponseHeader.decode(ResponseHeader.encode(header).finish()), header);
+      }),
+    );
+  });
+
+  test("one with more bits is refused, not cut", () => {
+    assert.throws(() => LeaseGrantRequest.encode({ TTL: 1n, ID: 2n ** 63n }).finish(), /too large/);
+    assert.throws(() => ResponseHeader.encode(ResponseHeader.create({ memberId: -1n })).finish(), /too large/);
+  });
+});
+
+test("a key with all its fields comes back", () => {
+  fc.assert(fc.property(keyValue, (kv) => assert.deepEqual(KeyValue.decode(KeyValue.encode(kv).finish()), kv)));
+});
+
+describe("what a newer client may send", () => {
+  test("the number of an enum that we have no name for stays that number", () => {
+    const sent = Uint8Array.of(0x0a, 0x01, 0x61, 0x30, 0x63); // key "a", sort_target 99
+    const request = RangeRequest.decode(sent);
+    assert.equal(request.sortTarget, 99);
+    assert.deepEqual(RangeRequest.encode(request).finish(), sent);
+    assert.ok(!Object.values<number>(RangeRequest_SortTarget).includes(99));
+  });
+
+  test("fields we do not know, of each kind, are passed over", () => {
+    const unknown = [
+      [0xa0, 0x06, 0xff, 0x01], // 100: varint
+      [0xa1, 0x06, 1, 2, 3, 4, 5, 6, 7, 8], // 100: 64 bits
+      [0xa2, 0x06, 0x02, 0x61, 0x62], // 100: bytes
+      [0xa5, 0x06, 1, 2, 3, 4], // 100: 32 bits
+    ];
+    for (const field of unknown) {
+      const request = RangeRequest.decode(Uint8Array.of(0x0a, 0x01, 0x61, ...field, 0x18, 0x05));
+      assert.equal(Buffer.from(request.key).toString(), "a");
+      assert.equal(request.limit, 5n);
+    }
+  });
+});
+
+describe("what no client may send", () => {
+  test("a message that ends within a field is an error", () => {
+    assert.throws(() => RangeRequest.decode(Uint8Array.of(0x0a, 0x05, 0x61)));
+    assert.throws(() => RangeRequest.decode(Uint8Array.of(0x18, 0xff)));
+  });
+
+  test("transactions within transactions without end are an error, not an overflow", () => {
+    let inner: Uint8Array = TxnRequest.encode(TxnRequest.create()).finish();
+    for (let depth = 0; depth < 5_000; depth++) {
+      const operation = lengthDelimited(4, inner); // RequestOp.request_txn
+      inner = lengthDelimited(2, operation); // TxnRequest.success
+    }
+    assert.throws(() => TxnRequest.decode(inner), /recursion limit/);
+  });
+});
+
+/** A field that holds bytes or a message. */
+const lengthDelimited = (field: number, content: Uint8Array): Uint8Array => {
+  const length: number[] = [];
+  for (let rest = content.length; ; rest >>>= 7) {
+    length.push(rest > 0x7f ? (rest & 0x7f) | 0x80 : rest);
+    if (rest <= 0x7f) return Uint8Array.of((field << 3) | 2, ...length, ...content);
+  }
+};
+
+describe("raw twins: keys that are encoded already", () => {
+  const header = { clusterId: 1n, memberId: 2n, revision: 3n, raftTerm: 4n };
+  const encoded = (kv: KeyValue) => KeyValue.encode(kv).finish();
+
+  test("a range's answer reads as the real message", () => {
+    fc.assert(
+      fc.property(fc.array(keyValue, { maxLength: 3 }), int64, fc.boolean(), (kvs, count, more) => {
+        const raw = RawRangeResponse.encode({ header, kvs: kvs.map(encoded), more, count }).finish();
+        assert.deepEqual(RangeResponse.decode(raw), { header, kvs, more, count });
+        assert.deepEqual(raw, RangeResponse.encode({ header, kvs, more, count }).finish());
+      }),
+    );
+  });
+
+  test("a transaction's answer does, with each kind of operation inside", () => {
+    fc.assert(
+      fc.property(keyValue, (kv) => {
+        const raw = RawTxnResponse.encode({
+          header,
+          succeeded: true,
+          responses: [
+            { response: { $case: "responseRange", value: { header, kvs: [encoded(kv)], more: false, count: 1n } } },
+            { response: { $case: "responsePut", value: { header, prevKv: encoded(kv) } } },
+            { response: { $case: "responseDeleteRange", value: { header, deleted: 1n, prevKvs: [encoded(kv)] } } },
+            { response: { $case: "responseTxn", value: { header, succeeded: false, responses: [] } } },
+          ],
+        }).finish();
+        assert.deepEqual(TxnResponse.decode(raw), {
+          header,
+          succeeded: true,
+          responses: [
+            { response: { $case: "responseRange", value: { header, kvs: [kv], more: false, count: 1n } } },
+            { response: { $case: "responsePut", value: { header, prevKv: kv } } },
+            { response: { $case: "responseDeleteRange", value: { header, deleted: 1n, prevKvs: [kv] } } },
+            { response: { $case: "responseTxn", value: { header, succeeded: false, responses: [] } } },
+          ],
+        });
+      }),
+    );
+  });
+
+  test("a deletion's answer and a watcher's do; empty bytes are an absent key", () => {
+    const kv = KeyValue.create({ key: Uint8Array.of(1), modRevision: 5n });
+    const deleted = RawDeleteRangeResponse.encode({ header, deleted: 1n, prevKvs: [encoded(kv)] }).finish();
+    assert.deepEqual(DeleteRangeResponse.decode(deleted), { header, deleted: 1n, prevKvs: [kv] });
+    const watch = RawWatchResponse.create({ header, watchId: 7n, compactRevision: 9n, cancelReason: "why" });
+    const events = [{ type: 1 as const, kv: encoded(kv), prevKv: new Uint8Array() }];
+    assert.deepEqual(WatchResponse.decode(RawWatchResponse.encode({ ...watch, events }).finish()), {
+      ...watch,
+      events: [{ type: 1, kv, prevKv: undefined }],
+    });
+  });
+});
+
+describe("what the log and the store keep", () => {
+  test("a proposal comes back with its numbers and its command", () => {
+    const compare = Compare.create({ key: Uint8Array.of(1), targetUnion: { $case: "lease", value: -1n } });
+    const value = TxnRequest.create({ compare: [compare] });
+    const numbers = { member: 2n ** 64n - 1n, incarnation: 3n, sequence: 2n ** 60n, floor: 1n };
+    const proposal = { ...numbers, command: { $case: "txn" as const, value } };
+    assert.deepEqual(Proposal.decode(Proposal.encode(proposal).finish()), proposal);
+  });
+
+  test("a marker does, with members and what has been seen", () => {
+    const seen = [{ member: 2n ** 63n, incarnation: 1n, floor: 5n, bitmap: Uint8Array.of(0, 255) }];
+    const marker = { index: 10n, term: 2n, members: [Member.create({ ID: 2n ** 63n, name: "m1" })], seen };
+    assert.deepEqual(AppliedMarker.decode(AppliedMarker.encode(marker).finish()), marker);
+  });
+});
+
+test("services are named as on the wire", () => {
+  assert.equal(`/${KVDefinition.fullName}/${KVDefinition.methods.deleteRange.name}`, "/etcdserverpb.KV/DeleteRange");
+  const { watch } = WatchDefinition.methods;
+  assert.deepEqual([watch.requestStream, watch.responseStream], [true, true]);
+});
