@@ -1,0 +1,261 @@
+// Flags and variables of a member: etcd's names, defaults, texts and exit codes (etcd v3 API, server command line).
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import test from "node:test";
+import { Client, EtcdError } from "../../client/index.js";
+import { MinietcdProcess, runMinietcd } from "../support/minietcd-process.js";
+import { tempFolder } from "../support/temp-folder.js";
+
+interface Refusal {
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** 2: a flag that cannot be read. 1: flags that do not go together. */
+  readonly code: 1 | 2;
+  readonly text: string;
+}
+
+const peer = "--listen-peer-urls=http://127.0.0.1:0";
+const refusals: readonly Refusal[] = [
+  { args: ["--bogus"], code: 2, text: "flag provided but not defined: -bogus" },
+  { args: ["--bogus=1"], code: 2, text: "flag provided but not defined: -bogus" },
+  // Flags of etcd that are not there yet are not ignored.
+  {
+    args: ["--auto-compaction-retention=1"],
+    code: 2,
+    text: "flag provided but not defined: -auto-compaction-retention",
+  },
+  { args: ["--name"], code: 2, text: "flag needs an argument: -name" },
+  {
+    args: ["--listen-client-urls=foo", "--advertise-client-urls=http://127.0.0.1:2379"],
+    code: 2,
+    text: 'invalid value "foo" for flag -listen-client-urls: URL scheme must be http, https, unix, or unixs: foo',
+  },
+  {
+    args: ["-listen-peer-urls", "http://127.0.0.1"], // one dash, and its value after a space
+    code: 2,
+    text: 'invalid value "http://127.0.0.1" for flag -listen-peer-urls: URL address does not have the form "host:port": http://127.0.0.1',
+  },
+  {
+    args: ["--advertise-client-urls=http://127.0.0.1:1/x"],
+    code: 2,
+    text: 'invalid value "http://127.0.0.1:1/x" for flag -advertise-client-urls: URL must not contain a path: http://127.0.0.1:1/x',
+  },
+  {
+    args: ["--initial-cluster-state=bad"],
+    code: 2,
+    text: 'invalid value "bad" for flag -initial-cluster-state: invalid value',
+  },
+  {
+    args: [],
+    env: { ETCD_INITIAL_CLUSTER_STATE: "bad" },
+    code: 2,
+    text: 'invalid value "bad" for flag -initial-cluster-state: invalid value',
+  },
+  { args: ["--election-timeout=1s"], code: 2, text: 'invalid value "1s" for flag -election-timeout: parse error' },
+  { args: ["--max-txn-ops=-1"], code: 2, text: 'invalid value "-1" for flag -max-txn-ops: parse error' },
+  {
+    args: ["--listen-client-urls=http://127.0.0.1:0"],
+    code: 1,
+    text: "--advertise-client-urls is required when --listen-client-urls is set explicitly",
+  },
+  {
+    args: ["--heartbeat-interval=500"],
+    code: 1,
+    text: "--election-timeout[1000ms] should be at least as 5 times as --heartbeat-interval[500ms]",
+  },
+  {
+    args: ["--election-timeout=60000"],
+    code: 1,
+    text: "--election-timeout[60000ms] is too long, and should be set less than 50000ms",
+  },
+  { args: ["--heartbeat-interval=0"], code: 1, text: "--heartbeat-interval must be >0 (set to 0ms)" },
+  { args: ["--election-timeout=0"], code: 1, text: "--election-timeout must be >0 (set to 0ms)" },
+  { args: ["--listen-peer-urls=http://foo:2380"], code: 1, text: "expected IP in URL for binding (http://foo:2380)" },
+  { args: ["extra"], code: 1, text: '"extra" is not a valid flag' },
+  { args: ["--listen-peer-urls=https://127.0.0.1:0"], code: 1, text: "TLS is not supported yet" },
+  {
+    args: ["--listen-client-urls=https://127.0.0.1:0", "--advertise-client-urls=https://127.0.0.1:0"],
+    code: 1,
+    text: "TLS is not supported yet",
+  },
+  {
+    args: ["--name=x", "--initial-cluster=y=http://localhost:2380", peer],
+    code: 1,
+    text: `couldn't find local name \\"x\\" in the initial cluster configuration`,
+  },
+  {
+    args: ["--name=x", "--initial-cluster=x=http://127.0.0.1:32380", peer],
+    code: 1,
+    text: "--initial-cluster has x=http://127.0.0.1:32380 but missing from --initial-advertise-peer-urls=http://localhost:2380",
+  },
+  {
+    args: ["--initial-cluster=a=http://127.0.0.1:1,b=http://127.0.0.1:1", peer],
+    code: 1,
+    text: "has duplicate url http://127.0.0.1:1",
+  },
+  {
+    args: ["--name=x"],
+    env: { ETCD_NAME: "x" },
+    code: 1,
+    text:
+      'conflicting environment variable \\"ETCD_NAME\\" is shadowed by corresponding command-line flag ' +
+      "(either unset environment variable or disable flag)",
+  },
+];
+
+/** Those that come as far as listening do so here, and not on etcd's own ports. */
+const harmless = ["--listen-client-urls=http://127.0.0.1:0", "--advertise-client-urls=http://127.0.0.1:0"];
+
+/** Processes at a time: as many as there are cores in CI. */
+const atOnce = 2;
+
+test("flags that cannot be read, or do not go together, are refused in etcd's words", async () => {
+  await using folder = await tempFolder();
+  const queue = refusals.entries();
+  const work = async (): Promise<void> => {
+    for (const [n, { args, env = {}, code, text }] of queue) {
+      const client = args.some((arg) => arg.includes("client-urls")) ? [] : harmless;
+      const cwd = folder.path;
+      const result = await runMinietcd([`--data-dir=${n}`, ...client, ...args], { cwd, env });
+      const row = `minietcd ${args.join(" ")} ${JSON.stringify(env)}\n${result.stderr}`;
+      assert.equal(result.code, code, row);
+      assert.ok(result.stderr.includes(text), row);
+      assert.equal(result.stdout, "", row);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+});
+
+const serverFlags = [
+  ["name", "default"],
+  ["data-dir", "<name>.etcd"],
+  ["listen-client-urls", "http://localhost:2379"],
+  ["advertise-client-urls", "http://localhost:2379"],
+  ["listen-peer-urls", "http://localhost:2380"],
+  ["initial-advertise-peer-urls", "http://localhost:2380"],
+  ["initial-cluster", ""],
+  ["initial-cluster-state", "new"],
+  ["initial-cluster-token", "etcd-cluster"],
+  ["heartbeat-interval", "100"],
+  ["election-timeout", "1000"],
+  ["max-txn-ops", "128"],
+  ["max-request-bytes", "1572864"],
+  ["log-level", "info"],
+  ["snapshot-count", ""],
+  ["quota-backend-bytes", ""],
+] as const;
+
+test("--help names every flag with etcd's default", async () => {
+  const { code, stdout, stderr } = await runMinietcd(["--help"]);
+  assert.equal(code, 0);
+  assert.equal(stderr, "");
+  for (const [flag, fallback] of serverFlags) {
+    const described = new RegExp(`^ +--${flag} <[^]*?(?=^ +-|^$)`, "m").exec(stdout)?.[0] ?? "";
+    assert.ok(described !== "", `--${flag} is described`);
+    assert.ok(described.replace(/\s+/g, " ").includes(fallback), `--${flag} has default ${fallback}: ${described}`);
+  }
+});
+
+for (const flag of ["--version", "-version"])
+  test(`${flag} prints four lines, the first as etcd's`, async () => {
+    const { code, stdout } = await runMinietcd([flag]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^etcd Version: 3\.6\.\d+\n(.+: .+\n){3}$/);
+  });
+
+/** A member by hand, on unix sockets. */
+const startMember = (
+  folder: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): AsyncDisposable & { readonly process: MinietcdProcess; readonly client: Client } => {
+  const socket = join(folder, "client");
+  const process = MinietcdProcess.start(
+    [
+      ...args,
+      `--listen-client-urls=unix://${socket}`,
+      `--listen-peer-urls=unix://${join(folder, "peer")}`,
+      `--initial-advertise-peer-urls=unix://${join(folder, "peer")}`,
+    ],
+    { cwd: folder, env: { ETCD_ADVERTISE_CLIENT_URLS: `unix://${socket}`, ...env } },
+  );
+  const client = new Client({ endpoints: [`unix:${socket}`], dialTimeoutMs: 15_000, requestTimeoutMs: 15_000 });
+  return {
+    process,
+    client,
+    [Symbol.asyncDispose]: async () => {
+      await client.close();
+      await process[Symbol.asyncDispose]();
+    },
+  };
+};
+
+const messageOf = async (call: Promise<unknown>): Promise<string> => {
+  const error: unknown = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof EtcdError);
+  return error.message;
+};
+
+test("each flag and its variable does what it says", async () => {
+  await using folder = await tempFolder();
+  await using member = startMember(folder.path, ["-max-txn-ops", "2", "--snapshot-count=10"], {
+    ETCD_NAME: "from-env",
+    ETCD_MAX_REQUEST_BYTES: "1000",
+    ETCD_QUOTA_BACKEND_BYTES: "0",
+    ETCD_LOG_LEVEL: "warn",
+    ETCD_SOMETHING_ELSE: "1",
+    ETCD_INITIAL_CLUSTER_TOKEN: "mine",
+  });
+  const { client, process } = member;
+  const { members, header } = await client.cluster.memberList();
+  assert.deepEqual(
+    members.map(({ name, clientURLs, peerURLs }) => ({ name, clientURLs, peerURLs })),
+    [
+      {
+        name: "from-env",
+        clientURLs: [`unix://${join(folder.path, "client")}`],
+        peerURLs: [`unix://${join(folder.path, "peer")}`],
+      },
+    ],
+  );
+  assert.equal(await messageOf(client.kv.put("k", "x".repeat(1_000))), "etcdserver: request is too large");
+  const puts = ["a", "b", "c"].map((key) => ({ op: "put", key, value: "v" }) as const);
+  assert.equal(await messageOf(client.kv.txn({ success: puts })), "etcdserver: too many operations in txn request");
+  await client.kv.txn({ success: puts.slice(1) });
+
+  const warnings = process.log.map(({ level, msg, variable }) => ({ level, msg, variable }));
+  assert.deepEqual(
+    warnings.sort((a, b) => String(a.msg).localeCompare(String(b.msg))),
+    [
+      { level: "warn", msg: "--quota-backend-bytes has no effect yet: the store has no quota", variable: undefined },
+      { level: "warn", msg: "--snapshot-count has no effect yet: the log is kept whole", variable: undefined },
+      { level: "warn", msg: "unrecognized environment variable", variable: "ETCD_SOMETHING_ELSE" },
+    ],
+  );
+  assert.equal(process.stdout, "");
+
+  // Another token is another cluster, though all else is equal.
+  await using elsewhere = await tempFolder();
+  await using other = startMember(elsewhere.path, ["--name=from-env", "--log-level=error"]);
+  assert.notEqual((await other.client.cluster.memberList()).header.clusterId, header.clusterId);
+  assert.equal(other.process.stderr, "");
+});
+
+test("without --name and --data-dir the member is `default` in default.etcd, and a restart ignores initial flags", async () => {
+  await using folder = await tempFolder();
+  const seen = async (...args: string[]) => {
+    await using member = startMember(folder.path, args);
+    const { members, header } = await member.client.cluster.memberList();
+    const [{ ID, name } = { ID: 0n, name: "" }] = members;
+    await member.process.end("SIGTERM");
+    return { ID, name, clusterId: header.clusterId };
+  };
+  const first = await seen();
+  assert.equal(first.name, "default");
+  const again = await seen("--data-dir=default.etcd", "--initial-cluster-state=existing", "--initial-cluster-token=x");
+  assert.deepEqual(again, first);
+});
