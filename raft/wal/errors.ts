@@ -27,12 +27,12 @@ export class WalVersionError extends Error {
   }
 }
 
-/** The disk did not do what it was told. Nothing is tried again: after a failed sync the page cache may lie. */
+/** The disk did not do what it was told. Nothing is tried again: after a failed write the page cache may lie. */
 export class WalFailedError extends Error {
   override readonly name = "WalFailedError";
   constructor(
     readonly file: string,
-    /** What was tried, e.g. "sync". */
+    /** What was tried, e.g. "write". */
     readonly operation: string,
     cause: Error,
   ) {

@@ -2,7 +2,7 @@ import path from "node:path";
 import type { Disk, DiskFile } from "./disk.js";
 import { nextSegmentName } from "./segment.js";
 
-/** Filled and synced this much at a time, so that little waits in the page cache when an append wants its own sync. */
+/** Filled this much at a time, so that an append finds little before it on its way to the disk. */
 const sliceBytes = 1024 * 1024;
 const zeros = new Uint8Array(sliceBytes);
 
@@ -28,7 +28,7 @@ type Taker = (prepared: PreparedFile) => void;
 
 /**
  * Makes the file of the next segment while the present one is being filled: real zeros, so that an append changes no
- * file's length and allocates nothing, and its sync has only data to wait for.
+ * file's length and allocates nothing, and it has only its data to wait for.
  *
  * A lack of space is not a failure: what was filled is kept, and `retry` goes on from there.
  */
@@ -103,13 +103,9 @@ export class NextSegment {
   private fill(file: DiskFile): void {
     this.busy = true;
     const slice = zeros.subarray(0, Math.min(sliceBytes, this.target - this.filled));
-    file.write(slice, this.filled, (writeError) => {
-      if (writeError !== null) this.stepped("write", writeError);
-      else
-        file.datasync((syncError) => {
-          if (syncError === null) this.filled += slice.length;
-          this.stepped("sync", syncError);
-        });
+    file.write(slice, this.filled, (error) => {
+      if (error === null) this.filled += slice.length;
+      this.stepped("write", error);
     });
   }
 

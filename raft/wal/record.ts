@@ -1,4 +1,4 @@
-// A record: one batch, written with one write and made durable by one sync before the next is begun.
+// A record: one batch, written with one write and durable before the next is begun.
 //
 //   0  crc32 of bytes 4 to 12, u32       8  bytes of payload, u32
 //   4  crc32 of bytes 8 to the end      12  type
@@ -7,7 +7,7 @@
 // Both checksums are seeded with the checksum at 4 of the record before, so a record is valid only in its place. The first
 // one makes the length believable when the payload is not.
 //
-// After a power cut, any of the sectors of the last, unsynced write may be on disk, and the others still hold what
+// After a power cut, any of the sectors of the last, unfinished write may be on disk, and the others still hold what
 // was there before. To tell a sector that never arrived from one that holds zeros, the last byte of each sector is no data
 // but a mark, different where a record begins and where one only goes on. A record begins at a multiple of 16 where its
 // header still fits in the sector, so a header arrives whole or not at all. Therefore:

@@ -11,7 +11,7 @@
 // before this segment. The header's own checksum seeds that of the first record, and the header holds the one the
 // segment before ended with: so one chain runs through all files, and no file or end of a file can be missing unnoticed.
 //
-// A segment is filled with zeros, given its header and its first record, and synced, all under another name; only then is
+// A segment is filled with zeros, given its header and its first record, all durable under another name; only then is
 // it renamed to what it is. So every segment has a whole header and a whole first record, whatever happened.
 import { crc32 } from "node:zlib";
 import type { HardState, LogIndex, Term } from "../core/types.js";

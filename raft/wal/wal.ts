@@ -74,8 +74,8 @@ const removeUnfinished = async (disk: Disk, directory: string): Promise<void> =>
 
 /**
  * Opens the last segment, cuts off what is torn, and makes what is left durable: a process that was killed may have left
- * its last record in the page cache only. The record is written again, as after a failed sync the page cache holds what
- * the disk does not, and takes it for synced.
+ * its last record in the page cache only. The record is written again, as after a failed write the page cache may hold
+ * what the disk does not, and take it for durable.
  */
 const openTail = async (disk: Disk, tail: LogTail, repair: Repair | undefined): Promise<DiskFile> => {
   const { lastRecordAt, position } = tail;
@@ -84,7 +84,6 @@ const openTail = async (disk: Disk, tail: LogTail, repair: Repair | undefined): 
   const bytes = await promised<Uint8Array>((done) => file.read(lastRecordAt, end - lastRecordAt, done));
   if (repair !== undefined) bytes.set(blankSectors(position, end, lastRecordAt), position - lastRecordAt);
   await promised((done) => file.write(bytes, lastRecordAt, done));
-  await promised((done) => file.datasync(done));
   return file;
 };
 
@@ -153,7 +152,7 @@ export class Wal {
 
   /**
    * Writes `entries`, which replace the log from the first one's index on, and `hardState` unless it is unchanged, with one
-   * write and one sync. One append at a time: the next may be made from within `done`.
+   * synced write. One append at a time: the next may be made from within `done`.
    *
    * @param done called once all of it is durable, never synchronously; never called after a failure
    * @throws Error if another append is under way, after a failure or `close`, or if the batch cannot follow what is
@@ -210,7 +209,7 @@ export class Wal {
   private continueSegment(current: Current, start: number, payloadBytes: number): void {
     const { buffer, sealed } = this.seal(start, payloadBytes, this.chain);
     this.writing = true;
-    this.writeAndSync(current, buffer.subarray(start, sealed.end), current.position, () => {
+    this.write(current, buffer.subarray(start, sealed.end), current.position, () => {
       current.position += nextRecordAt(recordEnd(start, recordHeaderBytes + payloadBytes)) - start;
       this.appended(sealed);
     });
@@ -234,9 +233,9 @@ export class Wal {
     const { buffer, sealed } = this.seal(firstRecordAt, payloadBytes, seed);
     const position = nextRecordAt(recordEnd(firstRecordAt, recordHeaderBytes + payloadBytes));
     this.writing = true;
-    this.writeAndSync(prepared, buffer.subarray(0, sealed.end), 0, () =>
+    this.write(prepared, buffer.subarray(0, sealed.end), 0, () =>
       this.giveName(prepared.path, finalPath, () => {
-        this.current?.file.close(() => undefined); // all of it was synced long ago: closing it can lose nothing
+        this.current?.file.close(() => undefined); // all of it was durable long ago: closing it can lose nothing
         this.current = { file, path: finalPath, bytes, position };
         this.sequence = name.sequence;
         this.appended(sealed);
@@ -263,19 +262,15 @@ export class Wal {
     return { buffer, sealed: sealRecord(buffer, start, { type: batchRecord, payloadBytes, seed }) };
   }
 
-  private writeAndSync(
+  private write(
     { file, path }: { readonly file: DiskFile; readonly path: string },
     bytes: Uint8Array,
     position: number,
     then: () => void,
   ): void {
-    file.write(bytes, position, (writeError) => {
-      if (writeError !== null) this.failAppend("write", path, writeError);
-      else
-        file.datasync((syncError) => {
-          if (syncError !== null) this.failAppend("sync", path, syncError);
-          else then();
-        });
+    file.write(bytes, position, (error) => {
+      if (error === null) then();
+      else this.failAppend("write", path, error);
     });
   }
 

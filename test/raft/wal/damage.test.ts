@@ -77,7 +77,7 @@ const changed = (written: Written, file: string, change: (bytes: Uint8Array) => 
 const assertRefused = async (disk: SimDisk, file: string, hint: string): Promise<void> => {
   const touched: string[] = [];
   disk.onOperation = ({ kind }) => {
-    if (["write", "datasync", "rename", "remove"].includes(kind)) touched.push(kind);
+    if (["write", "rename", "remove"].includes(kind)) touched.push(kind);
     return undefined;
   };
   const opened = await recover(disk, { segmentBytes }).then(

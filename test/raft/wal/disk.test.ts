@@ -38,7 +38,6 @@ for (const [name, disk, root] of disks)
       const file = await openFile(disk, at("one"), "new");
       await promised((done) => file.write(bytes("hello world"), 0, done));
       await promised((done) => file.write(bytes("W"), 6, done));
-      await promised((done) => file.datasync(done));
       assert.equal(await promised<number>((done) => file.size(done)), 11);
       assert.equal(text(await promised((done) => file.read(4, 3, done))), "o W");
       assert.equal(text(await promised((done) => file.read(6, 100, done))), "World");

@@ -13,10 +13,8 @@ const acknowledge = (): never => assert.fail("acknowledged");
 /** Where the disk fails, and what the member is told. */
 const failures: [string, OperationKind, RegExp, RegExp][] = [
   ["a write", "write", /1\.wal$/, /^Cannot write \/member\/wal\/0+1-0+1\.wal: EIO/],
-  ["a sync", "datasync", /1\.wal$/, /^Cannot sync \/member\/wal\/0+1-0+1\.wal: EIO/],
   ["creating the next segment", "open", /next\.tmp$/, /^Cannot create \/member\/wal\/next\.tmp: EIO/],
   ["filling the next segment", "write", /next\.tmp$/, /^Cannot write \/member\/wal\/next\.tmp: EIO/],
-  ["syncing the next segment", "datasync", /next\.tmp$/, /^Cannot sync \/member\/wal\/next\.tmp: EIO/],
   ["naming the next segment", "rename", /next\.tmp$/, /^Cannot rename \/member\/wal\/next\.tmp: EIO/],
   ["syncing the directory", "syncDirectory", /wal$/, /^Cannot sync \/member\/wal: EIO/],
 ];

@@ -6,17 +6,7 @@ import type { Disk, DiskDone, DiskFile, DiskResult } from "../../../raft/wal/dis
 const sectorBytes = 512;
 
 export type OperationKind =
-  | "open"
-  | "list"
-  | "rename"
-  | "remove"
-  | "syncDirectory"
-  | "makeDirectory"
-  | "size"
-  | "read"
-  | "write"
-  | "datasync"
-  | "close";
+  "open" | "list" | "rename" | "remove" | "syncDirectory" | "makeDirectory" | "size" | "read" | "write" | "close";
 
 export interface Operation {
   readonly kind: OperationKind;
@@ -33,11 +23,13 @@ export interface SimDiskOptions {
 export const diskError = (code: string, operation: Operation): Error =>
   Object.assign(new Error(`${code}: simulated, ${operation.kind} '${operation.path}'`), { code });
 
+const isFull = (error: Error): boolean => "code" in error && error.code === "ENOSPC";
+
 /** A file as programs see it, and as the platters have it. */
 class SimFile {
   cache = new Uint8Array();
   durable = new Uint8Array();
-  /** Sectors of `cache` not synced yet. */
+  /** Sectors of `cache` that are not on disk yet. */
   readonly dirty = new Set<number>();
 
   write(bytes: Uint8Array, position: number): void {
@@ -47,14 +39,19 @@ class SimFile {
     for (let at = position - (position % sectorBytes); at < end; at += sectorBytes) this.dirty.add(at);
   }
 
-  sync(): void {
+  /** Only what is written: other dirty sectors stay so, as with O_DSYNC. */
+  writeThrough(bytes: Uint8Array, position: number): void {
+    this.write(bytes, position);
+    const from = position - (position % sectorBytes);
     this.durable = resized(this.durable, this.cache.length);
-    this.writeBack(() => true);
+    this.writeBack((sector) => sector >= from && sector < position + bytes.length);
   }
 
-  /** What a failed sync does on Linux: the pages count as clean, and are not on disk. */
-  syncInVain(): void {
-    this.dirty.clear();
+  /** What a write that cannot be made durable leaves on Linux: pages that count as clean, and are not on disk. */
+  writeInVain(bytes: Uint8Array, position: number): void {
+    const before = new Set(this.dirty);
+    this.write(bytes, position);
+    for (const sector of this.dirty) if (!before.has(sector)) this.dirty.delete(sector);
   }
 
   /** Any of the unsynced sectors are on disk, and the file's length is or is not. */
@@ -62,19 +59,22 @@ class SimFile {
     if (survives()) this.durable = resized(this.durable, this.cache.length);
     this.writeBack(survives);
     this.cache = this.durable.slice();
+    this.dirty.clear();
   }
 
-  private writeBack(survives: () => boolean): void {
+  /** The dirty sectors that are `chosen` reach the disk, as far as the file's length did, and are clean. */
+  private writeBack(chosen: (sector: number) => boolean): void {
     for (const sector of this.dirty) {
-      if (sector >= this.durable.length || !survives()) continue;
+      if (!chosen(sector)) continue;
+      this.dirty.delete(sector);
       const end = Math.min(sector + sectorBytes, this.durable.length, this.cache.length);
-      this.durable.set(this.cache.subarray(sector, end), sector);
+      if (sector < end) this.durable.set(this.cache.subarray(sector, end), sector);
     }
-    this.dirty.clear();
   }
 }
 
-const resized = (bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> => {
+const resized = (bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> => {
+  if (bytes.length === length) return bytes;
   const copy = new Uint8Array(length);
   copy.set(bytes.subarray(0, length));
   return copy;
@@ -194,8 +194,7 @@ export class SimDisk {
   /** Puts a file there, durably, without an operation: for what rot and people do. */
   place(name: string, bytes: Uint8Array): void {
     const file = new SimFile();
-    file.write(bytes, 0);
-    file.sync();
+    file.writeThrough(bytes, 0);
     this.names.set(name, file);
     this.durableNames.set(name, file);
   }
@@ -218,23 +217,14 @@ export class SimDisk {
         const write = { file, bytes, position };
         const ended: DiskDone = (error) => {
           this.writes.delete(write);
+          if (error !== null && !isFull(error)) file.writeInVain(bytes, position);
           done(error);
         };
         if (run === this.process) this.writes.add(write);
         this.begin<undefined>(run, operation, ended, () => {
           const grown = Math.max(0, position + bytes.length - file.cache.length);
           if (grown > 0 && this.used() + grown > this.capacityBytes) return diskError("ENOSPC", operation);
-          file.write(bytes, position);
-          return undefined;
-        });
-      },
-      datasync: (done) => {
-        const ended: DiskDone = (error) => {
-          if (error !== null) file.syncInVain();
-          done(error);
-        };
-        this.begin<undefined>(run, { kind: "datasync", path: this.nameOf(file) }, ended, () => {
-          file.sync();
+          file.writeThrough(bytes, position);
           return undefined;
         });
       },
