@@ -25,6 +25,11 @@ export class ValueCache {
     return this.heldBytes;
   }
 
+  /** Entries that wait for their turn to go, those without a value included. */
+  get queued(): number {
+    return this.queue.length - this.head;
+  }
+
   /** Keeps `value` as the newest of `entry`. */
   hold(entry: KeyEntry, value: Uint8Array): void {
     this.drop(entry);
@@ -37,7 +42,7 @@ export class ValueCache {
       this.queue.push(entry);
     }
     if (this.heldBytes > this.maxBytes) this.evict();
-    else if (this.queue.length - this.head > 2 * this.heldValues + maxEmptyEntries) this.sweep();
+    else if (this.queued > 2 * this.heldValues + maxEmptyEntries) this.sweep();
   }
 
   /** Forgets the value of `entry`: it is no longer its newest. */

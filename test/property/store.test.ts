@@ -125,6 +125,9 @@ const tightLimits: fc.Arbitrary<StoreLimits> = fc.record({
   entriesPerSlice: fc.integer({ min: 1, max: 4 }),
   diskReadsPerSlice: fc.integer({ min: 1, max: 3 }),
   removalsPerBatch: fc.integer({ min: 1, max: 3 }),
+  revisionsPerWatchBatch: fc.constant(1),
+  bytesPerWatchBatch: fc.constant(1),
+  watchBatchesPerSlice: fc.constant(1),
 });
 
 /** What both stores answer, decoded; or the code of the refusal. */
@@ -282,8 +285,8 @@ async function compareStores(disk: TestDisk, steps: readonly Step[], limits: Sto
 }
 
 const kinds = [
-  { name: "memory", create: memoryDisk, numRuns: 300 },
-  { name: "disk", create: levelDisk, numRuns: 15 },
+  { name: "memory", create: memoryDisk, numRuns: 150 },
+  { name: "disk", create: levelDisk, numRuns: 10 },
 ];
 for (const { name, create, numRuns } of kinds) {
   test(`answers as a store that keeps a full copy of every revision, whatever happens (${name})`, async () => {

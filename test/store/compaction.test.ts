@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CompactedError, FutureRevisionError, type Compaction } from "../../store/index.js";
+import { Pins } from "../../store/pins.js";
 import { parseChangeRowKey } from "../../store/rows.js";
 import { TestStore, bytes, disks, memoryDisk, range, shown, type TestDisk } from "./harness.js";
 
@@ -160,4 +161,17 @@ test("many compactions at once all finish", async () => {
   await tested.store.close();
   assert.equal(await rowsOf(tested.disk), "51_0");
   await tested.open();
+});
+
+test("a compaction waits for reads below its revision, and for no others", async () => {
+  const pins = new Pins();
+  const [at5, at6] = [pins.hold(5), pins.hold(6)];
+  await pins.releasedBelow(5);
+  let released = false;
+  const waiting = pins.releasedBelow(6).then(() => (released = true));
+  pins.release(at6);
+  await Promise.resolve();
+  assert.equal(released, false);
+  pins.release(at5);
+  await waiting;
 });
