@@ -1,0 +1,143 @@
+// Several endpoints, some of them dead or failing: what is tried again, what is not, and what the error says.
+
+import { status } from "@grpc/grpc-js";
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Client, ConnectError, EtcdError } from "../../client/index.js";
+import { freePorts } from "../support/etcd-process.js";
+import { FakeServer, oneKey, putAt, type Failing } from "./fake-server.js";
+
+const unavailable = (details: string): Failing => ({ code: status.UNAVAILABLE, details });
+
+/** Nobody listens there. (0 would be none; a port that was just free is.) */
+const deadEndpoint = async () => `127.0.0.1:${(await freePorts(1))[0]!}`;
+
+const failure = async (promise: Promise<unknown>): Promise<EtcdError> => {
+  const error: unknown = await promise.then(
+    () => assert.fail("succeeded"),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof EtcdError, String(error));
+  return error;
+};
+
+describe("a dead endpoint", () => {
+  test("is passed over, by reads and by writes, without waiting for it", async () => {
+    await using server = await FakeServer.start({ Range: oneKey("k", "v"), Put: putAt(7n) });
+    // Waiting for the dead one to answer would take an hour.
+    const endpoints = [await deadEndpoint(), server.endpoint];
+    await using client = new Client({ endpoints, dialTimeoutMs: 3_600_000, requestTimeoutMs: 3_600_000 });
+    assert.equal(await client.kv.getText("k"), "v");
+    assert.equal((await client.kv.put("k", "v")).header.revision, 7);
+  });
+
+  test("alone is an error that names it and the reason, and says that nothing was sent", async () => {
+    const endpoint = await deadEndpoint();
+    await using client = new Client({ endpoints: [endpoint], dialTimeoutMs: 50 });
+    const error = await failure(client.kv.put("k", "v"));
+    assert.ok(error instanceof ConnectError);
+    assert.deepEqual([error.code, error.outcome], ["unavailable", "failed"]);
+    assert.deepEqual([...error.failures], [[endpoint, `connect ECONNREFUSED ${endpoint}`]]);
+  });
+
+  test("is used once it is there", async () => {
+    const [port = 0] = await freePorts(1);
+    await using client = new Client({
+      endpoints: [`127.0.0.1:${port}`],
+      dialTimeoutMs: 20_000,
+      requestTimeoutMs: 20_000,
+    });
+    const value = client.kv.getText("k");
+    await using server = await FakeServer.start({ Range: oneKey("k", "v") }, port);
+    assert.equal(await value, "v");
+    assert.equal(server.calls.length, 1);
+  });
+});
+
+describe("a server that cannot answer", () => {
+  test("a read goes to the next", async () => {
+    await using first = await FakeServer.start({ Range: unavailable("etcdserver: request timed out") });
+    await using second = await FakeServer.start({ Range: unavailable("etcdserver: leader changed") });
+    await using client = new Client({ endpoints: [first.endpoint, second.endpoint] });
+    const value = client.kv.getText("k");
+    await Promise.all([first.called(), second.called()]);
+    second.answers = { Range: oneKey("k", "v") };
+    assert.equal(await value, "v");
+  });
+
+  test("a write that may have been made is not made again", async () => {
+    const answers = {
+      Put: unavailable("etcdserver: request timed out"),
+      Txn: unavailable("etcdserver: server stopped"),
+    };
+    await using first = await FakeServer.start(answers);
+    await using second = await FakeServer.start(answers);
+    await using client = new Client({ endpoints: [first.endpoint, second.endpoint] });
+    const put = await failure(client.kv.put("k", "v"));
+    assert.deepEqual([put.code, put.outcome], ["unavailable", "unknown"]);
+    assert.equal(put.message, "etcdserver: request timed out");
+    const txn = await failure(client.kv.txn({ success: [{ op: "put", key: "k", value: "v" }] }));
+    assert.equal(txn.outcome, "unknown");
+    assert.equal(first.calls.length + second.calls.length, 2);
+  });
+
+  test("a write that certainly was not made goes to the next", async () => {
+    const endpoints = [];
+    await using first = await FakeServer.start({ Put: unavailable("etcdserver: no leader") });
+    await using second = await FakeServer.start({ Put: unavailable("etcdserver: no leader") });
+    endpoints.push(first.endpoint, second.endpoint);
+    await using client = new Client({ endpoints });
+    const put = client.kv.put("k", "v");
+    await Promise.all([first.called(), second.called()]);
+    first.answers = second.answers = { Put: putAt(7n) };
+    assert.equal((await put).header.revision, 7);
+  });
+
+  test("a transaction that only reads is a read", async () => {
+    await using first = await FakeServer.start({ Txn: unavailable("etcdserver: request timed out") });
+    await using second = await FakeServer.start({ Txn: unavailable("etcdserver: request timed out") });
+    await using client = new Client({ endpoints: [first.endpoint, second.endpoint] });
+    const txn = client.kv.txn({ failure: [{ op: "get", key: "k" }] });
+    await Promise.all([first.called(), second.called()]);
+    first.answers = second.answers = { Txn: { succeeded: true } };
+    assert.equal((await txn).succeeded, true);
+  });
+});
+
+describe("a connection that breaks under a request", () => {
+  test("a read is asked again elsewhere", async () => {
+    await using first = await FakeServer.start({ Range: "drop" });
+    await using second = await FakeServer.start({ Range: "drop" });
+    await using client = new Client({ endpoints: [first.endpoint, second.endpoint] });
+    const value = client.kv.getText("k");
+    await Promise.race([first.called(), second.called()]);
+    first.answers = second.answers = { Range: oneKey("k", "v") };
+    assert.equal(await value, "v");
+  });
+
+  test("the outcome of a write is unknown, and it is not sent again", async () => {
+    await using first = await FakeServer.start({ Put: "drop" });
+    await using second = await FakeServer.start({ Put: "drop" });
+    await using client = new Client({ endpoints: [first.endpoint, second.endpoint] });
+    const error = await failure(client.kv.put("k", "v"));
+    assert.deepEqual([error.code, error.outcome], ["unavailable", "unknown"]);
+    assert.equal(first.calls.length + second.calls.length, 1);
+  });
+
+  test("the next request connects again", async () => {
+    await using server = await FakeServer.start({ Put: "drop", Range: oneKey("k", "v") });
+    await using client = new Client({ endpoints: [server.endpoint] });
+    await failure(client.kv.put("k", "v"));
+    assert.equal(await client.kv.getText("k"), "v");
+  });
+});
+
+test("a question to one member goes to that member, listed or not", async () => {
+  await using listed = await FakeServer.start({ Status: { version: "listed" } });
+  await using other = await FakeServer.start({ Status: { version: "other" }, HashKV: { hash: 5 } });
+  await using client = new Client({ endpoints: [listed.endpoint] });
+  assert.equal((await client.maintenance.status(other.endpoint)).version, "other");
+  assert.equal((await client.maintenance.status(listed.endpoint)).version, "listed");
+  assert.equal((await client.maintenance.hashKv(other.endpoint, 3)).hash, 5);
+  assert.deepEqual(other.calls.at(-1), { method: "HashKV", request: { revision: 3n } });
+});

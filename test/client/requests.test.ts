@@ -1,0 +1,294 @@
+// What the client asks and gives back, and how a request ends that gets no answer.
+
+import { status } from "@grpc/grpc-js";
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { Client, EtcdError, prefixEnd } from "../../client/index.js";
+import { CounterError, type RangeRequest } from "../../proto/index.js";
+import { FakeServer, oneKey, type Answers } from "./fake-server.js";
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+const failure = async (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => assert.fail("succeeded"),
+    (reason: unknown) => reason,
+  );
+
+async function connected(answers: Answers = {}) {
+  const server = await FakeServer.start(answers);
+  const client = new Client({ endpoints: [server.endpoint] });
+  const dispose = async () => {
+    await client.close();
+    await server[Symbol.asyncDispose]();
+  };
+  return { server, client, [Symbol.asyncDispose]: dispose };
+}
+
+describe("requests", () => {
+  test("every option of a get is asked for", async () => {
+    await using pair = await connected();
+    const bounds = { minModRevision: 1, maxModRevision: 2, minCreateRevision: 3, maxCreateRevision: 4 };
+    const what = { limit: 5, revision: 6, serializable: true, keysOnly: true, countOnly: true };
+    await pair.client.kv.get("a", { rangeEnd: "b", sortBy: "modRevision", order: "descending", ...what, ...bounds });
+    assert.deepEqual(plain(pair.server.calls[0]?.request), {
+      key: "a",
+      rangeEnd: "b",
+      limit: 5n,
+      revision: 6n,
+      sortOrder: 2,
+      sortTarget: 3,
+      serializable: true,
+      keysOnly: true,
+      countOnly: true,
+      minModRevision: 1n,
+      maxModRevision: 2n,
+      minCreateRevision: 3n,
+      maxCreateRevision: 4n,
+    });
+  });
+
+  test("a prefix and an open end become intervals, also of all keys", async () => {
+    await using pair = await connected();
+    await pair.client.kv.get("ab", { prefix: true });
+    await pair.client.kv.get("ab", { fromKey: true });
+    await pair.client.kv.get("", { prefix: true });
+    await pair.client.kv.delete("", { fromKey: true });
+    const intervals = pair.server.calls.map(({ request }) => {
+      const { key, rangeEnd } = plain(request) as { key: string; rangeEnd: string };
+      return [key, rangeEnd];
+    });
+    const all = ["\0", "\0"];
+    assert.deepEqual(intervals, [["ab", "ac"], ["ab", "\0"], all, all]);
+    await assert.rejects(pair.client.kv.get("a", { prefix: true, fromKey: true }), TypeError);
+  });
+
+  test("a transaction is sent with each kind of condition and of step", async () => {
+    await using pair = await connected();
+    await pair.client.kv.txn({
+      compare: [
+        { key: "a", target: "version", is: "=", than: 1 },
+        { key: "b", target: "value", is: "!=", than: "x", prefix: true },
+        { key: "c", target: "lease", is: ">", than: 2n ** 62n },
+      ],
+      success: [
+        { op: "put", key: "a", value: "1", lease: -1n, prevKv: true },
+        { op: "delete", key: "b", rangeEnd: "c" },
+      ],
+      failure: [{ op: "txn", success: [{ op: "get", key: "d" }] }],
+    });
+    const { compare, success, failure: otherwise } = plain(pair.server.calls[0]?.request) as Record<string, unknown[]>;
+    assert.deepEqual(compare, [
+      { result: 0, target: 0, key: "a", targetUnion: { $case: "version", value: 1n }, rangeEnd: "" },
+      { result: 3, target: 3, key: "b", targetUnion: { $case: "value", value: "x" }, rangeEnd: "c" },
+      { result: 1, target: 4, key: "c", targetUnion: { $case: "lease", value: 2n ** 62n }, rangeEnd: "" },
+    ]);
+    const put = { key: "a", value: "1", lease: -1n, prevKv: true, ignoreValue: false, ignoreLease: false };
+    assert.deepEqual(success, [
+      { request: { $case: "requestPut", value: put } },
+      { request: { $case: "requestDeleteRange", value: { key: "b", rangeEnd: "c", prevKv: false } } },
+    ]);
+    assert.match(JSON.stringify(otherwise, withBigints), /"requestTxn".*"success":\[.*"requestRange".*"key":"d"/);
+  });
+});
+
+describe("answers", () => {
+  test("keys and values are plain bytes, counters numbers, ids exact", async () => {
+    const kv = { key: utf8("k"), value: Uint8Array.of(255, 0), version: 3n, createRevision: 4n, modRevision: 9n };
+    const header = { clusterId: 2n ** 64n - 1n, memberId: 2n ** 53n + 1n, revision: 9n, raftTerm: 2n };
+    await using pair = await connected({ Range: { header, kvs: [{ ...kv, lease: -5n }], more: true, count: 7n } });
+    assert.deepEqual(await pair.client.kv.get("k"), {
+      header: { ...header, revision: 9, raftTerm: 2 },
+      kvs: [{ ...kv, version: 3, createRevision: 4, modRevision: 9, lease: -5n }],
+      more: true,
+      count: 7,
+    });
+  });
+
+  test("a counter beyond 2^53-1 is an error, not a rounded number", async () => {
+    await using pair = await connected({ Range: { count: 2n ** 53n } });
+    await assert.rejects(pair.client.kv.get("k"), CounterError);
+  });
+
+  test("text that is not there is undefined; text that is none is an error", async () => {
+    await using pair = await connected();
+    assert.equal(await pair.client.kv.getText("k"), undefined);
+    pair.server.answers = { Range: { kvs: [{ key: utf8("k"), value: Uint8Array.of(255) }] } };
+    await assert.rejects(pair.client.kv.getText("k"), TypeError);
+  });
+
+  test("a transaction's are told apart", async () => {
+    const responses = [
+      { response: { $case: "responsePut", value: {} } },
+      { response: { $case: "responseRange", value: oneKey("k", "v") } },
+      { response: { $case: "responseTxn", value: { succeeded: true } } },
+      { response: { $case: "responseDeleteRange", value: { deleted: 2n } } },
+    ];
+    await using pair = await connected({ Txn: { responses } });
+    const result = await pair.client.kv.txn({});
+    assert.deepEqual(
+      result.responses.map(({ op }) => op),
+      ["put", "get", "txn", "delete"],
+    );
+  });
+
+  test("an error has the server's code and text, and says whether a write can have been made", async () => {
+    await using pair = await connected();
+    const outcomes = [
+      [status.NOT_FOUND, "etcdserver: requested lease not found", "not-found", "failed"],
+      [status.OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted", "out-of-range", "failed"],
+      [status.UNKNOWN, "etcdserver: too many requests", "unknown", "failed"],
+      [status.UNKNOWN, "context deadline exceeded", "unknown", "unknown"],
+      // The write that reaches the quota is carried out all the same.
+      [status.RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded", "resource-exhausted", "unknown"],
+      [status.RESOURCE_EXHAUSTED, "grpc: received message larger than max (3 vs. 2)", "resource-exhausted", "failed"],
+      [status.DEADLINE_EXCEEDED, "context deadline exceeded", "deadline-exceeded", "unknown"],
+    ] as const;
+    for (const [grpcCode, details, code, outcome] of outcomes) {
+      pair.server.answers = { Put: { code: grpcCode, details }, Range: { code: grpcCode, details } };
+      const write = await failure(pair.client.kv.put("k", "v"));
+      assert.ok(write instanceof EtcdError);
+      assert.deepEqual([write.code, write.message, write.outcome], [code, details, outcome]);
+      assert.equal(write.endpoint, pair.server.endpoint);
+      const read = await failure(pair.client.kv.get("k"));
+      assert.ok(read instanceof EtcdError);
+      assert.equal(read.outcome, "failed");
+    }
+  });
+});
+
+describe("a request without an answer", () => {
+  const ends = async (promise: Promise<unknown>) => {
+    const error = await failure(promise);
+    assert.ok(error instanceof EtcdError);
+    return [error.code, error.outcome];
+  };
+
+  test("ends at its deadline: a read failed, a write with unknown outcome", async () => {
+    await using pair = await connected({ Put: "never", Range: "never" });
+    assert.deepEqual(await ends(pair.client.kv.get("k", { timeoutMs: 50 })), ["deadline-exceeded", "failed"]);
+    assert.deepEqual(await ends(pair.client.kv.put("k", "v", { timeoutMs: 50 })), ["deadline-exceeded", "unknown"]);
+  });
+
+  test("ends when its signal is raised, and keeps the reason", async () => {
+    await using pair = await connected({ Put: "never" });
+    const giveUp = new AbortController();
+    const put = failure(pair.client.kv.put("k", "v", { signal: giveUp.signal }));
+    await pair.server.called();
+    giveUp.abort("enough");
+    const error = await put;
+    assert.ok(error instanceof EtcdError);
+    assert.deepEqual([error.code, error.outcome, error.cause], ["cancelled", "unknown", "enough"]);
+  });
+
+  test("is not sent if its signal is raised already", async () => {
+    await using pair = await connected();
+    const put = pair.client.kv.put("k", "v", { signal: AbortSignal.abort() });
+    assert.deepEqual(await ends(put), ["cancelled", "failed"]);
+    assert.equal(pair.server.calls.length, 0);
+  });
+
+  test("ends with the client, which can be closed twice", async () => {
+    await using pair = await connected({ Put: "never" });
+    const put = ends(pair.client.kv.put("k", "v"));
+    await pair.server.called();
+    await pair.client.close();
+    await pair.client.close();
+    assert.deepEqual(await put, ["cancelled", "unknown"]);
+    assert.deepEqual(await ends(pair.client.kv.put("k", "v")), ["cancelled", "failed"]);
+  });
+
+  test("ends with the client also while it waits for a connection", async () => {
+    const server = await FakeServer.start();
+    await server[Symbol.asyncDispose]();
+    const client = new Client({ endpoints: [server.endpoint], dialTimeoutMs: 60_000 });
+    const get = ends(client.kv.get("k"));
+    await client.close();
+    assert.deepEqual(await get, ["cancelled", "failed"]);
+  });
+});
+
+describe("settings", () => {
+  test("sizes are kept to: what is too big is not sent, or not taken", async () => {
+    await using server = await FakeServer.start({ Range: oneKey("k", "x".repeat(1_000)) });
+    await using client = new Client({ endpoints: [server.endpoint], maxSendBytes: 500, maxReceiveBytes: 500 });
+    const put = await failure(client.kv.put("k", "x".repeat(1_000)));
+    assert.ok(put instanceof EtcdError);
+    assert.deepEqual([put.code, put.outcome], ["resource-exhausted", "failed"]);
+    assert.deepEqual(server.calls, []);
+    const get = await failure(client.kv.get("k"));
+    assert.ok(get instanceof EtcdError);
+    assert.equal(get.code, "resource-exhausted");
+  });
+
+  test("a socket in the file system is an endpoint", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "client-"));
+    try {
+      await using server = await FakeServer.start({ Range: oneKey("k", "v") }, join(folder, "s"));
+      for (const endpoint of [server.endpoint, server.endpoint.replace("unix:", "unix://")]) {
+        await using client = new Client({ endpoints: [endpoint] });
+        assert.equal(await client.kv.getText("k"), "v");
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test("what is no endpoint, or needs TLS, is refused with the reason", () => {
+    const refused = {
+      "https://127.0.0.1:2379": /TLS is not supported yet/,
+      "unixs:/tmp/x": /TLS is not supported yet/,
+      "ftp://127.0.0.1:2379": /unknown scheme "ftp"/,
+      "127.0.0.1": /expected host:port/,
+      "127.0.0.1:99999": /expected host:port/,
+      "http://host:1/path": /expected host:port/,
+      "": /expected host:port/,
+      "unix:": /the path is missing/,
+    };
+    for (const [endpoint, reason] of Object.entries(refused))
+      assert.throws(() => new Client({ endpoints: [endpoint] }), { name: "TypeError", message: reason });
+  });
+
+  test("host:port, IPv6 and http URLs are endpoints", async () => {
+    for (const endpoint of ["localhost:1", "[::1]:1", "http://a.b-c:1", "http://127.0.0.1:1/"]) {
+      await using client = new Client({ endpoints: [endpoint] });
+      assert.ok(client.kv);
+    }
+  });
+
+  test("times and sizes of nothing, and no endpoint at all, are refused", () => {
+    assert.throws(() => new Client({ endpoints: [] }), RangeError);
+    for (const wrong of [0, -1, NaN])
+      assert.throws(() => new Client({ endpoints: ["a:1"], requestTimeoutMs: wrong }), RangeError);
+  });
+});
+
+test("the end of a prefix is the first key behind it, and the prefix is left alone", () => {
+  const ends = [
+    [[0x61], [0x62]],
+    [[0x61, 0xff], [0x62]],
+    [
+      [0x61, 0xfe, 0xff, 0xff],
+      [0x61, 0xff],
+    ],
+    [[0xff, 0xff], [0]], // no key is behind all of those: "no end"
+    [[], [0]],
+  ] as const;
+  for (const [prefix, end] of ends) {
+    const given = Buffer.from(prefix); // whose slice() shares memory, other than Uint8Array's
+    assert.deepEqual(prefixEnd(given), Uint8Array.from(end));
+    assert.deepEqual([...given], [...prefix]);
+  }
+});
+
+/** A request with its bytes as text. */
+const plain = (request: unknown): unknown => {
+  if (request instanceof Uint8Array) return Buffer.from(request).toString();
+  if (Array.isArray(request)) return request.map(plain);
+  if (typeof request !== "object" || request === null) return request;
+  return Object.fromEntries(Object.entries(request as RangeRequest).map(([name, value]) => [name, plain(value)]));
+};
+
+const withBigints = (_: string, value: unknown) => (typeof value === "bigint" ? String(value) : value);
