@@ -6,6 +6,7 @@ import fc from "fast-check";
 import {
   AppliedMarker,
   Compare,
+  Event,
   KVDefinition,
   KeyValue,
   LeaseGrantRequest,
@@ -15,15 +16,14 @@ import {
   RangeRequest_SortTarget,
   RangeResponse,
   RawDeleteRangeResponse,
+  RawEvent,
   RawRangeResponse,
   RawTxnResponse,
-  RawWatchResponse,
   DeleteRangeResponse,
   ResponseHeader,
   TxnRequest,
   TxnResponse,
   WatchDefinition,
-  WatchResponse,
 } from "../../proto/index.js";
 
 const bytes = fc.uint8Array({ maxLength: 20 }).map((given) => Uint8Array.from(given));
@@ -145,16 +145,12 @@ describe("raw twins: keys that are encoded already", () => {
     );
   });
 
-  test("a deletion's answer and a watcher's do; empty bytes are an absent key", () => {
+  test("a deletion's answer and an event do; empty bytes are an absent key", () => {
     const kv = KeyValue.create({ key: Uint8Array.of(1), modRevision: 5n });
     const deleted = RawDeleteRangeResponse.encode({ header, deleted: 1n, prevKvs: [encoded(kv)] }).finish();
     assert.deepEqual(DeleteRangeResponse.decode(deleted), { header, deleted: 1n, prevKvs: [kv] });
-    const watch = RawWatchResponse.create({ header, watchId: 7n, compactRevision: 9n, cancelReason: "why" });
-    const events = [{ type: 1 as const, kv: encoded(kv), prevKv: new Uint8Array() }];
-    assert.deepEqual(WatchResponse.decode(RawWatchResponse.encode({ ...watch, events }).finish()), {
-      ...watch,
-      events: [{ type: 1, kv, prevKv: undefined }],
-    });
+    const event = RawEvent.encode({ type: 1, kv: encoded(kv), prevKv: new Uint8Array() }).finish();
+    assert.deepEqual(Event.decode(event), { type: 1, kv, prevKv: undefined });
   });
 });
 
