@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { Client as GrpcClient, credentials, status, type ServiceError } from "@grpc/grpc-js";
 import { Client, EtcdError } from "../../client/index.js";
 import { RangeRequest, RangeResponse } from "../../proto/index.js";
@@ -49,6 +50,7 @@ test("a leader that was frozen and comes back never answers a linearizable read 
     await cluster.leader(others);
     await asksOthers.kv.put("k", "new", { timeoutMs: longEnoughMs });
     const reads = Array.from({ length: 50 }, () => asksFrozen.kv.getText("k", { timeoutMs: longEnoughMs }));
+    await delay(100); // for them to lie in its socket: the first thing it sees when it wakes
     frozen.resume();
     assert.deepEqual(new Set(await Promise.all(reads)), new Set(["new"]));
   } finally {
