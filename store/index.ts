@@ -22,3 +22,4 @@ export type { Answer, StoreOptions } from "./kv-store.js";
 export type { StoreLimits } from "./limits.js";
 export { NewerFormatError } from "./recovery.js";
 export type { Revision } from "./revision.js";
+export type { Watch, WatchBatch, WatchOptions, WatchReceiver } from "./watch.js";

@@ -28,6 +28,8 @@ import { Unflushed } from "./unflushed.js";
 import { ValueCache } from "./value-cache.js";
 import { Values } from "./values.js";
 import { WriteBehind } from "./write-behind.js";
+import type { Watch, WatchOptions, WatchReceiver } from "./watch.js";
+import { Watches } from "./watches.js";
 import { Write } from "./write.js";
 
 export interface StoreOptions {
@@ -86,6 +88,7 @@ export class KvStore {
   private readonly writer: WriteBehind;
   private readonly pins = new Pins();
   private readonly compactor: Compactor;
+  private readonly watches: Watches;
 
   /** Use `openStore`. */
   constructor(
@@ -100,6 +103,7 @@ export class KvStore {
     this.compacted = recovered.compactRevision;
     this.writer = new WriteBehind(backend, clock, data.unflushed, data.limits, onFailure, recovered.rows);
     this.compactor = new Compactor(data, this.writer, this.pins, clock);
+    this.watches = new Watches(data, backend, clock, this);
     if (recovered.unfinishedCompaction !== undefined)
       this.compactor.start(recovered.unfinishedCompaction, Promise.resolve());
   }
@@ -203,6 +207,16 @@ export class KvStore {
     }
   }
 
+  /**
+   * Tells `receiver` of changes from now on, and of past ones from `startRevision` on: never before this has returned.
+   *
+   * @see etcd v3 API, Watch
+   */
+  watch(options: WatchOptions, receiver: WatchReceiver): Watch {
+    this.checkOpen();
+    return this.watches.add(options, receiver);
+  }
+
   size(): Promise<BackendSize> {
     return this.backend.size();
   }
@@ -215,9 +229,11 @@ export class KvStore {
 
   private async shutDown(): Promise<void> {
     this.compactor.stop();
+    const watchesEnded = this.watches.close();
     try {
       await this.writer.close();
     } finally {
+      await watchesEnded;
       await this.compactor.ended();
       await this.backend.close();
     }
@@ -235,6 +251,7 @@ export class KvStore {
     if (write.hasChanged) {
       this.current = write.revision;
       this.writer.applied(write.changes);
+      this.watches.changed(this.current, write.changes);
     }
     return this.answer(response);
   }

@@ -16,6 +16,12 @@ export interface StoreLimits {
   readonly diskReadsPerSlice: number;
   /** Rows that a compaction removes in one batch. */
   readonly removalsPerBatch: number;
+  /** Revisions that one batch from history tells a watcher of, as in etcd … */
+  readonly revisionsPerWatchBatch: number;
+  /** … or so many bytes of KeyValues, if that is less; but always a whole revision. */
+  readonly bytesPerWatchBatch: number;
+  /** Batches from history that watchers are given before others run. */
+  readonly watchBatchesPerSlice: number;
 }
 
 const mebibyte = 1024 * 1024;
@@ -29,4 +35,7 @@ export const defaultLimits: StoreLimits = {
   entriesPerSlice: 10_000,
   diskReadsPerSlice: 250,
   removalsPerBatch: 1_000,
+  revisionsPerWatchBatch: 1_000,
+  bytesPerWatchBatch: mebibyte,
+  watchBatchesPerSlice: 100,
 };

@@ -74,7 +74,8 @@ export interface RawWatchResponse {
   readonly compactRevision: bigint;
   readonly cancelReason: string;
   readonly fragment: boolean;
-  readonly events: readonly RawEvent[];
+  /** Each an encoded RawEvent: the same bytes go to every watcher that is told of the change. */
+  readonly events: readonly Uint8Array[];
 }
 
 function createBaseRawRangeResponse(): RawRangeResponse {
@@ -650,7 +651,7 @@ export const RawWatchResponse: MessageFns<RawWatchResponse> = {
       writer.uint32(56).bool(message.fragment);
     }
     for (const v of message.events) {
-      RawEvent.encode(v!, writer.uint32(90).fork()).join();
+      writer.uint32(90).bytes(v!);
     }
     return writer;
   },
@@ -729,7 +730,7 @@ export const RawWatchResponse: MessageFns<RawWatchResponse> = {
               break;
             }
 
-            message.events.push(RawEvent.decode(reader, reader.uint32()));
+            message.events.push(reader.bytes());
             continue;
           }
         }
@@ -760,7 +761,7 @@ export const RawWatchResponse: MessageFns<RawWatchResponse> = {
       : 0n;
     message.cancelReason = object.cancelReason ?? "";
     message.fragment = object.fragment ?? false;
-    message.events = object.events?.map((e) => RawEvent.fromPartial(e)) || [];
+    message.events = object.events?.map((e) => e) || [];
     return message;
   },
 };
