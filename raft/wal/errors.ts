@@ -39,3 +39,12 @@ export class WalFailedError extends Error {
     super(`Cannot ${operation} ${file}: ${cause.message}`, { cause });
   }
 }
+
+/** Adds to a failure of `work` what was tried, and with which file: the disk's own errors often do not say. */
+export const naming = async <T>(operation: string, file: string, work: Promise<T>): Promise<T> => {
+  try {
+    return await work;
+  } catch (error) {
+    throw error instanceof Error ? new WalFailedError(file, operation, error) : error;
+  }
+};

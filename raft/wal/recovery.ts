@@ -4,7 +4,7 @@ import { MalformedMessageError } from "../codec/bytes.js";
 import type { Entry, HardState, LogIndex, Term } from "../core/types.js";
 import { emptyLog, endAfter, readBatch, whyNotAfter, type Batch, type LogEnd } from "./batch.js";
 import { promised, type Disk, type DiskFile } from "./disk.js";
-import { WalDamagedError, WalVersionError } from "./errors.js";
+import { naming, WalDamagedError, WalVersionError } from "./errors.js";
 import { batchRecord, nextRecordAt, readRecord } from "./record.js";
 import {
   firstRecordAt,
@@ -54,7 +54,7 @@ export const readSegments = async (disk: Disk, directory: string): Promise<Segme
   const segments: SegmentFile[] = [];
   for (const name of names.filter((each) => each.endsWith(".wal")).sort()) {
     const file = path.join(directory, name);
-    segments.push({ file, bytes: await readFile(disk, file) });
+    segments.push({ file, bytes: await naming("read", file, readFile(disk, file)) });
   }
   return segments;
 };

@@ -4,7 +4,7 @@ import { ByteWriter } from "../codec/bytes.js";
 import type { Entry, HardState, LogIndex } from "../core/types.js";
 import { endAfter, whyNotAfter, writeBatch, type LogEnd } from "./batch.js";
 import { promised, type Disk, type DiskFile } from "./disk.js";
-import { WalFailedError } from "./errors.js";
+import { naming, WalFailedError } from "./errors.js";
 import { NextSegment, type PreparedFile } from "./next-segment.js";
 import {
   batchRecord,
@@ -49,7 +49,7 @@ export interface RecoveredLog {
  * Reads the log in `directory` and opens it for appending. What it returns is durable.
  *
  * @throws WalDamagedError if anything but a power cut during the last write explains what is there; WalVersionError if a
- * newer version wrote it; in both cases nothing in the directory was touched
+ * newer version wrote it; in both cases nothing in the directory was touched; WalFailedError if the disk fails
  */
 export const openWal = async (options: WalOptions): Promise<{ wal: Wal; recovered: RecoveredLog }> => {
   const { disk, directory, segmentBytes = defaultSegmentBytes } = options;
@@ -58,11 +58,13 @@ export const openWal = async (options: WalOptions): Promise<{ wal: Wal; recovere
   await promised((done) => disk.makeDirectory(directory, done));
   const recovery = recoverLog(await readSegments(disk, directory));
   await removeUnfinished(disk, directory);
-  const file = recovery.tail && (await openTail(disk, recovery.tail, recovery.repair));
+  const { tail, repair } = recovery;
+  const file = tail && (await naming("open", tail.file, openTail(disk, tail, repair)));
   // The last segment may have been renamed by a process that was killed before it could make the name durable.
-  await promised((done) => disk.syncDirectory(directory, done));
+  const synced = promised((done) => disk.syncDirectory(directory, done));
+  await naming("sync", directory, synced);
   const wal = new Wal(options, recovery, file);
-  const recovered = { hardState: recovery.end.hardState, entries: recovery.entries, repaired: recovery.repair };
+  const recovered = { hardState: recovery.end.hardState, entries: recovery.entries, repaired: repair };
   return { wal, recovered };
 };
 
@@ -160,7 +162,7 @@ export class Wal {
    */
   append(hardState: HardState | undefined, entries: readonly Entry[], done: () => void): void {
     const batch = { hardState, entries };
-    const problem = this.whyClosed() ?? whyNotAfter(this.end, batch);
+    const problem = this.whyRefused() ?? whyNotAfter(this.end, batch);
     if (problem !== undefined) throw new Error(`Cannot append to the log: ${problem}`, { cause: this.failure });
     const start = recordSectorAt + ((this.current?.position ?? 0) % sectorBytes);
     this.writer.reset();
@@ -198,7 +200,7 @@ export class Wal {
     return this.closing === undefined ? undefined : "it is closed";
   }
 
-  private whyClosed(): string | undefined {
+  private whyRefused(): string | undefined {
     return this.whyUnusable() ?? (this.done === undefined ? undefined : "another append is under way");
   }
 
