@@ -1,16 +1,16 @@
 import type { Clock } from "./clock.js";
 import type { RaftCore } from "./core/core.js";
-import type {
-  CoreStatus,
-  Entry,
-  HardState,
-  Input,
-  LogIndex,
-  MemberId,
-  Outgoing,
-  PeerMessage,
-  ReadState,
-  Refusal,
+import {
+  noMember,
+  type CoreStatus,
+  type Entry,
+  type HardState,
+  type Input,
+  type MemberId,
+  type Outgoing,
+  type PeerMessage,
+  type ReadState,
+  type Refusal,
 } from "./core/types.js";
 
 /** Where entries become durable; `Wal` is the real one. At most one `append` is under way at a time. */
@@ -119,13 +119,10 @@ export class RaftNode {
     this.step({ kind: "linkClosed", peer });
   }
 
+  /** Once stopped it leads nobody, and knows of nobody who leads. */
   status(): CoreStatus {
-    return this.core.status();
-  }
-
-  /** The highest index known to be committed. */
-  get commit(): LogIndex {
-    return this.core.status().commit;
+    const status = this.core.status();
+    return this.stopped ? { ...status, role: "follower", leader: noMember } : status;
   }
 
   private tick(): void {

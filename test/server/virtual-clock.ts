@@ -44,9 +44,9 @@ export class VirtualClock implements Clock {
     const end = this.time + ms;
     this.settle();
     for (let next = this.next(end); next !== undefined; next = this.next(end)) {
-      this.time = next.at;
+      this.time = Math.max(this.time, next.at);
       if (next.every === undefined) this.timers.delete(next);
-      else next.at += next.every;
+      else next.at = this.time + next.every; // as in Node: what was missed is not made up for
       next.callback();
       this.settle();
     }
