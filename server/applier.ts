@@ -133,17 +133,23 @@ export class Applier implements StateMachine {
     const { member, incarnation, sequence, floor, command } = Proposal.decode(entry.data);
     const envelope = { member, incarnation: Number(incarnation), sequence: Number(sequence), floor: Number(floor) };
     if (command === undefined || !this.seen.admit(envelope)) return;
-    const waitedFor = member === this.self.member && envelope.incarnation === this.self.incarnation;
+    const outcome = this.execute(command);
+    if (member !== this.self.member || envelope.incarnation !== this.self.incarnation) return;
+    if (outcome instanceof StoreError) this.proposals.failed(envelope.sequence, outcome);
+    else this.proposals.applied(envelope.sequence, outcome);
+  }
+
+  /** What applying a command gives on every member alike: a result, or why nothing changed. */
+  private execute(command: Command): Applied | StoreError {
     try {
-      const applied = this.execute(command);
-      if (waitedFor) this.proposals.applied(envelope.sequence, applied);
+      return this.change(command);
     } catch (error) {
-      if (!(error instanceof StoreError) || !outcomes.has(error.code)) throw error;
-      if (waitedFor) this.proposals.failed(envelope.sequence, error);
+      if (error instanceof StoreError && outcomes.has(error.code)) return error;
+      throw error;
     }
   }
 
-  private execute(command: Command): Applied {
+  private change(command: Command): Applied {
     switch (command.$case) {
       case "put":
         return { kind: "put", ...this.store.put(command.value) };

@@ -1,0 +1,229 @@
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { Proposal } from "../../proto/index.js";
+import type { Entry, LogIndex, Term } from "../../raft/index.js";
+import { DamagedError, KeyNotFoundError, openMemoryBackend, openStore, type KvStore } from "../../store/index.js";
+import { Applier, decodeMarker, encodeMarker, type Applied, type AppliedState } from "../../server/applier.js";
+import { Membership } from "../../server/membership.js";
+import { Proposals, type Command } from "../../server/proposals.js";
+import { SeenProposals } from "../../server/seen-proposals.js";
+import { VirtualClock } from "./virtual-clock.js";
+
+const self = { member: 0x11n, incarnation: 2 };
+
+const openMemoryStore = async (t: TestContext): Promise<KvStore> => {
+  const store = await openStore({
+    backend: await openMemoryBackend(),
+    clock: { setTimeout, clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout) },
+    onFailure: (error) => assert.fail(error),
+  });
+  t.after(() => store.close());
+  return store;
+};
+
+const freshState = (): AppliedState => ({
+  index: 0 as LogIndex,
+  term: 0 as Term,
+  membership: new Membership([
+    { ID: 0x22n, name: "", peerURLs: ["http://b:2380"], clientURLs: [], isLearner: false },
+    { ID: 0x11n, name: "", peerURLs: ["http://a:2380"], clientURLs: [], isLearner: false },
+  ]),
+  seen: new SeenProposals(),
+});
+
+interface Copy {
+  readonly store: KvStore;
+  readonly applier: Applier;
+  readonly proposals: Proposals<Applied>;
+  readonly answers: Map<string, Applied | Error>;
+  /** Every marker given to the store. */
+  readonly markers: Uint8Array[];
+}
+
+/** One member's state; proposals 1, 2, 3 of this life are waited for. */
+const open = async (t: TestContext, state = freshState(), kept?: KvStore): Promise<Copy> => {
+  const store = kept ?? (await openMemoryStore(t));
+  const markers: Uint8Array[] = [];
+  const endRound = store.endRound.bind(store);
+  store.endRound = (marker) => {
+    markers.push(marker);
+    endRound(marker);
+  };
+  const clock = new VirtualClock();
+  const proposals = new Proposals<Applied>({
+    ...self,
+    timeoutMs: 7_000,
+    maxRequestBytes: 1_000_000,
+    clock,
+    isFull: () => false,
+    propose: () => undefined,
+  });
+  const answers = new Map<string, Applied | Error>();
+  for (const name of ["first", "second", "third"])
+    proposals.propose(put(name), {
+      applied: (result) => answers.set(name, result),
+      failed: (error) => answers.set(name, error as Error),
+    });
+  return { store, applier: new Applier(store, state, self, proposals), proposals, answers, markers };
+};
+
+const put = (key: string, options: { ignoreValue?: boolean } = {}): Command => ({
+  $case: "put",
+  value: {
+    key: Buffer.from(key),
+    value: new Uint8Array(),
+    lease: 0n,
+    prevKv: false,
+    ignoreValue: false,
+    ignoreLease: false,
+    ...options,
+  },
+});
+
+/** An entry as a proposal of `member` makes it. */
+const entry = (
+  index: number,
+  command: Command,
+  { member = self.member, incarnation = self.incarnation, sequence = index, floor = 1 } = {},
+): Entry => ({
+  index: index as LogIndex,
+  term: 2 as Term,
+  data: Proposal.encode({
+    member,
+    incarnation: BigInt(incarnation),
+    sequence: BigInt(sequence),
+    floor: BigInt(floor),
+    command,
+  }).finish(),
+});
+
+const apply = (copy: Copy, ...entries: Entry[]): void => copy.applier.apply(entries, () => undefined);
+
+test("each proposal is applied once, and its client told of the first copy", async (t) => {
+  const copy = await open(t);
+  apply(copy, entry(1, put("a"), { sequence: 1 }), entry(2, put("a"), { sequence: 1 }));
+  apply(copy, entry(3, put("a"), { sequence: 1 }));
+  assert.equal(copy.store.revision, 2);
+  const answer = copy.answers.get("first");
+  assert.ok(answer !== undefined && !(answer instanceof Error) && answer.revision === 2);
+  assert.equal(copy.applier.appliedIndex, 3);
+});
+
+test("nobody here is told of another member's proposal, nor of one from a former life", async (t) => {
+  const copy = await open(t);
+  apply(copy, entry(1, put("a"), { member: 0x22n, sequence: 1 }), entry(2, put("b"), { incarnation: 1, sequence: 2 }));
+  assert.equal(copy.store.revision, 3);
+  assert.equal(copy.answers.size, 0);
+});
+
+test("a command that cannot be done is an answer, alike on every member, and the log goes on", async (t) => {
+  const copy = await open(t);
+  apply(copy, entry(1, put("missing", { ignoreValue: true })), entry(2, put("b")));
+  assert.ok(copy.answers.get("first") instanceof KeyNotFoundError);
+  assert.equal(copy.store.revision, 2);
+});
+
+test("a failure of this member alone is no answer: it stops the member", async (t) => {
+  const copy = await open(t);
+  copy.store.put = () => {
+    throw new DamagedError("here", "bit rot");
+  };
+  assert.throws(() => apply(copy, entry(1, put("a"))), DamagedError);
+  assert.equal(copy.answers.size, 0);
+  assert.equal(copy.markers.length, 0); // nothing says that it was applied
+});
+
+test("a client that fails on its answer does not undo what was applied", async (t) => {
+  const copy = await open(t);
+  copy.proposals.applied = () => {
+    throw new KeyNotFoundError("thrown by whoever answers");
+  };
+  assert.throws(() => apply(copy, entry(1, put("a"))), KeyNotFoundError);
+  assert.equal(copy.answers.size, 0);
+});
+
+test("a leader's no-op counts, and does nothing", async (t) => {
+  const copy = await open(t);
+  apply(copy, { index: 1 as LogIndex, term: 5 as Term, data: new Uint8Array() });
+  assert.equal(copy.store.revision, 1);
+  const { index, term } = decodeMarker(copy.markers.at(-1) ?? assert.fail());
+  assert.deepEqual([index, term], [1, 5]);
+});
+
+test("a marker holds all that is not keys: what was seen before a restart is skipped after it", async (t) => {
+  const before = await open(t);
+  apply(
+    before,
+    entry(1, { $case: "publish", value: { member: 0x22n, name: "b", clientUrls: ["http://b:2379"] } }, { sequence: 1 }),
+    entry(2, put("a"), { sequence: 3 }),
+  );
+  const state = decodeMarker(before.markers.at(-1) ?? assert.fail());
+  assert.deepEqual([state.index, state.term], [2, 2]);
+  assert.deepEqual(
+    state.membership.all.map(({ ID, name, clientURLs }) => [ID, name, clientURLs]),
+    [
+      [0x11n, "", []],
+      [0x22n, "b", ["http://b:2379"]],
+    ],
+  );
+  const after = await open(t, state, before.store);
+  apply(after, entry(3, put("a"), { sequence: 3 }), entry(4, put("a"), { sequence: 2 }));
+  assert.equal(after.store.revision, 3); // 3 was applied before, 2 was not
+});
+
+test("two members that apply the same log, in whatever rounds, store the same bytes", async (t) => {
+  const commands: Command[] = [
+    put("a"),
+    put("b"),
+    put("missing", { ignoreValue: true }),
+    { $case: "deleteRange", value: { key: Buffer.from("a"), rangeEnd: new Uint8Array(), prevKv: false } },
+    { $case: "compact", value: { revision: 3n, physical: false } },
+    { $case: "publish", value: { member: 0x11n, name: "a", clientUrls: [] } },
+  ];
+  const log = Array.from({ length: 60 }, (_, n) =>
+    entry(n + 1, commands[n % commands.length] ?? assert.fail(), {
+      member: n % 3 === 0 ? 0x22n : 0x11n,
+      sequence: 1 + (n % 20),
+      floor: 1 + (n % 5),
+    }),
+  );
+  const [one, other] = [await open(t), await open(t)];
+  for (const each of log) apply(one, each);
+  for (let at = 0; at < log.length; at += 7) apply(other, ...log.slice(at, at + 7));
+  assert.deepEqual(one.markers.at(-1), other.markers.at(-1));
+  assert.deepEqual(await one.store.hashKv(0), await other.store.hashKv(0));
+});
+
+test("a marker survives being read and written", () => {
+  const state = { ...freshState(), index: 9 as LogIndex, term: 3 as Term };
+  state.seen.admit({ member: 1n, incarnation: 1, sequence: 8, floor: 2 });
+  const marker = encodeMarker(state);
+  assert.deepEqual(encodeMarker(decodeMarker(marker)), marker);
+});
+
+test("whoever waits for an index is called once it is applied, at once if it is", async (t) => {
+  const copy = await open(t);
+  const called: number[] = [];
+  for (const index of [0, 1, 2, 4]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
+  assert.deepEqual(called, [0]);
+  apply(copy, entry(1, put("a")), entry(2, put("b")), entry(3, put("c")));
+  assert.deepEqual(called, [0, 1, 2]);
+  apply(copy, entry(4, put("d")));
+  assert.deepEqual(called, [0, 1, 2, 4]);
+});
+
+test("no more is taken while the store is behind its disk, nor after a stop", async (t) => {
+  const copy = await open(t);
+  let drained: () => void = () => assert.fail("nobody waits");
+  Object.defineProperty(copy.store, "full", { get: () => true });
+  copy.store.whenDrained = (callback) => (drained = callback);
+  let done = 0;
+  copy.applier.apply([entry(1, put("a"))], () => done++);
+  assert.equal(done, 0);
+  drained();
+  assert.equal(done, 1);
+  copy.applier.apply([entry(2, put("b"))], () => done++);
+  copy.applier.stop();
+  drained();
+  assert.equal(done, 1);
+});
