@@ -42,15 +42,18 @@ export class IncomingLinks {
     const cancelHandshake = this.options.clock.after(handshakeMs, () => socket.destroy());
     const reader = new FrameReader(maxHelloBytes);
     let from: MemberId | undefined;
+    let refused = false;
     socket.on("data", (chunk: Buffer) => {
       try {
         reader.push(chunk, (payload) => {
+          if (refused) return; // what else it says is of no interest
           if (from !== undefined) {
             if (this.links.get(from) === socket) this.options.onMessage(from, decodePeerMessage(payload));
             return;
           }
           from = this.welcome(socket, decodeHello(payload));
-          if (from === undefined) return; // turned away: what is left is closed by the time limit at the latest
+          refused = from === undefined;
+          if (refused) return; // should it not close the connection, the time limit does
           cancelHandshake();
           reader.allow(maxMessageBytes);
         });

@@ -51,8 +51,10 @@ export class OutgoingLink {
     const reader = new FrameReader(maxHelloBytes);
     socket.on("data", (chunk: Buffer) => {
       try {
-        reader.push(chunk, (answer) => this.onAnswer(decodeAnswer(answer)));
-        cancelHandshake();
+        reader.push(chunk, (answer) => {
+          cancelHandshake();
+          this.onAnswer(decodeAnswer(answer));
+        });
       } catch {
         socket.destroy(); // whatever that is, it is not a member
       }

@@ -31,6 +31,7 @@ export class Peers implements Transport {
   constructor(options: PeersOptions) {
     const { clusterId, self, clock, logger, onLinkClosed } = options;
     const lastRefusal = new Map<MemberId, string>();
+    let lastRefused = "";
     this.incoming = new IncomingLinks({
       clusterId,
       self,
@@ -40,7 +41,11 @@ export class Peers implements Transport {
       // A member that was away is heard, and hears, at once: its first heartbeat does not wait for our next attempt.
       onOpened: (id) => this.outgoing.get(id)?.redial(),
       onClosed: onLinkClosed,
-      onRefused: (reason) => logger.warn("refused a peer connection", { reason }),
+      onRefused: (reason) => {
+        if (reason === lastRefused) return; // it comes back every second; one line is enough
+        lastRefused = reason;
+        logger.warn("refused a peer connection", { reason });
+      },
     });
     for (const { id, addresses } of options.peers) {
       const link = new OutgoingLink({
