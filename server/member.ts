@@ -11,7 +11,7 @@ import {
   MaintenanceDefinition,
   WatchDefinition,
 } from "../proto/index.js";
-import { noMember, type Clock, type CoreStatus, type RaftNode } from "../raft/index.js";
+import { noMember, type Clock, type CoreStatus } from "../raft/index.js";
 import type { MemberConfig } from "./config.js";
 import { ServerError } from "./errors.js";
 import { messageOverheadBytes } from "./limits.js";
@@ -20,12 +20,14 @@ import type { Logger } from "./logger.js";
 import { openReplica, type Replica } from "./replica.js";
 import { ClientConnections } from "./rpc/client-connections.js";
 import { createGrpcJsEngine, type Engine } from "./rpc/grpc-js-engine.js";
+import { LeaderRequired, requiresLeader } from "./rpc/leader-required.js";
 import { unimplementedMethods, type Call, type Method } from "./rpc/method-table.js";
 import { clusterMethods } from "./services/cluster.js";
 import { healthMethods } from "./services/health.js";
 import { kvMethods } from "./services/kv.js";
 import { maintenanceMethods } from "./services/maintenance.js";
 import { ResponseHeaders } from "./services/response-header.js";
+import { watchMethods } from "./services/watch.js";
 import { formatAddress, isLoopback, type Address, type MemberUrl } from "./urls.js";
 import { serverVersion } from "./version.js";
 
@@ -49,6 +51,8 @@ const stopGraceMs = 5_000;
 export class Member {
   private readonly connections = new ClientConnections();
   private stopping: Promise<void> | undefined;
+  /** Why it ended, or how its end went wrong. */
+  private failure: Error | undefined;
   private settleStopped: (failure: Error | undefined) => void = () => undefined;
 
   /** Resolves once clients are served: the member has joined, and the cluster knows its name and URLs. */
@@ -68,7 +72,9 @@ export class Member {
     acceptFrom.client = (socket) => this.connections.accept(socket);
     acceptFrom.peer = (socket) => replica.peers.accept(socket);
     this.ready = this.join();
-    this.ready.catch(() => undefined); // who waits for it is told; who does not, reads `stopped`
+    this.ready.catch((error: unknown) => {
+      if (this.stopping === undefined) this.fail(error);
+    });
   }
 
   /**
@@ -81,19 +87,22 @@ export class Member {
     const accept: Acceptors = { client: refuse, peer: refuse };
     const peer = await listen(config.listenPeerUrls, (socket) => accept.peer(socket));
     let client: Listener | undefined;
+    let replica: Replica | undefined;
     let member: Member | undefined;
+    let early: Error | undefined;
     try {
       client = await listen(config.listenClientUrls, (socket) => accept.client(socket));
-      const replica = await openReplica(config, environment, {
-        onFailure: (error) => void member?.fail(error),
+      replica = await openReplica(config, environment, {
+        onFailure: (error) => (member === undefined ? (early ??= error) : member.fail(error)),
         onStatusChange: (status) => environment.onLeaderChange?.(status),
       });
-      const engine = createEngine(config, environment.logger, replica);
+      if (early !== undefined) throw early;
+      const engine = createEngine(config, environment, replica);
       member = new Member(config, environment, { client, peer }, replica, engine, accept);
       member.warnAboutOpenPorts();
       return member;
     } catch (error) {
-      await Promise.all([peer.close(), client?.close()]);
+      await Promise.allSettled([peer.close(), client?.close(), replica?.close()]);
       throw error;
     }
   }
@@ -113,7 +122,7 @@ export class Member {
 
   /** Stops in order: no new calls, calls under way end, links, store, log, lock. May be called twice. */
   stop(): Promise<void> {
-    this.stopping ??= this.shutDown(stopGraceMs, undefined);
+    this.stopping ??= this.shutDown(stopGraceMs);
     return this.stopping;
   }
 
@@ -121,6 +130,7 @@ export class Member {
     const { logger } = this.environment;
     const clientUrls = advertised(this.config.advertiseClientUrls, this.clientAddresses);
     await this.replica.publish({ name: this.config.name, clientUrls });
+    if (this.stopping !== undefined) throw new ServerError("server-stopped", "the member was stopped while it joined");
     this.connections.start((socket) => this.engine.serve(socket));
     logger.info("ready to serve client requests", {
       version: serverVersion,
@@ -133,25 +143,20 @@ export class Member {
   }
 
   /** Something that nothing here can repair: the member ends, the others make up for it. */
-  private async fail(error: Error): Promise<void> {
+  private fail(reason: unknown): void {
+    this.failure ??= asError(reason);
     if (this.stopping !== undefined) return;
-    this.environment.logger.error("the member stops: it can no longer keep its promises", { error });
-    this.stopping = this.shutDown(0, error);
-    await this.stopping;
+    this.environment.logger.error("the member stops: it can no longer keep its promises", { error: this.failure });
+    this.stopping = this.shutDown(0);
   }
 
-  private async shutDown(graceMs: number, failure: Error | undefined): Promise<void> {
+  private async shutDown(graceMs: number): Promise<void> {
     const listening = Promise.all([this.listeners.client.close(), this.listeners.peer.close()]);
     this.connections.close();
-    await this.engine.stop(graceMs);
-    try {
-      await this.replica.close();
-    } catch (error) {
-      // The failure that came first says more than what it made impossible.
-      failure ??= error instanceof Error ? error : new Error(String(error));
-    }
-    await listening;
-    this.settleStopped(failure);
+    // What cannot be closed in order keeps nothing after it open. The failure that came first says most.
+    for (const end of [() => this.engine.stop(graceMs), () => this.replica.close(), () => listening])
+      await end().catch((error: unknown) => (this.failure ??= asError(error)));
+    this.settleStopped(this.failure);
   }
 
   private warnAboutOpenPorts(): void {
@@ -164,6 +169,8 @@ export class Member {
       });
   }
 }
+
+const asError = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(String(reason)));
 
 /** Who takes accepted sockets; set once there is a member. */
 interface Acceptors {
@@ -192,21 +199,32 @@ const services = [
   HealthDefinition,
 ];
 
-const createEngine = (config: MemberConfig, logger: Logger, replica: Replica): Engine => {
-  const methods = serviceMethods(config, replica);
+const createEngine = (config: MemberConfig, environment: MemberEnvironment, replica: Replica): Engine => {
+  const { clock, logger } = environment;
+  const methods = serviceMethods(config, environment, replica);
+  const hasLeader = (): boolean => replica.node.status().leader !== noMember;
+  const leaderRequired = new LeaderRequired({ clock, electionMs: config.electionMs, hasLeader });
   return createGrpcJsEngine({
-    methods: [...methods, ...unimplementedMethods(services, methods)],
-    admit: (call) => admit(call, replica.node),
+    methods: [...methods.map((method) => leaderRequired.guard(method)), ...unimplementedMethods(services, methods)],
+    admit: (call) => admit(call, hasLeader),
     maxRequestBytes: config.maxRequestBytes + messageOverheadBytes,
     onUnexpectedError: (error) => logger.error("a request failed unexpectedly", { error }),
   });
 };
 
-const serviceMethods = (config: MemberConfig, replica: Replica): Method[] => {
+const serviceMethods = (config: MemberConfig, { clock, random }: MemberEnvironment, replica: Replica): Method[] => {
   const { node, store, applier, proposals, reads } = replica;
   const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.status().term);
   return [
     ...kvMethods({ store, proposals, reads, headers, maxTxnOps: config.maxTxnOps }),
+    ...watchMethods({
+      store,
+      headers,
+      clock,
+      random,
+      progressIntervalMs: config.watchProgressMs,
+      fragmentBytes: config.maxRequestBytes + messageOverheadBytes,
+    }),
     ...clusterMethods({ applier, reads, headers }),
     ...maintenanceMethods({ node, store, applier, headers }),
     ...healthMethods(),
@@ -214,10 +232,10 @@ const serviceMethods = (config: MemberConfig, replica: Replica): Method[] => {
 };
 
 /** What etcd checks of every call's metadata. */
-const admit = (call: Call, node: RaftNode): void => {
+const admit = (call: Call, hasLeader: () => boolean): void => {
   const version = call.metadata("client-api-version");
   if (version !== undefined && !isUtf8(Buffer.from(version, "latin1")))
     throw new ServerError("invalid-client-version", "client-api-version is not valid UTF-8");
-  if (call.metadata("hasleader") === "true" && node.status().leader === noMember)
+  if (requiresLeader(call) && !hasLeader())
     throw new ServerError("no-leader", "the client asked for a leader to be known");
 };

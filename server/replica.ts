@@ -167,7 +167,14 @@ const start = async (
   const { wal, recovered, space } = await openLog(directory.walPath, environment, onFailure);
   teardown.opened(wal);
   teardown.onStop(() => space.stop());
-  const store = teardown.opened(await openStoreAt(await directory.storePath(), environment, onFailure));
+  // What was applied is right, and stays readable; but what the next start will find on disk nobody knows.
+  const onStoreFailure = (error: Error): void => {
+    teardown.stopNow();
+    logger.error("the store cannot be written: this member only serves serializable reads until it is restarted", {
+      error,
+    });
+  };
+  const store = teardown.opened(await openStoreAt(await directory.storePath(), environment, onStoreFailure));
   const state = recoverState(store, recovered);
   const incarnation = await directory.nextIncarnation();
 

@@ -73,7 +73,8 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
 };
 
 /** Not `once`, which would take a connection that breaks for a failure to stop. */
-const closed = (connection: Socket): Promise<void> => new Promise((resolve) => connection.once("close", () => resolve()));
+const closed = (connection: Socket): Promise<void> =>
+  new Promise((resolve) => connection.once("close", () => resolve()));
 
 /** Streams have no end of their own: each is here with what ends it. */
 type OpenStreams = Set<(status: GrpcStatus) => void>;
@@ -124,8 +125,7 @@ const unaryHandler =
       answered = true;
       answer();
     };
-    const fail = (error: unknown): void =>
-      once(() => callback(statusOfError(error, options.onUnexpectedError), null));
+    const fail = (error: unknown): void => once(() => callback(statusOfError(error, options.onUnexpectedError), null));
     const send = (response: unknown): void => once(() => callback(null, response));
     try {
       const call = callOf(grpcCall);
@@ -199,6 +199,7 @@ const bidiHandler =
         },
       });
       sink = opened;
+      if (!streams.has(endWith)) opened.onClosed(); // it was over before it had anybody to tell
       grpcCall.on("data", (request: never) => guarded(() => streams.has(endWith) && opened.onRequest(request)));
       grpcCall.on("end", () => guarded(() => streams.has(endWith) && opened.onHalfClose()));
     });
