@@ -31,6 +31,8 @@ export class SimCluster {
   readonly safety = new Safety();
   readonly electionTicks: number;
   private readonly heartbeatTicks: number;
+  /** In some clusters every entry travels alone, so that old ones arrive long before new ones. */
+  private readonly maxAppendBytes: number;
   private readonly random: SeededRandom;
   private readonly seats: readonly Seat[];
   private readonly network: SimNetwork;
@@ -48,6 +50,7 @@ export class SimCluster {
     this.heartbeatTicks = options.heartbeatTicks;
     this.electionTicks = options.electionTicks;
     this.network = new SimNetwork(options.random);
+    this.maxAppendBytes = options.random.pick([1, 200]);
     this.seats = Array.from({ length: options.members }, (_, i) => ({
       id: BigInt(i + 1),
       disk: emptyDisk(),
@@ -56,7 +59,7 @@ export class SimCluster {
       applied: 0 as LogIndex,
       frozenUntil: 0,
       writeDoneAt: 0,
-      maxDiskTicks: options.random.pick([0, 1, 3]),
+      maxDiskTicks: options.random.pick([0, 1, 3, 10]),
       reads: new Map(),
       proposals: new Set(),
     }));
@@ -133,7 +136,12 @@ export class SimCluster {
       random: this.random.next,
       heartbeatTicks: this.heartbeatTicks,
       electionTicks: this.electionTicks,
-      limits: { maxAppendBytes: 200, maxInflightAppends: 4, maxCommittedBytes: 500, maxUncommittedBytes: 4_000 },
+      limits: {
+        maxAppendBytes: this.maxAppendBytes,
+        maxInflightAppends: 4,
+        maxCommittedBytes: 500,
+        maxUncommittedBytes: 4_000,
+      },
       send: (outgoing) => this.send(seat, outgoing),
       onWrite: (unsaved, log) => {
         seat.writeDoneAt = this.now + this.random.between(0, seat.maxDiskTicks);
@@ -149,7 +157,7 @@ export class SimCluster {
   private crash(seat: Seat): void {
     if (seat.member === undefined) return;
     const { writing } = seat.member;
-    const isKept = writing !== undefined && this.random.chance(0.5);
+    const isKept = writing !== undefined && this.random.chance(0.3);
     this.note(`${seat.id} crashes${writing === undefined ? "" : isKept ? ", its write kept" : ", its write lost"}`);
     if (isKept) write(seat.disk, writing);
     seat.member = undefined;

@@ -16,7 +16,7 @@ for (const seed of seeds)
       { heartbeatTicks: 2, electionTicks: 20 },
       { heartbeatTicks: 10, electionTicks: 100 },
     ]);
-    const faultRate = random.pick([0.005, 0.02, 0.05]);
+    const faultRate = random.pick([0.005, 0.02, 0.05, 0.15]);
     const cluster = new SimCluster({ members: random.pick([3, 5]), random, ...timing });
     cluster.watched(() => {
       for (let tick = 0; tick < 1_500; tick++) {
