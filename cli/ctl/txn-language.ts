@@ -131,7 +131,7 @@ const simpleEscapes: Readonly<Record<string, string>> = {
   '"': '"',
 };
 
-const escape = /\\(?:x([\da-f]{2})|([0-3][0-7]{2})|u([\da-f]{4})|U([\da-f]{8})|(.))/gis;
+const escape = /\\(?:x([\da-fA-F]{2})|([0-3][0-7]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|(.))/gs;
 
 /** What stands between double quotes, with Go's escapes resolved. */
 function unquote(literal = '""'): string {
@@ -148,6 +148,7 @@ function unquote(literal = '""'): string {
 }
 
 function codePoint(point: number, whole: string): string {
-  if (point > 0x10ffff) throw invalid(`bad escape ${whole}: there is no such character`);
+  const surrogate = point >= 0xd800 && point <= 0xdfff;
+  if (surrogate || point > 0x10ffff) throw invalid(`bad escape ${whole}: there is no such character`);
   return Buffer.from(String.fromCodePoint(point), "utf8").toString("latin1");
 }

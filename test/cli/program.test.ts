@@ -1,0 +1,236 @@
+// minietcdctl where it is not etcdctl: its own words, what it refuses, what it prints of errors; and its outputs, once.
+// That it answers as etcdctl does is shown in test/interop/etcdctl.
+
+import { status } from "@grpc/grpc-js";
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { Readable } from "node:stream";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { runProgram } from "../../cli/ctl/program.js";
+import { FakeServer, oneKey, type Answers } from "../client/fake-server.js";
+
+interface Run {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(words: readonly string[], env: NodeJS.ProcessEnv = {}, stdin = ""): Promise<Run> {
+  const output = { stdout: "", stderr: "" };
+  const code = await runProgram(words, {
+    env,
+    stdin: Readable.from([Buffer.from(stdin)]),
+    print: (text) => (output.stdout += typeof text === "string" ? text : Buffer.from(text).toString()),
+    note: (line) => (output.stderr += `${line}\n`),
+  });
+  return { code, ...output };
+}
+
+/** Runs one command line against a server that answers so. */
+async function runOn(answers: Answers, words: readonly string[], stdin = ""): Promise<Run & { server: FakeServer }> {
+  await using server = await FakeServer.start(answers);
+  return { server, ...(await run(["--endpoints", server.endpoint, ...words], {}, stdin)) };
+}
+
+const failed = (code: number, stderr: string): Run => ({ code, stdout: "", stderr });
+
+describe("help", () => {
+  test("of the whole names every command; asking for it is no error", async () => {
+    const { code, stdout } = await run(["--help"]);
+    assert.equal(code, 0);
+    for (const name of ["get", "put", "del", "txn", "compaction", "endpoint", "member", "version"])
+      assert.match(stdout, new RegExp(`^  ${name}\\b`, "m"));
+    assert.deepEqual(await run([]), { code, stdout, stderr: "" });
+    assert.deepEqual(await run(["help"]), { code, stdout, stderr: "" });
+  });
+
+  test("of each command has a description and an example", async () => {
+    const commands = ["get", "put", "del", "txn", "compaction", "version", "member list"];
+    commands.push("endpoint status", "endpoint health", "endpoint hashkv");
+    for (const command of commands) {
+      const { code, stdout } = await run([...command.split(" "), "-h"]);
+      assert.equal(code, 0);
+      assert.match(stdout, new RegExp(`^Usage: minietcdctl ${command}.*\n\n[A-Z].*\n`, "s"), command);
+      assert.match(stdout, new RegExp(`Examples?:\n  \\$ .*minietcdctl .*${command}`, "s"), command);
+    }
+  });
+
+  test("is what a group of commands shows without one", async () => {
+    const { code, stdout } = await run(["endpoint"]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^ {2}health [^]*\n {2}status /m);
+  });
+});
+
+describe("commands", () => {
+  test("can be shortened, but not to what could be another of etcdctl's", async () => {
+    assert.match((await run(["vers"])).stdout, /^minietcdctl version: \d+\.\d+\.\d+\nAPI version: 3\.6\n$/);
+    const stderr =
+      'Error: unknown command "de" for "minietcdctl"\n' +
+      "Run 'minietcdctl --help' for usage. It could be any of: defrag, del.\n";
+    assert.deepEqual(await run(["de", "key"]), failed(1, stderr));
+  });
+
+  test("that are yet to come say so", async () => {
+    assert.deepEqual(await run(["watch", "k"]), failed(1, 'Error: command "watch" is not supported yet\n'));
+    assert.deepEqual(await run(["member", "add", "x"]), failed(1, 'Error: command "add" is not supported yet\n'));
+  });
+
+  test("of a group that has no such command are an error", async () => {
+    const stderr =
+      'Error: unknown command "nope" for "minietcdctl endpoint"\nRun \'minietcdctl endpoint --help\' for usage.\n';
+    assert.deepEqual(await run(["endpoint", "nope"]), failed(1, stderr));
+  });
+
+  test("with a flag there is not point to their help", async () => {
+    const stderr = "Error: unknown flag: --nope\nRun 'minietcdctl get --help' for usage.\n";
+    assert.deepEqual(await run(["get", "k", "--nope"]), failed(1, stderr));
+  });
+});
+
+describe("what is not supported yet is refused, never passed over", () => {
+  test("TLS, users and discovery", async () => {
+    const given = [
+      ["--cacert=ca.pem"],
+      ["--cert", "c.pem"],
+      ["--key", "k.pem"],
+      ["--user", "me:secret"],
+      ["--password=secret"],
+      ["-d", "example.com"],
+      ["--discovery-srv-name=x"],
+      ["--insecure-transport=false"],
+      ["--insecure-skip-tls-verify"],
+      ["--insecure-discovery=false"],
+    ];
+    for (const flag of given) {
+      const { code, stderr } = await run(["get", "k", ...flag]);
+      assert.equal(code, 128, String(flag));
+      assert.match(stderr, /^Error: --[a-z-]+(=\w+)? is not supported yet: minietcdctl has no TLS/);
+      assert.doesNotMatch(stderr, /secret/);
+    }
+    const { code } = await run(["get", "k"], { ETCDCTL_USER: "me:secret" });
+    assert.equal(code, 128);
+  });
+
+  test("output formats", async () => {
+    for (const format of ["fields", "table", "protobuf"])
+      assert.deepEqual(
+        await run(["get", "k", "-w", format]),
+        failed(4, `Error: ${format} not supported as output format\n`),
+      );
+  });
+
+  test("https", async () => {
+    const { code, stderr } = await run(["--endpoints=https://127.0.0.1:1", "get", "k"]);
+    assert.equal(code, 128);
+    assert.match(stderr, /TLS is not supported yet/);
+  });
+});
+
+describe("environment", () => {
+  test("a variable nobody knows is warned of, without its value", async () => {
+    const { stderr } = await run(["get", "k", "-w", "x"], { ETCDCTL_PASWORD: "secret" });
+    assert.match(stderr, /^Warning: unrecognized environment variable ETCDCTL_PASWORD\n/);
+    assert.doesNotMatch(stderr, /secret/);
+  });
+
+  test("a variable's value that makes no sense is an error", async () => {
+    const { code, stderr } = await run(["get", "k"], { ETCDCTL_HEX: "maybe" });
+    assert.equal(code, 1);
+    assert.match(stderr, /invalid argument "maybe" for "--hex" flag: strconv.ParseBool/);
+  });
+
+  test("an empty one is none, and other programs' are none of ours", async () => {
+    const { code, stderr } = await run(["get", "k", "-w", "x"], { ETCDCTL_HEX: "", ETCD_NAME: "x" });
+    assert.deepEqual([code, stderr], [4, "Error: unsupported output format\n"]);
+  });
+
+  test("--debug prints the settings in force, but no secrets", async () => {
+    const { stderr } = await run(["get", "k", "--debug"], { ETCDCTL_PASSWORD: "secret", ETCDCTL_DIAL_TIMEOUT: "90s" });
+    assert.match(stderr, /^ETCDCTL_DIAL_TIMEOUT=1m30s$/m);
+    assert.match(stderr, /^ETCDCTL_PASSWORD=\(hidden\)$/m);
+    assert.match(stderr, /^ETCDCTL_ENDPOINTS=\[127\.0\.0\.1:2379\]$/m);
+  });
+});
+
+describe("outputs", () => {
+  const header = { clusterId: 2n ** 64n - 1n, memberId: 2n ** 63n + 1n, revision: 9n, raftTerm: 2n };
+
+  test("ids of 64 bits are exact", async () => {
+    const members = [{ ID: 2n ** 64n - 1n, name: "", peerURLs: ["http://a:1", "http://b:1"], isLearner: true }];
+    const answers = { MemberList: { header: { ...header, revision: 0n }, members } };
+    assert.equal(
+      (await runOn(answers, ["member", "list"])).stdout,
+      "ffffffffffffffff, unstarted, , http://a:1,http://b:1, , true\n",
+    );
+    assert.equal(
+      (await runOn(answers, ["member", "list", "-w", "json"])).stdout,
+      '{"header":{"cluster_id":18446744073709551615,"member_id":9223372036854775809,"raft_term":2},' +
+        '"members":[{"ID":18446744073709551615,"peerURLs":["http://a:1","http://b:1"],"isLearner":true}]}\n',
+    );
+  });
+
+  test("the status of a server of 3.6 is that of etcdctl 3.4", async () => {
+    const sizes = { dbSize: 25_000_000n, dbSizeInUse: 20n, dbSizeQuota: 2n ** 31n, storageVersion: "3.6.0" };
+    const raft = { leader: header.memberId, raftIndex: 8n, raftTerm: 2n, raftAppliedIndex: 7n };
+    const errors = ["etcdserver: no leader", "memberID:1 alarm:NOSPACE "];
+    const { stdout, server } = await runOn({ Status: { header, version: "3.6.14", ...sizes, ...raft, errors } }, [
+      ...["endpoint", "status"],
+    ]);
+    const columns = `${server.endpoint}, 8000000000000001, 3.6.14, 25 MB, true, false, 2, 8, 7`;
+    assert.equal(stdout, `${columns}, etcdserver: no leader, memberID:1 alarm:NOSPACE \n`);
+  });
+
+  test("--count-only goes with json, where the count is", async () => {
+    const json = await runOn({ Range: { header, count: 3n } }, ["get", "k", "--prefix", "--count-only", "-w", "json"]);
+    assert.match(json.stdout, /"raft_term":2\},"count":3\}\n$/);
+    const simple = await runOn({}, ["get", "k", "--count-only"]);
+    assert.deepEqual([simple.code, simple.stderr], [128, "Error: --count-only is only for `--write-out=json`\n"]);
+    assert.equal(simple.server.calls.length, 0);
+  });
+
+  test("a member that knows whom to refuse is healthy", async () => {
+    const refused = { code: status.PERMISSION_DENIED, details: "etcdserver: permission denied" };
+    const { code, stderr, server } = await runOn({ Range: refused }, ["endpoint", "health"]);
+    assert.equal(code, 0);
+    assert.match(stderr, new RegExp(`^${server.endpoint} is healthy: successfully committed proposal: took = `));
+  });
+});
+
+describe("errors", () => {
+  test("a write whose outcome is unknown says so", async () => {
+    const timedOut = { code: status.UNAVAILABLE, details: "etcdserver: request timed out" };
+    const { code, stderr } = await runOn({ Put: timedOut }, ["put", "k", "v"]);
+    const warning = "Warning: the write may have been carried out all the same\n";
+    assert.deepEqual([code, stderr], [1, `${warning}Error: etcdserver: request timed out\n`]);
+  });
+
+  test("a text that is not etcd's is shown as Go's client shows it", async () => {
+    const odd = { code: status.UNKNOWN, details: "something else" };
+    const { stderr } = await runOn({ Range: odd }, ["get", "k"]);
+    assert.equal(stderr, "Error: rpc error: code = Unknown desc = something else\n");
+  });
+
+  test("without a server it says why, then what etcdctl says", async () => {
+    const server = await FakeServer.start();
+    await server[Symbol.asyncDispose]();
+    const { code, stderr } = await run(["--endpoints", server.endpoint, "--dial-timeout=50ms", "get", "k"]);
+    const reason = `Warning: cannot connect to ${server.endpoint}: connect ECONNREFUSED ${server.endpoint}\n`;
+    assert.deepEqual([code, stderr], [1, `${reason}Error: context deadline exceeded\n`]);
+  });
+
+  test("a reader that has gone away ends the program quietly", async () => {
+    await using server = await FakeServer.start({ Range: oneKey("k", "x".repeat(1_000_000)) });
+    const program = fileURLToPath(new URL("../../cli/minietcdctl.ts", import.meta.url));
+    const { PATH, HOME } = process.env;
+    const words = ["--import", "tsx", program, "--endpoints", server.endpoint, "get", "k"];
+    const child = spawn(process.execPath, words, { env: { PATH, HOME } });
+    child.stdout.destroy();
+    let stderr = "";
+    child.stderr.on("data", (text) => (stderr += String(text)));
+    const [code] = (await once(child, "close")) as [number];
+    assert.deepEqual([code, stderr], [141, ""]);
+  });
+});
