@@ -59,10 +59,9 @@ const definitions: Record<Method, MethodDefinition> = {
 /** Who answered, and in which term, differs between any two clusters. */
 const idFields = new Set(["clusterId", "memberId", "raftTerm"]);
 
-/** Of an id, only whether it is there can be compared: a transaction's inner headers must leave it out. */
+/** Of an id, only whether it is there can be compared, as 1 or 0: a transaction's inner headers must leave it out. */
 function withoutIds(value: unknown, field?: string): unknown {
-  if (typeof value === "bigint" && field !== undefined && idFields.has(field))
-    return value === 0n ? "absent" : "present";
+  if (typeof value === "bigint" && field !== undefined && idFields.has(field)) return value === 0n ? 0n : 1n;
   if (Array.isArray(value)) return value.map((item) => withoutIds(item));
   if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withoutIds(inner, name)]));

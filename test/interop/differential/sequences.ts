@@ -1,7 +1,7 @@
 // Generated sequences of requests. Keys are few and revisions lie close to the present, so that requests meet each
 // other's effects; most succeed, and each way to fail occurs.
 import fc from "fast-check";
-import { PutRequest, RangeRequest, type RequestOp } from "../../../proto/index.js";
+import { DeleteRangeRequest, PutRequest, RangeRequest, type RequestOp } from "../../../proto/index.js";
 import { choose, list, seldom } from "./chance.js";
 import { everything, knownKey, value, zero } from "./keys.js";
 import { limits } from "./limits.js";
@@ -27,8 +27,8 @@ const send =
     ({ method, message: late(at) }) as Request;
 
 /**
- * @param hashing whether hashes are asked for. With nothing left alive, etcd's hash depends on how far a compaction has
- *   come, so then each compaction is waited for
+ * @param hashing whether hashes are asked for while perhaps nothing is alive. Then etcd's hash depends on how far a
+ *   compaction has come, so each is waited for
  */
 function step(hashing: boolean): fc.Arbitrary<Late<Request>> {
   const compact = compaction.map(({ revision, physical }) =>
@@ -68,19 +68,25 @@ const furnish = choose([1, furnishOf(0, 3)], [9, furnishOf(4, limits.maxTxnOps)]
 const rangeOfAll = (revision: bigint): RequestOp => ({
   request: { $case: "requestRange", value: RangeRequest.create({ ...everything, revision }) },
 });
-/** What is left of the past, and the hash of it. The put is for the hash: something has to be alive (see `step`). */
-const ending: Late<Request>[] = [
-  ({ now, compacted }) => {
-    const depth = Math.min(Number(now - compacted), limits.maxTxnOps - 2);
-    const past = Array.from({ length: depth + 1 }, (_, back) => rangeOfAll(now - BigInt(back)));
-    const put: RequestOp = { request: { $case: "requestPut", value: PutRequest.create({ key: zero }) } };
-    return { method: "txn", message: { compare: [], success: [...past, put], failure: [] } };
-  },
-  always({ method: "hashKV", message: { revision: 0n } }),
-];
+const putOfOne: RequestOp = { request: { $case: "requestPut", value: PutRequest.create({ key: zero }) } };
+
+/** What is left of the past. */
+const lookBack: Late<Request> = ({ now, compacted }) => {
+  const depth = Math.min(Number(now - compacted), limits.maxTxnOps - 2);
+  const past = Array.from({ length: depth + 1 }, (_, back) => rangeOfAll(now - BigInt(back)));
+  return { method: "txn", message: { compare: [], success: [...past, putOfOne], failure: [] } };
+};
+const deleteAll: Late<Request> = always({
+  method: "deleteRange",
+  message: DeleteRangeRequest.create({ ...everything, prevKv: true }),
+});
+const hashOfAll: Late<Request> = always({ method: "hashKV", message: { revision: 0n } });
+
+/** A last look, and the hash: with something alive, thanks to the put, or with nothing. */
+const ending = (hashing: boolean) => (hashing ? [lookBack, deleteAll, hashOfAll] : [lookBack, hashOfAll]);
 
 const steps = (hashing: boolean) =>
-  fc.tuple(furnish, list(step(hashing), 1, 16)).map(([first, rest]) => [first, ...rest, ...ending]);
+  fc.tuple(furnish, list(step(hashing), 1, 16)).map(([first, rest]) => [first, ...rest, ...ending(hashing)]);
 
 /** What one run of the test plays. */
 export const sequence: fc.Arbitrary<Late<Request>[]> = fc.oneof(steps(false), steps(true));
