@@ -1,0 +1,30 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { cpuMs, residentMb } from "./process-usage.js";
+import { format, printTable } from "./report.js";
+import { Scope } from "./scope.js";
+import { availableServers, createMembers, pidsOf } from "./servers.js";
+
+/** For what a start leaves to do. */
+const settleMs = 2_000;
+const watchMs = 10_000;
+
+/** What members use that have nothing to do. */
+export const idle = async (): Promise<void> => {
+  await using scope = new Scope();
+  const members: { readonly label: string; readonly pid: number; before?: number | undefined }[] = [];
+  for (const { kind, label } of availableServers()) {
+    const cluster = scope.use(await createMembers(kind));
+    await cluster.start();
+    for (const [n, pid] of pidsOf(cluster).entries()) members.push({ label: `${label}, member ${n + 1}`, pid });
+  }
+  await delay(settleMs);
+  for (const member of members) member.before = cpuMs(member.pid);
+  await delay(watchMs);
+  const rows = members.map(({ label, pid, before }) => {
+    const after = cpuMs(pid);
+    const share = before === undefined || after === undefined ? undefined : ((after - before) / watchMs) * 100;
+    return [label, format(share, 1), format(residentMb(pid))];
+  });
+  console.log(`Over ${watchMs / 1_000} s without requests.\n`);
+  printTable(["", "CPU %", "RSS MB"], rows, 1);
+};

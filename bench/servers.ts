@@ -1,0 +1,31 @@
+import { execFileSync } from "node:child_process";
+import { serverVersion } from "../server/index.js";
+import { createEtcdCluster, type EtcdCluster, type ServerKind } from "../test/support/etcd-process.js";
+
+export interface Server {
+  readonly kind: ServerKind;
+  readonly label: string;
+}
+
+const versionOfEtcd = (): string | undefined => {
+  try {
+    return /etcd Version: (\S+)/.exec(execFileSync("etcd", ["--version"], { encoding: "utf8" }))?.[1];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+};
+
+/** minietcd, and real etcd if it is on the PATH. */
+export const availableServers = (): Server[] => {
+  const etcd = versionOfEtcd();
+  const servers: Server[] = [{ kind: "minietcd", label: `minietcd (API ${serverVersion})` }];
+  if (etcd !== undefined) servers.push({ kind: "etcd", label: `etcd ${etcd}` });
+  return servers;
+};
+
+/** Three members, not started; only what goes wrong is logged. */
+export const createMembers = (kind: ServerKind): Promise<EtcdCluster> =>
+  createEtcdCluster({ kind, members: 3, flags: ["--log-level=error"] });
+
+export const pidsOf = (cluster: EtcdCluster): number[] => cluster.members.map(({ pid }) => pid);
