@@ -25,6 +25,8 @@ export interface MemberConfig {
   readonly maxTxnOps: number;
   /** Largest proposal (etcd: `--max-request-bytes`). */
   readonly maxRequestBytes: number;
+  /** How long a watcher that asks for it may hear nothing (etcd: `--watch-progress-notify-interval`). */
+  readonly watchProgressMs: number;
   readonly logLevel: LogLevel;
 }
 
@@ -43,6 +45,7 @@ export interface ServerFlags {
   readonly electionTimeout: string;
   readonly maxTxnOps: string;
   readonly maxRequestBytes: string;
+  readonly watchProgressNotifyInterval: string;
   readonly logLevel: string;
 }
 
@@ -61,11 +64,13 @@ export const defaultFlags: ServerFlags = {
   electionTimeout: "1000",
   maxTxnOps: "128",
   maxRequestBytes: "1572864",
+  watchProgressNotifyInterval: "10m0s",
   logLevel: "info",
 };
 
 const defaultClientUrl = "http://localhost:2379";
 const longestElectionMs = 50_000;
+const shortestWatchProgressMs = 100;
 
 /** A flag whose value cannot be read; etcd shows its usage then and exits with 2. */
 export class FlagError extends Error {
@@ -99,6 +104,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     electionMs: count("election-timeout", flags.electionTimeout),
     maxTxnOps: count("max-txn-ops", flags.maxTxnOps),
     maxRequestBytes: count("max-request-bytes", flags.maxRequestBytes),
+    watchProgressMs: watchProgress(flags.watchProgressNotifyInterval),
     logLevel: oneOf("log-level", flags.logLevel, logLevels),
   };
   checkUrls(config, flags);
@@ -120,6 +126,29 @@ const count = (flag: string, value: string): number => {
   if (!/^\d+$/.test(value) || !Number.isSafeInteger(number))
     throw new FlagError(`invalid value "${value}" for flag -${flag}: parse error`);
   return number;
+};
+
+/** What is too short is raised, and 0 or less is the default, as in etcd. */
+const watchProgress = (value: string): number => {
+  const given = duration("watch-progress-notify-interval", value);
+  const interval =
+    given > 0 ? given : duration("watch-progress-notify-interval", defaultFlags.watchProgressNotifyInterval);
+  return Math.max(shortestWatchProgressMs, interval);
+};
+
+const unitsMs = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+
+/** A duration as Go writes it, "1m30s", in milliseconds. */
+const duration = (flag: string, value: string): number => {
+  const [, sign = "", amount = ""] = /^([+-]?)(.+)$/.exec(value) ?? [];
+  const parts = [...amount.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)/g)];
+  if (amount !== "0" && (parts.length === 0 || parts.map(([part]) => part).join("") !== amount))
+    throw new FlagError(`invalid value "${value}" for flag -${flag}: parse error`);
+  const sum = parts.reduce(
+    (total, [, number, unit]) => total + Number(number) * unitsMs[unit as keyof typeof unitsMs],
+    0,
+  );
+  return sign === "-" ? -sum : sum;
 };
 
 const oneOf = <Choice extends string>(flag: string, value: string, choices: readonly Choice[]): Choice => {

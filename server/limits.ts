@@ -15,6 +15,12 @@ export const maxPendingReads = 20_000;
 /** What a message may be larger than the largest proposal, for its framing (etcd: 512 KiB). */
 export const messageOverheadBytes = 512 * 1024;
 
+/** Watchers on one stream; one more is refused: created and canceled in one answer. */
+export const maxWatchersPerStream = 100_000;
+
+/** Answers that wait on a watch stream whose client takes none; one more ends the stream: too many requests. */
+export const maxRepliesWhileFull = 10_000;
+
 /** Client connections that wait for the member to become ready; one more is closed at once. */
 export const maxConnectionsBeforeReady = 1_000;
 

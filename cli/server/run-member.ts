@@ -56,6 +56,11 @@ export const addServerFlags = (command: Command): Command => {
     .option("--election-timeout <ms>", "silence after which a new leader is elected", defaultFlags.electionTimeout)
     .option("--max-txn-ops <count>", "most operations in a transaction", defaultFlags.maxTxnOps)
     .option("--max-request-bytes <bytes>", "largest request", defaultFlags.maxRequestBytes)
+    .option(
+      "--watch-progress-notify-interval <duration>",
+      "time after which a quiet watch is told how far it is, if it asks for that",
+      defaultFlags.watchProgressNotifyInterval,
+    )
     .option("--log-level <level>", "debug, info, warn, error, panic or fatal", defaultFlags.logLevel)
     .option("--snapshot-count <count>", "accepted, no effect yet")
     .option("--quota-backend-bytes <bytes>", "accepted, no effect yet");

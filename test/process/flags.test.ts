@@ -141,6 +141,7 @@ const serverFlags = [
   ["election-timeout", "1000"],
   ["max-txn-ops", "128"],
   ["max-request-bytes", "1572864"],
+  ["watch-progress-notify-interval", "10m0s"],
   ["log-level", "info"],
   ["snapshot-count", ""],
   ["quota-backend-bytes", ""],
