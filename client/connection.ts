@@ -1,5 +1,6 @@
 // One endpoint, the connection to it, and single calls over it.
 import { Client as GrpcClient, connectivityState, credentials, type ServiceError } from "@grpc/grpc-js";
+import { EventEmitter, getMaxListeners, setMaxListeners } from "node:events";
 import { HealthDefinition, type MessageFns } from "../proto/index.js";
 import { EtcdError, errorFromStatus, type RequestKind } from "./errors.js";
 import type { Settings } from "./options.js";
@@ -63,6 +64,14 @@ const reconnectMs = { first: 100, longest: 3_000 };
 
 /** How long grpc-js may take to say why a connection it gave up on could not be made. */
 const reasonTimeoutMs = 100;
+
+/** Calls `listener` once `signal` is raised, now if it is already. Any number of requests may share a signal. */
+export function onAbort(signal: AbortSignal, listener: () => void): void {
+  // Node takes more than ten listeners for a leak, and warns.
+  if (getMaxListeners(signal) === EventEmitter.defaultMaxListeners) setMaxListeners(0, signal);
+  signal.addEventListener("abort", listener);
+  if (signal.aborted) listener();
+}
 
 /** A timer of Node's cannot wait longer, and fires at once if told to. */
 const longestTimerMs = 2 ** 31 - 1;
@@ -130,10 +139,9 @@ export class Connection {
     { deadline, signal }: CallLimits,
   ): Promise<Response> {
     const { endpoint, pending } = this;
-    const fail = (code: "cancelled" | "deadline-exceeded", reason: string, cause?: unknown) => {
-      const outcome = method.kind === "read" ? "failed" : "unknown";
-      return new EtcdError(code, `No answer from ${endpoint}: ${reason}`, outcome, endpoint, { cause });
-    };
+    const outcome = method.kind === "read" ? "failed" : "unknown";
+    const fail = (code: "cancelled" | "deadline-exceeded", reason: string, cause?: unknown) =>
+      new EtcdError(code, `No answer from ${endpoint}: ${reason}`, outcome, endpoint, { cause });
     return new Promise((resolve, reject) => {
       const startedAt = Date.now();
       const done = (failure: ServiceError | null, response?: Response) => {
@@ -142,7 +150,7 @@ export class Connection {
         if (response !== undefined) resolve(response);
         else if (signal?.aborted) reject(fail("cancelled", "the request was given up", signal.reason));
         else if (this.closed) reject(fail("cancelled", "the client was closed"));
-        else if (failure === null) throw new TypeError("grpc-js gave neither an answer nor an error");
+        else if (failure === null) reject(new EtcdError("internal", "No answer and no error", outcome, endpoint));
         else if (failure.details.startsWith("Deadline exceeded"))
           reject(fail("deadline-exceeded", `${deadline - startedAt} ms are over`, failure));
         else reject(errorFromStatus(failure, method.kind, endpoint));
@@ -150,8 +158,7 @@ export class Connection {
       const call = this.grpc.makeUnaryRequest(method.path, method.encode, method.decode, request, { deadline }, done);
       const cancel = () => call.cancel();
       pending.add(cancel);
-      signal?.addEventListener("abort", cancel);
-      if (signal?.aborted) cancel();
+      if (signal !== undefined) onAbort(signal, cancel);
     });
   }
 

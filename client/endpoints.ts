@@ -1,5 +1,5 @@
 // All endpoints of a cluster as one: picks one that is up, and moves on when it stops answering.
-import { asTimer, Connection, type CallLimits, type UnaryMethod } from "./connection.js";
+import { asTimer, Connection, onAbort, type CallLimits, type UnaryMethod } from "./connection.js";
 import { ConnectError, EtcdError, mayTryAgain } from "./errors.js";
 import type { RequestOptions, Settings } from "./options.js";
 
@@ -118,7 +118,7 @@ export class Endpoints {
       };
       const timer = setTimeout(resume, asTimer(timeoutMs));
       this.waiting.add(resume);
-      signal?.addEventListener("abort", resume);
+      if (signal !== undefined) onAbort(signal, resume);
     });
   }
 

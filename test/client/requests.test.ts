@@ -183,6 +183,20 @@ describe("a request without an answer", () => {
     assert.deepEqual([error.code, error.outcome, error.cause], ["cancelled", "unknown", "enough"]);
   });
 
+  test("can share its signal with any number of others, without a warning of Node's", async () => {
+    await using pair = await connected({ Range: "never" });
+    const warnings: Error[] = [];
+    const remember = (warning: Error) => warnings.push(warning);
+    process.on("warning", remember);
+    const giveUp = new AbortController();
+    const gets = Array.from({ length: 20 }, () => ends(pair.client.kv.get("k", { signal: giveUp.signal })));
+    await pair.server.called();
+    giveUp.abort();
+    for (const end of await Promise.all(gets)) assert.deepEqual(end, ["cancelled", "failed"]);
+    process.off("warning", remember);
+    assert.deepEqual(warnings, []);
+  });
+
   test("is not sent if its signal is raised already", async () => {
     await using pair = await connected();
     const put = pair.client.kv.put("k", "v", { signal: AbortSignal.abort() });
