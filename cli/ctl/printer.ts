@@ -49,6 +49,9 @@ export function printerOf(format: string, hex: boolean, io: Io): Printer {
 
 export const hexId = (id: bigint): string => BigInt.asUintN(64, id).toString(16);
 
+/** Keys and values are bytes, and need not be text. */
+type Line = string | Uint8Array;
+
 /** Lines for people and for shell scripts. */
 export class SimplePrinter implements Printer {
   constructor(
@@ -57,33 +60,24 @@ export class SimplePrinter implements Printer {
   ) {}
 
   get(result: GetResult, { valueOnly }: { readonly valueOnly: boolean }): void {
-    for (const kv of result.kvs) this.keyValue(kv, valueOnly);
+    this.print(valueOnly ? result.kvs.map(({ value }) => value) : getLines(result));
   }
-
   put(result: PutResult): void {
-    this.line("OK");
-    if (result.prevKv !== undefined) this.keyValue(result.prevKv);
+    this.print(putLines(result));
   }
-
   delete(result: DeleteResult): void {
-    this.line(String(result.deleted));
-    for (const kv of result.prevKvs) this.keyValue(kv);
+    this.print(deleteLines(result));
   }
-
   txn(result: TxnResult): void {
-    this.line(result.succeeded ? "SUCCESS" : "FAILURE");
-    for (const response of result.responses) {
-      this.line("");
-      if (response.op === "get") this.get(response, { valueOnly: false });
-      else this[response.op](response as never);
-    }
+    this.print(txnLines(result));
   }
 
   memberList({ members }: MemberListResult): void {
-    for (const { ID, name, peerURLs, clientURLs, isLearner } of members) {
+    const lines = members.map(({ ID, name, peerURLs, clientURLs, isLearner }) => {
       const state = name === "" ? "unstarted" : "started";
-      this.line([hexId(ID), state, name, peerURLs.join(","), clientURLs.join(","), String(isLearner)].join(", "));
-    }
+      return [hexId(ID), state, name, peerURLs.join(","), clientURLs.join(","), isLearner].join(", ");
+    });
+    this.print(lines);
   }
 
   /** On standard error, where etcdctl 3.4 has it. */
@@ -97,29 +91,56 @@ export class SimplePrinter implements Printer {
   }
 
   endpointStatus(results: readonly EndpointStatus[]): void {
-    for (const status of results) {
+    const lines = results.map((status) => {
       const { endpoint, header, version, dbSize, leader, isLearner, raftTerm, raftIndex, raftAppliedIndex } = status;
       const columns = [endpoint, hexId(header.memberId), version, formatBytes(dbSize), leader === header.memberId];
-      this.line([...columns, isLearner, raftTerm, raftIndex, raftAppliedIndex, status.errors.join(", ")].join(", "));
-    }
+      return [...columns, isLearner, raftTerm, raftIndex, raftAppliedIndex, status.errors.join(", ")].join(", ");
+    });
+    this.print(lines);
   }
 
   endpointHashKv(results: readonly EndpointHash[]): void {
-    for (const { endpoint, hash } of results) this.line(`${endpoint}, ${hash}`);
+    this.print(results.map(({ endpoint, hash }) => `${endpoint}, ${hash}`));
   }
 
-  private keyValue({ key, value }: KeyValue, valueOnly = false): void {
-    if (!valueOnly) this.line(key);
-    this.line(value);
+  /** In one piece: there may be very many lines. */
+  private print(lines: readonly Line[]): void {
+    const shown = lines.map((line) => (typeof line === "string" || !this.hex ? line : hexBytes(line)));
+    this.io.print(Buffer.concat(shown.flatMap((line) => [Buffer.from(line as Uint8Array), lineEnd])));
   }
+}
 
-  private line(content: string | Uint8Array): void {
-    this.io.print(typeof content === "string" ? content : this.bytes(content));
-    this.io.print("\n");
-  }
+const lineEnd = Buffer.from("\n");
 
-  private bytes(bytes: Uint8Array): string | Uint8Array {
-    return this.hex ? Array.from(bytes, (byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("") : bytes;
+const hexBytes = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
+
+const keyValueLines = ({ key, value }: KeyValue): Line[] => [key, value];
+
+const getLines = ({ kvs }: GetResult): Line[] => kvs.flatMap(keyValueLines);
+
+const putLines = ({ prevKv }: PutResult): Line[] => ["OK", ...(prevKv === undefined ? [] : keyValueLines(prevKv))];
+
+const deleteLines = ({ deleted, prevKvs }: DeleteResult): Line[] => [
+  String(deleted),
+  ...prevKvs.flatMap(keyValueLines),
+];
+
+const txnLines = ({ succeeded, responses }: TxnResult): Line[] => [
+  succeeded ? "SUCCESS" : "FAILURE",
+  ...responses.flatMap((response) => ["", ...opLines(response)]),
+];
+
+function opLines(response: TxnResult["responses"][number]): Line[] {
+  switch (response.op) {
+    case "get":
+      return getLines(response);
+    case "put":
+      return putLines(response);
+    case "delete":
+      return deleteLines(response);
+    case "txn":
+      return txnLines(response);
   }
 }
 
