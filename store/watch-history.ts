@@ -1,6 +1,7 @@
 import type { Backend, Row } from "./backend.js";
 import { DamagedError } from "./errors.js";
 import { decodeKeyValue, deletedState } from "./key-value.js";
+import type { StoreLimits } from "./limits.js";
 import type { Revision } from "./revision.js";
 import { firstRowKeyOf, nameOfRow, openRow, parseChangeRowKey } from "./rows.js";
 import type { StoreData } from "./store-data.js";
@@ -14,6 +15,32 @@ export interface HistorySlice {
 }
 
 const rowsPerRead = 250;
+
+/** A slice while it is read. */
+class Gathering {
+  readonly events: WatchEvent[] = [];
+  private last = 0;
+  private revisions = 0;
+  private bytes = 0;
+
+  constructor(private readonly limits: StoreLimits) {}
+
+  get revisionsLeft(): number {
+    return this.limits.revisionsPerWatchBatch - this.revisions;
+  }
+
+  /** Whether changes of this revision still belong to the slice: those of one revision all do. */
+  takes(revision: number): boolean {
+    return revision === this.last || (this.revisionsLeft > 0 && this.bytes < this.limits.bytesPerWatchBatch);
+  }
+
+  add(event: WatchEvent): void {
+    if (event.revision !== this.last) this.revisions += 1;
+    this.last = event.revision;
+    this.events.push(event);
+    this.bytes += event.bytes;
+  }
+}
 
 /** Reads what happened, wherever it is: on disk, or not there yet. */
 export class WatchHistory {
@@ -30,54 +57,45 @@ export class WatchHistory {
    * @throws DamagedError
    */
   async read(from: Revision, to: Revision): Promise<HistorySlice> {
+    const gathering = new Gathering(this.data.limits);
     const { unflushed } = this.data;
-    if (unflushed.holds(from)) return this.fromMemory(from, to);
-    return this.fromDisk(from, Math.min(to + 1, unflushed.firstRevision));
+    let next = from as number;
+    if (!unflushed.holds(from)) next = await this.readDisk(from, Math.min(to + 1, unflushed.firstRevision), gathering);
+    // What was not on disk when that was read may be now; then it is for the next slice.
+    if (unflushed.holds(next)) next = this.readMemory(next, to, gathering);
+    return { through: (next - 1) as Revision, events: gathering.events };
   }
 
-  private fromMemory(from: Revision, to: Revision): HistorySlice {
-    const { unflushed, limits } = this.data;
-    const events: WatchEvent[] = [];
-    let bytes = 0;
-    let through = from - 1;
-    for (const changes of unflushed.between(from, Math.min(to, from + limits.revisionsPerWatchBatch - 1))) {
-      for (const { entry, state, keyValue } of changes) {
-        events.push(new WatchEvent(entry.key, state, keyValue));
-        bytes += keyValue.length;
-      }
-      through += 1;
-      if (bytes >= limits.bytesPerWatchBatch) break;
-    }
-    return { through: through as Revision, events };
-  }
-
-  /** The iterator sees the rows as they are now, so a compaction meanwhile takes nothing away. */
-  private async fromDisk(from: Revision, end: number): Promise<HistorySlice> {
-    const { limits } = this.data;
+  /**
+   * The iterator sees the rows as they are now, so a compaction meanwhile takes nothing away.
+   *
+   * @returns the revision to go on from
+   */
+  private async readDisk(from: number, end: number, gathering: Gathering): Promise<number> {
     const rows = this.backend.iterate(firstRowKeyOf(from), firstRowKeyOf(end));
-    const events: WatchEvent[] = [];
-    let bytes = 0;
-    let revisions = 0;
-    let last = 0;
     try {
       for (;;) {
         const some = await rows.next(rowsPerRead);
-        if (some.length === 0) return { through: (end - 1) as Revision, events };
+        if (some.length === 0) return end;
         for (const row of some) {
           const event = this.eventOf(row);
-          if (event.revision !== last) {
-            const isFull = revisions >= limits.revisionsPerWatchBatch || bytes >= limits.bytesPerWatchBatch;
-            if (isFull) return { through: (event.revision - 1) as Revision, events };
-            last = event.revision;
-            revisions += 1;
-          }
-          events.push(event);
-          bytes += event.bytes;
+          if (!gathering.takes(event.revision)) return event.revision;
+          gathering.add(event);
         }
       }
     } finally {
       await rows.close();
     }
+  }
+
+  private readMemory(from: number, to: number, gathering: Gathering): number {
+    let next = from;
+    for (const changes of this.data.unflushed.between(from, Math.min(to, from + gathering.revisionsLeft - 1))) {
+      if (!gathering.takes(next)) break;
+      for (const { entry, state, keyValue } of changes) gathering.add(new WatchEvent(entry.key, state, keyValue));
+      next += 1;
+    }
+    return next;
   }
 
   private eventOf([rowKey, row]: Row): WatchEvent {
