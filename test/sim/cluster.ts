@@ -216,7 +216,9 @@ export class SimCluster {
   }
 
   private onApplied(seat: Seat, entry: Entry): void {
-    this.safety.onApplied(seat.id, entry, seat.disk);
+    assert.ok(seat.member !== undefined);
+    const { term } = seat.member.core.status();
+    this.safety.onApplied(seat.id, entry, seat.disk, term);
     assert.equal(entry.index, seat.applied + 1, `member ${seat.id} skipped or repeated an entry`);
     seat.applied = entry.index;
     if (entry.data.length === 0) return;

@@ -19,6 +19,8 @@ export class Safety {
   private readonly sightings = new Map<string, Sighting>();
   /** By index - 1: what any member ever applied there. */
   readonly applied: Entry[] = [];
+  /** By index - 1: the term of the member that applied it first. It was committed in that term or an earlier one. */
+  private readonly committedIn: Term[] = [];
   private readonly statuses = new Map<MemberId, CoreStatus>();
 
   /** At most one leader in a term. Raft paper §5.2, election safety. */
@@ -61,10 +63,14 @@ export class Safety {
     if (last !== undefined && this.leaders.get(last.term) === id) this.checkCompleteness(id, last.term, log);
   }
 
-  /** A leader's log holds all that was committed in earlier terms. Raft paper §5.4, leader completeness. */
+  /**
+   * A leader's log holds all that was committed in earlier terms. (Not: all entries of earlier terms that are
+   * committed by now. A later leader may have committed them while this one does not know yet that it was replaced.)
+   * Raft paper §5.4, leader completeness.
+   */
   private checkCompleteness(leader: MemberId, term: Term, log: readonly Entry[]): void {
     for (const committed of this.applied) {
-      if (committed.term >= term) return;
+      if ((this.committedIn[committed.index - 1] ?? term) >= term) continue;
       const own = log[committed.index - 1];
       const isHeld = own !== undefined && isSame(own, committed);
       assert.ok(isHeld, `member ${leader} leads term ${term} without committed entry ${committed.index}`);
@@ -105,11 +111,12 @@ export class Safety {
   }
 
   /** No two members apply different entries at an index. Raft paper §5.4.3, state machine safety. */
-  onApplied(id: MemberId, entry: Entry, disk: Disk): void {
+  onApplied(id: MemberId, entry: Entry, disk: Disk, term: Term): void {
     const known = this.applied[entry.index - 1];
     if (known === undefined) {
       assert.equal(entry.index, this.applied.length + 1, `member ${id} applied ${entry.index} out of order`);
       this.applied.push(entry);
+      this.committedIn.push(term);
     } else assert.ok(isSame(known, entry), `member ${id} applied another entry ${entry.index}`);
     const durable = disk.entries[entry.index - 1];
     assert.ok(
