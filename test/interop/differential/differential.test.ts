@@ -6,8 +6,8 @@ import { after, before, test } from "node:test";
 import fc from "fast-check";
 import { type EtcdCluster, startEtcdCluster } from "../../support/etcd-process.js";
 import { expectedOutcomes, outcomes } from "./coverage.js";
-import { type Exchange, Pair } from "./pair.js";
 import { limits } from "./limits.js";
+import { type Exchange, Pair } from "./pair.js";
 import { Channel, type Request } from "./requests.js";
 import type { Late } from "./revisions.js";
 import { firstOfAll, sequence } from "./sequences.js";
@@ -16,22 +16,23 @@ import { showAnswer, showRequest } from "./show.js";
 const seed = Number(process.env["SEED"] ?? 1);
 const numRuns = Number(process.env["RUNS"] ?? 1_000);
 
-/** Fewer sequences need not bring about everything. */
+/** Fewer sequences need not bring about all that is expected. */
 const runsThatCover = 1_000;
 
 let clusters: EtcdCluster[] = [];
+let channels: Channel[] = [];
 let pair: Pair;
 const seen = new Map<string, number>();
 
 before(async () => {
   const flags = [`--max-txn-ops=${limits.maxTxnOps}`, `--max-request-bytes=${limits.maxRequestBytes}`];
   clusters = await Promise.all((["etcd", "minietcd"] as const).map((kind) => startEtcdCluster({ kind, flags })));
-  const [etcd, ours] = clusters.map((cluster) => new Channel(cluster.member(0).endpoint));
-  pair = new Pair(etcd!, ours!);
+  channels = clusters.map((cluster) => new Channel(cluster.member(0).endpoint));
+  pair = new Pair(channels[0]!, channels[1]!);
 });
 
 after(async () => {
-  pair.close();
+  for (const channel of channels) channel.close();
   await Promise.all(clusters.map((cluster) => cluster[Symbol.asyncDispose]()));
 });
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { CompactionRequest, DeleteRangeRequest, PutRequest, RangeRequest } from "../../../proto/index.js";
+import { everything, zero } from "./keys.js";
 import { type Mask, masks } from "./masks.js";
 import type { Answer, Channel, Request } from "./requests.js";
 import type { Revisions } from "./revisions.js";
@@ -15,8 +16,6 @@ export interface Exchange {
   readonly difference: Mask | "none" | "unknown";
 }
 
-const zero = Uint8Array.of(0);
-const everything = { key: zero, rangeEnd: zero };
 const headerRevision = (answer: Answer): bigint => {
   assert(answer.kind === "ok", `A step between sequences failed: ${showAnswer(answer)}`);
   return (answer.message["header"] as { revision: bigint }).revision;
@@ -49,26 +48,27 @@ export class Pair {
    * apart, what is played next meets the same state on both.
    */
   async startAfresh(): Promise<void> {
-    const [etcd, ours] = (await this.askBoth({ method: "range", message: RangeRequest.create({ key: zero }) })).map(
-      headerRevision,
-    ) as [bigint, bigint];
+    const read = RangeRequest.create({ key: zero });
+    const [etcd, ours] = await this.revisionsAfter({ method: "range", message: read });
     const target = (etcd > ours ? etcd : ours) + 1n;
     await Promise.all([advance(this.etcd, target - etcd), advance(this.ours, target - ours)]);
     // There is something to delete, so this takes the revision after `target`.
-    const deleted = await this.askBoth({ method: "deleteRange", message: DeleteRangeRequest.create(everything) });
-    assert.deepEqual(deleted.map(headerRevision), [target + 1n, target + 1n]);
-    const compaction = CompactionRequest.create({ revision: target + 1n, physical: true });
-    (await this.askBoth({ method: "compact", message: compaction })).map(headerRevision);
-    this.revisions = { now: target + 1n, compacted: target + 1n };
-  }
-
-  close(): void {
-    this.etcd.close();
-    this.ours.close();
+    const deletion = DeleteRangeRequest.create(everything);
+    const [now, ourNow] = await this.revisionsAfter({ method: "deleteRange", message: deletion });
+    assert.deepEqual([now, ourNow], [target + 1n, target + 1n]);
+    const compaction = CompactionRequest.create({ revision: now, physical: true });
+    await this.revisionsAfter({ method: "compact", message: compaction });
+    this.revisions = { now, compacted: now };
   }
 
   private askBoth(request: Request): Promise<[Answer, Answer]> {
     return Promise.all([this.etcd.send(request), this.ours.send(request)]);
+  }
+
+  /** @throws AssertionError if one of them refuses */
+  private async revisionsAfter(request: Request): Promise<[bigint, bigint]> {
+    const [etcd, ours] = await this.askBoth(request);
+    return [headerRevision(etcd), headerRevision(ours)];
   }
 
   private note(request: Request, answer: Answer): void {

@@ -43,7 +43,7 @@ function step(hashing: boolean): fc.Arbitrary<Late<Request>> {
     [120, bareCompare.map(send("txn"))],
     [20, readTxn.map(send("txn"))],
     [40, compact],
-    [1, oversized],
+    [2, oversized],
     ...(hashing ? [[30, hash] as const] : []),
   );
 }
