@@ -1,6 +1,6 @@
 // One endpoint, the connection to it, and single calls over it.
 import { Client as GrpcClient, connectivityState, credentials, type ServiceError } from "@grpc/grpc-js";
-import { EventEmitter, getMaxListeners, setMaxListeners } from "node:events";
+import { setMaxListeners } from "node:events";
 import { HealthDefinition, type MessageFns } from "../proto/index.js";
 import { EtcdError, errorFromStatus, type RequestKind } from "./errors.js";
 import type { Settings } from "./options.js";
@@ -67,8 +67,7 @@ const reasonTimeoutMs = 100;
 
 /** Calls `listener` once `signal` is raised, now if it is already. Any number of requests may share a signal. */
 export function onAbort(signal: AbortSignal, listener: () => void): void {
-  // Node takes more than ten listeners for a leak, and warns.
-  if (getMaxListeners(signal) === EventEmitter.defaultMaxListeners) setMaxListeners(0, signal);
+  setMaxListeners(Infinity, signal); // Node takes more than ten for a leak, and warns
   signal.addEventListener("abort", listener);
   if (signal.aborted) listener();
 }
