@@ -43,8 +43,9 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
     "grpc.keepalive_timeout_ms": 20_000,
     "grpc.enable_channelz": 0,
   });
-  const streams: OpenStreams = new Set();
-  for (const method of options.methods) register(server, method, options, streams);
+  const calls: OpenCalls = new Set();
+  const streams: OpenCalls = new Set();
+  for (const method of options.methods) register(server, method, options, { calls, streams });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const connections = new Set<Socket>();
   let stopped = false;
@@ -60,12 +61,14 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
     },
     stop: async (graceMs) => {
       stopped = true;
-      for (const end of streams) end({ code: statusCode.unavailable, details: "etcdserver: server stopped" });
-      injector.drain(graceMs);
-      const gone = [...connections].map((connection) => closed(connection));
-      const timer = setTimeout(() => connections.forEach((connection) => connection.destroy()), graceMs);
-      await Promise.all(gone);
-      clearTimeout(timer);
+      for (const end of streams) end(serverStopped);
+      injector.drain(graceMs + farewellMs);
+      const gone = Promise.all([...connections].map((connection) => closed(connection)));
+      const endCalls = setTimeout(() => calls.forEach((end) => end(serverStopped)), graceMs);
+      const endConnections = setTimeout(() => connections.forEach((each) => each.destroy()), graceMs + farewellMs);
+      await gone;
+      clearTimeout(endCalls);
+      clearTimeout(endConnections);
       injector.destroy();
       server.forceShutdown();
     },
@@ -76,13 +79,28 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
 const closed = (connection: Socket): Promise<void> =>
   new Promise((resolve) => connection.once("close", () => resolve()));
 
-/** Streams have no end of their own: each is here with what ends it. */
-type OpenStreams = Set<(status: GrpcStatus) => void>;
+const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
+/** How long the last answers may take to reach their clients. */
+const farewellMs = 500;
 
-const register = (server: Server, method: Method, options: EngineOptions, streams: OpenStreams): void => {
+/** What is under way, each with what ends it. */
+type OpenCalls = Set<(status: GrpcStatus) => void>;
+
+const register = (
+  server: Server,
+  method: Method,
+  options: EngineOptions,
+  { calls, streams }: { readonly calls: OpenCalls; readonly streams: OpenCalls },
+): void => {
   switch (method.kind) {
     case "unary":
-      server.register(method.path, unaryHandler(method, options), asBuffer(method.encode), method.decode, "unary");
+      server.register(
+        method.path,
+        unaryHandler(method, options, calls),
+        asBuffer(method.encode),
+        method.decode,
+        "unary",
+      );
       return;
     case "server-stream":
       server.register(
@@ -117,16 +135,17 @@ const asBuffer =
   };
 
 const unaryHandler =
-  (method: UnaryMethod, options: EngineOptions): handleUnaryCall<never, unknown> =>
+  (method: UnaryMethod, options: EngineOptions, calls: OpenCalls): handleUnaryCall<never, unknown> =>
   (grpcCall, callback) => {
-    let answered = false;
-    const once = (answer: () => void): void => {
-      if (answered) return;
-      answered = true;
-      answer();
+    // The first answer takes the call out of those under way, and is the only one.
+    const end = (status: GrpcStatus): void => {
+      if (calls.delete(end)) callback(status, null);
     };
-    const fail = (error: unknown): void => once(() => callback(statusOfError(error, options.onUnexpectedError), null));
-    const send = (response: unknown): void => once(() => callback(null, response));
+    calls.add(end);
+    const fail = (error: unknown): void => end(statusOfError(error, options.onUnexpectedError));
+    const send = (response: unknown): void => {
+      if (calls.delete(end)) callback(null, response);
+    };
     try {
       const call = callOf(grpcCall);
       options.admit(call);
@@ -137,11 +156,7 @@ const unaryHandler =
   };
 
 const streamHandler =
-  (
-    method: ServerStreamMethod,
-    options: EngineOptions,
-    streams: OpenStreams,
-  ): handleServerStreamingCall<never, unknown> =>
+  (method: ServerStreamMethod, options: EngineOptions, streams: OpenCalls): handleServerStreamingCall<never, unknown> =>
   (grpcCall) => {
     const end = (status: GrpcStatus): void => {
       if (streams.delete(end)) grpcCall.emit("error", status);
@@ -165,7 +180,7 @@ const streamHandler =
   };
 
 const bidiHandler =
-  (method: BidiMethod, options: EngineOptions, streams: OpenStreams): handleBidiStreamingCall<never, unknown> =>
+  (method: BidiMethod, options: EngineOptions, streams: OpenCalls): handleBidiStreamingCall<never, unknown> =>
   (grpcCall) => {
     let sink: RequestSink<never> | undefined;
     /** Whether the stream was still open: it closes once, whoever ends it. */

@@ -54,7 +54,11 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 test("an HTTP/2 connection is handed on with every byte it sent, however they come", async (t) => {
   const { connections, dial, serve, nextServed } = await setUp(t);
   connections.start(serve);
-  for (const pieces of [[preface + "abc"], Array.from(preface + "abc"), ["PRI", " * HTTP/2.0", "\r\n\r\nSM\r\n\r\nabc"]]) {
+  for (const pieces of [
+    [preface + "abc"],
+    Array.from(preface + "abc"),
+    ["PRI", " * HTTP/2.0", "\r\n\r\nSM\r\n\r\nabc"],
+  ]) {
     const { socket } = await dial();
     for (const piece of pieces) {
       socket.write(piece);

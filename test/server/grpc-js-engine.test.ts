@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { Client, credentials, Metadata, type ClientReadableStream, type ServiceError } from "@grpc/grpc-js";
+import { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingStatus } from "../../proto/index.js";
+import { ServerError } from "../../server/errors.js";
+import { createGrpcJsEngine, type Engine } from "../../server/rpc/grpc-js-engine.js";
+import { serverStream, unary, type Call, type Method, type Reply } from "../../server/rpc/method-table.js";
+import { temporaryDirectory } from "./member-fixtures.js";
+
+type Handler = (request: HealthCheckRequest, call: Call, reply: Reply<HealthCheckResponse>) => void;
+
+const ok = { status: HealthCheckResponse_ServingStatus.SERVING };
+
+/** An engine with one unary method that does what the test says, and a client of it. */
+const setUp = async (t: TestContext, handler: Handler, more: readonly Method[] = []) => {
+  const path = join(await temporaryDirectory(t), "s");
+  const unexpected: unknown[] = [];
+  const engine: Engine = createGrpcJsEngine({
+    methods: [
+      unary("/test.Service/Unary", HealthCheckRequest, HealthCheckResponse, (request, call, reply) =>
+        handler(request, call, reply),
+      ),
+      ...more,
+    ],
+    admit: (call) => {
+      if (call.metadata("hasleader") === "true") throw new ServerError("no-leader", "none");
+    },
+    maxRequestBytes: 1_000,
+    onUnexpectedError: (error) => unexpected.push(error),
+  });
+  const server = createServer((socket) => engine.serve(socket));
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const client = new Client(`unix:${path}`, credentials.createInsecure());
+  t.after(async () => {
+    client.close();
+    server.close();
+    await engine.stop(0);
+  });
+  const call = (
+    method: string,
+    { service = "", metadata = {} }: { service?: string; metadata?: Record<string, string> } = {},
+  ): Promise<HealthCheckResponse> =>
+    new Promise((resolve, reject) =>
+      client.makeUnaryRequest(
+        method,
+        (request: HealthCheckRequest) => Buffer.from(HealthCheckRequest.encode(request).finish()),
+        (bytes) => HealthCheckResponse.decode(bytes),
+        { service },
+        Metadata.fromHttp2Headers(metadata),
+        (error, response) => (error ? reject(error) : resolve(response!)),
+      ),
+    );
+  const stream = (method: string): ClientReadableStream<HealthCheckResponse> =>
+    client.makeServerStreamRequest(
+      method,
+      (request: HealthCheckRequest) => Buffer.from(HealthCheckRequest.encode(request).finish()),
+      (bytes) => HealthCheckResponse.decode(bytes),
+      { service: "" },
+    );
+  return { engine, server, client, call, stream, unexpected };
+};
+
+const fails = (promise: Promise<unknown>, code: number, details: string | RegExp): Promise<void> =>
+  assert.rejects(promise, (error: ServiceError) => {
+    assert.equal(error.code, code);
+    if (typeof details === "string") assert.equal(error.details, details);
+    else assert.match(error.details, details);
+    return true;
+  });
+
+test("a handler's error is etcd's status, whether it is thrown or given", async (t) => {
+  const refusal = new ServerError("empty-key", "none");
+  const { call, unexpected } = await setUp(t, ({ service }, _call, reply) => {
+    if (service === "throw") throw refusal;
+    reply.fail(refusal);
+  });
+  await fails(call("/test.Service/Unary", { service: "throw" }), 3, "etcdserver: key is not provided");
+  await fails(call("/test.Service/Unary"), 3, "etcdserver: key is not provided");
+  assert.equal(unexpected.length, 0);
+});
+
+test("an error that nobody foresaw is INTERNAL, tells the client nothing, and is reported", async (t) => {
+  const { call, unexpected } = await setUp(t, () => {
+    throw new TypeError("secret");
+  });
+  await fails(call("/test.Service/Unary"), 13, "etcdserver: internal error");
+  assert.equal(unexpected.length, 1);
+});
+
+test("only the first answer of a call counts", async (t) => {
+  const { call } = await setUp(t, (_request, _call, reply) => {
+    reply.send(ok);
+    reply.send(ok);
+    reply.fail(new ServerError("timed-out", "late"));
+    throw new Error("after the answer");
+  });
+  assert.deepEqual(await call("/test.Service/Unary"), ok);
+  assert.deepEqual(await call("/test.Service/Unary"), ok);
+});
+
+test("what is not there says so in gRPC's words", async (t) => {
+  const { call, stream } = await setUp(t, () => assert.fail("handled"), [
+    { kind: "unimplemented", path: "/test.Service/Later", requestStream: false, responseStream: false },
+    { kind: "unimplemented", path: "/test.Service/LaterStream", requestStream: true, responseStream: true },
+  ]);
+  await fails(call("/test.Service/Later"), 12, "unknown method Later for service test.Service");
+  const error = await new Promise<ServiceError>((resolve) => stream("/test.Service/LaterStream").on("error", resolve));
+  assert.deepEqual([error.code, error.details], [12, "unknown method LaterStream for service test.Service"]);
+});
+
+test("every call passes the gate first", async (t) => {
+  let handled = 0;
+  const { call } = await setUp(t, (_request, _call, reply) => {
+    handled++;
+    reply.send(ok);
+  });
+  await fails(call("/test.Service/Unary", { metadata: { hasleader: "true" } }), 14, "etcdserver: no leader");
+  await call("/test.Service/Unary", { metadata: { hasleader: "TRUE" } });
+  assert.equal(handled, 1);
+});
+
+test("a request beyond the limit is refused with both sizes", async (t) => {
+  const { call } = await setUp(t, (_request, _call, reply) => reply.send(ok));
+  await call("/test.Service/Unary", { service: "x".repeat(990) });
+  await fails(
+    call("/test.Service/Unary", { service: "x".repeat(1_100) }),
+    8,
+    /received message larger than max \(1103 vs\.? 1000\)/i,
+  );
+});
+
+test("a stop ends streams with etcd's status and waits for calls under way", async (t) => {
+  const steps: string[] = [];
+  let answer: () => void = () => undefined;
+  const began = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  let release: () => void = () => undefined;
+  const { engine, call, stream } = await setUp(
+    t,
+    (_request, _call, reply) => {
+      release = () => reply.send(ok);
+      answer();
+    },
+    [serverStream("/test.Service/Stream", HealthCheckRequest, HealthCheckResponse, (_r, _c, reply) => reply.send(ok))],
+  );
+  const open = stream("/test.Service/Stream");
+  const ended = new Promise<ServiceError>((resolve) => open.on("error", resolve));
+  await new Promise((resolve) => open.once("data", resolve));
+  const answered = call("/test.Service/Unary").then(() => steps.push("answered"));
+  await began;
+  const stopped = engine.stop(60_000).then(() => steps.push("stopped"));
+  const error = await ended;
+  assert.deepEqual([error.code, error.details], [14, "etcdserver: server stopped"]);
+  assert.deepEqual(steps, []);
+  release();
+  await Promise.all([answered, stopped]);
+  assert.deepEqual(steps, ["answered", "stopped"]);
+});
+
+test("a stop without patience tells calls that do not end that the server has stopped", async (t) => {
+  let began: () => void = () => undefined;
+  const under = new Promise<void>((resolve) => (began = resolve));
+  const { engine, call } = await setUp(t, () => began());
+  const lost = fails(call("/test.Service/Unary"), 14, "etcdserver: server stopped");
+  await under;
+  await engine.stop(0);
+  await lost;
+});
