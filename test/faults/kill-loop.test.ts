@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { EtcdError } from "../../client/index.js";
-import { startCluster, type TestCluster } from "../support/minietcd-cluster.js";
+import { createCluster, startCluster, type TestCluster } from "../support/minietcd-cluster.js";
 import { assertNoneRolledBack, assertNothingLost, assertRevisionsInOrder, assertSameHash } from "./checks.js";
 import { Writers } from "./writers.js";
 
@@ -13,6 +13,8 @@ import { Writers } from "./writers.js";
 const failoverMs = 2_000;
 /** All members have to start first. */
 const restartMs = 15_000;
+/** About as long as a start takes: an instant of it is hit. */
+const startMs = 600;
 
 const eachOnce = (writer: number, n: number): string => `${writer}/${n}`;
 
@@ -76,7 +78,13 @@ test("a member is killed at any instant, again and again, while the history is c
     await delay(Math.random() * 300); // any instant will do: nothing is waited for
     await member.kill("SIGKILL");
     await writers.firstNewWrite(failoverMs);
-    await member.restart();
+    member.launch();
+    if (round % 2 === 1) {
+      await delay(Math.random() * startMs); // and while it reads its files, or catches up
+      await member.kill("SIGKILL");
+      member.launch();
+    }
+    await member.whenReady();
   }
   stopCompacting.abort();
   const compactions = await compacting;
@@ -85,6 +93,23 @@ test("a member is killed at any instant, again and again, while the history is c
   assert.ok(compactions > 0, "the history was compacted");
   assertRevisionsInOrder(writers.writes);
   await assertNoneRolledBack(cluster, writers.writes);
+  await assertSameHash(cluster);
+});
+
+test("members that are killed again and again during their first start come up in the end", async () => {
+  await using cluster = await createCluster();
+  for (let round = 0; round < 10; round++) {
+    for (const member of cluster.members) member.launch();
+    await Promise.all(
+      cluster.members.map(async (member) => {
+        await delay(Math.random() * startMs);
+        await member.kill("SIGKILL");
+      }),
+    );
+  }
+  await cluster.start();
+  await cluster.client.kv.put("k", "v");
+  assert.equal((await cluster.client.cluster.memberList()).members.length, 3);
   await assertSameHash(cluster);
 });
 
