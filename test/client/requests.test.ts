@@ -17,9 +17,12 @@ const failure = async (promise: Promise<unknown>): Promise<unknown> =>
     (reason: unknown) => reason,
   );
 
+/** So long that a request which ought to have ended shows: its test hangs. */
+const anHour = 3_600_000;
+
 async function connected(answers: Answers = {}) {
   const server = await FakeServer.start(answers);
-  const client = new Client({ endpoints: [server.endpoint] });
+  const client = new Client({ endpoints: [server.endpoint], requestTimeoutMs: anHour });
   const dispose = async () => {
     await client.close();
     await server[Symbol.asyncDispose]();
@@ -217,7 +220,7 @@ describe("a request without an answer", () => {
   test("ends with the client also while it waits for a connection", async () => {
     const server = await FakeServer.start();
     await server[Symbol.asyncDispose]();
-    const client = new Client({ endpoints: [server.endpoint], dialTimeoutMs: 60_000 });
+    const client = new Client({ endpoints: [server.endpoint], dialTimeoutMs: anHour, requestTimeoutMs: anHour });
     const get = ends(client.kv.get("k"));
     await client.close();
     assert.deepEqual(await get, ["cancelled", "failed"]);
