@@ -39,9 +39,10 @@ export class CatchUp {
   ) {}
 
   add(watcher: Watcher): void {
+    if (this.isStopped) return;
     this.behind.add(watcher);
     this.turns.add(watcher);
-    if (this.isRunning || this.isStopped) return;
+    if (this.isRunning) return;
     this.isRunning = true;
     this.last = this.run();
   }
@@ -51,12 +52,13 @@ export class CatchUp {
     this.turns.delete(watcher);
   }
 
-  /** The work is to end after the slice it is at. */
+  /** From now on nobody is told anything. */
   stop(): void {
     this.isStopped = true;
+    this.turns.clear();
   }
 
-  /** Resolves once it has. */
+  /** Resolves once nothing is read any more either. */
   ended(): Promise<void> {
     return this.last;
   }
@@ -66,7 +68,7 @@ export class CatchUp {
       await pause(this.clock); // also so that whoever began a watch can say so before its first events
       this.endCompacted();
       const [first] = this.turns;
-      if (first === undefined || this.isStopped) break;
+      if (first === undefined) break;
       await this.serve(first);
     }
     this.isRunning = false;
@@ -127,7 +129,7 @@ export class CatchUp {
         if (told === this.data.limits.watchBatchesPerSlice) {
           await pause(this.clock);
           told = 0;
-          if (!this.turns.has(watcher) || this.isStopped) continue;
+          if (!this.turns.has(watcher)) continue;
         }
         told += 1;
         const taken = watcher.receiver.changed({ revision: this.present.revision, events });

@@ -28,6 +28,14 @@ export class Refused extends Error {
   }
 }
 
+/** One change of one key, as a watcher sees it: after and before. A key that was deleted has no `after`. */
+export interface NaiveChange {
+  readonly key: string;
+  readonly after: KeyValue | undefined;
+  /** At the revision before. */
+  readonly before: KeyValue | undefined;
+}
+
 type Keys = ReadonlyMap<string, KeyValue>;
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
@@ -45,13 +53,17 @@ const inKeyOrder = (keys: Keys): KeyValue[] =>
 /** The keys while one request changes them. */
 class Draft {
   readonly keys: Map<string, KeyValue>;
-  changed = false;
+  readonly changes: NaiveChange[] = [];
 
   constructor(
-    before: Keys,
+    private readonly before: Keys,
     private readonly startedAt: number,
   ) {
     this.keys = new Map(before);
+  }
+
+  get changed(): boolean {
+    return this.changes.length > 0;
   }
 
   get revision(): number {
@@ -63,22 +75,26 @@ class Draft {
     const key = text(request.key);
     const before = this.keys.get(key);
     if (before === undefined && (request.ignoreValue || request.ignoreLease)) throw new Refused("key-not-found");
-    this.changed = true;
-    this.keys.set(key, {
+    const modRevision = BigInt(this.startedAt + 1);
+    const after = {
       key: request.key,
       value: request.ignoreValue && before !== undefined ? before.value : request.value,
-      createRevision: before?.createRevision ?? BigInt(this.revision),
-      modRevision: BigInt(this.revision),
+      createRevision: before?.createRevision ?? modRevision,
+      modRevision,
       version: (before?.version ?? 0n) + 1n,
       lease: 0n,
-    });
+    };
+    this.keys.set(key, after);
+    this.changes.push({ key, after, before: this.before.get(key) });
     return { header: undefined, prevKv: request.prevKv ? before : undefined };
   }
 
   deleteRange(request: DeleteRangeRequest): DeleteRangeResponse {
     const gone = inKeyOrder(this.keys).filter(({ key }) => covers(request)(text(key)));
-    for (const { key } of gone) this.keys.delete(text(key));
-    this.changed ||= gone.length > 0;
+    for (const key of gone.map((kv) => text(kv.key))) {
+      this.keys.delete(key);
+      this.changes.push({ key, after: undefined, before: this.before.get(key) });
+    }
     return { header: undefined, deleted: BigInt(gone.length), prevKvs: request.prevKv ? gone : [] };
   }
 }
@@ -87,6 +103,8 @@ export class CopyingStore {
   compactRevision = -1;
   /** All keys at each revision; nothing at 0. */
   private readonly copies: Keys[] = [new Map(), new Map()];
+  /** What made each revision of the one before, in order. */
+  private readonly changes: (readonly NaiveChange[])[] = [[], []];
 
   get revision(): number {
     return this.copies.length - 1;
@@ -123,6 +141,10 @@ export class CopyingStore {
     return rangeOf(asked > 0 ? this.at(asked) : this.now, request);
   }
 
+  changesOf(revision: number): readonly NaiveChange[] {
+    return this.changes[revision] ?? [];
+  }
+
   private get now(): Keys {
     return this.at(this.revision);
   }
@@ -134,7 +156,10 @@ export class CopyingStore {
   private change<T>(by: (draft: Draft) => T): T {
     const draft = new Draft(this.now, this.revision);
     const response = by(draft);
-    if (draft.changed) this.copies.push(draft.keys);
+    if (draft.changed) {
+      this.copies.push(draft.keys);
+      this.changes.push(draft.changes);
+    }
     return response;
   }
 

@@ -1,0 +1,363 @@
+// Each promise of etcd's watches, on the store alone: against a store that keeps a full copy of every revision, with
+// receivers that have no room, compactions, restarts and slices so small that everything takes many.
+// (etcd v3 API, guarantees of watches: ordered, unique, reliable, atomic, resumable, bookmarkable.)
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Event, type KeyValue } from "../../proto/index.js";
+import { StoreError, type StoreLimits, type Watch, type WatchBatch, type WatchOptions } from "../../store/index.js";
+import { TestStore, bytes, deleteRange, memoryDisk, op, put, shownKv, text, txn } from "../store/harness.js";
+import { CopyingStore, Refused, type NaiveChange } from "./copying-store.js";
+
+const key = fc.constantFrom("a", "aa", "b", "c", "\xff");
+const rangeEnd = fc.constantFrom("", "", "\0", "b", "c", "\xff");
+const value = fc.constantFrom("", "1", "2");
+
+type Change =
+  | { readonly kind: "put"; readonly key: string; readonly value: string }
+  | { readonly kind: "delete"; readonly key: string; readonly rangeEnd: string };
+type Step =
+  | Change
+  | { readonly kind: "txn"; readonly changes: readonly Change[] }
+  | { readonly kind: "compact"; readonly back: number }
+  | { readonly kind: "watch"; readonly options: WatchOptions }
+  | { readonly kind: "room"; readonly watcher: number; readonly batches: number }
+  | { readonly kind: "turns"; readonly count: number }
+  | { readonly kind: "flush" | "restart" | "bookmark" };
+
+const putChange = fc.record({ kind: fc.constant("put" as const), key, value });
+const deleteChange = fc.record({ kind: fc.constant("delete" as const), key, rangeEnd });
+const change: fc.Arbitrary<Change> = fc.oneof(
+  { weight: 3, arbitrary: putChange },
+  { weight: 1, arbitrary: deleteChange },
+);
+const covers = (from: string, end: string, key: string): boolean =>
+  end === "" ? key === from : key >= from && (end === "\0" || key < end);
+/** As the API wants it: no key is put twice, or put and deleted. */
+const changesOfTxn: fc.Arbitrary<readonly Change[]> = fc
+  .tuple(
+    fc.uniqueArray(putChange, { maxLength: 3, selector: ({ key }) => key }),
+    fc.array(deleteChange, { maxLength: 2 }),
+  )
+  .map(([puts, deletes]) => [
+    ...puts,
+    ...deletes.filter(({ key, rangeEnd }) => !puts.some((put) => covers(key, rangeEnd, put.key))),
+  ]);
+const options: fc.Arbitrary<WatchOptions> = fc.record({
+  key: key.map(bytes),
+  rangeEnd: rangeEnd.map(bytes),
+  startRevision: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 25 })),
+  prevKv: fc.boolean(),
+  puts: fc.integer({ min: 0, max: 4 }).map((n) => n > 0),
+  deletes: fc.integer({ min: 0, max: 4 }).map((n) => n > 0),
+});
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: change },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant("txn" as const), changes: changesOfTxn }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("compact" as const), back: fc.nat({ max: 4 }) }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("watch" as const), options }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant("room" as const), watcher: fc.nat(5), batches: fc.nat({ max: 3 }) }),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("turns" as const), count: fc.integer({ min: 1, max: 4 }) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("flush", "restart", "bookmark", "bookmark") }) },
+);
+const tightLimits: fc.Arbitrary<Partial<StoreLimits>> = fc.record({
+  flushBytes: fc.constantFrom(1, 1_000),
+  cacheBytes: fc.constantFrom(0, 1_000_000),
+  entriesPerSlice: fc.integer({ min: 1, max: 4 }),
+  diskReadsPerSlice: fc.integer({ min: 1, max: 3 }),
+  revisionsPerWatchBatch: fc.integer({ min: 1, max: 4 }),
+  bytesPerWatchBatch: fc.constantFrom(1, 1_000),
+  watchBatchesPerSlice: fc.integer({ min: 1, max: 2 }),
+});
+
+/** One event as it was told, with where and when. */
+interface Told {
+  readonly revision: number;
+  /** Which batch. */
+  readonly batch: number;
+  readonly event: string;
+  readonly key: string;
+  readonly prevKv: string | undefined;
+  /** The store's compact revision then. */
+  readonly compacted: number;
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+const shownChange = (key: string, after: KeyValue | undefined): string =>
+  after === undefined ? `DELETE ${key}` : `PUT ${shownKv(after)}`;
+
+/** A client of one watch: it begins again where it was when the store is restarted, or when it was too slow. */
+class Observer {
+  readonly told: Told[] = [];
+  /** Through which revision everything was told, by its own account, and how many events those were. */
+  readonly bookmarks: { readonly through: number; readonly count: number }[] = [];
+  readonly headers: { readonly revision: number; readonly now: number; readonly last: number }[] = [];
+  /** Revisions that it did not live to see: it was told that they are compacted. */
+  readonly missed: { readonly from: number; readonly to: number }[] = [];
+  /** The first revision it wants. */
+  readonly start: number;
+  private watch: Watch | undefined = undefined;
+  private room = Infinity;
+  private batches = 0;
+  /** Where to go on: behind the last event, as a client does that knows no bookmark. */
+  next: number;
+
+  constructor(
+    private readonly tested: TestStore,
+    readonly options: WatchOptions,
+  ) {
+    this.start = options.startRevision === 0 ? tested.store.revision + 1 : options.startRevision;
+    this.next = this.start;
+    this.begin();
+  }
+
+  begin(): void {
+    const { store } = this.tested;
+    this.watch = store.watch(
+      { ...this.options, startRevision: this.next },
+      {
+        changed: (batch) => this.take(batch),
+        compacted: (revision) => {
+          assert.ok(this.next < revision, "only what was not told yet can be missed");
+          this.missed.push({ from: this.next, to: revision - 1 });
+          this.next = revision;
+          this.begin();
+        },
+        failed: (error) => {
+          if (!(error instanceof StoreError && error.code === "closed")) throw error;
+        },
+      },
+    );
+  }
+
+  setRoom(batches: number): void {
+    this.room = batches;
+    if (batches > 0) this.watch?.resume();
+  }
+
+  bookmark(): void {
+    const through = this.watch?.toldThrough();
+    if (through !== undefined) this.bookmarks.push({ through, count: this.told.length });
+  }
+
+  private take({ revision, events }: WatchBatch): boolean {
+    if (this.room === 0) return false;
+    this.room -= 1;
+    this.batches += 1;
+    const { revision: now, compactRevision: compacted } = this.tested.store;
+    for (const encoded of events) {
+      const { type, kv, prevKv } = Event.decode(encoded);
+      assert.ok(kv !== undefined);
+      const key = text(kv.key);
+      const event = shownChange(key, type === 0 ? kv : undefined);
+      const shownPrevious = prevKv === undefined ? undefined : shownKv(prevKv);
+      const mod = Number(kv.modRevision);
+      this.told.push({ revision: mod, batch: this.batches, event, key, prevKv: shownPrevious, compacted });
+      this.next = mod + 1;
+    }
+    this.headers.push({ revision, now, last: this.next - 1 });
+    return true;
+  }
+}
+
+/** What happened to the store, and what its watchers were told of it. */
+interface Outcome {
+  readonly naive: CopyingStore;
+  readonly observers: readonly Observer[];
+}
+
+class Play {
+  readonly naive = new CopyingStore();
+  readonly observers: Observer[] = [];
+
+  constructor(private readonly tested: TestStore) {}
+
+  async take(step: Step): Promise<void> {
+    const { tested, naive, observers } = this;
+    switch (step.kind) {
+      case "put":
+      case "delete":
+      case "txn":
+        for (const store of [tested.store, naive]) apply(store, step);
+        tested.store.endRound(bytes("marker"));
+        assert.equal(tested.store.revision, naive.revision);
+        return;
+      case "compact": {
+        const revision = naive.revision - step.back;
+        if (revision <= naive.compactRevision) return;
+        tested.store.compact(revision);
+        naive.compact(revision);
+        tested.store.endRound(bytes("marker"));
+        return;
+      }
+      case "watch":
+        observers.push(new Observer(tested, step.options));
+        return;
+      case "room":
+        observers[step.watcher]?.setRoom(step.batches);
+        return;
+      case "turns":
+        for (let n = 0; n < step.count; n++) await turn();
+        return;
+      case "flush":
+        return tested.store.flush();
+      case "restart":
+        await tested.reopen();
+        for (const observer of observers) observer.begin();
+        return;
+      case "bookmark":
+        for (const observer of observers) observer.bookmark();
+        return;
+    }
+  }
+
+  /** Gives everybody room and waits until nobody is behind. */
+  async settle(): Promise<void> {
+    for (const observer of this.observers) observer.setRoom(Infinity);
+    const watcher = new Observer(this.tested, {
+      ...everything,
+      startRevision: Math.max(1, this.naive.compactRevision),
+    });
+    this.observers.push(watcher);
+    for (let turns = 0; this.observers.some((observer) => !this.isUpToDate(observer)); turns++) {
+      assert.ok(turns < 10_000, "the watchers catch up");
+      await turn();
+    }
+    for (const observer of this.observers) observer.bookmark();
+  }
+
+  private isUpToDate(observer: Observer): boolean {
+    const before = observer.bookmarks.length;
+    observer.bookmark();
+    return observer.bookmarks.length > before || observer.next > this.naive.revision;
+  }
+}
+
+const everything: WatchOptions = {
+  key: bytes("\0"),
+  rangeEnd: bytes("\0"),
+  startRevision: 0,
+  prevKv: true,
+  puts: true,
+  deletes: true,
+};
+
+function apply(store: TestStore["store"] | CopyingStore, step: Change | Extract<Step, { kind: "txn" }>): void {
+  try {
+    if (step.kind === "put") store.put(put(step.key, step.value));
+    else if (step.kind === "delete") store.deleteRange(deleteRange(step.key, step.rangeEnd));
+    else store.txn(txn([], step.changes.map(opOf)));
+  } catch (error) {
+    if (!(error instanceof StoreError || error instanceof Refused)) throw error;
+  }
+}
+
+const opOf = (change: Change) =>
+  change.kind === "put" ? op.put(change.key, change.value) : op.delete(change.key, change.rangeEnd);
+
+/** The changes that an observer is to be told of: those of whole revisions, in order. */
+function expected(
+  { naive }: Outcome,
+  { options, start, missed }: Observer,
+): { revision: number; change: NaiveChange }[] {
+  const [from, end] = [text(options.key), text(options.rangeEnd)];
+  const wanted: { revision: number; change: NaiveChange }[] = [];
+  for (let revision = start; revision <= naive.revision; revision++) {
+    if (missed.some(({ from, to }) => revision >= from && revision <= to)) continue;
+    for (const change of naive.changesOf(revision))
+      if (covers(from, end, change.key) && (change.after === undefined ? options.deletes : options.puts))
+        wanted.push({ revision, change });
+  }
+  return wanted;
+}
+
+const named = (revision: number, event: string): string => `${revision}: ${event}`;
+
+function promise(name: string, check: (observer: Observer, outcome: Outcome) => void): void {
+  test(`watches are ${name}`, async () => {
+    const property = fc.asyncProperty(
+      fc.array(step, { maxLength: 50, size: "max" }),
+      tightLimits,
+      async (steps, limits) => {
+        await using tested = await TestStore.on(await memoryDisk(), limits);
+        const play = new Play(tested);
+        for (const step of steps) await play.take(step);
+        await play.settle();
+        for (const observer of play.observers) check(observer, play);
+      },
+    );
+    await fc.assert(property, { numRuns: 60, seed: Number(process.env["SEED"] ?? 1) });
+  });
+}
+
+promise("ordered: events come by revision, and within one in the order of its operations", (observer, outcome) => {
+  const places = new Map(
+    expected(outcome, observer).map(({ revision, change: { key, after } }, place) => [
+      named(revision, shownChange(key, after)),
+      place,
+    ]),
+  );
+  const order = observer.told.map(({ revision, event }) => places.get(named(revision, event)) ?? -1);
+  assert.deepEqual(
+    order,
+    [...order].sort((a, b) => a - b),
+  );
+});
+
+promise("unique: no event comes twice, also over restarts", ({ told }) => {
+  const names = told.map(({ revision, event }) => named(revision, event));
+  assert.equal(new Set(names).size, names.length, names.join("\n"));
+});
+
+promise("reliable: everything asked for comes, and nothing else, with what was before", (observer, outcome) => {
+  const all = expected(outcome, observer);
+  assert.deepEqual(
+    observer.told.map(({ revision, event }) => named(revision, event)),
+    all.map(({ revision, change: { key, after } }) => named(revision, shownChange(key, after))),
+  );
+  observer.told.forEach(({ revision, prevKv, compacted }, n) => {
+    const { after, before } = all[n]!.change;
+    const isCreated = after !== undefined && Number(after.createRevision) === revision;
+    const isThere = observer.options.prevKv && !isCreated && before !== undefined;
+    // A compaction takes what was before away; one just then may or may not have.
+    if (isThere && revision - 1 >= compacted) assert.equal(prevKv, shownKv(before));
+    else if (prevKv !== undefined) assert.equal(prevKv, isThere ? shownKv(before) : "nothing");
+  });
+});
+
+promise("atomic: all of a revision comes at once", ({ told }) => {
+  const batchOf = new Map<number, number>();
+  for (const { revision, batch } of told) {
+    assert.equal(batch, batchOf.get(revision) ?? batch, `revision ${revision} is split`);
+    batchOf.set(revision, batch);
+  }
+});
+
+promise(
+  "resumable: from behind the last event nothing is lost, and what is compacted is said to be",
+  (observer, outcome) => {
+    const wanted = new Set(expected(outcome, observer).map(({ revision }) => revision));
+    const told = new Set(observer.told.map(({ revision }) => revision));
+    assert.deepEqual(told, wanted);
+    for (const { to } of observer.missed) assert.ok(to < outcome.naive.compactRevision);
+  },
+);
+
+promise(
+  "bookmarkable: progress to a revision means that nothing up to it is still to come",
+  ({ told, bookmarks, headers }) => {
+    for (const { through, count } of bookmarks)
+      for (const { revision } of told.slice(count))
+        assert.ok(revision > through, `${revision} after a bookmark at ${through}`);
+    // A header, too, is of a revision that there is, and no older than the events under it.
+    for (const { revision, now, last } of headers) assert.ok(revision === now && last <= now);
+  },
+);
