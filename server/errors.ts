@@ -4,6 +4,7 @@ export type ServerErrorCode =
   | "empty-key"
   | "value-provided"
   | "lease-provided"
+  | "lease-ttl-too-large"
   | "key-of-operation-missing"
   | "too-many-operations"
   | "duplicate-key"

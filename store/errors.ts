@@ -4,6 +4,7 @@ export type StoreErrorCode =
   | "compacted"
   | "future-revision"
   | "lease-not-found"
+  | "lease-exists"
   | "key-not-found"
   | "damaged"
   | "too-large"
@@ -39,12 +40,21 @@ export class FutureRevisionError extends StoreError {
   }
 }
 
-/** A put names a lease that does not exist. */
+/** A request names a lease that does not exist: it was never granted, was revoked, or has expired. */
 export class LeaseNotFoundError extends StoreError {
   override readonly name = "LeaseNotFoundError";
   readonly code = "lease-not-found";
   constructor(readonly lease: bigint) {
-    super(`Cannot attach a key to lease ${BigInt.asUintN(64, lease).toString(16)}: no such lease`);
+    super(`Cannot use lease ${BigInt.asUintN(64, lease).toString(16)}: no such lease`);
+  }
+}
+
+/** A lease is to be granted under an id that is taken. */
+export class LeaseExistsError extends StoreError {
+  override readonly name = "LeaseExistsError";
+  readonly code = "lease-exists";
+  constructor(readonly lease: bigint) {
+    super(`Cannot grant lease ${BigInt.asUintN(64, lease).toString(16)}: it exists already`);
   }
 }
 

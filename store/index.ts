@@ -10,6 +10,7 @@ export {
   DamagedError,
   FutureRevisionError,
   KeyNotFoundError,
+  LeaseExistsError,
   LeaseNotFoundError,
   ReadOnlyError,
   StoreError,
@@ -20,6 +21,7 @@ export type { KvHash } from "./hash-kv.js";
 export { KvStore, openStore } from "./kv-store.js";
 export type { Answer, StoreOptions } from "./kv-store.js";
 export type { StoreLimits } from "./limits.js";
+export type { Lease } from "./leases.js";
 export { NewerFormatError } from "./recovery.js";
 export type { Revision } from "./revision.js";
 export type { Watch, WatchBatch, WatchOptions, WatchReceiver } from "./watch.js";

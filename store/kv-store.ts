@@ -12,14 +12,15 @@ import type {
 import type { Backend, BackendSize } from "./backend.js";
 import { pause, type StoreClock } from "./clock.js";
 import { Compactor, type Compaction } from "./compaction.js";
-import { ClosedError, CompactedError, FutureRevisionError } from "./errors.js";
+import { ClosedError, CompactedError, FutureRevisionError, LeaseExistsError } from "./errors.js";
 import { KvHasher, type KvHash } from "./hash-kv.js";
 import { keyFromBytes } from "./interval.js";
 import { KeyIndex } from "./key-index.js";
+import { Leases, type Lease } from "./leases.js";
 import { defaultLimits, type StoreLimits } from "./limits.js";
 import { Pins } from "./pins.js";
 import { isPlainGet, readRange } from "./range.js";
-import { recover, type Recovered } from "./recovery.js";
+import { recover, type Recovered, type Recovering } from "./recovery.js";
 import { nextRevision, type Revision } from "./revision.js";
 import type { Sliced } from "./slices.js";
 import type { StoreData } from "./store-data.js";
@@ -57,15 +58,16 @@ export async function openStore(options: StoreOptions): Promise<KvStore> {
   const limits = { ...defaultLimits, ...options.limits };
   const index = new KeyIndex();
   const cache = new ValueCache(limits.cacheBytes);
-  const recovered = await recoverOrClose(options.backend, index, cache);
+  const leases = new Leases();
+  const recovered = await recoverOrClose(options.backend, { index, cache, leases });
   const unflushed = new Unflushed(nextRevision(recovered.revision));
   const values = new Values(options.backend, unflushed, cache);
-  return new KvStore(options, { index, values, cache, unflushed, limits }, recovered);
+  return new KvStore(options, { index, leases, values, cache, unflushed, limits }, recovered);
 }
 
-async function recoverOrClose(backend: Backend, index: KeyIndex, cache: ValueCache): Promise<Recovered> {
+async function recoverOrClose(backend: Backend, empty: Recovering): Promise<Recovered> {
   try {
-    return await recover(backend, index, cache);
+    return await recover(backend, empty);
   } catch (error) {
     await backend.close();
     throw error;
@@ -101,7 +103,7 @@ export class KvStore {
     this.marker = recovered.marker;
     this.current = recovered.revision;
     this.compacted = recovered.compactRevision;
-    this.writer = new WriteBehind(backend, clock, data.unflushed, data.limits, onFailure, recovered.rows);
+    this.writer = new WriteBehind(backend, clock, data, onFailure, recovered.rows);
     this.compactor = new Compactor(data, this.writer, this.pins, clock);
     this.watches = new Watches(data, backend, clock, this);
     if (recovered.unfinishedCompaction !== undefined)
@@ -132,6 +134,28 @@ export class KvStore {
   txn(request: TxnRequest): Answer<RawTxnResponse> {
     const before = { revision: this.current, compactRevision: this.compacted };
     return this.apply((write) => runTxn(this.data, request, write, before));
+  }
+
+  /** @throws LeaseExistsError */
+  grantLease(lease: Lease): Revision {
+    this.checkWritable();
+    if (this.data.leases.get(lease.id) !== undefined) throw new LeaseExistsError(lease.id);
+    this.data.leases.add(lease);
+    this.writer.leaseChanged(lease.id, lease);
+    return this.current;
+  }
+
+  /**
+   * Ends a lease and deletes its keys, ascending, all in one revision; without keys there is none.
+   *
+   * @throws LeaseNotFoundError
+   */
+  revokeLease(id: bigint): Revision {
+    this.checkWritable();
+    const { revision } = this.apply((write) => write.revoke(id));
+    this.data.leases.remove(id);
+    this.writer.leaseChanged(id, undefined);
+    return revision;
   }
 
   /**
@@ -215,6 +239,29 @@ export class KvStore {
   watch(options: WatchOptions, receiver: WatchReceiver): Watch {
     this.checkOpen();
     return this.watches.add(options, receiver);
+  }
+
+  lease(id: bigint): Lease | undefined {
+    return this.data.leases.get(id);
+  }
+
+  /** All leases, in no order that means anything. */
+  leases(): Iterable<Lease> {
+    return this.data.leases.all();
+  }
+
+  /** How many keys are attached to a lease; 0 for one that does not exist. */
+  leaseKeyCount(id: bigint): number {
+    return this.data.leases.keyCount(id);
+  }
+
+  /**
+   * The keys attached to a lease, ascending.
+   *
+   * @throws LeaseNotFoundError
+   */
+  leaseKeys(id: bigint): Uint8Array[] {
+    return this.data.leases.keysOf(id).map((key) => Buffer.from(key, "latin1"));
   }
 
   size(): Promise<BackendSize> {

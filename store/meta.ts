@@ -49,6 +49,8 @@ const decodeRevision = (content: Uint8Array): Revision | undefined => decodeCoun
 export const formatRow = new MetaRow("format", encodeCounter, decodeCounter);
 /** How many changes there are, so that one that is missing is missed. */
 export const rowCountRow = new MetaRow("rows", encodeCounter, decodeCounter);
+/** How many leases there are, for the same reason. */
+export const leaseCountRow = new MetaRow("leases", encodeCounter, decodeCounter);
 /** A compaction that has taken effect; its rows may still be there. */
 export const scheduledCompactionRow = new MetaRow("scheduled-compaction", encodeCounter, decodeRevision);
 /** A compaction whose rows are gone. */

@@ -1,6 +1,8 @@
 import type { Backend, Row } from "./backend.js";
 import { DamagedError } from "./errors.js";
 import type { KeyIndex } from "./key-index.js";
+import { readLeases } from "./lease-rows.js";
+import { Attachments, type Leases } from "./leases.js";
 import { decodeKeyValue, deletedState, isOnlyKey } from "./key-value.js";
 import { finishedCompactionRow, formatRow, rowCountRow, scheduledCompactionRow, stateRow } from "./meta.js";
 import { firstRevision, neverCompacted, type Revision } from "./revision.js";
@@ -34,8 +36,15 @@ export interface Recovered {
   readonly rows: number;
 }
 
+/** What is filled from disk. */
+export interface Recovering {
+  readonly index: KeyIndex;
+  readonly cache: ValueCache;
+  readonly leases: Leases;
+}
+
 /**
- * Fills the index from the rows on disk.
+ * Fills the index and the leases from the rows on disk.
  *
  * LevelDB drops what it cannot read of its log and opens without it. So it is checked that nothing is missing: rows are
  * counted, and above the compaction revision and sub follow each other without a gap.
@@ -43,13 +52,15 @@ export interface Recovered {
  * @throws DamagedError if what is there is not what was written
  * @throws NewerFormatError
  */
-export async function recover(backend: Backend, index: KeyIndex, cache: ValueCache): Promise<Recovered> {
+export async function recover(backend: Backend, { index, cache, leases }: Recovering): Promise<Recovered> {
   await checkFormat(backend);
   const state = stateRow.get(backend);
   const scheduled = scheduledCompactionRow.get(backend);
   const compactRevision = scheduled ?? neverCompacted;
+  await readLeases(backend, leases);
   const reader = new ChangeReader(backend, index, cache, compactRevision);
   await reader.readAll();
+  reader.attachments.attachTo(leases, backend.name);
   // A compaction may have removed the newest rows, if they were deletes; never one after its own revision.
   const revision = Math.max(firstRevision, reader.main, compactRevision) as Revision;
   const expected = state?.revision ?? firstRevision;
@@ -81,6 +92,7 @@ async function checkFormat(backend: Backend): Promise<void> {
 
 /** Reads all changes, in the order in which they happened. */
 class ChangeReader {
+  readonly attachments = new Attachments();
   rows = 0;
   /** The last change read. */
   main = 0;
@@ -118,6 +130,7 @@ class ChangeReader {
     const entry = this.index.advance(key, this.index.get(key), tombstone ? deletedState(main as Revision, sub) : state);
     if (tombstone) this.cache.drop(entry);
     else this.cache.hold(entry, keyValue);
+    this.attachments.note(key, state.lease); // a tombstone has none
     this.rows += 1;
     this.main = main;
     this.sub = sub;

@@ -1,4 +1,5 @@
 import type { KeyIndex } from "./key-index.js";
+import type { Leases } from "./leases.js";
 import type { StoreLimits } from "./limits.js";
 import type { Unflushed } from "./unflushed.js";
 import type { ValueCache } from "./value-cache.js";
@@ -7,6 +8,7 @@ import type { Values } from "./values.js";
 /** What the parts of the store share. */
 export interface StoreData {
   readonly index: KeyIndex;
+  readonly leases: Leases;
   readonly values: Values;
   readonly cache: ValueCache;
   readonly unflushed: Unflushed;

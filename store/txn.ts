@@ -16,7 +16,7 @@ import { readRange } from "./range.js";
 import type { Revision } from "./revision.js";
 import { atOnce } from "./slices.js";
 import type { StoreData } from "./store-data.js";
-import { checkLease, type Write } from "./write.js";
+import type { Write } from "./write.js";
 
 /** A transaction whose branches are chosen. */
 interface Plan {
@@ -83,12 +83,12 @@ function forEachOp(plan: Plan, visit: (op: PlannedOp) => void): void {
 }
 
 /** The other way round than for a put by itself, as in etcd. */
-function checkPut({ index }: StoreData, request: PutRequest): void {
+function checkPut({ index, leases }: StoreData, request: PutRequest): void {
   if (request.ignoreValue || request.ignoreLease) {
     const key = keyFromBytes(request.key);
     if (index.live(key) === undefined) throw new KeyNotFoundError(key);
   }
-  checkLease(request);
+  leases.check(request.lease);
 }
 
 /** A negative revision is "the newest" for a Range by itself, but a compacted one here, as in etcd. */

@@ -1,16 +1,22 @@
 import type { Backend, Batch } from "./backend.js";
 import type { StoreClock } from "./clock.js";
 import { ClosedError, ReadOnlyError, type StoreError } from "./errors.js";
+import { leaseRow, leaseRowKey } from "./lease-rows.js";
+import type { Lease, Leases } from "./leases.js";
 import type { StoreLimits } from "./limits.js";
-import { finishedCompactionRow, rowCountRow, scheduledCompactionRow, stateRow } from "./meta.js";
+import { finishedCompactionRow, leaseCountRow, rowCountRow, scheduledCompactionRow, stateRow } from "./meta.js";
 import { isTombstone } from "./key-value.js";
 import { changeRowKey, sealRow } from "./rows.js";
 import type { RemovedChange } from "./key-index.js";
 import type { Revision } from "./revision.js";
+import type { StoreData } from "./store-data.js";
 import type { Change, Unflushed } from "./unflushed.js";
 
 /** What a change costs beside its bytes while it waits: keys, objects, the batch's own copy. */
 const changeOverheadBytes = 150;
+
+/** The same for a lease that was granted or revoked. */
+const leaseChangeBytes = 200;
 
 interface Waiter {
   readonly resolve: () => void;
@@ -36,6 +42,13 @@ class Gathering {
     this.addedRows += 1;
   }
 
+  changeLease(id: bigint, lease: Lease | undefined): void {
+    const rowKey = leaseRowKey(id);
+    if (lease === undefined) this.batch.delete(rowKey);
+    else this.batch.put(rowKey, leaseRow(rowKey, lease));
+    this.bytes += leaseChangeBytes;
+  }
+
   remove(rowKey: Uint8Array): void {
     this.batch.delete(rowKey);
     this.addedRows -= 1;
@@ -47,6 +60,9 @@ class Gathering {
  * one batch at a time is on its way, so what the disk has is always a prefix of what was applied.
  */
 export class WriteBehind {
+  private readonly unflushed: Unflushed;
+  private readonly leases: Leases;
+  private readonly limits: StoreLimits;
   private next: Gathering | undefined = undefined;
   private writing: Gathering | undefined = undefined;
   private timer: unknown = undefined;
@@ -54,6 +70,8 @@ export class WriteBehind {
   private urgent = false;
   private unflushedBytes = 0;
   private scheduled: { readonly revision: Revision; readonly waiter: Waiter }[] = [];
+  /** What became of leases since the last round ended, in order; undefined: it is gone. */
+  private leaseChanges: { readonly id: bigint; readonly lease: Lease | undefined }[] = [];
   private drained: (() => void)[] = [];
   private refused: StoreError | undefined = undefined;
   private ended: Revision;
@@ -63,11 +81,13 @@ export class WriteBehind {
   constructor(
     private readonly backend: Backend,
     private readonly clock: StoreClock,
-    private readonly unflushed: Unflushed,
-    private readonly limits: StoreLimits,
+    { unflushed, leases, limits }: StoreData,
     private readonly onFailure: (error: Error) => void,
     rows: number,
   ) {
+    this.unflushed = unflushed;
+    this.leases = leases;
+    this.limits = limits;
     this.rows = rows;
     this.ended = (unflushed.firstRevision - 1) as Revision;
   }
@@ -92,6 +112,12 @@ export class WriteBehind {
     for (const { row } of changes) this.unflushedBytes += costOf(row);
   }
 
+  /** Makes the grant of a lease, or its end (`lease` undefined), part of the round that is being applied. */
+  leaseChanged(id: bigint, lease: Lease | undefined): void {
+    this.leaseChanges.push({ id, lease });
+    this.unflushedBytes += leaseChangeBytes;
+  }
+
   /** Makes the compaction part of the round that is being applied. Resolves once that is on disk. */
   schedule(revision: Revision): Promise<void> {
     return new Promise((resolve, reject) => this.scheduled.push({ revision, waiter: { resolve, reject } }));
@@ -103,6 +129,7 @@ export class WriteBehind {
     const next = this.gathering();
     for (const changes of this.unflushed.between(this.ended + 1, revision))
       for (const change of changes) next.add(change);
+    this.endLeaseChanges(next);
     for (const compaction of this.scheduled) {
       scheduledCompactionRow.put(next.batch, compaction.revision);
       next.waiters.push(compaction.waiter);
@@ -148,6 +175,13 @@ export class WriteBehind {
       this.scheduled = [];
       this.drained = [];
     }
+  }
+
+  private endLeaseChanges(next: Gathering): void {
+    if (this.leaseChanges.length === 0) return;
+    for (const { id, lease } of this.leaseChanges) next.changeLease(id, lease);
+    this.leaseChanges = [];
+    leaseCountRow.put(next.batch, this.leases.size);
   }
 
   private write(fill: (next: Gathering) => void): Promise<void> {

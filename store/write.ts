@@ -1,9 +1,10 @@
 import type { DeleteRangeRequest, PutRequest, RawDeleteRangeResponse, RawPutResponse } from "../proto/index.js";
-import { KeyNotFoundError, LeaseNotFoundError } from "./errors.js";
+import { KeyNotFoundError } from "./errors.js";
 import { intervalOf, keyFromBytes, type Key } from "./interval.js";
 import type { KeyEntry } from "./key-index.js";
 import { deletedState, encodeKeyValue, isTombstone, noBytes, valueOf, type KeyState } from "./key-value.js";
 import type { Revision } from "./revision.js";
+import { noLease } from "./leases.js";
 import { checksumSize } from "./rows.js";
 import type { StoreData } from "./store-data.js";
 import type { Change } from "./unflushed.js";
@@ -34,7 +35,7 @@ export class Write {
 
   /** @throws LeaseNotFoundError, KeyNotFoundError, in that order; nothing has changed then */
   put(request: PutRequest): RawPutResponse {
-    checkLease(request);
+    this.data.leases.check(request.lease);
     const key = keyFromBytes(request.key);
     const entry = this.data.index.get(key);
     const live = entry === undefined || isTombstone(entry.newest) ? undefined : entry;
@@ -61,10 +62,17 @@ export class Write {
     return { header: undefined, deleted: BigInt(entries.length), prevKvs };
   }
 
+  /** Deletes the keys of a lease, ascending. @throws LeaseNotFoundError */
+  revoke(lease: bigint): void {
+    for (const key of this.data.leases.keysOf(lease))
+      this.record(key, this.data.index.get(key), deletedState(this.revision, this.changes.length), noBytes);
+  }
+
   /** Takes everything back. */
   undo(): void {
     if (!this.hasChanged) return;
-    for (const { entry, before } of this.changes.reverse()) {
+    for (const { entry, state, before } of this.changes.reverse()) {
+      this.data.leases.move(entry.key, { from: state.lease, to: before?.lease ?? noLease });
       this.data.index.takeBack(entry, before);
       this.data.cache.drop(entry);
     }
@@ -87,20 +95,16 @@ export class Write {
 
   private record(key: Key, known: KeyEntry | undefined, state: KeyState, value: Uint8Array): void {
     this.checkWritable();
-    const { index, cache, unflushed } = this.data;
+    const { index, cache, leases, unflushed } = this.data;
     const deleted = isTombstone(state);
     const row = encodeKeyValue(key, deleted ? onlyKey : state, value, checksumSize);
     const keyValue = row.subarray(0, row.length - checksumSize);
     const before = known?.newest;
     const entry = index.advance(key, known, state);
+    leases.move(key, { from: before?.lease ?? noLease, to: state.lease });
     if (!this.hasChanged) unflushed.push(this.changes);
     this.changes.push({ entry, state, before, keyValue, row });
     if (deleted) cache.drop(entry);
     else cache.hold(entry, keyValue);
   }
-}
-
-/** No lease exists yet. */
-export function checkLease(request: PutRequest): void {
-  if (request.lease !== 0n) throw new LeaseNotFoundError(request.lease);
 }

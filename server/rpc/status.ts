@@ -32,13 +32,15 @@ export class RpcError extends Error {
   }
 }
 
-const { invalidArgument, outOfRange, notFound, resourceExhausted, unavailable, unknown } = statusCode;
+const { invalidArgument, outOfRange, notFound, failedPrecondition, resourceExhausted, unavailable, unknown } =
+  statusCode;
 
 /** etcd's codes and texts: clients match on both. */
 const statusOf = {
   "empty-key": { code: invalidArgument, details: "etcdserver: key is not provided" },
   "value-provided": { code: invalidArgument, details: "etcdserver: value is provided" },
   "lease-provided": { code: invalidArgument, details: "etcdserver: lease is provided" },
+  "lease-ttl-too-large": { code: outOfRange, details: "etcdserver: too large lease TTL" },
   "key-of-operation-missing": { code: invalidArgument, details: "etcdserver: key not found" },
   "key-not-found": { code: invalidArgument, details: "etcdserver: key not found" },
   "too-many-operations": { code: invalidArgument, details: "etcdserver: too many operations in txn request" },
@@ -51,6 +53,7 @@ const statusOf = {
   compacted: { code: outOfRange, details: "etcdserver: mvcc: required revision has been compacted" },
   "future-revision": { code: outOfRange, details: "etcdserver: mvcc: required revision is a future revision" },
   "lease-not-found": { code: notFound, details: "etcdserver: requested lease not found" },
+  "lease-exists": { code: failedPrecondition, details: "etcdserver: lease already exists" },
   "too-large": { code: resourceExhausted, details: "etcdserver: response is too large, read in pages with a limit" },
   damaged: { code: statusCode.dataLoss, details: "etcdserver: corrupt cluster" },
   closed: { code: unavailable, details: "etcdserver: server stopped" },

@@ -1,0 +1,52 @@
+// A lease on disk:  l ‖ id  →  TTL ‖ crc32,  each number 8 bytes, big-endian. Which keys it has, the keys themselves say.
+
+import type { Backend, Row } from "./backend.js";
+import { DamagedError } from "./errors.js";
+import type { Lease, Leases } from "./leases.js";
+import { leaseCountRow } from "./meta.js";
+import { nameOfRow, openRow, sealedRow } from "./rows.js";
+
+const leasePrefix = 0x6c; // l
+const rowsPerRead = 1_000;
+
+export function leaseRowKey(id: bigint): Uint8Array {
+  const key = Buffer.alloc(9);
+  key[0] = leasePrefix;
+  key.writeBigInt64BE(id, 1);
+  return key;
+}
+
+export function leaseRow(rowKey: Uint8Array, { ttlSeconds }: Lease): Uint8Array {
+  const content = Buffer.alloc(8);
+  content.writeBigUInt64BE(BigInt(ttlSeconds));
+  return sealedRow(rowKey, content);
+}
+
+/**
+ * Reads all leases; their keys are attached later.
+ *
+ * @throws DamagedError if one is missing or not what was written
+ */
+export async function readLeases(backend: Backend, leases: Leases): Promise<void> {
+  const rows = backend.iterate(Buffer.of(leasePrefix), Buffer.of(leasePrefix + 1));
+  try {
+    for (;;) {
+      const some = await rows.next(rowsPerRead);
+      if (some.length === 0) break;
+      for (const row of some) leases.add(parse(backend.name, row));
+    }
+  } finally {
+    await rows.close();
+  }
+  const expected = leaseCountRow.get(backend) ?? 0;
+  if (leases.size !== expected)
+    throw new DamagedError(backend.name, `it has ${leases.size} leases, should have ${expected}`);
+}
+
+function parse(place: string, [rowKey, row]: Row): Lease {
+  const content = openRow(place, rowKey, row);
+  if (rowKey.length !== 9 || content.length !== 8)
+    throw new DamagedError(nameOfRow(place, rowKey), "not the row of a lease");
+  const id = Buffer.from(rowKey).readBigInt64BE(1);
+  return { id, ttlSeconds: Number(Buffer.from(content).readBigUInt64BE()) };
+}
