@@ -46,10 +46,14 @@ export const listFlag = (flags: string, description: string, fallback: readonly 
 
 const isBoolean = (option: Option) => option.optional;
 
-/** What pflag makes of a command line: the flags, each as `--name=value`, and the arguments. */
+/** What pflag makes of a command line. */
 export interface Arguments {
-  readonly flags: readonly { readonly option: Option; readonly value: string }[];
+  readonly flags: readonly GivenFlag[];
   readonly positional: readonly string[];
+}
+export interface GivenFlag {
+  readonly option: Option;
+  readonly value: string;
 }
 
 /**
@@ -60,44 +64,56 @@ export interface Arguments {
  * @throws Failure on a flag that is not among `options`, or one without its value
  */
 export function splitArguments(options: readonly Option[], words: readonly string[], hint?: string): Arguments {
-  const flags: { option: Option; value: string }[] = [];
+  const flags: GivenFlag[] = [];
   const positional: string[] = [];
-  const rest = [...words];
-  const valueAfter = (what: string): string => {
-    const value = rest.shift();
-    if (value === undefined) throw new Failure(exitCodes.error, `flag needs an argument: ${what}`, hint);
-    return value;
-  };
-  const long = (word: string) => {
-    const [, name = "", given] = /^--([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
-    const option = options.find((each) => each.long === `--${name}`);
-    if (option === undefined) throw new Failure(exitCodes.error, `unknown flag: --${name}`, hint);
-    const value = given ?? (isBoolean(option) ? "true" : valueAfter(`--${name}`));
-    flags.push({ option, value });
-  };
-  const short = (word: string) => {
-    for (let at = 1; at < word.length; at++) {
-      const letter = word.charAt(at);
-      const option = options.find((each) => each.short === `-${letter}`);
-      if (option === undefined)
-        throw new Failure(exitCodes.error, `unknown shorthand flag: '${letter}' in -${word.slice(at)}`, hint);
-      const tail = word.slice(at + 1);
-      if (isBoolean(option) && !tail.startsWith("=")) {
-        flags.push({ option, value: "true" });
-        continue;
-      }
-      const value = tail === "" ? valueAfter(`'${letter}' in -${word.slice(at)}`) : tail.replace(/^=/, "");
-      flags.push({ option, value });
-      return;
-    }
-  };
-  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
-    if (word === "--") return { flags, positional: [...positional, ...rest] };
-    if (word.startsWith("--")) long(word);
-    else if (word.startsWith("-") && word !== "-") short(word);
+  const line: Line = { options, rest: [...words], hint };
+  for (let word = line.rest.shift(); word !== undefined; word = line.rest.shift()) {
+    if (word === "--") return { flags, positional: [...positional, ...line.rest] };
+    if (word.startsWith("--")) flags.push(longFlag(line, word));
+    else if (word.startsWith("-") && word !== "-") flags.push(...shortFlags(line, word));
     else positional.push(word);
   }
   return { flags, positional };
+}
+
+/** A command line while it is read. */
+interface Line {
+  readonly options: readonly Option[];
+  /** The words not read yet. */
+  readonly rest: string[];
+  readonly hint: string | undefined;
+}
+
+const refuse = ({ hint }: Line, reason: string) => new Failure(exitCodes.error, reason, hint);
+
+/** The next word: a flag's value stands apart from it. */
+function nextWord(line: Line, flag: string): string {
+  const word = line.rest.shift();
+  if (word === undefined) throw refuse(line, `flag needs an argument: ${flag}`);
+  return word;
+}
+
+/** `--name`, `--name=value` or `--name value`. */
+function longFlag(line: Line, word: string): GivenFlag {
+  const [, name = "", given] = /^--([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
+  const option = line.options.find((each) => each.long === `--${name}`);
+  if (option === undefined) throw refuse(line, `unknown flag: --${name}`);
+  return { option, value: given ?? (isBoolean(option) ? "true" : nextWord(line, `--${name}`)) };
+}
+
+/** `-ab`: two booleans; `-wvalue`, `-w=value`, `-w value`: one flag, which may follow booleans. */
+function shortFlags(line: Line, word: string): GivenFlag[] {
+  const flags: GivenFlag[] = [];
+  for (let at = 1; at < word.length; at++) {
+    const what = `'${word.charAt(at)}' in -${word.slice(at)}`;
+    const option = line.options.find((each) => each.short === `-${word.charAt(at)}`);
+    if (option === undefined) throw refuse(line, `unknown shorthand flag: ${what}`);
+    const tail = word.slice(at + 1);
+    if (!isBoolean(option) || tail.startsWith("="))
+      return [...flags, { option, value: tail === "" ? nextWord(line, what) : tail.replace(/^=/, "") }];
+    flags.push({ option, value: "true" });
+  }
+  return flags;
 }
 
 /** Writes flags so that commander reads what pflag would. */
