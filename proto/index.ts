@@ -155,4 +155,5 @@ export {
   RawWatchResponse,
 } from "./generated/minietcd/raw.js";
 export { Proposal, MemberAttributes, AppliedMarker, SeenProposals } from "./generated/minietcd/command.js";
+export { Calls, CallRequest, CallResponse } from "./generated/minietcd/calls.js";
 export type { MessageFns } from "./generated/mvccpb/kv.js";

@@ -7,7 +7,14 @@ import {
   type RawTxnResponse,
 } from "../proto/index.js";
 import type { Entry, LogIndex, MemberId, StateMachine, Term } from "../raft/index.js";
-import { StoreError, type Compaction, type KvStore, type Revision, type StoreErrorCode } from "../store/index.js";
+import {
+  StoreError,
+  type Compaction,
+  type KvStore,
+  type Lease,
+  type Revision,
+  type StoreErrorCode,
+} from "../store/index.js";
 import { Membership } from "./membership.js";
 import type { Command, Proposals } from "./proposals.js";
 import { SeenProposals } from "./seen-proposals.js";
@@ -19,6 +26,9 @@ export type Applied = { readonly revision: Revision } & (
   | { readonly kind: "txn"; readonly response: RawTxnResponse }
   | { readonly kind: "compact"; readonly compaction: Compaction }
   | { readonly kind: "publish" }
+  | { readonly kind: "leaseGrant"; readonly lease: Lease }
+  | { readonly kind: "leaseRevoke" }
+  | { readonly kind: "leaseExpiry" }
 );
 
 /** How far the log is contained in the store, with the replicated state that is not keys. */
@@ -62,11 +72,18 @@ export interface Self {
   readonly incarnation: number;
 }
 
+/** Who is told, on every member, that leases come and go. */
+export interface LeaseListener {
+  readonly granted: (lease: Lease) => void;
+  readonly revoked: (id: bigint) => void;
+}
+
 /** A result every member comes to alike. Anything else the store throws stops the member. */
 const outcomes = new Set<StoreErrorCode>([
   "compacted",
   "future-revision",
   "lease-not-found",
+  "lease-exists",
   "key-not-found",
   "too-large",
 ]);
@@ -88,6 +105,7 @@ export class Applier implements StateMachine {
     state: AppliedState,
     private readonly self: Self,
     private readonly proposals: Proposals<Applied>,
+    private readonly leases: LeaseListener,
   ) {
     this.index = state.index;
     this.term = state.term;
@@ -166,7 +184,26 @@ export class Applier implements StateMachine {
         this.membership.publish(member, { name, clientURLs: clientUrls });
         return { kind: "publish", revision: this.store.revision };
       }
+      case "leaseGrant": {
+        const lease = { id: command.value.ID, ttlSeconds: Number(command.value.TTL) };
+        const revision = this.store.grantLease(lease);
+        this.leases.granted(lease);
+        return { kind: "leaseGrant", revision, lease };
+      }
+      case "leaseRevoke":
+        return { kind: "leaseRevoke", revision: this.revoke(command.value.ID) };
+      case "leaseExpiry":
+        // Only in the term whose leader saw it: since then another may have promised a client more time.
+        if (command.value.term === BigInt(this.term))
+          for (const id of command.value.leases) if (this.store.lease(id) !== undefined) this.revoke(id);
+        return { kind: "leaseExpiry", revision: this.store.revision };
     }
+  }
+
+  private revoke(lease: bigint): Revision {
+    const revision = this.store.revokeLease(lease);
+    this.leases.revoked(lease);
+    return revision;
   }
 
   private wakeWaiters(): void {

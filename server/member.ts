@@ -25,6 +25,7 @@ import { unimplementedMethods, type Call, type Method } from "./rpc/method-table
 import { clusterMethods } from "./services/cluster.js";
 import { healthMethods } from "./services/health.js";
 import { kvMethods } from "./services/kv.js";
+import { leaseMethods, minLeaseTtl } from "./services/lease.js";
 import { maintenanceMethods } from "./services/maintenance.js";
 import { ResponseHeaders } from "./services/response-header.js";
 import { watchMethods } from "./services/watch.js";
@@ -213,7 +214,7 @@ const createEngine = (config: MemberConfig, environment: MemberEnvironment, repl
 };
 
 const serviceMethods = (config: MemberConfig, { clock, random }: MemberEnvironment, replica: Replica): Method[] => {
-  const { node, store, applier, proposals, reads } = replica;
+  const { node, store, applier, proposals, reads, leases, leader } = replica;
   const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.status().term);
   return [
     ...kvMethods({ store, proposals, reads, headers, maxTxnOps: config.maxTxnOps }),
@@ -224,6 +225,15 @@ const serviceMethods = (config: MemberConfig, { clock, random }: MemberEnvironme
       random,
       progressIntervalMs: config.watchProgressMs,
       fragmentBytes: config.maxRequestBytes + messageOverheadBytes,
+    }),
+    ...leaseMethods({
+      store,
+      keeper: leases,
+      proposals,
+      leader,
+      headers,
+      random,
+      minTtlSeconds: minLeaseTtl(config),
     }),
     ...clusterMethods({ applier, reads, headers }),
     ...maintenanceMethods({ node, store, applier, headers }),

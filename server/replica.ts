@@ -20,11 +20,15 @@ import { checkInitialCluster, type InitialMember, type MemberConfig } from "./co
 import { DataDirectory } from "./data-dir.js";
 import { ServerError, StartError, type ServerErrorCode } from "./errors.js";
 import { clusterIdOf, memberIdOf } from "./identity.js";
+import { LeaseKeeper } from "./lease-keeper.js";
+import { serveLeaseCalls } from "./lease-calls.js";
 import { formatId, type Logger } from "./logger.js";
 import { LogSpace } from "./log-space.js";
 import type { MemberEnvironment } from "./member.js";
 import { Membership } from "./membership.js";
 import { asStartError } from "./open-failure.js";
+import { PeerCalls } from "./peers/calls.js";
+import type { LeaderCalls } from "./peers/leader-calls.js";
 import { Peers, type Peer } from "./peers/peers.js";
 import { Proposals } from "./proposals.js";
 import { Reads } from "./reads.js";
@@ -61,6 +65,8 @@ export class Replica {
     readonly applier: Applier,
     readonly proposals: Proposals<Applied>,
     readonly reads: Reads,
+    readonly leases: LeaseKeeper,
+    readonly leader: LeaderCalls,
     readonly peers: Peers,
     private readonly clock: Clock,
     private readonly teardown: Teardown,
@@ -188,12 +194,26 @@ const start = async (
     isFull: () => space.isFull,
     propose: (sequence, data) => node.propose(sequence, data),
   });
-  const applier = new Applier(store, state, { member: memberId, incarnation }, proposals);
+  const leases = new LeaseKeeper({
+    clock,
+    electionMs: config.electionMs,
+    store,
+    propose: (command, settle) => proposals.propose(command, settle),
+  });
+  const applier = new Applier(store, state, { member: memberId, incarnation }, proposals, leases);
   const reads = new Reads({
     timeoutMs,
     clock,
     readIndex: (request) => node.readIndex(request),
     whenApplied: (index, callback) => applier.whenApplied(index, callback),
+  });
+  const calls = new PeerCalls({
+    self: memberId,
+    incarnation,
+    timeoutMs,
+    clock,
+    serve: serveLeaseCalls({ reads, keeper: leases, store }),
+    send: (to, message) => peers.sendCalls(to, message),
   });
   const peers = new Peers({
     clusterId,
@@ -202,11 +222,17 @@ const start = async (
     clock,
     logger,
     onMessage: (from, message) => node.receive(from, message),
-    onLinkClosed: (peer) => node.linkClosed(peer),
+    onCalls: (from, message) => calls.received(from, message),
+    onLinkClosed: (peer) => {
+      node.linkClosed(peer);
+      calls.linkClosed(peer);
+    },
   });
   const leaderChanged = watchLeader(logger, (status) => {
     proposals.leaderChanged(status.leader !== noMember);
     reads.leaderChanged(status.leader !== noMember);
+    leases.statusChanged(status);
+    calls.leaderChanged(status.leader);
     listener.onStatusChange(status);
   });
   const node = new RaftNode({
@@ -229,6 +255,8 @@ const start = async (
     () => applier.stop(),
     () => proposals.stop(),
     () => reads.stop(),
+    () => leases.stop(),
+    () => calls.stop(),
   );
   logger.info("taking part", {
     memberId,
@@ -238,7 +266,20 @@ const start = async (
   });
   peers.open();
   node.start();
-  return new Replica(clusterId, memberId, node, store, applier, proposals, reads, peers, clock, teardown);
+  return new Replica(
+    clusterId,
+    memberId,
+    node,
+    store,
+    applier,
+    proposals,
+    reads,
+    leases,
+    calls.leader,
+    peers,
+    clock,
+    teardown,
+  );
 };
 
 /** Gives an empty directory its identity and its first state. Repeated from the start if it is cut short. */

@@ -1,6 +1,8 @@
 import type { Socket } from "node:net";
+import type { Calls } from "../../proto/index.js";
 import { decodePeerMessage, type Clock, type MemberId, type PeerMessage } from "../../raft/index.js";
 import { formatId } from "../logger.js";
+import { decodeCalls, isCallsFrame } from "./calls-frame.js";
 import { FrameReader, frameHeader } from "./frame.js";
 import { decodeHello, encodeAnswer, maxHelloBytes, peerProtocolVersion, type Hello } from "./hello.js";
 
@@ -16,6 +18,7 @@ export interface IncomingLinksOptions {
   readonly isMember: (id: MemberId) => boolean;
   readonly clock: Clock;
   readonly onMessage: (from: MemberId, message: PeerMessage) => void;
+  readonly onCalls: (from: MemberId, calls: Calls) => void;
   /** A member has connected and is who it says. */
   readonly onOpened: (from: MemberId) => void;
   readonly onClosed: (from: MemberId) => void;
@@ -48,7 +51,7 @@ export class IncomingLinks {
         reader.push(chunk, (payload) => {
           if (refused) return; // what else it says is of no interest
           if (from !== undefined) {
-            if (this.links.get(from) === socket) this.options.onMessage(from, decodePeerMessage(payload));
+            if (this.links.get(from) === socket) this.take(from, payload);
             return;
           }
           from = this.welcome(socket, decodeHello(payload));
@@ -76,6 +79,11 @@ export class IncomingLinks {
   close(): void {
     this.closed = true;
     for (const socket of [...this.links.values(), ...this.unknown]) socket.destroy();
+  }
+
+  private take(from: MemberId, payload: Buffer): void {
+    if (isCallsFrame(payload)) this.options.onCalls(from, decodeCalls(payload));
+    else this.options.onMessage(from, decodePeerMessage(payload));
   }
 
   private welcome(socket: Socket, hello: Hello | undefined): MemberId | undefined {

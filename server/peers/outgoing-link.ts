@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { encodePeerMessage, type Clock, type MemberId, type PeerMessage } from "../../raft/index.js";
+import type { Clock, MemberId } from "../../raft/index.js";
 import type { Address } from "../urls.js";
 import { decodeAnswer, encodeHello, maxHelloBytes } from "./hello.js";
 import { frameHeader, FrameReader } from "./frame.js";
@@ -73,11 +73,11 @@ export class OutgoingLink {
     this.open();
   }
 
-  /** Sends over the present connection; without one, or beyond the bound, the messages are lost. */
-  send(messages: readonly PeerMessage[]): void {
+  /** Sends over the present connection, each as a frame; without one, or beyond the bound, they are lost. */
+  send(payloads: readonly Uint8Array[]): void {
     const { socket } = this;
     if (socket === undefined || !this.established || socket.writableLength > maxQueuedBytes) return;
-    write(socket, messages.map(encodePeerMessage));
+    write(socket, payloads);
   }
 
   close(): void {

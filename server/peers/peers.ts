@@ -1,7 +1,16 @@
 import type { Socket } from "node:net";
-import type { Clock, MemberId, Outgoing, PeerMessage, Transport } from "../../raft/index.js";
+import type { Calls } from "../../proto/index.js";
+import {
+  encodePeerMessage,
+  type Clock,
+  type MemberId,
+  type Outgoing,
+  type PeerMessage,
+  type Transport,
+} from "../../raft/index.js";
 import { formatId, type Logger } from "../logger.js";
 import type { Address } from "../urls.js";
+import { encodeCalls } from "./calls-frame.js";
 import { IncomingLinks } from "./incoming-links.js";
 import { OutgoingLink } from "./outgoing-link.js";
 
@@ -18,6 +27,8 @@ export interface PeersOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onMessage: (from: MemberId, message: PeerMessage) => void;
+  /** What members ask of each other beside consensus. */
+  readonly onCalls: (from: MemberId, calls: Calls) => void;
   /** A connection to or from the member closed: it is gone, or the way to it is. */
   readonly onLinkClosed: (peer: MemberId) => void;
 }
@@ -38,6 +49,7 @@ export class Peers implements Transport {
       isMember: (id) => this.outgoing.has(id),
       clock,
       onMessage: options.onMessage,
+      onCalls: options.onCalls,
       // A member that was away is heard, and hears, at once: its first heartbeat does not wait for our next attempt.
       onOpened: (id) => this.outgoing.get(id)?.redial(),
       onClosed: onLinkClosed,
@@ -80,9 +92,14 @@ export class Peers implements Transport {
     for (const { to, message } of messages) this.batches.get(to)?.push(message);
     for (const [id, batch] of this.batches) {
       if (batch.length === 0) continue;
-      this.outgoing.get(id)?.send(batch);
+      this.outgoing.get(id)?.send(batch.map(encodePeerMessage));
       batch.length = 0;
     }
+  }
+
+  /** Lost if there is no connection. */
+  sendCalls(to: MemberId, calls: Calls): void {
+    this.outgoing.get(to)?.send([encodeCalls(calls)]);
   }
 
   close(): void {

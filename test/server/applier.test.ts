@@ -58,13 +58,14 @@ const open = async (t: TestContext, state = freshState(), kept?: KvStore): Promi
     isFull: () => false,
     propose: () => undefined,
   });
+  const leases = { granted: () => undefined, revoked: () => undefined };
   const answers = new Map<string, Applied | Error>();
   for (const name of ["first", "second", "third"])
     proposals.propose(put(name), {
       applied: (result) => answers.set(name, result),
       failed: (error) => answers.set(name, error as Error),
     });
-  return { store, applier: new Applier(store, state, self, proposals), proposals, answers, markers };
+  return { store, applier: new Applier(store, state, self, proposals, leases), proposals, answers, markers };
 };
 
 const put = (key: string, options: { ignoreValue?: boolean } = {}): Command => ({

@@ -134,6 +134,7 @@ const testMember = async (
     clock: systemClock,
     logger,
     onMessage: (from, message) => messages.push([from, message]),
+    onCalls: () => assert.fail("a call"),
     onLinkClosed: closed.push,
   });
   t.after(() => peers.close());
@@ -200,6 +201,7 @@ const incoming = async (t: TestContext) => {
     isMember: (id) => id === 2n || id === 3n,
     clock: systemClock,
     onMessage: (from, message) => messages.push([from, message]),
+    onCalls: () => assert.fail("a call"),
     onOpened: () => undefined,
     onClosed: closed.push,
     onRefused: (reason) => refusals.push(reason),
@@ -235,7 +237,7 @@ test("a stranger is told why it is turned away, and let go of", async (t) => {
     [frame(hello({ to: 5n })), /^member ID mismatch: 5 is wanted, this is 1$/],
     [frame(hello({ from: 4n })), /^member 4 is not another member of this cluster$/],
     [frame(hello({ from: 1n })), /^member 1 is not another member of this cluster$/],
-    [frame(otherVersion), /^peer protocol 2 is not 1: run the same minietcd on all members$/],
+    [frame(otherVersion), /^peer protocol 3 is not 2: run the same minietcd on all members$/],
     [frame(Buffer.from("hello?")), /^this is the peer port of a minietcd member/],
     [Buffer.from("GET / HTTP/1.1\r\n\r\n"), /^closed without an answer$/],
   ];

@@ -34,6 +34,7 @@ test("a member that comes back is dialled when it calls, not at the next attempt
       clock,
       logger,
       onMessage,
+      onCalls: () => undefined,
       onLinkClosed: () => undefined,
     });
   let heard = 0;

@@ -8,6 +8,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Member } from "../etcdserverpb/cluster.js";
 import { CompactionRequest, DeleteRangeRequest, PutRequest, TxnRequest } from "../etcdserverpb/kv.js";
+import { LeaseGrantRequest, LeaseRevokeRequest } from "../etcdserverpb/lease.js";
 
 export const protobufPackage = "minietcd.internal";
 
@@ -31,7 +32,19 @@ export interface Proposal {
     | { readonly $case: "txn"; readonly value: TxnRequest }
     | { readonly $case: "compact"; readonly value: CompactionRequest }
     | { readonly $case: "publish"; readonly value: MemberAttributes }
+    | { readonly $case: "leaseGrant"; readonly value: LeaseGrantRequest }
+    | { readonly $case: "leaseRevoke"; readonly value: LeaseRevokeRequest }
+    | { readonly $case: "leaseExpiry"; readonly value: LeaseExpiry }
     | undefined;
+}
+
+/**
+ * The time of some leases is over, as their leader saw it. An entry of another term has no effect: the next leader has
+ * given every lease a full TTL.
+ */
+export interface LeaseExpiry {
+  readonly term: bigint;
+  readonly leases: readonly bigint[];
 }
 
 /** What a member tells the others of itself once it has started. */
@@ -106,6 +119,15 @@ export const Proposal: MessageFns<Proposal> = {
         break;
       case "publish":
         MemberAttributes.encode(message.command.value, writer.uint32(114).fork()).join();
+        break;
+      case "leaseGrant":
+        LeaseGrantRequest.encode(message.command.value, writer.uint32(122).fork()).join();
+        break;
+      case "leaseRevoke":
+        LeaseRevokeRequest.encode(message.command.value, writer.uint32(130).fork()).join();
+        break;
+      case "leaseExpiry":
+        LeaseExpiry.encode(message.command.value, writer.uint32(138).fork()).join();
         break;
     }
     return writer;
@@ -196,6 +218,30 @@ export const Proposal: MessageFns<Proposal> = {
             message.command = { $case: "publish", value: MemberAttributes.decode(reader, reader.uint32()) };
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.command = { $case: "leaseGrant", value: LeaseGrantRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.command = { $case: "leaseRevoke", value: LeaseRevokeRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.command = { $case: "leaseExpiry", value: LeaseExpiry.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -250,7 +296,112 @@ export const Proposal: MessageFns<Proposal> = {
         }
         break;
       }
+      case "leaseGrant": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = { $case: "leaseGrant", value: LeaseGrantRequest.fromPartial(object.command.value) };
+        }
+        break;
+      }
+      case "leaseRevoke": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = { $case: "leaseRevoke", value: LeaseRevokeRequest.fromPartial(object.command.value) };
+        }
+        break;
+      }
+      case "leaseExpiry": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = { $case: "leaseExpiry", value: LeaseExpiry.fromPartial(object.command.value) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBaseLeaseExpiry(): LeaseExpiry {
+  return { term: 0n, leases: [] };
+}
+
+export const LeaseExpiry: MessageFns<LeaseExpiry> = {
+  encode(message: LeaseExpiry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.term !== 0n) {
+      if (BigInt.asUintN(64, message.term) !== message.term) {
+        throw new globalThis.Error("value provided for field message.term of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.term);
+    }
+    if (message.leases.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.leases) {
+        if (BigInt.asIntN(64, v) !== v) {
+          throw new globalThis.Error("a value provided in array field leases of type int64 is too large");
+        }
+        writer.int64(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeaseExpiry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeaseExpiry() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.term = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.leases.push(reader.int64() as bigint);
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.leases.push(reader.int64() as bigint);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LeaseExpiry>): LeaseExpiry {
+    return LeaseExpiry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LeaseExpiry>): LeaseExpiry {
+    const message = createBaseLeaseExpiry() as any;
+    message.term = (object.term !== undefined && object.term !== null) ? BigInt(object.term) : 0n;
+    message.leases = object.leases?.map((e) => BigInt(e)) || [];
     return message;
   },
 };

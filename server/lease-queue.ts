@@ -1,0 +1,71 @@
+/** Something that is due at a time; the queue keeps its own note in it. */
+export interface Due {
+  dueAt: number;
+  /** Where in the queue it is; -1: not there. Only the queue changes it. */
+  position: number;
+}
+
+/** What is due, soonest first: a binary heap whose items know their places, so that any can be moved or removed. */
+export class LeaseQueue<Item extends Due> {
+  private readonly items: Item[] = [];
+
+  /** @param items all of them at once, which costs less than one by one */
+  constructor(items: readonly Item[]) {
+    for (const item of [...items].sort((a, b) => a.dueAt - b.dueAt)) item.position = this.items.push(item) - 1;
+  }
+
+  get first(): Item | undefined {
+    return this.items[0];
+  }
+
+  add(item: Item): void {
+    item.position = this.items.push(item) - 1;
+    this.rise(item);
+  }
+
+  /** Removes it, if it is there. */
+  remove(item: Item): void {
+    if (item.position < 0) return;
+    const last = this.items.pop();
+    if (last !== undefined && last !== item) {
+      this.place(last, item.position);
+      this.moved(last);
+    }
+    item.position = -1;
+  }
+
+  /** Its `dueAt` has changed. */
+  moved(item: Item): void {
+    this.rise(item);
+    this.sink(item);
+  }
+
+  private rise(item: Item): void {
+    while (item.position > 0) {
+      const parent = this.items[(item.position - 1) >> 1];
+      if (parent === undefined || parent.dueAt <= item.dueAt) return;
+      this.swap(item, parent);
+    }
+  }
+
+  private sink(item: Item): void {
+    for (;;) {
+      const left = this.items[2 * item.position + 1];
+      const right = this.items[2 * item.position + 2];
+      const sooner = left !== undefined && right !== undefined && right.dueAt < left.dueAt ? right : left;
+      if (sooner === undefined || item.dueAt <= sooner.dueAt) return;
+      this.swap(item, sooner);
+    }
+  }
+
+  private swap(one: Item, other: Item): void {
+    const { position } = one;
+    this.place(one, other.position);
+    this.place(other, position);
+  }
+
+  private place(item: Item, position: number): void {
+    this.items[position] = item;
+    item.position = position;
+  }
+}

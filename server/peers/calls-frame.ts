@@ -1,0 +1,13 @@
+import { Calls } from "../../proto/index.js";
+
+/** Begins a frame that is not consensus': the kinds of its messages are numbered from 1. */
+const callsMark = 0xff;
+
+export const isCallsFrame = (payload: Uint8Array): boolean => payload[0] === callsMark;
+
+/** Messages to a leader or from it, as one frame. */
+export const encodeCalls = (calls: Calls): Uint8Array =>
+  Buffer.concat([Buffer.of(callsMark), Calls.encode(calls).finish()]);
+
+/** @throws Error if it is damaged */
+export const decodeCalls = (payload: Uint8Array): Calls => Calls.decode(payload.subarray(1));

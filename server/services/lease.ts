@@ -1,0 +1,112 @@
+import {
+  LeaseGrantRequest,
+  LeaseGrantResponse,
+  LeaseKeepAliveRequest,
+  LeaseKeepAliveResponse,
+  LeaseLeasesRequest,
+  LeaseLeasesResponse,
+  LeaseRevokeRequest,
+  LeaseRevokeResponse,
+  LeaseTimeToLiveRequest,
+  LeaseTimeToLiveResponse,
+  type ResponseHeader,
+} from "../../proto/index.js";
+import type { KvStore } from "../../store/index.js";
+import type { Applied } from "../applier.js";
+import { ServerError } from "../errors.js";
+import type { LeaseKeeper } from "../lease-keeper.js";
+import type { LeaderCalls } from "../peers/leader-calls.js";
+import type { Proposals } from "../proposals.js";
+import { bidi, unary, type Method } from "../rpc/method-table.js";
+import { KeepAliveStream } from "./keep-alive-stream.js";
+import type { ResponseHeaders } from "./response-header.js";
+
+export interface LeaseServiceOptions {
+  readonly store: KvStore;
+  readonly keeper: LeaseKeeper;
+  readonly proposals: Proposals<Applied>;
+  readonly leader: LeaderCalls;
+  readonly headers: ResponseHeaders;
+  /** Uniform in [0, 1): ids of leases whose clients name none. */
+  readonly random: () => number;
+  readonly minTtlSeconds: number;
+}
+
+/** etcd's limit, in seconds: about 285 years. */
+const maxTtlSeconds = 9_000_000_000n;
+/** What TimeToLive says of a lease that does not exist. */
+const noTtl = -1n;
+
+/** The shortest time that a lease can live, in seconds: it must outlast an election (etcd: 1.5 election timeouts). */
+export const minLeaseTtl = ({ heartbeatMs, electionMs }: { heartbeatMs: number; electionMs: number }): number => {
+  const electionTicks = Math.floor(electionMs / heartbeatMs);
+  return Math.ceil((Math.floor((3 * electionTicks) / 2) * heartbeatMs) / 1_000);
+};
+
+/** etcdserverpb.Lease. */
+export const leaseMethods = (options: LeaseServiceOptions): Method[] => {
+  const { store, keeper, proposals, leader, headers, random } = options;
+  const minTtl = BigInt(options.minTtlSeconds);
+  const header = (): ResponseHeader => headers.at(store.revision);
+
+  /** The member that is asked chooses the id: applying knows no chance. */
+  const freeId = (): bigint => {
+    for (;;) {
+      const id = randomId(random);
+      if (id !== 0n && store.lease(id) === undefined) return id;
+    }
+  };
+
+  return [
+    unary("/etcdserverpb.Lease/LeaseGrant", LeaseGrantRequest, LeaseGrantResponse, ({ ID, TTL }, _call, reply) => {
+      if (TTL > maxTtlSeconds)
+        throw new ServerError("lease-ttl-too-large", `a TTL of ${TTL} s: at most ${maxTtlSeconds}`);
+      const lease = { ID: ID === 0n ? freeId() : ID, TTL: TTL < minTtl ? minTtl : TTL };
+      proposals.propose(
+        { $case: "leaseGrant", value: lease },
+        {
+          applied: ({ revision }) => reply.send({ header: headers.at(revision), ...lease, error: "" }),
+          failed: reply.fail,
+        },
+      );
+    }),
+    unary("/etcdserverpb.Lease/LeaseRevoke", LeaseRevokeRequest, LeaseRevokeResponse, ({ ID }, _call, reply) => {
+      proposals.propose(
+        { $case: "leaseRevoke", value: { ID } },
+        { applied: ({ revision }) => reply.send({ header: headers.at(revision) }), failed: reply.fail },
+      );
+    }),
+    bidi(
+      "/etcdserverpb.Lease/LeaseKeepAlive",
+      LeaseKeepAliveRequest,
+      LeaseKeepAliveResponse,
+      (_call, stream) => new KeepAliveStream({ leader, header }, stream),
+    ),
+    unary(
+      "/etcdserverpb.Lease/LeaseTimeToLive",
+      LeaseTimeToLiveRequest,
+      LeaseTimeToLiveResponse,
+      ({ ID, keys }, _call, reply) => {
+        leader.ask(
+          { $case: "queryLease", value: { lease: ID, keys } },
+          {
+            answered: ({ value: { grantedSeconds, remainingSeconds, keys: attached } }) => {
+              const TTL = grantedSeconds === 0n ? noTtl : remainingSeconds;
+              reply.send({ header: header(), ID, TTL, grantedTTL: grantedSeconds, keys: attached });
+            },
+            failed: reply.fail,
+          },
+        );
+      },
+    ),
+    unary("/etcdserverpb.Lease/LeaseLeases", LeaseLeasesRequest, LeaseLeasesResponse, (_request, _call, reply) => {
+      reply.send({ header: header(), leases: keeper.ids().map((ID) => ({ ID })) });
+    }),
+  ];
+};
+
+/** 63 random bits: ids are positive, and two members need not agree on who takes which. */
+const randomId = (random: () => number): bigint => {
+  const bits = (count: number): bigint => BigInt(Math.floor(random() * 2 ** count));
+  return (bits(31) << 32n) | bits(32);
+};
