@@ -82,6 +82,9 @@ for (const { name, create } of disks) {
       tested.put("k", "5");
       // Twice in one revision: neither is what the other left.
       tested.store.txn(txn([], [op.put("k", "6"), op.txn(txn([], [op.delete("k")]))]));
+      tested.put("k", "7");
+      // A creation, though the key was there one revision before.
+      tested.store.txn(txn([], [op.delete("k"), op.put("k", "8")]));
       await tested.save();
       const all = new Recorder(tested, ["k"], { startRevision: 1, prevKv: true });
       await all.caughtUp();
@@ -92,13 +95,16 @@ for (const { name, create } of disks) {
         "PUT k=5 5",
         "PUT k=6 6 was 5",
         "DELETE k 6 was 5",
+        "PUT k=7 7",
+        "DELETE k 8 was 7",
+        "PUT k=8 8",
       ];
-      assert.deepEqual(all.batches, [`rev 6: ${told.join(", ")}`]);
+      assert.deepEqual(all.batches, [`rev 8: ${told.join(", ")}`]);
 
       tested.store.compact(3);
       const rest = new Recorder(tested, ["k"], { startRevision: 3, prevKv: true });
       await rest.caughtUp();
-      assert.deepEqual(rest.batches, [`rev 6: ${["PUT k=3 3", ...told.slice(2)].join(", ")}`]);
+      assert.deepEqual(rest.batches, [`rev 8: ${["PUT k=3 3", ...told.slice(2)].join(", ")}`]);
     });
   });
 }
@@ -237,6 +243,9 @@ test("a watch that is closed while others are told of the same change is not tol
   tested.put("k", "2");
   tested.put("k", "3");
   assert.equal(told, 1);
+  const another = new Recorder(tested, ["k"]);
+  tested.put("k", "4");
+  assert.deepEqual(another.batches, ["rev 4: PUT k=4 4"]);
 });
 
 /** A disk whose next iterator, once it is armed, gives nothing before it is let go. */
@@ -321,11 +330,12 @@ test("what goes from memory to disk while history is read is told all the same, 
   tested.put("k", "2");
   await tested.save();
   tested.put("k", "3");
+  tested.store.endRound(bytes("to be flushed"));
+  tested.put("k", "4");
   disk.arm();
   const recorder = new Recorder(tested, ["k"], { startRevision: 1 });
   await disk.halted;
-  tested.put("k", "4");
-  await tested.save();
+  await tested.store.flush();
   tested.put("k", "5");
   disk.letGo();
   await recorder.caughtUp();
