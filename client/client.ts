@@ -3,7 +3,11 @@ import { Cluster } from "./cluster.js";
 import { Endpoints } from "./endpoints.js";
 import { Kv } from "./kv.js";
 import { Maintenance } from "./maintenance.js";
+import type { Bytes } from "./keys.js";
+import { Lease } from "./lease.js";
 import { settingsOf, type ClientOptions } from "./options.js";
+import { Watch, type WatchOptions } from "./watch.js";
+import { WatchStream } from "./watch-stream.js";
 
 /**
  * A client of a cluster, minietcd's or etcd's. Connects with the first request; all its requests share the connections.
@@ -13,9 +17,11 @@ import { settingsOf, type ClientOptions } from "./options.js";
  */
 export class Client implements AsyncDisposable {
   readonly kv: Kv;
+  readonly lease: Lease;
   readonly cluster: Cluster;
   readonly maintenance: Maintenance;
   private readonly endpoints: Endpoints;
+  private readonly watches: WatchStream;
 
   /**
    * @throws TypeError if an endpoint is malformed or needs TLS
@@ -24,8 +30,19 @@ export class Client implements AsyncDisposable {
   constructor(options: ClientOptions) {
     this.endpoints = new Endpoints(options.endpoints, settingsOf(options));
     this.kv = new Kv(this.endpoints);
+    this.lease = new Lease(this.endpoints);
     this.cluster = new Cluster(this.endpoints);
     this.maintenance = new Maintenance(this.endpoints);
+    this.watches = new WatchStream(this.endpoints);
+  }
+
+  /**
+   * Watches one key, or those of an interval, from this call on. All watches share a stream.
+   *
+   * @throws RangeError or TypeError if an option is malformed
+   */
+  watch(key: Bytes, options: WatchOptions = {}): Watch {
+    return new Watch(this.watches, this.endpoints.settings.requestTimeoutMs, key, options);
   }
 
   /** Gives up all requests and connections. May be called twice. */

@@ -1,9 +1,10 @@
-// One endpoint, the connection to it, and single calls over it.
+// One endpoint, the connection to it, and calls and streams over it.
 import { Client as GrpcClient, connectivityState, credentials, type ServiceError } from "@grpc/grpc-js";
 import { setMaxListeners } from "node:events";
 import { HealthDefinition, type MessageFns } from "../proto/index.js";
 import { EtcdError, errorFromStatus, type RequestKind } from "./errors.js";
 import type { Settings } from "./options.js";
+import { Stream, type StreamEvents, type StreamMethod } from "./stream.js";
 
 /** A method of a service, as the wire wants it. */
 export interface UnaryMethod<Request, Response> {
@@ -19,19 +20,21 @@ interface MethodDefinition<Request, Response> {
   readonly responseType: MessageFns<Response>;
 }
 
-export function unaryMethod<Request, Response>(
+export const unaryMethod = <Request, Response>(
   kind: RequestKind,
   service: { readonly fullName: string },
+  method: MethodDefinition<Request, Response>,
+): UnaryMethod<Request, Response> => ({ kind, ...streamMethod(service, method) });
+
+export const streamMethod = <Request, Response>(
+  service: { readonly fullName: string },
   { name, requestType, responseType }: MethodDefinition<Request, Response>,
-): UnaryMethod<Request, Response> {
-  return {
-    path: `/${service.fullName}/${name}`,
-    kind,
-    encode: (request) => asBuffer(requestType.encode(request).finish()),
-    // Over a plain view, so that keys and values come out as Uint8Array and not as Buffer.
-    decode: (bytes) => responseType.decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)),
-  };
-}
+): StreamMethod<Request, Response> => ({
+  path: `/${service.fullName}/${name}`,
+  encode: (request) => asBuffer(requestType.encode(request).finish()),
+  // Over a plain view, so that keys and values come out as Uint8Array and not as Buffer.
+  decode: (bytes) => responseType.decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)),
+});
 
 const asBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 
@@ -161,7 +164,23 @@ export class Connection {
     });
   }
 
-  /** Ends all calls and the connection. */
+  /** Opens a stream, which lasts until either side ends it. */
+  open<Request, Response>(
+    method: StreamMethod<Request, Response>,
+    events: StreamEvents<Response>,
+  ): Stream<Request, Response> {
+    const { endpoint, grpc, pending } = this;
+    const onEnd = (error: EtcdError) => {
+      pending.delete(cancel);
+      events.onEnd(error);
+    };
+    const stream = new Stream(grpc, method, endpoint, { onMessage: events.onMessage, onEnd });
+    const cancel = () => stream.end(new EtcdError("cancelled", "The client was closed", "failed"));
+    pending.add(cancel);
+    return stream;
+  }
+
+  /** Ends all calls and streams, and the connection. */
   close(): void {
     if (this.closed) return;
     this.closed = true;

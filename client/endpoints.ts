@@ -1,7 +1,8 @@
 // All endpoints of a cluster as one: picks one that is up, and moves on when it stops answering.
-import { asTimer, Connection, onAbort, type CallLimits, type UnaryMethod } from "./connection.js";
+import { Connection, type CallLimits, type UnaryMethod } from "./connection.js";
 import { ConnectError, EtcdError, mayTryAgain } from "./errors.js";
 import type { RequestOptions, Settings } from "./options.js";
+import { sleep, Wakeup } from "./wakeup.js";
 
 /** As in etcd's Go client: enough for a second or two without a leader. */
 const maxAttempts = 100;
@@ -15,7 +16,7 @@ const pauseMs = 25;
 export class Endpoints {
   private readonly connections: readonly Connection[];
   /** Requests that wait for a connection. */
-  private readonly waiting = new Set<() => void>();
+  private readonly waiting = new Wakeup();
   private preferred = 0;
   private closed = false;
 
@@ -24,9 +25,7 @@ export class Endpoints {
     endpoints: readonly string[],
     readonly settings: Settings,
   ) {
-    const wake = () => {
-      for (const resume of this.waiting) resume();
-    };
+    const wake = () => this.waiting.wake();
     this.connections = endpoints.map((endpoint) => new Connection(endpoint, settings, wake));
   }
 
@@ -50,7 +49,7 @@ export class Endpoints {
         if (error.code === "unavailable" || error.code === "deadline-exceeded") this.moveOnFrom(connection);
         const pause = attempt % this.connections.length === 0 ? pauseMs : 0;
         if (!mayTryAgain(error) || attempt === maxAttempts || Date.now() + pause >= limits.deadline) throw error;
-        if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
+        if (pause > 0) await sleep(pause, signal);
       }
     }
   }
@@ -73,22 +72,17 @@ export class Endpoints {
   close(): void {
     this.closed = true;
     for (const connection of this.connections) connection.close();
-    for (const resume of this.waiting) resume();
+    this.waiting.wake();
   }
 
-  /** The first connection that is up, from the preferred one on. */
-  private up(): Connection | undefined {
-    const { connections, preferred } = this;
-    return [...connections.slice(preferred), ...connections.slice(0, preferred)].find((connection) => connection.isUp);
-  }
-
-  private moveOnFrom(connection: Connection): void {
+  /** The connection has failed: what comes next goes elsewhere. */
+  moveOnFrom(connection: Connection): void {
     if (this.connections[this.preferred] === connection)
       this.preferred = (this.preferred + 1) % this.connections.length;
   }
 
   /** Waits until a connection is up, but neither beyond the dial timeout nor beyond the request's limits. */
-  private async connected({ deadline, signal }: CallLimits): Promise<Connection> {
+  async connected({ deadline, signal }: CallLimits): Promise<Connection> {
     const giveUpAt = Math.min(deadline, Date.now() + this.settings.dialTimeoutMs);
     for (;;) {
       if (this.closed) throw new EtcdError("cancelled", "Cannot send a request: the client is closed", "failed");
@@ -103,23 +97,14 @@ export class Endpoints {
       }
       if (Date.now() >= giveUpAt) throw new ConnectError(await this.reasons());
       for (const each of this.connections) each.connect();
-      await this.change(giveUpAt - Date.now(), signal);
+      await this.waiting.wait(giveUpAt - Date.now(), signal);
     }
   }
 
-  /** Waits until a connection comes up, the client is closed, the signal is raised, or the time is over. */
-  private change(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const resume = () => {
-        clearTimeout(timer);
-        this.waiting.delete(resume);
-        signal?.removeEventListener("abort", resume);
-        resolve();
-      };
-      const timer = setTimeout(resume, asTimer(timeoutMs));
-      this.waiting.add(resume);
-      if (signal !== undefined) onAbort(signal, resume);
-    });
+  /** The first connection that is up, from the preferred one on. */
+  private up(): Connection | undefined {
+    const { connections, preferred } = this;
+    return [...connections.slice(preferred), ...connections.slice(0, preferred)].find((connection) => connection.isUp);
   }
 
   private async reasons(): Promise<Map<string, string>> {

@@ -63,6 +63,39 @@ export class ConnectError extends EtcdError {
   }
 }
 
+/**
+ * A watch needs history that has been compacted: changes between `requested` and `compactRevision` can no longer be told.
+ * Read the keys anew and watch from there, or watch from `compactRevision` on.
+ */
+export class CompactedError extends EtcdError {
+  override readonly name = "CompactedError";
+  constructor(
+    /** The first revision that was still to come. */
+    readonly requested: number,
+    /** The oldest revision there is. */
+    readonly compactRevision: number,
+  ) {
+    super("out-of-range", `Cannot watch from revision ${requested}: compacted up to ${compactRevision}`, "failed");
+  }
+}
+
+/**
+ * A lease is not ours any more, or may not be.
+ * - `gone`: the server said so.
+ * - `unconfirmed`: no server has answered for so long that its time may be up.
+ */
+export class LeaseLostError extends Error {
+  override readonly name = "LeaseLostError";
+  constructor(
+    readonly lease: bigint,
+    readonly reason: "gone" | "unconfirmed",
+    options?: ErrorOptions,
+  ) {
+    const why = reason === "gone" ? "the server does not have it" : "no renewal was answered in time";
+    super(`Lost lease ${lease.toString(16)}: ${why}`, options);
+  }
+}
+
 /** Codes with which a server refuses a write before, or instead of, carrying it out. */
 const refusals: ReadonlySet<EtcdErrorCode> = new Set<EtcdErrorCode>([
   "invalid-argument",
@@ -103,6 +136,15 @@ export function errorFromStatus(failure: ServiceError, kind: RequestKind, endpoi
   const refused = refusals.has(code) || refusalTexts.some((text) => failure.details.startsWith(text));
   const outcome = kind === "read" || refused ? "failed" : "unknown";
   return new EtcdError(code, failure.details, outcome, endpoint, { cause: failure });
+}
+
+/** Turns the reason a server gives for a watch it ends or refuses, in which it may quote a status, into an error. */
+export function errorFromCancelReason(reason: string): EtcdError {
+  const [, name = "", text = ""] = /^rpc error: code = (\w+) desc = (.*)$/s.exec(reason) ?? [];
+  const code = Object.values(codes).find((each) => each.replaceAll("-", "") === name.toLowerCase());
+  if (code !== undefined) return new EtcdError(code, text, "failed");
+  const isOurMistake = reason === "mvcc: watcher range is empty";
+  return new EtcdError(isOurMistake ? "invalid-argument" : "unknown", reason || "The server ended the watch", "failed");
 }
 
 /**

@@ -1,10 +1,10 @@
-// Talks to a cluster: reads and writes keys, asks members how they are.
+// Talks to a cluster: reads, writes and watches keys, holds leases, asks members how they are.
 
 export { Client } from "./client.js";
-export { ConnectError, EtcdError, type EtcdErrorCode, type Outcome } from "./errors.js";
+export { CompactedError, ConnectError, EtcdError, LeaseLostError, type EtcdErrorCode, type Outcome } from "./errors.js";
 export type { ClientOptions, RequestOptions } from "./options.js";
 export type { Header } from "./header.js";
-export { prefixEnd, type Bytes, type KeyInterval } from "./keys.js";
+export { prefixEnd, toText, type Bytes, type KeyInterval } from "./keys.js";
 export type { CompactResult, Kv } from "./kv.js";
 export type {
   DeleteResult,
@@ -15,6 +15,10 @@ export type {
   PutResult,
   PutSettings,
 } from "./kv-ops.js";
+export type { Lease, LeaseGrantResult, LeaseRenewResult, LeaseTimeToLiveResult } from "./lease.js";
+export type { KeptLease } from "./kept-lease.js";
+export type { Watch, WatchOptions } from "./watch.js";
+export type { WatchBatch, WatchEvent } from "./watch-queue.js";
 export type { Compare, Txn, TxnOp, TxnOpResult, TxnResult } from "./txn.js";
 export type { Cluster, MemberListResult } from "./cluster.js";
 export type { HashKvResult, Maintenance, StatusResult } from "./maintenance.js";

@@ -6,6 +6,15 @@ export type Bytes = string | Uint8Array;
 const utf8 = new TextEncoder();
 export const toBytes = (value: Bytes): Uint8Array => (typeof value === "string" ? utf8.encode(value) : value);
 
+const fromUtf8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * The text that bytes stand for.
+ *
+ * @throws TypeError if they are not UTF-8
+ */
+export const toText = (bytes: Uint8Array): string => fromUtf8.decode(bytes);
+
 /** Which keys, seen from the request's key; at most one of these. None: just that key. */
 export interface KeyInterval {
   /** The keys from `key` up to this one, which is not among them. */

@@ -144,7 +144,7 @@ export const deleteResult = (response: DeleteRangeResponse): DeleteResult => ({
   prevKvs: response.prevKvs.map(keyValueOf),
 });
 
-const keyValueOf = (kv: WireKeyValue): KeyValue => ({
+export const keyValueOf = (kv: WireKeyValue): KeyValue => ({
   key: kv.key,
   value: kv.value,
   createRevision: counterFromResponse(kv.createRevision),

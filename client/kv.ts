@@ -3,7 +3,7 @@ import { KVDefinition } from "../proto/index.js";
 import { unaryMethod } from "./connection.js";
 import type { Endpoints } from "./endpoints.js";
 import { headerOf, type Header } from "./header.js";
-import type { Bytes } from "./keys.js";
+import { toText, type Bytes } from "./keys.js";
 import {
   deleteRequest,
   deleteResult,
@@ -32,8 +32,6 @@ const txn = unaryMethod("write", KVDefinition, KVDefinition.methods.txn);
 const readOnlyTxn = unaryMethod("read", KVDefinition, KVDefinition.methods.txn);
 const compact = unaryMethod("write", KVDefinition, KVDefinition.methods.compact);
 
-const text = new TextDecoder("utf-8", { fatal: true });
-
 /** @see etcd v3 API, KV */
 export class Kv {
   constructor(private readonly endpoints: Endpoints) {}
@@ -51,7 +49,7 @@ export class Kv {
    */
   async getText(key: Bytes, options: RequestOptions = {}): Promise<string | undefined> {
     const value = (await this.get(key, options)).kvs[0]?.value;
-    return value && text.decode(value);
+    return value && toText(value);
   }
 
   async put(key: Bytes, value: Bytes, options: PutSettings & RequestOptions = {}): Promise<PutResult> {

@@ -1,14 +1,23 @@
 // A gRPC server that answers as a test tells it to, and remembers what it was asked.
 
-import { Server, ServerCredentials, type sendUnaryData, type ServerUnaryCall } from "@grpc/grpc-js";
+import {
+  Server,
+  ServerCredentials,
+  type sendUnaryData,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+} from "@grpc/grpc-js";
+import assert from "node:assert/strict";
 import { createServer, connect, type Socket } from "node:net";
 import { once } from "node:events";
 import {
   ClusterDefinition,
   KVDefinition,
+  LeaseDefinition,
   MaintenanceDefinition,
   PutResponse,
   RangeResponse,
+  WatchDefinition,
   type MessageFns,
 } from "../../proto/index.js";
 
@@ -23,12 +32,62 @@ export interface Call {
   readonly request: unknown;
 }
 
+/** One stream, from the server's side: the test says what comes when. */
+export class FakeStream<Request = unknown, Response extends object = object> {
+  isEnded = false;
+  private readonly requests: Request[] = [];
+  private wake: () => void = () => undefined;
+
+  constructor(
+    private readonly call: ServerDuplexStream<Request, Response>,
+    readonly metadata: ReadonlyMap<string, unknown>,
+  ) {
+    call.on("data", (request: Request) => {
+      this.requests.push(request);
+      this.wake();
+    });
+    for (const event of ["end", "cancelled", "error"])
+      call.on(event, () => {
+        this.isEnded = true;
+        this.wake();
+      });
+  }
+
+  /** The next request, in order. */
+  async request(): Promise<Request> {
+    for (;;) {
+      const request = this.requests.shift();
+      if (request !== undefined) return request;
+      assert.ok(!this.isEnded, "the client has ended the stream");
+      await new Promise<void>((resolve) => (this.wake = resolve));
+    }
+  }
+
+  /** Resolves when the client has given the stream up. */
+  async ended(): Promise<void> {
+    while (!this.isEnded) await new Promise<void>((resolve) => (this.wake = resolve));
+  }
+
+  send(response: Response): void {
+    this.call.write(response);
+  }
+
+  end(): void {
+    this.call.end();
+  }
+
+  fail(failing: { readonly code: number; readonly details: string }): void {
+    this.call.emit("error", failing);
+  }
+}
+
 /** Requests travel through a relay of ours, so that a connection can be cut at a chosen moment. */
 export class FakeServer implements AsyncDisposable {
   readonly calls: Call[] = [];
   answers: Answers = {};
   private readonly sockets = new Set<Socket>();
   private readonly waiting = new Set<() => void>();
+  private readonly streams: FakeStream[] = [];
 
   private constructor(
     private readonly grpc: Server,
@@ -67,13 +126,23 @@ export class FakeServer implements AsyncDisposable {
     const endpoint = typeof address === "string" ? `unix:${address}` : `127.0.0.1:${address?.port ?? 0}`;
     const server: FakeServer = new FakeServer(grpc, relay, endpoint);
     server.answers = answers;
-    for (const service of [KVDefinition, ClusterDefinition, MaintenanceDefinition]) server.serve(service);
+    for (const service of [KVDefinition, LeaseDefinition, WatchDefinition, ClusterDefinition, MaintenanceDefinition])
+      server.serve(service);
     return server;
   }
 
   /** Resolves with the next call, or at once if one has come already. */
   async called(): Promise<void> {
     if (this.calls.length === 0) await new Promise<void>((resolve) => this.waiting.add(resolve));
+  }
+
+  /** The next stream that a client opens here, in order. */
+  async stream<Request, Response extends object>(): Promise<FakeStream<Request, Response>> {
+    for (;;) {
+      const stream = this.streams.shift();
+      if (stream !== undefined) return stream as unknown as FakeStream<Request, Response>;
+      await new Promise<void>((resolve) => this.waiting.add(resolve));
+    }
   }
 
   /** As a crash would. */
@@ -90,23 +159,28 @@ export class FakeServer implements AsyncDisposable {
   }
 
   private serve(service: { readonly fullName: string; readonly methods: object }): void {
-    const methods = Object.values(service.methods) as readonly {
-      readonly name: string;
-      readonly requestType: MessageFns<unknown>;
-      readonly responseType: MessageFns<object>;
-    }[];
-    for (const { name, requestType, responseType } of methods)
-      this.grpc.register(
-        `/${service.fullName}/${name}`,
-        (call: ServerUnaryCall<unknown, object>, answer: sendUnaryData<object>) => {
-          this.calls.push({ method: name, request: call.request });
-          for (const resume of this.waiting) resume();
-          this.answer(this.answers[name] ?? {}, answer);
-        },
-        (message: object) => Buffer.from(responseType.encode(responseType.create(message)).finish()),
-        (bytes: Buffer) => requestType.decode(bytes),
-        "unary",
-      );
+    const methods = Object.values(service.methods) as readonly Method[];
+    for (const method of methods) {
+      const path = `/${service.fullName}/${method.name}`;
+      const encode = (message: object) =>
+        Buffer.from(method.responseType.encode(method.responseType.create(message)).finish());
+      const decode = (bytes: Buffer) => method.requestType.decode(bytes);
+      if (method.requestStream) this.grpc.register(path, this.acceptStream, encode, decode, "bidi");
+      else this.grpc.register(path, this.acceptCall(method.name), encode, decode, "unary");
+    }
+  }
+
+  private readonly acceptStream = (call: ServerDuplexStream<unknown, object>) => {
+    this.streams.push(new FakeStream(call, new Map(Object.entries(call.metadata.getMap()))));
+    for (const resume of this.waiting) resume();
+  };
+
+  private acceptCall(name: string) {
+    return (call: ServerUnaryCall<unknown, object>, answer: sendUnaryData<object>) => {
+      this.calls.push({ method: name, request: call.request });
+      for (const resume of this.waiting) resume();
+      this.answer(this.answers[name] ?? {}, answer);
+    };
   }
 
   private answer(answer: object | Failing, send: sendUnaryData<object>): void {
@@ -115,6 +189,13 @@ export class FakeServer implements AsyncDisposable {
     else if (typeof answer === "object" && "details" in answer) send(answer);
     else send(null, answer);
   }
+}
+
+interface Method {
+  readonly name: string;
+  readonly requestStream: boolean;
+  readonly requestType: MessageFns<unknown>;
+  readonly responseType: MessageFns<object>;
 }
 
 const utf8 = (text: string) => new TextEncoder().encode(text);

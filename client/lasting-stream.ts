@@ -1,0 +1,113 @@
+// A stream that outlives the server at its other end.
+import type { Connection } from "./connection.js";
+import { EtcdError } from "./errors.js";
+import type { Endpoints } from "./endpoints.js";
+import type { Stream, StreamMethod } from "./stream.js";
+import { sleep } from "./wakeup.js";
+
+export interface LastingStreamEvents<Response> {
+  /** It is open, for the first time or again: this server knows nothing yet of what is wanted. */
+  readonly onOpen: () => void;
+  readonly onMessage: (response: Response) => void;
+  /** It has ended, and another try would end the same way. */
+  readonly onFailure: (error: Error) => void;
+}
+
+/** Between tries while no server answers: none before the first, then longer each time. */
+const pauseMs = { first: 25, longest: 250 };
+
+/** From `start()` to `stop()`, a stream to one endpoint, and to the next when that one fails. */
+export class LastingStream<Request, Response> {
+  private stream: Stream<Request, Response> | undefined;
+  /** Present from start to stop. */
+  private wanted: AbortController | undefined;
+
+  constructor(
+    private readonly endpoints: Endpoints,
+    private readonly method: StreamMethod<Request, Response>,
+    private readonly events: LastingStreamEvents<Response>,
+  ) {}
+
+  get isOpen(): boolean {
+    return this.stream !== undefined;
+  }
+
+  start(): void {
+    if (this.wanted !== undefined) return;
+    this.wanted = new AbortController();
+    void this.keepOpen(this.wanted);
+  }
+
+  /** Only while it is open. */
+  send(request: Request): void {
+    this.stream?.send(request);
+  }
+
+  /** The server does not do its part: on to the next. */
+  leaveServer(reason: string): void {
+    this.stream?.breakOff(reason);
+  }
+
+  stop(): void {
+    const { wanted, stream } = this;
+    this.wanted = this.stream = undefined;
+    wanted?.abort();
+    stream?.breakOff("it is not wanted any more");
+  }
+
+  private async keepOpen(wanted: AbortController): Promise<void> {
+    let pause = 0;
+    const answered = () => (pause = 0);
+    while (this.wanted === wanted) {
+      const error = await this.openOnce(wanted, answered);
+      if (this.wanted !== wanted) return;
+      if (!mayPass(error)) {
+        this.stop();
+        this.events.onFailure(error);
+        return;
+      }
+      if (pause > 0) await sleep(pause, wanted.signal);
+      pause = Math.min(Math.max(2 * pause, pauseMs.first), pauseMs.longest);
+    }
+  }
+
+  /** @returns how it ended */
+  private async openOnce(wanted: AbortController, answered: () => void): Promise<Error> {
+    try {
+      const connection = await this.endpoints.connected({ deadline: Infinity, signal: wanted.signal });
+      if (this.wanted !== wanted) return new Error("It is not wanted any more");
+      const error = await this.untilEnd(connection, answered);
+      if (this.wanted === wanted) this.endpoints.moveOnFrom(connection);
+      return error;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  private untilEnd(connection: Connection, answered: () => void): Promise<Error> {
+    return new Promise((resolve) => {
+      const onMessage = (response: Response) => {
+        answered();
+        try {
+          this.events.onMessage(response);
+        } catch (error) {
+          // What cannot be understood here will not be understood from another server either.
+          resolve(error as Error);
+          stream.breakOff("it cannot be understood");
+        }
+      };
+      const onEnd = (error: Error) => {
+        if (this.stream === stream) this.stream = undefined;
+        resolve(error);
+      };
+      const stream = connection.open(this.method, { onMessage, onEnd });
+      this.stream = stream;
+      this.events.onOpen();
+    });
+  }
+}
+
+/** Whether another server, or the same a little later, may do better. */
+const mayPass = (error: Error): boolean =>
+  error instanceof EtcdError &&
+  (error.code === "unavailable" || (error.code === "cancelled" && error.endpoint !== undefined));

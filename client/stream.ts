@@ -1,0 +1,60 @@
+// One stream of messages both ways, over one connection.
+import { Metadata, type Client as GrpcClient, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js";
+import { EtcdError, errorFromStatus } from "./errors.js";
+
+/** A method of a service whose requests and answers are streams, as the wire wants it. */
+export interface StreamMethod<Request, Response> {
+  readonly path: string;
+  readonly encode: (request: Request) => Buffer;
+  readonly decode: (bytes: Buffer) => Response;
+}
+
+export interface StreamEvents<Response> {
+  readonly onMessage: (response: Response) => void;
+  /** Once, and the last that is heard of the stream. Also when the server ends it in good order. */
+  readonly onEnd: (error: EtcdError) => void;
+}
+
+/** A member that has lost its leader ends the stream, instead of leaving it silent. @see etcd v3 API, hasleader */
+const requireLeader = (): Metadata => {
+  const metadata = new Metadata();
+  metadata.set("hasleader", "true");
+  return metadata;
+};
+
+export class Stream<Request, Response> {
+  private readonly call: ClientDuplexStream<Request, Response>;
+  private hasEnded = false;
+
+  constructor(
+    grpc: GrpcClient,
+    { path, encode, decode }: StreamMethod<Request, Response>,
+    private readonly endpoint: string,
+    private readonly events: StreamEvents<Response>,
+  ) {
+    this.call = grpc.makeBidiStreamRequest(path, encode, decode, requireLeader(), {});
+    this.call.on("data", (response: Response) => {
+      if (!this.hasEnded) events.onMessage(response);
+    });
+    this.call.on("error", (failure: ServiceError) => this.end(errorFromStatus(failure, "read", endpoint)));
+    this.call.on("status", () => this.breakOff("the server has ended the stream"));
+  }
+
+  /** Nothing happens if the stream has ended: `onEnd` has told. */
+  send(request: Request): void {
+    if (!this.hasEnded) this.call.write(request);
+  }
+
+  /** Ends it as if the server were gone. */
+  breakOff(reason: string): void {
+    this.end(new EtcdError("unavailable", `No answer from ${this.endpoint}: ${reason}`, "failed", this.endpoint));
+  }
+
+  /** Ends it for this reason, unless it has ended. */
+  end(error: EtcdError): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.call.cancel();
+    this.events.onEnd(error);
+  }
+}

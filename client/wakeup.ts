@@ -1,0 +1,30 @@
+// Waiting for something to change.
+import { asTimer, onAbort } from "./connection.js";
+
+/** Those who wait until somebody wakes them all. What they waited for they look up themselves. */
+export class Wakeup {
+  private readonly waiting = new Set<() => void>();
+
+  wake(): void {
+    for (const resume of this.waiting) resume();
+  }
+
+  /** Resolves when woken, when the time is over, or when the signal is raised. */
+  wait(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const resume = () => {
+        clearTimeout(timer);
+        this.waiting.delete(resume);
+        signal?.removeEventListener("abort", resume);
+        resolve();
+      };
+      const timer = timeoutMs === Infinity ? undefined : setTimeout(resume, asTimer(timeoutMs));
+      this.waiting.add(resume);
+      if (signal !== undefined) onAbort(signal, resume);
+    });
+  }
+}
+
+/** Waits, until `signal` is raised at the latest. */
+export const sleep = (milliseconds: number, signal?: AbortSignal): Promise<void> =>
+  new Wakeup().wait(milliseconds, signal);

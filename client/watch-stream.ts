@@ -1,0 +1,114 @@
+// All watches of a client, on one stream: which watch an answer is for, and what a new server has to be told.
+import { WatchDefinition, type WatchCreateRequest, type WatchResponse } from "../proto/index.js";
+import { asTimer, streamMethod } from "./connection.js";
+import type { Endpoints } from "./endpoints.js";
+import { LastingStream } from "./lasting-stream.js";
+
+const watchMethod = streamMethod(WatchDefinition, WatchDefinition.methods.watch);
+
+/** A watch, as the stream sees it. */
+export interface Watcher {
+  /** What to ask a server for now. */
+  createRequest(): WatchCreateRequest;
+  /** Its answer, in which the watch is also refused; then events, progress, and at last that it was cancelled. */
+  onResponse(response: WatchResponse): void;
+  /** There is no stream, and will not be. */
+  onFailure(error: Error): void;
+}
+
+/** From `add` to `remove`. */
+export interface Place {
+  readonly watcher: Watcher;
+  /** What this server calls it; absent until it has answered. */
+  id: bigint | undefined;
+}
+
+export class WatchStream {
+  private readonly stream: LastingStream<Parameters<typeof watchMethod.encode>[0], WatchResponse>;
+  private readonly places = new Set<Place>();
+  /** Asked for and not answered yet. Servers answer in order, and a refusal names no id. */
+  private readonly asked: Place[] = [];
+  private readonly byId = new Map<bigint, Place>();
+  private answerTimer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly endpoints: Endpoints) {
+    this.stream = new LastingStream(endpoints, watchMethod, {
+      onOpen: () => {
+        this.forget();
+        for (const place of this.places) this.ask(place);
+      },
+      onMessage: (response) => this.onMessage(response),
+      onFailure: (error) => {
+        this.forget();
+        for (const { watcher } of this.places) watcher.onFailure(error);
+        this.places.clear();
+      },
+    });
+  }
+
+  add(watcher: Watcher): Place {
+    const place: Place = { watcher, id: undefined };
+    this.places.add(place);
+    if (this.stream.isOpen) this.ask(place);
+    else this.stream.start();
+    return place;
+  }
+
+  /** May be called twice. */
+  remove(place: Place): void {
+    if (!this.places.delete(place)) return;
+    if (this.places.size === 0) {
+      this.stream.stop();
+      this.forget();
+    } else if (place.id !== undefined) this.cancel(place.id);
+  }
+
+  private ask(place: Place): void {
+    place.id = undefined;
+    this.asked.push(place);
+    this.stream.send({ requestUnion: { $case: "createRequest", value: place.watcher.createRequest() } });
+    this.answerTimer ??= this.startAnswerTimer();
+  }
+
+  private cancel(watchId: bigint): void {
+    this.byId.delete(watchId);
+    this.stream.send({ requestUnion: { $case: "cancelRequest", value: { watchId } } });
+  }
+
+  private onMessage(response: WatchResponse): void {
+    if (response.created) this.onCreated(response);
+    else this.byId.get(response.watchId)?.watcher.onResponse(response);
+  }
+
+  private onCreated(response: WatchResponse): void {
+    const place = this.asked.shift();
+    clearTimeout(this.answerTimer);
+    this.answerTimer = this.asked.length > 0 ? this.startAnswerTimer() : undefined;
+    if (place === undefined) throw new TypeError("Cannot read a watch's answer: none was asked for");
+    if (!this.places.has(place)) {
+      if (!response.canceled) this.cancel(response.watchId); // removed meanwhile
+      return;
+    }
+    if (!response.canceled) {
+      place.id = response.watchId;
+      this.byId.set(response.watchId, place);
+    }
+    place.watcher.onResponse(response);
+  }
+
+  /** A frozen server takes requests and never answers. */
+  private startAnswerTimer(): NodeJS.Timeout {
+    const { requestTimeoutMs } = this.endpoints.settings;
+    const leave = () => this.stream.leaveServer(`no answer to a watch within ${requestTimeoutMs} ms`);
+    return setTimeout(leave, asTimer(requestTimeoutMs));
+  }
+
+  /** What was between us and the last server. */
+  private forget(): void {
+    this.asked.length = 0;
+    this.byId.clear();
+    for (const place of this.places) place.id = undefined;
+    clearTimeout(this.answerTimer);
+    this.answerTimer = undefined;
+  }
+}

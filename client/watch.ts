@@ -1,0 +1,145 @@
+// Being told of changes.
+import { WatchCreateRequest_FilterType } from "../proto/index.js";
+import { onAbort } from "./connection.js";
+import { EtcdError } from "./errors.js";
+import { intervalOf, type Bytes, type KeyInterval } from "./keys.js";
+import type { RequestOptions } from "./options.js";
+import { WatchQueue, type WatchBatch, type WatchEvent, type WatchQueueOptions } from "./watch-queue.js";
+import type { WatchStream } from "./watch-stream.js";
+
+export interface WatchOptions extends KeyInterval {
+  /** First revision to tell of; may be past or future. Absent or 0: what happens from now on. */
+  readonly startRevision?: number | undefined;
+  /** Tell also what each key was before, unless that has been compacted. */
+  readonly prevKv?: boolean | undefined;
+  /** Only these. Absent: both. */
+  readonly only?: "put" | "delete" | undefined;
+  /** Have `revision` go on while nothing happens: the server tells now and then, etcd every 10 minutes. */
+  readonly progressNotify?: boolean | undefined;
+  /**
+   * Bytes of changes that may wait to be taken. Beyond that the server is told to stop, and what is missing is read again
+   * once all that waits has been taken: a slow reader costs no memory, but may be overtaken by a compaction.
+   * Default: 4 MiB.
+   */
+  readonly bufferBytes?: number | undefined;
+  /** Ends the watch: whoever waits for a change gets an EtcdError "cancelled". */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const defaultBufferBytes = 4 * 1024 * 1024;
+
+/**
+ * The changes of some keys, in order, each once, whatever becomes of the server they come from:
+ * `for await (const event of client.watch("/config/", { prefix: true }))`. Leaving the loop ends the watch.
+ *
+ * It goes on where it was when a connection is lost, and waits while no server is there. It fails, once all that has arrived
+ * is taken, with a CompactedError if changes it has not told of are gone, and with an EtcdError if the server refuses it.
+ *
+ * @see etcd v3 API, Watch
+ */
+export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
+  private readonly queue: WatchQueue;
+  private readonly stopListening: () => void;
+  private given: number;
+
+  /** @throws RangeError or TypeError if an option is malformed */
+  constructor(
+    stream: WatchStream,
+    private readonly requestTimeoutMs: number,
+    key: Bytes,
+    options: WatchOptions,
+  ) {
+    const { signal, startRevision = 0 } = options;
+    this.queue = new WatchQueue(stream, queueOptions(key, options));
+    this.given = Math.max(startRevision - 1, 0);
+    const abort = () => {
+      this.queue.clear();
+      this.queue.end(
+        new EtcdError("cancelled", "The watch was given up", "failed", undefined, { cause: signal?.reason }),
+      );
+    };
+    this.stopListening = () => signal?.removeEventListener("abort", abort);
+    if (signal !== undefined) onAbort(signal, abort);
+  }
+
+  /** Everything up to this revision has been given out: to go on in another process, watch from the next. */
+  get revision(): number {
+    return this.given;
+  }
+
+  /**
+   * Waits until a server watches.
+   *
+   * @returns the first revision that is told of
+   * @throws EtcdError "deadline-exceeded" if no server does in time
+   */
+  async ready({ timeoutMs = this.requestTimeoutMs, signal }: RequestOptions = {}): Promise<number> {
+    const fail = (code: "cancelled" | "deadline-exceeded", reason: string) =>
+      new EtcdError(code, `No server watches yet: ${reason}`, "failed", undefined, { cause: signal?.reason });
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      if (this.queue.firstRevision !== undefined) return this.queue.firstRevision;
+      if (this.queue.failure !== undefined) throw this.queue.failure;
+      if (this.queue.isOver) throw fail("cancelled", "the watch was closed");
+      if (signal?.aborted) throw fail("cancelled", "waiting was given up");
+      if (performance.now() >= deadline) throw fail("deadline-exceeded", `${timeoutMs} ms are over`);
+      await this.queue.changed.wait(deadline - performance.now(), signal);
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<WatchEvent, void, void> {
+    for await (const { revision, events } of this.taken()) {
+      const last = events.at(-1);
+      for (const event of events) {
+        if (event === last) this.given = revision;
+        yield event;
+      }
+      this.given = revision;
+    }
+  }
+
+  /** The same, a revision at a time; and, with `progressNotify`, that nothing has happened. */
+  async *batches(): AsyncGenerator<WatchBatch, void, void> {
+    for await (const batch of this.taken()) {
+      this.given = batch.revision;
+      yield batch;
+    }
+  }
+
+  /** Ends the watch, and a loop over it. May be called twice. */
+  close(): Promise<void> {
+    this.stopListening();
+    this.queue.clear();
+    this.queue.end();
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async *taken(): AsyncGenerator<WatchBatch, void, void> {
+    try {
+      for (let batch = await this.queue.take(); batch !== undefined; batch = await this.queue.take()) yield batch;
+    } finally {
+      await this.close();
+    }
+  }
+}
+
+function queueOptions(key: Bytes, options: WatchOptions): WatchQueueOptions {
+  const { startRevision = 0, bufferBytes = defaultBufferBytes, only } = options;
+  if (!Number.isSafeInteger(startRevision) || startRevision < 0)
+    throw new RangeError(`Cannot watch from revision ${startRevision}`);
+  if (!(bufferBytes > 0)) throw new RangeError(`Cannot watch: bufferBytes must be above 0, not ${bufferBytes}`);
+  const { NOPUT, NODELETE } = WatchCreateRequest_FilterType;
+  const request = {
+    ...intervalOf(key, options),
+    progressNotify: options.progressNotify ?? false,
+    filters: only === undefined ? [] : [only === "put" ? NODELETE : NOPUT],
+    prevKv: options.prevKv ?? false,
+    watchId: 0n,
+    fragment: true, // or a thousand revisions come as one message
+  };
+  return { request, startRevision, bufferBytes };
+}
