@@ -185,7 +185,7 @@ export class Applier implements StateMachine {
         return { kind: "publish", revision: this.store.revision };
       }
       case "leaseGrant": {
-        const lease = { id: command.value.ID, ttlSeconds: Number(command.value.TTL) };
+        const lease = { id: command.value.ID, ttlSeconds: Number(command.value.TTL), generation: this.index };
         const revision = this.store.grantLease(lease);
         this.leases.granted(lease);
         return { kind: "leaseGrant", revision, lease };
@@ -195,7 +195,8 @@ export class Applier implements StateMachine {
       case "leaseExpiry":
         // Only in the term whose leader saw it: since then another may have promised a client more time.
         if (command.value.term === BigInt(this.term))
-          for (const id of command.value.leases) if (this.store.lease(id) !== undefined) this.revoke(id);
+          for (const { id, generation } of command.value.leases)
+            if (this.store.lease(id)?.generation === Number(generation)) this.revoke(id);
         return { kind: "leaseExpiry", revision: this.store.revision };
     }
   }

@@ -1,6 +1,6 @@
 import type { Clock, CoreStatus } from "../raft/index.js";
 import type { KvStore, Lease } from "../store/index.js";
-import { ServerError, type ServerErrorCode } from "./errors.js";
+import { ServerError } from "./errors.js";
 import { LeaseTerm, type LeaseInfo } from "./lease-term.js";
 import type { Command, Settle } from "./proposals.js";
 
@@ -10,15 +10,6 @@ export const sweepMs = 50;
 const longestStepMs = 500;
 /** Entries that wait to be committed; until one is, the end of no further lease is proposed. */
 const maxExpiriesUnderWay = 20;
-
-/** After these it is certain that nothing was proposed. Everything else is in the log of this term, once. */
-const neverProposed = new Set<ServerErrorCode>([
-  "not-proposed",
-  "too-many-requests",
-  "no-space",
-  "request-too-large",
-  "server-stopped",
-]);
 
 export interface LeaseKeeperOptions {
   readonly clock: Clock;
@@ -113,24 +104,23 @@ export class LeaseKeeper {
     if (leases.length > 0) this.propose(current, leases);
   }
 
-  private propose(current: LeaseTerm, leases: readonly bigint[]): void {
-    const settled = (): boolean => {
-      const isSameTerm = this.current === current;
-      if (isSameTerm) this.underWay--;
-      return isSameTerm;
-    };
-    const failed = (error: unknown): void => {
-      const isCertain = error instanceof ServerError && neverProposed.has(error.code);
-      if (settled() && isCertain) current.notProposed(leases, this.now());
+  private propose(current: LeaseTerm, expired: readonly Lease[]): void {
+    const leases = expired.map(({ id, generation }) => ({ id, generation: BigInt(generation) }));
+    // Proposed twice does no harm: the generation tells a lease that was granted since from the one that expired.
+    const settled = (): void => {
+      if (this.current !== current) return;
+      this.underWay--;
+      current.again(expired, this.now());
     };
     this.underWay++;
     try {
       this.options.propose(
         { $case: "leaseExpiry", value: { term: BigInt(current.term), leases } },
-        { applied: () => void settled(), failed },
+        { applied: settled, failed: settled },
       );
     } catch (error) {
-      failed(error);
+      if (!(error instanceof ServerError)) throw error;
+      settled();
     }
   }
 }

@@ -12,9 +12,7 @@ const maxVisitsPerSweep = 2_000;
 export const expiryRetryMs = 3_000;
 
 /** A lease while this member leads. */
-interface TimedLease extends Due {
-  readonly id: bigint;
-  readonly ttlSeconds: number;
+interface TimedLease extends Due, Lease {
   expiresAt: number;
   /** Its end was proposed: nothing can keep it alive any more. */
   isEnding: boolean;
@@ -92,13 +90,12 @@ export class LeaseTerm {
   }
 
   /**
-   * Takes leases whose time is over: their end is to be proposed, and is not asked for again unless `notProposed` says
-   * that it could not be.
+   * Takes leases whose time is over: their end is to be proposed. They come up again only through `again`.
    *
    * @param keyCount how many keys a lease has
    */
-  takeExpired(now: number, keyCount: (id: bigint) => number): bigint[] {
-    const expired: bigint[] = [];
+  takeExpired(now: number, keyCount: (id: bigint) => number): Lease[] {
+    const expired: Lease[] = [];
     let keys = 0;
     for (let visits = 0; visits < maxVisitsPerSweep; visits++) {
       const lease = this.queue.first;
@@ -111,17 +108,17 @@ export class LeaseTerm {
       if (expired.length >= maxExpiriesPerSweep || keys >= maxKeysPerSweep) break;
       this.queue.remove(lease);
       lease.isEnding = true;
-      expired.push(lease.id);
+      expired.push(lease);
       keys += keyCount(lease.id);
     }
     return expired;
   }
 
-  /** The log did not take the end of these leases: they come up again later. */
-  notProposed(ids: readonly bigint[], now: number): void {
-    for (const id of ids) {
+  /** The end of these leases may not have got into the log: those that still exist come up again later. */
+  again(expired: readonly Lease[], now: number): void {
+    for (const { id } of expired) {
       const lease = this.leases.get(id);
-      if (lease === undefined || lease.position >= 0) continue;
+      if (lease === undefined || !lease.isEnding || lease.position >= 0) continue;
       lease.dueAt = now + expiryRetryMs;
       this.queue.add(lease);
     }
@@ -135,7 +132,7 @@ export class LeaseTerm {
   }
 }
 
-const timed = ({ id, ttlSeconds }: Lease, from: number): TimedLease => {
+const timed = ({ id, ttlSeconds, generation }: Lease, from: number): TimedLease => {
   const expiresAt = from + ttlSeconds * 1_000;
-  return { id, ttlSeconds, expiresAt, dueAt: expiresAt, position: -1, isEnding: false, waiting: undefined };
+  return { id, ttlSeconds, generation, expiresAt, dueAt: expiresAt, position: -1, isEnding: false, waiting: undefined };
 };

@@ -1,4 +1,5 @@
-// A lease on disk:  l ‖ id  →  TTL ‖ crc32,  each number 8 bytes, big-endian. Which keys it has, the keys themselves say.
+// A lease on disk:  l ‖ id  →  TTL ‖ generation ‖ crc32,  each number 8 bytes, big-endian. Which keys it has, the keys
+// themselves say.
 
 import type { Backend, Row } from "./backend.js";
 import { DamagedError } from "./errors.js";
@@ -16,9 +17,10 @@ export function leaseRowKey(id: bigint): Uint8Array {
   return key;
 }
 
-export function leaseRow(rowKey: Uint8Array, { ttlSeconds }: Lease): Uint8Array {
-  const content = Buffer.alloc(8);
+export function leaseRow(rowKey: Uint8Array, { ttlSeconds, generation }: Lease): Uint8Array {
+  const content = Buffer.alloc(16);
   content.writeBigUInt64BE(BigInt(ttlSeconds));
+  content.writeBigUInt64BE(BigInt(generation), 8);
   return sealedRow(rowKey, content);
 }
 
@@ -45,8 +47,12 @@ export async function readLeases(backend: Backend, leases: Leases): Promise<void
 
 function parse(place: string, [rowKey, row]: Row): Lease {
   const content = openRow(place, rowKey, row);
-  if (rowKey.length !== 9 || content.length !== 8)
+  if (rowKey.length !== 9 || content.length !== 16)
     throw new DamagedError(nameOfRow(place, rowKey), "not the row of a lease");
-  const id = Buffer.from(rowKey).readBigInt64BE(1);
-  return { id, ttlSeconds: Number(Buffer.from(content).readBigUInt64BE()) };
+  const bytes = Buffer.from(content);
+  return {
+    id: Buffer.from(rowKey).readBigInt64BE(1),
+    ttlSeconds: Number(bytes.readBigUInt64BE()),
+    generation: Number(bytes.readBigUInt64BE(8)),
+  };
 }

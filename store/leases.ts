@@ -7,6 +7,8 @@ export interface Lease {
   readonly id: bigint;
   /** How long it lives without being kept alive. */
   readonly ttlSeconds: number;
+  /** Tells it from later leases of the same id; given by whoever grants it. */
+  readonly generation: number;
 }
 
 interface LeaseEntry extends Lease {
@@ -54,8 +56,8 @@ export class Leases {
     if (id !== noLease && !this.entries.has(id)) throw new LeaseNotFoundError(id);
   }
 
-  add({ id, ttlSeconds }: Lease): void {
-    this.entries.set(id, { id, ttlSeconds, keys: new Set() });
+  add({ id, ttlSeconds, generation }: Lease): void {
+    this.entries.set(id, { id, ttlSeconds, generation, keys: new Set() });
   }
 
   /** Its keys are gone. */

@@ -1,7 +1,7 @@
 // What the store's keyspace on `level` looks like. Three kinds of rows, told apart by the first byte:
 //
 //   k ‖ main ‖ _ ‖ sub [‖ t]  →  KeyValue ‖ crc32      one change of one key; `t`: it was deleted (only `key` is set)
-//   l ‖ lease id              →  TTL ‖ crc32           one lease
+//   l ‖ lease id              →  lease ‖ crc32         TTL and generation of one lease
 //   m ‖ name                  →  value ‖ crc32         what the store knows of itself
 //
 // main and sub are 8 bytes, big-endian: rows lie in the order in which the changes happened. Behind its first byte a

@@ -44,7 +44,13 @@ export interface Proposal {
  */
 export interface LeaseExpiry {
   readonly term: bigint;
-  readonly leases: readonly bigint[];
+  readonly leases: readonly ExpiredLease[];
+}
+
+/** One lease, and no other that was granted under its id since. */
+export interface ExpiredLease {
+  readonly id: bigint;
+  readonly generation: bigint;
 }
 
 /** What a member tells the others of itself once it has started. */
@@ -331,15 +337,8 @@ export const LeaseExpiry: MessageFns<LeaseExpiry> = {
       }
       writer.uint32(8).uint64(message.term);
     }
-    if (message.leases.length !== 0) {
-      writer.uint32(18).fork();
-      for (const v of message.leases) {
-        if (BigInt.asIntN(64, v) !== v) {
-          throw new globalThis.Error("a value provided in array field leases of type int64 is too large");
-        }
-        writer.int64(v);
-      }
-      writer.join();
+    for (const v of message.leases) {
+      ExpiredLease.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -366,22 +365,12 @@ export const LeaseExpiry: MessageFns<LeaseExpiry> = {
             continue;
           }
           case 2: {
-            if (tag === 16) {
-              message.leases.push(reader.int64() as bigint);
-
-              continue;
+            if (tag !== 18) {
+              break;
             }
 
-            if (tag === 18) {
-              const end2 = reader.uint32() + reader.pos;
-              while (reader.pos < end2) {
-                message.leases.push(reader.int64() as bigint);
-              }
-
-              continue;
-            }
-
-            break;
+            message.leases.push(ExpiredLease.decode(reader, reader.uint32()));
+            continue;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {
@@ -401,7 +390,82 @@ export const LeaseExpiry: MessageFns<LeaseExpiry> = {
   fromPartial(object: DeepPartial<LeaseExpiry>): LeaseExpiry {
     const message = createBaseLeaseExpiry() as any;
     message.term = (object.term !== undefined && object.term !== null) ? BigInt(object.term) : 0n;
-    message.leases = object.leases?.map((e) => BigInt(e)) || [];
+    message.leases = object.leases?.map((e) => ExpiredLease.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseExpiredLease(): ExpiredLease {
+  return { id: 0n, generation: 0n };
+}
+
+export const ExpiredLease: MessageFns<ExpiredLease> = {
+  encode(message: ExpiredLease, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asIntN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type int64 too large");
+      }
+      writer.uint32(8).int64(message.id);
+    }
+    if (message.generation !== 0n) {
+      if (BigInt.asUintN(64, message.generation) !== message.generation) {
+        throw new globalThis.Error("value provided for field message.generation of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.generation);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExpiredLease {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExpiredLease() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.generation = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExpiredLease>): ExpiredLease {
+    return ExpiredLease.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExpiredLease>): ExpiredLease {
+    const message = createBaseExpiredLease() as any;
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.generation = (object.generation !== undefined && object.generation !== null)
+      ? BigInt(object.generation)
+      : 0n;
     return message;
   },
 };
