@@ -1,0 +1,28 @@
+// What people do with python-etcd3, on etcd and on minietcd: it prints the same on both.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { startEtcdCluster, type ServerKind } from "../../support/etcd-process.js";
+
+/** Debian's, which Debian's python3-etcd3 belongs to; the PATH may lead to another one. */
+const python = "/usr/bin/python3";
+const script = fileURLToPath(new URL("services.py", import.meta.url));
+/** The script gives up before, and says where. */
+const timeoutMs = 120_000;
+
+async function transcript(kind: ServerKind): Promise<string[]> {
+  await using cluster = await startEtcdCluster({ kind });
+  const [host = "", port = ""] = cluster.member(0).endpoint.split(":");
+  const run = promisify(execFile)(python, [script, host, port], { timeout: timeoutMs });
+  const { stdout } = await run;
+  return stdout.trimEnd().split("\n");
+}
+
+test("python-etcd3 prints the same on etcd and on minietcd", async () => {
+  const [expected, actual] = await Promise.all([transcript("etcd"), transcript("minietcd")]);
+  assert.equal(expected.at(-1), "== done");
+  assert.deepEqual(actual, expected);
+});
