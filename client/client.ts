@@ -1,7 +1,9 @@
 // What an application holds.
 import { Cluster } from "./cluster.js";
+import { Election } from "./election.js";
 import { Endpoints } from "./endpoints.js";
 import { Kv } from "./kv.js";
+import { lock, tryLock, type Lock, type LockOptions } from "./lock.js";
 import { Maintenance } from "./maintenance.js";
 import type { Bytes } from "./keys.js";
 import { Lease } from "./lease.js";
@@ -45,7 +47,26 @@ export class Client implements AsyncDisposable {
     return new Watch(this.watches, this.endpoints.settings.requestTimeoutMs, key, options);
   }
 
-  /** Gives up all requests and connections. May be called twice. */
+  /**
+   * Waits until the lock of this name is ours; those who wait get it in the order in which they came.
+   *
+   * @throws LeaseLostError if the lease is lost first, EtcdError "cancelled" or "deadline-exceeded" if waiting is given up
+   */
+  lock(name: Bytes, options: LockOptions = {}): Promise<Lock> {
+    return lock(this, name, options);
+  }
+
+  /** The same without waiting. @returns undefined if somebody else holds it or waits for it */
+  tryLock(name: Bytes, options: Omit<LockOptions, "timeoutMs"> = {}): Promise<Lock | undefined> {
+    return tryLock(this, name, options);
+  }
+
+  /** The election of this name. Costs nothing until it is used. */
+  election(name: Bytes): Election {
+    return new Election(this, name);
+  }
+
+  /** Gives up all requests, watches, renewals and connections. May be called twice. */
   close(): Promise<void> {
     this.endpoints.close();
     return Promise.resolve();

@@ -1,4 +1,4 @@
-// Talks to a cluster: reads, writes and watches keys, holds leases, asks members how they are.
+// Talks to a cluster: reads, writes and watches keys, holds leases, locks and elections, asks members how they are.
 
 export { Client } from "./client.js";
 export { CompactedError, ConnectError, EtcdError, LeaseLostError, type EtcdErrorCode, type Outcome } from "./errors.js";
@@ -17,6 +17,8 @@ export type {
 } from "./kv-ops.js";
 export type { Lease, LeaseGrantResult, LeaseRenewResult, LeaseTimeToLiveResult } from "./lease.js";
 export type { KeptLease } from "./kept-lease.js";
+export type { Lock, LockOptions } from "./lock.js";
+export type { CampaignOptions, Election, Leadership } from "./election.js";
 export type { Watch, WatchOptions } from "./watch.js";
 export type { WatchBatch, WatchEvent } from "./watch-queue.js";
 export type { Compare, Txn, TxnOp, TxnOpResult, TxnResult } from "./txn.js";

@@ -1,0 +1,64 @@
+// Locks: one holder at a time, those who wait served in order.
+import type { Bytes } from "./keys.js";
+import type { Lease } from "./lease.js";
+import { Line, type LineServices } from "./line.js";
+import { takeTurn, type Turn, type TurnOptions } from "./turn.js";
+import type { Compare } from "./txn.js";
+
+export type LockOptions = TurnOptions;
+
+/**
+ * A lock that is held: `await using lock = await client.lock("/locks/printer")`. It hangs on a lease, so it ends with its
+ * holder, and a holder that lost touch must stop by itself: pass `lost` on to what it does, or let the cluster check with `held`.
+ * Go's `concurrency.Mutex` of the same name excludes it and is excluded by it.
+ */
+export class Lock implements AsyncDisposable {
+  constructor(private readonly turn: Turn) {}
+
+  /** The key that stands for this holder. */
+  get key(): Uint8Array {
+    return this.turn.entry.key;
+  }
+
+  /** Grows with every holder: whoever keeps what the lock protects can refuse a holder that is late. */
+  get revision(): number {
+    return this.turn.entry.revision;
+  }
+
+  /** Raised when the lease is lost and with it the lock, shortly before others can have it. */
+  get lost(): AbortSignal {
+    return this.turn.lease.lost;
+  }
+
+  /** A condition for a transaction: it does its work only while the lock is held. */
+  get held(): Compare {
+    return this.turn.condition;
+  }
+
+  /** May be called twice. @throws EtcdError if no server answers: the lock then ends with its lease */
+  release(): Promise<void> {
+    return this.turn.end();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+}
+
+type LockServices = LineServices & { readonly lease: Lease };
+
+export async function lock(services: LockServices, name: Bytes, options: LockOptions): Promise<Lock> {
+  return new Lock(await takeTurn(services.lease, new Line(services, name), "", options));
+}
+
+class Busy extends Error {}
+
+export async function tryLock(services: LockServices, name: Bytes, options: LockOptions): Promise<Lock | undefined> {
+  const isBusy = () => Promise.reject(new Busy());
+  try {
+    return new Lock(await takeTurn(services.lease, new Line(services, name), "", options, isBusy));
+  } catch (error) {
+    if (error instanceof Busy) return undefined;
+    throw error;
+  }
+}

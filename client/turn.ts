@@ -1,0 +1,127 @@
+// Waiting in line until it is one's turn, and what one has then.
+import { asTimer, onAbort } from "./connection.js";
+import { EtcdError } from "./errors.js";
+import type { Bytes } from "./keys.js";
+import type { KeptLease } from "./kept-lease.js";
+import type { Lease } from "./lease.js";
+import type { Entry, Line } from "./line.js";
+import type { Compare } from "./txn.js";
+
+export interface TurnOptions {
+  /** How long others wait should this process die without a word. Default: 60. Not together with `lease`. */
+  readonly ttlSeconds?: number | undefined;
+  /** A lease to do it under, which stays when the turn is over. Under one lease there is one turn at a time. */
+  readonly lease?: KeptLease | undefined;
+  /** How long to wait in line. Absent: as long as it takes. */
+  readonly timeoutMs?: number | undefined;
+  /** Gives up waiting. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** As in etcd's Go client. */
+const defaultTtlSeconds = 60;
+
+/** The first place in a line. */
+export class Turn {
+  private ended: Promise<void> | undefined;
+
+  constructor(
+    readonly line: Line,
+    readonly entry: Entry,
+    readonly lease: KeptLease,
+    private readonly ownsLease: boolean,
+  ) {}
+
+  /** Holds as long as the turn does, to be checked in the transaction that needs it. */
+  get condition(): Compare {
+    return { target: "createRevision", key: this.entry.key, is: "=", than: this.entry.revision };
+  }
+
+  /** Lets the next one have it. May be called twice. */
+  end(): Promise<void> {
+    this.ended ??= this.leave();
+    return this.ended;
+  }
+
+  private async leave(): Promise<void> {
+    if (this.lease.lost.aborted) return; // the server has ended it, or is about to
+    if (this.ownsLease) await this.lease.close();
+    else await this.line.leave(this.entry);
+  }
+}
+
+/**
+ * Takes a place in line and waits for the turn.
+ *
+ * @param whenBusy what to do while others are before us; the place is given up if it fails
+ * @throws LeaseLostError if the lease is lost first, EtcdError "cancelled" or "deadline-exceeded" if waiting is given up
+ */
+export async function takeTurn(
+  leases: Lease,
+  line: Line,
+  value: Bytes,
+  options: TurnOptions,
+  whenBusy: (entry: Entry, signal: AbortSignal) => Promise<void> = (...place) => line.untilFirst(...place),
+): Promise<Turn> {
+  const limit = new WaitLimit(line, options);
+  let lease = options.lease;
+  try {
+    lease ??= await leases.hold({ ttlSeconds: options.ttlSeconds ?? defaultTtlSeconds, signal: limit.signal });
+    limit.endWith(lease);
+    const { entry, isFirst } = await line.enter(lease.id, value, limit.signal);
+    if (!isFirst) await whenBusy(entry, limit.signal);
+    return new Turn(line, entry, lease, lease !== options.lease);
+  } catch (error) {
+    if (lease !== undefined) await giveUp(line, lease, lease !== options.lease);
+    throw limit.reason ?? error;
+  } finally {
+    limit.close();
+  }
+}
+
+async function giveUp(line: Line, lease: KeptLease, ownsLease: boolean): Promise<void> {
+  try {
+    await (ownsLease ? lease.close() : line.leaveIfThere(lease.id));
+  } catch (error) {
+    if (!(error instanceof EtcdError)) throw error; // the place goes with the lease, a little later
+  }
+}
+
+/** Everything that ends the waiting, as one signal. */
+class WaitLimit {
+  private readonly ending = new AbortController();
+  private readonly cleanups: (() => void)[] = [];
+
+  constructor(line: Line, { signal, timeoutMs }: TurnOptions) {
+    const fail = (code: "cancelled" | "deadline-exceeded", why: string) =>
+      new EtcdError(code, `Gave up waiting for ${line.title}: ${why}`, "failed", undefined, { cause: signal?.reason });
+    if (signal !== undefined) this.endOn(signal, () => fail("cancelled", "the signal was raised"));
+    if (timeoutMs === undefined) return;
+    const end = () => this.ending.abort(fail("deadline-exceeded", `${timeoutMs} ms are over`));
+    const timer = setTimeout(end, asTimer(timeoutMs));
+    this.cleanups.push(() => clearTimeout(timer));
+  }
+
+  get signal(): AbortSignal {
+    return this.ending.signal;
+  }
+
+  /** Which of them it was; undefined while none has. */
+  get reason(): Error | undefined {
+    return this.ending.signal.reason as Error | undefined;
+  }
+
+  endWith({ lost }: KeptLease): void {
+    this.endOn(lost, () => lost.reason as Error);
+  }
+
+  close(): void {
+    for (const cleanup of this.cleanups) cleanup();
+  }
+
+  private endOn(signal: AbortSignal, reason: () => Error): void {
+    const end = () => this.ending.abort(reason());
+    onAbort(signal, end);
+    this.cleanups.push(() => signal.removeEventListener("abort", end));
+  }
+}
