@@ -58,6 +58,7 @@ class Draft {
   constructor(
     private readonly before: Keys,
     private readonly startedAt: number,
+    private readonly leases: ReadonlySet<bigint>,
   ) {
     this.keys = new Map(before);
   }
@@ -71,7 +72,7 @@ class Draft {
   }
 
   put(request: PutRequest): PutResponse {
-    if (request.lease !== 0n) throw new Refused("lease-not-found");
+    if (request.lease !== 0n && !this.leases.has(request.lease)) throw new Refused("lease-not-found");
     const key = text(request.key);
     const before = this.keys.get(key);
     if (before === undefined && (request.ignoreValue || request.ignoreLease)) throw new Refused("key-not-found");
@@ -82,7 +83,7 @@ class Draft {
       createRevision: before?.createRevision ?? modRevision,
       modRevision,
       version: (before?.version ?? 0n) + 1n,
-      lease: 0n,
+      lease: request.ignoreLease && before !== undefined ? before.lease : request.lease,
     };
     this.keys.set(key, after);
     this.changes.push({ key, after, before: this.before.get(key) });
@@ -90,12 +91,17 @@ class Draft {
   }
 
   deleteRange(request: DeleteRangeRequest): DeleteRangeResponse {
-    const gone = inKeyOrder(this.keys).filter(({ key }) => covers(request)(text(key)));
+    const gone = this.delete(({ key }) => covers(request)(text(key)));
+    return { header: undefined, deleted: BigInt(gone.length), prevKvs: request.prevKv ? gone : [] };
+  }
+
+  delete(isMeant: (kv: KeyValue) => boolean): KeyValue[] {
+    const gone = inKeyOrder(this.keys).filter(isMeant);
     for (const key of gone.map((kv) => text(kv.key))) {
       this.keys.delete(key);
       this.changes.push({ key, after: undefined, before: this.before.get(key) });
     }
-    return { header: undefined, deleted: BigInt(gone.length), prevKvs: request.prevKv ? gone : [] };
+    return gone;
   }
 }
 
@@ -105,6 +111,7 @@ export class CopyingStore {
   private readonly copies: Keys[] = [new Map(), new Map()];
   /** What made each revision of the one before, in order. */
   private readonly changes: (readonly NaiveChange[])[] = [[], []];
+  private readonly leases = new Set<bigint>();
 
   get revision(): number {
     return this.copies.length - 1;
@@ -126,6 +133,26 @@ export class CopyingStore {
       this.checkRanges(request, [...path]);
       return { ...this.run(draft, request, path), header: undefined };
     });
+  }
+
+  grantLease(id: bigint): void {
+    if (this.leases.has(id)) throw new Refused("lease-exists");
+    this.leases.add(id);
+  }
+
+  revokeLease(id: bigint): void {
+    if (!this.leases.has(id)) throw new Refused("lease-not-found");
+    this.change((draft) => draft.delete(({ lease }) => lease === id));
+    this.leases.delete(id);
+  }
+
+  /** All leases and their keys, ascending. */
+  attachments(): Map<bigint, string[]> {
+    const keysOf = (id: bigint): string[] =>
+      inKeyOrder(this.now)
+        .filter(({ lease }) => lease === id)
+        .map(({ key }) => text(key));
+    return new Map([...this.leases].sort(byValue).map((id) => [id, keysOf(id)]));
   }
 
   compact(revision: number): void {
@@ -154,7 +181,7 @@ export class CopyingStore {
   }
 
   private change<T>(by: (draft: Draft) => T): T {
-    const draft = new Draft(this.now, this.revision);
+    const draft = new Draft(this.now, this.revision, this.leases);
     const response = by(draft);
     if (draft.changed) {
       this.copies.push(draft.keys);
@@ -181,7 +208,7 @@ export class CopyingStore {
       if (op?.$case !== "requestPut") continue;
       const { ignoreValue, ignoreLease, key, lease } = op.value;
       if ((ignoreValue || ignoreLease) && !this.now.has(text(key))) throw new Refused("key-not-found");
-      if (lease !== 0n) throw new Refused("lease-not-found");
+      if (lease !== 0n && !this.leases.has(lease)) throw new Refused("lease-not-found");
     }
   }
 
@@ -222,6 +249,8 @@ export class CopyingStore {
     }
   }
 }
+
+export const byValue = (a: bigint, b: bigint): number => (a < b ? -1 : 1);
 
 const headerAt = (revision: number): ResponseHeader => ({
   clusterId: 0n,

@@ -25,7 +25,7 @@ import {
 } from "../../proto/index.js";
 import { StoreError, type KvStore, type StoreLimits } from "../../store/index.js";
 import { TestStore, bytes, levelDisk, memoryDisk, text, type TestDisk } from "../store/harness.js";
-import { CopyingStore, Refused } from "./copying-store.js";
+import { byValue, CopyingStore, Refused } from "./copying-store.js";
 
 // Few keys, so that requests meet; some that sort oddly.
 const key = fc.constantFrom("a", "aa", "ab", "b", "c", "a\0", "\xff", "\xfe").map(bytes);
@@ -39,10 +39,11 @@ const bound = fc.oneof(
 const oneOf = <T extends number>(values: Readonly<Record<string, T>>): fc.Arbitrary<T> =>
   fc.constantFrom(...Object.values(values));
 
+const leaseId = fc.constantFrom(7n, 8n, -9n);
 const putRequest: fc.Arbitrary<PutRequest> = fc.record({
   key,
   value,
-  lease: rarely.map((unknown) => (unknown ? 7n : 0n)),
+  lease: fc.oneof({ weight: 2, arbitrary: fc.constant(0n) }, { weight: 1, arbitrary: leaseId }),
   prevKv: fc.boolean(),
   ignoreValue: rarely,
   ignoreLease: rarely,
@@ -94,7 +95,8 @@ type Applied =
   | { readonly kind: "put"; readonly request: PutRequest }
   | { readonly kind: "deleteRange"; readonly request: DeleteRangeRequest }
   | { readonly kind: "txn"; readonly request: TxnRequest }
-  | { readonly kind: "compact"; readonly back: number };
+  | { readonly kind: "compact"; readonly back: number }
+  | { readonly kind: "grant" | "revoke"; readonly lease: bigint };
 type Step =
   | Applied
   | { readonly kind: "range"; readonly request: RangeRequest }
@@ -105,6 +107,7 @@ const applied: fc.Arbitrary<Applied> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("deleteRange" as const), request: deleteRangeRequest }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("txn" as const), request: txnRequest }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("compact" as const), back: fc.integer({ min: -1, max: 6 }) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("grant" as const, "revoke"), lease: leaseId }) },
 );
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 10, arbitrary: applied },
@@ -163,6 +166,10 @@ function applyToReal(store: KvStore, step: Applied): unknown {
     case "compact":
       store.compact(store.revision - step.back);
       return "ok";
+    case "grant":
+      return store.grantLease({ id: step.lease, ttlSeconds: 60, generation: 1 });
+    case "revoke":
+      return store.revokeLease(step.lease);
   }
 }
 
@@ -177,8 +184,20 @@ function applyToNaive(naive: CopyingStore, step: Applied): unknown {
     case "compact":
       naive.compact(naive.revision - step.back);
       return "ok";
+    case "grant":
+      naive.grantLease(step.lease);
+      return naive.revision;
+    case "revoke":
+      naive.revokeLease(step.lease);
+      return naive.revision;
   }
 }
+
+/** All leases and their keys. */
+const attachments = (store: KvStore): Map<bigint, string[]> => {
+  const ids = Array.from(store.leases(), ({ id }) => id).sort(byValue);
+  return new Map(ids.map((id) => [id, store.leaseKeys(id).map(text)]));
+};
 
 /** Both stores, and the log of what was applied: the marker says how much of it a store on disk contains. */
 class Comparison {
@@ -216,7 +235,9 @@ class Comparison {
       case "put":
       case "deleteRange":
       case "txn":
-      case "compact": {
+      case "compact":
+      case "grant":
+      case "revoke": {
         this.log.push(step);
         const expected = outcome(() => applyToNaive(this.naive, step));
         assert.deepEqual(
@@ -233,6 +254,7 @@ class Comparison {
     const { naive, tested } = this;
     assert.equal(tested.store.revision, naive.revision);
     assert.equal(tested.store.compactRevision, naive.compactRevision);
+    assert.deepEqual(attachments(tested.store), naive.attachments());
     for (let revision = 0; revision <= naive.revision + 1; revision++) {
       this.read(RangeRequest.create({ key: bytes("\0"), rangeEnd: bytes("\0"), revision: BigInt(revision) }));
       await this.finishReads();
@@ -273,7 +295,7 @@ async function compareStores(disk: TestDisk, steps: readonly Step[], limits: Sto
   const comparison = new Comparison(tested);
   for (const step of steps) {
     await comparison.take(step);
-    if (step.kind in { put: 1, deleteRange: 1, txn: 1, compact: 1 })
+    if (step.kind in { put: 1, deleteRange: 1, txn: 1, compact: 1, grant: 1, revoke: 1 })
       outcome(() => applyToReal(steady.store, step as Applied));
   }
   await comparison.checkHistory();
@@ -282,6 +304,7 @@ async function compareStores(disk: TestDisk, steps: readonly Step[], limits: Sto
   await tested.save();
   await tested.reopen();
   assert.deepEqual(await tested.store.hashKv(0), await steady.store.hashKv(0));
+  assert.deepEqual(attachments(tested.store), attachments(steady.store));
 }
 
 const kinds = [
