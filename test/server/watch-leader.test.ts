@@ -47,7 +47,7 @@ test("a stream that asks for a leader ends after three election timeouts without
   clock.advance(100);
   state.hasLeader = false;
   clock.advance(200);
-  assert.deepEqual(errors, []);
+  assert.equal(errors.length, 0);
   clock.advance(1);
   assert.equal(errors.length, 1);
   assert.ok(errors[0] instanceof ServerError && errors[0].code === "no-leader");

@@ -9,6 +9,7 @@ import { ServerError } from "../../server/errors.js";
 import { maxRepliesWhileFull, maxWatchersPerStream } from "../../server/limits.js";
 import type { BidiMethod, Call, RequestSink, ResponseStream } from "../../server/rpc/method-table.js";
 import { ResponseHeaders } from "../../server/services/response-header.js";
+import { fragmentsOf } from "../../server/services/watch-fragments.js";
 import { watchMethods } from "../../server/services/watch.js";
 import { deleteRange, memoryDisk, put, TestStore, text } from "../store/harness.js";
 import { createRequest, shownEvent, type CreateOptions } from "../support/watch-stream.js";
@@ -260,6 +261,13 @@ test("fragments: parts below the bound, in order, all but the last marked; an ev
     assert.deepEqual(part.header, whole?.header);
     assert.ok(part.events.length === 1 || WatchResponse.encode(part).finish().length < 1_000);
   }
+});
+
+test("a response just below the bound is not split, though the mark of a fragment would make it reach it", () => {
+  const response = RawWatchResponse.create({ watchId: 1n, events: [new Uint8Array(10), new Uint8Array(10)] });
+  const bytes = RawWatchResponse.encode(response).finish().length;
+  assert.deepEqual(fragmentsOf(response, bytes + 1), [response]);
+  assert.equal(fragmentsOf(response, bytes).length, 2);
 });
 
 test("a client that does not take its events costs nothing; when it does, nothing is missing, nor repeated", async (t) => {
