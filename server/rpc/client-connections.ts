@@ -1,8 +1,7 @@
 import type { Socket } from "node:net";
 import { maxClientConnections, maxConnectionsBeforeReady } from "../limits.js";
+import { http2Preface, readOpening } from "./http2-opening.js";
 
-/** How every HTTP/2 connection begins (RFC 9113 §3.4). */
-const http2Preface = "PRI * HTTP/2.0";
 /** A connection that says nothing for this long, or does not take its answer and leave, is closed. */
 const silenceMs = 30_000;
 
@@ -60,17 +59,17 @@ export class ClientConnections {
     const onReadable = (): void => {
       const bytes = socket.read() as Buffer | null;
       if (bytes !== null) seen = Buffer.concat([seen, bytes]);
-      const isHttp2 = http2Preface.startsWith(seen.toString("latin1", 0, http2Preface.length));
+      const isHttp2 = seen.subarray(0, http2Preface.length).equals(http2Preface.subarray(0, seen.length));
       if (isHttp2 && seen.length < http2Preface.length) return; // the rest is still to come
       socket.removeListener("readable", onReadable);
-      if (isHttp2) this.handOn(socket, seen, serve);
+      socket.setTimeout(0);
+      if (isHttp2) readOpening(socket, seen, (bytes) => this.handOn(socket, bytes, serve));
       else socket.end(http1Answer);
     };
     socket.on("readable", onReadable);
   }
 
   private handOn(socket: Socket, seen: Buffer, serve: (connection: Socket) => void): void {
-    socket.setTimeout(0);
     socket.unshift(seen);
     this.served.add(socket);
     serve(socket);

@@ -6,6 +6,8 @@ import { ClientConnections } from "../../server/rpc/client-connections.js";
 import { temporaryDirectory } from "./member-fixtures.js";
 
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/** An empty SETTINGS frame, and a HEADERS frame with nothing but `:method: GET`. */
+const firstRequest = "\0\0\0\x04\0\0\0\0\0" + "\0\0\x01\x01\x05\0\0\0\x01\x82";
 
 const setUp = async (t: TestContext) => {
   const path = join(await temporaryDirectory(t), "s");
@@ -35,7 +37,7 @@ const setUp = async (t: TestContext) => {
       let text = "";
       socket.on("data", (chunk: Buffer) => {
         text += chunk.toString("latin1");
-        if (text.length >= preface.length + 3) resolve(text);
+        if (text.length >= preface.length + firstRequest.length) resolve(text);
       });
     });
     served.push({ socket, read });
@@ -55,16 +57,16 @@ test("an HTTP/2 connection is handed on with every byte it sent, however they co
   const { connections, dial, serve, nextServed } = await setUp(t);
   connections.start(serve);
   for (const pieces of [
-    [preface + "abc"],
-    Array.from(preface + "abc"),
-    ["PRI", " * HTTP/2.0", "\r\n\r\nSM\r\n\r\nabc"],
+    [preface + firstRequest],
+    [...Array.from(preface), firstRequest],
+    ["PRI", " * HTTP/2.0", `\r\n\r\nSM\r\n\r\n${firstRequest}`],
   ]) {
     const { socket } = await dial();
     for (const piece of pieces) {
-      socket.write(piece);
+      socket.write(piece, "latin1");
       await turn();
     }
-    assert.equal(await (await nextServed()).read, preface + "abc");
+    assert.equal(await (await nextServed()).read, preface + firstRequest);
   }
 });
 
@@ -92,11 +94,11 @@ test("HTTP/1.1 is told what this port speaks, and its connection closed", async 
 test("who comes before the member is ready waits, and is served then", async (t) => {
   const { connections, dial, serve, nextServed, served } = await setUp(t);
   const { socket } = await dial();
-  socket.write(preface + "abc");
+  socket.write(preface + firstRequest, "latin1");
   await turn();
   assert.equal(served.length, 0);
   connections.start(serve);
-  assert.equal(await (await nextServed()).read, preface + "abc");
+  assert.equal(await (await nextServed()).read, preface + firstRequest);
 });
 
 test("closing ends those who wait, are silent or hang on to their answer; those handed on are another's", async (t) => {
@@ -105,7 +107,7 @@ test("closing ends those who wait, are silent or hang on to their answer; those 
   connections.start(serve);
   const silent = await dial();
   const handedOn = await dial();
-  handedOn.socket.write(preface + "abc");
+  handedOn.socket.write(preface + firstRequest, "latin1");
   const mine = await nextServed();
   connections.close();
   await Promise.all([early.gone, silent.gone]);
