@@ -25,9 +25,11 @@ if (files.length === 0) {
 }
 // Suites with real clusters measure time against deadlines: one file at a time.
 const concurrency = suite === "unit" ? 2 : 1;
+// What the user has set for etcd and etcdctl is not meant for the servers and commands of the tests.
+const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^ETCD(CTL)?_/.test(name)));
 const runner = spawn(
   process.execPath,
   ["--import", "tsx", "--test", `--test-concurrency=${concurrency}`, "--test-reporter=spec", ...files],
-  { stdio: "inherit" },
+  { stdio: "inherit", env: environment },
 );
 runner.on("exit", (code, signal) => process.exit(signal === null ? code : 1));

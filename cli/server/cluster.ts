@@ -71,6 +71,7 @@ class Supervisor {
   async run(): Promise<void> {
     const finished = new Promise<number>((resolve) => (this.done = resolve));
     mkdirSync(this.flags.dataDir, { recursive: true, mode: 0o700 });
+    process.stdout.on("error", () => undefined); // whoever read the lines may leave; the cluster stays
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => this.onSignal());
     this.members = this.flags.clientPorts.map((_port, position) => this.startMember(position));
     console.log(`Starting ${this.members.length} members, data in ${this.flags.dataDir}/ …`);

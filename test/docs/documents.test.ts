@@ -45,8 +45,12 @@ describe("README.md, with the cluster of its first command running", () => {
       cluster.kill("SIGINT");
       await exited;
     };
-    for await (const line of createInterface(cluster.stdout)) if (line.startsWith("Ctrl-C stops")) break;
-    cluster.stdout.resume();
+    await new Promise<void>((resolve, reject) => {
+      createInterface(cluster.stdout).on("line", (line) => {
+        if (line.startsWith("Ctrl-C stops")) resolve();
+      });
+      exited.then(() => reject(new Error("the cluster has ended")), reject);
+    });
     withPorts = (text) =>
       text
         .replaceAll("127.0.0.1:2379", `127.0.0.1:${clients[0]}`)
