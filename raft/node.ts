@@ -129,18 +129,22 @@ export class RaftNode {
     const elapsed = Math.floor((this.clock.now() - this.lastTickAt) / tickMs);
     const ticks = Math.min(elapsed, maxTicksAtOnce);
     this.lastTickAt += elapsed * tickMs;
-    for (let i = 0; i < ticks; i++) this.step({ kind: "tick" });
+    for (let i = 0; i < ticks; i++) this.takeIn({ kind: "tick" });
+    if (!this.pumpAhead) this.pump(); // at once: nothing comes together with a tick
   }
 
   private step(input: Input): void {
+    this.takeIn(input);
+    this.schedulePump();
+  }
+
+  private takeIn(input: Input): void {
     if (this.stopped) return;
     try {
       this.core.step(input);
     } catch (error) {
       this.fail(error);
-      return;
     }
-    this.schedulePump();
   }
 
   /** One pump serves all inputs of a turn of the event loop: that is what makes batches. */

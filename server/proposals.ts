@@ -2,6 +2,7 @@ import { Proposal } from "../proto/index.js";
 import type { Clock, MemberId, Refusal } from "../raft/index.js";
 import { ServerError } from "./errors.js";
 import { maxPendingProposalBytes, maxPendingProposals } from "./limits.js";
+import { Sweeper } from "./sweeper.js";
 
 export type Command = NonNullable<Proposal["command"]>;
 
@@ -34,8 +35,6 @@ export interface ProposalsOptions {
 
 /** What etcd's own envelope around a request takes: its size limit counts that, not ours. */
 const etcdEnvelopeBytes = 14;
-/** How often overdue proposals are looked for: one timer for all of them. */
-const sweepMs = 50;
 
 /**
  * The proposals of this member's clients: numbers each, waits until that number has been applied here, and ends
@@ -51,10 +50,10 @@ export class Proposals<Result> {
   /** Some wait for a leader to be handed to. */
   private hasUnsent = false;
   private stopped = false;
-  private readonly stopSweep: () => void;
+  private readonly sweeper: Sweeper;
 
   constructor(private readonly options: ProposalsOptions) {
-    this.stopSweep = options.clock.every(sweepMs, () => this.sweep());
+    this.sweeper = new Sweeper(options.clock, () => this.sweep());
   }
 
   /**
@@ -74,6 +73,7 @@ export class Proposals<Result> {
     const deadline = this.options.clock.now() + this.options.timeoutMs;
     const pending: Pending<Result> = { data, deadline, sentUnder: undefined, settle };
     this.pending.set(sequence, pending);
+    this.sweeper.wake();
     this.pendingBytes += data.length;
     // Without a leader it waits here: then it is certain at the deadline that it was not done.
     if (this.hasLeader) this.send(sequence, pending);
@@ -112,7 +112,7 @@ export class Proposals<Result> {
   /** Ends all that wait: their outcome is unknown. */
   stop(): void {
     this.stopped = true;
-    this.stopSweep();
+    this.sweeper.stop();
     for (const sequence of [...this.pending.keys()])
       this.failed(sequence, new ServerError("server-stopped", "the member stopped before the outcome was known"));
   }
@@ -159,14 +159,15 @@ export class Proposals<Result> {
     return pending;
   }
 
-  private sweep(): void {
+  private sweep(): boolean {
     // A leader that was lost and found again within one turn of the loop is no news, but its refusals are.
     this.sendUnsent();
     const now = this.options.clock.now();
     for (const [sequence, pending] of this.pending) {
-      if (pending.deadline > now) return; // the rest was proposed later
+      if (pending.deadline > now) break; // the rest was proposed later
       this.failed(sequence, this.overdue(pending));
     }
+    return this.pending.size > 0;
   }
 
   /**

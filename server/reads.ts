@@ -1,6 +1,7 @@
 import type { Clock, LogIndex, ReadState } from "../raft/index.js";
 import { ServerError } from "./errors.js";
 import { maxPendingReads } from "./limits.js";
+import { Sweeper } from "./sweeper.js";
 
 interface WaitingRead {
   readonly deadline: number;
@@ -20,7 +21,6 @@ export interface ReadsOptions {
 
 /** A request or its answer may be lost on the way to the leader: it is asked again after this long. */
 const retryMs = 500;
-const sweepMs = 50;
 /** Confirmed rounds that wait for this member to catch up; with so many, no further one is begun. */
 const maxConfirmedRounds = 64;
 
@@ -44,10 +44,10 @@ export class Reads {
   private firstRequest = 0;
   private askedAt = 0;
   private stopped = false;
-  private readonly stopSweep: () => void;
+  private readonly sweeper: Sweeper;
 
   constructor(private readonly options: ReadsOptions) {
-    this.stopSweep = options.clock.every(sweepMs, () => this.sweep());
+    this.sweeper = new Sweeper(options.clock, () => this.sweep());
   }
 
   /**
@@ -60,6 +60,7 @@ export class Reads {
     if (this.size >= maxPendingReads)
       throw new ServerError("too-many-requests", `${maxPendingReads} reads are waiting`);
     this.size++;
+    this.sweeper.wake();
     this.waiting.push({ deadline: this.options.clock.now() + this.options.timeoutMs, ready, failed });
     // Asked at the end of this turn of the loop: reads that arrive together share one round.
     if (this.asked.length === 0 && this.waiting.length === 1) this.options.clock.soon(() => this.askIfIdle());
@@ -93,7 +94,7 @@ export class Reads {
 
   stop(): void {
     this.stopped = true;
-    this.stopSweep();
+    this.sweeper.stop();
     const error = new ServerError("server-stopped", "the member is stopping");
     const confirmed = [...this.confirmedRounds].flatMap((round) => round.reads.splice(0));
     for (const read of [...confirmed, ...this.asked.splice(0), ...this.waiting.splice(0)]) read.failed(error);
@@ -115,13 +116,14 @@ export class Reads {
     this.options.readIndex(this.request);
   }
 
-  private sweep(): void {
+  private sweep(): boolean {
     const now = this.options.clock.now();
     for (const round of this.confirmedRounds) round.reads = this.failOverdue(round.reads, now);
     this.asked = this.failOverdue(this.asked, now);
     this.waiting = this.failOverdue(this.waiting, now);
     if (this.asked.length > 0 && now - this.askedAt >= retryMs) this.ask();
     else this.askIfIdle();
+    return this.size > 0;
   }
 
   private failOverdue(reads: WaitingRead[], now: number): WaitingRead[] {
