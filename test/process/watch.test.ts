@@ -1,0 +1,303 @@
+// What etcd promises of watches, on three real members that are killed under writers and watchers: ordered, unique,
+// reliable, atomic, resumable, bookmarkable (etcd v3 API, guarantees of watches).
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { status } from "@grpc/grpc-js";
+import { EtcdError } from "../../client/index.js";
+import { eventually, within } from "../support/deadline.js";
+import { fastElections, startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
+import { shownEvent, WatchStream } from "../support/watch-stream.js";
+
+/** Generous: a busy machine is no failure. */
+const longEnoughMs = 20_000;
+const everything = { key: "k/", rangeEnd: "k0", prevKv: true } as const;
+
+interface Told {
+  readonly revision: number;
+  readonly event: string;
+  /** Which response of which stream. */
+  readonly response: string;
+}
+
+/** A client that watches, and when its member is gone goes on elsewhere behind the last event it has seen. */
+class Watcher {
+  readonly told: Told[] = [];
+  readonly bookmarks: { readonly through: number; readonly count: number }[] = [];
+  /** How many streams it has had. */
+  streams = 0;
+  private stream: WatchStream | undefined = undefined;
+  private responses = 0;
+  private isClosed = false;
+  private wake: () => void = () => undefined;
+  readonly ended: Promise<void>;
+
+  /** @param members in the order in which it tries them */
+  constructor(private readonly members: readonly ClusterMember[]) {
+    this.ended = this.run();
+    this.ended.catch(() => undefined); // whoever closes it is told
+  }
+
+  get nextRevision(): number {
+    return (this.told.at(-1)?.revision ?? 1) + 1;
+  }
+
+  requestProgress(): void {
+    this.stream?.requestProgress();
+  }
+
+  async until(what: string, done: () => boolean): Promise<void> {
+    const wait = async (): Promise<void> => {
+      while (!done()) await new Promise<void>((resolve) => (this.wake = resolve));
+    };
+    await within(longEnoughMs, what, Promise.race([wait(), this.ended]));
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    this.stream?.[Symbol.dispose]();
+    await this.ended;
+  }
+
+  private async run(): Promise<void> {
+    while (!this.isClosed) {
+      const member = this.members[this.streams++ % this.members.length]!;
+      if (!member.isRunning) continue;
+      using stream = new WatchStream(member.endpoint);
+      this.stream = stream;
+      await this.follow(stream).catch((error: unknown) => {
+        if (!String(error).includes("the stream ended")) throw error;
+      });
+    }
+  }
+
+  private async follow(stream: WatchStream): Promise<void> {
+    await stream.create({ ...everything, startRevision: this.nextRevision });
+    for (;;) {
+      const { events, header, canceled } = await stream.next();
+      assert.ok(!canceled);
+      this.responses += 1;
+      for (const event of events)
+        this.told.push({
+          revision: Number(event.kv?.modRevision),
+          event: shownEvent(event),
+          response: `${this.streams}/${this.responses}`,
+        });
+      if (events.length === 0) this.bookmarks.push({ through: Number(header?.revision), count: this.told.length });
+      this.wake();
+    }
+  }
+}
+
+/** Writes one after the other, and remembers what was acknowledged, by revision. */
+class Writer {
+  readonly acknowledged = new Map<number, string>();
+  private isStopped = false;
+  private readonly done: Promise<void>;
+
+  constructor(
+    private readonly cluster: TestCluster,
+    private readonly name: string,
+  ) {
+    this.done = this.run();
+  }
+
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    await this.done;
+  }
+
+  private async run(): Promise<void> {
+    for (let n = 0; !this.isStopped; n++)
+      await this.write(n).catch((error: unknown) => {
+        if (!(error instanceof EtcdError)) throw error; // what became of it nobody knows
+      });
+  }
+
+  private async write(n: number): Promise<void> {
+    const { kv } = this.cluster.client;
+    const key = `k/${this.name}/${n % 5}`;
+    if (n % 7 === 6) {
+      const { header } = await kv.delete(`k/${this.name}/`, { prefix: true });
+      this.acknowledged.set(header.revision, "DELETE");
+    } else {
+      const { header } = await kv.put(key, `${n}`);
+      this.acknowledged.set(header.revision, `PUT ${key}=${n} ${header.revision}`);
+    }
+  }
+}
+
+/** All that has happened, as one member tells it from the start. */
+const truthAt = async (member: ClusterMember): Promise<Told[]> => {
+  using stream = new WatchStream(member.endpoint);
+  await stream.create({ ...everything, startRevision: 1 });
+  const told: Told[] = [];
+  while (!told.at(-1)?.event.includes("k/end")) {
+    const { events } = await stream.next();
+    for (const event of events)
+      told.push({ revision: Number(event.kv?.modRevision), event: shownEvent(event), response: "" });
+  }
+  return told;
+};
+
+const eventsOf = (told: readonly Told[]): string[] => told.map(({ event }) => event);
+
+describe("with members killed under writers, watches are", () => {
+  let cluster: TestCluster;
+  let watchers: Watcher[] = [];
+  let writers: Writer[] = [];
+  let truth: Told[] = [];
+
+  /** Waits until every watcher was told of many changes that happened after now, and has a bookmark from after that. */
+  const goesOn = async (): Promise<void> => {
+    const { header } = await eventually(longEnoughMs, "a write", () => cluster.client.kv.put("k/now", ""));
+    for (const watcher of watchers) {
+      await watcher.until("news", () => watcher.nextRevision > header.revision + 20);
+      const { length } = watcher.bookmarks;
+      await eventually(longEnoughMs, "a bookmark", () => {
+        watcher.requestProgress(); // not answered while it is behind, and lost with a member
+        return watcher.bookmarks.length > length ? true : undefined;
+      });
+    }
+  };
+
+  before(async () => {
+    cluster = await startCluster({ flags: fastElections });
+    const [a, b, c] = cluster.members as [ClusterMember, ClusterMember, ClusterMember];
+    watchers = [new Watcher([a, b, c]), new Watcher([b, c, a]), new Watcher([c, a, b])];
+    writers = ["x", "y"].map((name) => new Writer(cluster, name));
+    await goesOn();
+    for (const pick of [() => cluster.leader(), async () => (await cluster.followers())[0]!]) {
+      const member = await pick();
+      await member.kill("SIGKILL");
+      await goesOn();
+      await member.restart();
+      await goesOn();
+    }
+    for (const writer of writers) await writer.stop();
+    await eventually(longEnoughMs, "the last write", () => cluster.client.kv.put("k/end", ""));
+    for (const watcher of watchers)
+      await watcher.until("the end", () => watcher.told.at(-1)?.event.includes("k/end") === true);
+    const truths = await Promise.all(cluster.members.map(truthAt));
+    truth = truths[0]!;
+    for (const other of truths) assert.deepEqual(eventsOf(other), eventsOf(truth), "all members tell the same");
+    for (const watcher of watchers) await watcher.close();
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  test("ordered: by revision, and within one as the request had it", () => {
+    const places = new Map(eventsOf(truth).map((event, place) => [event, place]));
+    for (const { told } of watchers) {
+      const order = eventsOf(told).map((event) => places.get(event) ?? -1);
+      assert.deepEqual(
+        order,
+        [...order].sort((a, b) => a - b),
+      );
+    }
+  });
+
+  test("unique: nothing comes twice", () => {
+    for (const { told } of watchers) assert.equal(new Set(eventsOf(told)).size, told.length);
+  });
+
+  test("reliable: all that happened comes, and what was acknowledged happened", (t) => {
+    t.diagnostic(`${truth.length} events, ${watchers.map(({ streams }) => streams).join(" + ")} streams`);
+    for (const { told } of watchers) assert.deepEqual(eventsOf(told), eventsOf(truth));
+    const happened = new Map<number, string>();
+    for (const { revision, event } of truth) happened.set(revision, event);
+    for (const { acknowledged } of writers) {
+      assert.ok(acknowledged.size > 0);
+      for (const [revision, event] of acknowledged) assert.ok(happened.get(revision)?.startsWith(event), event);
+    }
+  });
+
+  test("atomic: all of a revision comes in one response", () => {
+    for (const { told } of watchers) {
+      const responseOf = new Map<number, string>();
+      for (const { revision, response } of told) {
+        assert.equal(response, responseOf.get(revision) ?? response);
+        responseOf.set(revision, response);
+      }
+    }
+    assert.ok(
+      truth.some(({ revision }, n) => truth[n + 1]?.revision === revision),
+      "there were some of many events",
+    );
+  });
+
+  test("resumable: behind the last event, on another member, nothing is missing", () => {
+    assert.ok(watchers.some(({ streams }) => streams > 1));
+    for (const { told } of watchers) {
+      const resumed = told.filter(
+        ({ response }, n) => n > 0 && response.split("/")[0] !== told[n - 1]!.response.split("/")[0],
+      );
+      for (const { event } of resumed) {
+        const place = truth.findIndex((other) => other.event === event);
+        assert.equal(eventsOf(told)[eventsOf(told).indexOf(event) - 1], truth[place - 1]?.event);
+      }
+    }
+  });
+
+  test("bookmarkable: progress to a revision means that nothing up to it is still to come", () => {
+    for (const { told, bookmarks } of watchers) {
+      assert.ok(bookmarks.length > 0);
+      for (const { through, count } of bookmarks)
+        for (const { revision } of told.slice(count)) assert.ok(revision > through);
+    }
+  });
+});
+
+test("a watcher that comes back after its history was compacted is told so, and can begin again", async () => {
+  await using cluster = await startCluster();
+  const [member, other] = await cluster.followers();
+  const { kv } = cluster.client;
+  await kv.put("k", "1");
+  const stream = new WatchStream(member!.endpoint);
+  await stream.create({ key: "k", startRevision: 2 });
+  assert.deepEqual(await stream.nextEvents(1), ["PUT k=1 2"]);
+  await member!.kill("SIGKILL");
+  await within(longEnoughMs, "the end of the stream", stream.ended);
+  stream[Symbol.dispose]();
+  for (const value of ["2", "3", "4"]) await kv.put("k", value);
+  const last = await kv.put("k", "5");
+  await kv.compact(5, { physical: true });
+  await member!.restart();
+  for (const at of [member!, other!]) {
+    await using client = at.client();
+    await client.kv.get("k"); // linearizable: it has applied the compaction
+    using again = new WatchStream(at.endpoint);
+    await again.create({ key: "k", startRevision: 3 });
+    const { canceled, compactRevision, header } = await again.next();
+    assert.deepEqual(
+      { canceled, compactRevision, revision: header?.revision },
+      {
+        canceled: true,
+        compactRevision: 5n,
+        revision: 0n,
+      },
+    );
+    await again.create({ key: "k", startRevision: compactRevision });
+    assert.deepEqual(await again.nextEvents(2), ["PUT k=4 5", `PUT k=5 ${last.header.revision}`]);
+  }
+});
+
+test("without a leader, streams that require one end and are refused; others stay and are told later", async () => {
+  await using cluster = await startCluster({ flags: fastElections });
+  const [last, other] = await cluster.followers();
+  const leader = await cluster.leader();
+  using requiring = new WatchStream(last!.endpoint, { hasleader: "true" });
+  using patient = new WatchStream(last!.endpoint);
+  await requiring.create({ key: "k" });
+  await patient.create({ key: "k" });
+  await Promise.all([leader.kill(), other!.kill()]);
+  const noLeader = { code: status.UNAVAILABLE, details: "etcdserver: no leader" };
+  const ended = await within(longEnoughMs, "the end of the stream", requiring.ended);
+  assert.deepEqual({ code: ended.code, details: ended.details }, noLeader);
+  using refused = new WatchStream(last!.endpoint, { hasleader: "true" });
+  const refusal = await within(longEnoughMs, "the refusal", refused.ended);
+  assert.deepEqual({ code: refusal.code, details: refusal.details }, noLeader);
+
+  await Promise.all([leader.restart(), other!.restart()]);
+  const { header } = await cluster.client.kv.put("k", "v", { timeoutMs: longEnoughMs });
+  assert.deepEqual(await patient.nextEvents(1), [`PUT k=v ${header.revision}`]);
+});
