@@ -1,6 +1,6 @@
 // A lease and the clock it is renewed by.
 import { asTimer } from "./connection.js";
-import { LeaseLostError } from "./errors.js";
+import { EtcdError, LeaseLostError } from "./errors.js";
 import type { LeaseStream, Renewing } from "./lease-stream.js";
 
 /**
@@ -85,8 +85,13 @@ export class KeptLease implements AsyncDisposable {
     return this.closed;
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  /** Closes it; a lease that could not be revoked then runs out, without a word. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.close();
+    } catch (error) {
+      if (!(error instanceof EtcdError)) throw error;
+    }
   }
 
   private renew(): void {

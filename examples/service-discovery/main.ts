@@ -1,0 +1,34 @@
+// Service discovery: a gateway, and services that come and go. `npm run example` asks which to be, `npm run example -- 0` is
+// the gateway, `npm run example -- 1` is service srv1.
+
+import { createInterface } from "node:readline/promises";
+import { Client } from "../../client/index.js";
+import { endpoints } from "../endpoints.js";
+import { runGateway } from "./gateway.js";
+import { runService } from "./service.js";
+
+async function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    return await terminal.question(question);
+  } finally {
+    terminal.close();
+  }
+}
+
+const answer = process.argv[2] ?? (await ask("Who am I? 0: the gateway, any other number n: service srvN. "));
+const number = Number(answer);
+if (answer.trim() === "" || !Number.isInteger(number) || number < 0) {
+  console.error(`"${answer}" is not a number from 0 on`);
+  process.exit(2);
+}
+
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
+
+const host = process.env["HOST"] ?? "127.0.0.1";
+const port = process.env["PORT"];
+
+await using client = new Client({ endpoints });
+if (number === 0) await runGateway(client, { host, port: Number(port ?? 8080), stop: stop.signal });
+else await runService(client, `srv${number}`, { host, port: Number(port ?? 0), stop: stop.signal });

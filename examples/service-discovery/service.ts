@@ -1,0 +1,39 @@
+// A service: it serves HTTP, and is registered for as long as it lives.
+
+import { createServer } from "node:http";
+import { EtcdError, type Client } from "../../client/index.js";
+import { listen, pause, type Place } from "./http.js";
+
+/** Where services are registered: `/discovery/srv1` = `10.0.0.1:8001`. */
+export const directory = "/discovery/";
+
+/** So long after its death, at most, a service goes on being found. */
+const ttlSeconds = 5;
+
+/** Before another try while the cluster does not answer. */
+const pauseMs = 500;
+
+export async function runService(client: Client, name: string, place: Place): Promise<void> {
+  const server = createServer((request, response) => response.end(`${name} answers ${request.url ?? ""}\n`));
+  const address = await listen(server, place);
+  while (!place.stop.aborted) {
+    try {
+      await stayRegistered(client, directory + name, address, place.stop);
+    } catch (error) {
+      if (!(error instanceof EtcdError)) throw error;
+      if (error.code === "cancelled") break;
+      console.log(`Not registered: ${error.message}`);
+      await pause(pauseMs, place.stop);
+    }
+  }
+  server.close();
+}
+
+/** Until the lease is lost, or the service is stopped: then the lease is revoked, and the registration goes at once. */
+async function stayRegistered(client: Client, key: string, address: string, stop: AbortSignal): Promise<void> {
+  await using lease = await client.lease.hold({ ttlSeconds, signal: stop });
+  await client.kv.put(key, address, { lease: lease.id });
+  console.log(`Registered: ${key} = ${address}`);
+  const loss = await Promise.race([lease.ended, pause(Infinity, stop)]);
+  if (loss !== undefined) console.log(`${loss.message}; registering again`);
+}
