@@ -36,7 +36,7 @@ export class LeaseKeeper {
   }
 
   /** The leader or its term changed. */
-  statusChanged({ role, term }: CoreStatus): void {
+  statusChanged({ role, term }: Pick<CoreStatus, "role" | "term">): void {
     this.endTerm();
     if (role !== "leader") return;
     const { store, electionMs } = this.options;
