@@ -48,10 +48,18 @@ export interface NodeOptions {
   readonly machine: StateMachine;
   readonly listener: NodeListener;
   readonly clock: Clock;
+  /** The core's. */
+  readonly heartbeatTicks: number;
 }
 
 /** One tick of the core, in milliseconds. */
 export const tickMs = 10;
+
+/**
+ * While a leader is known nothing depends on single ticks: so many are counted at once, or a third of a heartbeat's,
+ * so that an idle member sleeps.
+ */
+const mostCalmTicks = 3;
 
 /**
  * How many missed ticks are made up for when the event loop was held up. More would let a member that was
@@ -70,6 +78,7 @@ export class RaftNode {
   private readonly machine: StateMachine;
   private readonly listener: NodeListener;
   private readonly clock: Clock;
+  private readonly calmTicks: number;
   private stopTicking: (() => void) | undefined;
   private lastTickAt = 0;
   private writing = false;
@@ -85,13 +94,20 @@ export class RaftNode {
     this.machine = options.machine;
     this.listener = options.listener;
     this.clock = options.clock;
+    this.calmTicks = Math.max(1, Math.min(mostCalmTicks, Math.floor(options.heartbeatTicks / 3)));
     this.known = this.core.status();
   }
 
   /** Starts the clock of this member. */
   start(): void {
     this.lastTickAt = this.clock.now();
-    this.stopTicking = this.clock.every(tickMs, () => this.tick());
+    this.keepTime();
+  }
+
+  private keepTime(): void {
+    this.stopTicking?.();
+    const ticks = this.known.leader === noMember ? 1 : this.calmTicks;
+    this.stopTicking = this.clock.every(ticks * tickMs, () => this.tick());
   }
 
   /** Stops taking part. A write under way still ends; nothing is sent or applied afterwards. */
@@ -211,7 +227,9 @@ export class RaftNode {
     for (const refusal of this.core.takeRefusals()) this.listener.onRefusal(refusal);
     const { term, role, leader } = this.core.status();
     if (term === this.known.term && role === this.known.role && leader === this.known.leader) return;
+    const changesPace = (leader === noMember) !== (this.known.leader === noMember);
     this.known = this.core.status();
+    if (changesPace && this.stopTicking !== undefined) this.keepTime();
     this.listener.onStatusChange(this.known);
   }
 

@@ -248,6 +248,7 @@ const start = async (
       onFailure,
     },
     clock,
+    heartbeatTicks: heartbeatTicksOf(config),
   });
   teardown.onStop(
     () => node.stop(),
@@ -363,6 +364,8 @@ const recoverState = (store: KvStore, { entries }: RecoveredLog): AppliedState =
   return state;
 };
 
+const heartbeatTicksOf = ({ heartbeatMs }: MemberConfig): number => Math.max(1, Math.round(heartbeatMs / tickMs));
+
 const createCore = (
   config: MemberConfig,
   { random }: MemberEnvironment,
@@ -377,7 +380,7 @@ const createCore = (
     hardState: { ...hardState, term: Math.max(1, hardState.term) as Term },
     entries,
     applied: index,
-    heartbeatTicks: Math.max(1, Math.round(config.heartbeatMs / tickMs)),
+    heartbeatTicks: heartbeatTicksOf(config),
     electionTicks: Math.max(1, Math.round(config.electionMs / tickMs)),
     random,
   });

@@ -52,6 +52,7 @@ class Harness {
     });
     this.node = new RaftNode({
       core: this.core,
+      heartbeatTicks,
       clock: this.clock,
       log: {
         append: (hardState, entries, done) => {

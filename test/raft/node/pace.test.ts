@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { RaftCore, RaftNode, tickMs, type HardState, type LogIndex, type Term } from "../../../raft/index.js";
+import { VirtualClock } from "../../server/virtual-clock.js";
+
+/** A clock that tells how often it woke somebody. */
+class CountingClock extends VirtualClock {
+  wakeUps = 0;
+
+  override every(ms: number, callback: () => void): () => void {
+    return super.every(ms, () => {
+      this.wakeUps += 1;
+      callback();
+    });
+  }
+}
+
+const follower = (heartbeatTicks: number): { clock: CountingClock; node: RaftNode; hearLeader: () => void } => {
+  const clock = new CountingClock();
+  const hardState: HardState = { term: 1 as Term, vote: 0n, commit: 0 as LogIndex };
+  const electionTicks = 10 * heartbeatTicks;
+  const core = new RaftCore({
+    id: 1n,
+    voters: [1n, 2n, 3n],
+    hardState,
+    entries: [],
+    applied: 0 as LogIndex,
+    heartbeatTicks,
+    electionTicks,
+    random: () => 0.5,
+  });
+  const ignore = (): void => undefined;
+  const node = new RaftNode({
+    core,
+    heartbeatTicks,
+    clock,
+    log: { append: (_hardState, _entries, done) => clock.soon(done) },
+    transport: { send: ignore },
+    machine: { apply: (_entries, done) => done() },
+    listener: { onReadState: ignore, onRefusal: ignore, onStatusChange: ignore, onFailure: assert.ifError },
+  });
+  node.start();
+  const hearLeader = (): void => {
+    node.receive(2n, { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
+    clock.settle();
+  };
+  return { clock, node, hearLeader };
+};
+
+test("a member with a leader wakes a third as often, one without counts every tick", () => {
+  const { clock, node, hearLeader } = follower(10);
+  hearLeader();
+  clock.wakeUps = 0;
+  clock.advance(30 * tickMs);
+  assert.equal(clock.wakeUps, 10);
+  node.linkClosed(2n);
+  clock.settle();
+  clock.wakeUps = 0;
+  clock.advance(3 * tickMs);
+  assert.equal(clock.wakeUps, 3);
+});
+
+test("however often it wakes, a silent leader is missed after the same time", () => {
+  const { clock, node, hearLeader } = follower(10);
+  hearLeader();
+  clock.advance(140 * tickMs); // of 100 × 1.5 ticks
+  assert.equal(node.status().leader, 2n);
+  clock.advance(20 * tickMs);
+  assert.notEqual(node.status().role, "follower");
+});
+
+test("a short heartbeat is kept to the tick", () => {
+  const { clock, hearLeader } = follower(2);
+  hearLeader();
+  clock.wakeUps = 0;
+  clock.advance(6 * tickMs);
+  assert.equal(clock.wakeUps, 6);
+});
