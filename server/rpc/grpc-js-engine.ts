@@ -16,6 +16,7 @@ import type {
   UnaryMethod,
   UnimplementedMethod,
 } from "./method-table.js";
+import { maxUnsentBytes, maxUnsentMessages } from "../limits.js";
 import { statusCode, statusOfError, type GrpcStatus } from "./status.js";
 
 export interface EngineOptions {
@@ -112,13 +113,7 @@ const register = (
       );
       return;
     case "bidi":
-      server.register(
-        method.path,
-        bidiHandler(method, options, streams),
-        asBuffer(method.encode),
-        method.decode,
-        "bidi",
-      );
+      server.register(method.path, bidiHandler(method, options, streams), asItIs, method.decode, "bidi");
       return;
     case "unimplemented":
       registerUnimplemented(server, method);
@@ -133,6 +128,8 @@ const asBuffer =
     const bytes = encode(response);
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   };
+
+const asItIs = (message: unknown): Buffer => message as Buffer;
 
 const unaryHandler =
   (method: UnaryMethod, options: EngineOptions, calls: OpenCalls): handleUnaryCall<never, unknown> =>
@@ -179,10 +176,42 @@ const streamHandler =
     }
   };
 
+/** What a stream was given to send and its client has not taken yet. */
+class SendBuffer {
+  onDrain: () => void = () => undefined;
+  private messages = 0;
+  private bytes = 0;
+  private isFull = false;
+
+  constructor(
+    private readonly grpcCall: { write(message: unknown, written: () => void): boolean },
+    private readonly encode: (response: unknown) => Buffer,
+  ) {}
+
+  /** False: it is full now, and `onDrain` tells when it is empty. What is sent all the same is kept. */
+  send(response: unknown): boolean {
+    const message = this.encode(response); // here, so that bytes can be counted
+    this.messages += 1;
+    this.bytes += message.length;
+    this.isFull ||= this.messages >= maxUnsentMessages || this.bytes >= maxUnsentBytes;
+    this.grpcCall.write(message, () => this.written(message.length));
+    return !this.isFull;
+  }
+
+  private written(bytes: number): void {
+    this.messages -= 1;
+    this.bytes -= bytes;
+    if (!this.isFull || this.messages > 0) return;
+    this.isFull = false;
+    this.onDrain();
+  }
+}
+
 const bidiHandler =
   (method: BidiMethod, options: EngineOptions, streams: OpenCalls): handleBidiStreamingCall<never, unknown> =>
   (grpcCall) => {
     let sink: RequestSink<never> | undefined;
+    const buffer = new SendBuffer(grpcCall, asBuffer(method.encode));
     /** Whether the stream was still open: it closes once, whoever ends it. */
     const close = (): boolean => {
       if (!streams.delete(endWith)) return false;
@@ -206,8 +235,8 @@ const bidiHandler =
       const call = callOf(grpcCall);
       options.admit(call);
       const opened = method.open(call, {
-        send: (response) => !streams.has(endWith) || grpcCall.write(response),
-        onDrain: (callback) => void grpcCall.on("drain", callback),
+        send: (response) => !streams.has(endWith) || buffer.send(response),
+        onDrain: (callback) => (buffer.onDrain = callback),
         fail,
         end: () => {
           if (close()) grpcCall.end();
