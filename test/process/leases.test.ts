@@ -1,0 +1,163 @@
+// What leases promise, on three real processes and real signals.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { status } from "@grpc/grpc-js";
+import type { Client } from "../../client/index.js";
+import { eventually, within } from "../support/deadline.js";
+import { RawKeepAlive } from "../support/keep-alive-stream.js";
+import { fastElections, startCluster, type TestCluster } from "../support/minietcd-cluster.js";
+
+/** Generous: a busy machine is no failure. Only what must not happen early is measured. */
+const longEnoughMs = 30_000;
+
+const isThere = async (client: Client, key: string): Promise<boolean> =>
+  (await client.kv.get(key, { timeoutMs: longEnoughMs })).count === 1;
+
+const goneAfter = (client: Client, key: string): Promise<true> =>
+  eventually(longEnoughMs, `${key} is gone`, async () => ((await isThere(client, key)) ? undefined : true));
+
+/** A lease that is kept alive over a stream at one member, as a client of etcd does, until it is told to stop. */
+class Heartbeat {
+  private readonly stream: RawKeepAlive;
+  private readonly beating: Promise<void>;
+  private stopped = false;
+  /** When the last keep-alive that was answered had been sent. */
+  lastAt = performance.now();
+  readonly ttls = new Set<bigint>();
+
+  constructor(
+    endpoint: string,
+    private readonly lease: bigint,
+    private readonly everyMs: number,
+  ) {
+    this.stream = new RawKeepAlive(endpoint);
+    this.beating = this.beat();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await this.beating;
+    this.stream[Symbol.dispose]();
+  }
+
+  private async beat(): Promise<void> {
+    while (!this.stopped) {
+      const sentAt = performance.now();
+      this.stream.send(this.lease);
+      const { TTL } = await within(longEnoughMs, "the answer to a keep-alive", this.stream.next());
+      this.ttls.add(TTL);
+      this.lastAt = sentAt;
+      await delay(this.everyMs);
+    }
+  }
+}
+
+const follower = async (cluster: TestCluster): Promise<string> => {
+  const [first] = await cluster.followers();
+  return first!.endpoint;
+};
+
+test("the keys of a client that died vanish after its TTL, never before", async (t) => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const { id } = await client.lease.grant({ ttlSeconds: 3 });
+  await client.kv.put("k", "v", { lease: id });
+  const heartbeat = new Heartbeat(await follower(cluster), id, 500);
+  await delay(4_000); // longer than its TTL: the keep-alives matter, and a follower passes them on
+  assert.ok(await isThere(client, "k"));
+  await heartbeat.stop();
+  await goneAfter(client, "k");
+  const after = performance.now() - heartbeat.lastAt;
+  t.diagnostic(`gone ${after.toFixed(0)} ms after the last keep-alive, with a TTL of 3000`);
+  assert.ok(after >= 3_000, `gone after ${after} ms`);
+  assert.deepEqual(heartbeat.ttls, new Set([3n]));
+});
+
+test("killing the leader costs no living service its keys, and gives dead ones their full time", async (t) => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const [living, dead] = await Promise.all([
+    client.lease.grant({ ttlSeconds: 3 }),
+    client.lease.grant({ ttlSeconds: 3 }),
+  ]);
+  await client.kv.put("living", "v", { lease: living.id });
+  await client.kv.put("dead", "v", { lease: dead.id });
+  const { header } = await client.kv.get("living");
+  const heartbeat = new Heartbeat(await follower(cluster), living.id, 300);
+  await delay(1_500);
+  const leader = await cluster.leader();
+  const killedAt = performance.now();
+  await leader.kill("SIGKILL");
+  await goneAfter(client, "dead");
+  const after = performance.now() - killedAt;
+  t.diagnostic(`gone ${after.toFixed(0)} ms after the kill, with a TTL of 3000`);
+  assert.ok(after >= 3_000, `gone after ${after} ms`);
+  assert.ok(await isThere(client, "living"));
+  await leader.restart();
+  await heartbeat.stop();
+  assert.deepEqual(heartbeat.ttls, new Set([3n]));
+  const { kvs } = await client.kv.get("living");
+  assert.equal(kvs[0]?.modRevision, header.revision - 1);
+});
+
+test("a leader that was frozen until its leases were over ends none when it wakes", async () => {
+  await using cluster = await startCluster({ flags: fastElections });
+  const { client } = cluster;
+  const { id } = await client.lease.grant({ ttlSeconds: 2 });
+  await client.kv.put("k", "v", { lease: id });
+  const frozen = await cluster.leader();
+  const others = cluster.members.filter((member) => member !== frozen);
+  frozen.pause();
+  try {
+    await cluster.leader(others);
+    const heartbeat = new Heartbeat(others[0]!.endpoint, id, 300);
+    await delay(3_000); // its time is over, as far as the frozen leader knows
+    frozen.resume();
+    await cluster.leader(); // it has found out
+    await delay(500);
+    assert.ok(await isThere(client, "k"));
+    await heartbeat.stop();
+    assert.deepEqual(heartbeat.ttls, new Set([2n]));
+  } finally {
+    frozen.resume();
+  }
+  await goneAfter(client, "k");
+});
+
+test("a restart of all members keeps leases and gives them their full time", async () => {
+  await using cluster = await startCluster({ flags: fastElections });
+  const { client } = cluster;
+  const { id } = await client.lease.grant({ ttlSeconds: 3 });
+  await client.kv.put("k", "v", { lease: id });
+  await delay(2_000);
+  await Promise.all(cluster.members.map((member) => member.kill("SIGKILL")));
+  await cluster.start();
+  const { ttlSeconds, keys } = await client.lease.timeToLive(id, { keys: true, timeoutMs: longEnoughMs });
+  assert.ok(ttlSeconds >= 1);
+  assert.deepEqual(
+    keys.map((key) => Buffer.from(key).toString()),
+    ["k"],
+  );
+  await goneAfter(client, "k");
+  assert.deepEqual((await client.lease.list()).ids, []);
+});
+
+test("without a leader a keep-alive and a time-to-live end in etcd's words; the list is still there", async () => {
+  await using cluster = await startCluster({ flags: fastElections });
+  const { id } = await cluster.client.lease.grant({ ttlSeconds: 600 });
+  const [last, ...others] = cluster.members;
+  await using client = last!.client();
+  await client.kv.get("k"); // it has applied what came before
+  await Promise.all(others.map((member) => member.kill("SIGKILL")));
+  await eventually(longEnoughMs, "the last member to notice", async () => {
+    const { errors } = await cluster.status(last!);
+    return errors.includes("etcdserver: no leader") ? true : undefined;
+  });
+  assert.deepEqual((await client.lease.list()).ids, [id]);
+  using stream = new RawKeepAlive(last!.endpoint);
+  stream.send(id);
+  const noLeader = { code: status.UNAVAILABLE, details: "etcdserver: no leader" };
+  assert.deepEqual(await within(longEnoughMs, "the end of the stream", stream.ended), noLeader);
+});
