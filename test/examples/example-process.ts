@@ -1,0 +1,85 @@
+// An example as its own process, as a reader of it would run it.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { within } from "../support/deadline.js";
+
+/** Whatever becomes of the tests, none of these outlives them. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/** Generous: a busy machine is no failure. */
+const deadlineMs = 30_000;
+
+export interface ExampleOptions {
+  readonly endpoints: readonly string[];
+  readonly args?: readonly string[];
+  /** What is typed into it. */
+  readonly input?: string;
+}
+
+export class ExampleProcess implements AsyncDisposable {
+  readonly lines: string[] = [];
+  private readonly listeners = new Set<() => void>();
+  private readonly exited: Promise<unknown>;
+  private errors = "";
+  private output = "";
+
+  private constructor(private readonly child: ChildProcess) {
+    running.add(child);
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.errors += text));
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.output += text;
+      const lines = this.output.split("\n");
+      this.output = lines.pop() ?? "";
+      this.lines.push(...lines);
+      for (const look of this.listeners) look();
+    });
+    this.exited = once(child, "close").finally(() => {
+      running.delete(child);
+      for (const look of this.listeners) look();
+    });
+  }
+
+  /** @param path below `examples/` */
+  static start(path: string, { endpoints, args = [], input }: ExampleOptions): ExampleProcess {
+    const child = spawn(process.execPath, ["--import", "tsx", `examples/${path}`, ...args], {
+      env: { PATH: process.env["PATH"], ETCDCTL_ENDPOINTS: endpoints.join(), PORT: "0" },
+      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    });
+    child.stdin?.end(input);
+    return new ExampleProcess(child);
+  }
+
+  /** The rest of the first line that has this in it. */
+  async after(beginning: string, timeoutMs = deadlineMs): Promise<string> {
+    let look = (): void => undefined;
+    const found = new Promise<string>((resolve, reject) => {
+      look = () => {
+        const line = this.lines.find((each) => each.includes(beginning));
+        if (line !== undefined) resolve(line.slice(line.indexOf(beginning) + beginning.length));
+        else if (this.child.exitCode !== null) reject(new Error(`ended before "${beginning}": ${this.errors}`));
+      };
+      this.listeners.add(look);
+      look();
+    });
+    try {
+      return await within(timeoutMs, `"${beginning}" among ${JSON.stringify(this.lines)} ${this.errors}`, found);
+    } finally {
+      this.listeners.delete(look);
+    }
+  }
+
+  /** Sends a signal, if any, and waits for the end. @returns the exit code; null if a signal ended it */
+  async end(signal?: NodeJS.Signals): Promise<number | null> {
+    if (signal !== undefined) this.child.kill(signal);
+    await within(deadlineMs, `the end, after ${JSON.stringify(this.lines)} ${this.errors}`, this.exited);
+    return this.child.exitCode;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end("SIGKILL");
+  }
+}
