@@ -36,3 +36,9 @@ export const decodeHello = (bytes: Buffer): Hello | undefined => {
 /** The answer: empty means welcome, anything else is the reason why not. */
 export const encodeAnswer = (refusal: string): Buffer => Buffer.from(refusal, "utf8");
 export const decodeAnswer = (bytes: Buffer): string => bytes.toString("utf8");
+
+/**
+ * How often the accepting side says that it is still there: the answer that means welcome, again. The dialling side only
+ * sends, and TCP alone takes minutes to notice, and to heal, a way that went silent.
+ */
+export const signOfLifeMs = 1_000;

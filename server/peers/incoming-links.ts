@@ -4,7 +4,7 @@ import { decodePeerMessage, type Clock, type MemberId, type PeerMessage } from "
 import { formatId } from "../logger.js";
 import { decodeCalls, isCallsFrame } from "./calls-frame.js";
 import { FrameReader, frameHeader } from "./frame.js";
-import { decodeHello, encodeAnswer, maxHelloBytes, peerProtocolVersion, type Hello } from "./hello.js";
+import { decodeHello, encodeAnswer, maxHelloBytes, peerProtocolVersion, signOfLifeMs, type Hello } from "./hello.js";
 
 /** Larger than any append: one entry of the largest proposal, or a batch of small ones. */
 const maxMessageBytes = 512 * 1024 * 1024;
@@ -46,6 +46,7 @@ export class IncomingLinks {
     const reader = new FrameReader(maxHelloBytes);
     let from: MemberId | undefined;
     let refused = false;
+    let stopSigns = (): void => undefined;
     socket.on("data", (chunk: Buffer) => {
       try {
         reader.push(chunk, (payload) => {
@@ -59,6 +60,7 @@ export class IncomingLinks {
           if (refused) return; // should it not close the connection, the time limit does
           cancelHandshake();
           reader.allow(maxMessageBytes);
+          stopSigns = this.options.clock.every(signOfLifeMs, () => sendSignOfLife(socket));
         });
       } catch (error) {
         this.options.onRefused(`closing a peer connection: ${error instanceof Error ? error.message : String(error)}`);
@@ -68,6 +70,7 @@ export class IncomingLinks {
     socket.on("error", () => undefined); // "close" follows and does the work
     socket.on("close", () => {
       cancelHandshake();
+      stopSigns();
       this.unknown.delete(socket);
       if (from === undefined || this.links.get(from) !== socket) return;
       this.links.delete(from);
@@ -117,3 +120,8 @@ export class IncomingLinks {
     return "";
   }
 }
+
+/** Nothing is said to who does not listen: a silent way must not gather bytes. */
+const sendSignOfLife = (socket: Socket): void => {
+  if (socket.writableLength === 0) socket.write(frameHeader(encodeAnswer("")));
+};

@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import type { Clock, MemberId } from "../../raft/index.js";
 import type { Address } from "../urls.js";
-import { decodeAnswer, encodeHello, maxHelloBytes } from "./hello.js";
+import { decodeAnswer, encodeHello, maxHelloBytes, signOfLifeMs } from "./hello.js";
 import { frameHeader, FrameReader } from "./frame.js";
 
 /** Bytes that wait for a slow member; beyond it messages to it are dropped, as if the network had lost them. */
@@ -10,6 +10,8 @@ const firstRetryMs = 50;
 const longestRetryMs = 1_000;
 /** How long a connection may take to be accepted before it is given up and dialled anew. */
 const handshakeMs = 5_000;
+/** So many signs of life may be missed in a row; then the way is taken for lost, and dialled anew. */
+const maxMissedSigns = 3;
 
 export interface OutgoingLinkOptions {
   readonly clusterId: bigint;
@@ -49,7 +51,13 @@ export class OutgoingLink {
     const cancelHandshake = this.options.clock.after(handshakeMs, () => socket.destroy());
     socket.on("connect", () => write(socket, [encodeHello(this.options)]));
     const reader = new FrameReader(maxHelloBytes);
+    let missedSigns = 0;
+    // Counted, not timed: a process that stood still for a minute has missed one, not sixty.
+    const cancelWatch = this.options.clock.every(signOfLifeMs, () => {
+      if (this.established && ++missedSigns > maxMissedSigns) socket.destroy();
+    });
     socket.on("data", (chunk: Buffer) => {
+      missedSigns = 0;
       try {
         reader.push(chunk, (answer) => {
           cancelHandshake();
@@ -62,6 +70,7 @@ export class OutgoingLink {
     socket.on("error", () => undefined); // "close" follows and does the work
     socket.on("close", () => {
       cancelHandshake();
+      cancelWatch();
       this.onSocketClosed();
     });
   }

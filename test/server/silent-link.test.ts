@@ -1,0 +1,106 @@
+// A way between members that goes silent without closing.
+
+import assert from "node:assert/strict";
+import { createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { frameHeader } from "../../server/peers/frame.js";
+import { signOfLifeMs } from "../../server/peers/hello.js";
+import { IncomingLinks } from "../../server/peers/incoming-links.js";
+import { OutgoingLink } from "../../server/peers/outgoing-link.js";
+import { temporaryDirectory } from "./member-fixtures.js";
+import { VirtualClock } from "./virtual-clock.js";
+
+const until = async (holds: () => boolean): Promise<void> => {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+};
+
+test("a member that gives no sign of life is dialled anew, one that does is not", async (t) => {
+  const path = join(await temporaryDirectory(t), "s");
+  const accepted: Socket[] = [];
+  const server = createServer((socket) => {
+    accepted.push(socket);
+    socket.once("data", () => void socket.write(frameHeader(Buffer.alloc(0))));
+    socket.on("error", () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const clock = new VirtualClock();
+  let closed = 0;
+  const link = new OutgoingLink({
+    clusterId: 1n,
+    from: 1n,
+    to: 2n,
+    addresses: [{ kind: "unix", path }],
+    clock,
+    onClosed: () => (closed += 1),
+    onRefused: (reason) => assert.fail(reason),
+  });
+  t.after(() => {
+    link.close();
+    for (const socket of accepted) socket.destroy();
+    server.close();
+  });
+  link.open();
+  await until(() => link.isUp);
+
+  for (let second = 0; second < 10; second++) {
+    clock.advance(signOfLifeMs);
+    const [socket] = accepted;
+    const flushed = new Promise((resolve) => socket?.write(frameHeader(Buffer.alloc(0)), resolve));
+    await flushed;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  clock.freeze(60_000); // this process stood still; the other end did not
+  clock.advance(0);
+  assert.equal(closed, 0);
+
+  for (let second = 0; second < 5; second++) clock.advance(signOfLifeMs);
+  await until(() => closed === 1);
+  clock.advance(1_000);
+  await until(() => accepted.length === 2 && link.isUp);
+});
+
+test("a member says that it is there, to those it listens to, for as long as they are connected", async (t) => {
+  const path = join(await temporaryDirectory(t), "s");
+  const clock = new VirtualClock();
+  const ignore = (): void => undefined;
+  const links = new IncomingLinks({
+    clusterId: 1n,
+    self: 2n,
+    isMember: (id) => id === 1n,
+    clock,
+    onMessage: ignore,
+    onCalls: ignore,
+    onOpened: ignore,
+    onClosed: ignore,
+    onRefused: (reason) => assert.fail(reason),
+  });
+  const server = createServer((socket) => links.accept(socket));
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  let closed = 0;
+  const link = new OutgoingLink({
+    clusterId: 1n,
+    from: 1n,
+    to: 2n,
+    addresses: [{ kind: "unix", path }],
+    clock,
+    onClosed: () => (closed += 1),
+    onRefused: (reason) => assert.fail(reason),
+  });
+  t.after(() => {
+    link.close();
+    links.close();
+    server.close();
+  });
+  link.open();
+  await until(() => link.isUp);
+  for (let second = 0; second < 20; second++) {
+    clock.advance(signOfLifeMs);
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.equal(closed, 0);
+  links.close();
+  await until(() => closed === 1);
+  link.close();
+  assert.equal(clock.pendingTimers, 0);
+});
