@@ -100,7 +100,7 @@ test("every link of the documents leads somewhere", () => {
   }
 });
 
-test("the ways of a put and of a get lead through files and functions that exist", () => {
+test("the ways of a put, a get and a watch lead through files and functions that exist", () => {
   const text = readFileSync("docs/architecture.md", "utf8");
   const rows = [...text.matchAll(/^\| `([\w/-]+\.ts)` \| (?:`(\w+)(?:\(\))?`)? ?\|/gm)];
   assert.ok(rows.length >= 12, "the tables are there");
