@@ -12,6 +12,8 @@ export const exitCodes = {
   invalidInput: 3,
   /** A value or an output format that is not supported. */
   badFeature: 4,
+  /** A watch that the server has ended. */
+  interrupted: 5,
   badArguments: 128,
 } as const;
 

@@ -50,6 +50,8 @@ const isBoolean = (option: Option) => option.optional;
 export interface Arguments {
   readonly flags: readonly GivenFlag[];
   readonly positional: readonly string[];
+  /** What follows `--`, if that is there. */
+  readonly afterDashes?: readonly string[];
 }
 export interface GivenFlag {
   readonly option: Option;
@@ -68,7 +70,7 @@ export function splitArguments(options: readonly Option[], words: readonly strin
   const positional: string[] = [];
   const line: Line = { options, rest: [...words], hint };
   for (let word = line.rest.shift(); word !== undefined; word = line.rest.shift()) {
-    if (word === "--") return { flags, positional: [...positional, ...line.rest] };
+    if (word === "--") return { flags, positional, afterDashes: line.rest };
     if (word.startsWith("--")) flags.push(longFlag(line, word));
     else if (word.startsWith("-") && word !== "-") flags.push(...shortFlags(line, word));
     else positional.push(word);
@@ -120,13 +122,15 @@ function shortFlags(line: Line, word: string): GivenFlag[] {
 export const forCommander = ({ flags }: Pick<Arguments, "flags">): string[] =>
   flags.map(({ option, value }) => `--${option.name()}=${value}`);
 
-/**
- * Gives flags to a command that is not run itself: a step of a transaction.
- *
- * @returns the arguments
- */
-export function parseAlone(command: Command, words: readonly string[]): readonly string[] {
+/** The arguments of a command that takes those after `--` like the others. */
+export const allArguments = ({ positional, afterDashes = [] }: Arguments): readonly string[] => [
+  ...positional,
+  ...afterDashes,
+];
+
+/** Gives flags to a command that is not run itself: a step of a transaction, a line of `watch -i`. */
+export function parseAlone(command: Command, words: readonly string[]): Arguments {
   const split = splitArguments(command.options, words);
   command.parseOptions(forCommander(split));
-  return split.positional;
+  return split;
 }

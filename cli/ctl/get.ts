@@ -6,7 +6,7 @@ import { booleanFlag, counterFlag, textFlag } from "./flags.js";
 import { quote } from "./go-values.js";
 import type { Io } from "./io.js";
 import { checkKeyFlags, intervalFlags, keyHelp, type KeyFlags } from "./key-arguments.js";
-import { SimplePrinter } from "./printer.js";
+import { SimplePrinter } from "./simple-printer.js";
 import { withSession } from "./session.js";
 
 export interface GetFlags extends KeyFlags {

@@ -23,8 +23,47 @@ const notations = {
 
 const invalid = (fn: string, text: string) => new ValueError(`strconv.${fn}: parsing ${quote(text)}: invalid syntax`);
 
-/** Go's `%q`, for the texts that occur in errors. */
-export const quote = (text: string): string => JSON.stringify(text);
+/** One character of UTF-8, or a byte that is none. One letter stands for each byte. @see RFC 3629, §4 */
+const utf8Character = new RegExp(
+  [
+    String.raw`[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]`,
+    String.raw`\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]`,
+    String.raw`\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}`,
+    String.raw`[^]`,
+  ].join("|"),
+  "g",
+);
+
+const escapes: Readonly<Record<string, string>> = {
+  "\x07": "\\a",
+  "\b": "\\b",
+  "\f": "\\f",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+  "\v": "\\v",
+  "\\": "\\\\",
+  '"': '\\"',
+};
+
+/** Go's `%q`: what cannot be printed, or is not UTF-8, is escaped. */
+export const quote = (value: string | Uint8Array): string =>
+  `"${Buffer.from(value as Uint8Array)
+    .toString("latin1")
+    .replace(utf8Character, quoteCharacter)}"`;
+
+function quoteCharacter(bytes: string): string {
+  if (bytes.length === 1 && bytes >= "\x80") return `\\x${hex(bytes, 2)}`;
+  const character = Buffer.from(bytes, "latin1").toString("utf8");
+  const escaped = escapes[character];
+  if (escaped !== undefined) return escaped;
+  if (/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(character)) return character;
+  if (character <= "\x7f") return `\\x${hex(character, 2)}`;
+  return character.length === 1 ? `\\u${hex(character, 4)}` : `\\U${hex(character, 8)}`;
+}
+
+const hex = (character: string, digits: number): string =>
+  (character.codePointAt(0) ?? 0).toString(16).padStart(digits, "0");
 
 /**
  * strconv.ParseInt(text, base, 64).

@@ -1,13 +1,20 @@
 // JSON as Go's encoder writes etcd's messages: 64-bit numbers bare and exact, bytes as base64, nothing that is zero.
 
 export type JsonValue =
-  string | number | bigint | boolean | Uint8Array | readonly JsonValue[] | { readonly [name: string]: JsonValue };
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | Uint8Array
+  | readonly JsonValue[]
+  | { readonly [name: string]: JsonValue };
 
 /** JSON.stringify throws on bigint, and would write bytes as an object. */
 export function writeJson(value: JsonValue): string {
   if (typeof value === "string") return writeString(value);
   if (value instanceof Uint8Array) return `"${Buffer.from(value).toString("base64")}"`;
-  if (typeof value !== "object") return String(value);
+  if (typeof value !== "object" || value === null) return String(value);
   if (isList(value)) return `[${value.map(writeJson).join(",")}]`;
   const members = Object.entries(value).map(([name, member]) => `${writeString(name)}:${writeJson(member)}`);
   return `{${members.join(",")}}`;
@@ -31,6 +38,7 @@ export function withoutZeros(
 }
 
 function isZero(value: JsonValue | undefined): boolean {
-  if (value === undefined || value === "" || value === false || value === 0 || value === 0n) return true;
+  if (value === undefined || value === null || value === "" || value === false || value === 0 || value === 0n)
+    return true;
   return (value instanceof Uint8Array || Array.isArray(value)) && value.length === 0;
 }

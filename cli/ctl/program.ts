@@ -4,21 +4,35 @@ import { compactionCommand, runCompaction } from "./compaction.js";
 import { delCommand, runDel } from "./del.js";
 import { hashKvCommand, healthCommand, runHashKv, runHealth, runStatus, statusCommand } from "./endpoint.js";
 import { exitCodes, Failure, SilentFailure, type ExitCode } from "./failure.js";
-import { booleanFlag, forCommander, splitArguments } from "./flags.js";
+import { allArguments, booleanFlag, forCommander, splitArguments, type Arguments } from "./flags.js";
 import { getCommand, runGet } from "./get.js";
 import { globalFlags } from "./globals.js";
 import { quote } from "./go-values.js";
 import type { Io } from "./io.js";
+import {
+  grantCommand,
+  keepAliveCommand,
+  leaseListCommand,
+  revokeCommand,
+  runGrant,
+  runKeepAlive,
+  runLeaseList,
+  runRevoke,
+  runTimeToLive,
+  timeToLiveCommand,
+} from "./lease.js";
 import { memberListCommand, runMemberList } from "./member.js";
 import { putCommand, runPut } from "./put.js";
 import { runTxn, txnCommand } from "./txn.js";
 import { runVersion, versionCommand } from "./version.js";
+import { watchCommand } from "./watch-request.js";
+import { runWatch } from "./watch.js";
 
 /** etcdctl's commands that are yet to come: known, so that no prefix of theirs means another command. */
 const notYet: Readonly<Record<string, readonly string[]>> = {
   minietcdctl: [
-    ...["alarm", "auth", "check", "completion", "defrag", "elect", "lease", "lock", "make-mirror", "migrate"],
-    ...["move-leader", "role", "snapshot", "user", "watch"],
+    ...["alarm", "auth", "check", "completion", "defrag", "elect", "lock", "make-mirror", "migrate"],
+    ...["move-leader", "role", "snapshot", "user"],
   ],
   member: ["add", "promote", "remove", "update"],
 };
@@ -50,6 +64,16 @@ function createProgram(io: Io): Command {
     command(delCommand, runDel),
     command(txnCommand, runTxn),
     command(compactionCommand, runCompaction),
+    command(watchCommand, runWatch),
+    group(
+      "lease",
+      "Leases: keys that go when nobody renews them",
+      command(grantCommand, runGrant),
+      command(revokeCommand, runRevoke),
+      command(timeToLiveCommand, runTimeToLive),
+      command(leaseListCommand, runLeaseList),
+      command(keepAliveCommand, runKeepAlive),
+    ),
     group(
       "endpoint",
       "Asks the members one by one",
@@ -80,17 +104,18 @@ const optionDescription = ({ description, defaultValueDescription: shown }: Opti
 const helpFlag = booleanFlag("-h, --help", "");
 
 /** Runs one command line. Everything that can be expected to go wrong ends in a message and an exit code. */
-export async function runProgram(words: readonly string[], io: Io): Promise<ExitCode> {
+export async function runProgram(given: readonly string[], io: Io): Promise<ExitCode> {
   const program = createProgram(io);
   try {
-    const { path, command, rest, help } = findCommand(program, words);
+    const { path, command, rest, help } = findCommand(program, given);
     const options = [...command.options, ...program.options, helpFlag];
-    const { flags, positional } = splitArguments(options, rest, `Run '${titleOf(command)} --help' for usage.`);
-    if (help || command.commands.length > 0 || flags.some(({ option }) => option === helpFlag)) {
+    const args = splitArguments(options, rest, `Run '${titleOf(command)} --help' for usage.`);
+    if (help || command.commands.length > 0 || args.flags.some(({ option }) => option === helpFlag)) {
       command.outputHelp();
       return exitCodes.success;
     }
-    const line = [...path, ...forCommander({ flags }), "--", ...positional];
+    const words = command.name() === "watch" ? withDashes(args) : allArguments(args);
+    const line = [...path, ...forCommander(args), "--", ...words];
     await program.parseAsync(line, { from: "user" });
     return exitCodes.success;
   } catch (error) {
@@ -101,6 +126,10 @@ export async function runProgram(words: readonly string[], io: Io): Promise<Exit
     return error.exitCode;
   }
 }
+
+/** For `watch`, what follows `--` is something else than an argument. */
+const withDashes = ({ positional, afterDashes }: Arguments): readonly string[] =>
+  afterDashes === undefined ? positional : [...positional, "--", ...afterDashes];
 
 const titleOf = (command: Command): string =>
   command.parent === null ? command.name() : `${titleOf(command.parent)} ${command.name()}`;

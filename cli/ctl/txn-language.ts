@@ -1,18 +1,13 @@
 // The language of `minietcdctl txn`: conditions such as `mod("key") > "5"`, and steps such as `put key "a value"`.
-//
-// A line is bytes: it is held as text with one character for each byte, so that what is not UTF-8 passes unchanged.
 import type { Command } from "commander";
 import type { Compare, TxnOp } from "../../client/index.js";
 import { delCommand, delRequest, type DelFlags } from "./del.js";
 import { exitCodes, Failure } from "./failure.js";
-import { parseAlone } from "./flags.js";
+import { allArguments, parseAlone } from "./flags.js";
 import { getCommand, getRequest, type GetFlags } from "./get.js";
 import { parseCounter, parseInt64, quote, ValueError } from "./go-values.js";
 import { putCommand, putRequest, type PutFlags } from "./put.js";
-
-/** The bytes of a line or a part of one. */
-const bytesOf = (line: string): Uint8Array => Buffer.from(line, "latin1");
-const shown = (line: string): string => Buffer.from(line, "latin1").toString("utf8");
+import { bytesOf, quoted, shown, splitWords, unquote } from "./words.js";
 
 const invalid = (message: string, hint?: string) => new Failure(exitCodes.invalidInput, message, hint);
 
@@ -30,8 +25,6 @@ const targets = {
 
 const operators = ["=", "!=", "<", ">"] as const;
 
-/** "double quoted", with Go's escapes. */
-const quoted = String.raw`"(?:[^"\\]|\\.)*"`;
 const comparison = new RegExp(String.raw`^(${quoted})?(?:\)[ \t]+([^ \t]+)(?:[ \t]+(${quoted}))?)?`, "s");
 
 /**
@@ -103,52 +96,9 @@ const keysOf = (key: string, { rangeEnd }: { readonly rangeEnd?: unknown }) => (
 
 function parseFlags(command: Command, words: readonly string[], line: string): readonly string[] {
   try {
-    return parseAlone(command, words);
+    return allArguments(parseAlone(command, words));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     throw invalid(`invalid txn request: ${shown(line)}`, `Reason: ${error.message}`);
   }
-}
-
-/** Words are separated by spaces; "double" quotes take Go's escapes, 'single' ones take everything as it is. */
-function splitWords(line: string): string[] {
-  const words = line.match(new RegExp(String.raw`${quoted}|'[^']*'|[^'" \t\r\f][^ \t\r\f]*`, "gs")) ?? [];
-  return words.map((word) => {
-    if (word.startsWith('"')) return unquote(word);
-    return word.startsWith("'") ? word.slice(1, -1) : word;
-  });
-}
-
-const simpleEscapes: Readonly<Record<string, string>> = {
-  a: "\x07",
-  b: "\b",
-  f: "\f",
-  n: "\n",
-  r: "\r",
-  t: "\t",
-  v: "\v",
-  "\\": "\\",
-  '"': '"',
-};
-
-const escape = /\\(?:x([\da-fA-F]{2})|([0-3][0-7]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|(.))/gs;
-
-/** What stands between double quotes, with Go's escapes resolved. */
-function unquote(literal = '""'): string {
-  return literal.slice(1, -1).replace(escape, (whole, hex, octal, short, long, letter: string | undefined) => {
-    const byte = (digits: string, base: number) => String.fromCharCode(Number.parseInt(digits, base));
-    if (typeof hex === "string") return byte(hex, 16);
-    if (typeof octal === "string") return byte(octal, 8);
-    const point: unknown = short ?? long;
-    if (typeof point === "string") return codePoint(Number.parseInt(point, 16), whole);
-    const resolved = letter === undefined ? undefined : simpleEscapes[letter];
-    if (resolved === undefined) throw invalid(`bad escape ${whole} in ${shown(literal)}`);
-    return resolved;
-  });
-}
-
-function codePoint(point: number, whole: string): string {
-  const surrogate = point >= 0xd800 && point <= 0xdfff;
-  if (surrogate || point > 0x10ffff) throw invalid(`bad escape ${whole}: there is no such character`);
-  return Buffer.from(String.fromCodePoint(point), "utf8").toString("latin1");
 }

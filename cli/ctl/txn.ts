@@ -1,11 +1,11 @@
 // minietcdctl txn
-import type { Readable } from "node:stream";
 import { Command } from "commander";
 import { exitCodes, Failure } from "./failure.js";
 import { booleanFlag } from "./flags.js";
 import type { Io } from "./io.js";
 import { withSession } from "./session.js";
 import { parseCompare, parseOp } from "./txn-language.js";
+import { linesOf } from "./words.js";
 
 const examples = `
 Reads three blocks from standard input, each ended by an empty line: conditions, what to do if all hold, what to do
@@ -42,15 +42,4 @@ export async function runTxn(command: Command, io: Io): Promise<void> {
   await withSession(command, io, async ({ client, printer, limits }) => {
     printer.txn(await client.kv.txn({ compare, success, failure }, limits));
   });
-}
-
-/** Lines as they come, each byte one character. What follows the last line's end is no line, as in etcdctl. */
-async function* linesOf(stdin: Readable): AsyncGenerator<string, undefined> {
-  let rest = "";
-  for await (const chunk of stdin) {
-    const parts = (rest + Buffer.from(chunk as Uint8Array).toString("latin1")).split("\n");
-    rest = parts.pop() ?? "";
-    yield* parts;
-  }
-  return undefined;
 }

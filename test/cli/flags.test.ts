@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { booleanFlag, counterFlag, splitArguments, textFlag } from "../../cli/ctl/flags.js";
+import { allArguments, booleanFlag, counterFlag, splitArguments, textFlag } from "../../cli/ctl/flags.js";
 
 const options = [
   booleanFlag("--prefix", ""),
@@ -14,8 +14,8 @@ const options = [
 
 /** Flags as `name=value`, then the arguments. */
 const split = (...words: string[]) => {
-  const { flags, positional } = splitArguments(options, words);
-  return [flags.map(({ option, value }) => `${option.name()}=${value}`), positional];
+  const args = splitArguments(options, words);
+  return [args.flags.map(({ option, value }) => `${option.name()}=${value}`), allArguments(args)];
 };
 
 describe("flags and arguments", () => {
@@ -44,6 +44,13 @@ describe("flags and arguments", () => {
   test("after -- everything is an argument; - and an empty word are arguments", () => {
     assert.deepEqual(split("a", "--", "--prefix", "-x", "--"), [[], ["a", "--prefix", "-x", "--"]]);
     assert.deepEqual(split("-", ""), [[], ["-", ""]]);
+  });
+
+  test("what follows -- can be told from what does not", () => {
+    const { positional, afterDashes } = splitArguments(options, ["a", "--", "b", "--", "c"]);
+    assert.deepEqual([positional, afterDashes], [["a"], ["b", "--", "c"]]);
+    assert.deepEqual(splitArguments(options, ["a", "--"]).afterDashes, []);
+    assert.equal(splitArguments(options, ["a"]).afterDashes, undefined);
   });
 });
 

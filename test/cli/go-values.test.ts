@@ -9,6 +9,7 @@ import {
   parseCounter,
   parseDurationMs,
   parseInt64,
+  quote,
 } from "../../cli/ctl/go-values.js";
 
 const refused = (parse: () => unknown, message: string) =>
@@ -109,4 +110,18 @@ test("sizes are rounded as etcdctl rounds them", () => {
     2e9: "2.0 GB",
   };
   for (const [bytes, text] of Object.entries(sizes)) assert.equal(formatBytes(Number(bytes)), text);
+});
+
+test("quoted text escapes what cannot be printed or is not UTF-8, and nothing else", () => {
+  const texts = {
+    plain: '"plain"',
+    'a "b" \\ c': String.raw`"a \"b\" \\ c"`,
+    "\x07\b\f\n\r\t\v\0\x7f": String.raw`"\a\b\f\n\r\t\v\x00\x7f"`,
+    "ünï cödé 世界 😀": '"ünï cödé 世界 😀"',
+    "\u00a0\u200b\u{10ffff}\ufffd": String.raw`"\u00a0\u200b\U0010ffff` + '\ufffd"',
+  };
+  for (const [text, quoted] of Object.entries(texts)) assert.equal(quote(text), quoted);
+  // A stray byte, a cut character, an overlong slash, a surrogate.
+  const broken = Uint8Array.of(0xff, 0x61, 0xc3, 0xc0, 0xaf, 0xed, 0xa0, 0x80, 0xc3, 0xa9);
+  assert.equal(quote(broken), String.raw`"\xffa\xc3\xc0\xaf\xed\xa0\x80` + 'é"');
 });

@@ -40,7 +40,7 @@ describe("help", () => {
   test("of the whole names every command; asking for it is no error", async () => {
     const { code, stdout } = await run(["--help"]);
     assert.equal(code, 0);
-    for (const name of ["get", "put", "del", "txn", "compaction", "endpoint", "member", "version"])
+    for (const name of ["get", "put", "del", "txn", "compaction", "watch", "lease", "endpoint", "member", "version"])
       assert.match(stdout, new RegExp(`^  ${name}\\b`, "m"));
     assert.deepEqual(await run([]), { code, stdout, stderr: "" });
     assert.deepEqual(await run(["help"]), { code, stdout, stderr: "" });
@@ -48,7 +48,8 @@ describe("help", () => {
 
   test("of each command has a description and an example", async () => {
     const commands = ["get", "put", "del", "txn", "compaction", "version", "member list"];
-    commands.push("endpoint status", "endpoint health", "endpoint hashkv");
+    commands.push("endpoint status", "endpoint health", "endpoint hashkv", "watch");
+    commands.push("lease grant", "lease revoke", "lease timetolive", "lease list", "lease keep-alive");
     for (const command of commands) {
       const { code, stdout } = await run([...command.split(" "), "-h"]);
       assert.equal(code, 0);
@@ -74,7 +75,7 @@ describe("commands", () => {
   });
 
   test("that are yet to come say so", async () => {
-    assert.deepEqual(await run(["watch", "k"]), failed(1, 'Error: command "watch" is not supported yet\n'));
+    assert.deepEqual(await run(["lock", "k"]), failed(1, 'Error: command "lock" is not supported yet\n'));
     assert.deepEqual(await run(["member", "add", "x"]), failed(1, 'Error: command "add" is not supported yet\n'));
   });
 

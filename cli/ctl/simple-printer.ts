@@ -1,0 +1,150 @@
+// Output for people and for shell scripts.
+import type {
+  DeleteResult,
+  GetResult,
+  KeyValue,
+  LeaseGrantResult,
+  MemberListResult,
+  PutResult,
+  TxnResult,
+} from "../../client/index.js";
+import { formatDuration } from "./go-values.js";
+import type { Io } from "./io.js";
+import type {
+  EndpointHash,
+  EndpointStatus,
+  Health,
+  LeaseList,
+  LeaseRenewed,
+  LeaseRevoked,
+  LeaseState,
+  Printer,
+} from "./printer.js";
+import { hashTable, leaseId, memberTable, statusTable } from "./tables.js";
+import type { WatchAnswer } from "./watch-call.js";
+
+/** Keys and values are bytes, and need not be text. */
+type Line = string | Uint8Array;
+
+export class SimplePrinter implements Printer {
+  constructor(
+    private readonly hex: boolean,
+    private readonly io: Pick<Io, "print" | "note">,
+  ) {}
+
+  get(result: GetResult, { valueOnly }: { readonly valueOnly: boolean }): void {
+    this.print(valueOnly ? result.kvs.map(({ value }) => value) : getLines(result));
+  }
+  put(result: PutResult): void {
+    this.print(putLines(result));
+  }
+  delete(result: DeleteResult): void {
+    this.print(deleteLines(result));
+  }
+  txn(result: TxnResult): void {
+    this.print(txnLines(result));
+  }
+
+  /** First the type, then the key as it was, if that is wanted, then as it is. */
+  watch({ events }: WatchAnswer): void {
+    this.print(
+      events.flatMap(({ type, kv, prevKv }) => [
+        type.toUpperCase(),
+        ...(prevKv === undefined ? [] : keyValueLines(prevKv)),
+        ...keyValueLines(kv),
+      ]),
+    );
+  }
+
+  leaseGrant({ id, ttlSeconds }: LeaseGrantResult): void {
+    this.print([`lease ${leaseId(id)} granted with TTL(${ttlSeconds}s)`]);
+  }
+  leaseRevoke({ id }: LeaseRevoked): void {
+    this.print([`lease ${leaseId(id)} revoked`]);
+  }
+  leaseKeepAlive({ id, ttlSeconds }: LeaseRenewed): void {
+    this.print([`lease ${leaseId(id)} keepalived with TTL(${ttlSeconds})`]);
+  }
+  leaseGone(id: bigint): void {
+    this.print([`lease ${leaseId(id)} expired or revoked.`]);
+  }
+
+  leaseTimeToLive(state: LeaseState, { keys }: { readonly keys: boolean }): void {
+    const { id, ttlSeconds, grantedTtlSeconds } = state;
+    if (grantedTtlSeconds === 0 && ttlSeconds === -1) return this.print([`lease ${leaseId(id)} already expired`]);
+    const times = `lease ${leaseId(id)} granted with TTL(${grantedTtlSeconds}s), remaining(${ttlSeconds}s)`;
+    if (!keys) return this.print([times]);
+    // As they are, even with --hex.
+    const attached = state.keys.flatMap((key, position) => [Buffer.from(position === 0 ? "" : " "), key]);
+    this.io.print(Buffer.concat([Buffer.from(`${times}, attached keys([`), ...attached, Buffer.from("])\n")]));
+  }
+
+  leaseList({ ids }: LeaseList): void {
+    this.print([`found ${ids.length} leases`, ...ids.map(leaseId)]);
+  }
+
+  memberList(result: MemberListResult): void {
+    this.printRows(memberTable(result).rows);
+  }
+
+  /** On standard error, where etcdctl 3.4 has it. */
+  endpointHealth(results: readonly Health[]): void {
+    for (const { endpoint, healthy, tookMs, error = "" } of results)
+      this.io.note(
+        healthy
+          ? `${endpoint} is healthy: successfully committed proposal: took = ${formatDuration(tookMs)}`
+          : `${endpoint} is unhealthy: failed to commit proposal: ${error}`,
+      );
+  }
+
+  endpointStatus(results: readonly EndpointStatus[]): void {
+    this.printRows(statusTable(results).rows);
+  }
+  endpointHashKv(results: readonly EndpointHash[]): void {
+    this.printRows(hashTable(results).rows);
+  }
+
+  private printRows(rows: readonly (readonly string[])[]): void {
+    this.print(rows.map((row) => row.join(", ")));
+  }
+
+  /** In one piece: there may be very many lines. */
+  private print(lines: readonly Line[]): void {
+    const shown = lines.map((line) => (typeof line === "string" || !this.hex ? line : hexBytes(line)));
+    this.io.print(Buffer.concat(shown.flatMap((line) => [Buffer.from(line as Uint8Array), lineEnd])));
+  }
+}
+
+const lineEnd = Buffer.from("\n");
+
+const hexBytes = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
+
+const keyValueLines = ({ key, value }: KeyValue): Line[] => [key, value];
+
+const getLines = ({ kvs }: GetResult): Line[] => kvs.flatMap(keyValueLines);
+
+const putLines = ({ prevKv }: PutResult): Line[] => ["OK", ...(prevKv === undefined ? [] : keyValueLines(prevKv))];
+
+const deleteLines = ({ deleted, prevKvs }: DeleteResult): Line[] => [
+  String(deleted),
+  ...prevKvs.flatMap(keyValueLines),
+];
+
+const txnLines = ({ succeeded, responses }: TxnResult): Line[] => [
+  succeeded ? "SUCCESS" : "FAILURE",
+  ...responses.flatMap((response) => ["", ...opLines(response)]),
+];
+
+function opLines(response: TxnResult["responses"][number]): Line[] {
+  switch (response.op) {
+    case "get":
+      return getLines(response);
+    case "put":
+      return putLines(response);
+    case "delete":
+      return deleteLines(response);
+    case "txn":
+      return txnLines(response);
+  }
+}

@@ -1,0 +1,52 @@
+// The program that `watch … -- program` runs for each change.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import type { Readable } from "node:stream";
+import type { WatchEvent } from "../../client/index.js";
+import { exitCodes, SilentFailure } from "./failure.js";
+import { quote } from "./go-values.js";
+import type { Io } from "./io.js";
+
+/**
+ * Runs it, and waits for its end.
+ *
+ * @param revision of the server when it told of the event
+ * @throws SilentFailure, having said why, if it cannot be run or does not succeed
+ */
+export async function runForEvent(
+  [program = "", ...args]: readonly string[],
+  { type, kv }: WatchEvent,
+  revision: number,
+  io: Io,
+): Promise<void> {
+  const env = {
+    ...io.env,
+    ETCD_WATCH_REVISION: String(revision),
+    ETCD_WATCH_EVENT_TYPE: quote(type.toUpperCase()),
+    ETCD_WATCH_KEY: quote(kv.key),
+    ETCD_WATCH_VALUE: quote(kv.value),
+  };
+  const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "inherit"] });
+  const problem = await Promise.all([howItEnded(once(child, "close"), program), forward(child.stdout, io)]);
+  if (problem[0] === undefined) return;
+  io.note(`command [${[program, ...args].map(quote).join(" ")}] error (${problem[0]})`);
+  throw new SilentFailure(exitCodes.error);
+}
+
+async function forward(output: Readable, { print }: Pick<Io, "print">): Promise<void> {
+  for await (const chunk of output) print(chunk as Uint8Array);
+}
+
+/** @returns undefined if in good order; otherwise what Go says */
+async function howItEnded(closed: Promise<unknown[]>, program: string): Promise<string | undefined> {
+  try {
+    const [exitCode, signal] = (await closed) as [number | null, string | null];
+    if (exitCode === 0) return undefined;
+    return exitCode === null ? `signal: ${signal ?? "unknown"}` : `exit status ${exitCode}`;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" && !program.includes("/"))
+      return `exec: ${quote(program)}: executable file not found in $PATH`;
+    return message;
+  }
+}

@@ -1,0 +1,67 @@
+// Lines of standard input and their words, as `txn` and `watch -i` read them.
+//
+// A line is bytes: it is held as text with one character for each byte, so that what is not UTF-8 passes unchanged.
+import type { Readable } from "node:stream";
+import { exitCodes, Failure } from "./failure.js";
+
+/** The bytes of a line or a part of one. */
+export const bytesOf = (line: string): Uint8Array => Buffer.from(line, "latin1");
+export const shown = (line: string): string => Buffer.from(line, "latin1").toString("utf8");
+
+/** Lines as they come, each byte one character. What follows the last line's end is no line, as in etcdctl. */
+export async function* linesOf(stdin: Readable): AsyncGenerator<string, undefined> {
+  let rest = "";
+  for await (const chunk of stdin) {
+    const parts = (rest + Buffer.from(chunk as Uint8Array).toString("latin1")).split("\n");
+    rest = parts.pop() ?? "";
+    yield* parts;
+  }
+  return undefined;
+}
+
+/** "double quoted", with Go's escapes. */
+export const quoted = String.raw`"(?:[^"\\]|\\.)*"`;
+
+/** Words are separated by spaces; "double" quotes take Go's escapes, 'single' ones take everything as it is. */
+export function splitWords(line: string): string[] {
+  const words = line.match(new RegExp(String.raw`${quoted}|'[^']*'|[^'" \t\r\f][^ \t\r\f]*`, "gs")) ?? [];
+  return words.map((word) => {
+    if (word.startsWith('"')) return unquote(word);
+    return word.startsWith("'") ? word.slice(1, -1) : word;
+  });
+}
+
+const simpleEscapes: Readonly<Record<string, string>> = {
+  a: "\x07",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  v: "\v",
+  "\\": "\\",
+  '"': '"',
+};
+
+const escape = /\\(?:x([\da-fA-F]{2})|([0-3][0-7]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|(.))/gs;
+
+/** What stands between double quotes, with Go's escapes resolved. */
+export function unquote(literal = '""'): string {
+  return literal.slice(1, -1).replace(escape, (whole, hex, octal, short, long, letter: string | undefined) => {
+    const byte = (digits: string, base: number) => String.fromCharCode(Number.parseInt(digits, base));
+    if (typeof hex === "string") return byte(hex, 16);
+    if (typeof octal === "string") return byte(octal, 8);
+    const point: unknown = short ?? long;
+    if (typeof point === "string") return codePoint(Number.parseInt(point, 16), whole);
+    const resolved = letter === undefined ? undefined : simpleEscapes[letter];
+    if (resolved === undefined) throw new Failure(exitCodes.invalidInput, `bad escape ${whole} in ${shown(literal)}`);
+    return resolved;
+  });
+}
+
+function codePoint(point: number, whole: string): string {
+  const surrogate = point >= 0xd800 && point <= 0xdfff;
+  if (surrogate || point > 0x10ffff)
+    throw new Failure(exitCodes.invalidInput, `bad escape ${whole}: there is no such character`);
+  return Buffer.from(String.fromCodePoint(point), "utf8").toString("latin1");
+}
