@@ -134,7 +134,7 @@ class Supervisor {
   private onExit(member: MemberProcess, how: string): void {
     const alive = this.members.filter(isAlive);
     if (this.stopping) {
-      if (alive.length === 0) this.done(process.exitCode === undefined ? 0 : Number(process.exitCode));
+      if (alive.length === 0) this.stopped();
       return;
     }
     if (!this.announced) {
@@ -164,7 +164,7 @@ class Supervisor {
   private async stop(): Promise<void> {
     this.stopping = true;
     const order = [...this.members].sort((a, b) => Number(a.id === this.leader.id) - Number(b.id === this.leader.id));
-    if (!order.some(isAlive)) this.done(process.exitCode === undefined ? 0 : Number(process.exitCode));
+    if (!order.some(isAlive)) this.stopped();
     for (const member of order) {
       if (!isAlive(member)) continue;
       const patience = setTimeout(() => member.child.kill("SIGKILL"), stopPatienceMs);
@@ -172,6 +172,11 @@ class Supervisor {
       await member.exited;
       clearTimeout(patience);
     }
+  }
+
+  private stopped(): void {
+    console.log("Stopped.");
+    this.done(process.exitCode === undefined ? 0 : Number(process.exitCode));
   }
 
   private announce(): void {
