@@ -22,6 +22,8 @@ export class Client implements AsyncDisposable {
   readonly lease: Lease;
   readonly cluster: Cluster;
   readonly maintenance: Maintenance;
+  /** How long a request may take that sets nothing itself. */
+  readonly requestTimeoutMs: number;
   private readonly endpoints: Endpoints;
   private readonly watches: WatchStream;
 
@@ -30,7 +32,9 @@ export class Client implements AsyncDisposable {
    * @throws RangeError if a time or size is not above 0
    */
   constructor(options: ClientOptions) {
-    this.endpoints = new Endpoints(options.endpoints, settingsOf(options));
+    const settings = settingsOf(options);
+    this.requestTimeoutMs = settings.requestTimeoutMs;
+    this.endpoints = new Endpoints(options.endpoints, settings);
     this.kv = new Kv(this.endpoints);
     this.lease = new Lease(this.endpoints);
     this.cluster = new Cluster(this.endpoints);
@@ -44,7 +48,7 @@ export class Client implements AsyncDisposable {
    * @throws RangeError or TypeError if an option is malformed
    */
   watch(key: Bytes, options: WatchOptions = {}): Watch {
-    return new Watch(this.watches, this.endpoints.settings.requestTimeoutMs, key, options);
+    return new Watch(this.watches, this.requestTimeoutMs, key, options);
   }
 
   /**

@@ -45,7 +45,7 @@ export class Leadership implements AsyncDisposable {
     if (!succeeded) throw new EtcdError("failed-precondition", "election: not leader", "failed");
   }
 
-  /** Lets the next one lead. May be called twice. @throws EtcdError if no server answers: it then ends with its lease */
+  /** Lets the next one lead. May be called twice, and again when it fails. @throws EtcdError if no server answers */
   resign(): Promise<void> {
     return this.turn.end();
   }

@@ -39,7 +39,8 @@ export class KeptLease implements AsyncDisposable {
   /** When the unanswered renewal was sent. */
   private askedAt: number | undefined;
   private timer: NodeJS.Timeout | undefined;
-  private closed: Promise<void> | undefined;
+  private isClosed = false;
+  private isReleased = false;
 
   /** @param release what `close()` does with the lease once it is not renewed any more */
   constructor(
@@ -67,22 +68,21 @@ export class KeptLease implements AsyncDisposable {
    * says it before `lost` can.
    */
   get remainingMs(): number {
-    return this.lost.aborted || this.closed !== undefined ? 0 : Math.max(this.certainUntil - performance.now(), 0);
+    return this.lost.aborted || this.isClosed ? 0 : Math.max(this.certainUntil - performance.now(), 0);
   }
 
   /**
-   * Stops renewing. A lease from `hold` is revoked; one from `keepAlive` runs out. May be called twice.
+   * Stops renewing. A lease from `hold` is revoked; one from `keepAlive` runs out. May be called twice, and again when it fails.
    *
    * @throws EtcdError if it could not be revoked: it then runs out
    */
-  close(): Promise<void> {
-    if (this.lost.aborted) return Promise.resolve();
-    if (this.closed === undefined) {
-      this.stop();
-      this.end();
-      this.closed = this.release();
-    }
-    return this.closed;
+  async close(): Promise<void> {
+    if (this.lost.aborted || this.isReleased) return;
+    this.isClosed = true;
+    this.stop();
+    this.end();
+    await this.release();
+    this.isReleased = true;
   }
 
   /** Closes it; a lease that could not be revoked then runs out, without a word. */

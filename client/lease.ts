@@ -4,6 +4,7 @@ import { unaryMethod } from "./connection.js";
 import type { Endpoints } from "./endpoints.js";
 import { EtcdError } from "./errors.js";
 import { headerOf, type Header } from "./header.js";
+import { insist } from "./insist.js";
 import { KeptLease } from "./kept-lease.js";
 import { LeaseStream } from "./lease-stream.js";
 import type { RequestOptions } from "./options.js";
@@ -116,7 +117,8 @@ export class Lease {
 
   private async revokeIfThere(id: bigint): Promise<void> {
     try {
-      await this.revoke(id);
+      const { requestTimeoutMs: timeoutMs } = this.endpoints.settings;
+      await insist({ timeoutMs }, (limits) => this.revoke(id, limits));
     } catch (error) {
       if (!(error instanceof EtcdError && error.code === "not-found")) throw error;
     }

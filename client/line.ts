@@ -1,15 +1,16 @@
 // A line of keys under one name, one for each lease, oldest first: the layout of etcd's own locks and elections.
 import { CompactedError, EtcdError } from "./errors.js";
+import { insist } from "./insist.js";
 import { toBytes, toText, type Bytes } from "./keys.js";
 import type { Kv } from "./kv.js";
 import type { KeyValue } from "./kv-ops.js";
 import type { Compare, TxnOp, TxnOpResult } from "./txn.js";
-import { sleep } from "./wakeup.js";
 import type { Watch, WatchOptions } from "./watch.js";
 
 /** What a line is built on. */
 export interface LineServices {
   readonly kv: Kv;
+  readonly requestTimeoutMs: number;
   watch(key: Bytes, options: WatchOptions): Watch;
 }
 
@@ -24,9 +25,6 @@ export interface Entry {
 
 /** For a get: the oldest key. */
 export const byAge = { prefix: true, sortBy: "createRevision", limit: 1 } as const;
-
-/** Before a request is sent again that no server could answer. */
-const pauseMs = 100;
 
 /** @see etcd, client/v3/concurrency: Go's locks and elections stand in the same lines */
 export class Line {
@@ -54,7 +52,7 @@ export class Line {
       success: [{ op: "put", key, value, lease } satisfies TxnOp, first],
       failure: [{ op: "get", key } satisfies TxnOp, first],
     };
-    const { succeeded, responses, header } = await insist(signal, () => this.services.kv.txn(steps, { signal }));
+    const { succeeded, responses, header } = await insist({ signal }, (limits) => this.services.kv.txn(steps, limits));
     const mine = succeeded ? undefined : kvOf(responses[0]);
     const entry = { key, revision: mine?.createRevision ?? header.revision, value: mine?.value ?? toBytes(value) };
     // The branch sees its own put, so the line is not empty; its oldest key is somebody's.
@@ -63,36 +61,43 @@ export class Line {
 
   /** Waits until all who came before have gone. @throws EtcdError "aborted" if the place itself has been deleted meanwhile */
   async untilFirst({ key, revision }: Entry, signal: AbortSignal): Promise<void> {
-    const before = { ...byAge, order: "descending", maxCreateRevision: revision - 1, signal } as const;
+    const before = { ...byAge, order: "descending", maxCreateRevision: revision - 1 } as const;
     for (;;) {
-      const { kvs, header } = await insist(signal, () => this.services.kv.get(this.prefix, before));
+      const { kvs, header } = await insist({ signal }, (limits) =>
+        this.services.kv.get(this.prefix, { ...before, ...limits }),
+      );
       // Watching the one just before, and not the first, wakes one waiter for each that goes.
       if (kvs[0] === undefined) break;
       await this.untilDeleted(kvs[0].key, header.revision + 1, signal);
     }
-    const own = await insist(signal, () => this.services.kv.get(key, { signal }));
+    const own = await insist({ signal }, (limits) => this.services.kv.get(key, limits));
     if (own.kvs[0]?.createRevision !== revision)
       throw new EtcdError("aborted", `Lost the place in line for ${this.title}: ${toText(key)} was deleted`, "failed");
   }
 
   /** The first in the line at a revision, or now; and which revision that is. */
   async first(at: number | undefined, signal: AbortSignal | undefined): Promise<{ kv?: KeyValue; revision: number }> {
-    const options = { ...byAge, revision: at, signal };
-    const { kvs, header } = await insist(signal, () => this.services.kv.get(this.prefix, options));
+    const oldest = { ...byAge, revision: at };
+    const { kvs, header } = await insist({ signal }, (limits) =>
+      this.services.kv.get(this.prefix, { ...oldest, ...limits }),
+    );
     return { ...(kvs[0] && { kv: kvs[0] }), revision: at ?? header.revision };
   }
 
   /** Gives the place up, if it is still there. */
-  async leave({ key, revision }: Pick<Entry, "key" | "revision">): Promise<void> {
-    await this.services.kv.txn({
-      compare: [{ target: "createRevision", key, is: "=", than: revision }],
-      success: [{ op: "delete", key }],
-    });
+  async leave({ key, revision }: Entry): Promise<void> {
+    const compare = [{ target: "createRevision", key, is: "=", than: revision } satisfies Compare];
+    const success = [{ op: "delete", key } satisfies TxnOp];
+    await insist({ timeoutMs: this.services.requestTimeoutMs }, (limits) =>
+      this.services.kv.txn({ compare, success }, limits),
+    );
   }
 
   /** Gives up the place of a lease of which it is not known whether it was taken. */
   async leaveIfThere(lease: bigint): Promise<void> {
-    await this.services.kv.delete(this.keyOf(lease));
+    await insist({ timeoutMs: this.services.requestTimeoutMs }, (limits) =>
+      this.services.kv.delete(this.keyOf(lease), limits),
+    );
   }
 
   get title(): string {
@@ -105,19 +110,6 @@ export class Line {
       await watch.batches().next();
     } catch (error) {
       if (!(error instanceof CompactedError)) throw error; // the line itself, read again, is as good
-    }
-  }
-}
-
-/** Sends a request again while no server can answer it: who waits in a line keeps the place. Ends with the signal. */
-async function insist<T>(signal: AbortSignal | undefined, request: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await request();
-    } catch (error) {
-      const mayPass = error instanceof EtcdError && ["unavailable", "deadline-exceeded"].includes(error.code);
-      if (!mayPass || signal?.aborted) throw error;
-      await sleep(pauseMs, signal);
     }
   }
 }

@@ -35,7 +35,7 @@ export class Lock implements AsyncDisposable {
     return this.turn.condition;
   }
 
-  /** May be called twice. @throws EtcdError if no server answers: the lock then ends with its lease */
+  /** May be called twice, and again when it fails. @throws EtcdError if no server answers: it ends with its lease then */
   release(): Promise<void> {
     return this.turn.end();
   }

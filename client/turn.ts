@@ -23,7 +23,7 @@ const defaultTtlSeconds = 60;
 
 /** The first place in a line. */
 export class Turn {
-  private ended: Promise<void> | undefined;
+  private hasEnded = false;
 
   constructor(
     readonly line: Line,
@@ -37,16 +37,12 @@ export class Turn {
     return { target: "createRevision", key: this.entry.key, is: "=", than: this.entry.revision };
   }
 
-  /** Lets the next one have it. May be called twice. */
-  end(): Promise<void> {
-    this.ended ??= this.leave();
-    return this.ended;
-  }
-
-  private async leave(): Promise<void> {
-    if (this.lease.lost.aborted) return; // the server has ended it, or is about to
+  /** Lets the next one have it. May be called twice, and again when it fails. */
+  async end(): Promise<void> {
+    if (this.hasEnded || this.lease.lost.aborted) return; // a lost lease the server has ended, or is about to
     if (this.ownsLease) await this.lease.close();
     else await this.line.leave(this.entry);
+    this.hasEnded = true;
   }
 }
 
