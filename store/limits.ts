@@ -20,7 +20,7 @@ export interface StoreLimits {
   readonly revisionsPerWatchBatch: number;
   /** … or so many bytes of KeyValues, if that is less; but always a whole revision. */
   readonly bytesPerWatchBatch: number;
-  /** Batches from history that watchers are given before others run. */
+  /** Batches that watchers are given, of one write or of history, before others run. */
   readonly watchBatchesPerSlice: number;
 }
 

@@ -50,7 +50,11 @@ export class Watches {
       const event = new WatchEvent(entry.key, state, keyValue);
       for (const watcher of watchers) this.gather(watcher, event, batches);
     }
-    for (const [watcher, events] of batches) this.tell(watcher, { revision, events });
+    let told = 0;
+    for (const [watcher, events] of batches) {
+      if (told++ < this.data.limits.watchBatchesPerSlice) this.tell(watcher, { revision, events });
+      else this.leaveBehind(watcher, revision);
+    }
   }
 
   /** Nothing is told any more. Resolves once nothing is read any more either. */
@@ -80,6 +84,14 @@ export class Watches {
     this.live.delete(watcher);
     watcher.state = "waiting";
     watcher.next = batch.revision;
+  }
+
+  /** So many are told of one write that the rest had better be told between requests. */
+  private leaveBehind(watcher: Watcher, revision: Revision): void {
+    if (!isLive(watcher)) return;
+    this.live.delete(watcher);
+    watcher.next = revision;
+    this.start(watcher);
   }
 
   private handleOf(watcher: Watcher): Watch {

@@ -205,6 +205,29 @@ test("an event is encoded once for all watchers, and once more for those that as
   assert.equal(e, f);
 });
 
+test("a write that many watch tells so many at once, and the rest between requests", async () => {
+  await using tested = await TestStore.on(await memoryDisk(), { watchBatchesPerSlice: 2 });
+  const recorders = Array.from({ length: 7 }, () => new Recorder(tested, ["k"]));
+  tested.put("k", "2");
+  const told = (): number[] => recorders.map(({ batches }) => batches.length);
+  assert.deepEqual(told(), [1, 1, 0, 0, 0, 0, 0]);
+  tested.put("k", "3");
+  assert.deepEqual(told(), [2, 2, 0, 0, 0, 0, 0]);
+  let most = 0;
+  for (let before = 4; told().includes(0);) {
+    await turn();
+    const now = recorders.flatMap(({ batches }) => batches).length;
+    most = Math.max(most, now - before);
+    before = now;
+  }
+  assert.equal(most, 2);
+  tested.put("k", "4");
+  assert.deepEqual(told(), [3, 3, 1, 1, 1, 1, 1]);
+  for (const recorder of recorders) await recorder.caughtUp();
+  const events = recorders.map(({ encoded }) => encoded.map((event) => shownEvent(Event.decode(event))));
+  for (const some of events) assert.deepEqual(some, ["PUT k=2 2", "PUT k=3 3", "PUT k=4 4"]);
+});
+
 test("nothing is told after close, nor kept; closing again, and resuming then, does nothing", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   tested.put("k", "2");
