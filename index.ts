@@ -1,4 +1,12 @@
 // The package `minietcd`: what an application needs, the client and a member to embed.
 
-export { Client, EtcdError, type ClientOptions, type RequestOptions } from "./client/index.js";
+export {
+  Client,
+  CompactedError,
+  EtcdError,
+  LeaseLostError,
+  toText,
+  type ClientOptions,
+  type RequestOptions,
+} from "./client/index.js";
 export { configFromFlags, defaultFlags, Member, type MemberConfig, type MemberEnvironment } from "./server/index.js";

@@ -64,14 +64,14 @@ describe("README.md, with the cluster of its first command running", () => {
     rmSync(program, { force: true });
   });
 
-  test("the program prints what its comments say", async () => {
-    const [source = ""] = blocks(readme, "js");
-    writeFileSync(program, withPorts(source));
-    const { stdout } = await run(process.execPath, [program], { timeout: 20_000 });
-    const promised = [...source.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].map((match) => match[1]);
-    assert.ok(promised.length > 0);
-    assert.deepEqual(stdout.trim().split("\n"), promised);
-  });
+  for (const [position, source] of blocks(readme, "js").entries())
+    test(`program ${position + 1} prints what its comments say`, async () => {
+      writeFileSync(program, withPorts(source));
+      const { stdout } = await run(process.execPath, [program], { timeout: 20_000 });
+      const promised = [...source.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].map((match) => match[1]);
+      assert.ok(promised.length > 0);
+      assert.deepEqual(stdout.trim().split("\n"), promised);
+    });
 
   test("the commands print what is shown", async () => {
     const [session = ""] = blocks(readme, "console");
@@ -92,7 +92,7 @@ describe("README.md, with the cluster of its first command running", () => {
 });
 
 test("every link of the documents leads somewhere", () => {
-  const documents = ["README.md", ...readdirSync("docs").map((name) => join("docs", name))];
+  const documents = ["README.md", "examples/README.md", ...readdirSync("docs").map((name) => join("docs", name))];
   for (const document of documents) {
     const text = readFileSync(document, "utf8");
     for (const [, target = ""] of text.matchAll(/\]\(([^)#]+)\)/g))
