@@ -27,13 +27,14 @@ export interface LeaseServiceOptions {
   readonly proposals: Proposals<Applied>;
   readonly leader: LeaderCalls;
   readonly headers: ResponseHeaders;
-  /** Uniform in [0, 1): ids of leases whose clients name none. */
+  /** Uniform in [0, 1): where the ids of leases begin whose clients name none. */
   readonly random: () => number;
   readonly minTtlSeconds: number;
 }
 
 /** etcd's limit, in seconds: about 285 years. */
 const maxTtlSeconds = 9_000_000_000n;
+const largestId = 2n ** 63n - 1n;
 /** What TimeToLive says of a lease that does not exist. */
 const noTtl = -1n;
 
@@ -49,12 +50,12 @@ export const leaseMethods = (options: LeaseServiceOptions): Method[] => {
   const minTtl = BigInt(options.minTtlSeconds);
   const header = (): ResponseHeader => headers.at(store.revision);
 
+  let lastId = randomId(random);
   /** The member that is asked chooses the id: applying knows no chance. */
   const freeId = (): bigint => {
-    for (;;) {
-      const id = randomId(random);
-      if (id !== 0n && store.lease(id) === undefined) return id;
-    }
+    do lastId = lastId === largestId ? 1n : lastId + 1n;
+    while (store.lease(lastId) !== undefined);
+    return lastId;
   };
 
   return [
@@ -105,7 +106,7 @@ export const leaseMethods = (options: LeaseServiceOptions): Method[] => {
   ];
 };
 
-/** 63 random bits: ids are positive, and two members need not agree on who takes which. */
+/** 63 bits: ids are positive, and so far apart that no two members, or lives of one, meet. */
 const randomId = (random: () => number): bigint => {
   const bits = (count: number): bigint => BigInt(Math.floor(random() * 2 ** count));
   return (bits(31) << 32n) | bits(32);

@@ -119,7 +119,7 @@ const startMember = async (t: TestContext) => {
   const endpoint = `unix:${join(directory, "client")}`;
   const client = new Client({ endpoints: [endpoint] });
   const start = async (): Promise<Member> => {
-    const member = await Member.start(config, { ...quietEnvironment(), random: Math.random });
+    const member = await Member.start(config, quietEnvironment());
     await member.ready;
     return member;
   };
@@ -151,6 +151,9 @@ test("grants are as asked for, at least the shortest TTL, under an id of the cli
   const own = await lease.grant({ ttlSeconds: 60 });
   assert.ok(own.id > 0n && own.id < 2n ** 63n);
   assert.deepEqual([own.ttlSeconds, own.header.revision], [60, header.revision]);
+  // One that somebody else has taken is passed over.
+  await lease.grant({ ttlSeconds: 60, id: own.id + 1n });
+  assert.equal((await lease.grant({ ttlSeconds: 60 })).id, own.id + 2n);
   assert.deepEqual(await ttlOf(lease.grant({ ttlSeconds: -5, id: -7n })), [-7n, 1]);
   assert.deepEqual(await ttlOf(lease.grant({ ttlSeconds: 0, id: 1n })), [1n, 1]);
   assert.deepEqual(await ttlOf(lease.grant({ ttlSeconds: 9_000_000_000, id: 2n })), [2n, 9_000_000_000]);

@@ -145,6 +145,16 @@ async function* rowsOf(tested: TestStore): AsyncGenerator<Uint8Array> {
   await rows.close();
 }
 
+test("leases that wait for the disk count: with too many the store is full until they are written", async () => {
+  await using tested = await TestStore.on(await memoryDisk(), { unflushedBytes: 1_000 });
+  for (let id = 1n; !tested.store.full; id++) {
+    assert.ok(id < 100n);
+    grant(tested.store, id);
+  }
+  await tested.save();
+  assert.equal(tested.store.full, false);
+});
+
 for (const { name, create } of disks)
   describe(`after a restart (${name})`, () => {
     test("leases and what is attached to them are there again", async () => {
