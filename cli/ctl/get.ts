@@ -38,7 +38,7 @@ export const getCommand = (): Command =>
     .addOption(textFlag("--order <order>", "ASCEND or DESCEND; ascending if empty"))
     .addOption(textFlag("--consistency <which>", "l: linearizable; s: serializable, what one member has, at once", "l"))
     .addOption(booleanFlag("--keys-only", "keys without their values"))
-    .addOption(booleanFlag("--count-only", "only how many keys there are; with -w json"))
+    .addOption(booleanFlag("--count-only", "only how many keys there are; with -w fields or json"))
     .addOption(booleanFlag("--print-value-only", "values without their keys; with -w simple"))
     .addHelpText("after", examples);
 
@@ -48,7 +48,7 @@ export async function runGet(command: Command, io: Io): Promise<void> {
   await withSession(command, io, async ({ client, printer, limits }) => {
     const simple = printer instanceof SimplePrinter;
     if (flags.countOnly && simple)
-      throw new Failure(exitCodes.badArguments, "--count-only is only for `--write-out=json`");
+      throw new Failure(exitCodes.badArguments, "--count-only is only for `--write-out=fields` and `--write-out=json`");
     const result = await client.kv.get(key, { ...settings, ...limits });
     if (flags.printValueOnly && !simple)
       throw new Failure(exitCodes.badArguments, "print-value-only is only for `--write-out=simple`");

@@ -35,7 +35,7 @@ export const globalFlags = (): Option[] => [
   listFlag("--endpoints <list>", "endpoints, separated by commas: host:port, http://host:port or unix:path", [
     "127.0.0.1:2379",
   ]),
-  textFlag("-w, --write-out <format>", "output format: simple or json", "simple"),
+  textFlag("-w, --write-out <format>", "output format: simple, fields, json, protobuf or table", "simple"),
   booleanFlag("--hex", "print keys and values as hex bytes"),
   durationFlag(
     "--dial-timeout <duration>",

@@ -1,4 +1,4 @@
-// What commands print: one printer for each output format.
+// What commands print, in whatever format.
 import type {
   DeleteResult,
   GetResult,
@@ -13,9 +13,6 @@ import type {
   TxnResult,
 } from "../../client/index.js";
 import { exitCodes, Failure } from "./failure.js";
-import type { Io } from "./io.js";
-import { JsonPrinter } from "./json-printer.js";
-import { SimplePrinter } from "./simple-printer.js";
 import type { WatchAnswer } from "./watch-call.js";
 
 export interface Health {
@@ -57,13 +54,7 @@ export interface Printer {
   endpointHashKv(results: readonly EndpointHash[]): void;
 }
 
-/** Formats of etcdctl's that are yet to come. */
-const notYet = ["fields", "table", "protobuf"];
-
-/** @throws Failure if there is no such format */
-export function printerOf(format: string, hex: boolean, io: Io): Printer {
-  if (format === "simple") return new SimplePrinter(hex, io);
-  if (format === "json") return new JsonPrinter(io);
-  const reason = notYet.includes(format) ? `${format} not supported as output format` : "unsupported output format";
-  throw new Failure(exitCodes.badFeature, reason);
-}
+/** How a format refuses what it has no form for. By then the request has been carried out, as in etcdctl. */
+export const unsupported = (format: string) => (): never => {
+  throw new Failure(exitCodes.badFeature, `${format} not supported as output format`);
+};

@@ -2,9 +2,10 @@
 import type { Command } from "commander";
 import { Client, EtcdError } from "../../client/index.js";
 import { etcdText, exitCodes, Failure, warningsOf } from "./failure.js";
+import { printerOf } from "./formats.js";
 import { globalsOf, type Globals } from "./globals.js";
 import type { Io } from "./io.js";
-import { printerOf, type Printer } from "./printer.js";
+import type { Printer } from "./printer.js";
 import { Watches } from "./watch-call.js";
 
 export interface Session {

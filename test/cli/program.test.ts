@@ -9,6 +9,7 @@ import { Readable } from "node:stream";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { runProgram } from "../../cli/ctl/program.js";
+import { LeaseGrantResponse } from "../../proto/index.js";
 import { FakeServer, oneKey, type Answers } from "../client/fake-server.js";
 
 interface Run {
@@ -115,14 +116,6 @@ describe("what is not supported yet is refused, never passed over", () => {
     assert.equal(code, 128);
   });
 
-  test("output formats", async () => {
-    for (const format of ["fields", "table", "protobuf"])
-      assert.deepEqual(
-        await run(["get", "k", "-w", format]),
-        failed(4, `Error: ${format} not supported as output format\n`),
-      );
-  });
-
   test("https", async () => {
     const { code, stderr } = await run(["--endpoints=https://127.0.0.1:1", "get", "k"]);
     assert.equal(code, 128);
@@ -184,12 +177,51 @@ describe("outputs", () => {
     assert.equal(stdout, `${columns}, etcdserver: no leader, memberID:1 alarm:NOSPACE \n`);
   });
 
-  test("--count-only goes with json, where the count is", async () => {
+  test("--count-only goes with json and fields, where the count is", async () => {
     const json = await runOn({ Range: { header, count: 3n } }, ["get", "k", "--prefix", "--count-only", "-w", "json"]);
     assert.match(json.stdout, /"raft_term":2\},"count":3\}\n$/);
+    const fields = await runOn({ Range: { header, count: 3n } }, ["get", "k", "--count-only", "-w", "fields"]);
+    assert.match(fields.stdout, /^"Count" : 3$/m);
     const simple = await runOn({}, ["get", "k", "--count-only"]);
-    assert.deepEqual([simple.code, simple.stderr], [128, "Error: --count-only is only for `--write-out=json`\n"]);
+    const stderr = "Error: --count-only is only for `--write-out=fields` and `--write-out=json`\n";
+    assert.deepEqual([simple.code, simple.stderr], [128, stderr]);
     assert.equal(simple.server.calls.length, 0);
+  });
+
+  test("a table has titles in the middle and cells to the right", async () => {
+    const members = [{ ID: 255n, name: "n1", peerURLs: ["http://127.0.0.1:2380"], clientURLs: [], isLearner: false }];
+    const { stdout } = await runOn({ MemberList: { header, members } }, ["member", "list", "-w", "table"]);
+    assert.equal(
+      stdout,
+      `\
++----+---------+------+-----------------------+--------------+------------+
+| ID | STATUS  | NAME |      PEER ADDRS       | CLIENT ADDRS | IS LEARNER |
++----+---------+------+-----------------------+--------------+------------+
+| ff | started |   n1 | http://127.0.0.1:2380 |              |      false |
++----+---------+------+-----------------------+--------------+------------+
+`,
+    );
+  });
+
+  test("protobuf is the message as the server sent it, also of a lease", async () => {
+    const granted = { header, ID: 2n ** 62n, TTL: 60n };
+    await using server = await FakeServer.start({ LeaseGrant: granted });
+    const words = ["--endpoints", server.endpoint, "lease", "grant", "60", "-w", "protobuf"];
+    const printed: Uint8Array[] = [];
+    const io = { env: {}, stdin: Readable.from([]), note: () => undefined };
+    await runProgram(words, { ...io, print: (bytes) => printed.push(bytes as Uint8Array) });
+    assert.deepEqual(LeaseGrantResponse.decode(Buffer.concat(printed)), { ...granted, error: "" });
+  });
+
+  test("what a format has no form for is refused once the request is done", async () => {
+    for (const [format, words] of [
+      ["table", ["put", "k", "v"]],
+      ["protobuf", ["endpoint", "status"]],
+    ] as const) {
+      const { code, stderr, server } = await runOn({}, [...words, "-w", format]);
+      assert.deepEqual([code, stderr], [4, `Error: ${format} not supported as output format\n`]);
+      assert.equal(server.calls.length, 1);
+    }
   });
 
   test("a member that knows whom to refuse is healthy", async () => {

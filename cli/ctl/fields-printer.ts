@@ -1,0 +1,185 @@
+// One line for each field, with names and values as etcdctl writes them: for scripts that read lines.
+import type {
+  DeleteResult,
+  GetResult,
+  Header,
+  KeyValue,
+  LeaseGrantResult,
+  MemberListResult,
+  PutResult,
+  TxnResult,
+} from "../../client/index.js";
+import { formatDuration, quote } from "./go-values.js";
+import type { Io } from "./io.js";
+import type {
+  EndpointHash,
+  EndpointStatus,
+  Health,
+  LeaseList,
+  LeaseRenewed,
+  LeaseRevoked,
+  LeaseState,
+  Printer,
+} from "./printer.js";
+import type { WatchAnswer } from "./watch-call.js";
+
+/** A name and a value; undefined: an empty line, after each of several things. */
+type Field = readonly [name: string, value: string | number | bigint | boolean] | undefined;
+
+export class FieldsPrinter implements Printer {
+  constructor(private readonly io: Pick<Io, "print">) {}
+
+  get(result: GetResult): void {
+    this.print(getFields(result));
+  }
+  put(result: PutResult): void {
+    this.print(putFields(result));
+  }
+  delete(result: DeleteResult): void {
+    this.print(deleteFields(result));
+  }
+  txn(result: TxnResult): void {
+    this.print(txnFields(result));
+  }
+
+  watch({ header, events }: WatchAnswer): void {
+    const eventFields = events.flatMap(({ type, kv, prevKv }): Field[] => [
+      ["Type", type.toUpperCase()],
+      ...(prevKv === undefined ? [] : keyValueFields(prevKv, "Prev")),
+      ...keyValueFields(kv),
+    ]);
+    this.print([...headerFields(header), ...eventFields]);
+  }
+
+  leaseGrant({ header, id, ttlSeconds }: LeaseGrantResult): void {
+    this.print([...headerFields(header), ["ID", id], ["TTL", ttlSeconds]]);
+  }
+  leaseRevoke({ header }: LeaseRevoked): void {
+    this.print(headerFields(header));
+  }
+  leaseKeepAlive({ header, id, ttlSeconds }: LeaseRenewed): void {
+    this.print([...headerFields(header), ["ID", id], ["TTL", ttlSeconds]]);
+  }
+  leaseGone(): void {
+    return;
+  }
+  leaseTimeToLive({ header, id, ttlSeconds, grantedTtlSeconds, keys }: LeaseState): void {
+    const attached = keys.map((key): Field => ["Key", quote(key)]);
+    const times: Field[] = [
+      ["TTL", ttlSeconds],
+      ["GrantedTTL", grantedTtlSeconds],
+    ];
+    this.print([...headerFields(header), ["ID", id], ...times, ...attached]);
+  }
+  leaseList({ header, ids }: LeaseList): void {
+    this.print([...headerFields(header), ...ids.map((id): Field => ["ID", id])]);
+  }
+
+  memberList({ header, members }: MemberListResult): void {
+    const memberFields = members.flatMap(({ ID, name, peerURLs, clientURLs, isLearner }): Field[] => [
+      ["ID", ID],
+      ["Name", quote(name)],
+      ...peerURLs.map((url): Field => ["PeerURL", quote(url)]),
+      ...clientURLs.map((url): Field => ["ClientURL", quote(url)]),
+      ["IsLearner", isLearner],
+      undefined,
+    ]);
+    this.print([...headerFields(header), ...memberFields]);
+  }
+
+  endpointHealth(results: readonly Health[]): void {
+    const fields = results.flatMap(({ endpoint, healthy, tookMs, error = "" }): Field[] => [
+      ["Endpoint", quote(endpoint)],
+      ["Health", healthy],
+      ["Took", formatDuration(tookMs)],
+      ["Error", error],
+      undefined,
+    ]);
+    this.print(fields);
+  }
+
+  /** Without what etcdctl 3.4 does not know: storage version, quota, downgrades. */
+  endpointStatus(results: readonly EndpointStatus[]): void {
+    const fields = results.flatMap((status): Field[] => [
+      ...headerFields(status.header),
+      ["Version", quote(status.version)],
+      ["DBSize", status.dbSize],
+      ["Leader", status.leader],
+      ["IsLearner", status.isLearner],
+      ["RaftIndex", status.raftIndex],
+      ["RaftTerm", status.raftTerm],
+      ["RaftAppliedIndex", status.raftAppliedIndex],
+      ["Errors", `[${status.errors.join(" ")}]`],
+      ["Endpoint", quote(status.endpoint)],
+      undefined,
+    ]);
+    this.print(fields);
+  }
+
+  endpointHashKv(results: readonly EndpointHash[]): void {
+    const fields = results.flatMap(({ endpoint, header, hash }): Field[] => [
+      ...headerFields(header),
+      ["Endpoint", quote(endpoint)],
+      ["Hash", hash],
+      undefined,
+    ]);
+    this.print(fields);
+  }
+
+  private print(fields: readonly Field[]): void {
+    this.io.print(fields.map((field) => (field === undefined ? "\n" : `"${field[0]}" : ${field[1]}\n`)).join(""));
+  }
+}
+
+const headerFields = ({ clusterId, memberId, revision, raftTerm }: Header): Field[] => [
+  ["ClusterID", clusterId],
+  ["MemberID", memberId],
+  ["Revision", revision],
+  ["RaftTerm", raftTerm],
+];
+
+const keyValueFields = (kv: KeyValue, prefix = ""): Field[] => [
+  [`${prefix}Key`, quote(kv.key)],
+  [`${prefix}CreateRevision`, kv.createRevision],
+  [`${prefix}ModRevision`, kv.modRevision],
+  [`${prefix}Version`, kv.version],
+  [`${prefix}Value`, quote(kv.value)],
+  [`${prefix}Lease`, kv.lease],
+];
+
+const getFields = ({ header, kvs, more, count }: GetResult): Field[] => [
+  ...headerFields(header),
+  ...kvs.flatMap((kv) => keyValueFields(kv)),
+  ["More", more],
+  ["Count", count],
+];
+
+const putFields = ({ header, prevKv }: PutResult): Field[] => [
+  ...headerFields(header),
+  ...(prevKv === undefined ? [] : keyValueFields(prevKv, "Prev")),
+];
+
+const deleteFields = ({ header, deleted, prevKvs }: DeleteResult): Field[] => [
+  ...headerFields(header),
+  ["Deleted", deleted],
+  ...prevKvs.flatMap((kv) => keyValueFields(kv, "Prev")),
+];
+
+const txnFields = ({ header, succeeded, responses }: TxnResult): Field[] => [
+  ...headerFields(header),
+  ["Succeeded", succeeded],
+  ...responses.flatMap(opFields),
+];
+
+function opFields(response: TxnResult["responses"][number]): Field[] {
+  switch (response.op) {
+    case "get":
+      return getFields(response);
+    case "put":
+      return putFields(response);
+    case "delete":
+      return deleteFields(response);
+    case "txn":
+      return txnFields(response);
+  }
+}
