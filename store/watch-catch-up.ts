@@ -1,6 +1,7 @@
 import { pause, type StoreClock } from "./clock.js";
 import type { Revision } from "./revision.js";
 import type { StoreData } from "./store-data.js";
+import type { WatchEvent } from "./watch-event.js";
 import type { HistorySlice, WatchHistory } from "./watch-history.js";
 import type { Watcher } from "./watch.js";
 import { WatcherGroup } from "./watcher-group.js";
@@ -90,10 +91,7 @@ export class CatchUp {
       const batches = await this.sort(from, slice);
       await this.tell(slice.through, batches);
     } catch (error) {
-      if (!this.turns.has(first)) return;
-      // What cannot be read concerns all that need it, but each of them finds that out in its own turn.
-      this.end(first);
-      first.receiver.failed(error);
+      this.fail(first, error); // others that need what cannot be read find that out in their own turns
     }
   }
 
@@ -108,10 +106,7 @@ export class CatchUp {
     let diskReads = values.diskReads;
     for (const event of slice.events) {
       const watchers = behind.watching(event.key);
-      for (const watcher of watchers) {
-        if (event.revision < watcher.next || !event.isWantedBy(watcher.options)) continue;
-        batches.get(watcher)?.push(event.encodedFor(watcher.options, data, this.present.compactRevision));
-      }
+      for (const watcher of watchers) this.gather(watcher, event, batches.get(watcher));
       work += 1 + watchers.length;
       if (work < limits.entriesPerSlice && values.diskReads - diskReads < limits.diskReadsPerSlice) continue;
       await pause(this.clock);
@@ -119,6 +114,17 @@ export class CatchUp {
       diskReads = values.diskReads;
     }
     return batches;
+  }
+
+  /** @param batch absent: the watcher came when the slice had been read */
+  private gather(watcher: Watcher, event: WatchEvent, batch: Uint8Array[] | undefined): void {
+    if (batch === undefined || event.revision < watcher.next || !event.isWantedBy(watcher.options)) return;
+    if (!this.turns.has(watcher)) return; // ended meanwhile
+    try {
+      batch.push(event.encodedFor(watcher.options, this.data, this.present.compactRevision));
+    } catch (error) {
+      this.fail(watcher, error); // it alone: others may not ask what the key was before
+    }
   }
 
   private async tell(through: Revision, batches: ReadonlyMap<Watcher, readonly Uint8Array[]>): Promise<void> {
@@ -153,6 +159,12 @@ export class CatchUp {
     }
     this.behind.delete(watcher);
     this.listener.caughtUp(watcher);
+  }
+
+  private fail(watcher: Watcher, error: unknown): void {
+    if (!this.turns.has(watcher)) return;
+    this.end(watcher);
+    watcher.receiver.failed(error);
   }
 
   private end(watcher: Watcher): void {

@@ -345,6 +345,12 @@ test("a row that is damaged ends the watches that need it, and no others; writin
   assert.ok(asksForBefore.failure instanceof DamagedError);
   assert.equal(tested.store.revision, 5);
   assert.deepEqual(later.batches, ["rev 4: PUT b=v 3, PUT c=v 4", "rev 5: PUT a=w 5"]);
+
+  const history = [false, true].map((prevKv) => new Recorder(tested, ["a"], { startRevision: 5, prevKv }));
+  const [plain, withPrevious] = history as [Recorder, Recorder];
+  await plain.caughtUp();
+  assert.deepEqual(plain.batches, ["rev 5: PUT a=w 5"]);
+  assert.ok(withPrevious.failure instanceof DamagedError);
 });
 
 test("what goes from memory to disk while history is read is told all the same, once", async () => {
