@@ -138,6 +138,15 @@ test("a revision of which nothing is wanted is not told", async () => {
   assert.deepEqual(neither.batches, []);
 });
 
+test("the keys of a lease that ends are told as deletions, in key order, all at once", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  tested.store.grantLease({ id: 7n, ttlSeconds: 5 });
+  for (const key of ["b", "a", "c"]) tested.put(key, "v", { lease: 7n });
+  const recorder = new Recorder(tested, ["a", "z"]);
+  tested.store.revokeLease(7n);
+  assert.deepEqual(recorder.batches, ["rev 5: DELETE a 5, DELETE b 5, DELETE c 5"]);
+});
+
 test("a start in the future is waited for, and is no progress before", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const recorder = new Recorder(tested, ["k"], { startRevision: 4 });
