@@ -140,7 +140,7 @@ test("a revision of which nothing is wanted is not told", async () => {
 
 test("the keys of a lease that ends are told as deletions, in key order, all at once", async () => {
   await using tested = await TestStore.on(await memoryDisk());
-  tested.store.grantLease({ id: 7n, ttlSeconds: 5 });
+  tested.store.grantLease({ id: 7n, ttlSeconds: 5, generation: 1 });
   for (const key of ["b", "a", "c"]) tested.put(key, "v", { lease: 7n });
   const recorder = new Recorder(tested, ["a", "z"]);
   tested.store.revokeLease(7n);
