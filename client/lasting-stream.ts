@@ -13,7 +13,7 @@ export interface LastingStreamEvents<Response> {
   readonly onFailure: (error: Error) => void;
 }
 
-/** Between tries while no server answers: none before the first, then longer each time. */
+/** Between streams that do not last: none after the first, then longer each time. One that outlives the longest has lasted. */
 const pauseMs = { first: 25, longest: 250 };
 
 /** From `start()` to `stop()`, a stream to one endpoint, and to the next when that one fails. */
@@ -57,26 +57,27 @@ export class LastingStream<Request, Response> {
 
   private async keepOpen(wanted: AbortController): Promise<void> {
     let pause = 0;
-    const answered = () => (pause = 0);
     while (this.wanted === wanted) {
-      const error = await this.openOnce(wanted, answered);
+      const openedAt = performance.now();
+      const error = await this.openOnce(wanted);
       if (this.wanted !== wanted) return;
       if (!mayPass(error)) {
         this.stop();
         this.events.onFailure(error);
         return;
       }
+      if (performance.now() - openedAt > pauseMs.longest) pause = 0;
       if (pause > 0) await sleep(pause, wanted.signal);
       pause = Math.min(Math.max(2 * pause, pauseMs.first), pauseMs.longest);
     }
   }
 
   /** @returns how it ended */
-  private async openOnce(wanted: AbortController, answered: () => void): Promise<Error> {
+  private async openOnce(wanted: AbortController): Promise<Error> {
     try {
       const connection = await this.endpoints.connected({ deadline: Infinity, signal: wanted.signal });
       if (this.wanted !== wanted) return new Error("It is not wanted any more");
-      const error = await this.untilEnd(connection, answered);
+      const error = await this.untilEnd(connection);
       if (this.wanted === wanted) this.endpoints.moveOnFrom(connection);
       return error;
     } catch (error) {
@@ -84,10 +85,9 @@ export class LastingStream<Request, Response> {
     }
   }
 
-  private untilEnd(connection: Connection, answered: () => void): Promise<Error> {
+  private untilEnd(connection: Connection): Promise<Error> {
     return new Promise((resolve) => {
       const onMessage = (response: Response) => {
-        answered();
         try {
           this.events.onMessage(response);
         } catch (error) {

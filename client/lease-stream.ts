@@ -35,7 +35,9 @@ export class LeaseStream {
         for (const each of [...this.renewing]) each.onOpen();
       },
       onMessage: ({ ID, TTL }) => {
-        const each = this.asked.get(ID)?.shift();
+        const asked = this.asked.get(ID);
+        const each = asked?.shift();
+        if (asked?.length === 0) this.asked.delete(ID);
         if (each !== undefined && this.renewing.has(each)) each.onRenewed(counterFromResponse(TTL));
       },
       onFailure: (error) => {
@@ -57,7 +59,6 @@ export class LeaseStream {
   /** May be called twice. */
   remove(renewing: Renewing): void {
     if (!this.renewing.delete(renewing)) return;
-    if (!this.asked.get(renewing.id)?.length) this.asked.delete(renewing.id);
     if (this.renewing.size === 0) this.stream.stop();
   }
 

@@ -92,7 +92,7 @@ export class WatchQueue implements Watcher {
     if (response.canceled) this.end(this.reasonOf(response));
     else if (response.created) this.onCreated(revision);
     else if (response.events.length > 0) this.onEvents(response);
-    else if (revision >= this.next) this.arrived([{ revision, events: [] }]);
+    else if (revision >= this.next) this.onProgress(revision);
     if (this.waitingBytes > this.options.bufferBytes) this.leave();
     this.changed.wake();
   }
@@ -114,6 +114,12 @@ export class WatchQueue implements Watcher {
     const isFinished = ({ kv }: Event) => !fragment || kv?.modRevision !== lastRevision;
     this.unfinished = arrived.filter((event) => !isFinished(event));
     this.arrived(batchesOf(arrived.filter(isFinished)));
+  }
+
+  private onProgress(revision: number): void {
+    // One notice after another says no more than the last one.
+    if (this.waiting.at(-1)?.events.length === 0) this.waiting.pop();
+    this.arrived([{ revision, events: [] }]);
   }
 
   private arrived(batches: readonly WatchBatch[]): void {
