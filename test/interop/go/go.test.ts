@@ -36,7 +36,7 @@ async function build(program: string): Promise<void> {
 /** Runs the program on a fresh cluster, and gives the lines that it prints. It has a deadline of its own. */
 async function transcript(program: string, kind: ServerKind, atPause: AtPause): Promise<string[]> {
   await using cluster = await startEtcdCluster({ kind, members });
-  const child = spawn(program, ["-endpoints", cluster.endpoints.join(",")]);
+  const child = spawn(program, ["-endpoints", cluster.endpoints.join(",")], { env: {} });
   const lines: string[] = [];
   let stderr = "";
   try {

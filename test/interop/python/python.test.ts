@@ -16,8 +16,7 @@ const timeoutMs = 120_000;
 async function transcript(kind: ServerKind): Promise<string[]> {
   await using cluster = await startEtcdCluster({ kind });
   const [host = "", port = ""] = cluster.member(0).endpoint.split(":");
-  const run = promisify(execFile)(python, [script, host, port], { timeout: timeoutMs });
-  const { stdout } = await run;
+  const { stdout } = await promisify(execFile)(python, [script, host, port], { env: {}, timeout: timeoutMs });
   return stdout.trimEnd().split("\n");
 }
 

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// The whole: whatever still waits then is shown, and the program ends.
+	// Of the whole: whatever still waits then is shown, and the program ends.
 	deadline = 2 * time.Minute
 	// One answer of a cluster on a busy machine, a change of its leader included.
 	patience = 30 * time.Second
@@ -43,12 +43,8 @@ func main() {
 	check(err)
 	other, err := clientv3.New(config)
 	check(err)
-	defer one.Close()
-	defer other.Close()
-
 	leader, rival := onLeader(config), onLeader(config)
-	defer leader.Close()
-	defer rival.Close()
+
 	history(leader)
 	leases(leader)
 	transactions(leader, rival)
@@ -58,6 +54,9 @@ func main() {
 	elections(one, other)
 	found.finish()
 	counting.finish()
+	for _, client := range []*clientv3.Client{one, other, leader, rival} {
+		check(client.Close())
+	}
 	section("done")
 }
 
