@@ -50,7 +50,8 @@ export class Turn {
  * Takes a place in line and waits for the turn.
  *
  * @param whenBusy what to do while others are before us; the place is given up if it fails
- * @throws LeaseLostError if the lease is lost first, EtcdError "cancelled" or "deadline-exceeded" if waiting is given up
+ * @throws LeaseLostError if the lease is lost first, EtcdError "cancelled" or "deadline-exceeded" if waiting is given up,
+ * TypeError if both `lease` and `ttlSeconds` are given
  */
 export async function takeTurn(
   leases: Lease,
@@ -59,6 +60,8 @@ export async function takeTurn(
   options: TurnOptions,
   whenBusy: (entry: Entry, signal: AbortSignal) => Promise<void> = (...place) => line.untilFirst(...place),
 ): Promise<Turn> {
+  if (options.lease !== undefined && options.ttlSeconds !== undefined)
+    throw new TypeError(`Cannot wait for ${line.title}: a lease that is given has its own ttlSeconds`);
   const limit = new WaitLimit(line, options);
   let lease = options.lease;
   try {

@@ -20,6 +20,10 @@ import {
   WatchDefinition,
   type MessageFns,
 } from "../../proto/index.js";
+import { within } from "../support/deadline.js";
+
+/** Generous: a busy machine is no failure. */
+const deadlineMs = 20_000;
 
 /** A status to fail with; `never`: leave the call without an answer; `drop`: cut the connection. */
 export type Failing = { readonly code: number; readonly details: string } | "never" | "drop";
@@ -59,13 +63,13 @@ export class FakeStream<Request = unknown, Response extends object = object> {
       const request = this.requests.shift();
       if (request !== undefined) return request;
       assert.ok(!this.isEnded, "the client has ended the stream");
-      await new Promise<void>((resolve) => (this.wake = resolve));
+      await this.change("a request");
     }
   }
 
   /** Resolves when the client has given the stream up. */
   async ended(): Promise<void> {
-    while (!this.isEnded) await new Promise<void>((resolve) => (this.wake = resolve));
+    while (!this.isEnded) await this.change("the end of the stream");
   }
 
   send(response: Response): void {
@@ -78,6 +82,10 @@ export class FakeStream<Request = unknown, Response extends object = object> {
 
   fail(failing: { readonly code: number; readonly details: string }): void {
     this.call.emit("error", failing);
+  }
+
+  private change(what: string): Promise<void> {
+    return within(deadlineMs, what, new Promise((resolve) => (this.wake = resolve)));
   }
 }
 
@@ -141,7 +149,7 @@ export class FakeServer implements AsyncDisposable {
     for (;;) {
       const stream = this.streams.shift();
       if (stream !== undefined) return stream as unknown as FakeStream<Request, Response>;
-      await new Promise<void>((resolve) => this.waiting.add(resolve));
+      await within(deadlineMs, "a stream", new Promise<void>((resolve) => this.waiting.add(resolve)));
     }
   }
 
