@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { Proposal } from "../../proto/index.js";
 import type { Entry, LogIndex, Term } from "../../raft/index.js";
-import { DamagedError, KeyNotFoundError, openMemoryBackend, openStore, type KvStore } from "../../store/index.js";
+import {
+  DamagedError,
+  KeyNotFoundError,
+  LeaseExistsError,
+  openMemoryBackend,
+  openStore,
+  type KvStore,
+  type Lease,
+} from "../../store/index.js";
 import { Applier, decodeMarker, encodeMarker, type Applied, type AppliedState } from "../../server/applier.js";
 import { Membership } from "../../server/membership.js";
 import { Proposals, type Command } from "../../server/proposals.js";
@@ -38,6 +46,8 @@ interface Copy {
   readonly answers: Map<string, Applied | Error>;
   /** Every marker given to the store. */
   readonly markers: Uint8Array[];
+  /** What the listener was told. */
+  readonly leases: readonly string[];
 }
 
 /** One member's state; proposals 1, 2, 3 of this life are waited for. */
@@ -58,17 +68,21 @@ const open = async (t: TestContext, state = freshState(), kept?: KvStore): Promi
     isFull: () => false,
     propose: () => undefined,
   });
-  const leases = { granted: () => undefined, revoked: () => undefined };
+  const leases: string[] = [];
+  const listener = {
+    granted: ({ id }: Lease) => void leases.push(`granted ${id}`),
+    revoked: (id: bigint) => void leases.push(`revoked ${id}`),
+  };
   const answers = new Map<string, Applied | Error>();
   for (const name of ["first", "second", "third"])
     proposals.propose(put(name), {
       applied: (result) => answers.set(name, result),
       failed: (error) => answers.set(name, error as Error),
     });
-  return { store, applier: new Applier(store, state, self, proposals, leases), proposals, answers, markers };
+  return { store, applier: new Applier(store, state, self, proposals, listener), proposals, answers, markers, leases };
 };
 
-const put = (key: string, options: { ignoreValue?: boolean } = {}): Command => ({
+const put = (key: string, options: { ignoreValue?: boolean; lease?: bigint } = {}): Command => ({
   $case: "put",
   value: {
     key: Buffer.from(key),
@@ -122,6 +136,24 @@ test("a command that cannot be done is an answer, alike on every member, and the
   apply(copy, entry(1, put("missing", { ignoreValue: true })), entry(2, put("b")));
   assert.ok(copy.answers.get("first") instanceof KeyNotFoundError);
   assert.equal(copy.store.revision, 2);
+});
+
+test("a lease ends by an expiry of the term it comes to lie in, and by one that means no other of its id", async (t) => {
+  const copy = await open(t);
+  const grant: Command = { $case: "leaseGrant", value: { ID: 7n, TTL: 5n } };
+  const expiry = (term: bigint, generation: bigint): Command => ({
+    $case: "leaseExpiry",
+    value: { term, leases: [{ id: 7n, generation }] },
+  });
+  apply(copy, entry(1, grant), entry(2, put("k", { lease: 7n })), entry(3, grant)); // the second one is refused
+  assert.ok(copy.answers.get("third") instanceof LeaseExistsError);
+  assert.deepEqual(copy.leases, ["granted 7"]);
+  apply(copy, entry(4, expiry(1n, 1n)), entry(5, expiry(3n, 1n)), entry(6, expiry(2n, 3n)));
+  assert.deepEqual([copy.store.leaseKeyCount(7n), copy.store.revision], [1, 2]);
+  apply(copy, entry(7, expiry(2n, 1n)), entry(8, expiry(2n, 1n)));
+  assert.deepEqual([copy.store.lease(7n), copy.store.revision], [undefined, 3]);
+  apply(copy, entry(9, grant), entry(10, { $case: "leaseRevoke", value: { ID: 7n } }));
+  assert.deepEqual(copy.leases, ["granted 7", "revoked 7", "granted 7", "revoked 7"]);
 });
 
 test("a failure of this member alone is no answer: it stops the member", async (t) => {
