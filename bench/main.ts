@@ -1,17 +1,21 @@
 // `npm run bench`: what a three-member cluster on this machine does, beside real etcd if it is on the PATH.
-// `npm run bench -- startup idle` measures those instead. Loopback only; see docs/performance.md.
+// `npm run bench -- startup idle` measures those instead. Of "watch" and "lease" both are measured at the same time.
+// Loopback only; see docs/performance.md.
 
 import { cpus, platform, release } from "node:os";
 import { idle } from "./idle.js";
+import { services, type ServiceLoad } from "./services.js";
 import { startup } from "./startup.js";
 import { throughput } from "./throughput.js";
 
 const benches: Readonly<Record<string, () => Promise<void>>> = { throughput, startup, idle };
+const serviceLoads: readonly ServiceLoad[] = ["watch", "lease"];
 
 const chosen = process.argv.slice(2);
-const unknown = chosen.find((name) => !(name in benches));
+const names = [...Object.keys(benches), ...serviceLoads];
+const unknown = chosen.find((name) => !names.includes(name));
 if (unknown !== undefined) {
-  console.error(`unknown bench "${unknown}": choose of ${Object.keys(benches).join(", ")}`);
+  console.error(`unknown bench "${unknown}": choose of ${names.join(", ")}`);
   process.exit(2);
 }
 
@@ -19,6 +23,13 @@ const [processor] = cpus();
 console.log(`${processor?.model.trim() ?? "unknown processor"}, ${cpus().length} cores`);
 console.log(`${platform()} ${release()}, Node ${process.version}\n`);
 for (const name of chosen.length > 0 ? chosen : ["throughput"]) {
+  const bench = benches[name];
+  if (bench === undefined) continue;
   console.log(`== ${name}`);
-  await benches[name]?.();
+  await bench();
+}
+const loads = serviceLoads.filter((load) => chosen.includes(load));
+if (loads.length > 0) {
+  console.log(`== ${loads.join(" ")}`);
+  await services(new Set(loads));
 }

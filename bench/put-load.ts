@@ -1,0 +1,113 @@
+// Puts at a given rate, in a process of its own.
+
+import { Client, EtcdError } from "../client/index.js";
+import { markedValue } from "./marked-value.js";
+
+export type PutCommand =
+  | { readonly kind: "rate"; readonly perSecond: number }
+  /** Puts wait while they would go beyond this revision. */
+  | { readonly kind: "limit"; readonly revision: number }
+  /** Stops, and asks for the result. */
+  | { readonly kind: "finish" };
+
+export interface PutResult {
+  readonly kind: "result";
+  /** Of the put with number n, at [n]: its revision. 0: not acknowledged, so it may have been carried out or not. */
+  readonly revisions: Uint32Array;
+  readonly acknowledged: number;
+  readonly unacknowledged: number;
+}
+
+export type PutMessage =
+  { readonly kind: "ready" } | { readonly kind: "progress"; readonly acknowledged: number } | PutResult;
+
+/** Watched; puts go to so many keys in turn. */
+export const prefix = "bench/";
+const keyCount = 1_000;
+
+const maxInFlight = 512;
+const tickMs = 5;
+const progressMs = 100;
+/** What may be made up for after the process had no CPU, in seconds of the rate. */
+const burstSeconds = 0.1;
+
+class Putter {
+  private readonly clients: readonly Client[];
+  private readonly revisions: number[] = [0];
+  private perSecond = 0;
+  private limit = Infinity;
+  private due = 0;
+  private lastTick = performance.now();
+  private lastRevision = 0;
+  private inFlight = 0;
+  private acknowledged = 0;
+  private wake: () => void = () => undefined;
+
+  /** One client a member, so that every member has its share. */
+  constructor(endpoints: readonly string[]) {
+    this.clients = endpoints.map(
+      (_, n) => new Client({ endpoints: [...endpoints.slice(n), ...endpoints.slice(0, n)] }),
+    );
+    setInterval(() => this.tick(), tickMs);
+    setInterval(() => tell({ kind: "progress", acknowledged: this.acknowledged }), progressMs);
+  }
+
+  async on(command: PutCommand): Promise<void> {
+    switch (command.kind) {
+      case "rate":
+        this.perSecond = command.perSecond;
+        return;
+      case "limit":
+        this.limit = command.revision;
+        return;
+      case "finish":
+        this.perSecond = this.due = 0;
+        while (this.inFlight > 0) await new Promise<void>((resolve) => (this.wake = resolve));
+        tell({
+          kind: "result",
+          revisions: Uint32Array.from(this.revisions),
+          acknowledged: this.acknowledged,
+          unacknowledged: this.revisions.length - 1 - this.acknowledged,
+        });
+    }
+  }
+
+  private tick(): void {
+    const now = performance.now();
+    this.due += ((now - this.lastTick) / 1_000) * this.perSecond;
+    this.due = Math.min(this.due, this.perSecond * burstSeconds);
+    this.lastTick = now;
+    for (; this.due >= 1 && this.mayPut(); this.due--) void this.put();
+  }
+
+  private mayPut(): boolean {
+    return this.inFlight < maxInFlight && this.lastRevision + this.inFlight < this.limit;
+  }
+
+  private async put(): Promise<void> {
+    const number = this.revisions.push(0) - 1;
+    const client = this.clients[number % this.clients.length]!;
+    this.inFlight++;
+    try {
+      const { header } = await client.kv.put(`${prefix}put/${number % keyCount}`, markedValue(number));
+      this.revisions[number] = header.revision;
+      this.lastRevision = Math.max(this.lastRevision, header.revision);
+      this.acknowledged++;
+    } catch (error) {
+      // With a member that was killed; whether it was carried out is left open.
+      if (!(error instanceof EtcdError)) throw error;
+    }
+    this.inFlight--;
+    this.wake();
+  }
+}
+
+const tell = (message: PutMessage): void => void process.send?.(message);
+
+/** Only as the process that the bench forks. */
+if (process.send !== undefined && process.argv[1]?.endsWith("put-load.ts")) {
+  const putter = new Putter(process.argv.slice(2));
+  process.on("message", (command: PutCommand) => void putter.on(command));
+  process.once("disconnect", () => process.exit());
+  tell({ kind: "ready" });
+}
