@@ -44,8 +44,7 @@ function drawn({ columns, rows }: Table): string {
   const line = (cells: readonly string[], pad: (cell: string, width: number) => string) =>
     `|${cells.map((cell, column) => ` ${pad(cell, widths[column] ?? 0)} `).join("|")}|`;
   const body = rows.map((row) => line(row, (cell, width) => cell.padStart(width)));
-  const foot = rows.length === 0 ? [] : [rule];
-  return [rule, line(columns, centered), rule, ...body, ...foot, ""].join("\n");
+  return [rule, line(columns, centered), rule, ...body, rule, ""].join("\n");
 }
 
 const centered = (text: string, width: number): string =>

@@ -37,12 +37,24 @@ async function forward(output: Readable, { print }: Pick<Io, "print">): Promise<
   for await (const chunk of output) print(chunk as Uint8Array);
 }
 
+/** What Go calls the signals that end programs. */
+const goSignals: Readonly<Record<string, string>> = {
+  SIGHUP: "hangup",
+  SIGINT: "interrupt",
+  SIGQUIT: "quit",
+  SIGABRT: "aborted",
+  SIGKILL: "killed",
+  SIGSEGV: "segmentation fault",
+  SIGPIPE: "broken pipe",
+  SIGTERM: "terminated",
+};
+
 /** @returns undefined if in good order; otherwise what Go says */
 async function howItEnded(closed: Promise<unknown[]>, program: string): Promise<string | undefined> {
   try {
     const [exitCode, signal] = (await closed) as [number | null, string | null];
     if (exitCode === 0) return undefined;
-    return exitCode === null ? `signal: ${signal ?? "unknown"}` : `exit status ${exitCode}`;
+    return exitCode === null ? `signal: ${goSignals[signal ?? ""] ?? signal}` : `exit status ${exitCode}`;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" && !program.includes("/"))

@@ -11,6 +11,7 @@ import { within } from "../../support/deadline.js";
 export interface Answer {
   readonly stdout: string;
   readonly stderr: string;
+  /** Null: it was ended by us. */
   readonly exitCode: number | null;
 }
 
@@ -19,33 +20,90 @@ export interface Input {
   readonly env: Readonly<Record<string, string>>;
 }
 
-export type Ctl = (words: readonly string[], input: Input) => Promise<Answer>;
+export interface Ctl {
+  /** Runs a command line to its end. */
+  readonly run: (words: readonly string[], input: Input) => Promise<Answer>;
+  /** Starts one that goes on while others run. Its standard input stays open. */
+  readonly start: (words: readonly string[], env: Input["env"]) => RunningCtl;
+}
 
-const exitTimeoutMs = 30_000;
+const timeoutMs = 30_000;
 
 const bytesOf = (text: string) => Buffer.from(text, "utf8");
 const charactersOf = (chunks: readonly (Uint8Array | string)[]) =>
   Buffer.concat(chunks.map((chunk) => Buffer.from(chunk as string))).toString("latin1");
 
-const processCtl =
-  (program: string, ...first: readonly string[]): Ctl =>
-  async (words, { stdin, env }) => {
+/** Whatever becomes of the tests, none of these outlives them. */
+const running = new Set<RunningCtl>();
+process.once("exit", () => {
+  for (const each of running) each.kill();
+});
+
+export class RunningCtl {
+  private readonly child;
+  private readonly closed: Promise<[number | null]>;
+  private readonly stdout: Uint8Array[] = [];
+  private readonly stderr: Uint8Array[] = [];
+  private wake: () => void = () => undefined;
+
+  constructor(
+    program: string,
+    private readonly words: readonly string[],
+    env: Input["env"],
+  ) {
     const { PATH, HOME } = process.env;
-    const child = spawn(program, [...first, ...words], { env: { PATH, HOME, ...env } });
-    const stdout: Uint8Array[] = [];
-    const stderr: Uint8Array[] = [];
-    child.stdout.on("data", (chunk: Uint8Array) => stdout.push(chunk));
-    child.stderr.on("data", (chunk: Uint8Array) => stderr.push(chunk));
-    child.stdin.on("error", () => undefined); // it need not read what it is given
-    child.stdin.end(bytesOf(stdin));
+    this.child = spawn(program, words, { env: { PATH, HOME, ...env } });
+    this.closed = once(this.child, "close") as Promise<[number | null]>;
+    this.closed.then(
+      () => running.delete(this),
+      () => running.delete(this),
+    );
+    running.add(this);
+    this.child.stdin.on("error", () => undefined); // it need not read what it is given
+    this.child.stderr.on("data", (chunk: Uint8Array) => this.stderr.push(chunk));
+    this.child.stdout.on("data", (chunk: Uint8Array) => {
+      this.stdout.push(chunk);
+      this.wake();
+    });
+  }
+
+  type(text: string): void {
+    this.child.stdin.write(bytesOf(text));
+  }
+
+  /** Waits until it has written so many lines. */
+  async lines(count: number): Promise<void> {
+    const written = async () => {
+      while (charactersOf(this.stdout).split("\n").length <= count)
+        await new Promise<void>((resolve) => (this.wake = resolve));
+    };
+    const soFar = () => `${charactersOf(this.stdout)}${charactersOf(this.stderr)}`;
+    const what = `${count} lines of ${this.words.join(" ")}`;
+    await within(timeoutMs, what, written()).catch((error: unknown) => {
+      throw new Error(`${(error as Error).message}; so far:\n${soFar()}`);
+    });
+  }
+
+  /** Waits until it ends by itself. */
+  async ended(stdin = ""): Promise<Answer> {
+    this.child.stdin.end(bytesOf(stdin));
     try {
-      const ended = once(child, "close") as Promise<[number | null]>;
-      const [exitCode] = await within(exitTimeoutMs, `${program} ${words.join(" ")}`, ended);
-      return { stdout: charactersOf(stdout), stderr: charactersOf(stderr), exitCode };
+      const [exitCode] = await within(timeoutMs, this.words.join(" "), this.closed);
+      return { stdout: charactersOf(this.stdout), stderr: charactersOf(this.stderr), exitCode };
     } finally {
-      child.kill("SIGKILL");
+      this.kill();
     }
-  };
+  }
+
+  kill(): void {
+    this.child.kill("SIGKILL");
+  }
+}
+
+const processCtl = (program: string, ...first: readonly string[]): Ctl => {
+  const start = (words: readonly string[], env: Input["env"]) => new RunningCtl(program, [...first, ...words], env);
+  return { start, run: (words, { stdin, env }) => start(words, env).ended(stdin) };
+};
 
 /** Debian's, as a process. */
 export const etcdctl = processCtl("etcdctl");
@@ -57,14 +115,17 @@ export const minietcdctlProcess = processCtl(
 );
 
 /** The same program inside this process: a script has some hundred steps, and starting Node takes longer than a step. */
-export const minietcdctl: Ctl = async (words, { stdin, env }) => {
-  const stdout: (Uint8Array | string)[] = [];
-  const stderr: string[] = [];
-  const exitCode = await runProgram(words, {
-    env,
-    stdin: Readable.from([bytesOf(stdin)]),
-    print: (output) => stdout.push(output),
-    note: (line) => stderr.push(`${line}\n`),
-  });
-  return { stdout: charactersOf(stdout), stderr: charactersOf(stderr), exitCode };
+export const minietcdctl: Ctl = {
+  start: minietcdctlProcess.start,
+  async run(words, { stdin, env }) {
+    const stdout: (Uint8Array | string)[] = [];
+    const stderr: string[] = [];
+    const exitCode = await runProgram(words, {
+      env,
+      stdin: Readable.from([bytesOf(stdin)]),
+      print: (output) => stdout.push(output),
+      note: (line) => stderr.push(`${line}\n`),
+    });
+    return { stdout: charactersOf(stdout), stderr: charactersOf(stderr), exitCode };
+  },
 };

@@ -8,6 +8,7 @@ import { play, readScript, type Outcome, type Step } from "./script.js";
 
 const scripts = [
   { name: "one-member.txt", members: 1, ours: minietcdctl },
+  { name: "watch-and-lease.txt", members: 1, ours: minietcdctl },
   { name: "three-members.txt", members: 3, ours: minietcdctl },
   { name: "built-program.txt", members: 1, ours: minietcdctlProcess },
 ];

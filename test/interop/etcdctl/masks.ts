@@ -65,6 +65,50 @@ const masks: readonly Mask[] = [
     apply: replacing(/((?:took = |"took":"))[\d.]+(?:ns|µs|\xc2\xb5s|ms|s)/g, "$1TIME"),
   },
   {
+    name: "fields",
+    why: "as in JSON: ids, terms, indexes, sizes, versions and times",
+    on: "stdout",
+    apply: (text) =>
+      text
+        .replaceAll(/^"(ClusterID|MemberID|Leader|RaftTerm|RaftIndex|RaftAppliedIndex|DBSize)" : \d+$/gm, '"$1" : N')
+        .replaceAll(/^"ID" : \d+(?=\n"Name")/gm, '"ID" : ID')
+        .replaceAll(/^"Version" : "[\d.]+"$/gm, '"Version" of the server')
+        .replaceAll(/^"Took" : \S+$/gm, '"Took" : TIME'),
+  },
+  {
+    name: "tables",
+    why: "the same in columns, whose widths follow",
+    on: "stdout",
+    apply: (text) =>
+      !text.startsWith("+-")
+        ? text
+        : text
+            .replaceAll(/-+/g, "-")
+            .replaceAll(/ +/g, " ")
+            .replaceAll(
+              /\| (EP\d) \| [\da-f]+ \| [\d.]+ \| [\d.]+ [kM]?B \| (?:true|false) \| false (?:\| \d+ ){3}/g,
+              "| $1 STATUS ",
+            )
+            .replaceAll(/^\| [\da-f]+ \| started/gm, "| ID | started")
+            .replaceAll(/\| [\d.]+(?:µs|\xc2\xb5s|ms|s) \|/g, "| TIME |"),
+  },
+  {
+    name: "time left",
+    why: "steps take their time",
+    on: "stdout",
+    apply: (text) =>
+      text
+        .replaceAll(/(?<=remaining\()\d+(?=s\))/g, "N")
+        .replaceAll(/(?<="ttl":)\d+/g, "N")
+        .replaceAll(/(?<="TTL" : )\d+(?=\n"GrantedTTL")/g, "N"),
+  },
+  {
+    name: "repeated renewals",
+    why: "how often a lease is renewed until it is gone depends on when that is",
+    on: "stdout",
+    apply: replacing(/^(lease \S+ keepalived with TTL\(\d+\)\n)\1+/gm, "$1"),
+  },
+  {
     name: "health order",
     why: "endpoints are listed in the order of their answers",
     on: "stdout",
@@ -130,12 +174,20 @@ const masks: readonly Mask[] = [
   },
 ];
 
-/** Addresses become names, then every mask is applied in order. */
-export function maskAnswer({ stdout, stderr, exitCode }: Answer, cluster: EtcdCluster): Answer {
+const decimal = (lease: string) => BigInt(`0x${lease}`).toString();
+
+/** Addresses and leases become names, then every mask is applied in order. */
+export function maskAnswer(
+  { stdout, stderr, exitCode }: Answer,
+  cluster: EtcdCluster,
+  leases: readonly string[],
+): Answer {
   const masked = (text: string, stream: "stdout" | "stderr") => {
     let result = text;
     for (const [position, { endpoint, peerUrl }] of cluster.members.entries())
       result = result.replaceAll(endpoint, `EP${position + 1}`).replaceAll(peerUrl, `PEER${position + 1}`);
+    for (const [position, lease] of leases.entries())
+      result = result.replaceAll(lease, `LEASE${position + 1}`).replaceAll(decimal(lease), `"LEASE${position + 1}"`);
     for (const { on, apply } of masks) if (on === stream || on === "both") result = apply(result);
     return result;
   };

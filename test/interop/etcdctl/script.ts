@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import type { EtcdCluster } from "../../support/etcd-process.js";
-import type { Answer, Ctl } from "./ctl.js";
+import type { Answer, Ctl, RunningCtl } from "./ctl.js";
 import { maskAnswer } from "./masks.js";
 
 export interface Step {
@@ -18,7 +18,7 @@ export interface Outcome extends Answer {
   readonly line: string;
 }
 
-/** Reads a script: see the head of one-member.txt for the form. */
+/** Reads a script: see the heads of one-member.txt and watch-and-lease.txt for the form. */
 export function readScript(name: string): Step[] {
   const text = readFileSync(new URL(name, import.meta.url), "utf8");
   const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#") && !line.startsWith("=="));
@@ -40,14 +40,80 @@ function parseStep(line: string): Step {
 const deadEndpoint = "127.0.0.1:1";
 
 /** Runs a script, one step after the other, and masks what has to differ. */
-export async function play(steps: readonly Step[], ctl: Ctl, cluster: EtcdCluster): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
-  for (const step of steps) {
-    const [verb, number] = step.words;
-    if (verb === "stop" || verb === "start") await moveMember(cluster, verb, Number(number) - 1);
-    else outcomes.push({ line: step.line, ...maskAnswer(await run(step, ctl, cluster), cluster) });
+export const play = (steps: readonly Step[], ctl: Ctl, cluster: EtcdCluster): Promise<Outcome[]> =>
+  new Player(ctl, cluster).play(steps);
+
+class Player {
+  private readonly outcomes: Outcome[] = [];
+  /** Of the leases granted so far, in order, as etcdctl writes them. */
+  private readonly leases: string[] = [];
+  private background: { readonly line: string; readonly ctl: RunningCtl } | undefined;
+
+  constructor(
+    private readonly ctl: Ctl,
+    private readonly cluster: EtcdCluster,
+  ) {}
+
+  async play(steps: readonly Step[]): Promise<Outcome[]> {
+    try {
+      for (const step of steps) await this.step(step);
+      return this.outcomes;
+    } finally {
+      this.background?.ctl.kill();
+    }
   }
-  return outcomes;
+
+  private async step(step: Step): Promise<void> {
+    const [verb, argument = ""] = step.words;
+    if (verb === "stop" || verb === "start") await moveMember(this.cluster, verb, Number(argument) - 1);
+    else if (verb === "&") this.background = { line: step.line, ctl: this.start(step) };
+    else if (verb === "type") this.background?.ctl.type(argument);
+    else if (verb === "until") await this.background?.ctl.lines(Number(argument));
+    else if (verb === "end" || verb === "exit") await this.endBackground(verb);
+    else this.record(step.line, await this.run(step));
+  }
+
+  private start(step: Step): RunningCtl {
+    const { words, env } = this.filled(step);
+    return this.ctl.start(words.slice(1), env);
+  }
+
+  private async endBackground(verb: "end" | "exit"): Promise<void> {
+    if (this.background === undefined) return;
+    const { line, ctl } = this.background;
+    if (verb === "end") ctl.kill();
+    this.background = undefined;
+    this.record(line, await ctl.ended());
+  }
+
+  private run(step: Step): Promise<Answer> {
+    const { words, env, stdin } = this.filled(step);
+    return this.ctl.run(words, { stdin, env });
+  }
+
+  private record(line: string, answer: Answer): void {
+    const granted = / grant .*/.test(line) ? leaseIn(answer.stdout) : undefined;
+    if (granted !== undefined) this.leases.push(granted);
+    this.outcomes.push({ line, ...maskAnswer(answer, this.cluster, this.leases) });
+  }
+
+  /** With names in braces replaced, and told where the cluster is. */
+  private filled({ words, env, stdin }: Step): Omit<Step, "line"> {
+    const named = new Map(this.cluster.endpoints.map((endpoint, position) => [`{ep${position + 1}}`, endpoint]));
+    for (const [position, lease] of this.leases.entries()) named.set(`{lease${position + 1}}`, lease);
+    named.set("{dead}", deadEndpoint);
+    const fill = (text: string) => text.replaceAll(/\{\w+\}/g, (name) => named.get(name) ?? name);
+    const own = words.includes("--endpoints") || "ETCDCTL_ENDPOINTS" in env;
+    const endpoints = own ? {} : { ETCDCTL_ENDPOINTS: this.cluster.endpoints.join(",") };
+    const filledEnv = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, fill(value)]));
+    return { words: words.map(fill), env: { ...endpoints, ...filledEnv }, stdin: fill(stdin) };
+  }
+}
+
+/** The id of a lease that was just granted, whatever the format. */
+function leaseIn(output: string): string | undefined {
+  const [, hex, decimal] = /^lease ([\da-f]{16}) granted|"ID"(?: : |:)(\d+)/m.exec(output) ?? [];
+  return decimal === undefined ? hex : BigInt(decimal).toString(16).padStart(16, "0");
 }
 
 async function moveMember(cluster: EtcdCluster, verb: "stop" | "start", position: number): Promise<void> {
@@ -56,15 +122,4 @@ async function moveMember(cluster: EtcdCluster, verb: "stop" | "start", position
   member.launch();
   // Without a quorum a member cannot be ready; with one, it soon is.
   if (cluster.members.filter(({ isRunning }) => isRunning).length > cluster.members.length / 2) await member.ready();
-}
-
-function run(step: Step, ctl: Ctl, cluster: EtcdCluster): Promise<Answer> {
-  const named = new Map(cluster.endpoints.map((endpoint, position) => [`{ep${position + 1}}`, endpoint]));
-  named.set("{dead}", deadEndpoint);
-  const filled = (text: string) => text.replaceAll(/\{\w+\}/g, (name) => named.get(name) ?? name);
-  const env = Object.fromEntries(Object.entries(step.env).map(([name, value]) => [name, filled(value)]));
-  const words = step.words.map(filled);
-  const own = words.includes("--endpoints") || "ETCDCTL_ENDPOINTS" in env;
-  const endpoints = own ? {} : { ETCDCTL_ENDPOINTS: cluster.endpoints.join(",") };
-  return ctl(words, { stdin: step.stdin, env: { ...endpoints, ...env } });
 }
