@@ -1,7 +1,7 @@
 // A line of keys under one name, one for each lease, oldest first: the layout of etcd's own locks and elections.
 import { CompactedError, EtcdError } from "./errors.js";
 import { insist } from "./insist.js";
-import { toBytes, toText, type Bytes } from "./keys.js";
+import { toBytes, type Bytes } from "./keys.js";
 import type { Kv } from "./kv.js";
 import type { KeyValue } from "./kv-ops.js";
 import type { Compare, TxnOp, TxnOpResult } from "./txn.js";
@@ -72,7 +72,7 @@ export class Line {
     }
     const own = await insist({ signal }, (limits) => this.services.kv.get(key, limits));
     if (own.kvs[0]?.createRevision !== revision)
-      throw new EtcdError("aborted", `Lost the place in line for ${this.title}: ${toText(key)} was deleted`, "failed");
+      throw new EtcdError("aborted", `Lost the place in line for ${this.title}: its key was deleted`, "failed");
   }
 
   /** The first in the line at a revision, or now; and which revision that is. */
