@@ -45,10 +45,10 @@ const faults: readonly Phase[] = [
  */
 export const services = async (loads: ReadonlySet<ServiceLoad>): Promise<void> => {
   const what = [
-    loads.has("watch") ? `${watcherCount} watchers of one prefix` : [],
+    loads.has("watch") ? `${watcherCount} watchers of one prefix, puts wait for one that is ${maxBehind} behind` : [],
     loads.has("lease") ? `${leaseCount} leases of ${ttlSeconds} s, each with a key` : [],
   ].flat();
-  console.log(`Three members; ${what.join("; ")}; puts wait for a watcher that is ${maxBehind} behind.`);
+  console.log(`Three members; ${what.join("; ")}.`);
   console.log("Latency: from the sending of a put until a watcher has it.\n");
   for (const server of availableServers()) {
     console.log(`-- ${server.label}`);
