@@ -114,6 +114,33 @@ describe("a running watch", () => {
     assert.equal(await ended, 5);
   });
 
+  test("of history that has been told nothing of it begins anew", async () => {
+    await using server = await FakeServer.start();
+    const { ended } = start(["--endpoints", server.endpoint, "watch", "k", "--rev", "3"]);
+    const stream: Stream = await server.stream();
+    stream.send({ header: header(6n), created: true });
+    stream.fail({ code: 14, details: "etcdserver: no leader" });
+    const again: Stream = await server.stream();
+    assert.equal((await createRequest(again)).startRevision, 3n);
+    again.send({ header: header(9n), created: true, canceled: true, cancelReason: "because" });
+    assert.equal(await ended, 5);
+  });
+
+  test("that is told how far the server is goes on from there", async () => {
+    await using server = await FakeServer.start();
+    const { written, ended } = start(["--endpoints", server.endpoint, "watch", "k", "--progress-notify"]);
+    const stream: Stream = await server.stream();
+    assert.equal((await createRequest(stream)).progressNotify, true);
+    stream.send({ header: header(6n), created: true });
+    stream.send({ header: header(20n) });
+    stream.fail({ code: 14, details: "etcdserver: no leader" });
+    const again: Stream = await server.stream();
+    assert.equal((await createRequest(again)).startRevision, 21n);
+    again.send({ header: header(20n), created: true, canceled: true, cancelReason: "because" });
+    assert.equal(await ended, 5);
+    assert.equal(written.stdout, "progress notify: 20\n");
+  });
+
   test("without a server says so, as every command", async () => {
     const { written, ended } = start(["--endpoints", "127.0.0.1:1", "--dial-timeout=50ms", "watch", "k"]);
     assert.equal(await ended, 1);
