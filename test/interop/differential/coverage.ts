@@ -1,5 +1,6 @@
 // What the generated sequences are known to bring about. Should they no longer, they compare less than they seem to.
 import type { Compare, RangeRequest, RangeResponse, RequestOp, TxnRequest, TxnResponse } from "../../../proto/index.js";
+import { leaseOutcomes } from "./lease-coverage.js";
 import { masks } from "./masks.js";
 import type { Answer, Request } from "./requests.js";
 
@@ -76,6 +77,12 @@ export function outcomes(request: Request, answer: Answer): string[] {
     }
     case "compact":
       return [`compact: ${request.message.physical ? "physical" : "at once"}`];
+    case "leaseGrant":
+    case "leaseRevoke":
+    case "leaseTimeToLive":
+    case "leaseLeases":
+    case "leaseKeepAlive":
+      return leaseOutcomes(request, fields);
     case "hashKV":
       return [`hash: ${request.message.revision === 0n ? "newest" : "past"}`];
   }

@@ -8,12 +8,18 @@ import {
   RangeRequest_SortTarget,
   type ResponseHeader,
   type TxnRequest,
+  type WatchRequest,
+  type WatchResponse,
 } from "../../../proto/index.js";
 import type { Answer, Request } from "./requests.js";
+import type { Told, Watcher } from "./watchers.js";
 
-export interface Mask {
+export interface Known {
   readonly name: string;
   readonly reason: string;
+}
+
+export interface Mask extends Known {
   /** Whether this, and nothing else, is how the two answers differ. */
   readonly hides: (request: Request, etcd: Answer, ours: Answer) => boolean;
 }
@@ -75,3 +81,66 @@ export const masks: readonly Mask[] = [
       isError(ours, status.RESOURCE_EXHAUSTED, etcd.details.replace("grpc: received", "Received").replace("vs.", "vs")),
   },
 ];
+
+type Replies = readonly (WatchResponse | string)[];
+
+interface ReplyMask extends Known {
+  /** Whether this, and nothing else, is how the answers to a request on a watch stream differ. */
+  readonly hides: (
+    asked: { request: WatchRequest; watchers: readonly Watcher[]; now: bigint },
+    etcd: Replies,
+    ours: Replies,
+  ) => boolean;
+}
+
+interface ToldMask extends Known {
+  /** Whether this, and nothing else, is how what a watcher told differs. */
+  readonly hides: (by: { watcher: Watcher | undefined; compacted: bigint }, etcd: Told, ours: Told) => boolean;
+}
+
+const isRefusal = (reply: Replies[number] | undefined, reason: string) =>
+  typeof reply === "object" &&
+  reply.created &&
+  reply.canceled &&
+  reply.watchId === -1n &&
+  reply.cancelReason === reason;
+
+export const watchMasks: { readonly replies: readonly ReplyMask[]; readonly told: readonly ToldMask[] } = {
+  replies: [
+    {
+      name: "negative start revision",
+      reason: "3.6 refuses it at once; 3.4 creates the watcher and cancels it as one from before the compaction.",
+      hides: ({ request: { requestUnion: request } }, etcd, ours) =>
+        request?.$case === "createRequest" &&
+        request.value.startRevision < 0n &&
+        etcd.length === 1 &&
+        ours.length === 1 &&
+        isRefusal(ours[0], "etcdserver: mvcc: required revision has been compacted"),
+    },
+    {
+      name: "progress of a stream that is behind",
+      reason:
+        "3.6 tells of progress only if there are watchers, none of which is behind or begins in the future; 3.4 always does.",
+      hides: ({ request: { requestUnion: request }, watchers, now }, etcd, ours) => {
+        const alive = watchers.filter(({ fate }) => fate === "lives");
+        return (
+          request?.$case === "progressRequest" &&
+          (alive.length === 0 || alive.some(({ create }) => create.startRevision > now)) &&
+          etcd.length === 2 &&
+          isDeepStrictEqual(etcd.slice(1), ours)
+        );
+      },
+    },
+  ],
+  told: [
+    {
+      name: "deletion at the compacted revision",
+      reason:
+        "3.6 keeps what was deleted at exactly the compacted revision for watchers that start there; 3.4 does not.",
+      hides: ({ watcher, compacted }, etcd, ours) => {
+        const rest = ours.events.filter(({ type, kv }) => type === 0 || kv?.modRevision !== compacted);
+        return watcher?.create.startRevision === compacted && isDeepStrictEqual({ ...ours, events: rest }, etcd);
+      },
+    },
+  ],
+};

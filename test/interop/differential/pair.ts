@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { CompactionRequest, DeleteRangeRequest, PutRequest, RangeRequest } from "../../../proto/index.js";
 import { everything, zero } from "./keys.js";
 import { type Mask, masks } from "./masks.js";
+import { comparableLease } from "./leases.js";
 import type { Answer, Channel, Request } from "./requests.js";
 import type { Revisions } from "./revisions.js";
 import { showAnswer } from "./show.js";
@@ -14,6 +15,11 @@ export interface Exchange {
   readonly ours: Answer;
   /** How the answers differ; "unknown": in a way that nobody has explained. */
   readonly difference: Mask | "none" | "unknown";
+}
+
+/** What of an answer can be compared. */
+function comparable(request: Request, answer: Answer): Answer {
+  return answer.kind === "ok" ? { kind: "ok", message: comparableLease(request, answer.message) } : answer;
 }
 
 const headerRevision = (answer: Answer): bigint => {
@@ -35,7 +41,7 @@ export class Pair {
   }
 
   async ask(request: Request): Promise<Exchange> {
-    const [etcd, ours] = await this.askBoth(request);
+    const [etcd, ours] = (await this.askBoth(request)).map((answer) => comparable(request, answer)) as [Answer, Answer];
     this.note(request, etcd);
     const difference = isDeepStrictEqual(etcd, ours)
       ? "none"
@@ -48,6 +54,7 @@ export class Pair {
    * apart, what is played next meets the same state on both.
    */
   async startAfresh(): Promise<void> {
+    await Promise.all([revokeAll(this.etcd), revokeAll(this.ours)]);
     const read = RangeRequest.create({ key: zero });
     const [etcd, ours] = await this.revisionsAfter({ method: "range", message: read });
     const target = (etcd > ours ? etcd : ours) + 1n;
@@ -59,6 +66,11 @@ export class Pair {
     const compaction = CompactionRequest.create({ revision: now, physical: true });
     await this.revisionsAfter({ method: "compact", message: compaction });
     this.revisions = { now, compacted: now };
+  }
+
+  /** The connections to both. */
+  get channels(): readonly [etcd: Channel, ours: Channel] {
+    return [this.etcd, this.ours];
   }
 
   private askBoth(request: Request): Promise<[Answer, Answer]> {
@@ -74,7 +86,8 @@ export class Pair {
   private note(request: Request, answer: Answer): void {
     if (answer.kind === "error") return;
     const { now, compacted } = this.revisions;
-    const next = headerRevision(answer);
+    // A keep-alive stream has no header of its own, and changes nothing.
+    const next = request.method === "leaseKeepAlive" ? now : headerRevision(answer);
     this.revisions = {
       now: next > now ? next : now,
       compacted: request.method === "compact" ? request.message.revision : compacted,
@@ -85,4 +98,11 @@ export class Pair {
 async function advance(channel: Channel, steps: bigint): Promise<void> {
   const put: Request = { method: "put", message: PutRequest.create({ key: zero }) };
   for (let step = 0n; step < steps; step++) headerRevision(await channel.send(put));
+}
+
+async function revokeAll(channel: Channel): Promise<void> {
+  const answer = await channel.send({ method: "leaseLeases", message: {} });
+  assert(answer.kind === "ok", `Leases cannot be listed: ${showAnswer(answer)}`);
+  for (const { ID } of answer.message["leases"] as readonly { ID: bigint }[])
+    headerRevision(await channel.send({ method: "leaseRevoke", message: { ID } }));
 }

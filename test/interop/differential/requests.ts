@@ -1,15 +1,32 @@
 // The requests that are played, and how one is sent: as its bytes, so that nothing checks it before the server does.
-import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
+import {
+  Client,
+  type ClientDuplexStream,
+  credentials,
+  type ServiceError,
+  type StatusObject,
+  status,
+} from "@grpc/grpc-js";
 import {
   type CompactionRequest,
   type DeleteRangeRequest,
   type HashKVRequest,
   KVDefinition,
+  LeaseDefinition,
+  type LeaseGrantRequest,
+  LeaseKeepAliveRequest,
+  LeaseKeepAliveResponse,
+  type LeaseLeasesRequest,
+  type LeaseRevokeRequest,
+  type LeaseTimeToLiveRequest,
   MaintenanceDefinition,
   type MessageFns,
   type PutRequest,
   type RangeRequest,
   type TxnRequest,
+  WatchDefinition,
+  WatchRequest,
+  WatchResponse,
 } from "../../../proto/index.js";
 
 export type Request =
@@ -18,8 +35,19 @@ export type Request =
   | { readonly method: "deleteRange"; readonly message: DeleteRangeRequest }
   | { readonly method: "txn"; readonly message: TxnRequest }
   | { readonly method: "compact"; readonly message: CompactionRequest }
-  | { readonly method: "hashKV"; readonly message: HashKVRequest };
+  | { readonly method: "hashKV"; readonly message: HashKVRequest }
+  | { readonly method: "leaseGrant"; readonly message: LeaseGrantRequest }
+  | { readonly method: "leaseRevoke"; readonly message: LeaseRevokeRequest }
+  | { readonly method: "leaseTimeToLive"; readonly message: LeaseTimeToLiveRequest }
+  | { readonly method: "leaseLeases"; readonly message: LeaseLeasesRequest }
+  | { readonly method: "leaseKeepAlive"; readonly message: KeepAlives };
 
+/** A stream of its own, on which one id after the other is kept alive. */
+export interface KeepAlives {
+  readonly ids: readonly bigint[];
+}
+
+type UnaryRequest = Exclude<Request, { method: "leaseKeepAlive" }>;
 export type Method = Request["method"];
 
 /** A decoded message, seen as data: fields by name, a oneof as its case and value. */
@@ -31,11 +59,11 @@ export type Answer =
 
 interface MethodDefinition {
   readonly path: string;
-  readonly encode: (request: Request) => Buffer;
+  readonly encode: (request: UnaryRequest) => Buffer;
   readonly decode: (bytes: Buffer) => Fields;
 }
 
-function define<Message extends Request["message"], Response extends object>(
+function define<Message extends UnaryRequest["message"], Response extends object>(
   service: string,
   method: { name: string; requestType: MessageFns<Message>; responseType: MessageFns<Response> },
 ): MethodDefinition {
@@ -47,14 +75,21 @@ function define<Message extends Request["message"], Response extends object>(
 }
 
 const kv = KVDefinition;
-const definitions: Record<Method, MethodDefinition> = {
+const lease = LeaseDefinition;
+const definitions: Record<UnaryRequest["method"], MethodDefinition> = {
   range: define(kv.fullName, kv.methods.range),
   put: define(kv.fullName, kv.methods.put),
   deleteRange: define(kv.fullName, kv.methods.deleteRange),
   txn: define(kv.fullName, kv.methods.txn),
   compact: define(kv.fullName, kv.methods.compact),
   hashKV: define(MaintenanceDefinition.fullName, MaintenanceDefinition.methods.hashKV),
+  leaseGrant: define(lease.fullName, lease.methods.leaseGrant),
+  leaseRevoke: define(lease.fullName, lease.methods.leaseRevoke),
+  leaseTimeToLive: define(lease.fullName, lease.methods.leaseTimeToLive),
+  leaseLeases: define(lease.fullName, lease.methods.leaseLeases),
 };
+const keepAlivePath = `/${lease.fullName}/${lease.methods.leaseKeepAlive.name}`;
+const watchPath = `/${WatchDefinition.fullName}/${WatchDefinition.methods.watch.name}`;
 
 /** Who answered, and in which term, differs between any two clusters. */
 const idFields = new Set(["clusterId", "memberId", "raftTerm"]);
@@ -80,6 +115,22 @@ export class Channel {
   }
 
   send(request: Request): Promise<Answer> {
+    return request.method === "leaseKeepAlive" ? this.keepAlive(request.message) : this.sendUnary(request);
+  }
+
+  openWatch(): ClientDuplexStream<WatchRequest, Fields> {
+    return this.grpc.makeBidiStreamRequest(
+      watchPath,
+      (request: WatchRequest) => Buffer.from(WatchRequest.encode(request).finish()),
+      (bytes: Buffer) => withoutIds(WatchResponse.decode(new Uint8Array(bytes))) as Fields,
+    );
+  }
+
+  close(): void {
+    this.grpc.close();
+  }
+
+  private sendUnary(request: UnaryRequest): Promise<Answer> {
     const { path, encode, decode } = definitions[request.method];
     const options = { deadline: Date.now() + deadlineMs };
     return new Promise((resolve) => {
@@ -91,7 +142,31 @@ export class Channel {
     });
   }
 
-  close(): void {
-    this.grpc.close();
+  /** The next id is sent when the one before has been answered; then the stream is to end well. */
+  private keepAlive({ ids }: KeepAlives): Promise<Answer> {
+    const call = this.grpc.makeBidiStreamRequest(
+      keepAlivePath,
+      (request: LeaseKeepAliveRequest) => Buffer.from(LeaseKeepAliveRequest.encode(request).finish()),
+      (bytes: Buffer) => withoutIds(LeaseKeepAliveResponse.decode(new Uint8Array(bytes))) as Fields,
+      { deadline: Date.now() + deadlineMs },
+    );
+    const responses: Fields[] = [];
+    const proceed = () => {
+      const ID = ids[responses.length];
+      if (ID === undefined) call.end();
+      else call.write({ ID });
+    };
+    return new Promise((resolve) => {
+      call.on("data", (response: Fields) => {
+        responses.push(response);
+        proceed();
+      });
+      call.on("error", () => undefined); // the status tells
+      call.on("status", ({ code, details }: StatusObject) => {
+        if (code === status.OK) resolve({ kind: "ok", message: { responses } });
+        else resolve({ kind: "error", code, details });
+      });
+      proceed();
+    });
   }
 }

@@ -28,6 +28,8 @@ function show(value: unknown): string {
   return `{${fields.map(([name, field]) => `${name}: ${show(field)}`).join(", ")}}`;
 }
 
+export const showFields = (fields: object): string => show(fields);
+
 export const showRequest = ({ method, message }: Request): string => `${method} ${show(message)}`;
 
 export const showAnswer = (answer: Answer): string =>

@@ -1,0 +1,34 @@
+// A change so large that it is told in parts to who can take parts, and whole to who cannot.
+import { DeleteRangeRequest, PutRequest, WatchCreateRequest } from "../../../proto/index.js";
+import { everything } from "./keys.js";
+import { limits } from "./limits.js";
+import type { LiveStep } from "./live-sequences.js";
+import { always } from "./revisions.js";
+
+/** Of a response, beyond the largest request. */
+const headroom = 512 * 1024;
+const valueBytes = limits.maxRequestBytes - 1_024;
+/** Enough for two parts, and not for a stream of ours to be full. */
+const count = Math.ceil((1.5 * (limits.maxRequestBytes + headroom)) / valueBytes);
+
+const put = (index: number): LiveStep => {
+  const key = Buffer.from(`k${String(index).padStart(3, "0")}`);
+  return {
+    kind: "ask",
+    request: always({ method: "put", message: PutRequest.create({ key, value: Buffer.alloc(valueBytes) }) }),
+  };
+};
+const watch = (stream: number, fragment: boolean): LiveStep => {
+  const value = WatchCreateRequest.create({ ...everything, prevKv: true, fragment });
+  return { kind: "tell", stream, request: always({ requestUnion: { $case: "createRequest", value } }) };
+};
+
+export const fragments: readonly LiveStep[] = [
+  ...Array.from({ length: count }, (_, index) => put(index)),
+  watch(0, true),
+  watch(1, false),
+  {
+    kind: "ask",
+    request: always({ method: "deleteRange", message: DeleteRangeRequest.create(everything) }),
+  },
+];

@@ -1,0 +1,109 @@
+// A watcher that both servers have, and what it has told.
+import type { Event, WatchCreateRequest, WatchRequest, WatchResponse } from "../../../proto/index.js";
+
+export interface Watcher {
+  readonly id: bigint;
+  readonly create: WatchCreateRequest;
+  /** It began with what was to come, so that each revision is told by itself. */
+  readonly isLive: boolean;
+  /** Whether a compaction has taken what it wanted. */
+  fate: "lives" | "is cut off" | "was cut off";
+  /** The revision to go on with. */
+  next: bigint;
+}
+
+/** It filters out all there is. */
+export const isDeaf = ({ filters }: WatchCreateRequest): boolean => filters.includes(0) && filters.includes(1);
+
+export interface Told {
+  readonly events: readonly Event[];
+  /** In which responses, where that is fixed: not for one who catches up, which may be told any number of revisions at once. */
+  readonly responses: readonly WatchResponse[];
+  /** All the rest, which is the end of it. */
+  readonly cutOff: readonly WatchResponse[];
+  /** Promises that the responses did not keep. */
+  readonly broken: readonly string[];
+}
+
+const revisionOf = (event: Event | undefined) => event?.kv?.modRevision ?? 0n;
+
+function brokenPromises(responses: readonly WatchResponse[]): string[] {
+  return responses.flatMap((response, index) => {
+    const next = responses[index + 1];
+    const last = revisionOf(response.events.at(-1));
+    const isTorn = !response.fragment && next !== undefined && revisionOf(next.events[0]) === last;
+    const isAhead = (response.header?.revision ?? 0n) < last;
+    return [
+      ...(isTorn ? [`revision ${last} is torn`] : []),
+      ...(isAhead ? [`revision ${last} is ahead of its header`] : []),
+    ];
+  });
+}
+
+export function toldBy(watcher: Watcher | undefined, told: readonly WatchResponse[] = []): Told {
+  const responses = told.filter(({ events }) => events.length > 0);
+  return {
+    events: responses.flatMap(({ events }) => events),
+    responses: watcher?.isLive === false ? [] : responses,
+    cutOff: told.filter(({ events }) => events.length === 0),
+    broken: brokenPromises(responses),
+  };
+}
+
+function ofReplies({ requestUnion: request }: WatchRequest, [reply]: readonly (WatchResponse | string)[]): string[] {
+  if (reply === undefined || typeof reply === "string" || request === undefined) return [];
+  switch (request.$case) {
+    case "createRequest": {
+      if (reply.canceled) return [`watch: refused: ${reply.cancelReason}`];
+      const { startRevision: start, watchId, filters } = request.value;
+      const from = start === 0n ? "now" : start <= (reply.header?.revision ?? 0n) ? "the past" : "the future";
+      return [
+        `watch: from ${from}`,
+        `watch: id ${watchId === 0n ? "free" : "own"}`,
+        `watch: filters ${filters.join()}`,
+      ];
+    }
+    case "cancelRequest":
+      return [`cancel: ${reply.created ? "unknown" : "known"}`];
+    case "progressRequest":
+      return ["progress: told"];
+  }
+}
+
+function ofTold(watcher: Watcher | undefined, { events, responses, cutOff }: Told): string[] {
+  const how = watcher?.isLive === false ? "past" : "live";
+  const { filters = [] } = watcher?.create ?? {};
+  const revisions = events.map(revisionOf);
+  const found: [boolean, string][] = [
+    [events.some(({ type }) => type === 0), "PUT"],
+    [events.some(({ type }) => type === 1), "DELETE"],
+    [events.some(({ type, prevKv }) => type === 0 && prevKv !== undefined), "PUT with prev_kv"],
+    [events.some(({ type, prevKv }) => type === 1 && prevKv !== undefined), "DELETE with prev_kv"],
+    [new Set(revisions).size < revisions.length, "several of one revision"],
+    [filters.includes(0) && events.length > 0, "without PUTs"],
+    [filters.includes(1) && events.length > 0, "without DELETEs"],
+    [responses.some(({ fragment }) => fragment), "in fragments"],
+    [cutOff.length > 0, "cut off"],
+  ];
+  return found.filter(([happened]) => happened).map(([, what]) => `told, ${how}: ${what}`);
+}
+
+export const watchOutcomes = { ofReplies, ofTold };
+
+const told = ["PUT", "DELETE", "PUT with prev_kv", "DELETE with prev_kv", "several of one revision"];
+
+/** What three hundred sequences bring about, whatever the seed. */
+export const expectedWatchOutcomes: readonly string[] = [
+  ...["now", "the past", "the future"].map((from) => `watch: from ${from}`),
+  ...["free", "own"].map((id) => `watch: id ${id}`),
+  ...["", "0", "1", "0,1"].map((filters) => `watch: filters ${filters}`),
+  ...["watcher range is empty", "duplicate watch ID provided on the WatchStream"].map(
+    (reason) => `watch: refused: mvcc: ${reason}`,
+  ),
+  ...["unknown", "known"].map((cancel) => `cancel: ${cancel}`),
+  "progress: told",
+  ...["past", "live"].flatMap((how) =>
+    [...told, "without PUTs", "without DELETEs"].map((what) => `told, ${how}: ${what}`),
+  ),
+  "told, past: cut off",
+];

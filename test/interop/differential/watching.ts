@@ -1,0 +1,229 @@
+// Watch streams on both servers: everything is asked of both, and what both have told is compared whenever nothing more
+// can be on its way.
+import { isDeepStrictEqual } from "node:util";
+import {
+  DeleteRangeRequest,
+  PutRequest,
+  type RequestOp,
+  type WatchCreateRequest,
+  type WatchRequest,
+  type WatchResponse,
+} from "../../../proto/index.js";
+import { zero } from "./keys.js";
+import { type Known, watchMasks } from "./masks.js";
+import type { Exchange, Pair } from "./pair.js";
+import type { Request } from "./requests.js";
+import { showAnswer, showFields, showRequest } from "./show.js";
+import { fence, isFence } from "./watch-requests.js";
+import { outcomes } from "./coverage.js";
+import { isDeaf, type Told, toldBy, type Watcher, watchOutcomes } from "./watchers.js";
+import { WatchLine } from "./watch-line.js";
+
+export interface Finding {
+  /** What was asked, or who told it. */
+  readonly about: string;
+  readonly etcd: string;
+  readonly ours: string;
+  readonly difference: Known | "none" | "unknown";
+  readonly outcomes: readonly string[];
+}
+
+interface Stream {
+  readonly etcd: WatchLine;
+  readonly ours: WatchLine;
+  readonly watchers: Map<bigint, Watcher>;
+}
+
+type Replies = readonly (WatchResponse | string)[];
+
+const linesOf = ({ etcd, ours }: Stream) => [etcd, ours];
+
+export class Watching {
+  readonly findings: Finding[] = [];
+  private readonly streams = new Map<number, Stream>();
+
+  constructor(private readonly pair: Pair) {}
+
+  async ask(request: Request): Promise<void> {
+    // Whether somebody who lags is cut off by a compaction is a matter of luck.
+    if (request.method === "compact") await this.settle();
+    this.note(await this.pair.ask(request));
+  }
+
+  async tell(number: number, request: WatchRequest): Promise<void> {
+    const union = request.requestUnion;
+    if (union?.$case === "createRequest") return this.create(number, union.value);
+    if (union !== undefined) await this.settle();
+    const stream = this.stream(number);
+    await Promise.all(
+      linesOf(stream).map((line) => {
+        line.send(request);
+        line.send(fence);
+        return line.untilReply(isFence);
+      }),
+    );
+    this.compareReplies(number, request, stream);
+    if (union?.$case === "cancelRequest") stream.watchers.delete(union.value.watchId);
+  }
+
+  /** Closes a stream, and goes on with another where it ended. */
+  async restart(number: number, meanwhile: readonly (() => Request)[]): Promise<void> {
+    await this.settle();
+    const watchers = [...this.stream(number).watchers.values()].filter(({ fate }) => fate === "lives");
+    this.close(number);
+    for (const request of meanwhile) await this.ask(request());
+    for (const { create, next } of watchers) await this.create(number, { ...create, startRevision: next });
+  }
+
+  /**
+   * Writes what each watcher must tell of, and waits until it has. A watcher tells in order, so that it then has told
+   * everything before, too.
+   */
+  async settle(): Promise<void> {
+    const all = [...this.streams.values()].flatMap(({ watchers }) => [...watchers.values()]);
+    const hearing = all.filter((watcher) => watcher.fate === "lives" && !isDeaf(watcher.create));
+    const { puts, deletes } = hearing.length > 0 ? await this.writeFor(hearing) : { puts: 0n, deletes: 0n };
+    for (const [number, stream] of this.streams) {
+      for (const watcher of stream.watchers.values())
+        for (const line of linesOf(stream)) await line.until(() => hasTold(line, watcher, puts, deletes));
+      this.compareTold(number, stream);
+    }
+  }
+
+  close(number: number): void {
+    const stream = this.streams.get(number);
+    if (stream === undefined) return;
+    for (const line of linesOf(stream)) line.close();
+    this.streams.delete(number);
+  }
+
+  closeAll(): void {
+    for (const number of [...this.streams.keys()]) this.close(number);
+  }
+
+  private stream(number: number): Stream {
+    const known = this.streams.get(number);
+    if (known !== undefined) return known;
+    const [etcd, ours] = this.pair.channels;
+    const stream = { etcd: new WatchLine(etcd), ours: new WatchLine(ours), watchers: new Map<bigint, Watcher>() };
+    this.streams.set(number, stream);
+    return stream;
+  }
+
+  private async create(number: number, create: WatchCreateRequest): Promise<void> {
+    const stream = this.stream(number);
+    const { now, compacted } = this.pair.at;
+    const request: WatchRequest = { requestUnion: { $case: "createRequest", value: create } };
+    await Promise.all(
+      linesOf(stream).map((line) => {
+        line.send(request);
+        return line.untilReply(({ created }) => created);
+      }),
+    );
+    const { etcd, difference } = this.compareReplies(number, request, stream);
+    const [reply] = etcd;
+    if (reply === undefined || typeof reply === "string" || reply.canceled) return;
+    if (difference !== "none") return forget(stream.etcd, reply.watchId);
+    const { startRevision } = create;
+    stream.watchers.set(reply.watchId, {
+      create,
+      id: reply.watchId,
+      isLive: startRevision === 0n || startRevision > now,
+      fate: startRevision !== 0n && startRevision < compacted ? "is cut off" : "lives",
+      next: startRevision === 0n ? now + 1n : startRevision,
+    });
+  }
+
+  /** The revision of a put of everybody's key, and that of their deletion if it takes one to be heard. */
+  private async writeFor(watchers: readonly Watcher[]): Promise<{ puts: bigint; deletes: bigint }> {
+    const firsts = watchers.map(({ create: { key } }) => (key.length === 0 ? zero : key));
+    const keys = new Map(firsts.map((key) => [Buffer.from(key).toString("hex"), key]));
+    const operations = (of: (key: Uint8Array) => RequestOp): Request => ({
+      method: "txn",
+      message: { compare: [], success: [...keys.values()].map(of), failure: [] },
+    });
+    await this.ask(operations(putOf));
+    const puts = this.pair.at.now;
+    if (watchers.every(({ create }) => !create.filters.includes(0))) return { puts, deletes: 0n };
+    await this.ask(operations(deleteOf));
+    return { puts, deletes: this.pair.at.now };
+  }
+
+  private compareReplies(
+    number: number,
+    request: WatchRequest,
+    stream: Stream,
+  ): { etcd: Replies; difference: unknown } {
+    const [etcd, ours] = [stream.etcd.takeReplies(), stream.ours.takeReplies()] as const;
+    const watchers = [...stream.watchers.values()];
+    const known = watchMasks.replies.find(({ hides }) =>
+      hides({ request, watchers, now: this.pair.at.now }, etcd, ours),
+    );
+    const difference = isDeepStrictEqual(etcd, ours) ? "none" : (known ?? "unknown");
+    this.findings.push({
+      about: `stream ${number}: ${showFields(request.requestUnion ?? {})}`,
+      etcd: showFields(etcd),
+      ours: showFields(ours),
+      difference,
+      outcomes: watchOutcomes.ofReplies(request, etcd),
+    });
+    return { etcd, difference };
+  }
+
+  private compareTold(number: number, stream: Stream): void {
+    const [etcd, ours] = [stream.etcd.takeTold(), stream.ours.takeTold()] as const;
+    for (const id of new Set([...etcd.keys(), ...ours.keys(), ...stream.watchers.keys()])) {
+      const watcher = stream.watchers.get(id);
+      const [theirs, own] = [toldBy(watcher, etcd.get(id)), toldBy(watcher, ours.get(id))] as const;
+      this.compareWatcher(`stream ${number}: told by watcher ${id}`, watcher, theirs, own);
+      if (watcher === undefined) continue;
+      if (theirs.cutOff.length > 0) watcher.fate = "was cut off";
+      const last = theirs.events.at(-1)?.kv?.modRevision;
+      if (last !== undefined) watcher.next = last + 1n;
+    }
+  }
+
+  private compareWatcher(about: string, watcher: Watcher | undefined, etcd: Told, ours: Told): void {
+    if (etcd.events.length === 0 && isDeepStrictEqual(etcd, ours) && etcd.cutOff.length === 0) return;
+    const { compacted } = this.pair.at;
+    const known = watchMasks.told.find(({ hides }) => hides({ watcher, compacted }, etcd, ours));
+    const difference = isDeepStrictEqual(etcd, ours) ? "none" : (known ?? "unknown");
+    const told = watchOutcomes.ofTold(watcher, etcd);
+    this.findings.push({ about, etcd: showFields(etcd), ours: showFields(ours), difference, outcomes: told });
+  }
+
+  private note({ request, etcd, ours, difference }: Exchange): void {
+    this.findings.push({
+      about: showRequest(request),
+      etcd: showAnswer(etcd),
+      ours: showAnswer(ours),
+      difference,
+      outcomes: outcomes(request, etcd),
+    });
+  }
+}
+
+const putOf = (key: Uint8Array): RequestOp => ({
+  request: { $case: "requestPut", value: PutRequest.create({ key, value: Buffer.from("!") }) },
+});
+const deleteOf = (key: Uint8Array): RequestOp => ({
+  request: { $case: "requestDeleteRange", value: DeleteRangeRequest.create({ key }) },
+});
+
+function hasTold(line: WatchLine, { id, create, fate }: Watcher, puts: bigint, deletes: bigint): boolean {
+  const told = line.heardBy(id);
+  if (fate === "was cut off") return true;
+  if (fate === "is cut off") return told.some(({ canceled }) => canceled);
+  if (isDeaf(create)) return true;
+  const last = create.filters.includes(1) || deletes === 0n ? puts : deletes;
+  if (last < create.startRevision) return true;
+  return told.some(({ events, fragment }) => !fragment && events.some(({ kv }) => (kv?.modRevision ?? 0n) >= last));
+}
+
+/** Of a watcher that only etcd has let come to be. */
+async function forget(line: WatchLine, watchId: bigint): Promise<void> {
+  line.send({ requestUnion: { $case: "cancelRequest", value: { watchId } } });
+  await line.untilReply(({ canceled }) => canceled);
+  line.takeReplies();
+  line.drop(watchId);
+}
