@@ -1,38 +1,31 @@
-import type { Member as MemberMessage } from "../proto/index.js";
 import {
   noMember,
-  openWal,
   RaftCore,
   RaftNode,
-  nodeDisk,
   tickMs,
   type Clock,
   type CoreStatus,
-  type LogIndex,
   type MemberId,
   type RecoveredLog,
   type Term,
-  type Wal,
 } from "../raft/index.js";
-import { openDiskBackend, openStore, type KvStore } from "../store/index.js";
-import { Applier, decodeMarker, encodeMarker, type Applied, type AppliedState } from "./applier.js";
-import { checkInitialCluster, type InitialMember, type MemberConfig } from "./config.js";
-import { DataDirectory } from "./data-dir.js";
-import { ServerError, StartError, type ServerErrorCode } from "./errors.js";
-import { clusterIdOf, memberIdOf } from "./identity.js";
-import { LeaseKeeper } from "./lease-keeper.js";
+import type { KvStore } from "../store/index.js";
+import { Applier, type Applied, type AppliedState } from "./applier.js";
+import type { MemberConfig } from "./config.js";
+import { openDurableState } from "./durable-state.js";
+import { ServerError, type ServerErrorCode } from "./errors.js";
 import { serveLeaseCalls } from "./lease-calls.js";
+import { LeaseKeeper } from "./lease-keeper.js";
 import { formatId, type Logger } from "./logger.js";
-import { LogSpace } from "./log-space.js";
 import type { MemberEnvironment } from "./member.js";
-import { Membership } from "./membership.js";
+import type { Membership } from "./membership.js";
 import { asStartError } from "./open-failure.js";
 import { PeerCalls } from "./peers/calls.js";
 import type { LeaderCalls } from "./peers/leader-calls.js";
 import { Peers, type Peer } from "./peers/peers.js";
 import { Proposals } from "./proposals.js";
 import { Reads } from "./reads.js";
-import { SeenProposals } from "./seen-proposals.js";
+import { Teardown } from "./teardown.js";
 import { parseMemberUrl } from "./urls.js";
 
 /** After these, what was proposed may succeed later. */
@@ -53,24 +46,43 @@ export interface ReplicaListener {
   readonly onStatusChange: (status: CoreStatus) => void;
 }
 
+type ReplicaParts = Pick<
+  Replica,
+  "clusterId" | "id" | "node" | "store" | "applier" | "proposals" | "reads" | "leases" | "leader" | "peers"
+>;
+
 /** One member's copy of the log and of what it makes: consensus, its files, the store, and who waits for them. */
 export class Replica {
   private endPause: () => void = () => undefined;
 
+  readonly clusterId: bigint;
+  readonly id: MemberId;
+  readonly node: RaftNode;
+  readonly store: KvStore;
+  readonly applier: Applier;
+  readonly proposals: Proposals<Applied>;
+  readonly reads: Reads;
+  readonly leases: LeaseKeeper;
+  /** Asks the leader what only it can tell. */
+  readonly leader: LeaderCalls;
+  readonly peers: Peers;
+
   constructor(
-    readonly clusterId: bigint,
-    readonly id: MemberId,
-    readonly node: RaftNode,
-    readonly store: KvStore,
-    readonly applier: Applier,
-    readonly proposals: Proposals<Applied>,
-    readonly reads: Reads,
-    readonly leases: LeaseKeeper,
-    readonly leader: LeaderCalls,
-    readonly peers: Peers,
+    parts: ReplicaParts,
     private readonly clock: Clock,
     private readonly teardown: Teardown,
-  ) {}
+  ) {
+    this.clusterId = parts.clusterId;
+    this.id = parts.id;
+    this.node = parts.node;
+    this.store = parts.store;
+    this.applier = parts.applier;
+    this.proposals = parts.proposals;
+    this.reads = parts.reads;
+    this.leases = parts.leases;
+    this.leader = parts.leader;
+    this.peers = parts.peers;
+  }
 
   /**
    * Tells the cluster this member's name and client URLs; resolves once that has been applied here. Without a majority
@@ -129,34 +141,6 @@ export const openReplica = async (
   }
 };
 
-/** What has to end with the replica: what takes part ends at once, what is open on disk after it in reverse order. */
-class Teardown {
-  private readonly stops: (() => void)[] = [];
-  private readonly files: { close(): Promise<void> }[] = [];
-
-  onStop(...stops: (() => void)[]): void {
-    this.stops.push(...stops);
-  }
-
-  opened<File extends { close(): Promise<void> }>(file: File): File {
-    this.files.push(file);
-    return file;
-  }
-
-  stopNow(): void {
-    for (const stop of this.stops.splice(0)) stop();
-  }
-
-  /** One that cannot be closed keeps none of the others open; the first reason is thrown at the end. */
-  async close(): Promise<void> {
-    this.stopNow();
-    const failures: unknown[] = [];
-    for (let file = this.files.pop(); file !== undefined; file = this.files.pop())
-      await file.close().catch((error: unknown) => failures.push(error));
-    if (failures.length > 0) throw failures[0];
-  }
-}
-
 const start = async (
   config: MemberConfig,
   environment: MemberEnvironment,
@@ -168,21 +152,8 @@ const start = async (
     teardown.stopNow();
     listener.onFailure(error);
   };
-  const directory = teardown.opened(await DataDirectory.open(config.dataDir));
-  const { clusterId, memberId } = directory.owner ?? (await bootstrap(config, environment, directory));
-  const { wal, recovered, space } = await openLog(directory.walPath, environment, onFailure);
-  teardown.opened(wal);
-  teardown.onStop(() => space.stop());
-  // What was applied is right, and stays readable; but what the next start will find on disk nobody knows.
-  const onStoreFailure = (error: Error): void => {
-    teardown.stopNow();
-    logger.error("the store cannot be written: this member only serves serializable reads until it is restarted", {
-      error,
-    });
-  };
-  const store = teardown.opened(await openStoreAt(await directory.storePath(), environment, onStoreFailure));
-  const state = recoverState(store, recovered);
-  const incarnation = await directory.nextIncarnation();
+  const durable = await openDurableState(config, environment, teardown, onFailure);
+  const { clusterId, memberId, incarnation, wal, recovered, space, store, applied } = durable;
 
   const timeoutMs = 5_000 + 2 * config.electionMs;
   const proposals = new Proposals<Applied>({
@@ -200,7 +171,7 @@ const start = async (
     store,
     propose: (command, settle) => proposals.propose(command, settle),
   });
-  const applier = new Applier(store, state, { member: memberId, incarnation }, proposals, leases);
+  const applier = new Applier(store, applied, { member: memberId, incarnation }, proposals, leases);
   const reads = new Reads({
     timeoutMs,
     clock,
@@ -218,7 +189,7 @@ const start = async (
   const peers = new Peers({
     clusterId,
     self: memberId,
-    peers: peersOf(state.membership, memberId),
+    peers: peersOf(applied.membership, memberId),
     clock,
     logger,
     onMessage: (from, message) => node.receive(from, message),
@@ -236,7 +207,7 @@ const start = async (
     listener.onStatusChange(status);
   });
   const node = new RaftNode({
-    core: createCore(config, environment, memberId, state, recovered),
+    core: createCore(config, environment, memberId, applied, recovered),
     log: wal,
     transport: peers,
     machine: applier,
@@ -263,105 +234,23 @@ const start = async (
     memberId,
     clusterId,
     lastIndex: recovered.entries.at(-1)?.index ?? 0,
-    applied: state.index,
+    applied: applied.index,
   });
   peers.open();
   node.start();
-  return new Replica(
+  const parts = {
     clusterId,
-    memberId,
+    id: memberId,
     node,
     store,
     applier,
     proposals,
     reads,
     leases,
-    calls.leader,
+    leader: calls.leader,
     peers,
-    clock,
-    teardown,
-  );
-};
-
-/** Gives an empty directory its identity and its first state. Repeated from the start if it is cut short. */
-const bootstrap = async (
-  config: MemberConfig,
-  environment: MemberEnvironment,
-  directory: DataDirectory,
-): Promise<{ clusterId: bigint; memberId: MemberId }> => {
-  if (config.initialClusterState === "existing")
-    throw new StartError(
-      `data directory ${config.dataDir} is empty and --initial-cluster-state is "existing": ` +
-        'adding members to a running cluster is not supported yet, start all members with "new"',
-    );
-  checkInitialCluster(config);
-  const idOf = ({ peerUrls }: InitialMember): MemberId => memberIdOf(peerUrls, config.initialClusterToken);
-  const self = config.initialCluster.find((member) => member.name === config.name);
-  if (self === undefined) throw new StartError(`couldn't find local name "${config.name}" in the initial cluster`);
-  const memberId = idOf(self);
-  const clusterId = clusterIdOf(config.initialCluster.map(idOf));
-  const store = await openStoreAt(await directory.createStore(), environment, () => undefined); // `flush` tells
-  const membership = new Membership(
-    config.initialCluster.map((member): MemberMessage => {
-      // Name and client URLs are published by each member itself once it has started.
-      return { ID: idOf(member), name: "", peerURLs: member.peerUrls, clientURLs: [], isLearner: false };
-    }),
-  );
-  const none = { index: 0 as LogIndex, term: 0 as Term };
-  try {
-    store.endRound(encodeMarker({ ...none, membership, seen: new SeenProposals() }));
-    await store.flush();
-  } finally {
-    await store.close();
-  }
-  await directory.begin({ clusterId, memberId });
-  environment.logger.info("created a new member", { name: config.name, memberId, clusterId });
-  return { clusterId, memberId };
-};
-
-/** The log, and whether it has space to go on. */
-const openLog = async (
-  directory: string,
-  { clock, logger }: MemberEnvironment,
-  onFailure: (error: Error) => void,
-): Promise<{ wal: Wal; recovered: RecoveredLog; space: LogSpace }> => {
-  const space = new LogSpace({ clock, logger, directory, retry: () => wal.retryNextSegment() });
-  const onFull = (full: boolean): void => space.changed(full);
-  const { wal, recovered } = await openWal({ disk: nodeDisk, directory, onFailure, onFull });
-  if (recovered.repaired !== undefined) logger.warn("repaired the write-ahead log", { ...recovered.repaired });
-  return { wal, recovered, space };
-};
-
-const openStoreAt = async (
-  path: string,
-  { clock }: MemberEnvironment,
-  onFailure: (error: Error) => void,
-): Promise<KvStore> => {
-  const storeClock = {
-    setTimeout: (callback: () => void, ms: number) => clock.after(ms, callback),
-    clearTimeout: (cancel: unknown) => (cancel as () => void)(),
   };
-  const backend = await openDiskBackend(path);
-  try {
-    return await openStore({ backend, clock: storeClock, onFailure });
-  } catch (error) {
-    await backend.close();
-    throw error;
-  }
-};
-
-/** What the store holds of the log; it can never be more than the log itself. */
-const recoverState = (store: KvStore, { entries }: RecoveredLog): AppliedState => {
-  if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
-  const state = decodeMarker(store.marker);
-  const last = entries.at(-1)?.index ?? 0;
-  const termThere = state.index === 0 ? 0 : entries[state.index - (entries[0]?.index ?? 1)]?.term;
-  if (state.index > last || termThere !== state.term)
-    throw new StartError(
-      `the store contains the log up to entry ${state.index} of term ${state.term}, but the write-ahead log ` +
-        `ends at ${last}: its files are damaged or from another time`,
-    );
-  return state;
+  return new Replica(parts, clock, teardown);
 };
 
 const heartbeatTicksOf = ({ heartbeatMs }: MemberConfig): number => Math.max(1, Math.round(heartbeatMs / tickMs));

@@ -1,0 +1,144 @@
+// What a member has on disk: opened, made if it is a new member, and put together again after a crash.
+
+import type { Member as MemberMessage } from "../proto/index.js";
+import {
+  nodeDisk,
+  openWal,
+  type LogIndex,
+  type MemberId,
+  type RecoveredLog,
+  type Term,
+  type Wal,
+} from "../raft/index.js";
+import { openDiskBackend, openStore, type KvStore } from "../store/index.js";
+import { decodeMarker, encodeMarker, type AppliedState } from "./applier.js";
+import { checkInitialCluster, type InitialMember, type MemberConfig } from "./config.js";
+import { DataDirectory } from "./data-dir.js";
+import { StartError } from "./errors.js";
+import { clusterIdOf, memberIdOf } from "./identity.js";
+import { LogSpace } from "./log-space.js";
+import type { MemberEnvironment } from "./member.js";
+import { Membership } from "./membership.js";
+import { SeenProposals } from "./seen-proposals.js";
+import type { Teardown } from "./teardown.js";
+
+export interface DurableState {
+  readonly clusterId: bigint;
+  readonly memberId: MemberId;
+  /** Higher than at every start before. */
+  readonly incarnation: number;
+  readonly wal: Wal;
+  readonly recovered: RecoveredLog;
+  /** Whether the log has space to go on. */
+  readonly space: LogSpace;
+  readonly store: KvStore;
+  /** What the store holds of the log. */
+  readonly applied: AppliedState;
+}
+
+/** Opens a member's directory with all that is in it; `teardown` closes it again. */
+export const openDurableState = async (
+  config: MemberConfig,
+  environment: MemberEnvironment,
+  teardown: Teardown,
+  onFailure: (error: Error) => void,
+): Promise<DurableState> => {
+  const directory = teardown.opened(await DataDirectory.open(config.dataDir));
+  const { clusterId, memberId } = directory.owner ?? (await bootstrap(config, environment, directory));
+  const { wal, recovered, space } = await openLog(directory.walPath, environment, onFailure);
+  teardown.opened(wal);
+  teardown.onStop(() => space.stop());
+  // What was applied is right, and stays readable; but what the next start will find on disk nobody knows.
+  const onStoreFailure = (error: Error): void => {
+    teardown.stopNow();
+    environment.logger.error(
+      "the store cannot be written: this member only serves serializable reads until it is restarted",
+      { error },
+    );
+  };
+  const store = teardown.opened(await openStoreAt(await directory.storePath(), environment, onStoreFailure));
+  const applied = recoverState(store, recovered);
+  const incarnation = await directory.nextIncarnation();
+  return { clusterId, memberId, incarnation, wal, recovered, space, store, applied };
+};
+
+/** Gives an empty directory its identity and its first state. Repeated from the start if it is cut short. */
+const bootstrap = async (
+  config: MemberConfig,
+  environment: MemberEnvironment,
+  directory: DataDirectory,
+): Promise<{ clusterId: bigint; memberId: MemberId }> => {
+  if (config.initialClusterState === "existing")
+    throw new StartError(
+      `data directory ${config.dataDir} is empty and --initial-cluster-state is "existing": ` +
+        'adding members to a running cluster is not supported yet, start all members with "new"',
+    );
+  checkInitialCluster(config);
+  const idOf = ({ peerUrls }: InitialMember): MemberId => memberIdOf(peerUrls, config.initialClusterToken);
+  const self = config.initialCluster.find((member) => member.name === config.name);
+  if (self === undefined) throw new StartError(`couldn't find local name "${config.name}" in the initial cluster`);
+  const memberId = idOf(self);
+  const clusterId = clusterIdOf(config.initialCluster.map(idOf));
+  const store = await openStoreAt(await directory.createStore(), environment, () => undefined); // `flush` tells
+  const membership = new Membership(
+    config.initialCluster.map((member): MemberMessage => {
+      // Name and client URLs are published by each member itself once it has started.
+      return { ID: idOf(member), name: "", peerURLs: member.peerUrls, clientURLs: [], isLearner: false };
+    }),
+  );
+  const none = { index: 0 as LogIndex, term: 0 as Term };
+  try {
+    store.endRound(encodeMarker({ ...none, membership, seen: new SeenProposals() }));
+    await store.flush();
+  } finally {
+    await store.close();
+  }
+  await directory.begin({ clusterId, memberId });
+  environment.logger.info("created a new member", { name: config.name, memberId, clusterId });
+  return { clusterId, memberId };
+};
+
+/** The log, and whether it has space to go on. */
+const openLog = async (
+  directory: string,
+  { clock, logger }: MemberEnvironment,
+  onFailure: (error: Error) => void,
+): Promise<{ wal: Wal; recovered: RecoveredLog; space: LogSpace }> => {
+  const space = new LogSpace({ clock, logger, directory, retry: () => wal.retryNextSegment() });
+  const onFull = (full: boolean): void => space.changed(full);
+  const { wal, recovered } = await openWal({ disk: nodeDisk, directory, onFailure, onFull });
+  if (recovered.repaired !== undefined) logger.warn("repaired the write-ahead log", { ...recovered.repaired });
+  return { wal, recovered, space };
+};
+
+const openStoreAt = async (
+  path: string,
+  { clock }: MemberEnvironment,
+  onFailure: (error: Error) => void,
+): Promise<KvStore> => {
+  const storeClock = {
+    setTimeout: (callback: () => void, ms: number) => clock.after(ms, callback),
+    clearTimeout: (cancel: unknown) => (cancel as () => void)(),
+  };
+  const backend = await openDiskBackend(path);
+  try {
+    return await openStore({ backend, clock: storeClock, onFailure });
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
+};
+
+/** What the store holds of the log; it can never be more than the log itself. */
+const recoverState = (store: KvStore, { entries }: RecoveredLog): AppliedState => {
+  if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
+  const state = decodeMarker(store.marker);
+  const last = entries.at(-1)?.index ?? 0;
+  const termThere = state.index === 0 ? 0 : entries[state.index - (entries[0]?.index ?? 1)]?.term;
+  if (state.index > last || termThere !== state.term)
+    throw new StartError(
+      `the store contains the log up to entry ${state.index} of term ${state.term}, but the write-ahead log ` +
+        `ends at ${last}: its files are damaged or from another time`,
+    );
+  return state;
+};
