@@ -5,11 +5,13 @@ export { MalformedMessageError } from "./codec/bytes.js";
 export { decodePeerMessage, encodePeerMessage } from "./codec/peer-message.js";
 export { RaftCore, type CoreOptions } from "./core/core.js";
 export {
+  logStart,
   noMember,
   type CoreStatus,
   type Entry,
   type HardState,
   type LogIndex,
+  type LogPosition,
   type MemberId,
   type Outgoing,
   type PeerMessage,

@@ -6,6 +6,15 @@ export type Term = number & { readonly __unit: "term" };
 /** Position in the log. The first entry is 1; 0 means "before the log". */
 export type LogIndex = number & { readonly __unit: "log index" };
 
+/** A place in the log: an index, and the term of the entry there. By log matching, all that precedes it is known with it. Raft paper §5.3. */
+export interface LogPosition {
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
+/** Before the first entry. */
+export const logStart: LogPosition = { index: 0 as LogIndex, term: 0 as Term };
+
 /** A member's random 64-bit identity. 0n is nobody. */
 export type MemberId = bigint;
 
