@@ -1,24 +1,16 @@
 // What a member has on disk: opened, made if it is a new member, and put together again after a crash.
 
 import type { Member as MemberMessage } from "../proto/index.js";
-import {
-  nodeDisk,
-  openWal,
-  type LogIndex,
-  type MemberId,
-  type RecoveredLog,
-  type Term,
-  type Wal,
-} from "../raft/index.js";
-import { openDiskBackend, openStore, type KvStore } from "../store/index.js";
+import { openWal, type LogIndex, type MemberId, type RecoveredLog, type Term, type Wal } from "../raft/index.js";
+import { openStore, type KvStore } from "../store/index.js";
 import { decodeMarker, encodeMarker, type AppliedState } from "./applier.js";
 import { checkInitialCluster, type InitialMember, type MemberConfig } from "./config.js";
-import { DataDirectory } from "./data-dir.js";
 import { StartError } from "./errors.js";
 import { clusterIdOf, memberIdOf } from "./identity.js";
 import { LogSpace } from "./log-space.js";
 import type { MemberEnvironment } from "./member.js";
 import { Membership } from "./membership.js";
+import type { MemberDirectory, MemberParts } from "./parts.js";
 import { SeenProposals } from "./seen-proposals.js";
 import type { Teardown } from "./teardown.js";
 
@@ -38,14 +30,15 @@ export interface DurableState {
 
 /** Opens a member's directory with all that is in it; `teardown` closes it again. */
 export const openDurableState = async (
+  parts: MemberParts,
   config: MemberConfig,
   environment: MemberEnvironment,
   teardown: Teardown,
   onFailure: (error: Error) => void,
 ): Promise<DurableState> => {
-  const directory = teardown.opened(await DataDirectory.open(config.dataDir));
-  const { clusterId, memberId } = directory.owner ?? (await bootstrap(config, environment, directory));
-  const { wal, recovered, space } = await openLog(directory.walPath, environment, onFailure);
+  const directory = teardown.opened(await parts.openDirectory());
+  const { clusterId, memberId } = directory.owner ?? (await bootstrap(parts, config, environment, directory));
+  const { wal, recovered, space } = await openLog(parts, directory.walPath, environment, onFailure);
   teardown.opened(wal);
   teardown.onStop(() => space.stop());
   // What was applied is right, and stays readable; but what the next start will find on disk nobody knows.
@@ -56,7 +49,7 @@ export const openDurableState = async (
       { error },
     );
   };
-  const store = teardown.opened(await openStoreAt(await directory.storePath(), environment, onStoreFailure));
+  const store = teardown.opened(await openStoreAt(parts, await directory.storePath(), environment, onStoreFailure));
   const applied = recoverState(store, recovered);
   const incarnation = await directory.nextIncarnation();
   return { clusterId, memberId, incarnation, wal, recovered, space, store, applied };
@@ -64,9 +57,10 @@ export const openDurableState = async (
 
 /** Gives an empty directory its identity and its first state. Repeated from the start if it is cut short. */
 const bootstrap = async (
+  parts: MemberParts,
   config: MemberConfig,
   environment: MemberEnvironment,
-  directory: DataDirectory,
+  directory: MemberDirectory,
 ): Promise<{ clusterId: bigint; memberId: MemberId }> => {
   if (config.initialClusterState === "existing")
     throw new StartError(
@@ -79,7 +73,7 @@ const bootstrap = async (
   if (self === undefined) throw new StartError(`couldn't find local name "${config.name}" in the initial cluster`);
   const memberId = idOf(self);
   const clusterId = clusterIdOf(config.initialCluster.map(idOf));
-  const store = await openStoreAt(await directory.createStore(), environment, () => undefined); // `flush` tells
+  const store = await openStoreAt(parts, await directory.createStore(), environment, () => undefined); // `flush` tells
   const membership = new Membership(
     config.initialCluster.map((member): MemberMessage => {
       // Name and client URLs are published by each member itself once it has started.
@@ -100,18 +94,21 @@ const bootstrap = async (
 
 /** The log, and whether it has space to go on. */
 const openLog = async (
+  { disk, segmentBytes }: MemberParts,
   directory: string,
   { clock, logger }: MemberEnvironment,
   onFailure: (error: Error) => void,
 ): Promise<{ wal: Wal; recovered: RecoveredLog; space: LogSpace }> => {
   const space = new LogSpace({ clock, logger, directory, retry: () => wal.retryNextSegment() });
   const onFull = (full: boolean): void => space.changed(full);
-  const { wal, recovered } = await openWal({ disk: nodeDisk, directory, onFailure, onFull });
+  const size = segmentBytes === undefined ? {} : { segmentBytes };
+  const { wal, recovered } = await openWal({ disk, directory, ...size, onFailure, onFull });
   if (recovered.repaired !== undefined) logger.warn("repaired the write-ahead log", { ...recovered.repaired });
   return { wal, recovered, space };
 };
 
 const openStoreAt = async (
+  { openBackend }: MemberParts,
   path: string,
   { clock }: MemberEnvironment,
   onFailure: (error: Error) => void,
@@ -120,7 +117,7 @@ const openStoreAt = async (
     setTimeout: (callback: () => void, ms: number) => clock.after(ms, callback),
     clearTimeout: (cancel: unknown) => (cancel as () => void)(),
   };
-  const backend = await openDiskBackend(path);
+  const backend = await openBackend(path);
   try {
     return await openStore({ backend, clock: storeClock, onFailure });
   } catch (error) {

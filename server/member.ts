@@ -1,34 +1,15 @@
 import type { Socket } from "node:net";
-import { isUtf8 } from "node:buffer";
-import {
-  AuthDefinition,
-  ClusterDefinition,
-  ElectionDefinition,
-  HealthDefinition,
-  KVDefinition,
-  LeaseDefinition,
-  LockDefinition,
-  MaintenanceDefinition,
-  WatchDefinition,
-} from "../proto/index.js";
-import { noMember, type Clock, type CoreStatus } from "../raft/index.js";
+import type { Clock, CoreStatus } from "../raft/index.js";
 import type { MemberConfig } from "./config.js";
 import { ServerError } from "./errors.js";
 import { messageOverheadBytes } from "./limits.js";
 import { listen, type Listener } from "./listen.js";
 import type { Logger } from "./logger.js";
+import { memberServices } from "./member-services.js";
+import { ProcessParts } from "./parts.js";
 import { openReplica, type Replica } from "./replica.js";
 import { ClientConnections } from "./rpc/client-connections.js";
 import { createGrpcJsEngine, type Engine } from "./rpc/grpc-js-engine.js";
-import { LeaderRequired, requiresLeader } from "./rpc/leader-required.js";
-import { unimplementedMethods, type Call, type Method } from "./rpc/method-table.js";
-import { clusterMethods } from "./services/cluster.js";
-import { healthMethods } from "./services/health.js";
-import { kvMethods } from "./services/kv.js";
-import { leaseMethods, minLeaseTtl } from "./services/lease.js";
-import { maintenanceMethods } from "./services/maintenance.js";
-import { ResponseHeaders } from "./services/response-header.js";
-import { watchMethods } from "./services/watch.js";
 import { formatAddress, isLoopback, type Address, type MemberUrl } from "./urls.js";
 import { serverVersion } from "./version.js";
 
@@ -67,11 +48,10 @@ export class Member {
     private readonly listeners: { readonly client: Listener; readonly peer: Listener },
     private readonly replica: Replica,
     private readonly engine: Engine,
-    acceptFrom: Acceptors,
+    acceptor: Acceptor,
   ) {
     this.stopped = new Promise((resolve) => (this.settleStopped = resolve));
-    acceptFrom.client = (socket) => this.connections.accept(socket);
-    acceptFrom.peer = (socket) => replica.peers.accept(socket);
+    acceptor.accept = (socket) => this.connections.accept(socket);
     this.ready = this.join();
     this.ready.catch((error: unknown) => {
       if (this.stopping === undefined) this.fail(error);
@@ -84,22 +64,22 @@ export class Member {
    * @throws StartError naming what stands in the way and what to do
    */
   static async start(config: MemberConfig, environment: MemberEnvironment): Promise<Member> {
-    const refuse = (socket: Socket): void => void socket.destroy(); // until there is a member behind the port
-    const accept: Acceptors = { client: refuse, peer: refuse };
-    const peer = await listen(config.listenPeerUrls, (socket) => accept.peer(socket));
+    const acceptor: Acceptor = { accept: (socket) => void socket.destroy() }; // until there is a member behind the port
+    const parts = new ProcessParts(config);
+    const peer = await listen(config.listenPeerUrls, (socket) => parts.accept(socket));
     let client: Listener | undefined;
     let replica: Replica | undefined;
     let member: Member | undefined;
     let early: Error | undefined;
     try {
-      client = await listen(config.listenClientUrls, (socket) => accept.client(socket));
-      replica = await openReplica(config, environment, {
+      client = await listen(config.listenClientUrls, (socket) => acceptor.accept(socket));
+      replica = await openReplica(parts, config, environment, {
         onFailure: (error) => (member === undefined ? (early ??= error) : member.fail(error)),
         onStatusChange: (status) => environment.onLeaderChange?.(status),
       });
       if (early !== undefined) throw early;
       const engine = createEngine(config, environment, replica);
-      member = new Member(config, environment, { client, peer }, replica, engine, accept);
+      member = new Member(config, environment, { client, peer }, replica, engine, acceptor);
       member.warnAboutOpenPorts();
       return member;
     } catch (error) {
@@ -173,10 +153,9 @@ export class Member {
 
 const asError = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(String(reason)));
 
-/** Who takes accepted sockets; set once there is a member. */
-interface Acceptors {
-  client: (socket: Socket) => void;
-  peer: (socket: Socket) => void;
+/** Takes the sockets that were accepted on the client port; set once there is a member. */
+interface Acceptor {
+  accept: (socket: Socket) => void;
 }
 
 /** Advertised URLs with port 0 mean "whatever port was bound". */
@@ -188,64 +167,12 @@ const advertised = (urls: readonly MemberUrl[], bound: readonly Address[]): stri
   );
 };
 
-const services = [
-  KVDefinition,
-  WatchDefinition,
-  LeaseDefinition,
-  ClusterDefinition,
-  MaintenanceDefinition,
-  AuthDefinition,
-  LockDefinition,
-  ElectionDefinition,
-  HealthDefinition,
-];
-
 const createEngine = (config: MemberConfig, environment: MemberEnvironment, replica: Replica): Engine => {
-  const { clock, logger } = environment;
-  const methods = serviceMethods(config, environment, replica);
-  const hasLeader = (): boolean => replica.node.status().leader !== noMember;
-  const leaderRequired = new LeaderRequired({ clock, electionMs: config.electionMs, hasLeader });
+  const { methods, admit } = memberServices(config, environment, replica);
   return createGrpcJsEngine({
-    methods: [...methods.map((method) => leaderRequired.guard(method)), ...unimplementedMethods(services, methods)],
-    admit: (call) => admit(call, hasLeader),
+    methods,
+    admit,
     maxRequestBytes: config.maxRequestBytes + messageOverheadBytes,
-    onUnexpectedError: (error) => logger.error("a request failed unexpectedly", { error }),
+    onUnexpectedError: (error) => environment.logger.error("a request failed unexpectedly", { error }),
   });
-};
-
-const serviceMethods = (config: MemberConfig, { clock, random }: MemberEnvironment, replica: Replica): Method[] => {
-  const { node, store, applier, proposals, reads, leases, leader } = replica;
-  const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.status().term);
-  return [
-    ...kvMethods({ store, proposals, reads, headers, maxTxnOps: config.maxTxnOps }),
-    ...watchMethods({
-      store,
-      headers,
-      clock,
-      random,
-      progressIntervalMs: config.watchProgressMs,
-      fragmentBytes: config.maxRequestBytes + messageOverheadBytes,
-    }),
-    ...leaseMethods({
-      store,
-      keeper: leases,
-      proposals,
-      leader,
-      headers,
-      random,
-      minTtlSeconds: minLeaseTtl(config),
-    }),
-    ...clusterMethods({ applier, reads, headers }),
-    ...maintenanceMethods({ node, store, applier, headers }),
-    ...healthMethods(),
-  ];
-};
-
-/** What etcd checks of every call's metadata. */
-const admit = (call: Call, hasLeader: () => boolean): void => {
-  const version = call.metadata("client-api-version");
-  if (version !== undefined && !isUtf8(Buffer.from(version, "latin1")))
-    throw new ServerError("invalid-client-version", "client-api-version is not valid UTF-8");
-  if (requiresLeader(call) && !hasLeader())
-    throw new ServerError("no-leader", "the client asked for a leader to be known");
 };

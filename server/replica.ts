@@ -20,9 +20,10 @@ import { formatId, type Logger } from "./logger.js";
 import type { MemberEnvironment } from "./member.js";
 import type { Membership } from "./membership.js";
 import { asStartError } from "./open-failure.js";
+import type { MemberParts, PeerNetwork } from "./parts.js";
 import { PeerCalls } from "./peers/calls.js";
 import type { LeaderCalls } from "./peers/leader-calls.js";
-import { Peers, type Peer } from "./peers/peers.js";
+import type { Peer } from "./peers/peers.js";
 import { Proposals } from "./proposals.js";
 import { Reads } from "./reads.js";
 import { Teardown } from "./teardown.js";
@@ -65,7 +66,7 @@ export class Replica {
   readonly leases: LeaseKeeper;
   /** Asks the leader what only it can tell. */
   readonly leader: LeaderCalls;
-  readonly peers: Peers;
+  readonly peers: PeerNetwork;
 
   constructor(
     parts: ReplicaParts,
@@ -128,13 +129,14 @@ export class Replica {
 
 /** Opens the data directory (making it, for a new member), recovers the state and starts taking part. */
 export const openReplica = async (
+  parts: MemberParts,
   config: MemberConfig,
   environment: MemberEnvironment,
   listener: ReplicaListener,
 ): Promise<Replica> => {
   const teardown = new Teardown();
   try {
-    return await start(config, environment, listener, teardown);
+    return await start(parts, config, environment, listener, teardown);
   } catch (error) {
     await teardown.close();
     throw asStartError(error, config.dataDir);
@@ -142,6 +144,7 @@ export const openReplica = async (
 };
 
 const start = async (
+  parts: MemberParts,
   config: MemberConfig,
   environment: MemberEnvironment,
   listener: ReplicaListener,
@@ -152,7 +155,7 @@ const start = async (
     teardown.stopNow();
     listener.onFailure(error);
   };
-  const durable = await openDurableState(config, environment, teardown, onFailure);
+  const durable = await openDurableState(parts, config, environment, teardown, onFailure);
   const { clusterId, memberId, incarnation, wal, recovered, space, store, applied } = durable;
 
   const timeoutMs = 5_000 + 2 * config.electionMs;
@@ -186,7 +189,7 @@ const start = async (
     serve: serveLeaseCalls({ reads, keeper: leases, store }),
     send: (to, message) => peers.sendCalls(to, message),
   });
-  const peers = new Peers({
+  const peers = parts.connect({
     clusterId,
     self: memberId,
     peers: peersOf(applied.membership, memberId),
@@ -200,7 +203,7 @@ const start = async (
     },
   });
   const leaderChanged = watchLeader(logger, (status) => {
-    proposals.leaderChanged(status.leader !== noMember);
+    proposals.leaderChanged(status.leader);
     reads.leaderChanged(status.leader !== noMember);
     leases.statusChanged(status);
     calls.leaderChanged(status.leader);
@@ -238,19 +241,9 @@ const start = async (
   });
   peers.open();
   node.start();
-  const parts = {
-    clusterId,
-    id: memberId,
-    node,
-    store,
-    applier,
-    proposals,
-    reads,
-    leases,
-    leader: calls.leader,
-    peers,
-  };
-  return new Replica(parts, clock, teardown);
+  const leader = calls.leader;
+  const made = { clusterId, id: memberId, node, store, applier, proposals, reads, leases, leader, peers };
+  return new Replica(made, clock, teardown);
 };
 
 const heartbeatTicksOf = ({ heartbeatMs }: MemberConfig): number => Math.max(1, Math.round(heartbeatMs / tickMs));
