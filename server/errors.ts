@@ -17,9 +17,13 @@ export type ServerErrorCode =
   | "not-proposed"
   | "timed-out"
   | "leader-lost"
+  | "connection-lost"
   | "server-stopped";
 
-/** A request that was refused, or whose outcome is unknown (`timed-out`, `leader-lost`, `server-stopped`). */
+/**
+ * A request that was refused, or whose outcome is unknown (`timed-out`, `leader-lost`, `connection-lost`,
+ * `server-stopped`).
+ */
 export class ServerError extends Error {
   override readonly name = "ServerError";
   constructor(

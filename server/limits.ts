@@ -9,6 +9,13 @@ export const maxPendingProposals = 5_000;
 /** Bytes of the proposals a member may have under way; beyond it one more is refused: too many requests. */
 export const maxPendingProposalBytes = 128 * 1024 * 1024;
 
+/**
+ * Proposals, and their bytes, that a new leader is sent at a time of those that its predecessor had or nobody; the next
+ * follow as these are applied. Far less than what a leader takes without a majority's answer (`maxUncommittedBytes`).
+ */
+export const maxRepeats = 512;
+export const maxRepeatBytes = 4 * 1024 * 1024;
+
 /** Linearizable reads that may wait for their quorum round; one more is refused: too many requests. */
 export const maxPendingReads = 20_000;
 

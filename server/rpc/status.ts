@@ -65,6 +65,10 @@ const statusOf = {
     code: unavailable,
     details: "etcdserver: request timed out, possibly due to previous leader failure",
   },
+  "connection-lost": {
+    code: unavailable,
+    details: "etcdserver: request timed out, possibly due to connection lost",
+  },
   "server-stopped": { code: unavailable, details: "etcdserver: server stopped" },
 } satisfies Record<StoreErrorCode | ServerErrorCode, GrpcStatus>;
 
