@@ -1,0 +1,313 @@
+import { ElectionTimer, type ElectionTimerOptions } from "./election-timer.js";
+import { invariant } from "./invariant.js";
+import type { Log } from "./log.js";
+import { Ballot } from "./quorum.js";
+import {
+  noMember,
+  type HardState,
+  type MemberId,
+  type PeerMessage,
+  type PreVote,
+  type PreVoteReply,
+  type Role,
+  type Term,
+  type Vote,
+  type VoteReply,
+} from "./types.js";
+
+/** What the core does when it comes to know, or is, another leader. */
+export interface ElectionsListener {
+  /** The term is new: what was said in an older one is of use to nobody. */
+  newTerm(): void;
+  /** `leader` is another, or nobody. */
+  leaderChanged(): void;
+  /** This member leads its term. */
+  elected(): void;
+  /** If it led, it does not any more. */
+  deposed(): void;
+}
+
+export interface ElectionsOptions extends ElectionTimerOptions {
+  readonly id: MemberId;
+  /** All voting members, this one included, by id. */
+  readonly voters: readonly MemberId[];
+  /** As recovered. */
+  readonly hardState: HardState;
+  readonly log: Log;
+  /** Whether term and vote are on disk. */
+  readonly isDurable: () => boolean;
+  /** Sends once term and vote are on disk. */
+  readonly send: (to: MemberId, message: PeerMessage) => void;
+  readonly listener: ElectionsListener;
+}
+
+/** Who leads: terms, votes and candidacies of one member. Raft paper §5.2, §5.4.1; PreVote: thesis §9.6. */
+export class Elections {
+  private readonly id: MemberId;
+  private readonly voters: readonly MemberId[];
+  private readonly peers: readonly MemberId[];
+  private readonly log: Log;
+  private readonly timer: ElectionTimer;
+  private readonly isDurable: () => boolean;
+  private readonly send: ElectionsOptions["send"];
+  private readonly listener: ElectionsListener;
+
+  private ownRole: Role = "follower";
+  private ownTerm: Term;
+  private ownVote: MemberId;
+  private heardLeader: MemberId = noMember;
+  /** Who was seen leading this term; stays when the leader is forgotten. */
+  private elected: MemberId = noMember;
+  /** While pre-candidate or candidate. */
+  private ballot: Ballot | undefined;
+  /** The leader is known to be gone, and nobody contradicted yet: members campaign in turn, in short windows. */
+  private hurried = true;
+  /** Whose link closed last while it led: it takes no turn. */
+  private lostLeader: MemberId = noMember;
+
+  constructor(options: ElectionsOptions) {
+    this.id = options.id;
+    this.voters = options.voters;
+    this.peers = this.voters.filter((voter) => voter !== this.id);
+    this.log = options.log;
+    this.ownTerm = options.hardState.term;
+    this.ownVote = options.hardState.vote;
+    this.isDurable = options.isDurable;
+    this.send = options.send;
+    this.listener = options.listener;
+    this.timer = new ElectionTimer(options);
+  }
+
+  /** Nobody leads as far as this member knows: the same case as a leader whose link closed. */
+  start(): void {
+    if (this.peers.length === 0) this.campaign();
+    else this.timer.hurry(this.rank());
+  }
+
+  get role(): Role {
+    return this.ownRole;
+  }
+
+  get term(): Term {
+    return this.ownTerm;
+  }
+
+  /** Whom this member voted for in `term`. */
+  get vote(): MemberId {
+    return this.ownVote;
+  }
+
+  /** The leader that is heard; `noMember` also when its link closed or it was silent for too long. */
+  get leader(): MemberId {
+    return this.heardLeader;
+  }
+
+  // Terms and leaders.
+
+  private adoptTerm(term: Term): void {
+    invariant(term > this.ownTerm, "a term that goes back");
+    this.ownTerm = term;
+    this.ownVote = noMember;
+    this.elected = noMember;
+    this.changeLeader(noMember);
+    this.listener.newTerm();
+  }
+
+  /** Takes note of another member's term. @returns whether its message is of our own term */
+  observe(term: Term): boolean {
+    if (term > this.ownTerm) {
+      this.adoptTerm(term);
+      this.becomeFollower(noMember);
+    }
+    return term === this.ownTerm;
+  }
+
+  /** An append or heartbeat of our term or a later one: `from` leads it. Raft paper §5.2. */
+  follow(from: MemberId, term: Term): void {
+    if (term > this.ownTerm) this.adoptTerm(term);
+    this.saw(from);
+    if (this.heardLeader === from) this.timer.restart();
+    else this.becomeFollower(from);
+  }
+
+  /** `leader` leads this term, or led it. */
+  private saw(leader: MemberId): void {
+    if (this.elected === leader) return;
+    invariant(this.elected === noMember, "two leaders in one term");
+    this.elected = leader;
+  }
+
+  /** A leader that hears no majority gives way, without knowing to whom. Raft thesis §6.2. */
+  stepDown(): void {
+    this.becomeFollower(noMember);
+  }
+
+  /** Any role gives way; the wait for the next candidacy begins anew. */
+  private becomeFollower(leader: MemberId): void {
+    this.ownRole = "follower";
+    this.ballot = undefined;
+    this.listener.deposed();
+    this.changeLeader(leader);
+    this.hurried = false;
+    this.timer.wait();
+  }
+
+  private changeLeader(leader: MemberId): void {
+    if (leader === this.heardLeader) return;
+    this.heardLeader = leader;
+    this.listener.leaderChanged();
+  }
+
+  /** Whether a leader works, as far as this member knows: then it helps nobody to unseat it. Raft thesis §4.2.3, §9.6. */
+  private hearsLeader(): boolean {
+    return this.ownRole === "leader" || (this.heardLeader !== noMember && this.timer.isFresh);
+  }
+
+  // Time, and links that close.
+
+  /** For all but a leader. */
+  tick(): void {
+    if (this.timer.tick()) this.campaign();
+  }
+
+  linkClosed(peer: MemberId): void {
+    if (peer !== this.heardLeader) return;
+    this.lostLeader = peer;
+    this.changeLeader(noMember);
+    this.hurry();
+  }
+
+  /** Begins waiting for this member's turn, with the leader gone. Refusals from before do not count any more. */
+  private hurry(): void {
+    this.ownRole = "follower";
+    this.ballot = undefined;
+    this.hurried = true;
+    this.timer.hurry(this.rank());
+  }
+
+  /** This member's place among those that may follow the lost leader. */
+  private rank(): number {
+    return this.voters.filter((voter) => voter !== this.lostLeader).indexOf(this.id);
+  }
+
+  /**
+   * A member that wants to lead holds less than this one, which therefore refused it: with nobody leading,
+   * this one should ask, and not only after a whole timeout.
+   */
+  private takeTurn(): void {
+    const isIdle = this.ownRole === "follower" || this.ownRole === "preCandidate";
+    if (isIdle && this.heardLeader === noMember && !this.hurried) this.hurry();
+  }
+
+  // Candidacies.
+
+  /** Asks whether a candidacy would succeed, which disturbs nobody if it would not. Raft thesis §9.6. */
+  private campaign(): void {
+    this.changeLeader(noMember);
+    if (this.peers.length === 0) {
+      this.runForLeader(); // nobody to ask
+      return;
+    }
+    if (this.ownRole !== "preCandidate" || !this.hurried) {
+      this.ownRole = "preCandidate";
+      this.ballot = new Ballot(this.voters);
+    }
+    // Without an answer, in a hurry, those that were silent are asked again, a window later than before.
+    if (this.hurried) this.timer.hurry(this.rank() + 1);
+    else this.timer.wait();
+    this.recordPreVote(this.id, true);
+    const term = (this.ownTerm + 1) as Term;
+    this.askForVotes({ kind: "preVote", term, lastIndex: this.log.lastIndex, lastTerm: this.log.lastTerm });
+  }
+
+  private askForVotes(message: PreVote | Vote): void {
+    for (const peer of this.peers) if (this.ballot?.hasAnswered(peer) === false) this.send(peer, message);
+  }
+
+  private recordPreVote(voter: MemberId, granted: boolean): void {
+    this.ballot?.record(voter, granted);
+    if (this.ballot?.won === true) this.runForLeader();
+  }
+
+  /** Raft paper §5.2. The requests wait for the write of term and vote; so does the own vote, see `saved`. */
+  private runForLeader(): void {
+    this.adoptTerm((this.ownTerm + 1) as Term);
+    this.ownRole = "candidate";
+    this.ownVote = this.id;
+    this.ballot = new Ballot(this.voters);
+    this.timer.wait();
+    this.askForVotes({ kind: "vote", term: this.ownTerm, lastIndex: this.log.lastIndex, lastTerm: this.log.lastTerm });
+  }
+
+  /** A write ended. A candidate's own vote counts once it cannot be forgotten and given to another. Raft paper §5.2. */
+  saved(): void {
+    if (this.ownRole === "candidate" && this.isDurable()) this.recordVote(this.id, true);
+  }
+
+  private recordVote(voter: MemberId, granted: boolean): void {
+    this.ballot?.record(voter, granted);
+    if (this.ballot?.won === true) this.becomeLeader();
+  }
+
+  private becomeLeader(): void {
+    invariant(this.elected === noMember, "two leaders in one term");
+    invariant(this.isDurable(), "a leader of a term that it may forget");
+    this.ownRole = "leader";
+    this.ballot = undefined;
+    this.elected = this.id;
+    this.changeLeader(this.id);
+    this.hurried = false;
+    this.listener.elected();
+  }
+
+  // What candidates and voters say to each other.
+
+  onPreVote(from: MemberId, request: PreVote): void {
+    const upToDate = this.log.isUpToDate(request.lastIndex, request.lastTerm);
+    const free = request.term > this.ownTerm || (request.term === this.ownTerm && this.mayVoteFor(from));
+    const granted = free && upToDate && !this.hearsLeader();
+    this.send(from, { kind: "preVoteReply", term: granted ? request.term : this.ownTerm, granted });
+    if (!upToDate) this.takeTurn();
+  }
+
+  onPreVoteReply(from: MemberId, reply: PreVoteReply): void {
+    if (!reply.granted) this.observe(reply.term); // granted, it is our own term + 1
+    if (this.ownRole !== "preCandidate") return;
+    if (reply.granted) {
+      if (reply.term === this.ownTerm + 1) this.recordPreVote(from, true);
+      return;
+    }
+    this.recordPreVote(from, false);
+    if (this.hurried) {
+      // Somebody hears the leader, or holds more than we do: no reason for haste.
+      this.hurried = false;
+      this.timer.wait();
+    }
+  }
+
+  onVote(from: MemberId, request: Vote): void {
+    // A working leader is not given up for a member that lost sight of it. Raft thesis §4.2.3.
+    if (request.term > this.ownTerm && this.hearsLeader()) return;
+    const isCurrent = this.observe(request.term);
+    const upToDate = this.log.isUpToDate(request.lastIndex, request.lastTerm);
+    const granted = isCurrent && upToDate && this.mayVoteFor(from);
+    if (granted) {
+      this.ownVote = from;
+      this.timer.wait();
+    }
+    this.send(from, { kind: "voteReply", term: this.ownTerm, granted });
+    if (!upToDate) this.takeTurn();
+  }
+
+  onVoteReply(from: MemberId, reply: VoteReply): void {
+    if (!this.observe(reply.term) || this.ownRole !== "candidate") return;
+    this.recordVote(from, reply.granted);
+    // A split vote: the next turn comes soon if the leader is known to be gone.
+    if (!reply.granted && this.hurried) this.timer.hurry(this.rank() + 1);
+  }
+
+  /** At most one vote per term. Raft paper §5.2. */
+  private mayVoteFor(candidate: MemberId): boolean {
+    return this.ownVote === candidate || (this.ownVote === noMember && this.elected === noMember);
+  }
+}
