@@ -1,7 +1,7 @@
 import { readdir, readFile, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { Level } from "level";
-import type { MemberId } from "../raft/index.js";
+import type { LogIndex, LogPosition, MemberId, Term } from "../raft/index.js";
 import { makeDirectory, replaceFile, syncDirectory } from "./durable-file.js";
 import { StartError } from "./errors.js";
 import { formatId } from "./logger.js";
@@ -14,6 +14,16 @@ const formatVersion = 1;
 export interface DirectoryOwner {
   readonly clusterId: bigint;
   readonly memberId: MemberId;
+}
+
+/** Which store a member uses. */
+export interface StoreInUse {
+  readonly path: string;
+  /**
+   * What it contained of the log when it was put in the place of another one; undefined: it is the first. After a crash
+   * at that moment the log does not reach as far, which would be damage otherwise.
+   */
+  readonly installed: LogPosition | undefined;
 }
 
 /**
@@ -56,18 +66,55 @@ export class DataDirectory {
     return join(this.member, "wal");
   }
 
-  /** The directory of the store in use; `store-current` names it and is the commit point of a switch. */
-  async storePath(): Promise<string> {
+  /** The store in use. */
+  async store(): Promise<StoreInUse> {
     const path = join(this.member, "store-current");
-    const name = ((await readIfThere(path)) ?? "").trim();
-    if (!/^store-\d+$/.test(name)) throw new StartError(`${path} is damaged: "${name}" is not the name of a store`);
-    return join(this.member, name);
+    const text = (await readIfThere(path)) ?? "";
+    const [, name, index, term] = /^(store-\d+)\n(?:index (\d+) term (\d+)\n)?$/.exec(text) ?? [];
+    if (name === undefined) throw new StartError(`${path} is damaged: "${text.trim()}" is not the name of a store`);
+    const installed = index === undefined ? undefined : positionOf(index, term ?? "");
+    return { path: join(this.member, name), installed };
+  }
+
+  async storePath(): Promise<string> {
+    return (await this.store()).path;
   }
 
   /** Names the first store, before `begin`. */
   async createStore(): Promise<string> {
     await replaceFile(join(this.member, "store-current"), "store-1\n");
-    return this.storePath();
+    return (await this.store()).path;
+  }
+
+  /** Where another store can be made: nothing is there. Only one at a time: what a former attempt left is removed. */
+  async newStorePath(): Promise<string> {
+    await this.removeUnusedStores();
+    const numbers = (await this.storeNames()).map((name) => Number(name.slice("store-".length)));
+    return join(this.member, `store-${Math.max(...numbers) + 1}`);
+  }
+
+  /**
+   * Makes the store at `path` the one in use, now and after a crash: `store-current` is the commit point. Everything in
+   * it must have been synced.
+   *
+   * @param installed what it contains of the log, should that be more than the log on disk has
+   */
+  async useStore(path: string, installed: LogPosition): Promise<void> {
+    await syncDirectory(path);
+    await syncDirectory(this.member); // its name must not come later than the file that says it is there
+    const text = `${basename(path)}\nindex ${installed.index} term ${installed.term}\n`;
+    await replaceFile(join(this.member, "store-current"), text);
+  }
+
+  /** Removes every store but the one in use: what a snapshot replaced, or one that was never whole. */
+  async removeUnusedStores(): Promise<void> {
+    const { path } = await this.store();
+    for (const name of await this.storeNames())
+      if (name !== basename(path)) await rm(join(this.member, name), { recursive: true, force: true });
+  }
+
+  private async storeNames(): Promise<string[]> {
+    return (await readdir(this.member)).filter((name) => /^store-\d+$/.test(name));
   }
 
   /** From here on the directory belongs to this member. The last step of a bootstrap: a crash before it starts over. */
@@ -93,6 +140,11 @@ export class DataDirectory {
     await this.lock.close();
   }
 }
+
+const positionOf = (index: string, term: string): LogPosition => ({
+  index: Number(index) as LogIndex,
+  term: Number(term) as Term,
+});
 
 const readIfThere = async (path: string): Promise<string | undefined> => {
   try {

@@ -197,6 +197,7 @@ const start = async (
     logger,
     onMessage: (from, message) => node.receive(from, message),
     onCalls: (from, message) => calls.received(from, message),
+    onSnapshot: (_from, channel) => channel.close("this member takes no snapshots"),
     onLinkClosed: (peer) => {
       node.linkClosed(peer);
       calls.linkClosed(peer);

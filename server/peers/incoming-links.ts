@@ -2,9 +2,11 @@ import type { Socket } from "node:net";
 import type { Calls } from "../../proto/index.js";
 import { decodePeerMessage, type Clock, type MemberId, type PeerMessage } from "../../raft/index.js";
 import { formatId } from "../logger.js";
+import type { SnapshotChannel } from "../snapshots/channel.js";
 import { decodeCalls, isCallsFrame } from "./calls-frame.js";
 import { FrameReader, frameHeader } from "./frame.js";
 import { decodeHello, encodeAnswer, maxHelloBytes, peerProtocolVersion, signOfLifeMs, type Hello } from "./hello.js";
+import { SocketChannel } from "./socket-channel.js";
 
 /** Larger than any append: one entry of the largest proposal, or a batch of small ones. */
 const maxMessageBytes = 512 * 1024 * 1024;
@@ -19,6 +21,8 @@ export interface IncomingLinksOptions {
   readonly clock: Clock;
   readonly onMessage: (from: MemberId, message: PeerMessage) => void;
   readonly onCalls: (from: MemberId, calls: Calls) => void;
+  /** A member has connected to send a snapshot. */
+  readonly onSnapshot: (from: MemberId, channel: SnapshotChannel) => void;
   /** A member has connected and is who it says. */
   readonly onOpened: (from: MemberId) => void;
   readonly onClosed: (from: MemberId) => void;
@@ -26,9 +30,10 @@ export interface IncomingLinksOptions {
   readonly onRefused: (reason: string) => void;
 }
 
-/** The connections over which other members speak to this one: one each, a newer one replaces an older. */
+/** The connections over which other members speak to this one: one each, a newer one replaces an older; and snapshots'. */
 export class IncomingLinks {
   private readonly links = new Map<MemberId, Socket>();
+  private readonly snapshots = new Set<Socket>();
   private readonly unknown = new Set<Socket>();
   private closed = false;
 
@@ -44,24 +49,17 @@ export class IncomingLinks {
     socket.setNoDelay(true);
     const cancelHandshake = this.options.clock.after(handshakeMs, () => socket.destroy());
     const reader = new FrameReader(maxHelloBytes);
-    let from: MemberId | undefined;
-    let refused = false;
-    let stopSigns = (): void => undefined;
+    let take = (payload: Buffer): void => {
+      take = () => undefined; // what one who was turned away says is of no interest; in the end the time limit closes it
+      const hello = this.welcome(socket, decodeHello(payload));
+      if (hello === undefined) return;
+      cancelHandshake();
+      reader.allow(maxMessageBytes);
+      take = hello.purpose === "messages" ? this.beginLink(hello.from, socket) : this.beginSnapshot(hello.from, socket);
+    };
     socket.on("data", (chunk: Buffer) => {
       try {
-        reader.push(chunk, (payload) => {
-          if (refused) return; // what else it says is of no interest
-          if (from !== undefined) {
-            if (this.links.get(from) === socket) this.take(from, payload);
-            return;
-          }
-          from = this.welcome(socket, decodeHello(payload));
-          refused = from === undefined;
-          if (refused) return; // should it not close the connection, the time limit does
-          cancelHandshake();
-          reader.allow(maxMessageBytes);
-          stopSigns = this.options.clock.every(signOfLifeMs, () => sendSignOfLife(socket));
-        });
+        reader.push(chunk, (payload) => take(payload));
       } catch (error) {
         this.options.onRefused(`closing a peer connection: ${error instanceof Error ? error.message : String(error)}`);
         socket.destroy();
@@ -70,26 +68,44 @@ export class IncomingLinks {
     socket.on("error", () => undefined); // "close" follows and does the work
     socket.on("close", () => {
       cancelHandshake();
-      stopSigns();
       this.unknown.delete(socket);
-      if (from === undefined || this.links.get(from) !== socket) return;
-      this.links.delete(from);
-      this.options.onClosed(from);
     });
   }
 
   /** Ends all of them. */
   close(): void {
     this.closed = true;
-    for (const socket of [...this.links.values(), ...this.unknown]) socket.destroy();
+    for (const socket of [...this.links.values(), ...this.snapshots, ...this.unknown]) socket.destroy();
   }
 
-  private take(from: MemberId, payload: Buffer): void {
-    if (isCallsFrame(payload)) this.options.onCalls(from, decodeCalls(payload));
-    else this.options.onMessage(from, decodePeerMessage(payload));
+  private beginLink(from: MemberId, socket: Socket): (payload: Buffer) => void {
+    const former = this.links.get(from);
+    this.links.set(from, socket);
+    former?.destroy();
+    const stopSigns = this.options.clock.every(signOfLifeMs, () => sendSignOfLife(socket));
+    socket.on("close", () => {
+      stopSigns();
+      if (this.links.get(from) !== socket) return;
+      this.links.delete(from);
+      this.options.onClosed(from);
+    });
+    this.options.onOpened(from);
+    return (payload) => {
+      if (this.links.get(from) !== socket) return;
+      if (isCallsFrame(payload)) this.options.onCalls(from, decodeCalls(payload));
+      else this.options.onMessage(from, decodePeerMessage(payload));
+    };
   }
 
-  private welcome(socket: Socket, hello: Hello | undefined): MemberId | undefined {
+  private beginSnapshot(from: MemberId, socket: Socket): (payload: Buffer) => void {
+    this.snapshots.add(socket);
+    socket.on("close", () => this.snapshots.delete(socket));
+    const channel = new SocketChannel(socket, this.options.clock);
+    this.options.onSnapshot(from, channel);
+    return (payload) => channel.push(payload);
+  }
+
+  private welcome(socket: Socket, hello: Hello | undefined): Hello | undefined {
     const refusal = this.reasonToRefuse(hello);
     const answer = encodeAnswer(refusal);
     socket.write(frameHeader(answer));
@@ -100,11 +116,7 @@ export class IncomingLinks {
     }
     socket.write(answer);
     this.unknown.delete(socket);
-    const former = this.links.get(hello.from);
-    this.links.set(hello.from, socket);
-    former?.destroy();
-    this.options.onOpened(hello.from);
-    return hello.from;
+    return hello;
   }
 
   private reasonToRefuse(hello: Hello | undefined): string {

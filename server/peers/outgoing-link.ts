@@ -49,7 +49,7 @@ export class OutgoingLink {
     const socket = connect(address.kind === "unix" ? { path: address.path } : { ...address, noDelay: true });
     this.socket = socket;
     const cancelHandshake = this.options.clock.after(handshakeMs, () => socket.destroy());
-    socket.on("connect", () => write(socket, [encodeHello(this.options)]));
+    socket.on("connect", () => write(socket, [encodeHello({ ...this.options, purpose: "messages" })]));
     const reader = new FrameReader(maxHelloBytes);
     let missedSigns = 0;
     // Counted, not timed: a process that stood still for a minute has missed one, not sixty.

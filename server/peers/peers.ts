@@ -9,10 +9,12 @@ import {
   type Transport,
 } from "../../raft/index.js";
 import { formatId, type Logger } from "../logger.js";
+import { ChannelClosedError, type SnapshotChannel } from "../snapshots/channel.js";
 import type { Address } from "../urls.js";
 import { encodeCalls } from "./calls-frame.js";
 import { IncomingLinks } from "./incoming-links.js";
 import { OutgoingLink } from "./outgoing-link.js";
+import { SnapshotConnections } from "./snapshot-connection.js";
 
 export interface Peer {
   readonly id: MemberId;
@@ -29,6 +31,8 @@ export interface PeersOptions {
   readonly onMessage: (from: MemberId, message: PeerMessage) => void;
   /** What members ask of each other beside consensus. */
   readonly onCalls: (from: MemberId, calls: Calls) => void;
+  /** A member has opened a connection of its own to send a snapshot. */
+  readonly onSnapshot: (from: MemberId, channel: SnapshotChannel) => void;
   /** A connection to or from the member closed: it is gone, or the way to it is. */
   readonly onLinkClosed: (peer: MemberId) => void;
 }
@@ -39,7 +43,9 @@ export class Peers implements Transport {
   private readonly outgoing = new Map<MemberId, OutgoingLink>();
   private readonly batches = new Map<MemberId, PeerMessage[]>();
 
-  constructor(options: PeersOptions) {
+  private readonly snapshots = new SnapshotConnections();
+
+  constructor(private readonly options: PeersOptions) {
     const { clusterId, self, clock, logger, onLinkClosed } = options;
     const lastRefusal = new Map<MemberId, string>();
     let lastRefused = "";
@@ -50,6 +56,7 @@ export class Peers implements Transport {
       clock,
       onMessage: options.onMessage,
       onCalls: options.onCalls,
+      onSnapshot: options.onSnapshot,
       // A member that was away is heard, and hears, at once: its first heartbeat does not wait for our next attempt.
       onOpened: (id) => this.outgoing.get(id)?.redial(),
       onClosed: onLinkClosed,
@@ -102,7 +109,16 @@ export class Peers implements Transport {
     this.outgoing.get(to)?.send([encodeCalls(calls)]);
   }
 
+  /** @throws ChannelClosedError */
+  async openSnapshot(to: MemberId): Promise<SnapshotChannel> {
+    const { clusterId, self: from, peers, clock } = this.options;
+    const addresses = peers.find(({ id }) => id === to)?.addresses;
+    if (addresses === undefined) throw new ChannelClosedError(`${formatId(to)} is not another member`);
+    return this.snapshots.open({ clusterId, from, to, addresses, clock });
+  }
+
   close(): void {
+    this.snapshots.close();
     for (const link of this.outgoing.values()) link.close();
     this.incoming.close();
   }

@@ -90,8 +90,15 @@ test("a frame that is too large is refused by its header, and what is allowed ca
 
 test("a hello is read as it was written; anything else is none", () => {
   const hello = { clusterId: 0xffff_ffff_ffff_ffffn, from: 1n, to: 2n };
-  const bytes = encodeHello(hello);
-  assert.deepEqual(decodeHello(bytes), { ...hello, version: peerProtocolVersion });
+  for (const purpose of ["messages", "snapshot"] as const)
+    assert.deepEqual(decodeHello(encodeHello({ ...hello, purpose })), {
+      ...hello,
+      purpose,
+      version: peerProtocolVersion,
+    });
+  const bytes = encodeHello({ ...hello, purpose: "snapshot" });
+  const unknownPurpose = Buffer.from(bytes).fill(9, bytes.length - 1);
+  assert.equal(decodeHello(unknownPurpose), undefined);
   assert.equal(decodeHello(bytes.subarray(0, -1)), undefined);
   assert.equal(decodeHello(Buffer.from("GET / HTTP/1.1\r\nHost: member-of-a-cluster\r\n\r\n")), undefined);
 });
@@ -135,6 +142,7 @@ const testMember = async (
     logger,
     onMessage: (from, message) => messages.push([from, message]),
     onCalls: () => assert.fail("a call"),
+    onSnapshot: () => assert.fail("a snapshot"),
     onLinkClosed: closed.push,
   });
   t.after(() => peers.close());
@@ -202,6 +210,7 @@ const incoming = async (t: TestContext) => {
     clock: systemClock,
     onMessage: (from, message) => messages.push([from, message]),
     onCalls: () => assert.fail("a call"),
+    onSnapshot: () => assert.fail("a snapshot"),
     onOpened: () => undefined,
     onClosed: closed.push,
     onRefused: (reason) => refusals.push(reason),
@@ -224,20 +233,25 @@ const incoming = async (t: TestContext) => {
     return { socket, answer, gone };
   };
   const hello = (changes: Partial<{ clusterId: bigint; from: bigint; to: bigint }> = {}): Buffer =>
-    encodeHello({ clusterId: 9n, from: 2n, to: 1n, ...changes });
+    encodeHello({ clusterId: 9n, from: 2n, to: 1n, purpose: "messages", ...changes });
   return { links, messages, closed, refusals, dial, hello };
 };
 
 test("a stranger is told why it is turned away, and let go of", async (t) => {
   const { dial, hello, refusals } = await incoming(t);
   const otherVersion = hello();
-  otherVersion.writeUInt16BE(peerProtocolVersion + 1, otherVersion.length - 26);
+  otherVersion.writeUInt16BE(peerProtocolVersion + 1, otherVersion.length - 27);
   const strangers: [first: Buffer, reason: RegExp][] = [
     [frame(hello({ clusterId: 8n })), /^cluster ID mismatch: member 2 is of cluster 8, this one of 9$/],
     [frame(hello({ to: 5n })), /^member ID mismatch: 5 is wanted, this is 1$/],
     [frame(hello({ from: 4n })), /^member 4 is not another member of this cluster$/],
     [frame(hello({ from: 1n })), /^member 1 is not another member of this cluster$/],
-    [frame(otherVersion), /^peer protocol 3 is not 2: run the same minietcd on all members$/],
+    [
+      frame(otherVersion),
+      new RegExp(
+        `^peer protocol ${peerProtocolVersion + 1} is not ${peerProtocolVersion}: run the same minietcd on all`,
+      ),
+    ],
     [frame(Buffer.from("hello?")), /^this is the peer port of a minietcd member/],
     [Buffer.from("GET / HTTP/1.1\r\n\r\n"), /^closed without an answer$/],
   ];

@@ -35,6 +35,7 @@ test("a member that comes back is dialled when it calls, not at the next attempt
       logger,
       onMessage,
       onCalls: () => undefined,
+      onSnapshot: () => undefined,
       onLinkClosed: () => undefined,
     });
   let heard = 0;

@@ -71,6 +71,7 @@ test("a member says that it is there, to those it listens to, for as long as the
     clock,
     onMessage: ignore,
     onCalls: ignore,
+    onSnapshot: () => assert.fail("a snapshot"),
     onOpened: ignore,
     onClosed: ignore,
     onRefused: (reason) => assert.fail(reason),

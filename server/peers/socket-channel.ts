@@ -1,0 +1,79 @@
+import type { Socket } from "node:net";
+import type { Clock } from "../../raft/index.js";
+import { ChannelClosedError, type SnapshotChannel } from "../snapshots/channel.js";
+import { frameHeader } from "./frame.js";
+
+/** How long what was sent last may take to leave, once the channel is closed here. */
+const lingerMs = 5_000;
+
+interface Waiting {
+  readonly resolve: (payload: Uint8Array) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A snapshot's channel over a connection of its own. Whoever reads the connection hands it the payloads. */
+export class SocketChannel implements SnapshotChannel {
+  /** What came before it was asked for: the connection is read no further then, so no more than one read held. */
+  private readonly arrived: Uint8Array[] = [];
+  private receiver: Waiting | undefined;
+  private senders: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+  private ended: ChannelClosedError | undefined;
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly clock: Clock,
+  ) {
+    socket.on("drain", () => {
+      for (const { resolve } of this.senders.splice(0)) resolve();
+    });
+    socket.on("close", () => this.end("the connection was cut"));
+  }
+
+  /** A payload has come. */
+  push(payload: Uint8Array): void {
+    if (this.ended !== undefined) return;
+    const { receiver } = this;
+    this.receiver = undefined;
+    if (receiver !== undefined) receiver.resolve(payload);
+    else {
+      this.arrived.push(payload);
+      this.socket.pause();
+    }
+  }
+
+  async send(payload: Uint8Array): Promise<void> {
+    if (this.ended !== undefined) throw this.ended;
+    this.socket.cork();
+    this.socket.write(frameHeader(payload));
+    this.socket.write(payload);
+    this.socket.uncork();
+    if (this.socket.writableNeedDrain)
+      await new Promise<void>((resolve, reject) => this.senders.push({ resolve, reject }));
+  }
+
+  async receive(): Promise<Uint8Array> {
+    const first = this.arrived.shift();
+    if (first !== undefined) return first;
+    if (this.ended !== undefined) throw this.ended;
+    this.socket.resume();
+    return new Promise((resolve, reject) => (this.receiver = { resolve, reject }));
+  }
+
+  close(reason: string): void {
+    if (this.ended !== undefined) return;
+    this.end(reason);
+    this.socket.end();
+    // What the other side still sends is read and dropped: unread, it would make the system discard our last word.
+    this.socket.resume();
+    const cancel = this.clock.after(lingerMs, () => this.socket.destroy());
+    this.socket.once("close", cancel);
+  }
+
+  private end(reason: string): void {
+    if (this.ended !== undefined) return;
+    this.ended = new ChannelClosedError(reason);
+    this.receiver?.reject(this.ended);
+    this.receiver = undefined;
+    for (const { reject } of this.senders.splice(0)) reject(this.ended);
+  }
+}

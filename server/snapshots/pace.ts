@@ -1,0 +1,23 @@
+import type { Clock } from "../../raft/index.js";
+
+/** Shares out so many bytes a second among all who ask, in the order in which they ask. */
+export class Pace {
+  /** When what was given out so far will have been earned. */
+  private earnedAt = -Infinity;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly bytesPerSecond: number,
+  ) {}
+
+  /** Resolves when `bytes` may be sent: never in the same turn of the event loop. */
+  take(bytes: number): Promise<void> {
+    const now = this.clock.now();
+    const startsAt = Math.max(now, this.earnedAt);
+    this.earnedAt = startsAt + (bytes * 1000) / this.bytesPerSecond;
+    return new Promise((resolve) => {
+      if (startsAt <= now) this.clock.soon(resolve);
+      else this.clock.after(startsAt - now, resolve);
+    });
+  }
+}

@@ -1,0 +1,118 @@
+import type { Clock, LogPosition, MemberId, Term } from "../../raft/index.js";
+import type { AppliedState } from "../applier.js";
+import { errorText } from "../logger.js";
+import type { SnapshotChannel } from "./channel.js";
+import type { SnapshotReader } from "./messages.js";
+import { encodeInstalled, encodeProgress, encodeRefused, SnapshotDamagedError } from "./messages.js";
+import { lookMs, Silence } from "./silence.js";
+import type { NewStore } from "./new-store.js";
+
+/** So many seconds in which nothing comes end it; the leader, which is not told, begins anew. */
+const maxSilentLooks = 10;
+
+/** A snapshot as its sender announced it. */
+export interface Announced {
+  readonly from: MemberId;
+  readonly leaderTerm: Term;
+  readonly position: LogPosition;
+}
+
+/** Takes the announcement off a channel that has just been opened. */
+export const receiveAnnouncement = async (
+  clock: Clock,
+  from: MemberId,
+  channel: SnapshotChannel,
+  reader: SnapshotReader,
+): Promise<Announced> => {
+  const silence = new Silence(clock, maxSilentLooks, () => channel.close("the sender is silent"));
+  try {
+    return { from, ...reader.begin(await channel.receive()) };
+  } finally {
+    silence.end();
+  }
+};
+
+/**
+ * The receiving end of one channel, from the announcement on. It takes a chunk only when the one before is written, so
+ * the disk here bounds the sender, and there is one chunk in memory.
+ */
+export class Reception {
+  /** Bytes of rows taken so far. */
+  bytes = 0;
+  private readonly stopSigns: () => void;
+  private readonly silence: Silence;
+  private waiting = false;
+  private telling = false;
+
+  constructor(
+    clock: Clock,
+    readonly announced: Announced,
+    private readonly channel: SnapshotChannel,
+    private readonly reader: SnapshotReader,
+  ) {
+    this.silence = new Silence(clock, maxSilentLooks, () => channel.close("the sender is silent"));
+    this.stopSigns = clock.every(lookMs, () => {
+      if (!this.waiting) this.silence.broken(); // it is our turn, not the sender's
+      this.giveSign();
+    });
+  }
+
+  /**
+   * Takes all rows into `store`, which must then contain the log up to the position announced.
+   *
+   * @returns what the store contains
+   * @throws SnapshotDamagedError, ChannelClosedError, DamagedError, or what the disk says
+   */
+  async fill(store: NewStore): Promise<AppliedState> {
+    for (;;) {
+      const payload = await this.receive();
+      const message = this.reader.next(payload);
+      if (message.kind === "end") break;
+      await store.write(message.rows);
+      this.bytes += payload.length;
+    }
+    const { position } = this.announced;
+    const found = await store.finish();
+    if (found.index !== position.index || found.term !== position.term)
+      throw new SnapshotDamagedError(
+        `it contains the log up to entry ${found.index} of term ${found.term}, ` +
+          `not up to ${position.index} of term ${position.term} as announced`,
+      );
+    return found;
+  }
+
+  /** The last word, if the snapshot is in use now. */
+  succeed(): void {
+    this.end(encodeInstalled(), "the snapshot is installed");
+  }
+
+  /** The last word, if it is not. */
+  fail(error: unknown): void {
+    this.end(encodeRefused(errorText(error)), errorText(error));
+  }
+
+  private async receive(): Promise<Uint8Array> {
+    this.waiting = true;
+    try {
+      return await this.channel.receive();
+    } finally {
+      this.waiting = false;
+      this.silence.broken();
+    }
+  }
+
+  /** Nothing is said to who does not listen: a silent way must not gather bytes. */
+  private giveSign(): void {
+    if (this.telling) return;
+    this.telling = true;
+    const told = (): void => void (this.telling = false);
+    this.channel.send(encodeProgress(this.bytes)).then(told, told);
+  }
+
+  private end(lastWord: Uint8Array, reason: string): void {
+    this.stopSigns();
+    this.silence.end();
+    const close = (): void => this.channel.close(reason);
+    this.channel.send(lastWord).then(close, close);
+  }
+}

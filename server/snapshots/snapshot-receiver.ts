@@ -1,0 +1,172 @@
+import type { Clock, CoreStatus, LogPosition, MemberId } from "../../raft/index.js";
+import type { AppliedState } from "../applier.js";
+import { formatId, type Logger } from "../logger.js";
+import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
+import { SnapshotReader } from "./messages.js";
+import type { NewStore } from "./new-store.js";
+import { receiveAnnouncement, Reception, type Announced } from "./reception.js";
+import { SnapshotRefusedError } from "./transfer.js";
+
+export interface SnapshotReceiverOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly status: () => Pick<CoreStatus, "term" | "commit">;
+  /** Makes an empty store beside the one in use. */
+  readonly newStore: () => Promise<NewStore>;
+  /** Asks consensus; it answers through `install` or `refused`. */
+  readonly offer: (announced: Announced) => void;
+}
+
+/** Waits for what consensus makes of a whole snapshot. */
+interface Offered {
+  readonly store: NewStore;
+  readonly state: AppliedState;
+  readonly installed: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+interface Turn {
+  readonly reception: Reception;
+  readonly channel: SnapshotChannel;
+  offered: Offered | undefined;
+  /** The switch has begun: what is on disk may be in use. */
+  installing: boolean;
+  /** Resolves once nothing of it is left, or it is in use. */
+  ended: Promise<void>;
+}
+
+/**
+ * Takes snapshots from leaders, one at a time: of two the newer leader's, of the same leader's the later. A snapshot that
+ * is whole and checked is offered to consensus, and replaces the store only when consensus says so.
+ */
+export class SnapshotReceiver {
+  private current: Turn | undefined = undefined;
+  private stopped = false;
+
+  constructor(private readonly options: SnapshotReceiverOptions) {}
+
+  /** A member has opened a channel to send a snapshot. */
+  accept(from: MemberId, channel: SnapshotChannel): void {
+    this.receive(from, channel).catch((error: unknown) => {
+      this.options.logger.warn("failed to receive database snapshot", { remotePeerId: formatId(from), error });
+      channel.close("it cannot be received");
+    });
+  }
+
+  /** The term has changed: what an older leader still sends is not wanted any more. */
+  statusChanged({ term }: Pick<CoreStatus, "term">): void {
+    const { current } = this;
+    if (current !== undefined && current.offered === undefined && current.reception.announced.leaderTerm < term)
+      current.channel.close(`a leader of term ${term} is known`);
+  }
+
+  /**
+   * Puts the snapshot that was offered in the place of the store. Only while nothing is applied.
+   *
+   * @returns the replicated state it brings
+   */
+  async install({ index }: LogPosition): Promise<AppliedState> {
+    const turn = this.current;
+    if (turn?.offered === undefined) throw new Error(`Cannot install the snapshot up to entry ${index}: there is none`);
+    const { store, state, installed, failed } = turn.offered;
+    turn.installing = true;
+    try {
+      await store.install();
+    } catch (error) {
+      failed(error);
+      throw error;
+    }
+    installed();
+    return state;
+  }
+
+  /** Consensus does not want what was offered: the log here has as much. */
+  refused({ index }: LogPosition): void {
+    const offered = this.current?.offered;
+    if (offered?.state.index === index) offered.failed(new SnapshotRefusedError("it has nothing new any more"));
+  }
+
+  /** Ends what is being received; one that is being installed comes to its end. */
+  stop(): void {
+    this.stopped = true;
+    const { current } = this;
+    if (current === undefined || current.installing) return;
+    current.channel.close("the member is stopping");
+    current.offered?.failed(new ChannelClosedError("the member is stopping"));
+  }
+
+  async close(): Promise<void> {
+    this.stop();
+    await this.current?.ended;
+  }
+
+  private async receive(from: MemberId, channel: SnapshotChannel): Promise<void> {
+    const { clock, logger } = this.options;
+    const reader = new SnapshotReader();
+    const announced = await receiveAnnouncement(clock, from, channel, reader);
+    const about = { remotePeerId: formatId(from), snapshotIndex: announced.position.index, term: announced.leaderTerm };
+    const reception = new Reception(clock, announced, channel, reader);
+    const refusal = this.whyNot(announced);
+    if (refusal !== undefined) {
+      logger.warn("refused database snapshot", { ...about, reason: refusal });
+      reception.fail(new SnapshotRefusedError(refusal));
+      return;
+    }
+    logger.info("receiving database snapshot", about);
+    const former = this.current;
+    former?.channel.close("another snapshot has come");
+    const turn: Turn = { reception, channel, offered: undefined, installing: false, ended: Promise.resolve() };
+    this.current = turn;
+    turn.ended = this.take(turn, former?.ended, about);
+    await turn.ended;
+    if (this.current === turn) this.current = undefined;
+  }
+
+  private whyNot(announced: Announced): string | undefined {
+    const { leaderTerm, position } = announced;
+    const { term, commit } = this.options.status();
+    if (this.stopped) return "the member is stopping";
+    if (leaderTerm < term) return `its leader is of term ${leaderTerm}, this member in term ${term}`;
+    if (this.current?.offered !== undefined) return "another snapshot is being installed";
+    const underWay = this.current?.reception.announced.leaderTerm ?? 0;
+    if (leaderTerm < underWay) return `one of the leader of term ${underWay} is on its way`;
+    if (position.index > commit) return undefined;
+    this.options.offer(announced); // consensus refuses it too, and tells the leader how far this member is
+    return `this member has the log up to entry ${commit}`;
+  }
+
+  /** From the first row until the snapshot is in use, or removed. */
+  private async take(
+    turn: Turn,
+    former: Promise<void> | undefined,
+    about: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
+    const { clock, logger, newStore } = this.options;
+    const { reception } = turn;
+    const startedAt = clock.now();
+    const took = () => ({ ...about, bytes: reception.bytes, ms: Math.round(clock.now() - startedAt) });
+    let store: NewStore | undefined;
+    try {
+      await former;
+      store = await newStore();
+      const state = await reception.fill(store);
+      logger.info("received and saved database snapshot", took());
+      await this.offer(turn, store, state);
+      logger.info("applied snapshot", took());
+      reception.succeed();
+    } catch (error) {
+      logger.warn("failed to receive database snapshot", { ...took(), error });
+      reception.fail(error);
+      if (!turn.installing)
+        await store?.discard().catch((cause: unknown) => logger.warn("cannot remove a store", { error: cause }));
+    }
+  }
+
+  private offer(turn: Turn, store: NewStore, state: AppliedState): Promise<void> {
+    if (this.stopped || this.current !== turn) throw new ChannelClosedError("it is not wanted any more");
+    return new Promise((installed, failed) => {
+      turn.offered = { store, state, installed, failed };
+      this.options.offer(turn.reception.announced);
+    });
+  }
+}
