@@ -7,6 +7,8 @@ import { DamagedError } from "./errors.js";
 /** One row, key and value. */
 export type Row = readonly [key: Uint8Array, value: Uint8Array];
 
+export const bytesOf = ([key, value]: Row): number => key.length + value.length;
+
 /** Rows in key order, as they were when the iteration began. */
 export interface RowIterator {
   /**
@@ -26,14 +28,26 @@ export interface Batch {
   write(): Promise<void>;
 }
 
-/** Sorted rows that survive: what the store asks of a database. */
-export interface Backend {
+/** Where rows are read. */
+export interface Rows {
   /** What messages call it: the directory, or "memory". */
   readonly name: string;
   /** @throws DamagedError */
   get(key: Uint8Array): Uint8Array | undefined;
   /** The rows in `[from, to)`. */
   iterate(from: Uint8Array, to: Uint8Array): RowIterator;
+}
+
+/** All rows as they were at one instant: of each batch everything or nothing. */
+export interface View extends Rows {
+  /** Its iterators must be closed. */
+  close(): Promise<void>;
+}
+
+/** Sorted rows that survive: what the store asks of a database. */
+export interface Backend extends Rows {
+  /** The rows as they are now. */
+  view(): View;
   batch(): Batch;
   size(): Promise<BackendSize>;
   close(): Promise<void>;
@@ -46,16 +60,20 @@ export interface BackendSize {
   readonly inUseBytes: number;
 }
 
+/** An instant that `level` keeps readable. */
+type Instant = ReturnType<MemoryLevel["snapshot"]>;
+
 /** How much an iterator reads ahead: LevelDB's own default of 16 KiB makes a thread switch of every few rows. */
 const readAheadBytes = 256 * 1024;
 
 /** As much of `level` as is used here; both kinds fit. */
 interface BytesLevel {
-  getSync(key: Uint8Array): Uint8Array | undefined;
-  iterator(options: { gte: Uint8Array; lt: Uint8Array; highWaterMarkBytes: number }): {
+  getSync(key: Uint8Array, options: ReadOptions): Uint8Array | undefined;
+  iterator(options: ReadOptions & { gte: Uint8Array; lt: Uint8Array; highWaterMarkBytes: number }): {
     nextv(count: number): Promise<[Uint8Array, Uint8Array][]>;
     close(): Promise<void>;
   };
+  snapshot(): Instant;
   batch(): {
     put(key: Uint8Array, value: Uint8Array): unknown;
     del(key: Uint8Array): unknown;
@@ -64,24 +82,29 @@ interface BytesLevel {
   close(): Promise<void>;
 }
 
-/** What both kinds of `level` have in common. */
-class LevelBackend implements Backend {
+/** Absent: the rows as they are now. */
+interface ReadOptions {
+  readonly snapshot?: Instant;
+}
+
+/** Reads of either kind of `level`, of now or of an instant. */
+class LevelRows implements Rows {
   constructor(
     readonly name: string,
-    private readonly level: BytesLevel,
-    private readonly measure: () => Promise<BackendSize>,
+    protected readonly level: BytesLevel,
+    private readonly options: ReadOptions,
   ) {}
 
   get(key: Uint8Array): Uint8Array | undefined {
     try {
-      return this.level.getSync(key);
+      return this.level.getSync(key, this.options);
     } catch (error) {
       throw asDamage(this.name, error);
     }
   }
 
   iterate(from: Uint8Array, to: Uint8Array): RowIterator {
-    const iterator = this.level.iterator({ gte: from, lt: to, highWaterMarkBytes: readAheadBytes });
+    const iterator = this.level.iterator({ ...this.options, gte: from, lt: to, highWaterMarkBytes: readAheadBytes });
     const next = async (count: number): Promise<readonly Row[]> => {
       try {
         return await iterator.nextv(count);
@@ -90,6 +113,35 @@ class LevelBackend implements Backend {
       }
     };
     return { next, close: () => iterator.close() };
+  }
+}
+
+class LevelView extends LevelRows implements View {
+  constructor(
+    name: string,
+    level: BytesLevel,
+    private readonly snapshot: Instant,
+  ) {
+    super(name, level, { snapshot });
+  }
+
+  close(): Promise<void> {
+    return this.snapshot.close();
+  }
+}
+
+/** What both kinds of `level` have in common. */
+class LevelBackend extends LevelRows implements Backend {
+  constructor(
+    name: string,
+    level: BytesLevel,
+    private readonly measure: () => Promise<BackendSize>,
+  ) {
+    super(name, level, {});
+  }
+
+  view(): View {
+    return new LevelView(this.name, this.level, this.level.snapshot());
   }
 
   batch(): Batch {

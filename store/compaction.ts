@@ -18,7 +18,7 @@ export interface Compaction {
  * that began before it are done. One at a time; those that wait become one.
  */
 export class Compactor {
-  private last: Promise<void> = Promise.resolve();
+  private last: Compaction = { finished: Promise.resolve() };
   /** The newest compaction known to be on disk: only what no restart can ask for again may be removed. */
   private durable = 0;
   private finished = 0;
@@ -31,13 +31,17 @@ export class Compactor {
     private readonly clock: StoreClock,
   ) {}
 
+  /** The one begun last; its end is that of all before it. */
+  get newest(): Compaction {
+    return this.last;
+  }
+
   /** @param onDisk resolves once the compaction is */
   start(revision: Revision, onDisk: Promise<void>): Compaction {
-    const before = this.last;
-    const finished = this.run(revision, onDisk, before);
+    const finished = this.run(revision, onDisk, this.ended());
     finished.catch(() => undefined); // whoever is interested awaits it; nobody has to
-    this.last = finished.catch(() => undefined);
-    return { finished };
+    this.last = { finished };
+    return this.last;
   }
 
   /** The work is to end after the slice it is at. */
@@ -47,7 +51,7 @@ export class Compactor {
 
   /** Resolves once it has. */
   ended(): Promise<void> {
-    return this.last;
+    return this.last.finished.catch(() => undefined);
   }
 
   private async run(revision: Revision, onDisk: Promise<void>, before: Promise<void>): Promise<void> {

@@ -1,7 +1,7 @@
 // The store: keys, revisions and their history, on `level`. It knows nothing of logs; whoever applies marks its rounds.
 
 export { openDiskBackend, openMemoryBackend } from "./backend.js";
-export type { Backend, BackendSize, Batch, Row, RowIterator } from "./backend.js";
+export type { Backend, BackendSize, Batch, Row, RowIterator, Rows, View } from "./backend.js";
 export type { StoreClock } from "./clock.js";
 export type { Compaction } from "./compaction.js";
 export {
@@ -18,10 +18,14 @@ export {
 } from "./errors.js";
 export type { StoreErrorCode } from "./errors.js";
 export type { KvHash } from "./hash-kv.js";
+export type { Answer } from "./contents.js";
 export { KvStore, openStore } from "./kv-store.js";
-export type { Answer, StoreOptions } from "./kv-store.js";
+export type { Installed, StoreOptions } from "./kv-store.js";
 export type { StoreLimits } from "./limits.js";
 export type { Lease } from "./leases.js";
 export { NewerFormatError } from "./recovery.js";
 export type { Revision } from "./revision.js";
+export { StoreSnapshot } from "./snapshot.js";
+export { buildStore, StoreBuilder } from "./store-builder.js";
+export type { BuildOptions, BuiltStore } from "./store-builder.js";
 export type { Watch, WatchBatch, WatchOptions, WatchReceiver } from "./watch.js";

@@ -1,4 +1,3 @@
-import { counterFromRequest } from "../proto/index.js";
 import type {
   DeleteRangeRequest,
   PutRequest,
@@ -10,28 +9,20 @@ import type {
   TxnRequest,
 } from "../proto/index.js";
 import type { Backend, BackendSize } from "./backend.js";
-import { pause, type StoreClock } from "./clock.js";
-import { Compactor, type Compaction } from "./compaction.js";
-import { ClosedError, CompactedError, FutureRevisionError, LeaseExistsError } from "./errors.js";
-import { KvHasher, type KvHash } from "./hash-kv.js";
-import { keyFromBytes } from "./interval.js";
-import { KeyIndex } from "./key-index.js";
-import { Leases, type Lease } from "./leases.js";
+import type { StoreClock } from "./clock.js";
+import type { Compaction } from "./compaction.js";
+import { openContents, type Answer, type Contents } from "./contents.js";
+import { ClosedError, DamagedError } from "./errors.js";
+import type { KvHash } from "./hash-kv.js";
+import type { Lease } from "./leases.js";
 import { defaultLimits, type StoreLimits } from "./limits.js";
-import { Pins } from "./pins.js";
-import { isPlainGet, readRange } from "./range.js";
-import { recover, type Recovered, type Recovering } from "./recovery.js";
-import { nextRevision, type Revision } from "./revision.js";
-import type { Sliced } from "./slices.js";
-import type { StoreData } from "./store-data.js";
+import type { Revision } from "./revision.js";
+import type { StoreSnapshot } from "./snapshot.js";
 import { runTxn } from "./txn.js";
-import { Unflushed } from "./unflushed.js";
-import { ValueCache } from "./value-cache.js";
-import { Values } from "./values.js";
-import { WriteBehind } from "./write-behind.js";
+import { pacedBy, withoutPauses } from "./visit-rows.js";
 import type { Watch, WatchOptions, WatchReceiver } from "./watch.js";
 import { Watches } from "./watches.js";
-import { Write } from "./write.js";
+import type { Write } from "./write.js";
 
 export interface StoreOptions {
   /** The store closes it, also if it cannot be opened. */
@@ -42,12 +33,6 @@ export interface StoreOptions {
   readonly limits?: Partial<StoreLimits>;
 }
 
-/** A response and the store's revision with it, for the response's header, which the caller fills in. */
-export interface Answer<T> {
-  readonly response: T;
-  readonly revision: Revision;
-}
-
 /**
  * Opens a store and reads all its keys.
  *
@@ -56,22 +41,15 @@ export interface Answer<T> {
  */
 export async function openStore(options: StoreOptions): Promise<KvStore> {
   const limits = { ...defaultLimits, ...options.limits };
-  const index = new KeyIndex();
-  const cache = new ValueCache(limits.cacheBytes);
-  const leases = new Leases();
-  const recovered = await recoverOrClose(options.backend, { index, cache, leases });
-  const unflushed = new Unflushed(nextRevision(recovered.revision));
-  const values = new Values(options.backend, unflushed, cache);
-  return new KvStore(options, { index, leases, values, cache, unflushed, limits }, recovered);
+  const contents = await openContents({ ...options, limits }, withoutPauses);
+  contents.start();
+  return new KvStore(contents, { ...options, limits });
 }
 
-async function recoverOrClose(backend: Backend, empty: Recovering): Promise<Recovered> {
-  try {
-    return await recover(backend, empty);
-  } catch (error) {
-    await backend.close();
-    throw error;
-  }
+/** A snapshot that was installed. */
+export interface Installed {
+  /** Resolves once the backend that was in use before is closed, so that it can be removed. */
+  readonly replaced: Promise<void>;
 }
 
 /**
@@ -79,44 +57,33 @@ async function recoverOrClose(backend: Backend, empty: Recovering): Promise<Reco
  * effect at once; the same writes give the same store on every member. They reach the disk later, in whole rounds.
  */
 export class KvStore {
-  /** What the last round on disk was marked with when the store was opened. Undefined: a new store. */
-  readonly marker: Uint8Array | undefined;
-
-  private current: Revision;
-  private compacted: Revision;
-  private closing: Promise<void> | undefined = undefined;
-  private readonly backend: Backend;
-  private readonly clock: StoreClock;
-  private readonly writer: WriteBehind;
-  private readonly pins = new Pins();
-  private readonly compactor: Compactor;
   private readonly watches: Watches;
+  /** What was replaced last, while reads of it finish. */
+  private previous: Contents | undefined = undefined;
+  /** A snapshot is being installed; never rejects. */
+  private installing: Promise<unknown> | undefined = undefined;
+  private closing: Promise<void> | undefined = undefined;
 
   /** Use `openStore`. */
   constructor(
-    { backend, clock, onFailure }: StoreOptions,
-    private readonly data: StoreData,
-    recovered: Recovered,
+    private contents: Contents,
+    private readonly options: Omit<StoreOptions, "backend" | "limits"> & { readonly limits: StoreLimits },
   ) {
-    this.backend = backend;
-    this.clock = clock;
-    this.marker = recovered.marker;
-    this.current = recovered.revision;
-    this.compacted = recovered.compactRevision;
-    this.writer = new WriteBehind(backend, clock, data, onFailure, recovered.rows);
-    this.compactor = new Compactor(data, this.writer, this.pins, clock);
-    this.watches = new Watches(data, backend, clock, this);
-    if (recovered.unfinishedCompaction !== undefined)
-      this.compactor.start(recovered.unfinishedCompaction, Promise.resolve());
+    this.watches = new Watches(() => this.contents, options.clock, options.limits);
+  }
+
+  /** What the last round on disk was marked with when the store was opened, or installed. Undefined: a new store. */
+  get marker(): Uint8Array | undefined {
+    return this.contents.marker;
   }
 
   get revision(): Revision {
-    return this.current;
+    return this.contents.revision;
   }
 
   /** -1: never compacted. */
   get compactRevision(): Revision {
-    return this.compacted;
+    return this.contents.compactRevision;
   }
 
   // Applied writes: in log order, and with nothing changed if they throw.
@@ -132,17 +99,15 @@ export class KvStore {
 
   /** @throws KeyNotFoundError, LeaseNotFoundError, FutureRevisionError, CompactedError, TooLargeError */
   txn(request: TxnRequest): Answer<RawTxnResponse> {
-    const before = { revision: this.current, compactRevision: this.compacted };
-    return this.apply((write) => runTxn(this.data, request, write, before));
+    const { data, revision, compactRevision } = this.contents;
+    return this.apply((write) => runTxn(data, request, write, { revision, compactRevision }));
   }
 
   /** @throws LeaseExistsError */
   grantLease(lease: Lease): Revision {
     this.checkWritable();
-    if (this.data.leases.get(lease.id) !== undefined) throw new LeaseExistsError(lease.id);
-    this.data.leases.add(lease);
-    this.writer.leaseChanged(lease.id, lease);
-    return this.current;
+    this.contents.grantLease(lease);
+    return this.contents.revision;
   }
 
   /**
@@ -153,8 +118,7 @@ export class KvStore {
   revokeLease(id: bigint): Revision {
     this.checkWritable();
     const { revision } = this.apply((write) => write.revoke(id));
-    this.data.leases.remove(id);
-    this.writer.leaseChanged(id, undefined);
+    this.contents.removeLease(id);
     return revision;
   }
 
@@ -165,10 +129,9 @@ export class KvStore {
    */
   compact(revision: number): Compaction {
     this.checkWritable();
-    if (revision <= this.compacted) throw new CompactedError(revision, this.compacted);
-    if (revision > this.current) throw new FutureRevisionError(revision, this.current);
-    this.compacted = revision as Revision;
-    return this.compactor.start(this.compacted, this.writer.schedule(this.compacted));
+    const finished = this.finished(this.contents.compact(revision), this.contents);
+    finished.catch(() => undefined); // whoever is interested awaits it; nobody has to
+    return { finished };
   }
 
   /**
@@ -176,22 +139,60 @@ export class KvStore {
    * failed write to disk this does nothing.
    */
   endRound(marker: Uint8Array): void {
-    this.writer.endRound(this.current, marker);
+    this.contents.endRound(marker);
   }
 
   /** So much waits for the disk that whoever applies should wait, too. */
   get full(): boolean {
-    return this.writer.full;
+    return this.contents.writer.full;
   }
 
   /** Calls back once the store is not full any more; never, if a write to disk fails before. */
   whenDrained(callback: () => void): void {
-    this.writer.whenDrained(callback);
+    this.contents.writer.whenDrained(callback);
   }
 
   /** @throws ReadOnlyError if a write to disk failed */
-  flush(): Promise<void> {
-    return this.writer.flush();
+  async flush(): Promise<void> {
+    const { contents } = this;
+    try {
+      await contents.writer.flush();
+    } catch (error) {
+      if (contents === this.contents) throw error; // else a snapshot has brought it, and is on disk
+    }
+  }
+
+  // Snapshots.
+
+  /**
+   * All rows that are on disk now, for another member. Writing goes on beside it.
+   *
+   * @throws DamagedError, ReadOnlyError; Error if no round was ever saved
+   */
+  snapshot(): StoreSnapshot {
+    this.checkOpen();
+    const { refusal } = this.contents.writer;
+    if (refusal !== undefined) throw refusal;
+    return this.contents.snapshot();
+  }
+
+  /**
+   * Takes over what `backend` holds, which is later than what the store holds and contains it. It is read and checked
+   * first, in slices, while reads are answered as before; then `commit` makes it what a restart finds, and from then on
+   * the old backend is not written any more; then everything changes in one step. Reads that have begun finish on what
+   * was there; watchers are told what they miss from the new history. Until this has settled nothing may be applied.
+   * Takes the memory of both for that time, so it waits for reads of what was replaced before.
+   *
+   * @param backend the store closes it, also if this fails
+   * @param commit if it rejects, the old state stays in use here; what a restart finds is for the caller to know
+   * @throws DamagedError, NewerFormatError, ClosedError, what `commit` throws; then everything is as before
+   */
+  install(backend: Backend, commit: () => Promise<void>): Promise<Installed> {
+    this.checkOpen();
+    if (this.installing !== undefined) throw new Error("Cannot install two snapshots at once");
+    const installed = this.takeOver(backend, commit).finally(() => (this.installing = undefined));
+    this.installing = installed.catch(() => undefined);
+    return installed;
   }
 
   // Reads.
@@ -203,11 +204,7 @@ export class KvStore {
    */
   range(request: RangeRequest): Answer<RawRangeResponse> | Promise<Answer<RawRangeResponse>> {
     this.checkOpen();
-    const at = this.readableRevision(request.revision);
-    if (isPlainGet(request) && at === this.current) return this.answer(this.plainGet(request));
-    const work = readRange(this.data, request, at);
-    const first = work.next();
-    return first.done === true ? this.answer(first.value) : this.goOn(work, at);
+    return this.contents.range(request);
   }
 
   /**
@@ -218,17 +215,7 @@ export class KvStore {
    */
   async hashKv(revision: number): Promise<KvHash> {
     this.checkOpen();
-    if (revision > 0 && revision < this.compacted) throw new CompactedError(revision, this.compacted);
-    if (revision > this.current) throw new FutureRevisionError(revision, this.current);
-    const at = revision === 0 ? this.current : (revision as Revision);
-    const pin = this.pins.hold(this.compacted);
-    try {
-      return await new KvHasher(this.data, at, this.compacted).run(this.backend, this.clock);
-    } catch (error) {
-      throw this.closing === undefined ? error : new ClosedError({ cause: error });
-    } finally {
-      this.pins.release(pin);
-    }
+    return this.contents.hashKv(revision);
   }
 
   /**
@@ -242,17 +229,17 @@ export class KvStore {
   }
 
   lease(id: bigint): Lease | undefined {
-    return this.data.leases.get(id);
+    return this.contents.data.leases.get(id);
   }
 
   /** All leases, in no order that means anything. */
   leases(): Iterable<Lease> {
-    return this.data.leases.all();
+    return this.contents.data.leases.all();
   }
 
   /** How many keys are attached to a lease; 0 for one that does not exist. */
   leaseKeyCount(id: bigint): number {
-    return this.data.leases.keyCount(id);
+    return this.contents.data.leases.keyCount(id);
   }
 
   /**
@@ -261,11 +248,11 @@ export class KvStore {
    * @throws LeaseNotFoundError
    */
   leaseKeys(id: bigint): Uint8Array[] {
-    return this.data.leases.keysOf(id).map((key) => Buffer.from(key, "latin1"));
+    return this.contents.data.leases.keysOf(id).map((key) => Buffer.from(key, "latin1"));
   }
 
   size(): Promise<BackendSize> {
-    return this.backend.size();
+    return this.contents.size();
   }
 
   /** Writes what was ended, then lets go of everything. Work in progress ends with ClosedError. */
@@ -275,73 +262,91 @@ export class KvStore {
   }
 
   private async shutDown(): Promise<void> {
-    this.compactor.stop();
     const watchesEnded = this.watches.close();
+    await this.installing; // it ends at its next slice; not in the middle of `commit`
     try {
-      await this.writer.close();
+      await this.contents.writer.close();
     } finally {
       await watchesEnded;
-      await this.compactor.ended();
-      await this.backend.close();
+      await this.previous?.close();
+      await this.contents.close();
+    }
+  }
+
+  private async takeOver(backend: Backend, commit: () => Promise<void>): Promise<Installed> {
+    const old = this.contents;
+    const next = await this.openNext(backend);
+    try {
+      checkFollows(next, old, backend.name);
+      await old.writer.hold();
+      this.checkOpen();
+      await commit();
+    } catch (error) {
+      old.writer.release();
+      await next.close();
+      throw error;
+    }
+    this.contents = next;
+    next.start();
+    this.watches.jumped(old.revision);
+    return { replaced: this.retire(old) };
+  }
+
+  private async openNext(backend: Backend): Promise<Contents> {
+    try {
+      await this.previous?.retire();
+      this.checkOpen();
+    } catch (error) {
+      await backend.close();
+      throw error;
+    }
+    const pace = pacedBy(this.options.clock, this.checkOpen);
+    return openContents({ ...this.options, backend }, pace);
+  }
+
+  private retire(old: Contents): Promise<void> {
+    this.previous = old;
+    const retired = old.retire().finally(() => (this.previous = undefined));
+    retired.catch(() => undefined); // only space is lost; whoever removes it is told
+    return retired;
+  }
+
+  /** Of a compaction that began in `contents`: a snapshot that has taken their place contains it. */
+  private async finished(compaction: Compaction, contents: Contents): Promise<void> {
+    try {
+      await compaction.finished;
+    } catch (error) {
+      if (contents === this.contents) throw error;
+      await this.finished(this.contents.newestCompaction, this.contents);
     }
   }
 
   private apply<T>(change: (write: Write) => T): Answer<T> {
-    const write = new Write(this.data, nextRevision(this.current), this.checkWritable);
-    let response: T;
-    try {
-      response = change(write);
-    } catch (error) {
-      write.undo();
-      throw error;
-    }
-    if (write.hasChanged) {
-      this.current = write.revision;
-      this.writer.applied(write.changes);
-      this.watches.changed(this.current, write.changes);
-    }
-    return this.answer(response);
-  }
-
-  private answer<T>(response: T): Answer<T> {
-    return { response, revision: this.current };
+    const { contents } = this;
+    const { response, changes } = contents.apply(change, this.checkWritable);
+    const { revision } = contents;
+    if (changes.length > 0) this.watches.changed(revision, changes);
+    return { response, revision };
   }
 
   private readonly checkWritable = (): void => {
     this.checkOpen();
-    if (this.writer.refusal !== undefined) throw this.writer.refusal;
+    const { refusal } = this.contents.writer;
+    if (refusal !== undefined) throw refusal;
+    if (this.installing !== undefined) throw new Error("Cannot apply anything while a snapshot is being installed");
   };
 
-  private checkOpen(): void {
+  private readonly checkOpen = (): void => {
     if (this.closing !== undefined) throw new ClosedError();
-  }
+  };
+}
 
-  private readableRevision(asked: bigint): number {
-    if (asked <= 0n) return this.current;
-    const revision = counterFromRequest(asked);
-    if (revision > this.current) throw new FutureRevisionError(revision, this.current);
-    if (revision < this.compacted) throw new CompactedError(revision, this.compacted);
-    return revision;
-  }
-
-  private plainGet(request: RangeRequest): RawRangeResponse {
-    const entry = this.data.index.live(keyFromBytes(request.key));
-    if (entry === undefined) return { header: undefined, kvs: [], more: false, count: 0n };
-    return { header: undefined, kvs: [this.data.values.newest(entry)], more: false, count: 1n };
-  }
-
-  private async goOn(work: Sliced<RawRangeResponse>, at: number): Promise<Answer<RawRangeResponse>> {
-    const revision = this.current;
-    const pin = this.pins.hold(at);
-    try {
-      for (;;) {
-        await pause(this.clock);
-        this.checkOpen();
-        const step = work.next();
-        if (step.done === true) return { response: step.value, revision };
-      }
-    } finally {
-      this.pins.release(pin);
-    }
-  }
+function checkFollows({ marker, revision, compactRevision }: Contents, old: Contents, name: string): void {
+  if (marker === undefined) throw new DamagedError(name, "it does not say what it contains");
+  if (revision >= old.revision && compactRevision >= old.compactRevision) return;
+  throw new DamagedError(
+    name,
+    `it is of revision ${revision}, compacted up to ${compactRevision}: older than what is here, ` +
+      `revision ${old.revision}, compacted up to ${old.compactRevision}`,
+  );
 }

@@ -1,14 +1,12 @@
 // A lease on disk:  l ‖ id  →  TTL ‖ generation ‖ crc32,  each number 8 bytes, big-endian. Which keys it has, the keys
 // themselves say.
 
-import type { Backend, Row } from "./backend.js";
+import type { Row, Rows } from "./backend.js";
 import { DamagedError } from "./errors.js";
 import type { Lease, Leases } from "./leases.js";
 import { leaseCountRow } from "./meta.js";
-import { nameOfRow, openRow, sealedRow } from "./rows.js";
-
-const leasePrefix = 0x6c; // l
-const rowsPerRead = 1_000;
+import { leasePrefix, nameOfRow, openRow, sealedRow } from "./rows.js";
+import { visitRows, type Pace } from "./visit-rows.js";
 
 export function leaseRowKey(id: bigint): Uint8Array {
   const key = Buffer.alloc(9);
@@ -29,20 +27,12 @@ export function leaseRow(rowKey: Uint8Array, { ttlSeconds, generation }: Lease):
  *
  * @throws DamagedError if one is missing or not what was written
  */
-export async function readLeases(backend: Backend, leases: Leases): Promise<void> {
-  const rows = backend.iterate(Buffer.of(leasePrefix), Buffer.of(leasePrefix + 1));
-  try {
-    for (;;) {
-      const some = await rows.next(rowsPerRead);
-      if (some.length === 0) break;
-      for (const row of some) leases.add(parse(backend.name, row));
-    }
-  } finally {
-    await rows.close();
-  }
-  const expected = leaseCountRow.get(backend) ?? 0;
+export async function readLeases(rows: Rows, leases: Leases, pace: Pace): Promise<void> {
+  const range = { from: Buffer.of(leasePrefix), to: Buffer.of(leasePrefix + 1) };
+  await visitRows(rows, range, pace, (row) => leases.add(parse(rows.name, row)));
+  const expected = leaseCountRow.get(rows) ?? 0;
   if (leases.size !== expected)
-    throw new DamagedError(backend.name, `it has ${leases.size} leases, should have ${expected}`);
+    throw new DamagedError(rows.name, `it has ${leases.size} leases, should have ${expected}`);
 }
 
 function parse(place: string, [rowKey, row]: Row): Lease {

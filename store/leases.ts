@@ -1,5 +1,6 @@
 import { DamagedError, LeaseNotFoundError } from "./errors.js";
 import type { Key } from "./interval.js";
+import type { Pace } from "./visit-rows.js";
 
 /** What makes keys go away together. When it ends is for others to say: the store has no clock. */
 export interface Lease {
@@ -73,6 +74,9 @@ export class Leases {
   }
 }
 
+/** Keys that are attached to their leases before others run. */
+const keysPerSlice = 5_000;
+
 /** Gathers which key has which lease while the changes on disk are read: only the newest of each key counts. */
 export class Attachments {
   private readonly leaseOf = new Map<Key, bigint>();
@@ -82,12 +86,18 @@ export class Attachments {
     else if (this.leaseOf.size > 0) this.leaseOf.delete(key);
   }
 
-  /** @throws DamagedError if a key has a lease that does not exist */
-  attachTo(leases: Leases, place: string): void {
+  /**
+   * In slices.
+   *
+   * @throws DamagedError if a key has a lease that does not exist
+   */
+  async attachTo(leases: Leases, place: string, pace: Pace): Promise<void> {
+    let attached = 0;
     for (const [key, lease] of this.leaseOf) {
       if (leases.get(lease) === undefined)
         throw new DamagedError(place, `key ${JSON.stringify(key)} has lease ${lease}, which is missing`);
       leases.move(key, { from: noLease, to: lease });
+      if (++attached % keysPerSlice === 0) await pace();
     }
   }
 }

@@ -1,6 +1,6 @@
 // What the store knows of itself, on disk.
 
-import type { Backend, Batch } from "./backend.js";
+import type { Batch, Rows } from "./backend.js";
 import { DamagedError } from "./errors.js";
 import type { Revision } from "./revision.js";
 import { metaRowKey, nameOfRow, openRow, sealedRow } from "./rows.js";
@@ -22,11 +22,11 @@ class MetaRow<T> {
   }
 
   /** @throws DamagedError if it is not what was written */
-  get(backend: Backend): T | undefined {
-    const row = backend.get(this.rowKey);
+  get(rows: Rows): T | undefined {
+    const row = rows.get(this.rowKey);
     if (row === undefined) return undefined;
-    const value = this.decode(openRow(backend.name, this.rowKey, row));
-    if (value === undefined) throw new DamagedError(nameOfRow(backend.name, this.rowKey), "it makes no sense");
+    const value = this.decode(openRow(rows.name, this.rowKey, row));
+    if (value === undefined) throw new DamagedError(nameOfRow(rows.name, this.rowKey), "it makes no sense");
     return value;
   }
 }

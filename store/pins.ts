@@ -4,6 +4,9 @@ export interface Pin {
   readonly revision: number;
 }
 
+/** What a read needs that only needs the backend open: no compaction waits for it. */
+export const onlyOpen = Number.MAX_SAFE_INTEGER;
+
 /** The reads that take more than one turn. A compaction waits for those that began before it. */
 export class Pins {
   private readonly held = new Set<Pin>();
@@ -26,6 +29,11 @@ export class Pins {
   async releasedBelow(revision: number): Promise<void> {
     if (this.noneBelow(revision)) return;
     await new Promise<void>((resolve) => this.waiting.push({ revision, resolve }));
+  }
+
+  /** Resolves once no read is in progress. */
+  allReleased(): Promise<void> {
+    return this.releasedBelow(Infinity);
   }
 
   private noneBelow(revision: number): boolean {

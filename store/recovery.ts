@@ -1,18 +1,26 @@
-import type { Backend, Row } from "./backend.js";
+import type { Backend, Row, Rows } from "./backend.js";
 import { DamagedError } from "./errors.js";
+import type { Key } from "./interval.js";
 import type { KeyIndex } from "./key-index.js";
 import { readLeases } from "./lease-rows.js";
-import { Attachments, type Leases } from "./leases.js";
-import { decodeKeyValue, deletedState, isOnlyKey } from "./key-value.js";
+import { Attachments, Leases } from "./leases.js";
+import { decodeKeyValue, deletedState, isOnlyKey, isTombstone, type KeyState } from "./key-value.js";
 import { finishedCompactionRow, formatRow, rowCountRow, scheduledCompactionRow, stateRow } from "./meta.js";
 import { firstRevision, neverCompacted, type Revision } from "./revision.js";
-import { endOfChanges, firstRowKeyOf, nameOfRow, openRow, parseChangeRowKey, type RowPosition } from "./rows.js";
+import {
+  allRows,
+  endOfChanges,
+  firstRowKeyOf,
+  nameOfRow,
+  openRow,
+  parseChangeRowKey,
+  type RowPosition,
+} from "./rows.js";
 import type { ValueCache } from "./value-cache.js";
+import { visitRows, type Pace } from "./visit-rows.js";
 
 /** The version of the layout that this code writes, and the only one it reads. */
 const formatVersion = 1;
-
-const rowsPerRead = 1_000;
 
 /** The store on disk was written by a newer version. It was left untouched. */
 export class NewerFormatError extends Error {
@@ -44,7 +52,7 @@ export interface Recovering {
 }
 
 /**
- * Fills the index and the leases from the rows on disk.
+ * Fills the index and the leases from the rows on disk, in slices.
  *
  * LevelDB drops what it cannot read of its log and opens without it. So it is checked that nothing is missing: rows are
  * counted, and above the compaction revision and sub follow each other without a gap.
@@ -52,15 +60,29 @@ export interface Recovering {
  * @throws DamagedError if what is there is not what was written
  * @throws NewerFormatError
  */
-export async function recover(backend: Backend, { index, cache, leases }: Recovering): Promise<Recovered> {
+export function recover(backend: Backend, { index, cache, leases }: Recovering, pace: Pace): Promise<Recovered> {
+  const fill: ChangeListener = (key, state, keyValue) => {
+    const entry = index.advance(key, index.get(key), state);
+    if (isTombstone(state)) cache.drop(entry);
+    else cache.hold(entry, keyValue);
+  };
+  return readAll(backend, leases, fill, pace);
+}
+
+/** Checks what `recover` checks, and keeps nothing of the keys but which have leases. */
+export function verify(backend: Backend, pace: Pace): Promise<Recovered> {
+  return readAll(backend, new Leases(), () => undefined, pace);
+}
+
+async function readAll(backend: Backend, leases: Leases, listener: ChangeListener, pace: Pace): Promise<Recovered> {
   await checkFormat(backend);
   const state = stateRow.get(backend);
   const scheduled = scheduledCompactionRow.get(backend);
   const compactRevision = scheduled ?? neverCompacted;
-  await readLeases(backend, leases);
-  const reader = new ChangeReader(backend, index, cache, compactRevision);
-  await reader.readAll();
-  reader.attachments.attachTo(leases, backend.name);
+  await readLeases(backend, leases, pace);
+  const reader = new ChangeReader(backend.name, compactRevision, listener);
+  await visitRows(backend, { from: firstRowKeyOf(0), to: endOfChanges }, pace, (row) => reader.read(row));
+  await reader.attachments.attachTo(leases, backend.name, pace);
   // A compaction may have removed the newest rows, if they were deletes; never one after its own revision.
   const revision = Math.max(firstRevision, reader.main, compactRevision) as Revision;
   const expected = state?.revision ?? firstRevision;
@@ -81,16 +103,23 @@ async function checkFormat(backend: Backend): Promise<void> {
   const found = formatRow.get(backend);
   if (found === formatVersion) return;
   if (found !== undefined) throw new NewerFormatError(backend.name, found);
-  const rows = backend.iterate(Buffer.of(0), Buffer.of(0xff));
-  const [first] = await rows.next(1);
-  await rows.close();
-  if (first !== undefined) throw new DamagedError(backend.name, "it has rows, but none that tells its format");
+  if (!(await isEmpty(backend))) throw new DamagedError(backend.name, "it has rows, but none that tells its format");
   const batch = backend.batch();
   formatRow.put(batch, formatVersion);
   await batch.write();
 }
 
-/** Reads all changes, in the order in which they happened. */
+export async function isEmpty(rows: Rows): Promise<boolean> {
+  const iterator = rows.iterate(allRows.from, allRows.to);
+  const [first] = await iterator.next(1);
+  await iterator.close();
+  return first === undefined;
+}
+
+/** Is told of each change, in the order in which they happened. */
+type ChangeListener = (key: Key, state: KeyState, keyValue: Uint8Array) => void;
+
+/** Checks all changes, one after the other. */
 class ChangeReader {
   readonly attachments = new Attachments();
   rows = 0;
@@ -99,27 +128,13 @@ class ChangeReader {
   private sub = 0;
 
   constructor(
-    private readonly backend: Backend,
-    private readonly index: KeyIndex,
-    private readonly cache: ValueCache,
+    private readonly place: string,
     private readonly compactRevision: Revision,
+    private readonly listener: ChangeListener,
   ) {}
 
-  async readAll(): Promise<void> {
-    const rows = this.backend.iterate(firstRowKeyOf(0), endOfChanges);
-    try {
-      for (;;) {
-        const some = await rows.next(rowsPerRead);
-        if (some.length === 0) return;
-        for (const row of some) this.read(row);
-      }
-    } finally {
-      await rows.close();
-    }
-  }
-
-  private read([rowKey, row]: Row): void {
-    const keyValue = openRow(this.backend.name, rowKey, row);
+  read([rowKey, row]: Row): void {
+    const keyValue = openRow(this.place, rowKey, row);
     const position = parseChangeRowKey(rowKey);
     if (position === undefined) throw this.damage(rowKey, "not the key of a change");
     const { main, sub, tombstone } = position;
@@ -127,9 +142,7 @@ class ChangeReader {
     const { key, state } = decodeKeyValue(keyValue, sub);
     if (tombstone ? !isOnlyKey(state) : state.mod !== main)
       throw this.damage(rowKey, "it holds another change than its key says");
-    const entry = this.index.advance(key, this.index.get(key), tombstone ? deletedState(main as Revision, sub) : state);
-    if (tombstone) this.cache.drop(entry);
-    else this.cache.hold(entry, keyValue);
+    this.listener(key, tombstone ? deletedState(main as Revision, sub) : state, keyValue);
     this.attachments.note(key, state.lease); // a tombstone has none
     this.rows += 1;
     this.main = main;
@@ -144,6 +157,6 @@ class ChangeReader {
   }
 
   private damage(rowKey: Uint8Array, reason: string): DamagedError {
-    return new DamagedError(nameOfRow(this.backend.name, rowKey), reason);
+    return new DamagedError(nameOfRow(this.place, rowKey), reason);
   }
 }

@@ -14,6 +14,8 @@ import { DamagedError } from "./errors.js";
 export const checksumSize = 4;
 
 const changePrefix = 0x6b; // k
+/** What the row key of a lease begins with. */
+export const leasePrefix = 0x6c; // l
 const metaPrefix = 0x6d; // m
 const underscore = 0x5f;
 const tombstoneMark = 0x74; // t
@@ -43,6 +45,9 @@ export function changeRowKey(main: number, sub: number, tombstone: boolean): Buf
 export const firstRowKeyOf = (main: number): Buffer => changeRowKey(main, 0, false);
 /** Behind the last possible row of a change. */
 export const endOfChanges = Buffer.of(changePrefix + 1);
+
+/** Every row of every kind. */
+export const allRows = { from: Buffer.of(0), to: Buffer.of(0xff) } as const;
 
 export const metaRowKey = (name: string): Buffer => Buffer.concat([Buffer.of(metaPrefix), Buffer.from(name, "latin1")]);
 

@@ -1,16 +1,14 @@
 import { pause, type StoreClock } from "./clock.js";
+import type { Contents } from "./contents.js";
+import type { StoreLimits } from "./limits.js";
 import type { Revision } from "./revision.js";
-import type { StoreData } from "./store-data.js";
 import type { WatchEvent } from "./watch-event.js";
-import type { HistorySlice, WatchHistory } from "./watch-history.js";
+import type { HistorySlice } from "./watch-history.js";
 import type { Watcher } from "./watch.js";
-import { WatcherGroup } from "./watcher-group.js";
+import { InterestGroup, type Interest } from "./watch-interest.js";
 
-/** The store as catching up sees it, always as it is now. */
-export interface Present {
-  readonly revision: Revision;
-  readonly compactRevision: Revision;
-}
+/** What the store holds now: a snapshot that is installed makes it something else. */
+export type Present = () => Contents;
 
 /** Where those go that leave: each is no longer behind when this is called. */
 export interface CatchUpListener {
@@ -19,29 +17,29 @@ export interface CatchUpListener {
   readonly ended: (watcher: Watcher) => void;
 }
 
+/** What is to be told, by who is told the same. */
+type Batches = ReadonlyMap<Interest, readonly Uint8Array[]>;
+
 /**
  * Tells watchers that are behind of the past, a slice at a time, between requests. They take turns: one that has far to
  * go does not hold up the others, and a slice serves all those whose next revision lies in it.
  */
 export class CatchUp {
-  private readonly behind = new WatcherGroup();
-  /** The same watchers; the first one's turn is next. */
+  /** Those that are behind; the first one's turn is next. */
   private readonly turns = new Set<Watcher>();
   private isRunning = false;
   private isStopped = false;
   private last: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly data: StoreData,
-    private readonly history: WatchHistory,
-    private readonly clock: StoreClock,
     private readonly present: Present,
+    private readonly clock: StoreClock,
+    private readonly limits: StoreLimits,
     private readonly listener: CatchUpListener,
   ) {}
 
   add(watcher: Watcher): void {
     if (this.isStopped) return;
-    this.behind.add(watcher);
     this.turns.add(watcher);
     if (this.isRunning) return;
     this.isRunning = true;
@@ -49,7 +47,6 @@ export class CatchUp {
   }
 
   delete(watcher: Watcher): void {
-    this.behind.delete(watcher);
     this.turns.delete(watcher);
   }
 
@@ -76,7 +73,7 @@ export class CatchUp {
   }
 
   private endCompacted(): void {
-    const { compactRevision } = this.present;
+    const { compactRevision } = this.present();
     for (const watcher of [...this.turns]) {
       if (watcher.next >= compactRevision) continue;
       this.end(watcher);
@@ -86,28 +83,42 @@ export class CatchUp {
 
   private async serve(first: Watcher): Promise<void> {
     try {
-      const from = first.next;
-      const slice = await this.history.read(from, this.present.revision);
-      const batches = await this.sort(from, slice);
-      await this.tell(slice.through, batches);
+      const { through, batches } = await this.read(first.next);
+      await this.tell(through, batches);
     } catch (error) {
       this.fail(first, error); // others that need what cannot be read find that out in their own turns
     }
   }
 
-  /** What of a slice each watcher is to be told; nothing, too, is something it can go on from. */
-  private async sort(from: Revision, slice: HistorySlice): Promise<Map<Watcher, Uint8Array[]>> {
-    const { data, behind } = this;
-    const { values, limits } = data;
-    const batches = new Map<Watcher, Uint8Array[]>();
-    for (const watcher of this.turns)
-      if (watcher.next >= from && watcher.next <= slice.through) batches.set(watcher, []);
+  /** One slice, all of it from what the store holds now: if that is replaced meanwhile, it is no less right. */
+  private read(from: Revision): Promise<{ readonly through: Revision; readonly batches: Batches }> {
+    const contents = this.present();
+    return contents.reading(async () => {
+      const slice = await contents.history.read(from, contents.revision);
+      return { through: slice.through, batches: await this.sort(contents, from, slice) };
+    });
+  }
+
+  /**
+   * What of a slice watchers are to be told: once for all that want the same from the same revision on. Nothing, too, is
+   * something they can go on from.
+   */
+  private async sort(contents: Contents, from: Revision, slice: HistorySlice): Promise<Batches> {
+    const { limits } = this;
+    const { values } = contents.data;
+    const group = new InterestGroup();
+    const batches = new Map<Interest, Uint8Array[]>();
+    for (const watcher of this.turns) {
+      if (watcher.next < from || watcher.next > slice.through) continue;
+      const interest = group.add(watcher, `${watcher.next}/${watcher.interest}`);
+      if (!batches.has(interest)) batches.set(interest, []);
+    }
     let work = 0;
     let diskReads = values.diskReads;
     for (const event of slice.events) {
-      const watchers = behind.watching(event.key);
-      for (const watcher of watchers) this.gather(watcher, event, batches.get(watcher));
-      work += 1 + watchers.length;
+      const interests = group.in(event.key);
+      for (const interest of interests) this.gather(contents, interest, event, batches);
+      work += 1 + interests.length;
       if (work < limits.entriesPerSlice && values.diskReads - diskReads < limits.diskReadsPerSlice) continue;
       await pause(this.clock);
       work = 0;
@@ -116,48 +127,53 @@ export class CatchUp {
     return batches;
   }
 
-  /** @param batch absent: the watcher came when the slice had been read */
-  private gather(watcher: Watcher, event: WatchEvent, batch: Uint8Array[] | undefined): void {
-    if (batch === undefined || event.revision < watcher.next || !event.isWantedBy(watcher.options)) return;
-    if (!this.turns.has(watcher)) return; // ended meanwhile
+  private gather(contents: Contents, interest: Interest, event: WatchEvent, batches: Map<Interest, Uint8Array[]>): void {
+    const batch = batches.get(interest);
+    const [first] = interest.watchers; // all of them have the same next revision
+    if (batch === undefined || first === undefined) return;
+    if (event.revision < first.next || !event.isWantedBy(interest.options)) return;
     try {
-      batch.push(event.encodedFor(watcher.options, this.data, this.present.compactRevision));
+      batch.push(event.encodedFor(interest.options, contents.data, contents.compactRevision));
     } catch (error) {
-      this.fail(watcher, error); // it alone: others may not ask what the key was before
+      batches.delete(interest); // it alone: others may not ask what the key was before
+      for (const watcher of interest.watchers) this.fail(watcher, error);
     }
   }
 
-  private async tell(through: Revision, batches: ReadonlyMap<Watcher, readonly Uint8Array[]>): Promise<void> {
+  private async tell(through: Revision, batches: Batches): Promise<void> {
     let told = 0;
-    for (const [watcher, events] of batches) {
-      if (!this.turns.has(watcher)) continue; // closed meanwhile
-      if (events.length > 0) {
-        if (told === this.data.limits.watchBatchesPerSlice) {
+    for (const [interest, events] of batches)
+      for (const watcher of interest.watchers) {
+        if (events.length > 0 && told === this.limits.watchBatchesPerSlice) {
           await pause(this.clock);
           told = 0;
-          if (!this.turns.has(watcher)) continue;
         }
-        told += 1;
-        const taken = watcher.receiver.changed({ revision: this.present.revision, events });
-        if (!this.turns.has(watcher)) continue; // closed while it was told
-        if (!taken) {
-          this.delete(watcher);
-          this.listener.refused(watcher);
-          continue;
+        if (!this.turns.has(watcher)) continue; // closed meanwhile
+        if (events.length > 0) {
+          told += 1;
+          if (!this.tellOne(watcher, events)) continue;
         }
+        this.moveOn(watcher, through);
       }
-      this.moveOn(watcher, through);
-    }
+  }
+
+  /** @returns whether it goes on from here: it took the events, and is still there */
+  private tellOne(watcher: Watcher, events: readonly Uint8Array[]): boolean {
+    const taken = watcher.receiver.changed({ revision: this.present().revision, events });
+    if (!this.turns.has(watcher)) return false; // closed while it was told
+    if (taken) return true;
+    this.delete(watcher);
+    this.listener.refused(watcher);
+    return false;
   }
 
   private moveOn(watcher: Watcher, through: Revision): void {
     watcher.next = (through + 1) as Revision;
     this.turns.delete(watcher);
-    if (through < this.present.revision) {
+    if (through < this.present().revision) {
       this.turns.add(watcher); // its next turn comes after everybody else's
       return;
     }
-    this.behind.delete(watcher);
     this.listener.caughtUp(watcher);
   }
 

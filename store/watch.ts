@@ -18,7 +18,10 @@ export interface WatchOptions {
 export interface WatchBatch {
   /** The store's revision now. In a batch from history there may be more to come up to it. */
   readonly revision: Revision;
-  /** Each an encoded Event, in the order in which they happened. Other watches may hold the same bytes. */
+  /**
+   * Each an encoded Event, in the order in which they happened. Watches that are told the same share the list, not only
+   * the bytes: what is made of it once can be kept for the next.
+   */
   readonly events: readonly Uint8Array[];
 }
 
@@ -51,6 +54,8 @@ export type WatcherState = "live" | "behind" | "waiting" | "ended";
 /** A watch as the store keeps it. */
 export class Watcher {
   readonly interval: Interval;
+  /** The same for all watchers that want the same. */
+  readonly interest: string;
   state: WatcherState = "ended";
 
   /** @param next the first revision that it has not been told of; kept up only while it is not live */
@@ -60,9 +65,16 @@ export class Watcher {
     public next: Revision,
   ) {
     this.interval = intervalOf(options);
+    this.interest = interestOf(options, this.interval);
   }
 
   get watchesOneKey(): boolean {
     return this.options.rangeEnd.length === 0;
   }
 }
+
+/** Unambiguous: the length tells where the first key ends. */
+const interestOf = ({ rangeEnd, prevKv, puts, deletes }: WatchOptions, { from, to }: Interval): string => {
+  const wanted = (prevKv ? 1 : 0) + (puts ? 2 : 0) + (deletes ? 4 : 0) + (rangeEnd.length === 0 ? 8 : 0);
+  return `${wanted}/${from.length}/${from}${to === undefined ? "" : `/${to}`}`;
+};

@@ -1,14 +1,12 @@
-import type { Backend } from "./backend.js";
 import type { StoreClock } from "./clock.js";
 import { StoreError } from "./errors.js";
+import type { StoreLimits } from "./limits.js";
 import { nextRevision, type Revision } from "./revision.js";
-import type { StoreData } from "./store-data.js";
 import type { Change } from "./unflushed.js";
 import { CatchUp, type Present } from "./watch-catch-up.js";
 import { WatchEvent } from "./watch-event.js";
-import { WatchHistory } from "./watch-history.js";
 import { Watcher, type Watch, type WatchBatch, type WatchOptions, type WatchReceiver } from "./watch.js";
-import { WatcherGroup } from "./watcher-group.js";
+import { InterestGroup, type Interest } from "./watch-interest.js";
 
 const isLive = ({ state }: Watcher): boolean => state === "live";
 
@@ -17,16 +15,15 @@ const isLive = ({ state }: Watcher): boolean => state === "live";
  * up; or its receiver has no room, and then nothing is kept for it but the revision to go on from.
  */
 export class Watches {
-  private readonly live = new WatcherGroup();
+  private live = new InterestGroup();
   private readonly catchUp: CatchUp;
 
   constructor(
-    private readonly data: StoreData,
-    backend: Backend,
-    clock: StoreClock,
     private readonly present: Present,
+    clock: StoreClock,
+    private readonly limits: StoreLimits,
   ) {
-    this.catchUp = new CatchUp(data, new WatchHistory(data, backend), clock, present, {
+    this.catchUp = new CatchUp(present, clock, limits, {
       caughtUp: (watcher) => this.goLive(watcher),
       refused: (watcher) => void (watcher.state = "waiting"),
       ended: (watcher) => void (watcher.state = "ended"),
@@ -34,7 +31,7 @@ export class Watches {
   }
 
   add(options: WatchOptions, receiver: WatchReceiver): Watch {
-    const first = options.startRevision === 0 ? nextRevision(this.present.revision) : options.startRevision;
+    const first = options.startRevision === 0 ? nextRevision(this.present().revision) : options.startRevision;
     const watcher = new Watcher(options, receiver, first as Revision);
     this.start(watcher);
     return this.handleOf(watcher);
@@ -42,18 +39,31 @@ export class Watches {
 
   /** Tells of a revision that has just come to be: `changes` are all of it, in order. */
   changed(revision: Revision, changes: readonly Change[]): void {
-    if (this.live.size === 0) return;
-    const batches = new Map<Watcher, Uint8Array[]>();
+    if (this.live.isEmpty) return;
+    const batches = new Map<Interest, Uint8Array[]>();
     for (const { entry, state, keyValue } of changes) {
-      const watchers = this.live.watching(entry.key);
-      if (watchers.length === 0) continue;
+      const interests = this.live.in(entry.key);
+      if (interests.length === 0) continue;
       const event = new WatchEvent(entry.key, state, keyValue);
-      for (const watcher of watchers) this.gather(watcher, event, batches);
+      for (const interest of interests) this.gather(interest, event, batches);
     }
     let told = 0;
-    for (const [watcher, events] of batches) {
-      if (told++ < this.data.limits.watchBatchesPerSlice) this.tell(watcher, { revision, events });
-      else this.leaveBehind(watcher, revision);
+    for (const [interest, events] of batches)
+      for (const watcher of [...interest.watchers]) {
+        if (revision < watcher.next) continue; // it begins later
+        if (told++ < this.limits.watchBatchesPerSlice) this.tell(watcher, { revision, events });
+        else this.leaveBehind(watcher, revision);
+      }
+  }
+
+  /** The store holds something later now. What happened in between comes from history, also for those that were live. */
+  jumped(from: Revision): void {
+    if (this.present().revision === from) return;
+    const wereLive = this.live;
+    this.live = new InterestGroup();
+    for (const watcher of wereLive.all()) {
+      watcher.next = Math.max(watcher.next, from + 1) as Revision;
+      this.start(watcher);
     }
   }
 
@@ -63,16 +73,25 @@ export class Watches {
     return this.catchUp.ended();
   }
 
-  private gather(watcher: Watcher, event: WatchEvent, batches: Map<Watcher, Uint8Array[]>): void {
-    if (event.revision < watcher.next || !event.isWantedBy(watcher.options)) return;
+  private gather(interest: Interest, event: WatchEvent, batches: Map<Interest, Uint8Array[]>): void {
+    if (!event.isWantedBy(interest.options)) return;
     try {
-      const encoded = event.encodedFor(watcher.options, this.data, this.present.compactRevision);
-      const events = batches.get(watcher);
-      if (events === undefined) batches.set(watcher, [encoded]);
+      const { data, compactRevision } = this.present();
+      const encoded = event.encodedFor(interest.options, data, compactRevision);
+      const events = batches.get(interest);
+      if (events === undefined) batches.set(interest, [encoded]);
       else events.push(encoded);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      this.end(watcher); // the write is right all the same
+      this.fail(interest, event.revision, error); // the write is right all the same
+    }
+  }
+
+  /** What the key was before cannot be read; whoever begins later does not need it. */
+  private fail({ watchers }: Interest, revision: Revision, error: StoreError): void {
+    for (const watcher of [...watchers]) {
+      if (revision < watcher.next) continue;
+      this.end(watcher);
       watcher.receiver.failed(error);
     }
   }
@@ -81,7 +100,7 @@ export class Watches {
     if (!isLive(watcher)) return; // ended while others were told
     const taken = watcher.receiver.changed(batch);
     if (taken || !isLive(watcher)) return;
-    this.live.delete(watcher);
+    this.live.delete(watcher, watcher.interest);
     watcher.state = "waiting";
     watcher.next = batch.revision;
   }
@@ -89,7 +108,7 @@ export class Watches {
   /** So many are told of one write that the rest had better be told between requests. */
   private leaveBehind(watcher: Watcher, revision: Revision): void {
     if (!isLive(watcher)) return;
-    this.live.delete(watcher);
+    this.live.delete(watcher, watcher.interest);
     watcher.next = revision;
     this.start(watcher);
   }
@@ -97,7 +116,7 @@ export class Watches {
   private handleOf(watcher: Watcher): Watch {
     return {
       toldThrough: () => {
-        const { revision } = this.present;
+        const { revision } = this.present();
         return isLive(watcher) && watcher.options.startRevision <= revision ? revision : undefined;
       },
       resume: () => {
@@ -108,7 +127,7 @@ export class Watches {
   }
 
   private start(watcher: Watcher): void {
-    if (watcher.next > this.present.revision) {
+    if (watcher.next > this.present().revision) {
       this.goLive(watcher);
       return;
     }
@@ -118,11 +137,11 @@ export class Watches {
 
   private goLive(watcher: Watcher): void {
     watcher.state = "live";
-    this.live.add(watcher);
+    this.live.add(watcher, watcher.interest);
   }
 
   private end(watcher: Watcher): void {
-    if (isLive(watcher)) this.live.delete(watcher);
+    if (isLive(watcher)) this.live.delete(watcher, watcher.interest);
     else if (watcher.state === "behind") this.catchUp.delete(watcher);
     watcher.state = "ended";
   }

@@ -68,6 +68,7 @@ export class WriteBehind {
   private timer: unknown = undefined;
   /** Write as soon as the one on its way is done. */
   private urgent = false;
+  private held = false;
   private unflushedBytes = 0;
   private scheduled: { readonly revision: Revision; readonly waiter: Waiter }[] = [];
   /** What became of leases since the last round ended, in order; undefined: it is gone. */
@@ -164,15 +165,32 @@ export class WriteBehind {
     return done;
   }
 
+  /** Begins no write any more until `release`. Resolves once none is on its way. */
+  async hold(): Promise<void> {
+    this.held = true;
+    const { writing } = this;
+    if (writing === undefined) return;
+    await new Promise<void>((resolve) => writing.waiters.push({ resolve, reject: () => resolve() }));
+  }
+
+  release(): void {
+    this.held = false;
+    this.writeIfDue();
+  }
+
+  /** Gives up what was to be written: something else has taken its place, so nobody has to wait for room either. */
+  discard(): void {
+    this.refuse(new ClosedError());
+    this.unflushedBytes = 0;
+    this.callDrained();
+  }
+
   /** Writes what was ended, then refuses everything. */
   async close(): Promise<void> {
     try {
       if (this.refused === undefined) await this.flush();
     } finally {
-      this.stopTimer();
-      this.refused ??= new ClosedError();
-      for (const { waiter } of this.scheduled) waiter.reject(this.refused);
-      this.scheduled = [];
+      this.refuse(new ClosedError());
       this.drained = [];
     }
   }
@@ -212,7 +230,7 @@ export class WriteBehind {
   }
 
   private startWrite(next: Gathering): void {
-    if (this.writing !== undefined) return; // `written` comes back to it
+    if (this.writing !== undefined || this.held) return; // `written` or `release` comes back to it
     this.writing = next;
     this.next = undefined;
     this.urgent = false;
@@ -232,7 +250,10 @@ export class WriteBehind {
     if (done.round !== undefined) this.unflushed.dropThrough(done.round.revision);
     for (const waiter of done.waiters) waiter.resolve();
     this.writeIfDue();
-    if (this.full) return;
+    if (!this.full) this.callDrained();
+  }
+
+  private callDrained(): void {
     const drained = this.drained;
     this.drained = [];
     for (const callback of drained) callback();
@@ -240,17 +261,21 @@ export class WriteBehind {
 
   /** Nobody knows what the disk holds now, so nothing may follow. What was applied stays readable. */
   private fail(error: Error): void {
-    if (this.refused !== undefined) return;
-    const refusal = new ReadOnlyError(error);
-    this.refused = refusal;
+    if (this.refuse(new ReadOnlyError(error))) this.onFailure(error);
+  }
+
+  /** From now on nothing is written. False: for another reason it was so already. */
+  private refuse(reason: StoreError): boolean {
+    if (this.refused !== undefined) return false;
+    this.refused = reason;
     this.stopTimer();
     const waiters = [...(this.writing?.waiters ?? []), ...(this.next?.waiters ?? [])];
     for (const { waiter } of this.scheduled) waiters.push(waiter);
     this.writing = undefined;
     this.next = undefined;
     this.scheduled = [];
-    for (const waiter of waiters) waiter.reject(refusal);
-    this.onFailure(error);
+    for (const waiter of waiters) waiter.reject(reason);
+    return true;
   }
 
   private stopTimer(): void {

@@ -83,6 +83,7 @@ class CutOff implements Backend {
 
   get: Backend["get"] = (key) => this.inner.get(key);
   iterate: Backend["iterate"] = (from, to) => this.inner.iterate(from, to);
+  view: Backend["view"] = () => this.inner.view();
   size: Backend["size"] = () => this.inner.size();
 
   batch: Backend["batch"] = () => {

@@ -317,6 +317,7 @@ class HaltingDisk implements TestDisk {
       name: backend.name,
       get: (key) => backend.get(key),
       iterate,
+      view: () => backend.view(),
       batch: () => backend.batch(),
       size: () => backend.size(),
       close: () => backend.close(),

@@ -26,6 +26,7 @@ class SlowDisk {
       name: "slow disk",
       get: (key) => inner.get(key),
       iterate: (from, to) => inner.iterate(from, to),
+      view: () => inner.view(),
       size: () => inner.size(),
       close: () => inner.close(),
       batch: () => {
