@@ -27,6 +27,11 @@ export class Forked<Command extends object, Message extends { readonly kind: str
     this.broken.catch(() => undefined); // whoever waits is told
   }
 
+  /** Undefined if it could not be started. */
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
   send(command: Command): void {
     if (this.child.connected) this.child.send(command);
   }

@@ -39,7 +39,7 @@ export type WatchMessage =
 const watchersPerStream = 10;
 /** Of so many watchers, one's latencies are taken. */
 const sampling = 50;
-const progressMs = 100;
+const progressMs = 25;
 /** More than a run can reach. */
 const maxRevision = 200_000;
 const reopenMs = 50;

@@ -28,6 +28,9 @@ export interface Encoder<Message> {
   encode(message: Message): { finish(): Uint8Array };
 }
 
+/** For answers that are put together as bytes. */
+export const encodedAlready: Encoder<Uint8Array> = { encode: (message) => ({ finish: () => message }) };
+
 /** A method with one request and one response. A handler may throw instead of calling `fail`. */
 export interface UnaryMethod<Request = never, Response = unknown> {
   readonly kind: "unary";

@@ -9,13 +9,18 @@ export class ResponseHeaders {
     private readonly currentTerm: () => number,
   ) {}
 
+  /** The newest one that this member knows. */
+  get term(): number {
+    return this.currentTerm();
+  }
+
   /** @param revision 0: answers about members carry none, as in etcd */
   at(revision: number): ResponseHeader {
     return {
       clusterId: this.clusterId,
       memberId: this.memberId,
       revision: BigInt(revision),
-      raftTerm: BigInt(this.currentTerm()),
+      raftTerm: BigInt(this.term),
     };
   }
 }

@@ -1,17 +1,17 @@
 import {
   counterFromRequest,
-  RawWatchResponse,
   WatchCreateRequest_FilterType as Filter,
   WatchRequest,
+  type RawWatchResponse,
   type WatchCreateRequest,
 } from "../../proto/index.js";
 import type { Clock } from "../../raft/index.js";
 import type { KvStore, Watch, WatchBatch } from "../../store/index.js";
 import { ServerError } from "../errors.js";
 import { maxRepliesWhileFull, maxWatchersPerStream } from "../limits.js";
-import { bidi, type Method, type RequestSink, type ResponseStream } from "../rpc/method-table.js";
+import { bidi, encodedAlready, type Method, type RequestSink, type ResponseStream } from "../rpc/method-table.js";
 import type { ResponseHeaders } from "./response-header.js";
-import { fragmentsOf } from "./watch-fragments.js";
+import { encodedWatchId, WatchResponses } from "./watch-response.js";
 
 export interface WatchServiceOptions {
   readonly store: KvStore;
@@ -26,14 +26,17 @@ export interface WatchServiceOptions {
 }
 
 /** etcdserverpb.Watch. */
-export const watchMethods = (options: WatchServiceOptions): Method[] => [
-  bidi(
-    "/etcdserverpb.Watch/Watch",
-    WatchRequest,
-    RawWatchResponse,
-    (_call, stream) => new WatchStream(options, stream),
-  ),
-];
+export const watchMethods = (options: WatchServiceOptions): Method[] => {
+  const responses = new WatchResponses(options.headers);
+  return [
+    bidi(
+      "/etcdserverpb.Watch/Watch",
+      WatchRequest,
+      encodedAlready,
+      (_call, stream) => new WatchStream(options, responses, stream),
+    ),
+  ];
+};
 
 /** A watch as its stream knows it. */
 interface StreamWatcher {
@@ -49,8 +52,6 @@ interface StreamWatcher {
 const noId = -1n;
 const jitter = 0.1;
 
-const emptyResponse = RawWatchResponse.create();
-
 /** One stream: any number of watchers, each with its own id, and one buffer, the stream's. */
 class WatchStream implements RequestSink<WatchRequest> {
   private readonly watchers = new Map<bigint, StreamWatcher>();
@@ -64,7 +65,8 @@ class WatchStream implements RequestSink<WatchRequest> {
 
   constructor(
     private readonly options: WatchServiceOptions,
-    private readonly stream: ResponseStream<RawWatchResponse>,
+    private readonly responses: WatchResponses,
+    private readonly stream: ResponseStream<Uint8Array>,
   ) {
     stream.onDrain(() => this.drained());
   }
@@ -133,8 +135,9 @@ class WatchStream implements RequestSink<WatchRequest> {
       puts: !filters.includes(Filter.NOPUT),
       deletes: !filters.includes(Filter.NODELETE),
     };
+    const encodedId = encodedWatchId(id);
     return this.options.store.watch(options, {
-      changed: (batch) => this.sendEvents(id, batch, fragment),
+      changed: (batch) => this.sendEvents(id, encodedId, batch, fragment),
       compacted: (revision) => this.sendCompacted(id, revision),
       failed: (error) => this.stream.fail(error),
     });
@@ -148,14 +151,16 @@ class WatchStream implements RequestSink<WatchRequest> {
     this.reply({ watchId: id, canceled: true });
   }
 
-  private sendEvents(id: bigint, { revision, events }: WatchBatch, fragment: boolean): boolean {
+  private sendEvents(id: bigint, encodedId: Uint8Array, { revision, events }: WatchBatch, fragment: boolean): boolean {
     if (this.isFull) {
       this.missing.add(id);
       return false;
     }
-    const response = this.response(revision, { watchId: id, events });
-    if (fragment) for (const part of fragmentsOf(response, this.options.fragmentBytes)) this.send(part);
-    else this.send(response);
+    const { responses, options } = this;
+    const answers = fragment
+      ? responses.fragments(revision, encodedId, events, options.fragmentBytes)
+      : [responses.events(revision, encodedId, events)];
+    for (const answer of answers) this.send(answer);
     const watcher = this.watchers.get(id);
     if (watcher !== undefined) watcher.isQuiet = false;
     return true;
@@ -164,7 +169,7 @@ class WatchStream implements RequestSink<WatchRequest> {
   private sendCompacted(id: bigint, revision: number): void {
     const watcher = this.watchers.get(id);
     if (watcher !== undefined) watcher.isCompacted = true;
-    this.send(this.response(0, { watchId: id, canceled: true, compactRevision: BigInt(revision) }));
+    this.send(this.responses.answer(0, { watchId: id, canceled: true, compactRevision: BigInt(revision) }));
   }
 
   /** Only if all have been told everything: no event up to this revision comes later on this stream. */
@@ -183,7 +188,7 @@ class WatchStream implements RequestSink<WatchRequest> {
     for (const [id, watcher] of this.watchers) {
       if (!watcher.wantsProgress) continue;
       const through = watcher.isQuiet && !this.isFull ? watcher.watch.toldThrough() : undefined;
-      if (through !== undefined) this.send(this.response(through, { watchId: id }));
+      if (through !== undefined) this.send(this.responses.answer(through, { watchId: id }));
       watcher.isQuiet = true;
     }
   }
@@ -191,14 +196,10 @@ class WatchStream implements RequestSink<WatchRequest> {
   private reply(fields: Partial<RawWatchResponse>): void {
     if (this.isFull && ++this.repliesWhileFull > maxRepliesWhileFull)
       throw new ServerError("too-many-requests", `${maxRepliesWhileFull} answers wait for the client to take them`);
-    this.send(this.response(this.options.store.revision, fields));
+    this.send(this.responses.answer(this.options.store.revision, fields));
   }
 
-  private response(revision: number, fields: Partial<RawWatchResponse>): RawWatchResponse {
-    return { ...emptyResponse, ...fields, header: this.options.headers.at(revision) };
-  }
-
-  private send(response: RawWatchResponse): void {
+  private send(response: Uint8Array): void {
     if (!this.stream.send(response)) this.isFull = true;
   }
 

@@ -9,7 +9,7 @@ import { ServerError } from "../../server/errors.js";
 import { maxRepliesWhileFull, maxWatchersPerStream } from "../../server/limits.js";
 import type { BidiMethod, Call, RequestSink, ResponseStream } from "../../server/rpc/method-table.js";
 import { ResponseHeaders } from "../../server/services/response-header.js";
-import { fragmentsOf } from "../../server/services/watch-fragments.js";
+import { encodedWatchId, WatchResponses } from "../../server/services/watch-response.js";
 import { watchMethods } from "../../server/services/watch.js";
 import { deleteRange, memoryDisk, put, TestStore, text } from "../store/harness.js";
 import { createRequest, shownEvent, type CreateOptions } from "../support/watch-stream.js";
@@ -31,7 +31,7 @@ const shown = (response: WatchResponse): string =>
   ].join(" ");
 
 /** A stream's other end. */
-class FakeStream implements ResponseStream<RawWatchResponse> {
+class FakeStream implements ResponseStream<Uint8Array> {
   /** As they are on the wire. */
   private readonly messages: Uint8Array[] = [];
   error: unknown = undefined;
@@ -39,8 +39,8 @@ class FakeStream implements ResponseStream<RawWatchResponse> {
   room = Infinity;
   private callback: () => void = () => undefined;
 
-  send = (response: RawWatchResponse): boolean => {
-    this.messages.push(RawWatchResponse.encode(response).finish());
+  send = (response: Uint8Array): boolean => {
+    this.messages.push(response);
     this.room -= 1;
     return this.room > 0;
   };
@@ -81,7 +81,7 @@ const service = async (t: TestContext) => {
     progressIntervalMs: 1_000,
     fragmentBytes: 1_000,
   });
-  const [method] = methods as unknown as [BidiMethod<WatchRequest, RawWatchResponse>];
+  const [method] = methods as unknown as [BidiMethod<WatchRequest, Uint8Array>];
   const call: Call = { metadata: () => undefined, onCancelled: () => undefined };
   const open = () => {
     const stream = new FakeStream();
@@ -263,11 +263,23 @@ test("fragments: parts below the bound, in order, all but the last marked; an ev
   }
 });
 
+test("a response of encoded parts is, byte for byte, the encoded message", () => {
+  const headers = new ResponseHeaders(1n, 2n, () => 3);
+  const responses = new WatchResponses(headers);
+  const events = [Buffer.from("first"), Buffer.from("second")];
+  const message = RawWatchResponse.create({ header: headers.at(4), watchId: 5n, events });
+  const encoded = Buffer.from(RawWatchResponse.encode(message).finish());
+  assert.deepEqual(responses.events(4, encodedWatchId(5n), events), encoded);
+  assert.deepEqual(responses.answer(4, { watchId: 5n, events }), encoded);
+});
+
 test("a response just below the bound is not split, though the mark of a fragment would make it reach it", () => {
-  const response = RawWatchResponse.create({ watchId: 1n, events: [new Uint8Array(10), new Uint8Array(10)] });
-  const bytes = RawWatchResponse.encode(response).finish().length;
-  assert.deepEqual(fragmentsOf(response, bytes + 1), [response]);
-  assert.equal(fragmentsOf(response, bytes).length, 2);
+  const responses = new WatchResponses(new ResponseHeaders(1n, 2n, () => 3));
+  const watch = encodedWatchId(1n);
+  const events = [new Uint8Array(10), new Uint8Array(10)];
+  const whole = responses.events(4, watch, events);
+  assert.deepEqual(responses.fragments(4, watch, events, whole.length + 1), [whole]);
+  assert.equal(responses.fragments(4, watch, events, whole.length).length, 2);
 });
 
 test("a client that does not take its events costs nothing; when it does, nothing is missing, nor repeated", async (t) => {
