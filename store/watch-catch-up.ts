@@ -127,7 +127,12 @@ export class CatchUp {
     return batches;
   }
 
-  private gather(contents: Contents, interest: Interest, event: WatchEvent, batches: Map<Interest, Uint8Array[]>): void {
+  private gather(
+    contents: Contents,
+    interest: Interest,
+    event: WatchEvent,
+    batches: Map<Interest, Uint8Array[]>,
+  ): void {
     const batch = batches.get(interest);
     const [first] = interest.watchers; // all of them have the same next revision
     if (batch === undefined || first === undefined) return;
