@@ -5,11 +5,13 @@ import { createEtcdCluster, type EtcdCluster, type ServerKind } from "../test/su
 export interface Server {
   readonly kind: ServerKind;
   readonly label: string;
+  /** Absent: the one on the PATH, or the built one. */
+  readonly program?: string;
 }
 
-const versionOfEtcd = (): string | undefined => {
+const versionOfEtcd = (program = "etcd"): string | undefined => {
   try {
-    return /etcd Version: (\S+)/.exec(execFileSync("etcd", ["--version"], { encoding: "utf8" }))?.[1];
+    return /etcd Version: (\S+)/.exec(execFileSync(program, ["--version"], { encoding: "utf8" }))?.[1];
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
@@ -24,8 +26,20 @@ export const availableServers = (): Server[] => {
   return servers;
 };
 
+/** Further versions of etcd: the programs that BENCH_ETCD names, separated by commas. */
+export const otherEtcds = (): Server[] =>
+  (process.env["BENCH_ETCD"] ?? "")
+    .split(",")
+    .filter((program) => program !== "")
+    .map((program) => ({ kind: "etcd", label: `etcd ${versionOfEtcd(program) ?? program}`, program }));
+
 /** Three members, not started; only what goes wrong is logged. */
-export const createMembers = (kind: ServerKind): Promise<EtcdCluster> =>
-  createEtcdCluster({ kind, members: 3, flags: ["--log-level=error"] });
+export const createMembers = (kind: ServerKind, program?: string): Promise<EtcdCluster> =>
+  createEtcdCluster({
+    kind,
+    members: 3,
+    flags: ["--log-level=error"],
+    ...(program === undefined ? {} : { program }),
+  });
 
 export const pidsOf = (cluster: EtcdCluster): number[] => cluster.members.map(({ pid }) => pid);

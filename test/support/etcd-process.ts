@@ -14,6 +14,8 @@ export type ServerKind = "etcd" | "minietcd";
 
 export interface EtcdClusterOptions {
   readonly kind: ServerKind;
+  /** Another etcd than the one on the PATH. */
+  readonly program?: string;
   /** Default: 1. */
   readonly members?: number;
   /** Further flags for every member, as etcd writes them. */
@@ -186,6 +188,7 @@ export async function startEtcdCluster(options: EtcdClusterOptions): Promise<Etc
 /** A cluster whose members have not been started. */
 export async function createEtcdCluster({
   kind,
+  program,
   members: size = 1,
   flags = [],
 }: EtcdClusterOptions): Promise<EtcdCluster> {
@@ -197,6 +200,7 @@ export async function createEtcdCluster({
     peerUrl: `http://127.0.0.1:${ports[2 * position + 1] ?? 0}`,
   }));
   const initialCluster = addresses.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
+  const command: readonly [string, ...string[]] = program === undefined ? commands[kind] : [program];
   const members = addresses.map(({ name, endpoint, peerUrl }) => {
     const dataDir = join(folder, name);
     const own = [
@@ -208,7 +212,7 @@ export async function createEtcdCluster({
       `--initial-advertise-peer-urls=${peerUrl}`,
       `--initial-cluster=${initialCluster}`,
     ];
-    return new EtcdMember(name, endpoint, peerUrl, dataDir, [...commands[kind], ...own, ...flags]);
+    return new EtcdMember(name, endpoint, peerUrl, dataDir, [...command, ...own, ...flags]);
   });
   return new EtcdCluster(kind, folder, members);
 }

@@ -1,0 +1,223 @@
+// What clients notice when the leader is killed, stopped or frozen: beside real etcd, member for member and write for write.
+
+import { Client, type StatusResult } from "../client/index.js";
+import { eventually } from "../test/support/deadline.js";
+import type { EtcdCluster, EtcdMember } from "../test/support/etcd-process.js";
+import { FailoverWriters, perMember, thinkMs, type FailedWrite, type Write } from "./failover-writers.js";
+import { format, median, printTable } from "./report.js";
+import { Scope } from "./scope.js";
+import { availableServers, createMembers, otherEtcds, type Server } from "./servers.js";
+
+/** Rounds of kill -9; a fifth as many of the others, but not fewer than this. */
+const fewestRounds = 3;
+const roundsOf = (variable: string, otherwise: number): number => {
+  const rounds = Number(process.env[variable] ?? otherwise);
+  if (Number.isInteger(rounds) && rounds > 0) return rounds;
+  throw new RangeError(`${variable} is no number of rounds: ${process.env[variable]}`);
+};
+
+/** etcd's hanging writes take 7 s a round. */
+const agreedMs = 30_000;
+/** Without a fault for so long, a cluster has settled; as long after a stop, whatever comes of it has come. */
+const calmMs = 500;
+/** Longer than any pause that is measured. */
+const afterwardsMs = 2_500;
+
+/** One fault and what came of it. Times are milliseconds. */
+interface Round {
+  /** From the fault until a write that began after it was acknowledged. */
+  readonly firstWriteMs: number;
+  /** Under way through the other members when it came. */
+  readonly inFlight: number;
+  readonly inFlightFailed: readonly FailedWrite[];
+  /** The last of them, after the first new write. */
+  readonly lastInFlightMs: number;
+  /** The longest time in which no write through the others was acknowledged. */
+  readonly pauseMs: number;
+  /** All that failed through the others. */
+  readonly failed: readonly FailedWrite[];
+  /** What failed on the member itself, begun before the fault and after it. */
+  readonly failedThere: { readonly before: readonly FailedWrite[]; readonly after: readonly FailedWrite[] };
+}
+
+type Fault = "kill" | "stop" | "freeze";
+
+/** `npm run bench -- failover`: FAILOVER_KILLS and FAILOVER_ETCD_KILLS say how many, BENCH_ETCD names further etcds. */
+export const failover = async (): Promise<void> => {
+  console.log(
+    `Three members, default timeouts; ${perMember} writers a member, each ${thinkMs} ms after its last answer.`,
+  );
+  console.log("kill: SIGKILL of the leader and a restart. stop: SIGTERM. silent: SIGSTOP, so that nothing closes.");
+  console.log("A first write begins after the fault, at another member. Times in ms.\n");
+  const kills = roundsOf("FAILOVER_KILLS", 100);
+  const etcdKills = roundsOf("FAILOVER_ETCD_KILLS", 10);
+  const results: [Server, Results][] = [];
+  for (const server of [...availableServers(), ...otherEtcds()]) {
+    console.log(`-- ${server.label}`);
+    results.push([server, await new Run(server).play(server.kind === "minietcd" ? kills : etcdKills)]);
+  }
+  report(results);
+};
+
+interface Results extends Readonly<Record<Fault, readonly Round[]>> {
+  readonly writes: number;
+  /** Acknowledged, but not in the history. */
+  readonly lost: number;
+  /** In the history more than once. */
+  readonly twice: number;
+}
+
+class Run {
+  constructor(private readonly server: Server) {}
+
+  async play(kills: number): Promise<Results> {
+    await using scope = new Scope();
+    const cluster = scope.use(await createMembers(this.server.kind, this.server.program));
+    await cluster.start();
+    const client = scope.use(new Client({ endpoints: cluster.endpoints }));
+    const writers = scope.use(new FailoverWriters(cluster.endpoints));
+    const others = Math.max(fewestRounds, Math.round(kills / 5));
+    const play = async (fault: Fault, count: number): Promise<Round[]> => {
+      const rounds: Round[] = [];
+      while (rounds.length < count) rounds.push(await this.round(fault, cluster, client, writers));
+      return rounds;
+    };
+    const kill = await play("kill", kills);
+    const stop = await play("stop", others);
+    const freeze = await play("freeze", others);
+    await agreedLeader(cluster, client);
+    await writers.stop();
+    return { kill, stop, freeze, ...(await writers.checkHistory(client)) };
+  }
+
+  private async round(fault: Fault, cluster: EtcdCluster, client: Client, writers: FailoverWriters): Promise<Round> {
+    const position = cluster.members.indexOf(await agreedLeader(cluster, client));
+    const leader = cluster.member(position);
+    await writers.calm(calmMs);
+    const from = performance.now();
+    leader.signal(({ kill: "SIGKILL", stop: "SIGTERM", freeze: "SIGSTOP" } as const)[fault]);
+    if (fault !== "stop") writers.pause(position); // their member is gone, or says nothing; after SIGTERM they are of interest
+    const firstWriteMs = await writers.firstNewWrite(position, from);
+    await writers.calm(afterwardsMs - firstWriteMs);
+    await writers.settled(from, position); // all that was under way through the others has ended, somehow
+    writers.pause(position);
+    const until = performance.now();
+    if (fault === "freeze") leader.signal("SIGCONT");
+    else {
+      await leader.stop("SIGKILL");
+      leader.launch();
+      await leader.ready();
+    }
+    await writers.settled(until, undefined);
+    const round = roundOf(writers.takeWrites(), { position, from, firstWriteMs });
+    await writers.resume(position);
+    return round;
+  }
+}
+
+/** The member that all call the leader. */
+const agreedLeader = (cluster: EtcdCluster, client: Client): Promise<EtcdMember> =>
+  eventually(agreedMs, "a leader that all agree on", async () => {
+    const ask = ({ endpoint }: EtcdMember): Promise<StatusResult> =>
+      client.maintenance.status(endpoint, { timeoutMs: 1_000 });
+    const statuses = await Promise.all(cluster.members.map(ask));
+    const leader = statuses[0]?.leader ?? 0n;
+    if (leader === 0n || statuses.some((status) => status.leader !== leader)) return undefined;
+    return cluster.members.find((_member, position) => statuses[position]?.header.memberId === leader);
+  });
+
+interface Happened {
+  readonly position: number;
+  readonly from: number;
+  readonly firstWriteMs: number;
+}
+
+const roundOf = (writes: readonly Write[], { position, from, firstWriteMs }: Happened): Round => {
+  const until = from + afterwardsMs;
+  const elsewhere = writes.filter((write) => write.member !== position);
+  const there = writes.filter((write) => write.member === position);
+  const inFlight = elsewhere.filter(
+    ({ startedAt, endedAt, isProbe }) => startedAt <= from && endedAt > from && !isProbe,
+  );
+  const acknowledgements = elsewhere
+    .filter(({ failure, endedAt }) => failure === undefined && endedAt >= from && endedAt <= until)
+    .map(({ endedAt }) => endedAt)
+    .sort((a, b) => a - b);
+  return {
+    firstWriteMs,
+    inFlight: inFlight.length,
+    inFlightFailed: failuresOf(inFlight),
+    lastInFlightMs: Math.max(0, ...inFlight.map(({ endedAt }) => endedAt - from - firstWriteMs)),
+    pauseMs: Math.max(...acknowledgements.map((at, n) => at - (acknowledgements[n - 1] ?? from))),
+    failed: failuresOf(elsewhere),
+    failedThere: {
+      before: failuresOf(there.filter(({ startedAt }) => startedAt <= from)),
+      after: failuresOf(there.filter(({ startedAt }) => startedAt > from)),
+    },
+  };
+};
+
+const failuresOf = (writes: readonly Write[]): FailedWrite[] => writes.flatMap(({ failure }) => failure ?? []);
+
+const report = (results: readonly (readonly [Server, Results])[]): void => {
+  const spread = (values: readonly number[]): string[] => [format(median(values)), format(Math.max(...values))];
+  const all = (rounds: readonly Round[], count: (round: Round) => number): number =>
+    rounds.reduce((sum, round) => sum + count(round), 0);
+
+  console.log("\nkill -9 of the leader: the first new write; what was under way through the other members");
+  printTable(
+    ["", "rounds", "first: median", "worst", "under way", "failed", "last after the first", "lost", "twice"],
+    results.map(([{ label }, { kill, lost, twice }]) => [
+      label,
+      String(kill.length),
+      ...spread(kill.map(({ firstWriteMs }) => firstWriteMs)),
+      String(all(kill, ({ inFlight }) => inFlight)),
+      String(all(kill, ({ inFlightFailed }) => inFlightFailed.length)),
+      format(Math.max(...kill.map(({ lastInFlightMs }) => lastInFlightMs))),
+      String(lost),
+      String(twice),
+    ]),
+    1,
+  );
+  console.log("SIGTERM of the leader: the longest time without an acknowledgement; what failed");
+  printTable(
+    ["", "rounds", "pause: median", "worst", "failed elsewhere", "there, begun before", "there, begun after"],
+    results.map(([{ label }, { stop }]) => [
+      label,
+      String(stop.length),
+      ...spread(stop.map(({ pauseMs }) => pauseMs)),
+      String(all(stop, ({ failed }) => failed.length)),
+      String(all(stop, ({ failedThere }) => failedThere.before.length)),
+      codes(stop.flatMap(({ failedThere }) => failedThere.after)),
+    ]),
+    1,
+  );
+  console.log("A leader that falls silent (SIGSTOP)");
+  printTable(
+    ["", "rounds", "first: median", "worst", "under way", "failed", "last after the first"],
+    results.map(([{ label }, { freeze }]) => [
+      label,
+      String(freeze.length),
+      ...spread(freeze.map(({ firstWriteMs }) => firstWriteMs)),
+      String(all(freeze, ({ inFlight }) => inFlight)),
+      String(all(freeze, ({ inFlightFailed }) => inFlightFailed.length)),
+      format(Math.max(...freeze.map(({ lastInFlightMs }) => lastInFlightMs))),
+    ]),
+    1,
+  );
+  for (const [{ label, kind }, { kill, stop, freeze, writes, lost, twice }] of results) {
+    const failures = [...kill, ...stop, ...freeze].flatMap(({ failed }) => failed);
+    console.log(`${label}: ${writes} writes acknowledged; failed elsewhere than at the leader: ${codes(failures)}`);
+    if (kind === "minietcd" && lost + twice > 0) process.exitCode = 1;
+  }
+};
+
+/** How often which code, with one of its texts. */
+const codes = (failures: readonly FailedWrite[]): string => {
+  const counts = new Map<string, number>();
+  for (const { code, text } of failures) {
+    const name = `${code} (${text})`;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return counts.size === 0 ? "none" : [...counts].map(([name, count]) => `${count} ${name}`).join(", ");
+};
