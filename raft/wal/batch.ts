@@ -1,7 +1,7 @@
 // What one record of the log says, and which record may follow which.
 import { ByteReader, type ByteWriter } from "../codec/bytes.js";
 import { readEntries, writeEntries } from "../codec/entries.js";
-import { noMember, type Entry, type HardState, type LogIndex, type Term } from "../core/types.js";
+import { noMember, type Entry, type HardState, type LogIndex, type LogPosition, type Term } from "../core/types.js";
 
 /** What one write makes durable: entries that replace the log from `entries[0].index` on, and the hard state if it changed. */
 export interface Batch {
@@ -56,10 +56,10 @@ const readHardState = (reader: ByteReader): HardState => ({
  * member never writes what it would refuse to read, and again when it is read.
  */
 export const whyNotAfter = (end: LogEnd, { hardState = end.hardState, entries }: Batch): string | undefined => {
-  const { term, vote, commit } = hardState;
+  const { term, commit } = hardState;
   const before = end.hardState;
-  if (term < before.term) return `term ${term} after term ${before.term}`;
-  if (term === before.term && before.vote !== noMember && vote !== before.vote) return `a second vote in term ${term}`; // Raft paper §5.2: at most one, or two members may win
+  const contradiction = whyNotVoted(before, hardState);
+  if (contradiction !== undefined) return contradiction;
   if (commit < before.commit) return `commit index ${commit} after ${before.commit}`;
   const [first] = entries;
   const last = entries.at(-1);
@@ -72,6 +72,23 @@ export const whyNotAfter = (end: LogEnd, { hardState = end.hardState, entries }:
   }
   const lastIndex = last?.index ?? end.lastIndex;
   if (commit > lastIndex) return `commit index ${commit} beyond the last entry ${lastIndex}`;
+  return undefined;
+};
+
+const whyNotVoted = (before: HardState, { term, vote }: HardState): string | undefined => {
+  if (term < before.term) return `term ${term} after term ${before.term}`;
+  // Raft paper §5.2: at most one vote in a term, or two members may win.
+  if (term === before.term && before.vote !== noMember && vote !== before.vote) return `a second vote in term ${term}`;
+  return undefined;
+};
+
+/** Why a log that ends in `end` cannot begin anew after `base`; undefined if it can. */
+export const whyNotRestartedAt = (end: LogEnd, base: LogPosition, hardState: HardState): string | undefined => {
+  const contradiction = whyNotVoted(end.hardState, hardState);
+  if (contradiction !== undefined) return contradiction;
+  const committed = Math.max(end.hardState.commit, hardState.commit);
+  if (base.index < committed) return `entry ${base.index} is before the committed ${committed}`;
+  if (base.term > hardState.term) return `entry ${base.index} of term ${base.term} in term ${hardState.term}`;
   return undefined;
 };
 

@@ -16,9 +16,14 @@ export interface DiskFile {
   close(done: DiskDone): void;
 }
 
+export type OpenMode = "new" | "existing" | "reading";
+
 export interface Disk {
-  /** `new`: for reading and writing, emptied if it exists, readable by the owner alone. `existing`: the same, as it is. */
-  open(file: string, how: "new" | "existing", done: DiskResult<DiskFile>): void;
+  /**
+   * `new`: for reading and writing, emptied if it exists, readable by the owner alone. `existing`: the same, as it is.
+   * `reading`: as it is, also where nothing may be written.
+   */
+  open(file: string, how: OpenMode, done: DiskResult<DiskFile>): void;
   /** Names, in any order, without the directory. */
   list(directory: string, done: DiskResult<readonly string[]>): void;
   rename(from: string, to: string, done: DiskDone): void;
@@ -94,12 +99,17 @@ const syncParents = (directory: string, top: string, done: DiskDone): void => {
   });
 };
 
+const { O_RDONLY, O_RDWR, O_CREAT, O_TRUNC } = fs.constants;
+const openFlags = {
+  new: O_RDWR | syncedWrites | O_CREAT | O_TRUNC,
+  existing: O_RDWR | syncedWrites,
+  reading: O_RDONLY,
+} satisfies Record<OpenMode, number>;
+
 /** The machine's own disk. */
 export const nodeDisk: Disk = {
   open: (file, how, done) => {
-    const { O_RDWR, O_CREAT, O_TRUNC } = fs.constants;
-    const flags = O_RDWR | syncedWrites | (how === "new" ? O_CREAT | O_TRUNC : 0);
-    fs.open(file, flags, 0o600, (error, descriptor) =>
+    fs.open(file, openFlags[how], 0o600, (error, descriptor) =>
       done(error, error === null ? new NodeFile(descriptor) : undefined),
     );
   },

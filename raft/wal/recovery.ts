@@ -1,18 +1,13 @@
 // Reading the log back. Nothing is changed here: what has to be repaired is returned, so a damaged directory stays as it was.
-import path from "node:path";
 import { MalformedMessageError } from "../codec/bytes.js";
-import type { Entry, HardState, LogIndex, Term } from "../core/types.js";
+import type { Entry, HardState, LogIndex, LogPosition, Term } from "../core/types.js";
 import { emptyLog, endAfter, readBatch, whyNotAfter, type Batch, type LogEnd } from "./batch.js";
-import { promised, type Disk, type DiskFile } from "./disk.js";
-import { naming, WalDamagedError, WalVersionError } from "./errors.js";
+import type { Disk } from "./disk.js";
+import { WalDamagedError, WalVersionError } from "./errors.js";
+import { PayloadMemory } from "./payload-memory.js";
 import { batchRecord, nextRecordAt, readRecord } from "./record.js";
-import {
-  firstRecordAt,
-  parseSegmentFileName,
-  readSegmentHeader,
-  segmentFileName,
-  type SegmentName,
-} from "./segment.js";
+import { readFile, type LogFiles, type SegmentFile } from "./segment-files.js";
+import { firstRecordAt } from "./segment.js";
 
 /** What a power cut left of the last write: never acknowledged, and cut off. */
 export interface Repair {
@@ -33,7 +28,10 @@ export interface LogTail {
   readonly chain: number;
 }
 
+/** What the segments say. */
 export interface Recovery {
+  /** The place just before `entries[0]`; 0 of term 0 for a whole log. */
+  readonly base: LogPosition;
   readonly end: LogEnd;
   readonly entries: readonly Entry[];
   /** Undefined: there is no segment yet. */
@@ -42,71 +40,92 @@ export interface Recovery {
   readonly repair: Repair | undefined;
 }
 
-/** A file of the log, whole. `bytes` are reordered while they are read, and the entries' data stay in them. */
-export interface SegmentFile {
-  readonly file: string;
-  readonly bytes: Uint8Array;
+/** Reads the log's files one after the other: what is kept of a segment is copied, so one at a time is in memory. */
+export const recoverLog = async (disk: Disk, { segments }: LogFiles): Promise<Recovery> => {
+  const reader = new LogReader(segments);
+  for (const { file } of segments) reader.take(await readFile(disk, file));
+  return reader.result();
+};
+
+/** Takes in the bytes of each segment, in their order. */
+export class LogReader {
+  private readonly replay: Replay;
+  private taken = 0;
+  private tail: LogTail | undefined;
+  private repair: Repair | undefined;
+
+  /** @throws WalDamagedError if the log does not begin where its first segment does */
+  constructor(private readonly segments: readonly SegmentFile[]) {
+    const [front] = segments;
+    this.replay = new Replay(front === undefined ? emptyLog : beginningOf(front));
+  }
+
+  /**
+   * @param bytes of the next segment, whole; they are reordered
+   * @throws WalDamagedError or WalVersionError
+   */
+  take(bytes: Uint8Array): void {
+    const segment = this.segments[this.taken++];
+    if (segment === undefined) throw new RangeError("Cannot take a segment that is not the log's");
+    if (this.tail !== undefined) checkFollows(segment, this.replay.end, this.tail.chain);
+    const { file, header } = segment;
+    if (header.fileBytes !== bytes.length)
+      throw new WalDamagedError(file, bytes.length, `the file should end at byte ${header.fileBytes}`);
+    const last = this.taken === this.segments.length;
+    ({ tail: this.tail, repair: this.repair } = readSegment({ ...segment, bytes, last }, this.replay));
+  }
+
+  result(): Recovery {
+    const { tail, repair } = this;
+    const { base, end, entries } = this.replay;
+    return { base, end, entries, tail, repair };
+  }
 }
 
-/** Reads all segments of a directory, in their order. */
-export const readSegments = async (disk: Disk, directory: string): Promise<SegmentFile[]> => {
-  const names = await promised<readonly string[]>((done) => disk.list(directory, done));
-  const segments: SegmentFile[] = [];
-  for (const name of names.filter((each) => each.endsWith(".wal")).sort()) {
-    const file = path.join(directory, name);
-    segments.push({ file, bytes: await naming("read", file, readFile(disk, file)) });
+/** What the log was before `front`, its oldest segment. */
+const beginningOf = ({ file, header }: SegmentFile): LogEnd => {
+  const { firstIndex, hardState, termBefore = 0 as Term } = header;
+  if (header.sequence === 1 && !header.restarts) {
+    if (header.chain !== 0) throw new WalDamagedError(file, 0, "it follows a record, but no segment");
+    checkState(file, header, emptyLog);
   }
-  return segments;
+  return { hardState, lastIndex: (firstIndex - 1) as LogIndex, lastTerm: termBefore };
 };
 
-/** @throws WalDamagedError or WalVersionError */
-export const recoverLog = (files: readonly SegmentFile[]): Recovery => {
-  const replay = new Replay();
-  let tail: LogTail | undefined;
-  let repair: Repair | undefined;
-  for (const [at, { file, bytes }] of files.entries()) {
-    const name = checkName(file, at + 1);
-    const last = at === files.length - 1;
-    ({ tail, repair } = readSegment({ file, name, bytes, last }, replay, tail?.chain ?? 0));
-  }
-  return { end: replay.end, entries: replay.entries, tail, repair };
+/** The segment goes on where the one before ended. */
+const checkFollows = ({ file, header }: SegmentFile, end: LogEnd, chain: number): void => {
+  if (header.chain !== chain)
+    throw new WalDamagedError(file, 0, "the segment before does not end in the record that this one follows");
+  checkState(file, header, end);
 };
 
-/** No segment is missing before this one. */
-const checkName = (file: string, expected: number): SegmentName => {
-  const name = parseSegmentFileName(path.basename(file));
-  if (name === undefined) throw new WalDamagedError(file, 0, "not the name of a segment");
-  if (name.sequence !== expected)
-    throw new WalDamagedError(file, 0, `segment ${name.sequence} where segment ${expected} should be`);
-  return name;
+const checkState = (file: string, header: SegmentFile["header"], end: LogEnd): void => {
+  const { firstIndex, termBefore = end.lastTerm, hardState } = header;
+  const problem =
+    firstIndex !== end.lastIndex + 1
+      ? `the first index is ${firstIndex} after entry ${end.lastIndex}`
+      : termBefore !== end.lastTerm
+        ? `it follows an entry of term ${termBefore}, not of term ${end.lastTerm}`
+        : !sameHardState(hardState, end.hardState)
+          ? "the hard state is not the one of the segment before"
+          : undefined;
+  if (problem !== undefined) throw new WalDamagedError(file, 0, problem);
 };
 
-const readFile = async (disk: Disk, file: string): Promise<Uint8Array> => {
-  const open = await promised<DiskFile>((done) => disk.open(file, "existing", done));
-  try {
-    const size = await promised<number>((done) => open.size(done));
-    return await promised<Uint8Array>((done) => open.read(0, size, done));
-  } finally {
-    await promised((done) => open.close(done));
-  }
-};
+const sameHardState = (a: HardState, b: HardState): boolean =>
+  a.term === b.term && a.vote === b.vote && a.commit === b.commit;
 
 interface Segment extends SegmentFile {
-  readonly name: SegmentName;
+  readonly bytes: Uint8Array;
   /** No segment follows. */
   readonly last: boolean;
 }
 
-const readSegment = (
-  segment: Segment,
-  replay: Replay,
-  chain: number,
-): { tail: LogTail; repair: Repair | undefined } => {
-  const { file, bytes, last } = segment;
-  const seed = checkHeader(segment, replay.end, chain);
+const readSegment = (segment: Segment, replay: Replay): { tail: LogTail; repair: Repair | undefined } => {
+  const { file, header, bytes, last } = segment;
   let at = firstRecordAt;
   let previousStart: number | undefined;
-  let checksum = seed;
+  let checksum = segment.seed;
   for (;;) {
     const found = readRecord(bytes, at, { previousStart, seed: checksum });
     if (found.kind === "damage") throw new WalDamagedError(file, found.offset, found.reason);
@@ -124,7 +143,7 @@ const readSegment = (
     return {
       tail: {
         file,
-        sequence: segment.name.sequence,
+        sequence: header.sequence,
         fileBytes: bytes.length,
         position: at,
         lastRecordAt: previousStart,
@@ -135,49 +154,48 @@ const readSegment = (
   }
 };
 
-/** Whether this is the segment its name says, and goes on where the one before ended. Returns the first record's seed. */
-const checkHeader = ({ file, name, bytes }: Segment, end: LogEnd, chain: number): number => {
-  const { header, seed } = readSegmentHeader(file, bytes);
-  const problem =
-    header.sequence !== name.sequence || header.firstIndex !== name.firstIndex
-      ? `the header is that of segment ${segmentFileName(header)}`
-      : header.chain !== chain
-        ? "the segment before does not end in the record that this one follows"
-        : header.firstIndex !== end.lastIndex + 1
-          ? `the first index is ${header.firstIndex} after entry ${end.lastIndex}`
-          : !sameHardState(header.hardState, end.hardState)
-            ? "the hard state is not the one of the segment before"
-            : undefined;
-  if (problem !== undefined) throw new WalDamagedError(file, 0, problem);
-  if (header.fileBytes !== bytes.length)
-    throw new WalDamagedError(file, bytes.length, `the file should end at byte ${header.fileBytes}`);
-  return seed;
-};
-
-const sameHardState = (a: HardState, b: HardState): boolean =>
-  a.term === b.term && a.vote === b.vote && a.commit === b.commit;
-
 /** The log as it grows from record to record. */
 class Replay {
   readonly entries: Entry[] = [];
-  end: LogEnd = emptyLog;
+  base: LogPosition;
+  private readonly memory = new PayloadMemory();
+
+  constructor(public end: LogEnd) {
+    this.base = { index: end.lastIndex, term: end.lastTerm };
+  }
 
   take(file: string, offset: number, record: { readonly type: number; readonly payload: Uint8Array }): void {
     if (record.type !== batchRecord) throw new WalVersionError(file, offset, `record type ${record.type}`);
-    const batch = decode(file, offset, record.payload);
+    const batch = decode(file, offset, this.memory.copy(record.payload));
     const problem = whyNotAfter(this.end, batch) ?? this.whyNotAtItsPlace(batch);
     if (problem !== undefined) throw new WalDamagedError(file, offset, problem);
-    const [first] = batch.entries;
-    if (first !== undefined) this.entries.length = first.index - 1; // the batch replaces the log from there on
-    for (const entry of batch.entries) this.entries.push(entry);
+    this.replace(batch.entries);
     this.end = endAfter(this.end, batch);
+  }
+
+  /** `entries` replace the log from the first one's index on. */
+  private replace(entries: readonly Entry[]): void {
+    const [first] = entries;
+    if (first === undefined) return;
+    const behind = first.index <= this.base.index;
+    // They replace entries of segments that are gone. What was before them is not known, so they are what others follow;
+    // this is not too late: what is gone was in the state machine, with all that replaced it.
+    if (behind) this.base = { index: first.index, term: first.term };
+    this.entries.length = behind ? 0 : first.index - this.base.index - 1;
+    for (const entry of behind ? entries.slice(1) : entries) this.entries.push(entry);
   }
 
   /** What only the whole log can tell: entries that replace others do not fall behind the term they follow. */
   private whyNotAtItsPlace({ entries: [first] }: Batch): string | undefined {
     if (first === undefined) return undefined;
-    const before = this.entries[first.index - 2]?.term ?? (0 as Term);
+    const before = this.termAt((first.index - 1) as LogIndex);
     return first.term < before ? `entry ${first.index} of term ${first.term} after term ${before}` : undefined;
+  }
+
+  /** 0 where it is not known. */
+  private termAt(index: LogIndex): Term {
+    if (index === this.base.index) return this.base.term;
+    return this.entries[index - this.base.index - 1]?.term ?? (0 as Term);
   }
 }
 

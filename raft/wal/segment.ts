@@ -1,15 +1,21 @@
 // A segment: one file of the log. Its first sector is the header below; records follow, then zeros to the end.
 //
-//    0  magic "mini-wal"                 32  hard state before the first record: term,
-//    8  format version, u32              40    vote,
-//   12  checksum of the last record      48    commit
-//       of the segment before, u32       56  bytes in this file
-//   16  number of this segment, from 1   64  zeros
-//   24  first index                     508  crc32 of bytes 0 to 507, u32
+//    0  magic "mini-wal"                 40    vote,
+//    8  format version, u32              48    commit
+//   12  checksum of the last record      56  bytes in this file
+//       of the segment before, u32       64  term of the entry before the first index
+//   16  number of this segment, from 1   72  how it begins, u32: 0 goes on, 1 restarts
+//   24  first index                      76  zeros
+//   32  hard state before the first     508  crc32 of bytes 0 to 507, u32
+//       record: term,
 //
 // Numbers are big-endian, 64 bits where nothing else is said. The first index is one more than the last of the log
 // before this segment. The header's own checksum seeds that of the first record, and the header holds the one the
 // segment before ended with: so one chain runs through all files, and no file or end of a file can be missing unnoticed.
+//
+// The oldest segments may be missing: what they held is in the state machine. Therefore a header says all that the first
+// record rests on. A segment that restarts begins an empty log behind an installed snapshot; nothing before it counts.
+// Version 1 has zeros from byte 64 on: it is read only together with the log's first segment.
 //
 // A segment is filled with zeros, given its header and its first record, all durable under another name; only then is
 // it renamed to what it is. So every segment has a whole header and a whole first record, whatever happened.
@@ -18,7 +24,10 @@ import type { HardState, LogIndex, Term } from "../core/types.js";
 import { WalDamagedError, WalVersionError } from "./errors.js";
 import { sectorBytes } from "./record.js";
 
-export const formatVersion = 1;
+export const formatVersion = 2;
+
+/** The last version whose header does not say the term before the first index. */
+const wholeLogVersion = 1;
 
 /** Records begin behind the header, which has a sector of its own. */
 export const firstRecordAt = sectorBytes;
@@ -36,7 +45,14 @@ export interface SegmentHeader extends SegmentName {
   /** Checksum of the last record before this segment; 0 in the first segment. */
   readonly chain: number;
   readonly fileBytes: number;
+  /** Term of the entry before the first index, as the log was when the segment was begun; undefined in version 1. */
+  readonly termBefore: Term | undefined;
+  /** The log begins here, empty: whatever older segments hold does not count. */
+  readonly restarts: boolean;
 }
+
+/** What `writeSegmentHeader` is given: this version knows the term. */
+export type NewSegmentHeader = SegmentHeader & { readonly termBefore: Term };
 
 const magic = Buffer.from("mini-wal", "latin1");
 const checksumAt = sectorBytes - 4;
@@ -56,7 +72,7 @@ export const parseSegmentFileName = (name: string): SegmentName | undefined => {
 };
 
 /** Fills the first sector of `bytes`, and returns the seed of the first record's checksum. */
-export const writeSegmentHeader = (bytes: Uint8Array, header: SegmentHeader): number => {
+export const writeSegmentHeader = (bytes: Uint8Array, header: NewSegmentHeader): number => {
   const sector = bytes.subarray(0, sectorBytes).fill(0);
   const view = new DataView(sector.buffer, sector.byteOffset, sectorBytes);
   sector.set(magic);
@@ -68,6 +84,8 @@ export const writeSegmentHeader = (bytes: Uint8Array, header: SegmentHeader): nu
   view.setBigUint64(40, header.hardState.vote);
   view.setBigUint64(48, BigInt(header.hardState.commit));
   view.setBigUint64(56, BigInt(header.fileBytes));
+  view.setBigUint64(64, BigInt(header.termBefore));
+  view.setUint32(72, header.restarts ? 1 : 0);
   const checksum = crc32(sector.subarray(0, checksumAt));
   view.setUint32(checksumAt, checksum);
   return checksum;
@@ -75,6 +93,7 @@ export const writeSegmentHeader = (bytes: Uint8Array, header: SegmentHeader): nu
 
 /**
  * @param file for the error
+ * @param bytes at least the first sector, if the file has one
  * @returns the header, and the seed of the first record's checksum
  */
 export const readSegmentHeader = (file: string, bytes: Uint8Array): { header: SegmentHeader; seed: number } => {
@@ -86,7 +105,9 @@ export const readSegmentHeader = (file: string, bytes: Uint8Array): { header: Se
   if (crc32(bytes.subarray(0, checksumAt)) !== seed)
     throw new WalDamagedError(file, 0, "the header's checksum is wrong");
   const version = view.getUint32(8);
-  if (version !== formatVersion) throw new WalVersionError(file, 8, `format version ${version}`);
+  if (version > formatVersion) throw new WalVersionError(file, 8, `format version ${version}`);
+  const beginning = view.getUint32(72);
+  if (beginning > 1) throw new WalVersionError(file, 72, `a beginning of kind ${beginning}`);
   const header: SegmentHeader = {
     chain: view.getUint32(12),
     sequence: Number(view.getBigUint64(16)),
@@ -97,6 +118,8 @@ export const readSegmentHeader = (file: string, bytes: Uint8Array): { header: Se
       commit: Number(view.getBigUint64(48)) as LogIndex,
     },
     fileBytes: Number(view.getBigUint64(56)),
+    termBefore: version > wholeLogVersion ? (Number(view.getBigUint64(64)) as Term) : undefined,
+    restarts: beginning === 1,
   };
   return { header, seed };
 };

@@ -1,11 +1,12 @@
 // The write-ahead log: what a member must not forget, on disk before it speaks of it. Raft paper §5.1, figure 2.
 import path from "node:path";
 import { ByteWriter } from "../codec/bytes.js";
-import type { Entry, HardState, LogIndex } from "../core/types.js";
-import { endAfter, whyNotAfter, writeBatch, type LogEnd } from "./batch.js";
+import type { Entry, HardState, LogIndex, LogPosition } from "../core/types.js";
+import { endAfter, whyNotAfter, whyNotRestartedAt, writeBatch, type Batch, type LogEnd } from "./batch.js";
 import { promised, type Disk, type DiskFile } from "./disk.js";
 import { naming, WalFailedError } from "./errors.js";
 import { NextSegment, type PreparedFile } from "./next-segment.js";
+import { OldSegments } from "./old-segments.js";
 import {
   batchRecord,
   blankSectors,
@@ -17,7 +18,8 @@ import {
   sectorEnd,
   type SealedRecord,
 } from "./record.js";
-import { readSegments, recoverLog, type LogTail, type Recovery, type Repair } from "./recovery.js";
+import { recoverLog, type LogTail, type Recovery, type Repair } from "./recovery.js";
+import { listLogFiles, type LogFiles } from "./segment-files.js";
 import { firstRecordAt, nextSegmentName, segmentFileName, writeSegmentHeader } from "./segment.js";
 
 const defaultSegmentBytes = 16 * 1024 * 1024;
@@ -35,11 +37,18 @@ export interface WalOptions {
   readonly onFailure: (error: Error) => void;
   /** `Wal.full` changed. */
   readonly onFull?: (full: boolean) => void;
+  /** A segment that is not needed any more could not be removed: it only costs space, and is tried again with the next. */
+  readonly onRemovalFailure?: (error: Error) => void;
 }
 
 export interface RecoveredLog {
   readonly hardState: HardState;
-  /** The whole log from entry 1 on. Their data are views into what was read. */
+  /**
+   * The place just before `entries[0]`, at or before all that was ever given to `truncate`: what is up to here is only in
+   * the state machine. Index 0 of term 0 for a log that was never truncated.
+   */
+  readonly base: LogPosition;
+  /** The log after `base`. An entry's data keeps at most 64 KiB of others' in memory. */
   readonly entries: readonly Entry[];
   /** What was cut off, for the log line; undefined if nothing was. */
   readonly repaired: Repair | undefined;
@@ -56,16 +65,17 @@ export const openWal = async (options: WalOptions): Promise<{ wal: Wal; recovere
   if (segmentBytes % sectorBytes !== 0 || segmentBytes < 2 * sectorBytes)
     throw new RangeError(`Cannot use segments of ${segmentBytes} bytes: not a multiple of ${sectorBytes}`);
   await promised((done) => disk.makeDirectory(directory, done));
-  const recovery = recoverLog(await readSegments(disk, directory));
+  const files = await listLogFiles(disk, directory);
+  const recovery = await recoverLog(disk, files);
   await removeUnfinished(disk, directory);
   const { tail, repair } = recovery;
   const file = tail && (await naming("open", tail.file, openTail(disk, tail, repair)));
   // The last segment may have been renamed by a process that was killed before it could make the name durable.
   const synced = promised((done) => disk.syncDirectory(directory, done));
   await naming("sync", directory, synced);
-  const wal = new Wal(options, recovery, file);
-  const recovered = { hardState: recovery.end.hardState, entries: recovery.entries, repaired: repair };
-  return { wal, recovered };
+  const wal = new Wal(options, { files, recovery, file });
+  const { base, end, entries } = recovery;
+  return { wal, recovered: { hardState: end.hardState, base, entries, repaired: repair } };
 };
 
 const removeUnfinished = async (disk: Disk, directory: string): Promise<void> => {
@@ -98,6 +108,21 @@ interface Current {
   position: number;
 }
 
+interface Opened {
+  readonly files: LogFiles;
+  readonly recovery: Recovery;
+  /** Of the last segment. */
+  readonly file: DiskFile | undefined;
+}
+
+/** What a new segment begins with, beside what its header takes from the log as it is. */
+interface Beginning {
+  readonly payloadBytes: number;
+  /** The log before the first record; what is in older segments does not count if it `restarts`. */
+  readonly before: LogEnd;
+  readonly restarts: boolean;
+}
+
 /** In the buffer of a batch: room for a segment header, should the batch begin a segment, then the record's first sector. */
 const recordSectorAt = firstRecordAt;
 
@@ -106,21 +131,22 @@ export class Wal {
   private readonly directory: string;
   private readonly onFailure: (error: Error) => void;
   private readonly next: NextSegment;
+  private readonly old: OldSegments;
   private readonly writer = new ByteWriter(64 * 1024);
   private current: Current | undefined;
   private sequence: number;
   private chain: number;
   private end: LogEnd;
-  /** Of the append under way. */
+  /** Of the append or restart under way. */
   private done: (() => void) | undefined;
-  /** Whether that append waits for its disk (rather than for space). */
+  /** Whether that waits for its disk (rather than for space). */
   private writing = false;
   private whenIdle: (() => void) | undefined;
   private failure: Error | undefined;
   private closing: Promise<void> | undefined;
 
   /** Only for `openWal`. */
-  constructor(options: WalOptions, { end, tail }: Recovery, file: DiskFile | undefined) {
+  constructor(options: WalOptions, { files, recovery: { end, tail }, file }: Opened) {
     this.disk = options.disk;
     this.directory = options.directory;
     this.onFailure = options.onFailure;
@@ -130,6 +156,12 @@ export class Wal {
       segmentBytes: options.segmentBytes ?? defaultSegmentBytes,
       onFull: (full) => options.onFull?.(full),
       onFailure: (operation, failed, cause) => this.fail(operation, failed, cause),
+    });
+    this.old = new OldSegments({
+      disk: options.disk,
+      directory: options.directory,
+      files,
+      onFailure: (error) => options.onRemovalFailure?.(error),
     });
     this.end = end;
     this.sequence = tail?.sequence ?? 0;
@@ -162,18 +194,44 @@ export class Wal {
    */
   append(hardState: HardState | undefined, entries: readonly Entry[], done: () => void): void {
     const batch = { hardState, entries };
-    const problem = this.whyRefused() ?? whyNotAfter(this.end, batch);
+    const problem = this.whyRefused() ?? whyNotAfter(this.end, batch) ?? this.old.whyNotAppended(entries);
     if (problem !== undefined) throw new Error(`Cannot append to the log: ${problem}`, { cause: this.failure });
     const start = recordSectorAt + ((this.current?.position ?? 0) % sectorBytes);
-    this.writer.reset();
-    this.writer.skip(start + recordHeaderBytes);
-    writeBatch(this.writer, batch);
-    const payloadBytes = this.writer.length - start - recordHeaderBytes;
+    const payloadBytes = this.encode(start, batch);
     if (payloadBytes > maxBatchBytes) throw new RangeError(`Cannot append ${payloadBytes} bytes at once: too many`);
     this.done = done;
-    if (this.current === undefined || !this.fits(this.current, payloadBytes)) this.beginSegment(start, payloadBytes);
+    if (this.current === undefined || !this.fits(this.current, payloadBytes))
+      this.moveToNewSegment(start, payloadBytes);
     else this.continueSegment(this.current, start, payloadBytes);
     this.end = endAfter(this.end, batch);
+  }
+
+  /**
+   * Forgets what the state machine holds durably: segments without an entry after `through` are removed, one after the
+   * other, in the background. Whole segments only, and never the last, so the next open finds some that are older.
+   */
+  truncate(through: LogIndex): void {
+    if (this.whyUnusable() === undefined) this.old.truncate(through);
+  }
+
+  /**
+   * Begins the log anew, empty, after `base`: the state machine holds everything up to there, durably. A crash leaves
+   * either the log as it was or as it is afterwards. Counts as an append: one at a time.
+   *
+   * @param hardState as it is to be afterwards; its commit index counts as `base.index` if it is less
+   * @param done called once that is durable, never synchronously; never called after a failure
+   * @throws Error if an append is under way, after a failure or `close`, or if `base` is behind what is committed or of a
+   * term still to come, or `hardState` contradicts the one before
+   */
+  restart(base: LogPosition, hardState: HardState, done: () => void): void {
+    const problem = this.whyRefused() ?? whyNotRestartedAt(this.end, base, hardState);
+    if (problem !== undefined) throw new Error(`Cannot restart the log: ${problem}`, { cause: this.failure });
+    // Nobody may replace what the state machine holds, so all of it counts as committed.
+    const before = { hardState: { ...hardState, commit: base.index }, lastIndex: base.index, lastTerm: base.term };
+    const payloadBytes = this.encode(firstRecordAt, { hardState: before.hardState, entries: [] });
+    this.done = done;
+    this.beginSegment({ payloadBytes, before, restarts: true });
+    this.end = before;
   }
 
   /** Tries again to make the next segment, if there was no space for it. Once a second is often enough. */
@@ -190,6 +248,7 @@ export class Wal {
   private async release(): Promise<void> {
     if (this.writing) await new Promise<void>((resolve) => (this.whenIdle = resolve));
     await new Promise<void>((resolve) => this.next.close(resolve));
+    await new Promise<void>((resolve) => this.old.close(resolve));
     const { current } = this;
     this.current = undefined;
     if (current !== undefined) await promised((done) => current.file.close(done));
@@ -217,20 +276,23 @@ export class Wal {
     });
   }
 
-  /** The record begins the next segment; it is moved up to where the records of a segment begin. */
-  private beginSegment(start: number, payloadBytes: number): void {
+  /** The record becomes the first of the next segment; it is moved up to where the records of a segment begin. */
+  private moveToNewSegment(start: number, payloadBytes: number): void {
     if (start > firstRecordAt) this.writer.written().copyWithin(firstRecordAt, start);
-    const needed = sectorEnd(recordEnd(firstRecordAt, recordHeaderBytes + payloadBytes));
-    const { end } = this; // before this batch
-    this.next.take(needed, (prepared) => this.startSegment(prepared, payloadBytes, end));
+    this.beginSegment({ payloadBytes, before: this.end, restarts: false });
   }
 
-  private startSegment(prepared: PreparedFile, payloadBytes: number, before: LogEnd): void {
+  private beginSegment(beginning: Beginning): void {
+    const needed = sectorEnd(recordEnd(firstRecordAt, recordHeaderBytes + beginning.payloadBytes));
+    this.next.take(needed, (prepared) => this.startSegment(prepared, beginning));
+  }
+
+  private startSegment(prepared: PreparedFile, { payloadBytes, before, restarts }: Beginning): void {
     const { file, bytes } = prepared;
-    const { hardState, lastIndex } = before;
+    const { hardState, lastIndex, lastTerm: termBefore } = before;
     const name = { sequence: this.sequence + 1, firstIndex: (lastIndex + 1) as LogIndex };
     const finalPath = path.join(this.directory, segmentFileName(name));
-    const header = { ...name, hardState, chain: this.chain, fileBytes: bytes };
+    const header = { ...name, hardState, chain: this.chain, fileBytes: bytes, termBefore, restarts };
     const seed = writeSegmentHeader(this.writer.written(), header);
     const { buffer, sealed } = this.seal(firstRecordAt, payloadBytes, seed);
     const position = nextRecordAt(recordEnd(firstRecordAt, recordHeaderBytes + payloadBytes));
@@ -240,6 +302,7 @@ export class Wal {
         this.current?.file.close(() => undefined); // all of it was durable long ago: closing it can lose nothing
         this.current = { file, path: finalPath, bytes, position };
         this.sequence = name.sequence;
+        this.old.began({ file: finalPath, header });
         this.appended(sealed);
       }),
     );
@@ -255,6 +318,14 @@ export class Wal {
           else then();
         });
     });
+  }
+
+  /** Puts `batch` where a record that begins at `start` of the buffer has its payload; returns the payload's length. */
+  private encode(start: number, batch: Batch): number {
+    this.writer.reset();
+    this.writer.skip(start + recordHeaderBytes);
+    writeBatch(this.writer, batch);
+    return this.writer.length - start - recordHeaderBytes;
   }
 
   private seal(start: number, payloadBytes: number, seed: number): { buffer: Uint8Array; sealed: SealedRecord } {

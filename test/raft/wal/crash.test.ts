@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { noMember, type Entry, type HardState } from "../../../raft/core/types.js";
+import { noMember, type Entry, type HardState, type LogIndex, type LogPosition } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
+import type { Wal } from "../../../raft/wal/wal.js";
 import { seededRandom, type SeededRandom } from "../../sim/random.js";
 import {
   after,
@@ -11,11 +12,15 @@ import {
   emptyModel,
   entry,
   hardState,
+  isRead,
   modelOf,
   open,
   plainBatches,
+  position,
   recover,
+  restarted,
   settle,
+  truncated,
   type Model,
 } from "./fixtures.js";
 import { SimDisk } from "./sim-disk.js";
@@ -141,72 +146,124 @@ test("what a restart has read stays, even if the write that should have made it 
 /** A batch that may follow `log`: it appends, replaces the uncommitted end, or only changes the hard state. */
 const nextBatch = (log: Model, random: SeededRandom): Batch => {
   const { term, vote, commit } = log.hardState;
+  const end = lastOf(log).index;
   const newTerm = random.chance(0.3) ? term + random.between(1, 3) : term;
   const newVote = newTerm > term || vote === noMember ? BigInt(random.between(0, 3)) : vote;
-  const from = random.chance(0.3) ? random.between(commit + 1, log.entries.length + 1) : log.entries.length + 1;
-  const previousTerm = log.entries[from - 2]?.term ?? 0;
+  const from = random.chance(0.3) ? random.between(Math.max(commit, log.base.index) + 1, end + 1) : end + 1;
+  const previousTerm = log.entries[from - log.base.index - 2]?.term ?? log.base.term;
   const entries: Entry[] = [];
   for (let left = random.between(0, 4); left > 0; left--)
     entries.push(
       entry(from + entries.length, Math.max(previousTerm, newTerm), random.pick([0, 5, 60, 300, 490, 1200])),
     );
-  const last = entries.at(-1)?.index ?? log.entries.length;
+  const last = entries.at(-1)?.index ?? end;
   const changed: HardState = hardState(newTerm, newVote, random.between(commit, last));
   return { hardState: newTerm > term || random.chance(0.5) ? changed : undefined, entries };
 };
 
-type Event = Stop | "append" | "reopen" | "killDuring" | "powerCutDuring";
+const lastOf = ({ base, entries }: Model): LogPosition => entries.at(-1) ?? base;
+
+/** Where a snapshot may put a log: behind its end, or where it holds another entry that is not committed. */
+const nextBase = (log: Model, random: SeededRandom): LogPosition =>
+  position(random.between(Math.max(log.hardState.commit, log.base.index), lastOf(log).index + 50), log.hardState.term);
+
+type Event = Stop | "append" | "truncate" | "reopen" | "restart" | "killDuring" | "powerCutDuring";
 const event = fc.oneof(
   { weight: 6, arbitrary: fc.constant<Event>("append") },
-  { weight: 1, arbitrary: fc.constantFrom<Event>("reopen", "kill", "powerCut", "killDuring", "powerCutDuring") },
+  { weight: 2, arbitrary: fc.constant<Event>("truncate") },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom<Event>("reopen", "kill", "powerCut", "restart", "killDuring", "powerCutDuring"),
+  },
 );
 
-test("any history of appends, restarts, kills and power cuts reads as in a list that is kept aside", async () => {
-  const history = fc.tuple(fc.array(event, { maxLength: 40 }), fc.nat());
+/** What the log must hold, and how far back it may reach: what was there before it began anew is gone for good. */
+interface Expected {
+  readonly model: Model;
+  readonly earliest: number;
+}
+
+/** A log on a disk that fails now and then, beside the list that it must equal. */
+class History {
+  private wal: Wal | undefined;
+  private expected: Expected = { model: emptyModel, earliest: 0 };
+
+  constructor(
+    private readonly disk: SimDisk,
+    private readonly random: SeededRandom,
+  ) {}
+
+  async happen(event: Event): Promise<void> {
+    const { wal = await this.open([this.expected]), disk, random } = this;
+    if (event === "append" || event === "restart") {
+      let done = false;
+      const expected = this.begin(wal, event, () => (done = true));
+      await settle();
+      assert.ok(done);
+      this.expected = expected;
+    } else if (event === "truncate") {
+      const { base, hardState } = this.expected.model;
+      const through = random.between(base.index, Math.max(base.index, hardState.commit));
+      wal.truncate(through as LogIndex);
+      this.expected = { ...this.expected, model: truncated(this.expected.model, through) };
+      if (random.chance(0.5)) await settle();
+    } else if (event === "kill" || event === "powerCut") {
+      disk[event]();
+      await this.open([this.expected]);
+    } else if (event === "reopen") {
+      await wal.close();
+      await this.open([this.expected]);
+    } else {
+      await this.stopDuring(wal, event === "killDuring" ? "kill" : "powerCut");
+    }
+  }
+
+  private async stopDuring(wal: Wal, stop: Stop): Promise<void> {
+    let left = this.random.between(0, 3);
+    this.disk.onOperation = () => {
+      if (left-- === 0) this.disk[stop]();
+      return undefined;
+    };
+    const outcome = { acknowledged: false };
+    const what = this.random.chance(0.3) ? "restart" : "append";
+    const changed = this.begin(wal, what, () => (outcome.acknowledged = true));
+    await settle();
+    this.disk.onOperation = () => undefined;
+    this.disk[stop](); // it may have taken fewer operations
+    await this.open(outcome.acknowledged ? [changed] : [this.expected, changed]);
+  }
+
+  /** Returns what is there once it is done. */
+  private begin(wal: Wal, what: "append" | "restart", done: () => void): Expected {
+    const { model, earliest } = this.expected;
+    if (what === "append") {
+      const batch = nextBatch(model, this.random);
+      wal.append(batch.hardState, batch.entries, done);
+      return { model: after(model, batch), earliest };
+    }
+    const base = nextBase(model, this.random);
+    wal.restart(base, { ...model.hardState, commit: base.index }, done);
+    return { model: restarted(model, base), earliest: base.index };
+  }
+
+  private async open(possible: readonly Expected[]): Promise<Wal> {
+    const { wal, recovered } = await open(this.disk.boot());
+    const read = modelOf(recovered);
+    const found = possible.find(({ model, earliest }) => read.base.index >= earliest && isRead(read, model));
+    this.expected = found ?? assert.fail("neither with the last step nor without");
+    this.wal = wal;
+    return wal;
+  }
+}
+
+test("any history of appends, truncations, restarts, kills and power cuts reads as in a list that is kept aside", async () => {
+  const history = fc.tuple(fc.array(event, { maxLength: 60 }), fc.nat());
   await fc.assert(
     fc.asyncProperty(history, async ([events, seed]) => {
       const random = seededRandom(seed);
-      const disk = new SimDisk({ random });
-      let model = emptyModel;
-      let { wal } = await open(disk.boot());
-      const reopen = async (possible: readonly Model[]): Promise<void> => {
-        const opened = await open(disk.boot());
-        const read = modelOf(opened.recovered);
-        model = possible.find((each) => isSame(each, read)) ?? assert.fail("neither with the last batch nor without");
-        wal = opened.wal;
-      };
-      for (const each of events) {
-        const batch = nextBatch(model, random);
-        if (each === "append") {
-          await append(wal, batch);
-          model = after(model, batch);
-        } else if (each === "killDuring" || each === "powerCutDuring") {
-          let left = random.between(0, 3);
-          disk.onOperation = () => {
-            if (left-- === 0) disk[each === "killDuring" ? "kill" : "powerCut"]();
-            return undefined;
-          };
-          const outcome = { acknowledged: false };
-          wal.append(batch.hardState, batch.entries, () => (outcome.acknowledged = true));
-          await settle();
-          disk.onOperation = () => undefined;
-          await reopen(outcome.acknowledged ? [after(model, batch)] : [model, after(model, batch)]);
-        } else {
-          if (each === "reopen") await wal.close();
-          else disk[each]();
-          await reopen([model]);
-        }
-      }
+      const log = new History(new SimDisk({ random }), random);
+      for (const each of events) await log.happen(each);
     }),
-    { numRuns: 150 },
+    { numRuns: 200 },
   );
 });
-
-const isSame = (a: Model, b: Model): boolean => {
-  try {
-    assert.deepEqual(a, b);
-    return true;
-  } catch {
-    return false;
-  }
-};

@@ -3,12 +3,11 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
 import { crc32 } from "node:zlib";
-import type { LogIndex } from "../../../raft/core/types.js";
+import type { LogIndex, Term } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import { WalDamagedError, WalVersionError } from "../../../raft/wal/errors.js";
-import { recoverLog } from "../../../raft/wal/recovery.js";
 import { sealRecord, sectorEnd } from "../../../raft/wal/record.js";
-import { segmentFileName, writeSegmentHeader, type SegmentHeader } from "../../../raft/wal/segment.js";
+import { segmentFileName, writeSegmentHeader, type NewSegmentHeader } from "../../../raft/wal/segment.js";
 import { seededRandom } from "../../sim/random.js";
 import {
   after,
@@ -20,7 +19,11 @@ import {
   modelOf,
   open,
   plainBatches,
+  position,
+  readBytes,
   recover,
+  restart,
+  settle,
   writeLog,
 } from "./fixtures.js";
 import { SimDisk } from "./sim-disk.js";
@@ -116,16 +119,44 @@ test("every flipped bit of a log of two segments is refused, by the name of its 
   await writeLog(disk, [...plainBatches(2, 300), { hardState: undefined, entries: [entry(3, 1)] }, zeros], {
     segmentBytes: 1536,
   });
+  assert.equal(assertEveryBitCounts(disk), 2);
+});
+
+/** Flips each bit of each segment in turn. Returns how many segments there are. */
+const assertEveryBitCounts = (disk: SimDisk): number => {
   const segments = [...disk.contents()].filter(([file]) => file.endsWith(".wal"));
   const files = segments.map(([file, bytes]) => ({ file, bytes }));
-  assert.equal(files.length, 2);
+  readBytes(files);
   for (const damaged of files)
     for (let bit = 0; bit < damaged.bytes.length * 8; bit++) {
       const flipped = files.map(({ file, bytes }) => ({ file, bytes: bytes.slice() }));
       flipped[files.indexOf(damaged)]!.bytes[bit >> 3]! ^= 1 << (bit & 7);
       const isNamed = (error: unknown): boolean => error instanceof WalDamagedError && error.file === damaged.file;
-      assert.throws(() => recoverLog(flipped), isNamed, `bit ${bit} of ${damaged.file}`);
+      assert.throws(() => readBytes(flipped), isNamed, `bit ${bit} of ${damaged.file}`);
     }
+  return files.length;
+};
+
+test("every flipped bit of a log whose front was removed is refused", async () => {
+  const disk = new SimDisk({ random: seededRandom(1) });
+  const { wal } = await open(disk.boot(), { segmentBytes: 1536 });
+  for (const batch of plainBatches(5, 500)) await append(wal, batch);
+  wal.truncate(3 as LogIndex);
+  await settle();
+  await wal.close();
+  assert.equal(assertEveryBitCounts(disk), 2);
+  assert.equal((await recover(disk, { segmentBytes: 1536 })).base.index, 3);
+});
+
+test("every flipped bit of a log that began anew is refused", async () => {
+  const disk = new SimDisk({ random: seededRandom(1) });
+  const { wal } = await open(disk.boot(), { segmentBytes: 1536 });
+  await append(wal, { hardState: hardState(1), entries: [entry(1, 1)] });
+  await restart(wal, position(70, 2), hardState(2));
+  await append(wal, { hardState: undefined, entries: [entry(71, 2, 600)] });
+  await append(wal, { hardState: undefined, entries: [entry(72, 2, 600)] });
+  await wal.close();
+  assert.equal(assertEveryBitCounts(disk), 2);
 });
 
 /** The last batch of three begins at each place of a sector, and is short or long. */
@@ -221,7 +252,6 @@ test("a segment is refused if the one before it is missing, or another log's", a
     files.delete(file);
     return diskWith(files);
   };
-  await assertRefused(without(first), second, "no first segment");
   await assertRefused(without(second), third, "no second segment");
 
   const other = await write(plainBatches(30, 401));
@@ -276,24 +306,33 @@ interface Forgery {
   readonly type?: number;
   readonly payload?: Uint8Array;
   readonly version?: number;
-  readonly header?: Partial<SegmentHeader>;
+  readonly beginning?: number;
+  readonly header?: Partial<NewSegmentHeader>;
 }
 
 /** A log of one segment with one record, correctly sealed whatever it says. */
-const forged = ({ type = 1, payload = Uint8Array.of(0, 0, 0, 0), version, header = {} }: Forgery): SimDisk => {
+const forged = ({
+  type = 1,
+  payload = Uint8Array.of(0, 0, 0, 0),
+  version = 2,
+  beginning = 0,
+  header = {},
+}: Forgery): SimDisk => {
   const bytes = new Uint8Array(2048);
   const name = { sequence: 1, firstIndex: 1 as LogIndex, ...header };
-  let seed = writeSegmentHeader(bytes, {
+  writeSegmentHeader(bytes, {
     hardState: emptyModel.hardState,
     chain: 0,
     fileBytes: 2048,
+    termBefore: 0 as Term,
+    restarts: false,
     ...name,
   });
-  if (version !== undefined) {
-    new DataView(bytes.buffer).setUint32(8, version);
-    seed = crc32(bytes.subarray(0, 508));
-    new DataView(bytes.buffer).setUint32(508, seed);
-  }
+  const view = new DataView(bytes.buffer);
+  view.setUint32(8, version);
+  view.setUint32(72, beginning);
+  const seed = crc32(bytes.subarray(0, 508));
+  view.setUint32(508, seed);
   bytes.set(payload, 512 + 13);
   sealRecord(bytes, 512, { type, payloadBytes: payload.length, seed });
   return diskWith(new Map([[path.join(directory, segmentFileName(name)), bytes]]));
@@ -307,9 +346,12 @@ test("a record type or a format version of a newer minietcd is refused as such, 
   const newer = await recover(forged({ type: 2 })).catch((error: unknown) => error);
   assert.ok(newer instanceof WalVersionError);
   assert.match(newer.message, /record type 2 at byte 512 was written by a newer minietcd/);
-  const format = await recover(forged({ version: 2 })).catch((error: unknown) => error);
+  const format = await recover(forged({ version: 3 })).catch((error: unknown) => error);
   assert.ok(format instanceof WalVersionError);
-  assert.match(format.message, /format version 2 .* newer minietcd/);
+  assert.match(format.message, /format version 3 .* newer minietcd/);
+  const beginning = await recover(forged({ beginning: 2 })).catch((error: unknown) => error);
+  assert.ok(beginning instanceof WalVersionError);
+  assert.match(beginning.message, /a beginning of kind 2 .* newer minietcd/);
 });
 
 const nonsense: [string, Forgery][] = [
@@ -319,6 +361,7 @@ const nonsense: [string, Forgery][] = [
   ["a commit index without entries", { payload: Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0) }],
   ["the log begins later", { header: { firstIndex: 5 as LogIndex } }],
   ["there was a hard state before", { header: { hardState: hardState(3) } }],
+  ["an entry came before", { header: { termBefore: 1 as Term } }],
   ["there was a segment before", { header: { chain: 77 } }],
   ["the file is longer", { header: { fileBytes: 4096 } }],
 ];

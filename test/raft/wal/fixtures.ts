@@ -1,8 +1,18 @@
 // Logs to write, and the naive model of what must be read back.
 import assert from "node:assert/strict";
-import { noMember, type Entry, type HardState, type LogIndex, type Term } from "../../../raft/core/types.js";
+import {
+  logStart,
+  noMember,
+  type Entry,
+  type HardState,
+  type LogIndex,
+  type LogPosition,
+  type Term,
+} from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import type { Disk } from "../../../raft/wal/disk.js";
+import { LogReader, type Recovery } from "../../../raft/wal/recovery.js";
+import { arrange, readHead } from "../../../raft/wal/segment-files.js";
 import { openWal, type RecoveredLog, type Wal, type WalOptions } from "../../../raft/wal/wal.js";
 import type { SimDisk } from "./sim-disk.js";
 
@@ -24,22 +34,61 @@ export const hardState = (term: number, vote: bigint = noMember, commit = 0): Ha
 /** What a log must be after some batches. */
 export interface Model {
   readonly hardState: HardState;
+  /** The place before `entries[0]`. */
+  readonly base: LogPosition;
   readonly entries: readonly Entry[];
 }
 
-export const emptyModel: Model = { hardState: hardState(0), entries: [] };
+export const emptyModel: Model = { hardState: hardState(0), base: logStart, entries: [] };
+
+export const position = (index: number, term: number): LogPosition => ({
+  index: index as LogIndex,
+  term: term as Term,
+});
 
 export const after = (model: Model, ...batches: readonly Batch[]): Model =>
   batches.reduce<Model>(
-    (before, { hardState = before.hardState, entries }) => ({
+    ({ base, ...before }, { hardState = before.hardState, entries }) => ({
       hardState,
+      base,
       entries:
-        entries[0] === undefined ? before.entries : [...before.entries.slice(0, entries[0].index - 1), ...entries],
+        entries[0] === undefined
+          ? before.entries
+          : [...before.entries.slice(0, entries[0].index - base.index - 1), ...entries],
     }),
     model,
   );
 
-export const modelOf = ({ hardState, entries }: RecoveredLog): Model => ({ hardState, entries });
+/** The model without what is up to `index`. */
+export const truncated = ({ hardState, base, entries }: Model, index: number): Model => {
+  const last = entries[index - base.index - 1];
+  if (last === undefined) return { hardState, base, entries };
+  return { hardState, base: position(index, last.term), entries: entries.slice(index - base.index) };
+};
+
+/** The model of a log that began anew after `base`. */
+export const restarted = ({ hardState }: Model, base: LogPosition): Model => ({
+  hardState: { ...hardState, commit: base.index },
+  base,
+  entries: [],
+});
+
+export const modelOf = ({ hardState, base, entries }: RecoveredLog): Model => ({ hardState, base, entries });
+
+/** Whether what was read is `model`, but for entries that were truncated and may still be there. */
+export const assertRead = (read: Model, model: Model, hint?: string): void => {
+  assert.ok(read.base.index <= model.base.index, `${hint ?? ""} begins after ${read.base.index}, too late`);
+  assert.deepEqual(truncated(read, model.base.index), model, hint);
+};
+
+export const isRead = (read: Model, model: Model): boolean => {
+  try {
+    assertRead(read, model);
+    return true;
+  } catch {
+    return false;
+  }
+};
 
 /** One entry per batch, each with `bytes` of data, the commit index one behind. */
 export const plainBatches = (count: number, bytes = 20): Batch[] =>
@@ -58,6 +107,17 @@ export const open = (
 
 export const append = (wal: Wal, { hardState, entries }: Batch): Promise<void> =>
   new Promise((resolve) => wal.append(hardState, entries, resolve));
+
+export const restart = (wal: Wal, base: LogPosition, state: HardState): Promise<void> =>
+  new Promise((resolve) => wal.restart(base, state, resolve));
+
+/** Reads a log that is given as the bytes of its files. */
+export const readBytes = (files: readonly { readonly file: string; readonly bytes: Uint8Array }[]): Recovery => {
+  const { segments } = arrange(files.map(({ file, bytes }) => readHead(file, bytes)));
+  const reader = new LogReader(segments);
+  for (const { file } of segments) reader.take(files.find((each) => each.file === file)!.bytes.slice());
+  return reader.result();
+};
 
 /** Writes `batches` into the log on `disk`, whatever is there already. */
 export const writeLog = async (

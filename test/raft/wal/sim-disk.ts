@@ -118,7 +118,7 @@ export class SimDisk {
       open: (file, how, done) =>
         this.begin(run, { kind: "open", path: file }, done, () => {
           let opened = this.names.get(file);
-          if (opened === undefined && how === "existing") return diskError("ENOENT", { kind: "open", path: file });
+          if (opened === undefined && how !== "new") return diskError("ENOENT", { kind: "open", path: file });
           if (opened === undefined || how === "new") {
             const created = (opened ??= new SimFile());
             created.cache = new Uint8Array();

@@ -1,0 +1,88 @@
+// Which files of a directory make up the log: found by name and by the first sector of each, before any is read whole.
+import path from "node:path";
+import { promised, type Disk, type DiskFile } from "./disk.js";
+import { naming, WalDamagedError } from "./errors.js";
+import { sectorBytes } from "./record.js";
+import { parseSegmentFileName, readSegmentHeader, segmentFileName, type SegmentHeader } from "./segment.js";
+
+/** A file of the log, known by its header. */
+export interface SegmentFile {
+  readonly file: string;
+  readonly header: SegmentHeader;
+  /** Of its first record's checksum. */
+  readonly seed: number;
+}
+
+export interface LogFiles {
+  /** Left by a truncation or a restart that was cut short: nothing in them counts, and they may go, oldest first. */
+  readonly obsolete: readonly SegmentFile[];
+  /** The log, oldest first. */
+  readonly segments: readonly SegmentFile[];
+}
+
+/** @throws WalDamagedError, WalVersionError, or WalFailedError */
+export const listLogFiles = async (disk: Disk, directory: string): Promise<LogFiles> => {
+  const names = await promised<readonly string[]>((done) => disk.list(directory, done));
+  const files: SegmentFile[] = [];
+  for (const name of names.filter((each) => each.endsWith(".wal")).sort()) {
+    const file = path.join(directory, name);
+    files.push(readHead(file, await readFile(disk, file, sectorBytes)));
+  }
+  return arrange(files);
+};
+
+/** Reads `file`, or as much of its beginning as is asked for. */
+export const readFile = (disk: Disk, file: string, length?: number): Promise<Uint8Array> =>
+  naming("read", file, readFrom(disk, file, length));
+
+const readFrom = async (disk: Disk, file: string, length: number | undefined): Promise<Uint8Array> => {
+  const open = await promised<DiskFile>((done) => disk.open(file, "reading", done));
+  try {
+    const toRead = length ?? (await promised<number>((done) => open.size(done)));
+    return await promised<Uint8Array>((done) => open.read(0, toRead, done));
+  } finally {
+    await promised((done) => open.close(done));
+  }
+};
+
+/**
+ * @param head at least the first sector of the file, if it has one
+ * @throws WalDamagedError if this is not the segment that its name says; WalVersionError
+ */
+export const readHead = (file: string, head: Uint8Array): SegmentFile => {
+  const name = parseSegmentFileName(path.basename(file));
+  if (name === undefined) throw new WalDamagedError(file, 0, "not the name of a segment");
+  const { header, seed } = readSegmentHeader(file, head);
+  if (header.sequence !== name.sequence || header.firstIndex !== name.firstIndex)
+    throw new WalDamagedError(file, 0, `the header is that of segment ${segmentFileName(header)}`);
+  return { file, header, seed };
+};
+
+/**
+ * Tells what counts from what is left over. Old segments are removed oldest first, so only the front may be missing.
+ *
+ * @param files in the order of their names
+ * @throws WalDamagedError if a segment is missing between two others
+ */
+export const arrange = (files: readonly SegmentFile[]): LogFiles => {
+  const first = Math.max(0, beginning(files));
+  const segments = files.slice(first);
+  const from = segments[0]?.header.sequence ?? 1;
+  for (const [at, { file, header }] of segments.entries())
+    if (header.sequence !== from + at)
+      throw new WalDamagedError(file, 0, `segment ${header.sequence} where segment ${from + at} should be`);
+  return { obsolete: files.slice(0, first), segments };
+};
+
+/** Where in `files` the log begins. */
+const beginning = (files: readonly SegmentFile[]): number => {
+  const restart = files.findLastIndex(({ header }) => header.restarts);
+  const [front] = files;
+  if (restart >= 0 || front === undefined || mayBegin(front)) return restart;
+  // Version 1 does not say what came before: its segments are removed all or none, and these are left of all.
+  const next = files.findIndex(mayBegin);
+  if (next > 0) return next;
+  throw new WalDamagedError(front.file, 0, `segment ${front.header.sequence} where segment 1 should be`);
+};
+
+const mayBegin = ({ header }: SegmentFile): boolean => header.sequence === 1 || header.termBefore !== undefined;

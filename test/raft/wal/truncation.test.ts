@@ -1,0 +1,385 @@
+// Old segments go when the state machine holds what is in them, and nothing else goes with them.
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after as afterAll, test } from "node:test";
+import type { LogIndex } from "../../../raft/core/types.js";
+import type { Batch } from "../../../raft/wal/batch.js";
+import { nodeDisk, type Disk } from "../../../raft/wal/disk.js";
+import { WalDamagedError } from "../../../raft/wal/errors.js";
+import type { Wal } from "../../../raft/wal/wal.js";
+import { seededRandom } from "../../sim/random.js";
+import {
+  after,
+  append,
+  assertRead,
+  emptyModel,
+  entry,
+  hardState,
+  modelOf,
+  open,
+  plainBatches,
+  recover,
+  settle,
+  truncated,
+  writeLog,
+} from "./fixtures.js";
+import { diskError, SimDisk, type Operation } from "./sim-disk.js";
+import { placeVersion1, version1Files, version1Model } from "./version-1.js";
+
+const firstSeed = Number(process.env["SEED"] ?? 1);
+
+const aDisk = (seed = firstSeed): SimDisk => new SimDisk({ random: seededRandom(seed) });
+const index = (value: number): LogIndex => value as LogIndex;
+
+/** Numbers of the segments on `disk`. */
+const segmentsOn = (disk: SimDisk): number[] =>
+  [...disk.contents().keys()]
+    .filter((file) => file.endsWith(".wal"))
+    .map((file) => Number(`0x${path.basename(file).slice(0, 16)}`));
+
+/** Twelve batches of one entry, three to a segment: they begin at 1, 4, 7 and 10. */
+const batches = plainBatches(12, 480);
+const whole = after(emptyModel, ...batches);
+
+const writtenLog = async (disk: SimDisk): Promise<Wal> => {
+  const { wal } = await open(disk.boot());
+  for (const batch of batches) await append(wal, batch);
+  return wal;
+};
+
+const keeps: [number, number[], number][] = [
+  [0, [1, 2, 3, 4], 0],
+  [2, [1, 2, 3, 4], 0],
+  [3, [2, 3, 4], 3],
+  [8, [3, 4], 6],
+  [9, [4], 9],
+  [12, [4], 9],
+];
+for (const [through, segments, base] of keeps)
+  test(`what is up to ${through} goes as far as it fills segments, and the rest is read back`, async () => {
+    const disk = aDisk();
+    const wal = await writtenLog(disk);
+    wal.truncate(index(through));
+    await settle();
+    await wal.close();
+    assert.deepEqual(segmentsOn(disk), segments);
+    const read = await recover(disk);
+    assert.deepEqual(modelOf(read), truncated(whole, base));
+  });
+
+test("a log whose front is gone goes on, and loses more of it", async () => {
+  const disk = aDisk();
+  await (await writtenLog(disk)).close();
+  for (const through of [5, 11]) {
+    const { wal, recovered } = await open(disk.boot());
+    wal.truncate(index(through));
+    const next: Batch = { hardState: undefined, entries: [entry(recovered.entries.at(-1)!.index + 1, 1, 700)] };
+    await append(wal, next);
+    await settle();
+    await wal.close();
+  }
+  const both: Batch[] = [13, 14].map((at) => ({ hardState: undefined, entries: [entry(at, 1, 700)] }));
+  assertRead(modelOf(await recover(disk)), truncated(after(whole, ...both), 11));
+  assert.deepEqual(segmentsOn(disk), [4, 5]);
+});
+
+test("on the real disk too", async () => {
+  const temporary = await mkdtemp(path.join(tmpdir(), "minietcd-truncation-"));
+  afterAll(() => rm(temporary, { recursive: true }));
+  const removed: string[] = [];
+  let whenRemoved: () => void = () => undefined;
+  const disk: Disk = {
+    ...nodeDisk,
+    remove: (file, done) =>
+      nodeDisk.remove(file, (error) => {
+        removed.push(path.basename(file).slice(14, 16));
+        done(error);
+      }),
+    syncDirectory: (name, done) =>
+      nodeDisk.syncDirectory(name, (error) => {
+        done(error);
+        if (removed.length === 2) whenRemoved();
+      }),
+  };
+  const { wal } = await open(disk, { directory: temporary });
+  for (const batch of batches) await append(wal, batch);
+  await new Promise<void>((resolve) => {
+    whenRemoved = resolve;
+    wal.truncate(index(6));
+  });
+  await wal.close();
+  assert.deepEqual(removed, ["01", "02"]);
+  const { wal: again, recovered } = await open(nodeDisk, { directory: temporary });
+  await again.close();
+  assert.deepEqual(modelOf(recovered), truncated(whole, 6));
+});
+
+test("segments go oldest first, each durably before the next", async () => {
+  const disk = aDisk();
+  const wal = await writtenLog(disk);
+  const operations: string[] = [];
+  disk.onOperation = ({ kind, path: file }) => void operations.push(`${kind} ${path.basename(file).slice(14, 16)}`);
+  wal.truncate(index(9));
+  await settle();
+  assert.deepEqual(operations, [
+    "remove 01",
+    "syncDirectory ",
+    "remove 02",
+    "syncDirectory ",
+    "remove 03",
+    "syncDirectory ",
+  ]);
+  await wal.close();
+});
+
+for (const kind of ["remove", "syncDirectory"] as const)
+  test(`a ${kind} that fails costs only space: it is told, the log goes on, and the next truncation tries again`, async () => {
+    const disk = aDisk();
+    const told: string[] = [];
+    const { wal } = await open(disk.boot(), { onRemovalFailure: (error) => void told.push(error.message) });
+    for (const batch of batches) await append(wal, batch);
+    disk.onOperation = (operation: Operation) => (operation.kind === kind ? diskError("EIO", operation) : undefined);
+    wal.truncate(index(7));
+    await settle();
+    assert.equal(told.length, 1);
+    assert.match(told[0]!, kind === "remove" ? /^Cannot remove .*1\.wal: EIO/ : /^Cannot sync \/member\/wal: EIO/);
+    disk.onOperation = () => undefined;
+    const next: Batch = { hardState: undefined, entries: [entry(13, 1, 10)] };
+    await append(wal, next);
+    wal.truncate(index(7));
+    await settle();
+    await wal.close();
+    assert.deepEqual(segmentsOn(disk), [3, 4, 5]);
+    assert.equal(told.length, 1);
+    assertRead(modelOf(await recover(disk)), truncated(after(whole, next), 7));
+  });
+
+test("nothing is removed behind a closed log, nor after a failure", async () => {
+  const disk = aDisk();
+  const wal = await writtenLog(disk);
+  wal.truncate(index(9));
+  await wal.close();
+  const left = segmentsOn(disk);
+  wal.truncate(index(12));
+  await settle();
+  assert.deepEqual(segmentsOn(disk), left);
+});
+
+test("an entry that was truncated cannot be replaced", async () => {
+  const disk = aDisk();
+  const { wal } = await open(disk.boot());
+  await append(wal, { hardState: hardState(1), entries: [entry(1, 1), entry(2, 1), entry(3, 1)] });
+  wal.truncate(index(2));
+  assert.throws(() => wal.append(hardState(2), [entry(2, 2)], () => undefined), /entry 2 replaces a truncated one/);
+  await append(wal, { hardState: hardState(2), entries: [entry(3, 2)] });
+  await wal.close();
+});
+
+/**
+ * A log that was longer in between: segments begin at 1, 5, 4 and 6, as the second one's entries were replaced from the
+ * third one's, and so on. All of it is committed in the end.
+ */
+const wavering: Batch[] = [
+  { hardState: hardState(1), entries: [entry(1, 1, 400), entry(2, 1, 400), entry(3, 1, 400), entry(4, 1, 200)] },
+  { hardState: undefined, entries: [entry(5, 1, 900), entry(6, 1, 500)] },
+  { hardState: hardState(2), entries: [entry(3, 2, 40)] },
+  { hardState: undefined, entries: [entry(4, 2, 700), entry(5, 2, 600)] },
+  { hardState: hardState(3), entries: [entry(2, 3, 50), entry(3, 3, 50)] },
+  { hardState: undefined, entries: [entry(4, 3, 30), entry(5, 3, 1200)] },
+  { hardState: hardState(3, 0n, 5), entries: [entry(6, 3, 900)] },
+];
+
+test("a log that was cut back before it was truncated keeps what it needs, whatever is removed of its front", async () => {
+  const written = after(emptyModel, ...wavering);
+  const disk = aDisk();
+  await writeLog(disk, wavering);
+  const files = disk.contents();
+  const starts = [...files.keys()]
+    .filter((file) => file.endsWith(".wal"))
+    .map((file) => Number(`0x${path.basename(file, ".wal").slice(17)}`));
+  assert.ok(
+    starts.some((start, at) => start < (starts[at - 1] ?? 0)),
+    `a later segment begins earlier: ${starts.join()}`,
+  );
+  for (let through = 0; through <= 6; through++)
+    for (let stopAt = 0; stopAt < 8; stopAt++) {
+      const copy = aDisk(stopAt);
+      for (const [file, bytes] of files) copy.place(file, bytes);
+      const { wal } = await open(copy.boot());
+      let left = stopAt;
+      copy.onOperation = () => {
+        if (left-- === 0) copy.powerCut();
+        return undefined;
+      };
+      wal.truncate(index(through));
+      await settle();
+      copy.onOperation = () => undefined;
+      copy.powerCut();
+      const read = modelOf(await recover(copy));
+      const hint = `through ${through}, stopped at ${stopAt}`;
+      assertRead(read, truncated(written, through), hint);
+      assert.deepEqual(read.base, truncated(written, read.base.index).base, hint);
+    }
+});
+
+type Stop = "kill" | "powerCut";
+
+/** Truncates and appends, until all is done or the disk stops answering. */
+const truncateAndAppend = async (
+  disk: SimDisk,
+  more: readonly Batch[],
+  through: readonly number[],
+): Promise<number> => {
+  let acknowledged = 0;
+  const opened = open(disk.boot()).then(({ wal }) => {
+    const next = (): void => {
+      const batch = more[acknowledged];
+      wal.truncate(index(through[acknowledged] ?? 0));
+      if (batch === undefined) return;
+      wal.append(batch.hardState, batch.entries, () => {
+        acknowledged++;
+        next();
+      });
+    };
+    next();
+  });
+  await Promise.race([opened, settle()]);
+  await settle();
+  return acknowledged;
+};
+
+for (const stop of ["kill", "powerCut"] as const satisfies readonly Stop[])
+  test(`a ${stop} at any operation of truncations beside appends loses nothing that was not truncated`, async () => {
+    const more = [13, 14, 15, 16].map((at) => ({ hardState: undefined, entries: [entry(at, 1, 600)] }));
+    const through = [2, 6, 7, 9, 12];
+    const start = aDisk();
+    await (await writtenLog(start)).close();
+    const files = start.contents();
+    const fresh = (seed: number): SimDisk => {
+      const disk = aDisk(seed);
+      for (const [file, bytes] of files) disk.place(file, bytes);
+      return disk;
+    };
+    let operations = 0;
+    const counting = fresh(1);
+    counting.onOperation = () => {
+      operations++;
+      return undefined;
+    };
+    assert.equal(await truncateAndAppend(counting, more, through), more.length);
+    assert.deepEqual(segmentsOn(counting), [5, 6]);
+    for (let at = 0; at < operations; at++)
+      for (let seed = firstSeed; seed < firstSeed + 3; seed++) {
+        const hint = `${stop} at operation ${at}, SEED=${seed}`;
+        const disk = fresh(seed);
+        let left = at;
+        disk.onOperation = () => {
+          if (left-- === 0) disk[stop]();
+          return undefined;
+        };
+        const acknowledged = await truncateAndAppend(disk, more, through);
+        disk.onOperation = () => undefined;
+        const read = modelOf(await recover(disk));
+        const kept = read.entries.at(-1)!.index - 12;
+        assert.ok(kept === acknowledged || kept === acknowledged + 1, hint);
+        const now = truncated(after(whole, ...more.slice(0, kept)), through[acknowledged]!);
+        assertRead(read, now, hint);
+        const { wal } = await open(disk.boot());
+        for (const batch of more.slice(kept)) await append(wal, batch);
+        wal.truncate(index(12));
+        await settle();
+        disk.powerCut();
+        assertRead(modelOf(await recover(disk)), truncated(after(whole, ...more), 12), hint);
+        assert.deepEqual(segmentsOn(disk), [5, 6], hint);
+      }
+  });
+
+test("a segment that is missing in the front is as if truncated; one in the middle is damage", async () => {
+  const start = aDisk();
+  await (await writtenLog(start)).close();
+  const files = [...start.contents().keys()].filter((file) => file.endsWith(".wal"));
+  const without = (missing: number): SimDisk => {
+    const disk = aDisk();
+    for (const [file, bytes] of start.contents()) disk.place(file, bytes);
+    disk.erase(files[missing]!);
+    return disk;
+  };
+  assert.deepEqual(modelOf(await recover(without(0))), truncated(whole, 3));
+  for (const missing of [1, 2])
+    await assert.rejects(recover(without(missing)), (error) => {
+      assert.ok(error instanceof WalDamagedError);
+      assert.equal(error.file, files[missing + 1]);
+      assert.match(error.message, new RegExp(`segment ${missing + 2} where segment ${missing + 1} should be`));
+      return true;
+    });
+});
+
+test("what was read of a log does not hold whole segments in memory", async () => {
+  const disk = aDisk();
+  const segmentBytes = 1024 * 1024;
+  const large: Batch = { hardState: undefined, entries: [entry(41, 1, 200_000), entry(42, 1, 10)] };
+  await writeLog(disk, [...plainBatches(40, 1000), large], { segmentBytes });
+  const { entries } = await recover(disk, { segmentBytes });
+  for (const { index, data } of entries)
+    assert.ok(data.buffer.byteLength <= (index < 41 ? 65_536 : 200_100), `entry ${index}`);
+  const distinct = new Set(entries.map(({ data }) => data.buffer));
+  assert.equal(distinct.size, 2, "small ones lie side by side");
+});
+
+test("a log of format version 1 is read, and goes on", async () => {
+  const disk = aDisk();
+  placeVersion1(disk);
+  assert.deepEqual(modelOf(await recover(disk, { segmentBytes: 1024 })), version1Model);
+  const more = [6, 7, 8].map((at): Batch => ({ hardState: hardState(4, 0n, 3), entries: [entry(at, 4, 300)] }));
+  await writeLog(disk, more, { segmentBytes: 1024 });
+  assert.deepEqual(modelOf(await recover(disk, { segmentBytes: 1024 })), after(version1Model, ...more));
+  assert.ok(segmentsOn(disk).length > 3);
+});
+
+test("segments of format version 1 go all or none, and no stop in between makes damage of them", async () => {
+  const start = aDisk();
+  placeVersion1(start);
+  const more = [6, 7].map((at): Batch => ({ hardState: hardState(4, 0n, 3), entries: [entry(at, 4, 300)] }));
+  await writeLog(start, more, { segmentBytes: 1024 });
+  const written = after(version1Model, ...more);
+  assert.deepEqual(segmentsOn(start), [1, 2, 3, 4, 5]);
+  for (let stopAt = 0; stopAt < 8; stopAt++) {
+    const disk = aDisk(stopAt + firstSeed);
+    for (const [file, bytes] of start.contents()) disk.place(file, bytes);
+    const { wal } = await open(disk.boot(), { segmentBytes: 1024 });
+    wal.truncate(index(4));
+    await settle();
+    assert.deepEqual(segmentsOn(disk), [1, 2, 3, 4, 5], "the first segment of version 2 begins after 5");
+    let left = stopAt;
+    disk.onOperation = () => {
+      if (left-- === 0) disk.powerCut();
+      return undefined;
+    };
+    wal.truncate(index(5));
+    await settle();
+    disk.onOperation = () => undefined;
+    disk.powerCut();
+    assertRead(modelOf(await recover(disk, { segmentBytes: 1024 })), truncated(written, 5), `stopped at ${stopAt}`);
+    const again = await open(disk.boot(), { segmentBytes: 1024 });
+    again.wal.truncate(index(5));
+    await settle();
+    assert.deepEqual(segmentsOn(disk), [4, 5], "what a stop left is removed");
+    assert.deepEqual(modelOf(again.recovered), truncated(written, again.recovered.base.index));
+    await again.wal.close();
+  }
+});
+
+test("a log of format version 1 alone is refused without its first segment", async () => {
+  const disk = aDisk();
+  placeVersion1(disk);
+  const [first, second] = [...version1Files.keys()] as [string, string];
+  disk.erase(first);
+  await assert.rejects(recover(disk), (error) => {
+    assert.ok(error instanceof WalDamagedError);
+    assert.equal(error.file, second);
+    assert.match(error.message, /segment 2 where segment 1 should be/);
+    return true;
+  });
+});
