@@ -198,6 +198,12 @@ const start = async (
     onMessage: (from, message) => node.receive(from, message),
     onCalls: (from, message) => calls.received(from, message),
     onSnapshot: (_from, channel) => channel.close("this member takes no snapshots"),
+    onLinkOpened: (peer) => {
+      if (peer !== node.status().leader) return;
+      proposals.leaderReached();
+      reads.leaderChanged(true);
+      calls.leaderChanged(peer);
+    },
     onLinkClosed: (peer) => {
       node.linkClosed(peer);
       calls.linkClosed(peer);

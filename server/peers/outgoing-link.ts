@@ -20,6 +20,8 @@ export interface OutgoingLinkOptions {
   /** Tried in turn until one answers. */
   readonly addresses: readonly Address[];
   readonly clock: Clock;
+  /** Messages have a way to go; what was sent before may have been lost. */
+  readonly onOpened: () => void;
   /** An established connection closed. */
   readonly onClosed: () => void;
   /** The other side will not have us, and why. It is asked again later. */
@@ -102,8 +104,10 @@ export class OutgoingLink {
       this.socket?.destroy();
       return;
     }
+    if (this.established) return; // a sign of life
     this.established = true;
     this.retryMs = firstRetryMs;
+    this.options.onOpened();
   }
 
   private onSocketClosed(): void {

@@ -33,6 +33,8 @@ export interface PeersOptions {
   readonly onCalls: (from: MemberId, calls: Calls) => void;
   /** A member has opened a connection of its own to send a snapshot. */
   readonly onSnapshot: (from: MemberId, channel: SnapshotChannel) => void;
+  /** Messages to the member have a way to go; what was sent before may have been lost. */
+  readonly onLinkOpened: (peer: MemberId) => void;
   /** A connection to or from the member closed: it is gone, or the way to it is. */
   readonly onLinkClosed: (peer: MemberId) => void;
 }
@@ -73,6 +75,7 @@ export class Peers implements Transport {
         to: id,
         addresses,
         clock,
+        onOpened: () => options.onLinkOpened(id),
         onClosed: () => onLinkClosed(id),
         onRefused: (reason) => {
           if (lastRefusal.get(id) === reason) return; // it is asked every second; one line is enough

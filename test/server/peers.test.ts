@@ -143,6 +143,7 @@ const testMember = async (
     onMessage: (from, message) => messages.push([from, message]),
     onCalls: () => assert.fail("a call"),
     onSnapshot: () => assert.fail("a snapshot"),
+    onLinkOpened: () => undefined,
     onLinkClosed: closed.push,
   });
   t.after(() => peers.close());

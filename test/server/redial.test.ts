@@ -36,6 +36,7 @@ test("a member that comes back is dialled when it calls, not at the next attempt
       onMessage,
       onCalls: () => undefined,
       onSnapshot: () => undefined,
+      onLinkOpened: () => undefined,
       onLinkClosed: () => undefined,
     });
   let heard = 0;

@@ -25,13 +25,14 @@ test("a member that gives no sign of life is dialled anew, one that does is not"
   });
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const clock = new VirtualClock();
-  let closed = 0;
+  let [opened, closed] = [0, 0];
   const link = new OutgoingLink({
     clusterId: 1n,
     from: 1n,
     to: 2n,
     addresses: [{ kind: "unix", path }],
     clock,
+    onOpened: () => (opened += 1),
     onClosed: () => (closed += 1),
     onRefused: (reason) => assert.fail(reason),
   });
@@ -52,12 +53,13 @@ test("a member that gives no sign of life is dialled anew, one that does is not"
   }
   clock.freeze(60_000); // this process stood still; the other end did not
   clock.advance(0);
-  assert.equal(closed, 0);
+  assert.deepEqual([opened, closed], [1, 0]);
 
   for (let second = 0; second < 5; second++) clock.advance(signOfLifeMs);
   await until(() => closed === 1);
   clock.advance(1_000);
   await until(() => accepted.length === 2 && link.isUp);
+  assert.equal(opened, 2);
 });
 
 test("a member says that it is there, to those it listens to, for as long as they are connected", async (t) => {
@@ -78,13 +80,14 @@ test("a member says that it is there, to those it listens to, for as long as the
   });
   const server = createServer((socket) => links.accept(socket));
   await new Promise<void>((resolve) => server.listen(path, resolve));
-  let closed = 0;
+  let [opened, closed] = [0, 0];
   const link = new OutgoingLink({
     clusterId: 1n,
     from: 1n,
     to: 2n,
     addresses: [{ kind: "unix", path }],
     clock,
+    onOpened: () => (opened += 1),
     onClosed: () => (closed += 1),
     onRefused: (reason) => assert.fail(reason),
   });
@@ -99,7 +102,7 @@ test("a member says that it is there, to those it listens to, for as long as the
     clock.advance(signOfLifeMs);
     for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
-  assert.equal(closed, 0);
+  assert.deepEqual([opened, closed], [1, 0]);
   links.close();
   await until(() => closed === 1);
   link.close();
