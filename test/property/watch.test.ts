@@ -7,7 +7,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { Event, type KeyValue } from "../../proto/index.js";
 import { StoreError, type StoreLimits, type Watch, type WatchBatch, type WatchOptions } from "../../store/index.js";
-import { TestStore, bytes, deleteRange, memoryDisk, op, put, shownKv, text, txn } from "../store/harness.js";
+import { TestStore, bytes, deleteRange, memoryDisk, op, put, shownKv, text, turn, txn } from "../store/harness.js";
 import { CopyingStore, Refused, type NaiveChange } from "./copying-store.js";
 
 const key = fc.constantFrom("a", "aa", "b", "c", "\xff");
@@ -88,8 +88,6 @@ interface Told {
   /** The store's compact revision then. */
   readonly compacted: number;
 }
-
-const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 const shownChange = (key: string, after: KeyValue | undefined): string =>
   after === undefined ? `DELETE ${key}` : `PUT ${shownKv(after)}`;

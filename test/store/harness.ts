@@ -15,11 +15,13 @@ import {
   type TxnRequest,
 } from "../../proto/index.js";
 import {
+  buildStore,
   openDiskBackend,
   openMemoryBackend,
   openStore,
   type Answer,
   type Backend,
+  type Installed,
   type KvStore,
   type StoreClock,
   type StoreLimits,
@@ -27,6 +29,8 @@ import {
 
 export const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
 export const text = (held: Uint8Array): string => Buffer.from(held).toString("latin1");
+/** Lets everything run that is ready. */
+export const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 /** Time passes when told so; a pause of 0 ms only lets others run. */
 export class ManualClock implements StoreClock {
@@ -145,13 +149,19 @@ export const disks = [
 export class TestStore {
   readonly failures: Error[] = [];
 
+  private opened: KvStore | undefined;
+  private readonly replaced: TestDisk[] = [];
+
   private constructor(
-    readonly disk: TestDisk,
+    private current: TestDisk,
     readonly clock: ManualClock,
     private readonly limits: Partial<StoreLimits>,
   ) {}
 
-  private opened: KvStore | undefined;
+  /** What a restart finds. */
+  get disk(): TestDisk {
+    return this.current;
+  }
 
   static async on(disk: TestDisk, limits: Partial<StoreLimits> = {}): Promise<TestStore> {
     const made = new TestStore(disk, new ManualClock(), limits);
@@ -187,6 +197,19 @@ export class TestStore {
     await this.open();
   }
 
+  /** Installs a snapshot of `from`, as it is on disk there; from the commit on a restart finds `disk`. */
+  async install(from: KvStore, disk: TestDisk): Promise<Installed> {
+    return this.store.install(await copyOf(from, await disk.open()), () => {
+      this.switchTo(disk);
+      return Promise.resolve();
+    });
+  }
+
+  switchTo(disk: TestDisk): void {
+    this.replaced.push(this.current);
+    this.current = disk;
+  }
+
   /** Ends the round, marked, and waits for the disk. */
   async save(marker = "marker"): Promise<void> {
     this.store.endRound(bytes(marker));
@@ -207,8 +230,19 @@ export class TestStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.opened?.close();
-    await this.disk.dispose();
+    for (const disk of [this.current, ...this.replaced]) await disk.dispose();
   }
+}
+
+/** Builds a store in `backend` of a snapshot's rows, as they come over a network: in portions of some bytes. */
+export async function copyOf(from: KvStore, backend: Backend, maxBytes = 500): Promise<Backend> {
+  const snapshot = from.snapshot();
+  const builder = await buildStore({ backend, clock: new ManualClock() });
+  for (let rows = await snapshot.next(maxBytes); rows.length > 0; rows = await snapshot.next(maxBytes))
+    await builder.add(rows.map(([key, value]) => [key.slice(), value.slice()]));
+  await snapshot.close();
+  await builder.finish();
+  return backend;
 }
 
 type RangeOptions = Partial<Omit<RangeRequest, "key" | "rangeEnd" | "limit" | "revision">> & {

@@ -3,57 +3,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Event } from "../../proto/index.js";
-import { DamagedError, type Backend, type Watch, type WatchOptions } from "../../store/index.js";
+import { DamagedError, type Watch } from "../../store/index.js";
 import { shownEvent } from "../support/watch-stream.js";
-import { TestStore, bytes, disks, memoryDisk, op, txn, type TestDisk } from "./harness.js";
-
-const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
-
-type Options = Partial<Omit<WatchOptions, "key" | "rangeEnd">>;
-
-/** A watch and what it was told: `rev 3: PUT k=v 2, DELETE k 3`. */
-class Recorder {
-  readonly batches: string[] = [];
-  readonly encoded: Uint8Array[] = [];
-  readonly watch: Watch;
-  hasRoom = true;
-  refusals = 0;
-  compacted: number | undefined = undefined;
-  failure: unknown = undefined;
-
-  constructor({ store }: TestStore, [key, rangeEnd = ""]: readonly [string, string?], options: Options = {}) {
-    const defaults = { startRevision: 0, prevKv: false, puts: true, deletes: true };
-    this.watch = store.watch(
-      { key: bytes(key), rangeEnd: bytes(rangeEnd), ...defaults, ...options },
-      {
-        changed: ({ revision, events }) => {
-          if (!this.hasRoom) this.refusals += 1;
-          if (!this.hasRoom) return false;
-          this.encoded.push(...events);
-          this.batches.push(`rev ${revision}: ${events.map((event) => shownEvent(Event.decode(event))).join(", ")}`);
-          return true;
-        },
-        compacted: (revision) => (this.compacted = revision),
-        failed: (error) => (this.failure = error),
-      },
-    );
-  }
-
-  /** Waits until it has been told everything. */
-  async caughtUp(): Promise<void> {
-    for (let turns = 0; this.watch.toldThrough() === undefined; turns++) {
-      assert.ok(turns < 10_000, "it catches up");
-      await turn();
-    }
-  }
-
-  async until(what: () => boolean): Promise<void> {
-    for (let turns = 0; !what(); turns++) {
-      assert.ok(turns < 10_000, String(what));
-      await turn();
-    }
-  }
-}
+import { HaltingDisk } from "./faulty-disks.js";
+import { TestStore, bytes, disks, memoryDisk, op, turn, txn } from "./harness.js";
+import { Recorder } from "./recorder.js";
 
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
@@ -279,59 +233,6 @@ test("a watch that is closed while others are told of the same change is not tol
   tested.put("k", "4");
   assert.deepEqual(another.batches, ["rev 4: PUT k=4 4"]);
 });
-
-/** A disk whose next iterator, once it is armed, gives nothing before it is let go. */
-class HaltingDisk implements TestDisk {
-  readonly directory = undefined;
-  readonly halted: Promise<void>;
-  letGo: () => void = () => undefined;
-  private halt: () => void = () => undefined;
-  private readonly gate: Promise<void>;
-  private isArmed = false;
-  opened: Backend | undefined = undefined;
-
-  constructor(private readonly inner: TestDisk) {
-    this.halted = new Promise((resolve) => (this.halt = resolve));
-    this.gate = new Promise((resolve) => (this.letGo = resolve));
-  }
-
-  arm(): void {
-    this.isArmed = true;
-  }
-
-  async open(): Promise<Backend> {
-    const backend = await this.inner.open();
-    this.opened = backend;
-    const iterate: Backend["iterate"] = (from, to) => {
-      const rows = backend.iterate(from, to);
-      if (!this.isArmed) return rows;
-      this.isArmed = false;
-      const next: typeof rows.next = async (count) => {
-        this.halt();
-        await this.gate;
-        return rows.next(count);
-      };
-      return { next, close: () => rows.close() };
-    };
-    return {
-      name: backend.name,
-      get: (key) => backend.get(key),
-      iterate,
-      view: () => backend.view(),
-      batch: () => backend.batch(),
-      size: () => backend.size(),
-      close: () => backend.close(),
-    };
-  }
-
-  crash(): Promise<void> {
-    return this.inner.crash();
-  }
-
-  dispose(): Promise<void> {
-    return this.inner.dispose();
-  }
-}
 
 test("a row that is damaged ends the watches that need it, and no others; writing goes on", async () => {
   const disk = new HaltingDisk(await memoryDisk());

@@ -1,66 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  ClosedError,
-  ReadOnlyError,
-  openMemoryBackend,
-  openStore,
-  type Backend,
-  type KvStore,
-} from "../../store/index.js";
-import { ManualClock, TestStore, bytes, disks, memoryDisk, op, put, range, text, txn } from "./harness.js";
-
-/** A disk whose writes wait until the test lets them go. */
-class SlowDisk {
-  readonly writes: {
-    readonly keys: string[];
-    readonly finish: () => Promise<void>;
-    readonly fail: (error: Error) => void;
-  }[] = [];
-
-  constructor(readonly inner: Backend) {}
-
-  get backend(): Backend {
-    const { inner } = this;
-    return {
-      name: "slow disk",
-      get: (key) => inner.get(key),
-      iterate: (from, to) => inner.iterate(from, to),
-      view: () => inner.view(),
-      size: () => inner.size(),
-      close: () => inner.close(),
-      batch: () => {
-        const batch = inner.batch();
-        const keys: string[] = [];
-        return {
-          put: (key, value) => {
-            keys.push(text(key));
-            batch.put(key, value);
-          },
-          delete: (key) => batch.delete(key),
-          write: () =>
-            new Promise((resolve, reject) => {
-              const finish = async (): Promise<void> => {
-                await batch.write();
-                resolve();
-                await settled();
-              };
-              this.writes.push({ keys, finish, fail: reject });
-            }),
-        };
-      },
-    };
-  }
-
-  /** The write that the store waits for. */
-  next(): (typeof this.writes)[number] {
-    const write = this.writes.shift();
-    assert.ok(write, "the store writes");
-    return write;
-  }
-}
-
-const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+import { ClosedError, ReadOnlyError, openMemoryBackend, openStore, type KvStore } from "../../store/index.js";
+import { SlowDisk } from "./faulty-disks.js";
+import { ManualClock, TestStore, bytes, disks, memoryDisk, op, put, range, turn, txn } from "./harness.js";
 
 async function slowStore(
   limits = {},
@@ -69,8 +11,8 @@ async function slowStore(
   const clock = new ManualClock();
   const failures: Error[] = [];
   const opening = openStore({ backend: disk.backend, clock, onFailure: (error) => void failures.push(error), limits });
-  await settled();
-  while (disk.writes.length === 0) await settled();
+  await turn();
+  while (disk.writes.length === 0) await turn();
   await disk.next().finish(); // the format
   return { disk, store: await opening, clock, failures };
 }

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { Event } from "../../proto/index.js";
+import type { Watch, WatchOptions } from "../../store/index.js";
+import { shownEvent } from "../support/watch-stream.js";
+import { bytes, turn, type TestStore } from "./harness.js";
+
+type Options = Partial<Omit<WatchOptions, "key" | "rangeEnd">>;
+
+/** A watch and what it was told: `rev 3: PUT k=v 2, DELETE k 3`. */
+export class Recorder {
+  readonly batches: string[] = [];
+  readonly encoded: Uint8Array[] = [];
+  readonly watch: Watch;
+  hasRoom = true;
+  refusals = 0;
+  compacted: number | undefined = undefined;
+  failure: unknown = undefined;
+
+  constructor({ store }: TestStore, [key, rangeEnd = ""]: readonly [string, string?], options: Options = {}) {
+    const defaults = { startRevision: 0, prevKv: false, puts: true, deletes: true };
+    this.watch = store.watch(
+      { key: bytes(key), rangeEnd: bytes(rangeEnd), ...defaults, ...options },
+      {
+        changed: ({ revision, events }) => {
+          if (!this.hasRoom) this.refusals += 1;
+          if (!this.hasRoom) return false;
+          this.encoded.push(...events);
+          this.batches.push(`rev ${revision}: ${events.map((event) => shownEvent(Event.decode(event))).join(", ")}`);
+          return true;
+        },
+        compacted: (revision) => (this.compacted = revision),
+        failed: (error) => (this.failure = error),
+      },
+    );
+  }
+
+  /** Waits until it has been told everything. */
+  async caughtUp(): Promise<void> {
+    for (let turns = 0; this.watch.toldThrough() === undefined; turns++) {
+      assert.ok(turns < 10_000, "it catches up");
+      await turn();
+    }
+  }
+
+  async until(what: () => boolean): Promise<void> {
+    for (let turns = 0; !what(); turns++) {
+      assert.ok(turns < 10_000, String(what));
+      await turn();
+    }
+  }
+}
