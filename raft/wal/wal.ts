@@ -74,9 +74,15 @@ export const openWal = async (options: WalOptions): Promise<{ wal: Wal; recovere
   const synced = promised((done) => disk.syncDirectory(directory, done));
   await naming("sync", directory, synced);
   const wal = new Wal(options, { files, recovery, file });
-  const { base, end, entries } = recovery;
-  return { wal, recovered: { hardState: end.hardState, base, entries, repaired: repair } };
+  return { wal, recovered: recoveredLog(recovery) };
 };
+
+export const recoveredLog = ({ base, end, entries, repair }: Recovery): RecoveredLog => ({
+  hardState: end.hardState,
+  base,
+  entries,
+  repaired: repair,
+});
 
 const removeUnfinished = async (disk: Disk, directory: string): Promise<void> => {
   const names = await promised<readonly string[]>((done) => disk.list(directory, done));

@@ -1,0 +1,150 @@
+// What a look at a log's files says is what the next start makes of them, and the look changes nothing.
+import assert from "node:assert/strict";
+import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after as afterAll, test } from "node:test";
+import type { LogIndex } from "../../../raft/core/types.js";
+import { checkWal } from "../../../raft/wal/check.js";
+import { nodeDisk } from "../../../raft/wal/disk.js";
+import { WalDamagedError, WalFailedError } from "../../../raft/wal/errors.js";
+import { seededRandom } from "../../sim/random.js";
+import {
+  append,
+  directory,
+  entry,
+  hardState,
+  open,
+  plainBatches,
+  position,
+  recover,
+  restart,
+  settle,
+} from "./fixtures.js";
+import { diskError, SimDisk } from "./sim-disk.js";
+
+const reading = new Set(["list", "open", "size", "read", "close"]);
+
+/** Checks the log, and that nothing but reading happened. */
+const check = async (disk: SimDisk) => {
+  const before = disk.contents();
+  disk.onOperation = (operation) => {
+    assert.ok(reading.has(operation.kind), operation.kind);
+    return undefined;
+  };
+  const report = await checkWal(disk.boot(), directory);
+  disk.onOperation = () => undefined;
+  assert.deepEqual(disk.contents(), before);
+  return report;
+};
+
+/** Some segments of two batches each; the oldest are truncated. */
+const aLog = async (): Promise<SimDisk> => {
+  const disk = new SimDisk({ random: seededRandom(1) });
+  const { wal } = await open(disk.boot());
+  for (const batch of plainBatches(10, 600)) await append(wal, batch);
+  wal.truncate(5 as LogIndex);
+  await settle();
+  await wal.close();
+  return disk;
+};
+
+test("a whole log is reported as the next start reads it", async () => {
+  const disk = await aLog();
+  const report = await check(disk);
+  assert.equal(report.problem, undefined);
+  assert.deepEqual(
+    report.segments,
+    [...disk.contents().keys()].filter((file) => file.endsWith(".wal")),
+  );
+  assert.deepEqual(report.obsolete, []);
+  assert.deepEqual(report.log, await recover(disk));
+  assert.deepEqual(report.log.base, position(4, 1));
+});
+
+test("an empty directory is an empty log", async () => {
+  const { log, segments } = await check(new SimDisk({ random: seededRandom(1) }));
+  assert.deepEqual([log?.base.index, log?.entries, segments], [0, [], []]);
+});
+
+test("a torn end is named, and is still there for the next start to cut", async () => {
+  const disk = await aLog();
+  const last = [...disk.contents().keys()].filter((file) => file.endsWith(".wal")).at(-1)!;
+  const bytes = disk.contents().get(last)!;
+  bytes.fill(0, 1536, 2048);
+  disk.place(last, bytes);
+  const { log } = await check(disk);
+  assert.deepEqual(log?.repaired?.file, last);
+  assert.deepEqual(log, await recover(disk));
+  assert.equal((await check(disk)).log?.repaired, undefined, "now it is cut");
+});
+
+test("what a restart left behind is named", async () => {
+  const disk = await aLog();
+  const leftovers = [...disk.contents()].filter(([file]) => file.endsWith(".wal"));
+  const { wal } = await open(disk.boot());
+  await restart(wal, position(100, 1), hardState(1, plainBatches(1)[0]!.hardState!.vote));
+  await append(wal, { hardState: undefined, entries: [entry(101, 1)] });
+  await settle();
+  await wal.close();
+  for (const [file, bytes] of leftovers) disk.place(file, bytes);
+  const { log, obsolete, segments } = await check(disk);
+  assert.deepEqual(
+    obsolete,
+    leftovers.map(([file]) => file),
+  );
+  assert.equal(segments.length, 1);
+  assert.equal(log?.base.index, 100);
+});
+
+test("damage is named as the next start names it: file, offset and reason", async () => {
+  const disk = await aLog();
+  const files = [...disk.contents().keys()].filter((file) => file.endsWith(".wal"));
+  for (const file of files)
+    for (const at of [0, 100, 520, 700, 1030]) {
+      const bytes = disk.contents().get(file)!;
+      const before = bytes.slice();
+      bytes[at]! ^= 4;
+      disk.place(file, bytes);
+      const { log, problem } = await check(disk);
+      assert.equal(log, undefined);
+      assert.ok(problem instanceof WalDamagedError);
+      assert.equal(problem.file, file);
+      await assert.rejects(recover(disk), { message: problem.message });
+      disk.place(file, before);
+    }
+  assert.equal((await check(disk)).problem, undefined);
+});
+
+test("a file that cannot be read is no finding about the log: it is thrown, with its name", async () => {
+  const disk = await aLog();
+  disk.onOperation = (operation) => (operation.kind === "read" ? diskError("EIO", operation) : undefined);
+  await assert.rejects(checkWal(disk.boot(), directory), (error) => {
+    assert.ok(error instanceof WalFailedError);
+    assert.match(error.message, /^Cannot read \/member\/wal\/.*\.wal: EIO/);
+    return true;
+  });
+});
+
+test("on the real disk nothing is written either, not even where nothing could be", async () => {
+  const temporary = await mkdtemp(path.join(tmpdir(), "minietcd-check-"));
+  afterAll(async () => {
+    await chmod(temporary, 0o700);
+    await rm(temporary, { recursive: true });
+  });
+  const { wal } = await open(nodeDisk, { directory: temporary });
+  for (const batch of plainBatches(5, 600)) await append(wal, batch);
+  await wal.close();
+  const contents = async (): Promise<[string, Buffer][]> => {
+    const names = (await readdir(temporary)).sort();
+    return Promise.all(
+      names.map(async (name) => [name, await readFile(path.join(temporary, name))] as [string, Buffer]),
+    );
+  };
+  const before = await contents();
+  for (const [name] of before) await chmod(path.join(temporary, name), 0o400);
+  await chmod(temporary, 0o500);
+  const { log } = await checkWal(nodeDisk, temporary);
+  assert.equal(log?.entries.length, 5);
+  assert.deepEqual(await contents(), before);
+});
