@@ -44,6 +44,15 @@ export class SlowDisk {
     };
   }
 
+  /** The next write, which is still to come perhaps. */
+  async written(): Promise<(typeof this.writes)[number]> {
+    for (let turns = 0; this.writes.length === 0; turns++) {
+      assert.ok(turns < 10_000, "the store writes");
+      await turn();
+    }
+    return this.next();
+  }
+
   /** The write that the store waits for. */
   next(): (typeof this.writes)[number] {
     const write = this.writes.shift();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ClosedError, ReadOnlyError, openMemoryBackend, openStore, type KvStore } from "../../store/index.js";
 import { SlowDisk } from "./faulty-disks.js";
-import { ManualClock, TestStore, bytes, disks, memoryDisk, op, put, range, turn, txn } from "./harness.js";
+import { ManualClock, TestStore, bytes, disks, memoryDisk, op, put, range, txn } from "./harness.js";
 
 async function slowStore(
   limits = {},
@@ -11,9 +11,7 @@ async function slowStore(
   const clock = new ManualClock();
   const failures: Error[] = [];
   const opening = openStore({ backend: disk.backend, clock, onFailure: (error) => void failures.push(error), limits });
-  await turn();
-  while (disk.writes.length === 0) await turn();
-  await disk.next().finish(); // the format
+  await (await disk.written()).finish(); // the format
   return { disk, store: await opening, clock, failures };
 }
 
