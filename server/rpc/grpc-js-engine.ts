@@ -17,6 +17,7 @@ import type {
   UnimplementedMethod,
 } from "./method-table.js";
 import { maxUnsentBytes, maxUnsentMessages } from "../limits.js";
+import { OpenCalls } from "./open-calls.js";
 import { statusCode, statusOfError, type GrpcStatus } from "./status.js";
 
 export interface EngineOptions {
@@ -31,7 +32,9 @@ export interface EngineOptions {
 /** Carries a method table over connections that somebody else accepted. */
 export interface Engine {
   serve(connection: Socket): void;
-  /** Says goodbye (GOAWAY), lets calls under way end for `graceMs`, then ends what is left. */
+  /** Says goodbye (GOAWAY): no call begins any more, those under way go on, and so do streams. */
+  drain(): void;
+  /** Drains, lets calls under way end for `graceMs`, then ends what is left, and the streams. */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -44,15 +47,20 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
     "grpc.keepalive_timeout_ms": 20_000,
     "grpc.enable_channelz": 0,
   });
-  const calls: OpenCalls = new Set();
-  const streams: OpenCalls = new Set();
+  const calls = new OpenCalls();
+  const streams = new OpenCalls();
   for (const method of options.methods) register(server, method, options, { calls, streams });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const connections = new Set<Socket>();
-  let stopped = false;
+  let draining = false;
+  const drain = (): void => {
+    if (draining) return;
+    draining = true;
+    injector.destroy(); // closes each HTTP/2 session as soon as its last stream has ended
+  };
   return {
     serve: (connection) => {
-      if (stopped) {
+      if (draining) {
         connection.destroy();
         return;
       }
@@ -60,17 +68,15 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
       connection.on("close", () => connections.delete(connection));
       injector.injectConnection(connection);
     },
+    drain,
     stop: async (graceMs) => {
-      stopped = true;
-      for (const end of streams) end(serverStopped);
-      injector.drain(graceMs + farewellMs);
-      const gone = Promise.all([...connections].map((connection) => closed(connection)));
-      const endCalls = setTimeout(() => calls.forEach((end) => end(serverStopped)), graceMs);
-      const endConnections = setTimeout(() => connections.forEach((each) => each.destroy()), graceMs + farewellMs);
-      await gone;
-      clearTimeout(endCalls);
+      drain();
+      await calls.settle(graceMs);
+      calls.endAll(serverStopped);
+      streams.endAll(serverStopped);
+      const endConnections = setTimeout(() => connections.forEach((each) => each.destroy()), farewellMs);
+      await Promise.all([...connections].map((connection) => closed(connection)));
       clearTimeout(endConnections);
-      injector.destroy();
       server.forceShutdown();
     },
   };
@@ -83,9 +89,6 @@ const closed = (connection: Socket): Promise<void> =>
 const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
 /** How long the last answers may take to reach their clients. */
 const farewellMs = 500;
-
-/** What is under way, each with what ends it. */
-type OpenCalls = Set<(status: GrpcStatus) => void>;
 
 const register = (
   server: Server,
@@ -136,12 +139,13 @@ const unaryHandler =
   (grpcCall, callback) => {
     // The first answer takes the call out of those under way, and is the only one.
     const end = (status: GrpcStatus): void => {
-      if (calls.delete(end)) callback(status, null);
+      if (calls.take(end)) callback(status, null);
     };
     calls.add(end);
+    grpcCall.once("cancelled", () => calls.take(end));
     const fail = (error: unknown): void => end(statusOfError(error, options.onUnexpectedError));
     const send = (response: unknown): void => {
-      if (calls.delete(end)) callback(null, response);
+      if (calls.take(end)) callback(null, response);
     };
     try {
       const call = callOf(grpcCall);
@@ -156,19 +160,19 @@ const streamHandler =
   (method: ServerStreamMethod, options: EngineOptions, streams: OpenCalls): handleServerStreamingCall<never, unknown> =>
   (grpcCall) => {
     const end = (status: GrpcStatus): void => {
-      if (streams.delete(end)) grpcCall.emit("error", status);
+      if (streams.take(end)) grpcCall.emit("error", status);
     };
     streams.add(end);
     const fail = (error: unknown): void => end(statusOfError(error, options.onUnexpectedError));
     try {
       const call = callOf(grpcCall);
-      call.onCancelled(() => streams.delete(end));
+      call.onCancelled(() => streams.take(end));
       options.admit(call);
       method.handle(grpcCall.request, call, {
         send: (response) => void grpcCall.write(response),
         fail,
         end: () => {
-          if (streams.delete(end)) grpcCall.end();
+          if (streams.take(end)) grpcCall.end();
         },
       });
     } catch (error) {
@@ -214,7 +218,7 @@ const bidiHandler =
     const buffer = new SendBuffer(grpcCall, asBuffer(method.encode));
     /** Whether the stream was still open: it closes once, whoever ends it. */
     const close = (): boolean => {
-      if (!streams.delete(endWith)) return false;
+      if (!streams.take(endWith)) return false;
       sink?.onClosed();
       return true;
     };

@@ -131,33 +131,56 @@ test("a request beyond the limit is refused with both sizes", async (t) => {
   );
 });
 
-test("a stop ends streams with etcd's status and waits for calls under way", async (t) => {
-  const steps: string[] = [];
-  let answer: () => void = () => undefined;
-  const began = new Promise<void>((resolve) => {
-    answer = resolve;
-  });
+test("a stop waits for calls under way, and only then ends streams with etcd's status", async (t) => {
   let release: () => void = () => undefined;
+  let sendMore: () => void = () => undefined;
+  let begin: () => void = () => undefined;
+  const began = new Promise<void>((resolve) => (begin = resolve));
   const { engine, call, stream } = await setUp(
     t,
     (_request, _call, reply) => {
       release = () => reply.send(ok);
-      answer();
+      begin();
     },
-    [serverStream("/test.Service/Stream", HealthCheckRequest, HealthCheckResponse, (_r, _c, reply) => reply.send(ok))],
+    [
+      serverStream("/test.Service/Stream", HealthCheckRequest, HealthCheckResponse, (_request, _call, reply) => {
+        sendMore = () => reply.send(ok);
+        sendMore();
+      }),
+    ],
   );
   const open = stream("/test.Service/Stream");
   const ended = new Promise<ServiceError>((resolve) => open.on("error", resolve));
   await new Promise((resolve) => open.once("data", resolve));
-  const answered = call("/test.Service/Unary").then(() => steps.push("answered"));
+  const answered = call("/test.Service/Unary");
   await began;
-  const stopped = engine.stop(60_000).then(() => steps.push("stopped"));
-  const error = await ended;
-  assert.deepEqual([error.code, error.details], [14, "etcdserver: server stopped"]);
-  assert.deepEqual(steps, []);
+  engine.drain();
+  await fails(call("/test.Service/Unary"), 14, /./); // nobody listens to a new one
+  const stopped = engine.stop(60_000);
+  sendMore();
+  await new Promise((resolve) => open.once("data", resolve));
   release();
-  await Promise.all([answered, stopped]);
-  assert.deepEqual(steps, ["answered", "stopped"]);
+  await answered;
+  const { code, details } = await ended;
+  assert.deepEqual([code, details], [14, "etcdserver: server stopped"]);
+  await stopped;
+});
+
+test("a stop does not wait for calls that their client has given up", async (t) => {
+  let began: () => void = () => undefined;
+  const under = new Promise<void>((resolve) => (began = resolve));
+  let cancelled: () => void = () => undefined;
+  const gone = new Promise<void>((resolve) => (cancelled = resolve));
+  const { engine, client } = await setUp(t, (_request, call) => {
+    call.onCancelled(() => cancelled());
+    began();
+  });
+  const bytes = (): Buffer => Buffer.alloc(0);
+  const call = client.makeUnaryRequest("/test.Service/Unary", bytes, bytes, {}, () => undefined);
+  await under;
+  call.cancel();
+  await gone;
+  await engine.stop(60_000);
 });
 
 test("a stop without patience tells calls that do not end that the server has stopped", async (t) => {
