@@ -52,6 +52,15 @@ export class Client implements AsyncDisposable {
   }
 
   /**
+   * Asks how far the server of all watches is. Each of them is told, in its `responses()`; a watch that is catching up keeps
+   * newer servers from answering. Neither `revision` nor `batches()` follow such an answer: etcd before 3.4.25 and 3.5.8 gives
+   * it also while changes are on their way.
+   */
+  requestWatchProgress(): void {
+    this.watches.requestProgress();
+  }
+
+  /**
    * Waits until the lock of this name is ours; those who wait get it in the order in which they came.
    *
    * @throws LeaseLostError if the lease is lost first, EtcdError "cancelled" or "deadline-exceeded" if waiting is given up

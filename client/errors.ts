@@ -1,5 +1,6 @@
 // What can go wrong between a client and a cluster, and what that says about the request.
 import { status, type ServiceError } from "@grpc/grpc-js";
+import type { Header } from "./header.js";
 
 const codes = {
   [status.CANCELLED]: "cancelled",
@@ -63,19 +64,40 @@ export class ConnectError extends EtcdError {
   }
 }
 
+/** The last that a server says of a watch. */
+export interface WatchEnd {
+  /** Who has ended the watch, or never begun it. */
+  readonly header: Header;
+  /** Why, in the server's words, which may quote a status; it need not say anything. */
+  readonly cancelReason: string;
+}
+
+/** A server has refused a watch, or has ended it. */
+export class WatchEndedError extends EtcdError {
+  override readonly name: string = "WatchEndedError";
+  constructor(
+    code: EtcdErrorCode,
+    message: string,
+    readonly end: WatchEnd,
+  ) {
+    super(code, message, "failed");
+  }
+}
+
 /**
  * A watch needs history that has been compacted: changes between `requested` and `compactRevision` can no longer be told.
  * Read the keys anew and watch from there, or watch from `compactRevision` on.
  */
-export class CompactedError extends EtcdError {
+export class CompactedError extends WatchEndedError {
   override readonly name = "CompactedError";
   constructor(
     /** The first revision that was still to come. */
     readonly requested: number,
     /** The oldest revision there is. */
     readonly compactRevision: number,
+    end: WatchEnd,
   ) {
-    super("out-of-range", `Cannot watch from revision ${requested}: compacted up to ${compactRevision}`, "failed");
+    super("out-of-range", `Cannot watch from revision ${requested}: compacted up to ${compactRevision}`, end);
   }
 }
 
@@ -138,13 +160,18 @@ export function errorFromStatus(failure: ServiceError, kind: RequestKind, endpoi
   return new EtcdError(code, failure.details, outcome, endpoint, { cause: failure });
 }
 
-/** Turns the reason a server gives for a watch it ends or refuses, in which it may quote a status, into an error. */
-export function errorFromCancelReason(reason: string): EtcdError {
+/** Turns the reason a server gives for a watch it ends or refuses into an error. */
+export function errorFromWatchEnd(end: WatchEnd): WatchEndedError {
+  const { cancelReason: reason } = end;
   const [, name = "", text = ""] = /^rpc error: code = (\w+) desc = (.*)$/s.exec(reason) ?? [];
   const code = Object.values(codes).find((each) => each.replaceAll("-", "") === name.toLowerCase());
-  if (code !== undefined) return new EtcdError(code, text, "failed");
+  if (code !== undefined) return new WatchEndedError(code, text, end);
   const isOurMistake = reason === "mvcc: watcher range is empty";
-  return new EtcdError(isOurMistake ? "invalid-argument" : "unknown", reason || "The server ended the watch", "failed");
+  return new WatchEndedError(
+    isOurMistake ? "invalid-argument" : "unknown",
+    reason || "The server ended the watch",
+    end,
+  );
 }
 
 /**

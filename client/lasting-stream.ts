@@ -1,6 +1,6 @@
 // A stream that outlives the server at its other end.
 import type { Connection } from "./connection.js";
-import { EtcdError } from "./errors.js";
+import { ConnectError, EtcdError } from "./errors.js";
 import type { Endpoints } from "./endpoints.js";
 import type { Stream, StreamMethod } from "./stream.js";
 import { sleep } from "./wakeup.js";
@@ -9,6 +9,8 @@ export interface LastingStreamEvents<Response> {
   /** It is open, for the first time or again: this server knows nothing yet of what is wanted. */
   readonly onOpen: () => void;
   readonly onMessage: (response: Response) => void;
+  /** None of the servers is there. It goes on trying. */
+  readonly onUnreachable?: (error: ConnectError) => void;
   /** It has ended, and another try would end the same way. */
   readonly onFailure: (error: Error) => void;
 }
@@ -66,6 +68,7 @@ export class LastingStream<Request, Response> {
         this.events.onFailure(error);
         return;
       }
+      if (error instanceof ConnectError) this.events.onUnreachable?.(error);
       if (performance.now() - openedAt > pauseMs.longest) pause = 0;
       if (pause > 0) await sleep(pause, wanted.signal);
       pause = Math.min(Math.max(2 * pause, pauseMs.first), pauseMs.longest);

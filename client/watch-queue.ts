@@ -1,10 +1,16 @@
-// The changes of one watch between the server that tells them and the program that takes them.
-import { Event_EventType, type Event, type WatchCreateRequest, type WatchResponse } from "../proto/index.js";
-import { CompactedError, errorFromCancelReason } from "./errors.js";
-import { headerOf } from "./header.js";
+// What a server says of one watch, until the program takes it.
+import {
+  Event_EventType,
+  counterFromResponse,
+  type Event,
+  type WatchCreateRequest,
+  type WatchResponse as WireResponse,
+} from "../proto/index.js";
+import { CompactedError, errorFromWatchEnd, type ConnectError } from "./errors.js";
+import { headerOf, type Header } from "./header.js";
 import { keyValueOf, type KeyValue } from "./kv-ops.js";
 import { Wakeup } from "./wakeup.js";
-import type { Place, Watcher, WatchStream } from "./watch-stream.js";
+import { allWatches, type Place, type Watcher, type WatchStream } from "./watch-stream.js";
 
 /** One change of one key. */
 export interface WatchEvent {
@@ -15,14 +21,22 @@ export interface WatchEvent {
   readonly prevKv: KeyValue | undefined;
 }
 
-/** All changes of one revision. None: nothing has happened up to this revision. */
-export interface WatchBatch {
-  readonly revision: number;
+/** What a server says at once, but for parts of revisions, which it may send one after the other: they come as one. */
+export interface WatchResponse {
+  /** Its `revision` is the server's when it said this, and may be ahead of the events of a watch that is catching up. */
+  readonly header: Header;
+  /** All of one or more revisions. None: the server says how far it is. */
   readonly events: readonly WatchEvent[];
 }
 
-/** What an event takes beside its keys and values, roughly. */
-const eventOverheadBytes = 300;
+/** A response that waits to be taken. */
+export interface Arrival extends WatchResponse {
+  /** The last revision of which nothing is to come; absent: it does not say. */
+  readonly through: number | undefined;
+}
+
+/** What an event or a response takes beside keys and values, roughly. */
+const overheadBytes = 300;
 
 export interface WatchQueueOptions {
   readonly request: Omit<WatchCreateRequest, "startRevision">;
@@ -36,9 +50,11 @@ export class WatchQueue implements Watcher {
   /** Why there will be no more, once what waits has been taken. */
   failure: Error | undefined;
   isOver = false;
+  /** That the servers were away when they were last tried. */
+  unreachable: ConnectError | undefined;
   /** Wakes when any of the above changes, or something can be taken. */
   readonly changed = new Wakeup();
-  private readonly waiting: WatchBatch[] = [];
+  private readonly waiting: Arrival[] = [];
   private waitingBytes = 0;
   /** First revision that has not arrived. 0: the one after what the server has when it first answers. */
   private next: number;
@@ -55,17 +71,17 @@ export class WatchQueue implements Watcher {
     this.place = stream.add(this);
   }
 
-  /** @returns the next batch, when there is one; undefined if the watch has been closed */
-  async take(): Promise<WatchBatch | undefined> {
+  /** @returns the next response, when there is one; undefined if the watch has been closed */
+  async take(): Promise<Arrival | undefined> {
     while (this.waiting.length === 0) {
       if (this.failure !== undefined) throw this.failure;
       if (this.isOver) return undefined;
       this.place ??= this.stream.add(this); // told to stop, and all is taken
       await this.changed.wait(Infinity);
     }
-    const batch = this.waiting.shift();
-    if (batch !== undefined) this.waitingBytes -= bytesOf(batch);
-    return batch;
+    const arrival = this.waiting.shift();
+    if (arrival !== undefined) this.waitingBytes -= bytesOf(arrival);
+    return arrival;
   }
 
   /** Ends the watch. @param failure why; absent: it was closed */
@@ -87,13 +103,18 @@ export class WatchQueue implements Watcher {
     return { ...this.options.request, startRevision: BigInt(this.next) };
   }
 
-  onResponse(response: WatchResponse): void {
-    const { revision } = headerOf(response.header);
-    if (response.canceled) this.end(this.reasonOf(response));
-    else if (response.created) this.onCreated(revision);
-    else if (response.events.length > 0) this.onEvents(response);
-    else if (revision >= this.next) this.onProgress(revision);
+  onResponse(response: WireResponse): void {
+    const header = headerOf(response.header);
+    if (response.canceled) this.end(this.reasonOf(response, header));
+    else if (response.created) this.onCreated(header);
+    else if (response.events.length > 0) this.onEvents(response, header);
+    else this.onProgress(response, header);
     if (this.waitingBytes > this.options.bufferBytes) this.leave();
+    this.changed.wake();
+  }
+
+  onUnreachable(error: ConnectError): void {
+    this.unreachable = error;
     this.changed.wake();
   }
 
@@ -101,40 +122,38 @@ export class WatchQueue implements Watcher {
     this.end(error);
   }
 
-  private onCreated(revision: number): void {
+  private onCreated({ revision }: Header): void {
     // Should this server be lost before anything happens, the next is asked for what happened since.
     if (this.next === 0) this.next = revision + 1;
     this.firstRevision ??= this.next;
   }
 
-  private onEvents({ events, fragment }: WatchResponse): void {
-    const arrived = [...this.unfinished, ...events];
-    const lastRevision = arrived.at(-1)?.kv?.modRevision;
+  private onEvents({ events, fragment }: WireResponse, header: Header): void {
+    const all = this.unfinished.length === 0 ? events : [...this.unfinished, ...events];
     // In a part that is not the last, the last revision may go on in the next part.
-    const isFinished = ({ kv }: Event) => !fragment || kv?.modRevision !== lastRevision;
-    this.unfinished = arrived.filter((event) => !isFinished(event));
-    this.arrived(batchesOf(arrived.filter(isFinished)));
+    const end = fragment ? lastRevisionFrom(all) : all.length;
+    this.unfinished = all.slice(end);
+    const finished = all.slice(0, end).map(eventOf);
+    const last = finished.at(-1);
+    if (last !== undefined) this.arrived({ header, events: finished, through: last.kv.modRevision });
   }
 
-  private onProgress(revision: number): void {
-    // One notice after another says no more than the last one.
-    if (this.waiting.at(-1)?.events.length === 0) this.waiting.pop();
-    this.arrived([{ revision, events: [] }]);
+  private onProgress({ watchId }: WireResponse, header: Header): void {
+    // On request, etcd before 3.4.25 and 3.5.8 says how far it is also while changes are on their way.
+    const isPromise = watchId !== allWatches && header.revision >= this.next;
+    this.arrived({ header, events: [], through: isPromise ? header.revision : undefined });
   }
 
-  private arrived(batches: readonly WatchBatch[]): void {
-    for (const batch of batches) {
-      this.next = batch.revision + 1;
-      this.waiting.push(batch);
-      this.waitingBytes += bytesOf(batch);
-    }
+  private arrived(arrival: Arrival): void {
+    if (arrival.through !== undefined) this.next = arrival.through + 1;
+    this.waiting.push(arrival);
+    this.waitingBytes += bytesOf(arrival);
   }
 
-  private reasonOf(response: WatchResponse): Error {
-    const { compactRevision } = response;
-    return compactRevision > 0n
-      ? new CompactedError(this.next, Number(compactRevision))
-      : errorFromCancelReason(response.cancelReason);
+  private reasonOf({ compactRevision, cancelReason }: WireResponse, header: Header): Error {
+    const end = { header, cancelReason };
+    if (compactRevision === 0n) return errorFromWatchEnd(end);
+    return new CompactedError(this.next, counterFromResponse(compactRevision), end);
   }
 
   private leave(): void {
@@ -143,14 +162,10 @@ export class WatchQueue implements Watcher {
   }
 }
 
-function batchesOf(events: readonly Event[]): WatchBatch[] {
-  const byRevision = new Map<number, WatchEvent[]>();
-  for (const event of events.map(eventOf)) {
-    const sameRevision = byRevision.get(event.kv.modRevision);
-    if (sameRevision === undefined) byRevision.set(event.kv.modRevision, [event]);
-    else sameRevision.push(event);
-  }
-  return [...byRevision].map(([revision, events]) => ({ revision, events }));
+/** Where the events of the last revision begin. */
+function lastRevisionFrom(events: readonly Event[]): number {
+  const last = events.at(-1)?.kv?.modRevision;
+  return events.findLastIndex(({ kv }) => kv?.modRevision !== last) + 1;
 }
 
 function eventOf({ type, kv, prevKv }: Event): WatchEvent {
@@ -162,14 +177,9 @@ function eventOf({ type, kv, prevKv }: Event): WatchEvent {
   };
 }
 
-const bytesOf = ({ events }: WatchBatch): number =>
+const bytesOf = ({ events }: WatchResponse): number =>
   events.reduce(
     (sum, { kv, prevKv }) =>
-      sum +
-      eventOverheadBytes +
-      kv.key.length +
-      kv.value.length +
-      (prevKv?.key.length ?? 0) +
-      (prevKv?.value.length ?? 0),
-    0,
+      sum + overheadBytes + kv.key.length + kv.value.length + (prevKv?.key.length ?? 0) + (prevKv?.value.length ?? 0),
+    overheadBytes,
   );

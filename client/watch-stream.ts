@@ -2,6 +2,7 @@
 import { WatchDefinition, type WatchCreateRequest, type WatchResponse } from "../proto/index.js";
 import { asTimer, streamMethod } from "./connection.js";
 import type { Endpoints } from "./endpoints.js";
+import type { ConnectError } from "./errors.js";
 import { LastingStream } from "./lasting-stream.js";
 
 const watchMethod = streamMethod(WatchDefinition, WatchDefinition.methods.watch);
@@ -12,6 +13,8 @@ export interface Watcher {
   createRequest(): WatchCreateRequest;
   /** Its answer, in which the watch is also refused; then events, progress, and at last that it was cancelled. */
   onResponse(response: WatchResponse): void;
+  /** None of the servers is there. It may yet come. */
+  onUnreachable(error: ConnectError): void;
   /** There is no stream, and will not be. */
   onFailure(error: Error): void;
 }
@@ -23,12 +26,17 @@ export interface Place {
   id: bigint | undefined;
 }
 
+/** Instead of a watch's id in answers to `requestProgress`: they are for all. */
+export const allWatches = -1n;
+
 export class WatchStream {
   private readonly stream: LastingStream<Parameters<typeof watchMethod.encode>[0], WatchResponse>;
   private readonly places = new Set<Place>();
   /** Asked for and not answered yet. Servers answer in order, and a refusal names no id. */
   private readonly asked: Place[] = [];
   private readonly byId = new Map<bigint, Place>();
+  /** While there is no stream to ask on. */
+  private isProgressDue = false;
   private answerTimer: NodeJS.Timeout | undefined;
 
   constructor(private readonly endpoints: Endpoints) {
@@ -36,8 +44,12 @@ export class WatchStream {
       onOpen: () => {
         this.forget();
         for (const place of this.places) this.ask(place);
+        if (this.isProgressDue) this.requestProgress();
       },
       onMessage: (response) => this.onMessage(response),
+      onUnreachable: (error) => {
+        for (const { watcher } of this.places) watcher.onUnreachable(error);
+      },
       onFailure: (error) => {
         this.forget();
         for (const { watcher } of this.places) watcher.onFailure(error);
@@ -54,10 +66,17 @@ export class WatchStream {
     return place;
   }
 
+  /** Has the server tell all watches how far it is, if there are any. */
+  requestProgress(): void {
+    this.isProgressDue = this.places.size > 0 && !this.stream.isOpen;
+    this.stream.send({ requestUnion: { $case: "progressRequest", value: {} } });
+  }
+
   /** May be called twice. */
   remove(place: Place): void {
     if (!this.places.delete(place)) return;
     if (this.places.size === 0) {
+      this.isProgressDue = false;
       this.stream.stop();
       this.forget();
     } else if (place.id !== undefined) this.cancel(place.id);
@@ -77,6 +96,8 @@ export class WatchStream {
 
   private onMessage(response: WatchResponse): void {
     if (response.created) this.onCreated(response);
+    else if (response.watchId === allWatches)
+      for (const { watcher } of this.byId.values()) watcher.onResponse(response);
     else this.byId.get(response.watchId)?.watcher.onResponse(response);
   }
 

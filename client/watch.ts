@@ -4,7 +4,13 @@ import { onAbort } from "./connection.js";
 import { EtcdError } from "./errors.js";
 import { intervalOf, type Bytes, type KeyInterval } from "./keys.js";
 import type { RequestOptions } from "./options.js";
-import { WatchQueue, type WatchBatch, type WatchEvent, type WatchQueueOptions } from "./watch-queue.js";
+import {
+  WatchQueue,
+  type Arrival,
+  type WatchEvent,
+  type WatchQueueOptions,
+  type WatchResponse,
+} from "./watch-queue.js";
 import type { WatchStream } from "./watch-stream.js";
 
 export interface WatchOptions extends KeyInterval {
@@ -16,6 +22,8 @@ export interface WatchOptions extends KeyInterval {
   readonly only?: "put" | "delete" | undefined;
   /** Have `revision` go on while nothing happens: the server tells now and then, etcd every 10 minutes. */
   readonly progressNotify?: boolean | undefined;
+  /** Let the server send what is too large for one message in several. Default: true. */
+  readonly fragment?: boolean | undefined;
   /**
    * Bytes of changes that may wait to be taken. Beyond that the server is told to stop, and what is missing is read again
    * once all that waits has been taken: a slow reader costs no memory, but may be overtaken by a compaction.
@@ -28,12 +36,19 @@ export interface WatchOptions extends KeyInterval {
 
 const defaultBufferBytes = 4 * 1024 * 1024;
 
+/** All changes of one revision. None: nothing has happened up to this revision. */
+export interface WatchBatch {
+  readonly revision: number;
+  readonly events: readonly WatchEvent[];
+}
+
 /**
  * The changes of some keys, in order, each once, whatever becomes of the server they come from:
  * `for await (const event of client.watch("/config/", { prefix: true }))`. Leaving the loop ends the watch.
  *
  * It goes on where it was when a connection is lost, and waits while no server is there. It fails, once all that has arrived
- * is taken, with a CompactedError if changes it has not told of are gone, and with an EtcdError if the server refuses it.
+ * is taken, with a CompactedError if changes it has not told of are gone, and with a WatchEndedError or another EtcdError if
+ * the server refuses it.
  *
  * @see etcd v3 API, Watch
  */
@@ -68,19 +83,22 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
   }
 
   /**
-   * Waits until a server watches.
+   * Waits until a server watches. When that fails for lack of a server, the watch goes on waiting.
    *
    * @returns the first revision that is told of
-   * @throws EtcdError "deadline-exceeded" if no server does in time
+   * @throws ConnectError if no server is there within the dial timeout, EtcdError "deadline-exceeded" if none watches in time
    */
   async ready({ timeoutMs = this.requestTimeoutMs, signal }: RequestOptions = {}): Promise<number> {
     const fail = (code: "cancelled" | "deadline-exceeded", reason: string) =>
       new EtcdError(code, `No server watches yet: ${reason}`, "failed", undefined, { cause: signal?.reason });
     const deadline = performance.now() + timeoutMs;
+    const known = this.queue.unreachable; // and may be over
     for (;;) {
       if (this.queue.firstRevision !== undefined) return this.queue.firstRevision;
       if (this.queue.failure !== undefined) throw this.queue.failure;
       if (this.queue.isOver) throw fail("cancelled", "the watch was closed");
+      const { unreachable } = this.queue;
+      if (unreachable !== undefined && unreachable !== known) throw unreachable;
       if (signal?.aborted) throw fail("cancelled", "waiting was given up");
       if (performance.now() >= deadline) throw fail("deadline-exceeded", `${timeoutMs} ms are over`);
       await this.queue.changed.wait(deadline - performance.now(), signal);
@@ -88,21 +106,33 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<WatchEvent, void, void> {
-    for await (const { revision, events } of this.taken()) {
-      const last = events.at(-1);
-      for (const event of events) {
-        if (event === last) this.given = revision;
+    for await (const { events, through } of this.taken()) {
+      for (const [position, event] of events.entries()) {
+        const { modRevision } = event.kv;
+        if (events[position + 1]?.kv.modRevision !== modRevision) this.given = modRevision;
         yield event;
       }
-      this.given = revision;
+      this.given = through ?? this.given;
     }
   }
 
   /** The same, a revision at a time; and, with `progressNotify`, that nothing has happened. */
   async *batches(): AsyncGenerator<WatchBatch, void, void> {
-    for await (const batch of this.taken()) {
-      this.given = batch.revision;
-      yield batch;
+    for await (const arrival of this.taken())
+      for (const batch of batchesOf(arrival)) {
+        this.given = batch.revision;
+        yield batch;
+      }
+  }
+
+  /**
+   * The same, as the server says it: with its header, and all that it says at once. A response without events comes with
+   * `progressNotify` and after `client.requestWatchProgress()`.
+   */
+  async *responses(): AsyncGenerator<WatchResponse, void, void> {
+    for await (const { header, events, through } of this.taken()) {
+      this.given = through ?? this.given;
+      yield { header, events };
     }
   }
 
@@ -118,19 +148,29 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
     return this.close();
   }
 
-  private async *taken(): AsyncGenerator<WatchBatch, void, void> {
+  private async *taken(): AsyncGenerator<Arrival, void, void> {
     try {
-      for (let batch = await this.queue.take(); batch !== undefined; batch = await this.queue.take()) yield batch;
+      for (let next = await this.queue.take(); next !== undefined; next = await this.queue.take()) yield next;
     } finally {
       await this.close();
     }
   }
 }
 
+function batchesOf({ events, through }: Arrival): readonly WatchBatch[] {
+  if (events.length === 0) return through === undefined ? [] : [{ revision: through, events }];
+  const byRevision = new Map<number, WatchEvent[]>();
+  for (const event of events) {
+    const sameRevision = byRevision.get(event.kv.modRevision);
+    if (sameRevision === undefined) byRevision.set(event.kv.modRevision, [event]);
+    else sameRevision.push(event);
+  }
+  return [...byRevision].map(([revision, batch]) => ({ revision, events: batch }));
+}
+
 function queueOptions(key: Bytes, options: WatchOptions): WatchQueueOptions {
-  const { startRevision = 0, bufferBytes = defaultBufferBytes, only } = options;
-  if (!Number.isSafeInteger(startRevision) || startRevision < 0)
-    throw new RangeError(`Cannot watch from revision ${startRevision}`);
+  const { startRevision = 0, bufferBytes = defaultBufferBytes, only, fragment = true } = options;
+  if (!Number.isSafeInteger(startRevision)) throw new RangeError(`Cannot watch from revision ${startRevision}`);
   if (!(bufferBytes > 0)) throw new RangeError(`Cannot watch: bufferBytes must be above 0, not ${bufferBytes}`);
   const { NOPUT, NODELETE } = WatchCreateRequest_FilterType;
   const request = {
@@ -139,7 +179,7 @@ function queueOptions(key: Bytes, options: WatchOptions): WatchQueueOptions {
     filters: only === undefined ? [] : [only === "put" ? NODELETE : NOPUT],
     prevKv: options.prevKv ?? false,
     watchId: 0n,
-    fragment: true, // or a thousand revisions come as one message
+    fragment,
   };
   return { request, startRevision, bufferBytes };
 }

@@ -20,8 +20,8 @@ import type {
   LeaseRevoked,
   LeaseState,
   Printer,
+  WatchAnswer,
 } from "./printer.js";
-import type { WatchAnswer } from "./watch-call.js";
 
 /** A name and a value; undefined: an empty line, after each of several things. */
 type Field = readonly [name: string, value: string | number | bigint | boolean] | undefined;

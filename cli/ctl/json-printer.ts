@@ -22,8 +22,8 @@ import type {
   LeaseRevoked,
   LeaseState,
   Printer,
+  WatchAnswer,
 } from "./printer.js";
-import type { WatchAnswer } from "./watch-call.js";
 
 const eventTypes = { put: 0, delete: 1 } as const;
 

@@ -11,9 +11,9 @@ import type {
   PutResult,
   StatusResult,
   TxnResult,
+  WatchResponse,
 } from "../../client/index.js";
 import { exitCodes, Failure } from "./failure.js";
-import type { WatchAnswer } from "./watch-call.js";
 
 export interface Health {
   readonly endpoint: string;
@@ -33,6 +33,15 @@ export type LeaseState = LeaseTimeToLiveResult & { readonly id: bigint };
 export interface LeaseList {
   readonly header: Header;
   readonly ids: readonly bigint[];
+}
+
+/** What a server says of a watch; also the last, with which it ends. */
+export interface WatchAnswer extends WatchResponse {
+  /** Not 0: the oldest revision there is, if that is why the watch was canceled. */
+  readonly compactRevision: number;
+  readonly canceled: boolean;
+  /** Why the watch never came to be, or why its stream ended. */
+  readonly refusal?: string;
 }
 
 export interface Printer {

@@ -35,8 +35,8 @@ import {
   type LeaseRevoked,
   type LeaseState,
   type Printer,
+  type WatchAnswer,
 } from "./printer.js";
-import type { WatchAnswer } from "./watch-call.js";
 
 /** These are put together from several answers. */
 const noMessage = unsupported("protobuf");

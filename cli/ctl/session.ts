@@ -6,15 +6,12 @@ import { printerOf } from "./formats.js";
 import { globalsOf, type Globals } from "./globals.js";
 import type { Io } from "./io.js";
 import type { Printer } from "./printer.js";
-import { Watches } from "./watch-call.js";
 
 export interface Session {
   readonly client: Client;
   readonly endpoints: readonly string[];
   /** A client of a single endpoint. */
   readonly clientOf: (endpoint: string) => Client;
-  /** Connects with the first watch. */
-  readonly watches: Watches;
   readonly printer: Printer;
   /** What every request is made with. */
   readonly limits: { readonly timeoutMs: number };
@@ -32,15 +29,13 @@ export async function withSession(command: Command, io: Io, use: (session: Sessi
   const endpoints = globals.endpoints.map((endpoint) => endpoint.trim()).filter((endpoint) => endpoint !== "");
   if (endpoints.length === 0) throw new Failure(exitCodes.badConnection, "etcdclient: no available endpoints");
   const client = connect(endpoints, globals);
-  const watches = new Watches(endpoints, connectionSettings(globals));
   try {
     const clientOf = (endpoint: string) => connect([endpoint], globals);
-    await use({ client, endpoints, clientOf, watches, printer, limits: { timeoutMs: globals.commandTimeout } });
+    await use({ client, endpoints, clientOf, printer, limits: { timeoutMs: globals.commandTimeout } });
   } catch (error) {
     if (!(error instanceof EtcdError)) throw error;
     throw requestFailure(error, io);
   } finally {
-    watches.close();
     await client.close();
   }
 }
@@ -58,15 +53,14 @@ function programOf(command: Command): Command {
 /** For times, 0 or less means "none" in etcdctl. */
 const orNone = (milliseconds: number) => (milliseconds > 0 ? milliseconds : Infinity);
 
-const connectionSettings = ({ dialTimeout, keepaliveTime, keepaliveTimeout }: Globals) => ({
-  dialTimeoutMs: orNone(dialTimeout),
-  keepaliveTimeMs: orNone(keepaliveTime),
-  keepaliveTimeoutMs: orNone(keepaliveTimeout),
-});
-
-function connect(endpoints: readonly string[], globals: Globals): Client {
+function connect(endpoints: readonly string[], { dialTimeout, keepaliveTime, keepaliveTimeout }: Globals): Client {
   try {
-    return new Client({ endpoints, ...connectionSettings(globals) });
+    return new Client({
+      endpoints,
+      dialTimeoutMs: orNone(dialTimeout),
+      keepaliveTimeMs: orNone(keepaliveTime),
+      keepaliveTimeoutMs: orNone(keepaliveTimeout),
+    });
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     throw new Failure(exitCodes.badArguments, error.message);

@@ -19,9 +19,9 @@ import type {
   LeaseRevoked,
   LeaseState,
   Printer,
+  WatchAnswer,
 } from "./printer.js";
 import { hashTable, leaseId, memberTable, statusTable } from "./tables.js";
-import type { WatchAnswer } from "./watch-call.js";
 
 /** Keys and values are bytes, and need not be text. */
 type Line = string | Uint8Array;

@@ -1,10 +1,10 @@
 // What a `watch`, on the command line or in a line of `watch -i`, asks for.
 import { Command } from "commander";
+import type { WatchOptions } from "../../client/index.js";
 import { exitCodes, Failure } from "./failure.js";
 import { booleanFlag, counterFlag, parseAlone } from "./flags.js";
 import { quote } from "./go-values.js";
 import { keyHelp } from "./key-arguments.js";
-import type { WatchSettings } from "./watch-call.js";
 
 export interface WatchFlags {
   readonly interactive: boolean;
@@ -15,7 +15,8 @@ export interface WatchFlags {
 }
 
 export interface WatchRequest {
-  readonly settings: WatchSettings;
+  readonly key: Uint8Array;
+  readonly options: WatchOptions;
   /** What to run for each change; nothing if empty. */
   readonly exec: readonly string[];
 }
@@ -83,8 +84,15 @@ export function watchRequest(
   const [key, rangeEnd, ...more] = positional.length > 0 ? positional : fromEnv;
   if (key === undefined || more.length > 0) throw refuse("bad number of arguments");
   if (prefix && rangeEnd !== undefined) throw new KeysFailure("`range_end` and `--prefix` are mutually exclusive");
-  const keys = { key: bytesOf(key), rangeEnd: rangeEnd === undefined ? undefined : bytesOf(rangeEnd), prefix };
-  return { settings: { ...keys, startRevision: rev, prevKv, progressNotify }, exec: afterDashes ?? [] };
+  const options = {
+    prefix,
+    rangeEnd: rangeEnd === undefined ? undefined : bytesOf(rangeEnd),
+    startRevision: rev,
+    prevKv,
+    progressNotify,
+    fragment: false, // what the server says at once is printed at once
+  };
+  return { key: bytesOf(key), options, exec: afterDashes ?? [] };
 }
 
 /**

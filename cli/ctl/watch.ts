@@ -2,8 +2,9 @@
 import type { Command } from "commander";
 import { exitCodes, Failure } from "./failure.js";
 import type { Io } from "./io.js";
+import type { Printer, WatchAnswer } from "./printer.js";
 import { withSession, type Session } from "./session.js";
-import type { WatchAnswer, WatchCall } from "./watch-call.js";
+import { Watches } from "./watch-answers.js";
 import { runForEvent } from "./watch-exec.js";
 import {
   KeysFailure,
@@ -20,9 +21,9 @@ export async function runWatch(command: Command, io: Io): Promise<void> {
   const flags = command.opts<WatchFlags>();
   const fromEnv = keysFromEnv(io.env);
   if (flags.interactive) return withSession(command, io, (session) => runInteractive(session, io, fromEnv));
-  const { settings, exec } = watchRequest(flags, argumentsOf(command), fromEnv, utf8);
-  await withSession(command, io, async (session) => {
-    await show(session.watches.open(settings), exec, session, io);
+  const request = watchRequest(flags, argumentsOf(command), fromEnv, utf8);
+  await withSession(command, io, async ({ client, printer }) => {
+    await show(new Watches(client).answers(request), request.exec, printer, io);
     throw new Failure(exitCodes.interrupted, "watch is canceled by the server");
   });
 }
@@ -36,8 +37,13 @@ function argumentsOf({ args }: Command): WatchArguments {
 }
 
 /** Prints all answers, until the server cancels the watch. */
-async function show(call: WatchCall, exec: readonly string[], { printer }: Session, io: Io): Promise<void> {
-  for await (const answer of call.answers()) {
+async function show(
+  answers: AsyncIterable<WatchAnswer>,
+  exec: readonly string[],
+  printer: Printer,
+  io: Io,
+): Promise<void> {
+  for await (const answer of answers) {
     const { header, events, canceled } = answer;
     if (canceled) io.note(`watch was canceled (${reasonOf(answer)})`);
     else if (events.length === 0) io.print(`progress notify: ${header.revision}\n`);
@@ -53,19 +59,17 @@ function reasonOf({ refusal, compactRevision }: WatchAnswer): string {
 }
 
 /** Reads lines and watches side by side, until there are no more lines, or a watch cannot be kept. */
-async function runInteractive(session: Session, io: Io, fromEnv: readonly string[]): Promise<void> {
-  const calls: WatchCall[] = [];
+async function runInteractive({ client, printer }: Session, io: Io, fromEnv: readonly string[]): Promise<void> {
+  const watches = new Watches(client);
   let fail: (error: unknown) => void = () => undefined;
   const failed = new Promise<never>((_, reject) => (fail = reject));
-  const start = ({ settings, exec }: WatchRequest) => {
-    const call = session.watches.open(settings);
-    calls.push(call);
-    show(call, exec, session, io).catch(fail);
+  const start = (request: WatchRequest) => {
+    show(watches.answers(request), request.exec, printer, io).catch(fail);
   };
   const readLines = async () => {
     for await (const line of linesOf(io.stdin)) {
       const asked = readLine(line, fromEnv);
-      if (asked === "progress") for (const call of calls) call.requestProgress();
+      if (asked === "progress") watches.requestProgress();
       else if ("watch" in asked) start(asked.watch);
       else io.note(asked.complaint);
     }

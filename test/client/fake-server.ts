@@ -145,11 +145,19 @@ export class FakeServer implements AsyncDisposable {
   }
 
   /** The next stream that a client opens here, in order. */
-  async stream<Request, Response extends object>(): Promise<FakeStream<Request, Response>> {
+  stream<Request, Response extends object>(): Promise<FakeStream<Request, Response>> {
+    return FakeServer.streamAtAny([this]);
+  }
+
+  /** The next that a client opens at one of these. */
+  static async streamAtAny<Request, Response extends object>(
+    servers: readonly FakeServer[],
+  ): Promise<FakeStream<Request, Response>> {
     for (;;) {
-      const stream = this.streams.shift();
+      const stream = servers.find(({ streams }) => streams.length > 0)?.streams.shift();
       if (stream !== undefined) return stream as unknown as FakeStream<Request, Response>;
-      await within(deadlineMs, "a stream", new Promise<void>((resolve) => this.waiting.add(resolve)));
+      const opened = new Promise<void>((resolve) => servers.forEach(({ waiting }) => waiting.add(resolve)));
+      await within(deadlineMs, "a stream", opened);
     }
   }
 

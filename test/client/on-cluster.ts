@@ -66,6 +66,7 @@ export function testClient(kind: ServerKind): void {
     const promises: [string, (cluster: EtcdCluster, client: Client) => Promise<void>][] = [
       ["one member frozen: none of 30 puts with default options hangs, and the next go elsewhere", frozenMember],
       ["a watch misses and repeats nothing while every member is killed in turn", watchThroughKills],
+      ["a watch gives what its server says whole, and how far the server is when asked", watchResponses],
       ["a watch behind a compaction says so by name, and can go on", compactedWatch],
       ["a watch whose member dies, with history compacted meanwhile, is never silent", compactedWhileAway],
       ["a slow reader gets everything", slowReader],
@@ -124,6 +125,28 @@ async function watchThroughKills({ members }: EtcdCluster, client: Client): Prom
     assert.equal(values.length, kvs[which]?.version, "as many changes as there were");
     assert.deepEqual([...new Set(values)], written[which]);
   }
+}
+
+async function watchResponses(_: EtcdCluster, client: Client): Promise<void> {
+  await using watch = client.watch("whole/", { prefix: true });
+  await watch.ready();
+  const responses = watch.responses();
+  const next = async (what: string) => {
+    const { value } = await within(deadlineMs, what, responses.next());
+    return value ?? assert.fail("the watch ended");
+  };
+  const keys = ["whole/1", "whole/2"];
+  const success = keys.map((key) => ({ op: "put", key, value: "v" }) as const);
+  const { header: written } = await client.kv.txn({ success });
+  const { header, events } = await next("both changes");
+  assert.deepEqual([header.clusterId, header.revision], [written.clusterId, written.revision]);
+  assert.deepEqual(
+    events.map(({ kv }) => [toText(kv.key), kv.modRevision]),
+    keys.map((key) => [key, written.revision]),
+  );
+  client.requestWatchProgress();
+  const progress = await next("progress");
+  assert.deepEqual([progress.header.revision, progress.events], [written.revision, []]);
 }
 
 async function compactedWatch(_: EtcdCluster, client: Client): Promise<void> {

@@ -3,7 +3,17 @@
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Client, CompactedError, EtcdError, toText, type Watch, type WatchEvent } from "../../client/index.js";
+import {
+  Client,
+  CompactedError,
+  ConnectError,
+  EtcdError,
+  WatchEndedError,
+  toText,
+  type Watch,
+  type WatchEvent,
+  type WatchResponse as Response,
+} from "../../client/index.js";
 import { WatchResponse, type Event_EventType, type WatchCreateRequest, type WatchRequest } from "../../proto/index.js";
 import { FakeServer, type FakeStream } from "./fake-server.js";
 
@@ -53,8 +63,7 @@ async function connected(servers = 1) {
   const all = await Promise.all(Array.from({ length: servers }, () => FakeServer.start()));
   const client = new Client({ endpoints: all.map(({ endpoint }) => endpoint) });
   /** The stream the client has opened, whichever server it chose. */
-  const stream = (): Promise<WatchStream> =>
-    Promise.race(all.map((server) => server.stream<WatchRequest, WatchResponse>()));
+  const stream = () => FakeServer.streamAtAny<WatchRequest, WatchResponse>(all);
   const dispose = async () => {
     await client.close();
     await Promise.all(all.map((server) => server[Symbol.asyncDispose]()));
@@ -162,6 +171,82 @@ describe("a watch", () => {
   });
 });
 
+describe("a watch's responses", () => {
+  const header = (revision: bigint) => ({ clusterId: 1n, memberId: 2n, revision, raftTerm: 3n });
+  const shownResponse = ({ header, events }: Response) => [header.revision, ...events.map(shown)];
+
+  test("are given out as the server sends them, with their headers; the watch knows how far it is", async () => {
+    await using pair = await connected();
+    const watch = pair.client.watch("a", { prefix: true, startRevision: 5, progressNotify: true, fragment: false });
+    const stream = await pair.stream();
+    assert.equal((await asked(stream)).fragment, false);
+    stream.send(created(0n, 9n));
+    const sent = [
+      { header: header(9n), events: ["put:a=1@5", "put:a=2@6", "put:b=2@6", "delete:a@8"].map(event) },
+      { header: header(9n) },
+      { header: header(9n) },
+    ];
+    for (const each of sent) stream.send(response(0n, each));
+    const responses = watch.responses();
+    const taken: [unknown[], number][] = [];
+    for await (const next of responses) {
+      taken.push([shownResponse(next), watch.revision]);
+      if (taken.length === 1) assert.deepEqual(next.header, { clusterId: 1n, memberId: 2n, revision: 9, raftTerm: 3 });
+      if (taken.length === sent.length) break;
+    }
+    assert.deepEqual(taken, [
+      [[9, "put:a=1@5", "put:a=2@6", "put:b=2@6", "delete:a@8"], 8],
+      [[9], 9],
+      [[9], 9],
+    ]);
+  });
+
+  test("hold whole revisions also where the server sends parts", async () => {
+    await using pair = await connected();
+    const responses = pair.client.watch("a", { prefix: true, startRevision: 5 }).responses();
+    const stream = await pair.stream();
+    await asked(stream);
+    stream.send(created(0n, 9n));
+    const part = (fragment: boolean, ...texts: string[]) =>
+      response(0n, { fragment, header: header(9n), events: texts.map(event) });
+    for (const each of [part(true, "put:a=1@5", "put:b=1@5"), part(true, "put:c=1@5"), part(false, "put:a=2@6")])
+      stream.send(each);
+    assert.deepEqual(shownResponse((await responses.next()).value as Response), [
+      9,
+      "put:a=1@5",
+      "put:b=1@5",
+      "put:c=1@5",
+      "put:a=2@6",
+    ]);
+  });
+
+  test("tell all watches how far the server is, when it is asked; what may be still to come is asked for again", async () => {
+    await using pair = await connected();
+    const watches = ["a", "b", "c"].map((key) => pair.client.watch(key));
+    pair.client.requestWatchProgress(); // before there is a stream
+    const stream = await pair.stream();
+    for (const { revision } of watches) assert.deepEqual([(await asked(stream)).startRevision, revision], [0n, 0]);
+    assert.deepEqual((await stream.request()).requestUnion, { $case: "progressRequest", value: {} });
+    for (const id of [0n, 1n]) stream.send(created(id, 4n));
+    const [a, b] = watches.map((watch) => watch.responses());
+    const batches = watches[2]!.batches();
+    stream.send(response(-1n, { header: header(9n) }));
+    for (const each of [a, b]) assert.deepEqual(shownResponse((await each!.next()).value as Response), [9]);
+    stream.send(created(2n, 9n));
+    stream.send(events(2n, "put:c=1@10"));
+    assert.equal((await batches.next()).value?.revision, 10, "a batch is what is certain");
+    pair.client.requestWatchProgress();
+    assert.equal((await stream.request()).requestUnion?.$case, "progressRequest");
+    for (const server of pair.servers) server.cutConnections();
+    const next = await pair.stream();
+    const again = [await asked(next), await asked(next), await asked(next)];
+    assert.deepEqual(
+      again.map(({ startRevision }) => startRevision),
+      [5n, 5n, 11n],
+    );
+  });
+});
+
 describe("a watch that loses its server", () => {
   test("goes on elsewhere with the revision that is due, and what came in part comes whole", async () => {
     await using pair = await connected(2);
@@ -230,6 +315,7 @@ describe("a watch ends", () => {
     const error = await failure(loop.next());
     assert.ok(error instanceof CompactedError);
     assert.deepEqual([error.code, error.requested, error.compactRevision], ["out-of-range", 6, 30]);
+    assert.equal(error.end.header.revision, 0);
     pair.client.watch("a", { startRevision: error.compactRevision });
     assert.equal((await asked(await pair.stream())).startRevision, 30n);
   });
@@ -245,11 +331,12 @@ describe("a watch ends", () => {
     stream.send(events(0n, "put:c=1@2"));
     assert.deepEqual(await take(iterate(other), 1), ["put:c=1@2"]);
     const errors = await Promise.all([refused, denied].map((watch) => failure(watch.ready())));
+    const quoted = "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
     assert.deepEqual(
-      errors.map((error) => [(error as EtcdError).code, (error as EtcdError).message]),
+      errors.map((error) => error instanceof WatchEndedError && [error.code, error.message, error.end.cancelReason]),
       [
-        ["invalid-argument", "mvcc: watcher range is empty"],
-        ["permission-denied", "etcdserver: permission denied"],
+        ["invalid-argument", "mvcc: watcher range is empty", "mvcc: watcher range is empty"],
+        ["permission-denied", "etcdserver: permission denied", quoted],
       ],
     );
   });
@@ -280,6 +367,23 @@ describe("a watch ends", () => {
     await pair.client.close();
     await cancelled(orphaned)(undefined);
   });
+});
+
+test("ready says that no server is there, as a request does; the watch waits for one", async () => {
+  const away = await FakeServer.start();
+  await away[Symbol.asyncDispose]();
+  await using client = new Client({ endpoints: [away.endpoint], dialTimeoutMs: 20 });
+  const watch = client.watch("a");
+  const first = await failure(watch.ready());
+  assert.ok(first instanceof ConnectError);
+  assert.deepEqual([...first.failures.keys()], [away.endpoint]);
+  const second = await failure(watch.ready());
+  assert.ok(second instanceof ConnectError && second !== first, "asked again, it looks again");
+  await using back = await FakeServer.start({}, Number(away.endpoint.split(":")[1]));
+  const stream: WatchStream = await back.stream();
+  stream.send(created(0n, 4n));
+  stream.send(events(0n, "put:a=1@5"));
+  assert.deepEqual(await take(iterate(watch), 1), ["put:a=1@5"]);
 });
 
 test("a slow reader: the server is told to stop, and asked again for what is missing once all is taken", async () => {
