@@ -187,9 +187,14 @@ export class KvStore {
    * @param commit if it rejects, the old state stays in use here; what a restart finds is for the caller to know
    * @throws DamagedError, NewerFormatError, ClosedError, what `commit` throws; then everything is as before
    */
-  install(backend: Backend, commit: () => Promise<void>): Promise<Installed> {
-    this.checkOpen();
-    if (this.installing !== undefined) throw new Error("Cannot install two snapshots at once");
+  async install(backend: Backend, commit: () => Promise<void>): Promise<Installed> {
+    try {
+      this.checkOpen();
+      if (this.installing !== undefined) throw new Error("Cannot install two snapshots at once");
+    } catch (error) {
+      await backend.close();
+      throw error;
+    }
     const installed = this.takeOver(backend, commit).finally(() => (this.installing = undefined));
     this.installing = installed.catch(() => undefined);
     return installed;

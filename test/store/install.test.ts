@@ -1,0 +1,553 @@
+// A snapshot of another member takes the place of what a store holds, while it is read, watched and written to disk.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  ClosedError,
+  DamagedError,
+  NewerFormatError,
+  openMemoryBackend,
+  openStore,
+  type Backend,
+  type KvStore,
+} from "../../store/index.js";
+import { formatRow } from "../../store/meta.js";
+import { changeRowKey } from "../../store/rows.js";
+import { HaltingDisk, SlowDisk } from "./faulty-disks.js";
+import {
+  ManualClock,
+  TestStore,
+  bytes,
+  copyOf,
+  disks,
+  memoryDisk,
+  op,
+  put,
+  range,
+  shown,
+  text,
+  turn,
+  txn,
+} from "./harness.js";
+import { Recorder } from "./recorder.js";
+
+/** Revisions `from` to `to`, each a put of its number. */
+function putAll(stores: readonly TestStore[], from: number, to: number, key = "k"): void {
+  for (const { store } of stores)
+    for (let revision = from; revision <= to; revision++)
+      assert.equal(store.put(put(key, `${revision}`)).revision, revision);
+}
+
+/** A store that is ahead of others, in memory; saved as far as it goes. */
+async function leaderAt(revision: number, compacted?: number): Promise<TestStore> {
+  const leader = await TestStore.on(await memoryDisk());
+  putAll([leader], 2, revision);
+  if (compacted !== undefined) leader.store.compact(compacted);
+  await leader.save(`${revision}`);
+  return leader;
+}
+
+/** Whether a promise is settled by now, with some turns of grace. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  const note = (): void => void (settled = true);
+  promise.then(note, note);
+  for (let n = 0; n < 20; n++) await turn();
+  return settled;
+}
+
+for (const { name, create } of disks) {
+  describe(`on ${name}`, () => {
+    test("what is installed is what is read, written to, and found by a restart", async () => {
+      await using leader = await TestStore.on(await create());
+      await using member = await TestStore.on(await create());
+      for (const { store } of [leader, member]) store.grantLease({ id: 7n, ttlSeconds: 60, generation: 1 });
+      putAll([leader, member], 2, 10);
+      await member.save("10");
+      leader.store.revokeLease(7n);
+      leader.store.grantLease({ id: 8n, ttlSeconds: 60, generation: 2 });
+      leader.put("leased", "v", { lease: 8n });
+      putAll([leader], 12, 20);
+      leader.store.compact(15);
+      await leader.save("20");
+
+      const { replaced } = await member.install(leader.store, await create());
+      await replaced;
+      const check = async (marker: string): Promise<void> => {
+        assert.equal(text(member.store.marker!), marker);
+        assert.deepEqual([member.store.revision, member.store.compactRevision], [leader.store.revision, 15]);
+        assert.deepEqual([...member.store.leases()], [...leader.store.leases()]);
+        assert.deepEqual(member.store.leaseKeys(8n).map(text), ["leased"]);
+        assert.equal(member.store.leaseKeyCount(7n), 0);
+        assert.deepEqual(await member.range("a", { rangeEnd: "z" }), await leader.range("a", { rangeEnd: "z" }));
+        assert.deepEqual((await member.range("k", { revision: 16 })).kvs, ["k=16 c2 m16 v14"]);
+        await assert.rejects(member.range("k", { revision: 14 }), /compacted up to 15/);
+        assert.deepEqual(await member.store.hashKv(0), await leader.store.hashKv(0));
+      };
+      await check("20");
+      putAll([leader, member], 21, 22);
+      for (const store of [leader, member]) await store.save("22");
+      await member.reopen();
+      await check("22");
+      assert.deepEqual(member.failures, []);
+    });
+  });
+}
+
+describe("watchers are told what they miss, once, in order", () => {
+  test("one that was told everything gets the rest from history, then what happens", async () => {
+    await using leader = await leaderAt(7);
+    await using member = await TestStore.on(await memoryDisk());
+    putAll([member], 2, 4);
+    const recorder = new Recorder(member, ["k"], { prevKv: true });
+    putAll([member], 5, 5);
+    await member.install(leader.store, await memoryDisk());
+    assert.deepEqual(recorder.batches, ["rev 5: PUT k=5 5 was 4"], "nothing in the step itself");
+    assert.equal(recorder.watch.toldThrough(), undefined, "no progress while events are missing");
+    await recorder.caughtUp();
+    assert.equal(recorder.watch.toldThrough(), 7);
+    putAll([member], 8, 8);
+    assert.deepEqual(recorder.batches, [
+      "rev 5: PUT k=5 5 was 4",
+      "rev 7: PUT k=6 6 was 5, PUT k=7 7 was 6",
+      "rev 8: PUT k=8 8 was 7",
+    ]);
+  });
+
+  test("if no key has changed in between, they stay where they are", async () => {
+    await using leader = await leaderAt(4);
+    await using member = await TestStore.on(await memoryDisk());
+    putAll([member], 2, 4);
+    const recorder = new Recorder(member, ["k"]);
+    const future = new Recorder(member, ["k"], { startRevision: 6 });
+    await member.install(leader.store, await memoryDisk());
+    assert.deepEqual([recorder.watch.toldThrough(), future.watch.toldThrough()], [4, undefined]);
+    putAll([member], 5, 6);
+    assert.deepEqual(recorder.batches, ["rev 5: PUT k=5 5", "rev 6: PUT k=6 6"]);
+    assert.deepEqual(future.batches, ["rev 6: PUT k=6 6"]);
+  });
+
+  test("a start in the future may lie in what is installed, or still be to come", async () => {
+    await using leader = await leaderAt(8);
+    await using member = await TestStore.on(await memoryDisk());
+    putAll([member], 2, 4);
+    const within = new Recorder(member, ["k"], { startRevision: 7 });
+    const beyond = new Recorder(member, ["k"], { startRevision: 10 });
+    await member.install(leader.store, await memoryDisk());
+    assert.deepEqual([within.watch.toldThrough(), beyond.watch.toldThrough()], [undefined, undefined]);
+    await within.caughtUp();
+    putAll([member], 9, 10);
+    assert.deepEqual(within.batches, ["rev 8: PUT k=7 7, PUT k=8 8", "rev 9: PUT k=9 9", "rev 10: PUT k=10 10"]);
+    assert.deepEqual(beyond.batches, ["rev 10: PUT k=10 10"]);
+  });
+
+  test("one without room reads what it missed once it has some", async () => {
+    await using leader = await leaderAt(6);
+    await using member = await TestStore.on(await memoryDisk());
+    const recorder = new Recorder(member, ["k"]);
+    recorder.hasRoom = false;
+    putAll([member], 2, 3);
+    await member.install(leader.store, await memoryDisk());
+    for (let n = 0; n < 10; n++) await turn();
+    assert.deepEqual([recorder.refusals, recorder.batches], [1, []]);
+    recorder.hasRoom = true;
+    recorder.watch.resume();
+    await recorder.caughtUp();
+    assert.deepEqual(recorder.batches, ["rev 6: PUT k=2 2, PUT k=3 3, PUT k=4 4, PUT k=5 5, PUT k=6 6"]);
+  });
+
+  test("one whose next revision is compacted there is told so, and up to where", async () => {
+    await using leader = await leaderAt(9, 7);
+    await using member = await TestStore.on(await memoryDisk());
+    putAll([member], 2, 4);
+    const live = new Recorder(member, ["k"]);
+    const waiting = new Recorder(member, ["k"]);
+    waiting.hasRoom = false;
+    putAll([member], 5, 5);
+    const later = new Recorder(member, ["k"], { startRevision: 7 });
+    await member.install(leader.store, await memoryDisk());
+    waiting.hasRoom = true;
+    waiting.watch.resume();
+    await later.caughtUp();
+    assert.deepEqual([live.compacted, waiting.compacted, later.compacted], [7, 7, undefined]);
+    putAll([member], 10, 10);
+    assert.deepEqual([live.batches, waiting.batches], [["rev 5: PUT k=5 5"], []]);
+    assert.deepEqual(later.batches, ["rev 9: PUT k=7 7, PUT k=8 8, PUT k=9 9", "rev 10: PUT k=10 10"]);
+  });
+
+  test("one in the middle of history goes on there, and the old backend stays open for it", async () => {
+    const halting = new HaltingDisk(await memoryDisk());
+    await using leader = await leaderAt(8);
+    await using member = await TestStore.on(halting);
+    putAll([member], 2, 5);
+    await member.save();
+    halting.arm();
+    const recorder = new Recorder(member, ["k"], { startRevision: 3, prevKv: true });
+    await halting.halted;
+    const live = new Recorder(member, ["k"]);
+    const { replaced } = await member.install(leader.store, await memoryDisk());
+    assert.equal(await isSettled(replaced), false);
+    halting.letGo();
+    await replaced;
+    await recorder.caughtUp();
+    assert.deepEqual(recorder.batches, [
+      "rev 8: PUT k=3 3 was 2, PUT k=4 4 was 3, PUT k=5 5 was 4",
+      "rev 8: PUT k=6 6 was 5, PUT k=7 7 was 6, PUT k=8 8 was 7",
+    ]);
+    await live.caughtUp();
+    assert.deepEqual(live.batches, ["rev 8: PUT k=6 6, PUT k=7 7, PUT k=8 8"]);
+  });
+
+  test("those that are being told of the same slice all go on behind it", async () => {
+    await using leader = await leaderAt(9, 8);
+    await using member = await TestStore.on(await memoryDisk(), { watchBatchesPerSlice: 1 });
+    putAll([member], 2, 5);
+    const recorders = Array.from({ length: 4 }, () => new Recorder(member, ["k"], { startRevision: 4 }));
+    const backend = await copyOf(leader.store, await openMemoryBackend());
+    const told = (): number => recorders.filter(({ batches }) => batches.length > 0).length;
+    // The first of them has been told when this takes effect, the last has not.
+    await member.store.install(backend, () => recorders[0]!.until(() => told() > 0));
+    assert.ok(told() > 0 && told() < recorders.length, `${told()} are told`);
+    await recorders.at(-1)!.until(() => recorders.every(({ compacted }) => compacted === 8));
+    for (const { batches } of recorders)
+      assert.match(batches.join("; "), /^rev \d: PUT k=4 4, PUT k=5 5$/, "of what was read before all are told");
+  });
+});
+
+describe("reads", () => {
+  test("those in progress finish on what was there, and the old backend stays open for them", async () => {
+    await using leader = await leaderAt(60);
+    await using member = await TestStore.on(await memoryDisk(), {
+      entriesPerSlice: 2,
+      diskReadsPerSlice: 1,
+      cacheBytes: 0,
+    });
+    const keys = Array.from({ length: 20 }, (_, i) => `key ${String.fromCharCode(97 + i)}`);
+    for (const key of keys) member.put(key, "old");
+    await member.save();
+    const expectedHash = await member.store.hashKv(0);
+
+    const backend = await copyOf(leader.store, await openMemoryBackend());
+    let reading: ReturnType<KvStore["range"]> | undefined;
+    let hashing: ReturnType<KvStore["hashKv"]> | undefined;
+    const { replaced } = await member.store.install(backend, () => {
+      reading = member.store.range(range("a", { rangeEnd: "\0" }));
+      hashing = member.store.hashKv(0);
+      return Promise.resolve();
+    });
+    assert.ok(reading instanceof Promise, "too much for one turn");
+    assert.deepEqual((await member.range("k")).kvs, ["k=60 c2 m60 v59"], "new ones see the new");
+    let isReplaced = false;
+    void replaced.then(() => (isReplaced = true));
+    const { kvs, count, revision } = shown(await reading);
+    assert.equal(isReplaced, false);
+    assert.deepEqual([kvs.length, count, revision], [20, 20, 21]);
+    assert.ok(kvs.every((kv) => kv.includes("=old")));
+    assert.deepEqual(await hashing, expectedHash);
+    await replaced;
+  });
+
+  test("go on while the new is read, and a third state waits for those of the first", async () => {
+    const halting = new HaltingDisk(await memoryDisk());
+    await using leader = await leaderAt(10);
+    await using member = await TestStore.on(halting);
+    putAll([member], 2, 4);
+    await member.save();
+    halting.arm();
+    const hashing = member.store.hashKv(0);
+    await halting.halted;
+    const installing = member.install(leader.store, await memoryDisk());
+    assert.deepEqual((await member.range("k")).kvs, ["k=4 c2 m4 v3"]);
+    await installing;
+    putAll([leader], 11, 12);
+    await leader.save();
+    const again = member.install(leader.store, await memoryDisk());
+    assert.equal(await isSettled(again), false);
+    assert.deepEqual((await member.range("k")).kvs, ["k=10 c2 m10 v9"]);
+    halting.letGo();
+    await again;
+    assert.equal((await hashing).hashRevision, 4);
+    assert.deepEqual((await member.range("k")).kvs, ["k=12 c2 m12 v11"]);
+  });
+
+  test("a snapshot of what was replaced ends", async () => {
+    await using leader = await leaderAt(10);
+    await using member = await TestStore.on(await memoryDisk());
+    putAll([member], 2, 4);
+    await member.save();
+    const snapshot = member.store.snapshot();
+    await snapshot.next(1);
+    const { replaced } = await member.install(leader.store, await memoryDisk());
+    await replaced;
+    await assert.rejects(snapshot.next(1), ClosedError);
+    await snapshot.close();
+  });
+});
+
+/** A store whose writes wait until the test lets them go. */
+async function slowMember(): Promise<{ disk: SlowDisk; store: KvStore; clock: ManualClock }> {
+  const disk = new SlowDisk(await openMemoryBackend());
+  const clock = new ManualClock();
+  const onFailure = (error: Error): void => assert.ifError(error);
+  const opening = openStore({ backend: disk.backend, clock, onFailure, limits: { unflushedBytes: 1_000 } });
+  await (await disk.written()).finish(); // the format
+  return { disk, store: await opening, clock };
+}
+
+describe("what was to be written", () => {
+  test("a batch on its way arrives before the commit; what gathers behind it is never written", async () => {
+    await using leader = await leaderAt(10);
+    const { disk, store, clock } = await slowMember();
+    store.put(put("k", "2"));
+    store.endRound(bytes("2"));
+    const first = store.flush();
+    store.put(put("k", "3"));
+    store.endRound(bytes("3"));
+    const second = store.flush();
+    store.put(put("k", "x".repeat(2_000)));
+    let isDrained = false;
+    store.whenDrained(() => (isDrained = true));
+
+    let isCommitted = false;
+    const installing = store.install(await copyOf(leader.store, await openMemoryBackend()), () => {
+      isCommitted = true;
+      assert.equal(disk.writes.length, 0);
+      return Promise.resolve();
+    });
+    assert.equal(await isSettled(installing), false);
+    assert.deepEqual([isCommitted, isDrained, disk.writes.length], [false, false, 1]);
+    await disk.next().finish();
+    const { replaced } = await installing;
+    await Promise.all([first, second]); // what was ended is durable: in what was installed
+    await replaced;
+    clock.advance(1_000);
+    assert.deepEqual([isCommitted, isDrained, store.full, disk.writes.length], [true, true, false, 0]);
+    assert.equal(clock.pendingTimers, 0);
+    assert.equal(store.revision, 10);
+    await store.close();
+  });
+
+  test("a compaction that is under way is finished when what was installed is rid of the same", async () => {
+    await using leader = await leaderAt(10);
+    await using member = await TestStore.on(await memoryDisk(), { entriesPerSlice: 1, removalsPerBatch: 1 });
+    putAll([member], 2, 10);
+    await member.save();
+    const whatever = member.store.compact(3);
+    const compaction = member.store.compact(8); // their round never ends here
+    leader.store.compact(9);
+    const reading = leader.store.hashKv(0); // keeps the leader's from being finished: the copy has to go on with it
+    await leader.save();
+    const backend = await copyOf(leader.store, await openMemoryBackend());
+    await reading;
+    await member.store.install(backend, () => Promise.resolve());
+    await compaction.finished;
+    await whatever.finished;
+    const rows = backend.iterate(Buffer.of(0x6b), Buffer.of(0x6c));
+    assert.deepEqual((await rows.next(100)).length, 2, "9 and 10 are left");
+    await rows.close();
+    assert.throws(() => member.store.compact(9), /compacted up to 9/);
+  });
+
+  test("a compaction that is removing rows removes no more of them after the commit", async () => {
+    await using leader = await leaderAt(10, 6);
+    const { disk, store } = await slowMember();
+    for (let n = 2; n <= 9; n++) store.put(put("k", `${n}`));
+    const { finished } = store.compact(5);
+    store.endRound(bytes("9"));
+    await (await disk.written()).finish();
+    const removal = await disk.written();
+    let isCommitted = false;
+    const installing = store.install(await copyOf(leader.store, await openMemoryBackend()), () => {
+      isCommitted = true;
+      return Promise.resolve();
+    });
+    assert.equal(await isSettled(installing), false);
+    assert.equal(isCommitted, false);
+    await removal.finish(); // what follows it waits, and is given up
+    await installing;
+    await finished;
+    assert.deepEqual([isCommitted, disk.writes.length], [true, 0]);
+    await store.close();
+  });
+});
+
+describe("what goes wrong leaves the old state in use", () => {
+  /** A new backend, whether it was closed, and what is wrong with it. */
+  async function damaged(leader: TestStore, change: (backend: Backend) => void | Promise<void>) {
+    const inner = await copyOf(leader.store, await openMemoryBackend());
+    await change(inner);
+    const state = { isClosed: false };
+    const close = async (): Promise<void> => {
+      state.isClosed = true;
+      await inner.close();
+    };
+    const backend: Backend = {
+      name: "the new one",
+      get: (key) => inner.get(key),
+      iterate: (from, to) => inner.iterate(from, to),
+      view: () => inner.view(),
+      batch: () => inner.batch(),
+      size: () => inner.size(),
+      close,
+    };
+    return { backend, state };
+  }
+
+  const flipped = async (backend: Backend): Promise<void> => {
+    const key = changeRowKey(6, 0, false);
+    const batch = backend.batch();
+    batch.put(
+      key,
+      backend.get(key)!.map((byte, i) => (i === 4 ? byte ^ 1 : byte)),
+    );
+    await batch.write();
+  };
+  const newer = async (backend: Backend): Promise<void> => {
+    const batch = backend.batch();
+    formatRow.put(batch, 2);
+    await batch.write();
+  };
+
+  /** Everything as before: read, watched, written and found by a restart. */
+  async function checkUnharmed(member: TestStore, recorder: Recorder): Promise<void> {
+    assert.deepEqual((await member.range("k")).kvs, ["k=4 c2 m4 v3"]);
+    assert.equal(recorder.watch.toldThrough(), 4);
+    putAll([member], 5, 5);
+    assert.deepEqual(recorder.batches.at(-1), "rev 5: PUT k=5 5");
+    await member.save("after");
+    await member.crash();
+    assert.deepEqual([text(member.store.marker!), member.store.revision], ["after", 5]);
+  }
+
+  for (const [name, change, expected] of [
+    ["a flipped bit", flipped, /row 6_0 of the new one: checksum/],
+    ["a newer format", newer, NewerFormatError],
+  ] as const)
+    test(`${name} in the new one is named`, async () => {
+      await using leader = await leaderAt(10);
+      await using member = await TestStore.on(await memoryDisk());
+      putAll([member], 2, 4);
+      const recorder = new Recorder(member, ["k"]);
+      const { backend, state } = await damaged(leader, change);
+      const installing = member.store.install(backend, () => assert.fail("committed"));
+      await assert.rejects(installing, expected);
+      assert.equal(state.isClosed, true);
+      await checkUnharmed(member, recorder);
+    });
+
+  test("one that says nothing of what it contains, or less than what is here, is refused", async () => {
+    await using leader = await leaderAt(10);
+    await using behind = await leaderAt(3);
+    await using member = await TestStore.on(await memoryDisk());
+    putAll([member], 2, 4);
+    const recorder = new Recorder(member, ["k"]);
+    const commit = () => assert.fail("committed");
+    await assert.rejects(member.store.install(await openMemoryBackend(), commit), /memory: it does not say what/);
+    const old = await damaged(behind, () => undefined);
+    await assert.rejects(
+      member.store.install(old.backend, commit),
+      (error) =>
+        error instanceof DamagedError && /revision 3, .*older than what is here, revision 4/.test(error.message),
+    );
+    assert.equal(old.state.isClosed, true);
+    await checkUnharmed(member, recorder);
+    await member.install(leader.store, await memoryDisk()); // and then one that is right
+    assert.equal(member.store.revision, 10);
+  });
+
+  test("a commit that fails: what was held back is written after all", async () => {
+    await using leader = await leaderAt(10);
+    await using member = await TestStore.on(await memoryDisk());
+    putAll([member], 2, 4);
+    const recorder = new Recorder(member, ["k"]);
+    member.store.endRound(bytes("4"));
+    const flushed = member.store.flush();
+    const { backend, state } = await damaged(leader, () => undefined);
+    const failing = member.store.install(backend, () => Promise.reject(new Error("EIO: rename")));
+    await assert.rejects(failing, /EIO: rename/);
+    assert.equal(state.isClosed, true);
+    await flushed;
+    await checkUnharmed(member, recorder);
+  });
+
+  test("writes wait until an install has settled, and so does another install", async () => {
+    await using leader = await leaderAt(10);
+    await using member = await TestStore.on(await memoryDisk());
+    putAll([member], 2, 4);
+    const [backend, another] = [await openMemoryBackend(), await openMemoryBackend()];
+    for (const each of [backend, another]) await copyOf(leader.store, each);
+    const installing = member.store.install(backend, () => Promise.resolve());
+    await assert.rejects(
+      member.store.install(another, () => assert.fail("committed")),
+      /two snapshots at once/,
+    );
+    const refusal = /while a snapshot is being installed/;
+    assert.throws(() => member.put("k", "v"), refusal);
+    assert.throws(() => member.store.txn(txn([], [op.put("k", "v")])), refusal);
+    assert.throws(() => member.store.grantLease({ id: 1n, ttlSeconds: 1, generation: 1 }), refusal);
+    assert.throws(() => member.store.compact(2), refusal);
+    assert.equal(member.store.txn(txn([], [op.range("k")])).revision, 4, "reads go on");
+    await installing;
+    putAll([member], 11, 11);
+  });
+});
+
+describe("closing meanwhile", () => {
+  test("ends an install that has not come to its commit", async () => {
+    await using leader = await leaderAt(10);
+    await using member = await TestStore.on(await memoryDisk());
+    putAll([member], 2, 4);
+    const backend = await copyOf(leader.store, await openMemoryBackend());
+    const installing = assert.rejects(
+      member.store.install(backend, () => assert.fail("committed")),
+      ClosedError,
+    );
+    await turn();
+    await member.store.close();
+    await installing;
+    await assert.rejects(
+      member.store.install(backend, () => assert.fail("committed")),
+      ClosedError,
+    );
+  });
+
+  test("waits for a commit, and then for everything", async () => {
+    await using leader = await leaderAt(10);
+    await using member = await TestStore.on(await memoryDisk());
+    putAll([member], 2, 4);
+    const recorder = new Recorder(member, ["k"]);
+    const disk = await memoryDisk();
+    let commit: () => void = () => undefined;
+    const backend = await copyOf(leader.store, await disk.open());
+    const installing = member.store.install(backend, () => new Promise((resolve) => (commit = resolve)));
+    for (let n = 0; n < 20; n++) await turn();
+    const closed = member.store.close();
+    assert.equal(await isSettled(closed), false);
+    member.switchTo(disk);
+    commit();
+    await (
+      await installing
+    ).replaced;
+    await closed;
+    assert.deepEqual(recorder.batches, []);
+    await member.open();
+    assert.equal(member.store.revision, 10);
+  });
+
+  test("ends reads of what was replaced", async () => {
+    await using leader = await leaderAt(10);
+    await using member = await TestStore.on(await memoryDisk(), { entriesPerSlice: 1 });
+    for (let n = 0; n < 9; n++) member.put(`key ${n}`, "v");
+    const backend = await copyOf(leader.store, await openMemoryBackend());
+    let rejected: Promise<void> | undefined;
+    const { replaced } = await member.store.install(backend, () => {
+      const reading = member.store.range(range("a", { rangeEnd: "\0" }));
+      assert.ok(reading instanceof Promise, "too much for one turn");
+      rejected = assert.rejects(reading, ClosedError);
+      return Promise.resolve();
+    });
+    await member.store.close();
+    await rejected;
+    await replaced;
+  });
+});
