@@ -1,30 +1,23 @@
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { Level } from "level";
-import type { LogIndex, LogPosition, MemberId, Term } from "../raft/index.js";
+import type { LogPosition } from "../raft/index.js";
+import {
+  formatVersion,
+  listStores,
+  readIncarnation,
+  readOwner,
+  readStoreInUse,
+  refuseForeign,
+  type DirectoryOwner,
+  type StoreInUse,
+} from "./directory-files.js";
 import { makeDirectory, replaceFile, syncDirectory } from "./durable-file.js";
 import { StartError } from "./errors.js";
 import { formatId } from "./logger.js";
 import { asStartError, errorCode } from "./open-failure.js";
 
-/** The version of everything below `member/`; a newer one is refused. */
-const formatVersion = 1;
-
-/** Whose data a directory holds. */
-export interface DirectoryOwner {
-  readonly clusterId: bigint;
-  readonly memberId: MemberId;
-}
-
-/** Which store a member uses. */
-export interface StoreInUse {
-  readonly path: string;
-  /**
-   * What it contained of the log when it was put in the place of another one; undefined: it is the first. After a crash
-   * at that moment the log does not reach as far, which would be damage otherwise.
-   */
-  readonly installed: LogPosition | undefined;
-}
+export type { DirectoryOwner, StoreInUse } from "./directory-files.js";
 
 /**
  * A member's directory, held by this process alone:
@@ -67,13 +60,8 @@ export class DataDirectory {
   }
 
   /** The store in use. */
-  async store(): Promise<StoreInUse> {
-    const path = join(this.member, "store-current");
-    const text = (await readIfThere(path)) ?? "";
-    const [, name, index, term] = /^(store-\d+)\n(?:index (\d+) term (\d+)\n)?$/.exec(text) ?? [];
-    if (name === undefined) throw new StartError(`${path} is damaged: "${text.trim()}" is not the name of a store`);
-    const installed = index === undefined ? undefined : positionOf(index, term ?? "");
-    return { path: join(this.member, name), installed };
+  store(): Promise<StoreInUse> {
+    return readStoreInUse(this.member);
   }
 
   async storePath(): Promise<string> {
@@ -113,8 +101,8 @@ export class DataDirectory {
       if (name !== basename(path)) await rm(join(this.member, name), { recursive: true, force: true });
   }
 
-  private async storeNames(): Promise<string[]> {
-    return (await readdir(this.member)).filter((name) => /^store-\d+$/.test(name));
+  private storeNames(): Promise<string[]> {
+    return listStores(this.member);
   }
 
   /** From here on the directory belongs to this member. The last step of a bootstrap: a crash before it starts over. */
@@ -126,13 +114,9 @@ export class DataDirectory {
 
   /** Counts this start of the member: every incarnation is higher than all before it. */
   async nextIncarnation(): Promise<number> {
-    const path = join(this.member, "incarnation");
-    const text = (await readIfThere(path)) ?? "0\n";
-    const last = Number(text);
-    // Starting at 1 again would be fatal quietly: all members would skip what this one proposes, as repeats.
-    if (!/^\d+\n$/.test(text) || !Number.isSafeInteger(last)) throw new StartError(`${path} is damaged: not a number`);
-    await replaceFile(path, `${last + 1}\n`);
-    return last + 1;
+    const next = ((await readIncarnation(this.member)) ?? 0) + 1;
+    await replaceFile(join(this.member, "incarnation"), `${next}\n`);
+    return next;
   }
 
   /** Lets go of the directory. */
@@ -141,41 +125,8 @@ export class DataDirectory {
   }
 }
 
-const positionOf = (index: string, term: string): LogPosition => ({
-  index: Number(index) as LogIndex,
-  term: Number(term) as Term,
-});
-
-const readIfThere = async (path: string): Promise<string | undefined> => {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return undefined;
-    throw error;
-  }
-};
-
-/** Looks before anything is created: what is not ours stays untouched. */
-const refuseForeign = async (member: string): Promise<void> => {
-  let names: string[];
-  try {
-    names = await readdir(member);
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return;
-    throw error;
-  }
-  if (names.includes("snap"))
-    throw new StartError(
-      `${member} holds the data of a real etcd, which minietcd cannot read: choose another --data-dir`,
-    );
-  const ours = /^(format\.json(\.tmp)?|lock|incarnation(\.tmp)?|wal|store-\d+|store-current(\.tmp)?)$/;
-  const foreign = names.find((name) => !ours.test(name));
-  if (foreign !== undefined)
-    throw new StartError(`${join(member, foreign)} is not a file of minietcd: choose another --data-dir`);
-};
-
 /** Node has no flock: an empty `level` database held open refuses a second process and is free after a kill -9. */
-const takeLock = async (path: string, dataDir: string): Promise<Level> => {
+export const takeLock = async (path: string, dataDir: string): Promise<Level> => {
   const lock = new Level(path);
   try {
     await lock.open();
@@ -189,31 +140,6 @@ const takeLock = async (path: string, dataDir: string): Promise<Level> => {
     throw error;
   }
 };
-
-const readOwner = async (member: string): Promise<DirectoryOwner | undefined> => {
-  const path = join(member, "format.json");
-  const text = await readIfThere(path);
-  if (text === undefined) return undefined;
-  const format = parseFormat(text, path);
-  if (format.formatVersion > formatVersion)
-    throw new StartError(
-      `${path} has format version ${format.formatVersion}, this minietcd knows up to ${formatVersion}: use a newer minietcd`,
-    );
-  return { clusterId: format.clusterId, memberId: format.memberId };
-};
-
-const parseFormat = (text: string, path: string): DirectoryOwner & { formatVersion: number } => {
-  try {
-    const { formatVersion, clusterId, memberId } = (JSON.parse(text) ?? {}) as Record<string, unknown>;
-    if (typeof formatVersion === "number" && isHex(clusterId) && isHex(memberId))
-      return { formatVersion, clusterId: BigInt(`0x${clusterId}`), memberId: BigInt(`0x${memberId}`) };
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-  }
-  throw new StartError(`${path} is damaged: put the file back as it was, the rest of the directory belongs to it`);
-};
-
-const isHex = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{1,16}$/.test(value);
 
 /** What a bootstrap left that never reached `begin`: nobody has been told anything from it. */
 const removeUnfinished = async (member: string): Promise<void> => {
