@@ -16,11 +16,13 @@ export {
   type Outgoing,
   type PeerMessage,
   type ReadState,
+  type ReceivedSnapshot,
   type Refusal,
   type Role,
   type Term,
 } from "./core/types.js";
 export { RaftNode, tickMs, type LogStore, type NodeListener, type StateMachine, type Transport } from "./node.js";
+export { checkWal, type WalReport } from "./wal/check.js";
 export { nodeDisk, type Disk } from "./wal/disk.js";
 export { WalDamagedError, WalFailedError, WalVersionError } from "./wal/errors.js";
 export { openWal, type RecoveredLog, type Wal } from "./wal/wal.js";

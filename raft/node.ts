@@ -6,17 +6,26 @@ import {
   type Entry,
   type HardState,
   type Input,
+  type LogIndex,
+  type LogPosition,
   type MemberId,
+  type Notice,
   type Outgoing,
   type PeerMessage,
   type ReadState,
+  type ReceivedSnapshot,
   type Refusal,
+  type Unsaved,
 } from "./core/types.js";
 
-/** Where entries become durable; `Wal` is the real one. At most one `append` is under way at a time. */
+/** Where entries become durable; `Wal` is the real one. At most one `append` or `restart` is under way at a time. */
 export interface LogStore {
   /** Calls `done` once everything is on disk, never synchronously; never calls it if that failed. */
   append(hardState: HardState | undefined, entries: readonly Entry[], done: () => void): void;
+  /** The log begins anew after `base`, empty: a crash leaves either that or the old one. `done` as with `append`. */
+  restart(base: LogPosition, hardState: HardState, done: () => void): void;
+  /** Everything up to `through` may go from the disk, some time: it is in the state machine durably. */
+  truncate(through: LogIndex): void;
 }
 
 /** Carries messages to other members. May lose them, never alters them. */
@@ -28,6 +37,11 @@ export interface Transport {
 export interface StateMachine {
   /** Applies `entries` in order; calls `done` (perhaps at once) when it can take more. */
   apply(entries: readonly Entry[], done: () => void): void;
+  /**
+   * Takes over the snapshot that was received, which contains the log up to `position`; calls `done` once that is durable.
+   * Never called while `apply` is under way. If it fails, the member must stop: `done` is never called.
+   */
+  install(position: LogPosition, done: () => void): void;
 }
 
 /** What the node tells the member it belongs to. */
@@ -37,6 +51,12 @@ export interface NodeListener {
   onRefusal(refusal: Refusal): void;
   /** Term, role or known leader changed. */
   onStatusChange(status: CoreStatus): void;
+  /** `peer` lacks what is not in the log any more: it needs a snapshot. However that ends, `snapshotEnded` must follow. */
+  onSnapshotNeeded(peer: MemberId): void;
+  /** The snapshot that `receivedSnapshot` told of is of no use: it was not, and will not be, installed. */
+  onSnapshotRefused(position: LogPosition): void;
+  /** What `transferLeadership` asked for ended: `ok` if the member that was to lead does. One end for all requests under way. */
+  onTransferEnded(ok: boolean): void;
   /** A broken invariant: this member has stopped; the others make up for it. */
   onFailure(error: Error): void;
 }
@@ -135,6 +155,36 @@ export class RaftNode {
     this.step({ kind: "linkClosed", peer });
   }
 
+  /**
+   * The snapshot that `peer` needed was sent, or could not be: it is asked what it holds now, and if it still lacks too much,
+   * `onSnapshotNeeded` comes again, at once. So a failure is better reported after a while.
+   */
+  snapshotEnded(peer: MemberId): void {
+    this.step({ kind: "snapshotEnded", peer });
+  }
+
+  /** A snapshot was received, whole and verified: it will be installed, or `onSnapshotRefused` comes. One at a time. */
+  receivedSnapshot(snapshot: ReceivedSnapshot): void {
+    this.step({ kind: "snapshotReceived", ...snapshot });
+  }
+
+  /** Hands leadership over to `to`, or if that is undefined to whoever holds most; `onTransferEnded` tells. Raft thesis §3.10. */
+  transferLeadership(to: MemberId | undefined): void {
+    this.step({ kind: "transferLeadership", to });
+  }
+
+  /** The log up to `through`, which the state machine holds durably, is not needed any more. Raft paper §7. */
+  compact(through: LogIndex): void {
+    if (this.stopped) return;
+    const before = this.core.status().base;
+    try {
+      const base = this.core.compact(through);
+      if (base.index > before.index) this.log.truncate(base.index);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
   /** Once stopped it leads nobody, and knows of nobody who leads. */
   status(): CoreStatus {
     const status = this.core.status();
@@ -179,6 +229,7 @@ export class RaftNode {
       this.transport.send(this.core.takeMessages()); // a leader whose term is durable may send beside its own disk write
       this.write();
       this.apply();
+      this.install();
       this.report();
     } catch (error) {
       this.fail(error);
@@ -197,18 +248,22 @@ export class RaftNode {
       return;
     }
     this.writing = true;
-    this.log.append(unsaved.hardState, unsaved.entries, () => {
-      this.writing = false;
-      if (this.stopped) return;
-      try {
-        this.transport.send(unsaved.replies); // votes, vote requests, acknowledgements speak of what is durable
-        this.core.saved(unsaved); // the leader's own copy counts from here
-      } catch (error) {
-        this.fail(error);
-        return;
-      }
-      this.pump();
-    });
+    const done = (): void => this.written(unsaved);
+    if (unsaved.restart === undefined) this.log.append(unsaved.hardState, unsaved.entries, done);
+    else this.log.restart(unsaved.restart, unsaved.hardState, done);
+  }
+
+  private written(unsaved: Unsaved): void {
+    this.writing = false;
+    if (this.stopped) return;
+    try {
+      this.transport.send(unsaved.replies); // votes, vote requests, acknowledgements speak of what is durable
+      this.core.saved(unsaved); // the leader's own copy counts from here
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    this.pump();
   }
 
   private apply(): void {
@@ -222,15 +277,49 @@ export class RaftNode {
     });
   }
 
+  /**
+   * The state machine first, then the log: a crash between the two leaves a state machine that is ahead of its log, which
+   * can be mended at the next start. The other way round entries would be lost.
+   */
+  private install(): void {
+    if (this.applying) return;
+    const position = this.core.takeInstall();
+    if (position === undefined) return;
+    this.applying = true;
+    this.machine.install(position, () => {
+      this.applying = false;
+      this.step({ kind: "snapshotInstalled" }); // the next write begins the log anew
+    });
+  }
+
   private report(): void {
     for (const read of this.core.takeReadStates()) this.listener.onReadState(read);
     for (const refusal of this.core.takeRefusals()) this.listener.onRefusal(refusal);
+    this.reportStatus();
+    for (const notice of this.core.takeNotices()) this.notify(notice);
+  }
+
+  private reportStatus(): void {
     const { term, role, leader } = this.core.status();
     if (term === this.known.term && role === this.known.role && leader === this.known.leader) return;
     const changesPace = (leader === noMember) !== (this.known.leader === noMember);
     this.known = this.core.status();
     if (changesPace && this.stopTicking !== undefined) this.keepTime();
     this.listener.onStatusChange(this.known);
+  }
+
+  private notify(notice: Notice): void {
+    switch (notice.kind) {
+      case "snapshotNeeded":
+        this.listener.onSnapshotNeeded(notice.peer);
+        return;
+      case "snapshotRefused":
+        this.listener.onSnapshotRefused(notice.position);
+        return;
+      case "transferEnded":
+        this.listener.onTransferEnded(notice.ok);
+        return;
+    }
   }
 
   private fail(error: unknown): void {

@@ -220,12 +220,23 @@ const start = async (
     core: createCore(config, environment, memberId, applied, recovered),
     log: wal,
     transport: peers,
-    machine: applier,
+    machine: {
+      apply: (entries, done) => applier.apply(entries, done),
+      // None is received: every snapshot channel is closed above.
+      install: ({ index }) => onFailure(new Error(`Cannot install a snapshot up to entry ${index}: none was received`)),
+    },
     listener: {
       onReadState: (read) => reads.confirmed(read),
       onRefusal: (refusal) =>
         refusal.what === "proposal" ? proposals.refused(refusal) : reads.refused(refusal.number),
       onStatusChange: leaderChanged,
+      // The log is kept whole, so that nobody ever needs one.
+      onSnapshotNeeded: (peer) => {
+        logger.warn("cannot send a snapshot", { to: formatId(peer) });
+        clock.after(config.electionMs, () => node.snapshotEnded(peer));
+      },
+      onSnapshotRefused: ({ index }) => logger.info("a snapshot was of no use", { index }),
+      onTransferEnded: (ok) => logger.info("leadership transfer ended", { ok }),
       onFailure,
     },
     clock,
@@ -260,13 +271,14 @@ const createCore = (
   { random }: MemberEnvironment,
   id: MemberId,
   { index, membership }: AppliedState,
-  { hardState, entries }: RecoveredLog,
+  { hardState, base, entries }: RecoveredLog,
 ): RaftCore =>
   new RaftCore({
     id,
     voters: membership.all.map((member) => member.ID),
     // As in etcd, term 1 is the bootstrap that named the members: the first leader is elected in term 2.
     hardState: { ...hardState, term: Math.max(1, hardState.term) as Term },
+    base,
     entries,
     applied: index,
     heartbeatTicks: heartbeatTicksOf(config),

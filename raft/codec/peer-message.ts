@@ -1,6 +1,6 @@
 // What members say to each other, as bytes: one byte of kind, the fields in the order of core/types.ts, nothing after.
 // A change here is a new version of the peer protocol; the link compares versions when it is opened.
-import type { LogIndex, PeerMessage, Term } from "../core/types.js";
+import type { LogIndex, PeerMessage, Term, Vote } from "../core/types.js";
 import { ByteReader, ByteWriter } from "./bytes.js";
 import { readRun, writeRun } from "./entries.js";
 
@@ -17,6 +17,7 @@ const kindCode = {
   forwardedProposal: 9,
   forwardedRead: 10,
   forwardedReadReply: 11,
+  timeoutNow: 12,
 } as const satisfies Record<PeerMessage["kind"], number>;
 
 /** Writes `message` behind what `writer` already holds, so that a link can put its frame around it without copying. */
@@ -28,6 +29,7 @@ export const writePeerMessage = (writer: ByteWriter, message: PeerMessage): void
       writer.number(message.term);
       writer.number(message.lastIndex);
       writer.number(message.lastTerm);
+      writer.flag(message.transfer);
       return;
     case "preVoteReply":
     case "voteReply":
@@ -56,6 +58,10 @@ export const writePeerMessage = (writer: ByteWriter, message: PeerMessage): void
     case "heartbeatReply":
       writer.number(message.term);
       writer.number(message.round);
+      return;
+    case "timeoutNow":
+      writer.number(message.term);
+      writer.number(message.lastIndex);
       return;
     case "forwardedProposal":
       writer.bytes(message.data);
@@ -96,11 +102,11 @@ const readPeerMessage = (reader: ByteReader): PeerMessage => {
   const code = reader.byte();
   switch (code) {
     case kindCode.preVote:
-      return { kind: "preVote", term: term(reader), lastIndex: index(reader), lastTerm: term(reader) };
+      return { kind: "preVote", ...candidacy(reader) };
     case kindCode.preVoteReply:
       return { kind: "preVoteReply", term: term(reader), granted: reader.flag() };
     case kindCode.vote:
-      return { kind: "vote", term: term(reader), lastIndex: index(reader), lastTerm: term(reader) };
+      return { kind: "vote", ...candidacy(reader) };
     case kindCode.voteReply:
       return { kind: "voteReply", term: term(reader), granted: reader.flag() };
     case kindCode.append: {
@@ -120,6 +126,8 @@ const readPeerMessage = (reader: ByteReader): PeerMessage => {
       return { kind: "heartbeat", term: term(reader), commit: index(reader), round: reader.number() };
     case kindCode.heartbeatReply:
       return { kind: "heartbeatReply", term: term(reader), round: reader.number() };
+    case kindCode.timeoutNow:
+      return { kind: "timeoutNow", term: term(reader), lastIndex: index(reader) };
     case kindCode.forwardedProposal:
       return { kind: "forwardedProposal", data: reader.bytes() };
     case kindCode.forwardedRead:
@@ -131,6 +139,12 @@ const readPeerMessage = (reader: ByteReader): PeerMessage => {
   }
 };
 
+const candidacy = (reader: ByteReader): Omit<Vote, "kind"> => ({
+  term: term(reader),
+  lastIndex: index(reader),
+  lastTerm: term(reader),
+  transfer: reader.flag(),
+});
 const term = (reader: ByteReader): Term => reader.number() as Term;
 const index = (reader: ByteReader): LogIndex => reader.number() as LogIndex;
 

@@ -4,23 +4,28 @@ import { assertNever, invariant } from "./invariant.js";
 import { Leadership } from "./leadership.js";
 import { defaultLimits, type CoreLimits } from "./limits.js";
 import { Log } from "./log.js";
-import type {
-  Append,
-  AppendReply,
-  CoreStatus,
-  Entry,
-  HardState,
-  Heartbeat,
-  HeartbeatReply,
-  Input,
-  LogIndex,
-  MemberId,
-  Outgoing,
-  PeerMessage,
-  ReadState,
-  Refusal,
-  Term,
-  Unsaved,
+import { Outbox } from "./outbox.js";
+import {
+  noMember,
+  type Append,
+  type AppendReply,
+  type CoreStatus,
+  type Entry,
+  type HardState,
+  type Heartbeat,
+  type HeartbeatReply,
+  type Input,
+  type LogIndex,
+  type LogPosition,
+  type MemberId,
+  type Notice,
+  type Outgoing,
+  type PeerMessage,
+  type ReadState,
+  type ReceivedSnapshot,
+  type Refusal,
+  type Term,
+  type Unsaved,
 } from "./types.js";
 
 export interface CoreOptions {
@@ -29,7 +34,9 @@ export interface CoreOptions {
   readonly voters: readonly MemberId[];
   /** As recovered; term 0, no vote, commit 0 when new. */
   readonly hardState: HardState;
-  /** As recovered: all durable, without a gap, from index 1 on. */
+  /** As recovered: where the log begins. Everything up to there is only in the state machine. */
+  readonly base: LogPosition;
+  /** As recovered: all durable, without a gap, from `base` on. */
   readonly entries: readonly Entry[];
   /** The state machine holds these already: they are committed and are not handed out again. */
   readonly applied: LogIndex;
@@ -39,6 +46,18 @@ export interface CoreOptions {
   /** In [0, 1). */
   readonly random: () => number;
   readonly limits?: Partial<CoreLimits>;
+}
+
+/** Leadership on its way to another member. */
+interface Transfer {
+  readonly to: MemberId;
+  ticksLeft: number;
+}
+
+/** `received`; `handedOut` to the state machine; `installed` there, so the log is to begin anew. */
+interface Installation {
+  readonly position: LogPosition;
+  readonly stage: "received" | "handedOut" | "installed";
 }
 
 const nothing: readonly never[] = [];
@@ -51,14 +70,12 @@ const nothing: readonly never[] = [];
  * step(input)…                 any number of times, also while a write is under way
  * send(takeMessages())         may leave at once: they speak of nothing that is not durable
  * unsaved = takeUnsaved()      only while no write is under way
- *   write unsaved.hardState and unsaved.entries; nothing to write if neither is there
+ *   write unsaved.hardState and unsaved.entries, or restart the log; nothing to write if neither is there
  *   send(unsaved.replies)      once that is durable
  *   saved(unsaved)
  * apply(takeCommitted())       until it gives none
+ * install(takeInstall())       only while nothing is being applied, then step(snapshotInstalled)
  * ```
- *
- * A message leaves at once if the term and vote it speaks of, and for an acknowledgement the entries, are
- * durable; otherwise it waits for the write that makes them so. Hence nothing said is ever forgotten.
  *
  * @throws InvariantError from any method if what consensus rests on is broken; the member must stop
  */
@@ -75,14 +92,13 @@ export class RaftCore {
   /** While leader. */
   private leadership: Leadership | undefined;
 
-  /** What was last handed to the disk, and what is durable of it. */
-  private written: HardState;
-  private durable: HardState;
-  private writing: Unsaved | undefined;
-
-  private messages: Outgoing[] = [];
-  private replies: Outgoing[] = [];
+  private readonly outbox: Outbox;
   private readonly requests: ClientRequests;
+  /** Leadership is being handed over; a new leader, or time, ends it. Raft thesis §3.10. */
+  private transfer: Transfer | undefined;
+  /** The snapshot that takes the place of the log. Until it has, the log stands still. Raft paper §7. */
+  private installing: Installation | undefined;
+  private notices: Notice[] = [];
 
   constructor(options: CoreOptions) {
     invariant(options.voters.includes(options.id), "a member that is not among its voters");
@@ -92,24 +108,24 @@ export class RaftCore {
     this.heartbeatTicks = options.heartbeatTicks;
     this.electionTicks = options.electionTicks;
     this.limits = { ...defaultLimits, ...options.limits };
-    this.log = new Log({ entries: options.entries, commit: options.hardState.commit, applied: options.applied });
+    this.log = new Log({ ...options, commit: options.hardState.commit });
     invariant(this.log.lastTerm <= options.hardState.term, "an entry of a later term than the hard state's");
-    this.written = this.durable = options.hardState;
+    this.outbox = new Outbox({ log: this.log, hardState: options.hardState, current: () => this.elections });
     this.requests = new ClientRequests({
       ...options,
       maxPendingReads: this.limits.maxPendingReads,
-      // Nothing durable is spoken of: it may leave at once.
-      forward: (to, message) => this.messages.push({ to, message }),
+      forward: (to, message) => this.outbox.sendNow(to, message),
     });
     this.elections = new Elections({
       ...options,
       voters: this.voters,
       log: this.log,
-      isDurable: () => this.isHardStateDurable(),
-      send: (to, message) => this.send(to, message),
+      heir: () => this.transfer?.to,
+      isDurable: () => this.outbox.isHardStateDurable,
+      send: (to, message) => this.outbox.send(to, message),
       listener: {
-        newTerm: () => (this.replies = []),
-        leaderChanged: () => this.requests.leaderChanged(),
+        newTerm: () => this.outbox.dropReplies(),
+        leaderChanged: () => this.onLeaderChanged(),
         elected: () => this.onElected(),
         deposed: () => this.endLeadership(),
       },
@@ -135,6 +151,18 @@ export class RaftCore {
       case "linkClosed":
         this.onLinkClosed(input.peer);
         return;
+      case "snapshotEnded":
+        this.leadership?.snapshotEnded(input.peer);
+        return;
+      case "snapshotReceived":
+        this.onSnapshotReceived(input);
+        return;
+      case "snapshotInstalled":
+        this.onSnapshotInstalled();
+        return;
+      case "transferLeadership":
+        this.onTransferLeadership(input.to);
+        return;
       default:
         assertNever(input);
     }
@@ -143,10 +171,7 @@ export class RaftCore {
   /** Messages that may leave at once, beside a write under way. */
   takeMessages(): readonly Outgoing[] {
     this.leadership?.flush();
-    if (this.messages.length === 0) return nothing;
-    const messages = this.messages;
-    this.messages = [];
-    return messages;
+    return this.outbox.takeMessages();
   }
 
   /**
@@ -154,36 +179,32 @@ export class RaftCore {
    * nothing to write, and the replies may leave at once; calling `saved` for it is allowed and does nothing.
    */
   takeUnsaved(): Unsaved | undefined {
-    invariant(this.writing === undefined, "a second write while one is under way");
-    const entries = this.log.takeUnwritten();
-    const hardState = this.changedHardState(entries.length > 0);
-    const mustWrite = hardState !== undefined || entries.length > 0;
-    if (!mustWrite && this.replies.length === 0) return undefined;
-    const unsaved: Unsaved = { hardState, entries, replies: this.replies };
-    this.replies = [];
-    if (mustWrite) this.writing = unsaved;
-    return unsaved;
+    const { installing } = this;
+    return this.outbox.takeUnsaved(installing?.stage === "installed" ? installing.position : undefined);
   }
 
   /** `unsaved` is durable. */
   saved(unsaved: Unsaved): void {
-    if (unsaved !== this.writing) {
-      invariant(
-        unsaved.hardState === undefined && unsaved.entries.length === 0,
-        "the end of a write that did not begin",
-      );
-      return;
-    }
-    this.writing = undefined;
-    this.durable = this.written;
-    this.log.markSaved();
+    if (!this.outbox.saved(unsaved)) return;
+    if (unsaved.restart === undefined) this.log.markSaved();
+    else this.endInstallation(unsaved.restart);
     this.leadership?.onSaved();
     this.elections.saved();
   }
 
   /** Committed entries that are durable here, in order, each once; a bounded amount, so take until there are none. */
   takeCommitted(): readonly Entry[] {
+    if (this.installing !== undefined) return nothing; // the snapshot contains them
     return this.log.takeCommitted(this.limits.maxCommittedBytes);
+  }
+
+  /** A snapshot that the state machine must take over, once. Nothing is committed until it has. */
+  takeInstall(): LogPosition | undefined {
+    if (this.installing?.stage !== "received") return undefined;
+    // A crash must not leave a state machine that holds an entry of a term which the member has forgotten.
+    if (!this.outbox.isHardStateDurable) return undefined;
+    this.installing = { ...this.installing, stage: "handedOut" };
+    return this.installing.position;
   }
 
   /** Reads that may be answered once everything up to their index is applied. */
@@ -196,6 +217,24 @@ export class RaftCore {
     return this.requests.takeRefusals();
   }
 
+  takeNotices(): readonly Notice[] {
+    if (this.notices.length === 0) return nothing;
+    const { notices } = this;
+    this.notices = [];
+    return notices;
+  }
+
+  /**
+   * Forgets the entries up to `through`, which the state machine holds durably; those that it was not given yet stay.
+   *
+   * @returns where the log begins now: what is up to there is not needed on disk any more
+   */
+  compact(through: LogIndex): LogPosition {
+    if (this.installing === undefined) this.log.compact(through);
+    this.leadership?.compacted();
+    return this.log.base;
+  }
+
   status(): CoreStatus {
     const { role, term, vote, leader } = this.elections;
     return {
@@ -205,43 +244,10 @@ export class RaftCore {
       vote,
       leader,
       commit: this.log.commit,
+      base: this.log.base,
       lastIndex: this.log.lastIndex,
       savedIndex: this.log.saved,
     };
-  }
-
-  // What is durable, and what must wait for it.
-
-  /** The commit index rides along with what must be written anyway; after a crash it is learned again. */
-  private changedHardState(hasEntries: boolean): HardState | undefined {
-    const { term, vote, commit } = this.written;
-    const changed =
-      term !== this.elections.term || vote !== this.elections.vote || (hasEntries && commit !== this.log.commit);
-    if (!changed) return undefined;
-    this.written = { term: this.elections.term, vote: this.elections.vote, commit: this.log.commit };
-    return this.written;
-  }
-
-  private isHardStateDurable(): boolean {
-    return this.durable.term === this.elections.term && this.durable.vote === this.elections.vote;
-  }
-
-  private send(to: MemberId, message: PeerMessage): void {
-    (this.isHardStateDurable() ? this.messages : this.replies).push({ to, message });
-  }
-
-  /** Tells the leader that our log agrees with its own up to `index`, as soon as a crash could not undo it. */
-  private acknowledge(to: MemberId, index: LogIndex): void {
-    const message: AppendReply = {
-      kind: "appendReply",
-      term: this.elections.term,
-      accepted: true,
-      index,
-      hintIndex: 0 as LogIndex,
-      hintTerm: 0 as Term,
-    };
-    const isDurable = this.isHardStateDurable() && index <= this.log.saved;
-    (isDurable ? this.messages : this.replies).push({ to, message });
   }
 
   // Who leads.
@@ -255,11 +261,12 @@ export class RaftCore {
       limits: this.limits,
       heartbeatTicks: this.heartbeatTicks,
       electionTicks: this.electionTicks,
-      send: (to, message) => this.send(to, message),
+      send: (to, message) => this.outbox.send(to, message),
       answerRead: ({ from, request }, index) => {
         if (from === this.id) this.requests.answered({ request, index });
-        else this.send(from, { kind: "forwardedReadReply", request, index });
+        else this.outbox.send(from, { kind: "forwardedReadReply", request, index });
       },
+      needSnapshot: (peer) => this.notices.push({ kind: "snapshotNeeded", peer }),
     });
   }
 
@@ -269,6 +276,12 @@ export class RaftCore {
     for (const { from, request } of unanswered) if (from === this.id) this.requests.unanswered(request);
   }
 
+  private onLeaderChanged(): void {
+    const { leader } = this.elections;
+    this.requests.leaderChanged();
+    if (this.transfer !== undefined && leader !== noMember) this.endTransfer(leader === this.transfer.to);
+  }
+
   /** Where what clients want goes. */
   private route(): Route {
     return { leadership: this.leadership, leader: this.elections.leader };
@@ -276,6 +289,7 @@ export class RaftCore {
 
   private onTick(): void {
     this.requests.tick();
+    if (this.transfer !== undefined && --this.transfer.ticksLeft <= 0) this.endTransfer(false);
     if (this.leadership === undefined) this.elections.tick();
     else if (!this.leadership.tick()) this.elections.stepDown();
   }
@@ -283,6 +297,67 @@ export class RaftCore {
   private onLinkClosed(peer: MemberId): void {
     this.leadership?.linkClosed(peer);
     this.elections.linkClosed(peer);
+    if (peer === this.transfer?.to) this.endTransfer(false);
+  }
+
+  // Handing leadership over. Raft thesis §3.10.
+
+  private onTransferLeadership(wanted: MemberId | undefined): void {
+    if (this.leadership === undefined) {
+      // Perhaps this member gave way to its heir already: that transfer ends for this request, too.
+      if (this.transfer === undefined) this.endTransfer(false);
+      return;
+    }
+    const to = this.leadership.findHeir(wanted);
+    if (wanted === this.id || to === undefined) {
+      this.endTransfer(wanted === this.id);
+      return;
+    }
+    // Asked again: another heir, but not more time, so that nothing keeps proposals waiting for more than an election timeout.
+    this.transfer = { to, ticksLeft: this.transfer?.ticksLeft ?? this.electionTicks };
+    this.leadership.handOver(to);
+  }
+
+  /** A leader that still leads takes proposals again: "if leadership transfer does not complete after about an election timeout". */
+  private endTransfer(ok: boolean): void {
+    this.transfer = undefined;
+    this.leadership?.handOver(undefined);
+    this.notices.push({ kind: "transferEnded", ok });
+  }
+
+  // Snapshots. Raft paper §7.
+
+  private onSnapshotReceived({ from, leaderTerm, position }: ReceivedSnapshot): void {
+    const isOfUse = this.peers.includes(from) && leaderTerm >= this.elections.term && this.installing === undefined;
+    if (!isOfUse) {
+      this.notices.push({ kind: "snapshotRefused", position });
+      return;
+    }
+    invariant(position.term <= leaderTerm, "a snapshot that contains an entry of a later term than its leader's");
+    this.elections.learnOf(from, leaderTerm);
+    // With that entry our log holds all before it, too; what follows stays, as it may have been acknowledged. Paper §7.
+    if (this.log.termAt(position.index) === position.term) this.log.commitTo(position.index);
+    if (position.index > this.log.commit) {
+      this.installing = { position, stage: "received" };
+      this.elections.paused = true;
+      return;
+    }
+    this.notices.push({ kind: "snapshotRefused", position });
+    this.outbox.acknowledge(from, this.log.commit); // so that the leader goes on from there
+  }
+
+  private onSnapshotInstalled(): void {
+    invariant(this.installing?.stage === "handedOut", "the end of an installation that did not begin");
+    this.installing = { ...this.installing, stage: "installed" };
+  }
+
+  /** The log that begins after the snapshot is durable. */
+  private endInstallation(position: LogPosition): void {
+    this.log.restart(position);
+    this.installing = undefined;
+    this.elections.paused = false;
+    // Whoever leads this term or a later one than the snapshot's holds all that it contains. Paper §5.4, leader completeness.
+    if (this.elections.leader !== noMember) this.outbox.acknowledge(this.elections.leader, position.index);
   }
 
   // What members say to each other.
@@ -314,6 +389,9 @@ export class RaftCore {
       case "heartbeatReply":
         this.onHeartbeatReply(from, message);
         return;
+      case "timeoutNow":
+        this.elections.onTimeoutNow(from, message);
+        return;
       case "forwardedProposal":
         // Refused silently: the member that forwarded it cannot know anyway whether it arrived.
         if (message.data.length > 0) this.leadership?.propose(message.data);
@@ -337,7 +415,13 @@ export class RaftCore {
       return;
     }
     this.elections.follow(from, append.term);
+    if (this.installing !== undefined) return; // as if lost: the log stands still
     const { prevIndex, prevTerm, entries } = append;
+    if (prevIndex < this.log.base.index) {
+      // What is committed here the leader holds, too (paper §5.4, leader completeness): it can go on from there.
+      this.outbox.acknowledge(from, this.log.commit);
+      return;
+    }
     if (this.log.termAt(prevIndex) !== prevTerm) {
       this.refuseAppend(from, append);
       return;
@@ -347,20 +431,15 @@ export class RaftCore {
     // Beyond what this message vouches for, our log may differ from the leader's. Raft paper, figure 2.
     const agreeAt = (prevIndex + entries.length) as LogIndex;
     this.log.commitTo(Math.min(append.commit, agreeAt) as LogIndex);
-    this.acknowledge(from, agreeAt);
+    this.outbox.acknowledge(from, agreeAt);
   }
 
   private refuseAppend(to: MemberId, { prevIndex, prevTerm }: Append): void {
-    const hintIndex = this.log.lastOfTermAtMost(prevIndex, prevTerm);
+    // What is committed agrees, so the search need not go back further; nor could it, with the log cut off.
+    const hintIndex = Math.max(this.log.commit, this.log.lastOfTermAtMost(prevIndex, prevTerm)) as LogIndex;
     const hintTerm = this.log.termAt(hintIndex) ?? (0 as Term);
-    this.send(to, {
-      kind: "appendReply",
-      term: this.elections.term,
-      accepted: false,
-      index: prevIndex,
-      hintIndex,
-      hintTerm,
-    });
+    const { term } = this.elections;
+    this.outbox.send(to, { kind: "appendReply", term, accepted: false, index: prevIndex, hintIndex, hintTerm });
   }
 
   private onAppendReply(from: MemberId, reply: AppendReply): void {
@@ -374,7 +453,7 @@ export class RaftCore {
       this.elections.follow(from, heartbeat.term);
       this.log.commitTo(heartbeat.commit);
     }
-    this.send(from, { kind: "heartbeatReply", term: this.elections.term, round: heartbeat.round });
+    this.outbox.send(from, { kind: "heartbeatReply", term: this.elections.term, round: heartbeat.round });
   }
 
   private onHeartbeatReply(from: MemberId, reply: HeartbeatReply): void {

@@ -11,6 +11,7 @@ import {
   type PreVoteReply,
   type Role,
   type Term,
+  type TimeoutNow,
   type Vote,
   type VoteReply,
 } from "./types.js";
@@ -34,6 +35,8 @@ export interface ElectionsOptions extends ElectionTimerOptions {
   /** As recovered. */
   readonly hardState: HardState;
   readonly log: Log;
+  /** To whom this member, if it leads, is handing leadership over. */
+  readonly heir: () => MemberId | undefined;
   /** Whether term and vote are on disk. */
   readonly isDurable: () => boolean;
   /** Sends once term and vote are on disk. */
@@ -48,6 +51,7 @@ export class Elections {
   private readonly peers: readonly MemberId[];
   private readonly log: Log;
   private readonly timer: ElectionTimer;
+  private readonly heir: ElectionsOptions["heir"];
   private readonly isDurable: () => boolean;
   private readonly send: ElectionsOptions["send"];
   private readonly listener: ElectionsListener;
@@ -64,6 +68,10 @@ export class Elections {
   private hurried = true;
   /** Whose link closed last while it led: it takes no turn. */
   private lostLeader: MemberId = noMember;
+  /** The candidacy under way was asked for by the leader. */
+  private isHeir = false;
+  /** This member starts no candidacy: it could not lead now. */
+  paused = false;
 
   constructor(options: ElectionsOptions) {
     this.id = options.id;
@@ -72,6 +80,7 @@ export class Elections {
     this.log = options.log;
     this.ownTerm = options.hardState.term;
     this.ownVote = options.hardState.vote;
+    this.heir = options.heir;
     this.isDurable = options.isDurable;
     this.send = options.send;
     this.listener = options.listener;
@@ -80,7 +89,7 @@ export class Elections {
 
   /** Nobody leads as far as this member knows: the same case as a leader whose link closed. */
   start(): void {
-    if (this.peers.length === 0) this.campaign();
+    if (this.peers.length === 0) this.campaign({ isHeir: false });
     else this.timer.hurry(this.rank());
   }
 
@@ -137,6 +146,13 @@ export class Elections {
     this.elected = leader;
   }
 
+  /** Some time ago, perhaps, `leader` led `term`. */
+  learnOf(leader: MemberId, term: Term): void {
+    this.observe(term);
+    this.saw(leader);
+    if (this.ownRole !== "follower") this.becomeFollower(noMember); // this term has its leader
+  }
+
   /** A leader that hears no majority gives way, without knowing to whom. Raft thesis §6.2. */
   stepDown(): void {
     this.becomeFollower(noMember);
@@ -167,7 +183,7 @@ export class Elections {
 
   /** For all but a leader. */
   tick(): void {
-    if (this.timer.tick()) this.campaign();
+    if (this.timer.tick() && !this.paused) this.campaign({ isHeir: false });
   }
 
   linkClosed(peer: MemberId): void {
@@ -202,25 +218,29 @@ export class Elections {
   // Candidacies.
 
   /** Asks whether a candidacy would succeed, which disturbs nobody if it would not. Raft thesis §9.6. */
-  private campaign(): void {
+  private campaign({ isHeir }: { isHeir: boolean }): void {
     this.changeLeader(noMember);
     if (this.peers.length === 0) {
       this.runForLeader(); // nobody to ask
       return;
     }
-    if (this.ownRole !== "preCandidate" || !this.hurried) {
+    // Without an answer, in a hurry, those that were silent are asked again, a window later than before.
+    const asksAgain = this.ownRole === "preCandidate" && isHeir === this.isHeir && (this.hurried || isHeir);
+    if (!asksAgain) {
       this.ownRole = "preCandidate";
       this.ballot = new Ballot(this.voters);
+      this.isHeir = isHeir;
     }
-    // Without an answer, in a hurry, those that were silent are asked again, a window later than before.
     if (this.hurried) this.timer.hurry(this.rank() + 1);
     else this.timer.wait();
     this.recordPreVote(this.id, true);
     const term = (this.ownTerm + 1) as Term;
-    this.askForVotes({ kind: "preVote", term, lastIndex: this.log.lastIndex, lastTerm: this.log.lastTerm });
+    this.askForVotes("preVote", term);
   }
 
-  private askForVotes(message: PreVote | Vote): void {
+  private askForVotes(kind: "preVote" | "vote", term: Term): void {
+    const { lastIndex, lastTerm } = this.log;
+    const message: PreVote | Vote = { kind, term, lastIndex, lastTerm, transfer: this.isHeir };
     for (const peer of this.peers) if (this.ballot?.hasAnswered(peer) === false) this.send(peer, message);
   }
 
@@ -236,7 +256,7 @@ export class Elections {
     this.ownVote = this.id;
     this.ballot = new Ballot(this.voters);
     this.timer.wait();
-    this.askForVotes({ kind: "vote", term: this.ownTerm, lastIndex: this.log.lastIndex, lastTerm: this.log.lastTerm });
+    this.askForVotes("vote", this.ownTerm);
   }
 
   /** A write ended. A candidate's own vote counts once it cannot be forgotten and given to another. Raft paper §5.2. */
@@ -265,9 +285,19 @@ export class Elections {
   onPreVote(from: MemberId, request: PreVote): void {
     const upToDate = this.log.isUpToDate(request.lastIndex, request.lastTerm);
     const free = request.term > this.ownTerm || (request.term === this.ownTerm && this.mayVoteFor(from));
-    const granted = free && upToDate && !this.hearsLeader();
+    const granted = free && upToDate && !this.standsByLeader(from, request);
     this.send(from, { kind: "preVoteReply", term: granted ? request.term : this.ownTerm, granted });
     if (!upToDate) this.takeTurn();
+  }
+
+  /**
+   * Whether a leader works that `from` would unseat, and did not ask for it itself. The leader knows best whom it asked, and
+   * whether that still holds: a candidacy that comes late is like any other, and disturbs nobody.
+   */
+  private standsByLeader(from: MemberId, { transfer }: PreVote): boolean {
+    if (!this.hearsLeader()) return false;
+    if (!transfer) return true;
+    return this.ownRole === "leader" && this.heir() !== from;
   }
 
   onPreVoteReply(from: MemberId, reply: PreVoteReply): void {
@@ -286,8 +316,9 @@ export class Elections {
   }
 
   onVote(from: MemberId, request: Vote): void {
-    // A working leader is not given up for a member that lost sight of it. Raft thesis §4.2.3.
-    if (request.term > this.ownTerm && this.hearsLeader()) return;
+    // A working leader is not given up for a member that lost sight of it (raft thesis §4.2.3); but for one that the
+    // leader asked to take over (§3.10), which a majority agreed to in the PreVote before.
+    if (request.term > this.ownTerm && this.hearsLeader() && !request.transfer) return;
     const isCurrent = this.observe(request.term);
     const upToDate = this.log.isUpToDate(request.lastIndex, request.lastTerm);
     const granted = isCurrent && upToDate && this.mayVoteFor(from);
@@ -304,6 +335,15 @@ export class Elections {
     this.recordVote(from, reply.granted);
     // A split vote: the next turn comes soon if the leader is known to be gone.
     if (!reply.granted && this.hurried) this.timer.hurry(this.rank() + 1);
+  }
+
+  /**
+   * The leader hands over to this member. Raft thesis §3.10: "as if its election timer fired", which here means to ask in a
+   * PreVote first. (etcd leaves that out; it costs one round trip, and makes a request that comes late harmless.)
+   */
+  onTimeoutNow(from: MemberId, { term, lastIndex }: TimeoutNow): void {
+    const isCurrent = term === this.ownTerm && from === this.elected && lastIndex === this.log.lastIndex;
+    if (isCurrent && !this.paused) this.campaign({ isHeir: true });
   }
 
   /** At most one vote per term. Raft paper §5.2. */

@@ -27,6 +27,8 @@ export interface LeadershipOptions {
   readonly send: (to: MemberId, message: PeerMessage) => void;
   /** A read was confirmed: it sees everything acknowledged before it began, once `index` is applied. */
   readonly answerRead: (read: PendingRead, index: LogIndex) => void;
+  /** What a follower needs is not in the log any more; it is sent no appends until `snapshotEnded`. */
+  readonly needSnapshot: (follower: MemberId) => void;
 }
 
 /** What a leader does in its term. Gone with the term, so nothing of it can leak into the next. Raft paper §5.3, §5.4. */
@@ -39,9 +41,12 @@ export class Leadership {
   private readonly electionTicks: number;
   private readonly send: LeadershipOptions["send"];
   private readonly answerRead: LeadershipOptions["answerRead"];
+  private readonly needSnapshot: LeadershipOptions["needSnapshot"];
   private readonly followers: ReadonlyMap<MemberId, Progress>;
   private readonly quorum: number;
   private readonly reads = new ReadRounds();
+  /** To whom leadership is being handed over. `asked`: it holds everything and was asked to take over. */
+  private heir: { readonly id: MemberId; asked: boolean } | undefined;
   private round = 0;
   private now = 0;
   /** One value per voter; kept to allocate nothing per acknowledgement. */
@@ -57,17 +62,17 @@ export class Leadership {
     this.electionTicks = options.electionTicks;
     this.send = options.send;
     this.answerRead = options.answerRead;
+    this.needSnapshot = options.needSnapshot;
     this.quorum = quorumSize(options.voters.length);
     this.votersScratch = new Float64Array(options.voters.length);
-    const next = this.nextIndex();
-    this.followers = new Map(
-      options.voters.filter((voter) => voter !== this.id).map((voter) => [voter, new Progress({ next, now: 0 })]),
-    );
+    const followers = options.voters.filter((voter) => voter !== this.id);
+    this.followers = new Map(followers.map((follower) => [follower, new Progress(this.log, 0)]));
     this.append(new Uint8Array());
   }
 
   /** @returns why `data` was not taken; undefined: it is in the log */
   propose(data: Uint8Array): RefusalReason | undefined {
+    if (this.heir !== undefined) return "transferring";
     const held = this.log.uncommittedBytes;
     if (held > 0 && held + data.length > this.limits.maxUncommittedBytes) return "too-many";
     this.append(data);
@@ -75,11 +80,7 @@ export class Leadership {
   }
 
   private append(data: Uint8Array): void {
-    this.log.push({ index: this.nextIndex(), term: this.term, data });
-  }
-
-  private nextIndex(): LogIndex {
-    return (this.log.lastIndex + 1) as LogIndex;
+    this.log.push({ index: (this.log.lastIndex + 1) as LogIndex, term: this.term, data });
   }
 
   /** @returns why the read was not taken; undefined: it is answered later */
@@ -101,12 +102,16 @@ export class Leadership {
     if (this.now % this.heartbeatTicks !== 0) return true;
     let heard = 1;
     for (const follower of this.followers.values()) {
-      if (this.now - follower.heardAt < this.electionTicks) heard++;
+      if (this.isHeard(follower)) heard++;
       follower.beat();
     }
     if (heard < this.quorum) return false;
     this.beginRound();
     return true;
+  }
+
+  private isHeard(follower: Progress): boolean {
+    return this.now - follower.heardAt < this.electionTicks;
   }
 
   /** Something of this term arrived from `from`. */
@@ -116,13 +121,14 @@ export class Leadership {
 
   /** What was on its way to `peer` is lost; it is sent again once the follower answers a heartbeat. */
   linkClosed(peer: MemberId): void {
-    this.followers.get(peer)?.probe();
+    this.followers.get(peer)?.linkClosed();
   }
 
   onAppendReply(from: MemberId, reply: AppendReply): void {
     const follower = this.progressOf(from);
     if (!reply.accepted) {
-      follower.refused(reply.index, this.log.lastOfTermAtMost(reply.hintIndex, reply.hintTerm));
+      const agreeAt = this.log.lastOfTermAtMost(reply.hintIndex, reply.hintTerm);
+      if (follower.refused(reply.index, agreeAt)) this.needSnapshot(from);
       return;
     }
     invariant(reply.index <= this.log.lastIndex, "acknowledged past the end of the leader's log");
@@ -135,6 +141,36 @@ export class Leadership {
     if (reply.round > follower.round) follower.round = reply.round;
     this.answerConfirmedReads();
     if (follower.reached()) this.sendAppend(from, follower.next, (follower.next - 1) as LogIndex);
+  }
+
+  /** The snapshot for `peer` arrived, or did not. */
+  snapshotEnded(peer: MemberId): void {
+    this.followers.get(peer)?.snapshotEnded();
+  }
+
+  /** The log begins later than it did. */
+  compacted(): void {
+    for (const follower of this.followers.values()) follower.compacted();
+  }
+
+  /**
+   * Who leadership can be handed over to: `wanted`, or if that is undefined who holds most; in either case only one that is
+   * heard, as proposals wait for it.
+   */
+  findHeir(wanted: MemberId | undefined): MemberId | undefined {
+    let best: MemberId | undefined;
+    let bestMatch = -1;
+    for (const [id, follower] of this.followers) {
+      if ((wanted !== undefined && id !== wanted) || !this.isHeard(follower) || follower.match <= bestMatch) continue;
+      best = id;
+      bestMatch = follower.match;
+    }
+    return best;
+  }
+
+  /** Takes no proposals any more, and asks `heir` to lead once it holds everything; undefined: goes on leading. Raft thesis §3.10. */
+  handOver(heir: MemberId | undefined): void {
+    this.heir = heir === undefined ? undefined : { id: heir, asked: false };
   }
 
   /** The leader's own copy counts only as far as it is durable. */
@@ -169,11 +205,23 @@ export class Leadership {
   flush(): void {
     this.beginDueRound();
     for (const [id, follower] of this.followers) {
-      while (follower.next <= this.log.lastIndex && follower.mayAppend(this.limits))
-        this.sendAppend(id, follower.next, this.log.lastIndex);
+      while (follower.isDue(this.limits)) this.sendAppend(id, follower.next, this.log.lastIndex);
       // A commit that no append carried is sent at once: the follower's readers wait for it.
       if (this.commitFor(follower) > follower.commitSent) this.sendHeartbeat(id, follower);
     }
+    this.askHeir();
+  }
+
+  /** Whoever holds everything is sure to win, as nothing is added to the log meanwhile. Raft thesis §3.10. */
+  private askHeir(): void {
+    const { heir } = this;
+    if (heir === undefined || heir.asked || this.progressOf(heir.id).match < this.log.lastIndex) return;
+    heir.asked = true;
+    this.sendTimeoutNow(heir.id);
+  }
+
+  private sendTimeoutNow(heir: MemberId): void {
+    this.send(heir, { kind: "timeoutNow", term: this.term, lastIndex: this.log.lastIndex });
   }
 
   /** Sends entries from `from` up to `to`, as many as one message takes; none asks whether `from - 1` is held. */
@@ -181,11 +229,11 @@ export class Leadership {
     const follower = this.progressOf(id);
     const prevIndex = (from - 1) as LogIndex;
     const prevTerm = this.log.termAt(prevIndex);
-    invariant(prevTerm !== undefined, "an append past the end of the leader's log");
+    invariant(prevTerm !== undefined, "an append that does not follow anything in the leader's log");
     const entries = this.log.slice(from, to, this.limits.maxAppendBytes);
     this.send(id, { kind: "append", term: this.term, prevIndex, prevTerm, commit: this.log.commit, entries });
-    if (entries.length === 0) return;
     follower.sent(entries);
+    if (entries.length === 0) return;
     const taken = Math.min(this.log.commit, prevIndex + entries.length) as LogIndex;
     if (taken > follower.commitSent) follower.commitSent = taken;
   }
@@ -198,6 +246,11 @@ export class Leadership {
   private sendHeartbeat(id: MemberId, follower: Progress): void {
     const commit = this.commitFor(follower);
     follower.commitSent = commit;
+    // A heartbeat would call off the candidacy that it was asked for; being asked again does not.
+    if (this.heir?.asked === true && this.heir.id === id) {
+      this.sendTimeoutNow(id);
+      return;
+    }
     const heartbeat: Heartbeat = { kind: "heartbeat", term: this.term, commit, round: this.round };
     this.send(id, heartbeat);
   }

@@ -1,4 +1,5 @@
 import { entryBytes, type CoreLimits } from "./limits.js";
+import type { Log } from "./log.js";
 import type { Entry, LogIndex } from "./types.js";
 
 interface Inflight {
@@ -9,8 +10,9 @@ interface Inflight {
 /**
  * A follower as its leader sees it. Raft paper, figure 2: `match` and `next`.
  *
- * While it is not known where the logs agree, one append at a time *probes*; the first acceptance starts
- * *replication*, where appends follow each other unanswered, within the bounds of the limits.
+ * While it is not known where the logs agree, one append at a time is *probing*; the first acceptance starts
+ * *replicating*, where appends follow each other unanswered, within the bounds of the limits. A follower that says that it
+ * lacks what the leader's log begins after needs a *snapshot*, and no appends until it has that one. Raft paper §7.
  */
 export class Progress {
   match = 0 as LogIndex;
@@ -20,8 +22,10 @@ export class Progress {
   round = 0;
   /** The leader's tick at which it was last heard. */
   heardAt: number;
+  private readonly log: Pick<Log, "base" | "lastIndex">;
+  /** Beyond the log's base, but for a follower that needs a snapshot: what precedes an append must be known. */
   private nextIndex: LogIndex;
-  private replicating = false;
+  private state: "probing" | "replicating" | "snapshot" = "probing";
   /** Probing: an append is on its way, the next one waits for its answer. */
   private probeSent = false;
   private inflight: Inflight[] = [];
@@ -30,27 +34,40 @@ export class Progress {
   private answered = false;
   private stalled = false;
 
-  constructor(start: { next: LogIndex; now: number }) {
-    this.nextIndex = start.next;
-    this.heardAt = start.now;
+  /** @param log the leader's */
+  constructor(log: Pick<Log, "base" | "lastIndex">, now: number) {
+    this.log = log;
+    this.nextIndex = (log.lastIndex + 1) as LogIndex;
+    this.heardAt = now;
   }
 
   get next(): LogIndex {
     return this.nextIndex;
   }
 
-  /** Whether one more append may be sent now. */
-  mayAppend(limits: CoreLimits): boolean {
-    if (!this.replicating) return !this.probeSent;
-    return this.inflight.length < limits.maxInflightAppends && this.inflightBytes < limits.maxInflightBytes;
+  /** Whether one more append is to be sent now. A probe that finds nothing new to send still asks what the follower holds. */
+  isDue(limits: CoreLimits): boolean {
+    switch (this.state) {
+      case "probing":
+        return !this.probeSent && this.match < this.log.lastIndex;
+      case "replicating":
+        return (
+          this.nextIndex <= this.log.lastIndex &&
+          this.inflight.length < limits.maxInflightAppends &&
+          this.inflightBytes < limits.maxInflightBytes
+        );
+      case "snapshot":
+        return false;
+    }
   }
 
-  /** Entries were sent, beginning at `next`. */
+  /** Entries were sent, beginning at `next`; none, if it was only asked whether what precedes them is held. */
   sent(entries: readonly Entry[]): void {
-    if (!this.replicating) {
+    if (this.state !== "replicating") {
       this.probeSent = true;
       return;
     }
+    if (entries.length === 0) return;
     let bytes = 0;
     for (const entry of entries) bytes += entryBytes(entry);
     this.nextIndex = (this.nextIndex + entries.length) as LogIndex;
@@ -63,14 +80,15 @@ export class Progress {
     this.answered = true;
     this.stalled = false;
     if (index > this.match) this.match = index;
-    if (this.nextIndex <= this.match) this.nextIndex = (this.match + 1) as LogIndex;
-    if (!this.replicating) {
+    if (this.state !== "replicating") {
+      if (this.match < this.log.base.index) return; // an old answer: we could not go on from there
       // An old answer may be all this is: what it speaks of agrees, and that is where to go on from.
-      this.replicating = true;
+      this.state = "replicating";
       this.nextIndex = (this.match + 1) as LogIndex;
       this.clearInflight();
       return;
     }
+    if (this.nextIndex <= this.match) this.nextIndex = (this.match + 1) as LogIndex;
     let oldest = this.inflight[0];
     while (oldest !== undefined && oldest.lastIndex <= index) {
       this.inflight.shift();
@@ -84,31 +102,52 @@ export class Progress {
    *
    * @param index the `prevIndex` that was refused
    * @param agreeAt where the logs might still agree, going by the follower's hint
+   * @returns true if only a snapshot helps, from now on
    */
-  refused(index: LogIndex, agreeAt: LogIndex): void {
+  refused(index: LogIndex, agreeAt: LogIndex): boolean {
     this.answered = true;
-    if (this.replicating) {
-      if (index <= this.match) return; // overtaken by an acceptance
-      this.probe();
-      return;
+    if (this.state === "snapshot") return false;
+    if (this.state === "replicating") {
+      if (index > this.match) this.probe(this.match); // otherwise overtaken by an acceptance
+      return false;
     }
-    if (index !== this.nextIndex - 1) return; // answers an earlier probe
-    this.nextIndex = (Math.max(this.match, Math.min(index - 1, agreeAt)) + 1) as LogIndex;
-    this.probeSent = false;
+    if (index !== this.nextIndex - 1) return false; // answers an earlier probe
+    const agreed = Math.max(this.match, Math.min(index - 1, agreeAt)) as LogIndex;
+    // Only the follower's own word begins a snapshot: one that lies far behind in our books may hold more than we know.
+    if (agreed < this.log.base.index) this.state = "snapshot";
+    else this.probe(agreed);
+    return this.state === "snapshot";
   }
 
-  /** Starts over from what is known to match: what was on its way is taken for lost. */
-  probe(): void {
-    this.replicating = false;
+  /** The link closed: what was on its way is taken for lost. (A snapshot has a way and an end of its own.) */
+  linkClosed(): void {
+    if (this.state === "replicating") this.probe(this.match);
+    else this.probeSent = false;
+    this.stalled = false;
+  }
+
+  /** The log begins later than it did. */
+  compacted(): void {
+    if (this.state !== "snapshot" && this.nextIndex <= this.log.base.index) this.probe(this.match);
+  }
+
+  /** The snapshot arrived, or did not: the follower is asked which. */
+  snapshotEnded(): void {
+    if (this.state === "snapshot") this.probe(this.match);
+  }
+
+  /** Starts over from `agreed`, or from where the log begins: what was on its way is taken for lost. */
+  private probe(agreed: LogIndex): void {
+    this.state = "probing";
+    this.nextIndex = (Math.max(agreed, this.log.base.index) + 1) as LogIndex;
     this.probeSent = false;
     this.stalled = false;
-    this.nextIndex = (this.match + 1) as LogIndex;
     this.clearInflight();
   }
 
   /** Called with every heartbeat: an append that no answer came for since the last one may be lost. */
   beat(): void {
-    const waiting = this.replicating ? this.match < this.nextIndex - 1 : this.probeSent;
+    const waiting = this.state === "replicating" ? this.match < this.nextIndex - 1 : this.probeSent;
     this.stalled = waiting && !this.answered;
     this.answered = false;
   }
@@ -122,7 +161,7 @@ export class Progress {
   reached(): boolean {
     if (!this.stalled) return false;
     this.stalled = false;
-    if (this.replicating) return true;
+    if (this.state === "replicating") return true;
     this.probeSent = false;
     return false;
   }

@@ -43,6 +43,8 @@ export interface PreVote {
   readonly term: Term;
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
+  /** The leader asked for it, so that it works is no reason to refuse. Raft thesis §3.10. */
+  readonly transfer: boolean;
 }
 export interface PreVoteReply {
   readonly kind: "preVoteReply";
@@ -56,6 +58,8 @@ export interface Vote {
   readonly term: Term;
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
+  /** As in the `PreVote` before. */
+  readonly transfer: boolean;
 }
 export interface VoteReply {
   readonly kind: "voteReply";
@@ -95,6 +99,13 @@ export interface HeartbeatReply {
   readonly term: Term;
   readonly round: number;
 }
+/** The leader asks the receiver, which holds its whole log, to campaign at once. Raft thesis §3.10. */
+export interface TimeoutNow {
+  readonly kind: "timeoutNow";
+  readonly term: Term;
+  /** Where both logs end: once the receiver's has grown, the message is late and of no meaning. */
+  readonly lastIndex: LogIndex;
+}
 /** A proposal on its way from a follower to the leader. Refused silently if the receiver is not the leader. */
 export interface ForwardedProposal {
   readonly kind: "forwardedProposal";
@@ -120,6 +131,7 @@ export type PeerMessage =
   | AppendReply
   | Heartbeat
   | HeartbeatReply
+  | TimeoutNow
   | ForwardedProposal
   | ForwardedRead
   | ForwardedReadReply;
@@ -139,7 +151,23 @@ export type Input =
   /** `request` is the caller's number for it, given back in a read state or a refusal. */
   | { readonly kind: "readIndex"; readonly request: number }
   /** The connection to `peer` closed (not: is silent). */
-  | { readonly kind: "linkClosed"; readonly peer: MemberId };
+  | { readonly kind: "linkClosed"; readonly peer: MemberId }
+  /** The snapshot that `peer` needed was sent, or could not be: it is asked what it holds now. */
+  | { readonly kind: "snapshotEnded"; readonly peer: MemberId }
+  | ({ readonly kind: "snapshotReceived" } & ReceivedSnapshot)
+  /** The state machine holds the snapshot that `takeInstall` gave. */
+  | { readonly kind: "snapshotInstalled" }
+  /** To whom leadership is to be handed over; undefined: to whoever holds most. */
+  | { readonly kind: "transferLeadership"; readonly to: MemberId | undefined };
+
+/** A whole snapshot, verified, that nothing was done with yet. */
+export interface ReceivedSnapshot {
+  readonly from: MemberId;
+  /** The term that `from` led when it sent it. */
+  readonly leaderTerm: Term;
+  /** The last entry that it contains. */
+  readonly position: LogPosition;
+}
 
 /** Read once everything up to `index` is applied. Raft thesis §6.4. */
 export interface ReadState {
@@ -147,8 +175,11 @@ export interface ReadState {
   readonly index: LogIndex;
 }
 
-/** `no-leader`: certain that it was not taken. `too-many`: the leader's uncommitted bytes, or a queue, are full. */
-export type RefusalReason = "no-leader" | "too-many";
+/**
+ * `no-leader`: certain that it was not taken. `too-many`: the leader's uncommitted bytes, or a queue, are full.
+ * `transferring`: leadership is being handed over; that ends within an election timeout.
+ */
+export type RefusalReason = "no-leader" | "too-many" | "transferring";
 
 /** What was not taken. The caller may try again; nothing of it is in any log. */
 export interface Refusal {
@@ -158,13 +189,34 @@ export interface Refusal {
   readonly reason: RefusalReason;
 }
 
+/** What the member around the core should know. */
+export type Notice =
+  /** `peer` lacks entries that are not in the log any more. Answered, once, by `snapshotEnded`. Raft paper §7. */
+  | { readonly kind: "snapshotNeeded"; readonly peer: MemberId }
+  /** The snapshot received is of no use here: it is an old leader's, or this member holds as much. */
+  | { readonly kind: "snapshotRefused"; readonly position: LogPosition }
+  /** All requests to hand leadership over have ended: `ok` if the member that was to have it has it. */
+  | { readonly kind: "transferEnded"; readonly ok: boolean };
+
 /** One write for the log on disk, and what may leave once it is there. */
-export interface Unsaved {
+export type Unsaved = UnsavedBatch | UnsavedRestart;
+
+export interface UnsavedBatch {
+  readonly restart: undefined;
   /** Undefined: unchanged since the last write. */
   readonly hardState: HardState | undefined;
   /** Replace the log from `entries[0].index` on. May be empty. */
   readonly entries: readonly Entry[];
   /** Votes, vote requests, acknowledgements: they speak of what is durable, so they leave only after this write. */
+  readonly replies: readonly Outgoing[];
+}
+
+/** A snapshot took the place of the whole log. */
+export interface UnsavedRestart {
+  /** The log begins anew after this, empty. */
+  readonly restart: LogPosition;
+  readonly hardState: HardState;
+  readonly entries: readonly [];
   readonly replies: readonly Outgoing[];
 }
 
@@ -179,6 +231,8 @@ export interface CoreStatus {
   /** `noMember` while none is known. */
   readonly leader: MemberId;
   readonly commit: LogIndex;
+  /** Everything up to here is only in the state machine. */
+  readonly base: LogPosition;
   readonly lastIndex: LogIndex;
   /** The last index known to be on this member's disk. */
   readonly savedIndex: LogIndex;

@@ -4,7 +4,7 @@ import type { MemberId } from "../../raft/index.js";
 // the other one accepts, or says why not. Nothing else is read before that.
 
 /** The protocol between members; both sides must speak the same. */
-export const peerProtocolVersion = 2;
+export const peerProtocolVersion = 3;
 
 const magic = Buffer.from("minietcd-peer\0", "latin1");
 

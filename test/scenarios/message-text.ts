@@ -1,7 +1,8 @@
 // Messages as one line of text: how scenarios print what members say, and read what a scenario makes them hear.
-import type { Entry, LogIndex, PeerMessage, Term } from "../../raft/core/types.js";
+import type { Entry, LogIndex, LogPosition, PeerMessage, Term } from "../../raft/core/types.js";
 
 const at = (index: LogIndex, term: Term): string => `${index}/${term}`;
+export const positionText = ({ index, term }: LogPosition): string => at(index, term);
 
 export const entryText = (entry: Entry): string =>
   at(entry.index, entry.term) + (entry.data.length > 0 ? `:${new TextDecoder().decode(entry.data)}` : "");
@@ -10,7 +11,7 @@ export function messageText(message: PeerMessage): string {
   switch (message.kind) {
     case "preVote":
     case "vote":
-      return `${message.kind} term=${message.term} last=${at(message.lastIndex, message.lastTerm)}`;
+      return `${message.kind} term=${message.term} last=${at(message.lastIndex, message.lastTerm)}${message.transfer ? " transfer" : ""}`;
     case "preVoteReply":
     case "voteReply":
       return `${message.kind} term=${message.term} ${message.granted ? "granted" : "refused"}`;
@@ -28,6 +29,8 @@ export function messageText(message: PeerMessage): string {
       return `heartbeat term=${message.term} commit=${message.commit} round=${message.round}`;
     case "heartbeatReply":
       return `heartbeatReply term=${message.term} round=${message.round}`;
+    case "timeoutNow":
+      return `timeoutNow term=${message.term} last=${message.lastIndex}`;
     case "forwardedProposal":
       return `forwardedProposal ${new TextDecoder().decode(message.data)}`;
     case "forwardedRead":
@@ -84,7 +87,7 @@ export function messageOf(kind: string, words: Words): PeerMessage {
     case "preVote":
     case "vote": {
       const { index, term: lastTerm } = words.position("last");
-      return { kind, term, lastIndex: index, lastTerm };
+      return { kind, term, lastIndex: index, lastTerm, transfer: answer === "transfer" };
     }
     case "preVoteReply":
     case "voteReply":
@@ -103,6 +106,8 @@ export function messageOf(kind: string, words: Words): PeerMessage {
       return { kind, term, commit: words.number("commit") as LogIndex, round: words.number("round") };
     case "heartbeatReply":
       return { kind, term, round: words.number("round") };
+    case "timeoutNow":
+      return { kind, term, lastIndex: words.number("last") as LogIndex };
     case "forwardedReadReply":
       return { kind, request: Number(answer), index: words.number("index") as LogIndex };
     default:

@@ -1,7 +1,7 @@
 // The stage that scenarios play on: a cluster whose every message and write moves only when the text says so.
-import type { Input, LogIndex, MemberId, Outgoing, PeerMessage, Term } from "../../raft/core/types.js";
+import type { Input, LogIndex, MemberId, Notice, Outgoing, PeerMessage, Term } from "../../raft/core/types.js";
 import { emptyDisk, Member, write, type Disk } from "../sim/member.js";
-import { entriesOf, entryText, messageOf, messageText, Words } from "./message-text.js";
+import { entriesOf, entryText, messageOf, messageText, positionText, Words } from "./message-text.js";
 
 interface Parcel {
   readonly from: MemberId;
@@ -54,6 +54,11 @@ export class Stage {
     ["closed", ([id, peer]) => this.step(idOf(id), { kind: "linkClosed", peer: idOf(peer) })],
     ["tick", ([id, times]) => this.repeat(times, () => this.step(idOf(id), { kind: "tick" }))],
     ["ticks", (args) => this.runTicks(args)],
+    ["compact", ([id, through]) => this.compact(idOf(id), Number(through) as LogIndex)],
+    ["snapshot", ([id, , from, ...words]) => this.receiveSnapshot(idOf(id), idOf(from), new Words(words))],
+    ["installed", ([id]) => this.memberOf(idOf(id)).finishInstall()],
+    ["ended", ([id, peer]) => this.step(idOf(id), { kind: "snapshotEnded", peer: idOf(peer) })],
+    ["transfer", ([id, to]) => this.transfer(idOf(id), to)],
     ["propose", ([id, ...data]) => this.propose(idOf(id), data)],
     ["read", ([id, request]) => this.step(idOf(id), { kind: "readIndex", request: Number(request) })],
     [
@@ -125,6 +130,8 @@ export class Stage {
       random,
       send: (outgoing) => this.send(id, outgoing),
       onReadState: ({ request, index }) => this.print(`${id} may answer read ${request} once ${index} is applied`),
+      onInstall: (position) => this.print(`${id} takes over the snapshot at ${positionText(position)}`),
+      onNotice: (notice) => this.print(`${id} ${noticeText(notice)}`),
       onRefusal: ({ what, number, reason }) => this.print(`${id} refuses ${what} ${number}: ${reason}`),
     });
     this.members.set(id, member);
@@ -137,6 +144,7 @@ export class Stage {
     const disk = emptyDisk();
     const term = words.number("term") as Term;
     disk.hardState = { term, vote: BigInt(words.number("vote")), commit: words.number("commit") as LogIndex };
+    disk.base = disk.machine = words.position("base");
     disk.entries = entriesOf(words.text("log") ?? "none");
     this.disks.set(id, disk);
     this.start(id);
@@ -150,7 +158,9 @@ export class Stage {
   }
 
   private turnDisk(member: Member): void {
-    while (member.writing !== undefined && !this.held.has(member.id)) member.finishWrite();
+    if (this.held.has(member.id)) return;
+    member.finishInstall();
+    while (member.writing !== undefined) member.finishWrite();
   }
 
   private release(id: MemberId): void {
@@ -164,6 +174,24 @@ export class Stage {
     const member = this.memberOf(id);
     member.step(input);
     this.turnDisk(member);
+  }
+
+  /** Its state machine becomes durable, so the log up to `through` may go. */
+  private compact(id: MemberId, through: LogIndex): void {
+    const member = this.memberOf(id);
+    member.disk.machine = member.lastApplied;
+    member.compact(through);
+  }
+
+  /** `snapshot 3 from 1 term=2 at=5/2`. */
+  private receiveSnapshot(id: MemberId, from: MemberId, words: Words): void {
+    const leaderTerm = words.number("term") as Term;
+    this.step(id, { kind: "snapshotReceived", from, leaderTerm, position: words.position("at") });
+  }
+
+  /** `transfer 1 3`, or `transfer 1` to whom it likes. */
+  private transfer(id: MemberId, to: string | undefined): void {
+    this.step(id, { kind: "transferLeadership", to: to === undefined ? undefined : idOf(to) });
   }
 
   private propose(id: MemberId, data: readonly string[]): void {
@@ -267,9 +295,10 @@ export class Stage {
   /** What a member has on disk and what it applied. */
   private showLogs(args: readonly string[]): void {
     for (const id of this.idsOf(args)) {
-      const { hardState, entries } = this.disks.get(id) ?? emptyDisk();
-      const applied = this.members.get(id)?.applied.at(-1)?.index ?? 0;
-      const listed = entries.map(entryText).join(" ") || "nothing";
+      const { hardState, base, entries } = this.disks.get(id) ?? emptyDisk();
+      const applied = this.members.get(id)?.lastApplied.index ?? 0;
+      const after = base.index > 0 ? `after ${positionText(base)} ` : "";
+      const listed = after + (entries.map(entryText).join(" ") || "nothing");
       this.print(`${id} term=${hardState.term} vote=${hardState.vote} applied=${applied} disk: ${listed}`);
     }
   }
@@ -278,6 +307,17 @@ export class Stage {
 const idOf = (text: string | undefined): MemberId => {
   if (text === undefined) throw new Error("a member is missing");
   return BigInt(text);
+};
+
+const noticeText = (notice: Notice): string => {
+  switch (notice.kind) {
+    case "snapshotNeeded":
+      return `must send ${notice.peer} a snapshot`;
+    case "snapshotRefused":
+      return `refuses the snapshot at ${positionText(notice.position)}`;
+    case "transferEnded":
+      return notice.ok ? "has handed leadership over" : "gives up handing leadership over";
+  }
 };
 
 const parcelText = ({ from, to, message }: Parcel): string => `${from}→${to} ${messageText(message)}`;

@@ -211,7 +211,7 @@ test("a frame of calls is not taken for one of consensus, nor the other way roun
   assert.throws(() => decodeCalls(frame.subarray(0, frame.length - 1)));
   const term = 1 as Term;
   const messages: PeerMessage[] = [
-    { kind: "preVote", term, lastIndex: 1 as LogIndex, lastTerm: term },
+    { kind: "preVote", term, lastIndex: 1 as LogIndex, lastTerm: term, transfer: false },
     { kind: "forwardedProposal", data: Buffer.of(255) },
     { kind: "heartbeatReply", term, round: 255 },
   ];

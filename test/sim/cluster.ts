@@ -1,5 +1,16 @@
 import assert from "node:assert/strict";
-import type { Entry, Input, LogIndex, MemberId, Outgoing, ReadState, Refusal } from "../../raft/core/types.js";
+import type {
+  Entry,
+  Input,
+  LogIndex,
+  LogPosition,
+  MemberId,
+  Notice,
+  Outgoing,
+  ReadState,
+  ReceivedSnapshot,
+  Refusal,
+} from "../../raft/core/types.js";
 import { emptyDisk, Member, write, type Disk } from "./member.js";
 import { fairWeather, SimNetwork } from "./network.js";
 import type { SeededRandom } from "./random.js";
@@ -10,17 +21,28 @@ interface Seat {
   readonly id: MemberId;
   readonly disk: Disk;
   member: Member | undefined;
-  /** What the state machine holds on disk: a restart begins there. */
-  machine: LogIndex;
-  /** What the state machine holds now. */
+  /** What the state machine holds now; on disk it may lag behind. */
   applied: LogIndex;
   frozenUntil: number;
   writeDoneAt: number;
+  installDoneAt: number;
+  /** This member's own ticks, and when it was asked to hand leadership over. */
+  ticks: number;
+  transferAskedAt: number | undefined;
   maxDiskTicks: number;
   /** Reads asked here and not answered: the least index their answer may have. */
   readonly reads: Map<number, LogIndex>;
   /** Proposals made here that may still be acknowledged. */
   readonly proposals: Set<number>;
+}
+
+/** A snapshot on its way. */
+interface Stream extends ReceivedSnapshot {
+  readonly to: MemberId;
+  /** The process that sends it; it is told of the end. */
+  readonly sender: Member;
+  arrivesAt: number;
+  endsAt: number;
 }
 
 /** How many of the last events a failure shows. */
@@ -36,11 +58,14 @@ export class SimCluster {
   private readonly random: SeededRandom;
   private readonly seats: readonly Seat[];
   private readonly network: SimNetwork;
+  private streams: Stream[] = [];
   private now = 0;
   private nextNumber = 1;
   /** Proposals whose proposer applied them: the promise to a client, and where it must stay. */
   private readonly acknowledged = new Map<number, LogIndex>();
   private lastAcknowledged = 0 as LogIndex;
+  private installed = 0;
+  private isQuiet = false;
   /** Proposals that were refused: nobody may ever see them. */
   private readonly refused = new Set<number>();
   private readonly trace: string[] = [];
@@ -55,10 +80,12 @@ export class SimCluster {
       id: BigInt(i + 1),
       disk: emptyDisk(),
       member: undefined,
-      machine: 0 as LogIndex,
       applied: 0 as LogIndex,
       frozenUntil: 0,
       writeDoneAt: 0,
+      installDoneAt: 0,
+      ticks: 0,
+      transferAskedAt: undefined,
       maxDiskTicks: options.random.pick([0, 1, 3, 10]),
       reads: new Map(),
       proposals: new Set(),
@@ -86,18 +113,30 @@ export class SimCluster {
   /** One tick for everybody, in random order, then what arrives and what the disks have finished. */
   tick(): void {
     this.now++;
-    for (const seat of this.seats) if (!this.random.chance(0.02)) this.step(seat, { kind: "tick" });
+    for (const seat of this.seats) if (!this.random.chance(0.02)) this.tickSeat(seat);
     for (const parcel of this.network.takeDue(this.now)) {
       const seat = this.seatOf(parcel.to);
       if (this.isFrozen(seat)) this.network.hold(parcel, this.now + 1);
       else this.step(seat, { kind: "receive", from: parcel.from, message: parcel.message });
     }
+    this.moveStreams();
     for (const seat of this.seats) this.turnDisk(seat);
   }
 
+  private tickSeat(seat: Seat): void {
+    if (seat.member === undefined || this.isFrozen(seat)) return;
+    seat.ticks++;
+    this.step(seat, { kind: "tick" });
+    // However it goes, proposals are taken again after an election timeout. Raft thesis §3.10.
+    const waited = seat.ticks - (seat.transferAskedAt ?? seat.ticks);
+    assert.ok(waited < this.electionTicks, `member ${seat.id} hands leadership over without end`);
+  }
+
   private turnDisk(seat: Seat): void {
-    if (seat.member?.writing === undefined || this.isFrozen(seat) || seat.writeDoneAt > this.now) return;
-    seat.member.finishWrite();
+    const { member } = seat;
+    if (member === undefined || this.isFrozen(seat)) return;
+    if (member.installing !== undefined && seat.installDoneAt <= this.now) this.finishInstall(seat, member);
+    if (seat.member?.writing !== undefined && seat.writeDoneAt <= this.now) member.finishWrite();
     this.afterStep(seat);
   }
 
@@ -126,13 +165,11 @@ export class SimCluster {
 
   private start(seat: Seat): void {
     const { id, disk } = seat;
-    this.note(`${id} starts with ${disk.entries.length} entries, term ${disk.hardState.term}`);
-    seat.applied = seat.machine;
+    this.note(`${id} starts: ${describe(disk)}`);
     seat.member = new Member({
       id,
       voters: this.seats.map((other) => other.id),
       disk,
-      applied: seat.machine,
       random: this.random.next,
       heartbeatTicks: this.heartbeatTicks,
       electionTicks: this.electionTicks,
@@ -148,25 +185,118 @@ export class SimCluster {
         this.safety.onWrite(id, unsaved, log);
       },
       onApplied: (entry) => this.onApplied(seat, entry),
+      onInstall: (position) => this.onInstall(seat, position),
+      onNotice: (notice) => this.onNotice(seat, notice),
       onReadState: (read) => this.onReadState(seat, read),
       onRefusal: (refusal) => this.onRefusal(seat, refusal),
     });
+    seat.applied = seat.member.lastApplied.index;
     this.afterStep(seat);
   }
 
   private crash(seat: Seat): void {
     if (seat.member === undefined) return;
-    const { writing } = seat.member;
+    const { writing, installing } = seat.member;
     const isKept = writing !== undefined && this.random.chance(0.3);
     this.note(`${seat.id} crashes${writing === undefined ? "" : isKept ? ", its write kept" : ", its write lost"}`);
     if (isKept) write(seat.disk, writing);
+    this.flush(seat);
+    // The switch to the snapshot is one rename: it is there or it is not.
+    if (installing !== undefined && this.random.chance(0.5)) seat.disk.machine = installing;
     seat.member = undefined;
-    seat.machine = this.random.between(seat.machine, seat.applied) as LogIndex;
     seat.frozenUntil = 0;
+    seat.transferAskedAt = undefined;
     seat.reads.clear();
     seat.proposals.clear();
     this.safety.onCrash(seat.id);
     if (this.random.chance(0.7)) for (const other of this.seats) if (other !== seat) this.closeLink(seat, other);
+  }
+
+  /** The state machine's disk catches up with it, more or less. */
+  private flush(seat: Seat): void {
+    const index = this.random.between(seat.disk.machine.index, seat.applied);
+    if (index > seat.disk.machine.index) seat.disk.machine = this.safety.positionOf(index as LogIndex);
+  }
+
+  // Snapshots.
+
+  /** Cuts the log, in memory and some of it on disk; what the state machine may lose in a crash stays. */
+  compact(): void {
+    const seat = this.random.pick(this.seats);
+    if (seat.member === undefined || this.isFrozen(seat)) return;
+    this.flush(seat);
+    const through = Math.max(0, seat.disk.machine.index - this.random.between(0, 5)) as LogIndex;
+    this.note(`${seat.id} cuts its log up to ${through}`);
+    seat.member.compact(through, this.random.pick([0, 0, 3]));
+    seat.member.pump();
+    this.afterStep(seat);
+  }
+
+  private onNotice(seat: Seat, notice: Notice): void {
+    this.note(`${seat.id} tells ${describe(notice)}`);
+    switch (notice.kind) {
+      case "snapshotNeeded":
+        this.beginStream(seat, notice.peer);
+        return;
+      case "snapshotRefused":
+        return;
+      case "transferEnded":
+        assert.ok(seat.transferAskedAt !== undefined, `member ${seat.id} ended a transfer that nobody asked for`);
+        seat.transferAskedAt = undefined;
+        return;
+    }
+  }
+
+  /** Streams take their time, end early, and arrive when nobody needs them any more. */
+  private beginStream(seat: Seat, to: MemberId): void {
+    assert.ok(seat.member !== undefined);
+    const isUnderWay = (stream: Stream): boolean =>
+      stream.sender === seat.member && stream.to === to && stream.endsAt < Infinity;
+    if (this.streams.some(isUnderWay)) return; // its end is the end of both
+    if (seat.disk.machine.index < seat.member.core.status().base.index) this.flush(seat);
+    const arrivesAt = this.random.chance(0.3) ? Infinity : this.now + this.random.between(1, 2 * this.electionTicks);
+    const { term } = seat.member.core.status();
+    this.streams.push({
+      from: seat.id,
+      to,
+      sender: seat.member,
+      leaderTerm: term,
+      position: seat.disk.machine,
+      arrivesAt,
+      endsAt: this.now + this.random.between(1, 2 * this.electionTicks),
+    });
+  }
+
+  private moveStreams(): void {
+    for (const stream of this.streams) {
+      const [sender, receiver] = [this.seatOf(stream.from), this.seatOf(stream.to)];
+      if (stream.arrivesAt <= this.now && !this.isFrozen(receiver)) {
+        stream.arrivesAt = Infinity;
+        const { from, leaderTerm, position } = stream;
+        this.note(`${from}→${receiver.id} a snapshot at ${describe(position)}`);
+        this.step(receiver, { kind: "snapshotReceived", from, leaderTerm, position });
+      }
+      if (stream.endsAt <= this.now && !this.isFrozen(sender)) {
+        stream.endsAt = Infinity;
+        if (sender.member === stream.sender) this.step(sender, { kind: "snapshotEnded", peer: receiver.id });
+      }
+    }
+    this.streams = this.streams.filter(({ arrivesAt, endsAt }) => arrivesAt < Infinity || endsAt < Infinity);
+  }
+
+  private onInstall(seat: Seat, position: LogPosition): void {
+    this.safety.checkCommitted(position, `member ${seat.id} takes over a snapshot`);
+    seat.installDoneAt = this.now + this.random.between(0, 2 * seat.maxDiskTicks);
+  }
+
+  private finishInstall(seat: Seat, member: Member): void {
+    const position = member.installing;
+    assert.ok(position !== undefined && position.index > seat.applied, `member ${seat.id} goes back to a snapshot`);
+    seat.applied = position.index;
+    this.note(`${seat.id} holds the snapshot at ${describe(position)}`);
+    this.installed++;
+    member.finishInstall();
+    if (!this.isQuiet && this.random.chance(0.1)) this.crash(seat); // before its log begins anew, or while it does
   }
 
   private send(seat: Seat, outgoing: Outgoing): void {
@@ -198,8 +328,17 @@ export class SimCluster {
   act(): void {
     const seat = this.pickSeat();
     if (seat.member === undefined || this.isFrozen(seat)) return;
-    if (this.random.chance(0.6)) this.propose(seat);
+    if (this.random.chance(0.02)) this.transfer(seat);
+    else if (this.random.chance(0.6)) this.propose(seat);
     else this.read(seat);
+  }
+
+  /** To somebody, itself, or whoever is best. */
+  private transfer(seat: Seat): void {
+    const to = this.random.chance(0.5) ? undefined : this.random.pick(this.seats).id;
+    this.note(`${seat.id} is to hand leadership over to ${to ?? "whoever is best"}`);
+    seat.transferAskedAt ??= seat.ticks;
+    this.step(seat, { kind: "transferLeadership", to });
   }
 
   private propose(seat: Seat): number {
@@ -314,6 +453,7 @@ export class SimCluster {
   /** Everything works again, from here on. */
   healAll(): void {
     this.note("all faults end");
+    this.isQuiet = true;
     this.network.healAll();
     this.network.weather = fairWeather;
     for (const seat of this.seats) {
@@ -345,8 +485,8 @@ export class SimCluster {
   }
 
   /** How much was done; a simulation in which nothing happens proves nothing. */
-  get work(): { readonly acknowledged: number } {
-    return { acknowledged: this.acknowledged.size };
+  get work(): { readonly acknowledged: number; readonly installed: number } {
+    return { acknowledged: this.acknowledged.size, installed: this.installed };
   }
 
   private describe(): string {
@@ -376,10 +516,8 @@ const faults = [
 ] as const;
 
 const describe = (message: object): string =>
-  JSON.stringify(message, (key, value: unknown) =>
-    key === "entries"
-      ? (value as Entry[]).map(({ index, term }) => `${index}/${term}`).join(" ")
-      : key === "data"
-        ? "…"
-        : value,
-  );
+  JSON.stringify(message, (key, value: unknown) => {
+    if (key === "entries") return (value as Entry[]).map(({ index, term }) => `${index}/${term}`).join(" ");
+    if (key === "data") return "…";
+    return typeof value === "bigint" ? String(value) : value;
+  });

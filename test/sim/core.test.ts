@@ -17,10 +17,12 @@ for (const seed of seeds)
       { heartbeatTicks: 10, electionTicks: 100 },
     ]);
     const faultRate = random.pick([0.005, 0.02, 0.05, 0.15]);
+    const compactRate = random.pick([0, 0.01, 0.05]);
     const cluster = new SimCluster({ members: random.pick([3, 5]), random, ...timing });
     cluster.watched(() => {
       for (let tick = 0; tick < 1_500; tick++) {
         if (random.chance(faultRate)) cluster.injectFault();
+        if (random.chance(compactRate)) cluster.compact();
         if (random.chance(0.3)) cluster.act();
         cluster.tick();
       }

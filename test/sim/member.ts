@@ -2,12 +2,15 @@
 import { RaftCore } from "../../raft/core/core.js";
 import type { CoreLimits } from "../../raft/core/limits.js";
 import {
+  logStart,
   noMember,
   type Entry,
   type HardState,
   type Input,
   type LogIndex,
+  type LogPosition,
   type MemberId,
+  type Notice,
   type Outgoing,
   type ReadState,
   type Refusal,
@@ -18,34 +21,63 @@ import {
 /** What survives a crash. */
 export interface Disk {
   hardState: HardState;
+  /** Where the log on disk begins. */
+  base: LogPosition;
   entries: Entry[];
+  /** What the state machine holds durably: a restart begins there. */
+  machine: LogPosition;
 }
 
 export const emptyDisk = (): Disk => ({
   hardState: { term: 0 as Term, vote: noMember, commit: 0 as LogIndex },
+  base: logStart,
   entries: [],
+  machine: logStart,
 });
+
+type DiskLog = Pick<Disk, "base" | "entries">;
 
 /** What a write leaves on a disk; also what a crash leaves of it if the write was already there. */
 export const write = (disk: Disk, unsaved: Unsaved): void => {
   if (unsaved.hardState !== undefined) disk.hardState = unsaved.hardState;
-  replaceTail(disk.entries, unsaved.entries);
+  writeLog(disk, unsaved);
 };
 
-/** The log from `entries[0]` on becomes `entries`. */
-const replaceTail = (log: Entry[], entries: readonly Entry[]): void => {
+const writeLog = (log: DiskLog, { restart, entries }: Unsaved): void => {
+  if (restart !== undefined) [log.base, log.entries] = [restart, []];
   const first = entries[0];
   if (first === undefined) return;
-  log.length = first.index - 1;
-  for (const entry of entries) log.push(entry);
+  log.entries.length = first.index - log.base.index - 1;
+  for (const entry of entries) log.entries.push(entry);
+};
+
+export const entryAt = ({ base, entries }: DiskLog, index: LogIndex): Entry | undefined =>
+  entries[index - base.index - 1];
+
+/** Where the log on a disk ends. */
+export const endOf = ({ base, entries }: DiskLog): LogPosition => entries.at(-1) ?? base;
+
+/** Cuts off what is not needed any more, up to `through`. */
+export const truncate = (log: DiskLog, through: LogIndex): void => {
+  const last = entryAt(log, through);
+  if (last === undefined) return;
+  log.entries = log.entries.slice(through - log.base.index);
+  log.base = { index: last.index, term: last.term };
+};
+
+/** A crash between the installation of a snapshot and the new beginning of the log: the log is of no use any more. */
+const mend = (disk: Disk): void => {
+  const { base, machine } = disk;
+  const termThere = machine.index === base.index ? base.term : entryAt(disk, machine.index)?.term;
+  if (termThere === machine.term) return;
+  [disk.base, disk.entries] = [machine, []];
+  disk.hardState = { ...disk.hardState, commit: machine.index };
 };
 
 export interface MemberOptions {
   readonly id: MemberId;
   readonly voters: readonly MemberId[];
   readonly disk: Disk;
-  /** What the state machine holds already. */
-  readonly applied?: LogIndex;
   readonly random: () => number;
   readonly heartbeatTicks?: number;
   readonly electionTicks?: number;
@@ -53,10 +85,13 @@ export interface MemberOptions {
   /** Called for every message that leaves. */
   readonly send: (outgoing: Outgoing) => void;
   /** Called when a write begins, with the log as it will be once it ended. */
-  readonly onWrite?: (unsaved: Unsaved, log: readonly Entry[]) => void;
+  readonly onWrite?: (unsaved: Unsaved, log: DiskLog) => void;
   readonly onApplied?: (entry: Entry) => void;
+  /** Called when a snapshot is handed to the state machine; `finishInstall` ends that. */
+  readonly onInstall?: (position: LogPosition) => void;
   readonly onReadState?: (read: ReadState) => void;
   readonly onRefusal?: (refusal: Refusal) => void;
+  readonly onNotice?: (notice: Notice) => void;
 }
 
 /** A running member. Crashing is forgetting it; restarting is making another with the same disk. */
@@ -66,21 +101,29 @@ export class Member {
   readonly disk: Disk;
   /** Applied since this start. */
   readonly applied: Entry[] = [];
+  /** The last entry that was applied, also before this start or by others, in a snapshot. */
+  lastApplied: LogPosition;
   /** The log with the write that is under way. */
-  private readonly log: Entry[];
+  private readonly log: DiskLog;
   /** The write that is on its way to the disk. */
   writing: Unsaved | undefined;
+  /** The snapshot that the state machine is taking over. */
+  installing: LogPosition | undefined;
 
   constructor(private readonly options: MemberOptions) {
     this.id = options.id;
     this.disk = options.disk;
-    this.log = [...this.disk.entries];
+    mend(this.disk);
+    const { hardState, base, entries, machine } = this.disk;
+    this.lastApplied = machine;
+    this.log = { base, entries: [...entries] };
     this.core = new RaftCore({
       id: options.id,
       voters: options.voters,
-      hardState: this.disk.hardState,
-      entries: [...this.disk.entries],
-      applied: options.applied ?? (0 as LogIndex),
+      hardState,
+      base,
+      entries: [...entries],
+      applied: machine.index,
       heartbeatTicks: options.heartbeatTicks ?? 10,
       electionTicks: options.electionTicks ?? 100,
       random: options.random,
@@ -102,11 +145,18 @@ export class Member {
       if (entries.length === 0) break;
       for (const entry of entries) {
         this.applied.push(entry);
+        this.lastApplied = { index: entry.index, term: entry.term };
         this.options.onApplied?.(entry);
       }
     }
+    const position = this.core.takeInstall();
+    if (position !== undefined) {
+      this.installing = position;
+      this.options.onInstall?.(position);
+    }
     for (const read of this.core.takeReadStates()) this.options.onReadState?.(read);
     for (const refusal of this.core.takeRefusals()) this.options.onRefusal?.(refusal);
+    for (const notice of this.core.takeNotices()) this.options.onNotice?.(notice);
   }
 
   private beginWrite(): void {
@@ -119,7 +169,7 @@ export class Member {
         continue;
       }
       this.writing = unsaved;
-      replaceTail(this.log, unsaved.entries);
+      writeLog(this.log, unsaved);
       this.options.onWrite?.(unsaved, this.log);
     }
   }
@@ -133,5 +183,20 @@ export class Member {
     for (const reply of unsaved.replies) this.options.send(reply);
     this.core.saved(unsaved);
     this.pump();
+  }
+
+  /** The state machine holds the snapshot, durably. */
+  finishInstall(): void {
+    const position = this.installing;
+    if (position === undefined) return;
+    this.installing = undefined;
+    this.lastApplied = this.disk.machine = position;
+    this.step({ kind: "snapshotInstalled" });
+  }
+
+  /** Forgets the log up to `through`, of which the state machine holds all; the disk keeps `kept` entries more. */
+  compact(through: LogIndex, kept = 0): void {
+    const { index } = this.core.compact(through);
+    for (const log of [this.disk, this.log]) truncate(log, (index - kept) as LogIndex);
   }
 }

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
-import type { CoreStatus, Entry, LogIndex, MemberId, Outgoing, Term, Unsaved } from "../../raft/core/types.js";
-import type { Disk } from "./member.js";
+import type {
+  CoreStatus,
+  Entry,
+  LogIndex,
+  LogPosition,
+  MemberId,
+  Outgoing,
+  Term,
+  Unsaved,
+} from "../../raft/core/types.js";
+import { endOf, entryAt, type Disk } from "./member.js";
 
 /** What one entry of a term was when it was first seen, and what preceded it. */
 interface Sighting {
@@ -48,9 +57,11 @@ export class Safety {
   }
 
   /** Two logs with an entry of the same index and term agree there and before. Raft paper §5.3, log matching. */
-  onWrite(id: MemberId, unsaved: Unsaved, log: readonly Entry[]): void {
+  onWrite(id: MemberId, unsaved: Unsaved, log: Pick<Disk, "base" | "entries">): void {
+    if (unsaved.restart !== undefined) this.checkCommitted(unsaved.restart, `member ${id} begins its log anew`);
     for (const entry of unsaved.entries) {
-      const previousTerm = log[entry.index - 2]?.term;
+      const previous = (entry.index - 1) as LogIndex;
+      const previousTerm = previous === log.base.index ? log.base.term : entryAt(log, previous)?.term;
       const name = `${entry.index}/${entry.term}`;
       const seen = this.sightings.get(name);
       if (seen === undefined) this.sightings.set(name, { entry, previousTerm });
@@ -68,10 +79,11 @@ export class Safety {
    * committed by now. A later leader may have committed them while this one does not know yet that it was replaced.)
    * Raft paper §5.4, leader completeness.
    */
-  private checkCompleteness(leader: MemberId, term: Term, log: readonly Entry[]): void {
-    for (const committed of this.applied) {
+  private checkCompleteness(leader: MemberId, term: Term, log: Pick<Disk, "base" | "entries">): void {
+    this.checkCommitted(log.base, `member ${leader} leads term ${term}`);
+    for (const committed of this.applied.slice(log.base.index)) {
       if ((this.committedIn[committed.index - 1] ?? term) >= term) continue;
-      const own = log[committed.index - 1];
+      const own = entryAt(log, committed.index);
       const isHeld = own !== undefined && isSame(own, committed);
       assert.ok(isHeld, `member ${leader} leads term ${term} without committed entry ${committed.index}`);
     }
@@ -94,11 +106,12 @@ export class Safety {
       case "appendReply":
         assert.ok(disk.hardState.term >= message.term, `member ${id} answers in a term that is not on disk`);
         if (message.accepted)
-          assert.ok(disk.entries.length >= message.index, `member ${id} acknowledges what is not on disk`);
+          assert.ok(endOf(disk).index >= message.index, `member ${id} acknowledges what is not on disk`);
         return;
       case "append":
       case "heartbeat":
       case "heartbeatReply":
+      case "timeoutNow":
         assert.ok(disk.hardState.term >= message.term, `member ${id} speaks in a term that is not on disk`);
         return;
       case "preVote":
@@ -118,14 +131,22 @@ export class Safety {
       this.applied.push(entry);
       this.committedIn.push(term);
     } else assert.ok(isSame(known, entry), `member ${id} applied another entry ${entry.index}`);
-    const durable = disk.entries[entry.index - 1];
+    const durable = entryAt(disk, entry.index);
     assert.ok(
       durable !== undefined && isSame(durable, entry),
       `member ${id} applied ${entry.index} before it was durable`,
     );
   }
 
-  get lastApplied(): LogIndex {
-    return this.applied.length as LogIndex;
+  /** What a log begins after was committed: a snapshot contains nothing else. */
+  checkCommitted({ index, term }: LogPosition, what: string): void {
+    if (index > 0) assert.equal(this.applied[index - 1]?.term, term, `${what} after ${index}/${term}`);
+  }
+
+  /** Where the entry `index`, which somebody applied, lies. */
+  positionOf(index: LogIndex): LogPosition {
+    const entry = this.applied[index - 1];
+    assert.ok(entry !== undefined);
+    return { index, term: entry.term };
   }
 }

@@ -42,11 +42,13 @@ const append = fc.tuple(position, position, term, index).chain(([prevIndex, prev
 const record = <T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
   fc.record<T>(fields, { noNullPrototype: true });
 
+const candidacy = { term, lastIndex: index, lastTerm: term, transfer: fc.boolean() };
+
 /** One arbitrary for each kind: a kind that is added without one does not compile. */
 const byKind: Readonly<Record<PeerMessage["kind"], fc.Arbitrary<PeerMessage>>> = {
-  preVote: record({ kind: fc.constant("preVote" as const), term, lastIndex: index, lastTerm: term }),
+  preVote: record({ kind: fc.constant("preVote" as const), ...candidacy }),
   preVoteReply: record({ kind: fc.constant("preVoteReply" as const), term, granted: fc.boolean() }),
-  vote: record({ kind: fc.constant("vote" as const), term, lastIndex: index, lastTerm: term }),
+  vote: record({ kind: fc.constant("vote" as const), ...candidacy }),
   voteReply: record({ kind: fc.constant("voteReply" as const), term, granted: fc.boolean() }),
   append,
   appendReply: record({
@@ -59,6 +61,7 @@ const byKind: Readonly<Record<PeerMessage["kind"], fc.Arbitrary<PeerMessage>>> =
   }),
   heartbeat: record({ kind: fc.constant("heartbeat" as const), term, commit: index, round: counter }),
   heartbeatReply: record({ kind: fc.constant("heartbeatReply" as const), term, round: counter }),
+  timeoutNow: record({ kind: fc.constant("timeoutNow" as const), term, lastIndex: index }),
   forwardedProposal: record({ kind: fc.constant("forwardedProposal" as const), data }),
   forwardedRead: record({ kind: fc.constant("forwardedRead" as const), request: counter }),
   forwardedReadReply: record({ kind: fc.constant("forwardedReadReply" as const), request: counter, index }),
@@ -132,7 +135,7 @@ const decodesOrRefuses = <T>(bytes: Uint8Array, decode: (bytes: Uint8Array) => T
 };
 
 test("random bytes are either exactly one message or malformed", () => {
-  const plausible = fc.tuple(fc.nat(12), fc.array(fc.oneof(fc.nat(3), fc.nat(255)), { maxLength: 40 }));
+  const plausible = fc.tuple(fc.nat(13), fc.array(fc.oneof(fc.nat(3), fc.nat(255)), { maxLength: 40 }));
   fc.assert(
     fc.property(plausible, ([kind, rest]) => {
       decodesOrRefuses(Uint8Array.of(kind, ...rest), decodePeerMessage, encodePeerMessage);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { RaftCore } from "../../../raft/core/core.js";
-import type { LogIndex, PeerMessage, Term } from "../../../raft/core/types.js";
+import { logStart, type LogIndex, type PeerMessage, type Term } from "../../../raft/core/types.js";
 import { QuietCluster } from "./cluster.js";
 
 const data = (length: number): Uint8Array => new Uint8Array(length).fill(1);
@@ -59,6 +59,7 @@ test("a start numbers its forwarded reads from a random place, so that no answer
     id: 2n,
     voters: [1n, 2n, 3n],
     hardState: { term: 1 as Term, vote: 1n, commit: 0 as LogIndex },
+    base: logStart,
     entries: [],
     applied: 0 as LogIndex,
     heartbeatTicks: 10,

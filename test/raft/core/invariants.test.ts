@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { RaftCore } from "../../../raft/core/core.js";
-import type { Entry, HardState, LogIndex, MemberId, PeerMessage, Term } from "../../../raft/core/types.js";
+import {
+  logStart,
+  type Entry,
+  type HardState,
+  type LogIndex,
+  type MemberId,
+  type PeerMessage,
+  type Term,
+} from "../../../raft/core/types.js";
 
 const entry = (index: number, term: number): Entry => ({
   index: index as LogIndex,
@@ -16,6 +24,7 @@ const recovered = (options: { entries?: readonly Entry[]; hardState?: HardState;
     id: 1n,
     voters: [1n, 2n, 3n],
     hardState: options.hardState ?? { term: 2 as Term, vote: 0n, commit: 0 as LogIndex },
+    base: logStart,
     entries: options.entries ?? [entry(1, 1), entry(2, 2)],
     applied: (options.applied ?? 0) as LogIndex,
     heartbeatTicks: 10,

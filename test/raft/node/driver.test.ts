@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  logStart,
   noMember,
   RaftCore,
   RaftNode,
@@ -44,6 +45,7 @@ class Harness {
       id: 1n,
       voters,
       hardState: { term: 1 as Term, vote: noMember, commit: 0 as LogIndex },
+      base: logStart,
       entries: [],
       applied: 0 as LogIndex,
       heartbeatTicks,
@@ -61,6 +63,12 @@ class Harness {
           this.events.push(`write ${entries.map(({ index }) => index).join(",")}`);
           this.written = done;
         },
+        restart: ({ index, term }, hardState, done) => {
+          assert.equal(this.written, undefined, "the log begins anew while a write is under way");
+          this.events.push(`restart after ${index}/${term}, term ${hardState.term}`);
+          this.written = done;
+        },
+        truncate: (through) => this.events.push(`truncate ${through}`),
       },
       transport: {
         send: (messages) => {
@@ -75,11 +83,19 @@ class Harness {
           if (this.appliesAtOnce) done();
           else this.applied = done;
         },
+        install: ({ index }, done) => {
+          assert.equal(this.applied, undefined, "a snapshot is installed while entries are applied");
+          this.events.push(`install ${index}`);
+          this.applied = done;
+        },
       },
       listener: {
         onReadState: (read) => this.reads.push(read),
         onRefusal: (refusal) => this.refusals.push(refusal),
         onStatusChange: (status) => this.statuses.push(status),
+        onSnapshotNeeded: (peer) => this.events.push(`snapshot needed by ${peer}`),
+        onSnapshotRefused: ({ index }) => this.events.push(`snapshot refused ${index}`),
+        onTransferEnded: (ok) => this.events.push(`transfer ended ${ok}`),
         onFailure: (error) => this.failures.push(error),
       },
     });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RaftCore, RaftNode, tickMs, type HardState, type LogIndex, type Term } from "../../../raft/index.js";
+import { logStart, RaftCore, RaftNode, tickMs, type HardState, type LogIndex, type Term } from "../../../raft/index.js";
 import { VirtualClock } from "../../server/virtual-clock.js";
 
 /** A clock that tells how often it woke somebody. */
@@ -23,6 +23,7 @@ const follower = (heartbeatTicks: number): { clock: CountingClock; node: RaftNod
     id: 1n,
     voters: [1n, 2n, 3n],
     hardState,
+    base: logStart,
     entries: [],
     applied: 0 as LogIndex,
     heartbeatTicks,
@@ -30,14 +31,23 @@ const follower = (heartbeatTicks: number): { clock: CountingClock; node: RaftNod
     random: () => 0.5,
   });
   const ignore = (): void => undefined;
+  const unexpected = (): void => assert.fail("nothing here needs it");
   const node = new RaftNode({
     core,
     heartbeatTicks,
     clock,
-    log: { append: (_hardState, _entries, done) => clock.soon(done) },
+    log: { append: (_hardState, _entries, done) => clock.soon(done), restart: unexpected, truncate: unexpected },
     transport: { send: ignore },
-    machine: { apply: (_entries, done) => done() },
-    listener: { onReadState: ignore, onRefusal: ignore, onStatusChange: ignore, onFailure: assert.ifError },
+    machine: { apply: (_entries, done) => done(), install: unexpected },
+    listener: {
+      onReadState: ignore,
+      onRefusal: ignore,
+      onStatusChange: ignore,
+      onSnapshotNeeded: ignore,
+      onSnapshotRefused: ignore,
+      onTransferEnded: ignore,
+      onFailure: assert.ifError,
+    },
   });
   node.start();
   const hearLeader = (): void => {
