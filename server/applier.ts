@@ -92,7 +92,7 @@ const outcomes = new Set<StoreErrorCode>([
  * Applies committed entries to the store, each proposal once, and answers those that were made here. Deterministic:
  * no clock, no randomness; the same log gives the same bytes on every member.
  */
-export class Applier implements StateMachine {
+export class Applier implements Pick<StateMachine, "apply"> {
   private index: LogIndex;
   private term: Term;
   private readonly membership: Membership;
