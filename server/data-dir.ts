@@ -9,6 +9,7 @@ import {
   readOwner,
   readStoreInUse,
   refuseForeign,
+  wasStarted,
   type DirectoryOwner,
   type StoreInUse,
 } from "./directory-files.js";
@@ -114,7 +115,7 @@ export class DataDirectory {
 
   /** Counts this start of the member: every incarnation is higher than all before it. */
   async nextIncarnation(): Promise<number> {
-    const next = ((await readIncarnation(this.member)) ?? 0) + 1;
+    const next = (await readIncarnation(this.member)) + 1;
     await replaceFile(join(this.member, "incarnation"), `${next}\n`);
     return next;
   }
@@ -143,6 +144,12 @@ export const takeLock = async (path: string, dataDir: string): Promise<Level> =>
 
 /** What a bootstrap left that never reached `begin`: nobody has been told anything from it. */
 const removeUnfinished = async (member: string): Promise<void> => {
+  // A member that votes and acknowledges again without knowing what it promised can undo what a majority acknowledged.
+  if (await wasStarted(member))
+    throw new StartError(
+      `${join(member, "format.json")} is missing, though a member has been started here: ` +
+        "put the file back as it was, the rest of the directory belongs to it",
+    );
   for (const name of await readdir(member))
-    if (name !== "lock" && name !== "incarnation") await rm(join(member, name), { recursive: true, force: true });
+    if (name !== "lock") await rm(join(member, name), { recursive: true, force: true });
 };

@@ -55,6 +55,12 @@ const parseFormat = (text: string, path: string): DirectoryOwner & { formatVersi
 
 const isHex = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{1,16}$/.test(value);
 
+/** Whether a member was started here: its log and the count of its starts come after `format.json`. */
+export const wasStarted = async (member: string): Promise<boolean> => {
+  if ((await readIfThere(join(member, "incarnation"))) !== undefined) return true;
+  return (await namesIn(join(member, "wal"))).some((name) => name.endsWith(".wal"));
+};
+
 /** @throws StartError if `store-current` does not name a store */
 export const readStoreInUse = async (member: string): Promise<StoreInUse> => {
   const path = join(member, "store-current");
@@ -69,15 +75,19 @@ export const listStores = async (member: string): Promise<string[]> =>
   (await readdir(member)).filter((name) => /^store-\d+$/.test(name));
 
 /**
- * Of the last start; undefined: there was none.
+ * The number of the last start; 0: there was none.
  *
- * @throws StartError if it cannot be read: starting at 1 again would be fatal quietly, as all members would skip what this
- * one proposes, as repeats
+ * @throws StartError if it cannot be read, or is gone: starting at 1 again would be fatal quietly, as all members would
+ * skip what this one proposes, as repeats
  */
-export const readIncarnation = async (member: string): Promise<number | undefined> => {
+export const readIncarnation = async (member: string): Promise<number> => {
   const path = join(member, "incarnation");
   const text = await readIfThere(path);
-  if (text === undefined) return undefined;
+  if (text === undefined) {
+    if (await wasStarted(member))
+      throw new StartError(`${path} is missing, though this member has been started before`);
+    return 0;
+  }
   const last = Number(text);
   if (!/^\d+\n$/.test(text) || !Number.isSafeInteger(last)) throw new StartError(`${path} is damaged: not a number`);
   return last;
@@ -97,15 +107,19 @@ const readIfThere = async (path: string): Promise<string | undefined> => {
   }
 };
 
-/** Looks before anything is created: what is not ours stays untouched. */
-export const refuseForeign = async (member: string): Promise<void> => {
-  let names: string[];
+/** None, if there is no such directory. */
+const namesIn = async (directory: string): Promise<string[]> => {
   try {
-    names = await readdir(member);
+    return await readdir(directory);
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return;
+    if (errorCode(error) === "ENOENT") return [];
     throw error;
   }
+};
+
+/** Looks before anything is created: what is not ours stays untouched. */
+export const refuseForeign = async (member: string): Promise<void> => {
+  const names = await namesIn(member);
   if (names.includes("snap"))
     throw new StartError(
       `${member} holds the data of a real etcd, which minietcd cannot read: choose another --data-dir`,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { DataDirectory } from "../../server/data-dir.js";
@@ -37,13 +37,34 @@ test("a directory is held by one process at a time, and free after it was closed
   await (await DataDirectory.open(path)).close();
 });
 
-test("incarnations only grow, over restarts, and an unfinished bootstrap does not reset them", async (t) => {
+test("incarnations only grow, over restarts", async (t) => {
   const path = await temporaryDirectory(t);
   for (let start = 1; start <= 3; start++) {
     const directory = await DataDirectory.open(path);
+    if (start === 1) await directory.begin(owner);
     assert.equal(await directory.nextIncarnation(), start);
     await directory.close();
   }
+});
+
+test("a member that was started and has lost its identity, or the count of its starts, is refused and stays as it is", async (t) => {
+  const path = await temporaryDirectory(t);
+  const member = join(path, "member");
+  const directory = await DataDirectory.open(path);
+  await directory.createStore();
+  await directory.begin(owner);
+  await mkdir(directory.walPath);
+  await writeFile(join(directory.walPath, "0000000000000001-0000000000000001.wal"), "a segment");
+  await refused(directory.nextIncarnation(), /incarnation is missing, though this member has been started before/);
+  await directory.close();
+
+  await rm(join(member, "format.json"));
+  const names = await readdir(member);
+  await refused(DataDirectory.open(path), /format\.json is missing, though a member has been started here/);
+  assert.deepEqual(await readdir(member), names);
+  await rm(directory.walPath, { recursive: true });
+  await writeFile(join(member, "incarnation"), "3\n");
+  await refused(DataDirectory.open(path), /format\.json is missing/);
 });
 
 test("an incarnation that cannot be read is refused: to begin at 1 again would lose every write silently", async (t) => {
