@@ -1,0 +1,148 @@
+// A process that dies at any step of an install, or between two, starts again with all of the old state or all of the new.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Backend, Batch, RowIterator } from "../../store/index.js";
+import { TestStore, bytes, copyOf, disks, text, turn, type TestDisk } from "./harness.js";
+
+const never = (): Promise<never> => new Promise(() => undefined);
+
+/** A process that ends after so many steps; then nothing of it happens any more. */
+class Life {
+  private left = Infinity;
+  isCommitted = false;
+  writesAfterCommit = 0;
+
+  get isOver(): boolean {
+    return this.left <= 0;
+  }
+
+  endAfter(steps: number): void {
+    this.left = steps;
+  }
+
+  /** Two steps: to begin `action`, which then happens as a whole, and to hear of its end. */
+  async step<T>(action: () => Promise<T>): Promise<T> {
+    if (this.isOver || --this.left <= 0) return never();
+    const result = await action();
+    return --this.left <= 0 ? never() : result;
+  }
+}
+
+/** A backend whose every use is a step. */
+function mortal(inner: Backend, life: Life, onWrite: () => void): Backend {
+  const iterate: Backend["iterate"] = (from, to): RowIterator => {
+    const rows = inner.iterate(from, to);
+    return { next: (count) => life.step(() => rows.next(count)), close: () => life.step(() => rows.close()) };
+  };
+  const batch = (): Batch => {
+    const inside = inner.batch();
+    const write = (): Promise<void> => {
+      onWrite();
+      return life.step(() => inside.write());
+    };
+    return { put: (key, value) => inside.put(key, value), delete: (key) => inside.delete(key), write };
+  };
+  return {
+    name: inner.name,
+    get: (key) => inner.get(key),
+    iterate,
+    view: () => inner.view(),
+    batch,
+    size: () => inner.size(),
+    close: () => life.step(() => inner.close()),
+  };
+}
+
+/** The disk of a member that will die; another life opens it as it is. */
+const mortalDisk = (inner: TestDisk, life: Life, onWrite: () => void): TestDisk => ({
+  directory: inner.directory,
+  open: async () => mortal(await inner.open(), life, onWrite),
+  crash: () => inner.crash(),
+  dispose: () => Promise.resolve(),
+});
+
+function fill({ store }: TestStore, to: number): void {
+  const request = { key: bytes("k"), lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false };
+  for (let revision = store.revision + 1; revision <= to; revision++)
+    store.put({ ...request, value: bytes(`${revision}`) });
+}
+
+/** Two rounds: one that is on its way to disk, with a compaction to follow, and one that gathers. */
+function goOn(member: TestStore): void {
+  fill(member, 5);
+  member.store.compact(3);
+  member.store.endRound(bytes("5"));
+  fill(member, 6);
+  member.store.endRound(bytes("6"));
+}
+
+interface Found {
+  readonly state: "old" | "new";
+  readonly marker: string;
+  readonly hash: unknown;
+}
+
+/** What the next life finds, if the one that installs ends after so many steps; and whether it came to the end. */
+async function found(steps: number, create: () => Promise<TestDisk>): Promise<Found & { readonly isWhole: boolean }> {
+  const life = new Life();
+  const [oldDisk, newDisk] = [await create(), await create()];
+  const countWrite = (): void => void (life.writesAfterCommit += life.isCommitted ? 1 : 0);
+  const limits = { removalsPerBatch: 1, entriesPerSlice: 1 };
+  const dying = await TestStore.on(mortalDisk(oldDisk, life, countWrite), limits);
+  await using leader = await TestStore.on(await create());
+  fill(leader, 9);
+  leader.store.compact(7);
+  await leader.save("9");
+  const copy = await copyOf(leader.store, await newDisk.open());
+
+  fill(dying, 4);
+  await dying.save("4");
+  life.endAfter(steps);
+  goOn(dying);
+  let isWhole = false;
+  const next = mortal(copy, life, () => undefined);
+  const commit = (): Promise<void> => life.step(() => Promise.resolve(void (life.isCommitted = true)));
+  void dying.store.install(next, commit).then(async ({ replaced }) => {
+    await replaced;
+    isWhole = true;
+  });
+  const isDone = (): boolean => life.isOver || isWhole;
+  while (!isDone()) await turn();
+  for (let n = 0; n < 5; n++) await turn();
+  for (const disk of [oldDisk, newDisk]) await disk.crash();
+  assert.equal(life.writesAfterCommit, 0);
+
+  await using reborn = await TestStore.on(life.isCommitted ? newDisk : oldDisk, limits);
+  const hash = await reborn.store.hashKv(0);
+  const marker = text(reborn.store.marker!);
+  assert.equal(marker, `${reborn.store.revision}`);
+  fill(reborn, 12);
+  const { finished } = reborn.store.compact(11);
+  await reborn.save("12");
+  await finished;
+  await reborn.reopen();
+  await (life.isCommitted ? oldDisk : newDisk).dispose();
+  return { state: life.isCommitted ? "new" : "old", marker, hash, isWhole };
+}
+
+for (const { name, create } of disks)
+  test(`a member that dies in the middle of an install is as before, or as installed (${name})`, async () => {
+    const expected = new Map<string, unknown>();
+    for (const [marker, compacted] of [["4"], ["5", 3], ["6", 3], ["9", 7]] as const) {
+      await using reference = await TestStore.on(await create());
+      fill(reference, Number(marker));
+      if (compacted !== undefined) reference.store.compact(compacted);
+      expected.set(marker, await reference.store.hashKv(0));
+    }
+    const outcomes = new Set<string>();
+    for (let steps = 1; ; steps++) {
+      assert.ok(steps < 200, "it comes to its end");
+      const { state, marker, hash, isWhole } = await found(steps, create);
+      assert.deepEqual(hash, expected.get(marker), `${marker} after ${steps} steps`);
+      assert.equal(state === "new", marker === "9");
+      outcomes.add(marker);
+      if (isWhole) break;
+    }
+    assert.deepEqual([...outcomes].sort(), ["4", "5", "6", "9"]);
+  });
