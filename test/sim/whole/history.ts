@@ -1,0 +1,307 @@
+// What the cluster did, as it comes to be known: each log entry, what it changed, and at which revision.
+
+import assert from "node:assert/strict";
+import {
+  DeleteRangeRequest,
+  DeleteRangeResponse,
+  PutRequest,
+  PutResponse,
+  RawDeleteRangeResponse,
+  RawPutResponse,
+  RawTxnResponse,
+  TxnRequest,
+  TxnResponse,
+  type RangeRequest,
+  type RangeResponse,
+} from "../../../proto/index.js";
+import type { Entry, LogIndex, Term } from "../../../raft/index.js";
+import type { Replica } from "../../../server/replica.js";
+import { StoreError, type Lease, type StoreErrorCode } from "../../../store/index.js";
+import { assertSame } from "./same.js";
+import { CopyingStore, Refused, type NaiveChange } from "../../property/copying-store.js";
+
+type Write =
+  | { readonly kind: "put"; readonly request: PutRequest }
+  | { readonly kind: "deleteRange"; readonly request: DeleteRangeRequest }
+  | { readonly kind: "txn"; readonly request: TxnRequest }
+  | { readonly kind: "grantLease"; readonly lease: Lease }
+  | { readonly kind: "revokeLease"; readonly id: bigint }
+  | { readonly kind: "compact"; readonly revision: number };
+
+/** What applying an entry did to the store. */
+export interface Effect {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly write: Write;
+  /** Text that is equal for equal writes; clients make theirs unique. */
+  readonly identity: string;
+  /** The store's revision after it. */
+  readonly revision: number;
+  /** Whether it made that revision. */
+  readonly isChange: boolean;
+  /** Why it changed nothing. */
+  readonly refusal: StoreErrorCode | undefined;
+  /** What its client has to be answered, but for the header. */
+  readonly response: unknown;
+  /** When any member applied it first. */
+  readonly at: number;
+}
+
+const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
+
+export const identityOf = (write: Write): string => {
+  switch (write.kind) {
+    case "put":
+      return `put ${latin1(PutRequest.encode(write.request).finish())}`;
+    case "deleteRange":
+      return `deleteRange ${latin1(DeleteRangeRequest.encode(write.request).finish())}`;
+    case "txn":
+      return `txn ${latin1(TxnRequest.encode(write.request).finish())}`;
+    case "grantLease":
+      return `grantLease ${write.lease.id}`;
+    case "revokeLease":
+      return `revokeLease ${write.id}`;
+    case "compact":
+      return `compact ${write.revision}`;
+  }
+};
+
+/** A write as a member's store did it. */
+interface Done {
+  readonly write: Write;
+  readonly identity: string;
+  readonly revision: number;
+  readonly refusal: StoreErrorCode | undefined;
+  /** As the store gave it, decoded when it is needed. */
+  readonly response: (() => unknown) | undefined;
+}
+
+/**
+ * The one history of the cluster. The first member that applies an entry writes it; what that did is held against a store
+ * that is obviously right. All others, and the same member after a restart, must do the same.
+ */
+export class History {
+  /** Right by its simplicity. It is not told of compactions: it knows all revisions. */
+  readonly model = new CopyingStore();
+  /** By revision: the last compaction that any member applied. */
+  compactRevision = -1;
+  private readonly entries = new Map<LogIndex, Entry>();
+  private readonly effects = new Map<LogIndex, readonly Effect[]>();
+  private readonly byIdentity = new Map<string, Effect[]>();
+  /** What made each revision. */
+  private readonly byRevision = new Map<number, Effect>();
+  private end = 0;
+  private readonly listeners: ((effect: Effect) => void)[] = [];
+
+  constructor(private readonly now: () => number) {}
+
+  /** The last entry that any member has applied. */
+  get lastIndex(): number {
+    return this.end;
+  }
+
+  /** The newest revision that any member has come to. */
+  get revision(): number {
+    return this.model.revision;
+  }
+
+  effectsOf(identity: string): readonly Effect[] {
+    return this.byIdentity.get(identity) ?? [];
+  }
+
+  /** Each effect, when a member applies it first. */
+  onEffect(listener: (effect: Effect) => void): void {
+    this.listeners.push(listener);
+  }
+
+  at(revision: number): Effect | undefined {
+    return this.byRevision.get(revision);
+  }
+
+  get allEffects(): Iterable<readonly Effect[]> {
+    return this.effects.values();
+  }
+
+  changesOf(revision: number): readonly NaiveChange[] {
+    return this.model.changesOf(revision);
+  }
+
+  /** What a read would have found at a revision. */
+  rangeAt(revision: number, request: RangeRequest): RangeResponse {
+    return this.model.range({ ...request, revision: BigInt(revision) });
+  }
+
+  /** Looks on while a member applies entries. */
+  observe(name: string, { applier, store }: Replica): void {
+    let current: Done[] = [];
+    const byIndex = new Map<LogIndex, Done[]>();
+    const note = <Result>(write: Write, run: () => Result, response?: (result: Result) => unknown): Result => {
+      const index = applier.appliedIndex;
+      current = byIndex.get(index) ?? [];
+      byIndex.set(index, current);
+      const identity = identityOf(write);
+      try {
+        const result = run();
+        const decoded = response === undefined ? undefined : (): unknown => response(result);
+        current.push({ write, identity, revision: store.revision, refusal: undefined, response: decoded });
+        return result;
+      } catch (error) {
+        const refusal = error instanceof StoreError ? error.code : undefined;
+        if (refusal !== undefined)
+          current.push({ write, identity, revision: store.revision, refusal, response: undefined });
+        throw error;
+      }
+    };
+    spy(
+      store,
+      "put",
+      (run) => (request) =>
+        note(
+          { kind: "put", request },
+          () => run(request),
+          ({ response }) => PutResponse.decode(RawPutResponse.encode(response).finish()),
+        ),
+    );
+    spy(
+      store,
+      "deleteRange",
+      (run) => (request) =>
+        note(
+          { kind: "deleteRange", request },
+          () => run(request),
+          ({ response }) => DeleteRangeResponse.decode(RawDeleteRangeResponse.encode(response).finish()),
+        ),
+    );
+    spy(store, "grantLease", (run) => (lease) => note({ kind: "grantLease", lease }, () => run(lease)));
+    spy(store, "revokeLease", (run) => (id) => note({ kind: "revokeLease", id }, () => run(id)));
+    spy(store, "compact", (run) => (revision) => note({ kind: "compact", revision }, () => run(revision)));
+    spy(
+      store,
+      "txn",
+      (run) => (request) =>
+        isWrite(request)
+          ? note(
+              { kind: "txn", request },
+              () => run(request),
+              ({ response }) => TxnResponse.decode(RawTxnResponse.encode(response).finish()),
+            )
+          : run(request),
+    );
+    spy(applier, "apply", (run) => (entries, done) => {
+      run(entries, done);
+      for (const entry of entries) this.applied(name, entry, byIndex.get(entry.index) ?? []);
+      byIndex.clear();
+    });
+  }
+
+  private applied(name: string, entry: Entry, done: readonly Done[]): void {
+    const known = this.entries.get(entry.index);
+    if (known !== undefined) {
+      this.compareEntries(name, known, entry);
+      this.compareEffects(name, entry.index, done);
+      return;
+    }
+    assert.equal(entry.index, this.end + 1, `${name} applied entry ${entry.index}, nobody has applied those before it`);
+    this.end = entry.index;
+    this.entries.set(entry.index, entry);
+    this.effects.set(
+      entry.index,
+      done.map((each) => this.add(name, entry, each)),
+    );
+  }
+
+  /** State machine safety: no two members apply different entries at an index. Raft paper §5.4.3. */
+  private compareEntries(name: string, known: Entry, entry: Entry): void {
+    const isSame = known.term === entry.term && Buffer.compare(known.data, entry.data) === 0;
+    assert.ok(
+      isSame,
+      `${name} applied another entry ${entry.index} than those before it: ` +
+        `of term ${entry.term}, ${entry.data.length} bytes, not of term ${known.term}, ${known.data.length} bytes`,
+    );
+  }
+
+  private compareEffects(name: string, index: LogIndex, done: readonly Done[]): void {
+    const show = (each: Pick<Done, "identity" | "revision" | "refusal">): string =>
+      `${printable(each.identity)} at ${each.revision} ${each.refusal ?? ""}`;
+    assert.deepEqual(
+      done.map(show),
+      (this.effects.get(index) ?? []).map(show),
+      `entry ${index} does something else at ${name} than at another member, or before its restart`,
+    );
+  }
+
+  private add(name: string, { index, term }: Entry, { write, identity, revision, refusal, response }: Done): Effect {
+    const before = this.model.revision;
+    const expected = this.run(write);
+    const what = `${printable(identity)}, entry ${index}, applied by ${name}`;
+    if (write.kind !== "compact") assert.equal(refusal, expected.refusal, `refused or not: ${what}`);
+    else if (refusal === undefined) this.compactRevision = Math.max(this.compactRevision, write.revision);
+    assert.equal(revision, this.model.revision, `the revision after ${what}`);
+    if (response !== undefined && expected.response !== undefined)
+      assertSame(response(), expected.response, `the response to ${what}`);
+    const isChange = revision > before;
+    const effect = {
+      index,
+      term,
+      write,
+      identity,
+      revision,
+      isChange,
+      refusal,
+      response: expected.response,
+      at: this.now(),
+    };
+    const same = this.byIdentity.get(identity);
+    if (same === undefined) this.byIdentity.set(identity, [effect]);
+    else same.push(effect);
+    if (isChange) this.byRevision.set(revision, effect);
+    for (const listener of this.listeners) listener(effect);
+    return effect;
+  }
+
+  /** What the write does to the model. */
+  private run(write: Write): { readonly response?: unknown; readonly refusal: StoreErrorCode | undefined } {
+    try {
+      return { response: this.runOnModel(write), refusal: undefined };
+    } catch (error) {
+      if (error instanceof Refused) return { refusal: error.code };
+      throw error;
+    }
+  }
+
+  private runOnModel(write: Write): unknown {
+    switch (write.kind) {
+      case "put":
+        return this.model.put(write.request);
+      case "deleteRange":
+        return this.model.deleteRange(write.request);
+      case "txn":
+        return this.model.txn(write.request);
+      case "grantLease":
+        this.model.grantLease(write.lease.id);
+        return undefined;
+      case "revokeLease":
+        this.model.revokeLease(write.id);
+        return undefined;
+      case "compact":
+        return undefined;
+    }
+  }
+}
+
+/** Those that only read are not replicated. */
+const isWrite = ({ success, failure }: TxnRequest): boolean =>
+  [...success, ...failure].some(({ request }) => request?.$case !== "requestRange");
+
+/** Puts something of ours in the place of a method; `run` is the method itself. */
+const spy = <Target extends object, Name extends keyof Target>(
+  target: Target,
+  name: Name,
+  make: (run: Target[Name]) => Target[Name],
+): void => {
+  const run = target[name] as (...args: unknown[]) => unknown;
+  target[name] = make(run.bind(target) as Target[Name]);
+};
+
+/** Bytes as a reader can bear them. */
+export const printable = (text: string): string => text.replace(/[^\x20-\x7e]+/g, "·");

@@ -1,0 +1,259 @@
+// A machine with one member on it: the real member, on simulated parts. Its disk outlives its processes.
+
+import type { LogFields, Logger } from "../../../server/logger.js";
+import { configFromFlags, defaultFlags, type MemberConfig } from "../../../server/config.js";
+import { errorText } from "../../../server/logger.js";
+import { memberServices, type MemberServices } from "../../../server/member-services.js";
+import type { MemberParts } from "../../../server/parts.js";
+import { openReplica, type Replica } from "../../../server/replica.js";
+import { SimDisk, type Operation } from "../../raft/wal/sim-disk.js";
+import { seededRandom, type SeededRandom } from "../random.js";
+import { ProcessClock, SimProcess } from "./process.js";
+import type { Scheduler } from "./scheduler.js";
+import { DirectoryFiles } from "./sim-directory.js";
+import type { SimNetwork } from "./sim-network.js";
+import { StoreFiles, type StoreConditions } from "./sim-store.js";
+import type { Story } from "./story.js";
+
+/** What all hosts of a cluster have in common. */
+export interface ClusterSettings {
+  /** Names, in order. */
+  readonly members: readonly string[];
+  readonly heartbeatMs: number;
+  readonly electionMs: number;
+  readonly watchProgressMs: number;
+  readonly segmentBytes: number;
+}
+
+/** What a host tells the simulation. */
+export interface HostObserver {
+  /** A member has opened its files and begins to take part. */
+  readonly onOpened: (host: Host, replica: Replica) => void;
+  /** Its process has ended, whatever the reason. */
+  readonly onDied: (host: Host) => void;
+  /** Something that no fault explains. */
+  readonly onBug: (error: Error) => void;
+}
+
+/** What the log's disk is like at the moment. */
+export interface DiskConditions {
+  /** Milliseconds that an operation takes at most. */
+  maxMs: number;
+  /** The next write fails. */
+  failsNext: boolean;
+}
+
+/** A member that runs, from the moment on at which its files are open. */
+export interface Running {
+  readonly replica: Replica;
+  readonly services: MemberServices;
+  /** It has joined: clients are served. */
+  isReady: boolean;
+}
+
+export class Host {
+  readonly log: SimDisk;
+  readonly disk: DiskConditions = { maxMs: 1, failsNext: false };
+  readonly storeDisk: StoreConditions = { maxWriteMs: 2, maxReadMs: 0, failsNext: false };
+  readonly directory: DirectoryFiles;
+  readonly config: MemberConfig;
+  process: SimProcess | undefined;
+  running: Running | undefined;
+  /** A fault that this life of the process may fail of has been injected. */
+  mayFail = false;
+  /** A file has a bit that is not as it was written. */
+  isRotten = false;
+  private isStopping = false;
+  /** How fast its clock goes. */
+  clockRate = 1;
+  lives = 0;
+  /** How often it has opened its files. */
+  opened = 0;
+  private readonly stores = new Map<string, StoreFiles>();
+  private lastDiskEnd = 0;
+  private readonly random: SeededRandom;
+
+  constructor(
+    readonly name: string,
+    private readonly settings: ClusterSettings,
+    private readonly scheduler: Scheduler,
+    private readonly network: SimNetwork,
+    private readonly story: Story,
+    private readonly seed: number,
+    private readonly observer: HostObserver,
+  ) {
+    this.random = seededRandom(seed);
+    this.log = new SimDisk({ random: seededRandom(seed + 1), schedule: (end) => this.onDiskEnd(end) });
+    this.log.onOperation = (operation) => this.diskFault(operation);
+    this.directory = new DirectoryFiles(`/${name}`, this.random, (path) => this.stores.delete(path));
+    this.config = configOf(name, settings);
+  }
+
+  /** Starts the member's process. */
+  start(): void {
+    if (this.process !== undefined) return;
+    this.lives++;
+    this.mayFail = this.isRotten || this.disk.failsNext || this.storeDisk.failsNext;
+    this.isStopping = false;
+    const process = new SimProcess(this.scheduler, (error) => {
+      this.bug("threw, and nobody caught it", error);
+    });
+    this.process = process;
+    this.story.tell(`${this.name} starts (life ${this.lives})`);
+    void this.run(process);
+  }
+
+  get isUp(): boolean {
+    return this.process !== undefined;
+  }
+
+  /** Ends the process at once. With the power cut, what was not synced is lost. */
+  crash(how: "kill" | "powerCut"): void {
+    const { process } = this;
+    if (process === undefined) return;
+    this.log[how]();
+    this.end(process, how === "kill");
+  }
+
+  /** Stops it in order, as SIGTERM does. */
+  async stop(): Promise<void> {
+    const { process, running } = this;
+    if (process === undefined || running === undefined) return;
+    this.isStopping = true;
+    this.running = undefined;
+    this.observer.onDied(this); // clients are turned away first
+    try {
+      await running.replica.close();
+    } catch (error) {
+      this.failed(process, error);
+    }
+    if (this.process !== process) return;
+    this.log.kill();
+    this.end(process, true);
+  }
+
+  pause(): void {
+    this.process?.pause();
+  }
+
+  resume(): void {
+    this.process?.resume();
+  }
+
+  /** The files of the store that is in use. */
+  get storeFiles(): StoreFiles | undefined {
+    const path = this.directory.current?.path;
+    return path === undefined ? undefined : this.stores.get(path);
+  }
+
+  private end(process: SimProcess, isTold: boolean): void {
+    process.die();
+    this.process = undefined;
+    this.running = undefined;
+    this.network.died(process, { isTold });
+    this.observer.onDied(this);
+  }
+
+  private async run(process: SimProcess): Promise<void> {
+    const clock = new ProcessClock(process, this.clockRate, this.random.between(0, 1_000_000));
+    const environment = { clock, random: seededRandom(this.random.between(0, 2 ** 31)).next, logger: this.logger() };
+    try {
+      const replica = await openReplica(this.parts(process), this.config, environment, {
+        onFailure: (error) => this.failed(process, error),
+        onStatusChange: ({ term, role }) => {
+          if (role === "leader") this.story.tell(`${this.name} leads term ${term}`);
+        },
+      });
+      const services = memberServices(this.config, environment, replica);
+      const running: Running = { replica, services, isReady: false };
+      this.running = running;
+      this.opened++;
+      this.observer.onOpened(this, replica);
+      await replica.publish({ name: this.name, clientUrls: [`unix://${this.name}-client`] });
+      running.isReady = true;
+      this.story.tell(`${this.name} serves clients`);
+    } catch (error) {
+      if (!this.isStopping) this.failed(process, error);
+    }
+  }
+
+  /** The member cannot go on by itself: its process ends. */
+  private failed(process: SimProcess, error: unknown): void {
+    if (this.process !== process) return;
+    if (!this.mayFail) {
+      this.bug("failed, though nothing was done to its disk", error);
+      return;
+    }
+    this.story.tell(`${this.name} stops by itself: ${errorText(error)}`);
+    this.scheduler.after(0, () => {
+      if (this.process === process) this.crash("kill");
+    });
+  }
+
+  private bug(what: string, error: unknown): void {
+    const cause = error instanceof Error ? error : new Error(String(error));
+    this.observer.onBug(new Error(`${this.name} ${what}: ${errorText(cause)}`, { cause }));
+  }
+
+  private parts(process: SimProcess): MemberParts {
+    return {
+      openDirectory: async () => {
+        await process.sleep(this.random.next());
+        return this.directory.open(process);
+      },
+      disk: this.log.boot(),
+      segmentBytes: this.settings.segmentBytes,
+      openBackend: (path) => {
+        let files = this.stores.get(path);
+        if (files === undefined) {
+          files = new StoreFiles(path, this.storeDisk, this.random);
+          this.stores.set(path, files);
+        }
+        return files.open(process);
+      },
+      connect: (options) => this.network.connect(this.name, process, options),
+    };
+  }
+
+  /** An operation of the log's disk ends after its time, and after those begun before it. */
+  private onDiskEnd(end: () => void): void {
+    const { scheduler, process } = this;
+    this.lastDiskEnd = Math.max(this.lastDiskEnd, scheduler.now + this.random.next() * this.disk.maxMs);
+    scheduler.after(this.lastDiskEnd - scheduler.now, () => process?.receive(end));
+  }
+
+  private diskFault(operation: Operation): Error | undefined {
+    if (!this.disk.failsNext || operation.kind !== "write") return undefined;
+    this.disk.failsNext = false;
+    return new Error(`EIO: simulated, write '${operation.path}'`);
+  }
+
+  private logger(): Logger {
+    const note =
+      (level: string) =>
+      (message: string, fields: LogFields = {}): void => {
+        if (message === "a request failed unexpectedly") this.bug("failed a request unexpectedly", fields["error"]);
+        const error = "error" in fields ? `: ${errorText(fields["error"])}` : "";
+        if (level === "info" || level === "debug") this.story.detail(`${this.name} says: ${message}${error}`);
+        else this.story.tell(`${this.name} ${level}: ${message}${error}`);
+      };
+    return { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error"), fatal: note("fatal") };
+  }
+}
+
+const configOf = (name: string, settings: ClusterSettings): MemberConfig => {
+  const peerUrl = (member: string): string => `unix://${member}-peer`;
+  return configFromFlags({
+    ...defaultFlags,
+    name,
+    dataDir: `/${name}`,
+    listenClientUrls: `unix://${name}-client`,
+    advertiseClientUrls: `unix://${name}-client`,
+    listenPeerUrls: peerUrl(name),
+    initialAdvertisePeerUrls: peerUrl(name),
+    initialCluster: settings.members.map((member) => `${member}=${peerUrl(member)}`).join(","),
+    heartbeatInterval: String(settings.heartbeatMs),
+    electionTimeout: String(settings.electionMs),
+    watchProgressNotifyInterval: `${settings.watchProgressMs}ms`,
+  });
+};

@@ -1,0 +1,318 @@
+// A client that writes and reads, and holds each answer against what the cluster did.
+
+import assert from "node:assert/strict";
+import {
+  Compare_CompareResult as Result,
+  Compare_CompareTarget as Target,
+  CompactionRequest,
+  CompactionResponse,
+  DeleteRangeRequest,
+  DeleteRangeResponse,
+  PutRequest,
+  PutResponse,
+  RangeRequest,
+  RangeResponse,
+  TxnRequest,
+  TxnResponse,
+  type Compare,
+  type RequestOp,
+  type ResponseHeader,
+} from "../../../proto/index.js";
+import { statusCode, type GrpcStatus } from "../../../server/rpc/status.js";
+import type { SeededRandom } from "../random.js";
+import { identityOf, printable } from "./history.js";
+import type { Codec, Outcome } from "./rpc.js";
+import { assertSame } from "./same.js";
+import { bytes, Home, seen, text, thinkingTime, type World } from "./world.js";
+
+const methods = {
+  put: { path: "/etcdserverpb.KV/Put", request: PutRequest, response: PutResponse },
+  deleteRange: { path: "/etcdserverpb.KV/DeleteRange", request: DeleteRangeRequest, response: DeleteRangeResponse },
+  txn: { path: "/etcdserverpb.KV/Txn", request: TxnRequest, response: TxnResponse },
+  range: { path: "/etcdserverpb.KV/Range", request: RangeRequest, response: RangeResponse },
+  compact: { path: "/etcdserverpb.KV/Compact", request: CompactionRequest, response: CompactionResponse },
+} as const;
+
+/** After these it is certain that nothing was done, and nothing will be. */
+const certainFailures = new Set([
+  "context deadline exceeded",
+  "etcdserver: too many requests",
+  "etcdserver: mvcc: database space exceeded",
+  "etcdserver: no leader",
+]);
+
+/** A write that somebody asked for, and what is known of it. */
+interface Asked {
+  readonly identity: string;
+  readonly outcome: "done" | "unknown" | "not-done";
+}
+
+interface Answered {
+  readonly header: ResponseHeader | undefined;
+}
+
+export interface KvClientOptions {
+  readonly keys: number;
+  readonly meanThinkMs: number;
+  readonly compacts: boolean;
+}
+
+export class KvClient {
+  /** All writes, for the end. */
+  readonly asked: Asked[] = [];
+  private readonly home: Home;
+  private count = 0;
+  /** What this client believes to be where. */
+  private readonly believed = new Map<string, bigint>();
+
+  constructor(
+    readonly name: string,
+    private readonly world: World,
+    private readonly random: SeededRandom,
+    private readonly options: KvClientOptions,
+  ) {
+    this.home = new Home(world, random);
+  }
+
+  /** Acts until the world is over. */
+  async run(): Promise<void> {
+    while (!this.world.isOver) {
+      await this.world.scheduler.sleep(thinkingTime(this.random, this.options.meanThinkMs));
+      await this.act();
+    }
+  }
+
+  /** Every write was done once at most; those that were acknowledged once, those that were refused never. */
+  checkAtTheEnd(): void {
+    for (const { identity, outcome } of this.asked) {
+      const changes = this.world.history.effectsOf(identity).filter(({ refusal }) => refusal === undefined);
+      const what = `${this.name}: ${printable(identity)}`;
+      assert.ok(changes.length <= 1, `done ${changes.length} times: ${what}`);
+      if (outcome === "done") assert.equal(changes.length, 1, `acknowledged, and not done: ${what}`);
+      if (outcome === "not-done") assert.equal(changes.length, 0, `refused for certain, and done: ${what}`);
+    }
+  }
+
+  private act(): Promise<void> {
+    const { random } = this;
+    if (this.options.compacts && random.chance(0.03)) return this.compact();
+    const kind = random.pick([
+      "put",
+      "put",
+      "put",
+      "delete",
+      "txn",
+      "txn",
+      "read",
+      "read",
+      "read",
+      "oldRead",
+      "txnRead",
+    ]);
+    switch (kind) {
+      case "put":
+        return this.put();
+      case "delete":
+        return this.delete();
+      case "txn":
+        return this.txn();
+      case "read":
+        return this.read();
+      case "oldRead":
+        return this.oldRead();
+      default:
+        return this.txnRead();
+    }
+  }
+
+  private key(): string {
+    return `k${this.random.between(0, this.options.keys - 1)}`;
+  }
+
+  /** No other request has it. */
+  private unique(): string {
+    return `${this.name}.${++this.count}`;
+  }
+
+  private put(): Promise<void> {
+    const request = PutRequest.create({
+      key: bytes(this.key()),
+      value: bytes(this.unique()),
+      prevKv: this.random.chance(0.3),
+    });
+    return this.write(methods.put, request, identityOf({ kind: "put", request }));
+  }
+
+  private delete(): Promise<void> {
+    const key = this.key();
+    // A range that holds one key, and an end that tells whose it is.
+    const rangeEnd = bytes(`${key}\0${this.unique()}`);
+    const request = DeleteRangeRequest.create({ key: bytes(key), rangeEnd, prevKv: this.random.chance(0.3) });
+    return this.write(methods.deleteRange, request, identityOf({ kind: "deleteRange", request }));
+  }
+
+  /** If the key is still what this client saw last, it becomes something else. */
+  private txn(): Promise<void> {
+    const key = this.key();
+    const compare: Compare = {
+      key: bytes(key),
+      rangeEnd: new Uint8Array(),
+      result: Result.EQUAL,
+      target: Target.MOD,
+      targetUnion: { $case: "modRevision", value: this.believed.get(key) ?? 0n },
+    };
+    const put = (of: string): RequestOp => ({
+      request: { $case: "requestPut", value: PutRequest.create({ key: bytes(of), value: bytes(this.unique()) }) },
+    });
+    const look: RequestOp = { request: { $case: "requestRange", value: RangeRequest.create({ key: bytes(key) }) } };
+    const other = this.key();
+    const success = other !== key && this.random.chance(0.3) ? [put(key), put(other)] : [put(key), look];
+    const request: TxnRequest = { compare: [compare], success, failure: [look] };
+    return this.write(methods.txn, request, identityOf({ kind: "txn", request }));
+  }
+
+  private async compact(): Promise<void> {
+    const revision = this.world.floor - this.random.between(0, 20);
+    if (revision < 2) return;
+    const request = CompactionRequest.create({ revision: BigInt(revision), physical: this.random.chance(0.3) });
+    const outcome = await this.call(methods.compact, request, `compact ${revision}`);
+    if (outcome.kind !== "ok") return;
+    assert.ok(this.world.history.compactRevision >= revision, `compaction ${revision} was acknowledged, and not done`);
+  }
+
+  private async write<Request, Response extends Answered>(
+    method: { path: string; request: Codec<Request>; response: Codec<Response> },
+    request: Request,
+    identity: string,
+  ): Promise<void> {
+    const { world } = this;
+    const { floor } = world;
+    world.counts.writes++;
+    const outcome = await this.call(method, request, printable(identity));
+    if (outcome.kind === "ok") {
+      this.asked.push({ identity, outcome: "done" });
+      this.checkWrite(identity, outcome.response, floor);
+    } else {
+      const isCertain = outcome.kind === "refused" || (outcome.kind === "error" && isCertainFailure(outcome.status));
+      this.asked.push({ identity, outcome: isCertain ? "not-done" : "unknown" });
+      if (!isCertain) world.counts.unknown++;
+    }
+  }
+
+  /** The answer is that of the one time it was done, after everything that was known when it was asked for. */
+  private checkWrite(identity: string, { header, ...response }: Answered, floor: number): void {
+    const effects = this.world.history.effectsOf(identity);
+    const what = `${this.name}: ${printable(identity)}`;
+    assert.equal(effects.length, 1, `acknowledged, and done ${effects.length} times: ${what}`);
+    const [effect] = effects;
+    assert.ok(effect !== undefined);
+    const revision = Number(header?.revision);
+    assert.equal(revision, effect.revision, `the revision in the answer: ${what}`);
+    assertSame({ ...response, header: undefined }, { ...(effect.response as object), header: undefined }, what);
+    const least = effect.isChange ? floor + 1 : floor;
+    assert.ok(revision >= least, `not linearizable: done at ${revision}, though ${floor} was known before: ${what}`);
+    seen(this.world, revision);
+  }
+
+  private async read(): Promise<void> {
+    const { random } = this;
+    const key = this.key();
+    const request = RangeRequest.create({
+      key: bytes(random.chance(0.7) ? key : "k"),
+      rangeEnd: random.chance(0.5) ? bytes("l") : new Uint8Array(),
+      serializable: random.chance(0.25),
+      limit: random.chance(0.2) ? 2n : 0n,
+    });
+    const { floor } = this.world;
+    const outcome = await this.call(
+      methods.range,
+      request,
+      `${request.serializable ? "serializable " : ""}read ${text(request.key)}`,
+    );
+    if (outcome.kind !== "ok") return;
+    const revision = Number(outcome.response.header?.revision);
+    if (!request.serializable)
+      assert.ok(revision >= floor, `stale read by ${this.name}: of ${revision}, though ${floor} was known before`);
+    this.checkRange(request, revision, outcome.response);
+    seen(this.world, revision);
+    for (const { key: found, modRevision } of outcome.response.kvs) this.believed.set(text(found), modRevision);
+  }
+
+  /** Of the past, which does not change any more. */
+  private async oldRead(): Promise<void> {
+    const revision = this.world.floor - this.random.between(0, 30);
+    if (revision < 1) return;
+    const request = RangeRequest.create({
+      key: bytes("k"),
+      rangeEnd: bytes("l"),
+      revision: BigInt(revision),
+      serializable: this.random.chance(0.5),
+    });
+    const outcome = await this.call(methods.range, request, `read at ${revision}`);
+    if (outcome.kind === "ok") this.checkRange(request, revision, outcome.response);
+    else if (outcome.kind === "error" && outcome.status.details.endsWith("has been compacted"))
+      assert.ok(
+        this.world.history.compactRevision > revision,
+        `${revision} is not compacted, ${this.name} was told so`,
+      );
+    else if (outcome.kind === "error" && outcome.status.code === statusCode.outOfRange)
+      assert.ok(request.serializable, `${revision} is not the future, ${this.name} was told so`);
+  }
+
+  /** Two reads in a transaction are of one revision. */
+  private async txnRead(): Promise<void> {
+    const ranges = [this.key(), this.key()].map((key) => RangeRequest.create({ key: bytes(key) }));
+    const request = TxnRequest.create({
+      success: ranges.map((value): RequestOp => ({ request: { $case: "requestRange", value } })),
+    });
+    const { floor } = this.world;
+    const outcome = await this.call(methods.txn, request, "read two keys");
+    if (outcome.kind !== "ok") return;
+    const revision = Number(outcome.response.header?.revision);
+    assert.ok(revision >= floor, `stale read by ${this.name}: of ${revision}, though ${floor} was known before`);
+    outcome.response.responses.forEach(({ response }, at) => {
+      const range = ranges[at];
+      assert.ok(response?.$case === "responseRange" && range !== undefined);
+      this.checkRange(range, revision, response.value);
+    });
+    seen(this.world, revision);
+  }
+
+  private checkRange(request: RangeRequest, revision: number, response: RangeResponse): void {
+    const newest = this.world.history.revision;
+    assert.ok(revision <= newest, `${this.name} was told of revision ${revision}, which nobody has come to`);
+    const expected = this.world.history.rangeAt(revision, request);
+    assertSame(
+      { ...response, header: undefined },
+      { ...expected, header: undefined },
+      `what ${this.name} read at revision ${revision}`,
+    );
+  }
+
+  private async call<Request, Response>(
+    method: { path: string; request: Codec<Request>; response: Codec<Response> },
+    request: Request,
+    what: string,
+  ): Promise<Outcome<Response>> {
+    const { rpc, story, timeoutMs, counts } = this.world;
+    const host = this.home.current;
+    const outcome = await rpc.call(host, method, request, timeoutMs);
+    if (method === (methods.range as unknown)) counts.reads++;
+    if (outcome.kind === "refused") counts.refused++;
+    story.tell(`${this.name} at ${host.name}: ${what}: ${told(outcome)}`);
+    this.home.reconsider(outcome);
+    return outcome;
+  }
+}
+
+const isCertainFailure = ({ code, details }: GrpcStatus): boolean =>
+  certainFailures.has(details) ||
+  ([statusCode.invalidArgument, statusCode.notFound, statusCode.failedPrecondition] as number[]).includes(code);
+
+/** An outcome in a few words. */
+export const told = (outcome: Outcome<unknown>): string => {
+  if (outcome.kind === "error") return outcome.status.details;
+  if (outcome.kind !== "ok") return outcome.kind === "lost" ? "no answer" : "nobody listens";
+  const { header } = outcome.response as Answered;
+  return `revision ${header?.revision ?? "?"}`;
+};

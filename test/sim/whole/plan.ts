@@ -1,0 +1,107 @@
+// What a seed means: the cluster, its clients, and a list of faults. All of it is drawn before anything runs, so that a
+// fault can be left out and the rest stays as it was.
+
+import { crc32 } from "node:zlib";
+import { seededRandom, type SeededRandom } from "../random.js";
+import type { ClusterSettings } from "./host.js";
+
+export const faultKinds = [
+  "kill",
+  "powerCut",
+  "powerCutAll",
+  "stop",
+  "pause",
+  "isolate",
+  "oneWay",
+  "split",
+  "flap",
+  "closeLinks",
+  "weather",
+  "slowLog",
+  "slowStore",
+  "logError",
+  "storeError",
+  "diskFull",
+  "logRot",
+  "storeRot",
+] as const;
+export type FaultKind = (typeof faultKinds)[number];
+
+/** One fault. Whom it hits is decided when it comes: often whoever leads then. */
+export interface Fault {
+  readonly at: number;
+  readonly kind: FaultKind;
+  readonly hitsLeader: boolean;
+  /** How long it lasts. */
+  readonly ms: number;
+  /** Where its own decisions come from. */
+  readonly seed: number;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly settings: ClusterSettings;
+  /** Of each member, in order: how fast its clock goes. */
+  readonly clockRates: readonly number[];
+  /** How long there are faults, in milliseconds. */
+  readonly faultyMs: number;
+  readonly faults: readonly Fault[];
+  readonly keys: number;
+  readonly meanThinkMs: number;
+  readonly timeoutMs: number;
+  readonly kvClients: number;
+  readonly watchClients: number;
+  readonly leaseClients: number;
+}
+
+/** A source of randomness for one purpose: what others draw does not change it. */
+export const sourceFor = (seed: number, purpose: string): SeededRandom => seededRandom(crc32(purpose, seed));
+
+export const planOf = (seed: number): Plan => {
+  const random = sourceFor(seed, "plan");
+  const members = Array.from({ length: random.pick([3, 3, 5]) }, (_, n) => `m${n + 1}`);
+  const [heartbeatMs, electionMs] = random.pick<[number, number]>([
+    [20, 200],
+    [50, 500],
+    [100, 1_000],
+  ]);
+  const drift = random.pick([0, 0, 0.001, 0.05]);
+  const faultyMs = Math.max(6_000, 10 * electionMs);
+  return {
+    seed,
+    settings: {
+      members,
+      heartbeatMs,
+      electionMs,
+      watchProgressMs: random.pick([200, 1_000]),
+      segmentBytes: random.pick([2_048, 8_192, 65_536]),
+    },
+    clockRates: members.map(() => 1 + drift * (2 * random.next() - 1)),
+    faultyMs,
+    faults: drawFaults(random, faultyMs, electionMs),
+    keys: random.pick([2, 5, 12]),
+    meanThinkMs: random.pick([20, 60, 150]),
+    timeoutMs: random.pick([1_000, 3_000, 10_000]),
+    kvClients: random.between(2, 5),
+    watchClients: random.between(2, 4),
+    leaseClients: random.between(1, 3),
+  };
+};
+
+/** Few kinds, often or seldom: a seed with all of them at once would never come to the rare ones. */
+const drawFaults = (random: SeededRandom, faultyMs: number, electionMs: number): readonly Fault[] => {
+  const share = random.pick([0.15, 0.35, 0.6]);
+  const kinds = faultKinds.filter(() => random.chance(share));
+  if (kinds.length === 0) return [];
+  const meanMs = random.pick([0.3, 1, 3]) * electionMs;
+  const faults: Fault[] = [];
+  for (let at = random.next() * meanMs; at < faultyMs; at += -Math.log(1 - random.next()) * meanMs)
+    faults.push({
+      at,
+      kind: random.pick(kinds),
+      hitsLeader: random.chance(0.5),
+      ms: random.pick([0.02, 0.3, 1, 4]) * electionMs * (0.5 + random.next()),
+      seed: random.between(0, 2 ** 31),
+    });
+  return faults;
+};

@@ -1,0 +1,229 @@
+// One seed, one history: a whole cluster with its clients, first with faults, then in quiet.
+
+import assert from "node:assert/strict";
+import type { Replica } from "../../../server/replica.js";
+import { HashKVRequest, HashKVResponse, PutRequest, PutResponse } from "../../../proto/index.js";
+import { Faults } from "./faults.js";
+import { History } from "./history.js";
+import { Host } from "./host.js";
+import { KvClient } from "./kv-client.js";
+import { sourceFor, type Plan } from "./plan.js";
+import { Rpc } from "./rpc.js";
+import { assertSame } from "./same.js";
+import { Scheduler } from "./scheduler.js";
+import { SimNetwork } from "./sim-network.js";
+import { Story } from "./story.js";
+import { WatchClient } from "./watch-client.js";
+import { bytes, noCounts, type Counts, type World } from "./world.js";
+
+export interface Result {
+  readonly seed: number;
+  readonly failure: Error | undefined;
+  /** Of all that happened. */
+  readonly digest: string;
+  readonly story: Story;
+  readonly counts: Counts;
+  /** Log entries, and how much happened in the machine below. */
+  readonly entries: number;
+  readonly steps: number;
+  readonly virtualMs: number;
+  /** From the end of all faults to the first write that was begun and acknowledged since, in election timeouts. */
+  readonly recovery: number;
+}
+
+/** In quiet, a write must succeed within so many election timeouts. */
+const maxRecovery = 10;
+
+export class Simulation {
+  private readonly scheduler = new Scheduler();
+  private readonly story = new Story(() => this.scheduler.now);
+  private readonly network: SimNetwork;
+  private readonly hosts: readonly Host[];
+  private readonly world: World;
+  private readonly faults: Faults;
+  private readonly kvClients: readonly KvClient[];
+  private readonly watchClients: readonly WatchClient[];
+  private failure: Error | undefined;
+  private recovery = Infinity;
+
+  constructor(private readonly plan: Plan) {
+    const { seed, settings } = plan;
+    const { scheduler, story } = this;
+    const source = (purpose: string) => sourceFor(seed, purpose);
+    this.network = new SimNetwork(scheduler, source("network"), story);
+    const history = new History(() => scheduler.now);
+    const rpc = new Rpc(scheduler, source("rpc"), (host, error) =>
+      this.fail(new Error(`${host.name} answered a request with an internal error`, { cause: error })),
+    );
+    const observer = {
+      onOpened: (host: Host, replica: Replica) => history.observe(host.name, replica),
+      onDied: (host: Host) => rpc.hostDied(host),
+      onBug: (error: Error) => this.fail(error),
+    };
+    this.hosts = settings.members.map((name, at) => {
+      const seedOfHost = source(`host ${name}`).between(0, 2 ** 31);
+      const host = new Host(name, settings, scheduler, this.network, story, seedOfHost, observer);
+      host.clockRate = plan.clockRates[at] ?? 1;
+      return host;
+    });
+    this.world = {
+      scheduler,
+      rpc,
+      hosts: this.hosts,
+      history,
+      story,
+      timeoutMs: plan.timeoutMs,
+      clockRates: { fastest: Math.max(...plan.clockRates), slowest: Math.min(...plan.clockRates) },
+      electionMs: settings.electionMs,
+      isOver: false,
+      floor: 1,
+      counts: noCounts(),
+    };
+    this.faults = new Faults({ ...this.world, network: this.network, electionMs: settings.electionMs });
+    this.kvClients = Array.from({ length: plan.kvClients }, (_, n) => {
+      const options = { keys: plan.keys, meanThinkMs: plan.meanThinkMs, compacts: n === 0 };
+      return new KvClient(`client${n + 1}`, this.world, source(`client ${n}`), options);
+    });
+    this.watchClients = Array.from({ length: plan.watchClients }, (_, n) => {
+      const options = { keys: plan.keys, meanMoodMs: 700 };
+      return new WatchClient(`watcher${n + 1}`, this.world, source(`watcher ${n}`), options);
+    });
+  }
+
+  /** Runs it to its end, or to the first thing that must not be. */
+  async run(): Promise<Result> {
+    const unguard = guardProcess((error) => this.fail(error));
+    try {
+      await this.play();
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      unguard();
+    }
+    for (const host of this.hosts) host.crash("kill");
+    return {
+      seed: this.plan.seed,
+      failure: this.failure,
+      digest: this.story.digest(),
+      story: this.story,
+      counts: this.world.counts,
+      entries: this.world.history.lastIndex,
+      steps: this.scheduler.steps,
+      virtualMs: this.scheduler.now,
+      recovery: this.recovery,
+    };
+  }
+
+  private fail(error: Error): void {
+    if (this.failure !== undefined) return;
+    this.failure = error;
+    this.story.tell(`FAILED: ${error.message}`);
+  }
+
+  private async play(): Promise<void> {
+    for (const host of this.hosts) host.start();
+    for (const fault of this.plan.faults) this.faults.schedule(fault);
+    const actors = [...this.kvClients, ...this.watchClients].map((client) => this.own(client.run()));
+    await this.pass(this.plan.faultyMs);
+    void this.own(this.faults.healAll());
+    await this.recover();
+    await this.pass(2_000);
+    this.world.isOver = true;
+    await this.until(Promise.all(actors), 30_000, "the clients come to an end");
+    await this.settle();
+    for (const client of this.kvClients) client.checkAtTheEnd();
+    for (const client of this.watchClients) client.checkAtTheEnd();
+  }
+
+  /** The cluster takes writes again, soon. */
+  private async recover(): Promise<void> {
+    const { electionMs } = this.plan.settings;
+    const from = this.scheduler.now;
+    const written = this.own(this.writeSomewhere("recovered"));
+    await this.until(
+      written,
+      maxRecovery * electionMs,
+      `a write succeeds within ${maxRecovery} election timeouts of quiet`,
+    );
+    this.recovery = (this.scheduler.now - from) / electionMs;
+    this.story.tell(`writes go on ${this.recovery.toFixed(2)} election timeouts after the last fault`);
+  }
+
+  /** Tries all members in turn until one takes the write. */
+  private async writeSomewhere(value: string): Promise<void> {
+    const { rpc, hosts } = this.world;
+    const method = { path: "/etcdserverpb.KV/Put", request: PutRequest, response: PutResponse };
+    for (let n = 0; ; n++) {
+      const host = hosts[n % hosts.length];
+      assert.ok(host !== undefined);
+      const request = PutRequest.create({ key: bytes("quiet"), value: bytes(`${value} ${n}`) });
+      const outcome = await rpc.call(host, method, request, this.plan.settings.electionMs);
+      if (outcome.kind === "ok") return;
+      await this.scheduler.sleep(10);
+    }
+  }
+
+  /** All members come to the same state. */
+  private async settle(): Promise<void> {
+    const { history, hosts } = this.world;
+    const isSettled = (): boolean =>
+      hosts.every(
+        ({ running }) => running?.isReady === true && running.replica.applier.appliedIndex === history.lastIndex,
+      );
+    await this.passUntil(isSettled, 10_000, "all members apply the whole log");
+    await this.pass(1_000); // the watchers are told of the rest
+    const hashes = await this.until(
+      Promise.all(hosts.map((host) => this.hashOf(host))),
+      10_000,
+      "all members tell their hash",
+    );
+    const [first] = hashes;
+    for (const hash of hashes) assertSame(hash, first, "members differ");
+  }
+
+  private async hashOf(host: Host): Promise<object> {
+    const method = { path: "/etcdserverpb.Maintenance/HashKV", request: HashKVRequest, response: HashKVResponse };
+    const outcome = await this.world.rpc.call(host, method, HashKVRequest.create(), 10_000);
+    assert.ok(outcome.kind === "ok", `${host.name} tells no hash`);
+    const replica = host.running?.replica;
+    const leases = [...(replica?.store.leases() ?? [])].map(({ id, ttlSeconds }) => `${id} ${ttlSeconds}`).sort();
+    const members = replica?.applier.members.all;
+    const { hash, compactRevision, header } = outcome.response;
+    return { hash, compactRevision, revision: header?.revision, leases, members };
+  }
+
+  // Time.
+
+  private async pass(ms: number): Promise<void> {
+    await this.scheduler.runUntil(this.scheduler.now + ms, () => this.failure !== undefined);
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  private async passUntil(isDone: () => boolean, ms: number, what: string): Promise<void> {
+    await this.scheduler.runUntil(this.scheduler.now + ms, () => this.failure !== undefined || isDone());
+    if (this.failure !== undefined) throw this.failure;
+    assert.ok(isDone(), `not within ${ms} ms: ${what}`);
+  }
+
+  private async until<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+    let result: { readonly value: T } | undefined;
+    void this.own(promise.then((value) => void (result = { value })));
+    await this.passUntil(() => result !== undefined, ms, what);
+    assert.ok(result !== undefined);
+    return result.value;
+  }
+
+  /** What fails in it fails the simulation. */
+  private own<T>(promise: Promise<T>): Promise<T> {
+    promise.catch((error: unknown) => this.fail(error instanceof Error ? error : new Error(String(error))));
+    return promise;
+  }
+}
+
+/** Nothing in a member may look at the real world; what it leaves behind unheard is a failure. */
+const guardProcess = (fail: (error: Error) => void): (() => void) => {
+  const onRejection = (reason: unknown): void =>
+    fail(new Error("a promise was rejected and nobody looked", { cause: reason }));
+  process.on("unhandledRejection", onRejection);
+  return () => void process.off("unhandledRejection", onRejection);
+};

@@ -1,0 +1,49 @@
+import { createHash } from "node:crypto";
+
+/** So many of the last lines are kept to be told. */
+const keptLines = 4_000;
+
+/** What happened, line by line. All of it goes into a hash: two runs of one seed must have the same. */
+export class Story {
+  private readonly hash = createHash("sha256");
+  private readonly lines: { readonly text: string; readonly isDetail: boolean }[] = [];
+  private readonly listeners: ((line: string) => void)[] = [];
+
+  constructor(private readonly now: () => number) {}
+
+  /** Something a reader wants to know. */
+  tell(text: string): void {
+    this.add(text, false);
+  }
+
+  /** Something that matters for the hash, and to who looks closely. */
+  detail(text: string): void {
+    this.add(text, true);
+  }
+
+  /** Every line from now on, as it is told. */
+  onLine(listener: (line: string) => void): void {
+    this.listeners.push(listener);
+  }
+
+  /** The last lines, without details unless wanted. */
+  last(count: number, { details = false } = {}): readonly string[] {
+    return this.lines
+      .filter(({ isDetail }) => details || !isDetail)
+      .slice(-count)
+      .map(({ text }) => text);
+  }
+
+  /** Of everything so far. */
+  digest(): string {
+    return this.hash.copy().digest("hex").slice(0, 16);
+  }
+
+  private add(text: string, isDetail: boolean): void {
+    const line = `${(this.now() / 1_000).toFixed(4).padStart(9)} ${text}`;
+    this.hash.update(line);
+    this.lines.push({ text: line, isDetail });
+    if (this.lines.length > 2 * keptLines) this.lines.splice(0, keptLines);
+    for (const listener of this.listeners) listener(line);
+  }
+}

@@ -1,0 +1,289 @@
+// A client that watches, goes from member to member, and checks each promise of a watch by its name.
+
+import assert from "node:assert/strict";
+import {
+  Event_EventType as EventType,
+  WatchCreateRequest,
+  WatchCreateRequest_FilterType as Filter,
+  WatchRequest,
+  WatchResponse,
+  type Event,
+} from "../../../proto/index.js";
+import type { NaiveChange } from "../../property/copying-store.js";
+import type { SeededRandom } from "../random.js";
+import { statusCode, type GrpcStatus } from "../../../server/rpc/status.js";
+import type { ClientStream } from "./rpc.js";
+import { assertSame } from "./same.js";
+import { bytes, Home, seen, text, thinkingTime, type World } from "./world.js";
+
+const path = "/etcdserverpb.Watch/Watch";
+
+/** What is watched, and how. */
+interface Interest {
+  readonly key: string;
+  readonly rangeEnd: string;
+  readonly prevKv: boolean;
+  readonly filters: readonly Filter[];
+  readonly progressNotify: boolean;
+  readonly fragment: boolean;
+}
+
+export interface WatchClientOptions {
+  readonly keys: number;
+  /** Between two changes of mind: go elsewhere, take nothing for a while. */
+  readonly meanMoodMs: number;
+}
+
+export class WatchClient {
+  private readonly interest: Interest;
+  private readonly home: Home;
+  /** The first revision that it has not been told of; undefined: it wants what comes, from whenever it begins. */
+  private next: number | undefined;
+  private stream: ClientStream | undefined;
+  private isCreated = false;
+  /** Fragments of one response. */
+  private fragments: Event[] = [];
+
+  constructor(
+    readonly name: string,
+    private readonly world: World,
+    private readonly random: SeededRandom,
+    private readonly options: WatchClientOptions,
+  ) {
+    this.home = new Home(world, random);
+    const isOne = random.chance(0.4);
+    const key = isOne ? `k${random.between(0, options.keys - 1)}` : random.pick(["k", "k1", ""]);
+    this.interest = {
+      key,
+      rangeEnd: isOne ? "" : key === "" ? "\0" : "l",
+      prevKv: random.chance(0.4),
+      filters: random.pick([[], [], [], [Filter.NOPUT], [Filter.NODELETE]]),
+      progressNotify: random.chance(0.5),
+      fragment: random.chance(0.2),
+    };
+    this.next = random.pick([undefined, 1, 2]);
+  }
+
+  /** Watches until the world is over, and is somewhere connected then. */
+  async run(): Promise<void> {
+    const { scheduler } = this.world;
+    this.connect();
+    while (!this.world.isOver) {
+      await scheduler.sleep(thinkingTime(this.random, this.options.meanMoodMs));
+      await this.changeMood();
+    }
+  }
+
+  /** Everything that happened has been told: nothing was lost on the way from one member to another. */
+  checkAtTheEnd(): void {
+    if (this.next === undefined) return; // it never came to be
+    const missing = this.expected(this.next, this.world.history.revision);
+    const [first] = missing;
+    if (first === undefined) return;
+    assert.fail(`watch not reliable: ${this.name} was never told of ${show(first.event)}`);
+  }
+
+  private async changeMood(): Promise<void> {
+    const { random, world } = this;
+    const mood = random.pick(["move", "move", "takeNothing", "progress", "stay"]);
+    if (mood === "move") {
+      this.stream?.cancel();
+      this.stream = undefined;
+      this.home.move();
+      this.connect();
+    } else if (mood === "takeNothing") {
+      const { stream } = this;
+      stream?.pause();
+      await world.scheduler.sleep(random.next() * 2_000);
+      stream?.resume();
+    } else if (mood === "progress" && this.isCreated)
+      this.stream?.send(WatchRequest.encode({ requestUnion: { $case: "progressRequest", value: {} } }).finish());
+  }
+
+  private connect(): void {
+    const { world } = this;
+    const host = this.home.current;
+    this.isCreated = false;
+    this.fragments = [];
+    const stream = world.rpc.open(host, path, {
+      onResponse: (response) => {
+        if (this.stream === stream) this.onResponse(WatchResponse.decode(response));
+      },
+      onEnd: (status) => {
+        if (this.stream === stream) this.onEnd(status);
+      },
+    });
+    this.stream = stream;
+    if (stream === undefined) {
+      this.again(50);
+      return;
+    }
+    world.counts.watchResumes++;
+    world.story.tell(`${this.name} at ${host.name}: watches ${this.interest.key || "all"} from ${this.next ?? "now"}`);
+    const { key, rangeEnd, ...rest } = this.interest;
+    const request = WatchCreateRequest.create({
+      ...rest,
+      filters: [...rest.filters],
+      key: bytes(key),
+      rangeEnd: bytes(rangeEnd),
+      startRevision: BigInt(this.next ?? 0),
+    });
+    stream.send(WatchRequest.encode({ requestUnion: { $case: "createRequest", value: request } }).finish());
+  }
+
+  /** On another member, after a while. */
+  private again(ms: number): void {
+    this.stream = undefined;
+    this.home.move();
+    this.world.scheduler.after(ms, () => {
+      if (this.stream === undefined) this.connect();
+    });
+  }
+
+  private onEnd(status: GrpcStatus | undefined): void {
+    if (status !== undefined)
+      assert.equal(status.code, statusCode.unavailable, `the stream of ${this.name} ended: ${status.details}`);
+    this.world.story.tell(`${this.name}: its stream ended: ${status?.details ?? "the connection broke"}`);
+    this.again(10);
+  }
+
+  private onResponse(response: WatchResponse): void {
+    const { world } = this;
+    const revision = Number(response.header?.revision);
+    if (response.created) {
+      assert.ok(!response.canceled, `${this.name} was refused a watch: ${response.cancelReason}`);
+      this.isCreated = true;
+      this.next ??= revision + 1;
+      return;
+    }
+    if (response.canceled) {
+      this.onCompacted(Number(response.compactRevision));
+      return;
+    }
+    assert.ok(
+      revision <= world.history.revision,
+      `${this.name} was told of revision ${revision}, which nobody has come to`,
+    );
+    if (response.events.length === 0 && this.fragments.length === 0) this.onProgress(revision);
+    else {
+      this.fragments.push(...response.events);
+      if (!response.fragment) this.onEvents(revision, this.fragments.splice(0));
+    }
+    seen(world, revision);
+  }
+
+  /** What it needs is gone, for certain: it goes on where there is history. */
+  private onCompacted(compactRevision: number): void {
+    const { world } = this;
+    const { next } = this;
+    assert.ok(compactRevision > 0 && next !== undefined, `${this.name} was canceled without a reason`);
+    assert.ok(
+      next < compactRevision,
+      `watch not resumable: ${this.name} wants ${next}, compacted is ${compactRevision}`,
+    );
+    assert.ok(compactRevision <= world.history.compactRevision, `nobody has compacted ${compactRevision}`);
+    world.counts.compactedWatches++;
+    world.story.tell(`${this.name}: ${next} is compacted, goes on from ${compactRevision}`);
+    this.next = compactRevision;
+    this.stream?.cancel();
+    this.again(1);
+  }
+
+  /** Bookmarkable: everything up to this revision has been told. */
+  private onProgress(revision: number): void {
+    const next = this.begun();
+    const [missing] = this.expected(next, revision);
+    if (missing !== undefined)
+      assert.fail(
+        `watch not bookmarkable: progress of ${revision} before ${this.name} was told of ${show(missing.event)}`,
+      );
+    this.world.counts.progressNotices++;
+    this.next = Math.max(next, revision + 1);
+  }
+
+  private onEvents(headerRevision: number, events: readonly Event[]): void {
+    const next = this.begun();
+    const last = revisionOf(events.at(-1));
+    let before = 0;
+    for (const event of events) {
+      const revision = revisionOf(event);
+      assert.ok(revision >= before, `watch not ordered: ${this.name} was told of ${show(event)} after ${before}`);
+      assert.ok(
+        revision >= next,
+        `watch not unique: ${this.name} was told of ${show(event)} though up to ${next - 1} it had all`,
+      );
+      before = revision;
+    }
+    assert.ok(headerRevision >= last, `${this.name}: the header says ${headerRevision}, an event ${last}`);
+    this.compare(this.expected(next, last), events);
+    this.world.counts.watchEvents += events.length;
+    this.next = last + 1;
+  }
+
+  private begun(): number {
+    assert.ok(
+      this.isCreated && this.next !== undefined,
+      `${this.name} was told something before its watch was created`,
+    );
+    return this.next;
+  }
+
+  /** Every event, once, whole revisions: told here by the name of what is broken. */
+  private compare(expected: readonly Expected[], events: readonly Event[]): void {
+    for (let at = 0; at < Math.max(expected.length, events.length); at++) {
+      const [wanted, event] = [expected[at], events[at]];
+      if (wanted === undefined) assert.fail(`${this.name} was told of ${show(event)}, which never happened, or twice`);
+      const isMissing = event === undefined || revisionOf(event) !== revisionOf(wanted.event);
+      if (isMissing && revisionOf(wanted.event) === revisionOf(events.at(at - 1)) && at > 0)
+        assert.fail(
+          `watch not atomic: ${this.name} was told of a part of ${revisionOf(wanted.event)}, without ${show(wanted.event)}`,
+        );
+      if (isMissing) assert.fail(`watch not reliable: ${this.name} was not told of ${show(wanted.event)}`);
+      const isPrevCompacted = event.prevKv === undefined && wanted.mayLackPrevious;
+      const wantedEvent = isPrevCompacted ? { ...wanted.event, prevKv: undefined } : wanted.event;
+      assertSame(event, wantedEvent, `what ${this.name} was told of revision ${revisionOf(event)}`);
+    }
+  }
+
+  /** What it has to be told of the revisions in [from, to]. */
+  private expected(from: number, to: number): readonly Expected[] {
+    const expected: Expected[] = [];
+    for (let revision = Math.max(from, 1); revision <= to; revision++)
+      for (const change of this.world.history.changesOf(revision)) {
+        if (!this.covers(change.key) || this.isFiltered(change)) continue;
+        const mayLackPrevious = this.world.history.compactRevision >= revision;
+        expected.push({ event: this.eventOf(change, revision), mayLackPrevious });
+      }
+    return expected;
+  }
+
+  private covers(key: string): boolean {
+    const { key: from, rangeEnd } = this.interest;
+    if (rangeEnd === "") return key === from;
+    return key >= from && (rangeEnd === "\0" || key < rangeEnd);
+  }
+
+  private isFiltered({ after }: NaiveChange): boolean {
+    return this.interest.filters.includes(after === undefined ? Filter.NODELETE : Filter.NOPUT);
+  }
+
+  private eventOf({ key, after, before }: NaiveChange, revision: number): Event {
+    const nothing = { value: new Uint8Array(), createRevision: 0n, version: 0n, lease: 0n };
+    return {
+      type: after === undefined ? EventType.DELETE : EventType.PUT,
+      kv: after ?? { ...nothing, key: bytes(key), modRevision: BigInt(revision) },
+      prevKv: this.interest.prevKv ? before : undefined,
+    };
+  }
+}
+
+interface Expected {
+  readonly event: Event;
+  /** What the key was before may be gone with a compaction. */
+  readonly mayLackPrevious: boolean;
+}
+
+const revisionOf = (event: Event | undefined): number => Number(event?.kv?.modRevision ?? 0n);
+
+const show = (event: Event | undefined): string =>
+  `${event?.type === EventType.DELETE ? "the delete" : "the put"} of ${text(event?.kv?.key ?? new Uint8Array())} at ${revisionOf(event)}`;

@@ -1,0 +1,96 @@
+import type { SeededRandom } from "../random.js";
+import type { History } from "./history.js";
+import type { Host } from "./host.js";
+import type { Outcome, Rpc } from "./rpc.js";
+import type { Scheduler } from "./scheduler.js";
+import type { Story } from "./story.js";
+
+/** What clients live in. */
+export interface World {
+  readonly scheduler: Scheduler;
+  readonly rpc: Rpc;
+  readonly hosts: readonly Host[];
+  readonly history: History;
+  readonly story: Story;
+  /** How long clients wait for an answer. */
+  readonly timeoutMs: number;
+  /** The fastest and the slowest clock of any member. */
+  readonly clockRates: { readonly fastest: number; readonly slowest: number };
+  readonly electionMs: number;
+  /** Clients begin nothing new. */
+  isOver: boolean;
+  /**
+   * The newest revision that any client has been told of. Whoever asks from then on must be told at least of this one:
+   * that is the order of real time.
+   */
+  floor: number;
+  readonly counts: Counts;
+}
+
+/** How much was done; a simulation in which nothing happens proves nothing. */
+export interface Counts {
+  writes: number;
+  reads: number;
+  unknown: number;
+  refused: number;
+  watchEvents: number;
+  watchResumes: number;
+  compactedWatches: number;
+  progressNotices: number;
+  leases: number;
+  keepAlives: number;
+  expiries: number;
+}
+
+export const noCounts = (): Counts => ({
+  writes: 0,
+  reads: 0,
+  unknown: 0,
+  refused: 0,
+  watchEvents: 0,
+  watchResumes: 0,
+  compactedWatches: 0,
+  progressNotices: 0,
+  leases: 0,
+  keepAlives: 0,
+  expiries: 0,
+});
+
+/** Tells the world of a revision that a client has seen. */
+export const seen = (world: World, revision: number): void => {
+  world.floor = Math.max(world.floor, revision);
+};
+
+/** A client stays with one member until that gives it a reason to go. */
+export class Home {
+  private host: Host;
+
+  constructor(
+    private readonly world: World,
+    private readonly random: SeededRandom,
+  ) {
+    this.host = random.pick(world.hosts);
+  }
+
+  /** Where to go now. */
+  get current(): Host {
+    return this.host;
+  }
+
+  /** After an answer that speaks against the member, or now and then without reason. */
+  reconsider(outcome: Outcome<unknown>): void {
+    const isBad = outcome.kind !== "ok";
+    if (this.random.chance(isBad ? 0.7 : 0.05)) this.move();
+  }
+
+  move(): void {
+    this.host = this.random.pick(this.world.hosts);
+  }
+}
+
+/** A time between two actions of about `meanMs`. */
+export const thinkingTime = (random: SeededRandom, meanMs: number): number =>
+  Math.min(-Math.log(1 - random.next()), 4) * meanMs;
+
+export const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
+export const text = (held: Uint8Array): string => Buffer.from(held).toString("latin1");
