@@ -1,0 +1,172 @@
+// Places where consensus bugs live. Each mutant is a mistake that somebody could make there, and names what must notice it.
+
+/** A test file, or the whole-cluster simulator, which may need so many seeds. */
+export type Check =
+  { readonly kind: "test"; readonly file: string } | { readonly kind: "simulation"; readonly seeds: number };
+
+export interface Mutant {
+  /** What is done wrong. */
+  readonly name: string;
+  readonly file: string;
+  /** There exactly once: when the code has moved on, the run fails until this follows. */
+  readonly snippet: string;
+  readonly replacement: string;
+  /** Every one of them must notice it. */
+  readonly caughtBy: readonly Check[];
+}
+
+const scenarios: Check = { kind: "test", file: "test/scenarios/scenarios.test.ts" };
+const test = (file: string): Check => ({ kind: "test", file: `test/${file}.test.ts` });
+const simulation = (seeds: number): Check => ({ kind: "simulation", seeds });
+
+export const mutants: readonly Mutant[] = [
+  // Votes and terms. Raft paper §5.2, §5.4.1.
+  {
+    name: "a vote is given before it is durable",
+    file: "raft/core/outbox.ts",
+    snippet: "(this.isHardStateDurable ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what",
+    replacement:
+      '(this.isHardStateDurable || message.kind === "voteReply" ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what',
+    caughtBy: [scenarios, simulation(200)],
+  },
+  {
+    name: "a vote is asked for before its term is durable",
+    file: "raft/core/outbox.ts",
+    snippet: "(this.isHardStateDurable ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what",
+    replacement:
+      '(this.isHardStateDurable || message.kind === "vote" ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what',
+    caughtBy: [scenarios],
+  },
+  {
+    name: "a member votes twice in one term",
+    file: "raft/core/elections.ts",
+    snippet: "return this.ownVote === candidate || (this.ownVote === noMember && this.elected === noMember);",
+    replacement: "return this.ownVote === candidate || this.elected === noMember;",
+    caughtBy: [scenarios, simulation(200)],
+  },
+  {
+    name: "a vote for a candidate whose log is older",
+    file: "raft/core/elections.ts",
+    snippet: "const granted = isCurrent && upToDate && this.mayVoteFor(from);",
+    replacement: "const granted = isCurrent && this.mayVoteFor(from);",
+    caughtBy: [scenarios],
+  },
+  {
+    name: "half of the members are a majority",
+    file: "raft/core/quorum.ts",
+    snippet: "Math.floor(members / 2) + 1",
+    replacement: "Math.floor((members + 1) / 2) - (members > 3 ? 1 : 0)",
+    caughtBy: [simulation(50)],
+  },
+  // The log. Raft paper §5.3, §5.4.2.
+  {
+    name: "an entry of an old term is committed by counting its copies",
+    file: "raft/core/leadership.ts",
+    snippet: "if (index <= this.log.commit || this.log.termAt(index) !== this.term) return;",
+    replacement: "if (index <= this.log.commit) return;",
+    caughtBy: [scenarios],
+  },
+  {
+    name: "an append is acknowledged before it is synced",
+    file: "raft/node.ts",
+    snippet: "    this.writing = true;\n    const done",
+    replacement: "    this.writing = true;\n    this.transport.send(unsaved.replies);\n    const done",
+    caughtBy: [test("raft/node/driver"), simulation(100)],
+  },
+  {
+    name: "the leader counts its own copy before it is durable",
+    file: "raft/core/leadership.ts",
+    snippet: "held[0] = this.log.saved;",
+    replacement: "held[0] = this.log.lastIndex;",
+    caughtBy: [scenarios],
+  },
+  {
+    name: "an append that comes late takes away what follows it",
+    file: "raft/core/log.ts",
+    snippet: "      if (own === entry.term) continue;\n",
+    replacement: "",
+    caughtBy: [scenarios],
+  },
+  {
+    name: "a follower commits what the leader did not vouch for",
+    file: "raft/core/core.ts",
+    snippet: "this.log.commitTo(Math.min(append.commit, agreeAt) as LogIndex);",
+    replacement: "this.log.commitTo(Math.min(append.commit, this.log.lastIndex) as LogIndex);",
+    caughtBy: [scenarios],
+  },
+  {
+    name: "a torn record is taken for whole",
+    file: "raft/wal/record.ts",
+    snippet: "if (incomplete !== undefined) return incomplete;",
+    replacement: "",
+    caughtBy: [test("raft/wal/crash"), simulation(100)],
+  },
+  // Reads. Raft thesis §6.4.
+  {
+    name: "a read is answered without a quorum round",
+    file: "raft/core/read-rounds.ts",
+    snippet: "if (oldest === undefined || oldest.round > round) return undefined;",
+    replacement: "if (oldest === undefined) return undefined;",
+    caughtBy: [scenarios, simulation(100)],
+  },
+  {
+    name: "a new leader answers reads before it knows what is committed",
+    file: "raft/core/leadership.ts",
+    snippet: "return this.log.termAt(this.log.commit) === this.term;",
+    replacement: "return true;",
+    caughtBy: [scenarios],
+  },
+  {
+    name: "a read is answered before this member has applied what it must see",
+    file: "server/reads.ts",
+    snippet: "this.options.whenApplied(index, () => {",
+    replacement: "((_index: unknown, callback: () => void) => callback())(index, () => {",
+    caughtBy: [test("server/reads"), simulation(50)],
+  },
+  // State machine.
+  {
+    name: "the applied marker is written outside the batch",
+    file: "store/write-behind.ts",
+    snippet: "if (next.round !== undefined) stateRow.put(next.batch, next.round);",
+    replacement:
+      "if (next.round !== undefined) {\n      const marker = this.backend.batch();\n      stateRow.put(marker, next.round);\n      void marker.write();\n    }",
+    caughtBy: [test("store/write-behind"), simulation(100)],
+  },
+  {
+    name: "a repeated proposal is applied again",
+    file: "server/applier.ts",
+    snippet: "if (command === undefined || !this.seen.admit(envelope)) return;",
+    replacement: "if (command === undefined) return;\n    this.seen.admit(envelope);",
+    caughtBy: [test("server/applier"), simulation(50)],
+  },
+  // Leases.
+  {
+    name: "a deposed leader ends leases",
+    file: "server/applier.ts",
+    snippet: "if (command.value.term === BigInt(this.term))",
+    replacement: "if (command.value.term <= BigInt(this.term))",
+    caughtBy: [test("server/applier"), simulation(200)],
+  },
+  {
+    name: "a new leader gives leases no full time",
+    file: "server/lease-term.ts",
+    snippet: "this.leases.set(lease.id, timed(lease, now + graceMs));",
+    replacement: "this.leases.set(lease.id, timed(lease, now - lease.ttlSeconds * 500));",
+    caughtBy: [test("server/lease-keeper"), simulation(50)],
+  },
+  {
+    name: "a keep-alive is answered by a leader that no quorum has confirmed",
+    file: "server/lease-calls.ts",
+    snippet: "reads.whenLinearizable(confirmed, () => answer(undefined));",
+    replacement: "confirmed();",
+    caughtBy: [simulation(200)],
+  },
+  // Watches.
+  {
+    name: "an event is lost where a watch goes over from history to what happens",
+    file: "store/watch-catch-up.ts",
+    snippet: "if (through < this.present().revision) {",
+    replacement: "if (through + 1 < this.present().revision) {",
+    caughtBy: [test("property/watch"), simulation(100)],
+  },
+];
