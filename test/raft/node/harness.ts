@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import {
+  logStart,
+  noMember,
+  RaftCore,
+  RaftNode,
+  tickMs,
+  type CoreStatus,
+  type Entry,
+  type HardState,
+  type LogIndex,
+  type MemberId,
+  type Outgoing,
+  type PeerMessage,
+  type ReadState,
+  type Refusal,
+  type Term,
+} from "../../../raft/index.js";
+import { VirtualClock } from "../../server/virtual-clock.js";
+
+export const electionTicks = 10;
+export const heartbeatTicks = 1;
+
+/** A node over a disk, a network and a machine that do only what the test tells them; `events` is what happened. */
+export class Harness {
+  readonly clock = new VirtualClock();
+  readonly events: string[] = [];
+  readonly sent: Outgoing[] = [];
+  readonly refusals: Refusal[] = [];
+  readonly reads: ReadState[] = [];
+  readonly statuses: CoreStatus[] = [];
+  readonly failures: Error[] = [];
+  readonly node: RaftNode;
+  readonly core: RaftCore;
+  /** The write under way. */
+  private written: (() => void) | undefined;
+  private applied: (() => void) | undefined;
+  /** The machine takes what it is given at once. */
+  appliesAtOnce = true;
+  onAppend: (hardState: HardState | undefined, entries: readonly Entry[]) => void = () => undefined;
+
+  constructor(voters: readonly MemberId[] = [1n, 2n, 3n]) {
+    this.core = new RaftCore({
+      id: 1n,
+      voters,
+      hardState: { term: 1 as Term, vote: noMember, commit: 0 as LogIndex },
+      base: logStart,
+      entries: [],
+      applied: 0 as LogIndex,
+      heartbeatTicks,
+      electionTicks,
+      random: () => 0,
+    });
+    this.node = new RaftNode({
+      core: this.core,
+      heartbeatTicks,
+      clock: this.clock,
+      log: {
+        append: (hardState, entries, done) => {
+          assert.equal(this.written, undefined, "a second write while one is under way");
+          this.onAppend(hardState, entries);
+          this.events.push(`write ${entries.map(({ index }) => index).join(",")}`);
+          this.written = done;
+        },
+        restart: ({ index, term }, hardState, done) => {
+          assert.equal(this.written, undefined, "the log begins anew while a write is under way");
+          this.events.push(`restart after ${index}/${term}, term ${hardState.term}`);
+          this.written = done;
+        },
+        truncate: (through) => this.events.push(`truncate ${through}`),
+      },
+      transport: {
+        send: (messages) => {
+          this.sent.push(...messages);
+          this.events.push(...messages.map(({ to, message }) => `send ${message.kind} to ${to}`));
+        },
+      },
+      machine: {
+        apply: (entries, done) => {
+          assert.equal(this.applied, undefined, "a second apply while one is under way");
+          this.events.push(`apply ${entries.map(({ index }) => index).join(",")}`);
+          if (this.appliesAtOnce) done();
+          else this.applied = done;
+        },
+        install: ({ index }, done) => {
+          assert.equal(this.applied, undefined, "a snapshot is installed while entries are applied");
+          this.events.push(`install ${index}`);
+          this.applied = done;
+        },
+      },
+      listener: {
+        onReadState: (read) => this.reads.push(read),
+        onRefusal: (refusal) => this.refusals.push(refusal),
+        onStatusChange: (status) => this.statuses.push(status),
+        onSnapshotNeeded: (peer) => this.events.push(`snapshot needed by ${peer}`),
+        onSnapshotRefused: ({ index }) => this.events.push(`snapshot refused ${index}`),
+        onTransferEnded: (ok) => this.events.push(`transfer ended ${ok}`),
+        onFailure: (error) => this.failures.push(error),
+      },
+    });
+  }
+
+  get isWriting(): boolean {
+    return this.written !== undefined;
+  }
+
+  /** The disk has done what it was asked to. */
+  finishWrite(): void {
+    const done = this.written ?? assert.fail("no write is under way");
+    this.written = undefined;
+    this.events.push("written");
+    done();
+    this.clock.settle();
+  }
+
+  finishApply(): void {
+    const done = this.applied ?? assert.fail("nothing is being applied");
+    this.applied = undefined;
+    done();
+    this.clock.settle();
+  }
+
+  hears(from: MemberId, message: PeerMessage): void {
+    this.node.receive(from, message);
+    this.clock.settle();
+  }
+
+  /** Wins an election, with the disk as fast as can be; its no-op is durable everywhere. */
+  lead(): void {
+    this.node.start();
+    for (let tick = 0; !this.sent.some(({ message }) => message.kind === "preVote"); tick++) {
+      assert.ok(tick < 100, "no candidacy");
+      this.clock.advance(tickMs);
+    }
+    this.hears(2n, { kind: "preVoteReply", term: 2 as Term, granted: true });
+    this.finishWrite();
+    this.hears(2n, { kind: "voteReply", term: 2 as Term, granted: true });
+    this.finishWrite();
+    for (const follower of [2n, 3n]) this.acknowledge(follower, 1);
+    assert.equal(this.node.status().role, "leader");
+    this.events.length = 0;
+    this.sent.length = 0;
+  }
+
+  acknowledge(from: MemberId, index: number): void {
+    this.hears(from, {
+      kind: "appendReply",
+      term: this.core.status().term,
+      accepted: true,
+      index: index as LogIndex,
+      hintIndex: 0 as LogIndex,
+      hintTerm: 0 as Term,
+    });
+  }
+}
+
+export const bytes = Buffer.from("x");

@@ -1,0 +1,191 @@
+// The driver's order when a snapshot takes the place of the log, and when leadership changes hands: each step waits for what
+// the one before it must have made durable.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { tickMs, type LogIndex, type LogPosition, type Term } from "../../../raft/index.js";
+import { bytes, electionTicks, Harness } from "./harness.js";
+
+/** A follower of member 2 that holds entry 1. */
+function follower(): Harness {
+  const harness = new Harness();
+  harness.node.start();
+  append(harness, 1, 0);
+  harness.finishWrite();
+  harness.events.length = 0;
+  return harness;
+}
+
+/** Member 2, leader of term 2, sends one entry. */
+const append = (harness: Harness, index: number, commit: number): void => {
+  const previous = { index: index - 1, term: index === 1 ? 0 : 2 } as LogPosition;
+  harness.hears(2n, {
+    kind: "append",
+    term: 2 as Term,
+    prevIndex: previous.index,
+    prevTerm: previous.term,
+    commit: commit as LogIndex,
+    entries: [{ index: index as LogIndex, term: 2 as Term, data: bytes }],
+  });
+};
+
+const receiveSnapshot = (harness: Harness, index: number): void => {
+  const position = { index: index as LogIndex, term: 2 as Term };
+  harness.node.receivedSnapshot({ from: 2n, leaderTerm: 2 as Term, position });
+  harness.clock.settle();
+};
+
+test("a snapshot: what is being applied ends, the machine takes it over, then the log begins anew, then it is acknowledged", () => {
+  const harness = follower();
+  harness.appliesAtOnce = false;
+  append(harness, 2, 2); // commits 2, which is not durable yet
+  assert.deepEqual(harness.events.splice(0), ["write 2", "apply 1"]);
+  receiveSnapshot(harness, 9);
+  assert.deepEqual(harness.events, [], "installed while entries are applied");
+  harness.finishApply();
+  assert.deepEqual(harness.events.splice(0), ["install 9"]);
+  harness.finishApply(); // the machine has it
+  assert.deepEqual(harness.events.splice(0), [], "the log begins anew while a write is under way");
+  harness.finishWrite();
+  const afterWrite = ["written", "send appendReply to 2", "restart after 9/2, term 2"];
+  assert.deepEqual(harness.events.splice(0), afterWrite, "and entry 2 is not applied: the snapshot contains it");
+  harness.finishWrite();
+  assert.deepEqual(harness.events.splice(0), ["written", "send appendReply to 2"]);
+  assert.deepEqual(harness.sent.at(-1)?.message, {
+    kind: "appendReply",
+    term: 2,
+    accepted: true,
+    index: 9,
+    hintIndex: 0,
+    hintTerm: 0,
+  });
+  append(harness, 10, 10);
+  harness.finishWrite();
+  assert.deepEqual(harness.events, ["write 10", "written", "send appendReply to 2", "apply 10"]);
+});
+
+test("while the machine takes over a snapshot the log is written, votes are given, and nothing is applied", () => {
+  const harness = follower();
+  receiveSnapshot(harness, 9);
+  harness.events.length = 0;
+  harness.hears(2n, { kind: "heartbeat", term: 2 as Term, commit: 1 as LogIndex, round: 1 });
+  harness.node.linkClosed(2n);
+  harness.hears(3n, {
+    kind: "vote",
+    term: 3 as Term,
+    lastIndex: 9 as LogIndex,
+    lastTerm: 2 as Term,
+    transfer: false,
+  });
+  harness.finishWrite();
+  assert.deepEqual(harness.events.splice(0), ["send heartbeatReply to 2", "write ", "written", "send voteReply to 3"]);
+  harness.finishApply();
+  assert.deepEqual(harness.events, ["restart after 9/2, term 3"]);
+});
+
+test("a term that comes with a snapshot is durable before the machine takes it over", () => {
+  const harness = follower();
+  const position = { index: 9 as LogIndex, term: 5 as Term };
+  harness.node.receivedSnapshot({ from: 3n, leaderTerm: 6 as Term, position });
+  harness.clock.settle();
+  assert.deepEqual(harness.events, ["write "]);
+  harness.finishWrite();
+  assert.deepEqual(harness.events, ["write ", "written", "install 9"]);
+});
+
+test("a member that stops while it installs a snapshot leaves its log alone", () => {
+  for (const isInstalled of [false, true]) {
+    const harness = follower();
+    receiveSnapshot(harness, 9);
+    if (isInstalled) harness.finishApply();
+    harness.node.stop();
+    harness.events.length = 0;
+    if (isInstalled) harness.finishWrite();
+    else harness.finishApply();
+    assert.deepEqual(harness.events, isInstalled ? ["written"] : []);
+  }
+});
+
+test("a snapshot of no use is refused, once, and the leader is told how far this member's log agrees", () => {
+  const harness = follower();
+  append(harness, 2, 2);
+  harness.finishWrite();
+  harness.events.length = 0;
+  receiveSnapshot(harness, 2);
+  assert.deepEqual(harness.events, ["send appendReply to 2", "snapshot refused 2"]);
+});
+
+test("the log is cut off as far as it is applied, and the disk is told how far", () => {
+  const harness = follower();
+  append(harness, 2, 1);
+  harness.finishWrite();
+  harness.events.length = 0;
+  harness.node.compact(2 as LogIndex);
+  assert.deepEqual(harness.events, ["truncate 1"]);
+  assert.deepEqual(harness.node.status().base, { index: 1, term: 2 });
+  harness.node.compact(1 as LogIndex);
+  harness.node.stop();
+  harness.node.compact(2 as LogIndex);
+  assert.deepEqual(harness.events, ["truncate 1"], "there is nothing more to cut, or nobody");
+});
+
+test("a follower that lacks what was cut off is reported once, and asked again when its snapshot has ended", () => {
+  const harness = new Harness();
+  harness.lead();
+  harness.node.linkClosed(3n);
+  harness.node.propose(1, bytes);
+  harness.clock.settle();
+  harness.finishWrite();
+  harness.acknowledge(2n, 2);
+  harness.node.compact(2 as LogIndex);
+  harness.node.propose(2, bytes);
+  harness.clock.settle();
+  harness.events.length = 0;
+  const lacks = (): void =>
+    harness.hears(3n, {
+      kind: "appendReply",
+      term: 2 as Term,
+      accepted: false,
+      index: 2 as LogIndex,
+      hintIndex: 0 as LogIndex,
+      hintTerm: 0 as Term,
+    });
+  lacks();
+  lacks();
+  assert.deepEqual(harness.events.splice(0), ["snapshot needed by 3"]);
+  harness.node.snapshotEnded(3n);
+  harness.clock.settle();
+  assert.deepEqual(harness.events, ["send append to 3"]);
+  lacks();
+  assert.equal(harness.events.at(-1), "snapshot needed by 3");
+});
+
+test("leadership that is handed over: the change is reported first, then that it worked", () => {
+  const harness = new Harness();
+  harness.lead();
+  harness.node.transferLeadership(undefined);
+  harness.node.propose(7, bytes);
+  harness.clock.settle();
+  assert.deepEqual(harness.refusals, [{ what: "proposal", number: 7, reason: "transferring" }]);
+  assert.deepEqual(harness.events.splice(0), ["send timeoutNow to 2"]);
+  const statuses = harness.statuses.length;
+  harness.hears(2n, { kind: "heartbeat", term: 3 as Term, commit: 1 as LogIndex, round: 1 });
+  assert.equal(harness.statuses.length, statuses + 1);
+  assert.ok(harness.events.includes("transfer ended true"));
+});
+
+test("leadership that nobody takes: proposals are taken again after an election timeout", () => {
+  const harness = new Harness();
+  harness.lead();
+  harness.node.transferLeadership(3n);
+  harness.clock.settle();
+  harness.events.length = 0;
+  for (let tick = 0; tick < electionTicks; tick++) {
+    harness.hears(2n, { kind: "heartbeatReply", term: 2 as Term, round: 1 }); // the leader keeps its majority
+    harness.clock.advance(tickMs);
+  }
+  assert.ok(harness.events.includes("transfer ended false"));
+  harness.node.propose(8, bytes);
+  harness.clock.settle();
+  assert.deepEqual(harness.refusals, []);
+  assert.equal(harness.node.status().role, "leader");
+});
