@@ -66,7 +66,7 @@ export const memberServices = (
 };
 
 const serviceMethods = (config: MemberConfig, { clock, random }: MemberEnvironment, replica: Replica): Method[] => {
-  const { node, store, applier, proposals, reads, leases, leader } = replica;
+  const { node, store, applier, proposals, reads, leases, leader, transfer } = replica;
   const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.status().term);
   return [
     ...kvMethods({ store, proposals, reads, headers, maxTxnOps: config.maxTxnOps }),
@@ -88,7 +88,7 @@ const serviceMethods = (config: MemberConfig, { clock, random }: MemberEnvironme
       minTtlSeconds: minLeaseTtl(config),
     }),
     ...clusterMethods({ applier, reads, headers }),
-    ...maintenanceMethods({ node, store, applier, headers }),
+    ...maintenanceMethods({ node, store, applier, transfer, headers }),
     ...healthMethods(),
   ];
 };

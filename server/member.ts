@@ -101,7 +101,10 @@ export class Member {
     return this.replica.node.status();
   }
 
-  /** Stops in order: no new calls, calls under way end, links, store, log, lock. May be called twice. */
+  /**
+   * Stops in order: no new calls; another member leads; calls under way end; streams; links; store, log, lock. Until the
+   * links it takes part as ever, so that the others miss nothing and those calls can end well. May be called twice.
+   */
   stop(): Promise<void> {
     this.stopping ??= this.shutDown(stopGraceMs);
     return this.stopping;
@@ -132,11 +135,21 @@ export class Member {
   }
 
   private async shutDown(graceMs: number): Promise<void> {
-    const listening = Promise.all([this.listeners.client.close(), this.listeners.peer.close()]);
+    const { client, peer } = this.listeners;
+    const unbound = [client.close()]; // once their connections have ended, too
     this.connections.close();
+    this.engine.drain();
+    const steps = [
+      () => this.replica.handOver(),
+      () => this.engine.stop(graceMs),
+      () => {
+        unbound.push(peer.close());
+        return this.replica.close();
+      },
+      () => Promise.all(unbound),
+    ];
     // What cannot be closed in order keeps nothing after it open. The failure that came first says most.
-    for (const end of [() => this.engine.stop(graceMs), () => this.replica.close(), () => listening])
-      await end().catch((error: unknown) => (this.failure ??= asError(error)));
+    for (const step of steps) await step().catch((error: unknown) => (this.failure ??= asError(error)));
     this.settleStopped(this.failure);
   }
 

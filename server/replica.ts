@@ -16,6 +16,7 @@ import { openDurableState } from "./durable-state.js";
 import { ServerError, type ServerErrorCode } from "./errors.js";
 import { serveLeaseCalls } from "./lease-calls.js";
 import { LeaseKeeper } from "./lease-keeper.js";
+import { LeadershipTransfer } from "./leadership-transfer.js";
 import { formatId, type Logger } from "./logger.js";
 import type { MemberEnvironment } from "./member.js";
 import type { Membership } from "./membership.js";
@@ -34,6 +35,7 @@ const worthAnotherTry = new Set<ServerErrorCode>([
   "not-proposed",
   "timed-out",
   "leader-lost",
+  "connection-lost",
   "too-many-requests",
   "no-space",
 ]);
@@ -49,7 +51,7 @@ export interface ReplicaListener {
 
 type ReplicaParts = Pick<
   Replica,
-  "clusterId" | "id" | "node" | "store" | "applier" | "proposals" | "reads" | "leases" | "leader" | "peers"
+  "clusterId" | "id" | "node" | "store" | "applier" | "proposals" | "reads" | "leases" | "leader" | "transfer" | "peers"
 >;
 
 /** One member's copy of the log and of what it makes: consensus, its files, the store, and who waits for them. */
@@ -66,6 +68,7 @@ export class Replica {
   readonly leases: LeaseKeeper;
   /** Asks the leader what only it can tell. */
   readonly leader: LeaderCalls;
+  readonly transfer: LeadershipTransfer;
   readonly peers: PeerNetwork;
 
   constructor(
@@ -82,6 +85,7 @@ export class Replica {
     this.reads = parts.reads;
     this.leases = parts.leases;
     this.leader = parts.leader;
+    this.transfer = parts.transfer;
     this.peers = parts.peers;
   }
 
@@ -106,6 +110,12 @@ export class Replica {
         await this.pause();
       }
     }
+  }
+
+  /** Has another member lead, if this one does and there is one: nobody then has to find out that it is gone. */
+  async handOver(): Promise<void> {
+    if (this.node.status().role !== "leader" || this.applier.members.all.length === 1) return;
+    await new Promise<void>((resolve) => this.transfer.begin(undefined, () => resolve()));
   }
 
   /** Stops taking part, and makes durable what has been applied. */
@@ -209,6 +219,13 @@ const start = async (
       calls.linkClosed(peer);
     },
   });
+  const transfer = new LeadershipTransfer({
+    self: memberId,
+    clock,
+    logger,
+    status: () => node.status(),
+    begin: (to) => node.transferLeadership(to),
+  });
   const leaderChanged = watchLeader(logger, (status) => {
     proposals.leaderChanged(status.leader);
     reads.leaderChanged(status.leader !== noMember);
@@ -236,7 +253,7 @@ const start = async (
         clock.after(config.electionMs, () => node.snapshotEnded(peer));
       },
       onSnapshotRefused: ({ index }) => logger.info("a snapshot was of no use", { index }),
-      onTransferEnded: (ok) => logger.info("leadership transfer ended", { ok }),
+      onTransferEnded: (ok) => transfer.ended(ok),
       onFailure,
     },
     clock,
@@ -250,6 +267,7 @@ const start = async (
     () => reads.stop(),
     () => leases.stop(),
     () => calls.stop(),
+    () => transfer.stop(),
   );
   logger.info("taking part", {
     memberId,
@@ -260,7 +278,7 @@ const start = async (
   peers.open();
   node.start();
   const leader = calls.leader;
-  const made = { clusterId, id: memberId, node, store, applier, proposals, reads, leases, leader, peers };
+  const made = { clusterId, id: memberId, node, store, applier, proposals, reads, leases, leader, transfer, peers };
   return new Replica(made, clock, teardown);
 };
 

@@ -59,6 +59,9 @@ const statusOf = {
   closed: { code: unavailable, details: "etcdserver: server stopped" },
   "read-only": { code: unavailable, details: "etcdserver: server stopped" },
   "no-leader": { code: unavailable, details: "etcdserver: no leader" },
+  "not-leader": { code: failedPrecondition, details: "etcdserver: not leader" },
+  "bad-transferee": { code: failedPrecondition, details: "etcdserver: bad leader transferee" },
+  "transfer-failed": { code: unknown, details: "etcdserver: request timed out, leader transfer took too long" },
   "not-proposed": { code: statusCode.deadlineExceeded, details: "context deadline exceeded" },
   "timed-out": { code: unavailable, details: "etcdserver: request timed out" },
   "leader-lost": {

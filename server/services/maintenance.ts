@@ -1,7 +1,18 @@
-import { counterFromRequest, HashKVRequest, HashKVResponse, StatusRequest, StatusResponse } from "../../proto/index.js";
+import {
+  counterFromRequest,
+  HashKVRequest,
+  HashKVResponse,
+  MoveLeaderRequest,
+  MoveLeaderResponse,
+  StatusRequest,
+  StatusResponse,
+} from "../../proto/index.js";
 import { noMember, type RaftNode } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
 import type { Applier } from "../applier.js";
+import { ServerError } from "../errors.js";
+import { formatId } from "../logger.js";
+import type { LeadershipTransfer } from "../leadership-transfer.js";
 import { unary, type Method, type Reply } from "../rpc/method-table.js";
 import { serverVersion, storageVersion } from "../version.js";
 import type { ResponseHeaders } from "./response-header.js";
@@ -10,11 +21,13 @@ export interface MaintenanceServiceOptions {
   readonly node: RaftNode;
   readonly store: KvStore;
   readonly applier: Applier;
+  readonly transfer: LeadershipTransfer;
   readonly headers: ResponseHeaders;
 }
 
-/** etcdserverpb.Maintenance, as far as it exists: Status and HashKV. Both speak of this member alone. */
-export const maintenanceMethods = ({ node, store, applier, headers }: MaintenanceServiceOptions): Method[] => {
+/** etcdserverpb.Maintenance, as far as it exists: Status and HashKV, which speak of this member alone, and MoveLeader. */
+export const maintenanceMethods = (options: MaintenanceServiceOptions): Method[] => {
+  const { node, store, applier, transfer, headers } = options;
   const status = async (reply: Reply<StatusResponse>): Promise<void> => {
     const size = await store.size();
     const { leader, term, commit } = node.status();
@@ -45,7 +58,23 @@ export const maintenanceMethods = ({ node, store, applier, headers }: Maintenanc
     });
   };
 
+  /** Answers once the other member leads, as far as this one knows; as in etcd without a header. */
+  const moveLeader = (target: bigint, reply: Reply<MoveLeaderResponse>): void => {
+    const { id, leader } = node.status();
+    if (leader !== id) throw new ServerError("not-leader", `${formatId(leader)} leads, not this member`);
+    if (!applier.members.all.some(({ ID }) => ID === target))
+      throw new ServerError("bad-transferee", `there is no member ${formatId(target)}`);
+    transfer.begin(target, (leading) => {
+      if (leading === target) reply.send({ header: undefined });
+      else
+        reply.fail(new ServerError("transfer-failed", `${formatId(target)} was not heard, or was not elected in time`));
+    });
+  };
+
   return [
+    unary("/etcdserverpb.Maintenance/MoveLeader", MoveLeaderRequest, MoveLeaderResponse, (request, _call, reply) => {
+      moveLeader(request.targetID, reply);
+    }),
     unary("/etcdserverpb.Maintenance/Status", StatusRequest, StatusResponse, (_request, _call, reply) => {
       status(reply).catch(reply.fail);
     }),
