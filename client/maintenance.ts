@@ -1,4 +1,4 @@
-// How one member is doing. These ask exactly the endpoint they are given.
+// How one member is doing, and who leads. These ask exactly the endpoint they are given.
 import { MaintenanceDefinition, counterFromResponse, type DowngradeInfo } from "../proto/index.js";
 import { unaryMethod } from "./connection.js";
 import type { Endpoints } from "./endpoints.js";
@@ -39,6 +39,7 @@ export interface HashKvResult {
 }
 
 const status = unaryMethod("read", MaintenanceDefinition, MaintenanceDefinition.methods.status);
+const moveLeader = unaryMethod("write", MaintenanceDefinition, MaintenanceDefinition.methods.moveLeader);
 const hashKv = unaryMethod("read", MaintenanceDefinition, MaintenanceDefinition.methods.hashKV);
 
 /** @see etcd v3 API, Maintenance */
@@ -62,6 +63,16 @@ export class Maintenance {
       storageVersion: response.storageVersion,
       downgradeInfo: response.downgradeInfo,
     };
+  }
+
+  /**
+   * Has another member lead; resolves once it does.
+   *
+   * @param endpoint the present leader's: no other member can
+   * @param target the id of the member that is to lead
+   */
+  async moveLeader(endpoint: string, target: bigint, options: RequestOptions = {}): Promise<void> {
+    await this.endpoints.callAt(endpoint, moveLeader, { targetID: target }, options);
   }
 
   /**

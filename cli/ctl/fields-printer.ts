@@ -11,22 +11,25 @@ import type {
 } from "../../client/index.js";
 import { formatDuration, quote } from "./go-values.js";
 import type { Io } from "./io.js";
-import type {
-  EndpointHash,
-  EndpointStatus,
-  Health,
-  LeaseList,
-  LeaseRenewed,
-  LeaseRevoked,
-  LeaseState,
-  Printer,
-  WatchAnswer,
+import {
+  unsupported,
+  type EndpointHash,
+  type EndpointStatus,
+  type Health,
+  type LeaseList,
+  type LeaseRenewed,
+  type LeaseRevoked,
+  type LeaseState,
+  type Printer,
+  type WatchAnswer,
 } from "./printer.js";
 
 /** A name and a value; undefined: an empty line, after each of several things. */
 type Field = readonly [name: string, value: string | number | bigint | boolean] | undefined;
 
 export class FieldsPrinter implements Printer {
+  readonly moveLeader = unsupported("fields"); // the answer has none
+
   constructor(private readonly io: Pick<Io, "print">) {}
 
   get(result: GetResult): void {

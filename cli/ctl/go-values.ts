@@ -84,6 +84,19 @@ export function parseInt64(text: string, base: 0 | 10 | 16): bigint {
   throw invalid("ParseInt", text);
 }
 
+/**
+ * strconv.ParseUint(text, 16, 64).
+ *
+ * @throws ValueError
+ */
+export function parseHexUint64(text: string): bigint {
+  if (!/^[\da-f]+$/i.test(text)) throw invalid("ParseUint", text);
+  const value = BigInt(`0x${text}`);
+  if (value !== BigInt.asUintN(64, value))
+    throw new ValueError(`strconv.ParseUint: parsing ${quote(text)}: value out of range`);
+  return value;
+}
+
 /** The same for revisions and limits: beyond 2^53-1 lies nothing, so that is as far as it goes. */
 export const parseCounter = (text: string, base: 0 | 10): number => counterFromRequest(parseInt64(text, base));
 

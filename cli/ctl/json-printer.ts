@@ -115,6 +115,10 @@ export class JsonPrinter implements Printer {
     );
   }
 
+  moveLeader(): void {
+    this.write({}); // the answer has no header
+  }
+
   private write(value: JsonValue): void {
     this.io.print(`${writeJson(value)}\n`);
   }

@@ -22,6 +22,10 @@ export interface Health {
   /** Why it is not healthy. */
   readonly error?: string;
 }
+export interface LeaderMoved {
+  readonly from: bigint;
+  readonly to: bigint;
+}
 export type EndpointStatus = StatusResult & { readonly endpoint: string };
 export type EndpointHash = HashKvResult & { readonly endpoint: string };
 export interface LeaseRevoked {
@@ -61,6 +65,7 @@ export interface Printer {
   endpointHealth(results: readonly Health[]): void;
   endpointStatus(results: readonly EndpointStatus[]): void;
   endpointHashKv(results: readonly EndpointHash[]): void;
+  moveLeader(result: LeaderMoved): void;
 }
 
 /** How a format refuses what it has no form for. By then the request has been carried out, as in etcdctl. */

@@ -21,6 +21,7 @@ import {
   runTimeToLive,
   timeToLiveCommand,
 } from "./lease.js";
+import { moveLeaderCommand, runMoveLeader } from "./move-leader.js";
 import { memberListCommand, runMemberList } from "./member.js";
 import { putCommand, runPut } from "./put.js";
 import { runTxn, txnCommand } from "./txn.js";
@@ -32,7 +33,7 @@ import { runWatch } from "./watch.js";
 const notYet: Readonly<Record<string, readonly string[]>> = {
   minietcdctl: [
     ...["alarm", "auth", "check", "completion", "defrag", "elect", "lock", "make-mirror", "migrate"],
-    ...["move-leader", "role", "snapshot", "user"],
+    ...["role", "snapshot", "user"],
   ],
   member: ["add", "promote", "remove", "update"],
 };
@@ -82,6 +83,7 @@ function createProgram(io: Io): Command {
       command(hashKvCommand, runHashKv),
     ),
     group("member", "The members of the cluster", command(memberListCommand, runMemberList)),
+    command(moveLeaderCommand, runMoveLeader),
     command(versionCommand, runVersion),
   ];
   for (const each of commands) program.addCommand(each);

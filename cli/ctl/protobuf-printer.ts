@@ -48,6 +48,10 @@ export class ProtobufPrinter implements Printer {
 
   constructor(private readonly io: Pick<Io, "print">) {}
 
+  moveLeader(): void {
+    return; // a message without fields has no bytes
+  }
+
   get(result: GetResult): void {
     this.print(RangeResponse, rangeResponse(result));
   }

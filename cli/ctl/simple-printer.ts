@@ -14,6 +14,7 @@ import type {
   EndpointHash,
   EndpointStatus,
   Health,
+  LeaderMoved,
   LeaseList,
   LeaseRenewed,
   LeaseRevoked,
@@ -21,7 +22,7 @@ import type {
   Printer,
   WatchAnswer,
 } from "./printer.js";
-import { hashTable, leaseId, memberTable, statusTable } from "./tables.js";
+import { hashTable, leaseId, memberId, memberTable, statusTable } from "./tables.js";
 
 /** Keys and values are bytes, and need not be text. */
 type Line = string | Uint8Array;
@@ -102,6 +103,10 @@ export class SimplePrinter implements Printer {
   }
   endpointHashKv(results: readonly EndpointHash[]): void {
     this.printRows(hashTable(results).rows);
+  }
+
+  moveLeader({ from, to }: LeaderMoved): void {
+    this.print([`Leadership transferred from ${memberId(from)} to ${memberId(to)}`]);
   }
 
   private printRows(rows: readonly (readonly string[])[]): void {

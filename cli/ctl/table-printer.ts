@@ -17,6 +17,7 @@ export class TablePrinter implements Printer {
   readonly leaseKeepAlive = noTable;
   readonly leaseTimeToLive = noTable;
   readonly leaseList = noTable;
+  readonly moveLeader = noTable;
 
   constructor(private readonly io: Pick<Io, "print">) {}
 

@@ -8,7 +8,7 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-const memberId = (id: bigint): string => BigInt.asUintN(64, id).toString(16);
+export const memberId = (id: bigint): string => BigInt.asUintN(64, id).toString(16);
 
 /** 16 digits; of a negative one, the sign is one of them, as in Go's `%016x`. */
 export const leaseId = (id: bigint): string =>

@@ -1,6 +1,8 @@
 // Scripts of command lines: how they are written, and how they are played.
 
 import { readFileSync } from "node:fs";
+import { Client } from "../../../client/index.js";
+import { eventually } from "../../support/deadline.js";
 import type { EtcdCluster } from "../../support/etcd-process.js";
 import type { Answer, Ctl, RunningCtl } from "./ctl.js";
 import { maskAnswer } from "./masks.js";
@@ -43,8 +45,19 @@ const deadEndpoint = "127.0.0.1:1";
 export const play = (steps: readonly Step[], ctl: Ctl, cluster: EtcdCluster): Promise<Outcome[]> =>
   new Player(ctl, cluster).play(steps);
 
+/** Who leads a cluster, and one who does not: ids as etcdctl writes them, and endpoints. */
+interface Roles {
+  readonly leader: { readonly id: string; readonly endpoint: string };
+  readonly follower: { readonly id: string; readonly endpoint: string };
+}
+
+/** All running members may have to hear of a new leader first. */
+const agreedMs = 10_000;
+
 class Player {
   private readonly outcomes: Outcome[] = [];
+  /** As they were before the step, if it is about them. */
+  private roles: Roles | undefined;
   /** Of the leases granted so far, in order, as etcdctl writes them. */
   private readonly leases: string[] = [];
   private background: { readonly line: string; readonly ctl: RunningCtl } | undefined;
@@ -65,6 +78,7 @@ class Player {
 
   private async step(step: Step): Promise<void> {
     const [verb, argument = ""] = step.words;
+    this.roles = /\{(?:leader|follower)/.test(step.line) ? await rolesIn(this.cluster) : undefined;
     if (verb === "stop" || verb === "start") await moveMember(this.cluster, verb, Number(argument) - 1);
     else if (verb === "&") this.background = { line: step.line, ctl: this.start(step) };
     else if (verb === "type") this.background?.ctl.type(argument);
@@ -94,7 +108,12 @@ class Player {
   private record(line: string, answer: Answer): void {
     const granted = / grant .*/.test(line) ? leaseIn(answer.stdout) : undefined;
     if (granted !== undefined) this.leases.push(granted);
-    this.outcomes.push({ line, ...maskAnswer(answer, this.cluster, this.leases) });
+    let { stdout, stderr } = answer;
+    for (const [role, { id, endpoint }] of Object.entries(this.roles ?? {}) as [string, Roles["leader"]][]) {
+      stdout = stdout.replaceAll(id, role);
+      stderr = stderr.replaceAll(endpoint, `${role}_ep`);
+    }
+    this.outcomes.push({ line, ...maskAnswer({ ...answer, stdout, stderr }, this.cluster, this.leases) });
   }
 
   /** With names in braces replaced, and told where the cluster is. */
@@ -102,6 +121,10 @@ class Player {
     const named = new Map(this.cluster.endpoints.map((endpoint, position) => [`{ep${position + 1}}`, endpoint]));
     for (const [position, lease] of this.leases.entries()) named.set(`{lease${position + 1}}`, lease);
     named.set("{dead}", deadEndpoint);
+    for (const [role, { id, endpoint }] of Object.entries(this.roles ?? {}) as [string, Roles["leader"]][]) {
+      named.set(`{${role}}`, id);
+      named.set(`{${role}_ep}`, endpoint);
+    }
     const fill = (text: string) => text.replaceAll(/\{\w+\}/g, (name) => named.get(name) ?? name);
     const own = words.includes("--endpoints") || "ETCDCTL_ENDPOINTS" in env;
     const endpoints = own ? {} : { ETCDCTL_ENDPOINTS: this.cluster.endpoints.join(",") };
@@ -114,6 +137,23 @@ class Player {
 function leaseIn(output: string): string | undefined {
   const [, hex, decimal] = /^lease ([\da-f]{16}) granted|"ID"(?: : |:)(\d+)/m.exec(output) ?? [];
   return decimal === undefined ? hex : BigInt(decimal).toString(16).padStart(16, "0");
+}
+
+/** Waits until all that run agree. */
+async function rolesIn(cluster: EtcdCluster): Promise<Roles> {
+  const endpoints = cluster.members.filter(({ isRunning }) => isRunning).map(({ endpoint }) => endpoint);
+  await using client = new Client({ endpoints });
+  return await eventually(agreedMs, "a leader that all agree on", async () => {
+    const statuses = await Promise.all(endpoints.map((endpoint) => client.maintenance.status(endpoint)));
+    const roles = statuses.map(({ header, leader }, position) => ({
+      id: header.memberId.toString(16),
+      endpoint: endpoints[position]!,
+      leads: header.memberId === leader,
+    }));
+    const [leader, follower] = [roles.find(({ leads }) => leads), roles.find(({ leads }) => !leads)];
+    const agree = statuses.every((status) => status.leader === statuses[0]?.leader);
+    return agree && leader !== undefined && follower !== undefined ? { leader, follower } : undefined;
+  });
 }
 
 async function moveMember(cluster: EtcdCluster, verb: "stop" | "start", position: number): Promise<void> {
