@@ -15,6 +15,13 @@ const longEnoughMs = 30_000;
 const isThere = async (client: Client, key: string): Promise<boolean> =>
   (await client.kv.get(key, { timeoutMs: longEnoughMs })).count === 1;
 
+/** By the server's own count: so a test has waited long enough for a lease to have something to lose. */
+const isPartlyUsed = (client: Client, lease: bigint): Promise<true> =>
+  eventually(longEnoughMs, "part of the lease's time to be used up", async () => {
+    const { ttlSeconds, grantedTtlSeconds } = await client.lease.timeToLive(lease, { timeoutMs: longEnoughMs });
+    return ttlSeconds <= grantedTtlSeconds - 2 ? true : undefined;
+  });
+
 const goneAfter = (client: Client, key: string): Promise<true> =>
   eventually(longEnoughMs, `${key} is gone`, async () => ((await isThere(client, key)) ? undefined : true));
 
@@ -26,6 +33,7 @@ class Heartbeat {
   /** When the last keep-alive that was answered had been sent. */
   lastAt = performance.now();
   readonly ttls = new Set<bigint>();
+  private wake: () => void = () => undefined;
 
   constructor(
     endpoint: string,
@@ -34,6 +42,14 @@ class Heartbeat {
   ) {
     this.stream = new RawKeepAlive(endpoint);
     this.beating = this.beat();
+  }
+
+  /** Waits until a keep-alive has been answered that was sent after this time. */
+  async answeredAfter(time: number): Promise<void> {
+    const answered = async () => {
+      while (this.lastAt <= time) await new Promise<void>((resolve) => (this.wake = resolve));
+    };
+    await within(longEnoughMs, "a keep-alive to be answered", Promise.race([answered(), this.beating]));
   }
 
   async stop(): Promise<void> {
@@ -49,7 +65,8 @@ class Heartbeat {
       const { TTL } = await within(longEnoughMs, "the answer to a keep-alive", this.stream.next());
       this.ttls.add(TTL);
       this.lastAt = sentAt;
-      await delay(this.everyMs);
+      this.wake();
+      await delay(this.everyMs); // a client's own rhythm
     }
   }
 }
@@ -63,9 +80,11 @@ test("the keys of a client that died vanish after its TTL, never before", async 
   await using cluster = await startCluster();
   const { client } = cluster;
   const { id } = await client.lease.grant({ ttlSeconds: 3 });
+  const grantedAt = performance.now();
   await client.kv.put("k", "v", { lease: id });
   const heartbeat = new Heartbeat(await follower(cluster), id, 500);
-  await delay(4_000); // longer than its TTL: the keep-alives matter, and a follower passes them on
+  // Longer than its TTL, which is real time: the keep-alives matter, and a follower passes them on.
+  await heartbeat.answeredAfter(grantedAt + 3_000);
   assert.ok(await isThere(client, "k"));
   await heartbeat.stop();
   await goneAfter(client, "k");
@@ -86,8 +105,8 @@ test("killing the leader costs no living service its keys, and gives dead ones t
   await client.kv.put("dead", "v", { lease: dead.id });
   const { header } = await client.kv.get("living");
   const heartbeat = new Heartbeat(await follower(cluster), living.id, 300);
-  await delay(1_500);
   const leader = await cluster.leader();
+  await isPartlyUsed(client, dead.id); // or their full time would be no more than what is left
   const killedAt = performance.now();
   await leader.kill("SIGKILL");
   await goneAfter(client, "dead");
@@ -106,6 +125,7 @@ test("a leader that was frozen until its leases were over ends none when it wake
   await using cluster = await startCluster({ flags: fastElections });
   const { client } = cluster;
   const { id } = await client.lease.grant({ ttlSeconds: 2 });
+  const grantedAt = performance.now();
   await client.kv.put("k", "v", { lease: id });
   const frozen = await cluster.leader();
   const others = cluster.members.filter((member) => member !== frozen);
@@ -113,10 +133,13 @@ test("a leader that was frozen until its leases were over ends none when it wake
   try {
     await cluster.leader(others);
     const heartbeat = new Heartbeat(others[0]!.endpoint, id, 300);
-    await delay(3_000); // its time is over, as far as the frozen leader knows
+    // Real time again: it is over, as far as the frozen leader knows.
+    await heartbeat.answeredAfter(grantedAt + 2_000);
     frozen.resume();
     await cluster.leader(); // it has found out
-    await delay(500);
+    // What it proposes now is behind whatever it may have proposed when it woke.
+    await using woken = frozen.client();
+    await woken.kv.put("woken", "v", { timeoutMs: longEnoughMs });
     assert.ok(await isThere(client, "k"));
     await heartbeat.stop();
     assert.deepEqual(heartbeat.ttls, new Set([2n]));
@@ -131,8 +154,9 @@ test("a restart of all members keeps leases and gives them their full time", asy
   const { client } = cluster;
   const { id } = await client.lease.grant({ ttlSeconds: 3 });
   await client.kv.put("k", "v", { lease: id });
-  await delay(2_000);
+  await isPartlyUsed(client, id);
   await Promise.all(cluster.members.map((member) => member.kill("SIGKILL")));
+  const startedAt = performance.now();
   await cluster.start();
   const { ttlSeconds, keys } = await client.lease.timeToLive(id, { keys: true, timeoutMs: longEnoughMs });
   assert.ok(ttlSeconds >= 1);
@@ -141,6 +165,8 @@ test("a restart of all members keeps leases and gives them their full time", asy
     ["k"],
   );
   await goneAfter(client, "k");
+  const after = performance.now() - startedAt;
+  assert.ok(after >= 3_000, `gone after ${after} ms`);
   assert.deepEqual((await client.lease.list()).ids, []);
 });
 
