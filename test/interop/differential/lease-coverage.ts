@@ -29,7 +29,7 @@ export function leaseOutcomes(request: LeaseRequest, answer: Fields): string[] {
   }
 }
 
-/** What three hundred sequences bring about, whatever the seed. */
+/** What is to come about. */
 export const expectedLeaseOutcomes: readonly string[] = [
   ...["any id", "own id", "TTL raised"].map((outcome) => `leaseGrant: ${outcome}`),
   "leaseGrant: error 9 etcdserver: lease already exists",

@@ -92,7 +92,7 @@ export const watchOutcomes = { ofReplies, ofTold };
 
 const told = ["PUT", "DELETE", "PUT with prev_kv", "DELETE with prev_kv", "several of one revision"];
 
-/** What three hundred sequences bring about, whatever the seed. */
+/** What is to come about. */
 export const expectedWatchOutcomes: readonly string[] = [
   ...["now", "the past", "the future"].map((from) => `watch: from ${from}`),
   ...["free", "own"].map((id) => `watch: id ${id}`),

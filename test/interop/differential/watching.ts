@@ -20,10 +20,8 @@ import { isDeaf, type Told, toldBy, type Watcher, watchOutcomes } from "./watche
 import { WatchLine } from "./watch-line.js";
 
 export interface Finding {
-  /** What was asked, or who told it. */
-  readonly about: string;
-  readonly etcd: string;
-  readonly ours: string;
+  /** What was asked, or who told it, and what both said. Costs something: nearly none is shown. */
+  readonly show: () => string;
   readonly difference: Known | "none" | "unknown";
   readonly outcomes: readonly string[];
 }
@@ -35,6 +33,10 @@ interface Stream {
 }
 
 type Replies = readonly (WatchResponse | string)[];
+
+function shown(about: string, [etcd, ours]: readonly string[], difference: Finding["difference"]): string {
+  return difference === "none" ? `${about}\n  both: ${etcd}` : `${about}\n  etcd: ${etcd}\n  ours: ${ours}`;
+}
 
 const linesOf = ({ etcd, ours }: Stream) => [etcd, ours];
 
@@ -161,9 +163,8 @@ export class Watching {
     );
     const difference = isDeepStrictEqual(etcd, ours) ? "none" : (known ?? "unknown");
     this.findings.push({
-      about: `stream ${number}: ${showFields(request.requestUnion ?? {})}`,
-      etcd: showFields(etcd),
-      ours: showFields(ours),
+      show: () =>
+        shown(`stream ${number}: ${showFields(request.requestUnion ?? {})}`, [etcd, ours].map(showFields), difference),
       difference,
       outcomes: watchOutcomes.ofReplies(request, etcd),
     });
@@ -188,15 +189,13 @@ export class Watching {
     const { compacted } = this.pair.at;
     const known = watchMasks.told.find(({ hides }) => hides({ watcher, compacted }, etcd, ours));
     const difference = isDeepStrictEqual(etcd, ours) ? "none" : (known ?? "unknown");
-    const told = watchOutcomes.ofTold(watcher, etcd);
-    this.findings.push({ about, etcd: showFields(etcd), ours: showFields(ours), difference, outcomes: told });
+    const show = () => shown(about, [etcd, ours].map(showFields), difference);
+    this.findings.push({ show, difference, outcomes: watchOutcomes.ofTold(watcher, etcd) });
   }
 
   private note({ request, etcd, ours, difference }: Exchange): void {
     this.findings.push({
-      about: showRequest(request),
-      etcd: showAnswer(etcd),
-      ours: showAnswer(ours),
+      show: () => shown(showRequest(request), [etcd, ours].map(showAnswer), difference),
       difference,
       outcomes: outcomes(request, etcd),
     });
