@@ -4,111 +4,23 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
-  Compare_CompareResult,
-  Compare_CompareTarget,
   DeleteRangeResponse,
   PutResponse,
   RangeRequest,
-  RangeRequest_SortOrder,
-  RangeRequest_SortTarget,
   RangeResponse,
-  RawDeleteRangeResponse,
-  RawPutResponse,
   RawRangeResponse,
-  RawTxnResponse,
   TxnResponse,
-  type Compare,
-  type DeleteRangeRequest,
-  type PutRequest,
-  type RequestOp,
-  type TxnRequest,
 } from "../../proto/index.js";
-import { StoreError, type KvStore, type StoreLimits } from "../../store/index.js";
+import type { StoreLimits } from "../../store/index.js";
 import { TestStore, bytes, levelDisk, memoryDisk, text, type TestDisk } from "../store/harness.js";
-import { byValue, CopyingStore, Refused } from "./copying-store.js";
+import { applied, applyToReal, attachments, outcome, rangeRequest, type Applied } from "./commands.js";
+import { CopyingStore } from "./copying-store.js";
 
-// Few keys, so that requests meet; some that sort oddly.
-const key = fc.constantFrom("a", "aa", "ab", "b", "c", "a\0", "\xff", "\xfe").map(bytes);
-const rangeEnd = fc.constantFrom("", "", "\0", "a", "b", "ac", "\xff").map(bytes);
-const value = fc.constantFrom("", "1", "2", "x".repeat(130)).map(bytes);
-const rarely = fc.nat({ max: 9 }).map((n) => n === 0);
-const bound = fc.oneof(
-  { weight: 4, arbitrary: fc.constant(0n) },
-  { weight: 1, arbitrary: fc.bigInt({ min: -1n, max: 30n }) },
-);
-const oneOf = <T extends number>(values: Readonly<Record<string, T>>): fc.Arbitrary<T> =>
-  fc.constantFrom(...Object.values(values));
-
-const leaseId = fc.constantFrom(7n, 8n, -9n);
-const putRequest: fc.Arbitrary<PutRequest> = fc.record({
-  key,
-  value,
-  lease: fc.oneof({ weight: 2, arbitrary: fc.constant(0n) }, { weight: 1, arbitrary: leaseId }),
-  prevKv: fc.boolean(),
-  ignoreValue: rarely,
-  ignoreLease: rarely,
-});
-const deleteRangeRequest: fc.Arbitrary<DeleteRangeRequest> = fc.record({ key, rangeEnd, prevKv: fc.boolean() });
-const rangeRequest: fc.Arbitrary<RangeRequest> = fc.record({
-  key,
-  rangeEnd,
-  limit: fc.bigInt({ min: -1n, max: 4n }),
-  revision: bound,
-  sortOrder: oneOf(RangeRequest_SortOrder),
-  sortTarget: oneOf(RangeRequest_SortTarget),
-  serializable: fc.boolean(),
-  keysOnly: fc.boolean(),
-  countOnly: rarely,
-  minModRevision: bound,
-  maxModRevision: bound,
-  minCreateRevision: bound,
-  maxCreateRevision: bound,
-});
-const number = fc.bigInt({ min: -1n, max: 8n });
-const compare: fc.Arbitrary<Compare> = fc.record({
-  result: oneOf(Compare_CompareResult),
-  target: oneOf(Compare_CompareTarget),
-  key,
-  rangeEnd,
-  targetUnion: fc.oneof(
-    fc.record({ $case: fc.constantFrom("version", "createRevision", "modRevision", "lease"), value: number }),
-    fc.record({ $case: fc.constant("value" as const), value }),
-    fc.constant(undefined),
-  ),
-});
-const { txnRequest } = fc.letrec<{ txnRequest: TxnRequest; op: RequestOp }>((tie) => ({
-  txnRequest: fc.record({
-    compare: fc.array(compare, { maxLength: 2 }),
-    success: fc.array(tie("op"), { maxLength: 4 }),
-    failure: fc.array(tie("op"), { maxLength: 3 }),
-  }),
-  op: fc.oneof(
-    { maxDepth: 2, depthSize: "small" },
-    fc.record({ request: fc.record({ $case: fc.constant("requestPut" as const), value: putRequest }) }),
-    fc.record({ request: fc.record({ $case: fc.constant("requestRange" as const), value: rangeRequest }) }),
-    fc.record({ request: fc.record({ $case: fc.constant("requestDeleteRange" as const), value: deleteRangeRequest }) }),
-    fc.record({ request: fc.record({ $case: fc.constant("requestTxn" as const), value: tie("txnRequest") }) }),
-  ),
-}));
-
-type Applied =
-  | { readonly kind: "put"; readonly request: PutRequest }
-  | { readonly kind: "deleteRange"; readonly request: DeleteRangeRequest }
-  | { readonly kind: "txn"; readonly request: TxnRequest }
-  | { readonly kind: "compact"; readonly back: number }
-  | { readonly kind: "grant" | "revoke"; readonly lease: bigint };
 type Step =
   | Applied
   | { readonly kind: "range"; readonly request: RangeRequest }
   | { readonly kind: "endRound" | "time" | "flush" | "restart" | "crash" };
 
-const applied: fc.Arbitrary<Applied> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant("put" as const), request: putRequest }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("deleteRange" as const), request: deleteRangeRequest }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant("txn" as const), request: txnRequest }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("compact" as const), back: fc.integer({ min: -1, max: 6 }) }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("grant" as const, "revoke"), lease: leaseId }) },
-);
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 10, arbitrary: applied },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("range" as const), request: rangeRequest }) },
@@ -133,45 +45,11 @@ const tightLimits: fc.Arbitrary<StoreLimits> = fc.record({
   watchBatchesPerSlice: fc.constant(1),
 });
 
-/** What both stores answer, decoded; or the code of the refusal. */
-function outcome<T>(answer: () => T): T | string {
-  try {
-    return answer();
-  } catch (error) {
-    if (error instanceof StoreError || error instanceof Refused) return error.code;
-    throw error;
-  }
-}
-
 /** Compares what encodes to the same as the same. */
 const same = <T>(
   codec: { decode(bytes: Uint8Array): T; encode(message: T): { finish(): Uint8Array } },
   message: T,
 ): T => codec.decode(codec.encode(message).finish());
-
-function applyToReal(store: KvStore, step: Applied): unknown {
-  switch (step.kind) {
-    case "put": {
-      const { response, revision } = store.put(step.request);
-      return [PutResponse.decode(RawPutResponse.encode(response).finish()), Number(revision)];
-    }
-    case "deleteRange": {
-      const { response, revision } = store.deleteRange(step.request);
-      return [DeleteRangeResponse.decode(RawDeleteRangeResponse.encode(response).finish()), Number(revision)];
-    }
-    case "txn": {
-      const { response, revision } = store.txn(step.request);
-      return [TxnResponse.decode(RawTxnResponse.encode(response).finish()), Number(revision)];
-    }
-    case "compact":
-      store.compact(store.revision - step.back);
-      return "ok";
-    case "grant":
-      return store.grantLease({ id: step.lease, ttlSeconds: 60, generation: 1 });
-    case "revoke":
-      return store.revokeLease(step.lease);
-  }
-}
 
 function applyToNaive(naive: CopyingStore, step: Applied): unknown {
   switch (step.kind) {
@@ -192,12 +70,6 @@ function applyToNaive(naive: CopyingStore, step: Applied): unknown {
       return naive.revision;
   }
 }
-
-/** All leases and their keys. */
-const attachments = (store: KvStore): Map<bigint, string[]> => {
-  const ids = Array.from(store.leases(), ({ id }) => id).sort(byValue);
-  return new Map(ids.map((id) => [id, store.leaseKeys(id).map(text)]));
-};
 
 /** Both stores, and the log of what was applied: the marker says how much of it a store on disk contains. */
 class Comparison {

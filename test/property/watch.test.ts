@@ -1,5 +1,6 @@
 // Each promise of etcd's watches, on the store alone: against a store that keeps a full copy of every revision, with
-// receivers that have no room, compactions, restarts and slices so small that everything takes many.
+// receivers that have no room, compactions, restarts, snapshots that are installed, and slices so small that everything
+// takes many.
 // (etcd v3 API, guarantees of watches: ordered, unique, reliable, atomic, resumable, bookmarkable.)
 
 import assert from "node:assert/strict";
@@ -24,6 +25,8 @@ type Step =
   | { readonly kind: "watch"; readonly options: WatchOptions }
   | { readonly kind: "room"; readonly watcher: number; readonly batches: number }
   | { readonly kind: "turns"; readonly count: number }
+  /** What others have done meanwhile arrives all at once, perhaps compacted so far behind it. */
+  | { readonly kind: "install"; readonly changes: readonly Change[]; readonly compactBack: number | undefined }
   | { readonly kind: "flush" | "restart" | "bookmark" };
 
 const putChange = fc.record({ kind: fc.constant("put" as const), key, value });
@@ -66,6 +69,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("turns" as const), count: fc.integer({ min: 1, max: 4 }) }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("flush", "restart", "bookmark", "bookmark") }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("install" as const),
+      changes: fc.array(change, { maxLength: 6 }),
+      compactBack: fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, fc.nat({ max: 6 })),
+    }),
+  },
 );
 const tightLimits: fc.Arbitrary<Partial<StoreLimits>> = fc.record({
   flushBytes: fc.constantFrom(1, 1_000),
@@ -176,7 +187,11 @@ class Play {
   readonly naive = new CopyingStore();
   readonly observers: Observer[] = [];
 
-  constructor(private readonly tested: TestStore) {}
+  /** @param leader is always as far as anybody */
+  constructor(
+    private readonly tested: TestStore,
+    private readonly leader: TestStore,
+  ) {}
 
   async take(step: Step): Promise<void> {
     const { tested, naive, observers } = this;
@@ -184,18 +199,18 @@ class Play {
       case "put":
       case "delete":
       case "txn":
-        for (const store of [tested.store, naive]) apply(store, step);
-        tested.store.endRound(bytes("marker"));
+        this.apply(step, [tested, this.leader]);
+        return;
+      case "compact":
+        this.compact(step.back, [tested, this.leader]);
+        return;
+      case "install":
+        for (const change of step.changes) this.apply(change, [this.leader]);
+        if (step.compactBack !== undefined) this.compact(step.compactBack, [this.leader]);
+        await this.leader.save();
+        await tested.install(this.leader.store, await memoryDisk());
         assert.equal(tested.store.revision, naive.revision);
         return;
-      case "compact": {
-        const revision = naive.revision - step.back;
-        if (revision <= naive.compactRevision) return;
-        tested.store.compact(revision);
-        naive.compact(revision);
-        tested.store.endRound(bytes("marker"));
-        return;
-      }
       case "watch":
         observers.push(new Observer(tested, step.options));
         return;
@@ -214,6 +229,25 @@ class Play {
       case "bookmark":
         for (const observer of observers) observer.bookmark();
         return;
+    }
+  }
+
+  private apply(step: Change | Extract<Step, { kind: "txn" }>, stores: readonly TestStore[]): void {
+    apply(this.naive, step);
+    for (const { store } of stores) {
+      apply(store, step);
+      store.endRound(bytes("marker"));
+      assert.equal(store.revision, this.naive.revision);
+    }
+  }
+
+  private compact(back: number, stores: readonly TestStore[]): void {
+    const revision = this.naive.revision - back;
+    if (revision <= this.naive.compactRevision) return;
+    this.naive.compact(revision);
+    for (const { store } of stores) {
+      store.compact(revision);
+      store.endRound(bytes("marker"));
     }
   }
 
@@ -286,7 +320,8 @@ function promise(name: string, check: (observer: Observer, outcome: Outcome) => 
       tightLimits,
       async (steps, limits) => {
         await using tested = await TestStore.on(await memoryDisk(), limits);
-        const play = new Play(tested);
+        await using leader = await TestStore.on(await memoryDisk());
+        const play = new Play(tested, leader);
         for (const step of steps) await play.take(step);
         await play.settle();
         for (const observer of play.observers) check(observer, play);

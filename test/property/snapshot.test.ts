@@ -1,0 +1,105 @@
+// A store built from another one's snapshot, against the original: whatever is asked, both answer the same.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { RangeRequest, RangeResponse, RawRangeResponse } from "../../proto/index.js";
+import type { KvStore, StoreLimits } from "../../store/index.js";
+import { TestStore, bytes, copyOf, levelDisk, memoryDisk, type TestDisk } from "../store/harness.js";
+import { Recorder } from "../store/recorder.js";
+import { applied, applyToReal, attachments, outcome, rangeRequest, type Applied } from "./commands.js";
+import { byValue } from "./copying-store.js";
+
+type Step = Applied | { readonly kind: "endRound" } | { readonly kind: "flush" };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 5, arbitrary: applied },
+  { weight: 1, arbitrary: fc.constantFrom<Step>({ kind: "endRound" }, { kind: "flush" }) },
+);
+const limits: fc.Arbitrary<Partial<StoreLimits>> = fc.record({
+  cacheBytes: fc.constantFrom(0, 1_000_000),
+  entriesPerSlice: fc.integer({ min: 1, max: 4 }),
+  removalsPerBatch: fc.integer({ min: 1, max: 3 }),
+  revisionsPerWatchBatch: fc.integer({ min: 1, max: 4 }),
+});
+
+async function take({ store }: TestStore, step: Step): Promise<unknown> {
+  if (step.kind === "flush") await store.flush();
+  else if (step.kind === "endRound") store.endRound(bytes(`${store.revision}`));
+  else return outcome(() => applyToReal(store, step));
+  return undefined;
+}
+
+async function answer(store: KvStore, request: RangeRequest): Promise<unknown> {
+  const answer = outcome(() => store.range(request));
+  if (typeof answer === "string") return answer;
+  const { response, revision } = await answer;
+  return [RangeResponse.decode(RawRangeResponse.encode(response).finish()), revision];
+}
+
+/** Everything that can be asked of a store, and of a watch from each revision on. */
+async function everythingOf(tested: TestStore, requests: readonly RangeRequest[]): Promise<unknown> {
+  const { store } = tested;
+  const { revision, compactRevision } = store;
+  const answers: unknown[] = [revision, compactRevision, attachments(store)];
+  answers.push([...store.leases()].sort((a, b) => byValue(a.id, b.id)));
+  const all = { key: bytes("\0"), rangeEnd: bytes("\0") };
+  for (let at = 0; at <= revision + 1; at++) {
+    answers.push(await answer(store, RangeRequest.create({ ...all, revision: BigInt(at) })));
+    answers.push(await store.hashKv(at).catch((error: unknown) => String(error)));
+    // At the compact revision itself it shows how far the removal is: of two changes of a key in it, one goes.
+    if (at > 0 && at !== compactRevision) answers.push(await toldFrom(tested, at));
+  }
+  for (const request of requests) answers.push(await answer(store, request));
+  return answers;
+}
+
+async function toldFrom(tested: TestStore, startRevision: number): Promise<unknown> {
+  const recorder = new Recorder(tested, ["\0", "\0"], { startRevision, prevKv: true });
+  const isTold = (): boolean => recorder.watch.toldThrough() !== undefined || recorder.compacted !== undefined;
+  if (startRevision <= tested.store.revision) await recorder.until(isTold);
+  recorder.watch.close();
+  return [recorder.batches, recorder.compacted];
+}
+
+interface Plan {
+  readonly steps: readonly Step[];
+  readonly requests: readonly RangeRequest[];
+  /** What is applied to both afterwards. */
+  readonly more: readonly Applied[];
+  readonly maxBytes: number;
+  readonly limits: Partial<StoreLimits>;
+}
+
+async function compare({ steps, requests, more, maxBytes, limits }: Plan, create: () => Promise<TestDisk>) {
+  await using original = await TestStore.on(await create(), limits);
+  for (const step of steps) await take(original, step);
+  await original.save();
+  const disk = await create();
+  const backend = await copyOf(original.store, await disk.open(), maxBytes);
+  await backend.close();
+  await using copy = await TestStore.on(disk, limits);
+  assert.deepEqual(copy.store.marker, Uint8Array.from(bytes("marker")));
+  assert.deepEqual(await everythingOf(copy, requests), await everythingOf(original, requests));
+  for (const step of more) assert.deepEqual(await take(copy, step), await take(original, step));
+  for (const store of [copy, original]) await store.save();
+  await copy.reopen();
+  assert.deepEqual(await everythingOf(copy, requests), await everythingOf(original, requests));
+}
+
+const kinds = [
+  { name: "memory", create: memoryDisk, numRuns: 40 },
+  { name: "disk", create: levelDisk, numRuns: 5 },
+];
+for (const { name, create, numRuns } of kinds)
+  test(`a store built from another's snapshot answers everything as the original (${name})`, async () => {
+    const plan: fc.Arbitrary<Plan> = fc.record({
+      steps: fc.array(step, { maxLength: 40, size: "max" }),
+      requests: fc.array(rangeRequest, { maxLength: 5 }),
+      more: fc.array(applied, { maxLength: 10 }),
+      maxBytes: fc.constantFrom(1, 100, 1_000, 100_000),
+      limits,
+    });
+    const property = fc.asyncProperty(plan, (plan) => compare(plan, create));
+    await fc.assert(property, { numRuns, seed: Number(process.env["SEED"] ?? 1) });
+  });
