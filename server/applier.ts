@@ -6,7 +6,7 @@ import {
   type RawPutResponse,
   type RawTxnResponse,
 } from "../proto/index.js";
-import type { Entry, LogIndex, MemberId, StateMachine, Term } from "../raft/index.js";
+import type { Entry, LogIndex, LogPosition, MemberId, StateMachine, Term } from "../raft/index.js";
 import {
   StoreError,
   type Compaction,
@@ -78,6 +78,16 @@ export interface LeaseListener {
   readonly revoked: (id: bigint) => void;
 }
 
+/** What has to do with the log as a whole, rather than with single entries. */
+export interface ApplierListener {
+  /** These were applied, and their round has ended. */
+  readonly onApplied: (entries: readonly Entry[]) => void;
+  /** Puts the snapshot that was received up to `position` in the place of the store; returns what it contains. */
+  readonly install: (position: LogPosition) => Promise<AppliedState>;
+  /** That failed: what this member would go on with nobody knows. */
+  readonly onFailure: (error: Error) => void;
+}
+
 /** A result every member comes to alike. Anything else the store throws stops the member. */
 const outcomes = new Set<StoreErrorCode>([
   "compacted",
@@ -92,11 +102,11 @@ const outcomes = new Set<StoreErrorCode>([
  * Applies committed entries to the store, each proposal once, and answers those that were made here. Deterministic:
  * no clock, no randomness; the same log gives the same bytes on every member.
  */
-export class Applier implements Pick<StateMachine, "apply"> {
+export class Applier implements StateMachine {
   private index: LogIndex;
   private term: Term;
-  private readonly membership: Membership;
-  private readonly seen: SeenProposals;
+  private membership: Membership;
+  private seen: SeenProposals;
   private waiters: { readonly index: LogIndex; readonly callback: () => void }[] = [];
   private stopped = false;
 
@@ -106,6 +116,7 @@ export class Applier implements Pick<StateMachine, "apply"> {
     private readonly self: Self,
     private readonly proposals: Proposals<Applied>,
     private readonly leases: LeaseListener,
+    private readonly listener: ApplierListener,
   ) {
     this.index = state.index;
     this.term = state.term;
@@ -131,9 +142,33 @@ export class Applier implements Pick<StateMachine, "apply"> {
   apply(entries: readonly Entry[], done: () => void): void {
     for (const entry of entries) this.applyEntry(entry);
     this.store.endRound(encodeMarker(this.state()));
+    this.listener.onApplied(entries);
     this.wakeWaiters();
     if (!this.store.full) done();
     else this.store.whenDrained(() => (this.stopped ? undefined : done())); // the disk is behind: take no more until it is not
+  }
+
+  /**
+   * Replaces everything that was applied by a snapshot, which contains more. What was waited for up to there is there; of
+   * this member's own proposals in it the results are not.
+   */
+  install(position: LogPosition, done: () => void): void {
+    this.listener.install(position).then(
+      (state) => {
+        if (this.stopped) return;
+        this.index = state.index;
+        this.term = state.term;
+        this.membership = state.membership;
+        this.seen = state.seen;
+        const { member, incarnation } = this.self;
+        this.proposals.jumpedOver((sequence) => state.seen.isOver({ member, incarnation, sequence }));
+        this.wakeWaiters();
+        done();
+      },
+      (error: unknown) => {
+        if (!this.stopped) this.listener.onFailure(error instanceof Error ? error : new Error(String(error)));
+      },
+    );
   }
 
   stop(): void {

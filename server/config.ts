@@ -25,6 +25,10 @@ export interface MemberConfig {
   readonly maxTxnOps: number;
   /** Largest proposal (etcd: `--max-request-bytes`). */
   readonly maxRequestBytes: number;
+  /** Applied entries after which the log is cut (etcd: `--snapshot-count`). */
+  readonly snapshotCount: number;
+  /** Entries that a cut leaves for members that are behind (etcd: `--snapshot-catchup-entries`). */
+  readonly snapshotCatchUpEntries: number;
   /** How long a watcher that asks for it may hear nothing (etcd: `--watch-progress-notify-interval`). */
   readonly watchProgressMs: number;
   readonly logLevel: LogLevel;
@@ -45,6 +49,8 @@ export interface ServerFlags {
   readonly electionTimeout: string;
   readonly maxTxnOps: string;
   readonly maxRequestBytes: string;
+  readonly snapshotCount: string;
+  readonly snapshotCatchupEntries: string;
   readonly watchProgressNotifyInterval: string;
   readonly logLevel: string;
 }
@@ -64,6 +70,8 @@ export const defaultFlags: ServerFlags = {
   electionTimeout: "1000",
   maxTxnOps: "128",
   maxRequestBytes: "1572864",
+  snapshotCount: "10000",
+  snapshotCatchupEntries: "5000",
   watchProgressNotifyInterval: "10m0s",
   logLevel: "info",
 };
@@ -104,6 +112,9 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     electionMs: count("election-timeout", flags.electionTimeout),
     maxTxnOps: count("max-txn-ops", flags.maxTxnOps),
     maxRequestBytes: count("max-request-bytes", flags.maxRequestBytes),
+    // 0 is the default, as in etcd.
+    snapshotCount: count("snapshot-count", flags.snapshotCount) || Number(defaultFlags.snapshotCount),
+    snapshotCatchUpEntries: count("snapshot-catchup-entries", flags.snapshotCatchupEntries),
     watchProgressMs: watchProgress(flags.watchProgressNotifyInterval),
     logLevel: oneOf("log-level", flags.logLevel, logLevels),
   };

@@ -8,10 +8,13 @@ import { checkInitialCluster, type InitialMember, type MemberConfig } from "./co
 import { StartError } from "./errors.js";
 import { clusterIdOf, memberIdOf } from "./identity.js";
 import { LogSpace } from "./log-space.js";
+import { mustRestart, restartLog } from "./log-recovery.js";
 import type { MemberEnvironment } from "./member.js";
 import { Membership } from "./membership.js";
 import type { MemberDirectory, MemberParts } from "./parts.js";
 import { SeenProposals } from "./seen-proposals.js";
+import { NewStores } from "./snapshots/new-store.js";
+import { storeClockOf } from "./store-clock.js";
 import type { Teardown } from "./teardown.js";
 
 export interface DurableState {
@@ -26,6 +29,8 @@ export interface DurableState {
   readonly store: KvStore;
   /** What the store holds of the log. */
   readonly applied: AppliedState;
+  /** Where another store can be made that takes its place. */
+  readonly newStores: NewStores;
 }
 
 /** Opens a member's directory with all that is in it; `teardown` closes it again. */
@@ -36,23 +41,45 @@ export const openDurableState = async (
   teardown: Teardown,
   onFailure: (error: Error) => void,
 ): Promise<DurableState> => {
+  const { clock, logger } = environment;
   const directory = teardown.opened(await parts.openDirectory());
   const { clusterId, memberId } = directory.owner ?? (await bootstrap(parts, config, environment, directory));
-  const { wal, recovered, space } = await openLog(parts, directory.walPath, environment, onFailure);
+  const newStores = teardown.opened(
+    new NewStores({
+      directory,
+      openBackend: parts.openBackend,
+      clock,
+      store: () => store,
+      onLeftOver: (error) => logger.warn("cannot remove the store that a snapshot replaced", { error }),
+    }),
+  );
+  await directory.removeUnusedStores(); // what a crash left of a snapshot
+  let failStart: (error: Error) => void = () => undefined;
+  const logFailed = new Promise<never>((_, reject) => (failStart = reject));
+  logFailed.catch(() => undefined); // later, too: then `onFailure` alone counts
+  const { wal, recovered, space } = await openLog(parts, directory.walPath, environment, (error) => {
+    failStart(error);
+    onFailure(error);
+  });
   teardown.opened(wal);
   teardown.onStop(() => space.stop());
   // What was applied is right, and stays readable; but what the next start will find on disk nobody knows.
   const onStoreFailure = (error: Error): void => {
     teardown.stopNow();
-    environment.logger.error(
-      "the store cannot be written: this member only serves serializable reads until it is restarted",
-      { error },
-    );
+    logger.error("the store cannot be written: this member only serves serializable reads until it is restarted", {
+      error,
+    });
   };
-  const store = teardown.opened(await openStoreAt(parts, await directory.storePath(), environment, onStoreFailure));
-  const applied = recoverState(store, recovered);
+  const { path, installed } = await directory.store();
+  const store = teardown.opened(await openStoreAt(parts, path, environment, onStoreFailure));
+  if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
+  const applied = decodeMarker(store.marker);
+  const log = mustRestart(recovered, applied, installed)
+    ? await Promise.race([restartLog(wal, recovered, applied), logFailed])
+    : recovered;
+  if (log !== recovered) logger.warn("the log begins anew after the snapshot that was installed", { ...log.base });
   const incarnation = await directory.nextIncarnation();
-  return { clusterId, memberId, incarnation, wal, recovered, space, store, applied };
+  return { clusterId, memberId, incarnation, wal, recovered: log, space, store, applied, newStores };
 };
 
 /** Gives an empty directory its identity and its first state. Repeated from the start if it is cut short. */
@@ -102,7 +129,9 @@ const openLog = async (
   const space = new LogSpace({ clock, logger, directory, retry: () => wal.retryNextSegment() });
   const onFull = (full: boolean): void => space.changed(full);
   const size = segmentBytes === undefined ? {} : { segmentBytes };
-  const { wal, recovered } = await openWal({ disk, directory, ...size, onFailure, onFull });
+  const onRemovalFailure = (error: Error): void =>
+    logger.warn("cannot remove a part of the write-ahead log that is not needed any more", { error });
+  const { wal, recovered } = await openWal({ disk, directory, ...size, onFailure, onFull, onRemovalFailure });
   if (recovered.repaired !== undefined) logger.warn("repaired the write-ahead log", { ...recovered.repaired });
   return { wal, recovered, space };
 };
@@ -113,29 +142,11 @@ const openStoreAt = async (
   { clock }: MemberEnvironment,
   onFailure: (error: Error) => void,
 ): Promise<KvStore> => {
-  const storeClock = {
-    setTimeout: (callback: () => void, ms: number) => clock.after(ms, callback),
-    clearTimeout: (cancel: unknown) => (cancel as () => void)(),
-  };
   const backend = await openBackend(path);
   try {
-    return await openStore({ backend, clock: storeClock, onFailure });
+    return await openStore({ backend, clock: storeClockOf(clock), onFailure });
   } catch (error) {
     await backend.close();
     throw error;
   }
-};
-
-/** What the store holds of the log; it can never be more than the log itself. */
-const recoverState = (store: KvStore, { entries }: RecoveredLog): AppliedState => {
-  if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
-  const state = decodeMarker(store.marker);
-  const last = entries.at(-1)?.index ?? 0;
-  const termThere = state.index === 0 ? 0 : entries[state.index - (entries[0]?.index ?? 1)]?.term;
-  if (state.index > last || termThere !== state.term)
-    throw new StartError(
-      `the store contains the log up to entry ${state.index} of term ${state.term}, but the write-ahead log ` +
-        `ends at ${last}: its files are damaged or from another time`,
-    );
-  return state;
 };

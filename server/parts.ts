@@ -11,7 +11,7 @@ import { Peers, type PeersOptions } from "./peers/peers.js";
 export type MemberDirectory = Pick<DataDirectory, keyof DataDirectory>;
 
 /** The links to the other members; what they bring comes through the options they were made with. */
-export type PeerNetwork = Pick<Peers, "open" | "send" | "sendCalls" | "close">;
+export type PeerNetwork = Pick<Peers, "open" | "send" | "sendCalls" | "openSnapshot" | "close">;
 
 export interface MemberParts {
   /** @throws StartError naming what stands in the way */

@@ -27,6 +27,7 @@ import type { LeaderCalls } from "./peers/leader-calls.js";
 import type { Peer } from "./peers/peers.js";
 import { Proposals } from "./proposals.js";
 import { Reads } from "./reads.js";
+import { Snapshots } from "./snapshots/snapshots.js";
 import { Teardown } from "./teardown.js";
 import { parseMemberUrl } from "./urls.js";
 
@@ -166,7 +167,7 @@ const start = async (
     listener.onFailure(error);
   };
   const durable = await openDurableState(parts, config, environment, teardown, onFailure);
-  const { clusterId, memberId, incarnation, wal, recovered, space, store, applied } = durable;
+  const { clusterId, memberId, incarnation, wal, recovered, space, store, applied, newStores } = durable;
 
   const timeoutMs = 5_000 + 2 * config.electionMs;
   const proposals = new Proposals<Applied>({
@@ -184,7 +185,11 @@ const start = async (
     store,
     propose: (command, settle) => proposals.propose(command, settle),
   });
-  const applier = new Applier(store, applied, { member: memberId, incarnation }, proposals, leases);
+  const applier: Applier = new Applier(store, applied, { member: memberId, incarnation }, proposals, leases, {
+    onApplied: (entries) => snapshots.entriesApplied(entries),
+    install: (position) => snapshots.install(position),
+    onFailure,
+  });
   const reads = new Reads({
     timeoutMs,
     clock,
@@ -207,7 +212,7 @@ const start = async (
     logger,
     onMessage: (from, message) => node.receive(from, message),
     onCalls: (from, message) => calls.received(from, message),
-    onSnapshot: (_from, channel) => channel.close("this member takes no snapshots"),
+    onSnapshot: (from, channel) => snapshots.accept(from, channel),
     onLinkOpened: (peer) => {
       if (peer !== node.status().leader) return;
       proposals.leaderReached();
@@ -226,33 +231,34 @@ const start = async (
     status: () => node.status(),
     begin: (to) => node.transferLeadership(to),
   });
+  const snapshots: Snapshots = new Snapshots({
+    config,
+    clock,
+    logger,
+    ...{ store, newStores, recovered, applied },
+    node: () => node,
+    open: (to) => peers.openSnapshot(to),
+  });
   const leaderChanged = watchLeader(logger, (status) => {
     proposals.leaderChanged(status.leader);
     reads.leaderChanged(status.leader !== noMember);
     leases.statusChanged(status);
     calls.leaderChanged(status.leader);
+    snapshots.statusChanged(status);
     listener.onStatusChange(status);
   });
-  const node = new RaftNode({
+  const node: RaftNode = new RaftNode({
     core: createCore(config, environment, memberId, applied, recovered),
     log: wal,
     transport: peers,
-    machine: {
-      apply: (entries, done) => applier.apply(entries, done),
-      // None is received: every snapshot channel is closed above.
-      install: ({ index }) => onFailure(new Error(`Cannot install a snapshot up to entry ${index}: none was received`)),
-    },
+    machine: applier,
     listener: {
       onReadState: (read) => reads.confirmed(read),
       onRefusal: (refusal) =>
         refusal.what === "proposal" ? proposals.refused(refusal) : reads.refused(refusal.number),
       onStatusChange: leaderChanged,
-      // The log is kept whole, so that nobody ever needs one.
-      onSnapshotNeeded: (peer) => {
-        logger.warn("cannot send a snapshot", { to: formatId(peer) });
-        clock.after(config.electionMs, () => node.snapshotEnded(peer));
-      },
-      onSnapshotRefused: ({ index }) => logger.info("a snapshot was of no use", { index }),
+      onSnapshotNeeded: (peer) => snapshots.needed(peer),
+      onSnapshotRefused: (position) => snapshots.refused(position),
       onTransferEnded: (ok) => transfer.ended(ok),
       onFailure,
     },
@@ -262,6 +268,7 @@ const start = async (
   teardown.onStop(
     () => node.stop(),
     () => peers.close(),
+    () => snapshots.stop(),
     () => applier.stop(),
     () => proposals.stop(),
     () => reads.stop(),
@@ -272,7 +279,7 @@ const start = async (
   logger.info("taking part", {
     memberId,
     clusterId,
-    lastIndex: recovered.entries.at(-1)?.index ?? 0,
+    lastIndex: recovered.entries.at(-1)?.index ?? recovered.base.index,
     applied: applied.index,
   });
   peers.open();

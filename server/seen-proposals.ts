@@ -43,6 +43,13 @@ export class SeenProposals {
     return envelope.incarnation === window.incarnation && window.admit(envelope);
   }
 
+  /** Whether no copy of the proposal will be admitted any more: one was, or its member waits for none. */
+  isOver({ member, incarnation, sequence }: Omit<Envelope, "floor">): boolean {
+    const window = this.members.get(member);
+    if (window === undefined || incarnation > window.incarnation) return false;
+    return incarnation < window.incarnation || window.isOver(sequence);
+  }
+
   /** Everything to be stored, ordered by member so that all members store the same bytes. */
   records(): SeenRecord[] {
     return [...this.members]
@@ -78,6 +85,11 @@ class MemberWindow {
     if (this.seen[sequence % maxPendingProposals] === 1) return false;
     this.mark(sequence);
     return true;
+  }
+
+  isOver(sequence: number): boolean {
+    if (sequence < this.floor) return true;
+    return sequence < this.end && this.seen[sequence % maxPendingProposals] === 1;
   }
 
   record(): Omit<SeenRecord, "member"> {

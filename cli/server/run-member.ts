@@ -19,12 +19,10 @@ import { tellSupervisor } from "./messages.js";
 
 /** Flags of etcd that do nothing here yet; each use is answered with a warning that says so. */
 const flagsWithoutEffect = {
-  snapshotCount: "--snapshot-count has no effect yet: the log is kept whole",
   quotaBackendBytes: "--quota-backend-bytes has no effect yet: the store has no quota",
 } as const;
 
 interface MemberFlags extends ServerFlags {
-  readonly snapshotCount: string | undefined;
   readonly quotaBackendBytes: string | undefined;
 }
 
@@ -56,13 +54,18 @@ export const addServerFlags = (command: Command): Command => {
     .option("--election-timeout <ms>", "silence after which a new leader is elected", defaultFlags.electionTimeout)
     .option("--max-txn-ops <count>", "most operations in a transaction", defaultFlags.maxTxnOps)
     .option("--max-request-bytes <bytes>", "largest request", defaultFlags.maxRequestBytes)
+    .option("--snapshot-count <count>", "applied entries after which the log is cut", defaultFlags.snapshotCount)
+    .option(
+      "--snapshot-catchup-entries <count>",
+      "entries that stay in the log for members that are behind",
+      defaultFlags.snapshotCatchupEntries,
+    )
     .option(
       "--watch-progress-notify-interval <duration>",
       "time after which a quiet watch is told how far it is, if it asks for that",
       defaultFlags.watchProgressNotifyInterval,
     )
     .option("--log-level <level>", "debug, info, warn, error, panic or fatal", defaultFlags.logLevel)
-    .option("--snapshot-count <count>", "accepted, no effect yet")
     .option("--quota-backend-bytes <bytes>", "accepted, no effect yet");
   return flags;
 };

@@ -44,18 +44,20 @@ const maxReasonBytes = 400;
 
 const kinds = { begin: 1, rows: 2, end: 3, progress: 4, installed: 5, refused: 6 } as const;
 
-/** Kind, then the checksum of all rows so far. */
+/** Kind, then the checksum of the announcement and all rows so far. */
 const rowsHeaderBytes = 5;
 /** Length of the key, length of the value. */
 const rowHeaderBytes = 8;
 
-/** Writes the sender's side. Each message of rows has a checksum over all rows so far: none can be missing either. */
+/** Writes the sender's side. Each message of rows has a checksum over all that was said so far: nothing can be missing either. */
 export class SnapshotWriter {
   private checksum = 0;
   private rowCount = 0;
 
   begin({ leaderTerm, position }: Omit<Begin, "kind">): Uint8Array {
-    return numbers(kinds.begin, leaderTerm, position.index, position.term);
+    const bytes = numbers(kinds.begin, leaderTerm, position.index, position.term);
+    this.checksum = crc32(bytes);
+    return bytes;
   }
 
   rows(rows: readonly Row[]): Uint8Array {
@@ -92,6 +94,7 @@ export class SnapshotReader {
     const bytes = asBuffer(payload);
     if (bytes[0] !== kinds.begin) throw new SnapshotDamagedError("it does not begin as a snapshot does");
     const [leaderTerm, index, term] = readNumbers(bytes, 3);
+    this.checksum = crc32(bytes);
     return {
       kind: "begin",
       leaderTerm: leaderTerm as Term,

@@ -1,19 +1,105 @@
-import type { Row } from "../../store/index.js";
-import type { AppliedState } from "../applier.js";
+import type { Clock } from "../../raft/index.js";
+import { buildStore, type Backend, type KvStore, type Row, type StoreBuilder } from "../../store/index.js";
+import { decodeMarker, type AppliedState } from "../applier.js";
+import type { MemberDirectory } from "../parts.js";
+import { storeClockOf } from "../store-clock.js";
 
 /** A store beside the one in use, made from what another member sends. */
 export interface NewStore {
-  /** Resolves once the rows are on disk. */
+  /** Resolves once there is room for more; what was written before is on its way to disk, or there. The rows stay as they are. */
   write(rows: readonly Row[]): Promise<void>;
   /**
-   * Checks all of it.
+   * Makes sure that all of it is on disk, and whole.
    *
    * @returns what it contains of the log, with the rest of the replicated state
-   * @throws DamagedError if it is not a whole store
+   * @throws DamagedError, NewerFormatError
    */
   finish(): Promise<AppliedState>;
-  /** From here on it is the store in use, here and after a crash. If this fails, which one is in use only the next start can tell. */
+  /** From here on it is the store in use, here and after a crash. If this fails, only the next start can tell which one is. */
   install(): Promise<void>;
-  /** Removes it, unless it is in use. */
+  /** Removes it. Not after `install` has begun. */
   discard(): Promise<void>;
+}
+
+export interface NewStoresOptions {
+  readonly directory: Pick<MemberDirectory, "newStorePath" | "useStore" | "removeUnusedStores">;
+  readonly openBackend: (path: string) => Promise<Backend>;
+  readonly clock: Clock;
+  /** The one in use. */
+  readonly store: () => Pick<KvStore, "install">;
+  /** What was replaced could not be removed: it takes space until the next start. */
+  readonly onLeftOver: (error: unknown) => void;
+}
+
+/** Makes stores in a member's directory, beside the one in use. Whoever closes the directory waits until none is open. */
+export class NewStores {
+  private readonly open = new Set<Promise<void>>();
+
+  constructor(private readonly options: NewStoresOptions) {}
+
+  /** An empty one; what a former attempt left is gone. */
+  async make(): Promise<NewStore> {
+    const { directory, openBackend, clock } = this.options;
+    const path = await directory.newStorePath();
+    const backend = await openBackend(path);
+    const builder = await buildStore({ backend, clock: storeClockOf(clock) });
+    let gone: () => void = () => undefined;
+    const ended = new Promise<void>((resolve) => (gone = resolve));
+    this.open.add(ended);
+    return new StoreInMaking(this.options, path, backend, builder, () => {
+      this.open.delete(ended);
+      gone();
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.open);
+  }
+}
+
+class StoreInMaking implements NewStore {
+  private state: AppliedState | undefined = undefined;
+
+  constructor(
+    private readonly options: NewStoresOptions,
+    private readonly path: string,
+    private readonly backend: Backend,
+    private readonly builder: StoreBuilder,
+    private readonly onEnded: () => void,
+  ) {}
+
+  write(rows: readonly Row[]): Promise<void> {
+    return this.builder.add(rows);
+  }
+
+  async finish(): Promise<AppliedState> {
+    const { marker } = await this.builder.finish();
+    this.state = decodeMarker(marker);
+    return this.state;
+  }
+
+  async install(): Promise<void> {
+    const { directory, store, onLeftOver } = this.options;
+    const { path, state } = this;
+    if (state === undefined) throw new Error(`Cannot install ${path}: it was not finished`);
+    try {
+      const { replaced } = await store().install(this.backend, () => directory.useStore(path, state));
+      replaced
+        .then(() => directory.removeUnusedStores())
+        .catch(onLeftOver)
+        .finally(this.onEnded);
+    } catch (error) {
+      this.onEnded();
+      throw error;
+    }
+  }
+
+  async discard(): Promise<void> {
+    try {
+      await this.backend.close();
+      await this.options.directory.removeUnusedStores();
+    } finally {
+      this.onEnded();
+    }
+  }
 }

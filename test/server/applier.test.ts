@@ -11,7 +11,14 @@ import {
   type KvStore,
   type Lease,
 } from "../../store/index.js";
-import { Applier, decodeMarker, encodeMarker, type Applied, type AppliedState } from "../../server/applier.js";
+import {
+  Applier,
+  decodeMarker,
+  encodeMarker,
+  type Applied,
+  type AppliedState,
+  type ApplierListener,
+} from "../../server/applier.js";
 import { Membership } from "../../server/membership.js";
 import { Proposals, type Command } from "../../server/proposals.js";
 import { SeenProposals } from "../../server/seen-proposals.js";
@@ -38,6 +45,12 @@ const freshState = (): AppliedState => ({
   ]),
   seen: new SeenProposals(),
 });
+
+const noSnapshots: ApplierListener = {
+  onApplied: () => undefined,
+  install: () => assert.fail("a snapshot"),
+  onFailure: (error) => assert.fail(error),
+};
 
 interface Copy {
   readonly store: KvStore;
@@ -79,7 +92,14 @@ const open = async (t: TestContext, state = freshState(), kept?: KvStore): Promi
       applied: (result) => answers.set(name, result),
       failed: (error) => answers.set(name, error as Error),
     });
-  return { store, applier: new Applier(store, state, self, proposals, listener), proposals, answers, markers, leases };
+  return {
+    store,
+    applier: new Applier(store, state, self, proposals, listener, noSnapshots),
+    proposals,
+    answers,
+    markers,
+    leases,
+  };
 };
 
 const put = (key: string, options: { ignoreValue?: boolean; lease?: bigint } = {}): Command => ({

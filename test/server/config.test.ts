@@ -35,12 +35,20 @@ test("without flags it is etcd's single member", () => {
     [rest.heartbeatMs, rest.electionMs, rest.maxTxnOps, rest.maxRequestBytes, rest.logLevel],
     [100, 1_000, 128, 1_572_864, "info"],
   );
+  assert.deepEqual([rest.snapshotCount, rest.snapshotCatchUpEntries], [10_000, 5_000]);
+  assert.equal(config({ snapshotCount: "0" }).snapshotCount, 10_000, "as in etcd");
 });
 
 test("flags that cannot be read, or do not go together, are refused in etcd's words", () => {
   const rows: [flags: Partial<ServerFlags>, kind: typeof FlagError | typeof StartError, text: RegExp][] = [
     [{ electionTimeout: "1s" }, FlagError, /^invalid value "1s" for flag -election-timeout: parse error$/],
     [{ maxTxnOps: "-1" }, FlagError, /-max-txn-ops: parse error/],
+    [{ snapshotCount: "many" }, FlagError, /^invalid value "many" for flag -snapshot-count: parse error$/],
+    [
+      { snapshotCatchupEntries: "-1" },
+      FlagError,
+      /^invalid value "-1" for flag -snapshot-catchup-entries: parse error$/,
+    ],
     [{ maxRequestBytes: "99999999999999999999" }, FlagError, /-max-request-bytes: parse error/],
     [{ initialClusterState: "newer" }, FlagError, /-initial-cluster-state: invalid value/],
     [{ logLevel: "loud" }, FlagError, /-log-level: invalid value/],

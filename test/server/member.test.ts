@@ -106,9 +106,10 @@ test("a store that cannot be written leaves a member that answers serializable r
   const call = clientOf(t, directory);
   await call("/etcdserverpb.KV/Put", PutRequest, { key, value: key }, PutResponse);
   // The member's own store, whose disk now fails.
-  const { store } = (member as unknown as { replica: { store: { backend: { batch: () => unknown } } } }).replica;
+  type Store = { readonly contents: { readonly backend: { batch: () => unknown } } };
+  const { store } = (member as unknown as { replica: { store: Store } }).replica;
   const failing = { put: () => undefined, delete: () => undefined, write: () => Promise.reject(new Error("EIO")) };
-  store.backend.batch = () => failing;
+  store.contents.backend.batch = () => failing;
   let acknowledged = 1n;
   while (!environment.lines.some(({ msg }) => msg.startsWith("the store cannot be written")))
     await call("/etcdserverpb.KV/Put", PutRequest, { key, value: key }, PutResponse).then(

@@ -21,6 +21,12 @@ class NaiveSeen {
     known.seen.add(sequence);
     return true;
   }
+
+  isOver({ member, incarnation, sequence }: Envelope): boolean {
+    const known = this.newest.get(member);
+    if (known?.incarnation !== incarnation) return known !== undefined && incarnation < known.incarnation;
+    return sequence < known.floor || known.seen.has(sequence);
+  }
 }
 
 const around = (bound: number): fc.Arbitrary<number> => fc.integer({ min: Math.max(1, bound - 20), max: bound + 20 });
@@ -46,6 +52,18 @@ test("admits and skips as a set that forgets nothing, in any order, with repeats
       const seen = new SeenProposals();
       const naive = new NaiveSeen();
       for (const each of log) assert.equal(seen.admit(each), naive.admit(each));
+    }),
+  );
+});
+
+test("tells after a jump which proposals will not be admitted any more", () => {
+  fc.assert(
+    fc.property(envelopes, fc.array(envelope, { maxLength: 20 }), (log, waiting) => {
+      const seen = new SeenProposals();
+      const naive = new NaiveSeen();
+      for (const each of log) assert.equal(seen.admit(each), naive.admit(each));
+      const restored = new SeenProposals(seen.records());
+      for (const each of waiting) assert.equal(restored.isOver(each), naive.isOver(each));
     }),
   );
 });
