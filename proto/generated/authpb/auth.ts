@@ -50,6 +50,8 @@ export interface Role {
   readonly keyPermission: readonly Permission[];
 }
 
+const emptyBytes = new Uint8Array(0);
+
 function createBaseUserAddOptions(): UserAddOptions {
   return { noPassword: false };
 }
@@ -106,7 +108,7 @@ export const UserAddOptions: MessageFns<UserAddOptions> = {
 };
 
 function createBaseUser(): User {
-  return { name: new Uint8Array(0), password: new Uint8Array(0), roles: [], options: undefined };
+  return { name: emptyBytes, password: emptyBytes, roles: [], options: undefined };
 }
 
 export const User: MessageFns<User> = {
@@ -199,7 +201,7 @@ export const User: MessageFns<User> = {
 };
 
 function createBasePermission(): Permission {
-  return { permType: 0, key: new Uint8Array(0), rangeEnd: new Uint8Array(0) };
+  return { permType: 0, key: emptyBytes, rangeEnd: emptyBytes };
 }
 
 export const Permission: MessageFns<Permission> = {
@@ -278,7 +280,7 @@ export const Permission: MessageFns<Permission> = {
 };
 
 function createBaseRole(): Role {
-  return { name: new Uint8Array(0), keyPermission: [] };
+  return { name: emptyBytes, keyPermission: [] };
 }
 
 export const Role: MessageFns<Role> = {

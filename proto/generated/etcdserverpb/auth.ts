@@ -179,6 +179,8 @@ export interface AuthRoleRevokePermissionResponse {
   readonly header: ResponseHeader | undefined;
 }
 
+const emptyBytes = new Uint8Array(0);
+
 function createBaseAuthEnableRequest(): AuthEnableRequest {
   return {};
 }
@@ -2113,7 +2115,7 @@ export const AuthRoleGrantPermissionResponse: MessageFns<AuthRoleGrantPermission
 };
 
 function createBaseAuthRoleRevokePermissionRequest(): AuthRoleRevokePermissionRequest {
-  return { role: "", key: new Uint8Array(0), rangeEnd: new Uint8Array(0) };
+  return { role: "", key: emptyBytes, rangeEnd: emptyBytes };
 }
 
 export const AuthRoleRevokePermissionRequest: MessageFns<AuthRoleRevokePermissionRequest> = {

@@ -208,10 +208,12 @@ export interface CompactionResponse {
   readonly header: ResponseHeader | undefined;
 }
 
+const emptyBytes = new Uint8Array(0);
+
 function createBaseRangeRequest(): RangeRequest {
   return {
-    key: new Uint8Array(0),
-    rangeEnd: new Uint8Array(0),
+    key: emptyBytes,
+    rangeEnd: emptyBytes,
     limit: 0n,
     revision: 0n,
     sortOrder: 0,
@@ -545,8 +547,8 @@ export const RangeResponse: MessageFns<RangeResponse> = {
 
 function createBasePutRequest(): PutRequest {
   return {
-    key: new Uint8Array(0),
-    value: new Uint8Array(0),
+    key: emptyBytes,
+    value: emptyBytes,
     lease: 0n,
     prevKv: false,
     ignoreValue: false,
@@ -740,7 +742,7 @@ export const PutResponse: MessageFns<PutResponse> = {
 };
 
 function createBaseDeleteRangeRequest(): DeleteRangeRequest {
-  return { key: new Uint8Array(0), rangeEnd: new Uint8Array(0), prevKv: false };
+  return { key: emptyBytes, rangeEnd: emptyBytes, prevKv: false };
 }
 
 export const DeleteRangeRequest: MessageFns<DeleteRangeRequest> = {
@@ -1145,7 +1147,7 @@ export const ResponseOp: MessageFns<ResponseOp> = {
 };
 
 function createBaseCompare(): Compare {
-  return { result: 0, target: 0, key: new Uint8Array(0), targetUnion: undefined, rangeEnd: new Uint8Array(0) };
+  return { result: 0, target: 0, key: emptyBytes, targetUnion: undefined, rangeEnd: emptyBytes };
 }
 
 export const Compare: MessageFns<Compare> = {

@@ -177,6 +177,8 @@ export interface DowngradeVersionTestRequest {
   readonly ver: string;
 }
 
+const emptyBytes = new Uint8Array(0);
+
 function createBaseAlarmRequest(): AlarmRequest {
   return { action: 0, memberID: 0n, alarm: 0 };
 }
@@ -1169,7 +1171,7 @@ export const SnapshotRequest: MessageFns<SnapshotRequest> = {
 };
 
 function createBaseSnapshotResponse(): SnapshotResponse {
-  return { header: undefined, remainingBytes: 0n, blob: new Uint8Array(0), version: "" };
+  return { header: undefined, remainingBytes: 0n, blob: emptyBytes, version: "" };
 }
 
 export const SnapshotResponse: MessageFns<SnapshotResponse> = {

@@ -79,6 +79,8 @@ export interface WatchResponse {
   readonly events: readonly Event[];
 }
 
+const emptyBytes = new Uint8Array(0);
+
 function createBaseWatchRequest(): WatchRequest {
   return { requestUnion: undefined };
 }
@@ -197,8 +199,8 @@ export const WatchRequest: MessageFns<WatchRequest> = {
 
 function createBaseWatchCreateRequest(): WatchCreateRequest {
   return {
-    key: new Uint8Array(0),
-    rangeEnd: new Uint8Array(0),
+    key: emptyBytes,
+    rangeEnd: emptyBytes,
     startRevision: 0n,
     progressNotify: false,
     filters: [],

@@ -80,6 +80,8 @@ export interface SeenProposals {
   readonly bitmap: Uint8Array;
 }
 
+const emptyBytes = new Uint8Array(0);
+
 function createBaseProposal(): Proposal {
   return { member: 0n, incarnation: 0n, sequence: 0n, floor: 0n, command: undefined };
 }
@@ -650,7 +652,7 @@ export const AppliedMarker: MessageFns<AppliedMarker> = {
 };
 
 function createBaseSeenProposals(): SeenProposals {
-  return { member: 0n, incarnation: 0n, floor: 0n, bitmap: new Uint8Array(0) };
+  return { member: 0n, incarnation: 0n, floor: 0n, bitmap: emptyBytes };
 }
 
 export const SeenProposals: MessageFns<SeenProposals> = {

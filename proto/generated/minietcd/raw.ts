@@ -78,6 +78,8 @@ export interface RawWatchResponse {
   readonly events: readonly Uint8Array[];
 }
 
+const emptyBytes = new Uint8Array(0);
+
 function createBaseRawRangeResponse(): RawRangeResponse {
   return { header: undefined, kvs: [], more: false, count: 0n };
 }
@@ -175,7 +177,7 @@ export const RawRangeResponse: MessageFns<RawRangeResponse> = {
 };
 
 function createBaseRawPutResponse(): RawPutResponse {
-  return { header: undefined, prevKv: new Uint8Array(0) };
+  return { header: undefined, prevKv: emptyBytes };
 }
 
 export const RawPutResponse: MessageFns<RawPutResponse> = {
@@ -530,7 +532,7 @@ export const RawTxnResponse: MessageFns<RawTxnResponse> = {
 };
 
 function createBaseRawEvent(): RawEvent {
-  return { type: 0, kv: new Uint8Array(0), prevKv: new Uint8Array(0) };
+  return { type: 0, kv: emptyBytes, prevKv: emptyBytes };
 }
 
 export const RawEvent: MessageFns<RawEvent> = {

@@ -48,13 +48,15 @@ export namespace Event_EventType {
   export type DELETE = typeof Event_EventType.DELETE;
 }
 
+const emptyBytes = new Uint8Array(0);
+
 function createBaseKeyValue(): KeyValue {
   return {
-    key: new Uint8Array(0),
+    key: emptyBytes,
     createRevision: 0n,
     modRevision: 0n,
     version: 0n,
-    value: new Uint8Array(0),
+    value: emptyBytes,
     lease: 0n,
   };
 }

@@ -66,8 +66,10 @@ export interface ProclaimResponse {
   readonly header: ResponseHeader | undefined;
 }
 
+const emptyBytes = new Uint8Array(0);
+
 function createBaseCampaignRequest(): CampaignRequest {
-  return { name: new Uint8Array(0), lease: 0n, value: new Uint8Array(0) };
+  return { name: emptyBytes, lease: 0n, value: emptyBytes };
 }
 
 export const CampaignRequest: MessageFns<CampaignRequest> = {
@@ -220,7 +222,7 @@ export const CampaignResponse: MessageFns<CampaignResponse> = {
 };
 
 function createBaseLeaderKey(): LeaderKey {
-  return { name: new Uint8Array(0), key: new Uint8Array(0), rev: 0n, lease: 0n };
+  return { name: emptyBytes, key: emptyBytes, rev: 0n, lease: 0n };
 }
 
 export const LeaderKey: MessageFns<LeaderKey> = {
@@ -317,7 +319,7 @@ export const LeaderKey: MessageFns<LeaderKey> = {
 };
 
 function createBaseLeaderRequest(): LeaderRequest {
-  return { name: new Uint8Array(0) };
+  return { name: emptyBytes };
 }
 
 export const LeaderRequest: MessageFns<LeaderRequest> = {
@@ -555,7 +557,7 @@ export const ResignResponse: MessageFns<ResignResponse> = {
 };
 
 function createBaseProclaimRequest(): ProclaimRequest {
-  return { leader: undefined, value: new Uint8Array(0) };
+  return { leader: undefined, value: emptyBytes };
 }
 
 export const ProclaimRequest: MessageFns<ProclaimRequest> = {

@@ -37,8 +37,10 @@ export interface UnlockResponse {
   readonly header: ResponseHeader | undefined;
 }
 
+const emptyBytes = new Uint8Array(0);
+
 function createBaseLockRequest(): LockRequest {
-  return { name: new Uint8Array(0), lease: 0n };
+  return { name: emptyBytes, lease: 0n };
 }
 
 export const LockRequest: MessageFns<LockRequest> = {
@@ -108,7 +110,7 @@ export const LockRequest: MessageFns<LockRequest> = {
 };
 
 function createBaseLockResponse(): LockResponse {
-  return { header: undefined, key: new Uint8Array(0) };
+  return { header: undefined, key: emptyBytes };
 }
 
 export const LockResponse: MessageFns<LockResponse> = {
@@ -177,7 +179,7 @@ export const LockResponse: MessageFns<LockResponse> = {
 };
 
 function createBaseUnlockRequest(): UnlockRequest {
-  return { key: new Uint8Array(0) };
+  return { key: emptyBytes };
 }
 
 export const UnlockRequest: MessageFns<UnlockRequest> = {
