@@ -8,13 +8,13 @@ import type {
   Notice,
   Outgoing,
   ReadState,
-  ReceivedSnapshot,
   Refusal,
 } from "../../raft/core/types.js";
 import { emptyDisk, Member, write, type Disk } from "./member.js";
 import { fairWeather, SimNetwork } from "./network.js";
 import type { SeededRandom } from "./random.js";
 import { Safety } from "./safety.js";
+import { SnapshotStreams, type Stream } from "./streams.js";
 
 /** One place for a member: its disk stays when the member crashes. */
 interface Seat {
@@ -36,15 +36,6 @@ interface Seat {
   readonly proposals: Set<number>;
 }
 
-/** A snapshot on its way. */
-interface Stream extends ReceivedSnapshot {
-  readonly to: MemberId;
-  /** The process that sends it; it is told of the end. */
-  readonly sender: Member;
-  arrivesAt: number;
-  endsAt: number;
-}
-
 /** How many of the last events a failure shows. */
 const maxTraced = 40;
 
@@ -58,7 +49,7 @@ export class SimCluster {
   private readonly random: SeededRandom;
   private readonly seats: readonly Seat[];
   private readonly network: SimNetwork;
-  private streams: Stream[] = [];
+  private readonly streams: SnapshotStreams;
   private now = 0;
   private nextNumber = 1;
   /** Proposals whose proposer applied them: the promise to a client, and where it must stay. */
@@ -75,6 +66,7 @@ export class SimCluster {
     this.heartbeatTicks = options.heartbeatTicks;
     this.electionTicks = options.electionTicks;
     this.network = new SimNetwork(options.random);
+    this.streams = new SnapshotStreams(options.random, 2 * options.electionTicks);
     this.maxAppendBytes = options.random.pick([1, 200]);
     this.seats = Array.from({ length: options.members }, (_, i) => ({
       id: BigInt(i + 1),
@@ -119,7 +111,10 @@ export class SimCluster {
       if (this.isFrozen(seat)) this.network.hold(parcel, this.now + 1);
       else this.step(seat, { kind: "receive", from: parcel.from, message: parcel.message });
     }
-    this.moveStreams();
+    this.streams.move(this.now, {
+      arrived: (stream) => this.onStreamArrived(stream),
+      ended: (stream) => this.onStreamEnded(stream),
+    });
     for (const seat of this.seats) this.turnDisk(seat);
   }
 
@@ -247,46 +242,31 @@ export class SimCluster {
     }
   }
 
-  /** Streams take their time, end early, and arrive when nobody needs them any more. */
-  private beginStream(seat: Seat, to: MemberId): void {
-    assert.ok(seat.member !== undefined);
-    const isUnderWay = (stream: Stream): boolean =>
-      stream.sender === seat.member && stream.to === to && stream.endsAt < Infinity;
-    if (this.streams.some(isUnderWay)) return; // its end is the end of both
-    if (seat.disk.machine.index < seat.member.core.status().base.index) this.flush(seat);
-    const arrivesAt = this.random.chance(0.3) ? Infinity : this.now + this.random.between(1, 2 * this.electionTicks);
-    const { term } = seat.member.core.status();
-    this.streams.push({
-      from: seat.id,
-      to,
-      sender: seat.member,
-      leaderTerm: term,
-      position: seat.disk.machine,
-      arrivesAt,
-      endsAt: this.now + this.random.between(1, 2 * this.electionTicks),
-    });
+  private beginStream({ member, disk }: Seat, to: MemberId): void {
+    assert.ok(member !== undefined);
+    if (!this.streams.isUnderWay(member, to))
+      this.streams.begin({ sender: member, to, position: disk.machine, now: this.now });
   }
 
-  private moveStreams(): void {
-    for (const stream of this.streams) {
-      const [sender, receiver] = [this.seatOf(stream.from), this.seatOf(stream.to)];
-      if (stream.arrivesAt <= this.now && !this.isFrozen(receiver)) {
-        stream.arrivesAt = Infinity;
-        const { from, leaderTerm, position } = stream;
-        this.note(`${from}→${receiver.id} a snapshot at ${describe(position)}`);
-        this.step(receiver, { kind: "snapshotReceived", from, leaderTerm, position });
-      }
-      if (stream.endsAt <= this.now && !this.isFrozen(sender)) {
-        stream.endsAt = Infinity;
-        if (sender.member === stream.sender) this.step(sender, { kind: "snapshotEnded", peer: receiver.id });
-      }
-    }
-    this.streams = this.streams.filter(({ arrivesAt, endsAt }) => arrivesAt < Infinity || endsAt < Infinity);
+  private onStreamArrived({ from, to, leaderTerm, position }: Stream): boolean {
+    const seat = this.seatOf(to);
+    if (this.isFrozen(seat)) return false;
+    this.note(`${from}→${to} a snapshot at ${describe(position)}`);
+    this.step(seat, { kind: "snapshotReceived", from, leaderTerm, position });
+    return true;
+  }
+
+  private onStreamEnded({ from, to, sender }: Stream): boolean {
+    const seat = this.seatOf(from);
+    if (this.isFrozen(seat)) return false;
+    if (seat.member === sender) this.step(seat, { kind: "snapshotEnded", peer: to });
+    return true;
   }
 
   private onInstall(seat: Seat, position: LogPosition): void {
     this.safety.checkCommitted(position, `member ${seat.id} takes over a snapshot`);
-    seat.installDoneAt = this.now + this.random.between(0, 2 * seat.maxDiskTicks);
+    seat.installDoneAt =
+      this.now + this.random.between(0, this.random.pick([1, this.electionTicks, 3 * this.electionTicks]));
   }
 
   private finishInstall(seat: Seat, member: Member): void {
@@ -418,6 +398,11 @@ export class SimCluster {
       case "split":
         this.split();
         return;
+      case "needlessSnapshot":
+        // One that somebody needed once, or needs no more: it arrives when it likes.
+        if (seat.member?.core.status().role === "leader" && seat.disk.machine.index > 0)
+          this.beginStream(seat, other.id);
+        return;
       case "heal":
         this.network.healAll();
         return;
@@ -510,6 +495,8 @@ const faults = [
   "cutLink",
   "isolate",
   "split",
+  "needlessSnapshot",
+  "needlessSnapshot",
   "heal",
   "heal",
   "weather",
