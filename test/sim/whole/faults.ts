@@ -24,6 +24,8 @@ interface Rotten {
 }
 
 export class Faults {
+  /** How many of each kind were injected. */
+  readonly counts: Record<string, number> = {};
   private isOver = false;
   /** Rotten bits: how they become what they were. */
   private readonly rotten: Rotten[] = [];
@@ -61,6 +63,7 @@ export class Faults {
   private inject(fault: Fault): void {
     const random = seededRandom(fault.seed);
     const host = this.victim(fault, random);
+    this.counts[fault.kind] = (this.counts[fault.kind] ?? 0) + 1;
     this.options.story.tell(`fault: ${fault.kind} at ${host.name} for ${fault.ms.toFixed(0)} ms`);
     switch (fault.kind) {
       case "kill":

@@ -31,6 +31,8 @@ export interface HostObserver {
   readonly onOpened: (host: Host, replica: Replica) => void;
   /** Its process has ended, whatever the reason. */
   readonly onDied: (host: Host) => void;
+  /** Its member leads a term. */
+  readonly onLeads: (host: Host, term: number) => void;
   /** Something that no fault explains. */
   readonly onBug: (error: Error) => void;
 }
@@ -161,7 +163,7 @@ export class Host {
       const replica = await openReplica(this.parts(process), this.config, environment, {
         onFailure: (error) => this.failed(process, error),
         onStatusChange: ({ term, role }) => {
-          if (role === "leader") this.story.tell(`${this.name} leads term ${term}`);
+          if (role === "leader") this.observer.onLeads(this, term);
         },
       });
       const services = memberServices(this.config, environment, replica);

@@ -62,6 +62,7 @@ export class KvClient {
   readonly asked: Asked[] = [];
   private readonly home: Home;
   private count = 0;
+  private isCalm = false;
   /** What this client believes to be where. */
   private readonly believed = new Map<string, bigint>();
 
@@ -77,9 +78,14 @@ export class KvClient {
   /** Acts until the world is over. */
   async run(): Promise<void> {
     while (!this.world.isOver) {
-      await this.world.scheduler.sleep(thinkingTime(this.random, this.options.meanThinkMs));
+      await this.world.scheduler.sleep(thinkingTime(this.random, this.isCalm ? 500 : this.options.meanThinkMs));
       await this.act();
     }
+  }
+
+  /** It acts rarely from now on. */
+  calmDown(): void {
+    this.isCalm = true;
   }
 
   /** Every write was done once at most; those that were acknowledged once, those that were refused never. */

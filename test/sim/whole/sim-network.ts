@@ -11,8 +11,10 @@ import {
 } from "../../../raft/index.js";
 import type { PeerNetwork } from "../../../server/parts.js";
 import type { PeersOptions } from "../../../server/peers/peers.js";
+import { ChannelClosedError, type SnapshotChannel } from "../../../server/snapshots/channel.js";
 import type { SeededRandom } from "../random.js";
 import type { SimProcess } from "./process.js";
+import { SimChannel, type ChannelSide } from "./sim-channel.js";
 import type { Scheduler } from "./scheduler.js";
 import type { Story } from "./story.js";
 
@@ -62,6 +64,7 @@ export class SimNetwork {
   weather: Weather = fairWeather;
   private readonly endpoints = new Map<MemberId, Endpoint>();
   private links: Link[] = [];
+  private channels: SimChannel[] = [];
   /** Directions in which nothing passes, as "m1>m2". */
   private readonly blocked = new Set<string>();
 
@@ -87,6 +90,7 @@ export class SimNetwork {
       },
       send: (messages) => this.send(endpoint, messages),
       sendCalls: (to, calls) => this.sendCalls(endpoint, to, calls),
+      openSnapshot: (to) => this.openSnapshot(endpoint, to),
       close: () => this.ended(endpoint, true),
     };
   }
@@ -103,6 +107,7 @@ export class SimNetwork {
     for (const link of this.links)
       if (link.from.name === from && link.to?.name === to)
         for (const arrive of link.stalled.splice(0)) this.inOrder(link, arrive);
+    for (const channel of this.channels) channel.goOn();
   }
 
   healAll(): void {
@@ -118,6 +123,7 @@ export class SimNetwork {
       const names = [link.from.name, link.to?.name];
       if (names.includes(one) && names.includes(other)) this.close(link, true);
     }
+    this.cutChannels(({ sides }) => sides.every(({ name }) => name === one || name === other));
   }
 
   /** A process has died. Its system says so to who is connected, unless the power is gone, too. */
@@ -134,6 +140,7 @@ export class SimNetwork {
     }
     this.links = this.links.filter(({ from }) => from !== endpoint);
     if (!isTold) return;
+    this.cutChannels(({ sides }) => sides.some((side) => side === endpoint));
     for (const link of this.links)
       if (link.to === endpoint && this.passes(endpoint, link.from))
         this.scheduler.after(this.random.next() * maxFarewellMs, () => {
@@ -179,6 +186,7 @@ export class SimNetwork {
     link.to = to;
     link.retryMs = firstRetryMs;
     link.missedSigns = 0;
+    link.from.process.receive(() => link.to === to && link.from.options.onLinkOpened(link.toId));
     this.story.detail(`${link.from.name} is connected to ${to.name}`);
     // Who is called calls back at once, if it has to.
     const back = this.links.find(({ from, toId }) => from === to && toId === link.from.options.self);
@@ -214,12 +222,36 @@ export class SimNetwork {
     if (link.missedSigns > maxMissedSigns) this.close(link, true);
   }
 
-  private passes(from: Endpoint, to: Endpoint): boolean {
+  private passes(from: ChannelSide, to: ChannelSide): boolean {
     return !this.blocked.has(`${from.name}>${to.name}`);
   }
 
   private isConnected(one: Endpoint, other: Endpoint): boolean {
     return this.passes(one, other) && this.passes(other, one);
+  }
+
+  // Snapshots.
+
+  private async openSnapshot(from: Endpoint, toId: MemberId): Promise<SnapshotChannel> {
+    await from.process.sleep(2 * this.delay());
+    const to = this.endpoints.get(toId);
+    if (to?.isOpen !== true || !to.process.isRunning || !this.isConnected(from, to))
+      throw new ChannelClosedError("the member cannot be reached");
+    const channel = new SimChannel(
+      this.scheduler,
+      [from, to],
+      (one, other) => this.passes(one, other),
+      () => this.delay(),
+    );
+    this.channels.push(channel);
+    this.story.detail(`${from.name} has a channel to ${to.name} for a snapshot`);
+    to.process.receive(() => to.isOpen && to.options.onSnapshot(from.options.self, channel.accepted));
+    return channel.dialled;
+  }
+
+  private cutChannels(isMeant: (channel: SimChannel) => boolean): void {
+    for (const channel of this.channels) if (isMeant(channel)) channel.cut();
+    this.channels = this.channels.filter(({ isCut }) => !isCut);
   }
 
   // Messages.

@@ -7,6 +7,8 @@ import { Faults } from "./faults.js";
 import { History } from "./history.js";
 import { Host } from "./host.js";
 import { KvClient } from "./kv-client.js";
+import { LeaseClient, type Leases } from "./lease-client.js";
+import { LeasePromises } from "./lease-promises.js";
 import { sourceFor, type Plan } from "./plan.js";
 import { Rpc } from "./rpc.js";
 import { assertSame } from "./same.js";
@@ -23,6 +25,8 @@ export interface Result {
   readonly digest: string;
   readonly story: Story;
   readonly counts: Counts;
+  /** How many of each kind were injected. */
+  readonly faults: Readonly<Record<string, number>>;
   /** Log entries, and how much happened in the machine below. */
   readonly entries: number;
   readonly steps: number;
@@ -43,6 +47,8 @@ export class Simulation {
   private readonly faults: Faults;
   private readonly kvClients: readonly KvClient[];
   private readonly watchClients: readonly WatchClient[];
+  private readonly leaseClients: readonly LeaseClient[];
+  private readonly leases: LeasePromises;
   private failure: Error | undefined;
   private recovery = Infinity;
 
@@ -58,6 +64,10 @@ export class Simulation {
     const observer = {
       onOpened: (host: Host, replica: Replica) => history.observe(host.name, replica),
       onDied: (host: Host) => rpc.hostDied(host),
+      onLeads: (host: Host, term: number) => {
+        story.tell(`${host.name} leads term ${term}`);
+        this.leases.onLeader(term);
+      },
       onBug: (error: Error) => this.fail(error),
     };
     this.hosts = settings.members.map((name, at) => {
@@ -88,6 +98,12 @@ export class Simulation {
       const options = { keys: plan.keys, meanMoodMs: 700 };
       return new WatchClient(`watcher${n + 1}`, this.world, source(`watcher ${n}`), options);
     });
+    const leases: Leases = new Map();
+    this.leases = new LeasePromises(this.world, leases);
+    this.leaseClients = Array.from({ length: plan.leaseClients }, (_, n) => {
+      const firstId = BigInt(1_000 * (n + 1));
+      return new LeaseClient(`holder${n + 1}`, firstId, this.world, leases, source(`holder ${n}`));
+    });
   }
 
   /** Runs it to its end, or to the first thing that must not be. */
@@ -107,6 +123,7 @@ export class Simulation {
       digest: this.story.digest(),
       story: this.story,
       counts: this.world.counts,
+      faults: this.faults.counts,
       entries: this.world.history.lastIndex,
       steps: this.scheduler.steps,
       virtualMs: this.scheduler.now,
@@ -123,11 +140,16 @@ export class Simulation {
   private async play(): Promise<void> {
     for (const host of this.hosts) host.start();
     for (const fault of this.plan.faults) this.faults.schedule(fault);
-    const actors = [...this.kvClients, ...this.watchClients].map((client) => this.own(client.run()));
+    const actors = [...this.kvClients, ...this.watchClients, ...this.leaseClients].map((client) =>
+      this.own(client.run()),
+    );
     await this.pass(this.plan.faultyMs);
     void this.own(this.faults.healAll());
     await this.recover();
-    await this.pass(2_000);
+    await this.pass(1_000);
+    for (const client of [...this.kvClients, ...this.leaseClients]) client.calmDown();
+    await this.pass(this.leases.longestLifeMs());
+    this.leases.checkAtTheEnd();
     this.world.isOver = true;
     await this.until(Promise.all(actors), 30_000, "the clients come to an end");
     await this.settle();

@@ -1,0 +1,238 @@
+// A client that holds leases. What it was promised of their time is held against what became of them.
+
+import assert from "node:assert/strict";
+import {
+  LeaseGrantRequest,
+  LeaseGrantResponse,
+  LeaseKeepAliveRequest,
+  LeaseKeepAliveResponse,
+  LeaseRevokeRequest,
+  LeaseRevokeResponse,
+  LeaseTimeToLiveRequest,
+  LeaseTimeToLiveResponse,
+  PutRequest,
+  PutResponse,
+} from "../../../proto/index.js";
+import { minLeaseTtl } from "../../../server/services/lease.js";
+import type { SeededRandom } from "../random.js";
+import { told } from "./kv-client.js";
+import type { ClientStream, Codec, Outcome } from "./rpc.js";
+import { bytes, Home, seen, text, thinkingTime, type World } from "./world.js";
+
+const methods = {
+  grant: { path: "/etcdserverpb.Lease/LeaseGrant", request: LeaseGrantRequest, response: LeaseGrantResponse },
+  revoke: { path: "/etcdserverpb.Lease/LeaseRevoke", request: LeaseRevokeRequest, response: LeaseRevokeResponse },
+  timeToLive: {
+    path: "/etcdserverpb.Lease/LeaseTimeToLive",
+    request: LeaseTimeToLiveRequest,
+    response: LeaseTimeToLiveResponse,
+  },
+  put: { path: "/etcdserverpb.KV/Put", request: PutRequest, response: PutResponse },
+} as const;
+
+/** A lease as the promises about it say. Times are the world's. */
+export interface PromisedLease {
+  readonly id: bigint;
+  readonly ttlMs: number;
+  readonly grantedAt: number;
+  /** No expiry before, on no clock. */
+  livesUntil: number;
+  /** Its client has asked for its end. */
+  isRevoked: boolean;
+  /** Its client keeps it alive to the end of the world. */
+  isKept: boolean;
+}
+
+/** All leases of a world, whoever holds them. */
+export type Leases = Map<bigint, PromisedLease>;
+
+/** No answer to a keep-alive after so long: another member is asked. */
+const keepAliveTimeoutMs = 1_000;
+
+export class LeaseClient {
+  private readonly home: Home;
+  private count = 0;
+  private isCalm = false;
+
+  constructor(
+    readonly name: string,
+    /** Its leases have ids from here on. */
+    private readonly firstId: bigint,
+    private readonly world: World,
+    private readonly leases: Leases,
+    private readonly random: SeededRandom,
+  ) {
+    this.home = new Home(world, random);
+  }
+
+  /** Takes one lease after the other, and holds it as it pleases. */
+  async run(): Promise<void> {
+    const { world, random } = this;
+    while (!world.isOver && !this.isCalm) {
+      await world.scheduler.sleep(thinkingTime(random, 300));
+      const lease = await this.grant();
+      if (lease === undefined) continue;
+      await this.attach(lease);
+      const intent = random.pick(["forget", "keep", "keep", "keepAndForget", "revoke"]);
+      if (intent === "keep") {
+        lease.isKept = true;
+        await this.keepAlive(lease, Infinity);
+      } else if (intent === "keepAndForget") await this.keepAlive(lease, random.next() * 4_000);
+      else if (intent === "revoke") await this.revoke(lease);
+      if (random.chance(0.5)) await this.askForTime(lease);
+    }
+  }
+
+  /** It takes no further leases, and goes on with those it keeps. */
+  calmDown(): void {
+    this.isCalm = true;
+  }
+
+  private async grant(): Promise<PromisedLease | undefined> {
+    const { world, random } = this;
+    const id = this.firstId + BigInt(++this.count);
+    const { config } = this.home.current;
+    const ttlSeconds = Math.max(minLeaseTtl(config), random.between(1, 3));
+    const at = world.scheduler.now;
+    const lease: PromisedLease = {
+      id,
+      ttlMs: ttlSeconds * 1_000,
+      grantedAt: at,
+      livesUntil: 0,
+      isRevoked: false,
+      isKept: false,
+    };
+    this.leases.set(id, lease);
+    const request = LeaseGrantRequest.create({ ID: id, TTL: BigInt(ttlSeconds) });
+    const outcome = await this.call(methods.grant, request, `lease ${id} for ${ttlSeconds} s`);
+    if (outcome.kind !== "ok") return undefined;
+    assert.equal(Number(outcome.response.TTL), ttlSeconds, `the time of lease ${id}`);
+    this.promised(lease, at);
+    world.counts.leases++;
+    return lease;
+  }
+
+  /** It lives for its full time, counted from when it was asked for, by the fastest clock there is. */
+  private promised(lease: PromisedLease, askedAt: number): void {
+    const until = askedAt + lease.ttlMs / this.world.clockRates.fastest;
+    lease.livesUntil = Math.max(lease.livesUntil, until);
+  }
+
+  private async attach(lease: PromisedLease): Promise<void> {
+    for (let n = this.random.between(0, 2); n > 0; n--) {
+      const key = `k-lease-${lease.id}-${n}`;
+      const request = PutRequest.create({ key: bytes(key), value: bytes(this.name), lease: lease.id });
+      await this.call(methods.put, request, `put ${key} with lease ${lease.id}`);
+    }
+  }
+
+  private async revoke(lease: PromisedLease): Promise<void> {
+    lease.isRevoked = true;
+    await this.call(methods.revoke, LeaseRevokeRequest.create({ ID: lease.id }), `revoke ${lease.id}`);
+  }
+
+  private async askForTime(lease: PromisedLease): Promise<void> {
+    const request = LeaseTimeToLiveRequest.create({ ID: lease.id, keys: true });
+    const outcome = await this.call(methods.timeToLive, request, `time of lease ${lease.id}`);
+    if (outcome.kind !== "ok") return;
+    const { TTL, grantedTTL, keys } = outcome.response;
+    if (TTL < 0n) this.mustBeGone(lease);
+    else {
+      assert.equal(Number(grantedTTL) * 1_000, lease.ttlMs, `lease ${lease.id} was granted another time`);
+      assert.ok(
+        Number(TTL) * 1_000 <= lease.ttlMs + this.world.electionMs,
+        `lease ${lease.id} lives too long: ${TTL} s`,
+      );
+      for (const key of keys)
+        assert.ok(text(key).startsWith(`k-lease-${lease.id}-`), `a key of another lease: ${text(key)}`);
+    }
+  }
+
+  /** The client is told that it is gone, which must be true. */
+  private mustBeGone({ id }: PromisedLease): void {
+    const [end] = this.world.history.effectsOf(`revokeLease ${id}`).filter(({ refusal }) => refusal === undefined);
+    assert.ok(end !== undefined, `${this.name} was told that lease ${id} is gone, which it is not`);
+  }
+
+  /** Renews it every third of its time, for so long or until it is gone. */
+  private async keepAlive(lease: PromisedLease, forMs: number): Promise<void> {
+    const { scheduler } = this.world;
+    const end = scheduler.now + forMs;
+    const renewals = new Renewals(this.world, () => this.home.current);
+    while (!this.world.isOver && scheduler.now < end && (lease.isKept || !this.isCalm)) {
+      const at = scheduler.now;
+      const ttl = await renewals.renew(lease.id);
+      if (ttl === undefined) this.home.move();
+      else if (ttl === 0) {
+        this.mustBeGone(lease);
+        lease.isKept = false;
+        break;
+      } else {
+        assert.equal(ttl * 1_000, lease.ttlMs, `the time of lease ${lease.id} after a keep-alive`);
+        this.promised(lease, at);
+        this.world.counts.keepAlives++;
+        await scheduler.sleep(lease.ttlMs / 3);
+      }
+    }
+    renewals.end();
+  }
+
+  private async call<Request, Response>(
+    method: { path: string; request: Codec<Request>; response: Codec<Response> },
+    request: Request,
+    what: string,
+  ): Promise<Outcome<Response>> {
+    const { rpc, story, timeoutMs } = this.world;
+    const host = this.home.current;
+    const outcome = await rpc.call(host, method, request, timeoutMs);
+    story.tell(`${this.name} at ${host.name}: ${what}: ${told(outcome)}`);
+    if (outcome.kind === "ok" && method !== (methods.timeToLive as unknown)) {
+      const { header } = outcome.response as { header: { revision: bigint } | undefined };
+      seen(this.world, Number(header?.revision));
+    }
+    this.home.reconsider(outcome);
+    return outcome;
+  }
+}
+
+/** A stream of keep-alives, opened again when it breaks. */
+class Renewals {
+  private stream: ClientStream | undefined;
+  private answered: (ttl: number | undefined) => void = () => undefined;
+
+  constructor(
+    private readonly world: World,
+    private readonly choose: () => World["hosts"][number],
+  ) {}
+
+  /** How long it lives from now on, in seconds; 0: it is gone; undefined: no answer. */
+  async renew(id: bigint): Promise<number | undefined> {
+    const { scheduler, rpc } = this.world;
+    this.stream ??= rpc.open(this.choose(), "/etcdserverpb.Lease/LeaseKeepAlive", {
+      onResponse: (response) => this.answered(Number(LeaseKeepAliveResponse.decode(response).TTL)),
+      onEnd: () => {
+        this.stream = undefined;
+        this.answered(undefined);
+      },
+    });
+    const { stream } = this;
+    if (stream === undefined) {
+      await scheduler.sleep(50);
+      return undefined;
+    }
+    const ttl = await new Promise<number | undefined>((resolve) => {
+      this.answered = resolve;
+      stream.send(LeaseKeepAliveRequest.encode({ ID: id }).finish());
+      scheduler.after(keepAliveTimeoutMs, () => resolve(undefined));
+    });
+    // A late answer must not be taken for one to the next request.
+    if (ttl === undefined) this.end();
+    return ttl;
+  }
+
+  end(): void {
+    this.answered = () => undefined;
+    this.stream?.cancel();
+    this.stream = undefined;
+  }
+}

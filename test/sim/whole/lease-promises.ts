@@ -1,0 +1,70 @@
+// What a cluster promises of leases, beside what it answers: when they end, and when they do not.
+
+import assert from "node:assert/strict";
+import { sweepMs } from "../../../server/lease-keeper.js";
+import { expiryRetryMs } from "../../../server/lease-term.js";
+import type { Effect } from "./history.js";
+import type { Leases, PromisedLease } from "./lease-client.js";
+import type { World } from "./world.js";
+
+/** Clocks, and the time from a leader's decision to its being applied somewhere. */
+const slackMs = 1_000;
+
+export class LeasePromises {
+  /** By term: when its leader knew that it leads. */
+  private readonly ledSince = new Map<number, number>();
+
+  constructor(
+    private readonly world: World,
+    private readonly leases: Leases,
+  ) {
+    world.history.onEffect((effect) => this.onEffect(effect));
+  }
+
+  /** A member begins to lead. */
+  onLeader(term: number): void {
+    if (!this.ledSince.has(term)) this.ledSince.set(term, this.world.scheduler.now);
+  }
+
+  private onEffect({ write, refusal, term, at }: Effect): void {
+    if (write.kind !== "revokeLease" || refusal !== undefined) return;
+    const lease = this.leases.get(write.id);
+    if (lease === undefined || lease.isRevoked) return;
+    this.world.counts.expiries++;
+    this.checkExpiry(lease, term, at);
+  }
+
+  /** Never early, as its clients were told; and a new leader, which knows of no keep-alive, gives its full time anew. */
+  private checkExpiry({ id, ttlMs, grantedAt, livesUntil }: PromisedLease, term: number, at: number): void {
+    assert.ok(
+      at >= livesUntil,
+      `lease ${id} expired ${(livesUntil - at).toFixed(1)} ms before the time that was promised`,
+    );
+    const leads = this.ledSince.get(term);
+    assert.ok(leads !== undefined, `lease ${id} expired in term ${term}, in which nobody led`);
+    const full = Math.max(leads, grantedAt) + ttlMs / this.world.clockRates.fastest;
+    assert.ok(
+      at >= full,
+      `lease ${id} expired ${(full - at).toFixed(1)} ms early: the leader of term ${term} did not give it its full time`,
+    );
+  }
+
+  /** How long after quiet a lease that nobody keeps may still be there. */
+  longestLifeMs(): number {
+    const longest = Math.max(0, ...[...this.leases.values()].map(({ ttlMs }) => ttlMs));
+    const { clockRates, electionMs } = this.world;
+    return (longest + electionMs + expiryRetryMs + sweepMs) / clockRates.slowest + slackMs;
+  }
+
+  /** Those that are kept alive are there, all others have expired, on every member. */
+  checkAtTheEnd(): void {
+    for (const { name, running } of this.world.hosts) {
+      const left = new Set([...(running?.replica.store.leases() ?? [])].map(({ id }) => id));
+      for (const { id, isKept, isRevoked, livesUntil } of this.leases.values()) {
+        const mustLive = !isRevoked && livesUntil > this.world.scheduler.now;
+        if (mustLive) assert.ok(left.has(id), `lease ${id} is kept alive, and gone at ${name}`);
+        else if (!isKept && !isRevoked) assert.ok(!left.has(id), `lease ${id} has not expired at ${name}`);
+      }
+    }
+  }
+}

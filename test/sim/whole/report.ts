@@ -1,0 +1,71 @@
+import type { Result } from "./simulation.js";
+import type { Counts } from "./world.js";
+
+/** What of a result a person, or another process, wants to know. */
+export interface Report {
+  readonly seed: number;
+  /** Undefined: everything was as promised. */
+  readonly failure: string | undefined;
+  readonly digest: string;
+  /** The last that happened, of a simulation that failed. */
+  readonly story: readonly string[];
+  readonly counts: Counts;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly entries: number;
+  readonly steps: number;
+  readonly virtualMs: number;
+  /** In election timeouts. */
+  readonly recovery: number;
+}
+
+export interface StoryWish {
+  readonly lines: number;
+  readonly details: boolean;
+}
+
+export const reportOf = (result: Result, wish: StoryWish): Report => {
+  const { seed, failure, digest, counts, faults, entries, steps, virtualMs, recovery } = result;
+  const numbers = { seed, digest, counts, faults, entries, steps, virtualMs, recovery };
+  if (failure === undefined) return { ...numbers, failure: undefined, story: [] };
+  return { ...numbers, failure: textOf(failure), story: result.story.last(wish.lines, { details: wish.details }) };
+};
+
+/** With causes, and where they come from. */
+const textOf = (error: Error): string => {
+  const own = error.stack ?? error.message;
+  return error.cause instanceof Error ? `${own}\ncaused by ${textOf(error.cause)}` : own;
+};
+
+export const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+};
+
+/** How a failed seed is told. */
+export const tellFailure = ({ seed, failure, story }: Report): string =>
+  [
+    `SEED=${seed} failed: ${failure ?? ""}`,
+    "what led to it:",
+    ...story.map((line) => `  ${line}`),
+    `replay: SEED=${seed} npm run sim`,
+  ].join("\n");
+
+/** What all of them did together. */
+export const tellSummary = (reports: readonly Report[]): string => {
+  const sum = (of: (report: Report) => number): number => reports.reduce((total, report) => total + of(report), 0);
+  const failed = reports.filter(({ failure }) => failure !== undefined).map(({ seed }) => seed);
+  const recoveries = reports.map(({ recovery }) => recovery).filter(Number.isFinite);
+  const totals = (records: readonly Readonly<Record<string, number>>[]): string => {
+    const names = [...new Set(records.flatMap((record) => Object.keys(record)))];
+    return names
+      .map((name) => `${name} ${records.reduce((total, record) => total + (record[name] ?? 0), 0)}`)
+      .join(", ");
+  };
+  return [
+    `${reports.length} seeds, ${failed.length === 0 ? "all as promised" : `failed: ${failed.join(" ")}`}`,
+    `${(sum(({ virtualMs }) => virtualMs) / 1_000).toFixed(0)} s of virtual time, ${sum(({ entries }) => entries)} log entries, ${sum(({ steps }) => steps)} steps`,
+    `clients: ${totals(reports.map(({ counts }) => ({ ...counts })))}`,
+    `faults: ${totals(reports.map(({ faults }) => faults))}`,
+    `a write succeeds after the last fault: median ${median(recoveries).toFixed(2)}, at most ${Math.max(...recoveries).toFixed(2)} election timeouts`,
+  ].join("\n");
+};
