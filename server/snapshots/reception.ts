@@ -26,7 +26,8 @@ export const receiveAnnouncement = async (
 ): Promise<Announced> => {
   const silence = new Silence(clock, maxSilentLooks, () => channel.close("the sender is silent"));
   try {
-    return { from, ...reader.begin(await channel.receive()) };
+    const { leaderTerm, position } = reader.begin(await channel.receive());
+    return { from, leaderTerm, position };
   } finally {
     silence.end();
   }

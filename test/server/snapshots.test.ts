@@ -124,7 +124,7 @@ test("a snapshot arrives row by row, and is in use once consensus has chosen it"
   from.sender.needed(follower, term(1));
   await settle(clock);
   await pass(clock, 500);
-  assert.deepEqual(to.offered, [{ kind: "begin", from: 1n, leaderTerm: 1, position: position(100) }]);
+  assert.deepEqual(to.offered, [{ from: 1n, leaderTerm: 1, position: position(100) }]);
   assert.deepEqual(to.states, ["finished"]);
   const text = (rows: readonly Row[]): string =>
     rows.map((row) => row.map((part) => Buffer.from(part).toString("hex")).join()).join();
