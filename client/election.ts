@@ -5,36 +5,17 @@ import type { KeyValue } from "./kv-ops.js";
 import type { Lease } from "./lease.js";
 import { byAge, Line, type LineServices } from "./line.js";
 import type { RequestOptions } from "./options.js";
-import { takeTurn, type Turn, type TurnOptions } from "./turn.js";
-import type { Compare } from "./txn.js";
+import { Held, takeTurn, type Turn, type TurnOptions } from "./turn.js";
 
 export type CampaignOptions = TurnOptions;
 
 /** The leadership of an election that was won: `await using leadership = await client.election("/jobs").campaign("me")`. */
-export class Leadership implements AsyncDisposable {
+export class Leadership extends Held implements AsyncDisposable {
   constructor(
     private readonly services: LineServices,
-    private readonly turn: Turn,
-  ) {}
-
-  /** The key that stands for this leader. */
-  get key(): Uint8Array {
-    return this.turn.entry.key;
-  }
-
-  /** Grows with every leader. */
-  get revision(): number {
-    return this.turn.entry.revision;
-  }
-
-  /** Raised when the lease is lost and with it the leadership, shortly before another can be leader. */
-  get lost(): AbortSignal {
-    return this.turn.lease.lost;
-  }
-
-  /** A condition for a transaction: it does its work only while this leader leads. */
-  get held(): Compare {
-    return this.turn.condition;
+    turn: Turn,
+  ) {
+    super(turn);
   }
 
   /** Says something else. @throws EtcdError "failed-precondition" if this one does not lead any more */

@@ -2,8 +2,7 @@
 import type { Bytes } from "./keys.js";
 import type { Lease } from "./lease.js";
 import { Line, type LineServices } from "./line.js";
-import { takeTurn, type Turn, type TurnOptions } from "./turn.js";
-import type { Compare } from "./txn.js";
+import { Held, takeTurn, type TurnOptions } from "./turn.js";
 
 export type LockOptions = TurnOptions;
 
@@ -12,29 +11,7 @@ export type LockOptions = TurnOptions;
  * holder, and a holder that lost touch must stop by itself: pass `lost` on to what it does, or let the cluster check with `held`.
  * Go's `concurrency.Mutex` of the same name excludes it and is excluded by it.
  */
-export class Lock implements AsyncDisposable {
-  constructor(private readonly turn: Turn) {}
-
-  /** The key that stands for this holder. */
-  get key(): Uint8Array {
-    return this.turn.entry.key;
-  }
-
-  /** Grows with every holder: whoever keeps what the lock protects can refuse a holder that is late. */
-  get revision(): number {
-    return this.turn.entry.revision;
-  }
-
-  /** Raised when the lease is lost and with it the lock, shortly before others can have it. */
-  get lost(): AbortSignal {
-    return this.turn.lease.lost;
-  }
-
-  /** A condition for a transaction: it does its work only while the lock is held. */
-  get held(): Compare {
-    return this.turn.condition;
-  }
-
+export class Lock extends Held implements AsyncDisposable {
   /** May be called twice, and again when it fails. @throws EtcdError if no server answers: it ends with its lease then */
   release(): Promise<void> {
     return this.turn.end();

@@ -46,6 +46,31 @@ export class Turn {
   }
 }
 
+/** What is ours while the turn lasts: a lock, or the leadership of an election. */
+export abstract class Held {
+  constructor(protected readonly turn: Turn) {}
+
+  /** The key that stands for this holder. */
+  get key(): Uint8Array {
+    return this.turn.entry.key;
+  }
+
+  /** Grows with every holder: whoever keeps what is protected can refuse a holder that is late. */
+  get revision(): number {
+    return this.turn.entry.revision;
+  }
+
+  /** Raised when the lease is lost, and all with it, shortly before others can have it. */
+  get lost(): AbortSignal {
+    return this.turn.lease.lost;
+  }
+
+  /** A condition for a transaction: it does its work only while this holder has it. */
+  get held(): Compare {
+    return this.turn.condition;
+  }
+}
+
 /**
  * Takes a place in line and waits for the turn.
  *
