@@ -140,6 +140,29 @@ for (const { name, create } of disks) {
   });
 }
 
+test("a batch that becomes visible while a snapshot begins is not half in it", async () => {
+  const inner = await openMemoryBackend();
+  let isViewed = false;
+  const backend: Backend = {
+    name: inner.name,
+    get: (key) => (isViewed ? assert.fail("read beside the view") : inner.get(key)),
+    iterate: (from, to) => (isViewed ? assert.fail("read beside the view") : inner.iterate(from, to)),
+    view: () => {
+      isViewed = true;
+      return inner.view();
+    },
+    batch: () => inner.batch(),
+    size: () => inner.size(),
+    close: () => inner.close(),
+  };
+  const store = await openStore({ backend, clock: new ManualClock(), onFailure: () => undefined });
+  store.put(put("key", "value"));
+  store.endRound(bytes("2"));
+  await store.flush();
+  assert.equal((await allOf(store)).length, 4, "format, count, state and a change");
+  await store.close();
+});
+
 test("a store that cannot say what it holds gives no snapshot", async () => {
   await using fresh = await TestStore.on(await memoryDisk());
   fresh.put("key", "value");
