@@ -116,7 +116,9 @@ export class Leadership {
 
   /** Something of this term arrived from `from`. */
   heard(from: MemberId): void {
-    this.progressOf(from).heardAt = this.now;
+    const follower = this.progressOf(from);
+    follower.heardAt = this.now;
+    follower.isConnected = true;
   }
 
   /** What was on its way to `peer` is lost; it is sent again once the follower answers a heartbeat. */
@@ -161,7 +163,8 @@ export class Leadership {
     let best: MemberId | undefined;
     let bestMatch = -1;
     for (const [id, follower] of this.followers) {
-      if ((wanted !== undefined && id !== wanted) || !this.isHeard(follower) || follower.match <= bestMatch) continue;
+      const mayLead = follower.isConnected && this.isHeard(follower) && (wanted === undefined || id === wanted);
+      if (!mayLead || follower.match <= bestMatch) continue;
       best = id;
       bestMatch = follower.match;
     }

@@ -22,6 +22,8 @@ export class Progress {
   round = 0;
   /** The leader's tick at which it was last heard. */
   heardAt: number;
+  /** Its link has not closed since it was heard: it may be asked to take over. */
+  isConnected = true;
   private readonly log: Pick<Log, "base" | "lastIndex">;
   /** Beyond the log's base, but for a follower that needs a snapshot: what precedes an append must be known. */
   private nextIndex: LogIndex;
@@ -121,6 +123,7 @@ export class Progress {
 
   /** The link closed: what was on its way is taken for lost. (A snapshot has a way and an end of its own.) */
   linkClosed(): void {
+    this.isConnected = false;
     if (this.state === "replicating") this.probe(this.match);
     else this.probeSent = false;
     this.stalled = false;
