@@ -98,7 +98,7 @@ class Run {
     leader.signal(({ kill: "SIGKILL", stop: "SIGTERM", freeze: "SIGSTOP" } as const)[fault]);
     if (fault !== "stop") writers.pause(position); // their member is gone, or says nothing; after SIGTERM they are of interest
     const firstWriteMs = await writers.firstNewWrite(position, from);
-    await writers.calm(afterwardsMs - firstWriteMs);
+    if (fault === "stop") await writers.calm(afterwardsMs - firstWriteMs);
     await writers.settled(from, position); // all that was under way through the others has ended, somehow
     writers.pause(position);
     const until = performance.now();
@@ -133,14 +133,13 @@ interface Happened {
 }
 
 const roundOf = (writes: readonly Write[], { position, from, firstWriteMs }: Happened): Round => {
-  const until = from + afterwardsMs;
   const elsewhere = writes.filter((write) => write.member !== position);
   const there = writes.filter((write) => write.member === position);
   const inFlight = elsewhere.filter(
     ({ startedAt, endedAt, isProbe }) => startedAt <= from && endedAt > from && !isProbe,
   );
   const acknowledgements = elsewhere
-    .filter(({ failure, endedAt }) => failure === undefined && endedAt >= from && endedAt <= until)
+    .filter(({ failure, endedAt }) => failure === undefined && endedAt >= from && endedAt <= from + afterwardsMs)
     .map(({ endedAt }) => endedAt)
     .sort((a, b) => a - b);
   return {
