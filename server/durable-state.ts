@@ -74,10 +74,11 @@ export const openDurableState = async (
   const store = teardown.opened(await openStoreAt(parts, path, environment, onStoreFailure));
   if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
   const applied = decodeMarker(store.marker);
+  const { index, term } = applied;
   const log = mustRestart(recovered, applied, installed)
-    ? await Promise.race([restartLog(wal, recovered, applied), logFailed])
+    ? await Promise.race([restartLog(wal, recovered, { index, term }), logFailed])
     : recovered;
-  if (log !== recovered) logger.warn("the log begins anew after the snapshot that was installed", { ...log.base });
+  if (log !== recovered) logger.warn("the log begins anew after the snapshot that was installed", { index, term });
   const incarnation = await directory.nextIncarnation();
   return { clusterId, memberId, incarnation, wal, recovered: log, space, store, applied, newStores };
 };

@@ -214,6 +214,7 @@ const start = async (
     onCalls: (from, message) => calls.received(from, message),
     onSnapshot: (from, channel) => snapshots.accept(from, channel),
     onLinkOpened: (peer) => {
+      snapshots.reachable(peer);
       if (peer !== node.status().leader) return;
       proposals.leaderReached();
       reads.leaderChanged(true);

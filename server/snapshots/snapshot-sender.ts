@@ -11,7 +11,7 @@ const firstRetryMs = 250;
 /** … up to this. */
 const longestRetryMs = 2_000;
 /** After a success its own acknowledgement tells consensus first; this is for when that got lost. */
-const acknowledgeMs = 5_000;
+const acknowledgeMs = 1_000;
 /** The log is not cut for so long after a snapshot was installed: what it does not contain must still be there (as in etcd). */
 const catchUpMs = 30_000;
 
@@ -34,6 +34,8 @@ interface Sending {
   channel: SnapshotChannel | undefined;
   /** Why it must end. */
   canceled: string | undefined;
+  /** It has ended, and this tells consensus before its time. */
+  endPause: (() => void) | undefined;
 }
 
 /** Sends snapshots to members whose next entries are no longer in this leader's log: one at a time to each. */
@@ -57,7 +59,7 @@ export class SnapshotSender {
   /** Consensus, as leader of `leaderTerm`, has no entries for the member. `onEnded` follows, later. */
   needed(peer: MemberId, leaderTerm: Term): void {
     if (this.stopped || this.sending.has(peer)) return;
-    const sending: Sending = { peer, leaderTerm, channel: undefined, canceled: undefined };
+    const sending: Sending = { peer, leaderTerm, channel: undefined, canceled: undefined, endPause: undefined };
     this.sending.set(peer, sending);
     void this.run(sending);
   }
@@ -67,6 +69,11 @@ export class SnapshotSender {
     for (const sending of this.sending.values())
       if (role !== "leader" || term !== sending.leaderTerm)
         cancel(sending, "this member does not lead that term any more");
+  }
+
+  /** There is a new connection to the member: what was waited for may have been lost with the former one. */
+  reachable(peer: MemberId): void {
+    this.sending.get(peer)?.endPause?.();
   }
 
   stop(): void {
@@ -91,10 +98,18 @@ export class SnapshotSender {
     const failures = done ? 0 : (this.failures.get(peer) ?? 0) + 1;
     this.failures.set(peer, failures);
     this.after(done ? catchUpMs : 0, () => this.release());
-    this.after(done ? acknowledgeMs : Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs), () => {
-      this.sending.delete(peer);
-      this.options.onEnded(peer);
-    });
+    this.pause(sending, done ? acknowledgeMs : Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs));
+  }
+
+  /** Consensus is told after a while, or when the member has just come back. */
+  private pause(sending: Sending, ms: number): void {
+    const end = (): void => {
+      cancelTimer();
+      this.sending.delete(sending.peer);
+      this.options.onEnded(sending.peer);
+    };
+    const cancelTimer = this.after(ms, end);
+    sending.endPause = end;
   }
 
   private async attempt(sending: Sending): Promise<void> {
@@ -132,12 +147,17 @@ export class SnapshotSender {
     if (this.holds === 0) this.options.onReleased();
   }
 
-  private after(ms: number, callback: () => void): void {
+  /** Calls back once, unless this is stopped, or what it returns is called, before. */
+  private after(ms: number, callback: () => void): () => void {
     const cancelTimer = this.options.clock.after(ms, () => {
       this.timers.delete(cancelTimer);
       callback();
     });
     this.timers.add(cancelTimer);
+    return () => {
+      this.timers.delete(cancelTimer);
+      cancelTimer();
+    };
   }
 }
 

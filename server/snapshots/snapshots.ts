@@ -63,6 +63,11 @@ export class Snapshots {
     this.sender.needed(peer, this.options.node().status().term);
   }
 
+  /** There is a new connection to the member. */
+  reachable(peer: MemberId): void {
+    this.sender.reachable(peer);
+  }
+
   /** A member sends one. */
   accept(from: MemberId, channel: SnapshotChannel): void {
     this.receiver.accept(from, channel);

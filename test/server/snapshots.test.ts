@@ -496,6 +496,22 @@ test("attempts become rarer, up to two seconds, and there is one at a time", asy
   assert.deepEqual(pauses, [250, 500, 1_000, 2_000, 2_000, 2_000]);
 });
 
+test("a member that comes back is not kept waiting", async () => {
+  const clock = new VirtualClock();
+  const sending = new Sending(clock, () => Promise.reject(new ChannelClosedError("the member cannot be reached")));
+  for (let attempt = 0; attempt < 6; attempt++) {
+    sending.sender.needed(follower, term(1));
+    await settle(clock);
+    assert.equal(sending.ended.length, attempt);
+    sending.sender.reachable(follower);
+    sending.sender.reachable(follower);
+    assert.equal(sending.ended.length, attempt + 1);
+  }
+  await pass(clock, 5_000);
+  assert.equal(sending.ended.length, 6);
+  assert.equal(clock.pendingTimers, 0);
+});
+
 test("stopping ends what is under way at both ends, but lets an installation end", async () => {
   const receiving = pair();
   receiving.from.rows = rowsOf(50_000);

@@ -1,0 +1,145 @@
+// A member that is further behind than the log reaches back is sent a snapshot: on real processes, files and signals.
+
+import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import test from "node:test";
+import type { Client } from "../../client/index.js";
+import { eventually } from "../support/deadline.js";
+import { fastElections, startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
+import { shownEvent, WatchStream } from "../support/watch-stream.js";
+
+/** Generous: a busy machine is no failure. */
+const longEnoughMs = 30_000;
+
+/** The log is cut often, and little of it stays. */
+const shortLog = ["--snapshot-count=50", "--snapshot-catchup-entries=10"];
+
+/** Puts `count` times, some at a time. */
+const putMany = async (client: Client, count: number, value = "v"): Promise<void> => {
+  for (let n = 0; n < count; n += 50) {
+    const some = Array.from({ length: Math.min(50, count - n) }, (_, m) => `k/${(n + m) % 500}`);
+    await Promise.all(some.map((key, m) => client.kv.put(key, `${value} ${n + m}`, { timeoutMs: longEnoughMs })));
+  }
+};
+
+const linesOf = (member: ClusterMember, message: string): Record<string, unknown>[] =>
+  member.running.log.filter(({ msg }) => msg === message);
+
+const installedBy = (member: ClusterMember): Promise<Record<string, unknown>> =>
+  member.running.until("an installed snapshot", () => linesOf(member, "applied snapshot")[0], longEnoughMs);
+
+/** The same history on every member, as far as the newest revision. */
+const assertSame = async (cluster: TestCluster): Promise<void> => {
+  const { header } = await cluster.client.kv.get("k", { timeoutMs: longEnoughMs });
+  const hashes = await Promise.all(
+    cluster.members.map(async (member) => {
+      await using client = member.client();
+      await client.kv.get("k", { timeoutMs: longEnoughMs }); // linearizable: it has applied that much
+      return (await cluster.client.maintenance.hashKv(member.endpoint, header.revision)).hash;
+    }),
+  );
+  assert.equal(new Set(hashes).size, 1, `HashKV at ${header.revision}: ${hashes.join()}`);
+};
+
+const stores = async ({ dataDir }: ClusterMember): Promise<string[]> =>
+  (await readdir(join(dataDir, "member"))).filter((name) => /^store-\d+$/.test(name));
+
+test("a member that was away while thousands were written is sent the store, and then is as the others", async () => {
+  await using cluster = await startCluster({ flags: [...fastElections, ...shortLog] });
+  const leader = await cluster.leader();
+  const away = cluster.members.find((member) => member !== leader)!;
+  await putMany(cluster.client, 100);
+  await away.kill("SIGKILL");
+  const { id: lease } = await cluster.client.lease.grant({ ttlSeconds: 600 });
+  await cluster.client.kv.put("leased", "v", { lease });
+  await putMany(cluster.client, 3_000);
+  away.launch();
+
+  const { snapshotIndex, bytes, ms } = await installedBy(away);
+  assert.ok(Number(snapshotIndex) > 2_000 && Number(bytes) > 0 && Number(ms) >= 0);
+  await away.whenReady();
+  await using there = away.client();
+  assert.deepEqual((await there.lease.timeToLive(lease, { keys: true })).keys.map(String), [
+    String(new TextEncoder().encode("leased")),
+  ]);
+  assert.equal(await there.kv.getText("leased"), "v");
+  await assertSame(cluster);
+  await there.lease.revoke(lease);
+  assert.equal((await there.kv.get("leased")).count, 0);
+  await cluster.client.kv.put("after", "v");
+  await assertSame(cluster);
+  await eventually(longEnoughMs, "the former store is removed", async () =>
+    (await stores(away)).join() === "store-2" ? true : undefined,
+  );
+  const term = (await cluster.status(leader)).raftTerm;
+  assert.equal((await cluster.status(away)).raftTerm, term);
+
+  // What it has been given survives it.
+  await away.kill("SIGKILL");
+  await away.restart();
+  await assertSame(cluster);
+});
+
+test("a member that was frozen goes on with a snapshot under its watchers, who miss nothing and hear nothing twice", async () => {
+  await using cluster = await startCluster({ flags: [...fastElections, ...shortLog] });
+  const leader = await cluster.leader();
+  const frozen = cluster.members.find((member) => member !== leader)!;
+  using watcher = new WatchStream(frozen.endpoint);
+  const created = await watcher.create({ key: "k/", rangeEnd: "k0" });
+  const from = Number(created.header?.revision) + 1;
+  await putMany(cluster.client, 200);
+  frozen.pause();
+  const others = cluster.members.filter((member) => member !== frozen);
+  await using elsewhere = others[0]!.client();
+  await putMany(elsewhere, 1_500);
+  frozen.resume();
+  await installedBy(frozen);
+  await putMany(elsewhere, 100);
+
+  await using there = frozen.client();
+  const { header } = await there.kv.get("k", { timeoutMs: longEnoughMs });
+  const told = (): string[] => watcher.received.flatMap(({ events }) => events.map(shownEvent));
+  const last = header.revision;
+  await eventually(longEnoughMs, "the last event", () => (told().length >= last - from + 1 ? true : undefined));
+  assert.deepEqual(
+    told().map((event) => Number(event.split(" ").at(-1))),
+    Array.from({ length: last - from + 1 }, (_, n) => from + n),
+  );
+  await assertSame(cluster);
+});
+
+test("killed again and again while it receives, a member catches up in the end, and leaves nothing behind", async () => {
+  await using cluster = await startCluster({ flags: [...fastElections, ...shortLog] });
+  const leader = await cluster.leader();
+  const victim = cluster.members.find((member) => member !== leader)!;
+  await victim.kill("SIGKILL");
+  await putMany(cluster.client, 4_000, "x".repeat(4_000));
+  const moments = ["receiving database snapshot", "received and saved database snapshot"];
+  for (const moment of [...moments, ...moments, ...moments, "applied snapshot"]) {
+    victim.launch();
+    // If the kill before came a moment late, it has all of it already.
+    const reached = () => linesOf(victim, moment)[0] ?? linesOf(victim, "ready to serve client requests")[0];
+    await victim.running.until(moment, reached, longEnoughMs);
+    await victim.kill("SIGKILL");
+  }
+  await putMany(cluster.client, 100);
+  await victim.restart();
+  await assertSame(cluster);
+  await eventually(longEnoughMs, "one store", async () => ((await stores(victim)).length === 1 ? true : undefined));
+  assert.equal(linesOf(victim, "unexpected").length, 0);
+});
+
+test("a leader that dies while it sends is followed by another one's snapshot", async () => {
+  await using cluster = await startCluster({ flags: [...fastElections, ...shortLog] });
+  const leader = await cluster.leader();
+  const away = cluster.members.find((member) => member !== leader)!;
+  await away.kill("SIGKILL");
+  await putMany(cluster.client, 4_000, "x".repeat(4_000));
+  away.launch();
+  await leader.running.until("a snapshot begun", () => linesOf(leader, "sending database snapshot")[0], longEnoughMs);
+  await leader.kill("SIGKILL");
+  await away.whenReady();
+  await leader.restart();
+  await assertSame(cluster);
+});
