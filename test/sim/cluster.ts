@@ -36,6 +36,15 @@ interface Seat {
   readonly proposals: Set<number>;
 }
 
+/** What a simulation did. */
+export interface Work {
+  readonly acknowledged: number;
+  /** Snapshots that took the place of a log. */
+  readonly installed: number;
+  /** Times that leadership went where it was meant to. */
+  readonly handedOver: number;
+}
+
 /** How many of the last events a failure shows. */
 const maxTraced = 40;
 
@@ -56,6 +65,7 @@ export class SimCluster {
   private readonly acknowledged = new Map<number, LogIndex>();
   private lastAcknowledged = 0 as LogIndex;
   private installed = 0;
+  private handedOver = 0;
   private isQuiet = false;
   /** Proposals that were refused: nobody may ever see them. */
   private readonly refused = new Set<number>();
@@ -238,14 +248,23 @@ export class SimCluster {
       case "transferEnded":
         assert.ok(seat.transferAskedAt !== undefined, `member ${seat.id} ended a transfer that nobody asked for`);
         seat.transferAskedAt = undefined;
+        if (notice.ok) this.handedOver++;
         return;
     }
   }
 
-  private beginStream({ member, disk }: Seat, to: MemberId): void {
-    assert.ok(member !== undefined);
-    if (!this.streams.isUnderWay(member, to))
-      this.streams.begin({ sender: member, to, position: disk.machine, now: this.now });
+  private beginStream(seat: Seat, to: MemberId): void {
+    const { member } = seat;
+    if (member === undefined || this.streams.isUnderWay(member, to)) return;
+    if (this.random.chance(0.8)) seat.disk.machine = member.lastApplied; // the newest that there is
+    this.streams.begin({ sender: member, to, position: seat.disk.machine, now: this.now });
+  }
+
+  /** A snapshot that nobody asked for, or needs no more: what it brings the receiver may hold, or be about to. */
+  sendNeedlessSnapshot(): void {
+    const seat = this.random.pick(this.seats);
+    const to = this.random.pick(this.seats).id;
+    if (seat.id !== to && seat.member?.core.status().role === "leader" && seat.applied > 0) this.beginStream(seat, to);
   }
 
   private onStreamArrived({ from, to, leaderTerm, position }: Stream): boolean {
@@ -398,11 +417,6 @@ export class SimCluster {
       case "split":
         this.split();
         return;
-      case "needlessSnapshot":
-        // One that somebody needed once, or needs no more: it arrives when it likes.
-        if (seat.member?.core.status().role === "leader" && seat.disk.machine.index > 0)
-          this.beginStream(seat, other.id);
-        return;
       case "heal":
         this.network.healAll();
         return;
@@ -470,8 +484,8 @@ export class SimCluster {
   }
 
   /** How much was done; a simulation in which nothing happens proves nothing. */
-  get work(): { readonly acknowledged: number; readonly installed: number } {
-    return { acknowledged: this.acknowledged.size, installed: this.installed };
+  get work(): Work {
+    return { acknowledged: this.acknowledged.size, installed: this.installed, handedOver: this.handedOver };
   }
 
   private describe(): string {
@@ -495,8 +509,6 @@ const faults = [
   "cutLink",
   "isolate",
   "split",
-  "needlessSnapshot",
-  "needlessSnapshot",
   "heal",
   "heal",
   "weather",

@@ -2,12 +2,14 @@
 // they must get on. SEED=n replays one.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { SimCluster } from "./cluster.js";
+import { SimCluster, type Work } from "./cluster.js";
 import { seededRandom } from "./random.js";
 
 const wanted = process.env["SEED"];
 const count = Number(process.env["SEEDS"] ?? 200);
 const seeds = wanted === undefined ? Array.from({ length: count }, (_, i) => i + 1) : [Number(wanted)];
+
+const done: Work[] = [];
 
 for (const seed of seeds)
   test(`simulation SEED=${seed}`, () => {
@@ -18,16 +20,26 @@ for (const seed of seeds)
     ]);
     const faultRate = random.pick([0.005, 0.02, 0.05, 0.15]);
     const compactRate = random.pick([0, 0.01, 0.05]);
+    const needlessSnapshotRate = random.pick([0, 0.02, 0.2]);
     const cluster = new SimCluster({ members: random.pick([3, 5]), random, ...timing });
     cluster.watched(() => {
       for (let tick = 0; tick < 1_500; tick++) {
         if (random.chance(faultRate)) cluster.injectFault();
         if (random.chance(compactRate)) cluster.compact();
+        if (random.chance(needlessSnapshotRate)) cluster.sendNeedlessSnapshot();
         if (random.chance(0.3)) cluster.act();
         cluster.tick();
       }
       cluster.healAll();
       cluster.runUntilAllApplied({ maxTicks: 10 * timing.electionTicks });
       assert.ok(cluster.work.acknowledged > 0);
+      done.push(cluster.work);
     });
+  });
+
+if (wanted === undefined && count >= 50)
+  test("the seeds together install snapshots and hand leadership over", () => {
+    const sum = (of: (work: Work) => number): number => done.reduce((total, work) => total + of(work), 0);
+    assert.ok(sum((work) => work.installed) > count / 2);
+    assert.ok(sum((work) => work.handedOver) > count / 2);
   });

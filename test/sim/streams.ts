@@ -38,7 +38,8 @@ export class SnapshotStreams {
 
   begin({ sender, to, position, now }: { sender: Member; to: MemberId; position: LogPosition; now: number }): void {
     const stream = { sender, to, from: sender.id, leaderTerm: sender.core.status().term, position };
-    const arrivesAt = this.random.chance(0.3) ? Infinity : now + this.random.between(1, this.maxTicks);
+    const most = this.random.pick([2, this.maxTicks]);
+    const arrivesAt = this.random.chance(0.3) ? Infinity : now + this.random.between(1, most);
     this.timed.push({ stream, arrivesAt, endsAt: now + this.random.between(1, this.maxTicks) });
   }
 
