@@ -1,13 +1,19 @@
 // Brings the faults of a plan about, and takes all of them back at the end.
 
+import { MoveLeaderRequest, MoveLeaderResponse } from "../../../proto/index.js";
 import { seededRandom, type SeededRandom } from "../random.js";
 import type { Host } from "./host.js";
+import { told } from "./kv-client.js";
 import type { Fault } from "./plan.js";
+import type { Rpc } from "./rpc.js";
 import type { Scheduler } from "./scheduler.js";
 import { fairWeather, type SimNetwork } from "./sim-network.js";
 import type { Story } from "./story.js";
 
+const moveLeaderPath = "/etcdserverpb.Maintenance/MoveLeader";
+
 export interface FaultsOptions {
+  readonly rpc: Rpc;
   readonly scheduler: Scheduler;
   readonly network: SimNetwork;
   readonly hosts: readonly Host[];
@@ -106,7 +112,20 @@ export class Faults {
       case "logRot":
       case "storeRot":
         return this.rot(fault, host, random);
+      case "moveLeader":
+        return this.moveLeader(host, random);
     }
+  }
+
+  /** Somebody asks a member to hand leadership over, whether or not it leads. */
+  private moveLeader(host: Host, random: SeededRandom): void {
+    const { rpc, hosts, electionMs } = this.options;
+    const targetID = random.pick(hosts).running?.replica.id;
+    if (targetID === undefined) return;
+    const method = { path: moveLeaderPath, request: MoveLeaderRequest, response: MoveLeaderResponse };
+    void rpc.call(host, method, { targetID }, 3 * electionMs).then((outcome) => {
+      this.options.story.tell(`moving the lead away from ${host.name}: ${told(outcome)}`);
+    });
   }
 
   /** What is between members passes no more, in one of many ways. */

@@ -8,15 +8,16 @@ import {
   PutResponse,
   RawDeleteRangeResponse,
   RawPutResponse,
+  RangeRequest,
+  RangeResponse,
+  RawRangeResponse,
   RawTxnResponse,
   TxnRequest,
   TxnResponse,
-  type RangeRequest,
-  type RangeResponse,
 } from "../../../proto/index.js";
 import type { Entry, LogIndex, Term } from "../../../raft/index.js";
 import type { Replica } from "../../../server/replica.js";
-import { StoreError, type Lease, type StoreErrorCode } from "../../../store/index.js";
+import { StoreError, type KvStore, type Lease, type StoreErrorCode } from "../../../store/index.js";
 import { assertSame } from "./same.js";
 import { CopyingStore, Refused, type NaiveChange } from "../../property/copying-store.js";
 
@@ -85,11 +86,15 @@ export class History {
   readonly model = new CopyingStore();
   /** By revision: the last compaction that any member applied. */
   compactRevision = -1;
+  /** Snapshots that members took in. */
+  installs = 0;
   private readonly entries = new Map<LogIndex, Entry>();
   private readonly effects = new Map<LogIndex, readonly Effect[]>();
   private readonly byIdentity = new Map<string, Effect[]>();
   /** What made each revision. */
   private readonly byRevision = new Map<number, Effect>();
+  /** The revision after each entry. */
+  private readonly revisions = new Map<number, number>();
   private end = 0;
   private readonly listeners: ((effect: Effect) => void)[] = [];
 
@@ -192,6 +197,27 @@ export class History {
       for (const entry of entries) this.applied(name, entry, byIndex.get(entry.index) ?? []);
       byIndex.clear();
     });
+    spy(applier, "install", (run) => (position, done) => {
+      run(position, () => {
+        this.installed(name, store, position.index);
+        done();
+      });
+    });
+  }
+
+  /** A snapshot gives a member the state that everybody had there. */
+  private installed(name: string, store: KvStore, index: LogIndex): void {
+    this.installs++;
+    const revision = this.revisions.get(index) ?? 1;
+    assert.equal(store.revision, revision, `the revision that ${name} came to by a snapshot of entry ${index}`);
+    const everything = RangeRequest.create({ key: Uint8Array.of(0), rangeEnd: Uint8Array.of(0) });
+    const found = store.range(everything);
+    if (found instanceof Promise) return; // too much to be told at once: the hashes at the end tell
+    assertSame(
+      RangeResponse.decode(RawRangeResponse.encode(found.response).finish()),
+      this.rangeAt(revision, everything),
+      `what ${name} holds after a snapshot of entry ${index}`,
+    );
   }
 
   private applied(name: string, entry: Entry, done: readonly Done[]): void {
@@ -208,6 +234,7 @@ export class History {
       entry.index,
       done.map((each) => this.add(name, entry, each)),
     );
+    this.revisions.set(entry.index, this.model.revision);
   }
 
   /** State machine safety: no two members apply different entries at an index. Raft paper §5.4.3. */

@@ -23,6 +23,9 @@ export interface ClusterSettings {
   readonly electionMs: number;
   readonly watchProgressMs: number;
   readonly segmentBytes: number;
+  /** The log is cut every so many entries, and so many are kept then. */
+  readonly snapshotCount: number;
+  readonly snapshotCatchUpEntries: number;
 }
 
 /** What a host tells the simulation. */
@@ -52,6 +55,9 @@ export interface Running {
   /** It has joined: clients are served. */
   isReady: boolean;
 }
+
+/** How long a host that is stopped lets calls under way go on, at most. */
+const graceMs = 500;
 
 export class Host {
   readonly log: SimDisk;
@@ -122,9 +128,12 @@ export class Host {
     const { process, running } = this;
     if (process === undefined || running === undefined) return;
     this.isStopping = true;
-    this.running = undefined;
-    this.observer.onDied(this); // clients are turned away first
+    running.isReady = false; // no new calls
     try {
+      await running.replica.handOver();
+      await process.sleep(this.random.next() * graceMs); // calls under way end, or not all of them
+      this.running = undefined;
+      this.observer.onDied(this);
       await running.replica.close();
     } catch (error) {
       this.failed(process, error);
@@ -245,7 +254,7 @@ export class Host {
 
 const configOf = (name: string, settings: ClusterSettings): MemberConfig => {
   const peerUrl = (member: string): string => `unix://${member}-peer`;
-  return configFromFlags({
+  const config = configFromFlags({
     ...defaultFlags,
     name,
     dataDir: `/${name}`,
@@ -258,4 +267,6 @@ const configOf = (name: string, settings: ClusterSettings): MemberConfig => {
     electionTimeout: String(settings.electionMs),
     watchProgressNotifyInterval: `${settings.watchProgressMs}ms`,
   });
+  const { snapshotCount, snapshotCatchUpEntries } = settings;
+  return { ...config, snapshotCount, snapshotCatchUpEntries };
 };

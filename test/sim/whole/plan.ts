@@ -24,6 +24,7 @@ export const faultKinds = [
   "diskFull",
   "logRot",
   "storeRot",
+  "moveLeader",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -75,6 +76,8 @@ export const planOf = (seed: number): Plan => {
       electionMs,
       watchProgressMs: random.pick([200, 1_000]),
       segmentBytes: random.pick([2_048, 8_192, 65_536]),
+      snapshotCount: random.pick([5, 20, 100, 10_000]),
+      snapshotCatchUpEntries: random.pick([1, 5, 50]),
     },
     clockRates: members.map(() => 1 + drift * (2 * random.next() - 1)),
     faultyMs,

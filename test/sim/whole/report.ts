@@ -1,5 +1,4 @@
 import type { Result } from "./simulation.js";
-import type { Counts } from "./world.js";
 
 /** What of a result a person, or another process, wants to know. */
 export interface Report {
@@ -9,7 +8,7 @@ export interface Report {
   readonly digest: string;
   /** The last that happened, of a simulation that failed. */
   readonly story: readonly string[];
-  readonly counts: Counts;
+  readonly counts: Result["counts"];
   readonly faults: Readonly<Record<string, number>>;
   readonly entries: number;
   readonly steps: number;

@@ -24,7 +24,7 @@ export interface Result {
   /** Of all that happened. */
   readonly digest: string;
   readonly story: Story;
-  readonly counts: Counts;
+  readonly counts: Counts & { readonly installs: number };
   /** How many of each kind were injected. */
   readonly faults: Readonly<Record<string, number>>;
   /** Log entries, and how much happened in the machine below. */
@@ -122,7 +122,7 @@ export class Simulation {
       failure: this.failure,
       digest: this.story.digest(),
       story: this.story,
-      counts: this.world.counts,
+      counts: { ...this.world.counts, installs: this.world.history.installs },
       faults: this.faults.counts,
       entries: this.world.history.lastIndex,
       steps: this.scheduler.steps,
