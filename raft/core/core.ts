@@ -1,5 +1,6 @@
 import { ClientRequests, type Route } from "./client-requests.js";
 import { Elections } from "./elections.js";
+import { Installer } from "./installer.js";
 import { assertNever, invariant } from "./invariant.js";
 import { Leadership } from "./leadership.js";
 import { defaultLimits, type CoreLimits } from "./limits.js";
@@ -54,12 +55,6 @@ interface Transfer {
   ticksLeft: number;
 }
 
-/** `received`; `handedOut` to the state machine; `installed` there, so the log is to begin anew. */
-interface Installation {
-  readonly position: LogPosition;
-  readonly stage: "received" | "handedOut" | "installed";
-}
-
 const nothing: readonly never[] = [];
 
 /**
@@ -96,8 +91,7 @@ export class RaftCore {
   private readonly requests: ClientRequests;
   /** Leadership is being handed over; a new leader, or time, ends it. Raft thesis §3.10. */
   private transfer: Transfer | undefined;
-  /** The snapshot that takes the place of the log. Until it has, the log stands still. Raft paper §7. */
-  private installing: Installation | undefined;
+  private readonly installer: Installer;
   private notices: Notice[] = [];
 
   constructor(options: CoreOptions) {
@@ -130,6 +124,7 @@ export class RaftCore {
         deposed: () => this.endLeadership(),
       },
     });
+    this.installer = new Installer({ log: this.log, elections: this.elections, outbox: this.outbox });
     this.elections.start();
   }
 
@@ -158,7 +153,7 @@ export class RaftCore {
         this.onSnapshotReceived(input);
         return;
       case "snapshotInstalled":
-        this.onSnapshotInstalled();
+        this.installer.installed();
         return;
       case "transferLeadership":
         this.onTransferLeadership(input.to);
@@ -179,32 +174,27 @@ export class RaftCore {
    * nothing to write, and the replies may leave at once; calling `saved` for it is allowed and does nothing.
    */
   takeUnsaved(): Unsaved | undefined {
-    const { installing } = this;
-    return this.outbox.takeUnsaved(installing?.stage === "installed" ? installing.position : undefined);
+    return this.outbox.takeUnsaved(this.installer.restart);
   }
 
   /** `unsaved` is durable. */
   saved(unsaved: Unsaved): void {
     if (!this.outbox.saved(unsaved)) return;
     if (unsaved.restart === undefined) this.log.markSaved();
-    else this.endInstallation(unsaved.restart);
+    else this.installer.restarted(unsaved.restart);
     this.leadership?.onSaved();
     this.elections.saved();
   }
 
   /** Committed entries that are durable here, in order, each once; a bounded amount, so take until there are none. */
   takeCommitted(): readonly Entry[] {
-    if (this.installing !== undefined) return nothing; // the snapshot contains them
+    if (this.installer.isUnderWay) return nothing; // the snapshot contains them
     return this.log.takeCommitted(this.limits.maxCommittedBytes);
   }
 
   /** A snapshot that the state machine must take over, once. Nothing is committed until it has. */
   takeInstall(): LogPosition | undefined {
-    if (this.installing?.stage !== "received") return undefined;
-    // A crash must not leave a state machine that holds an entry of a term which the member has forgotten.
-    if (!this.outbox.isHardStateDurable) return undefined;
-    this.installing = { ...this.installing, stage: "handedOut" };
-    return this.installing.position;
+    return this.installer.take();
   }
 
   /** Reads that may be answered once everything up to their index is applied. */
@@ -230,7 +220,7 @@ export class RaftCore {
    * @returns where the log begins now: what is up to there is not needed on disk any more
    */
   compact(through: LogIndex): LogPosition {
-    if (this.installing === undefined) this.log.compact(through);
+    if (!this.installer.isUnderWay) this.log.compact(through);
     this.leadership?.compacted();
     return this.log.base;
   }
@@ -325,39 +315,9 @@ export class RaftCore {
     this.notices.push({ kind: "transferEnded", ok });
   }
 
-  // Snapshots. Raft paper §7.
-
-  private onSnapshotReceived({ from, leaderTerm, position }: ReceivedSnapshot): void {
-    const isOfUse = this.peers.includes(from) && leaderTerm >= this.elections.term && this.installing === undefined;
-    if (!isOfUse) {
-      this.notices.push({ kind: "snapshotRefused", position });
-      return;
-    }
-    invariant(position.term <= leaderTerm, "a snapshot that contains an entry of a later term than its leader's");
-    this.elections.learnOf(from, leaderTerm);
-    // With that entry our log holds all before it, too; what follows stays, as it may have been acknowledged. Paper §7.
-    if (this.log.termAt(position.index) === position.term) this.log.commitTo(position.index);
-    if (position.index > this.log.commit) {
-      this.installing = { position, stage: "received" };
-      this.elections.paused = true;
-      return;
-    }
-    this.notices.push({ kind: "snapshotRefused", position });
-    this.outbox.acknowledge(from, this.log.commit); // so that the leader goes on from there
-  }
-
-  private onSnapshotInstalled(): void {
-    invariant(this.installing?.stage === "handedOut", "the end of an installation that did not begin");
-    this.installing = { ...this.installing, stage: "installed" };
-  }
-
-  /** The log that begins after the snapshot is durable. */
-  private endInstallation(position: LogPosition): void {
-    this.log.restart(position);
-    this.installing = undefined;
-    this.elections.paused = false;
-    // Whoever leads this term or a later one than the snapshot's holds all that it contains. Paper §5.4, leader completeness.
-    if (this.elections.leader !== noMember) this.outbox.acknowledge(this.elections.leader, position.index);
+  private onSnapshotReceived(snapshot: ReceivedSnapshot): void {
+    const isOfUse = this.peers.includes(snapshot.from) && this.installer.receive(snapshot);
+    if (!isOfUse) this.notices.push({ kind: "snapshotRefused", position: snapshot.position });
   }
 
   // What members say to each other.
@@ -415,7 +375,7 @@ export class RaftCore {
       return;
     }
     this.elections.follow(from, append.term);
-    if (this.installing !== undefined) return; // as if lost: the log stands still
+    if (this.installer.isUnderWay) return; // as if lost: the log stands still
     const { prevIndex, prevTerm, entries } = append;
     if (prevIndex < this.log.base.index) {
       // What is committed here the leader holds, too (paper §5.4, leader completeness): it can go on from there.
