@@ -1,0 +1,188 @@
+// What clients of the other members notice when the leader dies or goes: that it takes a moment, and nothing else.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { EtcdError, type Client } from "../../client/index.js";
+import { startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
+import { RawKeepAlive } from "../support/keep-alive-stream.js";
+import { within } from "../support/deadline.js";
+
+/** Above the 7 s in which a server answers, so that what is seen is its answer; and generous on a busy machine. */
+const timeoutMs = 20_000;
+
+/** Puts one key after the other, each once, and remembers which of them succeeded. */
+class Putter implements AsyncDisposable {
+  readonly acknowledged: string[] = [];
+  readonly failures: EtcdError[] = [];
+  private readonly client: Client;
+  private readonly loops: Promise<void>[];
+  private stopped = false;
+
+  constructor(
+    readonly member: ClusterMember,
+    private readonly prefix: string,
+  ) {
+    this.client = member.client();
+    this.loops = Array.from({ length: 8 }, (_, writer) => this.run(writer));
+  }
+
+  /** Waits until it has succeeded with so many more. */
+  async more(count: number): Promise<void> {
+    const wanted = this.acknowledged.length + count;
+    while (this.acknowledged.length < wanted && !this.stopped) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Begins none any more, and waits for those under way. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await Promise.all(this.loops);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await this.client.close();
+  }
+
+  /** Until told to stop, or until something fails. */
+  private async run(writer: number): Promise<void> {
+    for (let n = 0; !this.stopped; n++) {
+      const key = `${this.prefix}/${writer}/${n}`;
+      try {
+        await this.client.kv.put(key, "v", { timeoutMs });
+        this.acknowledged.push(key);
+      } catch (error) {
+        assert.ok(error instanceof EtcdError);
+        this.failures.push(error);
+        return;
+      }
+    }
+  }
+}
+
+/** Every acknowledged put is there, and no put was carried out twice. */
+const assertOnceEach = async (client: Client, acknowledged: readonly string[]): Promise<void> => {
+  const { kvs } = await client.kv.get("put/", { prefix: true, timeoutMs });
+  const versions = new Map(kvs.map(({ key, version }) => [new TextDecoder().decode(key), version]));
+  assert.deepEqual(
+    acknowledged.filter((key) => !versions.has(key)),
+    [],
+  );
+  assert.deepEqual(
+    [...versions].filter(([, version]) => version !== 1),
+    [],
+  );
+};
+
+const memberId = async (cluster: TestCluster, member: ClusterMember): Promise<bigint> =>
+  (await cluster.status(member)).header.memberId;
+
+test("a leader that is killed: every write under way through another member succeeds, once", async () => {
+  await using cluster = await startCluster();
+  const acknowledged: string[] = [];
+  for (let round = 0; round < 3; round++) {
+    const leader = await cluster.leader();
+    const putters = (await cluster.followers()).map((member, n) => new Putter(member, `put/${round}/${n}`));
+    await Promise.all(putters.map((putter) => putter.more(20)));
+    await leader.kill("SIGKILL"); // with eight writes under way at each of the others
+    await within(timeoutMs, "writes after the kill", Promise.all(putters.map((putter) => putter.more(20))));
+    for (const putter of putters) {
+      await putter[Symbol.asyncDispose]();
+      assert.deepEqual(putter.failures, []);
+      acknowledged.push(...putter.acknowledged);
+    }
+    await leader.restart();
+  }
+  await assertOnceEach(cluster.client, acknowledged);
+});
+
+test("a leader that is killed: reads and renewals that ask for it are answered by the next one", async () => {
+  await using cluster = await startCluster();
+  await cluster.client.kv.put("k", "v");
+  const { id } = await cluster.client.lease.grant({ ttlSeconds: 60 });
+  const leader = await cluster.leader();
+  const [follower] = await cluster.followers();
+  assert.ok(follower);
+  await using client = follower.client();
+  using renewals = new RawKeepAlive(follower.endpoint);
+  renewals.send(id);
+  await renewals.next();
+  leader.pause(); // it takes what it is asked, and answers nothing
+  renewals.send(id);
+  const asked = Promise.all([
+    client.kv.getText("k", { timeoutMs }),
+    client.lease.timeToLive(id, { timeoutMs }),
+    renewals.next(),
+  ]);
+  await leader.kill("SIGKILL");
+  const [value, { grantedTtlSeconds }, { TTL }] = await asked;
+  assert.deepEqual([value, grantedTtlSeconds, TTL], ["v", 60, 60n]);
+});
+
+test("a write that finds no leader is carried out once there is one", async () => {
+  await using cluster = await startCluster();
+  const leader = await cluster.leader();
+  const [first, second] = await cluster.followers();
+  assert.ok(first && second);
+  await Promise.all([leader.kill("SIGKILL"), second.kill("SIGKILL")]);
+  await using client = first.client();
+  const written = client.kv.put("k", "v", { timeoutMs });
+  second.launch();
+  assert.equal((await written).header.revision, 2);
+  assert.equal(await client.kv.getText("k"), "v");
+});
+
+test("SIGTERM of the leader: nothing fails elsewhere, and there nothing that had begun before", async () => {
+  await using cluster = await startCluster();
+  const leader = await cluster.leader();
+  const elsewhere = (await cluster.followers()).map((member, n) => new Putter(member, `put/${n}`));
+  await using there = new Putter(leader, "put/there");
+  await Promise.all([...elsewhere, there].map((putter) => putter.more(20)));
+  const { signal } = await leader.kill("SIGTERM");
+  assert.equal(signal, "SIGTERM");
+  const { log } = leader.running;
+  assert.ok(log.some(({ msg }) => msg === "leadership transfer finished"));
+  await within(timeoutMs, "writes after the stop", Promise.all(elsewhere.map((putter) => putter.more(20))));
+  const acknowledged: string[] = [];
+  for (const putter of [...elsewhere, there]) {
+    await putter.stop();
+    acknowledged.push(...putter.acknowledged);
+  }
+  for (const putter of elsewhere) {
+    assert.deepEqual(putter.failures, []);
+    await putter[Symbol.asyncDispose]();
+  }
+  // Its clients were told before anything was closed: what they began afterwards was not looked at.
+  for (const { code, outcome } of there.failures) assert.deepEqual([code, outcome], ["unavailable", "failed"]);
+  await assertOnceEach(cluster.client, acknowledged);
+});
+
+test("MoveLeader: the leader hands over to whom it is told to, and refuses as etcd does", async () => {
+  await using cluster = await startCluster();
+  const leader = await cluster.leader();
+  const [heir, other] = await cluster.followers();
+  assert.ok(heir && other);
+  const [own, target, gone] = await Promise.all([leader, heir, other].map((member) => memberId(cluster, member)));
+  assert.ok(own !== undefined && target !== undefined && gone !== undefined);
+  const move = (member: ClusterMember, to: bigint): Promise<void> =>
+    cluster.client.maintenance.moveLeader(member.endpoint, to, { timeoutMs });
+  const refused = (code: string, text: string) => (error: unknown) =>
+    error instanceof EtcdError && error.code === code && error.message === text;
+
+  await assert.rejects(move(other, target), refused("failed-precondition", "etcdserver: not leader"));
+  await assert.rejects(move(leader, 123n), refused("failed-precondition", "etcdserver: bad leader transferee"));
+  await move(leader, own); // it leads already
+  await using putter = new Putter(other, "put/move");
+  await putter.more(20);
+  await move(leader, target);
+  assert.equal((await cluster.status(leader)).leader, target);
+  assert.equal(await cluster.leader(), heir);
+  await putter.more(20);
+  await putter.stop();
+  assert.deepEqual(putter.failures, []);
+  await assertOnceEach(cluster.client, putter.acknowledged);
+
+  await other.kill("SIGKILL");
+  const tookTooLong = refused("unknown", "etcdserver: request timed out, leader transfer took too long");
+  await assert.rejects(move(heir, gone), tookTooLong);
+  await cluster.client.kv.put("goes", "on", { timeoutMs });
+});
