@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Level } from "level";
 import { MemoryLevel } from "memory-level";
 import { DamagedError } from "./errors.js";
+import { checkTables } from "./tables.js";
 
 /** One row, key and value. */
 export type Row = readonly [key: Uint8Array, value: Uint8Array];
@@ -176,11 +177,12 @@ function asDamage(name: string, error: unknown): unknown {
 const bytes = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
 
 /**
- * A store on disk, in a directory of its own that is created if need be.
+ * A store on disk, in a directory of its own that is created if need be. Everything in it is read once, for its checksums.
  *
  * @throws DamagedError if LevelDB's own files are damaged
  */
 export async function openDiskBackend(directory: string): Promise<Backend> {
+  await checkTables(directory);
   const level = new Level<Uint8Array, Uint8Array>(directory, bytes);
   try {
     await level.open();

@@ -1,0 +1,61 @@
+/**
+ * Undoes Snappy's compression. Format: the length, then literal bytes and copies of what came before.
+ *
+ * @throws RangeError if `bytes` are not Snappy's
+ * @see https://github.com/google/snappy/blob/main/format_description.txt
+ */
+export function decompressSnappy(bytes: Buffer): Buffer {
+  let at = 0;
+  const byte = (): number => {
+    const value = bytes[at++];
+    if (value === undefined) throw new RangeError("compressed data ends too early");
+    return value;
+  };
+  const littleEndian = (count: number): number => {
+    let value = 0;
+    for (let n = 0; n < count; n++) value += byte() * 256 ** n;
+    return value;
+  };
+  let length = 0;
+  for (let scale = 1, more = true; more; scale *= 128) {
+    const part = byte();
+    length += (part & 0x7f) * scale;
+    more = part >= 0x80 && scale < 2 ** 28;
+  }
+  const output = Buffer.alloc(Math.min(length, maxRatio * bytes.length));
+  let end = 0;
+  const copy = (offset: number, count: number): void => {
+    if (offset === 0 || offset > end || end + count > output.length)
+      throw new RangeError("compressed data makes no sense");
+    // Byte by byte: a copy may reach into what it is making.
+    for (let n = 0; n < count; n++, end++) output[end] = output[end - offset] ?? 0;
+  };
+  while (at < bytes.length) {
+    const tag = byte();
+    const size = tag >> 2;
+    switch (tag & 3) {
+      case 0: {
+        const count = (size < 60 ? size : littleEndian(size - 59)) + 1;
+        if (at + count > bytes.length || end + count > output.length)
+          throw new RangeError("compressed data makes no sense");
+        bytes.copy(output, end, at, at + count);
+        at += count;
+        end += count;
+        break;
+      }
+      case 1:
+        copy((tag >> 5) * 256 + byte(), (size & 7) + 4);
+        break;
+      case 2:
+        copy(littleEndian(2), size + 1);
+        break;
+      default:
+        copy(littleEndian(4), size + 1);
+    }
+  }
+  if (end !== length) throw new RangeError("compressed data ends too early");
+  return output;
+}
+
+/** A copy of 64 bytes takes three. */
+const maxRatio = 22;
