@@ -1,11 +1,13 @@
 #!/usr/bin/env node
-// minietcd: one member of a cluster, with etcd's flags; `minietcd cluster` starts a local cluster of them.
+// minietcd: one member of a cluster, with etcd's flags; `minietcd cluster` starts a local cluster of them, `minietcd verify`
+// checks the files of a member that is stopped.
 
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { serverVersion } from "../server/index.js";
 import { addClusterCommand } from "./server/cluster.js";
 import { addServerFlags, runMember } from "./server/run-member.js";
+import { addVerifyCommand } from "./server/verify.js";
 
 const packageVersion = (): string => {
   const path = new URL("../../package.json", import.meta.url);
@@ -33,6 +35,7 @@ addServerFlags(program)
       "  minietcd --data-dir my.etcd   one member on 127.0.0.1:2379",
   )
   .allowExcessArguments()
+  .enablePositionalOptions() // behind a command, `--data-dir` is that command's
   .exitOverride()
   .configureOutput({ outputError: () => undefined }) // written below, in etcd's words
   .action(async () => {
@@ -44,6 +47,7 @@ addServerFlags(program)
     await runMember(program);
   });
 addClusterCommand(program);
+addVerifyCommand(program);
 
 /** Go's flags take one dash or two: `-name` is `--name`. */
 const withTwoDashes = (argument: string): string => (/^-[a-z][a-z-]+/.test(argument) ? `-${argument}` : argument);

@@ -25,10 +25,13 @@ export interface StoreInUse {
   readonly installed: LogPosition | undefined;
 }
 
+/** The directory was written by a newer version, and left untouched. */
+export class NewerDirectoryError extends StartError {}
+
 /**
  * Undefined: no member has begun here.
  *
- * @throws StartError if the file is damaged, or of a newer minietcd
+ * @throws StartError if the file is damaged; NewerDirectoryError
  */
 export const readOwner = async (member: string): Promise<DirectoryOwner | undefined> => {
   const path = join(member, "format.json");
@@ -36,7 +39,7 @@ export const readOwner = async (member: string): Promise<DirectoryOwner | undefi
   if (text === undefined) return undefined;
   const format = parseFormat(text, path);
   if (format.formatVersion > formatVersion)
-    throw new StartError(
+    throw new NewerDirectoryError(
       `${path} has format version ${format.formatVersion}, this minietcd knows up to ${formatVersion}: use a newer minietcd`,
     );
   return { clusterId: format.clusterId, memberId: format.memberId };

@@ -13,4 +13,5 @@ export { createLogger, errorText, formatId, logLevels, type Logger, type LogLeve
 export { Member, type MemberEnvironment } from "./member.js";
 export { formatAddress, type Address } from "./urls.js";
 export { systemClock } from "../raft/index.js";
+export { verifyDataDirectory, type Finding, type VerifyOptions } from "./verify.js";
 export { serverVersion } from "./version.js";

@@ -13,7 +13,7 @@ export const asStartError = (error: unknown, dataDir: string): unknown => {
 
 // Not "remove it and start again": under its old id, a member without its log would vote and acknowledge as if it
 // had never promised anything, and what a majority acknowledged could be lost (Raft paper §5.1, persistent state).
-const whatToDoAboutDamage =
+export const whatToDoAboutDamage =
   "leave this member stopped (the others go on without it), or put back the whole directory as it was at its last stop";
 
 const adviceFor = (error: unknown, dataDir: string): string | undefined => {
@@ -49,7 +49,7 @@ const adviceForCode = (code: string | undefined, dataDir: string): string | unde
   }
 };
 
-const causeOf = (error: unknown): unknown => (error instanceof Error ? error.cause : undefined);
+export const causeOf = (error: unknown): unknown => (error instanceof Error ? error.cause : undefined);
 
 export const errorCode = (error: unknown): string | undefined =>
   error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;

@@ -1,0 +1,42 @@
+import { tmpdir } from "node:os";
+import type { Command } from "commander";
+import { errorText, verifyDataDirectory, type Finding } from "../../server/index.js";
+
+interface VerifyFlags {
+  readonly dataDir: string;
+}
+
+/** Something is wrong with the files. */
+const exitWrong = 1;
+/** The files could not be checked: nothing is known of them. */
+const exitNotChecked = 2;
+
+/** `minietcd verify`: says what is wrong with a stopped member's files, and what can be done. */
+export const addVerifyCommand = (program: Command): void => {
+  program
+    .command("verify")
+    .description("check all files of a stopped member: what is wrong, where, and what can be done; changes nothing")
+    .requiredOption("--data-dir <path>", "the member's data directory")
+    .addHelpText(
+      "after",
+      "\nExit code 0: all is well; 1: something is wrong; 2: it could not be checked." +
+        "\nThe store is read from a copy in the folder for temporary files (TMPDIR).",
+    )
+    .action(async ({ dataDir }: VerifyFlags) => {
+      process.exitCode = await verify(dataDir);
+    });
+};
+
+const verify = async (dataDir: string): Promise<number> => {
+  try {
+    const findings = await verifyDataDirectory({ dataDir, temporary: tmpdir() });
+    for (const finding of findings) process.stdout.write(`${lineOf(finding)}\n`);
+    return findings.every(({ advice }) => advice === undefined) ? 0 : exitWrong;
+  } catch (error) {
+    process.stderr.write(`cannot check ${dataDir}: ${errorText(error)}\n`);
+    return exitNotChecked;
+  }
+};
+
+const lineOf = ({ part, text, advice }: Finding): string =>
+  advice === undefined ? `ok     ${part}: ${text}` : `WRONG  ${part}: ${text}; what can be done: ${advice}`;

@@ -1,0 +1,368 @@
+// `minietcd verify` on a stopped member's real files: it finds each kind of damage, names it, changes nothing, and what it
+// says can be done does help.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import test, { after } from "node:test";
+import { nodeDisk, openWal, type Entry, type LogIndex, type RecoveredLog, type Wal } from "../../raft/index.js";
+import { eventually } from "../support/deadline.js";
+import { startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
+import { runMinietcd } from "../support/minietcd-process.js";
+import { tempFolder } from "../support/temp-folder.js";
+
+/** What `minietcd verify` printed. */
+interface Verdict {
+  readonly code: number | null;
+  readonly lines: readonly string[];
+  readonly wrong: readonly string[];
+  readonly stderr: string;
+}
+
+const verify = async (dataDir: string): Promise<Verdict> => {
+  const { code, stdout, stderr } = await runMinietcd(["verify", "--data-dir", dataDir]);
+  const lines = stdout.trimEnd().split("\n");
+  return { code, lines, wrong: lines.filter((line) => line.startsWith("WRONG")), stderr };
+};
+
+/** One member that was used, restarted and stopped in order, and a copy of its files to begin each test with. */
+class StoppedMember {
+  private constructor(
+    private readonly cluster: TestCluster,
+    private readonly copy: string,
+  ) {}
+
+  static async make(): Promise<StoppedMember> {
+    const cluster = await startCluster({ members: 1 });
+    const member = cluster.member(0);
+    for (let n = 0; n < 40; n++) await cluster.client.kv.put(`k/${n}`, "some value that takes a few bytes".repeat(20));
+    await member.restart(); // what was in LevelDB's log is in a table now
+    await cluster.client.kv.put("last", "one");
+    await member.kill("SIGTERM");
+    const copy = join(cluster.folder, "copy");
+    await cp(member.dataDir, copy, { recursive: true });
+    return new StoppedMember(cluster, copy);
+  }
+
+  get member(): ClusterMember {
+    return this.cluster.member(0);
+  }
+
+  get dataDir(): string {
+    return this.member.dataDir;
+  }
+
+  path(...names: string[]): string {
+    return join(this.dataDir, "member", ...names);
+  }
+
+  /** Puts back the whole directory as it was at its last stop. */
+  async restore(): Promise<void> {
+    await rm(this.dataDir, { recursive: true });
+    await cp(this.copy, this.dataDir, { recursive: true });
+  }
+
+  /** It starts, has everything, and takes a write. */
+  async assertStarts(): Promise<void> {
+    await this.member.restart();
+    await using client = this.member.client();
+    assert.equal(await client.kv.getText("last"), "one");
+    assert.equal(await client.kv.getText("k/7"), "some value that takes a few bytes".repeat(20));
+    await client.kv.put("taken", "again");
+    await this.member.kill("SIGTERM");
+  }
+
+  async names(directory: string, pattern: RegExp): Promise<string[]> {
+    return (await readdir(this.path(directory))).filter((name) => pattern.test(name)).sort();
+  }
+
+  close(): Promise<void> {
+    return this.cluster[Symbol.asyncDispose]();
+  }
+}
+
+const stopped = await StoppedMember.make();
+after(() => stopped.close());
+
+/** Every file but the lock's, with its content and when it was changed. */
+const contents = async (folder: string): Promise<Record<string, string>> => {
+  const files: Record<string, string> = {};
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (!entry.isFile() || path.includes("/lock/")) continue;
+    const digest = createHash("sha256")
+      .update(await readFile(path))
+      .digest("hex");
+    files[path] = `${digest} ${(await stat(path)).mtimeMs}`;
+  }
+  return files;
+};
+
+/** Verifies, and makes sure that this changed nothing. */
+const verifyUntouched = async (): Promise<Verdict> => {
+  const before = await contents(stopped.dataDir);
+  const verdict = await verify(stopped.dataDir);
+  assert.deepEqual(await contents(stopped.dataDir), before);
+  return verdict;
+};
+
+/** One thing is wrong, and the line says all of `expected`. */
+const assertWrong = ({ code, wrong, lines }: Verdict, ...expected: (string | RegExp)[]): void => {
+  assert.equal(code, 1, lines.join("\n"));
+  assert.equal(wrong.length, 1, lines.join("\n"));
+  const [line = ""] = wrong;
+  for (const each of expected)
+    if (typeof each === "string") assert.ok(line.includes(each), `${line}\ndoes not say: ${each}`);
+    else assert.match(line, each);
+};
+
+const leaveItStopped = "leave this member stopped (the others go on without it), or put back the whole directory";
+
+const flip = async (path: string, at: number): Promise<void> => {
+  const bytes = await readFile(path);
+  bytes[at]! ^= 0x10;
+  await writeFile(path, bytes);
+};
+
+/** Changes the stopped member's log as only a member does. */
+const withLog = async (change: (wal: Wal, log: RecoveredLog) => Promise<void>): Promise<void> => {
+  const onFailure = (error: Error): never => assert.fail(error);
+  const { wal, recovered } = await openWal({ disk: nodeDisk, directory: stopped.path("wal"), onFailure });
+  await change(wal, recovered);
+  await wal.close();
+};
+
+test("the files of a healthy member: a line for each part, exit code 0, nothing changed, and it starts again", async () => {
+  await stopped.restore();
+  const { code, lines, stderr } = await verifyUntouched();
+  assert.equal(stderr, "");
+  assert.equal(code, 0);
+  const expected = [
+    /^ok {5}format\.json: format 1, cluster [0-9a-f]+, member [0-9a-f]+$/,
+    /^ok {5}incarnation: start 2$/,
+    /^ok {5}store-current: store-1 is in use$/,
+    /^ok {5}wal: 1 segments, entries 1 to \d+, term \d+, vote for [0-9a-f]+, commit at least \d+$/,
+    /^ok {5}store-1: revision 42, 0 leases; contains the log up to entry \d+ of term \d+$/,
+    /^ok {5}wal and store: the log goes on where the store ends, by 0 entries$/,
+  ];
+  assert.equal(lines.length, expected.length, lines.join("\n"));
+  for (const [at, pattern] of expected.entries()) assert.match(lines[at]!, pattern);
+  await stopped.assertStarts();
+});
+
+test("a member that runs is refused, and goes on", async () => {
+  await stopped.restore();
+  await stopped.member.restart();
+  const { code, lines, stderr } = await verify(stopped.dataDir);
+  assert.equal(code, 2);
+  assert.deepEqual(lines, [""]);
+  assert.match(stderr, /^cannot check .*: data directory .* is in use by another process: stop it/);
+  await using client = stopped.member.client();
+  await client.kv.put("still", "here");
+  await stopped.member.kill("SIGTERM");
+});
+
+test("where no member is, there is nothing to check", async () => {
+  await using folder = await tempFolder();
+  const nothing = await verify(join(folder.path, "none"));
+  assert.equal(nothing.code, 2);
+  assert.match(nothing.stderr, /none\/member does not exist: no member has been started here\n$/);
+  await mkdir(join(folder.path, "etcd", "member", "snap"), { recursive: true });
+  const etcd = await verify(join(folder.path, "etcd"));
+  assert.equal(etcd.code, 2);
+  assert.match(etcd.stderr, /holds the data of a real etcd/);
+  const usage = await runMinietcd(["verify"]);
+  assert.equal(usage.code, 2);
+  assert.match(usage.stderr, /--data-dir/);
+  // A first start that was cut short: the next one begins anew.
+  await mkdir(join(folder.path, "new", "member", "store-1"), { recursive: true });
+  const unfinished = await verify(join(folder.path, "new"));
+  assert.equal(unfinished.code, 0);
+  assert.match(unfinished.lines.join("\n"), /^ok {5}format\.json: not there: no member has been started here yet/);
+});
+
+test("a damaged log is named with file and byte; putting the directory back helps", async () => {
+  await stopped.restore();
+  const [segment = ""] = await stopped.names("wal", /\.wal$/);
+  await flip(stopped.path("wal", segment), 5_000);
+  assertWrong(await verifyUntouched(), "wal: ", stopped.path("wal", segment), /damaged at byte \d+/, leaveItStopped);
+  await stopped.restore();
+  await stopped.assertStarts();
+});
+
+test("a write that was cut off by a power cut is no damage: the next start removes it", async () => {
+  await stopped.restore();
+  await withLog(async (wal, { entries, hardState }) => {
+    const { index } = entries.at(-1)!;
+    const entry: Entry = { index: (index + 1) as LogIndex, term: hardState.term, data: new Uint8Array(3_000).fill(7) };
+    await new Promise<void>((done) => wal.append(undefined, [entry], done));
+  });
+  const [segment = ""] = await stopped.names("wal", /\.wal$/);
+  const path = stopped.path("wal", segment);
+  const bytes = await readFile(path);
+  const end = bytes.findLastIndex((byte) => byte !== 0) + 1;
+  await writeFile(path, bytes.fill(0, end - 512, end));
+  const { code, lines } = await verifyUntouched();
+  assert.equal(code, 0, lines.join("\n"));
+  const cut =
+    /a write that a power cut interrupted, never acknowledged, of \d+ bytes at byte \d+ of .*\.wal: the next start cuts it off/;
+  assert.match(lines.join("\n"), cut);
+  await stopped.assertStarts();
+  assert.doesNotMatch((await verify(stopped.dataDir)).lines.join("\n"), /power cut/);
+});
+
+test("a log that is missing, or older than the store, is found", async () => {
+  await stopped.restore();
+  await rename(stopped.path("wal"), join(stopped.dataDir, "..", "wal-aside"));
+  assertWrong(await verifyUntouched(), `wal: ${stopped.path("wal")} is missing`, leaveItStopped);
+  await rm(join(stopped.dataDir, "..", "wal-aside"), { recursive: true });
+  await mkdir(stopped.path("wal"));
+  assertWrong(
+    await verifyUntouched(),
+    "wal and store: the store contains the log up to entry",
+    "ends at 0",
+    leaveItStopped,
+  );
+});
+
+test("a log that begins behind what the store contains is found", async () => {
+  await stopped.restore();
+  await withLog(async (wal, { entries, hardState }) => {
+    const { index, term } = entries.at(-1)!;
+    const base = { index: (index + 5) as LogIndex, term };
+    await new Promise<void>((done) => wal.restart(base, { ...hardState, commit: base.index }, done));
+  });
+  assertWrong(
+    await verifyUntouched(),
+    "wal and store: ",
+    "the store is older than the log reaches back",
+    leaveItStopped,
+  );
+});
+
+test("a flipped bit in the store is found by its file and byte, and a lost table by its name", async () => {
+  await stopped.restore();
+  const [table = ""] = await stopped.names("store-1", /\.ldb$/);
+  const size = (await stat(stopped.path("store-1", table))).size;
+  await flip(stopped.path("store-1", table), Math.floor(size / 3));
+  assertWrong(await verifyUntouched(), "store-1: ", stopped.path("store-1", table), /at byte \d+/, leaveItStopped);
+
+  await stopped.restore();
+  await rm(stopped.path("store-1", table));
+  assertWrong(await verifyUntouched(), "store-1: ", stopped.path("store-1", table));
+});
+
+test("a piece lost from the middle of what LevelDB has not sorted yet is missed; from its end, the log makes it good", async () => {
+  await stopped.restore();
+  await stopped.member.restart();
+  await using client = stopped.member.client();
+  await client.kv.put("large", "x".repeat(80_000)); // three of LevelDB's blocks
+  const newest = async (): Promise<string> =>
+    stopped.path("store-1", (await stopped.names("store-1", /\.log$/)).at(-1)!);
+  const log = await newest();
+  await eventually(
+    20_000,
+    "the first write to be in the store's files",
+    async () => (await stat(log)).size > 80_000 || undefined,
+  );
+  await client.kv.put("last", "one");
+  await stopped.member.kill("SIGTERM");
+  const bytes = await readFile(log);
+
+  // LevelDB drops what it cannot read, and opens without it.
+  await flip(log, 40_000);
+  assertWrong(
+    await verifyUntouched(),
+    "store-1: ",
+    stopped.path("store-1"),
+    /its rows|rows, should|is missing/,
+    leaveItStopped,
+  );
+
+  await writeFile(log, bytes);
+  await flip(log, bytes.length - 5);
+  const { code, lines } = await verifyUntouched();
+  assert.equal(code, 0, lines.join("\n"));
+  assert.match(lines.join("\n"), /the log goes on where the store ends, by [1-9]\d* entries/);
+  await stopped.assertStarts();
+});
+
+test("a store that is not there, or has lost its own beginning, is found", async () => {
+  await stopped.restore();
+  await rm(stopped.path("store-1"), { recursive: true });
+  assertWrong(await verifyUntouched(), "store-1: ", stopped.path("store-1"));
+  await stopped.restore();
+  await rm(stopped.path("store-1", "CURRENT"));
+  assertWrong(await verifyUntouched(), "store-1: ", stopped.path("store-1"), leaveItStopped);
+  await stopped.restore();
+  await writeFile(stopped.path("store-1", "CURRENT"), "MANIFEST-999999\n");
+  assertWrong(await verifyUntouched(), "store-1: ", stopped.path("store-1"));
+});
+
+test("a store that is left over is named, and the next start removes it", async () => {
+  await stopped.restore();
+  await mkdir(stopped.path("store-2"));
+  const { code, lines } = await verifyUntouched();
+  assert.equal(code, 0);
+  assert.match(
+    lines.join("\n"),
+    /store-current: store-1 is in use; store-2: left of a snapshot, the next start removes it/,
+  );
+  await stopped.assertStarts();
+  assert.deepEqual(await stopped.names("", /^store-\d/), ["store-1"]);
+});
+
+test("a format.json that is damaged or lost: putting it back as it was helps", async () => {
+  await stopped.restore();
+  const path = stopped.path("format.json");
+  const text = await readFile(path, "utf8");
+  await writeFile(path, text.slice(0, 20));
+  assertWrong(await verifyUntouched(), `format.json: ${path} is damaged`, "put the file back as it was");
+  await rm(path);
+  assertWrong(await verifyUntouched(), `format.json: ${path} is missing`, "put the file back as it was");
+  const format = JSON.parse(text) as Record<string, unknown>;
+  await writeFile(path, JSON.stringify({ ...format, memberId: "1" }));
+  assertWrong(
+    await verifyUntouched(),
+    "format.json and store: the store knows no member 1",
+    "put the file back as it was",
+  );
+  await writeFile(path, JSON.stringify({ ...format, formatVersion: 9 }));
+  assertWrong(await verifyUntouched(), "format version 9", "use the minietcd that wrote it, or a newer one");
+  const { clusterId, memberId } = format;
+  await writeFile(path, JSON.stringify({ formatVersion: 1, clusterId, memberId }));
+  assert.equal((await verifyUntouched()).code, 0);
+  await stopped.assertStarts();
+});
+
+test("a count of starts that is damaged, lost or too low: a higher one helps", async () => {
+  await stopped.restore();
+  const path = stopped.path("incarnation");
+  const advice = `write a number that is higher than the count of its starts, as 1000000, and a newline into ${path}`;
+  await writeFile(path, "x");
+  assertWrong(await verifyUntouched(), `incarnation: ${path} is damaged`, advice);
+  await rm(path);
+  assertWrong(await verifyUntouched(), `incarnation: ${path} is missing`, advice);
+  await writeFile(path, "1\n");
+  assertWrong(await verifyUntouched(), `${path} says start 1, but the store has writes of start 2`, advice);
+  await writeFile(path, "1000000\n");
+  assert.equal((await verifyUntouched()).code, 0);
+  await stopped.assertStarts();
+});
+
+test("a store-current that is damaged or lost: naming the only store helps; of several none is guessed", async () => {
+  await stopped.restore();
+  const path = stopped.path("store-current");
+  const advice = `write "store-1" and a newline into ${path}`;
+  await writeFile(path, "stor");
+  assertWrong(await verifyUntouched(), `store-current: ${path} is damaged`, advice);
+  await rm(path);
+  assertWrong(await verifyUntouched(), "store-current: ", advice);
+  await mkdir(stopped.path("store-2"));
+  assertWrong(await verifyUntouched(), "store-current: ", leaveItStopped);
+  await rm(stopped.path("store-2"), { recursive: true });
+  await writeFile(path, "store-1\n");
+  assert.equal((await verifyUntouched()).code, 0);
+  await stopped.assertStarts();
+});
