@@ -29,6 +29,23 @@ export const residentMb = (pid: number): number | undefined => {
   return kib === undefined ? undefined : (Number(kib) * 1024) / 1e6;
 };
 
+export interface Resident {
+  /** What the process itself holds; undefined where there is no /proc. */
+  readonly own: number | undefined;
+  /** Pages of files that LevelDB has mapped: the system takes them back when it needs them. */
+  readonly mapped: number | undefined;
+}
+
+/** Both parts of `residentMb`. */
+export const resident = (pid: number): Resident => {
+  const status = readIfThere(`/proc/${pid}/status`) ?? "";
+  const megabytes = (name: string): number | undefined => {
+    const kib = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1];
+    return kib === undefined ? undefined : (Number(kib) * 1024) / 1e6;
+  };
+  return { own: megabytes("RssAnon"), mapped: megabytes("RssFile") };
+};
+
 const readIfThere = (path: string): string | undefined => {
   try {
     return readFileSync(path, "utf8");
