@@ -51,7 +51,10 @@ export interface NodeListener {
   onRefusal(refusal: Refusal): void;
   /** Term, role or known leader changed. */
   onStatusChange(status: CoreStatus): void;
-  /** `peer` lacks what is not in the log any more: it needs a snapshot. However that ends, `snapshotEnded` must follow. */
+  /**
+   * `peer` lacks what is not in the log any more: it needs a snapshot of this member, which leads its term. However that ends,
+   * `snapshotEnded` must follow. It may come again while one is sent, as in a new term: one end is enough then.
+   */
   onSnapshotNeeded(peer: MemberId): void;
   /** The snapshot that `receivedSnapshot` told of is of no use: it was not, and will not be, installed. */
   onSnapshotRefused(position: LogPosition): void;

@@ -263,6 +263,7 @@ export class RaftCore {
   private endLeadership(): void {
     const unanswered = this.leadership?.unansweredReads() ?? [];
     this.leadership = undefined;
+    this.notices = this.notices.filter(({ kind }) => kind !== "snapshotNeeded"); // that is for the next leader to say
     for (const { from, request } of unanswered) if (from === this.id) this.requests.unanswered(request);
   }
 

@@ -7,6 +7,7 @@ import {
   type Entry,
   type HardState,
   type LogIndex,
+  type LogPosition,
   type MemberId,
   type PeerMessage,
   type Term,
@@ -19,12 +20,17 @@ const entry = (index: number, term: number): Entry => ({
 });
 
 /** Member 1 of 3, as recovered. */
-const recovered = (options: { entries?: readonly Entry[]; hardState?: HardState; applied?: number }): RaftCore =>
+const recovered = (options: {
+  base?: LogPosition;
+  entries?: readonly Entry[];
+  hardState?: HardState;
+  applied?: number;
+}): RaftCore =>
   new RaftCore({
     id: 1n,
     voters: [1n, 2n, 3n],
     hardState: options.hardState ?? { term: 2 as Term, vote: 0n, commit: 0 as LogIndex },
-    base: logStart,
+    base: options.base ?? logStart,
     entries: options.entries ?? [entry(1, 1), entry(2, 2)],
     applied: (options.applied ?? 0) as LogIndex,
     heartbeatTicks: 10,
@@ -80,6 +86,60 @@ test("what was recovered does not fit together", () => {
   stops(() => recovered({ entries: [entry(1, 2), entry(2, 1)] }), /term 1 after term 2/);
   stops(() => recovered({ entries: [entry(1, 3)] }), /later term/);
   stops(() => recovered({ applied: 3 }), /commit 3 past the end/);
+  const base = { index: 2 as LogIndex, term: 2 as Term };
+  stops(() => recovered({ base, entries: [entry(3, 2)], applied: 1 }), /begins after what is applied/);
+  stops(() => recovered({ base, entries: [entry(4, 2)], applied: 2 }), /entry 4 after 2/);
+  stops(() => recovered({ base, entries: [entry(3, 1)], applied: 2 }), /term 1 after term 2/);
+});
+
+const snapshot = (from: MemberId, leaderTerm: number, index: number, term: number) =>
+  ({
+    kind: "snapshotReceived",
+    from,
+    leaderTerm: leaderTerm as Term,
+    position: { index: index as LogIndex, term: term as Term },
+  }) as const;
+
+test("a snapshot of a second leader in one term, or with an entry of a later term than its leader's", () => {
+  const core = recovered({});
+  hear(core, 2n, append(3, []));
+  stops(() => core.step(snapshot(3n, 3, 9, 3)), /two leaders/);
+  stops(() => recovered({}).step(snapshot(3n, 3, 9, 4)), /later term/);
+});
+
+test("a snapshot that was installed though nobody received one, or though it was not handed out", () => {
+  const core = recovered({});
+  stops(() => core.step({ kind: "snapshotInstalled" }), /did not begin/);
+  core.step(snapshot(2n, 2, 9, 2));
+  stops(() => core.step({ kind: "snapshotInstalled" }), /did not begin/);
+});
+
+test("a snapshot that a leader was to send is nobody's matter once it leads no more", () => {
+  const core = recovered({ base: { index: 2 as LogIndex, term: 2 as Term }, entries: [], applied: 2 });
+  const saveAll = (): void => {
+    for (let unsaved = core.takeUnsaved(); unsaved !== undefined; unsaved = core.takeUnsaved()) core.saved(unsaved);
+  };
+  for (let tick = 0; tick < 10; tick++) core.step({ kind: "tick" });
+  hear(core, 2n, { kind: "preVoteReply", term: 3 as Term, granted: true });
+  saveAll();
+  hear(core, 2n, { kind: "voteReply", term: 3 as Term, granted: true });
+  core.takeMessages();
+  const lacks = (): void =>
+    hear(core, 3n, {
+      kind: "appendReply",
+      term: 3 as Term,
+      accepted: false,
+      index: 2 as LogIndex,
+      hintIndex: 0 as LogIndex,
+      hintTerm: 0 as Term,
+    });
+  lacks();
+  assert.deepEqual(core.takeNotices(), [{ kind: "snapshotNeeded", peer: 3n }]);
+  core.step({ kind: "snapshotEnded", peer: 3n });
+  core.takeMessages();
+  lacks();
+  hear(core, 2n, append(4, []));
+  assert.deepEqual(core.takeNotices(), []);
 });
 
 test("the disk is asked for a second write while one is under way, or ends one that did not begin", () => {
