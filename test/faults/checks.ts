@@ -54,6 +54,21 @@ export const assertNoneRolledBack = async (cluster: TestCluster, writes: readonl
   }
 };
 
+/** A member that was killed, and when. */
+export interface Kill {
+  readonly endpoint: string;
+  readonly at: number;
+}
+
+/** Members that live fail no write, whoever else is killed: what was not acknowledged was with one that was killed just then. */
+export const assertOnlyTheKilledFail = (writes: readonly Write[], kills: readonly Kill[]): void => {
+  for (const { key, outcome, failedAt, startedAt, endedAt } of writes) {
+    if (outcome === "acknowledged" || failedAt === undefined) continue;
+    const killed = kills.some(({ endpoint, at }) => endpoint === failedAt && startedAt <= at && endedAt >= at);
+    assert.ok(killed, `${key} ended as ${outcome} at ${failedAt}, which was not killed meanwhile`);
+  }
+};
+
 /** Acknowledged revisions are given once, and grow with time: what began after another had ended has a higher one. */
 export const assertRevisionsInOrder = (writes: readonly Write[]): void => {
   const acknowledged = writes

@@ -3,8 +3,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Client, EtcdError } from "../../client/index.js";
 
-/** Longer than an election; a write that was with a member when it was killed is given up after it. */
-const writeTimeoutMs = 1_000;
+/** Above the 7 s after which a server itself gives a write up: what is seen is its answer, or that it was killed. */
+const writeTimeoutMs = 10_000;
 
 /** A write as its writer saw it. */
 export interface Write {
@@ -16,6 +16,8 @@ export interface Write {
   outcome: "under way" | "acknowledged" | "failed" | "unknown";
   /** Of an acknowledged write. */
   revision: number;
+  /** Of a write that was not acknowledged: whom it was with; undefined: nobody. */
+  failedAt: string | undefined;
 }
 
 export interface WritersOptions {
@@ -92,7 +94,8 @@ export class Writers implements AsyncDisposable {
   }
 
   private async write(client: Client, key: string, value: string): Promise<Write> {
-    const write: Write = { key, value, startedAt: performance.now(), endedAt: 0, outcome: "under way", revision: 0 };
+    const startedAt = performance.now();
+    const write: Write = { key, value, startedAt, endedAt: 0, outcome: "under way", revision: 0, failedAt: undefined };
     this.writes.push(write);
     try {
       const { header } = await client.kv.put(key, value, { timeoutMs: writeTimeoutMs });
@@ -101,6 +104,7 @@ export class Writers implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error;
       write.outcome = error.outcome;
+      write.failedAt = error.endpoint;
     }
     write.endedAt = performance.now();
     return write;
