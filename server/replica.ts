@@ -283,6 +283,9 @@ const start = async (
     lastIndex: recovered.entries.at(-1)?.index ?? recovered.base.index,
     applied: applied.index,
   });
+  space.whenFull(() => {
+    if (node.status().role === "leader" && applier.members.all.length > 1) transfer.begin(undefined, () => undefined);
+  });
   peers.open();
   node.start();
   const leader = calls.leader;

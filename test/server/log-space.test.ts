@@ -37,3 +37,31 @@ test("stopping leaves no timer behind", () => {
   space.stop();
   assert.equal(clock.pendingTimers, 0);
 });
+
+test("leadership is to be handed over when there is no space, and from time to time while there is none", () => {
+  const { clock, space } = setUp();
+  let handedOver = 0;
+  space.whenFull(() => handedOver++);
+  assert.equal(handedOver, 0);
+  space.changed(true);
+  assert.equal(handedOver, 1);
+  clock.advance(29_000);
+  assert.equal(handedOver, 1);
+  clock.advance(1_000);
+  assert.equal(handedOver, 2);
+  space.changed(false);
+  clock.advance(60_000);
+  assert.equal(handedOver, 2);
+  space.changed(true);
+  assert.equal(handedOver, 3);
+  space.stop();
+});
+
+test("who asks only when the disk is full already is told at once", () => {
+  const { space } = setUp();
+  space.changed(true);
+  let handedOver = 0;
+  space.whenFull(() => handedOver++);
+  assert.equal(handedOver, 1);
+  space.stop();
+});
