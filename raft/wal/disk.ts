@@ -30,6 +30,8 @@ export interface Disk {
   remove(file: string, done: DiskDone): void;
   /** Makes the names in `directory` survive a power cut: files created, renamed, removed. */
   syncDirectory(directory: string, done: DiskDone): void;
+  /** How much may still be written where `directory` is; absent: nobody knows. */
+  freeBytes?(directory: string, done: DiskResult<number>): void;
   /** Creates `directory` and its parents durably, for the owner alone; nothing to do if it exists. */
   makeDirectory(directory: string, done: DiskDone): void;
 }
@@ -118,6 +120,8 @@ export const nodeDisk: Disk = {
   remove: (file, done) => fs.unlink(file, done),
   // Windows cannot open a directory for syncing; there the promise about power cuts is not made.
   syncDirectory: process.platform === "win32" ? (_, done) => void setImmediate(done, null) : syncDirectory,
+  freeBytes: (directory, done) =>
+    fs.statfs(directory, (error, stats) => done(error, error === null ? stats.bavail * stats.bsize : undefined)),
   makeDirectory: (directory, done) => {
     const target = path.resolve(directory);
     fs.mkdir(target, { recursive: true, mode: 0o700 }, (error, firstCreated) => {

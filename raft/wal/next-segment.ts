@@ -11,6 +11,8 @@ export interface NextSegmentOptions {
   readonly directory: string;
   /** Size of the file, a multiple of a sector. */
   readonly segmentBytes: number;
+  /** So much space is left to others: with less, there is none. */
+  readonly reserveBytes: number;
   /** There is no space (any more, again) for the next segment. */
   readonly onFull: (full: boolean) => void;
   /** Anything but a lack of space. */
@@ -87,13 +89,25 @@ export class NextSegment {
   /** Does the next step that is due; each step ends in another call. */
   private advance(): void {
     if (this.busy || this.stalled || this.closed || !this.wanted) return;
-    if (this.file === undefined) this.create();
+    if (this.file === undefined) this.lookForSpace();
     else if (this.filled < this.target) this.fill(this.file);
     else this.ready(this.file);
   }
 
-  private create(): void {
+  /** To find out by writing would take the last space from those who cannot wait for it. */
+  private lookForSpace(): void {
+    const { disk, directory, reserveBytes } = this.options;
     this.busy = true;
+    if (reserveBytes === 0 || disk.freeBytes === undefined) this.create();
+    else
+      disk.freeBytes(directory, (error, free = 0) => {
+        if (this.closed || error !== null) this.stepped("look for space for", error);
+        else if (free < this.target + reserveBytes) this.stepped("create", noSpace());
+        else this.create();
+      });
+  }
+
+  private create(): void {
     this.options.disk.open(this.path, "new", (error, file) => {
       this.file = file;
       this.stepped("create", error);
@@ -140,5 +154,7 @@ export class NextSegment {
     this.options.onFull(full);
   }
 }
+
+const noSpace = (): Error => Object.assign(new Error("no space left but the reserve"), { code: "ENOSPC" });
 
 const lacksSpace = (error: Error): boolean => "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");

@@ -33,6 +33,8 @@ export interface WalOptions {
   readonly directory: string;
   /** A multiple of 512; 16 MiB if absent. A larger batch gets a segment of its own size. */
   readonly segmentBytes?: number;
+  /** Space that is left to others on this disk: with less, there is none for another segment. 0 if absent. */
+  readonly reserveBytes?: number;
   /** Called once: a `WalFailedError` after which nothing is durable any more. The member must stop. */
   readonly onFailure: (error: Error) => void;
   /** `Wal.full` changed. */
@@ -160,6 +162,7 @@ export class Wal {
       disk: options.disk,
       directory: options.directory,
       segmentBytes: options.segmentBytes ?? defaultSegmentBytes,
+      reserveBytes: options.reserveBytes ?? 0,
       onFull: (full) => options.onFull?.(full),
       onFailure: (operation, failed, cause) => this.fail(operation, failed, cause),
     });

@@ -69,6 +69,10 @@ for (const [name, disk, root] of disks)
       );
     });
 
+    test("says how much space there is", async () => {
+      assert.ok((await promised<number>((done) => disk.freeBytes!(directory, done))) > 0);
+    });
+
     test("never answers before it returns", async () => {
       let returned = false;
       await promised((done) => {

@@ -120,6 +120,31 @@ test("an append that does not fit waits until there is space again", async () =>
   assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...written, waiting));
 });
 
+test("a reserve is left to others: without space beyond it there is no next segment, and nothing is tried", async () => {
+  const disk = new SimDisk({ random: seededRandom(1) });
+  const heard: boolean[] = [];
+  const options = { reserveBytes: 10_000, onFull: (full: boolean) => void heard.push(full) };
+  const { wal } = await open(disk.boot(), options);
+  const batches = plainBatches(5, 400);
+  disk.capacityBytes = 2048 + 2048 + 10_000 - 1;
+  for (const batch of batches.slice(0, 3)) await append(wal, batch);
+  await settle();
+  assert.deepEqual(heard, [true]);
+  assert.equal([...disk.contents().keys()].filter((file) => file.endsWith("next.tmp")).length, 0);
+  let acknowledged = false;
+  wal.append(batches[3]!.hardState, batches[3]!.entries, () => (acknowledged = true));
+  wal.retryNextSegment();
+  await settle();
+  assert.equal(acknowledged, false);
+  disk.capacityBytes += 1;
+  wal.retryNextSegment();
+  await settle();
+  assert.equal(acknowledged, true);
+  assert.deepEqual(heard, [true, false]);
+  await wal.close();
+  assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...batches.slice(0, 4)));
+});
+
 test("a log that is closed while an append waits for space drops it", async () => {
   const { disk, wal, written, waiting } = await fullLog();
   wal.append(waiting.hardState, waiting.entries, acknowledge);

@@ -6,7 +6,17 @@ import type { Disk, DiskDone, DiskFile, DiskResult } from "../../../raft/wal/dis
 const sectorBytes = 512;
 
 export type OperationKind =
-  "open" | "list" | "rename" | "remove" | "syncDirectory" | "makeDirectory" | "size" | "read" | "write" | "close";
+  | "open"
+  | "list"
+  | "rename"
+  | "remove"
+  | "syncDirectory"
+  | "makeDirectory"
+  | "freeBytes"
+  | "size"
+  | "read"
+  | "write"
+  | "close";
 
 export interface Operation {
   readonly kind: OperationKind;
@@ -153,6 +163,8 @@ export class SimDisk {
           this.nameChanges = this.nameChanges.filter((change) => change.directory !== directory);
           return undefined;
         }),
+      freeBytes: (directory, done) =>
+        this.begin(run, { kind: "freeBytes", path: directory }, done, () => this.capacityBytes - this.used()),
       makeDirectory: (directory, done) =>
         this.begin(run, { kind: "makeDirectory", path: directory }, done, () => undefined),
     };
