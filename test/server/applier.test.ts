@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { Proposal } from "../../proto/index.js";
-import type { Entry, LogIndex, Term } from "../../raft/index.js";
+import type { Entry, LogIndex, LogPosition, Term } from "../../raft/index.js";
 import {
   DamagedError,
   KeyNotFoundError,
@@ -19,6 +19,7 @@ import {
   type AppliedState,
   type ApplierListener,
 } from "../../server/applier.js";
+import type { ServerError } from "../../server/errors.js";
 import { Membership } from "../../server/membership.js";
 import { Proposals, type Command } from "../../server/proposals.js";
 import { SeenProposals } from "../../server/seen-proposals.js";
@@ -64,7 +65,12 @@ interface Copy {
 }
 
 /** One member's state; proposals 1, 2, 3 of this life are waited for. */
-const open = async (t: TestContext, state = freshState(), kept?: KvStore): Promise<Copy> => {
+const open = async (
+  t: TestContext,
+  state = freshState(),
+  kept?: KvStore,
+  listening: Partial<ApplierListener> = {},
+): Promise<Copy> => {
   const store = kept ?? (await openMemoryStore(t));
   const markers: Uint8Array[] = [];
   const endRound = store.endRound.bind(store);
@@ -94,7 +100,7 @@ const open = async (t: TestContext, state = freshState(), kept?: KvStore): Promi
     });
   return {
     store,
-    applier: new Applier(store, state, self, proposals, listener, noSnapshots),
+    applier: new Applier(store, state, self, proposals, listener, { ...noSnapshots, ...listening }),
     proposals,
     answers,
     markers,
@@ -279,4 +285,74 @@ test("no more is taken while the store is behind its disk, nor after a stop", as
   copy.applier.stop();
   drained();
   assert.equal(done, 1);
+});
+
+/** What another member had applied: of this one's proposals the first, and a member that has published its name. */
+const sentState = (): AppliedState => {
+  const seen = new SeenProposals();
+  seen.admit({ ...self, sequence: 1, floor: 1 });
+  const membership = new Membership(freshState().membership.all);
+  membership.publish(0x22n, { name: "b", clientURLs: [] });
+  return { index: 50 as LogIndex, term: 4 as Term, membership, seen };
+};
+
+test("a snapshot takes the place of everything applied; who waits for what it contains is answered, as far as known", async (t) => {
+  const asked: LogPosition[] = [];
+  const install = (position: LogPosition): Promise<AppliedState> => {
+    asked.push(position);
+    return Promise.resolve(sentState());
+  };
+  const copy = await open(t, freshState(), undefined, { install });
+  const called: number[] = [];
+  for (const index of [50, 51]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
+  await new Promise<void>((done) => copy.applier.install({ index: 50 as LogIndex, term: 4 as Term }, done));
+  assert.deepEqual(asked, [{ index: 50, term: 4 }]);
+  assert.equal(copy.applier.appliedIndex, 50);
+  assert.deepEqual(called, [50]);
+  assert.deepEqual(
+    copy.applier.members.all.map(({ name }) => name),
+    ["", "b"],
+  );
+  // Its result went to whoever applied it; the others are yet to come, and come once.
+  assert.deepEqual([...copy.answers.keys()], ["first"]);
+  assert.equal((copy.answers.get("first") as ServerError).code, "connection-lost");
+  apply(copy, entry(51, put("again"), { sequence: 1 }), entry(52, put("second"), { sequence: 2 }));
+  assert.deepEqual([...copy.answers.keys()], ["first", "second"]);
+  assert.equal(copy.store.revision, 2, "the repeat was skipped");
+  const { index, term } = decodeMarker(copy.markers.at(-1)!);
+  assert.deepEqual([index, term], [52, 2]);
+});
+
+test("a snapshot that cannot be installed ends the member; after a stop nobody is told anything", async (t) => {
+  const failures: Error[] = [];
+  const failing = await open(t, freshState(), undefined, {
+    install: () => Promise.reject(new Error("EIO")),
+    onFailure: (error) => failures.push(error),
+  });
+  const at = { index: 50 as LogIndex, term: 4 as Term };
+  failing.applier.install(at, () => assert.fail("done"));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(
+    failures.map(({ message }) => message),
+    ["EIO"],
+  );
+
+  const stopping = await open(t, freshState(), undefined, { install: () => Promise.resolve(sentState()) });
+  stopping.applier.install(at, () => assert.fail("done"));
+  stopping.applier.stop();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(stopping.applier.appliedIndex, 0);
+});
+
+test("the listener hears of entries once their round has ended", async (t) => {
+  const heard: [entries: number, rounds: number][] = [];
+  const copy: Copy = await open(t, freshState(), undefined, {
+    onApplied: (entries) => heard.push([entries.length, copy.markers.length]),
+  });
+  apply(copy, entry(1, put("a")), entry(2, put("b")));
+  apply(copy, entry(3, put("c")));
+  assert.deepEqual(heard, [
+    [2, 1],
+    [1, 2],
+  ]);
 });
