@@ -1,5 +1,6 @@
 // What a member has on disk: opened, made if it is a new member, and put together again after a crash.
 
+import { dirname } from "node:path";
 import type { Member as MemberMessage } from "../proto/index.js";
 import { openWal, type LogIndex, type MemberId, type RecoveredLog, type Term, type Wal } from "../raft/index.js";
 import { openStore, type KvStore } from "../store/index.js";
@@ -15,6 +16,7 @@ import type { MemberDirectory, MemberParts } from "./parts.js";
 import { SeenProposals } from "./seen-proposals.js";
 import { NewStores } from "./snapshots/new-store.js";
 import { storeClockOf } from "./store-clock.js";
+import { SpacedBackend, StoreSpace } from "./store-space.js";
 import type { Teardown } from "./teardown.js";
 
 export interface DurableState {
@@ -44,10 +46,11 @@ export const openDurableState = async (
   const { clock, logger } = environment;
   const directory = teardown.opened(await parts.openDirectory());
   const { clusterId, memberId } = directory.owner ?? (await bootstrap(parts, config, environment, directory));
+  const openBackend = waitingForSpace(parts, dirname(directory.walPath), environment, teardown);
   const newStores = teardown.opened(
     new NewStores({
       directory,
-      openBackend: parts.openBackend,
+      openBackend,
       clock,
       store: () => store,
       onLeftOver: (error) => logger.warn("cannot remove the store that a snapshot replaced", { error }),
@@ -71,7 +74,7 @@ export const openDurableState = async (
     });
   };
   const { path, installed } = await directory.store();
-  const store = teardown.opened(await openStoreAt(parts, path, environment, onStoreFailure));
+  const store = teardown.opened(await openStoreAt({ openBackend }, path, environment, onStoreFailure));
   if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
   const applied = decodeMarker(store.marker);
   const { index, term } = applied;
@@ -122,7 +125,7 @@ const bootstrap = async (
 
 /** The log, and whether it has space to go on. */
 const openLog = async (
-  { disk, segmentBytes }: MemberParts,
+  { disk, segmentBytes, reserves }: MemberParts,
   directory: string,
   { clock, logger }: MemberEnvironment,
   onFailure: (error: Error) => void,
@@ -132,13 +135,28 @@ const openLog = async (
   const size = segmentBytes === undefined ? {} : { segmentBytes };
   const onRemovalFailure = (error: Error): void =>
     logger.warn("cannot remove a part of the write-ahead log that is not needed any more", { error });
-  const { wal, recovered } = await openWal({ disk, directory, ...size, onFailure, onFull, onRemovalFailure });
+  const reserveBytes = reserves?.logBytes ?? 0;
+  const options = { disk, directory, ...size, reserveBytes, onFailure, onFull, onRemovalFailure };
+  const { wal, recovered } = await openWal(options);
   if (recovered.repaired !== undefined) logger.warn("repaired the write-ahead log", { ...recovered.repaired });
   return { wal, recovered, space };
 };
 
+/** What opens stores whose writes wait while the disk is nearly full. */
+const waitingForSpace = (
+  { disk, reserves, openBackend }: MemberParts,
+  directory: string,
+  { clock, logger }: MemberEnvironment,
+  teardown: Teardown,
+): MemberParts["openBackend"] => {
+  if (reserves === undefined) return openBackend;
+  const space = new StoreSpace({ disk, directory, reserveBytes: reserves.storeBytes, clock, logger });
+  teardown.onStop(() => space.stop());
+  return async (path) => new SpacedBackend(await openBackend(path), space);
+};
+
 const openStoreAt = async (
-  { openBackend }: MemberParts,
+  { openBackend }: Pick<MemberParts, "openBackend">,
   path: string,
   { clock }: MemberEnvironment,
   onFailure: (error: Error) => void,

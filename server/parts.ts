@@ -13,6 +13,14 @@ export type MemberDirectory = Pick<DataDirectory, keyof DataDirectory>;
 /** The links to the other members; what they bring comes through the options they were made with. */
 export type PeerNetwork = Pick<Peers, "open" | "send" | "sendCalls" | "openSnapshot" | "close">;
 
+/** Space on a disk that is not used up: it then goes on as soon as there is more, without having failed. */
+export interface SpaceReserves {
+  /** With less beyond it, the log gets no further segment. */
+  readonly logBytes: number;
+  /** With less, nothing is written to the store. Less than the log's, as that is who fills it. */
+  readonly storeBytes: number;
+}
+
 export interface MemberParts {
   /** @throws StartError naming what stands in the way */
   readonly openDirectory: () => Promise<MemberDirectory>;
@@ -20,6 +28,8 @@ export interface MemberParts {
   readonly disk: Disk;
   /** Size of the log's segments; absent: the log's default. */
   readonly segmentBytes?: number;
+  /** Absent: everything is used. */
+  readonly reserves?: SpaceReserves;
   /** Opens, or makes, the rows of a store at a path that the directory names. */
   readonly openBackend: (path: string) => Promise<Backend>;
   readonly connect: (options: PeersOptions) => PeerNetwork;
@@ -28,6 +38,8 @@ export interface MemberParts {
 /** The parts of a member that is a process, or in one. */
 export class ProcessParts implements MemberParts {
   readonly disk = nodeDisk;
+  /** LevelDB sorts its tables by writing up to 26 MiB of them anew; if that fails it takes no more writes. */
+  readonly reserves = { logBytes: 48 * 1024 * 1024, storeBytes: 32 * 1024 * 1024 };
   readonly openBackend = openDiskBackend;
   private peers: Peers | undefined;
 
