@@ -32,6 +32,7 @@ const stopGraceMs = 5_000;
  */
 export class Member {
   private readonly connections = new ClientConnections();
+  private goodbye: Promise<void> | undefined;
   private stopping: Promise<void> | undefined;
   /** Why it ended, or how its end went wrong. */
   private failure: Error | undefined;
@@ -102,6 +103,15 @@ export class Member {
   }
 
   /**
+   * Serves no client any more; resolves when the calls under way have ended, at the latest after 5 s. Streams and its part in
+   * the cluster go on. For who stops several members: first this on all of them, while there is a quorum for those calls.
+   */
+  async drain(): Promise<void> {
+    void this.sayGoodbye();
+    await this.engine.drain(stopGraceMs);
+  }
+
+  /**
    * Stops in order: no new calls; another member leads; calls under way end; streams; links; store, log, lock. Until the
    * links it takes part as ever, so that the others miss nothing and those calls can end well. May be called twice.
    */
@@ -135,15 +145,12 @@ export class Member {
   }
 
   private async shutDown(graceMs: number): Promise<void> {
-    const { client, peer } = this.listeners;
-    const unbound = [client.close()]; // once their connections have ended, too
-    this.connections.close();
-    this.engine.drain();
+    const unbound = [this.sayGoodbye()];
     const steps = [
       () => this.replica.handOver(),
       () => this.engine.stop(graceMs),
       () => {
-        unbound.push(peer.close());
+        unbound.push(this.listeners.peer.close());
         return this.replica.close();
       },
       () => Promise.all(unbound),
@@ -151,6 +158,14 @@ export class Member {
     // What cannot be closed in order keeps nothing after it open. The failure that came first says most.
     for (const step of steps) await step().catch((error: unknown) => (this.failure ??= asError(error)));
     this.settleStopped(this.failure);
+  }
+
+  /** No connection is taken, and no call begins, any more. @returns when all client connections have ended */
+  private sayGoodbye(): Promise<void> {
+    this.goodbye ??= this.listeners.client.close();
+    this.connections.close();
+    void this.engine.drain(0);
+    return this.goodbye;
   }
 
   private warnAboutOpenPorts(): void {

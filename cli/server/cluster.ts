@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join, relative } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { InvalidArgumentError, type Command } from "commander";
-import type { MemberEvent } from "./messages.js";
+import type { MemberEvent, SupervisorCommand } from "./messages.js";
 
 interface ClusterFlags {
   readonly dataDir: string;
@@ -11,7 +12,8 @@ interface ClusterFlags {
   readonly peerPorts: readonly number[];
 }
 
-/** How long members may take to stop in order before they are killed. */
+/** How long members may take to let go of their clients (they give those calls 5 s), and to stop in order before they are killed. */
+const drainPatienceMs = 6_000;
 const stopPatienceMs = 10_000;
 
 const parsePorts = (value: string): number[] => {
@@ -51,6 +53,9 @@ interface MemberProcess {
   readonly log: string;
   /** Resolves when the process has ended. */
   readonly exited: Promise<void>;
+  /** Resolves when it serves no client any more. */
+  readonly drained: Promise<void>;
+  onDrained: () => void;
   id: string;
   ready: boolean;
   failure: string | undefined;
@@ -90,6 +95,9 @@ class Supervisor {
     });
     closeSync(output);
     const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    let onDrained = (): void => undefined;
+    const drained = new Promise<void>((resolve) => (onDrained = resolve));
+    void exited.then(onDrained);
     const { clientPorts, peerPorts } = this.flags;
     const member: MemberProcess = {
       name,
@@ -99,6 +107,8 @@ class Supervisor {
       child,
       log,
       exited,
+      drained,
+      onDrained,
       id: "",
       ready: false,
       failure: undefined,
@@ -112,6 +122,9 @@ class Supervisor {
     switch (event.kind) {
       case "ready":
         member.ready = true;
+        break;
+      case "drained":
+        member.onDrained();
         break;
       case "leader":
         member.id = event.self;
@@ -160,11 +173,18 @@ class Supervisor {
     void this.stop();
   }
 
-  /** Followers first: while the leader lives, nobody holds an election for the sake of a stop. */
+  /**
+   * All let go of their clients while there is a quorum for the last calls. Then followers first: while the leader lives,
+   * nobody holds an election for the sake of a stop.
+   */
   private async stop(): Promise<void> {
     this.stopping = true;
     const order = [...this.members].sort((a, b) => Number(a.id === this.leader.id) - Number(b.id === this.leader.id));
-    if (!order.some(isAlive)) this.stopped();
+    if (!order.some(isAlive)) {
+      this.stopped();
+      return;
+    }
+    await this.drain(order.filter((member) => member.ready && isAlive(member)));
     for (const member of order) {
       if (!isAlive(member)) continue;
       const patience = setTimeout(() => member.child.kill("SIGKILL"), stopPatienceMs);
@@ -172,6 +192,15 @@ class Supervisor {
       await member.exited;
       clearTimeout(patience);
     }
+  }
+
+  private async drain(members: readonly MemberProcess[]): Promise<void> {
+    const command: SupervisorCommand = { kind: "drain" };
+    for (const { child } of members) child.send(command, () => undefined); // should it not arrive, its end does
+    const giveUp = new AbortController();
+    const patience = delay(drainPatienceMs, undefined, { signal: giveUp.signal }).catch(() => undefined);
+    await Promise.race([Promise.all(members.map(({ drained }) => drained)), patience]);
+    giveUp.abort();
   }
 
   private stopped(): void {

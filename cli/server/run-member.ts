@@ -15,7 +15,7 @@ import {
   type ServerFlags,
 } from "../../server/index.js";
 import { applyEnvironment, ShadowedVariableError } from "./environment.js";
-import { tellSupervisor } from "./messages.js";
+import { tellSupervisor, type SupervisorCommand } from "./messages.js";
 
 /** Flags of etcd that do nothing here yet; each use is answered with a warning that says so. */
 const flagsWithoutEffect = {
@@ -112,6 +112,9 @@ const serve = async (config: MemberConfig, logger: Logger): Promise<void> => {
       tellSupervisor({ kind: "leader", self: formatId(id), leader: leader === 0n ? "" : formatId(leader), term }),
   });
   stopOnSignals(member, logger);
+  process.on("message", ({ kind }: Partial<SupervisorCommand>) => {
+    if (kind === "drain") void member.drain().then(() => tellSupervisor({ kind: "drained" }));
+  });
   // A supervisor that died, however it died, closes the channel.
   process.once("disconnect", () => void stopAndExit(member, logger, "supervisor is gone"));
   member.ready.then(

@@ -32,8 +32,12 @@ export interface EngineOptions {
 /** Carries a method table over connections that somebody else accepted. */
 export interface Engine {
   serve(connection: Socket): void;
-  /** Says goodbye (GOAWAY): no call begins any more, those under way go on, and so do streams. */
-  drain(): void;
+  /**
+   * Says goodbye (GOAWAY): no call begins any more, those under way go on, and so do streams. May be called twice.
+   *
+   * @returns when calls under way have ended; `graceMs` is the longest time to wait for that
+   */
+  drain(graceMs: number): Promise<void>;
   /** Drains, lets calls under way end for `graceMs`, then ends what is left, and the streams. */
   stop(graceMs: number): Promise<void>;
 }
@@ -53,10 +57,10 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const connections = new Set<Socket>();
   let draining = false;
-  const drain = (): void => {
-    if (draining) return;
+  const drain = (graceMs: number): Promise<void> => {
+    if (!draining) injector.destroy(); // closes each HTTP/2 session as soon as its last stream has ended
     draining = true;
-    injector.destroy(); // closes each HTTP/2 session as soon as its last stream has ended
+    return calls.settle(graceMs);
   };
   return {
     serve: (connection) => {
@@ -70,8 +74,7 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
     },
     drain,
     stop: async (graceMs) => {
-      drain();
-      await calls.settle(graceMs);
+      await drain(graceMs);
       calls.endAll(serverStopped);
       streams.endAll(serverStopped);
       const endConnections = setTimeout(() => connections.forEach((each) => each.destroy()), farewellMs);

@@ -6,7 +6,7 @@ export type EndCall = (status: GrpcStatus) => void;
 /** What is under way, each with what ends it. */
 export class OpenCalls {
   private readonly ends = new Set<EndCall>();
-  private onNone: () => void = () => undefined;
+  private readonly waiting = new Set<() => void>();
 
   add(end: EndCall): void {
     this.ends.add(end);
@@ -19,7 +19,7 @@ export class OpenCalls {
   /** It has ended, or is about to. @returns whether it was under way: who takes it out gives the one answer */
   take(end: EndCall): boolean {
     if (!this.ends.delete(end)) return false;
-    if (this.ends.size === 0) this.onNone();
+    if (this.ends.size === 0) for (const settled of [...this.waiting]) settled();
     return true;
   }
 
@@ -31,11 +31,13 @@ export class OpenCalls {
   async settle(patienceMs: number): Promise<void> {
     if (this.ends.size === 0) return;
     await new Promise<void>((resolve) => {
-      const patience = setTimeout(resolve, patienceMs);
-      this.onNone = () => {
+      const settled = (): void => {
         clearTimeout(patience);
+        this.waiting.delete(settled);
         resolve();
       };
+      const patience = setTimeout(settled, patienceMs);
+      this.waiting.add(settled);
     });
   }
 }

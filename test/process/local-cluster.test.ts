@@ -8,7 +8,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import { promisify } from "node:util";
-import { Client } from "../../client/index.js";
+import { Client, EtcdError } from "../../client/index.js";
 import { eventually } from "../support/deadline.js";
 import { freePorts } from "../support/free-ports.js";
 import { MinietcdProcess } from "../support/minietcd-process.js";
@@ -107,6 +107,32 @@ test("Ctrl-C stops the members in order, and a second start continues with the d
   const { kvs } = await client.kv.get("k", { timeoutMs: longEnoughMs });
   assert.equal(kvs[0]?.modRevision, header.revision);
   assert.deepEqual(await second.end("SIGTERM"), { code: 0, signal: null });
+});
+
+test("Ctrl-C: no write that had begun is left in doubt", async () => {
+  await using folder = await tempFolder();
+  await using supervisor = startLocalCluster(folder.path, await sixPorts());
+  const { rows } = await announcement(supervisor);
+  let count = 0;
+  const writers = rows.flatMap(({ name, clients }) =>
+    Array.from({ length: 3 }, async (_, writer) => {
+      await using client = new Client({ endpoints: [clients], dialTimeoutMs: 500 });
+      for (let n = 0; ; n++) {
+        try {
+          await client.kv.put(`${name}/${writer}/${n}`, "v");
+          count++;
+        } catch (error) {
+          return error;
+        }
+      }
+    }),
+  );
+  await eventually(longEnoughMs, "writes", () => (count > 100 ? true : undefined));
+  await supervisor.end("SIGINT");
+  for (const error of await Promise.all(writers)) {
+    assert.ok(error instanceof EtcdError);
+    assert.deepEqual([error.code, error.outcome], ["unavailable", "failed"]);
+  }
 });
 
 test("the loss of the leader is told, and the command that is printed starts it again", async () => {

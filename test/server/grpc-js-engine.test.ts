@@ -154,13 +154,13 @@ test("a stop waits for calls under way, and only then ends streams with etcd's s
   await new Promise((resolve) => open.once("data", resolve));
   const answered = call("/test.Service/Unary");
   await began;
-  engine.drain();
+  const drained = engine.drain(60_000);
   await fails(call("/test.Service/Unary"), 14, /./); // nobody listens to a new one
   const stopped = engine.stop(60_000);
   sendMore();
   await new Promise((resolve) => open.once("data", resolve));
   release();
-  await answered;
+  await Promise.all([answered, drained]);
   const { code, details } = await ended;
   assert.deepEqual([code, details], [14, "etcdserver: server stopped"]);
   await stopped;
