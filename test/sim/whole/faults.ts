@@ -2,13 +2,25 @@
 
 import { MoveLeaderRequest, MoveLeaderResponse } from "../../../proto/index.js";
 import { seededRandom, type SeededRandom } from "../random.js";
-import type { Host } from "./host.js";
+import type { Host, Moment } from "./host.js";
 import { told } from "./kv-client.js";
 import type { Fault } from "./plan.js";
 import type { Rpc } from "./rpc.js";
 import type { Scheduler } from "./scheduler.js";
 import { fairWeather, type SimNetwork } from "./sim-network.js";
 import type { Story } from "./story.js";
+
+const moments: readonly Moment[] = [
+  "send vote",
+  "send voteReply",
+  "send append",
+  "send appendReply",
+  "send timeoutNow",
+  "write log",
+  "rename log",
+  "write store",
+  "replace file",
+];
 
 const moveLeaderPath = "/etcdserverpb.Maintenance/MoveLeader";
 
@@ -53,6 +65,7 @@ export class Faults {
     network.healAll();
     for (const host of hosts) {
       host.resume();
+      host.setTrap(undefined);
       host.disk.maxMs = 1;
       host.disk.failsNext = false;
       Object.assign(host.storeDisk, { maxWriteMs: 2, maxReadMs: 0, failsNext: false });
@@ -83,8 +96,8 @@ export class Faults {
         }
         return;
       case "stop":
-        void host.stop();
-        return this.restartAfter(host, fault.ms);
+        void host.stop().then(() => this.restartAfter(host, fault.ms));
+        return;
       case "pause":
         host.pause();
         return this.later(fault.ms, () => host.resume());
@@ -114,7 +127,23 @@ export class Faults {
         return this.rot(fault, host, random);
       case "moveLeader":
         return this.moveLeader(host, random);
+      case "crashAtMoment":
+        return this.crashAtMoment(fault, host, random);
     }
+  }
+
+  /** Dies in the middle of something that should be done as a whole, or not be spoken of before it is. */
+  private crashAtMoment(fault: Fault, host: Host, random: SeededRandom): void {
+    const how = random.pick(["kill", "powerCut"] as const);
+    const spring = (): void => {
+      const die = (): void => {
+        host.crash(how);
+        this.restartAfter(host, fault.ms);
+      };
+      if (random.chance(0.5)) die();
+      else this.later(random.next() * 2, die);
+    };
+    host.setTrap({ moment: random.pick(moments), skip: random.between(0, 3), spring });
   }
 
   /** Somebody asks a member to hand leadership over, whether or not it leads. */
@@ -191,7 +220,8 @@ export class Faults {
   }
 
   private restartAfter(host: Host, ms: number): void {
-    this.later(ms, () => host.start());
+    if (this.isOver) host.start();
+    else this.later(ms, () => host.start());
   }
 
   private cut(one: Host, other: Host, isTold: boolean): void {

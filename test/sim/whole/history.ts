@@ -331,4 +331,5 @@ const spy = <Target extends object, Name extends keyof Target>(
 };
 
 /** Bytes as a reader can bear them. */
-export const printable = (text: string): string => text.replace(/[^\x20-\x7e]+/g, "·");
+export const printable = (text: string): string =>
+  text.replace(/[^\x20-\x7e]+/g, "·").replace(/\.{4,}/g, (dots) => `(${dots.length} dots)`);

@@ -40,6 +40,26 @@ export interface HostObserver {
   readonly onBug: (error: Error) => void;
 }
 
+/** A moment in the life of a member: what it does then is begun, and nobody knows whether it comes to an end. */
+export type Moment =
+  | "send vote"
+  | "send voteReply"
+  | "send append"
+  | "send appendReply"
+  | "send timeoutNow"
+  | "write log"
+  | "rename log"
+  | "write store"
+  | "replace file";
+
+/** The process dies at such a moment. */
+interface Trap {
+  readonly moment: Moment;
+  /** So many such moments pass first. */
+  skip: number;
+  readonly spring: () => void;
+}
+
 /** What the log's disk is like at the moment. */
 export interface DiskConditions {
   /** Milliseconds that an operation takes at most. */
@@ -79,6 +99,7 @@ export class Host {
   opened = 0;
   private readonly stores = new Map<string, StoreFiles>();
   private lastDiskEnd = 0;
+  private trap: Trap | undefined;
   private readonly random: SeededRandom;
 
   constructor(
@@ -93,7 +114,10 @@ export class Host {
     this.random = seededRandom(seed);
     this.log = new SimDisk({ random: seededRandom(seed + 1), schedule: (end) => this.onDiskEnd(end) });
     this.log.onOperation = (operation) => this.diskFault(operation);
-    this.directory = new DirectoryFiles(`/${name}`, this.random, (path) => this.stores.delete(path));
+    this.directory = new DirectoryFiles(`/${name}`, this.random, {
+      onRemoved: (path) => this.stores.delete(path),
+      onReplace: () => this.reached("replace file"),
+    });
     this.config = configOf(name, settings);
   }
 
@@ -141,6 +165,20 @@ export class Host {
     if (this.process !== process) return;
     this.log.kill();
     this.end(process, true);
+  }
+
+  /** Has something happen when the member comes to a moment for the `skip + 1`-th time. */
+  setTrap(trap: Trap | undefined): void {
+    this.trap = trap;
+  }
+
+  /** The member has come to it. */
+  reached(moment: string): void {
+    const { trap } = this;
+    if (trap?.moment !== moment || trap.skip-- > 0) return;
+    this.trap = undefined;
+    this.story.tell(`${this.name} dies at the moment: ${moment}`);
+    trap.spring();
   }
 
   pause(): void {
@@ -217,12 +255,13 @@ export class Host {
       openBackend: (path) => {
         let files = this.stores.get(path);
         if (files === undefined) {
-          files = new StoreFiles(path, this.storeDisk, this.random);
+          files = new StoreFiles(path, this.storeDisk, this.random, () => this.reached("write store"));
           this.stores.set(path, files);
         }
         return files.open(process);
       },
-      connect: (options) => this.network.connect(this.name, process, options),
+      connect: (options) =>
+        this.network.connect({ name: this.name, process, options, onSend: (kind) => this.reached(`send ${kind}`) }),
     };
   }
 
@@ -234,6 +273,7 @@ export class Host {
   }
 
   private diskFault(operation: Operation): Error | undefined {
+    this.reached(`${operation.kind} log`);
     if (!this.disk.failsNext || operation.kind !== "write") return undefined;
     this.disk.failsNext = false;
     return new Error(`EIO: simulated, write '${operation.path}'`);

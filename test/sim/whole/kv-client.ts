@@ -55,6 +55,7 @@ export interface KvClientOptions {
   readonly keys: number;
   readonly meanThinkMs: number;
   readonly compacts: boolean;
+  readonly maxValueBytes: number;
 }
 
 export class KvClient {
@@ -140,10 +141,14 @@ export class KvClient {
     return `${this.name}.${++this.count}`;
   }
 
+  private value(): Uint8Array {
+    return bytes(this.unique().padEnd(this.random.between(0, this.options.maxValueBytes), "."));
+  }
+
   private put(): Promise<void> {
     const request = PutRequest.create({
       key: bytes(this.key()),
-      value: bytes(this.unique()),
+      value: this.value(),
       prevKv: this.random.chance(0.3),
     });
     return this.write(methods.put, request, identityOf({ kind: "put", request }));
@@ -168,7 +173,7 @@ export class KvClient {
       targetUnion: { $case: "modRevision", value: this.believed.get(key) ?? 0n },
     };
     const put = (of: string): RequestOp => ({
-      request: { $case: "requestPut", value: PutRequest.create({ key: bytes(of), value: bytes(this.unique()) }) },
+      request: { $case: "requestPut", value: PutRequest.create({ key: bytes(of), value: this.value() }) },
     });
     const look: RequestOp = { request: { $case: "requestRange", value: RangeRequest.create({ key: bytes(key) }) } };
     const other = this.key();

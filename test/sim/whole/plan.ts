@@ -25,6 +25,7 @@ export const faultKinds = [
   "logRot",
   "storeRot",
   "moveLeader",
+  "crashAtMoment",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -48,6 +49,8 @@ export interface Plan {
   readonly faultyMs: number;
   readonly faults: readonly Fault[];
   readonly keys: number;
+  /** So long values are at most: long ones make records of the log that a power cut can tear. */
+  readonly maxValueBytes: number;
   readonly meanThinkMs: number;
   readonly timeoutMs: number;
   readonly kvClients: number;
@@ -83,6 +86,7 @@ export const planOf = (seed: number): Plan => {
     faultyMs,
     faults: drawFaults(random, faultyMs, electionMs),
     keys: random.pick([2, 5, 12]),
+    maxValueBytes: random.pick([10, 10, 1_000, 4_000]),
     meanThinkMs: random.pick([20, 60, 150]),
     timeoutMs: random.pick([1_000, 3_000, 10_000]),
     kvClients: random.between(2, 5),

@@ -17,8 +17,12 @@ export class DirectoryFiles {
   constructor(
     private readonly root: string,
     private readonly random: SeededRandom,
-    /** A store is removed, with all that is in it. */
-    private readonly onRemoved: (path: string) => void,
+    private readonly listener: {
+      /** A store is removed, with all that is in it. */
+      readonly onRemoved: (path: string) => void;
+      /** A file is about to be replaced. */
+      readonly onReplace: () => void;
+    },
   ) {}
 
   /** Opens the directory for one life of a process. */
@@ -85,11 +89,12 @@ export class DirectoryFiles {
 
   private remove(path: string): void {
     this.stores.delete(path);
-    this.onRemoved(path);
+    this.listener.onRemoved(path);
   }
 
   private async replace(process: SimProcess, change: () => void): Promise<void> {
-    this.underWay = change;
+    if (process.isAlive) this.underWay = change;
+    this.listener.onReplace();
     await process.sleep(this.random.next() * 2);
     if (this.underWay === change) this.underWay = undefined;
     change();

@@ -29,11 +29,16 @@ export interface Weather {
 
 export const fairWeather: Weather = { maxDelayMs: 1, loss: 0, repeat: 0, reorder: 0 };
 
-/** One member's end of the network, for one life of its process. */
-interface Endpoint {
+/** A member that is to be connected, for one life of its process. */
+export interface Connected {
   readonly name: string;
   readonly process: SimProcess;
   readonly options: PeersOptions;
+  /** A message has left. */
+  readonly onSend: (kind: PeerMessage["kind"]) => void;
+}
+
+interface Endpoint extends Connected {
   isOpen: boolean;
 }
 
@@ -81,8 +86,9 @@ export class SimNetwork {
   }
 
   /** The network of one life of a member. */
-  connect(name: string, process: SimProcess, options: PeersOptions): PeerNetwork {
-    const endpoint: Endpoint = { name, process, options, isOpen: true };
+  connect(member: Connected): PeerNetwork {
+    const { options } = member;
+    const endpoint: Endpoint = { ...member, isOpen: true };
     this.endpoints.set(options.self, endpoint);
     return {
       open: () => {
@@ -262,6 +268,7 @@ export class SimNetwork {
       this.transmit(from, to, describe(message, bytes), ({ options }) =>
         options.onMessage(from.options.self, decodePeerMessage(bytes)),
       );
+      from.onSend(message.kind);
     }
   }
 

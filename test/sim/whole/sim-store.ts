@@ -33,6 +33,8 @@ export class StoreFiles {
     private readonly path: string,
     private readonly conditions: StoreConditions,
     private readonly random: SeededRandom,
+    /** A batch is about to be written. */
+    private readonly onWrite: () => void,
   ) {}
 
   /** Opens the store for one life of a process. */
@@ -81,6 +83,7 @@ export class StoreFiles {
       write: async () => {
         if (!process.isAlive) return new Promise(() => undefined);
         this.underWay = operations;
+        this.onWrite();
         await process.sleep(this.random.next() * this.conditions.maxWriteMs);
         if (this.conditions.failsNext) {
           this.conditions.failsNext = false;

@@ -91,7 +91,8 @@ export class Simulation {
     };
     this.faults = new Faults({ ...this.world, network: this.network, electionMs: settings.electionMs });
     this.kvClients = Array.from({ length: plan.kvClients }, (_, n) => {
-      const options = { keys: plan.keys, meanThinkMs: plan.meanThinkMs, compacts: n === 0 };
+      const { keys, meanThinkMs, maxValueBytes } = plan;
+      const options = { keys, meanThinkMs, maxValueBytes, compacts: n === 0 };
       return new KvClient(`client${n + 1}`, this.world, source(`client ${n}`), options);
     });
     this.watchClients = Array.from({ length: plan.watchClients }, (_, n) => {
