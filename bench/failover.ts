@@ -54,7 +54,10 @@ export const failover = async (): Promise<void> => {
   const results: [Server, Results][] = [];
   for (const server of [...availableServers(), ...otherEtcds()]) {
     console.log(`-- ${server.label}`);
-    results.push([server, await new Run(server).play(server.kind === "minietcd" ? kills : etcdKills)]);
+    const result = await new Run(server).play(server.kind === "minietcd" ? kills : etcdKills);
+    results.push([server, result]);
+    const { kill, stop, freeze } = result; // the tables come when all have been measured
+    console.log(`${kill.length} kills, ${stop.length} stops and ${freeze.length} freezes, ${result.writes} writes`);
   }
   report(results);
 };
@@ -186,7 +189,7 @@ const report = (results: readonly (readonly [Server, Results])[]): void => {
       String(stop.length),
       ...spread(stop.map(({ pauseMs }) => pauseMs)),
       String(all(stop, ({ failed }) => failed.length)),
-      String(all(stop, ({ failedThere }) => failedThere.before.length)),
+      codes(stop.flatMap(({ failedThere }) => failedThere.before)),
       codes(stop.flatMap(({ failedThere }) => failedThere.after)),
     ]),
     1,
