@@ -1,6 +1,6 @@
 // One member in a process of its own, which tells how long its event loop was held up and how much memory it took.
 
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { createHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import { resident, type Resident } from "./process-usage.js";
 import { configFromFlags, createLogger, defaultFlags, Member, systemClock, type ServerFlags } from "../server/index.js";
 
@@ -14,6 +14,9 @@ export interface MemberReport {
   readonly delayP50: number;
   readonly delayP99: number;
   readonly delayMax: number;
+  /** Milliseconds of CPU that the process took from one such timer to the next: what of the delay is its own doing. */
+  readonly ownP99: number;
+  readonly ownMax: number;
   /** Resident memory in MB, when the measuring began and the most since. */
   readonly before: Resident;
   readonly most: Resident;
@@ -28,7 +31,8 @@ export type MemberMessage =
 
 const resolutionMs = 1;
 const sampleMs = 50;
-const perMs = 1e6;
+const nanosecondsPerMs = 1e6;
+const microsecondsPerMs = 1e3;
 
 const larger = (one: number | undefined, other: number | undefined): number | undefined =>
   one === undefined || other === undefined ? undefined : Math.max(one, other);
@@ -45,6 +49,13 @@ const run = async (flags: Partial<ServerFlags>): Promise<void> => {
   const member = await Member.start(config, { clock: systemClock, random: Math.random, logger });
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   delay.enable();
+  const own = createHistogram();
+  let used = process.cpuUsage();
+  setInterval(() => {
+    const now = process.cpuUsage();
+    own.record(Math.max(1, now.user + now.system - used.user - used.system));
+    used = now;
+  }, resolutionMs);
   let before = resident(process.pid);
   let most = before;
   const sample = (): void => {
@@ -55,14 +66,21 @@ const run = async (flags: Partial<ServerFlags>): Promise<void> => {
   process.on("message", ({ kind }: MemberCommand) => {
     if (kind === "begin") {
       delay.reset();
+      own.reset();
       before = most = resident(process.pid);
       return;
     }
     sample();
     const { term, role } = member.status();
-    const late = (percent: number): number => delay.percentile(percent) / perMs - resolutionMs;
+    const late = (percent: number): number => delay.percentile(percent) / nanosecondsPerMs - resolutionMs;
     tell({
-      ...{ kind: "report", delayP50: late(50), delayP99: late(99), delayMax: delay.max / perMs - resolutionMs },
+      ...{
+        kind: "report",
+        delayP50: late(50),
+        delayP99: late(99),
+        delayMax: delay.max / nanosecondsPerMs - resolutionMs,
+      },
+      ...{ ownP99: own.percentile(99) / microsecondsPerMs, ownMax: own.max / microsecondsPerMs },
       ...{ before, most, term, leads: role === "leader" },
     });
   });

@@ -119,7 +119,7 @@ const fill = async (client: Client): Promise<void> => {
 
 const row = (what: string, report: MemberReport): string[] => [
   what,
-  ...[report.delayP50, report.delayP99, report.delayMax].map((ms) => format(ms, 1)),
+  ...[report.delayP50, report.delayP99, report.delayMax, report.ownP99, report.ownMax].map((ms) => format(ms, 1)),
   ...[report.before.own, report.most.own, report.most.mapped].map((megabytes) => format(megabytes)),
 ];
 
@@ -158,7 +158,7 @@ export const snapshot = async (): Promise<void> => {
     `elections: ${sending.term - quiet.term} (term ${sending.term}); puts: ${acknowledged} acknowledged, ${unacknowledged} not\n`,
   );
   printTable(
-    ["", "delay p50 ms", "p99", "max", "MB before", "most", "and mapped"],
+    ["", "delay p50 ms", "p99", "max", "own CPU p99", "max", "MB before", "most", "and mapped"],
     [row("leader, puts only", quiet), row("leader, sending", sending), row("follower, receiving", receiving)],
     1,
   );

@@ -1,0 +1,48 @@
+// kill -9 at any instant of members that are always too far behind for the log: who sends, who receives, or both.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { startCluster, type TestCluster } from "../support/minietcd-cluster.js";
+import { assertNothingLost, assertRevisionsInOrder, assertSameHash } from "./checks.js";
+import { Writers } from "./writers.js";
+
+/** A log that is cut at every opportunity: whoever was away for a moment needs a snapshot. */
+const shortLog = ["--snapshot-count=5", "--snapshot-catchup-entries=2"];
+const restartMs = 15_000;
+/** About as long as a transfer and an installation take: an instant of either is hit. */
+const transferMs = 400;
+
+const eachOnce = (writer: number, n: number): string => `${writer}/${n}`;
+
+const count = ({ members }: TestCluster, message: string): number =>
+  members.reduce((sum, member) => sum + member.running.log.filter(({ msg }) => msg === message).length, 0);
+
+test("members are killed 20 times while they receive or send snapshots: nothing acknowledged is lost", async (t) => {
+  await using cluster = await startCluster({ flags: shortLog });
+  await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: eachOnce });
+  let begun = 0;
+  let installed = 0;
+  for (let round = 0; round < 20; round++) {
+    await writers.firstNewWrite(restartMs);
+    const leader = await cluster.leader();
+    const away = cluster.members.find((member) => member !== leader)!;
+    await away.kill("SIGKILL");
+    await writers.firstNewWrite(restartMs);
+    away.launch();
+    await away.running.until("a start", ({ log }) => log.find(({ msg }) => msg === "taking part"), restartMs);
+    await delay(Math.random() * transferMs); // any instant will do: nothing is waited for
+    begun += count(cluster, "receiving database snapshot");
+    installed += count(cluster, "applied snapshot");
+    const victims = round % 3 === 0 ? [away] : round % 3 === 1 ? [leader] : [away, leader];
+    await Promise.all(victims.map((member) => member.kill("SIGKILL")));
+    await cluster.start();
+  }
+  await writers.firstNewWrite(restartMs);
+  await writers.stop();
+  t.diagnostic(`${begun} snapshots were begun before a kill, ${installed} installed`);
+  assertRevisionsInOrder(writers.writes);
+  await assertNothingLost(cluster, writers.writes);
+  await assertSameHash(cluster);
+  assert.equal(count(cluster, "unexpected"), 0);
+});
