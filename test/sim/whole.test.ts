@@ -1,0 +1,57 @@
+// Whole clusters of real members on simulated machines, 200 from their seeds: first faults, with every answer checked, then
+// quiet, in which they must get on. SEED=n replays one, with its story: `SEED=n npm run sim`.
+import assert from "node:assert/strict";
+import { availableParallelism } from "node:os";
+import test from "node:test";
+import { faultKinds } from "./whole/plan.js";
+import { median, tellFailure, tellSummary, type Report } from "./whole/report.js";
+import { runSeeds } from "./whole/run-seeds.js";
+
+const wanted = process.env["SEED"];
+const count = Number(process.env["SEEDS"] ?? 200);
+const seeds = wanted === undefined ? Array.from({ length: count }, (_, i) => i + 1) : [Number(wanted)];
+const wish = { lines: 60, details: false, stopAtFirst: false, jobs: availableParallelism() };
+
+const settle = new Map<number, (report: Report) => void>();
+const reports = new Map(
+  seeds.map((seed) => [seed, new Promise<Report>((resolve) => settle.set(seed, resolve))] as const),
+);
+const all = runSeeds(seeds, { ...wish, onReport: (report) => settle.get(report.seed)?.(report) });
+
+for (const seed of seeds)
+  test(`whole cluster SEED=${seed}`, async () => {
+    const report = await Promise.race([reports.get(seed), all.then(() => reports.get(seed))]);
+    assert.ok(report !== undefined);
+    if (report.failure !== undefined) assert.fail(tellFailure(report));
+  });
+
+test("after the last fault a majority that is connected takes writes within two election timeouts, mostly", async (t) => {
+  const recoveries = (await all).map(({ recovery }) => recovery);
+  assert.ok(median(recoveries) < 2, `median ${median(recoveries)}`);
+  t.diagnostic(tellSummary(await all));
+});
+
+test("one seed is one history, whichever process runs it", async () => {
+  const chosen = seeds.slice(0, 4);
+  const digests = async (): Promise<string[]> => {
+    const run = await runSeeds(chosen, { ...wish, onReport: () => undefined });
+    return run.map(({ digest }) => digest);
+  };
+  const first = (await all).filter(({ seed }) => chosen.includes(seed)).map(({ digest }) => digest);
+  assert.deepEqual(await digests(), first);
+});
+
+if (seeds.length >= 200)
+  test("all seeds together have come to every fault, and to everything that clients do", async () => {
+    const run = await all;
+    for (const kind of faultKinds)
+      assert.ok(
+        run.some(({ faults }) => (faults[kind] ?? 0) > 0),
+        `no seed has ${kind}`,
+      );
+    for (const name of Object.keys(run[0]?.counts ?? {}) as (keyof Report["counts"])[])
+      assert.ok(
+        run.some(({ counts }) => counts[name] > 0),
+        `no seed has ${name}`,
+      );
+  });
