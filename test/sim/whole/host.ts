@@ -92,6 +92,8 @@ export class Host {
   /** A file has a bit that is not as it was written. */
   isRotten = false;
   private isStopping = false;
+  /** Was started while it was still being stopped: that comes next. */
+  private startsAgain = false;
   /** How fast its clock goes. */
   clockRate = 1;
   lives = 0;
@@ -123,10 +125,13 @@ export class Host {
 
   /** Starts the member's process. */
   start(): void {
-    if (this.process !== undefined) return;
+    if (this.process !== undefined) {
+      this.startsAgain = this.isStopping;
+      return;
+    }
     this.lives++;
     this.mayFail = this.isRotten || this.disk.failsNext || this.storeDisk.failsNext;
-    this.isStopping = false;
+    this.isStopping = this.startsAgain = false;
     const process = new SimProcess(this.scheduler, (error) => {
       this.bug("threw, and nobody caught it", error);
     });
@@ -165,6 +170,7 @@ export class Host {
     if (this.process !== process) return;
     this.log.kill();
     this.end(process, true);
+    if (this.startsAgain) this.start();
   }
 
   /** Has something happen when the member comes to a moment for the `skip + 1`-th time. */
