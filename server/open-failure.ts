@@ -22,7 +22,22 @@ const adviceFor = (error: unknown, dataDir: string): string | undefined => {
   if (error instanceof WalVersionError || error instanceof NewerFormatError)
     return `data directory ${dataDir} is of a newer minietcd, nothing in it was changed: start that one`;
   // `level` says only that opening failed; its cause says why.
-  return adviceForCode(errorCode(error), dataDir) ?? adviceForCode(errorCode(causeOf(error)), dataDir);
+  return adviceForCode(errorCode(error), dataDir) ?? adviceForCode(codeOfCause(causeOf(error)), dataDir);
+};
+
+/** What the system said to LevelDB, which passes on no code but only the words. */
+const wordsOfLevel: readonly (readonly [string, string])[] = [
+  ["No space left on device", "ENOSPC"],
+  ["Disk quota exceeded", "EDQUOT"],
+  ["Read-only file system", "EROFS"],
+  ["Permission denied", "EACCES"],
+  ["Too many open files", "EMFILE"],
+];
+
+const codeOfCause = (cause: unknown): string | undefined => {
+  const code = errorCode(cause);
+  if (code !== "LEVEL_IO_ERROR" || !(cause instanceof Error)) return code;
+  return wordsOfLevel.find(([words]) => cause.message.endsWith(words))?.[1] ?? code;
 };
 
 const adviceForCode = (code: string | undefined, dataDir: string): string | undefined => {

@@ -1,0 +1,207 @@
+// Disks that are full, read-only or damaged, with real files: the member says so by name, never serves what is wrong, and
+// the others go on.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import test from "node:test";
+import { EtcdError, type Client } from "../../client/index.js";
+import { createCluster, startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
+import { runMinietcd } from "../support/minietcd-process.js";
+import { tempFolder } from "../support/temp-folder.js";
+import { assertSameHash } from "./checks.js";
+import { SmallDisk } from "./small-disk.js";
+
+/** Generous: a busy machine is no failure. */
+const deadlineMs = 30_000;
+/** What a member leaves free on a disk: the log 48 MiB beyond a segment of 16, the store 32. */
+const belowLogReserve = 45;
+
+const logged =
+  (message: string | RegExp) =>
+  ({ log }: { readonly log: readonly Record<string, unknown>[] }): true | undefined =>
+    log.some(({ msg }) => (typeof message === "string" ? msg === message : message.test(String(msg))))
+      ? true
+      : undefined;
+
+const noLogSpace = "no space for the write-ahead log: writes are refused until there is some";
+const noStoreSpace = "no space for the store: what is applied waits until there is some";
+
+const value = "x".repeat(100 * 1024);
+
+/** Writes through `client` until the log of a member is half through its segment, where it makes the next. */
+const writeHalfSegment = async (client: Client): Promise<void> => {
+  for (let n = 0; n < 110; n++) await client.kv.put(`large/${n % 10}`, value);
+};
+
+const isNoSpace = (error: unknown): boolean =>
+  error instanceof EtcdError && error.message.includes("etcdserver: mvcc: database space exceeded");
+
+/** Three members, each on a disk of its own. */
+const startOnDisks = async (disks: readonly SmallDisk[]): Promise<TestCluster> => {
+  const cluster = await createCluster();
+  for (const [position, { dataDir }] of cluster.members.entries()) await symlink(disks[position]!.path, dataDir);
+  await cluster.start();
+  return cluster;
+};
+
+/** All hold the same, one after the other has caught up. */
+const assertSame = (cluster: TestCluster): Promise<void> => assertSameHash(cluster);
+
+test("a leader whose disk is full hands over, refuses writes and goes on reading; with space again it goes on by itself", async () => {
+  await using first = await SmallDisk.mount(256);
+  await using second = await SmallDisk.mount(256);
+  await using third = await SmallDisk.mount(256);
+  const disks = [first, second, third];
+  await using cluster = await startOnDisks(disks);
+  const leader = await cluster.leader();
+  const disk = disks[cluster.members.indexOf(leader)]!;
+  const others = cluster.members.filter((member) => member !== leader);
+  await using here = leader.client();
+  await using elsewhere = others[0]!.client();
+  await here.kv.put("before", "full");
+
+  await disk.fillUpTo(belowLogReserve);
+  await writeHalfSegment(elsewhere);
+  await leader.running.until("it says that there is no space", logged(noLogSpace), deadlineMs);
+  await leader.running.until("it has handed over", logged("leadership transfer finished"), deadlineMs);
+  const heir = await cluster.leader();
+  assert.notEqual(heir, leader);
+
+  await elsewhere.kv.put("during", "full");
+  assert.equal(await here.kv.getText("during"), "full", "a linearizable read");
+  const { kvs } = await here.kv.get("before", { serializable: true });
+  assert.equal(kvs.length, 1);
+  await assert.rejects(here.kv.put("refused", "here"), isNoSpace);
+
+  // Not a byte is left: what the others write waits here, and nothing fails.
+  await disk.fillUpTo(0);
+  await elsewhere.kv.put("after", "all of it is full");
+  await leader.running.until("the store waits, too", logged(noStoreSpace), deadlineMs);
+  assert.ok(leader.isRunning);
+
+  await disk.empty();
+  await leader.running.until(
+    "it finds space",
+    logged("there is space for the write-ahead log again: writes go on"),
+    deadlineMs,
+  );
+  await here.kv.put("taken", "again");
+  assert.equal(await here.kv.getText("after"), "all of it is full");
+  assert.equal(await here.kv.getText("refused"), undefined);
+  await assertSame(cluster);
+  assert.deepEqual(
+    leader.running.log.filter(({ level }) => level === "fatal"),
+    [],
+  );
+});
+
+test("a member that is killed on a full disk says so when it starts, and starts once there is space", async () => {
+  await using disk = await SmallDisk.mount(256);
+  await using cluster = await createCluster();
+  const member = cluster.member(0);
+  await symlink(disk.path, member.dataDir);
+  await cluster.start();
+  await cluster.client.kv.put("k", "v");
+  await member.kill("SIGKILL");
+  await disk.fillUpTo(0);
+  await assertDoesNotStart(member, /no space left for data directory .*: free some/);
+  await cluster.client.kv.put("without", "it");
+  await disk.empty();
+  await member.restart();
+  await using client = member.client();
+  assert.equal(await client.kv.getText("without"), "it");
+  await assertSame(cluster);
+});
+
+/** Its only fatal line matches. */
+const assertDoesNotStart = async (member: ClusterMember, reason: RegExp): Promise<void> => {
+  member.launch();
+  const { code } = await member.running.waitForExit();
+  assert.equal(code, 1, member.running.stderr);
+  const fatal = member.running.log.filter(({ level }) => level === "fatal");
+  assert.deepEqual(
+    fatal.map(({ msg }) => msg),
+    ["cannot start"],
+  );
+  assert.match(String(fatal[0]!["error"]), reason);
+};
+
+test("a directory that cannot be written keeps a member from starting; it can be checked, and the others go on", async () => {
+  await using disk = await SmallDisk.mount(256);
+  await using cluster = await createCluster();
+  const member = cluster.member(0);
+  await symlink(disk.path, member.dataDir);
+  await cluster.start();
+  await cluster.client.kv.put("k", "v");
+  await member.kill("SIGTERM");
+  await disk.makeReadOnly();
+  await assertDoesNotStart(member, /cannot write to data directory .*: check its owner and mode/);
+  const { code, stdout } = await runMinietcd(["verify", "--data-dir", member.dataDir]);
+  assert.equal(code, 0, stdout);
+  await cluster.client.kv.put("without", "it");
+  await disk.makeWritable();
+  await member.restart();
+  await assertSame(cluster);
+});
+
+/** The file of a stopped member, below `member/`, that holds most of what the pattern names. */
+const fileOf = async (member: ClusterMember, folder: string, pattern: RegExp): Promise<string> => {
+  const directory = join(member.dataDir, "member", folder);
+  const [name = ""] = (await readdir(directory)).filter((each) => pattern.test(each)).sort();
+  return join(directory, name);
+};
+
+const digest = async (path: string): Promise<string> =>
+  createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex");
+
+const damaged: [what: string, folder: string, pattern: RegExp, at: (size: number) => number][] = [
+  ["log", "wal", /\.wal$/, () => 3_000],
+  ["table of the store", "store-1", /\.ldb$/, (size) => Math.floor(size / 2)],
+];
+for (const [what, folder, pattern, at] of damaged)
+  test(`a member whose ${what} is damaged does not start, names file and byte, and touches nothing; the others go on`, async () => {
+    await using cluster = await startCluster();
+    for (let n = 0; n < 50; n++) await cluster.client.kv.put(`k/${n}`, "v".repeat(500));
+    const [member] = (await cluster.followers()) as [ClusterMember];
+    await member.restart(); // what was in LevelDB's log is in a table now
+    await member.kill("SIGTERM");
+    const file = await fileOf(member, folder, pattern);
+    const good = await readFile(file);
+    const bytes = Buffer.from(good);
+    bytes[at(bytes.length)]! ^= 0x08;
+    await writeFile(file, bytes);
+    const before = await digest(file);
+    const place = file.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    await assertDoesNotStart(member, new RegExp(`is damaged: leave this member stopped .*${place}.*at byte \\d+`));
+    assert.equal(await digest(file), before);
+    await cluster.client.kv.put("without", "it");
+    assert.equal(await cluster.client.kv.getText("k/7"), "v".repeat(500));
+
+    await writeFile(file, good);
+    await member.restart();
+    await assertSame(cluster);
+  });
+
+test("without room for a copy of the store nothing is said of it", async () => {
+  await using small = await SmallDisk.mount(1);
+  await using folder = await tempFolder();
+  await using cluster = await startCluster({ members: 1 });
+  for (let n = 0; n < 20; n++) await cluster.client.kv.put(`k/${n}`, value);
+  const member = cluster.member(0);
+  await member.kill("SIGTERM");
+  const { code, stdout, stderr } = await runMinietcd(["verify", "--data-dir", member.dataDir], {
+    env: { TMPDIR: small.path },
+  });
+  assert.equal(code, 2, stdout);
+  assert.match(stderr, /no space in .* for a copy of .*store-1, which is what is read: set TMPDIR to another place/);
+  assert.deepEqual(await readdir(small.path), [], "the copy is gone");
+  await mkdir(join(folder.path, "tmp"));
+  const elsewhere = await runMinietcd(["verify", "--data-dir", member.dataDir], {
+    env: { TMPDIR: join(folder.path, "tmp") },
+  });
+  assert.equal(elsewhere.code, 0, elsewhere.stdout);
+});

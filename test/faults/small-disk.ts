@@ -1,0 +1,62 @@
+// A real file system of a few mebibytes, to be filled up. Mounting one takes root.
+
+import { execFile } from "node:child_process";
+import { mkdtemp, open, rm, rmdir, statfs } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const mebibyte = 1024 * 1024;
+
+export class SmallDisk implements AsyncDisposable {
+  private constructor(readonly path: string) {}
+
+  static async mount(mebibytes: number): Promise<SmallDisk> {
+    const path = await mkdtemp(join(tmpdir(), "minietcd-disk-"));
+    await run("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m,mode=700`, "minietcd-test", path]);
+    return new SmallDisk(path);
+  }
+
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.path);
+    return bavail * bsize;
+  }
+
+  /** Leaves only so much free, whatever else is written meanwhile. */
+  async fillUpTo(freeMebibytes: number): Promise<void> {
+    const ballast = await open(this.ballast, "a");
+    try {
+      for (;;) {
+        const excess = (await this.freeBytes()) - freeMebibytes * mebibyte;
+        if (excess <= 0) return;
+        await ballast.write(Buffer.alloc(Math.min(excess, mebibyte), 1));
+      }
+    } finally {
+      await ballast.close();
+    }
+  }
+
+  /** Gives back what `fillUpTo` took. */
+  empty(): Promise<void> {
+    return rm(this.ballast, { force: true });
+  }
+
+  /** Nothing may be written any more. No file may be open for writing. */
+  async makeReadOnly(): Promise<void> {
+    await run("mount", ["-o", "remount,ro", this.path]);
+  }
+
+  async makeWritable(): Promise<void> {
+    await run("mount", ["-o", "remount,rw", this.path]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await run("umount", [this.path]);
+    await rmdir(this.path);
+  }
+
+  private get ballast(): string {
+    return join(this.path, "ballast");
+  }
+}
