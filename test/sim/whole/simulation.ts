@@ -109,7 +109,10 @@ export class Simulation {
 
   /** Runs it to its end, or to the first thing that must not be. */
   async run(): Promise<Result> {
-    const unguard = guardProcess((error) => this.fail(error));
+    const unguard = guardProcess(
+      () => this.scheduler.now,
+      (error) => this.fail(error),
+    );
     try {
       await this.play();
     } catch (error) {
@@ -243,10 +246,23 @@ export class Simulation {
   }
 }
 
-/** Nothing in a member may look at the real world; what it leaves behind unheard is a failure. */
-const guardProcess = (fail: (error: Error) => void): (() => void) => {
+/**
+ * Members must not look at the real world: there is no chance in it but the seed's, and the wall clock jumps about. A
+ * promise that is rejected, and that nobody looks at, would end a real process.
+ */
+const guardProcess = (virtualNow: () => number, fail: (error: Error) => void): (() => void) => {
   const onRejection = (reason: unknown): void =>
     fail(new Error("a promise was rejected and nobody looked", { cause: reason }));
+  const { now } = Date;
+  const { random } = Math;
+  Date.now = () => 1e12 + 1e9 * Math.sin(virtualNow());
+  Math.random = () => {
+    throw new Error("chance that is not the seed's");
+  };
   process.on("unhandledRejection", onRejection);
-  return () => void process.off("unhandledRejection", onRejection);
+  return () => {
+    Date.now = now;
+    Math.random = random;
+    process.off("unhandledRejection", onRejection);
+  };
 };
