@@ -106,7 +106,9 @@ test("a store that cannot be written leaves a member that answers serializable r
   const call = clientOf(t, directory);
   await call("/etcdserverpb.KV/Put", PutRequest, { key, value: key }, PutResponse);
   // The member's own store, whose disk now fails.
-  interface Store { readonly contents: { readonly backend: { batch: () => unknown } } }
+  interface Store {
+    readonly contents: { readonly backend: { batch: () => unknown } };
+  }
   const { store } = (member as unknown as { replica: { store: Store } }).replica;
   const failing = { put: () => undefined, delete: () => undefined, write: () => Promise.reject(new Error("EIO")) };
   store.contents.backend.batch = () => failing;

@@ -260,8 +260,11 @@ test("a log that is lost, or an old copy of it, is no interrupted installation",
   const wal = join(directory, "data", "member", "wal");
   await rm(wal, { recursive: true });
   await mkdir(wal);
-  await assert.rejects(open(directory), (error) => error instanceof StartError && error.message.includes('ends at 0'));
+  await assert.rejects(open(directory), (error) => error instanceof StartError && error.message.includes("ends at 0"));
   await rm(wal, { recursive: true });
   await cp(join(atInstall, "data", "member", "wal"), wal, { recursive: true });
-  await assert.rejects(open(directory), (error) => error instanceof StartError && error.message.includes('ends at 100'));
+  await assert.rejects(
+    open(directory),
+    (error) => error instanceof StartError && error.message.includes("ends at 100"),
+  );
 });
