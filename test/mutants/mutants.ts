@@ -169,4 +169,33 @@ export const mutants: readonly Mutant[] = [
     replacement: "if (through + 1 < this.present().revision) {",
     caughtBy: [test("property/watch"), simulation(100)],
   },
+  // Snapshots. Raft paper §7.
+  {
+    name: "a snapshot is switched to before it is synced",
+    file: "store/store-builder.ts",
+    snippet: "    await batch.write();\n",
+    replacement: "    void batch.write();\n",
+    caughtBy: [simulation(100)],
+  },
+  {
+    name: "the log is cut beyond what the store holds durably",
+    file: "server/log-truncation.ts",
+    snippet: "    await this.options.flush();\n",
+    replacement: "",
+    caughtBy: [simulation(100)],
+  },
+  {
+    name: "a log that holds the snapshot's last entry loses what follows it",
+    file: "raft/core/installer.ts",
+    snippet: "    if (this.log.termAt(position.index) === position.term) this.log.commitTo(position.index);\n",
+    replacement: "",
+    caughtBy: [scenarios],
+  },
+  {
+    name: "a log that a snapshot is about to replace still grows",
+    file: "raft/core/core.ts",
+    snippet: "    if (this.installer.isUnderWay) return; // as if lost: the log stands still\n",
+    replacement: "",
+    caughtBy: [scenarios],
+  },
 ];
