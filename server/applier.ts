@@ -15,6 +15,7 @@ import {
   type Revision,
   type StoreErrorCode,
 } from "../store/index.js";
+import { ForeignPastError } from "./errors.js";
 import { Membership } from "./membership.js";
 import type { Command, Proposals } from "./proposals.js";
 import { SeenProposals } from "./seen-proposals.js";
@@ -141,6 +142,7 @@ export class Applier implements StateMachine {
 
   apply(entries: readonly Entry[], done: () => void): void {
     for (const entry of entries) this.applyEntry(entry);
+    this.checkSelf(this.seen);
     this.store.endRound(encodeMarker(this.state()));
     this.listener.onApplied(entries);
     this.wakeWaiters();
@@ -153,9 +155,11 @@ export class Applier implements StateMachine {
    * this member's own proposals in it the results are not.
    */
   install(position: LogPosition, done: () => void): void {
-    this.listener.install(position).then(
-      (state) => {
+    this.listener
+      .install(position)
+      .then((state) => {
         if (this.stopped) return;
+        this.checkSelf(state.seen);
         this.index = state.index;
         this.term = state.term;
         this.membership = state.membership;
@@ -164,15 +168,21 @@ export class Applier implements StateMachine {
         this.proposals.jumpedOver((sequence) => state.seen.isOver({ member, incarnation, sequence }));
         this.wakeWaiters();
         done();
-      },
-      (error: unknown) => {
+      })
+      .catch((error: unknown) => {
         if (!this.stopped) this.listener.onFailure(error instanceof Error ? error : new Error(String(error)));
-      },
-    );
+      });
   }
 
   stop(): void {
     this.stopped = true;
+  }
+
+  /** What a later start of this member promised is not in this directory. */
+  private checkSelf(seen: SeenProposals): void {
+    const { member, incarnation } = this.self;
+    const last = seen.incarnationOf(member);
+    if (last > incarnation) throw new ForeignPastError(last, incarnation);
   }
 
   private state(): AppliedState {

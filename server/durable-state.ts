@@ -6,7 +6,7 @@ import { openWal, type LogIndex, type MemberId, type RecoveredLog, type Term, ty
 import { openStore, type KvStore } from "../store/index.js";
 import { decodeMarker, encodeMarker, type AppliedState } from "./applier.js";
 import { checkInitialCluster, type InitialMember, type MemberConfig } from "./config.js";
-import { StartError } from "./errors.js";
+import { ForeignPastError, StartError } from "./errors.js";
 import { clusterIdOf, memberIdOf } from "./identity.js";
 import { LogSpace } from "./log-space.js";
 import { mustRestart, restartLog } from "./log-recovery.js";
@@ -83,6 +83,8 @@ export const openDurableState = async (
     : recovered;
   if (log !== recovered) logger.warn("the log begins anew after the snapshot that was installed", { index, term });
   const incarnation = await directory.nextIncarnation();
+  const known = applied.seen.incarnationOf(memberId);
+  if (known >= incarnation) throw new ForeignPastError(known, incarnation);
   return { clusterId, memberId, incarnation, wal, recovered: log, space, store, applied, newStores };
 };
 

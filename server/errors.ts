@@ -41,3 +41,16 @@ export class ServerError extends Error {
 export class StartError extends Error {
   override readonly name = "StartError";
 }
+
+/**
+ * A member's directory was emptied, or is from another time: it was started later than the directory knows. What it promised
+ * then it has forgotten, and what it proposes now all members take for repeats.
+ */
+export class ForeignPastError extends StartError {
+  constructor(knownStart: number, thisStart: number) {
+    super(
+      `this data directory is not what this member used last: its start ${knownStart} is known, this is start ${thisStart}: ` +
+        "put back the directory as it was at its last stop, or leave the member stopped",
+    );
+  }
+}

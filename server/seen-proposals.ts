@@ -50,6 +50,11 @@ export class SeenProposals {
     return incarnation < window.incarnation || window.isOver(sequence);
   }
 
+  /** The newest of a member's lives that proposed something; 0: none has. */
+  incarnationOf(member: MemberId): number {
+    return this.members.get(member)?.incarnation ?? 0;
+  }
+
   /** Everything to be stored, ordered by member so that all members store the same bytes. */
   records(): SeenRecord[] {
     return [...this.members]

@@ -8,7 +8,6 @@ import {
   nodeDisk,
   WalDamagedError,
   WalFailedError,
-  type MemberId,
   type RecoveredLog,
   type WalReport,
 } from "../raft/index.js";
@@ -232,7 +231,7 @@ class Verification {
       const text = `the store knows no member ${formatId(memberId)}: ${join(this.member, "format.json")} is another member's`;
       this.wrong("format.json and store", text, restoreFormat);
     }
-    const seen = newestIncarnation(applied, memberId);
+    const seen = applied.seen.incarnationOf(memberId);
     if (incarnation !== undefined && incarnation < seen) {
       const path = join(this.member, "incarnation");
       const text = `${path} says start ${incarnation}, but the store has writes of start ${seen}`;
@@ -280,9 +279,6 @@ const describeLog = (
     );
   return parts.join(", ");
 };
-
-const newestIncarnation = ({ seen }: AppliedState, memberId: MemberId): number =>
-  seen.records().find(({ member }) => member === memberId)?.incarnation ?? 0;
 
 const isForbidden = (error: unknown): boolean =>
   [error, causeOf(error)].some((each) => ["EACCES", "EPERM"].includes(errorCode(each) ?? ""));

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { EtcdError, type Client } from "../../client/index.js";
@@ -185,6 +185,24 @@ for (const [what, folder, pattern, at] of damaged)
     await member.restart();
     await assertSame(cluster);
   });
+
+test("a member whose directory was emptied, against all advice, stops by name as soon as it learns that it lived before", async () => {
+  await using cluster = await startCluster();
+  const [member] = (await cluster.followers()) as [ClusterMember];
+  await member.restart();
+  await cluster.client.kv.put("k", "v");
+  await member.kill("SIGTERM");
+  await rm(member.dataDir, { recursive: true });
+  const others = cluster.members.filter((each) => each !== member);
+  await (await cluster.leader(others)).restart(); // a leader that does not remember what this member had
+  await cluster.leader(others);
+  member.launch();
+  const { code } = await member.running.waitForExit();
+  assert.equal(code, 1);
+  const fatal = member.running.log.find(({ level }) => level === "fatal");
+  assert.match(String(fatal?.["error"]), /not what this member used last: its start 2 is known, this is start 1/);
+  await cluster.client.kv.put("without", "it");
+});
 
 test("without room for a copy of the store nothing is said of it", async () => {
   await using small = await SmallDisk.mount(1);

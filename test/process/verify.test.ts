@@ -346,6 +346,9 @@ test("a count of starts that is damaged, lost or too low: a higher one helps", a
   assertWrong(await verifyUntouched(), `incarnation: ${path} is missing`, advice);
   await writeFile(path, "1\n");
   assertWrong(await verifyUntouched(), `${path} says start 1, but the store has writes of start 2`, advice);
+  stopped.member.launch();
+  await stopped.member.running.waitForExit();
+  assert.match(stopped.member.running.stderr, /its start 2 is known, this is start 2: put back the directory/);
   await writeFile(path, "1000000\n");
   assert.equal((await verifyUntouched()).code, 0);
   await stopped.assertStarts();

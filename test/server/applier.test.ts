@@ -356,3 +356,22 @@ test("the listener hears of entries once their round has ended", async (t) => {
     [1, 2],
   ]);
 });
+
+test("a member that has started later than it knows of stops: by its log, or by a snapshot", async (t) => {
+  const notItsOwn = /not what this member used last: its start 3 is known, this is start 2: put back the directory/;
+  const later = { incarnation: self.incarnation + 1 };
+  const { applier, markers } = await open(t);
+  assert.throws(() => applier.apply([entry(1, put("k"), later)], () => assert.fail("done")), notItsOwn);
+  assert.equal(markers.length, 0, "nothing of that round is kept");
+
+  const seen = new SeenProposals();
+  seen.admit({ member: self.member, ...later, sequence: 1, floor: 1 });
+  const failures: Error[] = [];
+  const receiving = await open(t, freshState(), undefined, {
+    install: () => Promise.resolve({ ...freshState(), index: 9 as LogIndex, seen }),
+    onFailure: (error) => void failures.push(error),
+  });
+  receiving.applier.install({ index: 9 as LogIndex, term: 2 as Term }, () => assert.fail("done"));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.match(failures[0]?.message ?? "", notItsOwn);
+});
