@@ -1,6 +1,6 @@
 /**
- * The log on disk is not what was written. The directory is left as it was found: copy the member's data from a backup,
- * or remove the member and let it join again. Restarting does not help.
+ * The log on disk is not what was written. The directory is left as it was found, and restarting does not help; what does,
+ * and what must not be done, is in docs/reliability.md, "Disk faults".
  */
 export class WalDamagedError extends Error {
   override readonly name = "WalDamagedError";
