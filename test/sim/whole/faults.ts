@@ -68,7 +68,7 @@ export class Faults {
       host.setTrap(undefined);
       host.disk.maxMs = 1;
       host.disk.failsNext = false;
-      Object.assign(host.storeDisk, { maxWriteMs: 2, maxReadMs: 0, failsNext: false });
+      Object.assign(host.storeDisk, host.healthyStore, { failsNext: false });
       host.log.capacityBytes = Infinity;
     }
     for (const { host, opened, repair } of this.rotten) {
@@ -87,13 +87,9 @@ export class Faults {
     switch (fault.kind) {
       case "kill":
       case "powerCut":
-        host.crash(fault.kind);
-        return this.restartAfter(host, fault.ms);
+        return this.crash(host, fault.kind, fault.ms, random);
       case "powerCutAll":
-        for (const each of this.options.hosts) {
-          each.crash("powerCut");
-          this.restartAfter(each, random.next() * fault.ms);
-        }
+        for (const each of this.options.hosts) this.crash(each, "powerCut", random.next() * fault.ms, random);
         return;
       case "stop":
         void host.stop().then(() => this.restartAfter(host, fault.ms));
@@ -114,7 +110,7 @@ export class Faults {
         return this.later(fault.ms, () => (host.disk.maxMs = 1));
       case "slowStore":
         Object.assign(host.storeDisk, { maxWriteMs: random.pick([20, 500]), maxReadMs: random.pick([1, 10, 100]) });
-        return this.later(fault.ms, () => Object.assign(host.storeDisk, { maxWriteMs: 2, maxReadMs: 0 }));
+        return this.later(fault.ms, () => Object.assign(host.storeDisk, host.healthyStore));
       case "logError":
         return this.failNext(host, host.disk, fault);
       case "storeError":
@@ -132,17 +128,25 @@ export class Faults {
     }
   }
 
+  /** Dies at once, or with the next write of its log, which is half done then. */
+  private crash(host: Host, how: "kill" | "powerCut", ms: number, random: SeededRandom): void {
+    const die = (): void => {
+      host.crash(how);
+      this.restartAfter(host, ms);
+    };
+    if (random.chance(0.5)) die();
+    else host.setTrap({ moment: "write log", skip: random.between(0, 2), spring: die });
+  }
+
   /** Dies in the middle of something that should be done as a whole, or not be spoken of before it is. */
   private crashAtMoment(fault: Fault, host: Host, random: SeededRandom): void {
     const how = random.pick(["kill", "powerCut"] as const);
-    const spring = (): void => {
-      const die = (): void => {
-        host.crash(how);
-        this.restartAfter(host, fault.ms);
-      };
-      if (random.chance(0.5)) die();
-      else this.later(random.next() * 2, die);
+    const die = (): void => {
+      host.crash(how);
+      this.restartAfter(host, fault.ms);
     };
+    const isAtOnce = random.chance(0.5);
+    const spring = (): void => (isAtOnce ? die() : this.later(random.next() * 2, die));
     host.setTrap({ moment: random.pick(moments), skip: random.between(0, 3), spring });
   }
 

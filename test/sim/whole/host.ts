@@ -26,6 +26,8 @@ export interface ClusterSettings {
   /** The log is cut every so many entries, and so many are kept then. */
   readonly snapshotCount: number;
   readonly snapshotCatchUpEntries: number;
+  /** What a read ahead in a store takes at most, in milliseconds, when its disk is well. */
+  readonly storeReadMs: number;
 }
 
 /** What a host tells the simulation. */
@@ -82,7 +84,7 @@ const graceMs = 500;
 export class Host {
   readonly log: SimDisk;
   readonly disk: DiskConditions = { maxMs: 1, failsNext: false };
-  readonly storeDisk: StoreConditions = { maxWriteMs: 2, maxReadMs: 0, failsNext: false };
+  readonly storeDisk: StoreConditions;
   readonly directory: DirectoryFiles;
   readonly config: MemberConfig;
   process: SimProcess | undefined;
@@ -114,6 +116,7 @@ export class Host {
     private readonly observer: HostObserver,
   ) {
     this.random = seededRandom(seed);
+    this.storeDisk = { ...this.healthyStore, failsNext: false };
     this.log = new SimDisk({ random: seededRandom(seed + 1), schedule: (end) => this.onDiskEnd(end) });
     this.log.onOperation = (operation) => this.diskFault(operation);
     this.directory = new DirectoryFiles(`/${name}`, this.random, {
@@ -138,6 +141,11 @@ export class Host {
     this.process = process;
     this.story.tell(`${this.name} starts (life ${this.lives})`);
     void this.run(process);
+  }
+
+  /** Its store's disk when nothing is wrong with it. */
+  get healthyStore(): Omit<StoreConditions, "failsNext"> {
+    return { maxWriteMs: 2, maxReadMs: this.settings.storeReadMs };
   }
 
   get isUp(): boolean {

@@ -69,7 +69,7 @@ export class LeaseClient {
   async run(): Promise<void> {
     const { world, random } = this;
     while (!world.isOver && !this.isCalm) {
-      await world.scheduler.sleep(thinkingTime(random, 300));
+      await world.scheduler.sleep(thinkingTime(random, 200));
       const lease = await this.grant();
       if (lease === undefined) continue;
       await this.attach(lease);

@@ -81,6 +81,7 @@ export const planOf = (seed: number): Plan => {
       segmentBytes: random.pick([2_048, 8_192, 65_536]),
       snapshotCount: random.pick([5, 20, 100, 10_000]),
       snapshotCatchUpEntries: random.pick([1, 5, 50]),
+      storeReadMs: random.pick([0, 5, 30]),
     },
     clockRates: members.map(() => 1 + drift * (2 * random.next() - 1)),
     faultyMs,
@@ -91,7 +92,7 @@ export const planOf = (seed: number): Plan => {
     timeoutMs: random.pick([1_000, 3_000, 10_000]),
     kvClients: random.between(2, 5),
     watchClients: random.between(2, 4),
-    leaseClients: random.between(1, 3),
+    leaseClients: random.between(2, 5),
   };
 };
 

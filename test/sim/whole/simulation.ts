@@ -96,7 +96,7 @@ export class Simulation {
       return new KvClient(`client${n + 1}`, this.world, source(`client ${n}`), options);
     });
     this.watchClients = Array.from({ length: plan.watchClients }, (_, n) => {
-      const options = { keys: plan.keys, meanMoodMs: 700 };
+      const options = { keys: plan.keys, meanMoodMs: 400 };
       return new WatchClient(`watcher${n + 1}`, this.world, source(`watcher ${n}`), options);
     });
     const leases: Leases = new Map();
