@@ -197,25 +197,21 @@ export class Simulation {
         ({ running }) => running?.isReady === true && running.replica.applier.appliedIndex === history.lastIndex,
       );
     await this.passUntil(isSettled, 10_000, "all members apply the whole log");
+    const [state, ...others] = hosts.map((host) => stateOf(host)); // at this moment: leases go on to end
+    for (const other of others) assertSame(other, state, "members differ");
+    const { revision } = history;
     await this.pass(1_000); // the watchers are told of the rest
-    const hashes = await this.until(
-      Promise.all(hosts.map((host) => this.hashOf(host))),
-      10_000,
-      "all members tell their hash",
-    );
-    const [first] = hashes;
-    for (const hash of hashes) assertSame(hash, first, "members differ");
+    const hashes = Promise.all(hosts.map((host) => this.hashOf(host, revision)));
+    const [hash, ...otherHashes] = await this.until(hashes, 10_000, "all members tell their hash");
+    for (const other of otherHashes) assertSame(other, hash, "members have other keys");
   }
 
-  private async hashOf(host: Host): Promise<object> {
+  private async hashOf(host: Host, revision: number): Promise<object> {
     const method = { path: "/etcdserverpb.Maintenance/HashKV", request: HashKVRequest, response: HashKVResponse };
-    const outcome = await this.world.rpc.call(host, method, HashKVRequest.create(), 10_000);
+    const outcome = await this.world.rpc.call(host, method, { revision: BigInt(revision) }, 10_000);
     assert.ok(outcome.kind === "ok", `${host.name} tells no hash`);
-    const replica = host.running?.replica;
-    const leases = [...(replica?.store.leases() ?? [])].map(({ id, ttlSeconds }) => `${id} ${ttlSeconds}`).sort();
-    const members = replica?.applier.members.all;
-    const { hash, compactRevision, header } = outcome.response;
-    return { hash, compactRevision, revision: header?.revision, leases, members };
+    const { hash, compactRevision } = outcome.response;
+    return { hash, compactRevision };
   }
 
   // Time.
@@ -245,6 +241,13 @@ export class Simulation {
     return promise;
   }
 }
+
+/** What members must have in common beside their keys. */
+const stateOf = ({ running }: Host): object => {
+  const { store, applier } = running?.replica ?? {};
+  const leases = [...(store?.leases() ?? [])].map(({ id, ttlSeconds }) => `${id} ${ttlSeconds}`).sort();
+  return { leases, members: applier?.members.all, revision: store?.revision };
+};
 
 /**
  * Members must not look at the real world: there is no chance in it but the seed's, and the wall clock jumps about. A
