@@ -250,7 +250,8 @@ describe("with members killed under writers, watches are", () => {
 test("a watcher that comes back after its history was compacted is told so, and can begin again", async () => {
   await using cluster = await startCluster();
   const [member, other] = await cluster.followers();
-  const { kv } = cluster.client;
+  await using elsewhere = other!.client(); // one that does not lose its server
+  const { kv } = elsewhere;
   await kv.put("k", "1");
   const stream = new WatchStream(member!.endpoint);
   await stream.create({ key: "k", startRevision: 2 });
