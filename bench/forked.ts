@@ -33,7 +33,8 @@ export class Forked<Command extends object, Message extends { readonly kind: str
   }
 
   send(command: Command): void {
-    if (this.child.connected) this.child.send(command);
+    if (!this.child.connected) return;
+    this.child.send(command, () => undefined); // it may be ending: `broken` tells, if nobody wanted that
   }
 
   /** The next message of this kind. @throws Error if the process ends before */

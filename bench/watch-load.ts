@@ -171,7 +171,7 @@ const readEvent = (reader: BinaryReader, watcher: Watcher): void => {
 
 const endOf = (text: string): string => text.slice(0, -1) + String.fromCharCode(text.charCodeAt(text.length - 1) + 1);
 
-const tell = (message: WatchMessage): void => void process.send?.(message);
+const tell = (message: WatchMessage): void => void process.send?.(message, undefined, undefined, () => undefined);
 
 const watch = async (count: number, through: number, endpoints: readonly string[]): Promise<void> => {
   const tally = new Tally();
