@@ -4,9 +4,9 @@ import type { Question, Serve } from "./peers/served-calls.js";
 import type { Reads } from "./reads.js";
 
 export interface LeaseCallsOptions {
-  readonly reads: Reads;
-  readonly keeper: LeaseKeeper;
-  readonly store: KvStore;
+  readonly reads: Pick<Reads, "whenLinearizable">;
+  readonly keeper: Pick<LeaseKeeper, "leads" | "renew" | "info">;
+  readonly store: Pick<KvStore, "leaseKeys">;
 }
 
 /**

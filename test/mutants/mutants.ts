@@ -27,7 +27,7 @@ export const mutants: readonly Mutant[] = [
     snippet: "(this.isHardStateDurable ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what",
     replacement:
       '(this.isHardStateDurable || message.kind === "voteReply" ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what',
-    caughtBy: [scenarios, simulation(200)],
+    caughtBy: [scenarios],
   },
   {
     name: "a vote is asked for before its term is durable",
@@ -35,14 +35,14 @@ export const mutants: readonly Mutant[] = [
     snippet: "(this.isHardStateDurable ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what",
     replacement:
       '(this.isHardStateDurable || message.kind === "vote" ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what',
-    caughtBy: [scenarios],
+    caughtBy: [scenarios, simulation(60)],
   },
   {
     name: "a member votes twice in one term",
     file: "raft/core/elections.ts",
     snippet: "return this.ownVote === candidate || (this.ownVote === noMember && this.elected === noMember);",
     replacement: "return this.ownVote === candidate || this.elected === noMember;",
-    caughtBy: [scenarios, simulation(200)],
+    caughtBy: [scenarios, simulation(60)],
   },
   {
     name: "a vote for a candidate whose log is older",
@@ -145,7 +145,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/applier.ts",
     snippet: "if (command.value.term === BigInt(this.term))",
     replacement: "if (command.value.term <= BigInt(this.term))",
-    caughtBy: [test("server/applier"), simulation(200)],
+    caughtBy: [test("server/applier")],
   },
   {
     name: "a new leader gives leases no full time",
@@ -159,7 +159,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/lease-calls.ts",
     snippet: "reads.whenLinearizable(confirmed, () => answer(undefined));",
     replacement: "confirmed();",
-    caughtBy: [simulation(200)],
+    caughtBy: [test("server/lease-calls")],
   },
   // Watches.
   {
