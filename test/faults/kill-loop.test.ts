@@ -14,6 +14,7 @@ import {
   assertSameHash,
   type Kill,
 } from "./checks.js";
+import { instantsOf } from "./instants.js";
 import { Writers } from "./writers.js";
 
 /** A write that begins after the leader was killed is acknowledged within this. */
@@ -41,9 +42,10 @@ test("the leader is killed 20 times: no other member fails a write, nothing is l
   for (let round = 0; round < 20; round++) {
     await writers.firstNewWrite(restartMs);
     const leader = await cluster.leader();
-    kills.push({ endpoint: leader.endpoint, at: performance.now() });
+    const from = performance.now();
     await leader.kill("SIGKILL");
     gaps.push(await writers.firstNewWrite(failoverMs));
+    kills.push({ endpoint: leader.endpoint, from, until: performance.now() });
     await leader.restart();
   }
   await writers.stop();
@@ -75,6 +77,7 @@ test("all members are killed at once, five times: nothing acknowledged is lost",
 });
 
 test("a member is killed at any instant, again and again, while the history is compacted", async (t) => {
+  const anyInstantWithin = instantsOf(t);
   await using cluster = await startCluster();
   const stopCompacting = new AbortController();
   await using writers = new Writers({
@@ -85,12 +88,12 @@ test("a member is killed at any instant, again and again, while the history is c
   const compacting = compactAgainAndAgain(cluster, stopCompacting.signal);
   for (let round = 0; round < 20; round++) {
     const member = cluster.member(round % cluster.members.length);
-    await delay(Math.random() * 300); // any instant will do: nothing is waited for
+    await anyInstantWithin(300);
     await member.kill("SIGKILL");
     await writers.firstNewWrite(failoverMs);
     member.launch();
     if (round % 2 === 1) {
-      await delay(Math.random() * startMs); // and while it reads its files, or catches up
+      await anyInstantWithin(startMs); // and while it reads its files, or catches up
       await member.kill("SIGKILL");
       member.launch();
     }
@@ -106,13 +109,14 @@ test("a member is killed at any instant, again and again, while the history is c
   await assertSameHash(cluster);
 });
 
-test("members that are killed again and again during their first start come up in the end", async () => {
+test("members that are killed again and again during their first start come up in the end", async (t) => {
+  const anyInstantWithin = instantsOf(t);
   await using cluster = await createCluster();
   for (let round = 0; round < 10; round++) {
     for (const member of cluster.members) member.launch();
     await Promise.all(
       cluster.members.map(async (member) => {
-        await delay(Math.random() * startMs);
+        await anyInstantWithin(startMs);
         await member.kill("SIGKILL");
       }),
     );

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { startCluster, type TestCluster } from "../support/minietcd-cluster.js";
 import { assertNothingLost, assertRevisionsInOrder, assertSameHash } from "./checks.js";
+import { instantsOf } from "./instants.js";
 import { Writers } from "./writers.js";
 
 /** A log that is cut at every opportunity: whoever was away for a moment needs a snapshot. */
@@ -19,6 +19,7 @@ const count = ({ members }: TestCluster, message: string): number =>
   members.reduce((sum, member) => sum + member.running.log.filter(({ msg }) => msg === message).length, 0);
 
 test("members are killed 20 times while they receive or send snapshots: nothing acknowledged is lost", async (t) => {
+  const anyInstantWithin = instantsOf(t);
   await using cluster = await startCluster({ flags: shortLog });
   await using writers = new Writers({ endpoints: cluster.endpoints, writers: 6, keyOf: eachOnce });
   let begun = 0;
@@ -31,7 +32,7 @@ test("members are killed 20 times while they receive or send snapshots: nothing 
     await writers.firstNewWrite(restartMs);
     away.launch();
     await away.running.until("a start", ({ log }) => log.find(({ msg }) => msg === "taking part"), restartMs);
-    await delay(Math.random() * transferMs); // any instant will do: nothing is waited for
+    await anyInstantWithin(transferMs);
     begun += count(cluster, "receiving database snapshot");
     installed += count(cluster, "applied snapshot");
     const victims = round % 3 === 0 ? [away] : round % 3 === 1 ? [leader] : [away, leader];
