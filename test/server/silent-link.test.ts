@@ -15,6 +15,22 @@ const until = async (holds: () => boolean): Promise<void> => {
   while (!holds()) await new Promise((resolve) => setImmediate(resolve));
 };
 
+/** A link that is still to be opened, and how often it was open. */
+const linkTo = (path: string, clock: VirtualClock) => {
+  const count = { opened: 0, closed: 0 };
+  const link = new OutgoingLink({
+    clusterId: 1n,
+    from: 1n,
+    to: 2n,
+    addresses: [{ kind: "unix", path }],
+    clock,
+    onOpened: () => (count.opened += 1),
+    onClosed: () => (count.closed += 1),
+    onRefused: (reason) => assert.fail(reason),
+  });
+  return { link, count };
+};
+
 test("a member that gives no sign of life is dialled anew, one that does is not", async (t) => {
   const path = join(await temporaryDirectory(t), "s");
   const accepted: Socket[] = [];
@@ -25,17 +41,7 @@ test("a member that gives no sign of life is dialled anew, one that does is not"
   });
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const clock = new VirtualClock();
-  let [opened, closed] = [0, 0];
-  const link = new OutgoingLink({
-    clusterId: 1n,
-    from: 1n,
-    to: 2n,
-    addresses: [{ kind: "unix", path }],
-    clock,
-    onOpened: () => (opened += 1),
-    onClosed: () => (closed += 1),
-    onRefused: (reason) => assert.fail(reason),
-  });
+  const { link, count } = linkTo(path, clock);
   t.after(() => {
     link.close();
     for (const socket of accepted) socket.destroy();
@@ -53,13 +59,13 @@ test("a member that gives no sign of life is dialled anew, one that does is not"
   }
   clock.freeze(60_000); // this process stood still; the other end did not
   clock.advance(0);
-  assert.deepEqual([opened, closed], [1, 0]);
+  assert.deepEqual(count, { opened: 1, closed: 0 });
 
   for (let second = 0; second < 5; second++) clock.advance(signOfLifeMs);
-  await until(() => closed === 1);
+  await until(() => count.closed === 1);
   clock.advance(1_000);
   await until(() => accepted.length === 2 && link.isUp);
-  assert.equal(opened, 2);
+  assert.equal(count.opened, 2);
 });
 
 test("a member says that it is there, to those it listens to, for as long as they are connected", async (t) => {
@@ -80,17 +86,7 @@ test("a member says that it is there, to those it listens to, for as long as the
   });
   const server = createServer((socket) => links.accept(socket));
   await new Promise<void>((resolve) => server.listen(path, resolve));
-  let [opened, closed] = [0, 0];
-  const link = new OutgoingLink({
-    clusterId: 1n,
-    from: 1n,
-    to: 2n,
-    addresses: [{ kind: "unix", path }],
-    clock,
-    onOpened: () => (opened += 1),
-    onClosed: () => (closed += 1),
-    onRefused: (reason) => assert.fail(reason),
-  });
+  const { link, count } = linkTo(path, clock);
   t.after(() => {
     link.close();
     links.close();
@@ -102,9 +98,9 @@ test("a member says that it is there, to those it listens to, for as long as the
     clock.advance(signOfLifeMs);
     for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
-  assert.deepEqual([opened, closed], [1, 0]);
+  assert.deepEqual(count, { opened: 1, closed: 0 });
   links.close();
-  await until(() => closed === 1);
+  await until(() => count.closed === 1);
   link.close();
   assert.equal(clock.pendingTimers, 0);
 });
