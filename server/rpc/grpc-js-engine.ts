@@ -93,39 +93,41 @@ const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcd
 /** How long the last answers may take to reach their clients. */
 const farewellMs = 500;
 
-const register = (
-  server: Server,
-  method: Method,
+/** What has not ended: calls that get one answer, and streams. */
+interface UnderWay {
+  readonly calls: OpenCalls;
+  readonly streams: OpenCalls;
+}
+
+const register = (server: Server, method: Method, options: EngineOptions, underWay: UnderWay): void => {
+  if (method.kind === "unimplemented") {
+    registerUnimplemented(server, method);
+    return;
+  }
+  const { type, handler } = handlerOf(method, options, underWay);
+  const serialize = method.kind === "bidi" ? asItIs : asBuffer(method.encode);
+  server.register(method.path, handler, serialize, method.decode, type);
+};
+
+const handlerOf = (
+  method: UnaryMethod | ServerStreamMethod | BidiMethod,
   options: EngineOptions,
-  { calls, streams }: { readonly calls: OpenCalls; readonly streams: OpenCalls },
-): void => {
+  { calls, streams }: UnderWay,
+): { readonly type: string; readonly handler: HandleCall<never, unknown> } => {
   switch (method.kind) {
     case "unary":
-      server.register(
-        method.path,
-        unaryHandler(method, options, calls),
-        asBuffer(method.encode),
-        method.decode,
-        "unary",
-      );
-      return;
+      return { type: "unary", handler: unaryHandler(method, options, calls) };
     case "server-stream":
-      server.register(
-        method.path,
-        streamHandler(method, options, streams),
-        asBuffer(method.encode),
-        method.decode,
-        "serverStream",
-      );
-      return;
+      return { type: "serverStream", handler: streamHandler(method, options, streams) };
     case "bidi":
-      server.register(method.path, bidiHandler(method, options, streams), asItIs, method.decode, "bidi");
-      return;
-    case "unimplemented":
-      registerUnimplemented(server, method);
-      return;
+      return { type: "bidi", handler: bidiHandler(method, options, streams) };
   }
 };
+
+type HandleCall<Request, Response> =
+  | handleUnaryCall<Request, Response>
+  | handleServerStreamingCall<Request, Response>
+  | handleBidiStreamingCall<Request, Response>;
 
 /** grpc-js wants a Buffer; a view of the same memory, not a copy. */
 const asBuffer =
