@@ -9,9 +9,11 @@ export interface Due {
 export class LeaseQueue<Item extends Due> {
   private readonly items: Item[] = [];
 
-  /** @param items all of them at once, which costs less than one by one */
+  /** @param items all of them at once, which costs much less than one by one: a new leader has all leases to put in order */
   constructor(items: readonly Item[]) {
-    for (const item of [...items].sort((a, b) => a.dueAt - b.dueAt)) item.position = this.items.push(item) - 1;
+    for (const item of items) item.position = this.items.push(item) - 1;
+    const parents = this.items.slice(0, items.length >> 1);
+    for (const parent of parents.reverse()) this.sink(parent); // from below: most sink by one place, if at all
   }
 
   get first(): Item | undefined {
