@@ -162,12 +162,4 @@ const openStoreAt = async (
   path: string,
   { clock }: MemberEnvironment,
   onFailure: (error: Error) => void,
-): Promise<KvStore> => {
-  const backend = await openBackend(path);
-  try {
-    return await openStore({ backend, clock: storeClockOf(clock), onFailure });
-  } catch (error) {
-    await backend.close();
-    throw error;
-  }
-};
+): Promise<KvStore> => openStore({ backend: await openBackend(path), clock: storeClockOf(clock), onFailure });
