@@ -3,6 +3,8 @@ import type { Logger } from "./logger.js";
 
 /** What is kept behind the store takes no more than this, however few entries that are: the log is in memory too. */
 const tailBytes = 64 * 1024 * 1024;
+/** Nor more entries than this: one without bytes takes memory, too. */
+const maxTailEntries = 1_000_000;
 /** So much of the log makes a cut due before `--snapshot-count` entries do. */
 const dueBytes = 64 * 1024 * 1024;
 /** While a snapshot is on its way the log is kept, up to this; beyond it, whoever receives it will need another one. */
@@ -33,6 +35,7 @@ export interface LogTruncationOptions {
 export class LogTruncation {
   /** Bytes of all entries up to an index, for those that may be kept: a ring. */
   private readonly bytesUpTo: Float64Array;
+  private readonly catchUpEntries: number;
   private totalBytes = 0;
   private applied: LogIndex;
   private base: LogIndex;
@@ -43,7 +46,8 @@ export class LogTruncation {
   private cutting = false;
 
   constructor(private readonly options: LogTruncationOptions) {
-    this.bytesUpTo = new Float64Array(options.catchUpEntries + 1);
+    this.catchUpEntries = Math.min(options.catchUpEntries, maxTailEntries);
+    this.bytesUpTo = new Float64Array(this.catchUpEntries + 1);
     this.applied = this.base = options.base;
     for (const entry of options.applied) this.count(entry);
     // From the beginning of the log: a member that is often restarted cuts it too.
@@ -104,7 +108,7 @@ export class LogTruncation {
 
   /** The last entry that is not kept. */
   private tailBegin(): LogIndex {
-    let index = Math.max(this.base, this.applied - this.options.catchUpEntries);
+    let index = Math.max(this.base, this.applied - this.catchUpEntries);
     while (index < this.applied && this.totalBytes - this.bytesThrough(index) > tailBytes) index++;
     return index as LogIndex;
   }

@@ -39,6 +39,15 @@ const truncation = (options: Partial<LogTruncationOptions> = {}) => {
   return { log, cuts, flushes, held, lines, flushed };
 };
 
+test("however many entries are to be kept, memory for them is bounded", async () => {
+  const { log, cuts, flushed } = truncation({ snapshotCount: 1_500_000, catchUpEntries: Number.MAX_SAFE_INTEGER });
+  const data = new Uint8Array();
+  for (let index = 1; index <= 1_500_000; index++)
+    log.entriesApplied([{ index: index as LogIndex, term: 1 as Term, data }]);
+  await flushed();
+  assert.deepEqual(cuts, [500_000]);
+});
+
 test("every so many entries what the store contains goes, but for a tail; never before the store is durable", async () => {
   const { log, cuts, flushes, lines, flushed } = truncation();
   log.entriesApplied(entries(1, 99));
