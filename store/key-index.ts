@@ -53,8 +53,9 @@ export interface RemovedChange {
 /** How far one slice of a compaction goes. */
 export interface CompactionSlice {
   readonly revision: number;
+  /** Entries that are visited; and changes of one entry: one with more is gone on with in the next slice. */
   readonly maxEntries: number;
-  /** Checked after each key: one with more changes is still done as a whole. */
+  /** Checked after each key. */
   readonly maxRemovals: number;
 }
 
@@ -146,7 +147,7 @@ export class KeyIndex {
       visited += 1;
       return visited < bounds.maxEntries && changes < bounds.maxRemovals;
     });
-    for (const entry of entries) this.compact(entry, bounds.revision, removed);
+    for (const entry of entries) if (!this.compact(entry, bounds, removed)) return entry.key;
     return next;
   }
 
@@ -156,24 +157,20 @@ export class KeyIndex {
    * that starts there; etcd since 3.5.16.)
    *
    * @param removed takes the forgotten changes, oldest first
+   * @returns whether that was all of them; if not, the key is to be compacted again
    */
-  private compact(entry: KeyEntry, revision: number, removed: RemovedChange[]): void {
-    const history = entry.history ?? [];
-    const { mod, sub } = entry.newest;
-    if (mod <= revision) {
-      collect(history, history.length, removed);
-      entry.history = undefined;
-      if (!isTombstone(entry.newest) || mod === revision) return;
-      removed.push({ main: mod, sub: ~sub });
+  private compact(entry: KeyEntry, { revision, maxEntries }: CompactionSlice, removed: RemovedChange[]): boolean {
+    const { history = [], newest } = entry;
+    const end = newest.mod <= revision ? history.length : endOfUnreadable(history, revision);
+    const forgotten = Math.min(end, 2 * maxEntries);
+    for (let i = 0; i < forgotten; i += 2) removed.push({ main: Number(history[i]), sub: Number(history[i + 1]) });
+    if (forgotten > 0) entry.history = forgotten === history.length ? undefined : history.slice(forgotten);
+    const isAll = forgotten === end;
+    if (isAll && newest.mod < revision && isTombstone(newest)) {
+      removed.push({ main: newest.mod, sub: ~newest.sub });
       this.remove(entry);
-      return;
     }
-    const last = lastUpTo(history, revision);
-    if (last < 0) return;
-    const isOldDelete = Number(history[last + 1]) < 0 && Number(history[last]) < revision;
-    const end = isOldDelete ? last + 2 : last;
-    collect(history, end, removed);
-    if (end > 0) entry.history = end === history.length ? undefined : history.slice(end);
+    return isAll;
   }
 
   private remove(entry: KeyEntry): void {
@@ -182,6 +179,10 @@ export class KeyIndex {
   }
 }
 
-function collect(history: readonly number[], end: number, removed: RemovedChange[]): void {
-  for (let i = 0; i < end; i += 2) removed.push({ main: Number(history[i]), sub: Number(history[i + 1]) });
+/** Where in `history` begins what a read at `revision` or later can see. There are changes behind `history`. */
+function endOfUnreadable(history: readonly number[], revision: number): number {
+  const last = lastUpTo(history, revision);
+  if (last < 0) return 0;
+  const isOldDelete = Number(history[last + 1]) < 0 && Number(history[last]) < revision;
+  return isOldDelete ? last + 2 : last;
 }

@@ -10,7 +10,7 @@ export interface StoreLimits {
   readonly cacheBytes: number;
   /** Keys and values that one read may gather. Beyond it: TooLargeError. */
   readonly responseBytes: number;
-  /** Index entries that a read or a compaction visits before it lets others run. */
+  /** Index entries that a read or a compaction visits, or changes of one of them that it forgets, before it lets others run. */
   readonly entriesPerSlice: number;
   /** Rows that a read takes from disk before it lets others run; about 2 ms. */
   readonly diskReadsPerSlice: number;

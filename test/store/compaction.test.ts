@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CompactedError, FutureRevisionError, type Compaction } from "../../store/index.js";
+import { KeyIndex, type RemovedChange } from "../../store/key-index.js";
 import { Pins } from "../../store/pins.js";
+import type { Revision } from "../../store/revision.js";
 import { parseChangeRowKey } from "../../store/rows.js";
 import { TestStore, bytes, disks, memoryDisk, range, shown, type TestDisk } from "./harness.js";
 
@@ -21,6 +23,27 @@ async function rowsOf(disk: TestDisk): Promise<string> {
   await backend.close();
   return positions.map((at) => `${at?.main}_${at?.sub}${at?.tombstone ? "t" : ""}`).join(" ");
 }
+
+test("one key with many changes is compacted a part at a time, oldest first", () => {
+  const index = new KeyIndex();
+  const put = (key: string, mod: number): void => {
+    const state = { mod: mod as Revision, sub: 0, create: 2 as Revision, version: mod, lease: 0n };
+    index.advance(key, index.get(key), state);
+  };
+  put("first", 1);
+  for (let mod = 2; mod <= 31; mod++) put("often", mod);
+  put("then", 32);
+  put("then", 33);
+  const slices: number[][] = [];
+  for (let from: string | undefined = ""; from !== undefined;) {
+    const removed: RemovedChange[] = [];
+    from = index.compactFrom(from, { revision: 33, maxEntries: 10, maxRemovals: 5 }, removed);
+    slices.push(removed.map(({ main }) => main));
+  }
+  assert.ok(slices.every(({ length }) => length <= 10));
+  assert.deepEqual(slices.flat(), [...Array.from({ length: 29 }, (_, n) => n + 2), 32]);
+  assert.equal(index.get("often")?.history, undefined);
+});
 
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
