@@ -6,6 +6,9 @@ const overheadBytes = 300;
 /** The queue is rid of entries without a value when they are more than those with one, and more than this. */
 const maxEmptyEntries = 1_000;
 
+/** Values that one eviction spares because they were asked for; then it takes what comes: it must not go through all of them. */
+const maxSpared = 100;
+
 const costOf = (value: Uint8Array): number => value.length + overheadBytes;
 
 /**
@@ -54,10 +57,11 @@ export class ValueCache {
   }
 
   private evict(): void {
+    let spared = 0;
     while (this.heldBytes > this.maxBytes) {
       const entry = this.queue[this.head++];
       if (entry === undefined) break;
-      if (entry.value !== undefined && entry.used) {
+      if (entry.value !== undefined && entry.used && spared++ < maxSpared) {
         entry.used = false;
         this.queue.push(entry);
         continue;

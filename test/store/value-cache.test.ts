@@ -27,6 +27,16 @@ test("the cache keeps to its bound, and gives up first what nobody asked for", (
   assert.equal(cache.bytes, 3_000);
 });
 
+test("room for one value is found without going through all of them, though all were asked for", () => {
+  const entries = Array.from({ length: 1_000 }, (_, n) => entryOf(String(n)));
+  const cache = new ValueCache(1_000_000);
+  for (const entry of entries) cache.hold(entry, value);
+  for (const entry of entries) entry.used = true;
+  cache.hold(entryOf("another"), value);
+  assert.equal(entries.filter((entry) => entry.value === undefined).length, 1);
+  assert.ok(entries.filter(({ used }) => used).length > 800);
+});
+
 test("a dropped value makes room, and an overwritten one counts once", () => {
   const cache = new ValueCache(3_000);
   const entries = ["a", "b", "c"].map(entryOf);
