@@ -16,6 +16,7 @@ import {
   type RowPosition,
 } from "./rows.js";
 import type { StoreData } from "./store-data.js";
+import type { Change } from "./unflushed.js";
 
 /** A checksum over the changes up to a revision: equal on all members with the same history and compaction. */
 export interface KvHash {
@@ -25,6 +26,8 @@ export interface KvHash {
 }
 
 const rowsPerRead = 500;
+/** Of what is not on disk yet, so much is hashed before others run; about half a millisecond. */
+const bytesPerSlice = 256 * 1024;
 
 /**
  * etcd's HashKV: CRC-32C over the bucket's name, then row key and KeyValue of each change up to a revision, in order.
@@ -53,12 +56,7 @@ export class KvHasher {
     const pending = unflushed.between(flushedEnd, this.revision);
     if (this.compactRevision > 0 && !(await this.anyKeyExists(clock))) this.seenFrom = this.compactRevision;
     await this.addRows(backend, flushedEnd);
-    for (const changes of pending) {
-      for (const { state, keyValue } of changes) {
-        const position = { main: state.mod, sub: state.sub, tombstone: isTombstone(state) };
-        this.add(position, changeRowKey(position.main, position.sub, position.tombstone), keyValue);
-      }
-    }
+    await this.addPending(pending.flat(), clock);
     return { hash: this.sum, compactRevision: this.compactRevision, hashRevision: this.revision };
   }
 
@@ -91,6 +89,18 @@ export class KvHasher {
       }
     } finally {
       await rows.close();
+    }
+  }
+
+  private async addPending(changes: readonly Change[], clock: StoreClock): Promise<void> {
+    let bytes = 0;
+    for (const { state, keyValue } of changes) {
+      const position = { main: state.mod, sub: state.sub, tombstone: isTombstone(state) };
+      this.add(position, changeRowKey(position.main, position.sub, position.tombstone), keyValue);
+      bytes += keyValue.length;
+      if (bytes < bytesPerSlice) continue;
+      await pause(clock);
+      bytes = 0;
     }
   }
 
