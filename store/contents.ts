@@ -16,7 +16,7 @@ import { nextRevision, type Revision } from "./revision.js";
 import type { Sliced } from "./slices.js";
 import { snapshotOf, type StoreSnapshot } from "./snapshot.js";
 import type { StoreData } from "./store-data.js";
-import { Unflushed, type Change } from "./unflushed.js";
+import { Unflushed } from "./unflushed.js";
 import { ValueCache } from "./value-cache.js";
 import { Values } from "./values.js";
 import type { Pace } from "./visit-rows.js";
@@ -117,10 +117,7 @@ export class Contents {
    *
    * @param checkWritable throws if nothing may be changed
    */
-  apply<T>(
-    change: (write: Write) => T,
-    checkWritable: () => void,
-  ): { readonly response: T; readonly changes: readonly Change[] } {
+  apply<T>(change: (write: Write) => T, checkWritable: () => void): { readonly response: T; readonly write: Write } {
     const write = new Write(this.data, nextRevision(this.current), checkWritable);
     let response: T;
     try {
@@ -133,7 +130,7 @@ export class Contents {
       this.current = write.revision;
       this.writer.applied(write.changes);
     }
-    return { response, changes: write.changes };
+    return { response, write };
   }
 
   /** @throws LeaseExistsError */

@@ -328,10 +328,9 @@ export class KvStore {
 
   private apply<T>(change: (write: Write) => T): Answer<T> {
     const { contents } = this;
-    const { response, changes } = contents.apply(change, this.checkWritable);
-    const { revision } = contents;
-    if (changes.length > 0) this.watches.changed(revision, changes);
-    return { response, revision };
+    const { response, write } = contents.apply(change, this.checkWritable);
+    if (write.hasChanged) this.watches.changed(write);
+    return { response, revision: contents.revision };
   }
 
   private readonly checkWritable = (): void => {

@@ -10,11 +10,15 @@ export class WatchEvent {
   private plain: Uint8Array | undefined = undefined;
   private withPrevious: Uint8Array | undefined = undefined;
 
-  /** @param keyValue as it was written: of a delete only `key` is set */
+  /**
+   * @param keyValue as it was written: of a delete only `key` is set
+   * @param before the KeyValue one revision before; absent: to be found when it is asked for
+   */
   constructor(
     readonly key: Key,
     readonly state: KeyState,
     private readonly keyValue: Uint8Array,
+    private readonly before?: Uint8Array,
   ) {}
 
   get revision(): Revision {
@@ -50,6 +54,7 @@ export class WatchEvent {
   private previous({ index, values }: StoreData, compacted: Revision): Uint8Array {
     const before = this.state.mod - 1;
     if (this.state.create === this.state.mod || before < compacted) return noBytes;
+    if (this.before !== undefined) return this.before;
     const entry = index.get(this.key);
     const position = entry?.positionAt(before) ?? -1;
     if (position < 0) return noBytes;

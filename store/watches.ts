@@ -2,11 +2,11 @@ import type { StoreClock } from "./clock.js";
 import { StoreError } from "./errors.js";
 import type { StoreLimits } from "./limits.js";
 import { nextRevision, type Revision } from "./revision.js";
-import type { Change } from "./unflushed.js";
 import { CatchUp, type Present } from "./watch-catch-up.js";
 import { WatchEvent } from "./watch-event.js";
 import { Watcher, type Watch, type WatchBatch, type WatchOptions, type WatchReceiver } from "./watch.js";
 import { InterestGroup, type Interest } from "./watch-interest.js";
+import type { Write } from "./write.js";
 
 const isLive = ({ state }: Watcher): boolean => state === "live";
 
@@ -37,14 +37,14 @@ export class Watches {
     return this.handleOf(watcher);
   }
 
-  /** Tells of a revision that has just come to be: `changes` are all of it, in order. */
-  changed(revision: Revision, changes: readonly Change[]): void {
+  /** Tells of a revision that has just come to be. */
+  changed({ revision, changes, replaced }: Write): void {
     if (this.live.isEmpty) return;
     const batches = new Map<Interest, Uint8Array[]>();
-    for (const { entry, state, keyValue } of changes) {
+    for (const [position, { entry, state, keyValue }] of changes.entries()) {
       const interests = this.live.in(entry.key);
       if (interests.length === 0) continue;
-      const event = new WatchEvent(entry.key, state, keyValue);
+      const event = new WatchEvent(entry.key, state, keyValue, replaced[position]);
       for (const interest of interests) this.gather(interest, event, batches);
     }
     let told = 0;

@@ -18,6 +18,8 @@ const onlyKey: KeyState = deletedState(0 as Revision, 0);
  */
 export class Write {
   readonly changes: Change[] = [];
+  /** What each change replaced, if that was in memory and is of an earlier revision: nobody has to read it from disk then. */
+  readonly replaced: (Uint8Array | undefined)[] = [];
 
   /**
    * @param revision the one that the first change takes
@@ -77,7 +79,7 @@ export class Write {
       this.data.cache.drop(entry);
     }
     this.data.unflushed.pop();
-    this.changes.length = 0;
+    this.changes.length = this.replaced.length = 0;
   }
 
   private liveEntries(request: DeleteRangeRequest): readonly KeyEntry[] {
@@ -100,6 +102,7 @@ export class Write {
     const row = encodeKeyValue(key, deleted ? onlyKey : state, value, checksumSize);
     const keyValue = row.subarray(0, row.length - checksumSize);
     const before = known?.newest;
+    this.replaced.push(before?.mod === this.revision ? undefined : known?.value);
     const entry = index.advance(key, known, state);
     leases.move(key, { from: before?.lease ?? noLease, to: state.lease });
     if (!this.hasChanged) unflushed.push(this.changes);

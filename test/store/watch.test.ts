@@ -264,6 +264,25 @@ test("a row that is damaged ends the watches that need it, and no others; writin
   assert.ok(withPrevious.failure instanceof DamagedError);
 });
 
+test("what a key was before is not read from disk for those that are told as it happens", async () => {
+  const disk = new HaltingDisk(await memoryDisk());
+  await using tested = await TestStore.on(disk);
+  tested.store.grantLease({ id: 7n, ttlSeconds: 5, generation: 1 });
+  for (const key of ["a", "b"]) tested.put(key, "v", { lease: 7n });
+  await tested.save();
+  let reads = 0;
+  const get = disk.opened!.get.bind(disk.opened);
+  disk.opened!.get = (key) => {
+    reads += 1;
+    return get(key);
+  };
+  const recorder = new Recorder(tested, ["a", "z"], { prevKv: true });
+  tested.put("a", "w", { lease: 7n });
+  tested.store.revokeLease(7n);
+  assert.deepEqual(recorder.batches, ["rev 4: PUT a=w 4 was v", "rev 5: DELETE a 5 was w, DELETE b 5 was v"]);
+  assert.equal(reads, 0);
+});
+
 test("what goes from memory to disk while history is read is told all the same, once", async () => {
   const disk = new HaltingDisk(await memoryDisk());
   await using tested = await TestStore.on(disk);
