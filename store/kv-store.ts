@@ -140,6 +140,7 @@ export class KvStore {
    */
   endRound(marker: Uint8Array): void {
     this.contents.endRound(marker);
+    this.watches.roundEnded();
   }
 
   /** So much waits for the disk that whoever applies should wait, too. */

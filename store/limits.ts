@@ -20,7 +20,9 @@ export interface StoreLimits {
   readonly revisionsPerWatchBatch: number;
   /** … or so many bytes of KeyValues, if that is less; but always a whole revision. */
   readonly bytesPerWatchBatch: number;
-  /** Batches that watchers are given, of one write or of history, before others run. */
+  /** Watchers that are behind whose turn is prepared before others run. */
+  readonly watchersPerSlice: number;
+  /** Batches that watchers are given, of one round of writes or of history, before others run. */
   readonly watchBatchesPerSlice: number;
 }
 
@@ -37,5 +39,6 @@ export const defaultLimits: StoreLimits = {
   removalsPerBatch: 1_000,
   revisionsPerWatchBatch: 1_000,
   bytesPerWatchBatch: mebibyte,
+  watchersPerSlice: 1_000,
   watchBatchesPerSlice: 100,
 };

@@ -108,12 +108,14 @@ export class CatchUp {
     const { values } = contents.data;
     const group = new InterestGroup();
     const batches = new Map<Interest, Uint8Array[]>();
+    let work = 0;
     for (const watcher of this.turns) {
       if (watcher.next < from || watcher.next > slice.through) continue;
       const interest = group.add(watcher, `${watcher.next}/${watcher.interest}`);
       if (!batches.has(interest)) batches.set(interest, []);
+      if (++work % limits.watchersPerSlice === 0) await pause(this.clock);
     }
-    let work = 0;
+    work = 0;
     let diskReads = values.diskReads;
     for (const event of slice.events) {
       const interests = group.in(event.key);

@@ -16,6 +16,8 @@ const isLive = ({ state }: Watcher): boolean => state === "live";
  */
 export class Watches {
   private live = new InterestGroup();
+  /** How many were told of something since the last round ended. */
+  private told = 0;
   private readonly catchUp: CatchUp;
 
   constructor(
@@ -47,13 +49,19 @@ export class Watches {
       const event = new WatchEvent(entry.key, state, keyValue, replaced[position]);
       for (const interest of interests) this.gather(interest, event, batches);
     }
-    let told = 0;
-    for (const [interest, events] of batches)
+    for (const [interest, events] of batches) {
+      const batch = { revision, events };
       for (const watcher of [...interest.watchers]) {
         if (revision < watcher.next) continue; // it begins later
-        if (told++ < this.limits.watchBatchesPerSlice) this.tell(watcher, { revision, events });
+        if (this.told++ < this.limits.watchBatchesPerSlice) this.tell(watcher, batch);
         else this.leaveBehind(watcher, revision);
       }
+    }
+  }
+
+  /** What was told of is a round of writes; others run before the next one. */
+  roundEnded(): void {
+    this.told = 0;
   }
 
   /** The store holds something later now. What happened in between comes from history, also for those that were live. */
@@ -105,7 +113,7 @@ export class Watches {
     watcher.next = batch.revision;
   }
 
-  /** So many are told of one write that the rest had better be told between requests. */
+  /** So much is told of one round of writes that the rest had better be told between requests. */
   private leaveBehind(watcher: Watcher, revision: Revision): void {
     if (!isLive(watcher)) return;
     this.live.delete(watcher, watcher.interest);

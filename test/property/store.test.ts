@@ -42,6 +42,7 @@ const tightLimits: fc.Arbitrary<StoreLimits> = fc.record({
   removalsPerBatch: fc.integer({ min: 1, max: 3 }),
   revisionsPerWatchBatch: fc.constant(1),
   bytesPerWatchBatch: fc.constant(1),
+  watchersPerSlice: fc.constant(1),
   watchBatchesPerSlice: fc.constant(1),
 });
 

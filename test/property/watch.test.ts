@@ -85,6 +85,7 @@ const tightLimits: fc.Arbitrary<Partial<StoreLimits>> = fc.record({
   diskReadsPerSlice: fc.integer({ min: 1, max: 3 }),
   revisionsPerWatchBatch: fc.integer({ min: 1, max: 4 }),
   bytesPerWatchBatch: fc.constantFrom(1, 1_000),
+  watchersPerSlice: fc.integer({ min: 1, max: 2 }),
   watchBatchesPerSlice: fc.integer({ min: 1, max: 2 }),
 });
 
