@@ -186,6 +186,7 @@ const start = async (
     propose: (command, settle) => proposals.propose(command, settle),
   });
   const applier: Applier = new Applier(store, applied, { member: memberId, incarnation }, proposals, leases, {
+    soon: (callback) => clock.soon(callback),
     onApplied: (entries) => snapshots.entriesApplied(entries),
     install: (position) => snapshots.install(position),
     onFailure,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { Proposal } from "../../proto/index.js";
+import { Proposal, type PutRequest } from "../../proto/index.js";
 import type { Entry, LogIndex, LogPosition, Term } from "../../raft/index.js";
 import {
   DamagedError,
@@ -15,6 +15,7 @@ import {
   Applier,
   decodeMarker,
   encodeMarker,
+  maxWorkPerRound,
   type Applied,
   type AppliedState,
   type ApplierListener,
@@ -48,6 +49,7 @@ const freshState = (): AppliedState => ({
 });
 
 const noSnapshots: ApplierListener = {
+  soon: () => assert.fail("more than one round"),
   onApplied: () => undefined,
   install: () => assert.fail("a snapshot"),
   onFailure: (error) => assert.fail(error),
@@ -355,6 +357,68 @@ test("the listener hears of entries once their round has ended", async (t) => {
     [2, 1],
     [1, 2],
   ]);
+});
+
+/** One that is told `soon` when the test says so, and the sizes of the rounds it has applied. */
+const openInTurns = async (t: TestContext, listening: Partial<ApplierListener> = {}) => {
+  const turns: (() => void)[] = [];
+  const rounds: number[] = [];
+  const copy: Copy = await open(t, freshState(), undefined, {
+    soon: (callback) => turns.push(callback),
+    onApplied: (entries) => rounds.push(entries.length),
+    ...listening,
+  });
+  return { copy, rounds, turns };
+};
+
+test("what is ready at once is applied in rounds of bounded work, and others run between them", async (t) => {
+  const { copy, rounds, turns } = await openInTurns(t);
+  const puts = Array.from({ length: maxWorkPerRound }, (_, n) => entry(n + 1, put(`${n}`)));
+  const called: number[] = [];
+  for (const index of [1, maxWorkPerRound]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
+  let done = 0;
+  copy.applier.apply(puts, () => done++);
+  // A put is an entry and makes a revision.
+  assert.deepEqual([rounds, copy.markers.length, called, done], [[maxWorkPerRound / 2], 1, [1], 0]);
+  assert.equal(decodeMarker(copy.markers.at(-1)!).index, maxWorkPerRound / 2);
+  turns.shift()?.();
+  assert.deepEqual([rounds.length, called, done, turns.length], [2, [1, maxWorkPerRound], 1, 0]);
+  assert.equal(copy.store.revision, 1 + maxWorkPerRound);
+});
+
+test("an entry that ends many leases fills a round", async (t) => {
+  const { copy, rounds, turns } = await openInTurns(t);
+  const ids = Array.from({ length: 3 * maxWorkPerRound }, (_, n) => BigInt(n + 1));
+  for (const id of ids) {
+    copy.store.grantLease({ id, ttlSeconds: 5, generation: 1 });
+    copy.store.put(put(`${id}`, { lease: id }).value as PutRequest);
+  }
+  const ending = (from: number): Command => {
+    const leases = ids.slice(from * maxWorkPerRound, (from + 1) * maxWorkPerRound);
+    return { $case: "leaseExpiry", value: { term: 2n, leases: leases.map((id) => ({ id, generation: 1n })) } };
+  };
+  copy.applier.apply([entry(1, ending(0)), entry(2, ending(1)), entry(3, ending(2))], () => undefined);
+  while (turns.length > 0) turns.shift()?.();
+  assert.deepEqual(rounds, [1, 1, 1]);
+});
+
+test("between rounds a stop ends it, and a failure later on stops the member, too", async (t) => {
+  const entries = Array.from({ length: maxWorkPerRound }, (_, n) => entry(n + 1, put(`${n}`)));
+  const failures: Error[] = [];
+  const failing = await openInTurns(t, { onFailure: (error) => failures.push(error) });
+  failing.copy.applier.apply(entries, () => assert.fail("done"));
+  failing.copy.store.put = () => {
+    throw new DamagedError("here", "bit rot");
+  };
+  failing.turns.shift()?.();
+  assert.ok(failures[0] instanceof DamagedError);
+  assert.equal(failing.copy.markers.length, 1);
+
+  const stopping = await openInTurns(t);
+  stopping.copy.applier.apply(entries, () => assert.fail("done"));
+  stopping.copy.applier.stop();
+  stopping.turns.shift()?.();
+  assert.equal(stopping.rounds.length, 1);
 });
 
 test("a member that has started later than it knows of stops: by its log, or by a snapshot", async (t) => {

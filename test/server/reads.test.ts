@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { LogIndex } from "../../raft/index.js";
 import { ServerError } from "../../server/errors.js";
 import { maxPendingReads } from "../../server/limits.js";
-import { Reads } from "../../server/reads.js";
+import { maxReadsPerTurn, Reads } from "../../server/reads.js";
 import { VirtualClock } from "./virtual-clock.js";
 
 const timeoutMs = 7_000;
@@ -57,6 +57,25 @@ test("reads that arrive together share one round; those that come during it shar
   assert.deepEqual(asked, [1, 2]);
   confirm(2);
   assert.deepEqual(ends, [["ready"], ["ready"], ["ready"], ["ready"]]);
+});
+
+test("many reads of one round are answered a part at a time, and others run between; a stop ends those that are left", () => {
+  for (const isStopped of [false, true]) {
+    const { clock, reads, asked, read, ends, confirm } = setUp();
+    const ready = (): number => ends.filter(([end]) => end === "ready").length;
+    for (let n = 0; n < 2 * maxReadsPerTurn + 1; n++) read();
+    clock.settle();
+    confirm(1);
+    assert.equal(ready(), maxReadsPerTurn);
+    let between = 0;
+    clock.soon(() => (between = ready()));
+    if (isStopped) reads.stop();
+    clock.settle();
+    assert.equal(between, (isStopped ? 1 : 2) * maxReadsPerTurn);
+    assert.ok(ends.every((end) => end.length === 1));
+    assert.equal(ready(), isStopped ? maxReadsPerTurn : ends.length);
+    assert.deepEqual(asked, [1]);
+  }
 });
 
 test("a read is ready only when everything up to its index is applied here", () => {
@@ -144,6 +163,7 @@ test("there is a bound on the reads that wait, wherever they wait", () => {
   }
   assert.throws(() => read(), code("too-many-requests"));
   apply(5); // 1001 are ready
+  clock.settle();
   for (let n = 0; n <= 1_000; n++) read();
   assert.throws(() => read(), code("too-many-requests"));
   clock.advance(timeoutMs + 50);
