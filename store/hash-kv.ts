@@ -3,7 +3,6 @@ import { pause, type StoreClock } from "./clock.js";
 import { crc32c } from "./crc32c.js";
 import { DamagedError } from "./errors.js";
 import type { Key } from "./interval.js";
-import type { KeyEntry } from "./key-index.js";
 import { decodeKeyValue, isTombstone } from "./key-value.js";
 import type { Revision } from "./revision.js";
 import {
@@ -66,7 +65,7 @@ export class KvHasher {
       const seen = { entries: 0, key: false };
       from = this.data.index.walk({ from, to: undefined }, (entry) => {
         seen.entries += 1;
-        seen.key = changeAt(entry, this.revision) !== undefined;
+        seen.key = entry.putAt(this.revision) !== undefined;
         return !seen.key && seen.entries < this.data.limits.entriesPerSlice;
       });
       if (seen.key || from === undefined) return seen.key;
@@ -111,17 +110,7 @@ export class KvHasher {
 
   private isSeen({ main, sub, tombstone }: RowPosition, keyValue: Uint8Array): boolean {
     if (tombstone) return false;
-    const entry = this.data.index.get(decodeKeyValue(keyValue, sub).key);
-    const seen = entry === undefined ? undefined : changeAt(entry, this.seenFrom);
-    return seen?.main === main && seen.sub === sub;
+    const seen = this.data.index.get(decodeKeyValue(keyValue, sub).key)?.putAt(this.seenFrom);
+    return seen?.mod === main && seen.sub === sub;
   }
-}
-
-/** The put whose value a key had at a revision. */
-function changeAt(entry: KeyEntry, at: number): { readonly main: number; readonly sub: number } | undefined {
-  const { newest } = entry;
-  if (newest.mod <= at) return isTombstone(newest) ? undefined : { main: newest.mod, sub: newest.sub };
-  const position = entry.positionAt(at);
-  if (position < 0) return undefined;
-  return { main: Number(entry.history?.[position]), sub: Number(entry.history?.[position + 1]) };
 }

@@ -1,6 +1,7 @@
 import sortedBtree from "sorted-btree"; // CommonJS: the class is its `default`
 import { keyAfter, type Interval, type Key } from "./interval.js";
 import { isTombstone, type KeyState } from "./key-value.js";
+import type { Revision } from "./revision.js";
 
 /** One key and all its changes that a read can still ask for. */
 export class KeyEntry {
@@ -20,15 +21,14 @@ export class KeyEntry {
     public newest: KeyState,
   ) {}
 
-  /**
-   * Where `history` has the put whose value the key had at revision `at`, which is before `newest`. -1: the key did not
-   * exist then.
-   */
-  positionAt(at: number): number {
-    const history = this.history;
-    if (history === undefined) return -1;
+  /** The put whose value the key had at revision `at`: `newest` itself if it is that. Undefined: the key did not exist. */
+  putAt(at: number): Pick<KeyState, "mod" | "sub"> | undefined {
+    const { newest, history } = this;
+    if (newest.mod <= at) return isTombstone(newest) ? undefined : newest;
+    if (history === undefined) return undefined;
     const position = lastUpTo(history, at);
-    return position >= 0 && Number(history[position + 1]) >= 0 ? position : -1;
+    const sub = Number(history[position + 1]);
+    return position >= 0 && sub >= 0 ? { mod: Number(history[position]) as Revision, sub } : undefined;
   }
 }
 

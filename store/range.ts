@@ -3,15 +3,7 @@ import type { RangeRequest, RawRangeResponse } from "../proto/index.js";
 import { TooLargeError } from "./errors.js";
 import { intervalOf, type Interval, type Key } from "./interval.js";
 import type { KeyEntry } from "./key-index.js";
-import {
-  decodeKeyValue,
-  encodeKeyValue,
-  isTombstone,
-  noBytes,
-  valueOf,
-  withoutValue,
-  type KeyState,
-} from "./key-value.js";
+import { decodeKeyValue, encodeKeyValue, noBytes, valueOf, withoutValue, type KeyState } from "./key-value.js";
 import type { Sliced } from "./slices.js";
 import type { StoreData } from "./store-data.js";
 
@@ -86,23 +78,10 @@ function* findHits(
 
 /** Undefined: the key did not exist at `at`. True: it did, and that was all that is wanted. */
 function hitAt(entry: KeyEntry, at: number, wanted: boolean): Hit | true | undefined {
-  const { newest } = entry;
-  if (newest.mod <= at) {
-    if (isTombstone(newest)) return undefined;
-    return !wanted || { entry, main: newest.mod, sub: newest.sub, state: newest, keyValue: undefined };
-  }
-  const position = entry.positionAt(at);
-  if (position < 0) return undefined;
-  const history = entry.history ?? [];
-  return (
-    !wanted || {
-      entry,
-      main: Number(history[position]),
-      sub: Number(history[position + 1]),
-      state: undefined,
-      keyValue: undefined,
-    }
-  );
+  const put = entry.putAt(at);
+  if (put === undefined) return undefined;
+  const state = put === entry.newest ? entry.newest : undefined;
+  return !wanted || { entry, main: put.mod, sub: put.sub, state, keyValue: undefined };
 }
 
 /** Brings in what the index does not know of a hit, within the bound on what one answer may gather. */

@@ -55,9 +55,7 @@ export class WatchEvent {
     const before = this.state.mod - 1;
     if (this.state.create === this.state.mod || before < compacted) return noBytes;
     if (this.before !== undefined) return this.before;
-    const entry = index.get(this.key);
-    const position = entry?.positionAt(before) ?? -1;
-    if (position < 0) return noBytes;
-    return values.at(Number(entry?.history?.[position]), Number(entry?.history?.[position + 1]));
+    const put = index.get(this.key)?.putAt(before);
+    return put === undefined ? noBytes : values.at(put.mod, put.sub);
   }
 }
