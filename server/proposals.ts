@@ -60,8 +60,10 @@ const etcdEnvelopeBytes = 14;
  * bytes under the same numbers; where both copies get into the log, `SeenProposals` has the second one skipped.
  */
 export class Proposals<Result> {
-  /** By sequence, so the first is both the lowest unanswered and the one with the nearest deadline. */
+  /** By sequence, so the first is the one with the nearest deadline. */
   private readonly pending = new Map<number, Pending<Result>>();
+  /** Everything below is answered. */
+  private answeredBelow = 1;
   private pendingBytes = 0;
   private sequence = 0;
   private leader: MemberId = noMember;
@@ -217,12 +219,11 @@ export class Proposals<Result> {
 
   private encode(sequence: number, command: Command): Uint8Array {
     const { member, incarnation, maxRequestBytes } = this.options;
-    const floor = this.pending.keys().next().value ?? sequence;
     const envelope = {
       member,
       incarnation: BigInt(incarnation),
       sequence: BigInt(sequence),
-      floor: BigInt(floor),
+      floor: BigInt(this.floor()),
     };
     const data = Proposal.encode({ ...envelope, command }).finish();
     if (data.length > maxRequestBytes) {
@@ -259,10 +260,16 @@ export class Proposals<Result> {
    * it. One that got lost must not hold the window back: those after it were applied, so it never will be.
    */
   private giveUpBelow(sequence: number): void {
-    for (const [lowest, pending] of this.pending) {
-      if (lowest >= sequence) return;
-      this.failed(lowest, this.overdue(pending));
+    for (let lowest = this.floor(); lowest < sequence; lowest = this.floor()) {
+      const pending = this.pending.get(lowest);
+      if (pending !== undefined) this.failed(lowest, this.overdue(pending));
     }
+  }
+
+  /** The lowest sequence that is unanswered; if none is, the next one. The `Map` would have to skip all it has forgotten. */
+  private floor(): number {
+    while (this.answeredBelow <= this.sequence && !this.pending.has(this.answeredBelow)) this.answeredBelow++;
+    return this.answeredBelow;
   }
 
   /** As etcd: a leader that was elected meanwhile is named as the likely cause. */
