@@ -2,7 +2,7 @@
 import { Client as GrpcClient, connectivityState, credentials, type ServiceError } from "@grpc/grpc-js";
 import { setMaxListeners } from "node:events";
 import { HealthDefinition, type MessageFns } from "../proto/index.js";
-import { EtcdError, errorFromStatus, type RequestKind } from "./errors.js";
+import { EtcdError, errorFromStatus, notSent, type RequestKind } from "./errors.js";
 import type { Settings } from "./options.js";
 import { Stream, type StreamEvents, type StreamMethod } from "./stream.js";
 
@@ -144,6 +144,8 @@ export class Connection {
     const outcome = method.kind === "read" ? "failed" : "unknown";
     const fail = (code: "cancelled" | "deadline-exceeded", reason: string, cause?: unknown) =>
       new EtcdError(code, `No answer from ${endpoint}: ${reason}`, outcome, endpoint, { cause });
+    // Between a look at `isUp` and this call, there may have been a turn in which either happened.
+    if (this.closed || signal?.aborted) return Promise.reject(notSent(signal));
     return new Promise((resolve, reject) => {
       const startedAt = Date.now();
       const done = (failure: ServiceError | null, response?: Response) => {
@@ -164,11 +166,16 @@ export class Connection {
     });
   }
 
-  /** Opens a stream, which lasts until either side ends it. */
+  /**
+   * Opens a stream, which lasts until either side ends it.
+   *
+   * @throws EtcdError "cancelled" if the client is closed
+   */
   open<Request, Response>(
     method: StreamMethod<Request, Response>,
     events: StreamEvents<Response>,
   ): Stream<Request, Response> {
+    if (this.closed) throw notSent(undefined);
     const { endpoint, grpc, pending } = this;
     const onEnd = (error: EtcdError) => {
       pending.delete(cancel);

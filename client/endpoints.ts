@@ -1,6 +1,6 @@
 // All endpoints of a cluster as one: picks one that is up, and moves on when it stops answering.
 import { Connection, type CallLimits, type UnaryMethod } from "./connection.js";
-import { ConnectError, EtcdError, mayTryAgain } from "./errors.js";
+import { ConnectError, EtcdError, mayTryAgain, notSent } from "./errors.js";
 import type { RequestOptions, Settings } from "./options.js";
 import { sleep, Wakeup } from "./wakeup.js";
 
@@ -85,11 +85,7 @@ export class Endpoints {
   async connected({ deadline, signal }: CallLimits): Promise<Connection> {
     const giveUpAt = Math.min(deadline, Date.now() + this.settings.dialTimeoutMs);
     for (;;) {
-      if (this.closed) throw new EtcdError("cancelled", "Cannot send a request: the client is closed", "failed");
-      if (signal?.aborted)
-        throw new EtcdError("cancelled", "The request was given up before it was sent", "failed", undefined, {
-          cause: signal.reason,
-        });
+      if (this.closed || signal?.aborted) throw notSent(signal);
       const connection = this.up();
       if (connection !== undefined) {
         this.preferred = this.connections.indexOf(connection);

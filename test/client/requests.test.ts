@@ -217,6 +217,21 @@ describe("a request without an answer", () => {
     assert.deepEqual(await ends(pair.client.kv.put("k", "v")), ["cancelled", "failed"]);
   });
 
+  test("is not sent when the client is closed, or its signal raised, in the turn in which it was made", async () => {
+    await using pair = await connected();
+    await pair.client.kv.get("k"); // so that it need not wait for a connection
+    pair.server.calls.length = 0;
+    const giveUp = new AbortController();
+    const put = ends(pair.client.kv.put("k", "v", { signal: giveUp.signal }));
+    giveUp.abort();
+    assert.deepEqual(await put, ["cancelled", "failed"]);
+    const orphans = [pair.client.kv.put("k", "v"), pair.client.watch("k").batches().next()];
+    const ended = Promise.all(orphans.map(ends));
+    await pair.client.close();
+    for (const end of await ended) assert.deepEqual(end, ["cancelled", "failed"]);
+    assert.deepEqual(pair.server.calls, []);
+  });
+
   test("ends with the client also while it waits for a connection", async () => {
     const server = await FakeServer.start();
     await server[Symbol.asyncDispose]();
