@@ -46,7 +46,8 @@ export class Endpoints {
         return await connection.call(method, request, limits);
       } catch (error) {
         if (!(error instanceof EtcdError)) throw error;
-        if (error.code === "unavailable" || error.code === "deadline-exceeded") this.moveOnFrom(connection);
+        if (error.code === "unavailable" || error.code === "deadline-exceeded" || isTimeOver(signal))
+          this.moveOnFrom(connection);
         const pause = attempt % this.connections.length === 0 ? pauseMs : 0;
         if (!mayTryAgain(error) || attempt === maxAttempts || Date.now() + pause >= limits.deadline) throw error;
         if (pause > 0) await sleep(pause, signal);
@@ -111,3 +112,9 @@ export class Endpoints {
     return new Map(await Promise.all(reasons));
   }
 }
+
+/** Whether a signal of `AbortSignal.timeout()` is raised, alone or among others: a deadline, too. */
+const isTimeOver = (signal: AbortSignal | undefined): boolean => {
+  const reason: unknown = signal?.reason;
+  return reason instanceof DOMException && reason.name === "TimeoutError";
+};

@@ -25,7 +25,10 @@ export interface ClientOptions {
 export interface RequestOptions {
   /** Instead of the client's `requestTimeoutMs`. */
   readonly timeoutMs?: number | undefined;
-  /** Gives the request up. The outcome of a write is then unknown. */
+  /**
+   * Gives the request up. The outcome of a write is then unknown. `AbortSignal.timeout()` counts as a deadline: the next
+   * request goes to another server.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 

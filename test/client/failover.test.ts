@@ -104,6 +104,23 @@ describe("a server that cannot answer", () => {
   });
 });
 
+test("a server that keeps a request until the caller's own timeout is left alone by the next request", async () => {
+  await using first = await FakeServer.start({ Range: unavailable("etcdserver: no leader") });
+  await using second = await FakeServer.start({ Range: unavailable("etcdserver: no leader") });
+  await using client = new Client({ endpoints: [first.endpoint, second.endpoint] });
+  const connected = client.kv.get("k"); // to both
+  await Promise.all([first.called(), second.called()]);
+  first.answers = second.answers = { Put: "never" };
+  await connected;
+  for (const server of [first, second]) server.calls.length = 0;
+  const signal = AbortSignal.any([AbortSignal.timeout(20), new AbortController().signal]);
+  await failure(client.kv.put("k", "v", { signal }));
+  const [frozen, other] = first.calls.length > 0 ? [first, second] : [second, first];
+  other.answers = { Put: putAt(7n) };
+  assert.equal((await client.kv.put("k", "v")).header.revision, 7);
+  assert.equal(frozen.calls.length, 1);
+});
+
 describe("a connection that breaks under a request", () => {
   test("a read is asked again elsewhere", async () => {
     await using first = await FakeServer.start({ Range: "drop" });
