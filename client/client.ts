@@ -28,7 +28,7 @@ export class Client implements AsyncDisposable {
   private readonly watches: WatchStream;
 
   /**
-   * @throws TypeError if an endpoint is malformed or needs TLS
+   * @throws TypeError if an endpoint is malformed or needs TLS, or an option is none
    * @throws RangeError if a time or size is not above 0
    */
   constructor(options: ClientOptions) {

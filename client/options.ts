@@ -5,20 +5,20 @@ export interface ClientOptions {
   /** `host:port`, `http://host:port` or `unix:path`; at least one. https is refused: TLS is not supported yet. */
   readonly endpoints: readonly string[];
   /** How long a request waits for a first endpoint to be connected. Default: 2 000. */
-  readonly dialTimeoutMs?: number;
+  readonly dialTimeoutMs?: number | undefined;
   /** How long a request may take in all, connecting included, if it sets nothing itself. Default: 5 000. */
-  readonly requestTimeoutMs?: number;
+  readonly requestTimeoutMs?: number | undefined;
   /**
    * Silence on a connection in use after which the server is asked whether it is there. Raised to 10 000, as in etcd's
    * Go client: servers close a connection that asks too often. Infinity: never. Default: 10 000.
    */
-  readonly keepaliveTimeMs?: number;
+  readonly keepaliveTimeMs?: number | undefined;
   /** How long to wait for that answer before the connection counts as broken. Default: 6 000. */
-  readonly keepaliveTimeoutMs?: number;
+  readonly keepaliveTimeoutMs?: number | undefined;
   /** A bigger answer is an error. Default: 2^31-1. */
-  readonly maxReceiveBytes?: number;
+  readonly maxReceiveBytes?: number | undefined;
   /** A bigger request is an error, and is not sent. Default: 2 MiB. */
-  readonly maxSendBytes?: number;
+  readonly maxSendBytes?: number | undefined;
 }
 
 /** What any single request may set. */
@@ -32,7 +32,7 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export type Settings = Required<Omit<ClientOptions, "endpoints">>;
+export type Settings = Readonly<Record<Exclude<keyof ClientOptions, "endpoints">, number>>;
 
 const defaults: Settings = {
   dialTimeoutMs: 2_000,
@@ -46,10 +46,16 @@ const defaults: Settings = {
 /** @see grpc-go, keepalive.ClientParameters: Time */
 const minKeepaliveTimeMs = 10_000;
 
-/** @throws RangeError if a time or size is not a number above 0 */
+/**
+ * @throws TypeError if there is no such option: one that is passed over, such as a password, would be missed later
+ * @throws RangeError if a time or size is not a number above 0
+ */
 export function settingsOf({ endpoints, ...given }: ClientOptions): Settings {
   if (endpoints.length === 0) throw new RangeError("Cannot create a client: no endpoints given");
-  const settings = { ...defaults, ...given };
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(defaults, name));
+  if (unknown !== undefined) throw new TypeError(`Cannot create a client: there is no option "${unknown}"`);
+  const wanted = Object.entries(given).filter(([, value]) => value !== undefined);
+  const settings: Settings = { ...defaults, ...Object.fromEntries(wanted) };
   for (const [name, value] of Object.entries(settings))
     if (!(value > 0)) throw new RangeError(`Cannot create a client: ${name} must be above 0, not ${value}`);
   return { ...settings, keepaliveTimeMs: Math.max(settings.keepaliveTimeMs, minKeepaliveTimeMs) };

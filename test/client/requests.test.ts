@@ -295,6 +295,13 @@ describe("settings", () => {
     for (const wrong of [0, -1, NaN])
       assert.throws(() => new Client({ endpoints: ["a:1"], requestTimeoutMs: wrong }), RangeError);
   });
+
+  test("an option that is undefined has its default; one that there is not is refused", async () => {
+    await using client = new Client({ endpoints: ["a:1"], requestTimeoutMs: undefined });
+    assert.equal(client.requestTimeoutMs, 5_000);
+    const options = { endpoints: ["a:1"], auth: { username: "me" } };
+    assert.throws(() => new Client(options), { name: "TypeError", message: /there is no option "auth"/ });
+  });
 });
 
 test("the end of a prefix is the first key behind it, and the prefix is left alone", () => {
