@@ -1,5 +1,5 @@
 // Elections: one leader at a time, who says something about itself that all can read.
-import { EtcdError } from "./errors.js";
+import { EtcdError, quietly } from "./errors.js";
 import { toBytes, type Bytes } from "./keys.js";
 import type { KeyValue } from "./kv-ops.js";
 import type { Lease } from "./lease.js";
@@ -57,7 +57,7 @@ export class Election {
     const turn = await takeTurn(this.services.lease, this.line, value, options);
     const leadership = new Leadership(this.services, turn);
     // Under a lease that had a place already, the key still says what it said then.
-    if (!sameBytes(turn.entry.value, toBytes(value))) await leadership.proclaim(value);
+    if (!sameBytes(turn.entry.value, toBytes(value))) await this.restate(leadership, value, options);
     return leadership;
   }
 
@@ -87,6 +87,16 @@ export class Election {
         if (!(error instanceof EtcdError && error.code === "out-of-range")) throw error;
         after = undefined;
       }
+    }
+  }
+
+  /** Whoever is told that the campaign has failed does not go on leading. */
+  private async restate(leadership: Leadership, value: Bytes, { signal }: CampaignOptions): Promise<void> {
+    try {
+      await leadership.proclaim(value, { signal });
+    } catch (error) {
+      await quietly(leadership.resign());
+      throw error;
     }
   }
 

@@ -189,3 +189,12 @@ export function errorFromWatchEnd(end: WatchEnd): WatchEndedError {
 export function mayTryAgain(error: EtcdError): boolean {
   return error.code === "unavailable" && error.outcome === "failed";
 }
+
+/** Waits for work that only cleans up: that no server could do it is no news beside what led to it. */
+export async function quietly(cleanup: Promise<unknown>): Promise<void> {
+  try {
+    await cleanup;
+  } catch (error) {
+    if (!(error instanceof EtcdError)) throw error;
+  }
+}

@@ -1,6 +1,6 @@
 // A lease and the clock it is renewed by.
 import { asTimer } from "./connection.js";
-import { EtcdError, LeaseLostError } from "./errors.js";
+import { LeaseLostError, quietly } from "./errors.js";
 import type { LeaseStream, Renewing } from "./lease-stream.js";
 
 /**
@@ -87,11 +87,7 @@ export class KeptLease implements AsyncDisposable {
 
   /** Closes it; a lease that could not be revoked then runs out, without a word. */
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      await this.close();
-    } catch (error) {
-      if (!(error instanceof EtcdError)) throw error;
-    }
+    await quietly(this.close());
   }
 
   private renew(): void {

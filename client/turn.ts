@@ -1,6 +1,6 @@
 // Waiting in line until it is one's turn, and what one has then.
 import { asTimer, onAbort } from "./connection.js";
-import { EtcdError } from "./errors.js";
+import { EtcdError, quietly } from "./errors.js";
 import type { Bytes } from "./keys.js";
 import type { KeptLease } from "./kept-lease.js";
 import type { Lease } from "./lease.js";
@@ -96,18 +96,11 @@ export async function takeTurn(
     if (!isFirst) await whenBusy(entry, limit.signal);
     return new Turn(line, entry, lease, lease !== options.lease);
   } catch (error) {
-    if (lease !== undefined) await giveUp(line, lease, lease !== options.lease);
+    // Failing that, the place goes with the lease, a little later.
+    if (lease !== undefined) await quietly(lease === options.lease ? line.leaveIfThere(lease.id) : lease.close());
     throw limit.reason ?? error;
   } finally {
     limit.close();
-  }
-}
-
-async function giveUp(line: Line, lease: KeptLease, ownsLease: boolean): Promise<void> {
-  try {
-    await (ownsLease ? lease.close() : line.leaveIfThere(lease.id));
-  } catch (error) {
-    if (!(error instanceof EtcdError)) throw error; // the place goes with the lease, a little later
   }
 }
 
