@@ -1,8 +1,9 @@
 // Leases: keys that go when nobody renews them.
+import { randomBytes } from "node:crypto";
 import { LeaseDefinition, counterFromResponse } from "../proto/index.js";
 import { unaryMethod } from "./connection.js";
 import type { Endpoints } from "./endpoints.js";
-import { EtcdError } from "./errors.js";
+import { EtcdError, quietly } from "./errors.js";
 import { headerOf, type Header } from "./header.js";
 import { insist } from "./insist.js";
 import { KeptLease } from "./kept-lease.js";
@@ -38,6 +39,9 @@ const timeToLive = unaryMethod("read", LeaseDefinition, LeaseDefinition.methods.
 const leases = unaryMethod("read", LeaseDefinition, LeaseDefinition.methods.leaseLeases);
 // To a server, a stream of one request is the same as a single call. Renewing twice does no harm.
 const renew = unaryMethod("read", LeaseDefinition, LeaseDefinition.methods.leaseKeepAlive);
+
+/** 63 random bits, as etcd's ids are positive; 0 would leave the choice to the server. */
+const newLeaseId = (): bigint => BigInt.asUintN(63, randomBytes(8).readBigUInt64BE()) || 1n;
 
 /** @see etcd v3 API, Lease */
 export class Lease {
@@ -111,8 +115,18 @@ export class Lease {
    */
   async hold(options: { readonly ttlSeconds: number } & RequestOptions): Promise<KeptLease> {
     const sentAt = performance.now();
-    const { id, ttlSeconds } = await this.grant(options);
+    const { id, ttlSeconds } = await this.grantOrRevoke({ ...options, id: newLeaseId() });
     return new KeptLease(this.renewals, { id, ttlSeconds, sentAt }, () => this.revokeIfThere(id));
+  }
+
+  /** A lease that may have been granted although its request was given up is revoked beside: nobody else knows its id. */
+  private async grantOrRevoke(what: { readonly ttlSeconds: number; readonly id: bigint } & RequestOptions) {
+    try {
+      return await this.grant(what);
+    } catch (error) {
+      if (error instanceof EtcdError && error.outcome === "unknown") void quietly(this.revokeIfThere(what.id));
+      throw error;
+    }
   }
 
   private async revokeIfThere(id: bigint): Promise<void> {

@@ -7,9 +7,11 @@ import { Client, EtcdError, LeaseLostError } from "../../client/index.js";
 import {
   LeaseGrantResponse,
   LeaseTimeToLiveResponse,
+  type LeaseGrantRequest,
   type LeaseKeepAliveRequest,
   type LeaseKeepAliveResponse,
 } from "../../proto/index.js";
+import { eventually } from "../support/deadline.js";
 import { FakeServer, type FakeStream } from "./fake-server.js";
 
 type RenewalStream = FakeStream<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;
@@ -85,6 +87,19 @@ describe("a held lease", () => {
     assert.equal(await lease.ended, undefined);
     assert.deepEqual(pair.server.calls.at(-1), { method: "LeaseRevoke", request: { ID: 5n } });
     await stream.ended();
+  });
+
+  test("that may have been granted although it was given up is revoked", async () => {
+    await using pair = await connected({ LeaseGrant: "never" });
+    const giveUp = new AbortController();
+    const holding = pair.client.lease.hold({ ttlSeconds: 60, signal: giveUp.signal });
+    await pair.server.called();
+    giveUp.abort();
+    await assert.rejects(holding, (error) => error instanceof EtcdError && error.outcome === "unknown");
+    const { ID } = pair.server.calls[0]?.request as LeaseGrantRequest;
+    assert.ok(ID > 0n);
+    const second = await eventually(20_000, "another call", () => pair.server.calls[1]);
+    assert.deepEqual(second, { method: "LeaseRevoke", request: { ID } });
   });
 
   test("is renewed elsewhere when a server does not answer", async () => {
