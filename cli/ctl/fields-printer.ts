@@ -12,10 +12,12 @@ import type {
 import { formatDuration, quote } from "./go-values.js";
 import type { Io } from "./io.js";
 import {
+  stepForm,
   unsupported,
   type EndpointHash,
   type EndpointStatus,
   type Health,
+  type KvForms,
   type LeaseList,
   type LeaseRenewed,
   type LeaseRevoked,
@@ -33,16 +35,16 @@ export class FieldsPrinter implements Printer {
   constructor(private readonly io: Pick<Io, "print">) {}
 
   get(result: GetResult): void {
-    this.print(getFields(result));
+    this.print(kvFields.get(result));
   }
   put(result: PutResult): void {
-    this.print(putFields(result));
+    this.print(kvFields.put(result));
   }
   delete(result: DeleteResult): void {
-    this.print(deleteFields(result));
+    this.print(kvFields.delete(result));
   }
   txn(result: TxnResult): void {
-    this.print(txnFields(result));
+    this.print(kvFields.txn(result));
   }
 
   watch({ header, events }: WatchAnswer): void {
@@ -150,39 +152,25 @@ const keyValueFields = (kv: KeyValue, prefix = ""): Field[] => [
   [`${prefix}Lease`, kv.lease],
 ];
 
-const getFields = ({ header, kvs, more, count }: GetResult): Field[] => [
-  ...headerFields(header),
-  ...kvs.flatMap((kv) => keyValueFields(kv)),
-  ["More", more],
-  ["Count", count],
-];
-
-const putFields = ({ header, prevKv }: PutResult): Field[] => [
-  ...headerFields(header),
-  ...(prevKv === undefined ? [] : keyValueFields(prevKv, "Prev")),
-];
-
-const deleteFields = ({ header, deleted, prevKvs }: DeleteResult): Field[] => [
-  ...headerFields(header),
-  ["Deleted", deleted],
-  ...prevKvs.flatMap((kv) => keyValueFields(kv, "Prev")),
-];
-
-const txnFields = ({ header, succeeded, responses }: TxnResult): Field[] => [
-  ...headerFields(header),
-  ["Succeeded", succeeded],
-  ...responses.flatMap(opFields),
-];
-
-function opFields(response: TxnResult["responses"][number]): Field[] {
-  switch (response.op) {
-    case "get":
-      return getFields(response);
-    case "put":
-      return putFields(response);
-    case "delete":
-      return deleteFields(response);
-    case "txn":
-      return txnFields(response);
-  }
-}
+const kvFields: KvForms<Field[]> = {
+  get: ({ header, kvs, more, count }) => [
+    ...headerFields(header),
+    ...kvs.flatMap((kv) => keyValueFields(kv)),
+    ["More", more],
+    ["Count", count],
+  ],
+  put: ({ header, prevKv }) => [
+    ...headerFields(header),
+    ...(prevKv === undefined ? [] : keyValueFields(prevKv, "Prev")),
+  ],
+  delete: ({ header, deleted, prevKvs }) => [
+    ...headerFields(header),
+    ["Deleted", deleted],
+    ...prevKvs.flatMap((kv) => keyValueFields(kv, "Prev")),
+  ],
+  txn: ({ header, succeeded, responses }) => [
+    ...headerFields(header),
+    ["Succeeded", succeeded],
+    ...responses.flatMap((step) => stepForm(kvFields, step)),
+  ],
+};

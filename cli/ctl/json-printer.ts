@@ -13,16 +13,18 @@ import type {
 import { formatDuration } from "./go-values.js";
 import type { Io } from "./io.js";
 import { withoutZeros, writeJson, type JsonValue } from "./json.js";
-import type {
-  EndpointHash,
-  EndpointStatus,
-  Health,
-  LeaseList,
-  LeaseRenewed,
-  LeaseRevoked,
-  LeaseState,
-  Printer,
-  WatchAnswer,
+import {
+  stepForm,
+  type EndpointHash,
+  type EndpointStatus,
+  type Health,
+  type KvForms,
+  type LeaseList,
+  type LeaseRenewed,
+  type LeaseRevoked,
+  type LeaseState,
+  type Printer,
+  type WatchAnswer,
 } from "./printer.js";
 
 const eventTypes = { put: 0, delete: 1 } as const;
@@ -31,16 +33,16 @@ export class JsonPrinter implements Printer {
   constructor(private readonly io: Pick<Io, "print">) {}
 
   get(result: GetResult): void {
-    this.write(getJson(result));
+    this.write(kvJson.get(result));
   }
   put(result: PutResult): void {
-    this.write(putJson(result));
+    this.write(kvJson.put(result));
   }
   delete(result: DeleteResult): void {
-    this.write(deleteJson(result));
+    this.write(kvJson.delete(result));
   }
   txn(result: TxnResult): void {
-    this.write(txnJson(result));
+    this.write(kvJson.txn(result));
   }
 
   watch(answer: WatchAnswer): void {
@@ -133,31 +135,22 @@ const keyValueJson = ({ key, createRevision, modRevision, version, value, lease 
 const eventJson = ({ type, kv, prevKv }: WatchEvent) =>
   withoutZeros({ type: eventTypes[type], kv: keyValueJson(kv), prev_kv: prevKv && keyValueJson(prevKv) });
 
-const getJson = ({ header, kvs, more, count }: GetResult) =>
-  withoutZeros({ header: headerJson(header), kvs: kvs.map(keyValueJson), more, count });
+/** What Go calls the steps of a transaction's answer. */
+const stepNames = {
+  get: "ResponseRange",
+  put: "ResponsePut",
+  delete: "ResponseDeleteRange",
+  txn: "ResponseTxn",
+} as const;
 
-const putJson = ({ header, prevKv }: PutResult) =>
-  withoutZeros({ header: headerJson(header), prev_kv: prevKv && keyValueJson(prevKv) });
-
-const deleteJson = ({ header, deleted, prevKvs }: DeleteResult) =>
-  withoutZeros({ header: headerJson(header), deleted, prev_kvs: prevKvs.map(keyValueJson) });
-
-const txnJson = ({ header, succeeded, responses }: TxnResult): JsonValue =>
-  withoutZeros({
-    header: headerJson(header),
-    succeeded,
-    responses: responses.map((response) => ({ Response: opJson(response) })),
-  });
-
-function opJson(response: TxnResult["responses"][number]): JsonValue {
-  switch (response.op) {
-    case "get":
-      return { ResponseRange: getJson(response) };
-    case "put":
-      return { ResponsePut: putJson(response) };
-    case "delete":
-      return { ResponseDeleteRange: deleteJson(response) };
-    case "txn":
-      return { ResponseTxn: txnJson(response) };
-  }
-}
+const kvJson: KvForms<JsonValue> = {
+  get: ({ header, kvs, more, count }) =>
+    withoutZeros({ header: headerJson(header), kvs: kvs.map(keyValueJson), more, count }),
+  put: ({ header, prevKv }) => withoutZeros({ header: headerJson(header), prev_kv: prevKv && keyValueJson(prevKv) }),
+  delete: ({ header, deleted, prevKvs }) =>
+    withoutZeros({ header: headerJson(header), deleted, prev_kvs: prevKvs.map(keyValueJson) }),
+  txn: ({ header, succeeded, responses }) => {
+    const steps = responses.map((step) => ({ Response: { [stepNames[step.op]]: stepForm(kvJson, step) } }));
+    return withoutZeros({ header: headerJson(header), succeeded, responses: steps });
+  },
+};

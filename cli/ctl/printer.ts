@@ -10,6 +10,7 @@ import type {
   MemberListResult,
   PutResult,
   StatusResult,
+  TxnOpResult,
   TxnResult,
   WatchResponse,
 } from "../../client/index.js";
@@ -66,6 +67,27 @@ export interface Printer {
   endpointStatus(results: readonly EndpointStatus[]): void;
   endpointHashKv(results: readonly EndpointHash[]): void;
   moveLeader(result: LeaderMoved): void;
+}
+
+/** What a format makes of reads and writes, be they a whole answer or a step of a transaction's. */
+export interface KvForms<Form> {
+  get(result: GetResult): Form;
+  put(result: PutResult): Form;
+  delete(result: DeleteResult): Form;
+  txn(result: TxnResult): Form;
+}
+
+export function stepForm<Form>(forms: KvForms<Form>, step: TxnOpResult): Form {
+  switch (step.op) {
+    case "get":
+      return forms.get(step);
+    case "put":
+      return forms.put(step);
+    case "delete":
+      return forms.delete(step);
+    case "txn":
+      return forms.txn(step);
+  }
 }
 
 /** How a format refuses what it has no form for. By then the request has been carried out, as in etcdctl. */

@@ -29,7 +29,9 @@ import {
 } from "../../proto/index.js";
 import type { Io } from "./io.js";
 import {
+  stepForm,
   unsupported,
+  type KvForms,
   type LeaseList,
   type LeaseRenewed,
   type LeaseRevoked,
@@ -148,18 +150,12 @@ const deleteResponse = ({ header, deleted, prevKvs }: DeleteResult): DeleteRange
 const txnResponse = ({ header, succeeded, responses }: TxnResult): TxnResponse => ({
   header: wireHeader(header),
   succeeded,
-  responses: responses.map((response): ResponseOp => ({ response: wireOp(response) })),
+  responses: responses.map((step) => ({ response: stepForm(stepResponses, step) })),
 });
 
-function wireOp(response: TxnResult["responses"][number]): NonNullable<ResponseOp["response"]> {
-  switch (response.op) {
-    case "get":
-      return { $case: "responseRange", value: rangeResponse(response) };
-    case "put":
-      return { $case: "responsePut", value: putResponse(response) };
-    case "delete":
-      return { $case: "responseDeleteRange", value: deleteResponse(response) };
-    case "txn":
-      return { $case: "responseTxn", value: txnResponse(response) };
-  }
-}
+const stepResponses: KvForms<ResponseOp["response"]> = {
+  get: (step) => ({ $case: "responseRange", value: rangeResponse(step) }),
+  put: (step) => ({ $case: "responsePut", value: putResponse(step) }),
+  delete: (step) => ({ $case: "responseDeleteRange", value: deleteResponse(step) }),
+  txn: (step) => ({ $case: "responseTxn", value: txnResponse(step) }),
+};

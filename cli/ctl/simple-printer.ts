@@ -10,17 +10,19 @@ import type {
 } from "../../client/index.js";
 import { formatDuration } from "./go-values.js";
 import type { Io } from "./io.js";
-import type {
-  EndpointHash,
-  EndpointStatus,
-  Health,
-  LeaderMoved,
-  LeaseList,
-  LeaseRenewed,
-  LeaseRevoked,
-  LeaseState,
-  Printer,
-  WatchAnswer,
+import {
+  stepForm,
+  type EndpointHash,
+  type EndpointStatus,
+  type Health,
+  type KvForms,
+  type LeaderMoved,
+  type LeaseList,
+  type LeaseRenewed,
+  type LeaseRevoked,
+  type LeaseState,
+  type Printer,
+  type WatchAnswer,
 } from "./printer.js";
 import { hashTable, leaseId, memberId, memberTable, statusTable } from "./tables.js";
 
@@ -34,16 +36,16 @@ export class SimplePrinter implements Printer {
   ) {}
 
   get(result: GetResult, { valueOnly }: { readonly valueOnly: boolean }): void {
-    this.print(valueOnly ? result.kvs.map(({ value }) => value) : getLines(result));
+    this.print(valueOnly ? result.kvs.map(({ value }) => value) : kvLines.get(result));
   }
   put(result: PutResult): void {
-    this.print(putLines(result));
+    this.print(kvLines.put(result));
   }
   delete(result: DeleteResult): void {
-    this.print(deleteLines(result));
+    this.print(kvLines.delete(result));
   }
   txn(result: TxnResult): void {
-    this.print(txnLines(result));
+    this.print(kvLines.txn(result));
   }
 
   /** First the type, then the key as it was, if that is wanted, then as it is. */
@@ -127,29 +129,12 @@ const hexBytes = (bytes: Uint8Array): string =>
 
 const keyValueLines = ({ key, value }: KeyValue): Line[] => [key, value];
 
-const getLines = ({ kvs }: GetResult): Line[] => kvs.flatMap(keyValueLines);
-
-const putLines = ({ prevKv }: PutResult): Line[] => ["OK", ...(prevKv === undefined ? [] : keyValueLines(prevKv))];
-
-const deleteLines = ({ deleted, prevKvs }: DeleteResult): Line[] => [
-  String(deleted),
-  ...prevKvs.flatMap(keyValueLines),
-];
-
-const txnLines = ({ succeeded, responses }: TxnResult): Line[] => [
-  succeeded ? "SUCCESS" : "FAILURE",
-  ...responses.flatMap((response) => ["", ...opLines(response)]),
-];
-
-function opLines(response: TxnResult["responses"][number]): Line[] {
-  switch (response.op) {
-    case "get":
-      return getLines(response);
-    case "put":
-      return putLines(response);
-    case "delete":
-      return deleteLines(response);
-    case "txn":
-      return txnLines(response);
-  }
-}
+const kvLines: KvForms<Line[]> = {
+  get: ({ kvs }) => kvs.flatMap(keyValueLines),
+  put: ({ prevKv }) => ["OK", ...(prevKv === undefined ? [] : keyValueLines(prevKv))],
+  delete: ({ deleted, prevKvs }) => [String(deleted), ...prevKvs.flatMap(keyValueLines)],
+  txn: ({ succeeded, responses }) => [
+    succeeded ? "SUCCESS" : "FAILURE",
+    ...responses.flatMap((step) => ["", ...stepForm(kvLines, step)]),
+  ],
+};
