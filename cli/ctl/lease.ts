@@ -80,6 +80,13 @@ async function renewOnce(id: bigint, { client, printer, limits }: Session, io: I
 /** So often within its TTL a lease is renewed: two renewals may fail. */
 const renewalsPerTtl = 3;
 
+/** A timer of Node's cannot wait longer, and fires at once if told to. */
+const longestTimerMs = 2 ** 31 - 1;
+
+/** Until the next renewal of a lease that has so long. */
+export const renewalPauseMs = (ttlSeconds: number): number =>
+  Math.min((ttlSeconds * 1_000) / renewalsPerTtl, longestTimerMs);
+
 /** Between tries while no server answers. */
 const retryPauseMs = 500;
 
@@ -88,9 +95,12 @@ async function renewUntilGone(id: bigint, { client, printer, limits }: Session, 
   let renewedAt = performance.now();
   while (result.ttlSeconds > 0) {
     printer.leaseKeepAlive({ id, ...result });
-    const ttlMs = result.ttlSeconds * 1_000;
-    await sleep(ttlMs / renewalsPerTtl);
-    const renewed = await renewedBefore(renewedAt + ttlMs, () => client.lease.renew(id, limits), io);
+    await sleep(renewalPauseMs(result.ttlSeconds));
+    const renewed = await renewedBefore(
+      renewedAt + result.ttlSeconds * 1_000,
+      () => client.lease.renew(id, limits),
+      io,
+    );
     if (renewed === undefined) break;
     result = renewed;
     renewedAt = performance.now();
