@@ -44,6 +44,18 @@ export const listFlag = (flags: string, description: string, fallback: readonly 
   );
 };
 
+/**
+ * Node reads arguments and variables as UTF-8, and puts U+FFFD where they are not: what was meant cannot be told, and with
+ * U+FFFD in it a key would be another one.
+ *
+ * @throws Failure if there is any in these
+ */
+export function refuseLostBytes(words: readonly string[]): void {
+  if (!words.some((word) => word.includes("\ufffd"))) return;
+  const otherwise = "give other bytes to put, txn or watch -i through standard input";
+  throw new Failure(exitCodes.badArguments, `arguments must be UTF-8, and without U+FFFD: ${otherwise}`);
+}
+
 const isBoolean = (option: Option) => option.optional;
 
 /** What pflag makes of a command line. */

@@ -4,7 +4,7 @@ import { compactionCommand, runCompaction } from "./compaction.js";
 import { delCommand, runDel } from "./del.js";
 import { hashKvCommand, healthCommand, runHashKv, runHealth, runStatus, statusCommand } from "./endpoint.js";
 import { exitCodes, Failure, SilentFailure, type ExitCode } from "./failure.js";
-import { allArguments, booleanFlag, forCommander, splitArguments, type Arguments } from "./flags.js";
+import { allArguments, booleanFlag, forCommander, refuseLostBytes, splitArguments, type Arguments } from "./flags.js";
 import { getCommand, runGet } from "./get.js";
 import { globalFlags } from "./globals.js";
 import { quote } from "./go-values.js";
@@ -109,6 +109,7 @@ const helpFlag = booleanFlag("-h, --help", "");
 export async function runProgram(given: readonly string[], io: Io): Promise<ExitCode> {
   const program = createProgram(io);
   try {
+    refuseLostBytes(given);
     const { path, command, rest, help } = findCommand(program, given);
     const options = [...command.options, ...program.options, helpFlag];
     const args = splitArguments(options, rest, `Run '${titleOf(command)} --help' for usage.`);

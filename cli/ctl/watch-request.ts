@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import type { WatchOptions } from "../../client/index.js";
 import { exitCodes, Failure } from "./failure.js";
-import { booleanFlag, counterFlag, parseAlone } from "./flags.js";
+import { booleanFlag, counterFlag, parseAlone, refuseLostBytes } from "./flags.js";
 import { quote } from "./go-values.js";
 import { keyHelp } from "./key-arguments.js";
 
@@ -54,9 +54,10 @@ export class KeysFailure extends Failure {
 
 const refuse = (reason: string) => new Failure(exitCodes.badArguments, reason);
 
-/** @throws Failure if there is an end, but no key */
+/** @throws Failure if there is an end, but no key, or if they are not UTF-8 */
 export function keysFromEnv(env: NodeJS.ProcessEnv): readonly string[] {
   const { ETCDCTL_WATCH_KEY: key = "", ETCDCTL_WATCH_RANGE_END: rangeEnd = "" } = env;
+  refuseLostBytes([key, rangeEnd]);
   if (key === "" && rangeEnd !== "")
     throw refuse(`ETCDCTL_WATCH_KEY is empty but got ETCDCTL_WATCH_RANGE_END=${quote(rangeEnd)}`);
   return [key, rangeEnd].filter((each) => each !== "");

@@ -123,6 +123,25 @@ describe("what is not supported yet is refused, never passed over", () => {
   });
 });
 
+describe("arguments that are not UTF-8", () => {
+  // Node gives U+FFFD in their place: another key than the one that was meant.
+  test("are refused, as are keys in the environment", async () => {
+    const reason = /^Error: arguments must be UTF-8, and without U\+FFFD: .* through standard input\n$/;
+    for (const words of [
+      ["put", "\ufffd", "v"],
+      ["get", "--prefix", "a\ufffd"],
+      ["watch", "k", "--", "echo", "\ufffd"],
+    ]) {
+      const { code, stderr } = await run(words);
+      assert.equal(code, 128);
+      assert.match(stderr, reason);
+    }
+    const { code, stderr } = await run(["watch"], { ETCDCTL_WATCH_KEY: "\ufffd" });
+    assert.equal(code, 128);
+    assert.match(stderr, reason);
+  });
+});
+
 describe("environment", () => {
   test("a variable nobody knows is warned of, without its value", async () => {
     const { stderr } = await run(["get", "k", "-w", "x"], { ETCDCTL_PASWORD: "secret" });
