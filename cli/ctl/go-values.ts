@@ -149,5 +149,8 @@ export function formatBytes(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
   const exponent = Math.floor(Math.log(bytes) / Math.log(1000));
   const value = Math.floor((bytes / 1000 ** exponent) * 10 + 0.5) / 10;
-  return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ${units[exponent] ?? ""}`;
+  return `${value < 10 ? value.toFixed(1) : halfToEven(value)} ${units[exponent] ?? ""}`;
 }
+
+/** Go's `%.0f`: 20.5 is written 20, and 21.5 is 22. */
+const halfToEven = (value: number): number => (value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value));

@@ -108,6 +108,8 @@ test("sizes are rounded as etcdctl rounds them", () => {
     32768: "33 kB",
     4_100_000: "4.1 MB",
     2e9: "2.0 GB",
+    20_480: "20 kB", // 20.5: to the even one
+    21_504: "22 kB",
   };
   for (const [bytes, text] of Object.entries(sizes)) assert.equal(formatBytes(Number(bytes)), text);
 });
