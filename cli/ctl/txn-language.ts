@@ -25,7 +25,34 @@ const targets = {
 
 const operators = ["=", "!=", "<", ">"] as const;
 
-const comparison = new RegExp(String.raw`^(${quoted})?(?:\)[ \t]+([^ \t]+)(?:[ \t]+(${quoted}))?)?`, "s");
+/** What Go's `%q` reads. */
+const literal = `${quoted}|\`[^\`]*\``;
+
+const comparison = new RegExp(String.raw`^[ \t]*(${literal})(?:\)[ \t]+([^ \t]+)(?:[ \t]+(${literal}))?)?`, "s");
+
+interface Scanned {
+  readonly key?: string | undefined;
+  readonly operator?: string | undefined;
+  readonly operand?: string | undefined;
+}
+
+/** As `fmt.Sscanf(text, "%q) %s %q")` finds them: as many as there are. */
+function scan(text: string): Scanned {
+  const [, first, operator, third] = comparison.exec(text) ?? [];
+  const key = scanned(first);
+  return key === undefined ? {} : { key, operator, operand: scanned(third) };
+}
+
+/** @returns undefined if it is none, or has an escape that there is not */
+function scanned(text: string | undefined): string | undefined {
+  if (text === undefined || text.startsWith("`")) return text?.slice(1, -1);
+  try {
+    return unquote(text);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return undefined;
+  }
+}
 
 /**
  * Reads `target("key") OP "value"`.
@@ -36,21 +63,20 @@ export function parseCompare(line: string): Compare {
   const open = line.indexOf("(");
   if (open < 0) throw invalid(`malformed comparison: ${shown(line)}`);
   const name = line.slice(0, open);
-  const [, key, operator = "", operand] = comparison.exec(line.slice(open + 1)) ?? [];
+  const { key, operator = "", operand } = scan(line.slice(open + 1));
   if (key === undefined || operand === undefined) {
-    const got = `${name}(${quote(shown(unquote(key)))}) ${operator} ${quote(shown(unquote(operand)))}`;
+    const got = `${name}(${quote(shown(key ?? ""))}) ${operator} ""`;
     throw invalid(`malformed comparison: ${shown(line)}; got ${got}`);
   }
   if (!Object.hasOwn(targets, name)) throw invalid(`malformed comparison: ${shown(line)} (unknown target ${name})`);
   const is = operators.find((each) => each === operator);
   if (is === undefined) throw invalid(`malformed comparison: ${shown(line)} (unknown operator ${operator})`);
-  const common = { key: bytesOf(unquote(key)), is };
+  const common = { key: bytesOf(key), is };
   const target = targets[name as keyof typeof targets];
-  const text = unquote(operand);
   try {
-    if (target === "value") return { ...common, target, than: bytesOf(text) };
-    if (target === "lease") return { ...common, target, than: parseInt64(text, 16) };
-    return { ...common, target, than: parseCounter(text, 10) };
+    if (target === "value") return { ...common, target, than: bytesOf(operand) };
+    if (target === "lease") return { ...common, target, than: parseInt64(operand, 16) };
+    return { ...common, target, than: parseCounter(operand, 10) };
   } catch (error) {
     if (!(error instanceof ValueError)) throw error;
     throw invalid(`invalid txn compare request: ${shown(line)}`);

@@ -46,7 +46,7 @@ const simpleEscapes: Readonly<Record<string, string>> = {
 const escape = /\\(?:x([\da-fA-F]{2})|([0-3][0-7]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|(.))/gs;
 
 /** What stands between double quotes, with Go's escapes resolved. */
-export function unquote(literal = '""'): string {
+export function unquote(literal: string): string {
   return literal.slice(1, -1).replace(escape, (whole, hex, octal, short, long, letter: string | undefined) => {
     const byte = (digits: string, base: number) => String.fromCharCode(Number.parseInt(digits, base));
     if (typeof hex === "string") return byte(hex, 16);
@@ -54,14 +54,16 @@ export function unquote(literal = '""'): string {
     const point: unknown = short ?? long;
     if (typeof point === "string") return codePoint(Number.parseInt(point, 16), whole);
     const resolved = letter === undefined ? undefined : simpleEscapes[letter];
-    if (resolved === undefined) throw new Failure(exitCodes.invalidInput, `bad escape ${whole} in ${shown(literal)}`);
+    if (resolved === undefined) throw badEscape(`${whole} in ${shown(literal)}`);
     return resolved;
   });
 }
 
+/** Go says no more of it. */
+const badEscape = (what: string) => new Failure(exitCodes.invalidInput, "invalid syntax", `Reason: bad escape ${what}`);
+
 function codePoint(point: number, whole: string): string {
   const surrogate = point >= 0xd800 && point <= 0xdfff;
-  if (surrogate || point > 0x10ffff)
-    throw new Failure(exitCodes.invalidInput, `bad escape ${whole}: there is no such character`);
+  if (surrogate || point > 0x10ffff) throw badEscape(`${whole}: there is no such character`);
   return Buffer.from(String.fromCodePoint(point), "utf8").toString("latin1");
 }

@@ -34,11 +34,10 @@ describe("conditions", () => {
   });
 
   test("with an escape there is not are refused", () => {
-    invalid(() => parseCompare(String.raw`value("\q") = "x"`), String.raw`bad escape \q in "\q"`);
-    invalid(
-      () => parseCompare(String.raw`value("\U00110000") = "x"`),
-      String.raw`bad escape \U00110000: there is no such character`,
-    );
+    const refused = (line: string, reason: string) =>
+      invalid(() => parseOp(line), "invalid syntax", `Reason: ${reason}`);
+    refused(String.raw`get "\q"`, String.raw`bad escape \q in "\q"`);
+    refused(String.raw`get "\U00110000"`, String.raw`bad escape \U00110000: there is no such character`);
   });
 });
 
