@@ -105,6 +105,12 @@ const optionDescription = ({ description, defaultValueDescription: shown }: Opti
 
 const helpFlag = booleanFlag("-h, --help", "");
 
+/** The last one counts, and `--help=false` is none. @throws Failure if its value is no boolean */
+function isHelpWanted({ flags }: Arguments): boolean {
+  const given = flags.filter(({ option }) => option === helpFlag);
+  return given.map(({ value }) => helpFlag.parseArg?.<unknown>(value, undefined)).at(-1) === true;
+}
+
 /** Runs one command line. Everything that can be expected to go wrong ends in a message and an exit code. */
 export async function runProgram(given: readonly string[], io: Io): Promise<ExitCode> {
   const program = createProgram(io);
@@ -113,12 +119,13 @@ export async function runProgram(given: readonly string[], io: Io): Promise<Exit
     const { path, command, rest, help } = findCommand(program, given);
     const options = [...command.options, ...program.options, helpFlag];
     const args = splitArguments(options, rest, `Run '${titleOf(command)} --help' for usage.`);
-    if (help || command.commands.length > 0 || args.flags.some(({ option }) => option === helpFlag)) {
+    if (help || command.commands.length > 0 || isHelpWanted(args)) {
       command.outputHelp();
       return exitCodes.success;
     }
     const words = command.name() === "watch" ? withDashes(args) : allArguments(args);
-    const line = [...path, ...forCommander(args), "--", ...words];
+    const flags = args.flags.filter(({ option }) => option !== helpFlag);
+    const line = [...path, ...forCommander({ flags }), "--", ...words];
     await program.parseAsync(line, { from: "user" });
     return exitCodes.success;
   } catch (error) {
@@ -167,7 +174,7 @@ function findCommand(program: Command, words: readonly string[]): Found {
         rest.push(value);
         at++;
       }
-    } else if (word === "help" && command === program && !help) help = true;
+    } else if (command === program && !help && word !== "" && "help".startsWith(word)) help = true;
     else {
       command = subcommandOf(command, word);
       path.push(command.name());
