@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
+import { getSystemErrorMap } from "node:util";
 import type { WatchEvent } from "../../client/index.js";
 import { exitCodes, SilentFailure } from "./failure.js";
 import { quote } from "./go-values.js";
@@ -26,11 +27,31 @@ export async function runForEvent(
     ETCD_WATCH_KEY: quote(kv.key),
     ETCD_WATCH_VALUE: quote(kv.value),
   };
-  const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "inherit"] });
-  const problem = await Promise.all([howItEnded(once(child, "close"), program), forward(child.stdout, io)]);
-  if (problem[0] === undefined) return;
-  io.note(`command [${[program, ...args].map(quote).join(" ")}] error (${problem[0]})`);
+  const problem = program === "" ? "exec: no command" : await runToEnd(program, args, env, io);
+  if (problem === undefined) return;
+  io.note(`command [${[program, ...args].map(quote).join(" ")}] error (${problem})`);
   throw new SilentFailure(exitCodes.error);
+}
+
+/** @returns undefined if it ended in good order; otherwise what Go says */
+async function runToEnd(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  io: Io,
+): Promise<string | undefined> {
+  try {
+    const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "inherit"] });
+    const [[exitCode, signal]] = await Promise.all([
+      once(child, "close") as Promise<[number | null, string | null]>,
+      forward(child.stdout, io),
+    ]);
+    if (exitCode === 0) return undefined;
+    return exitCode === null ? `signal: ${goSignals[signal ?? ""] ?? signal}` : `exit status ${exitCode}`;
+  } catch (error) {
+    // Thrown by `spawn` or told by an event, depending on the reason.
+    return whyNotStarted(error as NodeJS.ErrnoException, program);
+  }
 }
 
 async function forward(output: Readable, { print }: Pick<Io, "print">): Promise<void> {
@@ -49,16 +70,8 @@ const goSignals: Readonly<Record<string, string>> = {
   SIGTERM: "terminated",
 };
 
-/** @returns undefined if in good order; otherwise what Go says */
-async function howItEnded(closed: Promise<unknown[]>, program: string): Promise<string | undefined> {
-  try {
-    const [exitCode, signal] = (await closed) as [number | null, string | null];
-    if (exitCode === 0) return undefined;
-    return exitCode === null ? `signal: ${goSignals[signal ?? ""] ?? signal}` : `exit status ${exitCode}`;
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" && !program.includes("/"))
-      return `exec: ${quote(program)}: executable file not found in $PATH`;
-    return message;
-  }
+function whyNotStarted({ code, errno, message }: NodeJS.ErrnoException, program: string): string {
+  if (code === "ENOENT" && !program.includes("/")) return `exec: ${quote(program)}: executable file not found in $PATH`;
+  const [, reason] = getSystemErrorMap().get(errno ?? 0) ?? [];
+  return reason === undefined ? message : `fork/exec ${program}: ${reason}`;
 }

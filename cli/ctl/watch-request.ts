@@ -83,7 +83,9 @@ export function watchRequest(
   if (positional.length > 0 && fromEnv.length > 0)
     throw refuse("bad number of arguments (found conflicting environment key)");
   const [key, rangeEnd, ...more] = positional.length > 0 ? positional : fromEnv;
-  if (key === undefined || more.length > 0) throw refuse("bad number of arguments");
+  const wrongNumber = "bad number of arguments";
+  if (key === undefined && afterDashes !== undefined) throw new KeysFailure(wrongNumber);
+  if (key === undefined || more.length > 0) throw refuse(wrongNumber);
   if (prefix && rangeEnd !== undefined) throw new KeysFailure("`range_end` and `--prefix` are mutually exclusive");
   const options = {
     prefix,

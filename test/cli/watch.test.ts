@@ -164,6 +164,16 @@ describe("a running watch", () => {
   });
 });
 
+test("a change too large for a program's environment is an error, as every other way in which it cannot be run", async () => {
+  await using server = await FakeServer.start();
+  const { written, ended } = start(["--endpoints", server.endpoint, "watch", "k", "--", "/bin/true"]);
+  const stream: Stream = await server.stream();
+  stream.send({ header: header(6n), created: true });
+  stream.send({ header: header(7n), events: [putOf("k", "x".repeat(1_000_000), 7n)] });
+  assert.equal(await ended, 1);
+  assert.equal(written.stderr, 'command ["/bin/true"] error (fork/exec /bin/true: argument list too long)\n');
+});
+
 test("watches that come while no server is there wait for it, if there has been one", async () => {
   const response = { header: { clusterId: 1n, memberId: 2n, revision: 3, raftTerm: 4 }, events: [] };
   const unreachable = new ConnectError(new Map([["a:1", "no"]]));
