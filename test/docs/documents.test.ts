@@ -4,12 +4,14 @@ import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
+import { freePorts } from "../support/free-ports.js";
+import { MinietcdProcess } from "../support/minietcd-process.js";
+import { tempFolder } from "../support/temp-folder.js";
 
 const run = promisify(execFile);
 const readme = readFileSync("README.md", "utf8");
@@ -18,13 +20,24 @@ const readme = readFileSync("README.md", "utf8");
 const blocks = (text: string, language: string): string[] =>
   [...text.matchAll(new RegExp("```" + language + "\n([\\s\\S]*?)```", "g"))].map((match) => match[1] ?? "");
 
-const freePorts = async (count: number): Promise<number[]> => {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-};
+test("README.md: one member by hand starts, and can be written to", async () => {
+  const line = /^minietcd (--.*)$/m.exec(blocks(readme, "sh").join(""))?.[1];
+  assert.ok(line !== undefined, "the command is there");
+  const [clients = 0, peers = 0] = await freePorts(2);
+  const urls = { client: `http://127.0.0.1:${clients}`, peer: `http://127.0.0.1:${peers}` };
+  const elsewhere = [
+    ...[`--listen-client-urls=${urls.client}`, `--advertise-client-urls=${urls.client}`],
+    ...[`--listen-peer-urls=${urls.peer}`, `--initial-advertise-peer-urls=${urls.peer}`],
+  ];
+  await using folder = await tempFolder();
+  const words = line.replaceAll("http://localhost:2380", urls.peer).split(" ");
+  await using member = MinietcdProcess.start([...words, ...elsewhere], { cwd: folder.path });
+  await member.until("readiness", ({ stderr }) => stderr.includes("ready to serve") || undefined);
+  const { stdout } = await run(process.execPath, ["dist/cli/minietcdctl.js", "put", "a", "1"], {
+    env: { PATH: process.env["PATH"], ETCDCTL_ENDPOINTS: `127.0.0.1:${clients}` },
+  });
+  assert.equal(stdout, "OK\n");
+});
 
 describe("README.md, with the cluster of its first command running", () => {
   const folder = mkdtempSync(join(tmpdir(), "minietcd-readme-"));
@@ -91,21 +104,50 @@ describe("README.md, with the cluster of its first command running", () => {
   });
 });
 
+const documents = [
+  "README.md",
+  "CHANGELOG.md",
+  "examples/README.md",
+  ...readdirSync("docs").map((name) => join("docs", name)),
+];
+const textOf = (document: string): string => readFileSync(document, "utf8");
+
+/** What links call a document's headings by. */
+const anchors = (text: string): string[] =>
+  [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+
 test("every link of the documents leads somewhere", () => {
-  const documents = ["README.md", "examples/README.md", ...readdirSync("docs").map((name) => join("docs", name))];
+  for (const document of documents)
+    for (const [, target = "", anchor] of textOf(document).matchAll(/\]\(([^)#]*)(?:#([^)]*))?\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      const path = target === "" ? document : join(document, "..", target);
+      assert.ok(existsSync(path), `${document}: ${target}`);
+      if (anchor !== undefined) assert.ok(anchors(textOf(path)).includes(anchor), `${document}: ${target}#${anchor}`);
+    }
+});
+
+test("files and commands that the documents name exist", () => {
+  const { scripts } = JSON.parse(textOf("package.json")) as { scripts: Record<string, string> };
   for (const document of documents) {
-    const text = readFileSync(document, "utf8");
-    for (const [, target = ""] of text.matchAll(/\]\(([^)#]+)\)/g))
-      if (!/^https?:/.test(target)) assert.ok(existsSync(join(document, "..", target)), `${document}: ${target}`);
+    const text = textOf(document);
+    for (const [, path = ""] of text.matchAll(/`((?:\w[\w-]*\/)+[\w-]+(?:\.test)?\.(?:ts|txt|proto))`/g))
+      assert.ok(existsSync(path), `${document}: ${path}`);
+    for (const [, script = ""] of text.matchAll(/\bnpm run ([\w:]+)/g))
+      assert.ok(Object.hasOwn(scripts, script), `${document}: npm run ${script}`);
   }
 });
 
 test("the ways of a put, a get and a watch lead through files and functions that exist", () => {
-  const text = readFileSync("docs/architecture.md", "utf8");
-  const rows = [...text.matchAll(/^\| `([\w/-]+\.ts)` \| (?:`(\w+)(?:\(\))?`)? ?\|/gm)];
+  const rows = [...textOf("docs/architecture.md").matchAll(/^\| `([\w/-]+\.ts)` \| ([^|]*) \|/gm)];
   assert.ok(rows.length >= 12, "the tables are there");
-  for (const [, file = "", name] of rows) {
-    const source = readFileSync(file, "utf8");
-    if (name !== undefined) assert.match(source, new RegExp(`\\b${name}\\b`), `${file} has ${name}`);
+  for (const [, file = "", functions = ""] of rows) {
+    const source = textOf(file);
+    for (const [, name = ""] of functions.matchAll(/`(\w+)(?:\(\))?`/g))
+      assert.match(source, new RegExp(`\\b${name}\\b`), `${file} has ${name}`);
   }
 });
