@@ -23,6 +23,14 @@ export {
 } from "./core/types.js";
 export { RaftNode, tickMs, type LogStore, type NodeListener, type StateMachine, type Transport } from "./node.js";
 export { checkWal, type WalReport } from "./wal/check.js";
-export { nodeDisk, type Disk } from "./wal/disk.js";
+export {
+  ensureDirectory,
+  nodeDisk,
+  promised,
+  type Disk,
+  type DiskDone,
+  type DiskFile,
+  type DiskResult,
+} from "./wal/disk.js";
 export { WalDamagedError, WalFailedError, WalVersionError } from "./wal/errors.js";
 export { openWal, type RecoveredLog, type Wal } from "./wal/wal.js";

@@ -1,43 +1,41 @@
-import { mkdir, open, rename, rm } from "node:fs/promises";
+// Small files that are read and replaced as a whole.
+
 import { dirname } from "node:path";
+import { promised, type Disk, type DiskFile } from "../raft/index.js";
+import { errorCode } from "./open-failure.js";
 
-/** Makes what was created, renamed or removed in a directory survive a power cut. Not possible on Windows. */
-export const syncDirectory = async (directory: string): Promise<void> => {
-  if (process.platform === "win32") return;
-  const handle = await open(directory, "r");
+/** Undefined: there is no such file. */
+export const readText = async (disk: Disk, path: string): Promise<string | undefined> => {
+  const file = await ifThere(promised<DiskFile>((done) => disk.open(path, "reading", done)));
+  if (file === undefined) return undefined;
   try {
-    await handle.sync();
+    const length = await promised<number>((done) => file.size(done));
+    const bytes = await promised<Uint8Array>((done) => file.read(0, length, done));
+    return new TextDecoder().decode(bytes);
   } finally {
-    await handle.close();
+    await promised((done) => file.close(done));
   }
 };
 
-/**
- * Creates a directory and its parents, for the owner alone. Its name survives a power cut: the two above are synced each
- * time, as a former attempt may have been killed in between, those further up if they are new.
- */
-export const makeDirectory = async (path: string): Promise<void> => {
-  const firstCreated = await mkdir(path, { recursive: true, mode: 0o700 });
-  const aboveNew = dirname(firstCreated ?? path);
-  const twoAbove = dirname(dirname(path));
-  const last = aboveNew.length < twoAbove.length ? aboveNew : twoAbove;
-  for (let directory = dirname(path); ; directory = dirname(directory)) {
-    await syncDirectory(directory);
-    if (directory === last) return;
-  }
-};
-
-/** Replaces a small file so that after a crash it holds either the old or the new text, never a part. */
-export const replaceFile = async (path: string, text: string): Promise<void> => {
+/** Replaces a file so that after a crash it holds either the old or the new text, never a part. */
+export const replaceFile = async (disk: Disk, path: string, text: string): Promise<void> => {
   const temporary = `${path}.tmp`;
-  await rm(temporary, { force: true });
-  const handle = await open(temporary, "wx", 0o600);
+  const file = await promised<DiskFile>((done) => disk.open(temporary, "new", done));
   try {
-    await handle.writeFile(text);
-    await handle.sync();
+    await promised((done) => file.write(new TextEncoder().encode(text), 0, done)); // durable before it has the name
   } finally {
-    await handle.close();
+    await promised((done) => file.close(done));
   }
-  await rename(temporary, path);
-  await syncDirectory(dirname(path));
+  await promised((done) => disk.rename(temporary, path, done));
+  await promised((done) => disk.syncDirectory(dirname(path), done));
+};
+
+/** Undefined: what was asked for does not exist. */
+export const ifThere = async <T>(asked: Promise<T>): Promise<T | undefined> => {
+  try {
+    return await asked;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
 };

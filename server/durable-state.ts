@@ -6,13 +6,14 @@ import { openWal, type LogIndex, type MemberId, type RecoveredLog, type Term, ty
 import { openStore, type KvStore } from "../store/index.js";
 import { decodeMarker, encodeMarker, type AppliedState } from "./applier.js";
 import { checkInitialCluster, type InitialMember, type MemberConfig } from "./config.js";
+import { DataDirectory } from "./data-dir.js";
 import { ForeignPastError, StartError } from "./errors.js";
 import { clusterIdOf, memberIdOf } from "./identity.js";
 import { LogSpace } from "./log-space.js";
 import { mustRestart, restartLog } from "./log-recovery.js";
 import type { MemberEnvironment } from "./member.js";
 import { Membership } from "./membership.js";
-import type { MemberDirectory, MemberParts } from "./parts.js";
+import type { MemberParts } from "./parts.js";
 import { SeenProposals } from "./seen-proposals.js";
 import { NewStores } from "./snapshots/new-store.js";
 import { storeClockOf } from "./store-clock.js";
@@ -44,7 +45,7 @@ export const openDurableState = async (
   onFailure: (error: Error) => void,
 ): Promise<DurableState> => {
   const { clock, logger } = environment;
-  const directory = teardown.opened(await parts.openDirectory());
+  const directory = teardown.opened(await DataDirectory.open(config.dataDir, parts.disk));
   const { clusterId, memberId } = directory.owner ?? (await bootstrap(parts, config, environment, directory));
   const openBackend = waitingForSpace(parts, dirname(directory.walPath), environment, teardown);
   const newStores = teardown.opened(
@@ -93,7 +94,7 @@ const bootstrap = async (
   parts: MemberParts,
   config: MemberConfig,
   environment: MemberEnvironment,
-  directory: MemberDirectory,
+  directory: DataDirectory,
 ): Promise<{ clusterId: bigint; memberId: MemberId }> => {
   if (config.initialClusterState === "existing")
     throw new StartError(
@@ -106,7 +107,8 @@ const bootstrap = async (
   if (self === undefined) throw new StartError(`couldn't find local name "${config.name}" in the initial cluster`);
   const memberId = idOf(self);
   const clusterId = clusterIdOf(config.initialCluster.map(idOf));
-  const store = await openStoreAt(parts, await directory.createStore(), environment, () => undefined); // `flush` tells
+  const path = directory.firstStorePath;
+  const store = await openStoreAt(parts, path, environment, () => undefined); // `flush` tells
   const membership = new Membership(
     config.initialCluster.map((member): MemberMessage => {
       // Name and client URLs are published by each member itself once it has started.
@@ -120,6 +122,7 @@ const bootstrap = async (
   } finally {
     await store.close();
   }
+  await directory.useStore(path, undefined);
   await directory.begin({ clusterId, memberId });
   environment.logger.info("created a new member", { name: config.name, memberId, clusterId });
   return { clusterId, memberId };

@@ -66,7 +66,7 @@ export class Member {
    */
   static async start(config: MemberConfig, environment: MemberEnvironment): Promise<Member> {
     const acceptor: Acceptor = { accept: (socket) => void socket.destroy() }; // until there is a member behind the port
-    const parts = new ProcessParts(config);
+    const parts = new ProcessParts();
     const peer = await listen(config.listenPeerUrls, (socket) => parts.accept(socket));
     let client: Listener | undefined;
     let replica: Replica | undefined;

@@ -1,14 +1,9 @@
 // What a member acts through: the files and sockets of a process, or what a simulation has in their place.
 
 import type { Socket } from "node:net";
-import { nodeDisk, type Disk } from "../raft/index.js";
 import { openDiskBackend, type Backend } from "../store/index.js";
-import type { MemberConfig } from "./config.js";
-import { DataDirectory } from "./data-dir.js";
+import { machineDisk, type MemberDisk } from "./member-disk.js";
 import { Peers, type PeersOptions } from "./peers/peers.js";
-
-/** A member's directory, held by one member at a time. */
-export type MemberDirectory = Pick<DataDirectory, keyof DataDirectory>;
 
 /** The links to the other members; what they bring comes through the options they were made with. */
 export type PeerNetwork = Pick<Peers, "open" | "send" | "sendCalls" | "openSnapshot" | "close">;
@@ -22,10 +17,8 @@ export interface SpaceReserves {
 }
 
 export interface MemberParts {
-  /** @throws StartError naming what stands in the way */
-  readonly openDirectory: () => Promise<MemberDirectory>;
-  /** Where the log is, at the path that the directory names. */
-  readonly disk: Disk;
+  /** Where the member's directory is, and the log in it. */
+  readonly disk: MemberDisk;
   /** Size of the log's segments; absent: the log's default. */
   readonly segmentBytes?: number;
   /** Absent: everything is used. */
@@ -37,15 +30,11 @@ export interface MemberParts {
 
 /** The parts of a member that is a process, or in one. */
 export class ProcessParts implements MemberParts {
-  readonly disk = nodeDisk;
+  readonly disk = machineDisk;
   /** LevelDB sorts its tables by writing up to 26 MiB of them anew; if that fails it takes no more writes. */
   readonly reserves = { logBytes: 48 * 1024 * 1024, storeBytes: 32 * 1024 * 1024 };
   readonly openBackend = openDiskBackend;
   private peers: Peers | undefined;
-
-  constructor(private readonly config: MemberConfig) {}
-
-  readonly openDirectory = (): Promise<MemberDirectory> => DataDirectory.open(this.config.dataDir);
 
   readonly connect = (options: PeersOptions): PeerNetwork => (this.peers = new Peers(options));
 

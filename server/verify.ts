@@ -2,32 +2,20 @@
 // nothing but the lock, and has no advice that would make a member forget what it promised to the others.
 
 import { access, constants, stat } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
-import {
-  checkWal,
-  nodeDisk,
-  WalDamagedError,
-  WalFailedError,
-  type RecoveredLog,
-  type WalReport,
-} from "../raft/index.js";
+import { basename } from "node:path";
+import { checkWal, WalDamagedError, WalFailedError, type RecoveredLog, type WalReport } from "../raft/index.js";
 import { decodeMarker, type AppliedState } from "./applier.js";
-import { takeLock } from "./data-dir.js";
 import {
+  DirectoryFiles,
   formatVersion,
-  listStores,
   NewerDirectoryError,
-  readIncarnation,
-  readOwner,
-  readStoreInUse,
-  refuseForeign,
-  wasStarted,
   type DirectoryOwner,
   type StoreInUse,
 } from "./directory-files.js";
 import { StartError } from "./errors.js";
 import { mustRestart } from "./log-recovery.js";
 import { errorText, formatId } from "./logger.js";
+import { machineDisk } from "./member-disk.js";
 import { causeOf, errorCode, whatToDoAboutDamage } from "./open-failure.js";
 import { checkStore } from "./store-check.js";
 
@@ -53,18 +41,18 @@ export interface VerifyOptions {
  * @throws StartError if there is nothing to check, a member runs there, or the files may not be read
  */
 export const verifyDataDirectory = async ({ dataDir, temporary }: VerifyOptions): Promise<readonly Finding[]> => {
-  const member = join(resolve(dataDir), "member");
+  const files = new DirectoryFiles(machineDisk, dataDir);
   try {
-    await stat(member);
-    await refuseForeign(member);
-    const unlock = await holdLock(member, dataDir);
+    await stat(files.member);
+    await files.refuseForeign();
+    const unlock = await holdLock(files);
     try {
-      return await new Verification(member, temporary).run();
+      return await new Verification(files, temporary).run();
     } finally {
       await unlock();
     }
   } catch (error) {
-    throw asVerifyError(error, member);
+    throw asVerifyError(error, files.member);
   }
 };
 
@@ -79,16 +67,14 @@ const asVerifyError = (error: unknown, member: string): unknown => {
 };
 
 /** Keeps a member from starting meanwhile; where nothing can be written none can run. Returns what lets go again. */
-const holdLock = async (member: string, dataDir: string): Promise<() => Promise<void>> => {
-  const path = join(member, "lock");
-  const free = (): Promise<void> => Promise.resolve();
+const holdLock = async (files: DirectoryFiles): Promise<() => Promise<void>> => {
   try {
-    await access(path, constants.W_OK);
+    await access(files.pathOf("lock"), constants.W_OK);
   } catch (error) {
-    if (errorCode(error) === "EROFS" || errorCode(error) === "ENOENT") return free;
+    if (errorCode(error) === "EROFS" || errorCode(error) === "ENOENT") return () => Promise.resolve();
     throw error;
   }
-  const lock = await takeLock(path, dataDir);
+  const lock = await files.lock();
   return () => lock.close();
 };
 
@@ -99,7 +85,7 @@ class Verification {
   private readonly findings: Finding[] = [];
 
   constructor(
-    private readonly member: string,
+    private readonly files: DirectoryFiles,
     private readonly temporary: string,
   ) {}
 
@@ -108,7 +94,7 @@ class Verification {
     if (owner === "nobody") return this.findings;
     const incarnation = await this.checkIncarnation();
     const inUse = await this.checkStoreInUse();
-    const wal = await this.checkLog();
+    const wal = await this.checkLog(incarnation);
     const applied = inUse && (await this.checkStore(inUse));
     if (applied !== undefined && inUse !== undefined && wal?.log !== undefined)
       this.compareLogAndStore(wal.log, applied, inUse);
@@ -119,48 +105,44 @@ class Verification {
   private async checkOwner(): Promise<Maybe<DirectoryOwner> | "nobody"> {
     const part = "format.json";
     try {
-      const owner = await readOwner(this.member);
-      if (owner !== undefined) {
-        const { clusterId, memberId } = owner;
-        this.ok(part, `format ${formatVersion}, cluster ${formatId(clusterId)}, member ${formatId(memberId)}`);
-        return owner;
+      const owner = await this.files.owner();
+      if (owner === undefined) {
+        this.ok(part, "not there: no member has been started here yet, or not to the end; the next start begins anew");
+        return "nobody";
       }
+      const { clusterId, memberId } = owner;
+      this.ok(part, `format ${formatVersion}, cluster ${formatId(clusterId)}, member ${formatId(memberId)}`);
+      return owner;
     } catch (error) {
       this.wrong(part, errorText(error), error instanceof NewerDirectoryError ? useNewer : restoreFormat);
       return undefined;
     }
-    if (!(await wasStarted(this.member))) {
-      this.ok(part, "not there: no member has been started here yet, or not to the end; the next start begins anew");
-      return "nobody";
-    }
-    this.wrong(part, `${join(this.member, part)} is missing, though a member has been started here`, restoreFormat);
-    return undefined;
   }
 
   private async checkIncarnation(): Promise<Maybe<number>> {
     const part = "incarnation";
     try {
-      const starts = await readIncarnation(this.member);
+      const starts = await this.files.incarnation();
       this.ok(part, starts === 0 ? "not there: this member has not been started to the end yet" : `start ${starts}`);
       return starts;
     } catch (error) {
-      this.wrong(part, errorText(error), restoreIncarnation(join(this.member, part)));
+      this.wrong(part, errorText(error), restoreIncarnation(this.files.pathOf(part)));
       return undefined;
     }
   }
 
   private async checkStoreInUse(): Promise<Maybe<StoreInUse>> {
     const part = "store-current";
-    const stores = await listStores(this.member);
+    const stores = await this.files.stores();
     try {
-      const inUse = await readStoreInUse(this.member);
+      const inUse = await this.files.storeInUse();
       const current = basename(inUse.path);
       const others = stores.filter((name) => name !== current);
       const leftOver = `; ${others.join(", ")}: left of a snapshot, the next start removes it`;
       this.ok(part, `${current} is in use${others.length === 0 ? "" : leftOver}`);
       return inUse;
     } catch (error) {
-      const path = join(this.member, part);
+      const path = this.files.pathOf(part);
       const [only, another] = stores;
       const canTell = only !== undefined && another === undefined;
       this.wrong(part, errorText(error), canTell ? `write "${only}" and a newline into ${path}` : whatToDoAboutDamage);
@@ -168,27 +150,25 @@ class Verification {
     }
   }
 
-  private async checkLog(): Promise<Maybe<WalReport>> {
+  private async checkLog(incarnation: Maybe<number>): Promise<Maybe<WalReport>> {
     const part = "wal";
     try {
-      const report = await checkWal(nodeDisk, join(this.member, part));
+      const report = await checkWal(machineDisk, this.files.pathOf(part));
       const { log, problem } = report;
       if (log !== undefined) this.ok(part, describeLog(report, log));
       else this.wrong(part, errorText(problem), problem instanceof WalDamagedError ? whatToDoAboutDamage : useNewer);
       return report;
     } catch (error) {
-      if (errorCode(error) === "ENOENT") return this.missingLog(part);
-      if (!(error instanceof WalFailedError) || isForbidden(error)) throw error;
-      this.wrong(part, errorText(error), checkDisk);
+      if (errorCode(error) === "ENOENT") this.missingLog(part, incarnation);
+      else if (!(error instanceof WalFailedError) || isForbidden(error)) throw error;
+      else this.wrong(part, errorText(error), checkDisk);
       return undefined;
     }
   }
 
-  private async missingLog(part: string): Promise<undefined> {
-    if ((await readIncarnation(this.member).catch(() => 1)) === 0)
-      this.ok(part, "not there: the log has not begun yet");
-    else this.wrong(part, `${join(this.member, part)} is missing`, whatToDoAboutDamage);
-    return undefined;
+  private missingLog(part: string, incarnation: Maybe<number>): void {
+    if (incarnation === 0) this.ok(part, "not there: the log has not begun yet");
+    else this.wrong(part, `${this.files.pathOf(part)} is missing`, whatToDoAboutDamage);
   }
 
   private async checkStore({ path }: StoreInUse): Promise<Maybe<AppliedState>> {
@@ -228,12 +208,12 @@ class Verification {
     if (owner === undefined) return;
     const { memberId } = owner;
     if (!applied.membership.all.some(({ ID }) => ID === memberId)) {
-      const text = `the store knows no member ${formatId(memberId)}: ${join(this.member, "format.json")} is another member's`;
+      const text = `the store knows no member ${formatId(memberId)}: ${this.files.pathOf("format.json")} is another member's`;
       this.wrong("format.json and store", text, restoreFormat);
     }
     const seen = applied.seen.incarnationOf(memberId);
     if (incarnation !== undefined && incarnation < seen) {
-      const path = join(this.member, "incarnation");
+      const path = this.files.pathOf("incarnation");
       const text = `${path} says start ${incarnation}, but the store has writes of start ${seen}`;
       this.wrong("incarnation and store", text, restoreIncarnation(path));
     }

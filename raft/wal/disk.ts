@@ -32,7 +32,7 @@ export interface Disk {
   syncDirectory(directory: string, done: DiskDone): void;
   /** How much may still be written where `directory` is; absent: nobody knows. */
   freeBytes?(directory: string, done: DiskResult<number>): void;
-  /** Creates `directory` and its parents durably, for the owner alone; nothing to do if it exists. */
+  /** Creates a directory, for the owner alone, in one that exists; nothing to do if it is there. `ensureDirectory` makes it last. */
   makeDirectory(directory: string, done: DiskDone): void;
 }
 
@@ -44,6 +44,37 @@ export const promised = <T = void>(start: (done: DiskResult<T>) => void): Promis
       else reject(error);
     }),
   );
+
+/**
+ * Creates `directory`, and the parents it lacks, so that a power cut leaves it where it is. Each is made only when the name of
+ * the one above is durable: however often this is killed on its way, what was begun is gone on with, and nothing can be lost.
+ */
+export const ensureDirectory = async (disk: Disk, directory: string): Promise<void> => {
+  const target = path.resolve(directory);
+  const parent = path.dirname(target);
+  const syncName = (): Promise<void> => promised((done) => disk.syncDirectory(parent, done));
+  if (await isThere(disk, target)) {
+    // Made by a process that was killed before this, perhaps. Where we may not read, it was somebody else's.
+    await syncName().catch(unlessCode("EACCES", "EPERM"));
+  } else {
+    await ensureDirectory(disk, parent);
+    await promised((done) => disk.makeDirectory(target, done));
+    await syncName();
+  }
+};
+
+const isThere = async (disk: Disk, directory: string): Promise<boolean> => {
+  const listed = promised<readonly string[]>((done) => disk.list(directory, done));
+  return (await listed.catch(unlessCode("ENOENT"))) !== undefined;
+};
+
+/** Lets pass what was expected. */
+const unlessCode =
+  (...expected: readonly string[]) =>
+  (error: unknown): undefined => {
+    if (error instanceof Error && "code" in error && expected.includes(String(error.code))) return;
+    throw error;
+  };
 
 /**
  * On Linux, a write to a file opened so ends when it is durable: one trip to the thread pool instead of two, a tenth to a
@@ -93,14 +124,6 @@ const syncDirectory = (directory: string, done: DiskDone): void => {
   });
 };
 
-/** Syncs the parents of `directory`, from the nearest up to the one that holds `top`. */
-const syncParents = (directory: string, top: string, done: DiskDone): void => {
-  nodeDisk.syncDirectory(path.dirname(directory), (error) => {
-    if (error !== null || directory === top) done(error);
-    else syncParents(path.dirname(directory), top, done);
-  });
-};
-
 const { O_RDONLY, O_RDWR, O_CREAT, O_TRUNC } = fs.constants;
 const openFlags = {
   new: O_RDWR | syncedWrites | O_CREAT | O_TRUNC,
@@ -123,10 +146,6 @@ export const nodeDisk: Disk = {
   freeBytes: (directory, done) =>
     fs.statfs(directory, (error, stats) => done(error, error === null ? stats.bavail * stats.bsize : undefined)),
   makeDirectory: (directory, done) => {
-    const target = path.resolve(directory);
-    fs.mkdir(target, { recursive: true, mode: 0o700 }, (error, firstCreated) => {
-      if (error !== null) done(error);
-      else syncParents(target, firstCreated ?? target, done);
-    });
+    fs.mkdir(directory, { mode: 0o700 }, (error) => done(error?.code === "EEXIST" ? null : error));
   },
 };

@@ -3,7 +3,7 @@ import path from "node:path";
 import { ByteWriter } from "../codec/bytes.js";
 import type { Entry, HardState, LogIndex, LogPosition } from "../core/types.js";
 import { endAfter, whyNotAfter, whyNotRestartedAt, writeBatch, type Batch, type LogEnd } from "./batch.js";
-import { promised, type Disk, type DiskFile } from "./disk.js";
+import { ensureDirectory, promised, type Disk, type DiskFile } from "./disk.js";
 import { naming, WalFailedError } from "./errors.js";
 import { NextSegment, type PreparedFile } from "./next-segment.js";
 import { OldSegments } from "./old-segments.js";
@@ -66,7 +66,7 @@ export const openWal = async (options: WalOptions): Promise<{ wal: Wal; recovere
   const { disk, directory, segmentBytes = defaultSegmentBytes } = options;
   if (segmentBytes % sectorBytes !== 0 || segmentBytes < 2 * sectorBytes)
     throw new RangeError(`Cannot use segments of ${segmentBytes} bytes: not a multiple of ${sectorBytes}`);
-  await promised((done) => disk.makeDirectory(directory, done));
+  await naming("make", directory, ensureDirectory(disk, directory));
   const files = await listLogFiles(disk, directory);
   const recovery = await recoverLog(disk, files);
   await removeUnfinished(disk, directory);

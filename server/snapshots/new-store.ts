@@ -1,7 +1,7 @@
 import type { Clock } from "../../raft/index.js";
 import { buildStore, type Backend, type KvStore, type Row, type StoreBuilder } from "../../store/index.js";
 import { decodeMarker, type AppliedState } from "../applier.js";
-import type { MemberDirectory } from "../parts.js";
+import type { DataDirectory } from "../data-dir.js";
 import { storeClockOf } from "../store-clock.js";
 
 /** A store beside the one in use, made from what another member sends. */
@@ -22,7 +22,7 @@ export interface NewStore {
 }
 
 export interface NewStoresOptions {
-  readonly directory: Pick<MemberDirectory, "newStorePath" | "useStore" | "removeUnusedStores">;
+  readonly directory: Pick<DataDirectory, "newStorePath" | "useStore" | "removeUnusedStores">;
   readonly openBackend: (path: string) => Promise<Backend>;
   readonly clock: Clock;
   /** The one in use. */

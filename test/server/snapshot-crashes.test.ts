@@ -28,7 +28,7 @@ const open = async (directory: string): Promise<Opened> => {
   const teardown = new Teardown();
   const config = singleMember(directory);
   try {
-    const state = await openDurableState(new ProcessParts(config), config, quietEnvironment(), teardown, (error) =>
+    const state = await openDurableState(new ProcessParts(), config, quietEnvironment(), teardown, (error) =>
       assert.fail(error),
     );
     return { state, close: () => teardown.close() };

@@ -6,7 +6,7 @@ import path from "node:path";
 import { after as afterAll, test } from "node:test";
 import type { LogIndex } from "../../../raft/core/types.js";
 import { checkWal } from "../../../raft/wal/check.js";
-import { nodeDisk } from "../../../raft/wal/disk.js";
+import { ensureDirectory, nodeDisk } from "../../../raft/wal/disk.js";
 import { WalDamagedError, WalFailedError } from "../../../raft/wal/errors.js";
 import { seededRandom } from "../../sim/random.js";
 import {
@@ -63,7 +63,9 @@ test("a whole log is reported as the next start reads it", async () => {
 });
 
 test("an empty directory is an empty log", async () => {
-  const { log, segments } = await check(new SimDisk({ random: seededRandom(1) }));
+  const disk = new SimDisk({ random: seededRandom(1) });
+  await ensureDirectory(disk.boot(), directory);
+  const { log, segments } = await check(disk);
   assert.deepEqual([log?.base.index, log?.entries, segments], [0, [], []]);
 });
 

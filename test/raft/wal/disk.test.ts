@@ -4,16 +4,17 @@ import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
-import { nodeDisk, promised, type Disk, type DiskFile } from "../../../raft/wal/disk.js";
+import { ensureDirectory, promised, type Disk, type DiskFile } from "../../../raft/wal/disk.js";
+import { machineDisk, type MemberDisk } from "../../../server/member-disk.js";
 import { seededRandom } from "../../sim/random.js";
 import { SimDisk } from "./sim-disk.js";
 
 const temporary = await mkdtemp(path.join(tmpdir(), "minietcd-disk-"));
 after(() => rm(temporary, { recursive: true }));
 
-const disks: [string, Disk, string][] = [
-  ["the real disk", nodeDisk, temporary],
-  ["the simulated disk", new SimDisk({ random: seededRandom(1) }).boot(), "/root"],
+const disks: [string, MemberDisk, string][] = [
+  ["the real disk", machineDisk, temporary],
+  ["the simulated disk", new SimDisk({ random: seededRandom(1) }).boot(), "/"],
 ];
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -29,9 +30,16 @@ for (const [name, disk, root] of disks)
     const at = (file: string): string => path.join(directory, file);
 
     test("makes directories, and is content if they exist", async () => {
-      await promised((done) => disk.makeDirectory(directory, done));
+      await assert.rejects(
+        promised((done) => disk.makeDirectory(directory, done)),
+        { code: "ENOENT" },
+      );
+      await assert.rejects(list(disk, directory), { code: "ENOENT" });
+      await ensureDirectory(disk, directory);
+      await ensureDirectory(disk, directory);
       await promised((done) => disk.makeDirectory(directory, done));
       assert.deepEqual(await list(disk, directory), []);
+      assert.deepEqual(await list(disk, root), ["a"]);
     });
 
     test("reads what was written where, and less where the file ends", async () => {
@@ -67,6 +75,34 @@ for (const [name, disk, root] of disks)
         promised((done) => disk.remove(at("one"), done)),
         { code: "ENOENT" },
       );
+    });
+
+    test("removes a directory with all that is in it, and is content if there is none", async () => {
+      const tree = path.join(root, "a", "tree");
+      await ensureDirectory(disk, path.join(tree, "below"));
+      const file = await openFile(disk, path.join(tree, "below", "file"), "new");
+      await promised((done) => file.close(done));
+      for (const each of [tree, tree, at("three")]) await promised((done) => disk.removeTree(each, done));
+      assert.deepEqual(await list(disk, path.join(root, "a")), ["b"]);
+      assert.deepEqual(await list(disk, directory), []);
+    });
+
+    test("a file where a directory should be is told from nothing", async () => {
+      const file = await openFile(disk, at("three"), "new");
+      await promised((done) => file.close(done));
+      await assert.rejects(list(disk, at("three")), { code: "ENOTDIR" });
+      await assert.rejects(ensureDirectory(disk, path.join(at("three"), "below")), { code: "ENOTDIR" });
+      await assert.rejects(openFile(disk, directory, "new"), { code: "EISDIR" });
+      await assert.rejects(openFile(disk, path.join(root, "none", "file"), "new"), { code: "ENOENT" });
+    });
+
+    test("is locked by one at a time", async () => {
+      const held = await disk.lock(path.join(directory, "lock"));
+      await assert.rejects(disk.lock(path.join(directory, "lock")), { code: "ELOCKED" });
+      await held.close();
+      await held.close();
+      await (await disk.lock(path.join(directory, "lock"))).close();
+      await promised((done) => disk.removeTree(path.join(directory, "lock"), done));
     });
 
     test("says how much space there is", async () => {

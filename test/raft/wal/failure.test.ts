@@ -5,7 +5,18 @@ import { WalFailedError } from "../../../raft/wal/errors.js";
 import type { Wal } from "../../../raft/wal/wal.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import { seededRandom } from "../../sim/random.js";
-import { after, append, emptyModel, modelOf, open, plainBatches, recover, settle, writeLog } from "./fixtures.js";
+import {
+  after,
+  append,
+  directory,
+  emptyModel,
+  modelOf,
+  open,
+  plainBatches,
+  recover,
+  settle,
+  writeLog,
+} from "./fixtures.js";
 import { diskError, SimDisk, type OperationKind } from "./sim-disk.js";
 
 const acknowledge = (): never => assert.fail("acknowledged");
@@ -67,7 +78,8 @@ for (const kind of ["read", "write", "syncDirectory"] as const)
   test(`when a ${kind} fails while the log is opened, the error names the file`, async () => {
     const disk = new SimDisk({ random: seededRandom(1) });
     await writeLog(disk, plainBatches(2));
-    disk.onOperation = (operation) => (operation.kind === kind ? diskError("EIO", operation) : undefined);
+    disk.onOperation = (operation) =>
+      operation.kind === kind && operation.path.startsWith(directory) ? diskError("EIO", operation) : undefined;
     await assert.rejects(open(disk.boot()), (error) => {
       assert.ok(error instanceof WalFailedError);
       assert.match(error.message, /^Cannot (read|open|sync) \/member\/wal.*: EIO/);

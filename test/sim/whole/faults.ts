@@ -22,6 +22,9 @@ const moments: readonly Moment[] = [
   "replace file",
 ];
 
+/** What a full disk has left: less than a segment of the log takes, and enough for the small files, as with a reserve. */
+const smallFilesBytes = 1_024;
+
 const moveLeaderPath = "/etcdserverpb.Maintenance/MoveLeader";
 
 export interface FaultsOptions {
@@ -69,7 +72,7 @@ export class Faults {
       host.disk.maxMs = 1;
       host.disk.failsNext = false;
       Object.assign(host.storeDisk, host.healthyStore, { failsNext: false });
-      host.log.capacityBytes = Infinity;
+      host.files.capacityBytes = Infinity;
     }
     for (const { host, opened, repair } of this.rotten) {
       host.isRotten = false;
@@ -116,8 +119,8 @@ export class Faults {
       case "storeError":
         return this.failNext(host, host.storeDisk, fault);
       case "diskFull":
-        host.log.capacityBytes = 0;
-        return this.later(fault.ms, () => (host.log.capacityBytes = Infinity));
+        host.files.capacityBytes = host.files.usedBytes + smallFilesBytes;
+        return this.later(fault.ms, () => (host.files.capacityBytes = Infinity));
       case "logRot":
       case "storeRot":
         return this.rot(fault, host, random);
@@ -267,12 +270,12 @@ export class Faults {
 
 /** One bit of one segment of the log changes. */
 const rotLog = (host: Host, random: SeededRandom): (() => void) | undefined => {
-  const segments = [...host.log.contents()].filter(([name]) => name.endsWith(".wal"));
+  const segments = [...host.files.contents()].filter(([name]) => name.endsWith(".wal"));
   if (segments.length === 0) return undefined;
   const [name, bytes] = random.pick(segments);
   const rotten = bytes.slice();
   const at = random.between(0, rotten.length - 1);
   rotten[at] = (rotten[at] ?? 0) ^ (1 << random.between(0, 7));
-  host.log.place(name, rotten);
-  return () => host.log.place(name, bytes);
+  host.files.place(name, rotten);
+  return () => host.files.place(name, bytes);
 };

@@ -1,18 +1,18 @@
 // A machine with one member on it: the real member, on simulated parts. Its disk outlives its processes.
 
+import { join } from "node:path";
 import type { LogFields, Logger } from "../../../server/logger.js";
 import { configFromFlags, defaultFlags, type MemberConfig } from "../../../server/config.js";
 import { errorText } from "../../../server/logger.js";
 import { memberServices, type MemberServices } from "../../../server/member-services.js";
 import type { MemberParts } from "../../../server/parts.js";
 import { openReplica, type Replica } from "../../../server/replica.js";
-import { SimDisk, type Operation } from "../../raft/wal/sim-disk.js";
+import { SimDisk, type Operation, type OperationKind } from "../../raft/wal/sim-disk.js";
 import { seededRandom, type SeededRandom } from "../random.js";
 import { ProcessClock, SimProcess } from "./process.js";
 import type { Scheduler } from "./scheduler.js";
-import { DirectoryFiles } from "./sim-directory.js";
 import type { SimNetwork } from "./sim-network.js";
-import { StoreFiles, type StoreConditions } from "./sim-store.js";
+import { SimStores, type StoreConditions, type StoreFiles } from "./sim-store.js";
 import type { Story } from "./story.js";
 
 /** What all hosts of a cluster have in common. */
@@ -62,7 +62,7 @@ interface Trap {
   readonly spring: () => void;
 }
 
-/** What the log's disk is like at the moment. */
+/** What the disk is like at the moment, but for the rows of the store. */
 export interface DiskConditions {
   /** Milliseconds that an operation takes at most. */
   maxMs: number;
@@ -82,10 +82,9 @@ export interface Running {
 const graceMs = 500;
 
 export class Host {
-  readonly log: SimDisk;
+  readonly files: SimDisk;
   readonly disk: DiskConditions = { maxMs: 1, failsNext: false };
   readonly storeDisk: StoreConditions;
-  readonly directory: DirectoryFiles;
   readonly config: MemberConfig;
   process: SimProcess | undefined;
   running: Running | undefined;
@@ -101,8 +100,7 @@ export class Host {
   lives = 0;
   /** How often it has opened its files. */
   opened = 0;
-  private readonly stores = new Map<string, StoreFiles>();
-  private lastDiskEnd = 0;
+  private readonly stores: SimStores;
   private trap: Trap | undefined;
   private readonly random: SeededRandom;
 
@@ -117,11 +115,13 @@ export class Host {
   ) {
     this.random = seededRandom(seed);
     this.storeDisk = { ...this.healthyStore, failsNext: false };
-    this.log = new SimDisk({ random: seededRandom(seed + 1), schedule: (end) => this.onDiskEnd(end) });
-    this.log.onOperation = (operation) => this.diskFault(operation);
-    this.directory = new DirectoryFiles(`/${name}`, this.random, {
-      onRemoved: (path) => this.stores.delete(path),
-      onReplace: () => this.reached("replace file"),
+    this.files = new SimDisk({ random: seededRandom(seed + 1), schedule: (end) => this.onDiskEnd(end) });
+    this.files.onOperation = (operation) => this.diskFault(operation);
+    this.stores = new SimStores({
+      disk: this.files,
+      conditions: this.storeDisk,
+      random: this.random,
+      onWrite: () => this.reached("write store"),
     });
     this.config = configOf(name, settings);
   }
@@ -156,7 +156,7 @@ export class Host {
   crash(how: "kill" | "powerCut"): void {
     const { process } = this;
     if (process === undefined) return;
-    this.log[how]();
+    this.files[how]();
     this.end(process, how === "kill");
   }
 
@@ -176,7 +176,7 @@ export class Host {
       this.failed(process, error);
     }
     if (this.process !== process) return;
-    this.log.kill();
+    this.files.kill();
     this.end(process, true);
     if (this.startsAgain) this.start();
   }
@@ -187,7 +187,7 @@ export class Host {
   }
 
   /** The member has come to it. */
-  reached(moment: string): void {
+  reached(moment: Moment | `send ${string}`): void {
     const { trap } = this;
     if (trap?.moment !== moment || trap.skip-- > 0) return;
     this.trap = undefined;
@@ -205,8 +205,12 @@ export class Host {
 
   /** The files of the store that is in use. */
   get storeFiles(): StoreFiles | undefined {
-    const path = this.directory.current?.path;
-    return path === undefined ? undefined : this.stores.get(path);
+    const member = join(this.config.dataDir, "member");
+    const current = this.files.contents().get(join(member, "store-current"));
+    const [name = ""] = Buffer.from(current ?? [])
+      .toString()
+      .split("\n");
+    return this.stores.at(join(member, name));
   }
 
   private end(process: SimProcess, isTold: boolean): void {
@@ -259,35 +263,25 @@ export class Host {
   }
 
   private parts(process: SimProcess): MemberParts {
+    const disk = this.files.boot();
     return {
-      openDirectory: async () => {
-        await process.sleep(this.random.next());
-        return this.directory.open(process);
-      },
-      disk: this.log.boot(),
+      disk,
       segmentBytes: this.settings.segmentBytes,
-      openBackend: (path) => {
-        let files = this.stores.get(path);
-        if (files === undefined) {
-          files = new StoreFiles(path, this.storeDisk, this.random, () => this.reached("write store"));
-          this.stores.set(path, files);
-        }
-        return files.open(process);
-      },
+      openBackend: (path) => this.stores.open(path, disk, process),
       connect: (options) =>
         this.network.connect({ name: this.name, process, options, onSend: (kind) => this.reached(`send ${kind}`) }),
     };
   }
 
-  /** An operation of the log's disk ends after its time, and after those begun before it. */
+  /** An operation of the disk ends after its time. Others may overtake it, as with a pool of threads. */
   private onDiskEnd(end: () => void): void {
-    const { scheduler, process } = this;
-    this.lastDiskEnd = Math.max(this.lastDiskEnd, scheduler.now + this.random.next() * this.disk.maxMs);
-    scheduler.after(this.lastDiskEnd - scheduler.now, () => process?.receive(end));
+    const { process } = this;
+    this.scheduler.after(this.random.next() * this.disk.maxMs, () => process?.receive(end));
   }
 
   private diskFault(operation: Operation): Error | undefined {
-    this.reached(`${operation.kind} log`);
+    const moment = momentOf(operation);
+    if (moment !== undefined) this.reached(moment);
     if (!this.disk.failsNext || operation.kind !== "write") return undefined;
     this.disk.failsNext = false;
     return new Error(`EIO: simulated, write '${operation.path}'`);
@@ -306,12 +300,20 @@ export class Host {
   }
 }
 
+/** What an operation of the disk is a part of. */
+const momentOf = ({ kind, path }: Operation): Moment | undefined => {
+  if (path.includes("/wal")) return kind === "write" || kind === "rename" ? `${kind} log` : undefined;
+  return changing.has(kind) ? "replace file" : undefined;
+};
+
+const changing = new Set<OperationKind>(["write", "rename", "syncDirectory", "makeDirectory", "removeTree"]);
+
 const configOf = (name: string, settings: ClusterSettings): MemberConfig => {
   const peerUrl = (member: string): string => `unix://${member}-peer`;
   const config = configFromFlags({
     ...defaultFlags,
     name,
-    dataDir: `/${name}`,
+    dataDir: `/srv/${name}`,
     listenClientUrls: `unix://${name}-client`,
     advertiseClientUrls: `unix://${name}-client`,
     listenPeerUrls: peerUrl(name),

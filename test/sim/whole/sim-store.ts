@@ -1,6 +1,9 @@
 // The rows of a member's store: `memory-level` that survives its process, behind what a disk does to it.
 
+import { join } from "node:path";
+import { promised, type Disk, type DiskFile } from "../../../raft/index.js";
 import { openMemoryBackend, type Backend, type Batch, type Row, type RowIterator } from "../../../store/index.js";
+import type { SimDisk } from "../../raft/wal/sim-disk.js";
 import type { SeededRandom } from "../random.js";
 import type { SimProcess } from "./process.js";
 
@@ -17,6 +20,47 @@ export interface StoreConditions {
   failsNext: boolean;
 }
 
+/** What the files of a store live with. */
+export interface StoreMachine {
+  readonly disk: SimDisk;
+  readonly conditions: StoreConditions;
+  readonly random: SeededRandom;
+  /** A batch is about to be written. */
+  readonly onWrite: () => void;
+}
+
+/**
+ * The stores on a machine's disk. Each is a directory with a file `CURRENT`, as LevelDB's: it is made when the store is opened
+ * first, its name is not synced by LevelDB (1.20), and a directory without it is that of a new store.
+ */
+export class SimStores {
+  private readonly files = new WeakMap<object, StoreFiles>();
+
+  constructor(private readonly machine: StoreMachine) {}
+
+  /** Opens, or makes, the store in `directory`, for one life of a process whose disk this is. */
+  async open(directory: string, disk: Disk, process: SimProcess): Promise<Backend> {
+    await promised((done) => disk.makeDirectory(directory, done));
+    const names = await promised<readonly string[]>((done) => disk.list(directory, done));
+    const current = join(directory, "CURRENT");
+    if (!names.includes("CURRENT")) await promised<DiskFile>((done) => disk.open(current, "new", done));
+    return (this.at(directory) ?? this.make(directory, current)).open(process);
+  }
+
+  /** Undefined: there is none. */
+  at(directory: string): StoreFiles | undefined {
+    const current = this.machine.disk.fileAt(join(directory, "CURRENT"));
+    return current && this.files.get(current);
+  }
+
+  private make(directory: string, current: string): StoreFiles {
+    const made = new StoreFiles(directory, this.machine);
+    const file = this.machine.disk.fileAt(current);
+    if (file !== undefined) this.files.set(file, made);
+    return made;
+  }
+}
+
 interface Operation {
   readonly kind: "put" | "delete";
   readonly key: Uint8Array;
@@ -31,10 +75,7 @@ export class StoreFiles {
 
   constructor(
     private readonly path: string,
-    private readonly conditions: StoreConditions,
-    private readonly random: SeededRandom,
-    /** A batch is about to be written. */
-    private readonly onWrite: () => void,
+    private readonly machine: StoreMachine,
   ) {}
 
   /** Opens the store for one life of a process. */
@@ -63,12 +104,12 @@ export class StoreFiles {
   private async settleCrash(level: Backend): Promise<void> {
     const operations = this.underWay;
     this.underWay = undefined;
-    if (operations !== undefined && this.random.chance(0.5)) await write(level, operations);
+    if (operations !== undefined && this.machine.random.chance(0.5)) await write(level, operations);
   }
 
   private slowed(process: SimProcess, rows: RowIterator): RowIterator {
     const next = async (count: number): Promise<readonly Row[]> => {
-      await process.sleep(this.random.next() * this.conditions.maxReadMs);
+      await process.sleep(this.machine.random.next() * this.machine.conditions.maxReadMs);
       return rows.next(count);
     };
     return { next, close: () => rows.close() };
@@ -83,10 +124,10 @@ export class StoreFiles {
       write: async () => {
         if (!process.isAlive) return new Promise(() => undefined);
         this.underWay = operations;
-        this.onWrite();
-        await process.sleep(this.random.next() * this.conditions.maxWriteMs);
-        if (this.conditions.failsNext) {
-          this.conditions.failsNext = false;
+        this.machine.onWrite();
+        await process.sleep(this.machine.random.next() * this.machine.conditions.maxWriteMs);
+        if (this.machine.conditions.failsNext) {
+          this.machine.conditions.failsNext = false;
           throw new Error("EIO: simulated, write of the store"); // and what of it is on disk nobody knows
         }
         this.underWay = undefined;
@@ -100,12 +141,12 @@ export class StoreFiles {
     if (this.level === undefined) return undefined;
     const rows = await allRows(this.level);
     if (rows.length === 0) return undefined;
-    const [key, value] = this.random.pick(rows);
+    const [key, value] = this.machine.random.pick(rows);
     if (value.length === 0) return undefined;
     const { level } = this;
     const rotten = Uint8Array.from(value); // a Buffer's own slice would share its memory
-    const at = this.random.between(0, rotten.length - 1);
-    rotten[at] = (rotten[at] ?? 0) ^ (1 << this.random.between(0, 7));
+    const at = this.machine.random.between(0, rotten.length - 1);
+    rotten[at] = (rotten[at] ?? 0) ^ (1 << this.machine.random.between(0, 7));
     await write(level, [{ kind: "put", key, value: rotten }]);
     return () => write(level, [{ kind: "put", key, value }]);
   }

@@ -1,0 +1,142 @@
+// Files and directories as programs see them, and as they are on the platters: what a power cut makes of the one is the other.
+//
+// The model is that of a journaling file system as ext4, at its least helpful:
+// - A sector of 512 bytes is on disk or not, each for itself; so is a file's length.
+// - A change of a directory (a name made, renamed or removed) is there as a whole or not at all, a rename as well: under one of
+//   its names the file is always there.
+// - Of the changes that were not synced any subset survives, in one directory or in several. Only changes of the same name keep
+//   their order: a later one is there only if those before it are.
+// - A directory's names are durable when it is synced; its own name when its parent is. What is lost with its directory is gone.
+
+const sectorBytes = 512;
+
+/** A file as programs see it, and as the platters have it. */
+export class SimFile {
+  cache = new Uint8Array();
+  private durable = new Uint8Array();
+  /** Sectors of `cache` that are not on disk yet. */
+  private readonly dirty = new Set<number>();
+
+  /** @param path what it is called now: a log renames files that it holds open */
+  constructor(public path: string) {}
+
+  empty(): void {
+    this.cache = new Uint8Array();
+    this.dirty.clear();
+  }
+
+  write(bytes: Uint8Array, position: number): void {
+    const end = position + bytes.length;
+    if (end > this.cache.length) this.cache = resized(this.cache, end);
+    this.cache.set(bytes, position);
+    for (let at = position - (position % sectorBytes); at < end; at += sectorBytes) this.dirty.add(at);
+  }
+
+  /** Only what is written: other dirty sectors stay so, as with O_DSYNC. */
+  writeThrough(bytes: Uint8Array, position: number): void {
+    this.write(bytes, position);
+    const from = position - (position % sectorBytes);
+    this.durable = resized(this.durable, this.cache.length);
+    this.writeBack((sector) => sector >= from && sector < position + bytes.length);
+  }
+
+  /** What a write leaves of which only the first sectors were copied when the process died. */
+  writePart(bytes: Uint8Array, position: number, sectors: number): void {
+    const cut = sectors * sectorBytes - (position % sectorBytes);
+    if (cut > 0) this.write(bytes.subarray(0, cut), position);
+  }
+
+  /** What a write that cannot be made durable leaves on Linux: pages that count as clean, and are not on disk. */
+  writeInVain(bytes: Uint8Array, position: number): void {
+    const before = new Set(this.dirty);
+    this.write(bytes, position);
+    for (const sector of this.dirty) if (!before.has(sector)) this.dirty.delete(sector);
+  }
+
+  /** Any of the unsynced sectors are on disk, and the file's length is or is not. */
+  lose(survives: () => boolean): void {
+    if (survives()) this.durable = resized(this.durable, this.cache.length);
+    this.writeBack(survives);
+    this.cache = this.durable.slice();
+    this.dirty.clear();
+  }
+
+  /** The dirty sectors that are `chosen` reach the disk, as far as the file's length did, and are clean. */
+  private writeBack(chosen: (sector: number) => boolean): void {
+    for (const sector of this.dirty) {
+      if (!chosen(sector)) continue;
+      this.dirty.delete(sector);
+      const end = Math.min(sector + sectorBytes, this.durable.length, this.cache.length);
+      if (sector < end) this.durable.set(this.cache.subarray(sector, end), sector);
+    }
+  }
+}
+
+export const sectorsOf = (bytes: Uint8Array): number => Math.ceil(bytes.length / sectorBytes);
+
+const resized = (bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> => {
+  if (bytes.length === length) return bytes;
+  const copy = new Uint8Array(length);
+  copy.set(bytes.subarray(0, length));
+  return copy;
+};
+
+export type SimNode = SimFile | SimDirectory;
+type Names = Map<string, SimNode>;
+
+/** A change that is not synced yet. */
+interface NameChange {
+  readonly names: readonly string[];
+  readonly apply: (names: Names) => void;
+}
+
+export class SimDirectory {
+  /** As programs see it. */
+  names: Names = new Map();
+  private readonly durable: Names = new Map();
+  private changes: NameChange[] = [];
+
+  add(name: string, node: SimNode): void {
+    this.change([name], (names) => names.set(name, node));
+  }
+
+  remove(name: string): void {
+    this.change([name], (names) => names.delete(name));
+  }
+
+  rename(from: string, to: string, node: SimNode): void {
+    this.change([from, to], (names) => {
+      names.delete(from);
+      names.set(to, node);
+    });
+  }
+
+  sync(): void {
+    for (const { apply } of this.changes) apply(this.durable);
+    this.changes = [];
+  }
+
+  /** Puts a name there, durably, or takes it away. */
+  place(name: string, node: SimNode | undefined): void {
+    for (const names of [this.names, this.durable])
+      if (node === undefined) names.delete(name);
+      else names.set(name, node);
+  }
+
+  /** The power fails: of all that is not synced, here and below, any part is there afterwards. */
+  lose(survives: () => boolean): void {
+    const lost = new Set<string>();
+    for (const { names, apply } of this.changes) {
+      if (!names.some((name) => lost.has(name)) && survives()) apply(this.durable);
+      else for (const name of names) lost.add(name);
+    }
+    this.changes = [];
+    for (const node of new Set([...this.names.values(), ...this.durable.values()])) node.lose(survives);
+    this.names = new Map(this.durable);
+  }
+
+  private change(names: readonly string[], apply: (names: Names) => void): void {
+    apply(this.names);
+    this.changes.push({ names, apply });
+  }
+}
