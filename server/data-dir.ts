@@ -31,6 +31,8 @@ export class DataDirectory {
       await ensureDirectory(disk, files.member);
       const lock = await files.lock();
       try {
+        // What is read from here on is acted upon, but whoever replaced it may have been killed before that was durable.
+        await syncDirectory(disk, files.member);
         const owner = await files.owner();
         if (owner === undefined) await removeUnfinished(disk, files);
         return new DataDirectory(disk, files, lock, owner);
