@@ -17,6 +17,7 @@ export interface Mutant {
 
 const scenarios: Check = { kind: "test", file: "test/scenarios/scenarios.test.ts" };
 const test = (file: string): Check => ({ kind: "test", file: `test/${file}.test.ts` });
+const directoryCrashes = test("server/data-dir-crashes");
 const simulation = (seeds: number): Check => ({ kind: "simulation", seeds });
 
 export const mutants: readonly Mutant[] = [
@@ -197,5 +198,55 @@ export const mutants: readonly Mutant[] = [
     snippet: "    if (this.installer.isUnderWay) return; // as if lost: the log stands still\n",
     replacement: "",
     caughtBy: [scenarios],
+  },
+  // The member's directory. Of names and bytes that were not synced, any may be gone after a power cut.
+  {
+    name: "a small file (store-current) has its name before its text is durable",
+    file: "server/durable-file.ts",
+    snippet: "await promised((done) => file.write(new TextEncoder().encode(text), 0, done));",
+    replacement: "file.write(new TextEncoder().encode(text), 0, () => undefined);",
+    caughtBy: [directoryCrashes, simulation(100)],
+  },
+  {
+    name: "a small file (store-current) is replaced without its directory's sync",
+    file: "server/durable-file.ts",
+    snippet: "  await promised((done) => disk.syncDirectory(dirname(path), done));\n",
+    replacement: "",
+    caughtBy: [directoryCrashes, simulation(100)],
+  },
+  {
+    name: "a new store's own name may come after the store-current that names it",
+    file: "server/data-dir.ts",
+    snippet: "    await syncDirectory(this.disk, this.files.member);\n",
+    replacement: "",
+    caughtBy: [directoryCrashes],
+  },
+  {
+    name: "the names of a new store's files may come after the store-current that names it",
+    file: "server/data-dir.ts",
+    snippet: "    await syncDirectory(this.disk, path);\n",
+    replacement: "",
+    caughtBy: [directoryCrashes, simulation(100)],
+  },
+  {
+    name: "a start believes a store-current whose name is not durable",
+    file: "server/data-dir.ts",
+    snippet: "        await syncDirectory(disk, files.member);\n",
+    replacement: "",
+    caughtBy: [directoryCrashes],
+  },
+  {
+    name: "what a store-current replaced is removed before that is durable",
+    file: "server/snapshots/new-store.ts",
+    snippet: "() => directory.useStore(path, state));",
+    replacement: "() => (void directory.useStore(path, state), Promise.resolve()));",
+    caughtBy: [directoryCrashes, simulation(100)],
+  },
+  {
+    name: "a member's directory is made in one whose name is not durable",
+    file: "raft/wal/disk.ts",
+    snippet: '    await syncName().catch(unlessCode("EACCES", "EPERM"));\n',
+    replacement: "",
+    caughtBy: [directoryCrashes],
   },
 ];
