@@ -1,15 +1,24 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { Client, credentials, Metadata, type ClientReadableStream, type ServiceError } from "@grpc/grpc-js";
+import {
+  Client,
+  credentials,
+  Metadata,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type ServiceError,
+} from "@grpc/grpc-js";
 import { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingStatus } from "../../proto/index.js";
 import { ServerError } from "../../server/errors.js";
 import { createGrpcJsEngine, type Engine } from "../../server/rpc/grpc-js-engine.js";
-import { serverStream, unary, type Call, type Method, type Reply } from "../../server/rpc/method-table.js";
+import { bidi, serverStream, unary, type Call, type Method, type Reply } from "../../server/rpc/method-table.js";
 import { temporaryDirectory } from "./member-fixtures.js";
 
 type Handler = (request: HealthCheckRequest, call: Call, reply: Reply<HealthCheckResponse>) => void;
+
+type BidiCall = ClientDuplexStream<Buffer, Buffer>;
 
 const ok = { status: HealthCheckResponse_ServingStatus.SERVING };
 
@@ -130,6 +139,39 @@ test("a request beyond the limit is refused with both sizes", async (t) => {
     /received message larger than max \(1103 vs\.? 1000\)/i,
   );
 });
+
+for (const { how, end, code } of [
+  { how: "a request that cannot be read", end: (call: BidiCall) => void call.write(Buffer.of(0x0a, 0xff)), code: 13 },
+  { how: "a request beyond the limit", end: (call: BidiCall) => void call.write(Buffer.alloc(2_000)), code: 8 },
+  { how: "a client that cancels", end: (call: BidiCall) => call.cancel(), code: 1 },
+  { how: "a client that goes away", end: (_call: BidiCall, connection: Socket) => void connection.destroy(), code: 14 },
+])
+  test(`whoever has a stream hears of its end, once: ${how}`, async (t) => {
+    let closed = 0;
+    let onClosed: () => void = () => undefined;
+    const over = new Promise<void>((resolve) => (onClosed = resolve));
+    const { client, server } = await setUp(t, () => assert.fail("handled"), [
+      bidi("/test.Service/Bidi", HealthCheckRequest, HealthCheckResponse, (_call, stream) => ({
+        onRequest: () => stream.send(ok),
+        onHalfClose: () => undefined,
+        onClosed: () => {
+          closed += 1;
+          onClosed();
+        },
+      })),
+    ]);
+    const connected = new Promise<Socket>((resolve) => server.once("connection", resolve));
+    const bytes = (message: Buffer): Buffer => message;
+    const call = client.makeBidiStreamRequest("/test.Service/Bidi", bytes, bytes);
+    const ended = new Promise<ServiceError>((resolve) => call.on("error", resolve));
+    call.write(Buffer.from(HealthCheckRequest.encode({ service: "" }).finish()));
+    await new Promise((resolve) => call.once("data", resolve));
+    end(call, await connected);
+    await over;
+    assert.equal((await ended).code, code);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(closed, 1);
+  });
 
 test("a stop waits for calls under way, and only then ends streams with etcd's status", async (t) => {
   let release: () => void = () => undefined;
