@@ -164,8 +164,9 @@ export class KeyIndex {
     const end = newest.mod <= revision ? history.length : endOfUnreadable(history, revision);
     const forgotten = Math.min(end, 2 * maxEntries);
     for (let i = 0; i < forgotten; i += 2) removed.push({ main: Number(history[i]), sub: Number(history[i + 1]) });
-    if (forgotten > 0) entry.history = forgotten === history.length ? undefined : history.slice(forgotten);
     const isAll = forgotten === end;
+    if (!isAll) history.splice(0, forgotten);
+    else if (end > 0) entry.history = end === history.length ? undefined : history.slice(end); // takes no more memory than it needs
     if (isAll && newest.mod < revision && isTombstone(newest)) {
       removed.push({ main: newest.mod, sub: ~newest.sub });
       this.remove(entry);
