@@ -98,6 +98,7 @@ class Stream {
   }
 
   private open(): void {
+    this.created = 0;
     const call: ClientDuplexStream<WatchRequest, Buffer> = this.clients[
       this.preferred % this.clients.length
     ]!.makeBidiStreamRequest(
