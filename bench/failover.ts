@@ -145,12 +145,13 @@ const roundOf = (writes: readonly Write[], { position, from, firstWriteMs }: Hap
     .filter(({ failure, endedAt }) => failure === undefined && endedAt >= from && endedAt <= from + afterwardsMs)
     .map(({ endedAt }) => endedAt)
     .sort((a, b) => a - b);
+  const ends = [...acknowledgements, from + afterwardsMs]; // of times without one
   return {
     firstWriteMs,
     inFlight: inFlight.length,
     inFlightFailed: failuresOf(inFlight),
     lastInFlightMs: Math.max(0, ...inFlight.map(({ endedAt }) => endedAt - from - firstWriteMs)),
-    pauseMs: Math.max(...acknowledgements.map((at, n) => at - (acknowledgements[n - 1] ?? from))),
+    pauseMs: Math.max(...ends.map((at, n) => at - (ends[n - 1] ?? from))),
     failed: failuresOf(elsewhere),
     failedThere: {
       before: failuresOf(there.filter(({ startedAt }) => startedAt <= from)),
