@@ -54,13 +54,13 @@ class FieldReader {
 
   /** Undefined: the end, or something that is no header field. */
   next(): Field | undefined {
-    const first = this.block[this.offset];
+    let first = this.block[this.offset];
+    while (first !== undefined && (first & 0xe0) === 0x20) {
+      this.integer(5); // a change of the dynamic table's size
+      first = this.block[this.offset];
+    }
     if (first === undefined) return undefined;
     if ((first & 0x80) !== 0) return { nameIndex: this.integer(7), value: undefined, isHuffman: false };
-    if ((first & 0xe0) === 0x20) {
-      this.integer(5); // a change of the dynamic table's size
-      return this.next();
-    }
     const nameIndex = this.integer((first & 0x40) === 0 ? 4 : 6);
     if (nameIndex === 0) this.text();
     return { nameIndex, ...this.text() };

@@ -55,6 +55,15 @@ describe("the opening of an HTTP/2 connection", () => {
     assert.deepEqual(bytes, Buffer.concat([http2Preface, settings, headers("http:--h:1")]));
   });
 
+  test("a header block that is nothing but changes of the table's size harms nobody", () => {
+    const sizes = Buffer.alloc(60_000, 0x20);
+    const first = Buffer.concat([settings, frame(1, 4, sizes)]);
+    assert.deepEqual(opened(first), { steps: ["done"], bytes: Buffer.concat([http2Preface, first]) });
+    const amended = Buffer.concat([sizes, block(Buffer.from("http://h:1"), false)]);
+    amendAuthority(amended);
+    assert.equal(amended.toString("latin1", amended.length - 10), "http:--h:1");
+  });
+
   test("something unexpected before a request, or too much, is left to HTTP/2 to judge", () => {
     assert.deepEqual(opened(Buffer.concat([settings, ping])).steps, ["done"]);
     const endless = Buffer.concat([settings, Buffer.from([0xff, 0xff, 0xff, 1, 4, 0, 0, 0, 1]), Buffer.alloc(70_000)]);
