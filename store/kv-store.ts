@@ -88,11 +88,12 @@ export class KvStore {
 
   // Applied writes: in log order, and with nothing changed if they throw.
 
-  /** @throws LeaseNotFoundError, KeyNotFoundError */
+  /** @throws LeaseNotFoundError, KeyNotFoundError, TooLargeError */
   put(request: PutRequest): Answer<RawPutResponse> {
     return this.apply((write) => write.put(request));
   }
 
+  /** @throws TooLargeError */
   deleteRange(request: DeleteRangeRequest): Answer<RawDeleteRangeResponse> {
     return this.apply((write) => write.deleteRange(request));
   }

@@ -8,7 +8,7 @@ export interface StoreLimits {
   readonly unflushedBytes: number;
   /** Live values in memory. Beyond it those not used of late are read from disk when asked for. */
   readonly cacheBytes: number;
-  /** Keys and values that one read may gather. Beyond it: TooLargeError. */
+  /** Keys and values that one answer may gather, a transaction's with all its parts. Beyond it: TooLargeError. */
   readonly responseBytes: number;
   /** Index entries that a read or a compaction visits, or changes of one of them that it forgets, before it lets others run. */
   readonly entriesPerSlice: number;

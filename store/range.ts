@@ -1,6 +1,6 @@
 import { counterFromRequest, RangeRequest_SortOrder, RangeRequest_SortTarget } from "../proto/index.js";
 import type { RangeRequest, RawRangeResponse } from "../proto/index.js";
-import { TooLargeError } from "./errors.js";
+import { AnswerSize } from "./answer-size.js";
 import { intervalOf, type Interval, type Key } from "./interval.js";
 import type { KeyEntry } from "./key-index.js";
 import { decodeKeyValue, encodeKeyValue, noBytes, valueOf, withoutValue, type KeyState } from "./key-value.js";
@@ -32,10 +32,16 @@ const hasFilters = (request: RangeRequest): boolean =>
  * Answers a Range at one revision, which must not be compacted away before it is done. `count` ignores limit and
  * filters; `more` does not.
  *
+ * @param size of the answer that this is a part of
  * @throws TooLargeError
  * @see etcd v3 API, KV.Range
  */
-export function* readRange(data: StoreData, request: RangeRequest, at: number): Sliced<RawRangeResponse> {
+export function* readRange(
+  data: StoreData,
+  request: RangeRequest,
+  at: number,
+  size = new AnswerSize(data.limits.responseBytes),
+): Sliced<RawRangeResponse> {
   const limit = counterFromRequest(request.limit);
   const unlimited = limit <= 0;
   // With any order or filter etcd fetches everything first. Without, it takes the first limit + 1 keys in key order,
@@ -44,7 +50,7 @@ export function* readRange(data: StoreData, request: RangeRequest, at: number): 
   const maxHits = request.countOnly ? 0 : fetchesAll ? Infinity : limit + 1;
   const { hits, count } = yield* findHits(data, intervalOf(request), at, maxHits);
 
-  const loader = new Loader(data);
+  const loader = new Loader(data, size);
   const filtered = yield* filter(loader, request, hits);
   const sorted = yield* sort(loader, request, filtered);
   const more = !unlimited && sorted.length > limit;
@@ -86,11 +92,13 @@ function hitAt(entry: KeyEntry, at: number, wanted: boolean): Hit | true | undef
 
 /** Brings in what the index does not know of a hit, within the bound on what one answer may gather. */
 class Loader {
-  private gatheredBytes = 0;
   private readsBefore: number;
   private asked = 0;
 
-  constructor(private readonly data: StoreData) {
+  constructor(
+    private readonly data: StoreData,
+    private readonly size: AnswerSize,
+  ) {
     this.readsBefore = data.values.diskReads;
   }
 
@@ -107,10 +115,9 @@ class Loader {
 
   keyValue(hit: Hit): Uint8Array {
     if (hit.keyValue !== undefined) return hit.keyValue;
-    const { values, limits } = this.data;
+    const { values } = this.data;
     hit.keyValue = hit.entry.newest === hit.state ? values.newest(hit.entry) : values.at(hit.main, hit.sub);
-    this.gatheredBytes += hit.keyValue.length;
-    if (this.gatheredBytes > limits.responseBytes) throw new TooLargeError(limits.responseBytes);
+    this.size.add(hit.keyValue);
     return hit.keyValue;
   }
 

@@ -108,7 +108,7 @@ function respond(data: StoreData, op: PlannedOp, write: Write, before: Bounds): 
   switch (op.kind) {
     case "range": {
       const asked = counterFromRequest(op.request.revision);
-      const response = atOnce(readRange(data, op.request, asked > 0 ? asked : write.revision));
+      const response = atOnce(readRange(data, op.request, asked > 0 ? asked : write.revision, write.answerSize));
       return { $case: "responseRange", value: { ...response, header: headerOf(write, before) } };
     }
     case "put": {

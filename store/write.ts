@@ -1,4 +1,5 @@
 import type { DeleteRangeRequest, PutRequest, RawDeleteRangeResponse, RawPutResponse } from "../proto/index.js";
+import { AnswerSize } from "./answer-size.js";
 import { KeyNotFoundError } from "./errors.js";
 import { intervalOf, keyFromBytes, type Key } from "./interval.js";
 import type { KeyEntry } from "./key-index.js";
@@ -20,6 +21,7 @@ export class Write {
   readonly changes: Change[] = [];
   /** What each change replaced, if that was in memory and is of an earlier revision: nobody has to read it from disk then. */
   readonly replaced: (Uint8Array | undefined)[] = [];
+  private size: AnswerSize | undefined = undefined;
 
   /**
    * @param revision the one that the first change takes
@@ -35,7 +37,12 @@ export class Write {
     return this.changes.length > 0;
   }
 
-  /** @throws LeaseNotFoundError, KeyNotFoundError, in that order; nothing has changed then */
+  /** Of all that is answered to it. */
+  get answerSize(): AnswerSize {
+    return (this.size ??= new AnswerSize(this.data.limits.responseBytes));
+  }
+
+  /** @throws LeaseNotFoundError, KeyNotFoundError, in that order, TooLargeError; nothing has changed then */
   put(request: PutRequest): RawPutResponse {
     this.data.leases.check(request.lease);
     const key = keyFromBytes(request.key);
@@ -44,6 +51,7 @@ export class Write {
     if (live === undefined && (request.ignoreValue || request.ignoreLease)) throw new KeyNotFoundError(key);
     const wantsPrevious = request.prevKv || request.ignoreValue;
     const previous = live !== undefined && wantsPrevious ? this.data.values.newest(live) : noBytes;
+    if (request.prevKv) this.answerSize.add(previous);
     const before = live?.newest;
     const state = {
       mod: this.revision,
@@ -56,9 +64,10 @@ export class Write {
     return { header: undefined, prevKv: request.prevKv ? previous : noBytes };
   }
 
+  /** @throws TooLargeError; nothing has changed then */
   deleteRange(request: DeleteRangeRequest): RawDeleteRangeResponse {
     const entries = this.liveEntries(request);
-    const prevKvs = request.prevKv ? entries.map((entry) => this.data.values.newest(entry)) : [];
+    const prevKvs = request.prevKv ? entries.map((entry) => this.answered(entry)) : [];
     for (const entry of entries)
       this.record(entry.key, entry, deletedState(this.revision, this.changes.length), noBytes);
     return { header: undefined, deleted: BigInt(entries.length), prevKvs };
@@ -80,6 +89,12 @@ export class Write {
     }
     this.data.unflushed.pop();
     this.changes.length = this.replaced.length = 0;
+  }
+
+  private answered(entry: KeyEntry): Uint8Array {
+    const keyValue = this.data.values.newest(entry);
+    this.answerSize.add(keyValue);
+    return keyValue;
   }
 
   private liveEntries(request: DeleteRangeRequest): readonly KeyEntry[] {

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { RangeRequest_SortOrder as Order, RangeRequest_SortTarget as Target } from "../../proto/index.js";
 import { CompactedError, FutureRevisionError, KeyNotFoundError, LeaseNotFoundError } from "../../store/index.js";
 import { KeyValue } from "../../proto/index.js";
-import { TestStore, deleteRange, disks, put, range, shownKv } from "./harness.js";
+import { TestStore, deleteRange, disks, op, put, range, shownKv, txn } from "./harness.js";
 
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
@@ -182,6 +182,26 @@ for (const { name, create } of disks) {
       assert.throws(() => tested.store.range(range("a", { rangeEnd: "\0" })), { code: "too-large" });
       assert.equal((await tested.range("a", { rangeEnd: "\0", limit: 2 })).kvs.length, 2);
       assert.equal((await tested.range("a", { rangeEnd: "\0", keysOnly: true })).kvs.length, 3);
+    });
+
+    test("so is one that a transaction or a delete would have, with all its parts, and nothing has changed", async () => {
+      await using tested = await TestStore.on(await create(), { responseBytes: 1_000 });
+      for (const key of ["a", "b", "c"]) tested.put(key, "x".repeat(400));
+      const parts = {
+        ranges: [op.range("a"), op.range("b"), op.range("c")],
+        nested: [op.range("a"), op.txn(txn([], [op.range("b"), op.range("c")]))],
+        previous: [op.put("a", "", { prevKv: true }), op.delete("b", "d", { prevKv: true })],
+      };
+      for (const [name, some] of Object.entries(parts)) {
+        const request = txn([], [op.put("d", ""), ...some]);
+        assert.throws(() => tested.store.txn(request), { code: "too-large" }, name);
+      }
+      assert.throws(() => tested.store.deleteRange(deleteRange("a", "d", { prevKv: true })), { code: "too-large" });
+      assert.equal(tested.store.revision, 4);
+      assert.equal((await tested.range("a", { rangeEnd: "\0", keysOnly: true })).kvs.length, 3);
+      const { response } = tested.store.txn(txn([], [op.range("a"), op.delete("b", "", { prevKv: true })]));
+      assert.equal(response.responses.length, 2);
+      assert.equal(tested.store.deleteRange(deleteRange("a", "d")).response.deleted, 2n);
     });
   });
 }
