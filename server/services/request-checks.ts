@@ -38,25 +38,32 @@ export const checkPut = (request: PutRequest): void => {
 export const checkDeleteRange = (request: DeleteRangeRequest): void => mustHaveKey(request.key);
 
 /**
+ * Transactions within each other, whatever `--max-txn-ops` allows; by default it allows no more than these. Each is a call
+ * deeper, also when it is applied: where one member's stack is too small, every member's is, now and after a restart.
+ */
+const maxTxnDepth = 129;
+
+/**
  * Checks a transaction with everything nested in it.
  *
  * @param maxOperations most compares, and most operations of a branch; a nested transaction may have what is left
  */
 export const checkTxn = (request: TxnRequest, maxOperations: number): void => {
-  checkLevel(request, maxOperations);
+  checkLevel(request, maxOperations, maxTxnDepth);
   collectWrites(request.success);
   collectWrites(request.failure);
 };
 
-const checkLevel = ({ compare, success, failure }: TxnRequest, allowance: number): void => {
+const checkLevel = ({ compare, success, failure }: TxnRequest, allowance: number, depth: number): void => {
   const operations = Math.max(compare.length, success.length, failure.length);
   if (operations > allowance) refuse("too-many-operations", `${operations} operations, ${allowance} allowed`);
+  if (depth === 0) refuse("too-many-operations", `more than ${maxTxnDepth} transactions within each other`);
   for (const { key } of compare) mustHaveKey(key);
-  for (const { request } of success) checkOperation(request, allowance - operations);
-  for (const { request } of failure) checkOperation(request, allowance - operations);
+  for (const { request } of success) checkOperation(request, allowance - operations, depth - 1);
+  for (const { request } of failure) checkOperation(request, allowance - operations, depth - 1);
 };
 
-const checkOperation = (operation: RequestOp["request"], allowance: number): void => {
+const checkOperation = (operation: RequestOp["request"], allowance: number, depth: number): void => {
   switch (operation?.$case) {
     case "requestRange":
       return checkRange(operation.value);
@@ -65,7 +72,7 @@ const checkOperation = (operation: RequestOp["request"], allowance: number): voi
     case "requestDeleteRange":
       return checkDeleteRange(operation.value);
     case "requestTxn":
-      return checkLevel(operation.value, allowance);
+      return checkLevel(operation.value, allowance, depth);
     case undefined:
       return refuse("key-of-operation-missing", "an operation of the transaction is empty");
   }

@@ -119,6 +119,17 @@ test("transactions", () => {
     );
 });
 
+test("transactions are only so deep in each other, however many operations are allowed", () => {
+  const deep = (levels: number): TxnRequest => (levels === 1 ? txn([]) : txn([nested(deep(levels - 1).success)]));
+  checkTxn(deep(129), 128);
+  checkTxn(deep(129), 1_000_000);
+  for (const [levels, allowed] of [
+    [130, 128],
+    [130, 1_000_000],
+  ] as const)
+    assert.throws(() => checkTxn(deep(levels), allowed), { code: "too-many-operations" });
+});
+
 test("no key is written twice, whichever branch runs, but for the holes that etcd has", () => {
   const twice = "duplicate-key";
   const rows: [what: string, request: TxnRequest, expected: string][] = [
