@@ -137,10 +137,20 @@ class WatchStream implements RequestSink<WatchRequest> {
     };
     const encodedId = encodedWatchId(id);
     return this.options.store.watch(options, {
-      changed: (batch) => this.sendEvents(id, encodedId, batch, fragment),
+      changed: (batch) => this.taken(() => this.sendEvents(id, encodedId, batch, fragment)),
       compacted: (revision) => this.sendCompacted(id, revision),
       failed: (error) => this.stream.fail(error),
     });
+  }
+
+  /** Whoever tells of changes is in the middle of a write. What no message can hold ends the stream, not the member. */
+  private taken(send: () => boolean): boolean {
+    try {
+      return send();
+    } catch (error) {
+      this.stream.fail(error);
+      return false;
+    }
   }
 
   private cancel(id: bigint): void {

@@ -332,6 +332,18 @@ test("a stream has room for so many watchers; one more is refused, and a cancele
   ]);
 });
 
+test("what cannot be sent ends the stream, and not the write that it tells of", async (t) => {
+  const { store, open } = await service(t);
+  const [{ stream, client }, other] = [open(), open()];
+  for (const each of [client, other.client]) each.create({ key: "k" });
+  stream.send = () => {
+    throw new RangeError("Invalid typed array length");
+  };
+  store.put(put("k", "2"));
+  assert.ok(stream.error instanceof RangeError);
+  assert.deepEqual(other.stream.take(), ["id 0 rev 1 created", "id 0 rev 2 PUT k=2 2"]);
+});
+
 test("nothing is sent to a stream that is over", async (t) => {
   const { store, open } = await service(t);
   const { stream, client } = open();
