@@ -109,6 +109,7 @@ function nextWord(line: Line, flag: string): string {
 
 /** `--name`, `--name=value` or `--name value`. */
 function longFlag(line: Line, word: string): GivenFlag {
+  if (/^--[-=]/.test(word)) throw refuse(line, `bad flag syntax: ${word}`);
   const [, name = "", given] = /^--([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
   const option = line.options.find((each) => each.long === `--${name}`);
   if (option === undefined) throw refuse(line, `unknown flag: --${name}`);

@@ -174,7 +174,8 @@ function findCommand(program: Command, words: readonly string[]): Found {
         rest.push(value);
         at++;
       }
-    } else if (command === program && !help && word !== "" && "help".startsWith(word)) help = true;
+    } else if (word === "") rest.push(word);
+    else if (command === program && !help && "help".startsWith(word)) help = true;
     else {
       command = subcommandOf(command, word);
       path.push(command.name());
