@@ -2,17 +2,12 @@
 // minietcd: one member of a cluster, with etcd's flags; `minietcd cluster` starts a local cluster of them, `minietcd verify`
 // checks the files of a member that is stopped.
 
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { serverVersion } from "../server/index.js";
+import { packageVersion } from "./package-version.js";
 import { addClusterCommand } from "./server/cluster.js";
 import { addServerFlags, runMember } from "./server/run-member.js";
 import { addVerifyCommand } from "./server/verify.js";
-
-const packageVersion = (): string => {
-  const path = new URL("../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(path, "utf8")) as { version: string }).version;
-};
 
 /** As etcd prints it, so that scripts find the version of the API on the first line. */
 const versionText = (): string =>
