@@ -10,6 +10,7 @@ import { keysFromEnv, watchLineRequest, watchRequest } from "../../cli/ctl/watch
 import { ConnectError, type Client } from "../../client/index.js";
 import type { WatchRequest as WireRequest, WatchResponse } from "../../proto/index.js";
 import { FakeServer, type FakeStream } from "../client/fake-server.js";
+import { eventually } from "../support/deadline.js";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const noFlags = { interactive: false, prefix: false, rev: 0, prevKv: false, progressNotify: false };
@@ -206,7 +207,7 @@ test("watch -i watches what each line says, until there are no more", async () =
   assert.equal((await stream.request()).requestUnion?.$case, "progressRequest");
   stream.send({ header: header(6n), created: true });
   stream.send({ header: header(6n), watchId: -1n });
-  while (!written.stdout.includes("\n")) await new Promise((resolve) => setImmediate(resolve));
+  await eventually(20_000, "a line", () => written.stdout.includes("\n") || undefined);
   stdin.end();
   assert.equal(await ended, 3);
   assert.equal(written.stdout, "progress notify: 6\n");

@@ -10,6 +10,9 @@ import { within } from "../support/deadline.js";
 /** Above the 7 s in which a server answers, so that what is seen is its answer; and generous on a busy machine. */
 const timeoutMs = 20_000;
 
+/** Of one putter, each with a write under way. */
+const writers = 8;
+
 /** Puts one key after the other, each once, and remembers which of them succeeded. */
 class Putter implements AsyncDisposable {
   readonly acknowledged: string[] = [];
@@ -17,19 +20,21 @@ class Putter implements AsyncDisposable {
   private readonly client: Client;
   private readonly loops: Promise<void>[];
   private stopped = false;
+  private wake: () => void = () => undefined;
 
   constructor(
     readonly member: ClusterMember,
     private readonly prefix: string,
   ) {
     this.client = member.client();
-    this.loops = Array.from({ length: 8 }, (_, writer) => this.run(writer));
+    this.loops = Array.from({ length: writers }, (_, writer) => this.run(writer));
   }
 
-  /** Waits until it has succeeded with so many more. */
+  /** Waits until it has succeeded with so many more, or cannot any more. */
   async more(count: number): Promise<void> {
     const wanted = this.acknowledged.length + count;
-    while (this.acknowledged.length < wanted && !this.stopped) await new Promise((resolve) => setImmediate(resolve));
+    while (this.acknowledged.length < wanted && this.failures.length < writers && !this.stopped)
+      await new Promise<void>((resolve) => (this.wake = resolve));
   }
 
   /** Begins none any more, and waits for those under way. */
@@ -50,9 +55,11 @@ class Putter implements AsyncDisposable {
       try {
         await this.client.kv.put(key, "v", { timeoutMs });
         this.acknowledged.push(key);
+        this.wake();
       } catch (error) {
         assert.ok(error instanceof EtcdError);
         this.failures.push(error);
+        this.wake();
         return;
       }
     }
