@@ -14,7 +14,7 @@ export interface TurnOptions {
   readonly lease?: KeptLease | undefined;
   /** How long to wait in line. Absent: as long as it takes. */
   readonly timeoutMs?: number | undefined;
-  /** Gives up waiting. */
+  /** Gives up waiting. Then the place in line is given up, too, which is tried for as long as a request may take. */
   readonly signal?: AbortSignal | undefined;
 }
 
