@@ -142,6 +142,11 @@ export class Applier implements StateMachine {
     return this.membership;
   }
 
+  /** The last start of a member from which something was applied; 0: none. */
+  lastStartOf(member: MemberId): number {
+    return this.seen.incarnationOf(member);
+  }
+
   /** Calls back once everything up to `index` has been applied: at once if it has. */
   whenApplied(index: LogIndex, callback: () => void): void {
     if (index <= this.index) callback();
@@ -219,7 +224,7 @@ export class Applier implements StateMachine {
   private checkSelf(seen: SeenProposals): void {
     const { member, incarnation } = this.self;
     const last = seen.incarnationOf(member);
-    if (last > incarnation) throw new ForeignPastError(last, incarnation);
+    if (last > incarnation) throw ForeignPastError.ofLaterStart(last, incarnation);
   }
 
   private state(): AppliedState {

@@ -8,7 +8,7 @@ import { asStartError } from "./open-failure.js";
 
 /**
  * A member's directory, held by this process alone:
- * `<data-dir>/member/{format.json,lock/,incarnation,wal/,store-<n>/,store-current}`.
+ * `<data-dir>/member/{format.json,lock/,incarnation,peers,wal/,store-<n>/,store-current}`.
  */
 export class DataDirectory {
   private constructor(
@@ -98,6 +98,16 @@ export class DataDirectory {
     const next = (await this.files.incarnation()) + 1;
     await this.replace("incarnation", `${next}\n`);
     return next;
+  }
+
+  /** What this member noted of the others, and of itself; undefined: nothing yet. */
+  readPeers(): Promise<string | undefined> {
+    return this.files.peers();
+  }
+
+  /** Resolves when the notes are on disk. */
+  replacePeers(text: string): Promise<void> {
+    return this.replace("peers", text);
   }
 
   /** Lets go of the directory. */

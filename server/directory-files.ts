@@ -60,7 +60,7 @@ export class DirectoryFiles {
       throw new StartError(
         `${this.member} holds the data of a real etcd, which minietcd cannot read: choose another --data-dir`,
       );
-    const ours = /^(format\.json(\.tmp)?|lock|incarnation(\.tmp)?|wal|store-\d+|store-current(\.tmp)?)$/;
+    const ours = /^(format\.json(\.tmp)?|lock|incarnation(\.tmp)?|peers(\.tmp)?|wal|store-\d+|store-current(\.tmp)?)$/;
     const foreign = names.find((name) => !ours.test(name));
     if (foreign !== undefined)
       throw new StartError(`${this.pathOf(foreign)} is not a file of minietcd: choose another --data-dir`);
@@ -128,6 +128,11 @@ export class DirectoryFiles {
     const last = Number(text);
     if (!/^\d+\n$/.test(text) || !Number.isSafeInteger(last)) throw new StartError(`${path} is damaged: not a number`);
     return last;
+  }
+
+  /** What the member noted of the others; undefined: nothing yet. */
+  peers(): Promise<string | undefined> {
+    return readText(this.disk, this.pathOf("peers"));
   }
 
   /** Whether a member was started here: its log and the count of its starts come after `format.json`. */

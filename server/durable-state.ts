@@ -14,6 +14,7 @@ import { mustRestart, restartLog } from "./log-recovery.js";
 import type { MemberEnvironment } from "./member.js";
 import { Membership } from "./membership.js";
 import type { MemberParts } from "./parts.js";
+import { Acquaintances } from "./peers/acquaintances.js";
 import { SeenProposals } from "./seen-proposals.js";
 import { NewStores } from "./snapshots/new-store.js";
 import { storeClockOf } from "./store-clock.js";
@@ -25,6 +26,8 @@ export interface DurableState {
   readonly memberId: MemberId;
   /** Higher than at every start before. */
   readonly incarnation: number;
+  /** Who this member is to the others, and they to it. */
+  readonly acquaintances: Acquaintances;
   readonly wal: Wal;
   readonly recovered: RecoveredLog;
   /** Whether the log has space to go on. */
@@ -85,8 +88,12 @@ export const openDurableState = async (
   if (log !== recovered) logger.warn("the log begins anew after the snapshot that was installed", { index, term });
   const incarnation = await directory.nextIncarnation();
   const known = applied.seen.incarnationOf(memberId);
-  if (known >= incarnation) throw new ForeignPastError(known, incarnation);
-  return { clusterId, memberId, incarnation, wal, recovered: log, space, store, applied, newStores };
+  if (known >= incarnation) throw ForeignPastError.ofLaterStart(known, incarnation);
+  const { random } = environment;
+  const acquaintances = teardown.opened(
+    await Acquaintances.open({ directory, self: memberId, start: incarnation, random }),
+  );
+  return { clusterId, memberId, incarnation, acquaintances, wal, recovered: log, space, store, applied, newStores };
 };
 
 /** Gives an empty directory its identity and its first state. Repeated from the start if it is cut short. */

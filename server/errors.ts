@@ -43,14 +43,20 @@ export class StartError extends Error {
 }
 
 /**
- * A member's directory was emptied, or is from another time: it was started later than the directory knows. What it promised
- * then it has forgotten, and what it proposes now all members take for repeats.
+ * A member's directory was emptied, or is from another time: it has forgotten what it promised the others, and what it
+ * proposes now all members may take for repeats.
  */
 export class ForeignPastError extends StartError {
-  constructor(knownStart: number, thisStart: number) {
+  /** @param evidence what is known of it that this directory does not hold */
+  constructor(evidence: string) {
     super(
-      `this data directory is not what this member used last: its start ${knownStart} is known, this is start ${thisStart}: ` +
+      `this data directory is not what this member used last: ${evidence}: ` +
         "put back the directory as it was at its last stop, or leave the member stopped",
     );
+  }
+
+  /** The replicated state tells of a later start. */
+  static ofLaterStart(known: number, own: number): ForeignPastError {
+    return new ForeignPastError(`its start ${known} is known, this is start ${own}`);
   }
 }

@@ -13,7 +13,7 @@ import type { KvStore } from "../store/index.js";
 import { Applier, type Applied, type AppliedState } from "./applier.js";
 import type { MemberConfig } from "./config.js";
 import { openDurableState } from "./durable-state.js";
-import { ServerError, type ServerErrorCode } from "./errors.js";
+import { ForeignPastError, ServerError, type ServerErrorCode } from "./errors.js";
 import { serveLeaseCalls } from "./lease-calls.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 import { LeadershipTransfer } from "./leadership-transfer.js";
@@ -41,6 +41,8 @@ const worthAnotherTry = new Set<ServerErrorCode>([
   "no-space",
 ]);
 const publishRetryMs = 500;
+/** How long a start waits for members that do not answer. */
+const rollCallMs = 1_000;
 
 /** What the replica tells the member it belongs to. */
 export interface ReplicaListener {
@@ -162,12 +164,14 @@ const start = async (
   teardown: Teardown,
 ): Promise<Replica> => {
   const { clock, logger } = environment;
+  let failure: Error | undefined;
   const onFailure = (error: Error): void => {
+    failure ??= error;
     teardown.stopNow();
     listener.onFailure(error);
   };
   const durable = await openDurableState(parts, config, environment, teardown, onFailure);
-  const { clusterId, memberId, incarnation, wal, recovered, space, store, applied, newStores } = durable;
+  const { clusterId, memberId, incarnation, acquaintances, wal, recovered, space, store, applied, newStores } = durable;
 
   const timeoutMs = 5_000 + 2 * config.electionMs;
   const proposals = new Proposals<Applied>({
@@ -205,15 +209,29 @@ const start = async (
     serve: serveLeaseCalls({ reads, keeper: leases, store }),
     send: (to, message) => peers.sendCalls(to, message),
   });
+  let takesPart = false; // before that, what others say is lost
   const peers = parts.connect({
     clusterId,
     self: memberId,
+    life: acquaintances.own,
     peers: peersOf(applied.membership, memberId),
+    meet: (member, life) => acquaintances.meet(member, life, applier.lastStartOf(member)),
     clock,
     logger,
-    onMessage: (from, message) => node.receive(from, message),
-    onCalls: (from, message) => calls.received(from, message),
-    onSnapshot: (from, channel) => snapshots.accept(from, channel),
+    onMessage: (from, message) => {
+      if (takesPart) node.receive(from, message);
+    },
+    onCalls: (from, message) => {
+      if (takesPart) calls.received(from, message);
+    },
+    onSnapshot: (from, channel) => {
+      if (takesPart) snapshots.accept(from, channel);
+      else channel.close("this member is only starting");
+    },
+    onDisowned: (evidence) => {
+      acquaintances.disown(evidence);
+      onFailure(new ForeignPastError(evidence));
+    },
     onLinkOpened: (peer) => {
       snapshots.reachable(peer);
       if (peer !== node.status().leader) return;
@@ -287,11 +305,21 @@ const start = async (
   space.whenFull(() => {
     if (node.status().role === "leader" && applier.members.all.length > 1) transfer.begin(undefined, () => undefined);
   });
-  peers.open();
+  await callTheRoll(peers, clock);
+  if (failure !== undefined) throw failure;
+  takesPart = true;
   node.start();
   const leader = calls.leader;
   const made = { clusterId, id: memberId, node, store, applier, proposals, reads, leases, leader, transfer, peers };
   return new Replica(made, clock, teardown);
+};
+
+/** Before this member votes, all who can be reached have been told which life of it that is, and one may know better. */
+const callTheRoll = async (peers: PeerNetwork, clock: Clock): Promise<void> => {
+  let cancel: () => void = () => undefined;
+  const late = new Promise<void>((resolve) => (cancel = clock.after(rollCallMs, resolve)));
+  await Promise.race([peers.open(), late]);
+  cancel();
 };
 
 const heartbeatTicksOf = ({ heartbeatMs }: MemberConfig): number => Math.max(1, Math.round(heartbeatMs / tickMs));

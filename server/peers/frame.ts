@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { crc32 } from "node:zlib";
 
 // A frame between members: payload length (4 bytes, big-endian), crc32 of the payload (4 bytes), payload.
@@ -16,6 +17,16 @@ export const frameHeader = (payload: Uint8Array): Buffer => {
   header.writeUInt32BE(payload.length, 0);
   header.writeUInt32BE(crc32(payload), 4);
   return header;
+};
+
+/** Sends `payloads`, each as a frame: one system call for all of them. */
+export const writeFrames = (socket: Socket, payloads: readonly Uint8Array[]): void => {
+  socket.cork();
+  for (const payload of payloads) {
+    socket.write(frameHeader(payload));
+    socket.write(payload);
+  }
+  socket.uncork();
 };
 
 /** Cuts a byte stream into frames. Memory is used for bytes that came, not for what a header announces. */

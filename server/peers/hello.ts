@@ -1,10 +1,11 @@
 import type { MemberId } from "../../raft/index.js";
+import type { Life } from "./acquaintances.js";
 
-// The first frame of each side. The dialling member says which cluster it belongs to, who it is and whom it wants;
-// the other one accepts, or says why not. Nothing else is read before that.
+// The first frame of each side. The dialling member says which cluster it belongs to, who it is, which life of it speaks, and
+// whom it wants; the other one accepts, or says why not. Nothing else is read before that.
 
 /** The protocol between members; both sides must speak the same. */
-export const peerProtocolVersion = 3;
+export const peerProtocolVersion = 4;
 
 const magic = Buffer.from("minietcd-peer\0", "latin1");
 
@@ -17,37 +18,60 @@ export interface Hello {
   readonly clusterId: bigint;
   readonly from: MemberId;
   readonly to: MemberId;
+  readonly life: Life;
   readonly purpose: Purpose;
 }
 
 const idsAt = magic.length + 2;
-const purposeAt = idsAt + 24;
+const lifeAt = idsAt + 3 * 8;
+const purposeAt = lifeAt + 3 * 8;
 
 /** Enough for a hello and its answer: whoever is not known yet may send no more. */
 export const maxHelloBytes = 512;
 
-export const encodeHello = (hello: Omit<Hello, "version">): Buffer => {
+export const encodeHello = ({ clusterId, from, to, life, purpose }: Omit<Hello, "version">): Buffer => {
   const bytes = Buffer.alloc(purposeAt + 1);
   magic.copy(bytes);
   bytes.writeUInt16BE(peerProtocolVersion, magic.length);
-  [hello.clusterId, hello.from, hello.to].forEach((id, n) => void bytes.writeBigUInt64BE(id, idsAt + n * 8));
-  bytes[purposeAt] = purposes.indexOf(hello.purpose);
+  const numbers = [clusterId, from, to, life.directory, BigInt(life.start), life.run];
+  numbers.forEach((number, n) => void bytes.writeBigUInt64BE(number, idsAt + n * 8));
+  bytes[purposeAt] = purposes.indexOf(purpose);
   return bytes;
 };
 
 /** Undefined: not a hello of a minietcd member. Of another version, only that and the ids mean anything. */
 export const decodeHello = (bytes: Buffer): Hello | undefined => {
-  if (bytes.length < purposeAt || !bytes.subarray(0, magic.length).equals(magic)) return undefined;
+  if (bytes.length < lifeAt || !bytes.subarray(0, magic.length).equals(magic)) return undefined;
   const version = bytes.readUInt16BE(magic.length);
-  const id = (n: number): bigint => bytes.readBigUInt64BE(idsAt + n * 8);
-  const ofAnother = version === peerProtocolVersion ? undefined : "messages";
-  const purpose = purposes[bytes[purposeAt] ?? -1] ?? ofAnother;
-  return purpose && { version, clusterId: id(0), from: id(1), to: id(2), purpose };
+  const number = (n: number): bigint => bytes.readBigUInt64BE(idsAt + n * 8);
+  const ids = { version, clusterId: number(0), from: number(1), to: number(2) };
+  if (version !== peerProtocolVersion)
+    return { ...ids, life: { directory: 0n, start: 0, run: 0n }, purpose: "messages" };
+  const purpose = purposes[bytes[purposeAt] ?? -1];
+  return purpose && { ...ids, life: { directory: number(3), start: Number(number(4)), run: number(5) }, purpose };
 };
 
+/** Why a member is turned away. */
+export interface Refusal {
+  readonly reason: string;
+  /** It is not what it was: it has forgotten what it promised, and must stop. */
+  readonly isDisowned: boolean;
+}
+
+/** Begins the answer to a member that must stop. */
+const disownedMark = "\x01";
+
 /** The answer: empty means welcome, anything else is the reason why not. */
-export const encodeAnswer = (refusal: string): Buffer => Buffer.from(refusal, "utf8");
-export const decodeAnswer = (bytes: Buffer): string => bytes.toString("utf8");
+export const encodeAnswer = (refusal: Refusal | undefined): Buffer =>
+  Buffer.from(refusal === undefined ? "" : (refusal.isDisowned ? disownedMark : "") + refusal.reason, "utf8");
+
+/** Undefined: welcome. */
+export const decodeAnswer = (bytes: Buffer): Refusal | undefined => {
+  if (bytes.length === 0) return undefined;
+  const text = bytes.toString("utf8");
+  const isDisowned = text.startsWith(disownedMark);
+  return { reason: isDisowned ? text.slice(disownedMark.length) : text, isDisowned };
+};
 
 /**
  * How often the accepting side says that it is still there: the answer that means welcome, again. The dialling side only

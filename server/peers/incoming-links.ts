@@ -1,11 +1,26 @@
 import type { Socket } from "node:net";
 import type { Calls } from "../../proto/index.js";
-import { decodePeerMessage, type Clock, type MemberId, type PeerMessage } from "../../raft/index.js";
+import {
+  decodePeerMessage,
+  MalformedMessageError,
+  type Clock,
+  type MemberId,
+  type PeerMessage,
+} from "../../raft/index.js";
 import { formatId } from "../logger.js";
 import type { SnapshotChannel } from "../snapshots/channel.js";
 import { decodeCalls, isCallsFrame } from "./calls-frame.js";
-import { FrameReader, frameHeader } from "./frame.js";
-import { decodeHello, encodeAnswer, maxHelloBytes, peerProtocolVersion, signOfLifeMs, type Hello } from "./hello.js";
+import type { Life } from "./acquaintances.js";
+import { FrameError, FrameReader, writeFrames } from "./frame.js";
+import {
+  decodeHello,
+  encodeAnswer,
+  maxHelloBytes,
+  peerProtocolVersion,
+  signOfLifeMs,
+  type Hello,
+  type Refusal,
+} from "./hello.js";
 import { SocketChannel } from "./socket-channel.js";
 
 /** Larger than any append: one entry of the largest proposal, or a batch of small ones. */
@@ -18,6 +33,8 @@ export interface IncomingLinksOptions {
   readonly clusterId: bigint;
   readonly self: MemberId;
   readonly isMember: (id: MemberId) => boolean;
+  /** Whether the member may be heard in that life, or why not; it is remembered then. */
+  readonly meet: (member: MemberId, life: Life) => Promise<Refusal | undefined>;
   readonly clock: Clock;
   readonly onMessage: (from: MemberId, message: PeerMessage) => void;
   readonly onCalls: (from: MemberId, calls: Calls) => void;
@@ -50,18 +67,28 @@ export class IncomingLinks {
     const cancelHandshake = this.options.clock.after(handshakeMs, () => socket.destroy());
     const reader = new FrameReader(maxHelloBytes);
     let take = (payload: Buffer): void => {
-      take = () => undefined; // what one who was turned away says is of no interest; in the end the time limit closes it
-      const hello = this.welcome(socket, decodeHello(payload));
-      if (hello === undefined) return;
+      take = () => undefined; // nobody has anything to say before the answer, nor when that is a refusal
+      void greet(decodeHello(payload));
+    };
+    const greet = async (hello: Hello | undefined): Promise<void> => {
+      const refusal = await this.reasonToRefuse(hello);
+      if (socket.destroyed) return;
+      if (hello === undefined || refusal !== undefined) {
+        this.turnAway(socket, hello, refusal);
+        return;
+      }
       cancelHandshake();
+      this.unknown.delete(socket);
       reader.allow(maxMessageBytes);
+      writeFrames(socket, [encodeAnswer(undefined)]);
       take = hello.purpose === "messages" ? this.beginLink(hello.from, socket) : this.beginSnapshot(hello.from, socket);
     };
     socket.on("data", (chunk: Buffer) => {
       try {
         reader.push(chunk, (payload) => take(payload));
       } catch (error) {
-        this.options.onRefused(`closing a peer connection: ${error instanceof Error ? error.message : String(error)}`);
+        if (!(error instanceof FrameError || error instanceof MalformedMessageError)) throw error;
+        this.options.onRefused(`closing a peer connection: ${error.message}`);
         socket.destroy();
       }
     });
@@ -105,21 +132,21 @@ export class IncomingLinks {
     return (payload) => channel.push(payload);
   }
 
-  private welcome(socket: Socket, hello: Hello | undefined): Hello | undefined {
-    const refusal = this.reasonToRefuse(hello);
-    const answer = encodeAnswer(refusal);
-    socket.write(frameHeader(answer));
-    if (hello === undefined || refusal !== "") {
-      this.options.onRefused(refusal);
-      socket.end(answer);
-      return undefined;
-    }
-    socket.write(answer);
-    this.unknown.delete(socket);
-    return hello;
+  private turnAway(socket: Socket, hello: Hello | undefined, refusal: Refusal | undefined): void {
+    const { reason = "", isDisowned = false } = refusal ?? {};
+    this.options.onRefused(isDisowned ? `member ${formatId(hello?.from ?? 0n)} has lost its past: ${reason}` : reason);
+    writeFrames(socket, [encodeAnswer(refusal)]);
+    socket.end();
   }
 
-  private reasonToRefuse(hello: Hello | undefined): string {
+  private async reasonToRefuse(hello: Hello | undefined): Promise<Refusal | undefined> {
+    const reason = this.misunderstanding(hello);
+    if (hello === undefined || reason !== "") return { reason, isDisowned: false };
+    return this.options.meet(hello.from, hello.life);
+  }
+
+  /** Why this is not the member that the other side wants, or the other way round; empty: it is. */
+  private misunderstanding(hello: Hello | undefined): string {
     if (hello === undefined) return "this is the peer port of a minietcd member: clients use the client port";
     if (hello.version !== peerProtocolVersion)
       return `peer protocol ${hello.version} is not ${peerProtocolVersion}: run the same minietcd on all members`;
@@ -135,5 +162,5 @@ export class IncomingLinks {
 
 /** Nothing is said to who does not listen: a silent way must not gather bytes. */
 const sendSignOfLife = (socket: Socket): void => {
-  if (socket.writableLength === 0) socket.write(frameHeader(encodeAnswer("")));
+  if (socket.writableLength === 0) writeFrames(socket, [encodeAnswer(undefined)]);
 };

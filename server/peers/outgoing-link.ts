@@ -1,31 +1,25 @@
-import { connect, type Socket } from "node:net";
-import type { Clock, MemberId } from "../../raft/index.js";
+import type { Socket } from "node:net";
 import type { Address } from "../urls.js";
-import { decodeAnswer, encodeHello, maxHelloBytes, signOfLifeMs } from "./hello.js";
-import { frameHeader, FrameReader } from "./frame.js";
+import { dial, type Call } from "./dial.js";
+import { writeFrames } from "./frame.js";
+import { signOfLifeMs, type Refusal } from "./hello.js";
 
 /** Bytes that wait for a slow member; beyond it messages to it are dropped, as if the network had lost them. */
 const maxQueuedBytes = 64 * 1024 * 1024;
 const firstRetryMs = 50;
 const longestRetryMs = 1_000;
-/** How long a connection may take to be accepted before it is given up and dialled anew. */
-const handshakeMs = 5_000;
 /** So many signs of life may be missed in a row; then the way is taken for lost, and dialled anew. */
 const maxMissedSigns = 3;
 
-export interface OutgoingLinkOptions {
-  readonly clusterId: bigint;
-  readonly from: MemberId;
-  readonly to: MemberId;
+export interface OutgoingLinkOptions extends Call {
   /** Tried in turn until one answers. */
   readonly addresses: readonly Address[];
-  readonly clock: Clock;
   /** Messages have a way to go; what was sent before may have been lost. */
   readonly onOpened: () => void;
   /** An established connection closed. */
   readonly onClosed: () => void;
   /** The other side will not have us, and why. It is asked again later. */
-  readonly onRefused: (reason: string) => void;
+  readonly onRefused: (refusal: Refusal) => void;
 }
 
 /** The connection over which this member speaks to one other; dialled again for as long as the member runs. */
@@ -34,8 +28,13 @@ export class OutgoingLink {
   private established = false;
   private closed = false;
   private retryMs = firstRetryMs;
-  private attempt = 0;
+  private attempts = 0;
   private cancelRetry: (() => void) | undefined;
+  private missedSigns = 0;
+  private endTry: () => void = () => undefined;
+
+  /** Resolves once the member has answered, or each of its addresses was tried without one. */
+  readonly tried = new Promise<void>((resolve) => (this.endTry = resolve));
 
   constructor(private readonly options: OutgoingLinkOptions) {}
 
@@ -46,35 +45,26 @@ export class OutgoingLink {
 
   open(): void {
     if (this.closed) return;
-    const address = this.options.addresses[this.attempt++ % this.options.addresses.length];
-    if (address === undefined) return;
-    const socket = connect(address.kind === "unix" ? { path: address.path } : { ...address, noDelay: true });
-    this.socket = socket;
-    const cancelHandshake = this.options.clock.after(handshakeMs, () => socket.destroy());
-    socket.on("connect", () => write(socket, [encodeHello({ ...this.options, purpose: "messages" })]));
-    const reader = new FrameReader(maxHelloBytes);
-    let missedSigns = 0;
+    const { addresses, clock } = this.options;
+    const address = addresses[this.attempts++ % addresses.length];
+    if (address === undefined) {
+      this.endTry();
+      return;
+    }
+    this.missedSigns = 0;
     // Counted, not timed: a process that stood still for a minute has missed one, not sixty.
-    const cancelWatch = this.options.clock.every(signOfLifeMs, () => {
-      if (this.established && ++missedSigns > maxMissedSigns) socket.destroy();
+    const cancelWatch = clock.every(signOfLifeMs, () => {
+      if (this.established && ++this.missedSigns > maxMissedSigns) socket.destroy();
     });
-    socket.on("data", (chunk: Buffer) => {
-      missedSigns = 0;
-      try {
-        reader.push(chunk, (answer) => {
-          cancelHandshake();
-          this.onAnswer(decodeAnswer(answer));
-        });
-      } catch {
-        socket.destroy(); // whatever that is, it is not a member
-      }
+    const socket = dial(address, "messages", this.options, {
+      onAnswer: (refusal) => this.onAnswer(refusal),
+      onPayload: () => (this.missedSigns = 0),
+      onClosed: () => {
+        cancelWatch();
+        this.onSocketClosed();
+      },
     });
-    socket.on("error", () => undefined); // "close" follows and does the work
-    socket.on("close", () => {
-      cancelHandshake();
-      cancelWatch();
-      this.onSocketClosed();
-    });
+    this.socket = socket;
   }
 
   /** The member has just called, so it is there: dials now what would have been dialled a little later. */
@@ -88,45 +78,37 @@ export class OutgoingLink {
   send(payloads: readonly Uint8Array[]): void {
     const { socket } = this;
     if (socket === undefined || !this.established || socket.writableLength > maxQueuedBytes) return;
-    write(socket, payloads);
+    writeFrames(socket, payloads);
   }
 
   close(): void {
     this.closed = true;
     this.cancelRetry?.();
     this.socket?.destroy();
+    this.endTry();
   }
 
-  private onAnswer(refusal: string): void {
-    if (refusal !== "") {
+  private onAnswer(refusal: Refusal | undefined): void {
+    if (refusal !== undefined) {
       this.options.onRefused(refusal);
       this.retryMs = longestRetryMs;
       this.socket?.destroy();
-      return;
+    } else {
+      this.established = true;
+      this.retryMs = firstRetryMs;
+      this.options.onOpened();
     }
-    if (this.established) return; // a sign of life
-    this.established = true;
-    this.retryMs = firstRetryMs;
-    this.options.onOpened();
+    this.endTry();
   }
 
   private onSocketClosed(): void {
     const wasEstablished = this.established;
     this.established = false;
     this.socket = undefined;
+    if (this.attempts >= this.options.addresses.length) this.endTry();
     if (this.closed) return;
     this.cancelRetry = this.options.clock.after(this.retryMs, () => this.open());
     this.retryMs = Math.min(this.retryMs * 2, longestRetryMs);
     if (wasEstablished) this.options.onClosed();
   }
 }
-
-/** One system call for all of them. */
-const write = (socket: Socket, payloads: readonly Uint8Array[]): void => {
-  socket.cork();
-  for (const payload of payloads) {
-    socket.write(frameHeader(payload));
-    socket.write(payload);
-  }
-  socket.uncork();
-};

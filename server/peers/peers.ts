@@ -11,7 +11,10 @@ import {
 import { formatId, type Logger } from "../logger.js";
 import { ChannelClosedError, type SnapshotChannel } from "../snapshots/channel.js";
 import type { Address } from "../urls.js";
+import type { Life } from "./acquaintances.js";
 import { encodeCalls } from "./calls-frame.js";
+import type { Call } from "./dial.js";
+import type { Refusal } from "./hello.js";
 import { IncomingLinks } from "./incoming-links.js";
 import { OutgoingLink } from "./outgoing-link.js";
 import { SnapshotConnections } from "./snapshot-connection.js";
@@ -24,8 +27,12 @@ export interface Peer {
 export interface PeersOptions {
   readonly clusterId: bigint;
   readonly self: MemberId;
+  /** Which life of this member speaks. */
+  readonly life: Life;
   /** The other members. */
   readonly peers: readonly Peer[];
+  /** Whether a member may be heard in that life, or why not; it is remembered then. */
+  readonly meet: (member: MemberId, life: Life) => Promise<Refusal | undefined>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onMessage: (from: MemberId, message: PeerMessage) => void;
@@ -33,6 +40,8 @@ export interface PeersOptions {
   readonly onCalls: (from: MemberId, calls: Calls) => void;
   /** A member has opened a connection of its own to send a snapshot. */
   readonly onSnapshot: (from: MemberId, channel: SnapshotChannel) => void;
+  /** A member knows better what this one has promised: it must take no part any more. */
+  readonly onDisowned: (reason: string) => void;
   /** Messages to the member have a way to go; what was sent before may have been lost. */
   readonly onLinkOpened: (peer: MemberId) => void;
   /** A connection to or from the member closed: it is gone, or the way to it is. */
@@ -48,13 +57,14 @@ export class Peers implements Transport {
   private readonly snapshots = new SnapshotConnections();
 
   constructor(private readonly options: PeersOptions) {
-    const { clusterId, self, clock, logger, onLinkClosed } = options;
+    const { clusterId, self, meet, clock, logger, onLinkClosed } = options;
     const lastRefusal = new Map<MemberId, string>();
     let lastRefused = "";
     this.incoming = new IncomingLinks({
       clusterId,
       self,
       isMember: (id) => this.outgoing.has(id),
+      meet,
       clock,
       onMessage: options.onMessage,
       onCalls: options.onCalls,
@@ -70,14 +80,12 @@ export class Peers implements Transport {
     });
     for (const { id, addresses } of options.peers) {
       const link = new OutgoingLink({
-        clusterId,
-        from: self,
-        to: id,
+        ...this.callTo(id),
         addresses,
-        clock,
         onOpened: () => options.onLinkOpened(id),
         onClosed: () => onLinkClosed(id),
-        onRefused: (reason) => {
+        onRefused: ({ reason, isDisowned }) => {
+          if (isDisowned) options.onDisowned(reason);
           if (lastRefusal.get(id) === reason) return; // it is asked every second; one line is enough
           lastRefusal.set(id, reason);
           logger.warn("a member refuses to talk to this one", { peer: formatId(id), reason });
@@ -88,9 +96,11 @@ export class Peers implements Transport {
     }
   }
 
-  /** Starts dialling. */
-  open(): void {
-    for (const link of this.outgoing.values()) link.open();
+  /** Starts dialling. Resolves once each of the others has answered, or cannot be reached at present. */
+  async open(): Promise<void> {
+    const links = [...this.outgoing.values()];
+    for (const link of links) link.open();
+    await Promise.all(links.map(({ tried }) => tried));
   }
 
   accept(socket: Socket): void {
@@ -114,15 +124,19 @@ export class Peers implements Transport {
 
   /** @throws ChannelClosedError */
   async openSnapshot(to: MemberId): Promise<SnapshotChannel> {
-    const { clusterId, self: from, peers, clock } = this.options;
-    const addresses = peers.find(({ id }) => id === to)?.addresses;
+    const addresses = this.options.peers.find(({ id }) => id === to)?.addresses;
     if (addresses === undefined) throw new ChannelClosedError(`${formatId(to)} is not another member`);
-    return this.snapshots.open({ clusterId, from, to, addresses, clock });
+    return this.snapshots.open(addresses, this.callTo(to));
   }
 
   close(): void {
     this.snapshots.close();
     for (const link of this.outgoing.values()) link.close();
     this.incoming.close();
+  }
+
+  private callTo(to: MemberId): Call {
+    const { clusterId, self, life, clock } = this.options;
+    return { clusterId, from: self, life, to, clock };
   }
 }

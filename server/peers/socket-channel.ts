@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../raft/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "../snapshots/channel.js";
-import { frameHeader } from "./frame.js";
+import { writeFrames } from "./frame.js";
 
 /** How long what was sent last may take to leave, once the channel is closed here. */
 const lingerMs = 5_000;
@@ -43,10 +43,7 @@ export class SocketChannel implements SnapshotChannel {
 
   async send(payload: Uint8Array): Promise<void> {
     if (this.ended !== undefined) throw this.ended;
-    this.socket.cork();
-    this.socket.write(frameHeader(payload));
-    this.socket.write(payload);
-    this.socket.uncork();
+    writeFrames(this.socket, [payload]);
     if (this.socket.writableNeedDrain)
       await new Promise<void>((resolve, reject) => this.senders.push({ resolve, reject }));
   }

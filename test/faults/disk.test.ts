@@ -3,10 +3,11 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { EtcdError, type Client } from "../../client/index.js";
+import { checkWal, nodeDisk } from "../../raft/index.js";
 import { createCluster, startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
 import { runMinietcd } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
@@ -186,21 +187,57 @@ for (const [what, folder, pattern, at] of damaged)
     await assertSame(cluster);
   });
 
-test("a member whose directory was emptied, against all advice, stops by name as soon as it learns that it lived before", async () => {
+/** What a stopped member promised, as its log holds it. */
+const promised = async (member: ClusterMember): Promise<string> => {
+  const { log } = await checkWal(nodeDisk, join(member.dataDir, "member", "wal"));
+  const { term, vote } = log?.hardState ?? assert.fail("its log cannot be read");
+  return `term ${term}, vote for ${vote}`;
+};
+
+for (const starts of [1, 2])
+  test(`a member whose directory was emptied, against all advice, after ${starts} starts stops by name, and gives no vote`, async () => {
+    await using cluster = await startCluster();
+    const [member, other] = (await cluster.followers()) as [ClusterMember, ClusterMember];
+    for (let start = 1; start < starts; start++) await member.restart();
+    await cluster.client.kv.put("k", "v");
+    await member.kill("SIGTERM");
+    await rm(member.dataDir, { recursive: true });
+    // Nobody is left but one that wants to lead, and remembers it only on disk: a vote would do.
+    const leader = await cluster.leader([cluster.members.find((each) => each !== member && each !== other)!, other]);
+    await leader.kill("SIGKILL");
+    await other.kill("SIGKILL");
+    other.launch();
+    await other.running.until("it asks for votes", logged("taking part"), deadlineMs);
+    for (const attempt of ["told by the other", "not forgotten"]) {
+      member.launch();
+      const { code } = await member.running.waitForExit();
+      assert.equal(code, 1);
+      const fatal = member.running.log.find(({ level }) => level === "fatal");
+      const error = String(fatal?.["error"]);
+      assert.match(error, /^this data directory is not what this member used last: member [0-9a-f]+ knows/, attempt);
+      assert.match(error, /knows start \d of another directory, this is start 1 of a new one: put back/, attempt);
+      assert.equal(await promised(member), "term 0, vote for 0");
+    }
+    const refused = other.running.log.find(({ msg }) => msg === "refused a peer connection");
+    assert.match(String(refused?.["reason"]), /^member [0-9a-f]+ has lost its past: /);
+
+    leader.launch();
+    await Promise.all([leader, other].map((each) => each.whenReady()));
+    await cluster.client.kv.put("without", "it");
+  });
+
+test("an older copy of a member's directory is refused, too", async () => {
   await using cluster = await startCluster();
   const [member] = (await cluster.followers()) as [ClusterMember];
+  await member.kill("SIGTERM");
+  const copy = join(cluster.folder, "copy");
+  await cp(member.dataDir, copy, { recursive: true });
   await member.restart();
-  await cluster.client.kv.put("k", "v");
   await member.kill("SIGTERM");
   await rm(member.dataDir, { recursive: true });
-  const others = cluster.members.filter((each) => each !== member);
-  await (await cluster.leader(others)).restart(); // a leader that does not remember what this member had
-  await cluster.leader(others);
-  member.launch();
-  const { code } = await member.running.waitForExit();
-  assert.equal(code, 1);
-  const fatal = member.running.log.find(({ level }) => level === "fatal");
-  assert.match(String(fatal?.["error"]), /not what this member used last: its start 2 is known, this is start 1/);
+  await cp(copy, member.dataDir, { recursive: true });
+  await assertDoesNotStart(member, /knows another start 2: put back the directory as it was at its last stop/);
+  await assertDoesNotStart(member, /knows another start 2/);
   await cluster.client.kv.put("without", "it");
 });
 

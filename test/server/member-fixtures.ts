@@ -1,4 +1,5 @@
 // Members in a temporary directory, on unix sockets: no port is taken.
+import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -50,4 +51,11 @@ export const singleMember = (directory: string, flags: Partial<ServerFlags> = {}
 export const quietEnvironment = (): MemberEnvironment & { readonly lines: readonly LogLine[] } => {
   const { logger, lines } = recordingLogger();
   return { clock: systemClock, random: () => 0.5, logger, lines };
+};
+
+/** For links between members of which nobody has forgotten anything. */
+export const acquainted = {
+  life: { directory: 1n, start: 1, run: 1n },
+  meet: () => Promise.resolve(undefined),
+  onDisowned: (reason: string) => assert.fail(reason),
 };

@@ -3,12 +3,12 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import fc from "fast-check";
-import { systemClock, type MemberId, type PeerMessage, type Term } from "../../raft/index.js";
+import { encodePeerMessage, systemClock, type MemberId, type PeerMessage, type Term } from "../../raft/index.js";
 import { FrameError, frameHeader, FrameReader } from "../../server/peers/frame.js";
 import { decodeHello, encodeHello, peerProtocolVersion } from "../../server/peers/hello.js";
 import { IncomingLinks } from "../../server/peers/incoming-links.js";
-import { Peers } from "../../server/peers/peers.js";
-import { recordingLogger, temporaryDirectory } from "./member-fixtures.js";
+import { Peers, type PeersOptions } from "../../server/peers/peers.js";
+import { acquainted, recordingLogger, temporaryDirectory } from "./member-fixtures.js";
 
 const frame = (payload: Uint8Array): Buffer => Buffer.concat([frameHeader(payload), payload]);
 const beat = (round: number): PeerMessage => ({ kind: "heartbeatReply", term: 1 as Term, round });
@@ -89,7 +89,8 @@ test("a frame that is too large is refused by its header, and what is allowed ca
 });
 
 test("a hello is read as it was written; anything else is none", () => {
-  const hello = { clusterId: 0xffff_ffff_ffff_ffffn, from: 1n, to: 2n };
+  const life = { directory: 2n ** 64n - 2n, start: 2 ** 40, run: 2n ** 63n };
+  const hello = { clusterId: 0xffff_ffff_ffff_ffffn, from: 1n, to: 2n, life };
   for (const purpose of ["messages", "snapshot"] as const)
     assert.deepEqual(decodeHello(encodeHello({ ...hello, purpose })), {
       ...hello,
@@ -129,15 +130,18 @@ const testMember = async (
   t: TestContext,
   directory: string,
   self: MemberId,
-  { clusterId = 9n, others = [1n, 2n].filter((id) => id !== self) } = {},
+  own: Partial<PeersOptions> = {},
 ): Promise<TestMember> => {
   const messages = new Arrivals<readonly [MemberId, PeerMessage]>();
   const closed = new Arrivals<MemberId>();
   const { logger, lines } = recordingLogger();
   const peers = new Peers({
-    clusterId,
+    ...acquainted,
+    clusterId: 9n,
     self,
-    peers: others.map((id) => ({ id, addresses: [{ kind: "unix", path: join(directory, String(id)) }] })),
+    peers: [1n, 2n]
+      .filter((id) => id !== self)
+      .map((id) => ({ id, addresses: [{ kind: "unix", path: join(directory, String(id)) }] })),
     clock: systemClock,
     logger,
     onMessage: (from, message) => messages.push([from, message]),
@@ -145,6 +149,7 @@ const testMember = async (
     onSnapshot: () => assert.fail("a snapshot"),
     onLinkOpened: () => undefined,
     onLinkClosed: closed.push,
+    ...own,
   });
   t.after(() => peers.close());
   await listenAt(t, join(directory, String(self)), (socket) => peers.accept(socket));
@@ -163,8 +168,8 @@ test("members talk over the links they dialled, in order, and tell when one clos
   const directory = await temporaryDirectory(t);
   const one = await testMember(t, directory, 1n);
   const two = await testMember(t, directory, 2n);
-  one.peers.open();
-  two.peers.open();
+  void one.peers.open();
+  void two.peers.open();
   await until(
     () => one.peers.send([{ to: 2n, message: beat(0) }]),
     () => two.messages.size > 0,
@@ -185,7 +190,7 @@ test("members talk over the links they dialled, in order, and tell when one clos
 test("a link is dialled until the other member is there, and again after it was gone", async (t) => {
   const directory = await temporaryDirectory(t);
   const one = await testMember(t, directory, 1n);
-  one.peers.open(); // nobody listens yet
+  void one.peers.open(); // nobody listens yet
   const two = await testMember(t, directory, 2n);
   const deliver = (): Promise<void> =>
     until(
@@ -199,7 +204,7 @@ test("a link is dialled until the other member is there, and again after it was 
 });
 
 /** Incoming links as member 1 of cluster 9 has them, and a way to dial them. */
-const incoming = async (t: TestContext) => {
+const incoming = async (t: TestContext, meet: PeersOptions["meet"] = acquainted.meet) => {
   const directory = await temporaryDirectory(t);
   const messages = new Arrivals<readonly [MemberId, PeerMessage]>();
   const closed = new Arrivals<MemberId>();
@@ -215,6 +220,7 @@ const incoming = async (t: TestContext) => {
     onOpened: () => undefined,
     onClosed: closed.push,
     onRefused: (reason) => refusals.push(reason),
+    meet,
   });
   t.after(() => links.close());
   const path = join(directory, "s");
@@ -234,14 +240,14 @@ const incoming = async (t: TestContext) => {
     return { socket, answer, gone };
   };
   const hello = (changes: Partial<{ clusterId: bigint; from: bigint; to: bigint }> = {}): Buffer =>
-    encodeHello({ clusterId: 9n, from: 2n, to: 1n, purpose: "messages", ...changes });
+    encodeHello({ clusterId: 9n, from: 2n, to: 1n, life: acquainted.life, purpose: "messages", ...changes });
   return { links, messages, closed, refusals, dial, hello };
 };
 
 test("a stranger is told why it is turned away, and let go of", async (t) => {
   const { dial, hello, refusals } = await incoming(t);
   const otherVersion = hello();
-  otherVersion.writeUInt16BE(peerProtocolVersion + 1, otherVersion.length - 27);
+  otherVersion.writeUInt16BE(peerProtocolVersion + 1, "minietcd-peer\0".length);
   const strangers: [first: Buffer, reason: RegExp][] = [
     [frame(hello({ clusterId: 8n })), /^cluster ID mismatch: member 2 is of cluster 8, this one of 9$/],
     [frame(hello({ to: 5n })), /^member ID mismatch: 5 is wanted, this is 1$/],
@@ -272,6 +278,54 @@ test("who was turned away is not heard any more, whatever it sends", async (t) =
   await gone;
   assert.equal(refusals.length, 1);
   assert.equal(messages.size, 0);
+});
+
+test("a member is heard from the answer on, and that waits until it is remembered as what it came", async (t) => {
+  const met = new Arrivals<readonly unknown[]>();
+  let remembered: () => void = () => undefined;
+  const { dial, hello, messages } = await incoming(t, (member, life) => {
+    met.push([member, life]);
+    return new Promise((resolve) => (remembered = () => resolve(undefined)));
+  });
+  const early = frame(encodePeerMessage(beat(1)));
+  const { answer, socket } = dial(Buffer.concat([frame(hello()), early]));
+  assert.deepEqual(await met.next(), [2n, acquainted.life]);
+  remembered();
+  assert.equal(await answer, "");
+  socket.write(frame(encodePeerMessage(beat(2))));
+  assert.deepEqual(await messages.next(), [2n, beat(2)]);
+});
+
+test("a member that has forgotten what it promised is told so before it takes part, and is named in the log", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const refusal = { reason: "member 2 knows start 3, this is start 1", isDisowned: true };
+  const two = await testMember(t, directory, 2n, { meet: () => Promise.resolve(refusal) });
+  const disowned = new Arrivals<string>();
+  const one = await testMember(t, directory, 1n, { onDisowned: disowned.push });
+  await one.peers.open();
+  assert.equal(disowned.size, 1, "by the time at which everybody was asked");
+  assert.equal(await disowned.next(), refusal.reason);
+  one.peers.send([{ to: 2n, message: beat(1) }]);
+  assert.equal(two.messages.size, 0);
+  const lines = two.lines.map(({ msg, reason }) => `${msg}: ${String(reason)}`);
+  assert.deepEqual(lines, [`refused a peer connection: member 1 has lost its past: ${refusal.reason}`]);
+});
+
+test("everybody was asked once those that are there have answered, and the others were tried at each address", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const two = await testMember(t, directory, 2n);
+  const address = (name: string) => ({ kind: "unix", path: join(directory, name) }) as const;
+  const opened: MemberId[] = [];
+  const one = await testMember(t, directory, 1n, {
+    peers: [
+      { id: 2n, addresses: [address("elsewhere"), address("2")] },
+      { id: 3n, addresses: [address("3"), address("elsewhere")] },
+    ],
+    onLinkOpened: (peer) => opened.push(peer),
+  });
+  await one.peers.open();
+  assert.deepEqual(opened, [2n]);
+  two.peers.close();
 });
 
 test("a newer link of a member replaces the older one, which nobody takes for the end of the member", async (t) => {

@@ -7,6 +7,7 @@ import test from "node:test";
 import { systemClock, type Clock, type LogIndex, type MemberId, type Term } from "../../raft/index.js";
 import { createLogger } from "../../server/index.js";
 import { Peers } from "../../server/peers/peers.js";
+import { acquainted } from "./member-fixtures.js";
 import { eventually, within } from "../support/deadline.js";
 
 const logger = createLogger({ level: "fatal", write: () => undefined, timestamp: () => "" });
@@ -28,6 +29,7 @@ test("a member that comes back is dialled when it calls, not at the next attempt
   const clock: Clock = { ...systemClock, after: () => (++timers === 2 && gaveUp(), () => undefined) };
   const peersOf = (self: MemberId, other: MemberId, onMessage: () => void): Peers =>
     new Peers({
+      ...acquainted,
       clusterId: 7n,
       self,
       peers: [{ id: other, addresses: [{ kind: "unix", path: join(folder, `${other}`) }] }],
@@ -45,11 +47,11 @@ test("a member that comes back is dialled when it calls, not at the next attempt
   const servers: Server[] = [];
   try {
     servers.push(await listenAt(join(folder, `${ids.here}`), here));
-    here.open();
+    void here.open();
     await within(5_000, "a first attempt that fails", dialFailed);
 
     servers.push(await listenAt(join(folder, `${ids.away}`), away));
-    away.open();
+    void away.open();
     await eventually(5_000, "a message to the member that came back", () => {
       here.send([{ to: ids.away, message: heartbeat }]);
       return heard > 0 ? true : undefined;

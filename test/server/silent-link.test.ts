@@ -8,7 +8,7 @@ import { frameHeader } from "../../server/peers/frame.js";
 import { signOfLifeMs } from "../../server/peers/hello.js";
 import { IncomingLinks } from "../../server/peers/incoming-links.js";
 import { OutgoingLink } from "../../server/peers/outgoing-link.js";
-import { temporaryDirectory } from "./member-fixtures.js";
+import { acquainted, temporaryDirectory } from "./member-fixtures.js";
 import { VirtualClock } from "./virtual-clock.js";
 
 const until = async (holds: () => boolean): Promise<void> => {
@@ -19,6 +19,7 @@ const until = async (holds: () => boolean): Promise<void> => {
 const linkTo = (path: string, clock: VirtualClock) => {
   const count = { opened: 0, closed: 0 };
   const link = new OutgoingLink({
+    life: acquainted.life,
     clusterId: 1n,
     from: 1n,
     to: 2n,
@@ -26,7 +27,7 @@ const linkTo = (path: string, clock: VirtualClock) => {
     clock,
     onOpened: () => (count.opened += 1),
     onClosed: () => (count.closed += 1),
-    onRefused: (reason) => assert.fail(reason),
+    onRefused: ({ reason }) => assert.fail(reason),
   });
   return { link, count };
 };
@@ -73,6 +74,7 @@ test("a member says that it is there, to those it listens to, for as long as the
   const clock = new VirtualClock();
   const ignore = (): void => undefined;
   const links = new IncomingLinks({
+    meet: acquainted.meet,
     clusterId: 1n,
     self: 2n,
     isMember: (id) => id === 1n,

@@ -8,7 +8,7 @@ import { frameHeader } from "../../server/peers/frame.js";
 import { encodeHello } from "../../server/peers/hello.js";
 import { Peers } from "../../server/peers/peers.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../server/snapshots/channel.js";
-import { recordingLogger, temporaryDirectory } from "./member-fixtures.js";
+import { acquainted, recordingLogger, temporaryDirectory } from "./member-fixtures.js";
 
 interface End {
   readonly peers: Peers;
@@ -23,6 +23,7 @@ const member = async (t: TestContext, directory: string, self: MemberId, cluster
   const accepted: { readonly from: MemberId; readonly channel: SnapshotChannel }[] = [];
   const { logger, lines } = recordingLogger();
   const peers = new Peers({
+    ...acquainted,
     clusterId,
     self,
     peers: [1n, 2n]
@@ -53,6 +54,8 @@ const member = async (t: TestContext, directory: string, self: MemberId, cluster
 const until = async (done: () => boolean): Promise<void> => {
   while (!done()) await new Promise((resolve) => setImmediate(resolve));
 };
+
+const hello = encodeHello({ clusterId: 9n, from: 1n, to: 2n, life: acquainted.life, purpose: "snapshot" });
 
 /** A channel from member 1 to member 2: both ends of it. */
 const opened = async (t: TestContext) => {
@@ -121,7 +124,7 @@ test("a cut ends what waits at both ends, after what came before it was taken", 
   await here.send(Buffer.from("before"));
   const nothing = here.receive();
   nothing.catch(() => undefined);
-  await until(() => (two.sockets[0]?.bytesRead ?? 0) > 60);
+  await until(() => (two.sockets[0]?.bytesRead ?? 0) > frameHeader(hello).length + hello.length);
   two.sockets[0]?.destroy();
   await assert.rejects(nothing, /the connection was cut/);
   await assert.rejects(here.send(Buffer.from("after")), ChannelClosedError);
@@ -133,7 +136,6 @@ test("a damaged frame ends the channel, and the log says that it was one", async
   const { directory, two } = await opened(t);
   const socket = connect(join(directory, "2"));
   t.after(() => socket.destroy());
-  const hello = encodeHello({ clusterId: 9n, from: 1n, to: 2n, purpose: "snapshot" });
   socket.write(Buffer.concat([frameHeader(hello), hello]));
   await until(() => two.accepted.length === 2);
   const { channel } = two.accepted[1]!;

@@ -10,6 +10,7 @@ import {
   type PeerMessage,
 } from "../../../raft/index.js";
 import type { PeerNetwork } from "../../../server/parts.js";
+import type { Refusal } from "../../../server/peers/hello.js";
 import type { PeersOptions } from "../../../server/peers/peers.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/snapshots/channel.js";
 import type { SeededRandom } from "../random.js";
@@ -48,6 +49,10 @@ interface Link {
   readonly toId: MemberId;
   /** The life of the other member that it leads to; undefined: not connected. */
   to: Endpoint | undefined;
+  /** Who was called and has not answered. */
+  called: Endpoint | undefined;
+  /** The first call has been answered, or was in vain. */
+  onTried: () => void;
   /** Bytes that wait for a way that went silent. */
   stalled: (() => void)[];
   /** When what was sent last arrives: the next comes after it. */
@@ -91,8 +96,8 @@ export class SimNetwork {
     const endpoint: Endpoint = { ...member, isOpen: true };
     this.endpoints.set(options.self, endpoint);
     return {
-      open: () => {
-        for (const { id } of options.peers) this.dial(this.newLink(endpoint, id));
+      open: async () => {
+        await Promise.all(options.peers.map(({ id }) => this.open(endpoint, id)));
       },
       send: (messages) => this.send(endpoint, messages),
       sendCalls: (to, calls) => this.sendCalls(endpoint, to, calls),
@@ -142,9 +147,11 @@ export class SimNetwork {
     endpoint.isOpen = false;
     for (const link of this.links.filter(({ from }) => from === endpoint)) {
       link.cancelRetry();
+      link.onTried();
       if (link.to !== undefined && isTold) this.sayClosed(link.to, endpoint);
     }
     this.links = this.links.filter(({ from }) => from !== endpoint);
+    for (const link of this.links) if (link.called === endpoint) this.inVain(link);
     if (!isTold) return;
     this.cutChannels(({ sides }) => sides.some((side) => side === endpoint));
     for (const link of this.links)
@@ -156,43 +163,75 @@ export class SimNetwork {
 
   // Connections.
 
-  private newLink(from: Endpoint, toId: MemberId): Link {
-    const nothing = (): void => undefined;
-    const link: Link = {
-      from,
-      toId,
-      to: undefined,
-      stalled: [],
-      lastDue: 0,
-      retryMs: firstRetryMs,
-      cancelRetry: nothing,
-      missedSigns: 0,
-    };
-    this.links.push(link);
-    return link;
+  /** Resolves when the other member has answered, or could not be reached. */
+  private open(from: Endpoint, toId: MemberId): Promise<void> {
+    return new Promise((resolve) => {
+      const link: Link = {
+        from,
+        toId,
+        to: undefined,
+        called: undefined,
+        onTried: () => from.process.receive(resolve),
+        stalled: [],
+        lastDue: 0,
+        retryMs: firstRetryMs,
+        cancelRetry: () => undefined,
+        missedSigns: 0,
+      };
+      this.links.push(link);
+      this.dial(link);
+    });
   }
 
   private dial(link: Link): void {
-    if (!link.from.isOpen || link.to !== undefined) return;
+    const { from } = link;
+    if (!from.isOpen || link.to !== undefined || link.called !== undefined) return;
     link.cancelRetry();
     const arrives = this.scheduler.after(2 * this.delay(), () => {
       const to = this.endpoints.get(link.toId);
-      if (to?.isOpen === true && to.process.isRunning && link.from.process.isRunning && this.isConnected(link.from, to))
-        this.opened(link, to);
-      else {
-        const retry = this.scheduler.after(link.retryMs, () => this.dial(link));
-        link.cancelRetry = () => void (retry.run = undefined);
-        link.retryMs = Math.min(2 * link.retryMs, longestRetryMs);
-      }
+      if (to !== undefined && from.process.isRunning && this.canReach(from, to)) this.call(link, to);
+      else this.inVain(link);
     });
     link.cancelRetry = () => void (arrives.run = undefined);
   }
 
+  /** The other member looks who that is. */
+  private call(link: Link, to: Endpoint): void {
+    const { self, life } = link.from.options;
+    link.called = to;
+    to.process.receive(
+      () =>
+        void to.options.meet(self, life).then((refusal) => {
+          if (link.called !== to || !link.from.isOpen) return;
+          if (!this.canReach(link.from, to)) this.inVain(link);
+          else if (refusal === undefined) this.opened(link, to);
+          else this.turnedAway(link, refusal);
+        }),
+    );
+  }
+
+  private turnedAway(link: Link, { reason, isDisowned }: Refusal): void {
+    const { name, process, options } = link.from;
+    this.story.tell(`${name} is turned away: ${reason}`);
+    if (isDisowned) process.receive(() => link.from.isOpen && options.onDisowned(reason));
+    this.inVain(link);
+  }
+
+  private inVain(link: Link): void {
+    link.called = undefined;
+    link.onTried();
+    const retry = this.scheduler.after(link.retryMs, () => this.dial(link));
+    link.cancelRetry = () => void (retry.run = undefined);
+    link.retryMs = Math.min(2 * link.retryMs, longestRetryMs);
+  }
+
   private opened(link: Link, to: Endpoint): void {
     link.to = to;
+    link.called = undefined;
     link.retryMs = firstRetryMs;
     link.missedSigns = 0;
     link.from.process.receive(() => link.to === to && link.from.options.onLinkOpened(link.toId));
+    link.onTried();
     this.story.detail(`${link.from.name} is connected to ${to.name}`);
     // Who is called calls back at once, if it has to.
     const back = this.links.find(({ from, toId }) => from === to && toId === link.from.options.self);
@@ -232,8 +271,9 @@ export class SimNetwork {
     return !this.blocked.has(`${from.name}>${to.name}`);
   }
 
-  private isConnected(one: Endpoint, other: Endpoint): boolean {
-    return this.passes(one, other) && this.passes(other, one);
+  /** Whether a call from one would be taken by the other, and its answer come back. */
+  private canReach(from: Endpoint, to: Endpoint): boolean {
+    return to.isOpen && to.process.isRunning && this.passes(from, to) && this.passes(to, from);
   }
 
   // Snapshots.
@@ -241,8 +281,7 @@ export class SimNetwork {
   private async openSnapshot(from: Endpoint, toId: MemberId): Promise<SnapshotChannel> {
     await from.process.sleep(2 * this.delay());
     const to = this.endpoints.get(toId);
-    if (to?.isOpen !== true || !to.process.isRunning || !this.isConnected(from, to))
-      throw new ChannelClosedError("the member cannot be reached");
+    if (to === undefined || !this.canReach(from, to)) throw new ChannelClosedError("the member cannot be reached");
     const channel = new SimChannel(
       this.scheduler,
       [from, to],
