@@ -72,6 +72,10 @@ export class ByteWriter {
     this.buffer[this.length++] = rest;
   }
 
+  numbers(...values: readonly number[]): void {
+    for (const value of values) this.number(value);
+  }
+
   /** 64 bits, big-endian: ids are random, so a shorter form would save nothing. */
   id(value: bigint): void {
     this.ensure(8);

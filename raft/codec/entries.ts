@@ -1,7 +1,7 @@
 // Entries as bytes. A run of entries is a stretch of one log: indexes count up by one and terms never fall, so the run
 // stores neither, only how far each term is above the one before it. What can be decoded is such a stretch by construction.
 import type { Entry, LogIndex, Term } from "../core/types.js";
-import { ByteReader, ByteWriter } from "./bytes.js";
+import type { ByteReader, ByteWriter } from "./bytes.js";
 
 /** The entry a run follows in its log: `index` is one less than the first entry's, `term` not above its term. */
 export interface RunStart {
@@ -55,23 +55,4 @@ export const readEntries = (reader: ByteReader): Entry[] => {
   const index = reader.number();
   const term = reader.number();
   return readRun(reader, { index, term });
-};
-
-/** @throws RangeError if indexes do not count up by one, or a term falls */
-export const encodeEntries = (entries: readonly Entry[]): Uint8Array => {
-  const writer = new ByteWriter();
-  writeEntries(writer, entries);
-  return writer.written();
-};
-
-/**
- * Entries whose data are views into `bytes`.
- *
- * @throws MalformedMessageError if `bytes` are not exactly one run of entries
- */
-export const decodeEntries = (bytes: Uint8Array): Entry[] => {
-  const reader = new ByteReader(bytes);
-  const entries = readEntries(reader);
-  reader.end();
-  return entries;
 };

@@ -20,15 +20,30 @@ const kindCode = {
   timeoutNow: 12,
 } as const satisfies Record<PeerMessage["kind"], number>;
 
-/** Writes `message` behind what `writer` already holds, so that a link can put its frame around it without copying. */
-export const writePeerMessage = (writer: ByteWriter, message: PeerMessage): void => {
+/** @throws RangeError if an append's entries do not continue its `prevIndex` and `prevTerm` */
+export const encodePeerMessage = (message: PeerMessage): Uint8Array => {
+  const writer = new ByteWriter(mostBytesOf(message));
+  writePeerMessage(writer, message);
+  return writer.written();
+};
+
+/** A message without data, and an entry without its data, are smaller: numbers take up to 8 bytes. */
+const mostBytesWithoutData = 64;
+const mostBytesOfAnEntry = 16;
+
+/** So that what is large is not moved as the memory for it grows. */
+const mostBytesOf = (message: PeerMessage): number => {
+  if (message.kind === "forwardedProposal") return mostBytesWithoutData + message.data.length;
+  if (message.kind !== "append") return mostBytesWithoutData;
+  return message.entries.reduce((sum, { data }) => sum + mostBytesOfAnEntry + data.length, mostBytesWithoutData);
+};
+
+const writePeerMessage = (writer: ByteWriter, message: PeerMessage): void => {
   writer.byte(kindCode[message.kind]);
   switch (message.kind) {
     case "preVote":
     case "vote":
-      writer.number(message.term);
-      writer.number(message.lastIndex);
-      writer.number(message.lastTerm);
+      writer.numbers(message.term, message.lastIndex, message.lastTerm);
       writer.flag(message.transfer);
       return;
     case "preVoteReply":
@@ -37,31 +52,22 @@ export const writePeerMessage = (writer: ByteWriter, message: PeerMessage): void
       writer.flag(message.granted);
       return;
     case "append":
-      writer.number(message.term);
-      writer.number(message.prevIndex);
-      writer.number(message.prevTerm);
-      writer.number(message.commit);
+      writer.numbers(message.term, message.prevIndex, message.prevTerm, message.commit);
       writeRun(writer, message.entries, { index: message.prevIndex, term: message.prevTerm });
       return;
     case "appendReply":
       writer.number(message.term);
       writer.flag(message.accepted);
-      writer.number(message.index);
-      writer.number(message.hintIndex);
-      writer.number(message.hintTerm);
+      writer.numbers(message.index, message.hintIndex, message.hintTerm);
       return;
     case "heartbeat":
-      writer.number(message.term);
-      writer.number(message.commit);
-      writer.number(message.round);
+      writer.numbers(message.term, message.commit, message.round);
       return;
     case "heartbeatReply":
-      writer.number(message.term);
-      writer.number(message.round);
+      writer.numbers(message.term, message.round);
       return;
     case "timeoutNow":
-      writer.number(message.term);
-      writer.number(message.lastIndex);
+      writer.numbers(message.term, message.lastIndex);
       return;
     case "forwardedProposal":
       writer.bytes(message.data);
@@ -70,19 +76,11 @@ export const writePeerMessage = (writer: ByteWriter, message: PeerMessage): void
       writer.number(message.request);
       return;
     case "forwardedReadReply":
-      writer.number(message.request);
-      writer.number(message.index);
+      writer.numbers(message.request, message.index);
       return;
     default:
       assertNever(message);
   }
-};
-
-/** @throws RangeError if an append's entries do not continue its `prevIndex` and `prevTerm` */
-export const encodePeerMessage = (message: PeerMessage): Uint8Array => {
-  const writer = new ByteWriter(64);
-  writePeerMessage(writer, message);
-  return writer.written();
 };
 
 /**
