@@ -34,26 +34,44 @@ export interface NewStoresOptions {
 /** Makes stores in a member's directory, beside the one in use. Whoever closes the directory waits until none is open. */
 export class NewStores {
   private readonly open = new Set<Promise<void>>();
+  private closed = false;
 
   constructor(private readonly options: NewStoresOptions) {}
 
   /** An empty one; what a former attempt left is gone. */
   async make(): Promise<NewStore> {
-    const { directory, openBackend, clock } = this.options;
-    const path = await directory.newStorePath();
-    const backend = await openBackend(path);
-    const builder = await buildStore({ backend, clock: storeClockOf(clock) });
+    if (this.closed) throw new Error("Cannot make a store: the member is stopping");
     let gone: () => void = () => undefined;
     const ended = new Promise<void>((resolve) => (gone = resolve));
     this.open.add(ended);
-    return new StoreInMaking(this.options, path, backend, builder, () => {
+    const onEnded = (): void => {
       this.open.delete(ended);
       gone();
-    });
+    };
+    try {
+      const { path, backend, builder } = await this.begin();
+      return new StoreInMaking(this.options, path, backend, builder, onEnded);
+    } catch (error) {
+      onEnded();
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     await Promise.all(this.open);
+  }
+
+  private async begin(): Promise<{ path: string; backend: Backend; builder: StoreBuilder }> {
+    const { directory, openBackend, clock } = this.options;
+    const path = await directory.newStorePath();
+    const backend = await openBackend(path);
+    try {
+      return { path, backend, builder: await buildStore({ backend, clock: storeClockOf(clock) }) };
+    } catch (error) {
+      await backend.close();
+      throw error;
+    }
   }
 }
 
