@@ -33,4 +33,6 @@ export {
   type DiskResult,
 } from "./wal/disk.js";
 export { WalDamagedError, WalFailedError, WalVersionError } from "./wal/errors.js";
-export { openWal, type RecoveredLog, type Wal } from "./wal/wal.js";
+export { openWal } from "./wal/open.js";
+export type { RecoveredLog } from "./wal/recovery.js";
+export type { Wal } from "./wal/wal.js";

@@ -1,8 +1,7 @@
 import type { Disk } from "./disk.js";
 import { WalDamagedError, WalVersionError } from "./errors.js";
-import { recoverLog } from "./recovery.js";
+import { recoveredLog, recoverLog, type RecoveredLog } from "./recovery.js";
 import { listLogFiles } from "./segment-files.js";
-import { recoveredLog, type RecoveredLog } from "./wal.js";
 
 /** What a look at a log's files found. */
 export interface WalReport {

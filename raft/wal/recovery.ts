@@ -40,6 +40,27 @@ export interface Recovery {
   readonly repair: Repair | undefined;
 }
 
+/** What a member is given of it. */
+export interface RecoveredLog {
+  readonly hardState: HardState;
+  /**
+   * The place just before `entries[0]`, at or before all that was ever given to `truncate`: what is up to here is only in
+   * the state machine. Index 0 of term 0 for a log that was never truncated.
+   */
+  readonly base: LogPosition;
+  /** The log after `base`. An entry's data keeps at most 64 KiB of others' in memory. */
+  readonly entries: readonly Entry[];
+  /** What was cut off, for the log line; undefined if nothing was. */
+  readonly repaired: Repair | undefined;
+}
+
+export const recoveredLog = ({ base, end, entries, repair }: Recovery): RecoveredLog => ({
+  hardState: end.hardState,
+  base,
+  entries,
+  repaired: repair,
+});
+
 /** Reads the log's files one after the other: what is kept of a segment is copied, so one at a time is in memory. */
 export const recoverLog = async (disk: Disk, { segments }: LogFiles): Promise<Recovery> => {
   const reader = new LogReader(segments);

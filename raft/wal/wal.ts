@@ -1,28 +1,16 @@
 // The write-ahead log: what a member must not forget, on disk before it speaks of it. Raft paper §5.1, figure 2.
 import path from "node:path";
-import { ByteWriter } from "../codec/bytes.js";
 import type { Entry, HardState, LogIndex, LogPosition } from "../core/types.js";
-import { endAfter, whyNotAfter, whyNotRestartedAt, writeBatch, type Batch, type LogEnd } from "./batch.js";
-import { ensureDirectory, promised, type Disk, type DiskFile } from "./disk.js";
-import { naming, WalFailedError } from "./errors.js";
+import { endAfter, whyNotAfter, whyNotRestartedAt, type LogEnd } from "./batch.js";
+import { promised, type Disk, type DiskFile } from "./disk.js";
+import { WalFailedError } from "./errors.js";
 import { NextSegment, type PreparedFile } from "./next-segment.js";
 import { OldSegments } from "./old-segments.js";
-import {
-  batchRecord,
-  blankSectors,
-  nextRecordAt,
-  recordEnd,
-  recordHeaderBytes,
-  sealRecord,
-  sectorBytes,
-  sectorEnd,
-  type SealedRecord,
-} from "./record.js";
-import { recoverLog, type LogTail, type Recovery, type Repair } from "./recovery.js";
-import { listLogFiles, type LogFiles } from "./segment-files.js";
-import { firstRecordAt, nextSegmentName, segmentFileName, writeSegmentHeader } from "./segment.js";
-
-const defaultSegmentBytes = 16 * 1024 * 1024;
+import { RecordBuffer, type Sealed } from "./record-buffer.js";
+import { sectorEnd } from "./record.js";
+import type { Recovery } from "./recovery.js";
+import type { LogFiles } from "./segment-files.js";
+import { firstRecordAt, segmentFileName } from "./segment.js";
 
 /** Beyond this, a batch is refused by throwing: whoever gathers batches bounds them far below. */
 const maxBatchBytes = 1024 * 1024 * 1024;
@@ -31,8 +19,8 @@ export interface WalOptions {
   readonly disk: Disk;
   /** Created if need be. Nothing else may write to it. */
   readonly directory: string;
-  /** A multiple of 512; 16 MiB if absent. A larger batch gets a segment of its own size. */
-  readonly segmentBytes?: number;
+  /** A multiple of 512. A larger batch gets a segment of its own size. */
+  readonly segmentBytes: number;
   /** Space that is left to others on this disk: with less, there is none for another segment. 0 if absent. */
   readonly reserveBytes?: number;
   /** Called once: a `WalFailedError` after which nothing is durable any more. The member must stop. */
@@ -42,70 +30,6 @@ export interface WalOptions {
   /** A segment that is not needed any more could not be removed: it only costs space, and is tried again with the next. */
   readonly onRemovalFailure?: (error: Error) => void;
 }
-
-export interface RecoveredLog {
-  readonly hardState: HardState;
-  /**
-   * The place just before `entries[0]`, at or before all that was ever given to `truncate`: what is up to here is only in
-   * the state machine. Index 0 of term 0 for a log that was never truncated.
-   */
-  readonly base: LogPosition;
-  /** The log after `base`. An entry's data keeps at most 64 KiB of others' in memory. */
-  readonly entries: readonly Entry[];
-  /** What was cut off, for the log line; undefined if nothing was. */
-  readonly repaired: Repair | undefined;
-}
-
-/**
- * Reads the log in `directory` and opens it for appending. What it returns is durable.
- *
- * @throws WalDamagedError if anything but a power cut during the last write explains what is there; WalVersionError if a
- * newer version wrote it; in both cases nothing in the directory was touched; WalFailedError if the disk fails
- */
-export const openWal = async (options: WalOptions): Promise<{ wal: Wal; recovered: RecoveredLog }> => {
-  const { disk, directory, segmentBytes = defaultSegmentBytes } = options;
-  if (segmentBytes % sectorBytes !== 0 || segmentBytes < 2 * sectorBytes)
-    throw new RangeError(`Cannot use segments of ${segmentBytes} bytes: not a multiple of ${sectorBytes}`);
-  await naming("make", directory, ensureDirectory(disk, directory));
-  const files = await listLogFiles(disk, directory);
-  const recovery = await recoverLog(disk, files);
-  await removeUnfinished(disk, directory);
-  const { tail, repair } = recovery;
-  const file = tail && (await naming("open", tail.file, openTail(disk, tail, repair)));
-  // The last segment may have been renamed by a process that was killed before it could make the name durable.
-  const synced = promised((done) => disk.syncDirectory(directory, done));
-  await naming("sync", directory, synced);
-  const wal = new Wal(options, { files, recovery, file });
-  return { wal, recovered: recoveredLog(recovery) };
-};
-
-export const recoveredLog = ({ base, end, entries, repair }: Recovery): RecoveredLog => ({
-  hardState: end.hardState,
-  base,
-  entries,
-  repaired: repair,
-});
-
-const removeUnfinished = async (disk: Disk, directory: string): Promise<void> => {
-  const names = await promised<readonly string[]>((done) => disk.list(directory, done));
-  if (names.includes(nextSegmentName))
-    await promised((done) => disk.remove(path.join(directory, nextSegmentName), done));
-};
-
-/**
- * Opens the last segment, cuts off what is torn, and makes what is left durable: a process that was killed may have left
- * its last record in the page cache only. The record is written again, as after a failed write the page cache may hold
- * what the disk does not, and take it for durable.
- */
-const openTail = async (disk: Disk, tail: LogTail, repair: Repair | undefined): Promise<DiskFile> => {
-  const { lastRecordAt, position } = tail;
-  const file = await promised<DiskFile>((done) => disk.open(tail.file, "existing", done));
-  const end = repair === undefined ? sectorEnd(position) : position + repair.bytes;
-  const bytes = await promised<Uint8Array>((done) => file.read(lastRecordAt, end - lastRecordAt, done));
-  if (repair !== undefined) bytes.set(blankSectors(position, end, lastRecordAt), position - lastRecordAt);
-  await promised((done) => file.write(bytes, lastRecordAt, done));
-  return file;
-};
 
 /** The segment that is being filled. */
 interface Current {
@@ -125,14 +49,10 @@ interface Opened {
 
 /** What a new segment begins with, beside what its header takes from the log as it is. */
 interface Beginning {
-  readonly payloadBytes: number;
   /** The log before the first record; what is in older segments does not count if it `restarts`. */
   readonly before: LogEnd;
   readonly restarts: boolean;
 }
-
-/** In the buffer of a batch: room for a segment header, should the batch begin a segment, then the record's first sector. */
-const recordSectorAt = firstRecordAt;
 
 export class Wal {
   private readonly disk: Disk;
@@ -140,7 +60,8 @@ export class Wal {
   private readonly onFailure: (error: Error) => void;
   private readonly next: NextSegment;
   private readonly old: OldSegments;
-  private readonly writer = new ByteWriter(64 * 1024);
+  /** The batch under way. */
+  private readonly record = new RecordBuffer();
   private current: Current | undefined;
   private sequence: number;
   private chain: number;
@@ -161,7 +82,7 @@ export class Wal {
     this.next = new NextSegment({
       disk: options.disk,
       directory: options.directory,
-      segmentBytes: options.segmentBytes ?? defaultSegmentBytes,
+      segmentBytes: options.segmentBytes,
       reserveBytes: options.reserveBytes ?? 0,
       onFull: (full) => options.onFull?.(full),
       onFailure: (operation, failed, cause) => this.fail(operation, failed, cause),
@@ -205,13 +126,13 @@ export class Wal {
     const batch = { hardState, entries };
     const problem = this.whyRefused() ?? whyNotAfter(this.end, batch) ?? this.old.whyNotAppended(entries);
     if (problem !== undefined) throw new Error(`Cannot append to the log: ${problem}`, { cause: this.failure });
-    const start = recordSectorAt + ((this.current?.position ?? 0) % sectorBytes);
-    const payloadBytes = this.encode(start, batch);
-    if (payloadBytes > maxBatchBytes) throw new RangeError(`Cannot append ${payloadBytes} bytes at once: too many`);
+    const { record, current } = this;
+    record.put(batch, current?.position ?? firstRecordAt);
+    const bytes = record.endFrom(0);
+    if (bytes > maxBatchBytes) throw new RangeError(`Cannot append ${bytes} bytes at once: too many`);
     this.done = done;
-    if (this.current === undefined || !this.fits(this.current, payloadBytes))
-      this.moveToNewSegment(start, payloadBytes);
-    else this.continueSegment(this.current, start, payloadBytes);
+    if (current !== undefined && record.endFrom(current.position) <= current.bytes) this.continueSegment(current);
+    else this.beginSegment({ before: this.end, restarts: false });
     this.end = endAfter(this.end, batch);
   }
 
@@ -237,9 +158,9 @@ export class Wal {
     if (problem !== undefined) throw new Error(`Cannot restart the log: ${problem}`, { cause: this.failure });
     // Nobody may replace what the state machine holds, so all of it counts as committed.
     const before = { hardState: { ...hardState, commit: base.index }, lastIndex: base.index, lastTerm: base.term };
-    const payloadBytes = this.encode(firstRecordAt, { hardState: before.hardState, entries: [] });
+    this.record.put({ hardState: before.hardState, entries: [] }, firstRecordAt);
     this.done = done;
-    this.beginSegment({ payloadBytes, before, restarts: true });
+    this.beginSegment({ before, restarts: true });
     this.end = before;
   }
 
@@ -272,44 +193,30 @@ export class Wal {
     return this.whyUnusable() ?? (this.done === undefined ? undefined : "another append is under way");
   }
 
-  private fits({ position, bytes }: Current, payloadBytes: number): boolean {
-    return recordEnd(position, recordHeaderBytes + payloadBytes) <= bytes;
-  }
-
-  private continueSegment(current: Current, start: number, payloadBytes: number): void {
-    const { buffer, sealed } = this.seal(start, payloadBytes, this.chain);
-    this.writing = true;
-    this.write(current, buffer.subarray(start, sealed.end), current.position, () => {
-      current.position += nextRecordAt(recordEnd(start, recordHeaderBytes + payloadBytes)) - start;
+  private continueSegment(current: Current): void {
+    const sealed = this.record.seal(this.chain);
+    this.write(current, sealed.bytes, current.position, () => {
+      current.position += sealed.length;
       this.appended(sealed);
     });
   }
 
-  /** The record becomes the first of the next segment; it is moved up to where the records of a segment begin. */
-  private moveToNewSegment(start: number, payloadBytes: number): void {
-    if (start > firstRecordAt) this.writer.written().copyWithin(firstRecordAt, start);
-    this.beginSegment({ payloadBytes, before: this.end, restarts: false });
-  }
-
   private beginSegment(beginning: Beginning): void {
-    const needed = sectorEnd(recordEnd(firstRecordAt, recordHeaderBytes + beginning.payloadBytes));
-    this.next.take(needed, (prepared) => this.startSegment(prepared, beginning));
+    this.record.moveToFront();
+    this.next.take(sectorEnd(this.record.endFrom(firstRecordAt)), (file) => this.startSegment(file, beginning));
   }
 
-  private startSegment(prepared: PreparedFile, { payloadBytes, before, restarts }: Beginning): void {
+  private startSegment(prepared: PreparedFile, { before, restarts }: Beginning): void {
     const { file, bytes } = prepared;
     const { hardState, lastIndex, lastTerm: termBefore } = before;
     const name = { sequence: this.sequence + 1, firstIndex: (lastIndex + 1) as LogIndex };
     const finalPath = path.join(this.directory, segmentFileName(name));
     const header = { ...name, hardState, chain: this.chain, fileBytes: bytes, termBefore, restarts };
-    const seed = writeSegmentHeader(this.writer.written(), header);
-    const { buffer, sealed } = this.seal(firstRecordAt, payloadBytes, seed);
-    const position = nextRecordAt(recordEnd(firstRecordAt, recordHeaderBytes + payloadBytes));
-    this.writing = true;
-    this.write(prepared, buffer.subarray(0, sealed.end), 0, () =>
+    const sealed = this.record.sealFirst(header);
+    this.write(prepared, sealed.bytes, 0, () =>
       this.giveName(prepared.path, finalPath, () => {
         this.current?.file.close(() => undefined); // all of it was durable long ago: closing it can lose nothing
-        this.current = { file, path: finalPath, bytes, position };
+        this.current = { file, path: finalPath, bytes, position: sealed.length };
         this.sequence = name.sequence;
         this.old.began({ file: finalPath, header });
         this.appended(sealed);
@@ -329,34 +236,20 @@ export class Wal {
     });
   }
 
-  /** Puts `batch` where a record that begins at `start` of the buffer has its payload; returns the payload's length. */
-  private encode(start: number, batch: Batch): number {
-    this.writer.reset();
-    this.writer.skip(start + recordHeaderBytes);
-    writeBatch(this.writer, batch);
-    return this.writer.length - start - recordHeaderBytes;
-  }
-
-  private seal(start: number, payloadBytes: number, seed: number): { buffer: Uint8Array; sealed: SealedRecord } {
-    const end = sectorEnd(recordEnd(start, recordHeaderBytes + payloadBytes));
-    this.writer.skip(Math.max(0, end - this.writer.length));
-    const buffer = this.writer.written();
-    return { buffer, sealed: sealRecord(buffer, start, { type: batchRecord, payloadBytes, seed }) };
-  }
-
   private write(
     { file, path }: { readonly file: DiskFile; readonly path: string },
     bytes: Uint8Array,
     position: number,
     then: () => void,
   ): void {
+    this.writing = true;
     file.write(bytes, position, (error) => {
       if (error === null) then();
       else this.failAppend("write", path, error);
     });
   }
 
-  private appended({ checksum }: SealedRecord): void {
+  private appended({ checksum }: Sealed): void {
     this.chain = checksum;
     this.writing = false;
     this.prepareInTime();

@@ -11,9 +11,10 @@ import {
 } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import type { Disk } from "../../../raft/wal/disk.js";
-import { LogReader, type Recovery } from "../../../raft/wal/recovery.js";
+import { LogReader, type RecoveredLog, type Recovery } from "../../../raft/wal/recovery.js";
 import { arrange, readHead } from "../../../raft/wal/segment-files.js";
-import { openWal, type RecoveredLog, type Wal, type WalOptions } from "../../../raft/wal/wal.js";
+import { openWal, type OpenOptions } from "../../../raft/wal/open.js";
+import type { Wal } from "../../../raft/wal/wal.js";
 import type { SimDisk } from "./sim-disk.js";
 
 export const directory = "/member/wal";
@@ -101,7 +102,7 @@ export const failTest = (error: Error): void => assert.fail(error);
 
 export const open = (
   disk: Disk,
-  options: Partial<WalOptions> = {},
+  options: Partial<OpenOptions> = {},
 ): Promise<{ readonly wal: Wal; readonly recovered: RecoveredLog }> =>
   openWal({ disk, directory, segmentBytes: 2048, onFailure: failTest, ...options });
 
@@ -123,7 +124,7 @@ export const readBytes = (files: readonly { readonly file: string; readonly byte
 export const writeLog = async (
   disk: SimDisk,
   batches: readonly Batch[],
-  options?: Partial<WalOptions>,
+  options?: Partial<OpenOptions>,
 ): Promise<void> => {
   const { wal } = await open(disk.boot(), options);
   for (const batch of batches) await append(wal, batch);
@@ -131,7 +132,7 @@ export const writeLog = async (
 };
 
 /** What a restart makes of the disk. */
-export const recover = async (disk: SimDisk, options?: Partial<WalOptions>): Promise<RecoveredLog> => {
+export const recover = async (disk: SimDisk, options?: Partial<OpenOptions>): Promise<RecoveredLog> => {
   const { wal, recovered } = await open(disk.boot(), options);
   await wal.close();
   return recovered;

@@ -6,7 +6,7 @@ import path from "node:path";
 import { after as afterAll, describe, test } from "node:test";
 import type { Batch } from "../../../raft/wal/batch.js";
 import { nodeDisk, type Disk } from "../../../raft/wal/disk.js";
-import type { WalOptions } from "../../../raft/wal/wal.js";
+import type { OpenOptions } from "../../../raft/wal/open.js";
 import { seededRandom } from "../../sim/random.js";
 import {
   after,
@@ -27,7 +27,7 @@ afterAll(() => rm(temporary, { recursive: true }));
 
 let logs = 0;
 /** A fresh log, and how to open it. */
-const places: [string, () => Partial<WalOptions> & { readonly disk: Disk; readonly directory: string }][] = [
+const places: [string, () => Partial<OpenOptions> & { readonly disk: Disk; readonly directory: string }][] = [
   ["on the real disk", () => ({ disk: nodeDisk, directory: path.join(temporary, `log-${++logs}`, "member", "wal") })],
   [
     "on the simulated disk",
@@ -38,7 +38,7 @@ const places: [string, () => Partial<WalOptions> & { readonly disk: Disk; readon
 for (const [name, fresh] of places)
   describe(name, () => {
     /** Writes each list of batches into the same log, closing and opening it in between, and reads it in the end. */
-    const writtenAndRead = async (place: Partial<WalOptions> & { readonly disk: Disk }, ...runs: Batch[][]) => {
+    const writtenAndRead = async (place: Partial<OpenOptions> & { readonly disk: Disk }, ...runs: Batch[][]) => {
       for (const batches of runs) {
         const { wal } = await open(place.disk, place);
         for (const batch of batches) await append(wal, batch);

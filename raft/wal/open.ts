@@ -1,0 +1,61 @@
+// Opening the log: what is there is read, mended after a power cut, and gone on with.
+import path from "node:path";
+import { ensureDirectory, promised, type Disk, type DiskFile } from "./disk.js";
+import { naming } from "./errors.js";
+import { blankSectors, sectorBytes, sectorEnd } from "./record.js";
+import { recoveredLog, recoverLog, type LogTail, type RecoveredLog, type Repair } from "./recovery.js";
+import { listLogFiles } from "./segment-files.js";
+import { nextSegmentName } from "./segment.js";
+import { Wal, type WalOptions } from "./wal.js";
+
+const defaultSegmentBytes = 16 * 1024 * 1024;
+
+/** How a log is opened. */
+export interface OpenOptions extends Omit<WalOptions, "segmentBytes"> {
+  /** A multiple of 512; 16 MiB if absent. A larger batch gets a segment of its own size. */
+  readonly segmentBytes?: number;
+}
+
+/**
+ * Reads the log in `directory` and opens it for appending. What it returns is durable.
+ *
+ * @throws WalDamagedError if anything but a power cut during the last write explains what is there; WalVersionError if a
+ * newer version wrote it; in both cases nothing in the directory was touched; WalFailedError if the disk fails
+ */
+export const openWal = async (options: OpenOptions): Promise<{ wal: Wal; recovered: RecoveredLog }> => {
+  const { disk, directory, segmentBytes = defaultSegmentBytes } = options;
+  if (segmentBytes % sectorBytes !== 0 || segmentBytes < 2 * sectorBytes)
+    throw new RangeError(`Cannot use segments of ${segmentBytes} bytes: not a multiple of ${sectorBytes}`);
+  await naming("make", directory, ensureDirectory(disk, directory));
+  const files = await listLogFiles(disk, directory);
+  const recovery = await recoverLog(disk, files);
+  await removeUnfinished(disk, directory);
+  const { tail, repair } = recovery;
+  const file = tail && (await naming("open", tail.file, openTail(disk, tail, repair)));
+  // The last segment may have been renamed by a process that was killed before it could make the name durable.
+  const synced = promised((done) => disk.syncDirectory(directory, done));
+  await naming("sync", directory, synced);
+  const wal = new Wal({ ...options, segmentBytes }, { files, recovery, file });
+  return { wal, recovered: recoveredLog(recovery) };
+};
+
+const removeUnfinished = async (disk: Disk, directory: string): Promise<void> => {
+  const names = await promised<readonly string[]>((done) => disk.list(directory, done));
+  if (names.includes(nextSegmentName))
+    await promised((done) => disk.remove(path.join(directory, nextSegmentName), done));
+};
+
+/**
+ * Opens the last segment, cuts off what is torn, and makes what is left durable: a process that was killed may have left
+ * its last record in the page cache only. The record is written again, as after a failed write the page cache may hold
+ * what the disk does not, and take it for durable.
+ */
+const openTail = async (disk: Disk, tail: LogTail, repair: Repair | undefined): Promise<DiskFile> => {
+  const { lastRecordAt, position } = tail;
+  const file = await promised<DiskFile>((done) => disk.open(tail.file, "existing", done));
+  const end = repair === undefined ? sectorEnd(position) : position + repair.bytes;
+  const bytes = await promised<Uint8Array>((done) => file.read(lastRecordAt, end - lastRecordAt, done));
+  if (repair !== undefined) bytes.set(blankSectors(position, end, lastRecordAt), position - lastRecordAt);
+  await promised((done) => file.write(bytes, lastRecordAt, done));
+  return file;
+};
