@@ -176,7 +176,7 @@ export const mutants: readonly Mutant[] = [
     file: "store/store-builder.ts",
     snippet: "    await batch.write();\n",
     replacement: "    void batch.write();\n",
-    caughtBy: [simulation(100)],
+    caughtBy: [directoryCrashes],
   },
   {
     name: "the log is cut beyond what the store holds durably",

@@ -67,7 +67,7 @@ class Machine {
     };
     this.disk = new SimDisk({ random: seededRandom(seed + 1_000_000), schedule });
     this.disk.onOperation = (operation) => this.begins(operation);
-    const conditions = { maxWriteMs: 1, maxReadMs: 0, failsNext: false };
+    const conditions = { maxWriteMs: this.random.pick([1, 30]), maxReadMs: 0, failsNext: false };
     const onWrite = (): undefined => this.begins({ kind: "write", path: "rows" });
     this.stores = new SimStores({ disk: this.disk, conditions, random: this.random, onWrite });
   }

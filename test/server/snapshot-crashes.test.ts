@@ -104,6 +104,12 @@ const rowsSent = async ({ applied }: DurableState): Promise<readonly Row[]> => {
 const storesIn = async (directory: string): Promise<string[]> =>
   (await readdir(join(directory, "data", "member"))).filter((name) => /^store-(\d+|current)$/.test(name)).sort();
 
+/** Puts the new store in the place of the old one, which is gone then. */
+const install = async ({ newStores }: DurableState, making: NewStore): Promise<void> => {
+  await making.install();
+  await newStores.close();
+};
+
 /** The files as a kill leaves them at this moment: what was written is there, synced or not. */
 const killed = async (t: TestContext, directory: string): Promise<string> => {
   const copy = await temporaryDirectory(t);
@@ -169,7 +175,7 @@ test("a member may end at any moment of receiving a snapshot: it starts with the
   const torn = await killed(t, directory);
   await writeFile(join(torn, "data", "member", "store-current.tmp"), "store-2\nindex 1");
   await isAsBefore(torn);
-  await making.install();
+  await install(state, making);
   assert.equal(
     await readFile(join(directory, "data", "member", "store-current"), "utf8"),
     `store-2\nindex ${sent.index} term ${sent.term}\n`,
@@ -192,7 +198,7 @@ test("a start that was itself killed while the log began anew is repeated by the
   const making = await state.newStores.make();
   await making.write(await rowsSent(state));
   await making.finish();
-  await making.install();
+  await install(state, making);
   const left = await killed(t, directory);
   await close();
   // The new log's segment without its name: it does not count.
@@ -248,7 +254,7 @@ test("a log that is lost, or an old copy of it, is no interrupted installation",
   const making = await state.newStores.make();
   await making.write(await rowsSent(state));
   await making.finish();
-  await making.install();
+  await install(state, making);
   const hardState = { term: 5 as Term, vote: 0n, commit: 100 as LogIndex };
   await new Promise<void>((done) => state.wal.restart(position(sent.index, sent.term), hardState, done));
   const atInstall = await killed(t, directory);
