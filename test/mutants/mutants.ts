@@ -36,7 +36,7 @@ export const mutants: readonly Mutant[] = [
     snippet: "(this.isHardStateDurable ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what",
     replacement:
       '(this.isHardStateDurable || message.kind === "vote" ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what',
-    caughtBy: [scenarios, simulation(60)],
+    caughtBy: [scenarios, simulation(100)],
   },
   {
     name: "a member votes twice in one term",
