@@ -120,7 +120,7 @@ test("transactions", () => {
 });
 
 test("transactions are only so deep in each other, however many operations are allowed", () => {
-  const deep = (levels: number): TxnRequest => (levels === 1 ? txn([]) : txn([nested(deep(levels - 1).success)]));
+  const deep = (levels: number): TxnRequest => (levels === 1 ? txn([]) : txn([nested([...deep(levels - 1).success])]));
   checkTxn(deep(129), 128);
   checkTxn(deep(129), 1_000_000);
   for (const [levels, allowed] of [
