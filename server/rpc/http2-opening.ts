@@ -21,6 +21,11 @@ const emptySettings = Buffer.from([0, 0, 0, frameType.settings, 0, 0, 0, 0, 0]);
 
 /** More than this before the first request is complete: the connection is handed on as it is. */
 const maxOpeningBytes = 64 * 1024;
+/**
+ * More than this without an answer to our SETTINGS: the connection is closed. A client that has not seen them may send 64 KiB of
+ * data and its headers (RFC 9113 §6.9.2).
+ */
+const maxUnacknowledgedBytes = 256 * 1024;
 
 /**
  * Reads the opening of an HTTP/2 connection up to its first request, then hands back everything that came, with the
@@ -34,6 +39,7 @@ export const readOpening = (socket: Socket, seen: Buffer, onOpened: (bytes: Buff
   const advance = (): void => {
     const step = opening.read();
     if (step === "greet") socket.write(emptySettings);
+    if (step === "refuse") socket.destroy();
     if (step !== "done") return;
     socket.removeListener("readable", onReadable);
     onOpened(opening.bytes);
@@ -65,11 +71,15 @@ export class Opening {
     this.bytes = Buffer.concat([this.bytes, bytes]);
   }
 
-  /** `greet`: send the server's SETTINGS, the client waits for them. `done`: the connection can be handed on. */
-  read(): "more" | "greet" | "done" {
+  /**
+   * `greet`: send the server's SETTINGS, the client waits for them. `done`: the connection can be handed on. `refuse`: it never
+   * will be.
+   */
+  read(): "more" | "greet" | "done" | "refuse" {
     while (this.frameIsWhole()) this.readFrame();
-    if (this.bytes.length - this.offset > maxOpeningBytes) this.settled = true;
+    if (this.bytes.length > maxOpeningBytes) this.settled = true;
     if (this.settled && (!this.greeted || this.acknowledged)) return "done";
+    if (this.bytes.length > maxUnacknowledgedBytes) return "refuse";
     if (this.greeted || this.settled || this.offset === http2Preface.length) return "more";
     this.greeted = true;
     return "greet";

@@ -68,6 +68,18 @@ describe("the opening of an HTTP/2 connection", () => {
     assert.deepEqual(opened(Buffer.concat([settings, ping])).steps, ["done"]);
     const endless = Buffer.concat([settings, Buffer.from([0xff, 0xff, 0xff, 1, 4, 0, 0, 0, 1]), Buffer.alloc(70_000)]);
     assert.equal(opened(endless, settingsAck).steps.at(-1), "done");
+    const many = Buffer.concat(Array.from({ length: 8_000 }, () => settings));
+    assert.deepEqual(opened(many).steps, ["done"]);
+  });
+
+  test("a client that goes on and on without an answer to the server's settings is refused", () => {
+    const kibibyte = frame(0, 0, Buffer.alloc(1_015));
+    const sent = (count: number): Buffer => Buffer.concat(Array.from({ length: count }, () => kibibyte));
+    const request = headers("h:1");
+    assert.deepEqual(opened(settings, request, sent(200), settingsAck).steps, ["greet", "done"]);
+    assert.deepEqual(opened(settings, request, sent(300)).steps, ["greet", "refuse"]);
+    const unfinished = Buffer.concat([Buffer.from([0xff, 0xff, 0xff, 1, 4, 0, 0, 0, 1]), Buffer.alloc(300_000)]);
+    assert.deepEqual(opened(settings, unfinished).steps, ["greet", "refuse"]);
   });
 });
 
