@@ -52,7 +52,7 @@ export function* readRange(
 
   const loader = new Loader(data, size);
   const filtered = yield* filter(loader, request, hits);
-  const sorted = yield* sort(loader, request, filtered);
+  const sorted = yield* sort(loader, request, filtered, unlimited ? Infinity : limit + 1);
   const more = !unlimited && sorted.length > limit;
   const kept = more ? sorted.slice(0, limit) : sorted;
   const kvs = yield* request.keysOnly ? keysOf(loader, kept) : keyValuesOf(loader, kept);
@@ -143,25 +143,27 @@ function* filter(loader: Loader, request: RangeRequest, hits: Hit[]): Sliced<Hit
 
 type Pair = [number, number];
 
-/** Equal ones stay in key order, where etcd leaves their order open. */
-function* sort(loader: Loader, request: RangeRequest, hits: Hit[]): Sliced<Hit[]> {
+/**
+ * The first `wanted` in the order that is asked for. Equal ones stay in key order, where etcd leaves their order open.
+ */
+function* sort(loader: Loader, request: RangeRequest, hits: Hit[], wanted: number): Sliced<Hit[]> {
   const { sortTarget: target, sortOrder: order } = request;
   const descending = order === RangeRequest_SortOrder.DESCEND;
   if (target === RangeRequest_SortTarget.KEY) return descending ? hits.reverse() : hits;
   if (target === RangeRequest_SortTarget.VALUE) {
-    const decorated: { readonly hit: Hit; readonly rank: Uint8Array }[] = [];
+    const values = new Ranking<Uint8Array>((a, b) => Buffer.compare(a, b), descending, wanted);
     for (const hit of hits) {
-      decorated.push({ hit, rank: valueOf(loader.keyValue(hit)) });
+      values.add(hit, valueOf(loader.keyValue(hit)));
       if (loader.isTired()) yield;
     }
-    return sortedBy(decorated, (a, b) => Buffer.compare(a, b), descending);
+    return values.first();
   }
-  const decorated: { readonly hit: Hit; readonly rank: number }[] = [];
+  const numbers = new Ranking<number>((a, b) => a - b, descending, wanted);
   for (const hit of hits) {
-    decorated.push({ hit, rank: rankOf(loader.state(hit), target) });
+    numbers.add(hit, rankOf(loader.state(hit), target));
     if (loader.isTired()) yield;
   }
-  return sortedBy(decorated, (a, b) => a - b, descending);
+  return numbers.first();
 }
 
 function rankOf(state: KeyState, target: RangeRequest_SortTarget): number {
@@ -169,13 +171,36 @@ function rankOf(state: KeyState, target: RangeRequest_SortTarget): number {
   return target === RangeRequest_SortTarget.CREATE ? state.create : state.mod;
 }
 
-function sortedBy<R>(
-  hits: { readonly hit: Hit; readonly rank: R }[],
-  compare: (a: R, b: R) => number,
-  descending: boolean,
-): Hit[] {
-  hits.sort(descending ? (a, b) => compare(b.rank, a.rank) : (a, b) => compare(a.rank, b.rank));
-  return hits.map(({ hit }) => hit);
+/** Beyond what is wanted so many are gathered before the rest is forgotten. */
+const spareRanked = 32;
+
+/** Sorts hits by a rank. Who wants the first few of a million has no more than these sorted, a part at a time. */
+class Ranking<R> {
+  private ranked: { readonly hit: Hit; readonly rank: R }[] = [];
+
+  constructor(
+    private readonly compare: (a: R, b: R) => number,
+    private readonly descending: boolean,
+    private readonly wanted: number,
+  ) {}
+
+  /** In key order. */
+  add(hit: Hit, rank: R): void {
+    this.ranked.push({ hit, rank });
+    if (this.ranked.length >= 2 * this.wanted + spareRanked) this.settle();
+  }
+
+  first(): Hit[] {
+    this.settle();
+    return this.ranked.map(({ hit }) => hit);
+  }
+
+  /** Stable: those that were kept lie before those that came later. */
+  private settle(): void {
+    const { ranked, compare, wanted } = this;
+    ranked.sort(this.descending ? (a, b) => compare(b.rank, a.rank) : (a, b) => compare(a.rank, b.rank));
+    if (ranked.length > wanted) ranked.length = wanted;
+  }
 }
 
 function* keyValuesOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]> {

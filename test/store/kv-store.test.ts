@@ -176,6 +176,24 @@ for (const { name, create } of disks) {
       assert.deepEqual(sorted.kvs.map((kv) => kv[0]).join(""), "dc");
     });
 
+    test("the first few of many are those that sorting all would put first", async () => {
+      await using tested = await TestStore.on(await create());
+      const count = 300;
+      const keys = Array.from({ length: count }, (_, n) => `k${String((n * 7) % count).padStart(3, "0")}`);
+      for (const [n, key] of keys.entries()) {
+        tested.put(key, `${(n * 31) % 50}`); // six of each value
+        for (let again = 0; again < n % 5; again++) tested.put(key, `${(n * 31) % 50}`);
+      }
+      for (const sortTarget of [Target.VERSION, Target.CREATE, Target.MOD, Target.VALUE])
+        for (const sortOrder of [Order.ASCEND, Order.DESCEND])
+          for (const limit of [1, 10, 299, 300]) {
+            const asked = { rangeEnd: "l", sortTarget, sortOrder };
+            const all = await tested.range("k", asked);
+            const first = await tested.range("k", { ...asked, limit });
+            assert.deepEqual(first, { ...all, kvs: all.kvs.slice(0, limit), more: limit < count });
+          }
+    });
+
     test("an answer of more than its bound is refused", async () => {
       await using tested = await TestStore.on(await create(), { responseBytes: 1_000 });
       for (const key of ["a", "b", "c"]) tested.put(key, "x".repeat(400));
