@@ -6,7 +6,7 @@ import type { Io } from "./io.js";
 import { withSession, type Session } from "./session.js";
 
 const examples = `
-The leader must be among the endpoints. Requests under way do not fail: they wait until the other member leads.
+The leader must be among the endpoints. On minietcd, requests under way wait until the other member leads.
 
 Example:
   $ minietcdctl --endpoints 127.0.0.1:2379,127.0.0.1:22379,127.0.0.1:32379 move-leader c89feb932daef420`;

@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join, relative } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { InvalidArgumentError, type Command } from "commander";
+import { InvalidArgumentError, Option, type Command } from "commander";
 import type { MemberEvent, SupervisorCommand } from "./messages.js";
 
 interface ClusterFlags {
@@ -23,14 +23,17 @@ const parsePorts = (value: string): number[] => {
   return ports;
 };
 
+const portsOption = (flags: string, description: string, ports: readonly number[]): Option =>
+  new Option(flags, description).argParser(parsePorts).default(ports, ports.join());
+
 /** `minietcd cluster`: a local cluster of member processes for development. */
 export const addClusterCommand = (program: Command): void => {
   program
     .command("cluster")
     .description("start a local three-member cluster, one process a member; Ctrl-C stops it, a second start continues")
     .option("--data-dir <path>", "data in <path>/<member>, logs in <path>/<member>.log", "data")
-    .option("--client-ports <ports>", "client port of each member", parsePorts, [2379, 22379, 32379])
-    .option("--peer-ports <ports>", "peer port of each member", parsePorts, [2380, 22380, 32380])
+    .addOption(portsOption("--client-ports <ports>", "client port of each member", [2379, 22379, 32379]))
+    .addOption(portsOption("--peer-ports <ports>", "peer port of each member", [2380, 22380, 32380]))
     .addHelpText(
       "after",
       "\nThere are as many members as ports, named m1, m2, m3.\n" +
