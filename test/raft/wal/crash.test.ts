@@ -24,31 +24,16 @@ import {
   type Model,
 } from "./fixtures.js";
 import { SimDisk } from "./sim-disk.js";
+import { aDisk, firstSeed, stopAt, stopEverywhere, stops, takeSteps, type Stop } from "./stops.js";
 
-// Deterministic; another SEED tries other cases.
-const firstSeed = Number(process.env["SEED"] ?? 1);
 fc.configureGlobal({ seed: firstSeed });
 
-type Stop = "kill" | "powerCut";
-
-/** Appends one after the other, each from within the one before, until all are done or the disk stops answering. */
-const appendAll = async (disk: SimDisk, batches: readonly Batch[]): Promise<number> => {
-  let acknowledged = 0;
-  const opened = open(disk.boot()).then(({ wal }) => {
-    const next = (): void => {
-      const batch = batches[acknowledged];
-      if (batch === undefined) return;
-      wal.append(batch.hardState, batch.entries, () => {
-        acknowledged++;
-        next();
-      });
-    };
-    next();
+/** Appends one after the other; returns how many were acknowledged. */
+const appendAll = (disk: SimDisk, all: readonly Batch[]): Promise<number> =>
+  takeSteps(disk, (wal, at, done) => {
+    const batch = all[at];
+    if (batch !== undefined) wal.append(batch.hardState, batch.entries, done);
   });
-  await Promise.race([opened, settle()]);
-  await settle();
-  return acknowledged;
-};
 
 /** After a stop: everything acknowledged, perhaps the batch that was under way, and nothing else. Returns how many. */
 const assertSurvived = (model: Model, batches: readonly Batch[], acknowledged: number, hint: string): number => {
@@ -71,37 +56,18 @@ const batches: Batch[] = [30, 900, 10, 600, 300, 1, 700, 480, 2600, 40, 40, 1400
   entries: [entry(at + 1, 1 + at - (at % 3), bytes)],
 }));
 
-/** How many operations it takes to write `batches`, so that a test can stop at each. */
-const countOperations = async (): Promise<number> => {
-  const disk = new SimDisk({ random: seededRandom(1) });
-  let count = 0;
-  disk.onOperation = () => {
-    count++;
-    return undefined;
-  };
-  assert.equal(await appendAll(disk, batches), batches.length);
-  return count;
-};
-
-for (const stop of ["kill", "powerCut"] as const)
+for (const stop of stops)
   test(`a ${stop} at any operation loses nothing acknowledged, and the log goes on`, async () => {
-    const operations = await countOperations();
-    for (let at = 0; at < operations; at++)
-      for (let seed = firstSeed; seed < firstSeed + 3; seed++) {
-        const hint = `${stop} at operation ${at}, SEED=${seed}`;
-        const disk = new SimDisk({ random: seededRandom(seed) });
-        let count = 0;
-        disk.onOperation = () => {
-          if (count++ === at) disk[stop]();
-          return undefined;
-        };
-        const acknowledged = await appendAll(disk, batches);
-        const kept = assertSurvived(modelOf(await recover(disk)), batches, acknowledged, hint);
-        const { wal } = await open(disk.boot());
-        for (const batch of batches.slice(kept)) await append(wal, batch);
-        disk.powerCut();
-        assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...batches), hint);
-      }
+    const work = (disk: SimDisk): Promise<number> => appendAll(disk, batches);
+    assert.equal(await work(aDisk()), batches.length);
+    const check = async (disk: SimDisk, acknowledged: number, hint: string): Promise<void> => {
+      const kept = assertSurvived(modelOf(await recover(disk)), batches, acknowledged, hint);
+      const { wal } = await open(disk.boot());
+      for (const batch of batches.slice(kept)) await append(wal, batch);
+      disk.powerCut();
+      assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...batches), hint);
+    };
+    await stopEverywhere({ start: aDisk(), stop, work, check });
   });
 
 test("what a restart has read stays, however the process and the power fail next", async () => {
@@ -109,11 +75,7 @@ test("what a restart has read stays, however the process and the power fail next
   for (let seed = firstSeed; seed < firstSeed + 100; seed++) {
     const random = seededRandom(seed);
     const disk = new SimDisk({ random });
-    let left = random.between(10, 45);
-    disk.onOperation = () => {
-      if (left-- === 0) disk.kill();
-      return undefined;
-    };
+    stopAt(disk, "kill", random.between(10, 45));
     await appendAll(disk, batches);
     disk.onOperation = () => undefined;
     disk.kill();
@@ -125,7 +87,7 @@ test("what a restart has read stays, however the process and the power fail next
 
 test("what a restart has read stays, even if the write that should have made it durable had failed", async () => {
   for (const failing of [2, 3, 4, 5]) {
-    const disk = new SimDisk({ random: seededRandom(firstSeed) });
+    const disk = aDisk();
     const { wal } = await open(disk.boot(), { segmentBytes: 8192, onFailure: () => undefined });
     const small = plainBatches(5, 700);
     for (const batch of small.slice(0, failing - 1)) await append(wal, batch);

@@ -5,7 +5,6 @@ import { test } from "node:test";
 import { noMember, type HardState, type LogIndex, type LogPosition } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import { WalDamagedError } from "../../../raft/wal/errors.js";
-import { seededRandom } from "../../sim/random.js";
 import {
   after,
   append,
@@ -24,11 +23,10 @@ import {
   writeLog,
   type Model,
 } from "./fixtures.js";
-import { diskError, SimDisk } from "./sim-disk.js";
+import { diskError, type SimDisk } from "./sim-disk.js";
+import { aDisk, copyOf, stopEverywhere, stops, takeSteps } from "./stops.js";
 import { placeVersion1, version1Model } from "./version-1.js";
 
-const firstSeed = Number(process.env["SEED"] ?? 1);
-const aDisk = (seed = firstSeed): SimDisk => new SimDisk({ random: seededRandom(seed) });
 const segmentsOn = (disk: SimDisk): string[] =>
   [...disk.contents().keys()].filter((file) => file.endsWith(".wal")).map((file) => path.basename(file));
 
@@ -133,65 +131,37 @@ test("nothing replaces what came before a restart", async () => {
   await wal.close();
 });
 
-/** Begins the log anew and appends behind that, as far as the disk answers: how many of these were acknowledged. */
-const restartAndAppend = async (disk: SimDisk): Promise<number> => {
-  let acknowledged = 0;
-  const opened = open(disk.boot()).then(({ wal }) => {
-    const next = (): void => {
-      acknowledged++;
-      const batch = behind[acknowledged - 1];
-      if (batch !== undefined) wal.append(batch.hardState, batch.entries, next);
-    };
-    wal.restart(base, state, next);
+/** Begins the log anew and appends behind that; returns how many of these were acknowledged. */
+const restartAndAppend = (disk: SimDisk): Promise<number> =>
+  takeSteps(disk, (wal, at, done) => {
+    const batch = behind[at - 1];
+    if (at === 0) wal.restart(base, state, done);
+    else if (batch !== undefined) wal.append(batch.hardState, batch.entries, done);
   });
-  await Promise.race([opened, settle()]);
-  await settle();
-  return acknowledged;
-};
 
 /** What may be on the disk when so many were acknowledged: so much, or one more. */
 const states: readonly Model[] = [old, anew, ...behind.map((_, at) => after(anew, ...behind.slice(0, at + 1)))];
 
-for (const stop of ["kill", "powerCut"] as const)
+for (const stop of stops)
   test(`a ${stop} at any operation of a restart leaves the old log or the new one, and it goes on`, async () => {
     const start = aDisk();
     await writeLog(start, before);
-    const fresh = (seed: number): SimDisk => {
-      const disk = aDisk(seed);
-      for (const [file, bytes] of start.contents()) disk.place(file, bytes);
-      return disk;
-    };
-    let operations = 0;
-    const counting = fresh(1);
-    counting.onOperation = () => {
-      operations++;
-      return undefined;
-    };
-    assert.equal(await restartAndAppend(counting), states.length - 1);
+    assert.equal(await restartAndAppend(copyOf(start)), states.length - 1);
     const found = new Set<number>();
-    for (let at = 0; at < operations; at++)
-      for (let seed = firstSeed; seed < firstSeed + 3; seed++) {
-        const hint = `${stop} at operation ${at}, SEED=${seed}`;
-        const disk = fresh(seed);
-        let left = at;
-        disk.onOperation = () => {
-          if (left-- === 0) disk[stop]();
-          return undefined;
-        };
-        const acknowledged = await restartAndAppend(disk);
-        disk.onOperation = () => undefined;
-        const read = modelOf(await recover(disk));
-        const kept = states.findIndex((each) => isRead(read, each) && isRead(each, read));
-        assert.ok(kept === acknowledged || kept === acknowledged + 1, `${hint}: ${kept} after ${acknowledged}`);
-        found.add(kept);
-        // What was read stays, and the rest can be done, with whatever the stop left lying about.
-        const { wal } = await open(disk.boot());
-        if (kept === 0) await restart(wal, base, state);
-        for (const batch of behind.slice(Math.max(0, kept - 1))) await append(wal, batch);
-        await settle();
-        disk.powerCut();
-        assert.deepEqual(modelOf(await recover(disk)), states.at(-1), hint);
-      }
+    const check = async (disk: SimDisk, acknowledged: number, hint: string): Promise<void> => {
+      const read = modelOf(await recover(disk));
+      const kept = states.findIndex((each) => isRead(read, each) && isRead(each, read));
+      assert.ok(kept === acknowledged || kept === acknowledged + 1, `${hint}: ${kept} after ${acknowledged}`);
+      found.add(kept);
+      // What was read stays, and the rest can be done, with whatever the stop left lying about.
+      const { wal } = await open(disk.boot());
+      if (kept === 0) await restart(wal, base, state);
+      for (const batch of behind.slice(Math.max(0, kept - 1))) await append(wal, batch);
+      await settle();
+      disk.powerCut();
+      assert.deepEqual(modelOf(await recover(disk)), states.at(-1), hint);
+    };
+    await stopEverywhere({ start, stop, work: restartAndAppend, check });
     assert.deepEqual([...found].sort(), [0, 1, 2, 3, 4], "each of them was seen");
   });
 

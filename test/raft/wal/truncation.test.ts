@@ -9,7 +9,6 @@ import type { Batch } from "../../../raft/wal/batch.js";
 import { nodeDisk, type Disk } from "../../../raft/wal/disk.js";
 import { WalDamagedError } from "../../../raft/wal/errors.js";
 import type { Wal } from "../../../raft/wal/wal.js";
-import { seededRandom } from "../../sim/random.js";
 import {
   after,
   append,
@@ -25,12 +24,10 @@ import {
   truncated,
   writeLog,
 } from "./fixtures.js";
-import { diskError, SimDisk, type Operation } from "./sim-disk.js";
+import { diskError, type SimDisk, type Operation } from "./sim-disk.js";
+import { aDisk, copyOf, firstSeed, stopAt, stopEverywhere, stops, takeSteps } from "./stops.js";
 import { placeVersion1, version1Files, version1Model } from "./version-1.js";
 
-const firstSeed = Number(process.env["SEED"] ?? 1);
-
-const aDisk = (seed = firstSeed): SimDisk => new SimDisk({ random: seededRandom(seed) });
 const index = (value: number): LogIndex => value as LogIndex;
 
 /** Numbers of the segments on `disk`. */
@@ -204,96 +201,52 @@ test("a log that was cut back before it was truncated keeps what it needs, whate
     `a later segment begins earlier: ${starts.join()}`,
   );
   for (let through = 0; through <= 6; through++)
-    for (let stopAt = 0; stopAt < 8; stopAt++) {
-      const copy = aDisk(stopAt);
+    for (let at = 0; at < 8; at++) {
+      const copy = aDisk(at);
       for (const [file, bytes] of files) copy.place(file, bytes);
       const { wal } = await open(copy.boot());
-      let left = stopAt;
-      copy.onOperation = () => {
-        if (left-- === 0) copy.powerCut();
-        return undefined;
-      };
+      stopAt(copy, "powerCut", at);
       wal.truncate(index(through));
       await settle();
       copy.onOperation = () => undefined;
       copy.powerCut();
       const read = modelOf(await recover(copy));
-      const hint = `through ${through}, stopped at ${stopAt}`;
+      const hint = `through ${through}, stopped at ${at}`;
       assertRead(read, truncated(written, through), hint);
       assert.deepEqual(read.base, truncated(written, read.base.index).base, hint);
     }
 });
 
-type Stop = "kill" | "powerCut";
-
-/** Truncates and appends, until all is done or the disk stops answering. */
-const truncateAndAppend = async (
-  disk: SimDisk,
-  more: readonly Batch[],
-  through: readonly number[],
-): Promise<number> => {
-  let acknowledged = 0;
-  const opened = open(disk.boot()).then(({ wal }) => {
-    const next = (): void => {
-      const batch = more[acknowledged];
-      wal.truncate(index(through[acknowledged] ?? 0));
-      if (batch === undefined) return;
-      wal.append(batch.hardState, batch.entries, () => {
-        acknowledged++;
-        next();
-      });
-    };
-    next();
-  });
-  await Promise.race([opened, settle()]);
-  await settle();
-  return acknowledged;
-};
-
-for (const stop of ["kill", "powerCut"] as const satisfies readonly Stop[])
+for (const stop of stops)
   test(`a ${stop} at any operation of truncations beside appends loses nothing that was not truncated`, async () => {
     const more = [13, 14, 15, 16].map((at) => ({ hardState: undefined, entries: [entry(at, 1, 600)] }));
     const through = [2, 6, 7, 9, 12];
     const start = aDisk();
     await (await writtenLog(start)).close();
-    const files = start.contents();
-    const fresh = (seed: number): SimDisk => {
-      const disk = aDisk(seed);
-      for (const [file, bytes] of files) disk.place(file, bytes);
-      return disk;
+    const truncateAndAppend = (disk: SimDisk): Promise<number> =>
+      takeSteps(disk, (wal, at, done) => {
+        const batch = more[at];
+        wal.truncate(index(through[at] ?? 0));
+        if (batch !== undefined) wal.append(batch.hardState, batch.entries, done);
+      });
+    const whenDone = copyOf(start);
+    assert.equal(await truncateAndAppend(whenDone), more.length);
+    assert.deepEqual(segmentsOn(whenDone), [5, 6]);
+    const check = async (disk: SimDisk, acknowledged: number, hint: string): Promise<void> => {
+      const read = modelOf(await recover(disk));
+      const kept = read.entries.at(-1)!.index - 12;
+      assert.ok(kept === acknowledged || kept === acknowledged + 1, hint);
+      const now = truncated(after(whole, ...more.slice(0, kept)), through[acknowledged]!);
+      assertRead(read, now, hint);
+      const { wal } = await open(disk.boot());
+      for (const batch of more.slice(kept)) await append(wal, batch);
+      wal.truncate(index(12));
+      await settle();
+      disk.powerCut();
+      assertRead(modelOf(await recover(disk)), truncated(after(whole, ...more), 12), hint);
+      assert.deepEqual(segmentsOn(disk), [5, 6], hint);
     };
-    let operations = 0;
-    const counting = fresh(1);
-    counting.onOperation = () => {
-      operations++;
-      return undefined;
-    };
-    assert.equal(await truncateAndAppend(counting, more, through), more.length);
-    assert.deepEqual(segmentsOn(counting), [5, 6]);
-    for (let at = 0; at < operations; at++)
-      for (let seed = firstSeed; seed < firstSeed + 3; seed++) {
-        const hint = `${stop} at operation ${at}, SEED=${seed}`;
-        const disk = fresh(seed);
-        let left = at;
-        disk.onOperation = () => {
-          if (left-- === 0) disk[stop]();
-          return undefined;
-        };
-        const acknowledged = await truncateAndAppend(disk, more, through);
-        disk.onOperation = () => undefined;
-        const read = modelOf(await recover(disk));
-        const kept = read.entries.at(-1)!.index - 12;
-        assert.ok(kept === acknowledged || kept === acknowledged + 1, hint);
-        const now = truncated(after(whole, ...more.slice(0, kept)), through[acknowledged]!);
-        assertRead(read, now, hint);
-        const { wal } = await open(disk.boot());
-        for (const batch of more.slice(kept)) await append(wal, batch);
-        wal.truncate(index(12));
-        await settle();
-        disk.powerCut();
-        assertRead(modelOf(await recover(disk)), truncated(after(whole, ...more), 12), hint);
-        assert.deepEqual(segmentsOn(disk), [5, 6], hint);
-      }
+    await stopEverywhere({ start, stop, work: truncateAndAppend, check });
   });
 
 test("a segment that is missing in the front is as if truncated; one in the middle is damage", async () => {
@@ -345,23 +298,18 @@ test("segments of format version 1 go all or none, and no stop in between makes 
   await writeLog(start, more, { segmentBytes: 1024 });
   const written = after(version1Model, ...more);
   assert.deepEqual(segmentsOn(start), [1, 2, 3, 4, 5]);
-  for (let stopAt = 0; stopAt < 8; stopAt++) {
-    const disk = aDisk(stopAt + firstSeed);
-    for (const [file, bytes] of start.contents()) disk.place(file, bytes);
+  for (let at = 0; at < 8; at++) {
+    const disk = copyOf(start, at + firstSeed);
     const { wal } = await open(disk.boot(), { segmentBytes: 1024 });
     wal.truncate(index(4));
     await settle();
     assert.deepEqual(segmentsOn(disk), [1, 2, 3, 4, 5], "the first segment of version 2 begins after 5");
-    let left = stopAt;
-    disk.onOperation = () => {
-      if (left-- === 0) disk.powerCut();
-      return undefined;
-    };
+    stopAt(disk, "powerCut", at);
     wal.truncate(index(5));
     await settle();
     disk.onOperation = () => undefined;
     disk.powerCut();
-    assertRead(modelOf(await recover(disk, { segmentBytes: 1024 })), truncated(written, 5), `stopped at ${stopAt}`);
+    assertRead(modelOf(await recover(disk, { segmentBytes: 1024 })), truncated(written, 5), `stopped at ${at}`);
     const again = await open(disk.boot(), { segmentBytes: 1024 });
     again.wal.truncate(index(5));
     await settle();

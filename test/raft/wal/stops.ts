@@ -1,0 +1,83 @@
+// A log whose process, or machine, ends at each operation of its disk in turn.
+import type { Wal } from "../../../raft/wal/wal.js";
+import { seededRandom } from "../../sim/random.js";
+import { open, settle } from "./fixtures.js";
+import { SimDisk } from "./sim-disk.js";
+
+// Deterministic; another SEED tries other cases.
+export const firstSeed = Number(process.env["SEED"] ?? 1);
+
+export const aDisk = (seed = firstSeed): SimDisk => new SimDisk({ random: seededRandom(seed) });
+
+/** Another disk with what is durable on `disk`. */
+export const copyOf = (disk: SimDisk, seed = firstSeed): SimDisk => {
+  const copy = aDisk(seed);
+  for (const [file, bytes] of disk.contents()) copy.place(file, bytes);
+  return copy;
+};
+
+export const stops = ["kill", "powerCut"] as const;
+export type Stop = (typeof stops)[number];
+
+/** Stops `disk` at an operation, when so many others have begun. */
+export const stopAt = (disk: SimDisk, stop: Stop, operations: number): void => {
+  let left = operations;
+  disk.onOperation = () => {
+    if (left-- === 0) disk[stop]();
+    return undefined;
+  };
+};
+
+/**
+ * Opens the log on `disk` and takes one step after the other, each from within the one before, until there is none left or the
+ * disk stops answering.
+ *
+ * @param step takes the next one, whose number it is given; returns false if there is none
+ * @returns how many came to their end
+ */
+export const takeSteps = async (
+  disk: SimDisk,
+  step: (wal: Wal, at: number, done: () => void) => void,
+): Promise<number> => {
+  let taken = 0;
+  const opened = open(disk.boot()).then(({ wal }) => {
+    const next = (): void =>
+      step(wal, taken, () => {
+        taken++;
+        next();
+      });
+    next();
+  });
+  await Promise.race([opened, settle()]);
+  await settle();
+  return taken;
+};
+
+export interface EverywhereOptions {
+  /** What is there before. */
+  readonly start: SimDisk;
+  readonly stop: Stop;
+  /** Returns how many steps of it were acknowledged. */
+  readonly work: (disk: SimDisk) => Promise<number>;
+  /** What must hold after each stop. */
+  readonly check: (disk: SimDisk, acknowledged: number, hint: string) => Promise<void>;
+}
+
+/** Stops `work` at each of its operations, with some seeds each. */
+export const stopEverywhere = async ({ start, stop, work, check }: EverywhereOptions): Promise<void> => {
+  let operations = 0;
+  const counting = copyOf(start);
+  counting.onOperation = () => {
+    operations++;
+    return undefined;
+  };
+  await work(counting);
+  for (let at = 0; at < operations; at++)
+    for (let seed = firstSeed; seed < firstSeed + 3; seed++) {
+      const disk = copyOf(start, seed);
+      stopAt(disk, stop, at);
+      const acknowledged = await work(disk);
+      disk.onOperation = () => undefined;
+      await check(disk, acknowledged, `${stop} at operation ${at}, SEED=${seed}`);
+    }
+};
