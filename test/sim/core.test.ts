@@ -24,10 +24,10 @@ for (const seed of seeds)
     const cluster = new SimCluster({ members: random.pick([3, 5]), random, ...timing });
     cluster.watched(() => {
       for (let tick = 0; tick < 1_500; tick++) {
-        if (random.chance(faultRate)) cluster.injectFault();
-        if (random.chance(compactRate)) cluster.compact();
-        if (random.chance(needlessSnapshotRate)) cluster.sendNeedlessSnapshot();
-        if (random.chance(0.3)) cluster.act();
+        if (random.chance(faultRate)) cluster.faults.inject();
+        if (random.chance(compactRate)) cluster.snapshots.compact();
+        if (random.chance(needlessSnapshotRate)) cluster.snapshots.sendNeedless();
+        if (random.chance(0.3)) cluster.clients.act();
         cluster.tick();
       }
       cluster.healAll();

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import type { LogIndex, LogPosition, MemberId } from "../../raft/core/types.js";
+import type { Member } from "./member.js";
+import { describe, leads, type Ground, type Seat } from "./seat.js";
+import { SnapshotStreams, type Stream } from "./streams.js";
+
+/** What becomes of the logs of a cluster: they are cut, and those who lack what was cut are sent snapshots. Raft paper §7. */
+export class ClusterSnapshots {
+  /** Snapshots that took the place of a log. */
+  installed = 0;
+  private readonly streams: SnapshotStreams;
+
+  constructor(private readonly ground: Ground) {
+    this.streams = new SnapshotStreams(ground.random, 2 * ground.electionTicks);
+  }
+
+  /** Time passes. */
+  tick(): void {
+    this.streams.move(this.ground.now, {
+      arrived: (stream) => this.arrived(stream),
+      ended: (stream) => this.ended(stream),
+    });
+  }
+
+  /** The state machine's disk catches up with it, more or less. */
+  flush(seat: Seat): void {
+    const index = this.ground.random.between(seat.disk.machine.index, seat.applied);
+    if (index > seat.disk.machine.index) seat.disk.machine = this.ground.safety.positionOf(index as LogIndex);
+  }
+
+  /** Cuts a log, in memory and some of it on disk; what the state machine may lose in a crash stays. */
+  compact(): void {
+    const { ground } = this;
+    const { random } = ground;
+    const seat = random.pick(ground.seats);
+    if (seat.member === undefined || ground.isFrozen(seat)) return;
+    this.flush(seat);
+    const through = Math.max(0, seat.disk.machine.index - random.between(0, 5)) as LogIndex;
+    ground.note(`${seat.id} cuts its log up to ${through}`);
+    seat.member.compact(through, random.pick([0, 0, 3]));
+    seat.member.pump();
+  }
+
+  /** `to` lacks what is not in the log of `seat` any more. */
+  needed(seat: Seat, to: MemberId): void {
+    const { member } = seat;
+    if (member === undefined || this.streams.isUnderWay(member, to)) return;
+    if (this.ground.random.chance(0.8)) seat.disk.machine = member.lastApplied; // the newest that there is
+    this.streams.begin({ sender: member, to, position: seat.disk.machine, now: this.ground.now });
+  }
+
+  /** A snapshot that nobody asked for, or needs no more: what it brings the receiver may hold, or be about to. */
+  sendNeedless(): void {
+    const { random, seats } = this.ground;
+    const seat = random.pick(seats);
+    const to = random.pick(seats).id;
+    if (seat.id !== to && leads(seat) && seat.applied > 0) this.needed(seat, to);
+  }
+
+  /** A member begins to take one over. */
+  install(seat: Seat, position: LogPosition): void {
+    const { random, safety, now, electionTicks } = this.ground;
+    safety.checkCommitted(position, `member ${seat.id} takes over a snapshot`);
+    seat.installDoneAt = now + random.between(0, random.pick([1, electionTicks, 3 * electionTicks]));
+  }
+
+  finishInstall(seat: Seat, member: Member): void {
+    const position = member.installing;
+    assert.ok(position !== undefined && position.index > seat.applied, `member ${seat.id} goes back to a snapshot`);
+    seat.applied = position.index;
+    this.ground.note(`${seat.id} holds the snapshot at ${describe(position)}`);
+    this.installed++;
+    member.finishInstall();
+    if (!this.ground.isQuiet && this.ground.random.chance(0.1)) this.ground.crash(seat); // before its log begins anew, or while it does
+  }
+
+  private arrived({ from, to, leaderTerm, position }: Stream): boolean {
+    const seat = this.ground.seatOf(to);
+    if (this.ground.isFrozen(seat)) return false;
+    this.ground.note(`${from}→${to} a snapshot at ${describe(position)}`);
+    this.ground.step(seat, { kind: "snapshotReceived", from, leaderTerm, position });
+    return true;
+  }
+
+  private ended({ from, to, sender }: Stream): boolean {
+    const seat = this.ground.seatOf(from);
+    if (this.ground.isFrozen(seat)) return false;
+    if (seat.member === sender) this.ground.step(seat, { kind: "snapshotEnded", peer: to });
+    return true;
+  }
+}

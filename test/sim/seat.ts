@@ -1,0 +1,72 @@
+import type { Entry, Input, LogIndex, MemberId } from "../../raft/core/types.js";
+import { emptyDisk, type Disk, type Member } from "./member.js";
+import type { SimNetwork } from "./network.js";
+import type { SeededRandom } from "./random.js";
+import type { Safety } from "./safety.js";
+
+/** One place for a member: its disk stays when the member crashes. */
+export interface Seat {
+  readonly id: MemberId;
+  readonly disk: Disk;
+  member: Member | undefined;
+  /** What the state machine holds now; on disk it may lag behind. */
+  applied: LogIndex;
+  frozenUntil: number;
+  writeDoneAt: number;
+  installDoneAt: number;
+  /** This member's own ticks, and when it was asked to hand leadership over. */
+  ticks: number;
+  transferAskedAt: number | undefined;
+  maxDiskTicks: number;
+}
+
+export const emptySeat = (id: MemberId, maxDiskTicks: number): Seat => ({
+  id,
+  disk: emptyDisk(),
+  member: undefined,
+  applied: 0 as LogIndex,
+  frozenUntil: 0,
+  writeDoneAt: 0,
+  installDoneAt: 0,
+  ticks: 0,
+  transferAskedAt: undefined,
+  maxDiskTicks,
+});
+
+/** What those who act on a cluster can see and do of it. */
+export interface Ground {
+  readonly random: SeededRandom;
+  readonly seats: readonly Seat[];
+  readonly network: SimNetwork;
+  readonly safety: Safety;
+  readonly heartbeatTicks: number;
+  readonly electionTicks: number;
+  readonly now: number;
+  /** There are no faults any more. */
+  readonly isQuiet: boolean;
+  seatOf(id: MemberId): Seat;
+  isFrozen(seat: Seat): boolean;
+  /** Nothing happens if the member is down or frozen. */
+  step(seat: Seat, input: Input): void;
+  start(seat: Seat): void;
+  crash(seat: Seat): void;
+  closeLink(a: Seat, b: Seat): void;
+  /** For the story that a failure tells. */
+  note(event: string): void;
+}
+
+export const leads = ({ member }: Seat): boolean => member?.core.status().role === "leader";
+
+/** Any seat, but often one that leads, or believes so: that is where it hurts. */
+export const pickSeat = ({ seats, random }: Ground): Seat => {
+  const leaders = seats.filter(leads);
+  return random.pick(leaders.length > 0 && random.chance(0.5) ? leaders : seats);
+};
+
+/** A message, or whatever else happens, in a line. */
+export const describe = (message: object): string =>
+  JSON.stringify(message, (key, value: unknown) => {
+    if (key === "entries") return (value as Entry[]).map(({ index, term }) => `${index}/${term}`).join(" ");
+    if (key === "data") return "…";
+    return typeof value === "bigint" ? String(value) : value;
+  });
