@@ -5,7 +5,7 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { mutants, type Check, type Mutant } from "./mutants.js";
+import { mutants, type Check, type Edit, type Mutant } from "./mutants.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 /** What the checks need of the tree; what is installed is shared. */
@@ -29,8 +29,18 @@ class Copy implements AsyncDisposable {
     return new Copy(folder);
   }
 
-  /** @throws Error if the snippet is not there exactly once: the list has to follow the code */
-  async mutate({ name, file, snippet, replacement }: Mutant): Promise<{ undo: () => Promise<void> }> {
+  /** @throws Error if a snippet is not there exactly once: the list has to follow the code */
+  async mutate({ name, also = [], ...first }: Mutant): Promise<{ undo: () => Promise<void> }> {
+    const undos: (() => Promise<void>)[] = [];
+    for (const edit of [first, ...also]) undos.unshift(await this.edit(name, edit));
+    return {
+      undo: async () => {
+        for (const undo of undos) await undo();
+      },
+    };
+  }
+
+  private async edit(name: string, { file, snippet, replacement }: Edit): Promise<() => Promise<void>> {
     const path = join(this.folder, file);
     const text = await readFile(path, "utf8");
     const places = text.split(snippet).length - 1;
@@ -39,7 +49,7 @@ class Copy implements AsyncDisposable {
       path,
       text.replace(snippet, () => replacement),
     );
-    return { undo: () => writeFile(path, text) };
+    return () => writeFile(path, text);
   }
 
   run(check: Check): Promise<Outcome> {

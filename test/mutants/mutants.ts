@@ -4,13 +4,19 @@
 export type Check =
   { readonly kind: "test"; readonly file: string } | { readonly kind: "simulation"; readonly seeds: number };
 
-export interface Mutant {
-  /** What is done wrong. */
-  readonly name: string;
+/** A change to one place of the product. */
+export interface Edit {
   readonly file: string;
   /** There exactly once: when the code has moved on, the run fails until this follows. */
   readonly snippet: string;
   readonly replacement: string;
+}
+
+export interface Mutant extends Edit {
+  /** What is done wrong. */
+  readonly name: string;
+  /** What else is, where one mistake alone is made up for elsewhere. */
+  readonly also?: readonly Edit[];
   /** Every one of them must notice it. */
   readonly caughtBy: readonly Check[];
 }
@@ -142,11 +148,19 @@ export const mutants: readonly Mutant[] = [
   },
   // Leases.
   {
+    // Either alone is made up for by the other: an expiry goes to no second leader, and means nothing in a later term.
     name: "a deposed leader ends leases",
     file: "server/applier.ts",
     snippet: "if (command.value.term === BigInt(this.term))",
     replacement: "if (command.value.term <= BigInt(this.term))",
-    caughtBy: [test("server/applier")],
+    also: [
+      {
+        file: "server/proposals.ts",
+        snippet: 'once: command.$case === "leaseExpiry",',
+        replacement: "once: false,",
+      },
+    ],
+    caughtBy: [test("server/applier"), simulation(200)],
   },
   {
     name: "a new leader gives leases no full time",
