@@ -50,7 +50,11 @@ export interface Effect {
 
 const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
 
-export const identityOf = (write: Write): string => {
+/** What an identity is made of: of a lease its id is enough. */
+type Identified =
+  Exclude<Write, { kind: "grantLease" }> | { readonly kind: "grantLease"; readonly lease: Pick<Lease, "id"> };
+
+export const identityOf = (write: Identified): string => {
   switch (write.kind) {
     case "put":
       return `put ${latin1(PutRequest.encode(write.request).finish())}`;
@@ -91,14 +95,17 @@ export class History {
   private readonly entries = new Map<LogIndex, Entry>();
   private readonly effects = new Map<LogIndex, readonly Effect[]>();
   private readonly byIdentity = new Map<string, Effect[]>();
-  /** What made each revision. */
-  private readonly byRevision = new Map<number, Effect>();
   /** The revision after each entry. */
   private readonly revisions = new Map<number, number>();
   private end = 0;
   private readonly listeners: ((effect: Effect) => void)[] = [];
+  private readonly entryListeners: ((name: string, entry: Entry) => void)[] = [];
 
-  constructor(private readonly now: () => number) {}
+  /** @param judge runs a check, in the middle of what a member does */
+  constructor(
+    private readonly now: () => number,
+    private readonly judge: (check: () => void) => void,
+  ) {}
 
   /** The last entry that any member has applied. */
   get lastIndex(): number {
@@ -119,12 +126,9 @@ export class History {
     this.listeners.push(listener);
   }
 
-  at(revision: number): Effect | undefined {
-    return this.byRevision.get(revision);
-  }
-
-  get allEffects(): Iterable<readonly Effect[]> {
-    return this.effects.values();
+  /** Each entry, and the member that is the first to apply it. */
+  onEntry(listener: (name: string, entry: Entry) => void): void {
+    this.entryListeners.push(listener);
   }
 
   changesOf(revision: number): readonly NaiveChange[] {
@@ -194,12 +198,12 @@ export class History {
     );
     spy(applier, "apply", (run) => (entries, done) => {
       run(entries, done);
-      for (const entry of entries) this.applied(name, entry, byIndex.get(entry.index) ?? []);
+      for (const entry of entries) this.judge(() => this.applied(name, entry, byIndex.get(entry.index) ?? []));
       byIndex.clear();
     });
     spy(applier, "install", (run) => (position, done) => {
       run(position, () => {
-        this.installed(name, store, position.index);
+        this.judge(() => this.installed(name, store, position.index));
         done();
       });
     });
@@ -235,6 +239,7 @@ export class History {
       done.map((each) => this.add(name, entry, each)),
     );
     this.revisions.set(entry.index, this.model.revision);
+    for (const listener of this.entryListeners) listener(name, entry);
   }
 
   /** State machine safety: no two members apply different entries at an index. Raft paper §5.4.3. */
@@ -281,7 +286,6 @@ export class History {
     const same = this.byIdentity.get(identity);
     if (same === undefined) this.byIdentity.set(identity, [effect]);
     else same.push(effect);
-    if (isChange) this.byRevision.set(revision, effect);
     for (const listener of this.listeners) listener(effect);
     return effect;
   }

@@ -1,6 +1,7 @@
 // A machine with one member on it: the real member, on simulated parts. Its disk outlives its processes.
 
 import { join } from "node:path";
+import type { CoreStatus, MemberId, Outgoing } from "../../../raft/index.js";
 import type { LogFields, Logger } from "../../../server/logger.js";
 import { configFromFlags, defaultFlags, type MemberConfig } from "../../../server/config.js";
 import { errorText } from "../../../server/logger.js";
@@ -14,6 +15,7 @@ import type { Scheduler } from "./scheduler.js";
 import type { SimNetwork } from "./sim-network.js";
 import { SimStores, type StoreConditions, type StoreFiles } from "./sim-store.js";
 import type { Story } from "./story.js";
+import { Traps, type Moment } from "./traps.js";
 
 /** What all hosts of a cluster have in common. */
 export interface ClusterSettings {
@@ -37,29 +39,11 @@ export interface HostObserver {
   /** Its process has ended, whatever the reason. */
   readonly onDied: (host: Host) => void;
   /** Its member leads a term. */
-  readonly onLeads: (host: Host, term: number) => void;
+  readonly onLeads: (host: Host, status: CoreStatus) => void;
+  /** Its member, which has this id, says something to another. */
+  readonly onSend: (host: Host, id: MemberId, outgoing: Outgoing) => void;
   /** Something that no fault explains. */
   readonly onBug: (error: Error) => void;
-}
-
-/** A moment in the life of a member: what it does then is begun, and nobody knows whether it comes to an end. */
-export type Moment =
-  | "send vote"
-  | "send voteReply"
-  | "send append"
-  | "send appendReply"
-  | "send timeoutNow"
-  | "write log"
-  | "rename log"
-  | "write store"
-  | "replace file";
-
-/** The process dies at such a moment. */
-interface Trap {
-  readonly moment: Moment;
-  /** So many such moments pass first. */
-  skip: number;
-  readonly spring: () => void;
 }
 
 /** What the disk is like at the moment, but for the rows of the store. */
@@ -86,6 +70,7 @@ export class Host {
   readonly disk: DiskConditions = { maxMs: 1, failsNext: false };
   readonly storeDisk: StoreConditions;
   readonly config: MemberConfig;
+  readonly traps = new Traps();
   process: SimProcess | undefined;
   running: Running | undefined;
   /** A fault that this life of the process may fail of has been injected. */
@@ -101,7 +86,6 @@ export class Host {
   /** How often it has opened its files. */
   opened = 0;
   private readonly stores: SimStores;
-  private trap: Trap | undefined;
   private readonly random: SeededRandom;
 
   constructor(
@@ -181,18 +165,9 @@ export class Host {
     if (this.startsAgain) this.start();
   }
 
-  /** Has something happen when the member comes to a moment for the `skip + 1`-th time. */
-  setTrap(trap: Trap | undefined): void {
-    this.trap = trap;
-  }
-
   /** The member has come to it. */
-  reached(moment: Moment | `send ${string}`): void {
-    const { trap } = this;
-    if (trap?.moment !== moment || trap.skip-- > 0) return;
-    this.trap = undefined;
-    this.story.tell(`${this.name} dies at the moment: ${moment}`);
-    trap.spring();
+  reached(moment: Moment | `send ${Outgoing["message"]["kind"]}`): void {
+    if (this.isUp) this.traps.reached(moment);
   }
 
   pause(): void {
@@ -227,8 +202,10 @@ export class Host {
     try {
       const replica = await openReplica(this.parts(process), this.config, environment, {
         onFailure: (error) => this.failed(process, error),
-        onStatusChange: ({ term, role }) => {
-          if (role === "leader") this.observer.onLeads(this, term);
+        onStatusChange: (status) => {
+          if (status.role !== "leader") return;
+          this.observer.onLeads(this, status);
+          this.reached("lead");
         },
       });
       const services = memberServices(this.config, environment, replica);
@@ -269,8 +246,18 @@ export class Host {
       segmentBytes: this.settings.segmentBytes,
       openBackend: (path) => this.stores.open(path, disk, process),
       connect: (options) =>
-        this.network.connect({ name: this.name, process, options, onSend: (kind) => this.reached(`send ${kind}`) }),
+        this.network.connect({
+          name: this.name,
+          process,
+          options,
+          onSend: (outgoing) => this.sent(options.self, outgoing),
+        }),
     };
+  }
+
+  private sent(id: MemberId, outgoing: Outgoing): void {
+    this.observer.onSend(this, id, outgoing);
+    this.reached(`send ${outgoing.message.kind}`);
   }
 
   /** An operation of the disk ends after its time. Others may overtake it, as with a pool of threads. */

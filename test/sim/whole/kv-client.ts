@@ -18,12 +18,13 @@ import {
   type RequestOp,
   type ResponseHeader,
 } from "../../../proto/index.js";
-import { statusCode, type GrpcStatus } from "../../../server/rpc/status.js";
+import { statusCode } from "../../../server/rpc/status.js";
 import type { SeededRandom } from "../random.js";
 import { identityOf, printable } from "./history.js";
 import type { Codec, Outcome } from "./rpc.js";
 import { assertSame } from "./same.js";
 import { bytes, Home, seen, text, thinkingTime, type World } from "./world.js";
+import { Writes } from "./writes.js";
 
 const methods = {
   put: { path: "/etcdserverpb.KV/Put", request: PutRequest, response: PutResponse },
@@ -33,24 +34,6 @@ const methods = {
   compact: { path: "/etcdserverpb.KV/Compact", request: CompactionRequest, response: CompactionResponse },
 } as const;
 
-/** After these it is certain that nothing was done, and nothing will be. */
-const certainFailures = new Set([
-  "context deadline exceeded",
-  "etcdserver: too many requests",
-  "etcdserver: mvcc: database space exceeded",
-  "etcdserver: no leader",
-]);
-
-/** A write that somebody asked for, and what is known of it. */
-interface Asked {
-  readonly identity: string;
-  readonly outcome: "done" | "unknown" | "not-done";
-}
-
-interface Answered {
-  readonly header: ResponseHeader | undefined;
-}
-
 export interface KvClientOptions {
   readonly keys: number;
   readonly meanThinkMs: number;
@@ -59,8 +42,7 @@ export interface KvClientOptions {
 }
 
 export class KvClient {
-  /** All writes, for the end. */
-  readonly asked: Asked[] = [];
+  readonly writes: Writes;
   private readonly home: Home;
   private count = 0;
   private isCalm = false;
@@ -74,6 +56,7 @@ export class KvClient {
     private readonly options: KvClientOptions,
   ) {
     this.home = new Home(world, random);
+    this.writes = new Writes(name, world);
   }
 
   /** Acts until the world is over. */
@@ -87,17 +70,6 @@ export class KvClient {
   /** It acts rarely from now on. */
   calmDown(): void {
     this.isCalm = true;
-  }
-
-  /** Every write was done once at most; those that were acknowledged once, those that were refused never. */
-  checkAtTheEnd(): void {
-    for (const { identity, outcome } of this.asked) {
-      const changes = this.world.history.effectsOf(identity).filter(({ refusal }) => refusal === undefined);
-      const what = `${this.name}: ${printable(identity)}`;
-      assert.ok(changes.length <= 1, `done ${changes.length} times: ${what}`);
-      if (outcome === "done") assert.equal(changes.length, 1, `acknowledged, and not done: ${what}`);
-      if (outcome === "not-done") assert.equal(changes.length, 0, `refused for certain, and done: ${what}`);
-    }
   }
 
   private act(): Promise<void> {
@@ -191,38 +163,12 @@ export class KvClient {
     assert.ok(this.world.history.compactRevision >= revision, `compaction ${revision} was acknowledged, and not done`);
   }
 
-  private async write<Request, Response extends Answered>(
+  private async write<Request, Response extends { readonly header: ResponseHeader | undefined }>(
     method: { path: string; request: Codec<Request>; response: Codec<Response> },
     request: Request,
     identity: string,
   ): Promise<void> {
-    const { world } = this;
-    const { floor } = world;
-    world.counts.writes++;
-    const outcome = await this.call(method, request, printable(identity));
-    if (outcome.kind === "ok") {
-      this.asked.push({ identity, outcome: "done" });
-      this.checkWrite(identity, outcome.response, floor);
-    } else {
-      const isCertain = outcome.kind === "refused" || (outcome.kind === "error" && isCertainFailure(outcome.status));
-      this.asked.push({ identity, outcome: isCertain ? "not-done" : "unknown" });
-      if (!isCertain) world.counts.unknown++;
-    }
-  }
-
-  /** The answer is that of the one time it was done, after everything that was known when it was asked for. */
-  private checkWrite(identity: string, { header, ...response }: Answered, floor: number): void {
-    const effects = this.world.history.effectsOf(identity);
-    const what = `${this.name}: ${printable(identity)}`;
-    assert.equal(effects.length, 1, `acknowledged, and done ${effects.length} times: ${what}`);
-    const [effect] = effects;
-    assert.ok(effect !== undefined);
-    const revision = Number(header?.revision);
-    assert.equal(revision, effect.revision, `the revision in the answer: ${what}`);
-    assertSame({ ...response, header: undefined }, { ...(effect.response as object), header: undefined }, what);
-    const least = effect.isChange ? floor + 1 : floor;
-    assert.ok(revision >= least, `not linearizable: done at ${revision}, though ${floor} was known before: ${what}`);
-    seen(this.world, revision);
+    await this.writes.ask(identity, () => this.call(method, request, printable(identity)));
   }
 
   private async read(): Promise<void> {
@@ -316,14 +262,10 @@ export class KvClient {
   }
 }
 
-const isCertainFailure = ({ code, details }: GrpcStatus): boolean =>
-  certainFailures.has(details) ||
-  ([statusCode.invalidArgument, statusCode.notFound, statusCode.failedPrecondition] as number[]).includes(code);
-
 /** An outcome in a few words. */
 export const told = (outcome: Outcome<unknown>): string => {
   if (outcome.kind === "error") return outcome.status.details;
   if (outcome.kind !== "ok") return outcome.kind === "lost" ? "no answer" : "nobody listens";
-  const { header } = outcome.response as Answered;
+  const { header } = outcome.response as { readonly header?: ResponseHeader };
   return `revision ${header?.revision ?? "?"}`;
 };

@@ -15,9 +15,12 @@ import {
 } from "../../../proto/index.js";
 import { minLeaseTtl } from "../../../server/services/lease.js";
 import type { SeededRandom } from "../random.js";
+import { statusCode } from "../../../server/rpc/status.js";
+import { identityOf } from "./history.js";
 import { told } from "./kv-client.js";
 import type { ClientStream, Codec, Outcome } from "./rpc.js";
 import { bytes, Home, seen, text, thinkingTime, type World } from "./world.js";
+import { Writes } from "./writes.js";
 
 const methods = {
   grant: { path: "/etcdserverpb.Lease/LeaseGrant", request: LeaseGrantRequest, response: LeaseGrantResponse },
@@ -41,6 +44,8 @@ export interface PromisedLease {
   isRevoked: boolean;
   /** Its client keeps it alive to the end of the world. */
   isKept: boolean;
+  /** The keys of which its client knows that they were attached. */
+  readonly keys: Set<string>;
 }
 
 /** All leases of a world, whoever holds them. */
@@ -50,6 +55,7 @@ export type Leases = Map<bigint, PromisedLease>;
 const keepAliveTimeoutMs = 1_000;
 
 export class LeaseClient {
+  readonly writes: Writes;
   private readonly home: Home;
   private count = 0;
   private isCalm = false;
@@ -63,6 +69,7 @@ export class LeaseClient {
     private readonly random: SeededRandom,
   ) {
     this.home = new Home(world, random);
+    this.writes = new Writes(name, world);
   }
 
   /** Takes one lease after the other, and holds it as it pleases. */
@@ -101,10 +108,13 @@ export class LeaseClient {
       livesUntil: 0,
       isRevoked: false,
       isKept: false,
+      keys: new Set(),
     };
     this.leases.set(id, lease);
     const request = LeaseGrantRequest.create({ ID: id, TTL: BigInt(ttlSeconds) });
-    const outcome = await this.call(methods.grant, request, `lease ${id} for ${ttlSeconds} s`);
+    const outcome = await this.writes.ask(identityOf({ kind: "grantLease", lease: { id } }), () =>
+      this.call(methods.grant, request, `lease ${id} for ${ttlSeconds} s`),
+    );
     if (outcome.kind !== "ok") return undefined;
     assert.equal(Number(outcome.response.TTL), ttlSeconds, `the time of lease ${id}`);
     this.promised(lease, at);
@@ -122,36 +132,62 @@ export class LeaseClient {
     for (let n = this.random.between(0, 2); n > 0; n--) {
       const key = `k-lease-${lease.id}-${n}`;
       const request = PutRequest.create({ key: bytes(key), value: bytes(this.name), lease: lease.id });
-      await this.call(methods.put, request, `put ${key} with lease ${lease.id}`);
+      const outcome = await this.writes.ask(identityOf({ kind: "put", request }), () =>
+        this.call(methods.put, request, `put ${key} with lease ${lease.id}`),
+      );
+      if (outcome.kind === "ok") lease.keys.add(key);
+      else this.checkWhetherGone(lease, outcome);
     }
   }
 
   private async revoke(lease: PromisedLease): Promise<void> {
+    const { floor, history } = this.world;
     lease.isRevoked = true;
-    await this.call(methods.revoke, LeaseRevokeRequest.create({ ID: lease.id }), `revoke ${lease.id}`);
+    const outcome = await this.call(methods.revoke, LeaseRevokeRequest.create({ ID: lease.id }), `revoke ${lease.id}`);
+    this.checkWhetherGone(lease, outcome);
+    if (outcome.kind !== "ok") return;
+    const revision = Number(outcome.response.header?.revision);
+    const ends = history.effectsOf(endOf(lease)).filter(({ refusal }) => refusal === undefined);
+    assert.ok(
+      ends.some((end) => end.revision === revision && revision >= floor),
+      `the end of lease ${lease.id} was acknowledged at ${revision}, and did not come then`,
+    );
+    seen(this.world, revision);
   }
 
   private async askForTime(lease: PromisedLease): Promise<void> {
     const request = LeaseTimeToLiveRequest.create({ ID: lease.id, keys: true });
+    const { livesUntil } = lease;
     const outcome = await this.call(methods.timeToLive, request, `time of lease ${lease.id}`);
     if (outcome.kind !== "ok") return;
     const { TTL, grantedTTL, keys } = outcome.response;
     if (TTL < 0n) this.mustBeGone(lease);
     else {
+      const promisedMs = (livesUntil - this.world.scheduler.now) * this.world.clockRates.slowest;
+      assert.ok(
+        (Number(TTL) + 1) * 1_000 > promisedMs,
+        `lease ${lease.id} is said to have ${TTL} s, was promised more`,
+      );
       assert.equal(Number(grantedTTL) * 1_000, lease.ttlMs, `lease ${lease.id} was granted another time`);
       assert.ok(
         Number(TTL) * 1_000 <= lease.ttlMs + this.world.electionMs,
         `lease ${lease.id} lives too long: ${TTL} s`,
       );
-      for (const key of keys)
-        assert.ok(text(key).startsWith(`k-lease-${lease.id}-`), `a key of another lease: ${text(key)}`);
+      const found = new Set(keys.map(text));
+      for (const key of found)
+        assert.ok(key.startsWith(`k-lease-${lease.id}-`), `a key of another lease than ${lease.id}: ${key}`);
+      for (const key of lease.keys) assert.ok(found.has(key), `lease ${lease.id} is said not to have its key ${key}`);
     }
   }
 
+  private checkWhetherGone(lease: PromisedLease, outcome: Outcome<unknown>): void {
+    if (outcome.kind === "error" && outcome.status.code === statusCode.notFound) this.mustBeGone(lease);
+  }
+
   /** The client is told that it is gone, which must be true. */
-  private mustBeGone({ id }: PromisedLease): void {
-    const [end] = this.world.history.effectsOf(`revokeLease ${id}`).filter(({ refusal }) => refusal === undefined);
-    assert.ok(end !== undefined, `${this.name} was told that lease ${id} is gone, which it is not`);
+  private mustBeGone(lease: PromisedLease): void {
+    const isGone = this.world.history.effectsOf(endOf(lease)).some(({ refusal }) => refusal === undefined);
+    assert.ok(isGone, `${this.name} was told that lease ${lease.id} is gone, which it is not`);
   }
 
   /** Renews it every third of its time, for so long or until it is gone. */
@@ -186,14 +222,12 @@ export class LeaseClient {
     const host = this.home.current;
     const outcome = await rpc.call(host, method, request, timeoutMs);
     story.tell(`${this.name} at ${host.name}: ${what}: ${told(outcome)}`);
-    if (outcome.kind === "ok" && method !== (methods.timeToLive as unknown)) {
-      const { header } = outcome.response as { header: { revision: bigint } | undefined };
-      seen(this.world, Number(header?.revision));
-    }
     this.home.reconsider(outcome);
     return outcome;
   }
 }
+
+const endOf = ({ id }: PromisedLease): string => identityOf({ kind: "revokeLease", id });
 
 /** A stream of keep-alives, opened again when it breaks. */
 class Renewals {

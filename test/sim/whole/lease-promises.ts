@@ -63,7 +63,7 @@ export class LeasePromises {
       for (const { id, isKept, isRevoked, livesUntil } of this.leases.values()) {
         const mustLive = !isRevoked && livesUntil > this.world.scheduler.now;
         if (mustLive) assert.ok(left.has(id), `lease ${id} is kept alive, and gone at ${name}`);
-        else if (!isKept && !isRevoked) assert.ok(!left.has(id), `lease ${id} has not expired at ${name}`);
+        else if (!isKept) assert.ok(!left.has(id), `lease ${id} has not expired at ${name}`);
       }
     }
   }

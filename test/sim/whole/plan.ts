@@ -11,10 +11,12 @@ export const faultKinds = [
   "powerCutAll",
   "stop",
   "pause",
+  "wakeAlone",
   "isolate",
   "oneWay",
   "split",
   "flap",
+  "flapOneWay",
   "closeLinks",
   "weather",
   "slowLog",
@@ -26,6 +28,10 @@ export const faultKinds = [
   "storeRot",
   "moveLeader",
   "crashAtMoment",
+  "shortReigns",
+  "lostVotes",
+  "lateVotes",
+  "pattern",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -57,6 +63,21 @@ export interface Plan {
   readonly watchClients: number;
   readonly leaseClients: number;
 }
+
+/** What a plan can do without, so that what is left is a shorter story. */
+export interface Reduction {
+  /** Only these faults, by their place in the list. */
+  readonly faults?: readonly number[];
+  readonly kvClients?: number;
+  readonly watchClients?: number;
+  readonly leaseClients?: number;
+}
+
+export const reduced = (plan: Plan, { faults, ...clients }: Reduction): Plan => ({
+  ...plan,
+  ...clients,
+  faults: faults === undefined ? plan.faults : plan.faults.filter((_, place) => faults.includes(place)),
+});
 
 /** A source of randomness for one purpose: what others draw does not change it. */
 export const sourceFor = (seed: number, purpose: string): SeededRandom => seededRandom(crc32(purpose, seed));
@@ -98,7 +119,7 @@ export const planOf = (seed: number): Plan => {
 
 /** Few kinds, often or seldom: a seed with all of them at once would never come to the rare ones. */
 const drawFaults = (random: SeededRandom, faultyMs: number, electionMs: number): readonly Fault[] => {
-  const share = random.pick([0.15, 0.35, 0.6]);
+  const share = random.pick([0.08, 0.2, 0.5]);
   const kinds = faultKinds.filter(() => random.chance(share));
   if (kinds.length === 0) return [];
   const meanMs = random.pick([0.3, 1, 3]) * electionMs;

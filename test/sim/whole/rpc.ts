@@ -90,10 +90,13 @@ export class Rpc {
       const broken = (): void => end({ kind: "lost" });
       const deadline = this.scheduler.after(timeoutMs, broken);
       connection.broken.add(broken);
-      const back = (outcome: () => Outcome<Response>): void =>
-        void this.scheduler.after(this.delay(), () => {
+      const back = (outcome: () => Outcome<Response>): void => {
+        if (!connection.process.isAlive) return;
+        this.scheduler.after(this.delay(), () => {
           if (connection.broken.has(broken)) end(outcome());
         });
+        host.reached("answer");
+      };
       const bytes = request.encode(message).finish();
       this.scheduler.after(this.delay(), () =>
         connection.process.receive(() =>

@@ -30,13 +30,19 @@ export interface Weather {
 
 export const fairWeather: Weather = { maxDelayMs: 1, loss: 0, repeat: 0, reorder: 0 };
 
+/** From one member to another, by name. */
+export interface Way {
+  readonly from: string;
+  readonly to: string;
+}
+
 /** A member that is to be connected, for one life of its process. */
 export interface Connected {
   readonly name: string;
   readonly process: SimProcess;
   readonly options: PeersOptions;
   /** A message has left. */
-  readonly onSend: (kind: PeerMessage["kind"]) => void;
+  readonly onSend: (outgoing: Outgoing) => void;
 }
 
 interface Endpoint extends Connected {
@@ -75,8 +81,7 @@ export class SimNetwork {
   private readonly endpoints = new Map<MemberId, Endpoint>();
   private links: Link[] = [];
   private channels: SimChannel[] = [];
-  /** Directions in which nothing passes, as "m1>m2". */
-  private readonly blocked = new Set<string>();
+  private readonly cuts = new Set<Way>();
 
   constructor(
     private readonly scheduler: Scheduler,
@@ -108,24 +113,27 @@ export class SimNetwork {
 
   // Faults.
 
-  /** Nothing passes from one member to another, and nobody is told. */
-  block(from: string, to: string): void {
-    this.blocked.add(`${from}>${to}`);
+  /** Nothing passes there any more, and nobody is told. @returns takes it back */
+  cut(ways: readonly Way[]): () => void {
+    const cuts = ways.map(({ from, to }) => ({ from, to }));
+    for (const cut of cuts) this.cuts.add(cut);
+    return () => {
+      for (const cut of cuts) if (this.cuts.delete(cut)) this.goOn(cut);
+    };
   }
 
-  unblock(from: string, to: string): void {
-    this.blocked.delete(`${from}>${to}`);
+  healAll(): void {
+    const cuts = [...this.cuts];
+    this.cuts.clear();
+    for (const cut of cuts) this.goOn(cut);
+  }
+
+  /** What waited arrives, unless something else is in the way. */
+  private goOn({ from, to }: Way): void {
     for (const link of this.links)
       if (link.from.name === from && link.to?.name === to)
         for (const arrive of link.stalled.splice(0)) this.inOrder(link, arrive);
     for (const channel of this.channels) channel.goOn();
-  }
-
-  healAll(): void {
-    for (const direction of [...this.blocked]) {
-      const [from = "", to = ""] = direction.split(">");
-      this.unblock(from, to);
-    }
   }
 
   /** Both connections between two members break, and both sides know. */
@@ -268,7 +276,8 @@ export class SimNetwork {
   }
 
   private passes(from: ChannelSide, to: ChannelSide): boolean {
-    return !this.blocked.has(`${from.name}>${to.name}`);
+    for (const cut of this.cuts) if (cut.from === from.name && cut.to === to.name) return false;
+    return true;
   }
 
   /** Whether a call from one would be taken by the other, and its answer come back. */
@@ -302,12 +311,13 @@ export class SimNetwork {
   // Messages.
 
   private send(from: Endpoint, messages: readonly Outgoing[]): void {
-    for (const { to, message } of messages) {
+    for (const outgoing of messages) {
+      const { to, message } = outgoing;
       const bytes = encodePeerMessage(message);
       this.transmit(from, to, describe(message, bytes), ({ options }) =>
         options.onMessage(from.options.self, decodePeerMessage(bytes)),
       );
-      from.onSend(message.kind);
+      from.onSend(outgoing);
     }
   }
 

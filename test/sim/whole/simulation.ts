@@ -1,15 +1,22 @@
 // One seed, one history: a whole cluster with its clients, first with faults, then in quiet.
 
 import assert from "node:assert/strict";
-import type { Replica } from "../../../server/replica.js";
-import { HashKVRequest, HashKVResponse, PutRequest, PutResponse } from "../../../proto/index.js";
+import {
+  HashKVRequest,
+  HashKVResponse,
+  PutRequest,
+  PutResponse,
+  RangeRequest,
+  RangeResponse,
+} from "../../../proto/index.js";
 import { Faults } from "./faults.js";
 import { History } from "./history.js";
-import { Host } from "./host.js";
+import { Host, type HostObserver } from "./host.js";
 import { KvClient } from "./kv-client.js";
 import { LeaseClient, type Leases } from "./lease-client.js";
 import { LeasePromises } from "./lease-promises.js";
 import { sourceFor, type Plan } from "./plan.js";
+import { RaftPromises } from "./raft-promises.js";
 import { Rpc } from "./rpc.js";
 import { assertSame } from "./same.js";
 import { Scheduler } from "./scheduler.js";
@@ -57,17 +64,26 @@ export class Simulation {
     const { scheduler, story } = this;
     const source = (purpose: string) => sourceFor(seed, purpose);
     this.network = new SimNetwork(scheduler, source("network"), story);
-    const history = new History(() => scheduler.now);
+    const history = new History(
+      () => scheduler.now,
+      (check) => this.judge(check),
+    );
     const rpc = new Rpc(scheduler, source("rpc"), (host, error) =>
       this.fail(new Error(`${host.name} answered a request with an internal error`, { cause: error })),
     );
-    const observer = {
-      onOpened: (host: Host, replica: Replica) => history.observe(host.name, replica),
-      onDied: (host: Host) => rpc.hostDied(host),
-      onLeads: (host: Host, term: number) => {
-        story.tell(`${host.name} leads term ${term}`);
-        this.leases.onLeader(term);
+    const raft = new RaftPromises(Math.floor(settings.members.length / 2) + 1);
+    const observer: HostObserver = {
+      onOpened: (host, replica) => {
+        this.judge(() => raft.onOpened({ name: host.name, id: replica.id }, replica.node.status()));
+        history.observe(host.name, replica);
       },
+      onDied: (host) => rpc.hostDied(host),
+      onLeads: (host, status) => {
+        story.tell(`${host.name} leads term ${status.term}`);
+        this.judge(() => raft.onLeads({ name: host.name, id: status.id }, status));
+        this.leases.onLeader(status.term);
+      },
+      onSend: (host, id, outgoing) => this.judge(() => raft.onSend({ name: host.name, id }, outgoing)),
       onBug: (error: Error) => this.fail(error),
     };
     this.hosts = settings.members.map((name, at) => {
@@ -75,6 +91,12 @@ export class Simulation {
       const host = new Host(name, settings, scheduler, this.network, story, seedOfHost, observer);
       host.clockRate = plan.clockRates[at] ?? 1;
       return host;
+    });
+    history.onEntry((name, entry) => {
+      const host = this.hosts.find((each) => each.name === name);
+      const term = host?.running?.replica.node.status().term;
+      if (term !== undefined) raft.onEntry(entry, term);
+      host?.reached("apply first");
     });
     this.world = {
       scheduler,
@@ -116,7 +138,7 @@ export class Simulation {
     try {
       await this.play();
     } catch (error) {
-      this.fail(error instanceof Error ? error : new Error(String(error)));
+      this.fail(error);
     } finally {
       unguard();
     }
@@ -135,10 +157,19 @@ export class Simulation {
     };
   }
 
-  private fail(error: Error): void {
+  private fail(reason: unknown): void {
     if (this.failure !== undefined) return;
-    this.failure = error;
-    this.story.tell(`FAILED: ${error.message}`);
+    this.failure = reason instanceof Error ? reason : new Error(String(reason));
+    this.story.tell(`FAILED: ${this.failure.message}`);
+  }
+
+  /** A check that is made in the middle of what a member does: that it fails is not for the member to know. */
+  private judge(check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   private async play(): Promise<void> {
@@ -157,7 +188,7 @@ export class Simulation {
     this.world.isOver = true;
     await this.until(Promise.all(actors), 30_000, "the clients come to an end");
     await this.settle();
-    for (const client of this.kvClients) client.checkAtTheEnd();
+    for (const { writes } of [...this.kvClients, ...this.leaseClients]) writes.checkAtTheEnd();
     for (const client of this.watchClients) client.checkAtTheEnd();
   }
 
@@ -204,6 +235,22 @@ export class Simulation {
     const hashes = Promise.all(hosts.map((host) => this.hashOf(host, revision)));
     const [hash, ...otherHashes] = await this.until(hashes, 10_000, "all members tell their hash");
     for (const other of otherHashes) assertSame(other, hash, "members have other keys");
+    await this.until(Promise.all(hosts.map((host) => this.readAll(host))), 10_000, "all members answer a read");
+  }
+
+  /** Every member answers, and with what the one history has. */
+  private async readAll(host: Host): Promise<void> {
+    const { rpc, history } = this.world;
+    const method = { path: "/etcdserverpb.KV/Range", request: RangeRequest, response: RangeResponse };
+    const request = RangeRequest.create({ key: bytes("\0"), rangeEnd: bytes("\0") });
+    const outcome = await rpc.call(host, method, request, 10_000);
+    assert.ok(outcome.kind === "ok", `${host.name} answers no read`);
+    const expected = history.rangeAt(Number(outcome.response.header?.revision), request);
+    assertSame(
+      { ...outcome.response, header: undefined },
+      { ...expected, header: undefined },
+      `what ${host.name} holds in the end`,
+    );
   }
 
   private async hashOf(host: Host, revision: number): Promise<object> {

@@ -1,0 +1,80 @@
+import type { SeededRandom } from "../random.js";
+import type { FaultTools, Injection } from "./fault-tools.js";
+import type { Host } from "./host.js";
+
+/** What a full disk has left: less than a segment of the log takes, and enough for the small files, as with a reserve. */
+const smallFilesBytes = 1_024;
+
+/** What happens to the disks of members. */
+export const diskFaults = {
+  slowLog: ({ host, ms, random }, tools) => {
+    host.disk.maxMs = random.pick([5, 50, 0.5 * tools.electionMs]);
+    tools.later(ms, () => (host.disk.maxMs = 1));
+  },
+
+  slowStore: ({ host, ms, random }, tools) => {
+    Object.assign(host.storeDisk, { maxWriteMs: random.pick([20, 500]), maxReadMs: random.pick([1, 10, 100]) });
+    tools.later(ms, () => Object.assign(host.storeDisk, host.healthyStore));
+  },
+
+  logError: ({ host, ms }, tools) => failNext(host, host.disk, ms, tools),
+  storeError: ({ host, ms }, tools) => failNext(host, host.storeDisk, ms, tools),
+
+  /** No further segment of the log can be made. */
+  diskFull: ({ host, ms }, tools) => {
+    host.files.capacityBytes = host.files.usedBytes + smallFilesBytes;
+    tools.later(ms, () => (host.files.capacityBytes = Infinity));
+  },
+
+  logRot: ({ host, ms, random }, tools) => rot(host, ms, tools, () => rotLog(host, random)),
+  storeRot: ({ host, ms }, tools) => rot(host, ms, tools, () => host.storeFiles?.rot()),
+} satisfies Record<string, Injection>;
+
+/** The next write fails: the member stops, or serves no more than reads; after a while somebody starts it again. */
+const failNext = (host: Host, disk: { failsNext: boolean }, ms: number, tools: FaultTools): void => {
+  if (!host.isUp) return;
+  host.mayFail = true;
+  disk.failsNext = true;
+  tools.later(Math.max(ms, 300), () => {
+    disk.failsNext = false;
+    host.crash("kill");
+    host.start();
+  });
+};
+
+type Repair = () => void | Promise<void>;
+
+/** A bit changes while the member is down. It must not start then; in the end somebody brings the file back. */
+const rot = (
+  host: Host,
+  ms: number,
+  tools: FaultTools,
+  spoil: () => Repair | Promise<Repair | undefined> | undefined,
+) => {
+  if (tools.hosts.some(({ isRotten }) => isRotten)) return; // a majority stays healthy
+  host.crash("kill");
+  host.isRotten = true;
+  const { opened } = host;
+  const spoilt = Promise.resolve(spoil());
+  void spoilt.then((repair) => {
+    host.isRotten = repair !== undefined; // there may be no file yet
+    tools.restartAfter(host, ms);
+  });
+  tools.atTheEnd(async () => {
+    host.isRotten = false;
+    const repair = await spoilt;
+    if (host.opened === opened) await repair?.(); // otherwise it opened its files: they are not what they were
+  });
+};
+
+/** One bit of one segment of the log changes. */
+const rotLog = (host: Host, random: SeededRandom): Repair | undefined => {
+  const segments = [...host.files.contents()].filter(([name]) => name.endsWith(".wal"));
+  if (segments.length === 0) return undefined;
+  const [name, bytes] = random.pick(segments);
+  const rotten = bytes.slice();
+  const at = random.between(0, rotten.length - 1);
+  rotten[at] = (rotten[at] ?? 0) ^ (1 << random.between(0, 7));
+  host.files.place(name, rotten);
+  return () => host.files.place(name, bytes);
+};

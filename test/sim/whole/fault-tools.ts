@@ -1,0 +1,151 @@
+// What faults are made of. Each ends by itself, and at the end of the faulty time all that are left end at once.
+
+import type { SeededRandom } from "../random.js";
+import type { Host } from "./host.js";
+import type { Rpc } from "./rpc.js";
+import type { Scheduler } from "./scheduler.js";
+import { fairWeather, type SimNetwork, type Way } from "./sim-network.js";
+import type { Story } from "./story.js";
+import type { Moment } from "./traps.js";
+
+export interface FaultsOptions {
+  readonly rpc: Rpc;
+  readonly scheduler: Scheduler;
+  readonly network: SimNetwork;
+  readonly hosts: readonly Host[];
+  readonly story: Story;
+  readonly electionMs: number;
+}
+
+export type Crash = "kill" | "powerCut";
+
+export class FaultTools {
+  readonly hosts: readonly Host[];
+  readonly network: SimNetwork;
+  readonly story: Story;
+  readonly rpc: Rpc;
+  readonly electionMs: number;
+  private readonly scheduler: Scheduler;
+  private isOver = false;
+  private readonly repairs: (() => void | Promise<void>)[] = [];
+
+  constructor({ hosts, network, story, rpc, electionMs, scheduler }: FaultsOptions) {
+    this.hosts = hosts;
+    this.network = network;
+    this.story = story;
+    this.rpc = rpc;
+    this.electionMs = electionMs;
+    this.scheduler = scheduler;
+  }
+
+  /** Acts after `ms`, if there are faults then. */
+  later(ms: number, act: () => void): void {
+    this.scheduler.after(ms, () => {
+      if (!this.isOver) act();
+    });
+  }
+
+  /** What else is to be done when all faults end, before everybody is started again. */
+  atTheEnd(repair: () => void | Promise<void>): void {
+    this.repairs.push(repair);
+  }
+
+  /** Everything works again, from here on. */
+  async healAll(): Promise<void> {
+    this.isOver = true;
+    this.story.tell("all faults end");
+    this.network.weather = fairWeather;
+    this.network.healAll();
+    for (const host of this.hosts) {
+      host.resume();
+      host.disk.maxMs = 1;
+      host.disk.failsNext = false;
+      Object.assign(host.storeDisk, host.healthyStore, { failsNext: false });
+      host.files.capacityBytes = Infinity;
+    }
+    for (const repair of this.repairs) await repair();
+    for (const host of this.hosts) if (host.mayFail) host.crash("kill");
+    for (const host of this.hosts) host.start();
+  }
+
+  // Members.
+
+  /** Somebody who leads, or believes so. */
+  anyLeader(random: SeededRandom): Host | undefined {
+    const leaders = this.hosts.filter(({ running }) => running?.replica.node.status().role === "leader");
+    return leaders.length > 0 ? random.pick(leaders) : undefined;
+  }
+
+  othersThan(host: Host): readonly Host[] {
+    return this.hosts.filter((each) => each !== host);
+  }
+
+  /** It dies now, and is started again after `restMs`. */
+  crash(host: Host, how: Crash, restMs: number): void {
+    if (this.isOver) return;
+    if (host.isUp) this.story.tell(`${host.name} ${how === "kill" ? "is killed" : "loses its power"}`);
+    host.crash(how);
+    this.restartAfter(host, restMs);
+  }
+
+  restartAfter(host: Host, ms: number): void {
+    if (this.isOver) host.start();
+    else this.later(ms, () => host.start());
+  }
+
+  pause(host: Host, ms: number): void {
+    this.story.tell(`${host.name} freezes for ${ms.toFixed(0)} ms`);
+    host.pause();
+    this.later(ms, () => host.resume());
+  }
+
+  // Moments.
+
+  /** Acts when the member comes to the moment for the `skip + 1`-th time. */
+  once(host: Host, moment: Moment, skip: number, act: () => void): void {
+    let left = skip;
+    const remove = host.traps.add(moment, () => {
+      if (this.isOver || left-- > 0) return;
+      remove();
+      this.story.tell(`${host.name} comes to the moment: ${moment}`);
+      act();
+    });
+  }
+
+  /** Acts whenever any member comes to the moment, for so long. */
+  always(moment: Moment, ms: number, act: (host: Host) => void): void {
+    for (const host of this.hosts) {
+      const remove = host.traps.add(moment, () => {
+        if (!this.isOver) act(host);
+      });
+      this.later(ms, remove);
+    }
+  }
+
+  // Ways.
+
+  /** Nothing passes there for so long, and nobody is told. */
+  cut(ways: readonly Way[], ms: number): void {
+    if (ways.length === 0) return;
+    this.story.tell(`silent for ${ms.toFixed(0)} ms: ${ways.map(({ from, to }) => `${from}→${to}`).join(" ")}`);
+    this.later(ms, this.network.cut(ways));
+  }
+
+  /** Nothing passes between these and those; the connections are closed, or go silent. */
+  separate(these: readonly Host[], those: readonly Host[], ms: number, { isTold = false } = {}): void {
+    const pairs = these.flatMap((one) => those.map((other) => [one.name, other.name] as const));
+    if (isTold) for (const [one, other] of pairs) this.network.closeLinks(one, other);
+    const ways = pairs.flatMap(([one, other]) => [
+      { from: one, to: other },
+      { from: other, to: one },
+    ]);
+    this.cut(ways, ms);
+  }
+}
+
+/** What brings a kind of fault about. */
+export type Injection = (
+  /** Whom it hits, how long it lasts, and where its own decisions come from. */
+  fault: { readonly host: Host; readonly ms: number; readonly random: SeededRandom },
+  tools: FaultTools,
+) => void;

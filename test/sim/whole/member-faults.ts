@@ -1,0 +1,65 @@
+import { MoveLeaderRequest, MoveLeaderResponse } from "../../../proto/index.js";
+import type { SeededRandom } from "../random.js";
+import type { Crash, FaultTools, Injection } from "./fault-tools.js";
+import type { Host } from "./host.js";
+import { told } from "./kv-client.js";
+import { moments } from "./traps.js";
+
+export const crashes: readonly Crash[] = ["kill", "powerCut"];
+
+/** What happens to whole members. */
+export const memberFaults = {
+  kill: ({ host, ms, random }, tools) => crash(host, "kill", ms, random, tools),
+  powerCut: ({ host, ms, random }, tools) => crash(host, "powerCut", ms, random, tools),
+
+  /** At any time, or just when somebody was told that something is done. */
+  powerCutAll: ({ host, ms, random }, tools) => {
+    const all = (): void => {
+      for (const each of tools.hosts) tools.crash(each, "powerCut", random.next() * ms);
+    };
+    if (random.chance(0.3)) all();
+    else tools.once(host, random.pick(["apply first", "answer"]), random.between(0, 3), all);
+  },
+
+  /** SIGTERM. */
+  stop: ({ host, ms }, tools) => void host.stop().then(() => tools.restartAfter(host, ms)),
+
+  pause: ({ host, ms }, tools) => tools.pause(host, ms),
+
+  /** Frozen until others lead; and when it wakes, no message from them tells it so for a while. */
+  wakeAlone: ({ host, random }, tools) => {
+    const asleepMs = (1.5 + 3 * random.next()) * tools.electionMs;
+    tools.pause(host, asleepMs);
+    tools.separate([host], tools.othersThan(host), asleepMs + (0.5 + random.next()) * tools.electionMs);
+  },
+
+  /** Dies in the middle of something that should be done as a whole, or not be spoken of before it is. */
+  crashAtMoment: ({ host, ms, random }, tools) => {
+    const how = random.pick(crashes);
+    const afterMs = random.pick([0, 2]) * random.next();
+    const die = (): void => tools.crash(host, how, ms);
+    tools.once(host, random.pick(moments), random.between(0, 3), () =>
+      afterMs === 0 ? die() : tools.later(afterMs, die),
+    );
+  },
+
+  moveLeader: ({ host, random }, tools) => moveLeader(host, random.pick(tools.hosts), tools),
+} satisfies Record<string, Injection>;
+
+/** Dies at once, or with the next write of its log, which is half done then. */
+const crash = (host: Host, how: Crash, ms: number, random: SeededRandom, tools: FaultTools): void => {
+  const die = (): void => tools.crash(host, how, ms);
+  if (random.chance(0.5)) die();
+  else tools.once(host, "write log", random.between(0, 2), die);
+};
+
+/** Somebody asks a member to hand leadership over, whether or not it leads. */
+export const moveLeader = (host: Host, to: Host, { rpc, story, electionMs }: FaultTools): void => {
+  const targetID = to.running?.replica.id;
+  if (targetID === undefined) return;
+  const path = "/etcdserverpb.Maintenance/MoveLeader";
+  const method = { path, request: MoveLeaderRequest, response: MoveLeaderResponse };
+  void rpc.call(host, method, { targetID }, 3 * electionMs).then((outcome) => {
+    story.tell(`moving the lead from ${host.name} to ${to.name}: ${told(outcome)}`);
+  });
+};

@@ -1,0 +1,97 @@
+// Faults that come again and again at the same moments of all members. Single ones hardly ever meet in the order in which
+// consensus can be led astray.
+
+import type { Injection } from "./fault-tools.js";
+import { crashes, moveLeader } from "./member-faults.js";
+import { moments } from "./traps.js";
+
+export const patterns = {
+  /**
+   * Leaders reach only some, and do not live long: terms begin one after the other, and logs end in entries that few hold.
+   * Raft paper, figure 8.
+   */
+  shortReigns: ({ ms, random }, tools) => {
+    const { hosts, electionMs } = tools;
+    const lasts = Math.max(ms, 2 * electionMs);
+    for (const host of hosts) {
+      host.disk.maxMs = 20;
+      tools.later(lasts, () => (host.disk.maxMs = 1));
+    }
+    tools.always("lead", lasts, (leader) => {
+      if (random.chance(0.1)) return;
+      const reignMs = random.pick([2, 30, 0.5 * electionMs]) * random.next();
+      const deaf = tools.othersThan(leader).filter(() => random.chance(0.5));
+      tools.separate([leader], deaf, reignMs + 0.5 * electionMs * random.next());
+      if (random.chance(0.8))
+        tools.later(reignMs, () => tools.crash(leader, random.pick(crashes), random.pick([10, 300]) * random.next()));
+    });
+  },
+
+  /** Voters lose their power once they have voted; those that they elected are cut off. Raft paper, §5.2. */
+  lostVotes: ({ ms, random }, tools) => {
+    const { hosts, electionMs } = tools;
+    const lasts = Math.max(ms, 2 * electionMs);
+    for (const host of hosts) {
+      host.disk.maxMs = 20;
+      tools.later(lasts, () => (host.disk.maxMs = 1));
+    }
+    for (const moment of ["send vote", "send voteReply"] as const)
+      tools.always(moment, lasts, (voter) => {
+        if (random.chance(0.6))
+          tools.later(2 * random.next(), () => tools.crash(voter, "powerCut", 20 * random.next()));
+      });
+    tools.always("lead", lasts, (leader) => {
+      if (random.chance(0.7)) tools.separate([leader], tools.othersThan(leader), electionMs * (0.3 + random.next()));
+    });
+  },
+
+  /** A candidate's requests take so long that the world is another when they arrive. Raft paper, §5.4.1. */
+  lateVotes: ({ host, ms, random }, tools) => {
+    const { electionMs } = tools;
+    tools.always("send vote", Math.max(ms, 3 * electionMs), (candidate) => {
+      const ways = tools.othersThan(candidate).map(({ name }) => ({ from: candidate.name, to: name }));
+      if (random.chance(0.7)) tools.cut(ways, electionMs * (0.2 + 1.3 * random.next()));
+    });
+    const leader = tools.anyLeader(random);
+    if (leader !== undefined) moveLeader(leader, host, tools);
+  },
+
+  /** The same misfortune at the same moment, whoever it is. */
+  pattern: ({ ms, random }, tools) => {
+    const moment = random.pick(moments);
+    const deed = random.pick(["kill", "powerCut", "pause", "isolate", "mute", "deafen", "closeLinks"] as const);
+    const chance = random.pick([0.05, 0.3, 0.8]);
+    const [afterMs, forMs] = [random.pick([0, 2]), random.pick([5, 50, tools.electionMs])];
+    tools.story.tell(`the pattern: ${deed} at ${moment}`);
+    tools.always(moment, 2 * ms, (host) => {
+      if (!random.chance(chance)) return;
+      const others = tools.othersThan(host);
+      const act = (): void => {
+        const lasts = forMs * (0.2 + random.next());
+        switch (deed) {
+          case "kill":
+          case "powerCut":
+            return tools.crash(host, deed, lasts);
+          case "pause":
+            return tools.pause(host, lasts);
+          case "isolate":
+            return tools.separate([host], others, lasts);
+          case "mute":
+            return tools.cut(
+              others.map(({ name }) => ({ from: host.name, to: name })),
+              lasts,
+            );
+          case "deafen":
+            return tools.cut(
+              others.map(({ name }) => ({ from: name, to: host.name })),
+              lasts,
+            );
+          case "closeLinks":
+            return tools.network.closeLinks(host.name, random.pick(others).name);
+        }
+      };
+      if (afterMs === 0) act();
+      else tools.later(afterMs * random.next(), act);
+    });
+  },
+} satisfies Record<string, Injection>;

@@ -1,0 +1,160 @@
+// What Raft promises (paper, figures 2 and 3), held against what members say to each other, through all of their lives. It
+// trusts nothing that they think: it hears their messages, sees what they know when they start, and what is applied.
+
+import assert from "node:assert/strict";
+import type { CoreStatus, Entry, MemberId, Outgoing, PeerMessage } from "../../../raft/index.js";
+
+type LeadersWord = Extract<PeerMessage, { kind: "append" | "heartbeat" }>;
+
+/** A member. */
+export interface Speaker {
+  readonly name: string;
+  readonly id: MemberId;
+}
+
+/** What a member has told others in the newest term in which it has spoken. */
+interface Said {
+  readonly term: number;
+  vote: MemberId | undefined;
+  /** It holds the leader's log up to here; if it leads, it has counted its own copy up to here. */
+  held: number;
+}
+
+interface Reign {
+  readonly leader: string;
+  /** What the leader knew to be committed when it spoke first. */
+  readonly commit: number;
+  /** By member, the last entry that it has acknowledged in this term. */
+  readonly acknowledged: Map<string, number>;
+}
+
+export class RaftPromises {
+  private readonly said = new Map<string, Said>();
+  private readonly votes = new Map<string, MemberId>();
+  private readonly reigns = new Map<number, Reign>();
+  /** By term, the last entry of its leader's log when that began. */
+  private readonly logs = new Map<number, number>();
+  /** By term, the last entry that a member in that term was the first to apply: it was committed then, or earlier. */
+  private readonly applied = new Map<number, number>();
+  private readonly termOf = new Map<number, number>();
+  /** By entry: the term whose leader said first that it is committed, before anybody had applied it. */
+  private readonly claims = new Map<number, number>();
+
+  /** @param quorum so many members are a majority */
+  constructor(private readonly quorum: number) {}
+
+  /** "Updated on stable storage before responding": whoever starts again knows all that it has said. Figure 2. */
+  onOpened({ name }: Speaker, { term, vote, lastIndex }: CoreStatus): void {
+    const said = this.said.get(name);
+    if (said === undefined) return;
+    assert.ok(term >= said.term, `${name} spoke in term ${said.term}, and after a restart knows only of term ${term}`);
+    if (term > said.term) return; // another leader may have changed what it held
+    if (said.vote !== undefined)
+      assert.equal(vote, said.vote, `${name} does not know any more how it voted in ${term}`);
+    assert.ok(
+      lastIndex >= said.held,
+      `${name} said that it holds ${said.held}, and after a restart ends at ${lastIndex}`,
+    );
+  }
+
+  onSend(from: Speaker, { to, message }: Outgoing): void {
+    switch (message.kind) {
+      case "vote":
+        return this.onVote(from, message.term, from.id);
+      case "voteReply":
+        if (message.granted) this.onVote(from, message.term, to);
+        else this.speaks(from, message.term);
+        return;
+      case "append":
+      case "heartbeat":
+        return this.onLeaderSpeaks(from, message);
+      case "appendReply":
+        this.speaks(from, message.term);
+        if (message.accepted) this.onAcknowledged(from, message.term, message.index);
+        return;
+      case "heartbeatReply":
+      case "timeoutNow":
+        this.speaks(from, message.term);
+        return;
+      case "preVote":
+      case "preVoteReply":
+      case "forwardedProposal":
+      case "forwardedRead":
+      case "forwardedReadReply":
+        return; // nothing that must not be forgotten
+    }
+  }
+
+  /** Leader completeness: who leads holds all that was committed in earlier terms. Figure 3, §5.4. */
+  onLeads({ name }: Speaker, { term, lastIndex }: CoreStatus): void {
+    this.logs.set(term, lastIndex);
+    for (const [before, index] of this.applied)
+      if (before < term) assert.ok(index < lastIndex, `${name} leads term ${term} without committed entry ${index}`);
+  }
+
+  /** A member whose term is `term` is the first to apply an entry. */
+  onEntry(entry: Entry, term: number): void {
+    const { index } = entry;
+    this.applied.set(term, index);
+    this.termOf.set(index, entry.term);
+    const claimed = this.claims.get(index);
+    if (claimed !== undefined) checkClaim(index, entry.term, claimed);
+    this.claims.delete(index);
+    for (const [later, lastIndex] of this.logs)
+      if (later > term) assert.ok(index < lastIndex, `term ${later} was led without entry ${index}, committed before`);
+  }
+
+  /** At most one vote in a term, forgotten by nobody. §5.2. */
+  private onVote(voter: Speaker, term: number, vote: MemberId): void {
+    const said = this.speaks(voter, term);
+    if (said !== undefined) said.vote = vote;
+    const key = `${voter.name} ${term}`;
+    assert.equal(this.votes.get(key) ?? vote, vote, `${voter.name} votes twice in term ${term}`);
+    this.votes.set(key, vote);
+  }
+
+  /** Election safety, and that a leader says nothing is committed but what a majority acknowledged. §5.2, §5.3. */
+  private onLeaderSpeaks(leader: Speaker, message: LeadersWord): void {
+    const { term, commit } = message;
+    const said = this.speaks(leader, term);
+    const reign = this.reigns.get(term) ?? { leader: leader.name, commit, acknowledged: new Map<string, number>() };
+    assert.equal(reign.leader, leader.name, `two leaders in term ${term}`);
+    this.reigns.set(term, reign);
+    if (commit <= reign.commit) return;
+    let holders = 0;
+    for (const index of reign.acknowledged.values()) if (index >= commit) holders++;
+    assert.ok(
+      holders + 1 >= this.quorum,
+      `${leader.name} commits ${commit}, which ${holders} others have acknowledged`,
+    );
+    if (holders < this.quorum && said !== undefined) said.held = Math.max(said.held, commit); // it counted itself
+    if (message.kind === "append") this.onClaim(commit, term); // a heartbeat may name less than what is committed
+  }
+
+  /** A leader counts copies only of entries of its own term. §5.4.2, figure 8. */
+  private onClaim(index: number, term: number): void {
+    const entryTerm = this.termOf.get(index);
+    if (entryTerm !== undefined) checkClaim(index, entryTerm, term);
+    else if (!this.claims.has(index)) this.claims.set(index, term);
+  }
+
+  private onAcknowledged({ name }: Speaker, term: number, index: number): void {
+    const said = this.said.get(name);
+    if (said?.term === term) said.held = Math.max(said.held, index);
+    const acknowledged = this.reigns.get(term)?.acknowledged;
+    acknowledged?.set(name, Math.max(acknowledged.get(name) ?? 0, index));
+  }
+
+  /** @returns what it has said in `term`, if that is the newest one in which it has spoken */
+  private speaks({ name }: Speaker, term: number): Said | undefined {
+    let said = this.said.get(name);
+    if (said === undefined || term > said.term) this.said.set(name, (said = { term, vote: undefined, held: 0 }));
+    return said.term === term ? said : undefined;
+  }
+}
+
+const checkClaim = (index: number, entryTerm: number, leaderTerm: number): void =>
+  assert.ok(
+    entryTerm === leaderTerm,
+    `the leader of term ${leaderTerm} has committed entry ${index} of term ${entryTerm} by counting its copies`,
+  );

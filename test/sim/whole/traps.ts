@@ -1,0 +1,44 @@
+/**
+ * Moments in the life of a member at which a fault hurts most: what it does then is begun, and nobody knows whether it comes
+ * to an end; or it was just said that something is done.
+ */
+export const moments = [
+  "send vote",
+  "send voteReply",
+  "send append",
+  "send appendReply",
+  "send timeoutNow",
+  "write log",
+  "rename log",
+  "write store",
+  "replace file",
+  /** It knows that it leads. */
+  "lead",
+  /** It is the first of all to apply an entry. */
+  "apply first",
+  /** A client's answer has left. */
+  "answer",
+] as const;
+export type Moment = (typeof moments)[number];
+
+interface Trap {
+  readonly moment: Moment;
+  readonly spring: () => void;
+}
+
+/** What is to happen to a member when it comes to certain moments. */
+export class Traps {
+  private readonly set = new Set<Trap>();
+
+  /** Springs whenever the member comes to the moment. @returns takes the trap away */
+  add(moment: Moment, spring: () => void): () => void {
+    const trap = { moment, spring };
+    this.set.add(trap);
+    return () => void this.set.delete(trap);
+  }
+
+  /** The member has come to it. */
+  reached(moment: string): void {
+    for (const trap of [...this.set]) if (trap.moment === moment) trap.spring();
+  }
+}

@@ -1,0 +1,54 @@
+import type { Injection } from "./fault-tools.js";
+import { fairWeather } from "./sim-network.js";
+
+/** What happens to the ways between members. */
+export const wayFaults = {
+  isolate: ({ host, ms, random }, tools) =>
+    tools.separate([host], tools.othersThan(host), ms, { isTold: random.chance(0.5) }),
+
+  /** In one direction only. */
+  oneWay: ({ host, ms, random }, tools) => {
+    const other = random.pick(tools.othersThan(host));
+    const [from, to] = random.chance(0.5) ? [host, other] : [other, host];
+    tools.cut([{ from: from.name, to: to.name }], ms);
+  },
+
+  split: ({ ms, random }, tools) => {
+    const left = tools.hosts.filter(() => random.chance(0.5));
+    const right = tools.hosts.filter((host) => !left.includes(host));
+    tools.separate(left, right, ms, { isTold: random.chance(0.5) });
+  },
+
+  flap: ({ host, ms, random }, tools) => {
+    const other = random.pick(tools.othersThan(host));
+    for (let at = 0; at < ms; at += 40 + random.next() * 200) {
+      const isTold = random.chance(0.5);
+      const lasts = 10 + random.next() * 100;
+      tools.later(at, () => tools.separate([host], [other], lasts, { isTold }));
+    }
+  },
+
+  /** One member's ways come and go in one direction or the other, each by itself: elections fall in between. */
+  flapOneWay: ({ host, ms, random }, tools) => {
+    const pairs = tools.othersThan(host).flatMap(({ name }) => [
+      { from: host.name, to: name },
+      { from: name, to: host.name },
+    ]);
+    const mean = random.pick([20, 100, tools.electionMs]);
+    for (let at = 0; at < 2 * ms; at += mean * random.next())
+      tools.later(at, () => tools.cut([random.pick(pairs)], 2 * mean * random.next()));
+  },
+
+  closeLinks: ({ host, random }, tools) =>
+    tools.network.closeLinks(host.name, random.pick(tools.othersThan(host)).name),
+
+  weather: ({ ms, random }, tools) => {
+    tools.network.weather = {
+      maxDelayMs: random.pick([1, 5, 30, 0.3 * tools.electionMs]),
+      loss: random.pick([0, 0, 0.02, 0.2]),
+      repeat: random.pick([0, 0, 0.1]),
+      reorder: random.pick([0, 0, 0.1]),
+    };
+    tools.later(ms, () => (tools.network.weather = fairWeather));
+  },
+} satisfies Record<string, Injection>;
