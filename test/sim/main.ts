@@ -2,8 +2,8 @@
 
 import { availableParallelism } from "node:os";
 import { InvalidArgumentError, program } from "commander";
-import { tellFailure, tellSummary } from "./whole/report.js";
-import { runSeeds } from "./whole/run-seeds.js";
+import { tellFailure, tellSummary, type Report } from "./whole/report.js";
+import { runSeed, runSeeds } from "./whole/run-seeds.js";
 import { shrink } from "./whole/shrink.js";
 
 interface Options {
@@ -14,12 +14,18 @@ interface Options {
   readonly shrink?: true;
   readonly story: number;
   readonly details?: true;
+  readonly faults?: readonly number[];
+  readonly kvClients?: number;
+  readonly watchClients?: number;
+  readonly leaseClients?: number;
 }
 
 const count = (text: string): number => {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError("not a number");
   return Number(text);
 };
+
+const places = (text: string): readonly number[] => (text === "none" ? [] : text.split(",").map(count));
 
 const options = program
   .name("sim")
@@ -31,25 +37,44 @@ const options = program
   .option("--shrink", "look for fewer faults with which the seed still fails")
   .option("--story <lines>", "of a failed seed", count, 60)
   .option("--details", "every message is a part of the story")
+  .option(
+    "--faults <places>",
+    "with SEED: only these faults, by their places in its list, as --shrink names them",
+    places,
+  )
+  .option("--kv-clients <count>", "with SEED: so many of these clients", count)
+  .option("--watch-clients <count>", "with SEED: so many of these", count)
+  .option("--lease-clients <count>", "with SEED: so many of these", count)
   .parse()
   .opts<Options>();
 
-const wanted = process.env["SEED"];
-const seeds =
-  wanted === undefined ? Array.from({ length: options.seeds }, (_, n) => options.from + n) : [Number(wanted)];
 const wish = { lines: options.story, details: options.details === true };
+
+const tell = (report: Report): void => {
+  if (report.failure !== undefined) console.log(`${tellFailure(report)}\n`);
+  else if (wanted !== undefined) console.log(`SEED=${report.seed} as promised, trace ${report.digest}`);
+};
+
+/** One, or what is left of it. */
+const runOne = async (seed: number): Promise<readonly Report[]> => {
+  const { faults, kvClients, watchClients, leaseClients } = options;
+  const reduction = Object.entries({ faults, kvClients, watchClients, leaseClients });
+  const report = await runSeed(seed, wish, Object.fromEntries(reduction.filter(([, value]) => value !== undefined)));
+  tell(report);
+  return [report];
+};
+
+const runMany = (): Promise<readonly Report[]> =>
+  runSeeds(
+    Array.from({ length: options.seeds }, (_, n) => options.from + n),
+    { ...wish, jobs: options.jobs, stopAtFirst: options.stopAtFirst === true, onReport: tell },
+  );
+
+const wanted = process.env["SEED"];
 const begun = performance.now();
-const reports = await runSeeds(seeds, {
-  ...wish,
-  jobs: options.jobs,
-  stopAtFirst: options.stopAtFirst === true,
-  onReport: (report) => {
-    if (report.failure !== undefined) console.log(`${tellFailure(report)}\n`);
-    else if (seeds.length === 1) console.log(`SEED=${report.seed} as promised, trace ${report.digest}`);
-  },
-});
+const reports = wanted === undefined ? await runMany() : await runOne(Number(wanted));
 console.log(tellSummary(reports));
-console.log(`in ${((performance.now() - begun) / 1_000).toFixed(1)} s on ${options.jobs} processes`);
+console.log(`in ${((performance.now() - begun) / 1_000).toFixed(1)} s`);
 const failed = reports.filter(({ failure }) => failure !== undefined);
 if (options.shrink === true)
   for (const { seed } of failed) console.log(await shrink(seed, { ...wish, onProgress: (text) => console.log(text) }));

@@ -40,13 +40,13 @@ export const median = (values: readonly number[]): number => {
   return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 };
 
-/** How a failed seed is told. */
-export const tellFailure = ({ seed, failure, story }: Report): string =>
+/** How a failed seed is told. @param flags with which it fails */
+export const tellFailure = ({ seed, failure, story }: Report, flags = ""): string =>
   [
     `SEED=${seed} failed: ${failure ?? ""}`,
     "what led to it:",
     ...story.map((line) => `  ${line}`),
-    `replay: SEED=${seed} npm run sim`,
+    `replay: SEED=${seed} npm run sim${flags === "" ? "" : ` --${flags}`}`,
   ].join("\n");
 
 /** What all of them did together. */
@@ -61,7 +61,7 @@ export const tellSummary = (reports: readonly Report[]): string => {
       .join(", ");
   };
   return [
-    `${reports.length} seeds, ${failed.length === 0 ? "all as promised" : `failed: ${failed.join(" ")}`}`,
+    `${reports.length} ${reports.length === 1 ? "seed" : "seeds"}, ${failed.length === 0 ? "all as promised" : `failed: ${failed.join(" ")}`}`,
     `${(sum(({ virtualMs }) => virtualMs) / 1_000).toFixed(0)} s of virtual time, ${sum(({ entries }) => entries)} log entries, ${sum(({ steps }) => steps)} steps`,
     `clients: ${totals(reports.map(({ counts }) => ({ ...counts })))}`,
     `faults: ${totals(reports.map(({ faults }) => faults))}`,

@@ -2,12 +2,12 @@
 
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { planOf } from "./plan.js";
+import { planOf, reduced, type Reduction } from "./plan.js";
 import { reportOf, type Report, type StoryWish } from "./report.js";
 import { Simulation } from "./simulation.js";
 
-export const runSeed = async (seed: number, wish: StoryWish): Promise<Report> =>
-  reportOf(await new Simulation(planOf(seed)).run(), wish);
+export const runSeed = async (seed: number, wish: StoryWish, reduction: Reduction = {}): Promise<Report> =>
+  reportOf(await new Simulation(reduced(planOf(seed), reduction)).run(), wish);
 
 export interface RunOptions extends StoryWish {
   readonly jobs: number;

@@ -1,6 +1,6 @@
-// Looks for the fewest faults with which a seed still fails: those are its story.
+// Looks for the least with which a seed still fails: those faults and clients are its story.
 
-import { planOf, type Fault, type Plan } from "./plan.js";
+import { planOf, reduced, type Fault, type Reduction } from "./plan.js";
 import { reportOf, tellFailure, type StoryWish } from "./report.js";
 import { Simulation, type Result } from "./simulation.js";
 
@@ -8,35 +8,115 @@ export interface ShrinkOptions extends StoryWish {
   readonly onProgress: (text: string) => void;
 }
 
-/** Most attempts; each is a whole simulation. */
-const maxAttempts = 150;
+/** Most attempts, each a whole simulation, and how long they may take together. */
+const maxAttempts = 200;
+const maxMs = 180_000;
 
-/** Leaves out whole kinds, then ever smaller parts of the list, as long as it still fails. Tells what is left. */
+/** Tells what is left of a seed that fails, and how to run just that. */
 export const shrink = async (seed: number, options: ShrinkOptions): Promise<string> => {
-  let plan = planOf(seed);
-  let worst = await run(plan);
-  if (worst.failure === undefined) return `SEED=${seed} does not fail`;
-  let attempts = 0;
-  const keepIfFails = async (faults: readonly Fault[]): Promise<boolean> => {
-    if (faults.length === plan.faults.length || attempts >= maxAttempts) return false;
-    attempts++;
-    const candidate = { ...plan, faults };
-    const result = await run(candidate);
-    if (result.failure === undefined) return false;
-    plan = candidate;
-    worst = result;
-    options.onProgress(`  still fails with ${faults.length} faults`);
-    return true;
-  };
-  for (const kind of new Set(plan.faults.map((fault) => fault.kind)))
-    await keepIfFails(plan.faults.filter((fault) => fault.kind !== kind));
-  // What came after the failure had no part in it.
-  await keepIfFails(plan.faults.filter(({ at }) => at <= worst.virtualMs));
-  for (let size = Math.ceil(plan.faults.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2))
-    for (let start = 0; start < plan.faults.length;)
-      if (!(await keepIfFails([...plan.faults.slice(0, start), ...plan.faults.slice(start + size)]))) start += size;
-  const left = plan.faults.map(({ kind, at, ms }) => `${kind} at ${at.toFixed(0)} ms for ${ms.toFixed(0)} ms`);
-  return `${tellFailure(reportOf(worst, options))}\nfaults that are left: ${left.join("; ") || "none"}`;
+  const search = new Search(seed, options);
+  const first = await search.begin();
+  if (first === undefined) return `SEED=${seed} does not fail`;
+  await search.dropClients();
+  await search.dropFaults();
+  await search.dropClients();
+  const { least, result } = search;
+  const left = search.faults.map(({ kind, at, ms }) => `${kind} at ${at.toFixed(0)} ms for ${ms.toFixed(0)} ms`);
+  return [
+    tellFailure(reportOf(result, options), flagsOf(least)),
+    `faults that are left: ${left.join("; ") || "none"}`,
+    `${search.attempts} attempts${search.isOver ? ", and no time for more" : ""}`,
+  ].join("\n");
 };
 
-const run = (plan: Plan): Promise<Result> => new Simulation(plan).run();
+class Search {
+  attempts = 0;
+  least: Reduction = {};
+  private last: Result | undefined;
+  private readonly begun = performance.now();
+
+  constructor(
+    private readonly seed: number,
+    private readonly options: ShrinkOptions,
+  ) {}
+
+  /** The failure with the least that was found yet. */
+  get result(): Result {
+    if (this.last === undefined) throw new Error("nothing was run yet");
+    return this.last;
+  }
+
+  get faults(): readonly Fault[] {
+    return reduced(planOf(this.seed), this.least).faults;
+  }
+
+  get isOver(): boolean {
+    return this.attempts >= maxAttempts || performance.now() - this.begun > maxMs;
+  }
+
+  /** As it is. Undefined: it does not fail. */
+  async begin(): Promise<Result | undefined> {
+    this.last = await this.run({});
+    if (this.last.failure === undefined) return undefined;
+    const places = this.faults.map((_, place) => place);
+    // What came after the failure had no part in it.
+    const { virtualMs } = this.last;
+    await this.keepIfFails({ faults: places.filter((place) => (this.faults[place]?.at ?? 0) <= virtualMs) });
+    return this.last;
+  }
+
+  /** All of a sort at once, then one by one. */
+  async dropClients(): Promise<void> {
+    for (const sort of ["watchClients", "leaseClients", "kvClients"] as const) {
+      const { [sort]: had } = reduced(planOf(this.seed), this.least);
+      if (had === 0 || (await this.keepIfFails({ [sort]: 0 }))) continue;
+      for (let left = had - 1; left > 0 && (await this.keepIfFails({ [sort]: left })); left--);
+    }
+  }
+
+  /** Whole kinds, then ever smaller parts of the list. */
+  async dropFaults(): Promise<void> {
+    const all = planOf(this.seed).faults;
+    const left = (): readonly number[] => this.least.faults ?? all.map((_, place) => place);
+    for (const kind of new Set(all.map((fault) => fault.kind)))
+      await this.keepIfFails({ faults: left().filter((place) => all[place]?.kind !== kind) });
+    for (let size = Math.ceil(left().length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2))
+      for (let start = 0; start < left().length;) {
+        const without = [...left().slice(0, start), ...left().slice(start + size)];
+        if (!(await this.keepIfFails({ faults: without }))) start += size;
+      }
+  }
+
+  /** Goes on from there if it still fails, in the same way. */
+  private async keepIfFails(change: Reduction): Promise<boolean> {
+    const isLess = change.faults === undefined || change.faults.length < this.faults.length;
+    if (!isLess || this.isOver) return false;
+    this.attempts++;
+    const candidate = { ...this.least, ...change };
+    const result = await this.run(candidate);
+    if (wayOf(result) !== wayOf(this.result)) return false;
+    this.least = candidate;
+    this.last = result;
+    const { faults, kvClients, watchClients, leaseClients } = reduced(planOf(this.seed), candidate);
+    const clients = kvClients + watchClients + leaseClients;
+    this.options.onProgress(`  still fails with ${faults.length} faults and ${clients} clients`);
+    return true;
+  }
+
+  private run(reduction: Reduction): Promise<Result> {
+    return new Simulation(reduced(planOf(this.seed), reduction)).run();
+  }
+}
+
+/** What failed, whoever and whatever it was about: two failures that differ in it may have nothing to do with each other. */
+const wayOf = ({ failure }: Result): string | undefined =>
+  failure?.message
+    .split("\n")[0]
+    ?.replace(/[a-z]+\d+(\.\d+)*/g, "…")
+    .replace(/\d+/g, "…");
+
+const flagsOf = ({ faults, kvClients, watchClients, leaseClients }: Reduction): string =>
+  Object.entries({ faults: faults?.join(","), kvClients, watchClients, leaseClients })
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ` --${name.replace("Clients", "-clients")} ${value === "" ? "none" : value}`)
+    .join("");
