@@ -198,7 +198,9 @@ export class History {
     );
     spy(applier, "apply", (run) => (entries, done) => {
       run(entries, done);
-      for (const entry of entries) this.judge(() => this.applied(name, entry, byIndex.get(entry.index) ?? []));
+      const through = applier.appliedIndex; // what is more than a turn may take comes in another
+      for (const entry of entries.filter(({ index }) => index <= through))
+        this.judge(() => this.applied(name, entry, byIndex.get(entry.index) ?? []));
       byIndex.clear();
     });
     spy(applier, "install", (run) => (position, done) => {
