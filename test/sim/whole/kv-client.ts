@@ -20,7 +20,7 @@ import {
 } from "../../../proto/index.js";
 import { statusCode } from "../../../server/rpc/status.js";
 import type { SeededRandom } from "../random.js";
-import { identityOf, printable } from "./history.js";
+import { identityOf } from "./history.js";
 import type { Codec, Outcome } from "./rpc.js";
 import { assertSame } from "./same.js";
 import { bytes, Home, seen, text, thinkingTime, type World } from "./world.js";
@@ -123,7 +123,7 @@ export class KvClient {
       value: this.value(),
       prevKv: this.random.chance(0.3),
     });
-    return this.write(methods.put, request, identityOf({ kind: "put", request }));
+    return this.write(methods.put, request, { kind: "put", request }, toldPut(request));
   }
 
   private delete(): Promise<void> {
@@ -131,7 +131,7 @@ export class KvClient {
     // A range that holds one key, and an end that tells whose it is.
     const rangeEnd = bytes(`${key}\0${this.unique()}`);
     const request = DeleteRangeRequest.create({ key: bytes(key), rangeEnd, prevKv: this.random.chance(0.3) });
-    return this.write(methods.deleteRange, request, identityOf({ kind: "deleteRange", request }));
+    return this.write(methods.deleteRange, request, { kind: "deleteRange", request }, `delete ${key}`);
   }
 
   /** If the key is still what this client saw last, it becomes something else. */
@@ -144,14 +144,15 @@ export class KvClient {
       target: Target.MOD,
       targetUnion: { $case: "modRevision", value: this.believed.get(key) ?? 0n },
     };
-    const put = (of: string): RequestOp => ({
-      request: { $case: "requestPut", value: PutRequest.create({ key: bytes(of), value: this.value() }) },
-    });
+    const put = (of: string): PutRequest => PutRequest.create({ key: bytes(of), value: this.value() });
     const look: RequestOp = { request: { $case: "requestRange", value: RangeRequest.create({ key: bytes(key) }) } };
     const other = this.key();
-    const success = other !== key && this.random.chance(0.3) ? [put(key), put(other)] : [put(key), look];
+    const puts = other !== key && this.random.chance(0.3) ? [put(key), put(other)] : [put(key)];
+    const success: RequestOp[] = puts.map((value) => ({ request: { $case: "requestPut", value } }));
+    if (puts.length === 1) success.push(look);
     const request: TxnRequest = { compare: [compare], success, failure: [look] };
-    return this.write(methods.txn, request, identityOf({ kind: "txn", request }));
+    const what = `if ${key} is of revision ${this.believed.get(key) ?? 0n}: ${puts.map(toldPut).join(", ")}`;
+    return this.write(methods.txn, request, { kind: "txn", request }, what);
   }
 
   private async compact(): Promise<void> {
@@ -166,9 +167,10 @@ export class KvClient {
   private async write<Request, Response extends { readonly header: ResponseHeader | undefined }>(
     method: { path: string; request: Codec<Request>; response: Codec<Response> },
     request: Request,
-    identity: string,
+    write: Parameters<typeof identityOf>[0],
+    what: string,
   ): Promise<void> {
-    await this.writes.ask(identity, () => this.call(method, request, printable(identity)));
+    await this.writes.ask(identityOf(write), () => this.call(method, request, what));
   }
 
   private async read(): Promise<void> {
@@ -261,6 +263,9 @@ export class KvClient {
     return outcome;
   }
 }
+
+/** What makes a value unique, without what makes it long. */
+const toldPut = ({ key, value }: PutRequest): string => `put ${text(key)}=${text(value).replace(/\.+$/, "")}`;
 
 /** An outcome in a few words. */
 export const told = (outcome: Outcome<unknown>): string => {

@@ -65,6 +65,9 @@ export const tellSummary = (reports: readonly Report[]): string => {
     `${(sum(({ virtualMs }) => virtualMs) / 1_000).toFixed(0)} s of virtual time, ${sum(({ entries }) => entries)} log entries, ${sum(({ steps }) => steps)} steps`,
     `clients: ${totals(reports.map(({ counts }) => ({ ...counts })))}`,
     `faults: ${totals(reports.map(({ faults }) => faults))}`,
-    `a write succeeds after the last fault: median ${median(recoveries).toFixed(2)}, at most ${Math.max(...recoveries).toFixed(2)} election timeouts`,
+    ...(recoveries.length === 0 ? [] : [recoveryText(recoveries)]),
   ].join("\n");
 };
+
+const recoveryText = (recoveries: readonly number[]): string =>
+  `a write succeeds after the last fault: median ${median(recoveries).toFixed(2)}, at most ${Math.max(...recoveries).toFixed(2)} election timeouts`;

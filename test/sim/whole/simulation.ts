@@ -1,6 +1,7 @@
 // One seed, one history: a whole cluster with its clients, first with faults, then in quiet.
 
 import assert from "node:assert/strict";
+import type { MemberId } from "../../../raft/index.js";
 import {
   HashKVRequest,
   HashKVResponse,
@@ -83,7 +84,12 @@ export class Simulation {
         this.judge(() => raft.onLeads({ name: host.name, id: status.id }, status));
         this.leases.onLeader(status.term);
       },
-      onSend: (host, id, outgoing) => this.judge(() => raft.onSend({ name: host.name, id }, outgoing)),
+      onSend: (host, id, outgoing) => {
+        const { to, message } = outgoing;
+        if (message.kind === "voteReply" && message.granted)
+          story.tell(`${host.name} votes for ${this.nameOf(to)} in term ${message.term}`);
+        this.judge(() => raft.onSend({ name: host.name, id }, outgoing));
+      },
       onBug: (error: Error) => this.fail(error),
     };
     this.hosts = settings.members.map((name, at) => {
@@ -155,6 +161,10 @@ export class Simulation {
       virtualMs: this.scheduler.now,
       recovery: this.recovery,
     };
+  }
+
+  private nameOf(id: MemberId): string {
+    return this.hosts.find(({ running }) => running?.replica.id === id)?.name ?? "a member that is down";
   }
 
   private fail(reason: unknown): void {
