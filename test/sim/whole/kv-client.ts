@@ -23,7 +23,7 @@ import type { SeededRandom } from "../random.js";
 import { identityOf } from "./history.js";
 import type { Codec, Outcome } from "./rpc.js";
 import { assertSame } from "./same.js";
-import { bytes, Home, seen, text, thinkingTime, type World } from "./world.js";
+import { bytes, checkAnswered, Home, seen, text, thinkingTime, type World } from "./world.js";
 import { Writes } from "./writes.js";
 
 const methods = {
@@ -255,10 +255,13 @@ export class KvClient {
   ): Promise<Outcome<Response>> {
     const { rpc, story, timeoutMs, counts } = this.world;
     const host = this.home.current;
+    const { isCalm } = this.world;
     const outcome = await rpc.call(host, method, request, timeoutMs);
     if (method === (methods.range as unknown)) counts.reads++;
     if (outcome.kind === "refused") counts.refused++;
-    story.tell(`${this.name} at ${host.name}: ${what}: ${told(outcome)}`);
+    const line = `${this.name} at ${host.name}: ${what}: ${told(outcome)}`;
+    story.tell(line);
+    checkAnswered(isCalm, outcome, line);
     this.home.reconsider(outcome);
     return outcome;
   }

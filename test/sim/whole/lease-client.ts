@@ -19,7 +19,7 @@ import { statusCode } from "../../../server/rpc/status.js";
 import { identityOf } from "./history.js";
 import { told } from "./kv-client.js";
 import type { ClientStream, Codec, Outcome } from "./rpc.js";
-import { bytes, Home, seen, text, thinkingTime, type World } from "./world.js";
+import { bytes, checkAnswered, Home, seen, text, thinkingTime, type World } from "./world.js";
 import { Writes } from "./writes.js";
 
 const methods = {
@@ -220,8 +220,11 @@ export class LeaseClient {
   ): Promise<Outcome<Response>> {
     const { rpc, story, timeoutMs } = this.world;
     const host = this.home.current;
+    const { isCalm } = this.world;
     const outcome = await rpc.call(host, method, request, timeoutMs);
-    story.tell(`${this.name} at ${host.name}: ${what}: ${told(outcome)}`);
+    const line = `${this.name} at ${host.name}: ${what}: ${told(outcome)}`;
+    story.tell(line);
+    checkAnswered(isCalm, outcome, line);
     this.home.reconsider(outcome);
     return outcome;
   }

@@ -1,5 +1,4 @@
 import type { Clock } from "../../../raft/index.js";
-import type { StoreClock } from "../../../store/index.js";
 import type { Scheduler } from "./scheduler.js";
 
 /** One life of a member's process. It can be stopped and go on (SIGSTOP, SIGCONT), and it can die. */
@@ -15,10 +14,6 @@ export class SimProcess {
     readonly scheduler: Scheduler,
     private readonly onCrash: (error: unknown) => void,
   ) {}
-
-  get paused(): boolean {
-    return this.isPaused;
-  }
 
   /** Whether it runs: neither dead nor stopped. */
   get isRunning(): boolean {
@@ -114,13 +109,5 @@ export class ProcessClock implements Clock {
 
   soon(callback: () => void): void {
     this.process.after(0, callback);
-  }
-
-  /** The same, as the store wants it. */
-  get forStore(): StoreClock {
-    return {
-      setTimeout: (callback, ms) => this.after(ms, callback),
-      clearTimeout: (cancel) => (cancel as () => void)(),
-    };
   }
 }

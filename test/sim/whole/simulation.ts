@@ -113,6 +113,7 @@ export class Simulation {
       timeoutMs: plan.timeoutMs,
       clockRates: { fastest: Math.max(...plan.clockRates), slowest: Math.min(...plan.clockRates) },
       electionMs: settings.electionMs,
+      isCalm: false,
       isOver: false,
       floor: 1,
       counts: noCounts(),
@@ -193,6 +194,8 @@ export class Simulation {
     await this.recover();
     await this.pass(1_000);
     for (const client of [...this.kvClients, ...this.leaseClients]) client.calmDown();
+    await this.passUntil(() => this.isSettled(), 10_000, "all members catch up");
+    this.world.isCalm = true;
     await this.pass(this.leases.longestLifeMs());
     this.leases.checkAtTheEnd();
     this.world.isOver = true;
@@ -230,14 +233,18 @@ export class Simulation {
     }
   }
 
+  /** All members serve clients, and have applied all that anybody has. */
+  private isSettled(): boolean {
+    const { history, hosts } = this.world;
+    return hosts.every(
+      ({ running }) => running?.isReady === true && running.replica.applier.appliedIndex === history.lastIndex,
+    );
+  }
+
   /** All members come to the same state. */
   private async settle(): Promise<void> {
     const { history, hosts } = this.world;
-    const isSettled = (): boolean =>
-      hosts.every(
-        ({ running }) => running?.isReady === true && running.replica.applier.appliedIndex === history.lastIndex,
-      );
-    await this.passUntil(isSettled, 10_000, "all members apply the whole log");
+    await this.passUntil(() => this.isSettled(), 10_000, "all members apply the whole log");
     const [state, ...others] = hosts.map((host) => stateOf(host)); // at this moment: leases go on to end
     for (const other of others) assertSame(other, state, "members differ");
     const { revision } = history;

@@ -7,7 +7,6 @@ const keptLines = 4_000;
 export class Story {
   private readonly hash = createHash("sha256");
   private readonly lines: { readonly text: string; readonly isDetail: boolean }[] = [];
-  private readonly listeners: ((line: string) => void)[] = [];
 
   constructor(private readonly now: () => number) {}
 
@@ -19,11 +18,6 @@ export class Story {
   /** Something that matters for the hash, and to who looks closely. */
   detail(text: string): void {
     this.add(text, true);
-  }
-
-  /** Every line from now on, as it is told. */
-  onLine(listener: (line: string) => void): void {
-    this.listeners.push(listener);
   }
 
   /** The last lines, without details unless wanted. */
@@ -44,6 +38,5 @@ export class Story {
     this.hash.update(line);
     this.lines.push({ text: line, isDetail });
     if (this.lines.length > 2 * keptLines) this.lines.splice(0, keptLines);
-    for (const listener of this.listeners) listener(line);
   }
 }

@@ -1,3 +1,5 @@
+import assert from "node:assert/strict";
+import { statusCode } from "../../../server/rpc/status.js";
 import type { SeededRandom } from "../random.js";
 import type { History } from "./history.js";
 import type { Host } from "./host.js";
@@ -17,6 +19,8 @@ export interface World {
   /** The fastest and the slowest clock of any member. */
   readonly clockRates: { readonly fastest: number; readonly slowest: number };
   readonly electionMs: number;
+  /** All members serve, and nothing more goes wrong: whatever is asked from now on must be answered. */
+  isCalm: boolean;
   /** Clients begin nothing new. */
   isOver: boolean;
   /**
@@ -55,6 +59,20 @@ export const noCounts = (): Counts => ({
   keepAlives: 0,
   expiries: 0,
 });
+
+/** What clients are told of what they asked for, though nothing is wrong with the member. */
+const properErrors: readonly number[] = [
+  statusCode.outOfRange,
+  statusCode.notFound,
+  statusCode.invalidArgument,
+  statusCode.failedPrecondition,
+];
+
+/** What was asked for while all was calm must be answered. */
+export const checkAnswered = (isCalm: boolean, outcome: Outcome<unknown>, what: string): void => {
+  const isProper = outcome.kind === "ok" || (outcome.kind === "error" && properErrors.includes(outcome.status.code));
+  assert.ok(!isCalm || isProper, `in quiet, and not answered: ${what}`);
+};
 
 /** Tells the world of a revision that a client has seen. */
 export const seen = (world: World, revision: number): void => {
