@@ -41,6 +41,10 @@ export class Reads {
   private asked: WaitingRead[] = [];
   /** By confirmation, oldest first. */
   private readonly confirmedRounds = new Set<ConfirmedReads>();
+  /** Those of them up to whose index everything is applied. */
+  private readonly ready: ConfirmedReads[] = [];
+  /** Some were answered in this turn; the next ones are answered in the next turn. */
+  private hasServed = false;
   private size = 0;
   private request = 0;
   /** The number under which the reads in `asked` were asked for first. */
@@ -77,7 +81,8 @@ export class Reads {
     this.asked = [];
     this.confirmedRounds.add(round);
     this.options.whenApplied(index, () => {
-      this.serve(round);
+      this.ready.push(round);
+      if (!this.hasServed) this.serve();
     });
     this.askIfIdle();
   }
@@ -101,14 +106,25 @@ export class Reads {
     this.size = 0;
   }
 
-  private serve(round: ConfirmedReads): void {
-    const reads = round.reads.splice(0, maxReadsPerTurn);
-    const isLast = round.reads.length === 0;
-    if (isLast) this.confirmedRounds.delete(round);
-    else this.options.clock.soon(() => this.serve(round)); // what is applied meanwhile makes them no less linearizable
-    this.size -= reads.length;
-    for (const read of reads) read.ready();
-    if (isLast) this.askIfIdle();
+  /** Answers as many as one turn may take. What is applied before the next turn makes the others no less linearizable. */
+  private serve(): void {
+    this.hasServed = true;
+    this.options.clock.soon(() => {
+      this.hasServed = false;
+      if (this.ready.length > 0) this.serve();
+    });
+    let left = maxReadsPerTurn;
+    for (let round = this.ready[0]; round !== undefined && left > 0; round = this.ready[0]) {
+      const reads = round.reads.splice(0, left);
+      if (round.reads.length === 0) {
+        this.ready.shift();
+        this.confirmedRounds.delete(round);
+      }
+      left -= reads.length;
+      this.size -= reads.length;
+      for (const read of reads) read.ready();
+    }
+    this.askIfIdle();
   }
 
   private askIfIdle(): void {

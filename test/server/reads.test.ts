@@ -56,6 +56,7 @@ test("reads that arrive together share one round; those that come during it shar
   assert.deepEqual(ends, [["ready"], ["ready"], [], []]);
   assert.deepEqual(asked, [1, 2]);
   confirm(2);
+  clock.settle();
   assert.deepEqual(ends, [["ready"], ["ready"], ["ready"], ["ready"]]);
 });
 
@@ -76,6 +77,23 @@ test("many reads of one round are answered a part at a time, and others run betw
     assert.equal(ready(), isStopped ? maxReadsPerTurn : ends.length);
     assert.deepEqual(asked, [1]);
   }
+});
+
+test("so are those of many rounds that become ready at once", () => {
+  const { clock, read, ends, confirm, apply } = setUp();
+  const ready = (): number => ends.filter(([end]) => end === "ready").length;
+  for (let round = 1; round <= 3; round++) {
+    for (let n = 0; n < maxReadsPerTurn - 1; n++) read();
+    clock.settle();
+    confirm(round, 5);
+  }
+  apply(5);
+  assert.equal(ready(), maxReadsPerTurn - 1);
+  let between = 0;
+  clock.soon(() => (between = ready()));
+  clock.settle();
+  assert.equal(between, 2 * maxReadsPerTurn - 1);
+  assert.equal(ready(), ends.length);
 });
 
 test("a read is ready only when everything up to its index is applied here", () => {
@@ -109,8 +127,10 @@ test("an answer to an earlier round does not confirm reads that came after it wa
   confirm(1);
   assert.deepEqual(asked, [1, 2, 3]);
   confirm(2); // speaks of a moment before the second read
+  clock.settle();
   assert.deepEqual(ends, [["ready"], []]);
   confirm(3);
+  clock.settle();
   assert.deepEqual(ends, [["ready"], ["ready"]]);
 });
 
