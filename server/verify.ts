@@ -17,6 +17,7 @@ import { mustRestart } from "./log-recovery.js";
 import { errorText, formatId } from "./logger.js";
 import { machineDisk } from "./member-disk.js";
 import { causeOf, errorCode, whatToDoAboutDamage } from "./open-failure.js";
+import { parseNotes } from "./peers/acquaintances.js";
 import { checkStore } from "./store-check.js";
 
 /** What was found out about one part of a member's files. */
@@ -93,6 +94,7 @@ class Verification {
     const owner = await this.checkOwner();
     if (owner === "nobody") return this.findings;
     const incarnation = await this.checkIncarnation();
+    await this.checkPeers(incarnation);
     const inUse = await this.checkStoreInUse();
     const wal = await this.checkLog(incarnation);
     const applied = inUse && (await this.checkStore(inUse));
@@ -128,6 +130,25 @@ class Verification {
     } catch (error) {
       this.wrong(part, errorText(error), restoreIncarnation(this.files.pathOf(part)));
       return undefined;
+    }
+  }
+
+  private async checkPeers(incarnation: Maybe<number>): Promise<void> {
+    const part = "peers";
+    const path = this.files.pathOf(part);
+    const text = await this.files.peers();
+    if (text === undefined) {
+      // It is made by the first start, behind the count of starts.
+      if ((incarnation ?? 0) <= 1) this.ok(part, "not there: this member has met no other yet");
+      else this.wrong(part, `${path} is missing: the others will take this for an emptied directory`, restorePeers);
+      return;
+    }
+    try {
+      const { directory, met, disowned } = parseNotes(text);
+      if (disowned !== undefined) this.wrong(part, `other members know better: ${disowned}`, whatToDoAboutDamage);
+      else this.ok(part, `directory ${formatId(directory)}, ${met.size} other members met`);
+    } catch (error) {
+      this.wrong(part, `${path}: ${errorText(error)}`, restorePeers);
     }
   }
 
@@ -233,6 +254,9 @@ const checkDisk = `check the disk; if it has lost something: ${whatToDoAboutDama
 const restoreFormat =
   'put the file back as it was, {"formatVersion":1,"clusterId":"…","memberId":"…"}: the cluster id is that of the other ' +
   "members' files, the member id as `minietcdctl member list` names it";
+const restorePeers =
+  'put the file back, {"directory":"…","members":{}} and a newline: the directory as the same file of another member names ' +
+  "it at this one's id";
 /** Everything that this member proposed before must count as older, or its new writes are skipped as repeats. */
 const restoreIncarnation = (path: string): string =>
   `write a number that is higher than the count of its starts, as 1000000, and a newline into ${path}`;

@@ -19,7 +19,7 @@ export interface Life {
 }
 
 /** What is on disk, in `peers`. */
-interface Notes {
+export interface Notes {
   readonly directory: bigint;
   /** As what each other member was met last. */
   readonly met: Map<MemberId, Life>;
@@ -135,7 +135,8 @@ const formatNotes = ({ directory, met, disowned }: Notes): string => {
   return JSON.stringify({ directory: formatId(directory), members, disowned }) + "\n";
 };
 
-const parseNotes = (text: string): Notes => {
+/** @throws StartError if that is not what a member writes */
+export const parseNotes = (text: string): Notes => {
   try {
     const { directory, members, disowned } = fieldsOf(JSON.parse(text));
     const met = Object.entries(fieldsOf(members)).map(([member, value]): [MemberId, Life] => {
