@@ -7,7 +7,7 @@ import { after, describe, test } from "node:test";
 import { ensureDirectory, promised, type Disk, type DiskFile } from "../../../raft/wal/disk.js";
 import { machineDisk, type MemberDisk } from "../../../server/member-disk.js";
 import { seededRandom } from "../../sim/random.js";
-import { SimDisk } from "./sim-disk.js";
+import { diskError, SimDisk } from "./sim-disk.js";
 
 const temporary = await mkdtemp(path.join(tmpdir(), "minietcd-disk-"));
 after(() => rm(temporary, { recursive: true }));
@@ -127,4 +127,16 @@ test("files and directories are for their owner alone", async () => {
   assert.equal(await mode("a"), 0o700);
   assert.equal(await mode("a", "b"), 0o700);
   assert.equal(await mode("a", "b", "three"), 0o600);
+});
+
+test("what is there is used though its parent may not be read; what is made new, or cannot be synced, is not", async () => {
+  const sim = new SimDisk({ random: seededRandom(1) });
+  const disk = sim.boot();
+  await ensureDirectory(disk, "/srv/etcd");
+  let code = "EACCES";
+  sim.onOperation = (operation) => (operation.kind === "syncDirectory" ? diskError(code, operation) : undefined);
+  await ensureDirectory(disk, "/srv/etcd");
+  await assert.rejects(ensureDirectory(disk, "/srv/new"), { code });
+  code = "EIO";
+  await assert.rejects(ensureDirectory(disk, "/srv/etcd"), { code });
 });
