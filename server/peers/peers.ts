@@ -48,6 +48,9 @@ export interface PeersOptions {
   readonly onLinkClosed: (peer: MemberId) => void;
 }
 
+/** Reasons to refuse a connection that are not logged again; with one more, the oldest may be. */
+const maxToldReasons = 16;
+
 /** All connections to other members. Each pair has two: a member speaks over the one it dialled. */
 export class Peers implements Transport {
   private readonly incoming: IncomingLinks;
@@ -59,7 +62,7 @@ export class Peers implements Transport {
   constructor(private readonly options: PeersOptions) {
     const { clusterId, self, meet, clock, logger, onLinkClosed } = options;
     const lastRefusal = new Map<MemberId, string>();
-    let lastRefused = "";
+    const told: string[] = [];
     this.incoming = new IncomingLinks({
       clusterId,
       self,
@@ -73,8 +76,9 @@ export class Peers implements Transport {
       onOpened: (id) => this.outgoing.get(id)?.redial(),
       onClosed: onLinkClosed,
       onRefused: (reason) => {
-        if (reason === lastRefused) return; // it comes back every second; one line is enough
-        lastRefused = reason;
+        if (told.includes(reason)) return; // it comes back every second; one line is enough
+        told.push(reason);
+        if (told.length > maxToldReasons) told.shift();
         logger.warn("refused a peer connection", { reason });
       },
     });
@@ -82,7 +86,10 @@ export class Peers implements Transport {
       const link = new OutgoingLink({
         ...this.callTo(id),
         addresses,
-        onOpened: () => options.onLinkOpened(id),
+        onOpened: () => {
+          lastRefusal.delete(id);
+          options.onLinkOpened(id);
+        },
         onClosed: () => onLinkClosed(id),
         onRefused: ({ reason, isDisowned }) => {
           if (isDisowned) options.onDisowned(reason);

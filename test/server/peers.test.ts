@@ -311,6 +311,24 @@ test("a member that has forgotten what it promised is told so before it takes pa
   assert.deepEqual(lines, [`refused a peer connection: member 1 has lost its past: ${refusal.reason}`]);
 });
 
+test("who comes again and again is one line in the log, also when several do", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const reasons = ["this", "that", "this", "that", "this"];
+  const meet = () => Promise.resolve({ reason: reasons.shift() ?? "", isDisowned: false });
+  const one = await testMember(t, directory, 1n, { meet });
+  const hello = encodeHello({ clusterId: 9n, from: 2n, to: 1n, life: acquainted.life, purpose: "messages" });
+  while (reasons.length > 0) {
+    const socket = connect(join(directory, "1"));
+    socket.on("error", () => undefined).resume();
+    socket.write(frame(hello));
+    await new Promise((resolve) => socket.once("close", resolve));
+  }
+  assert.deepEqual(
+    one.lines.map(({ reason }) => reason),
+    ["this", "that"],
+  );
+});
+
 test("everybody was asked once those that are there have answered, and the others were tried at each address", async (t) => {
   const directory = await temporaryDirectory(t);
   const two = await testMember(t, directory, 2n);
