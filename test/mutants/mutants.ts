@@ -219,7 +219,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/durable-file.ts",
     snippet: "await promised((done) => file.write(new TextEncoder().encode(text), 0, done));",
     replacement: "file.write(new TextEncoder().encode(text), 0, () => undefined);",
-    caughtBy: [directoryCrashes, simulation(100)],
+    caughtBy: [directoryCrashes],
   },
   {
     name: "a small file (store-current) is replaced without its directory's sync",
