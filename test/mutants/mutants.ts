@@ -24,7 +24,8 @@ export interface Mutant extends Edit {
 const scenarios: Check = { kind: "test", file: "test/scenarios/scenarios.test.ts" };
 const test = (file: string): Check => ({ kind: "test", file: `test/${file}.test.ts` });
 const directoryCrashes = test("server/data-dir-crashes");
-const simulation = (seeds: number): Check => ({ kind: "simulation", seeds });
+/** Those of `npm test`. */
+const simulation: Check = { kind: "simulation", seeds: 200 };
 
 export const mutants: readonly Mutant[] = [
   // Votes and terms. Raft paper §5.2, §5.4.1.
@@ -34,7 +35,7 @@ export const mutants: readonly Mutant[] = [
     snippet: "(this.isHardStateDurable ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what",
     replacement:
       '(this.isHardStateDurable || message.kind === "voteReply" ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what',
-    caughtBy: [scenarios],
+    caughtBy: [scenarios, simulation],
   },
   {
     name: "a vote is asked for before its term is durable",
@@ -42,28 +43,28 @@ export const mutants: readonly Mutant[] = [
     snippet: "(this.isHardStateDurable ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what",
     replacement:
       '(this.isHardStateDurable || message.kind === "vote" ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what',
-    caughtBy: [scenarios, simulation(100)],
+    caughtBy: [scenarios, simulation],
   },
   {
     name: "a member votes twice in one term",
     file: "raft/core/elections.ts",
     snippet: "return this.ownVote === candidate || (this.ownVote === noMember && this.elected === noMember);",
     replacement: "return this.ownVote === candidate || this.elected === noMember;",
-    caughtBy: [scenarios, simulation(60)],
+    caughtBy: [scenarios, simulation],
   },
   {
     name: "a vote for a candidate whose log is older",
     file: "raft/core/elections.ts",
     snippet: "const granted = isCurrent && upToDate && this.mayVoteFor(from);",
     replacement: "const granted = isCurrent && this.mayVoteFor(from);",
-    caughtBy: [scenarios],
+    caughtBy: [scenarios, simulation],
   },
   {
     name: "half of the members are a majority",
     file: "raft/core/quorum.ts",
     snippet: "Math.floor(members / 2) + 1",
     replacement: "Math.floor((members + 1) / 2) - (members > 3 ? 1 : 0)",
-    caughtBy: [simulation(50)],
+    caughtBy: [simulation],
   },
   // The log. Raft paper §5.3, §5.4.2.
   {
@@ -71,42 +72,42 @@ export const mutants: readonly Mutant[] = [
     file: "raft/core/leadership.ts",
     snippet: "if (index <= this.log.commit || this.log.termAt(index) !== this.term) return;",
     replacement: "if (index <= this.log.commit) return;",
-    caughtBy: [scenarios],
+    caughtBy: [scenarios, simulation],
   },
   {
     name: "an append is acknowledged before it is synced",
     file: "raft/node.ts",
     snippet: "    this.writing = true;\n    const done",
     replacement: "    this.writing = true;\n    this.transport.send(unsaved.replies);\n    const done",
-    caughtBy: [test("raft/node/driver"), simulation(100)],
+    caughtBy: [test("raft/node/driver"), simulation],
   },
   {
     name: "the leader counts its own copy before it is durable",
     file: "raft/core/leadership.ts",
     snippet: "held[0] = this.log.saved;",
     replacement: "held[0] = this.log.lastIndex;",
-    caughtBy: [scenarios],
+    caughtBy: [scenarios, simulation],
   },
   {
     name: "an append that comes late takes away what follows it",
     file: "raft/core/log.ts",
     snippet: "      if (own === entry.term) continue;\n",
     replacement: "",
-    caughtBy: [scenarios],
+    caughtBy: [scenarios, simulation],
   },
   {
     name: "a follower commits what the leader did not vouch for",
     file: "raft/core/core.ts",
     snippet: "this.log.commitTo(Math.min(append.commit, agreeAt) as LogIndex);",
     replacement: "this.log.commitTo(Math.min(append.commit, this.log.lastIndex) as LogIndex);",
-    caughtBy: [scenarios],
+    caughtBy: [scenarios, simulation],
   },
   {
     name: "a torn record is taken for whole",
     file: "raft/wal/record.ts",
     snippet: "if (incomplete !== undefined) return incomplete;",
     replacement: "",
-    caughtBy: [test("raft/wal/crash"), simulation(100)],
+    caughtBy: [test("raft/wal/crash"), simulation],
   },
   // Reads. Raft thesis §6.4.
   {
@@ -114,21 +115,21 @@ export const mutants: readonly Mutant[] = [
     file: "raft/core/read-rounds.ts",
     snippet: "if (oldest === undefined || oldest.round > round) return undefined;",
     replacement: "if (oldest === undefined) return undefined;",
-    caughtBy: [scenarios, simulation(100)],
+    caughtBy: [scenarios, simulation],
   },
   {
     name: "a new leader answers reads before it knows what is committed",
     file: "raft/core/leadership.ts",
     snippet: "return this.log.termAt(this.log.commit) === this.term;",
     replacement: "return true;",
-    caughtBy: [scenarios],
+    caughtBy: [scenarios, simulation],
   },
   {
     name: "a read is answered before this member has applied what it must see",
     file: "server/reads.ts",
     snippet: "this.options.whenApplied(index, () => {",
     replacement: "((_index: unknown, callback: () => void) => callback())(index, () => {",
-    caughtBy: [test("server/reads"), simulation(50)],
+    caughtBy: [test("server/reads"), simulation],
   },
   // State machine.
   {
@@ -137,14 +138,14 @@ export const mutants: readonly Mutant[] = [
     snippet: "if (next.round !== undefined) stateRow.put(next.batch, next.round);",
     replacement:
       "if (next.round !== undefined) {\n      const marker = this.backend.batch();\n      stateRow.put(marker, next.round);\n      void marker.write();\n    }",
-    caughtBy: [test("store/write-behind"), simulation(100)],
+    caughtBy: [test("store/write-behind"), simulation],
   },
   {
     name: "a repeated proposal is applied again",
     file: "server/applier.ts",
     snippet: "if (command === undefined || !this.seen.admit(envelope)) return;",
     replacement: "if (command === undefined) return;\n    this.seen.admit(envelope);",
-    caughtBy: [test("server/applier"), simulation(50)],
+    caughtBy: [test("server/applier"), simulation],
   },
   // Leases.
   {
@@ -160,21 +161,21 @@ export const mutants: readonly Mutant[] = [
         replacement: "once: false,",
       },
     ],
-    caughtBy: [test("server/applier"), simulation(200)],
+    caughtBy: [test("server/applier"), simulation],
   },
   {
     name: "a new leader gives leases no full time",
     file: "server/lease-term.ts",
     snippet: "this.leases.set(lease.id, timed(lease, now + graceMs));",
     replacement: "this.leases.set(lease.id, timed(lease, now - lease.ttlSeconds * 500));",
-    caughtBy: [test("server/lease-keeper"), simulation(50)],
+    caughtBy: [test("server/lease-keeper"), simulation],
   },
   {
     name: "a keep-alive is answered by a leader that no quorum has confirmed",
     file: "server/lease-calls.ts",
     snippet: "reads.whenLinearizable(confirmed, () => answer(undefined));",
     replacement: "confirmed();",
-    caughtBy: [test("server/lease-calls")],
+    caughtBy: [test("server/lease-calls"), simulation],
   },
   // Watches.
   {
@@ -182,7 +183,7 @@ export const mutants: readonly Mutant[] = [
     file: "store/watch-catch-up.ts",
     snippet: "if (through < this.present().revision) {",
     replacement: "if (through + 1 < this.present().revision) {",
-    caughtBy: [test("property/watch"), simulation(100)],
+    caughtBy: [test("property/watch"), simulation],
   },
   // Snapshots. Raft paper §7.
   {
@@ -197,7 +198,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/log-truncation.ts",
     snippet: "    await this.options.flush();\n",
     replacement: "",
-    caughtBy: [simulation(100)],
+    caughtBy: [simulation],
   },
   {
     name: "a log that holds the snapshot's last entry loses what follows it",
@@ -226,7 +227,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/durable-file.ts",
     snippet: "  await promised((done) => disk.syncDirectory(dirname(path), done));\n",
     replacement: "",
-    caughtBy: [directoryCrashes, simulation(100)],
+    caughtBy: [directoryCrashes, simulation],
   },
   {
     name: "a new store's own name may come after the store-current that names it",
@@ -240,7 +241,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/data-dir.ts",
     snippet: "    await syncDirectory(this.disk, path);\n",
     replacement: "",
-    caughtBy: [directoryCrashes, simulation(100)],
+    caughtBy: [directoryCrashes, simulation],
   },
   {
     name: "a start believes a store-current whose name is not durable",
@@ -254,7 +255,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/snapshots/new-store.ts",
     snippet: "() => directory.useStore(path, state));",
     replacement: "() => (void directory.useStore(path, state), Promise.resolve()));",
-    caughtBy: [directoryCrashes, simulation(100)],
+    caughtBy: [directoryCrashes, simulation],
   },
   {
     name: "a member's directory is made in one whose name is not durable",
