@@ -48,14 +48,14 @@ const runOnWorker = async (
   try {
     for (let seed = take(); seed !== undefined; seed = take()) onReport(await ask(child, { seed, lines, details }));
   } finally {
-    child.disconnect();
+    if (child.connected) child.disconnect();
   }
 };
 
 const ask = (child: ChildProcess, task: Task): Promise<Report> =>
   new Promise((resolve, reject) => {
-    const onExit = (code: number | null): void =>
-      reject(new Error(`the worker ended with ${code} at seed ${task.seed}`));
+    const onExit = (code: number | null, signal: string | null): void =>
+      reject(new Error(`the worker ended with ${code ?? signal} at seed ${task.seed}`));
     child.once("exit", onExit);
     child.once("message", (report) => {
       child.off("exit", onExit);
