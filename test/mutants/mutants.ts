@@ -205,14 +205,14 @@ export const mutants: readonly Mutant[] = [
     file: "raft/core/installer.ts",
     snippet: "    if (this.log.termAt(position.index) === position.term) this.log.commitTo(position.index);\n",
     replacement: "",
-    caughtBy: [scenarios],
+    caughtBy: [scenarios, test("sim/core")],
   },
   {
     name: "a log that a snapshot is about to replace still grows",
     file: "raft/core/core.ts",
     snippet: "    if (this.installer.isUnderWay) return; // as if lost: the log stands still\n",
     replacement: "",
-    caughtBy: [scenarios],
+    caughtBy: [scenarios, test("sim/core")],
   },
   // The member's directory. Of names and bytes that were not synced, any may be gone after a power cut.
   {
