@@ -122,7 +122,7 @@ export const mutants: readonly Mutant[] = [
     file: "raft/core/leadership.ts",
     snippet: "return this.log.termAt(this.log.commit) === this.term;",
     replacement: "return true;",
-    caughtBy: [scenarios, simulation],
+    caughtBy: [scenarios],
   },
   {
     name: "a read is answered before this member has applied what it must see",

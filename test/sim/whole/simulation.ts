@@ -200,9 +200,9 @@ export class Simulation {
     this.leases.checkAtTheEnd();
     this.world.isOver = true;
     await this.until(Promise.all(actors), 30_000, "the clients come to an end");
-    await this.settle();
+    const told = await this.settle();
     for (const { writes } of [...this.kvClients, ...this.leaseClients]) writes.checkAtTheEnd();
-    for (const client of this.watchClients) client.checkAtTheEnd();
+    for (const client of this.watchClients) client.checkAtTheEnd(told);
   }
 
   /** The cluster takes writes again, soon. */
@@ -241,8 +241,8 @@ export class Simulation {
     );
   }
 
-  /** All members come to the same state. */
-  private async settle(): Promise<void> {
+  /** All members come to the same state. @returns the revision of which all watchers must have been told by now */
+  private async settle(): Promise<number> {
     const { history, hosts } = this.world;
     await this.passUntil(() => this.isSettled(), 10_000, "all members apply the whole log");
     const [state, ...others] = hosts.map((host) => stateOf(host)); // at this moment: leases go on to end
@@ -253,6 +253,7 @@ export class Simulation {
     const [hash, ...otherHashes] = await this.until(hashes, 10_000, "all members tell their hash");
     for (const other of otherHashes) assertSame(other, hash, "members have other keys");
     await this.until(Promise.all(hosts.map((host) => this.readAll(host))), 10_000, "all members answer a read");
+    return revision;
   }
 
   /** Every member answers, and with what the one history has. */

@@ -74,10 +74,10 @@ export class WatchClient {
     }
   }
 
-  /** Everything that happened has been told: nothing was lost on the way from one member to another. */
-  checkAtTheEnd(): void {
+  /** Everything up to this revision has been told: nothing was lost on the way from one member to another. */
+  checkAtTheEnd(revision: number): void {
     if (this.next === undefined) return; // it never came to be
-    const missing = this.expected(this.next, this.world.history.revision);
+    const missing = this.expected(this.next, revision);
     const [first] = missing;
     if (first === undefined) return;
     assert.fail(`watch not reliable: ${this.name} was never told of ${show(first.event)}`);
