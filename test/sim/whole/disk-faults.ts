@@ -23,7 +23,10 @@ export const diskFaults = {
   /** No further segment of the log can be made. */
   diskFull: ({ host, ms }, tools) => {
     host.files.capacityBytes = host.files.usedBytes + smallFilesBytes;
-    tools.later(ms, () => (host.files.capacityBytes = Infinity));
+    tools.later(ms, () => {
+      host.files.capacityBytes = Infinity;
+      if (host.lacksSpace) host.start();
+    });
   },
 
   logRot: ({ host, ms, random }, tools) => rot(host, ms, tools, () => rotLog(host, random)),

@@ -75,6 +75,8 @@ export class Host {
   running: Running | undefined;
   /** A fault that this life of the process may fail of has been injected. */
   mayFail = false;
+  /** It did not start, as its disk is full: somebody starts it once there is space. */
+  lacksSpace = false;
   /** A file has a bit that is not as it was written. */
   isRotten = false;
   private isStopping = false;
@@ -118,7 +120,7 @@ export class Host {
     }
     this.lives++;
     this.mayFail = this.isRotten || this.disk.failsNext || this.storeDisk.failsNext;
-    this.isStopping = this.startsAgain = false;
+    this.isStopping = this.startsAgain = this.lacksSpace = false;
     const process = new SimProcess(this.scheduler, (error) => {
       this.bug("threw, and nobody caught it", error);
     });
@@ -224,7 +226,8 @@ export class Host {
   /** The member cannot go on by itself: its process ends. */
   private failed(process: SimProcess, error: unknown): void {
     if (this.process !== process) return;
-    if (!this.mayFail) {
+    this.lacksSpace = this.files.capacityBytes < Infinity && errorText(error).startsWith("no space left for");
+    if (!this.mayFail && !this.lacksSpace) {
       this.bug("failed, though nothing was done to its disk", error);
       return;
     }
