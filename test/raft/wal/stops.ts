@@ -32,7 +32,7 @@ export const stopAt = (disk: SimDisk, stop: Stop, operations: number): void => {
  * Opens the log on `disk` and takes one step after the other, each from within the one before, until there is none left or the
  * disk stops answering.
  *
- * @param step takes the next one, whose number it is given; returns false if there is none
+ * @param step takes the next one, whose number it is given, and calls back when it is done; if there is none, it does nothing
  * @returns how many came to their end
  */
 export const takeSteps = async (
