@@ -44,8 +44,9 @@ const adviceForCode = (code: string | undefined, dataDir: string): string | unde
   switch (code ?? "") {
     case "EACCES":
     case "EPERM":
-    case "EROFS":
       return `cannot write to data directory ${dataDir}: check its owner and mode`;
+    case "EROFS":
+      return `cannot write to data directory ${dataDir}: its file system is mounted read-only`;
     case "ENOSPC":
     case "EDQUOT":
       return `no space left for data directory ${dataDir}: free some`;

@@ -138,7 +138,7 @@ test("a directory that cannot be written keeps a member from starting; it can be
   await cluster.client.kv.put("k", "v");
   await member.kill("SIGTERM");
   await disk.makeReadOnly();
-  await assertDoesNotStart(member, /cannot write to data directory .*: check its owner and mode/);
+  await assertDoesNotStart(member, /cannot write to data directory .*: its file system is mounted read-only/);
   const { code, stdout } = await runMinietcd(["verify", "--data-dir", member.dataDir]);
   assert.equal(code, 0, stdout);
   await cluster.client.kv.put("without", "it");

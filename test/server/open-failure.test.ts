@@ -65,6 +65,7 @@ test("a store whose log is gone is refused: what it promised may be lost", async
 test("what the file system says becomes what to do", () => {
   const said: [code: string, expected: RegExp][] = [
     ["EACCES", /check its owner and mode/],
+    ["EROFS", /its file system is mounted read-only/],
     ["ENOSPC", /no space left for data directory d: free some/],
     ["ENOTDIR", /d is not a directory: choose another --data-dir/],
     ["EMFILE", /raise the limit/],
