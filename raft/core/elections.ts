@@ -66,7 +66,7 @@ export class Elections {
   private ballot: Ballot | undefined;
   /** The leader is known to be gone, and nobody contradicted yet: members campaign in turn, in short windows. */
   private hurried = true;
-  /** Whose link closed last while it led: it takes no turn. */
+  /** Whose link closed last while it led, or was about to: it takes no turn. */
   private lostLeader: MemberId = noMember;
   /** The candidacy under way was asked for by the leader. */
   private isHeir = false;
@@ -187,10 +187,16 @@ export class Elections {
   }
 
   linkClosed(peer: MemberId): void {
-    if (peer !== this.heardLeader) return;
+    if (peer !== this.heardLeader && !this.isAwaited(peer)) return;
     this.lostLeader = peer;
     this.changeLeader(noMember);
     this.hurry();
+  }
+
+  /** Whether this member voted for `candidate`, and waits since to hear it lead. */
+  private isAwaited(candidate: MemberId): boolean {
+    const isIdle = this.ownRole === "follower" && !this.hurried;
+    return isIdle && this.ownVote === candidate && this.elected === noMember;
   }
 
   /** Begins waiting for this member's turn, with the leader gone. Refusals from before do not count any more. */
