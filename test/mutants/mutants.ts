@@ -122,7 +122,7 @@ export const mutants: readonly Mutant[] = [
     file: "raft/core/leadership.ts",
     snippet: "return this.log.termAt(this.log.commit) === this.term;",
     replacement: "return true;",
-    caughtBy: [scenarios],
+    caughtBy: [scenarios, simulation],
   },
   {
     name: "a read is answered before this member has applied what it must see",
@@ -198,7 +198,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/log-truncation.ts",
     snippet: "    await this.options.flush();\n",
     replacement: "",
-    caughtBy: [simulation],
+    caughtBy: [test("server/log-truncation"), simulation],
   },
   {
     name: "a log that holds the snapshot's last entry loses what follows it",

@@ -292,9 +292,12 @@ export class Host {
 
 /** What an operation of the disk is a part of. */
 const momentOf = ({ kind, path }: Operation): Moment | undefined => {
-  if (path.includes("/wal")) return kind === "write" || kind === "rename" ? `${kind} log` : undefined;
+  if (path.includes("/wal")) return isLogMoment(kind) ? `${kind} log` : undefined;
   return changing.has(kind) ? "replace file" : undefined;
 };
+
+const isLogMoment = (kind: OperationKind): kind is "write" | "rename" | "remove" =>
+  kind === "write" || kind === "rename" || kind === "remove";
 
 const changing = new Set<OperationKind>(["write", "rename", "syncDirectory", "makeDirectory", "removeTree"]);
 

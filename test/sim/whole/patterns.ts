@@ -1,7 +1,7 @@
 // Faults that come again and again at the same moments of all members. Single ones hardly ever meet in the order in which
 // consensus can be led astray.
 
-import type { Injection } from "./fault-tools.js";
+import type { FaultTools, Injection } from "./fault-tools.js";
 import { crashes, moveLeader } from "./member-faults.js";
 import { moments } from "./traps.js";
 
@@ -11,12 +11,9 @@ export const patterns = {
    * Raft paper, figure 8.
    */
   shortReigns: ({ ms, random }, tools) => {
-    const { hosts, electionMs } = tools;
+    const { electionMs } = tools;
     const lasts = Math.max(ms, 2 * electionMs);
-    for (const host of hosts) {
-      host.disk.maxMs = 20;
-      tools.later(lasts, () => (host.disk.maxMs = 1));
-    }
+    slowDisks(lasts, tools);
     tools.always("lead", lasts, (leader) => {
       if (random.chance(0.1)) return;
       const reignMs = random.pick([2, 30, 0.5 * electionMs]) * random.next();
@@ -29,12 +26,9 @@ export const patterns = {
 
   /** Voters lose their power once they have voted; those that they elected are cut off. Raft paper, §5.2. */
   lostVotes: ({ ms, random }, tools) => {
-    const { hosts, electionMs } = tools;
+    const { electionMs } = tools;
     const lasts = Math.max(ms, 2 * electionMs);
-    for (const host of hosts) {
-      host.disk.maxMs = 20;
-      tools.later(lasts, () => (host.disk.maxMs = 1));
-    }
+    slowDisks(lasts, tools);
     for (const moment of ["send vote", "send voteReply"] as const)
       tools.always(moment, lasts, (voter) => {
         if (random.chance(0.6))
@@ -54,6 +48,17 @@ export const patterns = {
     });
     const leader = tools.anyLeader(random);
     if (leader !== undefined) moveLeader(leader, host, tools);
+  },
+
+  /** Only its leader knows that an entry is committed, and falls silent. Who leads next holds it, and must find out. §5.4.2. */
+  lostCommits: ({ ms, random }, tools) => {
+    const { electionMs } = tools;
+    const lasts = Math.max(ms, 3 * electionMs);
+    slowDisks(lasts, tools);
+    tools.always("apply first", lasts, (leader) => {
+      const ways = tools.othersThan(leader).map(({ name }) => ({ from: leader.name, to: name }));
+      if (random.chance(0.2)) tools.cut(ways, electionMs * (1 + random.next()));
+    });
   },
 
   /** The same misfortune at the same moment, whoever it is. */
@@ -95,3 +100,11 @@ export const patterns = {
     });
   },
 } satisfies Record<string, Injection>;
+
+/** What members write takes longer than what they say: terms, votes and entries are on their way to the disk meanwhile. */
+const slowDisks = (ms: number, tools: FaultTools): void => {
+  for (const host of tools.hosts) {
+    host.disk.maxMs = 20;
+    tools.later(ms, () => (host.disk.maxMs = 1));
+  }
+};

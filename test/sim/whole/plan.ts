@@ -31,6 +31,7 @@ export const faultKinds = [
   "shortReigns",
   "lostVotes",
   "lateVotes",
+  "lostCommits",
   "pattern",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];

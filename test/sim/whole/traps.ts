@@ -10,6 +10,7 @@ export const moments = [
   "send timeoutNow",
   "write log",
   "rename log",
+  "remove log",
   "write store",
   "replace file",
   /** It knows that it leads. */
