@@ -137,7 +137,7 @@ export const mutants: readonly Mutant[] = [
     file: "store/write-behind.ts",
     snippet: "if (next.round !== undefined) stateRow.put(next.batch, next.round);",
     replacement:
-      "if (next.round !== undefined) {\n      const marker = this.backend.batch();\n      stateRow.put(marker, next.round);\n      void marker.write();\n    }",
+      "if (next.round !== undefined) {\n      const marker = this.backend.batch();\n      stateRow.put(marker, next.round);\n      marker.write().catch(() => undefined);\n    }",
     caughtBy: [test("store/write-behind"), simulation],
   },
   {
@@ -190,7 +190,7 @@ export const mutants: readonly Mutant[] = [
     name: "a snapshot is switched to before it is synced",
     file: "store/store-builder.ts",
     snippet: "    await batch.write();\n",
-    replacement: "    void batch.write();\n",
+    replacement: "    batch.write().catch(() => undefined);\n",
     caughtBy: [directoryCrashes],
   },
   {
