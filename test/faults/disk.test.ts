@@ -2,10 +2,12 @@
 // the others go on.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
+import { promisify } from "node:util";
 import { EtcdError, type Client } from "../../client/index.js";
 import { checkWal, nodeDisk } from "../../raft/index.js";
 import { createCluster, startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
@@ -13,6 +15,8 @@ import { runMinietcd } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
 import { assertSameHash } from "./checks.js";
 import { SmallDisk } from "./small-disk.js";
+
+const run = promisify(execFile);
 
 /** Generous: a busy machine is no failure. */
 const deadlineMs = 30_000;
@@ -96,6 +100,60 @@ test("a leader whose disk is full hands over, refuses writes and goes on reading
     leader.running.log.filter(({ level }) => level === "fatal"),
     [],
   );
+});
+
+test("a leader that cannot write its log any more stops and names the file; what was asked for elsewhere succeeds", async () => {
+  await using cluster = await startCluster();
+  const leader = await cluster.leader();
+  const [other] = cluster.members.filter((member) => member !== leader) as [ClusterMember];
+  await using elsewhere = other.client();
+  await elsewhere.kv.put("before", "v");
+  // From now on the system refuses each write to a file, as a disk that fails would.
+  await run("prlimit", ["--pid", String(leader.running.pid), "--fsize=0"]);
+  await elsewhere.kv.put("during", "v");
+  const { code } = await leader.running.waitForExit();
+  assert.equal(code, 1);
+  const fatal = leader.running.log.filter(({ level }) => level === "fatal");
+  assert.equal(fatal.length, 1);
+  assert.match(String(fatal[0]!["error"]), /^Cannot write .*\.wal: EFBIG/);
+  await leader.restart();
+  for (const key of ["before", "during"]) assert.equal(await elsewhere.kv.getText(key), "v");
+  await assertSame(cluster);
+});
+
+/** The size of LevelDB's own log, which the store's next batch goes to. */
+const sizeOfStoreLog = async ({ dataDir }: ClusterMember): Promise<number> => {
+  const store = join(dataDir, "member", "store-1");
+  const logs = (await readdir(store)).filter((name) => name.endsWith(".log")).sort();
+  return (await stat(join(store, logs.at(-1)!))).size;
+};
+
+const segmentsOf = async ({ dataDir }: ClusterMember): Promise<number> =>
+  (await readdir(join(dataDir, "member", "wal"))).filter((name) => name.endsWith(".wal")).length;
+
+test("a leader that cannot write its store any more gives only serializable reads; a restart makes it whole", async () => {
+  await using cluster = await startCluster();
+  const leader = await cluster.leader();
+  const [other] = cluster.members.filter((member) => member !== leader) as [ClusterMember];
+  await using here = leader.client();
+  await using elsewhere = other.client();
+  // Until the log has just begun a segment, and LevelDB's is longer: then a limit hits only the store.
+  for (let segments = 0, size = 0; size < 512 * 1024; size = await sizeOfStoreLog(leader)) {
+    segments = await segmentsOf(leader);
+    while ((await segmentsOf(leader)) === segments) await elsewhere.kv.put("large", value);
+  }
+  await run("prlimit", ["--pid", String(leader.running.pid), `--fsize=${await sizeOfStoreLog(leader)}`]);
+  await elsewhere.kv.put("during", "v");
+  await leader.running.until("it says so", logged(/^the store cannot be written: this member only serves/), deadlineMs);
+  await elsewhere.kv.put("after", "v");
+  const { kvs } = await here.kv.get("large", { serializable: true });
+  assert.equal(kvs.length, 1);
+  const stopped = { code: "unavailable", message: /etcdserver: server stopped/ };
+  await assert.rejects(here.kv.get("large"), stopped);
+  await assert.rejects(here.kv.put("refused", "here"), stopped);
+  await leader.restart();
+  assert.equal(await here.kv.getText("after"), "v");
+  await assertSame(cluster);
 });
 
 test("a member that is killed on a full disk says so when it starts, and starts once there is space", async () => {
