@@ -50,7 +50,7 @@ export const patterns = {
     if (leader !== undefined) moveLeader(leader, host, tools);
   },
 
-  /** Only its leader knows that an entry is committed, and falls silent. Who leads next holds it, and must find out. §5.4.2. */
+  /** Only its leader knows that an entry is committed, and falls silent. Who leads next holds it, and must find out. Raft paper, §8. */
   lostCommits: ({ ms, random }, tools) => {
     const { electionMs } = tools;
     const lasts = Math.max(ms, 3 * electionMs);

@@ -65,7 +65,7 @@ export class Rpc {
     this.connections.delete(host);
     if (connection === undefined) return;
     for (const broken of connection.broken)
-      this.scheduler.after(this.random.chance(0.8) ? this.delay() : this.random.next() * silentMs, broken);
+      this.scheduler.after(this.random.chance(0.8) ? this.travelMs() : this.random.next() * silentMs, broken);
   }
 
   /** Calls a method with one request and one response. */
@@ -78,7 +78,7 @@ export class Rpc {
     return new Promise((resolve) => {
       const found = this.methodOf(host, path, "unary");
       if (found === undefined) {
-        this.scheduler.after(this.delay(), () => resolve({ kind: "refused" }));
+        this.scheduler.after(this.travelMs(), () => resolve({ kind: "refused" }));
         return;
       }
       const { method, connection } = found;
@@ -92,13 +92,13 @@ export class Rpc {
       connection.broken.add(broken);
       const back = (outcome: () => Outcome<Response>): void => {
         if (!connection.process.isAlive) return;
-        this.scheduler.after(this.delay(), () => {
+        this.scheduler.after(this.travelMs(), () => {
           if (connection.broken.has(broken)) end(outcome());
         });
         host.reached("answer");
       };
       const bytes = request.encode(message).finish();
-      this.scheduler.after(this.delay(), () =>
+      this.scheduler.after(this.travelMs(), () =>
         connection.process.receive(() =>
           this.serve(host, method, bytes, {
             send: (answer) => back(() => ({ kind: "ok", response: response.decode(answer) })),
@@ -115,7 +115,7 @@ export class Rpc {
     if (found === undefined) return undefined;
     const { method, connection } = found;
     const broken = (): void => stream.broken();
-    const stream = new OpenStream(this.scheduler, connection.process, () => this.delay(), {
+    const stream = new OpenStream(this.scheduler, connection.process, () => this.travelMs(), {
       onResponse: events.onResponse,
       onEnd: (status) => {
         connection.broken.delete(broken);
@@ -166,7 +166,8 @@ export class Rpc {
     return { method: method as Extract<UnaryMethod | BidiMethod, { kind: Kind }>, connection };
   }
 
-  private delay(): number {
+  /** How long something is on its way between a client and a member, in virtual time. */
+  private travelMs(): number {
     return this.random.next() * maxDelayMs;
   }
 }
@@ -191,7 +192,7 @@ class OpenStream implements ClientStream {
   constructor(
     private readonly scheduler: Scheduler,
     private readonly process: SimProcess,
-    private readonly delay: () => number,
+    private readonly travelMs: () => number,
     private readonly events: StreamEvents,
   ) {}
 
@@ -235,7 +236,7 @@ class OpenStream implements ClientStream {
   }
 
   private toServer(run: () => void): void {
-    this.requestsDue = Math.max(this.requestsDue, this.scheduler.now + this.delay());
+    this.requestsDue = Math.max(this.requestsDue, this.scheduler.now + this.travelMs());
     this.scheduler.after(this.requestsDue - this.scheduler.now, () =>
       this.process.receive(() => {
         if (this.isServerDone) return;
@@ -270,7 +271,7 @@ class OpenStream implements ClientStream {
 
   /** In order, and only while the client takes something. */
   private toClient(arrive: () => void): void {
-    this.responsesDue = Math.max(this.responsesDue, this.scheduler.now + this.delay());
+    this.responsesDue = Math.max(this.responsesDue, this.scheduler.now + this.travelMs());
     this.scheduler.after(this.responsesDue - this.scheduler.now, () => {
       if (this.isPaused) this.waiting.push(arrive);
       else arrive();

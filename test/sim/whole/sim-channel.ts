@@ -108,7 +108,7 @@ export class SimChannel {
     private readonly scheduler: Scheduler,
     readonly sides: readonly [ChannelSide, ChannelSide],
     private readonly passes: (from: ChannelSide, to: ChannelSide) => boolean,
-    private readonly delay: () => number,
+    private readonly travelMs: () => number,
   ) {
     const end = (side: 0 | 1): End => new End(sides[side].process, (arrive) => this.carry(side, arrive));
     this.ends = [end(0), end(1)];
@@ -129,7 +129,7 @@ export class SimChannel {
 
   private carry(side: 0 | 1, arrive: () => void): void {
     const [from, to] = side === 0 ? this.sides : [this.sides[1], this.sides[0]];
-    const due = Math.max(this.lastDue[side], this.scheduler.now + this.delay());
+    const due = Math.max(this.lastDue[side], this.scheduler.now + this.travelMs());
     this.lastDue[side] = due;
     this.scheduler.after(due - this.scheduler.now, () => {
       if (this.isCut) return;

@@ -195,7 +195,7 @@ export class SimNetwork {
     const { from } = link;
     if (!from.isOpen || link.to !== undefined || link.called !== undefined) return;
     link.cancelRetry();
-    const arrives = this.scheduler.after(2 * this.delay(), () => {
+    const arrives = this.scheduler.after(2 * this.travelMs(), () => {
       const to = this.endpoints.get(link.toId);
       if (to !== undefined && from.process.isRunning && this.canReach(from, to)) this.call(link, to);
       else this.inVain(link);
@@ -288,14 +288,14 @@ export class SimNetwork {
   // Snapshots.
 
   private async openSnapshot(from: Endpoint, toId: MemberId): Promise<SnapshotChannel> {
-    await from.process.sleep(2 * this.delay());
+    await from.process.sleep(2 * this.travelMs());
     const to = this.endpoints.get(toId);
     if (to === undefined || !this.canReach(from, to)) throw new ChannelClosedError("the member cannot be reached");
     const channel = new SimChannel(
       this.scheduler,
       [from, to],
       (one, other) => this.passes(one, other),
-      () => this.delay(),
+      () => this.travelMs(),
     );
     this.channels.push(channel);
     this.story.detail(`${from.name} has a channel to ${to.name} for a snapshot`);
@@ -345,14 +345,14 @@ export class SimNetwork {
     };
     const { loss, repeat, reorder } = this.weather;
     if (loss > 0 && this.random.chance(loss)) return;
-    if (reorder > 0 && this.random.chance(reorder)) this.scheduler.after(2 * this.delay(), arrive);
+    if (reorder > 0 && this.random.chance(reorder)) this.scheduler.after(2 * this.travelMs(), arrive);
     else this.inOrder(link, arrive);
-    if (repeat > 0 && this.random.chance(repeat)) this.scheduler.after(2 * this.delay(), arrive);
+    if (repeat > 0 && this.random.chance(repeat)) this.scheduler.after(2 * this.travelMs(), arrive);
   }
 
   /** After all that was sent before. */
   private inOrder(link: Link, arrive: () => void): void {
-    link.lastDue = Math.max(link.lastDue, this.scheduler.now + this.delay());
+    link.lastDue = Math.max(link.lastDue, this.scheduler.now + this.travelMs());
     this.scheduler.after(link.lastDue - this.scheduler.now, arrive);
   }
 
@@ -362,7 +362,8 @@ export class SimNetwork {
     if (now !== former && now?.isOpen === true && this.passes(now, link.from)) this.close(link, false);
   }
 
-  private delay(): number {
+  /** How long something is on its way between members, in virtual time. */
+  private travelMs(): number {
     return 0.05 + this.random.next() * this.weather.maxDelayMs;
   }
 }
