@@ -7,10 +7,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client } from "../../client/index.js";
+import { builtTool } from "./built-tools.js";
 import { eventually, within } from "./deadline.js";
 
-/** `etcd`: the program on the PATH. `minietcd`: the built one, `dist/cli/minietcd.js`. */
-export type ServerKind = "etcd" | "minietcd";
+/**
+ * `etcd`: the program on the PATH, Debian's 3.4. `etcd-3.7`: the one that test/interop/tools/build makes. `minietcd`: the
+ * built one, `dist/cli/minietcd.js`.
+ */
+export type ServerKind = "etcd" | "etcd-3.7" | "minietcd";
 
 export interface EtcdClusterOptions {
   readonly kind: ServerKind;
@@ -23,9 +27,10 @@ export interface EtcdClusterOptions {
 }
 
 const minietcdProgram = fileURLToPath(new URL("../../dist/cli/minietcd.js", import.meta.url));
-const commands: Record<ServerKind, readonly [string, ...string[]]> = {
-  etcd: ["etcd"],
-  minietcd: [process.execPath, minietcdProgram],
+const commands: Record<ServerKind, () => readonly [string, ...string[]]> = {
+  etcd: () => ["etcd"],
+  "etcd-3.7": () => [builtTool("etcd/etcd")],
+  minietcd: () => [process.execPath, minietcdProgram],
 };
 
 /** Generous: a busy machine is no failure. */
@@ -192,6 +197,7 @@ export async function createEtcdCluster({
   members: size = 1,
   flags = [],
 }: EtcdClusterOptions): Promise<EtcdCluster> {
+  const command: readonly [string, ...string[]] = program === undefined ? commands[kind]() : [program];
   const folder = await mkdtemp(join(tmpdir(), `${kind}-`));
   const ports = await freePorts(2 * size);
   const addresses = Array.from({ length: size }, (_, position) => ({
@@ -200,7 +206,6 @@ export async function createEtcdCluster({
     peerUrl: `http://127.0.0.1:${ports[2 * position + 1] ?? 0}`,
   }));
   const initialCluster = addresses.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
-  const command: readonly [string, ...string[]] = program === undefined ? commands[kind] : [program];
   const members = addresses.map(({ name, endpoint, peerUrl }) => {
     const dataDir = join(folder, name);
     const own = [
