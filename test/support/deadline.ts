@@ -1,22 +1,52 @@
-// Waiting for events of other processes: always for something, never just for time to pass.
+// Waiting for events of other processes: always for something, never just for time to pass. Every time-out here is that of
+// a quiet machine, and is scaled to the measured speed of this one.
 
 import { setTimeout as delay } from "node:timers/promises";
+import { remeasure, scaledMs } from "./machine-speed.js";
 
 const pollMs = 20;
+
+/** A deadline in the time of a quiet machine. */
+class Deadline {
+  private readonly startedAt = performance.now();
+
+  constructor(private readonly timeoutMs: number) {}
+
+  /** Not over on a machine that has become slower meanwhile. */
+  get isOver(): boolean {
+    if (this.remainingMs() > 0) return false;
+    remeasure();
+    return this.remainingMs() <= 0;
+  }
+
+  remainingMs(): number {
+    return this.startedAt + scaledMs(this.timeoutMs) - performance.now();
+  }
+
+  /** What to say when it is over. */
+  missed(what: string): string {
+    return `${what}: not within ${scaledMs(this.timeoutMs)} ms`;
+  }
+}
 
 /**
  * Resolves as `promise` does.
  *
- * @throws Error naming `what` if that takes longer than `timeoutMs`
+ * @param timeoutMs on a quiet machine
+ * @throws Error naming `what` if that takes longer
  */
 export const within = async <T>(timeoutMs: number, what: string, promise: Promise<T>): Promise<T> => {
+  const deadline = new Deadline(timeoutMs);
   const giveUp = new AbortController();
-  const late = delay(timeoutMs, undefined, { signal: giveUp.signal }).then(() => {
-    throw new Error(`${what}: not within ${timeoutMs} ms`);
-  });
-  late.catch(() => undefined); // aborted once `promise` has won
+  const late = async (): Promise<never> => {
+    do await delay(Math.max(deadline.remainingMs(), 1), undefined, { signal: giveUp.signal });
+    while (!deadline.isOver);
+    throw new Error(deadline.missed(what));
+  };
+  const expiry = late();
+  expiry.catch(() => undefined); // aborted once `promise` has won
   try {
-    return await Promise.race([promise, late]);
+    return await Promise.race([promise, expiry]);
   } finally {
     giveUp.abort();
   }
@@ -25,16 +55,17 @@ export const within = async <T>(timeoutMs: number, what: string, promise: Promis
 /**
  * Asks again and again until `probe` gives something.
  *
- * @throws Error naming `what`, with the last failure of `probe` as cause, if that takes longer than `timeoutMs`
+ * @param timeoutMs on a quiet machine
+ * @throws Error naming `what`, with the last failure of `probe` as cause, if that takes longer
  */
 export const eventually = async <T>(
   timeoutMs: number,
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
 ): Promise<T> => {
-  const giveUpAt = Date.now() + timeoutMs;
+  const deadline = new Deadline(timeoutMs);
   let failure: unknown;
-  while (Date.now() < giveUpAt) {
+  do {
     try {
       const result = await probe();
       if (result !== undefined) return result;
@@ -42,6 +73,6 @@ export const eventually = async <T>(
       failure = error;
     }
     await delay(pollMs);
-  }
-  throw new Error(`${what}: not within ${timeoutMs} ms`, { cause: failure });
+  } while (!deadline.isOver);
+  throw new Error(deadline.missed(what), { cause: failure });
 };
