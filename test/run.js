@@ -29,7 +29,18 @@ const concurrency = suite === "unit" ? 2 : 1;
 const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^ETCD(CTL)?_/.test(name)));
 const runner = spawn(
   process.execPath,
-  ["--import", "tsx", "--test", `--test-concurrency=${concurrency}`, "--test-reporter=spec", ...files],
+  [
+    "--import",
+    "tsx",
+    "--import",
+    "./test/support/end-with-parent.js",
+    "--test",
+    `--test-concurrency=${concurrency}`,
+    "--test-reporter=spec",
+    ...files,
+  ],
   { stdio: "inherit", env: environment },
 );
+// Ends the runner; the processes of the test files end with it.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => runner.kill(signal));
 runner.on("exit", (code, signal) => process.exit(signal === null ? code : 1));

@@ -10,6 +10,7 @@ import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { runProgram } from "../../cli/ctl/program.js";
 import { LeaseGrantResponse } from "../../proto/index.js";
+import { endWithTests } from "../support/child-processes.js";
 import { FakeServer, oneKey, type Answers } from "../client/fake-server.js";
 
 interface Run {
@@ -278,7 +279,7 @@ describe("errors", () => {
     const program = fileURLToPath(new URL("../../cli/minietcdctl.ts", import.meta.url));
     const { PATH, HOME } = process.env;
     const words = ["--import", "tsx", program, "--endpoints", server.endpoint, "get", "k"];
-    const child = spawn(process.execPath, words, { env: { PATH, HOME } });
+    const child = endWithTests(spawn(process.execPath, words, { env: { PATH, HOME } }));
     child.stdout.destroy();
     let stderr = "";
     child.stderr.on("data", (text) => (stderr += String(text)));

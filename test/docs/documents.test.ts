@@ -9,6 +9,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
+import { endWithTests } from "../support/child-processes.js";
+import { scaledMs } from "../support/machine-speed.js";
 import { freePorts } from "../support/free-ports.js";
 import { MinietcdProcess } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
@@ -50,9 +52,9 @@ describe("README.md, with the cluster of its first command running", () => {
     const ports = await freePorts(6);
     const clients = ports.slice(0, 3);
     const args = ["--data-dir", folder, "--client-ports", clients.join(), "--peer-ports", ports.slice(3).join()];
-    const cluster = spawn(process.execPath, ["dist/cli/minietcd.js", "cluster", ...args], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    const cluster = endWithTests(
+      spawn(process.execPath, ["dist/cli/minietcd.js", "cluster", ...args], { stdio: ["ignore", "pipe", "inherit"] }),
+    );
     const exited = once(cluster, "exit");
     stopCluster = async () => {
       cluster.kill("SIGINT");
@@ -80,7 +82,7 @@ describe("README.md, with the cluster of its first command running", () => {
   for (const [position, source] of blocks(readme, "js").entries())
     test(`program ${position + 1} prints what its comments say`, async () => {
       writeFileSync(program, withPorts(source));
-      const { stdout } = await run(process.execPath, [program], { timeout: 20_000 });
+      const { stdout } = await run(process.execPath, [program], { timeout: scaledMs(20_000) });
       const promised = [...source.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].map((match) => match[1]);
       assert.ok(promised.length > 0);
       assert.deepEqual(stdout.trim().split("\n"), promised);

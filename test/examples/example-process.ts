@@ -2,15 +2,9 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { endWithTests } from "../support/child-processes.js";
 import { within } from "../support/deadline.js";
 
-/** Whatever becomes of the tests, none of these outlives them. */
-const running = new Set<ChildProcess>();
-process.once("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
-
-/** Generous: a busy machine is no failure. */
 const deadlineMs = 30_000;
 
 export interface ExampleOptions {
@@ -28,7 +22,7 @@ export class ExampleProcess implements AsyncDisposable {
   private output = "";
 
   private constructor(private readonly child: ChildProcess) {
-    running.add(child);
+    endWithTests(child);
     child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.errors += text));
     child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.output += text;
@@ -38,7 +32,6 @@ export class ExampleProcess implements AsyncDisposable {
       for (const look of this.listeners) look();
     });
     this.exited = once(child, "close").finally(() => {
-      running.delete(child);
       for (const look of this.listeners) look();
     });
   }

@@ -6,16 +6,17 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { describe, test } from "node:test";
 import { Client, toText } from "../../client/index.js";
+import { endWithTests } from "../support/child-processes.js";
 import { eventually, within } from "../support/deadline.js";
 import { startEtcdCluster, type ServerKind } from "../support/etcd-process.js";
 
-/** Generous: a busy machine is no failure. */
 const deadlineMs = 20_000;
 
 /** An etcdctl that runs until it is interrupted. */
 function etcdctl(endpoint: string, ...args: string[]) {
   const env = { PATH: process.env["PATH"], ETCDCTL_API: "3" };
-  const child = spawn("etcdctl", [`--endpoints=${endpoint}`, ...args], { env, stdio: ["ignore", "pipe", "inherit"] });
+  const stdio = ["ignore", "pipe", "inherit"] as const;
+  const child = endWithTests(spawn("etcdctl", [`--endpoints=${endpoint}`, ...args], { env, stdio: [...stdio] }));
   const lines: AsyncIterator<string, undefined> = createInterface(child.stdout)[Symbol.asyncIterator]();
   const exited = once(child, "exit");
   return {

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { promisify } from "node:util";
 import { Client, EtcdError } from "../../client/index.js";
+import { endPidWithTests, endWithTests } from "../support/child-processes.js";
 import { eventually } from "../support/deadline.js";
 import { freePorts } from "../support/free-ports.js";
 import { MinietcdProcess } from "../support/minietcd-process.js";
@@ -151,7 +152,7 @@ test("the loss of the leader is told, and the command that is printed starts it 
     /^\d\d:\d\d:\d\d leader is now m\d \(term \d+\)$/m.exec(stdout) === null ? undefined : true,
   );
 
-  const restarted = spawn("sh", ["-c", `exec ${command}`], { cwd: folder.path, stdio: "ignore" });
+  const restarted = endWithTests(spawn("sh", ["-c", `exec ${command}`], { cwd: folder.path, stdio: "ignore" }));
   const ended = once(restarted, "exit");
   try {
     await using alone = new Client({ endpoints: [leader.clients] });
@@ -169,6 +170,7 @@ test("a second Ctrl-C kills members that do not stop", async () => {
   await using supervisor = startLocalCluster(folder.path, await sixPorts());
   const { rows } = await announcement(supervisor);
   const pids = rows.map(({ pid }) => pid);
+  const forget = pids.map(endPidWithTests); // a frozen member does not notice that its supervisor is gone
   try {
     for (const pid of pids) process.kill(pid, "SIGSTOP"); // they cannot react
     supervisor.signal("SIGINT");
@@ -178,6 +180,7 @@ test("a second Ctrl-C kills members that do not stop", async () => {
     await supervisor.waitForExit();
   } finally {
     for (const pid of pids.filter(isAlive)) process.kill(pid, "SIGKILL");
+    for (const ended of forget) ended();
   }
 });
 

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client } from "../../client/index.js";
 import { builtTool } from "./built-tools.js";
+import { endWithTests } from "./child-processes.js";
 import { eventually, within } from "./deadline.js";
 
 /**
@@ -33,7 +34,6 @@ const commands: Record<ServerKind, () => readonly [string, ...string[]]> = {
   minietcd: () => [process.execPath, minietcdProgram],
 };
 
-/** Generous: a busy machine is no failure. */
 const readyTimeoutMs = 20_000;
 const exitTimeoutMs = 20_000;
 /** One question to a member that may not be there yet. */
@@ -42,12 +42,6 @@ const probeTimeoutMs = 1_000;
 const maxLogLength = 64 * 1024;
 /** Somebody else may take a port between our finding it free and a member's listening on it. */
 const maxPortAttempts = 3;
-
-/** Whatever becomes of the tests, none of these outlives them. */
-const running = new Set<ChildProcess>();
-process.once("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
 
 /** One member. Its ports and its data stay the same over restarts. */
 export class EtcdMember {
@@ -81,15 +75,13 @@ export class EtcdMember {
     if (this.child !== undefined) return;
     const [program, ...args] = this.command;
     const { PATH, HOME } = process.env; // and nothing of etcd's
-    const child = spawn(program, args, { env: { PATH, HOME }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = endWithTests(spawn(program, args, { env: { PATH, HOME }, stdio: ["ignore", "pipe", "pipe"] }));
     this.log = "";
     const keep = (text: string) => (this.log = (this.log + text).slice(-maxLogLength));
     for (const output of [child.stdout, child.stderr]) output.setEncoding("utf8").on("data", keep);
-    running.add(child);
     this.child = child;
     this.exited = new Promise((resolve) => {
       const ended = () => {
-        running.delete(child);
         this.child = undefined;
         resolve();
       };

@@ -2,6 +2,7 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { endWithTests } from "./child-processes.js";
 import { within } from "./deadline.js";
 
 /** The built program: what users run. */
@@ -21,13 +22,6 @@ export interface ProcessOptions {
   readonly supervised?: boolean;
 }
 
-/** Whatever becomes of the tests, none of these outlives them. */
-const running = new Set<ChildProcess>();
-process.once("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
-
-/** Generous: a busy machine is no failure. */
 const exitDeadlineMs = 20_000;
 
 export class MinietcdProcess implements AsyncDisposable {
@@ -38,7 +32,7 @@ export class MinietcdProcess implements AsyncDisposable {
   private ended = false;
 
   private constructor(private readonly child: ChildProcess) {
-    running.add(child);
+    endWithTests(child);
     for (const name of ["stdout", "stderr"] as const)
       child[name]?.setEncoding("utf8").on("data", (text: string) => {
         this.output[name] += text;
@@ -47,7 +41,6 @@ export class MinietcdProcess implements AsyncDisposable {
     this.exited = new Promise((resolve, reject) => {
       child.once("error", reject);
       child.once("close", (code, signal) => {
-        running.delete(child);
         this.ended = true;
         this.changed();
         resolve({ code, signal });

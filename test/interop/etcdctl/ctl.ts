@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { runProgram } from "../../../cli/ctl/program.js";
+import { endWithTests } from "../../support/child-processes.js";
 import { within } from "../../support/deadline.js";
 
 /** What a program wrote, each byte one character, and how it ended. */
@@ -33,12 +34,6 @@ const bytesOf = (text: string) => Buffer.from(text, "utf8");
 const charactersOf = (chunks: readonly (Uint8Array | string)[]) =>
   Buffer.concat(chunks.map((chunk) => Buffer.from(chunk as string))).toString("latin1");
 
-/** Whatever becomes of the tests, none of these outlives them. */
-const running = new Set<RunningCtl>();
-process.once("exit", () => {
-  for (const each of running) each.kill();
-});
-
 export class RunningCtl {
   private readonly child;
   private readonly closed: Promise<[number | null]>;
@@ -52,13 +47,8 @@ export class RunningCtl {
     env: Input["env"],
   ) {
     const { PATH, HOME } = process.env;
-    this.child = spawn(program, words, { env: { PATH, HOME, ...env } });
+    this.child = endWithTests(spawn(program, words, { env: { PATH, HOME, ...env } }));
     this.closed = once(this.child, "close") as Promise<[number | null]>;
-    this.closed.then(
-      () => running.delete(this),
-      () => running.delete(this),
-    );
-    running.add(this);
     this.child.stdin.on("error", () => undefined); // it need not read what it is given
     this.child.stderr.on("data", (chunk: Uint8Array) => this.stderr.push(chunk));
     this.child.stdout.on("data", (chunk: Uint8Array) => {

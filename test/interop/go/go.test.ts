@@ -9,6 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Client } from "../../../client/index.js";
+import { endWithTests } from "../../support/child-processes.js";
 import { eventually } from "../../support/deadline.js";
 import { startEtcdCluster, type EtcdCluster, type EtcdMember, type ServerKind } from "../../support/etcd-process.js";
 import { tempFolder } from "../../support/temp-folder.js";
@@ -36,7 +37,7 @@ async function build(program: string): Promise<void> {
 /** Runs the program on a fresh cluster, and gives the lines that it prints. It has a deadline of its own. */
 async function transcript(program: string, kind: ServerKind, atPause: AtPause): Promise<string[]> {
   await using cluster = await startEtcdCluster({ kind, members });
-  const child = spawn(program, ["-endpoints", cluster.endpoints.join(",")], { env: {} });
+  const child = endWithTests(spawn(program, ["-endpoints", cluster.endpoints.join(",")], { env: {} }));
   const lines: string[] = [];
   let stderr = "";
   try {
