@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Client } from "../../client/index.js";
 import { LeaseGrantResponse, type TxnRequest } from "../../proto/index.js";
 import { FakeServer } from "./fake-server.js";
+import { patientClient } from "../support/patient-client.js";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
@@ -15,7 +15,7 @@ test("a campaign that fails under a lease that leads already does not go on lead
     LeaseGrant: LeaseGrantResponse.create({ ID: 5n, TTL: 3_600n }),
     Txn: { succeeded: false, responses: [ownKey, ownKey] }, // it has its place, and cannot say anything new there
   });
-  await using client = new Client({ endpoints: [server.endpoint] });
+  await using client = patientClient({ endpoints: [server.endpoint] });
   await using lease = await client.lease.hold({ ttlSeconds: 3_600 });
   await assert.rejects(client.election("jobs").campaign("something new", { lease }), { code: "failed-precondition" });
   const { compare, success } = server.calls.at(-1)?.request as TxnRequest;

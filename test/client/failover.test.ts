@@ -6,6 +6,8 @@ import { describe, test } from "node:test";
 import { Client, ConnectError, EtcdError } from "../../client/index.js";
 import { freePorts } from "../support/etcd-process.js";
 import { FakeServer, oneKey, putAt, type Failing } from "./fake-server.js";
+import { scaledMs } from "../support/machine-speed.js";
+import { patientClient } from "../support/patient-client.js";
 
 const unavailable = (details: string): Failing => ({ code: status.UNAVAILABLE, details });
 
@@ -33,7 +35,7 @@ describe("a dead endpoint", () => {
 
   test("alone is an error that names it and the reason, and says that nothing was sent", async () => {
     const endpoint = await deadEndpoint();
-    await using client = new Client({ endpoints: [endpoint], dialTimeoutMs: 1_000 });
+    await using client = patientClient({ endpoints: [endpoint], dialTimeoutMs: scaledMs(1_000) });
     const error = await failure(client.kv.put("k", "v"));
     assert.ok(error instanceof ConnectError);
     assert.deepEqual([error.code, error.outcome], ["unavailable", "failed"]);
@@ -42,10 +44,10 @@ describe("a dead endpoint", () => {
 
   test("is used once it is there", async () => {
     const [port = 0] = await freePorts(1);
-    await using client = new Client({
+    await using client = patientClient({
       endpoints: [`127.0.0.1:${port}`],
-      dialTimeoutMs: 20_000,
-      requestTimeoutMs: 20_000,
+      dialTimeoutMs: scaledMs(20_000),
+      requestTimeoutMs: scaledMs(20_000),
     });
     const value = client.kv.getText("k");
     await using server = await FakeServer.start({ Range: oneKey("k", "v") }, port);
@@ -58,7 +60,7 @@ describe("a server that cannot answer", () => {
   test("a read goes to the next", async () => {
     await using first = await FakeServer.start({ Range: unavailable("etcdserver: request timed out") });
     await using second = await FakeServer.start({ Range: unavailable("etcdserver: leader changed") });
-    await using client = new Client({ endpoints: [first.endpoint, second.endpoint] });
+    await using client = patientClient({ endpoints: [first.endpoint, second.endpoint] });
     const value = client.kv.getText("k");
     await Promise.all([first.called(), second.called()]);
     second.answers = { Range: oneKey("k", "v") };
@@ -72,7 +74,7 @@ describe("a server that cannot answer", () => {
     };
     await using first = await FakeServer.start(answers);
     await using second = await FakeServer.start(answers);
-    await using client = new Client({ endpoints: [first.endpoint, second.endpoint] });
+    await using client = patientClient({ endpoints: [first.endpoint, second.endpoint] });
     const put = await failure(client.kv.put("k", "v"));
     assert.deepEqual([put.code, put.outcome], ["unavailable", "unknown"]);
     assert.equal(put.message, "etcdserver: request timed out");
@@ -86,7 +88,7 @@ describe("a server that cannot answer", () => {
     await using first = await FakeServer.start({ Put: unavailable("etcdserver: no leader") });
     await using second = await FakeServer.start({ Put: unavailable("etcdserver: no leader") });
     endpoints.push(first.endpoint, second.endpoint);
-    await using client = new Client({ endpoints });
+    await using client = patientClient({ endpoints });
     const put = client.kv.put("k", "v");
     await Promise.all([first.called(), second.called()]);
     first.answers = second.answers = { Put: putAt(7n) };
@@ -96,7 +98,7 @@ describe("a server that cannot answer", () => {
   test("a transaction that only reads is a read", async () => {
     await using first = await FakeServer.start({ Txn: unavailable("etcdserver: request timed out") });
     await using second = await FakeServer.start({ Txn: unavailable("etcdserver: request timed out") });
-    await using client = new Client({ endpoints: [first.endpoint, second.endpoint] });
+    await using client = patientClient({ endpoints: [first.endpoint, second.endpoint] });
     const txn = client.kv.txn({ failure: [{ op: "get", key: "k" }] });
     await Promise.all([first.called(), second.called()]);
     first.answers = second.answers = { Txn: { succeeded: true } };
@@ -107,14 +109,18 @@ describe("a server that cannot answer", () => {
 test("a server that keeps a request until the caller's own timeout is left alone by the next request", async () => {
   await using first = await FakeServer.start({ Range: unavailable("etcdserver: no leader") });
   await using second = await FakeServer.start({ Range: unavailable("etcdserver: no leader") });
-  await using client = new Client({ endpoints: [first.endpoint, second.endpoint] });
+  await using client = patientClient({ endpoints: [first.endpoint, second.endpoint] });
   const connected = client.kv.get("k"); // to both
   await Promise.all([first.called(), second.called()]);
   first.answers = second.answers = { Put: "never" };
   await connected;
   for (const server of [first, second]) server.calls.length = 0;
-  const signal = AbortSignal.any([AbortSignal.timeout(20), new AbortController().signal]);
-  await failure(client.kv.put("k", "v", { signal }));
+  const timeout = new AbortController();
+  const signal = AbortSignal.any([timeout.signal, new AbortController().signal]);
+  const kept = failure(client.kv.put("k", "v", { signal }));
+  await Promise.race([first.called(), second.called()]);
+  timeout.abort(new DOMException("as AbortSignal.timeout() does", "TimeoutError"));
+  await kept;
   const [frozen, other] = first.calls.length > 0 ? [first, second] : [second, first];
   other.answers = { Put: putAt(7n) };
   assert.equal((await client.kv.put("k", "v")).header.revision, 7);
@@ -125,7 +131,7 @@ describe("a connection that breaks under a request", () => {
   test("a read is asked again elsewhere", async () => {
     await using first = await FakeServer.start({ Range: "drop" });
     await using second = await FakeServer.start({ Range: "drop" });
-    await using client = new Client({ endpoints: [first.endpoint, second.endpoint] });
+    await using client = patientClient({ endpoints: [first.endpoint, second.endpoint] });
     const value = client.kv.getText("k");
     await Promise.race([first.called(), second.called()]);
     first.answers = second.answers = { Range: oneKey("k", "v") };
@@ -135,7 +141,7 @@ describe("a connection that breaks under a request", () => {
   test("the outcome of a write is unknown, and it is not sent again", async () => {
     await using first = await FakeServer.start({ Put: "drop" });
     await using second = await FakeServer.start({ Put: "drop" });
-    await using client = new Client({ endpoints: [first.endpoint, second.endpoint] });
+    await using client = patientClient({ endpoints: [first.endpoint, second.endpoint] });
     const error = await failure(client.kv.put("k", "v"));
     assert.deepEqual([error.code, error.outcome], ["unavailable", "unknown"]);
     assert.equal(first.calls.length + second.calls.length, 1);
@@ -143,7 +149,7 @@ describe("a connection that breaks under a request", () => {
 
   test("the next request connects again", async () => {
     await using server = await FakeServer.start({ Put: "drop", Range: oneKey("k", "v") });
-    await using client = new Client({ endpoints: [server.endpoint] });
+    await using client = patientClient({ endpoints: [server.endpoint] });
     await failure(client.kv.put("k", "v"));
     assert.equal(await client.kv.getText("k"), "v");
   });
@@ -152,7 +158,7 @@ describe("a connection that breaks under a request", () => {
 test("a question to one member goes to that member, listed or not", async () => {
   await using listed = await FakeServer.start({ Status: { version: "listed" } });
   await using other = await FakeServer.start({ Status: { version: "other" }, HashKV: { hash: 5 } });
-  await using client = new Client({ endpoints: [listed.endpoint] });
+  await using client = patientClient({ endpoints: [listed.endpoint] });
   assert.equal((await client.maintenance.status(other.endpoint)).version, "other");
   assert.equal((await client.maintenance.status(listed.endpoint)).version, "listed");
   assert.equal((await client.maintenance.hashKv(other.endpoint, 3)).hash, 5);

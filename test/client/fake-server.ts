@@ -22,7 +22,6 @@ import {
 } from "../../proto/index.js";
 import { within } from "../support/deadline.js";
 
-/** Generous: a busy machine is no failure. */
 const deadlineMs = 20_000;
 
 /** A status to fail with; `never`: leave the call without an answer; `drop`: cut the connection. */

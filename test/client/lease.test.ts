@@ -3,7 +3,7 @@
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Client, EtcdError, LeaseLostError } from "../../client/index.js";
+import { EtcdError, LeaseLostError } from "../../client/index.js";
 import {
   LeaseGrantResponse,
   LeaseTimeToLiveResponse,
@@ -13,6 +13,8 @@ import {
 } from "../../proto/index.js";
 import { eventually } from "../support/deadline.js";
 import { FakeServer, type FakeStream } from "./fake-server.js";
+import { scaledMs } from "../support/machine-speed.js";
+import { patientClient } from "../support/patient-client.js";
 
 type RenewalStream = FakeStream<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;
 
@@ -28,7 +30,7 @@ const granted = (ID: bigint, ttlSeconds: bigint) => ({
 
 async function connected(...answers: Parameters<typeof FakeServer.start>) {
   const server = await FakeServer.start(...answers);
-  const client = new Client({ endpoints: [server.endpoint] });
+  const client = patientClient({ endpoints: [server.endpoint] });
   const stream = (): Promise<RenewalStream> => server.stream<LeaseKeepAliveRequest, LeaseKeepAliveResponse>();
   const dispose = async () => {
     await client.close();
@@ -104,7 +106,7 @@ describe("a held lease", () => {
 
   test("is renewed elsewhere when a server does not answer", async () => {
     await using server = await FakeServer.start(granted(5n, 3_600n));
-    await using client = new Client({ endpoints: [server.endpoint], requestTimeoutMs: 500 });
+    await using client = patientClient({ endpoints: [server.endpoint], requestTimeoutMs: scaledMs(500) });
     await using lease = await client.lease.hold({ ttlSeconds: 3_600 });
     const silent: RenewalStream = await server.stream();
     await silent.request();

@@ -13,11 +13,13 @@ import {
 } from "../../client/index.js";
 import { eventually, within } from "../support/deadline.js";
 import { startEtcdCluster, type EtcdCluster, type EtcdMember, type ServerKind } from "../support/etcd-process.js";
+import { patientClient } from "../support/patient-client.js";
+import { electionFlags } from "../support/election-flags.js";
+import { lengthened, scaledMs } from "../support/machine-speed.js";
 
 /** Short timeouts, so that an election does not take long. */
-const flags = ["--heartbeat-interval=50", "--election-timeout=500"];
+const flags = electionFlags({ heartbeatMs: 50, electionMs: 500 });
 
-/** Generous: a busy machine is no failure. */
 const deadlineMs = 30_000;
 
 const failure = async (promise: Promise<unknown>): Promise<unknown> =>
@@ -57,7 +59,7 @@ export function testClient(kind: ServerKind): void {
     let client: Client;
     before(async () => {
       cluster = await startEtcdCluster({ kind, members: 3, flags });
-      client = new Client({ endpoints: cluster.endpoints });
+      client = patientClient({ endpoints: cluster.endpoints });
     });
     after(async () => {
       await client.close();
@@ -93,7 +95,7 @@ async function frozenMember({ endpoints, members }: EtcdCluster): Promise<void> 
       const puts = Array.from({ length: 30 }, (_, number) => client.kv.put(`frozen/${number}`, "v"));
       const outcomes = await within(deadlineMs, "the end of 30 puts", Promise.allSettled(puts));
       const tookMs = performance.now() - startedAt;
-      assert.ok(tookMs < 5_000 + 1_000, `took ${tookMs} ms`); // the default timeout, and what a busy machine adds
+      assert.ok(tookMs < 5_000 + scaledMs(1_000), `took ${tookMs} ms`); // the default timeout, and what a busy machine adds
       for (const outcome of outcomes)
         if (outcome.status === "rejected") assert.ok(outcome.reason instanceof EtcdError, String(outcome.reason));
       await Promise.all(Array.from({ length: 30 }, (_, number) => client.kv.put(`frozen/${number}`, "w")));
@@ -164,7 +166,7 @@ async function compactedWatch(_: EtcdCluster, client: Client): Promise<void> {
 /** npm etcd3 falls silent here. */
 async function compactedWhileAway({ members }: EtcdCluster, others: Client): Promise<void> {
   const [own, ...rest] = members as [EtcdMember, ...EtcdMember[]];
-  await using client = new Client({ endpoints: [own.endpoint] });
+  await using client = patientClient({ endpoints: [own.endpoint] });
   const watch = client.watch("away");
   await watch.ready();
   const ended = failure(valuesUntil(watch, "4"));
@@ -173,7 +175,7 @@ async function compactedWhileAway({ members }: EtcdCluster, others: Client): Pro
   await own.stop("SIGKILL");
   let compacted = 0;
   for (const value of ["2", "3"]) compacted = (await putForSure(others, "away", value)).header.revision;
-  await using elsewhere = new Client({ endpoints: rest.map(({ endpoint }) => endpoint) });
+  await using elsewhere = patientClient({ endpoints: rest.map(({ endpoint }) => endpoint) });
   await eventually(deadlineMs, "the compaction", () => elsewhere.kv.compact(compacted));
   own.launch();
   await own.ready();
@@ -201,8 +203,8 @@ async function slowReader(_: EtcdCluster, client: Client): Promise<void> {
 }
 
 async function leaseThroughKill(cluster: EtcdCluster, client: Client): Promise<void> {
-  const kept = await client.lease.hold({ ttlSeconds: 4 });
-  const left = await client.lease.grant({ ttlSeconds: 4 });
+  const kept = await client.lease.hold({ ttlSeconds: lengthened(4) });
+  const left = await client.lease.grant({ ttlSeconds: lengthened(4) });
   const { header } = await client.kv.put("lease/kept", "v", { lease: kept.id });
   await client.kv.put("lease/left", "v", { lease: left.id });
   const changes = client.watch("lease/", { prefix: true, only: "delete", startRevision: header.revision });
@@ -223,7 +225,7 @@ async function leaseThroughKill(cluster: EtcdCluster, client: Client): Promise<v
 }
 
 async function revokedLease(_: EtcdCluster, client: Client): Promise<void> {
-  const lease = await client.lease.hold({ ttlSeconds: 4 });
+  const lease = await client.lease.hold({ ttlSeconds: lengthened(4) });
   await client.lease.revoke(lease.id);
   const loss = await lossOf(lease);
   assert.ok(loss instanceof LeaseLostError);
@@ -231,7 +233,7 @@ async function revokedLease(_: EtcdCluster, client: Client): Promise<void> {
 }
 
 async function unconfirmedLease({ members }: EtcdCluster, client: Client): Promise<void> {
-  const lease = await client.lease.hold({ ttlSeconds: 3 });
+  const lease = await client.lease.hold({ ttlSeconds: lengthened(3) });
   for (const member of members) member.signal("SIGSTOP");
   try {
     assert.equal((await lossOf(lease))?.reason, "unconfirmed");
@@ -246,13 +248,13 @@ async function unconfirmedLease({ members }: EtcdCluster, client: Client): Promi
 }
 
 async function lockThroughKill(cluster: EtcdCluster, client: Client): Promise<void> {
-  await using other = new Client({ endpoints: cluster.endpoints });
-  const held = await client.lock("locks/a", { ttlSeconds: 10 });
+  await using other = patientClient({ endpoints: cluster.endpoints });
+  const held = await client.lock("locks/a", { ttlSeconds: lengthened(10) });
   assert.equal(await other.tryLock("locks/a"), undefined);
   const order: string[] = [];
   let holders = 0;
   const hold = async (name: string, who: Client) => {
-    await using lock = await who.lock("locks/a", { ttlSeconds: 10 });
+    await using lock = await who.lock("locks/a", { ttlSeconds: lengthened(10) });
     assert.equal(++holders, 1);
     await putForSure(who, "locks/last", name);
     order.push(name);
@@ -283,7 +285,7 @@ async function lockGivenUp(_: EtcdCluster, client: Client): Promise<void> {
   const late = await failure(client.lock("locks/b", { timeoutMs: 100 }));
   assert.ok(late instanceof EtcdError);
   assert.equal(late.code, "deadline-exceeded");
-  await using lease = await client.lease.hold({ ttlSeconds: 10 });
+  await using lease = await client.lease.hold({ ttlSeconds: lengthened(10) });
   const giveUp = new AbortController();
   const waiting = client.lock("locks/b", { lease, signal: giveUp.signal });
   const count = async () => (await client.kv.get("locks/b/", { prefix: true })).count;
@@ -311,8 +313,8 @@ async function election(_: EtcdCluster, client: Client): Promise<void> {
     }
     return values;
   })();
-  const first = await jobs.campaign("first", { ttlSeconds: 10 });
-  const second = jobs.campaign("second", { ttlSeconds: 10 });
+  const first = await jobs.campaign("first", { ttlSeconds: lengthened(10) });
+  const second = jobs.campaign("second", { ttlSeconds: lengthened(10) });
   await first.proclaim("first, busy");
   const leader = await jobs.leader();
   assert.equal(leader && toText(leader.value), "first, busy");
@@ -321,7 +323,7 @@ async function election(_: EtcdCluster, client: Client): Promise<void> {
   assert.ok(error instanceof EtcdError);
   assert.deepEqual([error.code, error.message], ["failed-precondition", "election: not leader"]);
   await (await second).resign();
-  await using lease = await client.lease.hold({ ttlSeconds: 10 });
+  await using lease = await client.lease.hold({ ttlSeconds: lengthened(10) });
   await jobs.campaign("third", { lease });
   const again = await jobs.campaign("last", { lease }); // under the same lease: says something else
   assert.deepEqual(await within(deadlineMs, "all leaders", observed), [

@@ -4,7 +4,6 @@ import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  Client,
   CompactedError,
   ConnectError,
   EtcdError,
@@ -16,6 +15,8 @@ import {
 } from "../../client/index.js";
 import { WatchResponse, type Event_EventType, type WatchCreateRequest, type WatchRequest } from "../../proto/index.js";
 import { FakeServer, type FakeStream } from "./fake-server.js";
+import { scaledMs } from "../support/machine-speed.js";
+import { patientClient } from "../support/patient-client.js";
 
 type WatchStream = FakeStream<WatchRequest, WatchResponse>;
 
@@ -61,7 +62,7 @@ const failure = async (promise: Promise<unknown>): Promise<unknown> =>
 
 async function connected(servers = 1) {
   const all = await Promise.all(Array.from({ length: servers }, () => FakeServer.start()));
-  const client = new Client({ endpoints: all.map(({ endpoint }) => endpoint) });
+  const client = patientClient({ endpoints: all.map(({ endpoint }) => endpoint) });
   /** The stream the client has opened, whichever server it chose. */
   const stream = () => FakeServer.streamAtAny<WatchRequest, WatchResponse>(all);
   const dispose = async () => {
@@ -291,13 +292,13 @@ describe("a watch that loses its server", () => {
 
   test("that never answered, moves on after the request timeout", async () => {
     await using server = await FakeServer.start();
-    await using client = new Client({ endpoints: [server.endpoint], requestTimeoutMs: 50 });
+    await using client = patientClient({ endpoints: [server.endpoint], requestTimeoutMs: scaledMs(200) });
     const watch = client.watch("a");
     const silent = await server.stream();
     const second = await server.stream<WatchRequest, WatchResponse>();
     assert.ok(silent.isEnded);
     second.send(created(0n, 4n));
-    assert.equal(await watch.ready({ timeoutMs: 20_000 }), 5);
+    assert.equal(await watch.ready({ timeoutMs: scaledMs(20_000) }), 5);
   });
 });
 
@@ -372,7 +373,7 @@ describe("a watch ends", () => {
 test("ready says that no server is there, as a request does; the watch waits for one", async () => {
   const away = await FakeServer.start();
   await away[Symbol.asyncDispose]();
-  await using client = new Client({ endpoints: [away.endpoint], dialTimeoutMs: 20 });
+  await using client = patientClient({ endpoints: [away.endpoint], dialTimeoutMs: scaledMs(50) });
   const watch = client.watch("a");
   const first = await failure(watch.ready());
   assert.ok(first instanceof ConnectError);

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { Client } from "../../client/index.js";
 import { eventually } from "../support/deadline.js";
 import { startEtcdCluster, type EtcdCluster, type EtcdMember, type ServerKind } from "../support/etcd-process.js";
 import { ExampleProcess } from "./example-process.js";
+import { patientClient } from "../support/patient-client.js";
 
 /** What each prints; where two speak at the same time, sorted. */
 const printed: Record<string, readonly string[]> = {
@@ -32,7 +32,7 @@ const printed: Record<string, readonly string[]> = {
 const goneWithinMs = 5_000 + 2_000;
 
 const leaderOf = async ({ endpoints, members }: EtcdCluster): Promise<EtcdMember> => {
-  await using client = new Client({ endpoints });
+  await using client = patientClient({ endpoints });
   return await eventually(20_000, "a leader", async () => {
     for (const member of members) {
       const { leader, header } = await client.maintenance.status(member.endpoint);

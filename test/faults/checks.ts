@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { KeyValue } from "../../client/index.js";
 import type { ClusterMember, TestCluster } from "../support/minietcd-cluster.js";
 import type { Write } from "./writers.js";
+import { scaledMs } from "../support/machine-speed.js";
 
 const text = new TextDecoder();
 
@@ -13,7 +14,7 @@ const readTimeoutMs = 20_000;
 const readAll = async (member: ClusterMember): Promise<Map<string, KeyValue>> => {
   await using client = member.client();
   // Linearizable, so the member has applied all that was acknowledged before; it still answers from its own copy.
-  const { kvs } = await client.kv.get("", { prefix: true, timeoutMs: readTimeoutMs });
+  const { kvs } = await client.kv.get("", { prefix: true, timeoutMs: scaledMs(readTimeoutMs) });
   return new Map(kvs.map((kv) => [text.decode(kv.key), kv]));
 };
 
@@ -90,7 +91,7 @@ export const assertRevisionsInOrder = (writes: readonly Write[]): void => {
 
 /** The whole history hashes to the same on every member. */
 export const assertSameHash = async (cluster: TestCluster): Promise<void> => {
-  const { header } = await cluster.client.kv.get("k", { timeoutMs: readTimeoutMs });
+  const { header } = await cluster.client.kv.get("k", { timeoutMs: scaledMs(readTimeoutMs) });
   const hashes = [];
   for (const member of cluster.members) {
     await readAll(member);

@@ -18,7 +18,6 @@ import { SmallDisk } from "./small-disk.js";
 
 const run = promisify(execFile);
 
-/** Generous: a busy machine is no failure. */
 const deadlineMs = 30_000;
 /** What a member leaves free on a disk: the log 48 MiB beyond a segment of 16, the store 32. */
 const belowLogReserve = 45;

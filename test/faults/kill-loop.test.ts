@@ -16,13 +16,14 @@ import {
 } from "./checks.js";
 import { instantsOf } from "./instants.js";
 import { Writers } from "./writers.js";
+import { lengthened, scaledMs } from "../support/machine-speed.js";
 
-/** A write that begins after the leader was killed is acknowledged within this. */
+/** A write that begins after the leader was killed is acknowledged within this on a quiet machine. */
 const failoverMs = 2_000;
 /** All members have to start first. */
 const restartMs = 15_000;
 /** About as long as a start takes: an instant of it is hit. */
-const startMs = 600;
+const startMs = lengthened(600);
 
 const eachOnce = (writer: number, n: number): string => `${writer}/${n}`;
 
@@ -88,7 +89,7 @@ test("a member is killed at any instant, again and again, while the history is c
   const compacting = compactAgainAndAgain(cluster, stopCompacting.signal);
   for (let round = 0; round < 20; round++) {
     const member = cluster.member(round % cluster.members.length);
-    await anyInstantWithin(300);
+    await anyInstantWithin(lengthened(300));
     await member.kill("SIGKILL");
     await writers.firstNewWrite(failoverMs);
     member.launch();
@@ -132,9 +133,9 @@ const compactAgainAndAgain = async (cluster: TestCluster, signal: AbortSignal): 
   let compactions = 0;
   while (!signal.aborted) {
     try {
-      const { header } = await cluster.client.kv.get("k", { timeoutMs: 1_000 });
+      const { header } = await cluster.client.kv.get("k", { timeoutMs: scaledMs(1_000) });
       const revision = header.revision - 20;
-      if (revision > 0) await cluster.client.kv.compact(revision, { physical: true, timeoutMs: 1_000 });
+      if (revision > 0) await cluster.client.kv.compact(revision, { physical: true, timeoutMs: scaledMs(1_000) });
       compactions++;
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error; // the member was killed, or another attempt got there first

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { lengthened } from "../support/machine-speed.js";
 import { startCluster, type TestCluster } from "../support/minietcd-cluster.js";
 import { assertNothingLost, assertRevisionsInOrder, assertSameHash } from "./checks.js";
 import { instantsOf } from "./instants.js";
@@ -11,7 +12,7 @@ import { Writers } from "./writers.js";
 const shortLog = ["--snapshot-count=5", "--snapshot-catchup-entries=2"];
 const restartMs = 15_000;
 /** About as long as a transfer and an installation take: an instant of either is hit. */
-const transferMs = 400;
+const transferMs = lengthened(400);
 
 const eachOnce = (writer: number, n: number): string => `${writer}/${n}`;
 

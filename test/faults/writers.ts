@@ -1,7 +1,10 @@
 // Writers that go on whatever happens to the members, and remember what each write ended in.
 
 import { setTimeout as delay } from "node:timers/promises";
-import { Client, EtcdError } from "../../client/index.js";
+import { type Client, EtcdError } from "../../client/index.js";
+import { Deadline } from "../support/deadline.js";
+import { scaledMs } from "../support/machine-speed.js";
+import { patientClient } from "../support/patient-client.js";
 
 /** Above the 7 s after which a server itself gives a write up: what is seen is its answer, or that it was killed. */
 const writeTimeoutMs = 10_000;
@@ -48,14 +51,16 @@ export class Writers implements AsyncDisposable {
    * Begins writes of its own until one is acknowledged: those of the writers may all wait for a member that is gone.
    *
    * @returns milliseconds until then
-   * @throws Error if that takes longer than `timeoutMs`
+   * @param timeoutMs on a quiet machine
+   * @throws Error if that takes longer
    */
   async firstNewWrite(timeoutMs: number): Promise<number> {
     const from = performance.now();
+    const deadline = new Deadline(timeoutMs);
     let elapsed: number | undefined;
     const underWay: Promise<void>[] = [];
     while (elapsed === undefined) {
-      if (performance.now() - from > timeoutMs) throw new Error(`no new write was acknowledged within ${timeoutMs} ms`);
+      if (deadline.isOver) throw new Error(deadline.missed("a new write is acknowledged"));
       const probe = `probe/${this.probes++}`;
       underWay.push(
         this.write(this.prober, probe, probe).then((write) => {
@@ -88,7 +93,7 @@ export class Writers implements AsyncDisposable {
   private connect(writer: number): Client {
     const { endpoints } = this.options;
     const first = writer % endpoints.length;
-    const client = new Client({ endpoints: [...endpoints.slice(first), ...endpoints.slice(0, first)] });
+    const client = patientClient({ endpoints: [...endpoints.slice(first), ...endpoints.slice(0, first)] });
     this.clients.push(client);
     return client;
   }
@@ -98,7 +103,7 @@ export class Writers implements AsyncDisposable {
     const write: Write = { key, value, startedAt, endedAt: 0, outcome: "under way", revision: 0, failedAt: undefined };
     this.writes.push(write);
     try {
-      const { header } = await client.kv.put(key, value, { timeoutMs: writeTimeoutMs });
+      const { header } = await client.kv.put(key, value, { timeoutMs: scaledMs(writeTimeoutMs) });
       write.revision = header.revision;
       write.outcome = "acknowledged";
     } catch (error) {

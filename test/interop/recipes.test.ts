@@ -5,10 +5,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { describe, test } from "node:test";
-import { Client, toText } from "../../client/index.js";
+import { toText } from "../../client/index.js";
 import { endWithTests } from "../support/child-processes.js";
 import { eventually, within } from "../support/deadline.js";
 import { startEtcdCluster, type ServerKind } from "../support/etcd-process.js";
+import { patientClient } from "../support/patient-client.js";
 
 const deadlineMs = 20_000;
 
@@ -34,7 +35,7 @@ function etcdctl(endpoint: string, ...args: string[]) {
 async function connected(kind: ServerKind) {
   const cluster = await startEtcdCluster({ kind });
   const { endpoint } = cluster.member(0);
-  const client = new Client({ endpoints: [endpoint] });
+  const client = patientClient({ endpoints: [endpoint] });
   const inLine = (name: string, count: number) =>
     eventually(deadlineMs, `${count} in line`, async () => {
       const line = await client.kv.get(`${name}/`, { prefix: true });

@@ -6,6 +6,7 @@ import { EtcdError, type Client } from "../../client/index.js";
 import { startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
 import { RawKeepAlive } from "../support/keep-alive-stream.js";
 import { within } from "../support/deadline.js";
+import { scaledMs } from "../support/machine-speed.js";
 
 /** Above the 7 s in which a server answers, so that what is seen is its answer; and generous on a busy machine. */
 const timeoutMs = 20_000;
@@ -53,7 +54,7 @@ class Putter implements AsyncDisposable {
     for (let n = 0; !this.stopped; n++) {
       const key = `${this.prefix}/${writer}/${n}`;
       try {
-        await this.client.kv.put(key, "v", { timeoutMs });
+        await this.client.kv.put(key, "v", { timeoutMs: scaledMs(timeoutMs) });
         this.acknowledged.push(key);
         this.wake();
       } catch (error) {
@@ -116,8 +117,8 @@ test("a leader that is killed: reads and renewals that ask for it are answered b
   leader.pause(); // it takes what it is asked, and answers nothing
   renewals.send(id);
   const asked = Promise.all([
-    client.kv.getText("k", { timeoutMs }),
-    client.lease.timeToLive(id, { timeoutMs }),
+    client.kv.getText("k", { timeoutMs: scaledMs(timeoutMs) }),
+    client.lease.timeToLive(id, { timeoutMs: scaledMs(timeoutMs) }),
     renewals.next(),
   ]);
   await leader.kill("SIGKILL");
@@ -132,7 +133,7 @@ test("a write that finds no leader is carried out once there is one", async () =
   assert.ok(first && second);
   await Promise.all([leader.kill("SIGKILL"), second.kill("SIGKILL")]);
   await using client = first.client();
-  const written = client.kv.put("k", "v", { timeoutMs });
+  const written = client.kv.put("k", "v", { timeoutMs: scaledMs(timeoutMs) });
   second.launch();
   assert.equal((await written).header.revision, 2);
   assert.equal(await client.kv.getText("k"), "v");
@@ -171,7 +172,7 @@ test("MoveLeader: the leader hands over to whom it is told to, and refuses as et
   const [own, target, gone] = await Promise.all([leader, heir, other].map((member) => memberId(cluster, member)));
   assert.ok(own !== undefined && target !== undefined && gone !== undefined);
   const move = (member: ClusterMember, to: bigint): Promise<void> =>
-    cluster.client.maintenance.moveLeader(member.endpoint, to, { timeoutMs });
+    cluster.client.maintenance.moveLeader(member.endpoint, to, { timeoutMs: scaledMs(timeoutMs) });
   const refused = (code: string, text: string) => (error: unknown) =>
     error instanceof EtcdError && error.code === code && error.message === text;
 
@@ -191,5 +192,5 @@ test("MoveLeader: the leader hands over to whom it is told to, and refuses as et
   await other.kill("SIGKILL");
   const tookTooLong = refused("unknown", "etcdserver: request timed out, leader transfer took too long");
   await assert.rejects(move(heir, gone), tookTooLong);
-  await cluster.client.kv.put("goes", "on", { timeoutMs });
+  await cluster.client.kv.put("goes", "on", { timeoutMs: scaledMs(timeoutMs) });
 });

@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
-import { Client, EtcdError } from "../../client/index.js";
+import { type Client, EtcdError } from "../../client/index.js";
 import { MinietcdProcess, runMinietcd } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
+import { patientClient } from "../support/patient-client.js";
 
 interface Refusal {
   readonly args: readonly string[];
@@ -182,7 +183,7 @@ const startMember = (
     ],
     { cwd: folder, env: { ETCD_ADVERTISE_CLIENT_URLS: `unix://${socket}`, ...env } },
   );
-  const client = new Client({ endpoints: [`unix:${socket}`], dialTimeoutMs: 15_000, requestTimeoutMs: 15_000 });
+  const client = patientClient({ endpoints: [`unix:${socket}`] });
   return {
     process,
     client,

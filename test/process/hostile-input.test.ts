@@ -7,10 +7,11 @@ import { request, type IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
-import { Client, EtcdError } from "../../client/index.js";
+import { EtcdError } from "../../client/index.js";
 import { within } from "../support/deadline.js";
 import { startCluster, type ClusterMember } from "../support/minietcd-cluster.js";
 import { MinietcdProcess } from "../support/minietcd-process.js";
+import { patientClient } from "../support/patient-client.js";
 
 const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const mebibyte = 1024 * 1024;
@@ -106,7 +107,7 @@ test("an HTTP/1.1 request on the client port is told what the port speaks", asyn
 
 test("a message over the size limit is refused, and its connection goes on", async () => {
   await using cluster = await startCluster({ members: 1 });
-  await using client = new Client({ endpoints: cluster.endpoints, maxSendBytes: 64 * mebibyte });
+  await using client = patientClient({ endpoints: cluster.endpoints, maxSendBytes: 64 * mebibyte });
   const failure = async (bytes: number): Promise<EtcdError> => {
     const error: unknown = await client.kv.put("k", new Uint8Array(bytes)).catch((reason: unknown) => reason);
     assert.ok(error instanceof EtcdError, `${bytes} bytes were taken`);

@@ -8,17 +8,23 @@ import type { Client } from "../../client/index.js";
 import { eventually, within } from "../support/deadline.js";
 import { RawKeepAlive } from "../support/keep-alive-stream.js";
 import { fastElections, startCluster, type TestCluster } from "../support/minietcd-cluster.js";
+import { lengthened, scaledMs } from "../support/machine-speed.js";
 
 /** Generous: a busy machine is no failure. Only what must not happen early is measured. */
 const longEnoughMs = 30_000;
+/** In seconds: what a client with its keep-alives can keep on this machine. */
+const shortTtl = lengthened(3);
+const shortestTtl = lengthened(2);
 
 const isThere = async (client: Client, key: string): Promise<boolean> =>
-  (await client.kv.get(key, { timeoutMs: longEnoughMs })).count === 1;
+  (await client.kv.get(key, { timeoutMs: scaledMs(longEnoughMs) })).count === 1;
 
 /** By the server's own count: so a test has waited long enough for a lease to have something to lose. */
 const isPartlyUsed = (client: Client, lease: bigint): Promise<true> =>
   eventually(longEnoughMs, "part of the lease's time to be used up", async () => {
-    const { ttlSeconds, grantedTtlSeconds } = await client.lease.timeToLive(lease, { timeoutMs: longEnoughMs });
+    const { ttlSeconds, grantedTtlSeconds } = await client.lease.timeToLive(lease, {
+      timeoutMs: scaledMs(longEnoughMs),
+    });
     return ttlSeconds <= grantedTtlSeconds - 2 ? true : undefined;
   });
 
@@ -79,27 +85,27 @@ const follower = async (cluster: TestCluster): Promise<string> => {
 test("the keys of a client that died vanish after its TTL, never before", async (t) => {
   await using cluster = await startCluster();
   const { client } = cluster;
-  const { id } = await client.lease.grant({ ttlSeconds: 3 });
+  const { id } = await client.lease.grant({ ttlSeconds: shortTtl });
   const grantedAt = performance.now();
   await client.kv.put("k", "v", { lease: id });
   const heartbeat = new Heartbeat(await follower(cluster), id, 500);
   // Longer than its TTL, which is real time: the keep-alives matter, and a follower passes them on.
-  await heartbeat.answeredAfter(grantedAt + 3_000);
+  await heartbeat.answeredAfter(grantedAt + shortTtl * 1_000);
   assert.ok(await isThere(client, "k"));
   await heartbeat.stop();
   await goneAfter(client, "k");
   const after = performance.now() - heartbeat.lastAt;
-  t.diagnostic(`gone ${after.toFixed(0)} ms after the last keep-alive, with a TTL of 3000`);
-  assert.ok(after >= 3_000, `gone after ${after} ms`);
-  assert.deepEqual(heartbeat.ttls, new Set([3n]));
+  t.diagnostic(`gone ${after.toFixed(0)} ms after the last keep-alive, with a TTL of ${shortTtl} s`);
+  assert.ok(after >= shortTtl * 1_000, `gone after ${after} ms`);
+  assert.deepEqual(heartbeat.ttls, new Set([BigInt(shortTtl)]));
 });
 
 test("killing the leader costs no living service its keys, and gives dead ones their full time", async (t) => {
   await using cluster = await startCluster();
   const { client } = cluster;
   const [living, dead] = await Promise.all([
-    client.lease.grant({ ttlSeconds: 3 }),
-    client.lease.grant({ ttlSeconds: 3 }),
+    client.lease.grant({ ttlSeconds: shortTtl }),
+    client.lease.grant({ ttlSeconds: shortTtl }),
   ]);
   await client.kv.put("living", "v", { lease: living.id });
   await client.kv.put("dead", "v", { lease: dead.id });
@@ -111,12 +117,12 @@ test("killing the leader costs no living service its keys, and gives dead ones t
   await leader.kill("SIGKILL");
   await goneAfter(client, "dead");
   const after = performance.now() - killedAt;
-  t.diagnostic(`gone ${after.toFixed(0)} ms after the kill, with a TTL of 3000`);
-  assert.ok(after >= 3_000, `gone after ${after} ms`);
+  t.diagnostic(`gone ${after.toFixed(0)} ms after the kill, with a TTL of ${shortTtl} s`);
+  assert.ok(after >= shortTtl * 1_000, `gone after ${after} ms`);
   assert.ok(await isThere(client, "living"));
   await leader.restart();
   await heartbeat.stop();
-  assert.deepEqual(heartbeat.ttls, new Set([3n]));
+  assert.deepEqual(heartbeat.ttls, new Set([BigInt(shortTtl)]));
   const { kvs } = await client.kv.get("living");
   assert.equal(kvs[0]?.modRevision, header.revision - 1);
 });
@@ -124,7 +130,7 @@ test("killing the leader costs no living service its keys, and gives dead ones t
 test("a leader that was frozen until its leases were over ends none when it wakes", async () => {
   await using cluster = await startCluster({ flags: fastElections });
   const { client } = cluster;
-  const { id } = await client.lease.grant({ ttlSeconds: 2 });
+  const { id } = await client.lease.grant({ ttlSeconds: shortestTtl });
   const grantedAt = performance.now();
   await client.kv.put("k", "v", { lease: id });
   const frozen = await cluster.leader();
@@ -134,15 +140,15 @@ test("a leader that was frozen until its leases were over ends none when it wake
     await cluster.leader(others);
     const heartbeat = new Heartbeat(others[0]!.endpoint, id, 300);
     // Real time again: it is over, as far as the frozen leader knows.
-    await heartbeat.answeredAfter(grantedAt + 2_000);
+    await heartbeat.answeredAfter(grantedAt + shortestTtl * 1_000);
     frozen.resume();
     await cluster.leader(); // it has found out
     // What it proposes now is behind whatever it may have proposed when it woke.
     await using woken = frozen.client();
-    await woken.kv.put("woken", "v", { timeoutMs: longEnoughMs });
+    await woken.kv.put("woken", "v", { timeoutMs: scaledMs(longEnoughMs) });
     assert.ok(await isThere(client, "k"));
     await heartbeat.stop();
-    assert.deepEqual(heartbeat.ttls, new Set([2n]));
+    assert.deepEqual(heartbeat.ttls, new Set([BigInt(shortestTtl)]));
   } finally {
     frozen.resume();
   }
@@ -152,13 +158,13 @@ test("a leader that was frozen until its leases were over ends none when it wake
 test("a restart of all members keeps leases and gives them their full time", async () => {
   await using cluster = await startCluster({ flags: fastElections });
   const { client } = cluster;
-  const { id } = await client.lease.grant({ ttlSeconds: 3 });
+  const { id } = await client.lease.grant({ ttlSeconds: shortTtl });
   await client.kv.put("k", "v", { lease: id });
   await isPartlyUsed(client, id);
   await Promise.all(cluster.members.map((member) => member.kill("SIGKILL")));
   const startedAt = performance.now();
   await cluster.start();
-  const { ttlSeconds, keys } = await client.lease.timeToLive(id, { keys: true, timeoutMs: longEnoughMs });
+  const { ttlSeconds, keys } = await client.lease.timeToLive(id, { keys: true, timeoutMs: scaledMs(longEnoughMs) });
   assert.ok(ttlSeconds >= 1);
   assert.deepEqual(
     keys.map((key) => Buffer.from(key).toString()),
@@ -166,7 +172,7 @@ test("a restart of all members keeps leases and gives them their full time", asy
   );
   await goneAfter(client, "k");
   const after = performance.now() - startedAt;
-  assert.ok(after >= 3_000, `gone after ${after} ms`);
+  assert.ok(after >= shortTtl * 1_000, `gone after ${after} ms`);
   assert.deepEqual((await client.lease.list()).ids, []);
 });
 

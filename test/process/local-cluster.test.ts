@@ -8,12 +8,14 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import { promisify } from "node:util";
-import { Client, EtcdError } from "../../client/index.js";
+import { type Client, EtcdError } from "../../client/index.js";
 import { endPidWithTests, endWithTests } from "../support/child-processes.js";
 import { eventually } from "../support/deadline.js";
 import { freePorts } from "../support/free-ports.js";
 import { MinietcdProcess } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
+import { scaledMs } from "../support/machine-speed.js";
+import { patientClient } from "../support/patient-client.js";
 
 const run = promisify(execFile);
 const longEnoughMs = 20_000;
@@ -66,7 +68,7 @@ const isAlive = (pid: number): boolean => {
 const untilGone = (pids: readonly number[]): Promise<boolean> =>
   eventually(longEnoughMs, "the end of all members", () => (pids.some(isAlive) ? undefined : true));
 
-const clientOf = (rows: readonly Row[]): Client => new Client({ endpoints: rows.map(({ clients }) => clients) });
+const clientOf = (rows: readonly Row[]): Client => patientClient({ endpoints: rows.map(({ clients }) => clients) });
 
 test("the table shows the members and who leads, and the examples work as pasted", async () => {
   await using folder = await tempFolder();
@@ -105,7 +107,7 @@ test("Ctrl-C stops the members in order, and a second start continues with the d
 
   await using second = startLocalCluster(folder.path, ports);
   await announcement(second);
-  const { kvs } = await client.kv.get("k", { timeoutMs: longEnoughMs });
+  const { kvs } = await client.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) });
   assert.equal(kvs[0]?.modRevision, header.revision);
   assert.deepEqual(await second.end("SIGTERM"), { code: 0, signal: null });
 });
@@ -117,7 +119,7 @@ test("Ctrl-C: no write that had begun is left in doubt", async () => {
   let count = 0;
   const writers = rows.flatMap(({ name, clients }) =>
     Array.from({ length: 3 }, async (_, writer) => {
-      await using client = new Client({ endpoints: [clients], dialTimeoutMs: 500 });
+      await using client = patientClient({ endpoints: [clients], dialTimeoutMs: 500 });
       for (let n = 0; ; n++) {
         try {
           await client.kv.put(`${name}/${writer}/${n}`, "v");
@@ -155,7 +157,7 @@ test("the loss of the leader is told, and the command that is printed starts it 
   const restarted = endWithTests(spawn("sh", ["-c", `exec ${command}`], { cwd: folder.path, stdio: "ignore" }));
   const ended = once(restarted, "exit");
   try {
-    await using alone = new Client({ endpoints: [leader.clients] });
+    await using alone = patientClient({ endpoints: [leader.clients] });
     const value = await eventually(longEnoughMs, "the restarted member to answer", () => alone.kv.getText("k"));
     assert.equal(value, "v");
     assert.deepEqual(await supervisor.end("SIGINT"), { code: 0, signal: null });

@@ -4,10 +4,12 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { Client as GrpcClient, credentials, status, type ServiceError } from "@grpc/grpc-js";
-import { Client, EtcdError } from "../../client/index.js";
+import { EtcdError } from "../../client/index.js";
 import { RangeRequest, RangeResponse } from "../../proto/index.js";
 import { eventually } from "../support/deadline.js";
 import { fastElections, startCluster } from "../support/minietcd-cluster.js";
+import { scaledMs } from "../support/machine-speed.js";
+import { patientClient } from "../support/patient-client.js";
 
 /** A request has 5 s and two election timeouts (etcd v3 API), and the machine may be busy. */
 const longEnoughMs = 20_000;
@@ -17,7 +19,7 @@ test("an acknowledged put survives the loss of the leader", async () => {
   const { header } = await cluster.client.kv.put("k", "v");
   const leader = await cluster.leader();
   await leader.kill("SIGKILL");
-  const { kvs } = await cluster.client.kv.get("k", { timeoutMs: longEnoughMs });
+  const { kvs } = await cluster.client.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) });
   assert.equal(Buffer.from(kvs[0]?.value ?? "").toString(), "v");
   assert.equal(kvs[0]?.modRevision, header.revision);
 });
@@ -42,21 +44,21 @@ test("a leader that was frozen and comes back never answers a linearizable read 
   const frozen = await cluster.leader();
   const others = cluster.members.filter((member) => member !== frozen);
   await using asksFrozen = frozen.client();
-  await using asksOthers = new Client({ endpoints: others.map(({ endpoint }) => endpoint) });
+  await using asksOthers = patientClient({ endpoints: others.map(({ endpoint }) => endpoint) });
   assert.equal(await asksFrozen.kv.getText("k"), "old"); // connected, so the reads below are already with it when it wakes
 
   frozen.pause();
   try {
     await cluster.leader(others);
-    await asksOthers.kv.put("k", "new", { timeoutMs: longEnoughMs });
-    const reads = Array.from({ length: 50 }, () => asksFrozen.kv.getText("k", { timeoutMs: longEnoughMs }));
+    await asksOthers.kv.put("k", "new", { timeoutMs: scaledMs(longEnoughMs) });
+    const reads = Array.from({ length: 50 }, () => asksFrozen.kv.getText("k", { timeoutMs: scaledMs(longEnoughMs) }));
     await delay(100); // for them to lie in its socket: the first thing it sees when it wakes
     frozen.resume();
     assert.deepEqual(new Set(await Promise.all(reads)), new Set(["new"]));
   } finally {
     frozen.resume();
   }
-  await asksFrozen.kv.put("k", "newest", { timeoutMs: longEnoughMs });
+  await asksFrozen.kv.put("k", "newest", { timeoutMs: scaledMs(longEnoughMs) });
   assert.equal(await asksOthers.kv.getText("k"), "newest");
 });
 
@@ -76,7 +78,7 @@ test("without a quorum serializable reads go on; linearizable ones and writes en
   const local = await client.kv.get("k", { serializable: true });
   assert.equal(local.count, 1);
   const [write, read] = await Promise.all([
-    client.kv.put("k", "w", { timeoutMs: longEnoughMs }).catch((error: unknown) => error),
+    client.kv.put("k", "w", { timeoutMs: scaledMs(longEnoughMs) }).catch((error: unknown) => error),
     rangeAnswer(last!.endpoint),
   ]);
   assert.ok(write instanceof EtcdError);
@@ -85,7 +87,7 @@ test("without a quorum serializable reads go on; linearizable ones and writes en
   assert.deepEqual(read, { code: status.UNAVAILABLE, details: "etcdserver: request timed out" });
 
   await Promise.all([leader.restart(), other!.restart()]);
-  assert.equal(await client.kv.getText("k", { timeoutMs: longEnoughMs }), "v");
+  assert.equal(await client.kv.getText("k", { timeoutMs: scaledMs(longEnoughMs) }), "v");
 });
 
 /** One attempt at a linearizable read; our client would go on trying. */
@@ -97,7 +99,7 @@ const rangeAnswer = (endpoint: string): Promise<Pick<ServiceError, "code" | "det
       (request: RangeRequest) => Buffer.from(RangeRequest.encode(request).finish()),
       (bytes: Buffer) => RangeResponse.decode(bytes),
       RangeRequest.create({ key: Buffer.from("k") }),
-      { deadline: Date.now() + longEnoughMs },
+      { deadline: Date.now() + scaledMs(longEnoughMs) },
       (failure) => {
         grpc.close();
         resolve(failure === null ? undefined : { code: failure.code, details: failure.details });
@@ -115,7 +117,7 @@ test("a restart of all members keeps ids, revisions and data", async (t) => {
   await cluster.client.kv.compact(10, { physical: true });
   const seen = async () => {
     const { members } = await cluster.client.cluster.memberList();
-    const { kvs, header } = await cluster.client.kv.get("k/", { prefix: true, timeoutMs: longEnoughMs });
+    const { kvs, header } = await cluster.client.kv.get("k/", { prefix: true, timeoutMs: scaledMs(longEnoughMs) });
     const past = await cluster.client.kv.get("k/", { prefix: true, revision: 15 });
     const compacted = await cluster.client.kv.get("k/", { revision: 9 }).catch((error: unknown) => error);
     assert.ok(compacted instanceof EtcdError);

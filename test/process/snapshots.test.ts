@@ -8,8 +8,8 @@ import type { Client } from "../../client/index.js";
 import { eventually } from "../support/deadline.js";
 import { fastElections, startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
 import { shownEvent, WatchStream } from "../support/watch-stream.js";
+import { scaledMs } from "../support/machine-speed.js";
 
-/** Generous: a busy machine is no failure. */
 const longEnoughMs = 30_000;
 
 /** The log is cut often, and little of it stays. */
@@ -19,7 +19,9 @@ const shortLog = ["--snapshot-count=50", "--snapshot-catchup-entries=10"];
 const putMany = async (client: Client, count: number, value = "v"): Promise<void> => {
   for (let n = 0; n < count; n += 50) {
     const some = Array.from({ length: Math.min(50, count - n) }, (_, m) => `k/${(n + m) % 500}`);
-    await Promise.all(some.map((key, m) => client.kv.put(key, `${value} ${n + m}`, { timeoutMs: longEnoughMs })));
+    await Promise.all(
+      some.map((key, m) => client.kv.put(key, `${value} ${n + m}`, { timeoutMs: scaledMs(longEnoughMs) })),
+    );
   }
 };
 
@@ -31,11 +33,11 @@ const installedBy = (member: ClusterMember): Promise<Record<string, unknown>> =>
 
 /** The same history on every member, as far as the newest revision. */
 const assertSame = async (cluster: TestCluster): Promise<void> => {
-  const { header } = await cluster.client.kv.get("k", { timeoutMs: longEnoughMs });
+  const { header } = await cluster.client.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) });
   const hashes = await Promise.all(
     cluster.members.map(async (member) => {
       await using client = member.client();
-      await client.kv.get("k", { timeoutMs: longEnoughMs }); // linearizable: it has applied that much
+      await client.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) }); // linearizable: it has applied that much
       return (await cluster.client.maintenance.hashKv(member.endpoint, header.revision)).hash;
     }),
   );
@@ -99,7 +101,7 @@ test("a member that was frozen goes on with a snapshot under its watchers, who m
   await putMany(elsewhere, 100);
 
   await using there = frozen.client();
-  const { header } = await there.kv.get("k", { timeoutMs: longEnoughMs });
+  const { header } = await there.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) });
   const told = (): string[] => watcher.received.flatMap(({ events }) => events.map(shownEvent));
   const last = header.revision;
   await eventually(longEnoughMs, "the last event", () => (told().length >= last - from + 1 ? true : undefined));

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
-import { Client, EtcdError } from "../../client/index.js";
+import { type Client, EtcdError } from "../../client/index.js";
 import type { LeaseKeepAliveResponse } from "../../proto/index.js";
 import { ServerError } from "../../server/errors.js";
 import { maxKeepAlivesPerStream } from "../../server/limits.js";
@@ -15,6 +15,7 @@ import { minLeaseTtl } from "../../server/services/lease.js";
 import { within } from "../support/deadline.js";
 import { RawKeepAlive } from "../support/keep-alive-stream.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "./member-fixtures.js";
+import { patientClient } from "../support/patient-client.js";
 
 interface Asked {
   readonly lease: bigint;
@@ -117,7 +118,7 @@ const startMember = async (t: TestContext) => {
   const directory = await temporaryDirectory(t);
   const config = singleMember(directory, { heartbeatInterval: "20", electionTimeout: "200" });
   const endpoint = `unix:${join(directory, "client")}`;
-  const client = new Client({ endpoints: [endpoint] });
+  const client = patientClient({ endpoints: [endpoint] });
   const start = async (): Promise<Member> => {
     const member = await Member.start(config, quietEnvironment());
     await member.ready;

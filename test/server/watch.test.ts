@@ -4,18 +4,18 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
-import { Client } from "../../client/index.js";
 import type { ServerFlags } from "../../server/config.js";
 import { Member } from "../../server/member.js";
 import { within } from "../support/deadline.js";
 import { WatchStream } from "../support/watch-stream.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "./member-fixtures.js";
+import { patientClient } from "../support/patient-client.js";
 
 const startMember = async (t: TestContext, flags: Partial<ServerFlags> = {}) => {
   const directory = await temporaryDirectory(t);
   const member = await Member.start(singleMember(directory, flags), quietEnvironment());
   const endpoint = `unix:${join(directory, "client")}`;
-  const client = new Client({ endpoints: [endpoint] });
+  const client = patientClient({ endpoints: [endpoint] });
   t.after(async () => {
     await client.close();
     await member.stop();

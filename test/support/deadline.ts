@@ -7,7 +7,7 @@ import { remeasure, scaledMs } from "./machine-speed.js";
 const pollMs = 20;
 
 /** A deadline in the time of a quiet machine. */
-class Deadline {
+export class Deadline {
   private readonly startedAt = performance.now();
 
   constructor(private readonly timeoutMs: number) {}

@@ -6,10 +6,12 @@ import { createServer, type AddressInfo, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Client } from "../../client/index.js";
 import { builtTool } from "./built-tools.js";
 import { endWithTests } from "./child-processes.js";
 import { eventually, within } from "./deadline.js";
+import { patientClient } from "./patient-client.js";
+import { electionFlags } from "./election-flags.js";
+import { scaledMs } from "./machine-speed.js";
 
 /**
  * `etcd`: the program on the PATH, Debian's 3.4. `etcd-3.7`: the one that test/interop/tools/build makes. `minietcd`: the
@@ -99,7 +101,7 @@ export class EtcdMember {
    * @throws Error with its log if it ends before, or takes too long
    */
   async ready(): Promise<void> {
-    await using client = new Client({ endpoints: [this.endpoint], requestTimeoutMs: probeTimeoutMs });
+    await using client = patientClient({ endpoints: [this.endpoint], requestTimeoutMs: scaledMs(probeTimeoutMs) });
     const probe = eventually(readyTimeoutMs, `${this.name} is ready`, () => client.kv.get("ready?"));
     const ended = this.exited.then(() => {
       throw new Error(`${this.name} ended before it was ready`);
@@ -198,6 +200,7 @@ export async function createEtcdCluster({
     peerUrl: `http://127.0.0.1:${ports[2 * position + 1] ?? 0}`,
   }));
   const initialCluster = addresses.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
+  const elections = size === 1 ? [] : electionFlags({ heartbeatMs: 100, electionMs: 1_000 });
   const members = addresses.map(({ name, endpoint, peerUrl }) => {
     const dataDir = join(folder, name);
     const own = [
@@ -209,7 +212,7 @@ export async function createEtcdCluster({
       `--initial-advertise-peer-urls=${peerUrl}`,
       `--initial-cluster=${initialCluster}`,
     ];
-    return new EtcdMember(name, endpoint, peerUrl, dataDir, [...command, ...own, ...flags]);
+    return new EtcdMember(name, endpoint, peerUrl, dataDir, [...command, ...own, ...elections, ...flags]);
   });
   return new EtcdCluster(kind, folder, members);
 }

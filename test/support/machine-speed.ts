@@ -40,3 +40,13 @@ export const remeasure = (): number => {
  * @param quietMs what is generous on a quiet machine
  */
 export const scaledMs = (quietMs: number): number => Math.ceil(quietMs * current);
+
+/** Beyond this a lease, or an election timeout, is no longer scaled: its whole length is waited for. */
+const maxLengthening = 5;
+
+/**
+ * A TTL, or an election timeout, that members and clients can keep on this machine: processes that share a core are late.
+ *
+ * @param quiet in any unit, what a quiet machine can keep
+ */
+export const lengthened = (quiet: number): number => Math.ceil(quiet * Math.min(current, maxLengthening));

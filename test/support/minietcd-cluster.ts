@@ -3,20 +3,22 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Client, type StatusResult } from "../../client/index.js";
+import type { Client, StatusResult } from "../../client/index.js";
 import { eventually } from "./deadline.js";
 import { MinietcdProcess, type Exit } from "./minietcd-process.js";
+import { patientClient } from "./patient-client.js";
+import { scaledMs } from "./machine-speed.js";
+import { electionFlags } from "./election-flags.js";
 
 export interface ClusterOptions {
   readonly members?: number;
-  /** Flags for every member. */
+  /** Flags for every member; of those that are there twice, the last counts. */
   readonly flags?: readonly string[];
 }
 
 /** Short timeouts, so that tests of what happens without a quorum do not take long. */
-export const fastElections = ["--heartbeat-interval=20", "--election-timeout=200"];
+export const fastElections = electionFlags({ heartbeatMs: 20, electionMs: 200 });
 
-/** Generous: a busy machine is no failure. */
 const deadlineMs = 20_000;
 
 export class ClusterMember {
@@ -79,7 +81,7 @@ export class ClusterMember {
 
   /** A client that asks this member alone. */
   client(): Client {
-    return new Client({ endpoints: [this.endpoint] });
+    return patientClient({ endpoints: [this.endpoint] });
   }
 }
 
@@ -97,7 +99,7 @@ export class TestCluster implements AsyncDisposable {
     readonly folder: string,
     readonly members: readonly ClusterMember[],
   ) {
-    this.client = new Client({ endpoints: this.endpoints });
+    this.client = patientClient({ endpoints: this.endpoints });
   }
 
   get endpoints(): string[] {
@@ -134,7 +136,7 @@ export class TestCluster implements AsyncDisposable {
   }
 
   status(member: ClusterMember): Promise<StatusResult> {
-    return this.client.maintenance.status(member.endpoint, { timeoutMs: 1_000 });
+    return this.client.maintenance.status(member.endpoint, { timeoutMs: scaledMs(1_000) });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -163,6 +165,7 @@ export const createCluster = async ({ members = 3, flags = [] }: ClusterOptions 
         `--listen-peer-urls=${peerUrl(name)}`,
         `--initial-advertise-peer-urls=${peerUrl(name)}`,
         `--initial-cluster=${initialCluster}`,
+        ...electionFlags({ heartbeatMs: 100, electionMs: 1_000 }),
         ...flags,
       ];
       return new ClusterMember(name, dataDir, `unix:${socket}`, args);

@@ -4,7 +4,6 @@ import { Client as GrpcClient, credentials, Metadata, type ClientDuplexStream, t
 import { WatchCreateRequest, WatchRequest, WatchResponse, type Event } from "../../proto/index.js";
 import { within } from "./deadline.js";
 
-/** Generous: a busy machine is no failure. */
 const patienceMs = 15_000;
 
 export type CreateOptions = Partial<Omit<WatchCreateRequest, "key" | "rangeEnd" | "startRevision" | "watchId">> & {

@@ -1,11 +1,12 @@
 // Scripts of command lines: how they are written, and how they are played.
 
 import { readFileSync } from "node:fs";
-import { Client } from "../../../client/index.js";
 import { eventually } from "../../support/deadline.js";
 import type { EtcdCluster } from "../../support/etcd-process.js";
 import type { Answer, Ctl, RunningCtl } from "./ctl.js";
 import { maskAnswer } from "./masks.js";
+import { lengthened } from "../../support/machine-speed.js";
+import { patientClient } from "../../support/patient-client.js";
 
 export interface Step {
   /** As it stands in the script. */
@@ -40,6 +41,10 @@ function parseStep(line: string): Step {
 
 /** Nobody listens there. */
 const deadEndpoint = "127.0.0.1:1";
+
+/** Time-outs of a script are those of a quiet machine. */
+const withTime = (word: string): string =>
+  word.replace(/^(--command-timeout=)(\d+)ms$/, (_, flag: string, ms: string) => `${flag}${lengthened(Number(ms))}ms`);
 
 /** Runs a script, one step after the other, and masks what has to differ. */
 export const play = (steps: readonly Step[], ctl: Ctl, cluster: EtcdCluster): Promise<Outcome[]> =>
@@ -129,7 +134,7 @@ class Player {
     const own = words.includes("--endpoints") || "ETCDCTL_ENDPOINTS" in env;
     const endpoints = own ? {} : { ETCDCTL_ENDPOINTS: this.cluster.endpoints.join(",") };
     const filledEnv = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, fill(value)]));
-    return { words: words.map(fill), env: { ...endpoints, ...filledEnv }, stdin: fill(stdin) };
+    return { words: words.map(fill).map(withTime), env: { ...endpoints, ...filledEnv }, stdin: fill(stdin) };
   }
 }
 
@@ -142,7 +147,7 @@ function leaseIn(output: string): string | undefined {
 /** Waits until all that run agree. */
 async function rolesIn(cluster: EtcdCluster): Promise<Roles> {
   const endpoints = cluster.members.filter(({ isRunning }) => isRunning).map(({ endpoint }) => endpoint);
-  await using client = new Client({ endpoints });
+  await using client = patientClient({ endpoints });
   return await eventually(agreedMs, "a leader that all agree on", async () => {
     const statuses = await Promise.all(endpoints.map((endpoint) => client.maintenance.status(endpoint)));
     const roles = statuses.map(({ header, leader }, position) => ({

@@ -8,11 +8,12 @@ import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { Client } from "../../../client/index.js";
 import { endWithTests } from "../../support/child-processes.js";
 import { eventually } from "../../support/deadline.js";
 import { startEtcdCluster, type EtcdCluster, type EtcdMember, type ServerKind } from "../../support/etcd-process.js";
 import { tempFolder } from "../../support/temp-folder.js";
+import { scaledMs, slowness } from "../../support/machine-speed.js";
+import { patientClient } from "../../support/patient-client.js";
 
 /** Debian's, as is the library that it compiles; the PATH may lead to another one. */
 const go = "/usr/bin/go";
@@ -31,13 +32,15 @@ type AtPause = (cluster: EtcdCluster) => Promise<void>;
 async function build(program: string): Promise<void> {
   const { PATH, HOME } = process.env;
   const env = { PATH, HOME, GO111MODULE: "off", GOPATH: `${workspace}:${debianSources}`, CGO_ENABLED: "0" };
-  await promisify(execFile)(go, ["build", "-o", program, "services"], { env, timeout: buildTimeoutMs });
+  await promisify(execFile)(go, ["build", "-o", program, "services"], { env, timeout: scaledMs(buildTimeoutMs) });
 }
 
 /** Runs the program on a fresh cluster, and gives the lines that it prints. It has a deadline of its own. */
 async function transcript(program: string, kind: ServerKind, atPause: AtPause): Promise<string[]> {
   await using cluster = await startEtcdCluster({ kind, members });
-  const child = endWithTests(spawn(program, ["-endpoints", cluster.endpoints.join(",")], { env: {} }));
+  const child = endWithTests(
+    spawn(program, ["-endpoints", cluster.endpoints.join(","), `-slowness=${slowness()}`], { env: {} }),
+  );
   const lines: string[] = [];
   let stderr = "";
   try {
@@ -70,9 +73,11 @@ const killLeader: AtPause = async (cluster) => {
 };
 
 async function findLeader(cluster: EtcdCluster): Promise<EtcdMember | undefined> {
-  await using client = new Client({ endpoints: cluster.endpoints });
+  await using client = patientClient({ endpoints: cluster.endpoints });
   for (const member of cluster.members) {
-    const { header, leader } = await client.maintenance.status(member.endpoint, { timeoutMs: probeTimeoutMs });
+    const { header, leader } = await client.maintenance.status(member.endpoint, {
+      timeoutMs: scaledMs(probeTimeoutMs),
+    });
     if (leader === header.memberId) return member;
   }
   return undefined;

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { startEtcdCluster, type ServerKind } from "../../support/etcd-process.js";
+import { scaledMs, slowness } from "../../support/machine-speed.js";
 
 /** Debian's, which Debian's python3-etcd3 belongs to; the PATH may lead to another one. */
 const python = "/usr/bin/python3";
@@ -16,7 +17,10 @@ const timeoutMs = 120_000;
 async function transcript(kind: ServerKind): Promise<string[]> {
   await using cluster = await startEtcdCluster({ kind });
   const [host = "", port = ""] = cluster.member(0).endpoint.split(":");
-  const { stdout } = await promisify(execFile)(python, [script, host, port], { env: {}, timeout: timeoutMs });
+  const { stdout } = await promisify(execFile)(python, [script, host, port, String(slowness())], {
+    env: {},
+    timeout: scaledMs(timeoutMs),
+  });
   return stdout.trimEnd().split("\n");
 }
 

@@ -20,22 +20,28 @@ import (
 	"go.etcd.io/etcd/clientv3"
 )
 
-const (
+// On a quiet machine; a busy one is given a multiple of these.
+var (
 	// Of the whole: whatever still waits then is shown, and the program ends.
 	deadline = 2 * time.Minute
-	// One answer of a cluster on a busy machine, a change of its leader included.
+	// One answer of a cluster, a change of its leader included.
 	patience = 30 * time.Second
 	// One try of a request, of those that are tried again.
 	tryTimeout = 3 * time.Second
-	// Between two looks at what is awaited.
-	poll = 20 * time.Millisecond
 )
+
+// Between two looks at what is awaited.
+const poll = 20 * time.Millisecond
 
 var input = bufio.NewReader(os.Stdin)
 
 func main() {
 	endpoints := flag.String("endpoints", "127.0.0.1:2379", "the members, separated by commas")
+	slowness := flag.Float64("slowness", 1, "how many times longer than on a quiet machine things take")
 	flag.Parse()
+	for _, limit := range []*time.Duration{&deadline, &patience, &tryTimeout} {
+		*limit = time.Duration(float64(*limit) * *slowness)
+	}
 	debug.SetTraceback("all")
 	time.AfterFunc(deadline, func() { panic("the deadline is over") })
 	config := clientv3.Config{Endpoints: strings.Split(*endpoints, ","), DialTimeout: patience}
