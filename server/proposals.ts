@@ -35,6 +35,7 @@ export interface ProposalsOptions {
   readonly incarnation: number;
   /** Longest wait for an outcome, in milliseconds (etcd: 5 s + 2 election timeouts). */
   readonly timeoutMs: number;
+  /** Largest proposal of a client; the member's own have no such limit. */
   readonly maxRequestBytes: number;
   readonly clock: Clock;
   /** No more can be written to the log at present. */
@@ -79,36 +80,21 @@ export class Proposals<Result> {
   }
 
   /**
-   * Proposes a command.
+   * Proposes a command of a client.
    *
    * @throws ServerError `request-too-large`, `too-many-requests`, `no-space`, `server-stopped`
    */
   propose(command: Command, settle: Settle<Result>): void {
-    if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
-    if (this.options.isFull()) throw new ServerError("no-space", "no space left for the log");
-    if (this.pending.size >= maxPendingProposals || this.pendingBytes >= maxPendingProposalBytes)
-      throw new ServerError("too-many-requests", `${this.pending.size} proposals are under way`);
-    const sequence = this.sequence + 1;
-    this.giveUpBelow(sequence - maxPendingProposals + 1);
-    const data = this.encode(sequence, command);
-    this.sequence = sequence;
-    const pending: Pending<Result> = {
-      data,
-      deadline: this.options.clock.now() + this.options.timeoutMs,
-      beganUnder: this.elections,
-      once: command.$case === "leaseExpiry",
-      settle,
-      copies: 0,
-      sentAt: undefined,
-      patienceMs: firstPatienceMs,
-      isRepeat: false,
-    };
-    this.pending.set(sequence, pending);
-    this.sweeper.wake();
-    this.pendingBytes += data.length;
-    // Without a leader it waits here: then it is certain at the deadline that it was not done.
-    if (this.leader === noMember || this.hasUnsent) this.hasUnsent = true;
-    else this.send(sequence, pending);
+    this.begin(command, this.options.maxRequestBytes, settle);
+  }
+
+  /**
+   * Proposes a command of the member itself, whatever limit its clients have. The caller bounds its size.
+   *
+   * @throws ServerError `too-many-requests`, `no-space`, `server-stopped`
+   */
+  proposeOwn(command: Command, settle: Settle<Result>): void {
+    this.begin(command, Infinity, settle);
   }
 
   /** The first copy of this member's proposal `sequence` has been applied here. */
@@ -168,6 +154,34 @@ export class Proposals<Result> {
     return this.pending.size;
   }
 
+  private begin(command: Command, maxBytes: number, settle: Settle<Result>): void {
+    if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
+    if (this.options.isFull()) throw new ServerError("no-space", "no space left for the log");
+    if (this.pending.size >= maxPendingProposals || this.pendingBytes >= maxPendingProposalBytes)
+      throw new ServerError("too-many-requests", `${this.pending.size} proposals are under way`);
+    const sequence = this.sequence + 1;
+    this.giveUpBelow(sequence - maxPendingProposals + 1);
+    const data = this.encode(sequence, command, maxBytes);
+    this.sequence = sequence;
+    const pending: Pending<Result> = {
+      data,
+      deadline: this.options.clock.now() + this.options.timeoutMs,
+      beganUnder: this.elections,
+      once: command.$case === "leaseExpiry",
+      settle,
+      copies: 0,
+      sentAt: undefined,
+      patienceMs: firstPatienceMs,
+      isRepeat: false,
+    };
+    this.pending.set(sequence, pending);
+    this.sweeper.wake();
+    this.pendingBytes += data.length;
+    // Without a leader it waits here: then it is certain at the deadline that it was not done.
+    if (this.leader === noMember || this.hasUnsent) this.hasUnsent = true;
+    else this.send(sequence, pending);
+  }
+
   private send(sequence: number, pending: Pending<Result>): void {
     pending.copies++;
     pending.sentAt = this.options.clock.now();
@@ -217,8 +231,8 @@ export class Proposals<Result> {
     }
   }
 
-  private encode(sequence: number, command: Command): Uint8Array {
-    const { member, incarnation, maxRequestBytes } = this.options;
+  private encode(sequence: number, command: Command, maxBytes: number): Uint8Array {
+    const { member, incarnation } = this.options;
     const envelope = {
       member,
       incarnation: BigInt(incarnation),
@@ -226,10 +240,10 @@ export class Proposals<Result> {
       floor: BigInt(this.floor()),
     };
     const data = Proposal.encode({ ...envelope, command }).finish();
-    if (data.length > maxRequestBytes) {
+    if (data.length > maxBytes) {
       const ours = Proposal.encode({ ...envelope, command: undefined }).finish().length;
-      if (data.length - ours + etcdEnvelopeBytes > maxRequestBytes)
-        throw new ServerError("request-too-large", `a proposal of ${data.length} bytes, ${maxRequestBytes} allowed`);
+      if (data.length - ours + etcdEnvelopeBytes > maxBytes)
+        throw new ServerError("request-too-large", `a proposal of ${data.length} bytes, ${maxBytes} allowed`);
     }
     return data;
   }

@@ -76,13 +76,13 @@ export class Replica {
    * Tells the cluster this member's name and client URLs; resolves once that has been applied here. Without a majority
    * it goes on trying: telling it twice does no harm.
    *
-   * @throws ServerError if it cannot succeed: the member stops, or `--max-request-bytes` leaves no room for it
+   * @throws ServerError if it cannot succeed: the member stops
    */
   async publish(attributes: { readonly name: string; readonly clientUrls: readonly string[] }): Promise<void> {
     for (;;) {
       try {
         await new Promise<Applied>((resolve, reject) =>
-          this.proposals.propose(
+          this.proposals.proposeOwn(
             { $case: "publish", value: { member: this.id, ...attributes } },
             { applied: resolve, failed: reject },
           ),

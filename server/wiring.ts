@@ -113,7 +113,7 @@ export class Wiring {
       clock: environment.clock,
       electionMs: config.electionMs,
       store: durable.store,
-      propose: (command, settle) => this.proposals.propose(command, settle),
+      propose: (command, settle) => this.proposals.proposeOwn(command, settle),
     });
   }
 

@@ -335,6 +335,15 @@ test("the size limit counts what etcd's own envelope would take, whatever ours d
   assert.throws(() => propose(put("kk", limit - overhead + 1)), code("request-too-large"));
 });
 
+test("the member's own proposals are not under its clients' size limit", () => {
+  const { proposals, propose, sent } = setUp(1);
+  proposals.leaderChanged(other);
+  assert.throws(() => propose(put("k", 1)), code("request-too-large"));
+  const publish: Command = { $case: "publish", value: { member, name: "m", clientUrls: ["http://localhost:2379"] } };
+  proposals.proposeOwn(publish, { applied: () => undefined, failed: () => undefined });
+  assert.deepEqual(sent[0]?.command, publish);
+});
+
 test("a refused request takes no number", () => {
   const { proposals, propose, sent } = setUp(100);
   proposals.leaderChanged(other);
