@@ -17,6 +17,8 @@ export interface MemberConfig {
   readonly listenPeerUrls: readonly MemberUrl[];
   readonly initialAdvertisePeerUrls: readonly MemberUrl[];
   readonly initialCluster: readonly InitialMember[];
+  /** False: `initialCluster` is derived from the name and `--initial-advertise-peer-urls`. */
+  readonly isInitialClusterGiven: boolean;
   readonly initialClusterState: "new" | "existing";
   readonly initialClusterToken: string;
   readonly heartbeatMs: number;
@@ -106,6 +108,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     listenPeerUrls,
     initialAdvertisePeerUrls,
     initialCluster,
+    isInitialClusterGiven: flags.initialCluster !== undefined,
     initialClusterState: oneOf("initial-cluster-state", flags.initialClusterState, ["new", "existing"]),
     initialClusterToken: flags.initialClusterToken,
     heartbeatMs: count("heartbeat-interval", flags.heartbeatInterval),

@@ -15,6 +15,7 @@ import type { MemberEnvironment } from "./member.js";
 import { Membership } from "./membership.js";
 import type { MemberParts } from "./parts.js";
 import { Acquaintances } from "./peers/acquaintances.js";
+import { logIgnoredFlags } from "./restart-flags.js";
 import { SeenProposals } from "./seen-proposals.js";
 import { NewStores } from "./snapshots/new-store.js";
 import { storeClockOf } from "./store-clock.js";
@@ -81,6 +82,7 @@ export const openDurableState = async (
   const store = teardown.opened(await openStoreAt({ openBackend }, path, environment, onStoreFailure));
   if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
   const applied = decodeMarker(store.marker);
+  if (directory.owner !== undefined) logIgnoredFlags(config, { memberId, members: applied.membership.all }, logger);
   const { index, term } = applied;
   const log = mustRestart(recovered, applied, installed)
     ? await Promise.race([restartLog(wal, recovered, { index, term }), logFailed])
