@@ -1,14 +1,17 @@
 #!/usr/bin/env node
 // minietcdctl: etcdctl's commands, for a cluster of minietcd or of etcd.
+import { exitCodes } from "./ctl/failure.js";
 import { ioOf } from "./ctl/io.js";
 import { runProgram } from "./ctl/program.js";
 
 /** What a shell reports of a program that wrote to a closed pipe: 128 + SIGPIPE. */
 const brokenPipe = 141;
 
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(brokenPipe); // `minietcdctl get … | head`: nobody reads the rest
-});
+for (const output of [process.stdout, process.stderr])
+  output.on("error", ({ code, message }: NodeJS.ErrnoException) => {
+    if (code === "EPIPE") process.exit(brokenPipe); // `minietcdctl get … | head`: nobody reads the rest
+    if (output === process.stdout) process.stderr.write(`Error: cannot write to standard output: ${message}\n`);
+    process.exit(exitCodes.error);
+  });
 
 process.exitCode = await runProgram(process.argv.slice(2), ioOf(process.env, process));

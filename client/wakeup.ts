@@ -9,7 +9,10 @@ export class Wakeup {
     for (const resume of this.waiting) resume();
   }
 
-  /** Resolves when woken, when the time is over, or when the signal is raised. */
+  /**
+   * Resolves when woken, when the time is over, or when the signal is raised. Keeps the process alive meanwhile, also with an
+   * infinite `timeoutMs`: a connection that is still being made does not, and the process would end in the middle of the wait.
+   */
   wait(timeoutMs: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const resume = () => {
@@ -18,7 +21,7 @@ export class Wakeup {
         signal?.removeEventListener("abort", resume);
         resolve();
       };
-      const timer = timeoutMs === Infinity ? undefined : setTimeout(resume, asTimer(timeoutMs));
+      const timer = setTimeout(resume, asTimer(timeoutMs));
       this.waiting.add(resume);
       if (signal !== undefined) onAbort(signal, resume);
     });

@@ -24,6 +24,7 @@ const shownDefault = (value: unknown) => (typeof value === "number" ? formatDura
 export const booleanFlag = (name: string, description: string, fallback = false): Option =>
   parsed(`${name} [bool]`, description, parseBool, fallback).preset("true");
 
+/** @param flags with the value's name in angle brackets only: square ones make it optional */
 export const textFlag = (flags: string, description: string, fallback = ""): Option =>
   parsed(flags, description, (text) => text, fallback);
 

@@ -24,7 +24,7 @@ const notSupported: readonly Option[] = [
   textFlag("--key <file>", "TLS key of that certificate"),
   booleanFlag("--insecure-transport", "connect without TLS", true),
   booleanFlag("--insecure-skip-tls-verify", "accept any server certificate"),
-  textFlag("--user <name[:password]>", "the user to act as"),
+  textFlag("--user <name>", "the user to act as, or name:password"),
   textFlag("--password <password>", "the user's password"),
   textFlag("-d, --discovery-srv <domain>", "domain whose SRV records name the endpoints"),
   textFlag("--discovery-srv-name <name>", "service name in those records"),

@@ -107,25 +107,41 @@ export function parseBool(text: string): boolean {
   throw invalid("ParseBool", text);
 }
 
-const unitsMs = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+const nanosecondsPer = {
+  ns: 1n,
+  us: 1_000n,
+  µs: 1_000n,
+  μs: 1_000n,
+  ms: 1_000_000n,
+  s: 1_000_000_000n,
+  m: 60_000_000_000n,
+  h: 3_600_000_000_000n,
+} as const;
+
+const nanosecondsPerMs = 1e6;
 
 /**
- * time.ParseDuration, in milliseconds: "1h2m3.5s", "100ms", "0".
+ * time.ParseDuration, in milliseconds: "1h2m3.5s", "100ms", "0". Go counts nanoseconds in 64 bits, about 292 years.
  *
  * @throws ValueError
  */
 export function parseDurationMs(text: string): number {
   const [, sign, rest = ""] = /^([+-]?)(.*)$/s.exec(text) ?? [];
   if (rest === "0") return 0;
-  if (!/^((\d+\.?\d*|\.\d+)[^\d.]*)+$/.test(rest)) throw new ValueError(`time: invalid duration ${quote(text)}`);
-  let milliseconds = 0;
-  for (const [, amount, unit = ""] of rest.matchAll(/(\d+\.?\d*|\.\d+)([^\d.]*)/g)) {
+  const invalidDuration = new ValueError(`time: invalid duration ${quote(text)}`);
+  if (!/^((\d+\.?\d*|\.\d+)[^\d.]*)+$/.test(rest)) throw invalidDuration;
+  let nanoseconds = 0n;
+  for (const [, whole = "", fraction = "", unit = ""] of rest.matchAll(/(\d*)(\.\d*)?([^\d.]*)/g)) {
+    if (whole === "" && fraction === "") continue;
     if (unit === "") throw new ValueError(`time: missing unit in duration ${quote(text)}`);
-    if (!Object.hasOwn(unitsMs, unit))
+    if (!Object.hasOwn(nanosecondsPer, unit))
       throw new ValueError(`time: unknown unit ${quote(unit)} in duration ${quote(text)}`);
-    milliseconds += Number(amount) * unitsMs[unit as keyof typeof unitsMs];
+    const perUnit = nanosecondsPer[unit as keyof typeof nanosecondsPer];
+    nanoseconds += BigInt(whole) * perUnit + BigInt(Math.trunc(Number(`0${fraction}`) * Number(perUnit)));
   }
-  return sign === "-" ? -milliseconds : milliseconds;
+  const value = sign === "-" ? -nanoseconds : nanoseconds;
+  if (value < minInt64 || value > maxInt64) throw invalidDuration;
+  return Number(value) / nanosecondsPerMs;
 }
 
 /** time.Duration.String(): "1.472186ms", "5s", "1h2m3.5s". */

@@ -44,7 +44,8 @@ Example:
   $ minietcdctl get greeting
 
 Each of the options above can also come from the environment: --endpoints from ETCDCTL_ENDPOINTS, and so on.
-Commands can be shortened as long as it is clear which one is meant. etcdctl's flags for TLS, users and discovery are
+Commands can be shortened as long as it is clear which one is meant. Without a command, --version prints what
+"version" does. etcdctl's flags for TLS, users and discovery are
 refused: they are not supported yet.`;
 
 function createProgram(io: Io): Command {
@@ -88,9 +89,8 @@ function createProgram(io: Io): Command {
   ];
   for (const each of commands) program.addCommand(each);
   const withOutput = (each: Command): void => {
-    each
-      .configureOutput({ writeOut: io.print })
-      .configureHelp({ showGlobalOptions: true, optionTerm, optionDescription });
+    each.configureOutput({ writeOut: io.print }).configureHelp({ optionTerm, optionDescription });
+    if (each !== program) each.addHelpText("after", () => globalOptionsHelp(each));
     for (const child of each.commands) withOutput(child);
   };
   withOutput(program);
@@ -103,12 +103,27 @@ const optionTerm = (option: Option): string => option.flags.replace(" [bool]", "
 const optionDescription = ({ description, defaultValueDescription: shown }: Option): string =>
   shown === undefined ? description : `${description} (default: ${shown})`;
 
+/** Comes after a command's own options and examples: every command has the same. */
+function globalOptionsHelp(command: Command): string {
+  const helper = command.createHelp();
+  const helpWidth = command.configureOutput().getOutHelpWidth?.();
+  helper.showGlobalOptions = true;
+  helper.prepareContext(helpWidth === undefined ? {} : { helpWidth });
+  const options = helper.visibleGlobalOptions(command);
+  const width = Math.max(...options.map((option) => optionTerm(option).length));
+  const item = (option: Option): string =>
+    helper.formatItem(optionTerm(option), width, optionDescription(option), helper);
+  return `\n${helper.formatItemList("Global Options:", options.map(item), helper).join("\n").trimEnd()}`;
+}
+
 const helpFlag = booleanFlag("-h, --help", "");
+/** Known only where no command is named. */
+const versionFlag = booleanFlag("--version", "");
 
 /** The last one counts, and `--help=false` is none. @throws Failure if its value is no boolean */
-function isHelpWanted({ flags }: Arguments): boolean {
-  const given = flags.filter(({ option }) => option === helpFlag);
-  return given.map(({ value }) => helpFlag.parseArg?.<unknown>(value, undefined)).at(-1) === true;
+function isGiven(flag: Option, { flags }: Arguments): boolean {
+  const given = flags.filter(({ option }) => option === flag);
+  return given.map(({ value }) => flag.parseArg?.<unknown>(value, undefined)).at(-1) === true;
 }
 
 /** Runs one command line. Everything that can be expected to go wrong ends in a message and an exit code. */
@@ -117,9 +132,15 @@ export async function runProgram(given: readonly string[], io: Io): Promise<Exit
   try {
     refuseLostBytes(given);
     const { path, command, rest, help } = findCommand(program, given);
-    const options = [...command.options, ...program.options, helpFlag];
+    const own = command === program ? [versionFlag] : command.options;
+    const options = [...own, ...program.options, helpFlag];
     const args = splitArguments(options, rest, `Run '${titleOf(command)} --help' for usage.`);
-    if (help || command.commands.length > 0 || isHelpWanted(args)) {
+    const isHelp = help || isGiven(helpFlag, args);
+    if (!isHelp && isGiven(versionFlag, args)) {
+      await runVersion(command, io);
+      return exitCodes.success;
+    }
+    if (isHelp || command.commands.length > 0) {
       command.outputHelp();
       return exitCodes.success;
     }

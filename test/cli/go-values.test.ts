@@ -75,8 +75,13 @@ describe("durations", () => {
       "-1s": -1_000,
       ".5s": 500,
       "1us": 1e-3,
+      "1.5h0.5ms.5us": 5_400_000.5005,
+      "2562047h47m16.854775807s": 9_223_372_036_854.775807,
+      "-2562047h47m16.854775808s": -9_223_372_036_854.775808,
     };
     for (const [text, milliseconds] of Object.entries(durations)) assert.equal(parseDurationMs(text), milliseconds);
+    for (const tooLong of ["2562047h47m16.854775808s", "99999999h", "99999999999999999999ns"])
+      refused(() => parseDurationMs(tooLong), `time: invalid duration "${tooLong}"`);
     refused(() => parseDurationMs("x"), 'time: invalid duration "x"');
     refused(() => parseDurationMs(""), 'time: invalid duration ""');
     refused(() => parseDurationMs("1"), 'time: missing unit in duration "1"');

@@ -3,8 +3,9 @@
 
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, type StdioNull, type StdioPipe } from "node:child_process";
 import { once } from "node:events";
+import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -59,6 +60,7 @@ describe("help", () => {
       assert.equal(code, 0);
       assert.match(stdout, new RegExp(`^Usage: minietcdctl ${command}.*\n\n[A-Z].*\n`, "s"), command);
       assert.match(stdout, new RegExp(`Examples?:\n  \\$ .*minietcdctl .*${command}`, "s"), command);
+      assert.match(stdout, /\n\nExamples?:\n.*\n\nGlobal Options:\n {2}--endpoints [^]*--debug .*\n$/s, command);
     }
   });
 
@@ -89,9 +91,91 @@ describe("commands", () => {
     assert.deepEqual(await run(["endpoint", "nope"]), failed(1, stderr));
   });
 
+  test("--version without a command prints what version does; to a command it is an unknown flag", async () => {
+    const version = await run(["version"]);
+    assert.deepEqual(await run(["--version"]), version);
+    assert.deepEqual(await run(["--hex", "--version", "-w", "json"]), version);
+    assert.deepEqual(await run(["--version=false"]), await run([]));
+    assert.deepEqual(await run(["--version", "-h"]), await run(["-h"]));
+    const stderr = "Error: unknown flag: --version\nRun 'minietcdctl get --help' for usage.\n";
+    for (const words of [
+      ["get", "k", "--version"],
+      ["--version", "get", "k"],
+    ])
+      assert.deepEqual(await run(words), failed(1, stderr));
+    assert.match((await run(["-w", "x", "get", "k"], { ETCDCTL_VERSION: "3" })).stderr, /unrecognized environment/);
+  });
+
   test("with a flag there is not point to their help", async () => {
     const stderr = "Error: unknown flag: --nope\nRun 'minietcdctl get --help' for usage.\n";
     assert.deepEqual(await run(["get", "k", "--nope"]), failed(1, stderr));
+  });
+});
+
+describe("global flags", () => {
+  const taken = [
+    ["--endpoints", "ENDPOINT"],
+    ["-w", "simple"],
+    ["--write-out", "simple"],
+    ["--hex"],
+    ...["0s", "0", "-1s", "2000000h", "2562047h47m16s"].flatMap((duration) => [
+      ["--dial-timeout", duration],
+      ["--keepalive-time", duration],
+      ["--keepalive-timeout", duration],
+    ]),
+    ["--command-timeout", "2000000h"],
+    ["--debug"],
+    ["--insecure-transport"],
+  ];
+  const refused = [
+    ["--cacert", "ca.pem"],
+    ["--cert", "c.pem"],
+    ["--key", "k.pem"],
+    ["--insecure-skip-tls-verify"],
+    ["--user", "root:x"],
+    ["--password", "x"],
+    ["-d", "example.com"],
+    ["--discovery-srv", "example.com"],
+    ["--discovery-srv-name", "x"],
+  ];
+
+  test("stand before the command, between its words or after them, with the value joined or apart", async () => {
+    await using server = await FakeServer.start({ MemberList: { members: [] } });
+    const env = { ETCDCTL_ENDPOINTS: server.endpoint };
+    const places = (flag: readonly string[]) => [
+      [...flag, "member", "list"],
+      ["member", ...flag, "list"],
+      ["member", "list", ...flag],
+    ];
+    for (const [name = "", value] of [...taken, ...refused]) {
+      const filled = value === "ENDPOINT" ? server.endpoint : value;
+      const joined = name.startsWith("--") ? [`${name}=${filled}`] : [`${name}${filled}`];
+      const spellings = filled === undefined ? [[name]] : [[name, filled], joined];
+      const isTaken = taken.some(([each]) => each === name);
+      for (const words of spellings.flatMap(places)) {
+        const { code, stderr } = await run(words, name === "--endpoints" ? {} : env);
+        assert.equal(code, isTaken ? 0 : 128, `${words.join(" ")}: ${stderr}`);
+      }
+    }
+  });
+
+  test("a command timeout of 0 or less is over before anything is asked", async () => {
+    await using server = await FakeServer.start();
+    const leases = ["lease grant 1", "lease revoke 1", "lease timetolive 1", "lease list", "lease keep-alive 1"];
+    for (const command of ["get k", "put k v", "del k", "compaction 1", "member list", "endpoint health", ...leases])
+      for (const duration of ["0s", "-1s"]) {
+        const words = ["--endpoints", server.endpoint, `--command-timeout=${duration}`, ...command.split(" ")];
+        const { code, stderr } = await run(words);
+        assert.ok(code !== 0, command);
+        assert.match(stderr, /context deadline exceeded/, command);
+      }
+    assert.equal(server.calls.length, 0);
+  });
+
+  test("a duration beyond Go's is refused as etcdctl refuses it", async () => {
+    const stderr =
+      'Error: invalid argument "99999999h" for "--command-timeout" flag: time: invalid duration "99999999h"\n';
+    assert.deepEqual(await run(["--command-timeout=99999999h", "get", "k"]), failed(1, stderr));
   });
 });
 
@@ -284,16 +368,40 @@ describe("errors", () => {
     assert.deepEqual(actual, refused);
   });
 
-  test("a reader that has gone away ends the program quietly", async () => {
-    await using server = await FakeServer.start({ Range: oneKey("k", "x".repeat(1_000_000)) });
+  const startProcess = (endpoint: string, words: readonly string[], stdout: StdioNull | StdioPipe | number) => {
     const program = fileURLToPath(new URL("../../cli/minietcdctl.ts", import.meta.url));
     const { PATH, HOME } = process.env;
-    const words = ["--import", "tsx", program, "--endpoints", server.endpoint, "get", "k"];
-    const child = endWithTests(spawn(process.execPath, words, { env: { PATH, HOME } }));
-    child.stdout.destroy();
+    const args = ["--import", "tsx", program, "--endpoints", endpoint, ...words];
+    return endWithTests(spawn(process.execPath, args, { env: { PATH, HOME }, stdio: ["ignore", stdout, "pipe"] }));
+  };
+
+  test("a reader of standard output that has gone away ends the program quietly", async () => {
+    await using server = await FakeServer.start({ Range: oneKey("k", "x".repeat(1_000_000)) });
+    const child = startProcess(server.endpoint, ["get", "k"], "pipe");
+    child.stdout?.destroy();
     let stderr = "";
-    child.stderr.on("data", (text) => (stderr += String(text)));
+    child.stderr?.on("data", (text) => (stderr += String(text)));
     const [code] = (await once(child, "close")) as [number];
     assert.deepEqual([code, stderr], [141, ""]);
+  });
+
+  test("a reader of standard error that has gone away ends the program quietly", async () => {
+    await using server = await FakeServer.start();
+    const child = startProcess(server.endpoint, ["endpoint", "health"], "ignore");
+    child.stderr?.destroy();
+    const [code] = (await once(child, "close")) as [number];
+    assert.equal(code, 141);
+  });
+
+  test("output that cannot be written is named in one line", async () => {
+    await using server = await FakeServer.start({ Range: oneKey("k", "v") });
+    const readOnly = await open(fileURLToPath(import.meta.url), "r");
+    const child = startProcess(server.endpoint, ["get", "k"], readOnly.fd);
+    await readOnly.close();
+    let stderr = "";
+    child.stderr?.on("data", (text) => (stderr += String(text)));
+    const [code] = (await once(child, "close")) as [number];
+    assert.equal(code, 1);
+    assert.match(stderr, /^Error: cannot write to standard output: EBADF.*\n$/);
   });
 });
