@@ -17,6 +17,8 @@ export type ServerErrorCode =
   | "not-leader"
   | "bad-transferee"
   | "transfer-failed"
+  | "invalid-alarm-action"
+  | "alarm-not-supported"
   | "not-proposed"
   | "timed-out"
   | "leader-lost"

@@ -88,7 +88,7 @@ const serviceMethods = (config: MemberConfig, { clock, random }: MemberEnvironme
       minTtlSeconds: minLeaseTtl(config),
     }),
     ...clusterMethods({ applier, reads, headers }),
-    ...maintenanceMethods({ node, store, applier, transfer, headers }),
+    ...maintenanceMethods({ node, store, applier, reads, transfer, headers }),
     ...healthMethods(),
   ];
 };

@@ -62,6 +62,11 @@ const statusOf = {
   "not-leader": { code: failedPrecondition, details: "etcdserver: not leader" },
   "bad-transferee": { code: failedPrecondition, details: "etcdserver: bad leader transferee" },
   "transfer-failed": { code: unknown, details: "etcdserver: request timed out, leader transfer took too long" },
+  "invalid-alarm-action": { code: invalidArgument, details: "etcdserver: invalid alarm action" },
+  "alarm-not-supported": {
+    code: statusCode.unimplemented,
+    details: "etcdserver: activating an alarm is not supported",
+  },
   "not-proposed": { code: statusCode.deadlineExceeded, details: "context deadline exceeded" },
   "timed-out": { code: unavailable, details: "etcdserver: request timed out" },
   "leader-lost": {

@@ -13,21 +13,24 @@ import type { Applier } from "../applier.js";
 import { ServerError } from "../errors.js";
 import { formatId } from "../logger.js";
 import type { LeadershipTransfer } from "../leadership-transfer.js";
+import type { Reads } from "../reads.js";
 import { unary, type Method, type Reply } from "../rpc/method-table.js";
 import { serverVersion, storageVersion } from "../version.js";
+import { alarmMethod } from "./alarms.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 export interface MaintenanceServiceOptions {
   readonly node: RaftNode;
   readonly store: KvStore;
   readonly applier: Applier;
+  readonly reads: Reads;
   readonly transfer: LeadershipTransfer;
   readonly headers: ResponseHeaders;
 }
 
-/** etcdserverpb.Maintenance, as far as it exists: Status and HashKV, which speak of this member alone, and MoveLeader. */
+/** etcdserverpb.Maintenance, as far as it exists. Status and HashKV speak of this member alone. */
 export const maintenanceMethods = (options: MaintenanceServiceOptions): Method[] => {
-  const { node, store, applier, transfer, headers } = options;
+  const { node, store, applier, reads, transfer, headers } = options;
   const status = async (reply: Reply<StatusResponse>): Promise<void> => {
     const size = await store.size();
     const { leader, term, commit } = node.status();
@@ -72,6 +75,7 @@ export const maintenanceMethods = (options: MaintenanceServiceOptions): Method[]
   };
 
   return [
+    alarmMethod({ store, reads, headers }),
     unary("/etcdserverpb.Maintenance/MoveLeader", MoveLeaderRequest, MoveLeaderResponse, (request, _call, reply) => {
       moveLeader(request.targetID, reply);
     }),

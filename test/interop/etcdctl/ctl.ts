@@ -1,10 +1,11 @@
-// The two programs that are compared: Debian's etcdctl, and minietcdctl.
+// The programs that are compared: Debian's etcdctl 3.4 and minietcdctl; and the etcdctl of etcd 3.7.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { runProgram } from "../../../cli/ctl/program.js";
+import { builtTool } from "../../support/built-tools.js";
 import { endWithTests } from "../../support/child-processes.js";
 import { within } from "../../support/deadline.js";
 
@@ -97,6 +98,9 @@ const processCtl = (program: string, ...first: readonly string[]): Ctl => {
 
 /** Debian's, as a process. */
 export const etcdctl = processCtl("etcdctl");
+
+/** The one of etcd 3.7, as a process. @throws Error if it is not built */
+export const newerEtcdctl = (): Ctl => processCtl(builtTool("etcd/etcdctl"));
 
 /** The built program, as a process. */
 export const minietcdctlProcess = processCtl(

@@ -1,9 +1,10 @@
-// The same command lines for etcdctl and minietcdctl, on etcd and on minietcd: all four answer alike.
+// The same command lines for etcdctl and minietcdctl, on etcd and on minietcd: all four answer alike. A few more for the
+// etcdctl of etcd 3.7, which prints and asks other things than 3.4's and minietcdctl: on etcd 3.7 and on minietcd.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { startEtcdCluster, type ServerKind } from "../../support/etcd-process.js";
-import { etcdctl, minietcdctl, minietcdctlProcess, type Ctl } from "./ctl.js";
+import { etcdctl, minietcdctl, minietcdctlProcess, newerEtcdctl, type Ctl } from "./ctl.js";
 import { play, readScript, type Outcome, type Step } from "./script.js";
 
 const scripts = [
@@ -11,6 +12,11 @@ const scripts = [
   { name: "watch-and-lease.txt", members: 1, ours: minietcdctl },
   { name: "three-members.txt", members: 3, ours: minietcdctl },
   { name: "built-program.txt", members: 1, ours: minietcdctlProcess },
+];
+
+const newerScripts = [
+  { name: "newer-one-member.txt", members: 1 },
+  { name: "newer-three-members.txt", members: 3 },
 ];
 
 async function playOn(kind: ServerKind, members: number, ctl: Ctl, steps: readonly Step[]): Promise<Outcome[]> {
@@ -44,4 +50,14 @@ for (const { name, members, ours } of scripts)
       const outcomes = await playOn("minietcd", members, ours, steps);
       assertAlike(outcomes, await expected);
     });
+  });
+
+for (const { name, members } of newerScripts)
+  test(`${name}: etcdctl 3.7 on minietcd prints what it prints on etcd 3.7`, async () => {
+    const steps = readScript(name);
+    const [expected, outcomes] = await Promise.all([
+      playOn("etcd-3.7", members, newerEtcdctl(), steps),
+      playOn("minietcd", members, newerEtcdctl(), steps),
+    ]);
+    assertAlike(outcomes, expected);
   });

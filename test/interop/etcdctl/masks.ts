@@ -44,13 +44,22 @@ const masks: readonly Mask[] = [
     name: "status columns",
     why: "version, size on disk, which member leads, term and indexes are not the same in any two clusters",
     on: "stdout",
-    apply: replacing(/^(\S+, ID), [\d.]+, [\d.]+ [kM]?B, (?:true|false), false, \d+, \d+, \d+, /gm, "$1, STATUS, "),
+    apply: replacing(
+      /^(\S+, ID), [\d.]+, (?:[\d.]+, )?[\d.]+ [kM]?B, (?:[\d.]+ [kM]?B, \d+%, [\d.]+ [kMG]?B, )?(?:true|false), false, \d+, \d+, \d+, /gm,
+      "$1, STATUS, ",
+    ),
   },
   {
     name: "sizes and versions in JSON",
     why: "they depend on how a server keeps its data, and on which server it is",
     on: "stdout",
-    apply: replacing(/"(?:version":"[\d.]+"|(dbSize|dbSizeInUse)":\d+)/g, '"$1 of the server"'),
+    apply: (text) =>
+      text
+        .replaceAll(/,"dbSizeQuota":\d+/g, "")
+        .replaceAll(
+          /"(?:version":"[\d.]+"|(dbSize|dbSizeInUse)":\d+|(storageVersion)":"[\d.]+")/g,
+          '"$1$2 of the server"',
+        ),
   },
   {
     name: "program version",
@@ -120,7 +129,9 @@ const masks: readonly Mask[] = [
             .split(/(?<=\}),/)
             .sort()
             .join()
-        : text,
+        : / is (?:un)?healthy: /.test(text)
+          ? lines(text, () => true)
+          : text,
   },
   {
     name: "member order",
