@@ -2,7 +2,8 @@
 import { Client as GrpcClient, connectivityState, credentials, type ServiceError } from "@grpc/grpc-js";
 import { setMaxListeners } from "node:events";
 import { HealthDefinition, type MessageFns } from "../proto/index.js";
-import { EtcdError, errorFromStatus, notSent, type RequestKind } from "./errors.js";
+import { cancelCall } from "./cancel.js";
+import { EtcdError, errorFromFailure, notSent, type RequestKind } from "./errors.js";
 import type { Settings } from "./options.js";
 import { Stream, type StreamEvents, type StreamMethod } from "./stream.js";
 
@@ -79,6 +80,9 @@ export function onAbort(signal: AbortSignal, listener: () => void): void {
 const longestTimerMs = 2 ** 31 - 1;
 export const asTimer = (milliseconds: number) => Math.min(milliseconds, longestTimerMs);
 
+/** Whether a request was given up by grpc-js, at its own deadline: servers use other words. */
+const isDeadline = ({ details }: Partial<ServiceError>): boolean => details?.startsWith("Deadline exceeded") === true;
+
 const check = unaryMethod("read", HealthDefinition, HealthDefinition.methods.check);
 
 /** Connects when first told to, and from then on again whenever told to. */
@@ -146,8 +150,10 @@ export class Connection {
       new EtcdError(code, `No answer from ${endpoint}: ${reason}`, outcome, endpoint, { cause });
     // Between a look at `isUp` and this call, there may have been a turn in which either happened.
     if (this.closed || signal?.aborted) return Promise.reject(notSent(signal));
+    const startedAt = Date.now();
+    if (startedAt >= deadline)
+      return Promise.reject(new EtcdError("deadline-exceeded", "No time was left to send the request", "failed"));
     return new Promise((resolve, reject) => {
-      const startedAt = Date.now();
       const done = (failure: ServiceError | null, response?: Response) => {
         pending.delete(cancel);
         signal?.removeEventListener("abort", cancel);
@@ -155,12 +161,11 @@ export class Connection {
         else if (signal?.aborted) reject(fail("cancelled", "the request was given up", signal.reason));
         else if (this.closed) reject(fail("cancelled", "the client was closed"));
         else if (failure === null) reject(new EtcdError("internal", "No answer and no error", outcome, endpoint));
-        else if (failure.details.startsWith("Deadline exceeded"))
-          reject(fail("deadline-exceeded", `${deadline - startedAt} ms are over`, failure));
-        else reject(errorFromStatus(failure, method.kind, endpoint));
+        else if (isDeadline(failure)) reject(fail("deadline-exceeded", `${deadline - startedAt} ms are over`, failure));
+        else reject(errorFromFailure(failure, method.kind, endpoint));
       };
       const call = this.grpc.makeUnaryRequest(method.path, method.encode, method.decode, request, { deadline }, done);
-      const cancel = () => call.cancel();
+      const cancel = () => cancelCall(call);
       pending.add(cancel);
       if (signal !== undefined) onAbort(signal, cancel);
     });

@@ -1,5 +1,5 @@
 // What can go wrong between a client and a cluster, and what that says about the request.
-import { status, type ServiceError } from "@grpc/grpc-js";
+import { status } from "@grpc/grpc-js";
 import type { Header } from "./header.js";
 
 const codes = {
@@ -159,13 +159,25 @@ const refusalTexts = [
 /** How grpc-js says that a connection broke under a call, under other codes than UNAVAILABLE. */
 const brokenConnection = /^(Received RST_STREAM with code|Call cancelled$)/;
 
-/** Turns what grpc-js reports into what is known about a request of this kind. */
-export function errorFromStatus(failure: ServiceError, kind: RequestKind, endpoint: string): EtcdError {
-  const broken = brokenConnection.test(failure.details);
-  const code = broken || failure.code === status.OK ? "unavailable" : codes[failure.code];
-  const refused = refusals.has(code) || refusalTexts.some((text) => failure.details.startsWith(text));
+/**
+ * Turns what grpc-js reports into what is known about a request of this kind. Usually that is a status. It may also be an
+ * error of Node's streams, whose `code` is a text, or a status without content, when a message cannot be decompressed.
+ */
+export function errorFromFailure(failure: Error, kind: RequestKind, endpoint: string): EtcdError {
+  const { code, details } = statusOf(failure, endpoint);
+  const refused = refusals.has(code) || refusalTexts.some((text) => details.startsWith(text));
   const outcome = kind === "read" || refused ? "failed" : "unknown";
-  return new EtcdError(code, failure.details, outcome, endpoint, { cause: failure });
+  return new EtcdError(code, details, outcome, endpoint, { cause: failure });
+}
+
+function statusOf(failure: Error, endpoint: string): { code: EtcdErrorCode; details: string } {
+  const { code, details } = failure as Partial<Record<"code" | "details", unknown>>;
+  if (typeof code === "string")
+    return { code: "unavailable", details: `No answer from ${endpoint}: ${failure.message}` };
+  if (typeof details !== "string") return { code: "internal", details: `Cannot read an answer of ${endpoint}` };
+  if (code === status.OK || brokenConnection.test(details)) return { code: "unavailable", details };
+  const known: Readonly<Partial<Record<number, EtcdErrorCode>>> = codes;
+  return { code: known[Number(code)] ?? "unknown", details };
 }
 
 /** Turns the reason a server gives for a watch it ends or refuses into an error. */

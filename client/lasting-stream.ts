@@ -90,13 +90,16 @@ export class LastingStream<Request, Response> {
 
   private untilEnd(connection: Connection): Promise<Error> {
     return new Promise((resolve) => {
+      // A message that cannot be understood, or written, will not do better with another server.
+      const fail = (error: unknown) => {
+        resolve(error as Error);
+        stream.breakOff("its messages cannot be used");
+      };
       const onMessage = (response: Response) => {
         try {
           this.events.onMessage(response);
         } catch (error) {
-          // What cannot be understood here will not be understood from another server either.
-          resolve(error as Error);
-          stream.breakOff("it cannot be understood");
+          fail(error);
         }
       };
       const onEnd = (error: Error) => {
@@ -105,7 +108,11 @@ export class LastingStream<Request, Response> {
       };
       const stream = connection.open(this.method, { onMessage, onEnd });
       this.stream = stream;
-      this.events.onOpen();
+      try {
+        this.events.onOpen();
+      } catch (error) {
+        fail(error);
+      }
     });
   }
 }

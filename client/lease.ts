@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { LeaseDefinition, counterFromResponse } from "../proto/index.js";
 import { unaryMethod } from "./connection.js";
 import type { Endpoints } from "./endpoints.js";
-import { EtcdError, quietly } from "./errors.js";
+import { EtcdError } from "./errors.js";
 import { headerOf, type Header } from "./header.js";
 import { insist } from "./insist.js";
 import { KeptLease } from "./kept-lease.js";
@@ -124,7 +124,7 @@ export class Lease {
     try {
       return await this.grant(what);
     } catch (error) {
-      if (error instanceof EtcdError && error.outcome === "unknown") void quietly(this.revokeIfThere(what.id));
+      if (error instanceof EtcdError && error.outcome === "unknown") this.revokeIfThere(what.id).catch(() => undefined); // failing that, it runs out
       throw error;
     }
   }

@@ -1,6 +1,7 @@
 // One stream of messages both ways, over one connection.
-import { Metadata, type Client as GrpcClient, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js";
-import { EtcdError, errorFromStatus } from "./errors.js";
+import { Metadata, type Client as GrpcClient, type ClientDuplexStream } from "@grpc/grpc-js";
+import { cancelCall } from "./cancel.js";
+import { EtcdError, errorFromFailure } from "./errors.js";
 
 /** A method of a service whose requests and answers are streams, as the wire wants it. */
 export interface StreamMethod<Request, Response> {
@@ -36,7 +37,8 @@ export class Stream<Request, Response> {
     this.call.on("data", (response: Response) => {
       if (!this.hasEnded) events.onMessage(response);
     });
-    this.call.on("error", (failure: ServiceError) => this.end(errorFromStatus(failure, "read", endpoint)));
+    // Also after the end: an answer that was on its way then is an error of the stream.
+    this.call.on("error", (failure: Error) => this.end(errorFromFailure(failure, "read", endpoint)));
     this.call.on("status", () => this.breakOff("the server has ended the stream"));
   }
 
@@ -54,7 +56,7 @@ export class Stream<Request, Response> {
   end(error: EtcdError): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    this.call.cancel();
+    cancelCall(this.call);
     this.events.onEnd(error);
   }
 }

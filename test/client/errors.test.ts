@@ -3,11 +3,11 @@
 import { Metadata, status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { errorFromStatus, mayTryAgain } from "../../client/errors.js";
+import { errorFromFailure, mayTryAgain } from "../../client/errors.js";
 
 const judged = (code: status, details: string, kind: "read" | "write") => {
   const failure = Object.assign(new Error(details), { code, details, metadata: new Metadata() });
-  const error = errorFromStatus(failure, kind, "127.0.0.1:2379");
+  const error = errorFromFailure(failure, kind, "127.0.0.1:2379");
   return { code: error.code, outcome: error.outcome, again: mayTryAgain(error) };
 };
 

@@ -91,6 +91,8 @@ export class FakeStream<Request = unknown, Response extends object = object> {
 /** Requests travel through a relay of ours, so that a connection can be cut at a chosen moment. */
 export class FakeServer implements AsyncDisposable {
   readonly calls: Call[] = [];
+  /** All streams that clients have opened here. */
+  readonly opened: FakeStream[] = [];
   answers: Answers = {};
   private readonly sockets = new Set<Socket>();
   private readonly waiting = new Set<() => void>();
@@ -186,7 +188,9 @@ export class FakeServer implements AsyncDisposable {
   }
 
   private readonly acceptStream = (call: ServerDuplexStream<unknown, object>) => {
-    this.streams.push(new FakeStream(call, new Map(Object.entries(call.metadata.getMap()))));
+    const stream = new FakeStream(call, new Map(Object.entries(call.metadata.getMap())));
+    this.opened.push(stream);
+    this.streams.push(stream);
     for (const resume of this.waiting) resume();
   };
 

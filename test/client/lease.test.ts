@@ -91,6 +91,18 @@ describe("a held lease", () => {
     await stream.ended();
   });
 
+  test("closed while its stream is being opened leaves none open at the server", async () => {
+    await using pair = await connected(granted(5n, 3_600n));
+    for (let turns = 0; turns < 20; turns++) {
+      const lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      await lease.close();
+    }
+    await pair.client.kv.get("k"); // and everything before it has arrived
+    assert.ok(pair.server.opened.length > 0, "none was opened");
+    for (const stream of pair.server.opened) await stream.ended();
+  });
+
   test("that may have been granted although it was given up is revoked", async () => {
     await using pair = await connected({ LeaseGrant: "never" });
     const giveUp = new AbortController();

@@ -73,6 +73,7 @@ export function testClient(kind: ServerKind): void {
       ["a watch whose member dies, with history compacted meanwhile, is never silent", compactedWhileAway],
       ["a slow reader gets everything", slowReader],
       ["a kept lease outlives the leader, and goes when it is not kept", leaseThroughKill],
+      ["a lease that is closed at any moment of its first renewal ends in silence", leaseClosedAtOnce],
       ["a revoked lease is reported as gone", revokedLease],
       ["a lease that no member can renew is reported lost before it can have run out", unconfirmedLease],
       ["a lock has one holder at a time, in order, while the leader is killed", lockThroughKill],
@@ -222,6 +223,18 @@ async function leaseThroughKill(cluster: EtcdCluster, client: Client): Promise<v
   await kept.close();
   assert.equal(await next(), "lease/kept");
   await changes.close();
+}
+
+/** An answer of a stream that was given up is an error of its own: in a listener without one, it would end the process. */
+async function leaseClosedAtOnce(_: EtcdCluster, client: Client): Promise<void> {
+  for (let turns = 0; turns < 30; turns += 3) {
+    const held = await client.lease.hold({ ttlSeconds: 60 });
+    const kept = await client.lease.keepAlive(held.id);
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    await kept.close();
+    await held.close();
+    assert.equal((await client.lease.timeToLive(held.id)).ttlSeconds, -1);
+  }
 }
 
 async function revokedLease(_: EtcdCluster, client: Client): Promise<void> {
