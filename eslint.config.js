@@ -64,7 +64,7 @@ const injected = {
 };
 
 export default tseslint.config(
-  { ignores: ["dist/", "node_modules/", "data/", "proto/generated/"] },
+  { ignores: ["dist/", "dist.*/", "node_modules/", "data/", "proto/generated/"] },
   {
     files: ["**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],

@@ -43,7 +43,9 @@ test("README.md: one member by hand starts, and can be written to", async () => 
 
 describe("README.md, with the cluster of its first command running", () => {
   const folder = mkdtempSync(join(tmpdir(), "minietcd-readme-"));
-  const program = join("dist", "readme-program.mjs"); // inside the package, so that it can import it by name
+  // Inside the package, so that it can import it by name; not in dist/, which others may be running from.
+  const programFolder = mkdtempSync("dist.readme-");
+  const program = join(programFolder, "program.mjs");
   let stopCluster: () => Promise<void> = () => Promise.resolve();
   /** The README's ports, replaced by free ones. */
   let withPorts: (text: string) => string = (text) => text;
@@ -76,7 +78,7 @@ describe("README.md, with the cluster of its first command running", () => {
   after(async () => {
     await stopCluster();
     rmSync(folder, { recursive: true, force: true });
-    rmSync(program, { force: true });
+    rmSync(programFolder, { recursive: true, force: true });
   });
 
   for (const [position, source] of blocks(readme, "js").entries())

@@ -1,0 +1,105 @@
+// `npm run build` must not break what runs from dist/ meanwhile.
+
+import assert from "node:assert/strict";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { fileURLToPath } from "node:url";
+import { eventually } from "../support/deadline.js";
+import { tempFolder } from "../support/temp-folder.js";
+
+const builder = fileURLToPath(new URL("../../build.js", import.meta.url));
+const deadlineMs = 20_000;
+
+/** A project of one module. */
+const project = async (text: string) => {
+  const folder = await tempFolder();
+  const options = { module: "nodenext", target: "es2022", types: [], lib: ["es5"], skipLibCheck: true, rootDir: "." };
+  writeFileSync(
+    join(folder.path, "tsconfig.build.json"),
+    JSON.stringify({ compilerOptions: options, files: ["a.ts"] }),
+  );
+  writeFileSync(join(folder.path, "package.json"), JSON.stringify({ type: "module" }));
+  writeFileSync(join(folder.path, "a.ts"), text);
+  return folder;
+};
+
+const startBuild = (folder: string): ChildProcess => spawn(process.execPath, [builder], { cwd: folder });
+
+const build = async (folder: string): Promise<number> => {
+  const [code] = (await once(startBuild(folder), "exit")) as [number];
+  return code;
+};
+
+const contents = (folder: string): Record<string, string> => {
+  const dist = join(folder, "dist");
+  return Object.fromEntries(readdirSync(dist).map((name) => [name, readFileSync(join(dist, name), "utf8").trim()]));
+};
+
+const buildFolders = (folder: string): string[] => readdirSync(folder).filter((name) => name.startsWith("dist"));
+
+/** Of a process that has ended. */
+const deadPid = (): number => spawnSync(process.execPath, ["--version"]).pid;
+
+test("a build of other sources replaces dist, and removes the modules that are gone", async () => {
+  await using folder = await project("export const a = 1;");
+  mkdirSync(join(folder.path, "dist"));
+  writeFileSync(join(folder.path, "dist", "gone.js"), "");
+  assert.equal(await build(folder.path), 0);
+  assert.deepEqual(contents(folder.path), { "a.js": "export const a = 1;" });
+  assert.deepEqual(buildFolders(folder.path), ["dist"]);
+});
+
+test("a build of the same sources leaves dist untouched", async () => {
+  await using folder = await project("export const a = 1;");
+  await build(folder.path);
+  const identity = () =>
+    [join(folder.path, "dist"), join(folder.path, "dist", "a.js")].map((path) => {
+      const { ino, mtimeMs } = statSync(path);
+      return { ino, mtimeMs };
+    });
+  const before = identity();
+  assert.equal(await build(folder.path), 0);
+  assert.deepEqual(identity(), before);
+  assert.deepEqual(buildFolders(folder.path), ["dist"]);
+});
+
+test("a build that fails leaves dist untouched", async () => {
+  await using folder = await project("export const a = 1;");
+  await build(folder.path);
+  const before = contents(folder.path);
+  writeFileSync(join(folder.path, "a.ts"), 'export const a: number = "two";');
+  assert.notEqual(await build(folder.path), 0);
+  assert.deepEqual(contents(folder.path), before);
+  assert.deepEqual(buildFolders(folder.path), ["dist"]);
+});
+
+for (const signal of ["SIGTERM", "SIGKILL"] as const)
+  test(`a build that is ended by ${signal} leaves dist untouched, and the next clears up after it`, async () => {
+    await using folder = await project("export const a = 1;");
+    await build(folder.path);
+    const before = contents(folder.path);
+    writeFileSync(join(folder.path, "a.ts"), "export const a = 2;");
+    const child = startBuild(folder.path);
+    await eventually(deadlineMs, "the compiler's folder", () =>
+      buildFolders(folder.path).length > 1 ? true : undefined,
+    );
+    child.kill(signal);
+    const [code] = (await once(child, "exit")) as [number | null];
+    assert.notEqual(code, 0);
+    assert.deepEqual(contents(folder.path), before);
+    assert.equal(await build(folder.path), 0);
+    assert.deepEqual(contents(folder.path), { "a.js": "export const a = 2;" });
+  });
+
+test("a build that was killed between its renames is undone by the next one", async () => {
+  await using folder = await project('export const a: number = "wrong";');
+  const previous = join(folder.path, `dist.previous-${deadPid()}`);
+  mkdirSync(previous);
+  writeFileSync(join(previous, "a.js"), "export const a = 0;");
+  assert.notEqual(await build(folder.path), 0);
+  assert.deepEqual(contents(folder.path), { "a.js": "export const a = 0;" });
+  assert.ok(!existsSync(previous));
+});
