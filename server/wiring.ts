@@ -186,7 +186,7 @@ export class Wiring {
         if (peer !== this.node.status().leader) return;
         this.proposals.leaderReached();
         this.reads.leaderChanged(true);
-        this.calls.leaderChanged(peer);
+        this.calls.leaderReached();
       },
       onLinkClosed: (peer) => {
         this.node.linkClosed(peer);
@@ -251,7 +251,7 @@ export class Wiring {
     this.proposals.leaderChanged(leader);
     this.reads.leaderChanged(leader !== noMember);
     this.leases.statusChanged(status);
-    this.calls.leaderChanged(leader);
+    this.calls.leaderChanged(status);
     this.snapshots.statusChanged(status);
     this.options.onStatusChange(status);
   }

@@ -1,6 +1,6 @@
 import type { CallRequest, CallResponse, Calls } from "../../proto/index.js";
 import type { Clock, MemberId } from "../../raft/index.js";
-import { LeaderCalls } from "./leader-calls.js";
+import { LeaderCalls, type LeaderStatus } from "./leader-calls.js";
 import { ServedCalls, type Serve } from "./served-calls.js";
 
 export interface PeerCallsOptions {
@@ -57,8 +57,12 @@ export class PeerCalls {
       if (response !== undefined) this.leader.answered(Number(number), response);
   }
 
-  leaderChanged(leader: MemberId): void {
-    this.leader.leaderChanged(leader);
+  leaderChanged(status: LeaderStatus): void {
+    this.leader.leaderChanged(status);
+  }
+
+  leaderReached(): void {
+    this.leader.leaderReached();
   }
 
   /** A connection to or from the member closed: what it asked it asks again. */

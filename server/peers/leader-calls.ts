@@ -1,4 +1,4 @@
-import { noMember, type Clock, type MemberId } from "../../raft/index.js";
+import { noMember, type Clock, type CoreStatus, type MemberId } from "../../raft/index.js";
 import { ServerError } from "../errors.js";
 import { maxPendingCalls } from "../limits.js";
 import type { Question, ResponseTo } from "./served-calls.js";
@@ -21,6 +21,9 @@ export interface LeaderCallsOptions {
   readonly send: (to: MemberId, number: number, question: Question) => void;
 }
 
+/** Who leads, as far as this member knows. */
+export type LeaderStatus = Pick<CoreStatus, "id" | "leader" | "term">;
+
 /** A call or its answer may be lost, or meet a member that does not lead: it is made again after this long. */
 const retryMs = 500;
 const sweepMs = 50;
@@ -31,6 +34,9 @@ const sweepMs = 50;
  */
 export class LeaderCalls {
   private leader: MemberId = noMember;
+  private term = 0;
+  /** This member led, heard no majority for an election timeout, and knows of no leader since. */
+  private hasLostQuorum = false;
   /** In the order in which they were asked first: the first has the nearest deadline. */
   private readonly pending = new Map<number, PendingCall>();
   private next: number;
@@ -45,13 +51,14 @@ export class LeaderCalls {
   /**
    * Asks the leader.
    *
-   * @throws ServerError `too-many-requests`, `server-stopped`
+   * @throws ServerError `too-many-requests`, `server-stopped`; `no-leader` while this member has lost its quorum
    */
   ask<Asked extends Question>(
     question: Asked,
     settle: { readonly answered: (response: ResponseTo<Asked>) => void; readonly failed: (error: unknown) => void },
   ): void {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
+    if (this.hasLostQuorum) throw lostQuorum();
     if (this.pending.size >= maxPendingCalls)
       throw new ServerError("too-many-requests", `${maxPendingCalls} calls wait for the leader`);
     const { clock, timeoutMs } = this.options;
@@ -70,19 +77,38 @@ export class LeaderCalls {
     call.answered(response as never);
   }
 
-  /** Another leader, or another term of the same. */
-  leaderChanged(leader: MemberId): void {
+  /**
+   * Another leader, another term of the same, or none. A member that leads and then knows of no leader in the same term has
+   * stepped down because it heard no majority: no quorum will confirm an answer. After a higher term was seen, another
+   * member is about to lead, and calls wait for it.
+   */
+  leaderChanged({ id, leader, term }: LeaderStatus): void {
+    this.hasLostQuorum = leader === noMember && this.leader === id && this.term === term;
     this.leader = leader;
-    for (const [number, call] of this.pending) this.send(number, call);
+    this.term = term;
+    if (this.hasLostQuorum) this.failAll(lostQuorum());
+    else this.sendAll();
+  }
+
+  /** A connection to the leader opened: calls before may have been lost. */
+  leaderReached(): void {
+    this.sendAll();
   }
 
   stop(): void {
     this.stopped = true;
     this.stopSweep();
-    const error = new ServerError("server-stopped", "the member is stopping");
+    this.failAll(new ServerError("server-stopped", "the member is stopping"));
+  }
+
+  private failAll(error: ServerError): void {
     const left = [...this.pending.values()];
     this.pending.clear();
     for (const { failed } of left) failed(error);
+  }
+
+  private sendAll(): void {
+    for (const [number, call] of this.pending) this.send(number, call);
   }
 
   private send(number: number, call: PendingCall): void {
@@ -105,3 +131,5 @@ export class LeaderCalls {
     return new ServerError("timed-out", "the leader did not answer in time");
   }
 }
+
+const lostQuorum = (): ServerError => new ServerError("no-leader", "this member led and heard no majority");

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { status } from "@grpc/grpc-js";
+import { Client as GrpcClient, credentials, status, type ServiceError } from "@grpc/grpc-js";
 import type { Client } from "../../client/index.js";
+import { LeaseTimeToLiveRequest, LeaseTimeToLiveResponse } from "../../proto/index.js";
 import { eventually, within } from "../support/deadline.js";
 import { RawKeepAlive } from "../support/keep-alive-stream.js";
 import { fastElections, startCluster, type TestCluster } from "../support/minietcd-cluster.js";
@@ -193,3 +194,50 @@ test("without a leader a keep-alive and a time-to-live end in etcd's words; the 
   const noLeader = { code: status.UNAVAILABLE, details: "etcdserver: no leader" };
   assert.deepEqual(await within(longEnoughMs, "the end of the stream", stream.ended), noLeader);
 });
+
+test("a leader that lost its quorum ends keep-alives and time-to-live requests long before a put ends", async () => {
+  await using cluster = await startCluster({ flags: fastElections });
+  const { id } = await cluster.client.lease.grant({ ttlSeconds: 600 });
+  const leader = await cluster.leader();
+  await using client = leader.client();
+  await client.kv.put("k", "v");
+  const others = cluster.members.filter((member) => member !== leader);
+  await Promise.all(others.map((member) => member.kill("SIGKILL")));
+  const ended: string[] = [];
+  const note = <T>(name: string, promise: Promise<T>): Promise<T> => promise.finally(() => ended.push(name));
+  using stream = new RawKeepAlive(leader.endpoint);
+  const put = note("put", client.kv.put("k", "w", { timeoutMs: longEnoughMs }));
+  put.catch(() => undefined); // a request has 5 s and two election timeouts, whatever becomes of it
+  stream.send(id);
+  const noLeader = { code: status.UNAVAILABLE, details: "etcdserver: no leader" };
+  assert.deepEqual(await within(longEnoughMs, "the end of the stream", note("keep-alive", stream.ended)), noLeader);
+  assert.deepEqual(await note("time-to-live", timeToLiveFailure(leader.endpoint, id)), noLeader);
+  assert.deepEqual(ended, ["keep-alive", "time-to-live"]);
+
+  await Promise.all(others.map((member) => member.restart()));
+  using again = new RawKeepAlive(leader.endpoint);
+  await cluster.leader();
+  again.send(id);
+  assert.equal((await within(longEnoughMs, "a keep-alive with a quorum", again.next())).TTL, 600n);
+});
+
+/** One attempt; our client would go on trying. */
+const timeToLiveFailure = (
+  endpoint: string,
+  ID: bigint,
+): Promise<Pick<ServiceError, "code" | "details"> | undefined> => {
+  const grpc = new GrpcClient(endpoint, credentials.createInsecure());
+  return new Promise((resolve) =>
+    grpc.makeUnaryRequest(
+      "/etcdserverpb.Lease/LeaseTimeToLive",
+      (request: LeaseTimeToLiveRequest) => Buffer.from(LeaseTimeToLiveRequest.encode(request).finish()),
+      (bytes: Buffer) => LeaseTimeToLiveResponse.decode(bytes),
+      LeaseTimeToLiveRequest.create({ ID }),
+      { deadline: Date.now() + longEnoughMs },
+      (failure) => {
+        grpc.close();
+        resolve(failure === null ? undefined : { code: failure.code, details: failure.details });
+      },
+    ),
+  );
+};

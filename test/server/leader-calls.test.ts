@@ -78,10 +78,15 @@ const renew = (member: PeerCalls, lease: bigint): { result: number | string } =>
   return outcome;
 };
 
+const someTerm = 2 as Term;
+
+/** A member of which the test does not say who it is learns who leads, in whatever term. */
+const follow = (member: PeerCalls, leader: MemberId): void => member.leaderChanged({ id: 9n, leader, term: someTerm });
+
 test("the leader is asked, be it this member or another; what is asked in one turn is one frame", () => {
   const stage = new Stage();
   const [one, two] = [stage.add(1n), stage.add(2n)];
-  for (const member of [one, two]) member.leaderChanged(1n);
+  for (const member of [one, two]) follow(member, 1n);
   const outcomes = [renew(one, 10n), renew(two, 20n), renew(two, 30n)];
   stage.clock.settle();
   for (const { lease, answer } of stage.servedBy(1n)) answer(Number(lease));
@@ -103,7 +108,7 @@ test("the leader is asked, be it this member or another; what is asked in one tu
 test("a question or an answer that got lost is asked for again; while it is being answered it counts once", () => {
   const stage = new Stage();
   const [one, two] = [stage.add(1n), stage.add(2n)];
-  for (const member of [one, two]) member.leaderChanged(1n);
+  for (const member of [one, two]) follow(member, 1n);
   stage.loses = (from) => from === 2n;
   const outcome = renew(two, 20n);
   stage.clock.advance(400);
@@ -127,7 +132,7 @@ test("a question or an answer that got lost is asked for again; while it is bein
 test("after the link was closed the leader answers the repeated question anew", () => {
   const stage = new Stage();
   const [one, two] = [stage.add(1n), stage.add(2n)];
-  for (const member of [one, two]) member.leaderChanged(1n);
+  for (const member of [one, two]) follow(member, 1n);
   renew(two, 20n);
   stage.clock.settle();
   one.linkClosed(2n);
@@ -137,12 +142,12 @@ test("after the link was closed the leader answers the repeated question anew", 
 
 test("a new leader is asked at once; one that does not lead, or not yet, is asked again", () => {
   const stage = new Stage();
-  for (const id of [1n, 2n, 3n]) stage.add(id).leaderChanged(1n);
+  for (const id of [1n, 2n, 3n]) follow(stage.add(id), 1n);
   const two = stage.members.get(2n)!;
   const outcome = renew(two, 20n);
   stage.clock.settle();
-  two.leaderChanged(noMember);
-  two.leaderChanged(3n);
+  follow(two, noMember);
+  follow(two, 3n);
   stage.clock.settle();
   assert.equal(stage.servedBy(3n).length, 1);
   stage.servedBy(3n)[0]?.answer(undefined);
@@ -163,22 +168,66 @@ test("waiting ends at the deadline: without a leader, or with one that is silent
   assert.equal(leaderless.result, "waits");
   stage.clock.advance(200);
   assert.equal(leaderless.result, "no-leader");
-  two.leaderChanged(1n);
+  follow(two, 1n);
   const silent = renew(two, 20n);
   stage.clock.advance(7_100);
   assert.equal(silent.result, "timed-out");
+});
+
+test("calls at a leader that heard no majority end at once, and so do those that come before another leads", () => {
+  const stage = new Stage();
+  const one = stage.add(1n);
+  one.leaderChanged({ id: 1n, leader: 1n, term: someTerm });
+  const waiting = renew(one, 10n);
+  stage.clock.advance(1_000);
+  assert.equal(waiting.result, "waits");
+  one.leaderChanged({ id: 1n, leader: noMember, term: someTerm });
+  assert.equal(waiting.result, "no-leader");
+  assert.throws(() => renew(one, 20n), { code: "no-leader" });
+  stage.servedBy(1n)[0]?.answer(10); // too late
+  one.leaderChanged({ id: 1n, leader: 2n, term: (someTerm + 1) as Term });
+  const outcome = renew(one, 30n);
+  stage.clock.settle();
+  assert.deepEqual([waiting.result, outcome.result], ["no-leader", "waits"]);
+  assert.equal(stage.frames.at(-1)?.to, 2n);
+});
+
+test("calls at a leader that saw a higher term wait for the next leader", () => {
+  const stage = new Stage();
+  const [one, two] = [stage.add(1n), stage.add(2n)];
+  one.leaderChanged({ id: 1n, leader: 1n, term: someTerm });
+  const outcome = renew(one, 10n);
+  const nextTerm = (someTerm + 1) as Term;
+  one.leaderChanged({ id: 1n, leader: noMember, term: nextTerm });
+  assert.equal(outcome.result, "waits");
+  for (const [id, member] of [[1n, one] as const, [2n, two] as const])
+    member.leaderChanged({ id, leader: 2n, term: nextTerm });
+  stage.clock.settle();
+  stage.servedBy(2n)[0]?.answer(10);
+  stage.clock.settle();
+  assert.equal(outcome.result, 10);
+});
+
+test("calls at a follower that lost its leader wait for the next one", () => {
+  const stage = new Stage();
+  const two = stage.add(2n);
+  two.leaderChanged({ id: 2n, leader: 1n, term: someTerm });
+  const outcome = renew(two, 10n);
+  two.leaderChanged({ id: 2n, leader: noMember, term: someTerm });
+  stage.clock.settle();
+  assert.equal(outcome.result, "waits");
 });
 
 test("an answer to a former life of a member is none to its present one", () => {
   const stage = new Stage();
   const one = stage.add(1n);
   const former = stage.add(2n, 1);
-  for (const member of [one, former]) member.leaderChanged(1n);
+  for (const member of [one, former]) follow(member, 1n);
   renew(former, 20n);
   stage.clock.settle();
   former.stop();
   const present = stage.add(2n, 2);
-  present.leaderChanged(1n);
+  follow(present, 1n);
   const outcome = renew(present, 30n);
   stage.clock.settle();
   stage.servedBy(1n)[0]?.answer(99);
