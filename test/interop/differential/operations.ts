@@ -8,7 +8,7 @@ import type {
   RangeRequest_SortTarget,
 } from "../../../proto/index.js";
 import { choose, seldom, usually } from "./chance.js";
-import { all, empty, from, interval, key, one, some, value } from "./keys.js";
+import { all, empty, from, interval, type Interval, key, one, some, value } from "./keys.js";
 import { bound, highest, type Late, lowest, readRevision } from "./revisions.js";
 
 export interface Sort {
@@ -21,7 +21,7 @@ export const sort = choose<Sort>(
   [1, fc.constant({ sortOrder: 0, sortTarget: 0 })],
   [1, fc.record({ sortOrder: order, sortTarget: target })],
 );
-/** Numbers without a name. An unknown target under a known order would crash etcd 3.4. */
+/** Orders without a name, with targets that have one and targets that have none. */
 export const oddSort = fc
   .record({ sortOrder: fc.constantFrom(3, 7, -1), sortTarget: fc.constantFrom(0, 1, 5, 9) })
   .map((numbers) => numbers as unknown as Sort);
@@ -74,6 +74,10 @@ export const put: fc.Arbitrary<PutRequest> = fc
     };
   });
 
-export const deleteRange: fc.Arbitrary<DeleteRangeRequest> = fc
-  .record({ interval: choose([20, one], [5, some], [2, from], [2, all]), prevKv: seldom(3) })
-  .map(({ interval, prevKv }) => ({ ...interval, prevKv }));
+/** Gives both value and lease. */
+export const completePut = put.map<PutRequest>((request) => ({ ...request, ignoreValue: false, ignoreLease: false }));
+
+const deleteOf = (intervals: fc.Arbitrary<Interval>): fc.Arbitrary<DeleteRangeRequest> =>
+  fc.record({ interval: intervals, prevKv: seldom(3) }).map(({ interval, prevKv }) => ({ ...interval, prevKv }));
+export const deleteRange = deleteOf(choose([20, one], [5, some], [2, from], [2, all]));
+export const boundedDelete = deleteOf(choose([20, one], [5, some]));
