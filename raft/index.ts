@@ -32,7 +32,7 @@ export {
   type DiskFile,
   type DiskResult,
 } from "./wal/disk.js";
-export { WalDamagedError, WalFailedError, WalVersionError } from "./wal/errors.js";
+export { shortageOf, WalDamagedError, WalFailedError, WalVersionError, type Shortage } from "./wal/errors.js";
 export { openWal } from "./wal/open.js";
 export type { RecoveredLog } from "./wal/recovery.js";
 export type { Wal } from "./wal/wal.js";

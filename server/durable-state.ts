@@ -2,7 +2,15 @@
 
 import { dirname } from "node:path";
 import type { Member as MemberMessage } from "../proto/index.js";
-import { openWal, type LogIndex, type MemberId, type RecoveredLog, type Term, type Wal } from "../raft/index.js";
+import {
+  openWal,
+  type LogIndex,
+  type MemberId,
+  type RecoveredLog,
+  type Shortage,
+  type Term,
+  type Wal,
+} from "../raft/index.js";
 import { openStore, type KvStore } from "../store/index.js";
 import { decodeMarker, encodeMarker, type AppliedState } from "./applier.js";
 import { checkInitialCluster, type InitialMember, type MemberConfig } from "./config.js";
@@ -145,7 +153,7 @@ const openLog = async (
   onFailure: (error: Error) => void,
 ): Promise<{ wal: Wal; recovered: RecoveredLog; space: LogSpace }> => {
   const space = new LogSpace({ clock, logger, directory, retry: () => wal.retryNextSegment() });
-  const onFull = (full: boolean): void => space.changed(full);
+  const onFull = (full: boolean, shortage: Shortage): void => space.changed(full, shortage);
   const size = segmentBytes === undefined ? {} : { segmentBytes };
   const onRemovalFailure = (error: Error): void =>
     logger.warn("cannot remove a part of the write-ahead log that is not needed any more", { error });

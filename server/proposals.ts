@@ -1,5 +1,5 @@
 import { Proposal } from "../proto/index.js";
-import { noMember, type Clock, type MemberId, type Refusal } from "../raft/index.js";
+import { noMember, type Clock, type MemberId, type Refusal, type Shortage } from "../raft/index.js";
 import { ServerError } from "./errors.js";
 import { maxPendingProposalBytes, maxPendingProposals, maxRepeatBytes, maxRepeats } from "./limits.js";
 import { Sweeper } from "./sweeper.js";
@@ -38,8 +38,8 @@ export interface ProposalsOptions {
   /** Largest proposal of a client; the member's own have no such limit. */
   readonly maxRequestBytes: number;
   readonly clock: Clock;
-  /** No more can be written to the log at present. */
-  readonly isFull: () => boolean;
+  /** For the lack of what nothing can be written to the log at present; undefined: it can. */
+  readonly shortage: () => Shortage | undefined;
   /** Hands the proposal to consensus; a refusal comes back through `refused`. */
   readonly propose: (sequence: number, data: Uint8Array) => void;
 }
@@ -156,7 +156,9 @@ export class Proposals<Result> {
 
   private begin(command: Command, maxBytes: number, settle: Settle<Result>): void {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
-    if (this.options.isFull()) throw new ServerError("no-space", "no space left for the log");
+    const shortage = this.options.shortage();
+    if (shortage === "space") throw new ServerError("no-space", "no space left for the log");
+    if (shortage === "descriptors") throw new ServerError("too-many-requests", "no file descriptors left for the log");
     if (this.pending.size >= maxPendingProposals || this.pendingBytes >= maxPendingProposalBytes)
       throw new ServerError("too-many-requests", `${this.pending.size} proposals are under way`);
     const sequence = this.sequence + 1;

@@ -102,7 +102,7 @@ export class Wiring {
       timeoutMs: this.timeoutMs,
       maxRequestBytes: config.maxRequestBytes,
       clock: environment.clock,
-      isFull: () => durable.space.isFull,
+      shortage: () => durable.space.shortage,
       propose: (sequence, data) => this.node.propose(sequence, data),
     });
   }

@@ -48,3 +48,17 @@ export const naming = async <T>(operation: string, file: string, work: Promise<T
     throw error instanceof Error ? new WalFailedError(file, operation, error) : error;
   }
 };
+
+/** What a log can wait for: room on its disk, or file descriptors of the process or of the system. */
+export type Shortage = "space" | "descriptors";
+
+const shortages: Readonly<Record<string, Shortage>> = {
+  ENOSPC: "space",
+  EDQUOT: "space",
+  EMFILE: "descriptors",
+  ENFILE: "descriptors",
+};
+
+/** What an operation failed for the lack of; undefined: it failed for another reason. */
+export const shortageOf = (error: Error): Shortage | undefined =>
+  "code" in error ? shortages[String(error.code)] : undefined;

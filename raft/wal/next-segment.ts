@@ -1,5 +1,6 @@
 import path from "node:path";
 import type { Disk, DiskFile } from "./disk.js";
+import { shortageOf, type Shortage } from "./errors.js";
 import { nextSegmentName } from "./segment.js";
 
 /** Filled this much at a time, so that an append finds little before it on its way to the disk. */
@@ -13,9 +14,9 @@ export interface NextSegmentOptions {
   readonly segmentBytes: number;
   /** So much space is left to others: with less, there is none. */
   readonly reserveBytes: number;
-  /** There is no space (any more, again) for the next segment. */
-  readonly onFull: (full: boolean) => void;
-  /** Anything but a lack of space. */
+  /** There is no space, or no file descriptor, (any more, again) for the next segment. */
+  readonly onFull: (full: boolean, shortage: Shortage) => void;
+  /** Anything but a shortage. */
   readonly onFailure: (operation: string, file: string, cause: Error) => void;
 }
 
@@ -32,11 +33,12 @@ type Taker = (prepared: PreparedFile) => void;
  * Makes the file of the next segment while the present one is being filled: real zeros, so that an append changes no
  * file's length and allocates nothing, and it has only its data to wait for.
  *
- * A lack of space is not a failure: what was filled is kept, and `retry` goes on from there.
+ * A lack of space, or of file descriptors, is not a failure: what was filled is kept, and `retry` goes on from there.
  */
 export class NextSegment {
-  /** Whether the last attempt to prepare it ended for lack of space. */
+  /** Whether the last attempt to prepare it ended for a shortage. */
   full = false;
+  private shortage: Shortage = "space";
   private readonly path: string;
   private wanted = false;
   private file: DiskFile | undefined;
@@ -66,7 +68,7 @@ export class NextSegment {
     this.prepare();
   }
 
-  /** Tries again what failed for lack of space. */
+  /** Tries again what failed for a shortage. */
   retry(): void {
     this.stalled = false;
     this.advance();
@@ -143,18 +145,18 @@ export class NextSegment {
       this.advance();
     } else {
       this.stalled = true;
-      if (lacksSpace(error)) this.setFull(true);
+      const shortage = shortageOf(error);
+      if (shortage !== undefined) this.setFull(true, shortage);
       else this.options.onFailure(operation, this.path, error);
     }
   }
 
-  private setFull(full: boolean): void {
+  private setFull(full: boolean, shortage = this.shortage): void {
+    this.shortage = shortage;
     if (this.full === full) return;
     this.full = full;
-    this.options.onFull(full);
+    this.options.onFull(full, shortage);
   }
 }
 
 const noSpace = (): Error => Object.assign(new Error("no space left but the reserve"), { code: "ENOSPC" });
-
-const lacksSpace = (error: Error): boolean => "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");

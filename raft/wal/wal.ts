@@ -3,7 +3,7 @@ import path from "node:path";
 import type { Entry, HardState, LogIndex, LogPosition } from "../core/types.js";
 import { endAfter, whyNotAfter, whyNotRestartedAt, type LogEnd } from "./batch.js";
 import { promised, type Disk, type DiskFile } from "./disk.js";
-import { WalFailedError } from "./errors.js";
+import { shortageOf, WalFailedError, type Shortage } from "./errors.js";
 import { NextSegment, type PreparedFile } from "./next-segment.js";
 import { OldSegments } from "./old-segments.js";
 import { RecordBuffer, type Sealed } from "./record-buffer.js";
@@ -26,7 +26,7 @@ export interface WalOptions {
   /** Called once: a `WalFailedError` after which nothing is durable any more. The member must stop. */
   readonly onFailure: (error: Error) => void;
   /** `Wal.full` changed. */
-  readonly onFull?: (full: boolean) => void;
+  readonly onFull?: (full: boolean, shortage: Shortage) => void;
   /** A segment that is not needed any more could not be removed: it only costs space, and is tried again with the next. */
   readonly onRemovalFailure?: (error: Error) => void;
 }
@@ -58,6 +58,7 @@ export class Wal {
   private readonly disk: Disk;
   private readonly directory: string;
   private readonly onFailure: (error: Error) => void;
+  private readonly onFull: (full: boolean, shortage: Shortage) => void;
   private readonly next: NextSegment;
   private readonly old: OldSegments;
   /** The batch under way. */
@@ -68,8 +69,10 @@ export class Wal {
   private end: LogEnd;
   /** Of the append or restart under way. */
   private done: (() => void) | undefined;
-  /** Whether that waits for its disk (rather than for space). */
+  /** Whether that waits for its disk (rather than for space or descriptors). */
   private writing = false;
+  /** A segment whose name is to be synced as soon as there are file descriptors. */
+  private unnamed: { readonly file: DiskFile; readonly sync: () => void } | undefined;
   private whenIdle: (() => void) | undefined;
   private failure: Error | undefined;
   private closing: Promise<void> | undefined;
@@ -79,12 +82,13 @@ export class Wal {
     this.disk = options.disk;
     this.directory = options.directory;
     this.onFailure = options.onFailure;
+    this.onFull = (full, shortage) => options.onFull?.(full, shortage);
     this.next = new NextSegment({
       disk: options.disk,
       directory: options.directory,
       segmentBytes: options.segmentBytes,
       reserveBytes: options.reserveBytes ?? 0,
-      onFull: (full) => options.onFull?.(full),
+      onFull: (full, shortage) => this.shortageChanged(full, shortage),
       onFailure: (operation, failed, cause) => this.fail(operation, failed, cause),
     });
     this.old = new OldSegments({
@@ -102,11 +106,11 @@ export class Wal {
   }
 
   /**
-   * There is no space for the next segment. Appends go on while they fit in the present one; the first that does not
-   * waits, and neither its `done` nor a failure is reported, until `retryNextSegment` finds space.
+   * There is no space, or no file descriptor, for the next segment. Appends go on while they fit in the present one; the
+   * first that does not waits, and neither its `done` nor a failure is reported, until `retryNextSegment` finds some.
    */
   get full(): boolean {
-    return this.next.full;
+    return this.next.full || this.unnamed !== undefined;
   }
 
   /** Index of the last entry appended, durable or on its way; 0 if there is none. */
@@ -164,9 +168,11 @@ export class Wal {
     this.end = before;
   }
 
-  /** Tries again to make the next segment, if there was no space for it. Once a second is often enough. */
+  /** Tries again to make the next segment, if there was a shortage. Once a second is often enough. */
   retryNextSegment(): void {
-    if (this.whyUnusable() === undefined) this.next.retry();
+    if (this.whyUnusable() !== undefined) return;
+    this.unnamed?.sync();
+    this.next.retry();
   }
 
   /** Waits for a write under way, whose `done` is called first; an append that waits for space is dropped. */
@@ -179,9 +185,10 @@ export class Wal {
     if (this.writing) await new Promise<void>((resolve) => (this.whenIdle = resolve));
     await new Promise<void>((resolve) => this.next.close(resolve));
     await new Promise<void>((resolve) => this.old.close(resolve));
-    const { current } = this;
+    const files = [this.current?.file, this.unnamed?.file];
     this.current = undefined;
-    if (current !== undefined) await promised((done) => current.file.close(done));
+    this.unnamed = undefined;
+    for (const file of files) if (file !== undefined) await promised((done) => file.close(done));
   }
 
   private whyUnusable(): string | undefined {
@@ -214,7 +221,7 @@ export class Wal {
     const header = { ...name, hardState, chain: this.chain, fileBytes: bytes, termBefore, restarts };
     const sealed = this.record.sealFirst(header);
     this.write(prepared, sealed.bytes, 0, () =>
-      this.giveName(prepared.path, finalPath, () => {
+      this.giveName(prepared, finalPath, () => {
         this.current?.file.close(() => undefined); // all of it was durable long ago: closing it can lose nothing
         this.current = { file, path: finalPath, bytes, position: sealed.length };
         this.sequence = name.sequence;
@@ -225,15 +232,38 @@ export class Wal {
   }
 
   /** From here on the segment counts. */
-  private giveName(from: string, to: string, then: () => void): void {
+  private giveName({ file, path: from }: PreparedFile, to: string, then: () => void): void {
     this.disk.rename(from, to, (renameError) => {
       if (renameError !== null) this.failAppend("rename", from, renameError);
-      else
-        this.disk.syncDirectory(this.directory, (syncError) => {
-          if (syncError !== null) this.failAppend("sync", this.directory, syncError);
-          else then();
-        });
+      else this.syncName(file, then);
     });
+  }
+
+  /** Without a descriptor for the directory nothing was synced, so trying again later is as good. */
+  private syncName(file: DiskFile, then: () => void): void {
+    this.writing = true;
+    this.disk.syncDirectory(this.directory, (error) => {
+      const wasWaiting = this.unnamed !== undefined;
+      if (error === null) {
+        this.unnamed = undefined;
+        then();
+        if (wasWaiting && !this.next.full) this.onFull(false, "descriptors");
+      } else if (shortageOf(error) === "descriptors") {
+        this.writing = false;
+        const sync = (): void => {
+          if (!this.writing) this.syncName(file, then);
+        };
+        this.unnamed = { file, sync };
+        if (!wasWaiting && !this.next.full) this.onFull(true, "descriptors");
+        this.whenIdle?.();
+      } else {
+        this.failAppend("sync", this.directory, error);
+      }
+    });
+  }
+
+  private shortageChanged(full: boolean, shortage: Shortage): void {
+    if (this.unnamed === undefined) this.onFull(full, shortage);
   }
 
   private write(

@@ -86,7 +86,7 @@ const open = async (
     timeoutMs: 7_000,
     maxRequestBytes: 1_000_000,
     clock,
-    isFull: () => false,
+    shortage: () => undefined,
     propose: () => undefined,
   });
   const leases: string[] = [];

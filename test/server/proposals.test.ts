@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Proposal } from "../../proto/index.js";
-import { noMember, type Refusal } from "../../raft/index.js";
+import { noMember, type Refusal, type Shortage } from "../../raft/index.js";
 import { ServerError } from "../../server/errors.js";
 import { maxPendingProposalBytes, maxPendingProposals, maxRepeatBytes, maxRepeats } from "../../server/limits.js";
 import { Proposals, type Command } from "../../server/proposals.js";
@@ -15,14 +15,17 @@ const [other, third] = [2n, 3n];
 const setUp = (maxRequestBytes = 1_000_000) => {
   const clock = new VirtualClock();
   const sent: Proposal[] = [];
-  const world = { full: false, refuse: undefined as Refusal["reason"] | undefined };
+  const world = {
+    full: undefined as Shortage | undefined,
+    refuse: undefined as Refusal["reason"] | undefined,
+  };
   const proposals = new Proposals<string>({
     member,
     incarnation: 3,
     timeoutMs,
     maxRequestBytes,
     clock,
-    isFull: () => world.full,
+    shortage: () => world.full,
     propose: (sequence, data) => {
       sent.push(Proposal.decode(data));
       if (world.refuse !== undefined) proposals.refused({ what: "proposal", number: sequence, reason: world.refuse });
@@ -352,15 +355,17 @@ test("a refused request takes no number", () => {
   assert.deepEqual([sent[0]?.sequence, sent[0]?.floor], [1n, 1n]);
 });
 
-test("with no space for the log nothing new is proposed; what is under way still ends", () => {
+test("with no space or no file descriptor for the log nothing new is proposed; what is under way still ends", () => {
   const { proposals, propose, world, ends } = setUp();
   proposals.leaderChanged(other);
   propose();
-  world.full = true;
+  world.full = "space";
   assert.throws(() => propose(), code("no-space"));
+  world.full = "descriptors";
+  assert.throws(() => propose(), code("too-many-requests"));
   proposals.applied(1, "done");
   assert.deepEqual(ends, [["done"]]);
-  world.full = false;
+  world.full = undefined;
   propose();
 });
 

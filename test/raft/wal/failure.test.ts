@@ -157,6 +157,82 @@ test("a reserve is left to others: without space beyond it there is no next segm
   assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...batches.slice(0, 4)));
 });
 
+/** Each file descriptor that a log needs for its next segment, and what a system says that has none. */
+const shortages = [
+  ["open", /next\.tmp$/, "EMFILE"],
+  ["open", /next\.tmp$/, "ENFILE"],
+  ["syncDirectory", /wal$/, "EMFILE"],
+  ["syncDirectory", /wal$/, "ENFILE"],
+] as const;
+
+for (const [kind, file, code] of shortages)
+  test(`when ${kind} of the next segment finds no file descriptor (${code}), the append waits, and is acknowledged once there is one`, async () => {
+    const disk = new SimDisk({ random: seededRandom(1) });
+    const heard: unknown[] = [];
+    const { wal } = await open(disk.boot(), { onFull: (...change) => void heard.push(change) });
+    const batches = plainBatches(6, 400);
+    await append(wal, batches[0]!);
+    await settle();
+    let isShort = true;
+    disk.onOperation = (operation) =>
+      isShort && operation.kind === kind && file.test(operation.path) ? diskError(code, operation) : undefined;
+    let acknowledged = 1;
+    const next = (): void => {
+      const { hardState, entries } = batches[acknowledged]!;
+      wal.append(hardState, entries, () => {
+        acknowledged++;
+        if (acknowledged < batches.length) next();
+      });
+    };
+    next();
+    await settle();
+    assert.deepEqual(heard, [[true, "descriptors"]]);
+    assert.equal(wal.full, true);
+    const before = acknowledged;
+    assert.ok(before < batches.length);
+    for (let n = 0; n < 3; n++) {
+      wal.retryNextSegment();
+      await settle();
+    }
+    assert.equal(acknowledged, before);
+    isShort = false;
+    wal.retryNextSegment();
+    wal.retryNextSegment();
+    await settle();
+    assert.equal(acknowledged, batches.length);
+    assert.deepEqual(heard, [
+      [true, "descriptors"],
+      [false, "descriptors"],
+    ]);
+    assert.equal(wal.full, false);
+    await wal.close();
+    disk.powerCut();
+    assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...batches));
+  });
+
+test("a log that is closed while its next segment's name is not synced acknowledges nothing and leaves no file open", async () => {
+  const disk = new SimDisk({ random: seededRandom(1) });
+  let opened = 0;
+  let isShort = false;
+  disk.onOperation = (operation) => {
+    if (isShort && operation.kind === "syncDirectory") return diskError("EMFILE", operation);
+    if (operation.kind === "open") opened++;
+    if (operation.kind === "close") opened--;
+    return undefined;
+  };
+  const { wal } = await open(disk.boot());
+  const batches = plainBatches(1, 400);
+  isShort = true;
+  wal.append(batches[0]!.hardState, batches[0]!.entries, acknowledge);
+  await settle();
+  assert.equal(wal.full, true);
+  await wal.close();
+  assert.equal(opened, 0);
+  disk.onOperation = () => undefined;
+  wal.retryNextSegment();
+  await settle();
+});
+
 test("a log that is closed while an append waits for space drops it", async () => {
   const { disk, wal, written, waiting } = await fullLog();
   wal.append(waiting.hardState, waiting.entries, acknowledge);
