@@ -2,12 +2,15 @@
 // minietcd: one member of a cluster, with etcd's flags; `minietcd cluster` starts a local cluster of them, `minietcd verify`
 // checks the files of a member that is stopped.
 
-import { Command, CommanderError } from "commander";
-import { serverVersion } from "../server/index.js";
-import { packageVersion } from "./package-version.js";
-import { addClusterCommand } from "./server/cluster.js";
-import { addServerFlags, runMember } from "./server/run-member.js";
-import { addVerifyCommand } from "./server/verify.js";
+import { loaded } from "./load.js";
+
+// Not imported at the top: a process that may not even open these files must be able to say so.
+const { Command, CommanderError } = await loaded(import("commander"));
+const { serverVersion } = await loaded(import("../server/index.js"));
+const { packageVersion } = await loaded(import("./package-version.js"));
+const { addClusterCommand } = await loaded(import("./server/cluster.js"));
+const { addServerFlags, runMember } = await loaded(import("./server/run-member.js"));
+const { addVerifyCommand } = await loaded(import("./server/verify.js"));
 
 /** As etcd prints it, so that scripts find the version of the API on the first line. */
 const versionText = (): string =>
@@ -56,7 +59,7 @@ try {
   process.exit(2);
 }
 
-function inEtcdsWords(error: CommanderError): string {
+function inEtcdsWords(error: { readonly message: string; readonly code: string }): string {
   const flag = /'(?:.*, )?--?([a-z-]+)/.exec(error.message)?.[1] ?? "";
   if (error.code === "commander.unknownOption") return `flag provided but not defined: -${flag}`;
   if (error.code === "commander.optionMissingArgument") return `flag needs an argument: -${flag}`;

@@ -11,7 +11,7 @@ import {
   type Term,
   type Wal,
 } from "../raft/index.js";
-import { openStore, type KvStore } from "../store/index.js";
+import { openStore, PatientBackend, type KvStore } from "../store/index.js";
 import { decodeMarker, encodeMarker, type AppliedState } from "./applier.js";
 import { checkInitialCluster, type InitialMember, type MemberConfig } from "./config.js";
 import { DataDirectory } from "./data-dir.js";
@@ -25,8 +25,9 @@ import type { MemberParts } from "./parts.js";
 import { Acquaintances } from "./peers/acquaintances.js";
 import { logIgnoredFlags } from "./restart-flags.js";
 import { SeenProposals } from "./seen-proposals.js";
-import { NewStores } from "./snapshots/new-store.js";
+import { NewStores, type NewStoresOptions } from "./snapshots/new-store.js";
 import { storeClockOf } from "./store-clock.js";
+import { StoreDescriptors } from "./store-descriptors.js";
 import { SpacedBackend, StoreSpace } from "./store-space.js";
 import type { Teardown } from "./teardown.js";
 
@@ -59,10 +60,11 @@ export const openDurableState = async (
   const { clock, logger } = environment;
   const directory = teardown.opened(await DataDirectory.open(config.dataDir, parts.disk));
   const { clusterId, memberId } = directory.owner ?? (await bootstrap(parts, config, environment, directory));
-  const openBackend = waitingForSpace(parts, dirname(directory.walPath), environment, teardown);
+  const descriptors = storeDescriptors(parts, dirname(directory.walPath), environment, teardown);
+  const openBackend = waitingForSpace(parts, dirname(directory.walPath), environment, teardown, descriptors);
   const newStores = teardown.opened(
     new NewStores({
-      directory,
+      directory: descriptors === undefined ? directory : outlasting(descriptors, directory),
       openBackend,
       clock,
       store: () => store,
@@ -164,17 +166,43 @@ const openLog = async (
   return { wal, recovered, space };
 };
 
-/** What opens stores whose writes wait while the disk is nearly full. */
+/** What a store does without file descriptors; undefined: there are always enough. */
+const storeDescriptors = (
+  { descriptors }: MemberParts,
+  directory: string,
+  { clock, logger }: MemberEnvironment,
+  teardown: Teardown,
+): StoreDescriptors | undefined => {
+  if (descriptors === undefined) return undefined;
+  const source = new StoreDescriptors({ descriptors, directory, clock, logger });
+  teardown.onStop(() => source.stop());
+  return source;
+};
+
+/** A directory in which a store takes the place of another one as soon as there are file descriptors for that. */
+const outlasting = (descriptors: StoreDescriptors, directory: DataDirectory): NewStoresOptions["directory"] => ({
+  newStorePath: () => directory.newStorePath(),
+  useStore: (path, installed) => descriptors.outlast(() => directory.useStore(path, installed)),
+  removeUnusedStores: () => directory.removeUnusedStores(),
+});
+
+/** Opens stores whose writes wait while the disk is nearly full, or the process has hardly a file descriptor left. */
 const waitingForSpace = (
   { disk, reserves, openBackend }: MemberParts,
   directory: string,
   { clock, logger }: MemberEnvironment,
   teardown: Teardown,
+  descriptors: StoreDescriptors | undefined,
 ): MemberParts["openBackend"] => {
-  if (reserves === undefined) return openBackend;
-  const space = new StoreSpace({ disk, directory, reserveBytes: reserves.storeBytes, clock, logger });
-  teardown.onStop(() => space.stop());
-  return async (path) => new SpacedBackend(await openBackend(path), space);
+  let open = openBackend;
+  if (reserves !== undefined) {
+    const space = new StoreSpace({ disk, directory, reserveBytes: reserves.storeBytes, clock, logger });
+    teardown.onStop(() => space.stop());
+    open = async (path) => new SpacedBackend(await openBackend(path), space);
+  }
+  if (descriptors === undefined) return open;
+  const openSpaced = open;
+  return async (path) => new PatientBackend(await openSpaced(path), descriptors);
 };
 
 const openStoreAt = async (

@@ -47,5 +47,8 @@ export const maxRepliesWhileFull = 10_000;
 /** Client connections that wait for the member to become ready; one more is closed at once. */
 export const maxConnectionsBeforeReady = 1_000;
 
-/** Client connections at a time; one more is closed at once. */
+/** Client connections at a time, if the process may open that many files (`descriptors.ts`); one more is closed at once. */
 export const maxClientConnections = 20_000;
+
+/** Connections on the peer port that have not said who they are, if there are descriptors; one more is closed at once. */
+export const maxUnknownPeerConnections = 100;

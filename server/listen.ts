@@ -14,9 +14,14 @@ export interface Listener {
 /**
  * Binds every URL and hands on what connects.
  *
+ * @param onAcceptError a connection could not be accepted; the next one may be
  * @throws StartError if an address is in use or cannot be bound
  */
-export const listen = async (urls: readonly MemberUrl[], onConnection: (socket: Socket) => void): Promise<Listener> => {
+export const listen = async (
+  urls: readonly MemberUrl[],
+  onConnection: (socket: Socket) => void,
+  onAcceptError: (error: Error) => void,
+): Promise<Listener> => {
   const servers: Server[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
@@ -27,6 +32,8 @@ export const listen = async (urls: readonly MemberUrl[], onConnection: (socket: 
     await close();
     throw error;
   }
+  // A connection that cannot be accepted, for lack of file descriptors or memory, is its client's loss alone.
+  for (const server of servers) server.on("error", onAcceptError);
   return { addresses: servers.map(boundAddress), close };
 };
 

@@ -1,12 +1,14 @@
 import type { Socket } from "node:net";
 import type { Clock, CoreStatus } from "../raft/index.js";
 import type { MemberConfig } from "./config.js";
+import { processDescriptors, type DescriptorShare } from "./descriptors.js";
 import { ServerError } from "./errors.js";
 import { messageOverheadBytes } from "./limits.js";
 import { listen, type Listener } from "./listen.js";
 import type { Logger } from "./logger.js";
 import { memberServices } from "./member-services.js";
 import { ProcessParts } from "./parts.js";
+import { refusalCounter } from "./refusal-counter.js";
 import { openReplica, type Replica } from "./replica.js";
 import { ClientConnections } from "./rpc/client-connections.js";
 import { createGrpcJsEngine, type Engine } from "./rpc/grpc-js-engine.js";
@@ -31,7 +33,6 @@ const stopGraceMs = 5_000;
  * on its client port. Owns everything it opens.
  */
 export class Member {
-  private readonly connections = new ClientConnections();
   private goodbye: Promise<void> | undefined;
   private stopping: Promise<void> | undefined;
   /** Why it ended, or how its end went wrong. */
@@ -49,6 +50,8 @@ export class Member {
     private readonly listeners: { readonly client: Listener; readonly peer: Listener },
     private readonly replica: Replica,
     private readonly engine: Engine,
+    private readonly connections: ClientConnections,
+    private readonly descriptors: DescriptorShare,
     acceptor: Acceptor,
   ) {
     this.stopped = new Promise((resolve) => (this.settleStopped = resolve));
@@ -66,25 +69,30 @@ export class Member {
    */
   static async start(config: MemberConfig, environment: MemberEnvironment): Promise<Member> {
     const acceptor: Acceptor = { accept: (socket) => void socket.destroy() }; // until there is a member behind the port
-    const parts = new ProcessParts();
-    const peer = await listen(config.listenPeerUrls, (socket) => parts.accept(socket));
+    const share = shareOfDescriptors(config, environment);
+    const parts = new ProcessParts(share.unknownPeers);
+    const onAcceptError = acceptErrors(environment);
+    let peer: Listener | undefined;
     let client: Listener | undefined;
     let replica: Replica | undefined;
     let member: Member | undefined;
     let early: Error | undefined;
     try {
-      client = await listen(config.listenClientUrls, (socket) => acceptor.accept(socket));
+      peer = await listen(config.listenPeerUrls, (socket) => parts.accept(socket), onAcceptError);
+      client = await listen(config.listenClientUrls, (socket) => acceptor.accept(socket), onAcceptError);
       replica = await openReplica(parts, config, environment, {
         onFailure: (error) => (member === undefined ? (early ??= error) : member.fail(error)),
         onStatusChange: (status) => environment.onLeaderChange?.(status),
       });
       if (early !== undefined) throw early;
       const engine = createEngine(config, environment, replica);
-      member = new Member(config, environment, { client, peer }, replica, engine, acceptor);
+      const connections = clientConnections(environment, share);
+      member = new Member(config, environment, { client, peer }, replica, engine, connections, share, acceptor);
       member.warnAboutOpenPorts();
       return member;
     } catch (error) {
-      await Promise.allSettled([peer.close(), client?.close(), replica?.close()]);
+      await Promise.allSettled([peer?.close(), client?.close(), replica?.close()]);
+      share.release();
       throw error;
     }
   }
@@ -157,6 +165,7 @@ export class Member {
     ];
     // What cannot be closed in order keeps nothing after it open. The failure that came first says most.
     for (const step of steps) await step().catch((error: unknown) => (this.failure ??= asError(error)));
+    this.descriptors.release();
     this.settleStopped(this.failure);
   }
 
@@ -193,6 +202,36 @@ const advertised = (urls: readonly MemberUrl[], bound: readonly Address[]): stri
   return urls.map(({ text, address }) =>
     address.kind === "tcp" && address.port === 0 ? text.replace(/:0$/, `:${port}`) : text,
   );
+};
+
+/** Reserves what this member needs of the descriptors of the process, and logs what is left to connections. */
+const shareOfDescriptors = ({ initialCluster }: MemberConfig, { logger }: MemberEnvironment): DescriptorShare => {
+  const descriptors = processDescriptors();
+  // A restart need not name the other members: few have less than two.
+  const share = descriptors.share(Math.max(initialCluster.length - 1, 2));
+  logger.info("file descriptors", {
+    limit: descriptors.limit,
+    maxClientConnections: share.clients.max,
+    maxUnknownPeerConnections: share.unknownPeers,
+  });
+  return share;
+};
+
+const clientConnections = ({ clock, logger }: MemberEnvironment, { clients }: DescriptorShare): ClientConnections =>
+  new ClientConnections(
+    clients,
+    refusalCounter(clock, (count) =>
+      logger.warn("closed client connections at once: too many are open", { count, max: clients.max }),
+    ),
+  );
+
+const acceptErrors = ({ clock, logger }: MemberEnvironment): ((error: Error) => void) => {
+  let last: Error | undefined;
+  const told = refusalCounter(clock, (count) => logger.error("cannot accept connections", { count, error: last }));
+  return (error) => {
+    last = error;
+    told();
+  };
 };
 
 const createEngine = (config: MemberConfig, environment: MemberEnvironment, replica: Replica): Engine => {

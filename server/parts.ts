@@ -2,6 +2,8 @@
 
 import type { Socket } from "node:net";
 import { openDiskBackend, type Backend } from "../store/index.js";
+import { processDescriptors, type Descriptors } from "./descriptors.js";
+import { maxUnknownPeerConnections } from "./limits.js";
 import { machineDisk, type MemberDisk } from "./member-disk.js";
 import { Peers, type PeersOptions } from "./peers/peers.js";
 
@@ -23,6 +25,8 @@ export interface MemberParts {
   readonly segmentBytes?: number;
   /** Absent: everything is used. */
   readonly reserves?: SpaceReserves;
+  /** Absent: there are always enough. */
+  readonly descriptors?: Pick<Descriptors, "areFree" | "lend">;
   /** Opens, or makes, the rows of a store at a path that the directory names. */
   readonly openBackend: (path: string) => Promise<Backend>;
   readonly connect: (options: PeersOptions) => PeerNetwork;
@@ -33,10 +37,15 @@ export class ProcessParts implements MemberParts {
   readonly disk = machineDisk;
   /** LevelDB sorts its tables by writing up to 26 MiB of them anew; if that fails it takes no more writes. */
   readonly reserves = { logBytes: 48 * 1024 * 1024, storeBytes: 32 * 1024 * 1024 };
+  readonly descriptors = processDescriptors();
   readonly openBackend = openDiskBackend;
   private peers: Peers | undefined;
 
-  readonly connect = (options: PeersOptions): PeerNetwork => (this.peers = new Peers(options));
+  /** @param unknownPeers connections on the peer port that have not said hello; one more is closed at once */
+  constructor(private readonly unknownPeers = maxUnknownPeerConnections) {}
+
+  readonly connect = (options: PeersOptions): PeerNetwork =>
+    (this.peers = new Peers({ ...options, maxUnknownConnections: this.unknownPeers }));
 
   /** Takes over a connection that was accepted on the peer port; before there are links, it is closed. */
   accept(socket: Socket): void {

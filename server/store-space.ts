@@ -1,9 +1,7 @@
 import type { Clock, Disk } from "../raft/index.js";
 import type { Backend, BackendSize, Batch, RowIterator, View } from "../store/index.js";
 import type { Logger } from "./logger.js";
-
-/** How often space is looked for while there is too little. */
-const retryMs = 1_000;
+import { Shortfall } from "./shortfall.js";
 
 export interface StoreSpaceOptions {
   readonly disk: Pick<Disk, "freeBytes">;
@@ -18,61 +16,28 @@ export interface StoreSpaceOptions {
  * Lets writes to the store wait while the disk is nearly full. LevelDB takes no write any more after one has failed, until it
  * is opened again; one that waits holds up only what is applied, and the log says what that is.
  */
-export class StoreSpace {
-  private readonly waiting = new Set<() => void>();
-  private full = false;
-  private stopped = false;
-
-  constructor(private readonly options: StoreSpaceOptions) {}
-
-  /**
-   * Resolves once there is enough.
-   *
-   * @throws Error if this is stopped before
-   */
-  async available(): Promise<void> {
-    while (!this.stopped && !(await this.isThere())) await this.pause();
-    if (this.stopped && this.full) throw new Error("no space left for the store");
-  }
-
-  /** Ends what waits. */
-  stop(): void {
-    this.stopped = true;
-    for (const wake of this.waiting) wake();
-  }
-
-  private isThere(): Promise<boolean> {
-    const { disk, directory, reserveBytes } = this.options;
-    return new Promise((resolve) => {
-      if (disk.freeBytes === undefined) resolve(true);
-      else
-        disk.freeBytes(directory, (error, free = 0) => {
-          this.changed(error === null && free < reserveBytes); // a disk that cannot say how full it is may still take the write
-          resolve(!this.full);
-        });
-    });
-  }
-
-  private changed(full: boolean): void {
-    if (full === this.full) return;
-    this.full = full;
-    const { logger, directory } = this.options;
-    if (full) logger.error("no space for the store: what is applied waits until there is some", { directory });
-    else logger.info("there is space for the store again", { directory });
-  }
-
-  private pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        cancel();
-        this.waiting.delete(wake);
-        resolve();
-      };
-      const cancel = this.options.clock.after(retryMs, wake);
-      this.waiting.add(wake);
+export class StoreSpace extends Shortfall {
+  constructor({ disk, directory, reserveBytes, clock, logger }: StoreSpaceOptions) {
+    super({
+      clock,
+      logger,
+      directory,
+      isThere: () => isThere(disk, directory, reserveBytes),
+      messages: {
+        missing: "no space for the store: what is applied waits until there is some",
+        again: "there is space for the store again",
+      },
+      stopped: "no space left for the store",
     });
   }
 }
+
+/** A disk that cannot say how full it is may still take the write. */
+const isThere = (disk: Pick<Disk, "freeBytes">, directory: string, reserveBytes: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    if (disk.freeBytes === undefined) resolve(true);
+    else disk.freeBytes(directory, (error, free = 0) => resolve(error !== null || free >= reserveBytes));
+  });
 
 /** A backend whose writes wait for space. */
 export class SpacedBackend implements Backend {

@@ -174,6 +174,12 @@ function asDamage(name: string, error: unknown): unknown {
   return error;
 }
 
+/**
+ * Tables that LevelDB keeps open, 1 GB of rows. It maps up to 1000 into memory, which takes no file descriptor once they are
+ * open: so neither the store in use nor the one that a snapshot makes takes any for its tables.
+ */
+const maxOpenFiles = 500;
+
 const bytes = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
 
 /**
@@ -183,7 +189,7 @@ const bytes = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
  */
 export async function openDiskBackend(directory: string): Promise<Backend> {
   await checkTables(directory);
-  const level = new Level<Uint8Array, Uint8Array>(directory, bytes);
+  const level = new Level<Uint8Array, Uint8Array>(directory, { ...bytes, maxOpenFiles });
   try {
     await level.open();
   } catch (error) {

@@ -3,6 +3,7 @@
 export { openDiskBackend, openMemoryBackend } from "./backend.js";
 export type { Backend, BackendSize, Batch, Row, RowIterator, Rows, View } from "./backend.js";
 export type { StoreClock } from "./clock.js";
+export { PatientBackend, type DescriptorSource } from "./descriptor-shortage.js";
 export type { Compaction } from "./compaction.js";
 export {
   ClosedError,

@@ -26,8 +26,6 @@ import { SocketChannel } from "./socket-channel.js";
 /** Larger than any append: one entry of the largest proposal, or a batch of small ones. */
 const maxMessageBytes = 512 * 1024 * 1024;
 const handshakeMs = 5_000;
-/** Connections that have not said who they are; one more is closed at once. */
-const maxUnknownConnections = 100;
 
 export interface IncomingLinksOptions {
   readonly clusterId: bigint;
@@ -36,6 +34,9 @@ export interface IncomingLinksOptions {
   /** Whether the member may be heard in that life, or why not; it is remembered then. */
   readonly meet: (member: MemberId, life: Life) => Promise<Refusal | undefined>;
   readonly clock: Clock;
+  /** Connections that have not said who they are; one more is closed at once, and `onTooMany` told. */
+  readonly maxUnknownConnections: number;
+  readonly onTooMany: () => void;
   readonly onMessage: (from: MemberId, message: PeerMessage) => void;
   readonly onCalls: (from: MemberId, calls: Calls) => void;
   /** A member has connected to send a snapshot. */
@@ -58,7 +59,8 @@ export class IncomingLinks {
 
   /** Takes over a connection that was accepted on the peer port. */
   accept(socket: Socket): void {
-    if (this.closed || this.unknown.size >= maxUnknownConnections) {
+    if (this.closed || this.unknown.size >= this.options.maxUnknownConnections) {
+      if (!this.closed) this.options.onTooMany();
       socket.destroy();
       return;
     }

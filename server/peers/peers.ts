@@ -10,6 +10,8 @@ import {
 } from "../../raft/index.js";
 import { formatId, type Logger } from "../logger.js";
 import { ChannelClosedError, type SnapshotChannel } from "../snapshots/channel.js";
+import { maxUnknownPeerConnections } from "../limits.js";
+import { refusalCounter } from "../refusal-counter.js";
 import type { Address } from "../urls.js";
 import type { Life } from "./acquaintances.js";
 import { encodeCalls } from "./calls-frame.js";
@@ -35,6 +37,8 @@ export interface PeersOptions {
   readonly meet: (member: MemberId, life: Life) => Promise<Refusal | undefined>;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Connections that have not said who they are; one more is closed at once. Absent: the most there are anywhere. */
+  readonly maxUnknownConnections?: number;
   readonly onMessage: (from: MemberId, message: PeerMessage) => void;
   /** What members ask of each other beside consensus. */
   readonly onCalls: (from: MemberId, calls: Calls) => void;
@@ -69,6 +73,10 @@ export class Peers implements Transport {
       isMember: (id) => this.outgoing.has(id),
       meet,
       clock,
+      maxUnknownConnections: options.maxUnknownConnections ?? maxUnknownPeerConnections,
+      onTooMany: refusalCounter(clock, (count) =>
+        logger.warn("closed peer connections at once: too many have not said hello", { count }),
+      ),
       onMessage: options.onMessage,
       onCalls: options.onCalls,
       onSnapshot: options.onSnapshot,

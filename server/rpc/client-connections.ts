@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { ConnectionSlots } from "../descriptors.js";
 import { maxClientConnections, maxConnectionsBeforeReady } from "../limits.js";
 import { http2Preface, readOpening } from "./http2-opening.js";
 
@@ -23,15 +24,26 @@ export class ClientConnections {
   private serve: ((connection: Socket) => void) | undefined;
   private closed = false;
 
+  /**
+   * @param slots shared with whoever else takes connections of clients
+   * @param onTooMany a connection was closed at once, as there are too many
+   */
+  constructor(
+    private readonly slots = new ConnectionSlots(() => maxClientConnections),
+    private readonly onTooMany: () => void = () => undefined,
+  ) {}
+
   accept(socket: Socket): void {
-    socket.setNoDelay(true);
     socket.on("error", () => undefined); // "close" follows
-    if (this.closed || this.open.size >= maxClientConnections || this.early.size >= maxConnectionsBeforeReady) {
+    if (this.closed || this.early.size >= maxConnectionsBeforeReady || !this.slots.take()) {
+      if (!this.closed) this.onTooMany();
       socket.destroy();
       return;
     }
+    socket.setNoDelay(true);
     this.open.add(socket);
     socket.on("close", () => {
+      this.slots.giveBack();
       this.open.delete(socket);
       this.early.delete(socket);
     });

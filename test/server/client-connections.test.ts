@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { ConnectionSlots } from "../../server/descriptors.js";
 import { ClientConnections } from "../../server/rpc/client-connections.js";
 import { temporaryDirectory } from "./member-fixtures.js";
 
@@ -9,9 +10,9 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /** An empty SETTINGS frame, and a HEADERS frame with nothing but `:method: GET`. */
 const firstRequest = "\0\0\0\x04\0\0\0\0\0" + "\0\0\x01\x01\x05\0\0\0\x01\x82";
 
-const setUp = async (t: TestContext) => {
+const setUp = async (t: TestContext, slots?: ConnectionSlots, onTooMany?: () => void) => {
   const path = join(await temporaryDirectory(t), "s");
-  const connections = new ClientConnections();
+  const connections = new ClientConnections(slots, onTooMany);
   const server = createServer((socket) => connections.accept(socket));
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const dialled: Socket[] = [];
@@ -116,4 +117,31 @@ test("closing ends those who wait, are silent or hang on to their answer; those 
   await late.gone;
   mine.socket.destroy();
   await new Promise((resolve) => server.close(resolve)); // nothing is left
+});
+
+test("a connection beyond the limit is closed at once; when another one ends, its place is taken", async (t) => {
+  let refused = 0;
+  const { connections, dial, serve, nextServed } = await setUp(t, new ConnectionSlots(() => 2), () => refused++);
+  connections.start(serve);
+  const first = await dial();
+  const second = await dial();
+  second.socket.write(preface + firstRequest, "latin1");
+  const { socket: served } = await nextServed();
+  const third = await dial();
+  await third.gone;
+  assert.equal(refused, 1);
+  first.socket.destroy();
+  for (let n = 0; n < 2; n++) {
+    // One that waits for its preface has left; then one that was handed on.
+    const accepted = async (): Promise<void> => {
+      const { socket } = await dial();
+      socket.write(preface + firstRequest, "latin1");
+      await nextServed();
+    };
+    if (n === 1) served.destroy();
+    await turn();
+    await turn();
+    await accepted();
+  }
+  assert.equal(refused, 1);
 });

@@ -220,6 +220,8 @@ const incoming = async (t: TestContext, meet: PeersOptions["meet"] = acquainted.
     onOpened: () => undefined,
     onClosed: closed.push,
     onRefused: (reason) => refusals.push(reason),
+    maxUnknownConnections: 2,
+    onTooMany: () => refusals.push("too many"),
     meet,
   });
   t.after(() => links.close());
@@ -380,4 +382,20 @@ test("connections that have not said who they are are bounded", async (t) => {
   assert.equal(await late.answer, "closed without an answer");
   silent[0]?.socket.destroy();
   await silent[0]?.gone;
+});
+
+test("a connection is closed at once while too many have not said hello; those that have do not count", async (t) => {
+  const { dial, hello, refusals } = await incoming(t);
+  const member = dial(frame(hello()));
+  assert.equal(await member.answer, "");
+  const silent = [dial(Buffer.alloc(0)), dial(Buffer.alloc(0))];
+  const tooMany = dial(frame(hello({ from: 3n })));
+  assert.equal(await tooMany.answer, "closed without an answer");
+  assert.deepEqual(refusals, ["too many"]);
+  silent[0]?.socket.destroy();
+  await silent[0]?.gone;
+  for (;;) {
+    const again = await dial(frame(hello({ from: 3n }))).answer;
+    if (again === "") break; // the end of the silent one has been noticed
+  }
 });

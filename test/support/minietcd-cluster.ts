@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Client, StatusResult } from "../../client/index.js";
 import { eventually } from "./deadline.js";
-import { MinietcdProcess, type Exit } from "./minietcd-process.js";
+import { MinietcdProcess, type Exit, type ProcessOptions } from "./minietcd-process.js";
 import { patientClient } from "./patient-client.js";
 import { scaledMs } from "./machine-speed.js";
 import { electionFlags } from "./election-flags.js";
@@ -14,6 +14,8 @@ export interface ClusterOptions {
   readonly members?: number;
   /** Flags for every member; of those that are there twice, the last counts. */
   readonly flags?: readonly string[];
+  /** How many files each member may have open. */
+  readonly maxFiles?: number;
 }
 
 /** Short timeouts, so that tests of what happens without a quorum do not take long. */
@@ -30,6 +32,7 @@ export class ClusterMember {
     /** Its client socket in the test's folder: the same after a restart, which a port of 0 is not. */
     readonly endpoint: string,
     private readonly args: readonly string[],
+    private readonly options: Pick<ProcessOptions, "maxFiles"> = {},
   ) {}
 
   /** @throws Error if it is not running */
@@ -53,7 +56,7 @@ export class ClusterMember {
 
   /** Starts the process; `whenReady` tells when it serves clients. */
   launch(): void {
-    this.process = MinietcdProcess.start(this.args, { supervised: true });
+    this.process = MinietcdProcess.start(this.args, { ...this.options, supervised: true });
   }
 
   async whenReady(): Promise<void> {
@@ -147,7 +150,11 @@ export class TestCluster implements AsyncDisposable {
 }
 
 /** A cluster whose members are not started yet, in a fresh folder. */
-export const createCluster = async ({ members = 3, flags = [] }: ClusterOptions = {}): Promise<TestCluster> => {
+export const createCluster = async ({
+  members = 3,
+  flags = [],
+  maxFiles,
+}: ClusterOptions = {}): Promise<TestCluster> => {
   const folder = await mkdtemp(join(tmpdir(), "minietcd-"));
   const names = Array.from({ length: members }, (_, position) => `m${position + 1}`);
   const peerUrl = (name: string): string => `unix://${join(folder, `${name}.peer`)}`;
@@ -168,7 +175,7 @@ export const createCluster = async ({ members = 3, flags = [] }: ClusterOptions 
         ...electionFlags({ heartbeatMs: 100, electionMs: 1_000 }),
         ...flags,
       ];
-      return new ClusterMember(name, dataDir, `unix:${socket}`, args);
+      return new ClusterMember(name, dataDir, `unix:${socket}`, args, maxFiles === undefined ? {} : { maxFiles });
     }),
   );
 };

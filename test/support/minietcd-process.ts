@@ -20,7 +20,18 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Give it a channel as `minietcd cluster` does to its members: it then ends when this process does. */
   readonly supervised?: boolean;
+  /** How many files it may have open, as `ulimit -n` sets it; absent: as many as this process. */
+  readonly maxFiles?: number;
 }
+
+/** Sets the limit, and becomes the program. */
+const limited = (maxFiles: number, program: readonly string[]): readonly string[] => [
+  "sh",
+  "-c",
+  `ulimit -n ${maxFiles} && exec "$@"`,
+  "sh",
+  ...program,
+];
 
 const exitDeadlineMs = 20_000;
 
@@ -50,8 +61,13 @@ export class MinietcdProcess implements AsyncDisposable {
   }
 
   /** Starts `minietcd` with these arguments. */
-  static start(args: readonly string[], { cwd, env, supervised = false }: ProcessOptions = {}): MinietcdProcess {
-    const child = spawn(process.execPath, [minietcdProgram, ...args], {
+  static start(
+    args: readonly string[],
+    { cwd, env, supervised = false, maxFiles }: ProcessOptions = {},
+  ): MinietcdProcess {
+    const program = [process.execPath, minietcdProgram, ...args];
+    const [command = "", ...rest] = maxFiles === undefined ? program : limited(maxFiles, program);
+    const child = spawn(command, rest, {
       ...(cwd === undefined ? {} : { cwd }),
       env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
       stdio: supervised ? ["ignore", "pipe", "pipe", "ipc"] : ["ignore", "pipe", "pipe"],

@@ -1,0 +1,88 @@
+// A process that has run out of file descriptors: it waits as for a full disk, and goes on by itself.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import test from "node:test";
+import { promisify } from "node:util";
+import { EtcdError, type Client } from "../../client/index.js";
+import { startCluster, type ClusterMember } from "../support/minietcd-cluster.js";
+import { assertSameHash } from "./checks.js";
+
+const run = promisify(execFile);
+
+/** Generous: a busy machine is no failure. */
+const deadlineMs = 30_000;
+const value = "x".repeat(100 * 1024);
+
+/** From now on the process can open nothing more; what it has open stays. */
+const takeDescriptors = ({ running }: ClusterMember): Promise<unknown> =>
+  run("prlimit", ["--pid", String(running.pid), "--nofile=8:"]);
+
+const giveDescriptors = ({ running }: ClusterMember): Promise<unknown> =>
+  run("prlimit", ["--pid", String(running.pid), "--nofile=1024:"]);
+
+const says = (member: ClusterMember, message: string): Promise<unknown> =>
+  member.running.until(`it says "${message}"`, ({ log }) => log.find(({ msg }) => msg === message), deadlineMs);
+
+const noLogDescriptors = "no file descriptors for the write-ahead log: writes are refused until there are some";
+const logAgain = "there are file descriptors for the write-ahead log again: writes go on";
+const noStoreDescriptors = "no file descriptors for the store: what is applied waits until there are some";
+const storeAgain = "there are file descriptors for the store again";
+
+/** Until the log of a member is half through its segment, where it makes the next. */
+const writeHalfSegment = async (client: Client): Promise<void> => {
+  for (let n = 0; n < 110; n++) await client.kv.put(`large/${n % 10}`, value);
+};
+
+const assertWhole = (member: ClusterMember): void =>
+  assert.deepEqual(
+    member.running.log.filter(({ level, msg }) => level === "fatal" || /stops|cannot be written/.test(String(msg))),
+    [],
+  );
+
+test("a leader without file descriptors hands over, refuses writes and goes on reading; with some again it goes on by itself", async () => {
+  await using cluster = await startCluster();
+  const leader = await cluster.leader();
+  const others = cluster.members.filter((member) => member !== leader);
+  await using here = leader.client();
+  await using elsewhere = others[0]!.client();
+  await here.kv.put("before", "v");
+  await elsewhere.kv.put("before", "v");
+
+  await takeDescriptors(leader);
+  await writeHalfSegment(elsewhere);
+  await says(leader, noLogDescriptors);
+  await says(leader, "leadership transfer finished");
+  await says(leader, noStoreDescriptors);
+  await elsewhere.kv.put("during", "v");
+  assert.equal(await here.kv.getText("during"), "v", "a linearizable read");
+  await assert.rejects(
+    here.kv.put("refused", "v"),
+    (error) => error instanceof EtcdError && error.message.includes("etcdserver: too many requests"),
+  );
+
+  await giveDescriptors(leader);
+  await says(leader, logAgain);
+  await says(leader, storeAgain);
+  await here.kv.put("taken", "again");
+  assert.equal(await here.kv.getText("refused"), undefined);
+  await assertSameHash(cluster);
+  assertWhole(leader);
+});
+
+test("a member alone without file descriptors refuses writes, and takes them again when there are some", async () => {
+  await using cluster = await startCluster({ members: 1 });
+  const member = cluster.member(0);
+  await using client = member.client();
+  await client.kv.put("before", "v");
+  await takeDescriptors(member);
+  const refusal: unknown = await writeHalfSegment(client).catch((error: unknown) => error);
+  assert.match(String(refusal), /etcdserver: too many requests/);
+  assert.equal(await client.kv.getText("before"), "v");
+  await giveDescriptors(member);
+  await says(member, logAgain);
+  await writeHalfSegment(client);
+  assertWhole(member);
+  await member.restart();
+  assert.equal(await client.kv.getText("before"), "v");
+});
