@@ -1,8 +1,10 @@
 // Elections: one leader at a time, who says something about itself that all can read.
+import { onAbort } from "./connection.js";
 import { EtcdError, quietly } from "./errors.js";
 import { toBytes, type Bytes } from "./keys.js";
 import type { KeyValue } from "./kv-ops.js";
 import type { Lease } from "./lease.js";
+import { LeavableIterator } from "./leavable-iterator.js";
 import { byAge, Line, type LineServices } from "./line.js";
 import type { RequestOptions } from "./options.js";
 import { Held, takeTurn, type Turn, type TurnOptions } from "./turn.js";
@@ -70,7 +72,20 @@ export class Election {
    * The leader there is, whatever it says from then on, and each that follows. A time without leader passes in silence. Where a
    * compaction has overtaken it, it goes on with the leader of the day. Leaving the loop ends it.
    */
-  async *observe({ signal }: { readonly signal?: AbortSignal | undefined } = {}): AsyncGenerator<KeyValue, void, void> {
+  observe({ signal }: { readonly signal?: AbortSignal | undefined } = {}): AsyncGenerator<KeyValue, void, void> {
+    const ending = new AbortController();
+    const abort = () => ending.abort(signal?.reason);
+    const leaders = this.leaders(ending.signal);
+    const take = async () => (await leaders.next()).value ?? undefined;
+    const leave = () => {
+      signal?.removeEventListener("abort", abort);
+      ending.abort();
+    };
+    if (signal !== undefined) onAbort(signal, abort);
+    return new LeavableIterator(take, leave);
+  }
+
+  private async *leaders(signal: AbortSignal): AsyncGenerator<KeyValue, void, void> {
     let after: number | undefined; // absent: whoever leads now
     for (;;) {
       try {

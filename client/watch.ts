@@ -2,6 +2,7 @@
 import { WatchCreateRequest_FilterType } from "../proto/index.js";
 import { onAbort } from "./connection.js";
 import { EtcdError } from "./errors.js";
+import { LeavableIterator } from "./leavable-iterator.js";
 import { intervalOf, type Bytes, type KeyInterval } from "./keys.js";
 import type { RequestOptions } from "./options.js";
 import {
@@ -44,7 +45,8 @@ export interface WatchBatch {
 
 /**
  * The changes of some keys, in order, each once, whatever becomes of the server they come from:
- * `for await (const event of client.watch("/config/", { prefix: true }))`. Leaving the loop ends the watch.
+ * `for await (const event of client.watch("/config/", { prefix: true }))`. Leaving the loop ends the watch, and so does
+ * `return()` of an iterator, at any time: a `next()` that is waiting then resolves as done.
  *
  * It goes on where it was when a connection is lost, and waits while no server is there. It fails, once all that has arrived
  * is taken, with a CompactedError if changes it has not told of are gone, and with a WatchEndedError or another EtcdError if
@@ -56,6 +58,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
   private readonly queue: WatchQueue;
   private readonly stopListening: () => void;
   private given: number;
+  private isGivenUp = false;
 
   /** @throws RangeError or TypeError if an option is malformed */
   constructor(
@@ -67,12 +70,8 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
     const { signal, startRevision = 0 } = options;
     this.queue = new WatchQueue(stream, queueOptions(key, options));
     this.given = Math.max(startRevision - 1, 0);
-    const abort = () => {
-      this.queue.clear();
-      this.queue.end(
-        new EtcdError("cancelled", "The watch was given up", "failed", undefined, { cause: signal?.reason }),
-      );
-    };
+    const abort = () =>
+      this.giveUp(new EtcdError("cancelled", "The watch was given up", "failed", undefined, { cause: signal?.reason }));
     this.stopListening = () => signal?.removeEventListener("abort", abort);
     if (signal !== undefined) onAbort(signal, abort);
   }
@@ -105,42 +104,34 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
     }
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<WatchEvent, void, void> {
-    for await (const { events, through } of this.taken()) {
+  [Symbol.asyncIterator](): AsyncGenerator<WatchEvent, void, void> {
+    return this.iterate(function* ({ events, through }) {
       for (const [position, event] of events.entries()) {
         const { modRevision } = event.kv;
-        if (events[position + 1]?.kv.modRevision !== modRevision) this.given = modRevision;
-        yield event;
+        const isLast = events[position + 1]?.kv.modRevision !== modRevision;
+        yield { value: event, revision: isLast ? modRevision : undefined };
       }
-      this.given = through ?? this.given;
-    }
+      yield { revision: through };
+    });
   }
 
   /** The same, a revision at a time; and, with `progressNotify`, that nothing has happened. */
-  async *batches(): AsyncGenerator<WatchBatch, void, void> {
-    for await (const arrival of this.taken())
-      for (const batch of batchesOf(arrival)) {
-        this.given = batch.revision;
-        yield batch;
-      }
+  batches(): AsyncGenerator<WatchBatch, void, void> {
+    return this.iterate((arrival) => batchesOf(arrival).map((value) => ({ value, revision: value.revision })));
   }
 
   /**
    * The same, as the server says it: with its header, and all that it says at once. A response without events comes with
    * `progressNotify` and after `client.requestWatchProgress()`.
    */
-  async *responses(): AsyncGenerator<WatchResponse, void, void> {
-    for await (const { header, events, through } of this.taken()) {
-      this.given = through ?? this.given;
-      yield { header, events };
-    }
+  responses(): AsyncGenerator<WatchResponse, void, void> {
+    return this.iterate(({ header, events, through }) => [{ value: { header, events }, revision: through }]);
   }
 
-  /** Ends the watch, and a loop over it. May be called twice. */
+  /** Ends the watch, and every loop over it. May be called twice. */
   close(): Promise<void> {
     this.stopListening();
-    this.queue.clear();
-    this.queue.end();
+    this.giveUp();
     return Promise.resolve();
   }
 
@@ -148,13 +139,39 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
     return this.close();
   }
 
-  private async *taken(): AsyncGenerator<Arrival, void, void> {
-    try {
-      for (let next = await this.queue.take(); next !== undefined; next = await this.queue.take()) yield next;
-    } finally {
-      await this.close();
-    }
+  /** Ends it now: nothing that has arrived is given out any more. */
+  private giveUp(failure?: EtcdError): void {
+    this.isGivenUp = true;
+    this.queue.clear();
+    this.queue.end(failure);
   }
+
+  /** @param split what of an arrival is given out, piece by piece */
+  private iterate<T>(split: (arrival: Arrival) => Iterable<Piece<T>, void>): AsyncGenerator<T, void, void> {
+    let pieces: Iterator<Piece<T>, void> = [][Symbol.iterator]();
+    const take = async (): Promise<T | undefined> => {
+      for (;;) {
+        const next = pieces.next();
+        if (this.isGivenUp || next.done) {
+          const arrival = await this.queue.take();
+          if (arrival === undefined) return undefined;
+          pieces = split(arrival)[Symbol.iterator]();
+        } else {
+          const { value, revision } = next.value;
+          this.given = revision ?? this.given;
+          if (value !== undefined) return value;
+        }
+      }
+    };
+    return new LeavableIterator(take, () => void this.close());
+  }
+}
+
+/** Something to give out, or none. */
+interface Piece<T> {
+  readonly value?: T;
+  /** Everything up to here has been given out with it; absent: not all of a revision yet. */
+  readonly revision: number | undefined;
 }
 
 function batchesOf({ events, through }: Arrival): readonly WatchBatch[] {

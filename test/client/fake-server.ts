@@ -167,12 +167,19 @@ export class FakeServer implements AsyncDisposable {
     for (const socket of this.sockets) socket.destroy();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    const closed = once(this.relay, "close");
-    this.relay.close();
-    this.cutConnections();
+  /** May be called twice. */
+  async stop(): Promise<void> {
+    if (this.relay.listening) {
+      const closed = once(this.relay, "close");
+      this.relay.close();
+      this.cutConnections();
+      await closed;
+    }
     this.grpc.forceShutdown();
-    await closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
   }
 
   private serve(service: { readonly fullName: string; readonly methods: object }): void {
