@@ -177,7 +177,7 @@ export class Host {
   }
 
   resume(): void {
-    this.process?.resume();
+    this.process?.resume(this.random.chance(0.5) ? "input" : "timers");
   }
 
   /** The files of the store that is in use. */

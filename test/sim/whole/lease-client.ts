@@ -44,8 +44,10 @@ export interface PromisedLease {
   isRevoked: boolean;
   /** Its client keeps it alive to the end of the world. */
   isKept: boolean;
-  /** The keys of which its client knows that they were attached. */
+  /** The keys of which its client knows that they are attached. */
   readonly keys: Set<string>;
+  /** And those that may be, as far as it knows. */
+  readonly possibleKeys: Set<string>;
 }
 
 /** All leases of a world, whoever holds them. */
@@ -58,7 +60,10 @@ export class LeaseClient {
   readonly writes: Writes;
   private readonly home: Home;
   private count = 0;
+  private puts = 0;
   private isCalm = false;
+  /** The one that it took before, which may still be there, or be gone. */
+  private previous: PromisedLease | undefined;
 
   constructor(
     readonly name: string,
@@ -80,6 +85,8 @@ export class LeaseClient {
       const lease = await this.grant();
       if (lease === undefined) continue;
       await this.attach(lease);
+      if (this.previous !== undefined && random.chance(0.6)) await this.moveKeys(this.previous, lease);
+      this.previous = lease;
       const intent = random.pick(["forget", "keep", "keep", "keepAndForget", "revoke"]);
       if (intent === "keep") {
         lease.isKept = true;
@@ -109,6 +116,7 @@ export class LeaseClient {
       isRevoked: false,
       isKept: false,
       keys: new Set(),
+      possibleKeys: new Set(),
     };
     this.leases.set(id, lease);
     const request = LeaseGrantRequest.create({ ID: id, TTL: BigInt(ttlSeconds) });
@@ -129,15 +137,42 @@ export class LeaseClient {
   }
 
   private async attach(lease: PromisedLease): Promise<void> {
-    for (let n = this.random.between(0, 2); n > 0; n--) {
-      const key = `k-lease-${lease.id}-${n}`;
-      const request = PutRequest.create({ key: bytes(key), value: bytes(this.name), lease: lease.id });
-      const outcome = await this.writes.ask(identityOf({ kind: "put", request }), () =>
-        this.call(methods.put, request, `put ${key} with lease ${lease.id}`),
-      );
-      if (outcome.kind === "ok") lease.keys.add(key);
-      else this.checkWhetherGone(lease, outcome);
+    for (let n = this.random.between(0, 2); n > 0; n--) await this.attachKey(`k-lease-${lease.id}-${n}`, lease);
+  }
+
+  /**
+   * Keys of one lease get another, or none: they outlive the former. A key of which the client does not know where it is it
+   * leaves alone: an earlier write may still be on its way.
+   */
+  private async moveKeys(from: PromisedLease, to: PromisedLease): Promise<void> {
+    for (const key of [...from.keys]) {
+      from.keys.delete(key);
+      const isMoved = this.random.chance(0.7) ? await this.attachKey(key, to) : await this.detachKey(key);
+      if (!isMoved) continue;
+      from.possibleKeys.delete(key);
+      this.world.counts.movedKeys++;
     }
+  }
+
+  private async attachKey(key: string, lease: PromisedLease): Promise<boolean> {
+    lease.possibleKeys.add(key);
+    const isDone = await this.put(key, lease);
+    if (isDone) lease.keys.add(key);
+    return isDone;
+  }
+
+  private detachKey(key: string): Promise<boolean> {
+    return this.put(key, undefined);
+  }
+
+  private async put(key: string, lease: PromisedLease | undefined): Promise<boolean> {
+    const value = bytes(`${this.name}.${++this.puts}`);
+    const request = PutRequest.create({ key: bytes(key), value, lease: lease?.id ?? 0n });
+    const outcome = await this.writes.ask(identityOf({ kind: "put", request }), () =>
+      this.call(methods.put, request, `put ${key} with ${lease === undefined ? "no lease" : `lease ${lease.id}`}`),
+    );
+    if (outcome.kind !== "ok" && lease !== undefined) this.checkWhetherGone(lease, outcome);
+    return outcome.kind === "ok";
   }
 
   private async revoke(lease: PromisedLease): Promise<void> {
@@ -175,7 +210,7 @@ export class LeaseClient {
       );
       const found = new Set(keys.map(text));
       for (const key of found)
-        assert.ok(key.startsWith(`k-lease-${lease.id}-`), `a key of another lease than ${lease.id}: ${key}`);
+        assert.ok(lease.possibleKeys.has(key), `lease ${lease.id} is said to have ${key}, which is not its`);
       for (const key of lease.keys) assert.ok(found.has(key), `lease ${lease.id} is said not to have its key ${key}`);
     }
   }

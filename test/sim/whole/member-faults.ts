@@ -26,9 +26,10 @@ export const memberFaults = {
 
   pause: ({ host, ms }, tools) => tools.pause(host, ms),
 
-  /** Frozen until others lead; and when it wakes, no message from them tells it so for a while. */
-  wakeAlone: ({ host, random }, tools) => {
-    const asleepMs = (1.5 + 3 * random.next()) * tools.electionMs;
+  /** A leader, frozen until others lead; and when it wakes, no message from them tells it so for a while. */
+  wakeAlone: ({ host: other, random }, tools) => {
+    const host = tools.anyLeader(random) ?? other;
+    const asleepMs = (2.5 + 2.5 * random.next()) * tools.electionMs;
     tools.pause(host, asleepMs);
     tools.separate([host], tools.othersThan(host), asleepMs + (0.5 + random.next()) * tools.electionMs);
   },

@@ -5,7 +5,7 @@ import type { Scheduler } from "./scheduler.js";
 export class SimProcess {
   isAlive = true;
   private isPaused = false;
-  /** What became due while the process was stopped; an event loop looks at its timers first. */
+  /** Due while the process was stopped. */
   private heldTimers: (() => void)[] = [];
   private heldInput: (() => void)[] = [];
 
@@ -50,10 +50,23 @@ export class SimProcess {
     this.isPaused = true;
   }
 
-  resume(): void {
+  /**
+   * @param first which of both the event loop comes to first depends on where it was stopped. Input first, the callbacks for
+   *   the end of its turn come before the timers, too.
+   */
+  resume(first: "timers" | "input"): void {
     this.isPaused = false;
-    const held = [...this.heldTimers.splice(0), ...this.heldInput.splice(0)];
-    // One by one, as promises settle between two turns of a loop.
+    const timers = this.heldTimers.splice(0);
+    const input = this.heldInput.splice(0);
+    if (first === "timers") this.runEach([...timers, ...input]);
+    else {
+      this.runEach(input);
+      this.scheduler.after(0, () => this.runEach(timers));
+    }
+  }
+
+  /** One by one, as promises settle between two turns of a loop. */
+  private runEach(held: readonly (() => void)[]): void {
     for (const run of held) this.scheduler.after(0, () => this.receive(run));
   }
 

@@ -18,6 +18,7 @@ import { LeaseClient, type Leases } from "./lease-client.js";
 import { LeasePromises } from "./lease-promises.js";
 import { sourceFor, type Plan } from "./plan.js";
 import { RaftPromises } from "./raft-promises.js";
+import { ReadClient } from "./read-client.js";
 import { Rpc } from "./rpc.js";
 import { assertSame } from "./same.js";
 import { Scheduler } from "./scheduler.js";
@@ -56,6 +57,7 @@ export class Simulation {
   private readonly kvClients: readonly KvClient[];
   private readonly watchClients: readonly WatchClient[];
   private readonly leaseClients: readonly LeaseClient[];
+  private readonly readClient: ReadClient;
   private readonly leases: LeasePromises;
   private failure: Error | undefined;
   private recovery = Infinity;
@@ -128,6 +130,7 @@ export class Simulation {
       const options = { keys: plan.keys, meanMoodMs: 400 };
       return new WatchClient(`watcher${n + 1}`, this.world, source(`watcher ${n}`), options);
     });
+    this.readClient = new ReadClient("reader", this.world, source("reader"));
     const leases: Leases = new Map();
     this.leases = new LeasePromises(this.world, leases);
     this.leaseClients = Array.from({ length: plan.leaseClients }, (_, n) => {
@@ -186,14 +189,14 @@ export class Simulation {
   private async play(): Promise<void> {
     for (const host of this.hosts) host.start();
     for (const fault of this.plan.faults) this.faults.schedule(fault);
-    const actors = [...this.kvClients, ...this.watchClients, ...this.leaseClients].map((client) =>
+    const actors = [...this.kvClients, ...this.watchClients, ...this.leaseClients, this.readClient].map((client) =>
       this.own(client.run()),
     );
     await this.pass(this.plan.faultyMs);
     void this.own(this.faults.healAll());
     await this.recover();
     await this.pass(1_000);
-    for (const client of [...this.kvClients, ...this.leaseClients]) client.calmDown();
+    for (const client of [...this.kvClients, ...this.leaseClients, this.readClient]) client.calmDown();
     await this.passUntil(() => this.isSettled(), 10_000, "all members catch up");
     this.world.isCalm = true;
     await this.pass(this.leases.longestLifeMs());

@@ -35,6 +35,8 @@ export interface World {
 export interface Counts {
   writes: number;
   reads: number;
+  /** Answered, of the client that asks all members. */
+  readsEverywhere: number;
   unknown: number;
   refused: number;
   watchEvents: number;
@@ -43,12 +45,15 @@ export interface Counts {
   progressNotices: number;
   leases: number;
   keepAlives: number;
+  /** Keys that were moved to another lease, or to none. */
+  movedKeys: number;
   expiries: number;
 }
 
 export const noCounts = (): Counts => ({
   writes: 0,
   reads: 0,
+  readsEverywhere: 0,
   unknown: 0,
   refused: 0,
   watchEvents: 0,
@@ -57,6 +62,7 @@ export const noCounts = (): Counts => ({
   progressNotices: 0,
   leases: 0,
   keepAlives: 0,
+  movedKeys: 0,
   expiries: 0,
 });
 
