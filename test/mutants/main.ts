@@ -1,24 +1,29 @@
-// `npm run test:mutants [-- part of a name]`: breaks the product on purpose, in one place at a time, and expects the tests to notice.
+// `npm run test:mutants`: breaks the product on purpose, in one place at a time, and expects the tests to notice.
 
 import { spawn } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { program } from "commander";
+import { endWithTests } from "../support/child-processes.js";
+import { remeasure, scaledMs } from "../support/machine-speed.js";
 import { mutants, type Check, type Edit, type Mutant } from "./mutants.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 /** What the checks need of the tree; what is installed is shared. */
 const parts = ["raft", "store", "server", "client", "cli", "proto", "test", "package.json", "tsconfig.json"];
-/** Whoever hangs has noticed something, too, but says nothing of it: that counts as a failure of this run. */
-const checkTimeoutMs = 10 * 60_000;
+/** On a quiet machine. A check that hangs has noticed something, too, but does not say what: that fails this run. */
+const checkTimeoutMs = 60_000;
+/** If the recorded seed notices nothing any more, those of `npm test` are tried. */
+const maxSeeds = 200;
 
 interface Outcome {
   readonly failed: boolean;
   readonly output: string;
 }
 
-/** A copy of the tree in which one file at a time is another. */
+/** A copy of the tree in which one mutant at a time is made. */
 class Copy implements AsyncDisposable {
   private constructor(private readonly folder: string) {}
 
@@ -52,23 +57,41 @@ class Copy implements AsyncDisposable {
     return () => writeFile(path, text);
   }
 
-  run(check: Check): Promise<Outcome> {
-    const child = spawn(process.execPath, ["--import", "tsx", ...argumentsOf(check)], {
-      cwd: this.folder,
-      env: { ...process.env, NODE_ENV: "test" },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+  /** Runs a program of the tree. Its process group ends with it. */
+  async run(what: string, timeoutMs: number, ...args: readonly string[]): Promise<Outcome> {
+    const env: NodeJS.ProcessEnv = { ...process.env, NODE_ENV: "test" };
+    for (const name of ["SEED", "SEEDS"]) Reflect.deleteProperty(env, name);
+    const child = endWithTests(
+      spawn(process.execPath, ["--import", "tsx", "--import", "./test/support/end-with-parent.js", ...args], {
+        cwd: this.folder,
+        env,
+        stdio: ["ignore", "pipe", "pipe"],
+        detached: true,
+      }),
+    );
     let output = "";
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding("utf8").on("data", (text: string) => (output += text));
-    const timeout = setTimeout(() => child.kill("SIGKILL"), checkTimeoutMs);
-    return new Promise((resolve, reject) => {
-      child.once("close", (code) => {
-        clearTimeout(timeout);
-        if (code === null) reject(new Error(`${nameOf(check)} did not end within ${checkTimeoutMs / 1_000} s`));
-        else resolve({ failed: code !== 0, output });
-      });
-    });
+    let ending = "was killed";
+    const timeout = setTimeout(() => {
+      ending = `did not end within ${timeoutMs} ms`;
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    }, timeoutMs);
+    const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+    clearTimeout(timeout);
+    if (code === null) throw new Error(`${what} ${ending}`);
+    return { failed: code !== 0, output };
+  }
+
+  check(check: Check): Promise<Outcome> {
+    remeasure();
+    return this.run(nameOf(check), scaledMs(checkTimeoutMs), ...argumentsOf(check));
+  }
+
+  /** All seeds of the simulator, up to the first that notices something. */
+  simulateAll(): Promise<Outcome> {
+    const args = ["--seeds", String(maxSeeds), "--jobs", "1", "--stop-at-first"];
+    return this.run("the simulation", scaledMs(maxSeeds * 5_000), "test/sim/main.ts", ...args);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -78,17 +101,17 @@ class Copy implements AsyncDisposable {
 
 const argumentsOf = (check: Check): string[] =>
   check.kind === "simulation"
-    ? ["test/sim/main.ts", "--seeds", String(check.seeds), "--stop-at-first"]
-    : ["--test", check.file];
+    ? ["test/sim/main.ts", "--from", String(check.seed), "--seeds", "1", "--jobs", "1"]
+    : [check.file];
 
 const nameOf = (check: Check): string =>
-  check.kind === "simulation" ? `simulation of ${check.seeds} seeds` : check.file;
+  check.kind === "simulation" ? `simulation of seed ${check.seed}` : check.file;
 
 /** What of a check's output tells how it noticed. */
 const evidence = (check: Check, output: string): string => {
   if (check.kind === "simulation") {
-    const seed = /SEED=(\d+)/.exec(output)?.[1];
-    return seed === undefined ? "it failed before its first seed" : `seed ${seed}`;
+    const failure = /SEED=\d+ failed: (?:AssertionError \[ERR_ASSERTION\]: )?(.*)/.exec(output)?.[1];
+    return failure ?? "it failed before its first seed";
   }
   const failures = [...output.matchAll(/^\s*(?:not ok \d+ -|✖) (.*?)(?: \([\d.]+ms\))?$/gm)].map(
     ([, title]) => title ?? "",
@@ -96,31 +119,97 @@ const evidence = (check: Check, output: string): string => {
   return failures.find((title) => !title.endsWith(".test.ts")) ?? "it does not start";
 };
 
-const wanted = process.argv[2];
-const chosen = mutants.filter(({ name }) => wanted === undefined || name.includes(wanted));
+interface Options {
+  readonly all?: true;
+  readonly kind?: Check["kind"];
+  readonly jobs: number;
+}
+
+const options = program
+  .name("test:mutants")
+  .description(
+    "Makes one mistake after the other in the product, and expects the checks that are named for it to fail.",
+  )
+  .argument("[name]", "only those with this in their names")
+  .option("--all", "run every check that is named for a mutant, not only the first")
+  .option("--kind <kind>", 'run only checks of this kind: "test" or "simulation"')
+  .option("--jobs <count>", "how many at a time", Number, availableParallelism())
+  .parse()
+  .opts<Options>();
+
+const wanted = program.args[0] ?? "";
+
+/** Whom to ask of a mutant. */
+const checksFor = ({ caughtBy }: Mutant): readonly Check[] => {
+  const able = caughtBy.filter(({ kind }) => options.kind === undefined || options.kind === kind);
+  return options.all === true ? able : able.slice(0, 1);
+};
+
+const problems: string[] = [];
+
+/** A check that fails without any mutant proves nothing. */
+const checkWithout = async (copy: Copy, check: Check): Promise<string> => {
+  const { failed, output } = await copy.check(check);
+  if (failed) problems.push(`${nameOf(check)} fails without any mutant: ${evidence(check, output)}`);
+  return `${failed ? "FAILS" : "passes"} without a mutant: ${nameOf(check)}`;
+};
+
+const checkMutant = async (copy: Copy, mutant: Mutant): Promise<string> => {
+  const lines = [mutant.name];
+  const { undo } = await copy.mutate(mutant);
+  try {
+    for (const check of checksFor(mutant)) lines.push(`  ${await checkOne(copy, mutant, check)}`);
+  } finally {
+    await undo();
+  }
+  return lines.join("\n");
+};
+
+const checkOne = async (copy: Copy, { name }: Mutant, check: Check): Promise<string> => {
+  const { failed, output } = await copy.check(check);
+  if (failed) return `caught by ${nameOf(check)}: ${evidence(check, output)}`;
+  if (check.kind === "simulation") {
+    const all = await copy.simulateAll();
+    const seed = /SEED=(\d+) failed/.exec(all.output)?.[1];
+    if (seed !== undefined) return `caught by the simulation of seed ${seed}, no longer of ${check.seed}: record that`;
+  }
+  problems.push(`${name}: not noticed by ${nameOf(check)}`);
+  return `MISSED by ${nameOf(check)}`;
+};
+
+/** Does all tasks, `options.jobs` at a time, each on a tree of its own; prints what each of them says. */
+const doAll = async (copies: readonly Copy[], tasks: readonly ((copy: Copy) => Promise<string>)[]): Promise<void> => {
+  let next = 0;
+  await Promise.all(
+    copies.map(async (copy) => {
+      for (let task = tasks[next++]; task !== undefined; task = tasks[next++]) {
+        const text = await task(copy).catch((error: unknown) => {
+          problems.push(String(error));
+          return String(error);
+        });
+        console.log(`[${((performance.now() - begun) / 1_000).toFixed(0)} s] ${text}`);
+      }
+    }),
+  );
+};
+
+const begun = performance.now();
+const chosen = mutants.filter((mutant) => mutant.name.includes(wanted) && checksFor(mutant).length > 0);
 if (chosen.length === 0) {
   console.error(`no mutant's name contains "${wanted}"`);
   process.exit(2);
 }
-await using copy = await Copy.make();
-for (const mutant of chosen) await (await copy.mutate(mutant)).undo(); // a snippet that is gone is known at once
-
-const problems: string[] = [];
-const checks = new Map(chosen.flatMap(({ caughtBy }) => caughtBy).map((check) => [nameOf(check), check]));
-for (const [name, check] of checks) {
-  const { failed } = await copy.run(check);
-  console.log(`${failed ? "FAILS" : "passes"} without a mutant: ${name}`);
-  if (failed) problems.push(`${name} fails without any mutant, so it proves nothing`);
-}
-for (const mutant of chosen) {
-  console.log(`\n${mutant.name} (${mutant.file})`);
-  const { undo } = await copy.mutate(mutant);
-  for (const check of mutant.caughtBy) {
-    const { failed, output } = await copy.run(check);
-    console.log(`  ${failed ? "caught" : "MISSED"} by ${nameOf(check)}${failed ? `: ${evidence(check, output)}` : ""}`);
-    if (!failed) problems.push(`${mutant.name}: not noticed by ${nameOf(check)}`);
-  }
-  await undo();
+const checks = new Map(chosen.flatMap(checksFor).map((check) => [nameOf(check), check]));
+const copies = await Promise.all(Array.from({ length: options.jobs }, () => Copy.make()));
+try {
+  for (const mutant of chosen) await (await copies[0]!.mutate(mutant)).undo(); // a snippet that is gone is known at once
+  console.log(`${chosen.length} mutants, ${checks.size} checks, ${options.jobs} at a time`);
+  await doAll(copies, [
+    ...[...checks.values()].map((check) => (copy: Copy) => checkWithout(copy, check)),
+    ...chosen.map((mutant) => (copy: Copy) => checkMutant(copy, mutant)),
+  ]);
+} finally {
+  for (const copy of copies) await copy[Symbol.asyncDispose]();
 }
 console.log(`\n${chosen.length} mutants, ${problems.length === 0 ? "all caught" : `${problems.length} problems:`}`);
 for (const problem of problems) console.log(`  ${problem}`);

@@ -1,8 +1,13 @@
 // Places where consensus bugs live. Each mutant is a mistake that somebody could make there, and names what must notice it.
 
-/** A test file, or the whole-cluster simulator, which may need so many seeds. */
+/** A test file, or the whole-cluster simulator. */
 export type Check =
-  { readonly kind: "test"; readonly file: string } | { readonly kind: "simulation"; readonly seeds: number };
+  | { readonly kind: "test"; readonly file: string }
+  | {
+      readonly kind: "simulation";
+      /** The first seed that noticed it when this was written. */
+      readonly seed: number;
+    };
 
 /** A change to one place of the product. */
 export interface Edit {
@@ -17,54 +22,55 @@ export interface Mutant extends Edit {
   readonly name: string;
   /** What else is, where one mistake alone is made up for elsewhere. */
   readonly also?: readonly Edit[];
-  /** Every one of them must notice it. */
+  /** Each of them notices it. The first is run: the cheapest, or the one that is to be shown to notice it. */
   readonly caughtBy: readonly Check[];
 }
 
 const scenarios: Check = { kind: "test", file: "test/scenarios/scenarios.test.ts" };
 const test = (file: string): Check => ({ kind: "test", file: `test/${file}.test.ts` });
 const directoryCrashes = test("server/data-dir-crashes");
-/** Those of `npm test`. */
-const simulation: Check = { kind: "simulation", seeds: 200 };
+const simulation = (seed: number): Check => ({ kind: "simulation", seed });
 
 export const mutants: readonly Mutant[] = [
   // Votes and terms. Raft paper §5.2, §5.4.1.
   {
     name: "a vote is given before it is durable",
     file: "raft/core/outbox.ts",
-    snippet: "(this.isHardStateDurable ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what",
+    snippet:
+      "send(to: MemberId, message: PeerMessage): void {\n    (this.isHardStateDurable ? this.messages : this.replies)",
     replacement:
-      '(this.isHardStateDurable || message.kind === "voteReply" ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what',
-    caughtBy: [scenarios, simulation],
+      'send(to: MemberId, message: PeerMessage): void {\n    (this.isHardStateDurable || message.kind === "voteReply" ? this.messages : this.replies)',
+    caughtBy: [scenarios, simulation(1)],
   },
   {
     name: "a vote is asked for before its term is durable",
     file: "raft/core/outbox.ts",
-    snippet: "(this.isHardStateDurable ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what",
+    snippet:
+      "send(to: MemberId, message: PeerMessage): void {\n    (this.isHardStateDurable ? this.messages : this.replies)",
     replacement:
-      '(this.isHardStateDurable || message.kind === "vote" ? this.messages : this.replies).push({ to, message });\n  }\n\n  /** Sends what',
-    caughtBy: [scenarios, simulation],
+      'send(to: MemberId, message: PeerMessage): void {\n    (this.isHardStateDurable || message.kind === "vote" ? this.messages : this.replies)',
+    caughtBy: [scenarios, simulation(1)],
   },
   {
     name: "a member votes twice in one term",
     file: "raft/core/elections.ts",
     snippet: "return this.ownVote === candidate || (this.ownVote === noMember && this.elected === noMember);",
     replacement: "return this.ownVote === candidate || this.elected === noMember;",
-    caughtBy: [scenarios, simulation],
+    caughtBy: [scenarios, simulation(1)],
   },
   {
     name: "a vote for a candidate whose log is older",
     file: "raft/core/elections.ts",
     snippet: "const granted = isCurrent && upToDate && this.mayVoteFor(from);",
     replacement: "const granted = isCurrent && this.mayVoteFor(from);",
-    caughtBy: [scenarios, simulation],
+    caughtBy: [scenarios, simulation(1)],
   },
   {
     name: "half of the members are a majority",
     file: "raft/core/quorum.ts",
     snippet: "Math.floor(members / 2) + 1",
     replacement: "Math.floor((members + 1) / 2) - (members > 3 ? 1 : 0)",
-    caughtBy: [simulation],
+    caughtBy: [simulation(1)],
   },
   // The log. Raft paper §5.3, §5.4.2.
   {
@@ -72,28 +78,28 @@ export const mutants: readonly Mutant[] = [
     file: "raft/core/leadership.ts",
     snippet: "if (index <= this.log.commit || this.log.termAt(index) !== this.term) return;",
     replacement: "if (index <= this.log.commit) return;",
-    caughtBy: [scenarios, simulation],
+    caughtBy: [scenarios, simulation(1)],
   },
   {
     name: "an append is acknowledged before it is synced",
     file: "raft/node.ts",
     snippet: "    this.writing = true;\n    const done",
     replacement: "    this.writing = true;\n    this.transport.send(unsaved.replies);\n    const done",
-    caughtBy: [test("raft/node/driver"), simulation],
+    caughtBy: [test("raft/node/driver"), simulation(1)],
   },
   {
     name: "the leader counts its own copy before it is durable",
     file: "raft/core/leadership.ts",
     snippet: "held[0] = this.log.saved;",
     replacement: "held[0] = this.log.lastIndex;",
-    caughtBy: [scenarios, simulation],
+    caughtBy: [scenarios, simulation(1)],
   },
   {
     name: "an append that comes late takes away what follows it",
     file: "raft/core/log.ts",
     snippet: "      if (own === entry.term) continue;\n",
     replacement: "",
-    caughtBy: [scenarios, simulation],
+    caughtBy: [scenarios, simulation(1)],
   },
   {
     name: "a follower commits what the leader did not vouch for",
@@ -107,7 +113,7 @@ export const mutants: readonly Mutant[] = [
     file: "raft/wal/record.ts",
     snippet: "if (incomplete !== undefined) return incomplete;",
     replacement: "",
-    caughtBy: [test("raft/wal/crash"), simulation],
+    caughtBy: [test("raft/wal/crash"), simulation(1)],
   },
   // Reads. Raft thesis §6.4.
   {
@@ -115,21 +121,28 @@ export const mutants: readonly Mutant[] = [
     file: "raft/core/read-rounds.ts",
     snippet: "if (oldest === undefined || oldest.round > round) return undefined;",
     replacement: "if (oldest === undefined) return undefined;",
-    caughtBy: [scenarios, simulation],
+    caughtBy: [scenarios, simulation(1)],
+  },
+  {
+    name: "a read is confirmed by the round before its own",
+    file: "raft/core/read-rounds.ts",
+    snippet: "oldest.round > round) return undefined;",
+    replacement: "oldest.round > round + 1) return undefined;",
+    caughtBy: [simulation(13), scenarios],
   },
   {
     name: "a new leader answers reads before it knows what is committed",
     file: "raft/core/leadership.ts",
     snippet: "return this.log.termAt(this.log.commit) === this.term;",
     replacement: "return true;",
-    caughtBy: [scenarios, simulation],
+    caughtBy: [scenarios, simulation(1)],
   },
   {
     name: "a read is answered before this member has applied what it must see",
     file: "server/reads.ts",
     snippet: "this.options.whenApplied(index, () => {",
     replacement: "((_index: unknown, callback: () => void) => callback())(index, () => {",
-    caughtBy: [test("server/reads"), simulation],
+    caughtBy: [test("server/reads"), simulation(1)],
   },
   // State machine.
   {
@@ -138,14 +151,14 @@ export const mutants: readonly Mutant[] = [
     snippet: "if (next.round !== undefined) stateRow.put(next.batch, next.round);",
     replacement:
       "if (next.round !== undefined) {\n      const marker = this.backend.batch();\n      stateRow.put(marker, next.round);\n      marker.write().catch(() => undefined);\n    }",
-    caughtBy: [test("store/write-behind"), simulation],
+    caughtBy: [test("store/write-behind"), simulation(1)],
   },
   {
     name: "a repeated proposal is applied again",
     file: "server/applier.ts",
     snippet: "if (command === undefined || !this.seen.admit(envelope)) return;",
     replacement: "if (command === undefined) return;\n    this.seen.admit(envelope);",
-    caughtBy: [test("server/applier"), simulation],
+    caughtBy: [test("server/applier"), simulation(1)],
   },
   // Leases.
   {
@@ -161,21 +174,42 @@ export const mutants: readonly Mutant[] = [
         replacement: "once: false,",
       },
     ],
-    caughtBy: [test("server/applier"), simulation],
+    caughtBy: [test("server/applier"), simulation(1)],
+  },
+  {
+    name: "a key that gets another lease still ends with the former",
+    file: "store/leases.ts",
+    snippet: "if (from !== noLease) this.entries.get(from)?.keys.delete(key);",
+    replacement: "",
+    caughtBy: [simulation(1), test("store/leases")],
+  },
+  {
+    name: "a key that gets another lease does not end with it",
+    file: "store/leases.ts",
+    snippet: "if (to !== noLease) this.entries.get(to)?.keys.add(key);",
+    replacement: "if (from === noLease && to !== noLease) this.entries.get(to)?.keys.add(key);",
+    caughtBy: [simulation(1), test("store/leases")],
+  },
+  {
+    name: "a key that lost its lease has it again after a restart",
+    file: "store/leases.ts",
+    snippet: "else if (this.leaseOf.size > 0) this.leaseOf.delete(key);",
+    replacement: "",
+    caughtBy: [simulation(1), test("store/leases")],
   },
   {
     name: "a new leader gives leases no full time",
     file: "server/lease-term.ts",
     snippet: "this.leases.set(lease.id, timed(lease, now + graceMs));",
     replacement: "this.leases.set(lease.id, timed(lease, now - lease.ttlSeconds * 500));",
-    caughtBy: [test("server/lease-keeper"), simulation],
+    caughtBy: [test("server/lease-keeper"), simulation(1)],
   },
   {
     name: "a keep-alive is answered by a leader that no quorum has confirmed",
     file: "server/lease-calls.ts",
     snippet: "reads.whenLinearizable(confirmed, () => answer(undefined));",
     replacement: "confirmed();",
-    caughtBy: [test("server/lease-calls"), simulation],
+    caughtBy: [test("server/lease-calls"), simulation(1)],
   },
   // Watches.
   {
@@ -183,7 +217,7 @@ export const mutants: readonly Mutant[] = [
     file: "store/watch-catch-up.ts",
     snippet: "if (through < this.present().revision) {",
     replacement: "if (through + 1 < this.present().revision) {",
-    caughtBy: [test("property/watch"), simulation],
+    caughtBy: [test("property/watch"), simulation(1)],
   },
   // Snapshots. Raft paper §7.
   {
@@ -198,7 +232,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/log-truncation.ts",
     snippet: "    await this.options.flush();\n",
     replacement: "",
-    caughtBy: [test("server/log-truncation"), simulation],
+    caughtBy: [test("server/log-truncation"), simulation(1)],
   },
   {
     name: "a log that holds the snapshot's last entry loses what follows it",
@@ -210,8 +244,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a log that a snapshot is about to replace still grows",
     file: "raft/core/core.ts",
-    snippet: "    if (this.installer.isUnderWay) return; // as if lost: the log stands still\n",
-    replacement: "",
+    snippet: "this.elections.follow(from, append.term);\n    if (this.installer.isUnderWay) return;",
+    replacement: "this.elections.follow(from, append.term);",
     caughtBy: [scenarios, test("sim/core")],
   },
   // The member's directory. Of names and bytes that were not synced, any may be gone after a power cut.
@@ -227,7 +261,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/durable-file.ts",
     snippet: "  await promised((done) => disk.syncDirectory(dirname(path), done));\n",
     replacement: "",
-    caughtBy: [directoryCrashes, simulation],
+    caughtBy: [directoryCrashes, simulation(1)],
   },
   {
     name: "a new store's own name may come after the store-current that names it",
@@ -241,7 +275,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/data-dir.ts",
     snippet: "    await syncDirectory(this.disk, path);\n",
     replacement: "",
-    caughtBy: [directoryCrashes, simulation],
+    caughtBy: [directoryCrashes, simulation(1)],
   },
   {
     name: "a start believes a store-current whose name is not durable",
@@ -255,7 +289,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/snapshots/new-store.ts",
     snippet: "() => directory.useStore(path, state));",
     replacement: "() => (void directory.useStore(path, state), Promise.resolve()));",
-    caughtBy: [directoryCrashes, simulation],
+    caughtBy: [directoryCrashes, simulation(1)],
   },
   {
     name: "a member's directory is made in one whose name is not durable",
