@@ -101,11 +101,11 @@ class Copy implements AsyncDisposable {
 
 const argumentsOf = (check: Check): string[] =>
   check.kind === "simulation"
-    ? ["test/sim/main.ts", "--from", String(check.seed), "--seeds", "1", "--jobs", "1"]
+    ? ["test/sim/main.ts", "--from", String(check.seed ?? 1), "--seeds", "1", "--jobs", "1"]
     : [check.file];
 
 const nameOf = (check: Check): string =>
-  check.kind === "simulation" ? `simulation of seed ${check.seed}` : check.file;
+  check.kind === "simulation" ? `simulation of seed ${check.seed ?? 1}` : check.file;
 
 /** What of a check's output tells how it noticed. */
 const evidence = (check: Check, output: string): string => {
@@ -171,7 +171,8 @@ const checkOne = async (copy: Copy, { name }: Mutant, check: Check): Promise<str
   if (check.kind === "simulation") {
     const all = await copy.simulateAll();
     const seed = /SEED=(\d+) failed/.exec(all.output)?.[1];
-    if (seed !== undefined) return `caught by the simulation of seed ${seed}, no longer of ${check.seed}: record that`;
+    if (seed !== undefined)
+      return `caught by simulation of seed ${seed}, which is to be recorded: ${evidence(check, all.output)}`;
   }
   problems.push(`${name}: not noticed by ${nameOf(check)}`);
   return `MISSED by ${nameOf(check)}`;

@@ -5,8 +5,8 @@ export type Check =
   | { readonly kind: "test"; readonly file: string }
   | {
       readonly kind: "simulation";
-      /** The first seed that noticed it when this was written. */
-      readonly seed: number;
+      /** The first seed that noticed it when this was written: it is tried before all others. */
+      readonly seed: number | undefined;
     };
 
 /** A change to one place of the product. */
@@ -29,7 +29,7 @@ export interface Mutant extends Edit {
 const scenarios: Check = { kind: "test", file: "test/scenarios/scenarios.test.ts" };
 const test = (file: string): Check => ({ kind: "test", file: `test/${file}.test.ts` });
 const directoryCrashes = test("server/data-dir-crashes");
-const simulation = (seed: number): Check => ({ kind: "simulation", seed });
+const simulation = (seed?: number): Check => ({ kind: "simulation", seed });
 
 export const mutants: readonly Mutant[] = [
   // Votes and terms. Raft paper §5.2, §5.4.1.
@@ -40,7 +40,7 @@ export const mutants: readonly Mutant[] = [
       "send(to: MemberId, message: PeerMessage): void {\n    (this.isHardStateDurable ? this.messages : this.replies)",
     replacement:
       'send(to: MemberId, message: PeerMessage): void {\n    (this.isHardStateDurable || message.kind === "voteReply" ? this.messages : this.replies)',
-    caughtBy: [scenarios, simulation(1)],
+    caughtBy: [scenarios, simulation()],
   },
   {
     name: "a vote is asked for before its term is durable",
@@ -49,21 +49,21 @@ export const mutants: readonly Mutant[] = [
       "send(to: MemberId, message: PeerMessage): void {\n    (this.isHardStateDurable ? this.messages : this.replies)",
     replacement:
       'send(to: MemberId, message: PeerMessage): void {\n    (this.isHardStateDurable || message.kind === "vote" ? this.messages : this.replies)',
-    caughtBy: [scenarios, simulation(1)],
+    caughtBy: [scenarios, simulation()],
   },
   {
     name: "a member votes twice in one term",
     file: "raft/core/elections.ts",
     snippet: "return this.ownVote === candidate || (this.ownVote === noMember && this.elected === noMember);",
     replacement: "return this.ownVote === candidate || this.elected === noMember;",
-    caughtBy: [scenarios, simulation(1)],
+    caughtBy: [scenarios, simulation()],
   },
   {
     name: "a vote for a candidate whose log is older",
     file: "raft/core/elections.ts",
     snippet: "const granted = isCurrent && upToDate && this.mayVoteFor(from);",
     replacement: "const granted = isCurrent && this.mayVoteFor(from);",
-    caughtBy: [scenarios, simulation(1)],
+    caughtBy: [scenarios, simulation()],
   },
   {
     name: "half of the members are a majority",
@@ -78,28 +78,28 @@ export const mutants: readonly Mutant[] = [
     file: "raft/core/leadership.ts",
     snippet: "if (index <= this.log.commit || this.log.termAt(index) !== this.term) return;",
     replacement: "if (index <= this.log.commit) return;",
-    caughtBy: [scenarios, simulation(1)],
+    caughtBy: [scenarios, simulation()],
   },
   {
     name: "an append is acknowledged before it is synced",
     file: "raft/node.ts",
     snippet: "    this.writing = true;\n    const done",
     replacement: "    this.writing = true;\n    this.transport.send(unsaved.replies);\n    const done",
-    caughtBy: [test("raft/node/driver"), simulation(1)],
+    caughtBy: [test("raft/node/driver"), simulation()],
   },
   {
     name: "the leader counts its own copy before it is durable",
     file: "raft/core/leadership.ts",
     snippet: "held[0] = this.log.saved;",
     replacement: "held[0] = this.log.lastIndex;",
-    caughtBy: [scenarios, simulation(1)],
+    caughtBy: [scenarios, simulation()],
   },
   {
     name: "an append that comes late takes away what follows it",
     file: "raft/core/log.ts",
     snippet: "      if (own === entry.term) continue;\n",
     replacement: "",
-    caughtBy: [scenarios, simulation(1)],
+    caughtBy: [scenarios, simulation()],
   },
   {
     name: "a follower commits what the leader did not vouch for",
@@ -113,7 +113,7 @@ export const mutants: readonly Mutant[] = [
     file: "raft/wal/record.ts",
     snippet: "if (incomplete !== undefined) return incomplete;",
     replacement: "",
-    caughtBy: [test("raft/wal/crash"), simulation(1)],
+    caughtBy: [test("raft/wal/crash"), simulation()],
   },
   // Reads. Raft thesis §6.4.
   {
@@ -121,7 +121,7 @@ export const mutants: readonly Mutant[] = [
     file: "raft/core/read-rounds.ts",
     snippet: "if (oldest === undefined || oldest.round > round) return undefined;",
     replacement: "if (oldest === undefined) return undefined;",
-    caughtBy: [scenarios, simulation(1)],
+    caughtBy: [scenarios, simulation()],
   },
   {
     name: "a read is confirmed by the round before its own",
@@ -135,14 +135,14 @@ export const mutants: readonly Mutant[] = [
     file: "raft/core/leadership.ts",
     snippet: "return this.log.termAt(this.log.commit) === this.term;",
     replacement: "return true;",
-    caughtBy: [scenarios, simulation(1)],
+    caughtBy: [scenarios, simulation()],
   },
   {
     name: "a read is answered before this member has applied what it must see",
     file: "server/reads.ts",
     snippet: "this.options.whenApplied(index, () => {",
     replacement: "((_index: unknown, callback: () => void) => callback())(index, () => {",
-    caughtBy: [test("server/reads"), simulation(1)],
+    caughtBy: [test("server/reads"), simulation()],
   },
   // State machine.
   {
@@ -151,14 +151,14 @@ export const mutants: readonly Mutant[] = [
     snippet: "if (next.round !== undefined) stateRow.put(next.batch, next.round);",
     replacement:
       "if (next.round !== undefined) {\n      const marker = this.backend.batch();\n      stateRow.put(marker, next.round);\n      marker.write().catch(() => undefined);\n    }",
-    caughtBy: [test("store/write-behind"), simulation(1)],
+    caughtBy: [test("store/write-behind"), simulation()],
   },
   {
     name: "a repeated proposal is applied again",
     file: "server/applier.ts",
     snippet: "if (command === undefined || !this.seen.admit(envelope)) return;",
     replacement: "if (command === undefined) return;\n    this.seen.admit(envelope);",
-    caughtBy: [test("server/applier"), simulation(1)],
+    caughtBy: [test("server/applier"), simulation()],
   },
   // Leases.
   {
@@ -174,7 +174,7 @@ export const mutants: readonly Mutant[] = [
         replacement: "once: false,",
       },
     ],
-    caughtBy: [test("server/applier"), simulation(1)],
+    caughtBy: [test("server/applier"), simulation()],
   },
   {
     name: "a key that gets another lease still ends with the former",
@@ -202,14 +202,14 @@ export const mutants: readonly Mutant[] = [
     file: "server/lease-term.ts",
     snippet: "this.leases.set(lease.id, timed(lease, now + graceMs));",
     replacement: "this.leases.set(lease.id, timed(lease, now - lease.ttlSeconds * 500));",
-    caughtBy: [test("server/lease-keeper"), simulation(1)],
+    caughtBy: [test("server/lease-keeper"), simulation()],
   },
   {
     name: "a keep-alive is answered by a leader that no quorum has confirmed",
     file: "server/lease-calls.ts",
     snippet: "reads.whenLinearizable(confirmed, () => answer(undefined));",
     replacement: "confirmed();",
-    caughtBy: [test("server/lease-calls"), simulation(1)],
+    caughtBy: [test("server/lease-calls"), simulation()],
   },
   // Watches.
   {
@@ -217,7 +217,7 @@ export const mutants: readonly Mutant[] = [
     file: "store/watch-catch-up.ts",
     snippet: "if (through < this.present().revision) {",
     replacement: "if (through + 1 < this.present().revision) {",
-    caughtBy: [test("property/watch"), simulation(1)],
+    caughtBy: [test("property/watch"), simulation()],
   },
   // Snapshots. Raft paper §7.
   {
@@ -232,7 +232,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/log-truncation.ts",
     snippet: "    await this.options.flush();\n",
     replacement: "",
-    caughtBy: [test("server/log-truncation"), simulation(1)],
+    caughtBy: [test("server/log-truncation"), simulation()],
   },
   {
     name: "a log that holds the snapshot's last entry loses what follows it",
@@ -261,7 +261,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/durable-file.ts",
     snippet: "  await promised((done) => disk.syncDirectory(dirname(path), done));\n",
     replacement: "",
-    caughtBy: [directoryCrashes, simulation(1)],
+    caughtBy: [directoryCrashes, simulation()],
   },
   {
     name: "a new store's own name may come after the store-current that names it",
@@ -275,7 +275,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/data-dir.ts",
     snippet: "    await syncDirectory(this.disk, path);\n",
     replacement: "",
-    caughtBy: [directoryCrashes, simulation(1)],
+    caughtBy: [directoryCrashes, simulation()],
   },
   {
     name: "a start believes a store-current whose name is not durable",
@@ -289,7 +289,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/snapshots/new-store.ts",
     snippet: "() => directory.useStore(path, state));",
     replacement: "() => (void directory.useStore(path, state), Promise.resolve()));",
-    caughtBy: [directoryCrashes, simulation(1)],
+    caughtBy: [directoryCrashes, simulation()],
   },
   {
     name: "a member's directory is made in one whose name is not durable",
