@@ -15,6 +15,7 @@ import {
   type ServerFlags,
 } from "../../server/index.js";
 import { applyEnvironment, ShadowedVariableError } from "./environment.js";
+import { writeLogLine } from "./log-output.js";
 import { tellSupervisor, type SupervisorCommand } from "./messages.js";
 
 /** Flags of etcd that do nothing here yet; each use is answered with a warning that says so. */
@@ -70,16 +71,22 @@ export const addServerFlags = (command: Command): Command => {
   return flags;
 };
 
-const loggerAt = (level: LogLevel): Logger =>
-  createLogger({
-    level,
-    write: (line) => void process.stderr.write(line),
-    timestamp: () => new Date().toISOString(),
-  });
+/** Writes to standard error; a supervisor is told of errors, too. */
+const loggerAt = (level: LogLevel): Logger => {
+  const logger = createLogger({ level, write: writeLogLine, timestamp: () => new Date().toISOString() });
+  return {
+    ...logger,
+    error: (message, fields) => {
+      logger.error(message, fields);
+      tellSupervisor({ kind: "problem", text: message });
+    },
+  };
+};
 
 /** Runs one member until it is told to stop or fails. Ends the process. */
 export const runMember = async (command: Command): Promise<void> => {
   let logger = loggerAt("info");
+  const orphaned = supervisorGone();
   try {
     const unknown = applyEnvironment(command, process.env);
     const flags = command.opts<MemberFlags>();
@@ -88,7 +95,7 @@ export const runMember = async (command: Command): Promise<void> => {
     for (const variable of unknown) logger.warn("unrecognized environment variable", { variable });
     for (const [flag, warning] of Object.entries(flagsWithoutEffect))
       if (flags[flag as keyof typeof flagsWithoutEffect] !== undefined) logger.warn(warning);
-    await serve(config, logger);
+    await serve(config, logger, orphaned);
   } catch (error) {
     if (error instanceof FlagError) {
       process.stderr.write(`${error.message}\nSee 'minietcd --help'.\n`);
@@ -103,7 +110,13 @@ export const runMember = async (command: Command): Promise<void> => {
   }
 };
 
-const serve = async (config: MemberConfig, logger: Logger): Promise<void> => {
+/** Resolves when the supervisor closes the channel, however it dies; it may have died before this program was loaded. */
+const supervisorGone = (): Promise<void> => {
+  const isGone = process.send !== undefined && !process.connected;
+  return isGone ? Promise.resolve() : new Promise((resolve) => process.once("disconnect", resolve));
+};
+
+const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<void>): Promise<void> => {
   const member = await Member.start(config, {
     clock: systemClock,
     random: Math.random,
@@ -115,8 +128,7 @@ const serve = async (config: MemberConfig, logger: Logger): Promise<void> => {
   process.on("message", ({ kind }: Partial<SupervisorCommand>) => {
     if (kind === "drain") void member.drain().then(() => tellSupervisor({ kind: "drained" }));
   });
-  // A supervisor that died, however it died, closes the channel.
-  process.once("disconnect", () => void stopAndExit(member, logger, "supervisor is gone"));
+  void orphaned.then(() => stopAndExit(member, logger, "supervisor is gone"));
   member.ready.then(
     () => tellSupervisor({ kind: "ready" }),
     () => undefined, // `stopped` says why
@@ -131,6 +143,7 @@ const serve = async (config: MemberConfig, logger: Logger): Promise<void> => {
 const stopAndExit = async (member: Member, logger: Logger, why: string): Promise<void> => {
   logger.info("shutting down", { why });
   await member.stop();
+  if ((await member.stopped) !== undefined) return; // `serve` says why, and ends the process
   logger.info("stopped");
   process.exit(0);
 };
@@ -140,6 +153,9 @@ const stopOnSignals = (member: Member, logger: Logger): void => {
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => {
       logger.info("received signal; shutting down", { signal });
-      void member.stop().then(() => process.kill(process.pid, signal));
+      void member.stop().then(async () => {
+        if ((await member.stopped) === undefined) logger.info("stopped", { signal });
+        process.kill(process.pid, signal);
+      });
     });
 };

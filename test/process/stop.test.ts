@@ -1,9 +1,15 @@
 // How a member stops when it is told to.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
 import test from "node:test";
 import { EtcdError } from "../../client/index.js";
+import { within } from "../support/deadline.js";
 import { startCluster } from "../support/minietcd-cluster.js";
+import { minietcdProgram } from "../support/minietcd-process.js";
+import { tempFolder } from "../support/temp-folder.js";
 
 for (const signal of ["SIGTERM", "SIGINT"] as const)
   test(`${signal}: requests under way end, then the member dies by that signal and keeps what it acknowledged`, async () => {
@@ -24,6 +30,8 @@ for (const signal of ["SIGTERM", "SIGINT"] as const)
     assert.deepEqual(exit, { code: null, signal });
     const outcomes = await Promise.all(puts);
     assert.ok(member.running.log.some(({ msg }) => msg === "received signal; shutting down"));
+    const last = member.running.log.at(-1);
+    assert.deepEqual([last?.["msg"], last?.["signal"]], ["stopped", signal]);
 
     await cluster.start();
     for (const [n, outcome] of outcomes.entries()) {
@@ -32,6 +40,30 @@ for (const signal of ["SIGTERM", "SIGINT"] as const)
       if (outcome === "failed") assert.equal(value, undefined, `k/${n}`);
     }
   });
+
+test("a member whose supervisor is gone before it has started ends by itself", async () => {
+  await using folder = await tempFolder();
+  const [client, peer] = ["client", "peer"].map((name) => `unix://${join(folder.path, name)}`) as [string, string];
+  const urls = { "listen-client-urls": client, "advertise-client-urls": client, "listen-peer-urls": peer };
+  const flags = Object.entries({ ...urls, "initial-advertise-peer-urls": peer }).map(
+    ([flag, url]) => `--${flag}=${url}`,
+  );
+  const args = [
+    minietcdProgram,
+    `--data-dir=${join(folder.path, "data")}`,
+    `--initial-cluster=default=${peer}`,
+    ...flags,
+  ];
+  const member = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "ignore", "ipc"] });
+  const ended = once(member, "exit");
+  try {
+    member.disconnect();
+    assert.deepEqual(await within(20_000, "the end of the member", ended), [0, null]);
+  } finally {
+    member.kill("SIGKILL");
+    await ended;
+  }
+});
 
 test("a second start finds nothing to repair after an orderly stop", async () => {
   await using cluster = await startCluster({ members: 1 });
