@@ -66,6 +66,16 @@ export class DirectoryFiles {
       throw new StartError(`${this.pathOf(foreign)} is not a file of minietcd: choose another --data-dir`);
   }
 
+  /** @throws StartError if there is anything in the data directory, or in its folder `member`, that is not a member's */
+  async refuseAllButMember(): Promise<void> {
+    const foreign = ((await this.namesIn(resolve(this.dataDir))) ?? []).find((name) => name !== "member");
+    if (foreign !== undefined)
+      throw new StartError(
+        `${join(this.dataDir, foreign)} is not a file of minietcd: remove it, or choose another --data-dir`,
+      );
+    await this.refuseForeign();
+  }
+
   /** @throws StartError if a member runs here */
   async lock(): Promise<DirectoryLock> {
     try {

@@ -8,6 +8,7 @@ export {
   type MemberConfig,
   type ServerFlags,
 } from "./config.js";
+export { clearDataDirectories, isInUse, lockFolder } from "./data-dir-use.js";
 export { StartError } from "./errors.js";
 export { createLogger, errorText, formatId, logLevels, type Logger, type LogLevel } from "./logger.js";
 export { Member, type MemberEnvironment } from "./member.js";

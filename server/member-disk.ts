@@ -2,7 +2,7 @@
 
 import { rm } from "node:fs";
 import { Level } from "level";
-import { nodeDisk, type Disk, type DiskDone } from "../raft/index.js";
+import { nodeDisk, promised, type Disk, type DiskDone } from "../raft/index.js";
 import { errorCode } from "./open-failure.js";
 
 /** Held until it is closed or the process ends, however that ends. */
@@ -19,6 +19,8 @@ export interface MemberDisk extends Disk {
 
 /** Node has no flock: an empty `level` database held open refuses a second process and is free after a kill -9. */
 const lock = async (directory: string): Promise<DirectoryLock> => {
+  // By ourselves: LevelDB's own attempt tells of a read-only file system that something is missing.
+  await promised((done) => nodeDisk.makeDirectory(directory, done));
   const level = new Level(directory);
   try {
     await level.open();

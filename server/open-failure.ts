@@ -7,6 +7,7 @@ import { StartError } from "./errors.js";
  * and where. Errors that nobody foresaw stay as they are.
  */
 export const asStartError = (error: unknown, dataDir: string): unknown => {
+  if (error instanceof StartError) return error;
   const advice = adviceFor(error, dataDir);
   return advice === undefined ? error : new StartError(advice, { cause: error });
 };
@@ -22,8 +23,17 @@ const adviceFor = (error: unknown, dataDir: string): string | undefined => {
   if (error instanceof WalVersionError || error instanceof NewerFormatError)
     return `data directory ${dataDir} is of a newer minietcd, nothing in it was changed: start that one`;
   // `level` says only that opening failed; its cause says why.
-  return adviceForCode(errorCode(error), dataDir) ?? adviceForCode(codeOfCause(causeOf(error)), dataDir);
+  return (
+    adviceForCode(errorCode(error), dataDir) ??
+    adviceForCode(codeOfCause(causeOf(error)), dataDir) ??
+    (isOfSystem(error) || isOfSystem(causeOf(error))
+      ? `cannot use data directory ${dataDir}: choose another --data-dir`
+      : undefined)
+  );
 };
+
+/** The system refused: nothing is wrong with the program. */
+const isOfSystem = (error: unknown): boolean => error instanceof Error && "syscall" in error;
 
 /** What the system said to LevelDB, which passes on no code but only the words. */
 const wordsOfLevel: readonly (readonly [string, string])[] = [

@@ -70,9 +70,11 @@ test("what the file system says becomes what to do", () => {
     ["ENOTDIR", /d is not a directory: choose another --data-dir/],
     ["EMFILE", /raise the limit/],
     ["EIO", /check the disk/],
+    ["ENOENT", /^cannot use data directory d: choose another --data-dir$/],
+    ["ELOOP", /^cannot use data directory d: choose another --data-dir$/],
   ];
   for (const [code, expected] of said) {
-    const direct = Object.assign(new Error(code), { code });
+    const direct = Object.assign(new Error(code), { code, syscall: "mkdir" });
     const throughLevel = Object.assign(new Error("Database failed to open", { cause: direct }), { code: "LEVEL_X" });
     for (const error of [direct, throughLevel]) {
       const told = asStartError(error, "d");
@@ -81,6 +83,12 @@ test("what the file system says becomes what to do", () => {
       assert.equal(told.cause, error);
     }
   }
+});
+
+test("a failure to open is put into words once, however often it is passed on", () => {
+  const system = Object.assign(new Error("ENOTDIR: not a directory"), { code: "ENOTDIR", syscall: "scandir" });
+  const line = errorText(asStartError(asStartError(system, "d"), "d"));
+  assert.equal(line, "data directory d is not a directory: choose another --data-dir: ENOTDIR: not a directory");
 });
 
 test("an error that nobody foresaw is not dressed up", () => {
