@@ -16,10 +16,12 @@ export const addVerifyCommand = (program: Command): void => {
   program
     .command("verify")
     .description("check all files of a stopped member: what is wrong, where, and what can be done; changes nothing")
+    .allowExcessArguments(false)
     .requiredOption("--data-dir <path>", "the member's data directory")
     .addHelpText(
       "after",
-      "\nExit code 0: all is well; 1: something is wrong; 2: it could not be checked." +
+      "\nExample:\n  minietcd verify --data-dir data/m2\n" +
+        "\nExit code 0: all is well; 1: something is wrong; 2: it could not be checked." +
         "\nThe store is read from a copy in the folder for temporary files (TMPDIR).",
     )
     .action(async ({ dataDir }: VerifyFlags) => {

@@ -42,6 +42,11 @@ export class SmallDisk implements AsyncDisposable {
     return rm(this.ballast, { force: true });
   }
 
+  /** Makes the disk itself larger. */
+  async growTo(mebibytes: number): Promise<void> {
+    await run("mount", ["-o", `remount,size=${mebibytes}m`, this.path]);
+  }
+
   /** Nothing may be written any more. No file may be open for writing. */
   async makeReadOnly(): Promise<void> {
     await run("mount", ["-o", "remount,ro", this.path]);

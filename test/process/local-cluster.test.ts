@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
@@ -103,6 +103,7 @@ test("Ctrl-C stops the members in order, and a second start continues with the d
     const log = await readFile(join(folder.path, "data", `${name}.log`), "utf8");
     assert.match(log, /received signal; shutting down/);
     assert.doesNotMatch(log, /"level":"(error|fatal)"/);
+    assert.match(log, /"msg":"stopped","signal":"SIGTERM"\}\n$/);
   }
 
   await using second = startLocalCluster(folder.path, ports);
@@ -194,27 +195,207 @@ test("the members end when the supervisor is killed", async () => {
   await untilGone(rows.map(({ pid }) => pid));
 });
 
-test("a port in use: one line that names it, exit code 1, and no member stays behind", async () => {
+/** What the cluster says of members that could not start: the commands it names, and all its words. */
+const missing = (
+  supervisor: MinietcdProcess,
+  text: RegExp,
+): Promise<{ starts: string[]; checks: string[]; fresh: string }> =>
+  supervisor.until("what could not start is told", ({ stdout }) => {
+    if (!text.test(stdout) || !/Ctrl-C stops (the cluster|what runs)/.test(stdout)) return undefined;
+    const commands = [...stdout.matchAll(/^ {2}(node .*minietcd\.js .*)$/gm)].map(([, command = ""]) => command);
+    return {
+      starts: commands.filter((command) => command.includes("--initial-cluster ")),
+      checks: commands.filter((command) => command.includes(" verify ")),
+      fresh: commands.find((command) => command.endsWith(" --fresh")) ?? "",
+    };
+  });
+
+/** A stopped cluster with a key in it. */
+const usedCluster = async (cwd: string): Promise<Ports> => {
+  const ports = await sixPorts();
+  await using supervisor = startLocalCluster(cwd, ports);
+  const { rows } = await announcement(supervisor);
+  await using client = clientOf(rows);
+  await client.kv.put("k", "v");
+  await supervisor.end("SIGINT");
+  return ports;
+};
+
+/** Runs a command as it was printed. */
+const pasted = (command: string, cwd: string) => run("sh", ["-c", command], { cwd });
+
+test("a port in use: the member is named, the others serve, and the printed command starts it later", async () => {
   await using folder = await tempFolder();
   const ports = await sixPorts();
   const other = createServer().listen(ports.clients[1], "127.0.0.1");
   await once(other, "listening");
+  await using supervisor = startLocalCluster(folder.path, ports);
+  const { rows } = await announcement(supervisor);
+  const { starts } = await missing(supervisor, /^2 of 3 members run, which is a quorum/m);
+  assert.deepEqual(
+    rows.map(({ name }) => name),
+    ["m1", "m3"],
+  );
+  assert.equal(
+    supervisor.stderr,
+    `m2 cannot start: listen 127.0.0.1:${ports.clients[1]}: bind: address already in use: ` +
+      "stop what uses it, or choose another URL\n",
+  );
+  await using client = clientOf(rows);
+  await client.kv.put("k", "v");
+  other.close();
+  await once(other, "close");
+  const started = spawn("sh", ["-c", `exec ${starts[0] ?? ""}`], { cwd: folder.path, stdio: "ignore" });
+  const ended = once(started, "exit");
   try {
-    await using supervisor = startLocalCluster(folder.path, ports);
-    assert.deepEqual(await supervisor.waitForExit(), { code: 1, signal: null });
-    assert.equal(
-      supervisor.stderr,
-      `m2 cannot start: listen 127.0.0.1:${ports.clients[1]}: bind: address already in use: ` +
-        "stop what uses it, or choose another URL\n",
-    );
+    await using alone = new Client({ endpoints: [`127.0.0.1:${ports.clients[1]}`] });
+    assert.equal(await eventually(longEnoughMs, "the member to answer", () => alone.kv.getText("k")), "v");
+    await supervisor.end("SIGINT");
+    assert.match(supervisor.stdout, /^Stopped\. m2, started by hand, still runs\.$/m);
   } finally {
-    other.close();
+    started.kill("SIGKILL");
+    await ended;
   }
 });
 
-test("ports that do not match are refused before anything is started", async () => {
+test("a member whose directory was emptied: the others serve, and --fresh begins anew", async () => {
   await using folder = await tempFolder();
-  for (const flags of [["--client-ports=1,2", "--peer-ports=3"], ["--client-ports=x"], ["--bogus"]]) {
+  const ports = await usedCluster(folder.path);
+  await rm(join(folder.path, "data", "m2"), { recursive: true });
+  let fresh: string;
+  {
+    await using supervisor = startLocalCluster(folder.path, ports);
+    const { rows } = await announcement(supervisor);
+    const told = await missing(supervisor, /^2 of 3 members run, which is a quorum/m);
+    fresh = told.fresh;
+    assert.match(supervisor.stderr, /^m2 cannot start: this data directory is not what this member used last: .*\n$/);
+    await using client = clientOf(rows);
+    assert.equal(await client.kv.getText("k"), "v");
+    // The command that is printed is refused while the cluster runs, and touches nothing.
+    await assert.rejects(pasted(fresh, folder.path), ({ code, stderr }: { code: number; stderr: string }) => {
+      assert.equal(code, 1);
+      assert.equal(
+        stderr,
+        "The cluster cannot start: data is in use by another process: stop it, or choose another --data-dir\n",
+      );
+      return true;
+    });
+    assert.equal(await client.kv.getText("k"), "v");
+    await supervisor.end("SIGINT");
+    const checked = pasted(told.checks[0] ?? "", folder.path);
+    await assert.rejects(checked, ({ code, stdout }: { code: number; stdout: string }) => {
+      assert.equal(code, 1);
+      return /^WRONG {2}peers: other members know better/m.test(stdout);
+    });
+  }
+  await using again = MinietcdProcess.start(fresh.split(" ").slice(2), { cwd: folder.path });
+  const { rows } = await announcement(again);
+  await using client = clientOf(rows);
+  assert.equal(await client.kv.getText("k"), undefined);
+  assert.equal(rows.length, 3);
+  await again.end("SIGINT");
+});
+
+test("two of three members damaged: that is told, the third waits, and serves once one is put right", async () => {
+  await using folder = await tempFolder();
+  const ports = await usedCluster(folder.path);
+  const formats = ["m2", "m3"].map((name) => join(folder.path, "data", name, "member", "format.json"));
+  const whole = await Promise.all(formats.map((path) => readFile(path)));
+  for (const path of formats) await writeFile(path, "x");
+  await using supervisor = startLocalCluster(folder.path, ports);
+  const { starts, checks } = await missing(supervisor, /^1 of 3 members runs; a quorum takes 2\./m);
+  assert.deepEqual([starts.length, checks.length], [2, 2]);
+  assert.match(supervisor.stderr, /^m2 cannot start: .*format\.json is damaged/m);
+  assert.match(supervisor.stderr, /^m3 cannot start: .*format\.json is damaged/m);
+  await writeFile(formats[0]!, whole[0]!);
+  const started = spawn("sh", ["-c", `exec ${starts[0] ?? ""}`], { cwd: folder.path, stdio: "ignore" });
+  const ended = once(started, "exit");
+  try {
+    const { rows } = await announcement(supervisor);
+    assert.deepEqual(
+      rows.map(({ name }) => name),
+      ["m1"],
+    );
+    await using client = clientOf(rows);
+    assert.equal(await client.kv.getText("k"), "v");
+    process.kill(rows[0]!.pid, "SIGKILL");
+    assert.deepEqual(await supervisor.waitForExit(), { code: 1, signal: null });
+    assert.match(
+      supervisor.stdout,
+      /^All members that were started here have ended; m2, started by hand, still runs\.$/m,
+    );
+  } finally {
+    started.kill("SIGKILL");
+    await ended;
+  }
+});
+
+test("a second cluster on the same folder is refused, and writes nothing there", async () => {
+  await using folder = await tempFolder();
+  await using first = startLocalCluster(folder.path, await sixPorts());
+  await announcement(first);
+  const logs = () => Promise.all([1, 2, 3].map((n) => readFile(join(folder.path, "data", `m${n}.log`), "utf8")));
+  const before = await logs();
+  await using second = startLocalCluster(folder.path, await sixPorts());
+  assert.deepEqual(await second.waitForExit(), { code: 1, signal: null });
+  const reason = "data is in use by another process: stop it, or choose another --data-dir";
+  assert.deepEqual([second.stdout, second.stderr], ["", `The cluster cannot start: ${reason}\n`]);
+  assert.deepEqual(await logs(), before);
+});
+
+test("a folder that cannot be used is named in one line", async () => {
+  await using folder = await tempFolder();
+  await writeFile(join(folder.path, "file"), "");
+  await symlink("nowhere", join(folder.path, "dangling"));
+  await mkdir(join(folder.path, "taken", "m2.log"), { recursive: true });
+  for (const [dataDir, reason] of [
+    ["file", /^data directory file is not a directory: choose another --data-dir: ENOTDIR/],
+    ["file/below", /^data directory file\/below is not a directory: choose another --data-dir: ENOTDIR/],
+    ["dangling", /^(data directory dangling is not a directory|cannot use data directory dangling): choose another/],
+    ["taken", /^EISDIR: .*m2\.log'$/],
+  ] as const) {
+    await using supervisor = MinietcdProcess.start(["cluster", `--data-dir=${dataDir}`], { cwd: folder.path });
+    assert.deepEqual(await supervisor.waitForExit(), { code: 1, signal: null });
+    assert.match(supervisor.stderr, /^The cluster cannot start: .*\n$/);
+    assert.match(supervisor.stderr.slice("The cluster cannot start: ".length).trim(), reason);
+  }
+});
+
+test("npm start: a signal to npm stops the cluster", async () => {
+  await using folder = await tempFolder();
+  const { clients, peers } = await sixPorts();
+  const flags = [`--client-ports=${clients.join(",")}`, `--peer-ports=${peers.join(",")}`];
+  const npm = spawn("npm", ["start", "--", `--data-dir=${folder.path}`, ...flags], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = once(npm, "exit");
+  let stdout = "";
+  npm.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  const pids = await eventually(longEnoughMs, "the cluster", () => {
+    if (!stdout.includes("Ctrl-C stops the cluster")) return undefined;
+    return [...stdout.matchAll(/ (\d+) +(?:leader|follower)$/gm)].map(([, pid]) => Number(pid));
+  });
+  try {
+    assert.equal(pids.length, 3);
+    npm.kill("SIGTERM");
+    await ended;
+    await untilGone(pids);
+    await eventually(longEnoughMs, "the last words", () => (stdout.includes("Stopped.") ? true : undefined));
+  } finally {
+    for (const pid of pids.filter(isAlive)) process.kill(pid, "SIGKILL");
+  }
+});
+
+test("flags that do not match, and stray words, are refused before anything is started", async () => {
+  await using folder = await tempFolder();
+  for (const flags of [
+    ["--client-ports=1,2", "--peer-ports=3"],
+    ["--client-ports=x"],
+    ["--client-ports=1,1", "--peer-ports=2,3"],
+    ["--bogus"],
+    ["stray"],
+    ["--data-dir="],
+  ]) {
     await using supervisor = MinietcdProcess.start(["cluster", ...flags], { cwd: folder.path });
     const { code } = await supervisor.waitForExit();
     assert.equal(code, 2, flags.join(" "));

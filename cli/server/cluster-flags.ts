@@ -1,0 +1,64 @@
+import { join } from "node:path";
+
+export interface ClusterFlags {
+  readonly dataDir: string;
+  readonly clientPorts: readonly number[];
+  readonly peerPorts: readonly number[];
+  readonly fresh: boolean;
+}
+
+export const defaultClusterFlags = {
+  dataDir: "data",
+  clientPorts: [2379, 22379, 32379],
+  peerPorts: [2380, 22380, 32380],
+} as const;
+
+/** One member as the flags have it. */
+export interface MemberPlace {
+  readonly name: string;
+  readonly clientPort: number;
+  readonly peerPort: number;
+  readonly dataDir: string;
+  readonly log: string;
+  /** Of `minietcd`, which starts it. */
+  readonly args: readonly string[];
+}
+
+export const memberPlaces = (flags: ClusterFlags): MemberPlace[] =>
+  flags.clientPorts.map((clientPort, position) => {
+    const name = nameOf(position);
+    const peerPort = flags.peerPorts[position] ?? 0;
+    const dataDir = join(flags.dataDir, name);
+    const args = memberArgs(flags, { name, dataDir, clientPort, peerPort });
+    return { name, clientPort, peerPort, dataDir, log: `${dataDir}.log`, args };
+  });
+
+const nameOf = (position: number): string => `m${position + 1}`;
+
+const memberArgs = (
+  { peerPorts }: ClusterFlags,
+  { name, dataDir, clientPort, peerPort }: Omit<MemberPlace, "args" | "log">,
+): string[] => {
+  const client = `http://127.0.0.1:${clientPort}`;
+  const peer = `http://127.0.0.1:${peerPort}`;
+  return [
+    ["--name", name],
+    ["--data-dir", dataDir],
+    ["--listen-client-urls", client],
+    ["--advertise-client-urls", client],
+    ["--listen-peer-urls", peer],
+    ["--initial-advertise-peer-urls", peer],
+    ["--initial-cluster", peerPorts.map((port, n) => `${nameOf(n)}=http://127.0.0.1:${port}`).join(",")],
+    ["--initial-cluster-token", "minietcd-cluster"],
+  ].flat();
+};
+
+/** The flags with which `minietcd cluster` starts this cluster again, as far as they are not the defaults. */
+export const clusterArgs = ({ dataDir, clientPorts, peerPorts }: ClusterFlags): string[] => {
+  const given: [string, string, string][] = [
+    ["--data-dir", dataDir, defaultClusterFlags.dataDir],
+    ["--client-ports", clientPorts.join(), defaultClusterFlags.clientPorts.join()],
+    ["--peer-ports", peerPorts.join(), defaultClusterFlags.peerPorts.join()],
+  ];
+  return given.filter(([, value, fallback]) => value !== fallback).flatMap(([flag, value]) => [flag, value]);
+};

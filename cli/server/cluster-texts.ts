@@ -1,0 +1,70 @@
+// The texts of `minietcd cluster`. Commands in them work as pasted.
+
+import { join, relative } from "node:path";
+import { clusterArgs, type ClusterFlags } from "./cluster-flags.js";
+import { minietcdProgram, type MemberProcess } from "./member-process.js";
+
+/** The smallest majority. */
+export const quorumOf = (members: number): number => Math.floor(members / 2) + 1;
+
+/** `node` with a program of ours, from here. */
+const command = (program: string, ...words: readonly string[]): string =>
+  ["node", relative(process.cwd(), program), ...words].map(quoted).join(" ");
+
+/** For a shell. */
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
+
+export const startCommand = ({ place }: MemberProcess): string => command(minietcdProgram, ...place.args);
+
+const verifyCommand = ({ place }: MemberProcess): string =>
+  command(minietcdProgram, "verify", "--data-dir", place.dataDir);
+
+export const runningText = (running: readonly MemberProcess[], leader: string): string => {
+  const rows = running.map((member) => [
+    member.name,
+    member.id,
+    `http://127.0.0.1:${member.place.clientPort}`,
+    `http://127.0.0.1:${member.place.peerPort}`,
+    String(member.pid),
+    member.id === leader ? "leader" : "follower",
+  ]);
+  const endpoints = running.map(({ place }) => `127.0.0.1:${place.clientPort}`).join(",");
+  const ctl = command(join(minietcdProgram, "..", "minietcdctl.js"), `--endpoints=${endpoints}`);
+  const examples = ["put greeting hello", "get greeting", "endpoint status", "member list"];
+  return [
+    `\n${table([["MEMBER", "ID", "CLIENTS", "PEERS", "PID", "ROLE"], ...rows])}\n`,
+    "Try, in another terminal (etcdctl takes the same words):",
+    ...examples.map((example) => `  ${ctl} ${example}`),
+  ].join("\n");
+};
+
+/** What a start that lacks members means, and what can be done about it. */
+export const missingText = (flags: ClusterFlags, missing: readonly MemberProcess[], running: number): string => {
+  const all = flags.clientPorts.length;
+  const quorum = quorumOf(all);
+  const have = `\n${running} of ${all} members ${running === 1 ? "runs" : "run"}`;
+  return [
+    running >= quorum
+      ? `${have}, which is a quorum: reads and writes are served.`
+      : `${have}; a quorum takes ${quorum}. Until another one is started, nothing is served.`,
+    "Once the reason is gone, start a missing member with",
+    ...missing.map((member) => `  ${startCommand(member)}`),
+    "Its files are checked, with what can be done about them, by",
+    ...missing.map((member) => `  ${verifyCommand(member)}`),
+    "Do not empty the directory of one member: the others refuse it then (docs/reliability.md). To begin anew with an empty",
+    "cluster, stop this one, and start it with the data of all members removed:",
+    `  ${command(minietcdProgram, "cluster", ...clusterArgs(flags), "--fresh")}`,
+  ].join("\n");
+};
+
+const table = (rows: readonly (readonly string[])[]): string => {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("   ")
+        .trimEnd(),
+    )
+    .join("\n");
+};

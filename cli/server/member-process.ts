@@ -1,0 +1,97 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { MemberPlace } from "./cluster-flags.js";
+import type { MemberEvent, SupervisorCommand } from "./messages.js";
+
+/** The program that members and their commands run. */
+export const minietcdProgram = fileURLToPath(new URL("../minietcd.js", import.meta.url));
+
+/** What a member process tells its supervisor. */
+export interface MemberListener {
+  readonly onEvent: (member: MemberProcess, event: MemberEvent) => void;
+  /** @param how exit code or signal */
+  readonly onEnd: (member: MemberProcess, how: string) => void;
+}
+
+/** One member process as the supervisor sees it. */
+export class MemberProcess {
+  id = "";
+  /** It has served clients. */
+  isReady = false;
+  isAlive = true;
+  /** Why it could not start or go on, as far as it said. */
+  failure: string | undefined;
+  /** Resolves when the process has ended. */
+  readonly exited: Promise<void>;
+  /** Resolves when it serves no client any more. */
+  readonly drained: Promise<void>;
+  private onDrained: () => void = () => undefined;
+
+  private constructor(
+    readonly place: MemberPlace,
+    private readonly child: ChildProcess,
+    listener: MemberListener,
+  ) {
+    const ended = Promise.race([
+      once(child, "exit").then(([code, signal]) => `${signal ?? `exit code ${String(code)}`}`),
+      once(child, "error").then(([error]) => `it cannot be run: ${(error as Error).message}`),
+    ]);
+    this.exited = ended.then(
+      (how) => this.onEnd(how, listener),
+      (error: unknown) => this.onEnd(`it cannot be run: ${(error as Error).message}`, listener),
+    );
+    this.drained = Promise.race([new Promise<void>((resolve) => (this.onDrained = resolve)), this.exited]);
+    child.on("message", (message) => {
+      const event = message as MemberEvent;
+      this.note(event);
+      listener.onEvent(this, event);
+    });
+  }
+
+  /** @throws the system's error if its log cannot be opened */
+  static start(place: MemberPlace, listener: MemberListener): MemberProcess {
+    const output = openSync(place.log, "a", 0o600);
+    try {
+      // Its own process group: Ctrl-C reaches the supervisor alone. The channel ends the member if the supervisor dies.
+      const child = spawn(process.execPath, [minietcdProgram, ...place.args], {
+        detached: true,
+        stdio: ["ignore", output, output, "ipc"],
+      });
+      return new MemberProcess(place, child, listener);
+    } finally {
+      closeSync(output);
+    }
+  }
+
+  get name(): string {
+    return this.place.name;
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  /** Has it let go of its clients. */
+  drain(): void {
+    const command: SupervisorCommand = { kind: "drain" };
+    this.child.send(command, () => undefined); // should it not arrive, its end does
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    if (this.isAlive) this.child.kill(signal);
+  }
+
+  private note(event: MemberEvent): void {
+    if (event.kind === "ready") this.isReady = true;
+    else if (event.kind === "drained") this.onDrained();
+    else if (event.kind === "leader") this.id = event.self;
+    else if (event.kind === "failed") this.failure = event.reason;
+  }
+
+  private onEnd(how: string, listener: MemberListener): void {
+    this.isAlive = false;
+    listener.onEnd(this, this.failure ?? how);
+  }
+}

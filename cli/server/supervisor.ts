@@ -1,0 +1,168 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { isInUse } from "../../server/index.js";
+import { memberPlaces, type ClusterFlags } from "./cluster-flags.js";
+import { missingText, quorumOf, runningText, startCommand } from "./cluster-texts.js";
+import { MemberProcess } from "./member-process.js";
+import type { MemberEvent } from "./messages.js";
+
+/** How long members may take to let go of their clients (they give those calls 5 s), and to stop in order before they are killed. */
+const drainPatienceMs = 6_000;
+const stopPatienceMs = 10_000;
+/** After this, a start that is not finished says what it waits for. */
+const startPatienceMs = 15_000;
+/** Within this time a problem of a member is told once. */
+const sameProblemMs = 60_000;
+
+/** Starts the members, tells what happens to them, and stops them in order. It restarts nobody. */
+export class Supervisor {
+  private members: readonly MemberProcess[] = [];
+  private leader = { id: "", term: 0 };
+  /** The table has been printed. */
+  private announced = false;
+  /** How many members were alive when the lack of a quorum was told. */
+  private toldAlive = Infinity;
+  private stopping = false;
+  private readonly toldProblems = new Map<string, number>();
+  private done: (exitCode: number) => void = () => undefined;
+
+  constructor(private readonly flags: ClusterFlags) {}
+
+  /**
+   * @returns the exit code, once all members have ended
+   * @throws the system's error if a member's log cannot be opened
+   */
+  async run(): Promise<number> {
+    const finished = new Promise<number>((resolve) => (this.done = resolve));
+    process.stdout.on("error", () => undefined); // whoever read the lines may leave; the cluster stays
+    process.stderr.on("error", () => undefined);
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => this.onSignal());
+    const started: MemberProcess[] = [];
+    this.members = started;
+    try {
+      for (const place of memberPlaces(this.flags)) started.push(MemberProcess.start(place, this));
+    } catch (error) {
+      this.stopping = true;
+      for (const member of started) member.kill("SIGKILL");
+      await Promise.all(started.map(({ exited }) => exited));
+      throw error;
+    }
+    console.log(`Starting ${started.length} members, data in ${this.flags.dataDir}/ …`);
+    const patience = setTimeout(() => this.tellWaiting(), startPatienceMs);
+    const exitCode = await finished;
+    clearTimeout(patience);
+    return exitCode;
+  }
+
+  onEvent(member: MemberProcess, event: MemberEvent): void {
+    if (event.kind === "leader") this.onLeader(event.leader, event.term);
+    else if (event.kind === "problem") this.onProblem(member, event.text);
+    this.announceIfStarted();
+  }
+
+  onEnd(member: MemberProcess, how: string): void {
+    const anyAlive = this.members.some(({ isAlive }) => isAlive);
+    if (this.stopping) {
+      if (!anyAlive) void this.end("Stopped.", 0);
+      return;
+    }
+    if (!member.isReady) console.error(`${member.name} cannot start: ${withLog(member, how)}`);
+    else {
+      console.log(`${now()} ${member.name} has ended: ${how}. To start it again:`);
+      console.log(`  ${startCommand(member)}`);
+    }
+    if (!anyAlive) void this.end("All members have ended.", 1);
+    else this.announceIfStarted();
+  }
+
+  private onLeader(id: string, term: number): void {
+    if (id === "" || term < this.leader.term || (id === this.leader.id && term === this.leader.term)) return;
+    this.leader = { id, term };
+    if (this.announced && !this.stopping) console.log(`${now()} leader is now ${this.nameOf(id)} (term ${term})`);
+  }
+
+  private onProblem(member: MemberProcess, text: string): void {
+    const problem = `${member.name}: ${text}, see ${member.place.log}`;
+    const toldAt = this.toldProblems.get(problem) ?? -Infinity;
+    if (this.stopping || performance.now() - toldAt < sameProblemMs) return;
+    this.toldProblems.set(problem, performance.now());
+    console.error(`${now()} ${problem}`);
+  }
+
+  private announceIfStarted(): void {
+    if (this.announced || this.stopping) return;
+    const running = this.members.filter(({ isAlive }) => isAlive);
+    const missing = this.members.filter(({ isAlive }) => !isAlive);
+    if (running.length > 0 && running.every(({ isReady, id }) => isReady && id !== "") && this.leader.id !== "") {
+      this.announced = true;
+      console.log(runningText(running, this.leader.id));
+      if (missing.length > 0) console.log(missingText(this.flags, missing, running.length));
+      console.log("\nCtrl-C stops the cluster; its data stays.");
+    } else if (running.length < Math.min(quorumOf(this.members.length), this.toldAlive) && running.length > 0) {
+      this.toldAlive = running.length;
+      console.log(missingText(this.flags, missing, running.length));
+      console.log("\nCtrl-C stops what runs; the data stays.");
+    }
+  }
+
+  /** A start that takes long is not silent. */
+  private tellWaiting(): void {
+    if (this.announced || this.stopping) return;
+    for (const member of this.members.filter(({ isAlive, isReady }) => isAlive && !isReady))
+      console.log(`${now()} still waiting for ${member.name} to be ready, see ${member.place.log}`);
+  }
+
+  /** The first signal stops in order, a second one kills. */
+  private onSignal(): void {
+    if (this.stopping) {
+      for (const member of this.members) member.kill("SIGKILL");
+      return;
+    }
+    console.log("\nStopping …");
+    void this.stop();
+  }
+
+  /**
+   * All let go of their clients while there is a quorum for the last calls. Then followers first: while the leader lives,
+   * nobody holds an election for the sake of a stop.
+   */
+  private async stop(): Promise<void> {
+    this.stopping = true;
+    const alive = this.members.filter(({ isAlive }) => isAlive);
+    const order = alive.sort((a, b) => Number(a.id === this.leader.id) - Number(b.id === this.leader.id));
+    await this.drain(order.filter(({ isReady }) => isReady));
+    for (const member of order) {
+      const patience = setTimeout(() => member.kill("SIGKILL"), stopPatienceMs);
+      member.kill("SIGTERM");
+      await member.exited;
+      clearTimeout(patience);
+    }
+  }
+
+  private async drain(members: readonly MemberProcess[]): Promise<void> {
+    for (const member of members) member.drain();
+    const giveUp = new AbortController();
+    const patience = delay(drainPatienceMs, undefined, { signal: giveUp.signal }).catch(() => undefined);
+    await Promise.race([Promise.all(members.map(({ drained }) => drained)), patience]);
+    giveUp.abort();
+  }
+
+  /** Nobody is left to look after; a member that was started by hand may be there all the same. */
+  private async end(text: string, exitCode: number): Promise<void> {
+    const others: string[] = [];
+    for (const { name, place } of this.members) if (await isInUse(place.dataDir)) others.push(name);
+    const who = others.join(" and ");
+    if (others.length === 0) console.log(text);
+    else if (this.stopping) console.log(`Stopped. ${who}, started by hand, still runs.`);
+    else console.log(`All members that were started here have ended; ${who}, started by hand, still runs.`);
+    this.done(exitCode);
+  }
+
+  private nameOf(id: string): string {
+    return this.members.find((member) => member.id === id)?.name ?? id;
+  }
+}
+
+const withLog = ({ failure, place }: MemberProcess, how: string): string =>
+  failure === undefined ? `${how}, see ${place.log}` : how;
+
+const now = (): string => new Date().toTimeString().slice(0, 8);
