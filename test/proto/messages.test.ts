@@ -85,13 +85,21 @@ describe("what no client may send", () => {
     assert.throws(() => RangeRequest.decode(Uint8Array.of(0x18, 0xff)));
   });
 
-  test("transactions within transactions without end are an error, not an overflow", () => {
+  const nested = (depth: number): Uint8Array => {
     let inner: Uint8Array = TxnRequest.encode(TxnRequest.create()).finish();
-    for (let depth = 0; depth < 5_000; depth++) {
+    for (let level = 0; level < depth; level++) {
       const operation = lengthDelimited(4, inner); // RequestOp.request_txn
       inner = lengthDelimited(2, operation); // TxnRequest.success
     }
-    assert.throws(() => TxnRequest.decode(inner), /recursion limit/);
+    return inner;
+  };
+
+  test("transactions within transactions are decoded to beyond the depth that a server takes", () => {
+    for (const depth of [50, 128, 500, 1_249]) assert.equal(TxnRequest.decode(nested(depth)).success.length, 1);
+  });
+
+  test("transactions within transactions without end are an error, not an overflow", () => {
+    assert.throws(() => TxnRequest.decode(nested(5_000)), /recursion limit/);
   });
 });
 
