@@ -1,10 +1,9 @@
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { ConnectionSlots } from "../descriptors.js";
-import { maxClientConnections, maxConnectionsBeforeReady } from "../limits.js";
-import { http2Preface, readOpening } from "./http2-opening.js";
-
-/** A connection that says nothing for this long, or does not take its answer and leave, is closed. */
-const silenceMs = 30_000;
+import { maxClientConnections, maxConnectionsBeforeReady, maxPrefaceMs } from "../limits.js";
+import { Http2Connection } from "./http2-connection.js";
+import { http2Preface } from "./http2-frames.js";
 
 const http1Answer =
   "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" +
@@ -21,7 +20,7 @@ export class ClientConnections {
   private readonly early = new Set<Socket>();
   /** Those that were handed on: somebody else ends them. */
   private readonly served = new WeakSet<Socket>();
-  private serve: ((connection: Socket) => void) | undefined;
+  private serve: ((connection: Duplex) => void) | undefined;
   private closed = false;
 
   /**
@@ -52,7 +51,7 @@ export class ClientConnections {
   }
 
   /** The member is ready: serves those who waited and all that come. */
-  start(serve: (connection: Socket) => void): void {
+  start(serve: (connection: Duplex) => void): void {
     this.serve = serve;
     for (const socket of this.early) this.sniff(socket, serve);
     this.early.clear();
@@ -64,26 +63,24 @@ export class ClientConnections {
     for (const socket of this.open) if (!this.served.has(socket)) socket.destroy();
   }
 
-  private sniff(socket: Socket, serve: (connection: Socket) => void): void {
-    socket.setTimeout(silenceMs, () => socket.destroy());
+  private sniff(socket: Socket, serve: (connection: Duplex) => void): void {
+    const late = setTimeout(() => socket.destroy(), maxPrefaceMs);
+    socket.once("close", () => clearTimeout(late));
     let seen = Buffer.alloc(0);
-    // "readable" and read(), not "data": with "data" the bytes given back by unshift never reach HTTP/2.
     const onReadable = (): void => {
       const bytes = socket.read() as Buffer | null;
       if (bytes !== null) seen = Buffer.concat([seen, bytes]);
       const isHttp2 = seen.subarray(0, http2Preface.length).equals(http2Preface.subarray(0, seen.length));
       if (isHttp2 && seen.length < http2Preface.length) return; // the rest is still to come
       socket.removeListener("readable", onReadable);
-      socket.setTimeout(0);
-      if (isHttp2) readOpening(socket, seen, (bytes) => this.handOn(socket, bytes, serve));
-      else socket.end(http1Answer);
+      if (!isHttp2) {
+        socket.end(http1Answer);
+        return;
+      }
+      clearTimeout(late);
+      this.served.add(socket);
+      serve(new Http2Connection(socket, seen));
     };
     socket.on("readable", onReadable);
-  }
-
-  private handOn(socket: Socket, seen: Buffer, serve: (connection: Socket) => void): void {
-    socket.unshift(seen);
-    this.served.add(socket);
-    serve(socket);
   }
 }

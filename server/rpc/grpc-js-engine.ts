@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import {
   Server,
   ServerCredentials,
@@ -31,7 +31,7 @@ export interface EngineOptions {
 
 /** Carries a method table over connections that somebody else accepted. */
 export interface Engine {
-  serve(connection: Socket): void;
+  serve(connection: Duplex): void;
   /**
    * Says goodbye (GOAWAY): no call begins any more, those under way go on, and so do streams. May be called twice.
    *
@@ -55,7 +55,7 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
   const streams = new OpenCalls();
   for (const method of options.methods) register(server, method, options, { calls, streams });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const connections = new Set<Socket>();
+  const connections = new Set<Duplex>();
   let draining = false;
   const drain = (graceMs: number): Promise<void> => {
     if (!draining) injector.destroy(); // closes each HTTP/2 session as soon as its last stream has ended
@@ -86,7 +86,7 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
 };
 
 /** Not `once`, which would take a connection that breaks for a failure to stop. */
-const closed = (connection: Socket): Promise<void> =>
+const closed = (connection: Duplex): Promise<void> =>
   new Promise((resolve) => connection.once("close", () => resolve()));
 
 const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };

@@ -1,52 +1,62 @@
-// Finds `:authority` in a header block (HPACK, RFC 7541) and makes "http://" at its start acceptable, in place.
+// Finds `:authority` in a header block (HPACK, RFC 7541) and makes it acceptable to Node.
+
+import { decodeHuffman } from "./huffman.js";
 
 /** Of `:authority` in the static table (RFC 7541, appendix A). */
 const authorityIndex = 1;
 
-/** The Huffman codes (RFC 7541, appendix B) of the letters at stake. "/" and "-" have the same length. */
-const codes: Readonly<Record<string, string>> = {
-  h: "100111",
-  t: "01001",
-  p: "101011",
-  ":": "1011100",
-  "/": "011000",
-  "-": "010110",
-};
-const huffman = (text: string): string => Array.from(text, (letter) => codes[letter]).join("");
+/** Every character outside the set that Node's HTTP/2 library accepts in `:authority`. */
+const unacceptable = /[^!$%&'()*+,\-.0-9:;=A-Z[\]_a-z~]/g;
 
-const urlStart = "http://";
-const replacement = "http:--";
-
-/** Changes the first `:authority` of a block. What cannot be read is left alone: HTTP/2 itself will judge it. */
-export const amendAuthority = (block: Buffer): void => {
+/**
+ * Replaces each unacceptable character of the first `:authority` of a block by a dash: `http://h:1` becomes `http:--h:1`, and
+ * `/run/s` becomes `-run-s`. The length stays, as HPACK evicts from its dynamic table by length. A block that has nothing to
+ * replace, or that cannot be read, is returned as it is: HTTP/2 itself will judge it.
+ */
+export const amendAuthority = (block: Buffer): Buffer => {
   const reader = new FieldReader(block);
   for (let field = reader.next(); field !== undefined; field = reader.next()) {
     if (field.nameIndex !== authorityIndex || field.value === undefined) continue;
-    if (field.isHuffman) replaceBits(field.value, huffman(urlStart), huffman(replacement));
-    else if (field.value.toString("latin1", 0, urlStart.length) === urlStart) field.value.write(replacement, "latin1");
-    return;
+    const authority = textOf(field.value);
+    const amended = authority?.replace(unacceptable, "-");
+    if (amended === undefined || amended === authority) return block;
+    const { start, end } = field.value;
+    return Buffer.concat([block.subarray(0, start), plainText(amended), block.subarray(end)]);
   }
+  return block;
 };
 
-/** Replaces the bits at the start of `bytes`, if they are `from`. */
-const replaceBits = (bytes: Buffer, from: string, to: string): void => {
-  const count = Math.ceil(from.length / 8);
-  if (bytes.length < count) return;
-  const bits = [...bytes.subarray(0, count)].map((byte) => byte.toString(2).padStart(8, "0")).join("");
-  if (!bits.startsWith(from)) return;
-  const changed = to + bits.slice(to.length);
-  for (let n = 0; n < count; n++) bytes[n] = Number.parseInt(changed.slice(n * 8, n * 8 + 8), 2);
+/** A string literal in a block: from its length prefix at `start` to `end`. */
+interface StringLiteral {
+  readonly start: number;
+  readonly end: number;
+  readonly bytes: Buffer;
+  readonly isHuffman: boolean;
+}
+
+/** Undefined: not readable. */
+const textOf = ({ bytes, isHuffman }: StringLiteral): string | undefined =>
+  (isHuffman ? decodeHuffman(bytes) : bytes)?.toString("latin1");
+
+/** A string literal without Huffman code (RFC 7541 §5.1, §5.2). */
+const plainText = (text: string): Buffer => {
+  const length: number[] = [Math.min(text.length, 127)];
+  if (text.length >= 127) {
+    let rest = text.length - 127;
+    for (; rest >= 128; rest >>= 7) length.push((rest & 127) | 128);
+    length.push(rest);
+  }
+  return Buffer.concat([Buffer.from(length), Buffer.from(text, "latin1")]);
 };
 
 interface Field {
   /** In the static or dynamic table; 0: the name is spelled out. */
   readonly nameIndex: number;
-  /** A view into the block; undefined: the whole field stands in the table. */
-  readonly value: Buffer | undefined;
-  readonly isHuffman: boolean;
+  /** Undefined: the whole field stands in the table, or the block ends within the value. */
+  readonly value: StringLiteral | undefined;
 }
 
-/** Reads the representations of a header block one by one (RFC 7541 §6); names and values are not decoded. */
+/** Reads the representations of a header block one by one (RFC 7541 §6). */
 class FieldReader {
   private offset = 0;
 
@@ -60,10 +70,10 @@ class FieldReader {
       first = this.block[this.offset];
     }
     if (first === undefined) return undefined;
-    if ((first & 0x80) !== 0) return { nameIndex: this.integer(7), value: undefined, isHuffman: false };
+    if ((first & 0x80) !== 0) return { nameIndex: this.integer(7), value: undefined };
     const nameIndex = this.integer((first & 0x40) === 0 ? 4 : 6);
     if (nameIndex === 0) this.text();
-    return { nameIndex, ...this.text() };
+    return { nameIndex, value: this.text() };
   }
 
   /** RFC 7541 §5.1. */
@@ -79,13 +89,15 @@ class FieldReader {
     return value;
   }
 
-  /** RFC 7541 §5.2. */
-  private text(): { readonly value: Buffer; readonly isHuffman: boolean } {
-    const isHuffman = ((this.block[this.offset] ?? 0) & 0x80) !== 0;
+  /** RFC 7541 §5.2. Undefined: the block ends before it does. */
+  private text(): StringLiteral | undefined {
+    const start = this.offset;
+    const isHuffman = ((this.block[start] ?? 0) & 0x80) !== 0;
     const length = this.integer(7);
-    const value = this.block.subarray(this.offset, this.offset + length);
+    const from = this.offset;
     this.offset += length;
-    return { value, isHuffman };
+    if (this.offset > this.block.length) return undefined;
+    return { start, end: this.offset, bytes: this.block.subarray(from, this.offset), isHuffman };
   }
 
   private byte(): number {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { test, type TestContext } from "node:test";
 import { ConnectionSlots } from "../../server/descriptors.js";
 import { ClientConnections } from "../../server/rpc/client-connections.js";
@@ -31,9 +32,9 @@ const setUp = async (t: TestContext, slots?: ConnectionSlots, onTooMany?: () => 
     return { socket, gone };
   };
   /** What is handed on, with the bytes that its new owner reads. */
-  const served: { socket: Socket; read: Promise<string> }[] = [];
+  const served: { socket: Duplex; read: Promise<string> }[] = [];
   let wake: () => void = () => undefined;
-  const serve = (socket: Socket): void => {
+  const serve = (socket: Duplex): void => {
     const read = new Promise<string>((resolve) => {
       let text = "";
       socket.on("data", (chunk: Buffer) => {
@@ -46,7 +47,7 @@ const setUp = async (t: TestContext, slots?: ConnectionSlots, onTooMany?: () => 
   };
   const nextServed = async () => {
     while (served.length === 0) await new Promise<void>((resolve) => (wake = resolve));
-    return served.shift() as { socket: Socket; read: Promise<string> };
+    return served.shift() as { socket: Duplex; read: Promise<string> };
   };
   return { connections, server, dial, serve, served, nextServed };
 };

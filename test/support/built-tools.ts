@@ -1,4 +1,4 @@
-// The Go programs that test/interop/tools/build makes: etcd 3.7 and its tools.
+// The Go programs that test/interop/tools/build makes: etcd 3.7 and its tools, h2spec.
 
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";

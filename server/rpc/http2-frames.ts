@@ -1,0 +1,110 @@
+// The frames of HTTP/2 (RFC 9113 §4, §6), as far as a connection is looked at on its way to Node.
+
+/** The 24 bytes with which every HTTP/2 connection begins (RFC 9113 §3.4). */
+export const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
+
+export const frameHeaderBytes = 9;
+export const frameType = { data: 0, headers: 1, resetStream: 3, ping: 6, goAway: 7, continuation: 9 } as const;
+export const frameFlag = { ack: 0x1, endStream: 0x1, padded: 0x8, priority: 0x20 } as const;
+export const http2Error = { none: 0, enhanceYourCalm: 11 } as const;
+
+/** The largest payload that a sender may use unless it was told otherwise; Node tells nobody otherwise (RFC 9113 §4.2). */
+export const maxFrameBytes = 16_384;
+
+export interface FrameHeader {
+  /** Bytes of the payload. */
+  readonly length: number;
+  readonly type: number;
+  readonly flags: number;
+  readonly stream: number;
+}
+
+/** Takes one direction of a connection, in order: `whole` frames that were asked for, and all other bytes as they come. */
+export interface FrameVisitor {
+  /** Whether the frame is handed to `whole`; it is held until all of it has come. */
+  readonly wantsWhole: (header: FrameHeader) => boolean;
+  readonly whole: (header: FrameHeader, frame: Buffer) => void;
+  /** A frame begins whose bytes are handed to `bytes`. */
+  readonly begins: (header: FrameHeader) => void;
+  readonly bytes: (bytes: Buffer) => void;
+}
+
+/** Cuts one direction of a connection, after the preface, into frames. */
+export class FrameCutter {
+  /** The bytes of a frame whose header, or whose whole, is not there yet. */
+  private held: Buffer = Buffer.alloc(0);
+  /** Bytes still to come of the frame that began last. */
+  private remaining = 0;
+
+  constructor(private readonly visitor: FrameVisitor) {}
+
+  /** No frame has begun that is not complete. */
+  get isAtBoundary(): boolean {
+    return this.remaining === 0 && this.held.length === 0;
+  }
+
+  push(chunk: Buffer): void {
+    const bytes = this.held.length === 0 ? chunk : Buffer.concat([this.held, chunk]);
+    let unseen = 0;
+    let at = 0;
+    while (at < bytes.length) {
+      if (this.remaining > 0) {
+        const part = Math.min(this.remaining, bytes.length - at);
+        this.remaining -= part;
+        at += part;
+        continue;
+      }
+      if (bytes.length < at + frameHeaderBytes) break;
+      const header = readHeader(bytes, at);
+      if (this.visitor.wantsWhole(header)) {
+        const end = at + frameHeaderBytes + header.length;
+        if (bytes.length < end) break;
+        this.handOn(bytes.subarray(unseen, at));
+        this.visitor.whole(header, bytes.subarray(at, end));
+        at = unseen = end;
+      } else {
+        this.visitor.begins(header);
+        this.remaining = frameHeaderBytes + header.length;
+      }
+    }
+    this.handOn(bytes.subarray(unseen, at));
+    this.held = bytes.subarray(at);
+  }
+
+  private handOn(bytes: Buffer): void {
+    if (bytes.length > 0) this.visitor.bytes(bytes);
+  }
+}
+
+const readHeader = (bytes: Buffer, at: number): FrameHeader => ({
+  length: bytes.readUIntBE(at, 3),
+  type: bytes.readUInt8(at + 3),
+  flags: bytes.readUInt8(at + 4),
+  stream: bytes.readUInt32BE(at + 5) & 0x7f_ff_ff_ff,
+});
+
+/** A frame of one piece. */
+export const encodeFrame = (type: number, flags: number, stream: number, payload: Uint8Array): Buffer => {
+  const header = Buffer.alloc(frameHeaderBytes);
+  header.writeUIntBE(payload.length, 0, 3);
+  header.writeUInt8(type, 3);
+  header.writeUInt8(flags, 4);
+  header.writeUInt32BE(stream, 5);
+  return Buffer.concat([header, payload]);
+};
+
+/** GOAWAY (RFC 9113 §6.8): no stream after `lastStream` was or will be served. */
+export const encodeGoAway = (lastStream: number, error: number, text: string): Buffer => {
+  const payload = Buffer.alloc(8);
+  payload.writeUInt32BE(lastStream, 0);
+  payload.writeUInt32BE(error, 4);
+  return encodeFrame(frameType.goAway, 0, 0, Buffer.concat([payload, Buffer.from(text, "latin1")]));
+};
+
+/** Where the header block fragment of a HEADERS frame lies in it (RFC 9113 §6.2). */
+export const headerBlockOf = (flags: number, frame: Buffer): { readonly start: number; readonly end: number } => {
+  const padded = (flags & frameFlag.padded) !== 0;
+  const start = frameHeaderBytes + (padded ? 1 : 0) + ((flags & frameFlag.priority) === 0 ? 0 : 5);
+  const padding = padded ? (frame[frameHeaderBytes] ?? 0) : 0;
+  return { start, end: Math.max(start, frame.length - padding) };
+};

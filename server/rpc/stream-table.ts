@@ -1,0 +1,59 @@
+/** A side of a stream has ended: it sends no more. */
+const clientEnded = 1;
+const serverEnded = 2;
+
+/** The streams of a connection that are open on either side, as seen in the frames of both directions. */
+export class StreamTable {
+  private readonly open = new Map<number, number>();
+  private last = 0;
+  private frozen = false;
+
+  /** The newest stream that the client has begun; 0: none. */
+  get newest(): number {
+    return this.last;
+  }
+
+  /** Streams whose call has not been answered to the end. */
+  get hasOpenCalls(): boolean {
+    return this.unanswered > 0;
+  }
+  private unanswered = 0;
+
+  isOpen(stream: number): boolean {
+    return this.open.has(stream);
+  }
+
+  /** The client has sent headers: of a new stream, or trailers. */
+  begin(stream: number): void {
+    if (stream <= this.last || this.frozen) return;
+    this.last = stream;
+    this.open.set(stream, 0);
+    this.unanswered += 1;
+  }
+
+  /** After a GOAWAY of the server, new streams are ignored by it. */
+  freeze(): void {
+    this.frozen = true;
+  }
+
+  endOfClient(stream: number): void {
+    this.end(stream, clientEnded);
+  }
+
+  endOfServer(stream: number): void {
+    this.end(stream, serverEnded);
+  }
+
+  /** Either side has reset it. */
+  reset(stream: number): void {
+    this.end(stream, clientEnded | serverEnded);
+  }
+
+  private end(stream: number, side: number): void {
+    const ended = this.open.get(stream);
+    if (ended === undefined) return;
+    if ((ended & serverEnded) === 0 && (side & serverEnded) !== 0) this.unanswered -= 1;
+    if ((ended | side) === (clientEnded | serverEnded)) this.open.delete(stream);
+    else this.open.set(stream, ended | side);
+  }
+}

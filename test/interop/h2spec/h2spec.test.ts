@@ -1,0 +1,51 @@
+// h2spec, a conformance test of HTTP/2 servers that others wrote, against the client port.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import test from "node:test";
+import { Client } from "../../../client/index.js";
+import { builtTool } from "../../support/built-tools.js";
+import { startCluster } from "../../support/minietcd-cluster.js";
+import { unfulfilled } from "./unfulfilled.js";
+
+/** Time that h2spec gives each answer. Cases in which none is expected last as long. */
+const answerSeconds = 4;
+
+/** Runs all cases. @returns the report, as JUnit's XML; cases may have failed */
+const runH2spec = async (address: string, report: string): Promise<string> => {
+  const [host = "", port = ""] = address.split(":");
+  const args = ["--host", host, "--port", port, "--timeout", String(answerSeconds), "--junit-report", report];
+  await new Promise<void>((resolve) => execFile(builtTool("h2spec/h2spec"), args, () => resolve()));
+  return readFile(report, "latin1"); // it may hold bytes of the server
+};
+
+const testCase = /<testcase package="([^"]*)" classname="([^"]*)"[^>]*>(.*?)<\/testcase>/gs;
+
+/** The cases of a report, by section and title. */
+const casesOf = (report: string): Map<string, "passed" | "failed" | "skipped"> =>
+  new Map(
+    [...report.matchAll(testCase)].map(([, section = "", title = "", content = ""]) => [
+      `${section}: ${title.replaceAll("&#34;", '"')}`,
+      /<(failure|error)/.test(content) ? "failed" : content.includes("<skipped") ? "skipped" : "passed",
+    ]),
+  );
+
+test("h2spec's cases pass, but for those that are listed with a reason", async () => {
+  await using cluster = await startCluster({ members: 1 });
+  const member = cluster.member(0);
+  const pid = member.running.pid;
+  const cases = casesOf(await runH2spec(member.address, join(cluster.folder, "h2spec.xml")));
+  assert.equal(cases.size, 145);
+  const notPassed = [...cases]
+    .filter(([, outcome]) => outcome !== "passed")
+    .map(([name, outcome]) => `${outcome} ${name}`);
+  assert.deepEqual(notPassed.sort(), Object.keys(unfulfilled).sort());
+
+  // Whatever it sent, the member goes on.
+  assert.equal(member.running.pid, pid);
+  await using client = new Client({ endpoints: [member.address] });
+  await client.kv.put("k", "v");
+  assert.equal(await client.kv.getText("k"), "v");
+});
