@@ -1,7 +1,7 @@
 // One endpoint, the connection to it, and calls and streams over it.
 import { Client as GrpcClient, connectivityState, credentials, type ServiceError } from "@grpc/grpc-js";
 import { setMaxListeners } from "node:events";
-import { HealthDefinition, type MessageFns } from "../proto/index.js";
+import { HealthDefinition, type MessageFns, socketPathProblem } from "../proto/index.js";
 import { cancelCall } from "./cancel.js";
 import { EtcdError, errorFromFailure, notSent, type RequestKind } from "./errors.js";
 import type { Settings } from "./options.js";
@@ -56,7 +56,10 @@ export function targetOf(endpoint: string): string {
   };
   const [, scheme, rest = ""] = /^(?:([a-z]+):(?:\/\/)?(?!\d+$))?(.*)$/s.exec(endpoint) ?? [];
   if (scheme === "https" || scheme === "unixs") refuse("TLS is not supported yet");
-  if (scheme === "unix") return rest === "" ? refuse("the path is missing") : `unix:${rest}`;
+  if (scheme === "unix") {
+    const problem = rest === "" ? "the path is missing" : socketPathProblem(rest);
+    return problem === undefined ? `unix:${rest}` : refuse(problem);
+  }
   if (scheme !== undefined && scheme !== "http") refuse(`unknown scheme "${scheme}"`);
   const [, host, port] = /^([^/:[\]]+|\[[\da-fA-F:.]+\]):(\d{1,5})\/?$/.exec(rest) ?? [];
   if (host === undefined || Number(port) > 65_535) refuse("expected host:port, http://host:port or unix:path");

@@ -157,3 +157,4 @@ export {
 export { Proposal, MemberAttributes, AppliedMarker, SeenProposals } from "./generated/minietcd/command.js";
 export { Calls, CallRequest, CallResponse } from "./generated/minietcd/calls.js";
 export type { MessageFns } from "./generated/mvccpb/kv.js";
+export { socketPathProblem } from "./socket-path.js";

@@ -1,6 +1,6 @@
 import { StartError } from "./errors.js";
 import { logLevels, type LogLevel } from "./logger.js";
-import { mustBeBindable, parseMemberUrls, UrlError, type MemberUrl } from "./urls.js";
+import { mustBeBindable, mustBeConnectable, parseMemberUrls, UrlError, type MemberUrl } from "./urls.js";
 
 /** One member of the cluster as `--initial-cluster` names it. */
 export interface InitialMember {
@@ -184,7 +184,7 @@ const parseInitialCluster = (value: string): InitialMember[] => {
     const peerUrls = members.get(name) ?? [];
     members.set(name, peerUrls);
     try {
-      peerUrls.push(...parseMemberUrls(part.slice(equals + 1)).map((url) => url.text));
+      peerUrls.push(...parseMemberUrls(part.slice(equals + 1)).map((url) => mustBeConnectable(url).text));
     } catch (error) {
       if (error instanceof UrlError) throw new StartError(`--initial-cluster has "${part}": ${error.message}`);
       throw error;

@@ -1,5 +1,6 @@
 import { unlink } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { socketPathProblem } from "../proto/index.js";
 import { StartError } from "./errors.js";
 import { bindAddresses, formatAddress, type Address, type MemberUrl } from "./urls.js";
 
@@ -55,6 +56,9 @@ const bindUrl = async (url: MemberUrl, onConnection: (socket: Socket) => void, s
 };
 
 const bind = async (address: Address, onConnection: (socket: Socket) => void): Promise<Server> => {
+  const problem = address.kind === "unix" ? socketPathProblem(address.path) : undefined;
+  if (problem !== undefined)
+    throw new StartError(`listen ${formatAddress(address)}: bind: invalid argument: ${problem}`);
   try {
     return await tryBind(address, onConnection);
   } catch (error) {

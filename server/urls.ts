@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { socketPathProblem } from "../proto/index.js";
 
 /** Where a socket is: a TCP host and port, or the path of a unix socket. */
 export type Address =
@@ -54,6 +55,13 @@ export const mustBeBindable = (url: MemberUrl): MemberUrl => {
   const { address } = url;
   if (address.kind === "tcp" && address.host !== "localhost" && isIP(address.host) === 0)
     throw new UrlError(`expected IP in URL for binding (${url.text})`);
+  return url;
+};
+
+/** URLs of members must name an address that others can connect to. */
+export const mustBeConnectable = (url: MemberUrl): MemberUrl => {
+  const problem = url.address.kind === "unix" ? socketPathProblem(url.address.path) : undefined;
+  if (problem !== undefined) throw new UrlError(`cannot connect to ${url.text}: ${problem}`);
   return url;
 };
 

@@ -9,6 +9,15 @@ const headerBytes = 8;
 /** The connection carries something else than frames, or damaged ones: it has to be closed. */
 export class FrameError extends Error {
   override readonly name = "FrameError";
+
+  /** @param header of a frame that cannot be one of ours */
+  constructor(
+    message: string,
+    readonly header?: Buffer,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
 }
 
 /** The header that goes before `payload`. */
@@ -69,7 +78,10 @@ export class FrameReader {
       if (available < headerBytes) return bytes.subarray(offset);
       const length = bytes.readUInt32BE(offset);
       if (length > this.maxPayloadBytes)
-        throw new FrameError(`cannot take a frame of ${length} bytes: at most ${this.maxPayloadBytes} are allowed`);
+        throw new FrameError(
+          `cannot take a frame of ${length} bytes: at most ${this.maxPayloadBytes} are allowed`,
+          bytes.subarray(offset, offset + headerBytes),
+        );
       this.wanted = headerBytes + length;
       if (available < this.wanted) return bytes.subarray(offset);
       const payload = bytes.subarray(offset + headerBytes, offset + this.wanted);

@@ -11,6 +11,7 @@ import { formatId } from "../logger.js";
 import type { SnapshotChannel } from "../snapshots/channel.js";
 import { decodeCalls, isCallsFrame } from "./calls-frame.js";
 import type { Life } from "./acquaintances.js";
+import { foreignProtocol } from "./foreign-protocol.js";
 import { FrameError, FrameReader, writeFrames } from "./frame.js";
 import {
   decodeHello,
@@ -90,7 +91,9 @@ export class IncomingLinks {
         reader.push(chunk, (payload) => take(payload));
       } catch (error) {
         if (!(error instanceof FrameError || error instanceof MalformedMessageError)) throw error;
-        this.options.onRefused(`closing a peer connection: ${error.message}`);
+        const header = error instanceof FrameError && this.unknown.has(socket) ? error.header : undefined;
+        const reason = (header && foreignProtocol(header)) ?? error.message;
+        this.options.onRefused(`closing a peer connection: ${reason}`);
         socket.destroy();
       }
     });

@@ -2,10 +2,13 @@ import type { Duplex } from "node:stream";
 import {
   Server,
   ServerCredentials,
+  ServerInterceptingCall,
+  status as grpcStatus,
   type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   type Metadata,
+  type ServerInterceptor,
 } from "@grpc/grpc-js";
 import type {
   BidiMethod,
@@ -18,7 +21,7 @@ import type {
 } from "./method-table.js";
 import { maxUnsentBytes, maxUnsentMessages } from "../limits.js";
 import { OpenCalls } from "./open-calls.js";
-import { statusCode, statusOfError, type GrpcStatus } from "./status.js";
+import { RpcError, statusCode, statusOfError, type GrpcStatus } from "./status.js";
 
 export interface EngineOptions {
   readonly methods: readonly Method[];
@@ -45,6 +48,7 @@ export interface Engine {
 /** The engine on `@grpc/grpc-js`: complete and conservative. */
 export const createGrpcJsEngine = (options: EngineOptions): Engine => {
   const server = new Server({
+    interceptors: [oneRequest],
     "grpc.max_receive_message_length": options.maxRequestBytes,
     "grpc.max_send_message_length": -1,
     "grpc.keepalive_time_ms": 2 * 60 * 60 * 1_000, // etcd: grpc-keepalive-interval, -timeout
@@ -106,14 +110,73 @@ const register = (server: Server, method: Method, options: EngineOptions, underW
   }
   const { type, handler } = handlerOf(method, options, underWay);
   const serialize = method.kind === "bidi" ? asItIs : asBuffer(method.encode);
-  server.register(method.path, handler, serialize, method.decode, type);
+  server.register(method.path, handler, serialize, asItIs, type);
+};
+
+/** Calls that take one request: the first one counts, as in Go's gRPC, and none at all is answered in its words. */
+const oneRequest: ServerInterceptor = (method, call) =>
+  method.requestStream ? new ServerInterceptingCall(call) : new OneRequestCall(call, method.responseStream);
+
+const noRequest = {
+  unary: { code: grpcStatus.UNKNOWN, details: "EOF" },
+  stream: {
+    code: grpcStatus.INTERNAL,
+    details: "cardinality violation: received no request message from non-client-streaming RPC",
+  },
+};
+
+type ServerInterceptingCallInterface = Parameters<ServerInterceptor>[1];
+type InterceptingServerListener = Parameters<ServerInterceptingCallInterface["start"]>[0];
+
+class OneRequestCall extends ServerInterceptingCall {
+  constructor(
+    private readonly call: ServerInterceptingCallInterface,
+    private readonly isStream: boolean,
+  ) {
+    super(call);
+  }
+
+  override start(listener: InterceptingServerListener): void {
+    let hasRequest = false;
+    this.call.start({
+      onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
+      onReceiveMessage: (message: unknown) => {
+        if (hasRequest)
+          this.call.startRead(); // drops it
+        else {
+          hasRequest = true;
+          listener.onReceiveMessage(message);
+        }
+      },
+      onReceiveHalfClose: () => {
+        if (hasRequest) listener.onReceiveHalfClose();
+        else this.call.sendStatus(this.isStream ? noRequest.stream : noRequest.unary);
+      },
+      onCancel: () => listener.onCancel(),
+    });
+  }
+}
+
+/** @throws RpcError in the words of Go's gRPC if the bytes are no such message */
+const decodeWith = <Request>(
+  decode: (bytes: Uint8Array) => Request,
+  bytes: Uint8Array,
+  kind: "unary" | "stream",
+): Request => {
+  try {
+    return decode(bytes);
+  } catch {
+    const what = kind === "unary" ? "error unmarshalling request" : "failed to unmarshal the received message";
+    const details = `grpc: ${what}: proto: cannot parse invalid wire-format data`;
+    throw new RpcError({ code: statusCode.internal, details });
+  }
 };
 
 const handlerOf = (
   method: UnaryMethod | ServerStreamMethod | BidiMethod,
   options: EngineOptions,
   { calls, streams }: UnderWay,
-): { readonly type: string; readonly handler: HandleCall<never, unknown> } => {
+): { readonly type: string; readonly handler: HandleCall<Buffer, unknown> } => {
   switch (method.kind) {
     case "unary":
       return { type: "unary", handler: unaryHandler(method, options, calls) };
@@ -140,7 +203,7 @@ const asBuffer =
 const asItIs = (message: unknown): Buffer => message as Buffer;
 
 const unaryHandler =
-  (method: UnaryMethod, options: EngineOptions, calls: OpenCalls): handleUnaryCall<never, unknown> =>
+  (method: UnaryMethod, options: EngineOptions, calls: OpenCalls): handleUnaryCall<Buffer, unknown> =>
   (grpcCall, callback) => {
     // The first answer takes the call out of those under way, and is the only one.
     const end = (status: GrpcStatus): void => {
@@ -155,14 +218,18 @@ const unaryHandler =
     try {
       const call = callOf(grpcCall);
       options.admit(call);
-      method.handle(grpcCall.request, call, { send, fail });
+      method.handle(decodeWith(method.decode, grpcCall.request, "unary"), call, { send, fail });
     } catch (error) {
       fail(error);
     }
   };
 
 const streamHandler =
-  (method: ServerStreamMethod, options: EngineOptions, streams: OpenCalls): handleServerStreamingCall<never, unknown> =>
+  (
+    method: ServerStreamMethod,
+    options: EngineOptions,
+    streams: OpenCalls,
+  ): handleServerStreamingCall<Buffer, unknown> =>
   (grpcCall) => {
     const end = (status: GrpcStatus): void => {
       if (streams.take(end)) grpcCall.emit("error", status);
@@ -173,7 +240,7 @@ const streamHandler =
       const call = callOf(grpcCall);
       call.onCancelled(() => streams.take(end));
       options.admit(call);
-      method.handle(grpcCall.request, call, {
+      method.handle(decodeWith(method.decode, grpcCall.request, "stream"), call, {
         send: (response) => void grpcCall.write(response),
         fail,
         end: () => {
@@ -217,7 +284,7 @@ class SendBuffer {
 }
 
 const bidiHandler =
-  (method: BidiMethod, options: EngineOptions, streams: OpenCalls): handleBidiStreamingCall<never, unknown> =>
+  (method: BidiMethod, options: EngineOptions, streams: OpenCalls): handleBidiStreamingCall<Buffer, unknown> =>
   (grpcCall) => {
     let sink: RequestSink<never> | undefined;
     const buffer = new SendBuffer(grpcCall, asBuffer(method.encode));
@@ -253,7 +320,9 @@ const bidiHandler =
       });
       sink = opened;
       if (!streams.has(endWith)) opened.onClosed(); // it was over before it had anybody to tell
-      grpcCall.on("data", (request: never) => guarded(() => streams.has(endWith) && opened.onRequest(request)));
+      grpcCall.on("data", (bytes: Uint8Array) =>
+        guarded(() => streams.has(endWith) && opened.onRequest(decodeWith(method.decode, bytes, "stream"))),
+      );
       grpcCall.on("end", () => guarded(() => streams.has(endWith) && opened.onHalfClose()));
     });
   };

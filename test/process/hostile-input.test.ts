@@ -97,6 +97,22 @@ test("garbage and half-open connections on client and peer ports hurt nobody", a
     );
 });
 
+test("HTTP and TLS on the peer port are named in the log, once each", async () => {
+  await using cluster = await startCluster({ members: 1 });
+  const member = cluster.member(0);
+  const path = join(cluster.folder, `${member.name}.peer`);
+  const reasons = (): string[] =>
+    member.running.log.filter(({ msg }) => msg === "refused a peer connection").map(({ reason }) => String(reason));
+  for (const bytes of ["GET /health HTTP/1.1\r\nHost: x\r\n\r\n", garbage["TLS"] ?? "", "GET / HTTP/1.1\r\n\r\n"]) {
+    const socket = await say({ path }, Buffer.from(bytes));
+    if (!socket.destroyed) await within(5_000, "the end of the connection", once(socket, "close"));
+  }
+  await member.running.until("both are named", () => (reasons().length >= 2 ? true : undefined));
+  assert.equal(reasons().length, 2);
+  assert.match(reasons()[0] ?? "", /this is HTTP, .*use the client port/);
+  assert.match(reasons()[1] ?? "", /this is TLS, which members do not speak/);
+});
+
 test("an HTTP/1.1 request on the client port is told what the port speaks", async () => {
   await using cluster = await startCluster({ members: 1 });
   const call = request({ ...addressOf(cluster.member(0)), path: "/health" }).end();

@@ -63,6 +63,21 @@ const usedDirectory = async () => {
   };
 };
 
+test("a unix socket with a path that is too long for the system keeps a member from starting, with the reason", async () => {
+  await using folder = await tempFolder();
+  const long = join(folder.path, "x".repeat(120));
+  const flags = memberFlags(folder.path);
+  assert.match(
+    await failure([...flags, `--listen-client-urls=unix://${long}`]),
+    /^listen .*x: bind: invalid argument: the path of a socket may have 10[37] bytes on this system/,
+  );
+  assert.match(await failure([...flags, `--listen-peer-urls=unix://${long}`]), /bind: invalid argument: the path/);
+  assert.match(
+    await failure([...flags, `--initial-advertise-peer-urls=unix://${long}`]),
+    /--initial-cluster has .*: cannot connect to .*: the path of a socket may have/,
+  );
+});
+
 test("a port in use is named", async () => {
   await using folder = await tempFolder();
   const other = createServer().listen(0, "127.0.0.1");

@@ -191,3 +191,26 @@ test("two thousand calls that are given up at once do not end the connection's o
   await within(5_000, "an event", once(watch, "data"));
   assert.equal(events.length, before + 1);
 });
+
+test("a unary call takes its first request; without one it is answered in the words of Go's gRPC", async (t) => {
+  const { session } = await setUp(t);
+  const client = session();
+  const answer = async (body: Buffer): Promise<[string, string]> => {
+    const stream = open(client, "Unary");
+    let fields: IncomingHttpHeaders = {};
+    const note = (more: IncomingHttpHeaders): void => void (fields = { ...fields, ...more });
+    stream.on("response", note).on("trailers", note).resume();
+    stream.end(body);
+    await within(5_000, "the end of a call", once(stream, "close"));
+    return [[fields["grpc-status"]].join(), decodeURIComponent([fields["grpc-message"]].join())];
+  };
+  const message = Buffer.alloc(5);
+  assert.deepEqual(await answer(Buffer.alloc(0)), ["2", "EOF"]);
+  assert.deepEqual(await answer(message.subarray(0, 3)), ["2", "EOF"]);
+  assert.deepEqual(await answer(message), ["0", "OK"]);
+  assert.deepEqual(await answer(Buffer.concat([message, message])), ["0", "OK"]);
+  assert.deepEqual(await answer(Buffer.from([0, 0, 0, 0, 3, 0x0a, 5, 1])), [
+    "13",
+    "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data",
+  ]);
+});

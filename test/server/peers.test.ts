@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import fc from "fast-check";
 import { encodePeerMessage, systemClock, type MemberId, type PeerMessage, type Term } from "../../raft/index.js";
+import { foreignProtocol } from "../../server/peers/foreign-protocol.js";
 import { FrameError, frameHeader, FrameReader } from "../../server/peers/frame.js";
 import { decodeHello, encodeHello, peerProtocolVersion } from "../../server/peers/hello.js";
 import { IncomingLinks } from "../../server/peers/incoming-links.js";
@@ -74,6 +75,13 @@ test("no flipped bit of a payload or checksum gets through", () => {
     bad[bit >> 3] = (bad[bit >> 3] ?? 0) ^ (1 << (bit & 7));
     assert.throws(() => new FrameReader(100).push(bad, () => assert.fail("a payload")), FrameError);
   }
+});
+
+test("what reaches the peer port by mistake is named by its first bytes", () => {
+  for (const bytes of ["GET / HTTP/1.1", "OPTIONS * HTTP/1.1", "PRI * HTTP/2.0"])
+    assert.match(foreignProtocol(Buffer.from(bytes).subarray(0, 8)) ?? "", /^this is HTTP, .*use the client port/);
+  assert.match(foreignProtocol(Buffer.from("160301020001fc03", "hex")) ?? "", /^this is TLS, .*use http or unix URLs/);
+  assert.equal(foreignProtocol(frameHeader(Buffer.alloc(300))), undefined);
 });
 
 test("a frame that is too large is refused by its header, and what is allowed can grow", () => {

@@ -8,7 +8,7 @@ import test from "node:test";
 import { Client } from "../../../client/index.js";
 import { builtTool } from "../../support/built-tools.js";
 import { startCluster } from "../../support/minietcd-cluster.js";
-import { unfulfilled } from "./unfulfilled.js";
+import { unfulfilled, varying } from "./unfulfilled.js";
 
 /** Time that h2spec gives each answer. Cases in which none is expected last as long. */
 const answerSeconds = 4;
