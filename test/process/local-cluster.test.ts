@@ -248,7 +248,7 @@ test("a port in use: the member is named, the others serve, and the printed comm
   const started = spawn("sh", ["-c", `exec ${starts[0] ?? ""}`], { cwd: folder.path, stdio: "ignore" });
   const ended = once(started, "exit");
   try {
-    await using alone = new Client({ endpoints: [`127.0.0.1:${ports.clients[1]}`] });
+    await using alone = patientClient({ endpoints: [`127.0.0.1:${ports.clients[1]}`] });
     assert.equal(await eventually(longEnoughMs, "the member to answer", () => alone.kv.getText("k")), "v");
     await supervisor.end("SIGINT");
     assert.match(supervisor.stdout, /^Stopped\. m2, started by hand, still runs\.$/m);
