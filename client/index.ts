@@ -32,5 +32,5 @@ export type { Watch, WatchBatch, WatchOptions } from "./watch.js";
 export type { WatchEvent, WatchResponse } from "./watch-queue.js";
 export type { Compare, Txn, TxnOp, TxnOpResult, TxnResult } from "./txn.js";
 export type { Cluster, MemberListResult } from "./cluster.js";
-export type { HashKvResult, Maintenance, StatusResult } from "./maintenance.js";
-export type { Member } from "../proto/index.js";
+export type { AlarmResult, HashKvResult, Maintenance, StatusResult } from "./maintenance.js";
+export type { AlarmMember, Member } from "../proto/index.js";

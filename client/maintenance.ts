@@ -1,5 +1,12 @@
-// How one member is doing, and who leads. These ask exactly the endpoint they are given.
-import { MaintenanceDefinition, counterFromResponse, type DowngradeInfo } from "../proto/index.js";
+// How members are doing, and who leads. With an endpoint, exactly that one is asked.
+import {
+  AlarmRequest_AlarmAction as AlarmAction,
+  AlarmType,
+  MaintenanceDefinition,
+  counterFromResponse,
+  type AlarmMember,
+  type DowngradeInfo,
+} from "../proto/index.js";
 import { unaryMethod } from "./connection.js";
 import type { Endpoints } from "./endpoints.js";
 import { headerOf, type Header } from "./header.js";
@@ -38,6 +45,13 @@ export interface HashKvResult {
   readonly hashRevision: number;
 }
 
+export interface AlarmResult {
+  readonly header: Header;
+  readonly alarms: readonly AlarmMember[];
+}
+
+const listAlarms = unaryMethod("read", MaintenanceDefinition, MaintenanceDefinition.methods.alarm);
+const changeAlarm = unaryMethod("write", MaintenanceDefinition, MaintenanceDefinition.methods.alarm);
 const status = unaryMethod("read", MaintenanceDefinition, MaintenanceDefinition.methods.status);
 const moveLeader = unaryMethod("write", MaintenanceDefinition, MaintenanceDefinition.methods.moveLeader);
 const hashKv = unaryMethod("read", MaintenanceDefinition, MaintenanceDefinition.methods.hashKV);
@@ -63,6 +77,24 @@ export class Maintenance {
       storageVersion: response.storageVersion,
       downgradeInfo: response.downgradeInfo,
     };
+  }
+
+  /** Lists the active alarms of all members, as a quorum knows them. Any endpoint is asked. */
+  async alarmList(options: RequestOptions = {}): Promise<AlarmResult> {
+    const request = { action: AlarmAction.GET, memberID: 0n, alarm: AlarmType.NONE };
+    const { header, alarms } = await this.endpoints.call(listAlarms, request, options);
+    return { header: headerOf(header), alarms };
+  }
+
+  /**
+   * Deactivates an alarm.
+   *
+   * @returns the alarm, or none if it was not active
+   */
+  async alarmDisarm({ memberID, alarm }: AlarmMember, options: RequestOptions = {}): Promise<AlarmResult> {
+    const request = { action: AlarmAction.DEACTIVATE, memberID, alarm };
+    const { header, alarms } = await this.endpoints.call(changeAlarm, request, options);
+    return { header: headerOf(header), alarms };
   }
 
   /**

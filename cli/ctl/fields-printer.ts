@@ -14,6 +14,7 @@ import type { Io } from "./io.js";
 import {
   stepForm,
   unsupported,
+  type Alarms,
   type EndpointHash,
   type EndpointStatus,
   type Health,
@@ -25,6 +26,7 @@ import {
   type Printer,
   type WatchAnswer,
 } from "./printer.js";
+import { alarmName } from "./tables.js";
 
 /** A name and a value; undefined: an empty line, after each of several things. */
 type Field = readonly [name: string, value: string | number | bigint | boolean] | undefined;
@@ -129,6 +131,15 @@ export class FieldsPrinter implements Printer {
       undefined,
     ]);
     this.print(fields);
+  }
+
+  alarms({ header, alarms }: Alarms): void {
+    const alarmFields = alarms.flatMap(({ memberID, alarm }): Field[] => [
+      ["MemberID", memberID],
+      ["AlarmType", alarmName(alarm)],
+      undefined,
+    ]);
+    this.print([...(header === undefined ? [] : headerFields(header)), ...alarmFields]);
   }
 
   private print(fields: readonly Field[]): void {

@@ -15,6 +15,7 @@ import type { Io } from "./io.js";
 import { withoutZeros, writeJson, type JsonValue } from "./json.js";
 import {
   stepForm,
+  type Alarms,
   type EndpointHash,
   type EndpointStatus,
   type Health,
@@ -119,6 +120,11 @@ export class JsonPrinter implements Printer {
 
   moveLeader(): void {
     this.write({}); // the answer has no header
+  }
+
+  alarms({ header, alarms }: Alarms): void {
+    const list = alarms.map(({ memberID, alarm }) => withoutZeros({ memberID, alarm }));
+    this.write(withoutZeros({ header: header && headerJson(header), alarms: list }));
   }
 
   private write(value: JsonValue): void {

@@ -1,5 +1,6 @@
 // What commands print, in whatever format.
 import type {
+  AlarmMember,
   DeleteResult,
   GetResult,
   HashKvResult,
@@ -22,6 +23,11 @@ export interface Health {
   readonly tookMs: number;
   /** Why it is not healthy. */
   readonly error?: string;
+}
+export interface Alarms {
+  /** Absent: put together from several answers. */
+  readonly header: Header | undefined;
+  readonly alarms: readonly AlarmMember[];
 }
 export interface LeaderMoved {
   readonly from: bigint;
@@ -67,6 +73,7 @@ export interface Printer {
   endpointStatus(results: readonly EndpointStatus[]): void;
   endpointHashKv(results: readonly EndpointHash[]): void;
   moveLeader(result: LeaderMoved): void;
+  alarms(result: Alarms): void;
 }
 
 /** What a format makes of reads and writes, be they a whole answer or a step of a transaction's. */

@@ -1,5 +1,6 @@
 // minietcdctl as a whole: its commands, how one is found, and how it ends.
 import { Command, type Option } from "commander";
+import { alarmDisarmCommand, alarmListCommand, runAlarmDisarm, runAlarmList } from "./alarm.js";
 import { compactionCommand, runCompaction } from "./compaction.js";
 import { delCommand, runDel } from "./del.js";
 import { hashKvCommand, healthCommand, runHashKv, runHealth, runStatus, statusCommand } from "./endpoint.js";
@@ -32,7 +33,7 @@ import { runWatch } from "./watch.js";
 /** etcdctl's commands that are yet to come: known, so that no prefix of theirs means another command. */
 const notYet: Readonly<Record<string, readonly string[]>> = {
   minietcdctl: [
-    ...["alarm", "auth", "check", "completion", "defrag", "elect", "lock", "make-mirror", "migrate"],
+    ...["auth", "check", "completion", "defrag", "elect", "lock", "make-mirror", "migrate"],
     ...["role", "snapshot", "user"],
   ],
   member: ["add", "promote", "remove", "update"],
@@ -84,6 +85,12 @@ function createProgram(io: Io): Command {
       command(hashKvCommand, runHashKv),
     ),
     group("member", "The members of the cluster", command(memberListCommand, runMemberList)),
+    group(
+      "alarm",
+      "The alarms of the members",
+      command(alarmListCommand, runAlarmList),
+      command(alarmDisarmCommand, runAlarmDisarm),
+    ),
     command(moveLeaderCommand, runMoveLeader),
     command(versionCommand, runVersion),
   ];

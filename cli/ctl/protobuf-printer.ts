@@ -10,6 +10,7 @@ import type {
   TxnResult,
 } from "../../client/index.js";
 import {
+  AlarmResponse,
   DeleteRangeResponse,
   Event_EventType,
   LeaseGrantResponse,
@@ -31,6 +32,7 @@ import type { Io } from "./io.js";
 import {
   stepForm,
   unsupported,
+  type Alarms,
   type KvForms,
   type LeaseList,
   type LeaseRenewed,
@@ -106,6 +108,10 @@ export class ProtobufPrinter implements Printer {
 
   memberList({ header, members }: MemberListResult): void {
     this.print(MemberListResponse, { header: wireHeader(header), members });
+  }
+
+  alarms({ header, alarms }: Alarms): void {
+    this.print(AlarmResponse, { header: header && wireHeader(header), alarms });
   }
 
   private print<Message>(type: MessageFns<Message>, message: Message): void {

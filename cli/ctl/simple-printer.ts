@@ -12,6 +12,7 @@ import { formatDuration } from "./go-values.js";
 import type { Io } from "./io.js";
 import {
   stepForm,
+  type Alarms,
   type EndpointHash,
   type EndpointStatus,
   type Health,
@@ -24,7 +25,7 @@ import {
   type Printer,
   type WatchAnswer,
 } from "./printer.js";
-import { hashTable, leaseId, memberId, memberTable, statusTable } from "./tables.js";
+import { alarmName, hashTable, leaseId, memberId, memberTable, statusTable } from "./tables.js";
 
 /** Keys and values are bytes, and need not be text. */
 type Line = string | Uint8Array;
@@ -109,6 +110,11 @@ export class SimplePrinter implements Printer {
 
   moveLeader({ from, to }: LeaderMoved): void {
     this.print([`Leadership transferred from ${memberId(from)} to ${memberId(to)}`]);
+  }
+
+  /** As Go's `%+v` shows the message: a space after each field. */
+  alarms({ alarms }: Alarms): void {
+    this.print(alarms.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${alarmName(alarm)} `));
   }
 
   private printRows(rows: readonly (readonly string[])[]): void {

@@ -18,6 +18,7 @@ export class TablePrinter implements Printer {
   readonly leaseTimeToLive = noTable;
   readonly leaseList = noTable;
   readonly moveLeader = noTable;
+  readonly alarms = noTable;
 
   constructor(private readonly io: Pick<Io, "print">) {}
 

@@ -1,5 +1,5 @@
 // What people see of members and ids: a row for each, in columns.
-import type { MemberListResult } from "../../client/index.js";
+import type { AlarmMember, MemberListResult } from "../../client/index.js";
 import { formatBytes, formatDuration } from "./go-values.js";
 import type { EndpointHash, EndpointStatus, Health } from "./printer.js";
 
@@ -13,6 +13,11 @@ export const memberId = (id: bigint): string => BigInt.asUintN(64, id).toString(
 /** 16 digits; of a negative one, the sign is one of them, as in Go's `%016x`. */
 export const leaseId = (id: bigint): string =>
   id < 0n ? `-${(-id).toString(16).padStart(15, "0")}` : id.toString(16).padStart(16, "0");
+
+const alarmNames: readonly string[] = ["NONE", "NOSPACE", "CORRUPT"];
+
+/** A number that has no name here is shown as it is. */
+export const alarmName = (type: AlarmMember["alarm"]): string => alarmNames[type] ?? String(type);
 
 export const memberTable = ({ members }: MemberListResult): Table => ({
   columns: ["ID", "STATUS", "NAME", "PEER ADDRS", "CLIENT ADDRS", "IS LEARNER"],

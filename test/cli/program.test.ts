@@ -45,7 +45,19 @@ describe("help", () => {
   test("of the whole names every command; asking for it is no error", async () => {
     const { code, stdout } = await run(["--help"]);
     assert.equal(code, 0);
-    for (const name of ["get", "put", "del", "txn", "compaction", "watch", "lease", "endpoint", "member", "version"])
+    for (const name of [
+      "get",
+      "put",
+      "del",
+      "txn",
+      "compaction",
+      "watch",
+      "lease",
+      "endpoint",
+      "member",
+      "alarm",
+      "version",
+    ])
       assert.match(stdout, new RegExp(`^  ${name}\\b`, "m"));
     assert.deepEqual(await run([]), { code, stdout, stderr: "" });
     assert.deepEqual(await run(["help"]), { code, stdout, stderr: "" });
@@ -54,6 +66,7 @@ describe("help", () => {
   test("of each command has a description and an example", async () => {
     const commands = ["get", "put", "del", "txn", "compaction", "version", "member list"];
     commands.push("endpoint status", "endpoint health", "endpoint hashkv", "watch");
+    commands.push("alarm list", "alarm disarm");
     commands.push("lease grant", "lease revoke", "lease timetolive", "lease list", "lease keep-alive");
     for (const command of commands) {
       const { code, stdout } = await run([...command.split(" "), "-h"]);
@@ -281,6 +294,37 @@ describe("outputs", () => {
     ]);
     const columns = `${server.endpoint}, 8000000000000001, 3.6.14, 25 MB, true, false, 2, 8, 7`;
     assert.equal(stdout, `${columns}, etcdserver: no leader, memberID:1 alarm:NOSPACE \n`);
+  });
+
+  test("alarms are listed in every format but table", async () => {
+    const alarms = [
+      { memberID: header.memberId, alarm: 1 },
+      { memberID: 7n, alarm: 2 },
+    ] as const;
+    const list = async (...flags: string[]) => runOn({ Alarm: { header, alarms } }, ["alarm", "list", ...flags]);
+    assert.equal((await list()).stdout, "memberID:9223372036854775809 alarm:NOSPACE \nmemberID:7 alarm:CORRUPT \n");
+    const json = '"alarms":[{"memberID":9223372036854775809,"alarm":1},{"memberID":7,"alarm":2}]}\n';
+    assert.ok((await list("-w", "json")).stdout.endsWith(json));
+    const fields = '"MemberID" : 7\n"AlarmType" : CORRUPT\n\n';
+    assert.ok((await list("-w", "fields")).stdout.endsWith(fields));
+    assert.deepEqual(
+      await run(["alarm", "list", "x"]),
+      failed(128, "Error: alarm list command accepts no arguments\n"),
+    );
+  });
+
+  test("disarming asks for the alarms, then to deactivate each", async () => {
+    const { code, stdout, server } = await runOn({ Alarm: { header, alarms: [{ memberID: 7n, alarm: 1 }] } }, [
+      ...["alarm", "disarm", "-w", "json"],
+    ]);
+    assert.deepEqual([code, stdout], [0, '{"alarms":[{"memberID":7,"alarm":1}]}\n']);
+    assert.deepEqual(
+      server.calls.map(({ request }) => request),
+      [
+        { action: 0, memberID: 0n, alarm: 0 },
+        { action: 2, memberID: 7n, alarm: 1 },
+      ],
+    );
   });
 
   test("--count-only goes with json and fields, where the count is", async () => {
