@@ -3,8 +3,10 @@ import { Client as GrpcClient, connectivityState, credentials, type ServiceError
 import { setMaxListeners } from "node:events";
 import { HealthDefinition, type MessageFns, socketPathProblem } from "../proto/index.js";
 import { cancelCall } from "./cancel.js";
-import { EtcdError, errorFromFailure, notSent, type RequestKind } from "./errors.js";
+import { EtcdError, notSent, type RequestKind } from "./errors.js";
+import { Liveness } from "./liveness.js";
 import type { Settings } from "./options.js";
+import { UnaryCall, type ReadTry } from "./unary-call.js";
 import { Stream, type StreamEvents, type StreamMethod } from "./stream.js";
 
 /** A method of a service, as the wire wants it. */
@@ -45,6 +47,21 @@ export interface CallLimits {
   readonly signal: AbortSignal | undefined;
 }
 
+/** What a connection asks of those who use it. */
+export interface ConnectionOwner {
+  /** It has come up. */
+  readonly onUp: () => void;
+  /** Whether another connection could be used instead. */
+  readonly hasAlternative: (connection: Connection) => boolean;
+}
+
+/** A call or a stream that has not ended. */
+interface Pending {
+  cancel(): void;
+  /** Goes elsewhere if it is time. Called once per period. */
+  check(isSilent: boolean, hasAlternative: () => boolean): void;
+}
+
 /**
  * The name grpc-js knows an endpoint by.
  *
@@ -83,23 +100,25 @@ export function onAbort(signal: AbortSignal, listener: () => void): void {
 const longestTimerMs = 2 ** 31 - 1;
 export const asTimer = (milliseconds: number) => Math.min(milliseconds, longestTimerMs);
 
-/** Whether a request was given up by grpc-js, at its own deadline: servers use other words. */
-const isDeadline = ({ details }: Partial<ServiceError>): boolean => details?.startsWith("Deadline exceeded") === true;
-
 const check = unaryMethod("read", HealthDefinition, HealthDefinition.methods.check);
 
 /** Connects when first told to, and from then on again whenever told to. */
 export class Connection {
   private readonly grpc: GrpcClient;
-  private readonly pending = new Set<() => void>();
+  private readonly liveness = new Liveness({
+    probe: () => this.probe(),
+    check: () => {
+      for (const each of this.pending) each.check(this.isSilent, this.hasAlternative);
+    },
+  });
+  private readonly pending = new Set<Pending>();
   private closed = false;
   private watching = false;
 
-  /** @param onUp called each time the connection has come up */
   constructor(
     readonly endpoint: string,
     settings: Settings,
-    private readonly onUp: () => void,
+    private readonly owner: ConnectionOwner,
   ) {
     this.grpc = new GrpcClient(targetOf(endpoint), credentials.createInsecure(), {
       "grpc.initial_reconnect_backoff_ms": reconnectMs.first,
@@ -114,6 +133,11 @@ export class Connection {
       "grpc.enable_http_proxy": 0,
       "grpc.service_config_disable_resolution": 1,
     });
+  }
+
+  /** Whether the server answers nothing at all, although the connection is up. */
+  get isSilent(): boolean {
+    return this.liveness.isSilent;
   }
 
   get isUp(): boolean {
@@ -141,36 +165,38 @@ export class Connection {
     }
   }
 
+  /** @returns false if a write should wait for `confirmed`: too many others were sent since the last sign of life */
+  admitWrite(): boolean {
+    return this.liveness.admitWrite();
+  }
+
+  /** Waits until the server has shown that it is there. It may also be silent, or gone, by then. */
+  confirmed(limits: CallLimits): Promise<void> {
+    return this.liveness.confirmed(limits);
+  }
+
   /** @throws EtcdError if the request does not succeed */
   call<Request, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
-    { deadline, signal }: CallLimits,
+    limits: CallLimits,
+    readTry?: ReadTry,
   ): Promise<Response> {
-    const { endpoint, pending } = this;
-    const outcome = method.kind === "read" ? "failed" : "unknown";
-    const fail = (code: "cancelled" | "deadline-exceeded", reason: string, cause?: unknown) =>
-      new EtcdError(code, `No answer from ${endpoint}: ${reason}`, outcome, endpoint, { cause });
+    const { endpoint, grpc, pending, liveness } = this;
     // Between a look at `isUp` and this call, there may have been a turn in which either happened.
-    if (this.closed || signal?.aborted) return Promise.reject(notSent(signal));
-    const startedAt = Date.now();
-    if (startedAt >= deadline)
-      return Promise.reject(new EtcdError("deadline-exceeded", "No time was left to send the request", "failed"));
+    if (this.closed || limits.signal?.aborted) return Promise.reject(notSent(limits.signal));
+    if (Date.now() >= limits.deadline) return Promise.reject(this.tooLate());
     return new Promise((resolve, reject) => {
-      const done = (failure: ServiceError | null, response?: Response) => {
-        pending.delete(cancel);
-        signal?.removeEventListener("abort", cancel);
+      const onEnd = (failure: ServiceError | null, response: Response | undefined) => {
+        pending.delete(call);
+        liveness.callEnds();
+        if (response !== undefined || (this.isUp && !call.isOurs(failure))) liveness.heard();
         if (response !== undefined) resolve(response);
-        else if (signal?.aborted) reject(fail("cancelled", "the request was given up", signal.reason));
-        else if (this.closed) reject(fail("cancelled", "the client was closed"));
-        else if (failure === null) reject(new EtcdError("internal", "No answer and no error", outcome, endpoint));
-        else if (isDeadline(failure)) reject(fail("deadline-exceeded", `${deadline - startedAt} ms are over`, failure));
-        else reject(errorFromFailure(failure, method.kind, endpoint));
+        else reject(call.errorFrom(failure, this.closed));
       };
-      const call = this.grpc.makeUnaryRequest(method.path, method.encode, method.decode, request, { deadline }, done);
-      const cancel = () => cancelCall(call);
-      pending.add(cancel);
-      if (signal !== undefined) onAbort(signal, cancel);
+      const call = new UnaryCall(grpc, endpoint, method, request, limits, onEnd, readTry);
+      pending.add(call);
+      liveness.callBegins();
     });
   }
 
@@ -184,14 +210,25 @@ export class Connection {
     events: StreamEvents<Response>,
   ): Stream<Request, Response> {
     if (this.closed) throw notSent(undefined);
-    const { endpoint, grpc, pending } = this;
-    const onEnd = (error: EtcdError) => {
-      pending.delete(cancel);
-      events.onEnd(error);
-    };
-    const stream = new Stream(grpc, method, endpoint, { onMessage: events.onMessage, onEnd });
+    const { endpoint, grpc, pending, liveness } = this;
+    const stream = new Stream(grpc, method, endpoint, {
+      onMessage: (response: Response) => {
+        liveness.heard();
+        events.onMessage(response);
+      },
+      onSend: () => liveness.asked(),
+      onEnd: (error: EtcdError) => {
+        if (pending.delete(entry)) liveness.streamEnds();
+        events.onEnd(error);
+      },
+    });
     const cancel = () => stream.end(new EtcdError("cancelled", "The client was closed", "failed"));
-    pending.add(cancel);
+    const check = (isSilent: boolean, hasAlternative: () => boolean) => {
+      if (isSilent && hasAlternative()) stream.breakOff("the server has fallen silent");
+    };
+    const entry: Pending = { cancel, check };
+    pending.add(entry);
+    liveness.streamBegins();
     return stream;
   }
 
@@ -199,8 +236,26 @@ export class Connection {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    for (const cancel of this.pending) cancel();
+    for (const each of this.pending) each.cancel();
+    this.liveness.stop();
     this.grpc.close();
+  }
+
+  /** Requests that wait for `confirmed` look for a server again. */
+  reconsider(): void {
+    this.liveness.reconsider();
+  }
+
+  private readonly hasAlternative = (): boolean => this.owner.hasAlternative(this);
+
+  private tooLate(): EtcdError {
+    const reason = this.isSilent ? "the server has fallen silent" : "no time was left";
+    return new EtcdError(
+      "deadline-exceeded",
+      `Nothing was sent to ${this.endpoint}: ${reason}`,
+      "failed",
+      this.endpoint,
+    );
   }
 
   private state(connect = false): connectivityState {
@@ -212,8 +267,23 @@ export class Connection {
     this.grpc.getChannel().watchConnectivityState(this.state(), Infinity, () => {
       this.watching = false;
       if (this.closed) return;
-      if (this.isUp) this.onUp();
+      this.liveness.connectionChanged(this.isUp);
+      if (this.isUp) this.owner.onUp();
       this.watch();
     });
+  }
+
+  /** Any answer will do, also that there is no such service. One that is slow with others answers this at once. */
+  private probe(): void {
+    const { liveness, pending } = this;
+    if (!this.isUp) return liveness.probeEnded();
+    const done = () => {
+      pending.delete(entry);
+      liveness.probeEnded();
+      if (this.isUp) liveness.heard();
+    };
+    const call = this.grpc.makeUnaryRequest(check.path, check.encode, check.decode, { service: "" }, {}, done);
+    const entry: Pending = { cancel: () => cancelCall(call), check: () => undefined };
+    pending.add(entry);
   }
 }

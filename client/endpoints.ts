@@ -1,7 +1,8 @@
 // All endpoints of a cluster as one: picks one that is up, and moves on when it stops answering.
-import { Connection, type CallLimits, type UnaryMethod } from "./connection.js";
-import { ConnectError, EtcdError, mayTryAgain, notSent } from "./errors.js";
+import { Connection, type CallLimits, type ConnectionOwner, type UnaryMethod } from "./connection.js";
+import { ConnectError, EtcdError, mayTryAgain, notSent, type RequestKind } from "./errors.js";
 import type { RequestOptions, Settings } from "./options.js";
+import type { ReadTry } from "./unary-call.js";
 import { sleep, Wakeup } from "./wakeup.js";
 
 /** As in etcd's Go client: enough for a second or two without a leader. */
@@ -11,7 +12,7 @@ const pauseMs = 25;
 
 /**
  * All endpoints are connected to at the same time, so one that is dead costs nothing while another is up. Requests go to
- * one of them until it fails; then to the next that is up.
+ * one of them until it fails or falls silent; then to the next that is up.
  */
 export class Endpoints {
   private readonly connections: readonly Connection[];
@@ -25,8 +26,14 @@ export class Endpoints {
     endpoints: readonly string[],
     readonly settings: Settings,
   ) {
-    const wake = () => this.waiting.wake();
-    this.connections = endpoints.map((endpoint) => new Connection(endpoint, settings, wake));
+    const owner: ConnectionOwner = {
+      onUp: () => {
+        this.waiting.wake();
+        for (const each of this.connections) each.reconsider();
+      },
+      hasAlternative: (connection) => this.usable([connection]) !== undefined,
+    };
+    this.connections = endpoints.map((endpoint) => new Connection(endpoint, settings, owner));
   }
 
   /**
@@ -41,9 +48,11 @@ export class Endpoints {
   ): Promise<Response> {
     const limits = { deadline: Date.now() + timeoutMs, signal };
     for (let attempt = 1; ; attempt++) {
-      const connection = await this.connected(limits);
+      const connection = await this.chosen(method.kind, limits);
       try {
-        return await connection.call(method, request, limits);
+        if (method.kind === "write" || this.connections.length === 1)
+          return await connection.call(method, request, limits);
+        return await this.read(connection, method, request, limits);
       } catch (error) {
         if (!(error instanceof EtcdError)) throw error;
         if (error.code === "unavailable" || error.code === "deadline-exceeded" || isTimeOver(signal))
@@ -98,10 +107,74 @@ export class Endpoints {
     }
   }
 
-  /** The first connection that is up, from the preferred one on. */
+  /**
+   * The connection for a request. A write waits for a sign of life if many were sent since the last one, or the last one was
+   * long ago: a write that a silent server may have is neither made nor not made, one that was held back goes elsewhere.
+   */
+  private async chosen(kind: RequestKind, limits: CallLimits): Promise<Connection> {
+    for (;;) {
+      const connection = await this.connected(limits);
+      if (kind === "read" || this.connections.length === 1 || connection.admitWrite()) return connection;
+      await connection.confirmed(limits);
+      if ((connection.isUp && !connection.isSilent) || Date.now() >= limits.deadline) return connection;
+    }
+  }
+
+  /**
+   * Asks one server, and another as well when that one is slow: it may be alive and still not be able to answer. Whoever
+   * answers first has answered.
+   */
+  private read<Request, Response>(
+    first: Connection,
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    limits: CallLimits,
+  ): Promise<Response> {
+    return new Promise((resolve) => {
+      const tried: Connection[] = [];
+      const tries = new Set<ReadTry>();
+      const start = (connection: Connection) => {
+        let hasSuccessor = false;
+        const onSlow = () => {
+          const next = hasSuccessor ? undefined : this.usable(tried);
+          if (next === undefined) return;
+          hasSuccessor = true;
+          start(next);
+        };
+        const one: ReadTry = { onSlow, cancel: () => undefined };
+        tried.push(connection);
+        tries.add(one);
+        const outcome = connection.call(method, request, limits, one);
+        const decide = (isLast: boolean) => {
+          tries.delete(one);
+          if (!isLast && tries.size > 0) return;
+          for (const each of tries) each.cancel();
+          resolve(outcome);
+        };
+        outcome.then(
+          () => decide(true),
+          (error: unknown) => decide(!(error instanceof EtcdError && mayTryAgain(error))),
+        );
+      };
+      start(first);
+    });
+  }
+
+  /** The first connection that is up, from the preferred one on; one whose server has fallen silent only if all have. */
   private up(): Connection | undefined {
+    const preferred = this.connections[this.preferred];
+    if (preferred?.isUp === true && !preferred.isSilent) return preferred;
+    return this.usable([]) ?? this.inOrder().find((connection) => connection.isUp);
+  }
+
+  /** The first that is up and answers, except for these. */
+  private usable(except: readonly Connection[]): Connection | undefined {
+    return this.inOrder().find((each) => each.isUp && !each.isSilent && !except.includes(each));
+  }
+
+  private inOrder(): readonly Connection[] {
     const { connections, preferred } = this;
-    return [...connections.slice(preferred), ...connections.slice(0, preferred)].find((connection) => connection.isUp);
+    return [...connections.slice(preferred), ...connections.slice(0, preferred)];
   }
 
   private async reasons(): Promise<Map<string, string>> {

@@ -12,6 +12,8 @@ export interface StreamMethod<Request, Response> {
 
 export interface StreamEvents<Response> {
   readonly onMessage: (response: Response) => void;
+  /** A request leaves. */
+  readonly onSend?: () => void;
   /** Once, and the last that is heard of the stream. Also when the server ends it in good order. */
   readonly onEnd: (error: EtcdError) => void;
 }
@@ -44,7 +46,9 @@ export class Stream<Request, Response> {
 
   /** Nothing happens if the stream has ended: `onEnd` has told. */
   send(request: Request): void {
-    if (!this.hasEnded) this.call.write(request);
+    if (this.hasEnded) return;
+    this.call.write(request);
+    this.events.onSend?.();
   }
 
   /** Ends it as if the server were gone. */

@@ -5,6 +5,10 @@ import { asTimer, onAbort } from "./connection.js";
 export class Wakeup {
   private readonly waiting = new Set<() => void>();
 
+  get hasWaiters(): boolean {
+    return this.waiting.size > 0;
+  }
+
   wake(): void {
     for (const resume of this.waiting) resume();
   }

@@ -95,6 +95,8 @@ export class FakeServer implements AsyncDisposable {
   readonly opened: FakeStream[] = [];
   answers: Answers = {};
   private readonly sockets = new Set<Socket>();
+  /** Each socket, and where it leads. */
+  private readonly pipes = new Map<Socket, Socket>();
   private readonly waiting = new Set<() => void>();
   private readonly streams: FakeStream[] = [];
 
@@ -123,8 +125,10 @@ export class FakeServer implements AsyncDisposable {
           .on("error", () => undefined)
           .on("close", () => {
             server.sockets.delete(from);
+            server.pipes.delete(from);
             to.destroy();
           });
+        server.pipes.set(from, to);
         from.pipe(to);
       }
     });
@@ -160,6 +164,16 @@ export class FakeServer implements AsyncDisposable {
       const opened = new Promise<void>((resolve) => servers.forEach(({ waiting }) => waiting.add(resolve)));
       await within(deadlineMs, "a stream", opened);
     }
+  }
+
+  /** As SIGSTOP would: connections stay open, and nothing comes. */
+  freeze(): void {
+    for (const [from, to] of this.pipes) from.unpipe(to).pause();
+  }
+
+  /** As SIGCONT would: what was sent meanwhile arrives. */
+  thaw(): void {
+    for (const [from, to] of this.pipes) from.pipe(to);
   }
 
   /** As a crash would. */

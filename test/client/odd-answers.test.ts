@@ -60,7 +60,7 @@ describe("an answer that is none", () => {
       await using client = new Client({ endpoints: [`127.0.0.1:${(server.address() as AddressInfo).port}`] });
       const limits = { timeoutMs: 500 };
       const outcomes = await Promise.allSettled([
-        client.kv.get("k", limits),
+        client.kv.get("k", { timeoutMs: 20_000 }),
         client.kv.put("k", "v", limits),
         client.watch("k").ready(limits),
         client.lease.keepAlive(5n, limits),

@@ -1,0 +1,175 @@
+// Noticing that a server has fallen silent, long before its connection breaks: a frozen process keeps its connections open.
+
+import type { CallLimits } from "./connection.js";
+import { Wakeup } from "./wakeup.js";
+
+/** So often the open requests of a connection are looked at, all with one timer. */
+const periodMs = 250;
+
+/**
+ * After so many periods in which nothing came, although something was asked and a probe was sent, a server counts as silent.
+ * Periods are counted and not milliseconds: in each one this process has read what has come, however busy it is.
+ */
+const silentPeriods = 4;
+
+/** Without a sign of life for so long, a server is asked whether it is there before it is sent a write. */
+const idleMs = 5_000;
+
+/**
+ * So many writes may be sent to a server since its last sign of life, or twice as many as the answers that it gave in the
+ * period before. Those beyond wait until it answers a probe, so that few are lost with a server that has frozen.
+ */
+const minUnconfirmed = 4;
+
+export interface LivenessEvents {
+  /** Asks the server for anything. Its answer is a sign of life; `probeEnded` says that there will be none. */
+  readonly probe: () => void;
+  /** Once per period while something is unanswered, and every `idleMs` while there are streams. */
+  readonly check: () => void;
+}
+
+/**
+ * Example: a put is sent to a server that is frozen. After one period without an answer a probe is sent; after three more
+ * `isSilent` is true. Writes that want to be sent meanwhile wait in `confirmed()`, which then resolves. When the server
+ * goes on and answers either, `isSilent` is false again.
+ */
+export class Liveness {
+  isSilent = false;
+  private heardAt = performance.now();
+  private answersInPeriod = 0;
+  private maxUnconfirmed = minUnconfirmed;
+  /** Writes admitted since the last sign of life. */
+  private unconfirmed = 0;
+  private quietPeriods = 0;
+  private isProbing = false;
+  /** Something was sent on a stream since the last sign of life. */
+  private isAsked = false;
+  private calls = 0;
+  private streams = 0;
+  private readonly waiting = new Wakeup();
+  private timer: { readonly handle: NodeJS.Timeout; readonly isFast: boolean } | undefined;
+
+  constructor(private readonly events: LivenessEvents) {}
+
+  /** Whether a write may be sent now, which then counts; otherwise wait for `confirmed`. */
+  admitWrite(): boolean {
+    if (this.waiting.hasWaiters || this.isSilent) return false;
+    const isAdmitted =
+      this.unconfirmed === 0 ? performance.now() - this.heardAt < idleMs : this.unconfirmed < this.maxUnconfirmed;
+    if (isAdmitted) this.unconfirmed += 1;
+    return isAdmitted;
+  }
+
+  /** Resolves at the next sign of life, and in each period while the server is silent, when its connection breaks, or at the limits. */
+  confirmed({ deadline, signal }: CallLimits): Promise<void> {
+    const confirmed = this.waiting.wait(deadline - Date.now(), signal);
+    this.probe();
+    this.watch();
+    return confirmed;
+  }
+
+  callBegins(): void {
+    this.calls += 1;
+    this.watch();
+  }
+
+  callEnds(): void {
+    this.calls -= 1;
+  }
+
+  streamBegins(): void {
+    this.streams += 1;
+    this.watch();
+  }
+
+  streamEnds(): void {
+    this.streams -= 1;
+  }
+
+  /** Something was sent on a stream, which the server will probably answer. */
+  asked(): void {
+    this.isAsked = true;
+    this.watch();
+  }
+
+  /** The server has sent something. */
+  heard(): void {
+    this.heardAt = performance.now();
+    this.answersInPeriod += 1;
+    this.unconfirmed = this.quietPeriods = 0;
+    this.isAsked = this.isSilent = false;
+    this.waiting.wake();
+  }
+
+  /** The probe has ended, with an answer or without. */
+  probeEnded(): void {
+    this.isProbing = false;
+  }
+
+  /** There is another connection, or none. */
+  connectionChanged(isUp: boolean): void {
+    if (isUp) this.heard();
+    else this.waiting.wake();
+  }
+
+  /** Those who wait are to look at how things are now. */
+  reconsider(): void {
+    this.waiting.wake();
+  }
+
+  /** Nothing is expected any more. */
+  stop(): void {
+    clearInterval(this.timer?.handle);
+    this.timer = undefined;
+    this.quietPeriods = 0;
+    this.maxUnconfirmed = minUnconfirmed;
+    this.waiting.wake();
+  }
+
+  private get isExpecting(): boolean {
+    return this.calls > 0 || this.isAsked || this.waiting.hasWaiters || (this.isProbing && !this.isSilent);
+  }
+
+  /** Has the timer run as fast as is needed now. It goes on until it finds nothing to do, so most calls start none. */
+  private watch(): void {
+    const isFast = this.isExpecting;
+    if (this.timer?.isFast === true || this.timer?.isFast === isFast) return;
+    this.setTimer(isFast);
+  }
+
+  private setTimer(isFast: boolean): void {
+    clearInterval(this.timer?.handle);
+    const handle = setInterval(() => this.onPeriod(isFast), isFast ? periodMs : idleMs);
+    handle.unref();
+    this.timer = { handle, isFast };
+    this.answersInPeriod = this.quietPeriods = 0;
+  }
+
+  private onPeriod(isFast: boolean): void {
+    this.maxUnconfirmed = Math.max(minUnconfirmed, isFast ? 2 * this.answersInPeriod : 0);
+    const wasQuiet = this.answersInPeriod === 0;
+    this.answersInPeriod = 0;
+    if (!this.isExpecting && !isFast && this.streams > 0 && wasQuiet)
+      this.probe(); // of an idle stream nothing is expected
+    else if (this.isExpecting && wasQuiet) this.onQuietPeriod();
+    this.events.check();
+    if (this.timer === undefined) return; // closed meanwhile
+    if (this.isExpecting !== isFast && (this.isExpecting || this.streams > 0)) this.setTimer(this.isExpecting);
+    else if (!this.isExpecting && this.streams === 0) this.stop();
+  }
+
+  private onQuietPeriod(): void {
+    this.quietPeriods += 1;
+    this.probe();
+    if (this.quietPeriods < silentPeriods) return;
+    this.isSilent = true;
+    this.waiting.wake(); // each time: another server may be there by now
+  }
+
+  private probe(): void {
+    if (this.isProbing) return;
+    this.isProbing = true;
+    this.events.probe();
+    this.watch();
+  }
+}

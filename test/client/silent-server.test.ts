@@ -1,0 +1,125 @@
+// Servers that fall silent while their connections stay open, as a frozen process does, and servers that are merely slow.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Client, EtcdError } from "../../client/index.js";
+import { LeaseGrantResponse, type LeaseKeepAliveRequest, type WatchRequest } from "../../proto/index.js";
+import { eventually } from "../support/deadline.js";
+import { FakeServer, oneKey, putAt } from "./fake-server.js";
+
+/** Long enough that nothing here ends by it, on a busy machine either. */
+const deadlineMs = 20_000;
+
+const answers = { Range: oneKey("k", "v"), Put: putAt(7n) };
+
+/** Two servers that a client is connected to, in the order in which it uses them. */
+async function connected(options: { requestTimeoutMs: number }) {
+  const servers = await Promise.all([FakeServer.start(answers), FakeServer.start(answers)]);
+  const client = new Client({ endpoints: servers.map(({ endpoint }) => endpoint), ...options });
+  await client.kv.put("k", "v");
+  const used =
+    servers.find(({ calls }) => calls.some(({ method }) => method === "Put")) ?? assert.fail("none was asked");
+  const other = servers.find((server) => server !== used) ?? assert.fail("there is one only");
+  // A request that is refused by the one in use arrives at the other when that is connected, too.
+  used.answers = { Range: { code: 14, details: "etcdserver: no leader" } };
+  await client.kv.get("k");
+  used.answers = answers;
+  other.answers = { Range: { code: 14, details: "etcdserver: no leader" } };
+  await client.kv.get("k");
+  other.answers = answers;
+  for (const { calls } of servers) calls.length = 0;
+  const dispose = async () => {
+    used.thaw();
+    await client.close();
+    await Promise.all(servers.map((server) => server.stop()));
+  };
+  return { client, used, other, [Symbol.asyncDispose]: dispose };
+}
+
+const count = ({ calls }: FakeServer, method: string) => calls.filter((call) => call.method === method).length;
+
+describe("a server that falls silent", () => {
+  test("has few of many writes, whose outcome is unknown; the others are made elsewhere", async () => {
+    await using pair = await connected({ requestTimeoutMs: deadlineMs });
+    pair.used.freeze();
+    const puts = Array.from({ length: 30 }, () => pair.client.kv.put("k", "v", { timeoutMs: 4_000 }));
+    const outcomes = await Promise.allSettled(puts);
+    const errors = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
+    assert.ok(errors.length > 0 && errors.length < 10, `${errors.length} failed`);
+    assert.equal(count(pair.other, "Put"), 30 - errors.length);
+    for (const error of errors) {
+      assert.ok(error instanceof EtcdError, String(error));
+      assert.deepEqual([error.code, error.outcome, error.endpoint], ["unavailable", "unknown", pair.used.endpoint]);
+      assert.match(error.message, new RegExp(`${pair.used.endpoint}.*silent.*unknown`));
+    }
+  });
+
+  test("gets no more requests, and gets them again once it answers", async () => {
+    await using pair = await connected({ requestTimeoutMs: deadlineMs });
+    pair.used.freeze();
+    assert.equal(await pair.client.kv.getText("k"), "v");
+    await Promise.all([1, 2, 3].map(() => pair.client.kv.put("k", "v")));
+    assert.deepEqual([count(pair.other, "Range"), count(pair.other, "Put"), count(pair.used, "Put")], [1, 3, 0]);
+    pair.used.thaw();
+    await eventually(deadlineMs, "the read that it had", () => count(pair.used, "Range") > 0 || undefined);
+    pair.other.freeze();
+    assert.equal(await pair.client.kv.getText("k"), "v");
+    pair.other.thaw();
+  });
+
+  test("loses its watches and renewals to another", async () => {
+    await using pair = await connected({ requestTimeoutMs: deadlineMs });
+    pair.used.answers = { ...answers, LeaseGrant: LeaseGrantResponse.create({ ID: 5n, TTL: 3_600n }) };
+    await using lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
+    pair.client.watch("k");
+    const first = [await pair.used.stream(), await pair.used.stream()];
+    pair.used.freeze();
+    const next = [
+      await pair.other.stream<LeaseKeepAliveRequest | WatchRequest, object>(),
+      await pair.other.stream<LeaseKeepAliveRequest | WatchRequest, object>(),
+    ];
+    for (const stream of next) await stream.request();
+    assert.ok(!lease.lost.aborted);
+    pair.used.thaw();
+    for (const stream of first) await stream.ended();
+  });
+
+  test("keeps what it has while there is no other", async () => {
+    await using server = await FakeServer.start(answers);
+    await using client = new Client({ endpoints: [server.endpoint] });
+    await client.kv.put("k", "v");
+    server.freeze();
+    const put = client.kv.put("k", "v", { timeoutMs: deadlineMs });
+    const read = client.kv.getText("k", { timeoutMs: deadlineMs });
+    await assert.rejects(client.kv.put("k", "v", { timeoutMs: 1_500 }), { code: "deadline-exceeded" });
+    server.thaw();
+    assert.equal((await put).header.revision, 7);
+    assert.equal(await read, "v");
+  });
+});
+
+describe("a server that is slow, but answers others", () => {
+  test("with a read: another is asked as well, and the first answer counts", async () => {
+    await using pair = await connected({ requestTimeoutMs: deadlineMs });
+    pair.used.answers = { Range: "never" };
+    assert.equal(await pair.client.kv.getText("k", { timeoutMs: 4_000 }), "v");
+    assert.deepEqual([count(pair.used, "Range"), count(pair.other, "Range")], [1, 1]);
+  });
+
+  test("with a write: it is waited for, and is not made elsewhere", async () => {
+    await using pair = await connected({ requestTimeoutMs: deadlineMs });
+    pair.used.answers = { Put: "never" };
+    await assert.rejects(pair.client.kv.put("k", "v", { timeoutMs: 2_000 }), {
+      code: "deadline-exceeded",
+      outcome: "unknown",
+      endpoint: pair.used.endpoint,
+    });
+    assert.deepEqual([count(pair.used, "Put"), count(pair.other, "Put")], [1, 0]);
+  });
+
+  test("with writes: many at the same time are all sent to it", async () => {
+    await using pair = await connected({ requestTimeoutMs: deadlineMs });
+    await Promise.all(Array.from({ length: 100 }, () => pair.client.kv.put("k", "v")));
+    assert.deepEqual([count(pair.used, "Put"), count(pair.other, "Put")], [100, 0]);
+  });
+});
