@@ -7,6 +7,7 @@ import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { Client } from "../../client/index.js";
+import { endWithTests } from "../support/child-processes.js";
 import { eventually } from "../support/deadline.js";
 import { freePorts } from "../support/free-ports.js";
 import { MinietcdProcess, minietcdProgram } from "../support/minietcd-process.js";
@@ -55,7 +56,9 @@ test("a member whose log lies on a full disk serves, and logs again once there i
     ...[`--advertise-client-urls=${client}`, `--initial-advertise-peer-urls=${peer}`],
     `--initial-cluster=default=${peer}`,
   ];
-  const member = spawn(process.execPath, [minietcdProgram, ...flags], { stdio: ["ignore", "ignore", log.fd] });
+  const member = endWithTests(
+    spawn(process.execPath, [minietcdProgram, ...flags], { stdio: ["ignore", "ignore", log.fd] }),
+  );
   const ended = once(member, "exit");
   await log.close();
   try {

@@ -245,7 +245,7 @@ test("a port in use: the member is named, the others serve, and the printed comm
   await client.kv.put("k", "v");
   other.close();
   await once(other, "close");
-  const started = spawn("sh", ["-c", `exec ${starts[0] ?? ""}`], { cwd: folder.path, stdio: "ignore" });
+  const started = endWithTests(spawn("sh", ["-c", `exec ${starts[0] ?? ""}`], { cwd: folder.path, stdio: "ignore" }));
   const ended = once(started, "exit");
   try {
     await using alone = patientClient({ endpoints: [`127.0.0.1:${ports.clients[1]}`] });
@@ -268,7 +268,7 @@ test("a member whose directory was emptied: the others serve, and --fresh begins
     const { rows } = await announcement(supervisor);
     const told = await missing(supervisor, /^2 of 3 members run, which is a quorum/m);
     fresh = told.fresh;
-    assert.match(supervisor.stderr, /^m2 cannot start: this data directory is not what this member used last: .*\n$/);
+    assert.match(supervisor.stderr, /^m2 cannot start: this data directory is not what this member used last: .*$/m);
     await using client = clientOf(rows);
     assert.equal(await client.kv.getText("k"), "v");
     // The command that is printed is refused while the cluster runs, and touches nothing.
@@ -308,7 +308,7 @@ test("two of three members damaged: that is told, the third waits, and serves on
   assert.match(supervisor.stderr, /^m2 cannot start: .*format\.json is damaged/m);
   assert.match(supervisor.stderr, /^m3 cannot start: .*format\.json is damaged/m);
   await writeFile(formats[0]!, whole[0]!);
-  const started = spawn("sh", ["-c", `exec ${starts[0] ?? ""}`], { cwd: folder.path, stdio: "ignore" });
+  const started = endWithTests(spawn("sh", ["-c", `exec ${starts[0] ?? ""}`], { cwd: folder.path, stdio: "ignore" }));
   const ended = once(started, "exit");
   try {
     const { rows } = await announcement(supervisor);
@@ -365,9 +365,11 @@ test("npm start: a signal to npm stops the cluster", async () => {
   await using folder = await tempFolder();
   const { clients, peers } = await sixPorts();
   const flags = [`--client-ports=${clients.join(",")}`, `--peer-ports=${peers.join(",")}`];
-  const npm = spawn("npm", ["start", "--", `--data-dir=${folder.path}`, ...flags], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const npm = endWithTests(
+    spawn("npm", ["start", "--", `--data-dir=${folder.path}`, ...flags], {
+      stdio: ["ignore", "pipe", "pipe"],
+    }),
+  );
   const ended = once(npm, "exit");
   let stdout = "";
   npm.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
@@ -375,6 +377,7 @@ test("npm start: a signal to npm stops the cluster", async () => {
     if (!stdout.includes("Ctrl-C stops the cluster")) return undefined;
     return [...stdout.matchAll(/ (\d+) +(?:leader|follower)$/gm)].map(([, pid]) => Number(pid));
   });
+  const forget = pids.map((pid) => endPidWithTests(pid));
   try {
     assert.equal(pids.length, 3);
     npm.kill("SIGTERM");
@@ -383,6 +386,7 @@ test("npm start: a signal to npm stops the cluster", async () => {
     await eventually(longEnoughMs, "the last words", () => (stdout.includes("Stopped.") ? true : undefined));
   } finally {
     for (const pid of pids.filter(isAlive)) process.kill(pid, "SIGKILL");
+    for (const each of forget) each();
   }
 });
 

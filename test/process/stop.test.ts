@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import test from "node:test";
 import { EtcdError } from "../../client/index.js";
+import { endWithTests } from "../support/child-processes.js";
 import { within } from "../support/deadline.js";
 import { startCluster } from "../support/minietcd-cluster.js";
 import { minietcdProgram } from "../support/minietcd-process.js";
@@ -54,7 +55,7 @@ test("a member whose supervisor is gone before it has started ends by itself", a
     `--initial-cluster=default=${peer}`,
     ...flags,
   ];
-  const member = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "ignore", "ipc"] });
+  const member = endWithTests(spawn(process.execPath, args, { stdio: ["ignore", "ignore", "ignore", "ipc"] }));
   const ended = once(member, "exit");
   try {
     member.disconnect();
