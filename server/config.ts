@@ -1,5 +1,7 @@
 import { StartError } from "./errors.js";
-import { logLevels, type LogLevel } from "./logger.js";
+import type { FlagKind } from "./flags/flag.js";
+import { durationMs, FlagValueError, parseFlagValue } from "./flags/values.js";
+import { logLevels, type LogFormat, type LogLevel } from "./logger.js";
 import { mustBeBindable, mustBeConnectable, parseMemberUrls, UrlError, type MemberUrl } from "./urls.js";
 
 /** One member of the cluster as `--initial-cluster` names it. */
@@ -7,6 +9,13 @@ export interface InitialMember {
   readonly name: string;
   readonly peerUrls: readonly string[];
 }
+
+/** History that is compacted without anybody asking for it. */
+export type AutoCompaction =
+  /** Revisions older than this go. */
+  | { readonly mode: "periodic"; readonly retentionMs: number }
+  /** So many revisions stay. */
+  | { readonly mode: "revision"; readonly retention: number };
 
 /** Everything a member is told from outside. Durations in milliseconds, sizes in bytes. */
 export interface MemberConfig {
@@ -33,7 +42,18 @@ export interface MemberConfig {
   readonly snapshotCatchUpEntries: number;
   /** How long a watcher that asks for it may hear nothing (etcd: `--watch-progress-notify-interval`). */
   readonly watchProgressMs: number;
+  /** Undefined: history is kept until a client compacts it. */
+  readonly autoCompaction: AutoCompaction | undefined;
+  /** Calls and streams at a time on a client's connection (etcd: `--max-concurrent-streams`). */
+  readonly maxConcurrentStreams: number;
+  /** Time between pings to a client; undefined: none (etcd: `--grpc-keepalive-interval`). */
+  readonly keepAliveMs: number | undefined;
+  /** How long a client may take to answer one (etcd: `--grpc-keepalive-timeout`). */
+  readonly keepAliveTimeoutMs: number;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  /** `stderr`, `stdout` or paths of files. */
+  readonly logOutputs: readonly string[];
 }
 
 /** The flags of `minietcd`, with etcd's names and defaults; all values as text, as they come from the command line. */
@@ -54,7 +74,14 @@ export interface ServerFlags {
   readonly snapshotCount: string;
   readonly snapshotCatchupEntries: string;
   readonly watchProgressNotifyInterval: string;
+  readonly autoCompactionMode: string;
+  readonly autoCompactionRetention: string;
+  readonly maxConcurrentStreams: string;
+  readonly grpcKeepaliveInterval: string;
+  readonly grpcKeepaliveTimeout: string;
   readonly logLevel: string;
+  readonly logFormat: string;
+  readonly logOutputs: string;
 }
 
 /** etcd's defaults. */
@@ -75,7 +102,14 @@ export const defaultFlags: ServerFlags = {
   snapshotCount: "10000",
   snapshotCatchupEntries: "5000",
   watchProgressNotifyInterval: "10m0s",
+  autoCompactionMode: "periodic",
+  autoCompactionRetention: "0",
+  maxConcurrentStreams: "4294967295",
+  grpcKeepaliveInterval: "2h0m0s",
+  grpcKeepaliveTimeout: "20s",
   logLevel: "info",
+  logFormat: "json",
+  logOutputs: "default",
 };
 
 const defaultClientUrl = "http://localhost:2379";
@@ -119,7 +153,12 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     snapshotCount: count("snapshot-count", flags.snapshotCount) || Number(defaultFlags.snapshotCount),
     snapshotCatchUpEntries: count("snapshot-catchup-entries", flags.snapshotCatchupEntries),
     watchProgressMs: watchProgress(flags.watchProgressNotifyInterval),
+    autoCompaction: autoCompaction(flags),
+    maxConcurrentStreams: number("max-concurrent-streams", "uint32", flags.maxConcurrentStreams) || maxStreams,
+    ...keepAlive(flags),
     logLevel: oneOf("log-level", flags.logLevel, logLevels),
+    logFormat: oneOf("log-format", flags.logFormat, ["json", "console"]),
+    logOutputs: logOutputs(flags.logOutputs),
   };
   checkUrls(config, flags);
   checkTimes(config);
@@ -135,12 +174,19 @@ const urls = (flag: string, value: string): MemberUrl[] => {
   }
 };
 
-const count = (flag: string, value: string): number => {
-  const number = Number(value);
-  if (!/^\d+$/.test(value) || !Number.isSafeInteger(number))
-    throw new FlagError(`invalid value "${value}" for flag -${flag}: parse error`);
-  return number;
+const number = (flag: string, kind: Exclude<FlagKind, object>, text: string): number => {
+  try {
+    return Number(parseFlagValue(kind, text));
+  } catch (error) {
+    if (error instanceof FlagValueError)
+      throw new FlagError(`invalid value "${text}" for flag -${flag}: ${error.message}`);
+    throw error;
+  }
 };
+
+const count = (flag: string, value: string): number => number(flag, "uint", value);
+
+const duration = (flag: string, value: string): number => number(flag, "duration", value);
 
 /** What is too short is raised, and 0 or less is the default, as in etcd. */
 const watchProgress = (value: string): number => {
@@ -150,19 +196,58 @@ const watchProgress = (value: string): number => {
   return Math.max(shortestWatchProgressMs, interval);
 };
 
-const unitsMs = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+const hourMs = 3_600_000;
 
-/** A duration as Go writes it, "1m30s", in milliseconds. */
-const duration = (flag: string, value: string): number => {
-  const [, sign = "", amount = ""] = /^([+-]?)(.+)$/.exec(value) ?? [];
-  const parts = [...amount.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)/g)];
-  if (amount !== "0" && (parts.length === 0 || parts.map(([part]) => part).join("") !== amount))
-    throw new FlagError(`invalid value "${value}" for flag -${flag}: parse error`);
-  const sum = parts.reduce(
-    (total, [, number, unit]) => total + Number(number) * unitsMs[unit as keyof typeof unitsMs],
-    0,
+/** A bare number is hours, or revisions; 0 is off. */
+const autoCompaction = ({
+  autoCompactionMode: mode,
+  autoCompactionRetention: text,
+}: ServerFlags): AutoCompaction | undefined => {
+  if (mode !== "periodic" && mode !== "revision")
+    throw new StartError(mode === "" ? "undefined auto-compaction-mode" : `unknown auto-compaction-mode "${mode}"`);
+  const isNumber = /^\d+$/.test(text);
+  if (text === "" || (isNumber && Number(text) === 0)) return undefined;
+  if (mode === "revision") {
+    if (!isNumber)
+      throw new StartError(`error parsing CompactionRetention: mode revision needs a number, not "${text}"`);
+    return { mode, retention: Math.min(Number(text), Number.MAX_SAFE_INTEGER) };
+  }
+  const retentionMs = isNumber ? Number(text) * hourMs : retentionOf(text);
+  if (retentionMs === 0) return undefined;
+  if (retentionMs < 0) throw new StartError(`error parsing CompactionRetention: "${text}" is negative`);
+  return { mode, retentionMs };
+};
+
+const retentionOf = (text: string): number => {
+  try {
+    return durationMs(text);
+  } catch (error) {
+    if (!(error instanceof FlagValueError)) throw error;
+    const problem = /^-?\d+$/.test(text) ? "missing unit in" : "invalid";
+    throw new StartError(`error parsing CompactionRetention: time: ${problem} duration "${text}"`);
+  }
+};
+
+/** Without a bound; 0 means the same, as in etcd. */
+const maxStreams = 0xffff_ffff;
+/** gRPC's own shortest time between pings. */
+const shortestKeepAliveMs = 1_000;
+
+const keepAlive = (flags: ServerFlags): Pick<MemberConfig, "keepAliveMs" | "keepAliveTimeoutMs"> => {
+  const interval = duration("grpc-keepalive-interval", flags.grpcKeepaliveInterval);
+  const timeout = duration("grpc-keepalive-timeout", flags.grpcKeepaliveTimeout);
+  const isOff = interval <= 0 || timeout <= 0;
+  return { keepAliveMs: isOff ? undefined : Math.max(shortestKeepAliveMs, interval), keepAliveTimeoutMs: timeout };
+};
+
+const logOutputs = (text: string): string[] => {
+  const outputs = [...new Set(text.split(",").filter((output) => output !== ""))];
+  if (outputs.length > 1 && outputs.includes("default"))
+    throw new StartError('multi logoutput for "default" is not supported yet');
+  // systemd takes what is written to standard error into its journal.
+  return (outputs.length === 0 ? ["default"] : outputs).map((output) =>
+    output === "default" || output === "systemd/journal" ? "stderr" : output,
   );
-  return sign === "-" ? -sum : sum;
 };
 
 const oneOf = <Choice extends string>(flag: string, value: string, choices: readonly Choice[]): Choice => {

@@ -10,6 +10,11 @@ export {
 } from "./config.js";
 export { clearDataDirectories, isInUse, lockFolder } from "./data-dir-use.js";
 export { StartError } from "./errors.js";
+export { readCommandLine, type CommandLine } from "./flags/command-line.js";
+export type { Flag, FlagGroup } from "./flags/flag.js";
+export { readSettings, type MemberSettings } from "./flags/read-settings.js";
+export type { GivenFlag } from "./flags/settings.js";
+export { flagGroups } from "./flags/table.js";
 export { createLogger, errorText, formatId, logLevels, type Logger, type LogLevel } from "./logger.js";
 export { Member, type MemberEnvironment } from "./member.js";
 export { formatAddress, type Address } from "./urls.js";

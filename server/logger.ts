@@ -2,9 +2,12 @@
 export const logLevels = ["debug", "info", "warn", "error", "panic", "fatal"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+/** `console`: time, level and message separated by tabs, then the fields as JSON, as zap writes it. */
+export type LogFormat = "json" | "console";
+
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** Writes one JSON object a line: `level`, `ts`, `msg`, then the fields. */
+/** Writes one line a message, by default a JSON object: `level`, `ts`, `msg`, then the fields. */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
@@ -17,6 +20,7 @@ export interface Logger {
 export interface LoggerOptions {
   /** Lines below this level are dropped. */
   readonly level: LogLevel;
+  readonly format?: LogFormat;
   readonly write: (line: string) => void;
   /** The wall clock, for `ts` only. */
   readonly timestamp: () => string;
@@ -24,12 +28,26 @@ export interface LoggerOptions {
 
 export const createLogger = (options: LoggerOptions): Logger => {
   const lowest = logLevels.indexOf(options.level);
+  const lineOf = options.format === "console" ? consoleLine : jsonLine;
   const at = (level: LogLevel) => {
     if (logLevels.indexOf(level) < lowest) return () => undefined;
     return (msg: string, fields: LogFields = {}): void =>
-      options.write(JSON.stringify({ level, ts: options.timestamp(), msg, ...fields }, printable) + "\n");
+      options.write(lineOf({ level, ts: options.timestamp(), msg }, fields) + "\n");
   };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error"), fatal: at("fatal") };
+};
+
+interface LineHead {
+  readonly level: LogLevel;
+  readonly ts: string;
+  readonly msg: string;
+}
+
+const jsonLine = (head: LineHead, fields: LogFields): string => JSON.stringify({ ...head, ...fields }, printable);
+
+const consoleLine = ({ level, ts, msg }: LineHead, fields: LogFields): string => {
+  const words = [ts, level, msg];
+  return (Object.keys(fields).length === 0 ? words : [...words, JSON.stringify(fields, printable)]).join("\t");
 };
 
 /** Ids are shown as people know them, 16 hex digits; errors by their message and causes. */

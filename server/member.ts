@@ -240,6 +240,9 @@ const createEngine = (config: MemberConfig, environment: MemberEnvironment, repl
     methods,
     admit,
     maxRequestBytes: config.maxRequestBytes + messageOverheadBytes,
+    maxConcurrentStreams: config.maxConcurrentStreams,
+    keepAliveMs: config.keepAliveMs,
+    keepAliveTimeoutMs: config.keepAliveTimeoutMs,
     onUnexpectedError: (error) => environment.logger.error("a request failed unexpectedly", { error }),
   });
 };

@@ -1,79 +1,29 @@
-import type { Command } from "commander";
 import {
   configFromFlags,
   createLogger,
-  defaultFlags,
   errorText,
   FlagError,
   formatId,
   Member,
+  readSettings,
   StartError,
   systemClock,
+  type GivenFlag,
   type Logger,
-  type LogLevel,
   type MemberConfig,
-  type ServerFlags,
+  type MemberSettings,
 } from "../../server/index.js";
-import { applyEnvironment, ShadowedVariableError } from "./environment.js";
-import { writeLogLine } from "./log-output.js";
+import { openLogOutputs } from "./log-outputs.js";
 import { tellSupervisor, type SupervisorCommand } from "./messages.js";
 
-/** Flags of etcd that do nothing here yet; each use is answered with a warning that says so. */
-const flagsWithoutEffect = {
-  quotaBackendBytes: "--quota-backend-bytes has no effect yet: the store has no quota",
-} as const;
-
-interface MemberFlags extends ServerFlags {
-  readonly quotaBackendBytes: string | undefined;
-}
-
-/** Gives `minietcd` etcd's flags. */
-export const addServerFlags = (command: Command): Command => {
-  const flags = command
-    .option("--name <name>", "name of this member", defaultFlags.name)
-    .option("--data-dir <path>", "where this member keeps its data (default: <name>.etcd)")
-    .option("--listen-client-urls <urls>", "where to listen for clients (default: http://localhost:2379)")
-    .option("--advertise-client-urls <urls>", "client URLs to tell the cluster (default: http://localhost:2379)")
-    .option("--listen-peer-urls <urls>", "where to listen for other members", defaultFlags.listenPeerUrls)
-    .option(
-      "--initial-advertise-peer-urls <urls>",
-      "peer URLs to tell the cluster",
-      defaultFlags.initialAdvertisePeerUrls,
-    )
-    .option("--initial-cluster <members>", "name=peer-url,name=peer-url… of all members (default: this one alone)")
-    .option(
-      "--initial-cluster-state <state>",
-      'how the cluster begins: only "new" yet',
-      defaultFlags.initialClusterState,
-    )
-    .option(
-      "--initial-cluster-token <token>",
-      "tells clusters apart: ids depend on it",
-      defaultFlags.initialClusterToken,
-    )
-    .option("--heartbeat-interval <ms>", "time between a leader's heartbeats", defaultFlags.heartbeatInterval)
-    .option("--election-timeout <ms>", "silence after which a new leader is elected", defaultFlags.electionTimeout)
-    .option("--max-txn-ops <count>", "most operations in a transaction", defaultFlags.maxTxnOps)
-    .option("--max-request-bytes <bytes>", "largest request", defaultFlags.maxRequestBytes)
-    .option("--snapshot-count <count>", "applied entries after which the log is cut", defaultFlags.snapshotCount)
-    .option(
-      "--snapshot-catchup-entries <count>",
-      "entries that stay in the log for members that are behind",
-      defaultFlags.snapshotCatchupEntries,
-    )
-    .option(
-      "--watch-progress-notify-interval <duration>",
-      "time after which a quiet watch is told how far it is, if it asks for that",
-      defaultFlags.watchProgressNotifyInterval,
-    )
-    .option("--log-level <level>", "debug, info, warn, error, panic or fatal", defaultFlags.logLevel)
-    .option("--quota-backend-bytes <bytes>", "accepted, no effect yet");
-  return flags;
-};
-
-/** Writes to standard error; a supervisor is told of errors, too. */
-const loggerAt = (level: LogLevel): Logger => {
-  const logger = createLogger({ level, write: writeLogLine, timestamp: () => new Date().toISOString() });
+/** Writes where the settings say, before they are known to standard error; a supervisor is told of errors, too. */
+const loggerTo = (config?: MemberConfig): Logger => {
+  const logger = createLogger({
+    level: config?.logLevel ?? "info",
+    format: config?.logFormat ?? "json",
+    write: openLogOutputs(config?.logOutputs ?? ["stderr"]),
+    timestamp: () => new Date().toISOString(),
+  });
   return {
     ...logger,
     error: (message, fields) => {
@@ -83,26 +33,19 @@ const loggerAt = (level: LogLevel): Logger => {
   };
 };
 
-/** Runs one member until it is told to stop or fails. Ends the process. */
-export const runMember = async (command: Command): Promise<void> => {
-  let logger = loggerAt("info");
+/** Runs one member, with the flags of its command line, until it is told to stop or fails. Ends the process. */
+export const runMember = async (flags: readonly GivenFlag[]): Promise<void> => {
+  let logger = loggerTo();
   const orphaned = supervisorGone();
   try {
-    const unknown = applyEnvironment(command, process.env);
-    const flags = command.opts<MemberFlags>();
-    const config = configFromFlags(flags);
-    logger = loggerAt(config.logLevel);
-    for (const variable of unknown) logger.warn("unrecognized environment variable", { variable });
-    for (const [flag, warning] of Object.entries(flagsWithoutEffect))
-      if (flags[flag as keyof typeof flagsWithoutEffect] !== undefined) logger.warn(warning);
+    const settings = readSettings(flags, process.env);
+    const config = configFromFlags(settings.flags);
+    logger = loggerTo(config);
+    logSettings(settings, logger);
     await serve(config, logger, orphaned);
   } catch (error) {
-    if (error instanceof FlagError) {
-      process.stderr.write(`${error.message}\nSee 'minietcd --help'.\n`);
-      tellSupervisor({ kind: "failed", reason: error.message });
-      process.exit(2);
-    }
-    if (!(error instanceof StartError || error instanceof ShadowedVariableError))
+    if (error instanceof FlagError) refuseFlags(error);
+    if (!(error instanceof StartError))
       logger.error("unexpected", { stack: error instanceof Error ? error.stack : "" });
     logger.fatal("cannot start", { error: errorText(error) });
     tellSupervisor({ kind: "failed", reason: errorText(error) });
@@ -114,6 +57,26 @@ export const runMember = async (command: Command): Promise<void> => {
 const supervisorGone = (): Promise<void> => {
   const isGone = process.send !== undefined && !process.connected;
   return isGone ? Promise.resolve() : new Promise((resolve) => process.once("disconnect", resolve));
+};
+
+/** Ends the process as etcd does for flags that cannot be read. */
+export const refuseFlags = (error: FlagError): never => {
+  process.stderr.write(`${error.message}\nSee 'minietcd --help'.\n`);
+  tellSupervisor({ kind: "failed", reason: error.message });
+  process.exit(2);
+};
+
+const logSettings = (settings: MemberSettings, logger: Logger): void => {
+  if (settings.configFile !== undefined)
+    logger.info(
+      "loaded server configuration, other configuration command line flags and environment variables " +
+        "will be ignored if provided",
+      { path: settings.configFile },
+    );
+  for (const variable of settings.unknownVariables) logger.warn("unrecognized environment variable", { variable });
+  for (const key of settings.unknownKeys)
+    logger.warn("unrecognized key of the configuration file: it has no effect", { key });
+  for (const warning of settings.warnings) logger.warn(warning);
 };
 
 const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<void>): Promise<void> => {

@@ -9,6 +9,7 @@ import {
   type handleUnaryCall,
   type Metadata,
   type ServerInterceptor,
+  type ServerOptions,
 } from "@grpc/grpc-js";
 import type {
   BidiMethod,
@@ -29,6 +30,12 @@ export interface EngineOptions {
   readonly admit: (call: Call) => void;
   /** Larger requests are RESOURCE_EXHAUSTED. */
   readonly maxRequestBytes: number;
+  /** Calls and streams at a time on a connection; one more waits at the client, or is refused. Absent: no bound. */
+  readonly maxConcurrentStreams?: number;
+  /** Time between pings to a client; undefined: none. */
+  readonly keepAliveMs?: number | undefined;
+  /** How long the answer to one may take. */
+  readonly keepAliveTimeoutMs?: number;
   readonly onUnexpectedError: (error: unknown) => void;
 }
 
@@ -45,14 +52,25 @@ export interface Engine {
   stop(graceMs: number): Promise<void>;
 }
 
+/** Node's timers count in 31 bits. */
+const longestTimerMs = 2 ** 31 - 1;
+
+const limitsOf = ({ maxConcurrentStreams, keepAliveMs, keepAliveTimeoutMs }: EngineOptions): ServerOptions => {
+  const options: ServerOptions = {};
+  if (maxConcurrentStreams !== undefined) options["grpc.max_concurrent_streams"] = maxConcurrentStreams;
+  if (keepAliveMs !== undefined) options["grpc.keepalive_time_ms"] = Math.min(keepAliveMs, longestTimerMs);
+  if (keepAliveTimeoutMs !== undefined)
+    options["grpc.keepalive_timeout_ms"] = Math.min(keepAliveTimeoutMs, longestTimerMs);
+  return options;
+};
+
 /** The engine on `@grpc/grpc-js`: complete and conservative. */
 export const createGrpcJsEngine = (options: EngineOptions): Engine => {
   const server = new Server({
     interceptors: [oneRequest],
     "grpc.max_receive_message_length": options.maxRequestBytes,
     "grpc.max_send_message_length": -1,
-    "grpc.keepalive_time_ms": 2 * 60 * 60 * 1_000, // etcd: grpc-keepalive-interval, -timeout
-    "grpc.keepalive_timeout_ms": 20_000,
+    ...limitsOf(options),
     "grpc.enable_channelz": 0,
   });
   const calls = new OpenCalls();

@@ -49,7 +49,7 @@ test("flags that cannot be read, or do not go together, are refused in etcd's wo
       FlagError,
       /^invalid value "-1" for flag -snapshot-catchup-entries: parse error$/,
     ],
-    [{ maxRequestBytes: "99999999999999999999" }, FlagError, /-max-request-bytes: parse error/],
+    [{ maxRequestBytes: "99999999999999999999" }, FlagError, /-max-request-bytes: value out of range/],
     [{ initialClusterState: "newer" }, FlagError, /-initial-cluster-state: invalid value/],
     [{ logLevel: "loud" }, FlagError, /-log-level: invalid value/],
     [{ listenPeerUrls: "localhost:2380" }, FlagError, /URL scheme must be http, https, unix, or unixs: localhost:2380/],
@@ -116,6 +116,15 @@ test("URLs", () => {
   ]);
   assert.equal(isLoopback({ kind: "tcp", host: "0.0.0.0", port: 1 }), false);
   assert.equal(isLoopback({ kind: "tcp", host: "127.8.8.8", port: 1 }), true);
+});
+
+test("the console format is time, level, message and fields, separated by tabs", () => {
+  const written: string[] = [];
+  const write = (line: string): void => void written.push(line);
+  const logger = createLogger({ level: "info", format: "console", write, timestamp: () => "T" });
+  logger.info("text");
+  logger.warn("more", { id: 255n });
+  assert.deepEqual(written, ["T\tinfo\ttext\n", 'T\twarn\tmore\t{"id":"ff"}\n']);
 });
 
 test("a log line is one JSON object: ids in hex, errors with their causes, nothing below the level", () => {
