@@ -10,10 +10,12 @@ import {
   type NodeListener,
   type Term,
 } from "../raft/index.js";
+import { CompactedError } from "../store/index.js";
 import { Applier, type Applied } from "./applier.js";
+import { startAutoCompaction, type AutoCompactor } from "./auto-compaction.js";
 import type { MemberConfig } from "./config.js";
 import type { DurableState } from "./durable-state.js";
-import { ForeignPastError } from "./errors.js";
+import { ForeignPastError, ServerError } from "./errors.js";
 import { serveLeaseCalls } from "./lease-calls.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 import { LeadershipTransfer } from "./leadership-transfer.js";
@@ -49,6 +51,7 @@ export class Wiring {
   readonly transfer: LeadershipTransfer;
   readonly snapshots: Snapshots;
   readonly node: RaftNode;
+  private autoCompactor: AutoCompactor | undefined;
   /** How long a client's request may wait. */
   private readonly timeoutMs: number;
   /** Before that, what others say is lost. */
@@ -76,10 +79,12 @@ export class Wiring {
   takePart(): void {
     this.takesPart = true;
     this.node.start();
+    this.autoCompactor = this.startAutoCompaction();
   }
 
   /** Nothing more is said or done; whoever waits is told so. */
   stop(): void {
+    this.autoCompactor?.stop();
     this.node.stop();
     this.peers.close();
     for (const part of [
@@ -230,6 +235,34 @@ export class Wiring {
       clock: environment.clock,
       heartbeatTicks: heartbeatTicksOf(config),
     });
+  }
+
+  private startAutoCompaction(): AutoCompactor | undefined {
+    const { config, environment, durable } = this.options;
+    if (config.autoCompaction === undefined) return undefined;
+    return startAutoCompaction(config.autoCompaction, {
+      clock: environment.clock,
+      logger: environment.logger,
+      revision: () => durable.store.revision,
+      leads: () => this.node.status().role === "leader",
+      compact: (revision, done) => this.compact(revision, done),
+    });
+  }
+
+  private compact(revision: number, done: (outcome: "compacted" | Error) => void): void {
+    const failed = (error: unknown): void => {
+      if (error instanceof CompactedError) done("compacted");
+      else done(error instanceof Error ? error : new Error(String(error)));
+    };
+    try {
+      this.proposals.proposeOwn(
+        { $case: "compact", value: { revision: BigInt(revision), physical: false } },
+        { applied: () => done("compacted"), failed },
+      );
+    } catch (error) {
+      if (!(error instanceof ServerError)) throw error;
+      failed(error);
+    }
   }
 
   private nodeEvents(): NodeListener {
