@@ -190,8 +190,9 @@ export class Http2Connection extends Duplex {
 
   private onReset(header: FrameHeader, frame: Buffer): void {
     const { stream } = header;
-    if (stream > this.streams.newest || header.length !== 4)
-      this.toNode(frame); // an error that is Node's to judge
+    const isError = stream === 0 || stream > this.streams.newest || header.length !== 4;
+    if (isError)
+      this.toNode(frame); // Node judges it
     else if (this.resets.add(performance.now(), stream, frame)) this.runResets();
     else this.dismiss(http2Error.enhanceYourCalm, "too_many_resets");
   }
