@@ -6,13 +6,13 @@ import { once } from "node:events";
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
-import { Client } from "../../client/index.js";
 import { endWithTests } from "../support/child-processes.js";
 import { eventually } from "../support/deadline.js";
 import { freePorts } from "../support/free-ports.js";
 import { MinietcdProcess, minietcdProgram } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
 import { SmallDisk } from "./small-disk.js";
+import { patientClient } from "../support/patient-client.js";
 
 /** Generous: a busy machine is no failure. */
 const deadlineMs = 30_000;
@@ -62,7 +62,7 @@ test("a member whose log lies on a full disk serves, and logs again once there i
   const ended = once(member, "exit");
   await log.close();
   try {
-    await using user = new Client({ endpoints: [client] });
+    await using user = patientClient({ endpoints: [client] });
     await eventually(deadlineMs, "an answer", () => user.kv.put("k", "v"));
     await disk.empty();
     member.kill("SIGTERM");

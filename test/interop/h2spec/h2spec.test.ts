@@ -5,10 +5,10 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
-import { Client } from "../../../client/index.js";
 import { builtTool } from "../../support/built-tools.js";
 import { startCluster } from "../../support/minietcd-cluster.js";
 import { unfulfilled, varying } from "./unfulfilled.js";
+import { patientClient } from "../../support/patient-client.js";
 
 /** Time that h2spec gives each answer. Cases in which none is expected last as long. */
 const answerSeconds = 4;
@@ -46,7 +46,7 @@ test("h2spec's cases pass, but for those that are listed with a reason", async (
 
   // Whatever it sent, the member goes on.
   assert.equal(member.running.pid, pid);
-  await using client = new Client({ endpoints: [member.address] });
+  await using client = patientClient({ endpoints: [member.address] });
   await client.kv.put("k", "v");
   assert.equal(await client.kv.getText("k"), "v");
 });
