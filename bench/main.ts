@@ -1,5 +1,5 @@
 // `npm run bench`: what a three-member cluster on this machine does, beside real etcd if it is on the PATH.
-// `npm run bench -- startup idle failover snapshot` measures those instead. Of "watch" and "lease" both are measured at the same time.
+// `npm run bench -- startup idle failover snapshot stalls` measures those instead. Of "watch" and "lease" both are measured at the same time.
 // Loopback only; see docs/performance.md.
 
 import { cpus, platform, release } from "node:os";
@@ -7,10 +7,18 @@ import { failover } from "./failover.js";
 import { idle } from "./idle.js";
 import { services, type ServiceLoad } from "./services.js";
 import { snapshot } from "./snapshot.js";
+import { stalls } from "./stalls.js";
 import { startup } from "./startup.js";
 import { throughput } from "./throughput.js";
 
-const benches: Readonly<Record<string, () => Promise<void>>> = { throughput, startup, idle, failover, snapshot };
+const benches: Readonly<Record<string, () => Promise<void>>> = {
+  throughput,
+  startup,
+  idle,
+  failover,
+  snapshot,
+  stalls,
+};
 const serviceLoads: readonly ServiceLoad[] = ["watch", "lease"];
 
 const chosen = process.argv.slice(2);

@@ -1,7 +1,8 @@
 // One member in a process of its own, which tells how long its event loop was held up and how much memory it took.
 
-import { createHistogram, monitorEventLoopDelay } from "node:perf_hooks";
+import { createHistogram, monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
 import { resident, type Resident } from "./process-usage.js";
+import { threadCpuMs } from "./thread-cpu.js";
 import { configFromFlags, createLogger, defaultFlags, Member, systemClock, type ServerFlags } from "../server/index.js";
 
 export type MemberCommand =
@@ -14,9 +15,14 @@ export interface MemberReport {
   readonly delayP50: number;
   readonly delayP99: number;
   readonly delayMax: number;
-  /** Milliseconds of CPU that the process took from one such timer to the next: what of the delay is its own doing. */
-  readonly ownP99: number;
-  readonly ownMax: number;
+  /** Milliseconds of CPU that the main thread took from one timer of 1 ms to the next: what of the delay is its own doing. */
+  readonly turnP99: number;
+  /** The longest ones, longest first. */
+  readonly longestTurns: readonly number[];
+  /** Turns of more than `longTurnMs`. */
+  readonly longTurns: number;
+  /** The longest pause of the garbage collector, in milliseconds. */
+  readonly longestCollection: number;
   /** Resident memory in MB, when the measuring began and the most since. */
   readonly before: Resident;
   readonly most: Resident;
@@ -29,6 +35,10 @@ export type MemberMessage =
   | { readonly kind: "log"; readonly line: Readonly<Record<string, unknown>> }
   | MemberReport;
 
+/** No turn of the event loop may take more. */
+export const longTurnMs = 10;
+const turnsToldOf = 3;
+
 const resolutionMs = 1;
 const sampleMs = 50;
 const nanosecondsPerMs = 1e6;
@@ -38,6 +48,43 @@ const larger = (one: number | undefined, other: number | undefined): number | un
   one === undefined || other === undefined ? undefined : Math.max(one, other);
 
 const tell = (message: MemberMessage): void => void process.send?.(message);
+
+/** CPU time of turns of the event loop. */
+class Turns {
+  private readonly all = createHistogram();
+  private longest: number[] = [];
+  private long = 0;
+  private used = threadCpuMs();
+
+  constructor() {
+    setInterval(() => this.turned(), resolutionMs);
+  }
+
+  reset(): void {
+    this.all.reset();
+    this.longest = [];
+    this.long = 0;
+    this.used = threadCpuMs();
+  }
+
+  report(): Pick<MemberReport, "turnP99" | "longestTurns" | "longTurns"> {
+    return {
+      turnP99: this.all.percentile(99) / microsecondsPerMs,
+      longestTurns: this.longest,
+      longTurns: this.long,
+    };
+  }
+
+  private turned(): void {
+    const now = threadCpuMs();
+    const took = now - this.used;
+    this.used = now;
+    this.all.record(Math.max(1, Math.round(took * microsecondsPerMs)));
+    if (took > longTurnMs) this.long += 1;
+    if (took > (this.longest[turnsToldOf - 1] ?? 0))
+      this.longest = [...this.longest, took].sort((a, b) => b - a).slice(0, turnsToldOf);
+  }
+}
 
 const run = async (flags: Partial<ServerFlags>): Promise<void> => {
   const logger = createLogger({
@@ -49,13 +96,11 @@ const run = async (flags: Partial<ServerFlags>): Promise<void> => {
   const member = await Member.start(config, { clock: systemClock, random: Math.random, logger });
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   delay.enable();
-  const own = createHistogram();
-  let used = process.cpuUsage();
-  setInterval(() => {
-    const now = process.cpuUsage();
-    own.record(Math.max(1, now.user + now.system - used.user - used.system));
-    used = now;
-  }, resolutionMs);
+  const turns = new Turns();
+  let longestCollection = 0;
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) longestCollection = Math.max(longestCollection, duration);
+  }).observe({ entryTypes: ["gc"] });
   let before = resident(process.pid);
   let most = before;
   const sample = (): void => {
@@ -66,7 +111,8 @@ const run = async (flags: Partial<ServerFlags>): Promise<void> => {
   process.on("message", ({ kind }: MemberCommand) => {
     if (kind === "begin") {
       delay.reset();
-      own.reset();
+      turns.reset();
+      longestCollection = 0;
       before = most = resident(process.pid);
       return;
     }
@@ -74,14 +120,10 @@ const run = async (flags: Partial<ServerFlags>): Promise<void> => {
     const { term, role } = member.status();
     const late = (percent: number): number => delay.percentile(percent) / nanosecondsPerMs - resolutionMs;
     tell({
-      ...{
-        kind: "report",
-        delayP50: late(50),
-        delayP99: late(99),
-        delayMax: delay.max / nanosecondsPerMs - resolutionMs,
-      },
-      ...{ ownP99: own.percentile(99) / microsecondsPerMs, ownMax: own.max / microsecondsPerMs },
-      ...{ before, most, term, leads: role === "leader" },
+      ...{ kind: "report", delayP50: late(50), delayP99: late(99) },
+      delayMax: delay.max / nanosecondsPerMs - resolutionMs,
+      ...turns.report(),
+      ...{ longestCollection, before, most, term, leads: role === "leader" },
     });
   });
   await member.ready;
@@ -89,7 +131,7 @@ const run = async (flags: Partial<ServerFlags>): Promise<void> => {
 };
 
 /** Only as the process that the bench forks. */
-if (process.send !== undefined && process.argv[1]?.endsWith("snapshot-member.ts")) {
+if (process.send !== undefined && process.argv[1]?.endsWith("measured-member.ts")) {
   process.once("disconnect", () => process.exit());
   await run(JSON.parse(process.argv[2] ?? "{}") as Partial<ServerFlags>);
 }

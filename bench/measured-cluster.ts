@@ -1,0 +1,114 @@
+// Members that tell how long their event loops were held up, each in a process of its own.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Forked } from "./forked.js";
+import type { MemberCommand, MemberMessage, MemberReport } from "./measured-member.js";
+
+export type LogLine = Readonly<Record<string, unknown>>;
+
+const lineTimeoutMs = 300_000;
+
+export class MeasuredMember implements AsyncDisposable {
+  readonly lines: LogLine[] = [];
+  private process: Forked<MemberCommand, MemberMessage> | undefined;
+  private wake: () => void = () => undefined;
+
+  constructor(
+    readonly endpoint: string,
+    private readonly flags: Readonly<Record<string, string>>,
+  ) {}
+
+  launch(): Promise<unknown> {
+    this.process = new Forked("./measured-member.ts", [JSON.stringify(this.flags)], (message) => {
+      if (message.kind !== "log") return;
+      this.lines.push(message.line);
+      this.wake();
+    });
+    return this.process.next("ready");
+  }
+
+  /** Forgets what was measured before. */
+  begin(): void {
+    this.process?.send({ kind: "begin" });
+  }
+
+  report(): Promise<MemberReport> {
+    if (this.process === undefined) throw new Error("it does not run");
+    this.process.send({ kind: "report" });
+    return this.process.next("report");
+  }
+
+  /** The first line of its log with this text. */
+  async line(text: string): Promise<LogLine> {
+    const giveUpAt = performance.now() + lineTimeoutMs;
+    for (;;) {
+      const line = this.lines.find(({ msg }) => msg === text);
+      if (line !== undefined) return line;
+      if (performance.now() > giveUpAt) throw new Error(`no "${text}" within ${lineTimeoutMs} ms`);
+      await Promise.race([
+        new Promise<void>((resolve) => (this.wake = resolve)),
+        new Promise((resolve) => setTimeout(resolve, 1_000)),
+      ]);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.process?.[Symbol.asyncDispose]();
+    this.process = undefined;
+  }
+}
+
+/** Three members in a fresh folder; gone when the bench is. */
+export class MeasuredCluster implements AsyncDisposable {
+  readonly members: readonly MeasuredMember[];
+
+  private constructor(private readonly folder: string) {
+    this.members = membersIn(folder);
+  }
+
+  /** Members that are not launched yet. */
+  static async create(): Promise<MeasuredCluster> {
+    return new MeasuredCluster(await mkdtemp(join(tmpdir(), "minietcd-bench-")));
+  }
+
+  get endpoints(): string[] {
+    return this.members.map(({ endpoint }) => endpoint);
+  }
+
+  async launch(): Promise<void> {
+    await Promise.all(this.members.map((member) => member.launch()));
+  }
+
+  begin(): void {
+    for (const member of this.members) member.begin();
+  }
+
+  reports(): Promise<MemberReport[]> {
+    return Promise.all(this.members.map((member) => member.report()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.members.map((member) => member[Symbol.asyncDispose]()));
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+const membersIn = (folder: string): MeasuredMember[] => {
+  const names = ["m1", "m2", "m3"];
+  const peerUrl = (name: string): string => `unix://${join(folder, `${name}.peer`)}`;
+  const initialCluster = names.map((name) => `${name}=${peerUrl(name)}`).join(",");
+  return names.map((name) => {
+    const client = join(folder, `${name}.client`);
+    return new MeasuredMember(`unix:${client}`, {
+      name,
+      dataDir: join(folder, name),
+      listenClientUrls: `unix://${client}`,
+      advertiseClientUrls: `unix://${client}`,
+      listenPeerUrls: peerUrl(name),
+      initialAdvertisePeerUrls: peerUrl(name),
+      initialCluster,
+    });
+  });
+};

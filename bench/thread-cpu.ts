@@ -1,0 +1,37 @@
+// The CPU time of this thread alone. Node 20 tells only that of the whole process, with the threads of libuv, LevelDB and the
+// garbage collector; WASI has a clock for the thread, which needs an instance with memory and nothing else.
+
+import { WASI } from "node:wasi";
+
+/** An empty module that exports one page of memory. */
+const emptyModule = Uint8Array.from([
+  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00], // magic, version 1
+  ...[0x05, 0x03, 0x01, 0x00, 0x01], // memory section: one memory of at least one page
+  ...[0x07, 0x0a, 0x01, 0x06, ...Buffer.from("memory"), 0x02, 0x00], // export section: "memory"
+]);
+
+/** As much of WebAssembly as is used here: the types of Node leave it to those of browsers. */
+interface WebAssemblyLike {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object) => {
+    readonly exports: { readonly memory: { readonly buffer: ArrayBuffer } };
+  };
+}
+
+const threadCpuClock = 3;
+const nanosecondsPerMs = 1e6;
+
+/** Milliseconds of CPU that the calling thread has used. */
+export const threadCpuMs = ((): (() => number) => {
+  const wasi = new WASI({ version: "preview1" });
+  const { Module, Instance } = (globalThis as unknown as { readonly WebAssembly: WebAssemblyLike }).WebAssembly;
+  const instance = new Instance(new Module(emptyModule));
+  wasi.initialize(instance);
+  const time = new DataView(instance.exports.memory.buffer);
+  const read = wasi.wasiImport["clock_time_get"] as (clock: number, precision: bigint, address: number) => number;
+  return () => {
+    const error = read(threadCpuClock, 0n, 0);
+    if (error !== 0) throw new Error(`cannot read the thread's CPU time: WASI error ${error}`);
+    return Number(time.getBigUint64(0, true)) / nanosecondsPerMs;
+  };
+})();
