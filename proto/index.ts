@@ -155,6 +155,6 @@ export {
   RawWatchResponse,
 } from "./generated/minietcd/raw.js";
 export { Proposal, MemberAttributes, AppliedMarker, SeenProposals } from "./generated/minietcd/command.js";
-export { Calls, CallRequest, CallResponse } from "./generated/minietcd/calls.js";
+export { Calls, CallRequest, CallResponse, LeaseQuery } from "./generated/minietcd/calls.js";
 export type { MessageFns } from "./generated/mvccpb/kv.js";
 export { socketPathProblem } from "./socket-path.js";

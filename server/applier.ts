@@ -13,6 +13,7 @@ import {
   type KvStore,
   type Lease,
   type Revision,
+  type Sliced,
   type StoreErrorCode,
 } from "../store/index.js";
 import { ForeignPastError } from "./errors.js";
@@ -102,8 +103,9 @@ const outcomes = new Set<StoreErrorCode>([
 ]);
 
 /**
- * Entries, and revisions that they make, that are applied before others run: about 2 ms. After a stall of the disk, or while
- * this member catches up, thousands are ready at once; an entry that ends leases makes a revision for each.
+ * Entries, and changes of keys that they make, that are applied as one round: about 2 ms. After a stall of the disk, or while
+ * this member catches up, thousands are ready at once; a transaction or the end of leases changes many keys. A single entry
+ * that changes more is applied in slices, and others run between them.
  */
 export const maxWorkPerRound = 400;
 
@@ -154,9 +156,7 @@ export class Applier implements StateMachine {
   }
 
   apply(entries: readonly Entry[], done: () => void): void {
-    const count = this.applyRound(entries);
-    if (count === entries.length) this.whenRoom(done);
-    else this.whenRoom(() => this.listener.soon(() => this.goOn(entries.slice(count), done)));
+    this.applySlice(this.applyRound(entries), entries, done);
   }
 
   /**
@@ -185,14 +185,26 @@ export class Applier implements StateMachine {
     this.stopped = true;
   }
 
-  /** Applies as many as one turn may take, as a round. @returns how many */
-  private applyRound(entries: readonly Entry[]): number {
-    const { revision } = this.store;
+  private applySlice(round: Sliced<number>, entries: readonly Entry[], done: () => void): void {
+    const step = round.next();
+    if (step.done !== true) {
+      this.wakeWaiters(); // for what was applied before the entry that takes so long
+      this.listener.soon(() => this.guarded(() => this.applySlice(round, entries, done)));
+      return;
+    }
+    const count = step.value;
+    if (count === entries.length) this.whenRoom(done);
+    else this.whenRoom(() => this.listener.soon(() => this.guarded(() => this.apply(entries.slice(count), done))));
+  }
+
+  /** Applies as many as a round may have; yields in the middle of an entry that takes more than a turn may. @returns how many */
+  private *applyRound(entries: readonly Entry[]): Sliced<number> {
+    const { appliedChanges } = this.store;
     let count = 0;
     for (const entry of entries) {
-      this.applyEntry(entry);
+      yield* this.applyEntry(entry);
       count += 1;
-      if (count + this.store.revision - revision >= maxWorkPerRound) break;
+      if (count + this.store.appliedChanges - appliedChanges >= maxWorkPerRound) break;
     }
     this.checkSelf(this.seen);
     this.store.endRound(encodeMarker(this.state()));
@@ -201,10 +213,10 @@ export class Applier implements StateMachine {
     return count;
   }
 
-  private goOn(entries: readonly Entry[], done: () => void): void {
+  private guarded(run: () => void): void {
     if (this.stopped) return;
     try {
-      this.apply(entries, done);
+      run();
     } catch (error) {
       this.fail(error);
     }
@@ -231,37 +243,41 @@ export class Applier implements StateMachine {
     return { index: this.index, term: this.term, membership: this.membership, seen: this.seen };
   }
 
-  private applyEntry(entry: Entry): void {
+  /** The entry counts as applied when all of it is, not before. */
+  private *applyEntry(entry: Entry): Sliced<void> {
+    if (entry.data.length > 0) yield* this.applyProposal(entry); // else it is the no-op of a new leader
     this.index = entry.index;
     this.term = entry.term;
-    if (entry.data.length === 0) return; // the no-op of a new leader
+  }
+
+  private *applyProposal(entry: Entry): Sliced<void> {
     const { member, incarnation, sequence, floor, command } = Proposal.decode(entry.data);
     const envelope = { member, incarnation: Number(incarnation), sequence: Number(sequence), floor: Number(floor) };
     if (command === undefined || !this.seen.admit(envelope)) return;
-    const outcome = this.execute(command);
+    const outcome = yield* this.execute(entry, command);
     if (member !== this.self.member || envelope.incarnation !== this.self.incarnation) return;
     if (outcome instanceof StoreError) this.proposals.failed(envelope.sequence, outcome);
     else this.proposals.applied(envelope.sequence, outcome);
   }
 
   /** What applying a command gives on every member alike: a result, or why nothing changed. */
-  private execute(command: Command): Applied | StoreError {
+  private *execute(entry: Entry, command: Command): Sliced<Applied | StoreError> {
     try {
-      return this.change(command);
+      return yield* this.change(entry, command);
     } catch (error) {
       if (error instanceof StoreError && outcomes.has(error.code)) return error;
       throw error;
     }
   }
 
-  private change(command: Command): Applied {
+  private *change({ index, term }: Entry, command: Command): Sliced<Applied> {
     switch (command.$case) {
       case "put":
         return { kind: "put", ...this.store.put(command.value) };
       case "deleteRange":
-        return { kind: "deleteRange", ...this.store.deleteRange(command.value) };
+        return { kind: "deleteRange", ...(yield* this.store.deleteRange(command.value)) };
       case "txn":
-        return { kind: "txn", ...this.store.txn(command.value) };
+        return { kind: "txn", ...(yield* this.store.txn(command.value)) };
       case "compact": {
         const compaction = this.store.compact(counterFromRequest(command.value.revision));
         return { kind: "compact", revision: this.store.revision, compaction };
@@ -272,24 +288,24 @@ export class Applier implements StateMachine {
         return { kind: "publish", revision: this.store.revision };
       }
       case "leaseGrant": {
-        const lease = { id: command.value.ID, ttlSeconds: Number(command.value.TTL), generation: this.index };
+        const lease = { id: command.value.ID, ttlSeconds: Number(command.value.TTL), generation: index };
         const revision = this.store.grantLease(lease);
         this.leases.granted(lease);
         return { kind: "leaseGrant", revision, lease };
       }
       case "leaseRevoke":
-        return { kind: "leaseRevoke", revision: this.revoke(command.value.ID) };
+        return { kind: "leaseRevoke", revision: yield* this.revoke(command.value.ID) };
       case "leaseExpiry":
         // Only in the term whose leader saw it: since then another may have promised a client more time.
-        if (command.value.term === BigInt(this.term))
+        if (command.value.term === BigInt(term))
           for (const { id, generation } of command.value.leases)
-            if (this.store.lease(id)?.generation === Number(generation)) this.revoke(id);
+            if (this.store.lease(id)?.generation === Number(generation)) yield* this.revoke(id);
         return { kind: "leaseExpiry", revision: this.store.revision };
     }
   }
 
-  private revoke(lease: bigint): Revision {
-    const revision = this.store.revokeLease(lease);
+  private *revoke(lease: bigint): Sliced<Revision> {
+    const revision = yield* this.store.revokeLease(lease);
     this.leases.revoked(lease);
     return revision;
   }

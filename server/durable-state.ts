@@ -89,7 +89,7 @@ export const openDurableState = async (
     });
   };
   const { path, installed } = await directory.store();
-  const store = teardown.opened(await openStoreAt({ openBackend }, path, environment, onStoreFailure));
+  const store = teardown.opened(await openStoreAt({ ...parts, openBackend }, path, environment, onStoreFailure));
   if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
   const applied = decodeMarker(store.marker);
   if (directory.owner !== undefined) logIgnoredFlags(config, { memberId, members: applied.membership.all }, logger);
@@ -206,8 +206,14 @@ const waitingForSpace = (
 };
 
 const openStoreAt = async (
-  { openBackend }: Pick<MemberParts, "openBackend">,
+  { openBackend, storeLimits }: Pick<MemberParts, "openBackend" | "storeLimits">,
   path: string,
   { clock }: MemberEnvironment,
   onFailure: (error: Error) => void,
-): Promise<KvStore> => openStore({ backend: await openBackend(path), clock: storeClockOf(clock), onFailure });
+): Promise<KvStore> =>
+  openStore({
+    backend: await openBackend(path),
+    clock: storeClockOf(clock),
+    onFailure,
+    ...(storeLimits === undefined ? {} : { limits: storeLimits }),
+  });

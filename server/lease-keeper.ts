@@ -1,5 +1,5 @@
 import type { Clock, CoreStatus } from "../raft/index.js";
-import type { KvStore, Lease } from "../store/index.js";
+import type { KvStore, Lease, Sliced } from "../store/index.js";
 import { ServerError } from "./errors.js";
 import { LeaseTerm, type LeaseInfo } from "./lease-term.js";
 import type { Command, Settle } from "./proposals.js";
@@ -73,9 +73,13 @@ export class LeaseKeeper {
     return this.current?.info(id, this.now());
   }
 
-  /** All lease ids; if this member leads, those first that end soonest. */
-  ids(): bigint[] {
-    return this.current?.idsByExpiry() ?? Array.from(this.options.store.leases(), ({ id }) => id);
+  /**
+   * All leases; if this member leads, those first that end soonest, and in slices.
+   *
+   * @param isTired told how many leases were looked at since it was asked last; true: others are to run
+   */
+  *all(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: bigint }[]> {
+    return this.current === undefined ? [...this.options.store.leases()] : yield* this.current.byExpiry(isTired);
   }
 
   stop(): void {

@@ -1,5 +1,5 @@
 import type { Term } from "../raft/index.js";
-import type { Lease } from "../store/index.js";
+import { slicedSort, type Lease, type Sliced } from "../store/index.js";
 import { LeaseQueue, type Due } from "./lease-queue.js";
 
 /** Leases whose end one entry of the log proposes; at one a sweep these are etcd's 1000 a second. */
@@ -84,9 +84,12 @@ export class LeaseTerm {
     return { grantedSeconds: lease.ttlSeconds, remainingSeconds: remaining };
   }
 
-  /** All ids, those first that end soonest. */
-  idsByExpiry(): bigint[] {
-    return [...this.leases.values()].sort((a, b) => a.expiresAt - b.expiresAt).map(({ id }) => id);
+  /**
+   * All leases there are when it begins, those first that end soonest; in slices. One that is kept alive meanwhile may stand
+   * where it stood before.
+   */
+  byExpiry(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: bigint }[]> {
+    return slicedSort([...this.leases.values()], (a, b) => a.expiresAt - b.expiresAt, isTired);
   }
 
   /**

@@ -1,7 +1,7 @@
 // What a member acts through: the files and sockets of a process, or what a simulation has in their place.
 
 import type { Socket } from "node:net";
-import { openDiskBackend, type Backend } from "../store/index.js";
+import { openDiskBackend, type Backend, type StoreLimits } from "../store/index.js";
 import { processDescriptors, type Descriptors } from "./descriptors.js";
 import { maxUnknownPeerConnections } from "./limits.js";
 import { machineDisk, type MemberDisk } from "./member-disk.js";
@@ -29,6 +29,8 @@ export interface MemberParts {
   readonly descriptors?: Pick<Descriptors, "areFree" | "lend">;
   /** Opens, or makes, the rows of a store at a path that the directory names. */
   readonly openBackend: (path: string) => Promise<Backend>;
+  /** Absent: the store's defaults. */
+  readonly storeLimits?: Partial<StoreLimits>;
   readonly connect: (options: PeersOptions) => PeerNetwork;
 }
 

@@ -1,9 +1,8 @@
-/** Time as the store needs it; given by whoever opens it, so that a test or a simulation owns it. */
+/** Time and turns of the event loop as the store needs them; given by whoever opens it, so that a test or a simulation owns them. */
 export interface StoreClock {
   setTimeout(callback: () => void, ms: number): unknown;
   /** Takes what `setTimeout` returned. */
   clearTimeout(timer: unknown): void;
+  /** Calls `callback` once the events that are ready now have been handled. */
+  soon(callback: () => void): void;
 }
-
-/** Lets everybody else run before long work goes on. */
-export const pause = (clock: StoreClock): Promise<void> => new Promise((resolve) => void clock.setTimeout(resolve, 0));

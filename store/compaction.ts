@@ -1,4 +1,3 @@
-import { pause, type StoreClock } from "./clock.js";
 import { ClosedError } from "./errors.js";
 import type { Key } from "./interval.js";
 import type { RemovedChange } from "./key-index.js";
@@ -28,7 +27,8 @@ export class Compactor {
     private readonly data: StoreData,
     private readonly writer: WriteBehind,
     private readonly pins: Pins,
-    private readonly clock: StoreClock,
+    /** Runs what changes the index once no revision is half applied: taking that back needs what was there before. */
+    private readonly whenIdle: <T>(work: () => T) => Promise<T>,
   ) {}
 
   /** The one begun last; its end is that of all before it. */
@@ -67,20 +67,21 @@ export class Compactor {
   }
 
   private async sweep(revision: Revision): Promise<void> {
-    const { index, limits } = this.data;
+    const { index, limits, turns } = this.data;
     let from: Key | undefined = "";
     while (from !== undefined) {
       if (this.stopped) throw new ClosedError();
       const removed: RemovedChange[] = [];
-      from = index.compactFrom(
-        from,
-        { revision, maxEntries: limits.entriesPerSlice, maxRemovals: limits.removalsPerBatch },
-        removed,
-      );
+      const start: Key = from;
+      const bounds = { revision, maxEntries: limits.entriesPerSlice, maxRemovals: limits.removalsPerBatch };
+      from = await this.whenIdle(() => {
+        turns.spend(limits.entriesPerSlice);
+        return index.compactFrom(start, bounds, removed);
+      });
       // Oldest first within a key: were a delete's row to go before the put's, a crash between would revive the key.
-      for (let start = 0; start < removed.length; start += limits.removalsPerBatch)
-        await this.writer.remove(removed.slice(start, start + limits.removalsPerBatch));
-      if (removed.length === 0) await pause(this.clock);
+      for (let first = 0; first < removed.length; first += limits.removalsPerBatch)
+        await this.writer.remove(removed.slice(first, first + limits.removalsPerBatch));
+      await turns.pause();
     }
   }
 }

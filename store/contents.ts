@@ -1,11 +1,19 @@
-import type { RangeRequest, RawRangeResponse } from "../proto/index.js";
+import type {
+  PutRequest,
+  RangeRequest,
+  RawPutResponse,
+  RawRangeResponse,
+  RawTxnResponse,
+  TxnRequest,
+} from "../proto/index.js";
 import { counterFromRequest } from "../proto/index.js";
 import type { Backend, BackendSize } from "./backend.js";
-import { pause, type StoreClock } from "./clock.js";
+import { AnswerSize } from "./answer-size.js";
+import type { StoreClock } from "./clock.js";
 import { Compactor, type Compaction } from "./compaction.js";
 import { ClosedError, CompactedError, FutureRevisionError, LeaseExistsError } from "./errors.js";
 import { KvHasher, type KvHash } from "./hash-kv.js";
-import { keyFromBytes } from "./interval.js";
+import { compareKeys, keyFromBytes, type Key } from "./interval.js";
 import { KeyIndex } from "./key-index.js";
 import { Leases, type Lease } from "./leases.js";
 import type { StoreLimits } from "./limits.js";
@@ -13,9 +21,12 @@ import { onlyOpen, Pins } from "./pins.js";
 import { isPlainGet, readRange } from "./range.js";
 import { recover, type Recovered } from "./recovery.js";
 import { nextRevision, type Revision } from "./revision.js";
+import { slicedSort } from "./sliced-sort.js";
 import type { Sliced } from "./slices.js";
+import { runTxn } from "./txn.js";
 import { snapshotOf, type StoreSnapshot } from "./snapshot.js";
 import type { StoreData } from "./store-data.js";
+import type { Turns } from "./turns.js";
 import { Unflushed } from "./unflushed.js";
 import { ValueCache } from "./value-cache.js";
 import { Values } from "./values.js";
@@ -34,6 +45,7 @@ export interface ContentsOptions {
   /** Closed with the contents, also if they cannot be read. */
   readonly backend: Backend;
   readonly clock: StoreClock;
+  readonly turns: Turns;
   /** Called once, when a write to disk has failed. */
   readonly onFailure: (error: Error) => void;
   readonly limits: StoreLimits;
@@ -45,7 +57,7 @@ export interface ContentsOptions {
  * @throws DamagedError, NewerFormatError
  */
 export async function openContents(options: ContentsOptions, pace: Pace): Promise<Contents> {
-  const { backend, limits } = options;
+  const { backend, limits, turns } = options;
   const index = new KeyIndex();
   const cache = new ValueCache(limits.cacheBytes);
   const leases = new Leases();
@@ -53,12 +65,22 @@ export async function openContents(options: ContentsOptions, pace: Pace): Promis
     const recovered = await recover(backend, { index, cache, leases }, pace);
     const unflushed = new Unflushed(nextRevision(recovered.revision));
     const values = new Values(backend, unflushed, cache);
-    return new Contents(options, { index, leases, values, cache, unflushed, limits }, recovered);
+    return new Contents(options, { index, leases, values, cache, unflushed, limits, turns }, recovered);
   } catch (error) {
     await backend.close();
     throw error;
   }
 }
+
+/** What was changed, and what is answered to it. */
+export interface AppliedWrite<T> {
+  readonly response: T;
+  readonly write: Write;
+}
+
+const changesNothing = (): never => {
+  throw new Error("Cannot change anything in a transaction that only reads");
+};
 
 /**
  * What a store holds, and all that hangs on where it is kept: index, leases, what is still to be written, compactions,
@@ -73,13 +95,17 @@ export class Contents {
   private current: Revision;
   private compacted: Revision;
   private readonly backend: Backend;
-  private readonly clock: StoreClock;
   private readonly pins = new Pins();
   private readonly compactor: Compactor;
   private readonly unfinished: Revision | undefined;
   private readonly snapshots = new Set<StoreSnapshot>();
   private retiring: Promise<void> | undefined = undefined;
   private closing: Promise<void> | undefined = undefined;
+  /** A revision is being made, a slice at a time: nobody sees it yet. */
+  private isApplying = false;
+  private waitingForIdle: (() => void)[] = [];
+  /** Of the reads from disk, those that were taken off a turn's allowance. */
+  private diskReadsCounted = 0;
 
   /** Use `openContents`. */
   constructor(
@@ -88,13 +114,12 @@ export class Contents {
     recovered: Recovered,
   ) {
     this.backend = backend;
-    this.clock = clock;
     this.marker = recovered.marker;
     this.current = recovered.revision;
     this.compacted = recovered.compactRevision;
     this.unfinished = recovered.unfinishedCompaction;
     this.writer = new WriteBehind(backend, clock, data, onFailure, recovered.rows);
-    this.compactor = new Compactor(data, this.writer, this.pins, clock);
+    this.compactor = new Compactor(data, this.writer, this.pins, (work) => this.whenIdle(work));
     this.history = new WatchHistory(data, backend);
   }
 
@@ -113,28 +138,73 @@ export class Contents {
   }
 
   /**
-   * Applies changes of one revision; if `change` throws, nothing has changed.
+   * Applies changes of one revision, in slices; if `change` throws, nothing has changed. Reads answer as before until all of
+   * it is done; nothing else may be applied until then.
    *
    * @param checkWritable throws if nothing may be changed
    */
-  apply<T>(change: (write: Write) => T, checkWritable: () => void): { readonly response: T; readonly write: Write } {
-    const write = new Write(this.data, nextRevision(this.current), checkWritable);
-    let response: T;
+  *apply<T>(change: (write: Write) => Sliced<T>, checkWritable: () => void): Sliced<AppliedWrite<T>> {
+    const write = this.newWrite(checkWritable);
+    this.isApplying = true;
     try {
-      response = change(write);
+      const response = yield* this.changing(change, write);
+      this.countIn(write);
+      return { response, write };
+    } finally {
+      this.isApplying = false;
+      this.wakeIdle();
+    }
+  }
+
+  /** The same for a put, which is done at once. */
+  put(request: PutRequest, checkWritable: () => void): AppliedWrite<RawPutResponse> {
+    const write = this.newWrite(checkWritable);
+    const response = write.put(request); // if it throws, nothing has changed
+    this.countIn(write);
+    return { response, write };
+  }
+
+  private newWrite(checkWritable: () => void): Write {
+    this.checkIdle();
+    return new Write(this.data, nextRevision(this.current), checkWritable);
+  }
+
+  private countIn(write: Write): void {
+    if (!write.hasChanged) return;
+    this.current = write.revision;
+    this.writer.applied(write);
+  }
+
+  private *changing<T>(change: (write: Write) => Sliced<T>, write: Write): Sliced<T> {
+    try {
+      return yield* change(write);
     } catch (error) {
-      write.undo();
+      yield* write.undo();
       throw error;
     }
-    if (write.hasChanged) {
-      this.current = write.revision;
-      this.writer.applied(write.changes);
+  }
+
+  /** Nothing may be applied in the middle of a revision. */
+  private checkIdle(): void {
+    if (this.isApplying) throw new Error("Cannot apply anything while a revision is being applied");
+  }
+
+  /** Runs `work` once no revision is half applied. @throws ClosedError */
+  private async whenIdle<T>(work: () => T): Promise<T> {
+    while (this.isApplying) {
+      this.checkOpen(); // whoever was applying may have stopped in the middle
+      await new Promise<void>((resolve) => this.waitingForIdle.push(resolve));
     }
-    return { response, write };
+    return work();
+  }
+
+  private wakeIdle(): void {
+    for (const resolve of this.waitingForIdle.splice(0)) resolve();
   }
 
   /** @throws LeaseExistsError */
   grantLease(lease: Lease): void {
+    this.checkIdle();
     if (this.data.leases.get(lease.id) !== undefined) throw new LeaseExistsError(lease.id);
     this.data.leases.add(lease);
     this.writer.leaseChanged(lease.id, lease);
@@ -148,6 +218,7 @@ export class Contents {
 
   /** @throws CompactedError, FutureRevisionError */
   compact(revision: number): Compaction {
+    this.checkIdle();
     if (revision <= this.compacted) throw new CompactedError(revision, this.compacted);
     if (revision > this.current) throw new FutureRevisionError(revision, this.current);
     this.compacted = revision as Revision;
@@ -161,6 +232,7 @@ export class Contents {
 
   /** Ends a round: everything up to now becomes durable together with `marker`. */
   endRound(marker: Uint8Array): void {
+    this.checkIdle();
     this.writer.endRound(this.current, marker);
   }
 
@@ -168,9 +240,28 @@ export class Contents {
   range(request: RangeRequest): Answer<RawRangeResponse> | Promise<Answer<RawRangeResponse>> {
     const at = this.readableRevision(request.revision);
     if (isPlainGet(request) && at === this.current) return { response: this.plainGet(request), revision: this.current };
-    const work = readRange(this.data, request, at);
-    const first = work.next();
-    return first.done === true ? { response: first.value, revision: this.current } : this.goOn(work, at);
+    const { limits } = this.data;
+    const size = new AnswerSize(limits.responseBytes);
+    return this.read(readRange(this.data, request, { at, size, isTired: this.isTired }), at);
+  }
+
+  /**
+   * A transaction that only reads.
+   *
+   * @throws CompactedError, FutureRevisionError, TooLargeError, DamagedError
+   */
+  readTxn(request: TxnRequest): Answer<RawTxnResponse> | Promise<Answer<RawTxnResponse>> {
+    const before = { revision: this.current, compactRevision: this.compacted };
+    const reading = new Write(this.data, nextRevision(this.current), changesNothing, this.isTired);
+    // What its parts read was checked to be at or after the compaction; all but these read at the newest revision.
+    return this.read(runTxn(this.data, request, reading, before), Math.max(0, this.compacted));
+  }
+
+  /** The keys attached to a lease, ascending. @throws LeaseNotFoundError */
+  async leaseKeys(id: bigint): Promise<readonly Key[]> {
+    const { leases, turns } = this.data;
+    const keys = await this.whenIdle(() => leases.keysAttached(id));
+    return this.reading(() => turns.run(slicedSort(keys, compareKeys, this.isTired), this.checkOpen));
   }
 
   /** @throws CompactedError, FutureRevisionError, DamagedError */
@@ -179,7 +270,7 @@ export class Contents {
     if (revision > this.current) throw new FutureRevisionError(revision, this.current);
     const at = revision === 0 ? this.current : (revision as Revision);
     const hasher = new KvHasher(this.data, at, this.compacted);
-    return this.pinned(this.compacted, () => hasher.run(this.backend, this.clock));
+    return this.pinned(this.compacted, () => hasher.run(this.backend));
   }
 
   /** Reads what no compaction can take away; the backend stays open meanwhile. */
@@ -210,6 +301,7 @@ export class Contents {
   /** Writes what was ended, then lets go of everything. Reads in progress end with ClosedError. */
   close(): Promise<void> {
     this.closing ??= this.shutDown();
+    this.wakeIdle();
     return this.closing;
   }
 
@@ -241,22 +333,34 @@ export class Contents {
   }
 
   private plainGet(request: RangeRequest): RawRangeResponse {
-    const entry = this.data.index.live(keyFromBytes(request.key));
-    if (entry === undefined) return { header: undefined, kvs: [], more: false, count: 0n };
-    return { header: undefined, kvs: [this.data.values.newest(entry)], more: false, count: 1n };
+    const { index, values } = this.data;
+    const entry = index.get(keyFromBytes(request.key));
+    const put = entry?.putAt(this.current);
+    if (entry === undefined || put === undefined) return { header: undefined, kvs: [], more: false, count: 0n };
+    const keyValue = put === entry.newest ? values.newest(entry) : values.at(put.mod, put.sub);
+    return { header: undefined, kvs: [keyValue], more: false, count: 1n };
   }
 
-  private goOn(work: Sliced<RawRangeResponse>, at: number): Promise<Answer<RawRangeResponse>> {
+  /** Answers at once if this turn's allowance is enough, else in slices. `at`: the oldest revision that is read. */
+  private read<T>(work: Sliced<T>, at: number): Answer<T> | Promise<Answer<T>> {
     const revision = this.current;
-    return this.pinned(at, async () => {
-      for (;;) {
-        await pause(this.clock);
-        if (this.closing !== undefined) throw new ClosedError();
-        const step = work.next();
-        if (step.done === true) return { response: step.value, revision };
-      }
-    });
+    if (!this.data.turns.isOver) {
+      const first = work.next();
+      if (first.done === true) return { response: first.value, revision };
+    }
+    return this.pinned(at, async () => ({ response: await this.data.turns.run(work, this.checkOpen), revision }));
   }
+
+  private readonly isTired = (entries: number): boolean => {
+    const { values, turns } = this.data;
+    const diskReads = values.diskReads - this.diskReadsCounted;
+    this.diskReadsCounted += diskReads;
+    return turns.spend(entries, diskReads);
+  };
+
+  private readonly checkOpen = (): void => {
+    if (this.closing !== undefined) throw new ClosedError();
+  };
 
   /** Keeps what `read` needs from revision `at` on while it runs. */
   private async pinned<T>(at: number, read: () => Promise<T>): Promise<T> {

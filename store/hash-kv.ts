@@ -1,8 +1,6 @@
 import type { Backend } from "./backend.js";
-import { pause, type StoreClock } from "./clock.js";
 import { crc32c } from "./crc32c.js";
 import { DamagedError } from "./errors.js";
-import type { Key } from "./interval.js";
 import { decodeKeyValue, isTombstone } from "./key-value.js";
 import type { Revision } from "./revision.js";
 import {
@@ -24,9 +22,9 @@ export interface KvHash {
   readonly hashRevision: Revision;
 }
 
-const rowsPerRead = 500;
-/** Of what is not on disk yet, so much is hashed before others run; about half a millisecond. */
-const bytesPerSlice = 256 * 1024;
+const rowsPerRead = 100;
+/** Hashing so many bytes takes about as long as a read takes to visit an entry. */
+const bytesPerEntry = 500;
 
 /**
  * etcd's HashKV: CRC-32C over the bucket's name, then row key and KeyValue of each change up to a revision, in order.
@@ -49,28 +47,31 @@ export class KvHasher {
   }
 
   /** The caller keeps what is readable at the compact revision from being removed meanwhile. */
-  async run(backend: Backend, clock: StoreClock): Promise<KvHash> {
+  async run(backend: Backend): Promise<KvHash> {
     const { unflushed } = this.data;
     const flushedEnd = Math.max(0, Math.min(this.revision + 1, unflushed.firstRevision));
     const pending = unflushed.between(flushedEnd, this.revision);
-    if (this.compactRevision > 0 && !(await this.anyKeyExists(clock))) this.seenFrom = this.compactRevision;
+    if (this.compactRevision > 0 && !(await this.anyKeyExists())) this.seenFrom = this.compactRevision;
     await this.addRows(backend, flushedEnd);
-    await this.addPending(pending.flat(), clock);
+    for (const changes of pending) await this.addPending(changes);
     return { hash: this.sum, compactRevision: this.compactRevision, hashRevision: this.revision };
   }
 
-  private async anyKeyExists(clock: StoreClock): Promise<boolean> {
-    let from: Key | undefined = "";
-    for (;;) {
-      const seen = { entries: 0, key: false };
-      from = this.data.index.walk({ from, to: undefined }, (entry) => {
-        seen.entries += 1;
-        seen.key = entry.putAt(this.revision) !== undefined;
-        return !seen.key && seen.entries < this.data.limits.entriesPerSlice;
-      });
-      if (seen.key || from === undefined) return seen.key;
-      await pause(clock);
-    }
+  private async anyKeyExists(): Promise<boolean> {
+    const { index, turns } = this.data;
+    let isThere = false;
+    const everything = { from: "", to: undefined };
+    await turns.run(
+      index.walkSliced(
+        everything,
+        (entries) => turns.spend(entries),
+        (entry) => {
+          isThere = entry.putAt(this.revision) !== undefined;
+          return !isThere;
+        },
+      ),
+    );
+    return isThere;
   }
 
   private async addRows(backend: Backend, end: number): Promise<void> {
@@ -84,6 +85,7 @@ export class KvHasher {
           if (position === undefined)
             throw new DamagedError(nameOfRow(backend.name, rowKey), "not the key of a change");
           this.add(position, rowKey, openRow(backend.name, rowKey, row));
+          if (this.isTired(row)) await this.data.turns.pause();
         }
       }
     } finally {
@@ -91,16 +93,17 @@ export class KvHasher {
     }
   }
 
-  private async addPending(changes: readonly Change[], clock: StoreClock): Promise<void> {
-    let bytes = 0;
-    for (const { state, keyValue } of changes) {
+  private async addPending(changes: readonly Change[]): Promise<void> {
+    for (const change of changes) {
+      const { state, keyValue } = change;
       const position = { main: state.mod, sub: state.sub, tombstone: isTombstone(state) };
       this.add(position, changeRowKey(position.main, position.sub, position.tombstone), keyValue);
-      bytes += keyValue.length;
-      if (bytes < bytesPerSlice) continue;
-      await pause(clock);
-      bytes = 0;
+      if (this.isTired(keyValue)) await this.data.turns.pause();
     }
+  }
+
+  private isTired({ length }: Uint8Array): boolean {
+    return this.data.turns.spend(1 + length / bytesPerEntry);
   }
 
   private add(position: RowPosition, rowKey: Uint8Array, keyValue: Uint8Array): void {

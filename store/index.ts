@@ -2,6 +2,9 @@
 
 export { openDiskBackend, openMemoryBackend } from "./backend.js";
 export type { Backend, BackendSize, Batch, Row, RowIterator, Rows, View } from "./backend.js";
+export { atOnce } from "./slices.js";
+export type { Sliced } from "./slices.js";
+export { slicedSort } from "./sliced-sort.js";
 export type { StoreClock } from "./clock.js";
 export { PatientBackend, type DescriptorSource } from "./descriptor-shortage.js";
 export type { Compaction } from "./compaction.js";

@@ -4,6 +4,9 @@ export type Key = string;
 export const keyFromBytes = (bytes: Uint8Array): Key =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 
+/** Bytewise, as strings of bytes compare by code unit. */
+export const compareKeys = (a: Key, b: Key): number => (a < b ? -1 : a === b ? 0 : 1);
+
 /** The key right after `key`: there is none between. */
 export const keyAfter = (key: Key): Key => key + "\0";
 

@@ -1,7 +1,8 @@
 import sortedBtree from "sorted-btree"; // CommonJS: the class is its `default`
-import { keyAfter, type Interval, type Key } from "./interval.js";
+import { compareKeys, keyAfter, type Interval, type Key } from "./interval.js";
 import { isTombstone, type KeyState } from "./key-value.js";
 import type { Revision } from "./revision.js";
+import type { Sliced } from "./slices.js";
 
 /** One key and all its changes that a read can still ask for. */
 export class KeyEntry {
@@ -62,7 +63,8 @@ export interface CompactionSlice {
 /** Wider than the package's own choice: a walk over a range is twice as fast, and an insert no slower. */
 const maxNodeSize = 64;
 
-const compareKeys = (a: Key, b: Key): number => (a < b ? -1 : a === b ? 0 : 1);
+/** Entries that are visited before it is asked whether to pause. */
+const entriesPerWalk = 100;
 
 /**
  * All keys in memory: a `Map` finds one key in one step, a B-tree serves ranges. Deleted keys stay until a compaction
@@ -127,6 +129,29 @@ export class KeyIndex {
       visit(entry) ? undefined : { break: keyAfter(key) },
     );
     return typeof stopped === "string" ? stopped : undefined;
+  }
+
+  /**
+   * The same, in slices: the index may gain keys and changes meanwhile, but lose none.
+   *
+   * @param isTired told how many entries were visited since it was asked last; true: others are to run
+   */
+  *walkSliced(
+    { from, to }: Interval,
+    isTired: (entries: number) => boolean,
+    visit: (entry: KeyEntry) => boolean,
+  ): Sliced<void> {
+    let next: Key | undefined = from;
+    let isDone = false;
+    while (!isDone) {
+      let visited = 0;
+      next = this.walk({ from: next, to }, (entry) => {
+        isDone = !visit(entry);
+        return !isDone && ++visited < entriesPerWalk;
+      });
+      if (next === undefined) return;
+      if (isTired(visited)) yield;
+    }
   }
 
   /**

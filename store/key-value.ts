@@ -27,6 +27,9 @@ export const deletedState = (mod: Revision, sub: number): KeyState => ({
   lease: 0n,
 });
 
+/** A key is on disk as a KeyValue with everything but itself zero when it was deleted. */
+export const onlyKey: KeyState = deletedState(0 as Revision, 0);
+
 const keyTag = 0x0a;
 const createTag = 0x10;
 const modTag = 0x18;

@@ -11,13 +11,16 @@ import type {
 import type { Backend, BackendSize } from "./backend.js";
 import type { StoreClock } from "./clock.js";
 import type { Compaction } from "./compaction.js";
-import { openContents, type Answer, type Contents } from "./contents.js";
+import { openContents, type Answer, type AppliedWrite, type Contents } from "./contents.js";
 import { ClosedError, DamagedError } from "./errors.js";
 import type { KvHash } from "./hash-kv.js";
+import type { Key } from "./interval.js";
 import type { Lease } from "./leases.js";
 import { defaultLimits, type StoreLimits } from "./limits.js";
 import type { Revision } from "./revision.js";
 import type { StoreSnapshot } from "./snapshot.js";
+import type { Sliced } from "./slices.js";
+import { Turns } from "./turns.js";
 import { runTxn } from "./txn.js";
 import { pacedBy, withoutPauses } from "./visit-rows.js";
 import type { Watch, WatchOptions, WatchReceiver } from "./watch.js";
@@ -41,9 +44,10 @@ export interface StoreOptions {
  */
 export async function openStore(options: StoreOptions): Promise<KvStore> {
   const limits = { ...defaultLimits, ...options.limits };
-  const contents = await openContents({ ...options, limits }, withoutPauses);
+  const turns = new Turns(options.clock, limits);
+  const contents = await openContents({ ...options, limits, turns }, withoutPauses);
   contents.start();
-  return new KvStore(contents, { ...options, limits });
+  return new KvStore(contents, { ...options, limits }, turns);
 }
 
 /** A snapshot that was installed. */
@@ -58,6 +62,7 @@ export interface Installed {
  */
 export class KvStore {
   private readonly watches: Watches;
+  private changes = 0;
   /** What was replaced last, while reads of it finish. */
   private previous: Contents | undefined = undefined;
   /** A snapshot is being installed; never rejects. */
@@ -68,8 +73,9 @@ export class KvStore {
   constructor(
     private contents: Contents,
     private readonly options: Omit<StoreOptions, "backend" | "limits"> & { readonly limits: StoreLimits },
+    private readonly turns: Turns,
   ) {
-    this.watches = new Watches(() => this.contents, options.clock, options.limits);
+    this.watches = new Watches(() => this.contents, turns, options.limits);
   }
 
   /** What the last round on disk was marked with when the store was opened, or installed. Undefined: a new store. */
@@ -86,22 +92,30 @@ export class KvStore {
     return this.contents.compactRevision;
   }
 
-  // Applied writes: in log order, and with nothing changed if they throw.
+  /** Changes of keys that were applied since the store was opened: how whoever applies knows when to let others run. */
+  get appliedChanges(): number {
+    return this.changes;
+  }
+
+  // Applied writes: in log order, and with nothing changed if they throw. Those that may change many keys are done in slices;
+  // until such a one is done, reads and watchers see nothing of it, and nothing else may be applied, nor a round be ended.
 
   /** @throws LeaseNotFoundError, KeyNotFoundError, TooLargeError */
   put(request: PutRequest): Answer<RawPutResponse> {
-    return this.apply((write) => write.put(request));
+    const { contents } = this;
+    const applied = contents.put(request, this.checkWritable);
+    return this.answer(contents, applied);
   }
 
   /** @throws TooLargeError */
-  deleteRange(request: DeleteRangeRequest): Answer<RawDeleteRangeResponse> {
+  deleteRange(request: DeleteRangeRequest): Sliced<Answer<RawDeleteRangeResponse>> {
     return this.apply((write) => write.deleteRange(request));
   }
 
   /** @throws KeyNotFoundError, LeaseNotFoundError, FutureRevisionError, CompactedError, TooLargeError */
-  txn(request: TxnRequest): Answer<RawTxnResponse> {
+  *txn(request: TxnRequest): Sliced<Answer<RawTxnResponse>> {
     const { data, revision, compactRevision } = this.contents;
-    return this.apply((write) => runTxn(data, request, write, { revision, compactRevision }));
+    return yield* this.apply((write) => runTxn(data, request, write, { revision, compactRevision }));
   }
 
   /** @throws LeaseExistsError */
@@ -116,9 +130,9 @@ export class KvStore {
    *
    * @throws LeaseNotFoundError
    */
-  revokeLease(id: bigint): Revision {
+  *revokeLease(id: bigint): Sliced<Revision> {
     this.checkWritable();
-    const { revision } = this.apply((write) => write.revoke(id));
+    const { revision } = yield* this.apply((write) => write.revoke(id));
     this.contents.removeLease(id);
     return revision;
   }
@@ -215,6 +229,16 @@ export class KvStore {
   }
 
   /**
+   * Answers a transaction that only reads: at once if it can be done soon, else in slices, at the revision of now.
+   *
+   * @throws CompactedError, FutureRevisionError, TooLargeError, DamagedError
+   */
+  readTxn(request: TxnRequest): Answer<RawTxnResponse> | Promise<Answer<RawTxnResponse>> {
+    this.checkOpen();
+    return this.contents.readTxn(request);
+  }
+
+  /**
    * etcd's HashKV, in slices.
    *
    * @param revision up to here; 0: the newest
@@ -250,12 +274,22 @@ export class KvStore {
   }
 
   /**
-   * The keys attached to a lease, ascending.
+   * The keys attached to a lease, ascending; in slices. A revision that is being applied is waited for.
    *
    * @throws LeaseNotFoundError
    */
-  leaseKeys(id: bigint): Uint8Array[] {
-    return this.contents.data.leases.keysOf(id).map((key) => Buffer.from(key, "latin1"));
+  async leaseKeys(id: bigint): Promise<readonly Key[]> {
+    this.checkOpen();
+    return this.contents.leaseKeys(id);
+  }
+
+  /**
+   * Runs work of the caller's in slices that share turns of the event loop with those of the store.
+   *
+   * @param work is given who tells it, after each so many keys, whether it is time to yield
+   */
+  inSlices<T>(work: (isTired: (entries: number) => boolean) => Sliced<T>): Promise<T> {
+    return this.turns.run(work((entries) => this.turns.spend(entries)));
   }
 
   size(): Promise<BackendSize> {
@@ -307,8 +341,8 @@ export class KvStore {
       await backend.close();
       throw error;
     }
-    const pace = pacedBy(this.options.clock, this.checkOpen);
-    return openContents({ ...this.options, backend }, pace);
+    const { turns } = this;
+    return openContents({ ...this.options, backend, turns }, pacedBy(turns, this.checkOpen));
   }
 
   private retire(old: Contents): Promise<void> {
@@ -328,11 +362,18 @@ export class KvStore {
     }
   }
 
-  private apply<T>(change: (write: Write) => T): Answer<T> {
+  private *apply<T>(change: (write: Write) => Sliced<T>): Sliced<Answer<T>> {
     const { contents } = this;
-    const { response, write } = contents.apply(change, this.checkWritable);
-    if (write.hasChanged) this.watches.changed(write);
-    return { response, revision: contents.revision };
+    const applied = yield* contents.apply(change, this.checkWritable);
+    return this.answer(contents, applied);
+  }
+
+  private answer<T>({ revision }: Contents, { response, write }: AppliedWrite<T>): Answer<T> {
+    if (write.hasChanged) {
+      this.changes += write.changes.length;
+      this.watches.changed(write);
+    }
+    return { response, revision };
   }
 
   private readonly checkWritable = (): void => {

@@ -41,15 +41,11 @@ export class Leases {
     return this.entries.get(id)?.keys.size ?? 0;
   }
 
-  /**
-   * The attached keys, ascending.
-   *
-   * @throws LeaseNotFoundError
-   */
-  keysOf(id: bigint): Key[] {
+  /** The keys attached now, in no order. @throws LeaseNotFoundError */
+  keysAttached(id: bigint): readonly Key[] {
     const entry = this.entries.get(id);
     if (entry === undefined) throw new LeaseNotFoundError(id);
-    return [...entry.keys].sort(); // strings of bytes: by code unit is bytewise
+    return [...entry.keys];
   }
 
   /** @throws LeaseNotFoundError unless it exists, or is "no lease" */
@@ -75,7 +71,7 @@ export class Leases {
 }
 
 /** Keys that are attached to their leases before others run. */
-const keysPerSlice = 5_000;
+const keysPerSlice = 1_000;
 
 /** Gathers which key has which lease while the changes on disk are read: only the newest of each key counts. */
 export class Attachments {

@@ -10,10 +10,17 @@ export interface StoreLimits {
   readonly cacheBytes: number;
   /** Keys and values that one answer may gather, a transaction's with all its parts. Beyond it: TooLargeError. */
   readonly responseBytes: number;
-  /** Index entries that a read or a compaction visits, or changes of one of them that it forgets, before it lets others run. */
+  /**
+   * Index entries that all reads, a compaction and the watchers' past visit together before others run; or changes of one of
+   * them that a compaction forgets. About 2 ms.
+   */
   readonly entriesPerSlice: number;
-  /** Rows that a read takes from disk before it lets others run; about 2 ms. */
+  /** Rows that these take from disk before others run; about 2 ms. */
   readonly diskReadsPerSlice: number;
+  /** Keys that an applied write visits or changes, and changes that are put into a batch, before others run; about 2 ms. */
+  readonly changesPerSlice: number;
+  /** Changes of one revision that live watchers are told of at once. Beyond it they are told from history, in slices. */
+  readonly changesToldAtOnce: number;
   /** Rows that a compaction removes in one batch. */
   readonly removalsPerBatch: number;
   /** Revisions that one batch from history tells a watcher of, as in etcd … */
@@ -34,8 +41,10 @@ export const defaultLimits: StoreLimits = {
   unflushedBytes: 16 * mebibyte,
   cacheBytes: 64 * mebibyte,
   responseBytes: 512 * mebibyte,
-  entriesPerSlice: 10_000,
+  entriesPerSlice: 2_000,
   diskReadsPerSlice: 250,
+  changesPerSlice: 500,
+  changesToldAtOnce: 500,
   removalsPerBatch: 1_000,
   revisionsPerWatchBatch: 1_000,
   bytesPerWatchBatch: mebibyte,

@@ -1,9 +1,10 @@
 import { counterFromRequest, RangeRequest_SortOrder, RangeRequest_SortTarget } from "../proto/index.js";
 import type { RangeRequest, RawRangeResponse } from "../proto/index.js";
-import { AnswerSize } from "./answer-size.js";
-import { intervalOf, type Interval, type Key } from "./interval.js";
+import type { AnswerSize } from "./answer-size.js";
+import { intervalOf, type Interval } from "./interval.js";
 import type { KeyEntry } from "./key-index.js";
 import { decodeKeyValue, encodeKeyValue, noBytes, valueOf, withoutValue, type KeyState } from "./key-value.js";
+import { slicedSort } from "./sliced-sort.js";
 import type { Sliced } from "./slices.js";
 import type { StoreData } from "./store-data.js";
 
@@ -28,29 +29,32 @@ const hasFilters = (request: RangeRequest): boolean =>
   request.minCreateRevision !== 0n ||
   request.maxCreateRevision !== 0n;
 
+/** What a read goes by. */
+export interface RangeRead {
+  /** The revision, which must not be compacted away before the read is done. */
+  readonly at: number;
+  /** Of the answer that this is a part of. */
+  readonly size: AnswerSize;
+  /** Told how many keys were visited, or their values found, since it was asked last; true: others are to run. */
+  readonly isTired: (keys: number) => boolean;
+}
+
 /**
- * Answers a Range at one revision, which must not be compacted away before it is done. `count` ignores limit and
- * filters; `more` does not.
+ * Answers a Range at one revision, in slices. `count` ignores limit and filters; `more` does not.
  *
- * @param size of the answer that this is a part of
  * @throws TooLargeError
  * @see etcd v3 API, KV.Range
  */
-export function* readRange(
-  data: StoreData,
-  request: RangeRequest,
-  at: number,
-  size = new AnswerSize(data.limits.responseBytes),
-): Sliced<RawRangeResponse> {
+export function* readRange(data: StoreData, request: RangeRequest, read: RangeRead): Sliced<RawRangeResponse> {
   const limit = counterFromRequest(request.limit);
   const unlimited = limit <= 0;
   // With any order or filter etcd fetches everything first. Without, it takes the first limit + 1 keys in key order,
   // even if it then sorts them by something else.
   const fetchesAll = unlimited || request.sortOrder !== RangeRequest_SortOrder.NONE || hasFilters(request);
   const maxHits = request.countOnly ? 0 : fetchesAll ? Infinity : limit + 1;
-  const { hits, count } = yield* findHits(data, intervalOf(request), at, maxHits);
+  const { hits, count } = yield* findHits(data, intervalOf(request), read, maxHits);
 
-  const loader = new Loader(data, size);
+  const loader = new Loader(data, read);
   const filtered = yield* filter(loader, request, hits);
   const sorted = yield* sort(loader, request, filtered, unlimited ? Infinity : limit + 1);
   const more = !unlimited && sorted.length > limit;
@@ -61,25 +65,20 @@ export function* readRange(
 
 /** The first `maxHits` keys of the interval that existed at `at`, and how many there were in all. */
 function* findHits(
-  { index, limits }: StoreData,
+  { index }: StoreData,
   interval: Interval,
-  at: number,
+  { at, isTired }: RangeRead,
   maxHits: number,
 ): Sliced<{ readonly hits: Hit[]; readonly count: number }> {
   const hits: Hit[] = [];
   let count = 0;
-  let from: Key | undefined = interval.from;
-  for (;;) {
-    let visited = 0;
-    from = index.walk({ from, to: interval.to }, (entry) => {
-      const hit = hitAt(entry, at, hits.length < maxHits);
-      if (hit !== undefined) count += 1;
-      if (typeof hit === "object") hits.push(hit);
-      return ++visited < limits.entriesPerSlice;
-    });
-    if (from === undefined) return { hits, count };
-    yield;
-  }
+  yield* index.walkSliced(interval, isTired, (entry) => {
+    const hit = hitAt(entry, at, hits.length < maxHits);
+    if (hit !== undefined) count += 1;
+    if (typeof hit === "object") hits.push(hit);
+    return true;
+  });
+  return { hits, count };
 }
 
 /** Undefined: the key did not exist at `at`. True: it did, and that was all that is wanted. */
@@ -92,32 +91,25 @@ function hitAt(entry: KeyEntry, at: number, wanted: boolean): Hit | true | undef
 
 /** Brings in what the index does not know of a hit, within the bound on what one answer may gather. */
 class Loader {
-  private readsBefore: number;
-  private asked = 0;
-
   constructor(
     private readonly data: StoreData,
-    private readonly size: AnswerSize,
-  ) {
-    this.readsBefore = data.values.diskReads;
-  }
+    private readonly read: RangeRead,
+  ) {}
 
   /** Whether it is time to let others run; to be asked after each hit. */
   isTired(): boolean {
-    const { values, limits } = this.data;
-    this.asked += 1;
-    if (values.diskReads - this.readsBefore < limits.diskReadsPerSlice && this.asked < limits.entriesPerSlice)
-      return false;
-    this.readsBefore = values.diskReads;
-    this.asked = 0;
-    return true;
+    return this.read.isTired(1);
+  }
+
+  get isTiredOf(): RangeRead["isTired"] {
+    return this.read.isTired;
   }
 
   keyValue(hit: Hit): Uint8Array {
     if (hit.keyValue !== undefined) return hit.keyValue;
     const { values } = this.data;
     hit.keyValue = hit.entry.newest === hit.state ? values.newest(hit.entry) : values.at(hit.main, hit.sub);
-    this.size.add(hit.keyValue);
+    this.read.size.add(hit.keyValue);
     return hit.keyValue;
   }
 
@@ -151,19 +143,11 @@ function* sort(loader: Loader, request: RangeRequest, hits: Hit[], wanted: numbe
   const descending = order === RangeRequest_SortOrder.DESCEND;
   if (target === RangeRequest_SortTarget.KEY) return descending ? hits.reverse() : hits;
   if (target === RangeRequest_SortTarget.VALUE) {
-    const values = new Ranking<Uint8Array>((a, b) => Buffer.compare(a, b), descending, wanted);
-    for (const hit of hits) {
-      values.add(hit, valueOf(loader.keyValue(hit)));
-      if (loader.isTired()) yield;
-    }
-    return values.first();
+    const byValue = { compare: (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b), descending, wanted };
+    return yield* firstByRank(loader, hits, byValue, (hit) => valueOf(loader.keyValue(hit)));
   }
-  const numbers = new Ranking<number>((a, b) => a - b, descending, wanted);
-  for (const hit of hits) {
-    numbers.add(hit, rankOf(loader.state(hit), target));
-    if (loader.isTired()) yield;
-  }
-  return numbers.first();
+  const byNumber = { compare: (a: number, b: number) => a - b, descending, wanted };
+  return yield* firstByRank(loader, hits, byNumber, (hit) => rankOf(loader.state(hit), target));
 }
 
 function rankOf(state: KeyState, target: RangeRequest_SortTarget): number {
@@ -174,33 +158,37 @@ function rankOf(state: KeyState, target: RangeRequest_SortTarget): number {
 /** Beyond what is wanted so many are gathered before the rest is forgotten. */
 const spareRanked = 32;
 
-/** Sorts hits by a rank. Who wants the first few of a million has no more than these sorted, a part at a time. */
-class Ranking<R> {
-  private ranked: { readonly hit: Hit; readonly rank: R }[] = [];
+/** By what hits are sorted, and how many of the first are wanted. */
+interface Ranking<R> {
+  readonly compare: (a: R, b: R) => number;
+  readonly descending: boolean;
+  readonly wanted: number;
+}
 
-  constructor(
-    private readonly compare: (a: R, b: R) => number,
-    private readonly descending: boolean,
-    private readonly wanted: number,
-  ) {}
-
-  /** In key order. */
-  add(hit: Hit, rank: R): void {
-    this.ranked.push({ hit, rank });
-    if (this.ranked.length >= 2 * this.wanted + spareRanked) this.settle();
+/** Sorts hits, given in key order, by a rank. Who wants the first few of a million has no more than these sorted, a part at a time. */
+function* firstByRank<R>(
+  loader: Loader,
+  hits: readonly Hit[],
+  { compare, descending, wanted }: Ranking<R>,
+  rankOfHit: (hit: Hit) => R,
+): Sliced<Hit[]> {
+  interface Ranked {
+    readonly hit: Hit;
+    readonly rank: R;
   }
-
-  first(): Hit[] {
-    this.settle();
-    return this.ranked.map(({ hit }) => hit);
+  const ordered = descending
+    ? (a: Ranked, b: Ranked) => compare(b.rank, a.rank)
+    : (a: Ranked, b: Ranked) => compare(a.rank, b.rank);
+  let ranked: Ranked[] = [];
+  for (const hit of hits) {
+    ranked.push({ hit, rank: rankOfHit(hit) });
+    if (loader.isTired()) yield;
+    if (ranked.length < 2 * wanted + spareRanked) continue;
+    // Stable: those that are kept lie before those that come later.
+    ranked = (yield* slicedSort(ranked, ordered, loader.isTiredOf)).slice(0, wanted);
   }
-
-  /** Stable: those that were kept lie before those that came later. */
-  private settle(): void {
-    const { ranked, compare, wanted } = this;
-    ranked.sort(this.descending ? (a, b) => compare(b.rank, a.rank) : (a, b) => compare(a.rank, b.rank));
-    if (ranked.length > wanted) ranked.length = wanted;
-  }
+  const sorted = yield* slicedSort(ranked, ordered, loader.isTiredOf);
+  return sorted.slice(0, wanted).map(({ hit }) => hit);
 }
 
 function* keyValuesOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]> {

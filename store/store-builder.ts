@@ -3,6 +3,8 @@ import type { StoreClock } from "./clock.js";
 import { DamagedError } from "./errors.js";
 import { isEmpty, verify } from "./recovery.js";
 import type { Revision } from "./revision.js";
+import { defaultLimits } from "./limits.js";
+import { Turns } from "./turns.js";
 import { pacedBy } from "./visit-rows.js";
 
 /** What goes to disk at once; as much is waiting in memory at most, and one row. */
@@ -62,7 +64,7 @@ export class StoreBuilder {
     await this.write();
     const { revision, marker } = await verify(
       this.backend,
-      pacedBy(this.clock, () => undefined),
+      pacedBy(new Turns(this.clock, defaultLimits), () => undefined),
     );
     if (marker === undefined) throw new DamagedError(this.backend.name, "it does not say what it contains");
     return { revision, marker };

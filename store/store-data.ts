@@ -1,6 +1,7 @@
 import type { KeyIndex } from "./key-index.js";
 import type { Leases } from "./leases.js";
 import type { StoreLimits } from "./limits.js";
+import type { Turns } from "./turns.js";
 import type { Unflushed } from "./unflushed.js";
 import type { ValueCache } from "./value-cache.js";
 import type { Values } from "./values.js";
@@ -13,4 +14,6 @@ export interface StoreData {
   readonly cache: ValueCache;
   readonly unflushed: Unflushed;
   readonly limits: StoreLimits;
+  /** Where long work takes turns. */
+  readonly turns: Turns;
 }

@@ -14,7 +14,7 @@ import { CompactedError, FutureRevisionError, KeyNotFoundError } from "./errors.
 import { keyFromBytes } from "./interval.js";
 import { readRange } from "./range.js";
 import type { Revision } from "./revision.js";
-import { atOnce } from "./slices.js";
+import type { Sliced } from "./slices.js";
 import type { StoreData } from "./store-data.js";
 import type { Write } from "./write.js";
 
@@ -37,30 +37,43 @@ export interface Bounds {
   readonly compactRevision: Revision;
 }
 
+/** A transaction while it runs. */
+interface Run {
+  readonly data: StoreData;
+  readonly write: Write;
+  readonly before: Bounds;
+}
+
 const emptyHeader: ResponseHeader = { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };
 
 /**
- * Runs a transaction: first all compares, nested ones too, against the state before it; then the checks of everything
- * that will run; then the operations in order, each seeing what those before it did.
+ * Runs a transaction, in slices: first all compares, nested ones too, against the state before it; then the checks of
+ * everything that will run; then the operations in order, each seeing what those before it did.
  *
  * @throws StoreError; the caller undoes `write`
  * @see etcd v3 API, KV.Txn
  */
-export function runTxn(data: StoreData, request: TxnRequest, write: Write, before: Bounds): RawTxnResponse {
-  const plan = choose(data, request);
+export function* runTxn(data: StoreData, request: TxnRequest, write: Write, before: Bounds): Sliced<RawTxnResponse> {
+  const run = { data, write, before };
+  const plan = yield* choose(run, request);
   // In this order, as it shows when two are wrong.
   forEachOp(plan, (op) => op.kind === "put" && checkPut(data, op.request));
   forEachOp(plan, (op) => op.kind === "range" && checkRange(op.request, before));
-  return { ...execute(data, plan, write, before), header: undefined };
+  return { ...(yield* execute(run, plan)), header: undefined };
 }
 
-function choose(data: StoreData, request: TxnRequest): Plan {
-  const succeeded = request.compare.every((compare) => compareHolds(data, compare));
-  const branch = succeeded ? request.success : request.failure;
-  return { succeeded, ops: branch.map((op) => plannedOp(data, op)) };
+function* choose(run: Run, request: TxnRequest): Sliced<Plan> {
+  let succeeded = true;
+  for (const compare of request.compare) {
+    succeeded = yield* compareHolds(run.data, compare, run.before.revision, run.write.isTired);
+    if (!succeeded) break;
+  }
+  const ops: PlannedOp[] = [];
+  for (const op of succeeded ? request.success : request.failure) ops.push(yield* plannedOp(run, op));
+  return { succeeded, ops };
 }
 
-function plannedOp(data: StoreData, { request: op }: RequestOp): PlannedOp {
+function* plannedOp(run: Run, { request: op }: RequestOp): Sliced<PlannedOp> {
   switch (op?.$case) {
     case "requestRange":
       return { kind: "range", request: op.value };
@@ -69,7 +82,7 @@ function plannedOp(data: StoreData, { request: op }: RequestOp): PlannedOp {
     case "requestDeleteRange":
       return { kind: "deleteRange", request: op.value };
     case "requestTxn":
-      return { kind: "txn", plan: choose(data, op.value) };
+      return { kind: "txn", plan: yield* choose(run, op.value) };
     case undefined:
       return { kind: "none" };
   }
@@ -99,16 +112,23 @@ function checkRange(request: RangeRequest, before: Bounds): void {
   if (revision < before.compactRevision) throw new CompactedError(revision, before.compactRevision);
 }
 
-function execute(data: StoreData, plan: Plan, write: Write, before: Bounds): RawTxnResponse {
-  const responses = plan.ops.map((op): RawResponseOp => ({ response: respond(data, op, write, before) }));
+function* execute(run: Run, plan: Plan): Sliced<RawTxnResponse> {
+  const responses: RawResponseOp[] = [];
+  for (const op of plan.ops) {
+    responses.push({ response: yield* respond(run, op) });
+    if (run.write.isTired(1)) yield;
+  }
   return { header: emptyHeader, succeeded: plan.succeeded, responses };
 }
 
-function respond(data: StoreData, op: PlannedOp, write: Write, before: Bounds): RawResponseOp["response"] {
+function* respond(run: Run, op: PlannedOp): Sliced<RawResponseOp["response"]> {
+  const { data, write, before } = run;
   switch (op.kind) {
     case "range": {
       const asked = counterFromRequest(op.request.revision);
-      const response = atOnce(readRange(data, op.request, asked > 0 ? asked : write.revision, write.answerSize));
+      // Without a change of its own the new revision may be another write's, which is not finished.
+      const at = asked > 0 ? asked : write.hasChanged ? write.revision : before.revision;
+      const response = yield* readRange(data, op.request, { at, size: write.answerSize, isTired: write.isTired });
       return { $case: "responseRange", value: { ...response, header: headerOf(write, before) } };
     }
     case "put": {
@@ -116,11 +136,11 @@ function respond(data: StoreData, op: PlannedOp, write: Write, before: Bounds): 
       return { $case: "responsePut", value: { ...response, header: headerOf(write, before) } };
     }
     case "deleteRange": {
-      const response = write.deleteRange(op.request);
+      const response = yield* write.deleteRange(op.request);
       return { $case: "responseDeleteRange", value: { ...response, header: headerOf(write, before) } };
     }
     case "txn":
-      return { $case: "responseTxn", value: execute(data, op.plan, write, before) };
+      return { $case: "responseTxn", value: yield* execute(run, op.plan) };
     case "none":
       return undefined;
   }

@@ -1,17 +1,35 @@
 import type { KeyEntry } from "./key-index.js";
-import type { KeyState } from "./key-value.js";
+import { encodeKeyValue, noBytes, onlyKey, type KeyState } from "./key-value.js";
+import { checksumSize } from "./rows.js";
 import type { Revision } from "./revision.js";
 
 /** One change of one key, applied and not yet known to be on disk. */
-export interface Change {
-  readonly entry: KeyEntry;
-  readonly state: KeyState;
-  /** What the key was before; absent: the index did not know it. */
-  readonly before: KeyState | undefined;
-  /** The encoded KeyValue; of a delete only `key` is set. */
-  readonly keyValue: Uint8Array;
-  /** `keyValue` and room for the checksum behind it. */
-  readonly row: Uint8Array;
+export class Change {
+  /**
+   * @param before what the key was before; absent: the index did not know it
+   * @param encoded of a put: its row, with room for the checksum. A delete is encoded when it is asked for
+   */
+  constructor(
+    readonly entry: KeyEntry,
+    readonly state: KeyState,
+    readonly before: KeyState | undefined,
+    private readonly encoded: Uint8Array | undefined,
+  ) {}
+
+  /** The encoded KeyValue and room for the checksum behind it; of a delete only `key` is set. */
+  get row(): Uint8Array {
+    return this.encoded ?? encodeKeyValue(this.entry.key, onlyKey, noBytes, checksumSize);
+  }
+
+  get keyValue(): Uint8Array {
+    const { row } = this;
+    return row.subarray(0, row.length - checksumSize);
+  }
+
+  /** About the length of the row: nothing is encoded for it. */
+  get bytes(): number {
+    return this.encoded?.length ?? this.entry.key.length + checksumSize;
+  }
 }
 
 /** The changes that no disk has yet, by revision. Revisions follow each other without gaps, so a place is a difference. */

@@ -1,5 +1,5 @@
 import { bytesOf, type Row, type Rows } from "./backend.js";
-import { pause, type StoreClock } from "./clock.js";
+import type { Turns } from "./turns.js";
 
 /** Comes between two slices of long work. Rejects if the work is to end. */
 export type Pace = () => Promise<void>;
@@ -9,9 +9,9 @@ export const withoutPauses: Pace = () => Promise.resolve();
 
 /** Lets everybody else run, then asks whether to go on. */
 export const pacedBy =
-  (clock: StoreClock, check: () => void): Pace =>
+  (turns: Turns, check: () => void): Pace =>
   async () => {
-    await pause(clock);
+    await turns.pause();
     check();
   };
 

@@ -1,7 +1,7 @@
-import { pause, type StoreClock } from "./clock.js";
 import type { Contents } from "./contents.js";
 import type { StoreLimits } from "./limits.js";
 import type { Revision } from "./revision.js";
+import type { Turns } from "./turns.js";
 import type { WatchEvent } from "./watch-event.js";
 import type { HistorySlice } from "./watch-history.js";
 import type { Watcher } from "./watch.js";
@@ -33,7 +33,7 @@ export class CatchUp {
 
   constructor(
     private readonly present: Present,
-    private readonly clock: StoreClock,
+    private readonly turnsOfLoop: Turns,
     private readonly limits: StoreLimits,
     private readonly listener: CatchUpListener,
   ) {}
@@ -63,7 +63,7 @@ export class CatchUp {
 
   private async run(): Promise<void> {
     for (;;) {
-      await pause(this.clock); // also so that whoever began a watch can say so before its first events
+      await this.turnsOfLoop.pause(); // also so that whoever began a watch can say so before its first events
       this.endCompacted();
       const [first] = this.turns;
       if (first === undefined) break;
@@ -104,7 +104,7 @@ export class CatchUp {
    * something they can go on from.
    */
   private async sort(contents: Contents, from: Revision, slice: HistorySlice): Promise<Batches> {
-    const { limits } = this;
+    const { limits, turnsOfLoop } = this;
     const { values } = contents.data;
     const group = new InterestGroup();
     const batches = new Map<Interest, Uint8Array[]>();
@@ -113,18 +113,15 @@ export class CatchUp {
       if (watcher.next < from || watcher.next > slice.through) continue;
       const interest = group.add(watcher, `${watcher.next}/${watcher.interest}`);
       if (!batches.has(interest)) batches.set(interest, []);
-      if (++work % limits.watchersPerSlice === 0) await pause(this.clock);
+      if (++work % limits.watchersPerSlice === 0) await this.turnsOfLoop.pause();
     }
-    work = 0;
-    let diskReads = values.diskReads;
+    let { diskReads } = values;
     for (const event of slice.events) {
       const interests = group.in(event.key);
       for (const interest of interests) this.gather(contents, interest, event, batches);
-      work += 1 + interests.length;
-      if (work < limits.entriesPerSlice && values.diskReads - diskReads < limits.diskReadsPerSlice) continue;
-      await pause(this.clock);
-      work = 0;
+      const isOver = turnsOfLoop.spend(1 + interests.length, values.diskReads - diskReads);
       diskReads = values.diskReads;
+      if (isOver) await turnsOfLoop.pause();
     }
     return batches;
   }
@@ -152,9 +149,10 @@ export class CatchUp {
     for (const [interest, events] of batches)
       for (const watcher of interest.watchers) {
         if (events.length > 0 && told === this.limits.watchBatchesPerSlice) {
-          await pause(this.clock);
+          await this.turnsOfLoop.pause();
           told = 0;
         }
+        if (events.length > this.limits.changesToldAtOnce) await this.prepare(watcher, events);
         if (!this.turns.has(watcher)) continue; // closed meanwhile
         if (events.length > 0) {
           told += 1;
@@ -162,6 +160,12 @@ export class CatchUp {
         }
         this.moveOn(watcher, through);
       }
+  }
+
+  private async prepare({ receiver }: Watcher, events: readonly Uint8Array[]): Promise<void> {
+    const { turnsOfLoop } = this;
+    const work = receiver.prepare?.(events, (looked) => turnsOfLoop.spend(looked));
+    if (work !== undefined) await turnsOfLoop.run(work);
   }
 
   /** @returns whether it goes on from here: it took the events, and is still there */

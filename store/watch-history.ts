@@ -62,7 +62,7 @@ export class WatchHistory {
     let next = from as number;
     if (!unflushed.holds(from)) next = await this.readDisk(from, Math.min(to + 1, unflushed.firstRevision), gathering);
     // What was not on disk when that was read may be now; then it is for the next slice.
-    if (unflushed.holds(next)) next = this.readMemory(next, to, gathering);
+    if (unflushed.holds(next)) next = await this.readMemory(next, to, gathering);
     return { through: (next - 1) as Revision, events: gathering.events };
   }
 
@@ -72,6 +72,7 @@ export class WatchHistory {
    * @returns the revision to go on from
    */
   private async readDisk(from: number, end: number, gathering: Gathering): Promise<number> {
+    const { turns } = this.data;
     const rows = this.backend.iterate(firstRowKeyOf(from), firstRowKeyOf(end));
     try {
       for (;;) {
@@ -81,6 +82,7 @@ export class WatchHistory {
           const event = this.eventOf(row);
           if (!gathering.takes(event.revision)) return event.revision;
           gathering.add(event);
+          if (turns.spend(1)) await turns.pause();
         }
       }
     } finally {
@@ -88,11 +90,16 @@ export class WatchHistory {
     }
   }
 
-  private readMemory(from: number, to: number, gathering: Gathering): number {
+  /** Once begun, it does not matter that what is read comes to disk meanwhile. */
+  private async readMemory(from: number, to: number, gathering: Gathering): Promise<number> {
+    const { unflushed, turns } = this.data;
     let next = from;
-    for (const changes of this.data.unflushed.between(from, Math.min(to, from + gathering.revisionsLeft - 1))) {
+    for (const changes of unflushed.between(from, Math.min(to, from + gathering.revisionsLeft - 1))) {
       if (!gathering.takes(next)) break;
-      for (const { entry, state, keyValue } of changes) gathering.add(new WatchEvent(entry.key, state, keyValue));
+      for (const { entry, state, keyValue } of changes) {
+        gathering.add(new WatchEvent(entry.key, state, keyValue));
+        if (turns.spend(1)) await turns.pause();
+      }
       next += 1;
     }
     return next;

@@ -1,5 +1,6 @@
 import { intervalOf, type Interval } from "./interval.js";
 import type { Revision } from "./revision.js";
+import type { Sliced } from "./slices.js";
 
 /** What to be told of. */
 export interface WatchOptions {
@@ -29,6 +30,12 @@ export interface WatchBatch {
 export interface WatchReceiver {
   /** False: it was not taken, as there is no room; nothing more is told until `Watch.resume`. */
   readonly changed: (batch: WatchBatch) => boolean;
+  /**
+   * Work for `changed` with many events, which can be done before and in slices. The list is the one that `changed` is given.
+   *
+   * @param isTired told of how many events were looked at since it was asked last; true: others are to run
+   */
+  readonly prepare?: (events: readonly Uint8Array[], isTired: (events: number) => boolean) => Sliced<void>;
   /** The watch has ended: what it had to be told of is gone. It can be started again at this revision. */
   readonly compacted: (revision: Revision) => void;
   /** The watch has ended: history cannot be read. */

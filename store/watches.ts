@@ -1,8 +1,8 @@
-import type { StoreClock } from "./clock.js";
 import { StoreError } from "./errors.js";
 import type { StoreLimits } from "./limits.js";
 import { nextRevision, type Revision } from "./revision.js";
 import { CatchUp, type Present } from "./watch-catch-up.js";
+import type { Turns } from "./turns.js";
 import { WatchEvent } from "./watch-event.js";
 import { Watcher, type Watch, type WatchBatch, type WatchOptions, type WatchReceiver } from "./watch.js";
 import { InterestGroup, type Interest } from "./watch-interest.js";
@@ -22,10 +22,10 @@ export class Watches {
 
   constructor(
     private readonly present: Present,
-    clock: StoreClock,
+    turns: Turns,
     private readonly limits: StoreLimits,
   ) {
-    this.catchUp = new CatchUp(present, clock, limits, {
+    this.catchUp = new CatchUp(present, turns, limits, {
       caughtUp: (watcher) => this.goLive(watcher),
       refused: (watcher) => void (watcher.state = "waiting"),
       ended: (watcher) => void (watcher.state = "ended"),
@@ -42,6 +42,10 @@ export class Watches {
   /** Tells of a revision that has just come to be. */
   changed({ revision, changes, replaced }: Write): void {
     if (this.live.isEmpty) return;
+    if (changes.length > this.limits.changesToldAtOnce) {
+      this.leaveAllBehind(revision);
+      return;
+    }
     const batches = new Map<Interest, Uint8Array[]>();
     for (const [position, { entry, state, keyValue }] of changes.entries()) {
       const interests = this.live.in(entry.key);
@@ -66,19 +70,23 @@ export class Watches {
 
   /** The store holds something later now. What happened in between comes from history, also for those that were live. */
   jumped(from: Revision): void {
-    if (this.present().revision === from) return;
-    const wereLive = this.live;
-    this.live = new InterestGroup();
-    for (const watcher of wereLive.all()) {
-      watcher.next = Math.max(watcher.next, from + 1) as Revision;
-      this.start(watcher);
-    }
+    if (this.present().revision !== from) this.leaveAllBehind(from + 1);
   }
 
   /** Nothing is told any more. Resolves once nothing is read any more either. */
   close(): Promise<void> {
     this.catchUp.stop();
     return this.catchUp.ended();
+  }
+
+  /** From `first` on all that are live are told from history; it costs something for each of them, but nothing for each change. */
+  private leaveAllBehind(first: number): void {
+    const wereLive = this.live;
+    this.live = new InterestGroup();
+    for (const watcher of wereLive.all()) {
+      watcher.next = Math.max(watcher.next, first) as Revision;
+      this.start(watcher);
+    }
   }
 
   private gather(interest: Interest, event: WatchEvent, batches: Map<Interest, Uint8Array[]>): void {

@@ -11,6 +11,7 @@ import type { RemovedChange } from "./key-index.js";
 import type { Revision } from "./revision.js";
 import type { StoreData } from "./store-data.js";
 import type { Change, Unflushed } from "./unflushed.js";
+import type { Write } from "./write.js";
 
 /** What a change costs beside its bytes while it waits: keys, objects, the batch's own copy. */
 const changeOverheadBytes = 150;
@@ -34,11 +35,12 @@ class Gathering {
 
   constructor(readonly batch: Batch) {}
 
-  add({ state, row }: Change): void {
+  add(change: Change): void {
+    const { state, row } = change;
     const rowKey = changeRowKey(state.mod, state.sub, isTombstone(state));
     sealRow(rowKey, row);
     this.batch.put(rowKey, row);
-    this.bytes += costOf(row);
+    this.bytes += change.bytes + changeOverheadBytes;
     this.addedRows += 1;
   }
 
@@ -55,9 +57,34 @@ class Gathering {
   }
 }
 
+/** An apply round that has ended; all of it goes into one batch, a slice at a time. */
+interface EndedRound {
+  readonly revision: Revision;
+  readonly marker: Uint8Array;
+  /** Of each of its revisions. */
+  readonly changes: readonly (readonly Change[])[];
+  readonly leaseChanges: readonly LeaseChange[];
+  readonly leaseCount: number;
+  readonly scheduled: readonly ScheduledCompaction[];
+  /** Who wants to know when it is on disk. */
+  readonly waiters: Waiter[];
+}
+
+/** What became of a lease; undefined: it is gone. */
+interface LeaseChange {
+  readonly id: bigint;
+  readonly lease: Lease | undefined;
+}
+
+interface ScheduledCompaction {
+  readonly revision: Revision;
+  readonly waiter: Waiter;
+}
+
 /**
  * Writes what was applied to disk, behind the back of those who apply: many rounds are one atomic, synced batch, and
- * one batch at a time is on its way, so what the disk has is always a prefix of what was applied.
+ * one batch at a time is on its way, so what the disk has is always a prefix of what was applied. A round of many changes is
+ * put into its batch in slices; until it is whole the batch is not written.
  */
 export class WriteBehind {
   private readonly unflushed: Unflushed;
@@ -70,9 +97,14 @@ export class WriteBehind {
   private urgent = false;
   private held = false;
   private unflushedBytes = 0;
-  private scheduled: { readonly revision: Revision; readonly waiter: Waiter }[] = [];
-  /** What became of leases since the last round ended, in order; undefined: it is gone. */
-  private leaseChanges: { readonly id: bigint; readonly lease: Lease | undefined }[] = [];
+  private scheduled: ScheduledCompaction[] = [];
+  /** What became of leases since the last round ended, in order. */
+  private leaseChanges: LeaseChange[] = [];
+  /** Rounds that have ended and are not whole in a batch yet, oldest first: of the first one a part may be. */
+  private rounds: EndedRound[] = [];
+  /** How many changes of the first one are in `next`, by revision and within it; none: 0, 0. */
+  private filled = { revisions: 0, changes: 0 };
+  private isFillingAhead = false;
   private drained: (() => void)[] = [];
   private refused: StoreError | undefined = undefined;
   private ended: Revision;
@@ -109,8 +141,8 @@ export class WriteBehind {
   }
 
   /** Counts changes that were applied. */
-  applied(changes: readonly Change[]): void {
-    for (const { row } of changes) this.unflushedBytes += costOf(row);
+  applied({ bytes, changes }: Pick<Write, "bytes" | "changes">): void {
+    this.unflushedBytes += bytes + changes.length * changeOverheadBytes;
   }
 
   /** Makes the grant of a lease, or its end (`lease` undefined), part of the round that is being applied. */
@@ -127,19 +159,19 @@ export class WriteBehind {
   /** Closes a round: it holds everything up to `revision` that no earlier round does. */
   endRound(revision: Revision, marker: Uint8Array): void {
     if (this.refused !== undefined) return;
-    const next = this.gathering();
-    for (const changes of this.unflushed.between(this.ended + 1, revision))
-      for (const change of changes) next.add(change);
-    this.endLeaseChanges(next);
-    for (const compaction of this.scheduled) {
-      scheduledCompactionRow.put(next.batch, compaction.revision);
-      next.waiters.push(compaction.waiter);
-      this.urgent = true; // a client may be waiting for its compaction to be finished
-    }
+    this.rounds.push({
+      revision,
+      marker,
+      changes: this.unflushed.between(this.ended + 1, revision),
+      leaseChanges: this.leaseChanges,
+      leaseCount: this.leases.size,
+      scheduled: this.scheduled,
+      waiters: [],
+    });
+    this.leaseChanges = [];
     this.scheduled = [];
-    next.round = { revision, marker };
     this.ended = revision;
-    this.writeIfDue();
+    if (!this.isFillingAhead) this.fill();
   }
 
   /** Removes rows. Resolves once they are gone. */
@@ -157,9 +189,9 @@ export class WriteBehind {
   /** Resolves once every round ended so far is on disk. */
   flush(): Promise<void> {
     if (this.refused !== undefined) return Promise.reject(this.refused);
-    const last = this.next ?? this.writing;
+    const last = this.rounds.at(-1) ?? this.next ?? this.writing;
     if (last === undefined) return Promise.resolve();
-    this.urgent ||= last === this.next;
+    this.urgent ||= last !== this.writing;
     const done = new Promise<void>((resolve, reject) => last.waiters.push({ resolve, reject }));
     this.writeIfDue();
     return done;
@@ -195,11 +227,57 @@ export class WriteBehind {
     }
   }
 
-  private endLeaseChanges(next: Gathering): void {
-    if (this.leaseChanges.length === 0) return;
-    for (const { id, lease } of this.leaseChanges) next.changeLease(id, lease);
-    this.leaseChanges = [];
-    leaseCountRow.put(next.batch, this.leases.size);
+  /** Puts what has ended into the next batch, as much as one turn may; the rest follows in later ones. */
+  private fill(): void {
+    this.isFillingAhead = false;
+    let left = this.limits.changesPerSlice;
+    for (let round = this.rounds[0]; round !== undefined && left > 0; round = this.rounds[0]) {
+      const next = this.gathering();
+      left -= this.addChanges(next, round, left);
+      if (this.filled.revisions < round.changes.length) break;
+      this.endRoundIn(next, round);
+    }
+    if (this.rounds.length === 0) return;
+    this.isFillingAhead = true;
+    this.clock.soon(() => this.fill());
+  }
+
+  /** @returns how many: at most `left`; 1 for a round without any, which costs something, too */
+  private addChanges(next: Gathering, { changes: revisions }: EndedRound, left: number): number {
+    const { filled } = this;
+    let added = 0;
+    while (filled.revisions < revisions.length && added < left) {
+      const changes = revisions[filled.revisions] ?? [];
+      const some = changes.slice(filled.changes, filled.changes + left - added);
+      for (const change of some) next.add(change);
+      filled.changes += some.length;
+      added += some.length;
+      if (filled.changes < changes.length) break;
+      filled.revisions += 1;
+      filled.changes = 0;
+    }
+    return Math.max(1, added);
+  }
+
+  private endRoundIn(next: Gathering, round: EndedRound): void {
+    for (const { id, lease } of round.leaseChanges) next.changeLease(id, lease);
+    if (round.leaseChanges.length > 0) leaseCountRow.put(next.batch, round.leaseCount);
+    for (const compaction of round.scheduled) {
+      scheduledCompactionRow.put(next.batch, compaction.revision);
+      next.waiters.push(compaction.waiter);
+      this.urgent = true; // a client may be waiting for its compaction to be finished
+    }
+    if (round.waiters.length > 0) this.urgent = true;
+    next.waiters.push(...round.waiters);
+    next.round = round;
+    this.rounds.shift();
+    this.filled = { revisions: 0, changes: 0 };
+    this.writeIfDue();
+  }
+
+  /** Whether the next batch holds a part of a round. */
+  private get isTorn(): boolean {
+    return this.filled.revisions > 0 || this.filled.changes > 0;
   }
 
   private write(fill: (next: Gathering) => void): Promise<void> {
@@ -231,6 +309,7 @@ export class WriteBehind {
 
   private startWrite(next: Gathering): void {
     if (this.writing !== undefined || this.held) return; // `written` or `release` comes back to it
+    if (this.isTorn) return; // so does `endRoundIn`
     this.writing = next;
     this.next = undefined;
     this.urgent = false;
@@ -270,7 +349,10 @@ export class WriteBehind {
     this.refused = reason;
     this.stopTimer();
     const waiters = [...(this.writing?.waiters ?? []), ...(this.next?.waiters ?? [])];
-    for (const { waiter } of this.scheduled) waiters.push(waiter);
+    const scheduled = [...this.rounds.flatMap((round) => round.scheduled), ...this.scheduled];
+    waiters.push(...scheduled.map(({ waiter }) => waiter), ...this.rounds.flatMap((round) => round.waiters));
+    this.rounds = [];
+    this.filled = { revisions: 0, changes: 0 };
     this.writing = undefined;
     this.next = undefined;
     this.scheduled = [];
@@ -284,5 +366,3 @@ export class WriteBehind {
     this.timer = undefined;
   }
 }
-
-const costOf = (row: Uint8Array): number => row.length + changeOverheadBytes;

@@ -1,37 +1,47 @@
 import type { DeleteRangeRequest, PutRequest, RawDeleteRangeResponse, RawPutResponse } from "../proto/index.js";
 import { AnswerSize } from "./answer-size.js";
 import { KeyNotFoundError } from "./errors.js";
-import { intervalOf, keyFromBytes, type Key } from "./interval.js";
+import { compareKeys, intervalOf, keyFromBytes, type Key } from "./interval.js";
 import type { KeyEntry } from "./key-index.js";
 import { deletedState, encodeKeyValue, isTombstone, noBytes, valueOf, type KeyState } from "./key-value.js";
 import type { Revision } from "./revision.js";
 import { noLease } from "./leases.js";
 import { checksumSize } from "./rows.js";
+import { slicedSort } from "./sliced-sort.js";
+import type { Sliced } from "./slices.js";
 import type { StoreData } from "./store-data.js";
-import type { Change } from "./unflushed.js";
-
-/** A key is on disk as a KeyValue with everything but itself zero when it was deleted. */
-const onlyKey: KeyState = deletedState(0 as Revision, 0);
+import { Change } from "./unflushed.js";
 
 /**
- * The changes of one revision while they are made. Reads see them at once; until the store counts the revision, `undo`
- * takes them back. What is gathered here is also what watchers are to be told of the revision.
+ * The changes of one revision while they are made. Its own reads see them at once; all others read at an earlier revision
+ * until the store counts this one, and until then `undo` takes them back. What is gathered here is also what watchers are to
+ * be told of the revision.
  */
 export class Write {
   readonly changes: Change[] = [];
   /** What each change replaced, if that was in memory and is of an earlier revision: nobody has to read it from disk then. */
   readonly replaced: (Uint8Array | undefined)[] = [];
+  /** About what the changes take in memory until they are on disk, beside a fixed cost for each. */
+  bytes = 0;
   private size: AnswerSize | undefined = undefined;
+  /** Keys visited or changed since others ran. */
+  private work = 0;
+  private readsBefore: number;
 
   /**
    * @param revision the one that the first change takes
    * @param checkWritable throws if nothing may be changed
+   * @param isTired told how many keys were visited or changed since it was asked last; true: others are to run
    */
   constructor(
     private readonly data: StoreData,
     readonly revision: Revision,
     private readonly checkWritable: () => void,
-  ) {}
+    isTired?: (keys: number) => boolean,
+  ) {
+    this.readsBefore = data.values.diskReads;
+    if (isTired !== undefined) this.isTired = isTired;
+  }
 
   get hasChanged(): boolean {
     return this.changes.length > 0;
@@ -41,6 +51,17 @@ export class Write {
   get answerSize(): AnswerSize {
     return (this.size ??= new AnswerSize(this.data.limits.responseBytes));
   }
+
+  /** Whether it is time to let others run. @param keys visited or changed since this was asked last */
+  readonly isTired = (keys: number): boolean => {
+    const { values, limits } = this.data;
+    this.work += keys;
+    if (this.work < limits.changesPerSlice && values.diskReads - this.readsBefore < limits.diskReadsPerSlice)
+      return false;
+    this.work = 0;
+    this.readsBefore = values.diskReads;
+    return true;
+  };
 
   /** @throws LeaseNotFoundError, KeyNotFoundError, in that order, TooLargeError; nothing has changed then */
   put(request: PutRequest): RawPutResponse {
@@ -60,32 +81,44 @@ export class Write {
       version: (before?.version ?? 0) + 1,
       lease: before !== undefined && request.ignoreLease ? before.lease : request.lease,
     };
-    this.record(key, entry, state, request.ignoreValue ? valueOf(previous) : request.value);
+    const value = request.ignoreValue ? valueOf(previous) : request.value;
+    const change = this.record(key, entry, state, encodeKeyValue(key, state, value, checksumSize));
+    this.data.cache.hold(change.entry, change.keyValue);
     return { header: undefined, prevKv: request.prevKv ? previous : noBytes };
   }
 
-  /** @throws TooLargeError; nothing has changed then */
-  deleteRange(request: DeleteRangeRequest): RawDeleteRangeResponse {
-    const entries = this.liveEntries(request);
-    const prevKvs = request.prevKv ? entries.map((entry) => this.answered(entry)) : [];
-    for (const entry of entries)
-      this.record(entry.key, entry, deletedState(this.revision, this.changes.length), noBytes);
+  /** In slices. @throws TooLargeError; nothing has changed then */
+  *deleteRange(request: DeleteRangeRequest): Sliced<RawDeleteRangeResponse> {
+    const entries = yield* this.liveEntries(request);
+    const prevKvs: Uint8Array[] = [];
+    for (const entry of request.prevKv ? entries : []) {
+      prevKvs.push(this.answered(entry));
+      if (this.isTired(1)) yield;
+    }
+    for (const entry of entries) {
+      this.delete(entry.key, entry);
+      if (this.isTired(1)) yield;
+    }
     return { header: undefined, deleted: BigInt(entries.length), prevKvs };
   }
 
-  /** Deletes the keys of a lease, ascending. @throws LeaseNotFoundError */
-  revoke(lease: bigint): void {
-    for (const key of this.data.leases.keysOf(lease))
-      this.record(key, this.data.index.get(key), deletedState(this.revision, this.changes.length), noBytes);
+  /** Deletes the keys of a lease, ascending; in slices. @throws LeaseNotFoundError */
+  *revoke(lease: bigint): Sliced<void> {
+    const keys = this.data.leases.keysAttached(lease);
+    for (const key of yield* slicedSort(keys, compareKeys, this.isTired)) {
+      this.delete(key, this.data.index.get(key));
+      if (this.isTired(1)) yield;
+    }
   }
 
-  /** Takes everything back. */
-  undo(): void {
+  /** Takes everything back; in slices. */
+  *undo(): Sliced<void> {
     if (!this.hasChanged) return;
     for (const { entry, state, before } of this.changes.reverse()) {
       this.data.leases.move(entry.key, { from: state.lease, to: before?.lease ?? noLease });
       this.data.index.takeBack(entry, before);
       this.data.cache.drop(entry);
+      if (this.isTired(1)) yield;
     }
     this.data.unflushed.pop();
     this.changes.length = this.replaced.length = 0;
@@ -97,32 +130,35 @@ export class Write {
     return keyValue;
   }
 
-  private liveEntries(request: DeleteRangeRequest): readonly KeyEntry[] {
+  private *liveEntries(request: DeleteRangeRequest): Sliced<readonly KeyEntry[]> {
     if (request.rangeEnd.length === 0) {
       const entry = this.data.index.live(keyFromBytes(request.key));
       return entry === undefined ? [] : [entry];
     }
     const entries: KeyEntry[] = [];
-    this.data.index.walk(intervalOf(request), (entry) => {
+    yield* this.data.index.walkSliced(intervalOf(request), this.isTired, (entry) => {
       if (!isTombstone(entry.newest)) entries.push(entry);
       return true;
     });
     return entries;
   }
 
-  private record(key: Key, known: KeyEntry | undefined, state: KeyState, value: Uint8Array): void {
+  private delete(key: Key, known: KeyEntry | undefined): void {
+    const change = this.record(key, known, deletedState(this.revision, this.changes.length), undefined);
+    this.data.cache.drop(change.entry);
+  }
+
+  private record(key: Key, known: KeyEntry | undefined, state: KeyState, row: Uint8Array | undefined): Change {
     this.checkWritable();
-    const { index, cache, leases, unflushed } = this.data;
-    const deleted = isTombstone(state);
-    const row = encodeKeyValue(key, deleted ? onlyKey : state, value, checksumSize);
-    const keyValue = row.subarray(0, row.length - checksumSize);
+    const { index, leases, unflushed } = this.data;
     const before = known?.newest;
     this.replaced.push(before?.mod === this.revision ? undefined : known?.value);
     const entry = index.advance(key, known, state);
     leases.move(key, { from: before?.lease ?? noLease, to: state.lease });
+    const change = new Change(entry, state, before, row);
     if (!this.hasChanged) unflushed.push(this.changes);
-    this.changes.push({ entry, state, before, keyValue, row });
-    if (deleted) cache.drop(entry);
-    else cache.hold(entry, keyValue);
+    this.changes.push(change);
+    this.bytes += change.bytes;
+    return change;
   }
 }

@@ -8,9 +8,9 @@ export interface Call {
   readonly onCancelled: (callback: () => void) => void;
 }
 
-/** Takes the one answer of a unary call; a second one is ignored. */
+/** Takes the one answer of a unary call, or its encoding; a second one is ignored. */
 export interface Reply<Response> {
-  readonly send: (response: Response) => void;
+  readonly send: (response: Response | Uint8Array) => void;
   readonly fail: (error: unknown) => void;
 }
 
@@ -100,7 +100,7 @@ export const unary = <Request, Response>(
   kind: "unary",
   path,
   decode: (bytes) => request.decode(bytes) as never,
-  encode: (message) => response.encode(message as Response).finish(),
+  encode: (message) => (message instanceof Uint8Array ? message : response.encode(message as Response).finish()),
   handle,
 });
 

@@ -16,6 +16,7 @@ import type { Applied } from "../applier.js";
 import type { Command, Proposals } from "../proposals.js";
 import type { Reads } from "../reads.js";
 import { unary, type Method, type Reply } from "../rpc/method-table.js";
+import { areMany, deleteRangeParts, encodeParts, hasMany, rangeParts, txnParts, type Part } from "./large-message.js";
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from "./request-checks.js";
 import type { ResponseHeaders } from "./response-header.js";
 
@@ -62,17 +63,43 @@ export const kvMethods = ({ store, proposals, reads, headers, maxTxnOps }: KvSer
     }, reply.fail);
   };
 
-  const range = (request: RangeRequest, reply: Reply<RawRangeResponse>): void => {
-    const send = (answer: Answer<RawRangeResponse>): void => reply.send(withHeader(answer));
-    const answer = store.range(request);
-    if (answer instanceof Promise) answer.then(send).catch(reply.fail);
-    else send(answer);
+  /** Sends an answer of many keys once it is encoded, in slices. */
+  const sendParts = (parts: readonly Part[], reply: Reply<never>): void => {
+    store.inSlices((isTired) => encodeParts(parts, isTired)).then(reply.send, reply.fail);
+  };
+
+  const sendRange = (answer: Answer<RawRangeResponse>, reply: Reply<RawRangeResponse>): void => {
+    const response = withHeader(answer);
+    if (areMany(response.kvs)) sendParts(rangeParts(response), reply);
+    else reply.send(response);
+  };
+
+  const sendTxn = (answer: Answer<RawTxnResponse>, reply: Reply<RawTxnResponse>): void => {
+    const response = withHeader(answer);
+    if (hasMany(response)) sendParts(txnParts(response), reply);
+    else reply.send(response);
+  };
+
+  const sendDeleteRange = (answer: Answer<RawDeleteRangeResponse>, reply: Reply<RawDeleteRangeResponse>): void => {
+    const response = withHeader(answer);
+    if (areMany(response.prevKvs)) sendParts(deleteRangeParts(response), reply);
+    else reply.send(response);
+  };
+
+  /** Sends what was read at once, or when it has been. */
+  const sendRead = <Response>(
+    answer: Answer<Response> | Promise<Answer<Response>>,
+    reply: Reply<Response>,
+    send: (answer: Answer<Response>, reply: Reply<Response>) => void,
+  ): void => {
+    if (answer instanceof Promise) answer.then((read) => send(read, reply)).catch(reply.fail);
+    else send(answer, reply);
   };
 
   return [
     unary("/etcdserverpb.KV/Range", RangeRequest, RawRangeResponse, (request, _call, reply) => {
       checkRange(request);
-      read(request.serializable, reply, () => range(request, reply));
+      read(request.serializable, reply, () => sendRead(store.range(request), reply, sendRange));
     }),
     unary("/etcdserverpb.KV/Put", PutRequest, RawPutResponse, (request, _call, reply) => {
       checkPut(request);
@@ -80,17 +107,17 @@ export const kvMethods = ({ store, proposals, reads, headers, maxTxnOps }: KvSer
     }),
     unary("/etcdserverpb.KV/DeleteRange", DeleteRangeRequest, RawDeleteRangeResponse, (request, _call, reply) => {
       checkDeleteRange(request);
-      propose({ $case: "deleteRange", value: request }, reply, (applied) => reply.send(withHeader(applied)));
+      propose({ $case: "deleteRange", value: request }, reply, (applied) => sendDeleteRange(applied, reply));
     }),
     unary("/etcdserverpb.KV/Txn", TxnRequest, RawTxnResponse, (request, _call, reply) => {
       checkTxn(request, maxTxnOps);
       const operations = [...request.success, ...request.failure];
       if (operations.every(isRange)) {
         // Only ranges: nothing to replicate. One that reads nothing linearizable needs no quorum either.
-        read(operations.every(isSerializable), reply, () => reply.send(withHeader(store.txn(request))));
+        read(operations.every(isSerializable), reply, () => sendRead(store.readTxn(request), reply, sendTxn));
         return;
       }
-      propose({ $case: "txn", value: request }, reply, (applied) => reply.send(withHeader(applied)));
+      propose({ $case: "txn", value: request }, reply, (applied) => sendTxn(applied, reply));
     }),
     unary("/etcdserverpb.KV/Compact", CompactionRequest, CompactionResponse, (request, _call, reply) => {
       propose({ $case: "compact", value: request }, reply, ({ compaction, revision }) => {

@@ -7,11 +7,12 @@ import {
   LeaseLeasesResponse,
   LeaseRevokeRequest,
   LeaseRevokeResponse,
+  LeaseStatus,
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
   type ResponseHeader,
 } from "../../proto/index.js";
-import type { KvStore } from "../../store/index.js";
+import type { KvStore, Sliced } from "../../store/index.js";
 import type { Applied } from "../applier.js";
 import { ServerError } from "../errors.js";
 import type { LeaseKeeper } from "../lease-keeper.js";
@@ -19,6 +20,7 @@ import type { LeaderCalls } from "../peers/leader-calls.js";
 import type { Proposals } from "../proposals.js";
 import { bidi, unary, type Method } from "../rpc/method-table.js";
 import { KeepAliveStream } from "./keep-alive-stream.js";
+import { encodeParts, leasesParts, type IsTired } from "./large-message.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 export interface LeaseServiceOptions {
@@ -91,9 +93,11 @@ export const leaseMethods = (options: LeaseServiceOptions): Method[] => {
         leader.ask(
           { $case: "queryLease", value: { lease: ID, keys } },
           {
-            answered: ({ value: { grantedSeconds, remainingSeconds, keys: attached } }) => {
+            answered: ({ value: { grantedSeconds, remainingSeconds, encodedKeys } }) => {
               const TTL = grantedSeconds === 0n ? noTtl : remainingSeconds;
-              reply.send({ header: header(), ID, TTL, grantedTTL: grantedSeconds, keys: attached });
+              const answer = { header: header(), ID, TTL, grantedTTL: grantedSeconds, keys: [] };
+              // Fields that follow each other are one message.
+              reply.send(Buffer.concat([LeaseTimeToLiveResponse.encode(answer).finish(), encodedKeys]));
             },
             failed: reply.fail,
           },
@@ -101,10 +105,22 @@ export const leaseMethods = (options: LeaseServiceOptions): Method[] => {
       },
     ),
     unary("/etcdserverpb.Lease/LeaseLeases", LeaseLeasesRequest, LeaseLeasesResponse, (_request, _call, reply) => {
-      reply.send({ header: header(), leases: keeper.ids().map((ID) => ({ ID })) });
+      store.inSlices((isTired) => listed(keeper, header(), isTired)).then(reply.send, reply.fail);
     }),
   ];
 };
+
+/** The answer to LeaseLeases, encoded in slices: there may be hundreds of thousands. */
+function* listed(keeper: LeaseKeeper, header: ResponseHeader, isTired: IsTired): Sliced<Uint8Array> {
+  const items: Uint8Array[] = [];
+  for (const { id: ID } of yield* keeper.all(isTired)) {
+    items.push(LeaseStatus.encode({ ID }).finish());
+    if (items.length % leasesPerLook === 0 && isTired(leasesPerLook)) yield;
+  }
+  return yield* encodeParts(leasesParts(header, items), isTired);
+}
+
+const leasesPerLook = 50;
 
 /** 63 bits: ids are positive, and so far apart that no two members, or lives of one, meet. */
 const randomId = (random: () => number): bigint => {

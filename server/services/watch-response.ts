@@ -1,6 +1,8 @@
 // Answers of a watch stream, encoded. A wide fan-out says the same to many watchers: only the watch id differs.
 
 import { RawWatchResponse } from "../../proto/index.js";
+import type { Sliced } from "../../store/index.js";
+import { encodeParts, eventsParts, fieldSize, type IsTired } from "./large-message.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 const empty = RawWatchResponse.create();
@@ -31,14 +33,22 @@ export class WatchResponses {
 
   /** The same as parts of less than `maxBytes` each: all but the last say `fragment`. An event by itself is never split. */
   fragments(revision: number, watch: Uint8Array, events: readonly Uint8Array[], maxBytes: number): Uint8Array[] {
-    const whole = this.events(revision, watch, events);
-    if (whole.length < maxBytes) return [whole];
     const header = this.headerAt(revision);
+    const whole = encodedEvents(events);
+    if (header.length + watch.length + whole.length < maxBytes) return [joined([header, watch, whole])];
     const mark = encode({ fragment: true });
-    const parts = partsOf(events, maxBytes - header.length - watch.length - mark.length);
-    return parts.map((part, position) =>
-      joined([header, watch, ...(position < parts.length - 1 ? [mark] : []), encode({ events: part })]),
-    );
+    const parts = partsOf(events, whole, maxBytes - header.length - watch.length - mark.length);
+    return parts.map((part, position) => joined([header, watch, ...(position < parts.length - 1 ? [mark] : []), part]));
+  }
+
+  /**
+   * Does in slices what `events` and `fragments` would have to do at once with the same list.
+   *
+   * @param isTired told how many events were looked at since it was asked last; true: others are to run
+   */
+  *prepare(events: readonly Uint8Array[], isTired: IsTired): Sliced<void> {
+    if (encodedLists.has(events)) return;
+    encodedLists.set(events, yield* encodeParts(eventsParts(events), isTired));
   }
 
   private headerAt(revision: number): Uint8Array {
@@ -67,30 +77,21 @@ const encodedEvents = (events: readonly Uint8Array[]): Uint8Array => {
   return bytes;
 };
 
-/** Parts of less than `maxBytes`, but of one event at least. Where they end is etcd's. */
-const partsOf = (events: readonly Uint8Array[], maxBytes: number): Uint8Array[][] => {
-  const parts: Uint8Array[][] = [];
-  let part: Uint8Array[] = [];
-  let partBytes = 0;
-  for (const event of events) {
-    const bytes = eventFieldSize(event);
-    if (part.length > 0 && partBytes + bytes >= maxBytes) {
-      parts.push(part);
-      part = [];
-      partBytes = 0;
+/** `whole`, which is what `events` are on the wire, in parts of less than `maxBytes`, but of one event at least. Where they end is etcd's. */
+const partsOf = (events: readonly Uint8Array[], whole: Uint8Array, maxBytes: number): Uint8Array[] => {
+  const parts: Uint8Array[] = [];
+  let start = 0;
+  let end = 0;
+  for (const { length } of events) {
+    const bytes = fieldSize(length);
+    if (end > start && end - start + bytes >= maxBytes) {
+      parts.push(whole.subarray(start, end));
+      start = end;
     }
-    part.push(event);
-    partBytes += bytes;
+    end += bytes;
   }
-  parts.push(part);
+  parts.push(whole.subarray(start, end));
   return parts;
-};
-
-/** Tag, length and bytes. */
-const eventFieldSize = ({ length }: Uint8Array): number => {
-  let size = 2 + length;
-  for (let rest = length; rest >= 128; rest >>>= 7) size += 1;
-  return size;
 };
 
 const joined = (parts: readonly Uint8Array[]): Uint8Array => {

@@ -137,6 +137,7 @@ class WatchStream implements RequestSink<WatchRequest> {
     };
     const encodedId = encodedWatchId(id);
     return this.options.store.watch(options, {
+      prepare: (events, isTired) => this.responses.prepare(events, isTired),
       changed: (batch) => this.taken(() => this.sendEvents(id, encodedId, batch, fragment)),
       compacted: (revision) => this.sendCompacted(id, revision),
       failed: (error) => this.stream.fail(error),

@@ -19,8 +19,8 @@ import {
   type RequestOp,
   type TxnRequest,
 } from "../../proto/index.js";
-import { StoreError, type KvStore } from "../../store/index.js";
-import { bytes, text } from "../store/harness.js";
+import { StoreError, type KvStore, type Sliced } from "../../store/index.js";
+import { bytes } from "../store/harness.js";
 import { byValue, Refused } from "./copying-store.js";
 
 // Few keys, so that requests meet; some that sort oddly.
@@ -110,18 +110,27 @@ export function outcome<T>(answer: () => T): T | string {
   }
 }
 
-export function applyToReal(store: KvStore, step: Applied): unknown {
+/** Does work in slices. @param between called between each two of them */
+function inSlices<T>(work: Sliced<T>, between: () => void): T {
+  for (;;) {
+    const slice = work.next();
+    if (slice.done === true) return slice.value;
+    between();
+  }
+}
+
+export function applyToReal(store: KvStore, step: Applied, between: () => void = () => undefined): unknown {
   switch (step.kind) {
     case "put": {
       const { response, revision } = store.put(step.request);
       return [PutResponse.decode(RawPutResponse.encode(response).finish()), Number(revision)];
     }
     case "deleteRange": {
-      const { response, revision } = store.deleteRange(step.request);
+      const { response, revision } = inSlices(store.deleteRange(step.request), between);
       return [DeleteRangeResponse.decode(RawDeleteRangeResponse.encode(response).finish()), Number(revision)];
     }
     case "txn": {
-      const { response, revision } = store.txn(step.request);
+      const { response, revision } = inSlices(store.txn(step.request), between);
       return [TxnResponse.decode(RawTxnResponse.encode(response).finish()), Number(revision)];
     }
     case "compact":
@@ -130,12 +139,12 @@ export function applyToReal(store: KvStore, step: Applied): unknown {
     case "grant":
       return store.grantLease({ id: step.lease, ttlSeconds: 60, generation: 1 });
     case "revoke":
-      return store.revokeLease(step.lease);
+      return inSlices(store.revokeLease(step.lease), between);
   }
 }
 
 /** All leases and their keys. */
-export const attachments = (store: KvStore): Map<bigint, string[]> => {
+export const attachments = async (store: KvStore): Promise<Map<bigint, readonly string[]>> => {
   const ids = Array.from(store.leases(), ({ id }) => id).sort(byValue);
-  return new Map(ids.map((id) => [id, store.leaseKeys(id).map(text)]));
+  return new Map(await Promise.all(ids.map(async (id) => [id, await store.leaseKeys(id)] as const)));
 };

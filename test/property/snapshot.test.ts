@@ -19,6 +19,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 const limits: fc.Arbitrary<Partial<StoreLimits>> = fc.record({
   cacheBytes: fc.constantFrom(0, 1_000_000),
   entriesPerSlice: fc.integer({ min: 1, max: 4 }),
+  changesPerSlice: fc.integer({ min: 1, max: 3 }),
   removalsPerBatch: fc.integer({ min: 1, max: 3 }),
   revisionsPerWatchBatch: fc.integer({ min: 1, max: 4 }),
 });
@@ -41,7 +42,7 @@ async function answer(store: KvStore, request: RangeRequest): Promise<unknown> {
 async function everythingOf(tested: TestStore, requests: readonly RangeRequest[]): Promise<unknown> {
   const { store } = tested;
   const { revision, compactRevision } = store;
-  const answers: unknown[] = [revision, compactRevision, attachments(store)];
+  const answers: unknown[] = [revision, compactRevision, await attachments(store)];
   answers.push([...store.leases()].sort((a, b) => byValue(a.id, b.id)));
   const all = { key: bytes("\0"), rangeEnd: bytes("\0") };
   for (let at = 0; at <= revision + 1; at++) {

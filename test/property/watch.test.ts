@@ -7,7 +7,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Event, type KeyValue } from "../../proto/index.js";
-import { StoreError, type StoreLimits, type Watch, type WatchBatch, type WatchOptions } from "../../store/index.js";
+import {
+  atOnce,
+  StoreError,
+  type StoreLimits,
+  type Watch,
+  type WatchBatch,
+  type WatchOptions,
+  type Sliced,
+} from "../../store/index.js";
 import { TestStore, bytes, deleteRange, memoryDisk, op, put, shownKv, text, turn, txn } from "../store/harness.js";
 import { CopyingStore, Refused, type NaiveChange } from "./copying-store.js";
 
@@ -286,12 +294,17 @@ const everything: WatchOptions = {
 function apply(store: TestStore["store"] | CopyingStore, step: Change | Extract<Step, { kind: "txn" }>): void {
   try {
     if (step.kind === "put") store.put(put(step.key, step.value));
-    else if (step.kind === "delete") store.deleteRange(deleteRange(step.key, step.rangeEnd));
-    else store.txn(txn([], step.changes.map(opOf)));
+    else if (step.kind === "delete") finish(store.deleteRange(deleteRange(step.key, step.rangeEnd)));
+    else finish(store.txn(txn([], step.changes.map(opOf))));
   } catch (error) {
     if (!(error instanceof StoreError || error instanceof Refused)) throw error;
   }
 }
+
+/** The model has no slices. */
+const finish = (work: object): void => {
+  if (Symbol.iterator in work) atOnce(work as Sliced<unknown>);
+};
 
 const opOf = (change: Change) =>
   change.kind === "put" ? op.put(change.key, change.value) : op.delete(change.key, change.rangeEnd);

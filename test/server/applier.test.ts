@@ -31,7 +31,11 @@ const self = { member: 0x11n, incarnation: 2 };
 const openMemoryStore = async (t: TestContext): Promise<KvStore> => {
   const store = await openStore({
     backend: await openMemoryBackend(),
-    clock: { setTimeout, clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout) },
+    clock: {
+      setTimeout,
+      clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
+      soon: (callback) => void setImmediate(callback),
+    },
     onFailure: (error) => assert.fail(error),
   });
   t.after(() => store.close());
@@ -438,4 +442,77 @@ test("a member that has started later than it knows of stops: by its log, or by 
   receiving.applier.install({ index: 9 as LogIndex, term: 2 as Term }, () => assert.fail("done"));
   await new Promise((resolve) => setImmediate(resolve));
   assert.match(failures[0]?.message ?? "", notItsOwn);
+});
+
+const deleteAll: Command = {
+  $case: "deleteRange",
+  value: { key: Buffer.from("k"), rangeEnd: Buffer.from("l"), prevKv: false },
+};
+
+/** So many keys that deleting them takes several turns. */
+const fillWithKeys = (store: KvStore, count = 1_200): void => {
+  for (let n = 0; n < count; n++) store.put(put(`k${n}`).value as PutRequest);
+};
+
+test("an entry that changes more keys than a turn may is applied in slices, and counts as applied at its end", async (t) => {
+  const { copy, rounds, turns } = await openInTurns(t);
+  fillWithKeys(copy.store);
+  const { revision } = copy.store;
+  const called: number[] = [];
+  for (const index of [1, 2, 3]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
+  let done = 0;
+  copy.applier.apply([entry(1, put("a")), entry(2, deleteAll), entry(3, put("b"))], () => done++);
+  // Reads that wait for the first entry do not wait for the second one.
+  assert.deepEqual([copy.applier.appliedIndex, called, [...copy.answers.keys()]], [1, [1], ["first"]]);
+  let slices = 1;
+  for (; rounds.length === 0; slices++) {
+    assert.deepEqual([turns.length, copy.applier.appliedIndex, copy.store.revision], [1, 1, revision + 1]);
+    assert.deepEqual([done, copy.markers.length, called], [0, 0, [1]]);
+    turns.shift()?.();
+  }
+  assert.ok(slices > 2, `${slices} slices`);
+  assert.deepEqual([done, rounds, copy.applier.appliedIndex, called], [0, [2], 2, [1, 2]]);
+  while (turns.length > 0) turns.shift()?.();
+  assert.deepEqual([done, rounds, copy.applier.appliedIndex, called], [1, [2, 1], 3, [1, 2, 3]]);
+  assert.equal(copy.store.revision, revision + 3);
+  assert.deepEqual([...copy.answers.keys()], ["first", "second", "third"]);
+});
+
+test("changes of keys fill a round, not entries alone", async (t) => {
+  const { copy, rounds, turns } = await openInTurns(t);
+  const perTxn = 100;
+  const puts = Array.from({ length: perTxn }, (_, n) => ({
+    request: { $case: "requestPut" as const, value: put(`${n}`).value as PutRequest },
+  }));
+  const command: Command = { $case: "txn", value: { compare: [], success: puts, failure: [] } };
+  copy.applier.apply(
+    Array.from({ length: 10 }, (_, n) => entry(n + 1, command)),
+    () => undefined,
+  );
+  while (turns.length > 0) turns.shift()?.();
+  assert.deepEqual(rounds, [4, 4, 2]);
+});
+
+test("a stop in the middle of an entry leaves nothing of it; a failure there stops the member", async (t) => {
+  const stopping = await openInTurns(t);
+  fillWithKeys(stopping.copy.store);
+  stopping.copy.applier.apply([entry(1, deleteAll)], () => assert.fail("done"));
+  stopping.copy.applier.stop();
+  stopping.turns.shift()?.();
+  assert.deepEqual(
+    [stopping.turns.length, stopping.copy.markers.length, stopping.copy.applier.appliedIndex],
+    [0, 0, 0],
+  );
+
+  const failures: Error[] = [];
+  const failing = await openInTurns(t, { onFailure: (error) => void failures.push(error) });
+  failing.copy.store.deleteRange = function* () {
+    yield;
+    throw new DamagedError("here", "bit rot");
+  };
+  failing.copy.applier.apply([entry(1, deleteAll)], () => assert.fail("done"));
+  assert.equal(failures.length, 0);
+  failing.turns.shift()?.();
+  assert.equal(failures[0]?.name, "DamagedError");
+  assert.equal(failing.copy.markers.length, 0);
 });

@@ -14,6 +14,7 @@ import { watchMethods } from "../../server/services/watch.js";
 import { deleteRange, memoryDisk, put, TestStore, text } from "../store/harness.js";
 import { createRequest, shownEvent, type CreateOptions } from "../support/watch-stream.js";
 import { VirtualClock } from "./virtual-clock.js";
+import { atOnce } from "../../store/index.js";
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
@@ -153,7 +154,7 @@ test("a watch that cannot be is refused in one answer, and the stream goes on", 
 test("a watch from the past: first the answer, then its events, each watcher by itself", async (t) => {
   const { store, open } = await service(t);
   store.put(put("k", "2"));
-  store.deleteRange(deleteRange("k"));
+  atOnce(store.deleteRange(deleteRange("k")));
   const { stream, client } = open();
   client.create({ key: "k", startRevision: 1, prevKv: true });
   client.create({ key: "k", startRevision: 3, filters: [0] });
@@ -244,7 +245,7 @@ test("fragments: parts below the bound, in order, all but the last marked; an ev
   ] as const)
     store.put(put(key, "x".repeat(size)));
   assert.ok(stream.take().every((response) => !response.includes("fragment")));
-  store.deleteRange(deleteRange("k", "l"));
+  atOnce(store.deleteRange(deleteRange("k", "l")));
   const responses = stream.takeResponses();
   const [whole, ...rest] = responses.filter(({ watchId }) => watchId === 1n);
   assert.deepEqual([whole?.fragment, whole?.events.length, rest], [false, 5, []]);

@@ -15,6 +15,7 @@ import {
   type TxnRequest,
 } from "../../proto/index.js";
 import {
+  atOnce,
   buildStore,
   openDiskBackend,
   openMemoryBackend,
@@ -32,16 +33,19 @@ export const text = (held: Uint8Array): string => Buffer.from(held).toString("la
 /** Lets everything run that is ready. */
 export const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
-/** Time passes when told so; a pause of 0 ms only lets others run. */
+/** Time passes when told so; turns of the event loop are its own. */
 export class ManualClock implements StoreClock {
   private now = 0;
   private readonly timers = new Map<number, { readonly at: number; readonly callback: () => void }>();
   private last = 0;
 
   setTimeout(callback: () => void, ms: number): unknown {
-    if (ms === 0) return setImmediate(callback);
     this.timers.set(++this.last, { at: this.now + ms, callback });
     return this.last;
+  }
+
+  soon(callback: () => void): void {
+    setImmediate(callback);
   }
 
   clearTimeout(timer: unknown): void {
@@ -221,7 +225,7 @@ export class TestStore {
   }
 
   delete(key: string, rangeEnd = ""): void {
-    this.store.deleteRange(deleteRange(key, rangeEnd));
+    atOnce(this.store.deleteRange(deleteRange(key, rangeEnd)));
   }
 
   async range(key: string, options: RangeOptions = {}): Promise<RangeResult> {

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { RangeRequest_SortOrder as Order, RangeRequest_SortTarget as Target } from "../../proto/index.js";
-import { CompactedError, FutureRevisionError, KeyNotFoundError, LeaseNotFoundError } from "../../store/index.js";
+import {
+  atOnce,
+  CompactedError,
+  FutureRevisionError,
+  KeyNotFoundError,
+  LeaseNotFoundError,
+} from "../../store/index.js";
 import { KeyValue } from "../../proto/index.js";
 import { TestStore, deleteRange, disks, op, put, range, shownKv, txn } from "./harness.js";
 
@@ -14,8 +20,8 @@ for (const { name, create } of disks) {
       assert.equal(store.compactRevision, -1);
       assert.equal(store.put(put("a", "1")).revision, 2);
       assert.equal(store.put(put("a", "1")).revision, 3); // the same value again is a change, too
-      assert.equal(store.deleteRange(deleteRange("none")).revision, 3);
-      assert.equal(store.deleteRange(deleteRange("a", "z")).revision, 4);
+      assert.equal(atOnce(store.deleteRange(deleteRange("none"))).revision, 3);
+      assert.equal(atOnce(store.deleteRange(deleteRange("a", "z"))).revision, 4);
     });
 
     test("a put counts versions, and starts again after a delete", async () => {
@@ -36,11 +42,11 @@ for (const { name, create } of disks) {
       const again = store.put(put("b", "2", { prevKv: true }));
       assert.equal(shownKv(KeyValue.decode(again.response.prevKv)), "b=1 c2 m2 v1");
       tested.put("a", "3");
-      const { response } = store.deleteRange(deleteRange("a", "z", { prevKv: true }));
+      const { response } = atOnce(store.deleteRange(deleteRange("a", "z", { prevKv: true })));
       const previous = response.prevKvs.map((kv) => shownKv(KeyValue.decode(kv)));
       assert.deepEqual(previous, ["a=3 c4 m4 v1", "b=2 c2 m3 v2"]);
       assert.equal(response.deleted, 2n);
-      assert.deepEqual(store.deleteRange(deleteRange("a", "z", { prevKv: true })).response.prevKvs, []);
+      assert.deepEqual(atOnce(store.deleteRange(deleteRange("a", "z", { prevKv: true }))).response.prevKvs, []);
     });
 
     test("ignore_value keeps the value, and both ignores together just touch the key", async () => {
@@ -212,14 +218,16 @@ for (const { name, create } of disks) {
       };
       for (const [name, some] of Object.entries(parts)) {
         const request = txn([], [op.put("d", ""), ...some]);
-        assert.throws(() => tested.store.txn(request), { code: "too-large" }, name);
+        assert.throws(() => atOnce(tested.store.txn(request)), { code: "too-large" }, name);
       }
-      assert.throws(() => tested.store.deleteRange(deleteRange("a", "d", { prevKv: true })), { code: "too-large" });
+      assert.throws(() => atOnce(tested.store.deleteRange(deleteRange("a", "d", { prevKv: true }))), {
+        code: "too-large",
+      });
       assert.equal(tested.store.revision, 4);
       assert.equal((await tested.range("a", { rangeEnd: "\0", keysOnly: true })).kvs.length, 3);
-      const { response } = tested.store.txn(txn([], [op.range("a"), op.delete("b", "", { prevKv: true })]));
+      const { response } = atOnce(tested.store.txn(txn([], [op.range("a"), op.delete("b", "", { prevKv: true })])));
       assert.equal(response.responses.length, 2);
-      assert.equal(tested.store.deleteRange(deleteRange("a", "d")).response.deleted, 2n);
+      assert.equal(atOnce(tested.store.deleteRange(deleteRange("a", "d"))).response.deleted, 2n);
     });
   });
 }

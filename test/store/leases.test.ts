@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Event } from "../../proto/index.js";
 import {
+  atOnce,
   DamagedError,
   KeyNotFoundError,
   LeaseExistsError,
@@ -18,7 +19,7 @@ import { bytes, disks, memoryDisk, op, put, TestStore, text, txn } from "./harne
 
 const grant = (store: KvStore, id: bigint, { ttlSeconds = 10, generation = 1 } = {}): void =>
   void store.grantLease({ id, ttlSeconds, generation });
-const keysOf = (store: KvStore, id: bigint): string[] => store.leaseKeys(id).map(text);
+const keysOf = (store: KvStore, id: bigint): Promise<readonly string[]> => store.leaseKeys(id);
 
 test("a key is attached to the lease of its last put, and to no other", async () => {
   await using tested = await TestStore.on(await memoryDisk());
@@ -33,7 +34,7 @@ test("a key is attached to the lease of its last put, and to no other", async ()
     ["ignore_value does not", () => tested.put("k", "", { ignoreValue: true, lease: 1n }), ["a", "k"], []],
     ["a put without a lease detaches", () => tested.put("k", "v"), ["a"], []],
     ["a delete detaches", () => tested.delete("a"), [], []],
-    ["a transaction's last put counts", () => store.txn(moves), ["x"], ["y"]],
+    ["a transaction's last put counts", () => atOnce(store.txn(moves)), ["x"], ["y"]],
   ];
   const moves = txn(
     [],
@@ -45,7 +46,7 @@ test("a key is attached to the lease of its last put, and to no other", async ()
   );
   for (const [name, step, first, second] of steps) {
     step();
-    assert.deepEqual([keysOf(store, 1n), keysOf(store, -2n)], [first, second], name);
+    assert.deepEqual([await keysOf(store, 1n), await keysOf(store, -2n)], [first, second], name);
     assert.deepEqual([store.leaseKeyCount(1n), store.leaseKeyCount(-2n)], [first.length, second.length], name);
   }
 });
@@ -68,7 +69,7 @@ test("a revoke deletes the keys in ascending order, all in one revision", async 
   };
   const all = { key: bytes("\0"), rangeEnd: bytes("\0"), startRevision: 0, prevKv: false, puts: true, deletes: true };
   store.watch(all, receiver);
-  assert.equal(store.revokeLease(1n), before + 1);
+  assert.equal(atOnce(store.revokeLease(1n)), before + 1);
   assert.deepEqual(told, ["a", "a\0", "b", "c", "\xff"]);
   assert.equal(store.lease(1n), undefined);
   assert.deepEqual(
@@ -83,7 +84,7 @@ test("a lease without keys comes and goes without a revision", async () => {
   const { revision } = store;
   assert.equal(store.grantLease({ id: 1n, ttlSeconds: 5, generation: 3 }), revision);
   assert.deepEqual({ ...store.lease(1n), keys: undefined }, { id: 1n, ttlSeconds: 5, generation: 3, keys: undefined });
-  assert.equal(store.revokeLease(1n), revision);
+  assert.equal(atOnce(store.revokeLease(1n)), revision);
   assert.equal(store.revision, revision);
 });
 
@@ -96,19 +97,19 @@ test("what cannot be done changes nothing", async () => {
   const late = txn([], [op.put("a", "w"), op.put("b", "w", { lease: 1n }), op.put("c", "w", { ignoreValue: true })]);
   const cases: readonly [name: string, attempt: () => unknown, error: unknown][] = [
     ["grant an id that is taken", () => grant(store, 1n), LeaseExistsError],
-    ["revoke one that is not there", () => store.revokeLease(2n), LeaseNotFoundError],
-    ["revoke none", () => store.revokeLease(0n), LeaseNotFoundError],
+    ["revoke one that is not there", () => atOnce(store.revokeLease(2n)), LeaseNotFoundError],
+    ["revoke none", () => atOnce(store.revokeLease(0n)), LeaseNotFoundError],
     ["put with one that is not there", () => store.put(put("a", "w", { lease: 2n })), LeaseNotFoundError],
     [
       "the same in a transaction",
-      () => store.txn(txn([], [op.put("a", "w"), op.put("b", "w", { lease: 2n })])),
+      () => atOnce(store.txn(txn([], [op.put("a", "w"), op.put("b", "w", { lease: 2n })]))),
       LeaseNotFoundError,
     ],
-    ["a transaction that fails late", () => store.txn(late), KeyNotFoundError],
+    ["a transaction that fails late", () => atOnce(store.txn(late)), KeyNotFoundError],
   ];
   for (const [name, attempt, error] of cases) {
     assert.throws(attempt, error as new () => Error, name);
-    assert.deepEqual([store.revision, keysOf(store, 1n)], [revision, ["a"]], name);
+    assert.deepEqual([store.revision, await keysOf(store, 1n)], [revision, ["a"]], name);
   }
 });
 
@@ -134,8 +135,8 @@ test("what a transaction attached and moved is taken back with it", async () => 
       op.put("k", "", { ignoreValue: true }),
     ],
   );
-  assert.throws(() => tested.store.txn(request), DamagedError);
-  assert.deepEqual([keysOf(tested.store, 1n), keysOf(tested.store, 2n)], [["a", "gone"], []]);
+  assert.throws(() => atOnce(tested.store.txn(request)), DamagedError);
+  assert.deepEqual([await keysOf(tested.store, 1n), await keysOf(tested.store, 2n)], [["a", "gone"], []]);
 });
 
 /** The rows of changes on disk. */
@@ -170,16 +171,18 @@ for (const { name, create } of disks)
       tested.put("detached", "v", { lease: 5n });
       tested.put("detached", "w");
       await tested.save();
-      tested.store.revokeLease(5n);
+      atOnce(tested.store.revokeLease(5n));
       await tested.save();
       await tested.reopen();
       const { store } = tested;
-      const shown = Array.from(store.leases(), ({ id, ttlSeconds, generation }) => [
-        id,
-        ttlSeconds,
-        generation,
-        keysOf(store, id),
-      ]);
+      const shown = await Promise.all(
+        Array.from(store.leases(), async ({ id, ttlSeconds, generation }) => [
+          id,
+          ttlSeconds,
+          generation,
+          await keysOf(store, id),
+        ]),
+      );
       assert.deepEqual(
         shown.sort(([, a], [, b]) => Number(a) - Number(b)),
         [
@@ -196,7 +199,7 @@ for (const { name, create } of disks)
       await tested.save("first");
       grant(tested.store, 2n);
       tested.put("b", "v", { lease: 2n });
-      tested.store.revokeLease(1n);
+      atOnce(tested.store.revokeLease(1n));
       tested.store.endRound(bytes("second")); // not yet on disk
       await tested.crash();
       assert.equal(text(tested.store.marker ?? bytes("none")), "first");
@@ -204,7 +207,7 @@ for (const { name, create } of disks)
         Array.from(tested.store.leases(), ({ id }) => id),
         [1n],
       );
-      assert.deepEqual(keysOf(tested.store, 1n), ["a"]);
+      assert.deepEqual(await keysOf(tested.store, 1n), ["a"]);
     });
 
     test("a lease that a compaction has left only the last put of still has its key", async () => {
@@ -216,7 +219,7 @@ for (const { name, create } of disks)
       await tested.save();
       await finished;
       await tested.reopen();
-      assert.deepEqual(keysOf(tested.store, 1n), ["k"]);
+      assert.deepEqual(await keysOf(tested.store, 1n), ["k"]);
     });
   });
 

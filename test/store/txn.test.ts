@@ -10,6 +10,7 @@ import {
   type TxnRequest,
 } from "../../proto/index.js";
 import {
+  atOnce,
   CompactedError,
   FutureRevisionError,
   KeyNotFoundError,
@@ -22,7 +23,7 @@ const compare = (key: string, options: Partial<Compare>): Compare => Compare.cre
 
 /** What came of a transaction, in short: `then@5 put@5 range@5[a=1 c2 m2 v1]`. */
 function run(tested: TestStore, request: TxnRequest): string {
-  const { response, revision } = tested.store.txn(request);
+  const { response, revision } = atOnce(tested.store.txn(request));
   const decoded = TxnResponse.decode(RawTxnResponse.encode(response).finish());
   return `${decoded.succeeded ? "then" : "else"}@${revision}${decoded.responses.map(shownOp).join("")}`;
 }
@@ -168,7 +169,7 @@ test("a transaction that fails has changed nothing", async () => {
     [op.txn(txn([], [op.put("none", "", { ignoreValue: true })])), KeyNotFoundError],
   ] as const;
   for (const [wrong, error] of failing) {
-    assert.throws(() => tested.store.txn(txn([], [...changes, wrong])), error);
+    assert.throws(() => atOnce(tested.store.txn(txn([], [...changes, wrong]))), error);
     assert.deepEqual(await tested.range("a", { rangeEnd: "\0" }), before);
     assert.equal(run(tested, txn([], [], [wrong])), "then@3"); // what is not taken is not checked
   }
@@ -189,7 +190,7 @@ test("a transaction that only fails half-way is taken back", async () => {
   // Whether the answer gets too large shows only when the last operation gives its part of it.
   const tooLarge = op.put("z", "x", { prevKv: true });
   const ops = [op.put("a", "x"), op.put("new", "x"), op.put("old", "x"), op.delete("b"), op.put("c", "x"), tooLarge];
-  assert.throws(() => tested.store.txn(txn([], ops)), TooLargeError);
+  assert.throws(() => atOnce(tested.store.txn(txn([], ops))), TooLargeError);
   assert.deepEqual(await tested.range("a", { rangeEnd: "z" }), before);
   assert.deepEqual((await tested.range("b", { revision: 3 })).kvs, ["b=3 c3 m3 v1"]);
   tested.put("new", "after");
@@ -202,7 +203,10 @@ test("a transaction that only fails half-way is taken back", async () => {
 
 test("a put with an unknown lease and a missing key fails for the key inside a transaction", async () => {
   await using tested = await TestStore.on(await memoryDisk());
-  assert.throws(() => tested.store.txn(txn([], [op.put("k", "", { ignoreValue: true, lease: 9n })])), KeyNotFoundError);
+  assert.throws(
+    () => atOnce(tested.store.txn(txn([], [op.put("k", "", { ignoreValue: true, lease: 9n })]))),
+    KeyNotFoundError,
+  );
 });
 
 test("one revision may change a key twice; its last change is what it was then", async () => {

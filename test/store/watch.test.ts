@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Event } from "../../proto/index.js";
-import { DamagedError, type Watch } from "../../store/index.js";
+import { atOnce, DamagedError, type Watch } from "../../store/index.js";
 import { shownEvent } from "../support/watch-stream.js";
 import { HaltingDisk } from "./faulty-disks.js";
 import { TestStore, bytes, disks, memoryDisk, op, turn, txn } from "./harness.js";
@@ -15,7 +15,7 @@ for (const { name, create } of disks) {
       await using tested = await TestStore.on(await create(), { revisionsPerWatchBatch: 3 });
       for (const value of ["2", "3"]) tested.put("k", value);
       await tested.save();
-      tested.store.txn(txn([], [op.put("k", "4"), op.put("j", "4"), op.delete("l")]));
+      atOnce(tested.store.txn(txn([], [op.put("k", "4"), op.put("j", "4"), op.delete("l")])));
       for (const value of ["5", "6"]) tested.put("k", value);
       const recorder = new Recorder(tested, ["a", "z"], { startRevision: 1 });
       assert.deepEqual(recorder.batches, [], "nothing before the answer that there is a watch");
@@ -35,10 +35,10 @@ for (const { name, create } of disks) {
       tested.delete("k");
       tested.put("k", "5");
       // Twice in one revision: neither is what the other left.
-      tested.store.txn(txn([], [op.put("k", "6"), op.txn(txn([], [op.delete("k")]))]));
+      atOnce(tested.store.txn(txn([], [op.put("k", "6"), op.txn(txn([], [op.delete("k")]))])));
       tested.put("k", "7");
       // A creation, though the key was there one revision before.
-      tested.store.txn(txn([], [op.delete("k"), op.put("k", "8")]));
+      atOnce(tested.store.txn(txn([], [op.delete("k"), op.put("k", "8")])));
       await tested.save();
       const all = new Recorder(tested, ["k"], { startRevision: 1, prevKv: true });
       await all.caughtUp();
@@ -97,7 +97,7 @@ test("the keys of a lease that ends are told as deletions, in key order, all at 
   tested.store.grantLease({ id: 7n, ttlSeconds: 5, generation: 1 });
   for (const key of ["b", "a", "c"]) tested.put(key, "v", { lease: 7n });
   const recorder = new Recorder(tested, ["a", "z"]);
-  tested.store.revokeLease(7n);
+  atOnce(tested.store.revokeLease(7n));
   assert.deepEqual(recorder.batches, ["rev 5: DELETE a 5, DELETE b 5, DELETE c 5"]);
 });
 
@@ -278,7 +278,7 @@ test("what a key was before is not read from disk for those that are told as it 
   };
   const recorder = new Recorder(tested, ["a", "z"], { prevKv: true });
   tested.put("a", "w", { lease: 7n });
-  tested.store.revokeLease(7n);
+  atOnce(tested.store.revokeLease(7n));
   assert.deepEqual(recorder.batches, ["rev 4: PUT a=w 4 was v", "rev 5: DELETE a 5 was w, DELETE b 5 was v"]);
   assert.equal(reads, 0);
 });

@@ -49,8 +49,11 @@ export interface LeaseInfo {
   /** 0: there is no such lease. */
   readonly grantedSeconds: bigint;
   readonly remainingSeconds: bigint;
-  readonly keys: readonly Uint8Array[];
+  /** Encoded as the field `keys` of etcdserverpb.LeaseTimeToLiveResponse: passed on as they are, however many there are. */
+  readonly encodedKeys: Uint8Array;
 }
+
+const emptyBytes = new Uint8Array(0);
 
 function createBaseCalls(): Calls {
   return { requests: [], responses: [] };
@@ -388,7 +391,7 @@ export const CallResponse: MessageFns<CallResponse> = {
 };
 
 function createBaseLeaseInfo(): LeaseInfo {
-  return { grantedSeconds: 0n, remainingSeconds: 0n, keys: [] };
+  return { grantedSeconds: 0n, remainingSeconds: 0n, encodedKeys: emptyBytes };
 }
 
 export const LeaseInfo: MessageFns<LeaseInfo> = {
@@ -405,8 +408,8 @@ export const LeaseInfo: MessageFns<LeaseInfo> = {
       }
       writer.uint32(16).int64(message.remainingSeconds);
     }
-    for (const v of message.keys) {
-      writer.uint32(26).bytes(v!);
+    if (message.encodedKeys.length !== 0) {
+      writer.uint32(26).bytes(message.encodedKeys);
     }
     return writer;
   },
@@ -445,7 +448,7 @@ export const LeaseInfo: MessageFns<LeaseInfo> = {
               break;
             }
 
-            message.keys.push(reader.bytes());
+            message.encodedKeys = reader.bytes();
             continue;
           }
         }
@@ -471,7 +474,7 @@ export const LeaseInfo: MessageFns<LeaseInfo> = {
     message.remainingSeconds = (object.remainingSeconds !== undefined && object.remainingSeconds !== null)
       ? BigInt(object.remainingSeconds)
       : 0n;
-    message.keys = object.keys?.map((e) => e) || [];
+    message.encodedKeys = object.encodedKeys ?? new Uint8Array(0);
     return message;
   },
 };

@@ -17,7 +17,7 @@ import {
 } from "../../../proto/index.js";
 import type { Entry, LogIndex, Term } from "../../../raft/index.js";
 import type { Replica } from "../../../server/replica.js";
-import { StoreError, type KvStore, type Lease, type StoreErrorCode } from "../../../store/index.js";
+import { StoreError, type KvStore, type Lease, type Sliced, type StoreErrorCode } from "../../../store/index.js";
 import { assertSame } from "./same.js";
 import { CopyingStore, Refused, type NaiveChange } from "../../property/copying-store.js";
 
@@ -144,23 +144,50 @@ export class History {
   observe(name: string, { applier, store }: Replica): void {
     let current: Done[] = [];
     const byIndex = new Map<LogIndex, Done[]>();
-    const note = <Result>(write: Write, run: () => Result, response?: (result: Result) => unknown): Result => {
-      const index = applier.appliedIndex;
+    /** What is to be noted of a write, once it has run. */
+    const noting = (write: Write) => {
+      const index = (applier.appliedIndex + 1) as LogIndex; // of the entry that is being applied
       current = byIndex.get(index) ?? [];
       byIndex.set(index, current);
       const identity = identityOf(write);
-      try {
-        const result = run();
-        const decoded = response === undefined ? undefined : (): unknown => response(result);
-        current.push({ write, identity, revision: store.revision, refusal: undefined, response: decoded });
-        return result;
-      } catch (error) {
-        const refusal = error instanceof StoreError ? error.code : undefined;
-        if (refusal !== undefined)
-          current.push({ write, identity, revision: store.revision, refusal, response: undefined });
-        throw error;
-      }
+      const done = (refusal: StoreErrorCode | undefined, response: (() => unknown) | undefined): void =>
+        void current.push({ write, identity, revision: store.revision, refusal, response });
+      return {
+        succeeded: <Result>(result: Result, response?: (result: Result) => unknown): Result => {
+          done(undefined, response && ((): unknown => response(result)));
+          return result;
+        },
+        failed: (error: unknown): never => {
+          if (error instanceof StoreError) done(error.code, undefined);
+          throw error;
+        },
+      };
     };
+    const note = <Result>(write: Write, run: () => Result, response?: (result: Result) => unknown): Result => {
+      const { succeeded, failed } = noting(write);
+      let result: Result;
+      try {
+        result = run();
+      } catch (error) {
+        return failed(error);
+      }
+      return succeeded(result, response);
+    };
+    /** The same for a write that is done in slices. */
+    function* noteSliced<Result>(
+      write: Write,
+      work: Sliced<Result>,
+      response?: (result: Result) => unknown,
+    ): Sliced<Result> {
+      const { succeeded, failed } = noting(write);
+      let result: Result;
+      try {
+        result = yield* work;
+      } catch (error) {
+        return failed(error);
+      }
+      return succeeded(result, response);
+    }
     spy(
       store,
       "put",
@@ -175,31 +202,32 @@ export class History {
       store,
       "deleteRange",
       (run) => (request) =>
-        note(
-          { kind: "deleteRange", request },
-          () => run(request),
-          ({ response }) => DeleteRangeResponse.decode(RawDeleteRangeResponse.encode(response).finish()),
+        noteSliced({ kind: "deleteRange", request }, run(request), ({ response }) =>
+          DeleteRangeResponse.decode(RawDeleteRangeResponse.encode(response).finish()),
         ),
     );
     spy(store, "grantLease", (run) => (lease) => note({ kind: "grantLease", lease }, () => run(lease)));
-    spy(store, "revokeLease", (run) => (id) => note({ kind: "revokeLease", id }, () => run(id)));
+    spy(store, "revokeLease", (run) => (id) => noteSliced({ kind: "revokeLease", id }, run(id)));
     spy(store, "compact", (run) => (revision) => note({ kind: "compact", revision }, () => run(revision)));
     spy(
       store,
       "txn",
       (run) => (request) =>
         isWrite(request)
-          ? note(
-              { kind: "txn", request },
-              () => run(request),
-              ({ response }) => TxnResponse.decode(RawTxnResponse.encode(response).finish()),
+          ? noteSliced({ kind: "txn", request }, run(request), ({ response }) =>
+              TxnResponse.decode(RawTxnResponse.encode(response).finish()),
             )
           : run(request),
     );
+    let applying: readonly Entry[] = [];
     spy(applier, "apply", (run) => (entries, done) => {
+      applying = entries;
       run(entries, done);
+    });
+    spy(store, "endRound", (run) => (marker) => {
+      run(marker);
       const through = applier.appliedIndex; // what is more than a turn may take comes in another
-      for (const entry of entries.filter(({ index }) => index <= through))
+      for (const entry of applying.filter(({ index }) => index <= through))
         this.judge(() => this.applied(name, entry, byIndex.get(entry.index) ?? []));
       byIndex.clear();
     });

@@ -1,0 +1,99 @@
+import type { StoreClock } from "./clock.js";
+import type { Sliced } from "./slices.js";
+
+/** Long work that goes on in a later turn. */
+interface Waiting {
+  readonly goOn: () => void;
+  /** Whether the work has been done when `goOn` returns. */
+  readonly isAtOnce: boolean;
+}
+
+/** How much one turn of the event loop may do. */
+export interface TurnLimits {
+  readonly entriesPerSlice: number;
+  readonly diskReadsPerSlice: number;
+}
+
+/**
+ * Shares out turns of the event loop. All long reads of a store, its compaction and its watchers' past draw on one allowance
+ * for each turn, so that many of them at once hold up nobody for longer than one does. With an allowance of 2000 entries:
+ *
+ *   spend(1500)  false: 500 are left for this turn
+ *   spend(600)   true: it is time to pause
+ *   pause()      resolves in the next turn, which has 2000 again; those that wait go on in the order in which they came
+ */
+export class Turns {
+  /** The part of this turn's allowance that is used up; 1 is all of it. */
+  private spent = 0;
+  private isRenewalAhead = false;
+  private readonly waiting: Waiting[] = [];
+
+  constructor(
+    private readonly clock: StoreClock,
+    private readonly limits: TurnLimits,
+  ) {}
+
+  /** Whether nothing is left of this turn's allowance. */
+  get isOver(): boolean {
+    return this.spent >= 1;
+  }
+
+  /**
+   * Takes work that was done off the allowance.
+   *
+   * @param entries index entries, or what costs as much: some hundred bytes that are encoded or hashed
+   * @returns whether it is time to pause
+   */
+  spend(entries: number, diskReads = 0): boolean {
+    this.spent += entries / this.limits.entriesPerSlice + diskReads / this.limits.diskReadsPerSlice;
+    this.renewSoon();
+    return this.isOver;
+  }
+
+  /** Lets others run before long work goes on. */
+  pause(): Promise<void> {
+    return new Promise((resolve) => {
+      this.wait({ goOn: resolve, isAtOnce: false });
+    });
+  }
+
+  /** Runs work that need not begin at once, pausing where it yields. `check` throws if it is to end. */
+  run<T>(work: Sliced<T>, check: () => void = () => undefined): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const goOn = (): void => {
+        try {
+          check();
+          const step = work.next();
+          if (step.done === true) resolve(step.value);
+          else this.wait({ goOn, isAtOnce: true });
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
+      };
+      this.wait({ goOn, isAtOnce: true });
+    });
+  }
+
+  private wait(waiting: Waiting): void {
+    this.waiting.push(waiting);
+    this.renewSoon();
+  }
+
+  private renewSoon(): void {
+    if (this.isRenewalAhead) return;
+    this.isRenewalAhead = true;
+    this.clock.soon(() => this.renew());
+  }
+
+  private renew(): void {
+    this.isRenewalAhead = false;
+    this.spent = 0;
+    while (!this.isOver) {
+      const next = this.waiting.shift();
+      if (next === undefined) return;
+      next.goOn();
+      if (!next.isAtOnce) break; // its work is still to come in this turn, and may take all of the allowance
+    }
+    if (this.waiting.length > 0) this.renewSoon();
+  }
+}
