@@ -25,6 +25,8 @@ if (files.length === 0) {
 }
 // Suites with real clusters measure time against deadlines: one file at a time.
 const concurrency = suite === "unit" ? 2 : 1;
+/** A test file that hangs fails after this, instead of the run never ending. The simulator's file needs 20 min on a busy machine. */
+const fileTimeoutMs = 40 * 60_000;
 // What the user has set for etcd and etcdctl is not meant for the servers and commands of the tests.
 const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^ETCD(CTL)?_/.test(name)));
 const runner = spawn(
@@ -36,6 +38,7 @@ const runner = spawn(
     "./test/support/end-with-parent.js",
     "--test",
     `--test-concurrency=${concurrency}`,
+    `--test-timeout=${fileTimeoutMs}`,
     "--test-reporter=spec",
     ...files,
   ],

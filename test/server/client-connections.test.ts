@@ -120,29 +120,42 @@ test("closing ends those who wait, are silent or hang on to their answer; those 
   await new Promise((resolve) => server.close(resolve)); // nothing is left
 });
 
+/** Tells when a place becomes free: a connection is gone only after its last frames have left. */
+class WatchedSlots extends ConnectionSlots {
+  private onFree: () => void = () => undefined;
+
+  nextFree(): Promise<void> {
+    return new Promise((resolve) => (this.onFree = resolve));
+  }
+
+  override giveBack(): void {
+    super.giveBack();
+    this.onFree();
+  }
+}
+
 test("a connection beyond the limit is closed at once; when another one ends, its place is taken", async (t) => {
   let refused = 0;
-  const { connections, dial, serve, nextServed } = await setUp(t, new ConnectionSlots(() => 2), () => refused++);
+  const slots = new WatchedSlots(() => 2);
+  const { connections, dial, serve, nextServed } = await setUp(t, slots, () => refused++);
   connections.start(serve);
-  const first = await dial();
-  const second = await dial();
-  second.socket.write(preface + firstRequest, "latin1");
-  const { socket: served } = await nextServed();
+  const dialServed = async (): Promise<Duplex> => {
+    const { socket } = await dial();
+    socket.write(preface + firstRequest, "latin1");
+    return (await nextServed()).socket;
+  };
+  const silent = await dial();
+  const served = await dialServed();
   const third = await dial();
   await third.gone;
   assert.equal(refused, 1);
-  first.socket.destroy();
-  for (let n = 0; n < 2; n++) {
-    // One that waits for its preface has left; then one that was handed on.
-    const accepted = async (): Promise<void> => {
-      const { socket } = await dial();
-      socket.write(preface + firstRequest, "latin1");
-      await nextServed();
-    };
-    if (n === 1) served.destroy();
-    await turn();
-    await turn();
-    await accepted();
-  }
+  const silentIsFree = slots.nextFree();
+  silent.socket.destroy();
+  await silentIsFree;
+  await dialServed();
+  const servedIsFree = slots.nextFree();
+  served.destroy();
+  await servedIsFree;
+  await dialServed();
   assert.equal(refused, 1);
 });
