@@ -58,3 +58,13 @@ export const maxPrefaceMs = 30_000;
 
 /** A client connection that has not begun a request is told to go and closed (as long as gRPC's servers in Go wait for a client). */
 export const maxConnectionWithoutRequestMs = 120_000;
+
+/**
+ * Bytes of answers that clients do not take, over all connections. Up to the first, everything is kept; beyond it a connection
+ * that has `maxUntakenBytesOfConnection` waiting is refused further reads (too many requests), and one that has
+ * `maxStalledUntakenBytes` waiting and takes nothing is closed; from the second on, every read is refused.
+ */
+export const untakenBytesUnderPressure = 128 * 1024 * 1024;
+export const maxUntakenBytes = 512 * 1024 * 1024;
+export const maxUntakenBytesOfConnection = 4 * 1024 * 1024;
+export const maxStalledUntakenBytes = 256 * 1024;

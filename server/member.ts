@@ -12,6 +12,7 @@ import { refusalCounter } from "./refusal-counter.js";
 import { openReplica, type Replica } from "./replica.js";
 import { ClientConnections } from "./rpc/client-connections.js";
 import { createGrpcJsEngine, type Engine } from "./rpc/grpc-js-engine.js";
+import { UntakenAnswers } from "./rpc/untaken-answers.js";
 import { formatAddress, isLoopback, type Address, type MemberUrl } from "./urls.js";
 import { serverVersion } from "./version.js";
 
@@ -236,7 +237,12 @@ const acceptErrors = ({ clock, logger }: MemberEnvironment): ((error: Error) => 
 
 const createEngine = (config: MemberConfig, environment: MemberEnvironment, replica: Replica): Engine => {
   const { methods, admit } = memberServices(config, environment, replica);
+  const { clock, logger } = environment;
+  const untaken = new UntakenAnswers(clock, (bytes) =>
+    logger.warn("closed a client connection: its client takes no answers", { bytes }),
+  );
   return createGrpcJsEngine({
+    untaken,
     methods,
     admit,
     maxRequestBytes: config.maxRequestBytes + messageOverheadBytes,

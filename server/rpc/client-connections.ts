@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import { ConnectionSlots } from "../descriptors.js";
 import { maxClientConnections, maxConnectionsBeforeReady, maxPrefaceMs } from "../limits.js";
 import { Http2Connection } from "./http2-connection.js";
@@ -20,7 +19,7 @@ export class ClientConnections {
   private readonly early = new Set<Socket>();
   /** Those that were handed on: somebody else ends them. */
   private readonly served = new WeakSet<Socket>();
-  private serve: ((connection: Duplex) => void) | undefined;
+  private serve: ((connection: Http2Connection) => void) | undefined;
   private closed = false;
 
   /**
@@ -51,7 +50,7 @@ export class ClientConnections {
   }
 
   /** The member is ready: serves those who waited and all that come. */
-  start(serve: (connection: Duplex) => void): void {
+  start(serve: (connection: Http2Connection) => void): void {
     this.serve = serve;
     for (const socket of this.early) this.sniff(socket, serve);
     this.early.clear();
@@ -63,7 +62,7 @@ export class ClientConnections {
     for (const socket of this.open) if (!this.served.has(socket)) socket.destroy();
   }
 
-  private sniff(socket: Socket, serve: (connection: Duplex) => void): void {
+  private sniff(socket: Socket, serve: (connection: Http2Connection) => void): void {
     const late = setTimeout(() => socket.destroy(), maxPrefaceMs);
     socket.once("close", () => clearTimeout(late));
     let seen = Buffer.alloc(0);

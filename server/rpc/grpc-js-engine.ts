@@ -1,14 +1,9 @@
-import type { Duplex } from "node:stream";
 import {
   Server,
-  ServerCredentials,
-  ServerInterceptingCall,
-  status as grpcStatus,
   type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   type Metadata,
-  type ServerInterceptor,
   type ServerOptions,
 } from "@grpc/grpc-js";
 import type {
@@ -20,9 +15,12 @@ import type {
   UnaryMethod,
   UnimplementedMethod,
 } from "./method-table.js";
-import { maxUnsentBytes, maxUnsentMessages } from "../limits.js";
+import { ServerError } from "../errors.js";
 import { OpenCalls } from "./open-calls.js";
+import { SendBuffer } from "./send-buffer.js";
+import { ServedConnections, type ServedConnection } from "./served-connections.js";
 import { RpcError, statusCode, statusOfError, type GrpcStatus } from "./status.js";
+import type { UntakenAnswers } from "./untaken-answers.js";
 
 export interface EngineOptions {
   readonly methods: readonly Method[];
@@ -37,11 +35,12 @@ export interface EngineOptions {
   /** How long the answer to one may take. */
   readonly keepAliveTimeoutMs?: number;
   readonly onUnexpectedError: (error: unknown) => void;
+  readonly untaken: UntakenAnswers;
 }
 
 /** Carries a method table over connections that somebody else accepted. */
 export interface Engine {
-  serve(connection: Duplex): void;
+  serve(connection: ServedConnection): void;
   /**
    * Says goodbye (GOAWAY): no call begins any more, those under way go on, and so do streams. May be called twice.
    *
@@ -67,7 +66,6 @@ const limitsOf = ({ maxConcurrentStreams, keepAliveMs, keepAliveTimeoutMs }: Eng
 /** The engine on `@grpc/grpc-js`: complete and conservative. */
 export const createGrpcJsEngine = (options: EngineOptions): Engine => {
   const server = new Server({
-    interceptors: [oneRequest],
     "grpc.max_receive_message_length": options.maxRequestBytes,
     "grpc.max_send_message_length": -1,
     ...limitsOf(options),
@@ -75,50 +73,35 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
   });
   const calls = new OpenCalls();
   const streams = new OpenCalls();
-  for (const method of options.methods) register(server, method, options, { calls, streams });
-  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const connections = new Set<Duplex>();
-  let draining = false;
+  const connections = new ServedConnections(server, options.untaken);
+  for (const method of options.methods) register(server, method, options, { calls, streams, connections });
   const drain = (graceMs: number): Promise<void> => {
-    if (!draining) injector.destroy(); // closes each HTTP/2 session as soon as its last stream has ended
-    draining = true;
+    connections.drain();
     return calls.settle(graceMs);
   };
   return {
-    serve: (connection) => {
-      if (draining) {
-        connection.destroy();
-        return;
-      }
-      connections.add(connection);
-      connection.on("close", () => connections.delete(connection));
-      injector.injectConnection(connection);
-    },
+    serve: (connection) => connections.add(connection),
     drain,
     stop: async (graceMs) => {
       await drain(graceMs);
       calls.endAll(serverStopped);
       streams.endAll(serverStopped);
-      const endConnections = setTimeout(() => connections.forEach((each) => each.destroy()), farewellMs);
-      await Promise.all([...connections].map((connection) => closed(connection)));
-      clearTimeout(endConnections);
+      await connections.closed(farewellMs);
       server.forceShutdown();
+      options.untaken.stop();
     },
   };
 };
-
-/** Not `once`, which would take a connection that breaks for a failure to stop. */
-const closed = (connection: Duplex): Promise<void> =>
-  new Promise((resolve) => connection.once("close", () => resolve()));
 
 const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
 /** How long the last answers may take to reach their clients. */
 const farewellMs = 500;
 
-/** What has not ended: calls that get one answer, and streams. */
+/** What has not ended: calls that get one answer, streams, and connections. */
 interface UnderWay {
   readonly calls: OpenCalls;
   readonly streams: OpenCalls;
+  readonly connections: ServedConnections;
 }
 
 const register = (server: Server, method: Method, options: EngineOptions, underWay: UnderWay): void => {
@@ -127,53 +110,9 @@ const register = (server: Server, method: Method, options: EngineOptions, underW
     return;
   }
   const { type, handler } = handlerOf(method, options, underWay);
-  const serialize = method.kind === "bidi" ? asItIs : asBuffer(method.encode);
+  const serialize = method.kind === "server-stream" ? asBuffer(method.encode) : asItIs;
   server.register(method.path, handler, serialize, asItIs, type);
 };
-
-/** Calls that take one request: the first one counts, as in Go's gRPC, and none at all is answered in its words. */
-const oneRequest: ServerInterceptor = (method, call) =>
-  method.requestStream ? new ServerInterceptingCall(call) : new OneRequestCall(call, method.responseStream);
-
-const noRequest = {
-  unary: { code: grpcStatus.UNKNOWN, details: "EOF" },
-  stream: {
-    code: grpcStatus.INTERNAL,
-    details: "cardinality violation: received no request message from non-client-streaming RPC",
-  },
-};
-
-type ServerInterceptingCallInterface = Parameters<ServerInterceptor>[1];
-type InterceptingServerListener = Parameters<ServerInterceptingCallInterface["start"]>[0];
-
-class OneRequestCall extends ServerInterceptingCall {
-  constructor(
-    private readonly call: ServerInterceptingCallInterface,
-    private readonly isStream: boolean,
-  ) {
-    super(call);
-  }
-
-  override start(listener: InterceptingServerListener): void {
-    let hasRequest = false;
-    this.call.start({
-      onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
-      onReceiveMessage: (message: unknown) => {
-        if (hasRequest)
-          this.call.startRead(); // drops it
-        else {
-          hasRequest = true;
-          listener.onReceiveMessage(message);
-        }
-      },
-      onReceiveHalfClose: () => {
-        if (hasRequest) listener.onReceiveHalfClose();
-        else this.call.sendStatus(this.isStream ? noRequest.stream : noRequest.unary);
-      },
-      onCancel: () => listener.onCancel(),
-    });
-  }
-}
 
 /** @throws RpcError in the words of Go's gRPC if the bytes are no such message */
 const decodeWith = <Request>(
@@ -193,15 +132,15 @@ const decodeWith = <Request>(
 const handlerOf = (
   method: UnaryMethod | ServerStreamMethod | BidiMethod,
   options: EngineOptions,
-  { calls, streams }: UnderWay,
+  underWay: UnderWay,
 ): { readonly type: string; readonly handler: HandleCall<Buffer, unknown> } => {
   switch (method.kind) {
     case "unary":
-      return { type: "unary", handler: unaryHandler(method, options, calls) };
+      return { type: "unary", handler: unaryHandler(method, options, underWay) };
     case "server-stream":
-      return { type: "serverStream", handler: streamHandler(method, options, streams) };
+      return { type: "serverStream", handler: streamHandler(method, options, underWay) };
     case "bidi":
-      return { type: "bidi", handler: bidiHandler(method, options, streams) };
+      return { type: "bidi", handler: bidiHandler(method, options, underWay) };
   }
 };
 
@@ -220,9 +159,15 @@ const asBuffer =
 
 const asItIs = (message: unknown): Buffer => message as Buffer;
 
-const unaryHandler =
-  (method: UnaryMethod, options: EngineOptions, calls: OpenCalls): handleUnaryCall<Buffer, unknown> =>
-  (grpcCall, callback) => {
+const unaryHandler = (
+  method: UnaryMethod,
+  options: EngineOptions,
+  { calls, connections }: UnderWay,
+): handleUnaryCall<Buffer, Buffer> => {
+  const encode = asBuffer(method.encode);
+  const isRefused = (grpcCall: { getPeer(): string }): boolean =>
+    method.isRead === true && options.untaken.isPressed && connections.untakenOf(grpcCall)?.admits === false;
+  return (grpcCall, callback) => {
     // The first answer takes the call out of those under way, and is the only one.
     const end = (status: GrpcStatus): void => {
       if (calls.take(end)) callback(status, null);
@@ -231,7 +176,20 @@ const unaryHandler =
     grpcCall.once("cancelled", () => calls.take(end));
     const fail = (error: unknown): void => end(statusOfError(error, options.onUnexpectedError));
     const send = (response: unknown): void => {
-      if (calls.take(end)) callback(null, response);
+      if (!calls.has(end)) return;
+      if (isRefused(grpcCall)) {
+        fail(new ServerError("too-many-requests", "clients do not take their answers"));
+        return;
+      }
+      let answer: Buffer;
+      try {
+        answer = encode(response); // here, so that bytes can be counted
+      } catch (error) {
+        fail(error);
+        return;
+      }
+      calls.take(end);
+      callback(null, answer);
     };
     try {
       const call = callOf(grpcCall);
@@ -241,12 +199,13 @@ const unaryHandler =
       fail(error);
     }
   };
+};
 
 const streamHandler =
   (
     method: ServerStreamMethod,
     options: EngineOptions,
-    streams: OpenCalls,
+    { streams }: UnderWay,
   ): handleServerStreamingCall<Buffer, unknown> =>
   (grpcCall) => {
     const end = (status: GrpcStatus): void => {
@@ -270,42 +229,15 @@ const streamHandler =
     }
   };
 
-/** What a stream was given to send and its client has not taken yet. */
-class SendBuffer {
-  onDrain: () => void = () => undefined;
-  private messages = 0;
-  private bytes = 0;
-  private isFull = false;
-
-  constructor(
-    private readonly grpcCall: { write(message: unknown, written: () => void): boolean },
-    private readonly encode: (response: unknown) => Buffer,
-  ) {}
-
-  /** False: it is full now, and `onDrain` tells when it is empty. What is sent all the same is kept. */
-  send(response: unknown): boolean {
-    const message = this.encode(response); // here, so that bytes can be counted
-    this.messages += 1;
-    this.bytes += message.length;
-    this.isFull ||= this.messages >= maxUnsentMessages || this.bytes >= maxUnsentBytes;
-    this.grpcCall.write(message, () => this.written(message.length));
-    return !this.isFull;
-  }
-
-  private written(bytes: number): void {
-    this.messages -= 1;
-    this.bytes -= bytes;
-    if (!this.isFull || this.messages > 0) return;
-    this.isFull = false;
-    this.onDrain();
-  }
-}
-
 const bidiHandler =
-  (method: BidiMethod, options: EngineOptions, streams: OpenCalls): handleBidiStreamingCall<Buffer, unknown> =>
+  (
+    method: BidiMethod,
+    options: EngineOptions,
+    { streams, connections }: UnderWay,
+  ): handleBidiStreamingCall<Buffer, unknown> =>
   (grpcCall) => {
     let sink: RequestSink<never> | undefined;
-    const buffer = new SendBuffer(grpcCall, asBuffer(method.encode));
+    const buffer = new SendBuffer(grpcCall, asBuffer(method.encode), options.untaken, connections.untakenOf(grpcCall));
     /** Whether the stream was still open: it closes once, whoever ends it. */
     const close = (): boolean => {
       if (!streams.take(endWith)) return false;
@@ -324,7 +256,10 @@ const bidiHandler =
         fail(error);
       }
     };
-    grpcCall.on("cancelled", close);
+    grpcCall.on("cancelled", () => {
+      close();
+      buffer.close();
+    });
     guarded(() => {
       const call = callOf(grpcCall);
       options.admit(call);

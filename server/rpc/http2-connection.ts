@@ -96,6 +96,11 @@ export class Http2Connection extends Duplex {
     socket.resume();
   }
 
+  /** Bytes that have left for the client. */
+  get bytesWritten(): number {
+    return this.socket.bytesWritten;
+  }
+
   override _read(): void {
     this.isWanted = true;
     // Called before Node gets the piece before this one: what that leads to in the next tick comes before the tick after it.

@@ -39,6 +39,8 @@ export interface UnaryMethod<Request = never, Response = unknown> {
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;
   readonly handle: (request: Request, call: Call, reply: Reply<Response>) => void;
+  /** It changes nothing: its answer may be refused, should there be no room for it. */
+  readonly isRead?: boolean;
 }
 
 /** A method with one request and a stream of responses. */
@@ -103,6 +105,14 @@ export const unary = <Request, Response>(
   encode: (message) => (message instanceof Uint8Array ? message : response.encode(message as Response).finish()),
   handle,
 });
+
+/** Makes a unary method that changes nothing. */
+export const unaryRead = <Request, Response>(
+  path: string,
+  request: Decoder<Request>,
+  response: Encoder<Response>,
+  handle: UnaryMethod<Request, Response>["handle"],
+): Method => ({ ...unary(path, request, response, handle), isRead: true }) as UnaryMethod;
 
 /** Makes a server-streaming method of codecs and a handler. */
 export const serverStream = <Request, Response>(

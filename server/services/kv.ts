@@ -15,7 +15,7 @@ import type { Answer, KvStore } from "../../store/index.js";
 import type { Applied } from "../applier.js";
 import type { Command, Proposals } from "../proposals.js";
 import type { Reads } from "../reads.js";
-import { unary, type Method, type Reply } from "../rpc/method-table.js";
+import { unary, unaryRead, type Method, type Reply } from "../rpc/method-table.js";
 import { areMany, deleteRangeParts, encodeParts, hasMany, rangeParts, txnParts, type Part } from "./large-message.js";
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from "./request-checks.js";
 import type { ResponseHeaders } from "./response-header.js";
@@ -97,7 +97,7 @@ export const kvMethods = ({ store, proposals, reads, headers, maxTxnOps }: KvSer
   };
 
   return [
-    unary("/etcdserverpb.KV/Range", RangeRequest, RawRangeResponse, (request, _call, reply) => {
+    unaryRead("/etcdserverpb.KV/Range", RangeRequest, RawRangeResponse, (request, _call, reply) => {
       checkRange(request);
       read(request.serializable, reply, () => sendRead(store.range(request), reply, sendRange));
     }),

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { systemClock } from "../../raft/index.js";
+import { UntakenAnswers } from "../../server/rpc/untaken-answers.js";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -27,6 +29,7 @@ const setUp = async (t: TestContext, handler: Handler, more: readonly Method[] =
   const path = join(await temporaryDirectory(t), "s");
   const unexpected: unknown[] = [];
   const engine: Engine = createGrpcJsEngine({
+    untaken: new UntakenAnswers(systemClock, () => undefined),
     methods: [
       unary("/test.Service/Unary", HealthCheckRequest, HealthCheckResponse, (request, call, reply) =>
         handler(request, call, reply),

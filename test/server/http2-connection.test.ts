@@ -5,7 +5,9 @@ import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingStatus } from "../../proto/index.js";
+import { systemClock } from "../../raft/index.js";
 import { createGrpcJsEngine } from "../../server/rpc/grpc-js-engine.js";
+import { UntakenAnswers } from "../../server/rpc/untaken-answers.js";
 import { Http2Connection } from "../../server/rpc/http2-connection.js";
 import { encodeFrame, http2Preface } from "../../server/rpc/http2-frames.js";
 import { bidi, unary } from "../../server/rpc/method-table.js";
@@ -19,6 +21,7 @@ const serving = { status: HealthCheckResponse_ServingStatus.SERVING };
 const setUp = async (t: TestContext, withoutRequestMs?: number) => {
   const path = join(await temporaryDirectory(t), "s");
   const engine = createGrpcJsEngine({
+    untaken: new UntakenAnswers(systemClock, () => undefined),
     methods: [
       unary("/test.Service/Unary", HealthCheckRequest, HealthCheckResponse, (_request, _call, reply) =>
         reply.send(serving),

@@ -1,6 +1,8 @@
 // How much of a stream the engine keeps for a client that takes nothing: so many messages, or so many bytes.
 
 import assert from "node:assert/strict";
+import { systemClock } from "../../raft/index.js";
+import { UntakenAnswers } from "../../server/rpc/untaken-answers.js";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -20,6 +22,7 @@ const openStream = async (t: TestContext) => {
   const stream = new Promise<ResponseStream<Uint8Array>>((resolve) => (opened = resolve));
   const nothing = { onRequest: () => undefined, onHalfClose: () => undefined, onClosed: () => undefined };
   const engine = createGrpcJsEngine({
+    untaken: new UntakenAnswers(systemClock, () => undefined),
     methods: [bidi("/a.B/C", codec, codec, (_call, stream: ResponseStream<Uint8Array>) => (opened(stream), nothing))],
     admit: () => undefined,
     maxRequestBytes: 1_000,

@@ -1,0 +1,103 @@
+// Calls as grpc-js's handlers get them: they know their connection, and take one request as Go's gRPC does.
+
+import { ServerInterceptingCall, status as grpcStatus, type ServerInterceptor } from "@grpc/grpc-js";
+import type { UntakenOfConnection } from "./untaken-answers.js";
+
+type InterceptedCall = Parameters<ServerInterceptor>[1];
+type CallStatus = Parameters<InterceptedCall["sendStatus"]>[0];
+type CallListener = Parameters<InterceptedCall["start"]>[0];
+
+/** For the calls of one connection. Their handlers find it by `getPeer()`: `name`. */
+export const connectionCalls =
+  (name: string, untaken: UntakenOfConnection): ServerInterceptor =>
+  (method, call) => {
+    if (method.requestStream) return new ConnectionCall(call, name);
+    return method.responseStream
+      ? new OneRequestCall(call, name, noRequestOfStream)
+      : new UnaryCall(call, name, untaken);
+  };
+
+class ConnectionCall extends ServerInterceptingCall {
+  constructor(
+    protected readonly call: InterceptedCall,
+    private readonly connection: string,
+  ) {
+    super(call);
+  }
+
+  override getPeer(): string {
+    return this.connection;
+  }
+}
+
+/** The first request counts, as in Go's gRPC, and none at all is answered in its words. */
+class OneRequestCall extends ConnectionCall {
+  constructor(
+    call: InterceptedCall,
+    connection: string,
+    private readonly noRequest: CallStatus,
+  ) {
+    super(call, connection);
+  }
+
+  override start(listener: CallListener): void {
+    let hasRequest = false;
+    this.call.start({
+      onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
+      onReceiveMessage: (message: unknown) => {
+        if (hasRequest)
+          this.call.startRead(); // drops it
+        else {
+          hasRequest = true;
+          listener.onReceiveMessage(message);
+        }
+      },
+      onReceiveHalfClose: () => {
+        if (hasRequest) listener.onReceiveHalfClose();
+        else this.call.sendStatus(this.noRequest);
+      },
+      onCancel: () => {
+        this.onOver();
+        listener.onCancel();
+      },
+    });
+  }
+
+  /** The client has the answer, or will not take it. */
+  protected onOver(): void {
+    // nothing is kept for it
+  }
+}
+
+/** A call whose answer is kept until its client has taken it. */
+class UnaryCall extends OneRequestCall {
+  private kept = 0;
+  private isOver = false;
+
+  constructor(
+    call: InterceptedCall,
+    connection: string,
+    private readonly untaken: UntakenOfConnection,
+  ) {
+    super(call, connection, noRequestOfUnary);
+  }
+
+  override sendMessage(message: Buffer, sent: () => void): void {
+    if (this.isOver) return;
+    this.kept = message.length;
+    this.untaken.keep(this.kept);
+    this.call.sendMessage(message, sent);
+  }
+
+  protected override onOver(): void {
+    this.isOver = true;
+    this.untaken.release(this.kept);
+    this.kept = 0;
+  }
+}
+
+const noRequestOfUnary = { code: grpcStatus.UNKNOWN, details: "EOF" };
+const noRequestOfStream = {
+  code: grpcStatus.INTERNAL,
+  details: "cardinality violation: received no request message from non-client-streaming RPC",
+};
