@@ -96,7 +96,7 @@ async function memberInUse(client: Client, { members }: EtcdCluster): Promise<Et
 
 /** A member that is frozen does not close its connections: npm etcd3 lets 8 to 16 of such 30 puts hang for over 10 s. */
 async function frozenMember(cluster: EtcdCluster): Promise<void> {
-  await using client = new Client({ endpoints: cluster.endpoints });
+  await using client = patientClient({ endpoints: cluster.endpoints }); // when the leader is frozen, an election comes first
   await using lease = await client.lease.hold({ ttlSeconds: 10 });
   await using watch = client.watch("frozen/", { prefix: true });
   await watch.ready();
