@@ -142,14 +142,10 @@ export class KeyIndex {
     visit: (entry: KeyEntry) => boolean,
   ): Sliced<void> {
     let next: Key | undefined = from;
-    let isDone = false;
-    while (!isDone) {
+    for (;;) {
       let visited = 0;
-      next = this.walk({ from: next, to }, (entry) => {
-        isDone = !visit(entry);
-        return !isDone && ++visited < entriesPerWalk;
-      });
-      if (next === undefined) return;
+      next = this.walk({ from: next, to }, (entry) => visit(entry) && ++visited < entriesPerWalk);
+      if (next === undefined || visited < entriesPerWalk) return; // all were visited, or `visit` has returned false
       if (isTired(visited)) yield;
     }
   }
