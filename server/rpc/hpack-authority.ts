@@ -4,6 +4,8 @@ import { decodeHuffman } from "./huffman.js";
 
 /** Of `:authority` in the static table (RFC 7541, appendix A). */
 const authorityIndex = 1;
+/** Of `content-length` there. */
+const lengthIndex = 28;
 
 /** Every character outside the set that Node's HTTP/2 library accepts in `:authority`. */
 const unacceptable = /[^!$%&'()*+,\-.0-9:;=A-Z[\]_a-z~]/g;
@@ -14,6 +16,7 @@ const unacceptable = /[^!$%&'()*+,\-.0-9:;=A-Z[\]_a-z~]/g;
  * replace, or that cannot be read, is returned as it is: HTTP/2 itself will judge it.
  */
 export const amendAuthority = (block: Buffer): Buffer => {
+  if (isIndexedOnly(block)) return block;
   const reader = new FieldReader(block);
   for (let field = reader.next(); field !== undefined; field = reader.next()) {
     if (field.nameIndex !== authorityIndex || field.value === undefined) continue;
@@ -24,6 +27,25 @@ export const amendAuthority = (block: Buffer): Buffer => {
     return Buffer.concat([block.subarray(0, start), plainText(amended), block.subarray(end)]);
   }
   return block;
+};
+
+/** Whether `content-length` stands in a block, or may. Later blocks can refer to it by an index of the dynamic table. */
+export const hasContentLength = (block: Buffer): boolean => {
+  if (isIndexedOnly(block)) return block.includes(0x80 | lengthIndex);
+  const reader = new FieldReader(block);
+  for (let field = reader.next(); field !== undefined; field = reader.next()) {
+    if (field.nameIndex === lengthIndex) return true;
+    if (field.nameIndex !== 0) continue;
+    const name = field.name && textOf(field.name);
+    if (name === undefined || name === "content-length") return true;
+  }
+  return false;
+};
+
+/** Every field is one byte, which refers to a whole field in a table: a client's later requests are often so. */
+const isIndexedOnly = (block: Buffer): boolean => {
+  for (const byte of block) if (byte < 0x80 || byte === 0xff) return false;
+  return true;
 };
 
 /** A string literal in a block: from its length prefix at `start` to `end`. */
@@ -52,6 +74,8 @@ const plainText = (text: string): Buffer => {
 interface Field {
   /** In the static or dynamic table; 0: the name is spelled out. */
   readonly nameIndex: number;
+  /** Undefined: it is not spelled out, or the block ends within it. */
+  readonly name: StringLiteral | undefined;
   /** Undefined: the whole field stands in the table, or the block ends within the value. */
   readonly value: StringLiteral | undefined;
 }
@@ -70,10 +94,10 @@ class FieldReader {
       first = this.block[this.offset];
     }
     if (first === undefined) return undefined;
-    if ((first & 0x80) !== 0) return { nameIndex: this.integer(7), value: undefined };
+    if ((first & 0x80) !== 0) return { nameIndex: this.integer(7), name: undefined, value: undefined };
     const nameIndex = this.integer((first & 0x40) === 0 ? 4 : 6);
-    if (nameIndex === 0) this.text();
-    return { nameIndex, value: this.text() };
+    const name = nameIndex === 0 ? this.text() : undefined;
+    return { nameIndex, name, value: this.text() };
   }
 
   /** RFC 7541 §5.1. */

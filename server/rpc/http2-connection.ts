@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { Duplex } from "node:stream";
 import { maxConnectionWithoutRequestMs } from "../limits.js";
-import { amendAuthority } from "./hpack-authority.js";
+import { amendAuthority, hasContentLength } from "./hpack-authority.js";
 import {
   encodeFrame,
   encodeGoAway,
@@ -14,8 +14,10 @@ import {
   http2Error,
   http2Preface,
   maxFrameBytes,
+  readHeader,
   type FrameHeader,
 } from "./http2-frames.js";
+import { NodeInput } from "./node-input.js";
 import { PingPolicy } from "./ping-policy.js";
 import { ResetQueue } from "./reset-queue.js";
 import { StreamTable } from "./stream-table.js";
@@ -34,26 +36,27 @@ const readWhole = new Set<number>([frameType.headers, frameType.continuation, fr
  *
  * - `:authority` becomes one that Node accepts. Node ends a request whose `:authority` is not `host:port` (RFC 9113 §8.3.1). Go's
  *   gRPC sends the endpoint as it was configured, `http://host:port` or the path of a unix socket, and Go's servers let that pass.
- * - A request's headers reach Node in a tick of their own. Node tells of a new stream a tick after it has read its headers; were the frame that ends the
- *   stream read before that tick, the answer to the request would throw where nobody catches it.
+ * - Nothing that could end a request reaches Node in the tick of the request's headers (`NodeInput`).
  * - Resets reach Node at the rate that it takes.
  * - A client that pings too often, or that never begins a request, is sent a GOAWAY as etcd's would be, and its connection ends.
  */
 export class Http2Connection extends Duplex {
   private readonly streams = new StreamTable();
+  private readonly input = new NodeInput(this.streams);
   private readonly pings = new PingPolicy();
   private readonly resets = new ResetQueue(
     (stream) => this.streams.isOpen(stream),
     (stream, frame) => {
+      this.input.begin(readHeader(frame, 0));
       this.streams.reset(stream);
-      this.toNode(frame);
+      this.input.add(frame);
     },
   );
   private readonly fromClient = new FrameCutter({
     wantsWhole: ({ type, length }) => readWhole.has(type) && length <= maxFrameBytes,
     whole: (header, frame) => this.onWholeFrame(header, frame),
     begins: (header) => this.onFrame(header),
-    bytes: (bytes) => this.toNode(bytes),
+    bytes: (bytes) => this.input.add(bytes),
   });
   private readonly fromServer = new FrameCutter({
     wantsWhole: () => false,
@@ -61,13 +64,10 @@ export class Http2Connection extends Duplex {
     begins: (header) => this.onServerFrame(header),
     bytes: () => undefined,
   });
-  /** Bytes for Node in pieces, each handed on in a tick of its own: nothing follows the headers of a request in the same piece. */
-  private readonly pieces: Buffer[][] = [];
-  private lastPieceIsOpen = false;
-  private queuedBytes = 0;
   private isWanted = false;
   private clientHasEnded = false;
   private resetTimer: NodeJS.Timeout | undefined;
+  private resetsAreDue = false;
   private firstRequestTimer: NodeJS.Timeout | undefined;
   /** The client was sent away: nothing of it is read any more. */
   private dismissed = false;
@@ -80,13 +80,14 @@ export class Http2Connection extends Duplex {
   ) {
     super({ allowHalfOpen: true, readableHighWaterMark: 1 });
     this.firstRequestTimer = setTimeout(() => this.dismiss(http2Error.none, "no_request"), withoutRequestMs);
-    this.toNode(seen.subarray(0, http2Preface.length));
+    this.input.add(seen.subarray(0, http2Preface.length));
     this.fromClient.push(seen.subarray(http2Preface.length));
     socket.on("data", (chunk: Buffer) => {
       if (this.dismissed) return;
       this.fromClient.push(chunk);
+      this.runDueResets();
       this.handOn();
-      if (this.queuedBytes > maxQueuedBytes) socket.pause();
+      if (this.input.size > maxQueuedBytes) socket.pause();
     });
     socket.on("end", () => {
       this.clientHasEnded = true;
@@ -142,22 +143,12 @@ export class Http2Connection extends Duplex {
     socket.end();
   }
 
-  private toNode(bytes: Buffer, endsPiece = false): void {
-    if (!this.lastPieceIsOpen) this.pieces.push([]);
-    this.pieces.at(-1)?.push(bytes);
-    this.lastPieceIsOpen = !endsPiece;
-    this.queuedBytes += bytes.length;
-  }
-
-  /** Gives Node one piece, if it has taken the one before. */
+  /** Gives Node what it may read in one tick, if it has taken what was before. */
   private handOn(): void {
     if (!this.isWanted || this.dismissed) return;
-    const piece = this.pieces.shift();
-    if (piece !== undefined) {
-      if (this.pieces.length === 0) this.lastPieceIsOpen = false;
-      const bytes = piece.length === 1 && piece[0] ? piece[0] : Buffer.concat(piece);
+    const bytes = this.input.take();
+    if (bytes !== undefined) {
       this.isWanted = false;
-      this.queuedBytes -= bytes.length;
       this.push(bytes);
     } else if (this.clientHasEnded) this.push(null);
     else if (this.socket.isPaused()) this.socket.resume();
@@ -177,9 +168,13 @@ export class Http2Connection extends Duplex {
   }
 
   private onWholeFrame(header: FrameHeader, frame: Buffer): void {
-    if (header.type === frameType.headers) this.onHeaders(header, frame);
-    else if (header.type === frameType.resetStream) this.onReset(header, frame);
-    else this.toNode(frame, true);
+    if (header.type === frameType.resetStream) this.onReset(header, frame);
+    else if (header.type === frameType.headers) this.onHeaders(header, frame);
+    else {
+      this.input.begin(header);
+      this.input.add(frame);
+      this.input.endHeaders(true); // who knows what the parts of the block say together
+    }
   }
 
   private onHeaders(header: FrameHeader, frame: Buffer): void {
@@ -189,16 +184,18 @@ export class Http2Connection extends Duplex {
     const amended = amendAuthority(block);
     const payload = [frame.subarray(frameHeaderBytes, start), amended, frame.subarray(end)];
     const isTooLarge = header.length + amended.length - block.length > maxFrameBytes;
-    if (amended === block || isTooLarge) this.toNode(frame, true);
-    else this.toNode(encodeFrame(header.type, header.flags, header.stream, Buffer.concat(payload)), true);
+    if (amended === block || isTooLarge) this.input.add(frame);
+    else this.input.add(encodeFrame(header.type, header.flags, header.stream, Buffer.concat(payload)));
+    this.input.endHeaders(hasContentLength(block));
   }
 
   private onReset(header: FrameHeader, frame: Buffer): void {
     const { stream } = header;
     const isError = stream === 0 || stream > this.streams.newest || header.length !== 4;
-    if (isError)
-      this.toNode(frame); // Node judges it
-    else if (this.resets.add(performance.now(), stream, frame)) this.runResets();
+    if (isError) {
+      this.input.begin(header); // Node judges it
+      this.input.add(frame);
+    } else if (this.resets.add(performance.now(), stream, frame)) this.runResets();
     else this.dismiss(http2Error.enhanceYourCalm, "too_many_resets");
   }
 
@@ -207,12 +204,22 @@ export class Http2Connection extends Duplex {
     const waitMs = this.resets.run(performance.now());
     if (waitMs === undefined) return;
     this.resetTimer = setTimeout(() => {
-      this.runResets();
+      this.resetsAreDue = true;
+      this.runDueResets();
       this.handOn();
     }, waitMs);
   }
 
-  private onFrame({ type, flags, stream }: FrameHeader): void {
+  /** A reset cannot go into the middle of another frame. */
+  private runDueResets(): void {
+    if (!this.resetsAreDue || this.fromClient.isWithinFrame) return;
+    this.resetsAreDue = false;
+    this.runResets();
+  }
+
+  private onFrame(header: FrameHeader): void {
+    const { type, flags, stream } = header;
+    this.input.begin(header);
     if (type === frameType.headers) {
       clearTimeout(this.firstRequestTimer);
       this.streams.begin(stream);
@@ -226,7 +233,10 @@ export class Http2Connection extends Duplex {
   private onServerFrame({ type, flags, stream }: FrameHeader): void {
     if (type === frameType.headers || type === frameType.data) this.pings.onSent();
     if (isEndOfStream(type, flags)) this.streams.endOfServer(stream);
-    if (type === frameType.resetStream) this.streams.reset(stream);
+    if (type === frameType.resetStream) {
+      this.input.onReset();
+      this.streams.reset(stream);
+    }
     if (type === frameType.goAway) this.streams.freeze();
   }
 

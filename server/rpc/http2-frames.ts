@@ -5,7 +5,7 @@ export const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "lat
 
 export const frameHeaderBytes = 9;
 export const frameType = { data: 0, headers: 1, resetStream: 3, ping: 6, goAway: 7, continuation: 9 } as const;
-export const frameFlag = { ack: 0x1, endStream: 0x1, padded: 0x8, priority: 0x20 } as const;
+export const frameFlag = { ack: 0x1, endStream: 0x1, endHeaders: 0x4, padded: 0x8, priority: 0x20 } as const;
 export const http2Error = { none: 0, enhanceYourCalm: 11 } as const;
 
 /** The largest payload that a sender may use unless it was told otherwise; Node tells nobody otherwise (RFC 9113 §4.2). */
@@ -43,6 +43,11 @@ export class FrameCutter {
     return this.remaining === 0 && this.held.length === 0;
   }
 
+  /** The frame that began last has bytes to come: nothing can be put after what was handed on. */
+  get isWithinFrame(): boolean {
+    return this.remaining > 0;
+  }
+
   push(chunk: Buffer): void {
     const bytes = this.held.length === 0 ? chunk : Buffer.concat([this.held, chunk]);
     let unseen = 0;
@@ -76,7 +81,7 @@ export class FrameCutter {
   }
 }
 
-const readHeader = (bytes: Buffer, at: number): FrameHeader => ({
+export const readHeader = (bytes: Buffer, at: number): FrameHeader => ({
   length: bytes.readUIntBE(at, 3),
   type: bytes.readUInt8(at + 3),
   flags: bytes.readUInt8(at + 4),

@@ -19,8 +19,19 @@ export class StreamTable {
   }
   private unanswered = 0;
 
+  /** How many are open. */
+  get size(): number {
+    return this.open.size;
+  }
+
   isOpen(stream: number): boolean {
     return this.open.has(stream);
+  }
+
+  /** The client may send more on it. */
+  isOpenForClient(stream: number): boolean {
+    const ended = this.open.get(stream);
+    return ended !== undefined && (ended & clientEnded) === 0;
   }
 
   /** The client has sent headers: of a new stream, or trailers. */

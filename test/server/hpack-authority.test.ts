@@ -1,12 +1,31 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { amendAuthority } from "../../server/rpc/hpack-authority.js";
+import { amendAuthority, hasContentLength } from "../../server/rpc/hpack-authority.js";
 import { decodeHuffman } from "../../server/rpc/huffman.js";
 
 /** `:method: POST`, then `:authority` as a literal to be indexed, as Go's encoder writes it. */
 const block = (authority: Buffer, huffman: boolean): Buffer =>
   Buffer.concat([Buffer.from([0x83, 0x41, (huffman ? 0x80 : 0) | authority.length]), authority]);
 const plain = (authority: string): Buffer => block(Buffer.from(authority, "latin1"), false);
+
+describe("content-length", () => {
+  const spelled = (name: string): Buffer =>
+    Buffer.concat([Buffer.from([0x83, 0x40, name.length]), Buffer.from(`${name}\u00015`, "latin1")]);
+
+  test("is found as an index, as a literal's index, and spelled out", () => {
+    for (const bytes of [Buffer.from([0x83, 0x9c]), Buffer.from([0x83, 0x5c, 1, 0x35]), spelled("content-length")])
+      assert.equal(hasContentLength(bytes), true, bytes.toString("hex"));
+  });
+
+  test("may be a name that cannot be read", () => {
+    assert.equal(hasContentLength(Buffer.from([0x83, 0x40, 14, 0x63])), true);
+  });
+
+  test("is not taken for other fields", () => {
+    for (const bytes of [Buffer.from([0x83, 0xbe]), plain("127.0.0.1:2379"), spelled("content-type")])
+      assert.equal(hasContentLength(bytes), false, bytes.toString("hex"));
+  });
+});
 
 describe(":authority", () => {
   test("the slashes of a URL become dashes", () => {
