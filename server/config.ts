@@ -50,6 +50,8 @@ export interface MemberConfig {
   readonly keepAliveMs: number | undefined;
   /** How long a client may take to answer one (etcd: `--grpc-keepalive-timeout`). */
   readonly keepAliveTimeoutMs: number;
+  /** Shortest time between a client's pings while a call is open (etcd: `--grpc-keepalive-min-time`). */
+  readonly minPingIntervalMs: number;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** `stderr`, `stdout` or paths of files. */
@@ -77,6 +79,7 @@ export interface ServerFlags {
   readonly autoCompactionMode: string;
   readonly autoCompactionRetention: string;
   readonly maxConcurrentStreams: string;
+  readonly grpcKeepaliveMinTime: string;
   readonly grpcKeepaliveInterval: string;
   readonly grpcKeepaliveTimeout: string;
   readonly logLevel: string;
@@ -105,6 +108,7 @@ export const defaultFlags: ServerFlags = {
   autoCompactionMode: "periodic",
   autoCompactionRetention: "0",
   maxConcurrentStreams: "4294967295",
+  grpcKeepaliveMinTime: "5s",
   grpcKeepaliveInterval: "2h0m0s",
   grpcKeepaliveTimeout: "20s",
   logLevel: "info",
@@ -156,6 +160,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     autoCompaction: autoCompaction(flags),
     maxConcurrentStreams: number("max-concurrent-streams", "uint32", flags.maxConcurrentStreams) || maxStreams,
     ...keepAlive(flags),
+    minPingIntervalMs: minPingInterval(flags),
     logLevel: oneOf("log-level", flags.logLevel, logLevels),
     logFormat: oneOf("log-format", flags.logFormat, ["json", "console"]),
     logOutputs: logOutputs(flags.logOutputs),
@@ -232,6 +237,13 @@ const retentionOf = (text: string): number => {
 const maxStreams = 0xffff_ffff;
 /** gRPC's own shortest time between pings. */
 const shortestKeepAliveMs = 1_000;
+/** gRPC's own shortest time between a client's pings; etcd leaves it in force where the flag is not positive. */
+const defaultMinPingIntervalMs = 5 * 60 * 1_000;
+
+const minPingInterval = (flags: ServerFlags): number => {
+  const given = duration("grpc-keepalive-min-time", flags.grpcKeepaliveMinTime);
+  return given > 0 ? given : defaultMinPingIntervalMs;
+};
 
 const keepAlive = (flags: ServerFlags): Pick<MemberConfig, "keepAliveMs" | "keepAliveTimeoutMs"> => {
   const interval = duration("grpc-keepalive-interval", flags.grpcKeepaliveInterval);

@@ -87,7 +87,7 @@ export class Member {
       });
       if (early !== undefined) throw early;
       const engine = createEngine(config, environment, replica);
-      const connections = clientConnections(environment, share);
+      const connections = clientConnections(config, environment, share);
       member = new Member(config, environment, { client, peer }, replica, engine, connections, share, acceptor);
       member.warnAboutOpenPorts();
       return member;
@@ -218,12 +218,17 @@ const shareOfDescriptors = ({ initialCluster }: MemberConfig, { logger }: Member
   return share;
 };
 
-const clientConnections = ({ clock, logger }: MemberEnvironment, { clients }: DescriptorShare): ClientConnections =>
+const clientConnections = (
+  { minPingIntervalMs }: MemberConfig,
+  { clock, logger }: MemberEnvironment,
+  { clients }: DescriptorShare,
+): ClientConnections =>
   new ClientConnections(
     clients,
     refusalCounter(clock, (count) =>
       logger.warn("closed client connections at once: too many are open", { count, max: clients.max }),
     ),
+    { minPingIntervalMs },
   );
 
 const acceptErrors = ({ clock, logger }: MemberEnvironment): ((error: Error) => void) => {

@@ -68,7 +68,12 @@ const member: FlagGroup = {
       "4294967295",
       "most calls and streams at a time on a client's connection",
     ),
-    noEffect("grpc-keepalive-min-time", "duration", "5s", "pings of clients are answered however often they come"),
+    works(
+      "grpc-keepalive-min-time",
+      "duration",
+      "5s",
+      "shortest time between a client's pings; one that pings more often has to go",
+    ),
     works("grpc-keepalive-interval", "duration", "2h0m0s", "time between pings to a client (0: none)"),
     works("grpc-keepalive-timeout", "duration", "20s", "wait for the answer before the connection is closed"),
     noEffect("socket-reuse-port", "bool", "false", "SO_REUSEPORT is not set"),

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { ConnectionSlots } from "../descriptors.js";
 import { maxClientConnections, maxConnectionsBeforeReady, maxPrefaceMs } from "../limits.js";
-import { Http2Connection } from "./http2-connection.js";
+import { Http2Connection, type ConnectionRules } from "./http2-connection.js";
 import { http2Preface } from "./http2-frames.js";
 
 const http1Answer =
@@ -25,10 +25,12 @@ export class ClientConnections {
   /**
    * @param slots shared with whoever else takes connections of clients
    * @param onTooMany a connection was closed at once, as there are too many
+   * @param rules for the client of each connection
    */
   constructor(
     private readonly slots = new ConnectionSlots(() => maxClientConnections),
     private readonly onTooMany: () => void = () => undefined,
+    private readonly rules: ConnectionRules = {},
   ) {}
 
   accept(socket: Socket): void {
@@ -78,7 +80,7 @@ export class ClientConnections {
       }
       clearTimeout(late);
       this.served.add(socket);
-      serve(new Http2Connection(socket, seen));
+      serve(new Http2Connection(socket, seen, this.rules));
     };
     socket.on("readable", onReadable);
   }

@@ -31,6 +31,14 @@ const maxQueuedBytes = 64 * 1024;
 /** Frames that begin a stream, and those that may be held up. */
 const readWhole = new Set<number>([frameType.headers, frameType.continuation, frameType.resetStream]);
 
+/** Rules for the client of a connection. */
+export interface ConnectionRules {
+  /** Time in which it has to begin its first request. Default: `maxConnectionWithoutRequestMs`. */
+  readonly withoutRequestMs?: number | undefined;
+  /** Shortest time between its pings while a call is open. Default: 5 s. */
+  readonly minPingIntervalMs?: number | undefined;
+}
+
 /**
  * A client's HTTP/2 connection on its way to Node, which reads and writes it as if it were the socket. Between the two:
  *
@@ -43,7 +51,7 @@ const readWhole = new Set<number>([frameType.headers, frameType.continuation, fr
 export class Http2Connection extends Duplex {
   private readonly streams = new StreamTable();
   private readonly input = new NodeInput(this.streams);
-  private readonly pings = new PingPolicy();
+  private readonly pings: PingPolicy;
   private readonly resets = new ResetQueue(
     (stream) => this.streams.isOpen(stream),
     (stream, frame) => {
@@ -72,13 +80,17 @@ export class Http2Connection extends Duplex {
   /** The client was sent away: nothing of it is read any more. */
   private dismissed = false;
 
-  /** @param seen what was read of the socket already: the preface and what follows */
+  /**
+   * @param seen what was read of the socket already: the preface and what follows
+   * @param rules durations, in milliseconds, after which a client is sent away
+   */
   constructor(
     private readonly socket: Socket,
     seen: Buffer,
-    withoutRequestMs = maxConnectionWithoutRequestMs,
+    { withoutRequestMs = maxConnectionWithoutRequestMs, minPingIntervalMs }: ConnectionRules = {},
   ) {
     super({ allowHalfOpen: true, readableHighWaterMark: 1 });
+    this.pings = new PingPolicy(minPingIntervalMs);
     this.firstRequestTimer = setTimeout(() => this.dismiss(http2Error.none, "no_request"), withoutRequestMs);
     this.input.add(seen.subarray(0, http2Preface.length));
     this.fromClient.push(seen.subarray(http2Preface.length));

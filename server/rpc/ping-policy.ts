@@ -1,5 +1,5 @@
-/** Pings come too often (gRPC proposal A8): etcd's `--grpc-keepalive-min-time`, while a call is open. */
-const minIntervalMs = 5_000;
+/** Shortest time between pings while a call is open: the default of etcd's `--grpc-keepalive-min-time` (gRPC proposal A8). */
+export const defaultMinPingIntervalMs = 5_000;
 /** The same while no call is open. */
 const minIdleIntervalMs = 2 * 60 * 60 * 1_000;
 /** Pings that may come too early one after the other; one more ends the connection. */
@@ -13,6 +13,8 @@ export class PingPolicy {
   private lastPingAt = -Infinity;
   private strikes = 0;
   private isForgiven = false;
+
+  constructor(private readonly minIntervalMs = defaultMinPingIntervalMs) {}
 
   /** Headers or data were sent to the client. */
   onSent(): void {
@@ -28,7 +30,7 @@ export class PingPolicy {
       this.strikes = 0;
       return false;
     }
-    if (interval < (hasOpenCalls ? minIntervalMs : minIdleIntervalMs)) this.strikes += 1;
+    if (interval < (hasOpenCalls ? this.minIntervalMs : minIdleIntervalMs)) this.strikes += 1;
     return this.strikes > maxStrikes;
   }
 }

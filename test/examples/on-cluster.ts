@@ -46,7 +46,12 @@ export function testExamples(kind: ServerKind): void {
   describe(`examples on three members of ${kind}`, () => {
     let cluster: EtcdCluster;
     before(async () => {
-      cluster = await startEtcdCluster({ kind, members: 3 });
+      // An election of etcd takes up to two election timeouts, and the services' leases of 5 s have to outlive one.
+      cluster = await startEtcdCluster({
+        kind,
+        members: 3,
+        flags: ["--heartbeat-interval=100", "--election-timeout=1000"],
+      });
     });
     after(() => cluster[Symbol.asyncDispose]());
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
+import { connect as connectHttp2, constants, type ClientHttp2Session } from "node:http2";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -23,7 +23,13 @@ const sessionWith = async (t: TestContext, flags: Partial<ServerFlags>): Promise
   session.on("error", () => undefined); // the end of the member
   // The engine gets a connection with its first request.
   const path = "/grpc.health.v1.Health/Check";
-  session.request({ ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers" });
+  const request = session.request({
+    ":method": "POST",
+    ":path": path,
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  request.on("error", () => undefined); // the end of the session
   return session;
 };
 
@@ -39,3 +45,23 @@ test("a client is pinged every --grpc-keepalive-interval, at most once a second"
   await once(session, "ping");
   assert.ok(performance.now() - first > 500);
 });
+
+test(
+  "a client that pings more often than --grpc-keepalive-min-time says is sent away, another one is not",
+  { timeout: 20_000 },
+  async (t) => {
+    const pings = 6; // one may be forgiven, and the fourth after that is one too many
+    const pingAll = async (session: ClientHttp2Session): Promise<void> => {
+      await once(session, "remoteSettings"); // until then Node sends none
+      for (let n = 0; n < pings && !session.destroyed; n++)
+        await new Promise<void>((resolve) => session.ping(() => resolve()));
+    };
+    const patient = await sessionWith(t, { grpcKeepaliveMinTime: "1ns" });
+    await pingAll(patient);
+    assert.equal(patient.closed, false);
+    const strict = await sessionWith(t, { grpcKeepaliveMinTime: "1h" });
+    const gone = once(strict, "goaway") as Promise<[number]>;
+    void pingAll(strict);
+    assert.equal((await gone)[0], constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  },
+);

@@ -21,6 +21,8 @@ describe("pings, by etcd's rules", () => {
   test("with a call every 5 s is allowed, more is not", () => {
     assert.deepEqual(verdicts(new PingPolicy(), [0, 5_000, 10_000, 15_000, 20_000], true).includes(true), false);
     assert.deepEqual(verdicts(new PingPolicy(), [0, 4_000, 8_000, 12_000], true), [false, false, false, true]);
+    assert.deepEqual(verdicts(new PingPolicy(1_000), [0, 4_000, 8_000, 12_000], true).includes(true), false);
+    assert.deepEqual(verdicts(new PingPolicy(6_000), [0, 5_000, 10_000, 15_000], true), [false, false, false, true]);
   });
 
   test("what the client is sent forgives all strikes", () => {

@@ -42,7 +42,7 @@ const setUp = async (t: TestContext, withoutRequestMs?: number) => {
       const seen = socket.read() as Buffer | null;
       if (seen === null) return;
       socket.removeListener("readable", onReadable);
-      engine.serve(new Http2Connection(socket, seen, withoutRequestMs));
+      engine.serve(new Http2Connection(socket, seen, { withoutRequestMs }));
     };
     socket.on("readable", onReadable);
   });
