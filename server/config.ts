@@ -44,8 +44,8 @@ export interface MemberConfig {
   readonly watchProgressMs: number;
   /** Undefined: history is kept until a client compacts it. */
   readonly autoCompaction: AutoCompaction | undefined;
-  /** Calls and streams at a time on a client's connection (etcd: `--max-concurrent-streams`). */
-  readonly maxConcurrentStreams: number;
+  /** Calls and streams at a time on a client's connection; undefined: any number (etcd: `--max-concurrent-streams`). */
+  readonly maxConcurrentStreams: number | undefined;
   /** Time between pings to a client; undefined: none (etcd: `--grpc-keepalive-interval`). */
   readonly keepAliveMs: number | undefined;
   /** How long a client may take to answer one (etcd: `--grpc-keepalive-timeout`). */
@@ -158,7 +158,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     snapshotCatchUpEntries: count("snapshot-catchup-entries", flags.snapshotCatchupEntries),
     watchProgressMs: watchProgress(flags.watchProgressNotifyInterval),
     autoCompaction: autoCompaction(flags),
-    maxConcurrentStreams: number("max-concurrent-streams", "uint32", flags.maxConcurrentStreams) || maxStreams,
+    maxConcurrentStreams: streamLimit(flags),
     ...keepAlive(flags),
     minPingIntervalMs: minPingInterval(flags),
     logLevel: oneOf("log-level", flags.logLevel, logLevels),
@@ -233,8 +233,14 @@ const retentionOf = (text: string): number => {
   }
 };
 
-/** Without a bound; 0 means the same, as in etcd. */
-const maxStreams = 0xffff_ffff;
+/** No bound, and none is announced to clients; 0 means the same, as in etcd. */
+const unlimitedStreams = 0xffff_ffff;
+
+const streamLimit = (flags: ServerFlags): number | undefined => {
+  const given = number("max-concurrent-streams", "uint32", flags.maxConcurrentStreams);
+  return given === 0 || given === unlimitedStreams ? undefined : given;
+};
+
 /** gRPC's own shortest time between pings. */
 const shortestKeepAliveMs = 1_000;
 /** gRPC's own shortest time between a client's pings; etcd leaves it in force where the flag is not positive. */

@@ -59,13 +59,13 @@ const adviceForCode = (code: string | undefined, dataDir: string): string | unde
       return `cannot write to data directory ${dataDir}: its file system is mounted read-only`;
     case "ENOSPC":
     case "EDQUOT":
-      return `no space left for data directory ${dataDir}: free some`;
+      return `cannot write to data directory ${dataDir}: free some space`;
     case "ENOTDIR":
     case "EEXIST":
-      return `data directory ${dataDir} is not a directory: choose another --data-dir`;
+      return `cannot use data directory ${dataDir}: choose another --data-dir`;
     case "EMFILE":
     case "ENFILE":
-      return `too many open files for data directory ${dataDir}: raise the limit (ulimit -n)`;
+      return `cannot open data directory ${dataDir}: raise the limit of file descriptors (ulimit -n)`;
     case "EIO":
     case "LEVEL_IO_ERROR":
     case "LEVEL_CORRUPTION":

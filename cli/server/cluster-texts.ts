@@ -47,15 +47,27 @@ export const missingText = (flags: ClusterFlags, missing: readonly MemberProcess
     running >= quorum
       ? `${have}, which is a quorum: reads and writes are served.`
       : `${have}; a quorum takes ${quorum}. Until another one is started, nothing is served.`,
+    ...(missing.every(isPortTaken) ? portAdvice : []),
     "Once the reason is gone, start a missing member with",
     ...missing.map((member) => `  ${startCommand(member)}`),
-    "Its files are checked, with what can be done about them, by",
-    ...missing.map((member) => `  ${verifyCommand(member)}`),
-    "Do not empty the directory of one member: the others refuse it then (docs/reliability.md). To begin anew with an empty",
-    "cluster, stop this one, and start it with the data of all members removed:",
-    `  ${command(minietcdProgram, "cluster", ...clusterArgs(flags), "--fresh")}`,
+    ...(missing.every(isPortTaken) ? [] : dataAdvice(flags, missing)),
   ].join("\n");
 };
+
+const isPortTaken = ({ failure }: MemberProcess): boolean => failure?.includes("address already in use") === true;
+
+const portAdvice = [
+  "Another program has the ports: stop it, or choose other ports with --client-ports and --peer-ports; an example:",
+  `  ${command(minietcdProgram, "cluster", "--help")}`,
+];
+
+const dataAdvice = (flags: ClusterFlags, missing: readonly MemberProcess[]): readonly string[] => [
+  "Its files are checked, with what can be done about them, by",
+  ...missing.map((member) => `  ${verifyCommand(member)}`),
+  "Do not empty the directory of one member: the others refuse it then (docs/reliability.md). To begin anew with an empty",
+  "cluster, stop this one, and start it with the data of all members removed:",
+  `  ${command(minietcdProgram, "cluster", ...clusterArgs(flags), "--fresh")}`,
+];
 
 const table = (rows: readonly (readonly string[])[]): string => {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

@@ -29,7 +29,7 @@ export interface EngineOptions {
   /** Larger requests are RESOURCE_EXHAUSTED. */
   readonly maxRequestBytes: number;
   /** Calls and streams at a time on a connection; one more waits at the client, or is refused. Absent: no bound. */
-  readonly maxConcurrentStreams?: number;
+  readonly maxConcurrentStreams?: number | undefined;
   /** Time between pings to a client; undefined: none. */
   readonly keepAliveMs?: number | undefined;
   /** How long the answer to one may take. */

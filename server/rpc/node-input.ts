@@ -12,9 +12,9 @@ interface Piece {
 }
 
 /**
- * Bytes for Node, and how much of them it may read in one tick. Node tells of a new stream a tick after it has read its headers; were the
- * stream ended before that tick, the answer to a request that is refused would throw where nobody catches it. So the headers of a
- * request are the last that Node reads in a tick, with one exception, for the sake of speed: further requests and their data, as every
+ * Bytes for Node, and how much of them it may read in one tick. Node tells of a new stream a tick after it has read its headers; until
+ * then the stream must stay open, as its handlers rely on it. So the headers of a request are the last that Node reads in a tick,
+ * with one exception, for the sake of speed: further requests and their data, as every
  * client sends them. Neither can end the request before them, as long as
  *
  * - no stream gets more data than its headers declare: none declares a length;

@@ -164,7 +164,7 @@ test("a member that is killed on a full disk says so when it starts, and starts 
   await cluster.client.kv.put("k", "v");
   await member.kill("SIGKILL");
   await disk.fillUpTo(0);
-  await assertDoesNotStart(member, /no space left for data directory .*: free some/);
+  await assertDoesNotStart(member, /cannot write to data directory .*: free some space/);
   await cluster.client.kv.put("without", "it");
   await disk.empty();
   await member.restart();

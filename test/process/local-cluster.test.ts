@@ -349,9 +349,9 @@ test("a folder that cannot be used is named in one line", async () => {
   await symlink("nowhere", join(folder.path, "dangling"));
   await mkdir(join(folder.path, "taken", "m2.log"), { recursive: true });
   for (const [dataDir, reason] of [
-    ["file", /^data directory file is not a directory: choose another --data-dir: ENOTDIR/],
-    ["file/below", /^data directory file\/below is not a directory: choose another --data-dir: ENOTDIR/],
-    ["dangling", /^(data directory dangling is not a directory|cannot use data directory dangling): choose another/],
+    ["file", /^cannot use data directory file: choose another --data-dir: ENOTDIR/],
+    ["file/below", /^cannot use data directory file\/below: choose another --data-dir: ENOTDIR/],
+    ["dangling", /^cannot use data directory dangling: choose another/],
     ["taken", /^EISDIR: .*m2\.log'$/],
   ] as const) {
     await using supervisor = MinietcdProcess.start(["cluster", `--data-dir=${dataDir}`], { cwd: folder.path });

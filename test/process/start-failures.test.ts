@@ -145,7 +145,7 @@ test("the directory of a real etcd is refused, and nothing is touched", async ()
 test("a data directory that is a file is named", async () => {
   await using folder = await tempFolder();
   await writeFile(join(folder.path, "data"), "");
-  assert.match(await failure(memberFlags(folder.path)), /^data directory .* is not a directory/);
+  assert.match(await failure(memberFlags(folder.path)), /^cannot use data directory .*: choose another --data-dir: /);
 });
 
 test("joining a cluster that exists is refused until it is supported, and a first start can follow", async () => {

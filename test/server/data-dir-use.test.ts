@@ -51,7 +51,7 @@ test("directories stay as they are if one of them holds anything that is not a m
     await mkdir(join(other, "member"), { recursive: true });
     await writeFile(join(other, name), "");
     await assert.rejects(clearDataDirectories([path, other]), /is not a file of minietcd|data of a real etcd/, name);
-    await assert.rejects(clearDataDirectories([join(other, name)]), /is not a directory/);
+    await assert.rejects(clearDataDirectories([join(other, name)]), /cannot use data directory/);
     assert.deepEqual(await filesOf(path), before);
   }
 });

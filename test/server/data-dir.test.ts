@@ -158,8 +158,11 @@ test("a store that is named wrongly is refused, not created", async (t) => {
 test("a path that is a file, or below one, says so", async (t) => {
   const file = join(await temporaryDirectory(t), "file");
   await writeFile(file, "");
-  await refused(DataDirectory.open(file, machineDisk), /is not a directory: choose another --data-dir/);
-  await refused(DataDirectory.open(join(file, "below"), machineDisk), /is not a directory: choose another --data-dir/);
+  await refused(DataDirectory.open(file, machineDisk), /cannot use data directory .*: choose another --data-dir/);
+  await refused(
+    DataDirectory.open(join(file, "below"), machineDisk),
+    /cannot use data directory .*: choose another --data-dir/,
+  );
 });
 
 test("a small file is replaced whole, over what a killed attempt left, for its owner alone", async (t) => {

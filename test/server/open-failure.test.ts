@@ -66,8 +66,8 @@ test("what the file system says becomes what to do", () => {
   const said: [code: string, expected: RegExp][] = [
     ["EACCES", /check its owner and mode/],
     ["EROFS", /its file system is mounted read-only/],
-    ["ENOSPC", /no space left for data directory d: free some/],
-    ["ENOTDIR", /d is not a directory: choose another --data-dir/],
+    ["ENOSPC", /cannot write to data directory d: free some space/],
+    ["ENOTDIR", /cannot use data directory d: choose another --data-dir/],
     ["EMFILE", /raise the limit/],
     ["EIO", /check the disk/],
     ["ENOENT", /^cannot use data directory d: choose another --data-dir$/],
@@ -88,7 +88,7 @@ test("what the file system says becomes what to do", () => {
 test("a failure to open is put into words once, however often it is passed on", () => {
   const system = Object.assign(new Error("ENOTDIR: not a directory"), { code: "ENOTDIR", syscall: "scandir" });
   const line = errorText(asStartError(asStartError(system, "d"), "d"));
-  assert.equal(line, "data directory d is not a directory: choose another --data-dir: ENOTDIR: not a directory");
+  assert.equal(line, "cannot use data directory d: choose another --data-dir: ENOTDIR: not a directory");
 });
 
 test("an error that nobody foresaw is not dressed up", () => {
