@@ -2,15 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import {
-  Client,
-  CompactedError,
-  EtcdError,
-  LeaseLostError,
-  toText,
-  type KeptLease,
-  type Watch,
-} from "../../client/index.js";
+import type { Client } from "../../client/index.js";
+import { CompactedError, EtcdError, LeaseLostError, toText, type KeptLease, type Watch } from "../../client/index.js";
 import { eventually, within } from "../support/deadline.js";
 import { startEtcdCluster, type EtcdCluster, type EtcdMember, type ServerKind } from "../support/etcd-process.js";
 import { patientClient } from "../support/patient-client.js";
