@@ -22,7 +22,7 @@ const timeoutMs = 60_000;
 
 const everything = { prefix: true } as const;
 
-/** What one round has made so far. */
+/** The results of one round so far. */
 interface Round {
   readonly lease: bigint;
   readonly clients: readonly Client[];
@@ -84,7 +84,7 @@ const phases: readonly Phase[] = [
 
 interface Measured {
   readonly writers: WriterReport;
-  /** Of minietcd's members. */
+  /** Reports of minietcd's members. */
   readonly members: readonly MemberReport[] | undefined;
 }
 

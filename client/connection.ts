@@ -47,9 +47,9 @@ export interface CallLimits {
   readonly signal: AbortSignal | undefined;
 }
 
-/** What a connection asks of those who use it. */
+/** The user of a connection. */
 export interface ConnectionOwner {
-  /** It has come up. */
+  /** Called when the connection has come up. */
   readonly onUp: () => void;
   /** Whether another connection could be used instead. */
   readonly hasAlternative: (connection: Connection) => boolean;

@@ -3,7 +3,7 @@
 import type { CallLimits } from "./connection.js";
 import { Wakeup } from "./wakeup.js";
 
-/** So often the open requests of a connection are looked at, all with one timer. */
+/** Period of the one timer that looks at all open requests of a connection. */
 const periodMs = 250;
 
 /**
@@ -16,7 +16,7 @@ const silentPeriods = 4;
 const idleMs = 5_000;
 
 /**
- * So many writes may be sent to a server since its last sign of life, or twice as many as the answers that it gave in the
+ * Bounds the writes sent to a server since its last answer: this many, or twice as many as the answers that it gave in the
  * period before. Those beyond wait until it answers a probe, so that few are lost with a server that has frozen.
  */
 const minUnconfirmed = 4;
@@ -112,7 +112,7 @@ export class Liveness {
     else this.waiting.wake();
   }
 
-  /** Those who wait are to look at how things are now. */
+  /** Wakes all waiting writes: each looks at the state again. */
   reconsider(): void {
     this.waiting.wake();
   }

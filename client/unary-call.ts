@@ -10,7 +10,7 @@ import { EtcdError, errorFromFailure, type EtcdErrorCode } from "./errors.js";
  */
 const patience = 0.5;
 
-/** What a read does when its server is slow. */
+/** A try of a read at one server; others may follow when it is slow. */
 export interface ReadTry {
   /** Called once per period while the server is silent or half of the time is over. */
   readonly onSlow: () => void;

@@ -14,7 +14,7 @@ export interface InitialMember {
 export type AutoCompaction =
   /** Revisions older than this go. */
   | { readonly mode: "periodic"; readonly retentionMs: number }
-  /** So many revisions stay. */
+  /** Number of revisions to keep. */
   | { readonly mode: "revision"; readonly retention: number };
 
 /** Everything a member is told from outside. Durations in milliseconds, sizes in bytes. */

@@ -1,4 +1,4 @@
-// What is done with data directories while no member runs in them.
+// Operations on data directories in which no member runs.
 
 import { join, resolve } from "node:path";
 import { ensureDirectory, promised } from "../raft/index.js";

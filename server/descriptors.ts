@@ -13,13 +13,13 @@ import { maxClientConnections, maxUnknownPeerConnections } from "./limits.js";
 const descriptorsOfMember = 64;
 /** For each other member: a connection in either direction, the ones that replace them, and a snapshot's. */
 const descriptorsOfPeer = 8;
-/** Of what remains, peer connections that have not said hello get a quarter at most. */
+/** Peer connections that have not said hello get a quarter of the rest at most. */
 const shareOfUnknownPeers = 4;
 /** With fewer left to connections, a member does not start. */
 const minConnections = 20;
-/** Where the system names no limit: the least that is usual where there is none. */
+/** The limit where the system names none: the lowest usual one. */
 const assumedLimit = 10_240;
-/** Where the system does not tell what is open: Node's own. */
+/** The open descriptors where the system does not list them: Node's own. */
 const assumedInUse = 32;
 
 /** Kept open, to be given up when LevelDB cannot open a file for a read that cannot wait. */
@@ -158,7 +158,7 @@ export class Descriptors {
 
 let shared: Descriptors | undefined;
 
-/** Those of this process, as they are when the first member asks. */
+/** Returns the descriptors of this process, as counted when the first member asks. */
 export const processDescriptors = (): Descriptors => (shared ??= Descriptors.ofProcess());
 
 const readLimit = (): number => {

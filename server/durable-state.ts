@@ -166,7 +166,7 @@ const openLog = async (
   return { wal, recovered, space };
 };
 
-/** What a store does without file descriptors; undefined: there are always enough. */
+/** Handles a store's lack of file descriptors; undefined: there are always enough. */
 const storeDescriptors = (
   { descriptors }: MemberParts,
   directory: string,

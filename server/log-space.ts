@@ -43,7 +43,7 @@ export class LogSpace {
     return this.lacks !== undefined;
   }
 
-  /** What is missing; undefined: nothing. */
+  /** The resource that the log lacks; undefined: none. */
   get shortage(): Shortage | undefined {
     return this.lacks;
   }

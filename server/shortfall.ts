@@ -13,7 +13,7 @@ export interface ShortfallOptions {
   readonly messages: { readonly missing: string; readonly again: string };
   /** For both log lines. */
   readonly directory: string;
-  /** What the error says of those who waited when this is stopped. */
+  /** Error text for waiting operations when this is stopped. */
   readonly stopped: string;
 }
 

@@ -72,7 +72,7 @@ export async function openContents(options: ContentsOptions, pace: Pace): Promis
   }
 }
 
-/** What was changed, and what is answered to it. */
+/** The changes of a write, and its answer. */
 export interface AppliedWrite<T> {
   readonly response: T;
   readonly write: Write;
@@ -104,7 +104,7 @@ export class Contents {
   /** A revision is being made, a slice at a time: nobody sees it yet. */
   private isApplying = false;
   private waitingForIdle: (() => void)[] = [];
-  /** Of the reads from disk, those that were taken off a turn's allowance. */
+  /** Reads from disk that were taken off a turn's allowance. */
   private diskReadsCounted = 0;
 
   /** Use `openContents`. */
@@ -253,7 +253,7 @@ export class Contents {
   readTxn(request: TxnRequest): Answer<RawTxnResponse> | Promise<Answer<RawTxnResponse>> {
     const before = { revision: this.current, compactRevision: this.compacted };
     const reading = new Write(this.data, nextRevision(this.current), changesNothing, this.isTired);
-    // What its parts read was checked to be at or after the compaction; all but these read at the newest revision.
+    // The revisions that its parts read at were checked against the compaction; all others read at the newest revision.
     return this.read(runTxn(this.data, request, reading, before), Math.max(0, this.compacted));
   }
 

@@ -2,7 +2,7 @@
 
 import type { Backend, Batch, Row, RowIterator, View } from "./backend.js";
 
-/** Where file descriptors come from when LevelDB gets none from the system. */
+/** Source of file descriptors for when LevelDB gets none from the system. */
 export interface DescriptorSource {
   /** Closes those that are kept for this, at once. False: there are none left. */
   lend(): boolean;
@@ -31,7 +31,7 @@ export const lacksDescriptors = (error: unknown): boolean => {
 };
 
 /**
- * So often a batch is tried although there are descriptors. If it fails for lack of them all the same, LevelDB repeats what
+ * Bounds the tries of a batch while there are descriptors. If it fails for lack of them all the same, LevelDB repeats what
  * its compaction met: it takes no write any more until it is opened again.
  */
 const maxAttempts = 3;

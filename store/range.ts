@@ -29,11 +29,11 @@ const hasFilters = (request: RangeRequest): boolean =>
   request.minCreateRevision !== 0n ||
   request.maxCreateRevision !== 0n;
 
-/** What a read goes by. */
+/** Parameters of a read. */
 export interface RangeRead {
   /** The revision, which must not be compacted away before the read is done. */
   readonly at: number;
-  /** Of the answer that this is a part of. */
+  /** Size of the whole answer that this is a part of. */
   readonly size: AnswerSize;
   /** Told how many keys were visited, or their values found, since it was asked last; true: others are to run. */
   readonly isTired: (keys: number) => boolean;

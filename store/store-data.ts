@@ -14,6 +14,6 @@ export interface StoreData {
   readonly cache: ValueCache;
   readonly unflushed: Unflushed;
   readonly limits: StoreLimits;
-  /** Where long work takes turns. */
+  /** Turns that long work takes. */
   readonly turns: Turns;
 }

@@ -61,16 +61,16 @@ class Gathering {
 interface EndedRound {
   readonly revision: Revision;
   readonly marker: Uint8Array;
-  /** Of each of its revisions. */
+  /** Changes of each of its revisions. */
   readonly changes: readonly (readonly Change[])[];
   readonly leaseChanges: readonly LeaseChange[];
   readonly leaseCount: number;
   readonly scheduled: readonly ScheduledCompaction[];
-  /** Who wants to know when it is on disk. */
+  /** Called when the round is on disk. */
   readonly waiters: Waiter[];
 }
 
-/** What became of a lease; undefined: it is gone. */
+/** A lease after a change; undefined: it is gone. */
 interface LeaseChange {
   readonly id: bigint;
   readonly lease: Lease | undefined;
@@ -98,7 +98,7 @@ export class WriteBehind {
   private held = false;
   private unflushedBytes = 0;
   private scheduled: ScheduledCompaction[] = [];
-  /** What became of leases since the last round ended, in order. */
+  /** Changes of leases since the last round ended, in order. */
   private leaseChanges: LeaseChange[] = [];
   /** Rounds that have ended and are not whole in a batch yet, oldest first: of the first one a part may be. */
   private rounds: EndedRound[] = [];

@@ -20,7 +20,7 @@ export interface MemberPlace {
   readonly peerPort: number;
   readonly dataDir: string;
   readonly log: string;
-  /** Of `minietcd`, which starts it. */
+  /** Arguments of the `minietcd` that starts it. */
   readonly args: readonly string[];
 }
 

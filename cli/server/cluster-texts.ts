@@ -38,7 +38,7 @@ export const runningText = (running: readonly MemberProcess[], leader: string): 
   ].join("\n");
 };
 
-/** What a start that lacks members means, and what can be done about it. */
+/** Says whether a quorum runs without these members, and how to start them. */
 export const missingText = (flags: ClusterFlags, missing: readonly MemberProcess[], running: number): string => {
   const all = flags.clientPorts.length;
   const quorum = quorumOf(all);

@@ -12,7 +12,7 @@ const isFile = (): boolean => {
 
 const writesToFile = isFile();
 
-// Whoever read the lines may be gone; the member goes on.
+// The reader of the lines may be gone; the member goes on.
 process.stderr.on("error", () => undefined);
 
 /**

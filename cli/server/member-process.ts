@@ -8,7 +8,7 @@ import type { MemberEvent, SupervisorCommand } from "./messages.js";
 /** The program that members and their commands run. */
 export const minietcdProgram = fileURLToPath(new URL("../minietcd.js", import.meta.url));
 
-/** What a member process tells its supervisor. */
+/** Events of a member process, for its supervisor. */
 export interface MemberListener {
   readonly onEvent: (member: MemberProcess, event: MemberEvent) => void;
   /** @param how exit code or signal */
@@ -18,7 +18,7 @@ export interface MemberListener {
 /** One member process as the supervisor sees it. */
 export class MemberProcess {
   id = "";
-  /** It has served clients. */
+  /** Whether it has served clients. */
   isReady = false;
   isAlive = true;
   /** Why it could not start or go on, as far as it said. */

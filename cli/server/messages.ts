@@ -6,7 +6,7 @@ export type MemberEvent =
   | { readonly kind: "drained" }
   /** Ids as hex digits; `leader` is "" while none is known. */
   | { readonly kind: "leader"; readonly self: string; readonly leader: string; readonly term: number }
-  /** It goes on, but not as it should: an error that it logged. */
+  /** An error that the member logged and goes on after. */
   | { readonly kind: "problem"; readonly text: string }
   /** It cannot start or go on, and why. */
   | { readonly kind: "failed"; readonly reason: string };

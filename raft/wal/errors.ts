@@ -49,7 +49,7 @@ export const naming = async <T>(operation: string, file: string, work: Promise<T
   }
 };
 
-/** What a log can wait for: room on its disk, or file descriptors of the process or of the system. */
+/** A resource that a log waits for: space on its disk, or file descriptors of the process or of the system. */
 export type Shortage = "space" | "descriptors";
 
 const shortages: Readonly<Record<string, Shortage>> = {
@@ -59,6 +59,6 @@ const shortages: Readonly<Record<string, Shortage>> = {
   ENFILE: "descriptors",
 };
 
-/** What an operation failed for the lack of; undefined: it failed for another reason. */
+/** Returns the resource that an operation lacked; undefined: it failed for another reason. */
 export const shortageOf = (error: Error): Shortage | undefined =>
   "code" in error ? shortages[String(error.code)] : undefined;

@@ -4,7 +4,7 @@ import { readEnvironment } from "./environment.js";
 import { variableOf } from "./flag.js";
 import { configFileFlag, readValue, settingsFrom, type GivenFlag } from "./settings.js";
 
-/** What a member is to do, and what its log should say of how it was told. */
+/** The flags of a member, and the warnings about them for its log. */
 export interface MemberSettings {
   readonly flags: ServerFlags;
   /** The file that all settings come from, if there is one. */

@@ -1,4 +1,4 @@
-// What a member is told by command line, variables or a file, judged by the table: which flags it follows, which it warns
+// Settings from command line, variables or a file, judged by the table: which flags a member follows, which it warns
 // of, which keep it from starting.
 
 import { defaultFlags, FlagError, type ServerFlags } from "../config.js";

@@ -21,7 +21,7 @@ export interface LeaderCallsOptions {
   readonly send: (to: MemberId, number: number, question: Question) => void;
 }
 
-/** Who leads, as far as this member knows. */
+/** The leader, as far as this member knows. */
 export type LeaderStatus = Pick<CoreStatus, "id" | "leader" | "term">;
 
 /** A call or its answer may be lost, or meet a member that does not lead: it is made again after this long. */

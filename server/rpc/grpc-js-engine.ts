@@ -97,7 +97,7 @@ const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcd
 /** How long the last answers may take to reach their clients. */
 const farewellMs = 500;
 
-/** What has not ended: calls that get one answer, streams, and connections. */
+/** Open calls that get one answer, open streams, and connections. */
 interface UnderWay {
   readonly calls: OpenCalls;
   readonly streams: OpenCalls;

@@ -4,7 +4,7 @@ import { decodeHuffman } from "./huffman.js";
 
 /** Of `:authority` in the static table (RFC 7541, appendix A). */
 const authorityIndex = 1;
-/** Of `content-length` there. */
+/** Index of `content-length` there. */
 const lengthIndex = 28;
 
 /** Every character outside the set that Node's HTTP/2 library accepts in `:authority`. */

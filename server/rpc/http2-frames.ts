@@ -106,7 +106,7 @@ export const encodeGoAway = (lastStream: number, error: number, text: string): B
   return encodeFrame(frameType.goAway, 0, 0, Buffer.concat([payload, Buffer.from(text, "latin1")]));
 };
 
-/** Where the header block fragment of a HEADERS frame lies in it (RFC 9113 §6.2). */
+/** Finds the header block fragment within a HEADERS frame (RFC 9113 §6.2). */
 export const headerBlockOf = (flags: number, frame: Buffer): { readonly start: number; readonly end: number } => {
   const padded = (flags & frameFlag.padded) !== 0;
   const start = frameHeaderBytes + (padded ? 1 : 0) + ((flags & frameFlag.priority) === 0 ? 0 : 5);

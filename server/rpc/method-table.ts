@@ -39,7 +39,7 @@ export interface UnaryMethod<Request = never, Response = unknown> {
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;
   readonly handle: (request: Request, call: Call, reply: Reply<Response>) => void;
-  /** It changes nothing: its answer may be refused, should there be no room for it. */
+  /** True for a method that only reads: its answer may be refused, should there be no room for it. */
   readonly isRead?: boolean;
 }
 

@@ -1,7 +1,7 @@
 import { maxUnsentBytes, maxUnsentMessages } from "../limits.js";
 import type { UntakenAnswers, UntakenOfConnection } from "./untaken-answers.js";
 
-/** What a stream was given to send and its client has not taken yet. */
+/** The messages of a stream that its client has not taken yet. */
 export class SendBuffer {
   onDrain: () => void = () => undefined;
   private messages = 0;

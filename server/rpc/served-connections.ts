@@ -46,7 +46,7 @@ export class ServedConnections {
     injector.injectConnection(connection);
   }
 
-  /** What the client of a call has not taken of its answers; undefined: its connection is closed. */
+  /** Returns the untaken answers of a call's connection; undefined: the connection is closed. */
   untakenOf(call: { getPeer(): string }): UntakenOfConnection | undefined {
     return this.served.get(call.getPeer())?.untaken;
   }

@@ -43,7 +43,7 @@ export class UntakenAnswers {
     return this.total;
   }
 
-  /** So much is kept that a stream should send nothing more before its client has taken what it has. */
+  /** Whether a stream should send nothing more before its client has taken what it has. */
   get isPressed(): boolean {
     return this.total > untakenBytesUnderPressure;
   }
@@ -91,7 +91,7 @@ export class UntakenOfConnection {
   private kept = 0;
   private isClosed = false;
   private looks = 0;
-  /** What had left when there was progress last. */
+  /** Bytes that had left at the last progress. */
   private bytesWritten = 0;
 
   constructor(

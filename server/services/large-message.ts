@@ -121,7 +121,7 @@ function* sizeOfAll(parts: readonly Part[], sizes: Map<Part, number>, isTired: I
   return total;
 }
 
-/** Of items all their fields; of a nested message what is within it. */
+/** Bytes of all fields of items, or of the content of a nested message. */
 function* sizeOf(part: Part, sizes: Map<Part, number>, isTired: IsTired): Sliced<number> {
   if (part instanceof Uint8Array) return part.length;
   if ("parts" in part) return yield* sizeOfAll(part.parts, sizes, isTired);

@@ -40,7 +40,7 @@ const contents = (folder: string): Record<string, string> => {
 
 const buildFolders = (folder: string): string[] => readdirSync(folder).filter((name) => name.startsWith("dist"));
 
-/** Of a process that has ended. */
+/** Id of a process that has ended. */
 const deadPid = (): number => spawnSync(process.execPath, ["--version"]).pid;
 
 test("a build of other sources replaces dist, and removes the modules that are gone", async () => {

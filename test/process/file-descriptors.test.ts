@@ -10,12 +10,12 @@ import { startCluster, type ClusterMember } from "../support/minietcd-cluster.js
 import { runMinietcd } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
 
-/** What the system lets each member have open. */
+/** Limit of open files of each member. */
 const maxFiles = 160;
 /** Connections to each port of a member: more than that. */
 const flood = 200;
 const value = "x".repeat(100 * 1024);
-/** Of 100 KB each: the log begins a second segment of 16 MiB, LevelDB several files of its own. */
+/** Puts of 100 KB each: the log begins a second segment of 16 MiB, LevelDB several files of its own. */
 const puts = 200;
 
 /** Preface and SETTINGS: as far as a client of HTTP/2 goes before its first request. */

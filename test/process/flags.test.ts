@@ -29,7 +29,7 @@ const refusals: readonly Refusal[] = [
     code: 2,
     text: "flag provided but not defined: -enable-v2\nIt was a flag of etcd up to 3.5",
   },
-  // What a user relies on is not passed over, however it was asked for.
+  // A setting that a user relies on is never ignored, however it was given.
   { args: ["--cert-file=x"], code: 1, text: "--cert-file cannot be used: TLS is not supported yet" },
   { args: [], env: { ETCD_CLIENT_CERT_AUTH: "true" }, code: 1, text: "ETCD_CLIENT_CERT_AUTH cannot be used: TLS" },
   { args: ["--auth-token=jwt,sign-method=RS256"], code: 1, text: "--auth-token cannot be used: authentication" },

@@ -195,7 +195,7 @@ test("the members end when the supervisor is killed", async () => {
   await untilGone(rows.map(({ pid }) => pid));
 });
 
-/** What the cluster says of members that could not start: the commands it names, and all its words. */
+/** The cluster's output about members that could not start: the commands it names, and all its words. */
 const missing = (
   supervisor: MinietcdProcess,
   text: RegExp,

@@ -449,7 +449,7 @@ const deleteAll: Command = {
   value: { key: Buffer.from("k"), rangeEnd: Buffer.from("l"), prevKv: false },
 };
 
-/** So many keys that deleting them takes several turns. */
+/** Enough keys that deleting them takes several turns. */
 const fillWithKeys = (store: KvStore, count = 1_200): void => {
   for (let n = 0; n < count; n++) store.put(put(`k${n}`).value as PutRequest);
 };

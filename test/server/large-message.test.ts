@@ -1,4 +1,4 @@
-// What is encoded in slices is, byte for byte, what the generated code makes of it.
+// Encoding in slices gives the same bytes as the generated code.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -25,7 +25,7 @@ import { encodedLeaseKeys } from "../../server/services/lease-keys.js";
 import { atOnce } from "../../store/index.js";
 
 const header = { clusterId: 1n, memberId: 2n, revision: 3n, raftTerm: 4n };
-/** Of all lengths around those at which the length of a length changes. */
+/** Values of all lengths around those at which the length of a length changes. */
 const items = [1, 2, 126, 127, 128, 129, 16_383, 16_384, 300_000].map((length, n) => new Uint8Array(length).fill(n));
 
 const encoded = (parts: readonly Part[]): Buffer => Buffer.from(atOnce(encodeParts(parts, () => true)));

@@ -39,7 +39,7 @@ const setUp = (warm: number) => {
   return { streams, input, frame, request, takeAll };
 };
 
-/** Of a frame with four bytes. */
+/** Size of a frame with four bytes of payload. */
 const size = 13;
 
 test("requests and their data reach Node in one tick", () => {

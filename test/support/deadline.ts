@@ -23,7 +23,7 @@ export class Deadline {
     return this.startedAt + scaledMs(this.timeoutMs) - performance.now();
   }
 
-  /** What to say when it is over. */
+  /** Text of the error when it is over. */
   missed(what: string): string {
     return `${what}: not within ${scaledMs(this.timeoutMs)} ms`;
   }

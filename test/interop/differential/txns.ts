@@ -53,7 +53,7 @@ const deleteOp = (requests: fc.Arbitrary<DeleteRangeRequest>) =>
   requests.map((value) => always<RequestOp>({ request: { $case: "requestDeleteRange", value } }));
 const unsetOp = fc.constant(always<RequestOp>({ request: undefined }));
 
-/** What a transaction writes, with everything nested in it. */
+/** Writes of a transaction, with everything nested in it. */
 interface Writes {
   readonly put: fc.Arbitrary<Late<RequestOp>>;
   readonly delete: fc.Arbitrary<Late<RequestOp>>;

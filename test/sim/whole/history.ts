@@ -144,7 +144,7 @@ export class History {
   observe(name: string, { applier, store }: Replica): void {
     let current: Done[] = [];
     const byIndex = new Map<LogIndex, Done[]>();
-    /** What is to be noted of a write, once it has run. */
+    /** Facts to note of a write, once it has run. */
     const noting = (write: Write) => {
       const index = (applier.appliedIndex + 1) as LogIndex; // of the entry that is being applied
       current = byIndex.get(index) ?? [];

@@ -17,7 +17,7 @@ import { SimStores, type StoreConditions, type StoreFiles } from "./sim-store.js
 import type { Story } from "./story.js";
 import { Traps, type Moment } from "./traps.js";
 
-/** So small that a write of three keys is applied in slices, between which everything else happens. */
+/** Small enough that a write of three keys is applied in slices, between which everything else happens. */
 const smallSlices = { changesPerSlice: 2, changesToldAtOnce: 2, entriesPerSlice: 5, diskReadsPerSlice: 5 };
 
 /** What all hosts of a cluster have in common. */

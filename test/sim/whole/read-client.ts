@@ -33,7 +33,7 @@ export class ReadClient {
     await Promise.race([this.readAgainAndAgain(fail), failed]);
   }
 
-  /** It reads rarely from now on. */
+  /** Reads rarely from now on. */
   calmDown(): void {
     this.isCalm = true;
   }
