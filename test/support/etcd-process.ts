@@ -1,11 +1,12 @@
 // Real etcd and minietcd by one interface: clusters of processes with etcd's flags, for tests that compare the two.
 
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type AddressInfo, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { builtTool } from "./built-tools.js";
 import { endWithTests } from "./child-processes.js";
 import { eventually, within } from "./deadline.js";
@@ -35,6 +36,8 @@ const commands: Record<ServerKind, () => readonly [string, ...string[]]> = {
   "etcd-3.7": () => [builtTool("etcd/etcd")],
   minietcd: () => [process.execPath, minietcdProgram],
 };
+
+const execFileAsync = promisify(execFile);
 
 const readyTimeoutMs = 20_000;
 const exitTimeoutMs = 20_000;
@@ -118,6 +121,15 @@ export class EtcdMember {
   /** Sends a signal and returns at once. */
   signal(signal: NodeJS.Signals): void {
     this.child?.kill(signal);
+  }
+
+  /** Stops the process (SIGSTOP) and waits until it stands still: it goes on for a moment after the signal was sent. */
+  async freeze(): Promise<void> {
+    this.signal("SIGSTOP");
+    await eventually(exitTimeoutMs, `${this.name} to stand still`, async () => {
+      const { stdout } = await execFileAsync("ps", ["-o", "state=", "-p", String(this.pid)]);
+      return stdout.startsWith("T") || undefined;
+    });
   }
 
   /** Ends the process, and waits until it has ended. */
