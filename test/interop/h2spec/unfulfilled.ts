@@ -31,4 +31,8 @@ export const varying: Readonly<Record<string, string>> = {
   "http2/6.1: Sends a DATA frame with invalid pad length": answerFirst,
   "http2/8.1: Sends a second HEADERS frame without the END_STREAM flag": answerFirst,
   "http2/8.1.2.1: Sends a HEADERS frame that contains a pseudo-header field as trailers": answerFirst,
+  'http2/8.1.2.6: Sends a HEADERS frame with the "content-length" header field which does not equal the DATA frame payload length':
+    answerFirst,
+  'http2/8.1.2.6: Sends a HEADERS frame with the "content-length" header field which does not equal the sum of the multiple DATA frames payload length':
+    answerFirst,
 };
