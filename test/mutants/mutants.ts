@@ -165,8 +165,8 @@ export const mutants: readonly Mutant[] = [
     // Either alone is made up for by the other: an expiry goes to no second leader, and means nothing in a later term.
     name: "a deposed leader ends leases",
     file: "server/applier.ts",
-    snippet: "if (command.value.term === BigInt(this.term))",
-    replacement: "if (command.value.term <= BigInt(this.term))",
+    snippet: "if (command.value.term === BigInt(term))",
+    replacement: "if (command.value.term <= BigInt(term))",
     also: [
       {
         file: "server/proposals.ts",
