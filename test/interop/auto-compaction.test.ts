@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Client, EtcdError } from "../../client/index.js";
+import { EtcdError } from "../../client/index.js";
+import { eventually } from "../support/deadline.js";
 import { startEtcdCluster, type ServerKind } from "../support/etcd-process.js";
+import { patientClient } from "../support/patient-client.js";
 
 const deadlineMs = 30_000;
 
@@ -11,22 +13,26 @@ for (const kind of ["etcd", "minietcd"] satisfies ServerKind[])
   test(`${kind}: periodic auto-compaction leaves the newest revision and nothing older`, async () => {
     const flags = ["--auto-compaction-mode=periodic", "--auto-compaction-retention=1s", "--logger=zap"];
     await using cluster = await startEtcdCluster({ kind, flags });
-    const client = new Client({ endpoints: cluster.endpoints });
+    const client = patientClient({ endpoints: cluster.endpoints });
     try {
       for (let n = 0; n < 5; n++) await client.kv.put("k", `${n}`);
       const { header } = await client.kv.put("k", "last");
       const at = (revision: number) => client.kv.get("k", { revision }).then(() => "there", codeOf);
-      const deadline = performance.now() + deadlineMs;
-      while ((await at(header.revision - 1)) === "there" && performance.now() < deadline)
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      assert.equal(await at(header.revision - 1), "compacted");
-      assert.equal(await at(header.revision), "there");
-      const log = cluster.members.map((member) => member.log).join("");
-      assert.match(log, /"msg":"starting auto periodic compaction","revision":\d+,"compact-period":"1s"/);
-      assert.match(
-        log,
-        /"msg":"completed auto periodic compaction","revision":\d+,"compact-period":"1s","took":"[^"]+s"/,
+      await eventually(
+        deadlineMs,
+        "the compaction",
+        async () => (await at(header.revision - 1)) === "compacted" || undefined,
       );
+      assert.equal(await at(header.revision), "there");
+      const completed =
+        /"msg":"completed auto periodic compaction","revision":\d+,"compact-period":"1s","took":"[^"]+s"/;
+      const logged = () => cluster.members.map((member) => member.log).join("");
+      await eventually(
+        deadlineMs,
+        "the log line of a completed compaction",
+        () => completed.test(logged()) || undefined,
+      );
+      assert.match(logged(), /"msg":"starting auto periodic compaction","revision":\d+,"compact-period":"1s"/);
     } finally {
       await client.close();
     }

@@ -151,10 +151,13 @@ test("a connection that never begins a request is told to go, and closed", async
 });
 
 test("a connection whose client has begun a request stays", async (t) => {
-  const { session } = await setUp(t, 50);
+  const { session, dial } = await setUp(t, 50);
   const client = session();
   assert.equal(await call(client), "0");
-  await new Promise((resolve) => setTimeout(resolve, 100)); // twice the time that it would have had
+  const silent = dial(); // begun later: when its time is over, so is the first one's
+  silent.write(Buffer.concat([http2Preface, settings]));
+  silent.resume();
+  await within(5_000, "the end of the silent connection", once(silent, "close"));
   assert.equal(await call(client), "0");
 });
 

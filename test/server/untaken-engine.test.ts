@@ -6,12 +6,11 @@ import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { maxUntakenBytesOfConnection, untakenBytesUnderPressure } from "../../server/limits.js";
 import { createGrpcJsEngine } from "../../server/rpc/grpc-js-engine.js";
 import { unary, unaryRead } from "../../server/rpc/method-table.js";
 import { UntakenAnswers } from "../../server/rpc/untaken-answers.js";
-import { within } from "../support/deadline.js";
+import { eventually, within } from "../support/deadline.js";
 import { temporaryDirectory } from "./member-fixtures.js";
 import { VirtualClock } from "./virtual-clock.js";
 
@@ -74,11 +73,7 @@ test("clients that take no answers get no more under pressure, others do; they a
   const greedy = Array.from({ length: 4 }, dial);
   const requests = 50;
   for (const session of greedy) for (let n = 0; n < requests; n++) void ask(session, "Read").catch(() => undefined);
-  await within(
-    20_000,
-    "all requests",
-    until(() => handled.count === greedy.length * requests),
-  );
+  await eventually(20_000, "all requests", () => handled.count === greedy.length * requests || undefined);
   // The answer that reaches a bound is still kept.
   const most = untakenBytesUnderPressure + mebibyte + greedy.length * (maxUntakenBytesOfConnection + mebibyte);
   assert.ok(untaken.bytes <= most, `${untaken.bytes} bytes are kept of ${greedy.length * requests * mebibyte}`);
@@ -89,22 +84,10 @@ test("clients that take no answers get no more under pressure, others do; they a
   assert.equal(Buffer.concat(received).length, mebibyte + 5);
 
   for (const session of greedy) void ask(session, "Write").catch(() => undefined); // answered in any case: it was done
-  await within(
-    10_000,
-    "pressure",
-    until(() => untaken.isPressed),
-  );
+  await eventually(10_000, "pressure", () => untaken.isPressed || undefined);
   const ends = greedy.map((session) => new Promise<void>((resolve) => session.once("close", resolve)));
   clock.advance(6_000);
   await within(10_000, "the end of the connections", Promise.all(ends));
   assert.equal(closed.length, greedy.length);
-  await within(
-    10_000,
-    "nothing to be kept",
-    until(() => untaken.bytes === 0),
-  );
+  await eventually(10_000, "nothing to be kept", () => untaken.bytes === 0 || undefined);
 });
-
-const until = async (holds: () => boolean): Promise<void> => {
-  while (!holds()) await delay(5);
-};
