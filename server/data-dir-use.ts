@@ -5,7 +5,8 @@ import { ensureDirectory, promised } from "../raft/index.js";
 import { DirectoryFiles } from "./directory-files.js";
 import { StartError } from "./errors.js";
 import { machineDisk, type DirectoryLock, type MemberDisk } from "./member-disk.js";
-import { asStartError, errorCode } from "./open-failure.js";
+import { errorCode } from "../platform/index.js";
+import { asStartError } from "./open-failure.js";
 
 /**
  * Creates a folder, and locks it for this process until the lock is closed or the process ends.

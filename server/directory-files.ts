@@ -3,7 +3,7 @@ import { promised, type LogIndex, type LogPosition, type MemberId, type Term } f
 import { ifThere, readText } from "./durable-file.js";
 import { StartError } from "./errors.js";
 import type { DirectoryLock, MemberDisk } from "./member-disk.js";
-import { errorCode } from "./open-failure.js";
+import { errorCode } from "../platform/index.js";
 
 /** The version of everything below `member/`; a newer one is refused. */
 export const formatVersion = 1;

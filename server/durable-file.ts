@@ -2,7 +2,7 @@
 
 import { dirname } from "node:path";
 import { promised, type Disk, type DiskFile } from "../raft/index.js";
-import { errorCode } from "./open-failure.js";
+import { errorCode } from "../platform/index.js";
 
 /** Undefined: there is no such file. */
 export const readText = async (disk: Disk, path: string): Promise<string | undefined> => {

@@ -1,6 +1,7 @@
 import { unlink } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { socketPathProblem } from "../proto/index.js";
+import { errorCode } from "../platform/index.js";
 import { StartError } from "./errors.js";
 import { bindAddresses, formatAddress, type Address, type MemberUrl } from "./urls.js";
 
@@ -62,7 +63,7 @@ const bind = async (address: Address, onConnection: (socket: Socket) => void): P
   try {
     return await tryBind(address, onConnection);
   } catch (error) {
-    if (address.kind !== "unix" || codeOf(error) !== "EADDRINUSE" || (await isAnswered(address.path)))
+    if (address.kind !== "unix" || errorCode(error) !== "EADDRINUSE" || (await isAnswered(address.path)))
       throw bindError(address, error);
     await unlink(address.path); // left behind by a member that was killed
     return tryBind(address, onConnection).catch((again: unknown) => Promise.reject(bindError(address, again)));
@@ -97,9 +98,6 @@ const boundAddress = (server: Server): Address => {
   return { kind: "tcp", host: address?.address ?? "", port: address?.port ?? 0 };
 };
 
-const codeOf = (error: unknown): string =>
-  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-
 /** An address that cannot be bound; `code` is the system's. */
 class BindError extends StartError {
   constructor(
@@ -115,7 +113,7 @@ class BindError extends StartError {
   }
 }
 
-const bindError = (address: Address, cause: unknown): BindError => new BindError(address, codeOf(cause));
+const bindError = (address: Address, cause: unknown): BindError => new BindError(address, errorCode(cause) ?? "");
 
 const isMissingFamily = (error: unknown): boolean =>
   error instanceof BindError && ["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes(error.code);

@@ -3,7 +3,7 @@
 import { rm } from "node:fs";
 import { Level } from "level";
 import { nodeDisk, promised, type Disk, type DiskDone } from "../raft/index.js";
-import { errorCode } from "./open-failure.js";
+import { errorCode } from "../platform/index.js";
 
 /** Held until it is closed or the process ends, however that ends. */
 export interface DirectoryLock {

@@ -1,3 +1,4 @@
+import { causeOf, errorCode } from "../platform/index.js";
 import { WalDamagedError, WalVersionError } from "../raft/index.js";
 import { DamagedError, NewerFormatError } from "../store/index.js";
 import { StartError } from "./errors.js";
@@ -74,8 +75,3 @@ const adviceForCode = (code: string | undefined, dataDir: string): string | unde
       return undefined;
   }
 };
-
-export const causeOf = (error: unknown): unknown => (error instanceof Error ? error.cause : undefined);
-
-export const errorCode = (error: unknown): string | undefined =>
-  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;

@@ -7,7 +7,7 @@ import { systemClock } from "../raft/index.js";
 import { DamagedError, NewerFormatError, openDiskBackend, openStore, type KvStore } from "../store/index.js";
 import { StartError } from "./errors.js";
 import { errorText } from "./logger.js";
-import { causeOf, errorCode } from "./open-failure.js";
+import { causeOf, errorCode } from "../platform/index.js";
 import { storeClockOf } from "./store-clock.js";
 
 export type StoreReport =

@@ -16,7 +16,8 @@ import { StartError } from "./errors.js";
 import { mustRestart } from "./log-recovery.js";
 import { errorText, formatId } from "./logger.js";
 import { machineDisk } from "./member-disk.js";
-import { causeOf, errorCode, whatToDoAboutDamage } from "./open-failure.js";
+import { causeOf, errorCode } from "../platform/index.js";
+import { whatToDoAboutDamage } from "./open-failure.js";
 import { parseNotes } from "./peers/acquaintances.js";
 import { checkStore } from "./store-check.js";
 

@@ -1,3 +1,4 @@
+import { errorCode } from "../platform/index.js";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
@@ -169,8 +170,7 @@ class LevelBackend extends LevelRows implements Backend {
 /** What to throw for an error of `level`: damage that LevelDB itself has found gets our name. */
 function asDamage(name: string, error: unknown): unknown {
   for (let cause = error; cause instanceof Error; cause = cause.cause)
-    if ("code" in cause && cause.code === "LEVEL_CORRUPTION")
-      return new DamagedError(name, cause.message, { cause: error });
+    if (errorCode(cause) === "LEVEL_CORRUPTION") return new DamagedError(name, cause.message, { cause: error });
   return error;
 }
 
@@ -231,7 +231,7 @@ async function fileSize(path: string): Promise<number> {
   try {
     return (await stat(path)).size;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return 0;
+    if (errorCode(error) === "ENOENT") return 0;
     throw error;
   }
 }

@@ -6,6 +6,7 @@
 //   table: blocks of rows, of the filter, of names, the index; footer: where the last two are, magic
 //   names and index: key and value as in every block; the value says where another block is
 
+import { errorCode } from "../platform/index.js";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32c } from "./crc32c.js";
@@ -38,7 +39,7 @@ async function namesIn(directory: string): Promise<string[]> {
   try {
     return await readdir(directory);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+    if (errorCode(error) === "ENOENT") return [];
     throw error;
   }
 }

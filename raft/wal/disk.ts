@@ -1,6 +1,7 @@
 // The disk, as the log needs it. Callbacks, not promises: a simulator can then run a member in virtual time, step by step.
 import fs from "node:fs";
 import path from "node:path";
+import { errorCode } from "../../platform/index.js";
 
 /** Never called before the function that takes it has returned. */
 export type DiskDone = (error: Error | null) => void;
@@ -72,7 +73,7 @@ const isThere = async (disk: Disk, directory: string): Promise<boolean> => {
 const unlessCode =
   (...expected: readonly string[]) =>
   (error: unknown): undefined => {
-    if (error instanceof Error && "code" in error && expected.includes(String(error.code))) return;
+    if (expected.includes(errorCode(error) ?? "")) return;
     throw error;
   };
 

@@ -1,3 +1,5 @@
+import { errorCode } from "../../platform/index.js";
+
 /**
  * The log on disk is not what was written. The directory is left as it was found, and restarting does not help; what does,
  * and what must not be done, is in docs/reliability.md, "Disk faults".
@@ -60,5 +62,4 @@ const shortages: Readonly<Record<string, Shortage>> = {
 };
 
 /** Returns the resource that an operation lacked; undefined: it failed for another reason. */
-export const shortageOf = (error: Error): Shortage | undefined =>
-  "code" in error ? shortages[String(error.code)] : undefined;
+export const shortageOf = (error: Error): Shortage | undefined => shortages[errorCode(error) ?? ""];

@@ -1,3 +1,4 @@
+import { errorCode } from "../../platform/index.js";
 import type { Entry, LogIndex } from "../core/types.js";
 import type { Disk } from "./disk.js";
 import { WalFailedError } from "./errors.js";
@@ -99,4 +100,4 @@ export class OldSegments {
   }
 }
 
-const isMissing = (error: Error): boolean => "code" in error && error.code === "ENOENT";
+const isMissing = (error: Error): boolean => errorCode(error) === "ENOENT";
