@@ -1,6 +1,6 @@
 // The members of the cluster.
 import { ClusterDefinition, type Member } from "../proto/index.js";
-import { unaryMethod } from "./connection.js";
+import { unaryMethod } from "./methods.js";
 import type { Endpoints } from "./endpoints.js";
 import { headerOf, type Header } from "./header.js";
 import type { RequestOptions } from "./options.js";

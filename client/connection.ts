@@ -1,51 +1,14 @@
 // One endpoint, the connection to it, and calls and streams over it.
 import { Client as GrpcClient, connectivityState, credentials, type ServiceError } from "@grpc/grpc-js";
-import { setMaxListeners } from "node:events";
-import { HealthDefinition, type MessageFns, socketPathProblem } from "../proto/index.js";
+import { HealthDefinition, socketPathProblem } from "../proto/index.js";
 import { cancelCall } from "./cancel.js";
-import { EtcdError, notSent, type RequestKind } from "./errors.js";
+import { EtcdError, notSent } from "./errors.js";
 import { Liveness } from "./liveness.js";
+import { unaryMethod, type CallLimits, type StreamMethod, type UnaryMethod } from "./methods.js";
 import type { Settings } from "./options.js";
 import { UnaryCall, type ReadTry } from "./unary-call.js";
-import { Stream, type StreamEvents, type StreamMethod } from "./stream.js";
-
-/** A method of a service, as the wire wants it. */
-export interface UnaryMethod<Request, Response> {
-  readonly path: string;
-  readonly kind: RequestKind;
-  readonly encode: (request: Request) => Buffer;
-  readonly decode: (bytes: Buffer) => Response;
-}
-
-interface MethodDefinition<Request, Response> {
-  readonly name: string;
-  readonly requestType: MessageFns<Request>;
-  readonly responseType: MessageFns<Response>;
-}
-
-export const unaryMethod = <Request, Response>(
-  kind: RequestKind,
-  service: { readonly fullName: string },
-  method: MethodDefinition<Request, Response>,
-): UnaryMethod<Request, Response> => ({ kind, ...streamMethod(service, method) });
-
-export const streamMethod = <Request, Response>(
-  service: { readonly fullName: string },
-  { name, requestType, responseType }: MethodDefinition<Request, Response>,
-): StreamMethod<Request, Response> => ({
-  path: `/${service.fullName}/${name}`,
-  encode: (request) => asBuffer(requestType.encode(request).finish()),
-  // Over a plain view, so that keys and values come out as Uint8Array and not as Buffer.
-  decode: (bytes) => responseType.decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)),
-});
-
-const asBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-
-export interface CallLimits {
-  /** Milliseconds since the epoch. */
-  readonly deadline: number;
-  readonly signal: AbortSignal | undefined;
-}
+import { Stream, type StreamEvents } from "./stream.js";
+import { asTimer } from "./timers.js";
 
 /** The user of a connection. */
 export interface ConnectionOwner {
@@ -88,17 +51,6 @@ const reconnectMs = { first: 100, longest: 3_000 };
 
 /** How long grpc-js may take to say why a connection it gave up on could not be made. */
 const reasonTimeoutMs = 100;
-
-/** Calls `listener` once `signal` is raised, now if it is already. Any number of requests may share a signal. */
-export function onAbort(signal: AbortSignal, listener: () => void): void {
-  setMaxListeners(Infinity, signal); // Node takes more than ten for a leak, and warns
-  signal.addEventListener("abort", listener);
-  if (signal.aborted) listener();
-}
-
-/** A timer of Node's cannot wait longer, and fires at once if told to. */
-const longestTimerMs = 2 ** 31 - 1;
-export const asTimer = (milliseconds: number) => Math.min(milliseconds, longestTimerMs);
 
 const check = unaryMethod("read", HealthDefinition, HealthDefinition.methods.check);
 

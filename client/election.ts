@@ -1,5 +1,5 @@
 // Elections: one leader at a time, who says something about itself that all can read.
-import { onAbort } from "./connection.js";
+import { onAbort } from "./timers.js";
 import { EtcdError, quietly } from "./errors.js";
 import { toBytes, type Bytes } from "./keys.js";
 import type { KeyValue } from "./kv-ops.js";

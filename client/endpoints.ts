@@ -1,5 +1,6 @@
 // All endpoints of a cluster as one: picks one that is up, and moves on when it stops answering.
-import { Connection, type CallLimits, type ConnectionOwner, type UnaryMethod } from "./connection.js";
+import { Connection, type ConnectionOwner } from "./connection.js";
+import type { CallLimits, UnaryMethod } from "./methods.js";
 import { ConnectError, EtcdError, mayTryAgain, notSent, type RequestKind } from "./errors.js";
 import type { RequestOptions, Settings } from "./options.js";
 import type { ReadTry } from "./unary-call.js";

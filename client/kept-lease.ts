@@ -1,5 +1,5 @@
 // A lease and the clock it is renewed by.
-import { asTimer } from "./connection.js";
+import { asTimer } from "./timers.js";
 import { LeaseLostError, quietly } from "./errors.js";
 import type { LeaseStream, Renewing } from "./lease-stream.js";
 

@@ -1,6 +1,6 @@
 // Keys and values: reading, writing, deleting, compacting.
 import { KVDefinition } from "../proto/index.js";
-import { unaryMethod } from "./connection.js";
+import { unaryMethod } from "./methods.js";
 import type { Endpoints } from "./endpoints.js";
 import { headerOf, type Header } from "./header.js";
 import { toText, type Bytes } from "./keys.js";

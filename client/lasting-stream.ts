@@ -2,7 +2,8 @@
 import type { Connection } from "./connection.js";
 import { ConnectError, EtcdError } from "./errors.js";
 import type { Endpoints } from "./endpoints.js";
-import type { Stream, StreamMethod } from "./stream.js";
+import type { StreamMethod } from "./methods.js";
+import type { Stream } from "./stream.js";
 import { sleep } from "./wakeup.js";
 
 export interface LastingStreamEvents<Response> {

@@ -5,7 +5,7 @@ import {
   type LeaseKeepAliveRequest,
   type LeaseKeepAliveResponse,
 } from "../proto/index.js";
-import { streamMethod } from "./connection.js";
+import { streamMethod } from "./methods.js";
 import type { Endpoints } from "./endpoints.js";
 import { LastingStream } from "./lasting-stream.js";
 

@@ -1,7 +1,7 @@
 // Leases: keys that go when nobody renews them.
 import { randomBytes } from "node:crypto";
 import { LeaseDefinition, counterFromResponse } from "../proto/index.js";
-import { unaryMethod } from "./connection.js";
+import { unaryMethod } from "./methods.js";
 import type { Endpoints } from "./endpoints.js";
 import { EtcdError } from "./errors.js";
 import { headerOf, type Header } from "./header.js";

@@ -1,6 +1,6 @@
 // Noticing that a server has fallen silent, long before its connection breaks: a frozen process keeps its connections open.
 
-import type { CallLimits } from "./connection.js";
+import type { CallLimits } from "./methods.js";
 import { Wakeup } from "./wakeup.js";
 
 /** Period of the one timer that looks at all open requests of a connection. */

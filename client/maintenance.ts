@@ -7,7 +7,7 @@ import {
   type AlarmMember,
   type DowngradeInfo,
 } from "../proto/index.js";
-import { unaryMethod } from "./connection.js";
+import { unaryMethod } from "./methods.js";
 import type { Endpoints } from "./endpoints.js";
 import { headerOf, type Header } from "./header.js";
 import type { RequestOptions } from "./options.js";

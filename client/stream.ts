@@ -2,13 +2,7 @@
 import { Metadata, type Client as GrpcClient, type ClientDuplexStream } from "@grpc/grpc-js";
 import { cancelCall } from "./cancel.js";
 import { EtcdError, errorFromFailure } from "./errors.js";
-
-/** A method of a service whose requests and answers are streams, as the wire wants it. */
-export interface StreamMethod<Request, Response> {
-  readonly path: string;
-  readonly encode: (request: Request) => Buffer;
-  readonly decode: (bytes: Buffer) => Response;
-}
+import type { StreamMethod } from "./methods.js";
 
 export interface StreamEvents<Response> {
   readonly onMessage: (response: Response) => void;

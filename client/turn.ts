@@ -1,5 +1,5 @@
 // Waiting in line until it is one's turn, and what one has then.
-import { asTimer, onAbort } from "./connection.js";
+import { asTimer, onAbort } from "./timers.js";
 import { EtcdError, quietly } from "./errors.js";
 import type { Bytes } from "./keys.js";
 import type { KeptLease } from "./kept-lease.js";

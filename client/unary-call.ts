@@ -1,7 +1,8 @@
 // One request over one connection: how it ends, and when it is time to go elsewhere.
 import type { Client as GrpcClient, ClientUnaryCall, ServiceError } from "@grpc/grpc-js";
 import { cancelCall } from "./cancel.js";
-import { onAbort, type CallLimits, type UnaryMethod } from "./connection.js";
+import type { CallLimits, UnaryMethod } from "./methods.js";
+import { onAbort } from "./timers.js";
 import { EtcdError, errorFromFailure, type EtcdErrorCode } from "./errors.js";
 
 /**

@@ -1,5 +1,5 @@
 // Waiting for something to change.
-import { asTimer, onAbort } from "./connection.js";
+import { asTimer, onAbort } from "./timers.js";
 
 /** Those who wait until somebody wakes them all. What they waited for they look up themselves. */
 export class Wakeup {

@@ -1,6 +1,7 @@
 // All watches of a client, on one stream: which watch an answer is for, and what a new server has to be told.
 import { WatchDefinition, type WatchCreateRequest, type WatchResponse } from "../proto/index.js";
-import { asTimer, streamMethod } from "./connection.js";
+import { streamMethod } from "./methods.js";
+import { asTimer } from "./timers.js";
 import type { Endpoints } from "./endpoints.js";
 import type { ConnectError } from "./errors.js";
 import { LastingStream } from "./lasting-stream.js";

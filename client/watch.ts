@@ -1,6 +1,6 @@
 // Being told of changes.
 import { WatchCreateRequest_FilterType } from "../proto/index.js";
-import { onAbort } from "./connection.js";
+import { onAbort } from "./timers.js";
 import { EtcdError } from "./errors.js";
 import { LeavableIterator } from "./leavable-iterator.js";
 import { intervalOf, type Bytes, type KeyInterval } from "./keys.js";
