@@ -1,14 +1,24 @@
-import type { Contents } from "./contents.js";
 import type { StoreLimits } from "./limits.js";
 import type { Revision } from "./revision.js";
+import type { StoreData } from "./store-data.js";
 import type { Turns } from "./turns.js";
 import type { WatchEvent } from "./watch-event.js";
-import type { HistorySlice } from "./watch-history.js";
+import type { HistorySlice, WatchHistory } from "./watch-history.js";
 import type { Watcher } from "./watch.js";
 import { InterestGroup, type Interest } from "./watch-interest.js";
 
-/** What the store holds now: a snapshot that is installed makes it something else. */
-export type Present = () => Contents;
+/** The contents of a store, as catching up reads them. */
+export interface ReadContents {
+  readonly data: StoreData;
+  readonly history: Pick<WatchHistory, "read">;
+  readonly revision: Revision;
+  readonly compactRevision: Revision;
+  /** Runs `read` so that nothing it needs is closed meanwhile. */
+  reading<T>(read: () => Promise<T>): Promise<T>;
+}
+
+/** Returns the contents of the store now; a snapshot that is installed replaces them. */
+export type Present = () => ReadContents;
 
 /** Where those go that leave: each is no longer behind when this is called. */
 export interface CatchUpListener {
@@ -103,7 +113,7 @@ export class CatchUp {
    * What of a slice watchers are to be told: once for all that want the same from the same revision on. Nothing, too, is
    * something they can go on from.
    */
-  private async sort(contents: Contents, from: Revision, slice: HistorySlice): Promise<Batches> {
+  private async sort(contents: ReadContents, from: Revision, slice: HistorySlice): Promise<Batches> {
     const { limits, turnsOfLoop } = this;
     const { values } = contents.data;
     const group = new InterestGroup();
@@ -127,7 +137,7 @@ export class CatchUp {
   }
 
   private gather(
-    contents: Contents,
+    contents: ReadContents,
     interest: Interest,
     event: WatchEvent,
     batches: Map<Interest, Uint8Array[]>,
