@@ -16,7 +16,7 @@ import { noMember } from "../raft/index.js";
 import type { MemberConfig } from "./config.js";
 import { ServerError } from "./errors.js";
 import { messageOverheadBytes } from "./limits.js";
-import type { MemberEnvironment } from "./member.js";
+import type { MemberEnvironment } from "./parts.js";
 import type { Replica } from "./replica.js";
 import { LeaderRequired, requiresLeader } from "./rpc/leader-required.js";
 import { unimplementedMethods, type Call, type Method } from "./rpc/method-table.js";

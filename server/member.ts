@@ -7,7 +7,7 @@ import { messageOverheadBytes } from "./limits.js";
 import { listen, type Listener } from "./listen.js";
 import type { Logger } from "./logger.js";
 import { memberServices } from "./member-services.js";
-import { ProcessParts } from "./parts.js";
+import { ProcessParts, type MemberEnvironment } from "./parts.js";
 import { refusalCounter } from "./refusal-counter.js";
 import { openReplica, type Replica } from "./replica.js";
 import { ClientConnections } from "./rpc/client-connections.js";
@@ -15,16 +15,6 @@ import { createGrpcJsEngine, type Engine } from "./rpc/grpc-js-engine.js";
 import { UntakenAnswers } from "./rpc/untaken-answers.js";
 import { formatAddress, isLoopback, type Address, type MemberUrl } from "./urls.js";
 import { serverVersion } from "./version.js";
-
-/** What a member takes from the world besides its configuration. */
-export interface MemberEnvironment {
-  readonly clock: Clock;
-  /** Uniform in [0, 1): election timeouts. */
-  readonly random: () => number;
-  readonly logger: Logger;
-  /** The known leader or its term changed. */
-  readonly onLeaderChange?: (status: CoreStatus) => void;
-}
 
 /** How long calls under way may take to end when the member stops. */
 const stopGraceMs = 5_000;

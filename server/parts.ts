@@ -1,11 +1,23 @@
 // What a member acts through: the files and sockets of a process, or what a simulation has in their place.
 
 import type { Socket } from "node:net";
+import type { Clock, CoreStatus } from "../raft/index.js";
 import { openDiskBackend, type Backend, type StoreLimits } from "../store/index.js";
 import { processDescriptors, type Descriptors } from "./descriptors.js";
 import { maxUnknownPeerConnections } from "./limits.js";
+import type { Logger } from "./logger.js";
 import { machineDisk, type MemberDisk } from "./member-disk.js";
 import { Peers, type PeersOptions } from "./peers/peers.js";
+
+/** The surroundings of a member, besides its configuration. */
+export interface MemberEnvironment {
+  readonly clock: Clock;
+  /** Uniform in [0, 1): election timeouts. */
+  readonly random: () => number;
+  readonly logger: Logger;
+  /** The known leader or its term changed. */
+  readonly onLeaderChange?: (status: CoreStatus) => void;
+}
 
 /** The links to the other members; what they bring comes through the options they were made with. */
 export type PeerNetwork = Pick<Peers, "open" | "send" | "sendCalls" | "openSnapshot" | "close">;

@@ -2,21 +2,11 @@ import type { MemberId } from "../../raft/index.js";
 import { ForeignPastError, StartError } from "../errors.js";
 import { errorText, formatId } from "../logger.js";
 import type { DataDirectory } from "../data-dir.js";
-import type { Refusal } from "./hello.js";
+import type { Life, Refusal } from "./hello.js";
 
 // Raft counts on what a member has promised (paper §5.1, figure 2). One whose directory was emptied, or is an older copy,
 // has forgotten some of it and cannot tell; but those it promised it to can. So each member tells the others which life of it
 // speaks, and each remembers, durably, as what it met them.
-
-/** One life of a member, as it tells the others. */
-export interface Life {
-  /** Drawn when the directory was made: an emptied one is another. */
-  readonly directory: bigint;
-  /** Counts the starts from it: an older copy goes on from where it was. */
-  readonly start: number;
-  /** Drawn at each start: an older copy may come to a number that was used already. */
-  readonly run: bigint;
-}
 
 /** What is on disk, in `peers`. */
 export interface Notes {

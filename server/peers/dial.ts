@@ -1,9 +1,8 @@
 import { connect, type Socket } from "node:net";
 import type { Clock, MemberId } from "../../raft/index.js";
 import type { Address } from "../urls.js";
-import type { Life } from "./acquaintances.js";
 import { FrameError, FrameReader, writeFrames } from "./frame.js";
-import { decodeAnswer, encodeHello, maxHelloBytes, type Purpose, type Refusal } from "./hello.js";
+import { decodeAnswer, encodeHello, maxHelloBytes, type Life, type Purpose, type Refusal } from "./hello.js";
 
 /** How long a connection may take to be accepted before it is given up. */
 const handshakeMs = 5_000;

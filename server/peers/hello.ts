@@ -1,5 +1,4 @@
 import type { MemberId } from "../../raft/index.js";
-import type { Life } from "./acquaintances.js";
 
 // The first frame of each side. The dialling member says which cluster it belongs to, who it is, which life of it speaks, and
 // whom it wants; the other one accepts, or says why not. Nothing else is read before that.
@@ -12,6 +11,16 @@ const magic = Buffer.from("minietcd-peer\0", "latin1");
 /** What a connection is for: all that members say to each other, or one snapshot. */
 const purposes = ["messages", "snapshot"] as const;
 export type Purpose = (typeof purposes)[number];
+
+/** One life of a member, as it tells the others. */
+export interface Life {
+  /** Drawn when the directory was made: an emptied one is another. */
+  readonly directory: bigint;
+  /** Counts the starts from it: an older copy goes on from where it was. */
+  readonly start: number;
+  /** Drawn at each start: an older copy may come to a number that was used already. */
+  readonly run: bigint;
+}
 
 export interface Hello {
   readonly version: number;

@@ -10,7 +10,6 @@ import {
 import { formatId } from "../logger.js";
 import type { SnapshotChannel } from "../snapshots/channel.js";
 import { decodeCalls, isCallsFrame } from "./calls-frame.js";
-import type { Life } from "./acquaintances.js";
 import { foreignProtocol } from "./foreign-protocol.js";
 import { FrameError, FrameReader, writeFrames } from "./frame.js";
 import {
@@ -21,6 +20,7 @@ import {
   signOfLifeMs,
   type Hello,
   type Refusal,
+  type Life,
 } from "./hello.js";
 import { SocketChannel } from "./socket-channel.js";
 

@@ -13,10 +13,9 @@ import { ChannelClosedError, type SnapshotChannel } from "../snapshots/channel.j
 import { maxUnknownPeerConnections } from "../limits.js";
 import { refusalCounter } from "../refusal-counter.js";
 import type { Address } from "../urls.js";
-import type { Life } from "./acquaintances.js";
 import { encodeCalls } from "./calls-frame.js";
 import type { Call } from "./dial.js";
-import type { Refusal } from "./hello.js";
+import type { Life, Refusal } from "./hello.js";
 import { IncomingLinks } from "./incoming-links.js";
 import { OutgoingLink } from "./outgoing-link.js";
 import { SnapshotConnections } from "./snapshot-connection.js";

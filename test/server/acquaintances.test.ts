@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ForeignPastError, StartError } from "../../server/errors.js";
-import { Acquaintances, type Life } from "../../server/peers/acquaintances.js";
+import { Acquaintances } from "../../server/peers/acquaintances.js";
+import type { Life } from "../../server/peers/hello.js";
 import { seededRandom } from "../sim/random.js";
 
 /** The file that outlives the lives of a member. */
