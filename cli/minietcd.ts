@@ -8,7 +8,7 @@ import { loaded } from "./load.js";
 // Not imported at the top: a process that may not even open these files must be able to say so.
 const { Command, CommanderError } = await loaded(import("commander"));
 const { FlagError, readCommandLine, serverVersion } = await loaded(import("../server/index.js"));
-const { packageVersion } = await loaded(import("./package-version.js"));
+const { packageVersion } = await loaded(import("./version/package-version.js"));
 const { addClusterCommand } = await loaded(import("./server/cluster.js"));
 const { helpText } = await loaded(import("./server/help.js"));
 const { refuseFlags, runMember } = await loaded(import("./server/run-member.js"));

@@ -1,15 +1,15 @@
 // What an application holds.
 import { Cluster } from "./cluster.js";
-import { Election } from "./election.js";
-import { Endpoints } from "./endpoints.js";
-import { Kv } from "./kv.js";
-import { lock, tryLock, type Lock, type LockOptions } from "./lock.js";
+import { Election } from "./concurrency/election.js";
+import { Endpoints } from "./transport/endpoints.js";
+import { Kv } from "./kv/kv.js";
+import { lock, tryLock, type Lock, type LockOptions } from "./concurrency/lock.js";
 import { Maintenance } from "./maintenance.js";
-import type { Bytes } from "./keys.js";
-import { Lease } from "./lease.js";
-import { settingsOf, type ClientOptions } from "./options.js";
-import { Watch, type WatchOptions } from "./watch.js";
-import { WatchStream } from "./watch-stream.js";
+import type { Bytes } from "./kv/keys.js";
+import { Lease } from "./lease/lease.js";
+import { settingsOf, type ClientOptions } from "./transport/options.js";
+import { Watch, type WatchOptions } from "./watch/watch.js";
+import { WatchStream } from "./watch/watch-stream.js";
 
 /**
  * A client of a cluster, minietcd's or etcd's. Connects with the first request; all its requests share the connections.

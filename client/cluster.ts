@@ -1,9 +1,9 @@
 // The members of the cluster.
 import { ClusterDefinition, type Member } from "../proto/index.js";
-import { unaryMethod } from "./methods.js";
-import type { Endpoints } from "./endpoints.js";
-import { headerOf, type Header } from "./header.js";
-import type { RequestOptions } from "./options.js";
+import { unaryMethod } from "./transport/methods.js";
+import type { Endpoints } from "./transport/endpoints.js";
+import { headerOf, type Header } from "./transport/header.js";
+import type { RequestOptions } from "./transport/options.js";
 
 export interface MemberListResult {
   /** Its `revision` is 0. */

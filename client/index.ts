@@ -10,11 +10,11 @@ export {
   type EtcdErrorCode,
   type Outcome,
   type WatchEnd,
-} from "./errors.js";
-export type { ClientOptions, RequestOptions } from "./options.js";
-export type { Header } from "./header.js";
-export { prefixEnd, toText, type Bytes, type KeyInterval } from "./keys.js";
-export type { CompactResult, Kv } from "./kv.js";
+} from "./transport/errors.js";
+export type { ClientOptions, RequestOptions } from "./transport/options.js";
+export type { Header } from "./transport/header.js";
+export { prefixEnd, toText, type Bytes, type KeyInterval } from "./kv/keys.js";
+export type { CompactResult, Kv } from "./kv/kv.js";
 export type {
   DeleteResult,
   DeleteSettings,
@@ -23,14 +23,14 @@ export type {
   KeyValue,
   PutResult,
   PutSettings,
-} from "./kv-ops.js";
-export type { Lease, LeaseGrantResult, LeaseRenewResult, LeaseTimeToLiveResult } from "./lease.js";
-export type { KeptLease } from "./kept-lease.js";
-export type { Lock, LockOptions } from "./lock.js";
-export type { CampaignOptions, Election, Leadership } from "./election.js";
-export type { Watch, WatchBatch, WatchOptions } from "./watch.js";
-export type { WatchEvent, WatchResponse } from "./watch-queue.js";
-export type { Compare, Txn, TxnOp, TxnOpResult, TxnResult } from "./txn.js";
+} from "./kv/kv-ops.js";
+export type { Lease, LeaseGrantResult, LeaseRenewResult, LeaseTimeToLiveResult } from "./lease/lease.js";
+export type { KeptLease } from "./lease/kept-lease.js";
+export type { Lock, LockOptions } from "./concurrency/lock.js";
+export type { CampaignOptions, Election, Leadership } from "./concurrency/election.js";
+export type { Watch, WatchBatch, WatchOptions } from "./watch/watch.js";
+export type { WatchEvent, WatchResponse } from "./watch/watch-queue.js";
+export type { Compare, Txn, TxnOp, TxnOpResult, TxnResult } from "./kv/txn.js";
 export type { Cluster, MemberListResult } from "./cluster.js";
 export type { AlarmResult, HashKvResult, Maintenance, StatusResult } from "./maintenance.js";
 export type { AlarmMember, Member } from "../proto/index.js";

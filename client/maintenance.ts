@@ -7,10 +7,10 @@ import {
   type AlarmMember,
   type DowngradeInfo,
 } from "../proto/index.js";
-import { unaryMethod } from "./methods.js";
-import type { Endpoints } from "./endpoints.js";
-import { headerOf, type Header } from "./header.js";
-import type { RequestOptions } from "./options.js";
+import { unaryMethod } from "./transport/methods.js";
+import type { Endpoints } from "./transport/endpoints.js";
+import { headerOf, type Header } from "./transport/header.js";
+import type { RequestOptions } from "./transport/options.js";
 
 export interface StatusResult {
   readonly header: Header;

@@ -1,6 +1,6 @@
 // Consensus: who leads, what the log holds, what is committed. Knows nothing of keys.
 
-export { systemClock, type Clock } from "./clock.js";
+export { systemClock, type Clock } from "../platform/clock.js";
 export { MalformedMessageError } from "./codec/bytes.js";
 export { decodePeerMessage, encodePeerMessage } from "./codec/peer-message.js";
 export { RaftCore, type CoreOptions } from "./core/core.js";
@@ -31,7 +31,7 @@ export {
   type DiskDone,
   type DiskFile,
   type DiskResult,
-} from "./wal/disk.js";
+} from "../platform/disk.js";
 export { shortageOf, WalDamagedError, WalFailedError, WalVersionError, type Shortage } from "./wal/errors.js";
 export { openWal } from "./wal/open.js";
 export type { RecoveredLog } from "./wal/recovery.js";

@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.js";
+import type { Clock } from "../platform/clock.js";
 import type { RaftCore } from "./core/core.js";
 import {
   noMember,

@@ -1,13 +1,13 @@
 // The store: keys, revisions and their history, on `level`. It knows nothing of logs; whoever applies marks its rounds.
 
-export { openDiskBackend, openMemoryBackend } from "./backend.js";
-export type { Backend, BackendSize, Batch, Row, RowIterator, Rows, View } from "./backend.js";
-export { atOnce } from "./slices.js";
-export type { Sliced } from "./slices.js";
-export { slicedSort } from "./sliced-sort.js";
-export type { StoreClock } from "./clock.js";
-export { PatientBackend, type DescriptorSource } from "./descriptor-shortage.js";
-export type { Compaction } from "./compaction.js";
+export { openDiskBackend, openMemoryBackend } from "./disk/backend.js";
+export type { Backend, BackendSize, Batch, Row, RowIterator, Rows, View } from "./disk/backend.js";
+export { atOnce } from "./base/slices.js";
+export type { Sliced } from "./base/slices.js";
+export { slicedSort } from "./base/sliced-sort.js";
+export type { StoreClock } from "./base/clock.js";
+export { PatientBackend, type DescriptorSource } from "./disk/descriptor-shortage.js";
+export type { Compaction } from "./persist/compaction.js";
 export {
   ClosedError,
   CompactedError,
@@ -19,17 +19,17 @@ export {
   ReadOnlyError,
   StoreError,
   TooLargeError,
-} from "./errors.js";
-export type { StoreErrorCode } from "./errors.js";
-export type { KvHash } from "./hash-kv.js";
+} from "./base/errors.js";
+export type { StoreErrorCode } from "./base/errors.js";
+export type { KvHash } from "./mvcc/hash-kv.js";
 export type { Answer } from "./contents.js";
 export { KvStore, openStore } from "./kv-store.js";
 export type { Installed, StoreOptions } from "./kv-store.js";
-export type { StoreLimits } from "./limits.js";
-export type { Lease } from "./leases.js";
-export { NewerFormatError } from "./recovery.js";
-export type { Revision } from "./revision.js";
-export { StoreSnapshot } from "./snapshot.js";
-export { buildStore, StoreBuilder } from "./store-builder.js";
-export type { BuildOptions, BuiltStore } from "./store-builder.js";
-export type { Watch, WatchBatch, WatchOptions, WatchReceiver } from "./watch.js";
+export type { StoreLimits } from "./base/limits.js";
+export type { Lease } from "./mvcc/leases.js";
+export { NewerFormatError } from "./persist/recovery.js";
+export type { Revision } from "./base/revision.js";
+export { StoreSnapshot } from "./persist/snapshot.js";
+export { buildStore, StoreBuilder } from "./persist/store-builder.js";
+export type { BuildOptions, BuiltStore } from "./persist/store-builder.js";
+export type { Watch, WatchBatch, WatchOptions, WatchReceiver } from "./watch/watch.js";

@@ -8,24 +8,24 @@ import type {
   RawTxnResponse,
   TxnRequest,
 } from "../proto/index.js";
-import type { Backend, BackendSize } from "./backend.js";
-import type { StoreClock } from "./clock.js";
-import type { Compaction } from "./compaction.js";
+import type { Backend, BackendSize } from "./disk/backend.js";
+import type { StoreClock } from "./base/clock.js";
+import type { Compaction } from "./persist/compaction.js";
 import { openContents, type Answer, type AppliedWrite, type Contents } from "./contents.js";
-import { ClosedError, DamagedError } from "./errors.js";
-import type { KvHash } from "./hash-kv.js";
-import type { Key } from "./interval.js";
-import type { Lease } from "./leases.js";
-import { defaultLimits, type StoreLimits } from "./limits.js";
-import type { Revision } from "./revision.js";
-import type { StoreSnapshot } from "./snapshot.js";
-import type { Sliced } from "./slices.js";
-import { Turns } from "./turns.js";
-import { runTxn } from "./txn.js";
-import { pacedBy, withoutPauses } from "./visit-rows.js";
-import type { Watch, WatchOptions, WatchReceiver } from "./watch.js";
-import { Watches } from "./watches.js";
-import type { Write } from "./write.js";
+import { ClosedError, DamagedError } from "./base/errors.js";
+import type { KvHash } from "./mvcc/hash-kv.js";
+import type { Key } from "./base/interval.js";
+import type { Lease } from "./mvcc/leases.js";
+import { defaultLimits, type StoreLimits } from "./base/limits.js";
+import type { Revision } from "./base/revision.js";
+import type { StoreSnapshot } from "./persist/snapshot.js";
+import type { Sliced } from "./base/slices.js";
+import { Turns } from "./base/turns.js";
+import { runTxn } from "./mvcc/txn.js";
+import { pacedBy, withoutPauses } from "./disk/visit-rows.js";
+import type { Watch, WatchOptions, WatchReceiver } from "./watch/watch.js";
+import { Watches } from "./watch/watches.js";
+import type { Write } from "./mvcc/write.js";
 
 export interface StoreOptions {
   /** The store closes it, also if it cannot be opened. */

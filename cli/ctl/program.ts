@@ -1,15 +1,22 @@
 // minietcdctl as a whole: its commands, how one is found, and how it ends.
 import { Command, type Option } from "commander";
-import { alarmDisarmCommand, alarmListCommand, runAlarmDisarm, runAlarmList } from "./alarm.js";
-import { compactionCommand, runCompaction } from "./compaction.js";
-import { delCommand, runDel } from "./del.js";
-import { hashKvCommand, healthCommand, runHashKv, runHealth, runStatus, statusCommand } from "./endpoint.js";
-import { exitCodes, Failure, SilentFailure, type ExitCode } from "./failure.js";
-import { allArguments, booleanFlag, forCommander, refuseLostBytes, splitArguments, type Arguments } from "./flags.js";
-import { getCommand, runGet } from "./get.js";
-import { globalFlags } from "./globals.js";
-import { quote } from "./go-values.js";
-import type { Io } from "./io.js";
+import { alarmDisarmCommand, alarmListCommand, runAlarmDisarm, runAlarmList } from "./commands/alarm.js";
+import { compactionCommand, runCompaction } from "./commands/compaction.js";
+import { delCommand, runDel } from "./commands/del.js";
+import { hashKvCommand, healthCommand, runHashKv, runHealth, runStatus, statusCommand } from "./commands/endpoint.js";
+import { exitCodes, Failure, SilentFailure, type ExitCode } from "./args/failure.js";
+import {
+  allArguments,
+  booleanFlag,
+  forCommander,
+  refuseLostBytes,
+  splitArguments,
+  type Arguments,
+} from "./args/flags.js";
+import { getCommand, runGet } from "./commands/get.js";
+import { globalFlags } from "./commands/globals.js";
+import { quote } from "./args/go-values.js";
+import type { Io } from "./args/io.js";
 import {
   grantCommand,
   keepAliveCommand,
@@ -21,14 +28,14 @@ import {
   runRevoke,
   runTimeToLive,
   timeToLiveCommand,
-} from "./lease.js";
-import { moveLeaderCommand, runMoveLeader } from "./move-leader.js";
-import { memberListCommand, runMemberList } from "./member.js";
-import { putCommand, runPut } from "./put.js";
-import { runTxn, txnCommand } from "./txn.js";
-import { runVersion, versionCommand } from "./version.js";
-import { watchCommand } from "./watch-request.js";
-import { runWatch } from "./watch.js";
+} from "./commands/lease.js";
+import { moveLeaderCommand, runMoveLeader } from "./commands/move-leader.js";
+import { memberListCommand, runMemberList } from "./commands/member.js";
+import { putCommand, runPut } from "./commands/put.js";
+import { runTxn, txnCommand } from "./commands/txn.js";
+import { runVersion, versionCommand } from "./commands/version.js";
+import { watchCommand } from "./commands/watch-request.js";
+import { runWatch } from "./commands/watch.js";
 
 /** etcdctl's commands that are yet to come: known, so that no prefix of theirs means another command. */
 const notYet: Readonly<Record<string, readonly string[]>> = {

@@ -2,7 +2,7 @@
 import { MalformedMessageError } from "../codec/bytes.js";
 import type { Entry, HardState, LogIndex, LogPosition, Term } from "../core/types.js";
 import { emptyLog, endAfter, readBatch, whyNotAfter, type Batch, type LogEnd } from "./batch.js";
-import type { Disk } from "./disk.js";
+import type { Disk } from "../../platform/disk.js";
 import { WalDamagedError, WalVersionError } from "./errors.js";
 import { PayloadMemory } from "./payload-memory.js";
 import { batchRecord, nextRecordAt, readRecord } from "./record.js";

@@ -2,7 +2,7 @@
 import path from "node:path";
 import type { Entry, HardState, LogIndex, LogPosition } from "../core/types.js";
 import { endAfter, whyNotAfter, whyNotRestartedAt, type LogEnd } from "./batch.js";
-import { promised, type Disk, type DiskFile } from "./disk.js";
+import { promised, type Disk, type DiskFile } from "../../platform/disk.js";
 import { shortageOf, WalFailedError, type Shortage } from "./errors.js";
 import { NextSegment, type PreparedFile } from "./next-segment.js";
 import { OldSegments } from "./old-segments.js";

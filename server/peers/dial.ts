@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import type { Clock, MemberId } from "../../raft/index.js";
-import type { Address } from "../urls.js";
+import type { Address } from "../base/urls.js";
 import { FrameError, FrameReader, writeFrames } from "./frame.js";
 import { decodeAnswer, encodeHello, maxHelloBytes, type Life, type Purpose, type Refusal } from "./hello.js";
 

@@ -7,8 +7,8 @@ import {
   type MemberId,
   type PeerMessage,
 } from "../../raft/index.js";
-import { formatId } from "../logger.js";
-import type { SnapshotChannel } from "../snapshots/channel.js";
+import { formatId } from "../base/logger.js";
+import type { SnapshotChannel } from "./channel.js";
 import { decodeCalls, isCallsFrame } from "./calls-frame.js";
 import { foreignProtocol } from "./foreign-protocol.js";
 import { FrameError, FrameReader, writeFrames } from "./frame.js";

@@ -8,11 +8,11 @@ import {
   type PeerMessage,
   type Transport,
 } from "../../raft/index.js";
-import { formatId, type Logger } from "../logger.js";
-import { ChannelClosedError, type SnapshotChannel } from "../snapshots/channel.js";
-import { maxUnknownPeerConnections } from "../limits.js";
-import { refusalCounter } from "../refusal-counter.js";
-import type { Address } from "../urls.js";
+import { formatId, type Logger } from "../base/logger.js";
+import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
+import { maxUnknownPeerConnections } from "../base/limits.js";
+import { refusalCounter } from "../base/refusal-counter.js";
+import type { Address } from "../base/urls.js";
 import { encodeCalls } from "./calls-frame.js";
 import type { Call } from "./dial.js";
 import type { Life, Refusal } from "./hello.js";

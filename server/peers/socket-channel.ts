@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../raft/index.js";
-import { ChannelClosedError, type SnapshotChannel } from "../snapshots/channel.js";
+import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import { writeFrames } from "./frame.js";
 
 /** How long what was sent last may take to leave, once the channel is closed here. */

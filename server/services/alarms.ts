@@ -1,7 +1,7 @@
 import { AlarmRequest, AlarmRequest_AlarmAction as Action, AlarmResponse, AlarmType } from "../../proto/index.js";
 import type { KvStore } from "../../store/index.js";
-import { ServerError } from "../errors.js";
-import type { Reads } from "../reads.js";
+import { ServerError } from "../base/errors.js";
+import type { Reads } from "../replication/reads.js";
 import { unary, type Method } from "../rpc/method-table.js";
 import type { ResponseHeaders } from "./response-header.js";
 

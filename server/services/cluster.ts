@@ -1,6 +1,6 @@
 import { MemberListRequest, MemberListResponse } from "../../proto/index.js";
-import type { Applier } from "../applier.js";
-import type { Reads } from "../reads.js";
+import type { Applier } from "../replication/apply/applier.js";
+import type { Reads } from "../replication/reads.js";
 import { unary, type Method } from "../rpc/method-table.js";
 import type { ResponseHeaders } from "./response-header.js";
 

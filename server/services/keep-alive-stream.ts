@@ -1,7 +1,7 @@
 import type { LeaseKeepAliveRequest, LeaseKeepAliveResponse, ResponseHeader } from "../../proto/index.js";
-import { ServerError } from "../errors.js";
-import { maxKeepAlivesPerStream } from "../limits.js";
-import type { LeaderCalls } from "../peers/leader-calls.js";
+import { ServerError } from "../base/errors.js";
+import { maxKeepAlivesPerStream } from "../base/limits.js";
+import type { LeaderCalls } from "../lease/leader-calls.js";
 import type { RequestSink, ResponseStream } from "../rpc/method-table.js";
 
 export interface KeepAliveOptions {

@@ -12,11 +12,19 @@ import {
   type RequestOp,
 } from "../../proto/index.js";
 import type { Answer, KvStore } from "../../store/index.js";
-import type { Applied } from "../applier.js";
-import type { Command, Proposals } from "../proposals.js";
-import type { Reads } from "../reads.js";
+import type { Applied } from "../replication/apply/applier.js";
+import type { Command, Proposals } from "../replication/proposals.js";
+import type { Reads } from "../replication/reads.js";
 import { unary, unaryRead, type Method, type Reply } from "../rpc/method-table.js";
-import { areMany, deleteRangeParts, encodeParts, hasMany, rangeParts, txnParts, type Part } from "./large-message.js";
+import {
+  areMany,
+  deleteRangeParts,
+  encodeParts,
+  hasMany,
+  rangeParts,
+  txnParts,
+  type Part,
+} from "../rpc/large-message.js";
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from "./request-checks.js";
 import type { ResponseHeaders } from "./response-header.js";
 

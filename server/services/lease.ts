@@ -13,14 +13,14 @@ import {
   type ResponseHeader,
 } from "../../proto/index.js";
 import type { KvStore, Sliced } from "../../store/index.js";
-import type { Applied } from "../applier.js";
-import { ServerError } from "../errors.js";
-import type { LeaseKeeper } from "../lease-keeper.js";
-import type { LeaderCalls } from "../peers/leader-calls.js";
-import type { Proposals } from "../proposals.js";
+import type { Applied } from "../replication/apply/applier.js";
+import { ServerError } from "../base/errors.js";
+import type { LeaseKeeper } from "../lease/lease-keeper.js";
+import type { LeaderCalls } from "../lease/leader-calls.js";
+import type { Proposals } from "../replication/proposals.js";
 import { bidi, unary, type Method } from "../rpc/method-table.js";
 import { KeepAliveStream } from "./keep-alive-stream.js";
-import { encodeParts, leasesParts, type IsTired } from "./large-message.js";
+import { encodeParts, leasesParts, type IsTired } from "../rpc/large-message.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 export interface LeaseServiceOptions {

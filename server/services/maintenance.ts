@@ -9,13 +9,13 @@ import {
 } from "../../proto/index.js";
 import { noMember, type RaftNode } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
-import type { Applier } from "../applier.js";
-import { ServerError } from "../errors.js";
-import { formatId } from "../logger.js";
-import type { LeadershipTransfer } from "../leadership-transfer.js";
-import type { Reads } from "../reads.js";
+import type { Applier } from "../replication/apply/applier.js";
+import { ServerError } from "../base/errors.js";
+import { formatId } from "../base/logger.js";
+import type { LeadershipTransfer } from "../replication/leadership-transfer.js";
+import type { Reads } from "../replication/reads.js";
 import { unary, type Method, type Reply } from "../rpc/method-table.js";
-import { serverVersion, storageVersion } from "../version.js";
+import { serverVersion, storageVersion } from "../base/version.js";
 import { alarmMethod } from "./alarms.js";
 import type { ResponseHeaders } from "./response-header.js";
 

@@ -1,8 +1,8 @@
 import type { Clock } from "../../raft/index.js";
 import { buildStore, type Backend, type KvStore, type Row, type StoreBuilder } from "../../store/index.js";
-import { decodeMarker, type AppliedState } from "../applier.js";
-import type { DataDirectory } from "../data-dir.js";
-import { storeClockOf } from "../store-clock.js";
+import { decodeMarker, type AppliedState } from "../replication/apply/applier.js";
+import type { DataDirectory } from "../data-dir/data-dir.js";
+import { storeClockOf } from "../base/store-clock.js";
 
 /** A store beside the one in use, made from what another member sends. */
 export interface NewStore {

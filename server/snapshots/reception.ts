@@ -1,7 +1,7 @@
 import type { Clock, LogPosition, MemberId, Term } from "../../raft/index.js";
-import type { AppliedState } from "../applier.js";
-import { errorText } from "../logger.js";
-import type { SnapshotChannel } from "./channel.js";
+import type { AppliedState } from "../replication/apply/applier.js";
+import { errorText } from "../base/logger.js";
+import type { SnapshotChannel } from "../peers/channel.js";
 import type { SnapshotReader } from "./messages.js";
 import { encodeInstalled, encodeProgress, encodeRefused, SnapshotDamagedError } from "./messages.js";
 import { lookMs, Silence } from "./silence.js";

@@ -1,7 +1,7 @@
 import type { Clock, CoreStatus, LogPosition, MemberId } from "../../raft/index.js";
-import type { AppliedState } from "../applier.js";
-import { formatId, type Logger } from "../logger.js";
-import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
+import type { AppliedState } from "../replication/apply/applier.js";
+import { formatId, type Logger } from "../base/logger.js";
+import { ChannelClosedError, type SnapshotChannel } from "../peers/channel.js";
 import { SnapshotReader } from "./messages.js";
 import type { NewStore } from "./new-store.js";
 import { receiveAnnouncement, Reception, type Announced } from "./reception.js";

@@ -1,6 +1,6 @@
 import type { Clock, CoreStatus, LogPosition, MemberId, Term } from "../../raft/index.js";
-import { formatId, type Logger } from "../logger.js";
-import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
+import { formatId, type Logger } from "../base/logger.js";
+import { ChannelClosedError, type SnapshotChannel } from "../peers/channel.js";
 import { Pace } from "./pace.js";
 import { Transfer, type StoreRows } from "./transfer.js";
 

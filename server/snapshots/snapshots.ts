@@ -1,10 +1,10 @@
 import type { Clock, CoreStatus, Entry, LogPosition, MemberId, RaftNode, RecoveredLog } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
-import { decodeMarker, type AppliedState } from "../applier.js";
-import type { MemberConfig } from "../config.js";
-import type { Logger } from "../logger.js";
-import { LogTruncation } from "../log-truncation.js";
-import type { SnapshotChannel } from "./channel.js";
+import { decodeMarker, type AppliedState } from "../replication/apply/applier.js";
+import type { MemberConfig } from "../config/config.js";
+import type { Logger } from "../base/logger.js";
+import { LogTruncation } from "./log-truncation.js";
+import type { SnapshotChannel } from "../peers/channel.js";
 import type { NewStores } from "./new-store.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { allArguments, booleanFlag, counterFlag, splitArguments, textFlag } from "../../cli/ctl/flags.js";
+import { allArguments, booleanFlag, counterFlag, splitArguments, textFlag } from "../../cli/ctl/args/flags.js";
 
 const options = [
   booleanFlag("--prefix", ""),

@@ -10,7 +10,7 @@ import {
   parseDurationMs,
   parseInt64,
   quote,
-} from "../../cli/ctl/go-values.js";
+} from "../../cli/ctl/args/go-values.js";
 
 const refused = (parse: () => unknown, message: string) =>
   assert.throws(parse, (error: Error) => error.name === "ValueError" && error.message === message);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { withoutZeros, writeJson } from "../../cli/ctl/json.js";
+import { withoutZeros, writeJson } from "../../cli/ctl/output/json.js";
 
 test("64-bit numbers are bare and exact, bytes base64, text escaped as in Go", () => {
   const value = { id: 2n ** 64n - 1n, lease: -5n, key: Uint8Array.of(0, 255), name: 'a<b>&"\u2028', list: [1, true] };

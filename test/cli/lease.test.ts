@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renewalPauseMs } from "../../cli/ctl/lease.js";
+import { renewalPauseMs } from "../../cli/ctl/commands/lease.js";
 
 test("a lease is renewed three times within its TTL, and one of years is not renewed without a pause", () => {
   assert.equal(renewalPauseMs(60), 20_000);

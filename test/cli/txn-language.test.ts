@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { parseCompare, parseOp } from "../../cli/ctl/txn-language.js";
+import { parseCompare, parseOp } from "../../cli/ctl/commands/txn-language.js";
 
 const invalid = (parse: () => unknown, message: string, hint?: string) =>
   assert.throws(parse, { name: "Failure", exitCode: 3, message, ...(hint === undefined ? {} : { hint }) });

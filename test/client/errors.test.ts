@@ -3,7 +3,7 @@
 import { Metadata, status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { errorFromFailure, mayTryAgain } from "../../client/errors.js";
+import { errorFromFailure, mayTryAgain } from "../../client/transport/errors.js";
 
 const judged = (code: status, details: string, kind: "read" | "write") => {
   const failure = Object.assign(new Error(details), { code, details, metadata: new Metadata() });

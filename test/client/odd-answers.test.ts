@@ -6,7 +6,7 @@ import { createServer, type Http2Server, type ServerHttp2Session, type ServerHtt
 import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { Client, EtcdError } from "../../client/index.js";
-import { errorFromFailure, mayTryAgain } from "../../client/errors.js";
+import { errorFromFailure, mayTryAgain } from "../../client/transport/errors.js";
 
 /** A message of gRPC: that it is compressed, its length, its bytes. */
 const compressed = Buffer.from([1, 0, 0, 0, 0]);

@@ -1,11 +1,11 @@
 // docs/flags.md, written from the table of flags.
 
-import { variableOf, type Flag, type FlagGroup } from "../../server/flags/flag.js";
-import { flagGroups } from "../../server/flags/table.js";
+import { variableOf, type Flag, type FlagGroup } from "../../server/config/flag.js";
+import { flagGroups } from "../../server/config/flag-table.js";
 
 const introduction = `# Flags
 
-Every flag of etcd 3.4 to 3.7, and what a member does with it. This file is written from \`server/flags/table.ts\`
+Every flag of etcd 3.4 to 3.7, and what a member does with it. This file is written from \`server/config/flag-table.ts\`
 (\`UPDATE_DOCS=1 node test/run.js unit docs/flags\`).
 
 A flag takes one dash or two, its value behind \`=\` or in the next word; switches (bool) take a value only behind \`=\`. Each flag

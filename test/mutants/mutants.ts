@@ -139,7 +139,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a read is answered before this member has applied what it must see",
-    file: "server/reads.ts",
+    file: "server/replication/reads.ts",
     snippet: "this.options.whenApplied(index, () => {",
     replacement: "((_index: unknown, callback: () => void) => callback())(index, () => {",
     caughtBy: [test("server/reads"), simulation()],
@@ -147,7 +147,7 @@ export const mutants: readonly Mutant[] = [
   // State machine.
   {
     name: "the applied marker is written outside the batch",
-    file: "store/write-behind.ts",
+    file: "store/persist/write-behind.ts",
     snippet: "if (next.round !== undefined) stateRow.put(next.batch, next.round);",
     replacement:
       "if (next.round !== undefined) {\n      const marker = this.backend.batch();\n      stateRow.put(marker, next.round);\n      marker.write().catch(() => undefined);\n    }",
@@ -155,7 +155,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a repeated proposal is applied again",
-    file: "server/applier.ts",
+    file: "server/replication/apply/applier.ts",
     snippet: "if (command === undefined || !this.seen.admit(envelope)) return;",
     replacement: "if (command === undefined) return;\n    this.seen.admit(envelope);",
     caughtBy: [test("server/applier"), simulation()],
@@ -164,12 +164,12 @@ export const mutants: readonly Mutant[] = [
   {
     // Either alone is made up for by the other: an expiry goes to no second leader, and means nothing in a later term.
     name: "a deposed leader ends leases",
-    file: "server/applier.ts",
+    file: "server/replication/apply/applier.ts",
     snippet: "if (command.value.term === BigInt(term))",
     replacement: "if (command.value.term <= BigInt(term))",
     also: [
       {
-        file: "server/proposals.ts",
+        file: "server/replication/proposals.ts",
         snippet: 'once: command.$case === "leaseExpiry",',
         replacement: "once: false,",
       },
@@ -178,35 +178,35 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a key that gets another lease still ends with the former",
-    file: "store/leases.ts",
+    file: "store/mvcc/leases.ts",
     snippet: "if (from !== noLease) this.entries.get(from)?.keys.delete(key);",
     replacement: "",
     caughtBy: [simulation(1), test("store/leases")],
   },
   {
     name: "a key that gets another lease does not end with it",
-    file: "store/leases.ts",
+    file: "store/mvcc/leases.ts",
     snippet: "if (to !== noLease) this.entries.get(to)?.keys.add(key);",
     replacement: "if (from === noLease && to !== noLease) this.entries.get(to)?.keys.add(key);",
     caughtBy: [simulation(1), test("store/leases")],
   },
   {
     name: "a key that lost its lease has it again after a restart",
-    file: "store/leases.ts",
+    file: "store/mvcc/leases.ts",
     snippet: "else if (this.leaseOf.size > 0) this.leaseOf.delete(key);",
     replacement: "",
     caughtBy: [simulation(1), test("store/leases")],
   },
   {
     name: "a new leader gives leases no full time",
-    file: "server/lease-term.ts",
+    file: "server/lease/lease-term.ts",
     snippet: "this.leases.set(lease.id, timed(lease, now + graceMs));",
     replacement: "this.leases.set(lease.id, timed(lease, now - lease.ttlSeconds * 500));",
     caughtBy: [test("server/lease-keeper"), simulation()],
   },
   {
     name: "a keep-alive is answered by a leader that no quorum has confirmed",
-    file: "server/lease-calls.ts",
+    file: "server/lease/lease-calls.ts",
     snippet: "reads.whenLinearizable(confirmed, () => answer(undefined));",
     replacement: "confirmed();",
     caughtBy: [test("server/lease-calls"), simulation()],
@@ -214,7 +214,7 @@ export const mutants: readonly Mutant[] = [
   // Watches.
   {
     name: "an event is lost where a watch goes over from history to what happens",
-    file: "store/watch-catch-up.ts",
+    file: "store/watch/watch-catch-up.ts",
     snippet: "if (through < this.present().revision) {",
     replacement: "if (through + 1 < this.present().revision) {",
     caughtBy: [test("property/watch"), simulation()],
@@ -222,14 +222,14 @@ export const mutants: readonly Mutant[] = [
   // Snapshots. Raft paper §7.
   {
     name: "a snapshot is switched to before it is synced",
-    file: "store/store-builder.ts",
+    file: "store/persist/store-builder.ts",
     snippet: "    await batch.write();\n",
     replacement: "    batch.write().catch(() => undefined);\n",
     caughtBy: [directoryCrashes],
   },
   {
     name: "the log is cut beyond what the store holds durably",
-    file: "server/log-truncation.ts",
+    file: "server/snapshots/log-truncation.ts",
     snippet: "    await this.options.flush();\n",
     replacement: "",
     caughtBy: [test("server/log-truncation"), simulation()],
@@ -251,35 +251,35 @@ export const mutants: readonly Mutant[] = [
   // The member's directory. Of names and bytes that were not synced, any may be gone after a power cut.
   {
     name: "a small file (store-current) has its name before its text is durable",
-    file: "server/durable-file.ts",
+    file: "platform/durable-file.ts",
     snippet: "await promised((done) => file.write(new TextEncoder().encode(text), 0, done));",
     replacement: "file.write(new TextEncoder().encode(text), 0, () => undefined);",
     caughtBy: [directoryCrashes],
   },
   {
     name: "a small file (store-current) is replaced without its directory's sync",
-    file: "server/durable-file.ts",
+    file: "platform/durable-file.ts",
     snippet: "  await promised((done) => disk.syncDirectory(dirname(path), done));\n",
     replacement: "",
     caughtBy: [directoryCrashes, simulation()],
   },
   {
     name: "a new store's own name may come after the store-current that names it",
-    file: "server/data-dir.ts",
+    file: "server/data-dir/data-dir.ts",
     snippet: "    await syncDirectory(this.disk, this.files.member);\n",
     replacement: "",
     caughtBy: [directoryCrashes],
   },
   {
     name: "the names of a new store's files may come after the store-current that names it",
-    file: "server/data-dir.ts",
+    file: "server/data-dir/data-dir.ts",
     snippet: "    await syncDirectory(this.disk, path);\n",
     replacement: "",
     caughtBy: [directoryCrashes, simulation()],
   },
   {
     name: "a start believes a store-current whose name is not durable",
-    file: "server/data-dir.ts",
+    file: "server/data-dir/data-dir.ts",
     snippet: "        await syncDirectory(disk, files.member);\n",
     replacement: "",
     caughtBy: [directoryCrashes],
@@ -293,7 +293,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a member's directory is made in one whose name is not durable",
-    file: "raft/wal/disk.ts",
+    file: "platform/disk.ts",
     snippet: '    await syncName().catch(unlessCode("EACCES", "EPERM"));\n',
     replacement: "",
     caughtBy: [directoryCrashes],

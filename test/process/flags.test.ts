@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { Client, EtcdError } from "../../client/index.js";
-import { allFlags } from "../../server/flags/table.js";
+import { allFlags } from "../../server/config/flag-table.js";
 import { MinietcdProcess, runMinietcd } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
 import { patientClient } from "../support/patient-client.js";

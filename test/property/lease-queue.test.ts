@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { LeaseQueue } from "../../server/lease-queue.js";
+import { LeaseQueue } from "../../server/lease/lease-queue.js";
 
 const step = fc.record({
   kind: fc.constantFrom("add", "add", "remove", "move", "take"),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ForeignPastError, StartError } from "../../server/errors.js";
+import { ForeignPastError, StartError } from "../../server/base/errors.js";
 import { Acquaintances } from "../../server/peers/acquaintances.js";
 import type { Life } from "../../server/peers/hello.js";
 import { seededRandom } from "../sim/random.js";

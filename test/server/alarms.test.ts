@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AlarmRequest, AlarmRequest_AlarmAction as Action, AlarmResponse, AlarmType } from "../../proto/index.js";
-import { ServerError } from "../../server/errors.js";
+import { ServerError } from "../../server/base/errors.js";
 import type { UnaryMethod } from "../../server/rpc/method-table.js";
 import { alarmMethod } from "../../server/services/alarms.js";
 import { ResponseHeaders } from "../../server/services/response-header.js";

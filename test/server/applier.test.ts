@@ -19,11 +19,11 @@ import {
   type Applied,
   type AppliedState,
   type ApplierListener,
-} from "../../server/applier.js";
-import type { ServerError } from "../../server/errors.js";
-import { Membership } from "../../server/membership.js";
-import { Proposals, type Command } from "../../server/proposals.js";
-import { SeenProposals } from "../../server/seen-proposals.js";
+} from "../../server/replication/apply/applier.js";
+import type { ServerError } from "../../server/base/errors.js";
+import { Membership } from "../../server/replication/apply/membership.js";
+import { Proposals, type Command } from "../../server/replication/proposals.js";
+import { SeenProposals } from "../../server/replication/apply/seen-proposals.js";
 import { VirtualClock } from "./virtual-clock.js";
 
 const self = { member: 0x11n, incarnation: 2 };

@@ -3,8 +3,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { goDuration, startAutoCompaction, type AutoCompactorOptions } from "../../server/auto-compaction.js";
-import type { AutoCompaction } from "../../server/config.js";
+import {
+  goDuration,
+  startAutoCompaction,
+  type AutoCompactorOptions,
+} from "../../server/replication/auto-compaction.js";
+import type { AutoCompaction } from "../../server/config/config.js";
 import { recordingLogger } from "./member-fixtures.js";
 import { VirtualClock } from "./virtual-clock.js";
 

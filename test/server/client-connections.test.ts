@@ -3,8 +3,8 @@ import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { test, type TestContext } from "node:test";
-import { ConnectionSlots } from "../../server/descriptors.js";
-import { ClientConnections } from "../../server/rpc/client-connections.js";
+import { ConnectionSlots } from "../../server/resources/descriptors.js";
+import { ClientConnections } from "../../server/net/client-connections.js";
 import { temporaryDirectory } from "./member-fixtures.js";
 
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -6,11 +6,11 @@ import {
   defaultFlags,
   FlagError,
   type ServerFlags,
-} from "../../server/config.js";
-import { StartError } from "../../server/errors.js";
-import { clusterIdOf, memberIdOf } from "../../server/identity.js";
-import { createLogger, errorText, formatId } from "../../server/logger.js";
-import { bindAddresses, formatAddress, isLoopback, parseMemberUrl, UrlError } from "../../server/urls.js";
+} from "../../server/config/config.js";
+import { StartError } from "../../server/base/errors.js";
+import { clusterIdOf, memberIdOf } from "../../server/config/identity.js";
+import { createLogger, errorText, formatId } from "../../server/base/logger.js";
+import { bindAddresses, formatAddress, isLoopback, parseMemberUrl, UrlError } from "../../server/base/urls.js";
 import { recordingLogger } from "./member-fixtures.js";
 
 const config = (flags: Partial<ServerFlags> = {}) => configFromFlags({ ...defaultFlags, ...flags });

@@ -6,8 +6,8 @@ import { connect as connectHttp2, constants, type ClientHttp2Session } from "nod
 import { connect } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import type { ServerFlags } from "../../server/config.js";
-import { Member } from "../../server/member.js";
+import type { ServerFlags } from "../../server/config/config.js";
+import { Member } from "../../server/member/member.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "./member-fixtures.js";
 
 const sessionWith = async (t: TestContext, flags: Partial<ServerFlags>): Promise<ClientHttp2Session> => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { PingPolicy } from "../../server/rpc/ping-policy.js";
-import { maxWaitingResets, ResetQueue } from "../../server/rpc/reset-queue.js";
-import { StreamTable } from "../../server/rpc/stream-table.js";
+import { PingPolicy } from "../../server/net/ping-policy.js";
+import { maxWaitingResets, ResetQueue } from "../../server/net/reset-queue.js";
+import { StreamTable } from "../../server/net/stream-table.js";
 
 const hours = 60 * 60 * 1_000;
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { clearDataDirectories, isInUse, lockFolder } from "../../server/data-dir-use.js";
-import { Member } from "../../server/member.js";
+import { clearDataDirectories, isInUse, lockFolder } from "../../server/data-dir/data-dir-use.js";
+import { Member } from "../../server/member/member.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "./member-fixtures.js";
 
 /** A data directory that a member has used; the member runs until the test ends or stops it. */

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { DataDirectory } from "../../server/data-dir.js";
-import { readText, replaceFile } from "../../server/durable-file.js";
-import { StartError } from "../../server/errors.js";
-import { machineDisk } from "../../server/member-disk.js";
+import { DataDirectory } from "../../server/data-dir/data-dir.js";
+import { readText, replaceFile } from "../../platform/durable-file.js";
+import { StartError } from "../../server/base/errors.js";
+import { machineDisk } from "../../platform/member-disk.js";
 import { temporaryDirectory } from "./member-fixtures.js";
 
 const owner = { clusterId: 0xcdf8_1819_4e3a_8c32n, memberId: 0x8e9e_05c5_2164_694dn };

@@ -4,14 +4,14 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { configFromFlags, defaultFlags, FlagError } from "../../server/config.js";
-import { StartError } from "../../server/errors.js";
-import { readCommandLine } from "../../server/flags/command-line.js";
-import { variableOf, type Flag } from "../../server/flags/flag.js";
-import { readSettings, type MemberSettings } from "../../server/flags/read-settings.js";
-import { meaningOf, propertyOf } from "../../server/flags/settings.js";
-import { allFlags, findFlag } from "../../server/flags/table.js";
-import { FlagValueError, parseFlagValue } from "../../server/flags/values.js";
+import { configFromFlags, defaultFlags, FlagError } from "../../server/config/config.js";
+import { StartError } from "../../server/base/errors.js";
+import { readCommandLine } from "../../server/config/command-line.js";
+import { variableOf, type Flag } from "../../server/config/flag.js";
+import { readSettings, type MemberSettings } from "../../server/config/read-settings.js";
+import { meaningOf, propertyOf } from "../../server/config/settings.js";
+import { allFlags, findFlag } from "../../server/config/flag-table.js";
+import { FlagValueError, parseFlagValue } from "../../server/config/flag-values.js";
 import { temporaryDirectory } from "./member-fixtures.js";
 
 const settingsOf = (args: readonly string[], environment: Readonly<NodeJS.ProcessEnv> = {}): MemberSettings => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../raft/index.js";
-import { UntakenAnswers } from "../../server/rpc/untaken-answers.js";
+import { UntakenAnswers } from "../../server/net/untaken-answers.js";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -13,8 +13,8 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingStatus } from "../../proto/index.js";
-import { ServerError } from "../../server/errors.js";
-import { createGrpcJsEngine, type Engine } from "../../server/rpc/grpc-js-engine.js";
+import { ServerError } from "../../server/base/errors.js";
+import { createGrpcJsEngine, type Engine } from "../../server/net/grpc-js-engine.js";
 import { bidi, serverStream, unary, type Call, type Method, type Reply } from "../../server/rpc/method-table.js";
 import { temporaryDirectory } from "./member-fixtures.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { amendAuthority, hasContentLength } from "../../server/rpc/hpack-authority.js";
-import { decodeHuffman } from "../../server/rpc/huffman.js";
+import { amendAuthority, hasContentLength } from "../../server/net/hpack-authority.js";
+import { decodeHuffman } from "../../server/net/huffman.js";
 
 /** `:method: POST`, then `:authority` as a literal to be indexed, as Go's encoder writes it. */
 const block = (authority: Buffer, huffman: boolean): Buffer =>

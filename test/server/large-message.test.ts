@@ -20,8 +20,8 @@ import {
   rangeParts,
   txnParts,
   type Part,
-} from "../../server/services/large-message.js";
-import { encodedLeaseKeys } from "../../server/services/lease-keys.js";
+} from "../../server/rpc/large-message.js";
+import { encodedLeaseKeys } from "../../server/lease/lease-keys.js";
 import { atOnce } from "../../store/index.js";
 
 const header = { clusterId: 1n, memberId: 2n, revision: 3n, raftTerm: 4n };

@@ -11,11 +11,11 @@ import {
   type PeerMessage,
   type Term,
 } from "../../raft/index.js";
-import { ServerError } from "../../server/errors.js";
-import { maxPendingCalls } from "../../server/limits.js";
-import { PeerCalls } from "../../server/peers/calls.js";
+import { ServerError } from "../../server/base/errors.js";
+import { maxPendingCalls } from "../../server/base/limits.js";
+import { PeerCalls } from "../../server/lease/calls.js";
 import { decodeCalls, encodeCalls, isCallsFrame } from "../../server/peers/calls-frame.js";
-import type { Serve } from "../../server/peers/served-calls.js";
+import type { Serve } from "../../server/lease/served-calls.js";
 import { VirtualClock } from "./virtual-clock.js";
 
 type Answer = Parameters<Parameters<Serve>[1]>[0];

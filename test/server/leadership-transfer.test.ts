@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { noMember, type CoreStatus, type MemberId } from "../../raft/index.js";
-import { LeadershipTransfer } from "../../server/leadership-transfer.js";
+import { LeadershipTransfer } from "../../server/replication/leadership-transfer.js";
 import { recordingLogger } from "./member-fixtures.js";
 import { VirtualClock } from "./virtual-clock.js";
 

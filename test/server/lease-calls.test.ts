@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { LeaseTimeToLiveResponse } from "../../proto/index.js";
 import { atOnce, LeaseNotFoundError } from "../../store/index.js";
-import { serveLeaseCalls } from "../../server/lease-calls.js";
+import { serveLeaseCalls } from "../../server/lease/lease-calls.js";
 
 const setUp = (keys: Promise<readonly string[]> = Promise.resolve([])) => {
   const rounds: { readonly confirmed: () => void; readonly failed: (error: unknown) => void }[] = [];

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CoreStatus, Term } from "../../raft/index.js";
 import { atOnce, type Lease } from "../../store/index.js";
-import { ServerError } from "../../server/errors.js";
-import { LeaseKeeper } from "../../server/lease-keeper.js";
-import type { Command, Settle } from "../../server/proposals.js";
+import { ServerError } from "../../server/base/errors.js";
+import { LeaseKeeper } from "../../server/lease/lease-keeper.js";
+import type { Command, Settle } from "../../server/replication/proposals.js";
 import { VirtualClock } from "./virtual-clock.js";
 
 const electionMs = 1_000;

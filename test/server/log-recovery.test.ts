@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Entry, HardState, LogIndex, LogPosition, Term } from "../../raft/index.js";
-import { StartError } from "../../server/errors.js";
-import { mustRestart, restartLog } from "../../server/log-recovery.js";
+import { StartError } from "../../server/base/errors.js";
+import { mustRestart, restartLog } from "../../server/data-dir/log-recovery.js";
 import { position } from "./snapshot-fixtures.js";
 
 const log = (base: LogPosition, ...terms: number[]): { base: LogPosition; entries: Entry[] } => ({

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LogSpace } from "../../server/log-space.js";
+import { LogSpace } from "../../server/resources/log-space.js";
 import { recordingLogger } from "./member-fixtures.js";
 import { VirtualClock } from "./virtual-clock.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Entry, LogIndex, Term } from "../../raft/index.js";
-import { LogTruncation, type LogTruncationOptions } from "../../server/log-truncation.js";
+import { LogTruncation, type LogTruncationOptions } from "../../server/snapshots/log-truncation.js";
 import { recordingLogger } from "./member-fixtures.js";
 
 const mebibyte = 1024 * 1024;

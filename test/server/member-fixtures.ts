@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { systemClock } from "../../raft/index.js";
-import { configFromFlags, defaultFlags, type MemberConfig, type ServerFlags } from "../../server/config.js";
-import { createLogger, type Logger } from "../../server/logger.js";
-import type { MemberEnvironment } from "../../server/parts.js";
+import { configFromFlags, defaultFlags, type MemberConfig, type ServerFlags } from "../../server/config/config.js";
+import { createLogger, type Logger } from "../../server/base/logger.js";
+import type { MemberEnvironment } from "../../server/member/parts.js";
 
 /** A directory of the test's own, gone after it. Short: a unix socket's path takes about 100 bytes. */
 export const temporaryDirectory = async (t: TestContext): Promise<string> => {

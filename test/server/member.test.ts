@@ -11,7 +11,7 @@ import {
   StatusRequest,
   StatusResponse,
 } from "../../proto/index.js";
-import { Member } from "../../server/member.js";
+import { Member } from "../../server/member/member.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "./member-fixtures.js";
 
 interface Codec<T> {

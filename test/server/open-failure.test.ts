@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { StartError } from "../../server/errors.js";
-import { errorText } from "../../server/logger.js";
-import { Member } from "../../server/member.js";
-import { asStartError } from "../../server/open-failure.js";
+import { StartError } from "../../server/base/errors.js";
+import { errorText } from "../../server/base/logger.js";
+import { Member } from "../../server/member/member.js";
+import { asStartError } from "../../server/base/open-failure.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "./member-fixtures.js";
 
 /** A member that ran once, and the directory of its data. */

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Proposal } from "../../proto/index.js";
 import { noMember, type Refusal, type Shortage } from "../../raft/index.js";
-import { ServerError } from "../../server/errors.js";
-import { maxPendingProposalBytes, maxPendingProposals, maxRepeatBytes, maxRepeats } from "../../server/limits.js";
-import { Proposals, type Command } from "../../server/proposals.js";
-import { SeenProposals } from "../../server/seen-proposals.js";
+import { ServerError } from "../../server/base/errors.js";
+import { maxPendingProposalBytes, maxPendingProposals, maxRepeatBytes, maxRepeats } from "../../server/base/limits.js";
+import { Proposals, type Command } from "../../server/replication/proposals.js";
+import { SeenProposals } from "../../server/replication/apply/seen-proposals.js";
 import { VirtualClock } from "./virtual-clock.js";
 
 const timeoutMs = 7_000;

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LogIndex } from "../../raft/index.js";
-import { ServerError } from "../../server/errors.js";
-import { maxPendingReads } from "../../server/limits.js";
-import { maxReadsPerTurn, Reads } from "../../server/reads.js";
+import { ServerError } from "../../server/base/errors.js";
+import { maxPendingReads } from "../../server/base/limits.js";
+import { maxReadsPerTurn, Reads } from "../../server/replication/reads.js";
 import { VirtualClock } from "./virtual-clock.js";
 
 const timeoutMs = 7_000;

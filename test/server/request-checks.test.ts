@@ -9,7 +9,7 @@ import {
   TxnRequest,
   type RequestOp,
 } from "../../proto/index.js";
-import { ServerError } from "../../server/errors.js";
+import { ServerError } from "../../server/base/errors.js";
 import { KeyIntervals } from "../../server/services/key-intervals.js";
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from "../../server/services/request-checks.js";
 

@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { ServerFlags } from "../../server/config.js";
-import { Member } from "../../server/member.js";
+import type { ServerFlags } from "../../server/config/config.js";
+import { Member } from "../../server/member/member.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "./member-fixtures.js";
 
 const start = async (directory: string, flags: Partial<ServerFlags>) => {

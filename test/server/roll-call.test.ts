@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { type MemberId, type Outgoing, type PeerMessage, type Term, type LogIndex } from "../../raft/index.js";
-import { ForeignPastError } from "../../server/errors.js";
-import { ProcessParts, type PeerNetwork } from "../../server/parts.js";
+import { ForeignPastError } from "../../server/base/errors.js";
+import { ProcessParts, type PeerNetwork } from "../../server/member/parts.js";
 import type { PeersOptions } from "../../server/peers/peers.js";
-import { openReplica, type Replica } from "../../server/replica.js";
+import { openReplica, type Replica } from "../../server/member/replica.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "./member-fixtures.js";
 import { VirtualClock } from "./virtual-clock.js";
 

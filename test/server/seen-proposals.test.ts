@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { maxPendingProposals } from "../../server/limits.js";
-import { SeenProposals, type Envelope } from "../../server/seen-proposals.js";
+import { maxPendingProposals } from "../../server/base/limits.js";
+import { SeenProposals, type Envelope } from "../../server/replication/apply/seen-proposals.js";
 
 /** Obviously right: remembers everything. */
 class NaiveSeen {

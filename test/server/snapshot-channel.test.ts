@@ -7,7 +7,7 @@ import { systemClock, type MemberId } from "../../raft/index.js";
 import { frameHeader } from "../../server/peers/frame.js";
 import { encodeHello } from "../../server/peers/hello.js";
 import { Peers } from "../../server/peers/peers.js";
-import { ChannelClosedError, type SnapshotChannel } from "../../server/snapshots/channel.js";
+import { ChannelClosedError, type SnapshotChannel } from "../../server/peers/channel.js";
 import { acquainted, recordingLogger, temporaryDirectory } from "./member-fixtures.js";
 
 interface End {

@@ -1,10 +1,10 @@
 // Two ends of a channel in memory, stores that are lists of rows, and members that say what they were told.
 import type { LogIndex, LogPosition, MemberId, Term } from "../../raft/index.js";
 import type { Row } from "../../store/index.js";
-import type { AppliedState } from "../../server/applier.js";
-import { Membership } from "../../server/membership.js";
-import { SeenProposals } from "../../server/seen-proposals.js";
-import { ChannelClosedError, type SnapshotChannel } from "../../server/snapshots/channel.js";
+import type { AppliedState } from "../../server/replication/apply/applier.js";
+import { Membership } from "../../server/replication/apply/membership.js";
+import { SeenProposals } from "../../server/replication/apply/seen-proposals.js";
+import { ChannelClosedError, type SnapshotChannel } from "../../server/peers/channel.js";
 import type { NewStore } from "../../server/snapshots/new-store.js";
 import type { StoreRows } from "../../server/snapshots/transfer.js";
 

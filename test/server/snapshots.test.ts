@@ -5,7 +5,7 @@ import type { LogIndex, LogPosition, MemberId, Term } from "../../raft/index.js"
 import type { Announced } from "../../server/snapshots/reception.js";
 import { SnapshotReceiver } from "../../server/snapshots/snapshot-receiver.js";
 import { SnapshotSender } from "../../server/snapshots/snapshot-sender.js";
-import { ChannelClosedError, type SnapshotChannel } from "../../server/snapshots/channel.js";
+import { ChannelClosedError, type SnapshotChannel } from "../../server/peers/channel.js";
 import type { Row } from "../../store/index.js";
 import { recordingLogger } from "./member-fixtures.js";
 import { channelPair, ListedRows, ListedStore, position, positionOf, rowsOf, type Alter } from "./snapshot-fixtures.js";

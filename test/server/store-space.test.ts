@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setImmediate as settle } from "node:timers/promises";
 import { test } from "node:test";
-import { SpacedBackend, StoreSpace } from "../../server/store-space.js";
+import { SpacedBackend, StoreSpace } from "../../server/resources/store-space.js";
 import { openMemoryBackend } from "../../store/index.js";
 import { recordingLogger } from "./member-fixtures.js";
 import { VirtualClock } from "./virtual-clock.js";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { maxUntakenBytes, maxUntakenBytesOfConnection, untakenBytesUnderPressure } from "../../server/limits.js";
-import { UntakenAnswers } from "../../server/rpc/untaken-answers.js";
+import { maxUntakenBytes, maxUntakenBytesOfConnection, untakenBytesUnderPressure } from "../../server/base/limits.js";
+import { UntakenAnswers } from "../../server/net/untaken-answers.js";
 import { VirtualClock } from "./virtual-clock.js";
 
 const mebibyte = 1024 * 1024;

@@ -2,13 +2,13 @@
 
 import assert from "node:assert/strict";
 import { systemClock } from "../../raft/index.js";
-import { UntakenAnswers } from "../../server/rpc/untaken-answers.js";
+import { UntakenAnswers } from "../../server/net/untaken-answers.js";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { Client, credentials } from "@grpc/grpc-js";
-import { maxUnsentBytes, maxUnsentMessages } from "../../server/limits.js";
-import { createGrpcJsEngine } from "../../server/rpc/grpc-js-engine.js";
+import { maxUnsentBytes, maxUnsentMessages } from "../../server/base/limits.js";
+import { createGrpcJsEngine } from "../../server/net/grpc-js-engine.js";
 import { bidi, type ResponseStream } from "../../server/rpc/method-table.js";
 import { within } from "../support/deadline.js";
 import { temporaryDirectory } from "./member-fixtures.js";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ServerError } from "../../server/errors.js";
+import { ServerError } from "../../server/base/errors.js";
 import { LeaderRequired } from "../../server/rpc/leader-required.js";
 import { bidi, type BidiMethod, type Call } from "../../server/rpc/method-table.js";
 import { VirtualClock } from "./virtual-clock.js";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { configFromFlags, defaultFlags, FlagError } from "../../server/config.js";
+import { configFromFlags, defaultFlags, FlagError } from "../../server/config/config.js";
 
 const progressMs = (watchProgressNotifyInterval: string): number =>
   configFromFlags({ ...defaultFlags, watchProgressNotifyInterval }).watchProgressMs;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CompactedError, FutureRevisionError, type Compaction } from "../../store/index.js";
-import { KeyIndex, type RemovedChange } from "../../store/key-index.js";
-import { Pins } from "../../store/pins.js";
-import type { Revision } from "../../store/revision.js";
-import { parseChangeRowKey } from "../../store/rows.js";
+import { KeyIndex, type RemovedChange } from "../../store/mvcc/key-index.js";
+import { Pins } from "../../store/persist/pins.js";
+import type { Revision } from "../../store/base/revision.js";
+import { parseChangeRowKey } from "../../store/disk/rows.js";
 import { TestStore, bytes, disks, memoryDisk, range, shown, type TestDisk } from "./harness.js";
 
 /** Compacts and waits until everything is gone. */

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PatientBackend } from "../../store/descriptor-shortage.js";
+import { PatientBackend } from "../../store/disk/descriptor-shortage.js";
 import { openMemoryBackend, type Backend, type Row, type RowIterator } from "../../store/index.js";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);

@@ -12,8 +12,8 @@ import {
   type Backend,
   type KvStore,
 } from "../../store/index.js";
-import { formatRow } from "../../store/meta.js";
-import { changeRowKey } from "../../store/rows.js";
+import { formatRow } from "../../store/disk/meta.js";
+import { changeRowKey } from "../../store/disk/rows.js";
 import { HaltingDisk, SlowDisk } from "./faulty-disks.js";
 import {
   ManualClock,

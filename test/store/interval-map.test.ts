@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { IntervalMap } from "../../store/interval-map.js";
-import type { Interval } from "../../store/interval.js";
+import { IntervalMap } from "../../store/watch/interval-map.js";
+import type { Interval } from "../../store/base/interval.js";
 
 const key = fc.string({ unit: fc.constantFrom("a", "b", "\0", "\xff"), maxLength: 3 });
 const interval: fc.Arbitrary<Interval> = fc.record({ from: key, to: fc.option(key, { nil: undefined }) });

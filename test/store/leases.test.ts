@@ -13,8 +13,8 @@ import {
   type KvStore,
   type WatchReceiver,
 } from "../../store/index.js";
-import { leaseRowKey } from "../../store/lease-rows.js";
-import { leaseCountRow } from "../../store/meta.js";
+import { leaseRowKey } from "../../store/persist/lease-rows.js";
+import { leaseCountRow } from "../../store/disk/meta.js";
 import { bytes, disks, memoryDisk, op, put, TestStore, text, txn } from "./harness.js";
 
 const grant = (store: KvStore, id: bigint, { ttlSeconds = 10, generation = 1 } = {}): void =>

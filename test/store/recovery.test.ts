@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { atOnce, DamagedError, NewerFormatError, openDiskBackend, openStore, type Batch } from "../../store/index.js";
-import { formatRow, rowCountRow } from "../../store/meta.js";
-import { changeRowKey } from "../../store/rows.js";
+import { formatRow, rowCountRow } from "../../store/disk/meta.js";
+import { changeRowKey } from "../../store/disk/rows.js";
 import { ManualClock, TestStore, bytes, memoryDisk, put, range, text, type TestDisk } from "./harness.js";
 
 /** Changes what is on a disk behind the store's back. */

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { KeyValue } from "../../proto/index.js";
 import { DamagedError } from "../../store/index.js";
-import { crc32c } from "../../store/crc32c.js";
-import { decodeKeyValue, encodeKeyValue, valueOf, withoutValue } from "../../store/key-value.js";
-import type { Revision } from "../../store/revision.js";
-import { changeRowKey, openRow, parseChangeRowKey, sealedRow } from "../../store/rows.js";
+import { crc32c } from "../../store/disk/crc32c.js";
+import { decodeKeyValue, encodeKeyValue, valueOf, withoutValue } from "../../store/mvcc/key-value.js";
+import type { Revision } from "../../store/base/revision.js";
+import { changeRowKey, openRow, parseChangeRowKey, sealedRow } from "../../store/disk/rows.js";
 import { bytes, text } from "./harness.js";
 
 const state = { mod: 7 as Revision, sub: 3, create: 5 as Revision, version: 2, lease: 0n };

@@ -13,8 +13,8 @@ import {
   type Backend,
   type Row,
 } from "../../store/index.js";
-import { formatRow, rowCountRow } from "../../store/meta.js";
-import { changeRowKey } from "../../store/rows.js";
+import { formatRow, rowCountRow } from "../../store/disk/meta.js";
+import { changeRowKey } from "../../store/disk/rows.js";
 import { SlowDisk } from "./faulty-disks.js";
 import { ManualClock, TestStore, bytes, copyOf, disks, memoryDisk, put, text, type TestDisk } from "./harness.js";
 

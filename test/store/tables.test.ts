@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Level } from "level";
-import { openDiskBackend } from "../../store/backend.js";
-import { DamagedError } from "../../store/errors.js";
-import { decompressSnappy } from "../../store/snappy.js";
-import { checkTable } from "../../store/tables.js";
+import { openDiskBackend } from "../../store/disk/backend.js";
+import { DamagedError } from "../../store/base/errors.js";
+import { decompressSnappy } from "../../store/disk/snappy.js";
+import { checkTable } from "../../store/disk/tables.js";
 import { seededRandom } from "../sim/random.js";
 
 const temporary = await mkdtemp(join(tmpdir(), "minietcd-tables-"));

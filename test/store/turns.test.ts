@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { slicedSort } from "../../store/sliced-sort.js";
-import { atOnce, type Sliced } from "../../store/slices.js";
-import { Turns } from "../../store/turns.js";
+import { slicedSort } from "../../store/base/sliced-sort.js";
+import { atOnce, type Sliced } from "../../store/base/slices.js";
+import { Turns } from "../../store/base/turns.js";
 
 /** Turns that pass when told so. */
 class Loop {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KeyEntry } from "../../store/key-index.js";
-import { deletedState } from "../../store/key-value.js";
-import type { Revision } from "../../store/revision.js";
-import { ValueCache } from "../../store/value-cache.js";
+import { KeyEntry } from "../../store/mvcc/key-index.js";
+import { deletedState } from "../../store/mvcc/key-value.js";
+import type { Revision } from "../../store/base/revision.js";
+import { ValueCache } from "../../store/mvcc/value-cache.js";
 
 const entryOf = (key: string): KeyEntry => new KeyEntry(key, deletedState(1 as Revision, 0));
 const value = new Uint8Array(700); // with what the cache adds for its own cost: 1 000 bytes

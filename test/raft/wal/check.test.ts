@@ -6,7 +6,7 @@ import path from "node:path";
 import { after as afterAll, test } from "node:test";
 import type { LogIndex } from "../../../raft/core/types.js";
 import { checkWal } from "../../../raft/wal/check.js";
-import { ensureDirectory, nodeDisk } from "../../../raft/wal/disk.js";
+import { ensureDirectory, nodeDisk } from "../../../platform/disk.js";
 import { WalDamagedError, WalFailedError } from "../../../raft/wal/errors.js";
 import { seededRandom } from "../../sim/random.js";
 import {

@@ -4,8 +4,8 @@ import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
-import { ensureDirectory, promised, type Disk, type DiskFile } from "../../../raft/wal/disk.js";
-import { machineDisk, type MemberDisk } from "../../../server/member-disk.js";
+import { ensureDirectory, promised, type Disk, type DiskFile } from "../../../platform/disk.js";
+import { machineDisk, type MemberDisk } from "../../../platform/member-disk.js";
 import { seededRandom } from "../../sim/random.js";
 import { diskError, SimDisk } from "./sim-disk.js";
 

@@ -10,7 +10,7 @@ import {
   type Term,
 } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
-import type { Disk } from "../../../raft/wal/disk.js";
+import type { Disk } from "../../../platform/disk.js";
 import { LogReader, type RecoveredLog, type Recovery } from "../../../raft/wal/recovery.js";
 import { arrange, readHead } from "../../../raft/wal/segment-files.js";
 import { openWal, type OpenOptions } from "../../../raft/wal/open.js";

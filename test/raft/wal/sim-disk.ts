@@ -2,8 +2,8 @@
 // the real disk.
 import path from "node:path";
 import type { SeededRandom } from "../../sim/random.js";
-import { promised, type DiskDone, type DiskFile, type DiskResult, type OpenMode } from "../../../raft/wal/disk.js";
-import type { DirectoryLock, MemberDisk } from "../../../server/member-disk.js";
+import { promised, type DiskDone, type DiskFile, type DiskResult, type OpenMode } from "../../../platform/disk.js";
+import type { DirectoryLock, MemberDisk } from "../../../platform/member-disk.js";
 import { sectorsOf, SimDirectory, SimFile, type SimNode } from "./sim-files.js";
 
 export type OperationKind =

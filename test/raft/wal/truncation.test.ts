@@ -6,7 +6,7 @@ import path from "node:path";
 import { after as afterAll, test } from "node:test";
 import type { LogIndex } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
-import { nodeDisk, type Disk } from "../../../raft/wal/disk.js";
+import { nodeDisk, type Disk } from "../../../platform/disk.js";
 import { WalDamagedError } from "../../../raft/wal/errors.js";
 import type { Wal } from "../../../raft/wal/wal.js";
 import {

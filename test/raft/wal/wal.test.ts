@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after as afterAll, describe, test } from "node:test";
 import type { Batch } from "../../../raft/wal/batch.js";
-import { nodeDisk, type Disk } from "../../../raft/wal/disk.js";
+import { nodeDisk, type Disk } from "../../../platform/disk.js";
 import type { OpenOptions } from "../../../raft/wal/open.js";
 import { seededRandom } from "../../sim/random.js";
 import {

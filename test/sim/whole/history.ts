@@ -16,7 +16,7 @@ import {
   TxnResponse,
 } from "../../../proto/index.js";
 import type { Entry, LogIndex, Term } from "../../../raft/index.js";
-import type { Replica } from "../../../server/replica.js";
+import type { Replica } from "../../../server/member/replica.js";
 import { StoreError, type KvStore, type Lease, type Sliced, type StoreErrorCode } from "../../../store/index.js";
 import { assertSame } from "./same.js";
 import { CopyingStore, Refused, type NaiveChange } from "../../property/copying-store.js";

@@ -2,12 +2,12 @@
 
 import { join } from "node:path";
 import type { CoreStatus, MemberId, Outgoing } from "../../../raft/index.js";
-import type { LogFields, Logger } from "../../../server/logger.js";
-import { configFromFlags, defaultFlags, type MemberConfig } from "../../../server/config.js";
-import { errorText } from "../../../server/logger.js";
-import { memberServices, type MemberServices } from "../../../server/member-services.js";
-import type { MemberParts } from "../../../server/parts.js";
-import { openReplica, type Replica } from "../../../server/replica.js";
+import type { LogFields, Logger } from "../../../server/base/logger.js";
+import { configFromFlags, defaultFlags, type MemberConfig } from "../../../server/config/config.js";
+import { errorText } from "../../../server/base/logger.js";
+import { memberServices, type MemberServices } from "../../../server/member/member-services.js";
+import type { MemberParts } from "../../../server/member/parts.js";
+import { openReplica, type Replica } from "../../../server/member/replica.js";
 import { SimDisk, type Operation, type OperationKind } from "../../raft/wal/sim-disk.js";
 import { seededRandom, type SeededRandom } from "../random.js";
 import { ProcessClock, SimProcess } from "./process.js";

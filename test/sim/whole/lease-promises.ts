@@ -1,8 +1,8 @@
 // What a cluster promises of leases, beside what it answers: when they end, and when they do not.
 
 import assert from "node:assert/strict";
-import { sweepMs } from "../../../server/lease-keeper.js";
-import { expiryRetryMs } from "../../../server/lease-term.js";
+import { sweepMs } from "../../../server/lease/lease-keeper.js";
+import { expiryRetryMs } from "../../../server/lease/lease-term.js";
 import type { Effect } from "./history.js";
 import type { Leases, PromisedLease } from "./lease-client.js";
 import type { World } from "./world.js";

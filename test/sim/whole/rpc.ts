@@ -1,6 +1,6 @@
 // Calls of clients, carried without gRPC: the same method table as on a port, messages as bytes, and a network between.
 
-import { maxUnsentBytes, maxUnsentMessages } from "../../../server/limits.js";
+import { maxUnsentBytes, maxUnsentMessages } from "../../../server/base/limits.js";
 import type { BidiMethod, Call, RequestSink, UnaryMethod } from "../../../server/rpc/method-table.js";
 import { statusOfError, type GrpcStatus } from "../../../server/rpc/status.js";
 import type { SeededRandom } from "../random.js";

@@ -9,10 +9,10 @@ import {
   type Outgoing,
   type PeerMessage,
 } from "../../../raft/index.js";
-import type { PeerNetwork } from "../../../server/parts.js";
+import type { PeerNetwork } from "../../../server/member/parts.js";
 import type { Refusal } from "../../../server/peers/hello.js";
 import type { PeersOptions } from "../../../server/peers/peers.js";
-import { ChannelClosedError, type SnapshotChannel } from "../../../server/snapshots/channel.js";
+import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
 import type { SeededRandom } from "../random.js";
 import type { SimProcess } from "./process.js";
 import { SimChannel, type ChannelSide } from "./sim-channel.js";

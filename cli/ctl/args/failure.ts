@@ -1,0 +1,77 @@
+// How a command ends when it does not succeed: what it prints and what it exits with, as etcdctl does.
+import type { EtcdError } from "../../../client/index.js";
+import { ConnectError } from "../../../client/index.js";
+
+/** etcdctl's exit codes. */
+export const exitCodes = {
+  success: 0,
+  /** The server's errors, and a command line that makes no sense. */
+  error: 1,
+  badConnection: 2,
+  /** What was read from standard input makes no sense. */
+  invalidInput: 3,
+  /** A value or an output format that is not supported. */
+  badFeature: 4,
+  /** A watch that the server has ended. */
+  interrupted: 5,
+  badArguments: 128,
+} as const;
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** Ends the command with `Error: <message>` on standard error. */
+export class Failure extends Error {
+  override readonly name = "Failure";
+  /** @param hint a line to print after the error */
+  constructor(
+    readonly exitCode: ExitCode,
+    message: string,
+    readonly hint?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** The command has said all there is to say. */
+export class SilentFailure extends Error {
+  override readonly name = "SilentFailure";
+  constructor(readonly exitCode: ExitCode) {
+    super(`Exit code ${exitCode}`);
+  }
+}
+
+/** gRPC's code names, as Go writes them. */
+const goCodeNames: Record<EtcdError["code"], string> = {
+  cancelled: "Canceled",
+  unknown: "Unknown",
+  "invalid-argument": "InvalidArgument",
+  "deadline-exceeded": "DeadlineExceeded",
+  "not-found": "NotFound",
+  "already-exists": "AlreadyExists",
+  "permission-denied": "PermissionDenied",
+  "resource-exhausted": "ResourceExhausted",
+  "failed-precondition": "FailedPrecondition",
+  aborted: "Aborted",
+  "out-of-range": "OutOfRange",
+  unimplemented: "Unimplemented",
+  internal: "Internal",
+  unavailable: "Unavailable",
+  "data-loss": "DataLoss",
+  unauthenticated: "Unauthenticated",
+};
+
+/** The text etcdctl has for a failed request: scripts look for it. */
+export function etcdText(error: EtcdError): string {
+  // Waiting for a connection is waiting for an answer: etcdctl says the same of both.
+  if (error instanceof ConnectError || error.code === "deadline-exceeded") return "context deadline exceeded";
+  if (error.message.startsWith("etcdserver: ")) return error.message;
+  return `rpc error: code = ${goCodeNames[error.code]} desc = ${error.message}`;
+}
+
+/** What to tell beyond etcdctl's text: one warning for each thing worth knowing. */
+export function warningsOf(error: EtcdError): string[] {
+  const reasons = error instanceof ConnectError ? [...error.failures] : [];
+  const warnings = reasons.map(([endpoint, reason]) => `cannot connect to ${endpoint}: ${reason}`);
+  if (error.outcome === "unknown") warnings.push("the write may have been carried out all the same");
+  return warnings;
+}

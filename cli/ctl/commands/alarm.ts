@@ -1,0 +1,38 @@
+// minietcdctl alarm list, disarm
+import { Command } from "commander";
+import type { AlarmMember } from "../../../client/index.js";
+import { exitCodes, Failure } from "../args/failure.js";
+import type { Io } from "../args/io.js";
+import { withSession } from "./session.js";
+
+export const alarmListCommand = (): Command =>
+  new Command("list")
+    .description("Lists the active alarms of all members")
+    .addHelpText("after", "\nExample:\n  $ minietcdctl alarm list");
+
+export const alarmDisarmCommand = (): Command =>
+  new Command("disarm")
+    .description("Deactivates all alarms, and prints them")
+    .addHelpText("after", "\nExample:\n  $ minietcdctl alarm disarm");
+
+export async function runAlarmList(command: Command, io: Io): Promise<void> {
+  refuseArguments(command);
+  await withSession(command, io, async ({ client, printer, limits }) => {
+    printer.alarms(await client.maintenance.alarmList(limits));
+  });
+}
+
+export async function runAlarmDisarm(command: Command, io: Io): Promise<void> {
+  refuseArguments(command);
+  await withSession(command, io, async ({ client: { maintenance }, printer, limits }) => {
+    const disarmed: AlarmMember[] = [];
+    for (const alarm of (await maintenance.alarmList(limits)).alarms)
+      disarmed.push(...(await maintenance.alarmDisarm(alarm, limits)).alarms);
+    printer.alarms({ header: undefined, alarms: disarmed }); // of several answers, as in etcdctl
+  });
+}
+
+function refuseArguments(command: Command): void {
+  if (command.args.length === 0) return;
+  throw new Failure(exitCodes.badArguments, `alarm ${command.name()} command accepts no arguments`);
+}

@@ -1,0 +1,49 @@
+// minietcdctl del
+import { Command } from "commander";
+import type { DeleteSettings } from "../../../client/index.js";
+import { exitCodes, Failure } from "../args/failure.js";
+import { booleanFlag } from "../args/flags.js";
+import type { Io } from "../args/io.js";
+import { checkKeyFlags, intervalFlags, keyHelp, type KeyFlags } from "../args/key-arguments.js";
+import { withSession } from "./session.js";
+
+export interface DelFlags extends KeyFlags {
+  readonly prevKv: boolean;
+}
+
+const examples = `
+Prints how many keys there were.
+
+Examples:
+  $ minietcdctl del greeting
+  $ minietcdctl del users/ --prefix --prev-kv`;
+
+export const delCommand = (): Command =>
+  new Command("del")
+    .description("Deletes a key, or the keys from <key> up to, but not including, <range_end>")
+    .usage("[options] <key> [range_end]")
+    .addOption(booleanFlag("--prefix", keyHelp.prefix))
+    .addOption(booleanFlag("--from-key", keyHelp.fromKey))
+    .addOption(booleanFlag("--prev-kv", "print the keys as they were before"))
+    .addHelpText("after", examples);
+
+export async function runDel(command: Command, io: Io): Promise<void> {
+  const { key, settings } = delRequest(command.opts<DelFlags>(), command.args);
+  await withSession(command, io, async ({ client, printer, limits }) => {
+    printer.delete(await client.kv.delete(key, { ...settings, ...limits }));
+  });
+}
+
+/** @throws Failure if flags or arguments make no sense */
+export function delRequest(
+  flags: DelFlags,
+  [key, rangeEnd, ...more]: readonly string[],
+): { key: string; settings: DeleteSettings } {
+  if (key === undefined || more.length > 0)
+    throw new Failure(
+      exitCodes.badArguments,
+      "del command needs one argument as key and an optional argument as range_end",
+    );
+  checkKeyFlags(flags);
+  return { key, settings: { ...intervalFlags(rangeEnd, flags), prevKv: flags.prevKv } };
+}

@@ -1,0 +1,125 @@
+// minietcdctl endpoint health, status, hashkv
+import { Command } from "commander";
+import { EtcdError } from "../../../client/index.js";
+import { etcdText, exitCodes, Failure, SilentFailure, warningsOf } from "../args/failure.js";
+import { booleanFlag, counterFlag } from "../args/flags.js";
+import type { Io } from "../args/io.js";
+import type { EndpointHash, EndpointStatus, Health } from "../output/printer.js";
+import { withSession, type Session } from "./session.js";
+
+const clusterFlag = () => booleanFlag("--cluster", "ask the client URLs of all members instead of --endpoints");
+
+export const healthCommand = (): Command =>
+  new Command("health")
+    .description("Asks each endpoint for a key, and so whether it can reach a quorum")
+    .addOption(clusterFlag())
+    .addHelpText("after", "\nExample:\n  $ minietcdctl endpoint health --cluster");
+
+export const statusCommand = (): Command =>
+  new Command("status")
+    .description("Prints how each endpoint is doing")
+    .addOption(clusterFlag())
+    .addHelpText(
+      "after",
+      `
+Prints: endpoint, member id, version, bytes on disk, is leader, is learner, raft term, raft index, raft applied index,
+errors.
+
+Example:
+  $ minietcdctl --endpoints 127.0.0.1:2379,127.0.0.1:22379 endpoint status`,
+    );
+
+export const hashKvCommand = (): Command =>
+  new Command("hashkv")
+    .description("Prints a hash of each endpoint's history: equal where the data is")
+    .addOption(clusterFlag())
+    .addOption(counterFlag("--rev <revision>", "up to this revision; 0: the newest"))
+    .addHelpText("after", "\nExample:\n  $ minietcdctl endpoint hashkv --cluster --rev 1000");
+
+/** The key that is asked for to see whether a member works. Nobody has to have put it. */
+const healthKey = "health";
+
+export const runHealth = (command: Command, io: Io): Promise<void> =>
+  withSession(command, io, async (session) => {
+    const endpoints = await endpointsOf(command, session);
+    const results = await Promise.all(endpoints.map((endpoint) => healthOf(endpoint, session, io)));
+    // In the order of their answers, as etcdctl.
+    results.sort((a, b) => a.tookMs - b.tookMs);
+    session.printer.endpointHealth(results);
+    if (results.some(({ healthy }) => !healthy)) throw new Failure(exitCodes.error, "unhealthy cluster");
+  });
+
+async function healthOf(endpoint: string, { clientOf, limits }: Session, io: Io): Promise<Health> {
+  const startedAt = performance.now();
+  const result = (error?: string): Health => {
+    const tookMs = performance.now() - startedAt;
+    return error === undefined ? { endpoint, healthy: true, tookMs } : { endpoint, healthy: false, tookMs, error };
+  };
+  await using client = clientOf(endpoint);
+  try {
+    await client.kv.get(healthKey, limits);
+    return result();
+  } catch (error) {
+    if (!(error instanceof EtcdError)) throw error;
+    // A member that knows whom to refuse has asked the others.
+    if (error.code === "permission-denied") return result();
+    for (const warning of warningsOf(error)) io.note(`Warning: ${warning}`);
+    return result(etcdText(error));
+  }
+}
+
+export const runStatus = (command: Command, io: Io): Promise<void> =>
+  withSession(command, io, async (session) => {
+    const results: EndpointStatus[] = [];
+    const failures = await eachEndpoint(command, io, session, "status", async (endpoint) => {
+      results.push({ endpoint, ...(await session.client.maintenance.status(endpoint, session.limits)) });
+    });
+    session.printer.endpointStatus(results);
+    if (failures.length > 0) throw new SilentFailure(exitCodes.error);
+  });
+
+export const runHashKv = (command: Command, io: Io): Promise<void> =>
+  withSession(command, io, async (session) => {
+    const { rev } = command.opts<{ rev: number }>();
+    const results: EndpointHash[] = [];
+    const failures = await eachEndpoint(command, io, session, "hash", async (endpoint) => {
+      results.push({ endpoint, ...(await session.client.maintenance.hashKv(endpoint, rev, session.limits)) });
+    });
+    session.printer.endpointHashKv(results);
+    const last = failures.at(-1);
+    if (last !== undefined) throw new Failure(exitCodes.error, etcdText(last));
+  });
+
+/** Asks one endpoint after the other, says which of them failed, and goes on. */
+async function eachEndpoint(
+  command: Command,
+  io: Io,
+  session: Session,
+  what: string,
+  ask: (endpoint: string) => Promise<void>,
+): Promise<EtcdError[]> {
+  const failures: EtcdError[] = [];
+  for (const endpoint of await endpointsOf(command, session)) {
+    try {
+      await ask(endpoint);
+    } catch (error) {
+      if (!(error instanceof EtcdError)) throw error;
+      failures.push(error);
+      for (const warning of warningsOf(error)) io.note(`Warning: ${warning}`);
+      io.note(`Failed to get the ${what} of endpoint ${endpoint} (${etcdText(error)})`);
+    }
+  }
+  return failures;
+}
+
+async function endpointsOf(command: Command, { client, endpoints, limits }: Session): Promise<readonly string[]> {
+  if (!command.opts<{ cluster: boolean }>().cluster) return endpoints;
+  try {
+    const { members } = await client.cluster.memberList(limits);
+    return members.flatMap(({ clientURLs }) => clientURLs);
+  } catch (error) {
+    if (!(error instanceof EtcdError)) throw error;
+    const text = `failed to fetch endpoints from etcd cluster member list: ${etcdText(error)}`;
+    throw new Failure(exitCodes.error, text);
+  }
+}

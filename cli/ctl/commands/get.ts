@@ -1,0 +1,103 @@
+// minietcdctl get
+import { Command } from "commander";
+import type { GetSettings } from "../../../client/index.js";
+import { exitCodes, Failure } from "../args/failure.js";
+import { booleanFlag, counterFlag, textFlag } from "../args/flags.js";
+import { quote } from "../args/go-values.js";
+import type { Io } from "../args/io.js";
+import { checkKeyFlags, intervalFlags, keyHelp, type KeyFlags } from "../args/key-arguments.js";
+import { SimplePrinter } from "../output/simple-printer.js";
+import { withSession } from "./session.js";
+
+export interface GetFlags extends KeyFlags {
+  readonly limit: number;
+  readonly rev: number;
+  readonly sortBy: string;
+  readonly order: string;
+  readonly consistency: string;
+  readonly keysOnly: boolean;
+  readonly countOnly: boolean;
+  readonly printValueOnly: boolean;
+}
+
+const examples = `
+Examples:
+  $ minietcdctl get greeting
+  $ minietcdctl get users/ --prefix --limit 10 --sort-by MODIFY --order DESCEND
+  $ minietcdctl get greeting --rev 5 -w json`;
+
+export const getCommand = (): Command =>
+  new Command("get")
+    .description("Gets a key, or the keys from <key> up to, but not including, <range_end>")
+    .usage("[options] <key> [range_end]")
+    .addOption(booleanFlag("--prefix", keyHelp.prefix))
+    .addOption(booleanFlag("--from-key", keyHelp.fromKey))
+    .addOption(counterFlag("--limit <n>", "at most so many keys; 0: all"))
+    .addOption(counterFlag("--rev <revision>", "as of this revision; 0: the newest"))
+    .addOption(textFlag("--sort-by <what>", "CREATE, KEY, MODIFY, VALUE or VERSION; by key if empty"))
+    .addOption(textFlag("--order <order>", "ASCEND or DESCEND; ascending if empty"))
+    .addOption(textFlag("--consistency <which>", "l: linearizable; s: serializable, what one member has, at once", "l"))
+    .addOption(booleanFlag("--keys-only", "keys without their values"))
+    .addOption(booleanFlag("--count-only", "only how many keys there are; with -w fields or json"))
+    .addOption(booleanFlag("--print-value-only", "values without their keys; with -w simple"))
+    .addHelpText("after", examples);
+
+export async function runGet(command: Command, io: Io): Promise<void> {
+  const flags = command.opts<GetFlags>();
+  const { key, settings } = getRequest(flags, command.args);
+  await withSession(command, io, async ({ client, printer, limits }) => {
+    const simple = printer instanceof SimplePrinter;
+    if (flags.countOnly && simple)
+      throw new Failure(exitCodes.badArguments, "--count-only is only for `--write-out=fields` and `--write-out=json`");
+    const result = await client.kv.get(key, { ...settings, ...limits });
+    if (flags.printValueOnly && !simple)
+      throw new Failure(exitCodes.badArguments, "print-value-only is only for `--write-out=simple`");
+    printer.get(result, { valueOnly: flags.printValueOnly });
+  });
+}
+
+const sortTargets = {
+  CREATE: "createRevision",
+  KEY: "key",
+  MODIFY: "modRevision",
+  VALUE: "value",
+  VERSION: "version",
+} as const;
+const orders = { ASCEND: "ascending", DESCEND: "descending" } as const;
+
+/** @throws Failure if flags or arguments make no sense; in etcdctl's order, as only the first is told */
+export function getRequest(
+  flags: GetFlags,
+  [key, rangeEnd]: readonly string[],
+): { key: string; settings: GetSettings } {
+  if (key === undefined)
+    throw new Failure(
+      exitCodes.badArguments,
+      "get command needs one argument as key and an optional argument as range_end",
+    );
+  checkKeyFlags(flags);
+  if (flags.keysOnly && flags.countOnly)
+    throw new Failure(
+      exitCodes.badArguments,
+      "`--keys-only` and `--count-only` cannot be set at the same time, choose one",
+    );
+  if (flags.consistency !== "l" && flags.consistency !== "s")
+    throw new Failure(exitCodes.badFeature, `unknown consistency flag ${quote(flags.consistency)}`);
+  const interval = intervalFlags(rangeEnd, flags);
+  const order = oneOf(orders, flags.order, "order");
+  const sortBy = oneOf(sortTargets, flags.sortBy, "target");
+  const { limit, rev: revision, keysOnly, countOnly } = flags;
+  const serializable = flags.consistency === "s";
+  return { key, settings: { ...interval, limit, revision, serializable, keysOnly, countOnly, order, sortBy } };
+}
+
+function oneOf<Choices extends Readonly<Record<string, string>>>(
+  choices: Choices,
+  text: string,
+  what: string,
+): Choices[keyof Choices] | undefined {
+  if (text === "") return undefined;
+  const name = text.toUpperCase();
+  if (!Object.hasOwn(choices, name)) throw new Failure(exitCodes.badFeature, `bad sort ${what} ${text}`);
+  return choices[name as keyof Choices];
+}

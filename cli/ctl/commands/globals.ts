@@ -1,0 +1,112 @@
+// The flags every command has, and the environment variables that stand for them.
+import type { Command, Option } from "commander";
+import { exitCodes, Failure } from "../args/failure.js";
+import { booleanFlag, durationFlag, listFlag, textFlag } from "../args/flags.js";
+import { formatDuration, quote } from "../args/go-values.js";
+import type { Io } from "../args/io.js";
+
+export interface Globals {
+  readonly endpoints: readonly string[];
+  readonly writeOut: string;
+  readonly hex: boolean;
+  readonly debug: boolean;
+  /** Milliseconds, as all times here. */
+  readonly dialTimeout: number;
+  readonly commandTimeout: number;
+  readonly keepaliveTime: number;
+  readonly keepaliveTimeout: number;
+}
+
+/** TLS, users and discovery: etcdctl's flags, not supported yet, and the only value each may have. */
+const notSupported: readonly Option[] = [
+  textFlag("--cacert <file>", "CA certificates to check the server's with"),
+  textFlag("--cert <file>", "TLS certificate to present"),
+  textFlag("--key <file>", "TLS key of that certificate"),
+  booleanFlag("--insecure-transport", "connect without TLS", true),
+  booleanFlag("--insecure-skip-tls-verify", "accept any server certificate"),
+  textFlag("--user <name>", "the user to act as, or name:password"),
+  textFlag("--password <password>", "the user's password"),
+  textFlag("-d, --discovery-srv <domain>", "domain whose SRV records name the endpoints"),
+  textFlag("--discovery-srv-name <name>", "service name in those records"),
+  booleanFlag("--insecure-discovery", "accept records of endpoints without TLS", true),
+].map((option) => option.hideHelp());
+
+export const globalFlags = (): Option[] => [
+  listFlag("--endpoints <list>", "endpoints, separated by commas: host:port, http://host:port or unix:path", [
+    "127.0.0.1:2379",
+  ]),
+  textFlag("-w, --write-out <format>", "output format: simple, fields, json, protobuf or table", "simple"),
+  booleanFlag("--hex", "print keys and values as hex bytes"),
+  durationFlag(
+    "--dial-timeout <duration>",
+    "how long to wait for a connection; 0: as long as the command may take",
+    2_000,
+  ),
+  durationFlag("--command-timeout <duration>", "how long the command may wait for its answers", 5_000),
+  durationFlag("--keepalive-time <duration>", "silence after which a server is probed, at least 10s; 0: never", 2_000),
+  durationFlag("--keepalive-timeout <duration>", "how long a probed server has to answer", 6_000),
+  booleanFlag("--debug", "print the settings in force"),
+  ...notSupported,
+];
+
+const variableOf = (option: Option) => `ETCDCTL_${option.name().toUpperCase().replaceAll("-", "_")}`;
+
+/** Variables that have a meaning without being a flag. */
+const otherVariables = new Set(["ETCDCTL_API", "ETCDCTL_WATCH_KEY", "ETCDCTL_WATCH_RANGE_END"]);
+
+/**
+ * The settings in force for a command that talks to a cluster: from flags, else from `ETCDCTL_*` variables, else the
+ * defaults.
+ *
+ * @throws Failure if a setting is given twice, has no meaning, or is not supported
+ */
+export function globalsOf(program: Command, { env, note }: Pick<Io, "env" | "note">): Globals {
+  const { ETCDCTL_API: api = "" } = env;
+  if (api !== "" && api !== "3") throw new Failure(exitCodes.error, `unsupported API version ${api}`);
+  const options = new Map(program.options.map((option) => [variableOf(option), option]));
+  for (const [variable, text = ""] of Object.entries(env).sort()) {
+    if (!variable.startsWith("ETCDCTL_") || text === "" || otherVariables.has(variable)) continue;
+    const option = options.get(variable);
+    if (option === undefined) note(`Warning: unrecognized environment variable ${variable}`);
+    else takeVariable(program, option, variable, text);
+  }
+  const globals = program.opts<Globals>();
+  if (globals.debug) printSettings(program, options, note);
+  refuseUnsupported(program);
+  return globals;
+}
+
+function takeVariable(program: Command, option: Option, variable: string, text: string): void {
+  if (program.getOptionValueSource(option.attributeName()) === "cli")
+    throw new Failure(
+      exitCodes.error,
+      `conflicting environment variable ${quote(variable)} is shadowed by corresponding command-line flag ` +
+        "(either unset environment variable or disable flag)",
+    );
+  program.parseOptions([`--${option.name()}=${text}`]);
+}
+
+function refuseUnsupported(program: Command): void {
+  for (const option of notSupported) {
+    const value: unknown = program.getOptionValue(option.attributeName());
+    if (value === option.defaultValue) continue;
+    const given = typeof value === "boolean" ? `--${option.name()}=${value}` : `--${option.name()}`;
+    throw new Failure(
+      exitCodes.badArguments,
+      `${given} is not supported yet: minietcdctl has no TLS, users or discovery`,
+    );
+  }
+}
+
+/** All settings by name, a password aside. */
+function printSettings(program: Command, options: ReadonlyMap<string, Option>, note: Io["note"]): void {
+  const written = (value: unknown): string => {
+    if (typeof value === "number") return formatDuration(value);
+    return Array.isArray(value) ? `[${value.join(",")}]` : String(value);
+  };
+  for (const [variable, option] of [...options].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const value: unknown = program.getOptionValue(option.attributeName());
+    const secret = (variable === "ETCDCTL_PASSWORD" || variable === "ETCDCTL_USER") && value !== "";
+    note(`${variable}=${secret ? "(hidden)" : written(value)}`);
+  }
+}

@@ -1,0 +1,173 @@
+// minietcdctl lease grant, revoke, timetolive, list, keep-alive
+import { setTimeout as sleep } from "node:timers/promises";
+import { Command } from "commander";
+import { EtcdError, type LeaseRenewResult } from "../../../client/index.js";
+import { etcdText, exitCodes, Failure, warningsOf } from "../args/failure.js";
+import { booleanFlag } from "../args/flags.js";
+import { parseCounter, parseInt64, ValueError } from "../args/go-values.js";
+import type { Io } from "../args/io.js";
+import { withSession, type Session } from "./session.js";
+
+export const grantCommand = (): Command =>
+  new Command("grant")
+    .description("Grants a lease: keys put under it go when nobody has renewed it for <ttl> seconds")
+    .usage("[options] <ttl>")
+    .addHelpText("after", "\nExample:\n  $ minietcdctl lease grant 60");
+
+export const revokeCommand = (): Command =>
+  new Command("revoke")
+    .description("Ends a lease and deletes its keys")
+    .usage("[options] <lease_id>")
+    .addHelpText("after", "\nExample:\n  $ minietcdctl lease revoke 32695410dcc0ca06");
+
+export const timeToLiveCommand = (): Command =>
+  new Command("timetolive")
+    .description("Prints how long a lease has left")
+    .usage("[options] <lease_id>")
+    .addOption(booleanFlag("--keys", "print the keys that are attached to it, too"))
+    .addHelpText("after", "\nExample:\n  $ minietcdctl lease timetolive 32695410dcc0ca06 --keys");
+
+export const leaseListCommand = (): Command =>
+  new Command("list").description("Lists all leases").addHelpText("after", "\nExample:\n  $ minietcdctl lease list");
+
+export const keepAliveCommand = (): Command =>
+  new Command("keep-alive")
+    .description("Renews a lease, until it is gone or this program ends")
+    .usage("[options] <lease_id>")
+    .addOption(booleanFlag("--once", "renew it once"))
+    .addHelpText("after", "\nExample:\n  $ minietcdctl lease keep-alive 32695410dcc0ca06");
+
+export async function runGrant(command: Command, io: Io): Promise<void> {
+  const ttlSeconds = ttlOf(onlyArgument(command, "lease grant command needs TTL argument"));
+  await withSession(command, io, async ({ client, printer, limits }) => {
+    printer.leaseGrant(await saying("failed to grant lease", io, client.lease.grant({ ttlSeconds, ...limits })));
+  });
+}
+
+export async function runRevoke(command: Command, io: Io): Promise<void> {
+  const id = idOf(onlyArgument(command, "lease revoke command needs 1 argument"));
+  await withSession(command, io, async ({ client, printer, limits }) => {
+    printer.leaseRevoke({ id, ...(await saying("failed to revoke lease", io, client.lease.revoke(id, limits))) });
+  });
+}
+
+export async function runTimeToLive(command: Command, io: Io): Promise<void> {
+  const id = idOf(onlyArgument(command, "lease timetolive command needs lease ID as argument"));
+  const { keys } = command.opts<{ keys: boolean }>();
+  await withSession(command, io, async ({ client, printer, limits }) => {
+    const result = await orBadConnection(io, client.lease.timeToLive(id, { keys, ...limits }));
+    printer.leaseTimeToLive({ id, ...result }, { keys });
+  });
+}
+
+export const runLeaseList = (command: Command, io: Io): Promise<void> =>
+  withSession(command, io, async ({ client, printer, limits }) => {
+    printer.leaseList(await orBadConnection(io, client.lease.list(limits)));
+  });
+
+export async function runKeepAlive(command: Command, io: Io): Promise<void> {
+  const id = idOf(onlyArgument(command, "lease keep-alive command needs lease ID as argument"));
+  const { once } = command.opts<{ once: boolean }>();
+  await withSession(command, io, (session) => (once ? renewOnce(id, session, io) : renewUntilGone(id, session, io)));
+}
+
+async function renewOnce(id: bigint, { client, printer, limits }: Session, io: Io): Promise<void> {
+  const result = await orBadConnection(io, client.lease.renew(id, limits));
+  if (result.ttlSeconds <= 0) throw new Failure(exitCodes.badConnection, "etcdserver: requested lease not found");
+  printer.leaseKeepAlive({ id, ...result });
+}
+
+/** So often within its TTL a lease is renewed: two renewals may fail. */
+const renewalsPerTtl = 3;
+
+/** A timer of Node's cannot wait longer, and fires at once if told to. */
+const longestTimerMs = 2 ** 31 - 1;
+
+/** Until the next renewal of a lease that has so long. */
+export const renewalPauseMs = (ttlSeconds: number): number =>
+  Math.min((ttlSeconds * 1_000) / renewalsPerTtl, longestTimerMs);
+
+/** Between tries while no server answers. */
+const retryPauseMs = 500;
+
+async function renewUntilGone(id: bigint, { client, printer, limits }: Session, io: Io): Promise<void> {
+  let result = await orBadConnection(io, client.lease.renew(id, limits));
+  let renewedAt = performance.now();
+  while (result.ttlSeconds > 0) {
+    printer.leaseKeepAlive({ id, ...result });
+    await sleep(renewalPauseMs(result.ttlSeconds));
+    const renewed = await renewedBefore(
+      renewedAt + result.ttlSeconds * 1_000,
+      () => client.lease.renew(id, limits),
+      io,
+    );
+    if (renewed === undefined) break;
+    result = renewed;
+    renewedAt = performance.now();
+  }
+  printer.leaseGone(id);
+}
+
+/** @returns undefined if no server has answered until the lease must be gone */
+async function renewedBefore(
+  time: number,
+  renew: () => Promise<LeaseRenewResult>,
+  io: Io,
+): Promise<LeaseRenewResult | undefined> {
+  for (;;) {
+    try {
+      return await renew();
+    } catch (error) {
+      if (!(error instanceof EtcdError)) throw error;
+      for (const warning of [...warningsOf(error), etcdText(error)]) io.note(`Warning: ${warning}`);
+      if (performance.now() + retryPauseMs >= time) return undefined;
+      await sleep(retryPauseMs);
+    }
+  }
+}
+
+function onlyArgument({ args: [text, ...more] }: Command, reason: string): string {
+  if (text === undefined || more.length > 0) throw new Failure(exitCodes.badArguments, reason);
+  return text;
+}
+
+const ttlOf = (text: string) =>
+  parsed(
+    () => parseCounter(text, 10),
+    (reason) => `bad TTL (${reason})`,
+  );
+
+const idOf = (text: string) =>
+  parsed(
+    () => parseInt64(text, 16),
+    (reason) => `bad lease ID arg (${reason}), expecting ID in Hex`,
+  );
+
+function parsed<Value>(parse: () => Value, complaint: (reason: string) => string): Value {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw new Failure(exitCodes.badArguments, complaint(error.message));
+  }
+}
+
+/** The result, or a failure that begins with what was tried. */
+async function saying<Result>(what: string, io: Io, result: Promise<Result>): Promise<Result> {
+  return await orFailure(io, result, (text) => new Failure(exitCodes.error, `${what} (${text})`));
+}
+
+/** Where a lease is only looked at or renewed, etcdctl takes every error for one of the connection. */
+async function orBadConnection<Result>(io: Io, result: Promise<Result>): Promise<Result> {
+  return await orFailure(io, result, (text) => new Failure(exitCodes.badConnection, text));
+}
+
+async function orFailure<Result>(io: Io, result: Promise<Result>, failure: (text: string) => Failure): Promise<Result> {
+  try {
+    return await result;
+  } catch (error) {
+    if (!(error instanceof EtcdError)) throw error;
+    for (const warning of warningsOf(error)) io.note(`Warning: ${warning}`);
+    throw failure(etcdText(error));
+  }
+}

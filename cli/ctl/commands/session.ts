@@ -1,0 +1,68 @@
+// What a command works with once it talks to a cluster.
+import type { Command } from "commander";
+import { Client, EtcdError } from "../../../client/index.js";
+import { etcdText, exitCodes, Failure, warningsOf } from "../args/failure.js";
+import { printerOf } from "../output/formats.js";
+import { globalsOf, type Globals } from "./globals.js";
+import type { Io } from "../args/io.js";
+import type { Printer } from "../output/printer.js";
+
+export interface Session {
+  readonly client: Client;
+  readonly endpoints: readonly string[];
+  /** A client of a single endpoint. */
+  readonly clientOf: (endpoint: string) => Client;
+  readonly printer: Printer;
+  /** What every request is made with. */
+  readonly limits: { readonly timeoutMs: number };
+}
+
+/**
+ * Connects as the global flags say, lets `use` work, and cleans up. Only now are flags and variables looked at that have
+ * to do with the cluster, so that a command's own mistakes are told first, as in etcdctl.
+ *
+ * @throws Failure if `use` fails on a request
+ */
+export async function withSession(command: Command, io: Io, use: (session: Session) => Promise<void>): Promise<void> {
+  const globals = globalsOf(programOf(command), io);
+  const printer = printerOf(globals.writeOut, globals.hex, io);
+  const endpoints = globals.endpoints.map((endpoint) => endpoint.trim()).filter((endpoint) => endpoint !== "");
+  if (endpoints.length === 0) throw new Failure(exitCodes.badConnection, "etcdclient: no available endpoints");
+  const client = connect(endpoints, globals);
+  try {
+    const clientOf = (endpoint: string) => connect([endpoint], globals);
+    await use({ client, endpoints, clientOf, printer, limits: { timeoutMs: globals.commandTimeout } });
+  } catch (error) {
+    if (!(error instanceof EtcdError)) throw error;
+    throw requestFailure(error, io);
+  } finally {
+    await client.close();
+  }
+}
+
+/** Says what is worth knowing about a failed request beside its error. */
+export function requestFailure(error: EtcdError, { note }: Pick<Io, "note">): Failure {
+  for (const warning of warningsOf(error)) note(`Warning: ${warning}`);
+  return new Failure(exitCodes.error, etcdText(error));
+}
+
+function programOf(command: Command): Command {
+  return command.parent === null ? command : programOf(command.parent);
+}
+
+/** For times, 0 or less means "none" in etcdctl. */
+const orNone = (milliseconds: number) => (milliseconds > 0 ? milliseconds : Infinity);
+
+function connect(endpoints: readonly string[], { dialTimeout, keepaliveTime, keepaliveTimeout }: Globals): Client {
+  try {
+    return new Client({
+      endpoints,
+      dialTimeoutMs: orNone(dialTimeout),
+      keepaliveTimeMs: orNone(keepaliveTime),
+      keepaliveTimeoutMs: orNone(keepaliveTimeout),
+    });
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new Failure(exitCodes.badArguments, error.message);
+  }
+}

@@ -1,0 +1,130 @@
+// The language of `minietcdctl txn`: conditions such as `mod("key") > "5"`, and steps such as `put key "a value"`.
+import type { Command } from "commander";
+import type { Compare, TxnOp } from "../../../client/index.js";
+import { delCommand, delRequest, type DelFlags } from "./del.js";
+import { exitCodes, Failure } from "../args/failure.js";
+import { allArguments, parseAlone } from "../args/flags.js";
+import { getCommand, getRequest, type GetFlags } from "./get.js";
+import { parseCounter, parseInt64, quote, ValueError } from "../args/go-values.js";
+import { putCommand, putRequest, type PutFlags } from "./put.js";
+import { bytesOf, quoted, shown, splitWords, unquote } from "../args/words.js";
+
+const invalid = (message: string, hint?: string) => new Failure(exitCodes.invalidInput, message, hint);
+
+const targets = {
+  ver: "version",
+  version: "version",
+  c: "createRevision",
+  create: "createRevision",
+  m: "modRevision",
+  mod: "modRevision",
+  val: "value",
+  value: "value",
+  lease: "lease",
+} as const;
+
+const operators = ["=", "!=", "<", ">"] as const;
+
+/** What Go's `%q` reads. */
+const literal = `${quoted}|\`[^\`]*\``;
+
+const comparison = new RegExp(String.raw`^[ \t]*(${literal})(?:\)[ \t]+([^ \t]+)(?:[ \t]+(${literal}))?)?`, "s");
+
+interface Scanned {
+  readonly key?: string | undefined;
+  readonly operator?: string | undefined;
+  readonly operand?: string | undefined;
+}
+
+/** As `fmt.Sscanf(text, "%q) %s %q")` finds them: as many as there are. */
+function scan(text: string): Scanned {
+  const [, first, operator, third] = comparison.exec(text) ?? [];
+  const key = scanned(first);
+  return key === undefined ? {} : { key, operator, operand: scanned(third) };
+}
+
+/** @returns undefined if it is none, or has an escape that there is not */
+function scanned(text: string | undefined): string | undefined {
+  if (text === undefined || text.startsWith("`")) return text?.slice(1, -1);
+  try {
+    return unquote(text);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * Reads `target("key") OP "value"`.
+ *
+ * @throws Failure if it is not one
+ */
+export function parseCompare(line: string): Compare {
+  const open = line.indexOf("(");
+  if (open < 0) throw invalid(`malformed comparison: ${shown(line)}`);
+  const name = line.slice(0, open);
+  const { key, operator = "", operand } = scan(line.slice(open + 1));
+  if (key === undefined || operand === undefined) {
+    const got = `${name}(${quote(shown(key ?? ""))}) ${operator} ""`;
+    throw invalid(`malformed comparison: ${shown(line)}; got ${got}`);
+  }
+  if (!Object.hasOwn(targets, name)) throw invalid(`malformed comparison: ${shown(line)} (unknown target ${name})`);
+  const is = operators.find((each) => each === operator);
+  if (is === undefined) throw invalid(`malformed comparison: ${shown(line)} (unknown operator ${operator})`);
+  const common = { key: bytesOf(key), is };
+  const target = targets[name as keyof typeof targets];
+  try {
+    if (target === "value") return { ...common, target, than: bytesOf(operand) };
+    if (target === "lease") return { ...common, target, than: parseInt64(operand, 16) };
+    return { ...common, target, than: parseCounter(operand, 10) };
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw invalid(`invalid txn compare request: ${shown(line)}`);
+  }
+}
+
+/**
+ * Reads a get, put or del with its flags.
+ *
+ * @throws Failure if it is none
+ */
+export function parseOp(line: string): TxnOp {
+  const [name = "", ...words] = splitWords(line);
+  if (words.length === 0) throw invalid(`invalid txn compare request: ${shown(line)}`);
+  switch (name) {
+    case "get": {
+      const command = getCommand();
+      const args = parseFlags(command, words, line);
+      const { key, settings } = getRequest(command.opts<GetFlags>(), args);
+      return { op: "get", ...settings, ...keysOf(key, settings) };
+    }
+    case "put": {
+      const command = putCommand();
+      const args = parseFlags(command, words, line);
+      const { key, value, settings } = putRequest(command.opts<PutFlags>(), args);
+      return { op: "put", ...settings, key: bytesOf(key), value: typeof value === "string" ? bytesOf(value) : value };
+    }
+    case "del": {
+      const command = delCommand();
+      const args = parseFlags(command, words, line);
+      const { key, settings } = delRequest(command.opts<DelFlags>(), args);
+      return { op: "delete", ...settings, ...keysOf(key, settings) };
+    }
+    default:
+      throw invalid(`invalid txn request: ${shown(line)}`);
+  }
+}
+
+const keysOf = (key: string, { rangeEnd }: { readonly rangeEnd?: unknown }) => ({
+  key: bytesOf(key),
+  rangeEnd: typeof rangeEnd === "string" ? bytesOf(rangeEnd) : undefined,
+});
+
+function parseFlags(command: Command, words: readonly string[], line: string): readonly string[] {
+  try {
+    return allArguments(parseAlone(command, words));
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    throw invalid(`invalid txn request: ${shown(line)}`, `Reason: ${error.message}`);
+  }
+}

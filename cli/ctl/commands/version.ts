@@ -1,0 +1,17 @@
+// minietcdctl version
+import { Command } from "commander";
+import { packageVersion } from "../../version/package-version.js";
+import type { Io } from "../args/io.js";
+
+/** The API that minietcd's servers speak: etcd's of this version. */
+const apiVersion = "3.6";
+
+export const versionCommand = (): Command =>
+  new Command("version")
+    .description("Prints the version of minietcdctl, and that of etcd's API it speaks")
+    .addHelpText("after", "\nExample:\n  $ minietcdctl version");
+
+export function runVersion(_: Command, io: Io): Promise<void> {
+  io.print(`minietcdctl version: ${packageVersion()}\nAPI version: ${apiVersion}\n`);
+  return Promise.resolve();
+}

@@ -1,0 +1,119 @@
+// What a `watch`, on the command line or in a line of `watch -i`, asks for.
+import { Command } from "commander";
+import type { WatchOptions } from "../../../client/index.js";
+import { exitCodes, Failure } from "../args/failure.js";
+import { booleanFlag, counterFlag, parseAlone, refuseLostBytes } from "../args/flags.js";
+import { quote } from "../args/go-values.js";
+import { keyHelp } from "../args/key-arguments.js";
+
+export interface WatchFlags {
+  readonly interactive: boolean;
+  readonly prefix: boolean;
+  readonly rev: number;
+  readonly prevKv: boolean;
+  readonly progressNotify: boolean;
+}
+
+export interface WatchRequest {
+  readonly key: Uint8Array;
+  readonly options: WatchOptions;
+  /** What to run for each change; nothing if empty. */
+  readonly exec: readonly string[];
+}
+
+const examples = `
+Prints each change: PUT or DELETE, the key, the value. What follows "--" is run for each change, with
+ETCD_WATCH_REVISION, ETCD_WATCH_EVENT_TYPE, ETCD_WATCH_KEY and ETCD_WATCH_VALUE in its environment. Without a key,
+ETCDCTL_WATCH_KEY and ETCDCTL_WATCH_RANGE_END are taken.
+
+With -i, several can be watched: each line of standard input is "watch" with flags and a key, or "progress", which has
+the server say how far it is.
+
+Examples:
+  $ minietcdctl watch greeting
+  $ minietcdctl watch users/ --prefix --prev-kv --rev 5
+  $ minietcdctl watch config -- sh -c 'echo now: $ETCD_WATCH_VALUE'`;
+
+export const watchCommand = (): Command =>
+  new Command("watch")
+    .description("Prints the changes of a key, or of the keys from <key> up to, but not including, <range_end>")
+    .usage("[options] [key] [range_end] [-- command args...]")
+    .addOption(booleanFlag("-i, --interactive", "read what to watch from standard input"))
+    .addOption(booleanFlag("--prefix", keyHelp.prefix))
+    .addOption(counterFlag("--rev <revision>", "from this revision on; 0: from now on"))
+    .addOption(booleanFlag("--prev-kv", "print each key as it was before, too"))
+    .addOption(booleanFlag("--progress-notify", "have the server say now and then how far it is"))
+    .addHelpText("after", examples);
+
+/** Which keys are meant is not clear; everything else is. */
+export class KeysFailure extends Failure {
+  constructor(reason: string) {
+    super(exitCodes.badArguments, reason);
+  }
+}
+
+const refuse = (reason: string) => new Failure(exitCodes.badArguments, reason);
+
+/** @throws Failure if there is an end, but no key, or if they are not UTF-8 */
+export function keysFromEnv(env: NodeJS.ProcessEnv): readonly string[] {
+  const { ETCDCTL_WATCH_KEY: key = "", ETCDCTL_WATCH_RANGE_END: rangeEnd = "" } = env;
+  refuseLostBytes([key, rangeEnd]);
+  if (key === "" && rangeEnd !== "")
+    throw refuse(`ETCDCTL_WATCH_KEY is empty but got ETCDCTL_WATCH_RANGE_END=${quote(rangeEnd)}`);
+  return [key, rangeEnd].filter((each) => each !== "");
+}
+
+export interface WatchArguments {
+  readonly positional: readonly string[];
+  readonly afterDashes?: readonly string[] | undefined;
+}
+
+/**
+ * @param fromEnv the keys to watch if none are among the arguments
+ * @param bytesOf what the characters of an argument stand for
+ * @throws Failure if flags or arguments make no sense
+ */
+export function watchRequest(
+  { prefix, rev, prevKv, progressNotify }: WatchFlags,
+  { positional, afterDashes }: WatchArguments,
+  fromEnv: readonly string[],
+  bytesOf: (text: string) => Uint8Array,
+): WatchRequest {
+  if (afterDashes?.length === 0) throw refuse("bad number of arguments (found separator --, but no commands)");
+  if (positional.length > 0 && fromEnv.length > 0)
+    throw refuse("bad number of arguments (found conflicting environment key)");
+  const [key, rangeEnd, ...more] = positional.length > 0 ? positional : fromEnv;
+  const wrongNumber = "bad number of arguments";
+  if (key === undefined && afterDashes !== undefined) throw new KeysFailure(wrongNumber);
+  if (key === undefined || more.length > 0) throw refuse(wrongNumber);
+  if (prefix && rangeEnd !== undefined) throw new KeysFailure("`range_end` and `--prefix` are mutually exclusive");
+  const options = {
+    prefix,
+    rangeEnd: rangeEnd === undefined ? undefined : bytesOf(rangeEnd),
+    startRevision: rev,
+    prevKv,
+    progressNotify,
+    fragment: false, // what the server says at once is printed at once
+  };
+  return { key: bytesOf(key), options, exec: afterDashes ?? [] };
+}
+
+/**
+ * Reads the words of a line that follow `watch`.
+ *
+ * @throws Failure if they make no sense
+ */
+export function watchLineRequest(
+  words: readonly string[],
+  fromEnv: readonly string[],
+  bytesOf: (text: string) => Uint8Array,
+): WatchRequest {
+  const command = watchCommand();
+  try {
+    const args = parseAlone(command, words);
+    return watchRequest(command.opts<WatchFlags>(), args, fromEnv, bytesOf);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    throw error instanceof KeysFailure ? error : refuse(error.message);
+  }
+}

@@ -1,0 +1,27 @@
+// The output formats.
+import { exitCodes, Failure } from "../args/failure.js";
+import { FieldsPrinter } from "./fields-printer.js";
+import type { Io } from "../args/io.js";
+import { JsonPrinter } from "./json-printer.js";
+import type { Printer } from "./printer.js";
+import { ProtobufPrinter } from "./protobuf-printer.js";
+import { SimplePrinter } from "./simple-printer.js";
+import { TablePrinter } from "./table-printer.js";
+
+/** @throws Failure if there is no such format */
+export function printerOf(format: string, hex: boolean, io: Io): Printer {
+  switch (format) {
+    case "simple":
+      return new SimplePrinter(hex, io);
+    case "json":
+      return new JsonPrinter(io);
+    case "fields":
+      return new FieldsPrinter(io);
+    case "table":
+      return new TablePrinter(io);
+    case "protobuf":
+      return new ProtobufPrinter(io);
+    default:
+      throw new Failure(exitCodes.badFeature, "unsupported output format");
+  }
+}

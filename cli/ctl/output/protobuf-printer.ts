@@ -1,0 +1,167 @@
+// The server's answers as messages of the etcd v3 API, byte by byte, for programs that can read them.
+import type {
+  DeleteResult,
+  GetResult,
+  Header,
+  KeyValue,
+  LeaseGrantResult,
+  MemberListResult,
+  PutResult,
+  TxnResult,
+} from "../../../client/index.js";
+import {
+  AlarmResponse,
+  DeleteRangeResponse,
+  Event_EventType,
+  LeaseGrantResponse,
+  LeaseKeepAliveResponse,
+  LeaseLeasesResponse,
+  LeaseRevokeResponse,
+  LeaseTimeToLiveResponse,
+  MemberListResponse,
+  PutResponse,
+  RangeResponse,
+  TxnResponse,
+  WatchResponse,
+  type KeyValue as WireKeyValue,
+  type MessageFns,
+  type ResponseHeader,
+  type ResponseOp,
+} from "../../../proto/index.js";
+import type { Io } from "../args/io.js";
+import {
+  stepForm,
+  unsupported,
+  type Alarms,
+  type KvForms,
+  type LeaseList,
+  type LeaseRenewed,
+  type LeaseRevoked,
+  type LeaseState,
+  type Printer,
+  type WatchAnswer,
+} from "./printer.js";
+
+/** These are put together from several answers. */
+const noMessage = unsupported("protobuf");
+
+export class ProtobufPrinter implements Printer {
+  readonly endpointHealth = noMessage;
+  readonly endpointStatus = noMessage;
+  readonly endpointHashKv = noMessage;
+
+  constructor(private readonly io: Pick<Io, "print">) {}
+
+  moveLeader(): void {
+    return; // a message without fields has no bytes
+  }
+
+  get(result: GetResult): void {
+    this.print(RangeResponse, rangeResponse(result));
+  }
+  put(result: PutResult): void {
+    this.print(PutResponse, putResponse(result));
+  }
+  delete(result: DeleteResult): void {
+    this.print(DeleteRangeResponse, deleteResponse(result));
+  }
+  txn(result: TxnResult): void {
+    this.print(TxnResponse, txnResponse(result));
+  }
+
+  watch({ header, events, compactRevision, canceled }: WatchAnswer): void {
+    const types = { put: Event_EventType.PUT, delete: Event_EventType.DELETE };
+    const wireEvents = events.map(({ type, kv, prevKv }) => ({
+      type: types[type],
+      kv: wireKeyValue(kv),
+      prevKv: prevKv && wireKeyValue(prevKv),
+    }));
+    this.print(WatchResponse, {
+      ...WatchResponse.create(),
+      header: wireHeader(header),
+      compactRevision: BigInt(compactRevision),
+      canceled,
+      events: wireEvents,
+    });
+  }
+
+  leaseGrant({ header, id, ttlSeconds }: LeaseGrantResult): void {
+    const message = { header: wireHeader(header), ID: id, TTL: BigInt(ttlSeconds), error: "" };
+    this.print(LeaseGrantResponse, message);
+  }
+  leaseRevoke({ header }: LeaseRevoked): void {
+    this.print(LeaseRevokeResponse, { header: wireHeader(header) });
+  }
+  leaseKeepAlive({ header, id, ttlSeconds }: LeaseRenewed): void {
+    this.print(LeaseKeepAliveResponse, { header: wireHeader(header), ID: id, TTL: BigInt(ttlSeconds) });
+  }
+  leaseGone(): void {
+    return;
+  }
+  leaseTimeToLive({ header, id, ttlSeconds, grantedTtlSeconds, keys }: LeaseState): void {
+    const times = { TTL: BigInt(ttlSeconds), grantedTTL: BigInt(grantedTtlSeconds) };
+    this.print(LeaseTimeToLiveResponse, { header: wireHeader(header), ID: id, ...times, keys });
+  }
+  leaseList({ header, ids }: LeaseList): void {
+    this.print(LeaseLeasesResponse, { header: wireHeader(header), leases: ids.map((ID) => ({ ID })) });
+  }
+
+  memberList({ header, members }: MemberListResult): void {
+    this.print(MemberListResponse, { header: wireHeader(header), members });
+  }
+
+  alarms({ header, alarms }: Alarms): void {
+    this.print(AlarmResponse, { header: header && wireHeader(header), alarms });
+  }
+
+  private print<Message>(type: MessageFns<Message>, message: Message): void {
+    this.io.print(type.encode(message).finish());
+  }
+}
+
+const wireHeader = ({ clusterId, memberId, revision, raftTerm }: Header): ResponseHeader => ({
+  clusterId,
+  memberId,
+  revision: BigInt(revision),
+  raftTerm: BigInt(raftTerm),
+});
+
+const wireKeyValue = ({ key, value, createRevision, modRevision, version, lease }: KeyValue): WireKeyValue => ({
+  key,
+  value,
+  createRevision: BigInt(createRevision),
+  modRevision: BigInt(modRevision),
+  version: BigInt(version),
+  lease,
+});
+
+const rangeResponse = ({ header, kvs, more, count }: GetResult): RangeResponse => ({
+  header: wireHeader(header),
+  kvs: kvs.map(wireKeyValue),
+  more,
+  count: BigInt(count),
+});
+
+const putResponse = ({ header, prevKv }: PutResult): PutResponse => ({
+  header: wireHeader(header),
+  prevKv: prevKv && wireKeyValue(prevKv),
+});
+
+const deleteResponse = ({ header, deleted, prevKvs }: DeleteResult): DeleteRangeResponse => ({
+  header: wireHeader(header),
+  deleted: BigInt(deleted),
+  prevKvs: prevKvs.map(wireKeyValue),
+});
+
+const txnResponse = ({ header, succeeded, responses }: TxnResult): TxnResponse => ({
+  header: wireHeader(header),
+  succeeded,
+  responses: responses.map((step) => ({ response: stepForm(stepResponses, step) })),
+});
+
+const stepResponses: KvForms<ResponseOp["response"]> = {
+  get: (step) => ({ $case: "responseRange", value: rangeResponse(step) }),
+  put: (step) => ({ $case: "responsePut", value: putResponse(step) }),
+  delete: (step) => ({ $case: "responseDeleteRange", value: deleteResponse(step) }),
+  txn: (step) => ({ $case: "responseTxn", value: txnResponse(step) }),
+};

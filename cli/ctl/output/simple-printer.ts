@@ -1,0 +1,146 @@
+// Output for people and for shell scripts.
+import type {
+  DeleteResult,
+  GetResult,
+  KeyValue,
+  LeaseGrantResult,
+  MemberListResult,
+  PutResult,
+  TxnResult,
+} from "../../../client/index.js";
+import { formatDuration } from "../args/go-values.js";
+import type { Io } from "../args/io.js";
+import {
+  stepForm,
+  type Alarms,
+  type EndpointHash,
+  type EndpointStatus,
+  type Health,
+  type KvForms,
+  type LeaderMoved,
+  type LeaseList,
+  type LeaseRenewed,
+  type LeaseRevoked,
+  type LeaseState,
+  type Printer,
+  type WatchAnswer,
+} from "./printer.js";
+import { alarmName, hashTable, leaseId, memberId, memberTable, statusTable } from "./tables.js";
+
+/** Keys and values are bytes, and need not be text. */
+type Line = string | Uint8Array;
+
+export class SimplePrinter implements Printer {
+  constructor(
+    private readonly hex: boolean,
+    private readonly io: Pick<Io, "print" | "note">,
+  ) {}
+
+  get(result: GetResult, { valueOnly }: { readonly valueOnly: boolean }): void {
+    this.print(valueOnly ? result.kvs.map(({ value }) => value) : kvLines.get(result));
+  }
+  put(result: PutResult): void {
+    this.print(kvLines.put(result));
+  }
+  delete(result: DeleteResult): void {
+    this.print(kvLines.delete(result));
+  }
+  txn(result: TxnResult): void {
+    this.print(kvLines.txn(result));
+  }
+
+  /** First the type, then the key as it was, if that is wanted, then as it is. */
+  watch({ events }: WatchAnswer): void {
+    this.print(
+      events.flatMap(({ type, kv, prevKv }) => [
+        type.toUpperCase(),
+        ...(prevKv === undefined ? [] : keyValueLines(prevKv)),
+        ...keyValueLines(kv),
+      ]),
+    );
+  }
+
+  leaseGrant({ id, ttlSeconds }: LeaseGrantResult): void {
+    this.print([`lease ${leaseId(id)} granted with TTL(${ttlSeconds}s)`]);
+  }
+  leaseRevoke({ id }: LeaseRevoked): void {
+    this.print([`lease ${leaseId(id)} revoked`]);
+  }
+  leaseKeepAlive({ id, ttlSeconds }: LeaseRenewed): void {
+    this.print([`lease ${leaseId(id)} keepalived with TTL(${ttlSeconds})`]);
+  }
+  leaseGone(id: bigint): void {
+    this.print([`lease ${leaseId(id)} expired or revoked.`]);
+  }
+
+  leaseTimeToLive(state: LeaseState, { keys }: { readonly keys: boolean }): void {
+    const { id, ttlSeconds, grantedTtlSeconds } = state;
+    if (grantedTtlSeconds === 0 && ttlSeconds === -1) return this.print([`lease ${leaseId(id)} already expired`]);
+    const times = `lease ${leaseId(id)} granted with TTL(${grantedTtlSeconds}s), remaining(${ttlSeconds}s)`;
+    if (!keys) return this.print([times]);
+    // As they are, even with --hex.
+    const attached = state.keys.flatMap((key, position) => [Buffer.from(position === 0 ? "" : " "), key]);
+    this.io.print(Buffer.concat([Buffer.from(`${times}, attached keys([`), ...attached, Buffer.from("])\n")]));
+  }
+
+  leaseList({ ids }: LeaseList): void {
+    this.print([`found ${ids.length} leases`, ...ids.map(leaseId)]);
+  }
+
+  memberList(result: MemberListResult): void {
+    this.printRows(memberTable(result).rows);
+  }
+
+  /** On standard error, where etcdctl 3.4 has it. */
+  endpointHealth(results: readonly Health[]): void {
+    for (const { endpoint, healthy, tookMs, error = "" } of results)
+      this.io.note(
+        healthy
+          ? `${endpoint} is healthy: successfully committed proposal: took = ${formatDuration(tookMs)}`
+          : `${endpoint} is unhealthy: failed to commit proposal: ${error}`,
+      );
+  }
+
+  endpointStatus(results: readonly EndpointStatus[]): void {
+    this.printRows(statusTable(results).rows);
+  }
+  endpointHashKv(results: readonly EndpointHash[]): void {
+    this.printRows(hashTable(results).rows);
+  }
+
+  moveLeader({ from, to }: LeaderMoved): void {
+    this.print([`Leadership transferred from ${memberId(from)} to ${memberId(to)}`]);
+  }
+
+  /** As Go's `%+v` shows the message: a space after each field. */
+  alarms({ alarms }: Alarms): void {
+    this.print(alarms.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${alarmName(alarm)} `));
+  }
+
+  private printRows(rows: readonly (readonly string[])[]): void {
+    this.print(rows.map((row) => row.join(", ")));
+  }
+
+  /** In one piece: there may be very many lines. */
+  private print(lines: readonly Line[]): void {
+    const shown = lines.map((line) => (typeof line === "string" || !this.hex ? line : hexBytes(line)));
+    this.io.print(Buffer.concat(shown.flatMap((line) => [Buffer.from(line as Uint8Array), lineEnd])));
+  }
+}
+
+const lineEnd = Buffer.from("\n");
+
+const hexBytes = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
+
+const keyValueLines = ({ key, value }: KeyValue): Line[] => [key, value];
+
+const kvLines: KvForms<Line[]> = {
+  get: ({ kvs }) => kvs.flatMap(keyValueLines),
+  put: ({ prevKv }) => ["OK", ...(prevKv === undefined ? [] : keyValueLines(prevKv))],
+  delete: ({ deleted, prevKvs }) => [String(deleted), ...prevKvs.flatMap(keyValueLines)],
+  txn: ({ succeeded, responses }) => [
+    succeeded ? "SUCCESS" : "FAILURE",
+    ...responses.flatMap((step) => ["", ...stepForm(kvLines, step)]),
+  ],
+};

@@ -1,0 +1,53 @@
+// Tables, drawn as etcdctl draws them. Only members and endpoints have any.
+import type { MemberListResult } from "../../../client/index.js";
+import type { Io } from "../args/io.js";
+import { unsupported, type EndpointHash, type EndpointStatus, type Health, type Printer } from "./printer.js";
+import { hashTable, healthTable, memberTable, statusTable, type Table } from "./tables.js";
+
+const noTable = unsupported("table");
+
+export class TablePrinter implements Printer {
+  readonly get = noTable;
+  readonly put = noTable;
+  readonly delete = noTable;
+  readonly txn = noTable;
+  readonly watch = noTable;
+  readonly leaseGrant = noTable;
+  readonly leaseRevoke = noTable;
+  readonly leaseKeepAlive = noTable;
+  readonly leaseTimeToLive = noTable;
+  readonly leaseList = noTable;
+  readonly moveLeader = noTable;
+  readonly alarms = noTable;
+
+  constructor(private readonly io: Pick<Io, "print">) {}
+
+  leaseGone(): void {
+    return;
+  }
+  memberList(result: MemberListResult): void {
+    this.io.print(drawn(memberTable(result)));
+  }
+  endpointHealth(results: readonly Health[]): void {
+    this.io.print(drawn(healthTable(results)));
+  }
+  endpointStatus(results: readonly EndpointStatus[]): void {
+    this.io.print(drawn(statusTable(results)));
+  }
+  endpointHashKv(results: readonly EndpointHash[]): void {
+    this.io.print(drawn(hashTable(results)));
+  }
+}
+
+/** Titles in the middle, cells to the right. */
+function drawn({ columns, rows }: Table): string {
+  const widths = columns.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const rule = `+${widths.map((width) => "-".repeat(width + 2)).join("+")}+`;
+  const line = (cells: readonly string[], pad: (cell: string, width: number) => string) =>
+    `|${cells.map((cell, column) => ` ${pad(cell, widths[column] ?? 0)} `).join("|")}|`;
+  const body = rows.map((row) => line(row, (cell, width) => cell.padStart(width)));
+  return [rule, line(columns, centered), rule, ...body, rule, ""].join("\n");
+}
+
+const centered = (text: string, width: number): string =>
+  text.padStart(text.length + Math.floor((width - text.length) / 2)).padEnd(width);

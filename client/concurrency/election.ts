@@ -1,0 +1,125 @@
+// Elections: one leader at a time, who says something about itself that all can read.
+import { onAbort } from "../transport/timers.js";
+import { EtcdError, quietly } from "../transport/errors.js";
+import { toBytes, type Bytes } from "../kv/keys.js";
+import type { KeyValue } from "../kv/kv-ops.js";
+import type { Lease } from "../lease/lease.js";
+import { LeavableIterator } from "../transport/leavable-iterator.js";
+import { byAge, Line, type LineServices } from "./line.js";
+import type { RequestOptions } from "../transport/options.js";
+import { Held, takeTurn, type Turn, type TurnOptions } from "./turn.js";
+
+export type CampaignOptions = TurnOptions;
+
+/** The leadership of an election that was won: `await using leadership = await client.election("/jobs").campaign("me")`. */
+export class Leadership extends Held implements AsyncDisposable {
+  constructor(
+    private readonly services: LineServices,
+    turn: Turn,
+  ) {
+    super(turn);
+  }
+
+  /** Says something else. @throws EtcdError "failed-precondition" if this one does not lead any more */
+  async proclaim(value: Bytes, options: RequestOptions = {}): Promise<void> {
+    const put = { op: "put", key: this.key, value, lease: this.turn.lease.id } as const;
+    const { succeeded } = await this.services.kv.txn({ compare: [this.held], success: [put] }, options);
+    // etcd's own words.
+    if (!succeeded) throw new EtcdError("failed-precondition", "election: not leader", "failed");
+  }
+
+  /** Lets the next one lead. May be called twice, and again when it fails. @throws EtcdError if no server answers */
+  resign(): Promise<void> {
+    return this.turn.end();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.resign();
+  }
+}
+
+/** An election under a name, with Go's `concurrency.Election` and etcd's own Election service among the candidates. */
+export class Election {
+  private readonly line: Line;
+
+  constructor(
+    private readonly services: LineServices & { readonly lease: Lease },
+    name: Bytes,
+  ) {
+    this.line = new Line(services, name);
+  }
+
+  /**
+   * Waits until this candidate leads; candidates lead in the order in which they came.
+   *
+   * @param value what it says of itself, such as its address
+   * @throws LeaseLostError if the lease is lost first, EtcdError "cancelled" or "deadline-exceeded" if waiting is given up
+   */
+  async campaign(value: Bytes, options: CampaignOptions = {}): Promise<Leadership> {
+    const turn = await takeTurn(this.services.lease, this.line, value, options);
+    const leadership = new Leadership(this.services, turn);
+    // Under a lease that had a place already, the key still says what it said then.
+    if (!sameBytes(turn.entry.value, toBytes(value))) await this.restate(leadership, value, options);
+    return leadership;
+  }
+
+  /** @returns the leader's key, whose value is what it says; undefined if there is none */
+  async leader(options: RequestOptions = {}): Promise<KeyValue | undefined> {
+    return (await this.services.kv.get(this.line.prefix, { ...byAge, ...options })).kvs[0];
+  }
+
+  /**
+   * The leader there is, whatever it says from then on, and each that follows. A time without leader passes in silence. Where a
+   * compaction has overtaken it, it goes on with the leader of the day. Leaving the loop ends it.
+   */
+  observe({ signal }: { readonly signal?: AbortSignal | undefined } = {}): AsyncGenerator<KeyValue, void, void> {
+    const ending = new AbortController();
+    const abort = () => ending.abort(signal?.reason);
+    const leaders = this.leaders(ending.signal);
+    const take = async () => (await leaders.next()).value ?? undefined;
+    const leave = () => {
+      signal?.removeEventListener("abort", abort);
+      ending.abort();
+    };
+    if (signal !== undefined) onAbort(signal, abort);
+    return new LeavableIterator(take, leave);
+  }
+
+  private async *leaders(signal: AbortSignal): AsyncGenerator<KeyValue, void, void> {
+    let after: number | undefined; // absent: whoever leads now
+    for (;;) {
+      try {
+        const { kv, revision } = await this.line.first(after, signal);
+        const leader = kv ?? (await this.nextCandidate(revision + 1, signal));
+        yield leader;
+        const startRevision = Math.max(revision, leader.modRevision) + 1;
+        for await (const { type, kv } of this.services.watch(leader.key, { startRevision, signal })) {
+          after = kv.modRevision;
+          if (type === "delete") break;
+          yield kv;
+        }
+      } catch (error) {
+        if (!(error instanceof EtcdError && error.code === "out-of-range")) throw error;
+        after = undefined;
+      }
+    }
+  }
+
+  /** Whoever is told that the campaign has failed does not go on leading. */
+  private async restate(leadership: Leadership, value: Bytes, { signal }: CampaignOptions): Promise<void> {
+    try {
+      await leadership.proclaim(value, { signal });
+    } catch (error) {
+      await quietly(leadership.resign());
+      throw error;
+    }
+  }
+
+  private async nextCandidate(startRevision: number, signal: AbortSignal | undefined): Promise<KeyValue> {
+    const options = { prefix: true, only: "put", startRevision, signal } as const;
+    for await (const { kv } of this.services.watch(this.line.prefix, options)) return kv;
+    throw new EtcdError("cancelled", "The watch was closed", "failed");
+  }
+}
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;

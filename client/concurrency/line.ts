@@ -1,0 +1,122 @@
+// A line of keys under one name, one for each lease, oldest first: the layout of etcd's own locks and elections.
+import { CompactedError, EtcdError } from "../transport/errors.js";
+import { insist } from "../transport/insist.js";
+import { toBytes, type Bytes } from "../kv/keys.js";
+import type { Kv } from "../kv/kv.js";
+import type { KeyValue } from "../kv/kv-ops.js";
+import type { Compare, TxnOp, TxnOpResult } from "../kv/txn.js";
+import type { Watch, WatchOptions } from "../watch/watch.js";
+
+/** What a line is built on. */
+export interface LineServices {
+  readonly kv: Kv;
+  readonly requestTimeoutMs: number;
+  watch(key: Bytes, options: WatchOptions): Watch;
+}
+
+/** A place in the line. */
+export interface Entry {
+  readonly key: Uint8Array;
+  /** At which it was taken, and by which it is ordered. */
+  readonly revision: number;
+  /** What the key says. */
+  readonly value: Uint8Array;
+}
+
+/** For a get: the oldest key. */
+export const byAge = { prefix: true, sortBy: "createRevision", limit: 1 } as const;
+
+/** @see etcd, client/v3/concurrency: Go's locks and elections stand in the same lines */
+export class Line {
+  /** What all keys of the line begin with. */
+  readonly prefix: Uint8Array;
+
+  constructor(
+    private readonly services: LineServices,
+    private readonly name: Bytes,
+  ) {
+    this.prefix = concat(toBytes(name), toBytes("/"));
+  }
+
+  /** The key of a lease: `<name>/<its id in hexadecimal>`. */
+  keyOf(lease: bigint): Uint8Array {
+    return concat(this.prefix, toBytes(lease.toString(16)));
+  }
+
+  /** Takes a place, or finds the one that this lease has. Sent again until it is answered: it does the same once and twice. */
+  async enter(lease: bigint, value: Bytes, signal: AbortSignal): Promise<{ entry: Entry; isFirst: boolean }> {
+    const key = this.keyOf(lease);
+    const first: TxnOp = { op: "get", key: this.prefix, ...byAge };
+    const steps = {
+      compare: [{ target: "createRevision", key, is: "=", than: 0 } satisfies Compare],
+      success: [{ op: "put", key, value, lease } satisfies TxnOp, first],
+      failure: [{ op: "get", key } satisfies TxnOp, first],
+    };
+    const { succeeded, responses, header } = await insist({ signal }, (limits) => this.services.kv.txn(steps, limits));
+    const mine = succeeded ? undefined : kvOf(responses[0]);
+    const entry = { key, revision: mine?.createRevision ?? header.revision, value: mine?.value ?? toBytes(value) };
+    // The branch sees its own put, so the line is not empty; its oldest key is somebody's.
+    return { entry, isFirst: kvOf(responses[1])?.createRevision === entry.revision };
+  }
+
+  /** Waits until all who came before have gone. @throws EtcdError "aborted" if the place itself has been deleted meanwhile */
+  async untilFirst({ key, revision }: Entry, signal: AbortSignal): Promise<void> {
+    const before = { ...byAge, order: "descending", maxCreateRevision: revision - 1 } as const;
+    for (;;) {
+      const { kvs, header } = await insist({ signal }, (limits) =>
+        this.services.kv.get(this.prefix, { ...before, ...limits }),
+      );
+      // Watching the one just before, and not the first, wakes one waiter for each that goes.
+      if (kvs[0] === undefined) break;
+      await this.untilDeleted(kvs[0].key, header.revision + 1, signal);
+    }
+    const own = await insist({ signal }, (limits) => this.services.kv.get(key, limits));
+    if (own.kvs[0]?.createRevision !== revision)
+      throw new EtcdError("aborted", `Lost the place in line for ${this.title}: its key was deleted`, "failed");
+  }
+
+  /** The first in the line at a revision, or now; and which revision that is. */
+  async first(at: number | undefined, signal: AbortSignal | undefined): Promise<{ kv?: KeyValue; revision: number }> {
+    const oldest = { ...byAge, revision: at };
+    const { kvs, header } = await insist({ signal }, (limits) =>
+      this.services.kv.get(this.prefix, { ...oldest, ...limits }),
+    );
+    return { ...(kvs[0] && { kv: kvs[0] }), revision: at ?? header.revision };
+  }
+
+  /** Gives the place up, if it is still there. */
+  async leave({ key, revision }: Entry): Promise<void> {
+    const compare = [{ target: "createRevision", key, is: "=", than: revision } satisfies Compare];
+    const success = [{ op: "delete", key } satisfies TxnOp];
+    await insist({ timeoutMs: this.services.requestTimeoutMs }, (limits) =>
+      this.services.kv.txn({ compare, success }, limits),
+    );
+  }
+
+  /** Gives up the place of a lease of which it is not known whether it was taken. */
+  async leaveIfThere(lease: bigint): Promise<void> {
+    await insist({ timeoutMs: this.services.requestTimeoutMs }, (limits) =>
+      this.services.kv.delete(this.keyOf(lease), limits),
+    );
+  }
+
+  get title(): string {
+    return typeof this.name === "string" ? this.name : Buffer.from(this.name).toString("latin1");
+  }
+
+  private async untilDeleted(key: Uint8Array, startRevision: number, signal: AbortSignal): Promise<void> {
+    try {
+      await using watch = this.services.watch(key, { startRevision, only: "delete", signal });
+      await watch.batches().next();
+    } catch (error) {
+      if (!(error instanceof CompactedError)) throw error; // the line itself, read again, is as good
+    }
+  }
+}
+
+const kvOf = (response: TxnOpResult | undefined): KeyValue | undefined =>
+  response?.op === "get" ? response.kvs[0] : undefined;
+
+function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(parts));
+}

@@ -1,0 +1,41 @@
+// Locks: one holder at a time, those who wait served in order.
+import type { Bytes } from "../kv/keys.js";
+import type { Lease } from "../lease/lease.js";
+import { Line, type LineServices } from "./line.js";
+import { Held, takeTurn, type TurnOptions } from "./turn.js";
+
+export type LockOptions = TurnOptions;
+
+/**
+ * A lock that is held: `await using lock = await client.lock("/locks/printer")`. It hangs on a lease, so it ends with its
+ * holder, and a holder that lost touch must stop by itself: pass `lost` on to what it does, or let the cluster check with `held`.
+ * Go's `concurrency.Mutex` of the same name excludes it and is excluded by it.
+ */
+export class Lock extends Held implements AsyncDisposable {
+  /** May be called twice, and again when it fails. @throws EtcdError if no server answers: it ends with its lease then */
+  release(): Promise<void> {
+    return this.turn.end();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+}
+
+type LockServices = LineServices & { readonly lease: Lease };
+
+export async function lock(services: LockServices, name: Bytes, options: LockOptions): Promise<Lock> {
+  return new Lock(await takeTurn(services.lease, new Line(services, name), "", options));
+}
+
+class Busy extends Error {}
+
+export async function tryLock(services: LockServices, name: Bytes, options: LockOptions): Promise<Lock | undefined> {
+  const isBusy = () => Promise.reject(new Busy());
+  try {
+    return new Lock(await takeTurn(services.lease, new Line(services, name), "", options, isBusy));
+  } catch (error) {
+    if (error instanceof Busy) return undefined;
+    throw error;
+  }
+}

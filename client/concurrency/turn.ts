@@ -1,0 +1,144 @@
+// Waiting in line until it is one's turn, and what one has then.
+import { asTimer, onAbort } from "../transport/timers.js";
+import { EtcdError, quietly } from "../transport/errors.js";
+import type { Bytes } from "../kv/keys.js";
+import type { KeptLease } from "../lease/kept-lease.js";
+import type { Lease } from "../lease/lease.js";
+import type { Entry, Line } from "./line.js";
+import type { Compare } from "../kv/txn.js";
+
+export interface TurnOptions {
+  /** How long others wait should this process die without a word. Default: 60. Not together with `lease`. */
+  readonly ttlSeconds?: number | undefined;
+  /** A lease to do it under, which stays when the turn is over. Under one lease there is one turn at a time. */
+  readonly lease?: KeptLease | undefined;
+  /** How long to wait in line. Absent: as long as it takes. */
+  readonly timeoutMs?: number | undefined;
+  /** Gives up waiting. Then the place in line is given up, too, which is tried for as long as a request may take. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** As in etcd's Go client. */
+const defaultTtlSeconds = 60;
+
+/** The first place in a line. */
+export class Turn {
+  private hasEnded = false;
+
+  constructor(
+    readonly line: Line,
+    readonly entry: Entry,
+    readonly lease: KeptLease,
+    private readonly ownsLease: boolean,
+  ) {}
+
+  /** Holds as long as the turn does, to be checked in the transaction that needs it. */
+  get condition(): Compare {
+    return { target: "createRevision", key: this.entry.key, is: "=", than: this.entry.revision };
+  }
+
+  /** Lets the next one have it. May be called twice, and again when it fails. */
+  async end(): Promise<void> {
+    if (this.hasEnded || this.lease.lost.aborted) return; // a lost lease the server has ended, or is about to
+    if (this.ownsLease) await this.lease.close();
+    else await this.line.leave(this.entry);
+    this.hasEnded = true;
+  }
+}
+
+/** What is ours while the turn lasts: a lock, or the leadership of an election. */
+export abstract class Held {
+  constructor(protected readonly turn: Turn) {}
+
+  /** The key that stands for this holder. */
+  get key(): Uint8Array {
+    return this.turn.entry.key;
+  }
+
+  /** Grows with every holder: whoever keeps what is protected can refuse a holder that is late. */
+  get revision(): number {
+    return this.turn.entry.revision;
+  }
+
+  /** Raised when the lease is lost, and all with it, shortly before others can have it. */
+  get lost(): AbortSignal {
+    return this.turn.lease.lost;
+  }
+
+  /** A condition for a transaction: it does its work only while this holder has it. */
+  get held(): Compare {
+    return this.turn.condition;
+  }
+}
+
+/**
+ * Takes a place in line and waits for the turn.
+ *
+ * @param whenBusy what to do while others are before us; the place is given up if it fails
+ * @throws LeaseLostError if the lease is lost first, EtcdError "cancelled" or "deadline-exceeded" if waiting is given up,
+ * TypeError if both `lease` and `ttlSeconds` are given
+ */
+export async function takeTurn(
+  leases: Lease,
+  line: Line,
+  value: Bytes,
+  options: TurnOptions,
+  whenBusy: (entry: Entry, signal: AbortSignal) => Promise<void> = (...place) => line.untilFirst(...place),
+): Promise<Turn> {
+  if (options.lease !== undefined && options.ttlSeconds !== undefined)
+    throw new TypeError(`Cannot wait for ${line.title}: a lease that is given has its own ttlSeconds`);
+  const limit = new WaitLimit(line, options);
+  let lease = options.lease;
+  try {
+    lease ??= await leases.hold({ ttlSeconds: options.ttlSeconds ?? defaultTtlSeconds, signal: limit.signal });
+    limit.endWith(lease);
+    const { entry, isFirst } = await line.enter(lease.id, value, limit.signal);
+    if (!isFirst) await whenBusy(entry, limit.signal);
+    return new Turn(line, entry, lease, lease !== options.lease);
+  } catch (error) {
+    // Failing that, the place goes with the lease, a little later.
+    if (lease !== undefined) await quietly(lease === options.lease ? line.leaveIfThere(lease.id) : lease.close());
+    throw limit.reason ?? error;
+  } finally {
+    limit.close();
+  }
+}
+
+/** Everything that ends the waiting, as one signal. */
+class WaitLimit {
+  private readonly ending = new AbortController();
+  private readonly cleanups: (() => void)[] = [];
+
+  constructor(line: Line, { signal, timeoutMs }: TurnOptions) {
+    const fail = (code: "cancelled" | "deadline-exceeded", why: string) =>
+      new EtcdError(code, `Gave up waiting for ${line.title}: ${why}`, "failed", undefined, { cause: signal?.reason });
+    if (signal !== undefined) this.endOn(signal, () => fail("cancelled", "the signal was raised"));
+    if (timeoutMs === undefined) return;
+    const end = () => this.ending.abort(fail("deadline-exceeded", `${timeoutMs} ms are over`));
+    const timer = setTimeout(end, asTimer(timeoutMs));
+    this.cleanups.push(() => clearTimeout(timer));
+  }
+
+  get signal(): AbortSignal {
+    return this.ending.signal;
+  }
+
+  /** Which of them it was; undefined while none has. */
+  get reason(): Error | undefined {
+    return this.ending.signal.reason as Error | undefined;
+  }
+
+  endWith({ lost }: KeptLease): void {
+    this.endOn(lost, () => lost.reason as Error);
+  }
+
+  close(): void {
+    for (const cleanup of this.cleanups) cleanup();
+  }
+
+  private endOn(signal: AbortSignal, reason: () => Error): void {
+    const end = () => this.ending.abort(reason());
+    onAbort(signal, end);
+    this.cleanups.push(() => signal.removeEventListener("abort", end));
+  }
+}

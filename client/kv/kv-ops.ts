@@ -1,0 +1,154 @@
+// Get, put and delete: what they take and give, alone or as steps of a transaction.
+import {
+  RangeRequest_SortOrder,
+  RangeRequest_SortTarget,
+  counterFromResponse,
+  type DeleteRangeRequest,
+  type DeleteRangeResponse,
+  type KeyValue as WireKeyValue,
+  type PutRequest,
+  type PutResponse,
+  type RangeRequest,
+  type RangeResponse,
+} from "../../proto/index.js";
+import { headerOf, type Header } from "../transport/header.js";
+import { intervalOf, toBytes, type Bytes, type KeyInterval } from "./keys.js";
+
+/** One key as it was at one revision. */
+export interface KeyValue {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  /** Revision of the put that created the key, counted anew after each deletion. */
+  readonly createRevision: number;
+  /** Revision of the last change. */
+  readonly modRevision: number;
+  /** 1 when created, +1 with each put. */
+  readonly version: number;
+  /** 0n: attached to none. */
+  readonly lease: bigint;
+}
+
+export interface GetSettings extends KeyInterval {
+  /** At most this many keys. Absent or 0: all. */
+  readonly limit?: number | undefined;
+  /** Absent or 0: the newest. */
+  readonly revision?: number | undefined;
+  /** Default: by key. */
+  readonly sortBy?: "key" | "version" | "createRevision" | "modRevision" | "value" | undefined;
+  /** Default: ascending. */
+  readonly order?: "ascending" | "descending" | undefined;
+  /** Answered by one member from what it has: fast, works without a quorum, and may be stale. */
+  readonly serializable?: boolean | undefined;
+  readonly keysOnly?: boolean | undefined;
+  readonly countOnly?: boolean | undefined;
+  /** Inclusive bounds on what is returned; `count` counts all. Absent or 0: no bound. */
+  readonly minModRevision?: number | undefined;
+  readonly maxModRevision?: number | undefined;
+  readonly minCreateRevision?: number | undefined;
+  readonly maxCreateRevision?: number | undefined;
+}
+
+export interface GetResult {
+  readonly header: Header;
+  readonly kvs: readonly KeyValue[];
+  /** Whether `limit` left any out. */
+  readonly more: boolean;
+  /** How many keys there are, whatever `limit` says. */
+  readonly count: number;
+}
+
+export interface PutSettings {
+  /** Lease to attach the key to. Absent or 0n: the key is attached to none. */
+  readonly lease?: bigint | undefined;
+  /** Return the key as it was before. */
+  readonly prevKv?: boolean | undefined;
+  /** Keep the value the key has; the given one must be empty. */
+  readonly ignoreValue?: boolean | undefined;
+  /** Keep the lease the key has. */
+  readonly ignoreLease?: boolean | undefined;
+}
+
+export interface PutResult {
+  readonly header: Header;
+  /** Absent if not asked for, or if the key was new. */
+  readonly prevKv: KeyValue | undefined;
+}
+
+export interface DeleteSettings extends KeyInterval {
+  /** Return the keys as they were before. */
+  readonly prevKv?: boolean | undefined;
+}
+
+export interface DeleteResult {
+  readonly header: Header;
+  readonly deleted: number;
+  readonly prevKvs: readonly KeyValue[];
+}
+
+const sortTargets = {
+  key: RangeRequest_SortTarget.KEY,
+  version: RangeRequest_SortTarget.VERSION,
+  createRevision: RangeRequest_SortTarget.CREATE,
+  modRevision: RangeRequest_SortTarget.MOD,
+  value: RangeRequest_SortTarget.VALUE,
+} as const;
+
+const sortOrders = { ascending: RangeRequest_SortOrder.ASCEND, descending: RangeRequest_SortOrder.DESCEND } as const;
+
+export function rangeRequest(key: Bytes, options: GetSettings): RangeRequest {
+  return {
+    ...intervalOf(key, options),
+    limit: BigInt(options.limit ?? 0),
+    revision: BigInt(options.revision ?? 0),
+    sortOrder: options.order === undefined ? RangeRequest_SortOrder.NONE : sortOrders[options.order],
+    sortTarget: sortTargets[options.sortBy ?? "key"],
+    serializable: options.serializable ?? false,
+    keysOnly: options.keysOnly ?? false,
+    countOnly: options.countOnly ?? false,
+    minModRevision: BigInt(options.minModRevision ?? 0),
+    maxModRevision: BigInt(options.maxModRevision ?? 0),
+    minCreateRevision: BigInt(options.minCreateRevision ?? 0),
+    maxCreateRevision: BigInt(options.maxCreateRevision ?? 0),
+  };
+}
+
+export const putRequest = (key: Bytes, value: Bytes, options: PutSettings): PutRequest => ({
+  key: toBytes(key),
+  value: toBytes(value),
+  lease: options.lease ?? 0n,
+  prevKv: options.prevKv ?? false,
+  ignoreValue: options.ignoreValue ?? false,
+  ignoreLease: options.ignoreLease ?? false,
+});
+
+export const deleteRequest = (key: Bytes, options: DeleteSettings): DeleteRangeRequest => ({
+  ...intervalOf(key, options),
+  prevKv: options.prevKv ?? false,
+});
+
+export const getResult = (response: RangeResponse): GetResult => ({
+  header: headerOf(response.header),
+  kvs: response.kvs.map(keyValueOf),
+  more: response.more,
+  count: counterFromResponse(response.count),
+});
+
+export const putResult = (response: PutResponse): PutResult => ({
+  header: headerOf(response.header),
+  prevKv: response.prevKv && keyValueOf(response.prevKv),
+});
+
+export const deleteResult = (response: DeleteRangeResponse): DeleteResult => ({
+  header: headerOf(response.header),
+  deleted: counterFromResponse(response.deleted),
+  prevKvs: response.prevKvs.map(keyValueOf),
+});
+
+export const keyValueOf = (kv: WireKeyValue): KeyValue => ({
+  key: kv.key,
+  value: kv.value,
+  createRevision: counterFromResponse(kv.createRevision),
+  modRevision: counterFromResponse(kv.modRevision),
+  version: counterFromResponse(kv.version),
+  lease: kv.lease,
+});

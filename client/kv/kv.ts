@@ -1,0 +1,82 @@
+// Keys and values: reading, writing, deleting, compacting.
+import { KVDefinition } from "../../proto/index.js";
+import { unaryMethod } from "../transport/methods.js";
+import type { Endpoints } from "../transport/endpoints.js";
+import { headerOf, type Header } from "../transport/header.js";
+import { toText, type Bytes } from "./keys.js";
+import {
+  deleteRequest,
+  deleteResult,
+  getResult,
+  putRequest,
+  putResult,
+  rangeRequest,
+  type DeleteResult,
+  type DeleteSettings,
+  type GetResult,
+  type GetSettings,
+  type PutResult,
+  type PutSettings,
+} from "./kv-ops.js";
+import type { RequestOptions } from "../transport/options.js";
+import { onlyReads, txnRequest, txnResult, type Txn, type TxnResult } from "./txn.js";
+
+export interface CompactResult {
+  readonly header: Header;
+}
+
+const range = unaryMethod("read", KVDefinition, KVDefinition.methods.range);
+const put = unaryMethod("write", KVDefinition, KVDefinition.methods.put);
+const deleteRange = unaryMethod("write", KVDefinition, KVDefinition.methods.deleteRange);
+const txn = unaryMethod("write", KVDefinition, KVDefinition.methods.txn);
+const readOnlyTxn = unaryMethod("read", KVDefinition, KVDefinition.methods.txn);
+const compact = unaryMethod("write", KVDefinition, KVDefinition.methods.compact);
+
+/** @see etcd v3 API, KV */
+export class Kv {
+  constructor(private readonly endpoints: Endpoints) {}
+
+  /** Reads one key, or those of an interval. A key that is not there is no error: `kvs` is empty. */
+  async get(key: Bytes, options: GetSettings & RequestOptions = {}): Promise<GetResult> {
+    return getResult(await this.endpoints.call(range, rangeRequest(key, options), options));
+  }
+
+  /**
+   * Reads the value of one key as text.
+   *
+   * @returns undefined if there is no such key
+   * @throws TypeError if the value is not UTF-8
+   */
+  async getText(key: Bytes, options: RequestOptions = {}): Promise<string | undefined> {
+    const value = (await this.get(key, options)).kvs[0]?.value;
+    return value && toText(value);
+  }
+
+  async put(key: Bytes, value: Bytes, options: PutSettings & RequestOptions = {}): Promise<PutResult> {
+    return putResult(await this.endpoints.call(put, putRequest(key, value, options), options));
+  }
+
+  /** Deletes one key, or those of an interval. */
+  async delete(key: Bytes, options: DeleteSettings & RequestOptions = {}): Promise<DeleteResult> {
+    return deleteResult(await this.endpoints.call(deleteRange, deleteRequest(key, options), options));
+  }
+
+  /** Compares, then runs `success` or `failure`, all at one revision. */
+  async txn(steps: Txn, options: RequestOptions = {}): Promise<TxnResult> {
+    const method = onlyReads(steps) ? readOnlyTxn : txn;
+    return txnResult(await this.endpoints.call(method, txnRequest(steps), options));
+  }
+
+  /**
+   * Gives up the history before `revision`.
+   *
+   * @param options.physical wait until it is gone from disk
+   */
+  async compact(
+    revision: number,
+    options: { readonly physical?: boolean | undefined } & RequestOptions = {},
+  ): Promise<CompactResult> {
+    const request = { revision: BigInt(revision), physical: options.physical ?? false };
+    return { header: headerOf((await this.endpoints.call(compact, request, options)).header) };
+  }
+}

@@ -1,0 +1,146 @@
+// Transactions: comparisons and two branches, of which one runs.
+import {
+  Compare_CompareResult,
+  Compare_CompareTarget,
+  type Compare as WireCompare,
+  type RequestOp,
+  type ResponseOp,
+  type TxnRequest,
+  type TxnResponse,
+} from "../../proto/index.js";
+import { headerOf, type Header } from "../transport/header.js";
+import { intervalOf, toBytes, type Bytes, type KeyInterval } from "./keys.js";
+import {
+  deleteRequest,
+  deleteResult,
+  getResult,
+  putRequest,
+  putResult,
+  rangeRequest,
+  type DeleteResult,
+  type DeleteSettings,
+  type GetResult,
+  type GetSettings,
+  type PutResult,
+  type PutSettings,
+} from "./kv-ops.js";
+
+/**
+ * One condition. A key that is not there has version, revisions and lease 0, and no comparison of its value holds.
+ * For an interval it must hold for every key.
+ */
+export type Compare = {
+  readonly key: Bytes;
+  readonly is: "=" | "!=" | "<" | ">";
+} & KeyInterval &
+  (
+    | { readonly target: "version" | "createRevision" | "modRevision"; readonly than: number }
+    | { readonly target: "value"; readonly than: Bytes }
+    | { readonly target: "lease"; readonly than: bigint }
+  );
+
+export type TxnOp =
+  | ({ readonly op: "get"; readonly key: Bytes } & GetSettings)
+  | ({ readonly op: "put"; readonly key: Bytes; readonly value: Bytes } & PutSettings)
+  | ({ readonly op: "delete"; readonly key: Bytes } & DeleteSettings)
+  | ({ readonly op: "txn" } & Txn);
+
+export interface Txn {
+  /** All must hold. Absent: they do. */
+  readonly compare?: readonly Compare[] | undefined;
+  /** Run if they hold. */
+  readonly success?: readonly TxnOp[] | undefined;
+  /** Run if not. */
+  readonly failure?: readonly TxnOp[] | undefined;
+}
+
+export type TxnOpResult =
+  | ({ readonly op: "get" } & GetResult)
+  | ({ readonly op: "put" } & PutResult)
+  | ({ readonly op: "delete" } & DeleteResult)
+  | ({ readonly op: "txn" } & TxnResult);
+
+export interface TxnResult {
+  readonly header: Header;
+  /** Whether `success` ran. */
+  readonly succeeded: boolean;
+  /** One for each operation of the branch that ran, in order. */
+  readonly responses: readonly TxnOpResult[];
+}
+
+const results = {
+  "=": Compare_CompareResult.EQUAL,
+  "!=": Compare_CompareResult.NOT_EQUAL,
+  "<": Compare_CompareResult.LESS,
+  ">": Compare_CompareResult.GREATER,
+} as const;
+
+/** Whether a transaction changes nothing, whichever branch runs. */
+export const onlyReads = ({ success = [], failure = [] }: Txn): boolean =>
+  [...success, ...failure].every((step) => step.op === "get" || (step.op === "txn" && onlyReads(step)));
+
+export const txnRequest = ({ compare = [], success = [], failure = [] }: Txn): TxnRequest => ({
+  compare: compare.map(wireCompare),
+  success: success.map(requestOp),
+  failure: failure.map(requestOp),
+});
+
+export const txnResult = (response: TxnResponse): TxnResult => ({
+  header: headerOf(response.header),
+  succeeded: response.succeeded,
+  responses: response.responses.map(opResult),
+});
+
+function wireCompare(compare: Compare): WireCompare {
+  const common = { ...intervalOf(compare.key, compare), result: results[compare.is] };
+  switch (compare.target) {
+    case "version": {
+      const targetUnion = { $case: "version", value: BigInt(compare.than) } as const;
+      return { ...common, target: Compare_CompareTarget.VERSION, targetUnion };
+    }
+    case "createRevision": {
+      const targetUnion = { $case: "createRevision", value: BigInt(compare.than) } as const;
+      return { ...common, target: Compare_CompareTarget.CREATE, targetUnion };
+    }
+    case "modRevision": {
+      const targetUnion = { $case: "modRevision", value: BigInt(compare.than) } as const;
+      return { ...common, target: Compare_CompareTarget.MOD, targetUnion };
+    }
+    case "value": {
+      const targetUnion = { $case: "value", value: toBytes(compare.than) } as const;
+      return { ...common, target: Compare_CompareTarget.VALUE, targetUnion };
+    }
+    case "lease": {
+      const targetUnion = { $case: "lease", value: compare.than } as const;
+      return { ...common, target: Compare_CompareTarget.LEASE, targetUnion };
+    }
+  }
+}
+
+function requestOp(step: TxnOp): RequestOp {
+  switch (step.op) {
+    case "get":
+      return { request: { $case: "requestRange", value: rangeRequest(step.key, step) } };
+    case "put":
+      return { request: { $case: "requestPut", value: putRequest(step.key, step.value, step) } };
+    case "delete":
+      return { request: { $case: "requestDeleteRange", value: deleteRequest(step.key, step) } };
+    case "txn":
+      return { request: { $case: "requestTxn", value: txnRequest(step) } };
+  }
+}
+
+function opResult({ response }: ResponseOp): TxnOpResult {
+  switch (response?.$case) {
+    case "responseRange":
+      return { op: "get", ...getResult(response.value) };
+    case "responsePut":
+      return { op: "put", ...putResult(response.value) };
+    case "responseDeleteRange":
+      return { op: "delete", ...deleteResult(response.value) };
+    case "responseTxn":
+      return { op: "txn", ...txnResult(response.value) };
+    case undefined:
+      throw new TypeError("Cannot read a transaction's answer: an operation has none");
+  }
+}

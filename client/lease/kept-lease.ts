@@ -1,0 +1,138 @@
+// A lease and the clock it is renewed by.
+import { asTimer } from "../transport/timers.js";
+import { LeaseLostError, quietly } from "../transport/errors.js";
+import type { LeaseStream, Renewing } from "./lease-stream.js";
+
+/**
+ * This share of the TTL a loss is reported early, so that whoever hears of it can stop before the server lets others have
+ * what was ours.
+ */
+const safetyMargin = 0.1;
+
+/** So often within its TTL a lease is renewed: two renewals may fail. */
+const renewalsPerTtl = 3;
+
+/** What is known of a lease when its renewing begins. */
+export interface Granted {
+  readonly id: bigint;
+  readonly ttlSeconds: number;
+  /** When it was asked for, by `performance.now()`: the server cannot have begun to count before. */
+  readonly sentAt: number;
+}
+
+/**
+ * A lease that is being renewed. It counts as lost when the server says that it is gone, or when so long no renewal has been
+ * answered that it may be: by the local monotonic clock, shortly before the server's time can be up. (That clock goes on while
+ * this process is stopped, but not while the machine sleeps.)
+ */
+export class KeptLease implements AsyncDisposable {
+  readonly id: bigint;
+  readonly ttlSeconds: number;
+  /** Raised when the lease is lost; its reason is a LeaseLostError. Goes with any request that must not outlast the lease. */
+  readonly lost: AbortSignal;
+  /** Resolves when the renewing has ended: with the loss, or with nothing after `close()`. */
+  readonly ended: Promise<LeaseLostError | undefined>;
+  private readonly loss = new AbortController();
+  private readonly renewing: Renewing;
+  private readonly patienceMs: number;
+  private end: (loss?: LeaseLostError) => void = () => undefined;
+  private certainUntil = 0;
+  /** When the unanswered renewal was sent. */
+  private askedAt: number | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private isClosed = false;
+  private isReleased = false;
+
+  /** @param release what `close()` does with the lease once it is not renewed any more */
+  constructor(
+    private readonly stream: LeaseStream,
+    { id, ttlSeconds, sentAt }: Granted,
+    private readonly release: () => Promise<void>,
+  ) {
+    this.id = id;
+    this.ttlSeconds = ttlSeconds;
+    this.lost = this.loss.signal;
+    this.ended = new Promise((resolve) => (this.end = resolve));
+    this.patienceMs = Math.min((ttlSeconds * 1000) / renewalsPerTtl, stream.patienceMs);
+    this.renewing = {
+      id,
+      onOpen: () => this.renew(),
+      onRenewed: (seconds) => this.onRenewed(seconds),
+      onFailure: (error) => this.lose(new LeaseLostError(id, "unconfirmed", { cause: error })),
+    };
+    this.renewed(sentAt, ttlSeconds);
+    stream.add(this.renewing);
+  }
+
+  /**
+   * For so many milliseconds the lease is certainly there; 0 if nothing is certain. After a long stop of this process this
+   * says it before `lost` can.
+   */
+  get remainingMs(): number {
+    return this.lost.aborted || this.isClosed ? 0 : Math.max(this.certainUntil - performance.now(), 0);
+  }
+
+  /**
+   * Stops renewing. A lease from `hold` is revoked; one from `keepAlive` runs out. May be called twice, and again when it fails.
+   *
+   * @throws EtcdError if it could not be revoked: it then runs out
+   */
+  async close(): Promise<void> {
+    if (this.lost.aborted || this.isReleased) return;
+    this.isClosed = true;
+    this.stop();
+    this.end();
+    await this.release();
+    this.isReleased = true;
+  }
+
+  /** Closes it; a lease that could not be revoked then runs out, without a word. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await quietly(this.close());
+  }
+
+  private renew(): void {
+    const now = performance.now();
+    this.askedAt = this.stream.renew(this.renewing) ? now : undefined;
+    this.wakeAt(now + this.patienceMs);
+  }
+
+  private onRenewed(ttlSeconds: number): void {
+    if (ttlSeconds <= 0) this.lose(new LeaseLostError(this.id, "gone"));
+    else if (this.askedAt !== undefined) this.renewed(this.askedAt, ttlSeconds);
+  }
+
+  private renewed(sentAt: number, ttlSeconds: number): void {
+    this.askedAt = undefined;
+    this.certainUntil = sentAt + ttlSeconds * 1000 * (1 - safetyMargin);
+    this.wakeAt(sentAt + (ttlSeconds * 1000) / renewalsPerTtl);
+  }
+
+  private wakeAt(time: number): void {
+    clearTimeout(this.timer);
+    const delay = Math.min(time, this.certainUntil) - performance.now();
+    // Rounded up: Node's timers may be early by a fraction of a millisecond.
+    this.timer = setTimeout(() => this.wake(), asTimer(Math.ceil(Math.max(delay, 0))));
+  }
+
+  private wake(): void {
+    if (performance.now() >= this.certainUntil) this.lose(new LeaseLostError(this.id, "unconfirmed"));
+    else if (this.askedAt === undefined) this.renew();
+    else {
+      this.askedAt = undefined;
+      this.wakeAt(performance.now() + this.patienceMs);
+      this.stream.leaveServer(`no answer to a renewal within ${Math.round(this.patienceMs)} ms`);
+    }
+  }
+
+  private lose(loss: LeaseLostError): void {
+    this.stop();
+    this.loss.abort(loss);
+    this.end(loss);
+  }
+
+  private stop(): void {
+    clearTimeout(this.timer);
+    this.stream.remove(this.renewing);
+  }
+}

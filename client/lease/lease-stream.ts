@@ -1,0 +1,78 @@
+// All renewals of a client, on one stream.
+import {
+  LeaseDefinition,
+  counterFromResponse,
+  type LeaseKeepAliveRequest,
+  type LeaseKeepAliveResponse,
+} from "../../proto/index.js";
+import { streamMethod } from "../transport/methods.js";
+import type { Endpoints } from "../transport/endpoints.js";
+import { LastingStream } from "../transport/lasting-stream.js";
+
+const keepAlive = streamMethod(LeaseDefinition, LeaseDefinition.methods.leaseKeepAlive);
+
+/** A lease that is being renewed, as the stream sees it. */
+export interface Renewing {
+  readonly id: bigint;
+  /** There is a new stream, which knows nothing of what was asked before. */
+  onOpen(): void;
+  /** Answers the oldest unanswered `renew`. @param ttlSeconds 0: there is no such lease */
+  onRenewed(ttlSeconds: number): void;
+  /** There is no stream, and will not be. */
+  onFailure(error: Error): void;
+}
+
+export class LeaseStream {
+  private readonly stream: LastingStream<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;
+  private readonly renewing = new Set<Renewing>();
+  /** By lease, who has asked and got no answer yet: servers answer in order. */
+  private readonly asked = new Map<bigint, Renewing[]>();
+
+  constructor(private readonly endpoints: Endpoints) {
+    this.stream = new LastingStream(endpoints, keepAlive, {
+      onOpen: () => {
+        this.asked.clear();
+        for (const each of [...this.renewing]) each.onOpen();
+      },
+      onMessage: ({ ID, TTL }) => {
+        const asked = this.asked.get(ID);
+        const each = asked?.shift();
+        if (asked?.length === 0) this.asked.delete(ID);
+        if (each !== undefined && this.renewing.has(each)) each.onRenewed(counterFromResponse(TTL));
+      },
+      onFailure: (error) => {
+        for (const each of [...this.renewing]) each.onFailure(error);
+      },
+    });
+  }
+
+  /** How long an answer may take, if the lease allows for more. */
+  get patienceMs(): number {
+    return this.endpoints.settings.requestTimeoutMs;
+  }
+
+  add(renewing: Renewing): void {
+    this.renewing.add(renewing);
+    this.stream.start();
+  }
+
+  /** May be called twice. */
+  remove(renewing: Renewing): void {
+    if (!this.renewing.delete(renewing)) return;
+    if (this.renewing.size === 0) this.stream.stop();
+  }
+
+  /** @returns whether it was sent: not while no server is there */
+  renew(renewing: Renewing): boolean {
+    if (!this.stream.isOpen) return false;
+    const asked = this.asked.get(renewing.id);
+    if (asked === undefined) this.asked.set(renewing.id, [renewing]);
+    else asked.push(renewing);
+    this.stream.send({ ID: renewing.id });
+    return true;
+  }
+
+  leaveServer(reason: string): void {
+    this.stream.leaveServer(reason);
+  }
+}

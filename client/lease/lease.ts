@@ -1,0 +1,140 @@
+// Leases: keys that go when nobody renews them.
+import { randomBytes } from "node:crypto";
+import { LeaseDefinition, counterFromResponse } from "../../proto/index.js";
+import { unaryMethod } from "../transport/methods.js";
+import type { Endpoints } from "../transport/endpoints.js";
+import { EtcdError } from "../transport/errors.js";
+import { headerOf, type Header } from "../transport/header.js";
+import { insist } from "../transport/insist.js";
+import { KeptLease } from "./kept-lease.js";
+import { LeaseStream } from "./lease-stream.js";
+import type { RequestOptions } from "../transport/options.js";
+
+export interface LeaseGrantResult {
+  readonly header: Header;
+  readonly id: bigint;
+  /** As granted: at least the server's minimum. */
+  readonly ttlSeconds: number;
+}
+
+export interface LeaseRenewResult {
+  readonly header: Header;
+  /** What it has from now on. 0: there is no such lease. */
+  readonly ttlSeconds: number;
+}
+
+export interface LeaseTimeToLiveResult {
+  readonly header: Header;
+  /** Whole seconds left. -1: there is no such lease. */
+  readonly ttlSeconds: number;
+  /** What a renewal gives it. */
+  readonly grantedTtlSeconds: number;
+  /** Attached keys; none if not asked for. */
+  readonly keys: readonly Uint8Array[];
+}
+
+const grant = unaryMethod("write", LeaseDefinition, LeaseDefinition.methods.leaseGrant);
+const revoke = unaryMethod("write", LeaseDefinition, LeaseDefinition.methods.leaseRevoke);
+const timeToLive = unaryMethod("read", LeaseDefinition, LeaseDefinition.methods.leaseTimeToLive);
+const leases = unaryMethod("read", LeaseDefinition, LeaseDefinition.methods.leaseLeases);
+// To a server, a stream of one request is the same as a single call. Renewing twice does no harm.
+const renew = unaryMethod("read", LeaseDefinition, LeaseDefinition.methods.leaseKeepAlive);
+
+/** 63 random bits, as etcd's ids are positive; 0 would leave the choice to the server. */
+const newLeaseId = (): bigint => BigInt.asUintN(63, randomBytes(8).readBigUInt64BE()) || 1n;
+
+/** @see etcd v3 API, Lease */
+export class Lease {
+  private readonly renewals: LeaseStream;
+
+  constructor(private readonly endpoints: Endpoints) {
+    this.renewals = new LeaseStream(endpoints);
+  }
+
+  /**
+   * Grants a lease that ends after `ttlSeconds` unless it is renewed. To have that done, use `hold`.
+   *
+   * @param options.id default: the server picks one
+   */
+  async grant({
+    ttlSeconds,
+    id = 0n,
+    ...options
+  }: { readonly ttlSeconds: number; readonly id?: bigint | undefined } & RequestOptions): Promise<LeaseGrantResult> {
+    const response = await this.endpoints.call(grant, { TTL: BigInt(ttlSeconds), ID: id }, options);
+    return { header: headerOf(response.header), id: response.ID, ttlSeconds: counterFromResponse(response.TTL) };
+  }
+
+  /** Ends a lease and deletes its keys. @throws EtcdError "not-found" if there is no such lease */
+  async revoke(id: bigint, options: RequestOptions = {}): Promise<{ readonly header: Header }> {
+    return { header: headerOf((await this.endpoints.call(revoke, { ID: id }, options)).header) };
+  }
+
+  /** Renews a lease once. */
+  async renew(id: bigint, options: RequestOptions = {}): Promise<LeaseRenewResult> {
+    const response = await this.endpoints.call(renew, { ID: id }, options);
+    return { header: headerOf(response.header), ttlSeconds: counterFromResponse(response.TTL) };
+  }
+
+  /** @param options.keys list the attached keys, in no particular order */
+  async timeToLive(
+    id: bigint,
+    { keys = false, ...options }: { readonly keys?: boolean | undefined } & RequestOptions = {},
+  ): Promise<LeaseTimeToLiveResult> {
+    const response = await this.endpoints.call(timeToLive, { ID: id, keys }, options);
+    return {
+      header: headerOf(response.header),
+      ttlSeconds: counterFromResponse(response.TTL),
+      grantedTtlSeconds: counterFromResponse(response.grantedTTL),
+      keys: response.keys,
+    };
+  }
+
+  /** All leases, as the member that answers knows them. */
+  async list(options: RequestOptions = {}): Promise<{ readonly header: Header; readonly ids: readonly bigint[] }> {
+    const response = await this.endpoints.call(leases, {}, options);
+    return { header: headerOf(response.header), ids: response.leases.map(({ ID }) => ID) };
+  }
+
+  /**
+   * Renews an existing lease until that is stopped with `close()`, which leaves it to run out.
+   *
+   * @throws EtcdError "not-found" if there is no such lease
+   */
+  async keepAlive(id: bigint, options: RequestOptions = {}): Promise<KeptLease> {
+    const sentAt = performance.now();
+    const { ttlSeconds } = await this.renew(id, options);
+    if (ttlSeconds <= 0)
+      throw new EtcdError("not-found", `Cannot renew lease ${id.toString(16)}: it is gone`, "failed");
+    return new KeptLease(this.renewals, { id, ttlSeconds, sentAt }, () => Promise.resolve());
+  }
+
+  /**
+   * Grants a lease and renews it until `close()`, which revokes it:
+   * `await using lease = await client.lease.hold({ ttlSeconds: 10 })`.
+   */
+  async hold(options: { readonly ttlSeconds: number } & RequestOptions): Promise<KeptLease> {
+    const sentAt = performance.now();
+    const { id, ttlSeconds } = await this.grantOrRevoke({ ...options, id: newLeaseId() });
+    return new KeptLease(this.renewals, { id, ttlSeconds, sentAt }, () => this.revokeIfThere(id));
+  }
+
+  /** A lease that may have been granted although its request was given up is revoked beside: nobody else knows its id. */
+  private async grantOrRevoke(what: { readonly ttlSeconds: number; readonly id: bigint } & RequestOptions) {
+    try {
+      return await this.grant(what);
+    } catch (error) {
+      if (error instanceof EtcdError && error.outcome === "unknown") this.revokeIfThere(what.id).catch(() => undefined); // failing that, it runs out
+      throw error;
+    }
+  }
+
+  private async revokeIfThere(id: bigint): Promise<void> {
+    try {
+      const { requestTimeoutMs: timeoutMs } = this.endpoints.settings;
+      await insist({ timeoutMs }, (limits) => this.revoke(id, limits));
+    } catch (error) {
+      if (!(error instanceof EtcdError && error.code === "not-found")) throw error;
+    }
+  }
+}

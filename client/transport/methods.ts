@@ -1,0 +1,51 @@
+// Methods of etcd's services, as calls and streams need them.
+import type { MessageFns } from "../../proto/index.js";
+import type { RequestKind } from "./errors.js";
+
+/** A method of a service, as the wire wants it. */
+export interface UnaryMethod<Request, Response> {
+  readonly path: string;
+  readonly kind: RequestKind;
+  readonly encode: (request: Request) => Buffer;
+  readonly decode: (bytes: Buffer) => Response;
+}
+
+/** A method of a service whose requests and answers are streams, as the wire wants it. */
+export interface StreamMethod<Request, Response> {
+  readonly path: string;
+  readonly encode: (request: Request) => Buffer;
+  readonly decode: (bytes: Buffer) => Response;
+}
+
+interface MethodDefinition<Request, Response> {
+  readonly name: string;
+  readonly requestType: MessageFns<Request>;
+  readonly responseType: MessageFns<Response>;
+}
+
+/** Describes a unary method; `kind` says whether it may be tried again. */
+export const unaryMethod = <Request, Response>(
+  kind: RequestKind,
+  service: { readonly fullName: string },
+  method: MethodDefinition<Request, Response>,
+): UnaryMethod<Request, Response> => ({ kind, ...streamMethod(service, method) });
+
+/** Describes a method with a stream of requests and one of responses. */
+export const streamMethod = <Request, Response>(
+  service: { readonly fullName: string },
+  { name, requestType, responseType }: MethodDefinition<Request, Response>,
+): StreamMethod<Request, Response> => ({
+  path: `/${service.fullName}/${name}`,
+  encode: (request) => asBuffer(requestType.encode(request).finish()),
+  // Over a plain view, so that keys and values come out as Uint8Array and not as Buffer.
+  decode: (bytes) => responseType.decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)),
+});
+
+const asBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+
+/** The bounds of one call. */
+export interface CallLimits {
+  /** Milliseconds since the epoch. */
+  readonly deadline: number;
+  readonly signal: AbortSignal | undefined;
+}

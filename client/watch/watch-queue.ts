@@ -1,0 +1,185 @@
+// What a server says of one watch, until the program takes it.
+import {
+  Event_EventType,
+  counterFromResponse,
+  type Event,
+  type WatchCreateRequest,
+  type WatchResponse as WireResponse,
+} from "../../proto/index.js";
+import { CompactedError, errorFromWatchEnd, type ConnectError } from "../transport/errors.js";
+import { headerOf, type Header } from "../transport/header.js";
+import { keyValueOf, type KeyValue } from "../kv/kv-ops.js";
+import { Wakeup } from "../transport/wakeup.js";
+import { allWatches, type Place, type Watcher, type WatchStream } from "./watch-stream.js";
+
+/** One change of one key. */
+export interface WatchEvent {
+  readonly type: "put" | "delete";
+  /** As it is now. Of a deletion there are only `key` and `modRevision`. */
+  readonly kv: KeyValue;
+  /** As it was before. Absent if not asked for, if the key is new, or if that has been compacted. */
+  readonly prevKv: KeyValue | undefined;
+}
+
+/** What a server says at once, but for parts of revisions, which it may send one after the other: they come as one. */
+export interface WatchResponse {
+  /** Its `revision` is the server's when it said this, and may be ahead of the events of a watch that is catching up. */
+  readonly header: Header;
+  /** All of one or more revisions. None: the server says how far it is. */
+  readonly events: readonly WatchEvent[];
+}
+
+/** A response that waits to be taken. */
+export interface Arrival extends WatchResponse {
+  /** The last revision of which nothing is to come; absent: it does not say. */
+  readonly through: number | undefined;
+}
+
+/** What an event or a response takes beside keys and values, roughly. */
+const overheadBytes = 300;
+
+export interface WatchQueueOptions {
+  readonly request: Omit<WatchCreateRequest, "startRevision">;
+  readonly startRevision: number;
+  readonly bufferBytes: number;
+}
+
+export class WatchQueue implements Watcher {
+  /** First revision the server tells of; absent until one has said so. */
+  firstRevision: number | undefined;
+  /** Why there will be no more, once what waits has been taken. */
+  failure: Error | undefined;
+  isOver = false;
+  /** That the servers were away when they were last tried. */
+  unreachable: ConnectError | undefined;
+  /** Wakes when any of the above changes, or something can be taken. */
+  readonly changed = new Wakeup();
+  private readonly waiting: Arrival[] = [];
+  private waitingBytes = 0;
+  /** First revision that has not arrived. 0: the one after what the server has when it first answers. */
+  private next: number;
+  /** Of revision `next`, whose other events are still to come. */
+  private unfinished: Event[] = [];
+  /** Absent while the server has been told to stop. */
+  private place: Place | undefined;
+
+  constructor(
+    private readonly stream: WatchStream,
+    private readonly options: WatchQueueOptions,
+  ) {
+    this.next = options.startRevision;
+    this.place = stream.add(this);
+  }
+
+  /** @returns the next response, when there is one; undefined if the watch has been closed */
+  async take(): Promise<Arrival | undefined> {
+    while (this.waiting.length === 0) {
+      if (this.failure !== undefined) throw this.failure;
+      if (this.isOver) return undefined;
+      this.place ??= this.stream.add(this); // told to stop, and all is taken
+      await this.changed.wait(Infinity);
+    }
+    const arrival = this.waiting.shift();
+    if (arrival !== undefined) this.waitingBytes -= bytesOf(arrival);
+    return arrival;
+  }
+
+  /** Ends the watch. @param failure why; absent: it was closed */
+  end(failure?: Error): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.failure = failure;
+    this.leave();
+    this.changed.wake();
+  }
+
+  /** Gives up what has not been taken. */
+  clear(): void {
+    this.waiting.length = 0;
+  }
+
+  createRequest(): WatchCreateRequest {
+    this.unfinished = []; // a new server begins with the revision anew
+    return { ...this.options.request, startRevision: BigInt(this.next) };
+  }
+
+  onResponse(response: WireResponse): void {
+    const header = headerOf(response.header);
+    if (response.canceled) this.end(this.reasonOf(response, header));
+    else if (response.created) this.onCreated(header);
+    else if (response.events.length > 0) this.onEvents(response, header);
+    else this.onProgress(response, header);
+    if (this.waitingBytes > this.options.bufferBytes) this.leave();
+    this.changed.wake();
+  }
+
+  onUnreachable(error: ConnectError): void {
+    this.unreachable = error;
+    this.changed.wake();
+  }
+
+  onFailure(error: Error): void {
+    this.end(error);
+  }
+
+  private onCreated({ revision }: Header): void {
+    // Should this server be lost before anything happens, the next is asked for what happened since.
+    if (this.next === 0) this.next = revision + 1;
+    this.firstRevision ??= this.next;
+  }
+
+  private onEvents({ events, fragment }: WireResponse, header: Header): void {
+    const all = this.unfinished.length === 0 ? events : [...this.unfinished, ...events];
+    // In a part that is not the last, the last revision may go on in the next part.
+    const end = fragment ? lastRevisionFrom(all) : all.length;
+    this.unfinished = all.slice(end);
+    const finished = all.slice(0, end).map(eventOf);
+    const last = finished.at(-1);
+    if (last !== undefined) this.arrived({ header, events: finished, through: last.kv.modRevision });
+  }
+
+  private onProgress({ watchId }: WireResponse, header: Header): void {
+    // On request, etcd before 3.4.25 and 3.5.8 says how far it is also while changes are on their way.
+    const isPromise = watchId !== allWatches && header.revision >= this.next;
+    this.arrived({ header, events: [], through: isPromise ? header.revision : undefined });
+  }
+
+  private arrived(arrival: Arrival): void {
+    if (arrival.through !== undefined) this.next = arrival.through + 1;
+    this.waiting.push(arrival);
+    this.waitingBytes += bytesOf(arrival);
+  }
+
+  private reasonOf({ compactRevision, cancelReason }: WireResponse, header: Header): Error {
+    const end = { header, cancelReason };
+    if (compactRevision === 0n) return errorFromWatchEnd(end);
+    return new CompactedError(this.next, counterFromResponse(compactRevision), end);
+  }
+
+  private leave(): void {
+    if (this.place !== undefined) this.stream.remove(this.place);
+    this.place = undefined;
+  }
+}
+
+/** Where the events of the last revision begin. */
+function lastRevisionFrom(events: readonly Event[]): number {
+  const last = events.at(-1)?.kv?.modRevision;
+  return events.findLastIndex(({ kv }) => kv?.modRevision !== last) + 1;
+}
+
+function eventOf({ type, kv, prevKv }: Event): WatchEvent {
+  if (kv === undefined) throw new TypeError("Cannot read a change: it has no key");
+  return {
+    type: type === Event_EventType.DELETE ? "delete" : "put",
+    kv: keyValueOf(kv),
+    prevKv: prevKv && keyValueOf(prevKv),
+  };
+}
+
+const bytesOf = ({ events }: WatchResponse): number =>
+  events.reduce(
+    (sum, { kv, prevKv }) =>
+      sum + overheadBytes + kv.key.length + kv.value.length + (prevKv?.key.length ?? 0) + (prevKv?.value.length ?? 0),
+    overheadBytes,
+  );

@@ -1,0 +1,136 @@
+// All watches of a client, on one stream: which watch an answer is for, and what a new server has to be told.
+import { WatchDefinition, type WatchCreateRequest, type WatchResponse } from "../../proto/index.js";
+import { streamMethod } from "../transport/methods.js";
+import { asTimer } from "../transport/timers.js";
+import type { Endpoints } from "../transport/endpoints.js";
+import type { ConnectError } from "../transport/errors.js";
+import { LastingStream } from "../transport/lasting-stream.js";
+
+const watchMethod = streamMethod(WatchDefinition, WatchDefinition.methods.watch);
+
+/** A watch, as the stream sees it. */
+export interface Watcher {
+  /** What to ask a server for now. */
+  createRequest(): WatchCreateRequest;
+  /** Its answer, in which the watch is also refused; then events, progress, and at last that it was cancelled. */
+  onResponse(response: WatchResponse): void;
+  /** None of the servers is there. It may yet come. */
+  onUnreachable(error: ConnectError): void;
+  /** There is no stream, and will not be. */
+  onFailure(error: Error): void;
+}
+
+/** From `add` to `remove`. */
+export interface Place {
+  readonly watcher: Watcher;
+  /** What this server calls it; absent until it has answered. */
+  id: bigint | undefined;
+}
+
+/** Instead of a watch's id in answers to `requestProgress`: they are for all. */
+export const allWatches = -1n;
+
+export class WatchStream {
+  private readonly stream: LastingStream<Parameters<typeof watchMethod.encode>[0], WatchResponse>;
+  private readonly places = new Set<Place>();
+  /** Asked for and not answered yet. Servers answer in order, and a refusal names no id. */
+  private readonly asked: Place[] = [];
+  private readonly byId = new Map<bigint, Place>();
+  /** While there is no stream to ask on. */
+  private isProgressDue = false;
+  private answerTimer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly endpoints: Endpoints) {
+    this.stream = new LastingStream(endpoints, watchMethod, {
+      onOpen: () => {
+        this.forget();
+        for (const place of this.places) this.ask(place);
+        if (this.isProgressDue) this.requestProgress();
+      },
+      onMessage: (response) => this.onMessage(response),
+      onUnreachable: (error) => {
+        for (const { watcher } of this.places) watcher.onUnreachable(error);
+      },
+      onFailure: (error) => {
+        this.forget();
+        for (const { watcher } of this.places) watcher.onFailure(error);
+        this.places.clear();
+      },
+    });
+  }
+
+  add(watcher: Watcher): Place {
+    const place: Place = { watcher, id: undefined };
+    this.places.add(place);
+    if (this.stream.isOpen) this.ask(place);
+    else this.stream.start();
+    return place;
+  }
+
+  /** Has the server tell all watches how far it is, if there are any. */
+  requestProgress(): void {
+    this.isProgressDue = this.places.size > 0 && !this.stream.isOpen;
+    this.stream.send({ requestUnion: { $case: "progressRequest", value: {} } });
+  }
+
+  /** May be called twice. */
+  remove(place: Place): void {
+    if (!this.places.delete(place)) return;
+    if (this.places.size === 0) {
+      this.isProgressDue = false;
+      this.stream.stop();
+      this.forget();
+    } else if (place.id !== undefined) this.cancel(place.id);
+  }
+
+  private ask(place: Place): void {
+    place.id = undefined;
+    this.asked.push(place);
+    this.stream.send({ requestUnion: { $case: "createRequest", value: place.watcher.createRequest() } });
+    this.answerTimer ??= this.startAnswerTimer();
+  }
+
+  private cancel(watchId: bigint): void {
+    this.byId.delete(watchId);
+    this.stream.send({ requestUnion: { $case: "cancelRequest", value: { watchId } } });
+  }
+
+  private onMessage(response: WatchResponse): void {
+    if (response.created) this.onCreated(response);
+    else if (response.watchId === allWatches)
+      for (const { watcher } of this.byId.values()) watcher.onResponse(response);
+    else this.byId.get(response.watchId)?.watcher.onResponse(response);
+  }
+
+  private onCreated(response: WatchResponse): void {
+    const place = this.asked.shift();
+    clearTimeout(this.answerTimer);
+    this.answerTimer = this.asked.length > 0 ? this.startAnswerTimer() : undefined;
+    if (place === undefined) throw new TypeError("Cannot read a watch's answer: none was asked for");
+    if (!this.places.has(place)) {
+      if (!response.canceled) this.cancel(response.watchId); // removed meanwhile
+      return;
+    }
+    if (!response.canceled) {
+      place.id = response.watchId;
+      this.byId.set(response.watchId, place);
+    }
+    place.watcher.onResponse(response);
+  }
+
+  /** A frozen server takes requests and never answers. */
+  private startAnswerTimer(): NodeJS.Timeout {
+    const { requestTimeoutMs } = this.endpoints.settings;
+    const leave = () => this.stream.leaveServer(`no answer to a watch within ${requestTimeoutMs} ms`);
+    return setTimeout(leave, asTimer(requestTimeoutMs));
+  }
+
+  /** What was between us and the last server. */
+  private forget(): void {
+    this.asked.length = 0;
+    this.byId.clear();
+    for (const place of this.places) place.id = undefined;
+    clearTimeout(this.answerTimer);
+    this.answerTimer = undefined;
+  }
+}

@@ -1,0 +1,202 @@
+// Being told of changes.
+import { WatchCreateRequest_FilterType } from "../../proto/index.js";
+import { onAbort } from "../transport/timers.js";
+import { EtcdError } from "../transport/errors.js";
+import { LeavableIterator } from "../transport/leavable-iterator.js";
+import { intervalOf, type Bytes, type KeyInterval } from "../kv/keys.js";
+import type { RequestOptions } from "../transport/options.js";
+import {
+  WatchQueue,
+  type Arrival,
+  type WatchEvent,
+  type WatchQueueOptions,
+  type WatchResponse,
+} from "./watch-queue.js";
+import type { WatchStream } from "./watch-stream.js";
+
+export interface WatchOptions extends KeyInterval {
+  /** First revision to tell of; may be past or future. Absent or 0: what happens from now on. */
+  readonly startRevision?: number | undefined;
+  /** Tell also what each key was before, unless that has been compacted. */
+  readonly prevKv?: boolean | undefined;
+  /** Only these. Absent: both. */
+  readonly only?: "put" | "delete" | undefined;
+  /** Have `revision` go on while nothing happens: the server tells now and then, etcd every 10 minutes. */
+  readonly progressNotify?: boolean | undefined;
+  /** Let the server send what is too large for one message in several. Default: true. */
+  readonly fragment?: boolean | undefined;
+  /**
+   * Bytes of changes that may wait to be taken. Beyond that the server is told to stop, and what is missing is read again
+   * once all that waits has been taken: a slow reader costs no memory, but may be overtaken by a compaction.
+   * Default: 4 MiB.
+   */
+  readonly bufferBytes?: number | undefined;
+  /** Ends the watch: whoever waits for a change gets an EtcdError "cancelled". */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const defaultBufferBytes = 4 * 1024 * 1024;
+
+/** All changes of one revision. None: nothing has happened up to this revision. */
+export interface WatchBatch {
+  readonly revision: number;
+  readonly events: readonly WatchEvent[];
+}
+
+/**
+ * The changes of some keys, in order, each once, whatever becomes of the server they come from:
+ * `for await (const event of client.watch("/config/", { prefix: true }))`. Leaving the loop ends the watch, and so does
+ * `return()` of an iterator, at any time: a `next()` that is waiting then resolves as done.
+ *
+ * It goes on where it was when a connection is lost, and waits while no server is there. It fails, once all that has arrived
+ * is taken, with a CompactedError if changes it has not told of are gone, and with a WatchEndedError or another EtcdError if
+ * the server refuses it.
+ *
+ * @see etcd v3 API, Watch
+ */
+export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
+  private readonly queue: WatchQueue;
+  private readonly stopListening: () => void;
+  private given: number;
+  private isGivenUp = false;
+
+  /** @throws RangeError or TypeError if an option is malformed */
+  constructor(
+    stream: WatchStream,
+    private readonly requestTimeoutMs: number,
+    key: Bytes,
+    options: WatchOptions,
+  ) {
+    const { signal, startRevision = 0 } = options;
+    this.queue = new WatchQueue(stream, queueOptions(key, options));
+    this.given = Math.max(startRevision - 1, 0);
+    const abort = () =>
+      this.giveUp(new EtcdError("cancelled", "The watch was given up", "failed", undefined, { cause: signal?.reason }));
+    this.stopListening = () => signal?.removeEventListener("abort", abort);
+    if (signal !== undefined) onAbort(signal, abort);
+  }
+
+  /** Everything up to this revision has been given out: to go on in another process, watch from the next. */
+  get revision(): number {
+    return this.given;
+  }
+
+  /**
+   * Waits until a server watches. When that fails for lack of a server, the watch goes on waiting.
+   *
+   * @returns the first revision that is told of
+   * @throws ConnectError if no server is there within the dial timeout, EtcdError "deadline-exceeded" if none watches in time
+   */
+  async ready({ timeoutMs = this.requestTimeoutMs, signal }: RequestOptions = {}): Promise<number> {
+    const fail = (code: "cancelled" | "deadline-exceeded", reason: string) =>
+      new EtcdError(code, `No server watches yet: ${reason}`, "failed", undefined, { cause: signal?.reason });
+    const deadline = performance.now() + timeoutMs;
+    const known = this.queue.unreachable; // and may be over
+    for (;;) {
+      if (this.queue.firstRevision !== undefined) return this.queue.firstRevision;
+      if (this.queue.failure !== undefined) throw this.queue.failure;
+      if (this.queue.isOver) throw fail("cancelled", "the watch was closed");
+      const { unreachable } = this.queue;
+      if (unreachable !== undefined && unreachable !== known) throw unreachable;
+      if (signal?.aborted) throw fail("cancelled", "waiting was given up");
+      if (performance.now() >= deadline) throw fail("deadline-exceeded", `${timeoutMs} ms are over`);
+      await this.queue.changed.wait(deadline - performance.now(), signal);
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<WatchEvent, void, void> {
+    return this.iterate(function* ({ events, through }) {
+      for (const [position, event] of events.entries()) {
+        const { modRevision } = event.kv;
+        const isLast = events[position + 1]?.kv.modRevision !== modRevision;
+        yield { value: event, revision: isLast ? modRevision : undefined };
+      }
+      yield { revision: through };
+    });
+  }
+
+  /** The same, a revision at a time; and, with `progressNotify`, that nothing has happened. */
+  batches(): AsyncGenerator<WatchBatch, void, void> {
+    return this.iterate((arrival) => batchesOf(arrival).map((value) => ({ value, revision: value.revision })));
+  }
+
+  /**
+   * The same, as the server says it: with its header, and all that it says at once. A response without events comes with
+   * `progressNotify` and after `client.requestWatchProgress()`.
+   */
+  responses(): AsyncGenerator<WatchResponse, void, void> {
+    return this.iterate(({ header, events, through }) => [{ value: { header, events }, revision: through }]);
+  }
+
+  /** Ends the watch, and every loop over it. May be called twice. */
+  close(): Promise<void> {
+    this.stopListening();
+    this.giveUp();
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Ends it now: nothing that has arrived is given out any more. */
+  private giveUp(failure?: EtcdError): void {
+    this.isGivenUp = true;
+    this.queue.clear();
+    this.queue.end(failure);
+  }
+
+  /** @param split what of an arrival is given out, piece by piece */
+  private iterate<T>(split: (arrival: Arrival) => Iterable<Piece<T>, void>): AsyncGenerator<T, void, void> {
+    let pieces: Iterator<Piece<T>, void> = [][Symbol.iterator]();
+    const take = async (): Promise<T | undefined> => {
+      for (;;) {
+        const next = pieces.next();
+        if (this.isGivenUp || next.done) {
+          const arrival = await this.queue.take();
+          if (arrival === undefined) return undefined;
+          pieces = split(arrival)[Symbol.iterator]();
+        } else {
+          const { value, revision } = next.value;
+          this.given = revision ?? this.given;
+          if (value !== undefined) return value;
+        }
+      }
+    };
+    return new LeavableIterator(take, () => void this.close());
+  }
+}
+
+/** Something to give out, or none. */
+interface Piece<T> {
+  readonly value?: T;
+  /** Everything up to here has been given out with it; absent: not all of a revision yet. */
+  readonly revision: number | undefined;
+}
+
+function batchesOf({ events, through }: Arrival): readonly WatchBatch[] {
+  if (events.length === 0) return through === undefined ? [] : [{ revision: through, events }];
+  const byRevision = new Map<number, WatchEvent[]>();
+  for (const event of events) {
+    const sameRevision = byRevision.get(event.kv.modRevision);
+    if (sameRevision === undefined) byRevision.set(event.kv.modRevision, [event]);
+    else sameRevision.push(event);
+  }
+  return [...byRevision].map(([revision, batch]) => ({ revision, events: batch }));
+}
+
+function queueOptions(key: Bytes, options: WatchOptions): WatchQueueOptions {
+  const { startRevision = 0, bufferBytes = defaultBufferBytes, only, fragment = true } = options;
+  if (!Number.isSafeInteger(startRevision)) throw new RangeError(`Cannot watch from revision ${startRevision}`);
+  if (!(bufferBytes > 0)) throw new RangeError(`Cannot watch: bufferBytes must be above 0, not ${bufferBytes}`);
+  const { NOPUT, NODELETE } = WatchCreateRequest_FilterType;
+  const request = {
+    ...intervalOf(key, options),
+    progressNotify: options.progressNotify ?? false,
+    filters: only === undefined ? [] : [only === "put" ? NODELETE : NOPUT],
+    prevKv: options.prevKv ?? false,
+    watchId: 0n,
+    fragment,
+  };
+  return { request, startRevision, bufferBytes };
+}

@@ -1,0 +1,77 @@
+import { causeOf, errorCode } from "../../platform/index.js";
+import { WalDamagedError, WalVersionError } from "../../raft/index.js";
+import { DamagedError, NewerFormatError } from "../../store/index.js";
+import { StartError } from "./errors.js";
+
+/**
+ * Turns what kept a member from opening its data into one line that says what to do; its cause names what is wrong,
+ * and where. Errors that nobody foresaw stay as they are.
+ */
+export const asStartError = (error: unknown, dataDir: string): unknown => {
+  if (error instanceof StartError) return error;
+  const advice = adviceFor(error, dataDir);
+  return advice === undefined ? error : new StartError(advice, { cause: error });
+};
+
+// Not "remove it and start again": under its old id, a member without its log would vote and acknowledge as if it
+// had never promised anything, and what a majority acknowledged could be lost (Raft paper §5.1, persistent state).
+export const whatToDoAboutDamage =
+  "leave this member stopped (the others go on without it), or put back the whole directory as it was at its last stop";
+
+const adviceFor = (error: unknown, dataDir: string): string | undefined => {
+  if (error instanceof WalDamagedError || error instanceof DamagedError)
+    return `data directory ${dataDir} is damaged: ${whatToDoAboutDamage}`;
+  if (error instanceof WalVersionError || error instanceof NewerFormatError)
+    return `data directory ${dataDir} is of a newer minietcd, nothing in it was changed: start that one`;
+  // `level` says only that opening failed; its cause says why.
+  return (
+    adviceForCode(errorCode(error), dataDir) ??
+    adviceForCode(codeOfCause(causeOf(error)), dataDir) ??
+    (isOfSystem(error) || isOfSystem(causeOf(error))
+      ? `cannot use data directory ${dataDir}: choose another --data-dir`
+      : undefined)
+  );
+};
+
+/** The system refused: nothing is wrong with the program. */
+const isOfSystem = (error: unknown): boolean => error instanceof Error && "syscall" in error;
+
+/** What the system said to LevelDB, which passes on no code but only the words. */
+const wordsOfLevel: readonly (readonly [string, string])[] = [
+  ["No space left on device", "ENOSPC"],
+  ["Disk quota exceeded", "EDQUOT"],
+  ["Read-only file system", "EROFS"],
+  ["Permission denied", "EACCES"],
+  ["Too many open files", "EMFILE"],
+];
+
+const codeOfCause = (cause: unknown): string | undefined => {
+  const code = errorCode(cause);
+  if (code !== "LEVEL_IO_ERROR" || !(cause instanceof Error)) return code;
+  return wordsOfLevel.find(([words]) => cause.message.endsWith(words))?.[1] ?? code;
+};
+
+const adviceForCode = (code: string | undefined, dataDir: string): string | undefined => {
+  switch (code ?? "") {
+    case "EACCES":
+    case "EPERM":
+      return `cannot write to data directory ${dataDir}: check its owner and mode`;
+    case "EROFS":
+      return `cannot write to data directory ${dataDir}: its file system is mounted read-only`;
+    case "ENOSPC":
+    case "EDQUOT":
+      return `cannot write to data directory ${dataDir}: free some space`;
+    case "ENOTDIR":
+    case "EEXIST":
+      return `cannot use data directory ${dataDir}: choose another --data-dir`;
+    case "EMFILE":
+    case "ENFILE":
+      return `cannot open data directory ${dataDir}: raise the limit of file descriptors (ulimit -n)`;
+    case "EIO":
+    case "LEVEL_IO_ERROR":
+    case "LEVEL_CORRUPTION":
+      return `cannot read or write data directory ${dataDir}: check the disk`;
+    default:
+      return undefined;
+  }
+};

@@ -1,0 +1,21 @@
+import type { Clock } from "../../raft/index.js";
+
+/** Between two reports. */
+const reportEveryMs = 10_000;
+
+/**
+ * Counts refusals of one kind for a log that they must not fill: the first is reported at once, the next ones with the first
+ * that comes ten seconds after the last report.
+ */
+export const refusalCounter = (clock: Clock, report: (count: number) => void): (() => void) => {
+  let count = 0;
+  let reportedAt = -Infinity;
+  return () => {
+    count += 1;
+    const now = clock.now();
+    if (now - reportedAt < reportEveryMs) return;
+    report(count);
+    count = 0;
+    reportedAt = now;
+  };
+};

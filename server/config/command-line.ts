@@ -1,0 +1,68 @@
+// The command line of a member, read as Go's `flag` package reads it.
+
+import { FlagError } from "./config.js";
+import type { GivenFlag } from "./settings.js";
+import { allFlags, findFlag } from "./flag-table.js";
+
+export type CommandLine =
+  | { readonly kind: "help" | "version" }
+  /** A word that is neither a flag nor a value ends the flags. */
+  | { readonly kind: "word"; readonly word: string }
+  | { readonly kind: "flags"; readonly given: readonly GivenFlag[] };
+
+/**
+ * Reads flags with one dash or two. Switches take a value only behind "=", all others also from the next word.
+ *
+ * @throws FlagError in Go's words
+ */
+export const readCommandLine = (args: readonly string[]): CommandLine => {
+  const given: GivenFlag[] = [];
+  let askedForVersion = false;
+  const rest = [...args];
+  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
+    const [, name, value] = /^--?([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
+    if (name === undefined || word === "-") return { kind: "word", word };
+    if (word === "--") {
+      if (rest[0] !== undefined) return { kind: "word", word: rest[0] };
+      break;
+    }
+    if (name === "" || name.startsWith("-")) throw new FlagError(`bad flag syntax: ${word}`);
+    if (name === "help" || name === "h") return { kind: "help" };
+    if (name === "version") askedForVersion = value === undefined || value === "true";
+    else given.push(readFlag(name, value, rest));
+  }
+  return askedForVersion ? { kind: "version" } : { kind: "flags", given };
+};
+
+const readFlag = (name: string, value: string | undefined, rest: string[]): GivenFlag => {
+  const flag = findFlag(name);
+  if (flag === undefined) throw new FlagError(["flag provided but not defined: -" + name, ...suggest(name)].join("\n"));
+  const isSwitch = flag.kind === "bool" || flag.kind === "any";
+  const text = value ?? (isSwitch ? "true" : rest.shift());
+  if (text === undefined) throw new FlagError(`flag needs an argument: -${name}`);
+  return { flag, text, source: { kind: "command line" } };
+};
+
+/** Typing errors that are taken for one of a known flag: so many letters, and no more than a third of them. */
+const maxTypingErrors = 3;
+
+const suggest = (name: string): string[] => {
+  const distances = allFlags
+    .filter(({ until, kind }) => until === undefined && kind !== "any")
+    .map((flag) => ({ name: flag.name, distance: editDistance(name, flag.name) }))
+    .filter(({ distance }) => distance <= Math.min(maxTypingErrors, name.length / 3));
+  const [nearest] = distances.sort((a, b) => a.distance - b.distance);
+  return nearest === undefined ? [] : [`Did you mean --${nearest.name}?`];
+};
+
+/** Letters to insert, remove or replace (Levenshtein). */
+const editDistance = (from: string, to: string): number => {
+  let row = Array.from({ length: to.length + 1 }, (_, n) => n);
+  for (const [i, letter] of Array.from(from).entries()) {
+    const next = [i + 1];
+    for (const [j, other] of Array.from(to).entries())
+      next.push(Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + (letter === other ? 0 : 1)));
+    row = next;
+  }
+  return row[to.length] ?? 0;
+};

@@ -1,0 +1,350 @@
+import { StartError } from "../base/errors.js";
+import type { FlagKind } from "./flag.js";
+import { durationMs, FlagValueError, parseFlagValue } from "./flag-values.js";
+import { logLevels, type LogFormat, type LogLevel } from "../base/logger.js";
+import { mustBeBindable, mustBeConnectable, parseMemberUrls, UrlError, type MemberUrl } from "../base/urls.js";
+
+/** One member of the cluster as `--initial-cluster` names it. */
+export interface InitialMember {
+  readonly name: string;
+  readonly peerUrls: readonly string[];
+}
+
+/** History that is compacted without anybody asking for it. */
+export type AutoCompaction =
+  /** Revisions older than this go. */
+  | { readonly mode: "periodic"; readonly retentionMs: number }
+  /** Number of revisions to keep. */
+  | { readonly mode: "revision"; readonly retention: number };
+
+/** Everything a member is told from outside. Durations in milliseconds, sizes in bytes. */
+export interface MemberConfig {
+  readonly name: string;
+  readonly dataDir: string;
+  readonly listenClientUrls: readonly MemberUrl[];
+  readonly advertiseClientUrls: readonly MemberUrl[];
+  readonly listenPeerUrls: readonly MemberUrl[];
+  readonly initialAdvertisePeerUrls: readonly MemberUrl[];
+  readonly initialCluster: readonly InitialMember[];
+  /** False: `initialCluster` is derived from the name and `--initial-advertise-peer-urls`. */
+  readonly isInitialClusterGiven: boolean;
+  readonly initialClusterState: "new" | "existing";
+  readonly initialClusterToken: string;
+  readonly heartbeatMs: number;
+  readonly electionMs: number;
+  /** Most operations in one transaction (etcd: `--max-txn-ops`). */
+  readonly maxTxnOps: number;
+  /** Largest proposal (etcd: `--max-request-bytes`). */
+  readonly maxRequestBytes: number;
+  /** Applied entries after which the log is cut (etcd: `--snapshot-count`). */
+  readonly snapshotCount: number;
+  /** Entries that a cut leaves for members that are behind (etcd: `--snapshot-catchup-entries`). */
+  readonly snapshotCatchUpEntries: number;
+  /** How long a watcher that asks for it may hear nothing (etcd: `--watch-progress-notify-interval`). */
+  readonly watchProgressMs: number;
+  /** Undefined: history is kept until a client compacts it. */
+  readonly autoCompaction: AutoCompaction | undefined;
+  /** Calls and streams at a time on a client's connection; undefined: any number (etcd: `--max-concurrent-streams`). */
+  readonly maxConcurrentStreams: number | undefined;
+  /** Time between pings to a client; undefined: none (etcd: `--grpc-keepalive-interval`). */
+  readonly keepAliveMs: number | undefined;
+  /** How long a client may take to answer one (etcd: `--grpc-keepalive-timeout`). */
+  readonly keepAliveTimeoutMs: number;
+  /** Shortest time between a client's pings while a call is open (etcd: `--grpc-keepalive-min-time`). */
+  readonly minPingIntervalMs: number;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  /** `stderr`, `stdout` or paths of files. */
+  readonly logOutputs: readonly string[];
+}
+
+/** The flags of `minietcd`, with etcd's names and defaults; all values as text, as they come from the command line. */
+export interface ServerFlags {
+  readonly name: string;
+  readonly dataDir: string | undefined;
+  readonly listenClientUrls: string | undefined;
+  readonly advertiseClientUrls: string | undefined;
+  readonly listenPeerUrls: string;
+  readonly initialAdvertisePeerUrls: string;
+  readonly initialCluster: string | undefined;
+  readonly initialClusterState: string;
+  readonly initialClusterToken: string;
+  readonly heartbeatInterval: string;
+  readonly electionTimeout: string;
+  readonly maxTxnOps: string;
+  readonly maxRequestBytes: string;
+  readonly snapshotCount: string;
+  readonly snapshotCatchupEntries: string;
+  readonly watchProgressNotifyInterval: string;
+  readonly autoCompactionMode: string;
+  readonly autoCompactionRetention: string;
+  readonly maxConcurrentStreams: string;
+  readonly grpcKeepaliveMinTime: string;
+  readonly grpcKeepaliveInterval: string;
+  readonly grpcKeepaliveTimeout: string;
+  readonly logLevel: string;
+  readonly logFormat: string;
+  readonly logOutputs: string;
+}
+
+/** etcd's defaults. */
+export const defaultFlags: ServerFlags = {
+  name: "default",
+  dataDir: undefined,
+  listenClientUrls: undefined,
+  advertiseClientUrls: undefined,
+  listenPeerUrls: "http://localhost:2380",
+  initialAdvertisePeerUrls: "http://localhost:2380",
+  initialCluster: undefined,
+  initialClusterState: "new",
+  initialClusterToken: "etcd-cluster",
+  heartbeatInterval: "100",
+  electionTimeout: "1000",
+  maxTxnOps: "128",
+  maxRequestBytes: "1572864",
+  snapshotCount: "10000",
+  snapshotCatchupEntries: "5000",
+  watchProgressNotifyInterval: "10m0s",
+  autoCompactionMode: "periodic",
+  autoCompactionRetention: "0",
+  maxConcurrentStreams: "4294967295",
+  grpcKeepaliveMinTime: "5s",
+  grpcKeepaliveInterval: "2h0m0s",
+  grpcKeepaliveTimeout: "20s",
+  logLevel: "info",
+  logFormat: "json",
+  logOutputs: "default",
+};
+
+const defaultClientUrl = "http://localhost:2379";
+const longestElectionMs = 50_000;
+const shortestWatchProgressMs = 100;
+
+/** A flag whose value cannot be read; etcd shows its usage then and exits with 2. */
+export class FlagError extends Error {
+  override readonly name = "FlagError";
+}
+
+/**
+ * Reads and checks the flags together.
+ *
+ * @throws FlagError for a value that cannot be read, StartError for values that do not go together; both in etcd's words
+ */
+export const configFromFlags = (flags: ServerFlags): MemberConfig => {
+  const listenClientUrls = urls("listen-client-urls", flags.listenClientUrls ?? defaultClientUrl);
+  const listenPeerUrls = urls("listen-peer-urls", flags.listenPeerUrls);
+  const advertiseClientUrls = urls("advertise-client-urls", flags.advertiseClientUrls ?? defaultClientUrl);
+  const initialAdvertisePeerUrls = urls("initial-advertise-peer-urls", flags.initialAdvertisePeerUrls);
+  const initialCluster = parseInitialCluster(
+    flags.initialCluster ?? initialAdvertisePeerUrls.map((url) => `${flags.name}=${url.text}`).join(","),
+  );
+  const config: MemberConfig = {
+    name: flags.name,
+    dataDir: flags.dataDir ?? `${flags.name}.etcd`,
+    listenClientUrls,
+    advertiseClientUrls,
+    listenPeerUrls,
+    initialAdvertisePeerUrls,
+    initialCluster,
+    isInitialClusterGiven: flags.initialCluster !== undefined,
+    initialClusterState: oneOf("initial-cluster-state", flags.initialClusterState, ["new", "existing"]),
+    initialClusterToken: flags.initialClusterToken,
+    heartbeatMs: count("heartbeat-interval", flags.heartbeatInterval),
+    electionMs: count("election-timeout", flags.electionTimeout),
+    maxTxnOps: count("max-txn-ops", flags.maxTxnOps),
+    maxRequestBytes: count("max-request-bytes", flags.maxRequestBytes),
+    // 0 is the default, as in etcd.
+    snapshotCount: count("snapshot-count", flags.snapshotCount) || Number(defaultFlags.snapshotCount),
+    snapshotCatchUpEntries: count("snapshot-catchup-entries", flags.snapshotCatchupEntries),
+    watchProgressMs: watchProgress(flags.watchProgressNotifyInterval),
+    autoCompaction: autoCompaction(flags),
+    maxConcurrentStreams: streamLimit(flags),
+    ...keepAlive(flags),
+    minPingIntervalMs: minPingInterval(flags),
+    logLevel: oneOf("log-level", flags.logLevel, logLevels),
+    logFormat: oneOf("log-format", flags.logFormat, ["json", "console"]),
+    logOutputs: logOutputs(flags.logOutputs),
+  };
+  checkUrls(config, flags);
+  checkTimes(config);
+  return config;
+};
+
+const urls = (flag: string, value: string): MemberUrl[] => {
+  try {
+    return parseMemberUrls(value);
+  } catch (error) {
+    if (error instanceof UrlError) throw new FlagError(`invalid value "${value}" for flag -${flag}: ${error.message}`);
+    throw error;
+  }
+};
+
+const number = (flag: string, kind: Exclude<FlagKind, object>, text: string): number => {
+  try {
+    return Number(parseFlagValue(kind, text));
+  } catch (error) {
+    if (error instanceof FlagValueError)
+      throw new FlagError(`invalid value "${text}" for flag -${flag}: ${error.message}`);
+    throw error;
+  }
+};
+
+const count = (flag: string, value: string): number => number(flag, "uint", value);
+
+const duration = (flag: string, value: string): number => number(flag, "duration", value);
+
+/** What is too short is raised, and 0 or less is the default, as in etcd. */
+const watchProgress = (value: string): number => {
+  const given = duration("watch-progress-notify-interval", value);
+  const interval =
+    given > 0 ? given : duration("watch-progress-notify-interval", defaultFlags.watchProgressNotifyInterval);
+  return Math.max(shortestWatchProgressMs, interval);
+};
+
+const hourMs = 3_600_000;
+
+/** A bare number is hours, or revisions; 0 is off. */
+const autoCompaction = ({
+  autoCompactionMode: mode,
+  autoCompactionRetention: text,
+}: ServerFlags): AutoCompaction | undefined => {
+  if (mode !== "periodic" && mode !== "revision")
+    throw new StartError(mode === "" ? "undefined auto-compaction-mode" : `unknown auto-compaction-mode "${mode}"`);
+  const isNumber = /^\d+$/.test(text);
+  if (text === "" || (isNumber && Number(text) === 0)) return undefined;
+  if (mode === "revision") {
+    if (!isNumber)
+      throw new StartError(`error parsing CompactionRetention: mode revision needs a number, not "${text}"`);
+    return { mode, retention: Math.min(Number(text), Number.MAX_SAFE_INTEGER) };
+  }
+  const retentionMs = isNumber ? Number(text) * hourMs : retentionOf(text);
+  if (retentionMs === 0) return undefined;
+  if (retentionMs < 0) throw new StartError(`error parsing CompactionRetention: "${text}" is negative`);
+  return { mode, retentionMs };
+};
+
+const retentionOf = (text: string): number => {
+  try {
+    return durationMs(text);
+  } catch (error) {
+    if (!(error instanceof FlagValueError)) throw error;
+    const problem = /^-?\d+$/.test(text) ? "missing unit in" : "invalid";
+    throw new StartError(`error parsing CompactionRetention: time: ${problem} duration "${text}"`);
+  }
+};
+
+/** No bound, and none is announced to clients; 0 means the same, as in etcd. */
+const unlimitedStreams = 0xffff_ffff;
+
+const streamLimit = (flags: ServerFlags): number | undefined => {
+  const given = number("max-concurrent-streams", "uint32", flags.maxConcurrentStreams);
+  return given === 0 || given === unlimitedStreams ? undefined : given;
+};
+
+/** gRPC's own shortest time between pings. */
+const shortestKeepAliveMs = 1_000;
+/** gRPC's own shortest time between a client's pings; etcd leaves it in force where the flag is not positive. */
+const defaultMinPingIntervalMs = 5 * 60 * 1_000;
+
+const minPingInterval = (flags: ServerFlags): number => {
+  const given = duration("grpc-keepalive-min-time", flags.grpcKeepaliveMinTime);
+  return given > 0 ? given : defaultMinPingIntervalMs;
+};
+
+const keepAlive = (flags: ServerFlags): Pick<MemberConfig, "keepAliveMs" | "keepAliveTimeoutMs"> => {
+  const interval = duration("grpc-keepalive-interval", flags.grpcKeepaliveInterval);
+  const timeout = duration("grpc-keepalive-timeout", flags.grpcKeepaliveTimeout);
+  const isOff = interval <= 0 || timeout <= 0;
+  return { keepAliveMs: isOff ? undefined : Math.max(shortestKeepAliveMs, interval), keepAliveTimeoutMs: timeout };
+};
+
+const logOutputs = (text: string): string[] => {
+  const outputs = [...new Set(text.split(",").filter((output) => output !== ""))];
+  if (outputs.length > 1 && outputs.includes("default"))
+    throw new StartError('multi logoutput for "default" is not supported yet');
+  // systemd takes what is written to standard error into its journal.
+  return (outputs.length === 0 ? ["default"] : outputs).map((output) =>
+    output === "default" || output === "systemd/journal" ? "stderr" : output,
+  );
+};
+
+const oneOf = <Choice extends string>(flag: string, value: string, choices: readonly Choice[]): Choice => {
+  const choice = choices.find((candidate) => candidate === value);
+  if (choice === undefined)
+    throw new FlagError(
+      `invalid value "${value}" for flag -${flag}: invalid value, choose one of ${choices.join(", ")}`,
+    );
+  return choice;
+};
+
+/** Parses `name=url,name=url2,other=url3`; a name may repeat, one entry a URL. */
+const parseInitialCluster = (value: string): InitialMember[] => {
+  const members = new Map<string, string[]>();
+  for (const part of value.split(",").filter((text) => text.trim() !== "")) {
+    const equals = part.indexOf("=");
+    if (equals < 1) throw new StartError(`--initial-cluster has "${part}": expected name=peer-url`);
+    const name = part.slice(0, equals).trim();
+    const peerUrls = members.get(name) ?? [];
+    members.set(name, peerUrls);
+    try {
+      peerUrls.push(...parseMemberUrls(part.slice(equals + 1)).map((url) => mustBeConnectable(url).text));
+    } catch (error) {
+      if (error instanceof UrlError) throw new StartError(`--initial-cluster has "${part}": ${error.message}`);
+      throw error;
+    }
+  }
+  const all = [...members.values()].flat();
+  const repeated = all.find((url, position) => all.indexOf(url) !== position);
+  if (repeated !== undefined) throw new StartError(`initial cluster ${value} has duplicate url ${repeated}`);
+  return [...members].map(([name, peerUrls]) => ({ name, peerUrls }));
+};
+
+const checkUrls = (config: MemberConfig, flags: ServerFlags): void => {
+  if (flags.listenClientUrls !== undefined && flags.advertiseClientUrls === undefined)
+    throw new StartError("--advertise-client-urls is required when --listen-client-urls is set explicitly");
+  const listen = [...config.listenPeerUrls, ...config.listenClientUrls];
+  for (const url of [...listen, ...config.advertiseClientUrls, ...config.initialAdvertisePeerUrls])
+    if (url.scheme === "https" || url.scheme === "unixs")
+      throw new StartError(`cannot use ${url.text}: TLS is not supported yet, use http:// or unix://`);
+  try {
+    listen.forEach(mustBeBindable);
+  } catch (error) {
+    if (error instanceof UrlError) throw new StartError(error.message);
+    throw error;
+  }
+};
+
+const checkTimes = ({ heartbeatMs, electionMs }: MemberConfig): void => {
+  if (heartbeatMs === 0) throw new StartError("--heartbeat-interval must be >0 (set to 0ms)");
+  if (electionMs === 0) throw new StartError("--election-timeout must be >0 (set to 0ms)");
+  if (5 * heartbeatMs > electionMs)
+    throw new StartError(
+      `--election-timeout[${electionMs}ms] should be at least as 5 times as --heartbeat-interval[${heartbeatMs}ms]`,
+    );
+  if (electionMs > longestElectionMs)
+    throw new StartError(
+      `--election-timeout[${electionMs}ms] is too long, and should be set less than ${longestElectionMs}ms`,
+    );
+};
+
+/**
+ * Checks that this member stands in the initial cluster under the URLs it advertises. Only needed before its
+ * data directory exists; afterwards the `initial-*` flags have no say.
+ *
+ * @throws StartError in etcd's words
+ */
+export const checkInitialCluster = (config: MemberConfig): void => {
+  const self = config.initialCluster.find((member) => member.name === config.name);
+  if (self === undefined)
+    throw new StartError(`couldn't find local name "${config.name}" in the initial cluster configuration`);
+  const listed = [...self.peerUrls].sort().join(",");
+  const advertised = config.initialAdvertisePeerUrls
+    .map((url) => url.text)
+    .sort()
+    .join(",");
+  if (listed !== advertised)
+    throw new StartError(
+      `--initial-cluster has ${self.peerUrls.map((url) => `${config.name}=${url}`).join(",")} ` +
+        `but missing from --initial-advertise-peer-urls=${advertised} (resolved urls: "${advertised}" != "${listed}")`,
+    );
+};

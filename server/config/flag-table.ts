@@ -1,0 +1,361 @@
+// Every flag of etcd 3.4 to 3.7 and what becomes of it here. Help, docs/flags.md and the tests come from this table.
+
+import { logLevels } from "../base/logger.js";
+import type { Flag, FlagGroup, FlagKind } from "./flag.js";
+
+type More = Pick<Flag, "until" | "harmless" | "isCommandLineOnly" | "check">;
+
+const works = (name: string, kind: FlagKind, fallback: string, text: string, more: More = {}): Flag => {
+  return { name, kind, fallback, effect: { kind: "works", text }, ...more };
+};
+const noEffect = (name: string, kind: FlagKind, fallback: string, why: string, more: More = {}): Flag => {
+  return { name, kind, fallback, effect: { kind: "no-effect", why }, ...more };
+};
+const refused = (name: string, kind: FlagKind, fallback: string, why: string, more: More = {}): Flag => {
+  return { name, kind, fallback, effect: { kind: "refused", why }, ...more };
+};
+
+const noTls = "TLS is not supported yet: connections would not be encrypted, and nobody's certificate checked";
+const noAuth = "authentication is not supported yet: everybody who reaches the member can read and write";
+const noUsers = "there are no users and passwords yet";
+const noDiscovery = "discovery is not supported: name all members in --initial-cluster";
+const noHttp = "the member serves gRPC only, no HTTP";
+const noMetrics = "nothing listens there: there are no metrics and health pages yet, use the gRPC health service";
+const noV2 = "the v2 API is not there";
+const noProxy = "the v2 proxy is not there";
+const noBbolt = "the store is LevelDB, not bbolt";
+const noCorruptionCheck =
+  "a member checks its own files at every start and whatever it reads; members are not compared with each other";
+const noTracing = "nothing is traced";
+const noLeaseCheckpoints = "there are no lease checkpoints: a new leader gives every lease its full time";
+
+const tlsVersions = ["TLS1.2", "TLS1.3"];
+const tlsVersion = (value: string): string | undefined =>
+  value === "" || tlsVersions.includes(value)
+    ? undefined
+    : `unexpected TLS version "${value}" (must be one of: ${tlsVersions.join(", ")})`;
+
+const tlsFile = (name: string): Flag => refused(name, "string", "", noTls);
+const tlsSwitch = (name: string): Flag => refused(name, "bool", "false", noTls);
+const tlsNames = (name: string): Flag => refused(name, "strings", "", noTls);
+
+const member: FlagGroup = {
+  title: "Member",
+  flags: [
+    works("name", "string", "default", "name of this member"),
+    works("data-dir", "string", "${name}.etcd", "where this member keeps its data"),
+    refused("wal-dir", "string", "", "the log is part of the data directory: put --data-dir on the disk meant for it"),
+    works("snapshot-count", "uint", "10000", "applied entries after which the log is cut (0: the default)"),
+    works("snapshot-catchup-entries", "uint", "5000", "entries that stay in the log for members that are behind"),
+    works("heartbeat-interval", "uint", "100", "milliseconds between a leader's heartbeats"),
+    works("election-timeout", "uint", "1000", "milliseconds of silence after which a new leader is elected"),
+    noEffect("initial-election-tick-advance", "bool", "true", "a start waits for one election timeout at most"),
+    works("listen-peer-urls", "urls", "http://localhost:2380", "where to listen for other members"),
+    works("listen-client-urls", "urls", "http://localhost:2379", "where to listen for clients"),
+    noEffect("listen-client-http-urls", "urls", "", `nothing listens there: ${noHttp}`),
+    noEffect("max-snapshots", "uint", "5", "a member keeps one store; snapshots are made when they are sent"),
+    noEffect("max-wals", "uint", "5", "segments of the log are removed as --snapshot-count says"),
+    noEffect("memory-mlock", "bool", "false", "Node cannot lock its memory"),
+    noEffect("quota-backend-bytes", "int", "0", "the store has no quota yet"),
+    noEffect("backend-bbolt-freelist-type", "string", "map", noBbolt, { harmless: [""] }),
+    noEffect("backend-batch-interval", "duration", "0s", noBbolt),
+    noEffect("backend-batch-limit", "int", "0", noBbolt),
+    works("max-txn-ops", "uint", "128", "most operations in a transaction"),
+    works("max-request-bytes", "uint", "1572864", "largest write of a client"),
+    works(
+      "max-concurrent-streams",
+      "uint32",
+      "4294967295",
+      "most calls and streams at a time on a client's connection",
+    ),
+    works(
+      "grpc-keepalive-min-time",
+      "duration",
+      "5s",
+      "shortest time between a client's pings; one that pings more often has to go",
+    ),
+    works("grpc-keepalive-interval", "duration", "2h0m0s", "time between pings to a client (0: none)"),
+    works("grpc-keepalive-timeout", "duration", "20s", "wait for the answer before the connection is closed"),
+    noEffect("socket-reuse-port", "bool", "false", "SO_REUSEPORT is not set"),
+    noEffect("socket-reuse-address", "bool", "false", "SO_REUSEADDR is always set", { harmless: ["true"] }),
+    noEffect("enable-grpc-gateway", "bool", "true", `there is no JSON gateway: ${noHttp}`, { harmless: ["false"] }),
+    noEffect("raft-read-timeout", "duration", "5s", "links between members have bounds of their own"),
+    noEffect("raft-write-timeout", "duration", "5s", "links between members have bounds of their own"),
+    noEffect("feature-gates", "gates", "", "none of etcd's features behind gates is there, or it cannot be switched"),
+  ],
+};
+
+const clustering: FlagGroup = {
+  title: "Clustering",
+  flags: [
+    works("initial-advertise-peer-urls", "urls", "http://localhost:2380", "peer URLs to tell the cluster"),
+    works("initial-cluster", "string", "${name}=${initial-advertise-peer-urls}", "name=peer-url,… of all members"),
+    works("initial-cluster-state", { oneOf: ["new", "existing"] }, "new", 'how the cluster begins: only "new" yet'),
+    works("initial-cluster-token", "string", "etcd-cluster", "tells clusters apart: ids depend on it"),
+    works("advertise-client-urls", "urls", "http://localhost:2379", "client URLs to tell the cluster"),
+    refused("discovery-token", "string", "", noDiscovery),
+    refused("discovery-endpoints", "strings", "", noDiscovery),
+    refused("discovery-srv", "string", "", noDiscovery),
+    refused("discovery-srv-name", "string", "", noDiscovery),
+    noEffect("discovery-dial-timeout", "duration", "2s", noDiscovery),
+    noEffect("discovery-request-timeout", "duration", "5s", noDiscovery),
+    noEffect("discovery-keepalive-time", "duration", "2s", noDiscovery),
+    noEffect("discovery-keepalive-timeout", "duration", "6s", noDiscovery),
+    noEffect("discovery-insecure-transport", "bool", "true", noDiscovery),
+    noEffect("discovery-insecure-skip-tls-verify", "bool", "false", noDiscovery),
+    noEffect("discovery-cert", "string", "", noDiscovery),
+    noEffect("discovery-key", "string", "", noDiscovery),
+    noEffect("discovery-cacert", "string", "", noDiscovery),
+    noEffect("discovery-user", "string", "", noDiscovery),
+    noEffect("discovery-password", "string", "", noDiscovery),
+    noEffect("discovery-fallback", { oneOf: ["exit", "proxy"] }, "exit", noDiscovery, {
+      isCommandLineOnly: true,
+      check: (value) =>
+        value === "proxy"
+          ? `v2 proxy is deprecated, and --discovery-fallback can't be configured as "proxy"`
+          : undefined,
+    }),
+    noEffect("strict-reconfig-check", "bool", "true", "there are no member changes yet"),
+    noEffect("pre-vote", "bool", "true", "a candidate always asks first"),
+    works(
+      "auto-compaction-retention",
+      "string",
+      "0",
+      "history that auto-compaction leaves: 5m, 2 (hours) or revisions (0: all)",
+    ),
+    works("auto-compaction-mode", "string", "periodic", "periodic: by time; revision: by number", {
+      check: (value) => {
+        if (value === "") return "undefined auto-compaction-mode";
+        return value === "periodic" || value === "revision" ? undefined : `unknown auto-compaction-mode "${value}"`;
+      },
+    }),
+    noEffect(
+      "v2-deprecation",
+      { oneOf: ["not-yet", "write-only", "write-only-skip-check", "write-only-drop-data", "gone"] },
+      "write-only",
+      noV2,
+      { harmless: ["not-yet", "gone"] },
+    ),
+  ],
+};
+
+const security: FlagGroup = {
+  title: "Security",
+  flags: [
+    ...["cert-file", "key-file", "client-cert-file", "client-key-file", "client-crl-file"].map(tlsFile),
+    ...["trusted-ca-file", "peer-cert-file", "peer-key-file", "peer-client-cert-file"].map(tlsFile),
+    ...["peer-client-key-file", "peer-trusted-ca-file", "peer-crl-file"].map(tlsFile),
+    ...["client-cert-auth", "auto-tls", "peer-client-cert-auth", "peer-auto-tls"].map(tlsSwitch),
+    tlsSwitch("peer-skip-client-san-verification"),
+    ...["client-cert-allowed-hostname", "peer-cert-allowed-cn", "peer-cert-allowed-hostname"].map(tlsNames),
+    noEffect("cipher-suites", "strings", "", "it limits TLS, which is not supported yet"),
+    noEffect("self-signed-cert-validity", "uint", "1", "it is about --auto-tls, which is not supported yet"),
+    noEffect("tls-min-version", "string", "TLS1.2", "it limits TLS, which is not supported yet", { check: tlsVersion }),
+    noEffect("tls-max-version", "string", "", "it limits TLS, which is not supported yet", { check: tlsVersion }),
+    noEffect("cors", "origins", "*", noHttp, { harmless: [""] }),
+    noEffect("host-whitelist", "strings", "*", noHttp, { harmless: [""] }),
+  ],
+};
+
+const auth: FlagGroup = {
+  title: "Auth",
+  flags: [
+    refused("auth-token", "string", "simple", noAuth, { harmless: [""] }),
+    noEffect("bcrypt-cost", "uint", "10", noUsers),
+    noEffect("auth-token-ttl", "uint", "300", noUsers),
+  ],
+};
+
+const monitoring: FlagGroup = {
+  title: "Profiling and monitoring",
+  flags: [
+    noEffect("enable-pprof", "bool", "false", `there are no profiles: ${noHttp}`),
+    noEffect("metrics", "string", "basic", "there are no metrics yet"),
+    noEffect("listen-metrics-urls", "urls", "", noMetrics),
+    noEffect("warning-apply-duration", "duration", "100ms", "slow requests are not logged"),
+    noEffect("warning-unary-request-duration", "duration", "300ms", "slow requests are not logged"),
+    noEffect("enable-distributed-tracing", "bool", "false", noTracing),
+    noEffect("distributed-tracing-address", "string", "localhost:4317", noTracing),
+    noEffect("distributed-tracing-service-name", "string", "etcd", noTracing),
+    noEffect("distributed-tracing-instance-id", "string", "", noTracing),
+    noEffect("distributed-tracing-sampling-rate", "int", "0", noTracing),
+  ],
+};
+
+const logger = (value: string): string | undefined => {
+  if (value === "capnslog") return "--logger=capnslog is removed in v3.5";
+  return value === "zap" ? undefined : `unknown logger option "${value}"`;
+};
+
+const logFormat = (value: string): string | undefined =>
+  ["json", "console"].includes(value) ? undefined : `unknown log format: ${value}, supported values json, console`;
+
+const logging: FlagGroup = {
+  title: "Logging",
+  flags: [
+    noEffect("logger", "string", "zap", "lines are written as zap writes them", { check: logger }),
+    works("log-outputs", "strings", "default", "stderr (default), stdout or files, comma-separated"),
+    works("log-level", { oneOf: logLevels }, "info", "debug, info, warn, error, panic or fatal"),
+    works("log-format", "string", "json", "json or console", { check: logFormat }),
+    refused(
+      "enable-log-rotation",
+      "bool",
+      "false",
+      "log files are not rotated: they would grow without bound, use logrotate with copytruncate",
+    ),
+    noEffect(
+      "log-rotation-config-json",
+      "string",
+      '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}',
+      "log files are not rotated",
+    ),
+  ],
+};
+
+const features: FlagGroup = {
+  title: "Features",
+  flags: [
+    noEffect("corrupt-check-time", "duration", "0s", noCorruptionCheck),
+    noEffect("compact-hash-check-time", "duration", "1m0s", noCorruptionCheck, {
+      check: (value) =>
+        value.startsWith("-") || Number.parseFloat(value) === 0
+          ? `--compact-hash-check-time must be >0 (set to ${value === "0" ? "0s" : value})`
+          : undefined,
+    }),
+    noEffect("compaction-batch-limit", "int", "0", "a compaction gives way to requests by itself", {
+      harmless: ["1000"],
+    }),
+    noEffect("compaction-sleep-interval", "duration", "0s", "a compaction gives way to requests by itself"),
+    works(
+      "watch-progress-notify-interval",
+      "duration",
+      "10m0s",
+      "silence after which a watch that asks for it is told how far it is",
+    ),
+    noEffect("bootstrap-defrag-threshold-megabytes", "uint", "0", "LevelDB gives space back by itself"),
+    noEffect("max-learners", "int", "1", "there are no learners yet"),
+    noEffect("downgrade-check-time", "duration", "5s", "there are no downgrades"),
+  ],
+};
+
+const unsafe: FlagGroup = {
+  title: "Unsafe",
+  flags: [
+    refused(
+      "force-new-cluster",
+      "bool",
+      "false",
+      "a member cannot leave its cluster with its data: start a new cluster in another directory",
+    ),
+    noEffect("unsafe-no-fsync", "bool", "false", "every write is synced"),
+  ],
+};
+
+const old = (flag: Flag, until: "3.4" | "3.5" | "3.6"): Flag => ({ ...flag, until });
+
+/** 3.4 to 3.6 have these flags of 3.7 under names of experiments. */
+const experimental = (
+  name: string,
+  flag: string,
+  kind: FlagKind,
+  fallback: string,
+  until: "3.4" | "3.6" = "3.6",
+): Flag => {
+  return { name: `experimental-${name}`, kind, fallback, until, effect: { kind: "same-as", flag } };
+};
+
+const byName = new Map(
+  [member, clustering, security, auth, monitoring, logging, features, unsafe]
+    .flatMap(({ flags }) => flags)
+    .map((flag) => [flag.name, flag]),
+);
+
+/** The flag of the same name, without "experimental-". */
+const twin = (name: string, until?: "3.4"): Flag => {
+  const { kind = "string", fallback = "" } = byName.get(name) ?? {};
+  return experimental(name, name, kind, fallback, until);
+};
+
+const proxyMs = (name: string, fallback: string): Flag =>
+  old(noEffect(`proxy-${name}`, "uint", fallback, noProxy), "3.5");
+
+const older: FlagGroup = {
+  title: "Flags of etcd 3.4 to 3.6 that 3.7 has no more",
+  flags: [
+    ...["bootstrap-defrag-threshold-megabytes", "compact-hash-check-time", "compaction-batch-limit"].map((name) =>
+      twin(name),
+    ),
+    ...["compaction-sleep-interval", "corrupt-check-time", "distributed-tracing-address"].map((name) => twin(name)),
+    ...["distributed-tracing-instance-id", "distributed-tracing-sampling-rate"].map((name) => twin(name)),
+    ...["distributed-tracing-service-name", "downgrade-check-time", "enable-distributed-tracing"].map((name) =>
+      twin(name),
+    ),
+    ...["memory-mlock", "peer-skip-client-san-verification", "snapshot-catchup-entries"].map((name) => twin(name)),
+    ...["warning-apply-duration", "warning-unary-request-duration", "watch-progress-notify-interval"].map((name) =>
+      twin(name),
+    ),
+    twin("backend-bbolt-freelist-type", "3.4"),
+    old(noEffect("experimental-compact-hash-check-enabled", "bool", "false", noCorruptionCheck), "3.6"),
+    old(noEffect("experimental-initial-corrupt-check", "bool", "false", noCorruptionCheck), "3.6"),
+    old(noEffect("experimental-enable-lease-checkpoint", "bool", "false", noLeaseCheckpoints), "3.6"),
+    old(noEffect("experimental-enable-lease-checkpoint-persist", "bool", "false", noLeaseCheckpoints), "3.6"),
+    old(noEffect("experimental-stop-grpc-service-on-defrag", "bool", "false", "there is no defragmentation"), "3.6"),
+    old(noEffect("experimental-txn-mode-write-with-shared-buffer", "bool", "true", noBbolt), "3.6"),
+    old(refused("experimental-enable-v2v3", "string", "", noV2), "3.5"),
+    old(refused("enable-v2", "bool", "false", noV2), "3.5"),
+    old(refused("discovery", "string", "", noDiscovery), "3.6"),
+    old(noEffect("discovery-proxy", "string", "", noDiscovery), "3.6"),
+    old(refused("proxy", { oneOf: ["off", "readonly", "on"] }, "off", noProxy), "3.5"),
+    proxyMs("failure-wait", "5000"),
+    proxyMs("refresh-interval", "30000"),
+    proxyMs("dial-timeout", "1000"),
+    proxyMs("write-timeout", "5000"),
+    proxyMs("read-timeout", "0"),
+    old(noEffect("debug", "bool", "false", "use --log-level=debug"), "3.4"),
+    old(noEffect("log-package-levels", "string", "", "use --log-level"), "3.4"),
+    {
+      name: "log-output",
+      kind: "strings",
+      fallback: "default",
+      until: "3.4",
+      effect: { kind: "same-as", flag: "log-outputs" },
+    },
+    old(noEffect("next-cluster-version-compatible", "bool", "false", "it is about leaving etcd 3.4"), "3.4"),
+  ],
+};
+
+/** etcd takes these and ignores them, whatever their value. */
+const ignoredByEtcd: FlagGroup = {
+  title: "Flags that etcd itself ignores",
+  flags: [
+    ...["cluster-active-size", "cluster-remove-delay", "cluster-sync-interval", "config", "force"],
+    ...["max-result-buffer", "max-retry-attempts", "peer-heartbeat-interval", "peer-election-timeout"],
+    ...["retry-interval", "snapshot", "v", "vv", "test.coverprofile", "test.outputdir"],
+  ].map((name) => noEffect(name, "any", "", "etcd ignores it, too")),
+};
+
+/** The flag that is not among the settings: it tells where they are. */
+const configFile: FlagGroup = {
+  title: "Configuration file",
+  flags: [works("config-file", "string", "", "YAML file with all settings; other flags and variables are ignored")],
+};
+
+export const flagGroups: readonly FlagGroup[] = [
+  configFile,
+  member,
+  clustering,
+  security,
+  auth,
+  monitoring,
+  logging,
+  features,
+  unsafe,
+  older,
+  ignoredByEtcd,
+];
+
+export const allFlags: readonly Flag[] = flagGroups.flatMap(({ flags }) => flags);
+
+const flags: ReadonlyMap<string, Flag> = new Map(allFlags.map((flag) => [flag.name, flag]));
+
+export const findFlag = (name: string): Flag | undefined => flags.get(name);

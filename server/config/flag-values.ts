@@ -1,0 +1,147 @@
+// Values of flags, read as Go's `flag` package and etcd read them.
+
+import { parseMemberUrls, UrlError } from "../base/urls.js";
+import type { FlagKind } from "./flag.js";
+
+export type FlagValue = string | boolean | number | readonly string[];
+
+/** A value that cannot be read; the message is the reason alone, in etcd's words. */
+export class FlagValueError extends Error {
+  override readonly name = "FlagValueError";
+}
+
+/**
+ * Reads a value.
+ *
+ * @returns durations in milliseconds; numbers beyond 2^53-1 saturate
+ * @throws FlagValueError
+ */
+export const parseFlagValue = (kind: FlagKind, text: string): FlagValue => {
+  if (typeof kind === "object") return choice(kind.oneOf, text);
+  switch (kind) {
+    case "any":
+    case "string":
+      return text;
+    case "strings":
+      return text === "" ? [] : text.split(",");
+    case "bool":
+      return boolean(text);
+    case "int":
+      return integer(text, { from: -(2n ** 63n), to: 2n ** 63n - 1n });
+    case "uint":
+      return integer(text, { from: 0n, to: 2n ** 64n - 1n });
+    case "uint32":
+      return uint32(text);
+    case "duration":
+      return durationMs(text);
+    case "urls":
+      return urls(text);
+    case "origins":
+      return text === "*" ? ["*"] : urls(text);
+    case "gates":
+      return gates(text);
+  }
+};
+
+const choice = (choices: readonly string[], text: string): string => {
+  if (!choices.includes(text)) throw new FlagValueError(`invalid value, choose one of ${choices.join(", ")}`);
+  return text;
+};
+
+/** Go's `strconv.ParseBool`. */
+const booleans: ReadonlyMap<string, boolean> = new Map([
+  ...["1", "t", "T", "TRUE", "true", "True"].map((text) => [text, true] as const),
+  ...["0", "f", "F", "FALSE", "false", "False"].map((text) => [text, false] as const),
+]);
+
+const boolean = (text: string): boolean => {
+  const value = booleans.get(text);
+  if (value === undefined) throw new FlagValueError("parse error");
+  return value;
+};
+
+/** Go's integers in base 0: decimal, 0x, 0o or 0 and 0b, underscores between digits of those with a prefix or of Go syntax. */
+const digits =
+  /^([+-]?)(?:0[xX](?<hex>_?[\da-fA-F]+(?:_[\da-fA-F]+)*)|0[bB](?<binary>_?[01]+(?:_[01]+)*)|0[oO]?(?<octal>_?[0-7]+(?:_[0-7]+)*)|(?<decimal>0|[1-9]\d*(?:_\d+)*))$/;
+
+/** Undefined: not an integer. */
+const parseInteger = (text: string): bigint | undefined => {
+  const match = digits.exec(text);
+  if (match === null) return undefined;
+  const { hex, binary, octal, decimal = "" } = match.groups ?? {};
+  const prefixed = hex !== undefined ? `0x${hex}` : binary !== undefined ? `0b${binary}` : octal && `0o${octal}`;
+  const magnitude = BigInt((prefixed ?? decimal).replaceAll("_", ""));
+  return match[1] === "-" ? -magnitude : magnitude;
+};
+
+const integer = (text: string, range: { readonly from: bigint; readonly to: bigint }): number => {
+  const value = parseInteger(text);
+  // Go's unsigned integers take no sign.
+  if (value === undefined || (range.from === 0n && /^[+-]/.test(text))) throw new FlagValueError("parse error");
+  if (value < range.from || value > range.to) throw new FlagValueError("value out of range");
+  return Math.min(Math.max(Number(value), Number.MIN_SAFE_INTEGER), Number.MAX_SAFE_INTEGER);
+};
+
+/** etcd's own type, whose errors are `strconv`'s. */
+const uint32 = (text: string): number => {
+  const value = /^[+-]/.test(text) ? undefined : parseInteger(text);
+  const problem = value === undefined ? "invalid syntax" : value > 0xffff_ffffn ? "value out of range" : undefined;
+  if (problem !== undefined) throw new FlagValueError(`strconv.ParseUint: parsing "${text}": ${problem}`);
+  return Number(value);
+};
+
+const unitsMs = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+/** 2^63 ns, where Go's durations end. */
+const longestDurationMs = 2 ** 63 / 1e6;
+
+/** A duration as Go writes it, "1m30s", in milliseconds. */
+export const durationMs = (text: string): number => {
+  const [, sign = "", amount = ""] = /^([+-]?)(.+)$/.exec(text) ?? [];
+  const parts = [...amount.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g)];
+  const sum = parts.reduce(
+    (total, [, number, unit]) => total + Number(number) * unitsMs[unit as keyof typeof unitsMs],
+    0,
+  );
+  const isWhole = parts.length > 0 && parts.map(([part]) => part).join("") === amount;
+  if ((amount !== "0" && !isWhole) || sum >= longestDurationMs) throw new FlagValueError("parse error");
+  return sign === "-" ? -sum : sum;
+};
+
+const urls = (text: string): string[] => {
+  if (text === "") return [];
+  try {
+    return parseMemberUrls(text).map((url) => url.text);
+  } catch (error) {
+    if (error instanceof UrlError) throw new FlagValueError(error.message);
+    throw error;
+  }
+};
+
+/** etcd's feature gates: those of 3.6 and 3.7. */
+export const featureGates = [
+  "AllAlpha",
+  "AllBeta",
+  "CompactHashCheck",
+  "FastLeaseKeepAlive",
+  "InitialCorruptCheck",
+  "LeaseCheckpoint",
+  "LeaseCheckpointPersist",
+  "PriorityRequest",
+  "SetMemberLocalAddr",
+  "StopGRPCServiceOnDefrag",
+  "TxnModeWriteWithSharedBuffer",
+] as const;
+
+const gates = (text: string): string[] => {
+  const given = text.split(",").filter((part) => part.trim() !== "");
+  for (const part of given) {
+    const [name = "", value] = part.split(/=(.*)/s).map((word) => word.trim());
+    if (!featureGates.some((gate) => gate === name)) throw new FlagValueError(`unrecognized feature gate: ${name}`);
+    if (value === undefined) throw new FlagValueError(`missing bool value for ${name}`);
+    if (!booleans.has(value))
+      throw new FlagValueError(
+        `invalid value of ${name}=${value}, err: strconv.ParseBool: parsing "${value}": invalid syntax`,
+      );
+  }
+  return given;
+};

@@ -1,0 +1,38 @@
+import type { ServerFlags } from "./config.js";
+import { readConfigFile } from "./config-file.js";
+import { readEnvironment } from "./environment.js";
+import { variableOf } from "./flag.js";
+import { configFileFlag, readValue, settingsFrom, type GivenFlag } from "./settings.js";
+
+/** The flags of a member, and the warnings about them for its log. */
+export interface MemberSettings {
+  readonly flags: ServerFlags;
+  /** The file that all settings come from, if there is one. */
+  readonly configFile: string | undefined;
+  /** One line for each flag that has no effect or goes by an old name. */
+  readonly warnings: readonly string[];
+  readonly unknownVariables: readonly string[];
+  /** Keys of the file. */
+  readonly unknownKeys: readonly string[];
+}
+
+/**
+ * Reads the settings from the configuration file, if one is named; otherwise from the command line and the variables.
+ *
+ * @throws FlagError, StartError
+ */
+export const readSettings = (
+  commandLine: readonly GivenFlag[],
+  environment: Readonly<NodeJS.ProcessEnv>,
+): MemberSettings => {
+  commandLine.forEach(readValue); // also of flags that a file takes the place of
+  const named = commandLine.findLast(({ flag }) => flag.name === configFileFlag)?.text;
+  const configFile = named === undefined || named === "" ? environment[variableOf(configFileFlag)] : named;
+  if (configFile !== undefined && configFile !== "") {
+    const { given, unknown } = readConfigFile(configFile);
+    return { ...settingsFrom(given), configFile, unknownVariables: [], unknownKeys: unknown };
+  }
+  const { given, unknown } = readEnvironment(environment, commandLine);
+  const settings = settingsFrom([...commandLine, ...given]);
+  return { ...settings, configFile: undefined, unknownVariables: unknown, unknownKeys: [] };
+};

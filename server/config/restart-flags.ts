@@ -1,0 +1,45 @@
+import type { Member } from "../../proto/index.js";
+import type { MemberId } from "../../raft/index.js";
+import { defaultFlags, type InitialMember, type MemberConfig } from "./config.js";
+import { memberIdOf } from "./identity.js";
+import type { Logger } from "../base/logger.js";
+
+/**
+ * Logs which flags of a start on an existing data directory are used and which are ignored: the cluster it belongs to
+ * and its members are in the directory, only `--name` and `--advertise-client-urls` can change.
+ */
+export const logIgnoredFlags = (
+  config: MemberConfig,
+  { memberId, members }: { readonly memberId: MemberId; readonly members: readonly Member[] },
+  logger: Logger,
+): void => {
+  const self = members.find(({ ID }) => ID === memberId);
+  logger.info("server has already been initialized", { "data-dir": config.dataDir, "dir-type": "member" });
+  if (self === undefined) return;
+  if (self.name !== "" && self.name !== config.name)
+    logger.warn("--name is used: this member's name changes", { from: self.name, to: config.name });
+  const ignore = (flag: string, given: string, used: string): void =>
+    logger.warn(`--${flag} is ignored: the cluster has already been initialized`, { given, used });
+  const cluster = initialClusterText(members.map(({ name, peerURLs }) => ({ name, peerUrls: peerURLs })));
+  if (config.isInitialClusterGiven && !sameMembers(config.initialCluster, members))
+    ignore("initial-cluster", initialClusterText(config.initialCluster), cluster);
+  const advertised = config.initialAdvertisePeerUrls.map(({ text }) => text).join(",");
+  if (advertised !== defaultFlags.initialAdvertisePeerUrls && !sameUrls(advertised.split(","), self.peerURLs))
+    ignore("initial-advertise-peer-urls", advertised, self.peerURLs.join(","));
+  const token = config.initialClusterToken;
+  if (token !== defaultFlags.initialClusterToken && memberIdOf(self.peerURLs, token) !== memberId)
+    ignore("initial-cluster-token", token, "the one of the first start");
+};
+
+const initialClusterText = (members: readonly InitialMember[]): string =>
+  members.flatMap(({ name, peerUrls }) => peerUrls.map((url) => `${name}=${url}`)).join(",");
+
+/** Names are compared where the member has published one. */
+const sameMembers = (given: readonly InitialMember[], members: readonly Member[]): boolean =>
+  given.length === members.length &&
+  given.every(({ name, peerUrls }) =>
+    members.some((member) => sameUrls(peerUrls, member.peerURLs) && (member.name === "" || member.name === name)),
+  );
+
+const sameUrls = (a: readonly string[], b: readonly string[]): boolean =>
+  [...a].sort().join(",") === [...b].sort().join(",");

@@ -1,0 +1,122 @@
+// Settings from command line, variables or a file, judged by the table: which flags a member follows, which it warns
+// of, which keep it from starting.
+
+import { defaultFlags, FlagError, type ServerFlags } from "./config.js";
+import { StartError } from "../base/errors.js";
+import type { Flag } from "./flag.js";
+import { findFlag } from "./flag-table.js";
+import { FlagValueError, parseFlagValue, type FlagValue } from "./flag-values.js";
+
+/** One value that was given, with the place it comes from. */
+export interface GivenFlag {
+  readonly flag: Flag;
+  readonly text: string;
+  readonly source: FlagSource;
+}
+
+export type FlagSource =
+  | { readonly kind: "command line" }
+  | { readonly kind: "variable"; readonly variable: string }
+  | { readonly kind: "file"; readonly path: string; readonly key: string };
+
+export interface Settings {
+  readonly flags: ServerFlags;
+  /** One line for each flag that has no effect or goes by an old name. */
+  readonly warnings: readonly string[];
+}
+
+/** The flag that tells where the settings are, and is none of them. */
+export const configFileFlag = "config-file";
+
+/**
+ * Judges all values that were given; of a flag that was given twice in one place, the last one.
+ *
+ * @throws FlagError for a value that cannot be read on the command line; StartError for one of a variable or a file, for
+ * flags that are refused, and for an old and a new name of one flag together
+ */
+export const settingsFrom = (given: readonly GivenFlag[]): Settings => {
+  given.forEach(readValue);
+  const last = new Map<string, GivenFlag>();
+  for (const each of given) {
+    if (each.flag.name === configFileFlag) continue;
+    last.delete(each.flag.name); // the order is that of what counts
+    last.set(each.flag.name, each);
+  }
+  const flags: Record<string, string> = {};
+  const warnings: string[] = [];
+  for (const each of last.values()) {
+    refuseTwoNames(each, last);
+    checkValue(each);
+    if (each.flag.effect.kind === "same-as")
+      warnings.push(`${labelOf(each)} is an old name, use --${each.flag.effect.flag}`);
+    const flag = meaningOf(each.flag);
+    if (flag.effect.kind === "works") flags[propertyOf(flag.name)] = each.text;
+    else if (!isHarmless(flag, readValue(each))) warnings.push(...judge(each, flag));
+  }
+  return { flags: { ...defaultFlags, ...flags }, warnings };
+};
+
+/** The flag itself, or the one whose old name it is. */
+export const meaningOf = (flag: Flag): Flag =>
+  flag.effect.kind === "same-as" ? (findFlag(flag.effect.flag) ?? flag) : flag;
+
+/** `max-txn-ops` is `maxTxnOps` of ServerFlags. */
+export const propertyOf = (flag: string): string => flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+
+/** How people find the flag that is meant. */
+const labelOf = ({ flag, source }: GivenFlag): string => {
+  switch (source.kind) {
+    case "command line":
+      return `--${flag.name}`;
+    case "variable":
+      return source.variable;
+    case "file":
+      return `${source.key} in ${source.path}`;
+  }
+};
+
+const checkValue = ({ flag, text, source }: GivenFlag): void => {
+  if (flag.isCommandLineOnly && source.kind === "file") return;
+  const problem = meaningOf(flag).check?.(text);
+  if (problem !== undefined) throw new StartError(problem);
+};
+
+/** @throws FlagError, StartError if the value cannot be read */
+export const readValue = ({ flag, text, source }: GivenFlag): FlagValue => {
+  try {
+    return parseFlagValue(flag.kind, text);
+  } catch (error) {
+    if (!(error instanceof FlagValueError)) throw error;
+    const isBoolean = flag.kind === "bool";
+    if (source.kind === "variable")
+      throw new StartError(`invalid value "${text}" for ${source.variable}: ${error.message}`);
+    if (source.kind === "file") throw new StartError(`invalid value "${text}" for ${source.key}: ${error.message}`);
+    throw isBoolean
+      ? new FlagError(`invalid boolean value "${text}" for -${flag.name}: ${error.message}`)
+      : new FlagError(`invalid value "${text}" for flag -${flag.name}: ${error.message}`);
+  }
+};
+
+/** Whether the value says what the member does anyway. */
+const isHarmless = ({ kind, fallback, harmless = [] }: Flag, value: FlagValue): boolean =>
+  kind !== "any" &&
+  [fallback, ...harmless].some((text) => JSON.stringify(parseFlagValue(kind, text)) === JSON.stringify(value));
+
+/** @returns the warning for a flag without effect */
+const judge = (given: GivenFlag, { effect }: Flag): string[] => {
+  if (effect.kind === "no-effect") return [`${labelOf(given)} has no effect: ${effect.why}`];
+  if (effect.kind !== "refused") return [];
+  const { flag, source } = given;
+  if (source.kind === "command line" && flag.until !== undefined)
+    throw new FlagError(
+      `flag provided but not defined: -${flag.name}\nIt was a flag of etcd up to ${flag.until}: ${effect.why}`,
+    );
+  throw new StartError(`${labelOf(given)} cannot be used: ${effect.why}`);
+};
+
+const refuseTwoNames = (given: GivenFlag, all: ReadonlyMap<string, GivenFlag>): void => {
+  if (given.flag.effect.kind !== "same-as") return;
+  const other = all.get(given.flag.effect.flag);
+  if (other !== undefined)
+    throw new StartError(`cannot specify both flags: ${labelOf(given)} is an old name of ${labelOf(other)}`);
+};

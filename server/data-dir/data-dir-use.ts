@@ -1,0 +1,66 @@
+// Operations on data directories in which no member runs.
+
+import { join, resolve } from "node:path";
+import { ensureDirectory, promised } from "../../raft/index.js";
+import { DirectoryFiles } from "./directory-files.js";
+import { StartError } from "../base/errors.js";
+import { machineDisk, type DirectoryLock, type MemberDisk } from "../../platform/member-disk.js";
+import { errorCode } from "../../platform/index.js";
+import { asStartError } from "../base/open-failure.js";
+
+/**
+ * Creates a folder, and locks it for this process until the lock is closed or the process ends.
+ *
+ * @throws StartError if another process holds it, or it cannot be written
+ */
+export const lockFolder = async (folder: string, disk: MemberDisk = machineDisk): Promise<DirectoryLock> => {
+  try {
+    await ensureDirectory(disk, folder);
+    return await disk.lock(join(resolve(folder), "lock"));
+  } catch (error) {
+    if (errorCode(error) !== "ELOCKED") throw asStartError(error, folder);
+    throw new StartError(`${folder} is in use by another process: stop it, or choose another --data-dir`);
+  }
+};
+
+/** Whether a member runs in this directory. */
+export const isInUse = async (dataDir: string, disk: MemberDisk = machineDisk): Promise<boolean> => {
+  const files = new DirectoryFiles(disk, dataDir);
+  if (!(await files.names()).includes("lock")) return false;
+  try {
+    await (await disk.lock(files.pathOf("lock"))).close();
+    return false;
+  } catch (error) {
+    return errorCode(error) === "ELOCKED";
+  }
+};
+
+/**
+ * Removes all data of stopped members: after that, each starts as a new one. All directories are checked and locked before
+ * anything is removed; one that does not exist is no mistake.
+ *
+ * @throws StartError if one is in use, or holds what is not a minietcd member's
+ */
+export const clearDataDirectories = async (
+  dataDirs: readonly string[],
+  disk: MemberDisk = machineDisk,
+): Promise<void> => {
+  const locked: { readonly files: DirectoryFiles; readonly lock: DirectoryLock }[] = [];
+  try {
+    for (const dataDir of dataDirs) {
+      const files = new DirectoryFiles(disk, dataDir);
+      try {
+        await files.refuseAllButMember();
+        if ((await files.names()).length > 0) locked.push({ files, lock: await files.lock() });
+      } catch (error) {
+        throw asStartError(error, dataDir);
+      }
+    }
+    // The lock itself stays: whoever waits for it must not be given another one.
+    for (const { files } of locked)
+      for (const name of await files.names())
+        if (name !== "lock") await promised((done) => disk.removeTree(files.pathOf(name), done));
+  } finally {
+    for (const { lock } of locked) await lock.close();
+  }
+};

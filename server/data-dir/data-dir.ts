@@ -1,0 +1,131 @@
+import { basename } from "node:path";
+import { ensureDirectory, promised, type LogPosition } from "../../raft/index.js";
+import { DirectoryFiles, formatVersion, type DirectoryOwner, type StoreInUse } from "./directory-files.js";
+import { replaceFile } from "../../platform/durable-file.js";
+import { formatId } from "../base/logger.js";
+import type { DirectoryLock, MemberDisk } from "../../platform/member-disk.js";
+import { asStartError } from "../base/open-failure.js";
+
+/**
+ * A member's directory, held by this process alone:
+ * `<data-dir>/member/{format.json,lock/,incarnation,peers,wal/,store-<n>/,store-current}`.
+ */
+export class DataDirectory {
+  private constructor(
+    private readonly disk: MemberDisk,
+    private readonly files: DirectoryFiles,
+    private readonly lock: DirectoryLock,
+    /** Undefined: nothing was ever acknowledged from here; `begin` makes it somebody's. */
+    readonly owner: DirectoryOwner | undefined,
+  ) {}
+
+  /**
+   * Opens or creates the directory and locks it.
+   *
+   * @throws StartError if it is in use, belongs to a real etcd or a newer minietcd, or cannot be written
+   */
+  static async open(dataDir: string, disk: MemberDisk): Promise<DataDirectory> {
+    const files = new DirectoryFiles(disk, dataDir);
+    try {
+      await files.refuseForeign();
+      await ensureDirectory(disk, files.member);
+      const lock = await files.lock();
+      try {
+        // What is read from here on is acted upon, but whoever replaced it may have been killed before that was durable.
+        await syncDirectory(disk, files.member);
+        const owner = await files.owner();
+        if (owner === undefined) await removeUnfinished(disk, files);
+        return new DataDirectory(disk, files, lock, owner);
+      } catch (error) {
+        await lock.close();
+        throw error;
+      }
+    } catch (error) {
+      throw asStartError(error, dataDir);
+    }
+  }
+
+  get walPath(): string {
+    return this.files.pathOf("wal");
+  }
+
+  /** The store in use. */
+  store(): Promise<StoreInUse> {
+    return this.files.storeInUse();
+  }
+
+  /** Where the first store is made, before `begin`. */
+  get firstStorePath(): string {
+    return this.files.pathOf("store-1");
+  }
+
+  /** Where another store can be made: nothing is there. Only one at a time: what a former attempt left is removed. */
+  async newStorePath(): Promise<string> {
+    await this.removeUnusedStores();
+    const numbers = (await this.files.stores()).map((name) => Number(name.slice("store-".length)));
+    return this.files.pathOf(`store-${Math.max(...numbers) + 1}`);
+  }
+
+  /**
+   * Makes the store at `path` the one in use, now and after a crash: `store-current` is the commit point. Everything in
+   * it must have been synced.
+   *
+   * @param installed what it contains of the log, should that be more than the log on disk has; undefined: it is the first
+   */
+  async useStore(path: string, installed: LogPosition | undefined): Promise<void> {
+    // Names must not come later than the file that says they are there. LevelDB leaves the one of its `CURRENT` to chance.
+    await syncDirectory(this.disk, path);
+    await syncDirectory(this.disk, this.files.member);
+    const contains = installed === undefined ? "" : `index ${installed.index} term ${installed.term}\n`;
+    await this.replace("store-current", `${basename(path)}\n${contains}`);
+  }
+
+  /** Removes every store but the one in use: what a snapshot replaced, or one that was never whole. */
+  async removeUnusedStores(): Promise<void> {
+    const inUse = basename((await this.store()).path);
+    for (const name of await this.files.stores())
+      if (name !== inUse) await removeTree(this.disk, this.files.pathOf(name));
+  }
+
+  /** From here on the directory belongs to this member. The last step of a bootstrap, which starts over if it is cut short. */
+  async begin(owner: DirectoryOwner): Promise<void> {
+    const ids = { clusterId: formatId(owner.clusterId), memberId: formatId(owner.memberId) };
+    await this.replace("format.json", JSON.stringify({ formatVersion, ...ids }) + "\n");
+  }
+
+  /** Counts this start of the member: every incarnation is higher than all before it. */
+  async nextIncarnation(): Promise<number> {
+    const next = (await this.files.incarnation()) + 1;
+    await this.replace("incarnation", `${next}\n`);
+    return next;
+  }
+
+  /** What this member noted of the others, and of itself; undefined: nothing yet. */
+  readPeers(): Promise<string | undefined> {
+    return this.files.peers();
+  }
+
+  /** Resolves when the notes are on disk. */
+  replacePeers(text: string): Promise<void> {
+    return this.replace("peers", text);
+  }
+
+  /** Lets go of the directory. */
+  async close(): Promise<void> {
+    await this.lock.close();
+  }
+
+  private replace(name: string, text: string): Promise<void> {
+    return replaceFile(this.disk, this.files.pathOf(name), text);
+  }
+}
+
+/** What a bootstrap left that never reached `begin`: nobody has been told anything from it. */
+const removeUnfinished = async (disk: MemberDisk, files: DirectoryFiles): Promise<void> => {
+  for (const name of await files.names()) if (name !== "lock") await removeTree(disk, files.pathOf(name));
+};
+
+const removeTree = (disk: MemberDisk, path: string): Promise<void> => promised((done) => disk.removeTree(path, done));
+
+const syncDirectory = (disk: MemberDisk, directory: string): Promise<void> =>
+  promised((done) => disk.syncDirectory(directory, done));

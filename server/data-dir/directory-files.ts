@@ -1,0 +1,178 @@
+import { join, resolve } from "node:path";
+import { promised, type LogIndex, type LogPosition, type MemberId, type Term } from "../../raft/index.js";
+import { ifThere, readText } from "../../platform/durable-file.js";
+import { StartError } from "../base/errors.js";
+import type { DirectoryLock, MemberDisk } from "../../platform/member-disk.js";
+import { errorCode } from "../../platform/index.js";
+
+/** The version of everything below `member/`; a newer one is refused. */
+export const formatVersion = 1;
+
+/** Whose data a directory holds. */
+export interface DirectoryOwner {
+  readonly clusterId: bigint;
+  readonly memberId: MemberId;
+}
+
+/** Which store a member uses. */
+export interface StoreInUse {
+  readonly path: string;
+  /**
+   * What it contained of the log when it was put in the place of another one; undefined: it is the first. After a crash
+   * at that moment the log does not reach as far, which would be damage otherwise.
+   */
+  readonly installed: LogPosition | undefined;
+}
+
+/** The directory was written by a newer version, and left untouched. */
+export class NewerDirectoryError extends StartError {}
+
+/** What is in a member's directory, and what is wrong with it. Nothing is changed here but the lock. */
+export class DirectoryFiles {
+  /** `<data-dir>/member` */
+  readonly member: string;
+
+  constructor(
+    private readonly disk: MemberDisk,
+    private readonly dataDir: string,
+  ) {
+    this.member = join(resolve(dataDir), "member");
+  }
+
+  pathOf(name: string): string {
+    return join(this.member, name);
+  }
+
+  /** None, if there is no such directory. */
+  async names(): Promise<readonly string[]> {
+    return (await this.namesIn(this.member)) ?? [];
+  }
+
+  /** Of the stores, whether or not they are in use. */
+  async stores(): Promise<string[]> {
+    return (await this.names()).filter((name) => /^store-\d+$/.test(name));
+  }
+
+  /** @throws StartError if what is there is not ours: to be asked before anything is created, so that it stays untouched */
+  async refuseForeign(): Promise<void> {
+    const names = await this.names();
+    if (names.includes("snap"))
+      throw new StartError(
+        `${this.member} holds the data of a real etcd, which minietcd cannot read: choose another --data-dir`,
+      );
+    const ours = /^(format\.json(\.tmp)?|lock|incarnation(\.tmp)?|peers(\.tmp)?|wal|store-\d+|store-current(\.tmp)?)$/;
+    const foreign = names.find((name) => !ours.test(name));
+    if (foreign !== undefined)
+      throw new StartError(`${this.pathOf(foreign)} is not a file of minietcd: choose another --data-dir`);
+  }
+
+  /** @throws StartError if there is anything in the data directory, or in its folder `member`, that is not a member's */
+  async refuseAllButMember(): Promise<void> {
+    const foreign = ((await this.namesIn(resolve(this.dataDir))) ?? []).find((name) => name !== "member");
+    if (foreign !== undefined)
+      throw new StartError(
+        `${join(this.dataDir, foreign)} is not a file of minietcd: remove it, or choose another --data-dir`,
+      );
+    await this.refuseForeign();
+  }
+
+  /** @throws StartError if a member runs here */
+  async lock(): Promise<DirectoryLock> {
+    try {
+      return await this.disk.lock(this.pathOf("lock"));
+    } catch (error) {
+      if (errorCode(error) !== "ELOCKED") throw error;
+      throw new StartError(
+        `data directory ${this.dataDir} is in use by another process: stop it, or choose another --data-dir`,
+      );
+    }
+  }
+
+  /**
+   * Undefined: no member has begun here.
+   *
+   * @throws StartError if the file is damaged, or gone: a member that votes and acknowledges again without knowing what it
+   * promised can undo what a majority acknowledged; NewerDirectoryError
+   */
+  async owner(): Promise<DirectoryOwner | undefined> {
+    const path = this.pathOf("format.json");
+    const text = await readText(this.disk, path);
+    if (text === undefined) {
+      if (await this.wasStarted())
+        throw new StartError(`${path} is missing, though a member has been started here: ${putBack}`);
+      return undefined;
+    }
+    const format = parseFormat(text);
+    if (format === undefined) throw new StartError(`${path} is damaged: ${putBack}`);
+    if (format.formatVersion > formatVersion)
+      throw new NewerDirectoryError(
+        `${path} has format version ${format.formatVersion}, this minietcd knows up to ${formatVersion}: use a newer minietcd`,
+      );
+    return { clusterId: format.clusterId, memberId: format.memberId };
+  }
+
+  /** @throws StartError if `store-current` does not name a store */
+  async storeInUse(): Promise<StoreInUse> {
+    const path = this.pathOf("store-current");
+    const text = (await readText(this.disk, path)) ?? "";
+    const [, name, index, term] = /^(store-\d+)\n(?:index (\d+) term (\d+)\n)?$/.exec(text) ?? [];
+    if (name === undefined) throw new StartError(`${path} is damaged: "${text.trim()}" is not the name of a store`);
+    const installed = index === undefined ? undefined : positionOf(index, term ?? "");
+    return { path: this.pathOf(name), installed };
+  }
+
+  /**
+   * The number of the last start; 0: there was none.
+   *
+   * @throws StartError if it cannot be read, or is gone: starting at 1 again would be fatal quietly, as all members would
+   * skip what this one proposes, as repeats
+   */
+  async incarnation(): Promise<number> {
+    const path = this.pathOf("incarnation");
+    const text = await readText(this.disk, path);
+    if (text === undefined) {
+      if (await this.wasStarted())
+        throw new StartError(`${path} is missing, though this member has been started before`);
+      return 0;
+    }
+    const last = Number(text);
+    if (!/^\d+\n$/.test(text) || !Number.isSafeInteger(last)) throw new StartError(`${path} is damaged: not a number`);
+    return last;
+  }
+
+  /** What the member noted of the others; undefined: nothing yet. */
+  peers(): Promise<string | undefined> {
+    return readText(this.disk, this.pathOf("peers"));
+  }
+
+  /** Whether a member was started here: its log and the count of its starts come after `format.json`. */
+  private async wasStarted(): Promise<boolean> {
+    if ((await this.names()).includes("incarnation")) return true;
+    return ((await this.namesIn(this.pathOf("wal"))) ?? []).some((name) => name.endsWith(".wal"));
+  }
+
+  private namesIn(directory: string): Promise<readonly string[] | undefined> {
+    return ifThere(promised<readonly string[]>((done) => this.disk.list(directory, done)));
+  }
+}
+
+const putBack = "put the file back as it was, the rest of the directory belongs to it";
+
+/** Undefined: it is damaged. */
+const parseFormat = (text: string): (DirectoryOwner & { readonly formatVersion: number }) | undefined => {
+  try {
+    const { formatVersion, clusterId, memberId } = (JSON.parse(text) ?? {}) as Record<string, unknown>;
+    if (typeof formatVersion === "number" && isHex(clusterId) && isHex(memberId))
+      return { formatVersion, clusterId: BigInt(`0x${clusterId}`), memberId: BigInt(`0x${memberId}`) };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  return undefined;
+};
+
+const isHex = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{1,16}$/.test(value);
+
+const positionOf = (index: string, term: string): LogPosition => ({
+  index: Number(index) as LogIndex,
+  term: Number(term) as Term,
+});

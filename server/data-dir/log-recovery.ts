@@ -1,0 +1,51 @@
+// What a log and a store that were written one after the other are to each other, after whatever ended the member.
+
+import { noMember, type LogPosition, type MemberId, type RecoveredLog, type Term, type Wal } from "../../raft/index.js";
+import { StartError } from "../base/errors.js";
+
+/**
+ * Whether the log must begin anew behind what the store contains: it was replaced by a snapshot, and the member ended
+ * before its log could follow. Entries that the log may have there instead were never committed.
+ *
+ * @param installed what the store contained when it was put in the place of another; undefined: it never was
+ * @throws StartError if the two do not belong together
+ */
+export const mustRestart = (
+  { base, entries }: Pick<RecoveredLog, "base" | "entries">,
+  contained: LogPosition,
+  installed: LogPosition | undefined,
+): boolean => {
+  const { index, term } = contained;
+  const last = base.index + entries.length;
+  if (index < base.index)
+    throw new StartError(
+      `the store contains the log only up to entry ${index}, but the write-ahead log begins after entry ${base.index}: ` +
+        "the store is older than the log reaches back, its files are damaged or from another time",
+    );
+  const termThere = index === base.index ? base.term : entries[index - base.index - 1]?.term;
+  if (termThere === term) return false;
+  // Nothing is applied between an installation and the restart of the log, so then it is exactly this position.
+  if (installed?.index === index && installed.term === term) return true;
+  throw new StartError(
+    `the store contains the log up to entry ${index} of term ${term}, but the write-ahead log ` +
+      (termThere === undefined ? `ends at ${last}` : `has an entry of term ${termThere} there`) +
+      ": its files are damaged or from another time",
+  );
+};
+
+/** Makes the log begin anew, empty, after `base`. Resolves to what it is then, once that is durable. */
+export const restartLog = async (
+  wal: Pick<Wal, "restart">,
+  { hardState }: RecoveredLog,
+  base: LogPosition,
+): Promise<RecoveredLog> => {
+  // The snapshot came from a leader of at least that term; a crash may have kept the log from hearing of it.
+  const isNews = base.term > hardState.term;
+  const restarted = {
+    term: (isNews ? base.term : hardState.term) satisfies Term,
+    vote: (isNews ? noMember : hardState.vote) satisfies MemberId,
+    commit: base.index,
+  };
+  await new Promise<void>((done) => wal.restart(base, restarted, done));
+  return { hardState: restarted, base, entries: [], repaired: undefined };
+};

@@ -1,0 +1,53 @@
+import type { LeaseQuery } from "../../proto/index.js";
+import { LeaseNotFoundError, type KvStore } from "../../store/index.js";
+import type { LeaseKeeper } from "./lease-keeper.js";
+import type { Serve } from "./served-calls.js";
+import type { Reads } from "../replication/reads.js";
+import { encodedLeaseKeys } from "./lease-keys.js";
+
+export interface LeaseCallsOptions {
+  readonly reads: Pick<Reads, "whenLinearizable">;
+  readonly keeper: Pick<LeaseKeeper, "leads" | "renew" | "info">;
+  readonly store: Pick<KvStore, "leaseKeys" | "inSlices">;
+}
+
+const noKeys = new Uint8Array();
+
+/**
+ * Answers for all members what only the leader knows of leases. A quorum round that begins after the question came has
+ * to confirm that it still leads: one that was frozen or cut off could promise what its successor does not know of.
+ */
+export const serveLeaseCalls =
+  ({ reads, keeper, store }: LeaseCallsOptions): Serve =>
+  (question, answer) => {
+    const confirmed = (): void => {
+      if (!keeper.leads) answer(undefined);
+      else if (question.$case === "renewLease")
+        keeper.renew(question.value, (seconds) =>
+          answer(seconds === undefined ? undefined : { $case: "renewLease", value: BigInt(seconds) }),
+        );
+      else if (question.value.keys) withKeys(question.value).then(answer, () => answer(undefined));
+      else answer(infoOf(question.value, noKeys));
+    };
+    const infoOf = ({ lease }: LeaseQuery, encodedKeys: Uint8Array) => {
+      const { grantedSeconds, remainingSeconds } = keeper.info(lease) ?? { grantedSeconds: 0, remainingSeconds: 0 };
+      const info = { grantedSeconds: BigInt(grantedSeconds), remainingSeconds: BigInt(remainingSeconds), encodedKeys };
+      return { $case: "queryLease" as const, value: info };
+    };
+    const withKeys = async (query: LeaseQuery) => {
+      if (keeper.info(query.lease) === undefined) return infoOf(query, noKeys);
+      try {
+        const keys = await store.leaseKeys(query.lease);
+        const encoded = await store.inSlices((isTired) => encodedLeaseKeys(keys, isTired));
+        return keeper.leads ? infoOf(query, encoded) : undefined;
+      } catch (error) {
+        if (error instanceof LeaseNotFoundError) return infoOf(query, noKeys); // it has just ended
+        throw error;
+      }
+    };
+    try {
+      reads.whenLinearizable(confirmed, () => answer(undefined));
+    } catch {
+      answer(undefined); // too much is waiting, or this member stops: whoever asked has a deadline
+    }
+  };

@@ -1,0 +1,218 @@
+// What a member has on disk: opened, made if it is a new member, and put together again after a crash.
+
+import { dirname } from "node:path";
+import type { Member as MemberMessage } from "../../proto/index.js";
+import {
+  openWal,
+  type LogIndex,
+  type MemberId,
+  type RecoveredLog,
+  type Shortage,
+  type Term,
+  type Wal,
+} from "../../raft/index.js";
+import { openStore, PatientBackend, type KvStore } from "../../store/index.js";
+import { decodeMarker, encodeMarker, type AppliedState } from "../replication/apply/applier.js";
+import { checkInitialCluster, type InitialMember, type MemberConfig } from "../config/config.js";
+import { DataDirectory } from "../data-dir/data-dir.js";
+import { ForeignPastError, StartError } from "../base/errors.js";
+import { clusterIdOf, memberIdOf } from "../config/identity.js";
+import { LogSpace } from "../resources/log-space.js";
+import { mustRestart, restartLog } from "../data-dir/log-recovery.js";
+import { Membership } from "../replication/apply/membership.js";
+import type { MemberEnvironment, MemberParts } from "./parts.js";
+import { Acquaintances } from "../peers/acquaintances.js";
+import { logIgnoredFlags } from "../config/restart-flags.js";
+import { SeenProposals } from "../replication/apply/seen-proposals.js";
+import { NewStores, type NewStoresOptions } from "../snapshots/new-store.js";
+import { storeClockOf } from "../base/store-clock.js";
+import { StoreDescriptors } from "../resources/store-descriptors.js";
+import { SpacedBackend, StoreSpace } from "../resources/store-space.js";
+import type { Teardown } from "./teardown.js";
+
+export interface DurableState {
+  readonly clusterId: bigint;
+  readonly memberId: MemberId;
+  /** Higher than at every start before. */
+  readonly incarnation: number;
+  /** Who this member is to the others, and they to it. */
+  readonly acquaintances: Acquaintances;
+  readonly wal: Wal;
+  readonly recovered: RecoveredLog;
+  /** Whether the log has space to go on. */
+  readonly space: LogSpace;
+  readonly store: KvStore;
+  /** What the store holds of the log. */
+  readonly applied: AppliedState;
+  /** Where another store can be made that takes its place. */
+  readonly newStores: NewStores;
+}
+
+/** Opens a member's directory with all that is in it; `teardown` closes it again. */
+export const openDurableState = async (
+  parts: MemberParts,
+  config: MemberConfig,
+  environment: MemberEnvironment,
+  teardown: Teardown,
+  onFailure: (error: Error) => void,
+): Promise<DurableState> => {
+  const { clock, logger } = environment;
+  const directory = teardown.opened(await DataDirectory.open(config.dataDir, parts.disk));
+  const { clusterId, memberId } = directory.owner ?? (await bootstrap(parts, config, environment, directory));
+  const descriptors = storeDescriptors(parts, dirname(directory.walPath), environment, teardown);
+  const openBackend = waitingForSpace(parts, dirname(directory.walPath), environment, teardown, descriptors);
+  const newStores = teardown.opened(
+    new NewStores({
+      directory: descriptors === undefined ? directory : outlasting(descriptors, directory),
+      openBackend,
+      clock,
+      store: () => store,
+      onLeftOver: (error) => logger.warn("cannot remove the store that a snapshot replaced", { error }),
+    }),
+  );
+  await directory.removeUnusedStores(); // what a crash left of a snapshot
+  let failStart: (error: Error) => void = () => undefined;
+  const logFailed = new Promise<never>((_, reject) => (failStart = reject));
+  logFailed.catch(() => undefined); // later, too: then `onFailure` alone counts
+  const { wal, recovered, space } = await openLog(parts, directory.walPath, environment, (error) => {
+    failStart(error);
+    onFailure(error);
+  });
+  teardown.opened(wal);
+  teardown.onStop(() => space.stop());
+  // What was applied is right, and stays readable; but what the next start will find on disk nobody knows.
+  const onStoreFailure = (error: Error): void => {
+    teardown.stopNow();
+    logger.error("the store cannot be written: this member only serves serializable reads until it is restarted", {
+      error,
+    });
+  };
+  const { path, installed } = await directory.store();
+  const store = teardown.opened(await openStoreAt({ ...parts, openBackend }, path, environment, onStoreFailure));
+  if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
+  const applied = decodeMarker(store.marker);
+  if (directory.owner !== undefined) logIgnoredFlags(config, { memberId, members: applied.membership.all }, logger);
+  const { index, term } = applied;
+  const log = mustRestart(recovered, applied, installed)
+    ? await Promise.race([restartLog(wal, recovered, { index, term }), logFailed])
+    : recovered;
+  if (log !== recovered) logger.warn("the log begins anew after the snapshot that was installed", { index, term });
+  const incarnation = await directory.nextIncarnation();
+  const known = applied.seen.incarnationOf(memberId);
+  if (known >= incarnation) throw ForeignPastError.ofLaterStart(known, incarnation);
+  const { random } = environment;
+  const acquaintances = teardown.opened(
+    await Acquaintances.open({ directory, self: memberId, start: incarnation, random }),
+  );
+  return { clusterId, memberId, incarnation, acquaintances, wal, recovered: log, space, store, applied, newStores };
+};
+
+/** Gives an empty directory its identity and its first state. Repeated from the start if it is cut short. */
+const bootstrap = async (
+  parts: MemberParts,
+  config: MemberConfig,
+  environment: MemberEnvironment,
+  directory: DataDirectory,
+): Promise<{ clusterId: bigint; memberId: MemberId }> => {
+  if (config.initialClusterState === "existing")
+    throw new StartError(
+      `data directory ${config.dataDir} is empty and --initial-cluster-state is "existing": ` +
+        'adding members to a running cluster is not supported yet, start all members with "new"',
+    );
+  checkInitialCluster(config);
+  const idOf = ({ peerUrls }: InitialMember): MemberId => memberIdOf(peerUrls, config.initialClusterToken);
+  const self = config.initialCluster.find((member) => member.name === config.name);
+  if (self === undefined) throw new StartError(`couldn't find local name "${config.name}" in the initial cluster`);
+  const memberId = idOf(self);
+  const clusterId = clusterIdOf(config.initialCluster.map(idOf));
+  const path = directory.firstStorePath;
+  const store = await openStoreAt(parts, path, environment, () => undefined); // `flush` tells
+  const membership = new Membership(
+    config.initialCluster.map((member): MemberMessage => {
+      // Name and client URLs are published by each member itself once it has started.
+      return { ID: idOf(member), name: "", peerURLs: member.peerUrls, clientURLs: [], isLearner: false };
+    }),
+  );
+  const none = { index: 0 as LogIndex, term: 0 as Term };
+  try {
+    store.endRound(encodeMarker({ ...none, membership, seen: new SeenProposals() }));
+    await store.flush();
+  } finally {
+    await store.close();
+  }
+  await directory.useStore(path, undefined);
+  await directory.begin({ clusterId, memberId });
+  environment.logger.info("created a new member", { name: config.name, memberId, clusterId });
+  return { clusterId, memberId };
+};
+
+/** The log, and whether it has space to go on. */
+const openLog = async (
+  { disk, segmentBytes, reserves }: MemberParts,
+  directory: string,
+  { clock, logger }: MemberEnvironment,
+  onFailure: (error: Error) => void,
+): Promise<{ wal: Wal; recovered: RecoveredLog; space: LogSpace }> => {
+  const space = new LogSpace({ clock, logger, directory, retry: () => wal.retryNextSegment() });
+  const onFull = (full: boolean, shortage: Shortage): void => space.changed(full, shortage);
+  const size = segmentBytes === undefined ? {} : { segmentBytes };
+  const onRemovalFailure = (error: Error): void =>
+    logger.warn("cannot remove a part of the write-ahead log that is not needed any more", { error });
+  const reserveBytes = reserves?.logBytes ?? 0;
+  const options = { disk, directory, ...size, reserveBytes, onFailure, onFull, onRemovalFailure };
+  const { wal, recovered } = await openWal(options);
+  if (recovered.repaired !== undefined) logger.warn("repaired the write-ahead log", { ...recovered.repaired });
+  return { wal, recovered, space };
+};
+
+/** Handles a store's lack of file descriptors; undefined: there are always enough. */
+const storeDescriptors = (
+  { descriptors }: MemberParts,
+  directory: string,
+  { clock, logger }: MemberEnvironment,
+  teardown: Teardown,
+): StoreDescriptors | undefined => {
+  if (descriptors === undefined) return undefined;
+  const source = new StoreDescriptors({ descriptors, directory, clock, logger });
+  teardown.onStop(() => source.stop());
+  return source;
+};
+
+/** A directory in which a store takes the place of another one as soon as there are file descriptors for that. */
+const outlasting = (descriptors: StoreDescriptors, directory: DataDirectory): NewStoresOptions["directory"] => ({
+  newStorePath: () => directory.newStorePath(),
+  useStore: (path, installed) => descriptors.outlast(() => directory.useStore(path, installed)),
+  removeUnusedStores: () => directory.removeUnusedStores(),
+});
+
+/** Opens stores whose writes wait while the disk is nearly full, or the process has hardly a file descriptor left. */
+const waitingForSpace = (
+  { disk, reserves, openBackend }: MemberParts,
+  directory: string,
+  { clock, logger }: MemberEnvironment,
+  teardown: Teardown,
+  descriptors: StoreDescriptors | undefined,
+): MemberParts["openBackend"] => {
+  let open = openBackend;
+  if (reserves !== undefined) {
+    const space = new StoreSpace({ disk, directory, reserveBytes: reserves.storeBytes, clock, logger });
+    teardown.onStop(() => space.stop());
+    open = async (path) => new SpacedBackend(await openBackend(path), space);
+  }
+  if (descriptors === undefined) return open;
+  const openSpaced = open;
+  return async (path) => new PatientBackend(await openSpaced(path), descriptors);
+};
+
+const openStoreAt = async (
+  { openBackend, storeLimits }: Pick<MemberParts, "openBackend" | "storeLimits">,
+  path: string,
+  { clock }: MemberEnvironment,
+  onFailure: (error: Error) => void,
+): Promise<KvStore> =>
+  openStore({
+    backend: await openBackend(path),
+    clock: storeClockOf(clock),
+    onFailure,
+    ...(storeLimits === undefined ? {} : { limits: storeLimits }),
+  });

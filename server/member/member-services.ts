@@ -1,0 +1,103 @@
+// All that a member can be asked, whoever carries the calls: a gRPC engine, or a simulation.
+
+import { isUtf8 } from "node:buffer";
+import {
+  AuthDefinition,
+  ClusterDefinition,
+  ElectionDefinition,
+  HealthDefinition,
+  KVDefinition,
+  LeaseDefinition,
+  LockDefinition,
+  MaintenanceDefinition,
+  WatchDefinition,
+} from "../../proto/index.js";
+import { noMember } from "../../raft/index.js";
+import type { MemberConfig } from "../config/config.js";
+import { ServerError } from "../base/errors.js";
+import { messageOverheadBytes } from "../base/limits.js";
+import type { MemberEnvironment } from "./parts.js";
+import type { Replica } from "./replica.js";
+import { LeaderRequired, requiresLeader } from "../rpc/leader-required.js";
+import { unimplementedMethods, type Call, type Method } from "../rpc/method-table.js";
+import { clusterMethods } from "../services/cluster.js";
+import { healthMethods } from "../services/health.js";
+import { kvMethods } from "../services/kv.js";
+import { leaseMethods, minLeaseTtl } from "../services/lease.js";
+import { maintenanceMethods } from "../services/maintenance.js";
+import { ResponseHeaders } from "../services/response-header.js";
+import { watchMethods } from "../services/watch.js";
+
+export interface MemberServices {
+  readonly methods: readonly Method[];
+  /**
+   * Checks a call's metadata before anything else.
+   *
+   * @throws ServerError why it is refused
+   */
+  readonly admit: (call: Call) => void;
+}
+
+const services = [
+  KVDefinition,
+  WatchDefinition,
+  LeaseDefinition,
+  ClusterDefinition,
+  MaintenanceDefinition,
+  AuthDefinition,
+  LockDefinition,
+  ElectionDefinition,
+  HealthDefinition,
+];
+
+/** What `replica` answers to its clients. */
+export const memberServices = (
+  config: MemberConfig,
+  environment: MemberEnvironment,
+  replica: Replica,
+): MemberServices => {
+  const methods = serviceMethods(config, environment, replica);
+  const hasLeader = (): boolean => replica.node.status().leader !== noMember;
+  const leaderRequired = new LeaderRequired({ clock: environment.clock, electionMs: config.electionMs, hasLeader });
+  return {
+    methods: [...methods.map((method) => leaderRequired.guard(method)), ...unimplementedMethods(services, methods)],
+    admit: (call) => admit(call, hasLeader),
+  };
+};
+
+const serviceMethods = (config: MemberConfig, { clock, random }: MemberEnvironment, replica: Replica): Method[] => {
+  const { node, store, applier, proposals, reads, leases, leader, transfer } = replica;
+  const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.status().term);
+  return [
+    ...kvMethods({ store, proposals, reads, headers, maxTxnOps: config.maxTxnOps }),
+    ...watchMethods({
+      store,
+      headers,
+      clock,
+      random,
+      progressIntervalMs: config.watchProgressMs,
+      fragmentBytes: config.maxRequestBytes + messageOverheadBytes,
+    }),
+    ...leaseMethods({
+      store,
+      keeper: leases,
+      proposals,
+      leader,
+      headers,
+      random,
+      minTtlSeconds: minLeaseTtl(config),
+    }),
+    ...clusterMethods({ applier, reads, headers }),
+    ...maintenanceMethods({ node, store, applier, reads, transfer, headers }),
+    ...healthMethods(),
+  ];
+};
+
+/** What etcd checks of every call's metadata. */
+const admit = (call: Call, hasLeader: () => boolean): void => {
+  const version = call.metadata("client-api-version");
+  if (version !== undefined && !isUtf8(Buffer.from(version, "latin1")))
+    throw new ServerError("invalid-client-version", "client-api-version is not valid UTF-8");
+  if (requiresLeader(call) && !hasLeader())
+    throw new ServerError("no-leader", "the client asked for a leader to be known");
+};

@@ -1,0 +1,249 @@
+import type { Socket } from "node:net";
+import type { Clock, CoreStatus } from "../../raft/index.js";
+import type { MemberConfig } from "../config/config.js";
+import { processDescriptors, type DescriptorShare } from "../resources/descriptors.js";
+import { ServerError } from "../base/errors.js";
+import { messageOverheadBytes } from "../base/limits.js";
+import { listen, type Listener } from "../net/listen.js";
+import type { Logger } from "../base/logger.js";
+import { memberServices } from "./member-services.js";
+import { ProcessParts, type MemberEnvironment } from "./parts.js";
+import { refusalCounter } from "../base/refusal-counter.js";
+import { openReplica, type Replica } from "./replica.js";
+import { ClientConnections } from "../net/client-connections.js";
+import { createGrpcJsEngine, type Engine } from "../net/grpc-js-engine.js";
+import { UntakenAnswers } from "../net/untaken-answers.js";
+import { formatAddress, isLoopback, type Address, type MemberUrl } from "../base/urls.js";
+import { serverVersion } from "../base/version.js";
+
+/** How long calls under way may take to end when the member stops. */
+const stopGraceMs = 5_000;
+
+/**
+ * One member of a cluster: its replica of the log and the store, the links to the other members, and the services
+ * on its client port. Owns everything it opens.
+ */
+export class Member {
+  private goodbye: Promise<void> | undefined;
+  private stopping: Promise<void> | undefined;
+  /** Why it ended, or how its end went wrong. */
+  private failure: Error | undefined;
+  private settleStopped: (failure: Error | undefined) => void = () => undefined;
+
+  /** Resolves once clients are served: the member has joined, and the cluster knows its name and URLs. */
+  readonly ready: Promise<void>;
+  /** Resolves when the member has ended: with the failure that ended it, or undefined after `stop`. */
+  readonly stopped: Promise<Error | undefined>;
+
+  private constructor(
+    private readonly config: MemberConfig,
+    private readonly environment: MemberEnvironment,
+    private readonly listeners: { readonly client: Listener; readonly peer: Listener },
+    private readonly replica: Replica,
+    private readonly engine: Engine,
+    private readonly connections: ClientConnections,
+    private readonly descriptors: DescriptorShare,
+    acceptor: Acceptor,
+  ) {
+    this.stopped = new Promise((resolve) => (this.settleStopped = resolve));
+    acceptor.accept = (socket) => this.connections.accept(socket);
+    this.ready = this.join();
+    this.ready.catch((error: unknown) => {
+      if (this.stopping === undefined) this.fail(error);
+    });
+  }
+
+  /**
+   * Binds the ports, opens the data and starts taking part. `ready` tells when clients are served.
+   *
+   * @throws StartError naming what stands in the way and what to do
+   */
+  static async start(config: MemberConfig, environment: MemberEnvironment): Promise<Member> {
+    const acceptor: Acceptor = { accept: (socket) => void socket.destroy() }; // until there is a member behind the port
+    const share = shareOfDescriptors(config, environment);
+    const parts = new ProcessParts(share.unknownPeers);
+    const onAcceptError = acceptErrors(environment);
+    let peer: Listener | undefined;
+    let client: Listener | undefined;
+    let replica: Replica | undefined;
+    let member: Member | undefined;
+    let early: Error | undefined;
+    try {
+      peer = await listen(config.listenPeerUrls, (socket) => parts.accept(socket), onAcceptError);
+      client = await listen(config.listenClientUrls, (socket) => acceptor.accept(socket), onAcceptError);
+      replica = await openReplica(parts, config, environment, {
+        onFailure: (error) => (member === undefined ? (early ??= error) : member.fail(error)),
+        onStatusChange: (status) => environment.onLeaderChange?.(status),
+      });
+      if (early !== undefined) throw early;
+      const engine = createEngine(config, environment, replica);
+      const connections = clientConnections(config, environment, share);
+      member = new Member(config, environment, { client, peer }, replica, engine, connections, share, acceptor);
+      member.warnAboutOpenPorts();
+      return member;
+    } catch (error) {
+      await Promise.allSettled([peer?.close(), client?.close(), replica?.close()]);
+      share.release();
+      throw error;
+    }
+  }
+
+  /** Where clients connect, with the real ports. */
+  get clientAddresses(): readonly Address[] {
+    return this.listeners.client.addresses;
+  }
+
+  get id(): bigint {
+    return this.replica.id;
+  }
+
+  status(): CoreStatus {
+    return this.replica.node.status();
+  }
+
+  /**
+   * Serves no client any more; resolves when the calls under way have ended, at the latest after 5 s. Streams and its part in
+   * the cluster go on. For who stops several members: first this on all of them, while there is a quorum for those calls.
+   */
+  async drain(): Promise<void> {
+    void this.sayGoodbye();
+    await this.engine.drain(stopGraceMs);
+  }
+
+  /**
+   * Stops in order: no new calls; another member leads; calls under way end; streams; links; store, log, lock. Until the
+   * links it takes part as ever, so that the others miss nothing and those calls can end well. May be called twice.
+   */
+  stop(): Promise<void> {
+    this.stopping ??= this.shutDown(stopGraceMs);
+    return this.stopping;
+  }
+
+  private async join(): Promise<void> {
+    const { logger } = this.environment;
+    const clientUrls = advertised(this.config.advertiseClientUrls, this.clientAddresses);
+    await this.replica.publish({ name: this.config.name, clientUrls });
+    if (this.stopping !== undefined) throw new ServerError("server-stopped", "the member was stopped while it joined");
+    this.connections.start((socket) => this.engine.serve(socket));
+    logger.info("ready to serve client requests", {
+      version: serverVersion,
+      name: this.config.name,
+      memberId: this.replica.id,
+      clusterId: this.replica.clusterId,
+      clientAddresses: this.clientAddresses.map(formatAddress),
+      peerAddresses: this.listeners.peer.addresses.map(formatAddress),
+    });
+  }
+
+  /** Something that nothing here can repair: the member ends, the others make up for it. */
+  private fail(reason: unknown): void {
+    this.failure ??= asError(reason);
+    if (this.stopping !== undefined) return;
+    this.environment.logger.error("the member stops: it can no longer keep its promises", { error: this.failure });
+    this.stopping = this.shutDown(0);
+  }
+
+  private async shutDown(graceMs: number): Promise<void> {
+    const unbound = [this.sayGoodbye()];
+    const steps = [
+      () => this.replica.handOver(),
+      () => this.engine.stop(graceMs),
+      () => {
+        unbound.push(this.listeners.peer.close());
+        return this.replica.close();
+      },
+      () => Promise.all(unbound),
+    ];
+    // What cannot be closed in order keeps nothing after it open. The failure that came first says most.
+    for (const step of steps) await step().catch((error: unknown) => (this.failure ??= asError(error)));
+    this.descriptors.release();
+    this.settleStopped(this.failure);
+  }
+
+  /** No connection is taken, and no call begins, any more. @returns when all client connections have ended */
+  private sayGoodbye(): Promise<void> {
+    this.goodbye ??= this.listeners.client.close();
+    this.connections.close();
+    void this.engine.drain(0);
+    return this.goodbye;
+  }
+
+  private warnAboutOpenPorts(): void {
+    const open = [...this.listeners.client.addresses, ...this.listeners.peer.addresses].filter(
+      (address) => !isLoopback(address),
+    );
+    if (open.length > 0)
+      this.environment.logger.warn("listening without TLS: everybody who reaches these addresses can read and write", {
+        addresses: open.map(formatAddress),
+      });
+  }
+}
+
+const asError = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(String(reason)));
+
+/** Takes the sockets that were accepted on the client port; set once there is a member. */
+interface Acceptor {
+  accept: (socket: Socket) => void;
+}
+
+/** Advertised URLs with port 0 mean "whatever port was bound". */
+const advertised = (urls: readonly MemberUrl[], bound: readonly Address[]): string[] => {
+  const first = bound.find((address) => address.kind === "tcp");
+  const port = first?.kind === "tcp" ? first.port : 0;
+  return urls.map(({ text, address }) =>
+    address.kind === "tcp" && address.port === 0 ? text.replace(/:0$/, `:${port}`) : text,
+  );
+};
+
+/** Reserves what this member needs of the descriptors of the process, and logs what is left to connections. */
+const shareOfDescriptors = ({ initialCluster }: MemberConfig, { logger }: MemberEnvironment): DescriptorShare => {
+  const descriptors = processDescriptors();
+  // A restart need not name the other members: few have less than two.
+  const share = descriptors.share(Math.max(initialCluster.length - 1, 2));
+  logger.info("file descriptors", {
+    limit: descriptors.limit,
+    maxClientConnections: share.clients.max,
+    maxUnknownPeerConnections: share.unknownPeers,
+  });
+  return share;
+};
+
+const clientConnections = (
+  { minPingIntervalMs }: MemberConfig,
+  { clock, logger }: MemberEnvironment,
+  { clients }: DescriptorShare,
+): ClientConnections =>
+  new ClientConnections(
+    clients,
+    refusalCounter(clock, (count) =>
+      logger.warn("closed client connections at once: too many are open", { count, max: clients.max }),
+    ),
+    { minPingIntervalMs },
+  );
+
+const acceptErrors = ({ clock, logger }: MemberEnvironment): ((error: Error) => void) => {
+  let last: Error | undefined;
+  const told = refusalCounter(clock, (count) => logger.error("cannot accept connections", { count, error: last }));
+  return (error) => {
+    last = error;
+    told();
+  };
+};
+
+const createEngine = (config: MemberConfig, environment: MemberEnvironment, replica: Replica): Engine => {
+  const { methods, admit } = memberServices(config, environment, replica);
+  const { clock, logger } = environment;
+  const untaken = new UntakenAnswers(clock, (bytes) =>
+    logger.warn("closed a client connection: its client takes no answers", { bytes }),
+  );
+  return createGrpcJsEngine({
+    untaken,
+    methods,
+    admit,
+    maxRequestBytes: config.maxRequestBytes + messageOverheadBytes,
+    maxConcurrentStreams: config.maxConcurrentStreams,
+    keepAliveMs: config.keepAliveMs,
+    keepAliveTimeoutMs: config.keepAliveTimeoutMs,
+    onUnexpectedError: (error) => environment.logger.error("a request failed unexpectedly", { error }),
+  });
+};

@@ -1,0 +1,333 @@
+// The working parts of a replica, and which of them hears what of the others.
+
+import {
+  noMember,
+  RaftCore,
+  RaftNode,
+  tickMs,
+  type CoreStatus,
+  type MemberId,
+  type NodeListener,
+  type Term,
+} from "../../raft/index.js";
+import { CompactedError } from "../../store/index.js";
+import { Applier, type Applied } from "../replication/apply/applier.js";
+import { startAutoCompaction, type AutoCompactor } from "../replication/auto-compaction.js";
+import type { MemberConfig } from "../config/config.js";
+import type { DurableState } from "./durable-state.js";
+import { ForeignPastError, ServerError } from "../base/errors.js";
+import { serveLeaseCalls } from "../lease/lease-calls.js";
+import { LeaseKeeper } from "../lease/lease-keeper.js";
+import { LeadershipTransfer } from "../replication/leadership-transfer.js";
+import { formatId, type Logger } from "../base/logger.js";
+import type { Membership } from "../replication/apply/membership.js";
+import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
+import { PeerCalls } from "../lease/calls.js";
+import type { Peer, PeersOptions } from "../peers/peers.js";
+import { Proposals } from "../replication/proposals.js";
+import { Reads } from "../replication/reads.js";
+import { Snapshots } from "../snapshots/snapshots.js";
+import { parseMemberUrl } from "../base/urls.js";
+
+export interface WiringOptions {
+  readonly connect: MemberParts["connect"];
+  readonly config: MemberConfig;
+  readonly environment: MemberEnvironment;
+  readonly durable: DurableState;
+  /** The known leader or its term changed. */
+  readonly onStatusChange: (status: CoreStatus) => void;
+  readonly onFailure: (error: Error) => void;
+}
+
+export class Wiring {
+  readonly proposals: Proposals<Applied>;
+  readonly leases: LeaseKeeper;
+  readonly applier: Applier;
+  readonly reads: Reads;
+  /** What members ask each other. */
+  readonly calls: PeerCalls;
+  readonly peers: PeerNetwork;
+  readonly transfer: LeadershipTransfer;
+  readonly snapshots: Snapshots;
+  readonly node: RaftNode;
+  private autoCompactor: AutoCompactor | undefined;
+  /** How long a client's request may wait. */
+  private readonly timeoutMs: number;
+  /** Before that, what others say is lost. */
+  private takesPart = false;
+
+  constructor(private readonly options: WiringOptions) {
+    const { config, durable } = options;
+    this.timeoutMs = 5_000 + 2 * config.electionMs;
+    this.proposals = this.makeProposals();
+    this.leases = this.makeLeases();
+    this.applier = this.makeApplier();
+    this.reads = this.makeReads();
+    this.calls = this.makeCalls();
+    this.peers = options.connect({ ...this.identity(), ...this.peerEvents() });
+    this.transfer = this.makeTransfer();
+    this.snapshots = this.makeSnapshots();
+    this.node = this.makeNode();
+    durable.space.whenFull(() => {
+      if (this.node.status().role === "leader" && this.applier.members.all.length > 1)
+        this.transfer.begin(undefined, () => undefined);
+    });
+  }
+
+  /** From now on this member votes, acknowledges and leads. */
+  takePart(): void {
+    this.takesPart = true;
+    this.node.start();
+    this.autoCompactor = this.startAutoCompaction();
+  }
+
+  /** Nothing more is said or done; whoever waits is told so. */
+  stop(): void {
+    this.autoCompactor?.stop();
+    this.node.stop();
+    this.peers.close();
+    for (const part of [
+      this.snapshots,
+      this.applier,
+      this.proposals,
+      this.reads,
+      this.leases,
+      this.calls,
+      this.transfer,
+    ])
+      part.stop();
+  }
+
+  private makeProposals(): Proposals<Applied> {
+    const { config, environment, durable } = this.options;
+    return new Proposals<Applied>({
+      member: durable.memberId,
+      incarnation: durable.incarnation,
+      timeoutMs: this.timeoutMs,
+      maxRequestBytes: config.maxRequestBytes,
+      clock: environment.clock,
+      shortage: () => durable.space.shortage,
+      propose: (sequence, data) => this.node.propose(sequence, data),
+    });
+  }
+
+  private makeLeases(): LeaseKeeper {
+    const { config, environment, durable } = this.options;
+    return new LeaseKeeper({
+      clock: environment.clock,
+      electionMs: config.electionMs,
+      store: durable.store,
+      propose: (command, settle) => this.proposals.proposeOwn(command, settle),
+    });
+  }
+
+  private makeApplier(): Applier {
+    const { environment, durable, onFailure } = this.options;
+    const { store, applied, memberId: member, incarnation } = durable;
+    return new Applier(store, applied, { member, incarnation }, this.proposals, this.leases, {
+      soon: (callback) => environment.clock.soon(callback),
+      onApplied: (entries) => this.snapshots.entriesApplied(entries),
+      install: (position) => this.snapshots.install(position),
+      onFailure,
+    });
+  }
+
+  private makeReads(): Reads {
+    return new Reads({
+      timeoutMs: this.timeoutMs,
+      clock: this.options.environment.clock,
+      readIndex: (request) => this.node.readIndex(request),
+      whenApplied: (index, callback) => this.applier.whenApplied(index, callback),
+    });
+  }
+
+  private makeCalls(): PeerCalls {
+    const { environment, durable } = this.options;
+    const { memberId: self, incarnation, store } = durable;
+    return new PeerCalls({
+      self,
+      incarnation,
+      timeoutMs: this.timeoutMs,
+      clock: environment.clock,
+      serve: serveLeaseCalls({ reads: this.reads, keeper: this.leases, store }),
+      send: (to, message) => this.peers.sendCalls(to, message),
+    });
+  }
+
+  /** Who this member is to the others, and they to it. */
+  private identity(): Omit<PeersOptions, keyof PeerEvents> {
+    const { environment, durable } = this.options;
+    const { clusterId, memberId: self, acquaintances, applied } = durable;
+    return {
+      clusterId,
+      self,
+      life: acquaintances.own,
+      peers: peersOf(applied.membership, self),
+      meet: (member, life) => acquaintances.meet(member, life, this.applier.lastStartOf(member)),
+      clock: environment.clock,
+      logger: environment.logger,
+    };
+  }
+
+  private peerEvents(): PeerEvents {
+    return {
+      onMessage: (from, message) => {
+        if (this.takesPart) this.node.receive(from, message);
+      },
+      onCalls: (from, message) => {
+        if (this.takesPart) this.calls.received(from, message);
+      },
+      onSnapshot: (from, channel) => {
+        if (this.takesPart) this.snapshots.accept(from, channel);
+        else channel.close("this member is only starting");
+      },
+      onDisowned: (evidence) => {
+        this.options.durable.acquaintances.disown(evidence);
+        this.options.onFailure(new ForeignPastError(evidence));
+      },
+      onLinkOpened: (peer) => {
+        this.snapshots.reachable(peer);
+        if (peer !== this.node.status().leader) return;
+        this.proposals.leaderReached();
+        this.reads.leaderChanged(true);
+        this.calls.leaderReached();
+      },
+      onLinkClosed: (peer) => {
+        this.node.linkClosed(peer);
+        this.calls.linkClosed(peer);
+      },
+    };
+  }
+
+  private makeTransfer(): LeadershipTransfer {
+    const { clock, logger } = this.options.environment;
+    return new LeadershipTransfer({
+      self: this.options.durable.memberId,
+      clock,
+      logger,
+      status: () => this.node.status(),
+      begin: (to) => this.node.transferLeadership(to),
+    });
+  }
+
+  private makeSnapshots(): Snapshots {
+    const { config, environment, durable } = this.options;
+    const { store, newStores, recovered, applied } = durable;
+    return new Snapshots({
+      config,
+      clock: environment.clock,
+      logger: environment.logger,
+      ...{ store, newStores, recovered, applied },
+      node: () => this.node,
+      open: (to) => this.peers.openSnapshot(to),
+    });
+  }
+
+  private makeNode(): RaftNode {
+    const { config, environment, durable } = this.options;
+    return new RaftNode({
+      core: createCore(config, environment, durable),
+      log: durable.wal,
+      transport: this.peers,
+      machine: this.applier,
+      listener: this.nodeEvents(),
+      clock: environment.clock,
+      heartbeatTicks: heartbeatTicksOf(config),
+    });
+  }
+
+  private startAutoCompaction(): AutoCompactor | undefined {
+    const { config, environment, durable } = this.options;
+    if (config.autoCompaction === undefined) return undefined;
+    return startAutoCompaction(config.autoCompaction, {
+      clock: environment.clock,
+      logger: environment.logger,
+      revision: () => durable.store.revision,
+      leads: () => this.node.status().role === "leader",
+      compact: (revision, done) => this.compact(revision, done),
+    });
+  }
+
+  private compact(revision: number, done: (outcome: "compacted" | Error) => void): void {
+    const failed = (error: unknown): void => {
+      if (error instanceof CompactedError) done("compacted");
+      else done(error instanceof Error ? error : new Error(String(error)));
+    };
+    try {
+      this.proposals.proposeOwn(
+        { $case: "compact", value: { revision: BigInt(revision), physical: false } },
+        { applied: () => done("compacted"), failed },
+      );
+    } catch (error) {
+      if (!(error instanceof ServerError)) throw error;
+      failed(error);
+    }
+  }
+
+  private nodeEvents(): NodeListener {
+    const { environment, onFailure } = this.options;
+    return {
+      onReadState: (read) => this.reads.confirmed(read),
+      onRefusal: (refusal) =>
+        refusal.what === "proposal" ? this.proposals.refused(refusal) : this.reads.refused(refusal.number),
+      onStatusChange: watchLeader(environment.logger, (status) => this.leaderChanged(status)),
+      onSnapshotNeeded: (peer) => this.snapshots.needed(peer),
+      onSnapshotRefused: (position) => this.snapshots.refused(position),
+      onTransferEnded: (ok) => this.transfer.ended(ok),
+      onFailure,
+    };
+  }
+
+  private leaderChanged(status: CoreStatus): void {
+    const { leader } = status;
+    this.proposals.leaderChanged(leader);
+    this.reads.leaderChanged(leader !== noMember);
+    this.leases.statusChanged(status);
+    this.calls.leaderChanged(status);
+    this.snapshots.statusChanged(status);
+    this.options.onStatusChange(status);
+  }
+}
+
+type PeerEvents = Pick<
+  PeersOptions,
+  "onMessage" | "onCalls" | "onSnapshot" | "onDisowned" | "onLinkOpened" | "onLinkClosed"
+>;
+
+const heartbeatTicksOf = ({ heartbeatMs }: MemberConfig): number => Math.max(1, Math.round(heartbeatMs / tickMs));
+
+const createCore = (
+  config: MemberConfig,
+  { random }: MemberEnvironment,
+  { memberId, applied, recovered: { hardState, base, entries } }: DurableState,
+): RaftCore =>
+  new RaftCore({
+    id: memberId,
+    voters: applied.membership.all.map((member) => member.ID),
+    // As in etcd, term 1 is the bootstrap that named the members: the first leader is elected in term 2.
+    hardState: { ...hardState, term: Math.max(1, hardState.term) as Term },
+    base,
+    entries,
+    applied: applied.index,
+    heartbeatTicks: heartbeatTicksOf(config),
+    electionTicks: Math.max(1, Math.round(config.electionMs / tickMs)),
+    random,
+  });
+
+const peersOf = (membership: Membership, self: MemberId): Peer[] =>
+  membership.all
+    .filter((member) => member.ID !== self)
+    .map((member) => ({ id: member.ID, addresses: member.peerURLs.map((url) => parseMemberUrl(url).address) }));
+
+/** Passes on, and logs, only what concerns the leader. */
+const watchLeader = (logger: Logger, onChange: (status: CoreStatus) => void): ((status: CoreStatus) => void) => {
+  let known = { leader: noMember, term: 0 };
+  return (status) => {
+    const { leader, term } = status;
+    if (leader === known.leader && (term === known.term || leader === noMember)) return;
+    known = { leader, term };
+    if (leader === noMember) logger.warn("lost the leader", { term });
+    else logger.info("a leader is known", { leader: formatId(leader), term, self: status.role === "leader" });
+    onChange(status);
+  };
+};

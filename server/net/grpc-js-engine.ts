@@ -1,0 +1,316 @@
+import {
+  Server,
+  type handleBidiStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  type Metadata,
+  type ServerOptions,
+} from "@grpc/grpc-js";
+import type {
+  BidiMethod,
+  Call,
+  Method,
+  RequestSink,
+  ServerStreamMethod,
+  UnaryMethod,
+  UnimplementedMethod,
+} from "../rpc/method-table.js";
+import { ServerError } from "../base/errors.js";
+import { OpenCalls } from "./open-calls.js";
+import { SendBuffer } from "./send-buffer.js";
+import { ServedConnections, type ServedConnection } from "./served-connections.js";
+import { RpcError, statusCode, statusOfError, type GrpcStatus } from "../rpc/status.js";
+import type { UntakenAnswers } from "./untaken-answers.js";
+
+export interface EngineOptions {
+  readonly methods: readonly Method[];
+  /** Runs before every handler; what it throws is the answer. */
+  readonly admit: (call: Call) => void;
+  /** Larger requests are RESOURCE_EXHAUSTED. */
+  readonly maxRequestBytes: number;
+  /** Calls and streams at a time on a connection; one more waits at the client, or is refused. Absent: no bound. */
+  readonly maxConcurrentStreams?: number | undefined;
+  /** Time between pings to a client; undefined: none. */
+  readonly keepAliveMs?: number | undefined;
+  /** How long the answer to one may take. */
+  readonly keepAliveTimeoutMs?: number;
+  readonly onUnexpectedError: (error: unknown) => void;
+  readonly untaken: UntakenAnswers;
+}
+
+/** Carries a method table over connections that somebody else accepted. */
+export interface Engine {
+  serve(connection: ServedConnection): void;
+  /**
+   * Says goodbye (GOAWAY): no call begins any more, those under way go on, and so do streams. May be called twice.
+   *
+   * @returns when calls under way have ended; `graceMs` is the longest time to wait for that
+   */
+  drain(graceMs: number): Promise<void>;
+  /** Drains, lets calls under way end for `graceMs`, then ends what is left, and the streams. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Node's timers count in 31 bits. */
+const longestTimerMs = 2 ** 31 - 1;
+
+const limitsOf = ({ maxConcurrentStreams, keepAliveMs, keepAliveTimeoutMs }: EngineOptions): ServerOptions => {
+  const options: ServerOptions = {};
+  if (maxConcurrentStreams !== undefined) options["grpc.max_concurrent_streams"] = maxConcurrentStreams;
+  if (keepAliveMs !== undefined) options["grpc.keepalive_time_ms"] = Math.min(keepAliveMs, longestTimerMs);
+  if (keepAliveTimeoutMs !== undefined)
+    options["grpc.keepalive_timeout_ms"] = Math.min(keepAliveTimeoutMs, longestTimerMs);
+  return options;
+};
+
+/** The engine on `@grpc/grpc-js`: complete and conservative. */
+export const createGrpcJsEngine = (options: EngineOptions): Engine => {
+  const server = new Server({
+    "grpc.max_receive_message_length": options.maxRequestBytes,
+    "grpc.max_send_message_length": -1,
+    ...limitsOf(options),
+    "grpc.enable_channelz": 0,
+  });
+  const calls = new OpenCalls();
+  const streams = new OpenCalls();
+  const connections = new ServedConnections(server, options.untaken);
+  for (const method of options.methods) register(server, method, options, { calls, streams, connections });
+  const drain = (graceMs: number): Promise<void> => {
+    connections.drain();
+    return calls.settle(graceMs);
+  };
+  return {
+    serve: (connection) => connections.add(connection),
+    drain,
+    stop: async (graceMs) => {
+      await drain(graceMs);
+      calls.endAll(serverStopped);
+      streams.endAll(serverStopped);
+      await connections.closed(farewellMs);
+      server.forceShutdown();
+      options.untaken.stop();
+    },
+  };
+};
+
+const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
+/** How long the last answers may take to reach their clients. */
+const farewellMs = 500;
+
+/** Open calls that get one answer, open streams, and connections. */
+interface UnderWay {
+  readonly calls: OpenCalls;
+  readonly streams: OpenCalls;
+  readonly connections: ServedConnections;
+}
+
+const register = (server: Server, method: Method, options: EngineOptions, underWay: UnderWay): void => {
+  if (method.kind === "unimplemented") {
+    registerUnimplemented(server, method);
+    return;
+  }
+  const { type, handler } = handlerOf(method, options, underWay);
+  const serialize = method.kind === "server-stream" ? asBuffer(method.encode) : asItIs;
+  server.register(method.path, handler, serialize, asItIs, type);
+};
+
+/** @throws RpcError in the words of Go's gRPC if the bytes are no such message */
+const decodeWith = <Request>(
+  decode: (bytes: Uint8Array) => Request,
+  bytes: Uint8Array,
+  kind: "unary" | "stream",
+): Request => {
+  try {
+    return decode(bytes);
+  } catch {
+    const what = kind === "unary" ? "error unmarshalling request" : "failed to unmarshal the received message";
+    const details = `grpc: ${what}: proto: cannot parse invalid wire-format data`;
+    throw new RpcError({ code: statusCode.internal, details });
+  }
+};
+
+const handlerOf = (
+  method: UnaryMethod | ServerStreamMethod | BidiMethod,
+  options: EngineOptions,
+  underWay: UnderWay,
+): { readonly type: string; readonly handler: HandleCall<Buffer, unknown> } => {
+  switch (method.kind) {
+    case "unary":
+      return { type: "unary", handler: unaryHandler(method, options, underWay) };
+    case "server-stream":
+      return { type: "serverStream", handler: streamHandler(method, options, underWay) };
+    case "bidi":
+      return { type: "bidi", handler: bidiHandler(method, options, underWay) };
+  }
+};
+
+type HandleCall<Request, Response> =
+  | handleUnaryCall<Request, Response>
+  | handleServerStreamingCall<Request, Response>
+  | handleBidiStreamingCall<Request, Response>;
+
+/** grpc-js wants a Buffer; a view of the same memory, not a copy. */
+const asBuffer =
+  (encode: (response: unknown) => Uint8Array) =>
+  (response: unknown): Buffer => {
+    const bytes = encode(response);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  };
+
+const asItIs = (message: unknown): Buffer => message as Buffer;
+
+const unaryHandler = (
+  method: UnaryMethod,
+  options: EngineOptions,
+  { calls, connections }: UnderWay,
+): handleUnaryCall<Buffer, Buffer> => {
+  const encode = asBuffer(method.encode);
+  const isRefused = (grpcCall: { getPeer(): string }): boolean =>
+    method.isRead === true && options.untaken.isPressed && connections.untakenOf(grpcCall)?.admits === false;
+  return (grpcCall, callback) => {
+    // The first answer takes the call out of those under way, and is the only one.
+    const end = (status: GrpcStatus): void => {
+      if (calls.take(end)) callback(status, null);
+    };
+    calls.add(end);
+    grpcCall.once("cancelled", () => calls.take(end));
+    const fail = (error: unknown): void => end(statusOfError(error, options.onUnexpectedError));
+    const send = (response: unknown): void => {
+      if (!calls.has(end)) return;
+      if (isRefused(grpcCall)) {
+        fail(new ServerError("too-many-requests", "clients do not take their answers"));
+        return;
+      }
+      let answer: Buffer;
+      try {
+        answer = encode(response); // here, so that bytes can be counted
+      } catch (error) {
+        fail(error);
+        return;
+      }
+      calls.take(end);
+      callback(null, answer);
+    };
+    try {
+      const call = callOf(grpcCall);
+      options.admit(call);
+      method.handle(decodeWith(method.decode, grpcCall.request, "unary"), call, { send, fail });
+    } catch (error) {
+      fail(error);
+    }
+  };
+};
+
+const streamHandler =
+  (
+    method: ServerStreamMethod,
+    options: EngineOptions,
+    { streams }: UnderWay,
+  ): handleServerStreamingCall<Buffer, unknown> =>
+  (grpcCall) => {
+    const end = (status: GrpcStatus): void => {
+      if (streams.take(end)) grpcCall.emit("error", status);
+    };
+    streams.add(end);
+    const fail = (error: unknown): void => end(statusOfError(error, options.onUnexpectedError));
+    try {
+      const call = callOf(grpcCall);
+      call.onCancelled(() => streams.take(end));
+      options.admit(call);
+      method.handle(decodeWith(method.decode, grpcCall.request, "stream"), call, {
+        send: (response) => void grpcCall.write(response),
+        fail,
+        end: () => {
+          if (streams.take(end)) grpcCall.end();
+        },
+      });
+    } catch (error) {
+      fail(error);
+    }
+  };
+
+const bidiHandler =
+  (
+    method: BidiMethod,
+    options: EngineOptions,
+    { streams, connections }: UnderWay,
+  ): handleBidiStreamingCall<Buffer, unknown> =>
+  (grpcCall) => {
+    let sink: RequestSink<never> | undefined;
+    const buffer = new SendBuffer(grpcCall, asBuffer(method.encode), options.untaken, connections.untakenOf(grpcCall));
+    /** Whether the stream was still open: it closes once, whoever ends it. */
+    const close = (): boolean => {
+      if (!streams.take(endWith)) return false;
+      sink?.onClosed();
+      return true;
+    };
+    const endWith = (status: GrpcStatus): void => {
+      if (close()) grpcCall.emit("error", status);
+    };
+    streams.add(endWith);
+    const fail = (error: unknown): void => endWith(statusOfError(error, options.onUnexpectedError));
+    const guarded = (run: () => void): void => {
+      try {
+        run();
+      } catch (error) {
+        fail(error);
+      }
+    };
+    grpcCall.on("cancelled", () => {
+      close();
+      buffer.close();
+    });
+    guarded(() => {
+      const call = callOf(grpcCall);
+      options.admit(call);
+      const opened = method.open(call, {
+        send: (response) => !streams.has(endWith) || buffer.send(response),
+        onDrain: (callback) => (buffer.onDrain = callback),
+        fail,
+        end: () => {
+          if (close()) grpcCall.end();
+        },
+      });
+      sink = opened;
+      if (!streams.has(endWith)) opened.onClosed(); // it was over before it had anybody to tell
+      grpcCall.on("data", (bytes: Uint8Array) =>
+        guarded(() => streams.has(endWith) && opened.onRequest(decodeWith(method.decode, bytes, "stream"))),
+      );
+      grpcCall.on("end", () => guarded(() => streams.has(endWith) && opened.onHalfClose()));
+    });
+  };
+
+/** What calls of all kinds have. */
+interface GrpcCall {
+  readonly metadata: Metadata;
+  once(event: "cancelled", listener: () => void): unknown;
+}
+
+const callOf = (grpcCall: GrpcCall): Call => ({
+  metadata: (key) => firstValue(grpcCall.metadata, key),
+  onCancelled: (callback) => void grpcCall.once("cancelled", callback),
+});
+
+const firstValue = (metadata: Metadata, key: string): string | undefined => {
+  const value = metadata.get(key)[0];
+  return value === undefined ? undefined : value.toString();
+};
+
+const registerUnimplemented = (server: Server, method: UnimplementedMethod): void => {
+  const [, service = "", name = ""] = method.path.split("/");
+  const status: GrpcStatus = {
+    code: statusCode.unimplemented,
+    details: `unknown method ${name} for service ${service}`,
+  };
+  const bytes = (message: Buffer): Buffer => message;
+  if (!method.requestStream && !method.responseStream) {
+    const handler: handleUnaryCall<Buffer, Buffer> = (_call, callback) => callback(status, null);
+    server.register(method.path, handler, bytes, bytes, "unary");
+    return;
+  }
+  const handler: handleBidiStreamingCall<Buffer, Buffer> = (call) => {
+    call.on("error", () => undefined);
+    call.emit("error", status);
+  };
+  server.register(method.path, handler, bytes, bytes, "bidi");
+};

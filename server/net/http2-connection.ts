@@ -1,0 +1,265 @@
+import type { Socket } from "node:net";
+import { performance } from "node:perf_hooks";
+import { Duplex } from "node:stream";
+import { maxConnectionWithoutRequestMs } from "../base/limits.js";
+import { amendAuthority, hasContentLength } from "./hpack-authority.js";
+import {
+  encodeFrame,
+  encodeGoAway,
+  FrameCutter,
+  frameHeaderBytes,
+  frameFlag,
+  frameType,
+  headerBlockOf,
+  http2Error,
+  http2Preface,
+  maxFrameBytes,
+  readHeader,
+  type FrameHeader,
+} from "./http2-frames.js";
+import { NodeInput } from "./node-input.js";
+import { PingPolicy } from "./ping-policy.js";
+import { ResetQueue } from "./reset-queue.js";
+import { StreamTable } from "./stream-table.js";
+
+/** How long the last frames may take to leave, and the client to close, once the connection is over. */
+const lingerMs = 1_000;
+
+/** More bytes than this that Node has not taken: the socket is not read. */
+const maxQueuedBytes = 64 * 1024;
+
+/** Frames that begin a stream, and those that may be held up. */
+const readWhole = new Set<number>([frameType.headers, frameType.continuation, frameType.resetStream]);
+
+/** Rules for the client of a connection. */
+export interface ConnectionRules {
+  /** Time in which it has to begin its first request. Default: `maxConnectionWithoutRequestMs`. */
+  readonly withoutRequestMs?: number | undefined;
+  /** Shortest time between its pings while a call is open. Default: 5 s. */
+  readonly minPingIntervalMs?: number | undefined;
+}
+
+/**
+ * A client's HTTP/2 connection on its way to Node, which reads and writes it as if it were the socket. Between the two:
+ *
+ * - `:authority` becomes one that Node accepts. Node ends a request whose `:authority` is not `host:port` (RFC 9113 §8.3.1). Go's
+ *   gRPC sends the endpoint as it was configured, `http://host:port` or the path of a unix socket, and Go's servers let that pass.
+ * - Nothing that could end a request reaches Node in the tick of the request's headers (`NodeInput`).
+ * - Resets reach Node at the rate that it takes.
+ * - A client that pings too often, or that never begins a request, is sent a GOAWAY as etcd's would be, and its connection ends.
+ */
+export class Http2Connection extends Duplex {
+  private readonly streams = new StreamTable();
+  private readonly input = new NodeInput(this.streams);
+  private readonly pings: PingPolicy;
+  private readonly resets = new ResetQueue(
+    (stream) => this.streams.isOpen(stream),
+    (stream, frame) => {
+      this.input.begin(readHeader(frame, 0));
+      this.streams.reset(stream);
+      this.input.add(frame);
+    },
+  );
+  private readonly fromClient = new FrameCutter({
+    wantsWhole: ({ type, length }) => readWhole.has(type) && length <= maxFrameBytes,
+    whole: (header, frame) => this.onWholeFrame(header, frame),
+    begins: (header) => this.onFrame(header),
+    bytes: (bytes) => this.input.add(bytes),
+  });
+  private readonly fromServer = new FrameCutter({
+    wantsWhole: () => false,
+    whole: () => undefined,
+    begins: (header) => this.onServerFrame(header),
+    bytes: () => undefined,
+  });
+  private isWanted = false;
+  private clientHasEnded = false;
+  private resetTimer: NodeJS.Timeout | undefined;
+  private resetsAreDue = false;
+  private firstRequestTimer: NodeJS.Timeout | undefined;
+  /** The client was sent away: nothing of it is read any more. */
+  private dismissed = false;
+
+  /**
+   * @param seen what was read of the socket already: the preface and what follows
+   * @param rules durations, in milliseconds, after which a client is sent away
+   */
+  constructor(
+    private readonly socket: Socket,
+    seen: Buffer,
+    { withoutRequestMs = maxConnectionWithoutRequestMs, minPingIntervalMs }: ConnectionRules = {},
+  ) {
+    super({ allowHalfOpen: true, readableHighWaterMark: 1 });
+    this.pings = new PingPolicy(minPingIntervalMs);
+    this.firstRequestTimer = setTimeout(() => this.dismiss(http2Error.none, "no_request"), withoutRequestMs);
+    this.input.add(seen.subarray(0, http2Preface.length));
+    this.fromClient.push(seen.subarray(http2Preface.length));
+    socket.on("data", (chunk: Buffer) => {
+      if (this.dismissed) return;
+      this.fromClient.push(chunk);
+      this.runDueResets();
+      this.handOn();
+      if (this.input.size > maxQueuedBytes) socket.pause();
+    });
+    socket.on("end", () => {
+      this.clientHasEnded = true;
+      this.handOn();
+    });
+    socket.on("close", () => this.destroy());
+    socket.resume();
+  }
+
+  /** Bytes that have left for the client. */
+  get bytesWritten(): number {
+    return this.socket.bytesWritten;
+  }
+
+  override _read(): void {
+    this.isWanted = true;
+    // Called before Node gets the piece before this one: what that leads to in the next tick comes before the tick after it.
+    process.nextTick(() => process.nextTick(() => this.handOn()));
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, written: (error?: Error | null) => void): void {
+    this.toClient([chunk], written);
+  }
+
+  override _writev(
+    chunks: { readonly chunk: Buffer; readonly encoding: BufferEncoding }[],
+    written: (error?: Error | null) => void,
+  ): void {
+    this.toClient(
+      chunks.map(({ chunk }) => chunk),
+      written,
+    );
+  }
+
+  override _final(ended: (error?: Error | null) => void): void {
+    this.socket.end(() => ended());
+  }
+
+  override _destroy(error: Error | null, destroyed: (error?: Error | null) => void): void {
+    clearTimeout(this.resetTimer);
+    clearTimeout(this.firstRequestTimer);
+    this.dismissed = true;
+    if (!this.socket.destroyed) this.linger();
+    destroyed(error);
+  }
+
+  /** Lets what was written leave and the client close; unread bytes would make the system discard the former. */
+  private linger(): void {
+    const { socket } = this;
+    const timer = setTimeout(() => socket.destroy(), lingerMs);
+    socket.once("close", () => clearTimeout(timer));
+    socket.resume();
+    socket.end();
+  }
+
+  /** Gives Node what it may read in one tick, if it has taken what was before. */
+  private handOn(): void {
+    if (!this.isWanted || this.dismissed) return;
+    const bytes = this.input.take();
+    if (bytes !== undefined) {
+      this.isWanted = false;
+      this.push(bytes);
+    } else if (this.clientHasEnded) this.push(null);
+    else if (this.socket.isPaused()) this.socket.resume();
+  }
+
+  private toClient(chunks: readonly Buffer[], written: (error?: Error | null) => void): void {
+    const last = chunks.length - 1;
+    const done = (error?: Error | null): void => {
+      if (!error) written(); // otherwise the socket closes, which ends everything
+    };
+    this.socket.cork();
+    for (const [n, chunk] of chunks.entries()) {
+      this.fromServer.push(chunk);
+      this.socket.write(chunk, n === last ? done : undefined);
+    }
+    this.socket.uncork();
+  }
+
+  private onWholeFrame(header: FrameHeader, frame: Buffer): void {
+    if (header.type === frameType.resetStream) this.onReset(header, frame);
+    else if (header.type === frameType.headers) this.onHeaders(header, frame);
+    else {
+      this.input.begin(header);
+      this.input.add(frame);
+      this.input.endHeaders(true); // who knows what the parts of the block say together
+    }
+  }
+
+  private onHeaders(header: FrameHeader, frame: Buffer): void {
+    this.onFrame(header);
+    const { start, end } = headerBlockOf(header.flags, frame);
+    const block = frame.subarray(start, end);
+    const amended = amendAuthority(block);
+    const payload = [frame.subarray(frameHeaderBytes, start), amended, frame.subarray(end)];
+    const isTooLarge = header.length + amended.length - block.length > maxFrameBytes;
+    if (amended === block || isTooLarge) this.input.add(frame);
+    else this.input.add(encodeFrame(header.type, header.flags, header.stream, Buffer.concat(payload)));
+    this.input.endHeaders(hasContentLength(block));
+  }
+
+  private onReset(header: FrameHeader, frame: Buffer): void {
+    const { stream } = header;
+    const isError = stream === 0 || stream > this.streams.newest || header.length !== 4;
+    if (isError) {
+      this.input.begin(header); // Node judges it
+      this.input.add(frame);
+    } else if (this.resets.add(performance.now(), stream, frame)) this.runResets();
+    else this.dismiss(http2Error.enhanceYourCalm, "too_many_resets");
+  }
+
+  private runResets(): void {
+    clearTimeout(this.resetTimer);
+    const waitMs = this.resets.run(performance.now());
+    if (waitMs === undefined) return;
+    this.resetTimer = setTimeout(() => {
+      this.resetsAreDue = true;
+      this.runDueResets();
+      this.handOn();
+    }, waitMs);
+  }
+
+  /** A reset cannot go into the middle of another frame. */
+  private runDueResets(): void {
+    if (!this.resetsAreDue || this.fromClient.isWithinFrame) return;
+    this.resetsAreDue = false;
+    this.runResets();
+  }
+
+  private onFrame(header: FrameHeader): void {
+    const { type, flags, stream } = header;
+    this.input.begin(header);
+    if (type === frameType.headers) {
+      clearTimeout(this.firstRequestTimer);
+      this.streams.begin(stream);
+    }
+    if (isEndOfStream(type, flags)) this.streams.endOfClient(stream);
+    if (type !== frameType.ping || (flags & frameFlag.ack) !== 0) return;
+    if (this.pings.onPing(performance.now(), this.streams.hasOpenCalls))
+      this.dismiss(http2Error.enhanceYourCalm, "too_many_pings");
+  }
+
+  private onServerFrame({ type, flags, stream }: FrameHeader): void {
+    if (type === frameType.headers || type === frameType.data) this.pings.onSent();
+    if (isEndOfStream(type, flags)) this.streams.endOfServer(stream);
+    if (type === frameType.resetStream) {
+      this.input.onReset();
+      this.streams.reset(stream);
+    }
+    if (type === frameType.goAway) this.streams.freeze();
+  }
+
+  /** Ends the connection with a GOAWAY. A frame that was half written cannot be followed by one: then it just ends. */
+  private dismiss(error: number, text: string): void {
+    if (this.dismissed) return;
+    this.dismissed = true;
+    if (this.fromServer.isAtBoundary) this.socket.write(encodeGoAway(this.streams.newest, error, text));
+    this.destroy();
+  }
+}
+
+const isEndOfStream = (type: number, flags: number): boolean =>
+  (type === frameType.headers || type === frameType.data) && (flags & frameFlag.endStream) !== 0;

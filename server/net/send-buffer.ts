@@ -1,0 +1,47 @@
+import { maxUnsentBytes, maxUnsentMessages } from "../base/limits.js";
+import type { UntakenAnswers, UntakenOfConnection } from "./untaken-answers.js";
+
+/** The messages of a stream that its client has not taken yet. */
+export class SendBuffer {
+  onDrain: () => void = () => undefined;
+  private messages = 0;
+  private bytes = 0;
+  private isFull = false;
+  private isClosed = false;
+
+  constructor(
+    private readonly grpcCall: { write(message: unknown, written: () => void): boolean },
+    private readonly encode: (response: unknown) => Buffer,
+    private readonly all: UntakenAnswers,
+    /** Undefined: the connection is closed already. */
+    private readonly untaken: UntakenOfConnection | undefined,
+  ) {}
+
+  /** False: it is full now, and `onDrain` tells when it is empty. What is sent all the same is kept. */
+  send(response: unknown): boolean {
+    const message = this.encode(response); // here, so that bytes can be counted
+    this.messages += 1;
+    this.bytes += message.length;
+    this.untaken?.keep(message.length);
+    this.isFull ||= this.messages >= maxUnsentMessages || this.bytes >= maxUnsentBytes || this.all.isPressed;
+    this.grpcCall.write(message, () => this.written(message.length));
+    return !this.isFull;
+  }
+
+  /** Nobody takes what is left. */
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.untaken?.release(this.bytes);
+  }
+
+  private written(bytes: number): void {
+    if (this.isClosed) return;
+    this.messages -= 1;
+    this.bytes -= bytes;
+    this.untaken?.release(bytes);
+    if (!this.isFull || this.messages > 0) return;
+    this.isFull = false;
+    this.onDrain();
+  }
+}

@@ -1,0 +1,319 @@
+import {
+  AppliedMarker,
+  counterFromRequest,
+  Proposal,
+  type RawDeleteRangeResponse,
+  type RawPutResponse,
+  type RawTxnResponse,
+} from "../../../proto/index.js";
+import type { Entry, LogIndex, LogPosition, MemberId, StateMachine, Term } from "../../../raft/index.js";
+import {
+  StoreError,
+  type Compaction,
+  type KvStore,
+  type Lease,
+  type Revision,
+  type Sliced,
+  type StoreErrorCode,
+} from "../../../store/index.js";
+import { ForeignPastError } from "../../base/errors.js";
+import { Membership } from "./membership.js";
+import type { Command, Proposals } from "../proposals.js";
+import { SeenProposals } from "./seen-proposals.js";
+
+/** What applying a command gave, and the store's revision right after it. */
+export type Applied = { readonly revision: Revision } & (
+  | { readonly kind: "put"; readonly response: RawPutResponse }
+  | { readonly kind: "deleteRange"; readonly response: RawDeleteRangeResponse }
+  | { readonly kind: "txn"; readonly response: RawTxnResponse }
+  | { readonly kind: "compact"; readonly compaction: Compaction }
+  | { readonly kind: "publish" }
+  | { readonly kind: "leaseGrant"; readonly lease: Lease }
+  | { readonly kind: "leaseRevoke" }
+  | { readonly kind: "leaseExpiry" }
+);
+
+/** How far the log is contained in the store, with the replicated state that is not keys. */
+export interface AppliedState {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly membership: Membership;
+  readonly seen: SeenProposals;
+}
+
+/** Reads what the store keeps for the applier. */
+export const decodeMarker = (bytes: Uint8Array): AppliedState => {
+  const marker = AppliedMarker.decode(bytes);
+  return {
+    index: Number(marker.index) as LogIndex,
+    term: Number(marker.term) as Term,
+    membership: new Membership(marker.members),
+    seen: new SeenProposals(
+      marker.seen.map((record) => ({
+        ...record,
+        incarnation: Number(record.incarnation),
+        floor: Number(record.floor),
+      })),
+    ),
+  };
+};
+
+export const encodeMarker = ({ index, term, membership, seen }: AppliedState): Uint8Array =>
+  AppliedMarker.encode({
+    index: BigInt(index),
+    term: BigInt(term),
+    members: membership.all,
+    seen: seen
+      .records()
+      .map((record) => ({ ...record, incarnation: BigInt(record.incarnation), floor: BigInt(record.floor) })),
+  }).finish();
+
+/** Whose proposals are waited for here. */
+export interface Self {
+  readonly member: MemberId;
+  readonly incarnation: number;
+}
+
+/** Who is told, on every member, that leases come and go. */
+export interface LeaseListener {
+  readonly granted: (lease: Lease) => void;
+  readonly revoked: (id: bigint) => void;
+}
+
+/** What has to do with the log as a whole, rather than with single entries. */
+export interface ApplierListener {
+  /** Calls back once others have run. */
+  readonly soon: (callback: () => void) => void;
+  /** These were applied, and their round has ended. */
+  readonly onApplied: (entries: readonly Entry[]) => void;
+  /** Puts the snapshot that was received up to `position` in the place of the store; returns what it contains. */
+  readonly install: (position: LogPosition) => Promise<AppliedState>;
+  /** That failed: what this member would go on with nobody knows. */
+  readonly onFailure: (error: Error) => void;
+}
+
+/** A result every member comes to alike. Anything else the store throws stops the member. */
+const outcomes = new Set<StoreErrorCode>([
+  "compacted",
+  "future-revision",
+  "lease-not-found",
+  "lease-exists",
+  "key-not-found",
+  "too-large",
+]);
+
+/**
+ * Entries, and changes of keys that they make, that are applied as one round: about 2 ms. After a stall of the disk, or while
+ * this member catches up, thousands are ready at once; a transaction or the end of leases changes many keys. A single entry
+ * that changes more is applied in slices, and others run between them.
+ */
+export const maxWorkPerRound = 400;
+
+/**
+ * Applies committed entries to the store, each proposal once, and answers those that were made here. Deterministic:
+ * no clock, no randomness; the same log gives the same bytes on every member.
+ */
+export class Applier implements StateMachine {
+  private index: LogIndex;
+  private term: Term;
+  private membership: Membership;
+  private seen: SeenProposals;
+  private waiters: { readonly index: LogIndex; readonly callback: () => void }[] = [];
+  private stopped = false;
+
+  constructor(
+    private readonly store: KvStore,
+    state: AppliedState,
+    private readonly self: Self,
+    private readonly proposals: Proposals<Applied>,
+    private readonly leases: LeaseListener,
+    private readonly listener: ApplierListener,
+  ) {
+    this.index = state.index;
+    this.term = state.term;
+    this.membership = state.membership;
+    this.seen = state.seen;
+  }
+
+  /** Everything up to here has been applied. */
+  get appliedIndex(): LogIndex {
+    return this.index;
+  }
+
+  get members(): Membership {
+    return this.membership;
+  }
+
+  /** The last start of a member from which something was applied; 0: none. */
+  lastStartOf(member: MemberId): number {
+    return this.seen.incarnationOf(member);
+  }
+
+  /** Calls back once everything up to `index` has been applied: at once if it has. */
+  whenApplied(index: LogIndex, callback: () => void): void {
+    if (index <= this.index) callback();
+    else this.waiters.push({ index, callback });
+  }
+
+  apply(entries: readonly Entry[], done: () => void): void {
+    this.applySlice(this.applyRound(entries), entries, done);
+  }
+
+  /**
+   * Replaces everything that was applied by a snapshot, which contains more. What was waited for up to there is there; of
+   * this member's own proposals in it the results are not.
+   */
+  install(position: LogPosition, done: () => void): void {
+    this.listener
+      .install(position)
+      .then((state) => {
+        if (this.stopped) return;
+        this.checkSelf(state.seen);
+        this.index = state.index;
+        this.term = state.term;
+        this.membership = state.membership;
+        this.seen = state.seen;
+        const { member, incarnation } = this.self;
+        this.proposals.jumpedOver((sequence) => state.seen.isOver({ member, incarnation, sequence }));
+        this.wakeWaiters();
+        done();
+      })
+      .catch((error: unknown) => this.fail(error));
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  private applySlice(round: Sliced<number>, entries: readonly Entry[], done: () => void): void {
+    const step = round.next();
+    if (step.done !== true) {
+      this.wakeWaiters(); // for what was applied before the entry that takes so long
+      this.listener.soon(() => this.guarded(() => this.applySlice(round, entries, done)));
+      return;
+    }
+    const count = step.value;
+    if (count === entries.length) this.whenRoom(done);
+    else this.whenRoom(() => this.listener.soon(() => this.guarded(() => this.apply(entries.slice(count), done))));
+  }
+
+  /** Applies as many as a round may have; yields in the middle of an entry that takes more than a turn may. @returns how many */
+  private *applyRound(entries: readonly Entry[]): Sliced<number> {
+    const { appliedChanges } = this.store;
+    let count = 0;
+    for (const entry of entries) {
+      yield* this.applyEntry(entry);
+      count += 1;
+      if (count + this.store.appliedChanges - appliedChanges >= maxWorkPerRound) break;
+    }
+    this.checkSelf(this.seen);
+    this.store.endRound(encodeMarker(this.state()));
+    this.listener.onApplied(count === entries.length ? entries : entries.slice(0, count));
+    this.wakeWaiters();
+    return count;
+  }
+
+  private guarded(run: () => void): void {
+    if (this.stopped) return;
+    try {
+      run();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** While the disk is behind, no more is taken. */
+  private whenRoom(callback: () => void): void {
+    if (!this.store.full) callback();
+    else this.store.whenDrained(() => (this.stopped ? undefined : callback()));
+  }
+
+  private fail(error: unknown): void {
+    if (!this.stopped) this.listener.onFailure(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  /** What a later start of this member promised is not in this directory. */
+  private checkSelf(seen: SeenProposals): void {
+    const { member, incarnation } = this.self;
+    const last = seen.incarnationOf(member);
+    if (last > incarnation) throw ForeignPastError.ofLaterStart(last, incarnation);
+  }
+
+  private state(): AppliedState {
+    return { index: this.index, term: this.term, membership: this.membership, seen: this.seen };
+  }
+
+  /** The entry counts as applied when all of it is, not before. */
+  private *applyEntry(entry: Entry): Sliced<void> {
+    if (entry.data.length > 0) yield* this.applyProposal(entry); // else it is the no-op of a new leader
+    this.index = entry.index;
+    this.term = entry.term;
+  }
+
+  private *applyProposal(entry: Entry): Sliced<void> {
+    const { member, incarnation, sequence, floor, command } = Proposal.decode(entry.data);
+    const envelope = { member, incarnation: Number(incarnation), sequence: Number(sequence), floor: Number(floor) };
+    if (command === undefined || !this.seen.admit(envelope)) return;
+    const outcome = yield* this.execute(entry, command);
+    if (member !== this.self.member || envelope.incarnation !== this.self.incarnation) return;
+    if (outcome instanceof StoreError) this.proposals.failed(envelope.sequence, outcome);
+    else this.proposals.applied(envelope.sequence, outcome);
+  }
+
+  /** What applying a command gives on every member alike: a result, or why nothing changed. */
+  private *execute(entry: Entry, command: Command): Sliced<Applied | StoreError> {
+    try {
+      return yield* this.change(entry, command);
+    } catch (error) {
+      if (error instanceof StoreError && outcomes.has(error.code)) return error;
+      throw error;
+    }
+  }
+
+  private *change({ index, term }: Entry, command: Command): Sliced<Applied> {
+    switch (command.$case) {
+      case "put":
+        return { kind: "put", ...this.store.put(command.value) };
+      case "deleteRange":
+        return { kind: "deleteRange", ...(yield* this.store.deleteRange(command.value)) };
+      case "txn":
+        return { kind: "txn", ...(yield* this.store.txn(command.value)) };
+      case "compact": {
+        const compaction = this.store.compact(counterFromRequest(command.value.revision));
+        return { kind: "compact", revision: this.store.revision, compaction };
+      }
+      case "publish": {
+        const { member, name, clientUrls } = command.value;
+        this.membership.publish(member, { name, clientURLs: clientUrls });
+        return { kind: "publish", revision: this.store.revision };
+      }
+      case "leaseGrant": {
+        const lease = { id: command.value.ID, ttlSeconds: Number(command.value.TTL), generation: index };
+        const revision = this.store.grantLease(lease);
+        this.leases.granted(lease);
+        return { kind: "leaseGrant", revision, lease };
+      }
+      case "leaseRevoke":
+        return { kind: "leaseRevoke", revision: yield* this.revoke(command.value.ID) };
+      case "leaseExpiry":
+        // Only in the term whose leader saw it: since then another may have promised a client more time.
+        if (command.value.term === BigInt(term))
+          for (const { id, generation } of command.value.leases)
+            if (this.store.lease(id)?.generation === Number(generation)) yield* this.revoke(id);
+        return { kind: "leaseExpiry", revision: this.store.revision };
+    }
+  }
+
+  private *revoke(lease: bigint): Sliced<Revision> {
+    const revision = yield* this.store.revokeLease(lease);
+    this.leases.revoked(lease);
+    return revision;
+  }
+
+  private wakeWaiters(): void {
+    if (this.waiters.length === 0) return;
+    const ready = this.waiters.filter((waiter) => waiter.index <= this.index);
+    this.waiters = this.waiters.filter((waiter) => waiter.index > this.index);
+    for (const { callback } of ready) callback();
+  }
+}

@@ -1,0 +1,22 @@
+import type { Member } from "../../../proto/index.js";
+import type { MemberId } from "../../../raft/index.js";
+
+/** The members of the cluster as of the last applied entry: replicated, and stored with the applied marker. */
+export class Membership {
+  private readonly byId: Map<MemberId, Member>;
+
+  constructor(members: readonly Member[]) {
+    this.byId = new Map([...members].sort((a, b) => (a.ID < b.ID ? -1 : 1)).map((member) => [member.ID, member]));
+  }
+
+  /** By id, ascending. */
+  get all(): Member[] {
+    return [...this.byId.values()];
+  }
+
+  /** A member tells its name and client URLs after it has started; who is not a member has nothing to tell. */
+  publish(id: MemberId, attributes: { readonly name: string; readonly clientURLs: readonly string[] }): void {
+    const member = this.byId.get(id);
+    if (member !== undefined) this.byId.set(id, { ...member, ...attributes });
+  }
+}

@@ -1,0 +1,120 @@
+import type { MemberId } from "../../../raft/index.js";
+import { maxPendingProposals } from "../../base/limits.js";
+
+/** Who proposed, which life of that member, which of its proposals, and below which number all are answered. */
+export interface Envelope {
+  readonly member: MemberId;
+  /** Grows with each start of the member. */
+  readonly incarnation: number;
+  /** 1, 2, 3 … within an incarnation. */
+  readonly sequence: number;
+  /** The lowest sequence that was still unanswered when this one was proposed. */
+  readonly floor: number;
+}
+
+/** What is remembered of one member's proposals, as it is stored. */
+export interface SeenRecord {
+  readonly member: MemberId;
+  readonly incarnation: number;
+  readonly floor: number;
+  /** Bit n (least significant first) tells whether `floor + n` was applied. */
+  readonly bitmap: Uint8Array;
+}
+
+/**
+ * Tells the first copy of a proposal from its repeats, so that a proposal may be sent again when it may have been
+ * lost. Part of the replicated state: every member admits and skips the same entries. Bounded: one bit for each of
+ * the `maxPendingProposals` a member may have under way.
+ */
+export class SeenProposals {
+  private readonly members = new Map<MemberId, MemberWindow>();
+
+  constructor(records: readonly SeenRecord[] = []) {
+    for (const record of records) this.members.set(record.member, MemberWindow.restore(record));
+  }
+
+  /** Whether this is the first copy of a proposal that its member still waits for; true at most once. */
+  admit(envelope: Envelope): boolean {
+    let window = this.members.get(envelope.member);
+    if (window === undefined || envelope.incarnation > window.incarnation) {
+      window = new MemberWindow(envelope.incarnation, envelope.floor);
+      this.members.set(envelope.member, window);
+    }
+    return envelope.incarnation === window.incarnation && window.admit(envelope);
+  }
+
+  /** Whether no copy of the proposal will be admitted any more: one was, or its member waits for none. */
+  isOver({ member, incarnation, sequence }: Omit<Envelope, "floor">): boolean {
+    const window = this.members.get(member);
+    if (window === undefined || incarnation > window.incarnation) return false;
+    return incarnation < window.incarnation || window.isOver(sequence);
+  }
+
+  /** The newest of a member's lives that proposed something; 0: none has. */
+  incarnationOf(member: MemberId): number {
+    return this.members.get(member)?.incarnation ?? 0;
+  }
+
+  /** Everything to be stored, ordered by member so that all members store the same bytes. */
+  records(): SeenRecord[] {
+    return [...this.members]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([member, window]) => ({ member, ...window.record() }));
+  }
+}
+
+/** A sliding window of bits over the sequences `floor … floor + maxPendingProposals - 1`, kept as a ring. */
+class MemberWindow {
+  private readonly seen = new Uint8Array(maxPendingProposals);
+  /** One past the highest sequence seen. */
+  private end: number;
+
+  constructor(
+    readonly incarnation: number,
+    private floor: number,
+  ) {
+    this.end = floor;
+  }
+
+  static restore(record: SeenRecord): MemberWindow {
+    const window = new MemberWindow(record.incarnation, record.floor);
+    for (let n = 0; n < record.bitmap.length * 8; n++)
+      if (((record.bitmap[n >> 3] ?? 0) >> (n & 7)) & 1) window.mark(record.floor + n);
+    return window;
+  }
+
+  admit({ sequence, floor }: Envelope): boolean {
+    this.raiseFloor(floor);
+    // Beyond the window: no member sends that (it keeps at most that many under way), so none depends on it.
+    if (sequence < this.floor || sequence >= this.floor + maxPendingProposals) return false;
+    if (this.seen[sequence % maxPendingProposals] === 1) return false;
+    this.mark(sequence);
+    return true;
+  }
+
+  isOver(sequence: number): boolean {
+    if (sequence < this.floor) return true;
+    return sequence < this.end && this.seen[sequence % maxPendingProposals] === 1;
+  }
+
+  record(): Omit<SeenRecord, "member"> {
+    const bitmap = new Uint8Array(Math.ceil((this.end - this.floor) / 8));
+    for (let n = 0; n < this.end - this.floor; n++)
+      if (this.seen[(this.floor + n) % maxPendingProposals] === 1)
+        bitmap[n >> 3] = (bitmap[n >> 3] ?? 0) | (1 << (n & 7));
+    return { incarnation: this.incarnation, floor: this.floor, bitmap };
+  }
+
+  private mark(sequence: number): void {
+    this.seen[sequence % maxPendingProposals] = 1;
+    this.end = Math.max(this.end, sequence + 1);
+  }
+
+  private raiseFloor(floor: number): void {
+    if (floor <= this.floor) return;
+    const cleared = Math.min(floor, this.end);
+    for (let sequence = this.floor; sequence < cleared; sequence++) this.seen[sequence % maxPendingProposals] = 0;
+    this.floor = floor;
+    this.end = Math.max(this.end, floor);
+  }
+}

@@ -1,0 +1,162 @@
+// Auto-compaction by etcd's rules. Every member counts the time; only the leader proposes.
+
+import type { Clock } from "../../raft/index.js";
+import type { AutoCompaction } from "../config/config.js";
+import { errorText, type Logger } from "../base/logger.js";
+
+export interface AutoCompactorOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The newest revision. */
+  readonly revision: () => number;
+  readonly leads: () => boolean;
+  /** Proposes a compaction; `done` hears what came of it, once. "compacted": it was done before. */
+  readonly compact: (revision: number, done: (outcome: "compacted" | Error) => void) => void;
+}
+
+/** Something that compacts from time to time until it is stopped. */
+export interface AutoCompactor {
+  stop(): void;
+}
+
+export const startAutoCompaction = (setting: AutoCompaction, options: AutoCompactorOptions): AutoCompactor =>
+  setting.mode === "periodic"
+    ? new PeriodicCompactor(setting.retentionMs, options)
+    : new RevisionCompactor(setting.retention, options);
+
+const hourMs = 3_600_000;
+/** Revisions are noted, and failed compactions tried again, so many times in a period (of an hour at most). */
+const notesPerPeriod = 10;
+
+/**
+ * Compacts what is older than a period. Ten times a period, or an hour if that is shorter, the newest revision is noted;
+ * the oldest note of the period is where a compaction goes. With a period of one hour:
+ *
+ *     0:00 … 0:54  notes r0 … r9, nothing is compacted
+ *     1:00         compacts to r0: what was superseded before 0:00 is gone
+ *     2:00         compacts to r9, the note of 0:54
+ *
+ * The first compaction comes after a whole period, the next ones every period, or every hour if that is shorter.
+ */
+class PeriodicCompactor implements AutoCompactor {
+  private readonly notes: number[];
+  private readonly maxNotes: number;
+  private readonly noteMs: number;
+  private readonly stopTimer: () => void;
+  /** How long after the last success the next compaction is due. */
+  private dueAfterMs: number;
+  private lastSuccess: number;
+  private lastRevision = 0;
+  private isUnderWay = false;
+
+  constructor(
+    private readonly periodMs: number,
+    private readonly options: AutoCompactorOptions,
+  ) {
+    this.noteMs = Math.max(1, Math.floor(Math.min(periodMs, hourMs) / notesPerPeriod));
+    this.maxNotes = Math.floor(periodMs / this.noteMs) + 1;
+    this.dueAfterMs = periodMs;
+    this.lastSuccess = options.clock.now();
+    this.notes = [options.revision()];
+    this.stopTimer = options.clock.every(this.noteMs, () => this.tick());
+  }
+
+  stop(): void {
+    this.stopTimer();
+  }
+
+  private tick(): void {
+    this.compactIfDue();
+    this.notes.push(this.options.revision());
+    if (this.notes.length > this.maxNotes) this.notes.shift();
+  }
+
+  private compactIfDue(): void {
+    const { clock, leads } = this.options;
+    const [revision = 0] = this.notes;
+    if (this.isUnderWay || !leads()) return;
+    if (clock.now() - this.lastSuccess < this.dueAfterMs || revision === this.lastRevision) return;
+    this.dueAfterMs = Math.min(this.periodMs, hourMs);
+    this.isUnderWay = true;
+    compact("periodic", revision, this.options, {
+      fields: { "compact-period": goDuration(this.periodMs) },
+      retryMs: this.noteMs,
+      done: (isCompacted) => {
+        this.isUnderWay = false;
+        if (!isCompacted) return;
+        this.lastRevision = revision;
+        this.lastSuccess = clock.now();
+      },
+    });
+  }
+}
+
+const revisionCheckMs = 5 * 60_000;
+
+/** Every five minutes, compacts so that a number of revisions stays. */
+class RevisionCompactor implements AutoCompactor {
+  private readonly stopTimer: () => void;
+  private lastRevision = 0;
+  private isUnderWay = false;
+
+  constructor(
+    private readonly retention: number,
+    private readonly options: AutoCompactorOptions,
+  ) {
+    this.stopTimer = options.clock.every(revisionCheckMs, () => this.compactIfDue());
+  }
+
+  stop(): void {
+    this.stopTimer();
+  }
+
+  private compactIfDue(): void {
+    const revision = this.options.revision() - this.retention;
+    if (this.isUnderWay || !this.options.leads() || revision <= 0 || revision === this.lastRevision) return;
+    this.isUnderWay = true;
+    compact("revision", revision, this.options, {
+      fields: { "revision-compaction-retention": this.retention },
+      retryMs: revisionCheckMs,
+      done: (isCompacted) => {
+        this.isUnderWay = false;
+        if (isCompacted) this.lastRevision = revision;
+      },
+    });
+  }
+}
+
+interface Run {
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly retryMs: number;
+  readonly done: (isCompacted: boolean) => void;
+}
+
+/** Compacts once, with etcd's log lines. */
+const compact = (mode: AutoCompaction["mode"], revision: number, options: AutoCompactorOptions, run: Run): void => {
+  const { clock, logger } = options;
+  const fields = { revision, ...run.fields };
+  const startedAt = clock.now();
+  logger.info(`starting auto ${mode} compaction`, fields);
+  options.compact(revision, (outcome) => {
+    if (outcome === "compacted")
+      logger.info(`completed auto ${mode} compaction`, { ...fields, took: goDuration(clock.now() - startedAt) });
+    else
+      logger.warn(`failed auto ${mode} compaction`, {
+        ...fields,
+        "retry-interval": goDuration(run.retryMs),
+        error: errorText(outcome),
+      });
+    run.done(outcome === "compacted");
+  });
+};
+
+/** A duration as Go prints it: 1h0m0s, 1.5s, 20ms, 0s. */
+export const goDuration = (ms: number): string => {
+  if (ms === 0) return "0s";
+  if (ms < 1_000) return `${Number(ms.toPrecision(9))}ms`;
+  const hours = Math.floor(ms / hourMs);
+  const minutes = Math.floor((ms % hourMs) / 60_000);
+  const seconds = `${Number(((ms % 60_000) / 1_000).toFixed(9))}s`;
+  if (hours > 0) return `${hours}h${minutes}m${seconds}`;
+  return minutes > 0 ? `${minutes}m${seconds}` : seconds;
+};

@@ -1,0 +1,330 @@
+import { Proposal } from "../../proto/index.js";
+import { noMember, type Clock, type MemberId, type Refusal, type Shortage } from "../../raft/index.js";
+import { ServerError } from "../base/errors.js";
+import { maxPendingProposalBytes, maxPendingProposals, maxRepeatBytes, maxRepeats } from "../base/limits.js";
+import { Sweeper } from "./sweeper.js";
+
+export type Command = NonNullable<Proposal["command"]>;
+
+/** What a proposal ends in: exactly one of them, once. */
+export interface Settle<Result> {
+  applied(result: Result): void;
+  failed(error: unknown): void;
+}
+
+interface Pending<Result> {
+  readonly data: Uint8Array;
+  readonly deadline: number;
+  /** How many leaders had been elected when the client asked. */
+  readonly beganUnder: number;
+  /** Means nothing to another leader: it is sent once. */
+  readonly once: boolean;
+  readonly settle: Settle<Result>;
+  /** How often consensus took it. 0: it was not done, for certain. */
+  copies: number;
+  /** When the present leader was sent it last; undefined: it was not. */
+  sentAt: number | undefined;
+  /** How long after that it is taken for lost on its way. */
+  patienceMs: number;
+  /** Counts among the repeats under way. */
+  isRepeat: boolean;
+}
+
+export interface ProposalsOptions {
+  readonly member: MemberId;
+  readonly incarnation: number;
+  /** Longest wait for an outcome, in milliseconds (etcd: 5 s + 2 election timeouts). */
+  readonly timeoutMs: number;
+  /** Largest proposal of a client; the member's own have no such limit. */
+  readonly maxRequestBytes: number;
+  readonly clock: Clock;
+  /** For the lack of what nothing can be written to the log at present; undefined: it can. */
+  readonly shortage: () => Shortage | undefined;
+  /** Hands the proposal to consensus; a refusal comes back through `refused`. */
+  readonly propose: (sequence: number, data: Uint8Array) => void;
+}
+
+/**
+ * A leader says nothing of what it could not take from another member, or what never reached it. It is sent it again
+ * after this long, and then after twice as long each time: it may be slow, and must not get slower by that.
+ */
+const firstPatienceMs = 500;
+
+/** What etcd's own envelope around a request takes: its size limit counts that, not ours. */
+const etcdEnvelopeBytes = 14;
+
+/**
+ * The proposals of this member's clients: numbers each, waits until that number has been applied here, and ends
+ * each exactly once: with its result, an error that says it was not done, or "outcome unknown" at the deadline.
+ *
+ * With its leader a proposal may be lost, or not: nobody can tell. So each new leader is sent all that wait, the same
+ * bytes under the same numbers; where both copies get into the log, `SeenProposals` has the second one skipped.
+ */
+export class Proposals<Result> {
+  /** By sequence, so the first is the one with the nearest deadline. */
+  private readonly pending = new Map<number, Pending<Result>>();
+  /** Everything below is answered. */
+  private answeredBelow = 1;
+  private pendingBytes = 0;
+  private sequence = 0;
+  private leader: MemberId = noMember;
+  private elections = 0;
+  /** Some have not been sent to the present leader; those that come after them wait for their turn. */
+  private hasUnsent = false;
+  private readonly repeats = new Repeats();
+  private stopped = false;
+  private readonly sweeper: Sweeper;
+
+  constructor(private readonly options: ProposalsOptions) {
+    this.sweeper = new Sweeper(options.clock, () => this.sweep());
+  }
+
+  /**
+   * Proposes a command of a client.
+   *
+   * @throws ServerError `request-too-large`, `too-many-requests`, `no-space`, `server-stopped`
+   */
+  propose(command: Command, settle: Settle<Result>): void {
+    this.begin(command, this.options.maxRequestBytes, settle);
+  }
+
+  /**
+   * Proposes a command of the member itself, whatever limit its clients have. The caller bounds its size.
+   *
+   * @throws ServerError `too-many-requests`, `no-space`, `server-stopped`
+   */
+  proposeOwn(command: Command, settle: Settle<Result>): void {
+    this.begin(command, Infinity, settle);
+  }
+
+  /** The first copy of this member's proposal `sequence` has been applied here. */
+  applied(sequence: number, result: Result): void {
+    this.take(sequence)?.settle.applied(result);
+  }
+
+  /** The same, for a command that changed nothing because of `error`. */
+  failed(sequence: number, error: unknown): void {
+    this.take(sequence)?.settle.failed(error);
+  }
+
+  /** Consensus did not take a proposal: nothing of this copy is in any log. */
+  refused({ number, reason }: Refusal): void {
+    const pending = this.pending.get(number);
+    if (pending === undefined) return;
+    pending.copies--;
+    this.takeBack(pending);
+    if (reason === "too-many" && pending.copies === 0)
+      this.failed(number, new ServerError("too-many-requests", "too much is waiting to be committed"));
+    else if (pending.once) this.failed(number, this.overdue(pending));
+  }
+
+  /** Somebody leads now, or nobody (`noMember`). What waits is sent to the new leader, whoever had it before. */
+  leaderChanged(leader: MemberId): void {
+    this.leader = leader;
+    if (leader !== noMember) this.elections++;
+    this.sendAllAgain();
+  }
+
+  /** There is a new connection to the leader: what it was sent over the former one may be lost with that. */
+  leaderReached(): void {
+    this.sendAllAgain();
+  }
+
+  /**
+   * The state of another member has taken the place of this one's: what was applied on the way there was answered nowhere.
+   *
+   * @param isApplied whether the proposal of that number is contained in the new state
+   */
+  jumpedOver(isApplied: (sequence: number) => boolean): void {
+    for (const sequence of [...this.pending.keys()])
+      if (isApplied(sequence))
+        this.failed(sequence, new ServerError("connection-lost", "it was applied while this member was cut off"));
+  }
+
+  /** Ends all that wait: their outcome is unknown. */
+  stop(): void {
+    this.stopped = true;
+    this.sweeper.stop();
+    for (const sequence of [...this.pending.keys()])
+      this.failed(sequence, new ServerError("server-stopped", "the member stopped before the outcome was known"));
+  }
+
+  /** How many wait for their outcome. */
+  get size(): number {
+    return this.pending.size;
+  }
+
+  private begin(command: Command, maxBytes: number, settle: Settle<Result>): void {
+    if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
+    const shortage = this.options.shortage();
+    if (shortage === "space") throw new ServerError("no-space", "no space left for the log");
+    if (shortage === "descriptors") throw new ServerError("too-many-requests", "no file descriptors left for the log");
+    if (this.pending.size >= maxPendingProposals || this.pendingBytes >= maxPendingProposalBytes)
+      throw new ServerError("too-many-requests", `${this.pending.size} proposals are under way`);
+    const sequence = this.sequence + 1;
+    this.giveUpBelow(sequence - maxPendingProposals + 1);
+    const data = this.encode(sequence, command, maxBytes);
+    this.sequence = sequence;
+    const pending: Pending<Result> = {
+      data,
+      deadline: this.options.clock.now() + this.options.timeoutMs,
+      beganUnder: this.elections,
+      once: command.$case === "leaseExpiry",
+      settle,
+      copies: 0,
+      sentAt: undefined,
+      patienceMs: firstPatienceMs,
+      isRepeat: false,
+    };
+    this.pending.set(sequence, pending);
+    this.sweeper.wake();
+    this.pendingBytes += data.length;
+    // Without a leader it waits here: then it is certain at the deadline that it was not done.
+    if (this.leader === noMember || this.hasUnsent) this.hasUnsent = true;
+    else this.send(sequence, pending);
+  }
+
+  private send(sequence: number, pending: Pending<Result>): void {
+    pending.copies++;
+    pending.sentAt = this.options.clock.now();
+    this.options.propose(sequence, pending.data);
+  }
+
+  /** It has to be sent to the present leader, again or for the first time. */
+  private takeBack(pending: Pending<Result>): void {
+    this.repeats.end(pending);
+    pending.sentAt = undefined;
+    this.hasUnsent = true;
+  }
+
+  private sendAllAgain(): void {
+    for (const [sequence, pending] of this.pending) {
+      this.takeBack(pending);
+      pending.patienceMs = firstPatienceMs;
+      if (pending.once) this.failed(sequence, this.overdue(pending));
+    }
+    this.sendUnsent();
+  }
+
+  /** In the order in which they were proposed, so many at a time: a new leader has other members to hear, too. */
+  private sendUnsent(): void {
+    if (this.leader === noMember || !this.hasUnsent || this.stopped) return;
+    this.hasUnsent = false; // a refusal, which may come at once, sets it again
+    for (const [sequence, pending] of this.pending) {
+      if (pending.sentAt !== undefined) continue;
+      if (this.repeats.areMany) {
+        this.hasUnsent = true;
+        return;
+      }
+      this.repeats.begin(pending);
+      this.send(sequence, pending);
+    }
+  }
+
+  /** Another member leads, and has had these for so long that they may never have reached it. */
+  private sendLost(now: number): void {
+    if (this.leader === noMember || this.leader === this.options.member) return;
+    for (const [sequence, pending] of this.pending) {
+      if (pending.sentAt === undefined || pending.once || now - pending.sentAt < pending.patienceMs) continue;
+      if (this.repeats.areMany && !pending.isRepeat) continue;
+      this.repeats.begin(pending);
+      pending.patienceMs *= 2;
+      this.send(sequence, pending);
+    }
+  }
+
+  private encode(sequence: number, command: Command, maxBytes: number): Uint8Array {
+    const { member, incarnation } = this.options;
+    const envelope = {
+      member,
+      incarnation: BigInt(incarnation),
+      sequence: BigInt(sequence),
+      floor: BigInt(this.floor()),
+    };
+    const data = Proposal.encode({ ...envelope, command }).finish();
+    if (data.length > maxBytes) {
+      const ours = Proposal.encode({ ...envelope, command: undefined }).finish().length;
+      if (data.length - ours + etcdEnvelopeBytes > maxBytes)
+        throw new ServerError("request-too-large", `a proposal of ${data.length} bytes, ${maxBytes} allowed`);
+    }
+    return data;
+  }
+
+  private take(sequence: number): Pending<Result> | undefined {
+    const pending = this.pending.get(sequence);
+    if (pending === undefined) return undefined; // its deadline has passed
+    this.pending.delete(sequence);
+    this.pendingBytes -= pending.data.length;
+    if (this.repeats.end(pending) && this.repeats.areFew) this.sendUnsent();
+    return pending;
+  }
+
+  private sweep(): boolean {
+    const now = this.options.clock.now();
+    for (const [sequence, pending] of this.pending) {
+      if (pending.deadline > now) break; // the rest was proposed later
+      this.failed(sequence, this.overdue(pending));
+    }
+    this.sendLost(now);
+    // A leader that was lost and found again within one turn of the loop is no news, but its refusals are.
+    this.sendUnsent();
+    return this.pending.size > 0;
+  }
+
+  /**
+   * Every member remembers of this one's proposals a window of so many (`SeenProposals`), and skips what lies beyond
+   * it. One that got lost must not hold the window back: those after it were applied, so it never will be.
+   */
+  private giveUpBelow(sequence: number): void {
+    for (let lowest = this.floor(); lowest < sequence; lowest = this.floor()) {
+      const pending = this.pending.get(lowest);
+      if (pending !== undefined) this.failed(lowest, this.overdue(pending));
+    }
+  }
+
+  /** The lowest sequence that is unanswered; if none is, the next one. The `Map` would have to skip all it has forgotten. */
+  private floor(): number {
+    while (this.answeredBelow <= this.sequence && !this.pending.has(this.answeredBelow)) this.answeredBelow++;
+    return this.answeredBelow;
+  }
+
+  /** As etcd: a leader that was elected meanwhile is named as the likely cause. */
+  private overdue({ copies, beganUnder }: Pending<Result>): ServerError {
+    if (copies === 0) return new ServerError("not-proposed", "there was no leader to propose to");
+    if (this.leader !== noMember && beganUnder !== this.elections)
+      return new ServerError("leader-lost", "the leader changed before it was committed");
+    return new ServerError("timed-out", "not committed in time");
+  }
+}
+
+/** What a leader was sent beside what clients propose now: so much of it is under way at a time. */
+class Repeats {
+  private count = 0;
+  private bytes = 0;
+
+  /** No further one is to be sent. */
+  get areMany(): boolean {
+    return this.count >= maxRepeats || this.bytes >= maxRepeatBytes;
+  }
+
+  /** The next ones may go, all together. */
+  get areFew(): boolean {
+    return this.count <= maxRepeats / 2 && this.bytes <= maxRepeatBytes / 2;
+  }
+
+  begin(repeat: { readonly data: Uint8Array; isRepeat: boolean }): void {
+    if (repeat.isRepeat) return;
+    repeat.isRepeat = true;
+    this.count++;
+    this.bytes += repeat.data.length;
+  }
+
+  /** @returns whether it was one */
+  end(repeat: { readonly data: Uint8Array; isRepeat: boolean }): boolean {
+    if (!repeat.isRepeat) return false;
+    repeat.isRepeat = false;
+    this.count--;
+    this.bytes -= repeat.data.length;
+    return true;
+  }
+}

@@ -1,0 +1,164 @@
+import type { Clock, LogIndex, ReadState } from "../../raft/index.js";
+import { ServerError } from "../base/errors.js";
+import { maxPendingReads } from "../base/limits.js";
+import { Sweeper } from "./sweeper.js";
+
+interface WaitingRead {
+  readonly deadline: number;
+  readonly ready: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+export interface ReadsOptions {
+  /** Longest wait, in milliseconds (etcd: 5 s + 2 election timeouts). */
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  /** Asks consensus for a read index; the answer comes through `confirmed`, or never. */
+  readonly readIndex: (request: number) => void;
+  /** Calls back once everything up to `index` has been applied here. */
+  readonly whenApplied: (index: LogIndex, callback: () => void) => void;
+}
+
+/** A request or its answer may be lost on the way to the leader: it is asked again after this long. */
+const retryMs = 500;
+/** Confirmed rounds that wait for this member to catch up; with so many, no further one is begun. */
+const maxConfirmedRounds = 64;
+
+/** Reads that are answered before others run: with gRPC's part about 3 ms. */
+export const maxReadsPerTurn = 100;
+
+/** Reads whose round was confirmed: they wait until this member has applied up to its index. */
+interface ConfirmedReads {
+  reads: WaitingRead[];
+}
+
+/**
+ * Linearizable reads: one quorum round serves every read that arrived before it began (Raft thesis §6.4). One
+ * round is under way at a time; what arrives meanwhile shares the next one.
+ */
+export class Reads {
+  private waiting: WaitingRead[] = [];
+  private asked: WaitingRead[] = [];
+  /** By confirmation, oldest first. */
+  private readonly confirmedRounds = new Set<ConfirmedReads>();
+  /** Those of them up to whose index everything is applied. */
+  private readonly ready: ConfirmedReads[] = [];
+  /** Some were answered in this turn; the next ones are answered in the next turn. */
+  private hasServed = false;
+  private size = 0;
+  private request = 0;
+  /** The number under which the reads in `asked` were asked for first. */
+  private firstRequest = 0;
+  private askedAt = 0;
+  private stopped = false;
+  private readonly sweeper: Sweeper;
+
+  constructor(private readonly options: ReadsOptions) {
+    this.sweeper = new Sweeper(options.clock, () => this.sweep());
+  }
+
+  /**
+   * Calls `ready` when the local state holds everything that was acknowledged before this call.
+   *
+   * @throws ServerError `too-many-requests`, `server-stopped`
+   */
+  whenLinearizable(ready: () => void, failed: (error: unknown) => void): void {
+    if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
+    if (this.size >= maxPendingReads)
+      throw new ServerError("too-many-requests", `${maxPendingReads} reads are waiting`);
+    this.size++;
+    this.sweeper.wake();
+    this.waiting.push({ deadline: this.options.clock.now() + this.options.timeoutMs, ready, failed });
+    // Asked at the end of this turn of the loop: reads that arrive together share one round.
+    if (this.asked.length === 0 && this.waiting.length === 1) this.options.clock.soon(() => this.askIfIdle());
+  }
+
+  /** The quorum round of `request` has confirmed the index. */
+  confirmed({ request, index }: ReadState): void {
+    // If it was asked again meanwhile, the first answer will do: it, too, was asked for after all these reads came.
+    if (request < this.firstRequest || this.asked.length === 0) return;
+    const round: ConfirmedReads = { reads: this.asked };
+    this.asked = [];
+    this.confirmedRounds.add(round);
+    this.options.whenApplied(index, () => {
+      this.ready.push(round);
+      if (!this.hasServed) this.serve();
+    });
+    this.askIfIdle();
+  }
+
+  /** Consensus could not take the request: it is asked again when a leader is known, at the latest by `retryMs`. */
+  refused(request: number): void {
+    if (request === this.request) this.askedAt = this.options.clock.now();
+  }
+
+  /** A new leader is known: what the former one was asked may be lost with it. */
+  leaderChanged(hasLeader: boolean): void {
+    if (hasLeader && this.asked.length > 0) this.ask();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.sweeper.stop();
+    const error = new ServerError("server-stopped", "the member is stopping");
+    const confirmed = [...this.confirmedRounds].flatMap((round) => round.reads.splice(0));
+    for (const read of [...confirmed, ...this.asked.splice(0), ...this.waiting.splice(0)]) read.failed(error);
+    this.size = 0;
+  }
+
+  /** Answers as many as one turn may take. What is applied before the next turn makes the others no less linearizable. */
+  private serve(): void {
+    this.hasServed = true;
+    this.options.clock.soon(() => {
+      this.hasServed = false;
+      if (this.ready.length > 0) this.serve();
+    });
+    let left = maxReadsPerTurn;
+    for (let round = this.ready[0]; round !== undefined && left > 0; round = this.ready[0]) {
+      const reads = round.reads.splice(0, left);
+      if (round.reads.length === 0) {
+        this.ready.shift();
+        this.confirmedRounds.delete(round);
+      }
+      left -= reads.length;
+      this.size -= reads.length;
+      for (const read of reads) read.ready();
+    }
+    this.askIfIdle();
+  }
+
+  private askIfIdle(): void {
+    if (this.asked.length > 0 || this.waiting.length === 0 || this.stopped) return;
+    if (this.confirmedRounds.size >= maxConfirmedRounds) return;
+    this.asked = this.waiting;
+    this.waiting = [];
+    this.firstRequest = this.request + 1;
+    this.ask();
+  }
+
+  private ask(): void {
+    this.request++;
+    this.askedAt = this.options.clock.now();
+    this.options.readIndex(this.request);
+  }
+
+  private sweep(): boolean {
+    const now = this.options.clock.now();
+    for (const round of this.confirmedRounds) round.reads = this.failOverdue(round.reads, now);
+    this.asked = this.failOverdue(this.asked, now);
+    this.waiting = this.failOverdue(this.waiting, now);
+    if (this.asked.length > 0 && now - this.askedAt >= retryMs) this.ask();
+    else this.askIfIdle();
+    return this.size > 0;
+  }
+
+  private failOverdue(reads: WaitingRead[], now: number): WaitingRead[] {
+    const first = reads[0];
+    if (first === undefined || first.deadline > now) return reads; // in order of arrival: the rest has more time
+    const left = reads.filter((read) => read.deadline > now);
+    this.size -= reads.length - left.length;
+    const error = new ServerError("timed-out", "the read was not confirmed, or not applied here, in time");
+    for (const read of reads) if (read.deadline <= now) read.failed(error);
+    return left;
+  }
+}

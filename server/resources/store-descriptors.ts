@@ -1,0 +1,55 @@
+import { shortageOf, type Clock } from "../../raft/index.js";
+import type { DescriptorSource } from "../../store/index.js";
+import type { Descriptors } from "./descriptors.js";
+import type { Logger } from "../base/logger.js";
+import { Shortfall } from "./shortfall.js";
+
+export interface StoreDescriptorsOptions {
+  readonly descriptors: Pick<Descriptors, "areFree" | "lend">;
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * Lets writes to the store wait while the process, or the system, has hardly a file descriptor left. Once LevelDB's compaction
+ * has failed for lack of one, LevelDB takes no write any more until it is opened again.
+ */
+export class StoreDescriptors extends Shortfall implements DescriptorSource {
+  private readonly descriptors: StoreDescriptorsOptions["descriptors"];
+
+  constructor({ descriptors, directory, clock, logger }: StoreDescriptorsOptions) {
+    super({
+      clock,
+      logger,
+      directory,
+      isThere: () => Promise.resolve(descriptors.areFree()),
+      messages: {
+        missing: "no file descriptors for the store: what is applied waits until there are some",
+        again: "there are file descriptors for the store again",
+      },
+      stopped: "no file descriptors left for the store",
+    });
+    this.descriptors = descriptors;
+  }
+
+  lend(): boolean {
+    return this.descriptors.lend();
+  }
+
+  /**
+   * Repeats an operation, which must bear that, until it does not fail for lack of descriptors.
+   *
+   * @throws what it fails with for any other reason; Error if this is stopped before
+   */
+  async outlast<T>(operation: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await operation();
+      } catch (error) {
+        if (!(error instanceof Error) || shortageOf(error) !== "descriptors") throw error;
+      }
+      await this.availableAgain();
+    }
+  }
+}

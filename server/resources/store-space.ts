@@ -1,0 +1,84 @@
+import type { Clock, Disk } from "../../raft/index.js";
+import type { Backend, BackendSize, Batch, RowIterator, View } from "../../store/index.js";
+import type { Logger } from "../base/logger.js";
+import { Shortfall } from "./shortfall.js";
+
+export interface StoreSpaceOptions {
+  readonly disk: Pick<Disk, "freeBytes">;
+  readonly directory: string;
+  /** With less space than this nothing is written. */
+  readonly reserveBytes: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * Lets writes to the store wait while the disk is nearly full. LevelDB takes no write any more after one has failed, until it
+ * is opened again; one that waits holds up only what is applied, and the log says what that is.
+ */
+export class StoreSpace extends Shortfall {
+  constructor({ disk, directory, reserveBytes, clock, logger }: StoreSpaceOptions) {
+    super({
+      clock,
+      logger,
+      directory,
+      isThere: () => isThere(disk, directory, reserveBytes),
+      messages: {
+        missing: "no space for the store: what is applied waits until there is some",
+        again: "there is space for the store again",
+      },
+      stopped: "no space left for the store",
+    });
+  }
+}
+
+/** A disk that cannot say how full it is may still take the write. */
+const isThere = (disk: Pick<Disk, "freeBytes">, directory: string, reserveBytes: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    if (disk.freeBytes === undefined) resolve(true);
+    else disk.freeBytes(directory, (error, free = 0) => resolve(error !== null || free >= reserveBytes));
+  });
+
+/** A backend whose writes wait for space. */
+export class SpacedBackend implements Backend {
+  constructor(
+    private readonly backend: Backend,
+    private readonly space: Pick<StoreSpace, "available">,
+  ) {}
+
+  get name(): string {
+    return this.backend.name;
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.backend.get(key);
+  }
+
+  iterate(from: Uint8Array, to: Uint8Array): RowIterator {
+    return this.backend.iterate(from, to);
+  }
+
+  view(): View {
+    return this.backend.view();
+  }
+
+  batch(): Batch {
+    const batch = this.backend.batch();
+    return {
+      put: (key, value) => batch.put(key, value),
+      delete: (key) => batch.delete(key),
+      write: async () => {
+        await this.space.available();
+        await batch.write();
+      },
+    };
+  }
+
+  size(): Promise<BackendSize> {
+    return this.backend.size();
+  }
+
+  close(): Promise<void> {
+    return this.backend.close();
+  }
+}

@@ -1,0 +1,92 @@
+// A look at a store on disk that changes nothing.
+
+import { constants } from "node:fs";
+import { copyFile, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { systemClock } from "../../raft/index.js";
+import { DamagedError, NewerFormatError, openDiskBackend, openStore, type KvStore } from "../../store/index.js";
+import { StartError } from "../base/errors.js";
+import { errorText } from "../base/logger.js";
+import { causeOf, errorCode } from "../../platform/index.js";
+import { storeClockOf } from "../base/store-clock.js";
+
+export type StoreReport =
+  | {
+      readonly kind: "whole";
+      readonly revision: number;
+      /** -1: never compacted. */
+      readonly compactRevision: number;
+      readonly leases: number;
+      /** The applier's; undefined: nothing was ever written. */
+      readonly marker: Uint8Array | undefined;
+    }
+  | { readonly kind: "damaged" | "newer" | "unreadable"; readonly reason: string };
+
+/**
+ * Reads all of the store at `path`, as a start does: every row with its checksum, and whether any is missing.
+ *
+ * What is read is a copy in a folder of its own below `temporary`, as LevelDB changes a directory when it opens it: it
+ * writes what its log holds into tables, and begins new files.
+ *
+ * @throws StartError if there is no room for the copy
+ */
+export const checkStore = async (path: string, temporary: string): Promise<StoreReport> => {
+  const folder = await mkdtemp(join(temporary, "minietcd-verify-"));
+  const copy = join(folder, basename(path));
+  try {
+    await copyFiles(path, copy);
+    return await readStore(copy);
+  } catch (error) {
+    const kind = kindOf(error);
+    if (kind === undefined) throw error;
+    return { kind, reason: errorText(error).replaceAll(copy, path) };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+};
+
+const copyFiles = async (from: string, to: string): Promise<void> => {
+  const names = await readdir(from);
+  await mkdir(to);
+  for (const name of names)
+    try {
+      await copyFile(join(from, name), join(to, name), constants.COPYFILE_FICLONE);
+    } catch (error) {
+      if (errorCode(error) !== "ENOSPC" && errorCode(error) !== "EDQUOT") throw error;
+      throw new StartError(
+        `no space in ${to} for a copy of ${from}, which is what is read: set TMPDIR to another place`,
+        {
+          cause: error,
+        },
+      );
+    }
+};
+
+const readStore = async (path: string): Promise<StoreReport> => {
+  const backend = await openDiskBackend(path);
+  // Only a compaction that was interrupted would be written, when it goes on: into the copy.
+  const store = await openStore({ backend, clock: storeClockOf(systemClock), onFailure: () => undefined });
+  try {
+    return reportOf(store);
+  } finally {
+    await store.close();
+  }
+};
+
+const reportOf = (store: KvStore): StoreReport => ({
+  kind: "whole",
+  revision: store.revision,
+  compactRevision: store.compactRevision,
+  leases: [...store.leases()].length,
+  marker: store.marker,
+});
+
+/** Undefined: nothing that a store's files can be blamed for. */
+const kindOf = (error: unknown): "damaged" | "newer" | "unreadable" | undefined => {
+  if (error instanceof DamagedError) return "damaged";
+  if (error instanceof NewerFormatError) return "newer";
+  const code = errorCode(error) === "LEVEL_DATABASE_NOT_OPEN" ? errorCode(causeOf(error)) : errorCode(error);
+  return code === "ENOENT" || code === "ENOTDIR" || code === "EIO" || code?.startsWith("LEVEL_") === true
+    ? "unreadable"
+    : undefined;
+};

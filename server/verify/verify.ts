@@ -1,0 +1,289 @@
+// A look at the files of a member that does not run: what is there, what is wrong with it, and what can be done. Changes
+// nothing but the lock, and has no advice that would make a member forget what it promised to the others.
+
+import { access, constants, stat } from "node:fs/promises";
+import { basename } from "node:path";
+import { checkWal, WalDamagedError, WalFailedError, type RecoveredLog, type WalReport } from "../../raft/index.js";
+import { decodeMarker, type AppliedState } from "../replication/apply/applier.js";
+import {
+  DirectoryFiles,
+  formatVersion,
+  NewerDirectoryError,
+  type DirectoryOwner,
+  type StoreInUse,
+} from "../data-dir/directory-files.js";
+import { StartError } from "../base/errors.js";
+import { mustRestart } from "../data-dir/log-recovery.js";
+import { errorText, formatId } from "../base/logger.js";
+import { machineDisk } from "../../platform/member-disk.js";
+import { causeOf, errorCode } from "../../platform/index.js";
+import { whatToDoAboutDamage } from "../base/open-failure.js";
+import { parseNotes } from "../peers/acquaintances.js";
+import { checkStore } from "./store-check.js";
+
+/** What was found out about one part of a member's files. */
+export interface Finding {
+  /** A file or directory below `member/`, or what two of them are to each other. */
+  readonly part: string;
+  /** What is there; if something is wrong, what, with file and place. */
+  readonly text: string;
+  /** What can be done; undefined if nothing has to be. */
+  readonly advice: string | undefined;
+}
+
+export interface VerifyOptions {
+  readonly dataDir: string;
+  /** Where a copy of the store can be made, as a look at it changes it. */
+  readonly temporary: string;
+}
+
+/**
+ * Checks all files of a stopped member, and what they are to each other.
+ *
+ * @throws StartError if there is nothing to check, a member runs there, or the files may not be read
+ */
+export const verifyDataDirectory = async ({ dataDir, temporary }: VerifyOptions): Promise<readonly Finding[]> => {
+  const files = new DirectoryFiles(machineDisk, dataDir);
+  try {
+    await stat(files.member);
+    await files.refuseForeign();
+    const unlock = await holdLock(files);
+    try {
+      return await new Verification(files, temporary).run();
+    } finally {
+      await unlock();
+    }
+  } catch (error) {
+    throw asVerifyError(error, files.member);
+  }
+};
+
+/** What kept the files from being checked, in words that say what to do. Errors that nobody foresaw stay as they are. */
+const asVerifyError = (error: unknown, member: string): unknown => {
+  const code = errorCode(error) ?? "";
+  const place = error instanceof Error && "path" in error && typeof error.path === "string" ? error.path : member;
+  if (["ENOENT", "ENOTDIR"].includes(code) && place === member)
+    return new StartError(`${member} does not exist: no member has been started here`);
+  if (isForbidden(error)) return new StartError(`cannot read ${place}: check its owner and mode`, { cause: error });
+  return error;
+};
+
+/** Keeps a member from starting meanwhile; where nothing can be written none can run. Returns what lets go again. */
+const holdLock = async (files: DirectoryFiles): Promise<() => Promise<void>> => {
+  try {
+    await access(files.pathOf("lock"), constants.W_OK);
+  } catch (error) {
+    if (errorCode(error) === "EROFS" || errorCode(error) === "ENOENT") return () => Promise.resolve();
+    throw error;
+  }
+  const lock = await files.lock();
+  return () => lock.close();
+};
+
+/** Undefined: that part is damaged, and what depends on it cannot be checked. */
+type Maybe<T> = T | undefined;
+
+class Verification {
+  private readonly findings: Finding[] = [];
+
+  constructor(
+    private readonly files: DirectoryFiles,
+    private readonly temporary: string,
+  ) {}
+
+  async run(): Promise<readonly Finding[]> {
+    const owner = await this.checkOwner();
+    if (owner === "nobody") return this.findings;
+    const incarnation = await this.checkIncarnation();
+    await this.checkPeers(incarnation);
+    const inUse = await this.checkStoreInUse();
+    const wal = await this.checkLog(incarnation);
+    const applied = inUse && (await this.checkStore(inUse));
+    if (applied !== undefined && inUse !== undefined && wal?.log !== undefined)
+      this.compareLogAndStore(wal.log, applied, inUse);
+    if (applied !== undefined) this.compareIdentities(applied, owner, incarnation);
+    return this.findings;
+  }
+
+  private async checkOwner(): Promise<Maybe<DirectoryOwner> | "nobody"> {
+    const part = "format.json";
+    try {
+      const owner = await this.files.owner();
+      if (owner === undefined) {
+        this.ok(part, "not there: no member has been started here yet, or not to the end; the next start begins anew");
+        return "nobody";
+      }
+      const { clusterId, memberId } = owner;
+      this.ok(part, `format ${formatVersion}, cluster ${formatId(clusterId)}, member ${formatId(memberId)}`);
+      return owner;
+    } catch (error) {
+      this.wrong(part, errorText(error), error instanceof NewerDirectoryError ? useNewer : restoreFormat);
+      return undefined;
+    }
+  }
+
+  private async checkIncarnation(): Promise<Maybe<number>> {
+    const part = "incarnation";
+    try {
+      const starts = await this.files.incarnation();
+      this.ok(part, starts === 0 ? "not there: this member has not been started to the end yet" : `start ${starts}`);
+      return starts;
+    } catch (error) {
+      this.wrong(part, errorText(error), restoreIncarnation(this.files.pathOf(part)));
+      return undefined;
+    }
+  }
+
+  private async checkPeers(incarnation: Maybe<number>): Promise<void> {
+    const part = "peers";
+    const path = this.files.pathOf(part);
+    const text = await this.files.peers();
+    if (text === undefined) {
+      // It is made by the first start, behind the count of starts.
+      if ((incarnation ?? 0) <= 1) this.ok(part, "not there: this member has met no other yet");
+      else this.wrong(part, `${path} is missing: the others will take this for an emptied directory`, restorePeers);
+      return;
+    }
+    try {
+      const { directory, met, disowned } = parseNotes(text);
+      if (disowned !== undefined) this.wrong(part, `other members know better: ${disowned}`, whatToDoAboutDamage);
+      else this.ok(part, `directory ${formatId(directory)}, ${met.size} other members met`);
+    } catch (error) {
+      this.wrong(part, `${path}: ${errorText(error)}`, restorePeers);
+    }
+  }
+
+  private async checkStoreInUse(): Promise<Maybe<StoreInUse>> {
+    const part = "store-current";
+    const stores = await this.files.stores();
+    try {
+      const inUse = await this.files.storeInUse();
+      const current = basename(inUse.path);
+      const others = stores.filter((name) => name !== current);
+      const leftOver = `; ${others.join(", ")}: left of a snapshot, the next start removes it`;
+      this.ok(part, `${current} is in use${others.length === 0 ? "" : leftOver}`);
+      return inUse;
+    } catch (error) {
+      const path = this.files.pathOf(part);
+      const [only, another] = stores;
+      const canTell = only !== undefined && another === undefined;
+      this.wrong(part, errorText(error), canTell ? `write "${only}" and a newline into ${path}` : whatToDoAboutDamage);
+      return undefined;
+    }
+  }
+
+  private async checkLog(incarnation: Maybe<number>): Promise<Maybe<WalReport>> {
+    const part = "wal";
+    try {
+      const report = await checkWal(machineDisk, this.files.pathOf(part));
+      const { log, problem } = report;
+      if (log !== undefined) this.ok(part, describeLog(report, log));
+      else this.wrong(part, errorText(problem), problem instanceof WalDamagedError ? whatToDoAboutDamage : useNewer);
+      return report;
+    } catch (error) {
+      if (errorCode(error) === "ENOENT") this.missingLog(part, incarnation);
+      else if (!(error instanceof WalFailedError) || isForbidden(error)) throw error;
+      else this.wrong(part, errorText(error), checkDisk);
+      return undefined;
+    }
+  }
+
+  private missingLog(part: string, incarnation: Maybe<number>): void {
+    if (incarnation === 0) this.ok(part, "not there: the log has not begun yet");
+    else this.wrong(part, `${this.files.pathOf(part)} is missing`, whatToDoAboutDamage);
+  }
+
+  private async checkStore({ path }: StoreInUse): Promise<Maybe<AppliedState>> {
+    const part = basename(path);
+    const report = await checkStore(path, this.temporary);
+    if (report.kind !== "whole") {
+      const advice = { damaged: whatToDoAboutDamage, newer: useNewer, unreadable: checkDisk }[report.kind];
+      this.wrong(part, report.reason, advice);
+      return undefined;
+    }
+    if (report.marker === undefined) {
+      this.wrong(part, `${path} does not say what it contains`, whatToDoAboutDamage);
+      return undefined;
+    }
+    const applied = decodeMarker(report.marker);
+    const compacted = report.compactRevision < 0 ? "" : `, compacted up to ${report.compactRevision}`;
+    const contains = `contains the log up to entry ${applied.index} of term ${applied.term}`;
+    this.ok(part, `revision ${report.revision}${compacted}, ${report.leases} leases; ${contains}`);
+    return applied;
+  }
+
+  private compareLogAndStore(log: RecoveredLog, applied: AppliedState, { installed }: StoreInUse): void {
+    const part = "wal and store";
+    try {
+      const restarts = mustRestart(log, applied, installed);
+      const beyond = log.base.index + log.entries.length - applied.index;
+      if (restarts)
+        this.ok(part, `the next start begins the log anew behind the snapshot, after entry ${applied.index}`);
+      else this.ok(part, `the log goes on where the store ends, by ${beyond} entries`);
+    } catch (error) {
+      this.wrong(part, errorText(error), whatToDoAboutDamage);
+    }
+  }
+
+  /** Whether the store is that of the member, and not from before its last starts. */
+  private compareIdentities(applied: AppliedState, owner: Maybe<DirectoryOwner>, incarnation: Maybe<number>): void {
+    if (owner === undefined) return;
+    const { memberId } = owner;
+    if (!applied.membership.all.some(({ ID }) => ID === memberId)) {
+      const text = `the store knows no member ${formatId(memberId)}: ${this.files.pathOf("format.json")} is another member's`;
+      this.wrong("format.json and store", text, restoreFormat);
+    }
+    const seen = applied.seen.incarnationOf(memberId);
+    if (incarnation !== undefined && incarnation < seen) {
+      const path = this.files.pathOf("incarnation");
+      const text = `${path} says start ${incarnation}, but the store has writes of start ${seen}`;
+      this.wrong("incarnation and store", text, restoreIncarnation(path));
+    }
+  }
+
+  private ok(part: string, text: string): void {
+    this.findings.push({ part, text, advice: undefined });
+  }
+
+  private wrong(part: string, text: string, advice: string): void {
+    this.findings.push({ part, text, advice });
+  }
+}
+
+const useNewer = "use the minietcd that wrote it, or a newer one";
+const checkDisk = `check the disk; if it has lost something: ${whatToDoAboutDamage}`;
+const restoreFormat =
+  'put the file back as it was, {"formatVersion":1,"clusterId":"…","memberId":"…"}: the cluster id is that of the other ' +
+  "members' files, the member id as `minietcdctl member list` names it";
+const restorePeers =
+  'put the file back, {"directory":"…","members":{}} and a newline: the directory as the same file of another member names ' +
+  "it at this one's id";
+/** Everything that this member proposed before must count as older, or its new writes are skipped as repeats. */
+const restoreIncarnation = (path: string): string =>
+  `write a number that is higher than the count of its starts, as 1000000, and a newline into ${path}`;
+
+const describeLog = (
+  { segments, obsolete }: WalReport,
+  { base, entries, hardState, repaired }: RecoveredLog,
+): string => {
+  const { term, vote, commit } = hardState;
+  const parts = [
+    `${segments.length} segments`,
+    entries.length === 0
+      ? `no entries after ${base.index}`
+      : `entries ${base.index + 1} to ${base.index + entries.length}`,
+    `term ${term}`,
+    vote === 0n ? "no vote" : `vote for ${formatId(vote)}`,
+    `commit at least ${commit}`,
+  ];
+  if (obsolete.length > 0) parts.push(`${obsolete.length} old segments that the next start removes`);
+  if (repaired !== undefined)
+    parts.push(
+      `a write that a power cut interrupted, never acknowledged, of ${repaired.bytes} bytes ` +
+        `at byte ${repaired.offset} of ${repaired.file}: the next start cuts it off`,
+    );
+  return parts.join(", ");
+};
+
+const isForbidden = (error: unknown): boolean =>
+  [error, causeOf(error)].some((each) => ["EACCES", "EPERM"].includes(errorCode(each) ?? ""));

@@ -1,0 +1,237 @@
+import { errorCode } from "../../platform/index.js";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { Level } from "level";
+import { MemoryLevel } from "memory-level";
+import { DamagedError } from "../base/errors.js";
+import { checkTables } from "./tables.js";
+
+/** One row, key and value. */
+export type Row = readonly [key: Uint8Array, value: Uint8Array];
+
+export const bytesOf = ([key, value]: Row): number => key.length + value.length;
+
+/** Rows in key order, as they were when the iteration began. */
+export interface RowIterator {
+  /**
+   * At most `count` rows; none: the end.
+   *
+   * @throws DamagedError
+   */
+  next(count: number): Promise<readonly Row[]>;
+  close(): Promise<void>;
+}
+
+/** Changes that will become visible and durable together, or not at all. */
+export interface Batch {
+  put(key: Uint8Array, value: Uint8Array): void;
+  delete(key: Uint8Array): void;
+  /** Resolves once it is on disk. Nothing may be added any more. */
+  write(): Promise<void>;
+}
+
+/** Where rows are read. */
+export interface Rows {
+  /** What messages call it: the directory, or "memory". */
+  readonly name: string;
+  /** @throws DamagedError */
+  get(key: Uint8Array): Uint8Array | undefined;
+  /** The rows in `[from, to)`. */
+  iterate(from: Uint8Array, to: Uint8Array): RowIterator;
+}
+
+/** All rows as they were at one instant: of each batch everything or nothing. */
+export interface View extends Rows {
+  /** Its iterators must be closed. */
+  close(): Promise<void>;
+}
+
+/** Sorted rows that survive: what the store asks of a database. */
+export interface Backend extends Rows {
+  /** The rows as they are now. */
+  view(): View;
+  batch(): Batch;
+  size(): Promise<BackendSize>;
+  close(): Promise<void>;
+}
+
+export interface BackendSize {
+  /** What it takes of the disk, or of memory. */
+  readonly allocatedBytes: number;
+  /** The part that holds rows. LevelDB does not tell how many of these are superseded until it compacts its tables. */
+  readonly inUseBytes: number;
+}
+
+/** An instant that `level` keeps readable. */
+type Instant = ReturnType<MemoryLevel["snapshot"]>;
+
+/** How much an iterator reads ahead: LevelDB's own default of 16 KiB makes a thread switch of every few rows. */
+const readAheadBytes = 256 * 1024;
+
+/** As much of `level` as is used here; both kinds fit. */
+interface BytesLevel {
+  getSync(key: Uint8Array, options: ReadOptions): Uint8Array | undefined;
+  iterator(options: ReadOptions & { gte: Uint8Array; lt: Uint8Array; highWaterMarkBytes: number }): {
+    nextv(count: number): Promise<[Uint8Array, Uint8Array][]>;
+    close(): Promise<void>;
+  };
+  snapshot(): Instant;
+  batch(): {
+    put(key: Uint8Array, value: Uint8Array): unknown;
+    del(key: Uint8Array): unknown;
+    write(options: { sync: boolean }): Promise<void>;
+  };
+  close(): Promise<void>;
+}
+
+/** Absent: the rows as they are now. */
+interface ReadOptions {
+  readonly snapshot?: Instant;
+}
+
+/** Reads of either kind of `level`, of now or of an instant. */
+class LevelRows implements Rows {
+  constructor(
+    readonly name: string,
+    protected readonly level: BytesLevel,
+    private readonly options: ReadOptions,
+  ) {}
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    try {
+      return this.level.getSync(key, this.options);
+    } catch (error) {
+      throw asDamage(this.name, error);
+    }
+  }
+
+  iterate(from: Uint8Array, to: Uint8Array): RowIterator {
+    const iterator = this.level.iterator({ ...this.options, gte: from, lt: to, highWaterMarkBytes: readAheadBytes });
+    const next = async (count: number): Promise<readonly Row[]> => {
+      try {
+        return await iterator.nextv(count);
+      } catch (error) {
+        throw asDamage(this.name, error);
+      }
+    };
+    return { next, close: () => iterator.close() };
+  }
+}
+
+class LevelView extends LevelRows implements View {
+  constructor(
+    name: string,
+    level: BytesLevel,
+    private readonly snapshot: Instant,
+  ) {
+    super(name, level, { snapshot });
+  }
+
+  close(): Promise<void> {
+    return this.snapshot.close();
+  }
+}
+
+/** What both kinds of `level` have in common. */
+class LevelBackend extends LevelRows implements Backend {
+  constructor(
+    name: string,
+    level: BytesLevel,
+    private readonly measure: () => Promise<BackendSize>,
+  ) {
+    super(name, level, {});
+  }
+
+  view(): View {
+    return new LevelView(this.name, this.level, this.level.snapshot());
+  }
+
+  batch(): Batch {
+    // Chained: rows go to the native side one by one as they arise. An array of operations costs several times as
+    // much, and all at once.
+    const batch = this.level.batch();
+    return {
+      put: (key, value) => void batch.put(key, value),
+      delete: (key) => void batch.del(key),
+      // Never unsynced: LevelDB switches to a new log without syncing the old one, and opens over the hole.
+      write: () => batch.write({ sync: true }),
+    };
+  }
+
+  size(): Promise<BackendSize> {
+    return this.measure();
+  }
+
+  close(): Promise<void> {
+    return this.level.close();
+  }
+}
+
+/** What to throw for an error of `level`: damage that LevelDB itself has found gets our name. */
+function asDamage(name: string, error: unknown): unknown {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if (errorCode(cause) === "LEVEL_CORRUPTION") return new DamagedError(name, cause.message, { cause: error });
+  return error;
+}
+
+/**
+ * Tables that LevelDB keeps open, 1 GB of rows. It maps up to 1000 into memory, which takes no file descriptor once they are
+ * open: so neither the store in use nor the one that a snapshot makes takes any for its tables.
+ */
+const maxOpenFiles = 500;
+
+const bytes = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
+
+/**
+ * A store on disk, in a directory of its own that is created if need be. Everything in it is read once, for its checksums.
+ *
+ * @throws DamagedError if LevelDB's own files are damaged
+ */
+export async function openDiskBackend(directory: string): Promise<Backend> {
+  await checkTables(directory);
+  const level = new Level<Uint8Array, Uint8Array>(directory, { ...bytes, maxOpenFiles });
+  try {
+    await level.open();
+  } catch (error) {
+    throw asDamage(directory, error);
+  }
+  const measure = async (): Promise<BackendSize> => {
+    const files = await fileSizes(directory);
+    return { allocatedBytes: sum(files), inUseBytes: sum(files.filter((file) => /\.(ldb|log)$/.test(file.name))) };
+  };
+  return new LevelBackend(directory, level, measure);
+}
+
+/** A store that is gone with the process. */
+export async function openMemoryBackend(): Promise<Backend> {
+  const level = new MemoryLevel<Uint8Array, Uint8Array>(bytes);
+  await level.open();
+  const measure = async (): Promise<BackendSize> => {
+    let total = 0;
+    for await (const [key, value] of level.iterator()) total += key.length + value.length;
+    return { allocatedBytes: total, inUseBytes: total };
+  };
+  return new LevelBackend("memory", level, measure);
+}
+
+interface FileSize {
+  readonly name: string;
+  readonly size: number;
+}
+
+const sum = (files: readonly FileSize[]): number => files.reduce((total, file) => total + file.size, 0);
+
+async function fileSizes(directory: string): Promise<readonly FileSize[]> {
+  const names = await readdir(directory);
+  return Promise.all(names.map(async (name) => ({ name, size: await fileSize(join(directory, name)) })));
+}
+
+/** 0 for a file that LevelDB has removed since it was listed. */
+async function fileSize(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return 0;
+    throw error;
+  }
+}

@@ -1,0 +1,74 @@
+// What the store knows of itself, on disk.
+
+import type { Batch, Rows } from "./backend.js";
+import { DamagedError } from "../base/errors.js";
+import type { Revision } from "../base/revision.js";
+import { metaRowKey, nameOfRow, openRow, sealedRow } from "./rows.js";
+
+/** One named row. */
+class MetaRow<T> {
+  private readonly rowKey: Uint8Array;
+
+  constructor(
+    readonly name: string,
+    private readonly encode: (value: T) => Uint8Array,
+    private readonly decode: (content: Uint8Array) => T | undefined,
+  ) {
+    this.rowKey = metaRowKey(name);
+  }
+
+  put(batch: Batch, value: T): void {
+    batch.put(this.rowKey, sealedRow(this.rowKey, this.encode(value)));
+  }
+
+  /** @throws DamagedError if it is not what was written */
+  get(rows: Rows): T | undefined {
+    const row = rows.get(this.rowKey);
+    if (row === undefined) return undefined;
+    const value = this.decode(openRow(rows.name, this.rowKey, row));
+    if (value === undefined) throw new DamagedError(nameOfRow(rows.name, this.rowKey), "it makes no sense");
+    return value;
+  }
+}
+
+function encodeCounter(value: number): Uint8Array {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(value));
+  return bytes;
+}
+
+function decodeCounter(content: Uint8Array): number | undefined {
+  if (content.length !== 8) return undefined;
+  const value = Number(Buffer.from(content).readBigUInt64BE());
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+const decodeRevision = (content: Uint8Array): Revision | undefined => decodeCounter(content) as Revision | undefined;
+
+/** The version of everything in `rows.ts` and here. */
+export const formatRow = new MetaRow("format", encodeCounter, decodeCounter);
+/** How many changes there are, so that one that is missing is missed. */
+export const rowCountRow = new MetaRow("rows", encodeCounter, decodeCounter);
+/** How many leases there are, for the same reason. */
+export const leaseCountRow = new MetaRow("leases", encodeCounter, decodeCounter);
+/** A compaction that has taken effect; its rows may still be there. */
+export const scheduledCompactionRow = new MetaRow("scheduled-compaction", encodeCounter, decodeRevision);
+/** A compaction whose rows are gone. */
+export const finishedCompactionRow = new MetaRow("finished-compaction", encodeCounter, decodeRevision);
+
+/** How far the store is. */
+export interface AppliedState {
+  /** The newest revision on disk; the rows must reach as far. */
+  readonly revision: Revision;
+  /** What whoever applies said of it. */
+  readonly marker: Uint8Array;
+}
+
+export const stateRow = new MetaRow<AppliedState>(
+  "state",
+  ({ revision, marker }) => Buffer.concat([encodeCounter(revision), marker]),
+  (content) => {
+    const revision = decodeRevision(content.subarray(0, 8));
+    return revision === undefined ? undefined : { revision, marker: Uint8Array.from(content.subarray(8)) };
+  },
+);

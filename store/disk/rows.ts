@@ -1,0 +1,110 @@
+// What the store's keyspace on `level` looks like. Three kinds of rows, told apart by the first byte:
+//
+//   k ‖ main ‖ _ ‖ sub [‖ t]  →  KeyValue ‖ crc32      one change of one key; `t`: it was deleted (only `key` is set)
+//   l ‖ lease id              →  lease ‖ crc32         TTL and generation of one lease
+//   m ‖ name                  →  value ‖ crc32         what the store knows of itself
+//
+// main and sub are 8 bytes, big-endian: rows lie in the order in which the changes happened. Behind its first byte a
+// change's row key is etcd's own. The crc32 covers row key and value, as `level` verifies neither when it reads.
+
+import { crc32 } from "node:zlib";
+import { DamagedError } from "../base/errors.js";
+
+/** Bytes that `sealRow` fills in at the end of a row. */
+export const checksumSize = 4;
+
+const changePrefix = 0x6b; // k
+/** What the row key of a lease begins with. */
+export const leasePrefix = 0x6c; // l
+const metaPrefix = 0x6d; // m
+const underscore = 0x5f;
+const tombstoneMark = 0x74; // t
+const changeKeySize = 18;
+const above32Bits = 2 ** 32;
+
+/** Where one change lies. */
+export interface RowPosition {
+  readonly main: number;
+  readonly sub: number;
+  readonly tombstone: boolean;
+}
+
+export function changeRowKey(main: number, sub: number, tombstone: boolean): Buffer {
+  const key = Buffer.allocUnsafe(changeKeySize + (tombstone ? 1 : 0));
+  key[0] = changePrefix;
+  key.writeUInt32BE(Math.floor(main / above32Bits), 1);
+  key.writeUInt32BE(main % above32Bits, 5);
+  key[9] = underscore;
+  key.writeUInt32BE(Math.floor(sub / above32Bits), 10);
+  key.writeUInt32BE(sub % above32Bits, 14);
+  if (tombstone) key[changeKeySize] = tombstoneMark;
+  return key;
+}
+
+/** The first possible row key of the changes of revision `main`. */
+export const firstRowKeyOf = (main: number): Buffer => changeRowKey(main, 0, false);
+/** Behind the last possible row of a change. */
+export const endOfChanges = Buffer.of(changePrefix + 1);
+
+/** Every row of every kind. */
+export const allRows = { from: Buffer.of(0), to: Buffer.of(0xff) } as const;
+
+export const metaRowKey = (name: string): Buffer => Buffer.concat([Buffer.of(metaPrefix), Buffer.from(name, "latin1")]);
+
+/** etcd's key for the change: what HashKV hashes. */
+export const etcdRowKey = (rowKey: Uint8Array): Uint8Array => rowKey.subarray(1);
+
+/** Undefined: not the key of a change. */
+export function parseChangeRowKey(rowKey: Uint8Array): RowPosition | undefined {
+  const tombstone = rowKey.length === changeKeySize + 1 && rowKey[changeKeySize] === tombstoneMark;
+  if (rowKey[0] !== changePrefix || rowKey[9] !== underscore) return undefined;
+  if (rowKey.length !== changeKeySize && !tombstone) return undefined;
+  const view = new DataView(rowKey.buffer, rowKey.byteOffset, rowKey.byteLength);
+  const main = view.getUint32(1) * above32Bits + view.getUint32(5);
+  const sub = view.getUint32(10) * above32Bits + view.getUint32(14);
+  return { main, sub, tombstone };
+}
+
+/** Fills in the checksum: the last `checksumSize` bytes of `row`. */
+export function sealRow(rowKey: Uint8Array, row: Uint8Array): void {
+  const end = row.length - checksumSize;
+  const sum = crc32(row.subarray(0, end), crc32(rowKey));
+  row[end] = sum >>> 24;
+  row[end + 1] = sum >>> 16;
+  row[end + 2] = sum >>> 8;
+  row[end + 3] = sum;
+}
+
+/** A row of its own for `content`, sealed. */
+export function sealedRow(rowKey: Uint8Array, content: Uint8Array): Uint8Array {
+  const row = new Uint8Array(content.length + checksumSize);
+  row.set(content);
+  sealRow(rowKey, row);
+  return row;
+}
+
+/**
+ * What a row read from disk holds.
+ *
+ * @param place the store's name, for the message
+ * @throws DamagedError if it is not what was written
+ */
+export function openRow(place: string, rowKey: Uint8Array, row: Uint8Array): Uint8Array {
+  const end = row.length - checksumSize;
+  if (end < 0) throw new DamagedError(nameOfRow(place, rowKey), `only ${row.length} bytes`);
+  const content = row.subarray(0, end);
+  const stored = new DataView(row.buffer, row.byteOffset, row.byteLength).getUint32(end);
+  const computed = crc32(content, crc32(rowKey));
+  if (stored !== computed)
+    throw new DamagedError(nameOfRow(place, rowKey), `checksum is ${hex(computed)}, was ${hex(stored)} when written`);
+  return content;
+}
+
+/** How messages call a row: `row 12_0 of /var/lib/…`. */
+export function nameOfRow(place: string, rowKey: Uint8Array): string {
+  const position = parseChangeRowKey(rowKey);
+  if (position !== undefined) return `row ${position.main}_${position.sub}${position.tombstone ? "t" : ""} of ${place}`;
+  return `row ${JSON.stringify(Buffer.from(rowKey).toString("latin1"))} of ${place}`;
+}
+
+const hex = (sum: number): string => sum.toString(16).padStart(8, "0");

@@ -1,0 +1,147 @@
+// A look at LevelDB's files before LevelDB opens them. Its tables have a checksum for each block which, as `level` opens it,
+// it never looks at: of a block with a flipped bit it makes other rows, or none, or an assertion of its own fails and ends
+// the whole process, without a word that names the file. Our rows have checksums, too, but first they have to be read.
+//
+//   block: content, type (0 plain, 1 Snappy), masked CRC-32C of both
+//   table: blocks of rows, of the filter, of names, the index; footer: where the last two are, magic
+//   names and index: key and value as in every block; the value says where another block is
+
+import { errorCode } from "../../platform/index.js";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { crc32c } from "./crc32c.js";
+import { DamagedError } from "../base/errors.js";
+import { decompressSnappy } from "./snappy.js";
+
+const footerBytes = 48;
+const magic = Buffer.from("57fb808b247547db", "hex");
+const trailerBytes = 5;
+const snappyType = 1;
+
+/**
+ * Reads all tables in `directory`, one after the other, and checks every block.
+ *
+ * @throws DamagedError naming the file and the byte where the damaged block begins
+ */
+export async function checkTables(directory: string): Promise<void> {
+  const names = await namesIn(directory);
+  // LevelDB takes a directory without it for a new one, and removes all that it does not know.
+  if (!names.includes("CURRENT") && names.some((name) => /\.(ldb|log)$|^MANIFEST-/.test(name)))
+    throw new DamagedError(join(directory, "CURRENT"), "it is missing");
+  for (const name of names.filter((each) => each.endsWith(".ldb")).sort()) {
+    const file = join(directory, name);
+    checkTable(file, await readFile(file));
+  }
+}
+
+/** None for a directory that does not exist yet. */
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** @throws DamagedError */
+export function checkTable(file: string, table: Buffer): void {
+  const footer = table.length - footerBytes;
+  // Not finished when the process ended: LevelDB removes it, or says itself that it misses it.
+  if (footer < 0 || !table.subarray(-magic.length).equals(magic)) return;
+  new TableCheck(file, table).footer(footer);
+}
+
+/** A place in the table that another one speaks of. */
+interface Handle {
+  readonly offset: number;
+  readonly size: number;
+}
+
+class TableCheck {
+  constructor(
+    private readonly file: string,
+    private readonly table: Buffer,
+  ) {}
+
+  footer(at: number): void {
+    const cursor = new Cursor(this.table, at, this.table.length - magic.length);
+    const parts = this.reading(at, () => [cursor.handle(), cursor.handle()]);
+    if (this.table.subarray(cursor.at, cursor.end).some((byte) => byte !== 0))
+      throw this.damage(cursor.at, "its footer");
+    for (const part of parts) for (const handle of this.handlesIn(part)) this.block(handle);
+  }
+
+  /** The content of a block whose checksum is right. */
+  private block({ offset, size }: Handle): Buffer {
+    const end = offset + size;
+    if (end + trailerBytes > this.table.length - footerBytes) throw this.damage(offset, "a block beyond the end");
+    const stored = this.table.readUInt32LE(end + 1);
+    if (masked(crc32c(this.table.subarray(offset, end + 1))) !== stored)
+      throw this.damage(offset, `the checksum of a block of ${size} bytes`);
+    const content = this.table.subarray(offset, end);
+    return this.table[end] === snappyType ? this.reading(offset, () => decompressSnappy(content)) : content;
+  }
+
+  private handlesIn(handle: Handle): Handle[] {
+    const content = this.block(handle);
+    return this.reading(handle.offset, () => {
+      const entriesEnd = content.length - 4 - 4 * content.readUInt32LE(content.length - 4);
+      const cursor = new Cursor(content, 0, entriesEnd);
+      const handles: Handle[] = [];
+      while (cursor.at < entriesEnd) {
+        cursor.number(); // of the key, as much as is the same as in the one before
+        const key = cursor.number();
+        cursor.number();
+        cursor.skip(key);
+        handles.push(cursor.handle());
+      }
+      return handles;
+    });
+  }
+
+  private reading<T>(offset: number, read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new DamagedError(this.file, `at byte ${offset}: ${error.message}`, { cause: error });
+    }
+  }
+
+  private damage(offset: number, what: string): DamagedError {
+    return new DamagedError(this.file, `at byte ${offset}: ${what} is not what was written`);
+  }
+}
+
+/** Reads LevelDB's numbers; what it meets may be anything. */
+class Cursor {
+  constructor(
+    private readonly bytes: Buffer,
+    public at: number,
+    readonly end: number,
+  ) {}
+
+  /** @throws RangeError */
+  handle(): Handle {
+    return { offset: this.number(), size: this.number() };
+  }
+
+  number(): number {
+    let value = 0;
+    for (let scale = 1; scale < 2 ** 49; scale *= 128) {
+      const byte = this.at < this.end ? this.bytes[this.at++] : undefined;
+      if (byte === undefined) throw new RangeError("a number that does not end");
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+    throw new RangeError("a number that is too large");
+  }
+
+  skip(count: number): void {
+    this.at += count;
+  }
+}
+
+/** LevelDB stores no checksum as it is, as that of data that contains checksums has bad properties. */
+const masked = (sum: number): number => (((sum >>> 15) | (sum << 17)) + 0xa282ead8) >>> 0;

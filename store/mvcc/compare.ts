@@ -1,0 +1,94 @@
+import { Compare_CompareResult, Compare_CompareTarget } from "../../proto/index.js";
+import type { Compare } from "../../proto/index.js";
+import { intervalOf, keyFromBytes } from "../base/interval.js";
+import type { KeyEntry } from "./key-index.js";
+import { decodeKeyValue, noBytes, valueOf, type KeyState } from "./key-value.js";
+import type { Sliced } from "../base/slices.js";
+import type { StoreData } from "./store-data.js";
+
+/** A key as it was at one revision. */
+interface Compared {
+  readonly state: KeyState;
+  /** The encoded KeyValue: found when it is asked for. */
+  readonly keyValue: () => Uint8Array;
+}
+
+/**
+ * Whether a compare holds at revision `at`, for every key that it names; in slices.
+ *
+ * @param isTired told how many keys were looked at since it was asked last; true: others are to run
+ * @see etcd v3 API, Compare
+ */
+export function* compareHolds(
+  data: StoreData,
+  compare: Compare,
+  at: number,
+  isTired: (keys: number) => boolean,
+): Sliced<boolean> {
+  if (compare.rangeEnd.length === 0) {
+    const entry = data.index.get(keyFromBytes(compare.key));
+    if (isTired(1)) yield;
+    return holdsFor(compare, entry && comparedAt(data, entry, at));
+  }
+  const seen = { any: false, failing: false };
+  yield* data.index.walkSliced(intervalOf(compare), isTired, (entry) => {
+    const compared = comparedAt(data, entry, at);
+    if (compared === undefined) return true;
+    seen.any = true;
+    seen.failing = !holdsFor(compare, compared);
+    return !seen.failing;
+  });
+  return seen.any ? !seen.failing : holdsFor(compare, undefined);
+}
+
+/** Undefined: the key did not exist. */
+function comparedAt({ values }: StoreData, entry: KeyEntry, at: number): Compared | undefined {
+  const put = entry.putAt(at);
+  if (put === undefined) return undefined;
+  if (put === entry.newest) return { state: entry.newest, keyValue: () => values.newest(entry) };
+  const keyValue = values.at(put.mod, put.sub);
+  return { state: decodeKeyValue(keyValue, put.sub).state, keyValue: () => keyValue };
+}
+
+/** A missing key counts as one whose fields are all 0; but no statement about its value holds, not even "not equal". */
+function holdsFor(compare: Compare, compared: Compared | undefined): boolean {
+  switch (compare.target) {
+    case Compare_CompareTarget.VALUE:
+      return compared !== undefined && isAsked(compare, Buffer.compare(valueOf(compared.keyValue()), asked(compare)));
+    case Compare_CompareTarget.VERSION:
+      return isAsked(compare, order(compared?.state.version ?? 0, operand(compare, "version")));
+    case Compare_CompareTarget.CREATE:
+      return isAsked(compare, order(compared?.state.create ?? 0, operand(compare, "createRevision")));
+    case Compare_CompareTarget.MOD:
+      return isAsked(compare, order(compared?.state.mod ?? 0, operand(compare, "modRevision")));
+    case Compare_CompareTarget.LEASE:
+      return isAsked(compare, order(compared?.state.lease ?? 0, operand(compare, "lease")));
+    default:
+      return isAsked(compare, 0); // a target of the future: etcd takes both sides for equal
+  }
+}
+
+/** An operand of another kind than the target counts as 0, or as empty. */
+function operand(compare: Compare, kind: "version" | "createRevision" | "modRevision" | "lease"): bigint {
+  return compare.targetUnion?.$case === kind ? compare.targetUnion.value : 0n;
+}
+
+const asked = (compare: Compare): Uint8Array =>
+  compare.targetUnion?.$case === "value" ? compare.targetUnion.value : noBytes;
+
+const order = (held: number | bigint, against: bigint): number => (held < against ? -1 : held > against ? 1 : 0);
+
+function isAsked(compare: Compare, ordered: number): boolean {
+  switch (compare.result) {
+    case Compare_CompareResult.EQUAL:
+      return ordered === 0;
+    case Compare_CompareResult.NOT_EQUAL:
+      return ordered !== 0;
+    case Compare_CompareResult.GREATER:
+      return ordered > 0;
+    case Compare_CompareResult.LESS:
+      return ordered < 0;
+    default:
+      return true; // a result of the future: as in etcd
+  }
+}

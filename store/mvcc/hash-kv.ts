@@ -1,0 +1,119 @@
+import type { Backend } from "../disk/backend.js";
+import { crc32c } from "../disk/crc32c.js";
+import { DamagedError } from "../base/errors.js";
+import { decodeKeyValue, isTombstone } from "./key-value.js";
+import type { Revision } from "../base/revision.js";
+import {
+  changeRowKey,
+  etcdRowKey,
+  firstRowKeyOf,
+  nameOfRow,
+  openRow,
+  parseChangeRowKey,
+  type RowPosition,
+} from "../disk/rows.js";
+import type { StoreData } from "./store-data.js";
+import type { Change } from "./unflushed.js";
+
+/** A checksum over the changes up to a revision: equal on all members with the same history and compaction. */
+export interface KvHash {
+  readonly hash: number;
+  readonly compactRevision: Revision;
+  readonly hashRevision: Revision;
+}
+
+const rowsPerRead = 100;
+/** Hashing so many bytes takes about as long as a read takes to visit an entry. */
+const bytesPerEntry = 500;
+
+/**
+ * etcd's HashKV: CRC-32C over the bucket's name, then row key and KeyValue of each change up to a revision, in order.
+ * It must not depend on how far removal has come, so what a compaction makes unreadable does not count. etcd decides
+ * that by what is readable at the *hashed* revision, not at the compacted one, unless no key exists there.
+ *
+ * @see etcd v3 API, Maintenance.HashKV
+ */
+export class KvHasher {
+  private sum = crc32c(Buffer.from("key"));
+  /** Up to the compact revision only changes count that are still seen at this one. */
+  private seenFrom: number;
+
+  constructor(
+    private readonly data: StoreData,
+    private readonly revision: Revision,
+    private readonly compactRevision: Revision,
+  ) {
+    this.seenFrom = revision;
+  }
+
+  /** The caller keeps what is readable at the compact revision from being removed meanwhile. */
+  async run(backend: Backend): Promise<KvHash> {
+    const { unflushed } = this.data;
+    const flushedEnd = Math.max(0, Math.min(this.revision + 1, unflushed.firstRevision));
+    const pending = unflushed.between(flushedEnd, this.revision);
+    if (this.compactRevision > 0 && !(await this.anyKeyExists())) this.seenFrom = this.compactRevision;
+    await this.addRows(backend, flushedEnd);
+    for (const changes of pending) await this.addPending(changes);
+    return { hash: this.sum, compactRevision: this.compactRevision, hashRevision: this.revision };
+  }
+
+  private async anyKeyExists(): Promise<boolean> {
+    const { index, turns } = this.data;
+    let isThere = false;
+    const everything = { from: "", to: undefined };
+    await turns.run(
+      index.walkSliced(
+        everything,
+        (entries) => turns.spend(entries),
+        (entry) => {
+          isThere = entry.putAt(this.revision) !== undefined;
+          return !isThere;
+        },
+      ),
+    );
+    return isThere;
+  }
+
+  private async addRows(backend: Backend, end: number): Promise<void> {
+    const rows = backend.iterate(firstRowKeyOf(0), firstRowKeyOf(end));
+    try {
+      for (;;) {
+        const some = await rows.next(rowsPerRead);
+        if (some.length === 0) return;
+        for (const [rowKey, row] of some) {
+          const position = parseChangeRowKey(rowKey);
+          if (position === undefined)
+            throw new DamagedError(nameOfRow(backend.name, rowKey), "not the key of a change");
+          this.add(position, rowKey, openRow(backend.name, rowKey, row));
+          if (this.isTired(row)) await this.data.turns.pause();
+        }
+      }
+    } finally {
+      await rows.close();
+    }
+  }
+
+  private async addPending(changes: readonly Change[]): Promise<void> {
+    for (const change of changes) {
+      const { state, keyValue } = change;
+      const position = { main: state.mod, sub: state.sub, tombstone: isTombstone(state) };
+      this.add(position, changeRowKey(position.main, position.sub, position.tombstone), keyValue);
+      if (this.isTired(keyValue)) await this.data.turns.pause();
+    }
+  }
+
+  private isTired({ length }: Uint8Array): boolean {
+    return this.data.turns.spend(1 + length / bytesPerEntry);
+  }
+
+  private add(position: RowPosition, rowKey: Uint8Array, keyValue: Uint8Array): void {
+    if (position.main <= this.compactRevision && !this.isSeen(position, keyValue)) return;
+    this.sum = crc32c(keyValue, crc32c(etcdRowKey(rowKey), this.sum));
+  }
+
+  private isSeen({ main, sub, tombstone }: RowPosition, keyValue: Uint8Array): boolean {
+    if (tombstone) return false;
+    const seen = this.data.index.get(decodeKeyValue(keyValue, sub).key)?.putAt(this.seenFrom);
+    return seen?.mod === main && seen.sub === sub;
+  }
+}

@@ -1,0 +1,210 @@
+import sortedBtree from "sorted-btree"; // CommonJS: the class is its `default`
+import { compareKeys, keyAfter, type Interval, type Key } from "../base/interval.js";
+import { isTombstone, type KeyState } from "./key-value.js";
+import type { Revision } from "../base/revision.js";
+import type { Sliced } from "../base/slices.js";
+
+/** One key and all its changes that a read can still ask for. */
+export class KeyEntry {
+  /**
+   * Older changes, oldest first, two numbers each: main, and sub of a put or ~sub of a delete. Numbers in one array
+   * instead of objects: a million keys have millions of changes.
+   */
+  history: number[] | undefined = undefined;
+  /** The encoded KeyValue of `newest`, while the cache holds it. */
+  value: Uint8Array | undefined = undefined;
+  /** Whether the cache has this entry in its queue, and whether it was asked for since it last came by there. */
+  queued = false;
+  used = false;
+
+  constructor(
+    readonly key: Key,
+    public newest: KeyState,
+  ) {}
+
+  /** The put whose value the key had at revision `at`: `newest` itself if it is that. Undefined: the key did not exist. */
+  putAt(at: number): Pick<KeyState, "mod" | "sub"> | undefined {
+    const { newest, history } = this;
+    if (newest.mod <= at) return isTombstone(newest) ? undefined : newest;
+    if (history === undefined) return undefined;
+    const position = lastUpTo(history, at);
+    const sub = Number(history[position + 1]);
+    return position >= 0 && sub >= 0 ? { mod: Number(history[position]) as Revision, sub } : undefined;
+  }
+}
+
+/** Position of the last change in `history` whose main is at most `at`; -1: none. */
+function lastUpTo(history: readonly number[], at: number): number {
+  let low = 0;
+  let high = history.length / 2;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (Number(history[2 * middle]) <= at) low = middle + 1;
+    else high = middle;
+  }
+  return 2 * (low - 1);
+}
+
+/** A change whose row is to go: main, and sub or ~sub as in `KeyEntry.history`. */
+export interface RemovedChange {
+  readonly main: number;
+  readonly sub: number;
+}
+
+/** How far one slice of a compaction goes. */
+export interface CompactionSlice {
+  readonly revision: number;
+  /** Entries that are visited; and changes of one entry: one with more is gone on with in the next slice. */
+  readonly maxEntries: number;
+  /** Checked after each key. */
+  readonly maxRemovals: number;
+}
+
+/** Wider than the package's own choice: a walk over a range is twice as fast, and an insert no slower. */
+const maxNodeSize = 64;
+
+/** Entries that are visited before it is asked whether to pause. */
+const entriesPerWalk = 100;
+
+/**
+ * All keys in memory: a `Map` finds one key in one step, a B-tree serves ranges. Deleted keys stay until a compaction
+ * makes sure that nobody can ask for what they were.
+ */
+export class KeyIndex {
+  private readonly entries = new Map<Key, KeyEntry>();
+  private readonly ordered = new sortedBtree.default<Key, KeyEntry>(undefined, compareKeys, maxNodeSize);
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  get(key: Key): KeyEntry | undefined {
+    return this.entries.get(key);
+  }
+
+  /** The entry if the key exists now. */
+  live(key: Key): KeyEntry | undefined {
+    const entry = this.entries.get(key);
+    return entry === undefined || isTombstone(entry.newest) ? undefined : entry;
+  }
+
+  /** Notes the newest change of a key. `entry`: what `get(key)` returned. */
+  advance(key: Key, entry: KeyEntry | undefined, state: KeyState): KeyEntry {
+    if (entry === undefined) {
+      const added = new KeyEntry(key, state);
+      this.entries.set(key, added);
+      this.ordered.set(key, added);
+      return added;
+    }
+    const { mod, sub } = entry.newest;
+    const code = isTombstone(entry.newest) ? ~sub : sub;
+    if (entry.history === undefined) entry.history = [mod, code];
+    else entry.history.push(mod, code);
+    entry.newest = state;
+    return entry;
+  }
+
+  /** Takes back the newest change of a key. `before`: what it was before; absent: unknown to the index. */
+  takeBack(entry: KeyEntry, before: KeyState | undefined): void {
+    if (before === undefined) {
+      this.remove(entry);
+      return;
+    }
+    entry.newest = before;
+    if (entry.history === undefined) return;
+    entry.history.length -= 2;
+    if (entry.history.length === 0) entry.history = undefined;
+  }
+
+  /**
+   * Visits all entries in an interval in key order, deleted ones too, until `visit` returns false. The index must not
+   * change meanwhile.
+   *
+   * @returns the key to go on from; absent: all were visited
+   */
+  walk(interval: Interval, visit: (entry: KeyEntry) => boolean): Key | undefined {
+    const high = interval.to ?? this.ordered.maxKey();
+    if (high === undefined || high < interval.from) return undefined;
+    const stopped = this.ordered.editRange<Key>(interval.from, high, interval.to === undefined, (key, entry) =>
+      visit(entry) ? undefined : { break: keyAfter(key) },
+    );
+    return typeof stopped === "string" ? stopped : undefined;
+  }
+
+  /**
+   * The same, in slices: the index may gain keys and changes meanwhile, but lose none.
+   *
+   * @param isTired told how many entries were visited since it was asked last; true: others are to run
+   */
+  *walkSliced(
+    { from, to }: Interval,
+    isTired: (entries: number) => boolean,
+    visit: (entry: KeyEntry) => boolean,
+  ): Sliced<void> {
+    let next: Key | undefined = from;
+    for (;;) {
+      let visited = 0;
+      next = this.walk({ from: next, to }, (entry) => visit(entry) && ++visited < entriesPerWalk);
+      if (next === undefined || visited < entriesPerWalk) return; // all were visited, or `visit` has returned false
+      if (isTired(visited)) yield;
+    }
+  }
+
+  /**
+   * Compacts keys from `from` on, as many as `bounds` allow.
+   *
+   * @param removed takes the forgotten changes, oldest first within each key
+   * @returns the key to go on from; absent: all are done
+   */
+  compactFrom(from: Key, bounds: CompactionSlice, removed: RemovedChange[]): Key | undefined {
+    const entries: KeyEntry[] = [];
+    let visited = 0;
+    let changes = 0;
+    const next = this.walk({ from, to: undefined }, (entry) => {
+      if (entry.history !== undefined || isTombstone(entry.newest)) {
+        entries.push(entry);
+        changes += 1 + (entry.history?.length ?? 0) / 2;
+      }
+      visited += 1;
+      return visited < bounds.maxEntries && changes < bounds.maxRemovals;
+    });
+    for (const entry of entries) if (!this.compact(entry, bounds, removed)) return entry.key;
+    return next;
+  }
+
+  /**
+   * Forgets the changes of one key that no read at `revision` or later can see: all before the newest one at or before
+   * it, and that one too if it is a delete older than `revision`. (A delete at `revision` itself stays for the watch
+   * that starts there; etcd since 3.5.16.)
+   *
+   * @param removed takes the forgotten changes, oldest first
+   * @returns whether that was all of them; if not, the key is to be compacted again
+   */
+  private compact(entry: KeyEntry, { revision, maxEntries }: CompactionSlice, removed: RemovedChange[]): boolean {
+    const { history = [], newest } = entry;
+    const end = newest.mod <= revision ? history.length : endOfUnreadable(history, revision);
+    const forgotten = Math.min(end, 2 * maxEntries);
+    for (let i = 0; i < forgotten; i += 2) removed.push({ main: Number(history[i]), sub: Number(history[i + 1]) });
+    const isAll = forgotten === end;
+    if (!isAll) history.splice(0, forgotten);
+    else if (end > 0) entry.history = end === history.length ? undefined : history.slice(end); // takes no more memory than it needs
+    if (isAll && newest.mod < revision && isTombstone(newest)) {
+      removed.push({ main: newest.mod, sub: ~newest.sub });
+      this.remove(entry);
+    }
+    return isAll;
+  }
+
+  private remove(entry: KeyEntry): void {
+    this.entries.delete(entry.key);
+    this.ordered.delete(entry.key);
+  }
+}
+
+/** Where in `history` begins what a read at `revision` or later can see. There are changes behind `history`. */
+function endOfUnreadable(history: readonly number[], revision: number): number {
+  const last = lastUpTo(history, revision);
+  if (last < 0) return 0;
+  const isOldDelete = Number(history[last + 1]) < 0 && Number(history[last]) < revision;
+  return isOldDelete ? last + 2 : last;
+}

@@ -1,0 +1,99 @@
+import { DamagedError, LeaseNotFoundError } from "../base/errors.js";
+import type { Key } from "../base/interval.js";
+import type { Pace } from "../disk/visit-rows.js";
+
+/** What makes keys go away together. When it ends is for others to say: the store has no clock. */
+export interface Lease {
+  /** An int64 that is not 0; negative ones are allowed. */
+  readonly id: bigint;
+  /** How long it lives without being kept alive. */
+  readonly ttlSeconds: number;
+  /** Tells it from later leases of the same id; given by whoever grants it. */
+  readonly generation: number;
+}
+
+interface LeaseEntry extends Lease {
+  readonly keys: Set<Key>;
+}
+
+/** The id that stands for "no lease". */
+export const noLease = 0n;
+
+/** All leases, and the keys attached to each: every key whose newest KeyValue names it. */
+export class Leases {
+  private readonly entries = new Map<bigint, LeaseEntry>();
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  get(id: bigint): Lease | undefined {
+    return this.entries.get(id);
+  }
+
+  /** In the order in which they were granted; after a restart by id. */
+  all(): Iterable<Lease> {
+    return this.entries.values();
+  }
+
+  /** How many keys are attached; 0 for one that does not exist. */
+  keyCount(id: bigint): number {
+    return this.entries.get(id)?.keys.size ?? 0;
+  }
+
+  /** The keys attached now, in no order. @throws LeaseNotFoundError */
+  keysAttached(id: bigint): readonly Key[] {
+    const entry = this.entries.get(id);
+    if (entry === undefined) throw new LeaseNotFoundError(id);
+    return [...entry.keys];
+  }
+
+  /** @throws LeaseNotFoundError unless it exists, or is "no lease" */
+  check(id: bigint): void {
+    if (id !== noLease && !this.entries.has(id)) throw new LeaseNotFoundError(id);
+  }
+
+  add({ id, ttlSeconds, generation }: Lease): void {
+    this.entries.set(id, { id, ttlSeconds, generation, keys: new Set() });
+  }
+
+  /** Its keys are gone. */
+  remove(id: bigint): void {
+    this.entries.delete(id);
+  }
+
+  /** A key has another lease now, or none, or went away; or that is taken back. */
+  move(key: Key, { from, to }: { readonly from: bigint; readonly to: bigint }): void {
+    if (from === to) return;
+    if (from !== noLease) this.entries.get(from)?.keys.delete(key);
+    if (to !== noLease) this.entries.get(to)?.keys.add(key);
+  }
+}
+
+/** Keys that are attached to their leases before others run. */
+const keysPerSlice = 1_000;
+
+/** Gathers which key has which lease while the changes on disk are read: only the newest of each key counts. */
+export class Attachments {
+  private readonly leaseOf = new Map<Key, bigint>();
+
+  note(key: Key, lease: bigint): void {
+    if (lease !== noLease) this.leaseOf.set(key, lease);
+    else if (this.leaseOf.size > 0) this.leaseOf.delete(key);
+  }
+
+  /**
+   * In slices.
+   *
+   * @throws DamagedError if a key has a lease that does not exist
+   */
+  async attachTo(leases: Leases, place: string, pace: Pace): Promise<void> {
+    let attached = 0;
+    for (const [key, lease] of this.leaseOf) {
+      if (leases.get(lease) === undefined)
+        throw new DamagedError(place, `key ${JSON.stringify(key)} has lease ${lease}, which is missing`);
+      leases.move(key, { from: noLease, to: lease });
+      if (++attached % keysPerSlice === 0) await pace();
+    }
+  }
+}

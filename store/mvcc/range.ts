@@ -1,0 +1,214 @@
+import { counterFromRequest, RangeRequest_SortOrder, RangeRequest_SortTarget } from "../../proto/index.js";
+import type { RangeRequest, RawRangeResponse } from "../../proto/index.js";
+import type { AnswerSize } from "../base/answer-size.js";
+import { intervalOf, type Interval } from "../base/interval.js";
+import type { KeyEntry } from "./key-index.js";
+import { decodeKeyValue, encodeKeyValue, noBytes, valueOf, withoutValue, type KeyState } from "./key-value.js";
+import { slicedSort } from "../base/sliced-sort.js";
+import type { Sliced } from "../base/slices.js";
+import type { StoreData } from "./store-data.js";
+
+/** A key that existed at the revision of the read. */
+interface Hit {
+  readonly entry: KeyEntry;
+  /** The put that was its newest then. */
+  readonly main: number;
+  readonly sub: number;
+  /** Known at once if that put is still the newest; else it is in the KeyValue on disk. */
+  state: KeyState | undefined;
+  keyValue: Uint8Array | undefined;
+}
+
+/** Whether the answer is just the key's value: the way of most reads, made short by whoever calls. */
+export const isPlainGet = (request: RangeRequest): boolean =>
+  request.rangeEnd.length === 0 && !request.countOnly && !request.keysOnly && !hasFilters(request);
+
+const hasFilters = (request: RangeRequest): boolean =>
+  request.minModRevision !== 0n ||
+  request.maxModRevision !== 0n ||
+  request.minCreateRevision !== 0n ||
+  request.maxCreateRevision !== 0n;
+
+/** Parameters of a read. */
+export interface RangeRead {
+  /** The revision, which must not be compacted away before the read is done. */
+  readonly at: number;
+  /** Size of the whole answer that this is a part of. */
+  readonly size: AnswerSize;
+  /** Told how many keys were visited, or their values found, since it was asked last; true: others are to run. */
+  readonly isTired: (keys: number) => boolean;
+}
+
+/**
+ * Answers a Range at one revision, in slices. `count` ignores limit and filters; `more` does not.
+ *
+ * @throws TooLargeError
+ * @see etcd v3 API, KV.Range
+ */
+export function* readRange(data: StoreData, request: RangeRequest, read: RangeRead): Sliced<RawRangeResponse> {
+  const limit = counterFromRequest(request.limit);
+  const unlimited = limit <= 0;
+  // With any order or filter etcd fetches everything first. Without, it takes the first limit + 1 keys in key order,
+  // even if it then sorts them by something else.
+  const fetchesAll = unlimited || request.sortOrder !== RangeRequest_SortOrder.NONE || hasFilters(request);
+  const maxHits = request.countOnly ? 0 : fetchesAll ? Infinity : limit + 1;
+  const { hits, count } = yield* findHits(data, intervalOf(request), read, maxHits);
+
+  const loader = new Loader(data, read);
+  const filtered = yield* filter(loader, request, hits);
+  const sorted = yield* sort(loader, request, filtered, unlimited ? Infinity : limit + 1);
+  const more = !unlimited && sorted.length > limit;
+  const kept = more ? sorted.slice(0, limit) : sorted;
+  const kvs = yield* request.keysOnly ? keysOf(loader, kept) : keyValuesOf(loader, kept);
+  return { header: undefined, kvs, more, count: BigInt(count) };
+}
+
+/** The first `maxHits` keys of the interval that existed at `at`, and how many there were in all. */
+function* findHits(
+  { index }: StoreData,
+  interval: Interval,
+  { at, isTired }: RangeRead,
+  maxHits: number,
+): Sliced<{ readonly hits: Hit[]; readonly count: number }> {
+  const hits: Hit[] = [];
+  let count = 0;
+  yield* index.walkSliced(interval, isTired, (entry) => {
+    const hit = hitAt(entry, at, hits.length < maxHits);
+    if (hit !== undefined) count += 1;
+    if (typeof hit === "object") hits.push(hit);
+    return true;
+  });
+  return { hits, count };
+}
+
+/** Undefined: the key did not exist at `at`. True: it did, and that was all that is wanted. */
+function hitAt(entry: KeyEntry, at: number, wanted: boolean): Hit | true | undefined {
+  const put = entry.putAt(at);
+  if (put === undefined) return undefined;
+  const state = put === entry.newest ? entry.newest : undefined;
+  return !wanted || { entry, main: put.mod, sub: put.sub, state, keyValue: undefined };
+}
+
+/** Brings in what the index does not know of a hit, within the bound on what one answer may gather. */
+class Loader {
+  constructor(
+    private readonly data: StoreData,
+    private readonly read: RangeRead,
+  ) {}
+
+  /** Whether it is time to let others run; to be asked after each hit. */
+  isTired(): boolean {
+    return this.read.isTired(1);
+  }
+
+  get isTiredOf(): RangeRead["isTired"] {
+    return this.read.isTired;
+  }
+
+  keyValue(hit: Hit): Uint8Array {
+    if (hit.keyValue !== undefined) return hit.keyValue;
+    const { values } = this.data;
+    hit.keyValue = hit.entry.newest === hit.state ? values.newest(hit.entry) : values.at(hit.main, hit.sub);
+    this.read.size.add(hit.keyValue);
+    return hit.keyValue;
+  }
+
+  state(hit: Hit): KeyState {
+    hit.state ??= decodeKeyValue(this.keyValue(hit), hit.sub).state;
+    return hit.state;
+  }
+}
+
+function* filter(loader: Loader, request: RangeRequest, hits: Hit[]): Sliced<Hit[]> {
+  if (!hasFilters(request)) return hits;
+  const [minMod, minCreate] = [request.minModRevision, request.minCreateRevision].map(counterFromRequest) as Pair;
+  const [maxMod, maxCreate] = [request.maxModRevision, request.maxCreateRevision].map(counterFromRequest) as Pair;
+  const kept: Hit[] = [];
+  for (const hit of hits) {
+    const { mod, create } = loader.state(hit);
+    const low = mod >= minMod && create >= minCreate;
+    if (low && (maxMod === 0 || mod <= maxMod) && (maxCreate === 0 || create <= maxCreate)) kept.push(hit);
+    if (loader.isTired()) yield;
+  }
+  return kept;
+}
+
+type Pair = [number, number];
+
+/**
+ * The first `wanted` in the order that is asked for. Equal ones stay in key order, where etcd leaves their order open.
+ */
+function* sort(loader: Loader, request: RangeRequest, hits: Hit[], wanted: number): Sliced<Hit[]> {
+  const { sortTarget: target, sortOrder: order } = request;
+  const descending = order === RangeRequest_SortOrder.DESCEND;
+  if (target === RangeRequest_SortTarget.KEY) return descending ? hits.reverse() : hits;
+  if (target === RangeRequest_SortTarget.VALUE) {
+    const byValue = { compare: (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b), descending, wanted };
+    return yield* firstByRank(loader, hits, byValue, (hit) => valueOf(loader.keyValue(hit)));
+  }
+  const byNumber = { compare: (a: number, b: number) => a - b, descending, wanted };
+  return yield* firstByRank(loader, hits, byNumber, (hit) => rankOf(loader.state(hit), target));
+}
+
+function rankOf(state: KeyState, target: RangeRequest_SortTarget): number {
+  if (target === RangeRequest_SortTarget.VERSION) return state.version;
+  return target === RangeRequest_SortTarget.CREATE ? state.create : state.mod;
+}
+
+/** Beyond what is wanted so many are gathered before the rest is forgotten. */
+const spareRanked = 32;
+
+/** By what hits are sorted, and how many of the first are wanted. */
+interface Ranking<R> {
+  readonly compare: (a: R, b: R) => number;
+  readonly descending: boolean;
+  readonly wanted: number;
+}
+
+/** Sorts hits, given in key order, by a rank. Who wants the first few of a million has no more than these sorted, a part at a time. */
+function* firstByRank<R>(
+  loader: Loader,
+  hits: readonly Hit[],
+  { compare, descending, wanted }: Ranking<R>,
+  rankOfHit: (hit: Hit) => R,
+): Sliced<Hit[]> {
+  interface Ranked {
+    readonly hit: Hit;
+    readonly rank: R;
+  }
+  const ordered = descending
+    ? (a: Ranked, b: Ranked) => compare(b.rank, a.rank)
+    : (a: Ranked, b: Ranked) => compare(a.rank, b.rank);
+  let ranked: Ranked[] = [];
+  for (const hit of hits) {
+    ranked.push({ hit, rank: rankOfHit(hit) });
+    if (loader.isTired()) yield;
+    if (ranked.length < 2 * wanted + spareRanked) continue;
+    // Stable: those that are kept lie before those that come later.
+    ranked = (yield* slicedSort(ranked, ordered, loader.isTiredOf)).slice(0, wanted);
+  }
+  const sorted = yield* slicedSort(ranked, ordered, loader.isTiredOf);
+  return sorted.slice(0, wanted).map(({ hit }) => hit);
+}
+
+function* keyValuesOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]> {
+  const kvs: Uint8Array[] = [];
+  for (const hit of hits) {
+    kvs.push(loader.keyValue(hit));
+    if (loader.isTired()) yield;
+  }
+  return kvs;
+}
+
+/** Without values; nothing is read from disk for a key whose newest put is asked for. */
+function* keysOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]> {
+  const kvs: Uint8Array[] = [];
+  for (const hit of hits) {
+    const { state } = hit;
+    kvs.push(
+      state === undefined ? withoutValue(loader.keyValue(hit)) : encodeKeyValue(hit.entry.key, state, noBytes, 0),
+    );
+    if (loader.isTired()) yield;
+  }
+  return kvs;
+}

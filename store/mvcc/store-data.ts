@@ -1,0 +1,19 @@
+import type { KeyIndex } from "./key-index.js";
+import type { Leases } from "./leases.js";
+import type { StoreLimits } from "../base/limits.js";
+import type { Turns } from "../base/turns.js";
+import type { Unflushed } from "./unflushed.js";
+import type { ValueCache } from "./value-cache.js";
+import type { Values } from "./values.js";
+
+/** What the parts of the store share. */
+export interface StoreData {
+  readonly index: KeyIndex;
+  readonly leases: Leases;
+  readonly values: Values;
+  readonly cache: ValueCache;
+  readonly unflushed: Unflushed;
+  readonly limits: StoreLimits;
+  /** Turns that long work takes. */
+  readonly turns: Turns;
+}

@@ -1,0 +1,153 @@
+import { counterFromRequest } from "../../proto/index.js";
+import type {
+  DeleteRangeRequest,
+  PutRequest,
+  RangeRequest,
+  RawResponseOp,
+  RawTxnResponse,
+  RequestOp,
+  ResponseHeader,
+  TxnRequest,
+} from "../../proto/index.js";
+import { compareHolds } from "./compare.js";
+import { CompactedError, FutureRevisionError, KeyNotFoundError } from "../base/errors.js";
+import { keyFromBytes } from "../base/interval.js";
+import { readRange } from "./range.js";
+import type { Revision } from "../base/revision.js";
+import type { Sliced } from "../base/slices.js";
+import type { StoreData } from "./store-data.js";
+import type { Write } from "./write.js";
+
+/** A transaction whose branches are chosen. */
+interface Plan {
+  readonly succeeded: boolean;
+  readonly ops: readonly PlannedOp[];
+}
+
+type PlannedOp =
+  | { readonly kind: "range"; readonly request: RangeRequest }
+  | { readonly kind: "put"; readonly request: PutRequest }
+  | { readonly kind: "deleteRange"; readonly request: DeleteRangeRequest }
+  | { readonly kind: "txn"; readonly plan: Plan }
+  | { readonly kind: "none" };
+
+/** Where the store was before the transaction. */
+export interface Bounds {
+  readonly revision: Revision;
+  readonly compactRevision: Revision;
+}
+
+/** A transaction while it runs. */
+interface Run {
+  readonly data: StoreData;
+  readonly write: Write;
+  readonly before: Bounds;
+}
+
+const emptyHeader: ResponseHeader = { clusterId: 0n, memberId: 0n, revision: 0n, raftTerm: 0n };
+
+/**
+ * Runs a transaction, in slices: first all compares, nested ones too, against the state before it; then the checks of
+ * everything that will run; then the operations in order, each seeing what those before it did.
+ *
+ * @throws StoreError; the caller undoes `write`
+ * @see etcd v3 API, KV.Txn
+ */
+export function* runTxn(data: StoreData, request: TxnRequest, write: Write, before: Bounds): Sliced<RawTxnResponse> {
+  const run = { data, write, before };
+  const plan = yield* choose(run, request);
+  // In this order, as it shows when two are wrong.
+  forEachOp(plan, (op) => op.kind === "put" && checkPut(data, op.request));
+  forEachOp(plan, (op) => op.kind === "range" && checkRange(op.request, before));
+  return { ...(yield* execute(run, plan)), header: undefined };
+}
+
+function* choose(run: Run, request: TxnRequest): Sliced<Plan> {
+  let succeeded = true;
+  for (const compare of request.compare) {
+    succeeded = yield* compareHolds(run.data, compare, run.before.revision, run.write.isTired);
+    if (!succeeded) break;
+  }
+  const ops: PlannedOp[] = [];
+  for (const op of succeeded ? request.success : request.failure) ops.push(yield* plannedOp(run, op));
+  return { succeeded, ops };
+}
+
+function* plannedOp(run: Run, { request: op }: RequestOp): Sliced<PlannedOp> {
+  switch (op?.$case) {
+    case "requestRange":
+      return { kind: "range", request: op.value };
+    case "requestPut":
+      return { kind: "put", request: op.value };
+    case "requestDeleteRange":
+      return { kind: "deleteRange", request: op.value };
+    case "requestTxn":
+      return { kind: "txn", plan: yield* choose(run, op.value) };
+    case undefined:
+      return { kind: "none" };
+  }
+}
+
+function forEachOp(plan: Plan, visit: (op: PlannedOp) => void): void {
+  for (const op of plan.ops) {
+    if (op.kind === "txn") forEachOp(op.plan, visit);
+    else visit(op);
+  }
+}
+
+/** The other way round than for a put by itself, as in etcd. */
+function checkPut({ index, leases }: StoreData, request: PutRequest): void {
+  if (request.ignoreValue || request.ignoreLease) {
+    const key = keyFromBytes(request.key);
+    if (index.live(key) === undefined) throw new KeyNotFoundError(key);
+  }
+  leases.check(request.lease);
+}
+
+/** A negative revision is "the newest" for a Range by itself, but a compacted one here, as in etcd. */
+function checkRange(request: RangeRequest, before: Bounds): void {
+  if (request.revision === 0n) return;
+  const revision = counterFromRequest(request.revision);
+  if (revision > before.revision) throw new FutureRevisionError(revision, before.revision);
+  if (revision < before.compactRevision) throw new CompactedError(revision, before.compactRevision);
+}
+
+function* execute(run: Run, plan: Plan): Sliced<RawTxnResponse> {
+  const responses: RawResponseOp[] = [];
+  for (const op of plan.ops) {
+    responses.push({ response: yield* respond(run, op) });
+    if (run.write.isTired(1)) yield;
+  }
+  return { header: emptyHeader, succeeded: plan.succeeded, responses };
+}
+
+function* respond(run: Run, op: PlannedOp): Sliced<RawResponseOp["response"]> {
+  const { data, write, before } = run;
+  switch (op.kind) {
+    case "range": {
+      const asked = counterFromRequest(op.request.revision);
+      // Without a change of its own the new revision may be another write's, which is not finished.
+      const at = asked > 0 ? asked : write.hasChanged ? write.revision : before.revision;
+      const response = yield* readRange(data, op.request, { at, size: write.answerSize, isTired: write.isTired });
+      return { $case: "responseRange", value: { ...response, header: headerOf(write, before) } };
+    }
+    case "put": {
+      const response = write.put(op.request);
+      return { $case: "responsePut", value: { ...response, header: headerOf(write, before) } };
+    }
+    case "deleteRange": {
+      const response = yield* write.deleteRange(op.request);
+      return { $case: "responseDeleteRange", value: { ...response, header: headerOf(write, before) } };
+    }
+    case "txn":
+      return { $case: "responseTxn", value: yield* execute(run, op.plan) };
+    case "none":
+      return undefined;
+  }
+}
+
+/** The new revision from the first change on, and only that field. */
+const headerOf = (write: Write, before: Bounds): ResponseHeader => ({
+  ...emptyHeader,
+  revision: BigInt(write.hasChanged ? write.revision : before.revision),
+});

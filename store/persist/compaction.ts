@@ -1,0 +1,87 @@
+import { ClosedError } from "../base/errors.js";
+import type { Key } from "../base/interval.js";
+import type { RemovedChange } from "../mvcc/key-index.js";
+import type { Pins } from "./pins.js";
+import type { Revision } from "../base/revision.js";
+import type { StoreData } from "../mvcc/store-data.js";
+import type { WriteBehind } from "./write-behind.js";
+
+/** A compaction that has taken effect for reads. */
+export interface Compaction {
+  /** Resolves once everything it makes unreadable is gone from disk. Rejects with a StoreError if that will not be. */
+  readonly finished: Promise<void>;
+}
+
+/**
+ * Removes what compactions made unreadable: in slices between requests, once the compaction is on disk and the reads
+ * that began before it are done. One at a time; those that wait become one.
+ */
+export class Compactor {
+  private last: Compaction = { finished: Promise.resolve() };
+  /** The newest compaction known to be on disk: only what no restart can ask for again may be removed. */
+  private durable = 0;
+  private finished = 0;
+  private stopped = false;
+
+  constructor(
+    private readonly data: StoreData,
+    private readonly writer: WriteBehind,
+    private readonly pins: Pins,
+    /** Runs what changes the index once no revision is half applied: taking that back needs what was there before. */
+    private readonly whenIdle: <T>(work: () => T) => Promise<T>,
+  ) {}
+
+  /** The one begun last; its end is that of all before it. */
+  get newest(): Compaction {
+    return this.last;
+  }
+
+  /** @param onDisk resolves once the compaction is */
+  start(revision: Revision, onDisk: Promise<void>): Compaction {
+    const finished = this.run(revision, onDisk, this.ended());
+    finished.catch(() => undefined); // whoever is interested awaits it; nobody has to
+    this.last = { finished };
+    return this.last;
+  }
+
+  /** The work is to end after the slice it is at. */
+  stop(): void {
+    this.stopped = true;
+  }
+
+  /** Resolves once it has. */
+  ended(): Promise<void> {
+    return this.last.finished.catch(() => undefined);
+  }
+
+  private async run(revision: Revision, onDisk: Promise<void>, before: Promise<void>): Promise<void> {
+    await onDisk;
+    this.durable = Math.max(this.durable, revision);
+    await before;
+    if (this.finished >= revision) return;
+    const target = this.durable as Revision;
+    await this.pins.releasedBelow(target);
+    await this.sweep(target);
+    await this.writer.finishCompaction(target);
+    this.finished = target;
+  }
+
+  private async sweep(revision: Revision): Promise<void> {
+    const { index, limits, turns } = this.data;
+    let from: Key | undefined = "";
+    while (from !== undefined) {
+      if (this.stopped) throw new ClosedError();
+      const removed: RemovedChange[] = [];
+      const start: Key = from;
+      const bounds = { revision, maxEntries: limits.entriesPerSlice, maxRemovals: limits.removalsPerBatch };
+      from = await this.whenIdle(() => {
+        turns.spend(limits.entriesPerSlice);
+        return index.compactFrom(start, bounds, removed);
+      });
+      // Oldest first within a key: were a delete's row to go before the put's, a crash between would revive the key.
+      for (let first = 0; first < removed.length; first += limits.removalsPerBatch)
+        await this.writer.remove(removed.slice(first, first + limits.removalsPerBatch));
+      await turns.pause();
+    }
+  }
+}

@@ -1,0 +1,48 @@
+// A lease on disk:  l ‖ id  →  TTL ‖ generation ‖ crc32,  each number 8 bytes, big-endian. Which keys it has, the keys
+// themselves say.
+
+import type { Row, Rows } from "../disk/backend.js";
+import { DamagedError } from "../base/errors.js";
+import type { Lease, Leases } from "../mvcc/leases.js";
+import { leaseCountRow } from "../disk/meta.js";
+import { leasePrefix, nameOfRow, openRow, sealedRow } from "../disk/rows.js";
+import { visitRows, type Pace } from "../disk/visit-rows.js";
+
+export function leaseRowKey(id: bigint): Uint8Array {
+  const key = Buffer.alloc(9);
+  key[0] = leasePrefix;
+  key.writeBigInt64BE(id, 1);
+  return key;
+}
+
+export function leaseRow(rowKey: Uint8Array, { ttlSeconds, generation }: Lease): Uint8Array {
+  const content = Buffer.alloc(16);
+  content.writeBigUInt64BE(BigInt(ttlSeconds));
+  content.writeBigUInt64BE(BigInt(generation), 8);
+  return sealedRow(rowKey, content);
+}
+
+/**
+ * Reads all leases; their keys are attached later.
+ *
+ * @throws DamagedError if one is missing or not what was written
+ */
+export async function readLeases(rows: Rows, leases: Leases, pace: Pace): Promise<void> {
+  const range = { from: Buffer.of(leasePrefix), to: Buffer.of(leasePrefix + 1) };
+  await visitRows(rows, range, pace, (row) => leases.add(parse(rows.name, row)));
+  const expected = leaseCountRow.get(rows) ?? 0;
+  if (leases.size !== expected)
+    throw new DamagedError(rows.name, `it has ${leases.size} leases, should have ${expected}`);
+}
+
+function parse(place: string, [rowKey, row]: Row): Lease {
+  const content = openRow(place, rowKey, row);
+  if (rowKey.length !== 9 || content.length !== 16)
+    throw new DamagedError(nameOfRow(place, rowKey), "not the row of a lease");
+  const bytes = Buffer.from(content);
+  return {
+    id: Buffer.from(rowKey).readBigInt64BE(1),
+    ttlSeconds: Number(bytes.readBigUInt64BE()),
+    generation: Number(bytes.readBigUInt64BE(8)),
+  };
+}

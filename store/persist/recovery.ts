@@ -1,0 +1,162 @@
+import type { Backend, Row, Rows } from "../disk/backend.js";
+import { DamagedError } from "../base/errors.js";
+import type { Key } from "../base/interval.js";
+import type { KeyIndex } from "../mvcc/key-index.js";
+import { readLeases } from "./lease-rows.js";
+import { Attachments, Leases } from "../mvcc/leases.js";
+import { decodeKeyValue, deletedState, isOnlyKey, isTombstone, type KeyState } from "../mvcc/key-value.js";
+import { finishedCompactionRow, formatRow, rowCountRow, scheduledCompactionRow, stateRow } from "../disk/meta.js";
+import { firstRevision, neverCompacted, type Revision } from "../base/revision.js";
+import {
+  allRows,
+  endOfChanges,
+  firstRowKeyOf,
+  nameOfRow,
+  openRow,
+  parseChangeRowKey,
+  type RowPosition,
+} from "../disk/rows.js";
+import type { ValueCache } from "../mvcc/value-cache.js";
+import { visitRows, type Pace } from "../disk/visit-rows.js";
+
+/** The version of the layout that this code writes, and the only one it reads. */
+const formatVersion = 1;
+
+/** The store on disk was written by a newer version. It was left untouched. */
+export class NewerFormatError extends Error {
+  override readonly name = "NewerFormatError";
+  constructor(
+    readonly place: string,
+    readonly found: number,
+  ) {
+    super(`Cannot open ${place}: it has store format ${found}, this version knows ${formatVersion}; use a newer one`);
+  }
+}
+
+/** What was found on disk, beside the keys. */
+export interface Recovered {
+  readonly revision: Revision;
+  readonly compactRevision: Revision;
+  /** A compaction that was interrupted. */
+  readonly unfinishedCompaction: Revision | undefined;
+  readonly marker: Uint8Array | undefined;
+  /** How many changes there are. */
+  readonly rows: number;
+}
+
+/** What is filled from disk. */
+export interface Recovering {
+  readonly index: KeyIndex;
+  readonly cache: ValueCache;
+  readonly leases: Leases;
+}
+
+/**
+ * Fills the index and the leases from the rows on disk, in slices.
+ *
+ * LevelDB drops what it cannot read of its log and opens without it. So it is checked that nothing is missing: rows are
+ * counted, and above the compaction revision and sub follow each other without a gap.
+ *
+ * @throws DamagedError if what is there is not what was written
+ * @throws NewerFormatError
+ */
+export function recover(backend: Backend, { index, cache, leases }: Recovering, pace: Pace): Promise<Recovered> {
+  const fill: ChangeListener = (key, state, keyValue) => {
+    const entry = index.advance(key, index.get(key), state);
+    if (isTombstone(state)) cache.drop(entry);
+    else cache.hold(entry, keyValue);
+  };
+  return readAll(backend, leases, fill, pace);
+}
+
+/** Checks what `recover` checks, and keeps nothing of the keys but which have leases. */
+export function verify(backend: Backend, pace: Pace): Promise<Recovered> {
+  return readAll(backend, new Leases(), () => undefined, pace);
+}
+
+async function readAll(backend: Backend, leases: Leases, listener: ChangeListener, pace: Pace): Promise<Recovered> {
+  await checkFormat(backend);
+  const state = stateRow.get(backend);
+  const scheduled = scheduledCompactionRow.get(backend);
+  const compactRevision = scheduled ?? neverCompacted;
+  await readLeases(backend, leases, pace);
+  const reader = new ChangeReader(backend.name, compactRevision, listener);
+  await visitRows(backend, { from: firstRowKeyOf(0), to: endOfChanges }, pace, (row) => reader.read(row));
+  await reader.attachments.attachTo(leases, backend.name, pace);
+  // A compaction may have removed the newest rows, if they were deletes; never one after its own revision.
+  const revision = Math.max(firstRevision, reader.main, compactRevision) as Revision;
+  const expected = state?.revision ?? firstRevision;
+  if (revision !== expected)
+    throw new DamagedError(backend.name, `its rows end at revision ${revision}, should at ${expected}`);
+  const rows = rowCountRow.get(backend) ?? 0;
+  if (reader.rows !== rows) throw new DamagedError(backend.name, `it has ${reader.rows} rows, should have ${rows}`);
+  return {
+    revision,
+    compactRevision,
+    unfinishedCompaction: scheduled === finishedCompactionRow.get(backend) ? undefined : scheduled,
+    marker: state?.marker,
+    rows,
+  };
+}
+
+async function checkFormat(backend: Backend): Promise<void> {
+  const found = formatRow.get(backend);
+  if (found === formatVersion) return;
+  if (found !== undefined) throw new NewerFormatError(backend.name, found);
+  if (!(await isEmpty(backend))) throw new DamagedError(backend.name, "it has rows, but none that tells its format");
+  const batch = backend.batch();
+  formatRow.put(batch, formatVersion);
+  await batch.write();
+}
+
+export async function isEmpty(rows: Rows): Promise<boolean> {
+  const iterator = rows.iterate(allRows.from, allRows.to);
+  const [first] = await iterator.next(1);
+  await iterator.close();
+  return first === undefined;
+}
+
+/** Is told of each change, in the order in which they happened. */
+type ChangeListener = (key: Key, state: KeyState, keyValue: Uint8Array) => void;
+
+/** Checks all changes, one after the other. */
+class ChangeReader {
+  readonly attachments = new Attachments();
+  rows = 0;
+  /** The last change read. */
+  main = 0;
+  private sub = 0;
+
+  constructor(
+    private readonly place: string,
+    private readonly compactRevision: Revision,
+    private readonly listener: ChangeListener,
+  ) {}
+
+  read([rowKey, row]: Row): void {
+    const keyValue = openRow(this.place, rowKey, row);
+    const position = parseChangeRowKey(rowKey);
+    if (position === undefined) throw this.damage(rowKey, "not the key of a change");
+    const { main, sub, tombstone } = position;
+    if (!this.follows(position)) throw this.damage(rowKey, `the change after ${this.main}_${this.sub} is missing`);
+    const { key, state } = decodeKeyValue(keyValue, sub);
+    if (tombstone ? !isOnlyKey(state) : state.mod !== main)
+      throw this.damage(rowKey, "it holds another change than its key says");
+    this.listener(key, tombstone ? deletedState(main as Revision, sub) : state, keyValue);
+    this.attachments.note(key, state.lease); // a tombstone has none
+    this.rows += 1;
+    this.main = main;
+    this.sub = sub;
+  }
+
+  /** A compaction leaves gaps up to its revision, and nothing leaves any behind. */
+  private follows({ main, sub }: RowPosition): boolean {
+    if (main <= this.compactRevision) return true;
+    if (main === this.main) return sub === this.sub + 1;
+    return sub === 0 && main === Math.max(this.main, this.compactRevision, firstRevision) + 1;
+  }
+
+  private damage(rowKey: Uint8Array, reason: string): DamagedError {
+    return new DamagedError(nameOfRow(this.place, rowKey), reason);
+  }
+}

@@ -1,0 +1,87 @@
+import { bytesOf, type Backend, type Row, type RowIterator, type View } from "../disk/backend.js";
+import { ClosedError } from "../base/errors.js";
+import { stateRow } from "../disk/meta.js";
+import { allRows } from "../disk/rows.js";
+
+/** How many rows are read ahead; the backend itself bounds their bytes. */
+const rowsPerRead = 250;
+
+/**
+ * All rows of a store as they were on disk at one instant, which is the end of a round. What was applied since is not
+ * in it, and writing goes on. To be closed; it ends, too, when the store is closed or gets another state.
+ */
+export class StoreSnapshot {
+  private readonly rows: RowIterator;
+  private ahead: readonly Row[] = [];
+  /** The first row in `ahead` that was not given out yet. */
+  private at = 0;
+  private closing: Promise<void> | undefined = undefined;
+
+  /** Use `KvStore.snapshot`. */
+  constructor(
+    private readonly view: View,
+    /** What the round was marked with. */
+    readonly marker: Uint8Array,
+    private readonly onClosed: (snapshot: StoreSnapshot) => void,
+  ) {
+    this.rows = view.iterate(allRows.from, allRows.to);
+  }
+
+  /**
+   * The next rows, until they are `maxBytes`: the last one may go beyond. None: that was all. One call at a time.
+   *
+   * @throws DamagedError if the backend finds that it cannot read what it has; ClosedError
+   */
+  async next(maxBytes: number): Promise<readonly Row[]> {
+    if (this.closing !== undefined) throw new ClosedError();
+    const rows: Row[] = [];
+    let bytes = 0;
+    do {
+      const row = this.ahead[this.at] ?? (await this.readAhead());
+      if (row === undefined) break;
+      this.at += 1;
+      rows.push(row);
+      bytes += bytesOf(row);
+    } while (bytes < maxBytes);
+    return rows;
+  }
+
+  /** May be called twice. */
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  private async shutDown(): Promise<void> {
+    try {
+      await this.rows.close();
+      await this.view.close();
+    } finally {
+      this.onClosed(this);
+    }
+  }
+
+  private async readAhead(): Promise<Row | undefined> {
+    try {
+      this.at = 0;
+      this.ahead = [];
+      this.ahead = await this.rows.next(rowsPerRead);
+    } catch (error) {
+      throw this.closing === undefined ? error : new ClosedError({ cause: error });
+    }
+    return this.ahead[0];
+  }
+}
+
+/** @throws DamagedError; Error if no round was ever saved: such a store cannot say what it contains */
+export function snapshotOf(backend: Backend, onClosed: (snapshot: StoreSnapshot) => void): StoreSnapshot {
+  const view = backend.view();
+  try {
+    const state = stateRow.get(view); // from the view: a batch may become visible at any moment
+    if (state === undefined) throw new Error(`Cannot take a snapshot of ${backend.name}: it has no round yet`);
+    return new StoreSnapshot(view, state.marker, onClosed);
+  } catch (error) {
+    void view.close();
+    throw error;
+  }
+}

@@ -1,0 +1,79 @@
+import { bytesOf, type Backend, type Batch, type Row } from "../disk/backend.js";
+import type { StoreClock } from "../base/clock.js";
+import { DamagedError } from "../base/errors.js";
+import { isEmpty, verify } from "./recovery.js";
+import type { Revision } from "../base/revision.js";
+import { defaultLimits } from "../base/limits.js";
+import { Turns } from "../base/turns.js";
+import { pacedBy } from "../disk/visit-rows.js";
+
+/** What goes to disk at once; as much is waiting in memory at most, and one row. */
+const batchBytes = 1024 * 1024;
+
+export interface BuildOptions {
+  /** Stays the caller's: to be given to `KvStore.install`, or closed and thrown away. */
+  readonly backend: Backend;
+  readonly clock: StoreClock;
+}
+
+/** What was built and found to be whole. */
+export interface BuiltStore {
+  readonly revision: Revision;
+  /** What it was marked with where it was taken. */
+  readonly marker: Uint8Array;
+}
+
+/** @throws Error if the backend is not empty */
+export async function buildStore({ backend, clock }: BuildOptions): Promise<StoreBuilder> {
+  if (!(await isEmpty(backend))) throw new Error(`Cannot build a store in ${backend.name}: it is not empty`);
+  return new StoreBuilder(backend, clock);
+}
+
+/** Makes a store of the rows of another one's snapshot, in whatever portions they come. One call at a time. */
+export class StoreBuilder {
+  private batch: Batch;
+  private bytes = 0;
+
+  /** Use `buildStore`. */
+  constructor(
+    private readonly backend: Backend,
+    private readonly clock: StoreClock,
+  ) {
+    this.batch = backend.batch();
+  }
+
+  /**
+   * Resolves once there is room for more: what fills a batch is on disk then. The rows are not copied, so their memory
+   * must stay as it is.
+   */
+  async add(rows: readonly Row[]): Promise<void> {
+    for (const row of rows) {
+      this.batch.put(...row);
+      this.bytes += bytesOf(row);
+      if (this.bytes >= batchBytes) await this.write();
+    }
+  }
+
+  /**
+   * All rows were added: makes sure that they are on disk, and, in slices, that they are what was written by whoever
+   * first wrote them.
+   *
+   * @throws DamagedError, NewerFormatError
+   */
+  async finish(): Promise<BuiltStore> {
+    await this.write();
+    const { revision, marker } = await verify(
+      this.backend,
+      pacedBy(new Turns(this.clock, defaultLimits), () => undefined),
+    );
+    if (marker === undefined) throw new DamagedError(this.backend.name, "it does not say what it contains");
+    return { revision, marker };
+  }
+
+  private async write(): Promise<void> {
+    const { batch } = this;
+    this.batch = this.backend.batch();
+    this.bytes = 0;
+    await batch.write();
+  }
+}

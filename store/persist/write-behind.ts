@@ -1,0 +1,368 @@
+import type { Backend, Batch } from "../disk/backend.js";
+import type { StoreClock } from "../base/clock.js";
+import { ClosedError, ReadOnlyError, type StoreError } from "../base/errors.js";
+import { leaseRow, leaseRowKey } from "./lease-rows.js";
+import type { Lease, Leases } from "../mvcc/leases.js";
+import type { StoreLimits } from "../base/limits.js";
+import { finishedCompactionRow, leaseCountRow, rowCountRow, scheduledCompactionRow, stateRow } from "../disk/meta.js";
+import { isTombstone } from "../mvcc/key-value.js";
+import { changeRowKey, sealRow } from "../disk/rows.js";
+import type { RemovedChange } from "../mvcc/key-index.js";
+import type { Revision } from "../base/revision.js";
+import type { StoreData } from "../mvcc/store-data.js";
+import type { Change, Unflushed } from "../mvcc/unflushed.js";
+import type { Write } from "../mvcc/write.js";
+
+/** What a change costs beside its bytes while it waits: keys, objects, the batch's own copy. */
+const changeOverheadBytes = 150;
+
+/** The same for a lease that was granted or revoked. */
+const leaseChangeBytes = 200;
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A batch that gathers what the next write will hold. */
+class Gathering {
+  /** The last apply round in it, all of them whole; absent: none, only removals. */
+  round: { readonly revision: Revision; readonly marker: Uint8Array } | undefined = undefined;
+  bytes = 0;
+  /** How many more change rows there will be. */
+  addedRows = 0;
+  readonly waiters: Waiter[] = [];
+
+  constructor(readonly batch: Batch) {}
+
+  add(change: Change): void {
+    const { state, row } = change;
+    const rowKey = changeRowKey(state.mod, state.sub, isTombstone(state));
+    sealRow(rowKey, row);
+    this.batch.put(rowKey, row);
+    this.bytes += change.bytes + changeOverheadBytes;
+    this.addedRows += 1;
+  }
+
+  changeLease(id: bigint, lease: Lease | undefined): void {
+    const rowKey = leaseRowKey(id);
+    if (lease === undefined) this.batch.delete(rowKey);
+    else this.batch.put(rowKey, leaseRow(rowKey, lease));
+    this.bytes += leaseChangeBytes;
+  }
+
+  remove(rowKey: Uint8Array): void {
+    this.batch.delete(rowKey);
+    this.addedRows -= 1;
+  }
+}
+
+/** An apply round that has ended; all of it goes into one batch, a slice at a time. */
+interface EndedRound {
+  readonly revision: Revision;
+  readonly marker: Uint8Array;
+  /** Changes of each of its revisions. */
+  readonly changes: readonly (readonly Change[])[];
+  readonly leaseChanges: readonly LeaseChange[];
+  readonly leaseCount: number;
+  readonly scheduled: readonly ScheduledCompaction[];
+  /** Called when the round is on disk. */
+  readonly waiters: Waiter[];
+}
+
+/** A lease after a change; undefined: it is gone. */
+interface LeaseChange {
+  readonly id: bigint;
+  readonly lease: Lease | undefined;
+}
+
+interface ScheduledCompaction {
+  readonly revision: Revision;
+  readonly waiter: Waiter;
+}
+
+/**
+ * Writes what was applied to disk, behind the back of those who apply: many rounds are one atomic, synced batch, and
+ * one batch at a time is on its way, so what the disk has is always a prefix of what was applied. A round of many changes is
+ * put into its batch in slices; until it is whole the batch is not written.
+ */
+export class WriteBehind {
+  private readonly unflushed: Unflushed;
+  private readonly leases: Leases;
+  private readonly limits: StoreLimits;
+  private next: Gathering | undefined = undefined;
+  private writing: Gathering | undefined = undefined;
+  private timer: unknown = undefined;
+  /** Write as soon as the one on its way is done. */
+  private urgent = false;
+  private held = false;
+  private unflushedBytes = 0;
+  private scheduled: ScheduledCompaction[] = [];
+  /** Changes of leases since the last round ended, in order. */
+  private leaseChanges: LeaseChange[] = [];
+  /** Rounds that have ended and are not whole in a batch yet, oldest first: of the first one a part may be. */
+  private rounds: EndedRound[] = [];
+  /** How many changes of the first one are in `next`, by revision and within it; none: 0, 0. */
+  private filled = { revisions: 0, changes: 0 };
+  private isFillingAhead = false;
+  private drained: (() => void)[] = [];
+  private refused: StoreError | undefined = undefined;
+  private ended: Revision;
+  /** Change rows on disk, with the batch on its way. */
+  private rows: number;
+
+  constructor(
+    private readonly backend: Backend,
+    private readonly clock: StoreClock,
+    { unflushed, leases, limits }: StoreData,
+    private readonly onFailure: (error: Error) => void,
+    rows: number,
+  ) {
+    this.unflushed = unflushed;
+    this.leases = leases;
+    this.limits = limits;
+    this.rows = rows;
+    this.ended = (unflushed.firstRevision - 1) as Revision;
+  }
+
+  /** Why nothing can be written any more. */
+  get refusal(): StoreError | undefined {
+    return this.refused;
+  }
+
+  get full(): boolean {
+    return this.unflushedBytes >= this.limits.unflushedBytes;
+  }
+
+  /** Calls back once, when the store is not full any more. */
+  whenDrained(callback: () => void): void {
+    if (this.full) this.drained.push(callback);
+    else callback();
+  }
+
+  /** Counts changes that were applied. */
+  applied({ bytes, changes }: Pick<Write, "bytes" | "changes">): void {
+    this.unflushedBytes += bytes + changes.length * changeOverheadBytes;
+  }
+
+  /** Makes the grant of a lease, or its end (`lease` undefined), part of the round that is being applied. */
+  leaseChanged(id: bigint, lease: Lease | undefined): void {
+    this.leaseChanges.push({ id, lease });
+    this.unflushedBytes += leaseChangeBytes;
+  }
+
+  /** Makes the compaction part of the round that is being applied. Resolves once that is on disk. */
+  schedule(revision: Revision): Promise<void> {
+    return new Promise((resolve, reject) => this.scheduled.push({ revision, waiter: { resolve, reject } }));
+  }
+
+  /** Closes a round: it holds everything up to `revision` that no earlier round does. */
+  endRound(revision: Revision, marker: Uint8Array): void {
+    if (this.refused !== undefined) return;
+    this.rounds.push({
+      revision,
+      marker,
+      changes: this.unflushed.between(this.ended + 1, revision),
+      leaseChanges: this.leaseChanges,
+      leaseCount: this.leases.size,
+      scheduled: this.scheduled,
+      waiters: [],
+    });
+    this.leaseChanges = [];
+    this.scheduled = [];
+    this.ended = revision;
+    if (!this.isFillingAhead) this.fill();
+  }
+
+  /** Removes rows. Resolves once they are gone. */
+  remove(changes: readonly RemovedChange[]): Promise<void> {
+    return this.write((next) => {
+      for (const { main, sub } of changes) next.remove(changeRowKey(main, sub < 0 ? ~sub : sub, sub < 0));
+    });
+  }
+
+  /** Notes that a compaction has removed all that it had to. */
+  finishCompaction(revision: Revision): Promise<void> {
+    return this.write(({ batch }) => finishedCompactionRow.put(batch, revision));
+  }
+
+  /** Resolves once every round ended so far is on disk. */
+  flush(): Promise<void> {
+    if (this.refused !== undefined) return Promise.reject(this.refused);
+    const last = this.rounds.at(-1) ?? this.next ?? this.writing;
+    if (last === undefined) return Promise.resolve();
+    this.urgent ||= last !== this.writing;
+    const done = new Promise<void>((resolve, reject) => last.waiters.push({ resolve, reject }));
+    this.writeIfDue();
+    return done;
+  }
+
+  /** Begins no write any more until `release`. Resolves once none is on its way. */
+  async hold(): Promise<void> {
+    this.held = true;
+    const { writing } = this;
+    if (writing === undefined) return;
+    await new Promise<void>((resolve) => writing.waiters.push({ resolve, reject: () => resolve() }));
+  }
+
+  release(): void {
+    this.held = false;
+    this.writeIfDue();
+  }
+
+  /** Gives up what was to be written: something else has taken its place, so nobody has to wait for room either. */
+  discard(): void {
+    this.refuse(new ClosedError());
+    this.unflushedBytes = 0;
+    this.callDrained();
+  }
+
+  /** Writes what was ended, then refuses everything. */
+  async close(): Promise<void> {
+    try {
+      if (this.refused === undefined) await this.flush();
+    } finally {
+      this.refuse(new ClosedError());
+      this.drained = [];
+    }
+  }
+
+  /** Puts what has ended into the next batch, as much as one turn may; the rest follows in later ones. */
+  private fill(): void {
+    this.isFillingAhead = false;
+    let left = this.limits.changesPerSlice;
+    for (let round = this.rounds[0]; round !== undefined && left > 0; round = this.rounds[0]) {
+      const next = this.gathering();
+      left -= this.addChanges(next, round, left);
+      if (this.filled.revisions < round.changes.length) break;
+      this.endRoundIn(next, round);
+    }
+    if (this.rounds.length === 0) return;
+    this.isFillingAhead = true;
+    this.clock.soon(() => this.fill());
+  }
+
+  /** @returns how many: at most `left`; 1 for a round without any, which costs something, too */
+  private addChanges(next: Gathering, { changes: revisions }: EndedRound, left: number): number {
+    const { filled } = this;
+    let added = 0;
+    while (filled.revisions < revisions.length && added < left) {
+      const changes = revisions[filled.revisions] ?? [];
+      const some = changes.slice(filled.changes, filled.changes + left - added);
+      for (const change of some) next.add(change);
+      filled.changes += some.length;
+      added += some.length;
+      if (filled.changes < changes.length) break;
+      filled.revisions += 1;
+      filled.changes = 0;
+    }
+    return Math.max(1, added);
+  }
+
+  private endRoundIn(next: Gathering, round: EndedRound): void {
+    for (const { id, lease } of round.leaseChanges) next.changeLease(id, lease);
+    if (round.leaseChanges.length > 0) leaseCountRow.put(next.batch, round.leaseCount);
+    for (const compaction of round.scheduled) {
+      scheduledCompactionRow.put(next.batch, compaction.revision);
+      next.waiters.push(compaction.waiter);
+      this.urgent = true; // a client may be waiting for its compaction to be finished
+    }
+    if (round.waiters.length > 0) this.urgent = true;
+    next.waiters.push(...round.waiters);
+    next.round = round;
+    this.rounds.shift();
+    this.filled = { revisions: 0, changes: 0 };
+    this.writeIfDue();
+  }
+
+  /** Whether the next batch holds a part of a round. */
+  private get isTorn(): boolean {
+    return this.filled.revisions > 0 || this.filled.changes > 0;
+  }
+
+  private write(fill: (next: Gathering) => void): Promise<void> {
+    if (this.refused !== undefined) return Promise.reject(this.refused);
+    const next = this.gathering();
+    fill(next);
+    this.urgent = true;
+    const done = new Promise<void>((resolve, reject) => next.waiters.push({ resolve, reject }));
+    this.writeIfDue();
+    return done;
+  }
+
+  private gathering(): Gathering {
+    this.next ??= new Gathering(this.backend.batch());
+    return this.next;
+  }
+
+  private writeIfDue(): void {
+    const next = this.next;
+    if (next === undefined) return;
+    if (this.urgent || next.bytes >= this.limits.flushBytes) this.startWrite(next);
+    else
+      this.timer ??= this.clock.setTimeout(() => {
+        this.timer = undefined;
+        this.urgent = true;
+        this.writeIfDue();
+      }, this.limits.flushAfterMs);
+  }
+
+  private startWrite(next: Gathering): void {
+    if (this.writing !== undefined || this.held) return; // `written` or `release` comes back to it
+    if (this.isTorn) return; // so does `endRoundIn`
+    this.writing = next;
+    this.next = undefined;
+    this.urgent = false;
+    this.stopTimer();
+    if (next.round !== undefined) stateRow.put(next.batch, next.round);
+    this.rows += next.addedRows;
+    rowCountRow.put(next.batch, this.rows);
+    next.batch.write().then(
+      () => this.written(next),
+      (error: unknown) => this.fail(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  private written(done: Gathering): void {
+    this.writing = undefined;
+    this.unflushedBytes -= done.bytes;
+    if (done.round !== undefined) this.unflushed.dropThrough(done.round.revision);
+    for (const waiter of done.waiters) waiter.resolve();
+    this.writeIfDue();
+    if (!this.full) this.callDrained();
+  }
+
+  private callDrained(): void {
+    const drained = this.drained;
+    this.drained = [];
+    for (const callback of drained) callback();
+  }
+
+  /** Nobody knows what the disk holds now, so nothing may follow. What was applied stays readable. */
+  private fail(error: Error): void {
+    if (this.refuse(new ReadOnlyError(error))) this.onFailure(error);
+  }
+
+  /** From now on nothing is written. False: for another reason it was so already. */
+  private refuse(reason: StoreError): boolean {
+    if (this.refused !== undefined) return false;
+    this.refused = reason;
+    this.stopTimer();
+    const waiters = [...(this.writing?.waiters ?? []), ...(this.next?.waiters ?? [])];
+    const scheduled = [...this.rounds.flatMap((round) => round.scheduled), ...this.scheduled];
+    waiters.push(...scheduled.map(({ waiter }) => waiter), ...this.rounds.flatMap((round) => round.waiters));
+    this.rounds = [];
+    this.filled = { revisions: 0, changes: 0 };
+    this.writing = undefined;
+    this.next = undefined;
+    this.scheduled = [];
+    for (const waiter of waiters) waiter.reject(reason);
+    return true;
+  }
+
+  private stopTimer(): void {
+    if (this.timer === undefined) return;
+    this.clock.clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+}

@@ -1,0 +1,211 @@
+import type { StoreLimits } from "../base/limits.js";
+import type { Revision } from "../base/revision.js";
+import type { StoreData } from "../mvcc/store-data.js";
+import type { Turns } from "../base/turns.js";
+import type { WatchEvent } from "./watch-event.js";
+import type { HistorySlice, WatchHistory } from "./watch-history.js";
+import type { Watcher } from "./watch.js";
+import { InterestGroup, type Interest } from "./watch-interest.js";
+
+/** The contents of a store, as catching up reads them. */
+export interface ReadContents {
+  readonly data: StoreData;
+  readonly history: Pick<WatchHistory, "read">;
+  readonly revision: Revision;
+  readonly compactRevision: Revision;
+  /** Runs `read` so that nothing it needs is closed meanwhile. */
+  reading<T>(read: () => Promise<T>): Promise<T>;
+}
+
+/** Returns the contents of the store now; a snapshot that is installed replaces them. */
+export type Present = () => ReadContents;
+
+/** Where those go that leave: each is no longer behind when this is called. */
+export interface CatchUpListener {
+  readonly caughtUp: (watcher: Watcher) => void;
+  readonly refused: (watcher: Watcher) => void;
+  readonly ended: (watcher: Watcher) => void;
+}
+
+/** What is to be told, by who is told the same. */
+type Batches = ReadonlyMap<Interest, readonly Uint8Array[]>;
+
+/**
+ * Tells watchers that are behind of the past, a slice at a time, between requests. They take turns: one that has far to
+ * go does not hold up the others, and a slice serves all those whose next revision lies in it.
+ */
+export class CatchUp {
+  /** Those that are behind; the first one's turn is next. */
+  private readonly turns = new Set<Watcher>();
+  private isRunning = false;
+  private isStopped = false;
+  private last: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly present: Present,
+    private readonly turnsOfLoop: Turns,
+    private readonly limits: StoreLimits,
+    private readonly listener: CatchUpListener,
+  ) {}
+
+  add(watcher: Watcher): void {
+    if (this.isStopped) return;
+    this.turns.add(watcher);
+    if (this.isRunning) return;
+    this.isRunning = true;
+    this.last = this.run();
+  }
+
+  delete(watcher: Watcher): void {
+    this.turns.delete(watcher);
+  }
+
+  /** From now on nobody is told anything. */
+  stop(): void {
+    this.isStopped = true;
+    this.turns.clear();
+  }
+
+  /** Resolves once nothing is read any more either. */
+  ended(): Promise<void> {
+    return this.last;
+  }
+
+  private async run(): Promise<void> {
+    for (;;) {
+      await this.turnsOfLoop.pause(); // also so that whoever began a watch can say so before its first events
+      this.endCompacted();
+      const [first] = this.turns;
+      if (first === undefined) break;
+      await this.serve(first);
+    }
+    this.isRunning = false;
+  }
+
+  private endCompacted(): void {
+    const { compactRevision } = this.present();
+    for (const watcher of [...this.turns]) {
+      if (watcher.next >= compactRevision) continue;
+      this.end(watcher);
+      watcher.receiver.compacted(compactRevision);
+    }
+  }
+
+  private async serve(first: Watcher): Promise<void> {
+    try {
+      const { through, batches } = await this.read(first.next);
+      await this.tell(through, batches);
+    } catch (error) {
+      this.fail(first, error); // others that need what cannot be read find that out in their own turns
+    }
+  }
+
+  /** One slice, all of it from what the store holds now: if that is replaced meanwhile, it is no less right. */
+  private read(from: Revision): Promise<{ readonly through: Revision; readonly batches: Batches }> {
+    const contents = this.present();
+    return contents.reading(async () => {
+      const slice = await contents.history.read(from, contents.revision);
+      return { through: slice.through, batches: await this.sort(contents, from, slice) };
+    });
+  }
+
+  /**
+   * What of a slice watchers are to be told: once for all that want the same from the same revision on. Nothing, too, is
+   * something they can go on from.
+   */
+  private async sort(contents: ReadContents, from: Revision, slice: HistorySlice): Promise<Batches> {
+    const { limits, turnsOfLoop } = this;
+    const { values } = contents.data;
+    const group = new InterestGroup();
+    const batches = new Map<Interest, Uint8Array[]>();
+    let work = 0;
+    for (const watcher of this.turns) {
+      if (watcher.next < from || watcher.next > slice.through) continue;
+      const interest = group.add(watcher, `${watcher.next}/${watcher.interest}`);
+      if (!batches.has(interest)) batches.set(interest, []);
+      if (++work % limits.watchersPerSlice === 0) await this.turnsOfLoop.pause();
+    }
+    let { diskReads } = values;
+    for (const event of slice.events) {
+      const interests = group.in(event.key);
+      for (const interest of interests) this.gather(contents, interest, event, batches);
+      const isOver = turnsOfLoop.spend(1 + interests.length, values.diskReads - diskReads);
+      diskReads = values.diskReads;
+      if (isOver) await turnsOfLoop.pause();
+    }
+    return batches;
+  }
+
+  private gather(
+    contents: ReadContents,
+    interest: Interest,
+    event: WatchEvent,
+    batches: Map<Interest, Uint8Array[]>,
+  ): void {
+    const batch = batches.get(interest);
+    const [first] = interest.watchers; // all of them have the same next revision
+    if (batch === undefined || first === undefined) return;
+    if (event.revision < first.next || !event.isWantedBy(interest.options)) return;
+    try {
+      batch.push(event.encodedFor(interest.options, contents.data, contents.compactRevision));
+    } catch (error) {
+      batches.delete(interest); // it alone: others may not ask what the key was before
+      for (const watcher of interest.watchers) this.fail(watcher, error);
+    }
+  }
+
+  private async tell(through: Revision, batches: Batches): Promise<void> {
+    let told = 0;
+    for (const [interest, events] of batches)
+      for (const watcher of interest.watchers) {
+        if (events.length > 0 && told === this.limits.watchBatchesPerSlice) {
+          await this.turnsOfLoop.pause();
+          told = 0;
+        }
+        if (events.length > this.limits.changesToldAtOnce) await this.prepare(watcher, events);
+        if (!this.turns.has(watcher)) continue; // closed meanwhile
+        if (events.length > 0) {
+          told += 1;
+          if (!this.tellOne(watcher, events)) continue;
+        }
+        this.moveOn(watcher, through);
+      }
+  }
+
+  private async prepare({ receiver }: Watcher, events: readonly Uint8Array[]): Promise<void> {
+    const { turnsOfLoop } = this;
+    const work = receiver.prepare?.(events, (looked) => turnsOfLoop.spend(looked));
+    if (work !== undefined) await turnsOfLoop.run(work);
+  }
+
+  /** @returns whether it goes on from here: it took the events, and is still there */
+  private tellOne(watcher: Watcher, events: readonly Uint8Array[]): boolean {
+    const taken = watcher.receiver.changed({ revision: this.present().revision, events });
+    if (!this.turns.has(watcher)) return false; // closed while it was told
+    if (taken) return true;
+    this.delete(watcher);
+    this.listener.refused(watcher);
+    return false;
+  }
+
+  private moveOn(watcher: Watcher, through: Revision): void {
+    watcher.next = (through + 1) as Revision;
+    this.turns.delete(watcher);
+    if (through < this.present().revision) {
+      this.turns.add(watcher); // its next turn comes after everybody else's
+      return;
+    }
+    this.listener.caughtUp(watcher);
+  }
+
+  private fail(watcher: Watcher, error: unknown): void {
+    if (!this.turns.has(watcher)) return;
+    this.end(watcher);
+    watcher.receiver.failed(error);
+  }
+
+  private end(watcher: Watcher): void {
+    this.delete(watcher);
+    this.listener.ended(watcher);
+  }
+}

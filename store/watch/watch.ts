@@ -1,0 +1,87 @@
+import { intervalOf, type Interval } from "../base/interval.js";
+import type { Revision } from "../base/revision.js";
+import type { Sliced } from "../base/slices.js";
+
+/** What to be told of. */
+export interface WatchOptions {
+  /** The keys, as in a Range; they must not be none. */
+  readonly key: Uint8Array;
+  readonly rangeEnd: Uint8Array;
+  /** The first revision to be told of; 0: the next. One that has not happened yet is waited for. */
+  readonly startRevision: number;
+  /** Tell also what the key was before, as long as no compaction has removed it. */
+  readonly prevKv: boolean;
+  readonly puts: boolean;
+  readonly deletes: boolean;
+}
+
+/** Changes to tell of: all that a watch wants of one revision, or of several whole ones. */
+export interface WatchBatch {
+  /** The store's revision now. In a batch from history there may be more to come up to it. */
+  readonly revision: Revision;
+  /**
+   * Each an encoded Event, in the order in which they happened. Watches that are told the same share the list, not only
+   * the bytes: what is made of it once can be kept for the next.
+   */
+  readonly events: readonly Uint8Array[];
+}
+
+/** Is told of changes. Called in the middle of an applied write: it must not throw, nor ask the store for anything. */
+export interface WatchReceiver {
+  /** False: it was not taken, as there is no room; nothing more is told until `Watch.resume`. */
+  readonly changed: (batch: WatchBatch) => boolean;
+  /**
+   * Work for `changed` with many events, which can be done before and in slices. The list is the one that `changed` is given.
+   *
+   * @param isTired told of how many events were looked at since it was asked last; true: others are to run
+   */
+  readonly prepare?: (events: readonly Uint8Array[], isTired: (events: number) => boolean) => Sliced<void>;
+  /** The watch has ended: what it had to be told of is gone. It can be started again at this revision. */
+  readonly compacted: (revision: Revision) => void;
+  /** The watch has ended: history cannot be read. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** One watch: told of each change it asked for, once, in order, all those of a revision together. */
+export interface Watch {
+  /** Up to here everything has been told. Undefined: not everything up to now, or its start is still to come. */
+  toldThrough(): Revision | undefined;
+  /** There is room again after a batch was not taken; what it missed comes from history. */
+  resume(): void;
+  /** Nothing is told any more. May be called twice. */
+  close(): void;
+}
+
+/**
+ * Where a watcher gets its changes from. "live": it is told of them as they happen. "behind": from history, until it
+ * has caught up. "waiting": nothing is told, as its receiver has no room. "ended": no more.
+ */
+export type WatcherState = "live" | "behind" | "waiting" | "ended";
+
+/** A watch as the store keeps it. */
+export class Watcher {
+  readonly interval: Interval;
+  /** The same for all watchers that want the same. */
+  readonly interest: string;
+  state: WatcherState = "ended";
+
+  /** @param next the first revision that it has not been told of; kept up only while it is not live */
+  constructor(
+    readonly options: WatchOptions,
+    readonly receiver: WatchReceiver,
+    public next: Revision,
+  ) {
+    this.interval = intervalOf(options);
+    this.interest = interestOf(options, this.interval);
+  }
+
+  get watchesOneKey(): boolean {
+    return this.options.rangeEnd.length === 0;
+  }
+}
+
+/** Unambiguous: the length tells where the first key ends. */
+const interestOf = ({ rangeEnd, prevKv, puts, deletes }: WatchOptions, { from, to }: Interval): string => {
+  const wanted = (prevKv ? 1 : 0) + (puts ? 2 : 0) + (deletes ? 4 : 0) + (rangeEnd.length === 0 ? 8 : 0);
+  return `${wanted}/${from.length}/${from}${to === undefined ? "" : `/${to}`}`;
+};
