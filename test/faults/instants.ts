@@ -2,7 +2,7 @@
 
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { seededRandom } from "../sim/random.js";
+import { seededRandom } from "../../testing/random.js";
 
 /** Passes a time between now and so many milliseconds on: nothing is waited for, something is hit. */
 export type AnyInstantWithin = (ms: number) => Promise<void>;

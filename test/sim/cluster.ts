@@ -5,7 +5,7 @@ import { ClusterFaults } from "./cluster-faults.js";
 import { ClusterSnapshots } from "./cluster-snapshots.js";
 import { Member, write } from "./member.js";
 import { SimNetwork } from "./network.js";
-import type { SeededRandom } from "./random.js";
+import type { SeededRandom } from "../../testing/random.js";
 import { Safety } from "./safety.js";
 import { describe, emptySeat, leads, type Ground, type Seat } from "./seat.js";
 

@@ -1,5 +1,5 @@
 import type { MemberId, PeerMessage } from "../../raft/core/types.js";
-import type { SeededRandom } from "./random.js";
+import type { SeededRandom } from "../../testing/random.js";
 
 export interface Parcel {
   readonly from: MemberId;

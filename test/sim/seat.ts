@@ -1,7 +1,7 @@
 import type { Entry, Input, LogIndex, MemberId } from "../../raft/core/types.js";
 import { emptyDisk, type Disk, type Member } from "./member.js";
 import type { SimNetwork } from "./network.js";
-import type { SeededRandom } from "./random.js";
+import type { SeededRandom } from "../../testing/random.js";
 import type { Safety } from "./safety.js";
 
 /** One place for a member: its disk stays when the member crashes. */

@@ -1,6 +1,6 @@
 import type { LogPosition, MemberId, ReceivedSnapshot } from "../../raft/core/types.js";
 import type { Member } from "./member.js";
-import type { SeededRandom } from "./random.js";
+import type { SeededRandom } from "../../testing/random.js";
 
 /** A snapshot on its way from one process to a member. */
 export interface Stream extends ReceivedSnapshot {

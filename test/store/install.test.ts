@@ -14,7 +14,7 @@ import {
 } from "../../store/index.js";
 import { formatRow } from "../../store/disk/meta.js";
 import { changeRowKey } from "../../store/disk/rows.js";
-import { HaltingDisk, SlowDisk } from "./faulty-disks.js";
+import { HaltingDisk, SlowDisk } from "./disk/faulty-disks.js";
 import {
   ManualClock,
   TestStore,

@@ -16,7 +16,7 @@ import {
   type Refusal,
   type Term,
 } from "../../../raft/index.js";
-import { VirtualClock } from "../../server/virtual-clock.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
 
 export const electionTicks = 10;
 export const heartbeatTicks = 1;

@@ -8,7 +8,7 @@ import type { LogIndex } from "../../../raft/core/types.js";
 import { checkWal } from "../../../raft/wal/check.js";
 import { ensureDirectory, nodeDisk } from "../../../platform/disk.js";
 import { WalDamagedError, WalFailedError } from "../../../raft/wal/errors.js";
-import { seededRandom } from "../../sim/random.js";
+import { seededRandom } from "../../../testing/random.js";
 import {
   append,
   directory,
@@ -21,7 +21,7 @@ import {
   restart,
   settle,
 } from "./fixtures.js";
-import { diskError, SimDisk } from "./sim-disk.js";
+import { diskError, SimDisk } from "../../../testing/sim-disk.js";
 
 const reading = new Set(["list", "open", "size", "read", "close"]);
 

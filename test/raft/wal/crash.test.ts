@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { noMember, type Entry, type HardState, type LogIndex, type LogPosition } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import type { Wal } from "../../../raft/wal/wal.js";
-import { seededRandom, type SeededRandom } from "../../sim/random.js";
+import { seededRandom, type SeededRandom } from "../../../testing/random.js";
 import {
   after,
   append,
@@ -23,7 +23,7 @@ import {
   truncated,
   type Model,
 } from "./fixtures.js";
-import { SimDisk } from "./sim-disk.js";
+import { SimDisk } from "../../../testing/sim-disk.js";
 import { aDisk, firstSeed, stopAt, stopEverywhere, stops, takeSteps, type Stop } from "./stops.js";
 
 fc.configureGlobal({ seed: firstSeed });

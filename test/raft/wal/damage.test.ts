@@ -8,7 +8,7 @@ import type { Batch } from "../../../raft/wal/batch.js";
 import { WalDamagedError, WalVersionError } from "../../../raft/wal/errors.js";
 import { sealRecord, sectorEnd } from "../../../raft/wal/record.js";
 import { segmentFileName, writeSegmentHeader, type NewSegmentHeader } from "../../../raft/wal/segment.js";
-import { seededRandom } from "../../sim/random.js";
+import { seededRandom } from "../../../testing/random.js";
 import {
   after,
   append,
@@ -26,7 +26,7 @@ import {
   settle,
   writeLog,
 } from "./fixtures.js";
-import { SimDisk } from "./sim-disk.js";
+import { SimDisk } from "../../../testing/sim-disk.js";
 
 const sectorBytes = 512;
 const segmentBytes = 4096;

@@ -6,8 +6,8 @@ import path from "node:path";
 import { after, describe, test } from "node:test";
 import { ensureDirectory, promised, type Disk, type DiskFile } from "../../../platform/disk.js";
 import { machineDisk, type MemberDisk } from "../../../platform/member-disk.js";
-import { seededRandom } from "../../sim/random.js";
-import { diskError, SimDisk } from "./sim-disk.js";
+import { seededRandom } from "../../../testing/random.js";
+import { diskError, SimDisk } from "../../../testing/sim-disk.js";
 
 const temporary = await mkdtemp(path.join(tmpdir(), "minietcd-disk-"));
 after(() => rm(temporary, { recursive: true }));

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { WalFailedError } from "../../../raft/wal/errors.js";
 import type { Wal } from "../../../raft/wal/wal.js";
 import type { Batch } from "../../../raft/wal/batch.js";
-import { seededRandom } from "../../sim/random.js";
+import { seededRandom } from "../../../testing/random.js";
 import {
   after,
   append,
@@ -17,7 +17,7 @@ import {
   settle,
   writeLog,
 } from "./fixtures.js";
-import { diskError, SimDisk, type OperationKind } from "./sim-disk.js";
+import { diskError, SimDisk, type OperationKind } from "../../../testing/sim-disk.js";
 
 const acknowledge = (): never => assert.fail("acknowledged");
 

@@ -15,7 +15,7 @@ import { LogReader, type RecoveredLog, type Recovery } from "../../../raft/wal/r
 import { arrange, readHead } from "../../../raft/wal/segment-files.js";
 import { openWal, type OpenOptions } from "../../../raft/wal/open.js";
 import type { Wal } from "../../../raft/wal/wal.js";
-import type { SimDisk } from "./sim-disk.js";
+import type { SimDisk } from "../../../testing/sim-disk.js";
 
 export const directory = "/member/wal";
 

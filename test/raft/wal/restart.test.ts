@@ -23,7 +23,7 @@ import {
   writeLog,
   type Model,
 } from "./fixtures.js";
-import { diskError, type SimDisk } from "./sim-disk.js";
+import { diskError, type SimDisk } from "../../../testing/sim-disk.js";
 import { aDisk, copyOf, stopEverywhere, stops, takeSteps } from "./stops.js";
 import { placeVersion1, version1Model } from "./version-1.js";
 

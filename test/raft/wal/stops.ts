@@ -1,8 +1,8 @@
 // A log whose process, or machine, ends at each operation of its disk in turn.
 import type { Wal } from "../../../raft/wal/wal.js";
-import { seededRandom } from "../../sim/random.js";
+import { seededRandom } from "../../../testing/random.js";
 import { open, settle } from "./fixtures.js";
-import { SimDisk } from "./sim-disk.js";
+import { SimDisk } from "../../../testing/sim-disk.js";
 
 // Deterministic; another SEED tries other cases.
 export const firstSeed = Number(process.env["SEED"] ?? 1);

@@ -24,7 +24,7 @@ import {
   truncated,
   writeLog,
 } from "./fixtures.js";
-import { diskError, type SimDisk, type Operation } from "./sim-disk.js";
+import { diskError, type SimDisk, type Operation } from "../../../testing/sim-disk.js";
 import { aDisk, copyOf, firstSeed, stopAt, stopEverywhere, stops, takeSteps } from "./stops.js";
 import { placeVersion1, version1Files, version1Model } from "./version-1.js";
 

@@ -2,7 +2,7 @@
 import path from "node:path";
 import { logStart } from "../../../raft/core/types.js";
 import { directory, entry, hardState, type Model } from "./fixtures.js";
-import type { SimDisk } from "./sim-disk.js";
+import type { SimDisk } from "../../../testing/sim-disk.js";
 
 /** What is in it. Its third segment begins by replacing entry 4. */
 export const version1Model: Model = {

@@ -7,7 +7,7 @@ import { after as afterAll, describe, test } from "node:test";
 import type { Batch } from "../../../raft/wal/batch.js";
 import { nodeDisk, type Disk } from "../../../platform/disk.js";
 import type { OpenOptions } from "../../../raft/wal/open.js";
-import { seededRandom } from "../../sim/random.js";
+import { seededRandom } from "../../../testing/random.js";
 import {
   after,
   append,
@@ -20,7 +20,7 @@ import {
   recover,
   writeLog,
 } from "./fixtures.js";
-import { SimDisk } from "./sim-disk.js";
+import { SimDisk } from "../../../testing/sim-disk.js";
 
 const temporary = await mkdtemp(path.join(tmpdir(), "minietcd-wal-"));
 afterAll(() => rm(temporary, { recursive: true }));

@@ -1,6 +1,6 @@
-import type { SeededRandom } from "../random.js";
+import type { SeededRandom } from "../../../testing/random.js";
 import type { FaultTools, Injection } from "./fault-tools.js";
-import type { Host } from "./host.js";
+import type { Host } from "../../../testing/host.js";
 
 /** What a full disk has left: less than a segment of the log takes, and enough for the small files, as with a reserve. */
 const smallFilesBytes = 1_024;

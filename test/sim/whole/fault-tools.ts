@@ -1,12 +1,12 @@
 // What faults are made of. Each ends by itself, and at the end of the faulty time all that are left end at once.
 
-import type { SeededRandom } from "../random.js";
-import type { Host } from "./host.js";
-import type { Rpc } from "./rpc.js";
-import type { Scheduler } from "./scheduler.js";
-import { fairWeather, type SimNetwork, type Way } from "./sim-network.js";
-import type { Story } from "./story.js";
-import type { Moment } from "./traps.js";
+import type { SeededRandom } from "../../../testing/random.js";
+import type { Host } from "../../../testing/host.js";
+import type { Rpc } from "../../../testing/rpc.js";
+import type { Scheduler } from "../../../testing/scheduler.js";
+import { fairWeather, type SimNetwork, type Way } from "../../../testing/sim-network.js";
+import type { Story } from "../../../testing/story.js";
+import type { Moment } from "../../../testing/traps.js";
 
 export interface FaultsOptions {
   readonly rpc: Rpc;

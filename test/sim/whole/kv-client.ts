@@ -19,9 +19,9 @@ import {
   type ResponseHeader,
 } from "../../../proto/index.js";
 import { statusCode } from "../../../server/rpc/status.js";
-import type { SeededRandom } from "../random.js";
+import type { SeededRandom } from "../../../testing/random.js";
 import { identityOf } from "./history.js";
-import type { Codec, Outcome } from "./rpc.js";
+import type { Codec, Outcome } from "../../../testing/rpc.js";
 import { assertSame } from "./same.js";
 import { bytes, checkAnswered, Home, seen, text, thinkingTime, type World } from "./world.js";
 import { Writes } from "./writes.js";

@@ -14,11 +14,11 @@ import {
   PutResponse,
 } from "../../../proto/index.js";
 import { minLeaseTtl } from "../../../server/services/lease.js";
-import type { SeededRandom } from "../random.js";
+import type { SeededRandom } from "../../../testing/random.js";
 import { statusCode } from "../../../server/rpc/status.js";
 import { identityOf } from "./history.js";
 import { told } from "./kv-client.js";
-import type { ClientStream, Codec, Outcome } from "./rpc.js";
+import type { ClientStream, Codec, Outcome } from "../../../testing/rpc.js";
 import { bytes, checkAnswered, Home, seen, text, thinkingTime, type World } from "./world.js";
 import { Writes } from "./writes.js";
 

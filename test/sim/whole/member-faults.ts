@@ -1,9 +1,9 @@
 import { MoveLeaderRequest, MoveLeaderResponse } from "../../../proto/index.js";
-import type { SeededRandom } from "../random.js";
+import type { SeededRandom } from "../../../testing/random.js";
 import type { Crash, FaultTools, Injection } from "./fault-tools.js";
-import type { Host } from "./host.js";
+import type { Host } from "../../../testing/host.js";
 import { told } from "./kv-client.js";
-import { moments } from "./traps.js";
+import { moments } from "../../../testing/traps.js";
 
 export const crashes: readonly Crash[] = ["kill", "powerCut"];
 

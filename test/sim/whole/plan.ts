@@ -2,8 +2,8 @@
 // fault can be left out and the rest stays as it was.
 
 import { crc32 } from "node:zlib";
-import { seededRandom, type SeededRandom } from "../random.js";
-import type { ClusterSettings } from "./host.js";
+import { seededRandom, type SeededRandom } from "../../../testing/random.js";
+import type { ClusterSettings } from "../../../testing/host.js";
 
 export const faultKinds = [
   "kill",

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { statusCode } from "../../../server/rpc/status.js";
-import type { SeededRandom } from "../random.js";
+import type { SeededRandom } from "../../../testing/random.js";
 import type { History } from "./history.js";
-import type { Host } from "./host.js";
-import type { Outcome, Rpc } from "./rpc.js";
-import type { Scheduler } from "./scheduler.js";
-import type { Story } from "./story.js";
+import type { Host } from "../../../testing/host.js";
+import type { Outcome, Rpc } from "../../../testing/rpc.js";
+import type { Scheduler } from "../../../testing/scheduler.js";
+import type { Story } from "../../../testing/story.js";
 
 /** What clients live in. */
 export interface World {

@@ -1,0 +1,211 @@
+// Leases against a server whose every answer the test decides: when they are renewed, and when they count as lost.
+
+import { status } from "@grpc/grpc-js";
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { EtcdError, LeaseLostError } from "../../../client/index.js";
+import {
+  LeaseGrantResponse,
+  LeaseTimeToLiveResponse,
+  type LeaseGrantRequest,
+  type LeaseKeepAliveRequest,
+  type LeaseKeepAliveResponse,
+} from "../../../proto/index.js";
+import { eventually } from "../../support/deadline.js";
+import { FakeServer, type FakeStream } from "../fake-server.js";
+import { scaledMs } from "../../support/machine-speed.js";
+import { patientClient } from "../../support/patient-client.js";
+
+type RenewalStream = FakeStream<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;
+
+const renewed = (ID: bigint, ttlSeconds: bigint): LeaseKeepAliveResponse => ({
+  header: undefined,
+  ID,
+  TTL: ttlSeconds,
+});
+
+const granted = (ID: bigint, ttlSeconds: bigint) => ({
+  LeaseGrant: LeaseGrantResponse.create({ ID, TTL: ttlSeconds }),
+});
+
+async function connected(...answers: Parameters<typeof FakeServer.start>) {
+  const server = await FakeServer.start(...answers);
+  const client = patientClient({ endpoints: [server.endpoint] });
+  const stream = (): Promise<RenewalStream> => server.stream<LeaseKeepAliveRequest, LeaseKeepAliveResponse>();
+  const dispose = async () => {
+    await client.close();
+    await server[Symbol.asyncDispose]();
+  };
+  return { server, client, stream, [Symbol.asyncDispose]: dispose };
+}
+
+describe("single calls", () => {
+  test("grant, revoke, time to live and list ask for what they are told", async () => {
+    await using pair = await connected({
+      ...granted(5n, 10n),
+      LeaseTimeToLive: LeaseTimeToLiveResponse.create({ TTL: 7n, grantedTTL: 10n, keys: [Uint8Array.of(1)] }),
+      LeaseLeases: { leases: [{ ID: 5n }] },
+    });
+    const { lease } = pair.client;
+    const { id, ttlSeconds } = await lease.grant({ ttlSeconds: 8, id: 5n });
+    assert.deepEqual([id, ttlSeconds], [5n, 10]);
+    const left = await lease.timeToLive(5n, { keys: true });
+    assert.deepEqual([left.ttlSeconds, left.grantedTtlSeconds, left.keys], [7, 10, [Uint8Array.of(1)]]);
+    assert.deepEqual((await lease.list()).ids, [5n]);
+    await lease.revoke(5n);
+    assert.deepEqual(pair.server.calls, [
+      { method: "LeaseGrant", request: { TTL: 8n, ID: 5n } },
+      { method: "LeaseTimeToLive", request: { ID: 5n, keys: true } },
+      { method: "LeaseLeases", request: {} },
+      { method: "LeaseRevoke", request: { ID: 5n } },
+    ]);
+  });
+
+  test("one renewal is one message, which the server answers", async () => {
+    await using pair = await connected();
+    const renewal = pair.client.lease.renew(5n);
+    const stream = await pair.stream();
+    assert.deepEqual(await stream.request(), { ID: 5n });
+    stream.send(renewed(5n, 10n));
+    await stream.ended();
+    stream.end();
+    assert.equal((await renewal).ttlSeconds, 10);
+  });
+});
+
+describe("a held lease", () => {
+  test("is renewed as soon as there is a stream, within a third of its TTL, and is revoked in the end", async () => {
+    await using pair = await connected(granted(5n, 3n));
+    const lease = await pair.client.lease.hold({ ttlSeconds: 3 });
+    const stream = await pair.stream();
+    assert.equal(stream.metadata.get("hasleader"), "true");
+    for (let renewals = 0; renewals < 2; renewals++) {
+      assert.deepEqual(await stream.request(), { ID: 5n });
+      assert.ok(lease.remainingMs > 0);
+      stream.send(renewed(5n, 3n));
+    }
+    await lease.close();
+    assert.equal(lease.remainingMs, 0);
+    assert.equal(await lease.ended, undefined);
+    assert.deepEqual(pair.server.calls.at(-1), { method: "LeaseRevoke", request: { ID: 5n } });
+    await stream.ended();
+  });
+
+  test("closed while its stream is being opened leaves none open at the server", async () => {
+    await using pair = await connected(granted(5n, 3_600n));
+    for (let turns = 0; turns < 20; turns++) {
+      const lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      await lease.close();
+    }
+    await pair.client.kv.get("k"); // and everything before it has arrived
+    assert.ok(pair.server.opened.length > 0, "none was opened");
+    for (const stream of pair.server.opened) await stream.ended();
+  });
+
+  test("that may have been granted although it was given up is revoked", async () => {
+    await using pair = await connected({ LeaseGrant: "never" });
+    const giveUp = new AbortController();
+    const holding = pair.client.lease.hold({ ttlSeconds: 60, signal: giveUp.signal });
+    await pair.server.called();
+    giveUp.abort();
+    await assert.rejects(holding, (error) => error instanceof EtcdError && error.outcome === "unknown");
+    const { ID } = pair.server.calls[0]?.request as LeaseGrantRequest;
+    assert.ok(ID > 0n);
+    const second = await eventually(20_000, "another call", () => pair.server.calls[1]);
+    assert.deepEqual(second, { method: "LeaseRevoke", request: { ID } });
+  });
+
+  test("is renewed elsewhere when a server does not answer", async () => {
+    await using server = await FakeServer.start(granted(5n, 3_600n));
+    await using client = patientClient({ endpoints: [server.endpoint], requestTimeoutMs: scaledMs(500) });
+    await using lease = await client.lease.hold({ ttlSeconds: 3_600 });
+    const silent: RenewalStream = await server.stream();
+    await silent.request();
+    const next: RenewalStream = await server.stream();
+    assert.ok(silent.isEnded);
+    assert.deepEqual(await next.request(), { ID: 5n });
+    next.send(renewed(5n, 0n));
+    assert.equal((await lease.ended)?.reason, "gone");
+  });
+
+  test("is lost when the server does not know it", async () => {
+    await using pair = await connected(granted(5n, 3_600n));
+    await using lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
+    const stream = await pair.stream();
+    await stream.request();
+    stream.send(renewed(5n, 0n));
+    const loss = await lease.ended;
+    assert.ok(loss instanceof LeaseLostError);
+    assert.deepEqual([loss.lease, loss.reason], [5n, "gone"]);
+    assert.equal(lease.lost.reason, loss);
+  });
+
+  test("is lost before its time can be up, when no server answers", async () => {
+    await using pair = await connected(granted(5n, 1n));
+    const beforeGrant = performance.now();
+    await using lease = await pair.client.lease.hold({ ttlSeconds: 1 });
+    const certainUntil = performance.now() + lease.remainingMs;
+    assert.ok(certainUntil < beforeGrant + 1_000, "counted from before the server can have begun to count");
+    const loss = await lease.ended;
+    assert.equal(loss?.reason, "unconfirmed");
+    assert.equal(lease.remainingMs, 0);
+  });
+
+  test("and the others on its stream each get their own answers", async () => {
+    await using pair = await connected(granted(5n, 3_600n));
+    await using first = await pair.client.lease.hold({ ttlSeconds: 3_600 });
+    const stream = await pair.stream();
+    await stream.request();
+    pair.server.answers = granted(6n, 1n);
+    await using second = await pair.client.lease.hold({ ttlSeconds: 1 });
+    assert.deepEqual(await stream.request(), { ID: 6n });
+    stream.send(renewed(6n, 0n));
+    assert.equal((await second.ended)?.reason, "gone");
+    assert.ok(!first.lost.aborted);
+  });
+
+  test("is lost when its client is closed", async () => {
+    await using pair = await connected(granted(5n, 3_600n));
+    const lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
+    await (await pair.stream()).request();
+    await pair.client.close();
+    const loss = await lease.ended;
+    assert.equal(loss?.reason, "unconfirmed");
+    assert.ok(loss.cause instanceof EtcdError);
+  });
+});
+
+describe("keeping a lease alive that is there already", () => {
+  test("fails if it is not there", async () => {
+    await using pair = await connected();
+    const keeping = pair.client.lease.keepAlive(5n);
+    const stream = await pair.stream();
+    await stream.request();
+    stream.send(renewed(5n, 0n));
+    stream.end();
+    await assert.rejects(keeping, (error) => error instanceof EtcdError && error.code === "not-found");
+  });
+
+  test("leaves it to run out in the end", async () => {
+    await using pair = await connected();
+    const keeping = pair.client.lease.keepAlive(5n);
+    const single = await pair.stream();
+    await single.request();
+    single.send(renewed(5n, 60n));
+    single.end();
+    const lease = await keeping;
+    assert.equal(lease.ttlSeconds, 60);
+    await lease.close();
+    assert.deepEqual(pair.server.calls, []);
+  });
+
+  test("survives a server that fails", async () => {
+    await using pair = await connected(granted(5n, 3_600n));
+    await using lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
+    (await pair.stream()).fail({ code: status.UNAVAILABLE, details: "etcdserver: no leader" });
+    const next = await pair.stream();
+    assert.deepEqual(await next.request(), { ID: 5n });
+    assert.ok(!lease.lost.aborted);
+  });
+});

@@ -1,0 +1,52 @@
+// What grpc-js says of requests that got no answer from a server, and what that means for them.
+
+import { Metadata, status } from "@grpc/grpc-js";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { errorFromFailure, mayTryAgain } from "../../../client/transport/errors.js";
+
+const judged = (code: status, details: string, kind: "read" | "write") => {
+  const failure = Object.assign(new Error(details), { code, details, metadata: new Metadata() });
+  const error = errorFromFailure(failure, kind, "127.0.0.1:2379");
+  return { code: error.code, outcome: error.outcome, again: mayTryAgain(error) };
+};
+
+test("a connection that broke: a read is tried again, a write is not", () => {
+  const broken = [
+    [status.UNAVAILABLE, "Connection dropped"],
+    [status.UNAVAILABLE, "read ECONNRESET"],
+    [status.INTERNAL, "Received RST_STREAM with code 2 triggered by internal client error: Protocol error"],
+    [status.INTERNAL, "Received RST_STREAM with code 0 (Call ended without gRPC status)"],
+    [status.CANCELLED, "Call cancelled"],
+  ] as const;
+  for (const [code, details] of broken) {
+    assert.deepEqual(judged(code, details, "read"), { code: "unavailable", outcome: "failed", again: true }, details);
+    assert.deepEqual(
+      judged(code, details, "write"),
+      { code: "unavailable", outcome: "unknown", again: false },
+      details,
+    );
+  }
+});
+
+test("a request that never left, or that the server promised not to look at: both are tried again", () => {
+  const unsent = [
+    "No connection established. Last error: connect ECONNREFUSED 127.0.0.1:2379",
+    "Name resolution failed for target dns:nowhere:2379",
+    "Channel closed before call started",
+    "Stream refused by server",
+  ];
+  for (const details of unsent)
+    for (const kind of ["read", "write"] as const)
+      assert.deepEqual(judged(status.UNAVAILABLE, details, kind), {
+        code: "unavailable",
+        outcome: "failed",
+        again: true,
+      });
+});
+
+test("an answer that cannot be read leaves a write's outcome unknown, and nothing is tried again", () => {
+  const details = "Response message parsing error: premature EOF";
+  assert.deepEqual(judged(status.INTERNAL, details, "write"), { code: "internal", outcome: "unknown", again: false });
+  assert.deepEqual(judged(status.INTERNAL, details, "read"), { code: "internal", outcome: "failed", again: false });
+});

@@ -1,0 +1,415 @@
+// Watches against a server whose every answer the test decides: what is asked, what is given out, what a new server is told.
+
+import { status } from "@grpc/grpc-js";
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  CompactedError,
+  ConnectError,
+  EtcdError,
+  WatchEndedError,
+  toText,
+  type Watch,
+  type WatchEvent,
+  type WatchResponse as Response,
+} from "../../../client/index.js";
+import {
+  WatchResponse,
+  type Event_EventType,
+  type WatchCreateRequest,
+  type WatchRequest,
+} from "../../../proto/index.js";
+import { FakeServer, type FakeStream } from "../fake-server.js";
+import { scaledMs } from "../../support/machine-speed.js";
+import { patientClient } from "../../support/patient-client.js";
+
+type WatchStream = FakeStream<WatchRequest, WatchResponse>;
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+
+/** An event as `put:key=value@revision` or `delete:key@revision`. */
+const event = (text: string) => {
+  const [, type, key = "", value = "", revision = "0"] = /^(put|delete):(\w+)=?(\w*)@(\d+)$/.exec(text) ?? [];
+  const wireType: Event_EventType = type === "put" ? 0 : 1;
+  return { type: wireType, kv: { key: utf8(key), value: utf8(value), modRevision: BigInt(revision) } };
+};
+
+const shown = ({ type, kv }: WatchEvent) =>
+  `${type}:${toText(kv.key)}${type === "put" ? `=${toText(kv.value)}` : ""}@${kv.modRevision}`;
+
+const response = (watchId: bigint, what: Parameters<typeof WatchResponse.create>[0]) =>
+  WatchResponse.create({ watchId, ...what });
+const events = (watchId: bigint, ...texts: string[]) => response(watchId, { events: texts.map(event) });
+const created = (watchId: bigint, revision = 0n) => response(watchId, { created: true, header: { revision } });
+
+const asked = async (stream: WatchStream): Promise<WatchCreateRequest> => {
+  const { requestUnion } = await stream.request();
+  assert.equal(requestUnion?.$case, "createRequest");
+  return requestUnion.value;
+};
+
+/** Takes this many events. */
+const take = async (watch: AsyncIterator<WatchEvent>, count: number): Promise<string[]> => {
+  const taken: string[] = [];
+  while (taken.length < count) {
+    const next = await watch.next();
+    assert.ok(!next.done, "the watch ended");
+    taken.push(shown(next.value));
+  }
+  return taken;
+};
+
+const failure = async (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => assert.fail("succeeded"),
+    (reason: unknown) => reason,
+  );
+
+async function connected(servers = 1) {
+  const all = await Promise.all(Array.from({ length: servers }, () => FakeServer.start()));
+  const client = patientClient({ endpoints: all.map(({ endpoint }) => endpoint) });
+  /** The stream the client has opened, whichever server it chose. */
+  const stream = () => FakeServer.streamAtAny<WatchRequest, WatchResponse>(all);
+  const dispose = async () => {
+    await client.close();
+    await Promise.all(all.map((server) => server[Symbol.asyncDispose]()));
+  };
+  return { client, servers: all, stream, [Symbol.asyncDispose]: dispose };
+}
+
+const iterate = (watch: Watch) => watch[Symbol.asyncIterator]();
+
+describe("a watch", () => {
+  test("asks for every option, and for a leader", async () => {
+    await using pair = await connected();
+    pair.client.watch("ab", { prefix: true, startRevision: 7, prevKv: true, only: "put", progressNotify: true });
+    const stream = await pair.stream();
+    assert.equal(stream.metadata.get("hasleader"), "true");
+    const request = await asked(stream);
+    assert.deepEqual(
+      { ...request, key: toText(request.key), rangeEnd: toText(request.rangeEnd) },
+      {
+        key: "ab",
+        rangeEnd: "ac",
+        startRevision: 7n,
+        progressNotify: true,
+        filters: [1],
+        prevKv: true,
+        watchId: 0n,
+        fragment: true,
+      },
+    );
+  });
+
+  test("gives out what comes, in order, and knows how far it is", async () => {
+    await using pair = await connected();
+    const watch = pair.client.watch("a", { prefix: true });
+    const stream = await pair.stream();
+    await asked(stream);
+    stream.send(created(0n, 4n));
+    assert.equal(await watch.ready(), 5);
+    stream.send(events(0n, "put:a=1@5", "delete:a@6", "put:b=1@6"));
+    const loop = iterate(watch);
+    assert.deepEqual(await take(loop, 1), ["put:a=1@5"]);
+    assert.equal(watch.revision, 5);
+    assert.deepEqual(await take(loop, 1), ["delete:a@6"]);
+    assert.equal(watch.revision, 5, "half of a revision is not all of it");
+    assert.deepEqual(await take(loop, 1), ["put:b=1@6"]);
+    assert.equal(watch.revision, 6);
+  });
+
+  test("gives out a revision at a time, also one that came in parts, and that nothing happened", async () => {
+    await using pair = await connected();
+    const watch = pair.client.watch("a", { prefix: true, startRevision: 5, progressNotify: true });
+    const stream = await pair.stream();
+    await asked(stream);
+    stream.send(created(0n, 9n));
+    stream.send(response(0n, { fragment: true, events: ["put:a=1@5", "put:a=2@6"].map(event) }));
+    stream.send(events(0n, "put:b=2@6", "put:c=3@8"));
+    stream.send(response(0n, { header: { revision: 12n } }));
+    const batches: [number, string[]][] = [];
+    for await (const batch of watch.batches()) {
+      batches.push([batch.revision, batch.events.map(shown)]);
+      if (batches.length === 4) break;
+    }
+    assert.deepEqual(batches, [
+      [5, ["put:a=1@5"]],
+      [6, ["put:a=2@6", "put:b=2@6"]],
+      [8, ["put:c=3@8"]],
+      [12, []],
+    ]);
+    assert.equal(watch.revision, 12);
+  });
+
+  test("shares its stream with the others, and takes it along when it is the last to go", async () => {
+    await using pair = await connected();
+    const [a, b] = [pair.client.watch("a"), pair.client.watch("b")];
+    const stream = await pair.stream();
+    assert.deepEqual(
+      [await asked(stream), await asked(stream)].map(({ key }) => toText(key)),
+      ["a", "b"],
+    );
+    stream.send(created(0n));
+    stream.send(created(1n));
+    stream.send(events(1n, "put:b=1@2"));
+    stream.send(events(0n, "put:a=1@3"));
+    assert.deepEqual(await take(iterate(a), 1), ["put:a=1@3"]);
+    const loop = iterate(b);
+    assert.deepEqual(await take(loop, 1), ["put:b=1@2"]);
+    await loop.return();
+    assert.deepEqual((await stream.request()).requestUnion, { $case: "cancelRequest", value: { watchId: 1n } });
+    await a.close();
+    await stream.ended();
+  });
+
+  test("closed before the server has answered is cancelled when it does", async () => {
+    await using pair = await connected();
+    const [a, b] = [pair.client.watch("a"), pair.client.watch("b")];
+    const stream = await pair.stream();
+    await asked(stream);
+    await asked(stream);
+    await a.close();
+    stream.send(created(0n));
+    stream.send(created(1n));
+    assert.deepEqual((await stream.request()).requestUnion, { $case: "cancelRequest", value: { watchId: 0n } });
+    stream.send(events(1n, "put:b=1@2"));
+    assert.deepEqual(await take(iterate(b), 1), ["put:b=1@2"]);
+  });
+});
+
+describe("a watch's responses", () => {
+  const header = (revision: bigint) => ({ clusterId: 1n, memberId: 2n, revision, raftTerm: 3n });
+  const shownResponse = ({ header, events }: Response) => [header.revision, ...events.map(shown)];
+
+  test("are given out as the server sends them, with their headers; the watch knows how far it is", async () => {
+    await using pair = await connected();
+    const watch = pair.client.watch("a", { prefix: true, startRevision: 5, progressNotify: true, fragment: false });
+    const stream = await pair.stream();
+    assert.equal((await asked(stream)).fragment, false);
+    stream.send(created(0n, 9n));
+    const sent = [
+      { header: header(9n), events: ["put:a=1@5", "put:a=2@6", "put:b=2@6", "delete:a@8"].map(event) },
+      { header: header(9n) },
+      { header: header(9n) },
+    ];
+    for (const each of sent) stream.send(response(0n, each));
+    const responses = watch.responses();
+    const taken: [unknown[], number][] = [];
+    for await (const next of responses) {
+      taken.push([shownResponse(next), watch.revision]);
+      if (taken.length === 1) assert.deepEqual(next.header, { clusterId: 1n, memberId: 2n, revision: 9, raftTerm: 3 });
+      if (taken.length === sent.length) break;
+    }
+    assert.deepEqual(taken, [
+      [[9, "put:a=1@5", "put:a=2@6", "put:b=2@6", "delete:a@8"], 8],
+      [[9], 9],
+      [[9], 9],
+    ]);
+  });
+
+  test("hold whole revisions also where the server sends parts", async () => {
+    await using pair = await connected();
+    const responses = pair.client.watch("a", { prefix: true, startRevision: 5 }).responses();
+    const stream = await pair.stream();
+    await asked(stream);
+    stream.send(created(0n, 9n));
+    const part = (fragment: boolean, ...texts: string[]) =>
+      response(0n, { fragment, header: header(9n), events: texts.map(event) });
+    for (const each of [part(true, "put:a=1@5", "put:b=1@5"), part(true, "put:c=1@5"), part(false, "put:a=2@6")])
+      stream.send(each);
+    assert.deepEqual(shownResponse((await responses.next()).value as Response), [
+      9,
+      "put:a=1@5",
+      "put:b=1@5",
+      "put:c=1@5",
+      "put:a=2@6",
+    ]);
+  });
+
+  test("tell all watches how far the server is, when it is asked; what may be still to come is asked for again", async () => {
+    await using pair = await connected();
+    const watches = ["a", "b", "c"].map((key) => pair.client.watch(key));
+    pair.client.requestWatchProgress(); // before there is a stream
+    const stream = await pair.stream();
+    for (const { revision } of watches) assert.deepEqual([(await asked(stream)).startRevision, revision], [0n, 0]);
+    assert.deepEqual((await stream.request()).requestUnion, { $case: "progressRequest", value: {} });
+    for (const id of [0n, 1n]) stream.send(created(id, 4n));
+    const [a, b] = watches.map((watch) => watch.responses());
+    const batches = watches[2]!.batches();
+    stream.send(response(-1n, { header: header(9n) }));
+    for (const each of [a, b]) assert.deepEqual(shownResponse((await each!.next()).value as Response), [9]);
+    stream.send(created(2n, 9n));
+    stream.send(events(2n, "put:c=1@10"));
+    assert.equal((await batches.next()).value?.revision, 10, "a batch is what is certain");
+    pair.client.requestWatchProgress();
+    assert.equal((await stream.request()).requestUnion?.$case, "progressRequest");
+    for (const server of pair.servers) server.cutConnections();
+    const next = await pair.stream();
+    const again = [await asked(next), await asked(next), await asked(next)];
+    assert.deepEqual(
+      again.map(({ startRevision }) => startRevision),
+      [5n, 5n, 11n],
+    );
+  });
+});
+
+describe("a watch that loses its server", () => {
+  test("goes on elsewhere with the revision that is due, and what came in part comes whole", async () => {
+    await using pair = await connected(2);
+    const watch = pair.client.watch("a", { prefix: true });
+    const first = await pair.stream();
+    assert.equal((await asked(first)).startRevision, 0n);
+    first.send(created(0n, 4n));
+    first.send(events(0n, "put:a=1@5"));
+    first.send(response(0n, { fragment: true, events: ["put:a=2@6"].map(event) }));
+    const loop = iterate(watch);
+    assert.deepEqual(await take(loop, 1), ["put:a=1@5"]);
+    for (const server of pair.servers) server.cutConnections();
+    const second = await pair.stream();
+    assert.equal((await asked(second)).startRevision, 6n);
+    second.send(created(0n, 9n));
+    second.send(events(0n, "put:a=2@6", "put:b=2@6"));
+    assert.deepEqual(await take(loop, 2), ["put:a=2@6", "put:b=2@6"]);
+  });
+
+  test("before anything has happened, asks the next for what happened since", async () => {
+    await using pair = await connected();
+    const watch = pair.client.watch("a");
+    const first = await pair.stream();
+    await asked(first);
+    first.send(created(0n, 4n));
+    assert.equal(await watch.ready(), 5);
+    first.fail({ code: status.UNAVAILABLE, details: "etcdserver: no leader" });
+    assert.equal((await asked(await pair.stream())).startRevision, 5n);
+  });
+
+  test("goes on after what a progress notice has promised", async () => {
+    await using pair = await connected();
+    const batches = pair.client.watch("a", { progressNotify: true, startRevision: 3 }).batches();
+    const first = await pair.stream();
+    await asked(first);
+    first.send(created(0n, 4n));
+    first.send(response(0n, { header: { revision: 20n } }));
+    assert.deepEqual((await batches.next()).value, { revision: 20, events: [] });
+    first.fail({ code: status.UNAVAILABLE, details: "etcdserver: server stopped" });
+    assert.equal((await asked(await pair.stream())).startRevision, 21n);
+  });
+
+  test("that never answered, moves on after the request timeout", async () => {
+    await using server = await FakeServer.start();
+    await using client = patientClient({ endpoints: [server.endpoint], requestTimeoutMs: scaledMs(200) });
+    const watch = client.watch("a");
+    const silent = await server.stream();
+    const second = await server.stream<WatchRequest, WatchResponse>();
+    assert.ok(silent.isEnded);
+    second.send(created(0n, 4n));
+    assert.equal(await watch.ready({ timeoutMs: scaledMs(20_000) }), 5);
+  });
+});
+
+describe("a watch ends", () => {
+  test("by name when its history is compacted, after what had arrived; and one can go on from there", async () => {
+    await using pair = await connected();
+    const watch = pair.client.watch("a", { startRevision: 3 });
+    const stream = await pair.stream();
+    await asked(stream);
+    stream.send(created(0n, 40n));
+    stream.send(events(0n, "put:a=1@5"));
+    stream.send(response(0n, { canceled: true, compactRevision: 30n }));
+    const loop = iterate(watch);
+    assert.deepEqual(await take(loop, 1), ["put:a=1@5"]);
+    const error = await failure(loop.next());
+    assert.ok(error instanceof CompactedError);
+    assert.deepEqual([error.code, error.requested, error.compactRevision], ["out-of-range", 6, 30]);
+    assert.equal(error.end.header.revision, 0);
+    pair.client.watch("a", { startRevision: error.compactRevision });
+    assert.equal((await asked(await pair.stream())).startRevision, 30n);
+  });
+
+  test("when it is refused, with the server's words; the others on the stream go on", async () => {
+    await using pair = await connected();
+    const [refused, denied, other] = ["a", "b", "c"].map((key) => pair.client.watch(key)) as [Watch, Watch, Watch];
+    const stream = await pair.stream();
+    const refuse = (cancelReason: string) => response(-1n, { created: true, canceled: true, cancelReason });
+    stream.send(refuse("mvcc: watcher range is empty"));
+    stream.send(refuse("rpc error: code = PermissionDenied desc = etcdserver: permission denied"));
+    stream.send(created(0n));
+    stream.send(events(0n, "put:c=1@2"));
+    assert.deepEqual(await take(iterate(other), 1), ["put:c=1@2"]);
+    const errors = await Promise.all([refused, denied].map((watch) => failure(watch.ready())));
+    const quoted = "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
+    assert.deepEqual(
+      errors.map((error) => error instanceof WatchEndedError && [error.code, error.message, error.end.cancelReason]),
+      [
+        ["invalid-argument", "mvcc: watcher range is empty", "mvcc: watcher range is empty"],
+        ["permission-denied", "etcdserver: permission denied", quoted],
+      ],
+    );
+  });
+
+  test("when the server does not know of watches", async () => {
+    await using pair = await connected();
+    const watch = pair.client.watch("a");
+    (await pair.stream()).fail({ code: status.UNIMPLEMENTED, details: "unknown method" });
+    const error = await failure(iterate(watch).next());
+    assert.ok(error instanceof EtcdError);
+    assert.equal(error.code, "unimplemented");
+  });
+
+  test("quietly when it is closed, and with an error when its signal is raised or the client is closed", async () => {
+    await using pair = await connected();
+    const giveUp = new AbortController();
+    const watches = [{}, { signal: giveUp.signal }, {}].map((options) => pair.client.watch("a", options));
+    const [closed, aborted, orphaned] = watches.map((watch) => iterate(watch).next());
+    const cancelled = (promise: Promise<unknown> | undefined) => async (reason: unknown) => {
+      const error = await failure(promise ?? Promise.resolve());
+      assert.ok(error instanceof EtcdError);
+      assert.deepEqual([error.code, error.cause], ["cancelled", reason]);
+    };
+    await watches[0]?.close();
+    assert.deepEqual(await closed, { done: true, value: undefined });
+    giveUp.abort("enough");
+    await cancelled(aborted)("enough");
+    await pair.client.close();
+    await cancelled(orphaned)(undefined);
+  });
+});
+
+test("ready says that no server is there, as a request does; the watch waits for one", async () => {
+  const away = await FakeServer.start();
+  await away[Symbol.asyncDispose]();
+  await using client = patientClient({ endpoints: [away.endpoint], dialTimeoutMs: scaledMs(50) });
+  const watch = client.watch("a");
+  const first = await failure(watch.ready());
+  assert.ok(first instanceof ConnectError);
+  assert.deepEqual([...first.failures.keys()], [away.endpoint]);
+  const second = await failure(watch.ready());
+  assert.ok(second instanceof ConnectError && second !== first, "asked again, it looks again");
+  await using back = await FakeServer.start({}, Number(away.endpoint.split(":")[1]));
+  const stream: WatchStream = await back.stream();
+  stream.send(created(0n, 4n));
+  stream.send(events(0n, "put:a=1@5"));
+  assert.deepEqual(await take(iterate(watch), 1), ["put:a=1@5"]);
+});
+
+test("a slow reader: the server is told to stop, and asked again for what is missing once all is taken", async () => {
+  await using pair = await connected();
+  const [slow, other] = [pair.client.watch("a", { bufferBytes: 1_000 }), pair.client.watch("b")];
+  const stream = await pair.stream();
+  await asked(stream);
+  await asked(stream);
+  stream.send(created(0n, 1n));
+  stream.send(created(1n, 1n));
+  const texts = Array.from({ length: 8 }, (_, position) => `put:a=v@${position + 2}`);
+  for (const text of texts.slice(0, 6)) stream.send(events(0n, text));
+  assert.deepEqual((await stream.request()).requestUnion, { $case: "cancelRequest", value: { watchId: 0n } });
+  stream.send(events(1n, "put:b=1@7"));
+  assert.deepEqual(await take(iterate(other), 1), ["put:b=1@7"], "the others are not held up");
+  const loop = iterate(slow);
+  const taken = take(loop, 8);
+  const { startRevision } = await asked(stream);
+  assert.ok(startRevision < 7n, `goes on at ${startRevision}`);
+  stream.send(created(2n, 9n));
+  stream.send(events(2n, ...texts.filter((text) => event(text).kv.modRevision >= startRevision)));
+  assert.deepEqual(await taken, texts);
+});

@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  checkInitialCluster,
+  configFromFlags,
+  defaultFlags,
+  FlagError,
+  type ServerFlags,
+} from "../../../server/config/config.js";
+import { StartError } from "../../../server/base/errors.js";
+import { clusterIdOf, memberIdOf } from "../../../server/config/identity.js";
+import { createLogger, errorText, formatId } from "../../../server/base/logger.js";
+import { bindAddresses, formatAddress, isLoopback, parseMemberUrl, UrlError } from "../../../server/base/urls.js";
+import { recordingLogger } from "../member/member-fixtures.js";
+
+const config = (flags: Partial<ServerFlags> = {}) => configFromFlags({ ...defaultFlags, ...flags });
+
+test("ids are those that etcd computes", () => {
+  const member = memberIdOf(["http://localhost:2380"], "etcd-cluster");
+  assert.equal(formatId(member), "8e9e05c52164694d");
+  assert.equal(formatId(clusterIdOf([member])), "cdf818194e3a8c32");
+  assert.equal(memberIdOf(["b", "a"], "t"), memberIdOf(["a", "b"], "t"));
+  assert.equal(clusterIdOf([2n, 1n]), clusterIdOf([1n, 2n]));
+});
+
+test("without flags it is etcd's single member", () => {
+  const { name, dataDir, listenClientUrls, advertiseClientUrls, listenPeerUrls, initialCluster, ...rest } = config();
+  assert.deepEqual([name, dataDir], ["default", "default.etcd"]);
+  assert.deepEqual(
+    [listenClientUrls, advertiseClientUrls, listenPeerUrls].map((urls) => urls.map(({ text }) => text)),
+    [["http://localhost:2379"], ["http://localhost:2379"], ["http://localhost:2380"]],
+  );
+  assert.deepEqual(initialCluster, [{ name: "default", peerUrls: ["http://localhost:2380"] }]);
+  assert.deepEqual(
+    [rest.heartbeatMs, rest.electionMs, rest.maxTxnOps, rest.maxRequestBytes, rest.logLevel],
+    [100, 1_000, 128, 1_572_864, "info"],
+  );
+  assert.deepEqual([rest.snapshotCount, rest.snapshotCatchUpEntries], [10_000, 5_000]);
+  assert.equal(config({ snapshotCount: "0" }).snapshotCount, 10_000, "as in etcd");
+});
+
+test("flags that cannot be read, or do not go together, are refused in etcd's words", () => {
+  const rows: [flags: Partial<ServerFlags>, kind: typeof FlagError | typeof StartError, text: RegExp][] = [
+    [{ electionTimeout: "1s" }, FlagError, /^invalid value "1s" for flag -election-timeout: parse error$/],
+    [{ maxTxnOps: "-1" }, FlagError, /-max-txn-ops: parse error/],
+    [{ snapshotCount: "many" }, FlagError, /^invalid value "many" for flag -snapshot-count: parse error$/],
+    [
+      { snapshotCatchupEntries: "-1" },
+      FlagError,
+      /^invalid value "-1" for flag -snapshot-catchup-entries: parse error$/,
+    ],
+    [{ maxRequestBytes: "99999999999999999999" }, FlagError, /-max-request-bytes: value out of range/],
+    [{ initialClusterState: "newer" }, FlagError, /-initial-cluster-state: invalid value/],
+    [{ logLevel: "loud" }, FlagError, /-log-level: invalid value/],
+    [{ listenPeerUrls: "localhost:2380" }, FlagError, /URL scheme must be http, https, unix, or unixs: localhost:2380/],
+    [{ listenPeerUrls: "http://localhost" }, FlagError, /URL address does not have the form "host:port"/],
+    [{ listenPeerUrls: "http://localhost:1/x" }, FlagError, /URL must not contain a path/],
+    [{ listenPeerUrls: "https://localhost:1" }, StartError, /TLS is not supported yet/],
+    [
+      { listenPeerUrls: "http://example.com:1" },
+      StartError,
+      /^expected IP in URL for binding \(http:\/\/example.com:1\)$/,
+    ],
+    [
+      { listenClientUrls: "http://localhost:1" },
+      StartError,
+      /^--advertise-client-urls is required when --listen-client-urls is set explicitly$/,
+    ],
+    [{ heartbeatInterval: "0" }, StartError, /^--heartbeat-interval must be >0 \(set to 0ms\)$/],
+    [{ electionTimeout: "0" }, StartError, /^--election-timeout must be >0/],
+    [
+      { electionTimeout: "499" },
+      StartError,
+      /^--election-timeout\[499ms\] should be at least as 5 times as --heartbeat/,
+    ],
+    [{ electionTimeout: "50001" }, StartError, /^--election-timeout\[50001ms\] is too long/],
+    [{ initialCluster: "http://a:1" }, StartError, /expected name=peer-url/],
+    [{ initialCluster: "a=http://a" }, StartError, /^--initial-cluster has "a=http:\/\/a": URL address/],
+    [{ initialCluster: "a=http://a:1,b=http://a:1" }, StartError, /has duplicate url http:\/\/a:1$/],
+  ];
+  for (const [flags, kind, text] of rows)
+    assert.throws(
+      () => config(flags),
+      (error) => error instanceof kind && text.test(error.message),
+      JSON.stringify(flags),
+    );
+});
+
+test("a name may have several peer URLs, and stands in the initial cluster with all it advertises", () => {
+  const cluster = "a=http://h:1,b=http://i:1,a=http://h:2";
+  const good = config({ name: "a", initialCluster: cluster, initialAdvertisePeerUrls: "http://h:2,http://h:1" });
+  assert.deepEqual(good.initialCluster, [
+    { name: "a", peerUrls: ["http://h:1", "http://h:2"] },
+    { name: "b", peerUrls: ["http://i:1"] },
+  ]);
+  checkInitialCluster(good);
+  assert.throws(
+    () => checkInitialCluster(config({ name: "c", initialCluster: cluster })),
+    /^StartError: couldn't find local name "c" in the initial cluster configuration$/,
+  );
+  assert.throws(
+    () => checkInitialCluster(config({ name: "a", initialCluster: cluster, initialAdvertisePeerUrls: "http://h:1" })),
+    /--initial-cluster has a=http:\/\/h:1,a=http:\/\/h:2 but missing from --initial-advertise-peer-urls=http:\/\/h:1/,
+  );
+});
+
+test("URLs", () => {
+  assert.deepEqual(parseMemberUrl("http://[::1]:2380").address, { kind: "tcp", host: "::1", port: 2380 });
+  assert.deepEqual(parseMemberUrl("unix:///run/s").address, { kind: "unix", path: "/run/s" });
+  assert.deepEqual(parseMemberUrl("unix://s").address, { kind: "unix", path: "s" });
+  for (const bad of ["", "http://", "http://h:65536", "http://h:1?x", "http://:1", "unix://", "ftp://h:1", "h:1"])
+    assert.throws(() => parseMemberUrl(bad), UrlError, bad);
+  assert.deepEqual(bindAddresses({ kind: "tcp", host: "localhost", port: 1 }).map(formatAddress), [
+    "127.0.0.1:1",
+    "[::1]:1",
+  ]);
+  assert.equal(isLoopback({ kind: "tcp", host: "0.0.0.0", port: 1 }), false);
+  assert.equal(isLoopback({ kind: "tcp", host: "127.8.8.8", port: 1 }), true);
+});
+
+test("the console format is time, level, message and fields, separated by tabs", () => {
+  const written: string[] = [];
+  const write = (line: string): void => void written.push(line);
+  const logger = createLogger({ level: "info", format: "console", write, timestamp: () => "T" });
+  logger.info("text");
+  logger.warn("more", { id: 255n });
+  assert.deepEqual(written, ["T\tinfo\ttext\n", 'T\twarn\tmore\t{"id":"ff"}\n']);
+});
+
+test("a log line is one JSON object: ids in hex, errors with their causes, nothing below the level", () => {
+  const { logger, lines } = recordingLogger();
+  logger.warn("text\nwith a break", { id: 255n, error: new Error("outer", { cause: new Error("inner") }) });
+  assert.deepEqual(lines, [
+    { level: "warn", ts: "2000-01-01T00:00:00.000Z", msg: "text\nwith a break", id: "ff", error: "outer: inner" },
+  ]);
+  assert.equal(errorText("thrown text"), "thrown text");
+  assert.equal(formatId(-1n), "ffffffffffffffff");
+  const written: string[] = [];
+  const quiet = createLogger({ level: "error", write: (line) => written.push(line), timestamp: () => "" });
+  quiet.debug("a");
+  quiet.info("b");
+  quiet.warn("c");
+  quiet.error("d");
+  quiet.fatal("e");
+  assert.deepEqual(
+    written.map((line) => (JSON.parse(line) as { level: string }).level),
+    ["error", "fatal"],
+  );
+});

@@ -1,0 +1,267 @@
+// A member's directory, its log and its store on a simulated disk, from the first start over a snapshot to the entries behind it.
+// It ends at every operation in turn, again while it puts itself together, and goes on: what it has told anybody is there, and it
+// never stands between two stores.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PutRequest, RangeRequest } from "../../../proto/index.js";
+import { systemClock, type HardState, type LogIndex, type Term } from "../../../raft/index.js";
+import { openMemoryBackend, openStore, type KvStore, type Row } from "../../../store/index.js";
+import { encodeMarker } from "../../../server/replication/apply/applier.js";
+import { openDurableState, type DurableState } from "../../../server/member/durable-state.js";
+import { errorText } from "../../../server/base/logger.js";
+import type { MemberParts } from "../../../server/member/parts.js";
+import { storeClockOf } from "../../../server/base/store-clock.js";
+import { Teardown } from "../../../server/member/teardown.js";
+import { SimDisk, type Operation } from "../../../testing/sim-disk.js";
+import { seededRandom, type SeededRandom } from "../../../testing/random.js";
+import { ProcessClock, SimProcess } from "../../../testing/process.js";
+import { Scheduler } from "../../../testing/scheduler.js";
+import { SimStores } from "../../../testing/sim-store.js";
+import { quietEnvironment, singleMember } from "../member/member-fixtures.js";
+import { position, stateAt } from "../snapshots/snapshot-fixtures.js";
+
+// Deterministic; another SEED tries other cases.
+const firstSeed = Number(process.env["SEED"] ?? 1);
+
+/** The process ends, or the power, as an operation begins. */
+interface Stop {
+  readonly how: "kill" | "powerCut";
+  /** @param before what was begun in this life before it, oldest first */
+  readonly when: (operation: Operation, before: readonly Operation[]) => boolean;
+}
+
+const at = (how: Stop["how"], count: number): Stop => ({ how, when: (_, before) => before.length === count });
+
+/** In a place of which nothing is there yet. */
+const config = singleMember("/srv/etcd/of/ours");
+const own = { last: position(3, 2), hardState: { term: 2 as Term, vote: 7n } };
+const sent = { last: position(100, 5), hardState: { term: 5 as Term, vote: 0n, commit: 100 as LogIndex }, keys: 20 };
+
+/** What a member has told somebody, or read and acts upon. */
+interface Promised {
+  incarnation: number;
+  /** The last entry of its own that is durable. */
+  appended: number;
+  isInstalled: boolean;
+  /** The entry behind the snapshot is durable. */
+  hasGoneOn: boolean;
+}
+
+/** A machine whose disk outlives the processes on it. */
+class Machine {
+  private readonly scheduler = new Scheduler();
+  private readonly random: SeededRandom;
+  private readonly disk: SimDisk;
+  private readonly stores: SimStores;
+  private process: SimProcess | undefined;
+  /** What was begun in this life. */
+  private operations: Operation[] = [];
+  private stop: Stop | undefined;
+  private readonly promised: Promised = { incarnation: 0, appended: 0, isInstalled: false, hasGoneOn: false };
+
+  constructor(seed: number) {
+    this.random = seededRandom(seed);
+    const schedule = (end: () => void): void => {
+      const { process } = this;
+      this.scheduler.after(this.random.next(), () => process?.receive(end));
+    };
+    this.disk = new SimDisk({ random: seededRandom(seed + 1_000_000), schedule });
+    this.disk.onOperation = (operation) => this.begins(operation);
+    const conditions = { maxWriteMs: this.random.pick([1, 30]), maxReadMs: 0, failsNext: false };
+    const onWrite = (): undefined => this.begins({ kind: "write", path: "rows" });
+    this.stores = new SimStores({ disk: this.disk, conditions, random: this.random, onWrite });
+  }
+
+  /** One life, to its end or until it is stopped. @returns what was done */
+  async live(stop?: Stop): Promise<readonly Operation[]> {
+    this.operations = [];
+    this.stop = stop;
+    const life: { isOver: boolean; failure: unknown } = { isOver: false, failure: undefined };
+    const ended = (failure?: unknown): void => void Object.assign(life, { isOver: true, failure });
+    const process = new SimProcess(this.scheduler, ended);
+    this.process = process;
+    this.run(process).then(() => ended(), ended);
+    await this.scheduler.runUntil(this.scheduler.now + 10_000, () => life.isOver || !process.isAlive);
+    assert.ok(life.isOver || !process.isAlive, "it hangs");
+    if (life.failure !== undefined) assert.fail(errorText(life.failure));
+    this.end("kill");
+    return this.operations;
+  }
+
+  end(how: Stop["how"]): void {
+    this.disk[how]();
+    this.process?.die();
+  }
+
+  private begins(operation: Operation): undefined {
+    const isNow = this.stop?.when(operation, this.operations);
+    this.operations.push(operation);
+    if (this.stop !== undefined && isNow === true) this.end(this.stop.how);
+  }
+
+  private async run(process: SimProcess): Promise<void> {
+    const teardown = new Teardown();
+    const disk = this.disk.boot();
+    const parts: MemberParts = {
+      disk,
+      segmentBytes: 1_024,
+      openBackend: (path) => this.stores.open(path, disk, process),
+      connect: () => assert.fail("nobody is asked"),
+    };
+    const environment = { ...quietEnvironment(), clock: new ProcessClock(process, 1, 0) };
+    const state = await openDurableState(parts, config, environment, teardown, (error) => assert.fail(error));
+    await this.check(state);
+    if (!this.promised.isInstalled) {
+      await this.write(state);
+      await this.install(state);
+    }
+    if (!this.promised.hasGoneOn) {
+      await append(state, 101, sent.hardState);
+      this.promised.hasGoneOn = true;
+    }
+    await teardown.close();
+  }
+
+  /** What is there now is what was promised, perhaps with what was under way; from here on it is promised, too. */
+  private async check({ incarnation, applied, recovered, store }: DurableState): Promise<void> {
+    const { promised } = this;
+    assert.ok(incarnation > promised.incarnation, `start ${incarnation} after start ${promised.incarnation}`);
+    const { base, entries, hardState } = recovered;
+    const last = base.index + entries.length;
+    const keys = await countKeys(store);
+    const isTheirs = applied.index >= sent.last.index;
+    if (isTheirs) {
+      assert.deepEqual([position(applied.index, applied.term), base, keys], [sent.last, sent.last, sent.keys]);
+      assert.deepEqual(hardState, sent.hardState);
+    } else {
+      assert.ok(!promised.isInstalled, "the old store is back");
+      assert.ok(base.index <= applied.index && applied.index <= last, "the store is older than the log reaches back");
+      assert.equal(keys, applied.index === 0 ? 0 : 1);
+      assert.ok(last >= promised.appended, `the log ends at ${last}, but ${promised.appended} was acknowledged`);
+      if (promised.appended > 0)
+        assert.deepEqual([hardState.term, hardState.vote], [own.hardState.term, own.hardState.vote]);
+    }
+    assert.ok(!promised.hasGoneOn || last === 101, "the entry behind the snapshot is lost");
+    promised.incarnation = incarnation;
+    promised.isInstalled = isTheirs;
+    promised.appended = isTheirs ? 0 : last;
+    promised.hasGoneOn = last === 101;
+  }
+
+  /** Three entries, which the store then contains; most of the log is cut off. */
+  private async write(state: DurableState): Promise<void> {
+    const { wal, store, applied } = state;
+    while (this.promised.appended < own.last.index) {
+      const next = (this.promised.appended + 1) as LogIndex;
+      await append(state, next, { ...own.hardState, commit: next });
+      this.promised.appended++;
+    }
+    if (applied.index < own.last.index) {
+      put(store, "ours");
+      store.endRound(encodeMarker({ ...applied, ...own.last }));
+      await store.flush();
+    }
+    wal.truncate(2 as LogIndex);
+  }
+
+  private async install({ newStores, wal }: DurableState): Promise<void> {
+    const making = await newStores.make();
+    await making.write(rows);
+    await making.finish();
+    await making.install();
+    this.promised.isInstalled = true;
+    await new Promise<void>((done) => wal.restart(sent.last, sent.hardState, done));
+  }
+}
+
+const append = ({ wal }: DurableState, index: number, hardState: HardState): Promise<void> => {
+  const data = new Uint8Array(600).fill(index); // two segments hold three of them
+  return new Promise((done) => wal.append(hardState, [{ index: index as LogIndex, term: hardState.term, data }], done));
+};
+
+const put = (store: KvStore, key: string): void =>
+  void store.put(PutRequest.create({ key: Buffer.from(key), value: Buffer.from("v") }));
+
+const countKeys = async (store: KvStore): Promise<number> => {
+  const everything = { key: Buffer.of(0), rangeEnd: Buffer.of(0), countOnly: true };
+  const { response } = await store.range(RangeRequest.create(everything));
+  return Number(response.count);
+};
+
+/** The rows of another member's store. */
+const rowsSent = async (): Promise<readonly Row[]> => {
+  const backend = await openMemoryBackend();
+  const store = await openStore({
+    backend,
+    clock: storeClockOf(systemClock),
+    onFailure: (error) => assert.fail(error),
+  });
+  for (let n = 0; n < sent.keys; n++) put(store, `theirs ${n}`);
+  store.endRound(encodeMarker(stateAt(sent.last)));
+  await store.flush();
+  const snapshot = store.snapshot();
+  const rows = await snapshot.next(1_000_000);
+  await snapshot.close();
+  await store.close();
+  return rows;
+};
+
+const rows = await rowsSent();
+
+/** Stopped once, and once more; then nothing happens to it but a power cut at its end. */
+const assertSurvives = async (seed: number, hint: string, first: Stop, second: Stop): Promise<void> => {
+  const machine = new Machine(seed);
+  try {
+    await machine.live(first);
+    await machine.live(second);
+    await machine.live();
+    machine.end("powerCut");
+    await machine.live();
+  } catch (error) {
+    assert.fail(`${hint}: ${errorText(error)}`);
+  }
+};
+
+for (const how of ["kill", "powerCut"] as const)
+  test(`a ${how} at any operation, and another end soon after: one store, whole, and nothing forgotten`, async () => {
+    const { length } = await new Machine(firstSeed).live();
+    assert.ok(length > 100);
+    for (let count = 0; count < length + 5; count++) {
+      const seed = 10_000 * firstSeed + count;
+      const random = seededRandom(seed);
+      const again = at(random.pick(["kill", "powerCut"]), random.between(0, 70));
+      await assertSurvives(seed, `${how} at operation ${count}`, at(how, count), again);
+    }
+  });
+
+/** When the file, or the one that names the store, has its name, which is not durable yet. */
+const justReplaced = (how: Stop["how"], what: string): Stop => {
+  const isStore = what.startsWith("store");
+  const temporary = `${isStore ? "store-current" : what}.tmp`;
+  return {
+    how,
+    when: ({ kind }, before) =>
+      kind === "syncDirectory" &&
+      before.at(-1)?.path.endsWith(temporary) === true &&
+      (!isStore || before.some(({ path }) => path.endsWith(`${what}/CURRENT`))),
+  };
+};
+
+const replacements = ["store-1", "format.json", "incarnation", "store-2"];
+
+test("a power cut when a file has just been replaced: the old one is there or the new one, and what it speaks of", async () => {
+  for (const replaced of replacements)
+    for (let seed = firstSeed; seed < firstSeed + 15; seed++) {
+      const hint = `power cut when ${replaced} has come, SEED=${seed}`;
+      await assertSurvives(seed, hint, justReplaced("powerCut", replaced), at("kill", 20 + seed));
+    }
+});
+
+test("what a start has read of a file that was just replaced stays, though the power goes before it is written again", async () => {
+  for (const replaced of replacements)
+    for (let count = 0; count < 30; count++)
+      for (let seed = firstSeed; seed < firstSeed + 2; seed++) {
+        const hint = `kill when ${replaced} has come, power cut at operation ${count}, SEED=${seed}`;
+        await assertSurvives(100 * seed + count, hint, justReplaced("kill", replaced), at("powerCut", count));
+      }
+});

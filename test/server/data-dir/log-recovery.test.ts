@@ -1,0 +1,84 @@
+// What a start makes of a log and a store, whatever ended the member before.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Entry, HardState, LogIndex, LogPosition, Term } from "../../../raft/index.js";
+import { StartError } from "../../../server/base/errors.js";
+import { mustRestart, restartLog } from "../../../server/data-dir/log-recovery.js";
+import { position } from "../snapshots/snapshot-fixtures.js";
+
+const log = (base: LogPosition, ...terms: number[]): { base: LogPosition; entries: Entry[] } => ({
+  base,
+  entries: terms.map((term, n) => ({
+    index: (base.index + 1 + n) as LogIndex,
+    term: term as Term,
+    data: new Uint8Array(),
+  })),
+});
+
+test("a store whose last entry the log holds, or begins after, goes on with that log", () => {
+  assert.equal(mustRestart(log(position(0, 0)), position(0, 0), undefined), false);
+  assert.equal(mustRestart(log(position(0, 0), 2, 2, 3), position(2, 2), undefined), false);
+  assert.equal(mustRestart(log(position(10, 3), 3, 4), position(10, 3), undefined), false);
+  assert.equal(mustRestart(log(position(10, 3), 3, 4), position(12, 4), position(5, 2)), false);
+});
+
+test("after a crash between the store's switch and the log's restart, the log is restarted", () => {
+  const installed = position(100, 7);
+  assert.equal(mustRestart(log(position(0, 0), 2, 2), installed, installed), true, "the log ends before");
+  assert.equal(
+    mustRestart(log(position(98, 5), 6, 6), installed, installed),
+    true,
+    "what is there was never committed",
+  );
+  assert.equal(mustRestart(log(installed), installed, installed), false, "done already");
+  assert.equal(
+    mustRestart(log(position(99, 7), 7, 7), installed, installed),
+    false,
+    "the log has it: what follows stays",
+  );
+});
+
+test("files that do not belong together are refused, and the line says why", () => {
+  const refused = (...[recovered, contained, installed, reason]: [...Parameters<typeof mustRestart>, RegExp]): void =>
+    assert.throws(
+      () => mustRestart(recovered, contained, installed),
+      (error) => error instanceof StartError && reason.test(error.message),
+    );
+  refused(log(position(10, 3), 3), position(9, 3), undefined, /only up to entry 9, but .* begins after entry 10/);
+  refused(log(position(0, 0), 2, 2), position(3, 2), undefined, /up to entry 3 of term 2, but .* ends at 2:/);
+  refused(
+    log(position(0, 0), 2, 2),
+    position(2, 3),
+    undefined,
+    /up to entry 2 of term 3, but .* has an entry of term 2/,
+  );
+  refused(log(position(10, 3)), position(10, 4), undefined, /has an entry of term 3 there/);
+  // Something was applied after the installation, so the log was there, and is not any more.
+  refused(log(position(0, 0), 2, 2), position(8, 5), position(7, 5), /ends at 2/);
+  refused(log(position(0, 0), 2, 2), position(7, 6), position(7, 5), /ends at 2/);
+});
+
+test("the log keeps the member's term and vote, unless the snapshot is of a later term", async () => {
+  const restarts: [LogPosition, HardState][] = [];
+  const wal = {
+    restart: (base: LogPosition, hardState: HardState, done: () => void) => {
+      restarts.push([base, hardState]);
+      done();
+    },
+  };
+  const before = { term: 7 as Term, vote: 3n, commit: 2 as LogIndex };
+  const recovered = { ...log(position(0, 0), 2, 2), hardState: before, repaired: undefined };
+  const kept = await restartLog(wal, recovered, position(100, 7));
+  assert.deepEqual(kept, {
+    base: position(100, 7),
+    entries: [],
+    hardState: { term: 7, vote: 3n, commit: 100 },
+    repaired: undefined,
+  });
+  const raised = await restartLog(wal, recovered, position(100, 8));
+  assert.deepEqual(raised.hardState, { term: 8, vote: 0n, commit: 100 });
+  assert.deepEqual(restarts, [
+    [kept.base, kept.hardState],
+    [raised.base, raised.hardState],
+  ]);
+});

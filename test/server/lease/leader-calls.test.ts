@@ -1,0 +1,269 @@
+// What members ask their leader, over links that lose things.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Calls } from "../../../proto/index.js";
+import {
+  encodePeerMessage,
+  noMember,
+  type LogIndex,
+  type MemberId,
+  type PeerMessage,
+  type Term,
+} from "../../../raft/index.js";
+import { ServerError } from "../../../server/base/errors.js";
+import { maxPendingCalls } from "../../../server/base/limits.js";
+import { PeerCalls } from "../../../server/lease/calls.js";
+import { decodeCalls, encodeCalls, isCallsFrame } from "../../../server/peers/calls-frame.js";
+import type { Serve } from "../../../server/lease/served-calls.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+
+type Answer = Parameters<Parameters<Serve>[1]>[0];
+
+interface Served {
+  readonly lease: bigint;
+  readonly answer: (seconds: number | undefined) => void;
+}
+
+/** Members and the links between them. */
+class Stage {
+  readonly clock = new VirtualClock();
+  readonly members = new Map<MemberId, PeerCalls>();
+  /** What each was asked to answer. */
+  readonly served = new Map<MemberId, Served[]>();
+  readonly frames: { readonly from: MemberId; readonly to: MemberId; readonly calls: Calls }[] = [];
+  loses: (from: MemberId, to: MemberId) => boolean = () => false;
+
+  add(self: MemberId, incarnation = 1): PeerCalls {
+    const served: Served[] = [];
+    this.served.set(self, served);
+    const member = new PeerCalls({
+      self,
+      incarnation,
+      timeoutMs: 7_000,
+      clock: this.clock,
+      serve: (question, answer) => {
+        assert.ok(question.$case === "renewLease");
+        const lease = question.value;
+        const settle = (seconds: number | undefined): void =>
+          answer(
+            seconds === undefined ? undefined : ({ $case: "renewLease", value: BigInt(seconds) } satisfies Answer),
+          );
+        served.push({ lease, answer: settle });
+      },
+      send: (to, calls) => {
+        this.frames.push({ from: self, to, calls });
+        if (!this.loses(self, to)) this.members.get(to)?.received(self, decodeCalls(encodeCalls(calls)));
+      },
+    });
+    this.members.set(self, member);
+    return member;
+  }
+
+  servedBy(id: MemberId): Served[] {
+    return this.served.get(id) ?? [];
+  }
+}
+
+/** Asks to keep a lease alive; gives what came of it. */
+const renew = (member: PeerCalls, lease: bigint): { result: number | string } => {
+  const outcome: { result: number | string } = { result: "waits" };
+  member.leader.ask(
+    { $case: "renewLease", value: lease },
+    {
+      answered: ({ value }) => (outcome.result = Number(value)),
+      failed: (error) => (outcome.result = error instanceof ServerError ? error.code : "unforeseen"),
+    },
+  );
+  return outcome;
+};
+
+const someTerm = 2 as Term;
+
+/** A member of which the test does not say who it is learns who leads, in whatever term. */
+const follow = (member: PeerCalls, leader: MemberId): void => member.leaderChanged({ id: 9n, leader, term: someTerm });
+
+test("the leader is asked, be it this member or another; what is asked in one turn is one frame", () => {
+  const stage = new Stage();
+  const [one, two] = [stage.add(1n), stage.add(2n)];
+  for (const member of [one, two]) follow(member, 1n);
+  const outcomes = [renew(one, 10n), renew(two, 20n), renew(two, 30n)];
+  stage.clock.settle();
+  for (const { lease, answer } of stage.servedBy(1n)) answer(Number(lease));
+  stage.clock.settle();
+  assert.deepEqual(
+    outcomes.map(({ result }) => result),
+    [10, 20, 30],
+  );
+  assert.equal(stage.servedBy(2n).length, 0);
+  assert.deepEqual(
+    stage.frames.map(({ from, calls }) => [from, calls.requests.length, calls.responses.length]),
+    [
+      [2n, 2, 0],
+      [1n, 0, 2],
+    ],
+  );
+});
+
+test("a question or an answer that got lost is asked for again; while it is being answered it counts once", () => {
+  const stage = new Stage();
+  const [one, two] = [stage.add(1n), stage.add(2n)];
+  for (const member of [one, two]) follow(member, 1n);
+  stage.loses = (from) => from === 2n;
+  const outcome = renew(two, 20n);
+  stage.clock.advance(400);
+  assert.equal(stage.servedBy(1n).length, 0);
+  stage.loses = () => false;
+  stage.clock.advance(200);
+  assert.equal(stage.servedBy(1n).length, 1);
+  stage.clock.advance(2_000);
+  assert.equal(stage.servedBy(1n).length, 1);
+  stage.loses = (from) => from === 1n;
+  stage.servedBy(1n)[0]?.answer(5);
+  stage.clock.settle();
+  stage.loses = () => false;
+  stage.clock.advance(600);
+  assert.equal(outcome.result, "waits");
+  stage.servedBy(1n)[1]?.answer(5);
+  stage.clock.settle();
+  assert.equal(outcome.result, 5);
+});
+
+test("after the link was closed the leader answers the repeated question anew", () => {
+  const stage = new Stage();
+  const [one, two] = [stage.add(1n), stage.add(2n)];
+  for (const member of [one, two]) follow(member, 1n);
+  renew(two, 20n);
+  stage.clock.settle();
+  one.linkClosed(2n);
+  stage.clock.advance(600);
+  assert.equal(stage.servedBy(1n).length, 2);
+});
+
+test("a new leader is asked at once; one that does not lead, or not yet, is asked again", () => {
+  const stage = new Stage();
+  for (const id of [1n, 2n, 3n]) follow(stage.add(id), 1n);
+  const two = stage.members.get(2n)!;
+  const outcome = renew(two, 20n);
+  stage.clock.settle();
+  follow(two, noMember);
+  follow(two, 3n);
+  stage.clock.settle();
+  assert.equal(stage.servedBy(3n).length, 1);
+  stage.servedBy(3n)[0]?.answer(undefined);
+  stage.clock.advance(600);
+  stage.servedBy(3n)[1]?.answer(9);
+  stage.clock.settle();
+  assert.equal(outcome.result, 9);
+  stage.servedBy(1n)[0]?.answer(4); // the former leader's answer is late
+  stage.clock.settle();
+  assert.equal(outcome.result, 9);
+});
+
+test("waiting ends at the deadline: without a leader, or with one that is silent", () => {
+  const stage = new Stage();
+  const two = stage.add(2n);
+  const leaderless = renew(two, 20n);
+  stage.clock.advance(6_900);
+  assert.equal(leaderless.result, "waits");
+  stage.clock.advance(200);
+  assert.equal(leaderless.result, "no-leader");
+  follow(two, 1n);
+  const silent = renew(two, 20n);
+  stage.clock.advance(7_100);
+  assert.equal(silent.result, "timed-out");
+});
+
+test("calls at a leader that heard no majority end at once, and so do those that come before another leads", () => {
+  const stage = new Stage();
+  const one = stage.add(1n);
+  one.leaderChanged({ id: 1n, leader: 1n, term: someTerm });
+  const waiting = renew(one, 10n);
+  stage.clock.advance(1_000);
+  assert.equal(waiting.result, "waits");
+  one.leaderChanged({ id: 1n, leader: noMember, term: someTerm });
+  assert.equal(waiting.result, "no-leader");
+  assert.throws(() => renew(one, 20n), { code: "no-leader" });
+  stage.servedBy(1n)[0]?.answer(10); // too late
+  one.leaderChanged({ id: 1n, leader: 2n, term: (someTerm + 1) as Term });
+  const outcome = renew(one, 30n);
+  stage.clock.settle();
+  assert.deepEqual([waiting.result, outcome.result], ["no-leader", "waits"]);
+  assert.equal(stage.frames.at(-1)?.to, 2n);
+});
+
+test("calls at a leader that saw a higher term wait for the next leader", () => {
+  const stage = new Stage();
+  const [one, two] = [stage.add(1n), stage.add(2n)];
+  one.leaderChanged({ id: 1n, leader: 1n, term: someTerm });
+  const outcome = renew(one, 10n);
+  const nextTerm = (someTerm + 1) as Term;
+  one.leaderChanged({ id: 1n, leader: noMember, term: nextTerm });
+  assert.equal(outcome.result, "waits");
+  for (const [id, member] of [[1n, one] as const, [2n, two] as const])
+    member.leaderChanged({ id, leader: 2n, term: nextTerm });
+  stage.clock.settle();
+  stage.servedBy(2n)[0]?.answer(10);
+  stage.clock.settle();
+  assert.equal(outcome.result, 10);
+});
+
+test("calls at a follower that lost its leader wait for the next one", () => {
+  const stage = new Stage();
+  const two = stage.add(2n);
+  two.leaderChanged({ id: 2n, leader: 1n, term: someTerm });
+  const outcome = renew(two, 10n);
+  two.leaderChanged({ id: 2n, leader: noMember, term: someTerm });
+  stage.clock.settle();
+  assert.equal(outcome.result, "waits");
+});
+
+test("an answer to a former life of a member is none to its present one", () => {
+  const stage = new Stage();
+  const one = stage.add(1n);
+  const former = stage.add(2n, 1);
+  for (const member of [one, former]) follow(member, 1n);
+  renew(former, 20n);
+  stage.clock.settle();
+  former.stop();
+  const present = stage.add(2n, 2);
+  follow(present, 1n);
+  const outcome = renew(present, 30n);
+  stage.clock.settle();
+  stage.servedBy(1n)[0]?.answer(99);
+  stage.clock.settle();
+  assert.equal(outcome.result, "waits");
+  stage.servedBy(1n)[1]?.answer(30);
+  stage.clock.settle();
+  assert.equal(outcome.result, 30);
+});
+
+test("no more than so many wait, and a stop ends them all", () => {
+  const stage = new Stage();
+  const two = stage.add(2n);
+  const outcomes = Array.from({ length: maxPendingCalls }, (_, n) => renew(two, BigInt(n)));
+  assert.throws(() => renew(two, 1n), { code: "too-many-requests" });
+  two.stop();
+  assert.deepEqual(new Set(outcomes.map(({ result }) => result)), new Set(["server-stopped"]));
+  assert.throws(() => renew(two, 1n), { code: "server-stopped" });
+  assert.equal(stage.clock.pendingTimers, 0);
+});
+
+test("a frame of calls is not taken for one of consensus, nor the other way round", () => {
+  const calls = {
+    requests: [{ number: 2n ** 33n, request: { $case: "renewLease" as const, value: -1n } }],
+    responses: [],
+  };
+  const frame = encodeCalls(calls);
+  assert.ok(isCallsFrame(frame));
+  assert.deepEqual(decodeCalls(frame), calls);
+  assert.throws(() => decodeCalls(frame.subarray(0, frame.length - 1)));
+  const term = 1 as Term;
+  const messages: PeerMessage[] = [
+    { kind: "preVote", term, lastIndex: 1 as LogIndex, lastTerm: term, transfer: false },
+    { kind: "forwardedProposal", data: Buffer.of(255) },
+    { kind: "heartbeatReply", term, round: 255 },
+  ];
+  for (const message of messages) assert.ok(!isCallsFrame(encodePeerMessage(message)), message.kind);
+  assert.ok(!isCallsFrame(Buffer.alloc(0)));
+});

@@ -1,0 +1,83 @@
+// A leader that was frozen or cut off may still think that it leads: what it says of leases waits for a quorum.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { LeaseTimeToLiveResponse } from "../../../proto/index.js";
+import { atOnce, LeaseNotFoundError } from "../../../store/index.js";
+import { serveLeaseCalls } from "../../../server/lease/lease-calls.js";
+
+const setUp = (keys: Promise<readonly string[]> = Promise.resolve([])) => {
+  const rounds: { readonly confirmed: () => void; readonly failed: (error: unknown) => void }[] = [];
+  const keeper = {
+    leads: true,
+    renewed: [] as bigint[],
+    renew: (id: bigint, answer: (seconds: number | undefined) => void): void => {
+      keeper.renewed.push(id);
+      answer(10);
+    },
+    info: () => ({ grantedSeconds: 10, remainingSeconds: 7 }),
+  };
+  const answers: unknown[] = [];
+  const serve = serveLeaseCalls({
+    reads: { whenLinearizable: (confirmed, failed) => void rounds.push({ confirmed, failed }) },
+    keeper,
+    store: {
+      leaseKeys: () => keys,
+      inSlices: (work) => Promise.resolve(atOnce(work(() => false))),
+    },
+  });
+  const ask = (question: Parameters<typeof serve>[0]): void => serve(question, (answer) => void answers.push(answer));
+  return { rounds, keeper, answers, ask };
+};
+
+test("a keep-alive neither counts nor is answered before a quorum has confirmed who leads", () => {
+  const { rounds, keeper, answers, ask } = setUp();
+  ask({ $case: "renewLease", value: 7n });
+  assert.deepEqual([answers, keeper.renewed], [[], []]);
+  rounds[0]!.confirmed();
+  assert.deepEqual([answers, keeper.renewed], [[{ $case: "renewLease", value: 10n }], [7n]]);
+});
+
+test("what is left of a lease is told only after a quorum has confirmed who leads", () => {
+  const { rounds, answers, ask } = setUp();
+  ask({ $case: "queryLease", value: { lease: 7n, keys: false } });
+  assert.deepEqual(answers, []);
+  rounds[0]!.confirmed();
+  const value = { grantedSeconds: 10n, remainingSeconds: 7n, encodedKeys: new Uint8Array() };
+  assert.deepEqual(answers, [{ $case: "queryLease", value }]);
+});
+
+test("the keys of a lease are answered as the field that the client is sent, once they are encoded", async () => {
+  const { rounds, answers, ask } = setUp(Promise.resolve(["a", "\xff"]));
+  ask({ $case: "queryLease", value: { lease: 7n, keys: true } });
+  rounds[0]!.confirmed();
+  await new Promise(setImmediate);
+  const [answer] = answers as [{ value: { encodedKeys: Uint8Array } }];
+  assert.deepEqual(
+    LeaseTimeToLiveResponse.decode(answer.value.encodedKeys).keys.map((key) => Buffer.from(key).toString("latin1")),
+    ["a", "\xff"],
+  );
+});
+
+test("a lease that ends while its keys are gathered has none; one whose leader is deposed is not answered", async () => {
+  const ended = setUp(Promise.reject(new LeaseNotFoundError(7n)));
+  ended.ask({ $case: "queryLease", value: { lease: 7n, keys: true } });
+  ended.rounds[0]!.confirmed();
+  const deposed = setUp(Promise.resolve(["a"]));
+  deposed.ask({ $case: "queryLease", value: { lease: 7n, keys: true } });
+  deposed.rounds[0]!.confirmed();
+  deposed.keeper.leads = false;
+  await new Promise(setImmediate);
+  const [answer] = ended.answers as [{ value: { encodedKeys: Uint8Array } }];
+  assert.equal(answer.value.encodedKeys.length, 0);
+  assert.deepEqual(deposed.answers, [undefined]);
+});
+
+test("without a quorum, or once another leads, there is no answer: the member that asked asks again", () => {
+  const { rounds, keeper, answers, ask } = setUp();
+  ask({ $case: "renewLease", value: 7n });
+  rounds[0]!.failed(new Error("no quorum"));
+  ask({ $case: "renewLease", value: 7n });
+  keeper.leads = false;
+  rounds[1]!.confirmed();
+  assert.deepEqual([answers, keeper.renewed], [[undefined, undefined], []]);
+});

@@ -1,0 +1,254 @@
+// Who decides when leases end: in virtual time, against a log that takes proposals, or does not.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { CoreStatus, Term } from "../../../raft/index.js";
+import { atOnce, type Lease } from "../../../store/index.js";
+import { ServerError } from "../../../server/base/errors.js";
+import { LeaseKeeper } from "../../../server/lease/lease-keeper.js";
+import type { Command, Settle } from "../../../server/replication/proposals.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+
+const electionMs = 1_000;
+
+interface Proposed {
+  readonly at: number;
+  readonly term: bigint;
+  readonly ids: readonly bigint[];
+  readonly settle: Settle<unknown>;
+}
+
+/** A member's leases, and the log as far as they know it. */
+class Stage {
+  readonly clock = new VirtualClock();
+  readonly leases = new Map<bigint, Lease>();
+  readonly proposed: Proposed[] = [];
+  /** Applies what is proposed at once. */
+  commits = true;
+  refusal: ServerError | undefined = undefined;
+  keysOfEach = 1;
+  readonly keeper = new LeaseKeeper({
+    clock: this.clock,
+    electionMs,
+    store: { leases: () => this.leases.values(), leaseKeyCount: () => this.keysOfEach },
+    propose: (command, settle) => this.propose(command, settle),
+  });
+
+  /** Leads in `term`, or not. */
+  lead(term: number, role: CoreStatus["role"] = "leader"): void {
+    this.keeper.statusChanged({ role, term: term as Term });
+  }
+
+  grant(id: number, ttlSeconds: number): void {
+    const lease = { id: BigInt(id), ttlSeconds, generation: id };
+    this.leases.set(lease.id, lease);
+    this.keeper.granted(lease);
+  }
+
+  revoke(id: bigint): void {
+    this.leases.delete(id);
+    this.keeper.revoked(id);
+  }
+
+  /** What a keep-alive is answered; "waits": nothing yet. */
+  renew(id: number): { answer: number | undefined | "waits" } {
+    const renewal: { answer: number | undefined | "waits" } = { answer: "waits" };
+    this.keeper.renew(BigInt(id), (seconds) => (renewal.answer = seconds));
+    return renewal;
+  }
+
+  get ended(): bigint[] {
+    return this.proposed.flatMap(({ ids }) => ids);
+  }
+
+  private propose(command: Command, settle: Settle<unknown>): void {
+    assert.ok(command.$case === "leaseExpiry");
+    for (const { id, generation } of command.value.leases) assert.equal(generation, id); // as granted here
+    const ids = command.value.leases.map(({ id }) => id);
+    this.proposed.push({ at: this.clock.now(), term: command.value.term, ids, settle });
+    if (this.refusal !== undefined) throw this.refusal;
+    if (!this.commits) return;
+    for (const id of ids) this.revoke(id);
+    settle.applied(undefined);
+  }
+}
+
+test("a lease ends after its time, never before, and is not proposed again", () => {
+  const stage = new Stage();
+  stage.lead(2);
+  stage.grant(7, 5);
+  stage.commits = false;
+  stage.clock.advance(4_999);
+  assert.deepEqual(stage.ended, []);
+  stage.clock.advance(60);
+  assert.deepEqual(
+    stage.proposed.map(({ term, ids }) => ({ term, ids })),
+    [{ term: 2n, ids: [7n] }],
+  );
+  stage.clock.advance(60_000);
+  assert.equal(stage.proposed.length, 1);
+});
+
+test("a lease that is kept alive does not end, be it at the last moment", () => {
+  const stage = new Stage();
+  stage.lead(2);
+  stage.grant(7, 5);
+  for (let n = 0; n < 10; n++) {
+    stage.clock.advance(4_999);
+    assert.equal(stage.renew(7).answer, 5);
+  }
+  stage.clock.advance(4_999);
+  assert.deepEqual(stage.ended, []);
+  stage.clock.advance(60);
+  assert.deepEqual(stage.ended, [7n]);
+});
+
+test("a keep-alive that comes too late waits until the lease is gone; of one that never was it is told at once", () => {
+  const stage = new Stage();
+  stage.lead(2);
+  stage.commits = false;
+  stage.grant(7, 5);
+  stage.clock.advance(4_980);
+  stage.clock.freeze(30); // over, and nobody has looked yet
+  const late = stage.renew(7);
+  assert.equal(late.answer, "waits");
+  assert.deepEqual(stage.keeper.info(7n), { grantedSeconds: 5, remainingSeconds: 0 });
+  stage.clock.advance(100);
+  assert.deepEqual(stage.ended, [7n]);
+  const later = stage.renew(7);
+  stage.revoke(7n);
+  assert.deepEqual([late.answer, later.answer, stage.renew(8).answer], [0, 0, 0]);
+});
+
+test("who does not lead answers nothing and ends nothing; who waited is told to ask elsewhere", () => {
+  const stage = new Stage();
+  stage.grant(7, 5);
+  assert.equal(stage.renew(7).answer, undefined);
+  stage.lead(2);
+  stage.commits = false;
+  stage.clock.advance(6_100);
+  assert.deepEqual(stage.ended, [7n]);
+  const waiting = stage.renew(7);
+  stage.lead(3, "follower");
+  assert.deepEqual([waiting.answer, stage.renew(7).answer, stage.keeper.info(7n)], [undefined, undefined, undefined]);
+  stage.clock.advance(60_000);
+  assert.equal(stage.proposed.length, 1);
+});
+
+test("every new term gives every lease its full time and an election", () => {
+  const stage = new Stage();
+  stage.lead(2);
+  stage.grant(7, 5);
+  stage.clock.advance(4_500);
+  stage.lead(4); // of the same member
+  stage.clock.advance(5_999);
+  assert.deepEqual(stage.ended, []);
+  stage.clock.advance(60);
+  assert.deepEqual(
+    stage.proposed.map(({ term, ids }) => ({ term, ids })),
+    [{ term: 4n, ids: [7n] }],
+  );
+});
+
+test("an end that did not get into the log is proposed again after 3 s, by the same leader only", () => {
+  const stage = new Stage();
+  stage.lead(2);
+  stage.grant(7, 5);
+  stage.refusal = new ServerError("no-space", "no space left for the log");
+  stage.clock.advance(5_050);
+  assert.equal(stage.proposed.length, 1);
+  assert.equal(stage.renew(7).answer, "waits"); // nothing can bring it back
+  stage.clock.advance(2_900);
+  assert.equal(stage.proposed.length, 1);
+  stage.refusal = undefined;
+  stage.commits = false;
+  stage.clock.advance(200);
+  assert.equal(stage.proposed.length, 2);
+  stage.proposed[1]?.settle.failed(new ServerError("timed-out", "not committed in time"));
+  stage.lead(3, "follower");
+  stage.proposed[1]?.settle.failed(new ServerError("timed-out", "late"));
+  stage.clock.advance(60_000);
+  assert.equal(stage.proposed.length, 2);
+});
+
+test("10 000 leases that end at once go at most 50 to an entry and 1000 a second", () => {
+  const stage = new Stage();
+  stage.lead(2);
+  for (let id = 1; id <= 10_000; id++) stage.grant(id, 5);
+  stage.clock.advance(5_000 + 10_000 + 100);
+  assert.equal(new Set(stage.ended).size, 10_000);
+  assert.equal(stage.ended.length, 10_000);
+  assert.ok(stage.proposed.every(({ ids }) => ids.length <= 50));
+  for (let second = 5_000; second < 15_000; second += 1_000) {
+    const within = stage.proposed.filter(({ at }) => at >= second && at < second + 1_000);
+    assert.ok(within.flatMap(({ ids }) => ids).length <= 1_000);
+  }
+});
+
+test("while nothing is committed, few entries are proposed", () => {
+  const stage = new Stage();
+  stage.lead(2);
+  stage.commits = false;
+  for (let id = 1; id <= 10_000; id++) stage.grant(id, 5);
+  stage.clock.advance(20_000);
+  assert.equal(stage.proposed.length, 20);
+  stage.commits = true;
+  for (const id of stage.proposed[0]?.ids ?? []) stage.revoke(id);
+  stage.proposed[0]?.settle.applied(undefined);
+  stage.clock.advance(50);
+  assert.equal(stage.proposed.length, 21);
+});
+
+test("leases with many keys share an entry with few others", () => {
+  const stage = new Stage();
+  stage.keysOfEach = 200;
+  stage.lead(2);
+  for (let id = 1; id <= 7; id++) stage.grant(id, 5);
+  stage.clock.advance(5_500);
+  assert.deepEqual(
+    stage.proposed.map(({ ids }) => ids.length),
+    [3, 3, 1],
+  );
+});
+
+test("time in which the member was frozen is not counted: it could hear no keep-alive", () => {
+  const stage = new Stage();
+  stage.lead(2);
+  stage.grant(7, 5);
+  stage.clock.advance(1_000);
+  stage.clock.freeze(60_000);
+  assert.equal(stage.keeper.info(7n)?.remainingSeconds, 3); // half a second of it is
+  assert.equal(stage.renew(7).answer, 5);
+  stage.clock.advance(4_900);
+  assert.deepEqual(stage.ended, []);
+  stage.clock.advance(200);
+  assert.deepEqual(stage.ended, [7n]);
+});
+
+const idsOf = ({ keeper }: Stage): bigint[] => atOnce(keeper.all(() => false)).map(({ id }) => id);
+
+test("the list begins with what ends soonest", () => {
+  const stage = new Stage();
+  stage.grant(1, 30);
+  stage.lead(2);
+  stage.grant(2, 10);
+  stage.grant(3, 15);
+  assert.deepEqual(idsOf(stage), [2n, 3n, 1n]);
+  stage.clock.advance(9_000);
+  assert.equal(stage.renew(2).answer, 10);
+  assert.deepEqual(idsOf(stage), [3n, 2n, 1n]);
+  assert.deepEqual(stage.keeper.info(2n), { grantedSeconds: 10, remainingSeconds: 10 });
+  stage.clock.advance(1);
+  assert.deepEqual(stage.keeper.info(2n), { grantedSeconds: 10, remainingSeconds: 9 });
+});
+
+test("stopped, it leaves no timer and nobody waiting", () => {
+  const stage = new Stage();
+  stage.lead(2);
+  stage.commits = false;
+  stage.grant(7, 5);
+  stage.clock.advance(5_100);
+  const waiting = stage.renew(7);
+  stage.keeper.stop();
+  assert.deepEqual([waiting.answer, stage.clock.pendingTimers], [undefined, 0]);
+});

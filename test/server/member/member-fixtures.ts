@@ -1,0 +1,61 @@
+// Members in a temporary directory, on unix sockets: no port is taken.
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { systemClock } from "../../../raft/index.js";
+import { configFromFlags, defaultFlags, type MemberConfig, type ServerFlags } from "../../../server/config/config.js";
+import { createLogger, type Logger } from "../../../server/base/logger.js";
+import type { MemberEnvironment } from "../../../server/member/parts.js";
+
+/** A directory of the test's own, gone after it. Short: a unix socket's path takes about 100 bytes. */
+export const temporaryDirectory = async (t: TestContext): Promise<string> => {
+  const directory = await mkdtemp(join(tmpdir(), "mt-"));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+};
+
+export interface LogLine {
+  readonly level: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+/** A logger whose lines can be looked at. */
+export const recordingLogger = (): { logger: Logger; lines: LogLine[] } => {
+  const lines: LogLine[] = [];
+  const logger = createLogger({
+    level: "debug",
+    write: (line) => void lines.push(JSON.parse(line) as LogLine),
+    timestamp: () => "2000-01-01T00:00:00.000Z",
+  });
+  return { logger, lines };
+};
+
+/** One member alone, with all its sockets in `directory`. */
+export const singleMember = (directory: string, flags: Partial<ServerFlags> = {}): MemberConfig => {
+  const peer = `unix://${join(directory, "peer")}`;
+  const client = `unix://${join(directory, "client")}`;
+  return configFromFlags({
+    ...defaultFlags,
+    dataDir: join(directory, "data"),
+    listenClientUrls: client,
+    advertiseClientUrls: client,
+    listenPeerUrls: peer,
+    initialAdvertisePeerUrls: peer,
+    ...flags,
+  });
+};
+
+export const quietEnvironment = (): MemberEnvironment & { readonly lines: readonly LogLine[] } => {
+  const { logger, lines } = recordingLogger();
+  return { clock: systemClock, random: () => 0.5, logger, lines };
+};
+
+/** For links between members of which nobody has forgotten anything. */
+export const acquainted = {
+  life: { directory: 1n, start: 1, run: 1n },
+  meet: () => Promise.resolve(undefined),
+  onDisowned: (reason: string) => assert.fail(reason),
+};

@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { Client, credentials, status, type ServiceError } from "@grpc/grpc-js";
+import {
+  PutRequest,
+  PutResponse,
+  RangeRequest,
+  RangeResponse,
+  StatusRequest,
+  StatusResponse,
+} from "../../../proto/index.js";
+import { Member } from "../../../server/member/member.js";
+import { quietEnvironment, singleMember, temporaryDirectory } from "./member-fixtures.js";
+
+interface Codec<T> {
+  encode(message: T): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): T;
+  fromPartial(part: object): T;
+}
+
+const clientOf = (t: TestContext, directory: string) => {
+  const client = new Client(`unix:${join(directory, "client")}`, credentials.createInsecure());
+  t.after(() => client.close());
+  return <Request, Response>(path: string, request: Codec<Request>, part: object, response: Codec<Response>) =>
+    new Promise<Response>((resolve, reject) =>
+      client.makeUnaryRequest(
+        path,
+        (message: Request) => Buffer.from(request.encode(message).finish()),
+        (bytes) => response.decode(bytes),
+        request.fromPartial(part),
+        (error, answer) => (error ? reject(error) : resolve(answer as Response)),
+      ),
+    );
+};
+
+const key = Buffer.from("k");
+
+test("a member alone takes writes, keeps them over a restart and counts its terms as etcd does", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const config = singleMember(directory);
+  const call = clientOf(t, directory);
+  for (const [start, term] of [2n, 3n].entries()) {
+    const member = await Member.start(config, quietEnvironment());
+    await member.ready;
+    const { header } = await call("/etcdserverpb.KV/Put", PutRequest, { key, value: key }, PutResponse);
+    assert.deepEqual([header?.revision, header?.raftTerm, header?.memberId], [BigInt(start) + 2n, term, member.id]);
+    await Promise.all([member.stop(), member.stop()]);
+    assert.equal(await member.stopped, undefined);
+  }
+});
+
+test("a member with --max-request-bytes=1 starts and answers reads; writes of its clients are refused", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const call = clientOf(t, directory);
+  const member = await Member.start(singleMember(directory, { maxRequestBytes: "1" }), quietEnvironment());
+  t.after(() => member.stop());
+  await member.ready;
+  await assert.rejects(call("/etcdserverpb.KV/Put", PutRequest, { key, value: key }, PutResponse), {
+    code: status.INVALID_ARGUMENT,
+    details: "etcdserver: request is too large",
+  });
+  const { kvs } = await call("/etcdserverpb.KV/Range", RangeRequest, { key }, RangeResponse);
+  assert.deepEqual(kvs, []);
+});
+
+test("a silent connection does not hold up a stop", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const member = await Member.start(singleMember(directory), quietEnvironment());
+  await member.ready;
+  const sockets = ["client", "peer"].map((name) => connect(join(directory, name)));
+  await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once("connect", resolve))));
+  await member.stop();
+  assert.equal(await member.stopped, undefined);
+});
+
+test("a member that is stopped before it has joined ends, and tells who waits for it", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const peer = `unix://${join(directory, "peer")}`;
+  const config = singleMember(directory, {
+    initialCluster: `default=${peer},other=unix://${join(directory, "other")}`,
+  });
+  const member = await Member.start(config, quietEnvironment());
+  const waiting = assert.rejects(member.ready, /stop/);
+  await member.stop();
+  await waiting;
+  assert.equal(await member.stopped, undefined);
+});
+
+test("a start that fails leaves nothing open", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const config = singleMember(directory, { initialClusterState: "existing" });
+  await assert.rejects(Member.start(config, quietEnvironment()), /"existing"/);
+  const member = await Member.start(singleMember(directory), quietEnvironment()); // sockets and lock are free
+  await member.ready;
+  await member.stop();
+});
+
+test("a socket in use is refused, one that was left behind is taken over", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(join(directory, "client"), resolve));
+  await assert.rejects(Member.start(singleMember(directory), quietEnvironment()), /address already in use/);
+  await new Promise((resolve) => other.close(resolve));
+});
+
+test("a store that cannot be written leaves a member that answers serializable reads and takes no part", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const environment = quietEnvironment();
+  const member = await Member.start(singleMember(directory), environment);
+  await member.ready;
+  const call = clientOf(t, directory);
+  await call("/etcdserverpb.KV/Put", PutRequest, { key, value: key }, PutResponse);
+  // The member's own store, whose disk now fails.
+  interface Store {
+    readonly contents: { readonly backend: { batch: () => unknown } };
+  }
+  const { store } = (member as unknown as { replica: { store: Store } }).replica;
+  const failing = { put: () => undefined, delete: () => undefined, write: () => Promise.reject(new Error("EIO")) };
+  store.contents.backend.batch = () => failing;
+  let acknowledged = 1n;
+  while (!environment.lines.some(({ msg }) => msg.startsWith("the store cannot be written")))
+    await call("/etcdserverpb.KV/Put", PutRequest, { key, value: key }, PutResponse).then(
+      () => acknowledged++, // durable in the log
+      () => undefined,
+    );
+  const stopped = (error: ServiceError): boolean =>
+    error.code === status.UNAVAILABLE && error.details === "etcdserver: server stopped";
+  await assert.rejects(call("/etcdserverpb.KV/Put", PutRequest, { key, value: key }, PutResponse), stopped);
+  await assert.rejects(call("/etcdserverpb.KV/Range", RangeRequest, { key }, RangeResponse), stopped);
+  const { kvs } = await call("/etcdserverpb.KV/Range", RangeRequest, { key, serializable: true }, RangeResponse);
+  assert.ok((kvs[0]?.version ?? 0n) >= acknowledged);
+  const { leader, errors } = await call("/etcdserverpb.Maintenance/Status", StatusRequest, {}, StatusResponse);
+  assert.deepEqual([leader, errors], [0n, ["etcdserver: no leader"]]);
+  await member.stop();
+
+  const again = await Member.start(singleMember(directory), quietEnvironment()); // the log holds what the store lost
+  await again.ready;
+  const after = await call("/etcdserverpb.KV/Range", RangeRequest, { key }, RangeResponse);
+  assert.ok((after.kvs[0]?.version ?? 0n) >= acknowledged);
+  await again.stop();
+});

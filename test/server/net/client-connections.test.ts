@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { connect, createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import type { Duplex } from "node:stream";
+import { test, type TestContext } from "node:test";
+import { ConnectionSlots } from "../../../server/resources/descriptors.js";
+import { ClientConnections } from "../../../server/net/client-connections.js";
+import { temporaryDirectory } from "../member/member-fixtures.js";
+
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/** An empty SETTINGS frame, and a HEADERS frame with nothing but `:method: GET`. */
+const firstRequest = "\0\0\0\x04\0\0\0\0\0" + "\0\0\x01\x01\x05\0\0\0\x01\x82";
+
+const setUp = async (t: TestContext, slots?: ConnectionSlots, onTooMany?: () => void) => {
+  const path = join(await temporaryDirectory(t), "s");
+  const connections = new ClientConnections(slots, onTooMany);
+  const server = createServer((socket) => connections.accept(socket));
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const dialled: Socket[] = [];
+  t.after(() => {
+    for (const socket of dialled) socket.destroy();
+    connections.close();
+    server.close();
+  });
+  const dial = async () => {
+    const accepted = new Promise<void>((resolve) => server.once("connection", () => resolve()));
+    const socket = connect(path);
+    dialled.push(socket);
+    const gone = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    socket.on("error", () => undefined);
+    await accepted;
+    return { socket, gone };
+  };
+  /** What is handed on, with the bytes that its new owner reads. */
+  const served: { socket: Duplex; read: Promise<string> }[] = [];
+  let wake: () => void = () => undefined;
+  const serve = (socket: Duplex): void => {
+    const read = new Promise<string>((resolve) => {
+      let text = "";
+      socket.on("data", (chunk: Buffer) => {
+        text += chunk.toString("latin1");
+        if (text.length >= preface.length + firstRequest.length) resolve(text);
+      });
+    });
+    served.push({ socket, read });
+    wake();
+  };
+  const nextServed = async () => {
+    while (served.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+    return served.shift() as { socket: Duplex; read: Promise<string> };
+  };
+  return { connections, server, dial, serve, served, nextServed };
+};
+
+/** A turn of the event loop, in which sockets are read. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test("an HTTP/2 connection is handed on with every byte it sent, however they come", async (t) => {
+  const { connections, dial, serve, nextServed } = await setUp(t);
+  connections.start(serve);
+  for (const pieces of [
+    [preface + firstRequest],
+    [...Array.from(preface), firstRequest],
+    ["PRI", " * HTTP/2.0", `\r\n\r\nSM\r\n\r\n${firstRequest}`],
+  ]) {
+    const { socket } = await dial();
+    for (const piece of pieces) {
+      socket.write(piece, "latin1");
+      await turn();
+    }
+    assert.equal(await (await nextServed()).read, preface + firstRequest);
+  }
+});
+
+test("waiting for the rest of a preface does not keep the event loop busy", async (t) => {
+  const { connections, dial, serve, served } = await setUp(t);
+  connections.start(serve);
+  const { socket } = await dial();
+  socket.write("PRI * HT");
+  for (let n = 0; n < 100; n++) await turn(); // would never end, were bytes given back and read again at once
+  assert.equal(served.length, 0);
+});
+
+test("HTTP/1.1 is told what this port speaks, and its connection closed", async (t) => {
+  const { connections, dial, serve, served } = await setUp(t);
+  connections.start(serve);
+  const { socket, gone } = await dial();
+  let answer = "";
+  socket.on("data", (chunk: Buffer) => (answer += chunk.toString()));
+  socket.write("GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+  await gone;
+  assert.match(answer, /^HTTP\/1\.1 404 Not Found\r\n.*Connection: close\r\n\r\n404 page not found/s);
+  assert.equal(served.length, 0);
+});
+
+test("who comes before the member is ready waits, and is served then", async (t) => {
+  const { connections, dial, serve, nextServed, served } = await setUp(t);
+  const { socket } = await dial();
+  socket.write(preface + firstRequest, "latin1");
+  await turn();
+  assert.equal(served.length, 0);
+  connections.start(serve);
+  assert.equal(await (await nextServed()).read, preface + firstRequest);
+});
+
+test("closing ends those who wait, are silent or hang on to their answer; those handed on are another's", async (t) => {
+  const { connections, dial, serve, nextServed, server } = await setUp(t);
+  const early = await dial();
+  connections.start(serve);
+  const silent = await dial();
+  const handedOn = await dial();
+  handedOn.socket.write(preface + firstRequest, "latin1");
+  const mine = await nextServed();
+  connections.close();
+  await Promise.all([early.gone, silent.gone]);
+  assert.equal(mine.socket.destroyed, false);
+  const late = await dial();
+  await late.gone;
+  mine.socket.destroy();
+  await new Promise((resolve) => server.close(resolve)); // nothing is left
+});
+
+/** Tells when a place becomes free: a connection is gone only after its last frames have left. */
+class WatchedSlots extends ConnectionSlots {
+  private onFree: () => void = () => undefined;
+
+  nextFree(): Promise<void> {
+    return new Promise((resolve) => (this.onFree = resolve));
+  }
+
+  override giveBack(): void {
+    super.giveBack();
+    this.onFree();
+  }
+}
+
+test("a connection beyond the limit is closed at once; when another one ends, its place is taken", async (t) => {
+  let refused = 0;
+  const slots = new WatchedSlots(() => 2);
+  const { connections, dial, serve, nextServed } = await setUp(t, slots, () => refused++);
+  connections.start(serve);
+  const dialServed = async (): Promise<Duplex> => {
+    const { socket } = await dial();
+    socket.write(preface + firstRequest, "latin1");
+    return (await nextServed()).socket;
+  };
+  const silent = await dial();
+  const served = await dialServed();
+  const third = await dial();
+  await third.gone;
+  assert.equal(refused, 1);
+  const silentIsFree = slots.nextFree();
+  silent.socket.destroy();
+  await silentIsFree;
+  await dialServed();
+  const servedIsFree = slots.nextFree();
+  served.destroy();
+  await servedIsFree;
+  await dialServed();
+  assert.equal(refused, 1);
+});

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { PingPolicy } from "../../../server/net/ping-policy.js";
+import { maxWaitingResets, ResetQueue } from "../../../server/net/reset-queue.js";
+import { StreamTable } from "../../../server/net/stream-table.js";
+
+const hours = 60 * 60 * 1_000;
+
+describe("pings, by etcd's rules", () => {
+  const verdicts = (policy: PingPolicy, times: readonly number[], hasOpenCalls: boolean): boolean[] =>
+    times.map((at) => policy.onPing(at, hasOpenCalls));
+
+  test("without a call the fourth within two hours is too many", () => {
+    assert.deepEqual(verdicts(new PingPolicy(), [0, 60_000, 120_000, 180_000], false), [false, false, false, true]);
+    assert.deepEqual(
+      verdicts(new PingPolicy(), [0, 2 * hours, 4 * hours, 6 * hours, 8 * hours], false).includes(true),
+      false,
+    );
+  });
+
+  test("with a call every 5 s is allowed, more is not", () => {
+    assert.deepEqual(verdicts(new PingPolicy(), [0, 5_000, 10_000, 15_000, 20_000], true).includes(true), false);
+    assert.deepEqual(verdicts(new PingPolicy(), [0, 4_000, 8_000, 12_000], true), [false, false, false, true]);
+    assert.deepEqual(verdicts(new PingPolicy(1_000), [0, 4_000, 8_000, 12_000], true).includes(true), false);
+    assert.deepEqual(verdicts(new PingPolicy(6_000), [0, 5_000, 10_000, 15_000], true), [false, false, false, true]);
+  });
+
+  test("what the client is sent forgives all strikes", () => {
+    const policy = new PingPolicy();
+    assert.deepEqual(verdicts(policy, [0, 1, 2], true), [false, false, false]);
+    policy.onSent();
+    assert.deepEqual(verdicts(policy, [3, 4, 5, 6], true), [false, false, false, true]);
+  });
+});
+
+describe("resets", () => {
+  const setUp = (open: Set<number>) => {
+    const passed: number[] = [];
+    const queue = new ResetQueue(
+      (stream) => open.has(stream),
+      (stream) => {
+        open.delete(stream);
+        passed.push(stream);
+      },
+    );
+    return { queue, passed };
+  };
+  const frame = Buffer.alloc(13);
+
+  test("900 at once pass, then 30 a second", () => {
+    const { queue, passed } = setUp(new Set(Array.from({ length: 1_000 }, (_, n) => n)));
+    for (let stream = 0; stream < 1_000; stream++) assert.equal(queue.add(0, stream, frame), true);
+    assert.equal(passed.length, 900);
+    assert.ok((queue.run(0) ?? 0) > 0);
+    queue.run(1_001);
+    assert.equal(passed.length, 930);
+    assert.equal(queue.run(10_000), undefined);
+    assert.equal(passed.length, 1_000);
+  });
+
+  test("a call that has ended meanwhile needs none", () => {
+    const open = new Set(Array.from({ length: 910 }, (_, n) => n));
+    const { queue, passed } = setUp(open);
+    for (let stream = 0; stream < 910; stream++) queue.add(0, stream, frame);
+    open.clear();
+    assert.equal(queue.run(0), undefined);
+    assert.equal(passed.length, 900);
+  });
+
+  test("there is an end to how many wait", () => {
+    const { queue } = setUp(new Set(Array.from({ length: 20_000 }, (_, n) => n)));
+    let taken = 0;
+    while (queue.add(0, taken, frame)) taken += 1;
+    assert.equal(taken, 900 + maxWaitingResets);
+  });
+});
+
+describe("the streams of a connection", () => {
+  test("a stream is open until both sides have ended it or one has reset it; its call until it is answered", () => {
+    const table = new StreamTable();
+    table.begin(1);
+    table.begin(3);
+    assert.equal(table.newest, 3);
+    table.endOfServer(1);
+    assert.equal(table.isOpen(1), true);
+    assert.equal(table.hasOpenCalls, true);
+    table.reset(3);
+    assert.equal(table.isOpen(3), false);
+    assert.equal(table.hasOpenCalls, false);
+    table.endOfClient(1);
+    assert.equal(table.isOpen(1), false);
+  });
+
+  test("trailers begin no stream, and nothing begins one after the server's GOAWAY", () => {
+    const table = new StreamTable();
+    table.begin(1);
+    table.reset(1);
+    table.begin(1);
+    assert.equal(table.isOpen(1), false);
+    table.freeze();
+    table.begin(3);
+    assert.equal(table.isOpen(3), false);
+  });
+});

@@ -1,0 +1,239 @@
+import assert from "node:assert/strict";
+import { systemClock } from "../../../raft/index.js";
+import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
+import { createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import {
+  Client,
+  credentials,
+  Metadata,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingStatus } from "../../../proto/index.js";
+import { ServerError } from "../../../server/base/errors.js";
+import { createGrpcJsEngine, type Engine } from "../../../server/net/grpc-js-engine.js";
+import { bidi, serverStream, unary, type Call, type Method, type Reply } from "../../../server/rpc/method-table.js";
+import { temporaryDirectory } from "../member/member-fixtures.js";
+
+type Handler = (request: HealthCheckRequest, call: Call, reply: Reply<HealthCheckResponse>) => void;
+
+type BidiCall = ClientDuplexStream<Buffer, Buffer>;
+
+const ok = { status: HealthCheckResponse_ServingStatus.SERVING };
+
+/** An engine with one unary method that does what the test says, and a client of it. */
+const setUp = async (t: TestContext, handler: Handler, more: readonly Method[] = []) => {
+  const path = join(await temporaryDirectory(t), "s");
+  const unexpected: unknown[] = [];
+  const engine: Engine = createGrpcJsEngine({
+    untaken: new UntakenAnswers(systemClock, () => undefined),
+    methods: [
+      unary("/test.Service/Unary", HealthCheckRequest, HealthCheckResponse, (request, call, reply) =>
+        handler(request, call, reply),
+      ),
+      ...more,
+    ],
+    admit: (call) => {
+      if (call.metadata("hasleader") === "true") throw new ServerError("no-leader", "none");
+    },
+    maxRequestBytes: 1_000,
+    onUnexpectedError: (error) => unexpected.push(error),
+  });
+  const server = createServer((socket) => engine.serve(socket));
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const client = new Client(`unix:${path}`, credentials.createInsecure());
+  t.after(async () => {
+    client.close();
+    server.close();
+    await engine.stop(0);
+  });
+  const call = (
+    method: string,
+    { service = "", metadata = {} }: { service?: string; metadata?: Record<string, string> } = {},
+  ): Promise<HealthCheckResponse> =>
+    new Promise((resolve, reject) =>
+      client.makeUnaryRequest(
+        method,
+        (request: HealthCheckRequest) => Buffer.from(HealthCheckRequest.encode(request).finish()),
+        (bytes) => HealthCheckResponse.decode(bytes),
+        { service },
+        Metadata.fromHttp2Headers(metadata),
+        (error, response) => (error ? reject(error) : resolve(response!)),
+      ),
+    );
+  const stream = (method: string): ClientReadableStream<HealthCheckResponse> =>
+    client.makeServerStreamRequest(
+      method,
+      (request: HealthCheckRequest) => Buffer.from(HealthCheckRequest.encode(request).finish()),
+      (bytes) => HealthCheckResponse.decode(bytes),
+      { service: "" },
+    );
+  return { engine, server, client, call, stream, unexpected };
+};
+
+const fails = (promise: Promise<unknown>, code: number, details: string | RegExp): Promise<void> =>
+  assert.rejects(promise, (error: ServiceError) => {
+    assert.equal(error.code, code);
+    if (typeof details === "string") assert.equal(error.details, details);
+    else assert.match(error.details, details);
+    return true;
+  });
+
+test("a handler's error is etcd's status, whether it is thrown or given", async (t) => {
+  const refusal = new ServerError("empty-key", "none");
+  const { call, unexpected } = await setUp(t, ({ service }, _call, reply) => {
+    if (service === "throw") throw refusal;
+    reply.fail(refusal);
+  });
+  await fails(call("/test.Service/Unary", { service: "throw" }), 3, "etcdserver: key is not provided");
+  await fails(call("/test.Service/Unary"), 3, "etcdserver: key is not provided");
+  assert.equal(unexpected.length, 0);
+});
+
+test("an error that nobody foresaw is INTERNAL, tells the client nothing, and is reported", async (t) => {
+  const { call, unexpected } = await setUp(t, () => {
+    throw new TypeError("secret");
+  });
+  await fails(call("/test.Service/Unary"), 13, "etcdserver: internal error");
+  assert.equal(unexpected.length, 1);
+});
+
+test("only the first answer of a call counts", async (t) => {
+  const { call } = await setUp(t, (_request, _call, reply) => {
+    reply.send(ok);
+    reply.send(ok);
+    reply.fail(new ServerError("timed-out", "late"));
+    throw new Error("after the answer");
+  });
+  assert.deepEqual(await call("/test.Service/Unary"), ok);
+  assert.deepEqual(await call("/test.Service/Unary"), ok);
+});
+
+test("what is not there says so in gRPC's words", async (t) => {
+  const { call, stream } = await setUp(t, () => assert.fail("handled"), [
+    { kind: "unimplemented", path: "/test.Service/Later", requestStream: false, responseStream: false },
+    { kind: "unimplemented", path: "/test.Service/LaterStream", requestStream: true, responseStream: true },
+  ]);
+  await fails(call("/test.Service/Later"), 12, "unknown method Later for service test.Service");
+  const error = await new Promise<ServiceError>((resolve) => stream("/test.Service/LaterStream").on("error", resolve));
+  assert.deepEqual([error.code, error.details], [12, "unknown method LaterStream for service test.Service"]);
+});
+
+test("every call passes the gate first", async (t) => {
+  let handled = 0;
+  const { call } = await setUp(t, (_request, _call, reply) => {
+    handled++;
+    reply.send(ok);
+  });
+  await fails(call("/test.Service/Unary", { metadata: { hasleader: "true" } }), 14, "etcdserver: no leader");
+  await call("/test.Service/Unary", { metadata: { hasleader: "TRUE" } });
+  assert.equal(handled, 1);
+});
+
+test("a request beyond the limit is refused with both sizes", async (t) => {
+  const { call } = await setUp(t, (_request, _call, reply) => reply.send(ok));
+  await call("/test.Service/Unary", { service: "x".repeat(990) });
+  await fails(
+    call("/test.Service/Unary", { service: "x".repeat(1_100) }),
+    8,
+    /received message larger than max \(1103 vs\.? 1000\)/i,
+  );
+});
+
+for (const { how, end, code } of [
+  { how: "a request that cannot be read", end: (call: BidiCall) => void call.write(Buffer.of(0x0a, 0xff)), code: 13 },
+  { how: "a request beyond the limit", end: (call: BidiCall) => void call.write(Buffer.alloc(2_000)), code: 8 },
+  { how: "a client that cancels", end: (call: BidiCall) => call.cancel(), code: 1 },
+  { how: "a client that goes away", end: (_call: BidiCall, connection: Socket) => void connection.destroy(), code: 14 },
+])
+  test(`whoever has a stream hears of its end, once: ${how}`, async (t) => {
+    let closed = 0;
+    let onClosed: () => void = () => undefined;
+    const over = new Promise<void>((resolve) => (onClosed = resolve));
+    const { client, server } = await setUp(t, () => assert.fail("handled"), [
+      bidi("/test.Service/Bidi", HealthCheckRequest, HealthCheckResponse, (_call, stream) => ({
+        onRequest: () => stream.send(ok),
+        onHalfClose: () => undefined,
+        onClosed: () => {
+          closed += 1;
+          onClosed();
+        },
+      })),
+    ]);
+    const connected = new Promise<Socket>((resolve) => server.once("connection", resolve));
+    const bytes = (message: Buffer): Buffer => message;
+    const call = client.makeBidiStreamRequest("/test.Service/Bidi", bytes, bytes);
+    const ended = new Promise<ServiceError>((resolve) => call.on("error", resolve));
+    call.write(Buffer.from(HealthCheckRequest.encode({ service: "" }).finish()));
+    await new Promise((resolve) => call.once("data", resolve));
+    end(call, await connected);
+    await over;
+    assert.equal((await ended).code, code);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(closed, 1);
+  });
+
+test("a stop waits for calls under way, and only then ends streams with etcd's status", async (t) => {
+  let release: () => void = () => undefined;
+  let sendMore: () => void = () => undefined;
+  let begin: () => void = () => undefined;
+  const began = new Promise<void>((resolve) => (begin = resolve));
+  const { engine, call, stream } = await setUp(
+    t,
+    (_request, _call, reply) => {
+      release = () => reply.send(ok);
+      begin();
+    },
+    [
+      serverStream("/test.Service/Stream", HealthCheckRequest, HealthCheckResponse, (_request, _call, reply) => {
+        sendMore = () => reply.send(ok);
+        sendMore();
+      }),
+    ],
+  );
+  const open = stream("/test.Service/Stream");
+  const ended = new Promise<ServiceError>((resolve) => open.on("error", resolve));
+  await new Promise((resolve) => open.once("data", resolve));
+  const answered = call("/test.Service/Unary");
+  await began;
+  const drained = engine.drain(60_000);
+  await fails(call("/test.Service/Unary"), 14, /./); // nobody listens to a new one
+  const stopped = engine.stop(60_000);
+  sendMore();
+  await new Promise((resolve) => open.once("data", resolve));
+  release();
+  await Promise.all([answered, drained]);
+  const { code, details } = await ended;
+  assert.deepEqual([code, details], [14, "etcdserver: server stopped"]);
+  await stopped;
+});
+
+test("a stop does not wait for calls that their client has given up", async (t) => {
+  let began: () => void = () => undefined;
+  const under = new Promise<void>((resolve) => (began = resolve));
+  let cancelled: () => void = () => undefined;
+  const gone = new Promise<void>((resolve) => (cancelled = resolve));
+  const { engine, client } = await setUp(t, (_request, call) => {
+    call.onCancelled(() => cancelled());
+    began();
+  });
+  const bytes = (): Buffer => Buffer.alloc(0);
+  const call = client.makeUnaryRequest("/test.Service/Unary", bytes, bytes, {}, () => undefined);
+  await under;
+  call.cancel();
+  await gone;
+  await engine.stop(60_000);
+});
+
+test("a stop without patience tells calls that do not end that the server has stopped", async (t) => {
+  let began: () => void = () => undefined;
+  const under = new Promise<void>((resolve) => (began = resolve));
+  const { engine, call } = await setUp(t, () => began());
+  const lost = fails(call("/test.Service/Unary"), 14, "etcdserver: server stopped");
+  await under;
+  await engine.stop(0);
+  await lost;
+});

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { amendAuthority, hasContentLength } from "../../../server/net/hpack-authority.js";
+import { decodeHuffman } from "../../../server/net/huffman.js";
+
+/** `:method: POST`, then `:authority` as a literal to be indexed, as Go's encoder writes it. */
+const block = (authority: Buffer, huffman: boolean): Buffer =>
+  Buffer.concat([Buffer.from([0x83, 0x41, (huffman ? 0x80 : 0) | authority.length]), authority]);
+const plain = (authority: string): Buffer => block(Buffer.from(authority, "latin1"), false);
+
+describe("content-length", () => {
+  const spelled = (name: string): Buffer =>
+    Buffer.concat([Buffer.from([0x83, 0x40, name.length]), Buffer.from(`${name}\u00015`, "latin1")]);
+
+  test("is found as an index, as a literal's index, and spelled out", () => {
+    for (const bytes of [Buffer.from([0x83, 0x9c]), Buffer.from([0x83, 0x5c, 1, 0x35]), spelled("content-length")])
+      assert.equal(hasContentLength(bytes), true, bytes.toString("hex"));
+  });
+
+  test("may be a name that cannot be read", () => {
+    assert.equal(hasContentLength(Buffer.from([0x83, 0x40, 14, 0x63])), true);
+  });
+
+  test("is not taken for other fields", () => {
+    for (const bytes of [Buffer.from([0x83, 0xbe]), plain("127.0.0.1:2379"), spelled("content-type")])
+      assert.equal(hasContentLength(bytes), false, bytes.toString("hex"));
+  });
+});
+
+describe(":authority", () => {
+  test("the slashes of a URL become dashes", () => {
+    assert.deepEqual(amendAuthority(plain("http://127.0.0.1:2379")), plain("http:--127.0.0.1:2379"));
+  });
+
+  test("the path of a unix socket loses all that no host name has", () => {
+    assert.deepEqual(amendAuthority(plain("/run/my member/s@1.sock")), plain("-run-my-member-s-1.sock"));
+  });
+
+  test("a value in Huffman code is written in plain text, with what follows it", () => {
+    // "/tmp/h2w/x.sock", as etcdctl 3.4 sent it.
+    const coded = Buffer.from("6134d6c4e2f0c795d07275", "hex");
+    assert.equal(decodeHuffman(coded)?.toString(), "/tmp/h2w/x.sock");
+    const rest = Buffer.from([0x86]);
+    assert.deepEqual(
+      amendAuthority(Buffer.concat([block(coded, true), rest])),
+      Buffer.concat([plain("-tmp-h2w-x.sock"), rest]),
+    );
+  });
+
+  test("a long value keeps its length", () => {
+    const amended = amendAuthority(Buffer.concat([Buffer.from([0x41, 127, 73]), Buffer.from("/".repeat(200))]));
+    assert.deepEqual(amended, Buffer.concat([Buffer.from([0x41, 127, 73]), Buffer.from("-".repeat(200))]));
+  });
+
+  test("a block that has nothing to replace, or that cannot be read, stays as it is", () => {
+    for (const bytes of [
+      plain("127.0.0.1:2379"),
+      plain("[::1]:2379"),
+      Buffer.from([0x83, 0x41]),
+      Buffer.from([0x83, 0x41, 20, 0x2f]),
+      block(Buffer.from([0xff, 0xff, 0xff, 0xff]), true),
+      Buffer.from([0x7f, 0xff, 0xff, 0xff, 0xff, 0xff]),
+      Buffer.from([0x3f, 0xe1, 0x1f, 0x00, 0x01, 0x61, 0x01, 0x62]),
+      Buffer.alloc(60_000, 0x20),
+      Buffer.alloc(0),
+    ])
+      assert.deepEqual(amendAuthority(bytes), bytes);
+  });
+});
+
+describe("Huffman code", () => {
+  // RFC 7541, appendix C.4 and C.6.
+  for (const [hex, text] of [
+    ["f1e3c2e5f23a6ba0ab90f4ff", "www.example.com"],
+    ["a8eb10649cbf", "no-cache"],
+    ["d07abe941054d444a8200595040b8166e082a62d1bff", "Mon, 21 Oct 2013 20:13:21 GMT"],
+    ["9d29ad171863c78f0b97c8e9ae82ae43d3", "https://www.example.com"],
+  ] as const)
+    test(`the RFC's example ${text} is decoded`, () => {
+      assert.equal(decodeHuffman(Buffer.from(hex, "hex"))?.toString(), text);
+    });
+
+  test("more padding than a byte, or padding with zeros, is refused", () => {
+    assert.equal(decodeHuffman(Buffer.from("a8eb10649cbfff", "hex")), undefined);
+    assert.equal(decodeHuffman(Buffer.from([0b0000_0000])), undefined);
+  });
+});

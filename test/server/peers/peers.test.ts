@@ -1,0 +1,409 @@
+import assert from "node:assert/strict";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import fc from "fast-check";
+import { encodePeerMessage, systemClock, type MemberId, type PeerMessage, type Term } from "../../../raft/index.js";
+import { foreignProtocol } from "../../../server/peers/foreign-protocol.js";
+import { FrameError, frameHeader, FrameReader } from "../../../server/peers/frame.js";
+import { decodeHello, encodeHello, peerProtocolVersion } from "../../../server/peers/hello.js";
+import { IncomingLinks } from "../../../server/peers/incoming-links.js";
+import { Peers, type PeersOptions } from "../../../server/peers/peers.js";
+import { acquainted, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+
+const frame = (payload: Uint8Array): Buffer => Buffer.concat([frameHeader(payload), payload]);
+const beat = (round: number): PeerMessage => ({ kind: "heartbeatReply", term: 1 as Term, round });
+
+/** Values that arrive one after the other, for a test to wait for. */
+class Arrivals<T> {
+  private readonly values: T[] = [];
+  private wake: () => void = () => undefined;
+
+  readonly push = (value: T): void => {
+    this.values.push(value);
+    this.wake();
+  };
+
+  async next(): Promise<T> {
+    while (this.values.length === 0) await new Promise<void>((resolve) => (this.wake = resolve));
+    return this.values.shift() as T;
+  }
+
+  get size(): number {
+    return this.values.length;
+  }
+}
+
+// Frames.
+
+test("frames come out as they went in, however the bytes are cut", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 6 }),
+      fc.array(fc.nat(200), { maxLength: 12 }),
+      (payloads, cuts) => {
+        const bytes = Buffer.concat(payloads.map(frame));
+        const ends = [...cuts.map((cut) => Math.min(cut, bytes.length)), bytes.length].sort((a, b) => a - b);
+        const reader = new FrameReader(100);
+        const read: Uint8Array[] = [];
+        let start = 0;
+        for (const end of ends) {
+          reader.push(bytes.subarray(start, end), (payload) => read.push(Uint8Array.from(payload)));
+          start = end;
+        }
+        assert.deepEqual(read, payloads);
+      },
+    ),
+  );
+});
+
+test("a frame may be cut at every byte", () => {
+  const bytes = Buffer.concat([frame(Buffer.from("one")), frame(Buffer.from("")), frame(Buffer.from("three"))]);
+  for (let cut = 0; cut <= bytes.length; cut++) {
+    const reader = new FrameReader(5);
+    const read: string[] = [];
+    for (const part of [bytes.subarray(0, cut), bytes.subarray(cut)])
+      reader.push(part, (payload) => read.push(payload.toString()));
+    assert.deepEqual(read, ["one", "", "three"], `cut at ${cut}`);
+  }
+});
+
+test("no flipped bit of a payload or checksum gets through", () => {
+  const good = frame(Buffer.from("payload"));
+  for (let bit = 32; bit < good.length * 8; bit++) {
+    const bad = Buffer.from(good);
+    bad[bit >> 3] = (bad[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    assert.throws(() => new FrameReader(100).push(bad, () => assert.fail("a payload")), FrameError);
+  }
+});
+
+test("what reaches the peer port by mistake is named by its first bytes", () => {
+  for (const bytes of ["GET / HTTP/1.1", "OPTIONS * HTTP/1.1", "PRI * HTTP/2.0"])
+    assert.match(foreignProtocol(Buffer.from(bytes).subarray(0, 8)) ?? "", /^this is HTTP, .*use the client port/);
+  assert.match(foreignProtocol(Buffer.from("160301020001fc03", "hex")) ?? "", /^this is TLS, .*use http or unix URLs/);
+  assert.equal(foreignProtocol(frameHeader(Buffer.alloc(300))), undefined);
+});
+
+test("a frame that is too large is refused by its header, and what is allowed can grow", () => {
+  const header = frameHeader(Buffer.alloc(101));
+  assert.throws(() => new FrameReader(100).push(header, () => assert.fail("a payload")), FrameError);
+  const reader = new FrameReader(3);
+  const read: number[] = [];
+  reader.push(Buffer.concat([frame(Buffer.alloc(3)), frame(Buffer.alloc(101))]), (payload) => {
+    reader.allow(101);
+    read.push(payload.length);
+  });
+  assert.deepEqual(read, [3, 101]);
+});
+
+test("a hello is read as it was written; anything else is none", () => {
+  const life = { directory: 2n ** 64n - 2n, start: 2 ** 40, run: 2n ** 63n };
+  const hello = { clusterId: 0xffff_ffff_ffff_ffffn, from: 1n, to: 2n, life };
+  for (const purpose of ["messages", "snapshot"] as const)
+    assert.deepEqual(decodeHello(encodeHello({ ...hello, purpose })), {
+      ...hello,
+      purpose,
+      version: peerProtocolVersion,
+    });
+  const bytes = encodeHello({ ...hello, purpose: "snapshot" });
+  const unknownPurpose = Buffer.from(bytes).fill(9, bytes.length - 1);
+  assert.equal(decodeHello(unknownPurpose), undefined);
+  assert.equal(decodeHello(bytes.subarray(0, -1)), undefined);
+  assert.equal(decodeHello(Buffer.from("GET / HTTP/1.1\r\nHost: member-of-a-cluster\r\n\r\n")), undefined);
+});
+
+// Links, over unix sockets.
+
+const listenAt = (t: TestContext, path: string, accept: (socket: Socket) => void): Promise<Server> =>
+  new Promise((resolve) => {
+    const server = createServer(accept);
+    const open = new Set<Socket>();
+    server.on("connection", (socket) => open.add(socket));
+    t.after(() => {
+      server.close();
+      for (const socket of open) socket.destroy();
+    });
+    server.listen(path, () => resolve(server));
+  });
+
+interface TestMember {
+  readonly peers: Peers;
+  readonly messages: Arrivals<readonly [MemberId, PeerMessage]>;
+  readonly closed: Arrivals<MemberId>;
+  readonly lines: readonly { readonly msg: string; readonly reason?: unknown }[];
+}
+
+/** A member with links to the others in `directory`; it does not dial before `open`. */
+const testMember = async (
+  t: TestContext,
+  directory: string,
+  self: MemberId,
+  own: Partial<PeersOptions> = {},
+): Promise<TestMember> => {
+  const messages = new Arrivals<readonly [MemberId, PeerMessage]>();
+  const closed = new Arrivals<MemberId>();
+  const { logger, lines } = recordingLogger();
+  const peers = new Peers({
+    ...acquainted,
+    clusterId: 9n,
+    self,
+    peers: [1n, 2n]
+      .filter((id) => id !== self)
+      .map((id) => ({ id, addresses: [{ kind: "unix", path: join(directory, String(id)) }] })),
+    clock: systemClock,
+    logger,
+    onMessage: (from, message) => messages.push([from, message]),
+    onCalls: () => assert.fail("a call"),
+    onSnapshot: () => assert.fail("a snapshot"),
+    onLinkOpened: () => undefined,
+    onLinkClosed: closed.push,
+    ...own,
+  });
+  t.after(() => peers.close());
+  await listenAt(t, join(directory, String(self)), (socket) => peers.accept(socket));
+  return { peers, messages, closed, lines };
+};
+
+/** Sends until the first message arrives: a link that is not up yet loses them, as a network may. */
+const until = async (send: () => void, arrived: () => boolean): Promise<void> => {
+  while (!arrived()) {
+    send();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+};
+
+test("members talk over the links they dialled, in order, and tell when one closes", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const one = await testMember(t, directory, 1n);
+  const two = await testMember(t, directory, 2n);
+  void one.peers.open();
+  void two.peers.open();
+  await until(
+    () => one.peers.send([{ to: 2n, message: beat(0) }]),
+    () => two.messages.size > 0,
+  );
+  one.peers.send([1, 2, 3].map((round) => ({ to: 2n, message: beat(round) })));
+  let expected = 1;
+  while (expected <= 3) {
+    const [from, message] = await two.messages.next();
+    assert.equal(from, 1n);
+    assert.ok(message.kind === "heartbeatReply");
+    if (message.round === 0) continue;
+    assert.equal(message.round, expected++);
+  }
+  two.peers.close();
+  assert.equal(await one.closed.next(), 2n);
+});
+
+test("a link is dialled until the other member is there, and again after it was gone", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const one = await testMember(t, directory, 1n);
+  void one.peers.open(); // nobody listens yet
+  const two = await testMember(t, directory, 2n);
+  const deliver = (): Promise<void> =>
+    until(
+      () => one.peers.send([{ to: 2n, message: beat(1) }]),
+      () => two.messages.size > 0,
+    );
+  await deliver();
+  while (two.messages.size > 0) await two.messages.next();
+  two.peers.close(); // its side of the link
+  assert.equal(await one.closed.next(), 2n);
+});
+
+/** Incoming links as member 1 of cluster 9 has them, and a way to dial them. */
+const incoming = async (t: TestContext, meet: PeersOptions["meet"] = acquainted.meet) => {
+  const directory = await temporaryDirectory(t);
+  const messages = new Arrivals<readonly [MemberId, PeerMessage]>();
+  const closed = new Arrivals<MemberId>();
+  const refusals: string[] = [];
+  const links = new IncomingLinks({
+    clusterId: 9n,
+    self: 1n,
+    isMember: (id) => id === 2n || id === 3n,
+    clock: systemClock,
+    onMessage: (from, message) => messages.push([from, message]),
+    onCalls: () => assert.fail("a call"),
+    onSnapshot: () => assert.fail("a snapshot"),
+    onOpened: () => undefined,
+    onClosed: closed.push,
+    onRefused: (reason) => refusals.push(reason),
+    maxUnknownConnections: 2,
+    onTooMany: () => refusals.push("too many"),
+    meet,
+  });
+  t.after(() => links.close());
+  const path = join(directory, "s");
+  await listenAt(t, path, (socket) => links.accept(socket));
+  /** Dials and says `first`; gives the answer, and the end of the connection. */
+  const dial = (first: Buffer) => {
+    const socket = connect(path);
+    t.after(() => socket.destroy());
+    const gone = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    const answer = new Promise<string>((resolve) => {
+      const reader = new FrameReader(512);
+      socket.on("data", (chunk: Buffer) => reader.push(chunk, (payload) => resolve(payload.toString())));
+      void gone.then(() => resolve("closed without an answer"));
+    });
+    socket.on("error", () => undefined);
+    socket.write(first);
+    return { socket, answer, gone };
+  };
+  const hello = (changes: Partial<{ clusterId: bigint; from: bigint; to: bigint }> = {}): Buffer =>
+    encodeHello({ clusterId: 9n, from: 2n, to: 1n, life: acquainted.life, purpose: "messages", ...changes });
+  return { links, messages, closed, refusals, dial, hello };
+};
+
+test("a stranger is told why it is turned away, and let go of", async (t) => {
+  const { dial, hello, refusals } = await incoming(t);
+  const otherVersion = hello();
+  otherVersion.writeUInt16BE(peerProtocolVersion + 1, "minietcd-peer\0".length);
+  const strangers: [first: Buffer, reason: RegExp][] = [
+    [frame(hello({ clusterId: 8n })), /^cluster ID mismatch: member 2 is of cluster 8, this one of 9$/],
+    [frame(hello({ to: 5n })), /^member ID mismatch: 5 is wanted, this is 1$/],
+    [frame(hello({ from: 4n })), /^member 4 is not another member of this cluster$/],
+    [frame(hello({ from: 1n })), /^member 1 is not another member of this cluster$/],
+    [
+      frame(otherVersion),
+      new RegExp(
+        `^peer protocol ${peerProtocolVersion + 1} is not ${peerProtocolVersion}: run the same minietcd on all`,
+      ),
+    ],
+    [frame(Buffer.from("hello?")), /^this is the peer port of a minietcd member/],
+    [Buffer.from("GET / HTTP/1.1\r\n\r\n"), /^closed without an answer$/],
+  ];
+  for (const [first, reason] of strangers) {
+    const { answer, gone } = dial(first);
+    assert.match(await answer, reason);
+    await gone;
+  }
+  assert.equal(refusals.length, strangers.length);
+});
+
+test("who was turned away is not heard any more, whatever it sends", async (t) => {
+  const { dial, hello, refusals, messages } = await incoming(t);
+  const many = Buffer.concat(Array.from({ length: 20 }, () => frame(hello({ clusterId: 8n }))));
+  const { answer, gone } = dial(Buffer.concat([many, frame(hello())]));
+  assert.match(await answer, /cluster ID mismatch/);
+  await gone;
+  assert.equal(refusals.length, 1);
+  assert.equal(messages.size, 0);
+});
+
+test("a member is heard from the answer on, and that waits until it is remembered as what it came", async (t) => {
+  const met = new Arrivals<readonly unknown[]>();
+  let remembered: () => void = () => undefined;
+  const { dial, hello, messages } = await incoming(t, (member, life) => {
+    met.push([member, life]);
+    return new Promise((resolve) => (remembered = () => resolve(undefined)));
+  });
+  const early = frame(encodePeerMessage(beat(1)));
+  const { answer, socket } = dial(Buffer.concat([frame(hello()), early]));
+  assert.deepEqual(await met.next(), [2n, acquainted.life]);
+  remembered();
+  assert.equal(await answer, "");
+  socket.write(frame(encodePeerMessage(beat(2))));
+  assert.deepEqual(await messages.next(), [2n, beat(2)]);
+});
+
+test("a member that has forgotten what it promised is told so before it takes part, and is named in the log", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const refusal = { reason: "member 2 knows start 3, this is start 1", isDisowned: true };
+  const two = await testMember(t, directory, 2n, { meet: () => Promise.resolve(refusal) });
+  const disowned = new Arrivals<string>();
+  const one = await testMember(t, directory, 1n, { onDisowned: disowned.push });
+  await one.peers.open();
+  assert.equal(disowned.size, 1, "by the time at which everybody was asked");
+  assert.equal(await disowned.next(), refusal.reason);
+  one.peers.send([{ to: 2n, message: beat(1) }]);
+  assert.equal(two.messages.size, 0);
+  const lines = two.lines.map(({ msg, reason }) => `${msg}: ${String(reason)}`);
+  assert.deepEqual(lines, [`refused a peer connection: member 1 has lost its past: ${refusal.reason}`]);
+});
+
+test("who comes again and again is one line in the log, also when several do", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const reasons = ["this", "that", "this", "that", "this"];
+  const meet = () => Promise.resolve({ reason: reasons.shift() ?? "", isDisowned: false });
+  const one = await testMember(t, directory, 1n, { meet });
+  const hello = encodeHello({ clusterId: 9n, from: 2n, to: 1n, life: acquainted.life, purpose: "messages" });
+  while (reasons.length > 0) {
+    const socket = connect(join(directory, "1"));
+    socket.on("error", () => undefined).resume();
+    socket.write(frame(hello));
+    await new Promise((resolve) => socket.once("close", resolve));
+  }
+  assert.deepEqual(
+    one.lines.map(({ reason }) => reason),
+    ["this", "that"],
+  );
+});
+
+test("everybody was asked once those that are there have answered, and the others were tried at each address", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const two = await testMember(t, directory, 2n);
+  const address = (name: string) => ({ kind: "unix", path: join(directory, name) }) as const;
+  const opened: MemberId[] = [];
+  const one = await testMember(t, directory, 1n, {
+    peers: [
+      { id: 2n, addresses: [address("elsewhere"), address("2")] },
+      { id: 3n, addresses: [address("3"), address("elsewhere")] },
+    ],
+    onLinkOpened: (peer) => opened.push(peer),
+  });
+  await one.peers.open();
+  assert.deepEqual(opened, [2n]);
+  two.peers.close();
+});
+
+test("a newer link of a member replaces the older one, which nobody takes for the end of the member", async (t) => {
+  const { dial, hello, closed, links } = await incoming(t);
+  const older = dial(frame(hello()));
+  assert.equal(await older.answer, "");
+  const newer = dial(frame(hello()));
+  assert.equal(await newer.answer, "");
+  await older.gone;
+  const other = dial(frame(hello({ from: 3n })));
+  assert.equal(await other.answer, "");
+  other.socket.destroy();
+  assert.equal(await closed.next(), 3n); // and not 2, whose older link closed before
+  links.close();
+  assert.equal(await closed.next(), 2n);
+  await newer.gone;
+});
+
+test("a damaged message closes the link", async (t) => {
+  const { dial, hello, closed, messages } = await incoming(t);
+  const { answer, gone, socket } = dial(frame(hello()));
+  assert.equal(await answer, "");
+  socket.write(frame(Buffer.from("no message at all")));
+  await gone;
+  assert.equal(await closed.next(), 2n);
+  assert.equal(messages.size, 0);
+});
+
+test("connections that have not said who they are are bounded", async (t) => {
+  const { dial, hello } = await incoming(t);
+  const silent = Array.from({ length: 100 }, () => dial(Buffer.from([0])));
+  await Promise.all(silent.map(({ socket }) => new Promise((resolve) => socket.once("connect", resolve))));
+  const late = dial(frame(hello()));
+  assert.equal(await late.answer, "closed without an answer");
+  silent[0]?.socket.destroy();
+  await silent[0]?.gone;
+});
+
+test("a connection is closed at once while too many have not said hello; those that have do not count", async (t) => {
+  const { dial, hello, refusals } = await incoming(t);
+  const member = dial(frame(hello()));
+  assert.equal(await member.answer, "");
+  const silent = [dial(Buffer.alloc(0)), dial(Buffer.alloc(0))];
+  const tooMany = dial(frame(hello({ from: 3n })));
+  assert.equal(await tooMany.answer, "closed without an answer");
+  assert.deepEqual(refusals, ["too many"]);
+  silent[0]?.socket.destroy();
+  await silent[0]?.gone;
+  for (;;) {
+    const again = await dial(frame(hello({ from: 3n }))).answer;
+    if (again === "") break; // the end of the silent one has been noticed
+  }
+});

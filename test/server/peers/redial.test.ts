@@ -1,0 +1,65 @@
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "node:test";
+import { systemClock, type Clock, type LogIndex, type MemberId, type Term } from "../../../raft/index.js";
+import { createLogger } from "../../../server/index.js";
+import { Peers } from "../../../server/peers/peers.js";
+import { acquainted } from "../member/member-fixtures.js";
+import { eventually, within } from "../../support/deadline.js";
+
+const logger = createLogger({ level: "fatal", write: () => undefined, timestamp: () => "" });
+const ids = { here: 1n as MemberId, away: 2n as MemberId };
+const heartbeat = { kind: "heartbeat", term: 1 as Term, commit: 0 as LogIndex, round: 1 } as const;
+
+const listenAt = async (path: string, peers: Peers): Promise<Server> => {
+  const server = createServer((socket) => peers.accept(socket)).listen(path);
+  await once(server, "listening");
+  return server;
+};
+
+test("a member that comes back is dialled when it calls, not at the next attempt", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "minietcd-"));
+  let gaveUp = (): void => undefined;
+  const dialFailed = new Promise<void>((resolve) => (gaveUp = resolve));
+  // The time of the next attempt never comes; the first timer is the handshake's, the second the retry's.
+  let timers = 0;
+  const clock: Clock = { ...systemClock, after: () => (++timers === 2 && gaveUp(), () => undefined) };
+  const peersOf = (self: MemberId, other: MemberId, onMessage: () => void): Peers =>
+    new Peers({
+      ...acquainted,
+      clusterId: 7n,
+      self,
+      peers: [{ id: other, addresses: [{ kind: "unix", path: join(folder, `${other}`) }] }],
+      clock,
+      logger,
+      onMessage,
+      onCalls: () => undefined,
+      onSnapshot: () => undefined,
+      onLinkOpened: () => undefined,
+      onLinkClosed: () => undefined,
+    });
+  let heard = 0;
+  const here = peersOf(ids.here, ids.away, () => undefined);
+  const away = peersOf(ids.away, ids.here, () => heard++);
+  const servers: Server[] = [];
+  try {
+    servers.push(await listenAt(join(folder, `${ids.here}`), here));
+    void here.open();
+    await within(5_000, "a first attempt that fails", dialFailed);
+
+    servers.push(await listenAt(join(folder, `${ids.away}`), away));
+    void away.open();
+    await eventually(5_000, "a message to the member that came back", () => {
+      here.send([{ to: ids.away, message: heartbeat }]);
+      return heard > 0 ? true : undefined;
+    });
+  } finally {
+    here.close();
+    away.close();
+    for (const server of servers) server.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+});

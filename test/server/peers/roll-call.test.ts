@@ -1,0 +1,121 @@
+// A start asks all who can be reached whether they know better what this member promised, and only then takes part.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { type MemberId, type Outgoing, type PeerMessage, type Term, type LogIndex } from "../../../raft/index.js";
+import { ForeignPastError } from "../../../server/base/errors.js";
+import { ProcessParts, type PeerNetwork } from "../../../server/member/parts.js";
+import type { PeersOptions } from "../../../server/peers/peers.js";
+import { openReplica, type Replica } from "../../../server/member/replica.js";
+import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+
+/** A network in which the test is everybody else. */
+class Others {
+  readonly sent: Outgoing[] = [];
+  /** How this member was made known to them; there once it dials. */
+  options: PeersOptions | undefined;
+  private answer: () => void = () => undefined;
+
+  readonly connect = (options: PeersOptions): PeerNetwork => ({
+    open: () => {
+      this.options = options;
+      return new Promise((resolve) => (this.answer = resolve));
+    },
+    send: (messages) => void this.sent.push(...messages),
+    sendCalls: () => undefined,
+    openSnapshot: () => assert.fail("a snapshot"),
+    close: () => this.answer(),
+  });
+
+  get ids(): readonly MemberId[] {
+    return this.options?.peers.map(({ id }) => id) ?? [];
+  }
+
+  /** All have answered. */
+  allAnswer(): void {
+    this.answer();
+  }
+
+  /** Somebody asks for its vote. */
+  askForVote(): void {
+    const [from = 0n] = this.ids;
+    const vote: PeerMessage = {
+      kind: "vote",
+      term: 7 as Term,
+      lastIndex: 9 as LogIndex,
+      lastTerm: 6 as Term,
+      transfer: false,
+    };
+    this.options?.onMessage(from, vote);
+  }
+
+  get votes(): readonly PeerMessage[] {
+    return this.sent.map(({ message }) => message).filter(({ kind }) => kind === "voteReply");
+  }
+}
+
+const starting = async (t: TestContext) => {
+  const directory = await temporaryDirectory(t);
+  const url = (name: string): string => `unix://${join(directory, name)}`;
+  const config = singleMember(directory, { initialCluster: `default=${url("peer")},b=${url("b")},c=${url("c")}` });
+  const others = new Others();
+  const clock = new VirtualClock();
+  const failures: Error[] = [];
+  const { disk, openBackend } = new ProcessParts();
+  const parts = { disk, openBackend, connect: others.connect };
+  const environment = { ...quietEnvironment(), clock };
+  const opening = openReplica(parts, config, environment, {
+    onFailure: (error) => void failures.push(error),
+    onStatusChange: () => undefined,
+  });
+  opening.catch(() => undefined); // the test looks, later
+  while (others.options === undefined) await new Promise((resolve) => setImmediate(resolve));
+  return { others, clock, opening, failures };
+};
+
+/** It gives the vote that it is asked for. */
+const assertVotes = async ({ others, clock }: { others: Others; clock: VirtualClock }): Promise<void> => {
+  others.askForVote();
+  while (others.votes.length === 0) {
+    clock.advance(10);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+};
+
+const close = (t: TestContext, replica: Replica): void => t.after(() => replica.close());
+
+test("before all were asked a member hears nobody; afterwards it takes part", async (t) => {
+  const { others, clock, opening } = await starting(t);
+  others.askForVote();
+  clock.advance(500);
+  assert.deepEqual(others.sent, []);
+  others.allAnswer();
+  close(t, await opening);
+  await assertVotes({ others, clock });
+});
+
+test("those that do not answer are waited for a second, and not longer", async (t) => {
+  const { others, clock, opening } = await starting(t);
+  clock.advance(1_000);
+  close(t, await opening);
+  await assertVotes({ others, clock });
+});
+
+test("disowned by one of them, it does not start, whatever the others say, and has promised nothing", async (t) => {
+  const { others, opening, failures } = await starting(t);
+  others.askForVote();
+  others.options?.onDisowned("member b knows start 2, this is start 1");
+  others.allAnswer();
+  await assert.rejects(opening, ForeignPastError);
+  assert.deepEqual(others.sent, []);
+  assert.equal(failures.length, 1);
+});
+
+test("disowned later, by one that could not be reached, it stops", async (t) => {
+  const { others, opening, failures } = await starting(t);
+  others.allAnswer();
+  close(t, await opening);
+  others.options?.onDisowned("member b knows start 2, this is start 1");
+  assert.match(failures[0]?.message ?? "", /not what this member used last: member b knows start 2/);
+});

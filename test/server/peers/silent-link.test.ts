@@ -1,0 +1,110 @@
+// A way between members that goes silent without closing.
+
+import assert from "node:assert/strict";
+import { createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { frameHeader } from "../../../server/peers/frame.js";
+import { signOfLifeMs } from "../../../server/peers/hello.js";
+import { IncomingLinks } from "../../../server/peers/incoming-links.js";
+import { OutgoingLink } from "../../../server/peers/outgoing-link.js";
+import { acquainted, temporaryDirectory } from "../member/member-fixtures.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+
+const until = async (holds: () => boolean): Promise<void> => {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+};
+
+/** A link that is still to be opened, and how often it was open. */
+const linkTo = (path: string, clock: VirtualClock) => {
+  const count = { opened: 0, closed: 0 };
+  const link = new OutgoingLink({
+    life: acquainted.life,
+    clusterId: 1n,
+    from: 1n,
+    to: 2n,
+    addresses: [{ kind: "unix", path }],
+    clock,
+    onOpened: () => (count.opened += 1),
+    onClosed: () => (count.closed += 1),
+    onRefused: ({ reason }) => assert.fail(reason),
+  });
+  return { link, count };
+};
+
+test("a member that gives no sign of life is dialled anew, one that does is not", async (t) => {
+  const path = join(await temporaryDirectory(t), "s");
+  const accepted: Socket[] = [];
+  const server = createServer((socket) => {
+    accepted.push(socket);
+    socket.once("data", () => void socket.write(frameHeader(Buffer.alloc(0))));
+    socket.on("error", () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const clock = new VirtualClock();
+  const { link, count } = linkTo(path, clock);
+  t.after(() => {
+    link.close();
+    for (const socket of accepted) socket.destroy();
+    server.close();
+  });
+  link.open();
+  await until(() => link.isUp);
+
+  for (let second = 0; second < 10; second++) {
+    clock.advance(signOfLifeMs);
+    const [socket] = accepted;
+    const flushed = new Promise((resolve) => socket?.write(frameHeader(Buffer.alloc(0)), resolve));
+    await flushed;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  clock.freeze(60_000); // this process stood still; the other end did not
+  clock.advance(0);
+  assert.deepEqual(count, { opened: 1, closed: 0 });
+
+  for (let second = 0; second < 5; second++) clock.advance(signOfLifeMs);
+  await until(() => count.closed === 1);
+  clock.advance(1_000);
+  await until(() => accepted.length === 2 && link.isUp);
+  assert.equal(count.opened, 2);
+});
+
+test("a member says that it is there, to those it listens to, for as long as they are connected", async (t) => {
+  const path = join(await temporaryDirectory(t), "s");
+  const clock = new VirtualClock();
+  const ignore = (): void => undefined;
+  const links = new IncomingLinks({
+    meet: acquainted.meet,
+    clusterId: 1n,
+    self: 2n,
+    isMember: (id) => id === 1n,
+    clock,
+    onMessage: ignore,
+    onCalls: ignore,
+    onSnapshot: () => assert.fail("a snapshot"),
+    onOpened: ignore,
+    onClosed: ignore,
+    onRefused: (reason) => assert.fail(reason),
+    maxUnknownConnections: 1,
+    onTooMany: () => assert.fail("too many"),
+  });
+  const server = createServer((socket) => links.accept(socket));
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const { link, count } = linkTo(path, clock);
+  t.after(() => {
+    link.close();
+    links.close();
+    server.close();
+  });
+  link.open();
+  await until(() => link.isUp);
+  for (let second = 0; second < 20; second++) {
+    clock.advance(signOfLifeMs);
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.deepEqual(count, { opened: 1, closed: 0 });
+  links.close();
+  await until(() => count.closed === 1);
+  link.close();
+  assert.equal(clock.pendingTimers, 0);
+});

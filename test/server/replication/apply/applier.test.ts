@@ -1,0 +1,518 @@
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { Proposal, type PutRequest } from "../../../../proto/index.js";
+import type { Entry, LogIndex, LogPosition, Term } from "../../../../raft/index.js";
+import {
+  DamagedError,
+  KeyNotFoundError,
+  LeaseExistsError,
+  openMemoryBackend,
+  openStore,
+  type KvStore,
+  type Lease,
+} from "../../../../store/index.js";
+import {
+  Applier,
+  decodeMarker,
+  encodeMarker,
+  maxWorkPerRound,
+  type Applied,
+  type AppliedState,
+  type ApplierListener,
+} from "../../../../server/replication/apply/applier.js";
+import type { ServerError } from "../../../../server/base/errors.js";
+import { Membership } from "../../../../server/replication/apply/membership.js";
+import { Proposals, type Command } from "../../../../server/replication/proposals.js";
+import { SeenProposals } from "../../../../server/replication/apply/seen-proposals.js";
+import { VirtualClock } from "../../../../testing/virtual-clock.js";
+
+const self = { member: 0x11n, incarnation: 2 };
+
+const openMemoryStore = async (t: TestContext): Promise<KvStore> => {
+  const store = await openStore({
+    backend: await openMemoryBackend(),
+    clock: {
+      setTimeout,
+      clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
+      soon: (callback) => void setImmediate(callback),
+    },
+    onFailure: (error) => assert.fail(error),
+  });
+  t.after(() => store.close());
+  return store;
+};
+
+const freshState = (): AppliedState => ({
+  index: 0 as LogIndex,
+  term: 0 as Term,
+  membership: new Membership([
+    { ID: 0x22n, name: "", peerURLs: ["http://b:2380"], clientURLs: [], isLearner: false },
+    { ID: 0x11n, name: "", peerURLs: ["http://a:2380"], clientURLs: [], isLearner: false },
+  ]),
+  seen: new SeenProposals(),
+});
+
+const noSnapshots: ApplierListener = {
+  soon: () => assert.fail("more than one round"),
+  onApplied: () => undefined,
+  install: () => assert.fail("a snapshot"),
+  onFailure: (error) => assert.fail(error),
+};
+
+interface Copy {
+  readonly store: KvStore;
+  readonly applier: Applier;
+  readonly proposals: Proposals<Applied>;
+  readonly answers: Map<string, Applied | Error>;
+  /** Every marker given to the store. */
+  readonly markers: Uint8Array[];
+  /** What the listener was told. */
+  readonly leases: readonly string[];
+}
+
+/** One member's state; proposals 1, 2, 3 of this life are waited for. */
+const open = async (
+  t: TestContext,
+  state = freshState(),
+  kept?: KvStore,
+  listening: Partial<ApplierListener> = {},
+): Promise<Copy> => {
+  const store = kept ?? (await openMemoryStore(t));
+  const markers: Uint8Array[] = [];
+  const endRound = store.endRound.bind(store);
+  store.endRound = (marker) => {
+    markers.push(marker);
+    endRound(marker);
+  };
+  const clock = new VirtualClock();
+  const proposals = new Proposals<Applied>({
+    ...self,
+    timeoutMs: 7_000,
+    maxRequestBytes: 1_000_000,
+    clock,
+    shortage: () => undefined,
+    propose: () => undefined,
+  });
+  const leases: string[] = [];
+  const listener = {
+    granted: ({ id }: Lease) => void leases.push(`granted ${id}`),
+    revoked: (id: bigint) => void leases.push(`revoked ${id}`),
+  };
+  const answers = new Map<string, Applied | Error>();
+  for (const name of ["first", "second", "third"])
+    proposals.propose(put(name), {
+      applied: (result) => answers.set(name, result),
+      failed: (error) => answers.set(name, error as Error),
+    });
+  return {
+    store,
+    applier: new Applier(store, state, self, proposals, listener, { ...noSnapshots, ...listening }),
+    proposals,
+    answers,
+    markers,
+    leases,
+  };
+};
+
+const put = (key: string, options: { ignoreValue?: boolean; lease?: bigint } = {}): Command => ({
+  $case: "put",
+  value: {
+    key: Buffer.from(key),
+    value: new Uint8Array(),
+    lease: 0n,
+    prevKv: false,
+    ignoreValue: false,
+    ignoreLease: false,
+    ...options,
+  },
+});
+
+/** An entry as a proposal of `member` makes it. */
+const entry = (
+  index: number,
+  command: Command,
+  { member = self.member, incarnation = self.incarnation, sequence = index, floor = 1 } = {},
+): Entry => ({
+  index: index as LogIndex,
+  term: 2 as Term,
+  data: Proposal.encode({
+    member,
+    incarnation: BigInt(incarnation),
+    sequence: BigInt(sequence),
+    floor: BigInt(floor),
+    command,
+  }).finish(),
+});
+
+const apply = (copy: Copy, ...entries: Entry[]): void => copy.applier.apply(entries, () => undefined);
+
+test("each proposal is applied once, and its client told of the first copy", async (t) => {
+  const copy = await open(t);
+  apply(copy, entry(1, put("a"), { sequence: 1 }), entry(2, put("a"), { sequence: 1 }));
+  apply(copy, entry(3, put("a"), { sequence: 1 }));
+  assert.equal(copy.store.revision, 2);
+  const answer = copy.answers.get("first");
+  assert.ok(answer !== undefined && !(answer instanceof Error) && answer.revision === 2);
+  assert.equal(copy.applier.appliedIndex, 3);
+});
+
+test("nobody here is told of another member's proposal, nor of one from a former life", async (t) => {
+  const copy = await open(t);
+  apply(copy, entry(1, put("a"), { member: 0x22n, sequence: 1 }), entry(2, put("b"), { incarnation: 1, sequence: 2 }));
+  assert.equal(copy.store.revision, 3);
+  assert.equal(copy.answers.size, 0);
+});
+
+test("a command that cannot be done is an answer, alike on every member, and the log goes on", async (t) => {
+  const copy = await open(t);
+  apply(copy, entry(1, put("missing", { ignoreValue: true })), entry(2, put("b")));
+  assert.ok(copy.answers.get("first") instanceof KeyNotFoundError);
+  assert.equal(copy.store.revision, 2);
+});
+
+test("a lease ends by an expiry of the term it comes to lie in, and by one that means no other of its id", async (t) => {
+  const copy = await open(t);
+  const grant: Command = { $case: "leaseGrant", value: { ID: 7n, TTL: 5n } };
+  const expiry = (term: bigint, generation: bigint): Command => ({
+    $case: "leaseExpiry",
+    value: { term, leases: [{ id: 7n, generation }] },
+  });
+  apply(copy, entry(1, grant), entry(2, put("k", { lease: 7n })), entry(3, grant)); // the second one is refused
+  assert.ok(copy.answers.get("third") instanceof LeaseExistsError);
+  assert.deepEqual(copy.leases, ["granted 7"]);
+  apply(copy, entry(4, expiry(1n, 1n)), entry(5, expiry(3n, 1n)), entry(6, expiry(2n, 3n)));
+  assert.deepEqual([copy.store.leaseKeyCount(7n), copy.store.revision], [1, 2]);
+  apply(copy, entry(7, expiry(2n, 1n)), entry(8, expiry(2n, 1n)));
+  assert.deepEqual([copy.store.lease(7n), copy.store.revision], [undefined, 3]);
+  apply(copy, entry(9, grant), entry(10, { $case: "leaseRevoke", value: { ID: 7n } }));
+  assert.deepEqual(copy.leases, ["granted 7", "revoked 7", "granted 7", "revoked 7"]);
+});
+
+test("a failure of this member alone is no answer: it stops the member", async (t) => {
+  const copy = await open(t);
+  copy.store.put = () => {
+    throw new DamagedError("here", "bit rot");
+  };
+  assert.throws(() => apply(copy, entry(1, put("a"))), DamagedError);
+  assert.equal(copy.answers.size, 0);
+  assert.equal(copy.markers.length, 0); // nothing says that it was applied
+});
+
+test("a client that fails on its answer does not undo what was applied", async (t) => {
+  const copy = await open(t);
+  copy.proposals.applied = () => {
+    throw new KeyNotFoundError("thrown by whoever answers");
+  };
+  assert.throws(() => apply(copy, entry(1, put("a"))), KeyNotFoundError);
+  assert.equal(copy.answers.size, 0);
+});
+
+test("a leader's no-op counts, and does nothing", async (t) => {
+  const copy = await open(t);
+  apply(copy, { index: 1 as LogIndex, term: 5 as Term, data: new Uint8Array() });
+  assert.equal(copy.store.revision, 1);
+  const { index, term } = decodeMarker(copy.markers.at(-1) ?? assert.fail());
+  assert.deepEqual([index, term], [1, 5]);
+});
+
+test("a marker holds all that is not keys: what was seen before a restart is skipped after it", async (t) => {
+  const before = await open(t);
+  apply(
+    before,
+    entry(1, { $case: "publish", value: { member: 0x22n, name: "b", clientUrls: ["http://b:2379"] } }, { sequence: 1 }),
+    entry(2, put("a"), { sequence: 3 }),
+  );
+  const state = decodeMarker(before.markers.at(-1) ?? assert.fail());
+  assert.deepEqual([state.index, state.term], [2, 2]);
+  assert.deepEqual(
+    state.membership.all.map(({ ID, name, clientURLs }) => [ID, name, clientURLs]),
+    [
+      [0x11n, "", []],
+      [0x22n, "b", ["http://b:2379"]],
+    ],
+  );
+  const after = await open(t, state, before.store);
+  apply(after, entry(3, put("a"), { sequence: 3 }), entry(4, put("a"), { sequence: 2 }));
+  assert.equal(after.store.revision, 3); // 3 was applied before, 2 was not
+});
+
+test("two members that apply the same log, in whatever rounds, store the same bytes", async (t) => {
+  const commands: Command[] = [
+    put("a"),
+    put("b"),
+    put("missing", { ignoreValue: true }),
+    { $case: "deleteRange", value: { key: Buffer.from("a"), rangeEnd: new Uint8Array(), prevKv: false } },
+    { $case: "compact", value: { revision: 3n, physical: false } },
+    { $case: "publish", value: { member: 0x11n, name: "a", clientUrls: [] } },
+  ];
+  const log = Array.from({ length: 60 }, (_, n) =>
+    entry(n + 1, commands[n % commands.length] ?? assert.fail(), {
+      member: n % 3 === 0 ? 0x22n : 0x11n,
+      sequence: 1 + (n % 20),
+      floor: 1 + (n % 5),
+    }),
+  );
+  const [one, other] = [await open(t), await open(t)];
+  for (const each of log) apply(one, each);
+  for (let at = 0; at < log.length; at += 7) apply(other, ...log.slice(at, at + 7));
+  assert.deepEqual(one.markers.at(-1), other.markers.at(-1));
+  assert.deepEqual(await one.store.hashKv(0), await other.store.hashKv(0));
+});
+
+test("a marker survives being read and written", () => {
+  const state = { ...freshState(), index: 9 as LogIndex, term: 3 as Term };
+  state.seen.admit({ member: 1n, incarnation: 1, sequence: 8, floor: 2 });
+  const marker = encodeMarker(state);
+  assert.deepEqual(encodeMarker(decodeMarker(marker)), marker);
+});
+
+test("whoever waits for an index is called once it is applied, at once if it is", async (t) => {
+  const copy = await open(t);
+  const called: number[] = [];
+  for (const index of [0, 1, 2, 4]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
+  assert.deepEqual(called, [0]);
+  apply(copy, entry(1, put("a")), entry(2, put("b")), entry(3, put("c")));
+  assert.deepEqual(called, [0, 1, 2]);
+  apply(copy, entry(4, put("d")));
+  assert.deepEqual(called, [0, 1, 2, 4]);
+});
+
+test("no more is taken while the store is behind its disk, nor after a stop", async (t) => {
+  const copy = await open(t);
+  let drained: () => void = () => assert.fail("nobody waits");
+  Object.defineProperty(copy.store, "full", { get: () => true });
+  copy.store.whenDrained = (callback) => (drained = callback);
+  let done = 0;
+  copy.applier.apply([entry(1, put("a"))], () => done++);
+  assert.equal(done, 0);
+  drained();
+  assert.equal(done, 1);
+  copy.applier.apply([entry(2, put("b"))], () => done++);
+  copy.applier.stop();
+  drained();
+  assert.equal(done, 1);
+});
+
+/** What another member had applied: of this one's proposals the first, and a member that has published its name. */
+const sentState = (): AppliedState => {
+  const seen = new SeenProposals();
+  seen.admit({ ...self, sequence: 1, floor: 1 });
+  const membership = new Membership(freshState().membership.all);
+  membership.publish(0x22n, { name: "b", clientURLs: [] });
+  return { index: 50 as LogIndex, term: 4 as Term, membership, seen };
+};
+
+test("a snapshot takes the place of everything applied; who waits for what it contains is answered, as far as known", async (t) => {
+  const asked: LogPosition[] = [];
+  const install = (position: LogPosition): Promise<AppliedState> => {
+    asked.push(position);
+    return Promise.resolve(sentState());
+  };
+  const copy = await open(t, freshState(), undefined, { install });
+  const called: number[] = [];
+  for (const index of [50, 51]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
+  await new Promise<void>((done) => copy.applier.install({ index: 50 as LogIndex, term: 4 as Term }, done));
+  assert.deepEqual(asked, [{ index: 50, term: 4 }]);
+  assert.equal(copy.applier.appliedIndex, 50);
+  assert.deepEqual(called, [50]);
+  assert.deepEqual(
+    copy.applier.members.all.map(({ name }) => name),
+    ["", "b"],
+  );
+  // Its result went to whoever applied it; the others are yet to come, and come once.
+  assert.deepEqual([...copy.answers.keys()], ["first"]);
+  assert.equal((copy.answers.get("first") as ServerError).code, "connection-lost");
+  apply(copy, entry(51, put("again"), { sequence: 1 }), entry(52, put("second"), { sequence: 2 }));
+  assert.deepEqual([...copy.answers.keys()], ["first", "second"]);
+  assert.equal(copy.store.revision, 2, "the repeat was skipped");
+  const { index, term } = decodeMarker(copy.markers.at(-1)!);
+  assert.deepEqual([index, term], [52, 2]);
+});
+
+test("a snapshot that cannot be installed ends the member; after a stop nobody is told anything", async (t) => {
+  const failures: Error[] = [];
+  const failing = await open(t, freshState(), undefined, {
+    install: () => Promise.reject(new Error("EIO")),
+    onFailure: (error) => failures.push(error),
+  });
+  const at = { index: 50 as LogIndex, term: 4 as Term };
+  failing.applier.install(at, () => assert.fail("done"));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(
+    failures.map(({ message }) => message),
+    ["EIO"],
+  );
+
+  const stopping = await open(t, freshState(), undefined, { install: () => Promise.resolve(sentState()) });
+  stopping.applier.install(at, () => assert.fail("done"));
+  stopping.applier.stop();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(stopping.applier.appliedIndex, 0);
+});
+
+test("the listener hears of entries once their round has ended", async (t) => {
+  const heard: [entries: number, rounds: number][] = [];
+  const copy: Copy = await open(t, freshState(), undefined, {
+    onApplied: (entries) => heard.push([entries.length, copy.markers.length]),
+  });
+  apply(copy, entry(1, put("a")), entry(2, put("b")));
+  apply(copy, entry(3, put("c")));
+  assert.deepEqual(heard, [
+    [2, 1],
+    [1, 2],
+  ]);
+});
+
+/** One that is told `soon` when the test says so, and the sizes of the rounds it has applied. */
+const openInTurns = async (t: TestContext, listening: Partial<ApplierListener> = {}) => {
+  const turns: (() => void)[] = [];
+  const rounds: number[] = [];
+  const copy: Copy = await open(t, freshState(), undefined, {
+    soon: (callback) => turns.push(callback),
+    onApplied: (entries) => rounds.push(entries.length),
+    ...listening,
+  });
+  return { copy, rounds, turns };
+};
+
+test("what is ready at once is applied in rounds of bounded work, and others run between them", async (t) => {
+  const { copy, rounds, turns } = await openInTurns(t);
+  const puts = Array.from({ length: maxWorkPerRound }, (_, n) => entry(n + 1, put(`${n}`)));
+  const called: number[] = [];
+  for (const index of [1, maxWorkPerRound]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
+  let done = 0;
+  copy.applier.apply(puts, () => done++);
+  // A put is an entry and makes a revision.
+  assert.deepEqual([rounds, copy.markers.length, called, done], [[maxWorkPerRound / 2], 1, [1], 0]);
+  assert.equal(decodeMarker(copy.markers.at(-1)!).index, maxWorkPerRound / 2);
+  turns.shift()?.();
+  assert.deepEqual([rounds.length, called, done, turns.length], [2, [1, maxWorkPerRound], 1, 0]);
+  assert.equal(copy.store.revision, 1 + maxWorkPerRound);
+});
+
+test("an entry that ends many leases fills a round", async (t) => {
+  const { copy, rounds, turns } = await openInTurns(t);
+  const ids = Array.from({ length: 3 * maxWorkPerRound }, (_, n) => BigInt(n + 1));
+  for (const id of ids) {
+    copy.store.grantLease({ id, ttlSeconds: 5, generation: 1 });
+    copy.store.put(put(`${id}`, { lease: id }).value as PutRequest);
+  }
+  const ending = (from: number): Command => {
+    const leases = ids.slice(from * maxWorkPerRound, (from + 1) * maxWorkPerRound);
+    return { $case: "leaseExpiry", value: { term: 2n, leases: leases.map((id) => ({ id, generation: 1n })) } };
+  };
+  copy.applier.apply([entry(1, ending(0)), entry(2, ending(1)), entry(3, ending(2))], () => undefined);
+  while (turns.length > 0) turns.shift()?.();
+  assert.deepEqual(rounds, [1, 1, 1]);
+});
+
+test("between rounds a stop ends it, and a failure later on stops the member, too", async (t) => {
+  const entries = Array.from({ length: maxWorkPerRound }, (_, n) => entry(n + 1, put(`${n}`)));
+  const failures: Error[] = [];
+  const failing = await openInTurns(t, { onFailure: (error) => failures.push(error) });
+  failing.copy.applier.apply(entries, () => assert.fail("done"));
+  failing.copy.store.put = () => {
+    throw new DamagedError("here", "bit rot");
+  };
+  failing.turns.shift()?.();
+  assert.ok(failures[0] instanceof DamagedError);
+  assert.equal(failing.copy.markers.length, 1);
+
+  const stopping = await openInTurns(t);
+  stopping.copy.applier.apply(entries, () => assert.fail("done"));
+  stopping.copy.applier.stop();
+  stopping.turns.shift()?.();
+  assert.equal(stopping.rounds.length, 1);
+});
+
+test("a member that has started later than it knows of stops: by its log, or by a snapshot", async (t) => {
+  const notItsOwn = /not what this member used last: its start 3 is known, this is start 2: put back the directory/;
+  const later = { incarnation: self.incarnation + 1 };
+  const { applier, markers } = await open(t);
+  assert.throws(() => applier.apply([entry(1, put("k"), later)], () => assert.fail("done")), notItsOwn);
+  assert.equal(markers.length, 0, "nothing of that round is kept");
+
+  const seen = new SeenProposals();
+  seen.admit({ member: self.member, ...later, sequence: 1, floor: 1 });
+  const failures: Error[] = [];
+  const receiving = await open(t, freshState(), undefined, {
+    install: () => Promise.resolve({ ...freshState(), index: 9 as LogIndex, seen }),
+    onFailure: (error) => void failures.push(error),
+  });
+  receiving.applier.install({ index: 9 as LogIndex, term: 2 as Term }, () => assert.fail("done"));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.match(failures[0]?.message ?? "", notItsOwn);
+});
+
+const deleteAll: Command = {
+  $case: "deleteRange",
+  value: { key: Buffer.from("k"), rangeEnd: Buffer.from("l"), prevKv: false },
+};
+
+/** Enough keys that deleting them takes several turns. */
+const fillWithKeys = (store: KvStore, count = 1_200): void => {
+  for (let n = 0; n < count; n++) store.put(put(`k${n}`).value as PutRequest);
+};
+
+test("an entry that changes more keys than a turn may is applied in slices, and counts as applied at its end", async (t) => {
+  const { copy, rounds, turns } = await openInTurns(t);
+  fillWithKeys(copy.store);
+  const { revision } = copy.store;
+  const called: number[] = [];
+  for (const index of [1, 2, 3]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
+  let done = 0;
+  copy.applier.apply([entry(1, put("a")), entry(2, deleteAll), entry(3, put("b"))], () => done++);
+  // Reads that wait for the first entry do not wait for the second one.
+  assert.deepEqual([copy.applier.appliedIndex, called, [...copy.answers.keys()]], [1, [1], ["first"]]);
+  let slices = 1;
+  for (; rounds.length === 0; slices++) {
+    assert.deepEqual([turns.length, copy.applier.appliedIndex, copy.store.revision], [1, 1, revision + 1]);
+    assert.deepEqual([done, copy.markers.length, called], [0, 0, [1]]);
+    turns.shift()?.();
+  }
+  assert.ok(slices > 2, `${slices} slices`);
+  assert.deepEqual([done, rounds, copy.applier.appliedIndex, called], [0, [2], 2, [1, 2]]);
+  while (turns.length > 0) turns.shift()?.();
+  assert.deepEqual([done, rounds, copy.applier.appliedIndex, called], [1, [2, 1], 3, [1, 2, 3]]);
+  assert.equal(copy.store.revision, revision + 3);
+  assert.deepEqual([...copy.answers.keys()], ["first", "second", "third"]);
+});
+
+test("changes of keys fill a round, not entries alone", async (t) => {
+  const { copy, rounds, turns } = await openInTurns(t);
+  const perTxn = 100;
+  const puts = Array.from({ length: perTxn }, (_, n) => ({
+    request: { $case: "requestPut" as const, value: put(`${n}`).value as PutRequest },
+  }));
+  const command: Command = { $case: "txn", value: { compare: [], success: puts, failure: [] } };
+  copy.applier.apply(
+    Array.from({ length: 10 }, (_, n) => entry(n + 1, command)),
+    () => undefined,
+  );
+  while (turns.length > 0) turns.shift()?.();
+  assert.deepEqual(rounds, [4, 4, 2]);
+});
+
+test("a stop in the middle of an entry leaves nothing of it; a failure there stops the member", async (t) => {
+  const stopping = await openInTurns(t);
+  fillWithKeys(stopping.copy.store);
+  stopping.copy.applier.apply([entry(1, deleteAll)], () => assert.fail("done"));
+  stopping.copy.applier.stop();
+  stopping.turns.shift()?.();
+  assert.deepEqual(
+    [stopping.turns.length, stopping.copy.markers.length, stopping.copy.applier.appliedIndex],
+    [0, 0, 0],
+  );
+
+  const failures: Error[] = [];
+  const failing = await openInTurns(t, { onFailure: (error) => void failures.push(error) });
+  failing.copy.store.deleteRange = function* () {
+    yield;
+    throw new DamagedError("here", "bit rot");
+  };
+  failing.copy.applier.apply([entry(1, deleteAll)], () => assert.fail("done"));
+  assert.equal(failures.length, 0);
+  failing.turns.shift()?.();
+  assert.equal(failures[0]?.name, "DamagedError");
+  assert.equal(failing.copy.markers.length, 0);
+});

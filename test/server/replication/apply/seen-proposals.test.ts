@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { maxPendingProposals } from "../../../../server/base/limits.js";
+import { SeenProposals, type Envelope } from "../../../../server/replication/apply/seen-proposals.js";
+
+/** Obviously right: remembers everything. */
+class NaiveSeen {
+  private readonly newest = new Map<bigint, { incarnation: number; floor: number; seen: Set<number> }>();
+
+  admit({ member, incarnation, sequence, floor }: Envelope): boolean {
+    let known = this.newest.get(member);
+    if (known === undefined || incarnation > known.incarnation) {
+      known = { incarnation, floor, seen: new Set() };
+      this.newest.set(member, known);
+    }
+    if (incarnation < known.incarnation) return false;
+    known.floor = Math.max(known.floor, floor);
+    if (sequence < known.floor || sequence >= known.floor + maxPendingProposals) return false;
+    if (known.seen.has(sequence)) return false;
+    known.seen.add(sequence);
+    return true;
+  }
+
+  isOver({ member, incarnation, sequence }: Envelope): boolean {
+    const known = this.newest.get(member);
+    if (known?.incarnation !== incarnation) return known !== undefined && incarnation < known.incarnation;
+    return sequence < known.floor || known.seen.has(sequence);
+  }
+}
+
+const around = (bound: number): fc.Arbitrary<number> => fc.integer({ min: Math.max(1, bound - 20), max: bound + 20 });
+const sequence = fc.oneof(
+  fc.integer({ min: 1, max: 40 }),
+  around(maxPendingProposals),
+  around(2 * maxPendingProposals),
+  fc.integer({ min: 1, max: 5 * maxPendingProposals }),
+);
+const envelope: fc.Arbitrary<Envelope> = fc
+  .record({
+    member: fc.constantFrom(1n, 2n, 0xffff_ffff_ffff_ffffn),
+    incarnation: fc.integer({ min: 1, max: 3 }),
+    sequence,
+    floor: sequence,
+  })
+  .map((each) => ({ ...each, floor: Math.min(each.floor, each.sequence) }));
+const envelopes = fc.array(envelope, { maxLength: 80 });
+
+test("admits and skips as a set that forgets nothing, in any order, with repeats and restarts of the proposer", () => {
+  fc.assert(
+    fc.property(envelopes, (log) => {
+      const seen = new SeenProposals();
+      const naive = new NaiveSeen();
+      for (const each of log) assert.equal(seen.admit(each), naive.admit(each));
+    }),
+  );
+});
+
+test("tells after a jump which proposals will not be admitted any more", () => {
+  fc.assert(
+    fc.property(envelopes, fc.array(envelope, { maxLength: 20 }), (log, waiting) => {
+      const seen = new SeenProposals();
+      const naive = new NaiveSeen();
+      for (const each of log) assert.equal(seen.admit(each), naive.admit(each));
+      const restored = new SeenProposals(seen.records());
+      for (const each of waiting) assert.equal(restored.isOver(each), naive.isOver(each));
+    }),
+  );
+});
+
+test("a restart from what was stored, after any entry, changes nothing, not even the stored bytes", () => {
+  fc.assert(
+    fc.property(envelopes, fc.nat(80), (log, restartAt) => {
+      const through = new SeenProposals();
+      let restarted = new SeenProposals();
+      log.forEach((each, n) => {
+        if (n === restartAt) restarted = new SeenProposals(restarted.records());
+        assert.equal(restarted.admit(each), through.admit(each));
+        assert.deepEqual(restarted.records(), through.records());
+      });
+    }),
+  );
+});
+
+test("a proposal is admitted once, whoever sends it again, until it is answered and forgotten", () => {
+  const seen = new SeenProposals();
+  const first = { member: 1n, incarnation: 1, sequence: 1, floor: 1 };
+  assert.equal(seen.admit(first), true);
+  assert.equal(seen.admit(first), false);
+  assert.equal(seen.admit({ ...first, sequence: 2, floor: 2 }), true); // 1 has been answered
+  assert.equal(seen.admit(first), false);
+});
+
+test("a new life of a member begins anew, and its former lives are over", () => {
+  const seen = new SeenProposals();
+  assert.equal(seen.admit({ member: 1n, incarnation: 1, sequence: 9, floor: 9 }), true);
+  assert.equal(seen.admit({ member: 1n, incarnation: 2, sequence: 1, floor: 1 }), true);
+  assert.equal(seen.admit({ member: 1n, incarnation: 1, sequence: 10, floor: 9 }), false);
+  assert.equal(seen.admit({ member: 2n, incarnation: 1, sequence: 1, floor: 1 }), true);
+});
+
+test("what is remembered is bounded", () => {
+  const seen = new SeenProposals();
+  for (let sequence = 1; sequence <= 3 * maxPendingProposals; sequence++)
+    seen.admit({ member: 1n, incarnation: 1, sequence, floor: Math.max(1, sequence - maxPendingProposals + 1) });
+  assert.ok((seen.records()[0]?.bitmap.length ?? 0) <= Math.ceil(maxPendingProposals / 8));
+});

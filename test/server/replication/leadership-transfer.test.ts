@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { noMember, type CoreStatus, type MemberId } from "../../../raft/index.js";
+import { LeadershipTransfer } from "../../../server/replication/leadership-transfer.js";
+import { recordingLogger } from "../member/member-fixtures.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+
+const [self, heir, other] = [1n, 2n, 3n];
+
+const setUp = () => {
+  const { logger, lines } = recordingLogger();
+  const asked: (MemberId | undefined)[] = [];
+  const world = { leader: self };
+  const transfer = new LeadershipTransfer({
+    self,
+    clock: new VirtualClock(),
+    logger,
+    status: () => ({ leader: world.leader }) as CoreStatus,
+    begin: (to) => asked.push(to),
+  });
+  const ends: MemberId[] = [];
+  const begin = (to: MemberId | undefined): void => transfer.begin(to, (leader) => ends.push(leader));
+  return { transfer, begin, asked, ends, world, logged: () => lines.map(({ msg }) => msg) };
+};
+
+test("whoever asked is told who leads in the end", () => {
+  const { transfer, begin, asked, ends, world, logged } = setUp();
+  begin(heir);
+  assert.deepEqual([asked, ends], [[heir], []]);
+  world.leader = heir;
+  transfer.ended(true);
+  assert.deepEqual(ends, [heir]);
+  begin(undefined);
+  world.leader = other;
+  transfer.ended(false);
+  assert.deepEqual(ends, [heir, other]);
+  assert.deepEqual(logged(), [
+    "leadership transfer starting",
+    "leadership transfer finished",
+    "leadership transfer starting",
+    "leadership transfer failed",
+  ]);
+});
+
+test("all who asked are told by one end, once", () => {
+  const { transfer, begin, asked, ends, world } = setUp();
+  begin(heir);
+  begin(other);
+  world.leader = other;
+  transfer.ended(true);
+  transfer.ended(false); // of consensus' own accord: nobody asked
+  assert.deepEqual(
+    [asked, ends],
+    [
+      [heir, other],
+      [other, other],
+    ],
+  );
+});
+
+test("when the member stops nobody waits any more", () => {
+  const { transfer, begin, asked, ends } = setUp();
+  begin(heir);
+  transfer.stop();
+  begin(heir);
+  assert.deepEqual([asked, ends], [[heir], [noMember, noMember]]);
+});

@@ -1,0 +1,386 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Proposal } from "../../../proto/index.js";
+import { noMember, type Refusal, type Shortage } from "../../../raft/index.js";
+import { ServerError } from "../../../server/base/errors.js";
+import {
+  maxPendingProposalBytes,
+  maxPendingProposals,
+  maxRepeatBytes,
+  maxRepeats,
+} from "../../../server/base/limits.js";
+import { Proposals, type Command } from "../../../server/replication/proposals.js";
+import { SeenProposals } from "../../../server/replication/apply/seen-proposals.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+
+const timeoutMs = 7_000;
+const member = 0x8e9e_05c5_2164_694dn;
+const [other, third] = [2n, 3n];
+
+const setUp = (maxRequestBytes = 1_000_000) => {
+  const clock = new VirtualClock();
+  const sent: Proposal[] = [];
+  const world = {
+    full: undefined as Shortage | undefined,
+    refuse: undefined as Refusal["reason"] | undefined,
+  };
+  const proposals = new Proposals<string>({
+    member,
+    incarnation: 3,
+    timeoutMs,
+    maxRequestBytes,
+    clock,
+    shortage: () => world.full,
+    propose: (sequence, data) => {
+      sent.push(Proposal.decode(data));
+      if (world.refuse !== undefined) proposals.refused({ what: "proposal", number: sequence, reason: world.refuse });
+    },
+  });
+  /** Proposes; what it ends in appears in `ends`, by the order of proposing. */
+  const ends: string[][] = [];
+  const propose = (command: Command = put("k", 1)): void => {
+    const mine: string[] = [];
+    proposals.propose(command, {
+      applied: (result) => mine.push(result),
+      failed: (error) => mine.push(error instanceof ServerError ? error.code : String(error)),
+    });
+    ends.push(mine);
+  };
+  /** The numbers of what was sent since this was asked last. */
+  const takeSent = (): number[] => sent.splice(0).map(({ sequence }) => Number(sequence));
+  return { clock, sent, takeSent, world, proposals, propose, ends };
+};
+
+const put = (key: string, bytes: number): Command => ({
+  $case: "put",
+  value: {
+    key: Buffer.from(key),
+    value: new Uint8Array(bytes),
+    lease: 0n,
+    prevKv: false,
+    ignoreValue: false,
+    ignoreLease: false,
+  },
+});
+
+const numbers = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, n) => from + n);
+
+const code = (expected: string) => (error: unknown) => error instanceof ServerError && error.code === expected;
+
+test("each proposal has its number, and the lowest one that is still unanswered", () => {
+  const { proposals, propose, sent } = setUp();
+  proposals.leaderChanged(other);
+  propose();
+  propose();
+  proposals.applied(1, "done");
+  propose();
+  assert.deepEqual(
+    sent.map(({ member, incarnation, sequence, floor }) => [member, incarnation, sequence, floor]),
+    [
+      [member, 3n, 1n, 1n],
+      [member, 3n, 2n, 1n],
+      [member, 3n, 3n, 2n],
+    ],
+  );
+});
+
+test("a proposal ends once, in whatever comes first", () => {
+  const { clock, proposals, propose, ends } = setUp();
+  proposals.leaderChanged(other);
+  propose();
+  proposals.applied(1, "first copy");
+  proposals.applied(1, "second copy");
+  proposals.failed(1, new Error("late"));
+  clock.advance(2 * timeoutMs);
+  proposals.stop();
+  assert.deepEqual(ends, [["first copy"]]);
+});
+
+test("what a deadline means depends on who led meanwhile", () => {
+  const { clock, proposals, propose, ends } = setUp();
+  propose(); // no leader in all its time
+  clock.advance(timeoutMs);
+  proposals.leaderChanged(other);
+  propose(); // one leader all the time
+  clock.advance(timeoutMs);
+  propose(); // its leader is lost, and another elected
+  proposals.leaderChanged(noMember);
+  proposals.leaderChanged(third);
+  clock.advance(timeoutMs - 1);
+  assert.deepEqual(ends[2], []);
+  clock.advance(50);
+  propose(); // its leader is lost, and nobody follows
+  proposals.leaderChanged(noMember);
+  clock.advance(timeoutMs);
+  assert.deepEqual(ends, [["not-proposed"], ["timed-out"], ["leader-lost"], ["timed-out"]]);
+  assert.equal(proposals.size, 0);
+});
+
+test("each new leader is sent all that wait, in order, the same bytes", () => {
+  const { proposals, propose, sent, takeSent, ends } = setUp();
+  propose(); // while nobody leads
+  assert.equal(sent.length, 0);
+  proposals.leaderChanged(other);
+  propose();
+  propose();
+  const first = sent.splice(0);
+  assert.deepEqual(
+    first.map(({ sequence }) => sequence),
+    [1n, 2n, 3n],
+  );
+  proposals.applied(2, "done");
+  proposals.leaderChanged(noMember);
+  propose();
+  assert.equal(sent.length, 0);
+  proposals.leaderChanged(third);
+  assert.deepEqual(sent.slice(0, 2), [first[0], first[2]]); // with their first floor, too
+  assert.deepEqual(takeSent(), [1, 3, 4]);
+  proposals.leaderChanged(member); // this member itself, without a word of the loss
+  assert.deepEqual(takeSent(), [1, 3, 4]);
+  for (const sequence of [1, 3, 4]) proposals.applied(sequence, "done");
+  assert.deepEqual(ends, [["done"], ["done"], ["done"], ["done"]]);
+  proposals.leaderChanged(other);
+  assert.deepEqual(takeSent(), []);
+});
+
+test("a new connection to the leader is sent again what the former one may have lost", () => {
+  const { proposals, propose, takeSent } = setUp();
+  proposals.leaderChanged(other);
+  propose();
+  takeSent();
+  proposals.leaderReached();
+  assert.deepEqual(takeSent(), [1]);
+});
+
+test("of each proposal sent again and again only one copy is carried out", () => {
+  const { proposals, propose, sent } = setUp();
+  const seen = new SeenProposals();
+  proposals.leaderChanged(other);
+  for (let n = 0; n < 10; n++) propose();
+  for (const leader of [third, member, other]) proposals.leaderChanged(leader);
+  const applied = sent.filter(({ incarnation, sequence, floor }) =>
+    seen.admit({ member, incarnation: Number(incarnation), sequence: Number(sequence), floor: Number(floor) }),
+  );
+  assert.equal(sent.length, 40);
+  assert.deepEqual(
+    applied.map(({ sequence }) => sequence),
+    [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n, 9n, 10n],
+  );
+});
+
+test("a new leader is sent so many at a time; what is proposed meanwhile comes after them", () => {
+  const { proposals, propose, takeSent } = setUp();
+  const count = 2 * maxRepeats + 10;
+  for (let n = 1; n <= count; n++) propose();
+  proposals.leaderChanged(other);
+  propose();
+  assert.deepEqual(takeSent(), numbers(1, maxRepeats));
+  for (let n = 1; n < maxRepeats / 2; n++) proposals.applied(n, "done");
+  assert.deepEqual(takeSent(), []); // a few at a time would make small batches
+  proposals.applied(maxRepeats / 2, "done");
+  assert.deepEqual(takeSent(), numbers(maxRepeats + 1, maxRepeats * 1.5));
+  for (let n = maxRepeats / 2 + 1; n <= maxRepeats * 1.5; n++) proposals.applied(n, "done");
+  assert.deepEqual(takeSent(), numbers(maxRepeats * 1.5 + 1, count + 1));
+  propose();
+  assert.deepEqual(takeSent(), [count + 2]); // nothing is left that it would have to wait for
+});
+
+test("large ones are sent again few at a time", () => {
+  const { proposals, propose, takeSent } = setUp(2 * maxRepeatBytes);
+  const [half, small] = [put("k", maxRepeatBytes / 2), put("k", 1)];
+  for (const command of [half, half, half, small]) propose(command);
+  proposals.leaderChanged(other);
+  assert.deepEqual(takeSent(), [1, 2]);
+  proposals.applied(1, "done");
+  proposals.applied(2, "done");
+  assert.deepEqual(takeSent(), [3, 4]);
+});
+
+test("what another member may never have heard of it is sent again, more and more rarely, a bounded part of it", () => {
+  const { clock, proposals, propose, takeSent, ends } = setUp();
+  proposals.leaderChanged(other);
+  for (let n = 0; n < maxRepeats + 10; n++) propose();
+  takeSent();
+  clock.advance(450);
+  assert.deepEqual(takeSent(), []);
+  clock.advance(50);
+  assert.deepEqual(takeSent(), numbers(1, maxRepeats));
+  clock.advance(950);
+  assert.deepEqual(takeSent(), []);
+  clock.advance(50);
+  assert.deepEqual(takeSent(), numbers(1, maxRepeats));
+  clock.advance(timeoutMs);
+  assert.deepEqual(takeSent(), numbers(1, maxRepeats)); // 2 s later; after 4 s more it is over
+  assert.ok(ends.every(([end]) => end === "timed-out"));
+});
+
+test("this member, when it leads, has what it was sent: it is not sent again", () => {
+  const { clock, proposals, propose, takeSent } = setUp();
+  proposals.leaderChanged(member);
+  propose();
+  takeSent();
+  clock.advance(timeoutMs);
+  assert.deepEqual(takeSent(), []);
+});
+
+test("the end of a lease is for one leader only", () => {
+  const { clock, proposals, propose, takeSent, ends, world } = setUp();
+  const expiry: Command = { $case: "leaseExpiry", value: { term: 5n, leases: [] } };
+  proposals.leaderChanged(member);
+  propose(expiry);
+  takeSent();
+  clock.advance(1_000);
+  proposals.leaderChanged(noMember);
+  assert.deepEqual(ends, [["timed-out"]]); // in the log or not: nobody waits for it any more
+  proposals.leaderChanged(member);
+  world.refuse = "no-leader";
+  propose(expiry);
+  assert.deepEqual(ends[1], ["not-proposed"]);
+  world.refuse = undefined;
+  proposals.leaderChanged(other);
+  clock.advance(timeoutMs);
+  assert.deepEqual(takeSent(), [2]);
+});
+
+test("what was applied within a snapshot has an unknown outcome; the rest goes on", () => {
+  const { proposals, propose, ends } = setUp();
+  proposals.leaderChanged(other);
+  for (let n = 0; n < 3; n++) propose();
+  proposals.jumpedOver((sequence) => sequence <= 2);
+  proposals.applied(3, "done");
+  assert.deepEqual(ends, [["connection-lost"], ["connection-lost"], ["done"]]);
+});
+
+test("a refusal for lack of a leader is made good by the next one", () => {
+  const { proposals, propose, sent, world, ends } = setUp();
+  proposals.leaderChanged(other);
+  world.refuse = "no-leader";
+  propose();
+  world.refuse = undefined;
+  proposals.leaderChanged(noMember);
+  proposals.leaderChanged(other);
+  assert.deepEqual(
+    sent.map(({ sequence }) => sequence),
+    [1n, 1n],
+  );
+  proposals.applied(1, "done");
+  assert.deepEqual(ends, [["done"]]);
+});
+
+test("a leader lost and found within one turn of the loop, which nobody reports, takes the refused proposal", () => {
+  const { clock, proposals, propose, sent, world } = setUp();
+  proposals.leaderChanged(other);
+  world.refuse = "no-leader";
+  propose();
+  world.refuse = undefined;
+  clock.advance(50);
+  assert.equal(sent.length, 2);
+  clock.advance(400);
+  assert.equal(sent.length, 2);
+});
+
+test("a refusal because too much is uncommitted ends the proposal: certainly not done", () => {
+  const { proposals, propose, world, ends } = setUp();
+  proposals.leaderChanged(other);
+  world.refuse = "too-many";
+  propose();
+  assert.deepEqual(ends, [["too-many-requests"]]);
+});
+
+test("a refusal because too much is uncommitted is no end for what another leader may have had", () => {
+  const { clock, proposals, propose, takeSent, world, ends } = setUp();
+  proposals.leaderChanged(other);
+  propose();
+  world.refuse = "too-many";
+  proposals.leaderChanged(member);
+  assert.deepEqual(ends, [[]]);
+  takeSent();
+  world.refuse = undefined;
+  clock.advance(50);
+  assert.deepEqual(takeSent(), [1]);
+});
+
+test("there are bounds on how many wait, and on their bytes", () => {
+  const many = setUp();
+  for (let n = 0; n < maxPendingProposals; n++) many.propose();
+  assert.throws(() => many.propose(), code("too-many-requests"));
+  many.proposals.leaderChanged(other);
+  many.proposals.applied(1, "done");
+  many.propose();
+
+  const large = setUp(2 * maxPendingProposalBytes);
+  large.propose(put("k", maxPendingProposalBytes));
+  assert.throws(() => large.propose(), code("too-many-requests"));
+  large.clock.advance(timeoutMs); // what ended for lack of time takes no room
+  large.propose();
+});
+
+test("one proposal that was lost does not hold up those after it", () => {
+  const { proposals, propose, sent, ends } = setUp();
+  const seen = new SeenProposals(); // what every member makes of what arrives
+  proposals.leaderChanged(other);
+  propose(); // lost on its way
+  for (let n = 2; n <= 2 * maxPendingProposals; n++) {
+    propose();
+    const { incarnation, sequence, floor } = sent.at(-1) ?? assert.fail();
+    const envelope = { member, incarnation: Number(incarnation), sequence: Number(sequence), floor: Number(floor) };
+    assert.equal(seen.admit(envelope), true, `proposal ${n}`);
+    proposals.applied(n, "done");
+  }
+  assert.deepEqual(ends[0], ["timed-out"]);
+  assert.ok(ends.slice(1).every(([end]) => end === "done"));
+  assert.equal(seen.admit({ member, incarnation: 3, sequence: 1, floor: 1 }), false); // found again, too late
+});
+
+test("the size limit counts what etcd's own envelope would take, whatever ours does", () => {
+  const limit = 1_000;
+  const { proposals, propose } = setUp(limit);
+  proposals.leaderChanged(other);
+  // A put with a key of 2 bytes and a value of n < 16384: 2 + 2 for the key, 1 + 2 + n for the value; then the
+  // command's own tag and length, 3; then etcd's 14.
+  const overhead = 4 + 3 + 3 + 14;
+  propose(put("kk", limit - overhead));
+  assert.throws(() => propose(put("kk", limit - overhead + 1)), code("request-too-large"));
+});
+
+test("the member's own proposals are not under its clients' size limit", () => {
+  const { proposals, propose, sent } = setUp(1);
+  proposals.leaderChanged(other);
+  assert.throws(() => propose(put("k", 1)), code("request-too-large"));
+  const publish: Command = { $case: "publish", value: { member, name: "m", clientUrls: ["http://localhost:2379"] } };
+  proposals.proposeOwn(publish, { applied: () => undefined, failed: () => undefined });
+  assert.deepEqual(sent[0]?.command, publish);
+});
+
+test("a refused request takes no number", () => {
+  const { proposals, propose, sent } = setUp(100);
+  proposals.leaderChanged(other);
+  assert.throws(() => propose(put("k", 200)), code("request-too-large"));
+  propose();
+  assert.deepEqual([sent[0]?.sequence, sent[0]?.floor], [1n, 1n]);
+});
+
+test("with no space or no file descriptor for the log nothing new is proposed; what is under way still ends", () => {
+  const { proposals, propose, world, ends } = setUp();
+  proposals.leaderChanged(other);
+  propose();
+  world.full = "space";
+  assert.throws(() => propose(), code("no-space"));
+  world.full = "descriptors";
+  assert.throws(() => propose(), code("too-many-requests"));
+  proposals.applied(1, "done");
+  assert.deepEqual(ends, [["done"]]);
+  world.full = undefined;
+  propose();
+});
+
+test("stopping ends all with an unknown outcome, takes no more and leaves no timer", () => {
+  const { clock, proposals, propose, ends } = setUp();
+  propose();
+  proposals.leaderChanged(other);
+  propose();
+  proposals.stop();
+  assert.deepEqual(ends, [["server-stopped"], ["server-stopped"]]);
+  assert.throws(() => propose(), code("server-stopped"));
+  assert.equal(clock.pendingTimers, 0);
+});

@@ -1,0 +1,220 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { LogIndex } from "../../../raft/index.js";
+import { ServerError } from "../../../server/base/errors.js";
+import { maxPendingReads } from "../../../server/base/limits.js";
+import { maxReadsPerTurn, Reads } from "../../../server/replication/reads.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+
+const timeoutMs = 7_000;
+
+const setUp = () => {
+  const clock = new VirtualClock();
+  const asked: number[] = [];
+  let applied = 0;
+  let waiters: { readonly index: number; readonly callback: () => void }[] = [];
+  const reads = new Reads({
+    timeoutMs,
+    clock,
+    readIndex: (request) => asked.push(request),
+    whenApplied: (index, callback) => (index <= applied ? callback() : void waiters.push({ index, callback })),
+  });
+  /** Starts a read; `ends` holds what each ended in. */
+  const ends: string[][] = [];
+  const read = (): void => {
+    const mine: string[] = [];
+    reads.whenLinearizable(
+      () => mine.push("ready"),
+      (error) => mine.push(error instanceof ServerError ? error.code : String(error)),
+    );
+    ends.push(mine);
+  };
+  const confirm = (request: number, index = 0): void => reads.confirmed({ request, index: index as LogIndex });
+  const apply = (index: number): void => {
+    applied = index;
+    const due = waiters.filter((waiter) => waiter.index <= index);
+    waiters = waiters.filter((waiter) => waiter.index > index);
+    for (const { callback } of due) callback();
+  };
+  return { clock, reads, asked, read, ends, confirm, apply, waiting: () => waiters.length };
+};
+
+const code = (expected: string) => (error: unknown) => error instanceof ServerError && error.code === expected;
+
+test("reads that arrive together share one round; those that come during it share the next", () => {
+  const { clock, asked, read, ends, confirm } = setUp();
+  read();
+  read();
+  assert.deepEqual(asked, []);
+  clock.settle();
+  assert.deepEqual(asked, [1]);
+  read(); // began after the round did: that round says nothing about it
+  read();
+  clock.settle();
+  assert.deepEqual(asked, [1]);
+  confirm(1);
+  assert.deepEqual(ends, [["ready"], ["ready"], [], []]);
+  assert.deepEqual(asked, [1, 2]);
+  confirm(2);
+  clock.settle();
+  assert.deepEqual(ends, [["ready"], ["ready"], ["ready"], ["ready"]]);
+});
+
+test("many reads of one round are answered a part at a time, and others run between; a stop ends those that are left", () => {
+  for (const isStopped of [false, true]) {
+    const { clock, reads, asked, read, ends, confirm } = setUp();
+    const ready = (): number => ends.filter(([end]) => end === "ready").length;
+    for (let n = 0; n < 2 * maxReadsPerTurn + 1; n++) read();
+    clock.settle();
+    confirm(1);
+    assert.equal(ready(), maxReadsPerTurn);
+    let between = 0;
+    clock.soon(() => (between = ready()));
+    if (isStopped) reads.stop();
+    clock.settle();
+    assert.equal(between, (isStopped ? 1 : 2) * maxReadsPerTurn);
+    assert.ok(ends.every((end) => end.length === 1));
+    assert.equal(ready(), isStopped ? maxReadsPerTurn : ends.length);
+    assert.deepEqual(asked, [1]);
+  }
+});
+
+test("so are those of many rounds that become ready at once", () => {
+  const { clock, read, ends, confirm, apply } = setUp();
+  const ready = (): number => ends.filter(([end]) => end === "ready").length;
+  for (let round = 1; round <= 3; round++) {
+    for (let n = 0; n < maxReadsPerTurn - 1; n++) read();
+    clock.settle();
+    confirm(round, 5);
+  }
+  apply(5);
+  assert.equal(ready(), maxReadsPerTurn - 1);
+  let between = 0;
+  clock.soon(() => (between = ready()));
+  clock.settle();
+  assert.equal(between, 2 * maxReadsPerTurn - 1);
+  assert.equal(ready(), ends.length);
+});
+
+test("a read is ready only when everything up to its index is applied here", () => {
+  const { clock, read, ends, confirm, apply } = setUp();
+  read();
+  clock.settle();
+  confirm(1, 5);
+  apply(4);
+  assert.deepEqual(ends, [[]]);
+  apply(5);
+  assert.deepEqual(ends, [["ready"]]);
+});
+
+test("a request that is lost is made again, and either answer will do", () => {
+  for (const answer of [1, 2]) {
+    const { clock, asked, read, ends, confirm } = setUp();
+    read();
+    clock.advance(600);
+    assert.deepEqual(asked, [1, 2]);
+    confirm(answer);
+    confirm(3 - answer);
+    assert.deepEqual(ends, [["ready"]]);
+  }
+});
+
+test("an answer to an earlier round does not confirm reads that came after it was asked for", () => {
+  const { clock, asked, read, ends, confirm } = setUp();
+  read();
+  clock.advance(600); // asked as 1 and 2
+  read();
+  confirm(1);
+  assert.deepEqual(asked, [1, 2, 3]);
+  confirm(2); // speaks of a moment before the second read
+  clock.settle();
+  assert.deepEqual(ends, [["ready"], []]);
+  confirm(3);
+  clock.settle();
+  assert.deepEqual(ends, [["ready"], ["ready"]]);
+});
+
+test("a new leader is asked at once; losing one asks nobody", () => {
+  const { clock, reads, asked, read } = setUp();
+  reads.leaderChanged(true);
+  read();
+  clock.settle();
+  reads.leaderChanged(false);
+  assert.deepEqual(asked, [1]);
+  reads.leaderChanged(true);
+  assert.deepEqual(asked, [1, 2]);
+});
+
+test("a refused request is made again after a while", () => {
+  const { clock, reads, asked, read } = setUp();
+  read();
+  clock.settle();
+  clock.advance(400);
+  reads.refused(1);
+  clock.advance(450);
+  assert.deepEqual(asked, [1]);
+  clock.advance(100);
+  assert.deepEqual(asked, [1, 2]);
+});
+
+test("a read that no quorum confirms, or that is not applied here, ends at its deadline", () => {
+  const { clock, read, ends, confirm, apply } = setUp();
+  read();
+  clock.settle();
+  confirm(1, 5); // confirmed, never applied
+  clock.advance(1_000);
+  read(); // never confirmed
+  clock.advance(timeoutMs - 1_001);
+  assert.deepEqual(ends, [[], []]);
+  clock.advance(100);
+  assert.deepEqual(ends, [["timed-out"], []]);
+  clock.advance(1_000);
+  assert.deepEqual(ends, [["timed-out"], ["timed-out"]]);
+  apply(5);
+  assert.deepEqual(ends, [["timed-out"], ["timed-out"]]);
+});
+
+test("there is a bound on the reads that wait, wherever they wait", () => {
+  const { clock, read, confirm, apply } = setUp();
+  for (let n = 0; n < maxPendingReads; n++) {
+    read();
+    if (n === 1_000) clock.settle();
+    if (n === 2_000) confirm(1, 5);
+  }
+  assert.throws(() => read(), code("too-many-requests"));
+  apply(5); // 1001 are ready
+  clock.settle();
+  for (let n = 0; n <= 1_000; n++) read();
+  assert.throws(() => read(), code("too-many-requests"));
+  clock.advance(timeoutMs + 50);
+  read();
+});
+
+test("a member that does not catch up does not gather rounds without end", () => {
+  const { clock, asked, read, confirm, apply, waiting } = setUp();
+  for (let n = 0; n < 200; n++) {
+    read();
+    clock.settle();
+    confirm(asked.length, 5);
+  }
+  assert.equal(waiting(), 64);
+  assert.equal(asked.length, 64);
+  apply(5);
+  assert.equal(asked.length, 65);
+});
+
+test("stopping fails all that wait, wherever they wait, and leaves no timer", () => {
+  const { clock, reads, read, ends, confirm, apply } = setUp();
+  read();
+  clock.settle();
+  confirm(1, 5);
+  read();
+  clock.settle();
+  read();
+  reads.stop();
+  assert.deepEqual(ends, [["server-stopped"], ["server-stopped"], ["server-stopped"]]);
+  assert.throws(() => read(), code("server-stopped"));
+  apply(5);
+  assert.deepEqual(ends[0], ["server-stopped"]);
+  assert.equal(clock.pendingTimers, 0);
+});

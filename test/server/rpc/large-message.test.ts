@@ -1,0 +1,109 @@
+// Encoding in slices gives the same bytes as the generated code.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  LeaseLeasesResponse,
+  LeaseTimeToLiveResponse,
+  RawDeleteRangeResponse,
+  RawRangeResponse,
+  RawTxnResponse,
+  RawWatchResponse,
+} from "../../../proto/index.js";
+import {
+  areMany,
+  deleteRangeParts,
+  encodeParts,
+  eventsParts,
+  hasMany,
+  leasesParts,
+  rangeParts,
+  txnParts,
+  type Part,
+} from "../../../server/rpc/large-message.js";
+import { encodedLeaseKeys } from "../../../server/lease/lease-keys.js";
+import { atOnce } from "../../../store/index.js";
+
+const header = { clusterId: 1n, memberId: 2n, revision: 3n, raftTerm: 4n };
+/** Values of all lengths around those at which the length of a length changes. */
+const items = [1, 2, 126, 127, 128, 129, 16_383, 16_384, 300_000].map((length, n) => new Uint8Array(length).fill(n));
+
+const encoded = (parts: readonly Part[]): Buffer => Buffer.from(atOnce(encodeParts(parts, () => true)));
+
+const range = { header, kvs: items, more: true, count: 12n };
+const deleteRange = { header, deleted: 9n, prevKvs: items };
+
+test("answers to Range and DeleteRange", () => {
+  for (const response of [range, { header, kvs: [], more: false, count: 0n }, { ...range, header: undefined }])
+    assert.deepEqual(encoded(rangeParts(response)), Buffer.from(RawRangeResponse.encode(response).finish()));
+  for (const response of [deleteRange, { header, deleted: 0n, prevKvs: [] }])
+    assert.deepEqual(
+      encoded(deleteRangeParts(response)),
+      Buffer.from(RawDeleteRangeResponse.encode(response).finish()),
+    );
+});
+
+test("answers to Txn, with all that can be in one", () => {
+  const inner: RawTxnResponse = {
+    header,
+    succeeded: false,
+    responses: [{ response: { $case: "responseRange", value: range } }, { response: undefined }],
+  };
+  const response: RawTxnResponse = {
+    header,
+    succeeded: true,
+    responses: [
+      { response: { $case: "responsePut", value: { header, prevKv: items[4]! } } },
+      { response: { $case: "responseDeleteRange", value: deleteRange } },
+      { response: { $case: "responseTxn", value: inner } },
+      { response: { $case: "responseRange", value: range } },
+    ],
+  };
+  assert.deepEqual(encoded(txnParts(response)), Buffer.from(RawTxnResponse.encode(response).finish()));
+  assert.equal(hasMany(response), true);
+  assert.equal(hasMany({ ...response, responses: response.responses.slice(0, 1) }), false);
+});
+
+test("events of a watch, keys of a lease, and leases", () => {
+  const events = RawWatchResponse.encode(RawWatchResponse.create({ events: items })).finish();
+  assert.deepEqual(encoded(eventsParts(items)), Buffer.from(events));
+  const keys = ["a", "\xff", "k".repeat(200)];
+  const lease = LeaseTimeToLiveResponse.create({ keys: keys.map((key) => Buffer.from(key, "latin1")) });
+  assert.deepEqual(
+    Buffer.from(atOnce(encodedLeaseKeys(keys, () => true))),
+    Buffer.from(LeaseTimeToLiveResponse.encode(lease).finish()),
+  );
+  const leases = [1n, -1n, 2n ** 62n].map((ID) => ({ ID }));
+  const statuses = leases.map(({ ID }) => LeaseLeasesResponse.encode({ header: undefined, leases: [{ ID }] }).finish());
+  assert.deepEqual(
+    encoded(
+      leasesParts(
+        header,
+        statuses.map((status) => status.subarray(2)),
+      ),
+    ),
+    Buffer.from(LeaseLeasesResponse.encode({ header, leases }).finish()),
+  );
+});
+
+test("a thousand keys are encoded a hundred at a time", () => {
+  const kvs = Array.from({ length: 1_000 }, () => new Uint8Array(10));
+  assert.equal(areMany(kvs), true);
+  let looked = 0;
+  const work = encodeParts(rangeParts({ header, kvs, more: false, count: 1_000n }), (keys) => {
+    looked += keys;
+    if (looked < 100) return false;
+    looked = 0;
+    return true;
+  });
+  let slices = 1;
+  while (work.next().done !== true) slices += 1;
+  assert.ok(slices >= 10, `${slices} slices`);
+});
+
+test("few small items are not worth slices, many or large ones are", () => {
+  assert.equal(areMany([]), false);
+  assert.equal(areMany(Array.from({ length: 500 }, () => new Uint8Array(100))), false);
+  assert.equal(areMany(Array.from({ length: 501 }, () => new Uint8Array(1))), true);
+  assert.equal(areMany([new Uint8Array(300_000)]), true);
+});

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AlarmRequest, AlarmRequest_AlarmAction as Action, AlarmResponse, AlarmType } from "../../../proto/index.js";
+import { ServerError } from "../../../server/base/errors.js";
+import type { UnaryMethod } from "../../../server/rpc/method-table.js";
+import { alarmMethod } from "../../../server/services/alarms.js";
+import { ResponseHeaders } from "../../../server/services/response-header.js";
+import type { Revision } from "../../../store/index.js";
+
+interface Ask {
+  readonly action: number;
+  readonly alarm?: number;
+  readonly memberID?: bigint;
+}
+
+/** Asks as over the wire; `confirm` and `fail` are what becomes of the quorum round. */
+function ask(request: Ask) {
+  let outcome: unknown = "waiting";
+  let ready: () => void = () => assert.fail("no quorum was asked");
+  let failed: (error: unknown) => void = ready;
+  const method = alarmMethod({
+    store: { revision: 7 as Revision },
+    headers: new ResponseHeaders(1n, 2n, () => 3),
+    reads: { whenLinearizable: (confirmed, refused) => void ([ready, failed] = [confirmed, refused]) },
+  }) as UnaryMethod;
+  assert.equal(method.path, "/etcdserverpb.Maintenance/Alarm");
+  const bytes = AlarmRequest.encode(AlarmRequest.fromPartial(request as Partial<AlarmRequest>)).finish();
+  try {
+    method.handle(
+      method.decode(bytes),
+      { metadata: () => undefined, onCancelled: () => undefined },
+      {
+        send: (response) => (outcome = AlarmResponse.decode(method.encode(response))),
+        fail: (error) => (outcome = error),
+      },
+    );
+  } catch (error) {
+    outcome = error;
+  }
+  return { outcome: () => outcome, confirm: () => ready(), fail: (error: unknown) => failed(error) };
+}
+
+const empty = { header: { clusterId: 1n, memberId: 2n, revision: 7n, raftTerm: 3n }, alarms: [] };
+
+for (const [what, request] of [
+  ["a request for all alarms", { action: Action.GET }],
+  ["a request for the alarms of one kind", { action: Action.GET, alarm: AlarmType.NOSPACE }],
+  ["a request to deactivate an alarm", { action: Action.DEACTIVATE, alarm: AlarmType.NOSPACE, memberID: 2n }],
+  ["a request to activate no alarm", { action: Action.ACTIVATE }],
+] as const)
+  test(`${what} is answered with an empty list once a quorum has confirmed it`, () => {
+    const asked = ask(request);
+    assert.equal(asked.outcome(), "waiting");
+    asked.confirm();
+    assert.deepEqual(asked.outcome(), empty);
+  });
+
+test("a request for alarms fails without a quorum", () => {
+  const asked = ask({ action: Action.GET });
+  const error = new ServerError("timed-out", "no quorum");
+  asked.fail(error);
+  assert.equal(asked.outcome(), error);
+});
+
+for (const [what, request, code] of [
+  ["activating NOSPACE", { action: Action.ACTIVATE, alarm: AlarmType.NOSPACE, memberID: 2n }, "alarm-not-supported"],
+  ["activating CORRUPT", { action: Action.ACTIVATE, alarm: AlarmType.CORRUPT, memberID: 2n }, "alarm-not-supported"],
+  ["an unknown action", { action: 3 }, "invalid-alarm-action"],
+] as const)
+  test(`${what} is refused at once`, () => {
+    const outcome = ask(request).outcome();
+    assert.ok(outcome instanceof ServerError);
+    assert.equal(outcome.code, code);
+  });

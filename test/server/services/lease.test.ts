@@ -1,0 +1,225 @@
+// The Lease service: its streams by hand, its answers over gRPC from one member.
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { status } from "@grpc/grpc-js";
+import { type Client, EtcdError } from "../../../client/index.js";
+import type { LeaseKeepAliveResponse } from "../../../proto/index.js";
+import { ServerError } from "../../../server/base/errors.js";
+import { maxKeepAlivesPerStream } from "../../../server/base/limits.js";
+import { Member } from "../../../server/member/member.js";
+import type { LeaderCalls } from "../../../server/lease/leader-calls.js";
+import { KeepAliveStream } from "../../../server/services/keep-alive-stream.js";
+import { minLeaseTtl } from "../../../server/services/lease.js";
+import { within } from "../../support/deadline.js";
+import { RawKeepAlive } from "../../support/keep-alive-stream.js";
+import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
+import { patientClient } from "../../support/patient-client.js";
+
+interface Asked {
+  readonly lease: bigint;
+  readonly answered: (seconds: bigint) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/** A stream between a client that does as told and a leader that answers when told. */
+const openStream = () => {
+  const asked: Asked[] = [];
+  const sent: LeaseKeepAliveResponse[] = [];
+  const state = { revision: 1n, takes: true, end: undefined as unknown, drain: (): void => undefined };
+  const leader = {
+    ask: (
+      question: { readonly value: bigint },
+      settle: { answered: (response: object) => void; failed: Asked["failed"] },
+    ) =>
+      asked.push({
+        lease: question.value,
+        answered: (value) => settle.answered({ $case: "renewLease", value }),
+        failed: settle.failed,
+      }),
+  } as unknown as LeaderCalls;
+  const header = () => ({ clusterId: 1n, memberId: 1n, revision: state.revision, raftTerm: 1n });
+  const stream = new KeepAliveStream(
+    { leader, header },
+    {
+      send: (response) => sent.push(response) > 0 && state.takes,
+      onDrain: (callback) => (state.drain = callback),
+      fail: (error) => (state.end ??= error),
+      end: () => (state.end ??= "ended"),
+    },
+  );
+  return { stream, asked, sent, state };
+};
+
+test("each keep-alive is answered when it can be, and none holds up another", () => {
+  const { stream, asked, sent, state } = openStream();
+  for (const ID of [1n, 2n, 3n]) stream.onRequest({ ID });
+  state.revision = 9n;
+  asked[1]?.answered(5n);
+  asked[2]?.answered(0n);
+  assert.deepEqual(
+    sent.map(({ ID, TTL, header }) => [ID, TTL, header?.revision]), // the revision of when it was asked
+    [
+      [2n, 5n, 1n],
+      [3n, 0n, 1n],
+    ],
+  );
+  asked[0]?.answered(7n);
+  assert.equal(sent.length, 3);
+  assert.equal(state.end, undefined);
+});
+
+test("a client that sends no more gets what it has asked for, then the end", () => {
+  const { stream, asked, sent, state } = openStream();
+  stream.onRequest({ ID: 1n });
+  stream.onHalfClose();
+  assert.equal(state.end, undefined);
+  asked[0]?.answered(5n);
+  assert.deepEqual([sent.length, state.end], [1, "ended"]);
+});
+
+test("what the leader cannot be asked ends the stream", () => {
+  const { stream, asked, state } = openStream();
+  stream.onRequest({ ID: 1n });
+  asked[0]?.failed(new ServerError("no-leader", "there was no leader to ask"));
+  assert.ok(state.end instanceof ServerError && state.end.code === "no-leader");
+});
+
+test("a client that asks more than it waits for, or takes, is refused", () => {
+  for (const takes of [true, false]) {
+    const { stream, asked, state } = openStream();
+    state.takes = takes;
+    for (let n = 0; n < maxKeepAlivesPerStream; n++) {
+      stream.onRequest({ ID: 1n });
+      if (!takes) asked[n]?.answered(5n);
+    }
+    assert.throws(() => stream.onRequest({ ID: 1n }), { code: "too-many-requests" });
+    if (takes) asked[0]?.answered(5n);
+    else state.drain();
+    stream.onRequest({ ID: 1n });
+  }
+});
+
+test("the shortest TTL outlasts an election, in whole seconds as etcd counts it", () => {
+  const cases: readonly [heartbeatMs: number, electionMs: number, seconds: number][] = [
+    [100, 1_000, 2],
+    [20, 200, 1],
+    [500, 5_000, 8],
+    [100, 1_050, 2], // 10 ticks: what does not fill one is not counted
+    [300, 2_100, 3], // floor(1.5 × 7) ticks
+    [1_000, 50_000, 75],
+  ];
+  for (const [heartbeatMs, electionMs, seconds] of cases)
+    assert.equal(minLeaseTtl({ heartbeatMs, electionMs }), seconds, `${heartbeatMs} ${electionMs}`);
+});
+
+const startMember = async (t: TestContext) => {
+  const directory = await temporaryDirectory(t);
+  const config = singleMember(directory, { heartbeatInterval: "20", electionTimeout: "200" });
+  const endpoint = `unix:${join(directory, "client")}`;
+  const client = patientClient({ endpoints: [endpoint] });
+  const start = async (): Promise<Member> => {
+    const member = await Member.start(config, quietEnvironment());
+    await member.ready;
+    return member;
+  };
+  const state = { member: await start() };
+  t.after(async () => {
+    await client.close();
+    await state.member.stop();
+  });
+  const restart = async (): Promise<void> => {
+    await state.member.stop();
+    state.member = await start();
+  };
+  return { client, endpoint, restart };
+};
+
+const failure = async (call: Promise<unknown>): Promise<{ grpc: string; message: string }> => {
+  const error = await call.then(
+    () => assert.fail("it succeeded"),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof EtcdError);
+  return { grpc: error.code, message: error.message };
+};
+
+test("grants are as asked for, at least the shortest TTL, under an id of the client's or of ours", async (t) => {
+  const { client } = await startMember(t);
+  const { lease } = client;
+  const { header } = await client.kv.put("k", "v");
+  const own = await lease.grant({ ttlSeconds: 60 });
+  assert.ok(own.id > 0n && own.id < 2n ** 63n);
+  assert.deepEqual([own.ttlSeconds, own.header.revision], [60, header.revision]);
+  // One that somebody else has taken is passed over.
+  await lease.grant({ ttlSeconds: 60, id: own.id + 1n });
+  assert.equal((await lease.grant({ ttlSeconds: 60 })).id, own.id + 2n);
+  assert.deepEqual(await ttlOf(lease.grant({ ttlSeconds: -5, id: -7n })), [-7n, 1]);
+  assert.deepEqual(await ttlOf(lease.grant({ ttlSeconds: 0, id: 1n })), [1n, 1]);
+  assert.deepEqual(await ttlOf(lease.grant({ ttlSeconds: 9_000_000_000, id: 2n })), [2n, 9_000_000_000]);
+  assert.deepEqual(await failure(lease.grant({ ttlSeconds: 9_000_000_001 })), {
+    grpc: "out-of-range",
+    message: "etcdserver: too large lease TTL",
+  });
+  assert.deepEqual(await failure(lease.grant({ ttlSeconds: 5, id: 2n })), {
+    grpc: "failed-precondition",
+    message: "etcdserver: lease already exists",
+  });
+});
+
+const ttlOf = async (grant: ReturnType<Client["lease"]["grant"]>): Promise<[bigint, number]> => {
+  const { id, ttlSeconds } = await grant;
+  return [id, ttlSeconds];
+};
+
+test("a lease that does not exist: an error to revoke or use, and an answer to ask for", async (t) => {
+  const { client, endpoint } = await startMember(t);
+  const notFound = { grpc: "not-found", message: "etcdserver: requested lease not found" };
+  assert.deepEqual(await failure(client.lease.revoke(5n)), notFound);
+  assert.deepEqual(await failure(client.lease.revoke(0n)), notFound);
+  assert.deepEqual(await failure(client.kv.put("k", "v", { lease: 5n })), notFound);
+  const { ttlSeconds, grantedTtlSeconds } = await client.lease.timeToLive(5n);
+  assert.deepEqual([ttlSeconds, grantedTtlSeconds], [-1, 0]);
+  using stream = new RawKeepAlive(endpoint);
+  stream.send(5n, 0n, -1n);
+  const answers = [await stream.next(), await stream.next(), await stream.next()];
+  assert.deepEqual(
+    answers.map(({ ID, TTL }) => [ID, TTL]),
+    [
+      [5n, 0n],
+      [0n, 0n],
+      [-1n, 0n],
+    ],
+  );
+  stream.halfClose();
+  assert.deepEqual(await within(5_000, "the end", stream.ended), { code: status.OK, details: "OK" });
+});
+
+test("leases, their keys and their full time are there after a restart", async (t) => {
+  const { client, restart } = await startMember(t);
+  const { id } = await client.lease.grant({ ttlSeconds: 600 });
+  await client.lease.grant({ ttlSeconds: 300, id: 3n });
+  await client.kv.put("b", "v", { lease: id });
+  await client.kv.put("a", "v", { lease: id });
+  await restart();
+  const { ttlSeconds, grantedTtlSeconds, keys } = await client.lease.timeToLive(id, { keys: true });
+  assert.deepEqual([grantedTtlSeconds, keys.map((key) => Buffer.from(key).toString())], [600, ["a", "b"]]);
+  assert.ok(ttlSeconds >= 599);
+  const { ids } = await client.lease.list();
+  assert.deepEqual(ids, [3n, id]);
+  const before = await client.kv.get("a");
+  const { header } = await client.lease.revoke(id);
+  assert.equal(header.revision, before.header.revision + 1);
+  assert.equal((await client.kv.get("", { prefix: true })).count, 0);
+});
+
+test("a member that stops ends keep-alive streams and says so", async (t) => {
+  const { endpoint, restart } = await startMember(t);
+  using stream = new RawKeepAlive(endpoint);
+  stream.send(1n);
+  await stream.next();
+  await restart();
+  const expected = { code: status.UNAVAILABLE, details: "etcdserver: server stopped" };
+  assert.deepEqual(await within(5_000, "the end", stream.ended), expected);
+});

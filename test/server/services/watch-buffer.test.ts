@@ -1,0 +1,73 @@
+// How much of a stream the engine keeps for a client that takes nothing: so many messages, or so many bytes.
+
+import assert from "node:assert/strict";
+import { systemClock } from "../../../raft/index.js";
+import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { Client, credentials } from "@grpc/grpc-js";
+import { maxUnsentBytes, maxUnsentMessages } from "../../../server/base/limits.js";
+import { createGrpcJsEngine } from "../../../server/net/grpc-js-engine.js";
+import { bidi, type ResponseStream } from "../../../server/rpc/method-table.js";
+import { within } from "../../support/deadline.js";
+import { temporaryDirectory } from "../member/member-fixtures.js";
+
+const codec = { decode: (bytes: Uint8Array) => bytes, encode: (bytes: Uint8Array) => ({ finish: () => bytes }) };
+
+/** A stream's two ends. The client takes nothing until it is resumed. */
+const openStream = async (t: TestContext) => {
+  const path = join(await temporaryDirectory(t), "s");
+  let opened: (stream: ResponseStream<Uint8Array>) => void;
+  const stream = new Promise<ResponseStream<Uint8Array>>((resolve) => (opened = resolve));
+  const nothing = { onRequest: () => undefined, onHalfClose: () => undefined, onClosed: () => undefined };
+  const engine = createGrpcJsEngine({
+    untaken: new UntakenAnswers(systemClock, () => undefined),
+    methods: [bidi("/a.B/C", codec, codec, (_call, stream: ResponseStream<Uint8Array>) => (opened(stream), nothing))],
+    admit: () => undefined,
+    maxRequestBytes: 1_000,
+    onUnexpectedError: assert.ifError,
+  });
+  const server = createServer((socket) => engine.serve(socket));
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const client = new Client(`unix:${path}`, credentials.createInsecure(), { "grpc.max_receive_message_length": -1 });
+  const call = client.makeBidiStreamRequest(
+    "/a.B/C",
+    (bytes: Buffer) => bytes,
+    (bytes: Buffer) => bytes,
+  );
+  call.on("error", () => undefined);
+  t.after(async () => {
+    call.cancel();
+    client.close();
+    server.close();
+    await engine.stop(0);
+  });
+  return { stream: await within(5_000, "the stream", stream), call };
+};
+
+for (const { what, size } of [
+  { what: "many small messages", size: 1 },
+  { what: "a few large ones", size: 300_000 },
+])
+  test(`${what} fill a stream, and it says when they are gone`, async (t) => {
+    const { stream, call } = await openStream(t);
+    let drains = 0;
+    const drained = new Promise<void>((resolve) =>
+      stream.onDrain(() => {
+        drains += 1;
+        resolve();
+      }),
+    );
+    let sent = 1;
+    while (stream.send(new Uint8Array(size))) sent += 1;
+    assert.equal(sent, Math.min(maxUnsentMessages, Math.ceil(maxUnsentBytes / size)));
+    assert.equal(stream.send(new Uint8Array(size)), false, "it stays full");
+    let received = 0;
+    call.on("data", () => (received += 1));
+    await within(5_000, "the buffer to drain", drained);
+    assert.equal(stream.send(new Uint8Array(1)), true);
+    const all = new Promise<void>((resolve) => call.on("data", () => received === sent + 2 && resolve()));
+    await within(5_000, "all messages", all);
+    assert.equal(drains, 1);
+  });

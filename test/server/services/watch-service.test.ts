@@ -1,0 +1,358 @@
+// The Watch service by itself, request by request and answer by answer (etcd v3 API, Watch): ids, refusals, progress,
+// fragments, and what happens to a client that asks for more than it takes.
+
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import type { WatchRequest } from "../../../proto/index.js";
+import { RawWatchResponse, WatchResponse } from "../../../proto/index.js";
+import { ServerError } from "../../../server/base/errors.js";
+import { maxRepliesWhileFull, maxWatchersPerStream } from "../../../server/base/limits.js";
+import type { BidiMethod, Call, RequestSink, ResponseStream } from "../../../server/rpc/method-table.js";
+import { ResponseHeaders } from "../../../server/services/response-header.js";
+import { encodedWatchId, WatchResponses } from "../../../server/services/watch-response.js";
+import { watchMethods } from "../../../server/services/watch.js";
+import { deleteRange, memoryDisk, put, TestStore, text } from "../../store/harness.js";
+import { createRequest, shownEvent, type CreateOptions } from "../../support/watch-stream.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { atOnce } from "../../../store/index.js";
+
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+/** What of a response is not left at its default: `id 0 rev 3 created`. */
+const shown = (response: WatchResponse): string =>
+  [
+    `id ${response.watchId}`,
+    `rev ${response.header?.revision}`,
+    ...(response.created ? ["created"] : []),
+    ...(response.canceled ? ["canceled"] : []),
+    ...(response.compactRevision === 0n ? [] : [`compacted ${response.compactRevision}`]),
+    ...(response.cancelReason === "" ? [] : [`"${response.cancelReason}"`]),
+    ...(response.fragment ? ["fragment"] : []),
+    ...response.events.map((event) => shownEvent(event).replace(/=(.)\1{9,}/, "=$1…")),
+  ].join(" ");
+
+/** A stream's other end. */
+class FakeStream implements ResponseStream<Uint8Array> {
+  /** As they are on the wire. */
+  private readonly messages: Uint8Array[] = [];
+  error: unknown = undefined;
+  /** Responses that it takes before it says that it has enough. */
+  room = Infinity;
+  private callback: () => void = () => undefined;
+
+  send = (response: Uint8Array): boolean => {
+    this.messages.push(response);
+    this.room -= 1;
+    return this.room > 0;
+  };
+  onDrain = (callback: () => void): void => void (this.callback = callback);
+  fail = (error: unknown): void => void (this.error = error);
+  end = (): void => undefined;
+
+  /** What has come since this was asked last. */
+  takeResponses(): WatchResponse[] {
+    return this.messages.splice(0).map((bytes) => WatchResponse.decode(bytes));
+  }
+
+  /** Forgets what has come, and says how much that was. */
+  drop(): number {
+    return this.messages.splice(0).length;
+  }
+
+  take(): string[] {
+    return this.takeResponses().map(shown);
+  }
+
+  drain(room = Infinity): void {
+    this.room = room;
+    this.callback();
+  }
+}
+
+const service = async (t: TestContext) => {
+  const tested = await TestStore.on(await memoryDisk());
+  t.after(() => tested[Symbol.asyncDispose]());
+  const clock = new VirtualClock();
+  const headers = new ResponseHeaders(1n, 2n, () => 3);
+  const methods = watchMethods({
+    store: tested.store,
+    headers,
+    clock,
+    random: () => 0.5,
+    progressIntervalMs: 1_000,
+    fragmentBytes: 1_000,
+  });
+  const [method] = methods as unknown as [BidiMethod<WatchRequest, Uint8Array>];
+  const call: Call = { metadata: () => undefined, onCancelled: () => undefined };
+  const open = () => {
+    const stream = new FakeStream();
+    return { stream, client: new FakeClient(method.open(call, stream)) };
+  };
+  return { tested, store: tested.store, clock, open };
+};
+
+class FakeClient {
+  constructor(readonly sink: RequestSink<WatchRequest>) {}
+  create(options: CreateOptions): void {
+    this.sink.onRequest(createRequest(options));
+  }
+  cancel(watchId: number): void {
+    this.sink.onRequest({ requestUnion: { $case: "cancelRequest", value: { watchId: BigInt(watchId) } } });
+  }
+  progress(): void {
+    this.sink.onRequest({ requestUnion: { $case: "progressRequest", value: {} } });
+  }
+}
+
+test("ids: the lowest that was never given, or the one asked for; a canceled one may be used again", async (t) => {
+  const { open } = await service(t);
+  const { stream, client } = open();
+  client.create({ key: "k", watchId: 1 });
+  client.create({ key: "k" });
+  client.create({ key: "k" });
+  client.create({ key: "k", watchId: -1 });
+  client.create({ key: "k", watchId: 2 });
+  client.cancel(2);
+  client.create({ key: "k", watchId: 2 });
+  client.cancel(99);
+  client.create({ key: "k" });
+  assert.deepEqual(stream.take(), [
+    "id 1 rev 1 created",
+    "id 0 rev 1 created",
+    "id 2 rev 1 created",
+    "id -1 rev 1 created",
+    'id -1 rev 1 created canceled "mvcc: duplicate watch ID provided on the WatchStream"',
+    "id 2 rev 1 canceled",
+    "id 2 rev 1 created",
+    // Nothing for an id that is not in use.
+    "id 3 rev 1 created",
+  ]);
+});
+
+test("a watch that cannot be is refused in one answer, and the stream goes on", async (t) => {
+  const { store, open } = await service(t);
+  const { stream, client } = open();
+  const empty = 'id -1 rev 1 created canceled "mvcc: watcher range is empty"';
+  const refusals = [
+    [{ key: "b", rangeEnd: "a" }, empty],
+    [{ key: "b", rangeEnd: "b" }, empty],
+    [{ rangeEnd: "\0" }, "id 0 rev 1 created"], // a zero byte, and to the end
+    [
+      { key: "k", startRevision: -1 },
+      'id -1 rev 1 created canceled "etcdserver: mvcc: required revision has been compacted"',
+    ],
+  ] as const;
+  for (const [request, answer] of refusals) {
+    client.create(request);
+    assert.deepEqual(stream.take(), [answer]);
+  }
+  client.sink.onRequest({ requestUnion: undefined });
+  store.put(put("k", "v"));
+  assert.deepEqual(stream.take(), ["id 0 rev 2 PUT k=v 2"]);
+});
+
+test("a watch from the past: first the answer, then its events, each watcher by itself", async (t) => {
+  const { store, open } = await service(t);
+  store.put(put("k", "2"));
+  atOnce(store.deleteRange(deleteRange("k")));
+  const { stream, client } = open();
+  client.create({ key: "k", startRevision: 1, prevKv: true });
+  client.create({ key: "k", startRevision: 3, filters: [0] });
+  client.create({ key: "k", startRevision: 2n ** 62n });
+  assert.deepEqual(stream.take(), ["id 0 rev 3 created", "id 1 rev 3 created", "id 2 rev 3 created"]);
+  for (let n = 0; n < 5; n++) await turn();
+  assert.deepEqual(stream.take(), ["id 0 rev 3 PUT k=2 2 DELETE k 3 was 2", "id 1 rev 3 DELETE k 3"]);
+});
+
+test("compacted: created, then canceled without a revision in the header; the id is taken until it is given back", async (t) => {
+  const { store, open } = await service(t);
+  for (const value of ["2", "3", "4"]) store.put(put("k", value));
+  store.compact(3);
+  const { stream, client } = open();
+  client.create({ key: "k", startRevision: 2 });
+  for (let n = 0; n < 3; n++) await turn();
+  client.create({ key: "k", watchId: 0, startRevision: 3 });
+  for (let n = 0; n < 3; n++) await turn();
+  assert.deepEqual(stream.take(), [
+    "id 0 rev 4 created",
+    "id 0 rev 0 canceled compacted 3",
+    "id 1 rev 4 created",
+    "id 1 rev 4 PUT k=3 3 PUT k=4 4",
+  ]);
+  client.progress();
+  client.cancel(0);
+  client.cancel(0);
+  assert.deepEqual(stream.take(), ["id -1 rev 4", "id 0 rev 4 canceled"]);
+});
+
+test("progress on request: only if there are watchers and all have been told everything", async (t) => {
+  const { store, open } = await service(t);
+  store.put(put("k", "2"));
+  const { stream, client } = open();
+  client.progress();
+  assert.deepEqual(stream.take(), []);
+  client.create({ key: "k" });
+  client.progress();
+  client.create({ key: "k", startRevision: 1 });
+  client.progress(); // one is behind
+  assert.deepEqual(stream.take(), ["id 0 rev 2 created", "id -1 rev 2", "id 1 rev 2 created"]);
+  for (let n = 0; n < 3; n++) await turn();
+  client.progress();
+  assert.deepEqual(stream.take(), ["id 1 rev 2 PUT k=2 2", "id -1 rev 2"]);
+  client.create({ key: "k", startRevision: 4 });
+  client.progress(); // one has not begun
+  store.put(put("other", "3"));
+  client.progress();
+  store.put(put("other", "4"));
+  client.progress();
+  assert.deepEqual(stream.take(), ["id 2 rev 2 created", "id -1 rev 4"]);
+});
+
+test("progress by itself: every interval, to those that asked and were told of nothing since the last", async (t) => {
+  const { store, clock, open } = await service(t);
+  const { stream, client } = open();
+  client.create({ key: "k", progressNotify: true });
+  client.create({ key: "k" });
+  stream.take();
+  const interval = 1_050; // with half of the jitter
+  clock.advance(interval - 1);
+  assert.deepEqual(stream.take(), []);
+  clock.advance(1);
+  assert.deepEqual(stream.take(), ["id 0 rev 1"]);
+  store.put(put("k", "2"));
+  stream.take();
+  clock.advance(interval);
+  assert.deepEqual(stream.take(), []);
+  store.put(put("other", "3"));
+  clock.advance(interval);
+  assert.deepEqual(stream.take(), ["id 0 rev 3"]);
+  client.sink.onClosed();
+  assert.equal(clock.pendingTimers, 0);
+});
+
+test("fragments: parts below the bound, in order, all but the last marked; an event is never split", async (t) => {
+  const { store, open } = await service(t);
+  const { stream, client } = open();
+  client.create({ key: "k", rangeEnd: "l", fragment: true, prevKv: true });
+  client.create({ key: "k", rangeEnd: "l", prevKv: true });
+  stream.take();
+  for (const [key, size] of [
+    ["k1", 300],
+    ["k2", 300],
+    ["k3", 400],
+    ["k4", 1_500],
+    ["k5", 10],
+  ] as const)
+    store.put(put(key, "x".repeat(size)));
+  assert.ok(stream.take().every((response) => !response.includes("fragment")));
+  atOnce(store.deleteRange(deleteRange("k", "l")));
+  const responses = stream.takeResponses();
+  const [whole, ...rest] = responses.filter(({ watchId }) => watchId === 1n);
+  assert.deepEqual([whole?.fragment, whole?.events.length, rest], [false, 5, []]);
+  const parts = responses.filter(({ watchId }) => watchId === 0n);
+  assert.deepEqual(
+    parts.map(({ fragment, events }) => `${fragment} ${events.map(({ kv }) => text(kv!.key)).join(" ")}`),
+    ["true k1 k2", "true k3", "true k4", "false k5"],
+  );
+  assert.deepEqual(
+    parts.flatMap(({ events }) => events),
+    whole?.events,
+  );
+  for (const part of parts) {
+    assert.deepEqual(part.header, whole?.header);
+    assert.ok(part.events.length === 1 || WatchResponse.encode(part).finish().length < 1_000);
+  }
+});
+
+test("a response of encoded parts is, byte for byte, the encoded message", () => {
+  const headers = new ResponseHeaders(1n, 2n, () => 3);
+  const responses = new WatchResponses(headers);
+  const events = [Buffer.from("first"), Buffer.from("second")];
+  const message = RawWatchResponse.create({ header: headers.at(4), watchId: 5n, events });
+  const encoded = Buffer.from(RawWatchResponse.encode(message).finish());
+  assert.deepEqual(responses.events(4, encodedWatchId(5n), events), encoded);
+  assert.deepEqual(responses.answer(4, { watchId: 5n, events }), encoded);
+});
+
+test("a response just below the bound is not split, though the mark of a fragment would make it reach it", () => {
+  const responses = new WatchResponses(new ResponseHeaders(1n, 2n, () => 3));
+  const watch = encodedWatchId(1n);
+  const events = [new Uint8Array(10), new Uint8Array(10)];
+  const whole = responses.events(4, watch, events);
+  assert.deepEqual(responses.fragments(4, watch, events, whole.length + 1), [whole]);
+  assert.equal(responses.fragments(4, watch, events, whole.length).length, 2);
+});
+
+test("a client that does not take its events costs nothing; when it does, nothing is missing, nor repeated", async (t) => {
+  const { store, open } = await service(t);
+  const { stream, client } = open();
+  client.create({ key: "k", progressNotify: true });
+  client.create({ key: "k" });
+  client.create({ key: "quiet" });
+  stream.take();
+  stream.room = 1;
+  for (let n = 2; n <= 300; n++) store.put(put("k", `${n}`));
+  assert.deepEqual(stream.take(), ["id 0 rev 2 PUT k=2 2"], "the one that filled the buffer");
+  client.progress();
+  assert.deepEqual(stream.take(), [], "no progress while events are missing");
+  stream.drain();
+  for (let n = 0; n < 10; n++) await turn();
+  store.put(put("k", "301"));
+  const sent = stream.takeResponses();
+  const events = [0n, 1n].map((id) => sent.filter(({ watchId }) => watchId === id).flatMap(({ events }) => events));
+  const revisions = events.map((some) => some.map(({ kv }) => Number(kv?.modRevision)));
+  const upTo301 = Array.from({ length: 300 }, (_, n) => n + 2);
+  assert.deepEqual(revisions, [upTo301.slice(1), upTo301]);
+  assert.ok(sent.length < 10, "told in few responses");
+});
+
+test("a client that asks and asks and takes no answers is ended", async (t) => {
+  const { open } = await service(t);
+  const { stream, client } = open();
+  stream.room = 1;
+  client.create({ key: "k" });
+  const flood = (): void => {
+    for (let n = 0; n <= maxRepliesWhileFull; n++) client.create({ key: "b", rangeEnd: "a" });
+  };
+  assert.throws(flood, (error) => error instanceof ServerError && error.code === "too-many-requests");
+  assert.equal(stream.drop(), 1 + maxRepliesWhileFull);
+});
+
+test("a stream has room for so many watchers; one more is refused, and a canceled one makes room", async (t) => {
+  const { open } = await service(t);
+  const { stream, client } = open();
+  for (let n = 0; n < maxWatchersPerStream; n++) client.create({ key: "k" });
+  assert.equal(stream.drop(), maxWatchersPerStream);
+  client.create({ key: "k" });
+  client.cancel(7);
+  client.create({ key: "k" });
+  assert.deepEqual(stream.take(), [
+    'id -1 rev 1 created canceled "etcdserver: too many requests"',
+    "id 7 rev 1 canceled",
+    `id ${maxWatchersPerStream} rev 1 created`,
+  ]);
+});
+
+test("what cannot be sent ends the stream, and not the write that it tells of", async (t) => {
+  const { store, open } = await service(t);
+  const [{ stream, client }, other] = [open(), open()];
+  for (const each of [client, other.client]) each.create({ key: "k" });
+  stream.send = () => {
+    throw new RangeError("Invalid typed array length");
+  };
+  store.put(put("k", "2"));
+  assert.ok(stream.error instanceof RangeError);
+  assert.deepEqual(other.stream.take(), ["id 0 rev 1 created", "id 0 rev 2 PUT k=2 2"]);
+});
+
+test("nothing is sent to a stream that is over", async (t) => {
+  const { store, open } = await service(t);
+  const { stream, client } = open();
+  client.create({ key: "k" });
+  client.sink.onHalfClose();
+  store.put(put("k", "2"));
+  assert.deepEqual(stream.take(), ["id 0 rev 1 created", "id 0 rev 2 PUT k=2 2"]);
+  client.sink.onClosed();
+  store.put(put("k", "3"));
+  assert.deepEqual(stream.take(), []);
+});

@@ -1,0 +1,68 @@
+// A store that is being made beside the one in use: who closes the directory waits until nothing of it is open.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { systemClock } from "../../../raft/index.js";
+import { openMemoryBackend, type Backend } from "../../../store/index.js";
+import { NewStores } from "../../../server/snapshots/new-store.js";
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** What happens, in order. */
+const making = (open: () => Promise<Backend>) => {
+  const happened: string[] = [];
+  const newStores = new NewStores({
+    directory: {
+      newStorePath: () => Promise.resolve("store-2"),
+      useStore: () => assert.fail("used"),
+      removeUnusedStores: () => {
+        happened.push("removed");
+        return Promise.resolve();
+      },
+    },
+    openBackend: async () => {
+      const backend = await open();
+      const close = backend.close.bind(backend);
+      backend.close = async () => {
+        await close();
+        happened.push("closed");
+      };
+      return backend;
+    },
+    clock: systemClock,
+    store: () => assert.fail("the store in use"),
+    onLeftOver: (error) => assert.fail(String(error)),
+  });
+  const close = (): Promise<void> => newStores.close().then(() => void happened.push("all is closed"));
+  return { newStores, happened, close };
+};
+
+test("one that was asked for just before the end is waited for, and there is no further one", async () => {
+  let goOn: () => void = () => undefined;
+  const { newStores, happened, close } = making(async () => {
+    await new Promise<void>((resolve) => (goOn = resolve));
+    return openMemoryBackend();
+  });
+  const made = newStores.make();
+  await turn();
+  const closed = close();
+  await assert.rejects(newStores.make(), /the member is stopping/);
+  await turn();
+  assert.deepEqual(happened, []);
+  goOn();
+  await (await made).discard();
+  await closed;
+  assert.deepEqual(happened, ["closed", "removed", "all is closed"]);
+});
+
+test("one that cannot be begun leaves nothing open, and nobody waiting", async () => {
+  const { newStores, happened, close } = making(async () => {
+    const backend = await openMemoryBackend();
+    const batch = backend.batch();
+    batch.put(Buffer.from("a row"), Buffer.from("of somebody else"));
+    await batch.write();
+    return backend;
+  });
+  await assert.rejects(newStores.make(), /it is not empty/);
+  await close();
+  assert.deepEqual(happened, ["closed", "all is closed"]);
+});

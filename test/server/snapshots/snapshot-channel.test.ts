@@ -1,0 +1,178 @@
+// The connection that a snapshot has of its own, between two members' peers, over unix sockets.
+import assert from "node:assert/strict";
+import { connect, createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { systemClock, type MemberId } from "../../../raft/index.js";
+import { frameHeader } from "../../../server/peers/frame.js";
+import { encodeHello } from "../../../server/peers/hello.js";
+import { Peers } from "../../../server/peers/peers.js";
+import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
+import { acquainted, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+
+interface End {
+  readonly peers: Peers;
+  /** The channels that others opened to it. */
+  readonly accepted: { readonly from: MemberId; readonly channel: SnapshotChannel }[];
+  readonly lines: readonly { readonly msg: string; readonly reason?: unknown }[];
+  /** The other side's end of what is accepted. */
+  readonly sockets: Socket[];
+}
+
+const member = async (t: TestContext, directory: string, self: MemberId, clusterId = 9n): Promise<End> => {
+  const accepted: { readonly from: MemberId; readonly channel: SnapshotChannel }[] = [];
+  const { logger, lines } = recordingLogger();
+  const peers = new Peers({
+    ...acquainted,
+    clusterId,
+    self,
+    peers: [1n, 2n]
+      .filter((id) => id !== self)
+      .map((id) => ({ id, addresses: [{ kind: "unix", path: join(directory, String(id)) }] })),
+    clock: systemClock,
+    logger,
+    onMessage: () => assert.fail("a message"),
+    onCalls: () => assert.fail("a call"),
+    onSnapshot: (from, channel) => accepted.push({ from, channel }),
+    onLinkOpened: () => undefined,
+    onLinkClosed: () => undefined,
+  });
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    peers.accept(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(join(directory, String(self)), resolve));
+  t.after(() => {
+    peers.close();
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return { peers, accepted, lines, sockets };
+};
+
+const until = async (done: () => boolean): Promise<void> => {
+  while (!done()) await new Promise((resolve) => setImmediate(resolve));
+};
+
+const hello = encodeHello({ clusterId: 9n, from: 1n, to: 2n, life: acquainted.life, purpose: "snapshot" });
+
+/** A channel from member 1 to member 2: both ends of it. */
+const opened = async (t: TestContext) => {
+  const directory = await temporaryDirectory(t);
+  const one = await member(t, directory, 1n);
+  const two = await member(t, directory, 2n);
+  const here = await one.peers.openSnapshot(2n);
+  await until(() => two.accepted.length === 1);
+  const { from, channel: there } = two.accepted[0]!;
+  assert.equal(from, 1n);
+  return { directory, one, two, here, there };
+};
+
+test("payloads arrive whole and in order, both ways, whatever their size", async (t) => {
+  const { here, there } = await opened(t);
+  const sizes = [0, 1, 70_000, 3_000_000, 5];
+  const sending = (async () => {
+    for (const size of sizes) await here.send(Buffer.alloc(size, size));
+  })();
+  for (const size of sizes) {
+    const payload = Buffer.from(await there.receive());
+    assert.ok(payload.equals(Buffer.alloc(size, size)), `${size} bytes`);
+  }
+  await sending;
+  await there.send(Buffer.from("thanks"));
+  assert.equal(String(await here.receive()), "thanks");
+});
+
+test("whoever sends waits for whoever does not take: little more than the sockets hold is on its way", async (t) => {
+  const { here, there } = await opened(t);
+  const payload = Buffer.alloc(128 * 1024);
+  let sent = 0;
+  const sending = (async () => {
+    for (let n = 0; n < 200; n++) {
+      await here.send(payload);
+      sent++;
+    }
+  })();
+  // Nothing is taken: the sender comes to stand still.
+  for (let last = -1; last !== sent;) {
+    last = sent;
+    for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok(sent < 20, `${sent} payloads were taken by nobody`);
+  for (let n = 0; n < 200; n++) assert.equal((await there.receive()).length, payload.length);
+  await sending;
+});
+
+test("the last word arrives, although the other side was still sending", async (t) => {
+  const { here, there } = await opened(t);
+  const payload = Buffer.alloc(128 * 1024);
+  const sending = (async () => {
+    for (;;) await here.send(payload);
+  })();
+  sending.catch(() => undefined);
+  await there.receive();
+  await there.send(Buffer.from("no more"));
+  there.close("it is not wanted");
+  assert.equal(String(await here.receive()), "no more");
+  here.close("it is not wanted");
+  await assert.rejects(sending, ChannelClosedError);
+});
+
+test("a cut ends what waits at both ends, after what came before it was taken", async (t) => {
+  const { here, there, two } = await opened(t);
+  await here.send(Buffer.from("before"));
+  const nothing = here.receive();
+  nothing.catch(() => undefined);
+  await until(() => (two.sockets[0]?.bytesRead ?? 0) > frameHeader(hello).length + hello.length);
+  two.sockets[0]?.destroy();
+  await assert.rejects(nothing, /the connection was cut/);
+  await assert.rejects(here.send(Buffer.from("after")), ChannelClosedError);
+  assert.equal(String(await there.receive()), "before");
+  await assert.rejects(there.receive(), /the connection was cut/);
+});
+
+test("a damaged frame ends the channel, and the log says that it was one", async (t) => {
+  const { directory, two } = await opened(t);
+  const socket = connect(join(directory, "2"));
+  t.after(() => socket.destroy());
+  socket.write(Buffer.concat([frameHeader(hello), hello]));
+  await until(() => two.accepted.length === 2);
+  const { channel } = two.accepted[1]!;
+  const payload = Buffer.from("a chunk");
+  const header = frameHeader(payload);
+  payload[3] = (payload[3] ?? 0) ^ 1;
+  socket.write(Buffer.concat([header, payload]));
+  await assert.rejects(channel.receive(), ChannelClosedError);
+  assert.match(String(two.lines.at(-1)?.reason), /frame with a wrong checksum/);
+});
+
+test("it is no link: neither end takes it for the other member's coming or going", async (t) => {
+  const { one, two, here } = await opened(t); // a message, or an opened link, would fail the test
+  here.close("done");
+  await until(() => two.sockets.every(({ destroyed }) => destroyed));
+  await assert.rejects(one.peers.openSnapshot(3n), /3 is not another member/);
+});
+
+test("a member that is away, or of another cluster, is no way for a snapshot, and the error says which", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const one = await member(t, directory, 1n);
+  await assert.rejects(one.peers.openSnapshot(2n), (error) => {
+    assert.ok(error instanceof ChannelClosedError);
+    assert.match(String(error.cause), /ENOENT/);
+    return true;
+  });
+  await member(t, directory, 2n, 8n);
+  await assert.rejects(one.peers.openSnapshot(2n), /refuses to talk to this one: cluster ID mismatch/);
+  one.peers.close();
+  await assert.rejects(one.peers.openSnapshot(2n), /the member is stopping/);
+});
+
+test("closing a member ends its channels", async (t) => {
+  const { one, here, there } = await opened(t);
+  const nothing = there.receive();
+  nothing.catch(() => undefined);
+  one.peers.close();
+  await assert.rejects(here.receive(), ChannelClosedError);
+  await assert.rejects(nothing, ChannelClosedError);
+});

@@ -1,0 +1,276 @@
+// A member that ends at any moment of receiving, switching and restarting: what the next start makes of its real files.
+import assert from "node:assert/strict";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { PutRequest } from "../../../proto/index.js";
+import { systemClock, type LogIndex, type Term } from "../../../raft/index.js";
+import { openMemoryBackend, openStore, type KvStore, type Row } from "../../../store/index.js";
+import { encodeMarker } from "../../../server/replication/apply/applier.js";
+import { openDurableState, type DurableState } from "../../../server/member/durable-state.js";
+import { StartError } from "../../../server/base/errors.js";
+import { ProcessParts } from "../../../server/member/parts.js";
+import type { NewStore } from "../../../server/snapshots/new-store.js";
+import { storeClockOf } from "../../../server/base/store-clock.js";
+import { Teardown } from "../../../server/member/teardown.js";
+import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
+import { position } from "./snapshot-fixtures.js";
+
+const before = { index: 3, term: 2 };
+const sent = { index: 100, term: 5 };
+
+interface Opened {
+  readonly state: DurableState;
+  readonly close: () => Promise<void>;
+}
+
+const open = async (directory: string): Promise<Opened> => {
+  const teardown = new Teardown();
+  const config = singleMember(directory);
+  try {
+    const state = await openDurableState(new ProcessParts(), config, quietEnvironment(), teardown, (error) =>
+      assert.fail(error),
+    );
+    return { state, close: () => teardown.close() };
+  } catch (error) {
+    await teardown.close();
+    throw error;
+  }
+};
+
+const put = (store: KvStore, key: string): void =>
+  void store.put(PutRequest.create({ key: Buffer.from(key), value: Buffer.from("v") }));
+
+const has = async (store: KvStore, key: string): Promise<boolean> => {
+  const { response } = await store.range({
+    key: Buffer.from(key),
+    rangeEnd: Buffer.alloc(0),
+    limit: 0n,
+    revision: 0n,
+    sortOrder: 0,
+    sortTarget: 0,
+    serializable: true,
+    keysOnly: false,
+    countOnly: false,
+    minModRevision: 0n,
+    maxModRevision: 0n,
+    minCreateRevision: 0n,
+    maxCreateRevision: 0n,
+  });
+  return response.count === 1n;
+};
+
+const entry = (index: number, term: number) => ({
+  index: index as LogIndex,
+  term: term as Term,
+  data: Buffer.from(`entry ${index}`),
+});
+
+/** A member with a log of three entries, all of them in its store. */
+const begun = async (directory: string): Promise<void> => {
+  const { state, close } = await open(directory);
+  const { wal, store, applied } = state;
+  const hardState = { term: before.term as Term, vote: 7n, commit: 3 as LogIndex };
+  await new Promise<void>((done) =>
+    wal.append(
+      hardState,
+      [1, 2, 3].map((index) => entry(index, 2)),
+      done,
+    ),
+  );
+  put(store, "ours");
+  store.endRound(encodeMarker({ ...applied, ...position(before.index, before.term) }));
+  await close();
+};
+
+/** The rows of another member's store, which contains more. */
+const rowsSent = async ({ applied }: DurableState): Promise<readonly Row[]> => {
+  const store = await openStore({
+    backend: await openMemoryBackend(),
+    clock: storeClockOf(systemClock),
+    onFailure: (error) => assert.fail(error),
+  });
+  for (let n = 0; n < 100; n++) put(store, `theirs ${n}`);
+  store.endRound(encodeMarker({ ...applied, ...position(sent.index, sent.term) }));
+  await store.flush();
+  const snapshot = store.snapshot();
+  const rows: Row[] = [];
+  for (let some = await snapshot.next(1_000); some.length > 0; some = await snapshot.next(1_000)) rows.push(...some);
+  await snapshot.close();
+  await store.close();
+  return rows;
+};
+
+const storesIn = async (directory: string): Promise<string[]> =>
+  (await readdir(join(directory, "data", "member"))).filter((name) => /^store-(\d+|current)$/.test(name)).sort();
+
+/** Puts the new store in the place of the old one, which is gone then. */
+const install = async ({ newStores }: DurableState, making: NewStore): Promise<void> => {
+  await making.install();
+  await newStores.close();
+};
+
+/** The files as a kill leaves them at this moment: what was written is there, synced or not. */
+const killed = async (t: TestContext, directory: string): Promise<string> => {
+  const copy = await temporaryDirectory(t);
+  await cp(directory, copy, { recursive: true });
+  return copy;
+};
+
+const isAsBefore = async (directory: string): Promise<void> => {
+  const { state, close } = await open(directory);
+  assert.deepEqual([state.applied.index, state.recovered.base.index, state.recovered.entries.length], [3, 0, 3]);
+  assert.equal(await has(state.store, "ours"), true);
+  await close();
+  assert.deepEqual(await storesIn(directory), ["store-1", "store-current"]);
+};
+
+const isInstalled = async (directory: string): Promise<void> => {
+  for (let start = 1; start <= 2; start++) {
+    const { state, close } = await open(directory);
+    const { applied, recovered, store } = state;
+    assert.deepEqual([applied.index, applied.term], [sent.index, sent.term]);
+    assert.deepEqual([recovered.base.index, recovered.base.term], [sent.index, sent.term]);
+    assert.deepEqual(recovered.entries, []);
+    assert.deepEqual(recovered.hardState, { term: 5, vote: 0n, commit: 100 });
+    assert.deepEqual([await has(store, "theirs 99"), await has(store, "ours")], [true, false]);
+    await close();
+    assert.deepEqual(await storesIn(directory), ["store-2", "store-current"]);
+  }
+  // The log goes on behind it.
+  const { state, close } = await open(directory);
+  await new Promise<void>((done) => state.wal.append(undefined, [entry(101, 5)], done));
+  await close();
+  const again = await open(directory);
+  assert.deepEqual(
+    again.state.recovered.entries.map(({ index }) => index),
+    [101],
+  );
+  await again.close();
+};
+
+test("a member may end at any moment of receiving a snapshot: it starts with the old state, or the new, whole", async (t) => {
+  const directory = await temporaryDirectory(t);
+  await begun(directory);
+  const { state, close } = await open(directory);
+  const rows = await rowsSent(state);
+  const moments: string[] = [];
+  const here = async (): Promise<void> => void moments.push(await killed(t, directory));
+
+  const making: NewStore = await state.newStores.make();
+  await here();
+  await making.write(rows.slice(0, rows.length / 2));
+  await here();
+  await making.write(rows.slice(rows.length / 2));
+  await here();
+  await making.finish();
+  await here();
+  assert.equal(moments.length, 4);
+  for (const moment of moments) {
+    assert.deepEqual(await storesIn(moment), ["store-1", "store-2", "store-current"]);
+    await isAsBefore(moment);
+  }
+
+  // Half of the file that names the store, beside it; then all of it, in its place.
+  const torn = await killed(t, directory);
+  await writeFile(join(torn, "data", "member", "store-current.tmp"), "store-2\nindex 1");
+  await isAsBefore(torn);
+  await install(state, making);
+  assert.equal(
+    await readFile(join(directory, "data", "member", "store-current"), "utf8"),
+    `store-2\nindex ${sent.index} term ${sent.term}\n`,
+  );
+  await isInstalled(await killed(t, directory));
+  assert.deepEqual([await has(state.store, "theirs 99"), await has(state.store, "ours")], [true, false]);
+
+  // The log follows, at last.
+  const hardState = { term: 5 as Term, vote: 0n, commit: 100 as LogIndex };
+  await new Promise<void>((done) => state.wal.restart(position(sent.index, sent.term), hardState, done));
+  await isInstalled(await killed(t, directory));
+  await close();
+  await isInstalled(directory);
+});
+
+test("a start that was itself killed while the log began anew is repeated by the next one", async (t) => {
+  const directory = await temporaryDirectory(t);
+  await begun(directory);
+  const { state, close } = await open(directory);
+  const making = await state.newStores.make();
+  await making.write(await rowsSent(state));
+  await making.finish();
+  await install(state, making);
+  const left = await killed(t, directory);
+  await close();
+  // The new log's segment without its name: it does not count.
+  const wal = join(left, "data", "member", "wal");
+  const [segment] = (await readdir(wal)).sort();
+  await writeFile(join(wal, "next.tmp"), (await readFile(join(wal, segment!))).subarray(0, 4_096));
+  await isInstalled(left);
+});
+
+test("a store that is discarded is gone, and the next one is made in its place", async (t) => {
+  const directory = await temporaryDirectory(t);
+  await begun(directory);
+  const { state, close } = await open(directory);
+  const first = await state.newStores.make();
+  await first.write((await rowsSent(state)).slice(0, 10));
+  await assert.rejects(first.finish(), /damaged|rows|format/i);
+  await first.discard();
+  assert.deepEqual(await storesIn(directory), ["store-1", "store-current"]);
+  const second = await state.newStores.make();
+  assert.deepEqual(await storesIn(directory), ["store-1", "store-2", "store-current"]);
+  await second.discard();
+  await close();
+  await isAsBefore(directory);
+});
+
+test("a flipped bit of any row is found before the store is used, and the row is named", async (t) => {
+  const directory = await temporaryDirectory(t);
+  await begun(directory);
+  const { state, close } = await open(directory);
+  const rows = await rowsSent(state);
+  for (const n of [0, 1, 50, rows.length - 1]) {
+    const making = await state.newStores.make();
+    const damaged = rows.map(([key, value], at): Row => {
+      const copy = Buffer.from(value);
+      if (at === n) copy[0] = (copy[0] ?? 0) ^ 0x10;
+      return [key, copy];
+    });
+    await making.write(damaged);
+    await assert.rejects(
+      making.finish(),
+      (error) => error instanceof Error && /row .* of .*store-2/.test(error.message),
+    );
+    await making.discard();
+  }
+  await close();
+  await isAsBefore(directory);
+});
+
+test("a log that is lost, or an old copy of it, is no interrupted installation", async (t) => {
+  const directory = await temporaryDirectory(t);
+  await begun(directory);
+  const { state, close } = await open(directory);
+  const making = await state.newStores.make();
+  await making.write(await rowsSent(state));
+  await making.finish();
+  await install(state, making);
+  const hardState = { term: 5 as Term, vote: 0n, commit: 100 as LogIndex };
+  await new Promise<void>((done) => state.wal.restart(position(sent.index, sent.term), hardState, done));
+  const atInstall = await killed(t, directory);
+  await new Promise<void>((done) => state.wal.append(undefined, [entry(101, 5), entry(102, 5)], done));
+  state.store.endRound(encodeMarker({ ...state.applied, ...position(102, 5) }));
+  await close();
+  await open(directory).then(({ close: closeAgain }) => closeAgain());
+
+  const wal = join(directory, "data", "member", "wal");
+  await rm(wal, { recursive: true });
+  await mkdir(wal);
+  await assert.rejects(open(directory), (error) => error instanceof StartError && error.message.includes("ends at 0"));
+  await rm(wal, { recursive: true });
+  await cp(join(atInstall, "data", "member", "wal"), wal, { recursive: true });
+  await assert.rejects(
+    open(directory),
+    (error) => error instanceof StartError && error.message.includes("ends at 100"),
+  );
+});

@@ -1,0 +1,546 @@
+// Snapshots from one member to another, over a channel in memory and on a clock of the test's own.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.js";
+import type { Announced } from "../../../server/snapshots/reception.js";
+import { SnapshotReceiver } from "../../../server/snapshots/snapshot-receiver.js";
+import { SnapshotSender } from "../../../server/snapshots/snapshot-sender.js";
+import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
+import type { Row } from "../../../store/index.js";
+import { recordingLogger } from "../member/member-fixtures.js";
+import { channelPair, ListedRows, ListedStore, position, positionOf, rowsOf, type Alter } from "./snapshot-fixtures.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+
+const follower: MemberId = 2n;
+const term = (value: number): Term => value as Term;
+
+/** Everything that has to happen at this time happens. */
+const settle = async (clock: VirtualClock, turns = 20): Promise<void> => {
+  for (let turn = 0; turn < turns; turn++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(0);
+  }
+};
+
+/** Lets so much time pass: in small steps at first, as long as what is under way takes. */
+const pass = async (clock: VirtualClock, ms: number): Promise<void> => {
+  const stepMs = 5;
+  const end = clock.now() + ms;
+  for (const small = Math.min(end, clock.now() + 200); clock.now() < small;) {
+    clock.advance(stepMs);
+    await settle(clock, 5);
+  }
+  while (clock.now() < end) {
+    clock.advance(Math.min(500, end - clock.now()));
+    await settle(clock);
+  }
+};
+
+class Receiving {
+  readonly stores: ListedStore[] = [];
+  readonly offered: Announced[] = [];
+  term = 1;
+  commit = 0;
+  /** What the stores that are made contain, whatever was announced. */
+  contains: LogPosition | undefined;
+  /** Prepares a store that was just made. */
+  prepare: (store: ListedStore) => void = () => undefined;
+  readonly lines;
+  readonly receiver: SnapshotReceiver;
+
+  constructor(readonly clock: VirtualClock) {
+    const { logger, lines } = recordingLogger();
+    this.lines = lines;
+    this.receiver = new SnapshotReceiver({
+      clock,
+      logger,
+      status: () => ({ term: term(this.term), commit: this.commit as LogIndex }),
+      newStore: () => {
+        const store = new ListedStore(this.contains ?? position(100));
+        this.prepare(store);
+        this.stores.push(store);
+        return Promise.resolve(store);
+      },
+      offer: (announced) => this.offered.push(announced),
+    });
+  }
+
+  get states(): string[] {
+    return this.stores.map(({ state }) => state);
+  }
+
+  errors(): string[] {
+    return this.lines.flatMap(({ error, reason }) => [error, reason].filter((text) => typeof text === "string"));
+  }
+}
+
+class Sending {
+  rows = rowsOf(5_000);
+  readonly snapshots: ListedRows[] = [];
+  readonly ended: MemberId[] = [];
+  released = 0;
+  readonly lines;
+  readonly sender: SnapshotSender;
+
+  constructor(clock: VirtualClock, open: (to: MemberId) => Promise<SnapshotChannel>) {
+    const { logger, lines } = recordingLogger();
+    this.lines = lines;
+    this.sender = new SnapshotSender({
+      clock,
+      logger,
+      store: {
+        snapshot: () => {
+          const snapshot = new ListedRows(this.rows, position(100));
+          this.snapshots.push(snapshot);
+          return snapshot;
+        },
+      },
+      positionOf,
+      open,
+      onEnded: (peer) => this.ended.push(peer),
+      onReleased: () => this.released++,
+    });
+  }
+}
+
+/** A leader (member 1, of term 1) and a follower; `alter` is the way between them. */
+const pair = (alter?: Alter) => {
+  const clock = new VirtualClock();
+  const to = new Receiving(clock);
+  const opened: SnapshotChannel[] = [];
+  const from = new Sending(clock, () => {
+    const [here, there] = channelPair(alter);
+    opened.push(here);
+    to.receiver.accept(1n, there);
+    return Promise.resolve(here);
+  });
+  return { clock, to, from, opened };
+};
+
+const messages = (lines: readonly { readonly msg: string }[]): string[] => lines.map(({ msg }) => msg);
+
+test("a snapshot arrives row by row, and is in use once consensus has chosen it", async () => {
+  const { clock, to, from } = pair();
+  from.sender.needed(follower, term(1));
+  await settle(clock);
+  await pass(clock, 500);
+  assert.deepEqual(to.offered, [{ from: 1n, leaderTerm: 1, position: position(100) }]);
+  assert.deepEqual(to.states, ["finished"]);
+  const text = (rows: readonly Row[]): string =>
+    rows.map((row) => row.map((part) => Buffer.from(part).toString("hex")).join()).join();
+  assert.ok(text(to.stores[0]?.rows ?? []) === text(from.rows));
+  assert.deepEqual(from.ended, [], "not before it is in use");
+
+  assert.equal((await to.receiver.install(position(100))).index, 100);
+  await pass(clock, 6_000);
+  assert.deepEqual(to.states, ["installed"]);
+  assert.deepEqual(messages(to.lines), [
+    "receiving database snapshot",
+    "received and saved database snapshot",
+    "applied snapshot",
+  ]);
+  assert.deepEqual(messages(from.lines), ["sending database snapshot", "sent database snapshot"]);
+  assert.deepEqual(from.ended, [follower]);
+  assert.ok(from.snapshots[0]?.closed);
+  assert.equal(clock.pendingTimers, 1, "only what holds the log a little longer");
+});
+
+test("the log is held from the first moment until what came meanwhile has been caught up with", async () => {
+  const { clock, to, from } = pair();
+  assert.ok(!from.sender.holdsLog);
+  from.sender.needed(follower, term(1));
+  assert.ok(from.sender.holdsLog);
+  await pass(clock, 500);
+  await to.receiver.install(position(100));
+  await pass(clock, 29_000);
+  assert.ok(from.sender.holdsLog);
+  assert.equal(from.released, 0);
+  await pass(clock, 2_000);
+  assert.ok(!from.sender.holdsLog);
+  assert.equal(from.released, 1);
+});
+
+test("cut at any message, it leaves nothing behind here or there, and the leader may try again a moment later", async () => {
+  const messagesInAll = 7;
+  for (let cutAt = 0; cutAt < messagesInAll; cutAt++) {
+    let sent = 0;
+    const { clock, to, from, opened } = pair((payload) => {
+      if (sent++ !== cutAt) return payload;
+      opened.at(-1)?.close("cut");
+      return undefined;
+    });
+    from.sender.needed(follower, term(1));
+    await pass(clock, 500);
+    assert.deepEqual(to.offered, [], `cut at ${cutAt}`);
+    assert.ok(to.states.every((state) => state === "discarded"));
+    assert.ok(from.snapshots.every(({ closed }) => closed));
+    await pass(clock, 500);
+    assert.deepEqual(from.ended, [follower], `cut at ${cutAt}`);
+    assert.equal(from.released, 1);
+
+    from.sender.needed(follower, term(1));
+    await pass(clock, 500);
+    assert.equal(to.offered.length, 1, `again after a cut at ${cutAt}`);
+    assert.equal(sent, cutAt + 1 + messagesInAll);
+  }
+});
+
+test("no flipped bit gets through, and the log names what was damaged", async () => {
+  const small = rowsOf(3, 5);
+  const lengths: number[] = [];
+  const whole = pair((payload) => (lengths.push(payload.length), payload));
+  whole.from.rows = small;
+  whole.from.sender.needed(follower, term(1));
+  await settle(whole.clock);
+  assert.equal(whole.to.offered.length, 1);
+  assert.equal(lengths.length, 3);
+
+  for (const [message, length] of lengths.entries())
+    for (let bit = 0; bit < length * 8; bit += 7) {
+      let sent = 0;
+      const { clock, to, from } = pair((payload) => {
+        const altered = Buffer.from(payload);
+        if (sent++ === message) altered[bit >> 3] = (altered[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+        return altered;
+      });
+      from.rows = small;
+      from.sender.needed(follower, term(1));
+      await settle(clock);
+      assert.deepEqual(to.offered, [], `bit ${bit} of message ${message}`);
+      assert.ok(to.states.every((state) => state === "discarded"));
+      const [why = ""] = to.errors();
+      assert.match(
+        why,
+        /wrong checksum: it is [0-9a-f]{8}, was [0-9a-f]{8}|rows came|unknown message|wrong length|too large|begin as a snapshot|of term 0|cut short/,
+      );
+    }
+});
+
+test("a chunk that is missing is missed", async () => {
+  let sent = 0;
+  const [here, there] = channelPair();
+  const clock = new VirtualClock();
+  const to = new Receiving(clock);
+  const from = new Sending(clock, () => {
+    to.receiver.accept(1n, there);
+    const send = here.send.bind(here);
+    here.send = (payload) => (sent++ === 2 ? Promise.resolve() : send(payload));
+    return Promise.resolve(here);
+  });
+  from.sender.needed(follower, term(1));
+  await pass(clock, 500);
+  assert.deepEqual(to.offered, []);
+  assert.match(to.errors()[0] ?? "", /chunk 2 has the wrong checksum/);
+  assert.match(String(from.lines.at(-1)?.["error"]), /chunk 2 has the wrong checksum/, "the leader's log says it too");
+});
+
+test("a snapshot that does not contain what was announced is refused", async () => {
+  const { clock, to, from } = pair();
+  to.contains = position(99);
+  from.sender.needed(follower, term(1));
+  await pass(clock, 500);
+  assert.deepEqual(to.offered, []);
+  assert.deepEqual(to.states, ["discarded"]);
+  assert.match(to.errors()[0] ?? "", /contains the log up to entry 99 of term 1, not up to 100 of term 1 as announced/);
+});
+
+test("a receiver that is slow bounds what the sender reads ahead", async () => {
+  const { clock, to, from } = pair();
+  from.rows = rowsOf(20_000);
+  let go: () => void = () => undefined;
+  to.prepare = (store) => {
+    store.before = (step) => (step === "write" ? new Promise((resolve) => (go = resolve)) : Promise.resolve());
+  };
+  let read = 0;
+  from.sender.needed(follower, term(1));
+  await settle(clock);
+  const snapshot = from.snapshots[0]!;
+  const next = snapshot.next.bind(snapshot);
+  snapshot.next = async (maxBytes) => {
+    const rows = await next(maxBytes);
+    read += rows.length;
+    return rows;
+  };
+  // It is alive and says so, but its disk stands still: for minutes nothing more is read.
+  await pass(clock, 120_000);
+  assert.ok(read < 4_000, `${read} rows were read ahead`);
+  for (let chunk = 0; chunk < 100; chunk++) {
+    go();
+    await settle(clock);
+    await pass(clock, 10);
+  }
+  assert.equal(to.offered.length, 1);
+  assert.equal(to.stores[0]?.rows.length, 20_000);
+});
+
+test("a receiver that takes nothing for five minutes is given up", async () => {
+  const { clock, to, from } = pair();
+  to.prepare = (store) => {
+    store.before = (step) => (step === "write" ? new Promise(() => undefined) : Promise.resolve());
+  };
+  from.sender.needed(follower, term(1));
+  await pass(clock, 295_000);
+  assert.deepEqual(from.ended, []);
+  await pass(clock, 10_000);
+  assert.match(String(from.lines.at(-1)?.["error"]), /the receiver takes no more/);
+  assert.deepEqual(from.ended, [follower]);
+});
+
+test("a way that goes silent is given up at both ends", async () => {
+  const { clock, to, from } = pair((payload) => (payload[0] === 3 ? undefined : payload)); // the end never arrives
+  let heard = true;
+  from.sender.needed(follower, term(1));
+  await pass(clock, 9_000);
+  assert.deepEqual(to.states, ["filling"]);
+  await pass(clock, 3_000);
+  assert.deepEqual(to.states, ["discarded"]);
+  assert.match(to.errors()[0] ?? "", /the sender is silent/);
+
+  const other = new VirtualClock();
+  const sending = new Sending(other, () => {
+    const [here] = channelPair(); // nobody at the other end
+    heard = false;
+    return Promise.resolve(here);
+  });
+  sending.sender.needed(follower, term(1));
+  await pass(other, 4_000);
+  assert.equal(heard, false);
+  assert.deepEqual(messages(sending.lines), ["sending database snapshot"]);
+  await pass(other, 3_000);
+  assert.match(String(sending.lines.at(-1)?.["error"]), /the receiver is silent/);
+});
+
+test("one that connects and announces nothing is let go", async () => {
+  const clock = new VirtualClock();
+  const to = new Receiving(clock);
+  const [, there] = channelPair();
+  to.receiver.accept(1n, there);
+  await pass(clock, 12_000);
+  assert.match(to.errors()[0] ?? "", /the sender is silent/);
+  assert.equal(clock.pendingTimers, 0);
+});
+
+// Whose snapshot.
+
+const announceTo = (to: Receiving, from: MemberId, leaderTerm: number, rows = rowsOf(10)): Sending => {
+  const sending = new Sending(to.clock, () => {
+    const [here, there] = channelPair();
+    to.receiver.accept(from, there);
+    return Promise.resolve(here);
+  });
+  sending.rows = rows;
+  sending.sender.needed(follower, term(leaderTerm));
+  return sending;
+};
+
+test("a deposed leader's snapshot is refused", async () => {
+  const clock = new VirtualClock();
+  const to = new Receiving(clock);
+  to.term = 3;
+  const from = announceTo(to, 1n, 2);
+  await settle(clock);
+  assert.deepEqual([to.stores, to.offered], [[], []]);
+  assert.match(String(from.lines.at(-1)?.["error"]), /its leader is of term 2, this member in term 3/);
+});
+
+test("of two leaders' snapshots the newer wins, whichever comes first, and there is one store at a time", async () => {
+  for (const newerFirst of [false, true]) {
+    const clock = new VirtualClock();
+    const to = new Receiving(clock);
+    let atOnce = 0;
+    to.prepare = () =>
+      assert.ok(to.states.filter((state) => state !== "discarded").length === 0, `${++atOnce} at once`);
+    const older = newerFirst ? undefined : announceTo(to, 1n, 2, rowsOf(50_000));
+    await settle(clock);
+    const newer = announceTo(to, 3n, 3, rowsOf(50_000));
+    await settle(clock);
+    const late = newerFirst ? announceTo(to, 1n, 2, rowsOf(10)) : undefined;
+    await settle(clock);
+    await pass(clock, 2_000);
+    assert.deepEqual(
+      to.offered.map(({ from }) => from),
+      [3n],
+    );
+    assert.equal(to.states.at(-1), "finished");
+    if (older)
+      assert.match(String(older.lines.at(-1)?.["error"]), /another snapshot has come|closed by the other side/);
+    if (late) assert.match(String(late.lines.at(-1)?.["error"]), /one of the leader of term 3 is on its way/);
+    assert.deepEqual(messages(newer.lines), ["sending database snapshot"]);
+  }
+});
+
+test("the same leader's later attempt replaces its former one, whose end it may not have noticed here", async () => {
+  const clock = new VirtualClock();
+  const to = new Receiving(clock);
+  announceTo(to, 1n, 2, rowsOf(50_000));
+  await settle(clock);
+  announceTo(to, 1n, 2);
+  await pass(clock, 1_000);
+  assert.deepEqual(to.states, ["discarded", "finished"]);
+  assert.equal(to.offered.length, 1);
+});
+
+test("what is being installed is not replaced", async () => {
+  const clock = new VirtualClock();
+  const to = new Receiving(clock);
+  announceTo(to, 1n, 2);
+  await pass(clock, 500);
+  const late = announceTo(to, 3n, 3);
+  await pass(clock, 500);
+  assert.match(String(late.lines.at(-1)?.["error"]), /another snapshot is being installed/);
+  await to.receiver.install(position(100));
+  await pass(clock, 500);
+  assert.deepEqual(to.states, ["installed"]);
+});
+
+test("a new term ends what a former leader sends", async () => {
+  const clock = new VirtualClock();
+  const to = new Receiving(clock);
+  announceTo(to, 1n, 2, rowsOf(50_000));
+  await settle(clock);
+  to.receiver.statusChanged({ term: term(2) });
+  await settle(clock);
+  assert.deepEqual(to.states, ["filling"]);
+  to.receiver.statusChanged({ term: term(3) });
+  await pass(clock, 500);
+  assert.deepEqual(to.states, ["discarded"]);
+});
+
+test("a leader that is deposed, or goes on in another term, sends no more of it", async () => {
+  for (const status of [{ role: "follower", term: term(1) } as const, { role: "leader", term: term(2) } as const]) {
+    const { clock, to, from } = pair();
+    from.rows = rowsOf(50_000);
+    from.sender.needed(follower, term(1));
+    await settle(clock);
+    from.sender.statusChanged({ role: "leader", term: term(1) });
+    await settle(clock);
+    assert.deepEqual(to.states, ["filling"]);
+    from.sender.statusChanged(status);
+    await pass(clock, 500);
+    assert.deepEqual(to.states, ["discarded"]);
+    assert.deepEqual(from.ended, [follower]);
+  }
+});
+
+test("a member that has all of it already is asked to say so by its consensus", async () => {
+  const clock = new VirtualClock();
+  const to = new Receiving(clock);
+  to.commit = 100;
+  const from = announceTo(to, 1n, 2);
+  await settle(clock);
+  assert.deepEqual(to.stores, []);
+  assert.deepEqual(
+    to.offered.map(({ leaderTerm }) => leaderTerm),
+    [2],
+  );
+  to.receiver.refused(position(100));
+  assert.match(String(from.lines.at(-1)?.["error"]), /this member has the log up to entry 100/);
+});
+
+test("what consensus does not want is removed, and the leader told", async () => {
+  const { clock, to, from } = pair();
+  from.sender.needed(follower, term(1));
+  await pass(clock, 500);
+  to.receiver.refused(position(100));
+  await pass(clock, 500);
+  assert.deepEqual(to.states, ["discarded"]);
+  assert.match(String(from.lines.at(-1)?.["error"]), /it has nothing new any more/);
+});
+
+// Failures here.
+
+test("a disk that cannot take it ends it, and says why on both sides", async () => {
+  for (const failing of ["write", "finish"] as const) {
+    const { clock, to, from } = pair();
+    to.prepare = (store) => {
+      store.before = (step) => (step === failing ? Promise.reject(new Error("no space left")) : Promise.resolve());
+    };
+    from.sender.needed(follower, term(1));
+    await pass(clock, 1_000);
+    assert.deepEqual(to.states, ["discarded"]);
+    assert.match(to.errors()[0] ?? "", /no space left/);
+    assert.match(String(from.lines.at(-1)?.["error"]), /no space left/);
+    assert.deepEqual(from.ended, [follower]);
+  }
+});
+
+test("a switch that failed leaves both stores for the next start to choose from", async () => {
+  const { clock, to, from } = pair();
+  to.prepare = (store) => {
+    store.before = (step) => (step === "install" ? Promise.reject(new Error("EIO")) : Promise.resolve());
+  };
+  from.sender.needed(follower, term(1));
+  await pass(clock, 500);
+  await assert.rejects(to.receiver.install(position(100)), /EIO/);
+  await pass(clock, 500);
+  assert.deepEqual(to.states, ["finished"], "not removed");
+});
+
+test("attempts become rarer, up to two seconds, and there is one at a time", async () => {
+  const clock = new VirtualClock();
+  let attempts = 0;
+  const sending = new Sending(clock, () => {
+    attempts++;
+    return Promise.reject(new ChannelClosedError("the member cannot be reached"));
+  });
+  const pauses: number[] = [];
+  for (let attempt = 0; attempt < 6; attempt++) {
+    sending.sender.needed(follower, term(1));
+    sending.sender.needed(follower, term(1));
+    await settle(clock);
+    const before = clock.now();
+    while (sending.ended.length === attempt) await pass(clock, 50);
+    pauses.push(clock.now() - before);
+  }
+  assert.equal(attempts, 6);
+  assert.deepEqual(pauses, [250, 500, 1_000, 2_000, 2_000, 2_000]);
+});
+
+test("a member that comes back is not kept waiting", async () => {
+  const clock = new VirtualClock();
+  const sending = new Sending(clock, () => Promise.reject(new ChannelClosedError("the member cannot be reached")));
+  for (let attempt = 0; attempt < 6; attempt++) {
+    sending.sender.needed(follower, term(1));
+    await settle(clock);
+    assert.equal(sending.ended.length, attempt);
+    sending.sender.reachable(follower);
+    sending.sender.reachable(follower);
+    assert.equal(sending.ended.length, attempt + 1);
+  }
+  await pass(clock, 5_000);
+  assert.equal(sending.ended.length, 6);
+  assert.equal(clock.pendingTimers, 0);
+});
+
+test("stopping ends what is under way at both ends, but lets an installation end", async () => {
+  const receiving = pair();
+  receiving.from.rows = rowsOf(50_000);
+  receiving.from.sender.needed(follower, term(1));
+  await settle(receiving.clock);
+  await receiving.to.receiver.close();
+  assert.deepEqual(receiving.to.states, ["discarded"]);
+
+  const sending = pair();
+  sending.from.rows = rowsOf(50_000);
+  sending.from.sender.needed(follower, term(1));
+  await settle(sending.clock);
+  sending.from.sender.stop();
+  await pass(sending.clock, 20);
+  assert.ok(sending.from.snapshots.every(({ closed }) => closed));
+  assert.deepEqual(sending.from.ended, []);
+
+  const installing = pair();
+  let finish: () => void = () => undefined;
+  installing.to.prepare = (store) => {
+    store.before = (step) => (step === "install" ? new Promise((resolve) => (finish = resolve)) : Promise.resolve());
+  };
+  installing.from.sender.needed(follower, term(1));
+  await pass(installing.clock, 500);
+  const installed = installing.to.receiver.install(position(100));
+  const closed = installing.to.receiver.close();
+  await settle(installing.clock);
+  finish();
+  await installed;
+  await closed;
+  assert.deepEqual(installing.to.states, ["installed"]);
+});

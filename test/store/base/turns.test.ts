@@ -1,0 +1,109 @@
+// One allowance for each turn of the event loop, whoever has work to do.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { slicedSort } from "../../../store/base/sliced-sort.js";
+import { atOnce, type Sliced } from "../../../store/base/slices.js";
+import { Turns } from "../../../store/base/turns.js";
+
+/** Turns that pass when told so. */
+class Loop {
+  private readonly ahead: (() => void)[] = [];
+  readonly turns = new Turns(
+    {
+      setTimeout: () => assert.fail("a timer"),
+      clearTimeout: () => undefined,
+      soon: (callback) => void this.ahead.push(callback),
+    },
+    { entriesPerSlice: 100, diskReadsPerSlice: 10 },
+  );
+
+  get isIdle(): boolean {
+    return this.ahead.length === 0;
+  }
+
+  async pass(): Promise<void> {
+    for (const callback of this.ahead.splice(0)) callback();
+    await new Promise(setImmediate);
+  }
+}
+
+test("the allowance of a turn counts index entries and reads from disk together, and the next turn has a new one", async () => {
+  const loop = new Loop();
+  const { turns } = loop;
+  assert.deepEqual([turns.spend(50), turns.spend(0, 4), turns.spend(20)], [false, false, true]);
+  assert.equal(turns.isOver, true);
+  await loop.pass();
+  assert.deepEqual([turns.isOver, turns.spend(99)], [false, false]);
+});
+
+/** Visits so many entries, and notes each one. */
+function* visiting(turns: Turns, name: string, count: number, visited: string[]): Sliced<string> {
+  for (let n = 0; n < count; n++) {
+    visited.push(name);
+    if (turns.spend(1)) yield;
+  }
+  return name;
+}
+
+test("works that go on at the same time share a turn: together they visit no more entries than one may", async () => {
+  const loop = new Loop();
+  const visited: string[] = [];
+  const works = ["a", "b", "c"].map((name) => loop.turns.run(visiting(loop.turns, name, 250, visited)));
+  let turns = 0;
+  for (; !loop.isIdle; turns++) {
+    const before = visited.length;
+    await loop.pass();
+    assert.ok(visited.length - before <= 100, `${visited.length - before} entries in one turn`);
+  }
+  assert.deepEqual(await Promise.all(works), ["a", "b", "c"]);
+  assert.equal(visited.length, 750);
+  assert.ok(turns >= 8);
+  assert.ok(visited.indexOf("c") < visited.lastIndexOf("a"), "they take turns");
+});
+
+test("works too small to use up a turn go on together in one", async () => {
+  const loop = new Loop();
+  const visited: string[] = [];
+  const works = Array.from({ length: 9 }, (_, n) => loop.turns.run(visiting(loop.turns, `${n}`, 10, visited)));
+  await loop.pass();
+  assert.equal(visited.length, 90);
+  await Promise.all(works);
+});
+
+test("one that pauses by itself goes on in the next turn, with all of its allowance", async () => {
+  const loop = new Loop();
+  loop.turns.spend(100);
+  const paused = loop.turns.pause().then(() => loop.turns.isOver);
+  await loop.pass();
+  assert.equal(await paused, false);
+});
+
+test("work whose check fails ends with that error, and does nothing more", async () => {
+  const loop = new Loop();
+  const visited: string[] = [];
+  let isClosed = false;
+  const work = loop.turns.run(visiting(loop.turns, "a", 250, visited), () => {
+    if (isClosed) throw new Error("closed");
+  });
+  await loop.pass();
+  isClosed = true;
+  const failed = assert.rejects(work, /closed/);
+  await loop.pass();
+  await failed;
+  assert.equal(visited.length, 100);
+});
+
+test("a sort in slices gives what a stable sort gives, whatever the number of items, and yields after each 500", () => {
+  const byRank = (a: { readonly rank: number }, b: { readonly rank: number }): number => a.rank - b.rank;
+  for (const count of [0, 1, 2, 499, 500, 501, 999, 1_000, 1_001, 3_777]) {
+    const items = Array.from({ length: count }, (_, place) => ({ rank: (place * 7_919) % 101, place }));
+    let most = 0;
+    const isTired = (looked: number): boolean => {
+      most = Math.max(most, looked);
+      return true;
+    };
+    assert.deepEqual(atOnce(slicedSort(items, byRank, isTired)), [...items].sort(byRank), `${count} items`);
+    assert.ok(most <= 500);
+  }
+});

@@ -1,0 +1,158 @@
+// A backend on a LevelDB that gets no file descriptors.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PatientBackend } from "../../../store/disk/descriptor-shortage.js";
+import { openMemoryBackend, type Backend, type Row, type RowIterator } from "../../../store/index.js";
+
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+const text = (row: Uint8Array | undefined): string => Buffer.from(row ?? []).toString();
+
+/** As `level` reports it: the system's words are in the cause. */
+const shortage = (words = "Too many open files"): Error =>
+  new Error("Failed", {
+    cause: Object.assign(new Error(`IO error: /d/000007.log: ${words}`), { code: "LEVEL_IO_ERROR" }),
+  });
+
+/** Fails the next `failures` operations. */
+const setUp = async ({ lends = true } = {}) => {
+  const inner = await openMemoryBackend();
+  const state = { failures: 0, error: shortage(), lent: 0, waits: 0 };
+  const fail = (): void => {
+    if (state.failures === 0) return;
+    state.failures -= 1;
+    throw state.error;
+  };
+  const failing = (rows: RowIterator): RowIterator => {
+    let broken = false;
+    return {
+      next: (count) => {
+        broken ||= state.failures > 0;
+        if (broken && state.failures > 0) state.failures -= 1;
+        return broken ? Promise.reject(state.error) : rows.next(count); // an iterator that has failed fails for ever
+      },
+      close: () => rows.close(),
+    };
+  };
+  const level: Backend = {
+    name: "scarce",
+    get: (key) => {
+      fail();
+      return inner.get(key);
+    },
+    iterate: () => assert.fail("an instant of its own"),
+    view: () => {
+      const view = inner.view();
+      return {
+        ...view,
+        get: (key) => view.get(key),
+        close: () => view.close(),
+        iterate: (...range) => failing(view.iterate(...range)),
+      };
+    },
+    batch: () => {
+      const batch = inner.batch();
+      return {
+        put: (key, value) => batch.put(key, value),
+        delete: (key) => batch.delete(key),
+        write: async () => {
+          fail();
+          await batch.write();
+        },
+      };
+    },
+    size: () => inner.size(),
+    close: () => inner.close(),
+  };
+  const backend = new PatientBackend(level, {
+    lend: () => {
+      state.lent += 1;
+      return lends;
+    },
+    available: () => Promise.resolve(),
+    availableAgain: () => {
+      state.waits += 1;
+      return Promise.resolve();
+    },
+  });
+  const put = async (...keys: string[]): Promise<void> => {
+    const batch = backend.batch();
+    for (const key of keys) batch.put(bytes(key), bytes(`value of ${key}`));
+    await batch.write();
+  };
+  return { backend, inner, state, put };
+};
+
+const keysOf = (rows: readonly Row[]): string => rows.map(([key]) => text(key)).join("");
+
+test("a batch that was refused for lack of descriptors is written when there are some, whole and in its order", async () => {
+  const { backend, inner, state, put } = await setUp();
+  await put("a", "b");
+  state.failures = 2;
+  const batch = backend.batch();
+  batch.delete(bytes("a"));
+  batch.put(bytes("b"), bytes("first"));
+  batch.put(bytes("b"), bytes("second"));
+  await batch.write();
+  assert.equal(state.waits, 2);
+  assert.equal(inner.get(bytes("a")), undefined);
+  assert.equal(text(inner.get(bytes("b"))), "second");
+});
+
+test("a batch that is refused again and again though there are descriptors fails: LevelDB takes no more", async () => {
+  const { state, put } = await setUp();
+  state.failures = Infinity;
+  await assert.rejects(put("a"), { message: "Failed" });
+  assert.equal(state.waits, 2);
+});
+
+test("a batch that fails for another reason is not tried again", async () => {
+  const { state, put } = await setUp();
+  state.error = shortage("Input/output error");
+  state.failures = 1;
+  await assert.rejects(put("a"), { message: "Failed" });
+  assert.equal(state.waits, 0);
+});
+
+test("a row is read with the descriptors that are kept for it", async () => {
+  const { backend, state, put } = await setUp();
+  await put("a");
+  state.failures = 1;
+  assert.equal(text(backend.get(bytes("a"))), "value of a");
+  assert.equal(state.lent, 1);
+  state.error = shortage("Input/output error");
+  state.failures = 1;
+  assert.throws(() => backend.get(bytes("a")), { message: "Failed" });
+  assert.equal(state.lent, 1);
+});
+
+test("without descriptors that are kept, a read of a row fails", async () => {
+  const { backend, state, put } = await setUp({ lends: false });
+  await put("a");
+  state.failures = 1;
+  assert.throws(() => backend.get(bytes("a")), { message: "Failed" });
+});
+
+test("an iterator goes on behind its last row, in the instant at which it began", async () => {
+  const { backend, state, put } = await setUp();
+  await put("a", "b", "c", "e");
+  const rows = backend.iterate(bytes("a"), bytes("z"));
+  assert.equal(keysOf(await rows.next(2)), "ab");
+  await put("bb", "d");
+  state.failures = 2;
+  assert.equal(keysOf(await rows.next(10)), "ce");
+  assert.equal(state.waits, 2);
+  assert.equal(keysOf(await rows.next(10)), "");
+  await rows.close();
+});
+
+test("an iterator whose first rows cannot be read begins again", async () => {
+  const { backend, state, put } = await setUp();
+  await put("a", "b");
+  state.failures = 1;
+  const view = backend.view();
+  const rows = view.iterate(bytes("a"), bytes("b"));
+  assert.equal(keysOf(await rows.next(10)), "a");
+  await rows.close();
+  await view.close();
+});

@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  Compare,
+  Compare_CompareResult as Result,
+  Compare_CompareTarget as On,
+  RawTxnResponse,
+  TxnResponse,
+  type ResponseOp,
+  type TxnRequest,
+} from "../../../proto/index.js";
+import {
+  atOnce,
+  CompactedError,
+  FutureRevisionError,
+  KeyNotFoundError,
+  LeaseNotFoundError,
+  TooLargeError,
+} from "../../../store/index.js";
+import { TestStore, bytes, memoryDisk, op, shownKv, txn } from "../harness.js";
+
+const compare = (key: string, options: Partial<Compare>): Compare => Compare.create({ key: bytes(key), ...options });
+
+/** What came of a transaction, in short: `then@5 put@5 range@5[a=1 c2 m2 v1]`. */
+function run(tested: TestStore, request: TxnRequest): string {
+  const { response, revision } = atOnce(tested.store.txn(request));
+  const decoded = TxnResponse.decode(RawTxnResponse.encode(response).finish());
+  return `${decoded.succeeded ? "then" : "else"}@${revision}${decoded.responses.map(shownOp).join("")}`;
+}
+
+function shownOp({ response: of }: ResponseOp): string {
+  switch (of?.$case) {
+    case "responsePut":
+      return ` put@${of.value.header?.revision}`;
+    case "responseRange":
+      return ` range@${of.value.header?.revision}[${of.value.kvs.map(shownKv).join(", ")}]`;
+    case "responseDeleteRange":
+      return ` delete@${of.value.header?.revision}:${of.value.deleted}`;
+    case "responseTxn":
+      return ` ${of.value.succeeded ? "then" : "else"}@${of.value.header?.revision}(${of.value.responses.map(shownOp).join("")} )`;
+    case undefined:
+      return " none";
+  }
+}
+
+const holds = (tested: TestStore, ...compares: Compare[]): boolean => run(tested, txn(compares, [])).startsWith("then");
+
+test("operations see what those before them did, in one revision", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  tested.put("b", "0");
+  const ops = [
+    op.range("a"),
+    op.put("a", "1"),
+    op.range("a"),
+    op.delete("a", "z"),
+    op.put("a", "2"),
+    op.range("a", { revision: 2 }),
+  ];
+  assert.equal(run(tested, txn([], ops)), "then@3 range@2[] put@3 range@3[a=1 c3 m3 v1] delete@3:2 put@3 range@3[]");
+  assert.deepEqual((await tested.range("a")).kvs, ["a=2 c3 m3 v1"]);
+  assert.deepEqual((await tested.range("a", { rangeEnd: "\0", revision: 2 })).kvs, ["b=0 c2 m2 v1"]);
+});
+
+test("a transaction that changes nothing takes no revision", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  tested.put("a", "1");
+  assert.equal(run(tested, txn([], [])), "then@2");
+  assert.equal(run(tested, txn([], [op.range("a"), op.delete("none")])), "then@2 range@2[a=1 c2 m2 v1] delete@2:0");
+});
+
+test("nested compares look at the state before the transaction, nested operations do not", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  const isNew = compare("k", { target: On.VERSION, result: Result.EQUAL });
+  const nested = op.txn(txn([isNew], [op.range("k")], [op.put("never", "")]));
+  // The nested response's own header is there, and empty.
+  assert.equal(run(tested, txn([isNew], [op.put("k", "1"), nested])), "then@2 put@2 then@0( range@2[k=1 c2 m2 v1] )");
+  assert.equal(run(tested, txn([isNew], [], [nested])), "else@3 else@0( put@3 )");
+});
+
+test("compares: a missing key counts as zeros, but nothing holds for its value", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  tested.put("k", "m");
+  tested.put("gone", "");
+  tested.delete("gone");
+  for (const key of ["none", "gone"]) {
+    for (const target of [On.VERSION, On.CREATE, On.MOD, On.LEASE]) {
+      assert.ok(holds(tested, compare(key, { target, result: Result.EQUAL })));
+      assert.ok(!holds(tested, compare(key, { target, result: Result.GREATER })));
+    }
+    for (const result of [Result.EQUAL, Result.NOT_EQUAL, Result.GREATER, Result.LESS])
+      assert.ok(
+        !holds(tested, compare(key, { target: On.VALUE, result, targetUnion: { $case: "value", value: bytes("m") } })),
+      );
+  }
+});
+
+test("compares: every target against smaller, equal and larger", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  tested.put("filler", "");
+  tested.put("k", "l");
+  tested.put("filler", "");
+  tested.put("k", "m"); // created at 3, changed at 5, version 2
+  const number = (target: On, $case: "version" | "createRevision" | "modRevision" | "lease", held: bigint): void => {
+    for (const by of [-1n, 0n, 1n, -(2n ** 62n), 2n ** 62n]) {
+      const given = { target, targetUnion: { $case, value: held + by } } as const;
+      assert.equal(holds(tested, compare("k", { ...given, result: Result.EQUAL })), by === 0n);
+      assert.equal(holds(tested, compare("k", { ...given, result: Result.NOT_EQUAL })), by !== 0n);
+      assert.equal(holds(tested, compare("k", { ...given, result: Result.GREATER })), by < 0n);
+      assert.equal(holds(tested, compare("k", { ...given, result: Result.LESS })), by > 0n);
+    }
+  };
+  number(On.VERSION, "version", 2n);
+  number(On.CREATE, "createRevision", 3n);
+  number(On.MOD, "modRevision", 5n);
+  number(On.LEASE, "lease", 0n);
+  for (const [against, sign] of [
+    ["l", 1],
+    ["m", 0],
+    ["m\0", -1],
+    ["\xff", -1],
+    ["", 1],
+  ] as const) {
+    const given = { target: On.VALUE, targetUnion: { $case: "value", value: bytes(against) } } as const;
+    assert.equal(holds(tested, compare("k", { ...given, result: Result.EQUAL })), sign === 0);
+    assert.equal(holds(tested, compare("k", { ...given, result: Result.NOT_EQUAL })), sign !== 0);
+    assert.equal(holds(tested, compare("k", { ...given, result: Result.GREATER })), sign > 0);
+    assert.equal(holds(tested, compare("k", { ...given, result: Result.LESS })), sign < 0);
+  }
+});
+
+test("compares: an operand of another kind counts as 0 or empty, unknown numbers as etcd takes them", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  tested.put("k", "");
+  const wrong = { $case: "modRevision", value: 2n } as const;
+  assert.ok(holds(tested, compare("none", { target: On.VERSION, targetUnion: wrong })));
+  assert.ok(holds(tested, compare("k", { target: On.VALUE, targetUnion: wrong })));
+  assert.ok(!holds(tested, compare("k", { target: On.VERSION, targetUnion: undefined })));
+  assert.ok(holds(tested, compare("k", { target: On.VERSION, result: 9 as Result })));
+  assert.ok(holds(tested, compare("k", { target: 9 as On, result: Result.EQUAL })));
+  assert.ok(!holds(tested, compare("k", { target: 9 as On, result: Result.LESS })));
+});
+
+test("compares: over a range for every key there is; over none as for a missing key", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  for (const key of ["a", "b", "b", "x"]) tested.put(key, "v");
+  tested.put("ab", "gone");
+  tested.delete("ab");
+  const versionIsOne = { target: On.VERSION, targetUnion: { $case: "version", value: 1n } } as const;
+  assert.ok(!holds(tested, compare("a", { ...versionIsOne, rangeEnd: bytes("c") })));
+  assert.ok(holds(tested, compare("a", { ...versionIsOne, rangeEnd: bytes("b") })));
+  assert.ok(!holds(tested, compare("c", { ...versionIsOne, rangeEnd: bytes("d") })));
+  assert.ok(holds(tested, compare("c", { target: On.MOD, rangeEnd: bytes("d") })));
+  assert.ok(!holds(tested, compare("a", { ...versionIsOne, result: Result.LESS, rangeEnd: bytes("\0") })));
+});
+
+test("a transaction that fails has changed nothing", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  for (const key of ["a", "b"]) tested.put(key, "before");
+  tested.store.compact(2);
+  const changes = [op.put("a", "x"), op.put("new", "x"), op.delete("b")];
+  const before = await tested.range("a", { rangeEnd: "\0" });
+  const failing = [
+    [op.put("none", "", { ignoreValue: true }), KeyNotFoundError],
+    [op.put("none", "", { ignoreLease: true }), KeyNotFoundError],
+    [op.put("c", "", { lease: 9n }), LeaseNotFoundError],
+    [op.range("a", { revision: 4 }), FutureRevisionError], // the revision that the transaction itself would take
+    [op.range("a", { revision: 1 }), CompactedError],
+    [op.range("a", { revision: -1 }), CompactedError], // unlike in a Range by itself
+    [op.txn(txn([], [op.put("none", "", { ignoreValue: true })])), KeyNotFoundError],
+  ] as const;
+  for (const [wrong, error] of failing) {
+    assert.throws(() => atOnce(tested.store.txn(txn([], [...changes, wrong]))), error);
+    assert.deepEqual(await tested.range("a", { rangeEnd: "\0" }), before);
+    assert.equal(run(tested, txn([], [], [wrong])), "then@3"); // what is not taken is not checked
+  }
+});
+
+test("a transaction that only fails half-way is taken back", async () => {
+  await using tested = await TestStore.on(await memoryDisk(), { responseBytes: 1_000 });
+  for (const [key, value] of [
+    ["a", "2"],
+    ["b", "3"],
+    ["b", "4"],
+    ["old", "5"],
+    ["z", "z".repeat(1_001)],
+  ] as const)
+    tested.put(key, value);
+  tested.delete("old");
+  const before = { kvs: ["a=2 c2 m2 v1", "b=4 c3 m4 v2"], more: false, count: 2, revision: 7 };
+  // Whether the answer gets too large shows only when the last operation gives its part of it.
+  const tooLarge = op.put("z", "x", { prevKv: true });
+  const ops = [op.put("a", "x"), op.put("new", "x"), op.put("old", "x"), op.delete("b"), op.put("c", "x"), tooLarge];
+  assert.throws(() => atOnce(tested.store.txn(txn([], ops))), TooLargeError);
+  assert.deepEqual(await tested.range("a", { rangeEnd: "z" }), before);
+  assert.deepEqual((await tested.range("b", { revision: 3 })).kvs, ["b=3 c3 m3 v1"]);
+  tested.put("new", "after");
+  const { finished } = tested.store.compact(8);
+  await tested.save();
+  await finished;
+  await tested.reopen();
+  assert.deepEqual((await tested.range("a", { rangeEnd: "z" })).kvs, [...before.kvs, "new=after c8 m8 v1"]);
+});
+
+test("a put with an unknown lease and a missing key fails for the key inside a transaction", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  assert.throws(
+    () => atOnce(tested.store.txn(txn([], [op.put("k", "", { ignoreValue: true, lease: 9n })]))),
+    KeyNotFoundError,
+  );
+});
+
+test("one revision may change a key twice; its last change is what it was then", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  tested.put("k", "0");
+  run(tested, txn([], [op.delete("k", "\0"), op.put("k", "1")]));
+  tested.put("k", "2");
+  await tested.save();
+  await tested.reopen();
+  assert.deepEqual((await tested.range("k", { revision: 3 })).kvs, ["k=1 c3 m3 v1"]);
+  assert.deepEqual((await tested.range("k")).kvs, ["k=2 c3 m4 v2"]);
+});

@@ -1,0 +1,276 @@
+// What one store sends, and what another makes of it.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  ClosedError,
+  DamagedError,
+  NewerFormatError,
+  ReadOnlyError,
+  buildStore,
+  openMemoryBackend,
+  openStore,
+  type Backend,
+  type Row,
+} from "../../../store/index.js";
+import { formatRow, rowCountRow } from "../../../store/disk/meta.js";
+import { changeRowKey } from "../../../store/disk/rows.js";
+import { SlowDisk } from "../disk/faulty-disks.js";
+import { ManualClock, TestStore, bytes, copyOf, disks, memoryDisk, put, text, type TestDisk } from "../harness.js";
+
+const bytesOf = (rows: readonly Row[]): number =>
+  rows.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+
+async function allOf(store: TestStore["store"], maxBytes = 1_000): Promise<Row[]> {
+  const snapshot = store.snapshot();
+  const all: Row[] = [];
+  for (let rows = await snapshot.next(maxBytes); rows.length > 0; rows = await snapshot.next(maxBytes))
+    all.push(...rows);
+  await snapshot.close();
+  return all;
+}
+
+/** Opens what a disk holds, as a restart does. */
+const opened = async (disk: TestDisk): Promise<TestStore> => TestStore.on(disk);
+
+for (const { name, create } of disks) {
+  describe(`on ${name}`, () => {
+    test("a store built from a snapshot is what was on disk, to the byte", async () => {
+      await using original = await TestStore.on(await create());
+      original.store.grantLease({ id: 7n, ttlSeconds: 60, generation: 3 });
+      for (let n = 0; n < 50; n++) original.put(`key ${n}`, `value ${n}`, { lease: n % 2 === 0 ? 7n : 0n });
+      original.delete("key 3");
+      await original.save("saved");
+      original.put("not on disk", "yet");
+      const disk = await create();
+      const backend = await copyOf(original.store, await disk.open());
+      await backend.close();
+      await using copy = await opened(disk);
+      assert.equal(text(copy.store.marker!), "saved");
+      assert.equal(copy.store.revision, 52);
+      assert.deepEqual(
+        Array.from(copy.store.leases(), ({ id, generation }) => [id, generation]),
+        [[7n, 3]],
+      );
+      assert.equal(copy.store.leaseKeyCount(7n), 25);
+      assert.deepEqual(await copy.store.hashKv(0), await original.store.hashKv(52));
+      assert.deepEqual(await allOf(copy.store), await allOf(original.store));
+    });
+
+    test("a snapshot under way does not see what is written meanwhile, nor miss what a compaction removes", async () => {
+      await using original = await TestStore.on(await create(), { removalsPerBatch: 1 });
+      for (let n = 0; n < 30; n++) original.put(`key ${n % 3}`, `${n}`.padEnd(100));
+      await original.save("31");
+      const snapshot = original.store.snapshot();
+      const rows: Row[] = [...(await snapshot.next(500))];
+      const { finished } = original.store.compact(20);
+      original.put("key 0", "later");
+      await original.save("32");
+      await finished;
+      for (let some = await snapshot.next(500); some.length > 0; some = await snapshot.next(500)) {
+        rows.push(...some);
+        original.put("key 1", "later still");
+        await original.save("33");
+      }
+      await snapshot.close();
+      const disk = await create();
+      const builder = await buildStore({ backend: await disk.open(), clock: new ManualClock() });
+      await builder.add(rows);
+      const { revision, marker } = await builder.finish();
+      assert.deepEqual([revision, text(marker), text(snapshot.marker)], [31, "31", "31"]);
+      await disk.crash();
+      await using copy = await opened(disk);
+      assert.equal(copy.store.compactRevision, -1);
+      assert.deepEqual((await copy.range("key 0", { revision: 2 })).kvs, [`key 0=${"0".padEnd(100)} c2 m2 v1`]);
+    });
+
+    test("rows and marker are of the same instant, whenever a batch arrives", async () => {
+      await using original = await TestStore.on(await create());
+      const flushes: Promise<void>[] = [];
+      for (let n = 2; n < 150; n++) {
+        original.put("key", `${n}`);
+        original.store.endRound(bytes(`${n}`));
+        flushes.push(original.store.flush());
+        if (n === 2) await flushes[0];
+        const snapshot = original.store.snapshot();
+        const rows = await snapshot.next(1_000_000);
+        const changes = rows.filter(([key]) => key[0] === 0x6b).length;
+        assert.equal(text(snapshot.marker), `${changes + 1}`);
+        await snapshot.close();
+      }
+      await Promise.all(flushes);
+    });
+
+    test("what a sender asks for is exceeded by one row at most, and never empty before the end", async () => {
+      await using original = await TestStore.on(await create());
+      const sizes = [1, 10_000, 5, 300_000, 1, 1, 70_000, 2_000];
+      for (const size of sizes) original.put(`key ${size}`, "x".repeat(size));
+      await original.save();
+      const expected = await allOf(original.store);
+      for (const maxBytes of [0, 1, 100, 5_000, 100_000, 10_000_000]) {
+        const snapshot = original.store.snapshot();
+        const all: Row[] = [];
+        for (let rows = await snapshot.next(maxBytes); rows.length > 0; rows = await snapshot.next(maxBytes)) {
+          assert.ok(bytesOf(rows.slice(0, -1)) < Math.max(1, maxBytes), `${maxBytes} bytes and one row`);
+          all.push(...rows);
+        }
+        assert.deepEqual(await snapshot.next(maxBytes), []);
+        assert.deepEqual(all, expected);
+        await snapshot.close();
+      }
+    });
+
+    test("a snapshot ends when the store is closed, and may be closed again", async () => {
+      await using original = await TestStore.on(await create());
+      for (let n = 0; n < 10; n++) original.put("key", `${n}`);
+      await original.save();
+      const [first, second] = [original.store.snapshot(), original.store.snapshot()];
+      await first.next(1);
+      const reading = second
+        .next(1_000_000)
+        .catch((error: unknown) => assert.ok(error instanceof ClosedError, String(error)));
+      await original.store.close();
+      await reading;
+      await assert.rejects(first.next(1), ClosedError);
+      await assert.rejects(second.next(1), ClosedError);
+      await first.close();
+      await first.close();
+      assert.throws(() => original.store.snapshot(), ClosedError);
+    });
+  });
+}
+
+test("a batch that becomes visible while a snapshot begins is not half in it", async () => {
+  const inner = await openMemoryBackend();
+  let isViewed = false;
+  const backend: Backend = {
+    name: inner.name,
+    get: (key) => (isViewed ? assert.fail("read beside the view") : inner.get(key)),
+    iterate: (from, to) => (isViewed ? assert.fail("read beside the view") : inner.iterate(from, to)),
+    view: () => {
+      isViewed = true;
+      return inner.view();
+    },
+    batch: () => inner.batch(),
+    size: () => inner.size(),
+    close: () => inner.close(),
+  };
+  const store = await openStore({ backend, clock: new ManualClock(), onFailure: () => undefined });
+  store.put(put("key", "value"));
+  store.endRound(bytes("2"));
+  await store.flush();
+  assert.equal((await allOf(store)).length, 4, "format, count, state and a change");
+  await store.close();
+});
+
+test("a store that cannot say what it holds gives no snapshot", async () => {
+  await using fresh = await TestStore.on(await memoryDisk());
+  fresh.put("key", "value");
+  assert.throws(() => fresh.store.snapshot(), /Cannot take a snapshot of memory: it has no round yet/);
+
+  const disk = new SlowDisk(await openMemoryBackend());
+  const opening = openStore({ backend: disk.backend, clock: new ManualClock(), onFailure: () => undefined });
+  await (await disk.written()).finish(); // the format
+  const store = await opening;
+  store.put(put("key", "value"));
+  store.endRound(bytes("marker"));
+  const flushed = store.flush();
+  disk.next().fail(new Error("EIO"));
+  await assert.rejects(flushed, ReadOnlyError);
+  assert.throws(() => store.snapshot(), ReadOnlyError);
+  await store.close();
+});
+
+/** Rows of a store of three keys, and a lease of one of them. */
+async function someRows(): Promise<Row[]> {
+  await using original = await TestStore.on(await memoryDisk());
+  original.store.grantLease({ id: 7n, ttlSeconds: 60, generation: 1 });
+  for (const key of ["a", "b", "c"]) original.put(key, "value", { lease: key === "a" ? 7n : 0n });
+  await original.save();
+  return await allOf(original.store);
+}
+
+async function built(rows: readonly Row[], change?: (backend: Backend) => Promise<void>): Promise<void> {
+  const backend = await openMemoryBackend();
+  try {
+    const builder = await buildStore({ backend, clock: new ManualClock() });
+    await builder.add(rows);
+    await change?.(backend);
+    await builder.finish();
+  } finally {
+    await backend.close();
+  }
+}
+
+test("a store that is not what was sent is not finished, and the message says what is wrong", async () => {
+  const rows = await someRows();
+  const without = (isMeant: (key: string) => boolean): Row[] => rows.filter(([key]) => !isMeant(text(key)));
+  const withMeta = (row: typeof rowCountRow, value: number): Row[] => {
+    const changed = new Map(rows.map(([key, held]) => [text(key), [key, held] as const]));
+    const put = (key: Uint8Array, held: Uint8Array): unknown => changed.set(text(key), [key, held]);
+    row.put({ put, delete: () => undefined, write: () => Promise.resolve() }, value);
+    return [...changed.values()];
+  };
+  const third = text(changeRowKey(3, 0, false));
+  const cases: readonly [string, RegExp, Row[]][] = [
+    ["a row lost", /row 4_0 of memory: the change after 2_0 is missing/, without((key) => key === third)],
+    [
+      "the end lost",
+      /its rows end at revision 3, should at 4/,
+      without((key) => key.startsWith("k") && key[8] === "\x04"),
+    ],
+    ["a lease lost", /it has 0 leases, should have 1/, without((key) => key.startsWith("l"))],
+    ["the marker lost", /memory: its rows end at revision 4, should at 1/, without((key) => key === "mstate")],
+    ["nothing at all", /memory: it does not say what it contains/, []],
+    [
+      "a flipped bit",
+      /row 3_0 of memory: checksum/,
+      rows.map(([key, value]) => [key, text(key) === third ? value.map((byte, i) => byte ^ (i === 3 ? 8 : 0)) : value]),
+    ],
+    ["a wrong count", /it has 3 rows, should have 9/, withMeta(rowCountRow, 9)],
+  ];
+  for (const [name, message, sent] of cases)
+    await assert.rejects(built(sent), (error) => error instanceof DamagedError && message.test(error.message), name);
+  await assert.rejects(built(withMeta(formatRow, 2)), NewerFormatError);
+  await built(rows);
+});
+
+test("what reaches the disk wrong is found, too", async () => {
+  const rows = await someRows();
+  await assert.rejects(
+    built(rows, async (backend) => {
+      const builder = backend.batch();
+      builder.put(changeRowKey(9, 0, false), rows[0]![1]);
+      await builder.write();
+    }),
+    DamagedError,
+  );
+});
+
+test("a store is built only where there is none", async () => {
+  const backend = await openMemoryBackend();
+  await using original = await TestStore.on(await memoryDisk());
+  await original.save();
+  await copyOf(original.store, backend);
+  await assert.rejects(buildStore({ backend, clock: new ManualClock() }), /it is not empty/);
+  await backend.close();
+});
+
+test("rows wait in memory up to a bound; then whoever adds them waits for the disk", async () => {
+  const disk = new SlowDisk(await openMemoryBackend());
+  const builder = await buildStore({ backend: disk.backend, clock: new ManualClock() });
+  const half: Row = [bytes("k1"), new Uint8Array(512 * 1024)];
+  await builder.add([half]);
+  assert.equal(disk.writes.length, 0);
+  let isAdded = false;
+  const adding = builder.add([half, half, half, half]).then(() => (isAdded = true));
+  for (const expected of [2, 2]) {
+    const write = await disk.written();
+    assert.equal(isAdded, false);
+    assert.equal(write.keys.length, expected);
+    await write.finish();
+  }
+  await adding;
+  assert.equal(disk.writes.length, 0, "one row is still to be written");
+  await disk.inner.close();
+});

@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  atOnce,
+  ClosedError,
+  ReadOnlyError,
+  openMemoryBackend,
+  openStore,
+  type KvStore,
+} from "../../../store/index.js";
+import { SlowDisk } from "../disk/faulty-disks.js";
+import { ManualClock, TestStore, bytes, disks, memoryDisk, op, put, range, txn } from "../harness.js";
+
+async function slowStore(
+  limits = {},
+): Promise<{ disk: SlowDisk; store: KvStore; clock: ManualClock; failures: Error[] }> {
+  const disk = new SlowDisk(await openMemoryBackend());
+  const clock = new ManualClock();
+  const failures: Error[] = [];
+  const opening = openStore({ backend: disk.backend, clock, onFailure: (error) => void failures.push(error), limits });
+  await (await disk.written()).finish(); // the format
+  return { disk, store: await opening, clock, failures };
+}
+
+describe("rounds reach the disk whole, in order, with their marker", () => {
+  for (const { name, create } of disks) {
+    test(`a restart finds the last round that was saved, and nothing after it (${name})`, async () => {
+      await using tested = await TestStore.on(await create());
+      assert.equal(tested.store.marker, undefined);
+      tested.put("a", "1");
+      await tested.save("first");
+      tested.put("b", "2");
+      tested.store.endRound(bytes("second, not written yet"));
+      tested.put("c", "3");
+      await tested.crash();
+      assert.deepEqual(tested.store.marker, Uint8Array.from(bytes("first")));
+      assert.deepEqual((await tested.range("a", { rangeEnd: "\0" })).kvs, ["a=1 c2 m2 v1"]);
+      assert.equal(tested.store.revision, 2);
+    });
+
+    test(`close saves what was ended, and not what was not (${name})`, async () => {
+      await using tested = await TestStore.on(await create());
+      tested.put("a", "1");
+      tested.store.endRound(bytes("first"));
+      tested.put("b", "2");
+      await tested.reopen();
+      assert.deepEqual(tested.store.marker, Uint8Array.from(bytes("first")));
+      assert.equal(tested.store.revision, 2);
+    });
+
+    test(`a round without changes moves the marker (${name})`, async () => {
+      await using tested = await TestStore.on(await create());
+      await tested.save("one");
+      await tested.save("two");
+      await tested.crash();
+      assert.deepEqual(tested.store.marker, Uint8Array.from(bytes("two")));
+    });
+  }
+
+  test("a batch is written 100 ms after its first round, with all rounds until then", async () => {
+    const { disk, store, clock } = await slowStore();
+    store.put(put("a", "1"));
+    assert.equal(clock.pendingTimers, 0); // no round has ended
+    store.endRound(bytes("m"));
+    clock.advance(99);
+    store.put(put("b", "2"));
+    store.endRound(bytes("m"));
+    assert.equal(disk.writes.length, 0);
+    clock.advance(1);
+    const write = disk.next();
+    assert.equal(write.keys.filter((key) => key.startsWith("k")).length, 2);
+    await write.finish();
+    assert.equal(clock.pendingTimers, 0);
+    await store.close();
+  });
+
+  test("a batch of 1 MiB does not wait for the time", async () => {
+    const { disk, store } = await slowStore();
+    store.put(put("a", "x".repeat(1024 * 1024)));
+    assert.equal(disk.writes.length, 0); // the round may still grow
+    store.endRound(bytes("m"));
+    await disk.next().finish();
+    await store.close();
+  });
+
+  test("one batch at a time: what comes meanwhile follows in the next", async () => {
+    const { disk, store, clock } = await slowStore();
+    store.put(put("a", "1"));
+    store.endRound(bytes("m"));
+    const first = store.flush();
+    store.put(put("b", "2"));
+    store.endRound(bytes("m"));
+    clock.advance(100);
+    assert.equal(disk.writes.length, 1);
+    await disk.next().finish();
+    await first;
+    assert.equal(disk.writes.length, 1);
+    const second = store.flush();
+    await disk.next().finish();
+    await second;
+    assert.equal(disk.writes.length, 0);
+    await store.close();
+  });
+
+  test("reads see what is applied, on its way and saved alike", async () => {
+    const { disk, store } = await slowStore({ cacheBytes: 0 });
+    const read = async (revision: number): Promise<number> =>
+      (await store.range(range("a", { revision }))).response.kvs.length;
+    store.put(put("a", "1"));
+    assert.equal(await read(2), 1);
+    store.endRound(bytes("m"));
+    const saved = store.flush();
+    store.put(put("a", "2"));
+    assert.equal(await read(2), 1);
+    await disk.next().finish();
+    await saved;
+    assert.equal(await read(2), 1);
+    assert.equal(await read(3), 1);
+    await store.close();
+  });
+});
+
+describe("bounds and failures", () => {
+  test("the store is full until a write makes room, and says when", async () => {
+    const { disk, store } = await slowStore({ unflushedBytes: 1_000 });
+    const called: string[] = [];
+    store.whenDrained(() => called.push("at once"));
+    store.put(put("a", "x".repeat(500)));
+    assert.equal(store.full, false);
+    store.put(put("b", "x".repeat(500)));
+    assert.equal(store.full, true);
+    store.whenDrained(() => called.push("later"));
+    store.endRound(bytes("m"));
+    const saved = store.flush();
+    assert.deepEqual(called, ["at once"]);
+    await disk.next().finish();
+    await saved;
+    assert.equal(store.full, false);
+    assert.deepEqual(called, ["at once", "later"]);
+    await store.close();
+  });
+
+  test("after a failed write nothing is written any more, and everything can still be read", async () => {
+    const { disk, store, clock, failures } = await slowStore();
+    store.put(put("a", "1"));
+    store.put(put("a", "2"));
+    store.endRound(bytes("m"));
+    const saved = store.flush();
+    const compaction = store.compact(2);
+    store.put(put("b", "3"));
+    store.endRound(bytes("m"));
+    disk.next().fail(new Error("EIO"));
+    await assert.rejects(saved, ReadOnlyError);
+    await assert.rejects(compaction.finished, ReadOnlyError);
+    assert.deepEqual(
+      failures.map(({ message }) => message),
+      ["EIO"],
+    );
+    assert.throws(() => store.put(put("a", "4")), ReadOnlyError);
+    assert.throws(() => atOnce(store.txn(txn([], [op.put("a", "4")]))), ReadOnlyError);
+    assert.throws(() => store.compact(3), ReadOnlyError);
+    await assert.rejects(store.flush(), ReadOnlyError);
+    store.endRound(bytes("m"));
+    clock.advance(1_000);
+    assert.equal(disk.writes.length, 0);
+    assert.equal(failures.length, 1);
+    const { response } = await store.range(range("a", { rangeEnd: "\0", revision: 3 }));
+    assert.equal(response.count, 1n);
+    assert.equal(atOnce(store.txn(txn([], [op.range("a", { rangeEnd: "\0" })]))).revision, 4);
+    await store.close();
+  });
+
+  test("a closed store says so, may be closed again, and leaves no timer", async () => {
+    const tested = await TestStore.on(await memoryDisk());
+    const { store } = tested;
+    store.put(put("a", "1"));
+    const compaction = store.compact(2); // its round never ends
+    const hash = store.hashKv(0);
+    await store.close();
+    await store.close();
+    await assert.rejects(compaction.finished, ClosedError);
+    await hash.catch((error: unknown) => assert.ok(error instanceof ClosedError));
+    assert.throws(() => store.put(put("a", "1")), ClosedError);
+    assert.throws(() => store.range(range("a")), ClosedError);
+    await assert.rejects(store.hashKv(0), ClosedError);
+    await assert.rejects(store.flush(), ClosedError);
+    assert.equal(tested.clock.pendingTimers, 0);
+    await tested[Symbol.asyncDispose]();
+  });
+});

@@ -1,0 +1,335 @@
+// Watches at the store: what is told, when, and at what cost.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Event } from "../../../proto/index.js";
+import { atOnce, DamagedError, type Watch } from "../../../store/index.js";
+import { shownEvent } from "../../support/watch-stream.js";
+import { HaltingDisk } from "../disk/faulty-disks.js";
+import { TestStore, bytes, disks, memoryDisk, op, turn, txn } from "../harness.js";
+import { Recorder } from "../recorder.js";
+
+for (const { name, create } of disks) {
+  describe(`on ${name}`, () => {
+    test("a watch from the past is told whole revisions in few batches, then of each as it happens", async () => {
+      await using tested = await TestStore.on(await create(), { revisionsPerWatchBatch: 3 });
+      for (const value of ["2", "3"]) tested.put("k", value);
+      await tested.save();
+      atOnce(tested.store.txn(txn([], [op.put("k", "4"), op.put("j", "4"), op.delete("l")])));
+      for (const value of ["5", "6"]) tested.put("k", value);
+      const recorder = new Recorder(tested, ["a", "z"], { startRevision: 1 });
+      assert.deepEqual(recorder.batches, [], "nothing before the answer that there is a watch");
+      await recorder.caughtUp();
+      tested.put("k", "7");
+      assert.deepEqual(recorder.batches, [
+        "rev 6: PUT k=2 2, PUT k=3 3, PUT k=4 4, PUT j=4 4",
+        "rev 6: PUT k=5 5, PUT k=6 6",
+        "rev 7: PUT k=7 7",
+      ]);
+    });
+
+    test("what a key was before is its value one revision before, as long as that is not compacted", async () => {
+      await using tested = await TestStore.on(await create());
+      tested.put("k", "2");
+      tested.put("k", "3");
+      tested.delete("k");
+      tested.put("k", "5");
+      // Twice in one revision: neither is what the other left.
+      atOnce(tested.store.txn(txn([], [op.put("k", "6"), op.txn(txn([], [op.delete("k")]))])));
+      tested.put("k", "7");
+      // A creation, though the key was there one revision before.
+      atOnce(tested.store.txn(txn([], [op.delete("k"), op.put("k", "8")])));
+      await tested.save();
+      const all = new Recorder(tested, ["k"], { startRevision: 1, prevKv: true });
+      await all.caughtUp();
+      const told = [
+        "PUT k=2 2",
+        "PUT k=3 3 was 2",
+        "DELETE k 4 was 3",
+        "PUT k=5 5",
+        "PUT k=6 6 was 5",
+        "DELETE k 6 was 5",
+        "PUT k=7 7",
+        "DELETE k 8 was 7",
+        "PUT k=8 8",
+      ];
+      assert.deepEqual(all.batches, [`rev 8: ${told.join(", ")}`]);
+
+      tested.store.compact(3);
+      const rest = new Recorder(tested, ["k"], { startRevision: 3, prevKv: true });
+      await rest.caughtUp();
+      assert.deepEqual(rest.batches, [`rev 8: ${["PUT k=3 3", ...told.slice(2)].join(", ")}`]);
+    });
+  });
+}
+
+test("a key, a range, everything from a key on, everything: each sees what it asked for", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  const asked = { key: ["b"], range: ["b", "c"], from: ["b", "\0"], everything: ["\0", "\0"] } as const;
+  const recorders = Object.entries(asked).map(([name, keys]) => ({ name, recorder: new Recorder(tested, keys) }));
+  for (const key of ["a", "b", "b\0", "bz", "c", "\xff"]) tested.put(key, "");
+  const seen = recorders.map(({ name, recorder }) => [
+    name,
+    recorder.batches.map((b) => b.split(/PUT |=/)[1]).join(" "),
+  ]);
+  assert.deepEqual(Object.fromEntries(seen), {
+    key: "b",
+    range: "b b\0 bz",
+    from: "b b\0 bz c \xff",
+    everything: "a b b\0 bz c \xff",
+  });
+});
+
+test("a revision of which nothing is wanted is not told", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  const puts = new Recorder(tested, ["k"], { deletes: false });
+  const deletes = new Recorder(tested, ["k"], { puts: false });
+  const neither = new Recorder(tested, ["k"], { puts: false, deletes: false });
+  tested.put("k", "v");
+  tested.delete("k");
+  assert.deepEqual(puts.batches, ["rev 2: PUT k=v 2"]);
+  assert.deepEqual(deletes.batches, ["rev 3: DELETE k 3"]);
+  assert.deepEqual(neither.batches, []);
+});
+
+test("the keys of a lease that ends are told as deletions, in key order, all at once", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  tested.store.grantLease({ id: 7n, ttlSeconds: 5, generation: 1 });
+  for (const key of ["b", "a", "c"]) tested.put(key, "v", { lease: 7n });
+  const recorder = new Recorder(tested, ["a", "z"]);
+  atOnce(tested.store.revokeLease(7n));
+  assert.deepEqual(recorder.batches, ["rev 5: DELETE a 5, DELETE b 5, DELETE c 5"]);
+});
+
+test("a start in the future is waited for, and is no progress before", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  const recorder = new Recorder(tested, ["k"], { startRevision: 4 });
+  for (const value of ["2", "3"]) tested.put("k", value);
+  assert.equal(recorder.watch.toldThrough(), undefined);
+  tested.put("k", "4");
+  assert.equal(recorder.watch.toldThrough(), 4);
+  assert.deepEqual(recorder.batches, ["rev 4: PUT k=4 4"]);
+});
+
+test("a receiver without room is asked once, and then catches up from history", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  const recorder = new Recorder(tested, ["k"]);
+  recorder.hasRoom = false;
+  for (let n = 2; n <= 500; n++) tested.put("k", `${n}`);
+  assert.equal(recorder.refusals, 1);
+  assert.equal(recorder.watch.toldThrough(), undefined, "no progress while events are missing");
+  recorder.hasRoom = true;
+  recorder.watch.resume();
+  await recorder.caughtUp();
+  assert.equal(recorder.batches.length, 1);
+  assert.match(recorder.batches[0] ?? "", /^rev 500: PUT k=2 2, PUT k=3 3, .*PUT k=500 500$/);
+});
+
+test("a start that is compacted is said to be, also if it was not when the watch fell behind", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  const slow = new Recorder(tested, ["k"]);
+  slow.hasRoom = false;
+  for (let n = 2; n <= 10; n++) tested.put("k", `${n}`);
+  tested.store.compact(5);
+  const late = new Recorder(tested, ["k"], { startRevision: 4 });
+  const justInTime = new Recorder(tested, ["k"], { startRevision: 5 });
+  slow.hasRoom = true;
+  slow.watch.resume();
+  await justInTime.caughtUp();
+  assert.deepEqual([slow.compacted, late.compacted, justInTime.compacted], [5, 5, undefined]);
+  assert.match(justInTime.batches[0] ?? "", /^rev 10: PUT k=5 5, /);
+  tested.put("k", "11");
+  assert.deepEqual([slow.batches, late.batches], [[], []]);
+});
+
+test("one that has far to go does not hold up those that are nearly there", async () => {
+  await using tested = await TestStore.on(await memoryDisk(), { revisionsPerWatchBatch: 1 });
+  for (let n = 2; n <= 200; n++) tested.put("k", `${n}`);
+  const far = new Recorder(tested, ["k"], { startRevision: 1 });
+  const near = new Recorder(tested, ["k"], { startRevision: 200 });
+  await near.caughtUp();
+  assert.ok(far.batches.length < 5, `${far.batches.length} batches before`);
+});
+
+test("an event is encoded once for all watchers, and once more for those that ask for what was before", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  tested.put("k", "2");
+  const live = [new Recorder(tested, ["k"]), new Recorder(tested, ["a", "z"])];
+  const livePrevious = [true, true].map((prevKv) => new Recorder(tested, ["k"], { prevKv }));
+  tested.put("k", "3");
+  const past = [1, 2].map((startRevision) => new Recorder(tested, ["k"], { startRevision }));
+  for (const recorder of past) await recorder.caughtUp();
+  const [a, b] = live.map(({ encoded }) => encoded[0]);
+  assert.equal(a, b);
+  const [c, d] = livePrevious.map(({ encoded }) => encoded[0]);
+  assert.equal(c, d);
+  assert.notEqual(a, c);
+  const [e, f] = past.map(({ encoded }) => encoded.at(-1));
+  assert.equal(e, f);
+});
+
+test("a round of writes that many watch tells so many at once, and the rest between requests", async () => {
+  await using tested = await TestStore.on(await memoryDisk(), { watchBatchesPerSlice: 3 });
+  const recorders = Array.from({ length: 7 }, () => new Recorder(tested, ["k"]));
+  const told = (): number => recorders.flatMap(({ batches }) => batches).length;
+  tested.put("k", "2");
+  assert.equal(told(), 3);
+  tested.put("k", "3");
+  assert.equal(told(), 3, "the same round");
+  tested.store.endRound(bytes("round"));
+  let most = 0;
+  for (let before = told(); recorders.some(({ watch }) => watch.toldThrough() === undefined); before = told()) {
+    await turn();
+    most = Math.max(most, told() - before);
+  }
+  assert.equal(most, 3);
+  assert.equal(told(), 10, "the others are told of both in one batch");
+  tested.put("k", "4");
+  assert.equal(told(), 13);
+  for (const recorder of recorders) await recorder.caughtUp();
+  const events = recorders.map(({ encoded }) => encoded.map((event) => shownEvent(Event.decode(event))));
+  for (const some of events) assert.deepEqual(some, ["PUT k=2 2", "PUT k=3 3", "PUT k=4 4"]);
+});
+
+test("nothing is told after close, nor kept; closing again, and resuming then, does nothing", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  tested.put("k", "2");
+  const live = new Recorder(tested, ["k"]);
+  const behind = new Recorder(tested, ["k"], { startRevision: 1 });
+  for (const { watch } of [live, behind]) {
+    watch.close();
+    watch.close();
+    watch.resume();
+  }
+  tested.put("k", "3");
+  for (let n = 0; n < 5; n++) await turn();
+  assert.deepEqual([live.batches, behind.batches], [[], []]);
+  assert.equal(live.watch.toldThrough(), undefined);
+});
+
+test("a watch that is closed while others are told of the same change is not told", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  const watches: Watch[] = [];
+  let told = 0;
+  for (const key of ["k", "k"])
+    watches.push(
+      tested.store.watch(
+        { key: bytes(key), rangeEnd: bytes(""), startRevision: 0, prevKv: false, puts: true, deletes: true },
+        {
+          changed: () => {
+            told += 1;
+            for (const watch of watches) watch.close();
+            return false;
+          },
+          compacted: () => assert.fail("compacted"),
+          failed: () => assert.fail("failed"),
+        },
+      ),
+    );
+  tested.put("k", "2");
+  tested.put("k", "3");
+  assert.equal(told, 1);
+  const another = new Recorder(tested, ["k"]);
+  tested.put("k", "4");
+  assert.deepEqual(another.batches, ["rev 4: PUT k=4 4"]);
+});
+
+test("a row that is damaged ends the watches that need it, and no others; writing goes on", async () => {
+  const disk = new HaltingDisk(await memoryDisk());
+  await using tested = await TestStore.on(disk, { cacheBytes: 0 });
+  for (const key of ["a", "b", "c"]) tested.put(key, "v");
+  await tested.save();
+  const rows = disk.opened!.iterate(Buffer.of(0x6b), Buffer.of(0x6c));
+  const [[rowKey, row] = []] = await rows.next(1);
+  await rows.close();
+  const batch = disk.opened!.batch();
+  batch.put(rowKey!, row!.with(5, 0xff));
+  await batch.write();
+
+  const fromStart = new Recorder(tested, ["c"], { startRevision: 1 });
+  const later = new Recorder(tested, ["a", "z"], { startRevision: 3 });
+  const asksForBefore = new Recorder(tested, ["a"], { prevKv: true });
+  await later.caughtUp();
+  await fromStart.until(() => fromStart.failure !== undefined);
+  tested.put("a", "w");
+  assert.ok(fromStart.failure instanceof DamagedError);
+  assert.ok(asksForBefore.failure instanceof DamagedError);
+  assert.equal(tested.store.revision, 5);
+  assert.deepEqual(later.batches, ["rev 4: PUT b=v 3, PUT c=v 4", "rev 5: PUT a=w 5"]);
+
+  const history = [false, true].map((prevKv) => new Recorder(tested, ["a"], { startRevision: 5, prevKv }));
+  const [plain, withPrevious] = history as [Recorder, Recorder];
+  await plain.caughtUp();
+  assert.deepEqual(plain.batches, ["rev 5: PUT a=w 5"]);
+  assert.ok(withPrevious.failure instanceof DamagedError);
+});
+
+test("what a key was before is not read from disk for those that are told as it happens", async () => {
+  const disk = new HaltingDisk(await memoryDisk());
+  await using tested = await TestStore.on(disk);
+  tested.store.grantLease({ id: 7n, ttlSeconds: 5, generation: 1 });
+  for (const key of ["a", "b"]) tested.put(key, "v", { lease: 7n });
+  await tested.save();
+  let reads = 0;
+  const get = disk.opened!.get.bind(disk.opened);
+  disk.opened!.get = (key) => {
+    reads += 1;
+    return get(key);
+  };
+  const recorder = new Recorder(tested, ["a", "z"], { prevKv: true });
+  tested.put("a", "w", { lease: 7n });
+  atOnce(tested.store.revokeLease(7n));
+  assert.deepEqual(recorder.batches, ["rev 4: PUT a=w 4 was v", "rev 5: DELETE a 5 was w, DELETE b 5 was v"]);
+  assert.equal(reads, 0);
+});
+
+test("what goes from memory to disk while history is read is told all the same, once", async () => {
+  const disk = new HaltingDisk(await memoryDisk());
+  await using tested = await TestStore.on(disk);
+  tested.put("k", "2");
+  await tested.save();
+  tested.put("k", "3");
+  tested.store.endRound(bytes("to be flushed"));
+  tested.put("k", "4");
+  disk.arm();
+  const recorder = new Recorder(tested, ["k"], { startRevision: 1 });
+  await disk.halted;
+  await tested.store.flush();
+  tested.put("k", "5");
+  disk.letGo();
+  await recorder.caughtUp();
+  tested.put("k", "6");
+  const events = recorder.encoded.map((event) => shownEvent(Event.decode(event)));
+  assert.deepEqual(events, ["PUT k=2 2", "PUT k=3 3", "PUT k=4 4", "PUT k=5 5", "PUT k=6 6"]);
+});
+
+test("a compaction while history is read: what was read is told, then that the rest is compacted", async () => {
+  const disk = new HaltingDisk(await memoryDisk());
+  await using tested = await TestStore.on(disk, { revisionsPerWatchBatch: 2 });
+  for (const value of ["2", "3", "4", "5", "6"]) tested.put("k", value);
+  await tested.save();
+  disk.arm();
+  const recorder = new Recorder(tested, ["k"], { startRevision: 2, prevKv: true });
+  await disk.halted;
+  const { finished } = tested.store.compact(6);
+  tested.store.endRound(bytes("compacted"));
+  await finished;
+  disk.letGo();
+  await recorder.until(() => recorder.compacted !== undefined);
+  assert.deepEqual(recorder.batches, ["rev 6: PUT k=2 2, PUT k=3 3"]);
+  assert.equal(recorder.compacted, 6);
+});
+
+test("a store that closes while history is read waits for that, and tells nothing any more", async () => {
+  const disk = new HaltingDisk(await memoryDisk());
+  await using tested = await TestStore.on(disk);
+  tested.put("k", "2");
+  await tested.save();
+  disk.arm();
+  const recorder = new Recorder(tested, ["k"], { startRevision: 1 });
+  await disk.halted;
+  const closed = tested.store.close();
+  disk.letGo();
+  await closed;
+  assert.deepEqual(recorder.batches, []);
+});

@@ -1,0 +1,325 @@
+// A machine with one member on it: the real member, on simulated parts. Its disk outlives its processes.
+
+import { join } from "node:path";
+import type { CoreStatus, MemberId, Outgoing } from "../raft/index.js";
+import type { LogFields, Logger } from "../server/base/logger.js";
+import { configFromFlags, defaultFlags, type MemberConfig } from "../server/config/config.js";
+import { errorText } from "../server/base/logger.js";
+import { memberServices, type MemberServices } from "../server/member/member-services.js";
+import type { MemberParts } from "../server/member/parts.js";
+import { openReplica, type Replica } from "../server/member/replica.js";
+import { SimDisk, type Operation, type OperationKind } from "./sim-disk.js";
+import { seededRandom, type SeededRandom } from "./random.js";
+import { ProcessClock, SimProcess } from "./process.js";
+import type { Scheduler } from "./scheduler.js";
+import type { SimNetwork } from "./sim-network.js";
+import { SimStores, type StoreConditions, type StoreFiles } from "./sim-store.js";
+import type { Story } from "./story.js";
+import { Traps, type Moment } from "./traps.js";
+
+/** Small enough that a write of three keys is applied in slices, between which everything else happens. */
+const smallSlices = { changesPerSlice: 2, changesToldAtOnce: 2, entriesPerSlice: 5, diskReadsPerSlice: 5 };
+
+/** What all hosts of a cluster have in common. */
+export interface ClusterSettings {
+  /** Names, in order. */
+  readonly members: readonly string[];
+  readonly heartbeatMs: number;
+  readonly electionMs: number;
+  readonly watchProgressMs: number;
+  readonly segmentBytes: number;
+  /** The log is cut every so many entries, and so many are kept then. */
+  readonly snapshotCount: number;
+  readonly snapshotCatchUpEntries: number;
+  /** What a read ahead in a store takes at most, in milliseconds, when its disk is well. */
+  readonly storeReadMs: number;
+}
+
+/** What a host tells the simulation. */
+export interface HostObserver {
+  /** A member has opened its files and begins to take part. */
+  readonly onOpened: (host: Host, replica: Replica) => void;
+  /** Its process has ended, whatever the reason. */
+  readonly onDied: (host: Host) => void;
+  /** Its member leads a term. */
+  readonly onLeads: (host: Host, status: CoreStatus) => void;
+  /** Its member, which has this id, says something to another. */
+  readonly onSend: (host: Host, id: MemberId, outgoing: Outgoing) => void;
+  /** Something that no fault explains. */
+  readonly onBug: (error: Error) => void;
+}
+
+/** What the disk is like at the moment, but for the rows of the store. */
+export interface DiskConditions {
+  /** Milliseconds that an operation takes at most. */
+  maxMs: number;
+  /** The next write fails. */
+  failsNext: boolean;
+}
+
+/** A member that runs, from the moment on at which its files are open. */
+export interface Running {
+  readonly replica: Replica;
+  readonly services: MemberServices;
+  /** It has joined: clients are served. */
+  isReady: boolean;
+}
+
+/** How long a host that is stopped lets calls under way go on, at most. */
+const graceMs = 500;
+
+export class Host {
+  readonly files: SimDisk;
+  readonly disk: DiskConditions = { maxMs: 1, failsNext: false };
+  readonly storeDisk: StoreConditions;
+  readonly config: MemberConfig;
+  readonly traps = new Traps();
+  process: SimProcess | undefined;
+  running: Running | undefined;
+  /** A fault that this life of the process may fail of has been injected. */
+  mayFail = false;
+  /** It did not start, as its disk is full: somebody starts it once there is space. */
+  lacksSpace = false;
+  /** A file has a bit that is not as it was written. */
+  isRotten = false;
+  private isStopping = false;
+  /** Was started while it was still being stopped: that comes next. */
+  private startsAgain = false;
+  /** How fast its clock goes. */
+  clockRate = 1;
+  lives = 0;
+  /** How often it has opened its files. */
+  opened = 0;
+  private readonly stores: SimStores;
+  private readonly random: SeededRandom;
+
+  constructor(
+    readonly name: string,
+    private readonly settings: ClusterSettings,
+    private readonly scheduler: Scheduler,
+    private readonly network: SimNetwork,
+    private readonly story: Story,
+    private readonly seed: number,
+    private readonly observer: HostObserver,
+  ) {
+    this.random = seededRandom(seed);
+    this.storeDisk = { ...this.healthyStore, failsNext: false };
+    this.files = new SimDisk({ random: seededRandom(seed + 1), schedule: (end) => this.onDiskEnd(end) });
+    this.files.onOperation = (operation) => this.diskFault(operation);
+    this.stores = new SimStores({
+      disk: this.files,
+      conditions: this.storeDisk,
+      random: this.random,
+      onWrite: () => this.reached("write store"),
+    });
+    this.config = configOf(name, settings);
+  }
+
+  /** Starts the member's process. */
+  start(): void {
+    if (this.process !== undefined) {
+      this.startsAgain = this.isStopping;
+      return;
+    }
+    this.lives++;
+    this.mayFail = this.isRotten || this.disk.failsNext || this.storeDisk.failsNext;
+    this.isStopping = this.startsAgain = this.lacksSpace = false;
+    const process = new SimProcess(this.scheduler, (error) => {
+      this.bug("threw, and nobody caught it", error);
+    });
+    this.process = process;
+    this.story.tell(`${this.name} starts (life ${this.lives})`);
+    void this.run(process);
+  }
+
+  /** Its store's disk when nothing is wrong with it. */
+  get healthyStore(): Omit<StoreConditions, "failsNext"> {
+    return { maxWriteMs: 2, maxReadMs: this.settings.storeReadMs };
+  }
+
+  get isUp(): boolean {
+    return this.process !== undefined;
+  }
+
+  /** Ends the process at once. With the power cut, what was not synced is lost. */
+  crash(how: "kill" | "powerCut"): void {
+    const { process } = this;
+    if (process === undefined) return;
+    this.files[how]();
+    this.end(process, how === "kill");
+  }
+
+  /** Stops it in order, as SIGTERM does. */
+  async stop(): Promise<void> {
+    const { process, running } = this;
+    if (process === undefined || running === undefined) return;
+    this.isStopping = true;
+    running.isReady = false; // no new calls
+    try {
+      await running.replica.handOver();
+      await process.sleep(this.random.next() * graceMs); // calls under way end, or not all of them
+      this.running = undefined;
+      this.observer.onDied(this);
+      await running.replica.close();
+    } catch (error) {
+      this.failed(process, error);
+    }
+    if (this.process !== process) return;
+    this.files.kill();
+    this.end(process, true);
+    if (this.startsAgain) this.start();
+  }
+
+  /** The member has come to it. */
+  reached(moment: Moment | `send ${Outgoing["message"]["kind"]}`): void {
+    if (this.isUp) this.traps.reached(moment);
+  }
+
+  pause(): void {
+    this.process?.pause();
+  }
+
+  resume(): void {
+    this.process?.resume(this.random.chance(0.5) ? "input" : "timers");
+  }
+
+  /** The files of the store that is in use. */
+  get storeFiles(): StoreFiles | undefined {
+    const member = join(this.config.dataDir, "member");
+    const current = this.files.contents().get(join(member, "store-current"));
+    const [name = ""] = Buffer.from(current ?? [])
+      .toString()
+      .split("\n");
+    return this.stores.at(join(member, name));
+  }
+
+  private end(process: SimProcess, isTold: boolean): void {
+    process.die();
+    this.process = undefined;
+    this.running = undefined;
+    this.network.died(process, { isTold });
+    this.observer.onDied(this);
+  }
+
+  private async run(process: SimProcess): Promise<void> {
+    const clock = new ProcessClock(process, this.clockRate, this.random.between(0, 1_000_000));
+    const environment = { clock, random: seededRandom(this.random.between(0, 2 ** 31)).next, logger: this.logger() };
+    try {
+      const replica = await openReplica(this.parts(process), this.config, environment, {
+        onFailure: (error) => this.failed(process, error),
+        onStatusChange: (status) => {
+          if (status.role !== "leader") return;
+          this.observer.onLeads(this, status);
+          this.reached("lead");
+        },
+      });
+      const services = memberServices(this.config, environment, replica);
+      const running: Running = { replica, services, isReady: false };
+      this.running = running;
+      this.opened++;
+      this.observer.onOpened(this, replica);
+      await replica.publish({ name: this.name, clientUrls: [`unix://${this.name}-client`] });
+      running.isReady = true;
+      this.story.tell(`${this.name} serves clients`);
+    } catch (error) {
+      if (!this.isStopping) this.failed(process, error);
+    }
+  }
+
+  /** The member cannot go on by itself: its process ends. */
+  private failed(process: SimProcess, error: unknown): void {
+    if (this.process !== process) return;
+    this.lacksSpace = this.files.capacityBytes < Infinity && errorText(error).startsWith("no space left for");
+    if (!this.mayFail && !this.lacksSpace) {
+      this.bug("failed, though nothing was done to its disk", error);
+      return;
+    }
+    this.story.tell(`${this.name} stops by itself: ${errorText(error)}`);
+    this.scheduler.after(0, () => {
+      if (this.process === process) this.crash("kill");
+    });
+  }
+
+  private bug(what: string, error: unknown): void {
+    const cause = error instanceof Error ? error : new Error(String(error));
+    this.observer.onBug(new Error(`${this.name} ${what}: ${errorText(cause)}`, { cause }));
+  }
+
+  private parts(process: SimProcess): MemberParts {
+    const disk = this.files.boot();
+    return {
+      disk,
+      segmentBytes: this.settings.segmentBytes,
+      openBackend: (path) => this.stores.open(path, disk, process),
+      storeLimits: smallSlices,
+      connect: (options) =>
+        this.network.connect({
+          name: this.name,
+          process,
+          options,
+          onSend: (outgoing) => this.sent(options.self, outgoing),
+        }),
+    };
+  }
+
+  private sent(id: MemberId, outgoing: Outgoing): void {
+    this.observer.onSend(this, id, outgoing);
+    this.reached(`send ${outgoing.message.kind}`);
+  }
+
+  /** An operation of the disk ends after its time. Others may overtake it, as with a pool of threads. */
+  private onDiskEnd(end: () => void): void {
+    const { process } = this;
+    this.scheduler.after(this.random.next() * this.disk.maxMs, () => process?.receive(end));
+  }
+
+  private diskFault(operation: Operation): Error | undefined {
+    const moment = momentOf(operation);
+    if (moment !== undefined) this.reached(moment);
+    if (!this.disk.failsNext || operation.kind !== "write") return undefined;
+    this.disk.failsNext = false;
+    return new Error(`EIO: simulated, write '${operation.path}'`);
+  }
+
+  private logger(): Logger {
+    const note =
+      (level: string) =>
+      (message: string, fields: LogFields = {}): void => {
+        if (message === "a request failed unexpectedly") this.bug("failed a request unexpectedly", fields["error"]);
+        const error = "error" in fields ? `: ${errorText(fields["error"])}` : "";
+        if (level === "info" || level === "debug") this.story.detail(`${this.name} says: ${message}${error}`);
+        else this.story.tell(`${this.name} ${level}: ${message}${error}`);
+      };
+    return { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error"), fatal: note("fatal") };
+  }
+}
+
+/** What an operation of the disk is a part of. */
+const momentOf = ({ kind, path }: Operation): Moment | undefined => {
+  if (path.includes("/wal")) return isLogMoment(kind) ? `${kind} log` : undefined;
+  return changing.has(kind) ? "replace file" : undefined;
+};
+
+const isLogMoment = (kind: OperationKind): kind is "write" | "rename" | "remove" =>
+  kind === "write" || kind === "rename" || kind === "remove";
+
+const changing = new Set<OperationKind>(["write", "rename", "syncDirectory", "makeDirectory", "removeTree"]);
+
+const configOf = (name: string, settings: ClusterSettings): MemberConfig => {
+  const peerUrl = (member: string): string => `unix://${member}-peer`;
+  const config = configFromFlags({
+    ...defaultFlags,
+    name,
+    dataDir: `/srv/${name}`,
+    listenClientUrls: `unix://${name}-client`,
+    advertiseClientUrls: `unix://${name}-client`,
+    listenPeerUrls: peerUrl(name),
+    initialAdvertisePeerUrls: peerUrl(name),
+    initialCluster: settings.members.map((member) => `${member}=${peerUrl(member)}`).join(","),
+    heartbeatInterval: String(settings.heartbeatMs),
+    electionTimeout: String(settings.electionMs),
+    watchProgressNotifyInterval: `${settings.watchProgressMs}ms`,
+  });
+  const { snapshotCount, snapshotCatchUpEntries } = settings;
+  return { ...config, snapshotCount, snapshotCatchUpEntries };
+};

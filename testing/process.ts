@@ -1,0 +1,126 @@
+import type { Clock } from "../raft/index.js";
+import type { Scheduler } from "./scheduler.js";
+
+/** One life of a member's process. It can be stopped and go on (SIGSTOP, SIGCONT), and it can die. */
+export class SimProcess {
+  isAlive = true;
+  private isPaused = false;
+  /** Due while the process was stopped. */
+  private heldTimers: (() => void)[] = [];
+  private heldInput: (() => void)[] = [];
+
+  /** @param onCrash takes what the process threw and nobody in it caught */
+  constructor(
+    readonly scheduler: Scheduler,
+    private readonly onCrash: (error: unknown) => void,
+  ) {}
+
+  /** Whether it runs: neither dead nor stopped. */
+  get isRunning(): boolean {
+    return this.isAlive && !this.isPaused;
+  }
+
+  /** Something from outside reaches the process: a message, the end of a write. */
+  receive(input: () => void): void {
+    if (this.isPaused) this.heldInput.push(input);
+    else this.run(input);
+  }
+
+  /** Calls back from within the process after `ms`, unless it is dead by then or the returned function is called. */
+  after(ms: number, callback: () => void): () => void {
+    if (!this.isAlive) return () => undefined;
+    const fire = (): void => {
+      if (appointment.run === undefined) return; // called off while the process was stopped
+      if (this.isPaused) this.heldTimers.push(fire);
+      else {
+        appointment.run = undefined;
+        this.run(callback);
+      }
+    };
+    const appointment = this.scheduler.after(ms, fire);
+    return () => void (appointment.run = undefined);
+  }
+
+  /** Resolves after `ms` of the world's time; never, if the process dies before. */
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.scheduler.after(ms, () => this.receive(resolve)));
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  /**
+   * @param first which of both the event loop comes to first depends on where it was stopped. Input first, the callbacks for
+   *   the end of its turn come before the timers, too.
+   */
+  resume(first: "timers" | "input"): void {
+    this.isPaused = false;
+    const timers = this.heldTimers.splice(0);
+    const input = this.heldInput.splice(0);
+    if (first === "timers") this.runEach([...timers, ...input]);
+    else {
+      this.runEach(input);
+      this.scheduler.after(0, () => this.runEach(timers));
+    }
+  }
+
+  /** One by one, as promises settle between two turns of a loop. */
+  private runEach(held: readonly (() => void)[]): void {
+    for (const run of held) this.scheduler.after(0, () => this.receive(run));
+  }
+
+  /** Whatever it waits for never comes. */
+  die(): void {
+    this.isAlive = false;
+    this.heldTimers = [];
+    this.heldInput = [];
+  }
+
+  private run(callback: () => void): void {
+    if (!this.isAlive) return;
+    try {
+      callback();
+    } catch (error) {
+      this.onCrash(error);
+    }
+  }
+}
+
+/** The monotonic clock of a machine: it began somewhere, and is a little too fast or too slow. */
+export class ProcessClock implements Clock {
+  /** @param rate how fast it goes: 1.01 gains ten milliseconds a second */
+  constructor(
+    private readonly process: SimProcess,
+    private readonly rate: number,
+    private readonly start: number,
+  ) {}
+
+  now(): number {
+    return this.start + this.process.scheduler.now * this.rate;
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    return this.process.after(Math.max(1, ms) / this.rate, callback); // Node's timers take a millisecond at least
+  }
+
+  every(ms: number, callback: () => void): () => void {
+    let isOver = false;
+    let cancel = (): void => undefined;
+    const next = (): void => {
+      cancel = this.after(ms, () => {
+        callback();
+        if (!isOver) next();
+      });
+    };
+    next();
+    return () => {
+      isOver = true;
+      cancel();
+    };
+  }
+
+  soon(callback: () => void): void {
+    this.process.after(0, callback);
+  }
+}

@@ -1,0 +1,298 @@
+// Calls of clients, carried without gRPC: the same method table as on a port, messages as bytes, and a network between.
+
+import { maxUnsentBytes, maxUnsentMessages } from "../server/base/limits.js";
+import type { BidiMethod, Call, RequestSink, UnaryMethod } from "../server/rpc/method-table.js";
+import { statusOfError, type GrpcStatus } from "../server/rpc/status.js";
+import type { SeededRandom } from "./random.js";
+import type { Host } from "./host.js";
+import type { SimProcess } from "./process.js";
+import type { Scheduler } from "./scheduler.js";
+
+/** A generated message type. */
+export interface Codec<Message> {
+  encode(message: Message): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): Message;
+}
+
+/** How a call ended. `lost`: the connection broke, or the client gave up; what became of the request nobody said. */
+export type Outcome<Response> =
+  | { readonly kind: "ok"; readonly response: Response }
+  | { readonly kind: "error"; readonly status: GrpcStatus }
+  /** Nobody listens there: the request never left. */
+  | { readonly kind: "refused" }
+  | { readonly kind: "lost" };
+
+export interface StreamEvents {
+  readonly onResponse: (bytes: Uint8Array) => void;
+  /** The stream is over; undefined: its connection broke. Called once, unless the client ended it. */
+  readonly onEnd: (status: GrpcStatus | undefined) => void;
+}
+
+/** A client's side of a stream. */
+export interface ClientStream {
+  send(bytes: Uint8Array): void;
+  /** The client goes away. */
+  cancel(): void;
+  /** The client takes nothing for a while; or takes again what waits. */
+  pause(): void;
+  resume(): void;
+}
+
+const maxDelayMs = 0.5;
+/** Without an answer to its pings, a client takes a connection for broken after so long. */
+const silentMs = 2_000;
+
+const call: Call = { metadata: () => undefined, onCancelled: () => undefined };
+
+/** What is open on one life of a member. */
+interface Connection {
+  readonly process: SimProcess;
+  readonly broken: Set<() => void>;
+}
+
+export class Rpc {
+  private readonly connections = new Map<Host, Connection>();
+
+  constructor(
+    private readonly scheduler: Scheduler,
+    private readonly random: SeededRandom,
+    private readonly onUnexpected: (host: Host, error: unknown) => void,
+  ) {}
+
+  /** The host's process has ended, or turns its clients away: their connections break, sooner or later. */
+  hostDied(host: Host): void {
+    const connection = this.connections.get(host);
+    this.connections.delete(host);
+    if (connection === undefined) return;
+    for (const broken of connection.broken)
+      this.scheduler.after(this.random.chance(0.8) ? this.travelMs() : this.random.next() * silentMs, broken);
+  }
+
+  /** Calls a method with one request and one response. */
+  call<Request, Response>(
+    host: Host,
+    { path, request, response }: { path: string; request: Codec<Request>; response: Codec<Response> },
+    message: Request,
+    timeoutMs: number,
+  ): Promise<Outcome<Response>> {
+    return new Promise((resolve) => {
+      const found = this.methodOf(host, path, "unary");
+      if (found === undefined) {
+        this.scheduler.after(this.travelMs(), () => resolve({ kind: "refused" }));
+        return;
+      }
+      const { method, connection } = found;
+      const end = (outcome: Outcome<Response>): void => {
+        connection.broken.delete(broken);
+        deadline.run = undefined;
+        resolve(outcome);
+      };
+      const broken = (): void => end({ kind: "lost" });
+      const deadline = this.scheduler.after(timeoutMs, broken);
+      connection.broken.add(broken);
+      const back = (outcome: () => Outcome<Response>): void => {
+        if (!connection.process.isAlive) return;
+        this.scheduler.after(this.travelMs(), () => {
+          if (connection.broken.has(broken)) end(outcome());
+        });
+        host.reached("answer");
+      };
+      const bytes = request.encode(message).finish();
+      this.scheduler.after(this.travelMs(), () =>
+        connection.process.receive(() =>
+          this.serve(host, method, bytes, {
+            send: (answer) => back(() => ({ kind: "ok", response: response.decode(answer) })),
+            fail: (status) => back(() => ({ kind: "error", status })),
+          }),
+        ),
+      );
+    });
+  }
+
+  /** Opens a stream in both directions; undefined: nobody listens there. */
+  open(host: Host, path: string, events: StreamEvents): ClientStream | undefined {
+    const found = this.methodOf(host, path, "bidi");
+    if (found === undefined) return undefined;
+    const { method, connection } = found;
+    const broken = (): void => stream.broken();
+    const stream = new OpenStream(this.scheduler, connection.process, () => this.travelMs(), {
+      onResponse: events.onResponse,
+      onEnd: (status) => {
+        connection.broken.delete(broken);
+        events.onEnd(status);
+      },
+    });
+    connection.broken.add(broken);
+    stream.begin(method, (error) => statusOfError(error, (unexpected) => this.onUnexpected(host, unexpected)));
+    return stream;
+  }
+
+  private serve(
+    host: Host,
+    method: UnaryMethod,
+    bytes: Uint8Array,
+    reply: { send: (bytes: Uint8Array) => void; fail: (status: GrpcStatus) => void },
+  ): void {
+    let isAnswered = false;
+    const once = (answer: () => void): void => {
+      if (isAnswered) return;
+      isAnswered = true;
+      answer();
+    };
+    const fail = (error: unknown): void =>
+      once(() => reply.fail(statusOfError(error, (unexpected) => this.onUnexpected(host, unexpected))));
+    try {
+      host.running?.services.admit(call);
+      method.handle(method.decode(bytes), call, {
+        send: (response) => once(() => reply.send(method.encode(response))),
+        fail,
+      });
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  private methodOf<Kind extends "unary" | "bidi">(
+    host: Host,
+    path: string,
+    kind: Kind,
+  ): { method: Extract<UnaryMethod | BidiMethod, { kind: Kind }>; connection: Connection } | undefined {
+    const { running, process } = host;
+    if (running?.isReady !== true || process === undefined) return undefined;
+    const method = running.services.methods.find((each) => each.path === path && each.kind === kind);
+    if (method === undefined) throw new Error(`there is no ${kind} method ${path}`);
+    let connection = this.connections.get(host);
+    if (connection === undefined) this.connections.set(host, (connection = { process, broken: new Set() }));
+    return { method: method as Extract<UnaryMethod | BidiMethod, { kind: Kind }>, connection };
+  }
+
+  /** How long something is on its way between a client and a member, in virtual time. */
+  private travelMs(): number {
+    return this.random.next() * maxDelayMs;
+  }
+}
+
+/** A stream with what the engine does for it: order, and a buffer that says when it is full. */
+class OpenStream implements ClientStream {
+  private sink: RequestSink<never> | undefined;
+  private method: BidiMethod | undefined;
+  private statusOf: (error: unknown) => GrpcStatus = () => ({ code: 2, details: "" });
+  private isServerDone = false;
+  private isClientDone = false;
+  private onDrain: () => void = () => undefined;
+  /** On the way to the client, or waiting for it. */
+  private unsent = 0;
+  private unsentBytes = 0;
+  private isFull = false;
+  private isPaused = false;
+  private waiting: (() => void)[] = [];
+  private requestsDue = 0;
+  private responsesDue = 0;
+
+  constructor(
+    private readonly scheduler: Scheduler,
+    private readonly process: SimProcess,
+    private readonly travelMs: () => number,
+    private readonly events: StreamEvents,
+  ) {}
+
+  begin(method: BidiMethod, statusOf: (error: unknown) => GrpcStatus): void {
+    this.method = method;
+    this.statusOf = statusOf;
+    this.toServer(() => {
+      this.sink = method.open(call, {
+        send: (response) => this.respond(method.encode(response)),
+        onDrain: (callback) => (this.onDrain = callback),
+        fail: (error) => this.endServer(statusOf(error)),
+        end: () => this.endServer({ code: 0, details: "" }),
+      });
+    });
+  }
+
+  send(bytes: Uint8Array): void {
+    this.toServer(() => {
+      if (this.method !== undefined) this.sink?.onRequest(this.method.decode(bytes));
+    });
+  }
+
+  cancel(): void {
+    this.isClientDone = true;
+    this.toServer(() => this.closeServer());
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    for (const take of this.waiting.splice(0)) take();
+  }
+
+  /** The connection breaks: both sides find out, the server at once if it lives. */
+  broken(): void {
+    this.process.receive(() => this.closeServer());
+    this.endClient(undefined);
+  }
+
+  private toServer(run: () => void): void {
+    this.requestsDue = Math.max(this.requestsDue, this.scheduler.now + this.travelMs());
+    this.scheduler.after(this.requestsDue - this.scheduler.now, () =>
+      this.process.receive(() => {
+        if (this.isServerDone) return;
+        try {
+          run();
+        } catch (error) {
+          this.endServer(this.statusOf(error));
+        }
+      }),
+    );
+  }
+
+  private respond(bytes: Uint8Array): boolean {
+    if (this.isServerDone) return true;
+    this.unsent++;
+    this.unsentBytes += bytes.length;
+    this.isFull ||= this.unsent >= maxUnsentMessages || this.unsentBytes >= maxUnsentBytes;
+    this.toClient(() => {
+      if (!this.isClientDone) this.events.onResponse(bytes);
+      this.process.receive(() => this.taken(bytes.length));
+    });
+    return !this.isFull;
+  }
+
+  private taken(bytes: number): void {
+    this.unsent--;
+    this.unsentBytes -= bytes;
+    if (!this.isFull || this.unsent > 0) return;
+    this.isFull = false;
+    if (!this.isServerDone) this.onDrain();
+  }
+
+  /** In order, and only while the client takes something. */
+  private toClient(arrive: () => void): void {
+    this.responsesDue = Math.max(this.responsesDue, this.scheduler.now + this.travelMs());
+    this.scheduler.after(this.responsesDue - this.scheduler.now, () => {
+      if (this.isPaused) this.waiting.push(arrive);
+      else arrive();
+    });
+  }
+
+  private endServer(status: GrpcStatus): void {
+    if (this.isServerDone) return;
+    this.closeServer();
+    this.toClient(() => this.endClient(status));
+  }
+
+  private closeServer(): void {
+    if (this.isServerDone) return;
+    this.isServerDone = true;
+    this.sink?.onClosed();
+  }
+
+  private endClient(status: GrpcStatus | undefined): void {
+    if (this.isClientDone) return;
+    this.isClientDone = true;
+    this.events.onEnd(status);
+  }
+}

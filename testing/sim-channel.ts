@@ -1,0 +1,140 @@
+// The way of a snapshot between two members: payloads in order, one at a time, until it breaks.
+
+import { ChannelClosedError, type SnapshotChannel } from "../server/peers/channel.js";
+import type { SimProcess } from "./process.js";
+import type { Scheduler } from "./scheduler.js";
+
+/** Payloads that may be on the way before a sender has to wait. */
+const room = 2;
+
+interface Settle<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** One side of it, in one process. */
+class End implements SnapshotChannel {
+  other: End | undefined;
+  private readonly arrived: Uint8Array[] = [];
+  /** Sent from here, and not taken there. */
+  private unsent = 0;
+  private receiver: Settle<Uint8Array> | undefined;
+  private sender: Settle<void> | undefined;
+  private ended: ChannelClosedError | undefined;
+
+  constructor(
+    private readonly process: SimProcess,
+    private readonly transmit: (arrive: () => void) => void,
+  ) {}
+
+  send(payload: Uint8Array): Promise<void> {
+    if (this.ended !== undefined) return Promise.reject(this.ended);
+    const bytes = Uint8Array.from(payload);
+    this.unsent++;
+    this.transmit(() => this.other?.push(bytes));
+    if (this.unsent < room) return Promise.resolve();
+    return new Promise((resolve, reject) => (this.sender = { resolve, reject }));
+  }
+
+  receive(): Promise<Uint8Array> {
+    const first = this.arrived.shift();
+    if (first !== undefined) {
+      this.other?.taken();
+      return Promise.resolve(first);
+    }
+    if (this.ended !== undefined) return Promise.reject(this.ended);
+    return new Promise((resolve, reject) => (this.receiver = { resolve, reject }));
+  }
+
+  close(reason: string): void {
+    if (this.ended !== undefined) return;
+    this.end(reason);
+    this.transmit(() => this.other?.cut("the other side closed it"));
+  }
+
+  /** It breaks. */
+  cut(reason: string): void {
+    this.process.receive(() => this.end(reason));
+  }
+
+  private push(payload: Uint8Array): void {
+    this.process.receive(() => {
+      const { receiver } = this;
+      this.receiver = undefined;
+      if (receiver === undefined) this.arrived.push(payload);
+      else {
+        this.other?.taken();
+        receiver.resolve(payload);
+      }
+    });
+  }
+
+  private taken(): void {
+    this.process.receive(() => {
+      this.unsent--;
+      if (this.unsent >= room) return;
+      this.sender?.resolve();
+      this.sender = undefined;
+    });
+  }
+
+  private end(reason: string): void {
+    if (this.ended !== undefined) return;
+    this.ended = new ChannelClosedError(reason);
+    this.receiver?.reject(this.ended);
+    this.sender?.reject(this.ended);
+    this.receiver = undefined;
+    this.sender = undefined;
+  }
+}
+
+/** What a channel needs to know of each of its ends. */
+export interface ChannelSide {
+  readonly name: string;
+  readonly process: SimProcess;
+}
+
+/** A channel, as the network sees it. */
+export class SimChannel {
+  readonly dialled: SnapshotChannel;
+  readonly accepted: SnapshotChannel;
+  isCut = false;
+  private readonly ends: readonly [End, End];
+  /** What waits for a way that went silent, by the side it comes from. */
+  private readonly stalled: readonly [(() => void)[], (() => void)[]] = [[], []];
+  private readonly lastDue: [number, number] = [0, 0];
+
+  constructor(
+    private readonly scheduler: Scheduler,
+    readonly sides: readonly [ChannelSide, ChannelSide],
+    private readonly passes: (from: ChannelSide, to: ChannelSide) => boolean,
+    private readonly travelMs: () => number,
+  ) {
+    const end = (side: 0 | 1): End => new End(sides[side].process, (arrive) => this.carry(side, arrive));
+    this.ends = [end(0), end(1)];
+    [this.ends[0].other, this.ends[1].other] = [this.ends[1], this.ends[0]];
+    [this.dialled, this.accepted] = this.ends;
+  }
+
+  /** A way that was silent may not be any more. */
+  goOn(): void {
+    for (const side of [0, 1] as const) for (const arrive of this.stalled[side].splice(0)) this.carry(side, arrive);
+  }
+
+  /** The connection is gone; those who live find out. */
+  cut(): void {
+    this.isCut = true;
+    for (const end of this.ends) end.cut("the connection was cut");
+  }
+
+  private carry(side: 0 | 1, arrive: () => void): void {
+    const [from, to] = side === 0 ? this.sides : [this.sides[1], this.sides[0]];
+    const due = Math.max(this.lastDue[side], this.scheduler.now + this.travelMs());
+    this.lastDue[side] = due;
+    this.scheduler.after(due - this.scheduler.now, () => {
+      if (this.isCut) return;
+      if (this.passes(from, to)) arrive();
+      else this.stalled[side].push(arrive);
+    });
+  }
+}

@@ -1,0 +1,322 @@
+// A disk in memory that loses what a real one may lose (sim-files.ts says what). One suite (disk.test.ts) holds for it and for
+// the real disk.
+import path from "node:path";
+import type { SeededRandom } from "./random.js";
+import { promised, type DiskDone, type DiskFile, type DiskResult, type OpenMode } from "../platform/disk.js";
+import type { DirectoryLock, MemberDisk } from "../platform/member-disk.js";
+import { sectorsOf, SimDirectory, SimFile, type SimNode } from "./sim-files.js";
+
+export type OperationKind =
+  | "open"
+  | "list"
+  | "rename"
+  | "remove"
+  | "removeTree"
+  | "syncDirectory"
+  | "makeDirectory"
+  | "freeBytes"
+  | "size"
+  | "read"
+  | "write"
+  | "close";
+
+export interface Operation {
+  readonly kind: OperationKind;
+  readonly path: string;
+}
+
+export interface SimDiskOptions {
+  /** Decides what a crash leaves behind. */
+  readonly random: SeededRandom;
+  /** Runs the end of an operation, later; a simulator adds delays here, by which they may overtake each other. Microtasks if absent. */
+  readonly schedule?: (end: () => void) => void;
+}
+
+export const diskError = (code: string, operation: Operation): Error =>
+  Object.assign(new Error(`${code}: simulated, ${operation.kind} '${operation.path}'`), { code });
+
+const isFull = (error: Error): boolean => "code" in error && error.code === "ENOSPC";
+
+/** A write on its way: what a kill finds half done. */
+interface Write {
+  readonly file: SimFile;
+  readonly bytes: Uint8Array;
+  readonly position: number;
+}
+
+export class SimDisk {
+  /** Called as each operation begins; an error makes it fail. It may cut the power or kill the process. */
+  onOperation: (operation: Operation) => Error | undefined = () => undefined;
+  /** Writes that would need more than this fail with ENOSPC. */
+  capacityBytes = Infinity;
+  private readonly random: SeededRandom;
+  private readonly schedule: (end: () => void) => void;
+  private readonly root = new SimDirectory();
+  private readonly writes = new Set<Write>();
+  private run = 0;
+
+  constructor(options: SimDiskOptions) {
+    this.random = options.random;
+    this.schedule = options.schedule ?? queueMicrotask;
+  }
+
+  /** The disk for one run of a process: after `kill` or `powerCut` it never answers again, and the next run boots anew. */
+  boot(): MemberDisk {
+    return new BootedDisk(this, ++this.run);
+  }
+
+  /** The process dies at once, as from `kill -9`; what the system has of its writes stays. */
+  kill(): void {
+    this.run++;
+    for (const { file, bytes, position } of this.writes)
+      file.writePart(bytes, position, this.random.between(0, sectorsOf(bytes)));
+    this.writes.clear();
+  }
+
+  /** The machine stops: of all that was not synced, any part may be there afterwards. */
+  powerCut(): void {
+    this.run++;
+    for (const { file, bytes, position } of this.writes) file.write(bytes, position);
+    this.writes.clear();
+    const odds = this.random.pick([0, 0.5, 0.9, 1]); // nothing, a mixture, nearly all, all
+    this.root.lose(() => this.random.chance(odds));
+  }
+
+  /** What programs see, by path. */
+  contents(): Map<string, Uint8Array> {
+    return new Map([...filesIn(this.root, "/")].sort().map(([name, file]) => [name, file.cache.slice()]));
+  }
+
+  /** The file of that name itself, which is another one when it was made anew; nothing of it can be used. */
+  fileAt(file: string): object | undefined {
+    const place = this.placeOf(file, { kind: "open", path: file });
+    return place instanceof Error ? undefined : place.node;
+  }
+
+  get usedBytes(): number {
+    let bytes = 0;
+    for (const [, file] of filesIn(this.root, "/")) bytes += file.cache.length;
+    return bytes;
+  }
+
+  /** Puts a file there, durably, without an operation: for what rot and people do. */
+  place(name: string, bytes: Uint8Array): void {
+    let directory = this.root;
+    for (const each of path.dirname(name).split("/").filter(Boolean)) {
+      const found = directory.names.get(each);
+      const below = found instanceof SimDirectory ? found : new SimDirectory();
+      if (found !== below) directory.place(each, below);
+      directory = below;
+    }
+    const file = new SimFile(name);
+    file.writeThrough(bytes, 0);
+    directory.place(path.basename(name), file);
+  }
+
+  /** Removes a file, durably, without an operation. */
+  erase(name: string): void {
+    const place = this.placeOf(name, { kind: "remove", path: name });
+    if (!(place instanceof Error)) place.directory.place(place.name, undefined);
+  }
+
+  /** Begins an operation of a process: it takes effect, and is answered, if that run still lives then. */
+  begin<T>(run: number, operation: Operation, done: DiskResult<T> | DiskDone, effect: () => T | Error): void {
+    if (run !== this.run) return;
+    const fault = this.onOperation(operation);
+    this.schedule(() => {
+      if (run !== this.run) return;
+      const result = fault ?? effect();
+      if (result instanceof Error) done(result);
+      else (done as DiskResult<T>)(null, result);
+    });
+  }
+
+  beginWrite(run: number, { file, bytes, position }: Write, done: DiskDone): void {
+    const operation: Operation = { kind: "write", path: file.path };
+    const write = { file, bytes, position };
+    const ended: DiskDone = (error) => {
+      this.writes.delete(write);
+      if (error !== null && !isFull(error)) file.writeInVain(bytes, position);
+      done(error);
+    };
+    if (run === this.run) this.writes.add(write);
+    this.begin<undefined>(run, operation, ended, () => {
+      const grown = Math.max(0, position + bytes.length - file.cache.length);
+      if (grown > 0 && this.usedBytes + grown > this.capacityBytes) return diskError("ENOSPC", operation);
+      file.writeThrough(bytes, position);
+      return undefined;
+    });
+  }
+
+  directoryAt(directory: string, operation: Operation): SimDirectory | Error {
+    let found: SimNode | undefined = this.root;
+    for (const name of directory.split("/").filter(Boolean)) {
+      if (!(found instanceof SimDirectory)) break;
+      found = found.names.get(name);
+    }
+    if (found instanceof SimDirectory) return found;
+    return diskError(found === undefined ? "ENOENT" : "ENOTDIR", operation);
+  }
+
+  /** Where `file` is, or would be. */
+  placeOf(file: string, operation: Operation): Place | Error {
+    const directory = this.directoryAt(path.dirname(file), operation);
+    if (directory instanceof Error) return directory;
+    const name = path.basename(file);
+    return { directory, name, node: directory.names.get(name) };
+  }
+}
+
+/** Where something is, and what; undefined: nothing. */
+interface Place {
+  readonly directory: SimDirectory;
+  readonly name: string;
+  readonly node: SimNode | undefined;
+}
+
+/** The disk as one run of a process has it. */
+class BootedDisk implements MemberDisk {
+  private isLocked = false;
+
+  constructor(
+    private readonly disk: SimDisk,
+    private readonly run: number,
+  ) {}
+
+  open(file: string, how: OpenMode, done: DiskResult<DiskFile>): void {
+    this.begin("open", file, done, ({ directory, name, node }, operation) => {
+      if (node instanceof SimDirectory) return diskError("EISDIR", operation);
+      if (node === undefined && how !== "new") return diskError("ENOENT", operation);
+      const opened = node ?? new SimFile(file);
+      if (how === "new") opened.empty();
+      if (node === undefined) directory.add(name, opened);
+      opened.path = file;
+      return new OpenFile(this.disk, this.run, opened);
+    });
+  }
+
+  list(file: string, done: DiskResult<readonly string[]>): void {
+    const operation: Operation = { kind: "list", path: file };
+    this.disk.begin(this.run, operation, done, () => {
+      const directory = this.disk.directoryAt(file, operation);
+      return directory instanceof Error ? directory : [...directory.names.keys()];
+    });
+  }
+
+  rename(from: string, to: string, done: DiskDone): void {
+    this.begin("rename", from, done, ({ directory, name, node }, operation) => {
+      if (path.dirname(from) !== path.dirname(to)) return diskError("EXDEV", operation); // nobody does this
+      if (!(node instanceof SimFile)) return diskError("ENOENT", operation);
+      node.path = to;
+      directory.rename(name, path.basename(to), node);
+      return undefined;
+    });
+  }
+
+  remove(file: string, done: DiskDone): void {
+    this.begin("remove", file, done, ({ directory, name, node }, operation) => {
+      if (!(node instanceof SimFile)) return diskError(node === undefined ? "ENOENT" : "EISDIR", operation);
+      directory.remove(name);
+      return undefined;
+    });
+  }
+
+  /** In two steps, as it takes a while in which the process may end: what is in it, and then itself. */
+  removeTree(file: string, done: DiskDone): void {
+    const removeName = (): void =>
+      this.begin("removeTree", file, done, ({ directory, name, node }) => {
+        if (node !== undefined) directory.remove(name);
+        return undefined;
+      });
+    const emptied: DiskDone = (error) => (error === null ? removeName() : done(error));
+    this.begin("removeTree", file, emptied, ({ node }) => {
+      if (node instanceof SimDirectory) emptyTree(node);
+      return undefined;
+    });
+  }
+
+  syncDirectory(file: string, done: DiskDone): void {
+    const operation: Operation = { kind: "syncDirectory", path: file };
+    this.disk.begin<undefined>(this.run, operation, done, () => {
+      const directory = this.disk.directoryAt(file, operation);
+      if (directory instanceof Error) return directory;
+      directory.sync();
+      return undefined;
+    });
+  }
+
+  freeBytes(directory: string, done: DiskResult<number>): void {
+    const { disk } = this;
+    disk.begin(this.run, { kind: "freeBytes", path: directory }, done, () => disk.capacityBytes - disk.usedBytes);
+  }
+
+  makeDirectory(file: string, done: DiskDone): void {
+    this.begin("makeDirectory", file, done, ({ directory, name, node }) => {
+      if (node === undefined) directory.add(name, new SimDirectory());
+      return undefined;
+    });
+  }
+
+  /** Nobody but this run can hold it: the ones before are dead. */
+  async lock(directory: string): Promise<DirectoryLock> {
+    if (this.isLocked) throw diskError("ELOCKED", { kind: "open", path: directory });
+    this.isLocked = true;
+    await promised((done) => this.makeDirectory(directory, done));
+    return { close: () => Promise.resolve(void (this.isLocked = false)) };
+  }
+
+  /** Begins an operation on one name. */
+  private begin<T>(
+    kind: OperationKind,
+    file: string,
+    done: DiskResult<T> | DiskDone,
+    effect: (place: Place, operation: Operation) => T | Error,
+  ): void {
+    const operation: Operation = { kind, path: file };
+    this.disk.begin(this.run, operation, done, () => {
+      const place = this.disk.placeOf(file, operation);
+      return place instanceof Error ? place : effect(place, operation);
+    });
+  }
+}
+
+class OpenFile implements DiskFile {
+  constructor(
+    private readonly disk: SimDisk,
+    private readonly run: number,
+    private readonly file: SimFile,
+  ) {}
+
+  write(bytes: Uint8Array, position: number, done: DiskDone): void {
+    this.disk.beginWrite(this.run, { file: this.file, bytes, position }, done);
+  }
+
+  size(done: DiskResult<number>): void {
+    this.begin("size", done, ({ cache }) => cache.length);
+  }
+
+  read(position: number, length: number, done: DiskResult<Uint8Array>): void {
+    this.begin("read", done, ({ cache }) => cache.slice(position, position + length));
+  }
+
+  close(done: DiskDone): void {
+    this.begin("close", done, () => undefined);
+  }
+
+  private begin<T>(kind: OperationKind, done: DiskResult<T> | DiskDone, effect: (file: SimFile) => T): void {
+    this.disk.begin(this.run, { kind, path: this.file.path }, done, () => effect(this.file));
+  }
+}
+
+function* filesIn(directory: SimDirectory, at: string): Generator<readonly [string, SimFile]> {
+  for (const [name, node] of directory.names)
+    if (node instanceof SimFile) yield [path.join(at, name), node];
+    else yield* filesIn(node, path.join(at, name));
+}
+
+const emptyTree = (directory: SimDirectory): void => {
+  for (const [name, node] of directory.names) {
+    if (node instanceof SimDirectory) emptyTree(node);
+    directory.remove(name);
+  }
+};

@@ -1,0 +1,370 @@
+// The ways between members: connections that carry bytes in order until they break, and all that can happen to them.
+
+import { crc32 } from "node:zlib";
+import { Calls } from "../proto/index.js";
+import { decodePeerMessage, encodePeerMessage, type MemberId, type Outgoing, type PeerMessage } from "../raft/index.js";
+import type { PeerNetwork } from "../server/member/parts.js";
+import type { Refusal } from "../server/peers/hello.js";
+import type { PeersOptions } from "../server/peers/peers.js";
+import { ChannelClosedError, type SnapshotChannel } from "../server/peers/channel.js";
+import type { SeededRandom } from "./random.js";
+import type { SimProcess } from "./process.js";
+import { SimChannel, type ChannelSide } from "./sim-channel.js";
+import type { Scheduler } from "./scheduler.js";
+import type { Story } from "./story.js";
+
+/** How badly the network behaves at the moment. */
+export interface Weather {
+  readonly maxDelayMs: number;
+  /** A connection loses, repeats or reorders nothing. The core is told to bear it all the same, so some seeds do it. */
+  readonly loss: number;
+  readonly repeat: number;
+  readonly reorder: number;
+}
+
+export const fairWeather: Weather = { maxDelayMs: 1, loss: 0, repeat: 0, reorder: 0 };
+
+/** From one member to another, by name. */
+export interface Way {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** A member that is to be connected, for one life of its process. */
+export interface Connected {
+  readonly name: string;
+  readonly process: SimProcess;
+  readonly options: PeersOptions;
+  /** A message has left. */
+  readonly onSend: (outgoing: Outgoing) => void;
+}
+
+interface Endpoint extends Connected {
+  isOpen: boolean;
+}
+
+/** A connection, over which the member that dialled speaks. */
+interface Link {
+  readonly from: Endpoint;
+  readonly toId: MemberId;
+  /** The life of the other member that it leads to; undefined: not connected. */
+  to: Endpoint | undefined;
+  /** Who was called and has not answered. */
+  called: Endpoint | undefined;
+  /** The first call has been answered, or was in vain. */
+  onTried: () => void;
+  /** Bytes that wait for a way that went silent. */
+  stalled: (() => void)[];
+  /** When what was sent last arrives: the next comes after it. */
+  lastDue: number;
+  retryMs: number;
+  cancelRetry: () => void;
+  missedSigns: number;
+}
+
+/** As in the links that processes have. */
+const firstRetryMs = 50;
+const longestRetryMs = 1_000;
+const signOfLifeMs = 1_000;
+const maxMissedSigns = 3;
+/** The longest time that the end of a process takes to be known to who is connected. */
+const maxFarewellMs = 1;
+
+export class SimNetwork {
+  weather: Weather = fairWeather;
+  private readonly endpoints = new Map<MemberId, Endpoint>();
+  private links: Link[] = [];
+  private channels: SimChannel[] = [];
+  private readonly cuts = new Set<Way>();
+
+  constructor(
+    private readonly scheduler: Scheduler,
+    private readonly random: SeededRandom,
+    private readonly story: Story,
+  ) {
+    const look = (): void => {
+      for (const link of [...this.links]) this.lookForSigns(link);
+      scheduler.after(signOfLifeMs, look);
+    };
+    scheduler.after(signOfLifeMs, look);
+  }
+
+  /** The network of one life of a member. */
+  connect(member: Connected): PeerNetwork {
+    const { options } = member;
+    const endpoint: Endpoint = { ...member, isOpen: true };
+    this.endpoints.set(options.self, endpoint);
+    return {
+      open: async () => {
+        await Promise.all(options.peers.map(({ id }) => this.open(endpoint, id)));
+      },
+      send: (messages) => this.send(endpoint, messages),
+      sendCalls: (to, calls) => this.sendCalls(endpoint, to, calls),
+      openSnapshot: (to) => this.openSnapshot(endpoint, to),
+      close: () => this.ended(endpoint, true),
+    };
+  }
+
+  // Faults.
+
+  /** Nothing passes there any more, and nobody is told. @returns takes it back */
+  cut(ways: readonly Way[]): () => void {
+    const cuts = ways.map(({ from, to }) => ({ from, to }));
+    for (const cut of cuts) this.cuts.add(cut);
+    return () => {
+      for (const cut of cuts) if (this.cuts.delete(cut)) this.goOn(cut);
+    };
+  }
+
+  healAll(): void {
+    const cuts = [...this.cuts];
+    this.cuts.clear();
+    for (const cut of cuts) this.goOn(cut);
+  }
+
+  /** What waited arrives, unless something else is in the way. */
+  private goOn({ from, to }: Way): void {
+    for (const link of this.links)
+      if (link.from.name === from && link.to?.name === to)
+        for (const arrive of link.stalled.splice(0)) this.inOrder(link, arrive);
+    for (const channel of this.channels) channel.goOn();
+  }
+
+  /** Both connections between two members break, and both sides know. */
+  closeLinks(one: string, other: string): void {
+    for (const link of [...this.links]) {
+      const names = [link.from.name, link.to?.name];
+      if (names.includes(one) && names.includes(other)) this.close(link, true);
+    }
+    this.cutChannels(({ sides }) => sides.every(({ name }) => name === one || name === other));
+  }
+
+  /** A process has died. Its system says so to who is connected, unless the power is gone, too. */
+  died(process: SimProcess, { isTold }: { readonly isTold: boolean }): void {
+    for (const endpoint of this.endpoints.values()) if (endpoint.process === process) this.ended(endpoint, isTold);
+  }
+
+  private ended(endpoint: Endpoint, isTold: boolean): void {
+    if (!endpoint.isOpen) return;
+    endpoint.isOpen = false;
+    for (const link of this.links.filter(({ from }) => from === endpoint)) {
+      link.cancelRetry();
+      link.onTried();
+      if (link.to !== undefined && isTold) this.sayClosed(link.to, endpoint);
+    }
+    this.links = this.links.filter(({ from }) => from !== endpoint);
+    for (const link of this.links) if (link.called === endpoint) this.inVain(link);
+    if (!isTold) return;
+    this.cutChannels(({ sides }) => sides.some((side) => side === endpoint));
+    for (const link of this.links)
+      if (link.to === endpoint && this.passes(endpoint, link.from))
+        this.scheduler.after(this.random.next() * maxFarewellMs, () => {
+          if (link.to === endpoint) this.close(link, false);
+        });
+  }
+
+  // Connections.
+
+  /** Resolves when the other member has answered, or could not be reached. */
+  private open(from: Endpoint, toId: MemberId): Promise<void> {
+    return new Promise((resolve) => {
+      const link: Link = {
+        from,
+        toId,
+        to: undefined,
+        called: undefined,
+        onTried: () => from.process.receive(resolve),
+        stalled: [],
+        lastDue: 0,
+        retryMs: firstRetryMs,
+        cancelRetry: () => undefined,
+        missedSigns: 0,
+      };
+      this.links.push(link);
+      this.dial(link);
+    });
+  }
+
+  private dial(link: Link): void {
+    const { from } = link;
+    if (!from.isOpen || link.to !== undefined || link.called !== undefined) return;
+    link.cancelRetry();
+    const arrives = this.scheduler.after(2 * this.travelMs(), () => {
+      const to = this.endpoints.get(link.toId);
+      if (to !== undefined && from.process.isRunning && this.canReach(from, to)) this.call(link, to);
+      else this.inVain(link);
+    });
+    link.cancelRetry = () => void (arrives.run = undefined);
+  }
+
+  /** The other member looks who that is. */
+  private call(link: Link, to: Endpoint): void {
+    const { self, life } = link.from.options;
+    link.called = to;
+    to.process.receive(
+      () =>
+        void to.options.meet(self, life).then((refusal) => {
+          if (link.called !== to || !link.from.isOpen) return;
+          if (!this.canReach(link.from, to)) this.inVain(link);
+          else if (refusal === undefined) this.opened(link, to);
+          else this.turnedAway(link, refusal);
+        }),
+    );
+  }
+
+  private turnedAway(link: Link, { reason, isDisowned }: Refusal): void {
+    const { name, process, options } = link.from;
+    this.story.tell(`${name} is turned away: ${reason}`);
+    if (isDisowned) process.receive(() => link.from.isOpen && options.onDisowned(reason));
+    this.inVain(link);
+  }
+
+  private inVain(link: Link): void {
+    link.called = undefined;
+    link.onTried();
+    const retry = this.scheduler.after(link.retryMs, () => this.dial(link));
+    link.cancelRetry = () => void (retry.run = undefined);
+    link.retryMs = Math.min(2 * link.retryMs, longestRetryMs);
+  }
+
+  private opened(link: Link, to: Endpoint): void {
+    link.to = to;
+    link.called = undefined;
+    link.retryMs = firstRetryMs;
+    link.missedSigns = 0;
+    link.from.process.receive(() => link.to === to && link.from.options.onLinkOpened(link.toId));
+    link.onTried();
+    this.story.detail(`${link.from.name} is connected to ${to.name}`);
+    // Who is called calls back at once, if it has to.
+    const back = this.links.find(({ from, toId }) => from === to && toId === link.from.options.self);
+    if (back !== undefined && back.to === undefined) this.dial(back);
+  }
+
+  /** @param bothKnow whether the other side is told, too, as far as a way leads there */
+  private close(link: Link, bothKnow: boolean): void {
+    const { from, to } = link;
+    if (to === undefined) return;
+    this.story.detail(`the connection from ${from.name} to ${to.name} closes`);
+    link.to = undefined;
+    link.stalled = [];
+    from.process.receive(() => from.isOpen && from.options.onLinkClosed(to.options.self));
+    if (bothKnow) this.sayClosed(to, from);
+    const retry = this.scheduler.after(link.retryMs, () => this.dial(link));
+    link.cancelRetry = () => void (retry.run = undefined);
+  }
+
+  private sayClosed(to: Endpoint, from: Endpoint): void {
+    if (!this.passes(from, to)) return;
+    this.scheduler.after(this.random.next() * maxFarewellMs, () =>
+      to.process.receive(() => to.isOpen && to.options.onLinkClosed(from.options.self)),
+    );
+  }
+
+  /** The side that was dialled says every second that it is there; who dialled counts what it misses. */
+  private lookForSigns(link: Link): void {
+    const { from, to } = link;
+    if (to === undefined || !from.process.isRunning) return;
+    const isHeard = to.isOpen && to.process.isRunning && this.passes(to, from);
+    link.missedSigns = isHeard ? 0 : link.missedSigns + 1;
+    if (link.missedSigns > maxMissedSigns) this.close(link, true);
+  }
+
+  private passes(from: ChannelSide, to: ChannelSide): boolean {
+    for (const cut of this.cuts) if (cut.from === from.name && cut.to === to.name) return false;
+    return true;
+  }
+
+  /** Whether a call from one would be taken by the other, and its answer come back. */
+  private canReach(from: Endpoint, to: Endpoint): boolean {
+    return to.isOpen && to.process.isRunning && this.passes(from, to) && this.passes(to, from);
+  }
+
+  // Snapshots.
+
+  private async openSnapshot(from: Endpoint, toId: MemberId): Promise<SnapshotChannel> {
+    await from.process.sleep(2 * this.travelMs());
+    const to = this.endpoints.get(toId);
+    if (to === undefined || !this.canReach(from, to)) throw new ChannelClosedError("the member cannot be reached");
+    const channel = new SimChannel(
+      this.scheduler,
+      [from, to],
+      (one, other) => this.passes(one, other),
+      () => this.travelMs(),
+    );
+    this.channels.push(channel);
+    this.story.detail(`${from.name} has a channel to ${to.name} for a snapshot`);
+    to.process.receive(() => to.isOpen && to.options.onSnapshot(from.options.self, channel.accepted));
+    return channel.dialled;
+  }
+
+  private cutChannels(isMeant: (channel: SimChannel) => boolean): void {
+    for (const channel of this.channels) if (isMeant(channel)) channel.cut();
+    this.channels = this.channels.filter(({ isCut }) => !isCut);
+  }
+
+  // Messages.
+
+  private send(from: Endpoint, messages: readonly Outgoing[]): void {
+    for (const outgoing of messages) {
+      const { to, message } = outgoing;
+      const bytes = encodePeerMessage(message);
+      this.transmit(from, to, describe(message, bytes), ({ options }) =>
+        options.onMessage(from.options.self, decodePeerMessage(bytes)),
+      );
+      from.onSend(outgoing);
+    }
+  }
+
+  private sendCalls(from: Endpoint, to: MemberId, calls: Calls): void {
+    const bytes = Calls.encode(calls).finish();
+    this.transmit(from, to, `calls ${crc32(bytes)}`, ({ options }) =>
+      options.onCalls(from.options.self, Calls.decode(bytes)),
+    );
+  }
+
+  private transmit(from: Endpoint, toId: MemberId, what: string, deliver: (to: Endpoint) => void): void {
+    const link = this.links.find((each) => each.from === from && each.toId === toId);
+    const to = link?.to;
+    if (link === undefined || to === undefined) return; // there is no way: it is lost
+    const arrive = (): void => {
+      if (link.to !== to) return; // the connection broke
+      if (!this.passes(from, to)) link.stalled.push(arrive);
+      else if (!to.isOpen) this.nobodyThere(link, to);
+      else
+        to.process.receive(() => {
+          if (!to.isOpen) return;
+          this.story.detail(`${from.name}→${to.name} ${what}`);
+          deliver(to);
+        });
+    };
+    const { loss, repeat, reorder } = this.weather;
+    if (loss > 0 && this.random.chance(loss)) return;
+    if (reorder > 0 && this.random.chance(reorder)) this.scheduler.after(2 * this.travelMs(), arrive);
+    else this.inOrder(link, arrive);
+    if (repeat > 0 && this.random.chance(repeat)) this.scheduler.after(2 * this.travelMs(), arrive);
+  }
+
+  /** After all that was sent before. */
+  private inOrder(link: Link, arrive: () => void): void {
+    link.lastDue = Math.max(link.lastDue, this.scheduler.now + this.travelMs());
+    this.scheduler.after(link.lastDue - this.scheduler.now, arrive);
+  }
+
+  /** The machine is there again, and knows of no such connection. */
+  private nobodyThere(link: Link, former: Endpoint): void {
+    const now = this.endpoints.get(link.toId);
+    if (now !== former && now?.isOpen === true && this.passes(now, link.from)) this.close(link, false);
+  }
+
+  /** How long something is on its way between members, in virtual time. */
+  private travelMs(): number {
+    return 0.05 + this.random.next() * this.weather.maxDelayMs;
+  }
+}
+
+/** Short, and different for different messages. */
+const describe = (message: PeerMessage, bytes: Uint8Array): string => {
+  const term = "term" in message ? ` term ${message.term}` : "";
+  const entries = message.kind === "append" ? ` ${message.prevIndex}+${message.entries.length}` : "";
+  return `${message.kind}${term}${entries} #${crc32(bytes).toString(16)}`;
+};
