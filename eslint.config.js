@@ -1,39 +1,13 @@
-// Lint, and the import directions of docs/architecture.md: cli → client → proto, cli → server → {raft, store, proto}.
+// Lint, and the rooms of docs/architecture.md.
 import tseslint from "typescript-eslint";
+import { roomsRule } from "./test/structure/rooms-rule.js";
 
-/** What each folder may import of the others; only their doors (`index.js`) are open. */
-const mayImport = {
-  platform: [],
-  raft: ["platform"],
-  proto: [],
-  store: ["platform", "proto"],
-  server: ["platform", "raft", "store", "proto"],
-  client: ["proto"],
-  cli: ["client", "server", "proto"],
+/** Each room imports the doors of its neighbours, and nothing else of ours. */
+const inRooms = {
+  files: ["{platform,raft,store,server,client,cli,testing,proto}/**/*.ts"],
+  plugins: { minietcd: { rules: { rooms: roomsRule } } },
+  rules: { "minietcd/rooms": "error" },
 };
-const folders = Object.keys(mayImport);
-
-const importRules = folders.map((folder) => {
-  const closed = folders.filter((other) => other !== folder && !mayImport[folder].includes(other));
-  const open = mayImport[folder];
-  const patterns = [
-    {
-      regex: `^(\\.\\./)+(test|bench|examples)/`,
-      message: "The product does not import its tests.",
-    },
-  ];
-  if (closed.length > 0)
-    patterns.push({
-      regex: `^(\\.\\./)+(${closed.join("|")})/`,
-      message: `${folder}/ may import only: ${open.join(", ") || "nothing of ours"}. See docs/architecture.md.`,
-    });
-  if (open.length > 0)
-    patterns.push({
-      regex: `^(\\.\\./)+(${open.join("|")})/(?!index\\.js$)`,
-      message: "Import a folder through its door, index.js.",
-    });
-  return { files: [`${folder}/**/*.ts`], rules: { "no-restricted-imports": ["error", { patterns }] } };
-});
 
 /** raft/core is pure: time, disk, network and randomness reach it only as arguments. */
 const pureCore = {
@@ -104,7 +78,5 @@ export default tseslint.config(
   },
   injected,
   pureCore,
-  ...importRules.filter((rule) => rule.files[0] !== "raft/**/*.ts"),
-  // raft/core has the stricter rule above; the rest of raft gets raft's.
-  { ...importRules.find((rule) => rule.files[0] === "raft/**/*.ts"), ignores: ["raft/core/**"] },
+  inRooms,
 );

@@ -8,11 +8,10 @@ import { loaded } from "./load.js";
 // Not imported at the top: a process that may not even open these files must be able to say so.
 const { Command, CommanderError } = await loaded(import("commander"));
 const { FlagError, readCommandLine, serverVersion } = await loaded(import("../server/index.js"));
-const { packageVersion } = await loaded(import("./version/package-version.js"));
-const { addClusterCommand } = await loaded(import("./server/cluster.js"));
-const { helpText } = await loaded(import("./server/help.js"));
-const { refuseFlags, runMember } = await loaded(import("./server/run-member.js"));
-const { addVerifyCommand } = await loaded(import("./server/verify.js"));
+const { packageVersion } = await loaded(import("./version/index.js"));
+const { addClusterCommand, addVerifyCommand, helpText, refuseFlags, runMember } = await loaded(
+  import("./server/index.js"),
+);
 
 /** As etcd prints it, so that scripts find the version of the API on the first line. */
 const versionText = (): string =>

@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 // minietcdctl: etcdctl's commands, for a cluster of minietcd or of etcd.
-import { exitCodes } from "./ctl/args/failure.js";
-import { ioOf } from "./ctl/args/io.js";
-import { runProgram } from "./ctl/program.js";
+import { exitCodes, ioOf } from "./ctl/args/index.js";
+import { runProgram } from "./ctl/index.js";
 
 /** What a shell reports of a program that wrote to a closed pipe: 128 + SIGPIPE. */
 const brokenPipe = 141;

@@ -1,15 +1,11 @@
 // What an application holds.
 import { Cluster } from "./cluster.js";
-import { Election } from "./concurrency/election.js";
-import { Endpoints } from "./transport/endpoints.js";
-import { Kv } from "./kv/kv.js";
-import { lock, tryLock, type Lock, type LockOptions } from "./concurrency/lock.js";
+import { Election, lock, type Lock, type LockOptions, tryLock } from "./concurrency/index.js";
+import { type ClientOptions, Endpoints, settingsOf } from "./transport/index.js";
+import { type Bytes, Kv } from "./kv/index.js";
 import { Maintenance } from "./maintenance.js";
-import type { Bytes } from "./kv/keys.js";
-import { Lease } from "./lease/lease.js";
-import { settingsOf, type ClientOptions } from "./transport/options.js";
-import { Watch, type WatchOptions } from "./watch/watch.js";
-import { WatchStream } from "./watch/watch-stream.js";
+import { Lease } from "./lease/index.js";
+import { Watch, type WatchOptions, WatchStream } from "./watch/index.js";
 
 /**
  * A client of a cluster, minietcd's or etcd's. Connects with the first request; all its requests share the connections.

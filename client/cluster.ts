@@ -1,9 +1,6 @@
 // The members of the cluster.
 import { ClusterDefinition, type Member } from "../proto/index.js";
-import { unaryMethod } from "./transport/methods.js";
-import type { Endpoints } from "./transport/endpoints.js";
-import { headerOf, type Header } from "./transport/header.js";
-import type { RequestOptions } from "./transport/options.js";
+import { type Endpoints, type Header, headerOf, type RequestOptions, unaryMethod } from "./transport/index.js";
 
 export interface MemberListResult {
   /** Its `revision` is 0. */

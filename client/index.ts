@@ -2,35 +2,41 @@
 
 export { Client } from "./client.js";
 export {
+  type ClientOptions,
   CompactedError,
   ConnectError,
   EtcdError,
-  LeaseLostError,
-  WatchEndedError,
   type EtcdErrorCode,
+  type Header,
+  LeaseLostError,
   type Outcome,
+  type RequestOptions,
   type WatchEnd,
-} from "./transport/errors.js";
-export type { ClientOptions, RequestOptions } from "./transport/options.js";
-export type { Header } from "./transport/header.js";
-export { prefixEnd, toText, type Bytes, type KeyInterval } from "./kv/keys.js";
-export type { CompactResult, Kv } from "./kv/kv.js";
-export type {
-  DeleteResult,
-  DeleteSettings,
-  GetResult,
-  GetSettings,
-  KeyValue,
-  PutResult,
-  PutSettings,
-} from "./kv/kv-ops.js";
-export type { Lease, LeaseGrantResult, LeaseRenewResult, LeaseTimeToLiveResult } from "./lease/lease.js";
-export type { KeptLease } from "./lease/kept-lease.js";
-export type { Lock, LockOptions } from "./concurrency/lock.js";
-export type { CampaignOptions, Election, Leadership } from "./concurrency/election.js";
-export type { Watch, WatchBatch, WatchOptions } from "./watch/watch.js";
-export type { WatchEvent, WatchResponse } from "./watch/watch-queue.js";
-export type { Compare, Txn, TxnOp, TxnOpResult, TxnResult } from "./kv/txn.js";
+  WatchEndedError,
+} from "./transport/index.js";
+export {
+  type Bytes,
+  type CompactResult,
+  type Compare,
+  type DeleteResult,
+  type DeleteSettings,
+  type GetResult,
+  type GetSettings,
+  type KeyInterval,
+  type KeyValue,
+  type Kv,
+  prefixEnd,
+  type PutResult,
+  type PutSettings,
+  toText,
+  type Txn,
+  type TxnOp,
+  type TxnOpResult,
+  type TxnResult,
+} from "./kv/index.js";
+export type { KeptLease, Lease, LeaseGrantResult, LeaseRenewResult, LeaseTimeToLiveResult } from "./lease/index.js";
+export type { CampaignOptions, Election, Leadership, Lock, LockOptions } from "./concurrency/index.js";
+export type { Watch, WatchBatch, WatchEvent, WatchOptions, WatchResponse } from "./watch/index.js";
 export type { Cluster, MemberListResult } from "./cluster.js";
 export type { AlarmResult, HashKvResult, Maintenance, StatusResult } from "./maintenance.js";
 export type { AlarmMember, Member } from "../proto/index.js";

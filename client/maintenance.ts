@@ -7,10 +7,7 @@ import {
   type AlarmMember,
   type DowngradeInfo,
 } from "../proto/index.js";
-import { unaryMethod } from "./transport/methods.js";
-import type { Endpoints } from "./transport/endpoints.js";
-import { headerOf, type Header } from "./transport/header.js";
-import type { RequestOptions } from "./transport/options.js";
+import { type Endpoints, type Header, headerOf, type RequestOptions, unaryMethod } from "./transport/index.js";
 
 export interface StatusResult {
   readonly header: Header;

@@ -1,7 +1,7 @@
 // The disk, as the log needs it. Callbacks, not promises: a simulator can then run a member in virtual time, step by step.
 import fs from "node:fs";
 import path from "node:path";
-import { errorCode } from "./index.js";
+import { errorCode } from "./error-codes.js";
 
 /** Never called before the function that takes it has returned. */
 export type DiskDone = (error: Error | null) => void;

@@ -1,8 +1,8 @@
 // Small files that are read and replaced as a whole.
 
 import { dirname } from "node:path";
-import { promised, type Disk, type DiskFile } from "../raft/index.js";
-import { errorCode } from "./index.js";
+import { promised, type Disk, type DiskFile } from "./disk.js";
+import { errorCode } from "./error-codes.js";
 
 /** Undefined: there is no such file. */
 export const readText = async (disk: Disk, path: string): Promise<string | undefined> => {

@@ -1,3 +1,16 @@
-// What the machine and Node give: all other folders may use it, and it uses none of them.
+// The machine and Node: clock, disk, locks of directories, small durable files, error codes. Imports nothing of ours.
 
+export { systemClock, type Clock } from "./clock.js";
+export {
+  ensureDirectory,
+  nodeDisk,
+  promised,
+  type Disk,
+  type DiskDone,
+  type DiskFile,
+  type DiskResult,
+  type OpenMode,
+} from "./disk.js";
+export { ifThere, readText, replaceFile } from "./durable-file.js";
 export { causeOf, errorCode } from "./error-codes.js";
+export { machineDisk, type DirectoryLock, type MemberDisk } from "./member-disk.js";

@@ -2,8 +2,8 @@
 
 import { rm } from "node:fs";
 import { Level } from "level";
-import { nodeDisk, promised, type Disk, type DiskDone } from "../raft/index.js";
-import { errorCode } from "./index.js";
+import { nodeDisk, promised, type Disk, type DiskDone } from "./disk.js";
+import { errorCode } from "./error-codes.js";
 
 /** Held until it is closed or the process ends, however that ends. */
 export interface DirectoryLock {

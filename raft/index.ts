@@ -1,38 +1,47 @@
 // Consensus: who leads, what the log holds, what is committed. Knows nothing of keys.
 
-export { systemClock, type Clock } from "../platform/clock.js";
-export { MalformedMessageError } from "./codec/bytes.js";
-export { decodePeerMessage, encodePeerMessage } from "./codec/peer-message.js";
-export { RaftCore, type CoreOptions } from "./core/core.js";
+// For those who import this as `minietcd/raft`; our own folders take them from platform/.
 export {
-  logStart,
-  noMember,
+  ensureDirectory,
+  nodeDisk,
+  promised,
+  systemClock,
+  type Clock,
+  type Disk,
+  type DiskDone,
+  type DiskFile,
+  type DiskResult,
+} from "../platform/index.js";
+export { decodePeerMessage, encodePeerMessage, MalformedMessageError } from "./codec/index.js";
+export {
+  type CoreOptions,
   type CoreStatus,
   type Entry,
   type HardState,
   type LogIndex,
   type LogPosition,
+  logStart,
   type MemberId,
+  noMember,
   type Outgoing,
   type PeerMessage,
+  RaftCore,
   type ReadState,
   type ReceivedSnapshot,
   type Refusal,
   type Role,
   type Term,
-} from "./core/types.js";
+} from "./core/index.js";
 export { RaftNode, tickMs, type LogStore, type NodeListener, type StateMachine, type Transport } from "./node.js";
-export { checkWal, type WalReport } from "./wal/check.js";
 export {
-  ensureDirectory,
-  nodeDisk,
-  promised,
-  type Disk,
-  type DiskDone,
-  type DiskFile,
-  type DiskResult,
-} from "../platform/disk.js";
-export { shortageOf, WalDamagedError, WalFailedError, WalVersionError, type Shortage } from "./wal/errors.js";
-export { openWal } from "./wal/open.js";
-export type { RecoveredLog } from "./wal/recovery.js";
-export type { Wal } from "./wal/wal.js";
+  checkWal,
+  openWal,
+  type RecoveredLog,
+  type Shortage,
+  shortageOf,
+  type Wal,
+  WalDamagedError,
+  WalFailedError,
+  type WalReport,
+  WalVersionError,
+} from "./wal/index.js";

@@ -1,7 +1,5 @@
-import type { Clock } from "../platform/clock.js";
-import type { RaftCore } from "./core/core.js";
+import type { Clock } from "../platform/index.js";
 import {
-  noMember,
   type CoreStatus,
   type Entry,
   type HardState,
@@ -9,14 +7,16 @@ import {
   type LogIndex,
   type LogPosition,
   type MemberId,
+  noMember,
   type Notice,
   type Outgoing,
   type PeerMessage,
+  type RaftCore,
   type ReadState,
   type ReceivedSnapshot,
   type Refusal,
   type Unsaved,
-} from "./core/types.js";
+} from "./core/index.js";
 
 /** Where entries become durable; `Wal` is the real one. At most one `append` or `restart` is under way at a time. */
 export interface LogStore {

@@ -7,33 +7,51 @@ import type {
   TxnRequest,
 } from "../proto/index.js";
 import { counterFromRequest } from "../proto/index.js";
-import type { Backend, BackendSize } from "./disk/backend.js";
-import { AnswerSize } from "./base/answer-size.js";
-import type { StoreClock } from "./base/clock.js";
-import { Compactor, type Compaction } from "./persist/compaction.js";
-import { ClosedError, CompactedError, FutureRevisionError, LeaseExistsError } from "./base/errors.js";
-import { KvHasher, type KvHash } from "./mvcc/hash-kv.js";
-import { compareKeys, keyFromBytes, type Key } from "./base/interval.js";
-import { KeyIndex } from "./mvcc/key-index.js";
-import { Leases, type Lease } from "./mvcc/leases.js";
-import type { StoreLimits } from "./base/limits.js";
-import { onlyOpen, Pins } from "./persist/pins.js";
-import { isPlainGet, readRange } from "./mvcc/range.js";
-import { recover, type Recovered } from "./persist/recovery.js";
-import { nextRevision, type Revision } from "./base/revision.js";
-import { slicedSort } from "./base/sliced-sort.js";
-import type { Sliced } from "./base/slices.js";
-import { runTxn } from "./mvcc/txn.js";
-import { snapshotOf, type StoreSnapshot } from "./persist/snapshot.js";
-import type { StoreData } from "./mvcc/store-data.js";
-import type { Turns } from "./base/turns.js";
-import { Unflushed } from "./mvcc/unflushed.js";
-import { ValueCache } from "./mvcc/value-cache.js";
-import { Values } from "./mvcc/values.js";
-import type { Pace } from "./disk/visit-rows.js";
-import { WatchHistory } from "./watch/watch-history.js";
-import { Write } from "./mvcc/write.js";
-import { WriteBehind } from "./persist/write-behind.js";
+import type { Backend, BackendSize, Pace } from "./disk/index.js";
+import {
+  AnswerSize,
+  ClosedError,
+  CompactedError,
+  compareKeys,
+  FutureRevisionError,
+  type Key,
+  keyFromBytes,
+  LeaseExistsError,
+  nextRevision,
+  type Revision,
+  type Sliced,
+  slicedSort,
+  type StoreClock,
+  type StoreLimits,
+  type Turns,
+} from "./base/index.js";
+import {
+  type Compaction,
+  Compactor,
+  onlyOpen,
+  Pins,
+  recover,
+  type Recovered,
+  snapshotOf,
+  type StoreSnapshot,
+  WriteBehind,
+} from "./persist/index.js";
+import {
+  isPlainGet,
+  KeyIndex,
+  type KvHash,
+  KvHasher,
+  type Lease,
+  Leases,
+  readRange,
+  runTxn,
+  type StoreData,
+  Unflushed,
+  ValueCache,
+  Values,
+  Write,
+} from "./mvcc/index.js";
+import { WatchHistory } from "./watch/index.js";
 
 /** A response and the store's revision with it, for the response's header, which the caller fills in. */
 export interface Answer<T> {

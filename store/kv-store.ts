@@ -8,24 +8,22 @@ import type {
   RawTxnResponse,
   TxnRequest,
 } from "../proto/index.js";
-import type { Backend, BackendSize } from "./disk/backend.js";
-import type { StoreClock } from "./base/clock.js";
-import type { Compaction } from "./persist/compaction.js";
+import { type Backend, type BackendSize, pacedBy, withoutPauses } from "./disk/index.js";
+import {
+  ClosedError,
+  DamagedError,
+  defaultLimits,
+  type Key,
+  type Revision,
+  type Sliced,
+  type StoreClock,
+  type StoreLimits,
+  Turns,
+} from "./base/index.js";
+import type { Compaction, StoreSnapshot } from "./persist/index.js";
 import { openContents, type Answer, type AppliedWrite, type Contents } from "./contents.js";
-import { ClosedError, DamagedError } from "./base/errors.js";
-import type { KvHash } from "./mvcc/hash-kv.js";
-import type { Key } from "./base/interval.js";
-import type { Lease } from "./mvcc/leases.js";
-import { defaultLimits, type StoreLimits } from "./base/limits.js";
-import type { Revision } from "./base/revision.js";
-import type { StoreSnapshot } from "./persist/snapshot.js";
-import type { Sliced } from "./base/slices.js";
-import { Turns } from "./base/turns.js";
-import { runTxn } from "./mvcc/txn.js";
-import { pacedBy, withoutPauses } from "./disk/visit-rows.js";
-import type { Watch, WatchOptions, WatchReceiver } from "./watch/watch.js";
-import { Watches } from "./watch/watches.js";
-import type { Write } from "./mvcc/write.js";
+import { type KvHash, type Lease, runTxn, type Write } from "./mvcc/index.js";
+import { type Watch, Watches, type WatchOptions, type WatchReceiver } from "./watch/index.js";
 
 export interface StoreOptions {
   /** The store closes it, also if it cannot be opened. */

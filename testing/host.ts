@@ -2,12 +2,15 @@
 
 import { join } from "node:path";
 import type { CoreStatus, MemberId, Outgoing } from "../raft/index.js";
-import type { LogFields, Logger } from "../server/base/logger.js";
-import { configFromFlags, defaultFlags, type MemberConfig } from "../server/config/config.js";
-import { errorText } from "../server/base/logger.js";
-import { memberServices, type MemberServices } from "../server/member/member-services.js";
-import type { MemberParts } from "../server/member/parts.js";
-import { openReplica, type Replica } from "../server/member/replica.js";
+import { errorText, type LogFields, type Logger } from "../server/base/index.js";
+import { configFromFlags, defaultFlags, type MemberConfig } from "../server/config/index.js";
+import {
+  type MemberParts,
+  memberServices,
+  type MemberServices,
+  openReplica,
+  type Replica,
+} from "../server/member/index.js";
 import { SimDisk, type Operation, type OperationKind } from "./sim-disk.js";
 import { seededRandom, type SeededRandom } from "./random.js";
 import { ProcessClock, SimProcess } from "./process.js";

@@ -1,4 +1,4 @@
-import type { Clock } from "../raft/index.js";
+import type { Clock } from "../platform/index.js";
 import type { Scheduler } from "./scheduler.js";
 
 /** One life of a member's process. It can be stopped and go on (SIGSTOP, SIGCONT), and it can die. */

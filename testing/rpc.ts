@@ -1,8 +1,14 @@
 // Calls of clients, carried without gRPC: the same method table as on a port, messages as bytes, and a network between.
 
-import { maxUnsentBytes, maxUnsentMessages } from "../server/base/limits.js";
-import type { BidiMethod, Call, RequestSink, UnaryMethod } from "../server/rpc/method-table.js";
-import { statusOfError, type GrpcStatus } from "../server/rpc/status.js";
+import { maxUnsentBytes, maxUnsentMessages } from "../server/base/index.js";
+import {
+  type BidiMethod,
+  type Call,
+  type GrpcStatus,
+  type RequestSink,
+  statusOfError,
+  type UnaryMethod,
+} from "../server/rpc/index.js";
 import type { SeededRandom } from "./random.js";
 import type { Host } from "./host.js";
 import type { SimProcess } from "./process.js";

@@ -1,6 +1,6 @@
 // The way of a snapshot between two members: payloads in order, one at a time, until it breaks.
 
-import { ChannelClosedError, type SnapshotChannel } from "../server/peers/channel.js";
+import { ChannelClosedError, type SnapshotChannel } from "../server/peers/index.js";
 import type { SimProcess } from "./process.js";
 import type { Scheduler } from "./scheduler.js";
 

@@ -2,8 +2,15 @@
 // the real disk.
 import path from "node:path";
 import type { SeededRandom } from "./random.js";
-import { promised, type DiskDone, type DiskFile, type DiskResult, type OpenMode } from "../platform/disk.js";
-import type { DirectoryLock, MemberDisk } from "../platform/member-disk.js";
+import {
+  type DirectoryLock,
+  type DiskDone,
+  type DiskFile,
+  type DiskResult,
+  type MemberDisk,
+  type OpenMode,
+  promised,
+} from "../platform/index.js";
 import { sectorsOf, SimDirectory, SimFile, type SimNode } from "./sim-files.js";
 
 export type OperationKind =

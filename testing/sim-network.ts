@@ -3,10 +3,8 @@
 import { crc32 } from "node:zlib";
 import { Calls } from "../proto/index.js";
 import { decodePeerMessage, encodePeerMessage, type MemberId, type Outgoing, type PeerMessage } from "../raft/index.js";
-import type { PeerNetwork } from "../server/member/parts.js";
-import type { Refusal } from "../server/peers/hello.js";
-import type { PeersOptions } from "../server/peers/peers.js";
-import { ChannelClosedError, type SnapshotChannel } from "../server/peers/channel.js";
+import type { PeerNetwork } from "../server/member/index.js";
+import { ChannelClosedError, type PeersOptions, type Refusal, type SnapshotChannel } from "../server/peers/index.js";
 import type { SeededRandom } from "./random.js";
 import type { SimProcess } from "./process.js";
 import { SimChannel, type ChannelSide } from "./sim-channel.js";

@@ -1,7 +1,7 @@
 // The rows of a member's store: `memory-level` that survives its process, behind what a disk does to it.
 
 import { join } from "node:path";
-import { promised, type Disk, type DiskFile } from "../raft/index.js";
+import { promised, type Disk, type DiskFile } from "../platform/index.js";
 import { openMemoryBackend, type Backend, type Batch, type Row, type RowIterator } from "../store/index.js";
 import type { SimDisk } from "./sim-disk.js";
 import type { SeededRandom } from "./random.js";

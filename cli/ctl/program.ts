@@ -1,41 +1,60 @@
 // minietcdctl as a whole: its commands, how one is found, and how it ends.
 import { Command, type Option } from "commander";
-import { alarmDisarmCommand, alarmListCommand, runAlarmDisarm, runAlarmList } from "./commands/alarm.js";
-import { compactionCommand, runCompaction } from "./commands/compaction.js";
-import { delCommand, runDel } from "./commands/del.js";
-import { hashKvCommand, healthCommand, runHashKv, runHealth, runStatus, statusCommand } from "./commands/endpoint.js";
-import { exitCodes, Failure, SilentFailure, type ExitCode } from "./args/failure.js";
 import {
-  allArguments,
-  booleanFlag,
-  forCommander,
-  refuseLostBytes,
-  splitArguments,
-  type Arguments,
-} from "./args/flags.js";
-import { getCommand, runGet } from "./commands/get.js";
-import { globalFlags } from "./commands/globals.js";
-import { quote } from "./args/go-values.js";
-import type { Io } from "./args/io.js";
-import {
+  alarmDisarmCommand,
+  alarmListCommand,
+  compactionCommand,
+  delCommand,
+  getCommand,
+  globalFlags,
   grantCommand,
+  hashKvCommand,
+  healthCommand,
   keepAliveCommand,
   leaseListCommand,
+  memberListCommand,
+  moveLeaderCommand,
+  putCommand,
   revokeCommand,
+  runAlarmDisarm,
+  runAlarmList,
+  runCompaction,
+  runDel,
+  runGet,
   runGrant,
+  runHashKv,
+  runHealth,
   runKeepAlive,
   runLeaseList,
+  runMemberList,
+  runMoveLeader,
+  runPut,
   runRevoke,
+  runStatus,
   runTimeToLive,
+  runTxn,
+  runVersion,
+  runWatch,
+  statusCommand,
   timeToLiveCommand,
-} from "./commands/lease.js";
-import { moveLeaderCommand, runMoveLeader } from "./commands/move-leader.js";
-import { memberListCommand, runMemberList } from "./commands/member.js";
-import { putCommand, runPut } from "./commands/put.js";
-import { runTxn, txnCommand } from "./commands/txn.js";
-import { runVersion, versionCommand } from "./commands/version.js";
-import { watchCommand } from "./commands/watch-request.js";
-import { runWatch } from "./commands/watch.js";
+  txnCommand,
+  versionCommand,
+  watchCommand,
+} from "./commands/index.js";
+import {
+  allArguments,
+  type Arguments,
+  booleanFlag,
+  type ExitCode,
+  exitCodes,
+  Failure,
+  forCommander,
+  type Io,
+  quote,
+  refuseLostBytes,
+  SilentFailure,
+  splitArguments,
+} from "./args/index.js";
 
 /** etcdctl's commands that are yet to come: known, so that no prefix of theirs means another command. */
 const notYet: Readonly<Record<string, readonly string[]>> = {

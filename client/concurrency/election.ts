@@ -1,12 +1,8 @@
 // Elections: one leader at a time, who says something about itself that all can read.
-import { onAbort } from "../transport/timers.js";
-import { EtcdError, quietly } from "../transport/errors.js";
-import { toBytes, type Bytes } from "../kv/keys.js";
-import type { KeyValue } from "../kv/kv-ops.js";
-import type { Lease } from "../lease/lease.js";
-import { LeavableIterator } from "../transport/leavable-iterator.js";
+import { EtcdError, LeavableIterator, onAbort, quietly, type RequestOptions } from "../transport/index.js";
+import { type Bytes, type KeyValue, toBytes } from "../kv/index.js";
+import type { Lease } from "../lease/index.js";
 import { byAge, Line, type LineServices } from "./line.js";
-import type { RequestOptions } from "../transport/options.js";
 import { Held, takeTurn, type Turn, type TurnOptions } from "./turn.js";
 
 export type CampaignOptions = TurnOptions;

@@ -1,11 +1,15 @@
 // A line of keys under one name, one for each lease, oldest first: the layout of etcd's own locks and elections.
-import { CompactedError, EtcdError } from "../transport/errors.js";
-import { insist } from "../transport/insist.js";
-import { toBytes, type Bytes } from "../kv/keys.js";
-import type { Kv } from "../kv/kv.js";
-import type { KeyValue } from "../kv/kv-ops.js";
-import type { Compare, TxnOp, TxnOpResult } from "../kv/txn.js";
-import type { Watch, WatchOptions } from "../watch/watch.js";
+import { CompactedError, EtcdError, insist } from "../transport/index.js";
+import {
+  type Bytes,
+  type Compare,
+  type KeyValue,
+  type Kv,
+  toBytes,
+  type TxnOp,
+  type TxnOpResult,
+} from "../kv/index.js";
+import type { Watch, WatchOptions } from "../watch/index.js";
 
 /** What a line is built on. */
 export interface LineServices {

@@ -1,6 +1,6 @@
 // Locks: one holder at a time, those who wait served in order.
-import type { Bytes } from "../kv/keys.js";
-import type { Lease } from "../lease/lease.js";
+import type { Bytes } from "../kv/index.js";
+import type { Lease } from "../lease/index.js";
 import { Line, type LineServices } from "./line.js";
 import { Held, takeTurn, type TurnOptions } from "./turn.js";
 

@@ -1,11 +1,8 @@
 // Waiting in line until it is one's turn, and what one has then.
-import { asTimer, onAbort } from "../transport/timers.js";
-import { EtcdError, quietly } from "../transport/errors.js";
-import type { Bytes } from "../kv/keys.js";
-import type { KeptLease } from "../lease/kept-lease.js";
-import type { Lease } from "../lease/lease.js";
+import { asTimer, EtcdError, onAbort, quietly } from "../transport/index.js";
+import type { Bytes, Compare } from "../kv/index.js";
+import type { KeptLease, Lease } from "../lease/index.js";
 import type { Entry, Line } from "./line.js";
-import type { Compare } from "../kv/txn.js";
 
 export interface TurnOptions {
   /** How long others wait should this process die without a word. Default: 60. Not together with `lease`. */

@@ -11,7 +11,7 @@ import {
   type RangeRequest,
   type RangeResponse,
 } from "../../proto/index.js";
-import { headerOf, type Header } from "../transport/header.js";
+import { type Header, headerOf } from "../transport/index.js";
 import { intervalOf, toBytes, type Bytes, type KeyInterval } from "./keys.js";
 
 /** One key as it was at one revision. */

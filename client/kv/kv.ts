@@ -1,8 +1,6 @@
 // Keys and values: reading, writing, deleting, compacting.
 import { KVDefinition } from "../../proto/index.js";
-import { unaryMethod } from "../transport/methods.js";
-import type { Endpoints } from "../transport/endpoints.js";
-import { headerOf, type Header } from "../transport/header.js";
+import { type Endpoints, type Header, headerOf, type RequestOptions, unaryMethod } from "../transport/index.js";
 import { toText, type Bytes } from "./keys.js";
 import {
   deleteRequest,
@@ -18,7 +16,6 @@ import {
   type PutResult,
   type PutSettings,
 } from "./kv-ops.js";
-import type { RequestOptions } from "../transport/options.js";
 import { onlyReads, txnRequest, txnResult, type Txn, type TxnResult } from "./txn.js";
 
 export interface CompactResult {

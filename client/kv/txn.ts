@@ -8,7 +8,7 @@ import {
   type TxnRequest,
   type TxnResponse,
 } from "../../proto/index.js";
-import { headerOf, type Header } from "../transport/header.js";
+import { type Header, headerOf } from "../transport/index.js";
 import { intervalOf, toBytes, type Bytes, type KeyInterval } from "./keys.js";
 import {
   deleteRequest,

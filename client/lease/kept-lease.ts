@@ -1,6 +1,5 @@
 // A lease and the clock it is renewed by.
-import { asTimer } from "../transport/timers.js";
-import { LeaseLostError, quietly } from "../transport/errors.js";
+import { asTimer, LeaseLostError, quietly } from "../transport/index.js";
 import type { LeaseStream, Renewing } from "./lease-stream.js";
 
 /**

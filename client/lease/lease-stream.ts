@@ -5,9 +5,7 @@ import {
   type LeaseKeepAliveRequest,
   type LeaseKeepAliveResponse,
 } from "../../proto/index.js";
-import { streamMethod } from "../transport/methods.js";
-import type { Endpoints } from "../transport/endpoints.js";
-import { LastingStream } from "../transport/lasting-stream.js";
+import { type Endpoints, LastingStream, streamMethod } from "../transport/index.js";
 
 const keepAlive = streamMethod(LeaseDefinition, LeaseDefinition.methods.leaseKeepAlive);
 

@@ -1,14 +1,17 @@
 // Leases: keys that go when nobody renews them.
 import { randomBytes } from "node:crypto";
 import { LeaseDefinition, counterFromResponse } from "../../proto/index.js";
-import { unaryMethod } from "../transport/methods.js";
-import type { Endpoints } from "../transport/endpoints.js";
-import { EtcdError } from "../transport/errors.js";
-import { headerOf, type Header } from "../transport/header.js";
-import { insist } from "../transport/insist.js";
+import {
+  type Endpoints,
+  EtcdError,
+  type Header,
+  headerOf,
+  insist,
+  type RequestOptions,
+  unaryMethod,
+} from "../transport/index.js";
 import { KeptLease } from "./kept-lease.js";
 import { LeaseStream } from "./lease-stream.js";
-import type { RequestOptions } from "../transport/options.js";
 
 export interface LeaseGrantResult {
   readonly header: Header;

@@ -6,10 +6,15 @@ import {
   type WatchCreateRequest,
   type WatchResponse as WireResponse,
 } from "../../proto/index.js";
-import { CompactedError, errorFromWatchEnd, type ConnectError } from "../transport/errors.js";
-import { headerOf, type Header } from "../transport/header.js";
-import { keyValueOf, type KeyValue } from "../kv/kv-ops.js";
-import { Wakeup } from "../transport/wakeup.js";
+import {
+  CompactedError,
+  type ConnectError,
+  errorFromWatchEnd,
+  type Header,
+  headerOf,
+  Wakeup,
+} from "../transport/index.js";
+import { type KeyValue, keyValueOf } from "../kv/index.js";
 import { allWatches, type Place, type Watcher, type WatchStream } from "./watch-stream.js";
 
 /** One change of one key. */

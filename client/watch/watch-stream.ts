@@ -1,10 +1,6 @@
 // All watches of a client, on one stream: which watch an answer is for, and what a new server has to be told.
 import { WatchDefinition, type WatchCreateRequest, type WatchResponse } from "../../proto/index.js";
-import { streamMethod } from "../transport/methods.js";
-import { asTimer } from "../transport/timers.js";
-import type { Endpoints } from "../transport/endpoints.js";
-import type { ConnectError } from "../transport/errors.js";
-import { LastingStream } from "../transport/lasting-stream.js";
+import { asTimer, type ConnectError, type Endpoints, LastingStream, streamMethod } from "../transport/index.js";
 
 const watchMethod = streamMethod(WatchDefinition, WatchDefinition.methods.watch);
 

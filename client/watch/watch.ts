@@ -1,10 +1,7 @@
 // Being told of changes.
 import { WatchCreateRequest_FilterType } from "../../proto/index.js";
-import { onAbort } from "../transport/timers.js";
-import { EtcdError } from "../transport/errors.js";
-import { LeavableIterator } from "../transport/leavable-iterator.js";
-import { intervalOf, type Bytes, type KeyInterval } from "../kv/keys.js";
-import type { RequestOptions } from "../transport/options.js";
+import { EtcdError, LeavableIterator, onAbort, type RequestOptions } from "../transport/index.js";
+import { type Bytes, intervalOf, type KeyInterval } from "../kv/index.js";
 import {
   WatchQueue,
   type Arrival,

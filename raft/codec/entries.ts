@@ -1,6 +1,6 @@
 // Entries as bytes. A run of entries is a stretch of one log: indexes count up by one and terms never fall, so the run
 // stores neither, only how far each term is above the one before it. What can be decoded is such a stretch by construction.
-import type { Entry, LogIndex, Term } from "../core/types.js";
+import type { Entry, LogIndex, Term } from "../core/index.js";
 import type { ByteReader, ByteWriter } from "./bytes.js";
 
 /** The entry a run follows in its log: `index` is one less than the first entry's, `term` not above its term. */

@@ -1,6 +1,6 @@
 // What members say to each other, as bytes: one byte of kind, the fields in the order of core/types.ts, nothing after.
 // A change here is a new version of the peer protocol; the link compares versions when it is opened.
-import type { LogIndex, PeerMessage, Term, Vote } from "../core/types.js";
+import type { LogIndex, PeerMessage, Term, Vote } from "../core/index.js";
 import { ByteReader, ByteWriter } from "./bytes.js";
 import { readRun, writeRun } from "./entries.js";
 

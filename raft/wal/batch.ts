@@ -1,7 +1,6 @@
 // What one record of the log says, and which record may follow which.
-import { ByteReader, type ByteWriter } from "../codec/bytes.js";
-import { readEntries, writeEntries } from "../codec/entries.js";
-import { noMember, type Entry, type HardState, type LogIndex, type LogPosition, type Term } from "../core/types.js";
+import { ByteReader, type ByteWriter, readEntries, writeEntries } from "../codec/index.js";
+import { type Entry, type HardState, type LogIndex, type LogPosition, noMember, type Term } from "../core/index.js";
 
 /** What one write makes durable: entries that replace the log from `entries[0].index` on, and the hard state if it changed. */
 export interface Batch {

@@ -1,4 +1,4 @@
-import type { Disk } from "../../platform/disk.js";
+import type { Disk } from "../../platform/index.js";
 import { WalDamagedError, WalVersionError } from "./errors.js";
 import { recoveredLog, recoverLog, type RecoveredLog } from "./recovery.js";
 import { listLogFiles } from "./segment-files.js";

@@ -1,5 +1,5 @@
 import path from "node:path";
-import type { Disk, DiskFile } from "../../platform/disk.js";
+import type { Disk, DiskFile } from "../../platform/index.js";
 import { shortageOf, type Shortage } from "./errors.js";
 import { nextSegmentName } from "./segment.js";
 

@@ -1,6 +1,5 @@
-import { errorCode } from "../../platform/index.js";
-import type { Entry, LogIndex } from "../core/types.js";
-import type { Disk } from "../../platform/disk.js";
+import { type Disk, errorCode } from "../../platform/index.js";
+import type { Entry, LogIndex } from "../core/index.js";
 import { WalFailedError } from "./errors.js";
 import type { LogFiles, SegmentFile } from "./segment-files.js";
 

@@ -1,6 +1,6 @@
 // Opening the log: what is there is read, mended after a power cut, and gone on with.
 import path from "node:path";
-import { ensureDirectory, promised, type Disk, type DiskFile } from "../../platform/disk.js";
+import { type Disk, type DiskFile, ensureDirectory, promised } from "../../platform/index.js";
 import { naming } from "./errors.js";
 import { blankSectors, sectorBytes, sectorEnd } from "./record.js";
 import { recoveredLog, recoverLog, type LogTail, type RecoveredLog, type Repair } from "./recovery.js";

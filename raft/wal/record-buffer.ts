@@ -1,4 +1,4 @@
-import { ByteWriter } from "../codec/bytes.js";
+import { ByteWriter } from "../codec/index.js";
 import { writeBatch, type Batch } from "./batch.js";
 import {
   batchRecord,

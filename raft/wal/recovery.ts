@@ -1,8 +1,8 @@
 // Reading the log back. Nothing is changed here: what has to be repaired is returned, so a damaged directory stays as it was.
-import { MalformedMessageError } from "../codec/bytes.js";
-import type { Entry, HardState, LogIndex, LogPosition, Term } from "../core/types.js";
+import { MalformedMessageError } from "../codec/index.js";
+import type { Entry, HardState, LogIndex, LogPosition, Term } from "../core/index.js";
 import { emptyLog, endAfter, readBatch, whyNotAfter, type Batch, type LogEnd } from "./batch.js";
-import type { Disk } from "../../platform/disk.js";
+import type { Disk } from "../../platform/index.js";
 import { WalDamagedError, WalVersionError } from "./errors.js";
 import { PayloadMemory } from "./payload-memory.js";
 import { batchRecord, nextRecordAt, readRecord } from "./record.js";

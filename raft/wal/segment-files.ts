@@ -1,6 +1,6 @@
 // Which files of a directory make up the log: found by name and by the first sector of each, before any is read whole.
 import path from "node:path";
-import { promised, type Disk, type DiskFile } from "../../platform/disk.js";
+import { type Disk, type DiskFile, promised } from "../../platform/index.js";
 import { naming, WalDamagedError } from "./errors.js";
 import { sectorBytes } from "./record.js";
 import { parseSegmentFileName, readSegmentHeader, segmentFileName, type SegmentHeader } from "./segment.js";

@@ -20,7 +20,7 @@
 // A segment is filled with zeros, given its header and its first record, all durable under another name; only then is
 // it renamed to what it is. So every segment has a whole header and a whole first record, whatever happened.
 import { crc32 } from "node:zlib";
-import type { HardState, LogIndex, Term } from "../core/types.js";
+import type { HardState, LogIndex, Term } from "../core/index.js";
 import { WalDamagedError, WalVersionError } from "./errors.js";
 import { sectorBytes } from "./record.js";
 

@@ -1,8 +1,8 @@
 // The write-ahead log: what a member must not forget, on disk before it speaks of it. Raft paper §5.1, figure 2.
 import path from "node:path";
-import type { Entry, HardState, LogIndex, LogPosition } from "../core/types.js";
+import type { Entry, HardState, LogIndex, LogPosition } from "../core/index.js";
 import { endAfter, whyNotAfter, whyNotRestartedAt, type LogEnd } from "./batch.js";
-import { promised, type Disk, type DiskFile } from "../../platform/disk.js";
+import { type Disk, type DiskFile, promised } from "../../platform/index.js";
 import { shortageOf, WalFailedError, type Shortage } from "./errors.js";
 import { NextSegment, type PreparedFile } from "./next-segment.js";
 import { OldSegments } from "./old-segments.js";

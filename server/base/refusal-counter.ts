@@ -1,4 +1,4 @@
-import type { Clock } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
 
 /** Between two reports. */
 const reportEveryMs = 10_000;

@@ -1,4 +1,4 @@
-import type { Clock } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
 import type { StoreClock } from "../../store/index.js";
 
 /** The member's clock, as the store needs it. */

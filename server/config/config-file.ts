@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
-import { StartError } from "../base/errors.js";
+import { StartError } from "../base/index.js";
 import type { Flag } from "./flag.js";
 import type { GivenFlag } from "./settings.js";
 import { findFlag } from "./flag-table.js";

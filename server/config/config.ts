@@ -1,8 +1,16 @@
-import { StartError } from "../base/errors.js";
+import {
+  type LogFormat,
+  type LogLevel,
+  logLevels,
+  type MemberUrl,
+  mustBeBindable,
+  mustBeConnectable,
+  parseMemberUrls,
+  StartError,
+  UrlError,
+} from "../base/index.js";
 import type { FlagKind } from "./flag.js";
 import { durationMs, FlagValueError, parseFlagValue } from "./flag-values.js";
-import { logLevels, type LogFormat, type LogLevel } from "../base/logger.js";
-import { mustBeBindable, mustBeConnectable, parseMemberUrls, UrlError, type MemberUrl } from "../base/urls.js";
 
 /** One member of the cluster as `--initial-cluster` names it. */
 export interface InitialMember {

@@ -1,4 +1,4 @@
-import { StartError } from "../base/errors.js";
+import { StartError } from "../base/index.js";
 import { variableOf } from "./flag.js";
 import type { GivenFlag } from "./settings.js";
 import { allFlags } from "./flag-table.js";

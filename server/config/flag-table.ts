@@ -1,6 +1,6 @@
 // Every flag of etcd 3.4 to 3.7 and what becomes of it here. Help, docs/flags.md and the tests come from this table.
 
-import { logLevels } from "../base/logger.js";
+import { logLevels } from "../base/index.js";
 import type { Flag, FlagGroup, FlagKind } from "./flag.js";
 
 type More = Pick<Flag, "until" | "harmless" | "isCommandLineOnly" | "check">;

@@ -1,6 +1,6 @@
 // Values of flags, read as Go's `flag` package and etcd read them.
 
-import { parseMemberUrls, UrlError } from "../base/urls.js";
+import { parseMemberUrls, UrlError } from "../base/index.js";
 import type { FlagKind } from "./flag.js";
 
 export type FlagValue = string | boolean | number | readonly string[];

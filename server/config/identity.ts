@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { MemberId } from "../../raft/index.js";
-import { StartError } from "../base/errors.js";
+import { StartError } from "../base/index.js";
 
 /** The first 8 bytes of a SHA-1, big-endian: how etcd makes ids. */
 const idOf = (data: Uint8Array): bigint => createHash("sha1").update(data).digest().readBigUInt64BE(0);

@@ -2,7 +2,7 @@ import type { Member } from "../../proto/index.js";
 import type { MemberId } from "../../raft/index.js";
 import { defaultFlags, type InitialMember, type MemberConfig } from "./config.js";
 import { memberIdOf } from "./identity.js";
-import type { Logger } from "../base/logger.js";
+import type { Logger } from "../base/index.js";
 
 /**
  * Logs which flags of a start on an existing data directory are used and which are ignored: the cluster it belongs to

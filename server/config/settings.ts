@@ -2,7 +2,7 @@
 // of, which keep it from starting.
 
 import { defaultFlags, FlagError, type ServerFlags } from "./config.js";
-import { StartError } from "../base/errors.js";
+import { StartError } from "../base/index.js";
 import type { Flag } from "./flag.js";
 import { findFlag } from "./flag-table.js";
 import { FlagValueError, parseFlagValue, type FlagValue } from "./flag-values.js";

@@ -1,12 +1,16 @@
 // Operations on data directories in which no member runs.
 
 import { join, resolve } from "node:path";
-import { ensureDirectory, promised } from "../../raft/index.js";
 import { DirectoryFiles } from "./directory-files.js";
-import { StartError } from "../base/errors.js";
-import { machineDisk, type DirectoryLock, type MemberDisk } from "../../platform/member-disk.js";
-import { errorCode } from "../../platform/index.js";
-import { asStartError } from "../base/open-failure.js";
+import { asStartError, StartError } from "../base/index.js";
+import {
+  type DirectoryLock,
+  errorCode,
+  machineDisk,
+  type MemberDisk,
+  ensureDirectory,
+  promised,
+} from "../../platform/index.js";
 
 /**
  * Creates a folder, and locks it for this process until the lock is closed or the process ends.

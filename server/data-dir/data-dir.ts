@@ -1,10 +1,8 @@
 import { basename } from "node:path";
-import { ensureDirectory, promised, type LogPosition } from "../../raft/index.js";
+import type { LogPosition } from "../../raft/index.js";
 import { DirectoryFiles, formatVersion, type DirectoryOwner, type StoreInUse } from "./directory-files.js";
-import { replaceFile } from "../../platform/durable-file.js";
-import { formatId } from "../base/logger.js";
-import type { DirectoryLock, MemberDisk } from "../../platform/member-disk.js";
-import { asStartError } from "../base/open-failure.js";
+import { type DirectoryLock, type MemberDisk, replaceFile, ensureDirectory, promised } from "../../platform/index.js";
+import { asStartError, formatId } from "../base/index.js";
 
 /**
  * A member's directory, held by this process alone:

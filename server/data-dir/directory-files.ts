@@ -1,9 +1,7 @@
 import { join, resolve } from "node:path";
-import { promised, type LogIndex, type LogPosition, type MemberId, type Term } from "../../raft/index.js";
-import { ifThere, readText } from "../../platform/durable-file.js";
-import { StartError } from "../base/errors.js";
-import type { DirectoryLock, MemberDisk } from "../../platform/member-disk.js";
-import { errorCode } from "../../platform/index.js";
+import type { LogIndex, LogPosition, MemberId, Term } from "../../raft/index.js";
+import { type DirectoryLock, errorCode, ifThere, type MemberDisk, readText, promised } from "../../platform/index.js";
+import { StartError } from "../base/index.js";
 
 /** The version of everything below `member/`; a newer one is refused. */
 export const formatVersion = 1;

@@ -1,7 +1,7 @@
 // What a log and a store that were written one after the other are to each other, after whatever ended the member.
 
 import { noMember, type LogPosition, type MemberId, type RecoveredLog, type Term, type Wal } from "../../raft/index.js";
-import { StartError } from "../base/errors.js";
+import { StartError } from "../base/index.js";
 
 /**
  * Whether the log must begin anew behind what the store contains: it was replaced by a snapshot, and the member ended

@@ -1,5 +1,6 @@
 import type { CallRequest, CallResponse, Calls } from "../../proto/index.js";
-import type { Clock, MemberId } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
+import type { MemberId } from "../../raft/index.js";
 import { LeaderCalls, type LeaderStatus } from "./leader-calls.js";
 import { ServedCalls, type Serve } from "./served-calls.js";
 

@@ -1,6 +1,6 @@
-import { noMember, type Clock, type CoreStatus, type MemberId } from "../../raft/index.js";
-import { ServerError } from "../base/errors.js";
-import { maxPendingCalls } from "../base/limits.js";
+import type { Clock } from "../../platform/index.js";
+import { noMember, type CoreStatus, type MemberId } from "../../raft/index.js";
+import { maxPendingCalls, ServerError } from "../base/index.js";
 import type { Question, ResponseTo } from "./served-calls.js";
 
 interface PendingCall {

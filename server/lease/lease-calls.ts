@@ -2,7 +2,7 @@ import type { LeaseQuery } from "../../proto/index.js";
 import { LeaseNotFoundError, type KvStore } from "../../store/index.js";
 import type { LeaseKeeper } from "./lease-keeper.js";
 import type { Serve } from "./served-calls.js";
-import type { Reads } from "../replication/reads.js";
+import type { Reads } from "../replication/index.js";
 import { encodedLeaseKeys } from "./lease-keys.js";
 
 export interface LeaseCallsOptions {

@@ -1,8 +1,9 @@
-import type { Clock, CoreStatus } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
+import type { CoreStatus } from "../../raft/index.js";
 import type { KvStore, Lease, Sliced } from "../../store/index.js";
-import { ServerError } from "../base/errors.js";
+import { ServerError } from "../base/index.js";
 import { LeaseTerm, type LeaseInfo } from "./lease-term.js";
-import type { Command, Settle } from "../replication/proposals.js";
+import type { Command, Settle } from "../replication/index.js";
 
 /** How often the leader looks for leases whose time is over. */
 export const sweepMs = 50;

@@ -1,5 +1,5 @@
 import type { Sliced } from "../../store/index.js";
-import { encodeParts, type IsTired } from "../rpc/large-message.js";
+import { encodeParts, type IsTired } from "../rpc/index.js";
 
 /** The field `keys` of etcdserverpb.LeaseTimeToLiveResponse: number 5, with a length. */
 const keysTag = (5 << 3) | 2;

@@ -1,6 +1,6 @@
 import type { CallRequest, CallResponse } from "../../proto/index.js";
 import type { MemberId } from "../../raft/index.js";
-import { maxServedCalls } from "../base/limits.js";
+import { maxServedCalls } from "../base/index.js";
 
 /** What a member asks its leader. */
 export type Question = NonNullable<CallRequest["request"]>;

@@ -12,22 +12,27 @@ import {
   type Wal,
 } from "../../raft/index.js";
 import { openStore, PatientBackend, type KvStore } from "../../store/index.js";
-import { decodeMarker, encodeMarker, type AppliedState } from "../replication/apply/applier.js";
-import { checkInitialCluster, type InitialMember, type MemberConfig } from "../config/config.js";
-import { DataDirectory } from "../data-dir/data-dir.js";
-import { ForeignPastError, StartError } from "../base/errors.js";
-import { clusterIdOf, memberIdOf } from "../config/identity.js";
-import { LogSpace } from "../resources/log-space.js";
-import { mustRestart, restartLog } from "../data-dir/log-recovery.js";
-import { Membership } from "../replication/apply/membership.js";
+import {
+  type AppliedState,
+  decodeMarker,
+  encodeMarker,
+  Membership,
+  SeenProposals,
+} from "../replication/apply/index.js";
+import {
+  checkInitialCluster,
+  clusterIdOf,
+  type InitialMember,
+  logIgnoredFlags,
+  type MemberConfig,
+  memberIdOf,
+} from "../config/index.js";
+import { DataDirectory, mustRestart, restartLog } from "../data-dir/index.js";
+import { ForeignPastError, StartError, storeClockOf } from "../base/index.js";
+import { LogSpace, SpacedBackend, StoreDescriptors, StoreSpace } from "../resources/index.js";
 import type { MemberEnvironment, MemberParts } from "./parts.js";
-import { Acquaintances } from "../peers/acquaintances.js";
-import { logIgnoredFlags } from "../config/restart-flags.js";
-import { SeenProposals } from "../replication/apply/seen-proposals.js";
-import { NewStores, type NewStoresOptions } from "../snapshots/new-store.js";
-import { storeClockOf } from "../base/store-clock.js";
-import { StoreDescriptors } from "../resources/store-descriptors.js";
-import { SpacedBackend, StoreSpace } from "../resources/store-space.js";
+import { Acquaintances } from "../peers/index.js";
+import { NewStores, type NewStoresOptions } from "../snapshots/index.js";
 import type { Teardown } from "./teardown.js";
 
 export interface DurableState {

@@ -13,20 +13,21 @@ import {
   WatchDefinition,
 } from "../../proto/index.js";
 import { noMember } from "../../raft/index.js";
-import type { MemberConfig } from "../config/config.js";
-import { ServerError } from "../base/errors.js";
-import { messageOverheadBytes } from "../base/limits.js";
+import type { MemberConfig } from "../config/index.js";
+import { messageOverheadBytes, ServerError } from "../base/index.js";
 import type { MemberEnvironment } from "./parts.js";
 import type { Replica } from "./replica.js";
-import { LeaderRequired, requiresLeader } from "../rpc/leader-required.js";
-import { unimplementedMethods, type Call, type Method } from "../rpc/method-table.js";
-import { clusterMethods } from "../services/cluster.js";
-import { healthMethods } from "../services/health.js";
-import { kvMethods } from "../services/kv.js";
-import { leaseMethods, minLeaseTtl } from "../services/lease.js";
-import { maintenanceMethods } from "../services/maintenance.js";
-import { ResponseHeaders } from "../services/response-header.js";
-import { watchMethods } from "../services/watch.js";
+import { type Call, LeaderRequired, type Method, requiresLeader, unimplementedMethods } from "../rpc/index.js";
+import {
+  clusterMethods,
+  healthMethods,
+  kvMethods,
+  leaseMethods,
+  maintenanceMethods,
+  minLeaseTtl,
+  ResponseHeaders,
+  watchMethods,
+} from "../services/index.js";
 
 export interface MemberServices {
   readonly methods: readonly Method[];

@@ -1,20 +1,28 @@
 import type { Socket } from "node:net";
-import type { Clock, CoreStatus } from "../../raft/index.js";
-import type { MemberConfig } from "../config/config.js";
-import { processDescriptors, type DescriptorShare } from "../resources/descriptors.js";
-import { ServerError } from "../base/errors.js";
-import { messageOverheadBytes } from "../base/limits.js";
-import { listen, type Listener } from "../net/listen.js";
-import type { Logger } from "../base/logger.js";
+import type { CoreStatus } from "../../raft/index.js";
+import type { MemberConfig } from "../config/index.js";
+import { type DescriptorShare, processDescriptors } from "../resources/index.js";
+import {
+  type Address,
+  formatAddress,
+  isLoopback,
+  type MemberUrl,
+  messageOverheadBytes,
+  refusalCounter,
+  ServerError,
+  serverVersion,
+} from "../base/index.js";
+import {
+  ClientConnections,
+  createGrpcJsEngine,
+  type Engine,
+  listen,
+  type Listener,
+  UntakenAnswers,
+} from "../net/index.js";
 import { memberServices } from "./member-services.js";
 import { ProcessParts, type MemberEnvironment } from "./parts.js";
-import { refusalCounter } from "../base/refusal-counter.js";
 import { openReplica, type Replica } from "./replica.js";
-import { ClientConnections } from "../net/client-connections.js";
-import { createGrpcJsEngine, type Engine } from "../net/grpc-js-engine.js";
-import { UntakenAnswers } from "../net/untaken-answers.js";
-import { formatAddress, isLoopback, type Address, type MemberUrl } from "../base/urls.js";
-import { serverVersion } from "../base/version.js";
 
 /** How long calls under way may take to end when the member stops. */
 const stopGraceMs = 5_000;

@@ -1,13 +1,12 @@
 // What a member acts through: the files and sockets of a process, or what a simulation has in their place.
 
 import type { Socket } from "node:net";
-import type { Clock, CoreStatus } from "../../raft/index.js";
+import type { CoreStatus } from "../../raft/index.js";
 import { openDiskBackend, type Backend, type StoreLimits } from "../../store/index.js";
-import { processDescriptors, type Descriptors } from "../resources/descriptors.js";
-import { maxUnknownPeerConnections } from "../base/limits.js";
-import type { Logger } from "../base/logger.js";
-import { machineDisk, type MemberDisk } from "../../platform/member-disk.js";
-import { Peers, type PeersOptions } from "../peers/peers.js";
+import { type Descriptors, processDescriptors } from "../resources/index.js";
+import { type Logger, maxUnknownPeerConnections } from "../base/index.js";
+import { machineDisk, type MemberDisk, type Clock } from "../../platform/index.js";
+import { Peers, type PeersOptions } from "../peers/index.js";
 
 /** The surroundings of a member, besides its configuration. */
 export interface MemberEnvironment {

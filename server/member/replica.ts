@@ -1,16 +1,13 @@
-import type { Clock, CoreStatus, MemberId, RaftNode } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
+import type { CoreStatus, MemberId, RaftNode } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
-import type { Applied, Applier } from "../replication/apply/applier.js";
-import type { MemberConfig } from "../config/config.js";
+import type { Applied, Applier } from "../replication/apply/index.js";
+import type { MemberConfig } from "../config/index.js";
 import { openDurableState, type DurableState } from "./durable-state.js";
-import { ServerError, type ServerErrorCode } from "../base/errors.js";
-import type { LeaseKeeper } from "../lease/lease-keeper.js";
-import type { LeadershipTransfer } from "../replication/leadership-transfer.js";
-import { asStartError } from "../base/open-failure.js";
+import { asStartError, ServerError, type ServerErrorCode } from "../base/index.js";
+import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
+import type { LeadershipTransfer, Proposals, Reads } from "../replication/index.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
-import type { LeaderCalls } from "../lease/leader-calls.js";
-import type { Proposals } from "../replication/proposals.js";
-import type { Reads } from "../replication/reads.js";
 import { Teardown } from "./teardown.js";
 import { Wiring } from "./wiring.js";
 

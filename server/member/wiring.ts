@@ -11,23 +11,15 @@ import {
   type Term,
 } from "../../raft/index.js";
 import { CompactedError } from "../../store/index.js";
-import { Applier, type Applied } from "../replication/apply/applier.js";
-import { startAutoCompaction, type AutoCompactor } from "../replication/auto-compaction.js";
-import type { MemberConfig } from "../config/config.js";
+import { type Applied, Applier, type Membership } from "../replication/apply/index.js";
+import { type AutoCompactor, LeadershipTransfer, Proposals, Reads, startAutoCompaction } from "../replication/index.js";
+import type { MemberConfig } from "../config/index.js";
 import type { DurableState } from "./durable-state.js";
-import { ForeignPastError, ServerError } from "../base/errors.js";
-import { serveLeaseCalls } from "../lease/lease-calls.js";
-import { LeaseKeeper } from "../lease/lease-keeper.js";
-import { LeadershipTransfer } from "../replication/leadership-transfer.js";
-import { formatId, type Logger } from "../base/logger.js";
-import type { Membership } from "../replication/apply/membership.js";
+import { ForeignPastError, formatId, type Logger, parseMemberUrl, ServerError } from "../base/index.js";
+import { LeaseKeeper, PeerCalls, serveLeaseCalls } from "../lease/index.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
-import { PeerCalls } from "../lease/calls.js";
-import type { Peer, PeersOptions } from "../peers/peers.js";
-import { Proposals } from "../replication/proposals.js";
-import { Reads } from "../replication/reads.js";
-import { Snapshots } from "../snapshots/snapshots.js";
-import { parseMemberUrl } from "../base/urls.js";
+import type { Peer, PeersOptions } from "../peers/index.js";
+import { Snapshots } from "../snapshots/index.js";
 
 export interface WiringOptions {
   readonly connect: MemberParts["connect"];

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
-import { ConnectionSlots } from "../resources/descriptors.js";
-import { maxClientConnections, maxConnectionsBeforeReady, maxPrefaceMs } from "../base/limits.js";
+import { ConnectionSlots } from "../resources/index.js";
+import { maxClientConnections, maxConnectionsBeforeReady, maxPrefaceMs } from "../base/index.js";
 import { Http2Connection, type ConnectionRules } from "./http2-connection.js";
 import { http2Preface } from "./http2-frames.js";
 

@@ -6,20 +6,23 @@ import {
   type Metadata,
   type ServerOptions,
 } from "@grpc/grpc-js";
-import type {
-  BidiMethod,
-  Call,
-  Method,
-  RequestSink,
-  ServerStreamMethod,
-  UnaryMethod,
-  UnimplementedMethod,
-} from "../rpc/method-table.js";
-import { ServerError } from "../base/errors.js";
+import {
+  type BidiMethod,
+  type Call,
+  type GrpcStatus,
+  type Method,
+  type RequestSink,
+  RpcError,
+  type ServerStreamMethod,
+  statusCode,
+  statusOfError,
+  type UnaryMethod,
+  type UnimplementedMethod,
+} from "../rpc/index.js";
+import { ServerError } from "../base/index.js";
 import { OpenCalls } from "./open-calls.js";
 import { SendBuffer } from "./send-buffer.js";
 import { ServedConnections, type ServedConnection } from "./served-connections.js";
-import { RpcError, statusCode, statusOfError, type GrpcStatus } from "../rpc/status.js";
 import type { UntakenAnswers } from "./untaken-answers.js";
 
 export interface EngineOptions {

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { Duplex } from "node:stream";
-import { maxConnectionWithoutRequestMs } from "../base/limits.js";
+import { maxConnectionWithoutRequestMs } from "../base/index.js";
 import { amendAuthority, hasContentLength } from "./hpack-authority.js";
 import {
   encodeFrame,

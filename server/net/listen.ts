@@ -2,8 +2,7 @@ import { unlink } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { socketPathProblem } from "../../proto/index.js";
 import { errorCode } from "../../platform/index.js";
-import { StartError } from "../base/errors.js";
-import { bindAddresses, formatAddress, type Address, type MemberUrl } from "../base/urls.js";
+import { type Address, bindAddresses, formatAddress, type MemberUrl, StartError } from "../base/index.js";
 
 /** Sockets that accept connections for one purpose. */
 export interface Listener {

@@ -1,4 +1,4 @@
-import type { GrpcStatus } from "../rpc/status.js";
+import type { GrpcStatus } from "../rpc/index.js";
 
 /** Ends a call with a status. */
 export type EndCall = (status: GrpcStatus) => void;

@@ -1,4 +1,4 @@
-import { maxUnsentBytes, maxUnsentMessages } from "../base/limits.js";
+import { maxUnsentBytes, maxUnsentMessages } from "../base/index.js";
 import type { UntakenAnswers, UntakenOfConnection } from "./untaken-answers.js";
 
 /** The messages of a stream that its client has not taken yet. */

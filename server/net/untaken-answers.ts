@@ -1,10 +1,10 @@
-import type { Clock } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
 import {
   maxStalledUntakenBytes,
   maxUntakenBytes,
   maxUntakenBytesOfConnection,
   untakenBytesUnderPressure,
-} from "../base/limits.js";
+} from "../base/index.js";
 
 /** How often connections are looked at, while there is pressure, and at how many looks without progress one is closed. */
 const lookMs = 1_000;

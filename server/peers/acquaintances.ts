@@ -1,7 +1,6 @@
 import type { MemberId } from "../../raft/index.js";
-import { ForeignPastError, StartError } from "../base/errors.js";
-import { errorText, formatId } from "../base/logger.js";
-import type { DataDirectory } from "../data-dir/data-dir.js";
+import { errorText, ForeignPastError, formatId, StartError } from "../base/index.js";
+import type { DataDirectory } from "../data-dir/index.js";
 import type { Life, Refusal } from "./hello.js";
 
 // Raft counts on what a member has promised (paper §5.1, figure 2). One whose directory was emptied, or is an older copy,

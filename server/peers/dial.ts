@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
-import type { Clock, MemberId } from "../../raft/index.js";
-import type { Address } from "../base/urls.js";
+import type { Clock } from "../../platform/index.js";
+import type { MemberId } from "../../raft/index.js";
+import type { Address } from "../base/index.js";
 import { FrameError, FrameReader, writeFrames } from "./frame.js";
 import { decodeAnswer, encodeHello, maxHelloBytes, type Life, type Purpose, type Refusal } from "./hello.js";
 

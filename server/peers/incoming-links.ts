@@ -1,13 +1,8 @@
 import type { Socket } from "node:net";
 import type { Calls } from "../../proto/index.js";
-import {
-  decodePeerMessage,
-  MalformedMessageError,
-  type Clock,
-  type MemberId,
-  type PeerMessage,
-} from "../../raft/index.js";
-import { formatId } from "../base/logger.js";
+import type { Clock } from "../../platform/index.js";
+import { decodePeerMessage, MalformedMessageError, type MemberId, type PeerMessage } from "../../raft/index.js";
+import { formatId } from "../base/index.js";
 import type { SnapshotChannel } from "./channel.js";
 import { decodeCalls, isCallsFrame } from "./calls-frame.js";
 import { foreignProtocol } from "./foreign-protocol.js";

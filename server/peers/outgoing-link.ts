@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Address } from "../base/urls.js";
+import type { Address } from "../base/index.js";
 import { dial, type Call } from "./dial.js";
 import { writeFrames } from "./frame.js";
 import { signOfLifeMs, type Refusal } from "./hello.js";

@@ -1,18 +1,9 @@
 import type { Socket } from "node:net";
 import type { Calls } from "../../proto/index.js";
-import {
-  encodePeerMessage,
-  type Clock,
-  type MemberId,
-  type Outgoing,
-  type PeerMessage,
-  type Transport,
-} from "../../raft/index.js";
-import { formatId, type Logger } from "../base/logger.js";
+import type { Clock } from "../../platform/index.js";
+import { encodePeerMessage, type MemberId, type Outgoing, type PeerMessage, type Transport } from "../../raft/index.js";
+import { type Address, formatId, type Logger, maxUnknownPeerConnections, refusalCounter } from "../base/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
-import { maxUnknownPeerConnections } from "../base/limits.js";
-import { refusalCounter } from "../base/refusal-counter.js";
-import type { Address } from "../base/urls.js";
 import { encodeCalls } from "./calls-frame.js";
 import type { Call } from "./dial.js";
 import type { Life, Refusal } from "./hello.js";

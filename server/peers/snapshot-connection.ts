@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
-import type { Address } from "../base/urls.js";
+import type { Address } from "../base/index.js";
 import { dial, type Call } from "./dial.js";
 import { SocketChannel } from "./socket-channel.js";
 

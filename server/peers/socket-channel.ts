@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Clock } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import { writeFrames } from "./frame.js";
 

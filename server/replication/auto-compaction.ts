@@ -1,8 +1,8 @@
 // Auto-compaction by etcd's rules. Every member counts the time; only the leader proposes.
 
-import type { Clock } from "../../raft/index.js";
-import type { AutoCompaction } from "../config/config.js";
-import { errorText, type Logger } from "../base/logger.js";
+import type { Clock } from "../../platform/index.js";
+import type { AutoCompaction } from "../config/index.js";
+import { errorText, type Logger } from "../base/index.js";
 
 export interface AutoCompactorOptions {
   readonly clock: Clock;

@@ -1,5 +1,6 @@
-import { noMember, type Clock, type CoreStatus, type MemberId } from "../../raft/index.js";
-import { formatId, type Logger } from "../base/logger.js";
+import type { Clock } from "../../platform/index.js";
+import { noMember, type CoreStatus, type MemberId } from "../../raft/index.js";
+import { formatId, type Logger } from "../base/index.js";
 
 export interface LeadershipTransferOptions {
   readonly self: MemberId;

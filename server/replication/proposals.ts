@@ -1,7 +1,13 @@
 import { Proposal } from "../../proto/index.js";
-import { noMember, type Clock, type MemberId, type Refusal, type Shortage } from "../../raft/index.js";
-import { ServerError } from "../base/errors.js";
-import { maxPendingProposalBytes, maxPendingProposals, maxRepeatBytes, maxRepeats } from "../base/limits.js";
+import type { Clock } from "../../platform/index.js";
+import { noMember, type MemberId, type Refusal, type Shortage } from "../../raft/index.js";
+import {
+  maxPendingProposalBytes,
+  maxPendingProposals,
+  maxRepeatBytes,
+  maxRepeats,
+  ServerError,
+} from "../base/index.js";
 import { Sweeper } from "./sweeper.js";
 
 export type Command = NonNullable<Proposal["command"]>;

@@ -1,6 +1,6 @@
-import type { Clock, LogIndex, ReadState } from "../../raft/index.js";
-import { ServerError } from "../base/errors.js";
-import { maxPendingReads } from "../base/limits.js";
+import type { Clock } from "../../platform/index.js";
+import type { LogIndex, ReadState } from "../../raft/index.js";
+import { maxPendingReads, ServerError } from "../base/index.js";
 import { Sweeper } from "./sweeper.js";
 
 interface WaitingRead {

@@ -1,4 +1,4 @@
-import type { Clock } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
 
 /** How often something that waits is looked at: one timer for all of it, and none while nothing waits. */
 const sweepMs = 50;

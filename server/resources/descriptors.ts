@@ -2,8 +2,7 @@
 
 import fs from "node:fs";
 import { shortageOf } from "../../raft/index.js";
-import { StartError } from "../base/errors.js";
-import { maxClientConnections, maxUnknownPeerConnections } from "../base/limits.js";
+import { maxClientConnections, maxUnknownPeerConnections, StartError } from "../base/index.js";
 
 /**
  * Descriptors that a member may need beside its connections: lock 4, log 8 (a segment, the next one, directories that are

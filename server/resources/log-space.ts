@@ -1,5 +1,6 @@
-import type { Clock, Shortage } from "../../raft/index.js";
-import type { Logger } from "../base/logger.js";
+import type { Clock } from "../../platform/index.js";
+import type { Shortage } from "../../raft/index.js";
+import type { Logger } from "../base/index.js";
 
 /** How often space, or file descriptors, are looked for while there are none. */
 const retryMs = 1_000;

@@ -1,5 +1,5 @@
-import type { Clock } from "../../raft/index.js";
-import type { Logger } from "../base/logger.js";
+import type { Clock } from "../../platform/index.js";
+import type { Logger } from "../base/index.js";
 
 /** How often something is looked for while there is too little of it. */
 const retryMs = 1_000;

@@ -1,7 +1,8 @@
-import { shortageOf, type Clock } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
+import { shortageOf } from "../../raft/index.js";
 import type { DescriptorSource } from "../../store/index.js";
 import type { Descriptors } from "./descriptors.js";
-import type { Logger } from "../base/logger.js";
+import type { Logger } from "../base/index.js";
 import { Shortfall } from "./shortfall.js";
 
 export interface StoreDescriptorsOptions {

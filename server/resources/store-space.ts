@@ -1,6 +1,6 @@
-import type { Clock, Disk } from "../../raft/index.js";
+import type { Clock, Disk } from "../../platform/index.js";
 import type { Backend, BackendSize, Batch, RowIterator, View } from "../../store/index.js";
-import type { Logger } from "../base/logger.js";
+import type { Logger } from "../base/index.js";
 import { Shortfall } from "./shortfall.js";
 
 export interface StoreSpaceOptions {

@@ -1,5 +1,5 @@
-import type { Clock } from "../../raft/index.js";
-import { ServerError } from "../base/errors.js";
+import type { Clock } from "../../platform/index.js";
+import { ServerError } from "../base/index.js";
 import type { Call, Method, ResponseStream } from "./method-table.js";
 
 /** Whether the client wants to be refused rather than served by a member that knows no leader. */

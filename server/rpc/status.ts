@@ -1,5 +1,5 @@
 import { StoreError, type StoreErrorCode } from "../../store/index.js";
-import { ServerError, type ServerErrorCode } from "../base/errors.js";
+import { ServerError, type ServerErrorCode } from "../base/index.js";
 
 /** gRPC status codes, by number as on the wire. */
 export const statusCode = {

@@ -1,8 +1,8 @@
 import { AlarmRequest, AlarmRequest_AlarmAction as Action, AlarmResponse, AlarmType } from "../../proto/index.js";
 import type { KvStore } from "../../store/index.js";
-import { ServerError } from "../base/errors.js";
-import type { Reads } from "../replication/reads.js";
-import { unary, type Method } from "../rpc/method-table.js";
+import { ServerError } from "../base/index.js";
+import type { Reads } from "../replication/index.js";
+import { type Method, unary } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 export interface AlarmServiceOptions {

@@ -1,7 +1,7 @@
 import { MemberListRequest, MemberListResponse } from "../../proto/index.js";
-import type { Applier } from "../replication/apply/applier.js";
-import type { Reads } from "../replication/reads.js";
-import { unary, type Method } from "../rpc/method-table.js";
+import type { Applier } from "../replication/apply/index.js";
+import type { Reads } from "../replication/index.js";
+import { type Method, unary } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 export interface ClusterServiceOptions {

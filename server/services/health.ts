@@ -3,8 +3,7 @@ import {
   HealthCheckResponse,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../proto/index.js";
-import { serverStream, unary, type Method } from "../rpc/method-table.js";
-import { RpcError, statusCode } from "../rpc/status.js";
+import { type Method, RpcError, serverStream, statusCode, unary } from "../rpc/index.js";
 
 /**
  * grpc.health.v1: the member as a whole (service "") is serving whenever it answers at all; it takes no calls

@@ -1,8 +1,7 @@
 import type { LeaseKeepAliveRequest, LeaseKeepAliveResponse, ResponseHeader } from "../../proto/index.js";
-import { ServerError } from "../base/errors.js";
-import { maxKeepAlivesPerStream } from "../base/limits.js";
-import type { LeaderCalls } from "../lease/leader-calls.js";
-import type { RequestSink, ResponseStream } from "../rpc/method-table.js";
+import { maxKeepAlivesPerStream, ServerError } from "../base/index.js";
+import type { LeaderCalls } from "../lease/index.js";
+import type { RequestSink, ResponseStream } from "../rpc/index.js";
 
 export interface KeepAliveOptions {
   readonly leader: LeaderCalls;

@@ -12,19 +12,21 @@ import {
   type RequestOp,
 } from "../../proto/index.js";
 import type { Answer, KvStore } from "../../store/index.js";
-import type { Applied } from "../replication/apply/applier.js";
-import type { Command, Proposals } from "../replication/proposals.js";
-import type { Reads } from "../replication/reads.js";
-import { unary, unaryRead, type Method, type Reply } from "../rpc/method-table.js";
+import type { Applied } from "../replication/apply/index.js";
+import type { Command, Proposals, Reads } from "../replication/index.js";
 import {
   areMany,
   deleteRangeParts,
   encodeParts,
   hasMany,
-  rangeParts,
-  txnParts,
+  type Method,
   type Part,
-} from "../rpc/large-message.js";
+  rangeParts,
+  type Reply,
+  txnParts,
+  unary,
+  unaryRead,
+} from "../rpc/index.js";
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from "./request-checks.js";
 import type { ResponseHeaders } from "./response-header.js";
 

@@ -13,14 +13,12 @@ import {
   type ResponseHeader,
 } from "../../proto/index.js";
 import type { KvStore, Sliced } from "../../store/index.js";
-import type { Applied } from "../replication/apply/applier.js";
-import { ServerError } from "../base/errors.js";
-import type { LeaseKeeper } from "../lease/lease-keeper.js";
-import type { LeaderCalls } from "../lease/leader-calls.js";
-import type { Proposals } from "../replication/proposals.js";
-import { bidi, unary, type Method } from "../rpc/method-table.js";
+import type { Applied } from "../replication/apply/index.js";
+import { ServerError } from "../base/index.js";
+import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
+import type { Proposals } from "../replication/index.js";
+import { bidi, encodeParts, type IsTired, leasesParts, type Method, unary } from "../rpc/index.js";
 import { KeepAliveStream } from "./keep-alive-stream.js";
-import { encodeParts, leasesParts, type IsTired } from "../rpc/large-message.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 export interface LeaseServiceOptions {

@@ -9,13 +9,10 @@ import {
 } from "../../proto/index.js";
 import { noMember, type RaftNode } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
-import type { Applier } from "../replication/apply/applier.js";
-import { ServerError } from "../base/errors.js";
-import { formatId } from "../base/logger.js";
-import type { LeadershipTransfer } from "../replication/leadership-transfer.js";
-import type { Reads } from "../replication/reads.js";
-import { unary, type Method, type Reply } from "../rpc/method-table.js";
-import { serverVersion, storageVersion } from "../base/version.js";
+import type { Applier } from "../replication/apply/index.js";
+import { formatId, ServerError, serverVersion, storageVersion } from "../base/index.js";
+import type { LeadershipTransfer, Reads } from "../replication/index.js";
+import { type Method, type Reply, unary } from "../rpc/index.js";
 import { alarmMethod } from "./alarms.js";
 import type { ResponseHeaders } from "./response-header.js";
 

@@ -9,7 +9,7 @@ import {
   type RequestOp,
   type TxnRequest,
 } from "../../proto/index.js";
-import { ServerError, type ServerErrorCode } from "../base/errors.js";
+import { ServerError, type ServerErrorCode } from "../base/index.js";
 import { KeyIntervals } from "./key-intervals.js";
 
 const refuse = (code: ServerErrorCode, message: string): never => {

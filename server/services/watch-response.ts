@@ -2,7 +2,7 @@
 
 import { RawWatchResponse } from "../../proto/index.js";
 import type { Sliced } from "../../store/index.js";
-import { encodeParts, eventsParts, fieldSize, type IsTired } from "../rpc/large-message.js";
+import { encodeParts, eventsParts, fieldSize, type IsTired } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 const empty = RawWatchResponse.create();

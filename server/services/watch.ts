@@ -5,11 +5,10 @@ import {
   type RawWatchResponse,
   type WatchCreateRequest,
 } from "../../proto/index.js";
-import type { Clock } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
 import type { KvStore, Watch, WatchBatch } from "../../store/index.js";
-import { ServerError } from "../base/errors.js";
-import { maxRepliesWhileFull, maxWatchersPerStream } from "../base/limits.js";
-import { bidi, encodedAlready, type Method, type RequestSink, type ResponseStream } from "../rpc/method-table.js";
+import { maxRepliesWhileFull, maxWatchersPerStream, ServerError } from "../base/index.js";
+import { bidi, encodedAlready, type Method, type RequestSink, type ResponseStream } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 import { encodedWatchId, WatchResponses } from "./watch-response.js";
 

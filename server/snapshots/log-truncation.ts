@@ -1,5 +1,5 @@
 import type { Entry, LogIndex } from "../../raft/index.js";
-import type { Logger } from "../base/logger.js";
+import type { Logger } from "../base/index.js";
 
 /** What is kept behind the store takes no more than this, however few entries that are: the log is in memory too. */
 const tailBytes = 64 * 1024 * 1024;

@@ -1,8 +1,8 @@
-import type { Clock } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
 import { buildStore, type Backend, type KvStore, type Row, type StoreBuilder } from "../../store/index.js";
-import { decodeMarker, type AppliedState } from "../replication/apply/applier.js";
-import type { DataDirectory } from "../data-dir/data-dir.js";
-import { storeClockOf } from "../base/store-clock.js";
+import { type AppliedState, decodeMarker } from "../replication/apply/index.js";
+import type { DataDirectory } from "../data-dir/index.js";
+import { storeClockOf } from "../base/index.js";
 
 /** A store beside the one in use, made from what another member sends. */
 export interface NewStore {

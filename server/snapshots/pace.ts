@@ -1,4 +1,4 @@
-import type { Clock } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
 
 /** Shares out so many bytes a second among all who ask, in the order in which they ask. */
 export class Pace {

@@ -1,7 +1,8 @@
-import type { Clock, LogPosition, MemberId, Term } from "../../raft/index.js";
-import type { AppliedState } from "../replication/apply/applier.js";
-import { errorText } from "../base/logger.js";
-import type { SnapshotChannel } from "../peers/channel.js";
+import type { Clock } from "../../platform/index.js";
+import type { LogPosition, MemberId, Term } from "../../raft/index.js";
+import type { AppliedState } from "../replication/apply/index.js";
+import { errorText } from "../base/index.js";
+import type { SnapshotChannel } from "../peers/index.js";
 import type { SnapshotReader } from "./messages.js";
 import { encodeInstalled, encodeProgress, encodeRefused, SnapshotDamagedError } from "./messages.js";
 import { lookMs, Silence } from "./silence.js";

@@ -1,4 +1,4 @@
-import type { Clock } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
 
 /** How often each side of a snapshot's channel looks whether the other one is still there. */
 export const lookMs = 1_000;

@@ -1,7 +1,8 @@
-import type { Clock, CoreStatus, LogPosition, MemberId } from "../../raft/index.js";
-import type { AppliedState } from "../replication/apply/applier.js";
-import { formatId, type Logger } from "../base/logger.js";
-import { ChannelClosedError, type SnapshotChannel } from "../peers/channel.js";
+import type { Clock } from "../../platform/index.js";
+import type { CoreStatus, LogPosition, MemberId } from "../../raft/index.js";
+import type { AppliedState } from "../replication/apply/index.js";
+import { formatId, type Logger } from "../base/index.js";
+import { ChannelClosedError, type SnapshotChannel } from "../peers/index.js";
 import { SnapshotReader } from "./messages.js";
 import type { NewStore } from "./new-store.js";
 import { receiveAnnouncement, Reception, type Announced } from "./reception.js";

@@ -1,6 +1,7 @@
-import type { Clock, CoreStatus, LogPosition, MemberId, Term } from "../../raft/index.js";
-import { formatId, type Logger } from "../base/logger.js";
-import { ChannelClosedError, type SnapshotChannel } from "../peers/channel.js";
+import type { Clock } from "../../platform/index.js";
+import type { CoreStatus, LogPosition, MemberId, Term } from "../../raft/index.js";
+import { formatId, type Logger } from "../base/index.js";
+import { ChannelClosedError, type SnapshotChannel } from "../peers/index.js";
 import { Pace } from "./pace.js";
 import { Transfer, type StoreRows } from "./transfer.js";
 

@@ -1,10 +1,11 @@
-import type { Clock, CoreStatus, Entry, LogPosition, MemberId, RaftNode, RecoveredLog } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
+import type { CoreStatus, Entry, LogPosition, MemberId, RaftNode, RecoveredLog } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
-import { decodeMarker, type AppliedState } from "../replication/apply/applier.js";
-import type { MemberConfig } from "../config/config.js";
-import type { Logger } from "../base/logger.js";
+import { type AppliedState, decodeMarker } from "../replication/apply/index.js";
+import type { MemberConfig } from "../config/index.js";
+import type { Logger } from "../base/index.js";
 import { LogTruncation } from "./log-truncation.js";
-import type { SnapshotChannel } from "../peers/channel.js";
+import type { SnapshotChannel } from "../peers/index.js";
 import type { NewStores } from "./new-store.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";

@@ -1,7 +1,8 @@
-import type { Clock, LogPosition, Term } from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
+import type { LogPosition, Term } from "../../raft/index.js";
 import type { Row } from "../../store/index.js";
-import { errorText } from "../base/logger.js";
-import type { SnapshotChannel } from "../peers/channel.js";
+import { errorText } from "../base/index.js";
+import type { SnapshotChannel } from "../peers/index.js";
 import { decodeAnswer, SnapshotWriter } from "./messages.js";
 import type { Pace } from "./pace.js";
 import { Silence } from "./silence.js";

@@ -3,12 +3,9 @@
 import { constants } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { systemClock } from "../../raft/index.js";
 import { DamagedError, NewerFormatError, openDiskBackend, openStore, type KvStore } from "../../store/index.js";
-import { StartError } from "../base/errors.js";
-import { errorText } from "../base/logger.js";
-import { causeOf, errorCode } from "../../platform/index.js";
-import { storeClockOf } from "../base/store-clock.js";
+import { errorText, StartError, storeClockOf } from "../base/index.js";
+import { causeOf, errorCode, systemClock } from "../../platform/index.js";
 
 export type StoreReport =
   | {

@@ -4,21 +4,18 @@
 import { access, constants, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { checkWal, WalDamagedError, WalFailedError, type RecoveredLog, type WalReport } from "../../raft/index.js";
-import { decodeMarker, type AppliedState } from "../replication/apply/applier.js";
+import { type AppliedState, decodeMarker } from "../replication/apply/index.js";
 import {
   DirectoryFiles,
-  formatVersion,
-  NewerDirectoryError,
   type DirectoryOwner,
+  formatVersion,
+  mustRestart,
+  NewerDirectoryError,
   type StoreInUse,
-} from "../data-dir/directory-files.js";
-import { StartError } from "../base/errors.js";
-import { mustRestart } from "../data-dir/log-recovery.js";
-import { errorText, formatId } from "../base/logger.js";
-import { machineDisk } from "../../platform/member-disk.js";
-import { causeOf, errorCode } from "../../platform/index.js";
-import { whatToDoAboutDamage } from "../base/open-failure.js";
-import { parseNotes } from "../peers/acquaintances.js";
+} from "../data-dir/index.js";
+import { errorText, formatId, StartError, whatToDoAboutDamage } from "../base/index.js";
+import { causeOf, errorCode, machineDisk } from "../../platform/index.js";
+import { parseNotes } from "../peers/index.js";
 import { checkStore } from "./store-check.js";
 
 /** What was found out about one part of a member's files. */

@@ -3,7 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
 import { MemoryLevel } from "memory-level";
-import { DamagedError } from "../base/errors.js";
+import { DamagedError } from "../base/index.js";
 import { checkTables } from "./tables.js";
 
 /** One row, key and value. */

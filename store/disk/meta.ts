@@ -1,8 +1,7 @@
 // What the store knows of itself, on disk.
 
 import type { Batch, Rows } from "./backend.js";
-import { DamagedError } from "../base/errors.js";
-import type { Revision } from "../base/revision.js";
+import { DamagedError, type Revision } from "../base/index.js";
 import { metaRowKey, nameOfRow, openRow, sealedRow } from "./rows.js";
 
 /** One named row. */

@@ -8,7 +8,7 @@
 // change's row key is etcd's own. The crc32 covers row key and value, as `level` verifies neither when it reads.
 
 import { crc32 } from "node:zlib";
-import { DamagedError } from "../base/errors.js";
+import { DamagedError } from "../base/index.js";
 
 /** Bytes that `sealRow` fills in at the end of a row. */
 export const checksumSize = 4;

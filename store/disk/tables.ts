@@ -10,7 +10,7 @@ import { errorCode } from "../../platform/index.js";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32c } from "./crc32c.js";
-import { DamagedError } from "../base/errors.js";
+import { DamagedError } from "../base/index.js";
 import { decompressSnappy } from "./snappy.js";
 
 const footerBytes = 48;

@@ -1,5 +1,5 @@
 import { bytesOf, type Row, type Rows } from "./backend.js";
-import type { Turns } from "../base/turns.js";
+import type { Turns } from "../base/index.js";
 
 /** Comes between two slices of long work. Rejects if the work is to end. */
 export type Pace = () => Promise<void>;

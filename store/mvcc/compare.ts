@@ -1,9 +1,8 @@
 import { Compare_CompareResult, Compare_CompareTarget } from "../../proto/index.js";
 import type { Compare } from "../../proto/index.js";
-import { intervalOf, keyFromBytes } from "../base/interval.js";
+import { intervalOf, keyFromBytes, type Sliced } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import { decodeKeyValue, noBytes, valueOf, type KeyState } from "./key-value.js";
-import type { Sliced } from "../base/slices.js";
 import type { StoreData } from "./store-data.js";
 
 /** A key as it was at one revision. */

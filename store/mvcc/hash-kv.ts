@@ -1,17 +1,16 @@
-import type { Backend } from "../disk/backend.js";
-import { crc32c } from "../disk/crc32c.js";
-import { DamagedError } from "../base/errors.js";
-import { decodeKeyValue, isTombstone } from "./key-value.js";
-import type { Revision } from "../base/revision.js";
 import {
+  type Backend,
   changeRowKey,
+  crc32c,
   etcdRowKey,
   firstRowKeyOf,
   nameOfRow,
   openRow,
   parseChangeRowKey,
   type RowPosition,
-} from "../disk/rows.js";
+} from "../disk/index.js";
+import { DamagedError, type Revision } from "../base/index.js";
+import { decodeKeyValue, isTombstone } from "./key-value.js";
 import type { StoreData } from "./store-data.js";
 import type { Change } from "./unflushed.js";
 

@@ -1,8 +1,6 @@
 import sortedBtree from "sorted-btree"; // CommonJS: the class is its `default`
-import { compareKeys, keyAfter, type Interval, type Key } from "../base/interval.js";
+import { compareKeys, type Interval, type Key, keyAfter, type Revision, type Sliced } from "../base/index.js";
 import { isTombstone, type KeyState } from "./key-value.js";
-import type { Revision } from "../base/revision.js";
-import type { Sliced } from "../base/slices.js";
 
 /** One key and all its changes that a read can still ask for. */
 export class KeyEntry {

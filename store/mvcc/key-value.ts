@@ -1,8 +1,7 @@
 // mvccpb.KeyValue in its canonical encoding, the one Go's protobuf writes: fields in order, zero fields left out. Members
 // and real etcd agree on these bytes, so HashKV does. Written by hand: this runs for each put, generated code is slower.
 
-import { keyFromBytes, type Key } from "../base/interval.js";
-import type { Revision } from "../base/revision.js";
+import { type Key, keyFromBytes, type Revision } from "../base/index.js";
 
 /** What a key is, beside its value, after one change of it. */
 export interface KeyState {

@@ -1,6 +1,5 @@
-import { DamagedError, LeaseNotFoundError } from "../base/errors.js";
-import type { Key } from "../base/interval.js";
-import type { Pace } from "../disk/visit-rows.js";
+import { DamagedError, type Key, LeaseNotFoundError } from "../base/index.js";
+import type { Pace } from "../disk/index.js";
 
 /** What makes keys go away together. When it ends is for others to say: the store has no clock. */
 export interface Lease {

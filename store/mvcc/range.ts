@@ -1,11 +1,8 @@
 import { counterFromRequest, RangeRequest_SortOrder, RangeRequest_SortTarget } from "../../proto/index.js";
 import type { RangeRequest, RawRangeResponse } from "../../proto/index.js";
-import type { AnswerSize } from "../base/answer-size.js";
-import { intervalOf, type Interval } from "../base/interval.js";
+import { type AnswerSize, type Interval, intervalOf, type Sliced, slicedSort } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import { decodeKeyValue, encodeKeyValue, noBytes, valueOf, withoutValue, type KeyState } from "./key-value.js";
-import { slicedSort } from "../base/sliced-sort.js";
-import type { Sliced } from "../base/slices.js";
 import type { StoreData } from "./store-data.js";
 
 /** A key that existed at the revision of the read. */

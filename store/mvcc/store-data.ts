@@ -1,7 +1,6 @@
 import type { KeyIndex } from "./key-index.js";
 import type { Leases } from "./leases.js";
-import type { StoreLimits } from "../base/limits.js";
-import type { Turns } from "../base/turns.js";
+import type { StoreLimits, Turns } from "../base/index.js";
 import type { Unflushed } from "./unflushed.js";
 import type { ValueCache } from "./value-cache.js";
 import type { Values } from "./values.js";

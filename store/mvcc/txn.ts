@@ -10,11 +10,15 @@ import type {
   TxnRequest,
 } from "../../proto/index.js";
 import { compareHolds } from "./compare.js";
-import { CompactedError, FutureRevisionError, KeyNotFoundError } from "../base/errors.js";
-import { keyFromBytes } from "../base/interval.js";
+import {
+  CompactedError,
+  FutureRevisionError,
+  keyFromBytes,
+  KeyNotFoundError,
+  type Revision,
+  type Sliced,
+} from "../base/index.js";
 import { readRange } from "./range.js";
-import type { Revision } from "../base/revision.js";
-import type { Sliced } from "../base/slices.js";
 import type { StoreData } from "./store-data.js";
 import type { Write } from "./write.js";
 

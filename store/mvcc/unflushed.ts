@@ -1,7 +1,7 @@
 import type { KeyEntry } from "./key-index.js";
 import { encodeKeyValue, noBytes, onlyKey, type KeyState } from "./key-value.js";
-import { checksumSize } from "../disk/rows.js";
-import type { Revision } from "../base/revision.js";
+import { checksumSize } from "../disk/index.js";
+import type { Revision } from "../base/index.js";
 
 /** One change of one key, applied and not yet known to be on disk. */
 export class Change {

@@ -1,7 +1,6 @@
-import type { Backend } from "../disk/backend.js";
-import { DamagedError } from "../base/errors.js";
+import { type Backend, changeRowKey, nameOfRow, openRow } from "../disk/index.js";
+import { DamagedError } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
-import { changeRowKey, nameOfRow, openRow } from "../disk/rows.js";
 import type { Unflushed } from "./unflushed.js";
 import type { ValueCache } from "./value-cache.js";
 

@@ -1,14 +1,19 @@
 import type { DeleteRangeRequest, PutRequest, RawDeleteRangeResponse, RawPutResponse } from "../../proto/index.js";
-import { AnswerSize } from "../base/answer-size.js";
-import { KeyNotFoundError } from "../base/errors.js";
-import { compareKeys, intervalOf, keyFromBytes, type Key } from "../base/interval.js";
+import {
+  AnswerSize,
+  compareKeys,
+  intervalOf,
+  type Key,
+  keyFromBytes,
+  KeyNotFoundError,
+  type Revision,
+  type Sliced,
+  slicedSort,
+} from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import { deletedState, encodeKeyValue, isTombstone, noBytes, valueOf, type KeyState } from "./key-value.js";
-import type { Revision } from "../base/revision.js";
 import { noLease } from "./leases.js";
-import { checksumSize } from "../disk/rows.js";
-import { slicedSort } from "../base/sliced-sort.js";
-import type { Sliced } from "../base/slices.js";
+import { checksumSize } from "../disk/index.js";
 import type { StoreData } from "./store-data.js";
 import { Change } from "./unflushed.js";
 

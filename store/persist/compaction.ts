@@ -1,9 +1,6 @@
-import { ClosedError } from "../base/errors.js";
-import type { Key } from "../base/interval.js";
-import type { RemovedChange } from "../mvcc/key-index.js";
+import { ClosedError, type Key, type Revision } from "../base/index.js";
+import type { RemovedChange, StoreData } from "../mvcc/index.js";
 import type { Pins } from "./pins.js";
-import type { Revision } from "../base/revision.js";
-import type { StoreData } from "../mvcc/store-data.js";
 import type { WriteBehind } from "./write-behind.js";
 
 /** A compaction that has taken effect for reads. */

@@ -1,12 +1,19 @@
 // A lease on disk:  l ‖ id  →  TTL ‖ generation ‖ crc32,  each number 8 bytes, big-endian. Which keys it has, the keys
 // themselves say.
 
-import type { Row, Rows } from "../disk/backend.js";
-import { DamagedError } from "../base/errors.js";
-import type { Lease, Leases } from "../mvcc/leases.js";
-import { leaseCountRow } from "../disk/meta.js";
-import { leasePrefix, nameOfRow, openRow, sealedRow } from "../disk/rows.js";
-import { visitRows, type Pace } from "../disk/visit-rows.js";
+import {
+  leaseCountRow,
+  leasePrefix,
+  nameOfRow,
+  openRow,
+  type Pace,
+  type Row,
+  type Rows,
+  sealedRow,
+  visitRows,
+} from "../disk/index.js";
+import { DamagedError } from "../base/index.js";
+import type { Lease, Leases } from "../mvcc/index.js";
 
 export function leaseRowKey(id: bigint): Uint8Array {
   const key = Buffer.alloc(9);

@@ -1,23 +1,35 @@
-import type { Backend, Row, Rows } from "../disk/backend.js";
-import { DamagedError } from "../base/errors.js";
-import type { Key } from "../base/interval.js";
-import type { KeyIndex } from "../mvcc/key-index.js";
-import { readLeases } from "./lease-rows.js";
-import { Attachments, Leases } from "../mvcc/leases.js";
-import { decodeKeyValue, deletedState, isOnlyKey, isTombstone, type KeyState } from "../mvcc/key-value.js";
-import { finishedCompactionRow, formatRow, rowCountRow, scheduledCompactionRow, stateRow } from "../disk/meta.js";
-import { firstRevision, neverCompacted, type Revision } from "../base/revision.js";
 import {
   allRows,
+  type Backend,
   endOfChanges,
+  finishedCompactionRow,
   firstRowKeyOf,
+  formatRow,
   nameOfRow,
   openRow,
+  type Pace,
   parseChangeRowKey,
+  type Row,
+  rowCountRow,
   type RowPosition,
-} from "../disk/rows.js";
-import type { ValueCache } from "../mvcc/value-cache.js";
-import { visitRows, type Pace } from "../disk/visit-rows.js";
+  type Rows,
+  scheduledCompactionRow,
+  stateRow,
+  visitRows,
+} from "../disk/index.js";
+import { DamagedError, firstRevision, type Key, neverCompacted, type Revision } from "../base/index.js";
+import {
+  Attachments,
+  decodeKeyValue,
+  deletedState,
+  isOnlyKey,
+  isTombstone,
+  type KeyIndex,
+  type KeyState,
+  Leases,
+  type ValueCache,
+} from "../mvcc/index.js";
+import { readLeases } from "./lease-rows.js";
 
 /** The version of the layout that this code writes, and the only one it reads. */
 const formatVersion = 1;

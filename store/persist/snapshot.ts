@@ -1,7 +1,5 @@
-import { bytesOf, type Backend, type Row, type RowIterator, type View } from "../disk/backend.js";
-import { ClosedError } from "../base/errors.js";
-import { stateRow } from "../disk/meta.js";
-import { allRows } from "../disk/rows.js";
+import { allRows, type Backend, bytesOf, type Row, type RowIterator, stateRow, type View } from "../disk/index.js";
+import { ClosedError } from "../base/index.js";
 
 /** How many rows are read ahead; the backend itself bounds their bytes. */
 const rowsPerRead = 250;

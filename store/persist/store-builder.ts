@@ -1,11 +1,6 @@
-import { bytesOf, type Backend, type Batch, type Row } from "../disk/backend.js";
-import type { StoreClock } from "../base/clock.js";
-import { DamagedError } from "../base/errors.js";
+import { type Backend, type Batch, bytesOf, pacedBy, type Row } from "../disk/index.js";
+import { DamagedError, defaultLimits, type Revision, type StoreClock, Turns } from "../base/index.js";
 import { isEmpty, verify } from "./recovery.js";
-import type { Revision } from "../base/revision.js";
-import { defaultLimits } from "../base/limits.js";
-import { Turns } from "../base/turns.js";
-import { pacedBy } from "../disk/visit-rows.js";
 
 /** What goes to disk at once; as much is waiting in memory at most, and one row. */
 const batchBytes = 1024 * 1024;

@@ -1,17 +1,33 @@
-import type { Backend, Batch } from "../disk/backend.js";
-import type { StoreClock } from "../base/clock.js";
-import { ClosedError, ReadOnlyError, type StoreError } from "../base/errors.js";
+import {
+  type Backend,
+  type Batch,
+  changeRowKey,
+  finishedCompactionRow,
+  leaseCountRow,
+  rowCountRow,
+  scheduledCompactionRow,
+  sealRow,
+  stateRow,
+} from "../disk/index.js";
+import {
+  ClosedError,
+  ReadOnlyError,
+  type Revision,
+  type StoreClock,
+  type StoreError,
+  type StoreLimits,
+} from "../base/index.js";
 import { leaseRow, leaseRowKey } from "./lease-rows.js";
-import type { Lease, Leases } from "../mvcc/leases.js";
-import type { StoreLimits } from "../base/limits.js";
-import { finishedCompactionRow, leaseCountRow, rowCountRow, scheduledCompactionRow, stateRow } from "../disk/meta.js";
-import { isTombstone } from "../mvcc/key-value.js";
-import { changeRowKey, sealRow } from "../disk/rows.js";
-import type { RemovedChange } from "../mvcc/key-index.js";
-import type { Revision } from "../base/revision.js";
-import type { StoreData } from "../mvcc/store-data.js";
-import type { Change, Unflushed } from "../mvcc/unflushed.js";
-import type { Write } from "../mvcc/write.js";
+import {
+  type Change,
+  isTombstone,
+  type Lease,
+  type Leases,
+  type RemovedChange,
+  type StoreData,
+  type Unflushed,
+  type Write,
+} from "../mvcc/index.js";
 
 /** What a change costs beside its bytes while it waits: keys, objects, the batch's own copy. */
 const changeOverheadBytes = 150;

@@ -1,4 +1,4 @@
-import type { Interval, Key } from "../base/interval.js";
+import type { Interval, Key } from "../base/index.js";
 
 /** Sorts behind every key: the characters of keys are bytes. Where an interval ends that has no end. */
 const beyondAllKeys = "\u0100";

@@ -1,7 +1,5 @@
-import type { StoreLimits } from "../base/limits.js";
-import type { Revision } from "../base/revision.js";
-import type { StoreData } from "../mvcc/store-data.js";
-import type { Turns } from "../base/turns.js";
+import type { Revision, StoreLimits, Turns } from "../base/index.js";
+import type { StoreData } from "../mvcc/index.js";
 import type { WatchEvent } from "./watch-event.js";
 import type { HistorySlice, WatchHistory } from "./watch-history.js";
 import type { Watcher } from "./watch.js";

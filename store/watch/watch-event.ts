@@ -1,8 +1,6 @@
 import { RawEvent, Event_EventType } from "../../proto/index.js";
-import type { Key } from "../base/interval.js";
-import { encodeKeyValue, isTombstone, noBytes, type KeyState } from "../mvcc/key-value.js";
-import type { Revision } from "../base/revision.js";
-import type { StoreData } from "../mvcc/store-data.js";
+import type { Key, Revision } from "../base/index.js";
+import { encodeKeyValue, isTombstone, type KeyState, noBytes, type StoreData } from "../mvcc/index.js";
 import type { WatchOptions } from "./watch.js";
 
 /** One change, encoded for watchers: once, and once more for those who ask what the key was before. */

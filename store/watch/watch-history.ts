@@ -1,10 +1,6 @@
-import type { Backend, Row } from "../disk/backend.js";
-import { DamagedError } from "../base/errors.js";
-import { decodeKeyValue, deletedState } from "../mvcc/key-value.js";
-import type { StoreLimits } from "../base/limits.js";
-import type { Revision } from "../base/revision.js";
-import { firstRowKeyOf, nameOfRow, openRow, parseChangeRowKey } from "../disk/rows.js";
-import type { StoreData } from "../mvcc/store-data.js";
+import { type Backend, firstRowKeyOf, nameOfRow, openRow, parseChangeRowKey, type Row } from "../disk/index.js";
+import { DamagedError, type Revision, type StoreLimits } from "../base/index.js";
+import { decodeKeyValue, deletedState, type StoreData } from "../mvcc/index.js";
 import { WatchEvent } from "./watch-event.js";
 
 /** Whole revisions of the past, oldest first. */

@@ -1,5 +1,5 @@
 import { IntervalMap } from "./interval-map.js";
-import type { Interval, Key } from "../base/interval.js";
+import type { Interval, Key } from "../base/index.js";
 import type { Watcher, WatchOptions } from "./watch.js";
 
 /**

@@ -1,6 +1,4 @@
-import { intervalOf, type Interval } from "../base/interval.js";
-import type { Revision } from "../base/revision.js";
-import type { Sliced } from "../base/slices.js";
+import { type Interval, intervalOf, type Revision, type Sliced } from "../base/index.js";
 
 /** What to be told of. */
 export interface WatchOptions {

@@ -1,12 +1,9 @@
-import { StoreError } from "../base/errors.js";
-import type { StoreLimits } from "../base/limits.js";
-import { nextRevision, type Revision } from "../base/revision.js";
+import { nextRevision, type Revision, StoreError, type StoreLimits, type Turns } from "../base/index.js";
 import { CatchUp, type Present } from "./watch-catch-up.js";
-import type { Turns } from "../base/turns.js";
 import { WatchEvent } from "./watch-event.js";
 import { Watcher, type Watch, type WatchBatch, type WatchOptions, type WatchReceiver } from "./watch.js";
 import { InterestGroup, type Interest } from "./watch-interest.js";
-import type { Write } from "../mvcc/write.js";
+import type { Write } from "../mvcc/index.js";
 
 const isLive = ({ state }: Watcher): boolean => state === "live";
 

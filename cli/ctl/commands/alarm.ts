@@ -1,8 +1,7 @@
 // minietcdctl alarm list, disarm
 import { Command } from "commander";
 import type { AlarmMember } from "../../../client/index.js";
-import { exitCodes, Failure } from "../args/failure.js";
-import type { Io } from "../args/io.js";
+import { exitCodes, Failure, type Io } from "../args/index.js";
 import { withSession } from "./session.js";
 
 export const alarmListCommand = (): Command =>

@@ -1,9 +1,6 @@
 // minietcdctl compaction
 import { Command } from "commander";
-import { exitCodes, Failure } from "../args/failure.js";
-import { booleanFlag } from "../args/flags.js";
-import { parseCounter, ValueError } from "../args/go-values.js";
-import type { Io } from "../args/io.js";
+import { booleanFlag, exitCodes, Failure, type Io, parseCounter, ValueError } from "../args/index.js";
 import { withSession } from "./session.js";
 
 const examples = `

@@ -1,10 +1,16 @@
 // minietcdctl del
 import { Command } from "commander";
 import type { DeleteSettings } from "../../../client/index.js";
-import { exitCodes, Failure } from "../args/failure.js";
-import { booleanFlag } from "../args/flags.js";
-import type { Io } from "../args/io.js";
-import { checkKeyFlags, intervalFlags, keyHelp, type KeyFlags } from "../args/key-arguments.js";
+import {
+  booleanFlag,
+  checkKeyFlags,
+  exitCodes,
+  Failure,
+  intervalFlags,
+  type Io,
+  type KeyFlags,
+  keyHelp,
+} from "../args/index.js";
 import { withSession } from "./session.js";
 
 export interface DelFlags extends KeyFlags {

@@ -1,10 +1,17 @@
 // minietcdctl endpoint health, status, hashkv
 import { Command } from "commander";
 import { EtcdError } from "../../../client/index.js";
-import { etcdText, exitCodes, Failure, SilentFailure, warningsOf } from "../args/failure.js";
-import { booleanFlag, counterFlag } from "../args/flags.js";
-import type { Io } from "../args/io.js";
-import type { EndpointHash, EndpointStatus, Health } from "../output/printer.js";
+import {
+  booleanFlag,
+  counterFlag,
+  etcdText,
+  exitCodes,
+  Failure,
+  type Io,
+  SilentFailure,
+  warningsOf,
+} from "../args/index.js";
+import type { EndpointHash, EndpointStatus, Health } from "../output/index.js";
 import { withSession, type Session } from "./session.js";
 
 const clusterFlag = () => booleanFlag("--cluster", "ask the client URLs of all members instead of --endpoints");

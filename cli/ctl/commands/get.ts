@@ -1,12 +1,20 @@
 // minietcdctl get
 import { Command } from "commander";
 import type { GetSettings } from "../../../client/index.js";
-import { exitCodes, Failure } from "../args/failure.js";
-import { booleanFlag, counterFlag, textFlag } from "../args/flags.js";
-import { quote } from "../args/go-values.js";
-import type { Io } from "../args/io.js";
-import { checkKeyFlags, intervalFlags, keyHelp, type KeyFlags } from "../args/key-arguments.js";
-import { SimplePrinter } from "../output/simple-printer.js";
+import {
+  booleanFlag,
+  checkKeyFlags,
+  counterFlag,
+  exitCodes,
+  Failure,
+  intervalFlags,
+  type Io,
+  type KeyFlags,
+  keyHelp,
+  quote,
+  textFlag,
+} from "../args/index.js";
+import { SimplePrinter } from "../output/index.js";
 import { withSession } from "./session.js";
 
 export interface GetFlags extends KeyFlags {

@@ -1,9 +1,16 @@
 // The flags every command has, and the environment variables that stand for them.
 import type { Command, Option } from "commander";
-import { exitCodes, Failure } from "../args/failure.js";
-import { booleanFlag, durationFlag, listFlag, textFlag } from "../args/flags.js";
-import { formatDuration, quote } from "../args/go-values.js";
-import type { Io } from "../args/io.js";
+import {
+  booleanFlag,
+  durationFlag,
+  exitCodes,
+  Failure,
+  formatDuration,
+  type Io,
+  listFlag,
+  quote,
+  textFlag,
+} from "../args/index.js";
 
 export interface Globals {
   readonly endpoints: readonly string[];

@@ -2,10 +2,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
 import { EtcdError, type LeaseRenewResult } from "../../../client/index.js";
-import { etcdText, exitCodes, Failure, warningsOf } from "../args/failure.js";
-import { booleanFlag } from "../args/flags.js";
-import { parseCounter, parseInt64, ValueError } from "../args/go-values.js";
-import type { Io } from "../args/io.js";
+import {
+  booleanFlag,
+  etcdText,
+  exitCodes,
+  Failure,
+  type Io,
+  parseCounter,
+  parseInt64,
+  ValueError,
+  warningsOf,
+} from "../args/index.js";
 import { withSession, type Session } from "./session.js";
 
 export const grantCommand = (): Command =>

@@ -1,6 +1,6 @@
 // minietcdctl member list
 import { Command } from "commander";
-import type { Io } from "../args/io.js";
+import type { Io } from "../args/index.js";
 import { withSession } from "./session.js";
 
 const examples = `

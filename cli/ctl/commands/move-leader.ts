@@ -1,8 +1,6 @@
 // minietcdctl move-leader
 import { Command } from "commander";
-import { exitCodes, Failure } from "../args/failure.js";
-import { parseHexUint64, ValueError } from "../args/go-values.js";
-import type { Io } from "../args/io.js";
+import { exitCodes, Failure, type Io, parseHexUint64, ValueError } from "../args/index.js";
 import { withSession, type Session } from "./session.js";
 
 const examples = `

@@ -1,10 +1,7 @@
 // minietcdctl put
 import { Command } from "commander";
 import type { Bytes, PutSettings } from "../../../client/index.js";
-import { exitCodes, Failure } from "../args/failure.js";
-import { booleanFlag, textFlag } from "../args/flags.js";
-import { parseInt64, ValueError } from "../args/go-values.js";
-import { readAll, type Io } from "../args/io.js";
+import { booleanFlag, exitCodes, Failure, type Io, parseInt64, readAll, textFlag, ValueError } from "../args/index.js";
 import { withSession } from "./session.js";
 
 export interface PutFlags {

@@ -1,11 +1,9 @@
 // What a command works with once it talks to a cluster.
 import type { Command } from "commander";
 import { Client, EtcdError } from "../../../client/index.js";
-import { etcdText, exitCodes, Failure, warningsOf } from "../args/failure.js";
-import { printerOf } from "../output/formats.js";
+import { etcdText, exitCodes, Failure, type Io, warningsOf } from "../args/index.js";
+import { type Printer, printerOf } from "../output/index.js";
 import { globalsOf, type Globals } from "./globals.js";
-import type { Io } from "../args/io.js";
-import type { Printer } from "../output/printer.js";
 
 export interface Session {
   readonly client: Client;

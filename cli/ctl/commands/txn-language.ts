@@ -2,12 +2,23 @@
 import type { Command } from "commander";
 import type { Compare, TxnOp } from "../../../client/index.js";
 import { delCommand, delRequest, type DelFlags } from "./del.js";
-import { exitCodes, Failure } from "../args/failure.js";
-import { allArguments, parseAlone } from "../args/flags.js";
+import {
+  allArguments,
+  bytesOf,
+  exitCodes,
+  Failure,
+  parseAlone,
+  parseCounter,
+  parseInt64,
+  quote,
+  quoted,
+  shown,
+  splitWords,
+  unquote,
+  ValueError,
+} from "../args/index.js";
 import { getCommand, getRequest, type GetFlags } from "./get.js";
-import { parseCounter, parseInt64, quote, ValueError } from "../args/go-values.js";
 import { putCommand, putRequest, type PutFlags } from "./put.js";
-import { bytesOf, quoted, shown, splitWords, unquote } from "../args/words.js";
 
 const invalid = (message: string, hint?: string) => new Failure(exitCodes.invalidInput, message, hint);
 

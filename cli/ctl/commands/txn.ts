@@ -1,11 +1,8 @@
 // minietcdctl txn
 import { Command } from "commander";
-import { exitCodes, Failure } from "../args/failure.js";
-import { booleanFlag } from "../args/flags.js";
-import type { Io } from "../args/io.js";
+import { booleanFlag, exitCodes, Failure, type Io, linesOf } from "../args/index.js";
 import { withSession } from "./session.js";
 import { parseCompare, parseOp } from "./txn-language.js";
-import { linesOf } from "../args/words.js";
 
 const examples = `
 Reads three blocks from standard input, each ended by an empty line: conditions, what to do if all hold, what to do

@@ -1,7 +1,7 @@
 // minietcdctl version
 import { Command } from "commander";
-import { packageVersion } from "../../version/package-version.js";
-import type { Io } from "../args/io.js";
+import { packageVersion } from "../../version/index.js";
+import type { Io } from "../args/index.js";
 
 /** The API that minietcd's servers speak: etcd's of this version. */
 const apiVersion = "3.6";

@@ -1,6 +1,6 @@
 // Watches as etcdctl shows them: whatever a server says, and at last that it is over.
 import { CompactedError, ConnectError, EtcdError, WatchEndedError, type Client } from "../../../client/index.js";
-import type { WatchAnswer } from "../output/printer.js";
+import type { WatchAnswer } from "../output/index.js";
 import type { WatchRequest } from "./watch-request.js";
 
 /** The watches of one command. */

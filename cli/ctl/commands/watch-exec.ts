@@ -4,9 +4,7 @@ import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { getSystemErrorMap } from "node:util";
 import type { WatchEvent } from "../../../client/index.js";
-import { exitCodes, SilentFailure } from "../args/failure.js";
-import { quote } from "../args/go-values.js";
-import type { Io } from "../args/io.js";
+import { exitCodes, type Io, quote, SilentFailure } from "../args/index.js";
 
 /**
  * Runs it, and waits for its end.

@@ -1,10 +1,16 @@
 // What a `watch`, on the command line or in a line of `watch -i`, asks for.
 import { Command } from "commander";
 import type { WatchOptions } from "../../../client/index.js";
-import { exitCodes, Failure } from "../args/failure.js";
-import { booleanFlag, counterFlag, parseAlone, refuseLostBytes } from "../args/flags.js";
-import { quote } from "../args/go-values.js";
-import { keyHelp } from "../args/key-arguments.js";
+import {
+  booleanFlag,
+  counterFlag,
+  exitCodes,
+  Failure,
+  keyHelp,
+  parseAlone,
+  quote,
+  refuseLostBytes,
+} from "../args/index.js";
 
 export interface WatchFlags {
   readonly interactive: boolean;

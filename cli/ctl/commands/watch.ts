@@ -1,8 +1,7 @@
 // minietcdctl watch
 import type { Command } from "commander";
-import { exitCodes, Failure } from "../args/failure.js";
-import type { Io } from "../args/io.js";
-import type { Printer, WatchAnswer } from "../output/printer.js";
+import { bytesOf, exitCodes, Failure, type Io, linesOf, shown, splitWords } from "../args/index.js";
+import type { Printer, WatchAnswer } from "../output/index.js";
 import { withSession, type Session } from "./session.js";
 import { Watches } from "./watch-answers.js";
 import { runForEvent } from "./watch-exec.js";
@@ -15,7 +14,6 @@ import {
   type WatchFlags,
   type WatchRequest,
 } from "./watch-request.js";
-import { bytesOf, linesOf, shown, splitWords } from "../args/words.js";
 
 export async function runWatch(command: Command, io: Io): Promise<void> {
   const flags = command.opts<WatchFlags>();

@@ -9,8 +9,7 @@ import type {
   PutResult,
   TxnResult,
 } from "../../../client/index.js";
-import { formatDuration, quote } from "../args/go-values.js";
-import type { Io } from "../args/io.js";
+import { formatDuration, type Io, quote } from "../args/index.js";
 import {
   stepForm,
   unsupported,

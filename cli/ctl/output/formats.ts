@@ -1,7 +1,6 @@
 // The output formats.
-import { exitCodes, Failure } from "../args/failure.js";
+import { exitCodes, Failure, type Io } from "../args/index.js";
 import { FieldsPrinter } from "./fields-printer.js";
-import type { Io } from "../args/io.js";
 import { JsonPrinter } from "./json-printer.js";
 import type { Printer } from "./printer.js";
 import { ProtobufPrinter } from "./protobuf-printer.js";

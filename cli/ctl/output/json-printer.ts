@@ -10,8 +10,7 @@ import type {
   TxnResult,
   WatchEvent,
 } from "../../../client/index.js";
-import { formatDuration } from "../args/go-values.js";
-import type { Io } from "../args/io.js";
+import { formatDuration, type Io } from "../args/index.js";
 import { withoutZeros, writeJson, type JsonValue } from "./json.js";
 import {
   stepForm,

@@ -15,7 +15,7 @@ import type {
   TxnResult,
   WatchResponse,
 } from "../../../client/index.js";
-import { exitCodes, Failure } from "../args/failure.js";
+import { exitCodes, Failure } from "../args/index.js";
 
 export interface Health {
   readonly endpoint: string;

@@ -28,7 +28,7 @@ import {
   type ResponseHeader,
   type ResponseOp,
 } from "../../../proto/index.js";
-import type { Io } from "../args/io.js";
+import type { Io } from "../args/index.js";
 import {
   stepForm,
   unsupported,

@@ -8,8 +8,7 @@ import type {
   PutResult,
   TxnResult,
 } from "../../../client/index.js";
-import { formatDuration } from "../args/go-values.js";
-import type { Io } from "../args/io.js";
+import { formatDuration, type Io } from "../args/index.js";
 import {
   stepForm,
   type Alarms,

@@ -1,6 +1,6 @@
 // Tables, drawn as etcdctl draws them. Only members and endpoints have any.
 import type { MemberListResult } from "../../../client/index.js";
-import type { Io } from "../args/io.js";
+import type { Io } from "../args/index.js";
 import { unsupported, type EndpointHash, type EndpointStatus, type Health, type Printer } from "./printer.js";
 import { hashTable, healthTable, memberTable, statusTable, type Table } from "./tables.js";
 

@@ -1,6 +1,6 @@
 // What people see of members and ids: a row for each, in columns.
 import type { AlarmMember, MemberListResult } from "../../../client/index.js";
-import { formatBytes, formatDuration } from "../args/go-values.js";
+import { formatBytes, formatDuration } from "../args/index.js";
 import type { EndpointHash, EndpointStatus, Health } from "./printer.js";
 
 export interface Table {

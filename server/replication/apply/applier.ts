@@ -16,9 +16,9 @@ import {
   type Sliced,
   type StoreErrorCode,
 } from "../../../store/index.js";
-import { ForeignPastError } from "../../base/errors.js";
+import { ForeignPastError } from "../../base/index.js";
 import { Membership } from "./membership.js";
-import type { Command, Proposals } from "../proposals.js";
+import type { Command, Proposals } from "../index.js";
 import { SeenProposals } from "./seen-proposals.js";
 
 /** What applying a command gave, and the store's revision right after it. */

@@ -1,5 +1,5 @@
 import type { MemberId } from "../../../raft/index.js";
-import { maxPendingProposals } from "../../base/limits.js";
+import { maxPendingProposals } from "../../base/index.js";
 
 /** Who proposed, which life of that member, which of its proposals, and below which number all are answered. */
 export interface Envelope {

@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PutRequest, RangeRequest } from "../../../proto/index.js";
-import { systemClock, type HardState, type LogIndex, type Term } from "../../../raft/index.js";
+import { systemClock } from "../../../platform/index.js";
+import type { HardState, LogIndex, Term } from "../../../raft/index.js";
 import { openMemoryBackend, openStore, type KvStore, type Row } from "../../../store/index.js";
 import { encodeMarker } from "../../../server/replication/apply/applier.js";
 import { openDurableState, type DurableState } from "../../../server/member/durable-state.js";

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { systemClock } from "../../../raft/index.js";
+import { systemClock } from "../../../platform/index.js";
 import { configFromFlags, defaultFlags, type MemberConfig, type ServerFlags } from "../../../server/config/config.js";
 import { createLogger, type Logger } from "../../../server/base/logger.js";
 import type { MemberEnvironment } from "../../../server/member/parts.js";

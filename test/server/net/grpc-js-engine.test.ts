@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { systemClock } from "../../../raft/index.js";
+import { systemClock } from "../../../platform/index.js";
 import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";

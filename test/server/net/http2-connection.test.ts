@@ -5,7 +5,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingStatus } from "../../../proto/index.js";
-import { systemClock } from "../../../raft/index.js";
+import { systemClock } from "../../../platform/index.js";
 import { createGrpcJsEngine } from "../../../server/net/grpc-js-engine.js";
 import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
 import { Http2Connection } from "../../../server/net/http2-connection.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
-import { promised } from "../../../raft/index.js";
+import { promised } from "../../../platform/index.js";
 import { DataDirectory } from "../../../server/data-dir/data-dir.js";
 import { Descriptors, type DescriptorSystem } from "../../../server/resources/descriptors.js";
 import { StartError } from "../../../server/base/errors.js";

@@ -1,7 +1,7 @@
 // How much of a stream the engine keeps for a client that takes nothing: so many messages, or so many bytes.
 
 import assert from "node:assert/strict";
-import { systemClock } from "../../../raft/index.js";
+import { systemClock } from "../../../platform/index.js";
 import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
 import { createServer } from "node:net";
 import { join } from "node:path";

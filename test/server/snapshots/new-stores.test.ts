@@ -1,7 +1,7 @@
 // A store that is being made beside the one in use: who closes the directory waits until nothing of it is open.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { systemClock } from "../../../raft/index.js";
+import { systemClock } from "../../../platform/index.js";
 import { openMemoryBackend, type Backend } from "../../../store/index.js";
 import { NewStores } from "../../../server/snapshots/new-store.js";
 

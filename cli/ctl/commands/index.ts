@@ -1,0 +1,27 @@
+// The commands of minietcdctl.
+
+export { alarmDisarmCommand, alarmListCommand, runAlarmDisarm, runAlarmList } from "./alarm.js";
+export { compactionCommand, runCompaction } from "./compaction.js";
+export { delCommand, runDel } from "./del.js";
+export { hashKvCommand, healthCommand, runHashKv, runHealth, runStatus, statusCommand } from "./endpoint.js";
+export { getCommand, runGet } from "./get.js";
+export { globalFlags } from "./globals.js";
+export {
+  grantCommand,
+  keepAliveCommand,
+  leaseListCommand,
+  revokeCommand,
+  runGrant,
+  runKeepAlive,
+  runLeaseList,
+  runRevoke,
+  runTimeToLive,
+  timeToLiveCommand,
+} from "./lease.js";
+export { memberListCommand, runMemberList } from "./member.js";
+export { moveLeaderCommand, runMoveLeader } from "./move-leader.js";
+export { putCommand, runPut } from "./put.js";
+export { runTxn, txnCommand } from "./txn.js";
+export { runVersion, versionCommand } from "./version.js";
+export { watchCommand } from "./watch-request.js";
+export { runWatch } from "./watch.js";

@@ -1,0 +1,3 @@
+// minietcdctl.
+
+export { runProgram } from "./program.js";

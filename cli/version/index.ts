@@ -1,0 +1,3 @@
+// The version of this package.
+
+export { packageVersion } from "./package-version.js";

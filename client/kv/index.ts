@@ -1,0 +1,15 @@
+// Keys: get, put, delete, transactions.
+
+export { intervalOf, prefixEnd, toBytes, toText, type Bytes, type KeyInterval } from "./keys.js";
+export {
+  keyValueOf,
+  type DeleteResult,
+  type DeleteSettings,
+  type GetResult,
+  type GetSettings,
+  type KeyValue,
+  type PutResult,
+  type PutSettings,
+} from "./kv-ops.js";
+export { Kv, type CompactResult } from "./kv.js";
+export type { Compare, Txn, TxnOp, TxnOpResult, TxnResult } from "./txn.js";

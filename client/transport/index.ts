@@ -1,0 +1,23 @@
+// Connections to endpoints, calls and streams over them, failover, errors.
+
+export { Endpoints } from "./endpoints.js";
+export {
+  CompactedError,
+  ConnectError,
+  errorFromWatchEnd,
+  EtcdError,
+  LeaseLostError,
+  quietly,
+  WatchEndedError,
+  type EtcdErrorCode,
+  type Outcome,
+  type WatchEnd,
+} from "./errors.js";
+export { headerOf, type Header } from "./header.js";
+export { insist } from "./insist.js";
+export { LastingStream } from "./lasting-stream.js";
+export { LeavableIterator } from "./leavable-iterator.js";
+export { streamMethod, unaryMethod } from "./methods.js";
+export { settingsOf, type ClientOptions, type RequestOptions } from "./options.js";
+export { asTimer, onAbort } from "./timers.js";
+export { Wakeup } from "./wakeup.js";

@@ -1,0 +1,5 @@
+// Watches: events of keys, through broken streams.
+
+export type { WatchEvent, WatchResponse } from "./watch-queue.js";
+export { WatchStream } from "./watch-stream.js";
+export { Watch, type WatchBatch, type WatchOptions } from "./watch.js";

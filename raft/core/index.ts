@@ -1,0 +1,24 @@
+// The algorithm: pure, stepped by hand. Imports nothing.
+
+export { RaftCore, type CoreOptions } from "./core.js";
+export {
+  logStart,
+  noMember,
+  type CoreStatus,
+  type Entry,
+  type HardState,
+  type Input,
+  type LogIndex,
+  type LogPosition,
+  type MemberId,
+  type Notice,
+  type Outgoing,
+  type PeerMessage,
+  type ReadState,
+  type ReceivedSnapshot,
+  type Refusal,
+  type Role,
+  type Term,
+  type Unsaved,
+  type Vote,
+} from "./types.js";

@@ -1,0 +1,53 @@
+// The terms of a member: errors, limits, log lines, URLs, versions.
+
+export { ForeignPastError, ServerError, StartError, type ServerErrorCode } from "./errors.js";
+export {
+  maxClientConnections,
+  maxConnectionsBeforeReady,
+  maxConnectionWithoutRequestMs,
+  maxKeepAlivesPerStream,
+  maxPendingCalls,
+  maxPendingProposalBytes,
+  maxPendingProposals,
+  maxPendingReads,
+  maxPrefaceMs,
+  maxRepeatBytes,
+  maxRepeats,
+  maxRepliesWhileFull,
+  maxServedCalls,
+  maxStalledUntakenBytes,
+  maxUnknownPeerConnections,
+  maxUnsentBytes,
+  maxUnsentMessages,
+  maxUntakenBytes,
+  maxUntakenBytesOfConnection,
+  maxWatchersPerStream,
+  messageOverheadBytes,
+  untakenBytesUnderPressure,
+} from "./limits.js";
+export {
+  createLogger,
+  errorText,
+  formatId,
+  logLevels,
+  type LogFields,
+  type LogFormat,
+  type Logger,
+  type LogLevel,
+} from "./logger.js";
+export { asStartError, whatToDoAboutDamage } from "./open-failure.js";
+export { refusalCounter } from "./refusal-counter.js";
+export { storeClockOf } from "./store-clock.js";
+export {
+  bindAddresses,
+  formatAddress,
+  isLoopback,
+  mustBeBindable,
+  mustBeConnectable,
+  parseMemberUrl,
+  parseMemberUrls,
+  UrlError,
+  type Address,
+  type MemberUrl,
+} from "./urls.js";
+export { serverVersion, storageVersion } from "./version.js";

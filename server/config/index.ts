@@ -1,0 +1,19 @@
+// A member's settings: flags, environment, files, and the identities that follow from them.
+
+export { readCommandLine, type CommandLine } from "./command-line.js";
+export {
+  checkInitialCluster,
+  configFromFlags,
+  defaultFlags,
+  FlagError,
+  type AutoCompaction,
+  type InitialMember,
+  type MemberConfig,
+  type ServerFlags,
+} from "./config.js";
+export { flagGroups } from "./flag-table.js";
+export type { Flag, FlagGroup } from "./flag.js";
+export { clusterIdOf, memberIdOf } from "./identity.js";
+export { readSettings, type MemberSettings } from "./read-settings.js";
+export { logIgnoredFlags } from "./restart-flags.js";
+export type { GivenFlag } from "./settings.js";

@@ -1,0 +1,12 @@
+// A member's directory: its files and lock, its identity, and whether log and store belong together.
+
+export { clearDataDirectories, isInUse, lockFolder } from "./data-dir-use.js";
+export { DataDirectory } from "./data-dir.js";
+export {
+  DirectoryFiles,
+  formatVersion,
+  NewerDirectoryError,
+  type DirectoryOwner,
+  type StoreInUse,
+} from "./directory-files.js";
+export { mustRestart, restartLog } from "./log-recovery.js";

@@ -1,0 +1,6 @@
+// One member, composed from its parts; its start and its stop.
+
+export { memberServices, type MemberServices } from "./member-services.js";
+export { Member } from "./member.js";
+export type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
+export { openReplica, Replica } from "./replica.js";

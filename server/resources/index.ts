@@ -1,0 +1,6 @@
+// Disk space and file descriptors: reserves, and waiting while there is too little.
+
+export { ConnectionSlots, Descriptors, processDescriptors, type DescriptorShare } from "./descriptors.js";
+export { LogSpace } from "./log-space.js";
+export { StoreDescriptors } from "./store-descriptors.js";
+export { SpacedBackend, StoreSpace } from "./store-space.js";

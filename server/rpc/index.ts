@@ -1,0 +1,34 @@
+// Calls as services see them: the method table, statuses, large messages.
+
+export {
+  areMany,
+  deleteRangeParts,
+  encodeParts,
+  eventsParts,
+  fieldSize,
+  hasMany,
+  leasesParts,
+  rangeParts,
+  txnParts,
+  type IsTired,
+  type Part,
+} from "./large-message.js";
+export { LeaderRequired, requiresLeader } from "./leader-required.js";
+export {
+  bidi,
+  encodedAlready,
+  serverStream,
+  unary,
+  unaryRead,
+  unimplementedMethods,
+  type BidiMethod,
+  type Call,
+  type Method,
+  type Reply,
+  type RequestSink,
+  type ResponseStream,
+  type ServerStreamMethod,
+  type UnaryMethod,
+  type UnimplementedMethod,
+} from "./method-table.js";
+export { RpcError, statusCode, statusOfError, type GrpcStatus } from "./status.js";

@@ -1,0 +1,9 @@
+// etcd's gRPC services.
+
+export { clusterMethods } from "./cluster.js";
+export { healthMethods } from "./health.js";
+export { kvMethods } from "./kv.js";
+export { leaseMethods, minLeaseTtl } from "./lease.js";
+export { maintenanceMethods } from "./maintenance.js";
+export { ResponseHeaders } from "./response-header.js";
+export { watchMethods } from "./watch.js";

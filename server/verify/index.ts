@@ -1,0 +1,3 @@
+// A data directory checked without a member.
+
+export { verifyDataDirectory, type Finding, type VerifyOptions } from "./verify.js";

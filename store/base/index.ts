@@ -1,0 +1,23 @@
+// The terms of the store: keys and intervals, revisions, errors, limits, and long work in slices.
+
+export { AnswerSize } from "./answer-size.js";
+export type { StoreClock } from "./clock.js";
+export {
+  ClosedError,
+  CompactedError,
+  DamagedError,
+  FutureRevisionError,
+  KeyNotFoundError,
+  LeaseExistsError,
+  LeaseNotFoundError,
+  ReadOnlyError,
+  StoreError,
+  TooLargeError,
+  type StoreErrorCode,
+} from "./errors.js";
+export { compareKeys, intervalOf, keyAfter, keyFromBytes, type Interval, type Key } from "./interval.js";
+export { defaultLimits, type StoreLimits } from "./limits.js";
+export { firstRevision, neverCompacted, nextRevision, type Revision } from "./revision.js";
+export { slicedSort } from "./sliced-sort.js";
+export { atOnce, type Sliced } from "./slices.js";
+export { Turns } from "./turns.js";

@@ -1,0 +1,21 @@
+// Keys, their revisions and leases in memory: the index, reads, writes, transactions.
+
+export { KvHasher, type KvHash } from "./hash-kv.js";
+export { KeyIndex, type RemovedChange } from "./key-index.js";
+export {
+  decodeKeyValue,
+  deletedState,
+  encodeKeyValue,
+  isOnlyKey,
+  isTombstone,
+  noBytes,
+  type KeyState,
+} from "./key-value.js";
+export { Attachments, Leases, type Lease } from "./leases.js";
+export { isPlainGet, readRange } from "./range.js";
+export type { StoreData } from "./store-data.js";
+export { runTxn } from "./txn.js";
+export { Change, Unflushed } from "./unflushed.js";
+export { ValueCache } from "./value-cache.js";
+export { Values } from "./values.js";
+export { Write } from "./write.js";

@@ -1,0 +1,8 @@
+// The store on disk over time: rounds of writes, recovery, compaction, snapshots.
+
+export { Compactor, type Compaction } from "./compaction.js";
+export { onlyOpen, Pins } from "./pins.js";
+export { NewerFormatError, recover, type Recovered } from "./recovery.js";
+export { snapshotOf, StoreSnapshot } from "./snapshot.js";
+export { buildStore, StoreBuilder, type BuildOptions, type BuiltStore } from "./store-builder.js";
+export { WriteBehind } from "./write-behind.js";

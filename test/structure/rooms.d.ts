@@ -1,0 +1,3 @@
+/** Imports by room. */
+export const rooms: Readonly<Record<string, readonly string[]>>;
+export function roomOf(file: string): string | undefined;
