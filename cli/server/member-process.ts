@@ -3,6 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { MemberPlace } from "./cluster-flags.js";
+import { withMallocSettings } from "./malloc-settings.js";
 import type { MemberEvent, SupervisorCommand } from "./messages.js";
 
 /** The program that members and their commands run. */
@@ -57,6 +58,7 @@ export class MemberProcess {
       // Its own process group: Ctrl-C reaches the supervisor alone. The channel ends the member if the supervisor dies.
       const child = spawn(process.execPath, [minietcdProgram, ...place.args], {
         detached: true,
+        env: withMallocSettings(process.env, process.platform),
         stdio: ["ignore", output, output, "ipc"],
       });
       return new MemberProcess(place, child, listener);
