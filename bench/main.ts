@@ -1,5 +1,5 @@
 // `npm run bench`: what a three-member cluster on this machine does, beside real etcd if it is on the PATH.
-// `npm run bench -- startup idle failover snapshot stalls` measures those instead. Of "watch" and "lease" both are measured at the same time.
+// `npm run bench -- startup idle failover snapshot stalls untaken` measures those instead. Of "watch" and "lease" both are measured at the same time.
 // Loopback only; see docs/performance.md.
 
 import { cpus, platform, release } from "node:os";
@@ -10,6 +10,7 @@ import { snapshot } from "./snapshot.js";
 import { stalls } from "./stalls.js";
 import { startup } from "./startup.js";
 import { throughput } from "./throughput.js";
+import { untaken } from "./untaken.js";
 
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   throughput,
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   failover,
   snapshot,
   stalls,
+  untaken,
 };
 const serviceLoads: readonly ServiceLoad[] = ["watch", "lease"];
 

@@ -28,6 +28,8 @@ export interface EtcdClusterOptions {
   readonly members?: number;
   /** Further flags for every member, as etcd writes them. */
   readonly flags?: readonly string[];
+  /** Added to an environment that holds nothing of etcd's. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 const minietcdProgram = fileURLToPath(new URL("../../dist/cli/minietcd.js", import.meta.url));
@@ -62,6 +64,7 @@ export class EtcdMember {
     readonly peerUrl: string,
     readonly dataDir: string,
     private readonly command: readonly [string, ...string[]],
+    private readonly environment: Readonly<Record<string, string>>,
   ) {}
 
   get isRunning(): boolean {
@@ -80,7 +83,8 @@ export class EtcdMember {
     if (this.child !== undefined) return;
     const [program, ...args] = this.command;
     const { PATH, HOME } = process.env; // and nothing of etcd's
-    const child = endWithTests(spawn(program, args, { env: { PATH, HOME }, stdio: ["ignore", "pipe", "pipe"] }));
+    const env = { PATH, HOME, ...this.environment };
+    const child = endWithTests(spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] }));
     this.log = "";
     const keep = (text: string) => (this.log = (this.log + text).slice(-maxLogLength));
     for (const output of [child.stdout, child.stderr]) output.setEncoding("utf8").on("data", keep);
@@ -202,6 +206,7 @@ export async function createEtcdCluster({
   program,
   members: size = 1,
   flags = [],
+  environment = {},
 }: EtcdClusterOptions): Promise<EtcdCluster> {
   const command: readonly [string, ...string[]] = program === undefined ? commands[kind]() : [program];
   const folder = await mkdtemp(join(tmpdir(), `${kind}-`));
@@ -224,7 +229,7 @@ export async function createEtcdCluster({
       `--initial-advertise-peer-urls=${peerUrl}`,
       `--initial-cluster=${initialCluster}`,
     ];
-    return new EtcdMember(name, endpoint, peerUrl, dataDir, [...command, ...own, ...elections, ...flags]);
+    return new EtcdMember(name, endpoint, peerUrl, dataDir, [...command, ...own, ...elections, ...flags], environment);
   });
   return new EtcdCluster(kind, folder, members);
 }

@@ -1,0 +1,44 @@
+import { once } from "node:events";
+import { connect, type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
+
+/** Answers wait at the server once HTTP/2's window of a connection (64 KiB) is full: no stream here is read. */
+export class UntakenClients implements Disposable {
+  private readonly sessions: ClientHttp2Session[] = [];
+
+  /** @param endpoint `host:port` */
+  constructor(private readonly endpoint: string) {}
+
+  /** Begins the same call `count` times on a new connection. Resolves once all have begun to be answered. */
+  async call(count: number, path: string, message: Uint8Array, isStreaming: boolean): Promise<void> {
+    const session = connect(`http://${this.endpoint}`);
+    session.on("error", () => undefined); // the server may close it
+    this.sessions.push(session);
+    await Promise.all(
+      Array.from({ length: count }, async () => {
+        const stream = session.request({
+          ...{ ":method": "POST", ":path": path },
+          ...{ "content-type": "application/grpc", te: "trailers" },
+        });
+        stream.on("error", () => undefined); // it ends with its session
+        stream.write(framed(message));
+        if (!isStreaming) stream.end();
+        await answered(stream);
+      }),
+    );
+  }
+
+  /** Closes all connections at once. */
+  [Symbol.dispose](): void {
+    for (const session of this.sessions) session.destroy();
+  }
+}
+
+const answered = (stream: ClientHttp2Stream): Promise<unknown> =>
+  Promise.race([once(stream, "response"), once(stream, "close")]);
+
+/** A gRPC message with its prefix: not compressed, length. */
+const framed = (message: Uint8Array): Buffer => {
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+};
