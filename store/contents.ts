@@ -137,7 +137,10 @@ export class Contents {
     this.compacted = recovered.compactRevision;
     this.unfinished = recovered.unfinishedCompaction;
     this.writer = new WriteBehind(backend, clock, data, onFailure, recovered.rows);
-    this.compactor = new Compactor(data, this.writer, this.pins, (work) => this.whenIdle(work));
+    this.compactor = new Compactor(data, this.writer, this.pins, {
+      clock,
+      whenIdle: (work) => this.whenIdle(work),
+    });
     this.history = new WatchHistory(data, backend);
   }
 

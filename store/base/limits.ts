@@ -21,8 +21,10 @@ export interface StoreLimits {
   readonly changesPerSlice: number;
   /** Changes of one revision that live watchers are told of at once. Beyond it they are told from history, in slices. */
   readonly changesToldAtOnce: number;
-  /** Rows that a compaction removes in one batch. */
+  /** Rows that a compaction removes in one batch; about 2 ms. */
   readonly removalsPerBatch: number;
+  /** How long a compaction rests after such a batch, as etcd's does; 0: it only lets others run. */
+  readonly compactionRestMs: number;
   /** Revisions that one batch from history tells a watcher of, as in etcd … */
   readonly revisionsPerWatchBatch: number;
   /** … or so many bytes of KeyValues, if that is less; but always a whole revision. */
@@ -45,7 +47,8 @@ export const defaultLimits: StoreLimits = {
   diskReadsPerSlice: 250,
   changesPerSlice: 500,
   changesToldAtOnce: 500,
-  removalsPerBatch: 1_000,
+  removalsPerBatch: 500,
+  compactionRestMs: 10,
   revisionsPerWatchBatch: 1_000,
   bytesPerWatchBatch: mebibyte,
   watchersPerSlice: 1_000,

@@ -1,4 +1,4 @@
-import { ClosedError, type Key, type Revision } from "../base/index.js";
+import { ClosedError, type Key, type Revision, type StoreClock } from "../base/index.js";
 import type { RemovedChange, StoreData } from "../mvcc/index.js";
 import type { Pins } from "./pins.js";
 import type { WriteBehind } from "./write-behind.js";
@@ -9,9 +9,22 @@ export interface Compaction {
   readonly finished: Promise<void>;
 }
 
+/** What a compaction has of the store around it. */
+export interface CompactorOptions {
+  readonly clock: StoreClock;
+  /** Runs what changes the index once no revision is half applied: taking that back needs what was there before. */
+  readonly whenIdle: <T>(work: () => T) => Promise<T>;
+}
+
+/** The part of a rest that follows a slice in which nothing was removed: it costs that much less. */
+const restOfBareSlice = 0.2;
+
 /**
  * Removes what compactions made unreadable: in slices between requests, once the compaction is on disk and the reads
  * that began before it are done. One at a time; those that wait become one.
+ *
+ * It rests after each slice, as etcd does after each batch. A slice costs more than the turn it takes: the disk syncs its
+ * batch and LevelDB merges its tables, while writes wait for the same disk.
  */
 export class Compactor {
   private last: Compaction = { finished: Promise.resolve() };
@@ -19,13 +32,14 @@ export class Compactor {
   private durable = 0;
   private finished = 0;
   private stopped = false;
+  /** Ends the rest that is being taken. */
+  private wake: () => void = () => undefined;
 
   constructor(
     private readonly data: StoreData,
     private readonly writer: WriteBehind,
     private readonly pins: Pins,
-    /** Runs what changes the index once no revision is half applied: taking that back needs what was there before. */
-    private readonly whenIdle: <T>(work: () => T) => Promise<T>,
+    private readonly options: CompactorOptions,
   ) {}
 
   /** The one begun last; its end is that of all before it. */
@@ -44,6 +58,7 @@ export class Compactor {
   /** The work is to end after the slice it is at. */
   stop(): void {
     this.stopped = true;
+    this.wake();
   }
 
   /** Resolves once it has. */
@@ -71,14 +86,28 @@ export class Compactor {
       const removed: RemovedChange[] = [];
       const start: Key = from;
       const bounds = { revision, maxEntries: limits.entriesPerSlice, maxRemovals: limits.removalsPerBatch };
-      from = await this.whenIdle(() => {
+      from = await this.options.whenIdle(() => {
         turns.spend(limits.entriesPerSlice);
         return index.compactFrom(start, bounds, removed);
       });
       // Oldest first within a key: were a delete's row to go before the put's, a crash between would revive the key.
       for (let first = 0; first < removed.length; first += limits.removalsPerBatch)
         await this.writer.remove(removed.slice(first, first + limits.removalsPerBatch));
+      if (from !== undefined) await this.rest(Math.max(restOfBareSlice, removed.length / limits.removalsPerBatch));
       await turns.pause();
     }
+  }
+
+  /** @param batches how many batches of removals the work before it comes to */
+  private async rest(batches: number): Promise<void> {
+    const ms = batches * this.data.limits.compactionRestMs;
+    if (ms === 0 || this.stopped) return;
+    const { clock } = this.options;
+    let timer: unknown;
+    await new Promise<void>((resolve) => {
+      this.wake = resolve;
+      timer = clock.setTimeout(resolve, ms);
+    });
+    clock.clearTimeout(timer);
   }
 }

@@ -42,6 +42,7 @@ const tightLimits: fc.Arbitrary<StoreLimits> = fc.record({
   changesPerSlice: fc.integer({ min: 1, max: 3 }),
   changesToldAtOnce: fc.integer({ min: 0, max: 2 }),
   removalsPerBatch: fc.integer({ min: 1, max: 3 }),
+  compactionRestMs: fc.constant(0),
   revisionsPerWatchBatch: fc.constant(1),
   bytesPerWatchBatch: fc.constant(1),
   watchersPerSlice: fc.constant(1),

@@ -167,8 +167,9 @@ export class TestStore {
     return this.current;
   }
 
+  /** Compactions do not rest, unless `limits` says so: time stands still. */
   static async on(disk: TestDisk, limits: Partial<StoreLimits> = {}): Promise<TestStore> {
-    const made = new TestStore(disk, new ManualClock(), limits);
+    const made = new TestStore(disk, new ManualClock(), { compactionRestMs: 0, ...limits });
     await made.open();
     return made;
   }

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { CompactedError, FutureRevisionError, type Compaction } from "../../../store/index.js";
+import { ClosedError, CompactedError, FutureRevisionError, type Compaction } from "../../../store/index.js";
 import { KeyIndex, type RemovedChange } from "../../../store/mvcc/key-index.js";
 import { Pins } from "../../../store/persist/pins.js";
 import type { Revision } from "../../../store/base/revision.js";
 import { parseChangeRowKey } from "../../../store/disk/rows.js";
-import { TestStore, bytes, disks, memoryDisk, range, shown, type TestDisk } from "../harness.js";
+import { TestStore, bytes, disks, memoryDisk, range, shown, turn, type TestDisk } from "../harness.js";
 
 /** Compacts and waits until everything is gone. */
 async function compactTo(tested: TestStore, revision: number): Promise<void> {
@@ -161,6 +161,50 @@ for (const { name, create } of disks) {
     });
   });
 }
+
+/** Compacts ten keys, each put twice, in batches of one removal with rests between them. Returns once the first is taken. */
+async function restingCompaction(tested: TestStore): Promise<Compaction> {
+  for (const value of ["old", "new"]) for (let n = 0; n < 10; n++) tested.put(`key ${n}`, value);
+  await tested.save();
+  const compaction = tested.store.compact(tested.store.revision);
+  tested.store.endRound(bytes("compacted"));
+  await tested.store.flush();
+  await untilRest(tested);
+  return compaction;
+}
+
+const restLimits = { removalsPerBatch: 1, entriesPerSlice: 1, compactionRestMs: 10 };
+
+/** Nothing else sets a timer once all rounds are on disk. */
+async function untilRest({ clock }: TestStore): Promise<void> {
+  while (clock.pendingTimers === 0) await turn();
+}
+
+test("a compaction rests after each batch of removals", async () => {
+  await using tested = await TestStore.on(await memoryDisk(), restLimits);
+  const { finished } = await restingCompaction(tested);
+  let isFinished = false;
+  void finished.then(() => (isFinished = true));
+  for (let rests = 1; rests <= 10; rests++) {
+    await untilRest(tested);
+    tested.clock.advance(9);
+    assert.equal(tested.clock.pendingTimers, 1);
+    assert.equal(isFinished, false);
+    tested.clock.advance(1);
+  }
+  await finished;
+  assert.equal(tested.clock.pendingTimers, 0);
+});
+
+test("a store that closes does not wait for the rest of a compaction", async () => {
+  await using tested = await TestStore.on(await memoryDisk(), restLimits);
+  const { finished } = await restingCompaction(tested);
+  const failed = assert.rejects(finished, ClosedError);
+  await tested.store.close();
+  await failed;
+  assert.equal(tested.clock.pendingTimers, 0);
+  await tested.open();
+});
 
 test("compacts forwards only, up to now", async () => {
   await using tested = await TestStore.on(await memoryDisk());
