@@ -1,6 +1,7 @@
 // Calls as grpc-js's handlers get them: they know their connection, and take one request as Go's gRPC does.
 
 import { ServerInterceptingCall, status as grpcStatus, type ServerInterceptor } from "@grpc/grpc-js";
+import { sendFromFrame } from "../rpc/index.js";
 import type { UntakenOfConnection } from "./untaken-answers.js";
 
 type InterceptedCall = Parameters<ServerInterceptor>[1];
@@ -86,6 +87,7 @@ class UnaryCall extends OneRequestCall {
     if (this.isOver) return;
     this.kept = message.length;
     this.untaken.keep(this.kept);
+    sendFromFrame(this.call, message);
     this.call.sendMessage(message, sent);
   }
 

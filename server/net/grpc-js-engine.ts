@@ -157,7 +157,7 @@ const asBuffer =
   (encode: (response: unknown) => Uint8Array) =>
   (response: unknown): Buffer => {
     const bytes = encode(response);
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   };
 
 const asItIs = (message: unknown): Buffer => message as Buffer;
