@@ -3,8 +3,11 @@ import type { KeyEntry } from "./key-index.js";
 /** What V8 and the allocator add to the bytes of one small value. */
 const overheadBytes = 300;
 
-/** The queue is rid of entries without a value when they are more than those with one, and more than this. */
+/** The queue is rid of entries without a value when they are more than those with one, and more than this … */
 const maxEmptyEntries = 1_000;
+
+/** … so many at a time: a lease that ends leaves any number of them. */
+const entriesPerSweep = 100;
 
 /** Values that one eviction spares because they were asked for; then it takes what comes: it must not go through all of them. */
 const maxSpared = 100;
@@ -69,20 +72,23 @@ export class ValueCache {
       this.drop(entry);
       entry.queued = false;
     }
-    if (this.head > this.queue.length / 2) {
-      this.queue = this.queue.slice(this.head);
-      this.head = 0;
-    }
+    this.shorten();
   }
 
-  /** Deleted keys leave their entries behind in the queue. */
+  /** Deleted keys leave their entries behind in the queue. The others go to its end. */
   private sweep(): void {
-    const kept: KeyEntry[] = [];
-    for (const entry of this.queue.slice(this.head)) {
-      if (entry.value !== undefined) kept.push(entry);
-      else entry.queued = false;
+    for (let n = 0; n < entriesPerSweep; n++) {
+      const entry = this.queue[this.head++];
+      if (entry === undefined) break;
+      if (entry.value === undefined) entry.queued = false;
+      else this.queue.push(entry);
     }
-    this.queue = kept;
+    this.shorten();
+  }
+
+  private shorten(): void {
+    if (this.head <= this.queue.length / 2) return;
+    this.queue = this.queue.slice(this.head);
     this.head = 0;
   }
 }

@@ -67,3 +67,19 @@ test("keys that come and go leave nothing behind", () => {
   assert.ok(cache.queued < 2_000, `${cache.queued} wait`);
   assert.equal(kept.value, value);
 });
+
+test("keys that went away all at once leave the queue some at a time", () => {
+  const cache = new ValueCache(100_000_000);
+  const kept = entryOf("kept");
+  cache.hold(kept, value);
+  const gone = Array.from({ length: 20_000 }, (_, n) => entryOf(String(n)));
+  for (const entry of gone) cache.hold(entry, value);
+  for (const entry of gone) cache.drop(entry);
+  for (let before = cache.queued; before > 2_000; before = cache.queued) {
+    cache.hold(kept, value);
+    assert.ok(before - cache.queued <= 100, `${before - cache.queued} at once`);
+    assert.ok(cache.queued < before);
+  }
+  assert.equal(kept.value, value);
+  assert.ok(kept.queued);
+});
