@@ -107,7 +107,7 @@ const outcomes = new Set<StoreErrorCode>([
  * this member catches up, thousands are ready at once; a transaction or the end of leases changes many keys. A single entry
  * that changes more is applied in slices, and others run between them.
  */
-export const maxWorkPerRound = 400;
+export const maxWorkPerRound = 200;
 
 /**
  * Applies committed entries to the store, each proposal once, and answers those that were made here. Deterministic:

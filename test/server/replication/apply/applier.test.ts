@@ -480,7 +480,7 @@ test("an entry that changes more keys than a turn may is applied in slices, and 
 
 test("changes of keys fill a round, not entries alone", async (t) => {
   const { copy, rounds, turns } = await openInTurns(t);
-  const perTxn = 100;
+  const perTxn = maxWorkPerRound / 4;
   const puts = Array.from({ length: perTxn }, (_, n) => ({
     request: { $case: "requestPut" as const, value: put(`${n}`).value as PutRequest },
   }));
