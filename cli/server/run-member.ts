@@ -13,6 +13,7 @@ import {
   type MemberConfig,
   type MemberSettings,
 } from "../../server/index.js";
+import { collectWhileIdle } from "./idle-collection.js";
 import { openLogOutputs } from "./log-outputs.js";
 import { tellSupervisor, type SupervisorCommand } from "./messages.js";
 
@@ -88,6 +89,7 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
       tellSupervisor({ kind: "leader", self: formatId(id), leader: leader === 0n ? "" : formatId(leader), term }),
   });
   stopOnSignals(member, logger);
+  collectWhileIdle(logger);
   process.on("message", ({ kind }: Partial<SupervisorCommand>) => {
     if (kind === "drain") void member.drain().then(() => tellSupervisor({ kind: "drained" }));
   });

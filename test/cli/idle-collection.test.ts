@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { IdleCollection, type ProcessUse } from "../../cli/server/idle-collection.js";
+
+const mebibyte = 1024 * 1024;
+const idle = { cpuShare: 0.02, bufferBytes: 10 * mebibyte, heapBytes: 16 * mebibyte };
+
+/** The number of collections after each look. */
+const collections = (looks: readonly Partial<ProcessUse>[]): number[] => {
+  let count = 0;
+  const collection = new IdleCollection(() => (count += 1));
+  return looks.map((use) => {
+    collection.look({ ...idle, ...use });
+    return count;
+  });
+};
+
+const large: Partial<ProcessUse> = { bufferBytes: 300 * mebibyte };
+
+test("an idle process with many new buffers is collected; one that is busy, later", () => {
+  assert.deepEqual(collections([{}, large]), [0, 1]);
+  assert.deepEqual(collections([{ ...large, cpuShare: 0.5 }, large]), [0, 1]);
+});
+
+test("few buffers, or a heap whose collection takes long, are left to V8", () => {
+  assert.deepEqual(collections([{}, { bufferBytes: 31 * mebibyte }]), [0, 0]);
+  assert.deepEqual(collections([{ ...large, heapBytes: 200 * mebibyte }]), [0]);
+});
+
+test("collections are at least six looks apart", () => {
+  const more: Partial<ProcessUse> = { bufferBytes: 600 * mebibyte };
+  assert.deepEqual(collections([large, more, more, more, more, more, more]), [1, 1, 1, 1, 1, 1, 2]);
+});
+
+test("buffers that are still in use after a collection bring no further one; the next counts from what is left", () => {
+  const looks = (bufferBytes: number): Partial<ProcessUse>[] => Array.from({ length: 6 }, () => ({ bufferBytes }));
+  const left = 50 * mebibyte;
+  const counts = collections([large, ...looks(left), ...looks(left + 31 * mebibyte), ...looks(left + 32 * mebibyte)]);
+  assert.deepEqual([counts[6], counts[12], counts[13]], [1, 1, 2]);
+});
