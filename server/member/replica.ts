@@ -1,94 +1,104 @@
-import type { Clock } from "../../platform/index.js";
-import type { CoreStatus, MemberId, RaftNode } from "../../raft/index.js";
-import type { KvStore } from "../../store/index.js";
-import type { Applied, Applier } from "../replication/apply/index.js";
-import type { MemberConfig } from "../config/index.js";
-import { openDurableState, type DurableState } from "./durable-state.js";
-import { asStartError, ServerError, type ServerErrorCode } from "../base/index.js";
-import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
-import type { LeadershipTransfer, Proposals, Reads } from "../replication/index.js";
-import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
-import { Teardown } from "./teardown.js";
-import { Wiring } from "./wiring.js";
+// One member's copy of the log: its parts, composed from top to bottom; the events between them; its start and its stop.
 
-/** After these, what was proposed may succeed later. */
-const worthAnotherTry = new Set<ServerErrorCode>([
-  "not-proposed",
-  "timed-out",
-  "leader-lost",
-  "connection-lost",
-  "too-many-requests",
-  "no-space",
-]);
-const publishRetryMs = 500;
+import {
+  noMember,
+  RaftCore,
+  RaftNode,
+  tickMs,
+  type CoreStatus,
+  type MemberId,
+  type NodeListener,
+  type Term,
+} from "../../raft/index.js";
+import type { Clock } from "../../platform/index.js";
+import type { KvStore } from "../../store/index.js";
+import { type Applied, Applier, type Membership } from "../replication/apply/index.js";
+import {
+  type AutoCompactor,
+  LeadershipTransfer,
+  proposeCompaction,
+  Proposals,
+  Reads,
+  startAutoCompaction,
+} from "../replication/index.js";
+import type { MemberConfig } from "../config/index.js";
+import { Announcement, type MemberAttributes } from "./announcement.js";
+import { openDurableState, type DurableState } from "./durable-state.js";
+import { asStartError, ForeignPastError, formatId, type Logger, parseMemberUrl } from "../base/index.js";
+import { type LeaderCalls, LeaseKeeper, PeerCalls, serveLeaseCalls } from "../lease/index.js";
+import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
+import type { Peer, PeersOptions } from "../peers/index.js";
+import { Snapshots } from "../snapshots/index.js";
+import { Teardown } from "./teardown.js";
+
 /** How long a start waits for members that do not answer. */
 const rollCallMs = 1_000;
 
-/** What the replica tells the member it belongs to. */
+/** The member that a replica belongs to. */
 export interface ReplicaListener {
-  /** It can no longer keep its promises and has stopped taking part. */
+  /** Called when the replica has failed and stopped taking part; the member must end. */
   readonly onFailure: (error: Error) => void;
-  /** The known leader or its term changed. */
+  /** Called when the known leader or its term has changed. */
   readonly onStatusChange: (status: CoreStatus) => void;
 }
 
-/** One member's copy of the log and of what it makes: consensus, its files, the store, and who waits for them. */
-export class Replica {
-  private endPause: () => void = () => undefined;
+interface ReplicaOptions {
+  readonly connect: MemberParts["connect"];
+  readonly config: MemberConfig;
+  readonly environment: MemberEnvironment;
+  readonly durable: DurableState;
+  readonly listener: ReplicaListener;
+  readonly teardown: Teardown;
+}
 
+/** One member's copy of the log and of what the log makes: consensus, its files, the store, and requests that wait. */
+export class Replica {
   readonly clusterId: bigint;
   readonly id: MemberId;
-  readonly node: RaftNode;
   readonly store: KvStore;
-  readonly applier: Applier;
   readonly proposals: Proposals<Applied>;
-  readonly reads: Reads;
   readonly leases: LeaseKeeper;
-  /** Asks the leader what only it can tell. */
-  readonly leader: LeaderCalls;
-  readonly transfer: LeadershipTransfer;
+  readonly applier: Applier;
+  readonly reads: Reads;
+  readonly calls: PeerCalls;
   readonly peers: PeerNetwork;
+  readonly transfer: LeadershipTransfer;
+  readonly snapshots: Snapshots;
+  readonly node: RaftNode;
+  private readonly announcement: Announcement;
+  private autoCompactor: AutoCompactor | undefined;
+  /** How long a client's request may wait. */
+  private readonly timeoutMs: number;
+  /** Before that, what others say is lost. */
+  private takesPart = false;
 
-  constructor(
-    durable: DurableState,
-    wiring: Wiring,
-    private readonly clock: Clock,
-    private readonly teardown: Teardown,
-  ) {
+  constructor(private readonly options: ReplicaOptions) {
+    const { config, environment, durable } = options;
     this.clusterId = durable.clusterId;
     this.id = durable.memberId;
     this.store = durable.store;
-    this.node = wiring.node;
-    this.applier = wiring.applier;
-    this.proposals = wiring.proposals;
-    this.reads = wiring.reads;
-    this.leases = wiring.leases;
-    this.leader = wiring.calls.leader;
-    this.transfer = wiring.transfer;
-    this.peers = wiring.peers;
+    this.timeoutMs = 5_000 + 2 * config.electionMs;
+    this.proposals = this.makeProposals();
+    this.leases = this.makeLeases();
+    this.applier = this.makeApplier();
+    this.reads = this.makeReads();
+    this.calls = this.makeCalls();
+    this.peers = options.connect({ ...this.identity(), ...this.peerEvents() });
+    this.transfer = this.makeTransfer();
+    this.snapshots = this.makeSnapshots();
+    this.node = this.makeNode();
+    this.announcement = new Announcement(this.proposals, environment.clock);
+    durable.space.whenFull(() => void this.handOver());
   }
 
-  /**
-   * Tells the cluster this member's name and client URLs; resolves once that has been applied here. Without a majority
-   * it goes on trying: telling it twice does no harm.
-   *
-   * @throws ServerError if it cannot succeed: the member stops
-   */
-  async publish(attributes: { readonly name: string; readonly clientUrls: readonly string[] }): Promise<void> {
-    for (;;) {
-      try {
-        await new Promise<Applied>((resolve, reject) =>
-          this.proposals.proposeOwn(
-            { $case: "publish", value: { member: this.id, ...attributes } },
-            { applied: resolve, failed: reject },
-          ),
-        );
-        return;
-      } catch (error) {
-        if (!(error instanceof ServerError) || !worthAnotherTry.has(error.code)) throw error;
-        await this.pause();
-      }
-    }
+  /** Asks the leader for what only it knows. */
+  get leader(): LeaderCalls {
+    return this.calls.leader;
+  }
+
+  /** Announces this member's name and client URLs; resolves once that has been applied here. */
+  publish(attributes: MemberAttributes): Promise<void> {
+    return this.announcement.publish(this.id, attributes);
   }
 
   /** Has another member lead, if this one does and there is one: nobody then has to find out that it is gone. */
@@ -99,22 +109,252 @@ export class Replica {
 
   /** Stops taking part, and makes durable what has been applied. */
   close(): Promise<void> {
-    const closed = this.teardown.close();
-    this.endPause();
+    const closed = this.options.teardown.close();
+    this.announcement.stop();
     return closed;
   }
 
-  /** Ends early when the replica closes. */
-  private pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.clock.after(publishRetryMs, resolve);
-      this.endPause = () => {
-        cancel();
-        resolve();
-      };
+  /** From now on this member votes, acknowledges and leads. */
+  takePart(): void {
+    this.takesPart = true;
+    this.node.start();
+    this.autoCompactor = this.startAutoCompaction();
+  }
+
+  /** Nothing more is said or done; whoever waits is told so. */
+  stop(): void {
+    this.autoCompactor?.stop();
+    this.node.stop();
+    this.peers.close();
+    for (const part of [
+      this.snapshots,
+      this.applier,
+      this.proposals,
+      this.reads,
+      this.leases,
+      this.calls,
+      this.transfer,
+    ])
+      part.stop();
+  }
+
+  private makeProposals(): Proposals<Applied> {
+    const { config, environment, durable } = this.options;
+    return new Proposals<Applied>({
+      member: durable.memberId,
+      incarnation: durable.incarnation,
+      timeoutMs: this.timeoutMs,
+      maxRequestBytes: config.maxRequestBytes,
+      clock: environment.clock,
+      shortage: () => durable.space.shortage,
+      propose: (sequence, data) => this.node.propose(sequence, data),
     });
   }
+
+  private makeLeases(): LeaseKeeper {
+    const { config, environment, durable } = this.options;
+    return new LeaseKeeper({
+      clock: environment.clock,
+      electionMs: config.electionMs,
+      store: durable.store,
+      propose: (command, settle) => this.proposals.proposeOwn(command, settle),
+    });
+  }
+
+  private makeApplier(): Applier {
+    const { environment, durable, listener } = this.options;
+    const { store, applied, memberId: member, incarnation } = durable;
+    return new Applier(store, applied, { member, incarnation }, this.proposals, this.leases, {
+      soon: (callback) => environment.clock.soon(callback),
+      onApplied: (entries) => this.snapshots.entriesApplied(entries),
+      install: (position) => this.snapshots.install(position),
+      onFailure: listener.onFailure,
+    });
+  }
+
+  private makeReads(): Reads {
+    return new Reads({
+      timeoutMs: this.timeoutMs,
+      clock: this.options.environment.clock,
+      readIndex: (request) => this.node.readIndex(request),
+      whenApplied: (index, callback) => this.applier.whenApplied(index, callback),
+    });
+  }
+
+  private makeCalls(): PeerCalls {
+    const { environment, durable } = this.options;
+    const { memberId: self, incarnation, store } = durable;
+    return new PeerCalls({
+      self,
+      incarnation,
+      timeoutMs: this.timeoutMs,
+      clock: environment.clock,
+      serve: serveLeaseCalls({ reads: this.reads, keeper: this.leases, store }),
+      send: (to, message) => this.peers.sendCalls(to, message),
+    });
+  }
+
+  /** Who this member is to the others, and they to it. */
+  private identity(): Omit<PeersOptions, keyof PeerEvents> {
+    const { environment, durable } = this.options;
+    const { clusterId, memberId: self, acquaintances, applied } = durable;
+    return {
+      clusterId,
+      self,
+      life: acquaintances.own,
+      peers: peersOf(applied.membership, self),
+      meet: (member, life) => acquaintances.meet(member, life, this.applier.lastStartOf(member)),
+      clock: environment.clock,
+      logger: environment.logger,
+    };
+  }
+
+  private peerEvents(): PeerEvents {
+    return {
+      onMessage: (from, message) => {
+        if (this.takesPart) this.node.receive(from, message);
+      },
+      onCalls: (from, message) => {
+        if (this.takesPart) this.calls.received(from, message);
+      },
+      onSnapshot: (from, channel) => {
+        if (this.takesPart) this.snapshots.accept(from, channel);
+        else channel.close("this member is only starting");
+      },
+      onDisowned: (evidence) => {
+        this.options.durable.acquaintances.disown(evidence);
+        this.options.listener.onFailure(new ForeignPastError(evidence));
+      },
+      onLinkOpened: (peer) => {
+        this.snapshots.reachable(peer);
+        if (peer !== this.node.status().leader) return;
+        this.proposals.leaderReached();
+        this.reads.leaderChanged(true);
+        this.calls.leaderReached();
+      },
+      onLinkClosed: (peer) => {
+        this.node.linkClosed(peer);
+        this.calls.linkClosed(peer);
+      },
+    };
+  }
+
+  private makeTransfer(): LeadershipTransfer {
+    const { clock, logger } = this.options.environment;
+    return new LeadershipTransfer({
+      self: this.options.durable.memberId,
+      clock,
+      logger,
+      status: () => this.node.status(),
+      begin: (to) => this.node.transferLeadership(to),
+    });
+  }
+
+  private makeSnapshots(): Snapshots {
+    const { config, environment, durable } = this.options;
+    const { store, newStores, recovered, applied } = durable;
+    return new Snapshots({
+      config,
+      clock: environment.clock,
+      logger: environment.logger,
+      ...{ store, newStores, recovered, applied },
+      node: () => this.node,
+      open: (to) => this.peers.openSnapshot(to),
+    });
+  }
+
+  private makeNode(): RaftNode {
+    const { config, environment, durable } = this.options;
+    return new RaftNode({
+      core: createCore(config, environment, durable),
+      log: durable.wal,
+      transport: this.peers,
+      machine: this.applier,
+      listener: this.nodeEvents(),
+      clock: environment.clock,
+      heartbeatTicks: heartbeatTicksOf(config),
+    });
+  }
+
+  private startAutoCompaction(): AutoCompactor | undefined {
+    const { config, environment, durable } = this.options;
+    if (config.autoCompaction === undefined) return undefined;
+    return startAutoCompaction(config.autoCompaction, {
+      clock: environment.clock,
+      logger: environment.logger,
+      revision: () => durable.store.revision,
+      leads: () => this.node.status().role === "leader",
+      compact: (revision, done) => proposeCompaction(this.proposals, revision, done),
+    });
+  }
+
+  private nodeEvents(): NodeListener {
+    const { environment, listener } = this.options;
+    return {
+      onReadState: (read) => this.reads.confirmed(read),
+      onRefusal: (refusal) =>
+        refusal.what === "proposal" ? this.proposals.refused(refusal) : this.reads.refused(refusal.number),
+      onStatusChange: watchLeader(environment.logger, (status) => this.leaderChanged(status)),
+      onSnapshotNeeded: (peer) => this.snapshots.needed(peer),
+      onSnapshotRefused: (position) => this.snapshots.refused(position),
+      onTransferEnded: (ok) => this.transfer.ended(ok),
+      onFailure: listener.onFailure,
+    };
+  }
+
+  private leaderChanged(status: CoreStatus): void {
+    const { leader } = status;
+    this.proposals.leaderChanged(leader);
+    this.reads.leaderChanged(leader !== noMember);
+    this.leases.statusChanged(status);
+    this.calls.leaderChanged(status);
+    this.snapshots.statusChanged(status);
+    this.options.listener.onStatusChange(status);
+  }
 }
+
+type PeerEvents = Pick<
+  PeersOptions,
+  "onMessage" | "onCalls" | "onSnapshot" | "onDisowned" | "onLinkOpened" | "onLinkClosed"
+>;
+
+const heartbeatTicksOf = ({ heartbeatMs }: MemberConfig): number => Math.max(1, Math.round(heartbeatMs / tickMs));
+
+const createCore = (
+  config: MemberConfig,
+  { random }: MemberEnvironment,
+  { memberId, applied, recovered: { hardState, base, entries } }: DurableState,
+): RaftCore =>
+  new RaftCore({
+    id: memberId,
+    voters: applied.membership.all.map((member) => member.ID),
+    // As in etcd, term 1 is the bootstrap that named the members: the first leader is elected in term 2.
+    hardState: { ...hardState, term: Math.max(1, hardState.term) as Term },
+    base,
+    entries,
+    applied: applied.index,
+    heartbeatTicks: heartbeatTicksOf(config),
+    electionTicks: Math.max(1, Math.round(config.electionMs / tickMs)),
+    random,
+  });
+
+const peersOf = (membership: Membership, self: MemberId): Peer[] =>
+  membership.all
+    .filter((member) => member.ID !== self)
+    .map((member) => ({ id: member.ID, addresses: member.peerURLs.map((url) => parseMemberUrl(url).address) }));
+
+/** Passes on, and logs, only what concerns the leader. */
+const watchLeader = (logger: Logger, onChange: (status: CoreStatus) => void): ((status: CoreStatus) => void) => {
+  let known = { leader: noMember, term: 0 };
+  return (status) => {
+    const { leader, term } = status;
+    if (leader === known.leader && (term === known.term || leader === noMember)) return;
+    known = { leader, term };
+    if (leader === noMember) logger.warn("lost the leader", { term });
+    else logger.info("a leader is known", { leader: formatId(leader), term, self: status.role === "leader" });
+    onChange(status);
+  };
+};
 
 /** Opens the data directory (making it, for a new member), recovers the state and starts taking part. */
 export const openReplica = async (
@@ -140,7 +380,6 @@ const start = async (
   teardown: Teardown,
 ): Promise<Replica> => {
   const { clock, logger } = environment;
-  const { onStatusChange } = listener;
   let failure: Error | undefined;
   const onFailure = (error: Error): void => {
     failure ??= error;
@@ -148,8 +387,12 @@ const start = async (
     listener.onFailure(error);
   };
   const durable = await openDurableState(parts, config, environment, teardown, onFailure);
-  const wiring = new Wiring({ connect: parts.connect, config, environment, durable, onStatusChange, onFailure });
-  teardown.onStop(() => wiring.stop());
+  const { connect } = parts;
+  const replica = new Replica({
+    ...{ connect, config, environment, durable, teardown },
+    listener: { ...listener, onFailure },
+  });
+  teardown.onStop(() => replica.stop());
   const { clusterId, memberId, recovered, applied } = durable;
   logger.info("taking part", {
     memberId,
@@ -157,10 +400,10 @@ const start = async (
     lastIndex: recovered.entries.at(-1)?.index ?? recovered.base.index,
     applied: applied.index,
   });
-  await callTheRoll(wiring.peers, clock);
+  await callTheRoll(replica.peers, clock);
   if (failure !== undefined) throw failure;
-  wiring.takePart();
-  return new Replica(durable, wiring, clock, teardown);
+  replica.takePart();
+  return replica;
 };
 
 /** Before this member votes, all who can be reached have been told which life of it that is, and one may know better. */

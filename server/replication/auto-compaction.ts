@@ -2,7 +2,9 @@
 
 import type { Clock } from "../../platform/index.js";
 import type { AutoCompaction } from "../config/index.js";
-import { errorText, type Logger } from "../base/index.js";
+import { errorText, type Logger, ServerError } from "../base/index.js";
+import { CompactedError } from "../../store/index.js";
+import type { Proposals } from "./proposals.js";
 
 export interface AutoCompactorOptions {
   readonly clock: Clock;
@@ -23,6 +25,31 @@ export const startAutoCompaction = (setting: AutoCompaction, options: AutoCompac
   setting.mode === "periodic"
     ? new PeriodicCompactor(setting.retentionMs, options)
     : new RevisionCompactor(setting.retention, options);
+
+/**
+ * Proposes a compaction that a member wants for itself.
+ *
+ * @param done called once with what came of it; "compacted" also if that revision had been compacted before
+ */
+export const proposeCompaction = (
+  proposals: Pick<Proposals<unknown>, "proposeOwn">,
+  revision: number,
+  done: (outcome: "compacted" | Error) => void,
+): void => {
+  const failed = (error: unknown): void => {
+    if (error instanceof CompactedError) done("compacted");
+    else done(error instanceof Error ? error : new Error(String(error)));
+  };
+  try {
+    proposals.proposeOwn(
+      { $case: "compact", value: { revision: BigInt(revision), physical: false } },
+      { applied: () => done("compacted"), failed },
+    );
+  } catch (error) {
+    if (!(error instanceof ServerError)) throw error;
+    failed(error);
+  }
+};
 
 const hourMs = 3_600_000;
 /** Revisions are noted, and failed compactions tried again, so many times in a period (of an hour at most). */

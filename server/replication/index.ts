@@ -1,6 +1,6 @@
 // What a member asks of consensus: proposals, linearizable reads, the transfer of leadership.
 
-export { startAutoCompaction, type AutoCompactor } from "./auto-compaction.js";
+export { proposeCompaction, startAutoCompaction, type AutoCompactor } from "./auto-compaction.js";
 export { LeadershipTransfer } from "./leadership-transfer.js";
 export { Proposals, type Command, type Settle } from "./proposals.js";
 export { Reads } from "./reads.js";

@@ -21,7 +21,7 @@ export const rooms = {
   "server/resources": ["platform", "raft", "store", "server/base"],
   "server/rpc": ["platform", "proto", "store", "server/base"],
   "server/net": ["platform", "proto", "server/base", "server/resources", "server/rpc"],
-  "server/replication": ["platform", "proto", "raft", "server/base", "server/config"],
+  "server/replication": ["platform", "proto", "raft", "store", "server/base", "server/config"],
   "server/replication/apply": ["proto", "raft", "store", "server/base", "server/replication"],
   "server/lease": ["platform", "proto", "raft", "store", "server/base", "server/rpc", "server/replication"],
   "server/peers": ["platform", "proto", "raft", "server/base", "server/data-dir"],

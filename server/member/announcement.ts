@@ -1,0 +1,70 @@
+import type { Clock } from "../../platform/index.js";
+import type { MemberId } from "../../raft/index.js";
+import { ServerError, type ServerErrorCode } from "../base/index.js";
+import type { Applied } from "../replication/apply/index.js";
+import type { Proposals } from "../replication/index.js";
+
+/** After these errors the proposal may succeed later. */
+const retried = new Set<ServerErrorCode>([
+  "not-proposed",
+  "timed-out",
+  "leader-lost",
+  "connection-lost",
+  "too-many-requests",
+  "no-space",
+]);
+const retryMs = 500;
+
+/** The name and the client URLs of a member, as the cluster comes to know them. */
+export interface MemberAttributes {
+  readonly name: string;
+  readonly clientUrls: readonly string[];
+}
+
+/** Announces a member to its cluster (etcd: publish). */
+export class Announcement {
+  private endPause: () => void = () => undefined;
+
+  constructor(
+    private readonly proposals: Pick<Proposals<Applied>, "proposeOwn">,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Proposes the attributes of `member`; resolves once they have been applied here. Goes on trying without a majority:
+   * proposing them twice does no harm.
+   *
+   * @throws ServerError if it cannot succeed, and after `stop`
+   */
+  async publish(member: MemberId, attributes: MemberAttributes): Promise<void> {
+    for (;;) {
+      try {
+        await new Promise<Applied>((resolve, reject) =>
+          this.proposals.proposeOwn(
+            { $case: "publish", value: { member, ...attributes } },
+            { applied: resolve, failed: reject },
+          ),
+        );
+        return;
+      } catch (error) {
+        if (!(error instanceof ServerError) || !retried.has(error.code)) throw error;
+        await this.pause();
+      }
+    }
+  }
+
+  /** Ends a pause; the proposals refuse the next attempt. */
+  stop(): void {
+    this.endPause();
+  }
+
+  private pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.clock.after(retryMs, resolve);
+      this.endPause = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+}
