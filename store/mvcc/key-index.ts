@@ -67,6 +67,24 @@ const entriesPerWalk = 100;
 /**
  * All keys in memory: a `Map` finds one key in one step, a B-tree serves ranges. Deleted keys stay until a compaction
  * makes sure that nobody can ask for what they were.
+ *
+ * An example, one key with these changes, each written as revision and place within the revision ("t": a delete):
+ *
+ *     put 2_0 · put 4_1 · delete 5_0t · put 7_0
+ *     newest   { mod: 7, sub: 0 }
+ *     history  [2, 0,  4, 1,  5, ~0]
+ *
+ *     read at 1         the key did not exist
+ *     read at 3         2_0, the last change up to 3
+ *     read at 6         the key did not exist: the last change up to 6 is a delete
+ *     read at 7         7_0, without a look into the history
+ *
+ *     compacted at 3    forgets nothing: a read at 3 needs 2_0
+ *     compacted at 4    forgets 2_0; a read at 4 needs 4_1
+ *     compacted at 5    forgets 4_1; the delete stays for a watch that starts at 5
+ *     compacted at 6    forgets 5_0t: a read at 6 finds no key without it, too
+ *
+ * Were 5_0t the newest change, the compaction at 6 would remove the whole key.
  */
 export class KeyIndex {
   private readonly entries = new Map<Key, KeyEntry>();

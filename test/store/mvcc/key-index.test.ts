@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { KeyIndex, type RemovedChange } from "../../../store/mvcc/key-index.js";
+import type { Revision } from "../../../store/base/revision.js";
+
+// The example in the comment of KeyIndex.
+const changes = ["2_0", "4_1", "5_0t", "7_0"];
+
+const indexOf = (...positions: readonly string[]): KeyIndex => {
+  const index = new KeyIndex();
+  for (const position of positions) {
+    const [mod, sub] = position.split("_").map((part) => parseInt(part, 10)) as [number, number];
+    const isDelete = position.endsWith("t");
+    const version = isDelete ? 0 : 1; // a tombstone has version 0
+    const state = { mod: mod as Revision, sub, create: mod as Revision, version, lease: 0n };
+    index.advance("key", index.get("key"), state);
+  }
+  return index;
+};
+
+const compact = (index: KeyIndex, revision: number): string[] => {
+  const removed: RemovedChange[] = [];
+  index.compactFrom("", { revision, maxEntries: 100, maxRemovals: 100 }, removed);
+  return removed.map(({ main, sub }) => (sub < 0 ? `${main}_${~sub}t` : `${main}_${sub}`));
+};
+
+test("a read finds the last put of a key up to its revision, and none after a delete", () => {
+  const entry = indexOf(...changes).get("key")!;
+  assert.deepEqual(entry.history, [2, 0, 4, 1, 5, ~0]);
+  const found = [1, 2, 3, 4, 5, 6, 7, 8].map((at) => {
+    const put = entry.putAt(at);
+    return put === undefined ? "none" : `${put.mod}_${put.sub}`;
+  });
+  assert.deepEqual(found, ["none", "2_0", "2_0", "4_1", "none", "none", "7_0", "7_0"]);
+});
+
+test("a compaction forgets what no read and no watch from its revision on can need", () => {
+  const index = indexOf(...changes);
+  assert.deepEqual(
+    [2, 3, 4, 5, 6, 7].map((revision) => compact(index, revision)),
+    [[], [], ["2_0"], ["4_1"], ["5_0t"], []],
+  );
+  assert.equal(index.get("key")?.history, undefined);
+});
+
+test("a compaction behind the delete of a key removes the key", () => {
+  const index = indexOf(...changes.slice(0, 3));
+  assert.deepEqual(compact(index, 5), ["2_0", "4_1"]);
+  assert.deepEqual(compact(index, 6), ["5_0t"]);
+  assert.equal(index.size, 0);
+});
