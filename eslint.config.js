@@ -38,6 +38,27 @@ const injected = {
   },
 };
 
+/** Tests of the suite `unit` start no process (test/run.js). */
+const unitTests = {
+  files: ["test/**/*.test.ts"],
+  ignores: ["test/{process,build,docs,examples,sim,interop,faults}/**"],
+  rules: {
+    "no-restricted-imports": [
+      "error",
+      {
+        paths: [
+          {
+            name: "node:child_process",
+            importNames: ["spawn", "fork", "exec", "execFile"],
+            message: "A test that starts processes belongs to test/process.",
+          },
+        ],
+        patterns: [{ group: ["**/support/minietcd-*"], message: "A test of a real member belongs to test/process." }],
+      },
+    ],
+  },
+};
+
 export default tseslint.config(
   { ignores: ["dist/", "dist.*/", "node_modules/", "data/", "proto/generated/"] },
   {
@@ -77,6 +98,7 @@ export default tseslint.config(
     },
   },
   injected,
+  unitTests,
   pureCore,
   inRooms,
 );

@@ -1,49 +1,130 @@
-// Runs a suite with Node's own test runner: `node test/run.js unit|interop|faults [part of a path]`.
-// The runner of Node 20 takes neither globs nor TypeScript, so the files are found here and tsx loads them.
+// Runs suites with Node's own test runner: `node test/run.js [suite...] [part of a path...]`; without a suite, those of `npm test`.
+//
+// The runner of Node 20 takes neither globs nor TypeScript, and runs every file in a process of its own, which takes a second
+// to load tsx and the product. So the files are found here, and those of `unit` that belong to one folder share processes.
 
 import { spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
-import { join, sep } from "node:path";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join, resolve, sep } from "node:path";
+import { pathToFileURL } from "node:url";
 
-/** Suites that need more than Node; everything else is `unit`. */
-const special = ["interop", "faults"];
-
-const [suite = "unit", ...parts] = process.argv.slice(2);
-if (suite !== "unit" && !special.includes(suite)) {
-  console.error(`unknown suite "${suite}": choose unit, ${special.join(" or ")}`);
-  process.exit(2);
-}
-const files = readdirSync("test", { recursive: true, encoding: "utf8" })
-  .filter((path) => path.endsWith(".test.ts"))
-  .filter((path) => (suite === "unit" ? !special.includes(path.split(sep)[0]) : path.startsWith(suite + sep)))
-  .filter((path) => parts.every((part) => path.includes(part)))
-  .map((path) => join("test", path))
-  .sort();
-if (files.length === 0) {
-  console.error(`no test of suite ${suite} matches ${parts.join(" ")}`);
-  process.exit(2);
-}
-// Suites with real clusters measure time against deadlines: one file at a time.
-const concurrency = suite === "unit" ? 2 : 1;
-/** A test file that hangs fails after this, instead of the run never ending. The simulator's file needs 20 min on a busy machine. */
+/** Folders of the suites that are not `unit`. */
+const folders = {
+  /** Tests that start processes and wait for them. */
+  process: ["process", "build", "docs", "examples"],
+  /** Whole clusters in virtual time. Nothing else runs meanwhile: the processes of these tests use all cores. */
+  sim: ["sim"],
+  /** Suites that need more than Node. */
+  interop: ["interop"],
+  faults: ["faults"],
+};
+const suites = ["unit", ...Object.keys(folders)];
+/** Suites of `npm test`, one after the other. */
+const defaultSuites = ["unit", "process", "sim"];
+/** Test files that run at the same time. `interop` and `faults` measure time against deadlines with a whole cluster each. */
+const concurrency = { unit: availableParallelism(), process: 2, sim: 1, interop: 1, faults: 1 };
+/** A test file that hangs fails after this, instead of the run never ending. 200 seeds need 20 min on a busy machine. */
 const fileTimeoutMs = 40 * 60_000;
+
+const words = process.argv.slice(2);
+const firstPart = words.findIndex((word) => !suites.includes(word));
+const chosen = firstPart === -1 ? words : words.slice(0, firstPart);
+const parts = words.slice(chosen.length);
+
+const paths = readdirSync("test", { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".test.ts") && parts.every((part) => path.includes(part)))
+  .sort();
+/** The first folder of a path below test/. */
+const folderOf = (path) => path.split(sep)[0];
+const suiteOf = (path) => Object.keys(folders).find((suite) => folders[suite].includes(folderOf(path))) ?? "unit";
+
+/** Every n-th path from `first` on: files of one subfolder, which often take long together, come into several groups. */
+const every = (n, paths, first) => paths.filter((_, index) => index % n === first);
+
+/** Test files of a folder that share a process: few loads, and still enough processes for all cores. */
+const groupSize = 16;
+
+/** Files that load the test files of one group each. */
+class Groups {
+  constructor() {
+    this.folder = mkdtempSync(join(tmpdir(), "minietcd-tests-"));
+  }
+
+  filesFor(paths) {
+    const names = [...new Set(paths.map(folderOf))];
+    return names.flatMap((name) => {
+      const own = paths.filter((path) => folderOf(path) === name);
+      const count = Math.ceil(own.length / groupSize);
+      return Array.from({ length: count }, (_, n) => this.groupFile(`${name}-${n}.mjs`, every(count, own, n)));
+    });
+  }
+
+  groupFile(name, paths) {
+    const file = join(this.folder, name);
+    const urls = paths.map((path) => pathToFileURL(resolve("test", path)));
+    writeFileSync(file, urls.map((url) => `import ${JSON.stringify(url)};\n`).join(""));
+    return file;
+  }
+
+  close() {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+let runner;
+let interrupted = false;
+// Ends the runner; the processes of the test files end with it.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+  process.on(signal, () => {
+    interrupted = true;
+    runner?.kill(signal);
+  });
+
 // What the user has set for etcd and etcdctl is not meant for the servers and commands of the tests.
 const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^ETCD(CTL)?_/.test(name)));
-const runner = spawn(
-  process.execPath,
-  [
-    "--import",
-    "tsx",
-    "--import",
-    "./test/support/end-with-parent.js",
-    "--test",
-    `--test-concurrency=${concurrency}`,
-    `--test-timeout=${fileTimeoutMs}`,
-    "--test-reporter=spec",
-    ...files,
-  ],
-  { stdio: "inherit", env: environment },
-);
-// Ends the runner; the processes of the test files end with it.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => runner.kill(signal));
-runner.on("exit", (code, signal) => process.exit(signal === null ? code : 1));
+
+/** Resolves to whether all tests of the files have passed. */
+const run = (suite, files) =>
+  new Promise((done, reject) => {
+    runner = spawn(
+      process.execPath,
+      [
+        ...["--import", "tsx", "--import", resolve("test/support/end-with-parent.js"), "--test"],
+        ...[`--test-concurrency=${concurrency[suite]}`, `--test-timeout=${fileTimeoutMs}`, "--test-reporter=spec"],
+        ...files,
+      ],
+      { stdio: "inherit", env: environment },
+    );
+    runner.once("error", reject);
+    runner.once("exit", (code) => done(code === 0));
+  });
+
+const groups = new Groups();
+const failed = [];
+let found = 0;
+try {
+  for (const suite of chosen.length > 0 ? chosen : defaultSuites) {
+    const own = paths.filter((path) => suiteOf(path) === suite);
+    found += own.length;
+    if (own.length === 0 || interrupted) continue;
+    const startedAt = performance.now();
+    console.log(`== ${suite}: ${own.length} files`);
+    const passed = await run(suite, suite === "unit" ? groups.filesFor(own) : own.map((path) => join("test", path)));
+    if (!passed) failed.push(suite);
+    console.log(
+      `== ${suite}: ${passed ? "passed" : "FAILED"} in ${((performance.now() - startedAt) / 1_000).toFixed(0)} s`,
+    );
+  }
+} finally {
+  groups.close();
+}
+if (found === 0) {
+  console.error(
+    `no test of ${chosen.join(", ") || defaultSuites.join(", ")} matches "${parts.join(" ")}"; suites: ${suites.join(", ")}`,
+  );
+  process.exitCode = 2;
+} else if (failed.length > 0 || interrupted) {
+  console.error(`failed: ${failed.join(", ")}`);
+  process.exitCode = 1;
+}

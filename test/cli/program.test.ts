@@ -3,18 +3,13 @@
 
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
-import { spawn, type StdioNull, type StdioPipe } from "node:child_process";
-import { once } from "node:events";
-import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import { runProgram } from "../../cli/ctl/program.js";
 import { LeaseGrantResponse } from "../../proto/index.js";
-import { endWithTests } from "../support/child-processes.js";
 import { scaledMs } from "../support/machine-speed.js";
-import { FakeServer, oneKey, type Answers } from "../client/fake-server.js";
+import { FakeServer, type Answers } from "../client/fake-server.js";
 
 interface Run {
   readonly code: number;
@@ -410,42 +405,5 @@ describe("errors", () => {
     while (isDeepStrictEqual(actual, answer("no answer")) && timeoutMs < scaledMs(10_000))
       actual = await says(`${(timeoutMs *= 2)}ms`);
     assert.deepEqual(actual, refused);
-  });
-
-  const startProcess = (endpoint: string, words: readonly string[], stdout: StdioNull | StdioPipe | number) => {
-    const program = fileURLToPath(new URL("../../cli/minietcdctl.ts", import.meta.url));
-    const { PATH, HOME } = process.env;
-    const args = ["--import", "tsx", program, "--endpoints", endpoint, ...words];
-    return endWithTests(spawn(process.execPath, args, { env: { PATH, HOME }, stdio: ["ignore", stdout, "pipe"] }));
-  };
-
-  test("a reader of standard output that has gone away ends the program quietly", async () => {
-    await using server = await FakeServer.start({ Range: oneKey("k", "x".repeat(1_000_000)) });
-    const child = startProcess(server.endpoint, ["get", "k"], "pipe");
-    child.stdout?.destroy();
-    let stderr = "";
-    child.stderr?.on("data", (text) => (stderr += String(text)));
-    const [code] = (await once(child, "close")) as [number];
-    assert.deepEqual([code, stderr], [141, ""]);
-  });
-
-  test("a reader of standard error that has gone away ends the program quietly", async () => {
-    await using server = await FakeServer.start();
-    const child = startProcess(server.endpoint, ["endpoint", "health"], "ignore");
-    child.stderr?.destroy();
-    const [code] = (await once(child, "close")) as [number];
-    assert.equal(code, 141);
-  });
-
-  test("output that cannot be written is named in one line", async () => {
-    await using server = await FakeServer.start({ Range: oneKey("k", "v") });
-    const readOnly = await open(fileURLToPath(import.meta.url), "r");
-    const child = startProcess(server.endpoint, ["get", "k"], readOnly.fd);
-    await readOnly.close();
-    let stderr = "";
-    child.stderr?.on("data", (text) => (stderr += String(text)));
-    const [code] = (await once(child, "close")) as [number];
-    assert.equal(code, 1);
-    assert.match(stderr, /^Error: cannot write to standard output: EBADF.*\n$/);
   });
 });

@@ -6,7 +6,7 @@ import { flagGroups } from "../../server/config/flag-table.js";
 const introduction = `# Flags
 
 Every flag of etcd 3.4 to 3.7, and what a member does with it. This file is written from \`server/config/flag-table.ts\`
-(\`UPDATE_DOCS=1 node test/run.js unit docs/flags\`).
+(\`UPDATE_DOCS=1 node test/run.js process docs/flags\`).
 
 A flag takes one dash or two, its value behind \`=\` or in the next word; switches (bool) take a value only behind \`=\`. Each flag
 is also a variable, named beside it; a flag and its variable together are refused. \`--config-file\` names a YAML file whose keys are

@@ -1,10 +1,14 @@
-// minietcdctl as a process: it lives for as long as it waits for something.
+// minietcdctl as a process: how long a command lives, and how it ends when its output cannot be written.
 
-import { execFile, spawn } from "node:child_process";
+import assert from "node:assert/strict";
+import { execFile, spawn, type StdioNull, type StdioPipe } from "node:child_process";
 import { once } from "node:events";
+import { open } from "node:fs/promises";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { FakeServer, oneKey } from "../client/fake-server.js";
+import { endWithTests } from "../support/child-processes.js";
 import { within } from "../support/deadline.js";
 import { createCluster, startCluster } from "../support/minietcd-cluster.js";
 
@@ -63,4 +67,40 @@ test("every command without time limits of its own ends in its answer", async ()
     const words = [program, "--endpoints", cluster.member(0).endpoint, ...limits, ...command.split(" ")];
     await within(deadlineMs, command, run(process.execPath, words)); // rejects unless the exit code is 0
   }
+});
+
+const startProcess = (endpoint: string, words: readonly string[], stdout: StdioNull | StdioPipe | number) => {
+  const { PATH, HOME } = process.env;
+  const args = [program, "--endpoints", endpoint, ...words];
+  return endWithTests(spawn(process.execPath, args, { env: { PATH, HOME }, stdio: ["ignore", stdout, "pipe"] }));
+};
+
+test("a reader of standard output that has gone away ends the program quietly", async () => {
+  await using server = await FakeServer.start({ Range: oneKey("k", "x".repeat(1_000_000)) });
+  const child = startProcess(server.endpoint, ["get", "k"], "pipe");
+  child.stdout?.destroy();
+  let stderr = "";
+  child.stderr?.on("data", (text) => (stderr += String(text)));
+  const [code] = (await once(child, "close")) as [number];
+  assert.deepEqual([code, stderr], [141, ""]);
+});
+
+test("a reader of standard error that has gone away ends the program quietly", async () => {
+  await using server = await FakeServer.start();
+  const child = startProcess(server.endpoint, ["endpoint", "health"], "ignore");
+  child.stderr?.destroy();
+  const [code] = (await once(child, "close")) as [number];
+  assert.equal(code, 141);
+});
+
+test("output that cannot be written is named in one line", async () => {
+  await using server = await FakeServer.start({ Range: oneKey("k", "v") });
+  const readOnly = await open(fileURLToPath(import.meta.url), "r");
+  const child = startProcess(server.endpoint, ["get", "k"], readOnly.fd);
+  await readOnly.close();
+  let stderr = "";
+  child.stderr?.on("data", (text) => (stderr += String(text)));
+  const [code] = (await once(child, "close")) as [number];
+  assert.equal(code, 1);
+  assert.match(stderr, /^Error: cannot write to standard output: EBADF.*\n$/);
 });

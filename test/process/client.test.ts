@@ -1,5 +1,5 @@
 // The client on minietcd; on real etcd in test/interop/client.test.ts.
 
-import { testClient } from "./on-cluster.js";
+import { testClient } from "../client/on-cluster.js";
 
 testClient("minietcd");
