@@ -12,10 +12,22 @@ import { mutants, type Check, type Edit, type Mutant } from "./mutants.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 /** What the checks need of the tree; what is installed is shared. */
-const parts = ["raft", "store", "server", "client", "cli", "proto", "test", "package.json", "tsconfig.json"];
+const parts = [
+  "platform",
+  "raft",
+  "store",
+  "server",
+  "client",
+  "cli",
+  "proto",
+  "testing",
+  "test",
+  "package.json",
+  "tsconfig.json",
+];
 /** On a quiet machine. A check that hangs has noticed something, too, but does not say what: that fails this run. */
 const checkTimeoutMs = 60_000;
-/** If the recorded seed notices nothing any more, those of `npm test` are tried. */
+/** If the recorded seed notices nothing any more, this many are tried; a test of the simulator runs as many. */
 const maxSeeds = 200;
 
 interface Outcome {
@@ -59,8 +71,8 @@ class Copy implements AsyncDisposable {
 
   /** Runs a program of the tree. Its process group ends with it. */
   async run(what: string, timeoutMs: number, ...args: readonly string[]): Promise<Outcome> {
-    const env: NodeJS.ProcessEnv = { ...process.env, NODE_ENV: "test" };
-    for (const name of ["SEED", "SEEDS"]) Reflect.deleteProperty(env, name);
+    const env: NodeJS.ProcessEnv = { ...process.env, NODE_ENV: "test", SEEDS: String(maxSeeds) };
+    Reflect.deleteProperty(env, "SEED");
     const child = endWithTests(
       spawn(process.execPath, ["--import", "tsx", "--import", "./test/support/end-with-parent.js", ...args], {
         cwd: this.folder,
