@@ -1,4 +1,4 @@
-// `npm run build`: compiles into a folder of its own beside dist/, which then takes dist/'s place.
+// `npm run build [-- <tsc flag>...]`: compiles into a folder of its own beside dist/, which then takes dist/'s place.
 //
 // A cluster that runs from dist/, and commands that start from it meanwhile, always find whole modules: dist/ is not touched
 // while the compiler works, if it fails, if the build is interrupted, or if the result is what is there already.
@@ -23,7 +23,8 @@ process.exitCode = code;
 
 /** Resolves to the compiler's exit code; a signal ends the compiler first. */
 function compile() {
-  const tsc = spawn(process.execPath, [compiler, "-p", "tsconfig.build.json", "--outDir", next], { stdio: "inherit" });
+  const words = ["-p", "tsconfig.build.json", "--outDir", next, ...process.argv.slice(2)];
+  const tsc = spawn(process.execPath, [compiler, ...words], { stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => tsc.kill(signal));
   return new Promise((resolve, reject) => {
     tsc.once("error", reject);
