@@ -1,4 +1,4 @@
-// `npm run check`: types, lint and format. `node check.js <step>...` runs the steps that it is given; one more is `build`.
+// `npm run check`: types, lint, format, and the numbers of the source. `node check.js <step>...` runs the steps that it is given; one more is `build`.
 //
 // The steps run at the same time, as many as there are cores, and print what they have to say one after the other. What
 // they remember is in node_modules/.cache. From there lint takes its verdict on a file that is unchanged, although a change of
@@ -28,6 +28,7 @@ const steps = {
     packageProgram("prettier", "bin/prettier.cjs"),
     ...["--check", "--cache", "--cache-strategy", "content", "."],
   ],
+  structure: ["--import", "tsx", "test/structure/main.ts"],
 };
 
 const names = Object.keys(steps);

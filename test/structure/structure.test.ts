@@ -1,24 +1,8 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
-import path from "node:path";
+import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import ts from "typescript";
 import { roomOf, rooms } from "./rooms.js";
-
-const tops = [...new Set(Object.keys(rooms).map((room) => room.split("/")[0]!))];
-const sources = tops.flatMap((top) =>
-  readdirSync(top, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
-    .map((name) => path.posix.join(top, name.split(path.sep).join("/"))),
-);
-
-/** Files that a source file imports or exports from, as paths from the repository's root. */
-const importsOf = (file: string): string[] =>
-  ts
-    .preProcessFile(readFileSync(file, "utf8"), true, false)
-    .importedFiles.map(({ fileName }) => fileName)
-    .filter((name) => name.startsWith("."))
-    .map((name) => path.posix.join(path.posix.dirname(file), name).replace(/\.js$/, ".ts"));
+import { cyclesOf, importsOf, sources } from "./sources.js";
 
 /** Rooms that each room imports in fact. */
 const imported = new Map(Object.keys(rooms).map((room) => [room, new Set<string>()]));
@@ -60,13 +44,6 @@ describe("rooms", () => {
 
 describe("source files", () => {
   it("do not import one another in a circle, types included", () => {
-    const done = new Set<string>();
-    const visit = (file: string, way: readonly string[]): void => {
-      assert.ok(!way.includes(file), `a circle of imports: ${[...way.slice(way.indexOf(file)), file].join(" -> ")}`);
-      if (done.has(file)) return;
-      for (const next of importsOf(file)) if (sources.includes(next)) visit(next, [...way, file]);
-      done.add(file);
-    };
-    for (const file of sources) visit(file, []);
+    assert.deepEqual(cyclesOf(new Map(sources.map((file) => [file, importsOf(file)]))), []);
   });
 });

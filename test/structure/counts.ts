@@ -1,0 +1,105 @@
+// Counts in source code, with TypeScript's compiler: callbacks, wide option bags, documented names, openers of comments.
+
+import path from "node:path";
+import ts from "typescript";
+import { kindOfOpener, type OpenerKind } from "./openers.js";
+
+/** A place in the source: `file:line name`. */
+export type Place = string;
+
+/** Names of interfaces through which one object is given functions of another. */
+const callbackInterface =
+  /.(Options|Listener|Listeners|Events|Observer|Callbacks|Hooks|Handlers|Parts|Environment|Owner)$/;
+/** Names of interfaces that are passed as one bag of named arguments. */
+const optionBag = /(Options|Parts|Environment)$/;
+/** A bag of more fields is hard to fill in, and hard to read. */
+const maxBagFields = 8;
+
+const placeOf = (file: ts.SourceFile, at: number, text: string): Place =>
+  `${path.relative("", file.fileName)}:${file.getLineAndCharacterOfPosition(at).line + 1} ${text}`;
+
+/** Interfaces, and type aliases of an object type, that a file declares at its top. */
+const namedShapes = (file: ts.SourceFile): { name: string; members: ts.NodeArray<ts.TypeElement> }[] =>
+  file.statements.flatMap((statement) => {
+    if (ts.isInterfaceDeclaration(statement)) return [{ name: statement.name.text, members: statement.members }];
+    if (ts.isTypeAliasDeclaration(statement) && ts.isTypeLiteralNode(statement.type))
+      return [{ name: statement.name.text, members: statement.type.members }];
+    return [];
+  });
+
+/** Function-typed members of option and listener interfaces: properties and methods, optional ones and aliases included. */
+export const callbackMembers = (file: ts.SourceFile, checker: ts.TypeChecker): Place[] =>
+  namedShapes(file)
+    .filter(({ name }) => callbackInterface.test(name))
+    .flatMap(({ name, members }) =>
+      members
+        .filter((member) => isFunctionTyped(member, checker))
+        .map((member) => placeOf(file, member.getStart(file), `${name}.${member.name?.getText(file) ?? "()"}`)),
+    );
+
+const isFunctionTyped = (member: ts.TypeElement, checker: ts.TypeChecker): boolean => {
+  if (ts.isMethodSignature(member) || ts.isCallSignatureDeclaration(member)) return true;
+  const type = checker.getNonNullableType(checker.getTypeAtLocation(member));
+  return ts.isPropertySignature(member) && type.getCallSignatures().length > 0;
+};
+
+/** Option bags of more than eight fields, those of the interfaces that they extend included. */
+export const wideBags = (file: ts.SourceFile, checker: ts.TypeChecker): Place[] =>
+  file.statements
+    .filter((statement) => ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement))
+    .filter(({ name }) => optionBag.test(name.text))
+    .flatMap((statement) => {
+      const fields = checker.getTypeAtLocation(statement).getProperties().length;
+      return fields > maxBagFields
+        ? [placeOf(file, statement.getStart(file), `${statement.name.text}: ${fields} fields`)]
+        : [];
+    });
+
+/** Exported declarations of a file; names that it only passes on from another file are not its own. */
+export const exportedNames = (file: ts.SourceFile): { all: Place[]; undocumented: Place[] } => {
+  const documented = new Map<string, { place: Place; isDocumented: boolean }>();
+  for (const statement of file.statements)
+    for (const { name, node } of exportedBy(statement)) {
+      const isDocumented = hasDocComment(statement) || documented.get(name)?.isDocumented === true; // of one overload
+      documented.set(name, { place: placeOf(file, node.getStart(file), name), isDocumented });
+    }
+  const names = [...documented.values()];
+  return {
+    all: names.map(({ place }) => place),
+    undocumented: names.filter(({ isDocumented }) => !isDocumented).map(({ place }) => place),
+  };
+};
+
+const exportedBy = (statement: ts.Statement): { name: string; node: ts.Node }[] => {
+  if (!ts.canHaveModifiers(statement)) return [];
+  if (ts.getModifiers(statement)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) !== true) return [];
+  if (ts.isVariableStatement(statement))
+    return statement.declarationList.declarations.map((node) => ({ name: node.name.getText(), node }));
+  const { name } = statement as ts.DeclarationStatement;
+  return name === undefined ? [] : [{ name: name.text, node: statement }];
+};
+
+const hasDocComment = (node: ts.Node): boolean =>
+  ts.getJSDocCommentsAndTags(node).some((part) => ts.isJSDoc(part) && part.parent === node);
+
+/** Comments that begin with a word of `openers`, by kind: doc comments, and the comment at a file's head. */
+export const openersIn = (file: ts.SourceFile): Record<OpenerKind, Place[]> => {
+  const found: Record<OpenerKind, Place[]> = { riddles: [], pronouns: [], prepositions: [] };
+  for (const [at, text] of commentsOf(file)) {
+    const kind = at === 0 || text.startsWith("/**") ? kindOfOpener(text) : undefined;
+    if (kind !== undefined) found[kind].push(placeOf(file, at, text.replace(/\s*\n\s*(?:\*(?!\/))?\s*/g, " ")));
+  }
+  return found;
+};
+
+/** Comments in front of any token, by position. */
+const commentsOf = (file: ts.SourceFile): Map<number, string> => {
+  const comments = new Map<number, string>();
+  const visit = (node: ts.Node): void => {
+    for (const { pos, end } of ts.getLeadingCommentRanges(file.text, node.getFullStart()) ?? [])
+      comments.set(pos, file.text.slice(pos, end));
+    for (const child of node.getChildren(file)) if (!ts.isJSDoc(child)) visit(child);
+  };
+  visit(file);
+  return comments;
+};

@@ -1,0 +1,35 @@
+// Limits of `npm run check` for the product's source (docs/architecture.md, "Numbers of the source"). They only get stricter:
+// a change that makes a number better sets its limit to the new number.
+
+export interface Limit {
+  readonly title: string;
+  /** The check fails beyond it: above `atMost`, below `atLeast`. */
+  readonly limit: { readonly atMost: number } | { readonly atLeast: number };
+  /** The limit that the project is on its way to. */
+  readonly aim: string;
+}
+
+export const limits = {
+  cycles: { title: "import cycles", limit: { atMost: 0 }, aim: "0" },
+  doorless: { title: "rooms without a door", limit: { atMost: 0 }, aim: "0" },
+  callbacks: { title: "function-typed members of option and listener interfaces", limit: { atMost: 124 }, aim: "< 50" },
+  wideBags: { title: "option bags of more than eight fields", limit: { atMost: 8 }, aim: "0" },
+  documented: { title: "exported names with a doc comment, in %", limit: { atLeast: 71 }, aim: ">= 90" },
+  riddles: { title: "doc comments that begin with What, Who, Whose, Where, It, …", limit: { atMost: 276 }, aim: "0" },
+  pronouns: {
+    title: "doc comments that begin with another pronoun or relative word",
+    limit: { atMost: 233 },
+    aim: "0",
+  },
+  prepositions: {
+    title: "doc comments that begin with a preposition or conjunction",
+    limit: { atMost: 110 },
+    aim: "0",
+  },
+} as const satisfies Record<string, Limit>;
+
+export type Measured = keyof typeof limits;
+
+/** Whether a value is beyond its limit. */
+export const isBeyond = (value: number, { limit }: Limit): boolean =>
+  "atMost" in limit ? value > limit.atMost : value < limit.atLeast;

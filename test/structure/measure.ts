@@ -1,0 +1,50 @@
+// Measures the product's source as it is now.
+
+import { existsSync } from "node:fs";
+import ts from "typescript";
+import { callbackMembers, exportedNames, openersIn, wideBags, type Place } from "./counts.js";
+import type { Measured } from "./limits.js";
+import { rooms } from "./rooms.js";
+import { cyclesOf, importsOf, productSources, sources } from "./sources.js";
+
+export interface Measurement {
+  readonly value: number;
+  /** Places that make up the value, or that keep it from being better. */
+  readonly places: readonly Place[];
+}
+
+const counted = (places: readonly Place[]): Measurement => ({ value: places.length, places });
+
+const program = (): ts.Program => {
+  const { options } = ts.parseJsonConfigFileContent(
+    ts.readConfigFile("tsconfig.json", (path) => ts.sys.readFile(path)).config,
+    { ...ts.sys, readDirectory: () => [] },
+    ".",
+  );
+  return ts.createProgram([...productSources], options);
+};
+
+/** Rooms that others import and that have no `index.ts`. */
+const doorless = (): Place[] =>
+  [...new Set(Object.values(rooms).flat())].filter((room) => !existsSync(`${room}/index.ts`));
+
+/** Measures everything that limits.ts has a limit for. */
+export const measure = (): Record<Measured, Measurement> => {
+  const compiled = program();
+  const checker = compiled.getTypeChecker();
+  const files = productSources.map((path) => compiled.getSourceFile(path)!);
+  const names = files.map(exportedNames);
+  const all = names.flatMap((own) => own.all).length;
+  const undocumented = names.flatMap((own) => own.undocumented);
+  const comments = files.map(openersIn);
+  return {
+    cycles: counted(cyclesOf(new Map(sources.map((file) => [file, importsOf(file)]))).map((files) => files.join(", "))),
+    doorless: counted(doorless()),
+    callbacks: counted(files.flatMap((file) => callbackMembers(file, checker))),
+    wideBags: counted(files.flatMap((file) => wideBags(file, checker))),
+    documented: { value: Math.floor((1_000 * (all - undocumented.length)) / all) / 10, places: undocumented },
+    riddles: counted(comments.flatMap(({ riddles }) => riddles)),
+    pronouns: counted(comments.flatMap(({ pronouns }) => pronouns)),
+    prepositions: counted(comments.flatMap(({ prepositions }) => prepositions)),
+  };
+};
