@@ -1,4 +1,4 @@
-// What an application holds.
+// The client of a cluster: one object with all of etcd's services.
 import { Cluster } from "./cluster.js";
 import { Election, lock, type Lock, type LockOptions, tryLock } from "./concurrency/index.js";
 import { type ClientOptions, Endpoints, settingsOf } from "./transport/index.js";
@@ -18,7 +18,7 @@ export class Client implements AsyncDisposable {
   readonly lease: Lease;
   readonly cluster: Cluster;
   readonly maintenance: Maintenance;
-  /** How long a request may take that sets nothing itself. */
+  /** Milliseconds that a request may take if it sets no `timeoutMs`. */
   readonly requestTimeoutMs: number;
   private readonly endpoints: Endpoints;
   private readonly watches: WatchStream;

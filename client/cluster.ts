@@ -2,10 +2,11 @@
 import { ClusterDefinition, type Member } from "../proto/index.js";
 import { type Endpoints, type Header, headerOf, type RequestOptions, unaryMethod } from "./transport/index.js";
 
+/** The members of the cluster. @see etcd v3 API, MemberListResponse */
 export interface MemberListResult {
-  /** Its `revision` is 0. */
+  /** The header; its `revision` is 0. */
   readonly header: Header;
-  /** By id. A member that has not started yet has no name and no client URLs. */
+  /** The members, ordered by id. A member that has not started yet has no name and no client URLs. */
   readonly members: readonly Member[];
 }
 

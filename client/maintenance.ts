@@ -1,4 +1,4 @@
-// How members are doing, and who leads. With an endpoint, exactly that one is asked.
+// Maintenance: status, alarms, leadership and hashes. A call that takes an endpoint goes to that member only.
 import {
   AlarmRequest_AlarmAction as AlarmAction,
   AlarmType,
@@ -9,9 +9,10 @@ import {
 } from "../proto/index.js";
 import { type Endpoints, type Header, headerOf, type RequestOptions, unaryMethod } from "./transport/index.js";
 
+/** The state of one member. @see etcd v3 API, StatusResponse */
 export interface StatusResult {
   readonly header: Header;
-  /** Of the server program. */
+  /** Version of the server program, such as "3.5.16". */
   readonly version: string;
   /** Bytes taken on disk. */
   readonly dbSize: number;
@@ -19,7 +20,7 @@ export interface StatusResult {
   readonly dbSizeInUse: number;
   /** Bytes; 0 from servers before 3.6. */
   readonly dbSizeQuota: number;
-  /** 0n: none known. */
+  /** Id of the leader; 0n: none known. */
   readonly leader: bigint;
   readonly raftTerm: number;
   /** Last index known to be committed. */
@@ -33,6 +34,7 @@ export interface StatusResult {
   readonly downgradeInfo: DowngradeInfo | undefined;
 }
 
+/** A hash of one member's keys and history. @see etcd v3 API, HashKVResponse */
 export interface HashKvResult {
   readonly header: Header;
   /** Equal on members with equal `compactRevision`. */
@@ -42,6 +44,7 @@ export interface HashKvResult {
   readonly hashRevision: number;
 }
 
+/** The alarms that a call lists or has deactivated. @see etcd v3 API, AlarmResponse */
 export interface AlarmResult {
   readonly header: Header;
   readonly alarms: readonly AlarmMember[];

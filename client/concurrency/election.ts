@@ -5,6 +5,7 @@ import type { Lease } from "../lease/index.js";
 import { byAge, Line, type LineServices } from "./line.js";
 import { Held, takeTurn, type Turn, type TurnOptions } from "./turn.js";
 
+/** Options of `Election.campaign`. */
 export type CampaignOptions = TurnOptions;
 
 /** The leadership of an election that was won: `await using leadership = await client.election("/jobs").campaign("me")`. */
@@ -101,7 +102,7 @@ export class Election {
     }
   }
 
-  /** Whoever is told that the campaign has failed does not go on leading. */
+  /** Proclaims a new value; resigns if that fails, as the caller is then told that the campaign has failed. */
   private async restate(leadership: Leadership, value: Bytes, { signal }: CampaignOptions): Promise<void> {
     try {
       await leadership.proclaim(value, { signal });

@@ -11,7 +11,7 @@ import {
 } from "../kv/index.js";
 import type { Watch, WatchOptions } from "../watch/index.js";
 
-/** What a line is built on. */
+/** The parts of a client that a line uses. */
 export interface LineServices {
   readonly kv: Kv;
   readonly requestTimeoutMs: number;
@@ -21,18 +21,18 @@ export interface LineServices {
 /** A place in the line. */
 export interface Entry {
   readonly key: Uint8Array;
-  /** At which it was taken, and by which it is ordered. */
+  /** Create revision of the key; the line is ordered by it. */
   readonly revision: number;
-  /** What the key says. */
+  /** Value of the key. */
   readonly value: Uint8Array;
 }
 
-/** For a get: the oldest key. */
+/** Options of a get that make it return the oldest key. */
 export const byAge = { prefix: true, sortBy: "createRevision", limit: 1 } as const;
 
 /** @see etcd, client/v3/concurrency: Go's locks and elections stand in the same lines */
 export class Line {
-  /** What all keys of the line begin with. */
+  /** Prefix of all keys of the line: its name and a slash. */
   readonly prefix: Uint8Array;
 
   constructor(

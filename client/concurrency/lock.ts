@@ -4,6 +4,7 @@ import type { Lease } from "../lease/index.js";
 import { Line, type LineServices } from "./line.js";
 import { Held, takeTurn, type TurnOptions } from "./turn.js";
 
+/** Options of `Client.lock`. */
 export type LockOptions = TurnOptions;
 
 /**
@@ -24,12 +25,18 @@ export class Lock extends Held implements AsyncDisposable {
 
 type LockServices = LineServices & { readonly lease: Lease };
 
+/** Waits for the lock of a name, as `Client.lock` says. */
 export async function lock(services: LockServices, name: Bytes, options: LockOptions): Promise<Lock> {
   return new Lock(await takeTurn(services.lease, new Line(services, name), "", options));
 }
 
 class Busy extends Error {}
 
+/**
+ * Takes the lock of a name if it is free, as `Client.tryLock` says.
+ *
+ * @returns undefined if it is held or waited for
+ */
 export async function tryLock(services: LockServices, name: Bytes, options: LockOptions): Promise<Lock | undefined> {
   const isBusy = () => Promise.reject(new Busy());
   try {

@@ -4,18 +4,19 @@ import type { Bytes, Compare } from "../kv/index.js";
 import type { KeptLease, Lease } from "../lease/index.js";
 import type { Entry, Line } from "./line.js";
 
+/** Options of a lock or of a campaign. */
 export interface TurnOptions {
-  /** How long others wait should this process die without a word. Default: 60. Not together with `lease`. */
+  /** TTL of the lease, after which others go on if this process dies. Default: 60. Excludes `lease`. */
   readonly ttlSeconds?: number | undefined;
   /** A lease to do it under, which stays when the turn is over. Under one lease there is one turn at a time. */
   readonly lease?: KeptLease | undefined;
-  /** How long to wait in line. Absent: as long as it takes. */
+  /** Limit of the wait in line. Absent: none. */
   readonly timeoutMs?: number | undefined;
   /** Gives up waiting. Then the place in line is given up, too, which is tried for as long as a request may take. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** As in etcd's Go client. */
+/** TTL of a session in etcd's Go client. */
 const defaultTtlSeconds = 60;
 
 /** The first place in a line. */
@@ -43,7 +44,7 @@ export class Turn {
   }
 }
 
-/** What is ours while the turn lasts: a lock, or the leadership of an election. */
+/** A lock or a leadership that is held while the turn lasts. */
 export abstract class Held {
   constructor(protected readonly turn: Turn) {}
 
@@ -101,7 +102,7 @@ export async function takeTurn(
   }
 }
 
-/** Everything that ends the waiting, as one signal. */
+/** A signal that is raised by the first of several reasons to stop waiting. */
 class WaitLimit {
   private readonly ending = new AbortController();
   private readonly cleanups: (() => void)[] = [];
@@ -120,7 +121,7 @@ class WaitLimit {
     return this.ending.signal;
   }
 
-  /** Which of them it was; undefined while none has. */
+  /** The reason for which the wait ended; undefined while it goes on. */
   get reason(): Error | undefined {
     return this.ending.signal.reason as Error | undefined;
   }

@@ -4,6 +4,7 @@
 export type Bytes = string | Uint8Array;
 
 const utf8 = new TextEncoder();
+/** Encodes text as UTF-8; returns bytes as they are. */
 export const toBytes = (value: Bytes): Uint8Array => (typeof value === "string" ? utf8.encode(value) : value);
 
 const fromUtf8 = new TextDecoder("utf-8", { fatal: true });
@@ -15,7 +16,7 @@ const fromUtf8 = new TextDecoder("utf-8", { fatal: true });
  */
 export const toText = (bytes: Uint8Array): string => fromUtf8.decode(bytes);
 
-/** Which keys, seen from the request's key; at most one of these. None: just that key. */
+/** Selects more keys than the request's own; at most one of these may be given. None: only that key. */
 export interface KeyInterval {
   /** The keys from `key` up to this one, which is not among them. */
   readonly rangeEnd?: Bytes | undefined;

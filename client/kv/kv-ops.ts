@@ -14,7 +14,7 @@ import {
 import { type Header, headerOf } from "../transport/index.js";
 import { intervalOf, toBytes, type Bytes, type KeyInterval } from "./keys.js";
 
-/** One key as it was at one revision. */
+/** A key with its value and metadata, as of one revision. @see etcd v3 API, mvccpb.KeyValue */
 export interface KeyValue {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
@@ -28,8 +28,9 @@ export interface KeyValue {
   readonly lease: bigint;
 }
 
+/** Options of a get. @see etcd v3 API, RangeRequest */
 export interface GetSettings extends KeyInterval {
-  /** At most this many keys. Absent or 0: all. */
+  /** Maximum number of keys to return. Absent or 0: all. */
   readonly limit?: number | undefined;
   /** Absent or 0: the newest. */
   readonly revision?: number | undefined;
@@ -48,15 +49,17 @@ export interface GetSettings extends KeyInterval {
   readonly maxCreateRevision?: number | undefined;
 }
 
+/** The keys that a get found. @see etcd v3 API, RangeResponse */
 export interface GetResult {
   readonly header: Header;
   readonly kvs: readonly KeyValue[];
   /** Whether `limit` left any out. */
   readonly more: boolean;
-  /** How many keys there are, whatever `limit` says. */
+  /** Number of keys in the interval, whatever `limit` says. */
   readonly count: number;
 }
 
+/** Options of a put. @see etcd v3 API, PutRequest */
 export interface PutSettings {
   /** Lease to attach the key to. Absent or 0n: the key is attached to none. */
   readonly lease?: bigint | undefined;
@@ -68,20 +71,25 @@ export interface PutSettings {
   readonly ignoreLease?: boolean | undefined;
 }
 
+/** The answer to a put. @see etcd v3 API, PutResponse */
 export interface PutResult {
   readonly header: Header;
   /** Absent if not asked for, or if the key was new. */
   readonly prevKv: KeyValue | undefined;
 }
 
+/** Options of a delete. @see etcd v3 API, DeleteRangeRequest */
 export interface DeleteSettings extends KeyInterval {
   /** Return the keys as they were before. */
   readonly prevKv?: boolean | undefined;
 }
 
+/** The answer to a delete. @see etcd v3 API, DeleteRangeResponse */
 export interface DeleteResult {
   readonly header: Header;
+  /** Number of keys that were deleted. */
   readonly deleted: number;
+  /** The deleted keys as they were before; none if not asked for. */
   readonly prevKvs: readonly KeyValue[];
 }
 
@@ -95,6 +103,12 @@ const sortTargets = {
 
 const sortOrders = { ascending: RangeRequest_SortOrder.ASCEND, descending: RangeRequest_SortOrder.DESCEND } as const;
 
+/**
+ * Builds the request of a get.
+ *
+ * @throws TypeError if more than one way to choose keys is given
+ * @throws RangeError if a number is not whole
+ */
 export function rangeRequest(key: Bytes, options: GetSettings): RangeRequest {
   return {
     ...intervalOf(key, options),
@@ -112,6 +126,7 @@ export function rangeRequest(key: Bytes, options: GetSettings): RangeRequest {
   };
 }
 
+/** Builds the request of a put. */
 export const putRequest = (key: Bytes, value: Bytes, options: PutSettings): PutRequest => ({
   key: toBytes(key),
   value: toBytes(value),
@@ -121,11 +136,17 @@ export const putRequest = (key: Bytes, value: Bytes, options: PutSettings): PutR
   ignoreLease: options.ignoreLease ?? false,
 });
 
+/**
+ * Builds the request of a delete.
+ *
+ * @throws TypeError if more than one way to choose keys is given
+ */
 export const deleteRequest = (key: Bytes, options: DeleteSettings): DeleteRangeRequest => ({
   ...intervalOf(key, options),
   prevKv: options.prevKv ?? false,
 });
 
+/** Reads the answer to a get. */
 export const getResult = (response: RangeResponse): GetResult => ({
   header: headerOf(response.header),
   kvs: response.kvs.map(keyValueOf),
@@ -133,17 +154,20 @@ export const getResult = (response: RangeResponse): GetResult => ({
   count: counterFromResponse(response.count),
 });
 
+/** Reads the answer to a put. */
 export const putResult = (response: PutResponse): PutResult => ({
   header: headerOf(response.header),
   prevKv: response.prevKv && keyValueOf(response.prevKv),
 });
 
+/** Reads the answer to a delete. */
 export const deleteResult = (response: DeleteRangeResponse): DeleteResult => ({
   header: headerOf(response.header),
   deleted: counterFromResponse(response.deleted),
   prevKvs: response.prevKvs.map(keyValueOf),
 });
 
+/** Reads a key, with counters as numbers. */
 export const keyValueOf = (kv: WireKeyValue): KeyValue => ({
   key: kv.key,
   value: kv.value,

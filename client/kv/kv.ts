@@ -18,6 +18,7 @@ import {
 } from "./kv-ops.js";
 import { onlyReads, txnRequest, txnResult, type Txn, type TxnResult } from "./txn.js";
 
+/** The answer to a compaction. @see etcd v3 API, CompactionResponse */
 export interface CompactResult {
   readonly header: Header;
 }
@@ -49,6 +50,7 @@ export class Kv {
     return value && toText(value);
   }
 
+  /** Writes one key, at a new revision. */
   async put(key: Bytes, value: Bytes, options: PutSettings & RequestOptions = {}): Promise<PutResult> {
     return putResult(await this.endpoints.call(put, putRequest(key, value, options), options));
   }

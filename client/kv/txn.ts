@@ -26,7 +26,7 @@ import {
 } from "./kv-ops.js";
 
 /**
- * One condition. A key that is not there has version, revisions and lease 0, and no comparison of its value holds.
+ * A condition of a transaction. A key that is not there has version, revisions and lease 0, and no comparison of its value holds.
  * For an interval it must hold for every key.
  */
 export type Compare = {
@@ -39,12 +39,14 @@ export type Compare = {
     | { readonly target: "lease"; readonly than: bigint }
   );
 
+/** An operation of a transaction. @see etcd v3 API, RequestOp */
 export type TxnOp =
   | ({ readonly op: "get"; readonly key: Bytes } & GetSettings)
   | ({ readonly op: "put"; readonly key: Bytes; readonly value: Bytes } & PutSettings)
   | ({ readonly op: "delete"; readonly key: Bytes } & DeleteSettings)
   | ({ readonly op: "txn" } & Txn);
 
+/** A transaction: runs `success` if all comparisons hold, otherwise `failure`. @see etcd v3 API, TxnRequest */
 export interface Txn {
   /** All must hold. Absent: they do. */
   readonly compare?: readonly Compare[] | undefined;
@@ -54,17 +56,19 @@ export interface Txn {
   readonly failure?: readonly TxnOp[] | undefined;
 }
 
+/** The result of one operation of a transaction. @see etcd v3 API, ResponseOp */
 export type TxnOpResult =
   | ({ readonly op: "get" } & GetResult)
   | ({ readonly op: "put" } & PutResult)
   | ({ readonly op: "delete" } & DeleteResult)
   | ({ readonly op: "txn" } & TxnResult);
 
+/** The answer to a transaction. @see etcd v3 API, TxnResponse */
 export interface TxnResult {
   readonly header: Header;
   /** Whether `success` ran. */
   readonly succeeded: boolean;
-  /** One for each operation of the branch that ran, in order. */
+  /** The results of the branch that ran, in the order of its operations. */
   readonly responses: readonly TxnOpResult[];
 }
 
@@ -79,12 +83,18 @@ const results = {
 export const onlyReads = ({ success = [], failure = [] }: Txn): boolean =>
   [...success, ...failure].every((step) => step.op === "get" || (step.op === "txn" && onlyReads(step)));
 
+/** Builds the request of a transaction. */
 export const txnRequest = ({ compare = [], success = [], failure = [] }: Txn): TxnRequest => ({
   compare: compare.map(wireCompare),
   success: success.map(requestOp),
   failure: failure.map(requestOp),
 });
 
+/**
+ * Reads the answer to a transaction.
+ *
+ * @throws TypeError if an operation's result is missing
+ */
 export const txnResult = (response: TxnResponse): TxnResult => ({
   header: headerOf(response.header),
   succeeded: response.succeeded,

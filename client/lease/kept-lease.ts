@@ -3,19 +3,19 @@ import { asTimer, LeaseLostError, quietly } from "../transport/index.js";
 import type { LeaseStream, Renewing } from "./lease-stream.js";
 
 /**
- * This share of the TTL a loss is reported early, so that whoever hears of it can stop before the server lets others have
- * what was ours.
+ * Share of the TTL by which a loss is reported early, so that the holder can stop before the server lets others have what
+ * the lease protects.
  */
 const safetyMargin = 0.1;
 
-/** So often within its TTL a lease is renewed: two renewals may fail. */
+/** Renewals within one TTL: two of them may fail. */
 const renewalsPerTtl = 3;
 
-/** What is known of a lease when its renewing begins. */
+/** A lease as granted, or as last renewed, before its keep-alives begin. */
 export interface Granted {
   readonly id: bigint;
   readonly ttlSeconds: number;
-  /** When it was asked for, by `performance.now()`: the server cannot have begun to count before. */
+  /** Time of the request by `performance.now()`: the server cannot have begun to count before. */
   readonly sentAt: number;
 }
 
@@ -36,7 +36,7 @@ export class KeptLease implements AsyncDisposable {
   private readonly patienceMs: number;
   private end: (loss?: LeaseLostError) => void = () => undefined;
   private certainUntil = 0;
-  /** When the unanswered renewal was sent. */
+  /** Time at which the unanswered renewal was sent, by `performance.now()`. */
   private askedAt: number | undefined;
   private timer: NodeJS.Timeout | undefined;
   private isClosed = false;
@@ -64,8 +64,8 @@ export class KeptLease implements AsyncDisposable {
   }
 
   /**
-   * For so many milliseconds the lease is certainly there; 0 if nothing is certain. After a long stop of this process this
-   * says it before `lost` can.
+   * Milliseconds for which the lease certainly exists; 0 if nothing is certain. After a long stop of this process it is 0
+   * before `lost` is raised.
    */
   get remainingMs(): number {
     return this.lost.aborted || this.isClosed ? 0 : Math.max(this.certainUntil - performance.now(), 0);

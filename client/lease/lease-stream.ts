@@ -20,10 +20,11 @@ export interface Renewing {
   onFailure(error: Error): void;
 }
 
+/** The stream of all keep-alives of a client; a lease is renewed from `add` to `remove`. */
 export class LeaseStream {
   private readonly stream: LastingStream<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;
   private readonly renewing = new Set<Renewing>();
-  /** By lease, who has asked and got no answer yet: servers answer in order. */
+  /** Unanswered renewals by lease: servers answer in order. */
   private readonly asked = new Map<bigint, Renewing[]>();
 
   constructor(private readonly endpoints: Endpoints) {
@@ -44,7 +45,7 @@ export class LeaseStream {
     });
   }
 
-  /** How long an answer may take, if the lease allows for more. */
+  /** Milliseconds that an answer may take, if the lease allows for more. */
   get patienceMs(): number {
     return this.endpoints.settings.requestTimeoutMs;
   }

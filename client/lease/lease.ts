@@ -13,24 +13,27 @@ import {
 import { KeptLease } from "./kept-lease.js";
 import { LeaseStream } from "./lease-stream.js";
 
+/** A lease that was granted. @see etcd v3 API, LeaseGrantResponse */
 export interface LeaseGrantResult {
   readonly header: Header;
   readonly id: bigint;
-  /** As granted: at least the server's minimum. */
+  /** TTL as granted: at least the server's minimum. */
   readonly ttlSeconds: number;
 }
 
+/** The answer to one keep-alive. @see etcd v3 API, LeaseKeepAliveResponse */
 export interface LeaseRenewResult {
   readonly header: Header;
-  /** What it has from now on. 0: there is no such lease. */
+  /** TTL from now on. 0: there is no such lease. */
   readonly ttlSeconds: number;
 }
 
+/** The state of a lease. @see etcd v3 API, LeaseTimeToLiveResponse */
 export interface LeaseTimeToLiveResult {
   readonly header: Header;
   /** Whole seconds left. -1: there is no such lease. */
   readonly ttlSeconds: number;
-  /** What a renewal gives it. */
+  /** TTL that a renewal restores. */
   readonly grantedTtlSeconds: number;
   /** Attached keys; none if not asked for. */
   readonly keys: readonly Uint8Array[];

@@ -1,4 +1,4 @@
-// One endpoint, the connection to it, and calls and streams over it.
+// An endpoint, the connection to it, and calls and streams over it.
 import { Client as GrpcClient, connectivityState, credentials, type ServiceError } from "@grpc/grpc-js";
 import { HealthDefinition, socketPathProblem } from "../../proto/index.js";
 import { cancelCall } from "./cancel.js";
@@ -46,10 +46,10 @@ export function targetOf(endpoint: string): string {
   return `dns:${host}:${port}`;
 }
 
-/** While a server is away: the first attempt to come back to it, and the longest pause between attempts. */
+/** Pauses between attempts to reconnect: the first, and the longest. */
 const reconnectMs = { first: 100, longest: 3_000 };
 
-/** How long grpc-js may take to say why a connection it gave up on could not be made. */
+/** Time for grpc-js to say why a connection could not be made. */
 const reasonTimeoutMs = 100;
 
 const check = unaryMethod("read", HealthDefinition, HealthDefinition.methods.check);
@@ -103,7 +103,7 @@ export class Connection {
     if (!this.watching) this.watch();
   }
 
-  /** Why `isUp` is false. */
+  /** Resolves to the reason why `isUp` is false. */
   async reason(): Promise<string> {
     if (this.state() !== connectivityState.TRANSIENT_FAILURE) return "no answer";
     // grpc-js tells only a call why there is no connection for it, and tells that one at once.

@@ -6,9 +6,9 @@ import type { RequestOptions, Settings } from "./options.js";
 import type { ReadTry } from "./unary-call.js";
 import { sleep, Wakeup } from "./wakeup.js";
 
-/** As in etcd's Go client: enough for a second or two without a leader. */
+/** The bound of etcd's Go client: enough for a second or two without a leader. */
 const maxAttempts = 100;
-/** After every endpoint has been tried. */
+/** Pause after every endpoint has been tried. */
 const pauseMs = 25;
 
 /**

@@ -1,4 +1,4 @@
-// What can go wrong between a client and a cluster, and what that says about the request.
+// Errors of requests: a code, and whether the request may have been carried out.
 import { status } from "@grpc/grpc-js";
 import type { Header } from "./header.js";
 
@@ -28,7 +28,7 @@ export type EtcdErrorCode = (typeof codes)[keyof typeof codes];
 export type RequestKind = "read" | "write";
 
 /**
- * What is known about a request that did not succeed.
+ * The outcome of a request that did not succeed.
  * - `failed`: it changed nothing, and never will.
  * - `unknown`: it may have been carried out, or may still be. Read before writing again.
  */
@@ -74,9 +74,9 @@ export const notSent = (signal: AbortSignal | undefined): EtcdError =>
 
 /** The last that a server says of a watch. */
 export interface WatchEnd {
-  /** Who has ended the watch, or never begun it. */
+  /** Header of the response: the member that ended or refused the watch. */
   readonly header: Header;
-  /** Why, in the server's words, which may quote a status; it need not say anything. */
+  /** The reason in the server's words, which may quote a status; may be empty. */
   readonly cancelReason: string;
 }
 
@@ -156,7 +156,7 @@ const refusalTexts = [
   "Attempted to send message with a size larger than",
 ];
 
-/** How grpc-js says that a connection broke under a call, under other codes than UNAVAILABLE. */
+/** Texts of grpc-js for a broken connection under other codes than UNAVAILABLE. */
 const brokenConnection = /^(Received RST_STREAM with code|Call cancelled$)/;
 
 /**

@@ -1,11 +1,15 @@
-// What every answer starts with.
+// The header of every response.
 import { counterFromResponse, type ResponseHeader } from "../../proto/index.js";
 
-/** Who answered, and when in the history of the store. Inside a transaction's answers only `revision` is set. */
+/**
+ * The member that answered, and its revision. Inside a transaction's results only `revision` is set.
+ *
+ * @see etcd v3 API, ResponseHeader
+ */
 export interface Header {
   readonly clusterId: bigint;
   readonly memberId: bigint;
-  /** Of a write: the revision it made. Of a read: the store's revision at that time. */
+  /** The revision that a write made, or the store's revision at the time of a read. */
   readonly revision: number;
   readonly raftTerm: number;
 }

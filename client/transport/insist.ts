@@ -3,10 +3,10 @@ import { EtcdError } from "./errors.js";
 import type { RequestOptions } from "./options.js";
 import { sleep } from "./wakeup.js";
 
-/** Before a request is sent again. */
+/** Pause before a request is sent again. */
 const pauseMs = 100;
 
-/** Into so many tries the time is divided: a server that has just lost its leader may sit on a request for longer than it has. */
+/** Tries that share the time: a server that has just lost its leader may keep a request for longer than it has. */
 const tries = 3;
 
 /**

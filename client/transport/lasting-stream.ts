@@ -6,20 +6,21 @@ import type { StreamMethod } from "./methods.js";
 import type { Stream } from "./stream.js";
 import { sleep } from "./wakeup.js";
 
+/** Events of a stream that is opened again when it breaks. */
 export interface LastingStreamEvents<Response> {
-  /** It is open, for the first time or again: this server knows nothing yet of what is wanted. */
+  /** Called when the stream is open, for the first time or again: the server has no state of it yet. */
   readonly onOpen: () => void;
   readonly onMessage: (response: Response) => void;
   /** None of the servers is there. It goes on trying. */
   readonly onUnreachable?: (error: ConnectError) => void;
-  /** It has ended, and another try would end the same way. */
+  /** Called when the stream has ended and another try would end the same way. */
   readonly onFailure: (error: Error) => void;
 }
 
-/** Between streams that do not last: none after the first, then longer each time. One that outlives the longest has lasted. */
+/** Pauses between streams that break: none after the first, then longer each time; a stream that outlives the longest resets them. */
 const pauseMs = { first: 25, longest: 250 };
 
-/** From `start()` to `stop()`, a stream to one endpoint, and to the next when that one fails. */
+/** A stream that is kept open from `start()` to `stop()`: to one endpoint, and to the next when that one fails. */
 export class LastingStream<Request, Response> {
   private stream: Stream<Request, Response> | undefined;
   /** Present from start to stop. */

@@ -7,12 +7,12 @@ import { Wakeup } from "./wakeup.js";
 const periodMs = 250;
 
 /**
- * After so many periods in which nothing came, although something was asked and a probe was sent, a server counts as silent.
+ * Periods after which a server counts as silent: nothing came, although something was asked and a probe was sent.
  * Periods are counted and not milliseconds: in each one this process has read what has come, however busy it is.
  */
 const silentPeriods = 4;
 
-/** Without a sign of life for so long, a server is asked whether it is there before it is sent a write. */
+/** Time without an answer after which a server is probed before it is sent a write. */
 const idleMs = 5_000;
 
 /**
@@ -21,6 +21,7 @@ const idleMs = 5_000;
  */
 const minUnconfirmed = 4;
 
+/** Called by a `Liveness` when a period ends. */
 export interface LivenessEvents {
   /** Asks the server for anything. Its answer is a sign of life; `probeEnded` says that there will be none. */
   readonly probe: () => void;
@@ -42,7 +43,7 @@ export class Liveness {
   private unconfirmed = 0;
   private quietPeriods = 0;
   private isProbing = false;
-  /** Something was sent on a stream since the last sign of life. */
+  /** True if something was sent on a stream since the server last sent anything. */
   private isAsked = false;
   private calls = 0;
   private streams = 0;
@@ -86,7 +87,7 @@ export class Liveness {
     this.streams -= 1;
   }
 
-  /** Something was sent on a stream, which the server will probably answer. */
+  /** Notes that something was sent on a stream, which the server will probably answer. */
   asked(): void {
     this.isAsked = true;
     this.watch();
@@ -117,7 +118,7 @@ export class Liveness {
     this.waiting.wake();
   }
 
-  /** Nothing is expected any more. */
+  /** Stops the timer: no answer is expected any more. */
   stop(): void {
     clearInterval(this.timer?.handle);
     this.timer = undefined;

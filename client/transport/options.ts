@@ -1,19 +1,19 @@
-// How a client connects, and how long it waits.
+// Options of a client: endpoints, time-outs, sizes.
 
 /** All times are in milliseconds, all sizes in bytes. */
 export interface ClientOptions {
   /** `host:port`, `http://host:port` or `unix:path`; at least one. https is refused: TLS is not supported yet. */
   readonly endpoints: readonly string[];
-  /** How long a request waits for a first endpoint to be connected. Default: 2 000. */
+  /** Limit of the wait for the first connection. Default: 2 000. */
   readonly dialTimeoutMs?: number | undefined;
-  /** How long a request may take in all, connecting included, if it sets nothing itself. Default: 5 000. */
+  /** Limit of a request that sets no `timeoutMs`, connecting included. Default: 5 000. */
   readonly requestTimeoutMs?: number | undefined;
   /**
    * Silence on a connection in use after which the server is asked whether it is there. Raised to 10 000, as in etcd's
    * Go client: servers close a connection that asks too often. Infinity: never. Default: 10 000.
    */
   readonly keepaliveTimeMs?: number | undefined;
-  /** How long to wait for that answer before the connection counts as broken. Default: 6 000. */
+  /** Limit of the wait for that answer, after which the connection counts as broken. Default: 6 000. */
   readonly keepaliveTimeoutMs?: number | undefined;
   /** A bigger answer is an error. Default: 2^31-1. */
   readonly maxReceiveBytes?: number | undefined;
@@ -21,7 +21,7 @@ export interface ClientOptions {
   readonly maxSendBytes?: number | undefined;
 }
 
-/** What any single request may set. */
+/** Options of every request. */
 export interface RequestOptions {
   /** Instead of the client's `requestTimeoutMs`. */
   readonly timeoutMs?: number | undefined;
@@ -32,6 +32,7 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of a client, each with a value. */
 export type Settings = Readonly<Record<Exclude<keyof ClientOptions, "endpoints">, number>>;
 
 const defaults: Settings = {

@@ -1,14 +1,15 @@
-// One stream of messages both ways, over one connection.
+// A bidirectional stream over one connection.
 import { Metadata, type Client as GrpcClient, type ClientDuplexStream } from "@grpc/grpc-js";
 import { cancelCall } from "./cancel.js";
 import { EtcdError, errorFromFailure } from "./errors.js";
 import type { StreamMethod } from "./methods.js";
 
+/** Events of a stream. */
 export interface StreamEvents<Response> {
   readonly onMessage: (response: Response) => void;
   /** A request leaves. */
   readonly onSend?: () => void;
-  /** Once, and the last that is heard of the stream. Also when the server ends it in good order. */
+  /** Called once, at last; also when the server ends the stream in good order. */
   readonly onEnd: (error: EtcdError) => void;
 }
 
@@ -19,6 +20,7 @@ const requireLeader = (): Metadata => {
   return metadata;
 };
 
+/** A bidirectional gRPC call to one server. */
 export class Stream<Request, Response> {
   private readonly call: ClientDuplexStream<Request, Response>;
   private hasEnded = false;
@@ -38,7 +40,7 @@ export class Stream<Request, Response> {
     this.call.on("status", () => this.breakOff("the server has ended the stream"));
   }
 
-  /** Nothing happens if the stream has ended: `onEnd` has told. */
+  /** Sends a request; does nothing if the stream has ended, of which `onEnd` has told. */
   send(request: Request): void {
     if (this.hasEnded) return;
     this.call.write(request);

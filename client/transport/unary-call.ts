@@ -1,4 +1,4 @@
-// One request over one connection: how it ends, and when it is time to go elsewhere.
+// A unary call over one connection: its end, and when to try another server.
 import type { Client as GrpcClient, ClientUnaryCall, ServiceError } from "@grpc/grpc-js";
 import { cancelCall } from "./cancel.js";
 import type { CallLimits, UnaryMethod } from "./methods.js";
@@ -6,7 +6,7 @@ import { onAbort } from "./timers.js";
 import { EtcdError, errorFromFailure, type EtcdErrorCode } from "./errors.js";
 
 /**
- * After this share of its time, a read is tried elsewhere as well, and a write whose server has fallen silent is given up.
+ * Share of its time after which a read is tried elsewhere as well, and a write whose server has fallen silent is given up.
  * A server that is slow with a read may yet answer first.
  */
 const patience = 0.5;
@@ -19,6 +19,7 @@ export interface ReadTry {
   cancel: () => void;
 }
 
+/** A unary gRPC call to one server. */
 export class UnaryCall<Request, Response> {
   private readonly call: ClientUnaryCall;
   private readonly startedAt = Date.now();

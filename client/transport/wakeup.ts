@@ -1,7 +1,7 @@
 // Waiting for something to change.
 import { asTimer, onAbort } from "./timers.js";
 
-/** Those who wait until somebody wakes them all. What they waited for they look up themselves. */
+/** Lets callers wait until all are woken. Each then checks its own condition again. */
 export class Wakeup {
   private readonly waiting = new Set<() => void>();
 

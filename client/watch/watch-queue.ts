@@ -1,4 +1,4 @@
-// What a server says of one watch, until the program takes it.
+// The queue of one watch: a server's responses, until the program takes them.
 import {
   Event_EventType,
   counterFromResponse,
@@ -17,18 +17,18 @@ import {
 import { type KeyValue, keyValueOf } from "../kv/index.js";
 import { allWatches, type Place, type Watcher, type WatchStream } from "./watch-stream.js";
 
-/** One change of one key. */
+/** A change of a key. @see etcd v3 API, mvccpb.Event */
 export interface WatchEvent {
   readonly type: "put" | "delete";
-  /** As it is now. Of a deletion there are only `key` and `modRevision`. */
+  /** The key after the change. A deletion has only `key` and `modRevision`. */
   readonly kv: KeyValue;
-  /** As it was before. Absent if not asked for, if the key is new, or if that has been compacted. */
+  /** The key before the change. Absent if not asked for, if the key is new, or if that has been compacted. */
   readonly prevKv: KeyValue | undefined;
 }
 
-/** What a server says at once, but for parts of revisions, which it may send one after the other: they come as one. */
+/** A server's response to a watch. Fragments of a revision are joined before. @see etcd v3 API, WatchResponse */
 export interface WatchResponse {
-  /** Its `revision` is the server's when it said this, and may be ahead of the events of a watch that is catching up. */
+  /** The header. `revision` is the server's at that time, which may be ahead of the events of a watch that is catching up. */
   readonly header: Header;
   /** All of one or more revisions. None: the server says how far it is. */
   readonly events: readonly WatchEvent[];
@@ -40,22 +40,24 @@ export interface Arrival extends WatchResponse {
   readonly through: number | undefined;
 }
 
-/** What an event or a response takes beside keys and values, roughly. */
+/** Approximate memory of an event or a response beside its keys and values. */
 const overheadBytes = 300;
 
+/** Options of a watch, in the words of the request. */
 export interface WatchQueueOptions {
   readonly request: Omit<WatchCreateRequest, "startRevision">;
   readonly startRevision: number;
   readonly bufferBytes: number;
 }
 
+/** Collects the responses to one watch, asks again for what was missed, and bounds what waits. */
 export class WatchQueue implements Watcher {
   /** First revision the server tells of; absent until one has said so. */
   firstRevision: number | undefined;
-  /** Why there will be no more, once what waits has been taken. */
+  /** The error that ends the watch once all waiting responses have been taken. */
   failure: Error | undefined;
   isOver = false;
-  /** That the servers were away when they were last tried. */
+  /** The error of the last try, if no server could be connected to. */
   unreachable: ConnectError | undefined;
   /** Wakes when any of the above changes, or something can be taken. */
   readonly changed = new Wakeup();
@@ -63,7 +65,7 @@ export class WatchQueue implements Watcher {
   private waitingBytes = 0;
   /** First revision that has not arrived. 0: the one after what the server has when it first answers. */
   private next: number;
-  /** Of revision `next`, whose other events are still to come. */
+  /** Events of revision `next` that came in fragments; the others are still to come. */
   private unfinished: Event[] = [];
   /** Absent while the server has been told to stop. */
   private place: Place | undefined;
@@ -167,7 +169,7 @@ export class WatchQueue implements Watcher {
   }
 }
 
-/** Where the events of the last revision begin. */
+/** Returns the index of the first event of the last revision. */
 function lastRevisionFrom(events: readonly Event[]): number {
   const last = events.at(-1)?.kv?.modRevision;
   return events.findLastIndex(({ kv }) => kv?.modRevision !== last) + 1;

@@ -6,9 +6,9 @@ const watchMethod = streamMethod(WatchDefinition, WatchDefinition.methods.watch)
 
 /** A watch, as the stream sees it. */
 export interface Watcher {
-  /** What to ask a server for now. */
+  /** Returns the request that makes a server go on where this watch is. */
   createRequest(): WatchCreateRequest;
-  /** Its answer, in which the watch is also refused; then events, progress, and at last that it was cancelled. */
+  /** Takes a response: the watch is created or refused, then events and progress, at last the cancellation. */
   onResponse(response: WatchResponse): void;
   /** None of the servers is there. It may yet come. */
   onUnreachable(error: ConnectError): void;
@@ -16,23 +16,24 @@ export interface Watcher {
   onFailure(error: Error): void;
 }
 
-/** From `add` to `remove`. */
+/** A watch on the stream, from `add` to `remove`. */
 export interface Place {
   readonly watcher: Watcher;
-  /** What this server calls it; absent until it has answered. */
+  /** The id that this server gave the watch; absent until it has answered. */
   id: bigint | undefined;
 }
 
 /** Instead of a watch's id in answers to `requestProgress`: they are for all. */
 export const allWatches = -1n;
 
+/** The stream of all watches of a client. Creates them anew when a server is replaced by another. */
 export class WatchStream {
   private readonly stream: LastingStream<Parameters<typeof watchMethod.encode>[0], WatchResponse>;
   private readonly places = new Set<Place>();
   /** Asked for and not answered yet. Servers answer in order, and a refusal names no id. */
   private readonly asked: Place[] = [];
   private readonly byId = new Map<bigint, Place>();
-  /** While there is no stream to ask on. */
+  /** A request for progress waits for a stream. */
   private isProgressDue = false;
   private answerTimer: NodeJS.Timeout | undefined;
 
@@ -121,7 +122,7 @@ export class WatchStream {
     return setTimeout(leave, asTimer(requestTimeoutMs));
   }
 
-  /** What was between us and the last server. */
+  /** Drops the state that belongs to the last server. */
   private forget(): void {
     this.asked.length = 0;
     this.byId.clear();

@@ -1,4 +1,4 @@
-// Being told of changes.
+// Watches as a program sees them: events, batches and responses.
 import { WatchCreateRequest_FilterType } from "../../proto/index.js";
 import { EtcdError, LeavableIterator, onAbort, type RequestOptions } from "../transport/index.js";
 import { type Bytes, intervalOf, type KeyInterval } from "../kv/index.js";
@@ -11,6 +11,7 @@ import {
 } from "./watch-queue.js";
 import type { WatchStream } from "./watch-stream.js";
 
+/** Options of a watch. @see etcd v3 API, WatchCreateRequest */
 export interface WatchOptions extends KeyInterval {
   /** First revision to tell of; may be past or future. Absent or 0: what happens from now on. */
   readonly startRevision?: number | undefined;
@@ -73,7 +74,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
     if (signal !== undefined) onAbort(signal, abort);
   }
 
-  /** Everything up to this revision has been given out: to go on in another process, watch from the next. */
+  /** The last revision of which the program has taken all events. To go on in another process, watch from the next. */
   get revision(): number {
     return this.given;
   }
@@ -164,10 +165,10 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
   }
 }
 
-/** Something to give out, or none. */
+/** A value for the program, or only progress. */
 interface Piece<T> {
   readonly value?: T;
-  /** Everything up to here has been given out with it; absent: not all of a revision yet. */
+  /** The last revision that is complete with this value; absent: not all of a revision yet. */
   readonly revision: number | undefined;
 }
 
