@@ -13,7 +13,7 @@ const { addClusterCommand, addVerifyCommand, helpText, refuseFlags, runMember } 
   import("./server/index.js"),
 );
 
-/** As etcd prints it, so that scripts find the version of the API on the first line. */
+/** The output of `--version`: its first line is etcd's, so that scripts find the version of the API there. */
 const versionText = (): string =>
   [
     `etcd Version: ${serverVersion}`,

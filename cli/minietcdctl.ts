@@ -3,7 +3,7 @@
 import { exitCodes, ioOf } from "./ctl/args/index.js";
 import { runProgram } from "./ctl/index.js";
 
-/** What a shell reports of a program that wrote to a closed pipe: 128 + SIGPIPE. */
+/** Exit code that a shell reports of a program that wrote to a closed pipe: 128 + SIGPIPE. */
 const brokenPipe = 141;
 
 for (const output of [process.stdout, process.stderr])

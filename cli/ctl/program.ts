@@ -191,7 +191,7 @@ export async function runProgram(given: readonly string[], io: Io): Promise<Exit
   }
 }
 
-/** For `watch`, what follows `--` is something else than an argument. */
+/** Returns the arguments with `--` in its place: `watch` treats what follows as a command. */
 const withDashes = ({ positional, afterDashes }: Arguments): readonly string[] =>
   afterDashes === undefined ? positional : [...positional, "--", ...afterDashes];
 
@@ -204,7 +204,7 @@ interface Found {
   readonly command: Command;
   /** The words that did not name it. */
   readonly rest: readonly string[];
-  /** It is the one that help is wanted for. */
+  /** True if help is wanted for the command. */
   readonly help: boolean;
 }
 
@@ -245,7 +245,7 @@ function valueFlagsOf(command: Command): Set<string> {
   return new Set([...names, ...command.commands.flatMap((child) => [...valueFlagsOf(child)])]);
 }
 
-/** By its name, or by a beginning that no other has. */
+/** Finds a subcommand by its name, or by a beginning that no other has. */
 function subcommandOf(parent: Command, word: string): Command {
   const missing = notYet[parent.name()] ?? [];
   const names = [...parent.commands.map((child) => child.name()), ...missing];

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 
+/** Flags of `minietcd cluster`. The ports are in the order of the members. */
 export interface ClusterFlags {
   readonly dataDir: string;
   readonly clientPorts: readonly number[];
@@ -7,13 +8,14 @@ export interface ClusterFlags {
   readonly fresh: boolean;
 }
 
+/** The defaults: a cluster of three, with etcd's usual ports. */
 export const defaultClusterFlags = {
   dataDir: "data",
   clientPorts: [2379, 22379, 32379],
   peerPorts: [2380, 22380, 32380],
 } as const;
 
-/** One member as the flags have it. */
+/** A member of the cluster: its name, ports, directory and log, as the flags have it. */
 export interface MemberPlace {
   readonly name: string;
   readonly clientPort: number;
@@ -24,6 +26,7 @@ export interface MemberPlace {
   readonly args: readonly string[];
 }
 
+/** Returns the members that the flags describe, one for each client port. */
 export const memberPlaces = (flags: ClusterFlags): MemberPlace[] =>
   flags.clientPorts.map((clientPort, position) => {
     const name = nameOf(position);

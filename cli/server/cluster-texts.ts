@@ -11,14 +11,20 @@ export const quorumOf = (members: number): number => Math.floor(members / 2) + 1
 const command = (program: string, ...words: readonly string[]): string =>
   ["node", relative(process.cwd(), program), ...words].map(quoted).join(" ");
 
-/** For a shell. */
+/** Quotes a word for a shell, if it needs that. */
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
+/** Returns the command that starts a member by hand. */
 export const startCommand = ({ place }: MemberProcess): string => command(minietcdProgram, ...place.args);
 
 const verifyCommand = ({ place }: MemberProcess): string =>
   command(minietcdProgram, "verify", "--data-dir", place.dataDir);
 
+/**
+ * Returns the table of running members, and commands to try.
+ *
+ * @param leader id of the leader as hex digits; "": none is known
+ */
 export const runningText = (running: readonly MemberProcess[], leader: string): string => {
   const rows = running.map((member) => [
     member.name,

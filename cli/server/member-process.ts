@@ -16,13 +16,13 @@ export interface MemberListener {
   readonly onEnd: (member: MemberProcess, how: string) => void;
 }
 
-/** One member process as the supervisor sees it. */
+/** A process of a member, as the supervisor sees it. */
 export class MemberProcess {
   id = "";
   /** Whether it has served clients. */
   isReady = false;
   isAlive = true;
-  /** Why it could not start or go on, as far as it said. */
+  /** The reason why the member could not start or go on; undefined if it gave none. */
   failure: string | undefined;
   /** Resolves when the process has ended. */
   readonly exited: Promise<void>;

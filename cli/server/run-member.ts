@@ -113,7 +113,7 @@ const stopAndExit = async (member: Member, logger: Logger, why: string): Promise
   process.exit(0);
 };
 
-/** As etcd: an orderly stop, then death by the same signal, so that whoever waits sees the cause. A second one kills. */
+/** Stops in order on a signal, then dies by the same signal, as etcd does: its parent sees the cause. A second signal kills. */
 const stopOnSignals = (member: Member, logger: Logger): void => {
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => {

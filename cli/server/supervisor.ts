@@ -5,12 +5,12 @@ import { missingText, quorumOf, runningText, startCommand } from "./cluster-text
 import { MemberProcess } from "./member-process.js";
 import type { MemberEvent } from "./messages.js";
 
-/** How long members may take to let go of their clients (they give those calls 5 s), and to stop in order before they are killed. */
+/** Time for members to let go of their clients (calls get 5 s), and then to stop in order before they are killed. */
 const drainPatienceMs = 6_000;
 const stopPatienceMs = 10_000;
-/** After this, a start that is not finished says what it waits for. */
+/** Time after which a start that is not finished is reported, with what it waits for. */
 const startPatienceMs = 15_000;
-/** Within this time a problem of a member is told once. */
+/** Period in which the same problem of a member is reported once. */
 const sameProblemMs = 60_000;
 
 /** Starts the members, tells what happens to them, and stops them in order. It restarts nobody. */
@@ -19,7 +19,7 @@ export class Supervisor {
   private leader = { id: "", term: 0 };
   /** The table has been printed. */
   private announced = false;
-  /** How many members were alive when the lack of a quorum was told. */
+  /** Number of members that were alive when the lack of a quorum was reported. */
   private toldAlive = Infinity;
   private stopping = false;
   private readonly toldProblems = new Map<string, number>();
@@ -146,7 +146,7 @@ export class Supervisor {
     giveUp.abort();
   }
 
-  /** Nobody is left to look after; a member that was started by hand may be there all the same. */
+  /** Ends the supervisor once its members have ended, and names those that were started by hand and still run. */
   private async end(text: string, exitCode: number): Promise<void> {
     const others: string[] = [];
     for (const { name, place } of this.members) if (await isInUse(place.dataDir)) others.push(name);

@@ -6,9 +6,9 @@ interface VerifyFlags {
   readonly dataDir: string;
 }
 
-/** Something is wrong with the files. */
+/** Exit code: something is wrong with the files. */
 const exitWrong = 1;
-/** The files could not be checked: nothing is known of them. */
+/** Exit code: the files could not be checked, so nothing is known of them. */
 const exitNotChecked = 2;
 
 /** `minietcd verify`: says what is wrong with a stopped member's files, and what can be done. */

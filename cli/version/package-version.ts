@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** From our package.json: two folders up from the source, three from dist. */
+/** Reads the version in our package.json: two folders up from the source, three from dist. @throws Error if there is none */
 export function packageVersion(): string {
   for (const path of ["../../package.json", "../../../package.json"]) {
     try {

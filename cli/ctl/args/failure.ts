@@ -1,4 +1,4 @@
-// How a command ends when it does not succeed: what it prints and what it exits with, as etcdctl does.
+// Failures of commands, with etcdctl's texts and exit codes.
 import type { EtcdError } from "../../../client/index.js";
 import { ConnectError } from "../../../client/index.js";
 
@@ -8,7 +8,7 @@ export const exitCodes = {
   /** The server's errors, and a command line that makes no sense. */
   error: 1,
   badConnection: 2,
-  /** What was read from standard input makes no sense. */
+  /** Malformed standard input. */
   invalidInput: 3,
   /** A value or an output format that is not supported. */
   badFeature: 4,
@@ -17,6 +17,7 @@ export const exitCodes = {
   badArguments: 128,
 } as const;
 
+/** One of `exitCodes`. */
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 /** Ends the command with `Error: <message>` on standard error. */
@@ -68,7 +69,7 @@ export function etcdText(error: EtcdError): string {
   return `rpc error: code = ${goCodeNames[error.code]} desc = ${error.message}`;
 }
 
-/** What to tell beyond etcdctl's text: one warning for each thing worth knowing. */
+/** Lists warnings beyond etcdctl's text: endpoints that could not be connected to, and a write of unknown outcome. */
 export function warningsOf(error: EtcdError): string[] {
   const reasons = error instanceof ConnectError ? [...error.failures] : [];
   const warnings = reasons.map(([endpoint, reason]) => `cannot connect to ${endpoint}: ${reason}`);

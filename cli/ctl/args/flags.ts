@@ -32,7 +32,7 @@ export const textFlag = (flags: string, description: string, fallback = ""): Opt
 export const counterFlag = (flags: string, description: string): Option =>
   parsed(flags, description, (text) => parseCounter(text, 0), 0);
 
-/** In milliseconds. */
+/** A duration, in milliseconds. */
 export const durationFlag = (flags: string, description: string, fallbackMs: number): Option =>
   parsed(flags, description, parseDurationMs, fallbackMs);
 
@@ -59,13 +59,14 @@ export function refuseLostBytes(words: readonly string[]): void {
 
 const isBoolean = (option: Option) => option.optional;
 
-/** What pflag makes of a command line. */
+/** A command line as pflag splits it. */
 export interface Arguments {
   readonly flags: readonly GivenFlag[];
   readonly positional: readonly string[];
-  /** What follows `--`, if that is there. */
+  /** The words after `--`; absent without it. */
   readonly afterDashes?: readonly string[];
 }
+/** A flag with the text of its value. */
 export interface GivenFlag {
   readonly option: Option;
   readonly value: string;

@@ -1,7 +1,7 @@
 // Numbers, booleans and durations as Go's packages read and write them, error texts included: etcdctl's flags are Go's.
 import { counterFromRequest } from "../../../proto/index.js";
 
-/** What Go says of a text that is not what was asked for. */
+/** A text that is not a value of the kind that was asked for. The message is Go's. */
 export class ValueError extends Error {
   override readonly name = "ValueError";
 }
@@ -9,7 +9,7 @@ export class ValueError extends Error {
 const minInt64 = -(2n ** 63n);
 const maxInt64 = 2n ** 63n - 1n;
 
-/** How numbers look, and what BigInt wants before their digits. */
+/** Notations of numbers by base, with the prefix that BigInt wants before the digits. */
 const notations = {
   0: [
     { shape: /^0x((?:_?[\da-f])+)$/i, prefix: "0x" },
@@ -23,7 +23,7 @@ const notations = {
 
 const invalid = (fn: string, text: string) => new ValueError(`strconv.${fn}: parsing ${quote(text)}: invalid syntax`);
 
-/** One character of UTF-8, or a byte that is none. One letter stands for each byte. @see RFC 3629, §4 */
+/** A character of UTF-8, or a byte that is none. One letter stands for each byte. @see RFC 3629, §4 */
 const utf8Character = new RegExp(
   [
     String.raw`[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]`,

@@ -1,6 +1,7 @@
-// Where a command reads from and writes to.
+// The standard input, output and error of a command, and its environment.
 import type { Readable, Writable } from "node:stream";
 
+/** The streams and the environment of a command; tests have their own. */
 export interface Io {
   readonly env: NodeJS.ProcessEnv;
   readonly stdin: Readable;
@@ -10,6 +11,7 @@ export interface Io {
   readonly note: (line: string) => void;
 }
 
+/** Wraps the streams of a process. */
 export const ioOf = (
   env: NodeJS.ProcessEnv,
   { stdin, stdout, stderr }: { readonly stdin: Readable; readonly stdout: Writable; readonly stderr: Writable },

@@ -1,11 +1,13 @@
-// Which keys a command is about: `KEY [RANGE_END]`, `--prefix`, `--from-key`.
+// Arguments that select keys: `KEY [RANGE_END]`, `--prefix`, `--from-key`.
 import { exitCodes, Failure } from "./failure.js";
 
+/** Flags that select more than one key. */
 export interface KeyFlags {
   readonly prefix: boolean;
   readonly fromKey: boolean;
 }
 
+/** Help texts of these flags. */
 export const keyHelp = {
   prefix: "all keys that begin with <key>",
   fromKey: "all keys from <key> on, in byte order",

@@ -6,6 +6,7 @@ import { exitCodes, Failure } from "./failure.js";
 
 /** The bytes of a line or a part of one. */
 export const bytesOf = (line: string): Uint8Array => Buffer.from(line, "latin1");
+/** Decodes a line for a message. */
 export const shown = (line: string): string => Buffer.from(line, "latin1").toString("utf8");
 
 /** Lines as they come, each byte one character. What follows the last line's end is no line, as in etcdctl. */
@@ -45,7 +46,7 @@ const simpleEscapes: Readonly<Record<string, string>> = {
 
 const escape = /\\(?:x([\da-fA-F]{2})|([0-3][0-7]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|(.))/gs;
 
-/** What stands between double quotes, with Go's escapes resolved. */
+/** Returns the text between double quotes, with Go's escapes resolved. @throws Failure if there is no such escape */
 export function unquote(literal: string): string {
   return literal.slice(1, -1).replace(escape, (whole, hex, octal, short, long, letter: string | undefined) => {
     const byte = (digits: string, base: number) => String.fromCharCode(Number.parseInt(digits, base));

@@ -4,16 +4,19 @@ import type { AlarmMember } from "../../../client/index.js";
 import { exitCodes, Failure, type Io } from "../args/index.js";
 import { withSession } from "./session.js";
 
+/** Declares `alarm list`, with its help. */
 export const alarmListCommand = (): Command =>
   new Command("list")
     .description("Lists the active alarms of all members")
     .addHelpText("after", "\nExample:\n  $ minietcdctl alarm list");
 
+/** Declares `alarm disarm`, with its help. */
 export const alarmDisarmCommand = (): Command =>
   new Command("disarm")
     .description("Deactivates all alarms, and prints them")
     .addHelpText("after", "\nExample:\n  $ minietcdctl alarm disarm");
 
+/** Lists the active alarms of all members. */
 export async function runAlarmList(command: Command, io: Io): Promise<void> {
   refuseArguments(command);
   await withSession(command, io, async ({ client, printer, limits }) => {
@@ -21,6 +24,7 @@ export async function runAlarmList(command: Command, io: Io): Promise<void> {
   });
 }
 
+/** Deactivates every active alarm. */
 export async function runAlarmDisarm(command: Command, io: Io): Promise<void> {
   refuseArguments(command);
   await withSession(command, io, async ({ client: { maintenance }, printer, limits }) => {

@@ -8,6 +8,7 @@ Examples:
   $ minietcdctl compaction 1000
   $ minietcdctl compaction --physical 1000`;
 
+/** Declares `compaction`, with its help. */
 export const compactionCommand = (): Command =>
   new Command("compaction")
     .description("Gives up the history before a revision")
@@ -15,6 +16,7 @@ export const compactionCommand = (): Command =>
     .addOption(booleanFlag("--physical", "wait until the history is gone from disk"))
     .addHelpText("after", examples);
 
+/** Compacts the history. @throws Failure if the revision is no number or the server refuses it */
 export async function runCompaction(command: Command, io: Io): Promise<void> {
   const { physical } = command.opts<{ physical: boolean }>();
   const [text, ...more] = command.args;

@@ -13,6 +13,7 @@ import {
 } from "../args/index.js";
 import { withSession } from "./session.js";
 
+/** Flags of `del`. */
 export interface DelFlags extends KeyFlags {
   readonly prevKv: boolean;
 }
@@ -24,6 +25,7 @@ Examples:
   $ minietcdctl del greeting
   $ minietcdctl del users/ --prefix --prev-kv`;
 
+/** Declares `del`, with its help. */
 export const delCommand = (): Command =>
   new Command("del")
     .description("Deletes a key, or the keys from <key> up to, but not including, <range_end>")
@@ -33,6 +35,7 @@ export const delCommand = (): Command =>
     .addOption(booleanFlag("--prev-kv", "print the keys as they were before"))
     .addHelpText("after", examples);
 
+/** Deletes keys and prints how many there were. */
 export async function runDel(command: Command, io: Io): Promise<void> {
   const { key, settings } = delRequest(command.opts<DelFlags>(), command.args);
   await withSession(command, io, async ({ client, printer, limits }) => {

@@ -16,12 +16,14 @@ import { withSession, type Session } from "./session.js";
 
 const clusterFlag = () => booleanFlag("--cluster", "ask the client URLs of all members instead of --endpoints");
 
+/** Declares `endpoint health`, with its help. */
 export const healthCommand = (): Command =>
   new Command("health")
     .description("Asks each endpoint for a key, and so whether it can reach a quorum")
     .addOption(clusterFlag())
     .addHelpText("after", "\nExample:\n  $ minietcdctl endpoint health --cluster");
 
+/** Declares `endpoint status`, with its help. */
 export const statusCommand = (): Command =>
   new Command("status")
     .description("Prints how each endpoint is doing")
@@ -36,6 +38,7 @@ Example:
   $ minietcdctl --endpoints 127.0.0.1:2379,127.0.0.1:22379 endpoint status`,
     );
 
+/** Declares `endpoint hashkv`, with its help. */
 export const hashKvCommand = (): Command =>
   new Command("hashkv")
     .description("Prints a hash of each endpoint's history: equal where the data is")
@@ -46,6 +49,7 @@ export const hashKvCommand = (): Command =>
 /** The key that is asked for to see whether a member works. Nobody has to have put it. */
 const healthKey = "health";
 
+/** Checks the health of each endpoint. @throws Failure if one is unhealthy */
 export const runHealth = (command: Command, io: Io): Promise<void> =>
   withSession(command, io, async (session) => {
     const endpoints = await endpointsOf(command, session);
@@ -75,6 +79,7 @@ async function healthOf(endpoint: string, { clientOf, limits }: Session, io: Io)
   }
 }
 
+/** Prints the status of each endpoint. */
 export const runStatus = (command: Command, io: Io): Promise<void> =>
   withSession(command, io, async (session) => {
     const results: EndpointStatus[] = [];
@@ -85,6 +90,7 @@ export const runStatus = (command: Command, io: Io): Promise<void> =>
     if (failures.length > 0) throw new SilentFailure(exitCodes.error);
   });
 
+/** Prints the hash of the keys and history of each endpoint. */
 export const runHashKv = (command: Command, io: Io): Promise<void> =>
   withSession(command, io, async (session) => {
     const { rev } = command.opts<{ rev: number }>();

@@ -17,6 +17,7 @@ import {
 import { SimplePrinter } from "../output/index.js";
 import { withSession } from "./session.js";
 
+/** Flags of `get`. */
 export interface GetFlags extends KeyFlags {
   readonly limit: number;
   readonly rev: number;
@@ -34,6 +35,7 @@ Examples:
   $ minietcdctl get users/ --prefix --limit 10 --sort-by MODIFY --order DESCEND
   $ minietcdctl get greeting --rev 5 -w json`;
 
+/** Declares `get`, with its help. */
 export const getCommand = (): Command =>
   new Command("get")
     .description("Gets a key, or the keys from <key> up to, but not including, <range_end>")
@@ -50,6 +52,7 @@ export const getCommand = (): Command =>
     .addOption(booleanFlag("--print-value-only", "values without their keys; with -w simple"))
     .addHelpText("after", examples);
 
+/** Reads keys and prints them. */
 export async function runGet(command: Command, io: Io): Promise<void> {
   const flags = command.opts<GetFlags>();
   const { key, settings } = getRequest(flags, command.args);

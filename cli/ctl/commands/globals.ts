@@ -12,6 +12,7 @@ import {
   textFlag,
 } from "../args/index.js";
 
+/** Values of the global flags. */
 export interface Globals {
   readonly endpoints: readonly string[];
   readonly writeOut: string;
@@ -38,6 +39,7 @@ const notSupported: readonly Option[] = [
   booleanFlag("--insecure-discovery", "accept records of endpoints without TLS", true),
 ].map((option) => option.hideHelp());
 
+/** Declares the global flags: etcdctl's, those that are not supported yet included. */
 export const globalFlags = (): Option[] => [
   listFlag("--endpoints <list>", "endpoints, separated by commas: host:port, http://host:port or unix:path", [
     "127.0.0.1:2379",

@@ -15,18 +15,21 @@ import {
 } from "../args/index.js";
 import { withSession, type Session } from "./session.js";
 
+/** Declares `lease grant`, with its help. */
 export const grantCommand = (): Command =>
   new Command("grant")
     .description("Grants a lease: keys put under it go when nobody has renewed it for <ttl> seconds")
     .usage("[options] <ttl>")
     .addHelpText("after", "\nExample:\n  $ minietcdctl lease grant 60");
 
+/** Declares `lease revoke`, with its help. */
 export const revokeCommand = (): Command =>
   new Command("revoke")
     .description("Ends a lease and deletes its keys")
     .usage("[options] <lease_id>")
     .addHelpText("after", "\nExample:\n  $ minietcdctl lease revoke 32695410dcc0ca06");
 
+/** Declares `lease timetolive`, with its help. */
 export const timeToLiveCommand = (): Command =>
   new Command("timetolive")
     .description("Prints how long a lease has left")
@@ -34,9 +37,11 @@ export const timeToLiveCommand = (): Command =>
     .addOption(booleanFlag("--keys", "print the keys that are attached to it, too"))
     .addHelpText("after", "\nExample:\n  $ minietcdctl lease timetolive 32695410dcc0ca06 --keys");
 
+/** Declares `lease list`, with its help. */
 export const leaseListCommand = (): Command =>
   new Command("list").description("Lists all leases").addHelpText("after", "\nExample:\n  $ minietcdctl lease list");
 
+/** Declares `lease keep-alive`, with its help. */
 export const keepAliveCommand = (): Command =>
   new Command("keep-alive")
     .description("Renews a lease, until it is gone or this program ends")
@@ -44,6 +49,7 @@ export const keepAliveCommand = (): Command =>
     .addOption(booleanFlag("--once", "renew it once"))
     .addHelpText("after", "\nExample:\n  $ minietcdctl lease keep-alive 32695410dcc0ca06");
 
+/** Grants a lease. */
 export async function runGrant(command: Command, io: Io): Promise<void> {
   const ttlSeconds = ttlOf(onlyArgument(command, "lease grant command needs TTL argument"));
   await withSession(command, io, async ({ client, printer, limits }) => {
@@ -51,6 +57,7 @@ export async function runGrant(command: Command, io: Io): Promise<void> {
   });
 }
 
+/** Revokes a lease. */
 export async function runRevoke(command: Command, io: Io): Promise<void> {
   const id = idOf(onlyArgument(command, "lease revoke command needs 1 argument"));
   await withSession(command, io, async ({ client, printer, limits }) => {
@@ -58,6 +65,7 @@ export async function runRevoke(command: Command, io: Io): Promise<void> {
   });
 }
 
+/** Prints the remaining time of a lease. */
 export async function runTimeToLive(command: Command, io: Io): Promise<void> {
   const id = idOf(onlyArgument(command, "lease timetolive command needs lease ID as argument"));
   const { keys } = command.opts<{ keys: boolean }>();
@@ -67,11 +75,13 @@ export async function runTimeToLive(command: Command, io: Io): Promise<void> {
   });
 }
 
+/** Prints the ids of all leases. */
 export const runLeaseList = (command: Command, io: Io): Promise<void> =>
   withSession(command, io, async ({ client, printer, limits }) => {
     printer.leaseList(await orBadConnection(io, client.lease.list(limits)));
   });
 
+/** Renews a lease once with `--once`, otherwise until it is gone. */
 export async function runKeepAlive(command: Command, io: Io): Promise<void> {
   const id = idOf(onlyArgument(command, "lease keep-alive command needs lease ID as argument"));
   const { once } = command.opts<{ once: boolean }>();
@@ -84,17 +94,17 @@ async function renewOnce(id: bigint, { client, printer, limits }: Session, io: I
   printer.leaseKeepAlive({ id, ...result });
 }
 
-/** So often within its TTL a lease is renewed: two renewals may fail. */
+/** Renewals within one TTL: two of them may fail. */
 const renewalsPerTtl = 3;
 
 /** A timer of Node's cannot wait longer, and fires at once if told to. */
 const longestTimerMs = 2 ** 31 - 1;
 
-/** Until the next renewal of a lease that has so long. */
+/** Milliseconds until the next renewal of a lease. */
 export const renewalPauseMs = (ttlSeconds: number): number =>
   Math.min((ttlSeconds * 1_000) / renewalsPerTtl, longestTimerMs);
 
-/** Between tries while no server answers. */
+/** Pause between tries while no server answers. */
 const retryPauseMs = 500;
 
 async function renewUntilGone(id: bigint, { client, printer, limits }: Session, io: Io): Promise<void> {
@@ -164,7 +174,7 @@ async function saying<Result>(what: string, io: Io, result: Promise<Result>): Pr
   return await orFailure(io, result, (text) => new Failure(exitCodes.error, `${what} (${text})`));
 }
 
-/** Where a lease is only looked at or renewed, etcdctl takes every error for one of the connection. */
+/** Ends a failed request as etcdctl does where a lease is only read or renewed: with the exit code of a bad connection. */
 async function orBadConnection<Result>(io: Io, result: Promise<Result>): Promise<Result> {
   return await orFailure(io, result, (text) => new Failure(exitCodes.badConnection, text));
 }

@@ -9,12 +9,14 @@ The leader must be among the endpoints. On minietcd, requests under way wait unt
 Example:
   $ minietcdctl --endpoints 127.0.0.1:2379,127.0.0.1:22379,127.0.0.1:32379 move-leader c89feb932daef420`;
 
+/** Declares `move-leader`, with its help. */
 export const moveLeaderCommand = (): Command =>
   new Command("move-leader")
     .description("Has another member lead the cluster")
     .usage("[options] <member_id>")
     .addHelpText("after", examples);
 
+/** Transfers leadership to a member. */
 export async function runMoveLeader(command: Command, io: Io): Promise<void> {
   const to = targetOf(command);
   await withSession(command, io, async (session) => {

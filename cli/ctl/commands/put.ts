@@ -4,6 +4,7 @@ import type { Bytes, PutSettings } from "../../../client/index.js";
 import { booleanFlag, exitCodes, Failure, type Io, parseInt64, readAll, textFlag, ValueError } from "../args/index.js";
 import { withSession } from "./session.js";
 
+/** Flags of `put`. */
 export interface PutFlags {
   readonly lease: string;
   readonly prevKv: boolean;
@@ -19,6 +20,7 @@ Examples:
   $ minietcdctl put -- offset -5
   $ minietcdctl put config < config.yaml`;
 
+/** Declares `put`, with its help. */
 export const putCommand = (): Command =>
   new Command("put")
     .description("Puts a value under a key")
@@ -29,6 +31,7 @@ export const putCommand = (): Command =>
     .addOption(booleanFlag("--ignore-lease", "keep the lease the key has"))
     .addHelpText("after", examples);
 
+/** Writes a key; its value comes from standard input if it is not an argument. */
 export async function runPut(command: Command, io: Io): Promise<void> {
   const flags = command.opts<PutFlags>();
   const fromInput = command.args.length === 1 && !flags.ignoreValue ? await readAll(io.stdin) : undefined;

@@ -1,17 +1,18 @@
-// What a command works with once it talks to a cluster.
+// The client and the printer of a command that talks to a cluster.
 import type { Command } from "commander";
 import { Client, EtcdError } from "../../../client/index.js";
 import { etcdText, exitCodes, Failure, type Io, warningsOf } from "../args/index.js";
 import { type Printer, printerOf } from "../output/index.js";
 import { globalsOf, type Globals } from "./globals.js";
 
+/** A client of the cluster with what the global flags say. */
 export interface Session {
   readonly client: Client;
   readonly endpoints: readonly string[];
   /** A client of a single endpoint. */
   readonly clientOf: (endpoint: string) => Client;
   readonly printer: Printer;
-  /** What every request is made with. */
+  /** Options of every request. */
   readonly limits: { readonly timeoutMs: number };
 }
 
@@ -48,7 +49,7 @@ function programOf(command: Command): Command {
   return command.parent === null ? command : programOf(command.parent);
 }
 
-/** For times, 0 or less means "none" in etcdctl. */
+/** Reads a time-out as etcdctl does: 0 or less means none. */
 const orNone = (milliseconds: number) => (milliseconds > 0 ? milliseconds : Infinity);
 
 function connect(endpoints: readonly string[], { dialTimeout, keepaliveTime, keepaliveTimeout }: Globals): Client {

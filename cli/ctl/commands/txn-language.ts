@@ -36,7 +36,7 @@ const targets = {
 
 const operators = ["=", "!=", "<", ">"] as const;
 
-/** What Go's `%q` reads. */
+/** A literal that Go's `%q` reads. */
 const literal = `${quoted}|\`[^\`]*\``;
 
 const comparison = new RegExp(String.raw`^[ \t]*(${literal})(?:\)[ \t]+([^ \t]+)(?:[ \t]+(${literal}))?)?`, "s");
@@ -47,7 +47,7 @@ interface Scanned {
   readonly operand?: string | undefined;
 }
 
-/** As `fmt.Sscanf(text, "%q) %s %q")` finds them: as many as there are. */
+/** Finds the parts that `fmt.Sscanf(text, "%q) %s %q")` finds: as many as there are. */
 function scan(text: string): Scanned {
   const [, first, operator, third] = comparison.exec(text) ?? [];
   const key = scanned(first);

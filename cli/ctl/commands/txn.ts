@@ -12,12 +12,14 @@ What to do is written as get, put and del are, with their flags.
 Example:
   $ printf 'mod("counter") = "7"\\n\\nput counter 8\\n\\nget counter\\n\\n' | minietcdctl txn`;
 
+/** Declares `txn`, with its help. */
 export const txnCommand = (): Command =>
   new Command("txn")
     .description("Runs one of two lists of requests in one transaction")
     .addOption(booleanFlag("-i, --interactive", "prompt for each block"))
     .addHelpText("after", examples);
 
+/** Reads a transaction from standard input and runs it. */
 export async function runTxn(command: Command, io: Io): Promise<void> {
   if (command.args.length > 0) throw new Failure(exitCodes.badArguments, "txn command does not accept argument");
   const { interactive } = command.opts<{ interactive: boolean }>();

@@ -6,11 +6,13 @@ import type { Io } from "../args/index.js";
 /** The API that minietcd's servers speak: etcd's of this version. */
 const apiVersion = "3.6";
 
+/** Declares `version`, with its help. */
 export const versionCommand = (): Command =>
   new Command("version")
     .description("Prints the version of minietcdctl, and that of etcd's API it speaks")
     .addHelpText("after", "\nExample:\n  $ minietcdctl version");
 
+/** Prints the version of this program and of the API. */
 export function runVersion(_: Command, io: Io): Promise<void> {
   io.print(`minietcdctl version: ${packageVersion()}\nAPI version: ${apiVersion}\n`);
   return Promise.resolve();

@@ -56,7 +56,7 @@ async function forward(output: Readable, { print }: Pick<Io, "print">): Promise<
   for await (const chunk of output) print(chunk as Uint8Array);
 }
 
-/** What Go calls the signals that end programs. */
+/** Go's names of the signals that end programs. */
 const goSignals: Readonly<Record<string, string>> = {
   SIGHUP: "hangup",
   SIGINT: "interrupt",

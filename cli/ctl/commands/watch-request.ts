@@ -1,4 +1,4 @@
-// What a `watch`, on the command line or in a line of `watch -i`, asks for.
+// The request of a `watch`, on the command line or in a line of `watch -i`.
 import { Command } from "commander";
 import type { WatchOptions } from "../../../client/index.js";
 import {
@@ -12,6 +12,7 @@ import {
   refuseLostBytes,
 } from "../args/index.js";
 
+/** Flags of `watch`. */
 export interface WatchFlags {
   readonly interactive: boolean;
   readonly prefix: boolean;
@@ -20,10 +21,11 @@ export interface WatchFlags {
   readonly progressNotify: boolean;
 }
 
+/** A watch, and the command to run for its changes. */
 export interface WatchRequest {
   readonly key: Uint8Array;
   readonly options: WatchOptions;
-  /** What to run for each change; nothing if empty. */
+  /** The command to run for each change; none if empty. */
   readonly exec: readonly string[];
 }
 
@@ -40,6 +42,7 @@ Examples:
   $ minietcdctl watch users/ --prefix --prev-kv --rev 5
   $ minietcdctl watch config -- sh -c 'echo now: $ETCD_WATCH_VALUE'`;
 
+/** Declares `watch`, with its help. */
 export const watchCommand = (): Command =>
   new Command("watch")
     .description("Prints the changes of a key, or of the keys from <key> up to, but not including, <range_end>")
@@ -51,7 +54,7 @@ export const watchCommand = (): Command =>
     .addOption(booleanFlag("--progress-notify", "have the server say now and then how far it is"))
     .addHelpText("after", examples);
 
-/** Which keys are meant is not clear; everything else is. */
+/** A failure to tell which keys are meant; everything else in the request is clear. */
 export class KeysFailure extends Failure {
   constructor(reason: string) {
     super(exitCodes.badArguments, reason);
@@ -69,6 +72,7 @@ export function keysFromEnv(env: NodeJS.ProcessEnv): readonly string[] {
   return [key, rangeEnd].filter((each) => each !== "");
 }
 
+/** Arguments of `watch`, before and after `--`. */
 export interface WatchArguments {
   readonly positional: readonly string[];
   readonly afterDashes?: readonly string[] | undefined;

@@ -15,6 +15,7 @@ import {
   type WatchRequest,
 } from "./watch-request.js";
 
+/** Prints changes until the server ends the watch; with `-i`, for each line of standard input. */
 export async function runWatch(command: Command, io: Io): Promise<void> {
   const flags = command.opts<WatchFlags>();
   const fromEnv = keysFromEnv(io.env);
@@ -80,7 +81,7 @@ async function runInteractive({ client, printer }: Session, io: Io, fromEnv: rea
   }
 }
 
-/** What a line of standard input asks for: a watch, to hear how far the server is, or nothing that makes sense. */
+/** A line of standard input: a watch, a request for progress, or a complaint about a line that is neither. */
 type Line = { readonly watch: WatchRequest } | "progress" | { readonly complaint: string };
 
 /** @throws Failure if the flags in it make no sense */

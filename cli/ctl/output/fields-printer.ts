@@ -1,4 +1,4 @@
-// One line for each field, with names and values as etcdctl writes them: for scripts that read lines.
+// A line for each field, with names and values as etcdctl writes them: for scripts that read lines.
 import type {
   DeleteResult,
   GetResult,
@@ -30,6 +30,7 @@ import { alarmName } from "./tables.js";
 /** A name and a value; undefined: an empty line, after each of several things. */
 type Field = readonly [name: string, value: string | number | bigint | boolean] | undefined;
 
+/** Prints a line for each field, as `etcdctl -w fields` does. */
 export class FieldsPrinter implements Printer {
   readonly moveLeader = unsupported("fields"); // the answer has none
 
@@ -104,7 +105,7 @@ export class FieldsPrinter implements Printer {
     this.print(fields);
   }
 
-  /** Without what etcdctl 3.4 does not know: storage version, quota, downgrades. */
+  /** Prints statuses with the fields of etcdctl 3.4: no storage version, quota or downgrades. */
   endpointStatus(results: readonly EndpointStatus[]): void {
     const fields = results.flatMap((status): Field[] => [
       ...headerFields(status.header),

@@ -1,4 +1,4 @@
-// What commands print: simple, fields, json, protobuf, table.
+// Printers of the output formats: simple, fields, json, protobuf, table.
 
 export { printerOf } from "./formats.js";
 export type { EndpointHash, EndpointStatus, Health, Printer, WatchAnswer } from "./printer.js";

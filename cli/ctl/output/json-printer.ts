@@ -29,6 +29,7 @@ import {
 
 const eventTypes = { put: 0, delete: 1 } as const;
 
+/** Prints JSON, as `etcdctl -w json` does. */
 export class JsonPrinter implements Printer {
   constructor(private readonly io: Pick<Io, "print">) {}
 
@@ -92,7 +93,7 @@ export class JsonPrinter implements Printer {
     );
   }
 
-  /** Without what etcdctl 3.4 does not know: storage version, quota, downgrades. */
+  /** Prints statuses with the fields of etcdctl 3.4: no storage version, quota or downgrades. */
   endpointStatus(results: readonly EndpointStatus[]): void {
     this.write(
       results.map((status) => {
@@ -140,7 +141,7 @@ const keyValueJson = ({ key, createRevision, modRevision, version, value, lease 
 const eventJson = ({ type, kv, prevKv }: WatchEvent) =>
   withoutZeros({ type: eventTypes[type], kv: keyValueJson(kv), prev_kv: prevKv && keyValueJson(prevKv) });
 
-/** What Go calls the steps of a transaction's answer. */
+/** Go's names of the results of a transaction's steps. */
 const stepNames = {
   get: "ResponseRange",
   put: "ResponsePut",

@@ -1,5 +1,6 @@
 // JSON as Go's encoder writes etcd's messages: 64-bit numbers bare and exact, bytes as base64, nothing that is zero.
 
+/** A value that can be written as JSON: bytes become base64, bigints are written whole. */
 export type JsonValue =
   | string
   | number

@@ -1,4 +1,4 @@
-// What commands print, in whatever format.
+// The interface of all printers, and the values that only they see.
 import type {
   AlarmMember,
   DeleteResult,
@@ -17,44 +17,54 @@ import type {
 } from "../../../client/index.js";
 import { exitCodes, Failure } from "../args/index.js";
 
+/** The health of one endpoint; `tookMs` is the time of the read that tells it. */
 export interface Health {
   readonly endpoint: string;
   readonly healthy: boolean;
   readonly tookMs: number;
-  /** Why it is not healthy. */
+  /** The reason if the endpoint is not healthy. */
   readonly error?: string;
 }
+/** Alarms of the members. */
 export interface Alarms {
   /** Absent: put together from several answers. */
   readonly header: Header | undefined;
   readonly alarms: readonly AlarmMember[];
 }
+/** A transfer of leadership, by member ids. */
 export interface LeaderMoved {
   readonly from: bigint;
   readonly to: bigint;
 }
+/** The status of the member at an endpoint. */
 export type EndpointStatus = StatusResult & { readonly endpoint: string };
+/** The hash of the member at an endpoint. */
 export type EndpointHash = HashKvResult & { readonly endpoint: string };
+/** A lease that was revoked. */
 export interface LeaseRevoked {
   readonly id: bigint;
   readonly header: Header;
 }
+/** A lease that was renewed. */
 export type LeaseRenewed = LeaseRenewResult & { readonly id: bigint };
+/** A lease with its remaining time. */
 export type LeaseState = LeaseTimeToLiveResult & { readonly id: bigint };
+/** The ids of all leases. */
 export interface LeaseList {
   readonly header: Header;
   readonly ids: readonly bigint[];
 }
 
-/** What a server says of a watch; also the last, with which it ends. */
+/** A response to a watch, the last one included. */
 export interface WatchAnswer extends WatchResponse {
   /** Not 0: the oldest revision there is, if that is why the watch was canceled. */
   readonly compactRevision: number;
   readonly canceled: boolean;
-  /** Why the watch never came to be, or why its stream ended. */
+  /** The reason why the watch was not created, or why its stream ended. */
   readonly refusal?: string;
 }
 
+/** Prints results of commands in one output format. */
 export interface Printer {
   get(result: GetResult, shape: { readonly valueOnly: boolean }): void;
   put(result: PutResult): void;
@@ -64,7 +74,7 @@ export interface Printer {
   leaseGrant(result: LeaseGrantResult): void;
   leaseRevoke(result: LeaseRevoked): void;
   leaseKeepAlive(result: LeaseRenewed): void;
-  /** It cannot be renewed any more. */
+  /** Prints that a lease cannot be renewed any more. */
   leaseGone(id: bigint): void;
   leaseTimeToLive(state: LeaseState, asked: { readonly keys: boolean }): void;
   leaseList(result: LeaseList): void;
@@ -76,7 +86,7 @@ export interface Printer {
   alarms(result: Alarms): void;
 }
 
-/** What a format makes of reads and writes, be they a whole answer or a step of a transaction's. */
+/** Forms of the results of reads and writes, alone or as steps of a transaction. */
 export interface KvForms<Form> {
   get(result: GetResult): Form;
   put(result: PutResult): Form;
@@ -84,6 +94,7 @@ export interface KvForms<Form> {
   txn(result: TxnResult): Form;
 }
 
+/** Returns the form of one step of a transaction. */
 export function stepForm<Form>(forms: KvForms<Form>, step: TxnOpResult): Form {
   switch (step.op) {
     case "get":
@@ -97,7 +108,7 @@ export function stepForm<Form>(forms: KvForms<Form>, step: TxnOpResult): Form {
   }
 }
 
-/** How a format refuses what it has no form for. By then the request has been carried out, as in etcdctl. */
+/** Refuses an output that a format has no form for. By then the request has been carried out, as in etcdctl. */
 export const unsupported = (format: string) => (): never => {
   throw new Failure(exitCodes.badFeature, `${format} not supported as output format`);
 };

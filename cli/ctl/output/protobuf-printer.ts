@@ -42,9 +42,10 @@ import {
   type WatchAnswer,
 } from "./printer.js";
 
-/** These are put together from several answers. */
+/** Refuses outputs that are put together from several responses. */
 const noMessage = unsupported("protobuf");
 
+/** Prints etcd's messages as protobuf, as `etcdctl -w protobuf` does. */
 export class ProtobufPrinter implements Printer {
   readonly endpointHealth = noMessage;
   readonly endpointStatus = noMessage;

@@ -29,6 +29,7 @@ import { alarmName, hashTable, leaseId, memberId, memberTable, statusTable } fro
 /** Keys and values are bytes, and need not be text. */
 type Line = string | Uint8Array;
 
+/** Prints text for people, as etcdctl does by default. */
 export class SimplePrinter implements Printer {
   constructor(
     private readonly hex: boolean,
@@ -90,7 +91,7 @@ export class SimplePrinter implements Printer {
     this.printRows(memberTable(result).rows);
   }
 
-  /** On standard error, where etcdctl 3.4 has it. */
+  /** Prints to standard error, as etcdctl 3.4 does. */
   endpointHealth(results: readonly Health[]): void {
     for (const { endpoint, healthy, tookMs, error = "" } of results)
       this.io.note(
@@ -111,7 +112,7 @@ export class SimplePrinter implements Printer {
     this.print([`Leadership transferred from ${memberId(from)} to ${memberId(to)}`]);
   }
 
-  /** As Go's `%+v` shows the message: a space after each field. */
+  /** Prints alarms in the form of Go's `%+v`: a space after each field. */
   alarms({ alarms }: Alarms): void {
     this.print(alarms.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${alarmName(alarm)} `));
   }
@@ -120,7 +121,7 @@ export class SimplePrinter implements Printer {
     this.print(rows.map((row) => row.join(", ")));
   }
 
-  /** In one piece: there may be very many lines. */
+  /** Prints all lines in one write: there may be very many. */
   private print(lines: readonly Line[]): void {
     const shown = lines.map((line) => (typeof line === "string" || !this.hex ? line : hexBytes(line)));
     this.io.print(Buffer.concat(shown.flatMap((line) => [Buffer.from(line as Uint8Array), lineEnd])));

@@ -6,6 +6,7 @@ import { hashTable, healthTable, memberTable, statusTable, type Table } from "./
 
 const noTable = unsupported("table");
 
+/** Prints tables where there are any, as `etcdctl -w table` does. */
 export class TablePrinter implements Printer {
   readonly get = noTable;
   readonly put = noTable;
