@@ -37,6 +37,7 @@ export {
 } from "./logger.js";
 export { asStartError, whatToDoAboutDamage } from "./open-failure.js";
 export { refusalCounter } from "./refusal-counter.js";
+export type { ResultHandler } from "./result-handler.js";
 export { storeClockOf } from "./store-clock.js";
 export {
   bindAddresses,

@@ -1,9 +1,9 @@
 import type { Clock } from "../../platform/index.js";
 import type { CoreStatus } from "../../raft/index.js";
 import type { KvStore, Lease, Sliced } from "../../store/index.js";
-import { ServerError } from "../base/index.js";
+import { type ResultHandler, ServerError } from "../base/index.js";
 import { LeaseTerm, type LeaseInfo } from "./lease-term.js";
-import type { Command, Settle } from "../replication/index.js";
+import type { Command } from "../replication/index.js";
 
 /** How often the leader looks for leases whose time is over. */
 export const sweepMs = 50;
@@ -17,7 +17,7 @@ export interface LeaseKeeperOptions {
   readonly electionMs: number;
   readonly store: Pick<KvStore, "leases" | "leaseKeyCount">;
   /** @throws ServerError */
-  readonly propose: (command: Command, settle: Settle<unknown>) => void;
+  readonly propose: (command: Command, handler: ResultHandler<unknown>) => void;
 }
 
 /**
@@ -121,7 +121,7 @@ export class LeaseKeeper {
     try {
       this.options.propose(
         { $case: "leaseExpiry", value: { term: BigInt(current.term), leases } },
-        { applied: settled, failed: settled },
+        { onResult: settled, onError: settled },
       );
     } catch (error) {
       if (!(error instanceof ServerError)) throw error;

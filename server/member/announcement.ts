@@ -42,7 +42,7 @@ export class Announcement {
         await new Promise<Applied>((resolve, reject) =>
           this.proposals.proposeOwn(
             { $case: "publish", value: { member, ...attributes } },
-            { applied: resolve, failed: reject },
+            { onResult: resolve, onError: reject },
           ),
         );
         return;

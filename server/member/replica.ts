@@ -157,7 +157,7 @@ export class Replica {
       clock: environment.clock,
       electionMs: config.electionMs,
       store: durable.store,
-      propose: (command, settle) => this.proposals.proposeOwn(command, settle),
+      propose: (command, handler) => this.proposals.proposeOwn(command, handler),
     });
   }
 

@@ -43,7 +43,7 @@ export const proposeCompaction = (
   try {
     proposals.proposeOwn(
       { $case: "compact", value: { revision: BigInt(revision), physical: false } },
-      { applied: () => done("compacted"), failed },
+      { onResult: () => done("compacted"), onError: failed },
     );
   } catch (error) {
     if (!(error instanceof ServerError)) throw error;

@@ -2,5 +2,5 @@
 
 export { proposeCompaction, startAutoCompaction, type AutoCompactor } from "./auto-compaction.js";
 export { LeadershipTransfer } from "./leadership-transfer.js";
-export { Proposals, type Command, type Settle } from "./proposals.js";
+export { Proposals, type Command } from "./proposals.js";
 export { Reads } from "./reads.js";

@@ -6,17 +6,12 @@ import {
   maxPendingProposals,
   maxRepeatBytes,
   maxRepeats,
+  type ResultHandler,
   ServerError,
 } from "../base/index.js";
 import { Sweeper } from "./sweeper.js";
 
 export type Command = NonNullable<Proposal["command"]>;
-
-/** What a proposal ends in: exactly one of them, once. */
-export interface Settle<Result> {
-  applied(result: Result): void;
-  failed(error: unknown): void;
-}
 
 interface Pending<Result> {
   readonly data: Uint8Array;
@@ -25,7 +20,7 @@ interface Pending<Result> {
   readonly beganUnder: number;
   /** Means nothing to another leader: it is sent once. */
   readonly once: boolean;
-  readonly settle: Settle<Result>;
+  readonly handler: ResultHandler<Result>;
   /** How often consensus took it. 0: it was not done, for certain. */
   copies: number;
   /** When the present leader was sent it last; undefined: it was not. */
@@ -90,8 +85,8 @@ export class Proposals<Result> {
    *
    * @throws ServerError `request-too-large`, `too-many-requests`, `no-space`, `server-stopped`
    */
-  propose(command: Command, settle: Settle<Result>): void {
-    this.begin(command, this.options.maxRequestBytes, settle);
+  propose(command: Command, handler: ResultHandler<Result>): void {
+    this.begin(command, this.options.maxRequestBytes, handler);
   }
 
   /**
@@ -99,18 +94,18 @@ export class Proposals<Result> {
    *
    * @throws ServerError `too-many-requests`, `no-space`, `server-stopped`
    */
-  proposeOwn(command: Command, settle: Settle<Result>): void {
-    this.begin(command, Infinity, settle);
+  proposeOwn(command: Command, handler: ResultHandler<Result>): void {
+    this.begin(command, Infinity, handler);
   }
 
   /** The first copy of this member's proposal `sequence` has been applied here. */
   applied(sequence: number, result: Result): void {
-    this.take(sequence)?.settle.applied(result);
+    this.take(sequence)?.handler.onResult(result);
   }
 
   /** The same, for a command that changed nothing because of `error`. */
   failed(sequence: number, error: unknown): void {
-    this.take(sequence)?.settle.failed(error);
+    this.take(sequence)?.handler.onError(error);
   }
 
   /** Consensus did not take a proposal: nothing of this copy is in any log. */
@@ -160,7 +155,7 @@ export class Proposals<Result> {
     return this.pending.size;
   }
 
-  private begin(command: Command, maxBytes: number, settle: Settle<Result>): void {
+  private begin(command: Command, maxBytes: number, handler: ResultHandler<Result>): void {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
     const shortage = this.options.shortage();
     if (shortage === "space") throw new ServerError("no-space", "no space left for the log");
@@ -176,7 +171,7 @@ export class Proposals<Result> {
       deadline: this.options.clock.now() + this.options.timeoutMs,
       beganUnder: this.elections,
       once: command.$case === "leaseExpiry",
-      settle,
+      handler,
       copies: 0,
       sentAt: undefined,
       patienceMs: firstPatienceMs,

@@ -49,8 +49,8 @@ export const kvMethods = ({ store, proposals, reads, headers, maxTxnOps }: KvSer
     answer: (applied: AppliedAs<Kind>) => void,
   ): void =>
     proposals.propose(command, {
-      applied: (applied) => answer(applied as AppliedAs<Kind>), // a command is applied as what it was proposed
-      failed: reply.fail,
+      onResult: (applied) => answer(applied as AppliedAs<Kind>), // a command is applied as what it was proposed
+      onError: reply.fail,
     });
 
   const withHeader = <Response extends object>({ response, revision }: Answer<Response>) => ({

@@ -66,15 +66,15 @@ export const leaseMethods = (options: LeaseServiceOptions): Method[] => {
       proposals.propose(
         { $case: "leaseGrant", value: lease },
         {
-          applied: ({ revision }) => reply.send({ header: headers.at(revision), ...lease, error: "" }),
-          failed: reply.fail,
+          onResult: ({ revision }) => reply.send({ header: headers.at(revision), ...lease, error: "" }),
+          onError: reply.fail,
         },
       );
     }),
     unary("/etcdserverpb.Lease/LeaseRevoke", LeaseRevokeRequest, LeaseRevokeResponse, ({ ID }, _call, reply) => {
       proposals.propose(
         { $case: "leaseRevoke", value: { ID } },
-        { applied: ({ revision }) => reply.send({ header: headers.at(revision) }), failed: reply.fail },
+        { onResult: ({ revision }) => reply.send({ header: headers.at(revision) }), onError: reply.fail },
       );
     }),
     bidi(

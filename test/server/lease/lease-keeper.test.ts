@@ -6,7 +6,8 @@ import type { CoreStatus, Term } from "../../../raft/index.js";
 import { atOnce, type Lease } from "../../../store/index.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { LeaseKeeper } from "../../../server/lease/lease-keeper.js";
-import type { Command, Settle } from "../../../server/replication/proposals.js";
+import type { ResultHandler } from "../../../server/base/result-handler.js";
+import type { Command } from "../../../server/replication/proposals.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
 const electionMs = 1_000;
@@ -15,7 +16,7 @@ interface Proposed {
   readonly at: number;
   readonly term: bigint;
   readonly ids: readonly bigint[];
-  readonly settle: Settle<unknown>;
+  readonly handler: ResultHandler<unknown>;
 }
 
 /** A member's leases, and the log as far as they know it. */
@@ -31,7 +32,7 @@ class Stage {
     clock: this.clock,
     electionMs,
     store: { leases: () => this.leases.values(), leaseKeyCount: () => this.keysOfEach },
-    propose: (command, settle) => this.propose(command, settle),
+    propose: (command, handler) => this.propose(command, handler),
   });
 
   /** Leads in `term`, or not. */
@@ -61,15 +62,15 @@ class Stage {
     return this.proposed.flatMap(({ ids }) => ids);
   }
 
-  private propose(command: Command, settle: Settle<unknown>): void {
+  private propose(command: Command, handler: ResultHandler<unknown>): void {
     assert.ok(command.$case === "leaseExpiry");
     for (const { id, generation } of command.value.leases) assert.equal(generation, id); // as granted here
     const ids = command.value.leases.map(({ id }) => id);
-    this.proposed.push({ at: this.clock.now(), term: command.value.term, ids, settle });
+    this.proposed.push({ at: this.clock.now(), term: command.value.term, ids, handler });
     if (this.refusal !== undefined) throw this.refusal;
     if (!this.commits) return;
     for (const id of ids) this.revoke(id);
-    settle.applied(undefined);
+    handler.onResult(undefined);
   }
 }
 
@@ -164,9 +165,9 @@ test("an end that did not get into the log is proposed again after 3 s, by the s
   stage.commits = false;
   stage.clock.advance(200);
   assert.equal(stage.proposed.length, 2);
-  stage.proposed[1]?.settle.failed(new ServerError("timed-out", "not committed in time"));
+  stage.proposed[1]?.handler.onError(new ServerError("timed-out", "not committed in time"));
   stage.lead(3, "follower");
-  stage.proposed[1]?.settle.failed(new ServerError("timed-out", "late"));
+  stage.proposed[1]?.handler.onError(new ServerError("timed-out", "late"));
   stage.clock.advance(60_000);
   assert.equal(stage.proposed.length, 2);
 });
@@ -194,7 +195,7 @@ test("while nothing is committed, few entries are proposed", () => {
   assert.equal(stage.proposed.length, 20);
   stage.commits = true;
   for (const id of stage.proposed[0]?.ids ?? []) stage.revoke(id);
-  stage.proposed[0]?.settle.applied(undefined);
+  stage.proposed[0]?.handler.onResult(undefined);
   stage.clock.advance(50);
   assert.equal(stage.proposed.length, 21);
 });

@@ -41,8 +41,8 @@ const setUp = (maxRequestBytes = 1_000_000) => {
   const propose = (command: Command = put("k", 1)): void => {
     const mine: string[] = [];
     proposals.propose(command, {
-      applied: (result) => mine.push(result),
-      failed: (error) => mine.push(error instanceof ServerError ? error.code : String(error)),
+      onResult: (result) => mine.push(result),
+      onError: (error) => mine.push(error instanceof ServerError ? error.code : String(error)),
     });
     ends.push(mine);
   };
@@ -348,7 +348,7 @@ test("the member's own proposals are not under its clients' size limit", () => {
   proposals.leaderChanged(other);
   assert.throws(() => propose(put("k", 1)), code("request-too-large"));
   const publish: Command = { $case: "publish", value: { member, name: "m", clientUrls: ["http://localhost:2379"] } };
-  proposals.proposeOwn(publish, { applied: () => undefined, failed: () => undefined });
+  proposals.proposeOwn(publish, { onResult: () => undefined, onError: () => undefined });
   assert.deepEqual(sent[0]?.command, publish);
 });
 

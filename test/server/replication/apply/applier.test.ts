@@ -101,8 +101,8 @@ const open = async (
   const answers = new Map<string, Applied | Error>();
   for (const name of ["first", "second", "third"])
     proposals.propose(put(name), {
-      applied: (result) => answers.set(name, result),
-      failed: (error) => answers.set(name, error as Error),
+      onResult: (result) => answers.set(name, result),
+      onError: (error) => answers.set(name, error as Error),
     });
   return {
     store,

@@ -1,0 +1,5 @@
+/** Takes the outcome of a request: exactly one of both is called, once. */
+export interface ResultHandler<Result> {
+  onResult(result: Result): void;
+  onError(error: unknown): void;
+}
