@@ -1,7 +1,7 @@
 import type { Clock } from "../../platform/index.js";
 import type { MemberId } from "../../raft/index.js";
 import { ServerError, type ServerErrorCode } from "../base/index.js";
-import type { Applied } from "../replication/apply/index.js";
+import type { CommandResults } from "../replication/apply/index.js";
 import type { Proposals } from "../replication/index.js";
 
 /** After these errors the proposal may succeed later. */
@@ -26,7 +26,7 @@ export class Announcement {
   private endPause: () => void = () => undefined;
 
   constructor(
-    private readonly proposals: Pick<Proposals<Applied>, "proposeOwn">,
+    private readonly proposals: Pick<Proposals<CommandResults>, "proposeOwn">,
     private readonly clock: Clock,
   ) {}
 
@@ -39,7 +39,7 @@ export class Announcement {
   async publish(member: MemberId, attributes: MemberAttributes): Promise<void> {
     for (;;) {
       try {
-        await new Promise<Applied>((resolve, reject) =>
+        await new Promise<unknown>((resolve, reject) =>
           this.proposals.proposeOwn(
             { $case: "publish", value: { member, ...attributes } },
             { onResult: resolve, onError: reject },

@@ -12,7 +12,7 @@ import {
 } from "../../raft/index.js";
 import type { Clock } from "../../platform/index.js";
 import type { KvStore } from "../../store/index.js";
-import { type Applied, Applier, type Membership } from "../replication/apply/index.js";
+import { Applier, type CommandResults, type Membership } from "../replication/apply/index.js";
 import {
   type AutoCompactor,
   LeadershipTransfer,
@@ -56,7 +56,7 @@ export class Replica {
   readonly clusterId: bigint;
   readonly id: MemberId;
   readonly store: KvStore;
-  readonly proposals: Proposals<Applied>;
+  readonly proposals: Proposals<CommandResults>;
   readonly leases: LeaseKeeper;
   readonly applier: Applier;
   readonly reads: Reads;
@@ -138,9 +138,9 @@ export class Replica {
       part.stop();
   }
 
-  private makeProposals(): Proposals<Applied> {
+  private makeProposals(): Proposals<CommandResults> {
     const { config, environment, durable } = this.options;
-    return new Proposals<Applied>({
+    return new Proposals<CommandResults>({
       member: durable.memberId,
       incarnation: durable.incarnation,
       timeoutMs: this.timeoutMs,

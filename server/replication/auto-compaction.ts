@@ -4,6 +4,7 @@ import type { Clock } from "../../platform/index.js";
 import type { AutoCompaction } from "../config/index.js";
 import { errorText, type Logger, ServerError } from "../base/index.js";
 import { CompactedError } from "../../store/index.js";
+import type { ResultsByKind } from "./command.js";
 import type { Proposals } from "./proposals.js";
 
 export interface AutoCompactorOptions {
@@ -32,7 +33,7 @@ export const startAutoCompaction = (setting: AutoCompaction, options: AutoCompac
  * @param done called once with what came of it; "compacted" also if that revision had been compacted before
  */
 export const proposeCompaction = (
-  proposals: Pick<Proposals<unknown>, "proposeOwn">,
+  proposals: Pick<Proposals<ResultsByKind>, "proposeOwn">,
   revision: number,
   done: (outcome: "compacted" | Error) => void,
 ): void => {

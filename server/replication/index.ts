@@ -1,6 +1,7 @@
 // What a member asks of consensus: proposals, linearizable reads, the transfer of leadership.
 
 export { proposeCompaction, startAutoCompaction, type AutoCompactor } from "./auto-compaction.js";
+export type { Command, CommandKind, CommandOf, CommandValues, ResultsByKind } from "./command.js";
 export { LeadershipTransfer } from "./leadership-transfer.js";
-export { Proposals, type Command } from "./proposals.js";
+export { Proposals } from "./proposals.js";
 export { Reads } from "./reads.js";

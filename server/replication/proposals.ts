@@ -9,9 +9,8 @@ import {
   type ResultHandler,
   ServerError,
 } from "../base/index.js";
+import type { Command, CommandKind, CommandOf, ResultsByKind } from "./command.js";
 import { Sweeper } from "./sweeper.js";
-
-export type Command = NonNullable<Proposal["command"]>;
 
 interface Pending<Result> {
   readonly data: Uint8Array;
@@ -61,9 +60,9 @@ const etcdEnvelopeBytes = 14;
  * With its leader a proposal may be lost, or not: nobody can tell. So each new leader is sent all that wait, the same
  * bytes under the same numbers; where both copies get into the log, `SeenProposals` has the second one skipped.
  */
-export class Proposals<Result> {
+export class Proposals<Results extends ResultsByKind> {
   /** By sequence, so the first is the one with the nearest deadline. */
-  private readonly pending = new Map<number, Pending<Result>>();
+  private readonly pending = new Map<number, Pending<Results[CommandKind]>>();
   /** Everything below is answered. */
   private answeredBelow = 1;
   private pendingBytes = 0;
@@ -85,7 +84,7 @@ export class Proposals<Result> {
    *
    * @throws ServerError `request-too-large`, `too-many-requests`, `no-space`, `server-stopped`
    */
-  propose(command: Command, handler: ResultHandler<Result>): void {
+  propose<Kind extends CommandKind>(command: Command & CommandOf<Kind>, handler: ResultHandler<Results[Kind]>): void {
     this.begin(command, this.options.maxRequestBytes, handler);
   }
 
@@ -94,12 +93,15 @@ export class Proposals<Result> {
    *
    * @throws ServerError `too-many-requests`, `no-space`, `server-stopped`
    */
-  proposeOwn(command: Command, handler: ResultHandler<Result>): void {
+  proposeOwn<Kind extends CommandKind>(
+    command: Command & CommandOf<Kind>,
+    handler: ResultHandler<Results[Kind]>,
+  ): void {
     this.begin(command, Infinity, handler);
   }
 
   /** The first copy of this member's proposal `sequence` has been applied here. */
-  applied(sequence: number, result: Result): void {
+  applied(sequence: number, result: Results[CommandKind]): void {
     this.take(sequence)?.handler.onResult(result);
   }
 
@@ -155,7 +157,7 @@ export class Proposals<Result> {
     return this.pending.size;
   }
 
-  private begin(command: Command, maxBytes: number, handler: ResultHandler<Result>): void {
+  private begin(command: Command, maxBytes: number, handler: ResultHandler<Results[CommandKind]>): void {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
     const shortage = this.options.shortage();
     if (shortage === "space") throw new ServerError("no-space", "no space left for the log");
@@ -166,7 +168,7 @@ export class Proposals<Result> {
     this.giveUpBelow(sequence - maxPendingProposals + 1);
     const data = this.encode(sequence, command, maxBytes);
     this.sequence = sequence;
-    const pending: Pending<Result> = {
+    const pending: Pending<Results[CommandKind]> = {
       data,
       deadline: this.options.clock.now() + this.options.timeoutMs,
       beganUnder: this.elections,
@@ -185,14 +187,14 @@ export class Proposals<Result> {
     else this.send(sequence, pending);
   }
 
-  private send(sequence: number, pending: Pending<Result>): void {
+  private send(sequence: number, pending: Pending<unknown>): void {
     pending.copies++;
     pending.sentAt = this.options.clock.now();
     this.options.propose(sequence, pending.data);
   }
 
   /** It has to be sent to the present leader, again or for the first time. */
-  private takeBack(pending: Pending<Result>): void {
+  private takeBack(pending: Pending<unknown>): void {
     this.repeats.end(pending);
     pending.sentAt = undefined;
     this.hasUnsent = true;
@@ -251,7 +253,7 @@ export class Proposals<Result> {
     return data;
   }
 
-  private take(sequence: number): Pending<Result> | undefined {
+  private take(sequence: number): Pending<Results[CommandKind]> | undefined {
     const pending = this.pending.get(sequence);
     if (pending === undefined) return undefined; // its deadline has passed
     this.pending.delete(sequence);
@@ -290,7 +292,7 @@ export class Proposals<Result> {
   }
 
   /** As etcd: a leader that was elected meanwhile is named as the likely cause. */
-  private overdue({ copies, beganUnder }: Pending<Result>): ServerError {
+  private overdue({ copies, beganUnder }: Pending<unknown>): ServerError {
     if (copies === 0) return new ServerError("not-proposed", "there was no leader to propose to");
     if (this.leader !== noMember && beganUnder !== this.elections)
       return new ServerError("leader-lost", "the leader changed before it was committed");

@@ -12,8 +12,8 @@ import {
   type RequestOp,
 } from "../../proto/index.js";
 import type { Answer, KvStore } from "../../store/index.js";
-import type { Applied } from "../replication/apply/index.js";
-import type { Command, Proposals, Reads } from "../replication/index.js";
+import type { CommandResults } from "../replication/apply/index.js";
+import type { Proposals, Reads } from "../replication/index.js";
 import {
   areMany,
   deleteRangeParts,
@@ -32,27 +32,14 @@ import type { ResponseHeaders } from "./response-header.js";
 
 export interface KvServiceOptions {
   readonly store: KvStore;
-  readonly proposals: Proposals<Applied>;
+  readonly proposals: Proposals<CommandResults>;
   readonly reads: Reads;
   readonly headers: ResponseHeaders;
   readonly maxTxnOps: number;
 }
 
-type AppliedAs<Kind extends Applied["kind"]> = Extract<Applied, { readonly kind: Kind }>;
-
 /** etcdserverpb.KV: checks a request's shape, then proposes it or reads. */
 export const kvMethods = ({ store, proposals, reads, headers, maxTxnOps }: KvServiceOptions): Method[] => {
-  /** Proposes, and answers with what applying it gave. */
-  const propose = <Kind extends Command["$case"], Response>(
-    command: Command & { readonly $case: Kind },
-    reply: Reply<Response>,
-    answer: (applied: AppliedAs<Kind>) => void,
-  ): void =>
-    proposals.propose(command, {
-      onResult: (applied) => answer(applied as AppliedAs<Kind>), // a command is applied as what it was proposed
-      onError: reply.fail,
-    });
-
   const withHeader = <Response extends object>({ response, revision }: Answer<Response>) => ({
     ...response,
     header: headers.at(revision),
@@ -113,11 +100,17 @@ export const kvMethods = ({ store, proposals, reads, headers, maxTxnOps }: KvSer
     }),
     unary("/etcdserverpb.KV/Put", PutRequest, RawPutResponse, (request, _call, reply) => {
       checkPut(request);
-      propose({ $case: "put", value: request }, reply, (applied) => reply.send(withHeader(applied)));
+      proposals.propose(
+        { $case: "put", value: request },
+        { onResult: (answer) => reply.send(withHeader(answer)), onError: reply.fail },
+      );
     }),
     unary("/etcdserverpb.KV/DeleteRange", DeleteRangeRequest, RawDeleteRangeResponse, (request, _call, reply) => {
       checkDeleteRange(request);
-      propose({ $case: "deleteRange", value: request }, reply, (applied) => sendDeleteRange(applied, reply));
+      proposals.propose(
+        { $case: "deleteRange", value: request },
+        { onResult: (answer) => sendDeleteRange(answer, reply), onError: reply.fail },
+      );
     }),
     unary("/etcdserverpb.KV/Txn", TxnRequest, RawTxnResponse, (request, _call, reply) => {
       checkTxn(request, maxTxnOps);
@@ -127,14 +120,18 @@ export const kvMethods = ({ store, proposals, reads, headers, maxTxnOps }: KvSer
         read(operations.every(isSerializable), reply, () => sendRead(store.readTxn(request), reply, sendTxn));
         return;
       }
-      propose({ $case: "txn", value: request }, reply, (applied) => sendTxn(applied, reply));
+      proposals.propose(
+        { $case: "txn", value: request },
+        { onResult: (answer) => sendTxn(answer, reply), onError: reply.fail },
+      );
     }),
     unary("/etcdserverpb.KV/Compact", CompactionRequest, CompactionResponse, (request, _call, reply) => {
-      propose({ $case: "compact", value: request }, reply, ({ compaction, revision }) => {
+      const compacted = ({ compaction, revision }: CommandResults["compact"]): void => {
         const send = (): void => reply.send({ header: headers.at(revision) });
         if (request.physical) compaction.finished.then(send).catch(reply.fail);
         else send();
-      });
+      };
+      proposals.propose({ $case: "compact", value: request }, { onResult: compacted, onError: reply.fail });
     }),
   ];
 };

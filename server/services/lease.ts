@@ -13,7 +13,7 @@ import {
   type ResponseHeader,
 } from "../../proto/index.js";
 import type { KvStore, Sliced } from "../../store/index.js";
-import type { Applied } from "../replication/apply/index.js";
+import type { CommandResults } from "../replication/apply/index.js";
 import { ServerError } from "../base/index.js";
 import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
 import type { Proposals } from "../replication/index.js";
@@ -24,7 +24,7 @@ import type { ResponseHeaders } from "./response-header.js";
 export interface LeaseServiceOptions {
   readonly store: KvStore;
   readonly keeper: LeaseKeeper;
-  readonly proposals: Proposals<Applied>;
+  readonly proposals: Proposals<CommandResults>;
   readonly leader: LeaderCalls;
   readonly headers: ResponseHeaders;
   /** Uniform in [0, 1): where the ids of leases begin whose clients name none. */
@@ -66,7 +66,7 @@ export const leaseMethods = (options: LeaseServiceOptions): Method[] => {
       proposals.propose(
         { $case: "leaseGrant", value: lease },
         {
-          onResult: ({ revision }) => reply.send({ header: headers.at(revision), ...lease, error: "" }),
+          onResult: (revision) => reply.send({ header: headers.at(revision), ...lease, error: "" }),
           onError: reply.fail,
         },
       );
@@ -74,7 +74,7 @@ export const leaseMethods = (options: LeaseServiceOptions): Method[] => {
     unary("/etcdserverpb.Lease/LeaseRevoke", LeaseRevokeRequest, LeaseRevokeResponse, ({ ID }, _call, reply) => {
       proposals.propose(
         { $case: "leaseRevoke", value: { ID } },
-        { onResult: ({ revision }) => reply.send({ header: headers.at(revision) }), onError: reply.fail },
+        { onResult: (revision) => reply.send({ header: headers.at(revision) }), onError: reply.fail },
       );
     }),
     bidi(

@@ -164,9 +164,9 @@ export const mutants: readonly Mutant[] = [
   {
     // Either alone is made up for by the other: an expiry goes to no second leader, and means nothing in a later term.
     name: "a deposed leader ends leases",
-    file: "server/replication/apply/applier.ts",
-    snippet: "if (command.value.term === BigInt(term))",
-    replacement: "if (command.value.term <= BigInt(term))",
+    file: "server/replication/apply/commands/lease.ts",
+    snippet: "if (value.term === BigInt(term))",
+    replacement: "if (value.term <= BigInt(term))",
     also: [
       {
         file: "server/replication/proposals.ts",

@@ -22,7 +22,15 @@ export const rooms = {
   "server/rpc": ["platform", "proto", "store", "server/base"],
   "server/net": ["platform", "proto", "server/base", "server/resources", "server/rpc"],
   "server/replication": ["platform", "proto", "raft", "store", "server/base", "server/config"],
-  "server/replication/apply": ["proto", "raft", "store", "server/base", "server/replication"],
+  "server/replication/apply/commands": ["proto", "raft", "store", "server/replication"],
+  "server/replication/apply": [
+    "proto",
+    "raft",
+    "store",
+    "server/base",
+    "server/replication",
+    "server/replication/apply/commands",
+  ],
   "server/lease": ["platform", "proto", "raft", "store", "server/base", "server/rpc", "server/replication"],
   "server/peers": ["platform", "proto", "raft", "server/base", "server/data-dir"],
   "server/snapshots": [

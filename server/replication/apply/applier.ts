@@ -1,37 +1,11 @@
-import {
-  AppliedMarker,
-  counterFromRequest,
-  Proposal,
-  type RawDeleteRangeResponse,
-  type RawPutResponse,
-  type RawTxnResponse,
-} from "../../../proto/index.js";
+import { AppliedMarker, Proposal } from "../../../proto/index.js";
 import type { Entry, LogIndex, LogPosition, MemberId, StateMachine, Term } from "../../../raft/index.js";
-import {
-  StoreError,
-  type Compaction,
-  type KvStore,
-  type Lease,
-  type Revision,
-  type Sliced,
-  type StoreErrorCode,
-} from "../../../store/index.js";
+import { StoreError, type KvStore, type Sliced, type StoreErrorCode } from "../../../store/index.js";
 import { ForeignPastError } from "../../base/index.js";
+import type { Command, CommandKind, Proposals } from "../index.js";
+import { applyCommand, type CommandResults, type LeaseListener, type ReplicatedState } from "./commands/index.js";
 import { Membership } from "./membership.js";
-import type { Command, Proposals } from "../index.js";
 import { SeenProposals } from "./seen-proposals.js";
-
-/** What applying a command gave, and the store's revision right after it. */
-export type Applied = { readonly revision: Revision } & (
-  | { readonly kind: "put"; readonly response: RawPutResponse }
-  | { readonly kind: "deleteRange"; readonly response: RawDeleteRangeResponse }
-  | { readonly kind: "txn"; readonly response: RawTxnResponse }
-  | { readonly kind: "compact"; readonly compaction: Compaction }
-  | { readonly kind: "publish" }
-  | { readonly kind: "leaseGrant"; readonly lease: Lease }
-  | { readonly kind: "leaseRevoke" }
-  | { readonly kind: "leaseExpiry" }
-);
 
 /** How far the log is contained in the store, with the replicated state that is not keys. */
 export interface AppliedState {
@@ -74,12 +48,6 @@ export interface Self {
   readonly incarnation: number;
 }
 
-/** Who is told, on every member, that leases come and go. */
-export interface LeaseListener {
-  readonly granted: (lease: Lease) => void;
-  readonly revoked: (id: bigint) => void;
-}
-
 /** What has to do with the log as a whole, rather than with single entries. */
 export interface ApplierListener {
   /** Calls back once others have run. */
@@ -113,7 +81,7 @@ export const maxWorkPerRound = 200;
  * Applies committed entries to the store, each proposal once, and answers those that were made here. Deterministic:
  * no clock, no randomness; the same log gives the same bytes on every member.
  */
-export class Applier implements StateMachine {
+export class Applier implements StateMachine, ReplicatedState {
   private index: LogIndex;
   private term: Term;
   private membership: Membership;
@@ -122,11 +90,11 @@ export class Applier implements StateMachine {
   private stopped = false;
 
   constructor(
-    private readonly store: KvStore,
+    readonly store: KvStore,
     state: AppliedState,
     private readonly self: Self,
-    private readonly proposals: Proposals<Applied>,
-    private readonly leases: LeaseListener,
+    private readonly proposals: Proposals<CommandResults>,
+    readonly leases: LeaseListener,
     private readonly listener: ApplierListener,
   ) {
     this.index = state.index;
@@ -261,53 +229,13 @@ export class Applier implements StateMachine {
   }
 
   /** What applying a command gives on every member alike: a result, or why nothing changed. */
-  private *execute(entry: Entry, command: Command): Sliced<Applied | StoreError> {
+  private *execute(entry: Entry, command: Command): Sliced<CommandResults[CommandKind] | StoreError> {
     try {
-      return yield* this.change(entry, command);
+      return yield* applyCommand(command, this, entry);
     } catch (error) {
       if (error instanceof StoreError && outcomes.has(error.code)) return error;
       throw error;
     }
-  }
-
-  private *change({ index, term }: Entry, command: Command): Sliced<Applied> {
-    switch (command.$case) {
-      case "put":
-        return { kind: "put", ...this.store.put(command.value) };
-      case "deleteRange":
-        return { kind: "deleteRange", ...(yield* this.store.deleteRange(command.value)) };
-      case "txn":
-        return { kind: "txn", ...(yield* this.store.txn(command.value)) };
-      case "compact": {
-        const compaction = this.store.compact(counterFromRequest(command.value.revision));
-        return { kind: "compact", revision: this.store.revision, compaction };
-      }
-      case "publish": {
-        const { member, name, clientUrls } = command.value;
-        this.membership.publish(member, { name, clientURLs: clientUrls });
-        return { kind: "publish", revision: this.store.revision };
-      }
-      case "leaseGrant": {
-        const lease = { id: command.value.ID, ttlSeconds: Number(command.value.TTL), generation: index };
-        const revision = this.store.grantLease(lease);
-        this.leases.granted(lease);
-        return { kind: "leaseGrant", revision, lease };
-      }
-      case "leaseRevoke":
-        return { kind: "leaseRevoke", revision: yield* this.revoke(command.value.ID) };
-      case "leaseExpiry":
-        // Only in the term whose leader saw it: since then another may have promised a client more time.
-        if (command.value.term === BigInt(term))
-          for (const { id, generation } of command.value.leases)
-            if (this.store.lease(id)?.generation === Number(generation)) yield* this.revoke(id);
-        return { kind: "leaseExpiry", revision: this.store.revision };
-    }
-  }
-
-  private *revoke(lease: bigint): Sliced<Revision> {
-    const revision = yield* this.store.revokeLease(lease);
-    this.leases.revoked(lease);
-    return revision;
   }
 
   private wakeWaiters(): void {

@@ -7,7 +7,7 @@ import { atOnce, type Lease } from "../../../store/index.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { LeaseKeeper } from "../../../server/lease/lease-keeper.js";
 import type { ResultHandler } from "../../../server/base/result-handler.js";
-import type { Command } from "../../../server/replication/proposals.js";
+import type { Command } from "../../../server/replication/command.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
 const electionMs = 1_000;

@@ -9,7 +9,8 @@ import {
   maxRepeatBytes,
   maxRepeats,
 } from "../../../server/base/limits.js";
-import { Proposals, type Command } from "../../../server/replication/proposals.js";
+import type { Command, CommandKind } from "../../../server/replication/command.js";
+import { Proposals } from "../../../server/replication/proposals.js";
 import { SeenProposals } from "../../../server/replication/apply/seen-proposals.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
@@ -24,7 +25,7 @@ const setUp = (maxRequestBytes = 1_000_000) => {
     full: undefined as Shortage | undefined,
     refuse: undefined as Refusal["reason"] | undefined,
   };
-  const proposals = new Proposals<string>({
+  const proposals = new Proposals<Record<CommandKind, string>>({
     member,
     incarnation: 3,
     timeoutMs,

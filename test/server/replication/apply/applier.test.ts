@@ -16,13 +16,14 @@ import {
   decodeMarker,
   encodeMarker,
   maxWorkPerRound,
-  type Applied,
   type AppliedState,
   type ApplierListener,
 } from "../../../../server/replication/apply/applier.js";
 import type { ServerError } from "../../../../server/base/errors.js";
+import type { CommandResults } from "../../../../server/replication/apply/commands/commands.js";
 import { Membership } from "../../../../server/replication/apply/membership.js";
-import { Proposals, type Command } from "../../../../server/replication/proposals.js";
+import type { Command } from "../../../../server/replication/command.js";
+import { Proposals } from "../../../../server/replication/proposals.js";
 import { SeenProposals } from "../../../../server/replication/apply/seen-proposals.js";
 import { VirtualClock } from "../../../../testing/virtual-clock.js";
 
@@ -62,8 +63,8 @@ const noSnapshots: ApplierListener = {
 interface Copy {
   readonly store: KvStore;
   readonly applier: Applier;
-  readonly proposals: Proposals<Applied>;
-  readonly answers: Map<string, Applied | Error>;
+  readonly proposals: Proposals<CommandResults>;
+  readonly answers: Map<string, unknown>;
   /** Every marker given to the store. */
   readonly markers: Uint8Array[];
   /** What the listener was told. */
@@ -85,7 +86,7 @@ const open = async (
     endRound(marker);
   };
   const clock = new VirtualClock();
-  const proposals = new Proposals<Applied>({
+  const proposals = new Proposals<CommandResults>({
     ...self,
     timeoutMs: 7_000,
     maxRequestBytes: 1_000_000,
@@ -98,11 +99,11 @@ const open = async (
     granted: ({ id }: Lease) => void leases.push(`granted ${id}`),
     revoked: (id: bigint) => void leases.push(`revoked ${id}`),
   };
-  const answers = new Map<string, Applied | Error>();
+  const answers = new Map<string, unknown>();
   for (const name of ["first", "second", "third"])
     proposals.propose(put(name), {
       onResult: (result) => answers.set(name, result),
-      onError: (error) => answers.set(name, error as Error),
+      onError: (error) => answers.set(name, error),
     });
   return {
     store,
@@ -151,8 +152,8 @@ test("each proposal is applied once, and its client told of the first copy", asy
   apply(copy, entry(1, put("a"), { sequence: 1 }), entry(2, put("a"), { sequence: 1 }));
   apply(copy, entry(3, put("a"), { sequence: 1 }));
   assert.equal(copy.store.revision, 2);
-  const answer = copy.answers.get("first");
-  assert.ok(answer !== undefined && !(answer instanceof Error) && answer.revision === 2);
+  const answer = copy.answers.get("first") as CommandResults["put"];
+  assert.equal(answer.revision, 2);
   assert.equal(copy.applier.appliedIndex, 3);
 });
 

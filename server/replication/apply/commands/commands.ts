@@ -1,0 +1,38 @@
+import type { Entry } from "../../../../raft/index.js";
+import type { Sliced } from "../../../../store/index.js";
+import type { CommandKind, CommandOf } from "../../index.js";
+import type { Handler, ReplicatedState } from "./handler.js";
+import { compact, deleteRange, put, txn } from "./kv.js";
+import { leaseExpiry, leaseGrant, leaseRevoke } from "./lease.js";
+import { publish } from "./member.js";
+
+/** The handler of each kind of command. A kind without one does not compile. */
+const handlers = { put, deleteRange, txn, compact, publish, leaseGrant, leaseRevoke, leaseExpiry } satisfies {
+  readonly [Kind in CommandKind]: Handler<Kind>;
+};
+
+/** The result of each kind of command, as its handler returns it. */
+export type CommandResults = {
+  readonly [Kind in CommandKind]: (typeof handlers)[Kind] extends (...args: never) => Sliced<infer Result>
+    ? Result
+    : never;
+};
+
+const table: {
+  readonly [Kind in CommandKind]: (...args: Parameters<Handler<Kind>>) => Sliced<CommandResults[Kind]>;
+} = handlers;
+
+/**
+ * Applies a command to `state`.
+ *
+ * @param position where its entry is in the log
+ * @throws StoreError if nothing changed, on every member alike
+ */
+export const applyCommand = <Kind extends CommandKind>(
+  command: CommandOf<Kind>,
+  state: ReplicatedState,
+  position: Pick<Entry, "index" | "term">,
+): Sliced<CommandResults[Kind]> => {
+  const handler: (typeof table)[Kind] = table[command.$case];
+  return handler(command.value, state, position);
+};

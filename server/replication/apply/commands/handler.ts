@@ -1,0 +1,31 @@
+import type { Entry, MemberId } from "../../../../raft/index.js";
+import type { KvStore, Lease, Sliced } from "../../../../store/index.js";
+import type { CommandKind, CommandValues } from "../../index.js";
+
+/** Hears of leases that were granted or are gone. */
+export interface LeaseListener {
+  granted(lease: Lease): void;
+  revoked(id: bigint): void;
+}
+
+/** The members of the cluster, as far as commands change them. */
+export interface MemberRegistry {
+  publish(id: MemberId, attributes: { readonly name: string; readonly clientURLs: readonly string[] }): void;
+}
+
+/** The replicated state that commands change, and the listener that is told of its leases. */
+export interface ReplicatedState {
+  readonly store: KvStore;
+  readonly members: MemberRegistry;
+  readonly leases: LeaseListener;
+}
+
+/**
+ * Applies one kind of command. Deterministic: no clock and no randomness, so that every member comes to the same state and
+ * the same result. May yield in the middle of a change of many keys; nothing else is applied until it has returned.
+ */
+export type Handler<Kind extends CommandKind> = (
+  value: CommandValues[Kind],
+  state: ReplicatedState,
+  position: Pick<Entry, "index" | "term">,
+) => Sliced<unknown>;

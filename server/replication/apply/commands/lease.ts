@@ -1,0 +1,39 @@
+import type { LeaseGrantRequest, LeaseRevokeRequest } from "../../../../proto/index.js";
+import type { Entry } from "../../../../raft/index.js";
+import type { Revision, Sliced } from "../../../../store/index.js";
+import type { CommandValues } from "../../index.js";
+import type { ReplicatedState } from "./handler.js";
+
+/** @returns the store's revision: a lease makes none */
+export function* leaseGrant(
+  { ID, TTL }: LeaseGrantRequest,
+  { store, leases }: ReplicatedState,
+  { index }: Pick<Entry, "index">,
+): Sliced<Revision> {
+  const lease = { id: ID, ttlSeconds: Number(TTL), generation: index };
+  const revision = store.grantLease(lease);
+  leases.granted(lease);
+  return revision;
+}
+
+/** @returns the revision in which its keys were deleted; the newest one if it had none */
+export const leaseRevoke = ({ ID }: LeaseRevokeRequest, state: ReplicatedState): Sliced<Revision> => revoke(ID, state);
+
+/** Ends expired leases, each in a revision of its own. */
+export function* leaseExpiry(
+  value: CommandValues["leaseExpiry"],
+  state: ReplicatedState,
+  { term }: Pick<Entry, "term">,
+): Sliced<undefined> {
+  // Only in the term whose leader saw it: since then another may have promised a client more time.
+  if (value.term === BigInt(term))
+    for (const { id, generation } of value.leases)
+      if (state.store.lease(id)?.generation === Number(generation)) yield* revoke(id, state);
+  return undefined;
+}
+
+function* revoke(lease: bigint, { store, leases }: ReplicatedState): Sliced<Revision> {
+  const revision = yield* store.revokeLease(lease);
+  leases.revoked(lease);
+  return revision;
+}

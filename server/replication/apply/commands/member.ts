@@ -1,0 +1,12 @@
+import type { MemberAttributes } from "../../../../proto/index.js";
+import type { Sliced } from "../../../../store/index.js";
+import type { ReplicatedState } from "./handler.js";
+
+/** A member tells its name and client URLs after it has started. */
+export function* publish(
+  { member, name, clientUrls }: MemberAttributes,
+  { members }: ReplicatedState,
+): Sliced<undefined> {
+  members.publish(member, { name, clientURLs: clientUrls });
+  return undefined;
+}

@@ -1,0 +1,16 @@
+import type { Proposal } from "../../proto/index.js";
+
+/** A change of replicated state, as an entry of the log carries it. */
+export type Command = NonNullable<Proposal["command"]>;
+export type CommandKind = Command["$case"];
+
+/** The value of each kind of command. */
+export type CommandValues = { readonly [Each in Command as Each["$case"]]: Each["value"] };
+
+/** A command of one kind, or of one of several. */
+export type CommandOf<Kind extends CommandKind> = {
+  [Each in Kind]: { readonly $case: Each; readonly value: CommandValues[Each] };
+}[Kind];
+
+/** The result of each kind of command, where it is applied. */
+export type ResultsByKind = Readonly<Record<CommandKind, unknown>>;
