@@ -12,6 +12,7 @@ import {
   type RequestOp,
 } from "../../proto/index.js";
 import type { Answer, KvStore } from "../../store/index.js";
+import { checkDeleteRange, checkPut, checkRange, checkTxn } from "../app/index.js";
 import type { CommandResults } from "../replication/apply/index.js";
 import type { Proposals, Reads } from "../replication/index.js";
 import {
@@ -27,7 +28,6 @@ import {
   unary,
   unaryRead,
 } from "../rpc/index.js";
-import { checkDeleteRange, checkPut, checkRange, checkTxn } from "./request-checks.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 export interface KvServiceOptions {

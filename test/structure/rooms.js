@@ -43,6 +43,7 @@ export const rooms = {
     "server/replication/apply",
     "server/peers",
   ],
+  "server/app": ["proto", "server/base"],
   "server/services": [
     "platform",
     "proto",
@@ -53,6 +54,7 @@ export const rooms = {
     "server/replication",
     "server/replication/apply",
     "server/lease",
+    "server/app",
   ],
   "server/verify": [
     "platform",

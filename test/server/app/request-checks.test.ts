@@ -10,8 +10,8 @@ import {
   type RequestOp,
 } from "../../../proto/index.js";
 import { ServerError } from "../../../server/base/errors.js";
-import { KeyIntervals } from "../../../server/services/key-intervals.js";
-import { checkDeleteRange, checkPut, checkRange, checkTxn } from "../../../server/services/request-checks.js";
+import { KeyIntervals } from "../../../server/app/key-intervals.js";
+import { checkDeleteRange, checkPut, checkRange, checkTxn } from "../../../server/app/request-checks.js";
 
 const key = Buffer.from("k");
 const put = (name: string, part: object = {}): RequestOp => ({
