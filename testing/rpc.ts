@@ -1,6 +1,6 @@
 // Calls of clients, carried without gRPC: the same method table as on a port, messages as bytes, and a network between.
 
-import { maxUnsentBytes, maxUnsentMessages } from "../server/base/index.js";
+import { anonymousCaller, maxUnsentBytes, maxUnsentMessages } from "../server/base/index.js";
 import {
   type BidiMethod,
   type Call,
@@ -48,7 +48,7 @@ const maxDelayMs = 0.5;
 /** Without an answer to its pings, a client takes a connection for broken after so long. */
 const silentMs = 2_000;
 
-const call: Call = { metadata: () => undefined, onCancelled: () => undefined };
+const call: Call = { ...anonymousCaller, onCancelled: () => undefined };
 
 /** What is open on one life of a member. */
 interface Connection {

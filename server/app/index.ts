@@ -1,3 +1,5 @@
 // etcd's operations, without a word about who carries requests and results.
 
-export { checkDeleteRange, checkPut, checkRange, checkTxn } from "./request-checks.js";
+export type { Application, Operation, OperationName, Operations } from "./application.js";
+export { createApplication, type ApplicationParts, type ApplicationSettings } from "./create-application.js";
+export { promised } from "./promised.js";

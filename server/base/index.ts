@@ -1,5 +1,6 @@
 // The terms of a member: errors, limits, log lines, URLs, versions.
 
+export { anonymousCaller, type Caller } from "./caller.js";
 export { ForeignPastError, ServerError, StartError, type ServerErrorCode } from "./errors.js";
 export {
   maxClientConnections,

@@ -13,6 +13,7 @@ import {
   WatchDefinition,
 } from "../../proto/index.js";
 import { noMember } from "../../raft/index.js";
+import { createApplication } from "../app/index.js";
 import type { MemberConfig } from "../config/index.js";
 import { messageOverheadBytes, ServerError } from "../base/index.js";
 import type { MemberEnvironment } from "./parts.js";
@@ -26,6 +27,7 @@ import {
   maintenanceMethods,
   minLeaseTtl,
   ResponseHeaders,
+  ResponseSender,
   watchMethods,
 } from "../services/index.js";
 
@@ -70,7 +72,7 @@ const serviceMethods = (config: MemberConfig, { clock, random }: MemberEnvironme
   const { node, store, applier, proposals, reads, leases, leader, transfer } = replica;
   const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.status().term);
   return [
-    ...kvMethods({ store, proposals, reads, headers, maxTxnOps: config.maxTxnOps }),
+    ...kvMethods(createApplication(replica, config), new ResponseSender(headers, store)),
     ...watchMethods({
       store,
       headers,

@@ -1,5 +1,6 @@
 import {
   Server,
+  type Deadline,
   type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
@@ -195,7 +196,7 @@ const unaryHandler = (
       callback(null, answer);
     };
     try {
-      const call = callOf(grpcCall);
+      const call = new GrpcJsCall(grpcCall);
       options.admit(call);
       method.handle(decodeWith(method.decode, grpcCall.request, "unary"), call, { send, fail });
     } catch (error) {
@@ -217,7 +218,7 @@ const streamHandler =
     streams.add(end);
     const fail = (error: unknown): void => end(statusOfError(error, options.onUnexpectedError));
     try {
-      const call = callOf(grpcCall);
+      const call = new GrpcJsCall(grpcCall);
       call.onCancelled(() => streams.take(end));
       options.admit(call);
       method.handle(decodeWith(method.decode, grpcCall.request, "stream"), call, {
@@ -264,7 +265,7 @@ const bidiHandler =
       buffer.close();
     });
     guarded(() => {
-      const call = callOf(grpcCall);
+      const call = new GrpcJsCall(grpcCall);
       options.admit(call);
       const opened = method.open(call, {
         send: (response) => !streams.has(endWith) || buffer.send(response),
@@ -286,18 +287,29 @@ const bidiHandler =
 /** What calls of all kinds have. */
 interface GrpcCall {
   readonly metadata: Metadata;
+  getDeadline(): Deadline;
   once(event: "cancelled", listener: () => void): unknown;
 }
 
-const callOf = (grpcCall: GrpcCall): Call => ({
-  metadata: (key) => firstValue(grpcCall.metadata, key),
-  onCancelled: (callback) => void grpcCall.once("cancelled", callback),
-});
+/** A call as services see it. Looks things up when it is asked: most calls are asked for little. */
+class GrpcJsCall implements Call {
+  readonly principal = undefined;
 
-const firstValue = (metadata: Metadata, key: string): string | undefined => {
-  const value = metadata.get(key)[0];
-  return value === undefined ? undefined : value.toString();
-};
+  constructor(private readonly grpcCall: GrpcCall) {}
+
+  metadata(key: string): string | undefined {
+    const value = this.grpcCall.metadata.get(key)[0];
+    return value === undefined ? undefined : value.toString();
+  }
+
+  deadline(): number {
+    return Number(this.grpcCall.getDeadline());
+  }
+
+  onCancelled(callback: () => void): void {
+    this.grpcCall.once("cancelled", callback);
+  }
+}
 
 const registerUnimplemented = (server: Server, method: UnimplementedMethod): void => {
   const [, service = "", name = ""] = method.path.split("/");

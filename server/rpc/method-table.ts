@@ -1,11 +1,11 @@
 // What a server can be asked, without a word about who carries it: gRPC engines implement this table.
 
-/** What a handler may know of the call around its request. */
-export interface Call {
-  /** The first value of a metadata key, lower case; undefined if absent. */
-  readonly metadata: (key: string) => string | undefined;
+import type { Caller } from "../base/index.js";
+
+/** The call around a request, and the caller that made it. */
+export interface Call extends Caller {
   /** Calls back once when the client goes away before the answer. */
-  readonly onCancelled: (callback: () => void) => void;
+  onCancelled(callback: () => void): void;
 }
 
 /** Takes the one answer of a unary call, or its encoding; a second one is ignored. */

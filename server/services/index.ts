@@ -6,4 +6,5 @@ export { kvMethods } from "./kv.js";
 export { leaseMethods, minLeaseTtl } from "./lease.js";
 export { maintenanceMethods } from "./maintenance.js";
 export { ResponseHeaders } from "./response-header.js";
+export { ResponseSender } from "./response-sender.js";
 export { watchMethods } from "./watch.js";

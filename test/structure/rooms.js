@@ -43,7 +43,7 @@ export const rooms = {
     "server/replication/apply",
     "server/peers",
   ],
-  "server/app": ["proto", "server/base"],
+  "server/app": ["proto", "store", "server/base", "server/replication", "server/replication/apply"],
   "server/services": [
     "platform",
     "proto",
@@ -81,6 +81,7 @@ export const rooms = {
     "server/lease",
     "server/peers",
     "server/snapshots",
+    "server/app",
     "server/services",
   ],
   server: ["platform", "server/base", "server/config", "server/data-dir", "server/verify", "server/member"],

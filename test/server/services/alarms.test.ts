@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AlarmRequest, AlarmRequest_AlarmAction as Action, AlarmResponse, AlarmType } from "../../../proto/index.js";
+import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
 import type { UnaryMethod } from "../../../server/rpc/method-table.js";
 import { alarmMethod } from "../../../server/services/alarms.js";
@@ -28,7 +29,7 @@ function ask(request: Ask) {
   try {
     method.handle(
       method.decode(bytes),
-      { metadata: () => undefined, onCancelled: () => undefined },
+      { ...anonymousCaller, onCancelled: () => undefined },
       {
         send: (response) => (outcome = AlarmResponse.decode(method.encode(response))),
         fail: (error) => (outcome = error),

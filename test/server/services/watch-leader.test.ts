@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { LeaderRequired } from "../../../server/rpc/leader-required.js";
 import { bidi, type BidiMethod, type Call } from "../../../server/rpc/method-table.js";
@@ -21,6 +22,7 @@ const guarded = () => {
   const open = (hasleader?: string) => {
     const errors: unknown[] = [];
     const call: Call = {
+      ...anonymousCaller,
       metadata: (key) => (key === "hasleader" ? hasleader : undefined),
       onCancelled: () => undefined,
     };

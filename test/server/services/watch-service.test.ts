@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import type { WatchRequest } from "../../../proto/index.js";
 import { RawWatchResponse, WatchResponse } from "../../../proto/index.js";
+import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { maxRepliesWhileFull, maxWatchersPerStream } from "../../../server/base/limits.js";
 import type { BidiMethod, Call, RequestSink, ResponseStream } from "../../../server/rpc/method-table.js";
@@ -83,7 +84,7 @@ const service = async (t: TestContext) => {
     fragmentBytes: 1_000,
   });
   const [method] = methods as unknown as [BidiMethod<WatchRequest, Uint8Array>];
-  const call: Call = { metadata: () => undefined, onCancelled: () => undefined };
+  const call: Call = { ...anonymousCaller, onCancelled: () => undefined };
   const open = () => {
     const stream = new FakeStream();
     return { stream, client: new FakeClient(method.open(call, stream)) };

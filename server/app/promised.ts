@@ -1,0 +1,14 @@
+import type { Caller, ResultHandler } from "../base/index.js";
+
+/** Calls an operation and returns its result as a promise, which costs more than a handler and is easier to use. */
+export const promised = <Request, Result>(
+  operation: (caller: Caller, request: Request, handler: ResultHandler<Result>) => void,
+  caller: Caller,
+  request: Request,
+): Promise<Result> =>
+  new Promise((resolve, reject) => {
+    operation(caller, request, {
+      onResult: resolve,
+      onError: (error) => reject(error instanceof Error ? error : new Error(String(error))),
+    });
+  });

@@ -1,0 +1,16 @@
+/** The party that asks a member for something: a client of a gRPC engine, or a program in the same process. */
+export interface Caller {
+  /** Name of the user that the caller has proved to be; undefined: anonymous. */
+  readonly principal: string | undefined;
+  /** Returns the first value of a metadata key, which is in lower case; undefined if absent. */
+  metadata(key: string): string | undefined;
+  /** Returns when the caller stops waiting, in Unix milliseconds; Infinity: never. */
+  deadline(): number;
+}
+
+/** A caller without a name, without metadata, and with all the time in the world. */
+export const anonymousCaller: Caller = {
+  principal: undefined,
+  metadata: () => undefined,
+  deadline: () => Infinity,
+};

@@ -1,0 +1,25 @@
+// The application of a member in this process: no port is bound, no message of gRPC is made.
+import assert from "node:assert/strict";
+import type { TestContext } from "node:test";
+import type { ServerFlags } from "../../../server/config/config.js";
+import { createApplication } from "../../../server/app/create-application.js";
+import { openReplica } from "../../../server/member/replica.js";
+import { ProcessParts } from "../../../server/member/parts.js";
+import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
+
+/** Starts a single member without its client port; it leads before this resolves. */
+export const startApplication = async (t: TestContext, flags: Partial<ServerFlags> = {}) => {
+  const config = singleMember(await temporaryDirectory(t), {
+    heartbeatInterval: "20",
+    electionTimeout: "200",
+    ...flags,
+  });
+  const environment = quietEnvironment();
+  const replica = await openReplica(new ProcessParts(), config, environment, {
+    onFailure: (error) => assert.fail(error),
+    onStatusChange: () => undefined,
+  });
+  t.after(() => replica.close());
+  await replica.publish({ name: config.name, clientUrls: [] });
+  return { application: createApplication(replica, config), replica };
+};

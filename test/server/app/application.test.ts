@@ -1,0 +1,91 @@
+// etcd's operations called as functions, on a member in this process.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  CompactionRequest,
+  Compare_CompareTarget,
+  DeleteRangeRequest,
+  PutRequest,
+  KeyValue,
+  RangeRequest,
+  type RawRangeResponse,
+  TxnRequest,
+} from "../../../proto/index.js";
+import type { Application } from "../../../server/app/application.js";
+import { promised } from "../../../server/app/promised.js";
+import { anonymousCaller } from "../../../server/base/caller.js";
+import { startApplication } from "./application-fixtures.js";
+
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+
+/** The key-value operations with texts for keys and values. */
+const clientOf = (application: Application) => ({
+  put: (key: string, value: string) =>
+    promised(application.put, anonymousCaller, PutRequest.fromPartial({ key: bytes(key), value: bytes(value) })),
+  get: (key: string, options: { readonly revision?: bigint; readonly serializable?: boolean } = {}) =>
+    promised(application.range, anonymousCaller, RangeRequest.fromPartial({ key: bytes(key), ...options })),
+});
+
+const shown = ({ kvs }: RawRangeResponse): string[] =>
+  kvs.map((encoded) => {
+    const { key, value, modRevision } = KeyValue.decode(encoded);
+    return `${Buffer.from(key).toString()}=${Buffer.from(value).toString()} ${modRevision}`;
+  });
+
+test("a get returns what an earlier put wrote, with the revision beside the response", async (t) => {
+  const { put, get } = clientOf((await startApplication(t)).application);
+  const written = await put("k", "v");
+  assert.deepEqual([written.revision, written.response.header], [2, undefined]);
+  for (const serializable of [false, true]) {
+    const { response, revision } = await get("k", { serializable });
+    assert.deepEqual([revision, shown(response)], [2, ["k=v 2"]]);
+  }
+});
+
+test("a request that cannot be is refused at once, and its handler is not called", async (t) => {
+  const { application } = await startApplication(t);
+  const handler = { onResult: () => assert.fail("a result"), onError: () => assert.fail("an error for later") };
+  assert.throws(() => application.put(anonymousCaller, PutRequest.fromPartial({}), handler), { code: "empty-key" });
+});
+
+test("a command that the store refuses fails with the store's error", async (t) => {
+  const { application } = await startApplication(t);
+  const request = PutRequest.fromPartial({ key: bytes("k"), lease: 5n });
+  await assert.rejects(promised(application.put, anonymousCaller, request), { code: "lease-not-found" });
+});
+
+test("a transaction takes the branch that its compares choose", async (t) => {
+  const { application } = await startApplication(t);
+  const { put, get } = clientOf(application);
+  await put("k", "1");
+  const request = TxnRequest.fromPartial({
+    compare: [
+      { key: bytes("k"), target: Compare_CompareTarget.VALUE, targetUnion: { $case: "value", value: bytes("1") } },
+    ],
+    success: [{ request: { $case: "requestPut", value: { key: bytes("k"), value: bytes("2") } } }],
+    failure: [{ request: { $case: "requestPut", value: { key: bytes("k"), value: bytes("3") } } }],
+  });
+  for (const succeeded of [true, false]) {
+    const { response } = await promised(application.txn, anonymousCaller, request);
+    assert.equal(response.succeeded, succeeded);
+  }
+  assert.deepEqual(shown((await get("k")).response), ["k=3 4"]);
+});
+
+test("a deleted key is gone, and after a compaction so is its past", async (t) => {
+  const { application } = await startApplication(t);
+  const { put, get } = clientOf(application);
+  await put("k", "v");
+  const { response } = await promised(
+    application.deleteRange,
+    anonymousCaller,
+    DeleteRangeRequest.fromPartial({ key: bytes("k") }),
+  );
+  assert.equal(response.deleted, 1n);
+  assert.deepEqual(shown((await get("k", { revision: 2n })).response), ["k=v 2"]);
+  const compaction = CompactionRequest.fromPartial({ revision: 3n, physical: true });
+  await promised(application.compact, anonymousCaller, compaction);
+  await assert.rejects(get("k", { revision: 2n }), { code: "compacted" });
+  assert.deepEqual(shown((await get("k")).response), []);
+});
