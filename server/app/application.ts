@@ -12,6 +12,12 @@ import type {
   RawRangeResponse,
   RawTxnResponse,
   TxnRequest,
+  LeaseGrantRequest,
+  LeaseGrantResponse,
+  LeaseLeasesRequest,
+  LeaseRevokeRequest,
+  LeaseRevokeResponse,
+  LeaseTimeToLiveRequest,
 } from "../../proto/index.js";
 import type { Answer } from "../../store/index.js";
 import type { Caller, ResultHandler } from "../base/index.js";
@@ -29,6 +35,26 @@ export interface Operations {
   readonly txn: { readonly request: TxnRequest; readonly result: Answer<RawTxnResponse> };
   /** With `physical`, the result comes once everything older is removed. */
   readonly compact: { readonly request: CompactionRequest; readonly result: Answer<CompactionResponse> };
+  /** Chooses an id if the request has none, and raises a TTL that could not outlast an election. */
+  readonly leaseGrant: { readonly request: LeaseGrantRequest; readonly result: Answer<LeaseGrantResponse> };
+  readonly leaseRevoke: { readonly request: LeaseRevokeRequest; readonly result: Answer<LeaseRevokeResponse> };
+  readonly leaseTimeToLive: { readonly request: LeaseTimeToLiveRequest; readonly result: Answer<LeaseTimeToLive> };
+  /** Lists all leases; if this member leads, those first that end soonest. */
+  readonly leaseLeases: { readonly request: LeaseLeasesRequest; readonly result: Answer<readonly LeaseListItem[]> };
+}
+
+export interface LeaseTimeToLive {
+  readonly ID: bigint;
+  /** Whole seconds until it ends; -1: there is no such lease. */
+  readonly TTL: bigint;
+  /** Seconds it was granted with. */
+  readonly grantedTTL: bigint;
+  /** The field `keys` of a LeaseTimeToLiveResponse, encoded; empty if the request does not ask for keys. */
+  readonly encodedKeys: Uint8Array;
+}
+
+export interface LeaseListItem {
+  readonly id: bigint;
 }
 
 export type OperationName = keyof Operations;
@@ -44,5 +70,28 @@ export type Operation<Name extends OperationName> = (
   handler: ResultHandler<Operations[Name]["result"]>,
 ) => void;
 
+type SingleOperations = { readonly [Name in OperationName]: Operation<Name> };
+
+/** Told that a session is over before its caller has closed it. The caller closes it then. */
+export interface SessionListener {
+  onError(error: unknown): void;
+}
+
+/** Keep-alives of one caller. One that waits for an expired lease to be revoked holds up no other. */
+export interface KeepAliveSession {
+  /**
+   * Keeps a lease alive.
+   *
+   * @param handler takes the seconds that it lives from now on, 0 if there is no such lease; and the revision of now
+   * @throws ServerError if it is refused at once
+   */
+  renew(id: bigint, handler: ResultHandler<Answer<bigint>>): void;
+  /** Results that are still to come may come all the same. */
+  close(): void;
+}
+
 /** etcd's operations, as one member serves them. */
-export type Application = { readonly [Name in OperationName]: Operation<Name> };
+export interface Application extends SingleOperations {
+  /** @throws ServerError if the session is refused */
+  readonly leaseKeepAlive: (caller: Caller, listener: SessionListener) => KeepAliveSession;
+}

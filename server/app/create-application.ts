@@ -1,22 +1,27 @@
 import type { KvStore } from "../../store/index.js";
+import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
 import type { CommandResults } from "../replication/apply/index.js";
 import type { Proposals, Reads } from "../replication/index.js";
 import type { Application } from "./application.js";
 import { kvOperations } from "./kv.js";
+import { leaseOperations, type LeaseSettings } from "./lease.js";
 
 /** The parts of a member that operations act on. */
 export interface ApplicationParts {
   readonly store: KvStore;
   readonly proposals: Proposals<CommandResults>;
   readonly reads: Reads;
+  readonly leases: LeaseKeeper;
+  readonly leader: LeaderCalls;
 }
 
-export interface ApplicationSettings {
+export interface ApplicationSettings extends LeaseSettings {
   /** Most compares of a transaction, and most operations of a branch. */
   readonly maxTxnOps: number;
 }
 
 /** Makes etcd's operations, with the checks that belong to each. */
-export const createApplication = (parts: ApplicationParts, { maxTxnOps }: ApplicationSettings): Application => ({
-  ...kvOperations(parts, maxTxnOps),
+export const createApplication = (parts: ApplicationParts, settings: ApplicationSettings): Application => ({
+  ...kvOperations(parts, settings.maxTxnOps),
+  ...leaseOperations(parts, settings),
 });

@@ -1,14 +1,13 @@
 import type { Clock } from "../../platform/index.js";
 import { noMember, type CoreStatus, type MemberId } from "../../raft/index.js";
-import { maxPendingCalls, ServerError } from "../base/index.js";
+import { maxPendingCalls, type ResultHandler, ServerError } from "../base/index.js";
 import type { Question, ResponseTo } from "./served-calls.js";
 
 interface PendingCall {
   readonly question: Question;
   readonly deadline: number;
   askedAt: number;
-  readonly answered: (response: never) => void;
-  readonly failed: (error: unknown) => void;
+  readonly handler: ResultHandler<ResponseTo<Question>>;
 }
 
 export interface LeaderCallsOptions {
@@ -53,17 +52,14 @@ export class LeaderCalls {
    *
    * @throws ServerError `too-many-requests`, `server-stopped`; `no-leader` while this member has lost its quorum
    */
-  ask<Asked extends Question>(
-    question: Asked,
-    settle: { readonly answered: (response: ResponseTo<Asked>) => void; readonly failed: (error: unknown) => void },
-  ): void {
+  ask<Asked extends Question>(question: Asked, handler: ResultHandler<ResponseTo<Asked>>): void {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
     if (this.hasLostQuorum) throw lostQuorum();
     if (this.pending.size >= maxPendingCalls)
       throw new ServerError("too-many-requests", `${maxPendingCalls} calls wait for the leader`);
     const { clock, timeoutMs } = this.options;
     const number = this.next++;
-    const call: PendingCall = { question, deadline: clock.now() + timeoutMs, askedAt: 0, ...settle };
+    const call: PendingCall = { question, deadline: clock.now() + timeoutMs, askedAt: 0, handler };
     this.pending.set(number, call);
     this.send(number, call);
   }
@@ -74,7 +70,7 @@ export class LeaderCalls {
     // Of another kind than what was asked: no member sends that.
     if (call?.question.$case !== response.$case) return;
     this.pending.delete(number);
-    call.answered(response as never);
+    call.handler.onResult(response);
   }
 
   /**
@@ -104,7 +100,7 @@ export class LeaderCalls {
   private failAll(error: ServerError): void {
     const left = [...this.pending.values()];
     this.pending.clear();
-    for (const { failed } of left) failed(error);
+    for (const { handler } of left) handler.onError(error);
   }
 
   private sendAll(): void {
@@ -121,7 +117,7 @@ export class LeaderCalls {
     for (const [number, call] of this.pending) {
       if (call.deadline <= now) {
         this.pending.delete(number);
-        call.failed(this.overdue());
+        call.handler.onError(this.overdue());
       } else if (now - call.askedAt >= retryMs) this.send(number, call);
     }
   }

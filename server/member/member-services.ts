@@ -13,7 +13,7 @@ import {
   WatchDefinition,
 } from "../../proto/index.js";
 import { noMember } from "../../raft/index.js";
-import { createApplication } from "../app/index.js";
+import { type Application, createApplication, minLeaseTtl } from "../app/index.js";
 import type { MemberConfig } from "../config/index.js";
 import { messageOverheadBytes, ServerError } from "../base/index.js";
 import type { MemberEnvironment } from "./parts.js";
@@ -25,7 +25,6 @@ import {
   kvMethods,
   leaseMethods,
   maintenanceMethods,
-  minLeaseTtl,
   ResponseHeaders,
   ResponseSender,
   watchMethods,
@@ -68,28 +67,26 @@ export const memberServices = (
   };
 };
 
-const serviceMethods = (config: MemberConfig, { clock, random }: MemberEnvironment, replica: Replica): Method[] => {
-  const { node, store, applier, proposals, reads, leases, leader, transfer } = replica;
+/** Makes the operations that `replica` serves. */
+export const memberApplication = (config: MemberConfig, { random }: MemberEnvironment, replica: Replica): Application =>
+  createApplication(replica, { maxTxnOps: config.maxTxnOps, random, minLeaseTtlSeconds: minLeaseTtl(config) });
+
+const serviceMethods = (config: MemberConfig, environment: MemberEnvironment, replica: Replica): Method[] => {
+  const { node, store, applier, reads, transfer } = replica;
   const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.status().term);
+  const sender = new ResponseSender(headers, store);
+  const application = memberApplication(config, environment, replica);
   return [
-    ...kvMethods(createApplication(replica, config), new ResponseSender(headers, store)),
+    ...kvMethods(application, sender),
     ...watchMethods({
       store,
       headers,
-      clock,
-      random,
+      clock: environment.clock,
+      random: environment.random,
       progressIntervalMs: config.watchProgressMs,
       fragmentBytes: config.maxRequestBytes + messageOverheadBytes,
     }),
-    ...leaseMethods({
-      store,
-      keeper: leases,
-      proposals,
-      leader,
-      headers,
-      random,
-      minTtlSeconds: minLeaseTtl(config),
-    }),
+    ...leaseMethods(application, sender),
     ...clusterMethods({ applier, reads, headers }),
     ...maintenanceMethods({ node, store, applier, reads, transfer, headers }),
     ...healthMethods(),

@@ -3,7 +3,7 @@
 export { clusterMethods } from "./cluster.js";
 export { healthMethods } from "./health.js";
 export { kvMethods } from "./kv.js";
-export { leaseMethods, minLeaseTtl } from "./lease.js";
+export { leaseMethods } from "./lease.js";
 export { maintenanceMethods } from "./maintenance.js";
 export { ResponseHeaders } from "./response-header.js";
 export { ResponseSender } from "./response-sender.js";

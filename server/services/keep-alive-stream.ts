@@ -1,13 +1,8 @@
-import type { LeaseKeepAliveRequest, LeaseKeepAliveResponse, ResponseHeader } from "../../proto/index.js";
+import type { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from "../../proto/index.js";
+import type { KeepAliveSession } from "../app/index.js";
 import { maxKeepAlivesPerStream, ServerError } from "../base/index.js";
-import type { LeaderCalls } from "../lease/index.js";
 import type { RequestSink, ResponseStream } from "../rpc/index.js";
-
-export interface KeepAliveOptions {
-  readonly leader: LeaderCalls;
-  /** As of now. */
-  readonly header: () => ResponseHeader;
-}
+import type { ResponseHeaders } from "./response-header.js";
 
 /**
  * One LeaseKeepAlive stream: each request is answered as soon as the leader has. One that waits for an expired lease to be
@@ -20,7 +15,8 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
   private hasAllRequests = false;
 
   constructor(
-    private readonly options: KeepAliveOptions,
+    private readonly session: KeepAliveSession,
+    private readonly headers: ResponseHeaders,
     private readonly stream: ResponseStream<LeaseKeepAliveResponse>,
   ) {
     stream.onDrain(() => (this.untaken = 0));
@@ -30,15 +26,11 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
   onRequest({ ID }: LeaseKeepAliveRequest): void {
     if (this.waiting + this.untaken >= maxKeepAlivesPerStream)
       throw new ServerError("too-many-requests", `${maxKeepAlivesPerStream} keep-alives of one stream are waiting`);
-    const header = this.options.header(); // of before: what is applied meanwhile is none of its business
     this.waiting++;
-    this.options.leader.ask(
-      { $case: "renewLease", value: ID },
-      {
-        answered: ({ value: TTL }) => this.answer({ header, ID, TTL }),
-        failed: (error) => this.stream.fail(error),
-      },
-    );
+    this.session.renew(ID, {
+      onResult: ({ response: TTL, revision }) => this.answer({ header: this.headers.at(revision), ID, TTL }),
+      onError: (error) => this.stream.fail(error),
+    });
   }
 
   onHalfClose(): void {
@@ -47,7 +39,9 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
   }
 
   /** Answers to come are dropped by the stream. */
-  readonly onClosed = (): void => undefined;
+  onClosed(): void {
+    this.session.close();
+  }
 
   private answer(response: LeaseKeepAliveResponse): void {
     this.waiting--;

@@ -1,6 +1,6 @@
-import type { Answer, KvStore } from "../../store/index.js";
+import type { Answer, KvStore, Sliced } from "../../store/index.js";
 import type { ResultHandler } from "../base/index.js";
-import { encodeParts, type Part, type Reply } from "../rpc/index.js";
+import { encodeParts, type IsTired, type Part, type Reply } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 /** Sends the results of operations as responses: each with its header, and large ones encoded in slices. */
@@ -29,16 +29,16 @@ export class ResponseSender {
     return {
       onResult: (answer) => {
         const response = this.withHeader(answer);
-        if (isLarge(response)) this.sendParts(parts(response), reply);
+        if (isLarge(response)) this.sendSlices((isTired) => encodeParts(parts(response), isTired), reply);
         else reply.send(response);
       },
       onError: reply.fail,
     };
   }
 
-  /** Sends a message of many parts once it is encoded. */
-  sendParts(parts: readonly Part[], reply: Reply<never>): void {
-    this.slices.inSlices((isTired) => encodeParts(parts, isTired)).then(reply.send, reply.fail);
+  /** Sends a message once it is encoded, in slices. */
+  sendSlices(encode: (isTired: IsTired) => Sliced<Uint8Array>, reply: Reply<never>): void {
+    this.slices.inSlices(encode).then(reply.send, reply.fail);
   }
 
   private withHeader<Response extends object>({ response, revision }: Answer<Response>) {

@@ -43,7 +43,7 @@ export const rooms = {
     "server/replication/apply",
     "server/peers",
   ],
-  "server/app": ["proto", "store", "server/base", "server/replication", "server/replication/apply"],
+  "server/app": ["proto", "store", "server/base", "server/replication", "server/replication/apply", "server/lease"],
   "server/services": [
     "platform",
     "proto",
@@ -53,7 +53,6 @@ export const rooms = {
     "server/rpc",
     "server/replication",
     "server/replication/apply",
-    "server/lease",
     "server/app",
   ],
   "server/verify": [

@@ -71,8 +71,8 @@ const renew = (member: PeerCalls, lease: bigint): { result: number | string } =>
   member.leader.ask(
     { $case: "renewLease", value: lease },
     {
-      answered: ({ value }) => (outcome.result = Number(value)),
-      failed: (error) => (outcome.result = error instanceof ServerError ? error.code : "unforeseen"),
+      onResult: ({ value }) => (outcome.result = Number(value)),
+      onError: (error) => (outcome.result = error instanceof ServerError ? error.code : "unforeseen"),
     },
   );
   return outcome;

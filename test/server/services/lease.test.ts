@@ -6,12 +6,13 @@ import { test, type TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { type Client, EtcdError } from "../../../client/index.js";
 import type { LeaseKeepAliveResponse } from "../../../proto/index.js";
+import type { Revision } from "../../../store/index.js";
+import type { KeepAliveSession } from "../../../server/app/application.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { maxKeepAlivesPerStream } from "../../../server/base/limits.js";
 import { Member } from "../../../server/member/member.js";
-import type { LeaderCalls } from "../../../server/lease/leader-calls.js";
 import { KeepAliveStream } from "../../../server/services/keep-alive-stream.js";
-import { minLeaseTtl } from "../../../server/services/lease.js";
+import { ResponseHeaders } from "../../../server/services/response-header.js";
 import { within } from "../../support/deadline.js";
 import { RawKeepAlive } from "../../support/keep-alive-stream.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
@@ -23,39 +24,35 @@ interface Asked {
   readonly failed: (error: unknown) => void;
 }
 
-/** A stream between a client that does as told and a leader that answers when told. */
+/** A stream between a client that does as told and an application that answers when told. */
 const openStream = () => {
   const asked: Asked[] = [];
   const sent: LeaseKeepAliveResponse[] = [];
-  const state = { revision: 1n, takes: true, end: undefined as unknown, drain: (): void => undefined };
-  const leader = {
-    ask: (
-      question: { readonly value: bigint },
-      settle: { answered: (response: object) => void; failed: Asked["failed"] },
-    ) =>
+  const state = { revision: 1, takes: true, isClosed: false, end: undefined as unknown, drain: (): void => undefined };
+  const session: KeepAliveSession = {
+    renew: (lease, handler) => {
+      const revision = state.revision as Revision;
       asked.push({
-        lease: question.value,
-        answered: (value) => settle.answered({ $case: "renewLease", value }),
-        failed: settle.failed,
-      }),
-  } as unknown as LeaderCalls;
-  const header = () => ({ clusterId: 1n, memberId: 1n, revision: state.revision, raftTerm: 1n });
-  const stream = new KeepAliveStream(
-    { leader, header },
-    {
-      send: (response) => sent.push(response) > 0 && state.takes,
-      onDrain: (callback) => (state.drain = callback),
-      fail: (error) => (state.end ??= error),
-      end: () => (state.end ??= "ended"),
+        lease,
+        answered: (response) => handler.onResult({ response, revision }),
+        failed: (error) => handler.onError(error),
+      });
     },
-  );
+    close: () => (state.isClosed = true),
+  };
+  const stream = new KeepAliveStream(session, new ResponseHeaders(1n, 1n, () => 1), {
+    send: (response) => sent.push(response) > 0 && state.takes,
+    onDrain: (callback) => (state.drain = callback),
+    fail: (error) => (state.end ??= error),
+    end: () => (state.end ??= "ended"),
+  });
   return { stream, asked, sent, state };
 };
 
 test("each keep-alive is answered when it can be, and none holds up another", () => {
   const { stream, asked, sent, state } = openStream();
   for (const ID of [1n, 2n, 3n]) stream.onRequest({ ID });
-  state.revision = 9n;
+  state.revision = 9;
   asked[1]?.answered(5n);
   asked[2]?.answered(0n);
   assert.deepEqual(
@@ -86,6 +83,12 @@ test("what the leader cannot be asked ends the stream", () => {
   assert.ok(state.end instanceof ServerError && state.end.code === "no-leader");
 });
 
+test("a stream that is over closes its session", () => {
+  const { stream, state } = openStream();
+  stream.onClosed();
+  assert.equal(state.isClosed, true);
+});
+
 test("a client that asks more than it waits for, or takes, is refused", () => {
   for (const takes of [true, false]) {
     const { stream, asked, state } = openStream();
@@ -99,19 +102,6 @@ test("a client that asks more than it waits for, or takes, is refused", () => {
     else state.drain();
     stream.onRequest({ ID: 1n });
   }
-});
-
-test("the shortest TTL outlasts an election, in whole seconds as etcd counts it", () => {
-  const cases: readonly [heartbeatMs: number, electionMs: number, seconds: number][] = [
-    [100, 1_000, 2],
-    [20, 200, 1],
-    [500, 5_000, 8],
-    [100, 1_050, 2], // 10 ticks: what does not fill one is not counted
-    [300, 2_100, 3], // floor(1.5 × 7) ticks
-    [1_000, 50_000, 75],
-  ];
-  for (const [heartbeatMs, electionMs, seconds] of cases)
-    assert.equal(minLeaseTtl({ heartbeatMs, electionMs }), seconds, `${heartbeatMs} ${electionMs}`);
 });
 
 const startMember = async (t: TestContext) => {

@@ -13,7 +13,7 @@ import {
   PutRequest,
   PutResponse,
 } from "../../../proto/index.js";
-import { minLeaseTtl } from "../../../server/services/lease.js";
+import { minLeaseTtl } from "../../../server/app/lease.js";
 import type { SeededRandom } from "../../../testing/random.js";
 import { statusCode } from "../../../server/rpc/status.js";
 import { identityOf } from "./history.js";

@@ -1,0 +1,121 @@
+import type { KvStore, Lease } from "../../store/index.js";
+import { ServerError } from "../base/index.js";
+import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
+import type { CommandResults } from "../replication/apply/index.js";
+import type { Proposals } from "../replication/index.js";
+import type { Application } from "./application.js";
+
+export interface LeaseParts {
+  readonly store: Pick<KvStore, "revision" | "lease" | "inSlices">;
+  readonly proposals: Pick<Proposals<CommandResults>, "propose">;
+  /** The time of leases, if this member leads. */
+  readonly leases: Pick<LeaseKeeper, "all">;
+  /** Asks the leader for what only it knows. */
+  readonly leader: Pick<LeaderCalls, "ask">;
+}
+
+export interface LeaseSettings {
+  /** Uniform in [0, 1): the first of the ids that are given to leases whose callers name none. */
+  readonly random: () => number;
+  readonly minLeaseTtlSeconds: number;
+}
+
+type LeaseOperations = Pick<
+  Application,
+  "leaseGrant" | "leaseRevoke" | "leaseKeepAlive" | "leaseTimeToLive" | "leaseLeases"
+>;
+
+/** etcd's limit, in seconds: about 285 years. */
+const maxTtlSeconds = 9_000_000_000n;
+/** The TTL of a lease that does not exist. */
+const noTtl = -1n;
+
+/** The shortest time that a lease can live, in seconds: it must outlast an election (etcd: 1.5 election timeouts). */
+export const minLeaseTtl = ({ heartbeatMs, electionMs }: { heartbeatMs: number; electionMs: number }): number => {
+  const electionTicks = Math.floor(electionMs / heartbeatMs);
+  return Math.ceil((Math.floor((3 * electionTicks) / 2) * heartbeatMs) / 1_000);
+};
+
+/** The operations of etcd's Lease. */
+export const leaseOperations = (
+  { store, proposals, leases, leader }: LeaseParts,
+  { random, minLeaseTtlSeconds }: LeaseSettings,
+): LeaseOperations => {
+  const minTtl = BigInt(minLeaseTtlSeconds);
+  const nextId = freeLeaseIds(store, random);
+  return {
+    leaseGrant: (_caller, { ID, TTL }, handler) => {
+      if (TTL > maxTtlSeconds)
+        throw new ServerError("lease-ttl-too-large", `a TTL of ${TTL} s: at most ${maxTtlSeconds}`);
+      // The member that is asked chooses the id: applying knows no chance.
+      const lease = { ID: ID === 0n ? nextId() : ID, TTL: TTL < minTtl ? minTtl : TTL };
+      proposals.propose(
+        { $case: "leaseGrant", value: lease },
+        {
+          onResult: (revision) => handler.onResult({ response: { header: undefined, ...lease, error: "" }, revision }),
+          onError: (error) => handler.onError(error),
+        },
+      );
+    },
+    leaseRevoke: (_caller, { ID }, handler) =>
+      proposals.propose(
+        { $case: "leaseRevoke", value: { ID } },
+        {
+          onResult: (revision) => handler.onResult({ response: { header: undefined }, revision }),
+          onError: (error) => handler.onError(error),
+        },
+      ),
+    leaseKeepAlive: () => ({
+      renew: (id, handler) => {
+        const { revision } = store; // of before, as in etcd
+        leader.ask(
+          { $case: "renewLease", value: id },
+          {
+            onResult: ({ value }) => handler.onResult({ response: value, revision }),
+            onError: (error) => handler.onError(error),
+          },
+        );
+      },
+      close: () => undefined,
+    }),
+    leaseTimeToLive: (_caller, { ID, keys }, handler) =>
+      leader.ask(
+        { $case: "queryLease", value: { lease: ID, keys } },
+        {
+          onResult: ({ value: { grantedSeconds, remainingSeconds, encodedKeys } }) => {
+            const TTL = grantedSeconds === 0n ? noTtl : remainingSeconds;
+            const response = { ID, TTL, grantedTTL: grantedSeconds, encodedKeys };
+            handler.onResult({ response, revision: store.revision });
+          },
+          onError: (error) => handler.onError(error),
+        },
+      ),
+    leaseLeases: (_caller, _request, handler) => {
+      const { revision } = store;
+      store
+        .inSlices((isTired) => leases.all(isTired))
+        .then(
+          (response) => handler.onResult({ response, revision }),
+          (error: unknown) => handler.onError(error),
+        );
+    },
+  };
+};
+
+const largestId = 2n ** 63n - 1n;
+
+/** Returns a function that gives ids of no lease, one after the other from a random one on. */
+const freeLeaseIds = (store: { lease(id: bigint): Lease | undefined }, random: () => number): (() => bigint) => {
+  let last = randomId(random);
+  return () => {
+    do last = last === largestId ? 1n : last + 1n;
+    while (store.lease(last) !== undefined);
+    return last;
+  };
+};
+
+/** 63 bits: ids are positive, and so far apart that no two members, or incarnations of one, meet. */
+const randomId = (random: () => number): bigint => {
+  const bits = (count: number): bigint => BigInt(Math.floor(random() * 2 ** count));
+  return (bits(31) << 32n) | bits(32);
+};
