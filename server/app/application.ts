@@ -2,6 +2,15 @@
 // same process and a user interface call the same operations. What holds for every request wraps them.
 
 import type {
+  AlarmRequest,
+  AlarmResponse,
+  HashKVRequest,
+  HashKVResponse,
+  Member,
+  MemberListRequest,
+  MoveLeaderRequest,
+  StatusRequest,
+  StatusResponse,
   CompactionRequest,
   CompactionResponse,
   DeleteRangeRequest,
@@ -41,6 +50,15 @@ export interface Operations {
   readonly leaseTimeToLive: { readonly request: LeaseTimeToLiveRequest; readonly result: Answer<LeaseTimeToLive> };
   /** Lists all leases; if this member leads, those first that end soonest. */
   readonly leaseLeases: { readonly request: LeaseLeasesRequest; readonly result: Answer<readonly LeaseListItem[]> };
+  /** Lists the members of the cluster, by id; has no revision. */
+  readonly memberList: { readonly request: MemberListRequest; readonly result: readonly Member[] };
+  /** Describes this member alone. */
+  readonly status: { readonly request: StatusRequest; readonly result: Answer<StatusResponse> };
+  /** Hashes the store of this member. */
+  readonly hashKv: { readonly request: HashKVRequest; readonly result: Answer<HashKVResponse> };
+  readonly alarm: { readonly request: AlarmRequest; readonly result: Answer<AlarmResponse> };
+  /** Has the result once the other member leads, as far as this one knows. */
+  readonly moveLeader: { readonly request: MoveLeaderRequest; readonly result: undefined };
 }
 
 export interface LeaseTimeToLive {

@@ -1,10 +1,13 @@
+import type { RaftNode } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
 import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
-import type { CommandResults } from "../replication/apply/index.js";
-import type { Proposals, Reads } from "../replication/index.js";
+import type { Applier, CommandResults } from "../replication/apply/index.js";
+import type { LeadershipTransfer, Proposals, Reads } from "../replication/index.js";
 import type { Application } from "./application.js";
+import { clusterOperations } from "./cluster.js";
 import { kvOperations } from "./kv.js";
 import { leaseOperations, type LeaseSettings } from "./lease.js";
+import { maintenanceOperations } from "./maintenance.js";
 
 /** The parts of a member that operations act on. */
 export interface ApplicationParts {
@@ -13,6 +16,9 @@ export interface ApplicationParts {
   readonly reads: Reads;
   readonly leases: LeaseKeeper;
   readonly leader: LeaderCalls;
+  readonly node: RaftNode;
+  readonly applier: Applier;
+  readonly transfer: LeadershipTransfer;
 }
 
 export interface ApplicationSettings extends LeaseSettings {
@@ -24,4 +30,6 @@ export interface ApplicationSettings extends LeaseSettings {
 export const createApplication = (parts: ApplicationParts, settings: ApplicationSettings): Application => ({
   ...kvOperations(parts, settings.maxTxnOps),
   ...leaseOperations(parts, settings),
+  ...clusterOperations(parts),
+  ...maintenanceOperations(parts),
 });

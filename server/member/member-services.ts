@@ -72,7 +72,7 @@ export const memberApplication = (config: MemberConfig, { random }: MemberEnviro
   createApplication(replica, { maxTxnOps: config.maxTxnOps, random, minLeaseTtlSeconds: minLeaseTtl(config) });
 
 const serviceMethods = (config: MemberConfig, environment: MemberEnvironment, replica: Replica): Method[] => {
-  const { node, store, applier, reads, transfer } = replica;
+  const { node, store } = replica;
   const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.status().term);
   const sender = new ResponseSender(headers, store);
   const application = memberApplication(config, environment, replica);
@@ -87,8 +87,8 @@ const serviceMethods = (config: MemberConfig, environment: MemberEnvironment, re
       fragmentBytes: config.maxRequestBytes + messageOverheadBytes,
     }),
     ...leaseMethods(application, sender),
-    ...clusterMethods({ applier, reads, headers }),
-    ...maintenanceMethods({ node, store, applier, reads, transfer, headers }),
+    ...clusterMethods(application, sender),
+    ...maintenanceMethods(application, sender),
     ...healthMethods(),
   ];
 };

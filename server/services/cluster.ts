@@ -1,20 +1,14 @@
 import { MemberListRequest, MemberListResponse } from "../../proto/index.js";
-import type { Applier } from "../replication/apply/index.js";
-import type { Reads } from "../replication/index.js";
+import type { Application } from "../app/index.js";
 import { type Method, unary } from "../rpc/index.js";
-import type { ResponseHeaders } from "./response-header.js";
-
-export interface ClusterServiceOptions {
-  readonly applier: Applier;
-  readonly reads: Reads;
-  readonly headers: ResponseHeaders;
-}
+import type { ResponseSender } from "./response-sender.js";
 
 /** etcdserverpb.Cluster, as far as it exists: the list of members. */
-export const clusterMethods = ({ applier, reads, headers }: ClusterServiceOptions): Method[] => [
-  unary("/etcdserverpb.Cluster/MemberList", MemberListRequest, MemberListResponse, ({ linearizable }, _call, reply) => {
-    const answer = (): void => reply.send({ header: headers.at(0), members: applier.members.all });
-    if (linearizable) reads.whenLinearizable(answer, reply.fail);
-    else answer();
-  }),
+export const clusterMethods = (application: Application, { headers }: ResponseSender): Method[] => [
+  unary("/etcdserverpb.Cluster/MemberList", MemberListRequest, MemberListResponse, (request, call, reply) =>
+    application.memberList(call, request, {
+      onResult: (members) => reply.send({ header: headers.at(0), members: [...members] }),
+      onError: reply.fail,
+    }),
+  ),
 ];

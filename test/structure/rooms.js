@@ -43,18 +43,16 @@ export const rooms = {
     "server/replication/apply",
     "server/peers",
   ],
-  "server/app": ["proto", "store", "server/base", "server/replication", "server/replication/apply", "server/lease"],
-  "server/services": [
-    "platform",
+  "server/app": [
     "proto",
     "raft",
     "store",
     "server/base",
-    "server/rpc",
     "server/replication",
     "server/replication/apply",
-    "server/app",
+    "server/lease",
   ],
+  "server/services": ["platform", "proto", "raft", "store", "server/base", "server/rpc", "server/app"],
   "server/verify": [
     "platform",
     "raft",

@@ -89,3 +89,17 @@ test("a deleted key is gone, and after a compaction so is its past", async (t) =
   await assert.rejects(get("k", { revision: 2n }), { code: "compacted" });
   assert.deepEqual(shown((await get("k")).response), []);
 });
+
+test("a member describes itself, its cluster and its store", async (t) => {
+  const { application, replica } = await startApplication(t);
+  await clientOf(application).put("k", "v");
+  const { response, revision } = await promised(application.status, anonymousCaller, {});
+  assert.deepEqual([response.leader, response.errors, revision], [replica.id, [], 2]);
+  const members = await promised(application.memberList, anonymousCaller, { linearizable: true });
+  assert.deepEqual(
+    members.map(({ ID, name }) => [ID, name]),
+    [[replica.id, "default"]],
+  );
+  const hashed = await promised(application.hashKv, anonymousCaller, { revision: 0n });
+  assert.deepEqual([hashed.response.hashRevision, hashed.revision], [2n, 2]);
+});

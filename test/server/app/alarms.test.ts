@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AlarmRequest, AlarmRequest_AlarmAction as Action, AlarmResponse, AlarmType } from "../../../proto/index.js";
+import { AlarmRequest, AlarmRequest_AlarmAction as Action, AlarmType } from "../../../proto/index.js";
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
-import type { UnaryMethod } from "../../../server/rpc/method-table.js";
-import { alarmMethod } from "../../../server/services/alarms.js";
-import { ResponseHeaders } from "../../../server/services/response-header.js";
+import { alarmOperation } from "../../../server/app/alarms.js";
 import type { Revision } from "../../../store/index.js";
 
 interface Ask {
@@ -14,34 +12,27 @@ interface Ask {
   readonly memberID?: bigint;
 }
 
-/** Asks as over the wire; `confirm` and `fail` are what becomes of the quorum round. */
+/** Asks the operation; `confirm` and `fail` are the outcome of the quorum round. */
 function ask(request: Ask) {
   let outcome: unknown = "waiting";
   let ready: () => void = () => assert.fail("no quorum was asked");
   let failed: (error: unknown) => void = ready;
-  const method = alarmMethod({
+  const alarm = alarmOperation({
     store: { revision: 7 as Revision },
-    headers: new ResponseHeaders(1n, 2n, () => 3),
     reads: { whenLinearizable: (confirmed, refused) => void ([ready, failed] = [confirmed, refused]) },
-  }) as UnaryMethod;
-  assert.equal(method.path, "/etcdserverpb.Maintenance/Alarm");
-  const bytes = AlarmRequest.encode(AlarmRequest.fromPartial(request as Partial<AlarmRequest>)).finish();
+  });
   try {
-    method.handle(
-      method.decode(bytes),
-      { ...anonymousCaller, onCancelled: () => undefined },
-      {
-        send: (response) => (outcome = AlarmResponse.decode(method.encode(response))),
-        fail: (error) => (outcome = error),
-      },
-    );
+    alarm(anonymousCaller, AlarmRequest.fromPartial(request as Partial<AlarmRequest>), {
+      onResult: (result) => (outcome = result),
+      onError: (error) => (outcome = error),
+    });
   } catch (error) {
     outcome = error;
   }
   return { outcome: () => outcome, confirm: () => ready(), fail: (error: unknown) => failed(error) };
 }
 
-const empty = { header: { clusterId: 1n, memberId: 2n, revision: 7n, raftTerm: 3n }, alarms: [] };
+const empty = { response: { header: undefined, alarms: [] }, revision: 7 };
 
 for (const [what, request] of [
   ["a request for all alarms", { action: Action.GET }],

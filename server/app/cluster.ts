@@ -1,0 +1,17 @@
+import type { Applier } from "../replication/apply/index.js";
+import type { Reads } from "../replication/index.js";
+import type { Application } from "./application.js";
+
+export interface ClusterParts {
+  readonly applier: Pick<Applier, "members">;
+  readonly reads: Pick<Reads, "whenLinearizable">;
+}
+
+/** The operations of etcd's Cluster, as far as they exist: the list of members. */
+export const clusterOperations = ({ applier, reads }: ClusterParts): Pick<Application, "memberList"> => ({
+  memberList: (_caller, { linearizable }, handler) => {
+    const answer = (): void => handler.onResult(applier.members.all);
+    if (linearizable) reads.whenLinearizable(answer, (error) => handler.onError(error));
+    else answer();
+  },
+});

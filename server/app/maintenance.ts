@@ -1,0 +1,77 @@
+import { counterFromRequest, type StatusResponse } from "../../proto/index.js";
+import { noMember, type RaftNode } from "../../raft/index.js";
+import type { BackendSize, KvStore } from "../../store/index.js";
+import { formatId, ServerError, serverVersion, storageVersion } from "../base/index.js";
+import type { Applier } from "../replication/apply/index.js";
+import type { LeadershipTransfer } from "../replication/index.js";
+import { type AlarmParts, alarmOperation } from "./alarms.js";
+import type { Application } from "./application.js";
+
+export interface MaintenanceParts extends AlarmParts {
+  readonly node: Pick<RaftNode, "status">;
+  readonly store: Pick<KvStore, "revision" | "size" | "hashKv">;
+  readonly applier: Pick<Applier, "appliedIndex" | "members">;
+  readonly transfer: Pick<LeadershipTransfer, "begin">;
+}
+
+type MaintenanceOperations = Pick<Application, "status" | "hashKv" | "moveLeader" | "alarm">;
+
+/** The operations of etcd's Maintenance, as far as they exist. Status and HashKV speak of this member alone. */
+export const maintenanceOperations = (parts: MaintenanceParts): MaintenanceOperations => {
+  const { node, store, applier, transfer } = parts;
+  return {
+    alarm: alarmOperation(parts),
+    status: (_caller, _request, handler) => {
+      store.size().then(
+        (size) => handler.onResult({ response: statusOf(parts, size), revision: store.revision }),
+        (error: unknown) => handler.onError(error),
+      );
+    },
+    hashKv: (_caller, { revision }, handler) => {
+      store.hashKv(counterFromRequest(revision)).then(
+        ({ hash, compactRevision, hashRevision }) => {
+          const response = {
+            header: undefined,
+            hash,
+            compactRevision: BigInt(compactRevision),
+            hashRevision: revision === 0n ? BigInt(hashRevision) : revision, // a very negative one was not read exactly
+          };
+          handler.onResult({ response, revision: store.revision });
+        },
+        (error: unknown) => handler.onError(error),
+      );
+    },
+    moveLeader: (_caller, { targetID: target }, handler) => {
+      const { id, leader } = node.status();
+      if (leader !== id) throw new ServerError("not-leader", `${formatId(leader)} leads, not this member`);
+      if (!applier.members.all.some(({ ID }) => ID === target))
+        throw new ServerError("bad-transferee", `there is no member ${formatId(target)}`);
+      transfer.begin(target, (leading) => {
+        if (leading === target) handler.onResult(undefined);
+        else
+          handler.onError(
+            new ServerError("transfer-failed", `${formatId(target)} was not heard, or was not elected in time`),
+          );
+      });
+    },
+  };
+};
+
+const statusOf = ({ node, applier }: MaintenanceParts, size: BackendSize): StatusResponse => {
+  const { leader, term, commit } = node.status();
+  return {
+    header: undefined,
+    version: serverVersion,
+    dbSize: BigInt(size.allocatedBytes),
+    dbSizeInUse: BigInt(size.inUseBytes),
+    leader,
+    raftIndex: BigInt(commit),
+    raftTerm: BigInt(term),
+    raftAppliedIndex: BigInt(applier.appliedIndex),
+    errors: leader === noMember ? ["etcdserver: no leader"] : [],
+    isLearner: false, // only voters exist
+    storageVersion,
+    dbSizeQuota: 0n, // no quota is enforced
+    downgradeInfo: { enabled: false, targetVersion: "" },
+  };
+};
