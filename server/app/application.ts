@@ -30,6 +30,7 @@ import type {
 } from "../../proto/index.js";
 import type { Answer } from "../../store/index.js";
 import type { Caller, ResultHandler } from "../base/index.js";
+import type { KeepAliveSession, SessionListener, WatchListener, WatchSession } from "./sessions.js";
 
 /**
  * Request and result of each operation that has one of both. The messages are etcd's; a response has no header, as its
@@ -90,26 +91,10 @@ export type Operation<Name extends OperationName> = (
 
 type SingleOperations = { readonly [Name in OperationName]: Operation<Name> };
 
-/** Told that a session is over before its caller has closed it. The caller closes it then. */
-export interface SessionListener {
-  onError(error: unknown): void;
-}
-
-/** Keep-alives of one caller. One that waits for an expired lease to be revoked holds up no other. */
-export interface KeepAliveSession {
-  /**
-   * Keeps a lease alive.
-   *
-   * @param handler takes the seconds that it lives from now on, 0 if there is no such lease; and the revision of now
-   * @throws ServerError if it is refused at once
-   */
-  renew(id: bigint, handler: ResultHandler<Answer<bigint>>): void;
-  /** Results that are still to come may come all the same. */
-  close(): void;
-}
-
 /** etcd's operations, as one member serves them. */
 export interface Application extends SingleOperations {
   /** @throws ServerError if the session is refused */
   readonly leaseKeepAlive: (caller: Caller, listener: SessionListener) => KeepAliveSession;
+  /** @throws ServerError if the session is refused */
+  readonly watch: (caller: Caller, listener: WatchListener) => WatchSession;
 }

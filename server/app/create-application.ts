@@ -8,6 +8,7 @@ import { clusterOperations } from "./cluster.js";
 import { kvOperations } from "./kv.js";
 import { leaseOperations, type LeaseSettings } from "./lease.js";
 import { maintenanceOperations } from "./maintenance.js";
+import { watchOperation, type WatchSettings } from "./watch-session.js";
 
 /** The parts of a member that operations act on. */
 export interface ApplicationParts {
@@ -21,7 +22,7 @@ export interface ApplicationParts {
   readonly transfer: LeadershipTransfer;
 }
 
-export interface ApplicationSettings extends LeaseSettings {
+export interface ApplicationSettings extends LeaseSettings, WatchSettings {
   /** Most compares of a transaction, and most operations of a branch. */
   readonly maxTxnOps: number;
 }
@@ -30,6 +31,7 @@ export interface ApplicationSettings extends LeaseSettings {
 export const createApplication = (parts: ApplicationParts, settings: ApplicationSettings): Application => ({
   ...kvOperations(parts, settings.maxTxnOps),
   ...leaseOperations(parts, settings),
+  watch: watchOperation(parts.store, settings),
   ...clusterOperations(parts),
   ...maintenanceOperations(parts),
 });

@@ -68,8 +68,18 @@ export const memberServices = (
 };
 
 /** Makes the operations that `replica` serves. */
-export const memberApplication = (config: MemberConfig, { random }: MemberEnvironment, replica: Replica): Application =>
-  createApplication(replica, { maxTxnOps: config.maxTxnOps, random, minLeaseTtlSeconds: minLeaseTtl(config) });
+export const memberApplication = (
+  config: MemberConfig,
+  { clock, random }: MemberEnvironment,
+  replica: Replica,
+): Application =>
+  createApplication(replica, {
+    clock,
+    random,
+    maxTxnOps: config.maxTxnOps,
+    minLeaseTtlSeconds: minLeaseTtl(config),
+    watchProgressMs: config.watchProgressMs,
+  });
 
 const serviceMethods = (config: MemberConfig, environment: MemberEnvironment, replica: Replica): Method[] => {
   const { node, store } = replica;
@@ -78,14 +88,7 @@ const serviceMethods = (config: MemberConfig, environment: MemberEnvironment, re
   const application = memberApplication(config, environment, replica);
   return [
     ...kvMethods(application, sender),
-    ...watchMethods({
-      store,
-      headers,
-      clock: environment.clock,
-      random: environment.random,
-      progressIntervalMs: config.watchProgressMs,
-      fragmentBytes: config.maxRequestBytes + messageOverheadBytes,
-    }),
+    ...watchMethods(application, headers, config.maxRequestBytes + messageOverheadBytes),
     ...leaseMethods(application, sender),
     ...clusterMethods(application, sender),
     ...maintenanceMethods(application, sender),

@@ -1,11 +1,10 @@
 import type { ResponseHeader } from "../../proto/index.js";
-import type { MemberId } from "../../raft/index.js";
 
 /** Makes the header that every answer of a member begins with. */
 export class ResponseHeaders {
   constructor(
     private readonly clusterId: bigint,
-    private readonly memberId: MemberId,
+    private readonly memberId: bigint,
     private readonly currentTerm: () => number,
   ) {}
 

@@ -44,6 +44,7 @@ export const rooms = {
     "server/peers",
   ],
   "server/app": [
+    "platform",
     "proto",
     "raft",
     "store",
@@ -52,7 +53,7 @@ export const rooms = {
     "server/replication/apply",
     "server/lease",
   ],
-  "server/services": ["platform", "proto", "raft", "store", "server/base", "server/rpc", "server/app"],
+  "server/services": ["proto", "store", "server/base", "server/rpc", "server/app"],
   "server/verify": [
     "platform",
     "raft",

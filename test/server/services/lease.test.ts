@@ -7,7 +7,7 @@ import { status } from "@grpc/grpc-js";
 import { type Client, EtcdError } from "../../../client/index.js";
 import type { LeaseKeepAliveResponse } from "../../../proto/index.js";
 import type { Revision } from "../../../store/index.js";
-import type { KeepAliveSession } from "../../../server/app/application.js";
+import type { KeepAliveSession } from "../../../server/app/sessions.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { maxKeepAlivesPerStream } from "../../../server/base/limits.js";
 import { Member } from "../../../server/member/member.js";

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import type { WatchRequest } from "../../../proto/index.js";
 import { RawWatchResponse, WatchResponse } from "../../../proto/index.js";
+import { watchOperation } from "../../../server/app/watch-session.js";
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { maxRepliesWhileFull, maxWatchersPerStream } from "../../../server/base/limits.js";
@@ -75,14 +76,8 @@ const service = async (t: TestContext) => {
   t.after(() => tested[Symbol.asyncDispose]());
   const clock = new VirtualClock();
   const headers = new ResponseHeaders(1n, 2n, () => 3);
-  const methods = watchMethods({
-    store: tested.store,
-    headers,
-    clock,
-    random: () => 0.5,
-    progressIntervalMs: 1_000,
-    fragmentBytes: 1_000,
-  });
+  const watch = watchOperation(tested.store, { clock, random: () => 0.5, watchProgressMs: 1_000 });
+  const methods = watchMethods({ watch }, headers, 1_000);
   const [method] = methods as unknown as [BidiMethod<WatchRequest, Uint8Array>];
   const call: Call = { ...anonymousCaller, onCancelled: () => undefined };
   const open = () => {

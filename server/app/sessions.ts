@@ -1,0 +1,73 @@
+// Operations that go on: a caller opens a session, asks many things, and closes it.
+
+import type { WatchCreateRequest } from "../../proto/index.js";
+import type { Answer, Revision, Sliced, WatchBatch } from "../../store/index.js";
+import type { ResultHandler } from "../base/index.js";
+
+/** Told that a session is over before its caller has closed it. The caller closes it then. */
+export interface SessionListener {
+  onError(error: unknown): void;
+}
+
+/** Keep-alives of one caller. One that waits for an expired lease to be revoked holds up no other. */
+export interface KeepAliveSession {
+  /**
+   * Keeps a lease alive.
+   *
+   * @param handler takes the seconds that it lives from now on, 0 if there is no such lease; and the revision of now
+   * @throws ServerError if it is refused at once
+   */
+  renew(id: bigint, handler: ResultHandler<Answer<bigint>>): void;
+  /** Results that are still to come may come all the same. */
+  close(): void;
+}
+
+/** Watches of one caller, each with an id, and with flow control for all of them together. */
+export interface WatchSession {
+  /**
+   * Creates a watch; the answer is `created` or `refused`.
+   *
+   * @throws ServerError if the caller asks for much and has no room for answers
+   */
+  create(request: WatchCreateRequest): void;
+  /** Ends a watch; without an answer if there is none of that id. Throws as `create` does. */
+  cancel(watchId: bigint): void;
+  /** Has `progress` answered for the whole session, unless events up to now are still to come. Throws as `create` does. */
+  requestProgress(): void;
+  /** The listener has room again; events that it had no room for are read from history. */
+  resume(): void;
+  /** Ends all watches; nothing is answered any more. */
+  close(): void;
+}
+
+/** An answer of a watch session, other than events. `revision` is the store's of now. */
+export type WatchAnswer =
+  | { readonly kind: "created"; readonly watchId: bigint; readonly revision: Revision }
+  /** There will be no such watch. `reason` is etcd's text. */
+  | { readonly kind: "refused"; readonly reason: string; readonly revision: Revision }
+  | { readonly kind: "canceled"; readonly watchId: bigint; readonly revision: Revision }
+  /** A compaction has removed history that the watch needs. It has ended; its id is taken until it is canceled. */
+  | { readonly kind: "compacted"; readonly watchId: bigint; readonly compactRevision: Revision }
+  /** All events up to `revision` were sent: of this watch, or, without an id, of all watches of the session. */
+  | { readonly kind: "progress"; readonly watchId: bigint | undefined; readonly revision: Revision };
+
+/**
+ * Takes the events of one watch, those of a revision together. Called in the middle of an applied write: it must not ask the
+ * application for anything. An error that it throws ends the session.
+ *
+ * @returns whether there is room for more; false: nothing is sent before `WatchSession.resume`
+ */
+export type EventReceiver = (batch: WatchBatch) => boolean;
+
+export interface WatchListener extends SessionListener {
+  /** @returns whether there is room for more, as of an `EventReceiver` */
+  onAnswer(answer: WatchAnswer): boolean;
+  /** A watch begins. @returns the receiver of its events */
+  onWatch(watchId: bigint, request: WatchCreateRequest): EventReceiver;
+  /**
+   * Does work for a batch of many events before it is received, in slices. The list is the one that the batch will have.
+   *
+   * @param isTired told how many events were looked at since it was asked last; true: others are to run
+   */
+  prepare?(events: readonly Uint8Array[], isTired: (events: number) => boolean): Sliced<void>;
+}

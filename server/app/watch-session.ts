@@ -1,0 +1,213 @@
+import {
+  counterFromRequest,
+  WatchCreateRequest_FilterType as Filter,
+  type WatchCreateRequest,
+} from "../../proto/index.js";
+import type { Clock } from "../../platform/index.js";
+import type { KvStore, Revision, Sliced, Watch, WatchBatch, WatchOptions, WatchReceiver } from "../../store/index.js";
+import { maxRepliesWhileFull, maxWatchersPerStream, ServerError } from "../base/index.js";
+import type { Application } from "./application.js";
+import type { EventReceiver, WatchAnswer, WatchListener, WatchSession } from "./sessions.js";
+
+export interface WatchSettings {
+  readonly clock: Clock;
+  /** Uniform in [0, 1): sessions do not all send their progress at once. */
+  readonly random: () => number;
+  /** Between one and 1.1 times this passes between the progress notices of a session. */
+  readonly watchProgressMs: number;
+}
+
+type WatchedStore = Pick<KvStore, "revision" | "watch">;
+
+/** etcd's Watch. */
+export const watchOperation =
+  (store: WatchedStore, settings: WatchSettings): Application["watch"] =>
+  (_caller, listener) =>
+    new StoreWatchSession(store, settings, listener);
+
+const jitter = 0.1;
+
+/** A session on a store: any number of watches, each with its own id, and one buffer, the listener's. */
+class StoreWatchSession implements WatchSession {
+  private readonly watches = new Map<bigint, SessionWatch>();
+  private nextId = 0n;
+  /** The caller does not take events as fast as they come; it is sent no more until it has. */
+  private isFull = false;
+  private repliesWhileFull = 0;
+  /** Watches whose events were not sent for that reason. */
+  private readonly missing = new Set<bigint>();
+  private stopTicks: (() => void) | undefined = undefined;
+
+  constructor(
+    readonly store: WatchedStore,
+    private readonly settings: WatchSettings,
+    readonly listener: WatchListener,
+  ) {}
+
+  create(request: WatchCreateRequest): void {
+    const reason = this.refusalOf(request);
+    if (reason !== undefined) {
+      this.reply({ kind: "refused", reason, revision: this.store.revision });
+      return;
+    }
+    const watchId = request.watchId === 0n ? this.freeId() : request.watchId;
+    this.watches.set(watchId, new SessionWatch(this, watchId, request));
+    if (request.progressNotify) this.startTicks();
+    this.reply({ kind: "created", watchId, revision: this.store.revision });
+  }
+
+  cancel(watchId: bigint): void {
+    const watch = this.watches.get(watchId);
+    if (watch === undefined) return;
+    watch.close();
+    this.watches.delete(watchId);
+    this.reply({ kind: "canceled", watchId, revision: this.store.revision });
+  }
+
+  /** Only if all have been told everything: no event up to this revision comes later in this session. */
+  requestProgress(): void {
+    const active = [...this.watches.values()].filter(({ isCompacted }) => !isCompacted);
+    if (active.length > 0 && active.every((watch) => watch.toldThrough !== undefined))
+      this.reply({ kind: "progress", watchId: undefined, revision: this.store.revision });
+  }
+
+  resume(): void {
+    this.isFull = false;
+    this.repliesWhileFull = 0;
+    const missing = [...this.missing];
+    this.missing.clear();
+    for (const id of missing) this.watches.get(id)?.resume();
+  }
+
+  close(): void {
+    this.stopTicks?.();
+    for (const watch of this.watches.values()) watch.close();
+    this.watches.clear();
+  }
+
+  /** @returns false if they were not sent, as there is no room: they are missing */
+  sendEvents(watchId: bigint, receive: EventReceiver, batch: WatchBatch): boolean {
+    if (this.isFull) {
+      this.missing.add(watchId);
+      return false;
+    }
+    try {
+      if (!receive(batch)) this.isFull = true;
+      return true;
+    } catch (error) {
+      // The store is in the middle of a write. Events that no message can hold end the session, not the member.
+      this.listener.onError(error);
+      return false;
+    }
+  }
+
+  send(answer: WatchAnswer): void {
+    if (!this.listener.onAnswer(answer)) this.isFull = true;
+  }
+
+  private reply(answer: WatchAnswer): void {
+    if (this.isFull && ++this.repliesWhileFull > maxRepliesWhileFull)
+      throw new ServerError("too-many-requests", `${maxRepliesWhileFull} answers wait for the client to take them`);
+    this.send(answer);
+  }
+
+  /** Why there will be no such watch, in etcd's words. */
+  private refusalOf({ key, rangeEnd, startRevision, watchId }: WatchCreateRequest): string | undefined {
+    if (startRevision < 0n) return "etcdserver: mvcc: required revision has been compacted";
+    const isOpenEnded = rangeEnd.length === 0 || isZeroByte(rangeEnd);
+    if (!isOpenEnded && Buffer.compare(orZeroByte(key), rangeEnd) >= 0) return "mvcc: watcher range is empty";
+    if (this.watches.has(watchId) && watchId !== 0n) return "mvcc: duplicate watch ID provided on the WatchStream";
+    if (this.watches.size >= maxWatchersPerStream) return "etcdserver: too many requests";
+    return undefined;
+  }
+
+  private freeId(): bigint {
+    while (this.watches.has(this.nextId)) this.nextId += 1n;
+    return this.nextId++;
+  }
+
+  private startTicks(): void {
+    const { clock, random, watchProgressMs } = this.settings;
+    this.stopTicks ??= clock.every(watchProgressMs * (1 + jitter * random()), () => this.tick());
+  }
+
+  private tick(): void {
+    for (const [watchId, watch] of this.watches) {
+      if (!watch.wantsProgress) continue;
+      const revision = watch.isQuiet && !this.isFull ? watch.toldThrough : undefined;
+      if (revision !== undefined) this.send({ kind: "progress", watchId, revision });
+      watch.isQuiet = true;
+    }
+  }
+}
+
+/** A watch of a session. */
+class SessionWatch implements WatchReceiver {
+  /** It needed history that a compaction has removed. The id is still taken until the caller gives it back. */
+  isCompacted = false;
+  /** No events were sent since the last tick. */
+  isQuiet = true;
+  readonly wantsProgress: boolean;
+  private readonly receive: EventReceiver;
+  private readonly watch: Watch;
+
+  constructor(
+    private readonly session: StoreWatchSession,
+    private readonly id: bigint,
+    request: WatchCreateRequest,
+  ) {
+    this.wantsProgress = request.progressNotify;
+    this.receive = session.listener.onWatch(id, request);
+    this.watch = session.store.watch(optionsOf(request), this);
+  }
+
+  changed(batch: WatchBatch): boolean {
+    if (!this.session.sendEvents(this.id, this.receive, batch)) return false;
+    this.isQuiet = false;
+    return true;
+  }
+
+  prepare(events: readonly Uint8Array[], isTired: (events: number) => boolean): Sliced<void> {
+    return this.session.listener.prepare?.(events, isTired) ?? noWork();
+  }
+
+  compacted(compactRevision: Revision): void {
+    this.isCompacted = true;
+    this.session.send({ kind: "compacted", watchId: this.id, compactRevision });
+  }
+
+  failed(error: unknown): void {
+    this.session.listener.onError(error);
+  }
+
+  /** Up to here all events were sent; undefined: not all up to now. */
+  get toldThrough(): Revision | undefined {
+    return this.watch.toldThrough();
+  }
+
+  resume(): void {
+    this.watch.resume();
+  }
+
+  close(): void {
+    this.watch.close();
+  }
+}
+
+function* noWork(): Sliced<void> {
+  // for listeners that need none
+}
+
+const optionsOf = ({ key, rangeEnd, startRevision, prevKv, filters }: WatchCreateRequest): WatchOptions => ({
+  key: orZeroByte(key),
+  rangeEnd,
+  startRevision: counterFromRequest(startRevision),
+  prevKv,
+  puts: !filters.includes(Filter.NOPUT),
+  deletes: !filters.includes(Filter.NODELETE),
+});
+
+const zeroByte = new Uint8Array(1);
+const isZeroByte = (bytes: Uint8Array): boolean => bytes.length === 1 && bytes[0] === 0;
+/** No key is a zero byte: with the same as range end, everything. */
+const orZeroByte = (key: Uint8Array): Uint8Array => (key.length === 0 ? zeroByte : key);

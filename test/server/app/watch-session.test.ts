@@ -1,0 +1,106 @@
+// Watches by calls of functions on a member in this process.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Event, PutRequest, WatchCreateRequest } from "../../../proto/index.js";
+import type { Application } from "../../../server/app/application.js";
+import { promised } from "../../../server/app/promised.js";
+import type { WatchAnswer, WatchListener } from "../../../server/app/sessions.js";
+import { anonymousCaller } from "../../../server/base/caller.js";
+import { within } from "../../support/deadline.js";
+import { startApplication } from "./application-fixtures.js";
+
+/** A listener that shows all that it is told, and has room for so much. */
+class Recorder implements WatchListener {
+  readonly told: string[] = [];
+  room = Infinity;
+  private wake: () => void = () => undefined;
+
+  onAnswer(answer: WatchAnswer): boolean {
+    const id = "watchId" in answer ? ` ${answer.watchId}` : "";
+    return this.tell(answer.kind === "refused" ? `refused: ${answer.reason}` : `${answer.kind}${id}`);
+  }
+
+  onWatch(watchId: bigint) {
+    return ({ events }: { readonly events: readonly Uint8Array[] }): boolean => {
+      const values = events.map((event) => Buffer.from(Event.decode(event).kv?.value ?? []).toString());
+      return this.tell(`events of ${watchId}: ${values.join(" ")}`);
+    };
+  }
+
+  onError(error: unknown): void {
+    assert.ifError(error);
+  }
+
+  /** Resolves once it has been told something that it was not told before. */
+  next(): Promise<void> {
+    return within(5_000, "an answer or events", new Promise((resolve) => (this.wake = resolve)));
+  }
+
+  private tell(line: string): boolean {
+    this.told.push(line);
+    this.wake();
+    return this.told.length < this.room;
+  }
+}
+
+const put = (application: Application, key: string, value: string) =>
+  promised(
+    application.put,
+    anonymousCaller,
+    PutRequest.fromPartial({ key: Buffer.from(key), value: Buffer.from(value) }),
+  );
+
+const request = (fields: Partial<WatchCreateRequest>): WatchCreateRequest =>
+  WatchCreateRequest.fromPartial({ key: Buffer.from("k"), ...fields });
+
+test("a watch is told of puts until it is canceled", async (t) => {
+  const { application } = await startApplication(t);
+  const listener = new Recorder();
+  const session = application.watch(anonymousCaller, listener);
+  session.create(request({}));
+  await put(application, "k", "1");
+  session.requestProgress();
+  session.cancel(0n);
+  await put(application, "k", "2");
+  session.close();
+  assert.deepEqual(listener.told, ["created 0", "events of 0: 1", "progress undefined", "canceled 0"]);
+});
+
+test("a watch from an earlier revision is told of history", async (t) => {
+  const { application } = await startApplication(t);
+  await put(application, "k", "1");
+  await put(application, "k", "2");
+  const listener = new Recorder();
+  const session = application.watch(anonymousCaller, listener);
+  t.after(() => session.close());
+  session.create(request({ startRevision: 2n }));
+  await listener.next();
+  assert.deepEqual(listener.told, ["created 0", "events of 0: 1 2"]);
+});
+
+test("a watch of no keys is refused, and the session goes on", async (t) => {
+  const { application } = await startApplication(t);
+  const listener = new Recorder();
+  const session = application.watch(anonymousCaller, listener);
+  t.after(() => session.close());
+  session.create(request({ rangeEnd: Buffer.from("a") }));
+  session.create(request({ watchId: 5n }));
+  assert.deepEqual(listener.told, ["refused: mvcc: watcher range is empty", "created 5"]);
+});
+
+test("a listener without room is sent the events that it missed once the session is resumed", async (t) => {
+  const { application } = await startApplication(t);
+  const listener = new Recorder();
+  const session = application.watch(anonymousCaller, listener);
+  t.after(() => session.close());
+  listener.room = 2;
+  session.create(request({}));
+  for (const value of ["1", "2", "3"]) await put(application, "k", value);
+  assert.deepEqual(listener.told, ["created 0", "events of 0: 1"]);
+  listener.room = Infinity;
+  const told = listener.next();
+  session.resume();
+  await told;
+  assert.deepEqual(listener.told.slice(2), ["events of 0: 2 3"]);
+});
