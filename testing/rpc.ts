@@ -148,7 +148,6 @@ export class Rpc {
     const fail = (error: unknown): void =>
       once(() => reply.fail(statusOfError(error, (unexpected) => this.onUnexpected(host, unexpected))));
     try {
-      host.running?.services.admit(call);
       method.handle(method.decode(bytes), call, {
         send: (response) => once(() => reply.send(method.encode(response))),
         fail,

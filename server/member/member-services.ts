@@ -1,6 +1,5 @@
-// All that a member can be asked, whoever carries the calls: a gRPC engine, or a simulation.
+// All that a member can be asked, whoever carries the requests: a gRPC engine, a simulation, or a call in this process.
 
-import { isUtf8 } from "node:buffer";
 import {
   AuthDefinition,
   ClusterDefinition,
@@ -13,12 +12,12 @@ import {
   WatchDefinition,
 } from "../../proto/index.js";
 import { noMember } from "../../raft/index.js";
-import { type Application, createApplication, minLeaseTtl } from "../app/index.js";
+import { Admission, type Application, createApplication, minLeaseTtl } from "../app/index.js";
 import type { MemberConfig } from "../config/index.js";
-import { messageOverheadBytes, ServerError } from "../base/index.js";
+import { messageOverheadBytes } from "../base/index.js";
 import type { MemberEnvironment } from "./parts.js";
 import type { Replica } from "./replica.js";
-import { type Call, LeaderRequired, type Method, requiresLeader, unimplementedMethods } from "../rpc/index.js";
+import { type Method, unimplementedMethods } from "../rpc/index.js";
 import {
   clusterMethods,
   healthMethods,
@@ -29,16 +28,6 @@ import {
   ResponseSender,
   watchMethods,
 } from "../services/index.js";
-
-export interface MemberServices {
-  readonly methods: readonly Method[];
-  /**
-   * Checks a call's metadata before anything else.
-   *
-   * @throws ServerError why it is refused
-   */
-  readonly admit: (call: Call) => void;
-}
 
 const services = [
   KVDefinition,
@@ -52,55 +41,41 @@ const services = [
   HealthDefinition,
 ];
 
-/** What `replica` answers to its clients. */
-export const memberServices = (
-  config: MemberConfig,
-  environment: MemberEnvironment,
-  replica: Replica,
-): MemberServices => {
-  const methods = serviceMethods(config, environment, replica);
-  const hasLeader = (): boolean => replica.node.status().leader !== noMember;
-  const leaderRequired = new LeaderRequired({ clock: environment.clock, electionMs: config.electionMs, hasLeader });
-  return {
-    methods: [...methods.map((method) => leaderRequired.guard(method)), ...unimplementedMethods(services, methods)],
-    admit: (call) => admit(call, hasLeader),
-  };
-};
+/** Everything that a member can be asked. */
+export interface MemberServices {
+  /** etcd's operations, for callers in this process; all conditions on requests are checked there. */
+  readonly application: Application;
+  /** The same, and gRPC's health service, as methods for an engine. */
+  readonly methods: readonly Method[];
+}
 
-/** Makes the operations that `replica` serves. */
-export const memberApplication = (
+/** Makes what `replica` serves to its clients. */
+export const memberServices = (
   config: MemberConfig,
   { clock, random }: MemberEnvironment,
   replica: Replica,
-): Application =>
-  createApplication(replica, {
-    clock,
-    random,
-    maxTxnOps: config.maxTxnOps,
-    minLeaseTtlSeconds: minLeaseTtl(config),
-    watchProgressMs: config.watchProgressMs,
-  });
-
-const serviceMethods = (config: MemberConfig, environment: MemberEnvironment, replica: Replica): Method[] => {
+): MemberServices => {
   const { node, store } = replica;
+  const hasLeader = (): boolean => node.status().leader !== noMember;
+  const admission = new Admission({ clock, electionMs: config.electionMs, hasLeader });
+  const application = admission.wrap(
+    createApplication(replica, {
+      clock,
+      random,
+      maxTxnOps: config.maxTxnOps,
+      minLeaseTtlSeconds: minLeaseTtl(config),
+      watchProgressMs: config.watchProgressMs,
+    }),
+  );
   const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.status().term);
   const sender = new ResponseSender(headers, store);
-  const application = memberApplication(config, environment, replica);
-  return [
+  const methods = [
     ...kvMethods(application, sender),
     ...watchMethods(application, headers, config.maxRequestBytes + messageOverheadBytes),
     ...leaseMethods(application, sender),
     ...clusterMethods(application, sender),
     ...maintenanceMethods(application, sender),
-    ...healthMethods(),
+    ...healthMethods((caller) => admission.check(caller)),
   ];
-};
-
-/** What etcd checks of every call's metadata. */
-const admit = (call: Call, hasLeader: () => boolean): void => {
-  const version = call.metadata("client-api-version");
-  if (version !== undefined && !isUtf8(Buffer.from(version, "latin1")))
-    throw new ServerError("invalid-client-version", "client-api-version is not valid UTF-8");
-  if (requiresLeader(call) && !hasLeader())
-    throw new ServerError("no-leader", "the client asked for a leader to be known");
+  return { application, methods: [...methods, ...unimplementedMethods(services, methods)] };
 };

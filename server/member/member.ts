@@ -239,7 +239,7 @@ const acceptErrors = ({ clock, logger }: MemberEnvironment): ((error: Error) => 
 };
 
 const createEngine = (config: MemberConfig, environment: MemberEnvironment, replica: Replica): Engine => {
-  const { methods, admit } = memberServices(config, environment, replica);
+  const { methods } = memberServices(config, environment, replica);
   const { clock, logger } = environment;
   const untaken = new UntakenAnswers(clock, (bytes) =>
     logger.warn("closed a client connection: its client takes no answers", { bytes }),
@@ -247,7 +247,6 @@ const createEngine = (config: MemberConfig, environment: MemberEnvironment, repl
   return createGrpcJsEngine({
     untaken,
     methods,
-    admit,
     maxRequestBytes: config.maxRequestBytes + messageOverheadBytes,
     maxConcurrentStreams: config.maxConcurrentStreams,
     keepAliveMs: config.keepAliveMs,

@@ -28,8 +28,6 @@ import type { UntakenAnswers } from "./untaken-answers.js";
 
 export interface EngineOptions {
   readonly methods: readonly Method[];
-  /** Runs before every handler; what it throws is the answer. */
-  readonly admit: (call: Call) => void;
   /** Larger requests are RESOURCE_EXHAUSTED. */
   readonly maxRequestBytes: number;
   /** Calls and streams at a time on a connection; one more waits at the client, or is refused. Absent: no bound. */
@@ -196,9 +194,7 @@ const unaryHandler = (
       callback(null, answer);
     };
     try {
-      const call = new GrpcJsCall(grpcCall);
-      options.admit(call);
-      method.handle(decodeWith(method.decode, grpcCall.request, "unary"), call, { send, fail });
+      method.handle(decodeWith(method.decode, grpcCall.request, "unary"), new GrpcJsCall(grpcCall), { send, fail });
     } catch (error) {
       fail(error);
     }
@@ -220,7 +216,6 @@ const streamHandler =
     try {
       const call = new GrpcJsCall(grpcCall);
       call.onCancelled(() => streams.take(end));
-      options.admit(call);
       method.handle(decodeWith(method.decode, grpcCall.request, "stream"), call, {
         send: (response) => void grpcCall.write(response),
         fail,
@@ -265,9 +260,7 @@ const bidiHandler =
       buffer.close();
     });
     guarded(() => {
-      const call = new GrpcJsCall(grpcCall);
-      options.admit(call);
-      const opened = method.open(call, {
+      const opened = method.open(new GrpcJsCall(grpcCall), {
         send: (response) => !streams.has(endWith) || buffer.send(response),
         onDrain: (callback) => (buffer.onDrain = callback),
         fail,

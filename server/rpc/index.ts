@@ -14,7 +14,6 @@ export {
   type IsTired,
   type Part,
 } from "./large-message.js";
-export { LeaderRequired, requiresLeader } from "./leader-required.js";
 export {
   bidi,
   encodedAlready,

@@ -3,18 +3,23 @@ import {
   HealthCheckResponse,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../proto/index.js";
+import type { Caller } from "../base/index.js";
 import { type Method, RpcError, serverStream, statusCode, unary } from "../rpc/index.js";
 
 /**
  * grpc.health.v1: the member as a whole (service "") is serving whenever it answers at all; it takes no calls
  * before it is ready, and ends its streams when it stops.
+ *
+ * @param check refuses callers by throwing, as the application does: etcd checks the metadata of these requests, too
  */
-export const healthMethods = (): Method[] => [
-  unary("/grpc.health.v1.Health/Check", HealthCheckRequest, HealthCheckResponse, ({ service }, _call, reply) => {
+export const healthMethods = (check: (caller: Caller) => void): Method[] => [
+  unary("/grpc.health.v1.Health/Check", HealthCheckRequest, HealthCheckResponse, ({ service }, call, reply) => {
+    check(call);
     if (service !== "") throw new RpcError({ code: statusCode.notFound, details: "unknown service" });
     reply.send({ status: ServingStatus.SERVING });
   }),
-  serverStream("/grpc.health.v1.Health/Watch", HealthCheckRequest, HealthCheckResponse, ({ service }, _call, reply) => {
+  serverStream("/grpc.health.v1.Health/Watch", HealthCheckRequest, HealthCheckResponse, ({ service }, call, reply) => {
+    check(call);
     // The stream stays open to tell of changes; a service that is not known might come to be (gRPC health protocol).
     reply.send({ status: service === "" ? ServingStatus.SERVING : ServingStatus.SERVICE_UNKNOWN });
   }),

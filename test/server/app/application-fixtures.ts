@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { ServerFlags } from "../../../server/config/config.js";
-import { memberApplication } from "../../../server/member/member-services.js";
+import { memberServices } from "../../../server/member/member-services.js";
 import { openReplica } from "../../../server/member/replica.js";
 import { ProcessParts } from "../../../server/member/parts.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
@@ -21,5 +21,6 @@ export const startApplication = async (t: TestContext, flags: Partial<ServerFlag
   });
   t.after(() => replica.close());
   await replica.publish({ name: config.name, clientUrls: [] });
-  return { application: memberApplication(config, environment, replica), replica };
+  const { application } = memberServices(config, environment, replica);
+  return { application, replica };
 };

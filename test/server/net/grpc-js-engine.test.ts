@@ -38,9 +38,6 @@ const setUp = async (t: TestContext, handler: Handler, more: readonly Method[] =
       ),
       ...more,
     ],
-    admit: (call) => {
-      if (call.metadata("hasleader") === "true") throw new ServerError("no-leader", "none");
-    },
     maxRequestBytes: 1_000,
     onUnexpectedError: (error) => unexpected.push(error),
   });
@@ -142,15 +139,17 @@ test("what is not there says so in gRPC's words", async (t) => {
   assert.deepEqual([error.code, error.details], [12, "unknown method LaterStream for service test.Service"]);
 });
 
-test("every call passes the gate first", async (t) => {
-  let handled = 0;
-  const { call } = await setUp(t, (_request, _call, reply) => {
-    handled++;
+test("a handler is given the caller's metadata and deadline, and what it throws is the answer", async (t) => {
+  let left = 0;
+  const { call } = await setUp(t, (_request, call, reply) => {
+    left = call.deadline() - Date.now();
+    if (call.metadata("hasleader") === "true") throw new ServerError("no-leader", "none");
     reply.send(ok);
   });
   await fails(call("/test.Service/Unary", { metadata: { hasleader: "true" } }), 14, "etcdserver: no leader");
-  await call("/test.Service/Unary", { metadata: { hasleader: "TRUE" } });
-  assert.equal(handled, 1);
+  assert.equal(left, Infinity);
+  await call("/test.Service/Unary", { metadata: { hasleader: "TRUE", "grpc-timeout": "5000m" } });
+  assert.ok(left > 0 && left <= 5_000, `${left}`);
 });
 
 test("a request beyond the limit is refused with both sizes", async (t) => {

@@ -32,7 +32,6 @@ const setUp = async (t: TestContext, withoutRequestMs?: number) => {
         onClosed: () => undefined,
       })),
     ],
-    admit: () => undefined,
     maxRequestBytes: 1_000,
     onUnexpectedError: (error) => assert.fail(error as Error),
   });

@@ -33,7 +33,6 @@ const setUp = async (t: TestContext) => {
       }),
       unary("/a.B/Write", codec, codec, (_request, _call, reply) => reply.send(large)),
     ],
-    admit: () => undefined,
     maxRequestBytes: 1_000,
     onUnexpectedError: assert.ifError,
   });

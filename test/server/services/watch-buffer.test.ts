@@ -24,7 +24,6 @@ const openStream = async (t: TestContext) => {
   const engine = createGrpcJsEngine({
     untaken: new UntakenAnswers(systemClock, () => undefined),
     methods: [bidi("/a.B/C", codec, codec, (_call, stream: ResponseStream<Uint8Array>) => (opened(stream), nothing))],
-    admit: () => undefined,
     maxRequestBytes: 1_000,
     onUnexpectedError: assert.ifError,
   });

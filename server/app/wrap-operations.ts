@@ -1,0 +1,24 @@
+import type { Operation, OperationName, Operations } from "./application.js";
+
+type SingleOperations = { readonly [Name in keyof Operations]: Operation<Name> };
+
+/** Makes, of one operation, another one that does something before or after it, or instead of it. */
+export type Wrapper = <Name extends OperationName>(operation: Operation<Name>, name: Name) => Operation<Name>;
+
+/** Wraps each operation that has one request and one result. Sessions are for the caller to wrap. */
+export const wrapOperations = (inner: SingleOperations, wrap: Wrapper): SingleOperations => ({
+  range: wrap(inner.range, "range"),
+  put: wrap(inner.put, "put"),
+  deleteRange: wrap(inner.deleteRange, "deleteRange"),
+  txn: wrap(inner.txn, "txn"),
+  compact: wrap(inner.compact, "compact"),
+  leaseGrant: wrap(inner.leaseGrant, "leaseGrant"),
+  leaseRevoke: wrap(inner.leaseRevoke, "leaseRevoke"),
+  leaseTimeToLive: wrap(inner.leaseTimeToLive, "leaseTimeToLive"),
+  leaseLeases: wrap(inner.leaseLeases, "leaseLeases"),
+  memberList: wrap(inner.memberList, "memberList"),
+  status: wrap(inner.status, "status"),
+  hashKv: wrap(inner.hashKv, "hashKv"),
+  alarm: wrap(inner.alarm, "alarm"),
+  moveLeader: wrap(inner.moveLeader, "moveLeader"),
+});
