@@ -1,5 +1,6 @@
 // Lint, and the rooms of docs/architecture.md.
 import tseslint from "typescript-eslint";
+import { openersRule } from "./test/structure/openers-rule.js";
 import { roomsRule } from "./test/structure/rooms-rule.js";
 
 /** Each room imports the doors of its neighbours, and nothing else of ours. */
@@ -36,6 +37,22 @@ const injected = {
       { object: "Date", property: "now", message: "Take the injected clock." },
     ],
   },
+};
+
+/** Doc comments begin with a verb or an article. The list of folders that have others gets shorter. */
+const openers = {
+  files: ["**/*.ts"],
+  ignores: [
+    "raft/**",
+    "store/**",
+    "server/*/**",
+    "testing/**",
+    "test/{client,docs,examples,faults,interop,mutants,process,property,proto,raft,scenarios,server,sim,store,support}/**",
+    "bench/**",
+    "examples/**",
+  ],
+  plugins: { comments: { rules: { openers: openersRule } } },
+  rules: { "comments/openers": "error" },
 };
 
 /** Tests of the suite `unit` start no process (test/run.js). */
@@ -98,6 +115,7 @@ export default tseslint.config(
     },
   },
   injected,
+  openers,
   unitTests,
   pureCore,
   inRooms,
