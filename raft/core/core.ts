@@ -114,7 +114,7 @@ export class RaftCore {
       ...options,
       voters: this.voters,
       log: this.log,
-      heir: () => this.transfer?.to,
+      transferee: () => this.transfer?.to,
       isDurable: () => this.outbox.isHardStateDurable,
       send: (to, message) => this.outbox.send(to, message),
       listener: {
@@ -295,24 +295,24 @@ export class RaftCore {
 
   private onTransferLeadership(wanted: MemberId | undefined): void {
     if (this.leadership === undefined) {
-      // Perhaps this member gave way to its heir already: that transfer ends for this request, too.
+      // This member may have stepped down for the transferee already: that transfer then answers this request, too.
       if (this.transfer === undefined) this.endTransfer(false);
       return;
     }
-    const to = this.leadership.findHeir(wanted);
+    const to = this.leadership.findTransferee(wanted);
     if (wanted === this.id || to === undefined) {
       this.endTransfer(wanted === this.id);
       return;
     }
-    // Asked again: another heir, but not more time, so that nothing keeps proposals waiting for more than an election timeout.
+    // A second request changes the transferee but not the deadline: proposals wait for one election timeout at most.
     this.transfer = { to, ticksLeft: this.transfer?.ticksLeft ?? this.electionTicks };
-    this.leadership.handOver(to);
+    this.leadership.setTransferee(to);
   }
 
   /** A leader that still leads takes proposals again: "if leadership transfer does not complete after about an election timeout". */
   private endTransfer(ok: boolean): void {
     this.transfer = undefined;
-    this.leadership?.handOver(undefined);
+    this.leadership?.setTransferee(undefined);
     this.notices.push({ kind: "transferEnded", ok });
   }
 

@@ -36,7 +36,7 @@ export interface ElectionsOptions extends ElectionTimerOptions {
   readonly hardState: HardState;
   readonly log: Log;
   /** To whom this member, if it leads, is handing leadership over. */
-  readonly heir: () => MemberId | undefined;
+  readonly transferee: () => MemberId | undefined;
   /** Whether term and vote are on disk. */
   readonly isDurable: () => boolean;
   /** Sends once term and vote are on disk. */
@@ -51,7 +51,7 @@ export class Elections {
   private readonly peers: readonly MemberId[];
   private readonly log: Log;
   private readonly timer: ElectionTimer;
-  private readonly heir: ElectionsOptions["heir"];
+  private readonly transferee: ElectionsOptions["transferee"];
   private readonly isDurable: () => boolean;
   private readonly send: ElectionsOptions["send"];
   private readonly listener: ElectionsListener;
@@ -69,7 +69,7 @@ export class Elections {
   /** Whose link closed last while it led, or was about to: it takes no turn. */
   private lostLeader: MemberId = noMember;
   /** The candidacy under way was asked for by the leader. */
-  private isHeir = false;
+  private isTransfer = false;
   /** This member starts no candidacy: it could not lead now. */
   paused = false;
 
@@ -80,7 +80,7 @@ export class Elections {
     this.log = options.log;
     this.ownTerm = options.hardState.term;
     this.ownVote = options.hardState.vote;
-    this.heir = options.heir;
+    this.transferee = options.transferee;
     this.isDurable = options.isDurable;
     this.send = options.send;
     this.listener = options.listener;
@@ -89,7 +89,7 @@ export class Elections {
 
   /** Nobody leads as far as this member knows: the same case as a leader whose link closed. */
   start(): void {
-    if (this.peers.length === 0) this.campaign({ isHeir: false });
+    if (this.peers.length === 0) this.campaign({ isTransfer: false });
     else this.timer.hurry(this.rank());
   }
 
@@ -183,7 +183,7 @@ export class Elections {
 
   /** For all but a leader. */
   tick(): void {
-    if (this.timer.tick() && !this.paused) this.campaign({ isHeir: false });
+    if (this.timer.tick() && !this.paused) this.campaign({ isTransfer: false });
   }
 
   linkClosed(peer: MemberId): void {
@@ -224,18 +224,18 @@ export class Elections {
   // Candidacies.
 
   /** Asks whether a candidacy would succeed, which disturbs nobody if it would not. Raft thesis §9.6. */
-  private campaign({ isHeir }: { isHeir: boolean }): void {
+  private campaign({ isTransfer }: { isTransfer: boolean }): void {
     this.changeLeader(noMember);
     if (this.peers.length === 0) {
       this.runForLeader(); // nobody to ask
       return;
     }
     // Without an answer, in a hurry, those that were silent are asked again, a window later than before.
-    const asksAgain = this.ownRole === "preCandidate" && isHeir === this.isHeir && (this.hurried || isHeir);
+    const asksAgain = this.ownRole === "preCandidate" && isTransfer === this.isTransfer && (this.hurried || isTransfer);
     if (!asksAgain) {
       this.ownRole = "preCandidate";
       this.ballot = new Ballot(this.voters);
-      this.isHeir = isHeir;
+      this.isTransfer = isTransfer;
     }
     if (this.hurried) this.timer.hurry(this.rank() + 1);
     else this.timer.wait();
@@ -246,7 +246,7 @@ export class Elections {
 
   private askForVotes(kind: "preVote" | "vote", term: Term): void {
     const { lastIndex, lastTerm } = this.log;
-    const message: PreVote | Vote = { kind, term, lastIndex, lastTerm, transfer: this.isHeir };
+    const message: PreVote | Vote = { kind, term, lastIndex, lastTerm, transfer: this.isTransfer };
     for (const peer of this.peers) if (this.ballot?.hasAnswered(peer) === false) this.send(peer, message);
   }
 
@@ -303,7 +303,7 @@ export class Elections {
   private standsByLeader(from: MemberId, { transfer }: PreVote): boolean {
     if (!this.hearsLeader()) return false;
     if (!transfer) return true;
-    return this.ownRole === "leader" && this.heir() !== from;
+    return this.ownRole === "leader" && this.transferee() !== from;
   }
 
   onPreVoteReply(from: MemberId, reply: PreVoteReply): void {
@@ -349,7 +349,7 @@ export class Elections {
    */
   onTimeoutNow(from: MemberId, { term, lastIndex }: TimeoutNow): void {
     const isCurrent = term === this.ownTerm && from === this.elected && lastIndex === this.log.lastIndex;
-    if (isCurrent && !this.paused) this.campaign({ isHeir: true });
+    if (isCurrent && !this.paused) this.campaign({ isTransfer: true });
   }
 
   /** At most one vote per term. Raft paper §5.2. */

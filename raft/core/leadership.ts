@@ -45,8 +45,8 @@ export class Leadership {
   private readonly followers: ReadonlyMap<MemberId, Progress>;
   private readonly quorum: number;
   private readonly reads = new ReadRounds();
-  /** To whom leadership is being handed over. `asked`: it holds everything and was asked to take over. */
-  private heir: { readonly id: MemberId; asked: boolean } | undefined;
+  /** To whom leadership is being handed over. `isPrompted`: it holds the whole log and was sent TimeoutNow. */
+  private transferee: { readonly id: MemberId; isPrompted: boolean } | undefined;
   private round = 0;
   private now = 0;
   /** One value per voter; kept to allocate nothing per acknowledgement. */
@@ -72,7 +72,7 @@ export class Leadership {
 
   /** @returns why `data` was not taken; undefined: it is in the log */
   propose(data: Uint8Array): RefusalReason | undefined {
-    if (this.heir !== undefined) return "transferring";
+    if (this.transferee !== undefined) return "transferring";
     const held = this.log.uncommittedBytes;
     if (held > 0 && held + data.length > this.limits.maxUncommittedBytes) return "too-many";
     this.append(data);
@@ -159,7 +159,7 @@ export class Leadership {
    * Who leadership can be handed over to: `wanted`, or if that is undefined who holds most; in either case only one that is
    * heard, as proposals wait for it.
    */
-  findHeir(wanted: MemberId | undefined): MemberId | undefined {
+  findTransferee(wanted: MemberId | undefined): MemberId | undefined {
     let best: MemberId | undefined;
     let bestMatch = -1;
     for (const [id, follower] of this.followers) {
@@ -171,9 +171,9 @@ export class Leadership {
     return best;
   }
 
-  /** Takes no proposals any more, and asks `heir` to lead once it holds everything; undefined: goes on leading. Raft thesis §3.10. */
-  handOver(heir: MemberId | undefined): void {
-    this.heir = heir === undefined ? undefined : { id: heir, asked: false };
+  /** Takes no proposals any more, and asks `transferee` to lead once it holds everything; undefined: goes on leading. Raft thesis §3.10. */
+  setTransferee(transferee: MemberId | undefined): void {
+    this.transferee = transferee === undefined ? undefined : { id: transferee, isPrompted: false };
   }
 
   /** The leader's own copy counts only as far as it is durable. */
@@ -212,19 +212,20 @@ export class Leadership {
       // A commit that no append carried is sent at once: the follower's readers wait for it.
       if (this.commitFor(follower) > follower.commitSent) this.sendHeartbeat(id, follower);
     }
-    this.askHeir();
+    this.promptTransferee();
   }
 
   /** Whoever holds everything is sure to win, as nothing is added to the log meanwhile. Raft thesis §3.10. */
-  private askHeir(): void {
-    const { heir } = this;
-    if (heir === undefined || heir.asked || this.progressOf(heir.id).match < this.log.lastIndex) return;
-    heir.asked = true;
-    this.sendTimeoutNow(heir.id);
+  private promptTransferee(): void {
+    const { transferee: transferee } = this;
+    if (transferee === undefined || transferee.isPrompted || this.progressOf(transferee.id).match < this.log.lastIndex)
+      return;
+    transferee.isPrompted = true;
+    this.sendTimeoutNow(transferee.id);
   }
 
-  private sendTimeoutNow(heir: MemberId): void {
-    this.send(heir, { kind: "timeoutNow", term: this.term, lastIndex: this.log.lastIndex });
+  private sendTimeoutNow(transferee: MemberId): void {
+    this.send(transferee, { kind: "timeoutNow", term: this.term, lastIndex: this.log.lastIndex });
   }
 
   /** Sends entries from `from` up to `to`, as many as one message takes; none asks whether `from - 1` is held. */
@@ -250,7 +251,7 @@ export class Leadership {
     const commit = this.commitFor(follower);
     follower.commitSent = commit;
     // A heartbeat would call off the candidacy that it was asked for; being asked again does not.
-    if (this.heir?.asked === true && this.heir.id === id) {
+    if (this.transferee?.isPrompted === true && this.transferee.id === id) {
       this.sendTimeoutNow(id);
       return;
     }
