@@ -118,10 +118,10 @@ export class RaftCore {
       isDurable: () => this.outbox.isHardStateDurable,
       send: (to, message) => this.outbox.send(to, message),
       listener: {
-        newTerm: () => this.outbox.dropReplies(),
-        leaderChanged: () => this.onLeaderChanged(),
-        elected: () => this.onElected(),
-        deposed: () => this.endLeadership(),
+        onNewTerm: () => this.outbox.dropReplies(),
+        onLeaderChanged: () => this.onLeaderChanged(),
+        onElected: () => this.onElected(),
+        onDeposed: () => this.endLeadership(),
       },
     });
     this.installer = new Installer({ log: this.log, elections: this.elections, outbox: this.outbox });
@@ -183,7 +183,7 @@ export class RaftCore {
     if (unsaved.restart === undefined) this.log.markSaved();
     else this.installer.restarted(unsaved.restart);
     this.leadership?.onSaved();
-    this.elections.saved();
+    this.elections.onSaved();
   }
 
   /** Committed entries that are durable here, in order, each once; a bounded amount, so take until there are none. */
@@ -287,7 +287,7 @@ export class RaftCore {
 
   private onLinkClosed(peer: MemberId): void {
     this.leadership?.linkClosed(peer);
-    this.elections.linkClosed(peer);
+    this.elections.onLinkClosed(peer);
     if (peer === this.transfer?.to) this.endTransfer(false);
   }
 

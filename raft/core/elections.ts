@@ -19,13 +19,13 @@ import {
 /** What the core does when it comes to know, or is, another leader. */
 export interface ElectionsListener {
   /** The term is new: what was said in an older one is of use to nobody. */
-  newTerm(): void;
+  onNewTerm(): void;
   /** `leader` is another, or nobody. */
-  leaderChanged(): void;
+  onLeaderChanged(): void;
   /** This member leads its term. */
-  elected(): void;
+  onElected(): void;
   /** If it led, it does not any more. */
-  deposed(): void;
+  onDeposed(): void;
 }
 
 export interface ElectionsOptions extends ElectionTimerOptions {
@@ -71,7 +71,7 @@ export class Elections {
   /** The candidacy under way was asked for by the leader. */
   private isTransfer = false;
   /** This member starts no candidacy: it could not lead now. */
-  paused = false;
+  isPaused = false;
 
   constructor(options: ElectionsOptions) {
     this.id = options.id;
@@ -119,7 +119,7 @@ export class Elections {
     this.ownVote = noMember;
     this.elected = noMember;
     this.changeLeader(noMember);
-    this.listener.newTerm();
+    this.listener.onNewTerm();
   }
 
   /** Takes note of another member's term. @returns whether its message is of our own term */
@@ -162,7 +162,7 @@ export class Elections {
   private becomeFollower(leader: MemberId): void {
     this.ownRole = "follower";
     this.ballot = undefined;
-    this.listener.deposed();
+    this.listener.onDeposed();
     this.changeLeader(leader);
     this.hurried = false;
     this.timer.wait();
@@ -171,7 +171,7 @@ export class Elections {
   private changeLeader(leader: MemberId): void {
     if (leader === this.heardLeader) return;
     this.heardLeader = leader;
-    this.listener.leaderChanged();
+    this.listener.onLeaderChanged();
   }
 
   /** Whether a leader works, as far as this member knows: then it helps nobody to unseat it. Raft thesis §4.2.3, §9.6. */
@@ -183,10 +183,10 @@ export class Elections {
 
   /** For all but a leader. */
   tick(): void {
-    if (this.timer.tick() && !this.paused) this.campaign({ isTransfer: false });
+    if (this.timer.tick() && !this.isPaused) this.campaign({ isTransfer: false });
   }
 
-  linkClosed(peer: MemberId): void {
+  onLinkClosed(peer: MemberId): void {
     if (peer !== this.heardLeader && !this.isAwaited(peer)) return;
     this.lostLeader = peer;
     this.changeLeader(noMember);
@@ -266,7 +266,7 @@ export class Elections {
   }
 
   /** A write ended. A candidate's own vote counts once it cannot be forgotten and given to another. Raft paper §5.2. */
-  saved(): void {
+  onSaved(): void {
     if (this.ownRole === "candidate" && this.isDurable()) this.recordVote(this.id, true);
   }
 
@@ -283,7 +283,7 @@ export class Elections {
     this.elected = this.id;
     this.changeLeader(this.id);
     this.hurried = false;
-    this.listener.elected();
+    this.listener.onElected();
   }
 
   // What candidates and voters say to each other.
@@ -349,7 +349,7 @@ export class Elections {
    */
   onTimeoutNow(from: MemberId, { term, lastIndex }: TimeoutNow): void {
     const isCurrent = term === this.ownTerm && from === this.elected && lastIndex === this.log.lastIndex;
-    if (isCurrent && !this.paused) this.campaign({ isTransfer: true });
+    if (isCurrent && !this.isPaused) this.campaign({ isTransfer: true });
   }
 
   /** At most one vote per term. Raft paper §5.2. */

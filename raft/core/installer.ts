@@ -52,7 +52,7 @@ export class Installer {
       return false;
     }
     this.current = { position, stage: "received" };
-    this.elections.paused = true;
+    this.elections.isPaused = true;
     return true;
   }
 
@@ -80,7 +80,7 @@ export class Installer {
   restarted(position: LogPosition): void {
     this.log.restart(position);
     this.current = undefined;
-    this.elections.paused = false;
+    this.elections.isPaused = false;
     // Whoever leads this term or a later one than the snapshot's holds all that it contains. Paper §5.4, leader completeness.
     if (this.elections.leader !== noMember) this.outbox.acknowledge(this.elections.leader, position.index);
   }
