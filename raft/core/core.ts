@@ -375,7 +375,7 @@ export class RaftCore {
       this.refuseAppend(from, append); // so that a leader that was cut off learns of the new term
       return;
     }
-    this.elections.follow(from, append.term);
+    this.elections.followLeader(from, append.term);
     if (this.installer.isUnderWay) return; // as if lost: the log stands still
     const { prevIndex, prevTerm, entries } = append;
     if (prevIndex < this.log.base.index) {
@@ -404,21 +404,21 @@ export class RaftCore {
   }
 
   private onAppendReply(from: MemberId, reply: AppendReply): void {
-    if (!this.elections.observe(reply.term)) return;
+    if (!this.elections.observeTerm(reply.term)) return;
     this.leadership?.heard(from);
     this.leadership?.onAppendReply(from, reply);
   }
 
   private onHeartbeat(from: MemberId, heartbeat: Heartbeat): void {
     if (heartbeat.term >= this.elections.term) {
-      this.elections.follow(from, heartbeat.term);
+      this.elections.followLeader(from, heartbeat.term);
       this.log.commitTo(heartbeat.commit);
     }
     this.outbox.send(from, { kind: "heartbeatReply", term: this.elections.term, round: heartbeat.round });
   }
 
   private onHeartbeatReply(from: MemberId, reply: HeartbeatReply): void {
-    if (!this.elections.observe(reply.term)) return;
+    if (!this.elections.observeTerm(reply.term)) return;
     this.leadership?.heard(from);
     this.leadership?.onHeartbeatReply(from, reply);
   }

@@ -18,7 +18,7 @@ export class ElectionTimer {
     this.electionTicks = options.electionTicks;
     this.windowTicks = Math.max(1, Math.floor(options.heartbeatTicks / 2));
     this.random = options.random;
-    this.wait();
+    this.startTimeout();
   }
 
   /** @returns whether the wait is over */
@@ -28,23 +28,23 @@ export class ElectionTimer {
   }
 
   /** The leader was heard: the wait begins anew. */
-  restart(): void {
+  resetElapsed(): void {
     this.elapsed = 0;
   }
 
   /** Whether the wait began less than the least election timeout ago. */
-  get isFresh(): boolean {
+  get isWithinElectionTimeout(): boolean {
     return this.elapsed < this.electionTicks;
   }
 
   /** A normal election timeout, random in [electionTicks, 2 × electionTicks), so that members seldom tie. Raft paper §5.2. */
-  wait(): void {
+  startTimeout(): void {
     this.elapsed = 0;
     this.timeout = this.electionTicks + Math.floor(this.random() * this.electionTicks);
   }
 
   /** A short wait, for when the leader is known to be gone: members take turns, in windows by rank. */
-  hurry(turn: number): void {
+  startTurn(turn: number): void {
     this.elapsed = 0;
     this.timeout = turn * this.windowTicks + Math.floor(this.random() * (this.windowTicks + 1));
   }

@@ -59,13 +59,13 @@ export class Elections {
   private ownRole: Role = "follower";
   private ownTerm: Term;
   private ownVote: MemberId;
-  private heardLeader: MemberId = noMember;
+  private knownLeader: MemberId = noMember;
   /** Who was seen leading this term; stays when the leader is forgotten. */
-  private elected: MemberId = noMember;
+  private leaderOfTerm: MemberId = noMember;
   /** While pre-candidate or candidate. */
   private ballot: Ballot | undefined;
   /** The leader is known to be gone, and nobody contradicted yet: members campaign in turn, in short windows. */
-  private hurried = true;
+  private isLeaderGone = true;
   /** Whose link closed last while it led, or was about to: it takes no turn. */
   private lostLeader: MemberId = noMember;
   /** The candidacy under way was asked for by the leader. */
@@ -90,7 +90,7 @@ export class Elections {
   /** Nobody leads as far as this member knows: the same case as a leader whose link closed. */
   start(): void {
     if (this.peers.length === 0) this.campaign({ isTransfer: false });
-    else this.timer.hurry(this.rank());
+    else this.timer.startTurn(this.rank());
   }
 
   get role(): Role {
@@ -108,7 +108,7 @@ export class Elections {
 
   /** The leader that is heard; `noMember` also when its link closed or it was silent for too long. */
   get leader(): MemberId {
-    return this.heardLeader;
+    return this.knownLeader;
   }
 
   // Terms and leaders.
@@ -117,13 +117,13 @@ export class Elections {
     invariant(term > this.ownTerm, "a term that goes back");
     this.ownTerm = term;
     this.ownVote = noMember;
-    this.elected = noMember;
-    this.changeLeader(noMember);
+    this.leaderOfTerm = noMember;
+    this.setLeader(noMember);
     this.listener.onNewTerm();
   }
 
   /** Takes note of another member's term. @returns whether its message is of our own term */
-  observe(term: Term): boolean {
+  observeTerm(term: Term): boolean {
     if (term > this.ownTerm) {
       this.adoptTerm(term);
       this.becomeFollower(noMember);
@@ -132,24 +132,24 @@ export class Elections {
   }
 
   /** An append or heartbeat of our term or a later one: `from` leads it. Raft paper §5.2. */
-  follow(from: MemberId, term: Term): void {
+  followLeader(from: MemberId, term: Term): void {
     if (term > this.ownTerm) this.adoptTerm(term);
-    this.saw(from);
-    if (this.heardLeader === from) this.timer.restart();
+    this.recordLeader(from);
+    if (this.knownLeader === from) this.timer.resetElapsed();
     else this.becomeFollower(from);
   }
 
   /** `leader` leads this term, or led it. */
-  private saw(leader: MemberId): void {
-    if (this.elected === leader) return;
-    invariant(this.elected === noMember, "two leaders in one term");
-    this.elected = leader;
+  private recordLeader(leader: MemberId): void {
+    if (this.leaderOfTerm === leader) return;
+    invariant(this.leaderOfTerm === noMember, "two leaders in one term");
+    this.leaderOfTerm = leader;
   }
 
   /** Some time ago, perhaps, `leader` led `term`. */
-  learnOf(leader: MemberId, term: Term): void {
-    this.observe(term);
-    this.saw(leader);
+  learnLeader(leader: MemberId, term: Term): void {
+    this.observeTerm(term);
+    this.recordLeader(leader);
     if (this.ownRole !== "follower") this.becomeFollower(noMember); // this term has its leader
   }
 
@@ -163,20 +163,20 @@ export class Elections {
     this.ownRole = "follower";
     this.ballot = undefined;
     this.listener.onDeposed();
-    this.changeLeader(leader);
-    this.hurried = false;
-    this.timer.wait();
+    this.setLeader(leader);
+    this.isLeaderGone = false;
+    this.timer.startTimeout();
   }
 
-  private changeLeader(leader: MemberId): void {
-    if (leader === this.heardLeader) return;
-    this.heardLeader = leader;
+  private setLeader(leader: MemberId): void {
+    if (leader === this.knownLeader) return;
+    this.knownLeader = leader;
     this.listener.onLeaderChanged();
   }
 
   /** Whether a leader works, as far as this member knows: then it helps nobody to unseat it. Raft thesis §4.2.3, §9.6. */
-  private hearsLeader(): boolean {
-    return this.ownRole === "leader" || (this.heardLeader !== noMember && this.timer.isFresh);
+  private hasActiveLeader(): boolean {
+    return this.ownRole === "leader" || (this.knownLeader !== noMember && this.timer.isWithinElectionTimeout);
   }
 
   // Time, and links that close.
@@ -187,24 +187,24 @@ export class Elections {
   }
 
   onLinkClosed(peer: MemberId): void {
-    if (peer !== this.heardLeader && !this.isAwaited(peer)) return;
+    if (peer !== this.knownLeader && !this.isAwaitedCandidate(peer)) return;
     this.lostLeader = peer;
-    this.changeLeader(noMember);
-    this.hurry();
+    this.setLeader(noMember);
+    this.waitForTurn();
   }
 
   /** Whether this member voted for `candidate`, and waits since to hear it lead. */
-  private isAwaited(candidate: MemberId): boolean {
-    const isIdle = this.ownRole === "follower" && !this.hurried;
-    return isIdle && this.ownVote === candidate && this.elected === noMember;
+  private isAwaitedCandidate(candidate: MemberId): boolean {
+    const isIdle = this.ownRole === "follower" && !this.isLeaderGone;
+    return isIdle && this.ownVote === candidate && this.leaderOfTerm === noMember;
   }
 
   /** Begins waiting for this member's turn, with the leader gone. Refusals from before do not count any more. */
-  private hurry(): void {
+  private waitForTurn(): void {
     this.ownRole = "follower";
     this.ballot = undefined;
-    this.hurried = true;
-    this.timer.hurry(this.rank());
+    this.isLeaderGone = true;
+    this.timer.startTurn(this.rank());
   }
 
   /** This member's place among those that may follow the lost leader. */
@@ -216,53 +216,54 @@ export class Elections {
    * A member that wants to lead holds less than this one, which therefore refused it: with nobody leading,
    * this one should ask, and not only after a whole timeout.
    */
-  private takeTurn(): void {
+  private waitForTurnIfIdle(): void {
     const isIdle = this.ownRole === "follower" || this.ownRole === "preCandidate";
-    if (isIdle && this.heardLeader === noMember && !this.hurried) this.hurry();
+    if (isIdle && this.knownLeader === noMember && !this.isLeaderGone) this.waitForTurn();
   }
 
   // Candidacies.
 
   /** Asks whether a candidacy would succeed, which disturbs nobody if it would not. Raft thesis §9.6. */
   private campaign({ isTransfer }: { isTransfer: boolean }): void {
-    this.changeLeader(noMember);
+    this.setLeader(noMember);
     if (this.peers.length === 0) {
-      this.runForLeader(); // nobody to ask
+      this.becomeCandidate(); // nobody to ask
       return;
     }
     // Without an answer, in a hurry, those that were silent are asked again, a window later than before.
-    const asksAgain = this.ownRole === "preCandidate" && isTransfer === this.isTransfer && (this.hurried || isTransfer);
+    const asksAgain =
+      this.ownRole === "preCandidate" && isTransfer === this.isTransfer && (this.isLeaderGone || isTransfer);
     if (!asksAgain) {
       this.ownRole = "preCandidate";
       this.ballot = new Ballot(this.voters);
       this.isTransfer = isTransfer;
     }
-    if (this.hurried) this.timer.hurry(this.rank() + 1);
-    else this.timer.wait();
+    if (this.isLeaderGone) this.timer.startTurn(this.rank() + 1);
+    else this.timer.startTimeout();
     this.recordPreVote(this.id, true);
     const term = (this.ownTerm + 1) as Term;
-    this.askForVotes("preVote", term);
+    this.requestVotes("preVote", term);
   }
 
-  private askForVotes(kind: "preVote" | "vote", term: Term): void {
+  private requestVotes(kind: "preVote" | "vote", term: Term): void {
     const { lastIndex, lastTerm } = this.log;
     const message: PreVote | Vote = { kind, term, lastIndex, lastTerm, transfer: this.isTransfer };
     for (const peer of this.peers) if (this.ballot?.hasAnswered(peer) === false) this.send(peer, message);
   }
 
   private recordPreVote(voter: MemberId, granted: boolean): void {
-    this.ballot?.record(voter, granted);
-    if (this.ballot?.won === true) this.runForLeader();
+    this.ballot?.recordAnswer(voter, granted);
+    if (this.ballot?.isWon === true) this.becomeCandidate();
   }
 
-  /** Raft paper §5.2. The requests wait for the write of term and vote; so does the own vote, see `saved`. */
-  private runForLeader(): void {
+  /** Raft paper §5.2. The requests wait for the write of term and vote; so does the own vote, see `onSaved`. */
+  private becomeCandidate(): void {
     this.adoptTerm((this.ownTerm + 1) as Term);
     this.ownRole = "candidate";
     this.ownVote = this.id;
     this.ballot = new Ballot(this.voters);
-    this.timer.wait();
-    this.askForVotes("vote", this.ownTerm);
+    this.timer.startTimeout();
+    this.requestVotes("vote", this.ownTerm);
   }
 
   /** A write ended. A candidate's own vote counts once it cannot be forgotten and given to another. Raft paper §5.2. */
@@ -271,18 +272,18 @@ export class Elections {
   }
 
   private recordVote(voter: MemberId, granted: boolean): void {
-    this.ballot?.record(voter, granted);
-    if (this.ballot?.won === true) this.becomeLeader();
+    this.ballot?.recordAnswer(voter, granted);
+    if (this.ballot?.isWon === true) this.becomeLeader();
   }
 
   private becomeLeader(): void {
-    invariant(this.elected === noMember, "two leaders in one term");
+    invariant(this.leaderOfTerm === noMember, "two leaders in one term");
     invariant(this.isDurable(), "a leader of a term that it may forget");
     this.ownRole = "leader";
     this.ballot = undefined;
-    this.elected = this.id;
-    this.changeLeader(this.id);
-    this.hurried = false;
+    this.leaderOfTerm = this.id;
+    this.setLeader(this.id);
+    this.isLeaderGone = false;
     this.listener.onElected();
   }
 
@@ -290,57 +291,57 @@ export class Elections {
 
   onPreVote(from: MemberId, request: PreVote): void {
     const upToDate = this.log.isUpToDate(request.lastIndex, request.lastTerm);
-    const free = request.term > this.ownTerm || (request.term === this.ownTerm && this.mayVoteFor(from));
-    const granted = free && upToDate && !this.standsByLeader(from, request);
+    const free = request.term > this.ownTerm || (request.term === this.ownTerm && this.canVoteFor(from));
+    const granted = free && upToDate && !this.shouldKeepLeader(from, request);
     this.send(from, { kind: "preVoteReply", term: granted ? request.term : this.ownTerm, granted });
-    if (!upToDate) this.takeTurn();
+    if (!upToDate) this.waitForTurnIfIdle();
   }
 
   /**
    * Whether a leader works that `from` would unseat, and did not ask for it itself. The leader knows best whom it asked, and
    * whether that still holds: a candidacy that comes late is like any other, and disturbs nobody.
    */
-  private standsByLeader(from: MemberId, { transfer }: PreVote): boolean {
-    if (!this.hearsLeader()) return false;
+  private shouldKeepLeader(from: MemberId, { transfer }: PreVote): boolean {
+    if (!this.hasActiveLeader()) return false;
     if (!transfer) return true;
     return this.ownRole === "leader" && this.transferee() !== from;
   }
 
   onPreVoteReply(from: MemberId, reply: PreVoteReply): void {
-    if (!reply.granted) this.observe(reply.term); // granted, it is our own term + 1
+    if (!reply.granted) this.observeTerm(reply.term); // granted, it is our own term + 1
     if (this.ownRole !== "preCandidate") return;
     if (reply.granted) {
       if (reply.term === this.ownTerm + 1) this.recordPreVote(from, true);
       return;
     }
     this.recordPreVote(from, false);
-    if (this.hurried) {
+    if (this.isLeaderGone) {
       // Somebody hears the leader, or holds more than we do: no reason for haste.
-      this.hurried = false;
-      this.timer.wait();
+      this.isLeaderGone = false;
+      this.timer.startTimeout();
     }
   }
 
   onVote(from: MemberId, request: Vote): void {
     // A working leader is not given up for a member that lost sight of it (raft thesis §4.2.3); but for one that the
     // leader asked to take over (§3.10), which a majority agreed to in the PreVote before.
-    if (request.term > this.ownTerm && this.hearsLeader() && !request.transfer) return;
-    const isCurrent = this.observe(request.term);
+    if (request.term > this.ownTerm && this.hasActiveLeader() && !request.transfer) return;
+    const isCurrent = this.observeTerm(request.term);
     const upToDate = this.log.isUpToDate(request.lastIndex, request.lastTerm);
-    const granted = isCurrent && upToDate && this.mayVoteFor(from);
+    const granted = isCurrent && upToDate && this.canVoteFor(from);
     if (granted) {
       this.ownVote = from;
-      this.timer.wait();
+      this.timer.startTimeout();
     }
     this.send(from, { kind: "voteReply", term: this.ownTerm, granted });
-    if (!upToDate) this.takeTurn();
+    if (!upToDate) this.waitForTurnIfIdle();
   }
 
   onVoteReply(from: MemberId, reply: VoteReply): void {
-    if (!this.observe(reply.term) || this.ownRole !== "candidate") return;
+    if (!this.observeTerm(reply.term) || this.ownRole !== "candidate") return;
     this.recordVote(from, reply.granted);
     // A split vote: the next turn comes soon if the leader is known to be gone.
-    if (!reply.granted && this.hurried) this.timer.hurry(this.rank() + 1);
+    if (!reply.granted && this.isLeaderGone) this.timer.startTurn(this.rank() + 1);
   }
 
   /**
@@ -348,12 +349,12 @@ export class Elections {
    * PreVote first. (etcd leaves that out; it costs one round trip, and makes a request that comes late harmless.)
    */
   onTimeoutNow(from: MemberId, { term, lastIndex }: TimeoutNow): void {
-    const isCurrent = term === this.ownTerm && from === this.elected && lastIndex === this.log.lastIndex;
+    const isCurrent = term === this.ownTerm && from === this.leaderOfTerm && lastIndex === this.log.lastIndex;
     if (isCurrent && !this.isPaused) this.campaign({ isTransfer: true });
   }
 
   /** At most one vote per term. Raft paper §5.2. */
-  private mayVoteFor(candidate: MemberId): boolean {
-    return this.ownVote === candidate || (this.ownVote === noMember && this.elected === noMember);
+  private canVoteFor(candidate: MemberId): boolean {
+    return this.ownVote === candidate || (this.ownVote === noMember && this.leaderOfTerm === noMember);
   }
 }

@@ -44,7 +44,7 @@ export class Installer {
   receive({ from, leaderTerm, position }: ReceivedSnapshot): boolean {
     if (leaderTerm < this.elections.term || this.current !== undefined) return false;
     invariant(position.term <= leaderTerm, "a snapshot that contains an entry of a later term than its leader's");
-    this.elections.learnOf(from, leaderTerm);
+    this.elections.learnLeader(from, leaderTerm);
     // With that entry our log holds all before it, too; what follows stays, as it may have been acknowledged. Paper §7.
     if (this.log.termAt(position.index) === position.term) this.log.commitTo(position.index);
     if (position.index <= this.log.commit) {

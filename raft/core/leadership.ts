@@ -2,7 +2,7 @@ import { invariant } from "./invariant.js";
 import type { CoreLimits } from "./limits.js";
 import type { Log } from "./log.js";
 import { Progress } from "./progress.js";
-import { quorumSize, reachedByQuorum } from "./quorum.js";
+import { quorumSize, quorumValue } from "./quorum.js";
 import { ReadRounds, type PendingRead } from "./read-rounds.js";
 import type {
   AppendReply,
@@ -193,7 +193,7 @@ export class Leadership {
     held[0] = this.log.saved;
     let i = 1;
     for (const follower of this.followers.values()) held[i++] = follower.match;
-    const index = reachedByQuorum(held) as LogIndex;
+    const index = quorumValue(held) as LogIndex;
     // Counting copies commits only entries of this term; older ones ride along. Counting
     // those directly can lose an acknowledged write (Raft paper §5.4.2, figure 8).
     if (index <= this.log.commit || this.log.termAt(index) !== this.term) return;
@@ -282,7 +282,7 @@ export class Leadership {
     answered[0] = this.round;
     let i = 1;
     for (const follower of this.followers.values()) answered[i++] = follower.round;
-    const round = reachedByQuorum(answered);
+    const round = quorumValue(answered);
     for (;;) {
       const confirmed = this.reads.takeConfirmed(round);
       if (confirmed === undefined) return;

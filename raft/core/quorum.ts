@@ -8,7 +8,7 @@ export const quorumSize = (members: number): number => Math.floor(members / 2) +
  *
  * @param values one of each voter; sorted in place, so that the hot path allocates nothing
  */
-export function reachedByQuorum(values: Float64Array): number {
+export function quorumValue(values: Float64Array): number {
   values.sort();
   return values[values.length - quorumSize(values.length)] ?? 0;
 }
@@ -23,7 +23,7 @@ export class Ballot {
     this.quorum = quorumSize(voters.length);
   }
 
-  record(voter: MemberId, granted: boolean): void {
+  recordAnswer(voter: MemberId, granted: boolean): void {
     if (this.answers.has(voter)) return;
     this.answers.set(voter, granted);
     if (granted) this.yes++;
@@ -33,7 +33,7 @@ export class Ballot {
     return this.answers.has(voter);
   }
 
-  get won(): boolean {
+  get isWon(): boolean {
     return this.yes >= this.quorum;
   }
 }
