@@ -147,7 +147,7 @@ export class RaftCore {
         this.onLinkClosed(input.peer);
         return;
       case "snapshotEnded":
-        this.leadership?.snapshotEnded(input.peer);
+        this.leadership?.onSnapshotEnded(input.peer);
         return;
       case "snapshotReceived":
         this.onSnapshotReceived(input);
@@ -221,7 +221,7 @@ export class RaftCore {
    */
   compact(through: LogIndex): LogPosition {
     if (!this.installer.isUnderWay) this.log.compact(through);
-    this.leadership?.compacted();
+    this.leadership?.onLogCompacted();
     return this.log.base;
   }
 
@@ -252,11 +252,11 @@ export class RaftCore {
       heartbeatTicks: this.heartbeatTicks,
       electionTicks: this.electionTicks,
       send: (to, message) => this.outbox.send(to, message),
-      answerRead: ({ from, request }, index) => {
+      onReadConfirmed: ({ from, request }, index) => {
         if (from === this.id) this.requests.answered({ request, index });
         else this.outbox.send(from, { kind: "forwardedReadReply", request, index });
       },
-      needSnapshot: (peer) => this.notices.push({ kind: "snapshotNeeded", peer }),
+      onSnapshotNeeded: (peer) => this.notices.push({ kind: "snapshotNeeded", peer }),
     });
   }
 
@@ -286,7 +286,7 @@ export class RaftCore {
   }
 
   private onLinkClosed(peer: MemberId): void {
-    this.leadership?.linkClosed(peer);
+    this.leadership?.onLinkClosed(peer);
     this.elections.onLinkClosed(peer);
     if (peer === this.transfer?.to) this.endTransfer(false);
   }
@@ -405,7 +405,7 @@ export class RaftCore {
 
   private onAppendReply(from: MemberId, reply: AppendReply): void {
     if (!this.elections.observeTerm(reply.term)) return;
-    this.leadership?.heard(from);
+    this.leadership?.markActive(from);
     this.leadership?.onAppendReply(from, reply);
   }
 
@@ -419,7 +419,7 @@ export class RaftCore {
 
   private onHeartbeatReply(from: MemberId, reply: HeartbeatReply): void {
     if (!this.elections.observeTerm(reply.term)) return;
-    this.leadership?.heard(from);
+    this.leadership?.markActive(from);
     this.leadership?.onHeartbeatReply(from, reply);
   }
 }

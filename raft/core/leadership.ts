@@ -26,9 +26,9 @@ export interface LeadershipOptions {
   /** Sends as soon as `term` is durable. */
   readonly send: (to: MemberId, message: PeerMessage) => void;
   /** A read was confirmed: it sees everything acknowledged before it began, once `index` is applied. */
-  readonly answerRead: (read: PendingRead, index: LogIndex) => void;
+  readonly onReadConfirmed: (read: PendingRead, index: LogIndex) => void;
   /** What a follower needs is not in the log any more; it is sent no appends until `snapshotEnded`. */
-  readonly needSnapshot: (follower: MemberId) => void;
+  readonly onSnapshotNeeded: (follower: MemberId) => void;
 }
 
 /** What a leader does in its term. Gone with the term, so nothing of it can leak into the next. Raft paper §5.3, §5.4. */
@@ -40,8 +40,8 @@ export class Leadership {
   private readonly heartbeatTicks: number;
   private readonly electionTicks: number;
   private readonly send: LeadershipOptions["send"];
-  private readonly answerRead: LeadershipOptions["answerRead"];
-  private readonly needSnapshot: LeadershipOptions["needSnapshot"];
+  private readonly onReadConfirmed: LeadershipOptions["onReadConfirmed"];
+  private readonly onSnapshotNeeded: LeadershipOptions["onSnapshotNeeded"];
   private readonly followers: ReadonlyMap<MemberId, Progress>;
   private readonly quorum: number;
   private readonly reads = new ReadRounds();
@@ -61,8 +61,8 @@ export class Leadership {
     this.heartbeatTicks = options.heartbeatTicks;
     this.electionTicks = options.electionTicks;
     this.send = options.send;
-    this.answerRead = options.answerRead;
-    this.needSnapshot = options.needSnapshot;
+    this.onReadConfirmed = options.onReadConfirmed;
+    this.onSnapshotNeeded = options.onSnapshotNeeded;
     this.quorum = quorumSize(options.voters.length);
     this.votersScratch = new Float64Array(options.voters.length);
     const followers = options.voters.filter((voter) => voter !== this.id);
@@ -100,41 +100,41 @@ export class Leadership {
   tick(): boolean {
     this.now++;
     if (this.now % this.heartbeatTicks !== 0) return true;
-    let heard = 1;
+    let active = 1;
     for (const follower of this.followers.values()) {
-      if (this.isHeard(follower)) heard++;
-      follower.beat();
+      if (this.isActive(follower)) active++;
+      follower.onHeartbeatDue();
     }
-    if (heard < this.quorum) return false;
+    if (active < this.quorum) return false;
     this.beginRound();
     return true;
   }
 
-  private isHeard(follower: Progress): boolean {
-    return this.now - follower.heardAt < this.electionTicks;
+  private isActive(follower: Progress): boolean {
+    return this.now - follower.activeAt < this.electionTicks;
   }
 
   /** Something of this term arrived from `from`. */
-  heard(from: MemberId): void {
+  markActive(from: MemberId): void {
     const follower = this.progressOf(from);
-    follower.heardAt = this.now;
+    follower.activeAt = this.now;
     follower.isConnected = true;
   }
 
   /** What was on its way to `peer` is lost; it is sent again once the follower answers a heartbeat. */
-  linkClosed(peer: MemberId): void {
-    this.followers.get(peer)?.linkClosed();
+  onLinkClosed(peer: MemberId): void {
+    this.followers.get(peer)?.onLinkClosed();
   }
 
   onAppendReply(from: MemberId, reply: AppendReply): void {
     const follower = this.progressOf(from);
     if (!reply.accepted) {
       const agreeAt = this.log.lastOfTermAtMost(reply.hintIndex, reply.hintTerm);
-      if (follower.refused(reply.index, agreeAt)) this.needSnapshot(from);
+      if (follower.onAppendRefused(reply.index, agreeAt)) this.onSnapshotNeeded(from);
       return;
     }
     invariant(reply.index <= this.log.lastIndex, "acknowledged past the end of the leader's log");
-    follower.accepted(reply.index);
+    follower.onAppendAccepted(reply.index);
     this.advanceCommit();
   }
 
@@ -142,17 +142,17 @@ export class Leadership {
     const follower = this.progressOf(from);
     if (reply.round > follower.round) follower.round = reply.round;
     this.answerConfirmedReads();
-    if (follower.reached()) this.sendAppend(from, follower.next, (follower.next - 1) as LogIndex);
+    if (follower.onHeartbeatReply()) this.sendAppend(from, follower.next, (follower.next - 1) as LogIndex);
   }
 
   /** The snapshot for `peer` arrived, or did not. */
-  snapshotEnded(peer: MemberId): void {
-    this.followers.get(peer)?.snapshotEnded();
+  onSnapshotEnded(peer: MemberId): void {
+    this.followers.get(peer)?.onSnapshotEnded();
   }
 
   /** The log begins later than it did. */
-  compacted(): void {
-    for (const follower of this.followers.values()) follower.compacted();
+  onLogCompacted(): void {
+    for (const follower of this.followers.values()) follower.onLogCompacted();
   }
 
   /**
@@ -163,7 +163,7 @@ export class Leadership {
     let best: MemberId | undefined;
     let bestMatch = -1;
     for (const [id, follower] of this.followers) {
-      const mayLead = follower.isConnected && this.isHeard(follower) && (wanted === undefined || id === wanted);
+      const mayLead = follower.isConnected && this.isActive(follower) && (wanted === undefined || id === wanted);
       if (!mayLead || follower.match <= bestMatch) continue;
       best = id;
       bestMatch = follower.match;
@@ -208,7 +208,7 @@ export class Leadership {
   flush(): void {
     this.beginDueRound();
     for (const [id, follower] of this.followers) {
-      while (follower.isDue(this.limits)) this.sendAppend(id, follower.next, this.log.lastIndex);
+      while (follower.isAppendDue(this.limits)) this.sendAppend(id, follower.next, this.log.lastIndex);
       // A commit that no append carried is sent at once: the follower's readers wait for it.
       if (this.commitFor(follower) > follower.commitSent) this.sendHeartbeat(id, follower);
     }
@@ -236,7 +236,7 @@ export class Leadership {
     invariant(prevTerm !== undefined, "an append that does not follow anything in the leader's log");
     const entries = this.log.slice(from, to, this.limits.maxAppendBytes);
     this.send(id, { kind: "append", term: this.term, prevIndex, prevTerm, commit: this.log.commit, entries });
-    follower.sent(entries);
+    follower.onAppendSent(entries);
     if (entries.length === 0) return;
     const taken = Math.min(this.log.commit, prevIndex + entries.length) as LogIndex;
     if (taken > follower.commitSent) follower.commitSent = taken;
@@ -286,7 +286,7 @@ export class Leadership {
     for (;;) {
       const confirmed = this.reads.takeConfirmed(round);
       if (confirmed === undefined) return;
-      for (const read of confirmed.reads) this.answerRead(read, confirmed.index);
+      for (const read of confirmed.reads) this.onReadConfirmed(read, confirmed.index);
     }
   }
 }

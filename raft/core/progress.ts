@@ -21,7 +21,7 @@ export class Progress {
   /** The newest round of heartbeats it answered. Raft thesis §6.4. */
   round = 0;
   /** The leader's tick at which it was last heard. */
-  heardAt: number;
+  activeAt: number;
   /** Its link has not closed since it was heard: it may be asked to take over. */
   isConnected = true;
   private readonly log: Pick<Log, "base" | "lastIndex">;
@@ -29,18 +29,18 @@ export class Progress {
   private nextIndex: LogIndex;
   private state: "probing" | "replicating" | "snapshot" = "probing";
   /** Probing: an append is on its way, the next one waits for its answer. */
-  private probeSent = false;
+  private isProbeSent = false;
   private inflight: Inflight[] = [];
   private inflightBytes = 0;
   /** An append was answered since the last heartbeat. */
-  private answered = false;
-  private stalled = false;
+  private isAnswered = false;
+  private isStalled = false;
 
   /** @param log the leader's */
   constructor(log: Pick<Log, "base" | "lastIndex">, now: number) {
     this.log = log;
     this.nextIndex = (log.lastIndex + 1) as LogIndex;
-    this.heardAt = now;
+    this.activeAt = now;
   }
 
   get next(): LogIndex {
@@ -48,10 +48,10 @@ export class Progress {
   }
 
   /** Whether one more append is to be sent now. A probe that finds nothing new to send still asks what the follower holds. */
-  isDue(limits: CoreLimits): boolean {
+  isAppendDue(limits: CoreLimits): boolean {
     switch (this.state) {
       case "probing":
-        return !this.probeSent && this.match < this.log.lastIndex;
+        return !this.isProbeSent && this.match < this.log.lastIndex;
       case "replicating":
         return (
           this.nextIndex <= this.log.lastIndex &&
@@ -64,9 +64,9 @@ export class Progress {
   }
 
   /** Entries were sent, beginning at `next`; none, if it was only asked whether what precedes them is held. */
-  sent(entries: readonly Entry[]): void {
+  onAppendSent(entries: readonly Entry[]): void {
     if (this.state !== "replicating") {
-      this.probeSent = true;
+      this.isProbeSent = true;
       return;
     }
     if (entries.length === 0) return;
@@ -78,9 +78,9 @@ export class Progress {
   }
 
   /** The follower's log agrees with ours up to `index`. */
-  accepted(index: LogIndex): void {
-    this.answered = true;
-    this.stalled = false;
+  onAppendAccepted(index: LogIndex): void {
+    this.isAnswered = true;
+    this.isStalled = false;
     if (index > this.match) this.match = index;
     if (this.state !== "replicating") {
       if (this.match < this.log.base.index) return; // an old answer: we could not go on from there
@@ -106,53 +106,53 @@ export class Progress {
    * @param agreeAt where the logs might still agree, going by the follower's hint
    * @returns true if only a snapshot helps, from now on
    */
-  refused(index: LogIndex, agreeAt: LogIndex): boolean {
-    this.answered = true;
+  onAppendRefused(index: LogIndex, agreeAt: LogIndex): boolean {
+    this.isAnswered = true;
     if (this.state === "snapshot") return false;
     if (this.state === "replicating") {
-      if (index > this.match) this.probe(this.match); // otherwise overtaken by an acceptance
+      if (index > this.match) this.startProbing(this.match); // otherwise overtaken by an acceptance
       return false;
     }
     if (index !== this.nextIndex - 1) return false; // answers an earlier probe
     const agreed = Math.max(this.match, Math.min(index - 1, agreeAt)) as LogIndex;
     // Only the follower's own word begins a snapshot: one that lies far behind in our books may hold more than we know.
     if (agreed < this.log.base.index) this.state = "snapshot";
-    else this.probe(agreed);
+    else this.startProbing(agreed);
     return this.state === "snapshot";
   }
 
   /** The link closed: what was on its way is taken for lost. (A snapshot has a way and an end of its own.) */
-  linkClosed(): void {
+  onLinkClosed(): void {
     this.isConnected = false;
-    if (this.state === "replicating") this.probe(this.match);
-    else this.probeSent = false;
-    this.stalled = false;
+    if (this.state === "replicating") this.startProbing(this.match);
+    else this.isProbeSent = false;
+    this.isStalled = false;
   }
 
   /** The log begins later than it did. */
-  compacted(): void {
-    if (this.state !== "snapshot" && this.nextIndex <= this.log.base.index) this.probe(this.match);
+  onLogCompacted(): void {
+    if (this.state !== "snapshot" && this.nextIndex <= this.log.base.index) this.startProbing(this.match);
   }
 
   /** The snapshot arrived, or did not: the follower is asked which. */
-  snapshotEnded(): void {
-    if (this.state === "snapshot") this.probe(this.match);
+  onSnapshotEnded(): void {
+    if (this.state === "snapshot") this.startProbing(this.match);
   }
 
   /** Starts over from `agreed`, or from where the log begins: what was on its way is taken for lost. */
-  private probe(agreed: LogIndex): void {
+  private startProbing(agreed: LogIndex): void {
     this.state = "probing";
     this.nextIndex = (Math.max(agreed, this.log.base.index) + 1) as LogIndex;
-    this.probeSent = false;
-    this.stalled = false;
+    this.isProbeSent = false;
+    this.isStalled = false;
     this.clearInflight();
   }
 
   /** Called with every heartbeat: an append that no answer came for since the last one may be lost. */
-  beat(): void {
-    const waiting = this.state === "replicating" ? this.match < this.nextIndex - 1 : this.probeSent;
-    this.stalled = waiting && !this.answered;
-    this.answered = false;
+  onHeartbeatDue(): void {
+    const waiting = this.state === "replicating" ? this.match < this.nextIndex - 1 : this.isProbeSent;
+    this.isStalled = waiting && !this.isAnswered;
+    this.isAnswered = false;
   }
 
   /**
@@ -161,11 +161,11 @@ export class Progress {
    * @returns true if it should be asked, by an append without entries, whether it holds all that was sent;
    *   a refusal then starts the probing
    */
-  reached(): boolean {
-    if (!this.stalled) return false;
-    this.stalled = false;
+  onHeartbeatReply(): boolean {
+    if (!this.isStalled) return false;
+    this.isStalled = false;
     if (this.state === "replicating") return true;
-    this.probeSent = false;
+    this.isProbeSent = false;
     return false;
   }
 
