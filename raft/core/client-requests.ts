@@ -73,48 +73,48 @@ export class ClientRequests {
     else this.forward(leader, { kind: "forwardedProposal", data });
   }
 
-  read(request: number, { leadership, leader }: Route): void {
+  readIndex(request: number, { leadership, leader }: Route): void {
     if (leadership !== undefined) {
-      const reason = leadership.read({ from: leader, request });
+      const reason = leadership.readIndex({ from: leader, request });
       if (reason !== undefined) this.refuse("read", request, reason);
     } else if (leader === noMember) this.refuse("read", request, "no-leader");
     else if (this.forwardedReads.size >= this.maxPendingReads) this.refuse("read", request, "too-many");
     else {
-      const number = this.forwardedReads.add({ request, giveUpAt: this.now + this.electionTicks });
+      const number = this.forwardedReads.addRead({ request, expiresAt: this.now + this.electionTicks });
       this.forward(leader, { kind: "forwardedRead", request: number });
     }
   }
 
   /** This member's own leadership confirmed a read. */
-  answered(read: ReadState): void {
+  onReadConfirmed(read: ReadState): void {
     this.readStates.push(read);
   }
 
   /** This member's own leadership ended before it could confirm a read. */
-  unanswered(request: number): void {
+  onReadDropped(request: number): void {
     this.refuse("read", request, "no-leader");
   }
 
   /** The leader answers a read that was forwarded to it. */
   onForwardedReadReply({ request: number, index }: ForwardedReadReply): void {
-    const request = this.forwardedReads.take(number);
+    const request = this.forwardedReads.takeRead(number);
     if (request !== undefined) this.readStates.push({ request, index });
   }
 
   tick(): void {
     this.now++;
-    this.giveUpForwardedReads(this.now);
+    this.expireForwardedReads(this.now);
   }
 
   /** Reads that were asked of the leader before are lost with it. */
-  leaderChanged(): void {
-    this.giveUpForwardedReads(Infinity);
+  onLeaderChanged(): void {
+    this.expireForwardedReads(Infinity);
   }
 
   /** A forwarded read or its answer can be lost without the link closing; asking again does no harm. */
-  private giveUpForwardedReads(dueBy: number): void {
+  private expireForwardedReads(dueBy: number): void {
     for (;;) {
-      const request = this.forwardedReads.takeExpired(dueBy);
+      const request = this.forwardedReads.takeExpiredRead(dueBy);
       if (request === undefined) return;
       this.refuse("read", request, "no-leader");
     }

@@ -141,7 +141,7 @@ export class RaftCore {
         this.requests.propose(input, this.route());
         return;
       case "readIndex":
-        this.requests.read(input.request, this.route());
+        this.requests.readIndex(input.request, this.route());
         return;
       case "linkClosed":
         this.onLinkClosed(input.peer);
@@ -165,7 +165,7 @@ export class RaftCore {
 
   /** Messages that may leave at once, beside a write under way. */
   takeMessages(): readonly Outgoing[] {
-    this.leadership?.flush();
+    this.leadership?.sendDueMessages();
     return this.outbox.takeMessages();
   }
 
@@ -253,7 +253,7 @@ export class RaftCore {
       electionTicks: this.electionTicks,
       send: (to, message) => this.outbox.send(to, message),
       onReadConfirmed: ({ from, request }, index) => {
-        if (from === this.id) this.requests.answered({ request, index });
+        if (from === this.id) this.requests.onReadConfirmed({ request, index });
         else this.outbox.send(from, { kind: "forwardedReadReply", request, index });
       },
       onSnapshotNeeded: (peer) => this.notices.push({ kind: "snapshotNeeded", peer }),
@@ -261,15 +261,15 @@ export class RaftCore {
   }
 
   private endLeadership(): void {
-    const unanswered = this.leadership?.unansweredReads() ?? [];
+    const unanswered = this.leadership?.pendingReads() ?? [];
     this.leadership = undefined;
     this.notices = this.notices.filter(({ kind }) => kind !== "snapshotNeeded"); // that is for the next leader to say
-    for (const { from, request } of unanswered) if (from === this.id) this.requests.unanswered(request);
+    for (const { from, request } of unanswered) if (from === this.id) this.requests.onReadDropped(request);
   }
 
   private onLeaderChanged(): void {
     const { leader } = this.elections;
-    this.requests.leaderChanged();
+    this.requests.onLeaderChanged();
     if (this.transfer !== undefined && leader !== noMember) this.endTransfer(leader === this.transfer.to);
   }
 
@@ -358,7 +358,7 @@ export class RaftCore {
         if (message.data.length > 0) this.leadership?.propose(message.data);
         return;
       case "forwardedRead":
-        this.leadership?.read({ from, request: message.request }); // not taken: the asker gives up on it
+        this.leadership?.readIndex({ from, request: message.request }); // not taken: the asker gives up on it
         return;
       case "forwardedReadReply":
         if (from === this.elections.leader) this.requests.onForwardedReadReply(message);

@@ -84,16 +84,16 @@ export class Leadership {
   }
 
   /** @returns why the read was not taken; undefined: it is answered later */
-  read(read: PendingRead): RefusalReason | undefined {
+  readIndex(read: PendingRead): RefusalReason | undefined {
     if (this.reads.size >= this.limits.maxPendingReads) return "too-many";
-    this.reads.add(read);
+    this.reads.addRead(read);
     if (this.quorum === 1) this.beginDueRound(); // nobody to ask
     return undefined;
   }
 
   /** Reads that this term will not answer any more. */
-  unansweredReads(): readonly PendingRead[] {
-    return this.reads.all();
+  pendingReads(): readonly PendingRead[] {
+    return this.reads.pendingReads();
   }
 
   /** @returns false when no majority was heard within an election timeout: somebody else may lead by now. Raft thesis §6.2. */
@@ -205,7 +205,7 @@ export class Leadership {
    * Sends what is due to the followers: called when messages are taken, not at every step, so that all
    * proposals, reads and acknowledgements of one turn share their messages.
    */
-  flush(): void {
+  sendDueMessages(): void {
     this.beginDueRound();
     for (const [id, follower] of this.followers) {
       while (follower.isAppendDue(this.limits)) this.sendAppend(id, follower.next, this.log.lastIndex);
@@ -261,17 +261,17 @@ export class Leadership {
 
   /** Begins a round for the reads that gathered, unless they must wait: for the round before, or for the no-op. */
   private beginDueRound(): void {
-    if (this.reads.isDue && this.knowsCommit()) this.beginRound();
+    if (this.reads.isRoundDue && this.hasCommittedInTerm()) this.beginRound();
   }
 
   /** A new leader learns what is committed from its first own entry that is. Raft thesis §6.4. */
-  private knowsCommit(): boolean {
+  private hasCommittedInTerm(): boolean {
     return this.log.termAt(this.log.commit) === this.term;
   }
 
   private beginRound(): void {
     this.round++;
-    if (this.knowsCommit()) this.reads.begin(this.round, this.log.commit);
+    if (this.hasCommittedInTerm()) this.reads.beginRound(this.round, this.log.commit);
     for (const [id, follower] of this.followers) this.sendHeartbeat(id, follower);
     this.answerConfirmedReads();
   }
@@ -284,7 +284,7 @@ export class Leadership {
     for (const follower of this.followers.values()) answered[i++] = follower.round;
     const round = quorumValue(answered);
     for (;;) {
-      const confirmed = this.reads.takeConfirmed(round);
+      const confirmed = this.reads.takeConfirmedRound(round);
       if (confirmed === undefined) return;
       for (const read of confirmed.reads) this.onReadConfirmed(read, confirmed.index);
     }

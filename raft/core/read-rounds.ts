@@ -20,43 +20,43 @@ export interface ReadRound {
  * while it is unanswered gathers for the next one, so that reads cost rounds and not the other way. Raft thesis §6.4.
  */
 export class ReadRounds {
-  private gathering: PendingRead[] = [];
-  private readonly begun: ReadRound[] = [];
-  private pending = 0;
+  private waiting: PendingRead[] = [];
+  private readonly rounds: ReadRound[] = [];
+  private pendingCount = 0;
 
   /** Reads not answered yet. */
   get size(): number {
-    return this.pending;
+    return this.pendingCount;
   }
 
   /** Whether reads wait for a round and none is under way that they would come after. */
-  get isDue(): boolean {
-    return this.gathering.length > 0 && this.begun.length === 0;
+  get isRoundDue(): boolean {
+    return this.waiting.length > 0 && this.rounds.length === 0;
   }
 
-  add(read: PendingRead): void {
-    this.gathering.push(read);
-    this.pending++;
+  addRead(read: PendingRead): void {
+    this.waiting.push(read);
+    this.pendingCount++;
   }
 
   /** The gathered reads join `round`, whose heartbeats leave after this. */
-  begin(round: number, index: LogIndex): void {
-    if (this.gathering.length === 0) return;
-    this.begun.push({ round, index, reads: this.gathering });
-    this.gathering = [];
+  beginRound(round: number, index: LogIndex): void {
+    if (this.waiting.length === 0) return;
+    this.rounds.push({ round, index, reads: this.waiting });
+    this.waiting = [];
   }
 
   /** Takes the next batch that a majority's answers to `round` confirm. */
-  takeConfirmed(round: number): ReadRound | undefined {
-    const oldest = this.begun[0];
+  takeConfirmedRound(round: number): ReadRound | undefined {
+    const oldest = this.rounds[0];
     if (oldest === undefined || oldest.round > round) return undefined;
-    this.begun.shift();
-    this.pending -= oldest.reads.length;
+    this.rounds.shift();
+    this.pendingCount -= oldest.reads.length;
     return oldest;
   }
 
   /** All that will find no answer here. */
-  all(): readonly PendingRead[] {
-    return [...this.begun.flatMap(({ reads }) => reads), ...this.gathering];
+  pendingReads(): readonly PendingRead[] {
+    return [...this.rounds.flatMap(({ reads }) => reads), ...this.waiting];
   }
 }
