@@ -246,7 +246,7 @@ export class RaftNode {
     if (unsaved === undefined) return;
     if (unsaved.hardState === undefined && unsaved.entries.length === 0) {
       this.transport.send(unsaved.replies); // they speak of nothing that is not durable already
-      this.core.saved(unsaved);
+      this.core.onSaved(unsaved);
       this.schedulePump();
       return;
     }
@@ -261,7 +261,7 @@ export class RaftNode {
     if (this.stopped) return;
     try {
       this.transport.send(unsaved.replies); // votes, vote requests, acknowledgements speak of what is durable
-      this.core.saved(unsaved); // the leader's own copy counts from here
+      this.core.onSaved(unsaved); // the leader's own copy counts from here
     } catch (error) {
       this.fail(error);
       return;

@@ -67,7 +67,7 @@ const nothing: readonly never[] = [];
  * unsaved = takeUnsaved()      only while no write is under way
  *   write unsaved.hardState and unsaved.entries, or restart the log; nothing to write if neither is there
  *   send(unsaved.replies)      once that is durable
- *   saved(unsaved)
+ *   onSaved(unsaved)
  * apply(takeCommitted())       until it gives none
  * install(takeInstall())       only while nothing is being applied, then step(snapshotInstalled)
  * ```
@@ -138,10 +138,10 @@ export class RaftCore {
         this.onReceive(input.from, input.message);
         return;
       case "propose":
-        this.requests.propose(input, this.route());
+        this.requests.propose(input, this.findRoute());
         return;
       case "readIndex":
-        this.requests.readIndex(input.request, this.route());
+        this.requests.readIndex(input.request, this.findRoute());
         return;
       case "linkClosed":
         this.onLinkClosed(input.peer);
@@ -153,7 +153,7 @@ export class RaftCore {
         this.onSnapshotReceived(input);
         return;
       case "snapshotInstalled":
-        this.installer.installed();
+        this.installer.onInstalled();
         return;
       case "transferLeadership":
         this.onTransferLeadership(input.to);
@@ -171,17 +171,17 @@ export class RaftCore {
 
   /**
    * The next write. Undefined: nothing to write, nothing to say. With neither a hard state nor entries there is
-   * nothing to write, and the replies may leave at once; calling `saved` for it is allowed and does nothing.
+   * nothing to write, and the replies may leave at once; calling `onSaved` for it is allowed and does nothing.
    */
   takeUnsaved(): Unsaved | undefined {
-    return this.outbox.takeUnsaved(this.installer.restart);
+    return this.outbox.takeUnsaved(this.installer.pendingRestart);
   }
 
   /** `unsaved` is durable. */
-  saved(unsaved: Unsaved): void {
-    if (!this.outbox.saved(unsaved)) return;
+  onSaved(unsaved: Unsaved): void {
+    if (!this.outbox.onSaved(unsaved)) return;
     if (unsaved.restart === undefined) this.log.markSaved();
-    else this.installer.restarted(unsaved.restart);
+    else this.installer.onLogRestarted(unsaved.restart);
     this.leadership?.onSaved();
     this.elections.onSaved();
   }
@@ -194,7 +194,7 @@ export class RaftCore {
 
   /** A snapshot that the state machine must take over, once. Nothing is committed until it has. */
   takeInstall(): LogPosition | undefined {
-    return this.installer.take();
+    return this.installer.takeInstall();
   }
 
   /** Reads that may be answered once everything up to their index is applied. */
@@ -274,7 +274,7 @@ export class RaftCore {
   }
 
   /** Where what clients want goes. */
-  private route(): Route {
+  private findRoute(): Route {
     return { leadership: this.leadership, leader: this.elections.leader };
   }
 
@@ -317,7 +317,7 @@ export class RaftCore {
   }
 
   private onSnapshotReceived(snapshot: ReceivedSnapshot): void {
-    const isOfUse = this.peers.includes(snapshot.from) && this.installer.receive(snapshot);
+    const isOfUse = this.peers.includes(snapshot.from) && this.installer.acceptSnapshot(snapshot);
     if (!isOfUse) this.notices.push({ kind: "snapshotRefused", position: snapshot.position });
   }
 
@@ -380,7 +380,7 @@ export class RaftCore {
     const { prevIndex, prevTerm, entries } = append;
     if (prevIndex < this.log.base.index) {
       // What is committed here the leader holds, too (paper §5.4, leader completeness): it can go on from there.
-      this.outbox.acknowledge(from, this.log.commit);
+      this.outbox.acknowledgeAppend(from, this.log.commit);
       return;
     }
     if (this.log.termAt(prevIndex) !== prevTerm) {
@@ -388,16 +388,16 @@ export class RaftCore {
       return;
     }
     invariant(entries[0] === undefined || entries[0].index === prevIndex + 1, "an append with a gap");
-    this.log.merge(entries);
+    this.log.mergeEntries(entries);
     // Beyond what this message vouches for, our log may differ from the leader's. Raft paper, figure 2.
     const agreeAt = (prevIndex + entries.length) as LogIndex;
     this.log.commitTo(Math.min(append.commit, agreeAt) as LogIndex);
-    this.outbox.acknowledge(from, agreeAt);
+    this.outbox.acknowledgeAppend(from, agreeAt);
   }
 
   private refuseAppend(to: MemberId, { prevIndex, prevTerm }: Append): void {
     // What is committed agrees, so the search need not go back further; nor could it, with the log cut off.
-    const hintIndex = Math.max(this.log.commit, this.log.lastOfTermAtMost(prevIndex, prevTerm)) as LogIndex;
+    const hintIndex = Math.max(this.log.commit, this.log.findConflictByTerm(prevIndex, prevTerm)) as LogIndex;
     const hintTerm = this.log.termAt(hintIndex) ?? (0 as Term);
     const { term } = this.elections;
     this.outbox.send(to, { kind: "appendReply", term, accepted: false, index: prevIndex, hintIndex, hintTerm });

@@ -41,14 +41,14 @@ export class Installer {
    *
    * @returns whether it will be installed; otherwise it is an old leader's, or this member holds as much
    */
-  receive({ from, leaderTerm, position }: ReceivedSnapshot): boolean {
+  acceptSnapshot({ from, leaderTerm, position }: ReceivedSnapshot): boolean {
     if (leaderTerm < this.elections.term || this.current !== undefined) return false;
     invariant(position.term <= leaderTerm, "a snapshot that contains an entry of a later term than its leader's");
     this.elections.learnLeader(from, leaderTerm);
     // With that entry our log holds all before it, too; what follows stays, as it may have been acknowledged. Paper §7.
     if (this.log.termAt(position.index) === position.term) this.log.commitTo(position.index);
     if (position.index <= this.log.commit) {
-      this.outbox.acknowledge(from, this.log.commit); // so that the leader goes on from there
+      this.outbox.acknowledgeAppend(from, this.log.commit); // so that the leader goes on from there
       return false;
     }
     this.current = { position, stage: "received" };
@@ -57,7 +57,7 @@ export class Installer {
   }
 
   /** What the state machine is to take over now, once. */
-  take(): LogPosition | undefined {
+  takeInstall(): LogPosition | undefined {
     if (this.current?.stage !== "received") return undefined;
     // A crash must not leave a state machine that holds an entry of a term which the member has forgotten.
     if (!this.outbox.isHardStateDurable) return undefined;
@@ -66,22 +66,22 @@ export class Installer {
   }
 
   /** The state machine holds it. */
-  installed(): void {
+  onInstalled(): void {
     invariant(this.current?.stage === "handedOut", "the end of an installation that did not begin");
     this.current = { ...this.current, stage: "installed" };
   }
 
   /** Where the next write lets the log begin anew; undefined: nowhere. */
-  get restart(): LogPosition | undefined {
+  get pendingRestart(): LogPosition | undefined {
     return this.current?.stage === "installed" ? this.current.position : undefined;
   }
 
   /** The log that begins behind the snapshot is durable. */
-  restarted(position: LogPosition): void {
+  onLogRestarted(position: LogPosition): void {
     this.log.restart(position);
     this.current = undefined;
     this.elections.isPaused = false;
     // Whoever leads this term or a later one than the snapshot's holds all that it contains. Paper §5.4, leader completeness.
-    if (this.elections.leader !== noMember) this.outbox.acknowledge(this.elections.leader, position.index);
+    if (this.elections.leader !== noMember) this.outbox.acknowledgeAppend(this.elections.leader, position.index);
   }
 }

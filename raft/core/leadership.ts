@@ -80,7 +80,7 @@ export class Leadership {
   }
 
   private append(data: Uint8Array): void {
-    this.log.push({ index: (this.log.lastIndex + 1) as LogIndex, term: this.term, data });
+    this.log.appendEntry({ index: (this.log.lastIndex + 1) as LogIndex, term: this.term, data });
   }
 
   /** @returns why the read was not taken; undefined: it is answered later */
@@ -129,7 +129,7 @@ export class Leadership {
   onAppendReply(from: MemberId, reply: AppendReply): void {
     const follower = this.progressOf(from);
     if (!reply.accepted) {
-      const agreeAt = this.log.lastOfTermAtMost(reply.hintIndex, reply.hintTerm);
+      const agreeAt = this.log.findConflictByTerm(reply.hintIndex, reply.hintTerm);
       if (follower.onAppendRefused(reply.index, agreeAt)) this.onSnapshotNeeded(from);
       return;
     }
@@ -234,7 +234,7 @@ export class Leadership {
     const prevIndex = (from - 1) as LogIndex;
     const prevTerm = this.log.termAt(prevIndex);
     invariant(prevTerm !== undefined, "an append that does not follow anything in the leader's log");
-    const entries = this.log.slice(from, to, this.limits.maxAppendBytes);
+    const entries = this.log.sliceEntries(from, to, this.limits.maxAppendBytes);
     this.send(id, { kind: "append", term: this.term, prevIndex, prevTerm, commit: this.log.commit, entries });
     follower.onAppendSent(entries);
     if (entries.length === 0) return;

@@ -42,7 +42,7 @@ export class Log {
     this.start = base;
     this.commitIndex = base.index;
     this.appliedIndex = applied;
-    for (const entry of entries) this.push(entry);
+    for (const entry of entries) this.appendEntry(entry);
     this.writtenIndex = this.savedIndex = this.lastIndex;
     this.commitTo(Math.max(commit, applied) as LogIndex);
   }
@@ -90,7 +90,7 @@ export class Log {
    *
    * @returns anything before `base` if it lies there: how far before is not known
    */
-  lastOfTermAtMost(index: LogIndex, term: Term): LogIndex {
+  findConflictByTerm(index: LogIndex, term: Term): LogIndex {
     const { start } = this;
     if (index < start.index) return index;
     if (start.term > term) return (start.index - 1) as LogIndex;
@@ -105,7 +105,7 @@ export class Log {
   }
 
   /** Entries from `from` on, as many as fit into `maxBytes` but at least one, up to `to`. */
-  slice(from: LogIndex, to: LogIndex, maxBytes: number): readonly Entry[] {
+  sliceEntries(from: LogIndex, to: LogIndex, maxBytes: number): readonly Entry[] {
     const start = from - this.start.index - 1;
     const limit = to - this.start.index;
     let end = start;
@@ -121,7 +121,7 @@ export class Log {
   }
 
   /** Adds one entry at the end. */
-  push(entry: Entry): void {
+  appendEntry(entry: Entry): void {
     if (entry.index !== this.lastIndex + 1) throw new InvariantError(`entry ${entry.index} after ${this.lastIndex}`);
     if (entry.term < this.lastTerm)
       throw new InvariantError(`term ${entry.term} after term ${this.lastTerm} in the log`);
@@ -130,12 +130,12 @@ export class Log {
   }
 
   /** Takes over a leader's entries that follow a matching one: an own entry that conflicts goes, with all after it. Raft paper §5.3. */
-  merge(entries: readonly Entry[]): void {
+  mergeEntries(entries: readonly Entry[]): void {
     for (const entry of entries) {
       const own = this.termAt(entry.index);
       if (own === entry.term) continue;
       if (own !== undefined) this.truncateFrom(entry.index);
-      this.push(entry);
+      this.appendEntry(entry);
     }
   }
 
@@ -163,7 +163,7 @@ export class Log {
 
   /** What the disk has not been handed yet; counts as handed from here. */
   takeUnwritten(): readonly Entry[] {
-    const entries = this.slice((this.writtenIndex + 1) as LogIndex, this.lastIndex, Infinity);
+    const entries = this.sliceEntries((this.writtenIndex + 1) as LogIndex, this.lastIndex, Infinity);
     this.writtenIndex = this.lastIndex;
     return entries;
   }
@@ -176,7 +176,7 @@ export class Log {
   /** The next entries to apply, each once: committed, and durable here. */
   takeCommitted(maxBytes: number): readonly Entry[] {
     const to = Math.min(this.commitIndex, this.savedIndex) as LogIndex;
-    const entries = this.slice((this.appliedIndex + 1) as LogIndex, to, maxBytes);
+    const entries = this.sliceEntries((this.appliedIndex + 1) as LogIndex, to, maxBytes);
     this.appliedIndex = (this.appliedIndex + entries.length) as LogIndex;
     return entries;
   }

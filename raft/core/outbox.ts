@@ -60,7 +60,7 @@ export class Outbox {
   }
 
   /** Tells the leader that our log agrees with its own up to `index`, as soon as a crash could not undo it. */
-  acknowledge(to: MemberId, index: LogIndex): void {
+  acknowledgeAppend(to: MemberId, index: LogIndex): void {
     const message: AppendReply = {
       kind: "appendReply",
       term: this.current().term,
@@ -120,7 +120,7 @@ export class Outbox {
   }
 
   /** @returns whether there was anything to write, which is durable now */
-  saved(unsaved: Unsaved): boolean {
+  onSaved(unsaved: Unsaved): boolean {
     if (unsaved !== this.writing) {
       invariant(
         unsaved.hardState === undefined && unsaved.entries.length === 0,

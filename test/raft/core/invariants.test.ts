@@ -117,7 +117,7 @@ test("a snapshot that was installed though nobody received one, or though it was
 test("a snapshot that a leader was to send is nobody's matter once it leads no more", () => {
   const core = recovered({ base: { index: 2 as LogIndex, term: 2 as Term }, entries: [], applied: 2 });
   const saveAll = (): void => {
-    for (let unsaved = core.takeUnsaved(); unsaved !== undefined; unsaved = core.takeUnsaved()) core.saved(unsaved);
+    for (let unsaved = core.takeUnsaved(); unsaved !== undefined; unsaved = core.takeUnsaved()) core.onSaved(unsaved);
   };
   for (let tick = 0; tick < 10; tick++) core.step({ kind: "tick" });
   hear(core, 2n, { kind: "preVoteReply", term: 3 as Term, granted: true });
@@ -148,7 +148,7 @@ test("the disk is asked for a second write while one is under way, or ends one t
   const unsaved = core.takeUnsaved();
   assert.ok(unsaved);
   stops(() => core.takeUnsaved(), /second write/);
-  stops(() => core.saved({ ...unsaved }), /did not begin/);
+  stops(() => core.onSaved({ ...unsaved }), /did not begin/);
 });
 
 test("messages of strangers are nobody's", () => {

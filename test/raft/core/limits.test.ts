@@ -152,7 +152,7 @@ test("committed entries are handed out a bounded amount at a time, and all of th
     cluster.network.push({ from: 1n, outgoing: { to, message } });
   const unsaved = leader.core.takeUnsaved();
   assert.ok(unsaved);
-  leader.core.saved(unsaved);
+  leader.core.onSaved(unsaved);
   for (const { outgoing } of cluster.network.splice(0))
     cluster.members.get(outgoing.to)?.step({ kind: "receive", from: 1n, message: outgoing.message });
   for (const id of [2, 3]) cluster.member(id).finishWrite();
