@@ -53,10 +53,10 @@ export interface NodeListener {
   onStatusChange(status: CoreStatus): void;
   /**
    * `peer` lacks what is not in the log any more: it needs a snapshot of this member, which leads its term. However that ends,
-   * `snapshotEnded` must follow. It may come again while one is sent, as in a new term: one end is enough then.
+   * `onSnapshotEnded` must follow. It may come again while one is sent, as in a new term: one end is enough then.
    */
   onSnapshotNeeded(peer: MemberId): void;
-  /** The snapshot that `receivedSnapshot` told of is of no use: it was not, and will not be, installed. */
+  /** The snapshot that `onSnapshotReceived` told of is of no use: it was not, and will not be, installed. */
   onSnapshotRefused(position: LogPosition): void;
   /** What `transferLeadership` asked for ended: `ok` if the member that was to lead does. One end for all requests under way. */
   onTransferEnded(ok: boolean): void;
@@ -82,7 +82,7 @@ export const tickMs = 10;
  * While a leader is known nothing depends on single ticks: so many are counted at once, or a third of a heartbeat's,
  * so that an idle member sleeps.
  */
-const mostCalmTicks = 3;
+const maxTicksWithLeader = 3;
 
 /**
  * How many missed ticks are made up for when the event loop was held up. More would let a member that was
@@ -101,14 +101,14 @@ export class RaftNode {
   private readonly machine: StateMachine;
   private readonly listener: NodeListener;
   private readonly clock: Clock;
-  private readonly calmTicks: number;
+  private readonly ticksWithLeader: number;
   private stopTicking: (() => void) | undefined;
   private lastTickAt = 0;
-  private writing = false;
-  private applying = false;
-  private pumpAhead = false;
-  private stopped = false;
-  private known: CoreStatus;
+  private isWriting = false;
+  private isApplying = false;
+  private isPumpScheduled = false;
+  private isStopped = false;
+  private reported: CoreStatus;
 
   constructor(options: NodeOptions) {
     this.core = options.core;
@@ -117,25 +117,25 @@ export class RaftNode {
     this.machine = options.machine;
     this.listener = options.listener;
     this.clock = options.clock;
-    this.calmTicks = Math.max(1, Math.min(mostCalmTicks, Math.floor(options.heartbeatTicks / 3)));
-    this.known = this.core.status();
+    this.ticksWithLeader = Math.max(1, Math.min(maxTicksWithLeader, Math.floor(options.heartbeatTicks / 3)));
+    this.reported = this.core.status();
   }
 
   /** Starts the clock of this member. */
   start(): void {
     this.lastTickAt = this.clock.now();
-    this.keepTime();
+    this.startTicking();
   }
 
-  private keepTime(): void {
+  private startTicking(): void {
     this.stopTicking?.();
-    const ticks = this.known.leader === noMember ? 1 : this.calmTicks;
+    const ticks = this.reported.leader === noMember ? 1 : this.ticksWithLeader;
     this.stopTicking = this.clock.every(ticks * tickMs, () => this.tick());
   }
 
   /** Stops taking part. A write under way still ends; nothing is sent or applied afterwards. */
   stop(): void {
-    this.stopped = true;
+    this.isStopped = true;
     this.stopTicking?.();
     this.stopTicking = undefined;
   }
@@ -150,11 +150,11 @@ export class RaftNode {
     this.step({ kind: "readIndex", request });
   }
 
-  receive(from: MemberId, message: PeerMessage): void {
+  receiveMessage(from: MemberId, message: PeerMessage): void {
     this.step({ kind: "receive", from, message });
   }
 
-  linkClosed(peer: MemberId): void {
+  onLinkClosed(peer: MemberId): void {
     this.step({ kind: "linkClosed", peer });
   }
 
@@ -162,12 +162,12 @@ export class RaftNode {
    * The snapshot that `peer` needed was sent, or could not be: it is asked what it holds now, and if it still lacks too much,
    * `onSnapshotNeeded` comes again, at once. So a failure is better reported after a while.
    */
-  snapshotEnded(peer: MemberId): void {
+  onSnapshotEnded(peer: MemberId): void {
     this.step({ kind: "snapshotEnded", peer });
   }
 
   /** A snapshot was received, whole and verified: it will be installed, or `onSnapshotRefused` comes. One at a time. */
-  receivedSnapshot(snapshot: ReceivedSnapshot): void {
+  onSnapshotReceived(snapshot: ReceivedSnapshot): void {
     this.step({ kind: "snapshotReceived", ...snapshot });
   }
 
@@ -178,7 +178,7 @@ export class RaftNode {
 
   /** The log up to `through`, which the state machine holds durably, is not needed any more. Raft paper §7. */
   compact(through: LogIndex): void {
-    if (this.stopped) return;
+    if (this.isStopped) return;
     const before = this.core.status().base;
     try {
       const base = this.core.compact(through);
@@ -191,24 +191,24 @@ export class RaftNode {
   /** Once stopped it leads nobody, and knows of nobody who leads. */
   status(): CoreStatus {
     const status = this.core.status();
-    return this.stopped ? { ...status, role: "follower", leader: noMember } : status;
+    return this.isStopped ? { ...status, role: "follower", leader: noMember } : status;
   }
 
   private tick(): void {
     const elapsed = Math.floor((this.clock.now() - this.lastTickAt) / tickMs);
     const ticks = Math.min(elapsed, maxTicksAtOnce);
     this.lastTickAt += elapsed * tickMs;
-    for (let i = 0; i < ticks; i++) this.takeIn({ kind: "tick" });
-    if (!this.pumpAhead) this.pump(); // at once: nothing comes together with a tick
+    for (let i = 0; i < ticks; i++) this.stepCore({ kind: "tick" });
+    if (!this.isPumpScheduled) this.pump(); // at once: nothing comes together with a tick
   }
 
   private step(input: Input): void {
-    this.takeIn(input);
+    this.stepCore(input);
     this.schedulePump();
   }
 
-  private takeIn(input: Input): void {
-    if (this.stopped) return;
+  private stepCore(input: Input): void {
+    if (this.isStopped) return;
     try {
       this.core.step(input);
     } catch (error) {
@@ -218,30 +218,30 @@ export class RaftNode {
 
   /** One pump serves all inputs of a turn of the event loop: that is what makes batches. */
   private schedulePump(): void {
-    if (this.pumpAhead || this.stopped) return;
-    this.pumpAhead = true;
+    if (this.isPumpScheduled || this.isStopped) return;
+    this.isPumpScheduled = true;
     this.clock.soon(() => {
-      this.pumpAhead = false;
+      this.isPumpScheduled = false;
       this.pump();
     });
   }
 
   private pump(): void {
-    if (this.stopped) return;
+    if (this.isStopped) return;
     try {
       this.transport.send(this.core.takeMessages()); // a leader whose term is durable may send beside its own disk write
-      this.write();
-      this.apply();
-      this.install();
-      this.report();
+      this.writeUnsaved();
+      this.applyCommitted();
+      this.installSnapshot();
+      this.reportEvents();
     } catch (error) {
       this.fail(error);
     }
   }
 
   /** At most one write is under way; the next one takes all that gathers meanwhile. */
-  private write(): void {
-    if (this.writing) return;
+  private writeUnsaved(): void {
+    if (this.isWriting) return;
     const unsaved = this.core.takeUnsaved();
     if (unsaved === undefined) return;
     if (unsaved.hardState === undefined && unsaved.entries.length === 0) {
@@ -250,15 +250,15 @@ export class RaftNode {
       this.schedulePump();
       return;
     }
-    this.writing = true;
-    const done = (): void => this.written(unsaved);
+    this.isWriting = true;
+    const done = (): void => this.onWritten(unsaved);
     if (unsaved.restart === undefined) this.log.append(unsaved.hardState, unsaved.entries, done);
     else this.log.restart(unsaved.restart, unsaved.hardState, done);
   }
 
-  private written(unsaved: Unsaved): void {
-    this.writing = false;
-    if (this.stopped) return;
+  private onWritten(unsaved: Unsaved): void {
+    this.isWriting = false;
+    if (this.isStopped) return;
     try {
       this.transport.send(unsaved.replies); // votes, vote requests, acknowledgements speak of what is durable
       this.core.onSaved(unsaved); // the leader's own copy counts from here
@@ -269,13 +269,13 @@ export class RaftNode {
     this.pump();
   }
 
-  private apply(): void {
-    if (this.applying) return;
+  private applyCommitted(): void {
+    if (this.isApplying) return;
     const committed = this.core.takeCommitted(); // committed *and* durable here
     if (committed.length === 0) return;
-    this.applying = true;
+    this.isApplying = true;
     this.machine.apply(committed, () => {
-      this.applying = false;
+      this.isApplying = false;
       this.schedulePump();
     });
   }
@@ -284,34 +284,34 @@ export class RaftNode {
    * The state machine first, then the log: a crash between the two leaves a state machine that is ahead of its log, which
    * can be mended at the next start. The other way round entries would be lost.
    */
-  private install(): void {
-    if (this.applying) return;
+  private installSnapshot(): void {
+    if (this.isApplying) return;
     const position = this.core.takeInstall();
     if (position === undefined) return;
-    this.applying = true;
+    this.isApplying = true;
     this.machine.install(position, () => {
-      this.applying = false;
+      this.isApplying = false;
       this.step({ kind: "snapshotInstalled" }); // the next write begins the log anew
     });
   }
 
-  private report(): void {
+  private reportEvents(): void {
     for (const read of this.core.takeReadStates()) this.listener.onReadState(read);
     for (const refusal of this.core.takeRefusals()) this.listener.onRefusal(refusal);
     this.reportStatus();
-    for (const notice of this.core.takeNotices()) this.notify(notice);
+    for (const notice of this.core.takeNotices()) this.reportNotice(notice);
   }
 
   private reportStatus(): void {
     const { term, role, leader } = this.core.status();
-    if (term === this.known.term && role === this.known.role && leader === this.known.leader) return;
-    const changesPace = (leader === noMember) !== (this.known.leader === noMember);
-    this.known = this.core.status();
-    if (changesPace && this.stopTicking !== undefined) this.keepTime();
-    this.listener.onStatusChange(this.known);
+    if (term === this.reported.term && role === this.reported.role && leader === this.reported.leader) return;
+    const changesTickRate = (leader === noMember) !== (this.reported.leader === noMember);
+    this.reported = this.core.status();
+    if (changesTickRate && this.stopTicking !== undefined) this.startTicking();
+    this.listener.onStatusChange(this.reported);
   }
 
-  private notify(notice: Notice): void {
+  private reportNotice(notice: Notice): void {
     switch (notice.kind) {
       case "snapshotNeeded":
         this.listener.onSnapshotNeeded(notice.peer);

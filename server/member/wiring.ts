@@ -164,7 +164,7 @@ export class Wiring {
   private peerEvents(): PeerEvents {
     return {
       onMessage: (from, message) => {
-        if (this.takesPart) this.node.receive(from, message);
+        if (this.takesPart) this.node.receiveMessage(from, message);
       },
       onCalls: (from, message) => {
         if (this.takesPart) this.calls.received(from, message);
@@ -185,7 +185,7 @@ export class Wiring {
         this.calls.leaderReached();
       },
       onLinkClosed: (peer) => {
-        this.node.linkClosed(peer);
+        this.node.onLinkClosed(peer);
         this.calls.linkClosed(peer);
       },
     };

@@ -19,7 +19,7 @@ export interface SnapshotsOptions {
   readonly recovered: Pick<RecoveredLog, "base" | "entries">;
   readonly applied: LogPosition;
   /** Consensus, which decides who needs a snapshot and whether one is taken. */
-  readonly node: () => Pick<RaftNode, "status" | "receivedSnapshot" | "snapshotEnded" | "compact">;
+  readonly node: () => Pick<RaftNode, "status" | "onSnapshotReceived" | "onSnapshotEnded" | "compact">;
   readonly open: (to: MemberId) => Promise<SnapshotChannel>;
 }
 
@@ -37,7 +37,7 @@ export class Snapshots {
       store,
       positionOf: decodeMarker,
       open,
-      onEnded: (peer) => node().snapshotEnded(peer),
+      onEnded: (peer) => node().onSnapshotEnded(peer),
       onReleased: () => this.truncation.released(),
     });
     this.receiver = new SnapshotReceiver({
@@ -45,7 +45,7 @@ export class Snapshots {
       logger,
       status: () => node().status(),
       newStore: () => newStores.make(),
-      offer: (announced) => node().receivedSnapshot(announced),
+      offer: (announced) => node().onSnapshotReceived(announced),
     });
     this.truncation = new LogTruncation({
       snapshotCount: config.snapshotCount,

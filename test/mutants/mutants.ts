@@ -83,8 +83,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "an append is acknowledged before it is synced",
     file: "raft/node.ts",
-    snippet: "    this.writing = true;\n    const done",
-    replacement: "    this.writing = true;\n    this.transport.send(unsaved.replies);\n    const done",
+    snippet: "    this.isWriting = true;\n    const done",
+    replacement: "    this.isWriting = true;\n    this.transport.send(unsaved.replies);\n    const done",
     caughtBy: [test("raft/node/driver"), simulation()],
   },
   {

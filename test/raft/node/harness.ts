@@ -121,7 +121,7 @@ export class Harness {
   }
 
   hears(from: MemberId, message: PeerMessage): void {
-    this.node.receive(from, message);
+    this.node.receiveMessage(from, message);
     this.clock.settle();
   }
 

@@ -51,7 +51,7 @@ const follower = (heartbeatTicks: number): { clock: CountingClock; node: RaftNod
   });
   node.start();
   const hearLeader = (): void => {
-    node.receive(2n, { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
+    node.receiveMessage(2n, { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
     clock.settle();
   };
   return { clock, node, hearLeader };
@@ -63,7 +63,7 @@ test("a member with a leader wakes a third as often, one without counts every ti
   clock.wakeUps = 0;
   clock.advance(30 * tickMs);
   assert.equal(clock.wakeUps, 10);
-  node.linkClosed(2n);
+  node.onLinkClosed(2n);
   clock.settle();
   clock.wakeUps = 0;
   clock.advance(3 * tickMs);

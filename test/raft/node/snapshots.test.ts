@@ -30,7 +30,7 @@ const append = (harness: Harness, index: number, commit: number): void => {
 
 const receiveSnapshot = (harness: Harness, index: number): void => {
   const position = { index: index as LogIndex, term: 2 as Term };
-  harness.node.receivedSnapshot({ from: 2n, leaderTerm: 2 as Term, position });
+  harness.node.onSnapshotReceived({ from: 2n, leaderTerm: 2 as Term, position });
   harness.clock.settle();
 };
 
@@ -68,7 +68,7 @@ test("while the machine takes over a snapshot the log is written, votes are give
   receiveSnapshot(harness, 9);
   harness.events.length = 0;
   harness.hears(2n, { kind: "heartbeat", term: 2 as Term, commit: 1 as LogIndex, round: 1 });
-  harness.node.linkClosed(2n);
+  harness.node.onLinkClosed(2n);
   harness.hears(3n, {
     kind: "vote",
     term: 3 as Term,
@@ -85,7 +85,7 @@ test("while the machine takes over a snapshot the log is written, votes are give
 test("a term that comes with a snapshot is durable before the machine takes it over", () => {
   const harness = follower();
   const position = { index: 9 as LogIndex, term: 5 as Term };
-  harness.node.receivedSnapshot({ from: 3n, leaderTerm: 6 as Term, position });
+  harness.node.onSnapshotReceived({ from: 3n, leaderTerm: 6 as Term, position });
   harness.clock.settle();
   assert.deepEqual(harness.events, ["write "]);
   harness.finishWrite();
@@ -131,7 +131,7 @@ test("the log is cut off as far as it is applied, and the disk is told how far",
 test("a follower that lacks what was cut off is reported once, and asked again when its snapshot has ended", () => {
   const harness = new Harness();
   harness.lead();
-  harness.node.linkClosed(3n);
+  harness.node.onLinkClosed(3n);
   harness.node.propose(1, bytes);
   harness.clock.settle();
   harness.finishWrite();
@@ -152,7 +152,7 @@ test("a follower that lacks what was cut off is reported once, and asked again w
   lacks();
   lacks();
   assert.deepEqual(harness.events.splice(0), ["snapshot needed by 3"]);
-  harness.node.snapshotEnded(3n);
+  harness.node.onSnapshotEnded(3n);
   harness.clock.settle();
   assert.deepEqual(harness.events, ["send append to 3"]);
   lacks();
