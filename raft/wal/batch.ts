@@ -22,11 +22,11 @@ export const emptyLog: LogEnd = {
 };
 
 export const writeBatch = (writer: ByteWriter, { hardState, entries }: Batch): void => {
-  writer.flag(hardState !== undefined);
+  writer.writeFlag(hardState !== undefined);
   if (hardState !== undefined) {
-    writer.number(hardState.term);
-    writer.id(hardState.vote);
-    writer.number(hardState.commit);
+    writer.writeNumber(hardState.term);
+    writer.writeId(hardState.vote);
+    writer.writeNumber(hardState.commit);
   }
   writeEntries(writer, entries);
 };
@@ -38,26 +38,26 @@ export const writeBatch = (writer: ByteWriter, { hardState, entries }: Batch): v
  */
 export const readBatch = (payload: Uint8Array): Batch => {
   const reader = new ByteReader(payload);
-  const hardState = reader.flag() ? readHardState(reader) : undefined;
+  const hardState = reader.readFlag() ? readHardState(reader) : undefined;
   const entries = readEntries(reader);
-  reader.end();
+  reader.expectEnd();
   return { hardState, entries };
 };
 
 const readHardState = (reader: ByteReader): HardState => ({
-  term: reader.number() as Term,
-  vote: reader.id(),
-  commit: reader.number() as LogIndex,
+  term: reader.readNumber() as Term,
+  vote: reader.readId(),
+  commit: reader.readNumber() as LogIndex,
 });
 
 /**
  * Why `batch` cannot follow a log that ends in `end`; undefined if it can. Asked before a batch is written, so that a
  * member never writes what it would refuse to read, and again when it is read.
  */
-export const whyNotAfter = (end: LogEnd, { hardState = end.hardState, entries }: Batch): string | undefined => {
+export const conflictWithEnd = (end: LogEnd, { hardState = end.hardState, entries }: Batch): string | undefined => {
   const { term, commit } = hardState;
   const before = end.hardState;
-  const contradiction = whyNotVoted(before, hardState);
+  const contradiction = conflictWithHardState(before, hardState);
   if (contradiction !== undefined) return contradiction;
   if (commit < before.commit) return `commit index ${commit} after ${before.commit}`;
   const [first] = entries;
@@ -74,7 +74,7 @@ export const whyNotAfter = (end: LogEnd, { hardState = end.hardState, entries }:
   return undefined;
 };
 
-const whyNotVoted = (before: HardState, { term, vote }: HardState): string | undefined => {
+const conflictWithHardState = (before: HardState, { term, vote }: HardState): string | undefined => {
   if (term < before.term) return `term ${term} after term ${before.term}`;
   // Raft paper §5.2: at most one vote in a term, or two members may win.
   if (term === before.term && before.vote !== noMember && vote !== before.vote) return `a second vote in term ${term}`;
@@ -82,8 +82,8 @@ const whyNotVoted = (before: HardState, { term, vote }: HardState): string | und
 };
 
 /** Why a log that ends in `end` cannot begin anew after `base`; undefined if it can. */
-export const whyNotRestartedAt = (end: LogEnd, base: LogPosition, hardState: HardState): string | undefined => {
-  const contradiction = whyNotVoted(end.hardState, hardState);
+export const conflictWithRestart = (end: LogEnd, base: LogPosition, hardState: HardState): string | undefined => {
+  const contradiction = conflictWithHardState(end.hardState, hardState);
   if (contradiction !== undefined) return contradiction;
   const committed = Math.max(end.hardState.commit, hardState.commit);
   if (base.index < committed) return `entry ${base.index} is before the committed ${committed}`;

@@ -43,7 +43,7 @@ export class WalFailedError extends Error {
 }
 
 /** Adds to a failure of `work` what was tried, and with which file: the disk's own errors often do not say. */
-export const naming = async <T>(operation: string, file: string, work: Promise<T>): Promise<T> => {
+export const withFileName = async <T>(operation: string, file: string, work: Promise<T>): Promise<T> => {
   try {
     return await work;
   } catch (error) {

@@ -37,7 +37,7 @@ type Taker = (prepared: PreparedFile) => void;
  */
 export class NextSegment {
   /** Whether the last attempt to prepare it ended for a shortage. */
-  full = false;
+  isFull = false;
   private shortage: Shortage = "space";
   private readonly path: string;
   private wanted = false;
@@ -47,7 +47,7 @@ export class NextSegment {
   private busy = false;
   private stalled = false;
   private taker: Taker | undefined;
-  private whenIdle: (() => void) | undefined;
+  private onIdle: (() => void) | undefined;
   private closed = false;
 
   constructor(private readonly options: NextSegmentOptions) {
@@ -62,7 +62,7 @@ export class NextSegment {
   }
 
   /** Calls `taker`, perhaps at once, with a file of at least `bytes`; it does not while there is no space for it. */
-  take(bytes: number, taker: Taker): void {
+  requestFile(bytes: number, taker: Taker): void {
     this.target = Math.max(this.target, bytes);
     this.taker = taker;
     this.prepare();
@@ -84,48 +84,48 @@ export class NextSegment {
       if (file === undefined) done();
       else file.close(() => done()); // nothing in it is of any use, whether or not closing it succeeds
     };
-    if (this.busy) this.whenIdle = release;
+    if (this.busy) this.onIdle = release;
     else release();
   }
 
   /** Does the next step that is due; each step ends in another call. */
   private advance(): void {
     if (this.busy || this.stalled || this.closed || !this.wanted) return;
-    if (this.file === undefined) this.lookForSpace();
-    else if (this.filled < this.target) this.fill(this.file);
-    else this.ready(this.file);
+    if (this.file === undefined) this.checkFreeSpace();
+    else if (this.filled < this.target) this.fillFile(this.file);
+    else this.deliverFile(this.file);
   }
 
   /** To find out by writing would take the last space from those who cannot wait for it. */
-  private lookForSpace(): void {
+  private checkFreeSpace(): void {
     const { disk, directory, reserveBytes } = this.options;
     this.busy = true;
-    if (reserveBytes === 0 || disk.freeBytes === undefined) this.create();
+    if (reserveBytes === 0 || disk.freeBytes === undefined) this.createFile();
     else
       disk.freeBytes(directory, (error, free = 0) => {
-        if (this.closed || error !== null) this.stepped("look for space for", error);
-        else if (free < this.target + reserveBytes) this.stepped("create", noSpace());
-        else this.create();
+        if (this.closed || error !== null) this.onStepDone("look for space for", error);
+        else if (free < this.target + reserveBytes) this.onStepDone("create", noSpace());
+        else this.createFile();
       });
   }
 
-  private create(): void {
+  private createFile(): void {
     this.options.disk.open(this.path, "new", (error, file) => {
       this.file = file;
-      this.stepped("create", error);
+      this.onStepDone("create", error);
     });
   }
 
-  private fill(file: DiskFile): void {
+  private fillFile(file: DiskFile): void {
     this.busy = true;
     const slice = zeros.subarray(0, Math.min(sliceBytes, this.target - this.filled));
     file.write(slice, this.filled, (error) => {
       if (error === null) this.filled += slice.length;
-      this.stepped("write", error);
+      this.onStepDone("write", error);
     });
   }
 
-  private ready(file: DiskFile): void {
+  private deliverFile(file: DiskFile): void {
     this.setFull(false);
     const { taker, filled } = this;
     if (taker === undefined) return;
@@ -137,10 +137,10 @@ export class NextSegment {
     taker({ file, path: this.path, bytes: filled });
   }
 
-  private stepped(operation: string, error: Error | null): void {
+  private onStepDone(operation: string, error: Error | null): void {
     this.busy = false;
     if (this.closed) {
-      this.whenIdle?.();
+      this.onIdle?.();
     } else if (error === null) {
       this.advance();
     } else {
@@ -153,8 +153,8 @@ export class NextSegment {
 
   private setFull(full: boolean, shortage = this.shortage): void {
     this.shortage = shortage;
-    if (this.full === full) return;
-    this.full = full;
+    if (this.isFull === full) return;
+    this.isFull = full;
     this.options.onFull(full, shortage);
   }
 }

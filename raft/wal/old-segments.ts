@@ -27,7 +27,7 @@ export class OldSegments {
   /** The state machine holds durably everything up to here. */
   private through = 0 as LogIndex;
   private busy = false;
-  private whenIdle: (() => void) | undefined;
+  private onIdle: (() => void) | undefined;
   private closed = false;
 
   constructor(private readonly options: OldSegmentsOptions) {
@@ -38,13 +38,13 @@ export class OldSegments {
   }
 
   /** Nobody may want to replace what the state machine holds. */
-  whyNotAppended([first]: readonly Entry[]): string | undefined {
+  reasonToRefuse([first]: readonly Entry[]): string | undefined {
     if (first === undefined || first.index > this.through) return undefined;
     return `entry ${first.index} replaces a truncated one`;
   }
 
   /** A segment was begun, durably. */
-  began(segment: Known): void {
+  onSegmentBegun(segment: Known): void {
     this.segments.push(segment);
     if (segment.header.restarts) this.obsolete = this.segments.length - 1;
     this.advance();
@@ -57,24 +57,24 @@ export class OldSegments {
 
   close(done: () => void): void {
     this.closed = true;
-    if (this.busy) this.whenIdle = done;
+    if (this.busy) this.onIdle = done;
     else done();
   }
 
   private advance(): void {
     if (this.busy || this.closed) return;
     const [oldest] = this.segments;
-    if (oldest === undefined || this.removable() === 0) return;
+    if (oldest === undefined || this.countRemovable() === 0) return;
     this.busy = true;
     const { disk, directory } = this.options;
     disk.remove(oldest.file, (error) => {
       // It is gone already if its removal was not durable the last time.
-      if (error !== null && !isMissing(error)) this.removed(error, "remove", oldest.file);
-      else disk.syncDirectory(directory, (syncError) => this.removed(syncError, "sync", directory));
+      if (error !== null && !isMissing(error)) this.onRemoved(error, "remove", oldest.file);
+      else disk.syncDirectory(directory, (syncError) => this.onRemoved(syncError, "sync", directory));
     });
   }
 
-  private removed(error: Error | null, operation: string, file: string): void {
+  private onRemoved(error: Error | null, operation: string, file: string): void {
     this.busy = false;
     if (error === null) {
       this.segments.shift();
@@ -82,7 +82,7 @@ export class OldSegments {
     } else {
       this.options.onFailure(new WalFailedError(file, operation, error));
     }
-    if (this.closed) this.whenIdle?.();
+    if (this.closed) this.onIdle?.();
     else if (error === null) this.advance();
   }
 
@@ -90,7 +90,7 @@ export class OldSegments {
    * How many of the oldest may go: those before a segment whose first index follows what the state machine holds. The log
    * may have been longer in between, but what it holds now after that index was written later.
    */
-  private removable(): number {
+  private countRemovable(): number {
     const from = this.segments.findLastIndex(
       // What begins the log must say the term before its first entry, as version 1 does not.
       ({ header }) => header.termBefore !== undefined && header.firstIndex - 1 <= this.through,

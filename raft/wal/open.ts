@@ -1,7 +1,7 @@
 // Opening the log: what is there is read, mended after a power cut, and gone on with.
 import path from "node:path";
 import { type Disk, type DiskFile, ensureDirectory, promised } from "../../platform/index.js";
-import { naming } from "./errors.js";
+import { withFileName } from "./errors.js";
 import { blankSectors, sectorBytes, sectorEnd } from "./record.js";
 import { recoveredLog, recoverLog, type LogTail, type RecoveredLog, type Repair } from "./recovery.js";
 import { listLogFiles } from "./segment-files.js";
@@ -26,15 +26,15 @@ export const openWal = async (options: OpenOptions): Promise<{ wal: Wal; recover
   const { disk, directory, segmentBytes = defaultSegmentBytes } = options;
   if (segmentBytes % sectorBytes !== 0 || segmentBytes < 2 * sectorBytes)
     throw new RangeError(`Cannot use segments of ${segmentBytes} bytes: not a multiple of ${sectorBytes}`);
-  await naming("make", directory, ensureDirectory(disk, directory));
+  await withFileName("make", directory, ensureDirectory(disk, directory));
   const files = await listLogFiles(disk, directory);
   const recovery = await recoverLog(disk, files);
   await removeUnfinished(disk, directory);
   const { tail, repair } = recovery;
-  const file = tail && (await naming("open", tail.file, openTail(disk, tail, repair)));
+  const file = tail && (await withFileName("open", tail.file, openTail(disk, tail, repair)));
   // The last segment may have been renamed by a process that was killed before it could make the name durable.
   const synced = promised((done) => disk.syncDirectory(directory, done));
-  await naming("sync", directory, synced);
+  await withFileName("sync", directory, synced);
   const wal = new Wal({ ...options, segmentBytes }, { files, recovery, file });
   return { wal, recovered: recoveredLog(recovery) };
 };

@@ -9,7 +9,7 @@ export class PayloadMemory {
   private chunk = new Uint8Array();
   private used = 0;
 
-  copy(payload: Uint8Array): Uint8Array {
+  copyPayload(payload: Uint8Array): Uint8Array {
     if (payload.length > chunkBytes / 4) return payload.slice(); // in a chunk, it would waste what is left of the last one
     if (this.used + payload.length > this.chunk.length) {
       this.chunk = new Uint8Array(chunkBytes);

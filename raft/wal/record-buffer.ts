@@ -31,10 +31,10 @@ export class RecordBuffer {
   private payloadBytes = 0;
 
   /** Takes the place of the one before. @param position where in a segment it is to be */
-  put(batch: Batch, position: number): void {
+  putBatch(batch: Batch, position: number): void {
     this.start = firstRecordAt + (position % sectorBytes);
     this.writer.reset();
-    this.writer.skip(this.start + recordHeaderBytes);
+    this.writer.skipBytes(this.start + recordHeaderBytes);
     writeBatch(this.writer, batch);
     this.payloadBytes = this.writer.length - this.start - recordHeaderBytes;
   }
@@ -46,7 +46,7 @@ export class RecordBuffer {
 
   /** It is to be the first of a segment instead. */
   moveToFront(): void {
-    if (this.start > firstRecordAt) this.writer.written().copyWithin(firstRecordAt, this.start);
+    if (this.start > firstRecordAt) this.writer.writtenBytes().copyWithin(firstRecordAt, this.start);
     this.start = firstRecordAt;
   }
 
@@ -57,14 +57,14 @@ export class RecordBuffer {
 
   /** The record as the first of a segment, behind the header. */
   sealFirst(header: NewSegmentHeader): Sealed {
-    return this.complete(writeSegmentHeader(this.writer.written(), header), 0);
+    return this.complete(writeSegmentHeader(this.writer.writtenBytes(), header), 0);
   }
 
   private complete(seed: number, from: number): Sealed {
     const { writer, start, payloadBytes } = this;
     const end = this.endFrom(start);
-    writer.skip(Math.max(0, sectorEnd(end) - writer.length));
-    const buffer = writer.written();
+    writer.skipBytes(Math.max(0, sectorEnd(end) - writer.length));
+    const buffer = writer.writtenBytes();
     const sealed = sealRecord(buffer, start, { type: batchRecord, payloadBytes, seed });
     return { bytes: buffer.subarray(from, sealed.end), length: nextRecordAt(end) - from, checksum: sealed.checksum };
   }

@@ -1,7 +1,7 @@
 // Reading the log back. Nothing is changed here: what has to be repaired is returned, so a damaged directory stays as it was.
 import { MalformedMessageError } from "../codec/index.js";
 import type { Entry, HardState, LogIndex, LogPosition, Term } from "../core/index.js";
-import { emptyLog, endAfter, readBatch, whyNotAfter, type Batch, type LogEnd } from "./batch.js";
+import { emptyLog, endAfter, readBatch, conflictWithEnd, type Batch, type LogEnd } from "./batch.js";
 import type { Disk } from "../../platform/index.js";
 import { WalDamagedError, WalVersionError } from "./errors.js";
 import { PayloadMemory } from "./payload-memory.js";
@@ -64,7 +64,7 @@ export const recoveredLog = ({ base, end, entries, repair }: Recovery): Recovere
 /** Reads the log's files one after the other: what is kept of a segment is copied, so one at a time is in memory. */
 export const recoverLog = async (disk: Disk, { segments }: LogFiles): Promise<Recovery> => {
   const reader = new LogReader(segments);
-  for (const { file } of segments) reader.take(await readFile(disk, file));
+  for (const { file } of segments) reader.readNextSegment(await readFile(disk, file));
   return reader.result();
 };
 
@@ -85,7 +85,7 @@ export class LogReader {
    * @param bytes of the next segment, whole; they are reordered
    * @throws WalDamagedError or WalVersionError
    */
-  take(bytes: Uint8Array): void {
+  readNextSegment(bytes: Uint8Array): void {
     const segment = this.segments[this.taken++];
     if (segment === undefined) throw new RangeError("Cannot take a segment that is not the log's");
     if (this.tail !== undefined) checkFollows(segment, this.replay.end, this.tail.chain);
@@ -151,7 +151,7 @@ const readSegment = (segment: Segment, replay: Replay): { tail: LogTail; repair:
     const found = readRecord(bytes, at, { previousStart, seed: checksum });
     if (found.kind === "damage") throw new WalDamagedError(file, found.offset, found.reason);
     if (found.kind === "record") {
-      replay.take(file, at, found);
+      replay.replayRecord(file, at, found);
       previousStart = at;
       checksum = found.checksum;
       at = nextRecordAt(found.end);
@@ -185,17 +185,17 @@ class Replay {
     this.base = { index: end.lastIndex, term: end.lastTerm };
   }
 
-  take(file: string, offset: number, record: { readonly type: number; readonly payload: Uint8Array }): void {
+  replayRecord(file: string, offset: number, record: { readonly type: number; readonly payload: Uint8Array }): void {
     if (record.type !== batchRecord) throw new WalVersionError(file, offset, `record type ${record.type}`);
-    const batch = decode(file, offset, this.memory.copy(record.payload));
-    const problem = whyNotAfter(this.end, batch) ?? this.whyNotAtItsPlace(batch);
+    const batch = decode(file, offset, this.memory.copyPayload(record.payload));
+    const problem = conflictWithEnd(this.end, batch) ?? this.conflictWithTerms(batch);
     if (problem !== undefined) throw new WalDamagedError(file, offset, problem);
-    this.replace(batch.entries);
+    this.replaceEntries(batch.entries);
     this.end = endAfter(this.end, batch);
   }
 
   /** `entries` replace the log from the first one's index on. */
-  private replace(entries: readonly Entry[]): void {
+  private replaceEntries(entries: readonly Entry[]): void {
     const [first] = entries;
     if (first === undefined) return;
     const behind = first.index <= this.base.index;
@@ -207,7 +207,7 @@ class Replay {
   }
 
   /** What only the whole log can tell: entries that replace others do not fall behind the term they follow. */
-  private whyNotAtItsPlace({ entries: [first] }: Batch): string | undefined {
+  private conflictWithTerms({ entries: [first] }: Batch): string | undefined {
     if (first === undefined) return undefined;
     const before = this.termAt((first.index - 1) as LogIndex);
     return first.term < before ? `entry ${first.index} of term ${first.term} after term ${before}` : undefined;

@@ -1,7 +1,7 @@
 // Which files of a directory make up the log: found by name and by the first sector of each, before any is read whole.
 import path from "node:path";
 import { type Disk, type DiskFile, promised } from "../../platform/index.js";
-import { naming, WalDamagedError } from "./errors.js";
+import { withFileName, WalDamagedError } from "./errors.js";
 import { sectorBytes } from "./record.js";
 import { parseSegmentFileName, readSegmentHeader, segmentFileName, type SegmentHeader } from "./segment.js";
 
@@ -28,12 +28,12 @@ export const listLogFiles = async (disk: Disk, directory: string): Promise<LogFi
     const file = path.join(directory, name);
     files.push(readHead(file, await readFile(disk, file, sectorBytes)));
   }
-  return arrange(files);
+  return separateObsolete(files);
 };
 
 /** Reads `file`, or as much of its beginning as is asked for. */
 export const readFile = (disk: Disk, file: string, length?: number): Promise<Uint8Array> =>
-  naming("read", file, readFrom(disk, file, length));
+  withFileName("read", file, readFrom(disk, file, length));
 
 const readFrom = async (disk: Disk, file: string, length: number | undefined): Promise<Uint8Array> => {
   const open = await promised<DiskFile>((done) => disk.open(file, "reading", done));
@@ -64,7 +64,7 @@ export const readHead = (file: string, head: Uint8Array): SegmentFile => {
  * @param files in the order of their names
  * @throws WalDamagedError if a segment is missing between two others
  */
-export const arrange = (files: readonly SegmentFile[]): LogFiles => {
+export const separateObsolete = (files: readonly SegmentFile[]): LogFiles => {
   const first = Math.max(0, beginning(files));
   const segments = files.slice(first);
   const from = segments[0]?.header.sequence ?? 1;
@@ -78,11 +78,11 @@ export const arrange = (files: readonly SegmentFile[]): LogFiles => {
 const beginning = (files: readonly SegmentFile[]): number => {
   const restart = files.findLastIndex(({ header }) => header.restarts);
   const [front] = files;
-  if (restart >= 0 || front === undefined || mayBegin(front)) return restart;
+  if (restart >= 0 || front === undefined || canBeginLog(front)) return restart;
   // Version 1 does not say what came before: its segments are removed all or none, and these are left of all.
-  const next = files.findIndex(mayBegin);
+  const next = files.findIndex(canBeginLog);
   if (next > 0) return next;
   throw new WalDamagedError(front.file, 0, `segment ${front.header.sequence} where segment 1 should be`);
 };
 
-const mayBegin = ({ header }: SegmentFile): boolean => header.sequence === 1 || header.termBefore !== undefined;
+const canBeginLog = ({ header }: SegmentFile): boolean => header.sequence === 1 || header.termBefore !== undefined;

@@ -1,7 +1,7 @@
 // The write-ahead log: what a member must not forget, on disk before it speaks of it. Raft paper §5.1, figure 2.
 import path from "node:path";
 import type { Entry, HardState, LogIndex, LogPosition } from "../core/index.js";
-import { endAfter, whyNotAfter, whyNotRestartedAt, type LogEnd } from "./batch.js";
+import { endAfter, conflictWithEnd, conflictWithRestart, type LogEnd } from "./batch.js";
 import { type Disk, type DiskFile, promised } from "../../platform/index.js";
 import { shortageOf, WalFailedError, type Shortage } from "./errors.js";
 import { NextSegment, type PreparedFile } from "./next-segment.js";
@@ -25,7 +25,7 @@ export interface WalOptions {
   readonly reserveBytes?: number;
   /** Called once: a `WalFailedError` after which nothing is durable any more. The member must stop. */
   readonly onFailure: (error: Error) => void;
-  /** `Wal.full` changed. */
+  /** `Wal.isFull` changed. */
   readonly onFull?: (full: boolean, shortage: Shortage) => void;
   /** A segment that is not needed any more could not be removed: it only costs space, and is tried again with the next. */
   readonly onRemovalFailure?: (error: Error) => void;
@@ -70,10 +70,10 @@ export class Wal {
   /** Of the append or restart under way. */
   private done: (() => void) | undefined;
   /** Whether that waits for its disk (rather than for space or descriptors). */
-  private writing = false;
+  private isWriting = false;
   /** A segment whose name is to be synced as soon as there are file descriptors. */
   private unnamed: { readonly file: DiskFile; readonly sync: () => void } | undefined;
-  private whenIdle: (() => void) | undefined;
+  private onIdle: (() => void) | undefined;
   private failure: Error | undefined;
   private closing: Promise<void> | undefined;
 
@@ -88,7 +88,7 @@ export class Wal {
       directory: options.directory,
       segmentBytes: options.segmentBytes,
       reserveBytes: options.reserveBytes ?? 0,
-      onFull: (full, shortage) => this.shortageChanged(full, shortage),
+      onFull: (full, shortage) => this.onShortageChanged(full, shortage),
       onFailure: (operation, failed, cause) => this.fail(operation, failed, cause),
     });
     this.old = new OldSegments({
@@ -102,15 +102,15 @@ export class Wal {
     this.chain = tail?.chain ?? 0;
     if (tail !== undefined && file !== undefined)
       this.current = { file, path: tail.file, bytes: tail.fileBytes, position: tail.position };
-    this.prepareInTime();
+    this.prepareIfHalfFull();
   }
 
   /**
    * There is no space, or no file descriptor, for the next segment. Appends go on while they fit in the present one; the
    * first that does not waits, and neither its `done` nor a failure is reported, until `retryNextSegment` finds some.
    */
-  get full(): boolean {
-    return this.next.full || this.unnamed !== undefined;
+  get isFull(): boolean {
+    return this.next.isFull || this.unnamed !== undefined;
   }
 
   /** Index of the last entry appended, durable or on its way; 0 if there is none. */
@@ -128,10 +128,10 @@ export class Wal {
    */
   append(hardState: HardState | undefined, entries: readonly Entry[], done: () => void): void {
     const batch = { hardState, entries };
-    const problem = this.whyRefused() ?? whyNotAfter(this.end, batch) ?? this.old.whyNotAppended(entries);
+    const problem = this.reasonToRefuse() ?? conflictWithEnd(this.end, batch) ?? this.old.reasonToRefuse(entries);
     if (problem !== undefined) throw new Error(`Cannot append to the log: ${problem}`, { cause: this.failure });
     const { record, current } = this;
-    record.put(batch, current?.position ?? firstRecordAt);
+    record.putBatch(batch, current?.position ?? firstRecordAt);
     const bytes = record.endFrom(0);
     if (bytes > maxBatchBytes) throw new RangeError(`Cannot append ${bytes} bytes at once: too many`);
     this.done = done;
@@ -145,7 +145,7 @@ export class Wal {
    * other, in the background. Whole segments only, and never the last, so the next open finds some that are older.
    */
   truncate(through: LogIndex): void {
-    if (this.whyUnusable() === undefined) this.old.truncate(through);
+    if (this.reasonUnusable() === undefined) this.old.truncate(through);
   }
 
   /**
@@ -158,11 +158,11 @@ export class Wal {
    * term still to come, or `hardState` contradicts the one before
    */
   restart(base: LogPosition, hardState: HardState, done: () => void): void {
-    const problem = this.whyRefused() ?? whyNotRestartedAt(this.end, base, hardState);
+    const problem = this.reasonToRefuse() ?? conflictWithRestart(this.end, base, hardState);
     if (problem !== undefined) throw new Error(`Cannot restart the log: ${problem}`, { cause: this.failure });
     // Nobody may replace what the state machine holds, so all of it counts as committed.
     const before = { hardState: { ...hardState, commit: base.index }, lastIndex: base.index, lastTerm: base.term };
-    this.record.put({ hardState: before.hardState, entries: [] }, firstRecordAt);
+    this.record.putBatch({ hardState: before.hardState, entries: [] }, firstRecordAt);
     this.done = done;
     this.beginSegment({ before, restarts: true });
     this.end = before;
@@ -170,7 +170,7 @@ export class Wal {
 
   /** Tries again to make the next segment, if there was a shortage. Once a second is often enough. */
   retryNextSegment(): void {
-    if (this.whyUnusable() !== undefined) return;
+    if (this.reasonUnusable() !== undefined) return;
     this.unnamed?.sync();
     this.next.retry();
   }
@@ -182,7 +182,7 @@ export class Wal {
   }
 
   private async release(): Promise<void> {
-    if (this.writing) await new Promise<void>((resolve) => (this.whenIdle = resolve));
+    if (this.isWriting) await new Promise<void>((resolve) => (this.onIdle = resolve));
     await new Promise<void>((resolve) => this.next.close(resolve));
     await new Promise<void>((resolve) => this.old.close(resolve));
     const files = [this.current?.file, this.unnamed?.file];
@@ -191,26 +191,26 @@ export class Wal {
     for (const file of files) if (file !== undefined) await promised((done) => file.close(done));
   }
 
-  private whyUnusable(): string | undefined {
+  private reasonUnusable(): string | undefined {
     if (this.failure !== undefined) return "it has failed";
     return this.closing === undefined ? undefined : "it is closed";
   }
 
-  private whyRefused(): string | undefined {
-    return this.whyUnusable() ?? (this.done === undefined ? undefined : "another append is under way");
+  private reasonToRefuse(): string | undefined {
+    return this.reasonUnusable() ?? (this.done === undefined ? undefined : "another append is under way");
   }
 
   private continueSegment(current: Current): void {
     const sealed = this.record.seal(this.chain);
     this.write(current, sealed.bytes, current.position, () => {
       current.position += sealed.length;
-      this.appended(sealed);
+      this.onAppended(sealed);
     });
   }
 
   private beginSegment(beginning: Beginning): void {
     this.record.moveToFront();
-    this.next.take(sectorEnd(this.record.endFrom(firstRecordAt)), (file) => this.startSegment(file, beginning));
+    this.next.requestFile(sectorEnd(this.record.endFrom(firstRecordAt)), (file) => this.startSegment(file, beginning));
   }
 
   private startSegment(prepared: PreparedFile, { before, restarts }: Beginning): void {
@@ -221,48 +221,48 @@ export class Wal {
     const header = { ...name, hardState, chain: this.chain, fileBytes: bytes, termBefore, restarts };
     const sealed = this.record.sealFirst(header);
     this.write(prepared, sealed.bytes, 0, () =>
-      this.giveName(prepared, finalPath, () => {
+      this.renameSegment(prepared, finalPath, () => {
         this.current?.file.close(() => undefined); // all of it was durable long ago: closing it can lose nothing
         this.current = { file, path: finalPath, bytes, position: sealed.length };
         this.sequence = name.sequence;
-        this.old.began({ file: finalPath, header });
-        this.appended(sealed);
+        this.old.onSegmentBegun({ file: finalPath, header });
+        this.onAppended(sealed);
       }),
     );
   }
 
   /** From here on the segment counts. */
-  private giveName({ file, path: from }: PreparedFile, to: string, then: () => void): void {
+  private renameSegment({ file, path: from }: PreparedFile, to: string, then: () => void): void {
     this.disk.rename(from, to, (renameError) => {
       if (renameError !== null) this.failAppend("rename", from, renameError);
-      else this.syncName(file, then);
+      else this.syncRename(file, then);
     });
   }
 
   /** Without a descriptor for the directory nothing was synced, so trying again later is as good. */
-  private syncName(file: DiskFile, then: () => void): void {
-    this.writing = true;
+  private syncRename(file: DiskFile, then: () => void): void {
+    this.isWriting = true;
     this.disk.syncDirectory(this.directory, (error) => {
       const wasWaiting = this.unnamed !== undefined;
       if (error === null) {
         this.unnamed = undefined;
         then();
-        if (wasWaiting && !this.next.full) this.onFull(false, "descriptors");
+        if (wasWaiting && !this.next.isFull) this.onFull(false, "descriptors");
       } else if (shortageOf(error) === "descriptors") {
-        this.writing = false;
+        this.isWriting = false;
         const sync = (): void => {
-          if (!this.writing) this.syncName(file, then);
+          if (!this.isWriting) this.syncRename(file, then);
         };
         this.unnamed = { file, sync };
-        if (!wasWaiting && !this.next.full) this.onFull(true, "descriptors");
-        this.whenIdle?.();
+        if (!wasWaiting && !this.next.isFull) this.onFull(true, "descriptors");
+        this.onIdle?.();
       } else {
         this.failAppend("sync", this.directory, error);
       }
     });
   }
 
-  private shortageChanged(full: boolean, shortage: Shortage): void {
+  private onShortageChanged(full: boolean, shortage: Shortage): void {
     if (this.unnamed === undefined) this.onFull(full, shortage);
   }
 
@@ -272,26 +272,26 @@ export class Wal {
     position: number,
     then: () => void,
   ): void {
-    this.writing = true;
+    this.isWriting = true;
     file.write(bytes, position, (error) => {
       if (error === null) then();
       else this.failAppend("write", path, error);
     });
   }
 
-  private appended({ checksum }: Sealed): void {
+  private onAppended({ checksum }: Sealed): void {
     this.chain = checksum;
-    this.writing = false;
-    this.prepareInTime();
+    this.isWriting = false;
+    this.prepareIfHalfFull();
     const { done } = this;
     this.done = undefined;
     // Preparing the next segment may have failed meanwhile: then the member stops, and says nothing more.
     if (this.failure === undefined) done?.();
-    this.whenIdle?.();
+    this.onIdle?.();
   }
 
   /** Half a segment is time enough to fill the next one with zeros, and spares a member that is hardly used the space. */
-  private prepareInTime(): void {
+  private prepareIfHalfFull(): void {
     const { current } = this;
     if (this.closing !== undefined || this.failure !== undefined) return;
     if (current === undefined || current.position >= current.bytes / 2) this.next.prepare();
@@ -299,9 +299,9 @@ export class Wal {
 
   /** The append under way has failed: `done` is not called any more. */
   private failAppend(operation: string, file: string, cause: Error): void {
-    this.writing = false;
+    this.isWriting = false;
     this.fail(operation, file, cause);
-    this.whenIdle?.();
+    this.onIdle?.();
   }
 
   private fail(operation: string, file: string, cause: Error): void {

@@ -89,13 +89,13 @@ test("a message decodes to the same from a Buffer, and from the middle of one", 
 const encodeEntries = (log: readonly Entry[]): Uint8Array => {
   const writer = new ByteWriter(4);
   writeEntries(writer, log);
-  return writer.written();
+  return writer.writtenBytes();
 };
 
 const decodeEntries = (bytes: Uint8Array): Entry[] => {
   const reader = new ByteReader(bytes);
   const decoded = readEntries(reader);
-  reader.end();
+  reader.expectEnd();
   return decoded;
 };
 
@@ -191,14 +191,14 @@ test("counts and lengths that the bytes cannot hold are refused before anything 
 });
 
 test("a number has one encoding and at most 53 bits", () => {
-  const read = (...bytes: number[]) => new ByteReader(Uint8Array.from(bytes)).number();
+  const read = (...bytes: number[]) => new ByteReader(Uint8Array.from(bytes)).readNumber();
   assert.equal(read(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f), Number.MAX_SAFE_INTEGER);
   assert.throws(() => read(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x10), MalformedMessageError);
   assert.throws(() => read(0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01), MalformedMessageError);
   assert.throws(() => read(0x81, 0x00), MalformedMessageError);
   const writer = new ByteWriter();
   for (const wrong of [-1, 0.5, Number.MAX_SAFE_INTEGER + 1, Number.NaN])
-    assert.throws(() => writer.number(wrong), RangeError);
+    assert.throws(() => writer.writeNumber(wrong), RangeError);
 });
 
 test("entries that are not one stretch of a log are not encoded", () => {
@@ -211,9 +211,9 @@ test("entries that are not one stretch of a log are not encoded", () => {
 
 test("a writer that held something large gives the memory back, and goes on working", () => {
   const writer = new ByteWriter(16);
-  writer.bytes(new Uint8Array(5 * 1024 * 1024));
+  writer.writeBytes(new Uint8Array(5 * 1024 * 1024));
   writer.reset();
-  assert.ok(writer.written().buffer.byteLength < 1024);
-  writer.id(0xfedc_ba98_7654_3210n);
-  assert.equal(new ByteReader(writer.written()).id(), 0xfedc_ba98_7654_3210n);
+  assert.ok(writer.writtenBytes().buffer.byteLength < 1024);
+  writer.writeId(0xfedc_ba98_7654_3210n);
+  assert.equal(new ByteReader(writer.writtenBytes()).readId(), 0xfedc_ba98_7654_3210n);
 });

@@ -109,7 +109,7 @@ const fullLog = async (): Promise<{
 test("without space for the next segment, the log says so and goes on while there is room in this one", async () => {
   const { wal, heard } = await fullLog();
   assert.deepEqual(heard, [true]);
-  assert.equal(wal.full, true);
+  assert.equal(wal.isFull, true);
   await wal.close();
 });
 
@@ -127,7 +127,7 @@ test("an append that does not fit waits until there is space again", async () =>
   await settle();
   assert.equal(acknowledged, true);
   assert.deepEqual(heard, [true, false]);
-  assert.equal(wal.full, false);
+  assert.equal(wal.isFull, false);
   await wal.close();
   assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...written, waiting));
 });
@@ -187,7 +187,7 @@ for (const [kind, file, code] of shortages)
     next();
     await settle();
     assert.deepEqual(heard, [[true, "descriptors"]]);
-    assert.equal(wal.full, true);
+    assert.equal(wal.isFull, true);
     const before = acknowledged;
     assert.ok(before < batches.length);
     for (let n = 0; n < 3; n++) {
@@ -204,7 +204,7 @@ for (const [kind, file, code] of shortages)
       [true, "descriptors"],
       [false, "descriptors"],
     ]);
-    assert.equal(wal.full, false);
+    assert.equal(wal.isFull, false);
     await wal.close();
     disk.powerCut();
     assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...batches));
@@ -225,7 +225,7 @@ test("a log that is closed while its next segment's name is not synced acknowled
   isShort = true;
   wal.append(batches[0]!.hardState, batches[0]!.entries, acknowledge);
   await settle();
-  assert.equal(wal.full, true);
+  assert.equal(wal.isFull, true);
   await wal.close();
   assert.equal(opened, 0);
   disk.onOperation = () => undefined;

@@ -12,7 +12,7 @@ import {
 import type { Batch } from "../../../raft/wal/batch.js";
 import type { Disk } from "../../../platform/disk.js";
 import { LogReader, type RecoveredLog, type Recovery } from "../../../raft/wal/recovery.js";
-import { arrange, readHead } from "../../../raft/wal/segment-files.js";
+import { separateObsolete, readHead } from "../../../raft/wal/segment-files.js";
 import { openWal, type OpenOptions } from "../../../raft/wal/open.js";
 import type { Wal } from "../../../raft/wal/wal.js";
 import type { SimDisk } from "../../../testing/sim-disk.js";
@@ -114,9 +114,9 @@ export const restart = (wal: Wal, base: LogPosition, state: HardState): Promise<
 
 /** Reads a log that is given as the bytes of its files. */
 export const readBytes = (files: readonly { readonly file: string; readonly bytes: Uint8Array }[]): Recovery => {
-  const { segments } = arrange(files.map(({ file, bytes }) => readHead(file, bytes)));
+  const { segments } = separateObsolete(files.map(({ file, bytes }) => readHead(file, bytes)));
   const reader = new LogReader(segments);
-  for (const { file } of segments) reader.take(files.find((each) => each.file === file)!.bytes.slice());
+  for (const { file } of segments) reader.readNextSegment(files.find((each) => each.file === file)!.bytes.slice());
   return reader.result();
 };
 
