@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ForeignPastError, StartError } from "../../../server/base/errors.js";
-import { Acquaintances } from "../../../server/peers/acquaintances.js";
+import { Acquaintances } from "../../../server/peers/peer-incarnations.js";
 import type { Life } from "../../../server/peers/hello.js";
 import { seededRandom } from "../../../testing/random.js";
 
