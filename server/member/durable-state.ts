@@ -41,7 +41,7 @@ export interface DurableState {
   /** Higher than at every start before. */
   readonly incarnation: number;
   /** Who this member is to the others, and they to it. */
-  readonly acquaintances: Acquaintances;
+  readonly peerIncarnations: Acquaintances;
   readonly wal: Wal;
   readonly recovered: RecoveredLog;
   /** Whether the log has space to go on. */
@@ -106,10 +106,21 @@ export const openDurableState = async (
   const known = applied.seen.incarnationOf(memberId);
   if (known >= incarnation) throw ForeignPastError.ofLaterStart(known, incarnation);
   const { random } = environment;
-  const acquaintances = teardown.opened(
+  const peerIncarnations = teardown.opened(
     await Acquaintances.open({ directory, self: memberId, start: incarnation, random }),
   );
-  return { clusterId, memberId, incarnation, acquaintances, wal, recovered: log, space, store, applied, newStores };
+  return {
+    clusterId,
+    memberId,
+    incarnation,
+    peerIncarnations: peerIncarnations,
+    wal,
+    recovered: log,
+    space,
+    store,
+    applied,
+    newStores,
+  };
 };
 
 /** Gives an empty directory its identity and its first state. Repeated from the start if it is cut short. */

@@ -149,13 +149,14 @@ export class Wiring {
   /** Who this member is to the others, and they to it. */
   private identity(): Omit<PeersOptions, keyof PeerEvents> {
     const { environment, durable } = this.options;
-    const { clusterId, memberId: self, acquaintances, applied } = durable;
+    const { clusterId, memberId: self, peerIncarnations: peerIncarnations, applied } = durable;
     return {
       clusterId,
       self,
-      life: acquaintances.own,
+      incarnation: peerIncarnations.own,
       peers: peersOf(applied.membership, self),
-      meet: (member, life) => acquaintances.meet(member, life, this.applier.lastStartOf(member)),
+      admitPeer: (member, incarnation) =>
+        peerIncarnations.admitPeer(member, incarnation, this.applier.lastStartOf(member)),
       clock: environment.clock,
       logger: environment.logger,
     };
@@ -174,7 +175,7 @@ export class Wiring {
         else channel.close("this member is only starting");
       },
       onDisowned: (evidence) => {
-        this.options.durable.acquaintances.disown(evidence);
+        this.options.durable.peerIncarnations.disown(evidence);
         this.options.onFailure(new ForeignPastError(evidence));
       },
       onLinkOpened: (peer) => {

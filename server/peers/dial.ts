@@ -3,7 +3,7 @@ import type { Clock } from "../../platform/index.js";
 import type { MemberId } from "../../raft/index.js";
 import type { Address } from "../base/index.js";
 import { FrameError, FrameReader, writeFrames } from "./frame.js";
-import { decodeAnswer, encodeHello, maxHelloBytes, type Life, type Purpose, type Refusal } from "./hello.js";
+import { decodeAnswer, encodeHello, maxHelloBytes, type Incarnation, type Purpose, type Refusal } from "./hello.js";
 
 /** How long a connection may take to be accepted before it is given up. */
 const handshakeMs = 5_000;
@@ -12,8 +12,8 @@ const handshakeMs = 5_000;
 export interface Call {
   readonly clusterId: bigint;
   readonly from: MemberId;
-  /** Which life of the caller speaks. */
-  readonly life: Life;
+  /** Which incarnation of the caller speaks. */
+  readonly incarnation: Incarnation;
   readonly to: MemberId;
   readonly clock: Clock;
 }

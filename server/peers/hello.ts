@@ -1,6 +1,6 @@
 import type { MemberId } from "../../raft/index.js";
 
-// The first frame of each side. The dialling member says which cluster it belongs to, who it is, which life of it speaks, and
+// The first frame of each side. The dialling member says which cluster it belongs to, who it is, which incarnation of it speaks, and
 // whom it wants; the other one accepts, or says why not. Nothing else is read before that.
 
 /** The protocol between members; both sides must speak the same. */
@@ -12,8 +12,8 @@ const magic = Buffer.from("minietcd-peer\0", "latin1");
 const purposes = ["messages", "snapshot"] as const;
 export type Purpose = (typeof purposes)[number];
 
-/** One life of a member, as it tells the others. */
-export interface Life {
+/** One incarnation of a member, as it tells the others. */
+export interface Incarnation {
   /** Drawn when the directory was made: an emptied one is another. */
   readonly directory: bigint;
   /** Counts the starts from it: an older copy goes on from where it was. */
@@ -27,7 +27,7 @@ export interface Hello {
   readonly clusterId: bigint;
   readonly from: MemberId;
   readonly to: MemberId;
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   readonly purpose: Purpose;
 }
 
@@ -38,11 +38,17 @@ const purposeAt = lifeAt + 3 * 8;
 /** Enough for a hello and its answer: whoever is not known yet may send no more. */
 export const maxHelloBytes = 512;
 
-export const encodeHello = ({ clusterId, from, to, life, purpose }: Omit<Hello, "version">): Buffer => {
+export const encodeHello = ({
+  clusterId,
+  from,
+  to,
+  incarnation: incarnation,
+  purpose,
+}: Omit<Hello, "version">): Buffer => {
   const bytes = Buffer.alloc(purposeAt + 1);
   magic.copy(bytes);
   bytes.writeUInt16BE(peerProtocolVersion, magic.length);
-  const numbers = [clusterId, from, to, life.directory, BigInt(life.start), life.run];
+  const numbers = [clusterId, from, to, incarnation.directory, BigInt(incarnation.start), incarnation.run];
   numbers.forEach((number, n) => void bytes.writeBigUInt64BE(number, idsAt + n * 8));
   bytes[purposeAt] = purposes.indexOf(purpose);
   return bytes;
@@ -55,9 +61,11 @@ export const decodeHello = (bytes: Buffer): Hello | undefined => {
   const number = (n: number): bigint => bytes.readBigUInt64BE(idsAt + n * 8);
   const ids = { version, clusterId: number(0), from: number(1), to: number(2) };
   if (version !== peerProtocolVersion)
-    return { ...ids, life: { directory: 0n, start: 0, run: 0n }, purpose: "messages" };
+    return { ...ids, incarnation: { directory: 0n, start: 0, run: 0n }, purpose: "messages" };
   const purpose = purposes[bytes[purposeAt] ?? -1];
-  return purpose && { ...ids, life: { directory: number(3), start: Number(number(4)), run: number(5) }, purpose };
+  return (
+    purpose && { ...ids, incarnation: { directory: number(3), start: Number(number(4)), run: number(5) }, purpose }
+  );
 };
 
 /** Why a member is turned away. */

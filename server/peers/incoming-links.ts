@@ -14,8 +14,8 @@ import {
   peerProtocolVersion,
   signOfLifeMs,
   type Hello,
+  type Incarnation,
   type Refusal,
-  type Life,
 } from "./hello.js";
 import { SocketChannel } from "./socket-channel.js";
 
@@ -27,8 +27,8 @@ export interface IncomingLinksOptions {
   readonly clusterId: bigint;
   readonly self: MemberId;
   readonly isMember: (id: MemberId) => boolean;
-  /** Whether the member may be heard in that life, or why not; it is remembered then. */
-  readonly meet: (member: MemberId, life: Life) => Promise<Refusal | undefined>;
+  /** Whether the member may be heard in that incarnation, or why not; it is remembered then. */
+  readonly admitPeer: (member: MemberId, incarnation: Incarnation) => Promise<Refusal | undefined>;
   readonly clock: Clock;
   /** Connections that have not said who they are; one more is closed at once, and `onTooMany` told. */
   readonly maxUnknownConnections: number;
@@ -142,7 +142,7 @@ export class IncomingLinks {
   private async reasonToRefuse(hello: Hello | undefined): Promise<Refusal | undefined> {
     const reason = this.misunderstanding(hello);
     if (hello === undefined || reason !== "") return { reason, isDisowned: false };
-    return this.options.meet(hello.from, hello.life);
+    return this.options.admitPeer(hello.from, hello.incarnation);
   }
 
   /** Why this is not the member that the other side wants, or the other way round; empty: it is. */

@@ -1,22 +1,22 @@
 import type { MemberId } from "../../raft/index.js";
 import { errorText, ForeignPastError, formatId, StartError } from "../base/index.js";
 import type { DataDirectory } from "../data-dir/index.js";
-import type { Life, Refusal } from "./hello.js";
+import type { Incarnation, Refusal } from "./hello.js";
 
 // Raft counts on what a member has promised (paper §5.1, figure 2). One whose directory was emptied, or is an older copy,
-// has forgotten some of it and cannot tell; but those it promised it to can. So each member tells the others which life of it
-// speaks, and each remembers, durably, as what it met them.
+// has forgotten some of it and cannot tell; but those it promised it to can. So each member tells the others which incarnation of it
+// speaks, and each remembers, durably, as what it incarnations them.
 
 /** What is on disk, in `peers`. */
-export interface Notes {
+export interface PeersFile {
   readonly directory: bigint;
-  /** As what each other member was met last. */
-  readonly met: Map<MemberId, Life>;
+  /** As what each other member was incarnations last. */
+  readonly incarnations: Map<MemberId, Incarnation>;
   /** Why another member knows better than this directory; it then stays out of use. */
   disowned: string | undefined;
 }
 
-export interface AcquaintancesOptions {
+export interface PeerIncarnationsOptions {
   readonly directory: Pick<DataDirectory, "readPeers" | "replacePeers">;
   readonly self: MemberId;
   /** Higher than at every start from this directory before. */
@@ -25,20 +25,20 @@ export interface AcquaintancesOptions {
   readonly random: () => number;
 }
 
-/** Who this member is in this life, and as what it has met the others. */
-export class Acquaintances {
+/** Who this member is in this incarnation, and as what it has incarnations the others. */
+export class PeerIncarnations {
   /** What the others are told of this member. */
-  readonly own: Life;
+  readonly own: Incarnation;
   /** What of `met` is on disk. */
-  private readonly saved: Map<MemberId, Life>;
+  private readonly saved: Map<MemberId, Incarnation>;
   private lastWrite: Promise<void> = Promise.resolve();
 
   private constructor(
-    private readonly options: AcquaintancesOptions,
-    private readonly notes: Notes,
+    private readonly options: PeerIncarnationsOptions,
+    private readonly file: PeersFile,
   ) {
-    this.own = { directory: notes.directory, start: options.start, run: drawId(options.random) };
-    this.saved = new Map(notes.met);
+    this.own = { directory: file.directory, start: options.start, run: drawId(options.random) };
+    this.saved = new Map(file.incarnations);
   }
 
   /**
@@ -46,38 +46,38 @@ export class Acquaintances {
    *
    * @throws ForeignPastError if another member has disowned this directory, StartError if the file is damaged
    */
-  static async open(options: AcquaintancesOptions): Promise<Acquaintances> {
+  static async open(options: PeerIncarnationsOptions): Promise<PeerIncarnations> {
     const text = await options.directory.readPeers();
-    const notes = text === undefined ? newNotes(options.random) : parseNotes(text);
-    if (notes.disowned !== undefined) throw new ForeignPastError(notes.disowned);
-    const acquaintances = new Acquaintances(options, notes);
-    if (text === undefined) await acquaintances.save(); // before anybody is told of it
-    return acquaintances;
+    const file = text === undefined ? newPeersFile(options.random) : parsePeersFile(text);
+    if (file.disowned !== undefined) throw new ForeignPastError(file.disowned);
+    const peerIncarnations = new PeerIncarnations(options, file);
+    if (text === undefined) await peerIncarnations.save(); // before anybody is told of it
+    return peerIncarnations;
   }
 
   /**
-   * Whether another member may be heard as `life`. If so it is remembered when the promise resolves: nothing may be built
+   * Whether another member may be heard as `incarnation`. If so it is remembered when the promise resolves: nothing may be built
    * on its promises before.
    *
    * @param appliedStart its last start that the log told of; 0: none
    * @returns why it may not
    */
-  async meet(member: MemberId, life: Life, appliedStart: number): Promise<Refusal | undefined> {
-    const refusal = this.reasonToDisown(member, life, appliedStart);
-    if (refusal !== undefined || this.saved.get(member)?.start === life.start) return refusal;
-    this.notes.met.set(member, life);
+  async admitPeer(member: MemberId, incarnation: Incarnation, appliedStart: number): Promise<Refusal | undefined> {
+    const refusal = this.reasonToDisown(member, incarnation, appliedStart);
+    if (refusal !== undefined || this.saved.get(member)?.start === incarnation.start) return refusal;
+    this.file.incarnations.set(member, incarnation);
     try {
       await this.save();
     } catch (error) {
       return { reason: `${this.name} cannot remember that: ${errorText(error)}`, isDisowned: false };
     }
-    this.saved.set(member, life);
-    return this.reasonToDisown(member, life, appliedStart); // meanwhile it may have begun yet another life
+    this.saved.set(member, incarnation);
+    return this.reasonToDisown(member, incarnation, appliedStart); // meanwhile it may have begun yet another incarnation
   }
 
   /** Another member knows better: this directory is not used any more, nor after a restart. */
   disown(reason: string): void {
-    this.notes.disowned = reason;
+    this.file.disowned = reason;
     this.save().catch(() => undefined); // then the next start is told so, too
   }
 
@@ -85,14 +85,15 @@ export class Acquaintances {
     await this.lastWrite;
   }
 
-  private reasonToDisown(member: MemberId, life: Life, appliedStart: number): Refusal | undefined {
-    const known = this.notes.met.get(member);
+  private reasonToDisown(member: MemberId, incarnation: Incarnation, appliedStart: number): Refusal | undefined {
+    const known = this.file.incarnations.get(member);
     const disown = (what: string): Refusal => ({ reason: `${this.name} knows ${what}`, isDisowned: true });
-    if (known !== undefined && known.directory !== life.directory)
-      return disown(`start ${known.start} of another directory, this is start ${life.start} of a new one`);
+    if (known !== undefined && known.directory !== incarnation.directory)
+      return disown(`start ${known.start} of another directory, this is start ${incarnation.start} of a new one`);
     const lastStart = Math.max(known?.start ?? 0, appliedStart);
-    if (lastStart > life.start) return disown(`start ${lastStart}, this is start ${life.start}`);
-    if (known?.start === life.start && known.run !== life.run) return disown(`another start ${life.start}`);
+    if (lastStart > incarnation.start) return disown(`start ${lastStart}, this is start ${incarnation.start}`);
+    if (known?.start === incarnation.start && known.run !== incarnation.run)
+      return disown(`another start ${incarnation.start}`);
     return undefined;
   }
 
@@ -102,40 +103,47 @@ export class Acquaintances {
 
   /** Resolves when all that is known now is on disk. */
   private save(): Promise<void> {
-    const write = this.lastWrite.then(() => this.options.directory.replacePeers(formatNotes(this.notes)));
+    const write = this.lastWrite.then(() => this.options.directory.replacePeers(formatPeersFile(this.file)));
     this.lastWrite = write.catch(() => undefined);
     return write;
   }
 }
 
-const newNotes = (random: () => number): Notes => ({ directory: drawId(random), met: new Map(), disowned: undefined });
+const newPeersFile = (random: () => number): PeersFile => ({
+  directory: drawId(random),
+  incarnations: new Map(),
+  disowned: undefined,
+});
 
 const drawId = (random: () => number): bigint => {
   const half = (): bigint => BigInt(Math.floor(random() * 2 ** 32));
   return (half() << 32n) | half();
 };
 
-const formatNotes = ({ directory, met, disowned }: Notes): string => {
-  const lives = [...met].map(([member, life]) => [
+const formatPeersFile = ({ directory, incarnations: incarnations, disowned }: PeersFile): string => {
+  const entries = [...incarnations].map(([member, incarnation]) => [
     formatId(member),
-    { directory: formatId(life.directory), start: life.start, run: formatId(life.run) },
+    { directory: formatId(incarnation.directory), start: incarnation.start, run: formatId(incarnation.run) },
   ]);
-  const members = Object.fromEntries(lives) as Record<string, object>;
+  const members = Object.fromEntries(entries) as Record<string, object>;
   return JSON.stringify({ directory: formatId(directory), members, disowned }) + "\n";
 };
 
 /** @throws StartError if that is not what a member writes */
-export const parseNotes = (text: string): Notes => {
+export const parsePeersFile = (text: string): PeersFile => {
   try {
     const { directory, members, disowned } = fieldsOf(JSON.parse(text));
-    const met = Object.entries(fieldsOf(members)).map(([member, value]): [MemberId, Life] => {
-      const life = fieldsOf(value);
-      if (!Number.isSafeInteger(life["start"])) throw new SyntaxError("not a number");
-      const start = life["start"] as number;
-      return [parseId(member), { directory: parseId(life["directory"]), start, run: parseId(life["run"]) }];
+    const incarnations = Object.entries(fieldsOf(members)).map(([member, value]): [MemberId, Incarnation] => {
+      const incarnation = fieldsOf(value);
+      if (!Number.isSafeInteger(incarnation["start"])) throw new SyntaxError("not a number");
+      const start = incarnation["start"] as number;
+      return [
+        parseId(member),
+        { directory: parseId(incarnation["directory"]), start, run: parseId(incarnation["run"]) },
+      ];
     });
     if (disowned !== undefined && typeof disowned !== "string") throw new SyntaxError("not a reason");
-    return { directory: parseId(directory), met: new Map(met), disowned };
+    return { directory: parseId(directory), incarnations: new Map(incarnations), disowned };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new StartError("the file peers in the data directory is damaged: put it back as it was at the last stop");

@@ -6,7 +6,7 @@ import { type Address, formatId, type Logger, maxUnknownPeerConnections, refusal
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import { encodeCalls } from "./calls-frame.js";
 import type { Call } from "./dial.js";
-import type { Life, Refusal } from "./hello.js";
+import type { Incarnation, Refusal } from "./hello.js";
 import { IncomingLinks } from "./incoming-links.js";
 import { OutgoingLink } from "./outgoing-link.js";
 import { SnapshotConnections } from "./snapshot-connection.js";
@@ -19,12 +19,12 @@ export interface Peer {
 export interface PeersOptions {
   readonly clusterId: bigint;
   readonly self: MemberId;
-  /** Which life of this member speaks. */
-  readonly life: Life;
+  /** Which incarnation of this member speaks. */
+  readonly incarnation: Incarnation;
   /** The other members. */
   readonly peers: readonly Peer[];
-  /** Whether a member may be heard in that life, or why not; it is remembered then. */
-  readonly meet: (member: MemberId, life: Life) => Promise<Refusal | undefined>;
+  /** Whether a member may be heard in that incarnation, or why not; it is remembered then. */
+  readonly admitPeer: (member: MemberId, incarnation: Incarnation) => Promise<Refusal | undefined>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Connections that have not said who they are; one more is closed at once. Absent: the most there are anywhere. */
@@ -54,14 +54,14 @@ export class Peers implements Transport {
   private readonly snapshots = new SnapshotConnections();
 
   constructor(private readonly options: PeersOptions) {
-    const { clusterId, self, meet, clock, logger, onLinkClosed } = options;
+    const { clusterId, self, admitPeer: admitPeer, clock, logger, onLinkClosed } = options;
     const lastRefusal = new Map<MemberId, string>();
     const told: string[] = [];
     this.incoming = new IncomingLinks({
       clusterId,
       self,
       isMember: (id) => this.outgoing.has(id),
-      meet,
+      admitPeer: admitPeer,
       clock,
       maxUnknownConnections: options.maxUnknownConnections ?? maxUnknownPeerConnections,
       onTooMany: refusalCounter(clock, (count) =>
@@ -141,7 +141,7 @@ export class Peers implements Transport {
   }
 
   private callTo(to: MemberId): Call {
-    const { clusterId, self, life, clock } = this.options;
-    return { clusterId, from: self, life, to, clock };
+    const { clusterId, self, incarnation: incarnation, clock } = this.options;
+    return { clusterId, from: self, incarnation: incarnation, to, clock };
   }
 }

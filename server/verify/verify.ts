@@ -142,9 +142,9 @@ class Verification {
       return;
     }
     try {
-      const { directory, met, disowned } = parseNotes(text);
+      const { directory, incarnations, disowned } = parseNotes(text);
       if (disowned !== undefined) this.wrong(part, `other members know better: ${disowned}`, whatToDoAboutDamage);
-      else this.ok(part, `directory ${formatId(directory)}, ${met.size} other members met`);
+      else this.ok(part, `directory ${formatId(directory)}, ${incarnations.size} other members met`);
     } catch (error) {
       this.wrong(part, `${path}: ${errorText(error)}`, restorePeers);
     }

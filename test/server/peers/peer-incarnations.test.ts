@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ForeignPastError, StartError } from "../../../server/base/errors.js";
-import { Acquaintances } from "../../../server/peers/peer-incarnations.js";
-import type { Life } from "../../../server/peers/hello.js";
+import { PeerIncarnations } from "../../../server/peers/peer-incarnations.js";
+import type { Incarnation } from "../../../server/peers/hello.js";
 import { seededRandom } from "../../../testing/random.js";
 
 /** The file that outlives the lives of a member. */
@@ -30,12 +30,12 @@ class File {
 }
 
 const { next: random } = seededRandom(1);
-const open = (directory: File, start = 1): Promise<Acquaintances> =>
-  Acquaintances.open({ directory, self: 0xan, start, random });
+const open = (directory: File, start = 1): Promise<PeerIncarnations> =>
+  PeerIncarnations.open({ directory, self: 0xan, start, random });
 
-const life: Life = { directory: 0xd1n, start: 5, run: 0x55n };
+const incarnation: Incarnation = { directory: 0xd1n, start: 5, run: 0x55n };
 
-test("another life of one directory is the next start of it, and never the same as one before", async () => {
+test("another incarnation of one directory is the next start of it, and never the same as one before", async () => {
   const file = new File();
   const first = await open(file);
   assert.equal(file.writes, 1, "on disk before anybody is told");
@@ -47,10 +47,10 @@ test("another life of one directory is the next start of it, and never the same 
   assert.notEqual(emptied.own.directory, first.own.directory);
 });
 
-const lives: [what: string, life: Life, appliedStart: number, reason: RegExp | undefined][] = [
-  ["the same, over another connection", life, 5, undefined],
-  ["the next start", { ...life, start: 6, run: 1n }, 5, undefined],
-  ["a later start, those between were not met", { ...life, start: 9, run: 1n }, 8, undefined],
+const lives: [what: string, incarnation: Incarnation, appliedStart: number, reason: RegExp | undefined][] = [
+  ["the same, over another connection", incarnation, 5, undefined],
+  ["the next start", { ...incarnation, start: 6, run: 1n }, 5, undefined],
+  ["a later start, those between were not met", { ...incarnation, start: 9, run: 1n }, 8, undefined],
   [
     "an emptied directory",
     { directory: 1n, start: 1, run: 1n },
@@ -59,11 +59,11 @@ const lives: [what: string, life: Life, appliedStart: number, reason: RegExp | u
   ],
   ["one that was started as often", { directory: 1n, start: 5, run: 1n }, 5, /knows start 5 of another directory/],
   ["one that was started more often", { directory: 1n, start: 7, run: 1n }, 5, /knows start 5 of another directory/],
-  ["an older copy", { ...life, start: 3, run: 1n }, 3, /knows start 5, this is start 3$/],
-  ["an older copy, from one start ago", { ...life, start: 5, run: 1n }, 5, /knows another start 5$/],
+  ["an older copy", { ...incarnation, start: 3, run: 1n }, 3, /knows start 5, this is start 3$/],
+  ["an older copy, from one start ago", { ...incarnation, start: 5, run: 1n }, 5, /knows another start 5$/],
   [
     "an older copy, whose last start only the log tells of",
-    { ...life, start: 6, run: 1n },
+    { ...incarnation, start: 6, run: 1n },
     7,
     /knows start 7, this is start 6/,
   ],
@@ -72,54 +72,54 @@ for (const [what, next, appliedStart, reason] of lives)
   test(`one that was met before comes as ${what}: ${reason === undefined ? "heard" : "disowned"}, also after a restart here`, async () => {
     const file = new File();
     const former = await open(file);
-    assert.equal(await former.meet(2n, life, 0), undefined);
-    for (const acquaintances of [former, await open(file, 2)]) {
-      const refusal = await acquaintances.meet(2n, next, appliedStart);
+    assert.equal(await former.admitPeer(2n, incarnation, 0), undefined);
+    for (const peerIncarnations of [former, await open(file, 2)]) {
+      const refusal = await peerIncarnations.admitPeer(2n, next, appliedStart);
       assert.equal(refusal?.isDisowned, reason === undefined ? undefined : true);
       if (reason !== undefined) assert.match(refusal?.reason ?? "", new RegExp(`^member a ${reason.source}`));
     }
     const { writes } = file;
-    assert.equal(await former.meet(3n, { ...next, start: 1 }, 0), undefined, "a stranger may come as anybody");
+    assert.equal(await former.admitPeer(3n, { ...next, start: 1 }, 0), undefined, "a stranger may come as anybody");
     assert.equal(file.writes, writes + 1);
   });
 
 test("nobody is heard before it is on disk as what; without a change nothing is written", async () => {
   const file = new File();
-  const acquaintances = await open(file);
+  const peerIncarnations = await open(file);
   let heard = false;
   file.onWrite = () => assert.equal(heard, false);
-  await acquaintances.meet(2n, life, 0).then(() => (heard = true));
+  await peerIncarnations.admitPeer(2n, incarnation, 0).then(() => (heard = true));
   assert.match(file.text ?? "", /"2":\{"directory":"d1","start":5,"run":"55"\}/);
   const { writes } = file;
-  assert.equal(await acquaintances.meet(2n, life, 0), undefined);
+  assert.equal(await peerIncarnations.admitPeer(2n, incarnation, 0), undefined);
   assert.equal(file.writes, writes);
 });
 
 test("what cannot be written is no past: the member comes again, and is heard once it can", async () => {
   const file = new File();
-  const acquaintances = await open(file);
+  const peerIncarnations = await open(file);
   file.failure = new Error("no space left");
-  assert.deepEqual(await acquaintances.meet(2n, life, 0), {
+  assert.deepEqual(await peerIncarnations.admitPeer(2n, incarnation, 0), {
     reason: "member a cannot remember that: no space left",
     isDisowned: false,
   });
-  assert.equal(await acquaintances.meet(2n, life, 0), undefined);
+  assert.equal(await peerIncarnations.admitPeer(2n, incarnation, 0), undefined);
   assert.match(file.text ?? "", /"start":5/);
 });
 
-test("a life that ends while it is being written down is not heard any more", async () => {
-  const acquaintances = await open(new File());
-  const former = acquaintances.meet(2n, life, 0);
-  const latter = acquaintances.meet(2n, { ...life, start: 6, run: 1n }, 0);
+test("a incarnation that ends while it is being written down is not heard any more", async () => {
+  const peerIncarnations = await open(new File());
+  const former = peerIncarnations.admitPeer(2n, incarnation, 0);
+  const latter = peerIncarnations.admitPeer(2n, { ...incarnation, start: 6, run: 1n }, 0);
   assert.match((await former)?.reason ?? "", /knows start 6, this is start 5/);
   assert.equal(await latter, undefined);
 });
 
 test("a directory that was disowned stays out of use, however often it is started", async () => {
   const file = new File();
-  const acquaintances = await open(file);
-  acquaintances.disown("member b knows start 2, this is start 1");
-  await acquaintances.close();
+  const peerIncarnations = await open(file);
+  peerIncarnations.disown("member b knows start 2, this is start 1");
+  await peerIncarnations.close();
   for (const start of [2, 3])
     await assert.rejects(open(file, start), (error: unknown) => {
       assert.ok(error instanceof ForeignPastError);
@@ -128,9 +128,9 @@ test("a directory that was disowned stays out of use, however often it is starte
     });
 });
 
-test("a damaged file keeps the member from starting: it might take an older life for a new one", async () => {
+test("a damaged file keeps the member from starting: it might take an older incarnation for a new one", async () => {
   const file = new File();
-  await (await open(file)).meet(2n, life, 0);
+  await (await open(file)).admitPeer(2n, incarnation, 0);
   const good = file.text ?? "";
   for (const bad of [
     "",

@@ -10,7 +10,7 @@ import { FrameError, frameHeader, FrameReader } from "../../../server/peers/fram
 import { decodeHello, encodeHello, peerProtocolVersion } from "../../../server/peers/hello.js";
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
 import { Peers, type PeersOptions } from "../../../server/peers/peers.js";
-import { acquainted, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+import { knownPeer, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
 
 const frame = (payload: Uint8Array): Buffer => Buffer.concat([frameHeader(payload), payload]);
 const beat = (round: number): PeerMessage => ({ kind: "heartbeatReply", term: 1 as Term, round });
@@ -98,8 +98,8 @@ test("a frame that is too large is refused by its header, and what is allowed ca
 });
 
 test("a hello is read as it was written; anything else is none", () => {
-  const life = { directory: 2n ** 64n - 2n, start: 2 ** 40, run: 2n ** 63n };
-  const hello = { clusterId: 0xffff_ffff_ffff_ffffn, from: 1n, to: 2n, life };
+  const incarnation = { directory: 2n ** 64n - 2n, start: 2 ** 40, run: 2n ** 63n };
+  const hello = { clusterId: 0xffff_ffff_ffff_ffffn, from: 1n, to: 2n, incarnation };
   for (const purpose of ["messages", "snapshot"] as const)
     assert.deepEqual(decodeHello(encodeHello({ ...hello, purpose })), {
       ...hello,
@@ -145,7 +145,7 @@ const testMember = async (
   const closed = new Arrivals<MemberId>();
   const { logger, lines } = recordingLogger();
   const peers = new Peers({
-    ...acquainted,
+    ...knownPeer,
     clusterId: 9n,
     self,
     peers: [1n, 2n]
@@ -213,7 +213,7 @@ test("a link is dialled until the other member is there, and again after it was 
 });
 
 /** Incoming links as member 1 of cluster 9 has them, and a way to dial them. */
-const incoming = async (t: TestContext, meet: PeersOptions["meet"] = acquainted.meet) => {
+const incoming = async (t: TestContext, admitPeer: PeersOptions["admitPeer"] = knownPeer.admitPeer) => {
   const directory = await temporaryDirectory(t);
   const messages = new Arrivals<readonly [MemberId, PeerMessage]>();
   const closed = new Arrivals<MemberId>();
@@ -231,7 +231,7 @@ const incoming = async (t: TestContext, meet: PeersOptions["meet"] = acquainted.
     onRefused: (reason) => refusals.push(reason),
     maxUnknownConnections: 2,
     onTooMany: () => refusals.push("too many"),
-    meet,
+    admitPeer: admitPeer,
   });
   t.after(() => links.close());
   const path = join(directory, "s");
@@ -251,7 +251,14 @@ const incoming = async (t: TestContext, meet: PeersOptions["meet"] = acquainted.
     return { socket, answer, gone };
   };
   const hello = (changes: Partial<{ clusterId: bigint; from: bigint; to: bigint }> = {}): Buffer =>
-    encodeHello({ clusterId: 9n, from: 2n, to: 1n, life: acquainted.life, purpose: "messages", ...changes });
+    encodeHello({
+      clusterId: 9n,
+      from: 2n,
+      to: 1n,
+      incarnation: knownPeer.incarnation,
+      purpose: "messages",
+      ...changes,
+    });
   return { links, messages, closed, refusals, dial, hello };
 };
 
@@ -294,13 +301,13 @@ test("who was turned away is not heard any more, whatever it sends", async (t) =
 test("a member is heard from the answer on, and that waits until it is remembered as what it came", async (t) => {
   const met = new Arrivals<readonly unknown[]>();
   let remembered: () => void = () => undefined;
-  const { dial, hello, messages } = await incoming(t, (member, life) => {
-    met.push([member, life]);
+  const { dial, hello, messages } = await incoming(t, (member, incarnation) => {
+    met.push([member, incarnation]);
     return new Promise((resolve) => (remembered = () => resolve(undefined)));
   });
   const early = frame(encodePeerMessage(beat(1)));
   const { answer, socket } = dial(Buffer.concat([frame(hello()), early]));
-  assert.deepEqual(await met.next(), [2n, acquainted.life]);
+  assert.deepEqual(await met.next(), [2n, knownPeer.incarnation]);
   remembered();
   assert.equal(await answer, "");
   socket.write(frame(encodePeerMessage(beat(2))));
@@ -310,7 +317,7 @@ test("a member is heard from the answer on, and that waits until it is remembere
 test("a member that has forgotten what it promised is told so before it takes part, and is named in the log", async (t) => {
   const directory = await temporaryDirectory(t);
   const refusal = { reason: "member 2 knows start 3, this is start 1", isDisowned: true };
-  const two = await testMember(t, directory, 2n, { meet: () => Promise.resolve(refusal) });
+  const two = await testMember(t, directory, 2n, { admitPeer: () => Promise.resolve(refusal) });
   const disowned = new Arrivals<string>();
   const one = await testMember(t, directory, 1n, { onDisowned: disowned.push });
   await one.peers.open();
@@ -325,9 +332,15 @@ test("a member that has forgotten what it promised is told so before it takes pa
 test("who comes again and again is one line in the log, also when several do", async (t) => {
   const directory = await temporaryDirectory(t);
   const reasons = ["this", "that", "this", "that", "this"];
-  const meet = () => Promise.resolve({ reason: reasons.shift() ?? "", isDisowned: false });
-  const one = await testMember(t, directory, 1n, { meet });
-  const hello = encodeHello({ clusterId: 9n, from: 2n, to: 1n, life: acquainted.life, purpose: "messages" });
+  const admitPeer = () => Promise.resolve({ reason: reasons.shift() ?? "", isDisowned: false });
+  const one = await testMember(t, directory, 1n, { admitPeer: admitPeer });
+  const hello = encodeHello({
+    clusterId: 9n,
+    from: 2n,
+    to: 1n,
+    incarnation: knownPeer.incarnation,
+    purpose: "messages",
+  });
   while (reasons.length > 0) {
     const socket = connect(join(directory, "1"));
     socket.on("error", () => undefined).resume();

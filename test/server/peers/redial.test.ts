@@ -8,7 +8,7 @@ import { systemClock, type Clock } from "../../../platform/index.js";
 import type { LogIndex, MemberId, Term } from "../../../raft/index.js";
 import { createLogger } from "../../../server/index.js";
 import { Peers } from "../../../server/peers/peers.js";
-import { acquainted } from "../member/member-fixtures.js";
+import { knownPeer } from "../member/member-fixtures.js";
 import { eventually, within } from "../../support/deadline.js";
 
 const logger = createLogger({ level: "fatal", write: () => undefined, timestamp: () => "" });
@@ -30,7 +30,7 @@ test("a member that comes back is dialled when it calls, not at the next attempt
   const clock: Clock = { ...systemClock, after: () => (++timers === 2 && gaveUp(), () => undefined) };
   const peersOf = (self: MemberId, other: MemberId, onMessage: () => void): Peers =>
     new Peers({
-      ...acquainted,
+      ...knownPeer,
       clusterId: 7n,
       self,
       peers: [{ id: other, addresses: [{ kind: "unix", path: join(folder, `${other}`) }] }],

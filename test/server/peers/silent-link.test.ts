@@ -8,7 +8,7 @@ import { frameHeader } from "../../../server/peers/frame.js";
 import { signOfLifeMs } from "../../../server/peers/hello.js";
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
 import { OutgoingLink } from "../../../server/peers/outgoing-link.js";
-import { acquainted, temporaryDirectory } from "../member/member-fixtures.js";
+import { knownPeer, temporaryDirectory } from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
 const until = async (holds: () => boolean): Promise<void> => {
@@ -19,7 +19,7 @@ const until = async (holds: () => boolean): Promise<void> => {
 const linkTo = (path: string, clock: VirtualClock) => {
   const count = { opened: 0, closed: 0 };
   const link = new OutgoingLink({
-    life: acquainted.life,
+    incarnation: knownPeer.incarnation,
     clusterId: 1n,
     from: 1n,
     to: 2n,
@@ -32,7 +32,7 @@ const linkTo = (path: string, clock: VirtualClock) => {
   return { link, count };
 };
 
-test("a member that gives no sign of life is dialled anew, one that does is not", async (t) => {
+test("a member that gives no sign of incarnation is dialled anew, one that does is not", async (t) => {
   const path = join(await temporaryDirectory(t), "s");
   const accepted: Socket[] = [];
   const server = createServer((socket) => {
@@ -74,7 +74,7 @@ test("a member says that it is there, to those it listens to, for as long as the
   const clock = new VirtualClock();
   const ignore = (): void => undefined;
   const links = new IncomingLinks({
-    meet: acquainted.meet,
+    admitPeer: knownPeer.admitPeer,
     clusterId: 1n,
     self: 2n,
     isMember: (id) => id === 1n,

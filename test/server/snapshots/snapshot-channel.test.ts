@@ -9,7 +9,7 @@ import { frameHeader } from "../../../server/peers/frame.js";
 import { encodeHello } from "../../../server/peers/hello.js";
 import { Peers } from "../../../server/peers/peers.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
-import { acquainted, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+import { knownPeer, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
 
 interface End {
   readonly peers: Peers;
@@ -24,7 +24,7 @@ const member = async (t: TestContext, directory: string, self: MemberId, cluster
   const accepted: { readonly from: MemberId; readonly channel: SnapshotChannel }[] = [];
   const { logger, lines } = recordingLogger();
   const peers = new Peers({
-    ...acquainted,
+    ...knownPeer,
     clusterId,
     self,
     peers: [1n, 2n]
@@ -56,7 +56,7 @@ const until = async (done: () => boolean): Promise<void> => {
   while (!done()) await new Promise((resolve) => setImmediate(resolve));
 };
 
-const hello = encodeHello({ clusterId: 9n, from: 1n, to: 2n, life: acquainted.life, purpose: "snapshot" });
+const hello = encodeHello({ clusterId: 9n, from: 1n, to: 2n, incarnation: knownPeer.incarnation, purpose: "snapshot" });
 
 /** A channel from member 1 to member 2: both ends of it. */
 const opened = async (t: TestContext) => {
