@@ -210,10 +210,10 @@ export class SimNetwork {
     );
   }
 
-  private turnedAway(link: Link, { reason, isDisowned }: Refusal): void {
+  private turnedAway(link: Link, { reason, isStale: isDisowned }: Refusal): void {
     const { name, process, options } = link.from;
     this.story.tell(`${name} is turned away: ${reason}`);
-    if (isDisowned) process.receive(() => link.from.isOpen && options.onDisowned(reason));
+    if (isDisowned) process.receive(() => link.from.isOpen && options.onFenced(reason));
     this.inVain(link);
   }
 

@@ -48,7 +48,7 @@ export class StartError extends Error {
  * A member's directory was emptied, or is from another time: it has forgotten what it promised the others, and what it
  * proposes now all members may take for repeats.
  */
-export class ForeignPastError extends StartError {
+export class StaleDirectoryError extends StartError {
   /** @param evidence what is known of it that this directory does not hold */
   constructor(evidence: string) {
     super(
@@ -58,7 +58,7 @@ export class ForeignPastError extends StartError {
   }
 
   /** The replicated state tells of a later start. */
-  static ofLaterStart(known: number, own: number): ForeignPastError {
-    return new ForeignPastError(`its start ${known} is known, this is start ${own}`);
+  static ofLaterStart(known: number, own: number): StaleDirectoryError {
+    return new StaleDirectoryError(`its start ${known} is known, this is start ${own}`);
   }
 }

@@ -1,6 +1,6 @@
 // The terms of a member: errors, limits, log lines, URLs, versions.
 
-export { ForeignPastError, ServerError, StartError, type ServerErrorCode } from "./errors.js";
+export { StaleDirectoryError as ForeignPastError, ServerError, StartError, type ServerErrorCode } from "./errors.js";
 export {
   maxClientConnections,
   maxConnectionsBeforeReady,

@@ -174,8 +174,8 @@ export class Wiring {
         if (this.takesPart) this.snapshots.accept(from, channel);
         else channel.close("this member is only starting");
       },
-      onDisowned: (evidence) => {
-        this.options.durable.peerIncarnations.disown(evidence);
+      onFenced: (evidence) => {
+        this.options.durable.peerIncarnations.fence(evidence);
         this.options.onFailure(new ForeignPastError(evidence));
       },
       onLinkOpened: (peer) => {
@@ -284,7 +284,7 @@ export class Wiring {
 
 type PeerEvents = Pick<
   PeersOptions,
-  "onMessage" | "onCalls" | "onSnapshot" | "onDisowned" | "onLinkOpened" | "onLinkClosed"
+  "onMessage" | "onCalls" | "onSnapshot" | "onFenced" | "onLinkOpened" | "onLinkClosed"
 >;
 
 const heartbeatTicksOf = ({ heartbeatMs }: MemberConfig): number => Math.max(1, Math.round(heartbeatMs / tickMs));

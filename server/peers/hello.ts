@@ -72,22 +72,22 @@ export const decodeHello = (bytes: Buffer): Hello | undefined => {
 export interface Refusal {
   readonly reason: string;
   /** It is not what it was: it has forgotten what it promised, and must stop. */
-  readonly isDisowned: boolean;
+  readonly isStale: boolean;
 }
 
 /** Begins the answer to a member that must stop. */
-const disownedMark = "\x01";
+const staleMark = "\x01";
 
 /** The answer: empty means welcome, anything else is the reason why not. */
 export const encodeAnswer = (refusal: Refusal | undefined): Buffer =>
-  Buffer.from(refusal === undefined ? "" : (refusal.isDisowned ? disownedMark : "") + refusal.reason, "utf8");
+  Buffer.from(refusal === undefined ? "" : (refusal.isStale ? staleMark : "") + refusal.reason, "utf8");
 
 /** Undefined: welcome. */
 export const decodeAnswer = (bytes: Buffer): Refusal | undefined => {
   if (bytes.length === 0) return undefined;
   const text = bytes.toString("utf8");
-  const isDisowned = text.startsWith(disownedMark);
-  return { reason: isDisowned ? text.slice(disownedMark.length) : text, isDisowned };
+  const isStale = text.startsWith(staleMark);
+  return { reason: isStale ? text.slice(staleMark.length) : text, isStale: isStale };
 };
 
 /**

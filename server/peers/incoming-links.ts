@@ -133,15 +133,15 @@ export class IncomingLinks {
   }
 
   private turnAway(socket: Socket, hello: Hello | undefined, refusal: Refusal | undefined): void {
-    const { reason = "", isDisowned = false } = refusal ?? {};
-    this.options.onRefused(isDisowned ? `member ${formatId(hello?.from ?? 0n)} has lost its past: ${reason}` : reason);
+    const { reason = "", isStale: isStale = false } = refusal ?? {};
+    this.options.onRefused(isStale ? `member ${formatId(hello?.from ?? 0n)} has lost its past: ${reason}` : reason);
     writeFrames(socket, [encodeAnswer(refusal)]);
     socket.end();
   }
 
   private async reasonToRefuse(hello: Hello | undefined): Promise<Refusal | undefined> {
     const reason = this.misunderstanding(hello);
-    if (hello === undefined || reason !== "") return { reason, isDisowned: false };
+    if (hello === undefined || reason !== "") return { reason, isStale: false };
     return this.options.admitPeer(hello.from, hello.incarnation);
   }
 

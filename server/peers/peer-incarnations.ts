@@ -13,7 +13,7 @@ export interface PeersFile {
   /** As what each other member was incarnations last. */
   readonly incarnations: Map<MemberId, Incarnation>;
   /** Why another member knows better than this directory; it then stays out of use. */
-  disowned: string | undefined;
+  fencedBecause: string | undefined;
 }
 
 export interface PeerIncarnationsOptions {
@@ -44,12 +44,12 @@ export class PeerIncarnations {
   /**
    * Reads what earlier lives of this member left.
    *
-   * @throws ForeignPastError if another member has disowned this directory, StartError if the file is damaged
+   * @throws ForeignPastError if another member has fencedBecause this directory, StartError if the file is damaged
    */
   static async open(options: PeerIncarnationsOptions): Promise<PeerIncarnations> {
     const text = await options.directory.readPeers();
     const file = text === undefined ? newPeersFile(options.random) : parsePeersFile(text);
-    if (file.disowned !== undefined) throw new ForeignPastError(file.disowned);
+    if (file.fencedBecause !== undefined) throw new ForeignPastError(file.fencedBecause);
     const peerIncarnations = new PeerIncarnations(options, file);
     if (text === undefined) await peerIncarnations.save(); // before anybody is told of it
     return peerIncarnations;
@@ -63,21 +63,21 @@ export class PeerIncarnations {
    * @returns why it may not
    */
   async admitPeer(member: MemberId, incarnation: Incarnation, appliedStart: number): Promise<Refusal | undefined> {
-    const refusal = this.reasonToDisown(member, incarnation, appliedStart);
+    const refusal = this.reasonStale(member, incarnation, appliedStart);
     if (refusal !== undefined || this.saved.get(member)?.start === incarnation.start) return refusal;
     this.file.incarnations.set(member, incarnation);
     try {
       await this.save();
     } catch (error) {
-      return { reason: `${this.name} cannot remember that: ${errorText(error)}`, isDisowned: false };
+      return { reason: `${this.name} cannot remember that: ${errorText(error)}`, isStale: false };
     }
     this.saved.set(member, incarnation);
-    return this.reasonToDisown(member, incarnation, appliedStart); // meanwhile it may have begun yet another incarnation
+    return this.reasonStale(member, incarnation, appliedStart); // meanwhile it may have begun yet another incarnation
   }
 
   /** Another member knows better: this directory is not used any more, nor after a restart. */
-  disown(reason: string): void {
-    this.file.disowned = reason;
+  fence(reason: string): void {
+    this.file.fencedBecause = reason;
     this.save().catch(() => undefined); // then the next start is told so, too
   }
 
@@ -85,15 +85,15 @@ export class PeerIncarnations {
     await this.lastWrite;
   }
 
-  private reasonToDisown(member: MemberId, incarnation: Incarnation, appliedStart: number): Refusal | undefined {
+  private reasonStale(member: MemberId, incarnation: Incarnation, appliedStart: number): Refusal | undefined {
     const known = this.file.incarnations.get(member);
-    const disown = (what: string): Refusal => ({ reason: `${this.name} knows ${what}`, isDisowned: true });
+    const stale = (what: string): Refusal => ({ reason: `${this.name} knows ${what}`, isStale: true });
     if (known !== undefined && known.directory !== incarnation.directory)
-      return disown(`start ${known.start} of another directory, this is start ${incarnation.start} of a new one`);
+      return stale(`start ${known.start} of another directory, this is start ${incarnation.start} of a new one`);
     const lastStart = Math.max(known?.start ?? 0, appliedStart);
-    if (lastStart > incarnation.start) return disown(`start ${lastStart}, this is start ${incarnation.start}`);
+    if (lastStart > incarnation.start) return stale(`start ${lastStart}, this is start ${incarnation.start}`);
     if (known?.start === incarnation.start && known.run !== incarnation.run)
-      return disown(`another start ${incarnation.start}`);
+      return stale(`another start ${incarnation.start}`);
     return undefined;
   }
 
@@ -112,7 +112,7 @@ export class PeerIncarnations {
 const newPeersFile = (random: () => number): PeersFile => ({
   directory: drawId(random),
   incarnations: new Map(),
-  disowned: undefined,
+  fencedBecause: undefined,
 });
 
 const drawId = (random: () => number): bigint => {
@@ -120,19 +120,23 @@ const drawId = (random: () => number): bigint => {
   return (half() << 32n) | half();
 };
 
-const formatPeersFile = ({ directory, incarnations: incarnations, disowned }: PeersFile): string => {
+const formatPeersFile = ({
+  directory,
+  incarnations: incarnations,
+  fencedBecause: fencedBecause,
+}: PeersFile): string => {
   const entries = [...incarnations].map(([member, incarnation]) => [
     formatId(member),
     { directory: formatId(incarnation.directory), start: incarnation.start, run: formatId(incarnation.run) },
   ]);
   const members = Object.fromEntries(entries) as Record<string, object>;
-  return JSON.stringify({ directory: formatId(directory), members, disowned }) + "\n";
+  return JSON.stringify({ directory: formatId(directory), members, fencedBecause }) + "\n";
 };
 
 /** @throws StartError if that is not what a member writes */
 export const parsePeersFile = (text: string): PeersFile => {
   try {
-    const { directory, members, disowned } = fieldsOf(JSON.parse(text));
+    const { directory, members, fencedBecause } = fieldsOf(JSON.parse(text));
     const incarnations = Object.entries(fieldsOf(members)).map(([member, value]): [MemberId, Incarnation] => {
       const incarnation = fieldsOf(value);
       if (!Number.isSafeInteger(incarnation["start"])) throw new SyntaxError("not a number");
@@ -142,8 +146,8 @@ export const parsePeersFile = (text: string): PeersFile => {
         { directory: parseId(incarnation["directory"]), start, run: parseId(incarnation["run"]) },
       ];
     });
-    if (disowned !== undefined && typeof disowned !== "string") throw new SyntaxError("not a reason");
-    return { directory: parseId(directory), incarnations: new Map(incarnations), disowned };
+    if (fencedBecause !== undefined && typeof fencedBecause !== "string") throw new SyntaxError("not a reason");
+    return { directory: parseId(directory), incarnations: new Map(incarnations), fencedBecause: fencedBecause };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new StartError("the file peers in the data directory is damaged: put it back as it was at the last stop");

@@ -35,7 +35,7 @@ export interface PeersOptions {
   /** A member has opened a connection of its own to send a snapshot. */
   readonly onSnapshot: (from: MemberId, channel: SnapshotChannel) => void;
   /** A member knows better what this one has promised: it must take no part any more. */
-  readonly onDisowned: (reason: string) => void;
+  readonly onFenced: (reason: string) => void;
   /** Messages to the member have a way to go; what was sent before may have been lost. */
   readonly onLinkOpened: (peer: MemberId) => void;
   /** A connection to or from the member closed: it is gone, or the way to it is. */
@@ -89,8 +89,8 @@ export class Peers implements Transport {
           options.onLinkOpened(id);
         },
         onClosed: () => onLinkClosed(id),
-        onRefused: ({ reason, isDisowned }) => {
-          if (isDisowned) options.onDisowned(reason);
+        onRefused: ({ reason, isStale: isStale }) => {
+          if (isStale) options.onFenced(reason);
           if (lastRefusal.get(id) === reason) return; // it is asked every second; one line is enough
           lastRefusal.set(id, reason);
           logger.warn("a member refuses to talk to this one", { peer: formatId(id), reason });

@@ -142,8 +142,9 @@ class Verification {
       return;
     }
     try {
-      const { directory, incarnations, disowned } = parseNotes(text);
-      if (disowned !== undefined) this.wrong(part, `other members know better: ${disowned}`, whatToDoAboutDamage);
+      const { directory, incarnations, fencedBecause } = parseNotes(text);
+      if (fencedBecause !== undefined)
+        this.wrong(part, `other members know better: ${fencedBecause}`, whatToDoAboutDamage);
       else this.ok(part, `directory ${formatId(directory)}, ${incarnations.size} other members met`);
     } catch (error) {
       this.wrong(part, `${path}: ${errorText(error)}`, restorePeers);

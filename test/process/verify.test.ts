@@ -370,7 +370,7 @@ test("what it noted of the others, damaged, lost, or that it was disowned", asyn
     advice,
   );
   const { directory } = JSON.parse(good) as { readonly directory: string };
-  await writeFile(path, JSON.stringify({ directory, members: {}, disowned: "member b knows start 9" }) + "\n");
+  await writeFile(path, JSON.stringify({ directory, members: {}, fencedBecause: "member b knows start 9" }) + "\n");
   assertWrong(await verifyUntouched(), "peers: other members know better: member b knows start 9", leaveItStopped);
   stopped.member.launch();
   await stopped.member.running.waitForExit();

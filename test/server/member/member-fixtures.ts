@@ -57,5 +57,5 @@ export const quietEnvironment = (): MemberEnvironment & { readonly lines: readon
 export const knownPeer = {
   incarnation: { directory: 1n, start: 1, run: 1n },
   admitPeer: () => Promise.resolve(undefined),
-  onDisowned: (reason: string) => assert.fail(reason),
+  onFenced: (reason: string) => assert.fail(reason),
 };

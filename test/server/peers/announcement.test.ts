@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { type MemberId, type Outgoing, type PeerMessage, type Term, type LogIndex } from "../../../raft/index.js";
-import { ForeignPastError } from "../../../server/base/errors.js";
+import { StaleDirectoryError } from "../../../server/base/errors.js";
 import { ProcessParts, type PeerNetwork } from "../../../server/member/parts.js";
 import type { PeersOptions } from "../../../server/peers/peers.js";
 import { openReplica, type Replica } from "../../../server/member/replica.js";
@@ -105,9 +105,9 @@ test("those that do not answer are waited for a second, and not longer", async (
 test("disowned by one of them, it does not start, whatever the others say, and has promised nothing", async (t) => {
   const { others, opening, failures } = await starting(t);
   others.askForVote();
-  others.options?.onDisowned("member b knows start 2, this is start 1");
+  others.options?.onFenced("member b knows start 2, this is start 1");
   others.allAnswer();
-  await assert.rejects(opening, ForeignPastError);
+  await assert.rejects(opening, StaleDirectoryError);
   assert.deepEqual(others.sent, []);
   assert.equal(failures.length, 1);
 });
@@ -116,6 +116,6 @@ test("disowned later, by one that could not be reached, it stops", async (t) => 
   const { others, opening, failures } = await starting(t);
   others.allAnswer();
   close(t, await opening);
-  others.options?.onDisowned("member b knows start 2, this is start 1");
+  others.options?.onFenced("member b knows start 2, this is start 1");
   assert.match(failures[0]?.message ?? "", /not what this member used last: member b knows start 2/);
 });

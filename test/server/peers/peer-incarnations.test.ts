@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ForeignPastError, StartError } from "../../../server/base/errors.js";
+import { StaleDirectoryError, StartError } from "../../../server/base/errors.js";
 import { PeerIncarnations } from "../../../server/peers/peer-incarnations.js";
 import type { Incarnation } from "../../../server/peers/hello.js";
 import { seededRandom } from "../../../testing/random.js";
@@ -75,7 +75,7 @@ for (const [what, next, appliedStart, reason] of lives)
     assert.equal(await former.admitPeer(2n, incarnation, 0), undefined);
     for (const peerIncarnations of [former, await open(file, 2)]) {
       const refusal = await peerIncarnations.admitPeer(2n, next, appliedStart);
-      assert.equal(refusal?.isDisowned, reason === undefined ? undefined : true);
+      assert.equal(refusal?.isStale, reason === undefined ? undefined : true);
       if (reason !== undefined) assert.match(refusal?.reason ?? "", new RegExp(`^member a ${reason.source}`));
     }
     const { writes } = file;
@@ -101,7 +101,7 @@ test("what cannot be written is no past: the member comes again, and is heard on
   file.failure = new Error("no space left");
   assert.deepEqual(await peerIncarnations.admitPeer(2n, incarnation, 0), {
     reason: "member a cannot remember that: no space left",
-    isDisowned: false,
+    isStale: false,
   });
   assert.equal(await peerIncarnations.admitPeer(2n, incarnation, 0), undefined);
   assert.match(file.text ?? "", /"start":5/);
@@ -118,11 +118,11 @@ test("a incarnation that ends while it is being written down is not heard any mo
 test("a directory that was disowned stays out of use, however often it is started", async () => {
   const file = new File();
   const peerIncarnations = await open(file);
-  peerIncarnations.disown("member b knows start 2, this is start 1");
+  peerIncarnations.fence("member b knows start 2, this is start 1");
   await peerIncarnations.close();
   for (const start of [2, 3])
     await assert.rejects(open(file, start), (error: unknown) => {
-      assert.ok(error instanceof ForeignPastError);
+      assert.ok(error instanceof StaleDirectoryError);
       assert.match(error.message, /not what this member used last: member b knows start 2, this is start 1: put back/);
       return true;
     });

@@ -316,13 +316,13 @@ test("a member is heard from the answer on, and that waits until it is remembere
 
 test("a member that has forgotten what it promised is told so before it takes part, and is named in the log", async (t) => {
   const directory = await temporaryDirectory(t);
-  const refusal = { reason: "member 2 knows start 3, this is start 1", isDisowned: true };
+  const refusal = { reason: "member 2 knows start 3, this is start 1", isStale: true };
   const two = await testMember(t, directory, 2n, { admitPeer: () => Promise.resolve(refusal) });
-  const disowned = new Arrivals<string>();
-  const one = await testMember(t, directory, 1n, { onDisowned: disowned.push });
+  const fenced = new Arrivals<string>();
+  const one = await testMember(t, directory, 1n, { onFenced: fenced.push });
   await one.peers.open();
-  assert.equal(disowned.size, 1, "by the time at which everybody was asked");
-  assert.equal(await disowned.next(), refusal.reason);
+  assert.equal(fenced.size, 1, "by the time at which everybody was asked");
+  assert.equal(await fenced.next(), refusal.reason);
   one.peers.send([{ to: 2n, message: beat(1) }]);
   assert.equal(two.messages.size, 0);
   const lines = two.lines.map(({ msg, reason }) => `${msg}: ${String(reason)}`);
@@ -332,7 +332,7 @@ test("a member that has forgotten what it promised is told so before it takes pa
 test("who comes again and again is one line in the log, also when several do", async (t) => {
   const directory = await temporaryDirectory(t);
   const reasons = ["this", "that", "this", "that", "this"];
-  const admitPeer = () => Promise.resolve({ reason: reasons.shift() ?? "", isDisowned: false });
+  const admitPeer = () => Promise.resolve({ reason: reasons.shift() ?? "", isStale: false });
   const one = await testMember(t, directory, 1n, { admitPeer: admitPeer });
   const hello = encodeHello({
     clusterId: 9n,
