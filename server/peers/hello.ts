@@ -94,4 +94,4 @@ export const decodeAnswer = (bytes: Buffer): Refusal | undefined => {
  * How often the accepting side says that it is still there: the answer that means welcome, again. The dialling side only
  * sends, and TCP alone takes minutes to notice, and to heal, a way that went silent.
  */
-export const signOfLifeMs = 1_000;
+export const keepaliveMs = 1_000;

@@ -12,7 +12,7 @@ import {
   encodeAnswer,
   maxHelloBytes,
   peerProtocolVersion,
-  signOfLifeMs,
+  keepaliveMs,
   type Hello,
   type Incarnation,
   type Refusal,
@@ -109,9 +109,9 @@ export class IncomingLinks {
     const former = this.links.get(from);
     this.links.set(from, socket);
     former?.destroy();
-    const stopSigns = this.options.clock.every(signOfLifeMs, () => sendSignOfLife(socket));
+    const stopKeepalives = this.options.clock.every(keepaliveMs, () => sendKeepalive(socket));
     socket.on("close", () => {
-      stopSigns();
+      stopKeepalives();
       if (this.links.get(from) !== socket) return;
       this.links.delete(from);
       this.options.onClosed(from);
@@ -160,7 +160,7 @@ export class IncomingLinks {
   }
 }
 
-/** Nothing is said to who does not listen: a silent way must not gather bytes. */
-const sendSignOfLife = (socket: Socket): void => {
+/** Sends a keepalive unless bytes still wait in the socket: a connection that is not read must not buffer keepalives. */
+const sendKeepalive = (socket: Socket): void => {
   if (socket.writableLength === 0) writeFrames(socket, [encodeAnswer(undefined)]);
 };

@@ -2,14 +2,14 @@ import type { Socket } from "node:net";
 import type { Address } from "../base/index.js";
 import { dial, type Call } from "./dial.js";
 import { writeFrames } from "./frame.js";
-import { signOfLifeMs, type Refusal } from "./hello.js";
+import { keepaliveMs, type Refusal } from "./hello.js";
 
 /** Bytes that wait for a slow member; beyond it messages to it are dropped, as if the network had lost them. */
 const maxQueuedBytes = 64 * 1024 * 1024;
 const firstRetryMs = 50;
 const longestRetryMs = 1_000;
-/** So many signs of life may be missed in a row; then the way is taken for lost, and dialled anew. */
-const maxMissedSigns = 3;
+/** The number of keepalives that may be missed in a row before the connection is closed and dialled again. */
+const maxMissedKeepalives = 3;
 
 export interface OutgoingLinkOptions extends Call {
   /** Tried in turn until one answers. */
@@ -30,7 +30,7 @@ export class OutgoingLink {
   private retryMs = firstRetryMs;
   private attempts = 0;
   private cancelRetry: (() => void) | undefined;
-  private missedSigns = 0;
+  private missedKeepalives = 0;
   private endTry: () => void = () => undefined;
 
   /** Resolves once the member has answered, or each of its addresses was tried without one. */
@@ -51,14 +51,14 @@ export class OutgoingLink {
       this.endTry();
       return;
     }
-    this.missedSigns = 0;
+    this.missedKeepalives = 0;
     // Counted, not timed: a process that stood still for a minute has missed one, not sixty.
-    const cancelWatch = clock.every(signOfLifeMs, () => {
-      if (this.established && ++this.missedSigns > maxMissedSigns) socket.destroy();
+    const cancelWatch = clock.every(keepaliveMs, () => {
+      if (this.established && ++this.missedKeepalives > maxMissedKeepalives) socket.destroy();
     });
     const socket = dial(address, "messages", this.options, {
       onAnswer: (refusal) => this.onAnswer(refusal),
-      onPayload: () => (this.missedSigns = 0),
+      onPayload: () => (this.missedKeepalives = 0),
       onClosed: () => {
         cancelWatch();
         this.onSocketClosed();

@@ -1,11 +1,11 @@
-// A way between members that goes silent without closing.
+// A connection between members that goes silent without closing.
 
 import assert from "node:assert/strict";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { frameHeader } from "../../../server/peers/frame.js";
-import { signOfLifeMs } from "../../../server/peers/hello.js";
+import { keepaliveMs } from "../../../server/peers/hello.js";
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
 import { OutgoingLink } from "../../../server/peers/outgoing-link.js";
 import { knownPeer, temporaryDirectory } from "../member/member-fixtures.js";
@@ -52,7 +52,7 @@ test("a member that gives no sign of incarnation is dialled anew, one that does 
   await until(() => link.isUp);
 
   for (let second = 0; second < 10; second++) {
-    clock.advance(signOfLifeMs);
+    clock.advance(keepaliveMs);
     const [socket] = accepted;
     const flushed = new Promise((resolve) => socket?.write(frameHeader(Buffer.alloc(0)), resolve));
     await flushed;
@@ -62,7 +62,7 @@ test("a member that gives no sign of incarnation is dialled anew, one that does 
   clock.advance(0);
   assert.deepEqual(count, { opened: 1, closed: 0 });
 
-  for (let second = 0; second < 5; second++) clock.advance(signOfLifeMs);
+  for (let second = 0; second < 5; second++) clock.advance(keepaliveMs);
   await until(() => count.closed === 1);
   clock.advance(1_000);
   await until(() => accepted.length === 2 && link.isUp);
@@ -99,7 +99,7 @@ test("a member says that it is there, to those it listens to, for as long as the
   link.open();
   await until(() => link.isUp);
   for (let second = 0; second < 20; second++) {
-    clock.advance(signOfLifeMs);
+    clock.advance(keepaliveMs);
     for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
   assert.deepEqual(count, { opened: 1, closed: 0 });
