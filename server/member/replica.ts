@@ -22,7 +22,7 @@ const worthAnotherTry = new Set<ServerErrorCode>([
 ]);
 const publishRetryMs = 500;
 /** How long a start waits for members that do not answer. */
-const rollCallMs = 1_000;
+const announceTimeoutMs = 1_000;
 
 /** What the replica tells the member it belongs to. */
 export interface ReplicaListener {
@@ -157,16 +157,16 @@ const start = async (
     lastIndex: recovered.entries.at(-1)?.index ?? recovered.base.index,
     applied: applied.index,
   });
-  await callTheRoll(wiring.peers, clock);
+  await announceToPeers(wiring.peers, clock);
   if (failure !== undefined) throw failure;
   wiring.takePart();
   return new Replica(durable, wiring, clock, teardown);
 };
 
-/** Before this member votes, all who can be reached have been told which life of it that is, and one may know better. */
-const callTheRoll = async (peers: PeerNetwork, clock: Clock): Promise<void> => {
+/** Announces this incarnation to all reachable peers before this member votes: one of them may refuse it as stale. */
+const announceToPeers = async (peers: PeerNetwork, clock: Clock): Promise<void> => {
   let cancel: () => void = () => undefined;
-  const late = new Promise<void>((resolve) => (cancel = clock.after(rollCallMs, resolve)));
+  const late = new Promise<void>((resolve) => (cancel = clock.after(announceTimeoutMs, resolve)));
   await Promise.race([peers.open(), late]);
   cancel();
 };

@@ -9,7 +9,7 @@ import { decodeAnswer, encodeHello, maxHelloBytes, type Incarnation, type Purpos
 const handshakeMs = 5_000;
 
 /** Who calls whom. */
-export interface Call {
+export interface DialOptions {
   readonly clusterId: bigint;
   readonly from: MemberId;
   /** Which incarnation of the caller speaks. */
@@ -28,9 +28,9 @@ export interface DialListener {
 }
 
 /** Calls another member at one of its addresses, and says hello. */
-export const dial = (address: Address, purpose: Purpose, call: Call, listener: DialListener): Socket => {
+export const dial = (address: Address, purpose: Purpose, options: DialOptions, listener: DialListener): Socket => {
   const socket = connect(address.kind === "unix" ? { path: address.path } : { ...address, noDelay: true });
-  const cancelHandshake = call.clock.after(handshakeMs, () => socket.destroy());
+  const cancelHandshake = options.clock.after(handshakeMs, () => socket.destroy());
   let take = (answer: Buffer): void => {
     cancelHandshake();
     take = listener.onPayload;
@@ -38,7 +38,7 @@ export const dial = (address: Address, purpose: Purpose, call: Call, listener: D
   };
   let cause: Error | undefined;
   const reader = new FrameReader(maxHelloBytes);
-  socket.on("connect", () => writeFrames(socket, [encodeHello({ ...call, purpose })]));
+  socket.on("connect", () => writeFrames(socket, [encodeHello({ ...options, purpose })]));
   socket.on("data", (chunk: Buffer) => {
     try {
       reader.push(chunk, (payload) => take(payload));

@@ -47,7 +47,7 @@ export class FrameReader {
   constructor(private maxPayloadBytes: number) {}
 
   /** Once the other side has said who it is, it may send more at a time. */
-  allow(maxPayloadBytes: number): void {
+  setMaxPayload(maxPayloadBytes: number): void {
     this.maxPayloadBytes = maxPayloadBytes;
   }
 

@@ -5,7 +5,7 @@ import { decodePeerMessage, MalformedMessageError, type MemberId, type PeerMessa
 import { formatId } from "../base/index.js";
 import type { SnapshotChannel } from "./channel.js";
 import { decodeCalls, isCallsFrame } from "./calls-frame.js";
-import { foreignProtocol } from "./foreign-protocol.js";
+import { describeForeignProtocol } from "./foreign-protocol.js";
 import { FrameError, FrameReader, writeFrames } from "./frame.js";
 import {
   decodeHello,
@@ -32,7 +32,7 @@ export interface IncomingLinksOptions {
   readonly clock: Clock;
   /** Connections that have not said who they are; one more is closed at once, and `onTooMany` told. */
   readonly maxUnknownConnections: number;
-  readonly onTooMany: () => void;
+  readonly onTooManyUnknown: () => void;
   readonly onMessage: (from: MemberId, message: PeerMessage) => void;
   readonly onCalls: (from: MemberId, calls: Calls) => void;
   /** A member has connected to send a snapshot. */
@@ -56,7 +56,7 @@ export class IncomingLinks {
   /** Takes over a connection that was accepted on the peer port. */
   accept(socket: Socket): void {
     if (this.closed || this.unknown.size >= this.options.maxUnknownConnections) {
-      if (!this.closed) this.options.onTooMany();
+      if (!this.closed) this.options.onTooManyUnknown();
       socket.destroy();
       return;
     }
@@ -72,14 +72,14 @@ export class IncomingLinks {
       const refusal = await this.reasonToRefuse(hello);
       if (socket.destroyed) return;
       if (hello === undefined || refusal !== undefined) {
-        this.turnAway(socket, hello, refusal);
+        this.refuse(socket, hello, refusal);
         return;
       }
       cancelHandshake();
       this.unknown.delete(socket);
-      reader.allow(maxMessageBytes);
+      reader.setMaxPayload(maxMessageBytes);
       writeFrames(socket, [encodeAnswer(undefined)]);
-      take = hello.purpose === "messages" ? this.beginLink(hello.from, socket) : this.beginSnapshot(hello.from, socket);
+      take = hello.purpose === "messages" ? this.addLink(hello.from, socket) : this.addSnapshot(hello.from, socket);
     };
     socket.on("data", (chunk: Buffer) => {
       try {
@@ -87,7 +87,7 @@ export class IncomingLinks {
       } catch (error) {
         if (!(error instanceof FrameError || error instanceof MalformedMessageError)) throw error;
         const header = error instanceof FrameError && this.unknown.has(socket) ? error.header : undefined;
-        const reason = (header && foreignProtocol(header)) ?? error.message;
+        const reason = (header && describeForeignProtocol(header)) ?? error.message;
         this.options.onRefused(`closing a peer connection: ${reason}`);
         socket.destroy();
       }
@@ -105,7 +105,7 @@ export class IncomingLinks {
     for (const socket of [...this.links.values(), ...this.snapshots, ...this.unknown]) socket.destroy();
   }
 
-  private beginLink(from: MemberId, socket: Socket): (payload: Buffer) => void {
+  private addLink(from: MemberId, socket: Socket): (payload: Buffer) => void {
     const former = this.links.get(from);
     this.links.set(from, socket);
     former?.destroy();
@@ -124,7 +124,7 @@ export class IncomingLinks {
     };
   }
 
-  private beginSnapshot(from: MemberId, socket: Socket): (payload: Buffer) => void {
+  private addSnapshot(from: MemberId, socket: Socket): (payload: Buffer) => void {
     this.snapshots.add(socket);
     socket.on("close", () => this.snapshots.delete(socket));
     const channel = new SocketChannel(socket, this.options.clock);
@@ -132,7 +132,7 @@ export class IncomingLinks {
     return (payload) => channel.push(payload);
   }
 
-  private turnAway(socket: Socket, hello: Hello | undefined, refusal: Refusal | undefined): void {
+  private refuse(socket: Socket, hello: Hello | undefined, refusal: Refusal | undefined): void {
     const { reason = "", isStale: isStale = false } = refusal ?? {};
     this.options.onRefused(isStale ? `member ${formatId(hello?.from ?? 0n)} has lost its past: ${reason}` : reason);
     writeFrames(socket, [encodeAnswer(refusal)]);
@@ -140,13 +140,13 @@ export class IncomingLinks {
   }
 
   private async reasonToRefuse(hello: Hello | undefined): Promise<Refusal | undefined> {
-    const reason = this.misunderstanding(hello);
+    const reason = this.mismatchOf(hello);
     if (hello === undefined || reason !== "") return { reason, isStale: false };
     return this.options.admitPeer(hello.from, hello.incarnation);
   }
 
   /** Why this is not the member that the other side wants, or the other way round; empty: it is. */
-  private misunderstanding(hello: Hello | undefined): string {
+  private mismatchOf(hello: Hello | undefined): string {
     if (hello === undefined) return "this is the peer port of a minietcd member: clients use the client port";
     if (hello.version !== peerProtocolVersion)
       return `peer protocol ${hello.version} is not ${peerProtocolVersion}: run the same minietcd on all members`;

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Address } from "../base/index.js";
-import { dial, type Call } from "./dial.js";
+import { dial, type DialOptions } from "./dial.js";
 import { writeFrames } from "./frame.js";
 import { keepaliveMs, type Refusal } from "./hello.js";
 
@@ -11,7 +11,7 @@ const longestRetryMs = 1_000;
 /** The number of keepalives that may be missed in a row before the connection is closed and dialled again. */
 const maxMissedKeepalives = 3;
 
-export interface OutgoingLinkOptions extends Call {
+export interface OutgoingLinkOptions extends DialOptions {
   /** Tried in turn until one answers. */
   readonly addresses: readonly Address[];
   /** Messages have a way to go; what was sent before may have been lost. */
@@ -25,22 +25,22 @@ export interface OutgoingLinkOptions extends Call {
 /** The connection over which this member speaks to one other; dialled again for as long as the member runs. */
 export class OutgoingLink {
   private socket: Socket | undefined;
-  private established = false;
+  private isEstablished = false;
   private closed = false;
   private retryMs = firstRetryMs;
   private attempts = 0;
   private cancelRetry: (() => void) | undefined;
   private missedKeepalives = 0;
-  private endTry: () => void = () => undefined;
+  private resolveTried: () => void = () => undefined;
 
   /** Resolves once the member has answered, or each of its addresses was tried without one. */
-  readonly tried = new Promise<void>((resolve) => (this.endTry = resolve));
+  readonly whenTried = new Promise<void>((resolve) => (this.resolveTried = resolve));
 
   constructor(private readonly options: OutgoingLinkOptions) {}
 
   /** Whether messages have a way to go. */
   get isUp(): boolean {
-    return this.established;
+    return this.isEstablished;
   }
 
   open(): void {
@@ -48,13 +48,13 @@ export class OutgoingLink {
     const { addresses, clock } = this.options;
     const address = addresses[this.attempts++ % addresses.length];
     if (address === undefined) {
-      this.endTry();
+      this.resolveTried();
       return;
     }
     this.missedKeepalives = 0;
     // Counted, not timed: a process that stood still for a minute has missed one, not sixty.
     const cancelWatch = clock.every(keepaliveMs, () => {
-      if (this.established && ++this.missedKeepalives > maxMissedKeepalives) socket.destroy();
+      if (this.isEstablished && ++this.missedKeepalives > maxMissedKeepalives) socket.destroy();
     });
     const socket = dial(address, "messages", this.options, {
       onAnswer: (refusal) => this.onAnswer(refusal),
@@ -77,7 +77,7 @@ export class OutgoingLink {
   /** Sends over the present connection, each as a frame; without one, or beyond the bound, they are lost. */
   send(payloads: readonly Uint8Array[]): void {
     const { socket } = this;
-    if (socket === undefined || !this.established || socket.writableLength > maxQueuedBytes) return;
+    if (socket === undefined || !this.isEstablished || socket.writableLength > maxQueuedBytes) return;
     writeFrames(socket, payloads);
   }
 
@@ -85,7 +85,7 @@ export class OutgoingLink {
     this.closed = true;
     this.cancelRetry?.();
     this.socket?.destroy();
-    this.endTry();
+    this.resolveTried();
   }
 
   private onAnswer(refusal: Refusal | undefined): void {
@@ -94,18 +94,18 @@ export class OutgoingLink {
       this.retryMs = longestRetryMs;
       this.socket?.destroy();
     } else {
-      this.established = true;
+      this.isEstablished = true;
       this.retryMs = firstRetryMs;
       this.options.onOpened();
     }
-    this.endTry();
+    this.resolveTried();
   }
 
   private onSocketClosed(): void {
-    const wasEstablished = this.established;
-    this.established = false;
+    const wasEstablished = this.isEstablished;
+    this.isEstablished = false;
     this.socket = undefined;
-    if (this.attempts >= this.options.addresses.length) this.endTry();
+    if (this.attempts >= this.options.addresses.length) this.resolveTried();
     if (this.closed) return;
     this.cancelRetry = this.options.clock.after(this.retryMs, () => this.open());
     this.retryMs = Math.min(this.retryMs * 2, longestRetryMs);

@@ -5,7 +5,7 @@ import { encodePeerMessage, type MemberId, type Outgoing, type PeerMessage, type
 import { type Address, formatId, type Logger, maxUnknownPeerConnections, refusalCounter } from "../base/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import { encodeCalls } from "./calls-frame.js";
-import type { Call } from "./dial.js";
+import type { DialOptions } from "./dial.js";
 import type { Incarnation, Refusal } from "./hello.js";
 import { IncomingLinks } from "./incoming-links.js";
 import { OutgoingLink } from "./outgoing-link.js";
@@ -43,7 +43,7 @@ export interface PeersOptions {
 }
 
 /** Reasons to refuse a connection that are not logged again; with one more, the oldest may be. */
-const maxToldReasons = 16;
+const maxLoggedReasons = 16;
 
 /** All connections to other members. Each pair has two: a member speaks over the one it dialled. */
 export class Peers implements Transport {
@@ -56,7 +56,7 @@ export class Peers implements Transport {
   constructor(private readonly options: PeersOptions) {
     const { clusterId, self, admitPeer: admitPeer, clock, logger, onLinkClosed } = options;
     const lastRefusal = new Map<MemberId, string>();
-    const told: string[] = [];
+    const logged: string[] = [];
     this.incoming = new IncomingLinks({
       clusterId,
       self,
@@ -64,7 +64,7 @@ export class Peers implements Transport {
       admitPeer: admitPeer,
       clock,
       maxUnknownConnections: options.maxUnknownConnections ?? maxUnknownPeerConnections,
-      onTooMany: refusalCounter(clock, (count) =>
+      onTooManyUnknown: refusalCounter(clock, (count) =>
         logger.warn("closed peer connections at once: too many have not said hello", { count }),
       ),
       onMessage: options.onMessage,
@@ -74,15 +74,15 @@ export class Peers implements Transport {
       onOpened: (id) => this.outgoing.get(id)?.redial(),
       onClosed: onLinkClosed,
       onRefused: (reason) => {
-        if (told.includes(reason)) return; // it comes back every second; one line is enough
-        told.push(reason);
-        if (told.length > maxToldReasons) told.shift();
+        if (logged.includes(reason)) return; // it comes back every second; one line is enough
+        logged.push(reason);
+        if (logged.length > maxLoggedReasons) logged.shift();
         logger.warn("refused a peer connection", { reason });
       },
     });
     for (const { id, addresses } of options.peers) {
       const link = new OutgoingLink({
-        ...this.callTo(id),
+        ...this.dialOptionsFor(id),
         addresses,
         onOpened: () => {
           lastRefusal.delete(id);
@@ -105,7 +105,7 @@ export class Peers implements Transport {
   async open(): Promise<void> {
     const links = [...this.outgoing.values()];
     for (const link of links) link.open();
-    await Promise.all(links.map(({ tried }) => tried));
+    await Promise.all(links.map(({ whenTried: tried }) => tried));
   }
 
   accept(socket: Socket): void {
@@ -131,7 +131,7 @@ export class Peers implements Transport {
   async openSnapshot(to: MemberId): Promise<SnapshotChannel> {
     const addresses = this.options.peers.find(({ id }) => id === to)?.addresses;
     if (addresses === undefined) throw new ChannelClosedError(`${formatId(to)} is not another member`);
-    return this.snapshots.open(addresses, this.callTo(to));
+    return this.snapshots.open(addresses, this.dialOptionsFor(to));
   }
 
   close(): void {
@@ -140,7 +140,7 @@ export class Peers implements Transport {
     this.incoming.close();
   }
 
-  private callTo(to: MemberId): Call {
+  private dialOptionsFor(to: MemberId): DialOptions {
     const { clusterId, self, incarnation: incarnation, clock } = this.options;
     return { clusterId, from: self, incarnation: incarnation, to, clock };
   }

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import type { Address } from "../base/index.js";
-import { dial, type Call } from "./dial.js";
+import { dial, type DialOptions } from "./dial.js";
 import { SocketChannel } from "./socket-channel.js";
 
 /** Connections that are dialled to send a snapshot, one each. */
@@ -13,11 +13,11 @@ export class SnapshotConnections {
    * @param addresses tried in turn until one answers
    * @throws ChannelClosedError if there is no way to the member, or it will not have us
    */
-  async open(addresses: readonly Address[], call: Call): Promise<SnapshotChannel> {
+  async open(addresses: readonly Address[], options: DialOptions): Promise<SnapshotChannel> {
     let failure = new ChannelClosedError("the member has no address");
     for (const address of addresses)
       try {
-        return await this.dial(address, call);
+        return await this.dial(address, options);
       } catch (error) {
         if (!(error instanceof ChannelClosedError)) throw error;
         failure = error;
@@ -30,14 +30,14 @@ export class SnapshotConnections {
     for (const socket of this.sockets) socket.destroy();
   }
 
-  private dial(address: Address, call: Call): Promise<SnapshotChannel> {
+  private dial(address: Address, options: DialOptions): Promise<SnapshotChannel> {
     if (this.closed) return Promise.reject(new ChannelClosedError("the member is stopping"));
     return new Promise((resolve, reject) => {
       let channel: SocketChannel | undefined;
-      const socket = dial(address, "snapshot", call, {
+      const socket = dial(address, "snapshot", options, {
         onAnswer: (refusal) => {
           if (refusal === undefined) {
-            channel = new SocketChannel(socket, call.clock);
+            channel = new SocketChannel(socket, options.clock);
             resolve(channel);
             return;
           }

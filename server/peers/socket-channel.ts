@@ -26,7 +26,7 @@ export class SocketChannel implements SnapshotChannel {
     socket.on("drain", () => {
       for (const { resolve } of this.senders.splice(0)) resolve();
     });
-    socket.on("close", () => this.end("the connection was cut"));
+    socket.on("close", () => this.endChannel("the connection was cut"));
   }
 
   /** A payload has come. */
@@ -58,7 +58,7 @@ export class SocketChannel implements SnapshotChannel {
 
   close(reason: string): void {
     if (this.ended !== undefined) return;
-    this.end(reason);
+    this.endChannel(reason);
     this.socket.end();
     // What the other side still sends is read and dropped: unread, it would make the system discard our last word.
     this.socket.resume();
@@ -66,7 +66,7 @@ export class SocketChannel implements SnapshotChannel {
     this.socket.once("close", cancel);
   }
 
-  private end(reason: string): void {
+  private endChannel(reason: string): void {
     if (this.ended !== undefined) return;
     this.ended = new ChannelClosedError(reason);
     this.receiver?.reject(this.ended);

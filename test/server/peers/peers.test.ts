@@ -5,7 +5,7 @@ import { test, type TestContext } from "node:test";
 import fc from "fast-check";
 import { systemClock } from "../../../platform/index.js";
 import { encodePeerMessage, type MemberId, type PeerMessage, type Term } from "../../../raft/index.js";
-import { foreignProtocol } from "../../../server/peers/foreign-protocol.js";
+import { describeForeignProtocol } from "../../../server/peers/foreign-protocol.js";
 import { FrameError, frameHeader, FrameReader } from "../../../server/peers/frame.js";
 import { decodeHello, encodeHello, peerProtocolVersion } from "../../../server/peers/hello.js";
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
@@ -80,9 +80,15 @@ test("no flipped bit of a payload or checksum gets through", () => {
 
 test("what reaches the peer port by mistake is named by its first bytes", () => {
   for (const bytes of ["GET / HTTP/1.1", "OPTIONS * HTTP/1.1", "PRI * HTTP/2.0"])
-    assert.match(foreignProtocol(Buffer.from(bytes).subarray(0, 8)) ?? "", /^this is HTTP, .*use the client port/);
-  assert.match(foreignProtocol(Buffer.from("160301020001fc03", "hex")) ?? "", /^this is TLS, .*use http or unix URLs/);
-  assert.equal(foreignProtocol(frameHeader(Buffer.alloc(300))), undefined);
+    assert.match(
+      describeForeignProtocol(Buffer.from(bytes).subarray(0, 8)) ?? "",
+      /^this is HTTP, .*use the client port/,
+    );
+  assert.match(
+    describeForeignProtocol(Buffer.from("160301020001fc03", "hex")) ?? "",
+    /^this is TLS, .*use http or unix URLs/,
+  );
+  assert.equal(describeForeignProtocol(frameHeader(Buffer.alloc(300))), undefined);
 });
 
 test("a frame that is too large is refused by its header, and what is allowed can grow", () => {
@@ -91,7 +97,7 @@ test("a frame that is too large is refused by its header, and what is allowed ca
   const reader = new FrameReader(3);
   const read: number[] = [];
   reader.push(Buffer.concat([frame(Buffer.alloc(3)), frame(Buffer.alloc(101))]), (payload) => {
-    reader.allow(101);
+    reader.setMaxPayload(101);
     read.push(payload.length);
   });
   assert.deepEqual(read, [3, 101]);
@@ -230,7 +236,7 @@ const incoming = async (t: TestContext, admitPeer: PeersOptions["admitPeer"] = k
     onClosed: closed.push,
     onRefused: (reason) => refusals.push(reason),
     maxUnknownConnections: 2,
-    onTooMany: () => refusals.push("too many"),
+    onTooManyUnknown: () => refusals.push("too many"),
     admitPeer: admitPeer,
   });
   t.after(() => links.close());

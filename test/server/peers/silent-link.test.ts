@@ -86,7 +86,7 @@ test("a member says that it is there, to those it listens to, for as long as the
     onClosed: ignore,
     onRefused: (reason) => assert.fail(reason),
     maxUnknownConnections: 1,
-    onTooMany: () => assert.fail("too many"),
+    onTooManyUnknown: () => assert.fail("too many"),
   });
   const server = createServer((socket) => links.accept(socket));
   await new Promise<void>((resolve) => server.listen(path, resolve));
