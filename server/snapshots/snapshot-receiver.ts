@@ -5,8 +5,8 @@ import { formatId, type Logger } from "../base/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "../peers/index.js";
 import { SnapshotReader } from "./messages.js";
 import type { NewStore } from "./new-store.js";
-import { receiveAnnouncement, Reception, type Announced } from "./reception.js";
-import { SnapshotRefusedError } from "./transfer.js";
+import { receiveAnnouncement, Reception, type Announced } from "./incoming-snapshot.js";
+import { SnapshotRefusedError } from "./outgoing-snapshot.js";
 
 export interface SnapshotReceiverOptions {
   readonly clock: Clock;

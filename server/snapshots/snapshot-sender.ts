@@ -2,8 +2,8 @@ import type { Clock } from "../../platform/index.js";
 import type { CoreStatus, LogPosition, MemberId, Term } from "../../raft/index.js";
 import { formatId, type Logger } from "../base/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "../peers/index.js";
-import { Pace } from "./pace.js";
-import { Transfer, type StoreRows } from "./transfer.js";
+import { Pace } from "./rate-limiter.js";
+import { Transfer, type StoreRows } from "./outgoing-snapshot.js";
 
 /** All snapshots together take no more of the network, and of this member's time. */
 const bytesPerSecond = 64 * 1024 * 1024;

@@ -6,7 +6,7 @@ import { Membership } from "../../../server/replication/apply/membership.js";
 import { SeenProposals } from "../../../server/replication/apply/seen-proposals.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
 import type { NewStore } from "../../../server/snapshots/new-store.js";
-import type { StoreRows } from "../../../server/snapshots/transfer.js";
+import type { StoreRows } from "../../../server/snapshots/outgoing-snapshot.js";
 
 export const position = (index: number, term = 1): LogPosition => ({ index: index as LogIndex, term: term as Term });
 

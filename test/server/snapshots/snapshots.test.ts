@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.js";
-import type { Announced } from "../../../server/snapshots/reception.js";
+import type { Announced } from "../../../server/snapshots/incoming-snapshot.js";
 import { SnapshotReceiver } from "../../../server/snapshots/snapshot-receiver.js";
 import { SnapshotSender } from "../../../server/snapshots/snapshot-sender.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";

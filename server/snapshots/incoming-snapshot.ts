@@ -5,7 +5,7 @@ import { errorText } from "../base/index.js";
 import type { SnapshotChannel } from "../peers/index.js";
 import type { SnapshotReader } from "./messages.js";
 import { encodeInstalled, encodeProgress, encodeRefused, SnapshotDamagedError } from "./messages.js";
-import { lookMs, Silence } from "./silence.js";
+import { lookMs, Silence } from "./inactivity-timer.js";
 import type { NewStore } from "./new-store.js";
 
 /** So many seconds in which nothing comes end it; the leader, which is not told, begins anew. */

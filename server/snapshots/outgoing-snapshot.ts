@@ -4,8 +4,8 @@ import type { Row } from "../../store/index.js";
 import { errorText } from "../base/index.js";
 import type { SnapshotChannel } from "../peers/index.js";
 import { decodeAnswer, SnapshotWriter } from "./messages.js";
-import type { Pace } from "./pace.js";
-import { Silence } from "./silence.js";
+import type { Pace } from "./rate-limiter.js";
+import { Silence } from "./inactivity-timer.js";
 
 /**
  * Bytes of rows in one message; a larger row travels alone. What is made, checked and sent without a pause: small, so
