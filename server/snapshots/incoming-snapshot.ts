@@ -5,11 +5,11 @@ import { errorText } from "../base/index.js";
 import type { SnapshotChannel } from "../peers/index.js";
 import type { SnapshotReader } from "./messages.js";
 import { encodeInstalled, encodeProgress, encodeRefused, SnapshotDamagedError } from "./messages.js";
-import { lookMs, Silence } from "./inactivity-timer.js";
+import { checkIntervalMs, InactivityTimer } from "./inactivity-timer.js";
 import type { NewStore } from "./new-store.js";
 
 /** So many seconds in which nothing comes end it; the leader, which is not told, begins anew. */
-const maxSilentLooks = 10;
+const maxInactiveChecks = 10;
 
 /** A snapshot as its sender announced it. */
 export interface Announced {
@@ -25,12 +25,12 @@ export const receiveAnnouncement = async (
   channel: SnapshotChannel,
   reader: SnapshotReader,
 ): Promise<Announced> => {
-  const silence = new Silence(clock, maxSilentLooks, () => channel.close("the sender is silent"));
+  const inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("the sender is silent"));
   try {
     const { leaderTerm, position } = reader.begin(await channel.receive());
     return { from, leaderTerm, position };
   } finally {
-    silence.end();
+    inactivity.stop();
   }
 };
 
@@ -42,7 +42,7 @@ export class Reception {
   /** Bytes of rows taken so far. */
   bytes = 0;
   private readonly stopSigns: () => void;
-  private readonly silence: Silence;
+  private readonly inactivity: InactivityTimer;
   private waiting = false;
   private telling = false;
 
@@ -52,9 +52,9 @@ export class Reception {
     private readonly channel: SnapshotChannel,
     private readonly reader: SnapshotReader,
   ) {
-    this.silence = new Silence(clock, maxSilentLooks, () => channel.close("the sender is silent"));
-    this.stopSigns = clock.every(lookMs, () => {
-      if (!this.waiting) this.silence.broken(); // it is our turn, not the sender's
+    this.inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("the sender is silent"));
+    this.stopSigns = clock.every(checkIntervalMs, () => {
+      if (!this.waiting) this.inactivity.reset(); // it is our turn, not the sender's
       this.giveSign();
     });
   }
@@ -99,7 +99,7 @@ export class Reception {
       return await this.channel.receive();
     } finally {
       this.waiting = false;
-      this.silence.broken();
+      this.inactivity.reset();
     }
   }
 
@@ -113,7 +113,7 @@ export class Reception {
 
   private end(lastWord: Uint8Array, reason: string): void {
     this.stopSigns();
-    this.silence.end();
+    this.inactivity.stop();
     const close = (): void => this.channel.close(reason);
     this.channel.send(lastWord).then(close, close);
   }

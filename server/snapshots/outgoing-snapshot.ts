@@ -4,8 +4,8 @@ import type { Row } from "../../store/index.js";
 import { errorText } from "../base/index.js";
 import type { SnapshotChannel } from "../peers/index.js";
 import { decodeAnswer, SnapshotWriter } from "./messages.js";
-import type { Pace } from "./rate-limiter.js";
-import { Silence } from "./inactivity-timer.js";
+import type { RateLimiter } from "./rate-limiter.js";
+import { InactivityTimer } from "./inactivity-timer.js";
 
 /**
  * Bytes of rows in one message; a larger row travels alone. What is made, checked and sent without a pause: small, so
@@ -13,9 +13,9 @@ import { Silence } from "./inactivity-timer.js";
  */
 const chunkBytes = 128 * 1024;
 /** So many seconds without a sign of life from the receiver end the transfer … */
-const maxSilentLooks = 5;
+const maxInactiveChecks = 5;
 /** … and so many in which it took no more rows; what it was sent, it writes and checks within that. */
-const maxStalledLooks = 300;
+const maxStalledChecks = 300;
 
 /** The other side does not want the snapshot, or could not use it. */
 export class SnapshotRefusedError extends Error {
@@ -37,7 +37,7 @@ export interface TransferOptions {
   readonly leaderTerm: Term;
   readonly position: LogPosition;
   readonly clock: Clock;
-  readonly pace: Pace;
+  readonly rateLimiter: RateLimiter;
 }
 
 /** One snapshot on its way to one member. Holds one chunk of it at a time, and waits until the channel has room. */
@@ -54,9 +54,9 @@ export class Transfer {
    */
   async run(): Promise<void> {
     const { channel, clock } = this.options;
-    const silence = new Silence(clock, maxSilentLooks, () => channel.close("the receiver is silent"));
-    const stall = new Silence(clock, maxStalledLooks, () => channel.close("the receiver takes no more"));
-    const answered = this.awaitAnswer(silence, stall);
+    const inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("the receiver is silent"));
+    const stall = new InactivityTimer(clock, maxStalledChecks, () => channel.close("the receiver takes no more"));
+    const answered = this.awaitAnswer(inactivity, stall);
     const sent = this.sendAll().catch(async (error: unknown) => {
       channel.close(errorText(error));
       await answered; // if the other side said why it closed the channel, that is the reason
@@ -65,22 +65,22 @@ export class Transfer {
     try {
       await Promise.all([answered, sent]); // a refusal may come early, and ends the sending
     } finally {
-      silence.end();
-      stall.end();
+      inactivity.stop();
+      stall.stop();
       channel.close("the transfer has ended");
       await Promise.allSettled([sent]); // nobody reads the snapshot any more
     }
   }
 
   private async sendAll(): Promise<void> {
-    const { channel, snapshot, leaderTerm, position, pace } = this.options;
+    const { channel, snapshot, leaderTerm, position, rateLimiter: rateLimiter } = this.options;
     const writer = new SnapshotWriter();
     await this.send(writer.begin({ leaderTerm, position }));
     for (;;) {
       const rows = await snapshot.next(chunkBytes);
       if (rows.length === 0) break;
       const message = writer.rows(rows);
-      await pace.take(message.length);
+      await rateLimiter.whenAllowed(message.length);
       await this.send(message);
     }
     await channel.send(writer.end());
@@ -91,14 +91,14 @@ export class Transfer {
     this.bytes += message.length;
   }
 
-  private async awaitAnswer(silence: Silence, stall: Silence): Promise<void> {
+  private async awaitAnswer(inactivity: InactivityTimer, stall: InactivityTimer): Promise<void> {
     let taken = 0;
     for (;;) {
       const answer = decodeAnswer(await this.options.channel.receive());
-      silence.broken();
+      inactivity.reset();
       if (answer.kind === "installed") return;
       if (answer.kind === "refused") throw new SnapshotRefusedError(answer.reason);
-      if (answer.bytes > taken) stall.broken();
+      if (answer.bytes > taken) stall.reset();
       taken = answer.bytes;
     }
   }

@@ -1,9 +1,9 @@
 import type { Clock } from "../../platform/index.js";
 
 /** Shares out so many bytes a second among all who ask, in the order in which they ask. */
-export class Pace {
+export class RateLimiter {
   /** When what was given out so far will have been earned. */
-  private earnedAt = -Infinity;
+  private availableAt = -Infinity;
 
   constructor(
     private readonly clock: Clock,
@@ -11,10 +11,10 @@ export class Pace {
   ) {}
 
   /** Resolves when `bytes` may be sent: never in the same turn of the event loop. */
-  take(bytes: number): Promise<void> {
+  whenAllowed(bytes: number): Promise<void> {
     const now = this.clock.now();
-    const startsAt = Math.max(now, this.earnedAt);
-    this.earnedAt = startsAt + (bytes * 1000) / this.bytesPerSecond;
+    const startsAt = Math.max(now, this.availableAt);
+    this.availableAt = startsAt + (bytes * 1000) / this.bytesPerSecond;
     return new Promise((resolve) => {
       if (startsAt <= now) this.clock.soon(resolve);
       else this.clock.after(startsAt - now, resolve);

@@ -2,7 +2,7 @@ import type { Clock } from "../../platform/index.js";
 import type { CoreStatus, LogPosition, MemberId, Term } from "../../raft/index.js";
 import { formatId, type Logger } from "../base/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "../peers/index.js";
-import { Pace } from "./rate-limiter.js";
+import { RateLimiter } from "./rate-limiter.js";
 import { Transfer, type StoreRows } from "./outgoing-snapshot.js";
 
 /** All snapshots together take no more of the network, and of this member's time. */
@@ -43,13 +43,13 @@ interface Sending {
 export class SnapshotSender {
   private readonly sending = new Map<MemberId, Sending>();
   private readonly failures = new Map<MemberId, number>();
-  private readonly pace: Pace;
+  private readonly rateLimiter: RateLimiter;
   private readonly timers = new Set<() => void>();
   private holds = 0;
   private stopped = false;
 
   constructor(private readonly options: SnapshotSenderOptions) {
-    this.pace = new Pace(options.clock, bytesPerSecond);
+    this.rateLimiter = new RateLimiter(options.clock, bytesPerSecond);
   }
 
   /** Whether a snapshot is on its way, or was installed a moment ago: what it does not contain must stay in the log. */
@@ -133,7 +133,7 @@ export class SnapshotSender {
         leaderTerm: sending.leaderTerm,
         position,
         clock,
-        pace: this.pace,
+        rateLimiter: this.rateLimiter,
       });
       await transfer.run();
       const { bytes } = transfer;
