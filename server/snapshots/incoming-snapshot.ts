@@ -12,19 +12,19 @@ import type { NewStore } from "./new-store.js";
 const maxInactiveChecks = 10;
 
 /** A snapshot as its sender announced it. */
-export interface Announced {
+export interface SnapshotHeader {
   readonly from: MemberId;
   readonly leaderTerm: Term;
   readonly position: LogPosition;
 }
 
 /** Takes the announcement off a channel that has just been opened. */
-export const receiveAnnouncement = async (
+export const receiveHeader = async (
   clock: Clock,
   from: MemberId,
   channel: SnapshotChannel,
   reader: SnapshotReader,
-): Promise<Announced> => {
+): Promise<SnapshotHeader> => {
   const inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("the sender is silent"));
   try {
     const { leaderTerm, position } = reader.begin(await channel.receive());
@@ -38,24 +38,24 @@ export const receiveAnnouncement = async (
  * The receiving end of one channel, from the announcement on. It takes a chunk only when the one before is written, so
  * the disk here bounds the sender, and there is one chunk in memory.
  */
-export class Reception {
+export class IncomingSnapshot {
   /** Bytes of rows taken so far. */
   bytes = 0;
-  private readonly stopSigns: () => void;
+  private readonly stopProgress: () => void;
   private readonly inactivity: InactivityTimer;
-  private waiting = false;
-  private telling = false;
+  private isReceiving = false;
+  private isSending = false;
 
   constructor(
     clock: Clock,
-    readonly announced: Announced,
+    readonly header: SnapshotHeader,
     private readonly channel: SnapshotChannel,
     private readonly reader: SnapshotReader,
   ) {
     this.inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("the sender is silent"));
-    this.stopSigns = clock.every(checkIntervalMs, () => {
-      if (!this.waiting) this.inactivity.reset(); // it is our turn, not the sender's
-      this.giveSign();
+    this.stopProgress = clock.every(checkIntervalMs, () => {
+      if (!this.isReceiving) this.inactivity.reset(); // it is our turn, not the sender's
+      this.sendProgress();
     });
   }
 
@@ -65,15 +65,15 @@ export class Reception {
    * @returns what the store contains
    * @throws SnapshotDamagedError, ChannelClosedError, DamagedError, or what the disk says
    */
-  async fill(store: NewStore): Promise<AppliedState> {
+  async receiveInto(store: NewStore): Promise<AppliedState> {
     for (;;) {
-      const payload = await this.receive();
+      const payload = await this.receivePayload();
       const message = this.reader.next(payload);
       if (message.kind === "end") break;
       await store.write(message.rows);
       this.bytes += payload.length;
     }
-    const { position } = this.announced;
+    const { position } = this.header;
     const found = await store.finish();
     if (found.index !== position.index || found.term !== position.term)
       throw new SnapshotDamagedError(
@@ -84,37 +84,37 @@ export class Reception {
   }
 
   /** The last word, if the snapshot is in use now. */
-  succeed(): void {
-    this.end(encodeInstalled(), "the snapshot is installed");
+  reportInstalled(): void {
+    this.sendLastMessage(encodeInstalled(), "the snapshot is installed");
   }
 
   /** The last word, if it is not. */
-  fail(error: unknown): void {
-    this.end(encodeRefused(errorText(error)), errorText(error));
+  reportRefused(error: unknown): void {
+    this.sendLastMessage(encodeRefused(errorText(error)), errorText(error));
   }
 
-  private async receive(): Promise<Uint8Array> {
-    this.waiting = true;
+  private async receivePayload(): Promise<Uint8Array> {
+    this.isReceiving = true;
     try {
       return await this.channel.receive();
     } finally {
-      this.waiting = false;
+      this.isReceiving = false;
       this.inactivity.reset();
     }
   }
 
   /** Nothing is said to who does not listen: a silent way must not gather bytes. */
-  private giveSign(): void {
-    if (this.telling) return;
-    this.telling = true;
-    const told = (): void => void (this.telling = false);
+  private sendProgress(): void {
+    if (this.isSending) return;
+    this.isSending = true;
+    const told = (): void => void (this.isSending = false);
     this.channel.send(encodeProgress(this.bytes)).then(told, told);
   }
 
-  private end(lastWord: Uint8Array, reason: string): void {
-    this.stopSigns();
+  private sendLastMessage(lastMessage: Uint8Array, reason: string): void {
+    this.stopProgress();
     this.inactivity.stop();
     const close = (): void => this.channel.close(reason);
-    this.channel.send(lastWord).then(close, close);
+    this.channel.send(lastMessage).then(close, close);
   }
 }

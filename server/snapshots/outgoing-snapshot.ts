@@ -31,7 +31,7 @@ export interface StoreRows {
   close(): Promise<void>;
 }
 
-export interface TransferOptions {
+export interface OutgoingSnapshotOptions {
   readonly channel: SnapshotChannel;
   readonly snapshot: StoreRows;
   readonly leaderTerm: Term;
@@ -41,11 +41,11 @@ export interface TransferOptions {
 }
 
 /** One snapshot on its way to one member. Holds one chunk of it at a time, and waits until the channel has room. */
-export class Transfer {
+export class OutgoingSnapshot {
   /** Bytes of messages sent so far. */
   bytes = 0;
 
-  constructor(private readonly options: TransferOptions) {}
+  constructor(private readonly options: OutgoingSnapshotOptions) {}
 
   /**
    * Sends everything; resolves once the other side has installed it.
@@ -56,8 +56,8 @@ export class Transfer {
     const { channel, clock } = this.options;
     const inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("the receiver is silent"));
     const stall = new InactivityTimer(clock, maxStalledChecks, () => channel.close("the receiver takes no more"));
-    const answered = this.awaitAnswer(inactivity, stall);
-    const sent = this.sendAll().catch(async (error: unknown) => {
+    const answered = this.receiveAnswers(inactivity, stall);
+    const sent = this.sendRows().catch(async (error: unknown) => {
       channel.close(errorText(error));
       await answered; // if the other side said why it closed the channel, that is the reason
       throw error;
@@ -72,26 +72,26 @@ export class Transfer {
     }
   }
 
-  private async sendAll(): Promise<void> {
+  private async sendRows(): Promise<void> {
     const { channel, snapshot, leaderTerm, position, rateLimiter: rateLimiter } = this.options;
     const writer = new SnapshotWriter();
-    await this.send(writer.begin({ leaderTerm, position }));
+    await this.sendMessage(writer.begin({ leaderTerm, position }));
     for (;;) {
       const rows = await snapshot.next(chunkBytes);
       if (rows.length === 0) break;
       const message = writer.rows(rows);
       await rateLimiter.whenAllowed(message.length);
-      await this.send(message);
+      await this.sendMessage(message);
     }
     await channel.send(writer.end());
   }
 
-  private async send(message: Uint8Array): Promise<void> {
+  private async sendMessage(message: Uint8Array): Promise<void> {
     await this.options.channel.send(message);
     this.bytes += message.length;
   }
 
-  private async awaitAnswer(inactivity: InactivityTimer, stall: InactivityTimer): Promise<void> {
+  private async receiveAnswers(inactivity: InactivityTimer, stall: InactivityTimer): Promise<void> {
     let taken = 0;
     for (;;) {
       const answer = decodeAnswer(await this.options.channel.receive());

@@ -3,7 +3,7 @@ import type { CoreStatus, LogPosition, MemberId, Term } from "../../raft/index.j
 import { formatId, type Logger } from "../base/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "../peers/index.js";
 import { RateLimiter } from "./rate-limiter.js";
-import { Transfer, type StoreRows } from "./outgoing-snapshot.js";
+import { OutgoingSnapshot, type StoreRows } from "./outgoing-snapshot.js";
 
 /** All snapshots together take no more of the network, and of this member's time. */
 const bytesPerSecond = 64 * 1024 * 1024;
@@ -127,7 +127,7 @@ export class SnapshotSender {
       const about = { remotePeerId: formatId(sending.peer), snapshotIndex: position.index, term: sending.leaderTerm };
       const startedAt = clock.now();
       logger.info("sending database snapshot", about);
-      const transfer = new Transfer({
+      const outgoing = new OutgoingSnapshot({
         channel,
         snapshot,
         leaderTerm: sending.leaderTerm,
@@ -135,8 +135,8 @@ export class SnapshotSender {
         clock,
         rateLimiter: this.rateLimiter,
       });
-      await transfer.run();
-      const { bytes } = transfer;
+      await outgoing.run();
+      const { bytes } = outgoing;
       logger.info("sent database snapshot", { ...about, bytes, ms: Math.round(clock.now() - startedAt) });
     } finally {
       await snapshot.close();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.js";
-import type { Announced } from "../../../server/snapshots/incoming-snapshot.js";
+import type { SnapshotHeader } from "../../../server/snapshots/incoming-snapshot.js";
 import { SnapshotReceiver } from "../../../server/snapshots/snapshot-receiver.js";
 import { SnapshotSender } from "../../../server/snapshots/snapshot-sender.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
@@ -38,7 +38,7 @@ const pass = async (clock: VirtualClock, ms: number): Promise<void> => {
 
 class Receiving {
   readonly stores: ListedStore[] = [];
-  readonly offered: Announced[] = [];
+  readonly offered: SnapshotHeader[] = [];
   term = 1;
   commit = 0;
   /** What the stores that are made contain, whatever was announced. */
