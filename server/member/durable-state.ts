@@ -72,7 +72,7 @@ export const openDurableState = async (
       openBackend,
       clock,
       store: () => store,
-      onLeftOver: (error) => logger.warn("cannot remove the store that a snapshot replaced", { error }),
+      onCleanupFailure: (error) => logger.warn("cannot remove the store that a snapshot replaced", { error }),
     }),
   );
   await directory.removeUnusedStores(); // what a crash left of a snapshot

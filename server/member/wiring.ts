@@ -118,7 +118,7 @@ export class Wiring {
     const { store, applied, memberId: member, incarnation } = durable;
     return new Applier(store, applied, { member, incarnation }, this.proposals, this.leases, {
       soon: (callback) => environment.clock.soon(callback),
-      onApplied: (entries) => this.snapshots.entriesApplied(entries),
+      onApplied: (entries) => this.snapshots.onEntriesApplied(entries),
       install: (position) => this.snapshots.install(position),
       onFailure,
     });
@@ -179,7 +179,7 @@ export class Wiring {
         this.options.onFailure(new ForeignPastError(evidence));
       },
       onLinkOpened: (peer) => {
-        this.snapshots.reachable(peer);
+        this.snapshots.onReachable(peer);
         if (peer !== this.node.status().leader) return;
         this.proposals.leaderReached();
         this.reads.leaderChanged(true);
@@ -264,8 +264,8 @@ export class Wiring {
       onRefusal: (refusal) =>
         refusal.what === "proposal" ? this.proposals.refused(refusal) : this.reads.refused(refusal.number),
       onStatusChange: watchLeader(environment.logger, (status) => this.leaderChanged(status)),
-      onSnapshotNeeded: (peer) => this.snapshots.needed(peer),
-      onSnapshotRefused: (position) => this.snapshots.refused(position),
+      onSnapshotNeeded: (peer) => this.snapshots.sendSnapshot(peer),
+      onSnapshotRefused: (position) => this.snapshots.onRefused(position),
       onTransferEnded: (ok) => this.transfer.ended(ok),
       onFailure,
     };
@@ -277,7 +277,7 @@ export class Wiring {
     this.reads.leaderChanged(leader !== noMember);
     this.leases.statusChanged(status);
     this.calls.leaderChanged(status);
-    this.snapshots.statusChanged(status);
+    this.snapshots.onStatusChange(status);
     this.options.onStatusChange(status);
   }
 }

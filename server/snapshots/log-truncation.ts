@@ -43,57 +43,57 @@ export class LogTruncation {
   /** Where the last cut was decided. */
   private lastIndex: LogIndex;
   private lastBytes = 0;
-  private cutting = false;
+  private isTruncating = false;
 
   constructor(private readonly options: LogTruncationOptions) {
     this.catchUpEntries = Math.min(options.catchUpEntries, maxTailEntries);
     this.bytesUpTo = new Float64Array(this.catchUpEntries + 1);
     this.applied = this.base = options.base;
-    for (const entry of options.applied) this.count(entry);
+    for (const entry of options.applied) this.countEntry(entry);
     // From the beginning of the log: a member that is often restarted cuts it too.
     this.lastIndex = options.base;
   }
 
   /** The next entries were applied, and their round has ended. */
-  entriesApplied(entries: readonly Entry[]): void {
-    for (const entry of entries) this.count(entry);
-    this.cutIfDue();
+  onEntriesApplied(entries: readonly Entry[]): void {
+    for (const entry of entries) this.countEntry(entry);
+    this.truncateIfDue();
   }
 
   /** A snapshot has replaced the store; the log begins anew behind it. */
-  installed(index: LogIndex): void {
+  onInstalled(index: LogIndex): void {
     this.applied = this.base = this.lastIndex = index;
     this.lastBytes = this.baseBytes = this.totalBytes;
   }
 
   /** No snapshot is on its way any more. */
-  released(): void {
-    this.cutIfDue();
+  onReleased(): void {
+    this.truncateIfDue();
   }
 
-  private count({ index, data }: Entry): void {
+  private countEntry({ index, data }: Entry): void {
     this.totalBytes += data.length;
     this.bytesUpTo[index % this.bytesUpTo.length] = this.totalBytes;
     this.applied = index;
   }
 
-  private cutIfDue(): void {
+  private truncateIfDue(): void {
     const { snapshotCount, isHeld, logger } = this.options;
-    if (this.cutting) return;
+    if (this.isTruncating) return;
     if (this.applied - this.lastIndex < snapshotCount && this.totalBytes - this.lastBytes < dueBytes) return;
     if (isHeld() && this.totalBytes - this.baseBytes < maxHeldBytes) return;
     logger.info("triggering snapshot", { appliedIndex: this.applied, snapshotIndex: this.lastIndex, snapshotCount });
-    this.cutting = true;
-    this.cut().then(
+    this.isTruncating = true;
+    this.truncate().then(
       () => {
-        this.cutting = false;
-        this.cutIfDue();
+        this.isTruncating = false;
+        this.truncateIfDue();
       },
-      () => void (this.cutting = false), // the store has already said that it cannot be written: the log stays
+      () => void (this.isTruncating = false), // the store has already said that it cannot be written: the log stays
     );
   }
 
-  private async cut(): Promise<void> {
+  private async truncate(): Promise<void> {
     const through = this.tailBegin();
     this.lastIndex = this.applied;
     this.lastBytes = this.totalBytes;

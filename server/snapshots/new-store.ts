@@ -28,7 +28,7 @@ export interface NewStoresOptions {
   /** The one in use. */
   readonly store: () => Pick<KvStore, "install">;
   /** What was replaced could not be removed: it takes space until the next start. */
-  readonly onLeftOver: (error: unknown) => void;
+  readonly onCleanupFailure: (error: unknown) => void;
 }
 
 /** Makes stores in a member's directory, beside the one in use. Whoever closes the directory waits until none is open. */
@@ -39,7 +39,7 @@ export class NewStores {
   constructor(private readonly options: NewStoresOptions) {}
 
   /** An empty one; what a former attempt left is gone. */
-  async make(): Promise<NewStore> {
+  async create(): Promise<NewStore> {
     if (this.closed) throw new Error("Cannot make a store: the member is stopping");
     let gone: () => void = () => undefined;
     const ended = new Promise<void>((resolve) => (gone = resolve));
@@ -50,7 +50,7 @@ export class NewStores {
     };
     try {
       const { path, backend, builder } = await this.begin();
-      return new StoreInMaking(this.options, path, backend, builder, onEnded);
+      return new UnfinishedStore(this.options, path, backend, builder, onEnded);
     } catch (error) {
       onEnded();
       throw error;
@@ -75,7 +75,7 @@ export class NewStores {
   }
 }
 
-class StoreInMaking implements NewStore {
+class UnfinishedStore implements NewStore {
   private state: AppliedState | undefined = undefined;
 
   constructor(
@@ -97,7 +97,7 @@ class StoreInMaking implements NewStore {
   }
 
   async install(): Promise<void> {
-    const { directory, store, onLeftOver } = this.options;
+    const { directory, store, onCleanupFailure: onLeftOver } = this.options;
     const { path, state } = this;
     if (state === undefined) throw new Error(`Cannot install ${path}: it was not finished`);
     try {

@@ -31,7 +31,7 @@ interface Receiving {
   readonly channel: SnapshotChannel;
   offered: Offered | undefined;
   /** The switch has begun: what is on disk may be in use. */
-  installing: boolean;
+  isInstalling: boolean;
   /** Resolves once nothing of it is left, or it is in use. */
   ended: Promise<void>;
 }
@@ -55,7 +55,7 @@ export class SnapshotReceiver {
   }
 
   /** The term has changed: what an older leader still sends is not wanted any more. */
-  statusChanged({ term }: Pick<CoreStatus, "term">): void {
+  onStatusChange({ term }: Pick<CoreStatus, "term">): void {
     const { current } = this;
     if (current !== undefined && current.offered === undefined && current.incoming.header.leaderTerm < term)
       current.channel.close(`a leader of term ${term} is known`);
@@ -71,7 +71,7 @@ export class SnapshotReceiver {
     if (receiving?.offered === undefined)
       throw new Error(`Cannot install the snapshot up to entry ${index}: there is none`);
     const { store, state, onInstalled: installed, onFailed: failed } = receiving.offered;
-    receiving.installing = true;
+    receiving.isInstalling = true;
     try {
       await store.install();
     } catch (error) {
@@ -83,7 +83,7 @@ export class SnapshotReceiver {
   }
 
   /** Consensus does not want what was offered: the log here has as much. */
-  refused({ index }: LogPosition): void {
+  onRefused({ index }: LogPosition): void {
     const offered = this.current?.offered;
     if (offered?.state.index === index) offered.onFailed(new SnapshotRefusedError("it has nothing new any more"));
   }
@@ -92,7 +92,7 @@ export class SnapshotReceiver {
   stop(): void {
     this.stopped = true;
     const { current } = this;
-    if (current === undefined || current.installing) return;
+    if (current === undefined || current.isInstalling) return;
     current.channel.close("the member is stopping");
     current.offered?.onFailed(new ChannelClosedError("the member is stopping"));
   }
@@ -121,7 +121,7 @@ export class SnapshotReceiver {
       incoming: incoming,
       channel,
       offered: undefined,
-      installing: false,
+      isInstalling: false,
       ended: Promise.resolve(),
     };
     this.current = receiving;
@@ -165,7 +165,7 @@ export class SnapshotReceiver {
     } catch (error) {
       logger.warn("failed to receive database snapshot", { ...took(), error });
       incoming.reportRefused(error);
-      if (!receiving.installing)
+      if (!receiving.isInstalling)
         await store?.discard().catch((cause: unknown) => logger.warn("cannot remove a store", { error: cause }));
     }
   }

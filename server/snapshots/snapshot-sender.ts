@@ -36,7 +36,7 @@ interface Sending {
   /** Why it must end. */
   canceled: string | undefined;
   /** It has ended, and this tells consensus before its time. */
-  endPause: (() => void) | undefined;
+  endNow: (() => void) | undefined;
 }
 
 /** Sends snapshots to members whose next entries are no longer in this leader's log: one at a time to each. */
@@ -58,23 +58,23 @@ export class SnapshotSender {
   }
 
   /** Consensus, as leader of `leaderTerm`, has no entries for the member. `onEnded` follows, later. */
-  needed(peer: MemberId, leaderTerm: Term): void {
+  sendSnapshot(peer: MemberId, leaderTerm: Term): void {
     if (this.stopped || this.sending.has(peer)) return;
-    const sending: Sending = { peer, leaderTerm, channel: undefined, canceled: undefined, endPause: undefined };
+    const sending: Sending = { peer, leaderTerm, channel: undefined, canceled: undefined, endNow: undefined };
     this.sending.set(peer, sending);
-    void this.run(sending);
+    void this.runSending(sending);
   }
 
   /** A snapshot of a leader that was deposed is of no use to anybody. */
-  statusChanged({ role, term }: Pick<CoreStatus, "role" | "term">): void {
+  onStatusChange({ role, term }: Pick<CoreStatus, "role" | "term">): void {
     for (const sending of this.sending.values())
       if (role !== "leader" || term !== sending.leaderTerm)
         cancel(sending, "this member does not lead that term any more");
   }
 
   /** There is a new connection to the member: what was waited for may have been lost with the former one. */
-  reachable(peer: MemberId): void {
-    this.sending.get(peer)?.endPause?.();
+  onReachable(peer: MemberId): void {
+    this.sending.get(peer)?.endNow?.();
   }
 
   stop(): void {
@@ -84,10 +84,10 @@ export class SnapshotSender {
   }
 
   /** Owns what becomes of it: never rejects. */
-  private async run(sending: Sending): Promise<void> {
+  private async runSending(sending: Sending): Promise<void> {
     const { peer } = sending;
     this.holds++;
-    const done = await this.attempt(sending).then(
+    const done = await this.sendOnce(sending).then(
       () => true,
       (error: unknown) => {
         if (!this.stopped)
@@ -98,22 +98,22 @@ export class SnapshotSender {
     if (this.stopped) return;
     const failures = done ? 0 : (this.failures.get(peer) ?? 0) + 1;
     this.failures.set(peer, failures);
-    this.after(done ? catchUpMs : 0, () => this.release());
-    this.pause(sending, done ? acknowledgeMs : Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs));
+    this.schedule(done ? catchUpMs : 0, () => this.releaseLog());
+    this.scheduleEnd(sending, done ? acknowledgeMs : Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs));
   }
 
   /** Consensus is told after a while, or when the member has just come back. */
-  private pause(sending: Sending, ms: number): void {
+  private scheduleEnd(sending: Sending, ms: number): void {
     const end = (): void => {
       cancelTimer();
       this.sending.delete(sending.peer);
       this.options.onEnded(sending.peer);
     };
-    const cancelTimer = this.after(ms, end);
-    sending.endPause = end;
+    const cancelTimer = this.schedule(ms, end);
+    sending.endNow = end;
   }
 
-  private async attempt(sending: Sending): Promise<void> {
+  private async sendOnce(sending: Sending): Promise<void> {
     const { clock, logger, store, positionOf, open } = this.options;
     const channel = await open(sending.peer);
     sending.channel = channel;
@@ -143,13 +143,13 @@ export class SnapshotSender {
     }
   }
 
-  private release(): void {
+  private releaseLog(): void {
     this.holds--;
     if (this.holds === 0) this.options.onReleased();
   }
 
   /** Calls back once, unless this is stopped, or what it returns is called, before. */
-  private after(ms: number, callback: () => void): () => void {
+  private schedule(ms: number, callback: () => void): () => void {
     const cancelTimer = this.options.clock.after(ms, () => {
       this.timers.delete(cancelTimer);
       callback();

@@ -15,7 +15,7 @@ export interface SnapshotsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly store: Pick<KvStore, "snapshot" | "flush">;
-  readonly newStores: Pick<NewStores, "make">;
+  readonly newStores: Pick<NewStores, "create">;
   readonly recovered: Pick<RecoveredLog, "base" | "entries">;
   readonly applied: LogPosition;
   /** Consensus, which decides who needs a snapshot and whether one is taken. */
@@ -38,13 +38,13 @@ export class Snapshots {
       positionOf: decodeMarker,
       open,
       onEnded: (peer) => node().onSnapshotEnded(peer),
-      onReleased: () => this.truncation.released(),
+      onReleased: () => this.truncation.onReleased(),
     });
     this.receiver = new SnapshotReceiver({
       clock,
       logger,
       status: () => node().status(),
-      newStore: () => newStores.make(),
+      newStore: () => newStores.create(),
       offer: (announced) => node().onSnapshotReceived(announced),
     });
     this.truncation = new LogTruncation({
@@ -60,13 +60,13 @@ export class Snapshots {
   }
 
   /** Consensus has no entries for the member: it needs a snapshot. */
-  needed(peer: MemberId): void {
-    this.sender.needed(peer, this.options.node().status().term);
+  sendSnapshot(peer: MemberId): void {
+    this.sender.sendSnapshot(peer, this.options.node().status().term);
   }
 
   /** There is a new connection to the member. */
-  reachable(peer: MemberId): void {
-    this.sender.reachable(peer);
+  onReachable(peer: MemberId): void {
+    this.sender.onReachable(peer);
   }
 
   /** A member sends one. */
@@ -77,23 +77,23 @@ export class Snapshots {
   /** Consensus wants the one that was received: it takes the place of the store. */
   async install(position: LogPosition): Promise<AppliedState> {
     const state = await this.receiver.install(position);
-    this.truncation.installed(state.index);
+    this.truncation.onInstalled(state.index);
     return state;
   }
 
   /** Consensus does not want it. */
-  refused(position: LogPosition): void {
-    this.receiver.refused(position);
+  onRefused(position: LogPosition): void {
+    this.receiver.onRefused(position);
   }
 
   /** These were applied, and their round has ended. */
-  entriesApplied(entries: readonly Entry[]): void {
-    this.truncation.entriesApplied(entries);
+  onEntriesApplied(entries: readonly Entry[]): void {
+    this.truncation.onEntriesApplied(entries);
   }
 
-  statusChanged(status: CoreStatus): void {
-    this.sender.statusChanged(status);
-    this.receiver.statusChanged(status);
+  onStatusChange(status: CoreStatus): void {
+    this.sender.onStatusChange(status);
+    this.receiver.onStatusChange(status);
   }
 
   stop(): void {

@@ -166,7 +166,7 @@ class Machine {
   }
 
   private async install({ newStores, wal }: DurableState): Promise<void> {
-    const making = await newStores.make();
+    const making = await newStores.create();
     await making.write(rows);
     await making.finish();
     await making.install();

@@ -30,7 +30,7 @@ const making = (open: () => Promise<Backend>) => {
     },
     clock: systemClock,
     store: () => assert.fail("the store in use"),
-    onLeftOver: (error) => assert.fail(String(error)),
+    onCleanupFailure: (error) => assert.fail(String(error)),
   });
   const close = (): Promise<void> => newStores.close().then(() => void happened.push("all is closed"));
   return { newStores, happened, close };
@@ -42,10 +42,10 @@ test("one that was asked for just before the end is waited for, and there is no 
     await new Promise<void>((resolve) => (goOn = resolve));
     return openMemoryBackend();
   });
-  const made = newStores.make();
+  const made = newStores.create();
   await turn();
   const closed = close();
-  await assert.rejects(newStores.make(), /the member is stopping/);
+  await assert.rejects(newStores.create(), /the member is stopping/);
   await turn();
   assert.deepEqual(happened, []);
   goOn();
@@ -62,7 +62,7 @@ test("one that cannot be begun leaves nothing open, and nobody waiting", async (
     await batch.write();
     return backend;
   });
-  await assert.rejects(newStores.make(), /it is not empty/);
+  await assert.rejects(newStores.create(), /it is not empty/);
   await close();
   assert.deepEqual(happened, ["closed", "all is closed"]);
 });

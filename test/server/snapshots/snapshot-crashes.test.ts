@@ -158,7 +158,7 @@ test("a member may end at any moment of receiving a snapshot: it starts with the
   const moments: string[] = [];
   const here = async (): Promise<void> => void moments.push(await killed(t, directory));
 
-  const making: NewStore = await state.newStores.make();
+  const making: NewStore = await state.newStores.create();
   await here();
   await making.write(rows.slice(0, rows.length / 2));
   await here();
@@ -196,7 +196,7 @@ test("a start that was itself killed while the log began anew is repeated by the
   const directory = await temporaryDirectory(t);
   await begun(directory);
   const { state, close } = await open(directory);
-  const making = await state.newStores.make();
+  const making = await state.newStores.create();
   await making.write(await rowsSent(state));
   await making.finish();
   await install(state, making);
@@ -213,12 +213,12 @@ test("a store that is discarded is gone, and the next one is made in its place",
   const directory = await temporaryDirectory(t);
   await begun(directory);
   const { state, close } = await open(directory);
-  const first = await state.newStores.make();
+  const first = await state.newStores.create();
   await first.write((await rowsSent(state)).slice(0, 10));
   await assert.rejects(first.finish(), /damaged|rows|format/i);
   await first.discard();
   assert.deepEqual(await storesIn(directory), ["store-1", "store-current"]);
-  const second = await state.newStores.make();
+  const second = await state.newStores.create();
   assert.deepEqual(await storesIn(directory), ["store-1", "store-2", "store-current"]);
   await second.discard();
   await close();
@@ -231,7 +231,7 @@ test("a flipped bit of any row is found before the store is used, and the row is
   const { state, close } = await open(directory);
   const rows = await rowsSent(state);
   for (const n of [0, 1, 50, rows.length - 1]) {
-    const making = await state.newStores.make();
+    const making = await state.newStores.create();
     const damaged = rows.map(([key, value], at): Row => {
       const copy = Buffer.from(value);
       if (at === n) copy[0] = (copy[0] ?? 0) ^ 0x10;
@@ -252,7 +252,7 @@ test("a log that is lost, or an old copy of it, is no interrupted installation",
   const directory = await temporaryDirectory(t);
   await begun(directory);
   const { state, close } = await open(directory);
-  const making = await state.newStores.make();
+  const making = await state.newStores.create();
   await making.write(await rowsSent(state));
   await making.finish();
   await install(state, making);

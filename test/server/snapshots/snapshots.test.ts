@@ -121,7 +121,7 @@ const messages = (lines: readonly { readonly msg: string }[]): string[] => lines
 
 test("a snapshot arrives row by row, and is in use once consensus has chosen it", async () => {
   const { clock, to, from } = pair();
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await settle(clock);
   await pass(clock, 500);
   assert.deepEqual(to.offered, [{ from: 1n, leaderTerm: 1, position: position(100) }]);
@@ -148,7 +148,7 @@ test("a snapshot arrives row by row, and is in use once consensus has chosen it"
 test("the log is held from the first moment until what came meanwhile has been caught up with", async () => {
   const { clock, to, from } = pair();
   assert.ok(!from.sender.holdsLog);
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   assert.ok(from.sender.holdsLog);
   await pass(clock, 500);
   await to.receiver.install(position(100));
@@ -169,7 +169,7 @@ test("cut at any message, it leaves nothing behind here or there, and the leader
       opened.at(-1)?.close("cut");
       return undefined;
     });
-    from.sender.needed(follower, term(1));
+    from.sender.sendSnapshot(follower, term(1));
     await pass(clock, 500);
     assert.deepEqual(to.offered, [], `cut at ${cutAt}`);
     assert.ok(to.states.every((state) => state === "discarded"));
@@ -178,7 +178,7 @@ test("cut at any message, it leaves nothing behind here or there, and the leader
     assert.deepEqual(from.ended, [follower], `cut at ${cutAt}`);
     assert.equal(from.released, 1);
 
-    from.sender.needed(follower, term(1));
+    from.sender.sendSnapshot(follower, term(1));
     await pass(clock, 500);
     assert.equal(to.offered.length, 1, `again after a cut at ${cutAt}`);
     assert.equal(sent, cutAt + 1 + messagesInAll);
@@ -190,7 +190,7 @@ test("no flipped bit gets through, and the log names what was damaged", async ()
   const lengths: number[] = [];
   const whole = pair((payload) => (lengths.push(payload.length), payload));
   whole.from.rows = small;
-  whole.from.sender.needed(follower, term(1));
+  whole.from.sender.sendSnapshot(follower, term(1));
   await settle(whole.clock);
   assert.equal(whole.to.offered.length, 1);
   assert.equal(lengths.length, 3);
@@ -204,7 +204,7 @@ test("no flipped bit gets through, and the log names what was damaged", async ()
         return altered;
       });
       from.rows = small;
-      from.sender.needed(follower, term(1));
+      from.sender.sendSnapshot(follower, term(1));
       await settle(clock);
       assert.deepEqual(to.offered, [], `bit ${bit} of message ${message}`);
       assert.ok(to.states.every((state) => state === "discarded"));
@@ -227,7 +227,7 @@ test("a chunk that is missing is missed", async () => {
     here.send = (payload) => (sent++ === 2 ? Promise.resolve() : send(payload));
     return Promise.resolve(here);
   });
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 500);
   assert.deepEqual(to.offered, []);
   assert.match(to.errors()[0] ?? "", /chunk 2 has the wrong checksum/);
@@ -237,7 +237,7 @@ test("a chunk that is missing is missed", async () => {
 test("a snapshot that does not contain what was announced is refused", async () => {
   const { clock, to, from } = pair();
   to.contains = position(99);
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 500);
   assert.deepEqual(to.offered, []);
   assert.deepEqual(to.states, ["discarded"]);
@@ -252,7 +252,7 @@ test("a receiver that is slow bounds what the sender reads ahead", async () => {
     store.before = (step) => (step === "write" ? new Promise((resolve) => (go = resolve)) : Promise.resolve());
   };
   let read = 0;
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await settle(clock);
   const snapshot = from.snapshots[0]!;
   const next = snapshot.next.bind(snapshot);
@@ -278,7 +278,7 @@ test("a receiver that takes nothing for five minutes is given up", async () => {
   to.prepare = (store) => {
     store.before = (step) => (step === "write" ? new Promise(() => undefined) : Promise.resolve());
   };
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 295_000);
   assert.deepEqual(from.ended, []);
   await pass(clock, 10_000);
@@ -289,7 +289,7 @@ test("a receiver that takes nothing for five minutes is given up", async () => {
 test("a way that goes silent is given up at both ends", async () => {
   const { clock, to, from } = pair((payload) => (payload[0] === 3 ? undefined : payload)); // the end never arrives
   let heard = true;
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 9_000);
   assert.deepEqual(to.states, ["filling"]);
   await pass(clock, 3_000);
@@ -302,7 +302,7 @@ test("a way that goes silent is given up at both ends", async () => {
     heard = false;
     return Promise.resolve(here);
   });
-  sending.sender.needed(follower, term(1));
+  sending.sender.sendSnapshot(follower, term(1));
   await pass(other, 4_000);
   assert.equal(heard, false);
   assert.deepEqual(messages(sending.lines), ["sending database snapshot"]);
@@ -329,7 +329,7 @@ const announceTo = (to: Receiving, from: MemberId, leaderTerm: number, rows = ro
     return Promise.resolve(here);
   });
   sending.rows = rows;
-  sending.sender.needed(follower, term(leaderTerm));
+  sending.sender.sendSnapshot(follower, term(leaderTerm));
   return sending;
 };
 
@@ -398,10 +398,10 @@ test("a new term ends what a former leader sends", async () => {
   const to = new Receiving(clock);
   announceTo(to, 1n, 2, rowsOf(50_000));
   await settle(clock);
-  to.receiver.statusChanged({ term: term(2) });
+  to.receiver.onStatusChange({ term: term(2) });
   await settle(clock);
   assert.deepEqual(to.states, ["filling"]);
-  to.receiver.statusChanged({ term: term(3) });
+  to.receiver.onStatusChange({ term: term(3) });
   await pass(clock, 500);
   assert.deepEqual(to.states, ["discarded"]);
 });
@@ -410,12 +410,12 @@ test("a leader that is deposed, or goes on in another term, sends no more of it"
   for (const status of [{ role: "follower", term: term(1) } as const, { role: "leader", term: term(2) } as const]) {
     const { clock, to, from } = pair();
     from.rows = rowsOf(50_000);
-    from.sender.needed(follower, term(1));
+    from.sender.sendSnapshot(follower, term(1));
     await settle(clock);
-    from.sender.statusChanged({ role: "leader", term: term(1) });
+    from.sender.onStatusChange({ role: "leader", term: term(1) });
     await settle(clock);
     assert.deepEqual(to.states, ["filling"]);
-    from.sender.statusChanged(status);
+    from.sender.onStatusChange(status);
     await pass(clock, 500);
     assert.deepEqual(to.states, ["discarded"]);
     assert.deepEqual(from.ended, [follower]);
@@ -433,15 +433,15 @@ test("a member that has all of it already is asked to say so by its consensus", 
     to.offered.map(({ leaderTerm }) => leaderTerm),
     [2],
   );
-  to.receiver.refused(position(100));
+  to.receiver.onRefused(position(100));
   assert.match(String(from.lines.at(-1)?.["error"]), /this member has the log up to entry 100/);
 });
 
 test("what consensus does not want is removed, and the leader told", async () => {
   const { clock, to, from } = pair();
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 500);
-  to.receiver.refused(position(100));
+  to.receiver.onRefused(position(100));
   await pass(clock, 500);
   assert.deepEqual(to.states, ["discarded"]);
   assert.match(String(from.lines.at(-1)?.["error"]), /it has nothing new any more/);
@@ -455,7 +455,7 @@ test("a disk that cannot take it ends it, and says why on both sides", async () 
     to.prepare = (store) => {
       store.before = (step) => (step === failing ? Promise.reject(new Error("no space left")) : Promise.resolve());
     };
-    from.sender.needed(follower, term(1));
+    from.sender.sendSnapshot(follower, term(1));
     await pass(clock, 1_000);
     assert.deepEqual(to.states, ["discarded"]);
     assert.match(to.errors()[0] ?? "", /no space left/);
@@ -469,7 +469,7 @@ test("a switch that failed leaves both stores for the next start to choose from"
   to.prepare = (store) => {
     store.before = (step) => (step === "install" ? Promise.reject(new Error("EIO")) : Promise.resolve());
   };
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 500);
   await assert.rejects(to.receiver.install(position(100)), /EIO/);
   await pass(clock, 500);
@@ -485,8 +485,8 @@ test("attempts become rarer, up to two seconds, and there is one at a time", asy
   });
   const pauses: number[] = [];
   for (let attempt = 0; attempt < 6; attempt++) {
-    sending.sender.needed(follower, term(1));
-    sending.sender.needed(follower, term(1));
+    sending.sender.sendSnapshot(follower, term(1));
+    sending.sender.sendSnapshot(follower, term(1));
     await settle(clock);
     const before = clock.now();
     while (sending.ended.length === attempt) await pass(clock, 50);
@@ -500,11 +500,11 @@ test("a member that comes back is not kept waiting", async () => {
   const clock = new VirtualClock();
   const sending = new Sending(clock, () => Promise.reject(new ChannelClosedError("the member cannot be reached")));
   for (let attempt = 0; attempt < 6; attempt++) {
-    sending.sender.needed(follower, term(1));
+    sending.sender.sendSnapshot(follower, term(1));
     await settle(clock);
     assert.equal(sending.ended.length, attempt);
-    sending.sender.reachable(follower);
-    sending.sender.reachable(follower);
+    sending.sender.onReachable(follower);
+    sending.sender.onReachable(follower);
     assert.equal(sending.ended.length, attempt + 1);
   }
   await pass(clock, 5_000);
@@ -515,14 +515,14 @@ test("a member that comes back is not kept waiting", async () => {
 test("stopping ends what is under way at both ends, but lets an installation end", async () => {
   const receiving = pair();
   receiving.from.rows = rowsOf(50_000);
-  receiving.from.sender.needed(follower, term(1));
+  receiving.from.sender.sendSnapshot(follower, term(1));
   await settle(receiving.clock);
   await receiving.to.receiver.close();
   assert.deepEqual(receiving.to.states, ["discarded"]);
 
   const sending = pair();
   sending.from.rows = rowsOf(50_000);
-  sending.from.sender.needed(follower, term(1));
+  sending.from.sender.sendSnapshot(follower, term(1));
   await settle(sending.clock);
   sending.from.sender.stop();
   await pass(sending.clock, 20);
@@ -534,7 +534,7 @@ test("stopping ends what is under way at both ends, but lets an installation end
   installing.to.prepare = (store) => {
     store.before = (step) => (step === "install" ? new Promise((resolve) => (finish = resolve)) : Promise.resolve());
   };
-  installing.from.sender.needed(follower, term(1));
+  installing.from.sender.sendSnapshot(follower, term(1));
   await pass(installing.clock, 500);
   const installed = installing.to.receiver.install(position(100));
   const closed = installing.to.receiver.close();
