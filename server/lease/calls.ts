@@ -38,37 +38,37 @@ export class PeerCalls {
       clock,
       firstNumber: incarnation * callsPerIncarnation,
       send: (to, number, request) => {
-        if (to === self) this.served.asked(self, number, request);
+        if (to === self) this.served.onRequest(self, number, request);
         else this.outboxFor(to).requests.push({ number: BigInt(number), request });
       },
     });
     this.served = new ServedCalls({
       serve,
       send: (to, number, response) => {
-        if (to === self) this.leader.answered(number, response);
+        if (to === self) this.leader.onResponse(number, response);
         else this.outboxFor(to).responses.push({ number: BigInt(number), response });
       },
     });
   }
 
-  received(from: MemberId, { requests, responses }: Calls): void {
+  onReceived(from: MemberId, { requests, responses }: Calls): void {
     for (const { number, request } of requests)
-      if (request !== undefined) this.served.asked(from, Number(number), request);
+      if (request !== undefined) this.served.onRequest(from, Number(number), request);
     for (const { number, response } of responses)
-      if (response !== undefined) this.leader.answered(Number(number), response);
+      if (response !== undefined) this.leader.onResponse(Number(number), response);
   }
 
-  leaderChanged(status: LeaderStatus): void {
-    this.leader.leaderChanged(status);
+  onLeaderChanged(status: LeaderStatus): void {
+    this.leader.onLeaderChanged(status);
   }
 
-  leaderReached(): void {
-    this.leader.leaderReached();
+  onLeaderReachable(): void {
+    this.leader.onLeaderReachable();
   }
 
   /** A connection to or from the member closed: what it asked it asks again. */
-  linkClosed(peer: MemberId): void {
-    this.served.linkClosed(peer);
+  onLinkClosed(peer: MemberId): void {
+    this.served.onLinkClosed(peer);
   }
 
   stop(): void {

@@ -6,7 +6,7 @@ import type { Question, ResponseTo } from "./served-calls.js";
 interface PendingCall {
   readonly question: Question;
   readonly deadline: number;
-  askedAt: number;
+  sentAt: number;
   readonly answered: (response: never) => void;
   readonly failed: (error: unknown) => void;
 }
@@ -25,7 +25,7 @@ export interface LeaderCallsOptions {
 export type LeaderStatus = Pick<CoreStatus, "id" | "leader" | "term">;
 
 /** A call or its answer may be lost, or meet a member that does not lead: it is made again after this long. */
-const retryMs = 500;
+const retransmitMs = 500;
 const sweepMs = 50;
 
 /**
@@ -58,18 +58,18 @@ export class LeaderCalls {
     settle: { readonly answered: (response: ResponseTo<Asked>) => void; readonly failed: (error: unknown) => void },
   ): void {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
-    if (this.hasLostQuorum) throw lostQuorum();
+    if (this.hasLostQuorum) throw lostQuorumError();
     if (this.pending.size >= maxPendingCalls)
       throw new ServerError("too-many-requests", `${maxPendingCalls} calls wait for the leader`);
     const { clock, timeoutMs } = this.options;
     const number = this.next++;
-    const call: PendingCall = { question, deadline: clock.now() + timeoutMs, askedAt: 0, ...settle };
+    const call: PendingCall = { question, deadline: clock.now() + timeoutMs, sentAt: 0, ...settle };
     this.pending.set(number, call);
-    this.send(number, call);
+    this.sendCall(number, call);
   }
 
   /** The answer to a call; one that is not waited for any more is dropped. */
-  answered(number: number, response: ResponseTo<Question>): void {
+  onResponse(number: number, response: ResponseTo<Question>): void {
     const call = this.pending.get(number);
     // Of another kind than what was asked: no member sends that.
     if (call?.question.$case !== response.$case) return;
@@ -82,17 +82,17 @@ export class LeaderCalls {
    * stepped down because it heard no majority: no quorum will confirm an answer. After a higher term was seen, another
    * member is about to lead, and calls wait for it.
    */
-  leaderChanged({ id, leader, term }: LeaderStatus): void {
+  onLeaderChanged({ id, leader, term }: LeaderStatus): void {
     this.hasLostQuorum = leader === noMember && this.leader === id && this.term === term;
     this.leader = leader;
     this.term = term;
-    if (this.hasLostQuorum) this.failAll(lostQuorum());
-    else this.sendAll();
+    if (this.hasLostQuorum) this.failAll(lostQuorumError());
+    else this.retransmitAll();
   }
 
   /** A connection to the leader opened: calls before may have been lost. */
-  leaderReached(): void {
-    this.sendAll();
+  onLeaderReachable(): void {
+    this.retransmitAll();
   }
 
   stop(): void {
@@ -107,12 +107,12 @@ export class LeaderCalls {
     for (const { failed } of left) failed(error);
   }
 
-  private sendAll(): void {
-    for (const [number, call] of this.pending) this.send(number, call);
+  private retransmitAll(): void {
+    for (const [number, call] of this.pending) this.sendCall(number, call);
   }
 
-  private send(number: number, call: PendingCall): void {
-    call.askedAt = this.options.clock.now();
+  private sendCall(number: number, call: PendingCall): void {
+    call.sentAt = this.options.clock.now();
     if (this.leader !== noMember) this.options.send(this.leader, number, call.question);
   }
 
@@ -121,15 +121,15 @@ export class LeaderCalls {
     for (const [number, call] of this.pending) {
       if (call.deadline <= now) {
         this.pending.delete(number);
-        call.failed(this.overdue());
-      } else if (now - call.askedAt >= retryMs) this.send(number, call);
+        call.failed(this.timeoutError());
+      } else if (now - call.sentAt >= retransmitMs) this.sendCall(number, call);
     }
   }
 
-  private overdue(): ServerError {
+  private timeoutError(): ServerError {
     if (this.leader === noMember) return new ServerError("no-leader", "there was no leader to ask");
     return new ServerError("timed-out", "the leader did not answer in time");
   }
 }
 
-const lostQuorum = (): ServerError => new ServerError("no-leader", "this member led and heard no majority");
+const lostQuorumError = (): ServerError => new ServerError("no-leader", "this member led and heard no majority");

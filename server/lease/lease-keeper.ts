@@ -26,7 +26,7 @@ export interface LeaseKeeperOptions {
  */
 export class LeaseKeeper {
   private current: LeaseTerm | undefined = undefined;
-  private underWay = 0;
+  private pendingExpiries = 0;
   private time = 0;
   private sweptAt: number;
   private readonly stopSweep: () => void;
@@ -37,7 +37,7 @@ export class LeaseKeeper {
   }
 
   /** The leader or its term changed. */
-  statusChanged({ role, term }: Pick<CoreStatus, "role" | "term">): void {
+  onStatusChange({ role, term }: Pick<CoreStatus, "role" | "term">): void {
     this.endTerm();
     if (role !== "leader") return;
     const { store, electionMs } = this.options;
@@ -45,13 +45,13 @@ export class LeaseKeeper {
   }
 
   /** A lease was granted, here as everywhere. */
-  granted(lease: Lease): void {
-    this.current?.granted(lease, this.now());
+  onGranted(lease: Lease): void {
+    this.current?.onGranted(lease, this.now());
   }
 
   /** A lease is gone, here as everywhere. */
-  revoked(id: bigint): void {
-    this.current?.revoked(id);
+  onRevoked(id: bigint): void {
+    this.current?.onRevoked(id);
   }
 
   /**
@@ -59,19 +59,19 @@ export class LeaseKeeper {
    *
    * @param answer takes how long it lives from now on; 0: there is no such lease; undefined: another member leads
    */
-  renew(id: bigint, answer: (seconds: number | undefined) => void): void {
+  renewLease(id: bigint, answer: (seconds: number | undefined) => void): void {
     if (this.current === undefined) answer(undefined);
-    else this.current.renew(id, this.now(), answer);
+    else this.current.renewLease(id, this.now(), answer);
   }
 
   /** Whether this member leads, and so knows the time of leases. */
-  get leads(): boolean {
+  get isLeader(): boolean {
     return this.current !== undefined;
   }
 
   /** Undefined: there is no such lease, or this member does not lead. */
-  info(id: bigint): LeaseInfo | undefined {
-    return this.current?.info(id, this.now());
+  findLease(id: bigint): LeaseInfo | undefined {
+    return this.current?.findLease(id, this.now());
   }
 
   /**
@@ -79,8 +79,8 @@ export class LeaseKeeper {
    *
    * @param isTired told how many leases were looked at since it was asked last; true: others are to run
    */
-  *all(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: bigint }[]> {
-    return this.current === undefined ? [...this.options.store.leases()] : yield* this.current.byExpiry(isTired);
+  *listLeases(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: bigint }[]> {
+    return this.current === undefined ? [...this.options.store.leases()] : yield* this.current.listByExpiry(isTired);
   }
 
   stop(): void {
@@ -91,8 +91,8 @@ export class LeaseKeeper {
   private endTerm(): void {
     const ended = this.current;
     this.current = undefined;
-    this.underWay = 0;
-    ended?.end();
+    this.pendingExpiries = 0;
+    ended?.endTerm();
   }
 
   /** A clock that does not go on while this member is frozen. */
@@ -104,7 +104,7 @@ export class LeaseKeeper {
     this.time = this.now();
     this.sweptAt = this.options.clock.now();
     const current = this.current;
-    if (current === undefined || this.underWay >= maxExpiriesUnderWay) return;
+    if (current === undefined || this.pendingExpiries >= maxExpiriesUnderWay) return;
     const leases = current.takeExpired(this.time, (id) => this.options.store.leaseKeyCount(id));
     if (leases.length > 0) this.propose(current, leases);
   }
@@ -114,10 +114,10 @@ export class LeaseKeeper {
     // Proposed twice does no harm: the generation tells a lease that was granted since from the one that expired.
     const settled = (): void => {
       if (this.current !== current) return;
-      this.underWay--;
-      current.again(expired, this.now());
+      this.pendingExpiries--;
+      current.retryExpiries(expired, this.now());
     };
-    this.underWay++;
+    this.pendingExpiries++;
     try {
       this.options.propose(
         { $case: "leaseExpiry", value: { term: BigInt(current.term), leases } },

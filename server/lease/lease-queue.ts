@@ -30,14 +30,14 @@ export class LeaseQueue<Item extends Due> {
     if (item.position < 0) return;
     const last = this.items.pop();
     if (last !== undefined && last !== item) {
-      this.place(last, item.position);
-      this.moved(last);
+      this.placeAt(last, item.position);
+      this.onMoved(last);
     }
     item.position = -1;
   }
 
   /** Its `dueAt` has changed. */
-  moved(item: Item): void {
+  onMoved(item: Item): void {
     this.rise(item);
     this.sink(item);
   }
@@ -62,11 +62,11 @@ export class LeaseQueue<Item extends Due> {
 
   private swap(one: Item, other: Item): void {
     const { position } = one;
-    this.place(one, other.position);
-    this.place(other, position);
+    this.placeAt(one, other.position);
+    this.placeAt(other, position);
   }
 
-  private place(item: Item, position: number): void {
+  private placeAt(item: Item, position: number): void {
     this.items[position] = item;
     item.position = position;
   }

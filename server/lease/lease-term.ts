@@ -46,14 +46,14 @@ export class LeaseTerm {
     this.queue = new LeaseQueue([...this.leases.values()]);
   }
 
-  granted(lease: Lease, now: number): void {
+  onGranted(lease: Lease, now: number): void {
     const added = timed(lease, now);
     this.leases.set(lease.id, added);
     this.queue.add(added);
   }
 
   /** It is gone, whatever the reason. */
-  revoked(id: bigint): void {
+  onRevoked(id: bigint): void {
     const lease = this.leases.get(id);
     if (lease === undefined) return;
     this.leases.delete(id);
@@ -67,7 +67,7 @@ export class LeaseTerm {
    * @param answer takes how long it lives from now on; 0: there is no such lease, or it was too late and now it is
    * gone; undefined: this term is over
    */
-  renew(id: bigint, now: number, answer: (seconds: number | undefined) => void): void {
+  renewLease(id: bigint, now: number, answer: (seconds: number | undefined) => void): void {
     const lease = this.leases.get(id);
     if (lease === undefined) answer(0);
     else if (lease.isEnding || lease.expiresAt <= now) (lease.waiting ??= []).push(answer);
@@ -77,7 +77,7 @@ export class LeaseTerm {
     }
   }
 
-  info(id: bigint, now: number): LeaseInfo | undefined {
+  findLease(id: bigint, now: number): LeaseInfo | undefined {
     const lease = this.leases.get(id);
     if (lease === undefined) return undefined;
     const remaining = Math.max(0, Math.floor((lease.expiresAt - now) / 1_000));
@@ -88,7 +88,7 @@ export class LeaseTerm {
    * All leases there are when it begins, those first that end soonest; in slices. One that is kept alive meanwhile may stand
    * where it stood before.
    */
-  byExpiry(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: bigint }[]> {
+  listByExpiry(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: bigint }[]> {
     return slicedSort([...this.leases.values()], (a, b) => a.expiresAt - b.expiresAt, isTired);
   }
 
@@ -105,7 +105,7 @@ export class LeaseTerm {
       if (lease === undefined || lease.dueAt > now) break;
       if (lease.expiresAt > now) {
         lease.dueAt = lease.expiresAt;
-        this.queue.moved(lease);
+        this.queue.onMoved(lease);
         continue;
       }
       if (expired.length >= maxExpiriesPerSweep || keys >= maxKeysPerSweep) break;
@@ -118,7 +118,7 @@ export class LeaseTerm {
   }
 
   /** The end of these leases may not have got into the log: those that still exist come up again later. */
-  again(expired: readonly Lease[], now: number): void {
+  retryExpiries(expired: readonly Lease[], now: number): void {
     for (const { id } of expired) {
       const lease = this.leases.get(id);
       if (lease === undefined || !lease.isEnding || lease.position >= 0) continue;
@@ -128,7 +128,7 @@ export class LeaseTerm {
   }
 
   /** This member does not lead any more, or not in this term. */
-  end(): void {
+  endTerm(): void {
     const left = [...this.leases.values()];
     this.leases.clear();
     for (const { waiting } of left) for (const answer of waiting ?? []) answer(undefined);

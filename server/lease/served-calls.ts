@@ -22,8 +22,8 @@ export class ServedCalls {
 
   constructor(private readonly options: ServedCallsOptions) {}
 
-  asked(from: MemberId, number: number, question: Question): void {
-    const numbers = this.numbersOf(from);
+  onRequest(from: MemberId, number: number, question: Question): void {
+    const numbers = this.numbersFrom(from);
     if (numbers.has(number) || numbers.size >= maxServedCalls) return; // it asks again
     numbers.add(number);
     this.options.serve(question, (response) => {
@@ -34,11 +34,11 @@ export class ServedCalls {
   }
 
   /** Nobody waits there for what is under way. */
-  linkClosed(from: MemberId): void {
+  onLinkClosed(from: MemberId): void {
     this.underWay.delete(from);
   }
 
-  private numbersOf(from: MemberId): Set<number> {
+  private numbersFrom(from: MemberId): Set<number> {
     let numbers = this.underWay.get(from);
     if (numbers === undefined) this.underWay.set(from, (numbers = new Set()));
     return numbers;

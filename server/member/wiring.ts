@@ -168,7 +168,7 @@ export class Wiring {
         if (this.takesPart) this.node.receiveMessage(from, message);
       },
       onCalls: (from, message) => {
-        if (this.takesPart) this.calls.received(from, message);
+        if (this.takesPart) this.calls.onReceived(from, message);
       },
       onSnapshot: (from, channel) => {
         if (this.takesPart) this.snapshots.accept(from, channel);
@@ -183,11 +183,11 @@ export class Wiring {
         if (peer !== this.node.status().leader) return;
         this.proposals.leaderReached();
         this.reads.leaderChanged(true);
-        this.calls.leaderReached();
+        this.calls.onLeaderReachable();
       },
       onLinkClosed: (peer) => {
         this.node.onLinkClosed(peer);
-        this.calls.linkClosed(peer);
+        this.calls.onLinkClosed(peer);
       },
     };
   }
@@ -275,8 +275,8 @@ export class Wiring {
     const { leader } = status;
     this.proposals.leaderChanged(leader);
     this.reads.leaderChanged(leader !== noMember);
-    this.leases.statusChanged(status);
-    this.calls.leaderChanged(status);
+    this.leases.onStatusChange(status);
+    this.calls.onLeaderChanged(status);
     this.snapshots.onStatusChange(status);
     this.options.onStatusChange(status);
   }

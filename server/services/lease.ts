@@ -111,7 +111,7 @@ export const leaseMethods = (options: LeaseServiceOptions): Method[] => {
 /** The answer to LeaseLeases, encoded in slices: there may be hundreds of thousands. */
 function* listed(keeper: LeaseKeeper, header: ResponseHeader, isTired: IsTired): Sliced<Uint8Array> {
   const items: Uint8Array[] = [];
-  for (const { id: ID } of yield* keeper.all(isTired)) {
+  for (const { id: ID } of yield* keeper.listLeases(isTired)) {
     items.push(LeaseStatus.encode({ ID }).finish());
     if (items.length % leasesPerLook === 0 && isTired(leasesPerLook)) yield;
   }

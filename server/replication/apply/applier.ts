@@ -76,8 +76,8 @@ export interface Self {
 
 /** Who is told, on every member, that leases come and go. */
 export interface LeaseListener {
-  readonly granted: (lease: Lease) => void;
-  readonly revoked: (id: bigint) => void;
+  readonly onGranted: (lease: Lease) => void;
+  readonly onRevoked: (id: bigint) => void;
 }
 
 /** What has to do with the log as a whole, rather than with single entries. */
@@ -290,7 +290,7 @@ export class Applier implements StateMachine {
       case "leaseGrant": {
         const lease = { id: command.value.ID, ttlSeconds: Number(command.value.TTL), generation: index };
         const revision = this.store.grantLease(lease);
-        this.leases.granted(lease);
+        this.leases.onGranted(lease);
         return { kind: "leaseGrant", revision, lease };
       }
       case "leaseRevoke":
@@ -306,7 +306,7 @@ export class Applier implements StateMachine {
 
   private *revoke(lease: bigint): Sliced<Revision> {
     const revision = yield* this.store.revokeLease(lease);
-    this.leases.revoked(lease);
+    this.leases.onRevoked(lease);
     return revision;
   }
 

@@ -53,7 +53,7 @@ class Stage {
       },
       send: (to, calls) => {
         this.frames.push({ from: self, to, calls });
-        if (!this.loses(self, to)) this.members.get(to)?.received(self, decodeCalls(encodeCalls(calls)));
+        if (!this.loses(self, to)) this.members.get(to)?.onReceived(self, decodeCalls(encodeCalls(calls)));
       },
     });
     this.members.set(self, member);
@@ -81,7 +81,8 @@ const renew = (member: PeerCalls, lease: bigint): { result: number | string } =>
 const someTerm = 2 as Term;
 
 /** A member of which the test does not say who it is learns who leads, in whatever term. */
-const follow = (member: PeerCalls, leader: MemberId): void => member.leaderChanged({ id: 9n, leader, term: someTerm });
+const follow = (member: PeerCalls, leader: MemberId): void =>
+  member.onLeaderChanged({ id: 9n, leader, term: someTerm });
 
 test("the leader is asked, be it this member or another; what is asked in one turn is one frame", () => {
   const stage = new Stage();
@@ -135,7 +136,7 @@ test("after the link was closed the leader answers the repeated question anew", 
   for (const member of [one, two]) follow(member, 1n);
   renew(two, 20n);
   stage.clock.settle();
-  one.linkClosed(2n);
+  one.onLinkClosed(2n);
   stage.clock.advance(600);
   assert.equal(stage.servedBy(1n).length, 2);
 });
@@ -177,15 +178,15 @@ test("waiting ends at the deadline: without a leader, or with one that is silent
 test("calls at a leader that heard no majority end at once, and so do those that come before another leads", () => {
   const stage = new Stage();
   const one = stage.add(1n);
-  one.leaderChanged({ id: 1n, leader: 1n, term: someTerm });
+  one.onLeaderChanged({ id: 1n, leader: 1n, term: someTerm });
   const waiting = renew(one, 10n);
   stage.clock.advance(1_000);
   assert.equal(waiting.result, "waits");
-  one.leaderChanged({ id: 1n, leader: noMember, term: someTerm });
+  one.onLeaderChanged({ id: 1n, leader: noMember, term: someTerm });
   assert.equal(waiting.result, "no-leader");
   assert.throws(() => renew(one, 20n), { code: "no-leader" });
   stage.servedBy(1n)[0]?.answer(10); // too late
-  one.leaderChanged({ id: 1n, leader: 2n, term: (someTerm + 1) as Term });
+  one.onLeaderChanged({ id: 1n, leader: 2n, term: (someTerm + 1) as Term });
   const outcome = renew(one, 30n);
   stage.clock.settle();
   assert.deepEqual([waiting.result, outcome.result], ["no-leader", "waits"]);
@@ -195,13 +196,13 @@ test("calls at a leader that heard no majority end at once, and so do those that
 test("calls at a leader that saw a higher term wait for the next leader", () => {
   const stage = new Stage();
   const [one, two] = [stage.add(1n), stage.add(2n)];
-  one.leaderChanged({ id: 1n, leader: 1n, term: someTerm });
+  one.onLeaderChanged({ id: 1n, leader: 1n, term: someTerm });
   const outcome = renew(one, 10n);
   const nextTerm = (someTerm + 1) as Term;
-  one.leaderChanged({ id: 1n, leader: noMember, term: nextTerm });
+  one.onLeaderChanged({ id: 1n, leader: noMember, term: nextTerm });
   assert.equal(outcome.result, "waits");
   for (const [id, member] of [[1n, one] as const, [2n, two] as const])
-    member.leaderChanged({ id, leader: 2n, term: nextTerm });
+    member.onLeaderChanged({ id, leader: 2n, term: nextTerm });
   stage.clock.settle();
   stage.servedBy(2n)[0]?.answer(10);
   stage.clock.settle();
@@ -211,9 +212,9 @@ test("calls at a leader that saw a higher term wait for the next leader", () => 
 test("calls at a follower that lost its leader wait for the next one", () => {
   const stage = new Stage();
   const two = stage.add(2n);
-  two.leaderChanged({ id: 2n, leader: 1n, term: someTerm });
+  two.onLeaderChanged({ id: 2n, leader: 1n, term: someTerm });
   const outcome = renew(two, 10n);
-  two.leaderChanged({ id: 2n, leader: noMember, term: someTerm });
+  two.onLeaderChanged({ id: 2n, leader: noMember, term: someTerm });
   stage.clock.settle();
   assert.equal(outcome.result, "waits");
 });

@@ -8,13 +8,13 @@ import { serveLeaseCalls } from "../../../server/lease/lease-calls.js";
 const setUp = (keys: Promise<readonly string[]> = Promise.resolve([])) => {
   const rounds: { readonly confirmed: () => void; readonly failed: (error: unknown) => void }[] = [];
   const keeper = {
-    leads: true,
+    isLeader: true,
     renewed: [] as bigint[],
-    renew: (id: bigint, answer: (seconds: number | undefined) => void): void => {
+    renewLease: (id: bigint, answer: (seconds: number | undefined) => void): void => {
       keeper.renewed.push(id);
       answer(10);
     },
-    info: () => ({ grantedSeconds: 10, remainingSeconds: 7 }),
+    findLease: () => ({ grantedSeconds: 10, remainingSeconds: 7 }),
   };
   const answers: unknown[] = [];
   const serve = serveLeaseCalls({
@@ -65,7 +65,7 @@ test("a lease that ends while its keys are gathered has none; one whose leader i
   const deposed = setUp(Promise.resolve(["a"]));
   deposed.ask({ $case: "queryLease", value: { lease: 7n, keys: true } });
   deposed.rounds[0]!.confirmed();
-  deposed.keeper.leads = false;
+  deposed.keeper.isLeader = false;
   await new Promise(setImmediate);
   const [answer] = ended.answers as [{ value: { encodedKeys: Uint8Array } }];
   assert.equal(answer.value.encodedKeys.length, 0);
@@ -77,7 +77,7 @@ test("without a quorum, or once another leads, there is no answer: the member th
   ask({ $case: "renewLease", value: 7n });
   rounds[0]!.failed(new Error("no quorum"));
   ask({ $case: "renewLease", value: 7n });
-  keeper.leads = false;
+  keeper.isLeader = false;
   rounds[1]!.confirmed();
   assert.deepEqual([answers, keeper.renewed], [[undefined, undefined], []]);
 });

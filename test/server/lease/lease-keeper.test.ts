@@ -36,24 +36,24 @@ class Stage {
 
   /** Leads in `term`, or not. */
   lead(term: number, role: CoreStatus["role"] = "leader"): void {
-    this.keeper.statusChanged({ role, term: term as Term });
+    this.keeper.onStatusChange({ role, term: term as Term });
   }
 
   grant(id: number, ttlSeconds: number): void {
     const lease = { id: BigInt(id), ttlSeconds, generation: id };
     this.leases.set(lease.id, lease);
-    this.keeper.granted(lease);
+    this.keeper.onGranted(lease);
   }
 
   revoke(id: bigint): void {
     this.leases.delete(id);
-    this.keeper.revoked(id);
+    this.keeper.onRevoked(id);
   }
 
   /** What a keep-alive is answered; "waits": nothing yet. */
   renew(id: number): { answer: number | undefined | "waits" } {
     const renewal: { answer: number | undefined | "waits" } = { answer: "waits" };
-    this.keeper.renew(BigInt(id), (seconds) => (renewal.answer = seconds));
+    this.keeper.renewLease(BigInt(id), (seconds) => (renewal.answer = seconds));
     return renewal;
   }
 
@@ -112,7 +112,7 @@ test("a keep-alive that comes too late waits until the lease is gone; of one tha
   stage.clock.freeze(30); // over, and nobody has looked yet
   const late = stage.renew(7);
   assert.equal(late.answer, "waits");
-  assert.deepEqual(stage.keeper.info(7n), { grantedSeconds: 5, remainingSeconds: 0 });
+  assert.deepEqual(stage.keeper.findLease(7n), { grantedSeconds: 5, remainingSeconds: 0 });
   stage.clock.advance(100);
   assert.deepEqual(stage.ended, [7n]);
   const later = stage.renew(7);
@@ -130,7 +130,10 @@ test("who does not lead answers nothing and ends nothing; who waited is told to 
   assert.deepEqual(stage.ended, [7n]);
   const waiting = stage.renew(7);
   stage.lead(3, "follower");
-  assert.deepEqual([waiting.answer, stage.renew(7).answer, stage.keeper.info(7n)], [undefined, undefined, undefined]);
+  assert.deepEqual(
+    [waiting.answer, stage.renew(7).answer, stage.keeper.findLease(7n)],
+    [undefined, undefined, undefined],
+  );
   stage.clock.advance(60_000);
   assert.equal(stage.proposed.length, 1);
 });
@@ -217,7 +220,7 @@ test("time in which the member was frozen is not counted: it could hear no keep-
   stage.grant(7, 5);
   stage.clock.advance(1_000);
   stage.clock.freeze(60_000);
-  assert.equal(stage.keeper.info(7n)?.remainingSeconds, 3); // half a second of it is
+  assert.equal(stage.keeper.findLease(7n)?.remainingSeconds, 3); // half a second of it is
   assert.equal(stage.renew(7).answer, 5);
   stage.clock.advance(4_900);
   assert.deepEqual(stage.ended, []);
@@ -225,7 +228,7 @@ test("time in which the member was frozen is not counted: it could hear no keep-
   assert.deepEqual(stage.ended, [7n]);
 });
 
-const idsOf = ({ keeper }: Stage): bigint[] => atOnce(keeper.all(() => false)).map(({ id }) => id);
+const idsOf = ({ keeper }: Stage): bigint[] => atOnce(keeper.listLeases(() => false)).map(({ id }) => id);
 
 test("the list begins with what ends soonest", () => {
   const stage = new Stage();
@@ -237,9 +240,9 @@ test("the list begins with what ends soonest", () => {
   stage.clock.advance(9_000);
   assert.equal(stage.renew(2).answer, 10);
   assert.deepEqual(idsOf(stage), [3n, 2n, 1n]);
-  assert.deepEqual(stage.keeper.info(2n), { grantedSeconds: 10, remainingSeconds: 10 });
+  assert.deepEqual(stage.keeper.findLease(2n), { grantedSeconds: 10, remainingSeconds: 10 });
   stage.clock.advance(1);
-  assert.deepEqual(stage.keeper.info(2n), { grantedSeconds: 10, remainingSeconds: 9 });
+  assert.deepEqual(stage.keeper.findLease(2n), { grantedSeconds: 10, remainingSeconds: 9 });
 });
 
 test("stopped, it leaves no timer and nobody waiting", () => {

@@ -30,7 +30,7 @@ test("what is due soonest comes first, whatever was added, moved and removed", (
           queued.add(item);
         } else if (kind === "move" && queued.has(item)) {
           item.dueAt = at;
-          queue.moved(item);
+          queue.onMoved(item);
         }
         assert.equal(queue.first?.dueAt, next());
         assert.equal(item.position >= 0, queued.has(item));

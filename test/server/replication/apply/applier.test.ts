@@ -95,8 +95,8 @@ const open = async (
   });
   const leases: string[] = [];
   const listener = {
-    granted: ({ id }: Lease) => void leases.push(`granted ${id}`),
-    revoked: (id: bigint) => void leases.push(`revoked ${id}`),
+    onGranted: ({ id }: Lease) => void leases.push(`granted ${id}`),
+    onRevoked: (id: bigint) => void leases.push(`revoked ${id}`),
   };
   const answers = new Map<string, Applied | Error>();
   for (const name of ["first", "second", "third"])
