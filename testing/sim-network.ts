@@ -197,11 +197,11 @@ export class SimNetwork {
 
   /** The other member looks who that is. */
   private call(link: Link, to: Endpoint): void {
-    const { self, incarnation: life } = link.from.options;
+    const { self, incarnation } = link.from.options;
     link.called = to;
     to.process.receive(
       () =>
-        void to.options.admitPeer(self, life).then((refusal) => {
+        void to.options.admitPeer(self, incarnation).then((refusal) => {
           if (link.called !== to || !link.from.isOpen) return;
           if (!this.canReach(link.from, to)) this.inVain(link);
           else if (refusal === undefined) this.opened(link, to);

@@ -217,7 +217,7 @@ export class Leadership {
 
   /** Whoever holds everything is sure to win, as nothing is added to the log meanwhile. Raft thesis §3.10. */
   private promptTransferee(): void {
-    const { transferee: transferee } = this;
+    const { transferee } = this;
     if (transferee === undefined || transferee.isPrompted || this.progressOf(transferee.id).match < this.log.lastIndex)
       return;
     transferee.isPrompted = true;

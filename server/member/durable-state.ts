@@ -28,10 +28,10 @@ import {
   memberIdOf,
 } from "../config/index.js";
 import { DataDirectory, mustRestart, restartLog } from "../data-dir/index.js";
-import { ForeignPastError, StartError, storeClockOf } from "../base/index.js";
+import { StaleDirectoryError, StartError, storeClockOf } from "../base/index.js";
 import { LogSpace, SpacedBackend, StoreDescriptors, StoreSpace } from "../resources/index.js";
 import type { MemberEnvironment, MemberParts } from "./parts.js";
-import { Acquaintances } from "../peers/index.js";
+import { PeerIncarnations } from "../peers/index.js";
 import { NewStores, type NewStoresOptions } from "../snapshots/index.js";
 import type { Teardown } from "./teardown.js";
 
@@ -41,7 +41,7 @@ export interface DurableState {
   /** Higher than at every start before. */
   readonly incarnation: number;
   /** Who this member is to the others, and they to it. */
-  readonly peerIncarnations: Acquaintances;
+  readonly peerIncarnations: PeerIncarnations;
   readonly wal: Wal;
   readonly recovered: RecoveredLog;
   /** Whether the log has space to go on. */
@@ -104,16 +104,16 @@ export const openDurableState = async (
   if (log !== recovered) logger.warn("the log begins anew after the snapshot that was installed", { index, term });
   const incarnation = await directory.nextIncarnation();
   const known = applied.seen.incarnationOf(memberId);
-  if (known >= incarnation) throw ForeignPastError.ofLaterStart(known, incarnation);
+  if (known >= incarnation) throw StaleDirectoryError.ofLaterStart(known, incarnation);
   const { random } = environment;
   const peerIncarnations = teardown.opened(
-    await Acquaintances.open({ directory, self: memberId, start: incarnation, random }),
+    await PeerIncarnations.open({ directory, self: memberId, start: incarnation, random }),
   );
   return {
     clusterId,
     memberId,
     incarnation,
-    peerIncarnations: peerIncarnations,
+    peerIncarnations,
     wal,
     recovered: log,
     space,

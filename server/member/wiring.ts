@@ -15,7 +15,7 @@ import { type Applied, Applier, type Membership } from "../replication/apply/ind
 import { type AutoCompactor, LeadershipTransfer, Proposals, Reads, startAutoCompaction } from "../replication/index.js";
 import type { MemberConfig } from "../config/index.js";
 import type { DurableState } from "./durable-state.js";
-import { ForeignPastError, formatId, type Logger, parseMemberUrl, ServerError } from "../base/index.js";
+import { StaleDirectoryError, formatId, type Logger, parseMemberUrl, ServerError } from "../base/index.js";
 import { LeaseKeeper, PeerCalls, serveLeaseCalls } from "../lease/index.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
 import type { Peer, PeersOptions } from "../peers/index.js";
@@ -149,7 +149,7 @@ export class Wiring {
   /** Who this member is to the others, and they to it. */
   private identity(): Omit<PeersOptions, keyof PeerEvents> {
     const { environment, durable } = this.options;
-    const { clusterId, memberId: self, peerIncarnations: peerIncarnations, applied } = durable;
+    const { clusterId, memberId: self, peerIncarnations, applied } = durable;
     return {
       clusterId,
       self,
@@ -176,7 +176,7 @@ export class Wiring {
       },
       onFenced: (evidence) => {
         this.options.durable.peerIncarnations.fence(evidence);
-        this.options.onFailure(new ForeignPastError(evidence));
+        this.options.onFailure(new StaleDirectoryError(evidence));
       },
       onLinkOpened: (peer) => {
         this.snapshots.onReachable(peer);

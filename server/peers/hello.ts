@@ -32,19 +32,13 @@ export interface Hello {
 }
 
 const idsAt = magic.length + 2;
-const lifeAt = idsAt + 3 * 8;
-const purposeAt = lifeAt + 3 * 8;
+const incarnationAt = idsAt + 3 * 8;
+const purposeAt = incarnationAt + 3 * 8;
 
 /** Enough for a hello and its answer: whoever is not known yet may send no more. */
 export const maxHelloBytes = 512;
 
-export const encodeHello = ({
-  clusterId,
-  from,
-  to,
-  incarnation: incarnation,
-  purpose,
-}: Omit<Hello, "version">): Buffer => {
+export const encodeHello = ({ clusterId, from, to, incarnation, purpose }: Omit<Hello, "version">): Buffer => {
   const bytes = Buffer.alloc(purposeAt + 1);
   magic.copy(bytes);
   bytes.writeUInt16BE(peerProtocolVersion, magic.length);
@@ -56,7 +50,7 @@ export const encodeHello = ({
 
 /** Undefined: not a hello of a minietcd member. Of another version, only that and the ids mean anything. */
 export const decodeHello = (bytes: Buffer): Hello | undefined => {
-  if (bytes.length < lifeAt || !bytes.subarray(0, magic.length).equals(magic)) return undefined;
+  if (bytes.length < incarnationAt || !bytes.subarray(0, magic.length).equals(magic)) return undefined;
   const version = bytes.readUInt16BE(magic.length);
   const number = (n: number): bigint => bytes.readBigUInt64BE(idsAt + n * 8);
   const ids = { version, clusterId: number(0), from: number(1), to: number(2) };
@@ -87,7 +81,7 @@ export const decodeAnswer = (bytes: Buffer): Refusal | undefined => {
   if (bytes.length === 0) return undefined;
   const text = bytes.toString("utf8");
   const isStale = text.startsWith(staleMark);
-  return { reason: isStale ? text.slice(staleMark.length) : text, isStale: isStale };
+  return { reason: isStale ? text.slice(staleMark.length) : text, isStale };
 };
 
 /**

@@ -1,5 +1,5 @@
 import type { MemberId } from "../../raft/index.js";
-import { errorText, ForeignPastError, formatId, StartError } from "../base/index.js";
+import { errorText, StaleDirectoryError, formatId, StartError } from "../base/index.js";
 import type { DataDirectory } from "../data-dir/index.js";
 import type { Incarnation, Refusal } from "./hello.js";
 
@@ -44,12 +44,12 @@ export class PeerIncarnations {
   /**
    * Reads what earlier lives of this member left.
    *
-   * @throws ForeignPastError if another member has fencedBecause this directory, StartError if the file is damaged
+   * @throws StaleDirectoryError if another member has fencedBecause this directory, StartError if the file is damaged
    */
   static async open(options: PeerIncarnationsOptions): Promise<PeerIncarnations> {
     const text = await options.directory.readPeers();
     const file = text === undefined ? newPeersFile(options.random) : parsePeersFile(text);
-    if (file.fencedBecause !== undefined) throw new ForeignPastError(file.fencedBecause);
+    if (file.fencedBecause !== undefined) throw new StaleDirectoryError(file.fencedBecause);
     const peerIncarnations = new PeerIncarnations(options, file);
     if (text === undefined) await peerIncarnations.save(); // before anybody is told of it
     return peerIncarnations;
@@ -120,11 +120,7 @@ const drawId = (random: () => number): bigint => {
   return (half() << 32n) | half();
 };
 
-const formatPeersFile = ({
-  directory,
-  incarnations: incarnations,
-  fencedBecause: fencedBecause,
-}: PeersFile): string => {
+const formatPeersFile = ({ directory, incarnations, fencedBecause }: PeersFile): string => {
   const entries = [...incarnations].map(([member, incarnation]) => [
     formatId(member),
     { directory: formatId(incarnation.directory), start: incarnation.start, run: formatId(incarnation.run) },
@@ -147,7 +143,7 @@ export const parsePeersFile = (text: string): PeersFile => {
       ];
     });
     if (fencedBecause !== undefined && typeof fencedBecause !== "string") throw new SyntaxError("not a reason");
-    return { directory: parseId(directory), incarnations: new Map(incarnations), fencedBecause: fencedBecause };
+    return { directory: parseId(directory), incarnations: new Map(incarnations), fencedBecause };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new StartError("the file peers in the data directory is damaged: put it back as it was at the last stop");

@@ -54,14 +54,14 @@ export class Peers implements Transport {
   private readonly snapshots = new SnapshotConnections();
 
   constructor(private readonly options: PeersOptions) {
-    const { clusterId, self, admitPeer: admitPeer, clock, logger, onLinkClosed } = options;
+    const { clusterId, self, admitPeer, clock, logger, onLinkClosed } = options;
     const lastRefusal = new Map<MemberId, string>();
     const logged: string[] = [];
     this.incoming = new IncomingLinks({
       clusterId,
       self,
       isMember: (id) => this.outgoing.has(id),
-      admitPeer: admitPeer,
+      admitPeer,
       clock,
       maxUnknownConnections: options.maxUnknownConnections ?? maxUnknownPeerConnections,
       onTooManyUnknown: refusalCounter(clock, (count) =>
@@ -89,7 +89,7 @@ export class Peers implements Transport {
           options.onLinkOpened(id);
         },
         onClosed: () => onLinkClosed(id),
-        onRefused: ({ reason, isStale: isStale }) => {
+        onRefused: ({ reason, isStale }) => {
           if (isStale) options.onFenced(reason);
           if (lastRefusal.get(id) === reason) return; // it is asked every second; one line is enough
           lastRefusal.set(id, reason);
@@ -105,7 +105,7 @@ export class Peers implements Transport {
   async open(): Promise<void> {
     const links = [...this.outgoing.values()];
     for (const link of links) link.open();
-    await Promise.all(links.map(({ whenTried: tried }) => tried));
+    await Promise.all(links.map(({ whenTried }) => whenTried));
   }
 
   accept(socket: Socket): void {
@@ -141,7 +141,7 @@ export class Peers implements Transport {
   }
 
   private dialOptionsFor(to: MemberId): DialOptions {
-    const { clusterId, self, incarnation: incarnation, clock } = this.options;
-    return { clusterId, from: self, incarnation: incarnation, to, clock };
+    const { clusterId, self, incarnation, clock } = this.options;
+    return { clusterId, from: self, incarnation, to, clock };
   }
 }

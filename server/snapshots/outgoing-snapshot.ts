@@ -73,7 +73,7 @@ export class OutgoingSnapshot {
   }
 
   private async sendRows(): Promise<void> {
-    const { channel, snapshot, leaderTerm, position, rateLimiter: rateLimiter } = this.options;
+    const { channel, snapshot, leaderTerm, position, rateLimiter } = this.options;
     const writer = new SnapshotWriter();
     await this.sendMessage(writer.begin({ leaderTerm, position }));
     for (;;) {

@@ -70,15 +70,15 @@ export class SnapshotReceiver {
     const receiving = this.current;
     if (receiving?.offered === undefined)
       throw new Error(`Cannot install the snapshot up to entry ${index}: there is none`);
-    const { store, state, onInstalled: installed, onFailed: failed } = receiving.offered;
+    const { store, state, onInstalled, onFailed } = receiving.offered;
     receiving.isInstalling = true;
     try {
       await store.install();
     } catch (error) {
-      failed(error);
+      onFailed(error);
       throw error;
     }
-    installed();
+    onInstalled();
     return state;
   }
 
@@ -118,7 +118,7 @@ export class SnapshotReceiver {
     const former = this.current;
     former?.channel.close("another snapshot has come");
     const receiving: Receiving = {
-      incoming: incoming,
+      incoming,
       channel,
       offered: undefined,
       isInstalling: false,
@@ -150,7 +150,7 @@ export class SnapshotReceiver {
     about: Readonly<Record<string, unknown>>,
   ): Promise<void> {
     const { clock, logger, newStore } = this.options;
-    const { incoming: incoming } = receiving;
+    const { incoming } = receiving;
     const startedAt = clock.now();
     const took = () => ({ ...about, bytes: incoming.bytes, ms: Math.round(clock.now() - startedAt) });
     let store: NewStore | undefined;
@@ -172,8 +172,8 @@ export class SnapshotReceiver {
 
   private offerToConsensus(receiving: Receiving, store: NewStore, state: AppliedState): Promise<void> {
     if (this.stopped || this.current !== receiving) throw new ChannelClosedError("it is not wanted any more");
-    return new Promise((installed, failed) => {
-      receiving.offered = { store, state, onInstalled: installed, onFailed: failed };
+    return new Promise((onInstalled, onFailed) => {
+      receiving.offered = { store, state, onInstalled, onFailed };
       this.options.offer(receiving.incoming.header);
     });
   }

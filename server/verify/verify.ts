@@ -15,7 +15,7 @@ import {
 } from "../data-dir/index.js";
 import { errorText, formatId, StartError, whatToDoAboutDamage } from "../base/index.js";
 import { causeOf, errorCode, machineDisk } from "../../platform/index.js";
-import { parseNotes } from "../peers/index.js";
+import { parsePeersFile } from "../peers/index.js";
 import { checkStore } from "./store-check.js";
 
 /** What was found out about one part of a member's files. */
@@ -142,7 +142,7 @@ class Verification {
       return;
     }
     try {
-      const { directory, incarnations, fencedBecause } = parseNotes(text);
+      const { directory, incarnations, fencedBecause } = parsePeersFile(text);
       if (fencedBecause !== undefined)
         this.wrong(part, `other members know better: ${fencedBecause}`, whatToDoAboutDamage);
       else this.ok(part, `directory ${formatId(directory)}, ${incarnations.size} other members met`);

@@ -16,7 +16,7 @@ import {
   type Sliced,
   type StoreErrorCode,
 } from "../../../store/index.js";
-import { ForeignPastError } from "../../base/index.js";
+import { StaleDirectoryError } from "../../base/index.js";
 import { Membership } from "./membership.js";
 import type { Command, Proposals } from "../index.js";
 import { SeenProposals } from "./seen-proposals.js";
@@ -236,7 +236,7 @@ export class Applier implements StateMachine {
   private checkSelf(seen: SeenProposals): void {
     const { member, incarnation } = this.self;
     const last = seen.incarnationOf(member);
-    if (last > incarnation) throw ForeignPastError.ofLaterStart(last, incarnation);
+    if (last > incarnation) throw StaleDirectoryError.ofLaterStart(last, incarnation);
   }
 
   private state(): AppliedState {
