@@ -71,8 +71,8 @@ test("a leader whose disk is full hands over, refuses writes and goes on reading
   await writeHalfSegment(elsewhere);
   await leader.running.until("it says that there is no space", logged(noLogSpace), deadlineMs);
   await leader.running.until("it has handed over", logged("leadership transfer finished"), deadlineMs);
-  const heir = await cluster.leader();
-  assert.notEqual(heir, leader);
+  const successor = await cluster.leader();
+  assert.notEqual(successor, leader);
 
   await elsewhere.kv.put("during", "full");
   assert.equal(await here.kv.getText("during"), "full", "a linearizable read");
