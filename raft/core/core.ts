@@ -29,27 +29,30 @@ import {
   type Unsaved,
 } from "./types.js";
 
+/** The options of `RaftCore`: configuration, and the state recovered from disk. */
 export interface CoreOptions {
   readonly id: MemberId;
-  /** All voting members, this one included. */
+  /** The ids of all voters, including this member. */
   readonly voters: readonly MemberId[];
-  /** As recovered; term 0, no vote, commit 0 when new. */
+  /** The recovered hard state; term 0, no vote, commit 0 for a new member. */
   readonly hardState: HardState;
-  /** As recovered: where the log begins. Everything up to there is only in the state machine. */
+  /** The recovered base of the log. Everything up to it is only in the state machine. */
   readonly base: LogPosition;
-  /** As recovered: all durable, without a gap, from `base` on. */
+  /** The recovered entries after `base`, durable and without a gap. */
   readonly entries: readonly Entry[];
-  /** The state machine holds these already: they are committed and are not handed out again. */
+  /** The last index that the state machine holds: committed, and not handed out again. */
   readonly applied: LogIndex;
+  /** The ticks between two heartbeats. */
   readonly heartbeatTicks: number;
   /** The least election timeout; each wait is random in [electionTicks, 2 × electionTicks). */
   readonly electionTicks: number;
-  /** In [0, 1). */
+  /** Returns a number in [0, 1). */
   readonly random: () => number;
+  /** Overrides of `defaultLimits`. */
   readonly limits?: Partial<CoreLimits>;
 }
 
-/** Leadership on its way to another member. */
+/** A leadership transfer under way. Raft thesis §3.10. */
 interface Transfer {
   readonly to: MemberId;
   ticksLeft: number;
@@ -58,12 +61,12 @@ interface Transfer {
 const nothing: readonly never[] = [];
 
 /**
- * One member's part in Raft: decides, and does nothing. It is stepped with everything that happens, and what
- * it owes the world is taken from it, part by part:
+ * The Raft state machine of one member: decides, without any input or output of its own. The driver steps it with
+ * every event and takes the resulting work from it:
  *
  * ```text
  * step(input)…                 any number of times, also while a write is under way
- * send(takeMessages())         may leave at once: they speak of nothing that is not durable
+ * send(takeMessages())         may be sent at once: they depend on durable state only
  * unsaved = takeUnsaved()      only while no write is under way
  *   write unsaved.hardState and unsaved.entries, or restart the log; nothing to write if neither is there
  *   send(unsaved.replies)      once that is durable
@@ -72,7 +75,7 @@ const nothing: readonly never[] = [];
  * install(takeInstall())       only while nothing is being applied, then step(snapshotInstalled)
  * ```
  *
- * @throws InvariantError from any method if what consensus rests on is broken; the member must stop
+ * @throws InvariantError from any method if an invariant of Raft is broken; the member must stop
  */
 export class RaftCore {
   private readonly id: MemberId;
@@ -84,12 +87,12 @@ export class RaftCore {
   private readonly log: Log;
   private readonly elections: Elections;
 
-  /** While leader. */
+  /** The state of a leader; undefined in any other role. */
   private leadership: Leadership | undefined;
 
   private readonly outbox: Outbox;
   private readonly requests: ClientRequests;
-  /** Leadership is being handed over; a new leader, or time, ends it. Raft thesis §3.10. */
+  /** The leadership transfer under way; ended by a new leader, a closed link or an election timeout. */
   private transfer: Transfer | undefined;
   private readonly installer: Installer;
   private notices: Notice[] = [];
@@ -128,7 +131,7 @@ export class RaftCore {
     this.elections.start();
   }
 
-  /** Takes in one thing that happened. */
+  /** Handles one event. Results are collected until they are taken. */
   step(input: Input): void {
     switch (input.kind) {
       case "tick":
@@ -163,21 +166,21 @@ export class RaftCore {
     }
   }
 
-  /** Messages that may leave at once, beside a write under way. */
+  /** Returns the messages that may be sent at once, beside a write under way. */
   takeMessages(): readonly Outgoing[] {
     this.leadership?.sendDueMessages();
     return this.outbox.takeMessages();
   }
 
   /**
-   * The next write. Undefined: nothing to write, nothing to say. With neither a hard state nor entries there is
-   * nothing to write, and the replies may leave at once; calling `onSaved` for it is allowed and does nothing.
+   * Returns the next write, or undefined if there is nothing to write and nothing to send. With neither a hard state nor
+   * entries there is nothing to write and the replies may be sent at once; `onSaved` then has no effect.
    */
   takeUnsaved(): Unsaved | undefined {
     return this.outbox.takeUnsaved(this.installer.pendingRestart);
   }
 
-  /** `unsaved` is durable. */
+  /** Records that `unsaved` is durable. */
   onSaved(unsaved: Unsaved): void {
     if (!this.outbox.onSaved(unsaved)) return;
     if (unsaved.restart === undefined) this.log.markSaved();
@@ -186,27 +189,31 @@ export class RaftCore {
     this.elections.onSaved();
   }
 
-  /** Committed entries that are durable here, in order, each once; a bounded amount, so take until there are none. */
+  /**
+   * Returns the next committed entries that are durable here, in order, each once. The amount is bounded: call it until it
+   * returns none.
+   */
   takeCommitted(): readonly Entry[] {
-    if (this.installer.isUnderWay) return nothing; // the snapshot contains them
+    if (this.installer.isUnderWay) return nothing; // the snapshot contains the entries
     return this.log.takeCommitted(this.limits.maxCommittedBytes);
   }
 
-  /** A snapshot that the state machine must take over, once. Nothing is committed until it has. */
+  /** Returns the position of a snapshot to install, once. No entry is committed until it is installed. */
   takeInstall(): LogPosition | undefined {
     return this.installer.takeInstall();
   }
 
-  /** Reads that may be answered once everything up to their index is applied. */
+  /** Returns the reads that may be answered once their index is applied. Raft thesis §6.4. */
   takeReadStates(): readonly ReadState[] {
     return this.requests.takeReadStates();
   }
 
-  /** Proposals and reads that were not taken. */
+  /** Returns the proposals and reads that were refused. */
   takeRefusals(): readonly Refusal[] {
     return this.requests.takeRefusals();
   }
 
+  /** Returns the notices for the member around the core. */
   takeNotices(): readonly Notice[] {
     if (this.notices.length === 0) return nothing;
     const { notices } = this;
@@ -215,9 +222,10 @@ export class RaftCore {
   }
 
   /**
-   * Forgets the entries up to `through`, which the state machine holds durably; those that it was not given yet stay.
+   * Removes the entries up to `through`, which the state machine holds durably, except those not yet handed out to be
+   * applied. Raft paper §7.
    *
-   * @returns where the log begins now: what is up to there is not needed on disk any more
+   * @returns the new base of the log: entries up to it are no longer needed on disk
    */
   compact(through: LogIndex): LogPosition {
     if (!this.installer.isUnderWay) this.log.compact(through);
@@ -225,6 +233,7 @@ export class RaftCore {
     return this.log.base;
   }
 
+  /** Returns a snapshot of the core's state. */
   status(): CoreStatus {
     const { role, term, vote, leader } = this.elections;
     return {
@@ -240,7 +249,7 @@ export class RaftCore {
     };
   }
 
-  // Who leads.
+  // Leadership.
 
   private onElected(): void {
     this.leadership = new Leadership({
@@ -263,7 +272,7 @@ export class RaftCore {
   private endLeadership(): void {
     const unanswered = this.leadership?.pendingReads() ?? [];
     this.leadership = undefined;
-    this.notices = this.notices.filter(({ kind }) => kind !== "snapshotNeeded"); // that is for the next leader to say
+    this.notices = this.notices.filter(({ kind }) => kind !== "snapshotNeeded"); // the next leader sends its own
     for (const { from, request } of unanswered) if (from === this.id) this.requests.onReadDropped(request);
   }
 
@@ -273,7 +282,7 @@ export class RaftCore {
     if (this.transfer !== undefined && leader !== noMember) this.endTransfer(leader === this.transfer.to);
   }
 
-  /** Where what clients want goes. */
+  /** Returns the destination of clients' requests. */
   private findRoute(): Route {
     return { leadership: this.leadership, leader: this.elections.leader };
   }
@@ -291,7 +300,7 @@ export class RaftCore {
     if (peer === this.transfer?.to) this.endTransfer(false);
   }
 
-  // Handing leadership over. Raft thesis §3.10.
+  // Leadership transfer. Raft thesis §3.10.
 
   private onTransferLeadership(wanted: MemberId | undefined): void {
     if (this.leadership === undefined) {
@@ -309,7 +318,7 @@ export class RaftCore {
     this.leadership.setTransferee(to);
   }
 
-  /** A leader that still leads takes proposals again: "if leadership transfer does not complete after about an election timeout". */
+  /** Ends the transfer; a member that still leads accepts proposals again. Raft thesis §3.10: "after about an election timeout". */
   private endTransfer(ok: boolean): void {
     this.transfer = undefined;
     this.leadership?.setTransferee(undefined);
@@ -321,10 +330,10 @@ export class RaftCore {
     if (!isOfUse) this.notices.push({ kind: "snapshotRefused", position: snapshot.position });
   }
 
-  // What members say to each other.
+  // Messages from peers.
 
   private onReceive(from: MemberId, message: PeerMessage): void {
-    if (!this.peers.includes(from)) return; // no member, no say
+    if (!this.peers.includes(from)) return; // not a voter
     switch (message.kind) {
       case "preVote":
         this.elections.onPreVote(from, message);
@@ -354,11 +363,11 @@ export class RaftCore {
         this.elections.onTimeoutNow(from, message);
         return;
       case "forwardedProposal":
-        // Refused silently: the member that forwarded it cannot know anyway whether it arrived.
+        // There is no negative acknowledgement: the sender retransmits until its deadline, as the message may also be lost.
         if (message.data.length > 0) this.leadership?.propose(message.data);
         return;
       case "forwardedRead":
-        this.leadership?.readIndex({ from, request: message.request }); // not taken: the asker gives up on it
+        this.leadership?.readIndex({ from, request: message.request }); // refused without an answer: the sender expires the read
         return;
       case "forwardedReadReply":
         if (from === this.elections.leader) this.requests.onForwardedReadReply(message);
@@ -372,14 +381,14 @@ export class RaftCore {
 
   private onAppend(from: MemberId, append: Append): void {
     if (append.term < this.elections.term) {
-      this.refuseAppend(from, append); // so that a leader that was cut off learns of the new term
+      this.refuseAppend(from, append); // the reply carries the new term to the old leader
       return;
     }
     this.elections.followLeader(from, append.term);
-    if (this.installer.isUnderWay) return; // as if lost: the log stands still
+    if (this.installer.isUnderWay) return; // as if lost: the log is about to be replaced
     const { prevIndex, prevTerm, entries } = append;
     if (prevIndex < this.log.base.index) {
-      // What is committed here the leader holds, too (paper §5.4, leader completeness): it can go on from there.
+      // The leader holds all that is committed here (paper §5.4, leader completeness) and can continue from there.
       this.outbox.acknowledgeAppend(from, this.log.commit);
       return;
     }
@@ -389,14 +398,14 @@ export class RaftCore {
     }
     invariant(entries[0] === undefined || entries[0].index === prevIndex + 1, "an append with a gap");
     this.log.mergeEntries(entries);
-    // Beyond what this message vouches for, our log may differ from the leader's. Raft paper, figure 2.
+    // Beyond the entries of this message our log may differ from the leader's. Raft paper, figure 2, AppendEntries rule 5.
     const agreeAt = (prevIndex + entries.length) as LogIndex;
     this.log.commitTo(Math.min(append.commit, agreeAt) as LogIndex);
     this.outbox.acknowledgeAppend(from, agreeAt);
   }
 
   private refuseAppend(to: MemberId, { prevIndex, prevTerm }: Append): void {
-    // What is committed agrees, so the search need not go back further; nor could it, with the log cut off.
+    // The committed prefix matches, so the search never goes back further than that.
     const hintIndex = Math.max(this.log.commit, this.log.findConflictByTerm(prevIndex, prevTerm)) as LogIndex;
     const hintTerm = this.log.termAt(hintIndex) ?? (0 as Term);
     const { term } = this.elections;

@@ -16,35 +16,36 @@ import {
   type VoteReply,
 } from "./types.js";
 
-/** What the core does when it comes to know, or is, another leader. */
+/** Receives the changes of term, leader and role. */
 export interface ElectionsListener {
-  /** The term is new: what was said in an older one is of use to nobody. */
+  /** The term has changed: replies of the former term are obsolete. */
   onNewTerm(): void;
-  /** `leader` is another, or nobody. */
+  /** `leader` has changed, perhaps to `noMember`. */
   onLeaderChanged(): void;
-  /** This member leads its term. */
+  /** This member has become leader of its term. */
   onElected(): void;
-  /** If it led, it does not any more. */
+  /** This member is not leader, whatever it was before. */
   onDeposed(): void;
 }
 
+/** The options of `Elections`. */
 export interface ElectionsOptions extends ElectionTimerOptions {
   readonly id: MemberId;
-  /** All voting members, this one included, by id. */
+  /** The ids of all voters, including this member, in ascending order. */
   readonly voters: readonly MemberId[];
-  /** As recovered. */
+  /** The recovered hard state. */
   readonly hardState: HardState;
   readonly log: Log;
-  /** To whom this member, if it leads, is handing leadership over. */
+  /** Returns the transferee of a transfer under way; undefined without one. */
   readonly transferee: () => MemberId | undefined;
-  /** Whether term and vote are on disk. */
+  /** Tells whether term and vote are on disk. */
   readonly isDurable: () => boolean;
-  /** Sends once term and vote are on disk. */
+  /** Sends a message once term and vote are on disk. */
   readonly send: (to: MemberId, message: PeerMessage) => void;
   readonly listener: ElectionsListener;
 }
 
-/** Who leads: terms, votes and candidacies of one member. Raft paper §5.2, §5.4.1; PreVote: thesis §9.6. */
+/** The leader election of one member: terms, votes, candidacies. Raft paper §5.2, §5.4.1; PreVote: thesis §9.6. */
 export class Elections {
   private readonly id: MemberId;
   private readonly voters: readonly MemberId[];
@@ -60,17 +61,17 @@ export class Elections {
   private ownTerm: Term;
   private ownVote: MemberId;
   private knownLeader: MemberId = noMember;
-  /** Who was seen leading this term; stays when the leader is forgotten. */
+  /** The member that was seen leading this term; kept when `leader` is reset. */
   private leaderOfTerm: MemberId = noMember;
-  /** While pre-candidate or candidate. */
+  /** The answers to the current candidacy; undefined for followers and leaders. */
   private ballot: Ballot | undefined;
-  /** The leader is known to be gone, and nobody contradicted yet: members campaign in turn, in short windows. */
+  /** The leader's link has closed and no member has refused a PreVote since: members campaign in turn. */
   private isLeaderGone = true;
-  /** Whose link closed last while it led, or was about to: it takes no turn. */
+  /** The leader or expected leader whose link closed last; it has no turn. */
   private lostLeader: MemberId = noMember;
-  /** The candidacy under way was asked for by the leader. */
+  /** The current candidacy follows a TimeoutNow. */
   private isTransfer = false;
-  /** This member starts no candidacy: it could not lead now. */
+  /** Suppresses candidacies, while a snapshot is installed. */
   isPaused = false;
 
   constructor(options: ElectionsOptions) {
@@ -87,26 +88,28 @@ export class Elections {
     this.timer = new ElectionTimer(options);
   }
 
-  /** Nobody leads as far as this member knows: the same case as a leader whose link closed. */
+  /** Starts the first wait: no leader is known, as after a closed link. A single voter campaigns at once. */
   start(): void {
     if (this.peers.length === 0) this.campaign({ isTransfer: false });
     else this.timer.startTurn(this.rank());
   }
 
+  /** The role in the current term. */
   get role(): Role {
     return this.ownRole;
   }
 
+  /** The current term. */
   get term(): Term {
     return this.ownTerm;
   }
 
-  /** Whom this member voted for in `term`. */
+  /** The candidate that received this member's vote in `term`; `noMember` if none. */
   get vote(): MemberId {
     return this.ownVote;
   }
 
-  /** The leader that is heard; `noMember` also when its link closed or it was silent for too long. */
+  /** The known leader; `noMember` also after its link closed or the election timeout elapsed. */
   get leader(): MemberId {
     return this.knownLeader;
   }
@@ -122,7 +125,7 @@ export class Elections {
     this.listener.onNewTerm();
   }
 
-  /** Takes note of another member's term. @returns whether its message is of our own term */
+  /** Adopts `term` if it is newer. @returns whether the message is of the current term. Raft paper §5.1 */
   observeTerm(term: Term): boolean {
     if (term > this.ownTerm) {
       this.adoptTerm(term);
@@ -131,7 +134,7 @@ export class Elections {
     return term === this.ownTerm;
   }
 
-  /** An append or heartbeat of our term or a later one: `from` leads it. Raft paper §5.2. */
+  /** Follows `from` after an append or heartbeat of the current term or a later one. Raft paper §5.2. */
   followLeader(from: MemberId, term: Term): void {
     if (term > this.ownTerm) this.adoptTerm(term);
     this.recordLeader(from);
@@ -139,26 +142,26 @@ export class Elections {
     else this.becomeFollower(from);
   }
 
-  /** `leader` leads this term, or led it. */
+  /** Records the leader of the current term. There is only one. */
   private recordLeader(leader: MemberId): void {
     if (this.leaderOfTerm === leader) return;
     invariant(this.leaderOfTerm === noMember, "two leaders in one term");
     this.leaderOfTerm = leader;
   }
 
-  /** Some time ago, perhaps, `leader` led `term`. */
+  /** Adopts the knowledge that `leader` led `term`, perhaps some time ago. */
   learnLeader(leader: MemberId, term: Term): void {
     this.observeTerm(term);
     this.recordLeader(leader);
-    if (this.ownRole !== "follower") this.becomeFollower(noMember); // this term has its leader
+    if (this.ownRole !== "follower") this.becomeFollower(noMember); // the term has a leader
   }
 
-  /** A leader that hears no majority gives way, without knowing to whom. Raft thesis §6.2. */
+  /** Becomes follower without a leader: no majority is active. Raft thesis §6.2. */
   stepDown(): void {
     this.becomeFollower(noMember);
   }
 
-  /** Any role gives way; the wait for the next candidacy begins anew. */
+  /** Becomes follower of `leader` from any role and restarts the election timeout. */
   private becomeFollower(leader: MemberId): void {
     this.ownRole = "follower";
     this.ballot = undefined;
@@ -174,18 +177,19 @@ export class Elections {
     this.listener.onLeaderChanged();
   }
 
-  /** Whether a leader works, as far as this member knows: then it helps nobody to unseat it. Raft thesis §4.2.3, §9.6. */
+  /** Tells whether a leader sent a message within the least election timeout. Raft thesis §4.2.3, §9.6; etcd `inLease`. */
   private hasActiveLeader(): boolean {
     return this.ownRole === "leader" || (this.knownLeader !== noMember && this.timer.isWithinElectionTimeout);
   }
 
-  // Time, and links that close.
+  // Timeouts and closed links.
 
-  /** For all but a leader. */
+  /** Counts a tick of a member that does not lead; campaigns when the timeout has elapsed. */
   tick(): void {
     if (this.timer.tick() && !this.isPaused) this.campaign({ isTransfer: false });
   }
 
+  /** Starts waiting for this member's turn if the closed link was the leader's. */
   onLinkClosed(peer: MemberId): void {
     if (peer !== this.knownLeader && !this.isAwaitedCandidate(peer)) return;
     this.lostLeader = peer;
@@ -193,13 +197,13 @@ export class Elections {
     this.waitForTurn();
   }
 
-  /** Whether this member voted for `candidate`, and waits since to hear it lead. */
+  /** Tells whether this member voted for `candidate` and has not seen it lead yet. */
   private isAwaitedCandidate(candidate: MemberId): boolean {
     const isIdle = this.ownRole === "follower" && !this.isLeaderGone;
     return isIdle && this.ownVote === candidate && this.leaderOfTerm === noMember;
   }
 
-  /** Begins waiting for this member's turn, with the leader gone. Refusals from before do not count any more. */
+  /** Waits for this member's turn to campaign. Earlier refusals no longer count. */
   private waitForTurn(): void {
     this.ownRole = "follower";
     this.ballot = undefined;
@@ -207,14 +211,14 @@ export class Elections {
     this.timer.startTurn(this.rank());
   }
 
-  /** This member's place among those that may follow the lost leader. */
+  /** Returns this member's place among the voters without the lost leader. */
   private rank(): number {
     return this.voters.filter((voter) => voter !== this.lostLeader).indexOf(this.id);
   }
 
   /**
-   * A member that wants to lead holds less than this one, which therefore refused it: with nobody leading,
-   * this one should ask, and not only after a whole timeout.
+   * Waits for a turn after refusing a candidate whose log is behind: without a leader this member should campaign
+   * before a whole election timeout elapses.
    */
   private waitForTurnIfIdle(): void {
     const isIdle = this.ownRole === "follower" || this.ownRole === "preCandidate";
@@ -223,14 +227,14 @@ export class Elections {
 
   // Candidacies.
 
-  /** Asks whether a candidacy would succeed, which disturbs nobody if it would not. Raft thesis §9.6. */
+  /** Becomes pre-candidate and requests pre-votes. Raft thesis §9.6. */
   private campaign({ isTransfer }: { isTransfer: boolean }): void {
     this.setLeader(noMember);
     if (this.peers.length === 0) {
-      this.becomeCandidate(); // nobody to ask
+      this.becomeCandidate(); // no peers
       return;
     }
-    // Without an answer, in a hurry, those that were silent are asked again, a window later than before.
+    // In turns, and after TimeoutNow, members that have not answered are asked again, one window later than before.
     const asksAgain =
       this.ownRole === "preCandidate" && isTransfer === this.isTransfer && (this.isLeaderGone || isTransfer);
     if (!asksAgain) {
@@ -256,7 +260,7 @@ export class Elections {
     if (this.ballot?.isWon === true) this.becomeCandidate();
   }
 
-  /** Raft paper §5.2. The requests wait for the write of term and vote; so does the own vote, see `onSaved`. */
+  /** Becomes candidate and requests votes. The requests, and the own vote, wait until term and vote are durable. Raft paper §5.2. */
   private becomeCandidate(): void {
     this.adoptTerm((this.ownTerm + 1) as Term);
     this.ownRole = "candidate";
@@ -266,7 +270,7 @@ export class Elections {
     this.requestVotes("vote", this.ownTerm);
   }
 
-  /** A write ended. A candidate's own vote counts once it cannot be forgotten and given to another. Raft paper §5.2. */
+  /** Counts a candidate's own vote once it is durable: after a crash it could be given to another member. Raft paper §5.2. */
   onSaved(): void {
     if (this.ownRole === "candidate" && this.isDurable()) this.recordVote(this.id, true);
   }
@@ -287,8 +291,9 @@ export class Elections {
     this.listener.onElected();
   }
 
-  // What candidates and voters say to each other.
+  // Messages of candidates and voters.
 
+  /** Answers a PreVote: granted if the log is up to date and no leader is active. Raft thesis §9.6. */
   onPreVote(from: MemberId, request: PreVote): void {
     const upToDate = this.log.isUpToDate(request.lastIndex, request.lastTerm);
     const free = request.term > this.ownTerm || (request.term === this.ownTerm && this.canVoteFor(from));
@@ -298,8 +303,8 @@ export class Elections {
   }
 
   /**
-   * Whether a leader works that `from` would unseat, and did not ask for it itself. The leader knows best whom it asked, and
-   * whether that still holds: a candidacy that comes late is like any other, and disturbs nobody.
+   * Tells whether to refuse a PreVote for the sake of an active leader that did not ask for it. Only the leader knows its
+   * transferee: a late candidacy is refused there.
    */
   private shouldKeepLeader(from: MemberId, { transfer }: PreVote): boolean {
     if (!this.hasActiveLeader()) return false;
@@ -307,8 +312,9 @@ export class Elections {
     return this.ownRole === "leader" && this.transferee() !== from;
   }
 
+  /** Counts a pre-vote; becomes candidate with a majority. */
   onPreVoteReply(from: MemberId, reply: PreVoteReply): void {
-    if (!reply.granted) this.observeTerm(reply.term); // granted, it is our own term + 1
+    if (!reply.granted) this.observeTerm(reply.term); // a granted reply has our own term + 1
     if (this.ownRole !== "preCandidate") return;
     if (reply.granted) {
       if (reply.term === this.ownTerm + 1) this.recordPreVote(from, true);
@@ -316,15 +322,16 @@ export class Elections {
     }
     this.recordPreVote(from, false);
     if (this.isLeaderGone) {
-      // Somebody hears the leader, or holds more than we do: no reason for haste.
+      // A peer has an active leader or a longer log: wait for a whole election timeout.
       this.isLeaderGone = false;
       this.timer.startTimeout();
     }
   }
 
+  /** Answers RequestVote. Raft paper, figure 2, RequestVote rules 1 and 2. */
   onVote(from: MemberId, request: Vote): void {
-    // A working leader is not given up for a member that lost sight of it (raft thesis §4.2.3); but for one that the
-    // leader asked to take over (§3.10), which a majority agreed to in the PreVote before.
+    // An active leader is kept (Raft thesis §4.2.3), unless it sent the candidate TimeoutNow (§3.10): a majority then
+    // agreed in the PreVote before.
     if (request.term > this.ownTerm && this.hasActiveLeader() && !request.transfer) return;
     const isCurrent = this.observeTerm(request.term);
     const upToDate = this.log.isUpToDate(request.lastIndex, request.lastTerm);
@@ -337,23 +344,24 @@ export class Elections {
     if (!upToDate) this.waitForTurnIfIdle();
   }
 
+  /** Counts a vote; becomes leader with a majority. Raft paper §5.2. */
   onVoteReply(from: MemberId, reply: VoteReply): void {
     if (!this.observeTerm(reply.term) || this.ownRole !== "candidate") return;
     this.recordVote(from, reply.granted);
-    // A split vote: the next turn comes soon if the leader is known to be gone.
+    // A split vote: the next turn begins after a window if the leader's link has closed.
     if (!reply.granted && this.isLeaderGone) this.timer.startTurn(this.rank() + 1);
   }
 
   /**
-   * The leader hands over to this member. Raft thesis §3.10: "as if its election timer fired", which here means to ask in a
-   * PreVote first. (etcd leaves that out; it costs one round trip, and makes a request that comes late harmless.)
+   * Campaigns at the leader's request. Raft thesis §3.10: "as if its election timer fired", here with a PreVote first. etcd
+   * skips the PreVote; it costs one round trip and makes a late TimeoutNow harmless.
    */
   onTimeoutNow(from: MemberId, { term, lastIndex }: TimeoutNow): void {
     const isCurrent = term === this.ownTerm && from === this.leaderOfTerm && lastIndex === this.log.lastIndex;
     if (isCurrent && !this.isPaused) this.campaign({ isTransfer: true });
   }
 
-  /** At most one vote per term. Raft paper §5.2. */
+  /** Tells whether the vote of this term is free or already `candidate`'s: at most one per term. Raft paper §5.2. */
   private canVoteFor(candidate: MemberId): boolean {
     return this.ownVote === candidate || (this.ownVote === noMember && this.leaderOfTerm === noMember);
   }

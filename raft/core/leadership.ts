@@ -15,6 +15,7 @@ import type {
   Term,
 } from "./types.js";
 
+/** The options of `Leadership`. */
 export interface LeadershipOptions {
   readonly id: MemberId;
   readonly term: Term;
@@ -23,15 +24,15 @@ export interface LeadershipOptions {
   readonly limits: CoreLimits;
   readonly heartbeatTicks: number;
   readonly electionTicks: number;
-  /** Sends as soon as `term` is durable. */
+  /** Sends a message; the leader's term is durable. */
   readonly send: (to: MemberId, message: PeerMessage) => void;
-  /** A read was confirmed: it sees everything acknowledged before it began, once `index` is applied. */
+  /** Confirms a read: once `index` is applied it sees every write acknowledged before it began. Raft thesis §6.4. */
   readonly onReadConfirmed: (read: PendingRead, index: LogIndex) => void;
-  /** What a follower needs is not in the log any more; it is sent no appends until `snapshotEnded`. */
+  /** Reports that a follower needs compacted entries. It is sent no appends until `onSnapshotEnded`. Raft paper §7. */
   readonly onSnapshotNeeded: (follower: MemberId) => void;
 }
 
-/** What a leader does in its term. Gone with the term, so nothing of it can leak into the next. Raft paper §5.3, §5.4. */
+/** The state of a leader, created for one term and dropped with it. Raft paper §5.3, §5.4. */
 export class Leadership {
   private readonly id: MemberId;
   private readonly term: Term;
@@ -45,14 +46,14 @@ export class Leadership {
   private readonly followers: ReadonlyMap<MemberId, Progress>;
   private readonly quorum: number;
   private readonly reads = new ReadRounds();
-  /** To whom leadership is being handed over. `isPrompted`: it holds the whole log and was sent TimeoutNow. */
+  /** The transferee; `isPrompted` once it holds the whole log and was sent TimeoutNow. */
   private transferee: { readonly id: MemberId; isPrompted: boolean } | undefined;
   private round = 0;
   private now = 0;
-  /** One value per voter; kept to allocate nothing per acknowledgement. */
+  /** A buffer with one value per voter, so that an acknowledgement allocates nothing. */
   private readonly votersScratch: Float64Array;
 
-  /** Starts the term with a no-op: only once an entry of its own is committed does a leader know what else is. Raft paper §8. */
+  /** Starts the term with a no-op: a leader knows what is committed once an entry of its own term is. Raft paper §8. */
   constructor(options: LeadershipOptions) {
     this.id = options.id;
     this.term = options.term;
@@ -70,7 +71,7 @@ export class Leadership {
     this.append(new Uint8Array());
   }
 
-  /** @returns why `data` was not taken; undefined: it is in the log */
+  /** Appends `data`. @returns the reason of a refusal; undefined if it is in the log */
   propose(data: Uint8Array): RefusalReason | undefined {
     if (this.transferee !== undefined) return "transferring";
     const held = this.log.uncommittedBytes;
@@ -83,20 +84,20 @@ export class Leadership {
     this.log.appendEntry({ index: (this.log.lastIndex + 1) as LogIndex, term: this.term, data });
   }
 
-  /** @returns why the read was not taken; undefined: it is answered later */
+  /** Adds a read to the next round. @returns the reason of a refusal; undefined if `onReadConfirmed` or the term's end follows */
   readIndex(read: PendingRead): RefusalReason | undefined {
     if (this.reads.size >= this.limits.maxPendingReads) return "too-many";
     this.reads.addRead(read);
-    if (this.quorum === 1) this.beginDueRound(); // nobody to ask
+    if (this.quorum === 1) this.beginDueRound(); // a single voter confirms itself
     return undefined;
   }
 
-  /** Reads that this term will not answer any more. */
+  /** Returns the reads without an answer; called when the term ends. */
   pendingReads(): readonly PendingRead[] {
     return this.reads.pendingReads();
   }
 
-  /** @returns false when no majority was heard within an election timeout: somebody else may lead by now. Raft thesis §6.2. */
+  /** Counts a tick; begins a round of heartbeats when due. @returns false if no majority is active (CheckQuorum). Raft thesis §6.2 */
   tick(): boolean {
     this.now++;
     if (this.now % this.heartbeatTicks !== 0) return true;
@@ -114,18 +115,19 @@ export class Leadership {
     return this.now - follower.activeAt < this.electionTicks;
   }
 
-  /** Something of this term arrived from `from`. */
+  /** Marks a follower active: a message of this term arrived from it. */
   markActive(from: MemberId): void {
     const follower = this.progressOf(from);
     follower.activeAt = this.now;
     follower.isConnected = true;
   }
 
-  /** What was on its way to `peer` is lost; it is sent again once the follower answers a heartbeat. */
+  /** Treats all appends in flight to `peer` as lost; they are sent again after the follower's next answer. */
   onLinkClosed(peer: MemberId): void {
     this.followers.get(peer)?.onLinkClosed();
   }
 
+  /** Advances the follower's match, or searches backwards after a refusal. Raft paper §5.3. */
   onAppendReply(from: MemberId, reply: AppendReply): void {
     const follower = this.progressOf(from);
     if (!reply.accepted) {
@@ -138,6 +140,7 @@ export class Leadership {
     this.advanceCommit();
   }
 
+  /** Counts the answer for the reads of its round, and resumes a stalled follower. */
   onHeartbeatReply(from: MemberId, reply: HeartbeatReply): void {
     const follower = this.progressOf(from);
     if (reply.round > follower.round) follower.round = reply.round;
@@ -145,19 +148,19 @@ export class Leadership {
     if (follower.onHeartbeatReply()) this.sendAppend(from, follower.next, (follower.next - 1) as LogIndex);
   }
 
-  /** The snapshot for `peer` arrived, or did not. */
+  /** Probes `peer` after the end of its snapshot, successful or not. */
   onSnapshotEnded(peer: MemberId): void {
     this.followers.get(peer)?.onSnapshotEnded();
   }
 
-  /** The log begins later than it did. */
+  /** Adjusts the followers to the new base of the log. */
   onLogCompacted(): void {
     for (const follower of this.followers.values()) follower.onLogCompacted();
   }
 
   /**
-   * Who leadership can be handed over to: `wanted`, or if that is undefined who holds most; in either case only one that is
-   * heard, as proposals wait for it.
+   * Returns the member to transfer leadership to: `wanted`, or with undefined the one with the greatest match. Only an active,
+   * connected follower qualifies, as proposals wait for it.
    */
   findTransferee(wanted: MemberId | undefined): MemberId | undefined {
     let best: MemberId | undefined;
@@ -171,12 +174,12 @@ export class Leadership {
     return best;
   }
 
-  /** Takes no proposals any more, and asks `transferee` to lead once it holds everything; undefined: goes on leading. Raft thesis §3.10. */
+  /** Stops accepting proposals and prompts `transferee` once its log is complete; undefined resumes. Raft thesis §3.10. */
   setTransferee(transferee: MemberId | undefined): void {
     this.transferee = transferee === undefined ? undefined : { id: transferee, isPrompted: false };
   }
 
-  /** The leader's own copy counts only as far as it is durable. */
+  /** Counts the leader's own copy as far as it is durable. */
   onSaved(): void {
     this.advanceCommit();
   }
@@ -187,7 +190,7 @@ export class Leadership {
     return progress;
   }
 
-  /** Commits what a majority holds durably. Raft paper §5.3, §5.4. */
+  /** Commits the entries that a majority holds durably. Raft paper, figure 2, last rule for leaders. */
   private advanceCommit(): void {
     const held = this.votersScratch;
     held[0] = this.log.saved;
@@ -202,20 +205,20 @@ export class Leadership {
   }
 
   /**
-   * Sends what is due to the followers: called when messages are taken, not at every step, so that all
-   * proposals, reads and acknowledgements of one turn share their messages.
+   * Sends the due appends, commits and heartbeats. Called when messages are taken, not at every step: all proposals, reads
+   * and acknowledgements of one turn of the event loop share their messages.
    */
   sendDueMessages(): void {
     this.beginDueRound();
     for (const [id, follower] of this.followers) {
       while (follower.isAppendDue(this.limits)) this.sendAppend(id, follower.next, this.log.lastIndex);
-      // A commit that no append carried is sent at once: the follower's readers wait for it.
+      // A commit that no append carried is sent at once: reads at the follower wait for it.
       if (this.commitFor(follower) > follower.commitSent) this.sendHeartbeat(id, follower);
     }
     this.promptTransferee();
   }
 
-  /** Whoever holds everything is sure to win, as nothing is added to the log meanwhile. Raft thesis §3.10. */
+  /** Sends TimeoutNow to a transferee whose log is complete: it wins, as the log does not grow meanwhile. Raft thesis §3.10. */
   private promptTransferee(): void {
     const { transferee } = this;
     if (transferee === undefined || transferee.isPrompted || this.progressOf(transferee.id).match < this.log.lastIndex)
@@ -228,7 +231,7 @@ export class Leadership {
     this.send(transferee, { kind: "timeoutNow", term: this.term, lastIndex: this.log.lastIndex });
   }
 
-  /** Sends entries from `from` up to `to`, as many as one message takes; none asks whether `from - 1` is held. */
+  /** Sends entries from `from` up to `to`, as many as fit into one append; none asks whether the logs match at `from - 1`. */
   private sendAppend(id: MemberId, from: LogIndex, to: LogIndex): void {
     const follower = this.progressOf(id);
     const prevIndex = (from - 1) as LogIndex;
@@ -242,7 +245,7 @@ export class Leadership {
     if (taken > follower.commitSent) follower.commitSent = taken;
   }
 
-  /** What a follower is not known to hold it must not take for committed: it may hold something else there. */
+  /** Returns the commit index to send: beyond its match a follower may hold other entries. Raft paper §5.3. */
   private commitFor(follower: Progress): LogIndex {
     return Math.min(this.log.commit, follower.match) as LogIndex;
   }
@@ -250,7 +253,7 @@ export class Leadership {
   private sendHeartbeat(id: MemberId, follower: Progress): void {
     const commit = this.commitFor(follower);
     follower.commitSent = commit;
-    // A heartbeat would call off the candidacy that it was asked for; being asked again does not.
+    // A heartbeat would end the transferee's candidacy; another TimeoutNow does not.
     if (this.transferee?.isPrompted === true && this.transferee.id === id) {
       this.sendTimeoutNow(id);
       return;
@@ -259,12 +262,12 @@ export class Leadership {
     this.send(id, heartbeat);
   }
 
-  /** Begins a round for the reads that gathered, unless they must wait: for the round before, or for the no-op. */
+  /** Begins a round for the waiting reads, unless the previous round or the no-op is pending. */
   private beginDueRound(): void {
     if (this.reads.isRoundDue && this.hasCommittedInTerm()) this.beginRound();
   }
 
-  /** A new leader learns what is committed from its first own entry that is. Raft thesis §6.4. */
+  /** Tells whether an entry of this term is committed; before, a leader does not know the commit index. Raft thesis §6.4. */
   private hasCommittedInTerm(): boolean {
     return this.log.termAt(this.log.commit) === this.term;
   }
