@@ -1,18 +1,18 @@
-// Entries as bytes. A run of entries is a stretch of one log: indexes count up by one and terms never fall, so the run
-// stores neither, only how far each term is above the one before it. What can be decoded is such a stretch by construction.
+// The encoding of entries. A run of entries is a stretch of one log: indexes count up by one and terms never fall. A run stores
+// only how far each term is above the one before, so every decoded run is such a stretch.
 import type { Entry, LogIndex, Term } from "../core/index.js";
 import type { ByteReader, ByteWriter } from "./bytes.js";
 
-/** The entry a run follows in its log: `index` is one less than the first entry's, `term` not above its term. */
+/** The entry before a run: `index` is one less than the first entry's, `term` is at most its term. */
 export interface RunStart {
   readonly index: number;
   readonly term: number;
 }
 
-/** The smallest entry, a no-op in the term of the one before: one byte of term, one of length. */
+/** The size of the smallest entry, a no-op in the term of the entry before: one byte of term, one of length. */
 const minEntryBytes = 2;
 
-/** Writes `entries` as the stretch of log that follows `start`; a reader must be told the same `start`. */
+/** Writes `entries` as the run that follows `start`; the reader needs the same `start`. */
 export const writeRun = (writer: ByteWriter, entries: readonly Entry[], start: RunStart): void => {
   let { index, term } = start;
   writer.writeNumber(entries.length);
@@ -25,7 +25,7 @@ export const writeRun = (writer: ByteWriter, entries: readonly Entry[], start: R
   }
 };
 
-/** Reads what `writeRun` wrote after the same `start`. The entries' data are views into the message. */
+/** Reads a run written with the same `start`. The entries' data are views into the message. @throws MalformedMessageError */
 export const readRun = (reader: ByteReader, start: RunStart): Entry[] => {
   const count = reader.readNumber();
   if (count * minEntryBytes > reader.remaining)
@@ -42,7 +42,7 @@ export const readRun = (reader: ByteReader, start: RunStart): Entry[] => {
   return entries;
 };
 
-/** Writes `entries` together with where they begin. */
+/** Writes `entries` together with their start. */
 export const writeEntries = (writer: ByteWriter, entries: readonly Entry[]): void => {
   const first = entries[0];
   const start: RunStart = first === undefined ? { index: 0, term: 0 } : { index: first.index - 1, term: first.term };
@@ -51,6 +51,7 @@ export const writeEntries = (writer: ByteWriter, entries: readonly Entry[]): voi
   writeRun(writer, entries, start);
 };
 
+/** Reads entries written by `writeEntries`. @throws MalformedMessageError */
 export const readEntries = (reader: ByteReader): Entry[] => {
   const index = reader.readNumber();
   const term = reader.readNumber();

@@ -1,10 +1,10 @@
-// What members say to each other, as bytes: one byte of kind, the fields in the order of core/types.ts, nothing after.
-// A change here is a new version of the peer protocol; the link compares versions when it is opened.
+// The encoding of messages between members: one byte of kind, then the fields in the order of core/types.ts.
+// A change here is a new version of the peer protocol; members compare versions when a link opens.
 import type { LogIndex, PeerMessage, Term, Vote } from "../core/index.js";
 import { ByteReader, ByteWriter } from "./bytes.js";
 import { readRun, writeRun } from "./entries.js";
 
-/** On the wire: a number, once given, is never given to another kind. */
+/** The number of each kind on the wire. A number is never used for another kind. */
 const kindCode = {
   preVote: 1,
   preVoteReply: 2,
@@ -20,18 +20,18 @@ const kindCode = {
   timeoutNow: 12,
 } as const satisfies Record<PeerMessage["kind"], number>;
 
-/** @throws RangeError if an append's entries do not continue its `prevIndex` and `prevTerm` */
+/** Encodes a message. @throws RangeError if an append's entries do not continue its `prevIndex` and `prevTerm` */
 export const encodePeerMessage = (message: PeerMessage): Uint8Array => {
   const writer = new ByteWriter(mostBytesOf(message));
   writePeerMessage(writer, message);
   return writer.writtenBytes();
 };
 
-/** A message without data, and an entry without its data, are smaller: numbers take up to 8 bytes. */
+/** Upper bounds of a message without data and of an entry without data: numbers take up to 8 bytes. */
 const mostBytesWithoutData = 64;
 const mostBytesOfAnEntry = 16;
 
-/** So that what is large is not moved as the memory for it grows. */
+/** Returns an upper bound of a message's size, so that a large message is not copied as its buffer grows. */
 const mostBytesOf = (message: PeerMessage): number => {
   if (message.kind === "forwardedProposal") return mostBytesWithoutData + message.data.length;
   if (message.kind !== "append") return mostBytesWithoutData;
@@ -84,8 +84,8 @@ const writePeerMessage = (writer: ByteWriter, message: PeerMessage): void => {
 };
 
 /**
- * The message that `bytes` are. Entries and proposals are views into `bytes`, and an append's entries follow its
- * `prevIndex` and `prevTerm` without a gap. What the numbers mean for this member is for the core to judge.
+ * Decodes a message. Entries and proposals are views into `bytes`, and an append's entries follow its `prevIndex` and
+ * `prevTerm` without a gap. The core validates the values.
  *
  * @throws MalformedMessageError if `bytes` are not exactly one message
  */

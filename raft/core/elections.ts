@@ -18,13 +18,13 @@ import {
 
 /** Receives the changes of term, leader and role. */
 export interface ElectionsListener {
-  /** The term has changed: replies of the former term are obsolete. */
+  /** Reports a new term: replies of the former term are obsolete. */
   onNewTerm(): void;
-  /** `leader` has changed, perhaps to `noMember`. */
+  /** Reports that `leader` has changed, perhaps to `noMember`. */
   onLeaderChanged(): void;
-  /** This member has become leader of its term. */
+  /** Reports that this member leads its term. */
   onElected(): void;
-  /** This member is not leader, whatever it was before. */
+  /** Reports that this member does not lead, whatever its role was before. */
   onDeposed(): void;
 }
 

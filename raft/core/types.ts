@@ -201,7 +201,7 @@ export type Notice =
   | { readonly kind: "snapshotNeeded"; readonly peer: MemberId }
   /** The received snapshot is refused: its leader is of an older term, or the log already holds as much. */
   | { readonly kind: "snapshotRefused"; readonly position: LogPosition }
-  /** All transfer requests have ended: `ok` if the transferee leads. */
+  /** The end of all transfer requests: `ok` if the transferee leads. */
   | { readonly kind: "transferEnded"; readonly ok: boolean };
 
 /** One write for the log on disk, and the messages to send once it is durable. */
@@ -210,7 +210,7 @@ export type Unsaved = UnsavedBatch | UnsavedRestart;
 /** A write of entries and hard state. */
 export interface UnsavedBatch {
   readonly restart: undefined;
-  /** Undefined: unchanged since the last write. */
+  /** The hard state; undefined if unchanged since the last write. */
   readonly hardState: HardState | undefined;
   /** Replace the log from `entries[0].index` on. May be empty. */
   readonly entries: readonly Entry[];

@@ -1,26 +1,28 @@
-// What one record of the log says, and which record may follow which.
+// The content of a record, and the rules for the order of records.
 import { ByteReader, type ByteWriter, readEntries, writeEntries } from "../codec/index.js";
 import { type Entry, type HardState, type LogIndex, type LogPosition, noMember, type Term } from "../core/index.js";
 
-/** What one write makes durable: entries that replace the log from `entries[0].index` on, and the hard state if it changed. */
+/** The content of one write: entries that replace the log from `entries[0].index` on, and the hard state if it changed. */
 export interface Batch {
   readonly hardState: HardState | undefined;
   readonly entries: readonly Entry[];
 }
 
-/** Where a log stands: as much of it as decides what may come next. */
+/** The end of a log: the part of its state that decides which batch may follow. */
 export interface LogEnd {
   readonly hardState: HardState;
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
 }
 
+/** The end of an empty log. */
 export const emptyLog: LogEnd = {
   hardState: { term: 0 as Term, vote: noMember, commit: 0 as LogIndex },
   lastIndex: 0 as LogIndex,
   lastTerm: 0 as Term,
 };
 
+/** Encodes a batch. */
 export const writeBatch = (writer: ByteWriter, { hardState, entries }: Batch): void => {
   writer.writeFlag(hardState !== undefined);
   if (hardState !== undefined) {
@@ -32,7 +34,7 @@ export const writeBatch = (writer: ByteWriter, { hardState, entries }: Batch): v
 };
 
 /**
- * The entries' data are views into `payload`.
+ * Decodes a batch. The entries' data are views into `payload`.
  *
  * @throws MalformedMessageError if `payload` is not exactly one batch
  */
@@ -51,8 +53,8 @@ const readHardState = (reader: ByteReader): HardState => ({
 });
 
 /**
- * Why `batch` cannot follow a log that ends in `end`; undefined if it can. Asked before a batch is written, so that a
- * member never writes what it would refuse to read, and again when it is read.
+ * Returns the reason why `batch` cannot follow a log that ends in `end`; undefined if it can. Checked before a batch is
+ * written and again when it is read, so that a member never writes what it would refuse to read.
  */
 export const conflictWithEnd = (end: LogEnd, { hardState = end.hardState, entries }: Batch): string | undefined => {
   const { term, commit } = hardState;
@@ -81,7 +83,7 @@ const conflictWithHardState = (before: HardState, { term, vote }: HardState): st
   return undefined;
 };
 
-/** Why a log that ends in `end` cannot begin anew after `base`; undefined if it can. */
+/** Returns the reason why a log that ends in `end` cannot restart after `base`; undefined if it can. */
 export const conflictWithRestart = (end: LogEnd, base: LogPosition, hardState: HardState): string | undefined => {
   const contradiction = conflictWithHardState(end.hardState, hardState);
   if (contradiction !== undefined) return contradiction;
@@ -91,6 +93,7 @@ export const conflictWithRestart = (end: LogEnd, base: LogPosition, hardState: H
   return undefined;
 };
 
+/** Returns the end of a log after a batch was added. */
 export const endAfter = (end: LogEnd, { hardState, entries }: Batch): LogEnd => {
   const last = entries.at(-1);
   return {

@@ -1,4 +1,4 @@
-// Opening the log: what is there is read, mended after a power cut, and gone on with.
+// Opening the log: reading it, repairing it after a power cut, continuing it.
 import path from "node:path";
 import { type Disk, type DiskFile, ensureDirectory, promised } from "../../platform/index.js";
 import { withFileName } from "./errors.js";
@@ -10,17 +10,17 @@ import { Wal, type WalOptions } from "./wal.js";
 
 const defaultSegmentBytes = 16 * 1024 * 1024;
 
-/** How a log is opened. */
+/** The options of `openWal`. */
 export interface OpenOptions extends Omit<WalOptions, "segmentBytes"> {
-  /** A multiple of 512; 16 MiB if absent. A larger batch gets a segment of its own size. */
+  /** The size of a segment, a multiple of 512; 16 MiB by default. A larger batch gets a segment of its own size. */
   readonly segmentBytes?: number;
 }
 
 /**
- * Reads the log in `directory` and opens it for appending. What it returns is durable.
+ * Reads the log in `directory` and opens it for appending. The returned log is durable.
  *
- * @throws WalDamagedError if anything but a power cut during the last write explains what is there; WalVersionError if a
- * newer version wrote it; in both cases nothing in the directory was touched; WalFailedError if the disk fails
+ * @throws WalDamagedError if a power cut during the last write does not explain the content; WalVersionError if a newer
+ * version wrote it; in both cases the directory is unchanged; WalFailedError if the disk fails
  */
 export const openWal = async (options: OpenOptions): Promise<{ wal: Wal; recovered: RecoveredLog }> => {
   const { disk, directory, segmentBytes = defaultSegmentBytes } = options;
@@ -32,7 +32,7 @@ export const openWal = async (options: OpenOptions): Promise<{ wal: Wal; recover
   await removeUnfinished(disk, directory);
   const { tail, repair } = recovery;
   const file = tail && (await withFileName("open", tail.file, openTail(disk, tail, repair)));
-  // The last segment may have been renamed by a process that was killed before it could make the name durable.
+  // A killed process may have renamed the last segment without making the name durable.
   const synced = promised((done) => disk.syncDirectory(directory, done));
   await withFileName("sync", directory, synced);
   const wal = new Wal({ ...options, segmentBytes }, { files, recovery, file });
@@ -46,9 +46,8 @@ const removeUnfinished = async (disk: Disk, directory: string): Promise<void> =>
 };
 
 /**
- * Opens the last segment, cuts off what is torn, and makes what is left durable: a process that was killed may have left
- * its last record in the page cache only. The record is written again, as after a failed write the page cache may hold
- * what the disk does not, and take it for durable.
+ * Opens the last segment, cuts off a torn record and makes the rest durable: the last record of a killed process may be in the
+ * page cache only. The record is written again, as after a failed write the page cache may count unwritten data as clean.
  */
 const openTail = async (disk: Disk, tail: LogTail, repair: Repair | undefined): Promise<DiskFile> => {
   const { lastRecordAt, position } = tail;

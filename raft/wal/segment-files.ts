@@ -1,26 +1,27 @@
-// Which files of a directory make up the log: found by name and by the first sector of each, before any is read whole.
+// The files of a log: found by name and by their first sectors, before any is read whole.
 import path from "node:path";
 import { type Disk, type DiskFile, promised } from "../../platform/index.js";
 import { withFileName, WalDamagedError } from "./errors.js";
 import { sectorBytes } from "./record.js";
 import { parseSegmentFileName, readSegmentHeader, segmentFileName, type SegmentHeader } from "./segment.js";
 
-/** A file of the log, known by its header. */
+/** A file of the log and its header. */
 export interface SegmentFile {
   readonly file: string;
   readonly header: SegmentHeader;
-  /** Of its first record's checksum. */
+  /** The seed of the first record's checksum. */
   readonly seed: number;
 }
 
+/** The files of a log. */
 export interface LogFiles {
-  /** Left by a truncation or a restart that was cut short: nothing in them counts, and they may go, oldest first. */
+  /** The segments left by an interrupted truncation or restart, to be removed, oldest first. */
   readonly obsolete: readonly SegmentFile[];
-  /** The log, oldest first. */
+  /** The segments of the log, oldest first. */
   readonly segments: readonly SegmentFile[];
 }
 
-/** @throws WalDamagedError, WalVersionError, or WalFailedError */
+/** Lists the log's files. @throws WalDamagedError, WalVersionError or WalFailedError */
 export const listLogFiles = async (disk: Disk, directory: string): Promise<LogFiles> => {
   const names = await promised<readonly string[]>((done) => disk.list(directory, done));
   const files: SegmentFile[] = [];
@@ -31,7 +32,7 @@ export const listLogFiles = async (disk: Disk, directory: string): Promise<LogFi
   return separateObsolete(files);
 };
 
-/** Reads `file`, or as much of its beginning as is asked for. */
+/** Reads `file`, or its first `length` bytes. @throws WalFailedError */
 export const readFile = (disk: Disk, file: string, length?: number): Promise<Uint8Array> =>
   withFileName("read", file, readFrom(disk, file, length));
 
@@ -46,8 +47,10 @@ const readFrom = async (disk: Disk, file: string, length: number | undefined): P
 };
 
 /**
+ * Reads a segment's header.
+ *
  * @param head at least the first sector of the file, if it has one
- * @throws WalDamagedError if this is not the segment that its name says; WalVersionError
+ * @throws WalDamagedError if header and file name differ; WalVersionError
  */
 export const readHead = (file: string, head: Uint8Array): SegmentFile => {
   const name = parseSegmentFileName(path.basename(file));
@@ -59,7 +62,7 @@ export const readHead = (file: string, head: Uint8Array): SegmentFile => {
 };
 
 /**
- * Tells what counts from what is left over. Old segments are removed oldest first, so only the front may be missing.
+ * Separates the log's segments from obsolete ones. Segments are removed oldest first, so only the front may be missing.
  *
  * @param files in the order of their names
  * @throws WalDamagedError if a segment is missing between two others
@@ -74,12 +77,12 @@ export const separateObsolete = (files: readonly SegmentFile[]): LogFiles => {
   return { obsolete: files.slice(0, first), segments };
 };
 
-/** Where in `files` the log begins. */
+/** Returns the position in `files` at which the log begins. */
 const beginning = (files: readonly SegmentFile[]): number => {
   const restart = files.findLastIndex(({ header }) => header.restarts);
   const [front] = files;
   if (restart >= 0 || front === undefined || canBeginLog(front)) return restart;
-  // Version 1 does not say what came before: its segments are removed all or none, and these are left of all.
+  // Version 1 does not state the term before a segment, so its segments are removed all together: these are the rest.
   const next = files.findIndex(canBeginLog);
   if (next > 0) return next;
   throw new WalDamagedError(front.file, 0, `segment ${front.header.sequence} where segment 1 should be`);
