@@ -19,32 +19,33 @@ import {
 } from "./hello.js";
 import { SocketChannel } from "./socket-channel.js";
 
-/** Larger than any append: one entry of the largest proposal, or a batch of small ones. */
+/** The largest message: more than any append, which is one entry of the largest proposal or a batch of small ones. */
 const maxMessageBytes = 512 * 1024 * 1024;
 const handshakeMs = 5_000;
 
+/** The options of `IncomingLinks`. */
 export interface IncomingLinksOptions {
   readonly clusterId: bigint;
   readonly self: MemberId;
   readonly isMember: (id: MemberId) => boolean;
-  /** Whether the member may be heard in that incarnation, or why not; it is remembered then. */
+  /** Admits a member's incarnation, durably, or returns a refusal. */
   readonly admitPeer: (member: MemberId, incarnation: Incarnation) => Promise<Refusal | undefined>;
   readonly clock: Clock;
-  /** Connections that have not said who they are; one more is closed at once, and `onTooMany` told. */
+  /** The bound on connections without a valid hello; one more is closed at once and reported to `onTooManyUnknown`. */
   readonly maxUnknownConnections: number;
   readonly onTooManyUnknown: () => void;
   readonly onMessage: (from: MemberId, message: PeerMessage) => void;
   readonly onCalls: (from: MemberId, calls: Calls) => void;
-  /** A member has connected to send a snapshot. */
+  /** Reports a connection that will carry a snapshot. */
   readonly onSnapshot: (from: MemberId, channel: SnapshotChannel) => void;
-  /** A member has connected and is who it says. */
+  /** Reports an accepted link. */
   readonly onOpened: (from: MemberId) => void;
   readonly onClosed: (from: MemberId) => void;
-  /** Somebody was turned away, or sent what no member sends. */
+  /** Reports a refused hello, or bytes that no member sends. */
   readonly onRefused: (reason: string) => void;
 }
 
-/** The connections over which other members speak to this one: one each, a newer one replaces an older; and snapshots'. */
+/** The connections from peers: one link per peer, where a newer one replaces an older, and connections for snapshots. */
 export class IncomingLinks {
   private readonly links = new Map<MemberId, Socket>();
   private readonly snapshots = new Set<Socket>();
@@ -53,7 +54,7 @@ export class IncomingLinks {
 
   constructor(private readonly options: IncomingLinksOptions) {}
 
-  /** Takes over a connection that was accepted on the peer port. */
+  /** Adds a connection that was accepted on the peer port. */
   accept(socket: Socket): void {
     if (this.closed || this.unknown.size >= this.options.maxUnknownConnections) {
       if (!this.closed) this.options.onTooManyUnknown();
@@ -65,7 +66,7 @@ export class IncomingLinks {
     const cancelHandshake = this.options.clock.after(handshakeMs, () => socket.destroy());
     const reader = new FrameReader(maxHelloBytes);
     let take = (payload: Buffer): void => {
-      take = () => undefined; // nobody has anything to say before the answer, nor when that is a refusal
+      take = () => undefined; // nothing is read before the answer, nor after a refusal
       void greet(decodeHello(payload));
     };
     const greet = async (hello: Hello | undefined): Promise<void> => {
@@ -99,7 +100,7 @@ export class IncomingLinks {
     });
   }
 
-  /** Ends all of them. */
+  /** Closes all connections. */
   close(): void {
     this.closed = true;
     for (const socket of [...this.links.values(), ...this.snapshots, ...this.unknown]) socket.destroy();
@@ -145,7 +146,7 @@ export class IncomingLinks {
     return this.options.admitPeer(hello.from, hello.incarnation);
   }
 
-  /** Why this is not the member that the other side wants, or the other way round; empty: it is. */
+  /** Returns the reason to refuse a hello by version or ids; empty if there is none. */
   private mismatchOf(hello: Hello | undefined): string {
     if (hello === undefined) return "this is the peer port of a minietcd member: clients use the client port";
     if (hello.version !== peerProtocolVersion)

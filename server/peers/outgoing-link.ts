@@ -4,25 +4,26 @@ import { dial, type DialOptions } from "./dial.js";
 import { writeFrames } from "./frame.js";
 import { keepaliveMs, type Refusal } from "./hello.js";
 
-/** Bytes that wait for a slow member; beyond it messages to it are dropped, as if the network had lost them. */
+/** The bytes queued for a slow member; beyond them messages are dropped, as if the network had lost them. */
 const maxQueuedBytes = 64 * 1024 * 1024;
 const firstRetryMs = 50;
 const longestRetryMs = 1_000;
 /** The number of keepalives that may be missed in a row before the connection is closed and dialled again. */
 const maxMissedKeepalives = 3;
 
+/** The options of `OutgoingLink`. */
 export interface OutgoingLinkOptions extends DialOptions {
-  /** Tried in turn until one answers. */
+  /** The addresses of the member, tried in turn until one answers. */
   readonly addresses: readonly Address[];
-  /** Messages have a way to go; what was sent before may have been lost. */
+  /** Reports that the link is established; earlier messages may be lost. */
   readonly onOpened: () => void;
-  /** An established connection closed. */
+  /** Reports that an established link closed. */
   readonly onClosed: () => void;
-  /** The other side will not have us, and why. It is asked again later. */
+  /** Reports a refused hello. The link is dialled again later. */
   readonly onRefused: (refusal: Refusal) => void;
 }
 
-/** The connection over which this member speaks to one other; dialled again for as long as the member runs. */
+/** The connection over which this member sends to one peer; dialled again until it is closed. */
 export class OutgoingLink {
   private socket: Socket | undefined;
   private isEstablished = false;
@@ -33,16 +34,17 @@ export class OutgoingLink {
   private missedKeepalives = 0;
   private resolveTried: () => void = () => undefined;
 
-  /** Resolves once the member has answered, or each of its addresses was tried without one. */
+  /** Resolves once the peer has answered, or each of its addresses was tried without an answer. */
   readonly whenTried = new Promise<void>((resolve) => (this.resolveTried = resolve));
 
   constructor(private readonly options: OutgoingLinkOptions) {}
 
-  /** Whether messages have a way to go. */
+  /** Tells whether the link is established. */
   get isUp(): boolean {
     return this.isEstablished;
   }
 
+  /** Dials the next address. */
   open(): void {
     if (this.closed) return;
     const { addresses, clock } = this.options;
@@ -52,7 +54,7 @@ export class OutgoingLink {
       return;
     }
     this.missedKeepalives = 0;
-    // Counted, not timed: a process that stood still for a minute has missed one, not sixty.
+    // Counted, not timed: a process that was frozen for a minute has missed one keepalive, not sixty.
     const cancelWatch = clock.every(keepaliveMs, () => {
       if (this.isEstablished && ++this.missedKeepalives > maxMissedKeepalives) socket.destroy();
     });
@@ -67,20 +69,21 @@ export class OutgoingLink {
     this.socket = socket;
   }
 
-  /** The member has just called, so it is there: dials now what would have been dialled a little later. */
+  /** Dials at once instead of after the retry delay: the peer has just connected, so it is up. */
   redial(): void {
     if (this.socket !== undefined) return; // connected, or about to be
     this.cancelRetry?.();
     this.open();
   }
 
-  /** Sends over the present connection, each as a frame; without one, or beyond the bound, they are lost. */
+  /** Sends payloads, each as a frame; without a link, or beyond the bound, they are dropped. */
   send(payloads: readonly Uint8Array[]): void {
     const { socket } = this;
     if (socket === undefined || !this.isEstablished || socket.writableLength > maxQueuedBytes) return;
     writeFrames(socket, payloads);
   }
 
+  /** Closes the link for good. */
   close(): void {
     this.closed = true;
     this.cancelRetry?.();

@@ -3,33 +3,35 @@ import { errorText, StaleDirectoryError, formatId, StartError } from "../base/in
 import type { DataDirectory } from "../data-dir/index.js";
 import type { Incarnation, Refusal } from "./hello.js";
 
-// Raft counts on what a member has promised (paper §5.1, figure 2). One whose directory was emptied, or is an older copy,
-// has forgotten some of it and cannot tell; but those it promised it to can. So each member tells the others which incarnation of it
-// speaks, and each remembers, durably, as what it incarnations them.
+// Raft relies on each member's durable state (paper §5.1, figure 2). A member whose data directory was emptied, or is an older
+// copy, has lost votes and acknowledgements and cannot detect that; its peers can. So each member announces its incarnation, and
+// each peer stores it durably and refuses an older one. Fencing, in other words.
 
-/** What is on disk, in `peers`. */
+/** The content of the file `peers`. */
 export interface PeersFile {
+  /** The id of this data directory, random. */
   readonly directory: bigint;
-  /** As what each other member was incarnations last. */
+  /** The last known incarnation of each peer. */
   readonly incarnations: Map<MemberId, Incarnation>;
-  /** Why another member knows better than this directory; it then stays out of use. */
+  /** The reason why a peer refused this directory as stale; undefined if none did. A fenced directory is never used again. */
   fencedBecause: string | undefined;
 }
 
+/** The options of `PeerIncarnations.open`. */
 export interface PeerIncarnationsOptions {
   readonly directory: Pick<DataDirectory, "readPeers" | "replacePeers">;
   readonly self: MemberId;
-  /** Higher than at every start from this directory before. */
+  /** The number of this incarnation: greater than every earlier one of this directory. */
   readonly start: number;
-  /** Uniform in [0, 1). */
+  /** Returns a uniform number in [0, 1). */
   readonly random: () => number;
 }
 
-/** Who this member is in this incarnation, and as what it has incarnations the others. */
+/** The incarnation of this member, and the last known ones of its peers. */
 export class PeerIncarnations {
-  /** What the others are told of this member. */
+  /** The incarnation of this member, for its hellos. */
   readonly own: Incarnation;
-  /** What of `met` is on disk. */
+  /** The incarnations that are on disk. */
   private readonly saved: Map<MemberId, Incarnation>;
   private lastWrite: Promise<void> = Promise.resolve();
 
@@ -42,25 +44,25 @@ export class PeerIncarnations {
   }
 
   /**
-   * Reads what earlier lives of this member left.
+   * Reads the file `peers`, creating it in a new directory.
    *
-   * @throws StaleDirectoryError if another member has fencedBecause this directory, StartError if the file is damaged
+   * @throws StaleDirectoryError if the directory was fenced, StartError if the file is damaged
    */
   static async open(options: PeerIncarnationsOptions): Promise<PeerIncarnations> {
     const text = await options.directory.readPeers();
     const file = text === undefined ? newPeersFile(options.random) : parsePeersFile(text);
     if (file.fencedBecause !== undefined) throw new StaleDirectoryError(file.fencedBecause);
     const peerIncarnations = new PeerIncarnations(options, file);
-    if (text === undefined) await peerIncarnations.save(); // before anybody is told of it
+    if (text === undefined) await peerIncarnations.save(); // durable before it is announced
     return peerIncarnations;
   }
 
   /**
-   * Whether another member may be heard as `incarnation`. If so it is remembered when the promise resolves: nothing may be built
-   * on its promises before.
+   * Admits a peer's incarnation unless it is stale. When the promise resolves it is durable: no message of the peer may be
+   * used before.
    *
-   * @param appliedStart its last start that the log told of; 0: none
-   * @returns why it may not
+   * @param appliedStart the number of its last incarnation in the applied log; 0 if there is none
+   * @returns the refusal; undefined if the peer is admitted
    */
   async admitPeer(member: MemberId, incarnation: Incarnation, appliedStart: number): Promise<Refusal | undefined> {
     const refusal = this.reasonStale(member, incarnation, appliedStart);
@@ -72,15 +74,16 @@ export class PeerIncarnations {
       return { reason: `${this.name} cannot remember that: ${errorText(error)}`, isStale: false };
     }
     this.saved.set(member, incarnation);
-    return this.reasonStale(member, incarnation, appliedStart); // meanwhile it may have begun yet another incarnation
+    return this.reasonStale(member, incarnation, appliedStart); // a newer incarnation may have been admitted meanwhile
   }
 
-  /** Another member knows better: this directory is not used any more, nor after a restart. */
+  /** Fences this directory: a peer refused it as stale, so it is not used again, not even after a restart. */
   fence(reason: string): void {
     this.file.fencedBecause = reason;
-    this.save().catch(() => undefined); // then the next start is told so, too
+    this.save().catch(() => undefined); // a peer refuses the next start, too
   }
 
+  /** Waits for the last write. */
   async close(): Promise<void> {
     await this.lastWrite;
   }
@@ -101,7 +104,7 @@ export class PeerIncarnations {
     return `member ${formatId(this.options.self)}`;
   }
 
-  /** Resolves when all that is known now is on disk. */
+  /** Writes the file; resolves when its present content is durable. */
   private save(): Promise<void> {
     const write = this.lastWrite.then(() => this.options.directory.replacePeers(formatPeersFile(this.file)));
     this.lastWrite = write.catch(() => undefined);
@@ -129,7 +132,7 @@ const formatPeersFile = ({ directory, incarnations, fencedBecause }: PeersFile):
   return JSON.stringify({ directory: formatId(directory), members, fencedBecause }) + "\n";
 };
 
-/** @throws StartError if that is not what a member writes */
+/** Parses the file `peers`. @throws StartError if it is damaged */
 export const parsePeersFile = (text: string): PeersFile => {
   try {
     const { directory, members, fencedBecause } = fieldsOf(JSON.parse(text));

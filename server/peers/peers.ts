@@ -11,41 +11,44 @@ import { IncomingLinks } from "./incoming-links.js";
 import { OutgoingLink } from "./outgoing-link.js";
 import { SnapshotConnections } from "./snapshot-connection.js";
 
+/** Another member and its peer addresses. */
 export interface Peer {
   readonly id: MemberId;
   readonly addresses: readonly Address[];
 }
 
+/** The options of `Peers`. */
 export interface PeersOptions {
   readonly clusterId: bigint;
   readonly self: MemberId;
-  /** Which incarnation of this member speaks. */
+  /** The incarnation of this member. */
   readonly incarnation: Incarnation;
   /** The other members. */
   readonly peers: readonly Peer[];
-  /** Whether a member may be heard in that incarnation, or why not; it is remembered then. */
+  /** Admits a peer's incarnation, durably, or returns a refusal. */
   readonly admitPeer: (member: MemberId, incarnation: Incarnation) => Promise<Refusal | undefined>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Connections that have not said who they are; one more is closed at once. Absent: the most there are anywhere. */
+  /** The bound on connections without a valid hello; one more is closed at once. `maxUnknownPeerConnections` by default. */
   readonly maxUnknownConnections?: number;
+  /** Reports a consensus message. */
   readonly onMessage: (from: MemberId, message: PeerMessage) => void;
-  /** What members ask of each other beside consensus. */
+  /** Reports calls of a peer, or responses to calls of this member. */
   readonly onCalls: (from: MemberId, calls: Calls) => void;
-  /** A member has opened a connection of its own to send a snapshot. */
+  /** Reports a channel over which a peer will send a snapshot. */
   readonly onSnapshot: (from: MemberId, channel: SnapshotChannel) => void;
-  /** A member knows better what this one has promised: it must take no part any more. */
+  /** Reports that a peer refused this member as stale: it must stop. */
   readonly onFenced: (reason: string) => void;
-  /** Messages to the member have a way to go; what was sent before may have been lost. */
+  /** Reports that the link to a peer is established; earlier messages may be lost. */
   readonly onLinkOpened: (peer: MemberId) => void;
-  /** A connection to or from the member closed: it is gone, or the way to it is. */
+  /** Reports that the link to or from a peer closed. */
   readonly onLinkClosed: (peer: MemberId) => void;
 }
 
-/** Reasons to refuse a connection that are not logged again; with one more, the oldest may be. */
+/** The number of refusal reasons remembered so that each is logged once. */
 const maxLoggedReasons = 16;
 
-/** All connections to other members. Each pair has two: a member speaks over the one it dialled. */
+/** The connections to all peers. Each pair has two: a member sends over the one it dialled. */
 export class Peers implements Transport {
   private readonly incoming: IncomingLinks;
   private readonly outgoing = new Map<MemberId, OutgoingLink>();
@@ -70,11 +73,11 @@ export class Peers implements Transport {
       onMessage: options.onMessage,
       onCalls: options.onCalls,
       onSnapshot: options.onSnapshot,
-      // A member that was away is heard, and hears, at once: its first heartbeat does not wait for our next attempt.
+      // Dials back at once: the first message to a peer that has returned does not wait for the next attempt.
       onOpened: (id) => this.outgoing.get(id)?.redial(),
       onClosed: onLinkClosed,
       onRefused: (reason) => {
-        if (logged.includes(reason)) return; // it comes back every second; one line is enough
+        if (logged.includes(reason)) return; // the peer retries every second; one line is enough
         logged.push(reason);
         if (logged.length > maxLoggedReasons) logged.shift();
         logger.warn("refused a peer connection", { reason });
@@ -91,7 +94,7 @@ export class Peers implements Transport {
         onClosed: () => onLinkClosed(id),
         onRefused: ({ reason, isStale }) => {
           if (isStale) options.onFenced(reason);
-          if (lastRefusal.get(id) === reason) return; // it is asked every second; one line is enough
+          if (lastRefusal.get(id) === reason) return; // the link is dialled every second; one line is enough
           lastRefusal.set(id, reason);
           logger.warn("a member refuses to talk to this one", { peer: formatId(id), reason });
         },
@@ -101,17 +104,19 @@ export class Peers implements Transport {
     }
   }
 
-  /** Starts dialling. Resolves once each of the others has answered, or cannot be reached at present. */
+  /** Starts dialling. Resolves once each peer has answered or could not be reached. */
   async open(): Promise<void> {
     const links = [...this.outgoing.values()];
     for (const link of links) link.open();
     await Promise.all(links.map(({ whenTried }) => whenTried));
   }
 
+  /** Adds a connection that was accepted on the peer port. */
   accept(socket: Socket): void {
     this.incoming.accept(socket);
   }
 
+  /** Sends consensus messages; without a link they are dropped. */
   send(messages: readonly Outgoing[]): void {
     if (messages.length === 0) return;
     for (const { to, message } of messages) this.batches.get(to)?.push(message);
@@ -122,18 +127,19 @@ export class Peers implements Transport {
     }
   }
 
-  /** Lost if there is no connection. */
+  /** Sends calls or responses; without a link they are dropped. */
   sendCalls(to: MemberId, calls: Calls): void {
     this.outgoing.get(to)?.send([encodeCalls(calls)]);
   }
 
-  /** @throws ChannelClosedError */
+  /** Opens a channel for a snapshot. @throws ChannelClosedError */
   async openSnapshot(to: MemberId): Promise<SnapshotChannel> {
     const addresses = this.options.peers.find(({ id }) => id === to)?.addresses;
     if (addresses === undefined) throw new ChannelClosedError(`${formatId(to)} is not another member`);
     return this.snapshots.open(addresses, this.dialOptionsFor(to));
   }
 
+  /** Closes all connections for good. */
   close(): void {
     this.snapshots.close();
     for (const link of this.outgoing.values()) link.close();

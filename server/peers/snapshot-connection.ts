@@ -4,14 +4,16 @@ import type { Address } from "../base/index.js";
 import { dial, type DialOptions } from "./dial.js";
 import { SocketChannel } from "./socket-channel.js";
 
-/** Connections that are dialled to send a snapshot, one each. */
+/** The connections dialled to send snapshots, one per snapshot. */
 export class SnapshotConnections {
   private readonly sockets = new Set<Socket>();
   private closed = false;
 
   /**
-   * @param addresses tried in turn until one answers
-   * @throws ChannelClosedError if there is no way to the member, or it will not have us
+   * Opens a channel.
+   *
+   * @param addresses the member's addresses, tried in turn until one answers
+   * @throws ChannelClosedError if the member cannot be reached or refuses the hello
    */
   async open(addresses: readonly Address[], options: DialOptions): Promise<SnapshotChannel> {
     let failure = new ChannelClosedError("the member has no address");
@@ -25,6 +27,7 @@ export class SnapshotConnections {
     throw failure;
   }
 
+  /** Closes all channels and opens no further one. */
   close(): void {
     this.closed = true;
     for (const socket of this.sockets) socket.destroy();
@@ -47,7 +50,7 @@ export class SnapshotConnections {
         onPayload: (payload) => channel?.push(payload),
         onClosed: (cause) => {
           this.sockets.delete(socket);
-          reject(new ChannelClosedError("the member cannot be reached", { cause })); // unless it was
+          reject(new ChannelClosedError("the member cannot be reached", { cause })); // without effect after `resolve`
         },
       });
       this.sockets.add(socket);

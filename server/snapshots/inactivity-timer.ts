@@ -1,25 +1,26 @@
 import type { Clock } from "../../platform/index.js";
 
-/** How often each side of a snapshot's channel looks whether the other one is still there. */
+/** The interval at which each side of a snapshot's channel checks for activity, in milliseconds. */
 export const checkIntervalMs = 1_000;
 
-/** Tells that something has not happened for too long. Counted, not timed: whoever stood still for a minute has missed one look. */
+/** Reports inactivity. Checks are counted, not timed: a process that was frozen for a minute has missed one check. */
 export class InactivityTimer {
   private missed = 0;
   private readonly cancel: () => void;
 
-  /** @param onTooLong called at each look from the `most`-th on; what waits for something else calls `broken` meanwhile */
+  /** @param most the checks without a `reset` that are tolerated @param onTooLong called at each further check */
   constructor(clock: Clock, most: number, onTooLong: () => void) {
     this.cancel = clock.every(checkIntervalMs, () => {
       if (++this.missed > most) onTooLong();
     });
   }
 
-  /** What was waited for has happened. */
+  /** Restarts the count after activity. */
   reset(): void {
     this.missed = 0;
   }
 
+  /** Stops the checks. */
   stop(): void {
     this.cancel();
   }

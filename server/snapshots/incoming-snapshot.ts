@@ -8,17 +8,17 @@ import { encodeInstalled, encodeProgress, encodeRefused, SnapshotDamagedError } 
 import { checkIntervalMs, InactivityTimer } from "./inactivity-timer.js";
 import type { NewStore } from "./new-store.js";
 
-/** So many seconds in which nothing comes end it; the leader, which is not told, begins anew. */
+/** The seconds without a payload after which the channel is closed; the leader then starts another snapshot. */
 const maxInactiveChecks = 10;
 
-/** A snapshot as its sender announced it. */
+/** The header of a snapshot: its sender and its position. */
 export interface SnapshotHeader {
   readonly from: MemberId;
   readonly leaderTerm: Term;
   readonly position: LogPosition;
 }
 
-/** Takes the announcement off a channel that has just been opened. */
+/** Receives the header from a new channel. @throws ChannelClosedError, SnapshotDamagedError */
 export const receiveHeader = async (
   clock: Clock,
   from: MemberId,
@@ -35,11 +35,11 @@ export const receiveHeader = async (
 };
 
 /**
- * The receiving end of one channel, from the announcement on. It takes a chunk only when the one before is written, so
- * the disk here bounds the sender, and there is one chunk in memory.
+ * A snapshot being received, after its header. A chunk is received only when the one before is written: the disk bounds the
+ * sender, and one chunk is in memory.
  */
 export class IncomingSnapshot {
-  /** Bytes of rows taken so far. */
+  /** The bytes of rows written so far. */
   bytes = 0;
   private readonly stopProgress: () => void;
   private readonly inactivity: InactivityTimer;
@@ -54,16 +54,16 @@ export class IncomingSnapshot {
   ) {
     this.inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("the sender is silent"));
     this.stopProgress = clock.every(checkIntervalMs, () => {
-      if (!this.isReceiving) this.inactivity.reset(); // it is our turn, not the sender's
+      if (!this.isReceiving) this.inactivity.reset(); // this side is busy, the sender is not inactive
       this.sendProgress();
     });
   }
 
   /**
-   * Takes all rows into `store`, which must then contain the log up to the position announced.
+   * Receives all rows into `store`, which must then contain the log up to the header's position.
    *
-   * @returns what the store contains
-   * @throws SnapshotDamagedError, ChannelClosedError, DamagedError, or what the disk says
+   * @returns the replicated state of the store
+   * @throws SnapshotDamagedError, ChannelClosedError, DamagedError, or an error of the disk
    */
   async receiveInto(store: NewStore): Promise<AppliedState> {
     for (;;) {
@@ -83,12 +83,12 @@ export class IncomingSnapshot {
     return found;
   }
 
-  /** The last word, if the snapshot is in use now. */
+  /** Reports to the sender that the snapshot is installed, and closes the channel. */
   reportInstalled(): void {
     this.sendLastMessage(encodeInstalled(), "the snapshot is installed");
   }
 
-  /** The last word, if it is not. */
+  /** Reports to the sender that the snapshot is not installed, and closes the channel. */
   reportRefused(error: unknown): void {
     this.sendLastMessage(encodeRefused(errorText(error)), errorText(error));
   }
@@ -103,7 +103,7 @@ export class IncomingSnapshot {
     }
   }
 
-  /** Nothing is said to who does not listen: a silent way must not gather bytes. */
+  /** Sends the progress unless the previous one is still being sent: a channel that is not read must not buffer them. */
   private sendProgress(): void {
     if (this.isSending) return;
     this.isSending = true;

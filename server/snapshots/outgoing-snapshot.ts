@@ -8,29 +8,30 @@ import type { RateLimiter } from "./rate-limiter.js";
 import { InactivityTimer } from "./inactivity-timer.js";
 
 /**
- * Bytes of rows in one message; a larger row travels alone. What is made, checked and sent without a pause: small, so
- * that a leader with a snapshot under way still answers at once.
+ * The bytes of rows in one message; a larger row goes alone. Small, because a chunk is built and sent without a pause: a leader
+ * must answer other requests meanwhile.
  */
 const chunkBytes = 128 * 1024;
-/** So many seconds without a sign of life from the receiver end the transfer … */
+/** The seconds without progress messages after which the channel is closed. */
 const maxInactiveChecks = 5;
-/** … and so many in which it took no more rows; what it was sent, it writes and checks within that. */
+/** The seconds without further rows written after which the channel is closed; writing and verifying must take less. */
 const maxStalledChecks = 300;
 
-/** The other side does not want the snapshot, or could not use it. */
+/** An error for a snapshot that the receiver refused or could not install. */
 export class SnapshotRefusedError extends Error {
   override readonly name = "SnapshotRefusedError";
 }
 
-/** The rows of a store as they were at one moment. */
+/** The rows of a store at one moment. */
 export interface StoreRows {
-  /** What that store contains of the log, and the rest of the replicated state. */
+  /** The store's marker: the applied position and the rest of the replicated state. */
   readonly marker: Uint8Array;
-  /** About so many bytes of them, and at least one row; none: the end. */
+  /** Returns the next rows, about `maxBytes` and at least one; none at the end. */
   next(maxBytes: number): Promise<readonly Row[]>;
   close(): Promise<void>;
 }
 
+/** The options of `OutgoingSnapshot`. */
 export interface OutgoingSnapshotOptions {
   readonly channel: SnapshotChannel;
   readonly snapshot: StoreRows;
@@ -40,17 +41,17 @@ export interface OutgoingSnapshotOptions {
   readonly rateLimiter: RateLimiter;
 }
 
-/** One snapshot on its way to one member. Holds one chunk of it at a time, and waits until the channel has room. */
+/** A snapshot being sent to one member. One chunk is in memory at a time; the channel's room bounds the sending. */
 export class OutgoingSnapshot {
-  /** Bytes of messages sent so far. */
+  /** The bytes of messages sent so far. */
   bytes = 0;
 
   constructor(private readonly options: OutgoingSnapshotOptions) {}
 
   /**
-   * Sends everything; resolves once the other side has installed it.
+   * Sends the snapshot; resolves once the receiver has installed it.
    *
-   * @throws SnapshotRefusedError, ChannelClosedError, SnapshotDamagedError for an answer no member gives, DamagedError of the store
+   * @throws SnapshotRefusedError, ChannelClosedError, SnapshotDamagedError for an unknown answer, DamagedError of the store
    */
   async run(): Promise<void> {
     const { channel, clock } = this.options;
@@ -59,16 +60,16 @@ export class OutgoingSnapshot {
     const answered = this.receiveAnswers(inactivity, stall);
     const sent = this.sendRows().catch(async (error: unknown) => {
       channel.close(errorText(error));
-      await answered; // if the other side said why it closed the channel, that is the reason
+      await answered; // the receiver's own reason counts, if it sent one
       throw error;
     });
     try {
-      await Promise.all([answered, sent]); // a refusal may come early, and ends the sending
+      await Promise.all([answered, sent]); // an early refusal ends the sending
     } finally {
       inactivity.stop();
       stall.stop();
       channel.close("the transfer has ended");
-      await Promise.allSettled([sent]); // nobody reads the snapshot any more
+      await Promise.allSettled([sent]); // the snapshot is not read any more
     }
   }
 

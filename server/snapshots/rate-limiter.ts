@@ -1,8 +1,8 @@
 import type { Clock } from "../../platform/index.js";
 
-/** Shares out so many bytes a second among all who ask, in the order in which they ask. */
+/** Limits all callers together to a number of bytes per second, first come, first served. */
 export class RateLimiter {
-  /** When what was given out so far will have been earned. */
+  /** The time from which on further bytes are available, in milliseconds. */
   private availableAt = -Infinity;
 
   constructor(
@@ -10,7 +10,7 @@ export class RateLimiter {
     private readonly bytesPerSecond: number,
   ) {}
 
-  /** Resolves when `bytes` may be sent: never in the same turn of the event loop. */
+  /** Resolves when `bytes` may be sent, never in the same turn of the event loop. */
   whenAllowed(bytes: number): Promise<void> {
     const now = this.clock.now();
     const startsAt = Math.max(now, this.availableAt);

@@ -8,17 +8,18 @@ import type { NewStore } from "./new-store.js";
 import { receiveHeader, IncomingSnapshot, type SnapshotHeader } from "./incoming-snapshot.js";
 import { SnapshotRefusedError } from "./outgoing-snapshot.js";
 
+/** The options of `SnapshotReceiver`. */
 export interface SnapshotReceiverOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly status: () => Pick<CoreStatus, "term" | "commit">;
-  /** Makes an empty store beside the one in use. */
+  /** Creates an empty store beside the one in use. */
   readonly newStore: () => Promise<NewStore>;
-  /** Asks consensus; it answers through `install` or `refused`. */
+  /** Offers a complete snapshot to consensus, which calls `install` or `onRefused`. */
   readonly offer: (header: SnapshotHeader) => void;
 }
 
-/** Waits for what consensus makes of a whole snapshot. */
+/** A complete snapshot that consensus has to decide about. */
 interface Offered {
   readonly store: NewStore;
   readonly state: AppliedState;
@@ -30,15 +31,15 @@ interface Receiving {
   readonly incoming: IncomingSnapshot;
   readonly channel: SnapshotChannel;
   offered: Offered | undefined;
-  /** The switch has begun: what is on disk may be in use. */
+  /** Tells that the installation has begun: the new store may be in use. */
   isInstalling: boolean;
-  /** Resolves once nothing of it is left, or it is in use. */
+  /** Resolves once the store is in use or removed. */
   ended: Promise<void>;
 }
 
 /**
- * Takes snapshots from leaders, one at a time: of two the newer leader's, of the same leader's the later. A snapshot that
- * is whole and checked is offered to consensus, and replaces the store only when consensus says so.
+ * Receives snapshots from leaders, one at a time: a newer leader's snapshot replaces an older one's, a later one of the same
+ * leader an earlier one. A complete, verified snapshot is offered to consensus and installed when consensus accepts it.
  */
 export class SnapshotReceiver {
   private current: Receiving | undefined = undefined;
@@ -46,7 +47,7 @@ export class SnapshotReceiver {
 
   constructor(private readonly options: SnapshotReceiverOptions) {}
 
-  /** A member has opened a channel to send a snapshot. */
+  /** Receives a snapshot over a channel that a peer has opened. */
   accept(from: MemberId, channel: SnapshotChannel): void {
     this.receive(from, channel).catch((error: unknown) => {
       this.options.logger.warn("failed to receive database snapshot", { remotePeerId: formatId(from), error });
@@ -54,7 +55,7 @@ export class SnapshotReceiver {
     });
   }
 
-  /** The term has changed: what an older leader still sends is not wanted any more. */
+  /** Ends the snapshot of a leader of an older term. */
   onStatusChange({ term }: Pick<CoreStatus, "term">): void {
     const { current } = this;
     if (current !== undefined && current.offered === undefined && current.incoming.header.leaderTerm < term)
@@ -62,9 +63,10 @@ export class SnapshotReceiver {
   }
 
   /**
-   * Puts the snapshot that was offered in the place of the store. Only while nothing is applied.
+   * Replaces the store by the offered snapshot. To be called only while nothing is applied.
    *
-   * @returns the replicated state it brings
+   * @returns the replicated state of the snapshot
+   * @throws Error if no snapshot was offered; an error of the disk
    */
   async install({ index }: LogPosition): Promise<AppliedState> {
     const receiving = this.current;
@@ -82,13 +84,13 @@ export class SnapshotReceiver {
     return state;
   }
 
-  /** Consensus does not want what was offered: the log here has as much. */
+  /** Discards the offered snapshot: consensus has refused it. */
   onRefused({ index }: LogPosition): void {
     const offered = this.current?.offered;
     if (offered?.state.index === index) offered.onFailed(new SnapshotRefusedError("it has nothing new any more"));
   }
 
-  /** Ends what is being received; one that is being installed comes to its end. */
+  /** Ends the snapshot being received; one that is being installed is completed. */
   stop(): void {
     this.stopped = true;
     const { current } = this;
@@ -97,6 +99,7 @@ export class SnapshotReceiver {
     current.offered?.onFailed(new ChannelClosedError("the member is stopping"));
   }
 
+  /** Stops, and waits for the end. */
   async close(): Promise<void> {
     this.stop();
     await this.current?.ended;
@@ -139,11 +142,11 @@ export class SnapshotReceiver {
     const underWay = this.current?.incoming.header.leaderTerm ?? 0;
     if (leaderTerm < underWay) return `one of the leader of term ${underWay} is on its way`;
     if (position.index > commit) return undefined;
-    this.options.offer(header); // consensus refuses it too, and tells the leader how far this member is
+    this.options.offer(header); // consensus refuses it, too, and acknowledges this member's commit index to the leader
     return `this member has the log up to entry ${commit}`;
   }
 
-  /** From the first row until the snapshot is in use, or removed. */
+  /** Receives all rows, offers the snapshot, and reports the result to the sender. Never rejects. */
   private async receiveAndInstall(
     receiving: Receiving,
     former: Promise<void> | undefined,

@@ -5,27 +5,29 @@ import { ChannelClosedError, type SnapshotChannel } from "../peers/index.js";
 import { RateLimiter } from "./rate-limiter.js";
 import { OutgoingSnapshot, type StoreRows } from "./outgoing-snapshot.js";
 
-/** All snapshots together take no more of the network, and of this member's time. */
+/** The bytes per second of all snapshots together. */
 const bytesPerSecond = 64 * 1024 * 1024;
-/** After a failure the member is left alone for so long, each time twice as long … */
+/** The delay after a first failure; it doubles with each further one. */
 const firstRetryMs = 250;
-/** … up to this. */
+/** The longest delay after a failure. */
 const longestRetryMs = 2_000;
-/** After a success its own acknowledgement tells consensus first; this is for when that got lost. */
+/** The delay after a success: the follower's own acknowledgement arrives earlier, unless it is lost. */
 const acknowledgeMs = 1_000;
-/** The log is not cut for so long after a snapshot was installed: what it does not contain must still be there (as in etcd). */
+/** The time after a snapshot in which the log is not truncated: the follower needs the entries after it (as in etcd). */
 const catchUpMs = 30_000;
 
+/** The options of `SnapshotSender`. */
 export interface SnapshotSenderOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly store: { snapshot(): StoreRows };
-  /** Reads from a store's marker what it contains of the log. */
+  /** Returns the log position in a store's marker. */
   readonly positionOf: (marker: Uint8Array) => LogPosition;
+  /** Opens a channel to a member. @throws ChannelClosedError */
   readonly open: (to: MemberId) => Promise<SnapshotChannel>;
-  /** A snapshot that was needed was sent, or not: consensus finds out. */
+  /** Reports the end of a snapshot, successful or not. */
   readonly onEnded: (peer: MemberId) => void;
-  /** The log may be cut again. */
+  /** Reports that the log may be truncated again. */
   readonly onReleased: () => void;
 }
 
@@ -33,13 +35,13 @@ interface Sending {
   readonly peer: MemberId;
   readonly leaderTerm: Term;
   channel: SnapshotChannel | undefined;
-  /** Why it must end. */
+  /** The reason to end it; undefined while it may go on. */
   canceled: string | undefined;
-  /** It has ended, and this tells consensus before its time. */
+  /** Reports the end before the delay has passed; undefined while the snapshot is being sent. */
   endNow: (() => void) | undefined;
 }
 
-/** Sends snapshots to members whose next entries are no longer in this leader's log: one at a time to each. */
+/** Sends snapshots to followers that need compacted entries, one at a time to each. */
 export class SnapshotSender {
   private readonly sending = new Map<MemberId, Sending>();
   private readonly failures = new Map<MemberId, number>();
@@ -52,12 +54,12 @@ export class SnapshotSender {
     this.rateLimiter = new RateLimiter(options.clock, bytesPerSecond);
   }
 
-  /** Whether a snapshot is on its way, or was installed a moment ago: what it does not contain must stay in the log. */
+  /** Tells whether the entries after a snapshot must stay in the log: it is being sent, or was installed a moment ago. */
   get holdsLog(): boolean {
     return this.holds > 0;
   }
 
-  /** Consensus, as leader of `leaderTerm`, has no entries for the member. `onEnded` follows, later. */
+  /** Sends a snapshot to a follower, as leader of `leaderTerm`, unless one is being sent. `onEnded` follows later. */
   sendSnapshot(peer: MemberId, leaderTerm: Term): void {
     if (this.stopped || this.sending.has(peer)) return;
     const sending: Sending = { peer, leaderTerm, channel: undefined, canceled: undefined, endNow: undefined };
@@ -65,25 +67,26 @@ export class SnapshotSender {
     void this.runSending(sending);
   }
 
-  /** A snapshot of a leader that was deposed is of no use to anybody. */
+  /** Cancels the snapshots of a term that this member does not lead any more. */
   onStatusChange({ role, term }: Pick<CoreStatus, "role" | "term">): void {
     for (const sending of this.sending.values())
       if (role !== "leader" || term !== sending.leaderTerm)
         cancel(sending, "this member does not lead that term any more");
   }
 
-  /** There is a new connection to the member: what was waited for may have been lost with the former one. */
+  /** Skips the delay after a snapshot: the peer has a new link, and an acknowledgement may be lost with the former one. */
   onReachable(peer: MemberId): void {
     this.sending.get(peer)?.endNow?.();
   }
 
+  /** Cancels all snapshots. */
   stop(): void {
     this.stopped = true;
     for (const sending of this.sending.values()) cancel(sending, "the member is stopping");
     for (const cancelTimer of this.timers) cancelTimer();
   }
 
-  /** Owns what becomes of it: never rejects. */
+  /** Sends one snapshot and schedules its end. Never rejects. */
   private async runSending(sending: Sending): Promise<void> {
     const { peer } = sending;
     this.holds++;
@@ -102,7 +105,7 @@ export class SnapshotSender {
     this.scheduleEnd(sending, done ? acknowledgeMs : Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs));
   }
 
-  /** Consensus is told after a while, or when the member has just come back. */
+  /** Reports the end after a delay, or when the peer has a new link. */
   private scheduleEnd(sending: Sending, ms: number): void {
     const end = (): void => {
       cancelTimer();
@@ -148,7 +151,7 @@ export class SnapshotSender {
     if (this.holds === 0) this.options.onReleased();
   }
 
-  /** Calls back once, unless this is stopped, or what it returns is called, before. */
+  /** Calls back once after `ms`, unless stopped before. @returns cancels it */
   private schedule(ms: number, callback: () => void): () => void {
     const cancelTimer = this.options.clock.after(ms, () => {
       this.timers.delete(cancelTimer);
