@@ -11,33 +11,34 @@ interface PendingCall {
   readonly failed: (error: unknown) => void;
 }
 
+/** The options of `LeaderCalls`. */
 export interface LeaderCallsOptions {
-  /** Longest wait, in milliseconds (etcd: 5 s + 2 election timeouts). */
+  /** The deadline of a call, in milliseconds (etcd: 5 s + 2 election timeouts). */
   readonly timeoutMs: number;
   readonly clock: Clock;
-  /** Above every number that earlier lives of this member gave. */
+  /** The first call's number, greater than every number of earlier incarnations. */
   readonly firstNumber: number;
-  /** May be lost, or not be answered: it is asked again. */
+  /** Sends a call; it is retransmitted until there is an answer. */
   readonly send: (to: MemberId, number: number, question: Question) => void;
 }
 
-/** The leader, as far as this member knows. */
+/** The known leader and its term. */
 export type LeaderStatus = Pick<CoreStatus, "id" | "leader" | "term">;
 
-/** A call or its answer may be lost, or meet a member that does not lead: it is made again after this long. */
+/** The retransmit timeout of a call, in milliseconds: it or its answer may be lost, or its receiver may not lead. */
 const retransmitMs = 500;
 const sweepMs = 50;
 
 /**
- * What only the leader can answer, asked of whoever leads: this member itself or another one. Asked again until the
- * deadline, so it must do no harm twice.
+ * The client side of calls to the leader, which may be this member itself. A call is retransmitted until its deadline, so it
+ * must be idempotent.
  */
 export class LeaderCalls {
   private leader: MemberId = noMember;
   private term = 0;
-  /** This member led, heard no majority for an election timeout, and knows of no leader since. */
+  /** Tells that this member led, stepped down for lack of a quorum, and has known no leader since. */
   private hasLostQuorum = false;
-  /** In the order in which they were asked first: the first has the nearest deadline. */
+  /** The pending calls by number, oldest first: the first has the nearest deadline. */
   private readonly pending = new Map<number, PendingCall>();
   private next: number;
   private stopped = false;
@@ -49,7 +50,7 @@ export class LeaderCalls {
   }
 
   /**
-   * Asks the leader.
+   * Sends a call to the leader; exactly one function of `settle` is called later.
    *
    * @throws ServerError `too-many-requests`, `server-stopped`; `no-leader` while this member has lost its quorum
    */
@@ -68,19 +69,18 @@ export class LeaderCalls {
     this.sendCall(number, call);
   }
 
-  /** The answer to a call; one that is not waited for any more is dropped. */
+  /** Settles a call with its response; a late response is dropped. */
   onResponse(number: number, response: ResponseTo<Question>): void {
     const call = this.pending.get(number);
-    // Of another kind than what was asked: no member sends that.
+    // A response of another kind than the call is not from a member.
     if (call?.question.$case !== response.$case) return;
     this.pending.delete(number);
     call.answered(response as never);
   }
 
   /**
-   * Another leader, another term of the same, or none. A member that leads and then knows of no leader in the same term has
-   * stepped down because it heard no majority: no quorum will confirm an answer. After a higher term was seen, another
-   * member is about to lead, and calls wait for it.
+   * Handles a change of leader or term. A member that led and then knows no leader in the same term has stepped down for lack of
+   * a quorum: pending calls fail. In a greater term another member is about to lead, and calls wait for it.
    */
   onLeaderChanged({ id, leader, term }: LeaderStatus): void {
     this.hasLostQuorum = leader === noMember && this.leader === id && this.term === term;
@@ -90,11 +90,12 @@ export class LeaderCalls {
     else this.retransmitAll();
   }
 
-  /** A connection to the leader opened: calls before may have been lost. */
+  /** Retransmits the pending calls: earlier ones may be lost with the former link. */
   onLeaderReachable(): void {
     this.retransmitAll();
   }
 
+  /** Fails the pending calls and all later ones. */
   stop(): void {
     this.stopped = true;
     this.stopSweep();

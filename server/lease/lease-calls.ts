@@ -5,6 +5,7 @@ import type { Serve } from "./served-calls.js";
 import type { Reads } from "../replication/index.js";
 import { encodedLeaseKeys } from "./lease-keys.js";
 
+/** The parts of a member that answer calls about leases. */
 export interface LeaseCallsOptions {
   readonly reads: Pick<Reads, "whenLinearizable">;
   readonly keeper: Pick<LeaseKeeper, "isLeader" | "renewLease" | "findLease">;
@@ -14,8 +15,8 @@ export interface LeaseCallsOptions {
 const noKeys = new Uint8Array();
 
 /**
- * Answers for all members what only the leader knows of leases. A quorum round that begins after the question came has
- * to confirm that it still leads: one that was frozen or cut off could promise what its successor does not know of.
+ * Serves the calls of all members about leases. A quorum round that begins after the call arrived must confirm the leader: a
+ * deposed leader could renew a lease that its successor lets expire.
  */
 export const serveLeaseCalls =
   ({ reads, keeper, store }: LeaseCallsOptions): Serve =>
@@ -44,13 +45,13 @@ export const serveLeaseCalls =
         const encoded = await store.inSlices((isTired) => encodedLeaseKeys(keys, isTired));
         return keeper.isLeader ? infoOf(query, encoded) : undefined;
       } catch (error) {
-        if (error instanceof LeaseNotFoundError) return infoOf(query, noKeys); // it has just ended
+        if (error instanceof LeaseNotFoundError) return infoOf(query, noKeys); // it has just been revoked
         throw error;
       }
     };
     try {
       reads.whenLinearizable(confirmed, () => answer(undefined));
     } catch {
-      answer(undefined); // too much is waiting, or this member stops: whoever asked has a deadline
+      answer(undefined); // too many reads, or this member stops: the caller has a deadline
     }
   };

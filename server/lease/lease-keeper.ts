@@ -5,24 +5,26 @@ import { ServerError } from "../base/index.js";
 import { LeaseTerm, type LeaseInfo } from "./lease-term.js";
 import type { Command, Settle } from "../replication/index.js";
 
-/** How often the leader looks for leases whose time is over. */
+/** The interval at which the leader looks for expired leases, in milliseconds. */
 export const sweepMs = 50;
-/** More than so much between two looks counts as so much: the member was held up, and could hear no keep-alive. */
+/** The longest step of the keeper's clock, in milliseconds: a blocked member receives no keep-alives. */
 const longestStepMs = 500;
-/** Entries that wait to be committed; until one is, the end of no further lease is proposed. */
+/** The bound on uncommitted expiry entries; beyond it no further expiry is proposed. */
 const maxExpiriesUnderWay = 20;
 
+/** The options of `LeaseKeeper`. */
 export interface LeaseKeeperOptions {
   readonly clock: Clock;
+  /** The election timeout, in milliseconds: a new leader's extension of every lease. */
   readonly electionMs: number;
   readonly store: Pick<KvStore, "leases" | "leaseKeyCount">;
-  /** @throws ServerError */
+  /** Proposes a command. @throws ServerError */
   readonly propose: (command: Command, settle: Settle<unknown>) => void;
 }
 
 /**
- * Watches the time of all leases while this member leads, and proposes their end. A deposed leader that does not know it
- * yet ends nothing: what it proposes bears its term, and has no effect in another.
+ * The clock of all leases while this member leads, as etcd's primary lessor: proposes the revocation of expired leases. The
+ * proposal bears the leader's term and has no effect in another one, so a deposed leader revokes nothing.
  */
 export class LeaseKeeper {
   private current: LeaseTerm | undefined = undefined;
@@ -36,7 +38,7 @@ export class LeaseKeeper {
     this.stopSweep = options.clock.every(sweepMs, () => this.sweep());
   }
 
-  /** The leader or its term changed. */
+  /** Handles a change of role or term: a new leader restarts the time of all leases. */
   onStatusChange({ role, term }: Pick<CoreStatus, "role" | "term">): void {
     this.endTerm();
     if (role !== "leader") return;
@@ -44,45 +46,46 @@ export class LeaseKeeper {
     this.current = new LeaseTerm(term, store.leases(), { now: this.now(), graceMs: electionMs });
   }
 
-  /** A lease was granted, here as everywhere. */
+  /** Adds a lease whose grant was applied. */
   onGranted(lease: Lease): void {
     this.current?.onGranted(lease, this.now());
   }
 
-  /** A lease is gone, here as everywhere. */
+  /** Removes a lease whose revocation was applied. */
   onRevoked(id: bigint): void {
     this.current?.onRevoked(id);
   }
 
   /**
-   * Keeps a lease alive. To be called once a quorum has confirmed, after the client asked, who leads.
+   * Renews a lease. To be called after a quorum has confirmed the leader since the client's request.
    *
-   * @param answer takes how long it lives from now on; 0: there is no such lease; undefined: another member leads
+   * @param answer called with the TTL in seconds; 0 if there is no such lease; undefined if this member does not lead
    */
   renewLease(id: bigint, answer: (seconds: number | undefined) => void): void {
     if (this.current === undefined) answer(undefined);
     else this.current.renewLease(id, this.now(), answer);
   }
 
-  /** Whether this member leads, and so knows the time of leases. */
+  /** Tells whether this member leads, and so knows the remaining time of leases. */
   get isLeader(): boolean {
     return this.current !== undefined;
   }
 
-  /** Undefined: there is no such lease, or this member does not lead. */
+  /** Returns the times of a lease; undefined if there is no such lease or this member does not lead. */
   findLease(id: bigint): LeaseInfo | undefined {
     return this.current?.findLease(id, this.now());
   }
 
   /**
-   * All leases; if this member leads, those first that end soonest, and in slices.
+   * Lists all leases, in slices; if this member leads, in the order of expiry.
    *
-   * @param isTired told how many leases were looked at since it was asked last; true: others are to run
+   * @param isTired called with the number of leases since its last call; true ends the slice
    */
   *listLeases(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: bigint }[]> {
     return this.current === undefined ? [...this.options.store.leases()] : yield* this.current.listByExpiry(isTired);
   }
 
+  /** Stops the clock. */
   stop(): void {
     this.stopSweep();
     this.endTerm();
@@ -95,7 +98,7 @@ export class LeaseKeeper {
     ended?.endTerm();
   }
 
-  /** A clock that does not go on while this member is frozen. */
+  /** Returns the keeper's time, which stands still while this member is frozen. */
   private now(): number {
     return this.time + Math.min(this.options.clock.now() - this.sweptAt, longestStepMs);
   }
@@ -111,7 +114,7 @@ export class LeaseKeeper {
 
   private propose(current: LeaseTerm, expired: readonly Lease[]): void {
     const leases = expired.map(({ id, generation }) => ({ id, generation: BigInt(generation) }));
-    // Proposed twice does no harm: the generation tells a lease that was granted since from the one that expired.
+    // A second proposal is harmless: the generation distinguishes a lease granted since from the expired one.
     const settled = (): void => {
       if (this.current !== current) return;
       this.pendingExpiries--;
