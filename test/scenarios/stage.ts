@@ -130,7 +130,7 @@ export class Stage {
       random,
       send: (outgoing) => this.send(id, outgoing),
       onReadState: ({ request, index }) => this.print(`${id} may answer read ${request} once ${index} is applied`),
-      onInstall: (position) => this.print(`${id} takes over the snapshot at ${positionText(position)}`),
+      onInstall: (position) => this.print(`${id} installs the snapshot at ${positionText(position)}`),
       onNotice: (notice) => this.print(`${id} ${noticeText(notice)}`),
       onRefusal: ({ what, number, reason }) => this.print(`${id} refuses ${what} ${number}: ${reason}`),
     });
@@ -312,11 +312,11 @@ const idOf = (text: string | undefined): MemberId => {
 const noticeText = (notice: Notice): string => {
   switch (notice.kind) {
     case "snapshotNeeded":
-      return `must send ${notice.peer} a snapshot`;
+      return `sends a snapshot to ${notice.peer}`;
     case "snapshotRefused":
       return `refuses the snapshot at ${positionText(notice.position)}`;
     case "transferEnded":
-      return notice.ok ? "has handed leadership over" : "gives up handing leadership over";
+      return notice.ok ? "transfer succeeded" : "transfer failed";
   }
 };
 
