@@ -52,36 +52,36 @@ const hear = (core: RaftCore, from: MemberId, message: PeerMessage): void =>
 
 const stops = (act: () => unknown, why: RegExp): void => assert.throws(act, { name: "InvariantError", message: why });
 
-test("two leaders in one term", () => {
+test("two leaders in one term break an invariant", () => {
   const core = recovered({});
   hear(core, 2n, append(3, []));
   stops(() => hear(core, 3n, append(3, [])), /two leaders/);
 });
 
-test("two leaders in one term, though the link to the first closed meanwhile", () => {
+test("two leaders in one term break an invariant, also after the first one's link closed", () => {
   const core = recovered({});
   hear(core, 2n, append(3, []));
   core.step({ kind: "linkClosed", peer: 2n });
   stops(() => hear(core, 3n, append(3, [])), /two leaders/);
 });
 
-test("a leader that would replace a committed entry", () => {
+test("an append that replaces a committed entry breaks an invariant", () => {
   const core = recovered({});
   hear(core, 2n, append(3, [entry(1, 1), entry(2, 2)], 2));
   stops(() => hear(core, 2n, append(3, [entry(1, 1), entry(2, 3)])), /conflict at 2/);
 });
 
-test("a heartbeat that commits what is not in the log", () => {
+test("a heartbeat with a commit index beyond the log breaks an invariant", () => {
   const core = recovered({});
   const heartbeat = { kind: "heartbeat", term: 3 as Term, commit: 3 as LogIndex, round: 1 } as const;
   stops(() => hear(core, 2n, heartbeat), /commit 3 past the end/);
 });
 
-test("an append with a gap", () => {
+test("an append with a gap breaks an invariant", () => {
   stops(() => hear(recovered({}), 2n, append(3, [entry(2, 2)])), /gap/);
 });
 
-test("what was recovered does not fit together", () => {
+test("an inconsistent recovered state breaks an invariant", () => {
   stops(() => recovered({ entries: [entry(1, 1), entry(3, 1)] }), /entry 3 after 1/);
   stops(() => recovered({ entries: [entry(1, 2), entry(2, 1)] }), /term 1 after term 2/);
   stops(() => recovered({ entries: [entry(1, 3)] }), /later term/);
@@ -100,21 +100,21 @@ const snapshot = (from: MemberId, leaderTerm: number, index: number, term: numbe
     position: { index: index as LogIndex, term: term as Term },
   }) as const;
 
-test("a snapshot of a second leader in one term, or with an entry of a later term than its leader's", () => {
+test("a snapshot of a second leader in one term, or of a later term than its leader's, breaks an invariant", () => {
   const core = recovered({});
   hear(core, 2n, append(3, []));
   stops(() => core.step(snapshot(3n, 3, 9, 3)), /two leaders/);
   stops(() => recovered({}).step(snapshot(3n, 3, 9, 4)), /later term/);
 });
 
-test("a snapshot that was installed though nobody received one, or though it was not handed out", () => {
+test("the end of an installation that was not handed out breaks an invariant", () => {
   const core = recovered({});
   stops(() => core.step({ kind: "snapshotInstalled" }), /did not begin/);
   core.step(snapshot(2n, 2, 9, 2));
   stops(() => core.step({ kind: "snapshotInstalled" }), /did not begin/);
 });
 
-test("a snapshot that a leader was to send is nobody's matter once it leads no more", () => {
+test("a deposed leader reports no needed snapshot", () => {
   const core = recovered({ base: { index: 2 as LogIndex, term: 2 as Term }, entries: [], applied: 2 });
   const saveAll = (): void => {
     for (let unsaved = core.takeUnsaved(); unsaved !== undefined; unsaved = core.takeUnsaved()) core.onSaved(unsaved);
@@ -142,7 +142,7 @@ test("a snapshot that a leader was to send is nobody's matter once it leads no m
   assert.deepEqual(core.takeNotices(), []);
 });
 
-test("the disk is asked for a second write while one is under way, or ends one that did not begin", () => {
+test("a second write beside one under way, or the end of a write that did not begin, breaks an invariant", () => {
   const core = recovered({});
   hear(core, 2n, append(3, []));
   const unsaved = core.takeUnsaved();
@@ -151,14 +151,14 @@ test("the disk is asked for a second write while one is under way, or ends one t
   stops(() => core.onSaved({ ...unsaved }), /did not begin/);
 });
 
-test("messages of strangers are nobody's", () => {
+test("messages of members outside the cluster are ignored", () => {
   const core = recovered({});
   hear(core, 9n, append(7, [entry(1, 7)], 1));
   assert.equal(core.status().term, 2);
   assert.deepEqual(core.takeMessages(), []);
 });
 
-test("what the state machine holds already is committed, and is not handed out again", () => {
+test("applied entries are committed and not handed out again", () => {
   const core = recovered({ applied: 1 });
   assert.equal(core.status().commit, 1);
   assert.deepEqual(core.takeCommitted(), []);
@@ -166,7 +166,7 @@ test("what the state machine holds already is committed, and is not handed out a
   assert.deepEqual(recovered({ applied: 1, hardState }).takeCommitted(), [entry(2, 2)]);
 });
 
-test("the commit index alone is no reason to write", () => {
+test("a new commit index alone causes no write", () => {
   const core = recovered({ hardState: { term: 3 as Term, vote: 2n, commit: 0 as LogIndex } });
   const heartbeat = { kind: "heartbeat", term: 3 as Term, commit: 2 as LogIndex, round: 1 } as const;
   hear(core, 2n, heartbeat);

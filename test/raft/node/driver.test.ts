@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { noMember, tickMs, type LogIndex, type PeerMessage, type Term } from "../../../raft/index.js";
 import { bytes, electionTicks, Harness, heartbeatTicks } from "./harness.js";
 
-test("a candidacy speaks only once its term and vote are durable", () => {
+test("a candidate sends its vote requests only once term and vote are durable", () => {
   const harness = new Harness();
   harness.node.start();
   while (!harness.isWriting) {
@@ -17,7 +17,7 @@ test("a candidacy speaks only once its term and vote are durable", () => {
   assert.equal(harness.sent.filter(({ message }) => message.kind === "vote").length, 2);
 });
 
-test("a follower acknowledges what is durable, and no sooner", () => {
+test("a follower acknowledges entries only once they are durable", () => {
   const harness = new Harness();
   harness.node.start();
   const entries = [{ index: 1 as LogIndex, term: 2 as Term, data: bytes }];
@@ -35,7 +35,7 @@ test("a follower acknowledges what is durable, and no sooner", () => {
   assert.deepEqual(harness.events, ["write 1", "written", "send appendReply to 2", "apply 1"]);
 });
 
-test("a leader's appends leave beside its own write, and its copy counts only after it", () => {
+test("a leader sends appends beside its own write and counts its copy only after it", () => {
   const harness = new Harness();
   harness.lead();
   harness.node.propose(1, bytes);
@@ -47,7 +47,7 @@ test("a leader's appends leave beside its own write, and its copy counts only af
   assert.equal(harness.events.filter((event) => event === "apply 2").length, 1);
 });
 
-test("proposals of one turn of the loop share a write, and those that come during it share the next", () => {
+test("proposals of one turn of the event loop share a write, and those made during it share the next one", () => {
   const harness = new Harness();
   harness.lead();
   for (let n = 1; n <= 3; n++) harness.node.propose(n, bytes);
@@ -67,7 +67,7 @@ test("proposals of one turn of the loop share a write, and those that come durin
   );
 });
 
-test("while the disk is slow heartbeats leave and reads are confirmed", () => {
+test("during a slow write heartbeats are sent and reads are confirmed", () => {
   const harness = new Harness();
   harness.lead();
   harness.node.propose(1, bytes);
@@ -82,7 +82,7 @@ test("while the disk is slow heartbeats leave and reads are confirmed", () => {
   assert.ok(harness.isWriting);
 });
 
-test("the machine is given more when it can take more, and nothing else waits for it", () => {
+test("the state machine gets more entries only after it is done, and nothing else waits for it", () => {
   const harness = new Harness();
   harness.lead();
   harness.appliesAtOnce = false;
@@ -98,7 +98,7 @@ test("the machine is given more when it can take more, and nothing else waits fo
   assert.deepEqual(applies(), ["apply 2", "apply 3"]);
 });
 
-test("refusals and changes of the leader are reported, once each", () => {
+test("refusals and leader changes are reported once each", () => {
   const harness = new Harness();
   harness.node.start();
   harness.node.propose(5, bytes);
@@ -133,7 +133,7 @@ test("a broken invariant stops the node and is reported once", () => {
   assert.equal(harness.clock.pendingTimers, 0);
 });
 
-test("a log or a machine that throws stops the node and is reported once", () => {
+test("an exception of the log or the state machine stops the node and is reported once", () => {
   const harness = new Harness();
   harness.lead();
   harness.onAppend = () => {
@@ -147,7 +147,7 @@ test("a log or a machine that throws stops the node and is reported once", () =>
   );
 });
 
-test("a write that ends after the node stopped says and applies nothing", () => {
+test("after a stop the end of a write sends and applies nothing", () => {
   const harness = new Harness();
   harness.lead();
   harness.node.propose(1, bytes);
@@ -162,7 +162,7 @@ test("a write that ends after the node stopped says and applies nothing", () => 
   assert.deepEqual([role, leader, term], ["follower", noMember, 2]); // it leads nobody any more
 });
 
-test("a write that ends after the node stopped acknowledges nothing", () => {
+test("after a stop the end of a write acknowledges nothing", () => {
   const harness = new Harness();
   harness.node.start();
   const entries = [{ index: 1 as LogIndex, term: 2 as Term, data: bytes }];
@@ -173,7 +173,7 @@ test("a write that ends after the node stopped acknowledges nothing", () => {
   assert.deepEqual(harness.events, ["write 1", "written"]);
 });
 
-test("a process that stood still makes up for a few ticks only: it reads its heartbeats before it campaigns", () => {
+test("a frozen process counts only a few missed ticks, so it reads its heartbeats before it campaigns", () => {
   const harness = new Harness();
   harness.node.start();
   harness.hears(2n, { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
@@ -185,7 +185,7 @@ test("a process that stood still makes up for a few ticks only: it reads its hea
   assert.equal(harness.node.status().leader, 2n);
 });
 
-test("a single member needs nobody: its own durable copy commits", () => {
+test("a single voter commits with its own durable copy", () => {
   const harness = new Harness([1n]);
   harness.node.start();
   harness.clock.advance(tickMs);

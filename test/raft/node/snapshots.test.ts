@@ -34,7 +34,7 @@ const receiveSnapshot = (harness: Harness, index: number): void => {
   harness.clock.settle();
 };
 
-test("a snapshot: what is being applied ends, the machine takes it over, then the log begins anew, then it is acknowledged", () => {
+test("a snapshot is installed after the apply under way, then the log restarts, then the leader gets the acknowledgement", () => {
   const harness = follower();
   harness.appliesAtOnce = false;
   append(harness, 2, 2); // commits 2, which is not durable yet
@@ -63,7 +63,7 @@ test("a snapshot: what is being applied ends, the machine takes it over, then th
   assert.deepEqual(harness.events, ["write 10", "written", "send appendReply to 2", "apply 10"]);
 });
 
-test("while the machine takes over a snapshot the log is written, votes are given, and nothing is applied", () => {
+test("while a snapshot is installed the node writes hard state, votes, and applies nothing", () => {
   const harness = follower();
   receiveSnapshot(harness, 9);
   harness.events.length = 0;
@@ -82,7 +82,7 @@ test("while the machine takes over a snapshot the log is written, votes are give
   assert.deepEqual(harness.events, ["restart after 9/2, term 3"]);
 });
 
-test("a term that comes with a snapshot is durable before the machine takes it over", () => {
+test("a new term of a snapshot is durable before the snapshot is installed", () => {
   const harness = follower();
   const position = { index: 9 as LogIndex, term: 5 as Term };
   harness.node.onSnapshotReceived({ from: 3n, leaderTerm: 6 as Term, position });
@@ -92,7 +92,7 @@ test("a term that comes with a snapshot is durable before the machine takes it o
   assert.deepEqual(harness.events, ["write ", "written", "install 9"]);
 });
 
-test("a member that stops while it installs a snapshot leaves its log alone", () => {
+test("a node that stops during an installation does not restart its log", () => {
   for (const isInstalled of [false, true]) {
     const harness = follower();
     receiveSnapshot(harness, 9);
@@ -105,7 +105,7 @@ test("a member that stops while it installs a snapshot leaves its log alone", ()
   }
 });
 
-test("a snapshot of no use is refused, once, and the leader is told how far this member's log agrees", () => {
+test("an obsolete snapshot is refused once, and the leader gets this member's commit index", () => {
   const harness = follower();
   append(harness, 2, 2);
   harness.finishWrite();
@@ -114,7 +114,7 @@ test("a snapshot of no use is refused, once, and the leader is told how far this
   assert.deepEqual(harness.events, ["send appendReply to 2", "snapshot refused 2"]);
 });
 
-test("the log is cut off as far as it is applied, and the disk is told how far", () => {
+test("compact removes applied entries only and truncates the log on disk up to the new base", () => {
   const harness = follower();
   append(harness, 2, 1);
   harness.finishWrite();
@@ -128,7 +128,7 @@ test("the log is cut off as far as it is applied, and the disk is told how far",
   assert.deepEqual(harness.events, ["truncate 1"], "there is nothing more to cut, or nobody");
 });
 
-test("a follower that lacks what was cut off is reported once, and asked again when its snapshot has ended", () => {
+test("a follower that needs compacted entries is reported once, and probed after its snapshot has ended", () => {
   const harness = new Harness();
   harness.lead();
   harness.node.onLinkClosed(3n);
@@ -159,7 +159,7 @@ test("a follower that lacks what was cut off is reported once, and asked again w
   assert.equal(harness.events.at(-1), "snapshot needed by 3");
 });
 
-test("leadership that is handed over: the change is reported first, then that it worked", () => {
+test("a leadership transfer reports the new leader first, then its success", () => {
   const harness = new Harness();
   harness.lead();
   harness.node.transferLeadership(undefined);
@@ -173,7 +173,7 @@ test("leadership that is handed over: the change is reported first, then that it
   assert.ok(harness.events.includes("transfer ended true"));
 });
 
-test("leadership that nobody takes: proposals are taken again after an election timeout", () => {
+test("a leadership transfer without an answer ends after an election timeout, and proposals are accepted again", () => {
   const harness = new Harness();
   harness.lead();
   harness.node.transferLeadership(3n);

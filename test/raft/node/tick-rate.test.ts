@@ -57,7 +57,7 @@ const follower = (heartbeatTicks: number): { clock: CountingClock; node: RaftNod
   return { clock, node, hearLeader };
 };
 
-test("a member with a leader wakes a third as often, one without counts every tick", () => {
+test("a node with a leader wakes every third tick, one without wakes every tick", () => {
   const { clock, node, hearLeader } = follower(10);
   hearLeader();
   clock.wakeUps = 0;
@@ -70,7 +70,7 @@ test("a member with a leader wakes a third as often, one without counts every ti
   assert.equal(clock.wakeUps, 3);
 });
 
-test("however often it wakes, a silent leader is missed after the same time", () => {
+test("an election timeout takes the same time at either tick rate", () => {
   const { clock, node, hearLeader } = follower(10);
   hearLeader();
   clock.advance(140 * tickMs); // of 100 × 1.5 ticks
@@ -79,7 +79,7 @@ test("however often it wakes, a silent leader is missed after the same time", ()
   assert.notEqual(node.status().role, "follower");
 });
 
-test("a short heartbeat is kept to the tick", () => {
+test("a node with a short heartbeat wakes every tick", () => {
   const { clock, hearLeader } = follower(2);
   hearLeader();
   clock.wakeUps = 0;

@@ -84,7 +84,7 @@ const someTerm = 2 as Term;
 const follow = (member: PeerCalls, leader: MemberId): void =>
   member.onLeaderChanged({ id: 9n, leader, term: someTerm });
 
-test("the leader is asked, be it this member or another; what is asked in one turn is one frame", () => {
+test("calls go to the leader, this member or another; calls of one turn share a frame", () => {
   const stage = new Stage();
   const [one, two] = [stage.add(1n), stage.add(2n)];
   for (const member of [one, two]) follow(member, 1n);
@@ -106,7 +106,7 @@ test("the leader is asked, be it this member or another; what is asked in one tu
   );
 });
 
-test("a question or an answer that got lost is asked for again; while it is being answered it counts once", () => {
+test("a lost call or response is retransmitted; a call being served is served once", () => {
   const stage = new Stage();
   const [one, two] = [stage.add(1n), stage.add(2n)];
   for (const member of [one, two]) follow(member, 1n);
@@ -130,7 +130,7 @@ test("a question or an answer that got lost is asked for again; while it is bein
   assert.equal(outcome.result, 5);
 });
 
-test("after the link was closed the leader answers the repeated question anew", () => {
+test("after a closed link the leader serves the retransmitted call again", () => {
   const stage = new Stage();
   const [one, two] = [stage.add(1n), stage.add(2n)];
   for (const member of [one, two]) follow(member, 1n);
@@ -141,7 +141,7 @@ test("after the link was closed the leader answers the repeated question anew", 
   assert.equal(stage.servedBy(1n).length, 2);
 });
 
-test("a new leader is asked at once; one that does not lead, or not yet, is asked again", () => {
+test("pending calls go to a new leader at once; one that does not lead yet gets a retransmission", () => {
   const stage = new Stage();
   for (const id of [1n, 2n, 3n]) follow(stage.add(id), 1n);
   const two = stage.members.get(2n)!;
@@ -161,7 +161,7 @@ test("a new leader is asked at once; one that does not lead, or not yet, is aske
   assert.equal(outcome.result, 9);
 });
 
-test("waiting ends at the deadline: without a leader, or with one that is silent", () => {
+test("a call fails at its deadline, without a leader or with a silent one", () => {
   const stage = new Stage();
   const two = stage.add(2n);
   const leaderless = renew(two, 20n);
@@ -175,7 +175,7 @@ test("waiting ends at the deadline: without a leader, or with one that is silent
   assert.equal(silent.result, "timed-out");
 });
 
-test("calls at a leader that heard no majority end at once, and so do those that come before another leads", () => {
+test("calls at a leader that lost its quorum fail at once, also later ones until a leader is known", () => {
   const stage = new Stage();
   const one = stage.add(1n);
   one.onLeaderChanged({ id: 1n, leader: 1n, term: someTerm });
@@ -193,7 +193,7 @@ test("calls at a leader that heard no majority end at once, and so do those that
   assert.equal(stage.frames.at(-1)?.to, 2n);
 });
 
-test("calls at a leader that saw a higher term wait for the next leader", () => {
+test("calls at a leader deposed by a newer term wait for the next leader", () => {
   const stage = new Stage();
   const [one, two] = [stage.add(1n), stage.add(2n)];
   one.onLeaderChanged({ id: 1n, leader: 1n, term: someTerm });
@@ -209,7 +209,7 @@ test("calls at a leader that saw a higher term wait for the next leader", () => 
   assert.equal(outcome.result, 10);
 });
 
-test("calls at a follower that lost its leader wait for the next one", () => {
+test("calls at a follower without a leader wait for the next one", () => {
   const stage = new Stage();
   const two = stage.add(2n);
   two.onLeaderChanged({ id: 2n, leader: 1n, term: someTerm });
@@ -219,7 +219,7 @@ test("calls at a follower that lost its leader wait for the next one", () => {
   assert.equal(outcome.result, "waits");
 });
 
-test("an answer to a former life of a member is none to its present one", () => {
+test("a response to a call of a former incarnation is ignored", () => {
   const stage = new Stage();
   const one = stage.add(1n);
   const former = stage.add(2n, 1);
@@ -239,7 +239,7 @@ test("an answer to a former life of a member is none to its present one", () => 
   assert.equal(outcome.result, 30);
 });
 
-test("no more than so many wait, and a stop ends them all", () => {
+test("pending calls are bounded, and stop fails them", () => {
   const stage = new Stage();
   const two = stage.add(2n);
   const outcomes = Array.from({ length: maxPendingCalls }, (_, n) => renew(two, BigInt(n)));
@@ -250,7 +250,7 @@ test("no more than so many wait, and a stop ends them all", () => {
   assert.equal(stage.clock.pendingTimers, 0);
 });
 
-test("a frame of calls is not taken for one of consensus, nor the other way round", () => {
+test("calls frames and consensus frames are told apart", () => {
   const calls = {
     requests: [{ number: 2n ** 33n, request: { $case: "renewLease" as const, value: -1n } }],
     responses: [],

@@ -73,7 +73,7 @@ class Stage {
   }
 }
 
-test("a lease ends after its time, never before, and is not proposed again", () => {
+test("a lease expires after its time, never before, and is proposed once", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.grant(7, 5);
@@ -89,7 +89,7 @@ test("a lease ends after its time, never before, and is not proposed again", () 
   assert.equal(stage.proposed.length, 1);
 });
 
-test("a lease that is kept alive does not end, be it at the last moment", () => {
+test("a renewed lease does not expire, also if renewed at the last moment", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.grant(7, 5);
@@ -103,7 +103,7 @@ test("a lease that is kept alive does not end, be it at the last moment", () => 
   assert.deepEqual(stage.ended, [7n]);
 });
 
-test("a keep-alive that comes too late waits until the lease is gone; of one that never was it is told at once", () => {
+test("a late keep-alive is answered after the revocation; one for an unknown lease at once", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.commits = false;
@@ -120,7 +120,7 @@ test("a keep-alive that comes too late waits until the lease is gone; of one tha
   assert.deepEqual([late.answer, later.answer, stage.renew(8).answer], [0, 0, 0]);
 });
 
-test("who does not lead answers nothing and ends nothing; who waited is told to ask elsewhere", () => {
+test("a member that does not lead expires nothing, and waiting keep-alives are sent elsewhere", () => {
   const stage = new Stage();
   stage.grant(7, 5);
   assert.equal(stage.renew(7).answer, undefined);
@@ -138,7 +138,7 @@ test("who does not lead answers nothing and ends nothing; who waited is told to 
   assert.equal(stage.proposed.length, 1);
 });
 
-test("every new term gives every lease its full time and an election", () => {
+test("a new term restarts every lease with its TTL plus an election timeout", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.grant(7, 5);
@@ -153,7 +153,7 @@ test("every new term gives every lease its full time and an election", () => {
   );
 });
 
-test("an end that did not get into the log is proposed again after 3 s, by the same leader only", () => {
+test("a lost expiry is proposed again after 3 s, by the same leader only", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.grant(7, 5);
@@ -174,7 +174,7 @@ test("an end that did not get into the log is proposed again after 3 s, by the s
   assert.equal(stage.proposed.length, 2);
 });
 
-test("10 000 leases that end at once go at most 50 to an entry and 1000 a second", () => {
+test("10 000 leases that expire at once are proposed 50 per entry and 1000 per second", () => {
   const stage = new Stage();
   stage.lead(2);
   for (let id = 1; id <= 10_000; id++) stage.grant(id, 5);
@@ -188,7 +188,7 @@ test("10 000 leases that end at once go at most 50 to an entry and 1000 a second
   }
 });
 
-test("while nothing is committed, few entries are proposed", () => {
+test("uncommitted expiry entries are bounded", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.commits = false;
@@ -202,7 +202,7 @@ test("while nothing is committed, few entries are proposed", () => {
   assert.equal(stage.proposed.length, 21);
 });
 
-test("leases with many keys share an entry with few others", () => {
+test("an expiry entry has few leases if they have many keys", () => {
   const stage = new Stage();
   stage.keysOfEach = 200;
   stage.lead(2);
@@ -214,7 +214,7 @@ test("leases with many keys share an entry with few others", () => {
   );
 });
 
-test("time in which the member was frozen is not counted: it could hear no keep-alive", () => {
+test("time in which the member was frozen does not count", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.grant(7, 5);
@@ -230,7 +230,7 @@ test("time in which the member was frozen is not counted: it could hear no keep-
 
 const idsOf = ({ keeper }: Stage): bigint[] => atOnce(keeper.listLeases(() => false)).map(({ id }) => id);
 
-test("the list begins with what ends soonest", () => {
+test("leases are listed in the order of expiry", () => {
   const stage = new Stage();
   stage.grant(1, 30);
   stage.lead(2);
@@ -245,7 +245,7 @@ test("the list begins with what ends soonest", () => {
   assert.deepEqual(stage.keeper.findLease(2n), { grantedSeconds: 10, remainingSeconds: 9 });
 });
 
-test("stopped, it leaves no timer and nobody waiting", () => {
+test("stop leaves no timer and no waiting keep-alive", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.commits = false;

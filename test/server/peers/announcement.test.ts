@@ -1,4 +1,4 @@
-// A start asks all who can be reached whether they know better what this member promised, and only then takes part.
+// A starting member announces its incarnation to all reachable peers before it takes part.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -10,7 +10,7 @@ import { openReplica, type Replica } from "../../../server/member/replica.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
-/** A network in which the test is everybody else. */
+/** A network in which the test plays all peers. */
 class Others {
   readonly sent: Outgoing[] = [];
   /** How this member was made known to them; there once it dials. */
@@ -85,7 +85,7 @@ const assertVotes = async ({ others, clock }: { others: Others; clock: VirtualCl
 
 const close = (t: TestContext, replica: Replica): void => t.after(() => replica.close());
 
-test("before all were asked a member hears nobody; afterwards it takes part", async (t) => {
+test("a starting member drops messages until all peers have answered, then votes", async (t) => {
   const { others, clock, opening } = await starting(t);
   others.askForVote();
   clock.advance(500);
@@ -95,14 +95,14 @@ test("before all were asked a member hears nobody; afterwards it takes part", as
   await assertVotes({ others, clock });
 });
 
-test("those that do not answer are waited for a second, and not longer", async (t) => {
+test("peers that do not answer delay a start by one second", async (t) => {
   const { others, clock, opening } = await starting(t);
   clock.advance(1_000);
   close(t, await opening);
   await assertVotes({ others, clock });
 });
 
-test("disowned by one of them, it does not start, whatever the others say, and has promised nothing", async (t) => {
+test("a member refused as stale by one peer does not start and has sent nothing", async (t) => {
   const { others, opening, failures } = await starting(t);
   others.askForVote();
   others.options?.onFenced("member b knows start 2, this is start 1");
@@ -112,7 +112,7 @@ test("disowned by one of them, it does not start, whatever the others say, and h
   assert.equal(failures.length, 1);
 });
 
-test("disowned later, by one that could not be reached, it stops", async (t) => {
+test("a member refused as stale after its start stops", async (t) => {
   const { others, opening, failures } = await starting(t);
   others.allAnswer();
   close(t, await opening);

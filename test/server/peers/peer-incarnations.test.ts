@@ -5,7 +5,7 @@ import { PeerIncarnations } from "../../../server/peers/peer-incarnations.js";
 import type { Incarnation } from "../../../server/peers/hello.js";
 import { seededRandom } from "../../../testing/random.js";
 
-/** The file that outlives the lives of a member. */
+/** The file peers, which survives restarts. */
 class File {
   text: string | undefined;
   writes = 0;
@@ -35,10 +35,10 @@ const open = (directory: File, start = 1): Promise<PeerIncarnations> =>
 
 const incarnation: Incarnation = { directory: 0xd1n, start: 5, run: 0x55n };
 
-test("another incarnation of one directory is the next start of it, and never the same as one before", async () => {
+test("a restart has the same directory id, the next number and a new run id", async () => {
   const file = new File();
   const first = await open(file);
-  assert.equal(file.writes, 1, "on disk before anybody is told");
+  assert.equal(file.writes, 1, "on disk before it is announced");
   const second = await open(file, 2);
   assert.equal(second.own.directory, first.own.directory);
   assert.equal(second.own.start, 2);
@@ -48,28 +48,33 @@ test("another incarnation of one directory is the next start of it, and never th
 });
 
 const lives: [what: string, incarnation: Incarnation, appliedStart: number, reason: RegExp | undefined][] = [
-  ["the same, over another connection", incarnation, 5, undefined],
-  ["the next start", { ...incarnation, start: 6, run: 1n }, 5, undefined],
-  ["a later start, those between were not met", { ...incarnation, start: 9, run: 1n }, 8, undefined],
+  ["the same incarnation", incarnation, 5, undefined],
+  ["its next incarnation", { ...incarnation, start: 6, run: 1n }, 5, undefined],
+  ["a later incarnation", { ...incarnation, start: 9, run: 1n }, 8, undefined],
   [
     "an emptied directory",
     { directory: 1n, start: 1, run: 1n },
     5,
     /knows start 5 of another directory.*start 1 of a new/,
   ],
-  ["one that was started as often", { directory: 1n, start: 5, run: 1n }, 5, /knows start 5 of another directory/],
-  ["one that was started more often", { directory: 1n, start: 7, run: 1n }, 5, /knows start 5 of another directory/],
-  ["an older copy", { ...incarnation, start: 3, run: 1n }, 3, /knows start 5, this is start 3$/],
-  ["an older copy, from one start ago", { ...incarnation, start: 5, run: 1n }, 5, /knows another start 5$/],
   [
-    "an older copy, whose last start only the log tells of",
+    "another directory with as many starts",
+    { directory: 1n, start: 5, run: 1n },
+    5,
+    /knows start 5 of another directory/,
+  ],
+  ["another directory with more starts", { directory: 1n, start: 7, run: 1n }, 5, /knows start 5 of another directory/],
+  ["an older copy", { ...incarnation, start: 3, run: 1n }, 3, /knows start 5, this is start 3$/],
+  ["an older copy of one start ago", { ...incarnation, start: 5, run: 1n }, 5, /knows another start 5$/],
+  [
+    "an older copy whose last start only the log contains",
     { ...incarnation, start: 6, run: 1n },
     7,
     /knows start 7, this is start 6/,
   ],
 ];
 for (const [what, next, appliedStart, reason] of lives)
-  test(`one that was met before comes as ${what}: ${reason === undefined ? "heard" : "disowned"}, also after a restart here`, async () => {
+  test(`a known peer that returns as ${what} is ${reason === undefined ? "admitted" : "refused as stale"}, also after a restart here`, async () => {
     const file = new File();
     const former = await open(file);
     assert.equal(await former.admitPeer(2n, incarnation, 0), undefined);
@@ -79,11 +84,15 @@ for (const [what, next, appliedStart, reason] of lives)
       if (reason !== undefined) assert.match(refusal?.reason ?? "", new RegExp(`^member a ${reason.source}`));
     }
     const { writes } = file;
-    assert.equal(await former.admitPeer(3n, { ...next, start: 1 }, 0), undefined, "a stranger may come as anybody");
+    assert.equal(
+      await former.admitPeer(3n, { ...next, start: 1 }, 0),
+      undefined,
+      "an unknown peer is admitted as any incarnation",
+    );
     assert.equal(file.writes, writes + 1);
   });
 
-test("nobody is heard before it is on disk as what; without a change nothing is written", async () => {
+test("a peer is admitted only once its incarnation is on disk; an unchanged one is not written again", async () => {
   const file = new File();
   const peerIncarnations = await open(file);
   let heard = false;
@@ -95,7 +104,7 @@ test("nobody is heard before it is on disk as what; without a change nothing is 
   assert.equal(file.writes, writes);
 });
 
-test("what cannot be written is no past: the member comes again, and is heard once it can", async () => {
+test("a peer is refused while its incarnation cannot be written, and admitted later", async () => {
   const file = new File();
   const peerIncarnations = await open(file);
   file.failure = new Error("no space left");
@@ -107,7 +116,7 @@ test("what cannot be written is no past: the member comes again, and is heard on
   assert.match(file.text ?? "", /"start":5/);
 });
 
-test("a incarnation that ends while it is being written down is not heard any more", async () => {
+test("an incarnation that is replaced while it is being written is refused", async () => {
   const peerIncarnations = await open(new File());
   const former = peerIncarnations.admitPeer(2n, incarnation, 0);
   const latter = peerIncarnations.admitPeer(2n, { ...incarnation, start: 6, run: 1n }, 0);
@@ -115,7 +124,7 @@ test("a incarnation that ends while it is being written down is not heard any mo
   assert.equal(await latter, undefined);
 });
 
-test("a directory that was disowned stays out of use, however often it is started", async () => {
+test("a fenced directory is refused at every start", async () => {
   const file = new File();
   const peerIncarnations = await open(file);
   peerIncarnations.fence("member b knows start 2, this is start 1");
@@ -128,7 +137,7 @@ test("a directory that was disowned stays out of use, however often it is starte
     });
 });
 
-test("a damaged file keeps the member from starting: it might take an older incarnation for a new one", async () => {
+test("a damaged file peers is refused at the start", async () => {
   const file = new File();
   await (await open(file)).admitPeer(2n, incarnation, 0);
   const good = file.text ?? "";

@@ -37,7 +37,7 @@ class Arrivals<T> {
 
 // Frames.
 
-test("frames come out as they went in, however the bytes are cut", () => {
+test("frames are read as they were written, however the bytes are split", () => {
   fc.assert(
     fc.property(
       fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 6 }),
@@ -58,7 +58,7 @@ test("frames come out as they went in, however the bytes are cut", () => {
   );
 });
 
-test("a frame may be cut at every byte", () => {
+test("a frame may be split at every byte", () => {
   const bytes = Buffer.concat([frame(Buffer.from("one")), frame(Buffer.from("")), frame(Buffer.from("three"))]);
   for (let cut = 0; cut <= bytes.length; cut++) {
     const reader = new FrameReader(5);
@@ -69,7 +69,7 @@ test("a frame may be cut at every byte", () => {
   }
 });
 
-test("no flipped bit of a payload or checksum gets through", () => {
+test("a flipped bit in payload or checksum is a FrameError", () => {
   const good = frame(Buffer.from("payload"));
   for (let bit = 32; bit < good.length * 8; bit++) {
     const bad = Buffer.from(good);
@@ -78,7 +78,7 @@ test("no flipped bit of a payload or checksum gets through", () => {
   }
 });
 
-test("what reaches the peer port by mistake is named by its first bytes", () => {
+test("foreign protocols on the peer port are recognized by their first bytes", () => {
   for (const bytes of ["GET / HTTP/1.1", "OPTIONS * HTTP/1.1", "PRI * HTTP/2.0"])
     assert.match(
       describeForeignProtocol(Buffer.from(bytes).subarray(0, 8)) ?? "",
@@ -91,7 +91,7 @@ test("what reaches the peer port by mistake is named by its first bytes", () => 
   assert.equal(describeForeignProtocol(frameHeader(Buffer.alloc(300))), undefined);
 });
 
-test("a frame that is too large is refused by its header, and what is allowed can grow", () => {
+test("a frame beyond the limit is refused by its header, and the limit can be raised", () => {
   const header = frameHeader(Buffer.alloc(101));
   assert.throws(() => new FrameReader(100).push(header, () => assert.fail("a payload")), FrameError);
   const reader = new FrameReader(3);
@@ -103,7 +103,7 @@ test("a frame that is too large is refused by its header, and what is allowed ca
   assert.deepEqual(read, [3, 101]);
 });
 
-test("a hello is read as it was written; anything else is none", () => {
+test("a hello decodes to what was encoded; other bytes are none", () => {
   const incarnation = { directory: 2n ** 64n - 2n, start: 2 ** 40, run: 2n ** 63n };
   const hello = { clusterId: 0xffff_ffff_ffff_ffffn, from: 1n, to: 2n, incarnation };
   for (const purpose of ["messages", "snapshot"] as const)
@@ -179,7 +179,7 @@ const until = async (send: () => void, arrived: () => boolean): Promise<void> =>
   }
 };
 
-test("members talk over the links they dialled, in order, and tell when one closes", async (t) => {
+test("members send over the links that they dialled, in order, and report a closed link", async (t) => {
   const directory = await temporaryDirectory(t);
   const one = await testMember(t, directory, 1n);
   const two = await testMember(t, directory, 2n);
@@ -202,7 +202,7 @@ test("members talk over the links they dialled, in order, and tell when one clos
   assert.equal(await one.closed.next(), 2n);
 });
 
-test("a link is dialled until the other member is there, and again after it was gone", async (t) => {
+test("a link is dialled until the peer is up, and again after it was down", async (t) => {
   const directory = await temporaryDirectory(t);
   const one = await testMember(t, directory, 1n);
   void one.peers.open(); // nobody listens yet
@@ -268,7 +268,7 @@ const incoming = async (t: TestContext, admitPeer: PeersOptions["admitPeer"] = k
   return { links, messages, closed, refusals, dial, hello };
 };
 
-test("a stranger is told why it is turned away, and let go of", async (t) => {
+test("a refused hello is answered with the reason, and the connection closes", async (t) => {
   const { dial, hello, refusals } = await incoming(t);
   const otherVersion = hello();
   otherVersion.writeUInt16BE(peerProtocolVersion + 1, "minietcd-peer\0".length);
@@ -294,7 +294,7 @@ test("a stranger is told why it is turned away, and let go of", async (t) => {
   assert.equal(refusals.length, strangers.length);
 });
 
-test("who was turned away is not heard any more, whatever it sends", async (t) => {
+test("messages after a refusal are ignored", async (t) => {
   const { dial, hello, refusals, messages } = await incoming(t);
   const many = Buffer.concat(Array.from({ length: 20 }, () => frame(hello({ clusterId: 8n }))));
   const { answer, gone } = dial(Buffer.concat([many, frame(hello())]));
@@ -304,7 +304,7 @@ test("who was turned away is not heard any more, whatever it sends", async (t) =
   assert.equal(messages.size, 0);
 });
 
-test("a member is heard from the answer on, and that waits until it is remembered as what it came", async (t) => {
+test("messages are read after the answer, which waits until the incarnation is durable", async (t) => {
   const met = new Arrivals<readonly unknown[]>();
   let remembered: () => void = () => undefined;
   const { dial, hello, messages } = await incoming(t, (member, incarnation) => {
@@ -320,7 +320,7 @@ test("a member is heard from the answer on, and that waits until it is remembere
   assert.deepEqual(await messages.next(), [2n, beat(2)]);
 });
 
-test("a member that has forgotten what it promised is told so before it takes part, and is named in the log", async (t) => {
+test("a stale member is fenced before it takes part, and named in the log", async (t) => {
   const directory = await temporaryDirectory(t);
   const refusal = { reason: "member 2 knows start 3, this is start 1", isStale: true };
   const two = await testMember(t, directory, 2n, { admitPeer: () => Promise.resolve(refusal) });
@@ -335,7 +335,7 @@ test("a member that has forgotten what it promised is told so before it takes pa
   assert.deepEqual(lines, [`refused a peer connection: member 1 has lost its past: ${refusal.reason}`]);
 });
 
-test("who comes again and again is one line in the log, also when several do", async (t) => {
+test("repeated refusals of the same reasons are logged once each", async (t) => {
   const directory = await temporaryDirectory(t);
   const reasons = ["this", "that", "this", "that", "this"];
   const admitPeer = () => Promise.resolve({ reason: reasons.shift() ?? "", isStale: false });
@@ -359,7 +359,7 @@ test("who comes again and again is one line in the log, also when several do", a
   );
 });
 
-test("everybody was asked once those that are there have answered, and the others were tried at each address", async (t) => {
+test("open resolves once each peer has answered or was tried at each address", async (t) => {
   const directory = await temporaryDirectory(t);
   const two = await testMember(t, directory, 2n);
   const address = (name: string) => ({ kind: "unix", path: join(directory, name) }) as const;
@@ -376,7 +376,7 @@ test("everybody was asked once those that are there have answered, and the other
   two.peers.close();
 });
 
-test("a newer link of a member replaces the older one, which nobody takes for the end of the member", async (t) => {
+test("a newer link of a peer replaces the older one without reporting it closed", async (t) => {
   const { dial, hello, closed, links } = await incoming(t);
   const older = dial(frame(hello()));
   assert.equal(await older.answer, "");
@@ -402,7 +402,7 @@ test("a damaged message closes the link", async (t) => {
   assert.equal(messages.size, 0);
 });
 
-test("connections that have not said who they are are bounded", async (t) => {
+test("unknown connections are bounded", async (t) => {
   const { dial, hello } = await incoming(t);
   const silent = Array.from({ length: 100 }, () => dial(Buffer.from([0])));
   await Promise.all(silent.map(({ socket }) => new Promise((resolve) => socket.once("connect", resolve))));
@@ -412,7 +412,7 @@ test("connections that have not said who they are are bounded", async (t) => {
   await silent[0]?.gone;
 });
 
-test("a connection is closed at once while too many have not said hello; those that have do not count", async (t) => {
+test("connections beyond maxUnknownConnections are closed at once; established ones do not count", async (t) => {
   const { dial, hello, refusals } = await incoming(t);
   const member = dial(frame(hello()));
   assert.equal(await member.answer, "");

@@ -21,7 +21,7 @@ const listenAt = async (path: string, peers: Peers): Promise<Server> => {
   return server;
 };
 
-test("a member that comes back is dialled when it calls, not at the next attempt", async () => {
+test("a peer that returns is dialled when it connects, not at the next attempt", async () => {
   const folder = await mkdtemp(join(tmpdir(), "minietcd-"));
   let gaveUp = (): void => undefined;
   const dialFailed = new Promise<void>((resolve) => (gaveUp = resolve));

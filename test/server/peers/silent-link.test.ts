@@ -32,7 +32,7 @@ const linkTo = (path: string, clock: VirtualClock) => {
   return { link, count };
 };
 
-test("a member that gives no sign of incarnation is dialled anew, one that does is not", async (t) => {
+test("a link without keepalives is dialled again; one with keepalives is kept", async (t) => {
   const path = join(await temporaryDirectory(t), "s");
   const accepted: Socket[] = [];
   const server = createServer((socket) => {
@@ -69,7 +69,7 @@ test("a member that gives no sign of incarnation is dialled anew, one that does 
   assert.equal(count.opened, 2);
 });
 
-test("a member says that it is there, to those it listens to, for as long as they are connected", async (t) => {
+test("an incoming link is sent keepalives until it closes", async (t) => {
   const path = join(await temporaryDirectory(t), "s");
   const clock = new VirtualClock();
   const ignore = (): void => undefined;

@@ -39,7 +39,7 @@ const truncation = (options: Partial<LogTruncationOptions> = {}) => {
   return { log, cuts, flushes, held, lines, flushed };
 };
 
-test("however many entries are to be kept, memory for them is bounded", async () => {
+test("the memory for kept entries is bounded, whatever catchUpEntries is", async () => {
   const { log, cuts, flushed } = truncation({ snapshotCount: 1_500_000, catchUpEntries: Number.MAX_SAFE_INTEGER });
   const data = new Uint8Array();
   for (let index = 1; index <= 1_500_000; index++)
@@ -48,7 +48,7 @@ test("however many entries are to be kept, memory for them is bounded", async ()
   assert.deepEqual(cuts, [500_000]);
 });
 
-test("every so many entries what the store contains goes, but for a tail; never before the store is durable", async () => {
+test("every snapshotCount entries the log is compacted behind the durable store, except for catchUpEntries", async () => {
   const { log, cuts, flushes, lines, flushed } = truncation();
   log.onEntriesApplied(entries(1, 99));
   assert.equal(flushes.length, 0);
@@ -68,7 +68,7 @@ test("every so many entries what the store contains goes, but for a tail; never 
   );
 });
 
-test("large entries make a cut due before there are many, and leave a shorter tail", async () => {
+test("large entries make a truncation due earlier and are kept in smaller number", async () => {
   const { log, cuts, flushed } = truncation({ snapshotCount: 10_000, catchUpEntries: 5_000 });
   log.onEntriesApplied(entries(1, 63, mebibyte));
   await flushed();
@@ -81,7 +81,7 @@ test("large entries make a cut due before there are many, and leave a shorter ta
   assert.deepEqual(cuts, [16, 84]);
 });
 
-test("while a snapshot is on its way the log stays, up to a bound; then it is cut at once", async () => {
+test("while a snapshot is being sent the log is kept up to a bound, and truncated afterwards", async () => {
   const { log, cuts, flushes, held, flushed } = truncation();
   held.now = true;
   log.onEntriesApplied(entries(1, 1_000));
@@ -99,7 +99,7 @@ test("while a snapshot is on its way the log stays, up to a bound; then it is cu
   assert.deepEqual(cuts, [950, 1_550]);
 });
 
-test("a member that is often restarted cuts its log, too", async () => {
+test("a member that restarts often truncates its log", async () => {
   const { log, cuts, flushed } = truncation({ base: 500 as LogIndex, applied: entries(501, 590) });
   log.onEntriesApplied(entries(591, 599));
   await flushed();
@@ -109,14 +109,14 @@ test("a member that is often restarted cuts its log, too", async () => {
   assert.deepEqual(cuts, [550]);
 });
 
-test("what was recovered counts with its bytes", async () => {
+test("recovered entries count with their bytes", async () => {
   const { log, cuts, flushed } = truncation({ snapshotCount: 10_000, applied: entries(1, 60, 2 * mebibyte) });
   log.onEntriesApplied(entries(61, 61));
   await flushed();
   assert.deepEqual(cuts, [29], "64 MiB stay: 31 of the large ones, and the small one");
 });
 
-test("after an installed snapshot the log begins behind it, also for a cut that was waiting", async () => {
+test("after an installed snapshot a pending truncation does nothing, and counts restart behind it", async () => {
   const { log, cuts, flushed } = truncation();
   log.onEntriesApplied(entries(1, 150));
   log.onInstalled(10_000 as LogIndex);
@@ -130,7 +130,7 @@ test("after an installed snapshot the log begins behind it, also for a cut that 
   assert.deepEqual(cuts, [10_050]);
 });
 
-test("a store that cannot be written keeps the log whole", async () => {
+test("the log is not truncated if the store cannot be written", async () => {
   const { log, cuts, flushes } = truncation();
   log.onEntriesApplied(entries(1, 100));
   flushes.shift()?.fail();

@@ -36,7 +36,7 @@ const making = (open: () => Promise<Backend>) => {
   return { newStores, happened, close };
 };
 
-test("one that was asked for just before the end is waited for, and there is no further one", async () => {
+test("close waits for a store being created, and no further one is created", async () => {
   let goOn: () => void = () => undefined;
   const { newStores, happened, close } = making(async () => {
     await new Promise<void>((resolve) => (goOn = resolve));
@@ -54,7 +54,7 @@ test("one that was asked for just before the end is waited for, and there is no 
   assert.deepEqual(happened, ["closed", "removed", "all is closed"]);
 });
 
-test("one that cannot be begun leaves nothing open, and nobody waiting", async () => {
+test("a store that cannot be created leaves nothing open, and close does not wait for it", async () => {
   const { newStores, happened, close } = making(async () => {
     const backend = await openMemoryBackend();
     const batch = backend.batch();

@@ -70,7 +70,7 @@ const opened = async (t: TestContext) => {
   return { directory, one, two, here, there };
 };
 
-test("payloads arrive whole and in order, both ways, whatever their size", async (t) => {
+test("payloads of any size arrive complete and in order, in both directions", async (t) => {
   const { here, there } = await opened(t);
   const sizes = [0, 1, 70_000, 3_000_000, 5];
   const sending = (async () => {
@@ -85,7 +85,7 @@ test("payloads arrive whole and in order, both ways, whatever their size", async
   assert.equal(String(await here.receive()), "thanks");
 });
 
-test("whoever sends waits for whoever does not take: little more than the sockets hold is on its way", async (t) => {
+test("send waits for the receiver: little more than the sockets' buffers is in flight", async (t) => {
   const { here, there } = await opened(t);
   const payload = Buffer.alloc(128 * 1024);
   let sent = 0;
@@ -105,7 +105,7 @@ test("whoever sends waits for whoever does not take: little more than the socket
   await sending;
 });
 
-test("the last word arrives, although the other side was still sending", async (t) => {
+test("the last payload before close arrives although the other side is still sending", async (t) => {
   const { here, there } = await opened(t);
   const payload = Buffer.alloc(128 * 1024);
   const sending = (async () => {
@@ -120,7 +120,7 @@ test("the last word arrives, although the other side was still sending", async (
   await assert.rejects(sending, ChannelClosedError);
 });
 
-test("a cut ends what waits at both ends, after what came before it was taken", async (t) => {
+test("a closed connection fails pending calls at both ends, after the payloads received before", async (t) => {
   const { here, there, two } = await opened(t);
   await here.send(Buffer.from("before"));
   const nothing = here.receive();
@@ -133,7 +133,7 @@ test("a cut ends what waits at both ends, after what came before it was taken", 
   await assert.rejects(there.receive(), /the connection was cut/);
 });
 
-test("a damaged frame ends the channel, and the log says that it was one", async (t) => {
+test("a damaged frame ends the channel and is logged", async (t) => {
   const { directory, two } = await opened(t);
   const socket = connect(join(directory, "2"));
   t.after(() => socket.destroy());
@@ -148,14 +148,14 @@ test("a damaged frame ends the channel, and the log says that it was one", async
   assert.match(String(two.lines.at(-1)?.reason), /frame with a wrong checksum/);
 });
 
-test("it is no link: neither end takes it for the other member's coming or going", async (t) => {
+test("a channel is no link: neither end reports a link opened or closed", async (t) => {
   const { one, two, here } = await opened(t); // a message, or an opened link, would fail the test
   here.close("done");
   await until(() => two.sockets.every(({ destroyed }) => destroyed));
   await assert.rejects(one.peers.openSnapshot(3n), /3 is not another member/);
 });
 
-test("a member that is away, or of another cluster, is no way for a snapshot, and the error says which", async (t) => {
+test("opening a channel to a member that is down or of another cluster throws with the reason", async (t) => {
   const directory = await temporaryDirectory(t);
   const one = await member(t, directory, 1n);
   await assert.rejects(one.peers.openSnapshot(2n), (error) => {
@@ -169,7 +169,7 @@ test("a member that is away, or of another cluster, is no way for a snapshot, an
   await assert.rejects(one.peers.openSnapshot(2n), /the member is stopping/);
 });
 
-test("closing a member ends its channels", async (t) => {
+test("closing a member's peers ends its channels", async (t) => {
   const { one, here, there } = await opened(t);
   const nothing = there.receive();
   nothing.catch(() => undefined);

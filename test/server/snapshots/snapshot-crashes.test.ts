@@ -150,7 +150,7 @@ const isInstalled = async (directory: string): Promise<void> => {
   await again.close();
 };
 
-test("a member may end at any moment of receiving a snapshot: it starts with the old state, or the new, whole", async (t) => {
+test("a crash at any step of receiving a snapshot leaves the old state or the new one, complete", async (t) => {
   const directory = await temporaryDirectory(t);
   await begun(directory);
   const { state, close } = await open(directory);
@@ -192,7 +192,7 @@ test("a member may end at any moment of receiving a snapshot: it starts with the
   await isInstalled(directory);
 });
 
-test("a start that was itself killed while the log began anew is repeated by the next one", async (t) => {
+test("a start killed while it restarts the log is repeated by the next start", async (t) => {
   const directory = await temporaryDirectory(t);
   await begun(directory);
   const { state, close } = await open(directory);
@@ -209,7 +209,7 @@ test("a start that was itself killed while the log began anew is repeated by the
   await isInstalled(left);
 });
 
-test("a store that is discarded is gone, and the next one is made in its place", async (t) => {
+test("a discarded store is removed, and the next one is created in its place", async (t) => {
   const directory = await temporaryDirectory(t);
   await begun(directory);
   const { state, close } = await open(directory);
@@ -225,7 +225,7 @@ test("a store that is discarded is gone, and the next one is made in its place",
   await isAsBefore(directory);
 });
 
-test("a flipped bit of any row is found before the store is used, and the row is named", async (t) => {
+test("a flipped bit in any row is detected before the store is used, and the row is named", async (t) => {
   const directory = await temporaryDirectory(t);
   await begun(directory);
   const { state, close } = await open(directory);
@@ -248,7 +248,7 @@ test("a flipped bit of any row is found before the store is used, and the row is
   await isAsBefore(directory);
 });
 
-test("a log that is lost, or an old copy of it, is no interrupted installation", async (t) => {
+test("a lost log, or an old copy, is not taken for an interrupted installation", async (t) => {
   const directory = await temporaryDirectory(t);
   await begun(directory);
   const { state, close } = await open(directory);

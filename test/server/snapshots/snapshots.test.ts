@@ -119,7 +119,7 @@ const pair = (alter?: Alter) => {
 
 const messages = (lines: readonly { readonly msg: string }[]): string[] => lines.map(({ msg }) => msg);
 
-test("a snapshot arrives row by row, and is in use once consensus has chosen it", async () => {
+test("a snapshot is received row by row, and installed once consensus accepts it", async () => {
   const { clock, to, from } = pair();
   from.sender.sendSnapshot(follower, term(1));
   await settle(clock);
@@ -145,7 +145,7 @@ test("a snapshot arrives row by row, and is in use once consensus has chosen it"
   assert.equal(clock.pendingTimers, 1, "only what holds the log a little longer");
 });
 
-test("the log is held from the first moment until what came meanwhile has been caught up with", async () => {
+test("the log is kept from the start of a snapshot until the follower has caught up", async () => {
   const { clock, to, from } = pair();
   assert.ok(!from.sender.holdsLog);
   from.sender.sendSnapshot(follower, term(1));
@@ -160,7 +160,7 @@ test("the log is held from the first moment until what came meanwhile has been c
   assert.equal(from.released, 1);
 });
 
-test("cut at any message, it leaves nothing behind here or there, and the leader may try again a moment later", async () => {
+test("a channel cut at any message leaves nothing on either side, and the leader tries again", async () => {
   const messagesInAll = 7;
   for (let cutAt = 0; cutAt < messagesInAll; cutAt++) {
     let sent = 0;
@@ -185,7 +185,7 @@ test("cut at any message, it leaves nothing behind here or there, and the leader
   }
 });
 
-test("no flipped bit gets through, and the log names what was damaged", async () => {
+test("a flipped bit in any message is detected, and the log names it", async () => {
   const small = rowsOf(3, 5);
   const lengths: number[] = [];
   const whole = pair((payload) => (lengths.push(payload.length), payload));
@@ -216,7 +216,7 @@ test("no flipped bit gets through, and the log names what was damaged", async ()
     }
 });
 
-test("a chunk that is missing is missed", async () => {
+test("snapshot receiver rejects a stream with a missing chunk", async () => {
   let sent = 0;
   const [here, there] = channelPair();
   const clock = new VirtualClock();
@@ -234,7 +234,7 @@ test("a chunk that is missing is missed", async () => {
   assert.match(String(from.lines.at(-1)?.["error"]), /chunk 2 has the wrong checksum/, "the leader's log says it too");
 });
 
-test("a snapshot that does not contain what was announced is refused", async () => {
+test("snapshot receiver rejects a store with another position than the header's", async () => {
   const { clock, to, from } = pair();
   to.contains = position(99);
   from.sender.sendSnapshot(follower, term(1));
@@ -244,7 +244,7 @@ test("a snapshot that does not contain what was announced is refused", async () 
   assert.match(to.errors()[0] ?? "", /contains the log up to entry 99 of term 1, not up to 100 of term 1 as announced/);
 });
 
-test("a receiver that is slow bounds what the sender reads ahead", async () => {
+test("a slow receiver bounds the rows that the sender reads ahead", async () => {
   const { clock, to, from } = pair();
   from.rows = rowsOf(20_000);
   let go: () => void = () => undefined;
@@ -273,7 +273,7 @@ test("a receiver that is slow bounds what the sender reads ahead", async () => {
   assert.equal(to.stores[0]?.rows.length, 20_000);
 });
 
-test("a receiver that takes nothing for five minutes is given up", async () => {
+test("snapshot sender closes the channel of a receiver without progress for five minutes", async () => {
   const { clock, to, from } = pair();
   to.prepare = (store) => {
     store.before = (step) => (step === "write" ? new Promise(() => undefined) : Promise.resolve());
@@ -286,7 +286,7 @@ test("a receiver that takes nothing for five minutes is given up", async () => {
   assert.deepEqual(from.ended, [follower]);
 });
 
-test("a way that goes silent is given up at both ends", async () => {
+test("both ends close a channel that goes silent", async () => {
   const { clock, to, from } = pair((payload) => (payload[0] === 3 ? undefined : payload)); // the end never arrives
   let heard = true;
   from.sender.sendSnapshot(follower, term(1));
@@ -310,7 +310,7 @@ test("a way that goes silent is given up at both ends", async () => {
   assert.match(String(sending.lines.at(-1)?.["error"]), /the receiver is silent/);
 });
 
-test("one that connects and announces nothing is let go", async () => {
+test("snapshot receiver closes a channel without a header", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   const [, there] = channelPair();
@@ -333,7 +333,7 @@ const announceTo = (to: Receiving, from: MemberId, leaderTerm: number, rows = ro
   return sending;
 };
 
-test("a deposed leader's snapshot is refused", async () => {
+test("snapshot receiver refuses a deposed leader's snapshot", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   to.term = 3;
@@ -343,7 +343,7 @@ test("a deposed leader's snapshot is refused", async () => {
   assert.match(String(from.lines.at(-1)?.["error"]), /its leader is of term 2, this member in term 3/);
 });
 
-test("of two leaders' snapshots the newer wins, whichever comes first, and there is one store at a time", async () => {
+test("of two leaders' snapshots the newer leader's is received, in either order, into one store at a time", async () => {
   for (const newerFirst of [false, true]) {
     const clock = new VirtualClock();
     const to = new Receiving(clock);
@@ -369,7 +369,7 @@ test("of two leaders' snapshots the newer wins, whichever comes first, and there
   }
 });
 
-test("the same leader's later attempt replaces its former one, whose end it may not have noticed here", async () => {
+test("a leader's later snapshot replaces its former one", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   announceTo(to, 1n, 2, rowsOf(50_000));
@@ -380,7 +380,7 @@ test("the same leader's later attempt replaces its former one, whose end it may 
   assert.equal(to.offered.length, 1);
 });
 
-test("what is being installed is not replaced", async () => {
+test("a snapshot that is being installed is not replaced", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   announceTo(to, 1n, 2);
@@ -393,7 +393,7 @@ test("what is being installed is not replaced", async () => {
   assert.deepEqual(to.states, ["installed"]);
 });
 
-test("a new term ends what a former leader sends", async () => {
+test("a new term ends the snapshot of the former leader", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   announceTo(to, 1n, 2, rowsOf(50_000));
@@ -406,7 +406,7 @@ test("a new term ends what a former leader sends", async () => {
   assert.deepEqual(to.states, ["discarded"]);
 });
 
-test("a leader that is deposed, or goes on in another term, sends no more of it", async () => {
+test("a leader that is deposed, or leads another term, stops its snapshots", async () => {
   for (const status of [{ role: "follower", term: term(1) } as const, { role: "leader", term: term(2) } as const]) {
     const { clock, to, from } = pair();
     from.rows = rowsOf(50_000);
@@ -422,7 +422,7 @@ test("a leader that is deposed, or goes on in another term, sends no more of it"
   }
 });
 
-test("a member that has all of it already is asked to say so by its consensus", async () => {
+test("a snapshot at or before the commit index is refused, and consensus acknowledges to the leader", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   to.commit = 100;
@@ -437,7 +437,7 @@ test("a member that has all of it already is asked to say so by its consensus", 
   assert.match(String(from.lines.at(-1)?.["error"]), /this member has the log up to entry 100/);
 });
 
-test("what consensus does not want is removed, and the leader told", async () => {
+test("a snapshot that consensus refuses is removed, and the leader is told", async () => {
   const { clock, to, from } = pair();
   from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 500);
@@ -449,7 +449,7 @@ test("what consensus does not want is removed, and the leader told", async () =>
 
 // Failures here.
 
-test("a disk that cannot take it ends it, and says why on both sides", async () => {
+test("a disk error ends the snapshot and is logged on both sides", async () => {
   for (const failing of ["write", "finish"] as const) {
     const { clock, to, from } = pair();
     to.prepare = (store) => {
@@ -464,7 +464,7 @@ test("a disk that cannot take it ends it, and says why on both sides", async () 
   }
 });
 
-test("a switch that failed leaves both stores for the next start to choose from", async () => {
+test("a failed installation leaves both stores to the next start", async () => {
   const { clock, to, from } = pair();
   to.prepare = (store) => {
     store.before = (step) => (step === "install" ? Promise.reject(new Error("EIO")) : Promise.resolve());
@@ -476,7 +476,7 @@ test("a switch that failed leaves both stores for the next start to choose from"
   assert.deepEqual(to.states, ["finished"], "not removed");
 });
 
-test("attempts become rarer, up to two seconds, and there is one at a time", async () => {
+test("retries back off up to two seconds, one snapshot at a time", async () => {
   const clock = new VirtualClock();
   let attempts = 0;
   const sending = new Sending(clock, () => {
@@ -496,7 +496,7 @@ test("attempts become rarer, up to two seconds, and there is one at a time", asy
   assert.deepEqual(pauses, [250, 500, 1_000, 2_000, 2_000, 2_000]);
 });
 
-test("a member that comes back is not kept waiting", async () => {
+test("a new link skips the delay before a retry", async () => {
   const clock = new VirtualClock();
   const sending = new Sending(clock, () => Promise.reject(new ChannelClosedError("the member cannot be reached")));
   for (let attempt = 0; attempt < 6; attempt++) {
@@ -512,7 +512,7 @@ test("a member that comes back is not kept waiting", async () => {
   assert.equal(clock.pendingTimers, 0);
 });
 
-test("stopping ends what is under way at both ends, but lets an installation end", async () => {
+test("stop ends snapshots at both ends, except one being installed", async () => {
   const receiving = pair();
   receiving.from.rows = rowsOf(50_000);
   receiving.from.sender.sendSnapshot(follower, term(1));
