@@ -282,7 +282,7 @@ export class SimNetwork {
   private async openSnapshot(from: Endpoint, toId: MemberId): Promise<SnapshotChannel> {
     await from.process.sleep(2 * this.travelMs());
     const to = this.endpoints.get(toId);
-    if (to === undefined || !this.canReach(from, to)) throw new ChannelClosedError("the member cannot be reached");
+    if (to === undefined || !this.canReach(from, to)) throw new ChannelClosedError("peer is unreachable");
     const channel = new SimChannel(
       this.scheduler,
       [from, to],

@@ -1,6 +1,6 @@
 // The terms of a member: errors, limits, log lines, URLs, versions.
 
-export { ServerError, StaleDirectoryError, StartError, type ServerErrorCode } from "./errors.js";
+export { describeStale, ServerError, StaleDirectoryError, StartError, type ServerErrorCode } from "./errors.js";
 export {
   maxClientConnections,
   maxConnectionsBeforeReady,

@@ -101,7 +101,7 @@ export const openDurableState = async (
   const log = mustRestart(recovered, applied, installed)
     ? await Promise.race([restartLog(wal, recovered, { index, term }), logFailed])
     : recovered;
-  if (log !== recovered) logger.warn("the log begins anew after the snapshot that was installed", { index, term });
+  if (log !== recovered) logger.warn("restarted the log behind the installed snapshot", { index, term });
   const incarnation = await directory.nextIncarnation();
   const known = applied.seen.incarnationOf(memberId);
   if (known >= incarnation) throw StaleDirectoryError.ofLaterStart(known, incarnation);

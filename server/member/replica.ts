@@ -151,7 +151,7 @@ const start = async (
   const wiring = new Wiring({ connect: parts.connect, config, environment, durable, onStatusChange, onFailure });
   teardown.onStop(() => wiring.stop());
   const { clusterId, memberId, recovered, applied } = durable;
-  logger.info("taking part", {
+  logger.info("starting local member", {
     memberId,
     clusterId,
     lastIndex: recovered.entries.at(-1)?.index ?? recovered.base.index,

@@ -172,7 +172,7 @@ export class Wiring {
       },
       onSnapshot: (from, channel) => {
         if (this.takesPart) this.snapshots.accept(from, channel);
-        else channel.close("this member is only starting");
+        else channel.close("member is starting");
       },
       onFenced: (evidence) => {
         this.options.durable.peerIncarnations.fence(evidence);
@@ -319,8 +319,8 @@ const watchLeader = (logger: Logger, onChange: (status: CoreStatus) => void): ((
     const { leader, term } = status;
     if (leader === known.leader && (term === known.term || leader === noMember)) return;
     known = { leader, term };
-    if (leader === noMember) logger.warn("lost the leader", { term });
-    else logger.info("a leader is known", { leader: formatId(leader), term, self: status.role === "leader" });
+    if (leader === noMember) logger.warn("lost leader", { term });
+    else logger.info("elected leader", { leader: formatId(leader), term, self: status.role === "leader" });
     onChange(status);
   };
 };

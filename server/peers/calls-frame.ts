@@ -16,6 +16,6 @@ export const decodeCalls = (payload: Uint8Array): Calls => {
   try {
     return Calls.decode(payload.subarray(1));
   } catch (cause) {
-    throw new FrameError("calls that cannot be decoded", undefined, { cause });
+    throw new FrameError("calls frame cannot be decoded", undefined, { cause });
   }
 };

@@ -135,7 +135,7 @@ export class IncomingLinks {
 
   private refuse(socket: Socket, hello: Hello | undefined, refusal: Refusal | undefined): void {
     const { reason = "", isStale = false } = refusal ?? {};
-    this.options.onRefused(isStale ? `member ${formatId(hello?.from ?? 0n)} has lost its past: ${reason}` : reason);
+    this.options.onRefused(isStale ? `member ${formatId(hello?.from ?? 0n)} is stale: ${reason}` : reason);
     writeFrames(socket, [encodeAnswer(refusal)]);
     socket.end();
   }

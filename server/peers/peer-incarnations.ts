@@ -1,5 +1,5 @@
 import type { MemberId } from "../../raft/index.js";
-import { errorText, StaleDirectoryError, formatId, StartError } from "../base/index.js";
+import { describeStale, errorText, formatId, StaleDirectoryError, StartError } from "../base/index.js";
 import type { DataDirectory } from "../data-dir/index.js";
 import type { Incarnation, Refusal } from "./hello.js";
 
@@ -71,7 +71,7 @@ export class PeerIncarnations {
     try {
       await this.save();
     } catch (error) {
-      return { reason: `${this.name} cannot remember that: ${errorText(error)}`, isStale: false };
+      return { reason: `${this.name} cannot record the incarnation: ${errorText(error)}`, isStale: false };
     }
     this.saved.set(member, incarnation);
     return this.reasonStale(member, incarnation, appliedStart); // a newer incarnation may have been admitted meanwhile
@@ -90,13 +90,13 @@ export class PeerIncarnations {
 
   private reasonStale(member: MemberId, incarnation: Incarnation, appliedStart: number): Refusal | undefined {
     const known = this.file.incarnations.get(member);
-    const stale = (what: string): Refusal => ({ reason: `${this.name} knows ${what}`, isStale: true });
+    const stale = (reason: string): Refusal => ({ reason, isStale: true });
     if (known !== undefined && known.directory !== incarnation.directory)
-      return stale(`start ${known.start} of another directory, this is start ${incarnation.start} of a new one`);
+      return stale(`${this.name} has seen start ${known.start} of another data directory`);
     const lastStart = Math.max(known?.start ?? 0, appliedStart);
-    if (lastStart > incarnation.start) return stale(`start ${lastStart}, this is start ${incarnation.start}`);
+    if (lastStart > incarnation.start) return stale(describeStale(incarnation.start, lastStart, this.name));
     if (known?.start === incarnation.start && known.run !== incarnation.run)
-      return stale(`another start ${incarnation.start}`);
+      return stale(`${this.name} has seen another start ${incarnation.start}`);
     return undefined;
   }
 

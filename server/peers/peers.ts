@@ -68,7 +68,7 @@ export class Peers implements Transport {
       clock,
       maxUnknownConnections: options.maxUnknownConnections ?? maxUnknownPeerConnections,
       onTooManyUnknown: refusalCounter(clock, (count) =>
-        logger.warn("closed peer connections at once: too many have not said hello", { count }),
+        logger.warn("closed peer connections: too many without a hello", { count }),
       ),
       onMessage: options.onMessage,
       onCalls: options.onCalls,
@@ -96,7 +96,7 @@ export class Peers implements Transport {
           if (isStale) options.onFenced(reason);
           if (lastRefusal.get(id) === reason) return; // the link is dialled every second; one line is enough
           lastRefusal.set(id, reason);
-          logger.warn("a member refuses to talk to this one", { peer: formatId(id), reason });
+          logger.warn("peer refused connection", { peer: formatId(id), reason });
         },
       });
       this.outgoing.set(id, link);
@@ -135,7 +135,7 @@ export class Peers implements Transport {
   /** Opens a channel for a snapshot. @throws ChannelClosedError */
   async openSnapshot(to: MemberId): Promise<SnapshotChannel> {
     const addresses = this.options.peers.find(({ id }) => id === to)?.addresses;
-    if (addresses === undefined) throw new ChannelClosedError(`${formatId(to)} is not another member`);
+    if (addresses === undefined) throw new ChannelClosedError(`unknown peer ${formatId(to)}`);
     return this.snapshots.open(addresses, this.dialOptionsFor(to));
   }
 

@@ -13,10 +13,10 @@ export class SnapshotConnections {
    * Opens a channel.
    *
    * @param addresses the member's addresses, tried in turn until one answers
-   * @throws ChannelClosedError if the member cannot be reached or refuses the hello
+   * @throws ChannelClosedError if peer is unreachable or refuses the hello
    */
   async open(addresses: readonly Address[], options: DialOptions): Promise<SnapshotChannel> {
-    let failure = new ChannelClosedError("the member has no address");
+    let failure = new ChannelClosedError("peer has no address");
     for (const address of addresses)
       try {
         return await this.dial(address, options);
@@ -44,13 +44,13 @@ export class SnapshotConnections {
             resolve(channel);
             return;
           }
-          reject(new ChannelClosedError(`the member refuses to talk to this one: ${refusal.reason}`));
+          reject(new ChannelClosedError(`peer refused connection: ${refusal.reason}`));
           socket.destroy();
         },
         onPayload: (payload) => channel?.push(payload),
         onClosed: (cause) => {
           this.sockets.delete(socket);
-          reject(new ChannelClosedError("the member cannot be reached", { cause })); // without effect after `resolve`
+          reject(new ChannelClosedError("peer is unreachable", { cause })); // without effect after `resolve`
         },
       });
       this.sockets.add(socket);

@@ -26,7 +26,7 @@ export class SocketChannel implements SnapshotChannel {
     socket.on("drain", () => {
       for (const { resolve } of this.senders.splice(0)) resolve();
     });
-    socket.on("close", () => this.endChannel("the connection was cut"));
+    socket.on("close", () => this.endChannel("connection closed"));
   }
 
   /** Adds a received payload. */

@@ -25,7 +25,7 @@ export const receiveHeader = async (
   channel: SnapshotChannel,
   reader: SnapshotReader,
 ): Promise<SnapshotHeader> => {
-  const inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("the sender is silent"));
+  const inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("sender timed out"));
   try {
     const { leaderTerm, position } = reader.begin(await channel.receive());
     return { from, leaderTerm, position };
@@ -52,7 +52,7 @@ export class IncomingSnapshot {
     private readonly channel: SnapshotChannel,
     private readonly reader: SnapshotReader,
   ) {
-    this.inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("the sender is silent"));
+    this.inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("sender timed out"));
     this.stopProgress = clock.every(checkIntervalMs, () => {
       if (!this.isReceiving) this.inactivity.reset(); // this side is busy, the sender is not inactive
       this.sendProgress();

@@ -101,7 +101,7 @@ export class SnapshotReader {
   /** Decodes the first message. @throws SnapshotDamagedError */
   begin(payload: Uint8Array): Begin {
     const bytes = asBuffer(payload);
-    if (bytes[0] !== kinds.begin) throw new SnapshotDamagedError("it does not begin as a snapshot does");
+    if (bytes[0] !== kinds.begin) throw new SnapshotDamagedError("not a snapshot: unexpected first message");
     const [leaderTerm, index, term] = readNumbers(bytes, 3);
     this.checksum = crc32(bytes);
     return {
@@ -121,7 +121,7 @@ export class SnapshotReader {
     if (bytes[0] === kinds.rows) return { kind: "rows", rows: this.readRows(bytes) };
     if (bytes[0] !== kinds.end) throw new SnapshotDamagedError(`an unknown message after chunk ${this.chunks}`);
     const [rows = 0] = readNumbers(bytes, 1);
-    if (rows !== this.rowCount) throw new SnapshotDamagedError(`${this.rowCount} rows came, ${rows} were sent`);
+    if (rows !== this.rowCount) throw new SnapshotDamagedError(`received ${this.rowCount} of ${rows} rows`);
     return { kind: "end", rows };
   }
 
@@ -167,7 +167,7 @@ export const decodeAnswer = (payload: Uint8Array): Progress | Installed | Refuse
   if (kind === kinds.progress) return { kind: "progress", bytes: readNumbers(bytes, 1)[0] ?? 0 };
   if (kind === kinds.installed) return { kind: "installed" };
   if (kind === kinds.refused) return { kind: "refused", reason: bytes.toString("utf8", 1) };
-  throw new SnapshotDamagedError("an answer that no member gives");
+  throw new SnapshotDamagedError("unknown answer");
 };
 
 const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer =>
@@ -181,9 +181,9 @@ const numbers = (kind: number, ...values: readonly number[]): Buffer => {
 };
 
 const readNumbers = (bytes: Buffer, count: number): number[] => {
-  if (bytes.length !== 1 + 8 * count) throw new SnapshotDamagedError("a message of the wrong length");
+  if (bytes.length !== 1 + 8 * count) throw new SnapshotDamagedError("message of a wrong length");
   const values = Array.from({ length: count }, (_, n) => Number(bytes.readBigUInt64BE(1 + 8 * n)));
-  if (!values.every(Number.isSafeInteger)) throw new SnapshotDamagedError("a number that is too large");
+  if (!values.every(Number.isSafeInteger)) throw new SnapshotDamagedError("number out of range");
   return values;
 };
 

@@ -55,8 +55,8 @@ export class OutgoingSnapshot {
    */
   async run(): Promise<void> {
     const { channel, clock } = this.options;
-    const inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("the receiver is silent"));
-    const stall = new InactivityTimer(clock, maxStalledChecks, () => channel.close("the receiver takes no more"));
+    const inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("receiver timed out"));
+    const stall = new InactivityTimer(clock, maxStalledChecks, () => channel.close("receiver makes no progress"));
     const answered = this.receiveAnswers(inactivity, stall);
     const sent = this.sendRows().catch(async (error: unknown) => {
       channel.close(errorText(error));

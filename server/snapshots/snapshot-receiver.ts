@@ -51,7 +51,7 @@ export class SnapshotReceiver {
   accept(from: MemberId, channel: SnapshotChannel): void {
     this.receive(from, channel).catch((error: unknown) => {
       this.options.logger.warn("failed to receive database snapshot", { remotePeerId: formatId(from), error });
-      channel.close("it cannot be received");
+      channel.close("failed to receive");
     });
   }
 
@@ -59,7 +59,7 @@ export class SnapshotReceiver {
   onStatusChange({ term }: Pick<CoreStatus, "term">): void {
     const { current } = this;
     if (current !== undefined && current.offered === undefined && current.incoming.header.leaderTerm < term)
-      current.channel.close(`a leader of term ${term} is known`);
+      current.channel.close(`superseded by term ${term}`);
   }
 
   /**
@@ -87,7 +87,7 @@ export class SnapshotReceiver {
   /** Discards the offered snapshot: consensus has refused it. */
   onRefused({ index }: LogPosition): void {
     const offered = this.current?.offered;
-    if (offered?.state.index === index) offered.onFailed(new SnapshotRefusedError("it has nothing new any more"));
+    if (offered?.state.index === index) offered.onFailed(new SnapshotRefusedError("not newer than the log"));
   }
 
   /** Ends the snapshot being received; one that is being installed is completed. */
@@ -119,7 +119,7 @@ export class SnapshotReceiver {
     }
     logger.info("receiving database snapshot", about);
     const former = this.current;
-    former?.channel.close("another snapshot has come");
+    former?.channel.close("superseded by another snapshot");
     const receiving: Receiving = {
       incoming,
       channel,
@@ -137,13 +137,13 @@ export class SnapshotReceiver {
     const { leaderTerm, position } = header;
     const { term, commit } = this.options.status();
     if (this.stopped) return "the member is stopping";
-    if (leaderTerm < term) return `its leader is of term ${leaderTerm}, this member in term ${term}`;
+    if (leaderTerm < term) return `term ${leaderTerm} is older than term ${term}`;
     if (this.current?.offered !== undefined) return "another snapshot is being installed";
     const underWay = this.current?.incoming.header.leaderTerm ?? 0;
-    if (leaderTerm < underWay) return `one of the leader of term ${underWay} is on its way`;
+    if (leaderTerm < underWay) return `a snapshot of the leader of term ${underWay} is being received`;
     if (position.index > commit) return undefined;
     this.options.offer(header); // consensus refuses it, too, and acknowledges this member's commit index to the leader
-    return `this member has the log up to entry ${commit}`;
+    return `the log is committed up to entry ${commit}`;
   }
 
   /** Receives all rows, offers the snapshot, and reports the result to the sender. Never rejects. */
@@ -174,7 +174,7 @@ export class SnapshotReceiver {
   }
 
   private offerToConsensus(receiving: Receiving, store: NewStore, state: AppliedState): Promise<void> {
-    if (this.stopped || this.current !== receiving) throw new ChannelClosedError("it is not wanted any more");
+    if (this.stopped || this.current !== receiving) throw new ChannelClosedError("superseded by another snapshot");
     return new Promise((onInstalled, onFailed) => {
       receiving.offered = { store, state, onInstalled, onFailed };
       this.options.offer(receiving.incoming.header);

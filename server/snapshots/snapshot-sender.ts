@@ -70,8 +70,7 @@ export class SnapshotSender {
   /** Cancels the snapshots of a term that this member does not lead any more. */
   onStatusChange({ role, term }: Pick<CoreStatus, "role" | "term">): void {
     for (const sending of this.sending.values())
-      if (role !== "leader" || term !== sending.leaderTerm)
-        cancel(sending, "this member does not lead that term any more");
+      if (role !== "leader" || term !== sending.leaderTerm) cancel(sending, "no longer leader of that term");
   }
 
   /** Skips the delay after a snapshot: the peer has a new link, and an acknowledgement may be lost with the former one. */

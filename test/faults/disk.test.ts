@@ -265,19 +265,19 @@ for (const starts of [1, 2])
     await leader.kill("SIGKILL");
     await other.kill("SIGKILL");
     other.launch();
-    await other.running.until("it asks for votes", logged("taking part"), deadlineMs);
+    await other.running.until("it asks for votes", logged("starting local member"), deadlineMs);
     for (const attempt of ["told by the other", "not forgotten"]) {
       member.launch();
       const { code } = await member.running.waitForExit();
       assert.equal(code, 1);
       const fatal = member.running.log.find(({ level }) => level === "fatal");
       const error = String(fatal?.["error"]);
-      assert.match(error, /^this data directory is not what this member used last: member [0-9a-f]+ knows/, attempt);
-      assert.match(error, /knows start \d of another directory, this is start 1 of a new one: put back/, attempt);
+      assert.match(error, /^stale data directory: member [0-9a-f]+ has seen/, attempt);
+      assert.match(error, /has seen start \d of another data directory: put back/, attempt);
       assert.equal(await promised(member), "term 0, vote for 0");
     }
     const refused = other.running.log.find(({ msg }) => msg === "refused a peer connection");
-    assert.match(String(refused?.["reason"]), /^member [0-9a-f]+ has lost its past: /);
+    assert.match(String(refused?.["reason"]), /^member [0-9a-f]+ is stale: /);
 
     leader.launch();
     await Promise.all([leader, other].map((each) => each.whenReady()));

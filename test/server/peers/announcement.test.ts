@@ -105,7 +105,7 @@ test("peers that do not answer delay a start by one second", async (t) => {
 test("a member refused as stale by one peer does not start and has sent nothing", async (t) => {
   const { others, opening, failures } = await starting(t);
   others.askForVote();
-  others.options?.onFenced("member b knows start 2, this is start 1");
+  others.options?.onFenced("started once, member b has seen 2 starts");
   others.allAnswer();
   await assert.rejects(opening, StaleDirectoryError);
   assert.deepEqual(others.sent, []);
@@ -116,6 +116,6 @@ test("a member refused as stale after its start stops", async (t) => {
   const { others, opening, failures } = await starting(t);
   others.allAnswer();
   close(t, await opening);
-  others.options?.onFenced("member b knows start 2, this is start 1");
-  assert.match(failures[0]?.message ?? "", /not what this member used last: member b knows start 2/);
+  others.options?.onFenced("started once, member b has seen 2 starts");
+  assert.match(failures[0]?.message ?? "", /stale data directory: started once, member b has seen 2 starts/);
 });

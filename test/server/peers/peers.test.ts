@@ -322,7 +322,7 @@ test("messages are read after the answer, which waits until the incarnation is d
 
 test("a stale member is fenced before it takes part, and named in the log", async (t) => {
   const directory = await temporaryDirectory(t);
-  const refusal = { reason: "member 2 knows start 3, this is start 1", isStale: true };
+  const refusal = { reason: "started once, member 2 has seen 3 starts", isStale: true };
   const two = await testMember(t, directory, 2n, { admitPeer: () => Promise.resolve(refusal) });
   const fenced = new Arrivals<string>();
   const one = await testMember(t, directory, 1n, { onFenced: fenced.push });
@@ -332,7 +332,7 @@ test("a stale member is fenced before it takes part, and named in the log", asyn
   one.peers.send([{ to: 2n, message: beat(1) }]);
   assert.equal(two.messages.size, 0);
   const lines = two.lines.map(({ msg, reason }) => `${msg}: ${String(reason)}`);
-  assert.deepEqual(lines, [`refused a peer connection: member 1 has lost its past: ${refusal.reason}`]);
+  assert.deepEqual(lines, [`refused a peer connection: member 1 is stale: ${refusal.reason}`]);
 });
 
 test("repeated refusals of the same reasons are logged once each", async (t) => {

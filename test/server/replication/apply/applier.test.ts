@@ -426,7 +426,7 @@ test("between rounds a stop ends it, and a failure later on stops the member, to
 });
 
 test("a member that has started later than it knows of stops: by its log, or by a snapshot", async (t) => {
-  const notItsOwn = /not what this member used last: its start 3 is known, this is start 2: put back the directory/;
+  const notItsOwn = /stale data directory: started 2 times, the cluster has seen 3 starts: put back the directory/;
   const later = { incarnation: self.incarnation + 1 };
   const { applier, markers } = await open(t);
   assert.throws(() => applier.apply([entry(1, put("k"), later)], () => assert.fail("done")), notItsOwn);
