@@ -16,10 +16,10 @@ export interface LogPosition {
 export const logStart: LogPosition = { index: 0 as LogIndex, term: 0 as Term };
 
 /** A member's random 64-bit identity. 0n is nobody. */
-export type MemberId = bigint;
+export type MemberId = bigint & { readonly __unit: "member id" };
 
 /** "No member": no vote given, no leader known. */
-export const noMember: MemberId = 0n;
+export const noMember = 0n as MemberId;
 
 /** One slot of the replicated log. Empty `data` is the no-op a leader starts its term with. Raft paper §5.3, §8. */
 export interface Entry {

@@ -1,6 +1,14 @@
 // The content of a record, and the rules for the order of records.
 import { ByteReader, type ByteWriter, readEntries, writeEntries } from "../codec/index.js";
-import { type Entry, type HardState, type LogIndex, type LogPosition, noMember, type Term } from "../core/index.js";
+import {
+  type Entry,
+  type HardState,
+  type LogIndex,
+  type LogPosition,
+  type MemberId,
+  noMember,
+  type Term,
+} from "../core/index.js";
 
 /** The content of one write: entries that replace the log from `entries[0].index` on, and the hard state if it changed. */
 export interface Batch {
@@ -48,7 +56,7 @@ export const readBatch = (payload: Uint8Array): Batch => {
 
 const readHardState = (reader: ByteReader): HardState => ({
   term: reader.readNumber() as Term,
-  vote: reader.readId(),
+  vote: reader.readId() as MemberId,
   commit: reader.readNumber() as LogIndex,
 });
 

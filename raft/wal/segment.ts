@@ -20,7 +20,7 @@
 // A segment is filled with zeros and given its header and first record, all durable under another name; then it is renamed. So
 // every segment has a complete header and a complete first record.
 import { crc32 } from "node:zlib";
-import type { HardState, LogIndex, Term } from "../core/index.js";
+import type { HardState, LogIndex, MemberId, Term } from "../core/index.js";
 import { WalDamagedError, WalVersionError } from "./errors.js";
 import { sectorBytes } from "./record.js";
 
@@ -119,7 +119,7 @@ export const readSegmentHeader = (file: string, bytes: Uint8Array): { header: Se
     firstIndex: Number(view.getBigUint64(24)) as LogIndex,
     hardState: {
       term: Number(view.getBigUint64(32)) as Term,
-      vote: view.getBigUint64(40),
+      vote: view.getBigUint64(40) as MemberId,
       commit: Number(view.getBigUint64(48)) as LogIndex,
     },
     fileBytes: Number(view.getBigUint64(56)),

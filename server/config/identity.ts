@@ -10,7 +10,7 @@ export const memberIdOf = (peerUrls: readonly string[], clusterToken: string): M
   const id = idOf(Buffer.from([...peerUrls].sort().join("") + clusterToken));
   // 0 stands for "nobody" in votes and leaders.
   if (id === 0n) throw new StartError("this member's id would be 0: choose another --initial-cluster-token");
-  return id;
+  return id as MemberId;
 };
 
 /** The id of a cluster: a digest of the ids it is started with, ascending. */

@@ -161,7 +161,7 @@ const parseFormat = (text: string): (DirectoryOwner & { readonly formatVersion: 
   try {
     const { formatVersion, clusterId, memberId } = (JSON.parse(text) ?? {}) as Record<string, unknown>;
     if (typeof formatVersion === "number" && isHex(clusterId) && isHex(memberId))
-      return { formatVersion, clusterId: BigInt(`0x${clusterId}`), memberId: BigInt(`0x${memberId}`) };
+      return { formatVersion, clusterId: BigInt(`0x${clusterId}`), memberId: BigInt(`0x${memberId}`) as MemberId };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }

@@ -296,7 +296,7 @@ const createCore = (
 ): RaftCore =>
   new RaftCore({
     id: memberId,
-    voters: applied.membership.all.map((member) => member.ID),
+    voters: applied.membership.all.map((member) => member.ID as MemberId),
     // As in etcd, term 1 is the bootstrap that named the members: the first leader is elected in term 2.
     hardState: { ...hardState, term: Math.max(1, hardState.term) as Term },
     base,
@@ -310,7 +310,10 @@ const createCore = (
 const peersOf = (membership: Membership, self: MemberId): Peer[] =>
   membership.all
     .filter((member) => member.ID !== self)
-    .map((member) => ({ id: member.ID, addresses: member.peerURLs.map((url) => parseMemberUrl(url).address) }));
+    .map((member) => ({
+      id: member.ID as MemberId,
+      addresses: member.peerURLs.map((url) => parseMemberUrl(url).address),
+    }));
 
 /** Passes on, and logs, only what concerns the leader. */
 const watchLeader = (logger: Logger, onChange: (status: CoreStatus) => void): ((status: CoreStatus) => void) => {

@@ -55,7 +55,7 @@ export const decodeHello = (bytes: Buffer): Hello | undefined => {
   if (bytes.length < incarnationAt || !bytes.subarray(0, magic.length).equals(magic)) return undefined;
   const version = bytes.readUInt16BE(magic.length);
   const number = (n: number): bigint => bytes.readBigUInt64BE(idsAt + n * 8);
-  const ids = { version, clusterId: number(0), from: number(1), to: number(2) };
+  const ids = { version, clusterId: number(0), from: number(1) as MemberId, to: number(2) as MemberId };
   if (version !== peerProtocolVersion)
     return { ...ids, incarnation: { directory: 0n, start: 0, run: 0n }, purpose: "messages" };
   const purpose = purposes[bytes[purposeAt] ?? -1];

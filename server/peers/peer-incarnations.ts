@@ -141,7 +141,7 @@ export const parsePeersFile = (text: string): PeersFile => {
       if (!Number.isSafeInteger(incarnation["start"])) throw new SyntaxError("not a number");
       const start = incarnation["start"] as number;
       return [
-        parseId(member),
+        parseId(member) as MemberId,
         { directory: parseId(incarnation["directory"]), start, run: parseId(incarnation["run"]) },
       ];
     });

@@ -7,7 +7,7 @@ import {
   StatusRequest,
   StatusResponse,
 } from "../../proto/index.js";
-import { noMember, type RaftNode } from "../../raft/index.js";
+import { type MemberId, noMember, type RaftNode } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
 import type { Applier } from "../replication/apply/index.js";
 import { formatId, ServerError, serverVersion, storageVersion } from "../base/index.js";
@@ -64,7 +64,7 @@ export const maintenanceMethods = (options: MaintenanceServiceOptions): Method[]
     if (leader !== id) throw new ServerError("not-leader", `${formatId(leader)} leads, not this member`);
     if (!applier.members.all.some(({ ID }) => ID === target))
       throw new ServerError("bad-transferee", `there is no member ${formatId(target)}`);
-    transfer.begin(target, (leading) => {
+    transfer.begin(target as MemberId, (leading) => {
       if (leading === target) reply.send({ header: undefined });
       else
         reply.fail(new ServerError("transfer-failed", `${formatId(target)} was not heard, or was not elected in time`));

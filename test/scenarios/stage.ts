@@ -2,6 +2,7 @@
 import type { Input, LogIndex, MemberId, Notice, Outgoing, PeerMessage, Term } from "../../raft/core/types.js";
 import { emptyDisk, Member, write, type Disk } from "../sim/member.js";
 import { entriesOf, entryText, messageOf, messageText, positionText, Words } from "./message-text.js";
+import { toMemberId } from "../../testing/member-ids.js";
 
 interface Parcel {
   readonly from: MemberId;
@@ -98,7 +99,7 @@ export class Stage {
   private makeCluster([size, ...words]: readonly string[]): void {
     for (const state of [this.disks, this.members, this.roles, this.randoms, this.held, this.cuts]) state.clear();
     this.pending = [];
-    this.voters = Array.from({ length: Number(size) }, (_, i) => BigInt(i + 1));
+    this.voters = Array.from({ length: Number(size) }, (_, i) => toMemberId(BigInt(i + 1)));
     for (const id of this.voters) {
       this.disks.set(id, emptyDisk());
       this.start(id);
@@ -143,7 +144,11 @@ export class Stage {
   private setDisk(id: MemberId, words: Words): void {
     const disk = emptyDisk();
     const term = words.number("term") as Term;
-    disk.hardState = { term, vote: BigInt(words.number("vote")), commit: words.number("commit") as LogIndex };
+    disk.hardState = {
+      term,
+      vote: toMemberId(BigInt(words.number("vote"))),
+      commit: words.number("commit") as LogIndex,
+    };
     disk.base = disk.machine = words.position("base");
     disk.entries = entriesOf(words.text("log") ?? "none");
     this.disks.set(id, disk);
@@ -306,7 +311,7 @@ export class Stage {
 
 const idOf = (text: string | undefined): MemberId => {
   if (text === undefined) throw new Error("a member is missing");
-  return BigInt(text);
+  return toMemberId(BigInt(text));
 };
 
 const noticeText = (notice: Notice): string => {

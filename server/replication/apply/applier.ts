@@ -51,6 +51,7 @@ export const decodeMarker = (bytes: Uint8Array): AppliedState => {
     seen: new SeenProposals(
       marker.seen.map((record) => ({
         ...record,
+        member: record.member as MemberId,
         incarnation: Number(record.incarnation),
         floor: Number(record.floor),
       })),
@@ -252,7 +253,12 @@ export class Applier implements StateMachine {
 
   private *applyProposal(entry: Entry): Sliced<void> {
     const { member, incarnation, sequence, floor, command } = Proposal.decode(entry.data);
-    const envelope = { member, incarnation: Number(incarnation), sequence: Number(sequence), floor: Number(floor) };
+    const envelope = {
+      member: member as MemberId,
+      incarnation: Number(incarnation),
+      sequence: Number(sequence),
+      floor: Number(floor),
+    };
     if (command === undefined || !this.seen.admit(envelope)) return;
     const outcome = yield* this.execute(entry, command);
     if (member !== this.self.member || envelope.incarnation !== this.self.incarnation) return;
@@ -284,7 +290,7 @@ export class Applier implements StateMachine {
       }
       case "publish": {
         const { member, name, clientUrls } = command.value;
-        this.membership.publish(member, { name, clientURLs: clientUrls });
+        this.membership.publish(member as MemberId, { name, clientURLs: clientUrls });
         return { kind: "publish", revision: this.store.revision };
       }
       case "leaseGrant": {

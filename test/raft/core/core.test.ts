@@ -3,6 +3,7 @@ import test from "node:test";
 import { RaftCore } from "../../../raft/core/core.js";
 import { logStart, type LogIndex, type PeerMessage, type Term } from "../../../raft/core/types.js";
 import { QuietCluster } from "./cluster.js";
+import { toMemberId } from "../../../testing/member-ids.js";
 
 const data = (length: number): Uint8Array => new Uint8Array(length).fill(1);
 const texts = (cluster: QuietCluster, id: number): number[] => cluster.member(id).applied.map((e) => e.data.length);
@@ -56,9 +57,9 @@ test("proposals of one turn share an append, and reads of one turn share a round
 
 test("forwarded reads are numbered from a random start, so that no answer from before a restart matches", () => {
   const core = new RaftCore({
-    id: 2n,
-    voters: [1n, 2n, 3n],
-    hardState: { term: 1 as Term, vote: 1n, commit: 0 as LogIndex },
+    id: toMemberId(2n),
+    voters: [toMemberId(1n), toMemberId(2n), toMemberId(3n)],
+    hardState: { term: 1 as Term, vote: toMemberId(1n), commit: 0 as LogIndex },
     base: logStart,
     entries: [],
     applied: 0 as LogIndex,
@@ -66,7 +67,7 @@ test("forwarded reads are numbered from a random start, so that no answer from b
     electionTicks: 100,
     random: () => 0.5,
   });
-  const receive = (message: PeerMessage): void => core.step({ kind: "receive", from: 1n, message });
+  const receive = (message: PeerMessage): void => core.step({ kind: "receive", from: toMemberId(1n), message });
   receive({ kind: "heartbeat", term: 1 as Term, commit: 0 as LogIndex, round: 1 });
   core.step({ kind: "readIndex", request: 7 });
   const asked = core.takeMessages().find(({ message }) => message.kind === "forwardedRead");

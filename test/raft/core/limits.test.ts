@@ -5,6 +5,7 @@ import { defaultLimits, entryBytes, type CoreLimits } from "../../../raft/core/l
 import type { Append, Entry, LogIndex, MemberId, Term } from "../../../raft/core/types.js";
 import type { Member } from "../../sim/member.js";
 import { QuietCluster } from "./cluster.js";
+import { toMemberId } from "../../../testing/member-ids.js";
 
 const data = (length: number): Uint8Array => new Uint8Array(length).fill(1);
 /** What one entry with this much data counts for. */
@@ -63,7 +64,7 @@ test("an empty proposal throws: it would look like a leader's no-op", () => {
   const { cluster, leader } = leaderOf({});
   assert.throws(() => propose(leader, 0), { name: "InvariantError" });
   // Of a peer's mistake nobody dies.
-  leader.step({ kind: "receive", from: 2n, message: { kind: "forwardedProposal", data: data(0) } });
+  leader.step({ kind: "receive", from: toMemberId(2n), message: { kind: "forwardedProposal", data: data(0) } });
   cluster.settle();
   assert.equal(leader.core.status().lastIndex, 1);
 });
@@ -72,23 +73,23 @@ test("an append stays within its bytes, and a larger entry is sent alone", () =>
   const { cluster, leader } = leaderOf({ maxAppendBytes: 2 * bytesOf(10) });
   for (const length of [10, 10, 10, 500, 10]) leader.core.step({ kind: "propose", proposal: 1, data: data(length) });
   leader.pump();
-  const lengths = appendsTo(cluster, 2n).map(({ entries }) => entries.map((entry) => entry.data.length));
+  const lengths = appendsTo(cluster, toMemberId(2n)).map(({ entries }) => entries.map((entry) => entry.data.length));
   assert.deepEqual(lengths, [[10, 10], [10], [500], [10]]);
 });
 
 test("a follower without answers is sent maxInflightAppends appends, and the rest after an answer", () => {
   const { cluster, leader } = leaderOf({ maxInflightAppends: 3 });
   for (let i = 0; i < 5; i++) propose(leader, 1);
-  const sent = appendsTo(cluster, 2n);
+  const sent = appendsTo(cluster, toMemberId(2n));
   assert.deepEqual(
     sent.map(({ prevIndex }) => prevIndex),
     [1, 2, 3],
   );
   const reply = { kind: "appendReply", term: 1 as Term, accepted: true, index: 2 as LogIndex } as const;
   const noHint = { hintIndex: 0 as LogIndex, hintTerm: 0 as Term };
-  leader.step({ kind: "receive", from: 2n, message: { ...reply, ...noHint } });
+  leader.step({ kind: "receive", from: toMemberId(2n), message: { ...reply, ...noHint } });
   assert.deepEqual(
-    appendsTo(cluster, 2n).map(({ prevIndex, entries }) => [prevIndex, entries.length]),
+    appendsTo(cluster, toMemberId(2n)).map(({ prevIndex, entries }) => [prevIndex, entries.length]),
     [[4, 2]],
   );
 });
@@ -96,14 +97,14 @@ test("a follower without answers is sent maxInflightAppends appends, and the res
 test("a follower without answers is sent maxInflightBytes bytes", () => {
   const { cluster, leader } = leaderOf({ maxInflightBytes: 2 * bytesOf(100) });
   for (let i = 0; i < 5; i++) propose(leader, 100);
-  assert.equal(appendsTo(cluster, 2n).length, 2);
+  assert.equal(appendsTo(cluster, toMemberId(2n)).length, 2);
 });
 
 test("a probing leader sends one append at a time", () => {
   const { cluster, leader } = leaderOf({});
-  leader.step({ kind: "linkClosed", peer: 2n });
+  leader.step({ kind: "linkClosed", peer: toMemberId(2n) });
   for (let i = 0; i < 5; i++) propose(leader, 1);
-  assert.equal(appendsTo(cluster, 2n).length, 1);
+  assert.equal(appendsTo(cluster, toMemberId(2n)).length, 1);
 });
 
 test("a leader refuses reads beyond maxPendingReads as too-many", () => {
@@ -149,12 +150,12 @@ test("takeCommitted returns a bounded amount per call, and all entries in the en
   for (let i = 0; i < 5; i++) leader.core.step({ kind: "propose", proposal: i, data: data(10) });
   // The member's own driver would take them; do its work by hand.
   for (const { to, message } of leader.core.takeMessages())
-    cluster.network.push({ from: 1n, outgoing: { to, message } });
+    cluster.network.push({ from: toMemberId(1n), outgoing: { to, message } });
   const unsaved = leader.core.takeUnsaved();
   assert.ok(unsaved);
   leader.core.onSaved(unsaved);
   for (const { outgoing } of cluster.network.splice(0))
-    cluster.members.get(outgoing.to)?.step({ kind: "receive", from: 1n, message: outgoing.message });
+    cluster.members.get(outgoing.to)?.step({ kind: "receive", from: toMemberId(1n), message: outgoing.message });
   for (const id of [2, 3]) cluster.member(id).finishWrite();
   for (const { from, outgoing } of cluster.network.splice(0))
     leader.core.step({ kind: "receive", from, message: outgoing.message });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { noMember, tickMs, type LogIndex, type PeerMessage, type Term } from "../../../raft/index.js";
 import { bytes, electionTicks, Harness, heartbeatTicks } from "./harness.js";
+import { toMemberId } from "../../../testing/member-ids.js";
 
 test("a candidate sends its vote requests only once term and vote are durable", () => {
   const harness = new Harness();
@@ -9,7 +10,7 @@ test("a candidate sends its vote requests only once term and vote are durable", 
   while (!harness.isWriting) {
     harness.clock.advance(tickMs);
     if (harness.sent.some(({ message }) => message.kind === "preVote"))
-      harness.hears(2n, { kind: "preVoteReply", term: 2 as Term, granted: true });
+      harness.hears(toMemberId(2n), { kind: "preVoteReply", term: 2 as Term, granted: true });
   }
   harness.clock.advance(5 * tickMs);
   assert.ok(!harness.sent.some(({ message }) => message.kind === "vote"));
@@ -21,7 +22,7 @@ test("a follower acknowledges entries only once they are durable", () => {
   const harness = new Harness();
   harness.node.start();
   const entries = [{ index: 1 as LogIndex, term: 2 as Term, data: bytes }];
-  harness.hears(2n, {
+  harness.hears(toMemberId(2n), {
     kind: "append",
     term: 2 as Term,
     prevIndex: 0 as LogIndex,
@@ -41,7 +42,7 @@ test("a leader sends appends beside its own write and counts its copy only after
   harness.node.propose(1, bytes);
   harness.clock.settle();
   assert.deepEqual(harness.events, ["send append to 2", "send append to 3", "write 2"]);
-  harness.acknowledge(2n, 2);
+  harness.acknowledge(toMemberId(2n), 2);
   assert.ok(!harness.events.some((event) => event.startsWith("apply")), "one durable copy of three is no majority");
   harness.finishWrite();
   assert.equal(harness.events.filter((event) => event === "apply 2").length, 1);
@@ -77,7 +78,7 @@ test("during a slow write heartbeats are sent and reads are confirmed", () => {
   harness.clock.advance(3 * heartbeatTicks * tickMs);
   const beats = harness.sent.flatMap(({ message }) => (message.kind === "heartbeat" ? [message.round] : []));
   assert.ok(beats.length >= 6);
-  harness.hears(2n, { kind: "heartbeatReply", term: 2 as Term, round: Math.max(...beats) });
+  harness.hears(toMemberId(2n), { kind: "heartbeatReply", term: 2 as Term, round: Math.max(...beats) });
   assert.deepEqual(harness.reads, [{ request: 7, index: 1 }]);
   assert.ok(harness.isWriting);
 });
@@ -90,7 +91,7 @@ test("the state machine gets more entries only after it is done, and nothing els
     harness.node.propose(n, bytes);
     harness.clock.settle();
     harness.finishWrite();
-    harness.acknowledge(2n, n + 1);
+    harness.acknowledge(toMemberId(2n), n + 1);
   }
   const applies = (): string[] => harness.events.filter((event) => event.startsWith("apply"));
   assert.deepEqual(applies(), ["apply 2"]);
@@ -109,8 +110,8 @@ test("refusals and leader changes are reported once each", () => {
     { what: "read", number: 6, reason: "no-leader" },
   ]);
   const heartbeat: PeerMessage = { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 };
-  harness.hears(2n, heartbeat);
-  harness.hears(2n, heartbeat);
+  harness.hears(toMemberId(2n), heartbeat);
+  harness.hears(toMemberId(2n), heartbeat);
   assert.deepEqual(
     harness.statuses.map(({ leader, term }) => [leader, term]),
     [[2n, 2]],
@@ -121,11 +122,11 @@ test("a broken invariant stops the node and is reported once", () => {
   const harness = new Harness();
   harness.node.start();
   const heartbeat: PeerMessage = { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 };
-  harness.hears(2n, heartbeat);
-  harness.hears(3n, heartbeat); // a second leader in one term
+  harness.hears(toMemberId(2n), heartbeat);
+  harness.hears(toMemberId(3n), heartbeat); // a second leader in one term
   assert.match(harness.failures[0]?.message ?? "", /two leaders in one term/);
   const before = harness.events.length;
-  harness.hears(3n, heartbeat);
+  harness.hears(toMemberId(3n), heartbeat);
   harness.node.propose(1, bytes);
   harness.clock.advance(1_000);
   assert.equal(harness.failures.length, 1);
@@ -152,7 +153,7 @@ test("after a stop the end of a write sends and applies nothing", () => {
   harness.lead();
   harness.node.propose(1, bytes);
   harness.clock.settle();
-  harness.acknowledge(2n, 2);
+  harness.acknowledge(toMemberId(2n), 2);
   harness.node.stop();
   harness.events.length = 0;
   harness.finishWrite();
@@ -167,7 +168,7 @@ test("after a stop the end of a write acknowledges nothing", () => {
   harness.node.start();
   const entries = [{ index: 1 as LogIndex, term: 2 as Term, data: bytes }];
   const at = { prevIndex: 0 as LogIndex, prevTerm: 0 as Term, commit: 0 as LogIndex };
-  harness.hears(2n, { kind: "append", term: 2 as Term, ...at, entries });
+  harness.hears(toMemberId(2n), { kind: "append", term: 2 as Term, ...at, entries });
   harness.node.stop();
   harness.finishWrite();
   assert.deepEqual(harness.events, ["write 1", "written"]);
@@ -176,7 +177,7 @@ test("after a stop the end of a write acknowledges nothing", () => {
 test("a frozen process counts only a few missed ticks, so it reads its heartbeats before it campaigns", () => {
   const harness = new Harness();
   harness.node.start();
-  harness.hears(2n, { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
+  harness.hears(toMemberId(2n), { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
   harness.finishWrite();
   harness.events.length = 0;
   harness.clock.freeze(100 * electionTicks * tickMs);
@@ -186,7 +187,7 @@ test("a frozen process counts only a few missed ticks, so it reads its heartbeat
 });
 
 test("a single voter commits with its own durable copy", () => {
-  const harness = new Harness([1n]);
+  const harness = new Harness([toMemberId(1n)]);
   harness.node.start();
   harness.clock.advance(tickMs);
   harness.finishWrite(); // term and vote

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { tickMs, type LogIndex, type LogPosition, type Term } from "../../../raft/index.js";
 import { bytes, electionTicks, Harness } from "./harness.js";
+import { toMemberId } from "../../../testing/member-ids.js";
 
 /** A follower of member 2 that holds entry 1. */
 function follower(): Harness {
@@ -18,7 +19,7 @@ function follower(): Harness {
 /** Member 2, leader of term 2, sends one entry. */
 const append = (harness: Harness, index: number, commit: number): void => {
   const previous = { index: index - 1, term: index === 1 ? 0 : 2 } as LogPosition;
-  harness.hears(2n, {
+  harness.hears(toMemberId(2n), {
     kind: "append",
     term: 2 as Term,
     prevIndex: previous.index,
@@ -30,7 +31,7 @@ const append = (harness: Harness, index: number, commit: number): void => {
 
 const receiveSnapshot = (harness: Harness, index: number): void => {
   const position = { index: index as LogIndex, term: 2 as Term };
-  harness.node.onSnapshotReceived({ from: 2n, leaderTerm: 2 as Term, position });
+  harness.node.onSnapshotReceived({ from: toMemberId(2n), leaderTerm: 2 as Term, position });
   harness.clock.settle();
 };
 
@@ -67,9 +68,9 @@ test("while a snapshot is installed the node writes hard state, votes, and appli
   const harness = follower();
   receiveSnapshot(harness, 9);
   harness.events.length = 0;
-  harness.hears(2n, { kind: "heartbeat", term: 2 as Term, commit: 1 as LogIndex, round: 1 });
-  harness.node.onLinkClosed(2n);
-  harness.hears(3n, {
+  harness.hears(toMemberId(2n), { kind: "heartbeat", term: 2 as Term, commit: 1 as LogIndex, round: 1 });
+  harness.node.onLinkClosed(toMemberId(2n));
+  harness.hears(toMemberId(3n), {
     kind: "vote",
     term: 3 as Term,
     lastIndex: 9 as LogIndex,
@@ -85,7 +86,7 @@ test("while a snapshot is installed the node writes hard state, votes, and appli
 test("a new term of a snapshot is durable before the snapshot is installed", () => {
   const harness = follower();
   const position = { index: 9 as LogIndex, term: 5 as Term };
-  harness.node.onSnapshotReceived({ from: 3n, leaderTerm: 6 as Term, position });
+  harness.node.onSnapshotReceived({ from: toMemberId(3n), leaderTerm: 6 as Term, position });
   harness.clock.settle();
   assert.deepEqual(harness.events, ["write "]);
   harness.finishWrite();
@@ -131,17 +132,17 @@ test("compact removes applied entries only and truncates the log on disk up to t
 test("a follower that needs compacted entries is reported once, and probed after its snapshot has ended", () => {
   const harness = new Harness();
   harness.lead();
-  harness.node.onLinkClosed(3n);
+  harness.node.onLinkClosed(toMemberId(3n));
   harness.node.propose(1, bytes);
   harness.clock.settle();
   harness.finishWrite();
-  harness.acknowledge(2n, 2);
+  harness.acknowledge(toMemberId(2n), 2);
   harness.node.compact(2 as LogIndex);
   harness.node.propose(2, bytes);
   harness.clock.settle();
   harness.events.length = 0;
   const lacks = (): void =>
-    harness.hears(3n, {
+    harness.hears(toMemberId(3n), {
       kind: "appendReply",
       term: 2 as Term,
       accepted: false,
@@ -152,7 +153,7 @@ test("a follower that needs compacted entries is reported once, and probed after
   lacks();
   lacks();
   assert.deepEqual(harness.events.splice(0), ["snapshot needed by 3"]);
-  harness.node.onSnapshotEnded(3n);
+  harness.node.onSnapshotEnded(toMemberId(3n));
   harness.clock.settle();
   assert.deepEqual(harness.events, ["send append to 3"]);
   lacks();
@@ -168,7 +169,7 @@ test("a leadership transfer reports the new leader first, then its success", () 
   assert.deepEqual(harness.refusals, [{ what: "proposal", number: 7, reason: "transferring" }]);
   assert.deepEqual(harness.events.splice(0), ["send timeoutNow to 2"]);
   const statuses = harness.statuses.length;
-  harness.hears(2n, { kind: "heartbeat", term: 3 as Term, commit: 1 as LogIndex, round: 1 });
+  harness.hears(toMemberId(2n), { kind: "heartbeat", term: 3 as Term, commit: 1 as LogIndex, round: 1 });
   assert.equal(harness.statuses.length, statuses + 1);
   assert.ok(harness.events.includes("transfer ended true"));
 });
@@ -176,11 +177,11 @@ test("a leadership transfer reports the new leader first, then its success", () 
 test("a leadership transfer without an answer ends after an election timeout, and proposals are accepted again", () => {
   const harness = new Harness();
   harness.lead();
-  harness.node.transferLeadership(3n);
+  harness.node.transferLeadership(toMemberId(3n));
   harness.clock.settle();
   harness.events.length = 0;
   for (let tick = 0; tick < electionTicks; tick++) {
-    harness.hears(2n, { kind: "heartbeatReply", term: 2 as Term, round: 1 }); // the leader keeps its majority
+    harness.hears(toMemberId(2n), { kind: "heartbeatReply", term: 2 as Term, round: 1 }); // the leader keeps its majority
     harness.clock.advance(tickMs);
   }
   assert.ok(harness.events.includes("transfer ended false"));

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import {
   logStart,
   noMember,
+  type MemberId,
   type Entry,
   type HardState,
   type LogIndex,
@@ -28,7 +29,7 @@ export const entry = (index: number, term: number, bytes = 20): Entry => ({
 
 export const hardState = (term: number, vote: bigint = noMember, commit = 0): HardState => ({
   term: term as Term,
-  vote,
+  vote: vote as MemberId,
   commit: commit as LogIndex,
 });
 

@@ -2,7 +2,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { type MemberId, type Outgoing, type PeerMessage, type Term, type LogIndex } from "../../../raft/index.js";
+import {
+  type MemberId,
+  type Outgoing,
+  type PeerMessage,
+  type Term,
+  type LogIndex,
+  noMember,
+} from "../../../raft/index.js";
 import { StaleDirectoryError } from "../../../server/base/errors.js";
 import { ProcessParts, type PeerNetwork } from "../../../server/member/parts.js";
 import type { PeersOptions } from "../../../server/peers/peers.js";
@@ -39,7 +46,7 @@ class Others {
 
   /** Somebody asks for its vote. */
   askForVote(): void {
-    const [from = 0n] = this.ids;
+    const [from = noMember] = this.ids;
     const vote: PeerMessage = {
       kind: "vote",
       term: 7 as Term,

@@ -11,6 +11,7 @@ import { decodeHello, encodeHello, peerProtocolVersion } from "../../../server/p
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
 import { Peers, type PeersOptions } from "../../../server/peers/peers.js";
 import { knownPeer, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+import { toMemberId } from "../../../testing/member-ids.js";
 
 const frame = (payload: Uint8Array): Buffer => Buffer.concat([frameHeader(payload), payload]);
 const beat = (round: number): PeerMessage => ({ kind: "heartbeatReply", term: 1 as Term, round });
@@ -105,7 +106,7 @@ test("a frame beyond the limit is refused by its header, and the limit can be ra
 
 test("a hello decodes to what was encoded; other bytes are none", () => {
   const incarnation = { directory: 2n ** 64n - 2n, start: 2 ** 40, run: 2n ** 63n };
-  const hello = { clusterId: 0xffff_ffff_ffff_ffffn, from: 1n, to: 2n, incarnation };
+  const hello = { clusterId: 0xffff_ffff_ffff_ffffn, from: toMemberId(1n), to: toMemberId(2n), incarnation };
   for (const purpose of ["messages", "snapshot"] as const)
     assert.deepEqual(decodeHello(encodeHello({ ...hello, purpose })), {
       ...hello,
@@ -154,7 +155,7 @@ const testMember = async (
     ...knownPeer,
     clusterId: 9n,
     self,
-    peers: [1n, 2n]
+    peers: [toMemberId(1n), toMemberId(2n)]
       .filter((id) => id !== self)
       .map((id) => ({ id, addresses: [{ kind: "unix", path: join(directory, String(id)) }] })),
     clock: systemClock,
@@ -181,15 +182,15 @@ const until = async (send: () => void, arrived: () => boolean): Promise<void> =>
 
 test("members send over the links that they dialled, in order, and report a closed link", async (t) => {
   const directory = await temporaryDirectory(t);
-  const one = await testMember(t, directory, 1n);
-  const two = await testMember(t, directory, 2n);
+  const one = await testMember(t, directory, toMemberId(1n));
+  const two = await testMember(t, directory, toMemberId(2n));
   void one.peers.open();
   void two.peers.open();
   await until(
-    () => one.peers.send([{ to: 2n, message: beat(0) }]),
+    () => one.peers.send([{ to: toMemberId(2n), message: beat(0) }]),
     () => two.messages.size > 0,
   );
-  one.peers.send([1, 2, 3].map((round) => ({ to: 2n, message: beat(round) })));
+  one.peers.send([1, 2, 3].map((round) => ({ to: toMemberId(2n), message: beat(round) })));
   let expected = 1;
   while (expected <= 3) {
     const [from, message] = await two.messages.next();
@@ -204,12 +205,12 @@ test("members send over the links that they dialled, in order, and report a clos
 
 test("a link is dialled until the peer is up, and again after it was down", async (t) => {
   const directory = await temporaryDirectory(t);
-  const one = await testMember(t, directory, 1n);
+  const one = await testMember(t, directory, toMemberId(1n));
   void one.peers.open(); // nobody listens yet
-  const two = await testMember(t, directory, 2n);
+  const two = await testMember(t, directory, toMemberId(2n));
   const deliver = (): Promise<void> =>
     until(
-      () => one.peers.send([{ to: 2n, message: beat(1) }]),
+      () => one.peers.send([{ to: toMemberId(2n), message: beat(1) }]),
       () => two.messages.size > 0,
     );
   await deliver();
@@ -226,7 +227,7 @@ const incoming = async (t: TestContext, admitPeer: PeersOptions["admitPeer"] = k
   const refusals: string[] = [];
   const links = new IncomingLinks({
     clusterId: 9n,
-    self: 1n,
+    self: toMemberId(1n),
     isMember: (id) => id === 2n || id === 3n,
     clock: systemClock,
     onMessage: (from, message) => messages.push([from, message]),
@@ -237,7 +238,7 @@ const incoming = async (t: TestContext, admitPeer: PeersOptions["admitPeer"] = k
     onRefused: (reason) => refusals.push(reason),
     maxUnknownConnections: 2,
     onTooManyUnknown: () => refusals.push("too many"),
-    admitPeer: admitPeer,
+    admitPeer,
   });
   t.after(() => links.close());
   const path = join(directory, "s");
@@ -256,11 +257,11 @@ const incoming = async (t: TestContext, admitPeer: PeersOptions["admitPeer"] = k
     socket.write(first);
     return { socket, answer, gone };
   };
-  const hello = (changes: Partial<{ clusterId: bigint; from: bigint; to: bigint }> = {}): Buffer =>
+  const hello = (changes: Partial<{ clusterId: bigint; from: MemberId; to: MemberId }> = {}): Buffer =>
     encodeHello({
       clusterId: 9n,
-      from: 2n,
-      to: 1n,
+      from: toMemberId(2n),
+      to: toMemberId(1n),
       incarnation: knownPeer.incarnation,
       purpose: "messages",
       ...changes,
@@ -274,9 +275,9 @@ test("a refused hello is answered with the reason, and the connection closes", a
   otherVersion.writeUInt16BE(peerProtocolVersion + 1, "minietcd-peer\0".length);
   const strangers: [first: Buffer, reason: RegExp][] = [
     [frame(hello({ clusterId: 8n })), /^cluster ID mismatch: member 2 is of cluster 8, this one of 9$/],
-    [frame(hello({ to: 5n })), /^member ID mismatch: 5 is wanted, this is 1$/],
-    [frame(hello({ from: 4n })), /^member 4 is not another member of this cluster$/],
-    [frame(hello({ from: 1n })), /^member 1 is not another member of this cluster$/],
+    [frame(hello({ to: toMemberId(5n) })), /^member ID mismatch: 5 is wanted, this is 1$/],
+    [frame(hello({ from: toMemberId(4n) })), /^member 4 is not another member of this cluster$/],
+    [frame(hello({ from: toMemberId(1n) })), /^member 1 is not another member of this cluster$/],
     [
       frame(otherVersion),
       new RegExp(
@@ -323,13 +324,13 @@ test("messages are read after the answer, which waits until the incarnation is d
 test("a stale member is fenced before it takes part, and named in the log", async (t) => {
   const directory = await temporaryDirectory(t);
   const refusal = { reason: "started once, member 2 has seen 3 starts", isStale: true };
-  const two = await testMember(t, directory, 2n, { admitPeer: () => Promise.resolve(refusal) });
+  const two = await testMember(t, directory, toMemberId(2n), { admitPeer: () => Promise.resolve(refusal) });
   const fenced = new Arrivals<string>();
-  const one = await testMember(t, directory, 1n, { onFenced: fenced.push });
+  const one = await testMember(t, directory, toMemberId(1n), { onFenced: fenced.push });
   await one.peers.open();
   assert.equal(fenced.size, 1, "by the time at which everybody was asked");
   assert.equal(await fenced.next(), refusal.reason);
-  one.peers.send([{ to: 2n, message: beat(1) }]);
+  one.peers.send([{ to: toMemberId(2n), message: beat(1) }]);
   assert.equal(two.messages.size, 0);
   const lines = two.lines.map(({ msg, reason }) => `${msg}: ${String(reason)}`);
   assert.deepEqual(lines, [`refused a peer connection: member 1 is stale: ${refusal.reason}`]);
@@ -339,11 +340,11 @@ test("repeated refusals of the same reasons are logged once each", async (t) => 
   const directory = await temporaryDirectory(t);
   const reasons = ["this", "that", "this", "that", "this"];
   const admitPeer = () => Promise.resolve({ reason: reasons.shift() ?? "", isStale: false });
-  const one = await testMember(t, directory, 1n, { admitPeer: admitPeer });
+  const one = await testMember(t, directory, toMemberId(1n), { admitPeer: admitPeer });
   const hello = encodeHello({
     clusterId: 9n,
-    from: 2n,
-    to: 1n,
+    from: toMemberId(2n),
+    to: toMemberId(1n),
     incarnation: knownPeer.incarnation,
     purpose: "messages",
   });
@@ -361,13 +362,13 @@ test("repeated refusals of the same reasons are logged once each", async (t) => 
 
 test("open resolves once each peer has answered or was tried at each address", async (t) => {
   const directory = await temporaryDirectory(t);
-  const two = await testMember(t, directory, 2n);
+  const two = await testMember(t, directory, toMemberId(2n));
   const address = (name: string) => ({ kind: "unix", path: join(directory, name) }) as const;
   const opened: MemberId[] = [];
-  const one = await testMember(t, directory, 1n, {
+  const one = await testMember(t, directory, toMemberId(1n), {
     peers: [
-      { id: 2n, addresses: [address("elsewhere"), address("2")] },
-      { id: 3n, addresses: [address("3"), address("elsewhere")] },
+      { id: toMemberId(2n), addresses: [address("elsewhere"), address("2")] },
+      { id: toMemberId(3n), addresses: [address("3"), address("elsewhere")] },
     ],
     onLinkOpened: (peer) => opened.push(peer),
   });
@@ -383,7 +384,7 @@ test("a newer link of a peer replaces the older one without reporting it closed"
   const newer = dial(frame(hello()));
   assert.equal(await newer.answer, "");
   await older.gone;
-  const other = dial(frame(hello({ from: 3n })));
+  const other = dial(frame(hello({ from: toMemberId(3n) })));
   assert.equal(await other.answer, "");
   other.socket.destroy();
   assert.equal(await closed.next(), 3n); // and not 2, whose older link closed before
@@ -417,13 +418,13 @@ test("connections beyond maxUnknownConnections are closed at once; established o
   const member = dial(frame(hello()));
   assert.equal(await member.answer, "");
   const silent = [dial(Buffer.alloc(0)), dial(Buffer.alloc(0))];
-  const tooMany = dial(frame(hello({ from: 3n })));
+  const tooMany = dial(frame(hello({ from: toMemberId(3n) })));
   assert.equal(await tooMany.answer, "closed without an answer");
   assert.deepEqual(refusals, ["too many"]);
   silent[0]?.socket.destroy();
   await silent[0]?.gone;
   for (;;) {
-    const again = await dial(frame(hello({ from: 3n }))).answer;
+    const again = await dial(frame(hello({ from: toMemberId(3n) }))).answer;
     if (again === "") break; // the end of the silent one has been noticed
   }
 });

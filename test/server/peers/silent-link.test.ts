@@ -10,6 +10,7 @@ import { IncomingLinks } from "../../../server/peers/incoming-links.js";
 import { OutgoingLink } from "../../../server/peers/outgoing-link.js";
 import { knownPeer, temporaryDirectory } from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { toMemberId } from "../../../testing/member-ids.js";
 
 const until = async (holds: () => boolean): Promise<void> => {
   while (!holds()) await new Promise((resolve) => setImmediate(resolve));
@@ -21,8 +22,8 @@ const linkTo = (path: string, clock: VirtualClock) => {
   const link = new OutgoingLink({
     incarnation: knownPeer.incarnation,
     clusterId: 1n,
-    from: 1n,
-    to: 2n,
+    from: toMemberId(1n),
+    to: toMemberId(2n),
     addresses: [{ kind: "unix", path }],
     clock,
     onOpened: () => (count.opened += 1),
@@ -76,7 +77,7 @@ test("an incoming link is sent keepalives until it closes", async (t) => {
   const links = new IncomingLinks({
     admitPeer: knownPeer.admitPeer,
     clusterId: 1n,
-    self: 2n,
+    self: toMemberId(2n),
     isMember: (id) => id === 1n,
     clock,
     onMessage: ignore,

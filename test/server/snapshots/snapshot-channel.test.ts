@@ -10,6 +10,7 @@ import { encodeHello } from "../../../server/peers/hello.js";
 import { Peers } from "../../../server/peers/peers.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
 import { knownPeer, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+import { toMemberId } from "../../../testing/member-ids.js";
 
 interface End {
   readonly peers: Peers;
@@ -27,7 +28,7 @@ const member = async (t: TestContext, directory: string, self: MemberId, cluster
     ...knownPeer,
     clusterId,
     self,
-    peers: [1n, 2n]
+    peers: [toMemberId(1n), toMemberId(2n)]
       .filter((id) => id !== self)
       .map((id) => ({ id, addresses: [{ kind: "unix", path: join(directory, String(id)) }] })),
     clock: systemClock,
@@ -56,14 +57,20 @@ const until = async (done: () => boolean): Promise<void> => {
   while (!done()) await new Promise((resolve) => setImmediate(resolve));
 };
 
-const hello = encodeHello({ clusterId: 9n, from: 1n, to: 2n, incarnation: knownPeer.incarnation, purpose: "snapshot" });
+const hello = encodeHello({
+  clusterId: 9n,
+  from: toMemberId(1n),
+  to: toMemberId(2n),
+  incarnation: knownPeer.incarnation,
+  purpose: "snapshot",
+});
 
 /** A channel from member 1 to member 2: both ends of it. */
 const opened = async (t: TestContext) => {
   const directory = await temporaryDirectory(t);
-  const one = await member(t, directory, 1n);
-  const two = await member(t, directory, 2n);
-  const here = await one.peers.openSnapshot(2n);
+  const one = await member(t, directory, toMemberId(1n));
+  const two = await member(t, directory, toMemberId(2n));
+  const here = await one.peers.openSnapshot(toMemberId(2n));
   await until(() => two.accepted.length === 1);
   const { from, channel: there } = two.accepted[0]!;
   assert.equal(from, 1n);
@@ -152,21 +159,21 @@ test("a channel is no link: neither end reports a link opened or closed", async 
   const { one, two, here } = await opened(t); // a message, or an opened link, would fail the test
   here.close("done");
   await until(() => two.sockets.every(({ destroyed }) => destroyed));
-  await assert.rejects(one.peers.openSnapshot(3n), /unknown peer 3/);
+  await assert.rejects(one.peers.openSnapshot(toMemberId(3n)), /unknown peer 3/);
 });
 
 test("opening a channel to a member that is down or of another cluster throws with the reason", async (t) => {
   const directory = await temporaryDirectory(t);
-  const one = await member(t, directory, 1n);
-  await assert.rejects(one.peers.openSnapshot(2n), (error) => {
+  const one = await member(t, directory, toMemberId(1n));
+  await assert.rejects(one.peers.openSnapshot(toMemberId(2n)), (error) => {
     assert.ok(error instanceof ChannelClosedError);
     assert.match(String(error.cause), /ENOENT/);
     return true;
   });
-  await member(t, directory, 2n, 8n);
-  await assert.rejects(one.peers.openSnapshot(2n), /peer refused connection: cluster ID mismatch/);
+  await member(t, directory, toMemberId(2n), 8n);
+  await assert.rejects(one.peers.openSnapshot(toMemberId(2n)), /peer refused connection: cluster ID mismatch/);
   one.peers.close();
-  await assert.rejects(one.peers.openSnapshot(2n), /the member is stopping/);
+  await assert.rejects(one.peers.openSnapshot(toMemberId(2n)), /the member is stopping/);
 });
 
 test("closing a member's peers ends its channels", async (t) => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { PutRequest } from "../../../proto/index.js";
 import { systemClock } from "../../../platform/index.js";
-import type { LogIndex, Term } from "../../../raft/index.js";
+import { noMember, type LogIndex, type Term } from "../../../raft/index.js";
 import { openMemoryBackend, openStore, type KvStore, type Row } from "../../../store/index.js";
 import { encodeMarker } from "../../../server/replication/apply/applier.js";
 import { openDurableState, type DurableState } from "../../../server/member/durable-state.js";
@@ -16,6 +16,7 @@ import { storeClockOf } from "../../../server/base/store-clock.js";
 import { Teardown } from "../../../server/member/teardown.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
 import { position } from "./snapshot-fixtures.js";
+import { toMemberId } from "../../../testing/member-ids.js";
 
 const before = { index: 3, term: 2 };
 const sent = { index: 100, term: 5 };
@@ -71,7 +72,7 @@ const entry = (index: number, term: number) => ({
 const begun = async (directory: string): Promise<void> => {
   const { state, close } = await open(directory);
   const { wal, store, applied } = state;
-  const hardState = { term: before.term as Term, vote: 7n, commit: 3 as LogIndex };
+  const hardState = { term: before.term as Term, vote: toMemberId(7n), commit: 3 as LogIndex };
   await new Promise<void>((done) =>
     wal.append(
       hardState,
@@ -185,7 +186,7 @@ test("a crash at any step of receiving a snapshot leaves the old state or the ne
   assert.deepEqual([await has(state.store, "theirs 99"), await has(state.store, "ours")], [true, false]);
 
   // The log follows, at last.
-  const hardState = { term: 5 as Term, vote: 0n, commit: 100 as LogIndex };
+  const hardState = { term: 5 as Term, vote: noMember, commit: 100 as LogIndex };
   await new Promise<void>((done) => state.wal.restart(position(sent.index, sent.term), hardState, done));
   await isInstalled(await killed(t, directory));
   await close();
@@ -256,7 +257,7 @@ test("a lost log, or an old copy, is not taken for an interrupted installation",
   await making.write(await rowsSent(state));
   await making.finish();
   await install(state, making);
-  const hardState = { term: 5 as Term, vote: 0n, commit: 100 as LogIndex };
+  const hardState = { term: 5 as Term, vote: noMember, commit: 100 as LogIndex };
   await new Promise<void>((done) => state.wal.restart(position(sent.index, sent.term), hardState, done));
   const atInstall = await killed(t, directory);
   await new Promise<void>((done) => state.wal.append(undefined, [entry(101, 5), entry(102, 5)], done));

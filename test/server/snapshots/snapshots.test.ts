@@ -10,8 +10,9 @@ import type { Row } from "../../../store/index.js";
 import { recordingLogger } from "../member/member-fixtures.js";
 import { channelPair, ListedRows, ListedStore, position, positionOf, rowsOf, type Alter } from "./snapshot-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { toMemberId } from "../../../testing/member-ids.js";
 
-const follower: MemberId = 2n;
+const follower: MemberId = toMemberId(2n);
 const term = (value: number): Term => value as Term;
 
 /** Everything that has to happen at this time happens. */
@@ -111,7 +112,7 @@ const pair = (alter?: Alter) => {
   const from = new Sending(clock, () => {
     const [here, there] = channelPair(alter);
     opened.push(here);
-    to.receiver.accept(1n, there);
+    to.receiver.accept(toMemberId(1n), there);
     return Promise.resolve(here);
   });
   return { clock, to, from, opened };
@@ -222,7 +223,7 @@ test("snapshot receiver rejects a stream with a missing chunk", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   const from = new Sending(clock, () => {
-    to.receiver.accept(1n, there);
+    to.receiver.accept(toMemberId(1n), there);
     const send = here.send.bind(here);
     here.send = (payload) => (sent++ === 2 ? Promise.resolve() : send(payload));
     return Promise.resolve(here);
@@ -314,7 +315,7 @@ test("snapshot receiver closes a channel without a header", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   const [, there] = channelPair();
-  to.receiver.accept(1n, there);
+  to.receiver.accept(toMemberId(1n), there);
   await pass(clock, 12_000);
   assert.match(to.errors()[0] ?? "", /sender timed out/);
   assert.equal(clock.pendingTimers, 0);
@@ -337,7 +338,7 @@ test("snapshot receiver refuses a deposed leader's snapshot", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   to.term = 3;
-  const from = announceTo(to, 1n, 2);
+  const from = announceTo(to, toMemberId(1n), 2);
   await settle(clock);
   assert.deepEqual([to.stores, to.offered], [[], []]);
   assert.match(String(from.lines.at(-1)?.["error"]), /term 2 is older than term 3/);
@@ -350,11 +351,11 @@ test("of two leaders' snapshots the newer leader's is received, in either order,
     let atOnce = 0;
     to.prepare = () =>
       assert.ok(to.states.filter((state) => state !== "discarded").length === 0, `${++atOnce} at once`);
-    const older = newerFirst ? undefined : announceTo(to, 1n, 2, rowsOf(50_000));
+    const older = newerFirst ? undefined : announceTo(to, toMemberId(1n), 2, rowsOf(50_000));
     await settle(clock);
-    const newer = announceTo(to, 3n, 3, rowsOf(50_000));
+    const newer = announceTo(to, toMemberId(3n), 3, rowsOf(50_000));
     await settle(clock);
-    const late = newerFirst ? announceTo(to, 1n, 2, rowsOf(10)) : undefined;
+    const late = newerFirst ? announceTo(to, toMemberId(1n), 2, rowsOf(10)) : undefined;
     await settle(clock);
     await pass(clock, 2_000);
     assert.deepEqual(
@@ -373,9 +374,9 @@ test("of two leaders' snapshots the newer leader's is received, in either order,
 test("a leader's later snapshot replaces its former one", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
-  announceTo(to, 1n, 2, rowsOf(50_000));
+  announceTo(to, toMemberId(1n), 2, rowsOf(50_000));
   await settle(clock);
-  announceTo(to, 1n, 2);
+  announceTo(to, toMemberId(1n), 2);
   await pass(clock, 1_000);
   assert.deepEqual(to.states, ["discarded", "finished"]);
   assert.equal(to.offered.length, 1);
@@ -384,9 +385,9 @@ test("a leader's later snapshot replaces its former one", async () => {
 test("a snapshot that is being installed is not replaced", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
-  announceTo(to, 1n, 2);
+  announceTo(to, toMemberId(1n), 2);
   await pass(clock, 500);
-  const late = announceTo(to, 3n, 3);
+  const late = announceTo(to, toMemberId(3n), 3);
   await pass(clock, 500);
   assert.match(String(late.lines.at(-1)?.["error"]), /another snapshot is being installed/);
   await to.receiver.install(position(100));
@@ -397,7 +398,7 @@ test("a snapshot that is being installed is not replaced", async () => {
 test("a new term ends the snapshot of the former leader", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
-  announceTo(to, 1n, 2, rowsOf(50_000));
+  announceTo(to, toMemberId(1n), 2, rowsOf(50_000));
   await settle(clock);
   to.receiver.onStatusChange({ term: term(2) });
   await settle(clock);
@@ -427,7 +428,7 @@ test("a snapshot at or before the commit index is refused, and consensus acknowl
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   to.commit = 100;
-  const from = announceTo(to, 1n, 2);
+  const from = announceTo(to, toMemberId(1n), 2);
   await settle(clock);
   assert.deepEqual(to.stores, []);
   assert.deepEqual(

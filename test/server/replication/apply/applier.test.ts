@@ -25,8 +25,9 @@ import { Membership } from "../../../../server/replication/apply/membership.js";
 import { Proposals, type Command } from "../../../../server/replication/proposals.js";
 import { SeenProposals } from "../../../../server/replication/apply/seen-proposals.js";
 import { VirtualClock } from "../../../../testing/virtual-clock.js";
+import { toMemberId } from "../../../../testing/member-ids.js";
 
-const self = { member: 0x11n, incarnation: 2 };
+const self = { member: toMemberId(0x11n), incarnation: 2 };
 
 const openMemoryStore = async (t: TestContext): Promise<KvStore> => {
   const store = await openStore({
@@ -158,7 +159,11 @@ test("each proposal is applied once, and its client told of the first copy", asy
 
 test("nobody here is told of another member's proposal, nor of one from a former life", async (t) => {
   const copy = await open(t);
-  apply(copy, entry(1, put("a"), { member: 0x22n, sequence: 1 }), entry(2, put("b"), { incarnation: 1, sequence: 2 }));
+  apply(
+    copy,
+    entry(1, put("a"), { member: toMemberId(0x22n), sequence: 1 }),
+    entry(2, put("b"), { incarnation: 1, sequence: 2 }),
+  );
   assert.equal(copy.store.revision, 3);
   assert.equal(copy.answers.size, 0);
 });
@@ -247,7 +252,7 @@ test("two members that apply the same log, in whatever rounds, store the same by
   ];
   const log = Array.from({ length: 60 }, (_, n) =>
     entry(n + 1, commands[n % commands.length] ?? assert.fail(), {
-      member: n % 3 === 0 ? 0x22n : 0x11n,
+      member: toMemberId(n % 3 === 0 ? 0x22n : 0x11n),
       sequence: 1 + (n % 20),
       floor: 1 + (n % 5),
     }),
@@ -261,7 +266,7 @@ test("two members that apply the same log, in whatever rounds, store the same by
 
 test("a marker survives being read and written", () => {
   const state = { ...freshState(), index: 9 as LogIndex, term: 3 as Term };
-  state.seen.admit({ member: 1n, incarnation: 1, sequence: 8, floor: 2 });
+  state.seen.admit({ member: toMemberId(1n), incarnation: 1, sequence: 8, floor: 2 });
   const marker = encodeMarker(state);
   assert.deepEqual(encodeMarker(decodeMarker(marker)), marker);
 });
@@ -298,7 +303,7 @@ const sentState = (): AppliedState => {
   const seen = new SeenProposals();
   seen.admit({ ...self, sequence: 1, floor: 1 });
   const membership = new Membership(freshState().membership.all);
-  membership.publish(0x22n, { name: "b", clientURLs: [] });
+  membership.publish(toMemberId(0x22n), { name: "b", clientURLs: [] });
   return { index: 50 as LogIndex, term: 4 as Term, membership, seen };
 };
 
