@@ -1,5 +1,6 @@
 // The terms of a member: errors, limits, log lines, URLs, versions.
 
+export type { ClusterId } from "./ids.js";
 export { describeStale, ServerError, StaleDirectoryError, StartError, type ServerErrorCode } from "./errors.js";
 export {
   maxClientConnections,

@@ -28,7 +28,7 @@ import {
   memberIdOf,
 } from "../config/index.js";
 import { DataDirectory, mustRestart, restartLog } from "../data-dir/index.js";
-import { StaleDirectoryError, StartError, storeClockOf } from "../base/index.js";
+import { type ClusterId, StaleDirectoryError, StartError, storeClockOf } from "../base/index.js";
 import { LogSpace, SpacedBackend, StoreDescriptors, StoreSpace } from "../resources/index.js";
 import type { MemberEnvironment, MemberParts } from "./parts.js";
 import { PeerIncarnations } from "../peers/index.js";
@@ -36,7 +36,7 @@ import { NewStores, type NewStoresOptions } from "../snapshots/index.js";
 import type { Teardown } from "./teardown.js";
 
 export interface DurableState {
-  readonly clusterId: bigint;
+  readonly clusterId: ClusterId;
   readonly memberId: MemberId;
   /** Higher than at every start before. */
   readonly incarnation: number;
@@ -129,7 +129,7 @@ const bootstrap = async (
   config: MemberConfig,
   environment: MemberEnvironment,
   directory: DataDirectory,
-): Promise<{ clusterId: bigint; memberId: MemberId }> => {
+): Promise<{ clusterId: ClusterId; memberId: MemberId }> => {
   if (config.initialClusterState === "existing")
     throw new StartError(
       `data directory ${config.dataDir} is empty and --initial-cluster-state is "existing": ` +

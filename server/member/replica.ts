@@ -4,7 +4,7 @@ import type { KvStore } from "../../store/index.js";
 import type { Applied, Applier } from "../replication/apply/index.js";
 import type { MemberConfig } from "../config/index.js";
 import { openDurableState, type DurableState } from "./durable-state.js";
-import { asStartError, ServerError, type ServerErrorCode } from "../base/index.js";
+import { asStartError, type ClusterId, ServerError, type ServerErrorCode } from "../base/index.js";
 import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
 import type { LeadershipTransfer, Proposals, Reads } from "../replication/index.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
@@ -36,7 +36,7 @@ export interface ReplicaListener {
 export class Replica {
   private endPause: () => void = () => undefined;
 
-  readonly clusterId: bigint;
+  readonly clusterId: ClusterId;
   readonly id: MemberId;
   readonly node: RaftNode;
   readonly store: KvStore;

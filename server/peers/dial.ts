@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import type { Clock } from "../../platform/index.js";
 import type { MemberId } from "../../raft/index.js";
-import type { Address } from "../base/index.js";
+import type { Address, ClusterId } from "../base/index.js";
 import { FrameError, FrameReader, writeFrames } from "./frame.js";
 import { decodeAnswer, encodeHello, maxHelloBytes, type Incarnation, type Purpose, type Refusal } from "./hello.js";
 
@@ -10,7 +10,7 @@ const handshakeMs = 5_000;
 
 /** The two ends of a connection to dial. */
 export interface DialOptions {
-  readonly clusterId: bigint;
+  readonly clusterId: ClusterId;
   readonly from: MemberId;
   /** The incarnation of the dialling member. */
   readonly incarnation: Incarnation;

@@ -1,4 +1,5 @@
 import type { MemberId } from "../../raft/index.js";
+import type { ClusterId } from "../base/index.js";
 
 // The first frame of each side. The dialling member sends a hello: cluster, its own id and incarnation, the id of the receiver.
 // The receiver accepts or sends a refusal. Nothing else is read before.
@@ -25,7 +26,7 @@ export interface Incarnation {
 /** The first frame of a dialling member. */
 export interface Hello {
   readonly version: number;
-  readonly clusterId: bigint;
+  readonly clusterId: ClusterId;
   readonly from: MemberId;
   readonly to: MemberId;
   readonly incarnation: Incarnation;
@@ -55,7 +56,7 @@ export const decodeHello = (bytes: Buffer): Hello | undefined => {
   if (bytes.length < incarnationAt || !bytes.subarray(0, magic.length).equals(magic)) return undefined;
   const version = bytes.readUInt16BE(magic.length);
   const number = (n: number): bigint => bytes.readBigUInt64BE(idsAt + n * 8);
-  const ids = { version, clusterId: number(0), from: number(1) as MemberId, to: number(2) as MemberId };
+  const ids = { version, clusterId: number(0) as ClusterId, from: number(1) as MemberId, to: number(2) as MemberId };
   if (version !== peerProtocolVersion)
     return { ...ids, incarnation: { directory: 0n, start: 0, run: 0n }, purpose: "messages" };
   const purpose = purposes[bytes[purposeAt] ?? -1];

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { Calls } from "../../proto/index.js";
 import type { Clock } from "../../platform/index.js";
 import { decodePeerMessage, MalformedMessageError, type MemberId, type PeerMessage } from "../../raft/index.js";
-import { formatId } from "../base/index.js";
+import { type ClusterId, formatId } from "../base/index.js";
 import type { SnapshotChannel } from "./channel.js";
 import { decodeCalls, isCallsFrame } from "./calls-frame.js";
 import { describeForeignProtocol } from "./foreign-protocol.js";
@@ -25,7 +25,7 @@ const handshakeMs = 5_000;
 
 /** The options of `IncomingLinks`. */
 export interface IncomingLinksOptions {
-  readonly clusterId: bigint;
+  readonly clusterId: ClusterId;
   readonly self: MemberId;
   readonly isMember: (id: MemberId) => boolean;
   /** Admits a member's incarnation, durably, or returns a refusal. */

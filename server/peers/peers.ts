@@ -2,7 +2,14 @@ import type { Socket } from "node:net";
 import type { Calls } from "../../proto/index.js";
 import type { Clock } from "../../platform/index.js";
 import { encodePeerMessage, type MemberId, type Outgoing, type PeerMessage, type Transport } from "../../raft/index.js";
-import { type Address, formatId, type Logger, maxUnknownPeerConnections, refusalCounter } from "../base/index.js";
+import {
+  type Address,
+  type ClusterId,
+  formatId,
+  type Logger,
+  maxUnknownPeerConnections,
+  refusalCounter,
+} from "../base/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import { encodeCalls } from "./calls-frame.js";
 import type { DialOptions } from "./dial.js";
@@ -19,7 +26,7 @@ export interface Peer {
 
 /** The options of `Peers`. */
 export interface PeersOptions {
-  readonly clusterId: bigint;
+  readonly clusterId: ClusterId;
   readonly self: MemberId;
   /** The incarnation of this member. */
   readonly incarnation: Incarnation;

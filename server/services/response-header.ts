@@ -1,10 +1,11 @@
 import type { ResponseHeader } from "../../proto/index.js";
 import type { MemberId } from "../../raft/index.js";
+import type { ClusterId } from "../base/index.js";
 
 /** Makes the header that every answer of a member begins with. */
 export class ResponseHeaders {
   constructor(
-    private readonly clusterId: bigint,
+    private readonly clusterId: ClusterId,
     private readonly memberId: MemberId,
     private readonly currentTerm: () => number,
   ) {}

@@ -2,7 +2,7 @@
 import type { Input, LogIndex, MemberId, Notice, Outgoing, PeerMessage, Term } from "../../raft/core/types.js";
 import { emptyDisk, Member, write, type Disk } from "../sim/member.js";
 import { entriesOf, entryText, messageOf, messageText, positionText, Words } from "./message-text.js";
-import { toMemberId } from "../../testing/member-ids.js";
+import { toMemberId } from "../../testing/ids.js";
 
 interface Parcel {
   readonly from: MemberId;

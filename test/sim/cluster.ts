@@ -8,7 +8,7 @@ import { SimNetwork } from "./network.js";
 import type { SeededRandom } from "../../testing/random.js";
 import { Safety } from "./safety.js";
 import { describe, emptySeat, leads, type Ground, type Seat } from "./seat.js";
-import { toMemberId } from "../../testing/member-ids.js";
+import { toMemberId } from "../../testing/ids.js";
 
 /** What a simulation did. */
 export interface Work {

@@ -2,7 +2,7 @@
 import type { CoreLimits } from "../../../raft/core/limits.js";
 import type { MemberId, Outgoing, ReadState, Refusal } from "../../../raft/core/types.js";
 import { emptyDisk, Member } from "../../sim/member.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 /** Members 1…n on disks that never wait; messages wait until `settle`. */
 export class QuietCluster {

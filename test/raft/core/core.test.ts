@@ -3,7 +3,7 @@ import test from "node:test";
 import { RaftCore } from "../../../raft/core/core.js";
 import { logStart, type LogIndex, type PeerMessage, type Term } from "../../../raft/core/types.js";
 import { QuietCluster } from "./cluster.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const data = (length: number): Uint8Array => new Uint8Array(length).fill(1);
 const texts = (cluster: QuietCluster, id: number): number[] => cluster.member(id).applied.map((e) => e.data.length);

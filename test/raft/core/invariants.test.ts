@@ -13,7 +13,7 @@ import {
   type Term,
   noMember,
 } from "../../../raft/core/types.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const entry = (index: number, term: number): Entry => ({
   index: index as LogIndex,

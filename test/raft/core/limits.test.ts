@@ -5,7 +5,7 @@ import { defaultLimits, entryBytes, type CoreLimits } from "../../../raft/core/l
 import type { Append, Entry, LogIndex, MemberId, Term } from "../../../raft/core/types.js";
 import type { Member } from "../../sim/member.js";
 import { QuietCluster } from "./cluster.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const data = (length: number): Uint8Array => new Uint8Array(length).fill(1);
 /** What one entry with this much data counts for. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { noMember, tickMs, type LogIndex, type PeerMessage, type Term } from "../../../raft/index.js";
 import { bytes, electionTicks, Harness, heartbeatTicks } from "./harness.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 test("a candidate sends its vote requests only once term and vote are durable", () => {
   const harness = new Harness();

@@ -17,7 +17,7 @@ import {
   type Term,
 } from "../../../raft/index.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 export const electionTicks = 10;
 export const heartbeatTicks = 1;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { tickMs, type LogIndex, type LogPosition, type Term } from "../../../raft/index.js";
 import { bytes, electionTicks, Harness } from "./harness.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 /** A follower of member 2 that holds entry 1. */
 function follower(): Harness {

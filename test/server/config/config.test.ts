@@ -12,7 +12,7 @@ import { clusterIdOf, memberIdOf } from "../../../server/config/identity.js";
 import { createLogger, errorText, formatId } from "../../../server/base/logger.js";
 import { bindAddresses, formatAddress, isLoopback, parseMemberUrl, UrlError } from "../../../server/base/urls.js";
 import { recordingLogger } from "../member/member-fixtures.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const config = (flags: Partial<ServerFlags> = {}) => configFromFlags({ ...defaultFlags, ...flags });
 

@@ -20,7 +20,7 @@ import { Scheduler } from "../../../testing/scheduler.js";
 import { SimStores } from "../../../testing/sim-store.js";
 import { quietEnvironment, singleMember } from "../member/member-fixtures.js";
 import { position, stateAt } from "../snapshots/snapshot-fixtures.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 // Deterministic; another SEED tries other cases.
 const firstSeed = Number(process.env["SEED"] ?? 1);

@@ -5,7 +5,7 @@ import type { Entry, HardState, LogIndex, LogPosition, Term } from "../../../raf
 import { StartError } from "../../../server/base/errors.js";
 import { mustRestart, restartLog } from "../../../server/data-dir/log-recovery.js";
 import { position } from "../snapshots/snapshot-fixtures.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const log = (base: LogPosition, ...terms: number[]): { base: LogPosition; entries: Entry[] } => ({
   base,

@@ -17,7 +17,7 @@ import { PeerCalls } from "../../../server/lease/calls.js";
 import { decodeCalls, encodeCalls, isCallsFrame } from "../../../server/peers/calls-frame.js";
 import type { Serve } from "../../../server/lease/served-calls.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 type Answer = Parameters<Parameters<Serve>[1]>[0];
 

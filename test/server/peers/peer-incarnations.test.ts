@@ -4,7 +4,7 @@ import { StaleDirectoryError, StartError } from "../../../server/base/errors.js"
 import { PeerIncarnations } from "../../../server/peers/peer-incarnations.js";
 import type { Incarnation } from "../../../server/peers/hello.js";
 import { seededRandom } from "../../../testing/random.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 /** The file peers, which survives restarts. */
 class File {

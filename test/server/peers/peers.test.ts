@@ -5,13 +5,14 @@ import { test, type TestContext } from "node:test";
 import fc from "fast-check";
 import { systemClock } from "../../../platform/index.js";
 import { encodePeerMessage, type MemberId, type PeerMessage, type Term } from "../../../raft/index.js";
+import type { ClusterId } from "../../../server/base/index.js";
 import { describeForeignProtocol } from "../../../server/peers/foreign-protocol.js";
 import { FrameError, frameHeader, FrameReader } from "../../../server/peers/frame.js";
 import { decodeHello, encodeHello, peerProtocolVersion } from "../../../server/peers/hello.js";
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
 import { Peers, type PeersOptions } from "../../../server/peers/peers.js";
 import { knownPeer, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 const frame = (payload: Uint8Array): Buffer => Buffer.concat([frameHeader(payload), payload]);
 const beat = (round: number): PeerMessage => ({ kind: "heartbeatReply", term: 1 as Term, round });
@@ -106,7 +107,12 @@ test("a frame beyond the limit is refused by its header, and the limit can be ra
 
 test("a hello decodes to what was encoded; other bytes are none", () => {
   const incarnation = { directory: 2n ** 64n - 2n, start: 2 ** 40, run: 2n ** 63n };
-  const hello = { clusterId: 0xffff_ffff_ffff_ffffn, from: toMemberId(1n), to: toMemberId(2n), incarnation };
+  const hello = {
+    clusterId: toClusterId(0xffff_ffff_ffff_ffffn),
+    from: toMemberId(1n),
+    to: toMemberId(2n),
+    incarnation,
+  };
   for (const purpose of ["messages", "snapshot"] as const)
     assert.deepEqual(decodeHello(encodeHello({ ...hello, purpose })), {
       ...hello,
@@ -153,7 +159,7 @@ const testMember = async (
   const { logger, lines } = recordingLogger();
   const peers = new Peers({
     ...knownPeer,
-    clusterId: 9n,
+    clusterId: toClusterId(9n),
     self,
     peers: [toMemberId(1n), toMemberId(2n)]
       .filter((id) => id !== self)
@@ -226,7 +232,7 @@ const incoming = async (t: TestContext, admitPeer: PeersOptions["admitPeer"] = k
   const closed = new Arrivals<MemberId>();
   const refusals: string[] = [];
   const links = new IncomingLinks({
-    clusterId: 9n,
+    clusterId: toClusterId(9n),
     self: toMemberId(1n),
     isMember: (id) => id === 2n || id === 3n,
     clock: systemClock,
@@ -257,9 +263,9 @@ const incoming = async (t: TestContext, admitPeer: PeersOptions["admitPeer"] = k
     socket.write(first);
     return { socket, answer, gone };
   };
-  const hello = (changes: Partial<{ clusterId: bigint; from: MemberId; to: MemberId }> = {}): Buffer =>
+  const hello = (changes: Partial<{ clusterId: ClusterId; from: MemberId; to: MemberId }> = {}): Buffer =>
     encodeHello({
-      clusterId: 9n,
+      clusterId: toClusterId(9n),
       from: toMemberId(2n),
       to: toMemberId(1n),
       incarnation: knownPeer.incarnation,
@@ -274,7 +280,7 @@ test("a refused hello is answered with the reason, and the connection closes", a
   const otherVersion = hello();
   otherVersion.writeUInt16BE(peerProtocolVersion + 1, "minietcd-peer\0".length);
   const strangers: [first: Buffer, reason: RegExp][] = [
-    [frame(hello({ clusterId: 8n })), /^cluster ID mismatch: member 2 is of cluster 8, this one of 9$/],
+    [frame(hello({ clusterId: toClusterId(8n) })), /^cluster ID mismatch: member 2 is of cluster 8, this one of 9$/],
     [frame(hello({ to: toMemberId(5n) })), /^member ID mismatch: 5 is wanted, this is 1$/],
     [frame(hello({ from: toMemberId(4n) })), /^member 4 is not another member of this cluster$/],
     [frame(hello({ from: toMemberId(1n) })), /^member 1 is not another member of this cluster$/],
@@ -297,7 +303,7 @@ test("a refused hello is answered with the reason, and the connection closes", a
 
 test("messages after a refusal are ignored", async (t) => {
   const { dial, hello, refusals, messages } = await incoming(t);
-  const many = Buffer.concat(Array.from({ length: 20 }, () => frame(hello({ clusterId: 8n }))));
+  const many = Buffer.concat(Array.from({ length: 20 }, () => frame(hello({ clusterId: toClusterId(8n) }))));
   const { answer, gone } = dial(Buffer.concat([many, frame(hello())]));
   assert.match(await answer, /cluster ID mismatch/);
   await gone;
@@ -342,7 +348,7 @@ test("repeated refusals of the same reasons are logged once each", async (t) => 
   const admitPeer = () => Promise.resolve({ reason: reasons.shift() ?? "", isStale: false });
   const one = await testMember(t, directory, toMemberId(1n), { admitPeer: admitPeer });
   const hello = encodeHello({
-    clusterId: 9n,
+    clusterId: toClusterId(9n),
     from: toMemberId(2n),
     to: toMemberId(1n),
     incarnation: knownPeer.incarnation,

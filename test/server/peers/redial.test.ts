@@ -10,6 +10,7 @@ import { createLogger } from "../../../server/index.js";
 import { Peers } from "../../../server/peers/peers.js";
 import { knownPeer } from "../member/member-fixtures.js";
 import { eventually, within } from "../../support/deadline.js";
+import { toClusterId } from "../../../testing/ids.js";
 
 const logger = createLogger({ level: "fatal", write: () => undefined, timestamp: () => "" });
 const ids = { here: 1n as MemberId, away: 2n as MemberId };
@@ -31,7 +32,7 @@ test("a peer that returns is dialled when it connects, not at the next attempt",
   const peersOf = (self: MemberId, other: MemberId, onMessage: () => void): Peers =>
     new Peers({
       ...knownPeer,
-      clusterId: 7n,
+      clusterId: toClusterId(7n),
       self,
       peers: [{ id: other, addresses: [{ kind: "unix", path: join(folder, `${other}`) }] }],
       clock,

@@ -10,7 +10,7 @@ import { IncomingLinks } from "../../../server/peers/incoming-links.js";
 import { OutgoingLink } from "../../../server/peers/outgoing-link.js";
 import { knownPeer, temporaryDirectory } from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 const until = async (holds: () => boolean): Promise<void> => {
   while (!holds()) await new Promise((resolve) => setImmediate(resolve));
@@ -21,7 +21,7 @@ const linkTo = (path: string, clock: VirtualClock) => {
   const count = { opened: 0, closed: 0 };
   const link = new OutgoingLink({
     incarnation: knownPeer.incarnation,
-    clusterId: 1n,
+    clusterId: toClusterId(1n),
     from: toMemberId(1n),
     to: toMemberId(2n),
     addresses: [{ kind: "unix", path }],
@@ -76,7 +76,7 @@ test("an incoming link is sent keepalives until it closes", async (t) => {
   const ignore = (): void => undefined;
   const links = new IncomingLinks({
     admitPeer: knownPeer.admitPeer,
-    clusterId: 1n,
+    clusterId: toClusterId(1n),
     self: toMemberId(2n),
     isMember: (id) => id === 1n,
     clock,

@@ -4,7 +4,7 @@ import { noMember, type CoreStatus, type MemberId } from "../../../raft/index.js
 import { LeadershipTransfer } from "../../../server/replication/leadership-transfer.js";
 import { recordingLogger } from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const [self, transferee, other] = [toMemberId(1n), toMemberId(2n), toMemberId(3n)];
 

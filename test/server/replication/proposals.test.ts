@@ -12,7 +12,7 @@ import {
 import { Proposals, type Command } from "../../../server/replication/proposals.js";
 import { SeenProposals } from "../../../server/replication/apply/seen-proposals.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const timeoutMs = 7_000;
 const member = toMemberId(0x8e9e_05c5_2164_694dn);

@@ -6,7 +6,7 @@ import type { UnaryMethod } from "../../../server/rpc/method-table.js";
 import { alarmMethod } from "../../../server/services/alarms.js";
 import { ResponseHeaders } from "../../../server/services/response-header.js";
 import type { Revision } from "../../../store/index.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 interface Ask {
   readonly action: number;
@@ -21,7 +21,7 @@ function ask(request: Ask) {
   let failed: (error: unknown) => void = ready;
   const method = alarmMethod({
     store: { revision: 7 as Revision },
-    headers: new ResponseHeaders(1n, toMemberId(2n), () => 3),
+    headers: new ResponseHeaders(toClusterId(1n), toMemberId(2n), () => 3),
     reads: { whenLinearizable: (confirmed, refused) => void ([ready, failed] = [confirmed, refused]) },
   }) as UnaryMethod;
   assert.equal(method.path, "/etcdserverpb.Maintenance/Alarm");

@@ -10,7 +10,7 @@ import { encodeHello } from "../../../server/peers/hello.js";
 import { Peers } from "../../../server/peers/peers.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
 import { knownPeer, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 interface End {
   readonly peers: Peers;
@@ -21,7 +21,7 @@ interface End {
   readonly sockets: Socket[];
 }
 
-const member = async (t: TestContext, directory: string, self: MemberId, clusterId = 9n): Promise<End> => {
+const member = async (t: TestContext, directory: string, self: MemberId, clusterId = toClusterId(9n)): Promise<End> => {
   const accepted: { readonly from: MemberId; readonly channel: SnapshotChannel }[] = [];
   const { logger, lines } = recordingLogger();
   const peers = new Peers({
@@ -58,7 +58,7 @@ const until = async (done: () => boolean): Promise<void> => {
 };
 
 const hello = encodeHello({
-  clusterId: 9n,
+  clusterId: toClusterId(9n),
   from: toMemberId(1n),
   to: toMemberId(2n),
   incarnation: knownPeer.incarnation,
@@ -170,7 +170,7 @@ test("opening a channel to a member that is down or of another cluster throws wi
     assert.match(String(error.cause), /ENOENT/);
     return true;
   });
-  await member(t, directory, toMemberId(2n), 8n);
+  await member(t, directory, toMemberId(2n), toClusterId(8n));
   await assert.rejects(one.peers.openSnapshot(toMemberId(2n)), /peer refused connection: cluster ID mismatch/);
   one.peers.close();
   await assert.rejects(one.peers.openSnapshot(toMemberId(2n)), /the member is stopping/);

@@ -16,7 +16,7 @@ import { storeClockOf } from "../../../server/base/store-clock.js";
 import { Teardown } from "../../../server/member/teardown.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
 import { position } from "./snapshot-fixtures.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const before = { index: 3, term: 2 };
 const sent = { index: 100, term: 5 };

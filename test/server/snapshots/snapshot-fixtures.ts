@@ -7,7 +7,7 @@ import { SeenProposals } from "../../../server/replication/apply/seen-proposals.
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
 import type { NewStore } from "../../../server/snapshots/new-store.js";
 import type { StoreRows } from "../../../server/snapshots/outgoing-snapshot.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 export const position = (index: number, term = 1): LogPosition => ({ index: index as LogIndex, term: term as Term });
 

@@ -10,7 +10,7 @@ import type { Row } from "../../../store/index.js";
 import { recordingLogger } from "../member/member-fixtures.js";
 import { channelPair, ListedRows, ListedStore, position, positionOf, rowsOf, type Alter } from "./snapshot-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
-import { toMemberId } from "../../../testing/member-ids.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const follower: MemberId = toMemberId(2n);
 const term = (value: number): Term => value as Term;

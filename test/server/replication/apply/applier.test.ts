@@ -25,7 +25,7 @@ import { Membership } from "../../../../server/replication/apply/membership.js";
 import { Proposals, type Command } from "../../../../server/replication/proposals.js";
 import { SeenProposals } from "../../../../server/replication/apply/seen-proposals.js";
 import { VirtualClock } from "../../../../testing/virtual-clock.js";
-import { toMemberId } from "../../../../testing/member-ids.js";
+import { toMemberId } from "../../../../testing/ids.js";
 
 const self = { member: toMemberId(0x11n), incarnation: 2 };
 

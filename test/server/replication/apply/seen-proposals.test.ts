@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { maxPendingProposals } from "../../../../server/base/limits.js";
 import { SeenProposals, type Envelope } from "../../../../server/replication/apply/seen-proposals.js";
-import { toMemberId } from "../../../../testing/member-ids.js";
+import { toMemberId } from "../../../../testing/ids.js";
 
 /** Obviously right: remembers everything. */
 class NaiveSeen {

@@ -1,4 +1,0 @@
-import type { MemberId } from "../raft/index.js";
-
-/** Brands a number as a member's id, for tests. */
-export const toMemberId = (id: bigint): MemberId => id as MemberId;
