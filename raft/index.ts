@@ -1,6 +1,6 @@
-// Consensus: who leads, what the log holds, what is committed. Knows nothing of keys.
+// Consensus: leader election, the replicated log, the commit index. Knows nothing of keys.
 
-// For those who import this as `minietcd/raft`; our own folders take them from platform/.
+// For importers of `minietcd/raft`; our own folders import platform/ directly.
 export {
   ensureDirectory,
   nodeDisk,

@@ -18,52 +18,55 @@ import {
   type Unsaved,
 } from "./core/index.js";
 
-/** Where entries become durable; `Wal` is the real one. At most one `append` or `restart` is under way at a time. */
+/** The durable log; `Wal` implements it. At most one `append` or `restart` is under way at a time. */
 export interface LogStore {
-  /** Calls `done` once everything is on disk, never synchronously; never calls it if that failed. */
+  /** Writes entries and hard state. Calls `done` once both are durable, never synchronously, and never after a failure. */
   append(hardState: HardState | undefined, entries: readonly Entry[], done: () => void): void;
-  /** The log begins anew after `base`, empty: a crash leaves either that or the old one. `done` as with `append`. */
+  /** Empties the log and sets its base; a crash leaves the old log or the new one. `done` as with `append`. */
   restart(base: LogPosition, hardState: HardState, done: () => void): void;
-  /** Everything up to `through` may go from the disk, some time: it is in the state machine durably. */
+  /** Allows removing the entries up to `through` from disk: the state machine holds them durably. */
   truncate(through: LogIndex): void;
 }
 
-/** Carries messages to other members. May lose them, never alters them. */
+/** Carries messages to other members. It may lose messages and never alters them. */
 export interface Transport {
+  /** Sends the messages in order. */
   send(messages: readonly Outgoing[]): void;
 }
 
-/** What the log is for. */
+/** The replicated state machine that the log feeds. */
 export interface StateMachine {
-  /** Applies `entries` in order; calls `done` (perhaps at once) when it can take more. */
+  /** Applies `entries` in order; calls `done`, perhaps synchronously, when it accepts more. */
   apply(entries: readonly Entry[], done: () => void): void;
   /**
-   * Takes over the snapshot that was received, which contains the log up to `position`; calls `done` once that is durable.
-   * Never called while `apply` is under way. If it fails, the member must stop: `done` is never called.
+   * Replaces the state by the received snapshot of the log up to `position`; calls `done` once that is durable. Never called
+   * while `apply` is under way. After a failure `done` is never called and the member must stop.
    */
   install(position: LogPosition, done: () => void): void;
 }
 
-/** What the node tells the member it belongs to. */
+/** Receives the events of a node. */
 export interface NodeListener {
-  /** A read asked for with `readIndex` may be answered once `index` is applied. */
+  /** Reports a confirmed read: it may be answered once its index is applied. */
   onReadState(read: ReadState): void;
+  /** Reports a refused proposal or read. */
   onRefusal(refusal: Refusal): void;
-  /** Term, role or known leader changed. */
+  /** Reports a change of term, role or known leader. */
   onStatusChange(status: CoreStatus): void;
   /**
-   * `peer` lacks what is not in the log any more: it needs a snapshot of this member, which leads its term. However that ends,
-   * `snapshotEnded` must follow. It may come again while one is sent, as in a new term: one end is enough then.
+   * Reports that `peer` needs a snapshot from this member, which leads. `RaftNode.onSnapshotEnded` must follow, however the snapshot ends.
+   * The event may repeat while a snapshot is sent, as in a new term: one `onSnapshotEnded` is enough.
    */
   onSnapshotNeeded(peer: MemberId): void;
-  /** The snapshot that `receivedSnapshot` told of is of no use: it was not, and will not be, installed. */
+  /** Reports that the snapshot given to `onSnapshotReceived` will not be installed. */
   onSnapshotRefused(position: LogPosition): void;
-  /** What `transferLeadership` asked for ended: `ok` if the member that was to lead does. One end for all requests under way. */
+  /** Reports the end of all transfers requested by `transferLeadership`: `ok` if the transferee leads. */
   onTransferEnded(ok: boolean): void;
-  /** A broken invariant: this member has stopped; the others make up for it. */
+  /** Reports a broken invariant: the node has stopped. */
   onFailure(error: Error): void;
 }
 
+/** The parts that a node connects. */
 export interface NodeOptions {
   readonly core: RaftCore;
   readonly log: LogStore;
@@ -71,28 +74,28 @@ export interface NodeOptions {
   readonly machine: StateMachine;
   readonly listener: NodeListener;
   readonly clock: Clock;
-  /** The core's. */
+  /** The core's ticks between two heartbeats. */
   readonly heartbeatTicks: number;
 }
 
-/** One tick of the core, in milliseconds. */
+/** The length of one tick of the core, in milliseconds. */
 export const tickMs = 10;
 
 /**
- * While a leader is known nothing depends on single ticks: so many are counted at once, or a third of a heartbeat's,
- * so that an idle member sleeps.
+ * The most ticks counted at once while a leader is known, if a heartbeat has three times as many: single ticks do not matter
+ * then, and an idle member sleeps longer.
  */
-const mostCalmTicks = 3;
+const maxTicksWithLeader = 3;
 
 /**
- * How many missed ticks are made up for when the event loop was held up. More would let a member that was
- * frozen count itself into an election before it reads the heartbeats that wait in its sockets.
+ * The most missed ticks counted after the event loop was blocked. More would start an election in a member that was frozen,
+ * before it reads the heartbeats that wait in its sockets.
  */
 const maxTicksAtOnce = 5;
 
 /**
- * Drives one core: feeds it what happens, writes what it wants durable, sends what it says, applies what it
- * commits. The order of those four is the whole of crash safety. One loop, no decision of its own.
+ * Drives one core: steps it with events, writes its unsaved state, sends its messages, applies its committed entries. The
+ * order of these is crash safety; the node decides nothing itself.
  */
 export class RaftNode {
   private readonly core: RaftCore;
@@ -101,14 +104,14 @@ export class RaftNode {
   private readonly machine: StateMachine;
   private readonly listener: NodeListener;
   private readonly clock: Clock;
-  private readonly calmTicks: number;
+  private readonly ticksWithLeader: number;
   private stopTicking: (() => void) | undefined;
   private lastTickAt = 0;
-  private writing = false;
-  private applying = false;
-  private pumpAhead = false;
-  private stopped = false;
-  private known: CoreStatus;
+  private isWriting = false;
+  private isApplying = false;
+  private isPumpScheduled = false;
+  private isStopped = false;
+  private reported: CoreStatus;
 
   constructor(options: NodeOptions) {
     this.core = options.core;
@@ -117,68 +120,70 @@ export class RaftNode {
     this.machine = options.machine;
     this.listener = options.listener;
     this.clock = options.clock;
-    this.calmTicks = Math.max(1, Math.min(mostCalmTicks, Math.floor(options.heartbeatTicks / 3)));
-    this.known = this.core.status();
+    this.ticksWithLeader = Math.max(1, Math.min(maxTicksWithLeader, Math.floor(options.heartbeatTicks / 3)));
+    this.reported = this.core.status();
   }
 
-  /** Starts the clock of this member. */
+  /** Starts the ticks. */
   start(): void {
     this.lastTickAt = this.clock.now();
-    this.keepTime();
+    this.startTicking();
   }
 
-  private keepTime(): void {
+  private startTicking(): void {
     this.stopTicking?.();
-    const ticks = this.known.leader === noMember ? 1 : this.calmTicks;
+    const ticks = this.reported.leader === noMember ? 1 : this.ticksWithLeader;
     this.stopTicking = this.clock.every(ticks * tickMs, () => this.tick());
   }
 
-  /** Stops taking part. A write under way still ends; nothing is sent or applied afterwards. */
+  /** Stops the node. A write under way still ends; nothing is sent or applied afterwards. */
   stop(): void {
-    this.stopped = true;
+    this.isStopped = true;
     this.stopTicking?.();
     this.stopTicking = undefined;
   }
 
-  /** Proposes `data`; `proposal` comes back if it is refused, otherwise it may appear among the applied entries. */
+  /** Proposes `data`; a refusal returns the number `proposal`. Without one, the data may appear among the applied entries. */
   propose(proposal: number, data: Uint8Array): void {
     this.step({ kind: "propose", proposal, data });
   }
 
-  /** Asks up to where the log must be applied for a read to be linearizable. Raft thesis §6.4. */
+  /** Starts a linearizable read; `onReadState` or `onRefusal` returns `request`. Raft thesis §6.4. */
   readIndex(request: number): void {
     this.step({ kind: "readIndex", request });
   }
 
-  receive(from: MemberId, message: PeerMessage): void {
+  /** Handles a peer's message. */
+  receiveMessage(from: MemberId, message: PeerMessage): void {
     this.step({ kind: "receive", from, message });
   }
 
-  linkClosed(peer: MemberId): void {
+  /** Handles the end of a connection to or from `peer`. */
+  onLinkClosed(peer: MemberId): void {
     this.step({ kind: "linkClosed", peer });
   }
 
   /**
-   * The snapshot that `peer` needed was sent, or could not be: it is asked what it holds now, and if it still lacks too much,
-   * `onSnapshotNeeded` comes again, at once. So a failure is better reported after a while.
+   * Handles the end of a snapshot for `peer`, successful or not: the leader probes its log. If it still needs a snapshot,
+   * `onSnapshotNeeded` follows at once, so a failure should be reported after a delay.
    */
-  snapshotEnded(peer: MemberId): void {
+  onSnapshotEnded(peer: MemberId): void {
     this.step({ kind: "snapshotEnded", peer });
   }
 
-  /** A snapshot was received, whole and verified: it will be installed, or `onSnapshotRefused` comes. One at a time. */
-  receivedSnapshot(snapshot: ReceivedSnapshot): void {
+  /** Handles a received snapshot, complete and verified: it is installed or `onSnapshotRefused` follows. One at a time. */
+  onSnapshotReceived(snapshot: ReceivedSnapshot): void {
     this.step({ kind: "snapshotReceived", ...snapshot });
   }
 
-  /** Hands leadership over to `to`, or if that is undefined to whoever holds most; `onTransferEnded` tells. Raft thesis §3.10. */
+  /** Transfers leadership to `to`, or with undefined to the follower with the longest log; `onTransferEnded` follows. Raft thesis §3.10. */
   transferLeadership(to: MemberId | undefined): void {
     this.step({ kind: "transferLeadership", to });
   }
 
-  /** The log up to `through`, which the state machine holds durably, is not needed any more. Raft paper §7. */
+  /** Compacts the log up to `through`, which the state machine holds durably. Raft paper §7. */
   compact(through: LogIndex): void {
-    if (this.stopped) return;
+    if (this.isStopped) return;
     const before = this.core.status().base;
     try {
       const base = this.core.compact(through);
@@ -188,27 +193,27 @@ export class RaftNode {
     }
   }
 
-  /** Once stopped it leads nobody, and knows of nobody who leads. */
+  /** Returns the core's status; a stopped node is a follower without a leader. */
   status(): CoreStatus {
     const status = this.core.status();
-    return this.stopped ? { ...status, role: "follower", leader: noMember } : status;
+    return this.isStopped ? { ...status, role: "follower", leader: noMember } : status;
   }
 
   private tick(): void {
     const elapsed = Math.floor((this.clock.now() - this.lastTickAt) / tickMs);
     const ticks = Math.min(elapsed, maxTicksAtOnce);
     this.lastTickAt += elapsed * tickMs;
-    for (let i = 0; i < ticks; i++) this.takeIn({ kind: "tick" });
-    if (!this.pumpAhead) this.pump(); // at once: nothing comes together with a tick
+    for (let i = 0; i < ticks; i++) this.stepCore({ kind: "tick" });
+    if (!this.isPumpScheduled) this.pump(); // at once: no other input comes with a tick
   }
 
   private step(input: Input): void {
-    this.takeIn(input);
+    this.stepCore(input);
     this.schedulePump();
   }
 
-  private takeIn(input: Input): void {
-    if (this.stopped) return;
+  private stepCore(input: Input): void {
+    if (this.isStopped) return;
     try {
       this.core.step(input);
     } catch (error) {
@@ -216,52 +221,52 @@ export class RaftNode {
     }
   }
 
-  /** One pump serves all inputs of a turn of the event loop: that is what makes batches. */
+  /** Schedules one pump for all inputs of a turn of the event loop: they share a batch. */
   private schedulePump(): void {
-    if (this.pumpAhead || this.stopped) return;
-    this.pumpAhead = true;
+    if (this.isPumpScheduled || this.isStopped) return;
+    this.isPumpScheduled = true;
     this.clock.soon(() => {
-      this.pumpAhead = false;
+      this.isPumpScheduled = false;
       this.pump();
     });
   }
 
   private pump(): void {
-    if (this.stopped) return;
+    if (this.isStopped) return;
     try {
       this.transport.send(this.core.takeMessages()); // a leader whose term is durable may send beside its own disk write
-      this.write();
-      this.apply();
-      this.install();
-      this.report();
+      this.writeUnsaved();
+      this.applyCommitted();
+      this.installSnapshot();
+      this.reportEvents();
     } catch (error) {
       this.fail(error);
     }
   }
 
-  /** At most one write is under way; the next one takes all that gathers meanwhile. */
-  private write(): void {
-    if (this.writing) return;
+  /** Starts a write unless one is under way; the next write takes all that is unsaved by then. */
+  private writeUnsaved(): void {
+    if (this.isWriting) return;
     const unsaved = this.core.takeUnsaved();
     if (unsaved === undefined) return;
     if (unsaved.hardState === undefined && unsaved.entries.length === 0) {
-      this.transport.send(unsaved.replies); // they speak of nothing that is not durable already
-      this.core.saved(unsaved);
+      this.transport.send(unsaved.replies); // they depend on durable state only
+      this.core.onSaved(unsaved);
       this.schedulePump();
       return;
     }
-    this.writing = true;
-    const done = (): void => this.written(unsaved);
+    this.isWriting = true;
+    const done = (): void => this.onWritten(unsaved);
     if (unsaved.restart === undefined) this.log.append(unsaved.hardState, unsaved.entries, done);
     else this.log.restart(unsaved.restart, unsaved.hardState, done);
   }
 
-  private written(unsaved: Unsaved): void {
-    this.writing = false;
-    if (this.stopped) return;
+  private onWritten(unsaved: Unsaved): void {
+    this.isWriting = false;
+    if (this.isStopped) return;
     try {
-      this.transport.send(unsaved.replies); // votes, vote requests, acknowledgements speak of what is durable
-      this.core.saved(unsaved); // the leader's own copy counts from here
+      this.transport.send(unsaved.replies); // votes, vote requests and acknowledgements depend on this write
+      this.core.onSaved(unsaved); // the leader's own copy counts from here
     } catch (error) {
       this.fail(error);
       return;
@@ -269,49 +274,49 @@ export class RaftNode {
     this.pump();
   }
 
-  private apply(): void {
-    if (this.applying) return;
+  private applyCommitted(): void {
+    if (this.isApplying) return;
     const committed = this.core.takeCommitted(); // committed *and* durable here
     if (committed.length === 0) return;
-    this.applying = true;
+    this.isApplying = true;
     this.machine.apply(committed, () => {
-      this.applying = false;
+      this.isApplying = false;
       this.schedulePump();
     });
   }
 
   /**
-   * The state machine first, then the log: a crash between the two leaves a state machine that is ahead of its log, which
-   * can be mended at the next start. The other way round entries would be lost.
+   * Installs a snapshot: the state machine first, then the log. A crash between the two leaves a state machine ahead of its log,
+   * which the next start repairs. In the other order entries would be lost.
    */
-  private install(): void {
-    if (this.applying) return;
+  private installSnapshot(): void {
+    if (this.isApplying) return;
     const position = this.core.takeInstall();
     if (position === undefined) return;
-    this.applying = true;
+    this.isApplying = true;
     this.machine.install(position, () => {
-      this.applying = false;
-      this.step({ kind: "snapshotInstalled" }); // the next write begins the log anew
+      this.isApplying = false;
+      this.step({ kind: "snapshotInstalled" }); // the next write restarts the log
     });
   }
 
-  private report(): void {
+  private reportEvents(): void {
     for (const read of this.core.takeReadStates()) this.listener.onReadState(read);
     for (const refusal of this.core.takeRefusals()) this.listener.onRefusal(refusal);
     this.reportStatus();
-    for (const notice of this.core.takeNotices()) this.notify(notice);
+    for (const notice of this.core.takeNotices()) this.reportNotice(notice);
   }
 
   private reportStatus(): void {
     const { term, role, leader } = this.core.status();
-    if (term === this.known.term && role === this.known.role && leader === this.known.leader) return;
-    const changesPace = (leader === noMember) !== (this.known.leader === noMember);
-    this.known = this.core.status();
-    if (changesPace && this.stopTicking !== undefined) this.keepTime();
-    this.listener.onStatusChange(this.known);
+    if (term === this.reported.term && role === this.reported.role && leader === this.reported.leader) return;
+    const changesTickRate = (leader === noMember) !== (this.reported.leader === noMember);
+    this.reported = this.core.status();
+    if (changesTickRate && this.stopTicking !== undefined) this.startTicking();
+    this.listener.onStatusChange(this.reported);
   }
 
-  private notify(notice: Notice): void {
+  private reportNotice(notice: Notice): void {
     switch (notice.kind) {
       case "snapshotNeeded":
         this.listener.onSnapshotNeeded(notice.peer);

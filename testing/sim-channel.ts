@@ -124,7 +124,7 @@ export class SimChannel {
   /** The connection is gone; those who live find out. */
   cut(): void {
     this.isCut = true;
-    for (const end of this.ends) end.cut("the connection was cut");
+    for (const end of this.ends) end.cut("connection closed");
   }
 
   private carry(side: 0 | 1, arrive: () => void): void {

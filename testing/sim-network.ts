@@ -57,14 +57,14 @@ interface Link {
   lastDue: number;
   retryMs: number;
   cancelRetry: () => void;
-  missedSigns: number;
+  missedKeepalives: number;
 }
 
 /** As in the links that processes have. */
 const firstRetryMs = 50;
 const longestRetryMs = 1_000;
-const signOfLifeMs = 1_000;
-const maxMissedSigns = 3;
+const keepaliveMs = 1_000;
+const maxMissedKeepalives = 3;
 /** The longest time that the end of a process takes to be known to who is connected. */
 const maxFarewellMs = 1;
 
@@ -81,10 +81,10 @@ export class SimNetwork {
     private readonly story: Story,
   ) {
     const look = (): void => {
-      for (const link of [...this.links]) this.lookForSigns(link);
-      scheduler.after(signOfLifeMs, look);
+      for (const link of [...this.links]) this.checkKeepalives(link);
+      scheduler.after(keepaliveMs, look);
     };
-    scheduler.after(signOfLifeMs, look);
+    scheduler.after(keepaliveMs, look);
   }
 
   /** The network of one life of a member. */
@@ -176,7 +176,7 @@ export class SimNetwork {
         lastDue: 0,
         retryMs: firstRetryMs,
         cancelRetry: () => undefined,
-        missedSigns: 0,
+        missedKeepalives: 0,
       };
       this.links.push(link);
       this.dial(link);
@@ -197,11 +197,11 @@ export class SimNetwork {
 
   /** The other member looks who that is. */
   private call(link: Link, to: Endpoint): void {
-    const { self, life } = link.from.options;
+    const { self, incarnation } = link.from.options;
     link.called = to;
     to.process.receive(
       () =>
-        void to.options.meet(self, life).then((refusal) => {
+        void to.options.admitPeer(self, incarnation).then((refusal) => {
           if (link.called !== to || !link.from.isOpen) return;
           if (!this.canReach(link.from, to)) this.inVain(link);
           else if (refusal === undefined) this.opened(link, to);
@@ -210,10 +210,10 @@ export class SimNetwork {
     );
   }
 
-  private turnedAway(link: Link, { reason, isDisowned }: Refusal): void {
+  private turnedAway(link: Link, { reason, isStale: isDisowned }: Refusal): void {
     const { name, process, options } = link.from;
     this.story.tell(`${name} is turned away: ${reason}`);
-    if (isDisowned) process.receive(() => link.from.isOpen && options.onDisowned(reason));
+    if (isDisowned) process.receive(() => link.from.isOpen && options.onFenced(reason));
     this.inVain(link);
   }
 
@@ -229,7 +229,7 @@ export class SimNetwork {
     link.to = to;
     link.called = undefined;
     link.retryMs = firstRetryMs;
-    link.missedSigns = 0;
+    link.missedKeepalives = 0;
     link.from.process.receive(() => link.to === to && link.from.options.onLinkOpened(link.toId));
     link.onTried();
     this.story.detail(`${link.from.name} is connected to ${to.name}`);
@@ -259,12 +259,12 @@ export class SimNetwork {
   }
 
   /** The side that was dialled says every second that it is there; who dialled counts what it misses. */
-  private lookForSigns(link: Link): void {
+  private checkKeepalives(link: Link): void {
     const { from, to } = link;
     if (to === undefined || !from.process.isRunning) return;
     const isHeard = to.isOpen && to.process.isRunning && this.passes(to, from);
-    link.missedSigns = isHeard ? 0 : link.missedSigns + 1;
-    if (link.missedSigns > maxMissedSigns) this.close(link, true);
+    link.missedKeepalives = isHeard ? 0 : link.missedKeepalives + 1;
+    if (link.missedKeepalives > maxMissedKeepalives) this.close(link, true);
   }
 
   private passes(from: ChannelSide, to: ChannelSide): boolean {
@@ -282,7 +282,7 @@ export class SimNetwork {
   private async openSnapshot(from: Endpoint, toId: MemberId): Promise<SnapshotChannel> {
     await from.process.sleep(2 * this.travelMs());
     const to = this.endpoints.get(toId);
-    if (to === undefined || !this.canReach(from, to)) throw new ChannelClosedError("the member cannot be reached");
+    if (to === undefined || !this.canReach(from, to)) throw new ChannelClosedError("peer is unreachable");
     const channel = new SimChannel(
       this.scheduler,
       [from, to],

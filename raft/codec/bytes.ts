@@ -1,13 +1,13 @@
-// Reading and writing of bytes, for the log on disk and the links between members.
+// Readers and writers of bytes, for the log on disk and the messages between members.
 //
 // Counters (terms, indexes, lengths) are little-endian base-128 numbers of up to 53 bits, so the small ones that fill a
 // log take one or two bytes. Each number has exactly one encoding: a spelling with leading zeros is malformed.
 
-/** Bytes that are no encoding of what was expected there. The sender is broken, hostile, or of another version. */
+/** An error for bytes that are not a valid encoding: the sender is broken, hostile, or of another version. */
 export class MalformedMessageError extends Error {
   override readonly name = "MalformedMessageError";
   constructor(
-    /** Where in the message the reading stopped. */
+    /** The offset in the message at which reading stopped. */
     readonly offset: number,
     reason: string,
   ) {
@@ -15,14 +15,14 @@ export class MalformedMessageError extends Error {
   }
 }
 
-/** A writer that once had to hold more than this gives the memory back at the next `reset`. */
+/** The bytes that a writer keeps at `reset`; a larger buffer is released. */
 const maxRetainedBytes = 4 * 1024 * 1024;
 
 /** A buffer that grows as it is written and is reused from message to message. */
 export class ByteWriter {
   private buffer: Uint8Array;
   private view: DataView;
-  /** Bytes written since the last `reset`. */
+  /** The number of bytes written since the last `reset`. */
   length = 0;
 
   constructor(private readonly initialBytes = 1024) {
@@ -30,37 +30,40 @@ export class ByteWriter {
     this.view = new DataView(this.buffer.buffer);
   }
 
+  /** Empties the writer. */
   reset(): void {
     this.length = 0;
     if (this.buffer.length > maxRetainedBytes) this.replaceBuffer(this.initialBytes);
   }
 
-  /** What was written, not copied: valid until the next write or `reset`. */
-  written(): Uint8Array {
+  /** Returns the bytes written, not copied: valid until the next write or `reset`. */
+  writtenBytes(): Uint8Array {
     return this.buffer.subarray(0, this.length);
   }
 
-  /** Leaves `count` bytes of any content, for the caller to fill in through `written()` when it knows them. */
-  skip(count: number): void {
-    this.ensure(count);
+  /** Skips `count` bytes of any content; the caller fills them in later through `writtenBytes()`. */
+  skipBytes(count: number): void {
+    this.ensureRoom(count);
     this.length += count;
   }
 
-  byte(value: number): void {
-    this.ensure(1);
+  /** Writes one byte. */
+  writeByte(value: number): void {
+    this.ensureRoom(1);
     this.buffer[this.length++] = value;
   }
 
-  flag(value: boolean): void {
-    this.byte(value ? 1 : 0);
+  /** Writes a boolean as one byte. */
+  writeFlag(value: boolean): void {
+    this.writeByte(value ? 1 : 0);
   }
 
-  /** A whole number from 0 to 2^53 - 1. */
-  number(value: number): void {
+  /** Writes a whole number from 0 to 2^53 - 1. @throws RangeError for another number */
+  writeNumber(value: number): void {
     if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`Cannot encode ${value}: not a counter`);
-    this.ensure(8);
+    this.ensureRoom(8);
     let rest = value;
-    // Division while the value is beyond what bit operations hold; 2^53 needs it three times at most.
+    // Bit operations hold 31 bits; a greater value is divided first, at most three times.
     while (rest > 0x7fff_ffff) {
       this.buffer[this.length++] = (rest % 128) | 0x80;
       rest = Math.floor(rest / 128);
@@ -72,33 +75,34 @@ export class ByteWriter {
     this.buffer[this.length++] = rest;
   }
 
-  numbers(...values: readonly number[]): void {
-    for (const value of values) this.number(value);
+  /** Writes several numbers. */
+  writeNumbers(...values: readonly number[]): void {
+    for (const value of values) this.writeNumber(value);
   }
 
-  /** 64 bits, big-endian: ids are random, so a shorter form would save nothing. */
-  id(value: bigint): void {
-    this.ensure(8);
+  /** Writes an id as 64 bits, big-endian: ids are random, so a shorter form saves nothing. */
+  writeId(value: bigint): void {
+    this.ensureRoom(8);
     this.view.setBigUint64(this.length, value);
     this.length += 8;
   }
 
-  /** A length, then the bytes. */
-  bytes(value: Uint8Array): void {
-    this.number(value.length);
-    this.ensure(value.length);
+  /** Writes a length, then the bytes. */
+  writeBytes(value: Uint8Array): void {
+    this.writeNumber(value.length);
+    this.ensureRoom(value.length);
     this.buffer.set(value, this.length);
     this.length += value.length;
   }
 
-  private ensure(count: number): void {
+  private ensureRoom(count: number): void {
     const needed = this.length + count;
     if (needed > this.buffer.length) this.replaceBuffer(Math.max(needed, this.buffer.length * 2));
   }
 
   private replaceBuffer(size: number): void {
     const grown = new Uint8Array(size);
-    grown.set(this.written());
+    grown.set(this.writtenBytes());
     this.buffer = grown;
     this.view = new DataView(grown.buffer);
   }
@@ -110,67 +114,73 @@ export class ByteReader {
   private readonly view: DataView;
   private position = 0;
 
-  constructor(bytes: Uint8Array) {
-    // A plain view: what is handed out must not be a Buffer on one path and a Uint8Array on another.
-    this.buffer = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  constructor(readBytes: Uint8Array) {
+    // A plain view: the result must not be a Buffer on one path and a Uint8Array on another.
+    this.buffer = new Uint8Array(readBytes.buffer, readBytes.byteOffset, readBytes.byteLength);
+    this.view = new DataView(readBytes.buffer, readBytes.byteOffset, readBytes.byteLength);
   }
 
+  /** The number of bytes not yet read. */
   get remaining(): number {
     return this.buffer.length - this.position;
   }
 
-  byte(): number {
+  /** Reads one byte. */
+  readByte(): number {
     const value = this.buffer[this.position];
-    if (value === undefined) throw this.malformed("ends too early");
+    if (value === undefined) throw this.malformedError("ends too early");
     this.position++;
     return value;
   }
 
-  flag(): boolean {
-    const value = this.byte();
-    if (value > 1) throw this.malformed(`${value} is neither yes nor no`);
+  /** Reads a boolean. */
+  readFlag(): boolean {
+    const value = this.readByte();
+    if (value > 1) throw this.malformedError(`${value} is neither yes nor no`);
     return value === 1;
   }
 
-  number(): number {
+  /** Reads a whole number from 0 to 2^53 - 1. */
+  readNumber(): number {
     let value = 0;
     let scale = 1;
     // 53 bits end within the eighth byte: 7 × 7 + 4.
     for (let count = 0; count < 8; count++) {
-      const byte = this.byte();
+      const byte = this.readByte();
       value += (byte & 0x7f) * scale;
       scale *= 128;
       if (byte >= 0x80) continue;
-      if (byte === 0 && count > 0) throw this.malformed("a number with leading zeros");
+      if (byte === 0 && count > 0) throw this.malformedError("a number with leading zeros");
       if (value > Number.MAX_SAFE_INTEGER) break;
       return value;
     }
-    throw this.malformed("a number beyond 2^53 - 1");
+    throw this.malformedError("a number beyond 2^53 - 1");
   }
 
-  id(): bigint {
-    if (this.remaining < 8) throw this.malformed("ends too early");
+  /** Reads a 64-bit id. */
+  readId(): bigint {
+    if (this.remaining < 8) throw this.malformedError("ends too early");
     const value = this.view.getBigUint64(this.position);
     this.position += 8;
     return value;
   }
 
-  /** A view into the message, not a copy: it keeps the whole message in memory. */
+  /** Reads a length and that many bytes: a view that keeps the whole message in memory. */
   bytes(): Uint8Array {
-    const length = this.number();
-    if (length > this.remaining) throw this.malformed(`${length} bytes announced, ${this.remaining} left`);
+    const length = this.readNumber();
+    if (length > this.remaining) throw this.malformedError(`${length} bytes announced, ${this.remaining} left`);
     const start = this.position;
     this.position += length;
     return this.buffer.subarray(start, this.position);
   }
 
-  /** Everything must have been read by now. */
-  end(): void {
-    if (this.remaining > 0) throw this.malformed(`${this.remaining} bytes too many`);
+  /** Expects the end of the message. */
+  expectEnd(): void {
+    if (this.remaining > 0) throw this.malformedError(`${this.remaining} bytes too many`);
   }
 
-  malformed(reason: string): MalformedMessageError {
+  /** Returns the error for malformed bytes at the current position. */
+  malformedError(reason: string): MalformedMessageError {
     return new MalformedMessageError(this.position, reason);
   }
 }

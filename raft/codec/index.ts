@@ -1,4 +1,4 @@
-// Entries and messages between members, as bytes.
+// The encoding of entries and of messages between members.
 
 export { ByteReader, ByteWriter, MalformedMessageError } from "./bytes.js";
 export { readEntries, writeEntries } from "./entries.js";

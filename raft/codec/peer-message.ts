@@ -1,10 +1,10 @@
-// What members say to each other, as bytes: one byte of kind, the fields in the order of core/types.ts, nothing after.
-// A change here is a new version of the peer protocol; the link compares versions when it is opened.
+// The encoding of messages between members: one byte of kind, then the fields in the order of core/types.ts.
+// A change here is a new version of the peer protocol; members compare versions when a link opens.
 import type { LogIndex, PeerMessage, Term, Vote } from "../core/index.js";
 import { ByteReader, ByteWriter } from "./bytes.js";
 import { readRun, writeRun } from "./entries.js";
 
-/** On the wire: a number, once given, is never given to another kind. */
+/** The number of each kind on the wire. A number is never used for another kind. */
 const kindCode = {
   preVote: 1,
   preVoteReply: 2,
@@ -20,18 +20,18 @@ const kindCode = {
   timeoutNow: 12,
 } as const satisfies Record<PeerMessage["kind"], number>;
 
-/** @throws RangeError if an append's entries do not continue its `prevIndex` and `prevTerm` */
+/** Encodes a message. @throws RangeError if an append's entries do not continue its `prevIndex` and `prevTerm` */
 export const encodePeerMessage = (message: PeerMessage): Uint8Array => {
   const writer = new ByteWriter(mostBytesOf(message));
   writePeerMessage(writer, message);
-  return writer.written();
+  return writer.writtenBytes();
 };
 
-/** A message without data, and an entry without its data, are smaller: numbers take up to 8 bytes. */
+/** Upper bounds of a message without data and of an entry without data: numbers take up to 8 bytes. */
 const mostBytesWithoutData = 64;
 const mostBytesOfAnEntry = 16;
 
-/** So that what is large is not moved as the memory for it grows. */
+/** Returns an upper bound of a message's size, so that a large message is not copied as its buffer grows. */
 const mostBytesOf = (message: PeerMessage): number => {
   if (message.kind === "forwardedProposal") return mostBytesWithoutData + message.data.length;
   if (message.kind !== "append") return mostBytesWithoutData;
@@ -39,44 +39,44 @@ const mostBytesOf = (message: PeerMessage): number => {
 };
 
 const writePeerMessage = (writer: ByteWriter, message: PeerMessage): void => {
-  writer.byte(kindCode[message.kind]);
+  writer.writeByte(kindCode[message.kind]);
   switch (message.kind) {
     case "preVote":
     case "vote":
-      writer.numbers(message.term, message.lastIndex, message.lastTerm);
-      writer.flag(message.transfer);
+      writer.writeNumbers(message.term, message.lastIndex, message.lastTerm);
+      writer.writeFlag(message.transfer);
       return;
     case "preVoteReply":
     case "voteReply":
-      writer.number(message.term);
-      writer.flag(message.granted);
+      writer.writeNumber(message.term);
+      writer.writeFlag(message.granted);
       return;
     case "append":
-      writer.numbers(message.term, message.prevIndex, message.prevTerm, message.commit);
+      writer.writeNumbers(message.term, message.prevIndex, message.prevTerm, message.commit);
       writeRun(writer, message.entries, { index: message.prevIndex, term: message.prevTerm });
       return;
     case "appendReply":
-      writer.number(message.term);
-      writer.flag(message.accepted);
-      writer.numbers(message.index, message.hintIndex, message.hintTerm);
+      writer.writeNumber(message.term);
+      writer.writeFlag(message.accepted);
+      writer.writeNumbers(message.index, message.hintIndex, message.hintTerm);
       return;
     case "heartbeat":
-      writer.numbers(message.term, message.commit, message.round);
+      writer.writeNumbers(message.term, message.commit, message.round);
       return;
     case "heartbeatReply":
-      writer.numbers(message.term, message.round);
+      writer.writeNumbers(message.term, message.round);
       return;
     case "timeoutNow":
-      writer.numbers(message.term, message.lastIndex);
+      writer.writeNumbers(message.term, message.lastIndex);
       return;
     case "forwardedProposal":
-      writer.bytes(message.data);
+      writer.writeBytes(message.data);
       return;
     case "forwardedRead":
-      writer.number(message.request);
+      writer.writeNumber(message.request);
       return;
     case "forwardedReadReply":
-      writer.numbers(message.request, message.index);
+      writer.writeNumbers(message.request, message.index);
       return;
     default:
       assertNever(message);
@@ -84,29 +84,29 @@ const writePeerMessage = (writer: ByteWriter, message: PeerMessage): void => {
 };
 
 /**
- * The message that `bytes` are. Entries and proposals are views into `bytes`, and an append's entries follow its
- * `prevIndex` and `prevTerm` without a gap. What the numbers mean for this member is for the core to judge.
+ * Decodes a message. Entries and proposals are views into `bytes`, and an append's entries follow its `prevIndex` and
+ * `prevTerm` without a gap. The core validates the values.
  *
  * @throws MalformedMessageError if `bytes` are not exactly one message
  */
 export const decodePeerMessage = (bytes: Uint8Array): PeerMessage => {
   const reader = new ByteReader(bytes);
   const message = readPeerMessage(reader);
-  reader.end();
+  reader.expectEnd();
   return message;
 };
 
 const readPeerMessage = (reader: ByteReader): PeerMessage => {
-  const code = reader.byte();
+  const code = reader.readByte();
   switch (code) {
     case kindCode.preVote:
       return { kind: "preVote", ...candidacy(reader) };
     case kindCode.preVoteReply:
-      return { kind: "preVoteReply", term: term(reader), granted: reader.flag() };
+      return { kind: "preVoteReply", term: term(reader), granted: reader.readFlag() };
     case kindCode.vote:
       return { kind: "vote", ...candidacy(reader) };
     case kindCode.voteReply:
-      return { kind: "voteReply", term: term(reader), granted: reader.flag() };
+      return { kind: "voteReply", term: term(reader), granted: reader.readFlag() };
     case kindCode.append: {
       const head = { term: term(reader), prevIndex: index(reader), prevTerm: term(reader), commit: index(reader) };
       return { kind: "append", ...head, entries: readRun(reader, { index: head.prevIndex, term: head.prevTerm }) };
@@ -115,25 +115,25 @@ const readPeerMessage = (reader: ByteReader): PeerMessage => {
       return {
         kind: "appendReply",
         term: term(reader),
-        accepted: reader.flag(),
+        accepted: reader.readFlag(),
         index: index(reader),
         hintIndex: index(reader),
         hintTerm: term(reader),
       };
     case kindCode.heartbeat:
-      return { kind: "heartbeat", term: term(reader), commit: index(reader), round: reader.number() };
+      return { kind: "heartbeat", term: term(reader), commit: index(reader), round: reader.readNumber() };
     case kindCode.heartbeatReply:
-      return { kind: "heartbeatReply", term: term(reader), round: reader.number() };
+      return { kind: "heartbeatReply", term: term(reader), round: reader.readNumber() };
     case kindCode.timeoutNow:
       return { kind: "timeoutNow", term: term(reader), lastIndex: index(reader) };
     case kindCode.forwardedProposal:
       return { kind: "forwardedProposal", data: reader.bytes() };
     case kindCode.forwardedRead:
-      return { kind: "forwardedRead", request: reader.number() };
+      return { kind: "forwardedRead", request: reader.readNumber() };
     case kindCode.forwardedReadReply:
-      return { kind: "forwardedReadReply", request: reader.number(), index: index(reader) };
+      return { kind: "forwardedReadReply", request: reader.readNumber(), index: index(reader) };
     default:
-      throw reader.malformed(`no message has kind ${code}`);
+      throw reader.malformedError(`no message has kind ${code}`);
   }
 };
 
@@ -141,10 +141,10 @@ const candidacy = (reader: ByteReader): Omit<Vote, "kind"> => ({
   term: term(reader),
   lastIndex: index(reader),
   lastTerm: term(reader),
-  transfer: reader.flag(),
+  transfer: reader.readFlag(),
 });
-const term = (reader: ByteReader): Term => reader.number() as Term;
-const index = (reader: ByteReader): LogIndex => reader.number() as LogIndex;
+const term = (reader: ByteReader): Term => reader.readNumber() as Term;
+const index = (reader: ByteReader): LogIndex => reader.readNumber() as LogIndex;
 
 const assertNever = (message: never): never => {
   throw new TypeError(`Cannot encode ${JSON.stringify(message)}: unknown kind`);

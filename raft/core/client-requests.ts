@@ -11,25 +11,28 @@ import {
   type RefusalReason,
 } from "./types.js";
 
+/** The options of `ClientRequests`. */
 export interface ClientRequestsOptions {
-  /** How long an answer to a forwarded read is waited for. */
+  /** The ticks after which a forwarded read without an answer is refused. */
   readonly electionTicks: number;
+  /** The bound on forwarded reads without an answer. A further read is refused as `too-many`. */
   readonly maxPendingReads: number;
-  /** In [0, 1). */
+  /** Returns a number in [0, 1). */
   readonly random: () => number;
+  /** Sends a message that needs no durable state. */
   readonly forward: (to: MemberId, message: PeerMessage) => void;
 }
 
-/** Where a request goes: to this member's own leadership, or to the leader it knows. */
+/** The destination of a request: this member's own leadership, or the leader that it knows. */
 export interface Route {
   readonly leadership: Leadership | undefined;
-  /** `noMember`: nobody is known to lead. */
+  /** The known leader; `noMember` if there is none. */
   readonly leader: MemberId;
 }
 
 const nothing: readonly never[] = [];
 
-/** What this member's clients want of consensus: passed on to whoever leads, and answered. */
+/** Routes the proposals and reads of this member's clients to the leader and collects the answers. */
 export class ClientRequests {
   private readonly electionTicks: number;
   private readonly maxPendingReads: number;
@@ -46,6 +49,7 @@ export class ClientRequests {
     this.forwardedReads = new ForwardedReads(Math.floor(options.random() * 2 ** 48));
   }
 
+  /** Returns the confirmed reads since the last call. */
   takeReadStates(): readonly ReadState[] {
     if (this.readStates.length === 0) return nothing;
     const readStates = this.readStates;
@@ -53,6 +57,7 @@ export class ClientRequests {
     return readStates;
   }
 
+  /** Returns the refused proposals and reads since the last call. */
   takeRefusals(): readonly Refusal[] {
     if (this.refusals.length === 0) return nothing;
     const refusals = this.refusals;
@@ -64,6 +69,7 @@ export class ClientRequests {
     this.refusals.push({ what, number, reason });
   }
 
+  /** Appends a proposal if this member leads, forwards it to the known leader, or refuses it. */
   propose({ proposal, data }: { proposal: number; data: Uint8Array }, { leadership, leader }: Route): void {
     invariant(data.length > 0, "an empty proposal: that is what a leader's no-op looks like");
     if (leadership !== undefined) {
@@ -73,48 +79,50 @@ export class ClientRequests {
     else this.forward(leader, { kind: "forwardedProposal", data });
   }
 
-  read(request: number, { leadership, leader }: Route): void {
+  /** Starts a linearizable read: here if this member leads, else at the known leader. Raft thesis §6.4. */
+  readIndex(request: number, { leadership, leader }: Route): void {
     if (leadership !== undefined) {
-      const reason = leadership.read({ from: leader, request });
+      const reason = leadership.readIndex({ from: leader, request });
       if (reason !== undefined) this.refuse("read", request, reason);
     } else if (leader === noMember) this.refuse("read", request, "no-leader");
     else if (this.forwardedReads.size >= this.maxPendingReads) this.refuse("read", request, "too-many");
     else {
-      const number = this.forwardedReads.add({ request, giveUpAt: this.now + this.electionTicks });
+      const number = this.forwardedReads.addRead({ request, expiresAt: this.now + this.electionTicks });
       this.forward(leader, { kind: "forwardedRead", request: number });
     }
   }
 
-  /** This member's own leadership confirmed a read. */
-  answered(read: ReadState): void {
+  /** Records a read that this member's own leadership confirmed. */
+  onReadConfirmed(read: ReadState): void {
     this.readStates.push(read);
   }
 
-  /** This member's own leadership ended before it could confirm a read. */
-  unanswered(request: number): void {
+  /** Refuses a read that this member's leadership could not confirm before it ended. */
+  onReadDropped(request: number): void {
     this.refuse("read", request, "no-leader");
   }
 
-  /** The leader answers a read that was forwarded to it. */
+  /** Records the leader's answer to a forwarded read; one that has expired is ignored. */
   onForwardedReadReply({ request: number, index }: ForwardedReadReply): void {
-    const request = this.forwardedReads.take(number);
+    const request = this.forwardedReads.takeRead(number);
     if (request !== undefined) this.readStates.push({ request, index });
   }
 
+  /** Counts a tick and refuses the forwarded reads that have expired. */
   tick(): void {
     this.now++;
-    this.giveUpForwardedReads(this.now);
+    this.expireForwardedReads(this.now);
   }
 
-  /** Reads that were asked of the leader before are lost with it. */
-  leaderChanged(): void {
-    this.giveUpForwardedReads(Infinity);
+  /** Refuses all forwarded reads: the former leader does not answer them. */
+  onLeaderChanged(): void {
+    this.expireForwardedReads(Infinity);
   }
 
-  /** A forwarded read or its answer can be lost without the link closing; asking again does no harm. */
-  private giveUpForwardedReads(dueBy: number): void {
+  /** Refuses the forwarded reads that expire by `dueBy`: one may be lost without the link closing, and repeating it is harmless. */
+  private expireForwardedReads(dueBy: number): void {
     for (;;) {
-      const request = this.forwardedReads.takeExpired(dueBy);
+      const request = this.forwardedReads.takeExpiredRead(dueBy);
       if (request === undefined) return;
       this.refuse("read", request, "no-leader");
     }

@@ -29,27 +29,30 @@ import {
   type Unsaved,
 } from "./types.js";
 
+/** The options of `RaftCore`: configuration, and the state recovered from disk. */
 export interface CoreOptions {
   readonly id: MemberId;
-  /** All voting members, this one included. */
+  /** The ids of all voters, including this member. */
   readonly voters: readonly MemberId[];
-  /** As recovered; term 0, no vote, commit 0 when new. */
+  /** The recovered hard state; term 0, no vote, commit 0 for a new member. */
   readonly hardState: HardState;
-  /** As recovered: where the log begins. Everything up to there is only in the state machine. */
+  /** The recovered base of the log. Everything up to it is only in the state machine. */
   readonly base: LogPosition;
-  /** As recovered: all durable, without a gap, from `base` on. */
+  /** The recovered entries after `base`, durable and without a gap. */
   readonly entries: readonly Entry[];
-  /** The state machine holds these already: they are committed and are not handed out again. */
+  /** The last index that the state machine holds: committed, and not handed out again. */
   readonly applied: LogIndex;
+  /** The ticks between two heartbeats. */
   readonly heartbeatTicks: number;
   /** The least election timeout; each wait is random in [electionTicks, 2 × electionTicks). */
   readonly electionTicks: number;
-  /** In [0, 1). */
+  /** Returns a number in [0, 1). */
   readonly random: () => number;
+  /** Overrides of `defaultLimits`. */
   readonly limits?: Partial<CoreLimits>;
 }
 
-/** Leadership on its way to another member. */
+/** A leadership transfer under way. Raft thesis §3.10. */
 interface Transfer {
   readonly to: MemberId;
   ticksLeft: number;
@@ -58,21 +61,21 @@ interface Transfer {
 const nothing: readonly never[] = [];
 
 /**
- * One member's part in Raft: decides, and does nothing. It is stepped with everything that happens, and what
- * it owes the world is taken from it, part by part:
+ * The Raft state machine of one member: decides, without any input or output of its own. The driver steps it with
+ * every event and takes the resulting work from it:
  *
  * ```text
  * step(input)…                 any number of times, also while a write is under way
- * send(takeMessages())         may leave at once: they speak of nothing that is not durable
+ * send(takeMessages())         may be sent at once: they depend on durable state only
  * unsaved = takeUnsaved()      only while no write is under way
  *   write unsaved.hardState and unsaved.entries, or restart the log; nothing to write if neither is there
  *   send(unsaved.replies)      once that is durable
- *   saved(unsaved)
+ *   onSaved(unsaved)
  * apply(takeCommitted())       until it gives none
  * install(takeInstall())       only while nothing is being applied, then step(snapshotInstalled)
  * ```
  *
- * @throws InvariantError from any method if what consensus rests on is broken; the member must stop
+ * @throws InvariantError from any method if an invariant of Raft is broken; the member must stop
  */
 export class RaftCore {
   private readonly id: MemberId;
@@ -84,12 +87,12 @@ export class RaftCore {
   private readonly log: Log;
   private readonly elections: Elections;
 
-  /** While leader. */
+  /** The state of a leader; undefined in any other role. */
   private leadership: Leadership | undefined;
 
   private readonly outbox: Outbox;
   private readonly requests: ClientRequests;
-  /** Leadership is being handed over; a new leader, or time, ends it. Raft thesis §3.10. */
+  /** The leadership transfer under way; ended by a new leader, a closed link or an election timeout. */
   private transfer: Transfer | undefined;
   private readonly installer: Installer;
   private notices: Notice[] = [];
@@ -114,21 +117,21 @@ export class RaftCore {
       ...options,
       voters: this.voters,
       log: this.log,
-      heir: () => this.transfer?.to,
+      transferee: () => this.transfer?.to,
       isDurable: () => this.outbox.isHardStateDurable,
       send: (to, message) => this.outbox.send(to, message),
       listener: {
-        newTerm: () => this.outbox.dropReplies(),
-        leaderChanged: () => this.onLeaderChanged(),
-        elected: () => this.onElected(),
-        deposed: () => this.endLeadership(),
+        onNewTerm: () => this.outbox.dropReplies(),
+        onLeaderChanged: () => this.onLeaderChanged(),
+        onElected: () => this.onElected(),
+        onDeposed: () => this.endLeadership(),
       },
     });
     this.installer = new Installer({ log: this.log, elections: this.elections, outbox: this.outbox });
     this.elections.start();
   }
 
-  /** Takes in one thing that happened. */
+  /** Handles one event. Results are collected until they are taken. */
   step(input: Input): void {
     switch (input.kind) {
       case "tick":
@@ -138,22 +141,22 @@ export class RaftCore {
         this.onReceive(input.from, input.message);
         return;
       case "propose":
-        this.requests.propose(input, this.route());
+        this.requests.propose(input, this.findRoute());
         return;
       case "readIndex":
-        this.requests.read(input.request, this.route());
+        this.requests.readIndex(input.request, this.findRoute());
         return;
       case "linkClosed":
         this.onLinkClosed(input.peer);
         return;
       case "snapshotEnded":
-        this.leadership?.snapshotEnded(input.peer);
+        this.leadership?.onSnapshotEnded(input.peer);
         return;
       case "snapshotReceived":
         this.onSnapshotReceived(input);
         return;
       case "snapshotInstalled":
-        this.installer.installed();
+        this.installer.onInstalled();
         return;
       case "transferLeadership":
         this.onTransferLeadership(input.to);
@@ -163,50 +166,54 @@ export class RaftCore {
     }
   }
 
-  /** Messages that may leave at once, beside a write under way. */
+  /** Returns the messages that may be sent at once, beside a write under way. */
   takeMessages(): readonly Outgoing[] {
-    this.leadership?.flush();
+    this.leadership?.sendDueMessages();
     return this.outbox.takeMessages();
   }
 
   /**
-   * The next write. Undefined: nothing to write, nothing to say. With neither a hard state nor entries there is
-   * nothing to write, and the replies may leave at once; calling `saved` for it is allowed and does nothing.
+   * Returns the next write, or undefined if there is nothing to write and nothing to send. With neither a hard state nor
+   * entries there is nothing to write and the replies may be sent at once; `onSaved` then has no effect.
    */
   takeUnsaved(): Unsaved | undefined {
-    return this.outbox.takeUnsaved(this.installer.restart);
+    return this.outbox.takeUnsaved(this.installer.pendingRestart);
   }
 
-  /** `unsaved` is durable. */
-  saved(unsaved: Unsaved): void {
-    if (!this.outbox.saved(unsaved)) return;
+  /** Records that `unsaved` is durable. */
+  onSaved(unsaved: Unsaved): void {
+    if (!this.outbox.onSaved(unsaved)) return;
     if (unsaved.restart === undefined) this.log.markSaved();
-    else this.installer.restarted(unsaved.restart);
+    else this.installer.onLogRestarted(unsaved.restart);
     this.leadership?.onSaved();
-    this.elections.saved();
+    this.elections.onSaved();
   }
 
-  /** Committed entries that are durable here, in order, each once; a bounded amount, so take until there are none. */
+  /**
+   * Returns the next committed entries that are durable here, in order, each once. The amount is bounded: call it until it
+   * returns none.
+   */
   takeCommitted(): readonly Entry[] {
-    if (this.installer.isUnderWay) return nothing; // the snapshot contains them
+    if (this.installer.isUnderWay) return nothing; // the snapshot contains the entries
     return this.log.takeCommitted(this.limits.maxCommittedBytes);
   }
 
-  /** A snapshot that the state machine must take over, once. Nothing is committed until it has. */
+  /** Returns the position of a snapshot to install, once. No entry is committed until it is installed. */
   takeInstall(): LogPosition | undefined {
-    return this.installer.take();
+    return this.installer.takeInstall();
   }
 
-  /** Reads that may be answered once everything up to their index is applied. */
+  /** Returns the reads that may be answered once their index is applied. Raft thesis §6.4. */
   takeReadStates(): readonly ReadState[] {
     return this.requests.takeReadStates();
   }
 
-  /** Proposals and reads that were not taken. */
+  /** Returns the proposals and reads that were refused. */
   takeRefusals(): readonly Refusal[] {
     return this.requests.takeRefusals();
   }
 
+  /** Returns the notices for the member around the core. */
   takeNotices(): readonly Notice[] {
     if (this.notices.length === 0) return nothing;
     const { notices } = this;
@@ -215,16 +222,18 @@ export class RaftCore {
   }
 
   /**
-   * Forgets the entries up to `through`, which the state machine holds durably; those that it was not given yet stay.
+   * Removes the entries up to `through`, which the state machine holds durably, except those not yet handed out to be
+   * applied. Raft paper §7.
    *
-   * @returns where the log begins now: what is up to there is not needed on disk any more
+   * @returns the new base of the log: entries up to it are no longer needed on disk
    */
   compact(through: LogIndex): LogPosition {
     if (!this.installer.isUnderWay) this.log.compact(through);
-    this.leadership?.compacted();
+    this.leadership?.onLogCompacted();
     return this.log.base;
   }
 
+  /** Returns a snapshot of the core's state. */
   status(): CoreStatus {
     const { role, term, vote, leader } = this.elections;
     return {
@@ -240,7 +249,7 @@ export class RaftCore {
     };
   }
 
-  // Who leads.
+  // Leadership.
 
   private onElected(): void {
     this.leadership = new Leadership({
@@ -252,29 +261,29 @@ export class RaftCore {
       heartbeatTicks: this.heartbeatTicks,
       electionTicks: this.electionTicks,
       send: (to, message) => this.outbox.send(to, message),
-      answerRead: ({ from, request }, index) => {
-        if (from === this.id) this.requests.answered({ request, index });
+      onReadConfirmed: ({ from, request }, index) => {
+        if (from === this.id) this.requests.onReadConfirmed({ request, index });
         else this.outbox.send(from, { kind: "forwardedReadReply", request, index });
       },
-      needSnapshot: (peer) => this.notices.push({ kind: "snapshotNeeded", peer }),
+      onSnapshotNeeded: (peer) => this.notices.push({ kind: "snapshotNeeded", peer }),
     });
   }
 
   private endLeadership(): void {
-    const unanswered = this.leadership?.unansweredReads() ?? [];
+    const unanswered = this.leadership?.pendingReads() ?? [];
     this.leadership = undefined;
-    this.notices = this.notices.filter(({ kind }) => kind !== "snapshotNeeded"); // that is for the next leader to say
-    for (const { from, request } of unanswered) if (from === this.id) this.requests.unanswered(request);
+    this.notices = this.notices.filter(({ kind }) => kind !== "snapshotNeeded"); // the next leader sends its own
+    for (const { from, request } of unanswered) if (from === this.id) this.requests.onReadDropped(request);
   }
 
   private onLeaderChanged(): void {
     const { leader } = this.elections;
-    this.requests.leaderChanged();
+    this.requests.onLeaderChanged();
     if (this.transfer !== undefined && leader !== noMember) this.endTransfer(leader === this.transfer.to);
   }
 
-  /** Where what clients want goes. */
-  private route(): Route {
+  /** Returns the destination of clients' requests. */
+  private findRoute(): Route {
     return { leadership: this.leadership, leader: this.elections.leader };
   }
 
@@ -286,45 +295,45 @@ export class RaftCore {
   }
 
   private onLinkClosed(peer: MemberId): void {
-    this.leadership?.linkClosed(peer);
-    this.elections.linkClosed(peer);
+    this.leadership?.onLinkClosed(peer);
+    this.elections.onLinkClosed(peer);
     if (peer === this.transfer?.to) this.endTransfer(false);
   }
 
-  // Handing leadership over. Raft thesis §3.10.
+  // Leadership transfer. Raft thesis §3.10.
 
   private onTransferLeadership(wanted: MemberId | undefined): void {
     if (this.leadership === undefined) {
-      // Perhaps this member gave way to its heir already: that transfer ends for this request, too.
+      // This member may have stepped down for the transferee already: that transfer then answers this request, too.
       if (this.transfer === undefined) this.endTransfer(false);
       return;
     }
-    const to = this.leadership.findHeir(wanted);
+    const to = this.leadership.findTransferee(wanted);
     if (wanted === this.id || to === undefined) {
       this.endTransfer(wanted === this.id);
       return;
     }
-    // Asked again: another heir, but not more time, so that nothing keeps proposals waiting for more than an election timeout.
+    // A second request changes the transferee but not the deadline: proposals wait for one election timeout at most.
     this.transfer = { to, ticksLeft: this.transfer?.ticksLeft ?? this.electionTicks };
-    this.leadership.handOver(to);
+    this.leadership.setTransferee(to);
   }
 
-  /** A leader that still leads takes proposals again: "if leadership transfer does not complete after about an election timeout". */
+  /** Ends the transfer; a member that still leads accepts proposals again. Raft thesis §3.10: "after about an election timeout". */
   private endTransfer(ok: boolean): void {
     this.transfer = undefined;
-    this.leadership?.handOver(undefined);
+    this.leadership?.setTransferee(undefined);
     this.notices.push({ kind: "transferEnded", ok });
   }
 
   private onSnapshotReceived(snapshot: ReceivedSnapshot): void {
-    const isOfUse = this.peers.includes(snapshot.from) && this.installer.receive(snapshot);
+    const isOfUse = this.peers.includes(snapshot.from) && this.installer.acceptSnapshot(snapshot);
     if (!isOfUse) this.notices.push({ kind: "snapshotRefused", position: snapshot.position });
   }
 
-  // What members say to each other.
+  // Messages from peers.
 
   private onReceive(from: MemberId, message: PeerMessage): void {
-    if (!this.peers.includes(from)) return; // no member, no say
+    if (!this.peers.includes(from)) return; // not a voter
     switch (message.kind) {
       case "preVote":
         this.elections.onPreVote(from, message);
@@ -354,11 +363,11 @@ export class RaftCore {
         this.elections.onTimeoutNow(from, message);
         return;
       case "forwardedProposal":
-        // Refused silently: the member that forwarded it cannot know anyway whether it arrived.
+        // There is no negative acknowledgement: the sender retransmits until its deadline, as the message may also be lost.
         if (message.data.length > 0) this.leadership?.propose(message.data);
         return;
       case "forwardedRead":
-        this.leadership?.read({ from, request: message.request }); // not taken: the asker gives up on it
+        this.leadership?.readIndex({ from, request: message.request }); // refused without an answer: the sender expires the read
         return;
       case "forwardedReadReply":
         if (from === this.elections.leader) this.requests.onForwardedReadReply(message);
@@ -372,15 +381,15 @@ export class RaftCore {
 
   private onAppend(from: MemberId, append: Append): void {
     if (append.term < this.elections.term) {
-      this.refuseAppend(from, append); // so that a leader that was cut off learns of the new term
+      this.refuseAppend(from, append); // the reply carries the new term to the old leader
       return;
     }
-    this.elections.follow(from, append.term);
-    if (this.installer.isUnderWay) return; // as if lost: the log stands still
+    this.elections.followLeader(from, append.term);
+    if (this.installer.isUnderWay) return; // as if lost: the log is about to be replaced
     const { prevIndex, prevTerm, entries } = append;
     if (prevIndex < this.log.base.index) {
-      // What is committed here the leader holds, too (paper §5.4, leader completeness): it can go on from there.
-      this.outbox.acknowledge(from, this.log.commit);
+      // The leader holds all that is committed here (paper §5.4, leader completeness) and can continue from there.
+      this.outbox.acknowledgeAppend(from, this.log.commit);
       return;
     }
     if (this.log.termAt(prevIndex) !== prevTerm) {
@@ -388,38 +397,38 @@ export class RaftCore {
       return;
     }
     invariant(entries[0] === undefined || entries[0].index === prevIndex + 1, "an append with a gap");
-    this.log.merge(entries);
-    // Beyond what this message vouches for, our log may differ from the leader's. Raft paper, figure 2.
+    this.log.mergeEntries(entries);
+    // Beyond the entries of this message our log may differ from the leader's. Raft paper, figure 2, AppendEntries rule 5.
     const agreeAt = (prevIndex + entries.length) as LogIndex;
     this.log.commitTo(Math.min(append.commit, agreeAt) as LogIndex);
-    this.outbox.acknowledge(from, agreeAt);
+    this.outbox.acknowledgeAppend(from, agreeAt);
   }
 
   private refuseAppend(to: MemberId, { prevIndex, prevTerm }: Append): void {
-    // What is committed agrees, so the search need not go back further; nor could it, with the log cut off.
-    const hintIndex = Math.max(this.log.commit, this.log.lastOfTermAtMost(prevIndex, prevTerm)) as LogIndex;
+    // The committed prefix matches, so the search never goes back further than that.
+    const hintIndex = Math.max(this.log.commit, this.log.findConflictByTerm(prevIndex, prevTerm)) as LogIndex;
     const hintTerm = this.log.termAt(hintIndex) ?? (0 as Term);
     const { term } = this.elections;
     this.outbox.send(to, { kind: "appendReply", term, accepted: false, index: prevIndex, hintIndex, hintTerm });
   }
 
   private onAppendReply(from: MemberId, reply: AppendReply): void {
-    if (!this.elections.observe(reply.term)) return;
-    this.leadership?.heard(from);
+    if (!this.elections.observeTerm(reply.term)) return;
+    this.leadership?.markActive(from);
     this.leadership?.onAppendReply(from, reply);
   }
 
   private onHeartbeat(from: MemberId, heartbeat: Heartbeat): void {
     if (heartbeat.term >= this.elections.term) {
-      this.elections.follow(from, heartbeat.term);
+      this.elections.followLeader(from, heartbeat.term);
       this.log.commitTo(heartbeat.commit);
     }
     this.outbox.send(from, { kind: "heartbeatReply", term: this.elections.term, round: heartbeat.round });
   }
 
   private onHeartbeatReply(from: MemberId, reply: HeartbeatReply): void {
-    if (!this.elections.observe(reply.term)) return;
-    this.leadership?.heard(from);
+    if (!this.elections.observeTerm(reply.term)) return;
+    this.leadership?.markActive(from);
     this.leadership?.onHeartbeatReply(from, reply);
   }
 }

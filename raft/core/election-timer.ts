@@ -1,14 +1,17 @@
+/** The options of `ElectionTimer`. */
 export interface ElectionTimerOptions {
+  /** The least election timeout, in ticks. */
   readonly electionTicks: number;
+  /** The ticks between two heartbeats; half of it is the length of a turn. */
   readonly heartbeatTicks: number;
-  /** In [0, 1). */
+  /** Returns a number in [0, 1). */
   readonly random: () => number;
 }
 
-/** Counts the ticks in which nothing was heard of a leader, and says when they are too many. Raft paper §5.2. */
+/** Counts ticks since the last message of a leader and tells when to campaign. Raft paper §5.2. */
 export class ElectionTimer {
   private readonly electionTicks: number;
-  /** Half a heartbeat: 50 ms with etcd's defaults. Enough for a vote to come back before the next rank's turn. */
+  /** The length of a turn: half a heartbeat, 50 ms with etcd's defaults. A vote arrives within it. */
   private readonly windowTicks: number;
   private readonly random: () => number;
   private elapsed = 0;
@@ -18,33 +21,33 @@ export class ElectionTimer {
     this.electionTicks = options.electionTicks;
     this.windowTicks = Math.max(1, Math.floor(options.heartbeatTicks / 2));
     this.random = options.random;
-    this.wait();
+    this.startTimeout();
   }
 
-  /** @returns whether the wait is over */
+  /** Counts a tick. @returns whether the timeout has elapsed */
   tick(): boolean {
     this.elapsed++;
     return this.elapsed >= this.timeout;
   }
 
-  /** The leader was heard: the wait begins anew. */
-  restart(): void {
+  /** Restarts the current timeout: a message from the leader arrived. */
+  resetElapsed(): void {
     this.elapsed = 0;
   }
 
-  /** Whether the wait began less than the least election timeout ago. */
-  get isFresh(): boolean {
+  /** Tells whether less than the least election timeout has elapsed. */
+  get isWithinElectionTimeout(): boolean {
     return this.elapsed < this.electionTicks;
   }
 
-  /** A normal election timeout, random in [electionTicks, 2 × electionTicks), so that members seldom tie. Raft paper §5.2. */
-  wait(): void {
+  /** Starts a new election timeout, random in [electionTicks, 2 × electionTicks): split votes are rare. Raft paper §5.2. */
+  startTimeout(): void {
     this.elapsed = 0;
     this.timeout = this.electionTicks + Math.floor(this.random() * this.electionTicks);
   }
 
-  /** A short wait, for when the leader is known to be gone: members take turns, in windows by rank. */
-  hurry(turn: number): void {
+  /** Starts the short wait for a turn, used when the leader's link has closed: members campaign by rank, one window each. */
+  startTurn(turn: number): void {
     this.elapsed = 0;
     this.timeout = turn * this.windowTicks + Math.floor(this.random() * (this.windowTicks + 1));
   }

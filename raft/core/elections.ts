@@ -16,42 +16,43 @@ import {
   type VoteReply,
 } from "./types.js";
 
-/** What the core does when it comes to know, or is, another leader. */
+/** Receives the changes of term, leader and role. */
 export interface ElectionsListener {
-  /** The term is new: what was said in an older one is of use to nobody. */
-  newTerm(): void;
-  /** `leader` is another, or nobody. */
-  leaderChanged(): void;
-  /** This member leads its term. */
-  elected(): void;
-  /** If it led, it does not any more. */
-  deposed(): void;
+  /** Reports a new term: replies of the former term are obsolete. */
+  onNewTerm(): void;
+  /** Reports that `leader` has changed, perhaps to `noMember`. */
+  onLeaderChanged(): void;
+  /** Reports that this member leads its term. */
+  onElected(): void;
+  /** Reports that this member does not lead, whatever its role was before. */
+  onDeposed(): void;
 }
 
+/** The options of `Elections`. */
 export interface ElectionsOptions extends ElectionTimerOptions {
   readonly id: MemberId;
-  /** All voting members, this one included, by id. */
+  /** The ids of all voters, including this member, in ascending order. */
   readonly voters: readonly MemberId[];
-  /** As recovered. */
+  /** The recovered hard state. */
   readonly hardState: HardState;
   readonly log: Log;
-  /** To whom this member, if it leads, is handing leadership over. */
-  readonly heir: () => MemberId | undefined;
-  /** Whether term and vote are on disk. */
+  /** Returns the transferee of a transfer under way; undefined without one. */
+  readonly transferee: () => MemberId | undefined;
+  /** Tells whether term and vote are on disk. */
   readonly isDurable: () => boolean;
-  /** Sends once term and vote are on disk. */
+  /** Sends a message once term and vote are on disk. */
   readonly send: (to: MemberId, message: PeerMessage) => void;
   readonly listener: ElectionsListener;
 }
 
-/** Who leads: terms, votes and candidacies of one member. Raft paper §5.2, §5.4.1; PreVote: thesis §9.6. */
+/** The leader election of one member: terms, votes, candidacies. Raft paper §5.2, §5.4.1; PreVote: thesis §9.6. */
 export class Elections {
   private readonly id: MemberId;
   private readonly voters: readonly MemberId[];
   private readonly peers: readonly MemberId[];
   private readonly log: Log;
   private readonly timer: ElectionTimer;
-  private readonly heir: ElectionsOptions["heir"];
+  private readonly transferee: ElectionsOptions["transferee"];
   private readonly isDurable: () => boolean;
   private readonly send: ElectionsOptions["send"];
   private readonly listener: ElectionsListener;
@@ -59,19 +60,19 @@ export class Elections {
   private ownRole: Role = "follower";
   private ownTerm: Term;
   private ownVote: MemberId;
-  private heardLeader: MemberId = noMember;
-  /** Who was seen leading this term; stays when the leader is forgotten. */
-  private elected: MemberId = noMember;
-  /** While pre-candidate or candidate. */
+  private knownLeader: MemberId = noMember;
+  /** The member that was seen leading this term; kept when `leader` is reset. */
+  private leaderOfTerm: MemberId = noMember;
+  /** The answers to the current candidacy; undefined for followers and leaders. */
   private ballot: Ballot | undefined;
-  /** The leader is known to be gone, and nobody contradicted yet: members campaign in turn, in short windows. */
-  private hurried = true;
-  /** Whose link closed last while it led, or was about to: it takes no turn. */
+  /** The leader's link has closed and no member has refused a PreVote since: members campaign in turn. */
+  private isLeaderGone = true;
+  /** The leader or expected leader whose link closed last; it has no turn. */
   private lostLeader: MemberId = noMember;
-  /** The candidacy under way was asked for by the leader. */
-  private isHeir = false;
-  /** This member starts no candidacy: it could not lead now. */
-  paused = false;
+  /** The current candidacy follows a TimeoutNow. */
+  private isTransfer = false;
+  /** Suppresses candidacies, while a snapshot is installed. */
+  isPaused = false;
 
   constructor(options: ElectionsOptions) {
     this.id = options.id;
@@ -80,35 +81,37 @@ export class Elections {
     this.log = options.log;
     this.ownTerm = options.hardState.term;
     this.ownVote = options.hardState.vote;
-    this.heir = options.heir;
+    this.transferee = options.transferee;
     this.isDurable = options.isDurable;
     this.send = options.send;
     this.listener = options.listener;
     this.timer = new ElectionTimer(options);
   }
 
-  /** Nobody leads as far as this member knows: the same case as a leader whose link closed. */
+  /** Starts the first wait: no leader is known, as after a closed link. A single voter campaigns at once. */
   start(): void {
-    if (this.peers.length === 0) this.campaign({ isHeir: false });
-    else this.timer.hurry(this.rank());
+    if (this.peers.length === 0) this.campaign({ isTransfer: false });
+    else this.timer.startTurn(this.rank());
   }
 
+  /** The role in the current term. */
   get role(): Role {
     return this.ownRole;
   }
 
+  /** The current term. */
   get term(): Term {
     return this.ownTerm;
   }
 
-  /** Whom this member voted for in `term`. */
+  /** The candidate that received this member's vote in `term`; `noMember` if none. */
   get vote(): MemberId {
     return this.ownVote;
   }
 
-  /** The leader that is heard; `noMember` also when its link closed or it was silent for too long. */
+  /** The known leader; `noMember` also after its link closed or the election timeout elapsed. */
   get leader(): MemberId {
-    return this.heardLeader;
+    return this.knownLeader;
   }
 
   // Terms and leaders.
@@ -117,13 +120,13 @@ export class Elections {
     invariant(term > this.ownTerm, "a term that goes back");
     this.ownTerm = term;
     this.ownVote = noMember;
-    this.elected = noMember;
-    this.changeLeader(noMember);
-    this.listener.newTerm();
+    this.leaderOfTerm = noMember;
+    this.setLeader(noMember);
+    this.listener.onNewTerm();
   }
 
-  /** Takes note of another member's term. @returns whether its message is of our own term */
-  observe(term: Term): boolean {
+  /** Adopts `term` if it is newer. @returns whether the message is of the current term. Raft paper §5.1 */
+  observeTerm(term: Term): boolean {
     if (term > this.ownTerm) {
       this.adoptTerm(term);
       this.becomeFollower(noMember);
@@ -131,229 +134,235 @@ export class Elections {
     return term === this.ownTerm;
   }
 
-  /** An append or heartbeat of our term or a later one: `from` leads it. Raft paper §5.2. */
-  follow(from: MemberId, term: Term): void {
+  /** Follows `from` after an append or heartbeat of the current term or a later one. Raft paper §5.2. */
+  followLeader(from: MemberId, term: Term): void {
     if (term > this.ownTerm) this.adoptTerm(term);
-    this.saw(from);
-    if (this.heardLeader === from) this.timer.restart();
+    this.recordLeader(from);
+    if (this.knownLeader === from) this.timer.resetElapsed();
     else this.becomeFollower(from);
   }
 
-  /** `leader` leads this term, or led it. */
-  private saw(leader: MemberId): void {
-    if (this.elected === leader) return;
-    invariant(this.elected === noMember, "two leaders in one term");
-    this.elected = leader;
+  /** Records the leader of the current term. There is only one. */
+  private recordLeader(leader: MemberId): void {
+    if (this.leaderOfTerm === leader) return;
+    invariant(this.leaderOfTerm === noMember, "two leaders in one term");
+    this.leaderOfTerm = leader;
   }
 
-  /** Some time ago, perhaps, `leader` led `term`. */
-  learnOf(leader: MemberId, term: Term): void {
-    this.observe(term);
-    this.saw(leader);
-    if (this.ownRole !== "follower") this.becomeFollower(noMember); // this term has its leader
+  /** Adopts the knowledge that `leader` led `term`, perhaps some time ago. */
+  learnLeader(leader: MemberId, term: Term): void {
+    this.observeTerm(term);
+    this.recordLeader(leader);
+    if (this.ownRole !== "follower") this.becomeFollower(noMember); // the term has a leader
   }
 
-  /** A leader that hears no majority gives way, without knowing to whom. Raft thesis §6.2. */
+  /** Becomes follower without a leader: no majority is active. Raft thesis §6.2. */
   stepDown(): void {
     this.becomeFollower(noMember);
   }
 
-  /** Any role gives way; the wait for the next candidacy begins anew. */
+  /** Becomes follower of `leader` from any role and restarts the election timeout. */
   private becomeFollower(leader: MemberId): void {
     this.ownRole = "follower";
     this.ballot = undefined;
-    this.listener.deposed();
-    this.changeLeader(leader);
-    this.hurried = false;
-    this.timer.wait();
+    this.listener.onDeposed();
+    this.setLeader(leader);
+    this.isLeaderGone = false;
+    this.timer.startTimeout();
   }
 
-  private changeLeader(leader: MemberId): void {
-    if (leader === this.heardLeader) return;
-    this.heardLeader = leader;
-    this.listener.leaderChanged();
+  private setLeader(leader: MemberId): void {
+    if (leader === this.knownLeader) return;
+    this.knownLeader = leader;
+    this.listener.onLeaderChanged();
   }
 
-  /** Whether a leader works, as far as this member knows: then it helps nobody to unseat it. Raft thesis §4.2.3, §9.6. */
-  private hearsLeader(): boolean {
-    return this.ownRole === "leader" || (this.heardLeader !== noMember && this.timer.isFresh);
+  /** Tells whether a leader sent a message within the least election timeout. Raft thesis §4.2.3, §9.6; etcd `inLease`. */
+  private hasActiveLeader(): boolean {
+    return this.ownRole === "leader" || (this.knownLeader !== noMember && this.timer.isWithinElectionTimeout);
   }
 
-  // Time, and links that close.
+  // Timeouts and closed links.
 
-  /** For all but a leader. */
+  /** Counts a tick of a member that does not lead; campaigns when the timeout has elapsed. */
   tick(): void {
-    if (this.timer.tick() && !this.paused) this.campaign({ isHeir: false });
+    if (this.timer.tick() && !this.isPaused) this.campaign({ isTransfer: false });
   }
 
-  linkClosed(peer: MemberId): void {
-    if (peer !== this.heardLeader && !this.isAwaited(peer)) return;
+  /** Starts waiting for this member's turn if the closed link was the leader's. */
+  onLinkClosed(peer: MemberId): void {
+    if (peer !== this.knownLeader && !this.isAwaitedCandidate(peer)) return;
     this.lostLeader = peer;
-    this.changeLeader(noMember);
-    this.hurry();
+    this.setLeader(noMember);
+    this.waitForTurn();
   }
 
-  /** Whether this member voted for `candidate`, and waits since to hear it lead. */
-  private isAwaited(candidate: MemberId): boolean {
-    const isIdle = this.ownRole === "follower" && !this.hurried;
-    return isIdle && this.ownVote === candidate && this.elected === noMember;
+  /** Tells whether this member voted for `candidate` and has not seen it lead yet. */
+  private isAwaitedCandidate(candidate: MemberId): boolean {
+    const isIdle = this.ownRole === "follower" && !this.isLeaderGone;
+    return isIdle && this.ownVote === candidate && this.leaderOfTerm === noMember;
   }
 
-  /** Begins waiting for this member's turn, with the leader gone. Refusals from before do not count any more. */
-  private hurry(): void {
+  /** Waits for this member's turn to campaign. Earlier refusals no longer count. */
+  private waitForTurn(): void {
     this.ownRole = "follower";
     this.ballot = undefined;
-    this.hurried = true;
-    this.timer.hurry(this.rank());
+    this.isLeaderGone = true;
+    this.timer.startTurn(this.rank());
   }
 
-  /** This member's place among those that may follow the lost leader. */
+  /** Returns this member's place among the voters without the lost leader. */
   private rank(): number {
     return this.voters.filter((voter) => voter !== this.lostLeader).indexOf(this.id);
   }
 
   /**
-   * A member that wants to lead holds less than this one, which therefore refused it: with nobody leading,
-   * this one should ask, and not only after a whole timeout.
+   * Waits for a turn after refusing a candidate whose log is behind: without a leader this member should campaign
+   * before a whole election timeout elapses.
    */
-  private takeTurn(): void {
+  private waitForTurnIfIdle(): void {
     const isIdle = this.ownRole === "follower" || this.ownRole === "preCandidate";
-    if (isIdle && this.heardLeader === noMember && !this.hurried) this.hurry();
+    if (isIdle && this.knownLeader === noMember && !this.isLeaderGone) this.waitForTurn();
   }
 
   // Candidacies.
 
-  /** Asks whether a candidacy would succeed, which disturbs nobody if it would not. Raft thesis §9.6. */
-  private campaign({ isHeir }: { isHeir: boolean }): void {
-    this.changeLeader(noMember);
+  /** Becomes pre-candidate and requests pre-votes. Raft thesis §9.6. */
+  private campaign({ isTransfer }: { isTransfer: boolean }): void {
+    this.setLeader(noMember);
     if (this.peers.length === 0) {
-      this.runForLeader(); // nobody to ask
+      this.becomeCandidate(); // no peers
       return;
     }
-    // Without an answer, in a hurry, those that were silent are asked again, a window later than before.
-    const asksAgain = this.ownRole === "preCandidate" && isHeir === this.isHeir && (this.hurried || isHeir);
+    // In turns, and after TimeoutNow, members that have not answered are asked again, one window later than before.
+    const asksAgain =
+      this.ownRole === "preCandidate" && isTransfer === this.isTransfer && (this.isLeaderGone || isTransfer);
     if (!asksAgain) {
       this.ownRole = "preCandidate";
       this.ballot = new Ballot(this.voters);
-      this.isHeir = isHeir;
+      this.isTransfer = isTransfer;
     }
-    if (this.hurried) this.timer.hurry(this.rank() + 1);
-    else this.timer.wait();
+    if (this.isLeaderGone) this.timer.startTurn(this.rank() + 1);
+    else this.timer.startTimeout();
     this.recordPreVote(this.id, true);
     const term = (this.ownTerm + 1) as Term;
-    this.askForVotes("preVote", term);
+    this.requestVotes("preVote", term);
   }
 
-  private askForVotes(kind: "preVote" | "vote", term: Term): void {
+  private requestVotes(kind: "preVote" | "vote", term: Term): void {
     const { lastIndex, lastTerm } = this.log;
-    const message: PreVote | Vote = { kind, term, lastIndex, lastTerm, transfer: this.isHeir };
+    const message: PreVote | Vote = { kind, term, lastIndex, lastTerm, transfer: this.isTransfer };
     for (const peer of this.peers) if (this.ballot?.hasAnswered(peer) === false) this.send(peer, message);
   }
 
   private recordPreVote(voter: MemberId, granted: boolean): void {
-    this.ballot?.record(voter, granted);
-    if (this.ballot?.won === true) this.runForLeader();
+    this.ballot?.recordAnswer(voter, granted);
+    if (this.ballot?.isWon === true) this.becomeCandidate();
   }
 
-  /** Raft paper §5.2. The requests wait for the write of term and vote; so does the own vote, see `saved`. */
-  private runForLeader(): void {
+  /** Becomes candidate and requests votes. The requests, and the own vote, wait until term and vote are durable. Raft paper §5.2. */
+  private becomeCandidate(): void {
     this.adoptTerm((this.ownTerm + 1) as Term);
     this.ownRole = "candidate";
     this.ownVote = this.id;
     this.ballot = new Ballot(this.voters);
-    this.timer.wait();
-    this.askForVotes("vote", this.ownTerm);
+    this.timer.startTimeout();
+    this.requestVotes("vote", this.ownTerm);
   }
 
-  /** A write ended. A candidate's own vote counts once it cannot be forgotten and given to another. Raft paper §5.2. */
-  saved(): void {
+  /** Counts a candidate's own vote once it is durable: after a crash it could be given to another member. Raft paper §5.2. */
+  onSaved(): void {
     if (this.ownRole === "candidate" && this.isDurable()) this.recordVote(this.id, true);
   }
 
   private recordVote(voter: MemberId, granted: boolean): void {
-    this.ballot?.record(voter, granted);
-    if (this.ballot?.won === true) this.becomeLeader();
+    this.ballot?.recordAnswer(voter, granted);
+    if (this.ballot?.isWon === true) this.becomeLeader();
   }
 
   private becomeLeader(): void {
-    invariant(this.elected === noMember, "two leaders in one term");
+    invariant(this.leaderOfTerm === noMember, "two leaders in one term");
     invariant(this.isDurable(), "a leader of a term that it may forget");
     this.ownRole = "leader";
     this.ballot = undefined;
-    this.elected = this.id;
-    this.changeLeader(this.id);
-    this.hurried = false;
-    this.listener.elected();
+    this.leaderOfTerm = this.id;
+    this.setLeader(this.id);
+    this.isLeaderGone = false;
+    this.listener.onElected();
   }
 
-  // What candidates and voters say to each other.
+  // Messages of candidates and voters.
 
+  /** Answers a PreVote: granted if the log is up to date and no leader is active. Raft thesis §9.6. */
   onPreVote(from: MemberId, request: PreVote): void {
     const upToDate = this.log.isUpToDate(request.lastIndex, request.lastTerm);
-    const free = request.term > this.ownTerm || (request.term === this.ownTerm && this.mayVoteFor(from));
-    const granted = free && upToDate && !this.standsByLeader(from, request);
+    const free = request.term > this.ownTerm || (request.term === this.ownTerm && this.canVoteFor(from));
+    const granted = free && upToDate && !this.shouldKeepLeader(from, request);
     this.send(from, { kind: "preVoteReply", term: granted ? request.term : this.ownTerm, granted });
-    if (!upToDate) this.takeTurn();
+    if (!upToDate) this.waitForTurnIfIdle();
   }
 
   /**
-   * Whether a leader works that `from` would unseat, and did not ask for it itself. The leader knows best whom it asked, and
-   * whether that still holds: a candidacy that comes late is like any other, and disturbs nobody.
+   * Tells whether to refuse a PreVote for the sake of an active leader that did not ask for it. Only the leader knows its
+   * transferee: a late candidacy is refused there.
    */
-  private standsByLeader(from: MemberId, { transfer }: PreVote): boolean {
-    if (!this.hearsLeader()) return false;
+  private shouldKeepLeader(from: MemberId, { transfer }: PreVote): boolean {
+    if (!this.hasActiveLeader()) return false;
     if (!transfer) return true;
-    return this.ownRole === "leader" && this.heir() !== from;
+    return this.ownRole === "leader" && this.transferee() !== from;
   }
 
+  /** Counts a pre-vote; becomes candidate with a majority. */
   onPreVoteReply(from: MemberId, reply: PreVoteReply): void {
-    if (!reply.granted) this.observe(reply.term); // granted, it is our own term + 1
+    if (!reply.granted) this.observeTerm(reply.term); // a granted reply has our own term + 1
     if (this.ownRole !== "preCandidate") return;
     if (reply.granted) {
       if (reply.term === this.ownTerm + 1) this.recordPreVote(from, true);
       return;
     }
     this.recordPreVote(from, false);
-    if (this.hurried) {
-      // Somebody hears the leader, or holds more than we do: no reason for haste.
-      this.hurried = false;
-      this.timer.wait();
+    if (this.isLeaderGone) {
+      // A peer has an active leader or a longer log: wait for a whole election timeout.
+      this.isLeaderGone = false;
+      this.timer.startTimeout();
     }
   }
 
+  /** Answers RequestVote. Raft paper, figure 2, RequestVote rules 1 and 2. */
   onVote(from: MemberId, request: Vote): void {
-    // A working leader is not given up for a member that lost sight of it (raft thesis §4.2.3); but for one that the
-    // leader asked to take over (§3.10), which a majority agreed to in the PreVote before.
-    if (request.term > this.ownTerm && this.hearsLeader() && !request.transfer) return;
-    const isCurrent = this.observe(request.term);
+    // An active leader is kept (Raft thesis §4.2.3), unless it sent the candidate TimeoutNow (§3.10): a majority then
+    // agreed in the PreVote before.
+    if (request.term > this.ownTerm && this.hasActiveLeader() && !request.transfer) return;
+    const isCurrent = this.observeTerm(request.term);
     const upToDate = this.log.isUpToDate(request.lastIndex, request.lastTerm);
-    const granted = isCurrent && upToDate && this.mayVoteFor(from);
+    const granted = isCurrent && upToDate && this.canVoteFor(from);
     if (granted) {
       this.ownVote = from;
-      this.timer.wait();
+      this.timer.startTimeout();
     }
     this.send(from, { kind: "voteReply", term: this.ownTerm, granted });
-    if (!upToDate) this.takeTurn();
+    if (!upToDate) this.waitForTurnIfIdle();
   }
 
+  /** Counts a vote; becomes leader with a majority. Raft paper §5.2. */
   onVoteReply(from: MemberId, reply: VoteReply): void {
-    if (!this.observe(reply.term) || this.ownRole !== "candidate") return;
+    if (!this.observeTerm(reply.term) || this.ownRole !== "candidate") return;
     this.recordVote(from, reply.granted);
-    // A split vote: the next turn comes soon if the leader is known to be gone.
-    if (!reply.granted && this.hurried) this.timer.hurry(this.rank() + 1);
+    // A split vote: the next turn begins after a window if the leader's link has closed.
+    if (!reply.granted && this.isLeaderGone) this.timer.startTurn(this.rank() + 1);
   }
 
   /**
-   * The leader hands over to this member. Raft thesis §3.10: "as if its election timer fired", which here means to ask in a
-   * PreVote first. (etcd leaves that out; it costs one round trip, and makes a request that comes late harmless.)
+   * Campaigns at the leader's request. Raft thesis §3.10: "as if its election timer fired", here with a PreVote first. etcd
+   * skips the PreVote; it costs one round trip and makes a late TimeoutNow harmless.
    */
   onTimeoutNow(from: MemberId, { term, lastIndex }: TimeoutNow): void {
-    const isCurrent = term === this.ownTerm && from === this.elected && lastIndex === this.log.lastIndex;
-    if (isCurrent && !this.paused) this.campaign({ isHeir: true });
+    const isCurrent = term === this.ownTerm && from === this.leaderOfTerm && lastIndex === this.log.lastIndex;
+    if (isCurrent && !this.isPaused) this.campaign({ isTransfer: true });
   }
 
-  /** At most one vote per term. Raft paper §5.2. */
-  private mayVoteFor(candidate: MemberId): boolean {
-    return this.ownVote === candidate || (this.ownVote === noMember && this.elected === noMember);
+  /** Tells whether the vote of this term is free or already `candidate`'s: at most one per term. Raft paper §5.2. */
+  private canVoteFor(candidate: MemberId): boolean {
+    return this.ownVote === candidate || (this.ownVote === noMember && this.leaderOfTerm === noMember);
   }
 }

@@ -1,38 +1,41 @@
 interface ForwardedRead {
-  /** The caller's number for it. */
+  /** The client's number of the read. */
   readonly request: number;
-  readonly giveUpAt: number;
+  /** The tick at which it is refused. */
+  readonly expiresAt: number;
 }
 
-/** Reads that a follower asked of its leader, each under a number of its own, until they are answered or given up. */
+/** The reads that a follower forwarded to its leader and that have neither been answered nor expired. */
 export class ForwardedReads {
-  /** Oldest first. */
-  private readonly asked = new Map<number, ForwardedRead>();
+  /** Pending reads by their number on the wire, oldest first. */
+  private readonly reads = new Map<number, ForwardedRead>();
 
-  /** @param nextNumber random, lest an answer to a read from before a restart is taken for that to a newer one */
+  /** @param nextNumber a random start: an answer from before a restart must not match a new read */
   constructor(private nextNumber: number) {}
 
+  /** The number of pending reads. */
   get size(): number {
-    return this.asked.size;
+    return this.reads.size;
   }
 
-  /** @returns the number to ask under */
-  add(read: ForwardedRead): number {
+  /** Adds a read. @returns its number on the wire */
+  addRead(read: ForwardedRead): number {
     const number = this.nextNumber++;
-    this.asked.set(number, read);
+    this.reads.set(number, read);
     return number;
   }
 
-  /** Takes the read that was asked under `number`; undefined if it is answered or given up already. */
-  take(number: number): number | undefined {
-    const request = this.asked.get(number)?.request;
-    this.asked.delete(number);
+  /** Removes the read with `number`. @returns its `request`; undefined if it is not pending */
+  takeRead(number: number): number | undefined {
+    const request = this.reads.get(number)?.request;
+    this.reads.delete(number);
     return request;
   }
 
-  /** Takes the oldest read if its time is over by `now`. */
-  takeExpired(now: number): number | undefined {
-    for (const [number, { giveUpAt }] of this.asked) return giveUpAt <= now ? this.take(number) : undefined;
+  /** Removes the oldest read if it expires by `now`. @returns its `request`, or undefined */
+  takeExpiredRead(now: number): number | undefined {
+    for (const [number, { expiresAt: giveUpAt }] of this.reads)
+      return giveUpAt <= now ? this.takeRead(number) : undefined;
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-// The algorithm: pure, stepped by hand. Imports nothing.
+// The Raft algorithm: pure and stepped by hand. Imports nothing.
 
 export { RaftCore, type CoreOptions } from "./core.js";
 export {

@@ -4,21 +4,22 @@ import type { Log } from "./log.js";
 import type { Outbox } from "./outbox.js";
 import { noMember, type LogPosition, type ReceivedSnapshot } from "./types.js";
 
+/** The parts of the core that installing a snapshot changes. */
 export interface InstallerOptions {
   readonly log: Log;
   readonly elections: Elections;
   readonly outbox: Outbox;
 }
 
-/** `received`; `handedOut` to the state machine; `installed` there, so the log is to begin anew. */
+/** A snapshot on its way into the state machine (`received`, `handedOut`) or in it (`installed`: the log must restart). */
 interface Installation {
   readonly position: LogPosition;
   readonly stage: "received" | "handedOut" | "installed";
 }
 
 /**
- * A snapshot takes the place of a follower's log, raft paper §7, in this order: the state machine holds it durably, the log
- * begins anew behind it, the leader is told. Until then the log stands still, and this member starts no candidacy.
+ * Replaces a follower's log by a snapshot, Raft paper §7, in this order: the state machine holds it durably, the log restarts
+ * behind it, the leader is told. Until then the log does not change and this member does not campaign.
  */
 export class Installer {
   private readonly log: Log;
@@ -32,56 +33,57 @@ export class Installer {
     this.outbox = outbox;
   }
 
+  /** Tells whether a snapshot is being installed. */
   get isUnderWay(): boolean {
     return this.current !== undefined;
   }
 
   /**
-   * A snapshot was received from another voter.
+   * Decides about a snapshot that was received from another voter.
    *
-   * @returns whether it will be installed; otherwise it is an old leader's, or this member holds as much
+   * @returns whether it will be installed; false if its leader is of an older term or the log already holds as much
    */
-  receive({ from, leaderTerm, position }: ReceivedSnapshot): boolean {
+  acceptSnapshot({ from, leaderTerm, position }: ReceivedSnapshot): boolean {
     if (leaderTerm < this.elections.term || this.current !== undefined) return false;
     invariant(position.term <= leaderTerm, "a snapshot that contains an entry of a later term than its leader's");
-    this.elections.learnOf(from, leaderTerm);
-    // With that entry our log holds all before it, too; what follows stays, as it may have been acknowledged. Paper §7.
+    this.elections.learnLeader(from, leaderTerm);
+    // A log that holds that entry holds all before it. Later entries stay: they may be acknowledged. Raft paper §7, figure 13.
     if (this.log.termAt(position.index) === position.term) this.log.commitTo(position.index);
     if (position.index <= this.log.commit) {
-      this.outbox.acknowledge(from, this.log.commit); // so that the leader goes on from there
+      this.outbox.acknowledgeAppend(from, this.log.commit); // the leader continues from there
       return false;
     }
     this.current = { position, stage: "received" };
-    this.elections.paused = true;
+    this.elections.isPaused = true;
     return true;
   }
 
-  /** What the state machine is to take over now, once. */
-  take(): LogPosition | undefined {
+  /** Returns the position of the snapshot that the state machine must install now, once. */
+  takeInstall(): LogPosition | undefined {
     if (this.current?.stage !== "received") return undefined;
-    // A crash must not leave a state machine that holds an entry of a term which the member has forgotten.
+    // The term first: after a crash the state machine must not be of a term that the member has forgotten.
     if (!this.outbox.isHardStateDurable) return undefined;
     this.current = { ...this.current, stage: "handedOut" };
     return this.current.position;
   }
 
-  /** The state machine holds it. */
-  installed(): void {
+  /** Records that the state machine holds the snapshot durably. */
+  onInstalled(): void {
     invariant(this.current?.stage === "handedOut", "the end of an installation that did not begin");
     this.current = { ...this.current, stage: "installed" };
   }
 
-  /** Where the next write lets the log begin anew; undefined: nowhere. */
-  get restart(): LogPosition | undefined {
+  /** The position at which the next write must restart the log; undefined without one. */
+  get pendingRestart(): LogPosition | undefined {
     return this.current?.stage === "installed" ? this.current.position : undefined;
   }
 
-  /** The log that begins behind the snapshot is durable. */
-  restarted(position: LogPosition): void {
+  /** Restarts the log in memory once the restart on disk is durable, and acknowledges the snapshot. */
+  onLogRestarted(position: LogPosition): void {
     this.log.restart(position);
     this.current = undefined;
-    this.elections.paused = false;
-    // Whoever leads this term or a later one than the snapshot's holds all that it contains. Paper §5.4, leader completeness.
-    if (this.elections.leader !== noMember) this.outbox.acknowledge(this.elections.leader, position.index);
+    this.elections.isPaused = false;
+    // A leader of the snapshot's term or a later one holds all that it contains. Paper §5.4, leader completeness.
+    if (this.elections.leader !== noMember) this.outbox.acknowledgeAppend(this.elections.leader, position.index);
   }
 }

@@ -1,4 +1,4 @@
-/** What must hold for consensus to be safe did not. Nobody catches it: a stopped member is made up for, a wrong one is not. */
+/** A broken invariant of consensus. It is never caught: the member stops, as a cluster tolerates stopped members, not wrong ones. */
 export class InvariantError extends Error {
   override readonly name = "InvariantError";
   constructor(broken: string) {
@@ -6,12 +6,12 @@ export class InvariantError extends Error {
   }
 }
 
-/** Stops this member if `condition` does not hold. (Where it is hot, throw by hand: a text is built before every call.) */
+/** Throws InvariantError if `condition` is false. In hot paths throw by hand: the text is built before every call. */
 export function invariant(condition: boolean, broken: string): asserts condition {
   if (!condition) throw new InvariantError(broken);
 }
 
-/** The end of an exhaustive switch: a case without an answer does not compile. */
+/** Ends an exhaustive switch: an unhandled case does not compile. */
 export function assertNever(value: never): never {
   throw new InvariantError(`no answer to ${String(value)}`);
 }

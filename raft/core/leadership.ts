@@ -2,7 +2,7 @@ import { invariant } from "./invariant.js";
 import type { CoreLimits } from "./limits.js";
 import type { Log } from "./log.js";
 import { Progress } from "./progress.js";
-import { quorumSize, reachedByQuorum } from "./quorum.js";
+import { quorumSize, quorumValue } from "./quorum.js";
 import { ReadRounds, type PendingRead } from "./read-rounds.js";
 import type {
   AppendReply,
@@ -15,6 +15,7 @@ import type {
   Term,
 } from "./types.js";
 
+/** The options of `Leadership`. */
 export interface LeadershipOptions {
   readonly id: MemberId;
   readonly term: Term;
@@ -23,15 +24,15 @@ export interface LeadershipOptions {
   readonly limits: CoreLimits;
   readonly heartbeatTicks: number;
   readonly electionTicks: number;
-  /** Sends as soon as `term` is durable. */
+  /** Sends a message; the leader's term is durable. */
   readonly send: (to: MemberId, message: PeerMessage) => void;
-  /** A read was confirmed: it sees everything acknowledged before it began, once `index` is applied. */
-  readonly answerRead: (read: PendingRead, index: LogIndex) => void;
-  /** What a follower needs is not in the log any more; it is sent no appends until `snapshotEnded`. */
-  readonly needSnapshot: (follower: MemberId) => void;
+  /** Confirms a read: once `index` is applied it sees every write acknowledged before it began. Raft thesis §6.4. */
+  readonly onReadConfirmed: (read: PendingRead, index: LogIndex) => void;
+  /** Reports that a follower needs compacted entries. It is sent no appends until `onSnapshotEnded`. Raft paper §7. */
+  readonly onSnapshotNeeded: (follower: MemberId) => void;
 }
 
-/** What a leader does in its term. Gone with the term, so nothing of it can leak into the next. Raft paper §5.3, §5.4. */
+/** The state of a leader, created for one term and dropped with it. Raft paper §5.3, §5.4. */
 export class Leadership {
   private readonly id: MemberId;
   private readonly term: Term;
@@ -40,19 +41,19 @@ export class Leadership {
   private readonly heartbeatTicks: number;
   private readonly electionTicks: number;
   private readonly send: LeadershipOptions["send"];
-  private readonly answerRead: LeadershipOptions["answerRead"];
-  private readonly needSnapshot: LeadershipOptions["needSnapshot"];
+  private readonly onReadConfirmed: LeadershipOptions["onReadConfirmed"];
+  private readonly onSnapshotNeeded: LeadershipOptions["onSnapshotNeeded"];
   private readonly followers: ReadonlyMap<MemberId, Progress>;
   private readonly quorum: number;
   private readonly reads = new ReadRounds();
-  /** To whom leadership is being handed over. `asked`: it holds everything and was asked to take over. */
-  private heir: { readonly id: MemberId; asked: boolean } | undefined;
+  /** The transferee; `isPrompted` once it holds the whole log and was sent TimeoutNow. */
+  private transferee: { readonly id: MemberId; isPrompted: boolean } | undefined;
   private round = 0;
   private now = 0;
-  /** One value per voter; kept to allocate nothing per acknowledgement. */
+  /** A buffer with one value per voter, so that an acknowledgement allocates nothing. */
   private readonly votersScratch: Float64Array;
 
-  /** Starts the term with a no-op: only once an entry of its own is committed does a leader know what else is. Raft paper §8. */
+  /** Starts the term with a no-op: a leader knows what is committed once an entry of its own term is. Raft paper §8. */
   constructor(options: LeadershipOptions) {
     this.id = options.id;
     this.term = options.term;
@@ -61,8 +62,8 @@ export class Leadership {
     this.heartbeatTicks = options.heartbeatTicks;
     this.electionTicks = options.electionTicks;
     this.send = options.send;
-    this.answerRead = options.answerRead;
-    this.needSnapshot = options.needSnapshot;
+    this.onReadConfirmed = options.onReadConfirmed;
+    this.onSnapshotNeeded = options.onSnapshotNeeded;
     this.quorum = quorumSize(options.voters.length);
     this.votersScratch = new Float64Array(options.voters.length);
     const followers = options.voters.filter((voter) => voter !== this.id);
@@ -70,9 +71,9 @@ export class Leadership {
     this.append(new Uint8Array());
   }
 
-  /** @returns why `data` was not taken; undefined: it is in the log */
+  /** Appends `data`. @returns the reason of a refusal; undefined if it is in the log */
   propose(data: Uint8Array): RefusalReason | undefined {
-    if (this.heir !== undefined) return "transferring";
+    if (this.transferee !== undefined) return "transferring";
     const held = this.log.uncommittedBytes;
     if (held > 0 && held + data.length > this.limits.maxUncommittedBytes) return "too-many";
     this.append(data);
@@ -80,90 +81,92 @@ export class Leadership {
   }
 
   private append(data: Uint8Array): void {
-    this.log.push({ index: (this.log.lastIndex + 1) as LogIndex, term: this.term, data });
+    this.log.appendEntry({ index: (this.log.lastIndex + 1) as LogIndex, term: this.term, data });
   }
 
-  /** @returns why the read was not taken; undefined: it is answered later */
-  read(read: PendingRead): RefusalReason | undefined {
+  /** Adds a read to the next round. @returns the reason of a refusal; undefined if `onReadConfirmed` or the term's end follows */
+  readIndex(read: PendingRead): RefusalReason | undefined {
     if (this.reads.size >= this.limits.maxPendingReads) return "too-many";
-    this.reads.add(read);
-    if (this.quorum === 1) this.beginDueRound(); // nobody to ask
+    this.reads.addRead(read);
+    if (this.quorum === 1) this.beginDueRound(); // a single voter confirms itself
     return undefined;
   }
 
-  /** Reads that this term will not answer any more. */
-  unansweredReads(): readonly PendingRead[] {
-    return this.reads.all();
+  /** Returns the reads without an answer; called when the term ends. */
+  pendingReads(): readonly PendingRead[] {
+    return this.reads.pendingReads();
   }
 
-  /** @returns false when no majority was heard within an election timeout: somebody else may lead by now. Raft thesis §6.2. */
+  /** Counts a tick; begins a round of heartbeats when due. @returns false if no majority is active (CheckQuorum). Raft thesis §6.2 */
   tick(): boolean {
     this.now++;
     if (this.now % this.heartbeatTicks !== 0) return true;
-    let heard = 1;
+    let active = 1;
     for (const follower of this.followers.values()) {
-      if (this.isHeard(follower)) heard++;
-      follower.beat();
+      if (this.isActive(follower)) active++;
+      follower.onHeartbeatDue();
     }
-    if (heard < this.quorum) return false;
+    if (active < this.quorum) return false;
     this.beginRound();
     return true;
   }
 
-  private isHeard(follower: Progress): boolean {
-    return this.now - follower.heardAt < this.electionTicks;
+  private isActive(follower: Progress): boolean {
+    return this.now - follower.activeAt < this.electionTicks;
   }
 
-  /** Something of this term arrived from `from`. */
-  heard(from: MemberId): void {
+  /** Marks a follower active: a message of this term arrived from it. */
+  markActive(from: MemberId): void {
     const follower = this.progressOf(from);
-    follower.heardAt = this.now;
+    follower.activeAt = this.now;
     follower.isConnected = true;
   }
 
-  /** What was on its way to `peer` is lost; it is sent again once the follower answers a heartbeat. */
-  linkClosed(peer: MemberId): void {
-    this.followers.get(peer)?.linkClosed();
+  /** Treats all appends in flight to `peer` as lost; they are sent again after the follower's next answer. */
+  onLinkClosed(peer: MemberId): void {
+    this.followers.get(peer)?.onLinkClosed();
   }
 
+  /** Advances the follower's match, or searches backwards after a refusal. Raft paper §5.3. */
   onAppendReply(from: MemberId, reply: AppendReply): void {
     const follower = this.progressOf(from);
     if (!reply.accepted) {
-      const agreeAt = this.log.lastOfTermAtMost(reply.hintIndex, reply.hintTerm);
-      if (follower.refused(reply.index, agreeAt)) this.needSnapshot(from);
+      const agreeAt = this.log.findConflictByTerm(reply.hintIndex, reply.hintTerm);
+      if (follower.onAppendRefused(reply.index, agreeAt)) this.onSnapshotNeeded(from);
       return;
     }
     invariant(reply.index <= this.log.lastIndex, "acknowledged past the end of the leader's log");
-    follower.accepted(reply.index);
+    follower.onAppendAccepted(reply.index);
     this.advanceCommit();
   }
 
+  /** Counts the answer for the reads of its round, and resumes a stalled follower. */
   onHeartbeatReply(from: MemberId, reply: HeartbeatReply): void {
     const follower = this.progressOf(from);
     if (reply.round > follower.round) follower.round = reply.round;
     this.answerConfirmedReads();
-    if (follower.reached()) this.sendAppend(from, follower.next, (follower.next - 1) as LogIndex);
+    if (follower.onHeartbeatReply()) this.sendAppend(from, follower.next, (follower.next - 1) as LogIndex);
   }
 
-  /** The snapshot for `peer` arrived, or did not. */
-  snapshotEnded(peer: MemberId): void {
-    this.followers.get(peer)?.snapshotEnded();
+  /** Probes `peer` after the end of its snapshot, successful or not. */
+  onSnapshotEnded(peer: MemberId): void {
+    this.followers.get(peer)?.onSnapshotEnded();
   }
 
-  /** The log begins later than it did. */
-  compacted(): void {
-    for (const follower of this.followers.values()) follower.compacted();
+  /** Adjusts the followers to the new base of the log. */
+  onLogCompacted(): void {
+    for (const follower of this.followers.values()) follower.onLogCompacted();
   }
 
   /**
-   * Who leadership can be handed over to: `wanted`, or if that is undefined who holds most; in either case only one that is
-   * heard, as proposals wait for it.
+   * Returns the member to transfer leadership to: `wanted`, or with undefined the one with the greatest match. Only an active,
+   * connected follower qualifies, as proposals wait for it.
    */
-  findHeir(wanted: MemberId | undefined): MemberId | undefined {
+  findTransferee(wanted: MemberId | undefined): MemberId | undefined {
     let best: MemberId | undefined;
     let bestMatch = -1;
     for (const [id, follower] of this.followers) {
-      const mayLead = follower.isConnected && this.isHeard(follower) && (wanted === undefined || id === wanted);
+      const mayLead = follower.isConnected && this.isActive(follower) && (wanted === undefined || id === wanted);
       if (!mayLead || follower.match <= bestMatch) continue;
       best = id;
       bestMatch = follower.match;
@@ -171,12 +174,12 @@ export class Leadership {
     return best;
   }
 
-  /** Takes no proposals any more, and asks `heir` to lead once it holds everything; undefined: goes on leading. Raft thesis §3.10. */
-  handOver(heir: MemberId | undefined): void {
-    this.heir = heir === undefined ? undefined : { id: heir, asked: false };
+  /** Stops accepting proposals and prompts `transferee` once its log is complete; undefined resumes. Raft thesis §3.10. */
+  setTransferee(transferee: MemberId | undefined): void {
+    this.transferee = transferee === undefined ? undefined : { id: transferee, isPrompted: false };
   }
 
-  /** The leader's own copy counts only as far as it is durable. */
+  /** Counts the leader's own copy as far as it is durable. */
   onSaved(): void {
     this.advanceCommit();
   }
@@ -187,13 +190,13 @@ export class Leadership {
     return progress;
   }
 
-  /** Commits what a majority holds durably. Raft paper §5.3, §5.4. */
+  /** Commits the entries that a majority holds durably. Raft paper, figure 2, last rule for leaders. */
   private advanceCommit(): void {
     const held = this.votersScratch;
     held[0] = this.log.saved;
     let i = 1;
     for (const follower of this.followers.values()) held[i++] = follower.match;
-    const index = reachedByQuorum(held) as LogIndex;
+    const index = quorumValue(held) as LogIndex;
     // Counting copies commits only entries of this term; older ones ride along. Counting
     // those directly can lose an acknowledged write (Raft paper §5.4.2, figure 8).
     if (index <= this.log.commit || this.log.termAt(index) !== this.term) return;
@@ -202,46 +205,47 @@ export class Leadership {
   }
 
   /**
-   * Sends what is due to the followers: called when messages are taken, not at every step, so that all
-   * proposals, reads and acknowledgements of one turn share their messages.
+   * Sends the due appends, commits and heartbeats. Called when messages are taken, not at every step: all proposals, reads
+   * and acknowledgements of one turn of the event loop share their messages.
    */
-  flush(): void {
+  sendDueMessages(): void {
     this.beginDueRound();
     for (const [id, follower] of this.followers) {
-      while (follower.isDue(this.limits)) this.sendAppend(id, follower.next, this.log.lastIndex);
-      // A commit that no append carried is sent at once: the follower's readers wait for it.
+      while (follower.isAppendDue(this.limits)) this.sendAppend(id, follower.next, this.log.lastIndex);
+      // A commit that no append carried is sent at once: reads at the follower wait for it.
       if (this.commitFor(follower) > follower.commitSent) this.sendHeartbeat(id, follower);
     }
-    this.askHeir();
+    this.promptTransferee();
   }
 
-  /** Whoever holds everything is sure to win, as nothing is added to the log meanwhile. Raft thesis §3.10. */
-  private askHeir(): void {
-    const { heir } = this;
-    if (heir === undefined || heir.asked || this.progressOf(heir.id).match < this.log.lastIndex) return;
-    heir.asked = true;
-    this.sendTimeoutNow(heir.id);
+  /** Sends TimeoutNow to a transferee whose log is complete: it wins, as the log does not grow meanwhile. Raft thesis §3.10. */
+  private promptTransferee(): void {
+    const { transferee } = this;
+    if (transferee === undefined || transferee.isPrompted || this.progressOf(transferee.id).match < this.log.lastIndex)
+      return;
+    transferee.isPrompted = true;
+    this.sendTimeoutNow(transferee.id);
   }
 
-  private sendTimeoutNow(heir: MemberId): void {
-    this.send(heir, { kind: "timeoutNow", term: this.term, lastIndex: this.log.lastIndex });
+  private sendTimeoutNow(transferee: MemberId): void {
+    this.send(transferee, { kind: "timeoutNow", term: this.term, lastIndex: this.log.lastIndex });
   }
 
-  /** Sends entries from `from` up to `to`, as many as one message takes; none asks whether `from - 1` is held. */
+  /** Sends entries from `from` up to `to`, as many as fit into one append; none asks whether the logs match at `from - 1`. */
   private sendAppend(id: MemberId, from: LogIndex, to: LogIndex): void {
     const follower = this.progressOf(id);
     const prevIndex = (from - 1) as LogIndex;
     const prevTerm = this.log.termAt(prevIndex);
     invariant(prevTerm !== undefined, "an append that does not follow anything in the leader's log");
-    const entries = this.log.slice(from, to, this.limits.maxAppendBytes);
+    const entries = this.log.sliceEntries(from, to, this.limits.maxAppendBytes);
     this.send(id, { kind: "append", term: this.term, prevIndex, prevTerm, commit: this.log.commit, entries });
-    follower.sent(entries);
+    follower.onAppendSent(entries);
     if (entries.length === 0) return;
     const taken = Math.min(this.log.commit, prevIndex + entries.length) as LogIndex;
     if (taken > follower.commitSent) follower.commitSent = taken;
   }
 
-  /** What a follower is not known to hold it must not take for committed: it may hold something else there. */
+  /** Returns the commit index to send: beyond its match a follower may hold other entries. Raft paper §5.3. */
   private commitFor(follower: Progress): LogIndex {
     return Math.min(this.log.commit, follower.match) as LogIndex;
   }
@@ -249,8 +253,8 @@ export class Leadership {
   private sendHeartbeat(id: MemberId, follower: Progress): void {
     const commit = this.commitFor(follower);
     follower.commitSent = commit;
-    // A heartbeat would call off the candidacy that it was asked for; being asked again does not.
-    if (this.heir?.asked === true && this.heir.id === id) {
+    // A heartbeat would end the transferee's candidacy; another TimeoutNow does not.
+    if (this.transferee?.isPrompted === true && this.transferee.id === id) {
       this.sendTimeoutNow(id);
       return;
     }
@@ -258,19 +262,19 @@ export class Leadership {
     this.send(id, heartbeat);
   }
 
-  /** Begins a round for the reads that gathered, unless they must wait: for the round before, or for the no-op. */
+  /** Begins a round for the waiting reads, unless the previous round or the no-op is pending. */
   private beginDueRound(): void {
-    if (this.reads.isDue && this.knowsCommit()) this.beginRound();
+    if (this.reads.isRoundDue && this.hasCommittedInTerm()) this.beginRound();
   }
 
-  /** A new leader learns what is committed from its first own entry that is. Raft thesis §6.4. */
-  private knowsCommit(): boolean {
+  /** Tells whether an entry of this term is committed; before, a leader does not know the commit index. Raft thesis §6.4. */
+  private hasCommittedInTerm(): boolean {
     return this.log.termAt(this.log.commit) === this.term;
   }
 
   private beginRound(): void {
     this.round++;
-    if (this.knowsCommit()) this.reads.begin(this.round, this.log.commit);
+    if (this.hasCommittedInTerm()) this.reads.beginRound(this.round, this.log.commit);
     for (const [id, follower] of this.followers) this.sendHeartbeat(id, follower);
     this.answerConfirmedReads();
   }
@@ -281,11 +285,11 @@ export class Leadership {
     answered[0] = this.round;
     let i = 1;
     for (const follower of this.followers.values()) answered[i++] = follower.round;
-    const round = reachedByQuorum(answered);
+    const round = quorumValue(answered);
     for (;;) {
-      const confirmed = this.reads.takeConfirmed(round);
+      const confirmed = this.reads.takeConfirmedRound(round);
       if (confirmed === undefined) return;
-      for (const read of confirmed.reads) this.answerRead(read, confirmed.index);
+      for (const read of confirmed.reads) this.onReadConfirmed(read, confirmed.index);
     }
   }
 }

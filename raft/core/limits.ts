@@ -1,23 +1,24 @@
 import type { Entry } from "./types.js";
 
-/** How much of everything the core holds or sends at once, and what happens there. */
+/** The bounds on what the core holds or sends at once, and what happens beyond each. */
 export interface CoreLimits {
-  /** Entries beyond this travel in the next append; a single larger entry travels alone. */
+  /** The size of an append; further entries go into the next one, a single larger entry goes alone. */
   readonly maxAppendBytes: number;
-  /** With this many appends unanswered, a follower is sent no further one. */
+  /** The number of appends in flight to a follower; beyond it none is sent. */
   readonly maxInflightAppends: number;
-  /** With this many bytes unanswered, a follower is sent no further append. */
+  /** The bytes in flight to a follower; beyond them no append is sent. */
   readonly maxInflightBytes: number;
-  /** Proposals beyond this much uncommitted log are refused as `too-many`; a first one always fits. */
+  /** The bytes of uncommitted entries; beyond them proposals are refused as `too-many`. A first one always fits. */
   readonly maxUncommittedBytes: number;
-  /** Reads beyond this many unanswered ones are refused as `too-many`; forwarded ones are dropped. */
+  /** The number of unanswered reads; beyond it reads are refused as `too-many`, forwarded ones are dropped. */
   readonly maxPendingReads: number;
-  /** `takeCommitted` gives about this much at a time; the rest with the next call. */
+  /** The approximate bytes that one `takeCommitted` returns; the rest follows with the next call. */
   readonly maxCommittedBytes: number;
 }
 
 const mebibyte = 1024 * 1024;
 
+/** The bounds of a core that is given none. */
 export const defaultLimits: CoreLimits = {
   maxAppendBytes: mebibyte / 2,
   maxInflightAppends: 256,
@@ -27,8 +28,8 @@ export const defaultLimits: CoreLimits = {
   maxCommittedBytes: 4 * mebibyte,
 };
 
-/** What an entry costs beyond its data, so that bounds in bytes bound the number of small entries too. */
+/** The cost of an entry beyond its data, so that bounds in bytes also bound the number of small entries. */
 const entryOverheadBytes = 64;
 
-/** An entry's share of every limit in bytes. */
+/** Returns the bytes that an entry counts towards the limits. */
 export const entryBytes = (entry: Entry): number => entry.data.length + entryOverheadBytes;

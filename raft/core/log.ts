@@ -4,24 +4,24 @@ import type { Entry, LogIndex, LogPosition, Term } from "./types.js";
 
 const none: readonly Entry[] = [];
 
-/** What was on disk. */
+/** The log as recovered from disk. */
 export interface LogRecovered {
-  /** Everything up to here is only in the state machine. */
+  /** The position before the first entry. Everything up to it is only in the state machine. */
   readonly base: LogPosition;
-  /** What follows `base`, without a gap. */
+  /** The entries after `base`, without a gap. */
   readonly entries: readonly Entry[];
-  /** A hint: the later of it and `applied`, which is certain, counts. */
+  /** The commit index as last written, perhaps old: the greater of it and `applied` counts. */
   readonly commit: LogIndex;
-  /** The state machine holds these. */
+  /** The last index that the state machine holds. */
   readonly applied: LogIndex;
 }
 
 /**
- * The log in memory, and how far it has come: every index up to
+ * The log in memory. Every index up to
  *
- * - `base` is cut off, as it is in the state machine; of that part only its last term is known, raft paper §7,
+ * - `base` is compacted: only the state machine holds it, and only its last term is known, Raft paper §7,
  * - `applied` was handed out to be applied,
- * - `commit` is known to be on a majority, so it never changes again,
+ * - `commit` is on a majority and never changes,
  * - `saved` is on this member's disk,
  * - `written` was handed to the disk; ahead of `saved` while a write is under way,
  * - `lastIndex` is held.
@@ -42,55 +42,59 @@ export class Log {
     this.start = base;
     this.commitIndex = base.index;
     this.appliedIndex = applied;
-    for (const entry of entries) this.push(entry);
+    for (const entry of entries) this.appendEntry(entry);
     this.writtenIndex = this.savedIndex = this.lastIndex;
     this.commitTo(Math.max(commit, applied) as LogIndex);
   }
 
-  /** The place just before the first entry. */
+  /** The position just before the first entry. */
   get base(): LogPosition {
     return this.start;
   }
 
+  /** The index of the last entry; the base's if there is none. */
   get lastIndex(): LogIndex {
     return (this.start.index + this.entries.length) as LogIndex;
   }
 
+  /** The term of the last entry; the base's if there is none. */
   get lastTerm(): Term {
     return this.entries.at(-1)?.term ?? this.start.term;
   }
 
+  /** The commit index. */
   get commit(): LogIndex {
     return this.commitIndex;
   }
 
+  /** The last index known to be on this member's disk. */
   get saved(): LogIndex {
     return this.savedIndex;
   }
 
-  /** Bytes of the entries after `commit`, by `entryBytes`. */
+  /** The bytes of the entries after `commit`, by `entryBytes`. */
   get uncommittedBytes(): number {
     return this.uncommitted;
   }
 
-  /** The term of the entry at `index`; undefined past the last, and before `base`, where it is not known any more. */
+  /** Returns the term of the entry at `index`; undefined past the last entry and before `base`. */
   termAt(index: LogIndex): Term | undefined {
     const { start } = this;
     return index === start.index ? start.term : this.entries[index - start.index - 1]?.term;
   }
 
-  /** Whether a log that ends like this holds all that ours may have committed. Raft paper §5.4.1. */
+  /** Tells whether a log with this end is at least as up to date as ours. Raft paper §5.4.1. */
   isUpToDate(lastIndex: LogIndex, lastTerm: Term): boolean {
     return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex);
   }
 
   /**
-   * The newest index at or before `index` whose entry is of `term` or an older one. Terms only grow along
-   * a log, so two logs cannot agree at an entry that is newer than what the other holds there.
+   * Returns the greatest index at or before `index` whose entry has a term of at most `term`. Terms never fall along a log,
+   * so two logs cannot match at an entry with a greater term than the other log's entry there. As etcd's function.
    *
-   * @returns anything before `base` if it lies there: how far before is not known
+   * @returns some index before `base` if the result lies there: its exact place is not known
    */
-  lastOfTermAtMost(index: LogIndex, term: Term): LogIndex {
+  findConflictByTerm(index: LogIndex, term: Term): LogIndex {
     const { start } = this;
     if (index < start.index) return index;
     if (start.term > term) return (start.index - 1) as LogIndex;
@@ -104,8 +108,8 @@ export class Log {
     return low as LogIndex;
   }
 
-  /** Entries from `from` on, as many as fit into `maxBytes` but at least one, up to `to`. */
-  slice(from: LogIndex, to: LogIndex, maxBytes: number): readonly Entry[] {
+  /** Returns entries from `from` up to `to`, as many as fit into `maxBytes` but at least one. */
+  sliceEntries(from: LogIndex, to: LogIndex, maxBytes: number): readonly Entry[] {
     const start = from - this.start.index - 1;
     const limit = to - this.start.index;
     let end = start;
@@ -120,8 +124,8 @@ export class Log {
     return start < end ? this.entries.slice(start, end) : none;
   }
 
-  /** Adds one entry at the end. */
-  push(entry: Entry): void {
+  /** Appends one entry. */
+  appendEntry(entry: Entry): void {
     if (entry.index !== this.lastIndex + 1) throw new InvariantError(`entry ${entry.index} after ${this.lastIndex}`);
     if (entry.term < this.lastTerm)
       throw new InvariantError(`term ${entry.term} after term ${this.lastTerm} in the log`);
@@ -129,13 +133,13 @@ export class Log {
     this.uncommitted += entryBytes(entry);
   }
 
-  /** Takes over a leader's entries that follow a matching one: an own entry that conflicts goes, with all after it. Raft paper §5.3. */
-  merge(entries: readonly Entry[]): void {
+  /** Appends a leader's entries; a conflicting entry is removed with all after it. Raft paper, figure 2, AppendEntries rules 3 and 4. */
+  mergeEntries(entries: readonly Entry[]): void {
     for (const entry of entries) {
       const own = this.termAt(entry.index);
       if (own === entry.term) continue;
       if (own !== undefined) this.truncateFrom(entry.index);
-      this.push(entry);
+      this.appendEntry(entry);
     }
   }
 
@@ -151,7 +155,7 @@ export class Log {
     this.savedIndex = Math.min(this.savedIndex, kept) as LogIndex;
   }
 
-  /** Moves `commit` forward to `index`; never back. */
+  /** Advances `commit` to `index`; it never goes back. */
   commitTo(index: LogIndex): void {
     if (index > this.lastIndex) throw new InvariantError(`commit ${index} past the end of the log, ${this.lastIndex}`);
     for (let i = this.commitIndex - this.start.index; i < index - this.start.index; i++) {
@@ -161,29 +165,29 @@ export class Log {
     if (index > this.commitIndex) this.commitIndex = index;
   }
 
-  /** What the disk has not been handed yet; counts as handed from here. */
+  /** Returns the entries not yet handed to the disk, and counts them as handed. */
   takeUnwritten(): readonly Entry[] {
-    const entries = this.slice((this.writtenIndex + 1) as LogIndex, this.lastIndex, Infinity);
+    const entries = this.sliceEntries((this.writtenIndex + 1) as LogIndex, this.lastIndex, Infinity);
     this.writtenIndex = this.lastIndex;
     return entries;
   }
 
-  /** The write of what was taken last ended: all of it that was not truncated meanwhile is durable. */
+  /** Records that the entries taken last are durable, except those truncated meanwhile. */
   markSaved(): void {
     this.savedIndex = this.writtenIndex;
   }
 
-  /** The next entries to apply, each once: committed, and durable here. */
+  /** Returns the next entries to apply, each once: committed, and durable here. */
   takeCommitted(maxBytes: number): readonly Entry[] {
     const to = Math.min(this.commitIndex, this.savedIndex) as LogIndex;
-    const entries = this.slice((this.appliedIndex + 1) as LogIndex, to, maxBytes);
+    const entries = this.sliceEntries((this.appliedIndex + 1) as LogIndex, to, maxBytes);
     this.appliedIndex = (this.appliedIndex + entries.length) as LogIndex;
     return entries;
   }
 
   /**
-   * Forgets the entries up to `through`, as far as they were handed out to be applied: from here on they are only in
-   * the state machine. Raft paper §7.
+   * Removes the entries up to `through`, as far as they were handed out to be applied: only the state machine holds them
+   * now. Raft paper §7.
    */
   compact(through: LogIndex): void {
     const index = Math.min(through, this.appliedIndex) as LogIndex;
@@ -193,7 +197,7 @@ export class Log {
     this.start = { index, term };
   }
 
-  /** The state machine holds everything up to `position`, from elsewhere: the log begins anew, empty and durable. Raft paper §7. */
+  /** Empties the log behind an installed snapshot at `position`. Raft paper §7. */
   restart(position: LogPosition): void {
     invariant(
       position.index > this.commitIndex,

@@ -12,25 +12,25 @@ import type {
   Unsaved,
 } from "./types.js";
 
+/** The options of `Outbox`. */
 export interface OutboxOptions {
   readonly log: Log;
-  /** As recovered. */
+  /** The recovered hard state. */
   readonly hardState: HardState;
-  /** This member's term and vote now. */
+  /** Returns the current term and vote. */
   readonly current: () => Pick<HardState, "term" | "vote">;
 }
 
 const nothing: readonly never[] = [];
 
 /**
- * What a member says, and what it must have written before: a message leaves at once if the term and vote it speaks of, and
- * for an acknowledgement the entries, are durable; otherwise it waits for the write that makes them so. Hence nothing said
- * is ever forgotten. Raft paper, figure 2: "updated on stable storage before responding".
+ * Orders messages and writes: a message is sent at once if the term and vote, and for an acknowledgement the entries, are
+ * durable; otherwise it waits for that write. Raft paper, figure 2: "updated on stable storage before responding".
  */
 export class Outbox {
   private readonly log: Log;
   private readonly current: OutboxOptions["current"];
-  /** What was last handed to the disk, and what is durable of it. */
+  /** The hard state last handed to the disk, and the durable one. */
   private written: HardState;
   private durable: HardState;
   private writing: Unsaved | undefined;
@@ -43,24 +43,24 @@ export class Outbox {
     this.written = this.durable = hardState;
   }
 
-  /** Whether term and vote are on disk. */
+  /** Tells whether term and vote are on disk. */
   get isHardStateDurable(): boolean {
     const { term, vote } = this.current();
     return this.durable.term === term && this.durable.vote === vote;
   }
 
-  /** Sends once term and vote are durable. */
+  /** Sends a message once term and vote are durable. */
   send(to: MemberId, message: PeerMessage): void {
     (this.isHardStateDurable ? this.messages : this.replies).push({ to, message });
   }
 
-  /** Sends what speaks of nothing durable. */
+  /** Sends a message that depends on no durable state. */
   sendNow(to: MemberId, message: PeerMessage): void {
     this.messages.push({ to, message });
   }
 
-  /** Tells the leader that our log agrees with its own up to `index`, as soon as a crash could not undo it. */
-  acknowledge(to: MemberId, index: LogIndex): void {
+  /** Acknowledges to the leader that the logs match up to `index`, once the entries are durable. */
+  acknowledgeAppend(to: MemberId, index: LogIndex): void {
     const message: AppendReply = {
       kind: "appendReply",
       term: this.current().term,
@@ -73,11 +73,12 @@ export class Outbox {
     (isDurable ? this.messages : this.replies).push({ to, message });
   }
 
-  /** The term is new: answers of an older one are of use to nobody. */
+  /** Drops the waiting replies: they are of a former term. */
   dropReplies(): void {
     this.replies = [];
   }
 
+  /** Returns the messages that may be sent at once. */
   takeMessages(): readonly Outgoing[] {
     if (this.messages.length === 0) return nothing;
     const messages = this.messages;
@@ -85,7 +86,7 @@ export class Outbox {
     return messages;
   }
 
-  /** The next write; with `restart`, one that has the log begin anew. Undefined: nothing to write, nothing to say. */
+  /** Returns the next write, with `restart` one that restarts the log; undefined if there is nothing to write or send. */
   takeUnsaved(restart: LogPosition | undefined): Unsaved | undefined {
     invariant(this.writing === undefined, "a second write while one is under way");
     const batch = restart === undefined ? this.takeBatch() : this.takeRestart(restart);
@@ -102,7 +103,7 @@ export class Outbox {
     return { restart: undefined, hardState: this.takeChangedHardState(entries.length > 0), entries };
   }
 
-  /** The commit index rides along with what must be written anyway; after a crash it is learned again. */
+  /** Returns the hard state if it must be written. The commit index alone is no reason: a leader tells it again after a crash. */
   private takeChangedHardState(hasEntries: boolean): HardState | undefined {
     const { term, vote } = this.current();
     const { commit } = this.log;
@@ -119,8 +120,8 @@ export class Outbox {
     return { restart, hardState: this.written, entries: nothing as readonly [] };
   }
 
-  /** @returns whether there was anything to write, which is durable now */
-  saved(unsaved: Unsaved): boolean {
+  /** Records that `unsaved` is durable. @returns false if it contained nothing to write */
+  onSaved(unsaved: Unsaved): boolean {
     if (unsaved !== this.writing) {
       invariant(
         unsaved.hardState === undefined && unsaved.entries.length === 0,

@@ -8,50 +8,63 @@ interface Inflight {
 }
 
 /**
- * A follower as its leader sees it. Raft paper, figure 2: `match` and `next`.
+ * The replication progress of a follower, as its leader knows it. Raft paper, figure 2: `matchIndex` and `nextIndex`.
  *
- * While it is not known where the logs agree, one append at a time is *probing*; the first acceptance starts
- * *replicating*, where appends follow each other unanswered, within the bounds of the limits. A follower that says that it
- * lacks what the leader's log begins after needs a *snapshot*, and no appends until it has that one. Raft paper §7.
+ * *probing*: one append at a time, until the follower accepts one. *replicating*: appends are pipelined within the limits.
+ * *snapshot*: the follower needs compacted entries and is sent no appends until its snapshot has ended (paper §7). These are
+ * etcd's StateProbe, StateReplicate and StateSnapshot.
+ *
+ * An example, for a leader with entries 1 to 9 and a follower with entries 1 to 5:
+ *
+ * | event | state | next | match | in flight |
+ * | --- | --- | --- | --- | --- |
+ * | the leader is elected | probing | 10 | 0 | |
+ * | the append of entry 10 is refused, hint 5 | probing | 6 | 0 | |
+ * | the append of entries 6 to 10 is accepted | replicating | 11 | 10 | |
+ * | entries 11 and 12 are sent, one append each | replicating | 13 | 10 | 11, 12 |
+ * | index 11 is acknowledged | replicating | 13 | 11 | 12 |
+ * | the link closes | probing | 12 | 11 | |
  */
 export class Progress {
+  /** The last index known to be on the follower's disk. */
   match = 0 as LogIndex;
-  /** The newest commit index sent to this follower that it could take over. */
+  /** The greatest commit index sent to this follower within its match. */
   commitSent = 0 as LogIndex;
-  /** The newest round of heartbeats it answered. Raft thesis §6.4. */
+  /** The last round of heartbeats that it answered. Raft thesis §6.4. */
   round = 0;
-  /** The leader's tick at which it was last heard. */
-  heardAt: number;
-  /** Its link has not closed since it was heard: it may be asked to take over. */
+  /** The leader's tick of the last message from it. */
+  activeAt: number;
+  /** Tells whether its link has stayed open since its last message: it may become transferee. */
   isConnected = true;
   private readonly log: Pick<Log, "base" | "lastIndex">;
-  /** Beyond the log's base, but for a follower that needs a snapshot: what precedes an append must be known. */
+  /** The next index to send. It is beyond the log's base, except in state `snapshot`: an append names the entry before it. */
   private nextIndex: LogIndex;
   private state: "probing" | "replicating" | "snapshot" = "probing";
-  /** Probing: an append is on its way, the next one waits for its answer. */
-  private probeSent = false;
+  /** Tells, while probing, that an append is in flight: the next one waits for its answer. */
+  private isProbeSent = false;
   private inflight: Inflight[] = [];
   private inflightBytes = 0;
-  /** An append was answered since the last heartbeat. */
-  private answered = false;
-  private stalled = false;
+  /** Tells that an append was answered since the last heartbeat. */
+  private isAnswered = false;
+  private isStalled = false;
 
-  /** @param log the leader's */
+  /** @param log the leader's log @param now the leader's tick */
   constructor(log: Pick<Log, "base" | "lastIndex">, now: number) {
     this.log = log;
     this.nextIndex = (log.lastIndex + 1) as LogIndex;
-    this.heardAt = now;
+    this.activeAt = now;
   }
 
+  /** The next index to send. */
   get next(): LogIndex {
     return this.nextIndex;
   }
 
-  /** Whether one more append is to be sent now. A probe that finds nothing new to send still asks what the follower holds. */
-  isDue(limits: CoreLimits): boolean {
+  /** Tells whether to send one more append now. A probe without new entries still asks whether the logs match. */
+  isAppendDue(limits: CoreLimits): boolean {
     switch (this.state) {
       case "probing":
-        return !this.probeSent && this.match < this.log.lastIndex;
+        return !this.isProbeSent && this.match < this.log.lastIndex;
       case "replicating":
         return (
           this.nextIndex <= this.log.lastIndex &&
@@ -63,10 +76,10 @@ export class Progress {
     }
   }
 
-  /** Entries were sent, beginning at `next`; none, if it was only asked whether what precedes them is held. */
-  sent(entries: readonly Entry[]): void {
+  /** Records an append with `entries` from `next` on; without entries it only asked whether the logs match. */
+  onAppendSent(entries: readonly Entry[]): void {
     if (this.state !== "replicating") {
-      this.probeSent = true;
+      this.isProbeSent = true;
       return;
     }
     if (entries.length === 0) return;
@@ -77,14 +90,14 @@ export class Progress {
     this.inflightBytes += bytes;
   }
 
-  /** The follower's log agrees with ours up to `index`. */
-  accepted(index: LogIndex): void {
-    this.answered = true;
-    this.stalled = false;
+  /** Records that the follower's log matches up to `index`. */
+  onAppendAccepted(index: LogIndex): void {
+    this.isAnswered = true;
+    this.isStalled = false;
     if (index > this.match) this.match = index;
     if (this.state !== "replicating") {
-      if (this.match < this.log.base.index) return; // an old answer: we could not go on from there
-      // An old answer may be all this is: what it speaks of agrees, and that is where to go on from.
+      if (this.match < this.log.base.index) return; // an old answer: the entries after it are compacted
+      // Even an old answer names a matching index, and replication continues from there.
       this.state = "replicating";
       this.nextIndex = (this.match + 1) as LogIndex;
       this.clearInflight();
@@ -100,72 +113,71 @@ export class Progress {
   }
 
   /**
-   * The follower does not hold what preceded an append.
+   * Searches backwards after a refused append. Raft paper §5.3, end.
    *
    * @param index the `prevIndex` that was refused
-   * @param agreeAt where the logs might still agree, going by the follower's hint
-   * @returns true if only a snapshot helps, from now on
+   * @param agreeAt the greatest index at which the logs may match, by the follower's hint
+   * @returns true if the follower now needs a snapshot
    */
-  refused(index: LogIndex, agreeAt: LogIndex): boolean {
-    this.answered = true;
+  onAppendRefused(index: LogIndex, agreeAt: LogIndex): boolean {
+    this.isAnswered = true;
     if (this.state === "snapshot") return false;
     if (this.state === "replicating") {
-      if (index > this.match) this.probe(this.match); // otherwise overtaken by an acceptance
+      if (index > this.match) this.startProbing(this.match); // otherwise an acceptance has overtaken it
       return false;
     }
     if (index !== this.nextIndex - 1) return false; // answers an earlier probe
     const agreed = Math.max(this.match, Math.min(index - 1, agreeAt)) as LogIndex;
-    // Only the follower's own word begins a snapshot: one that lies far behind in our books may hold more than we know.
+    // Only a refusal starts a snapshot: a follower with an old match may hold more than the leader knows.
     if (agreed < this.log.base.index) this.state = "snapshot";
-    else this.probe(agreed);
+    else this.startProbing(agreed);
     return this.state === "snapshot";
   }
 
-  /** The link closed: what was on its way is taken for lost. (A snapshot has a way and an end of its own.) */
-  linkClosed(): void {
+  /** Treats all appends in flight as lost. A snapshot has its own connection and end. */
+  onLinkClosed(): void {
     this.isConnected = false;
-    if (this.state === "replicating") this.probe(this.match);
-    else this.probeSent = false;
-    this.stalled = false;
+    if (this.state === "replicating") this.startProbing(this.match);
+    else this.isProbeSent = false;
+    this.isStalled = false;
   }
 
-  /** The log begins later than it did. */
-  compacted(): void {
-    if (this.state !== "snapshot" && this.nextIndex <= this.log.base.index) this.probe(this.match);
+  /** Probes from the new base if the next entry was compacted. */
+  onLogCompacted(): void {
+    if (this.state !== "snapshot" && this.nextIndex <= this.log.base.index) this.startProbing(this.match);
   }
 
-  /** The snapshot arrived, or did not: the follower is asked which. */
-  snapshotEnded(): void {
-    if (this.state === "snapshot") this.probe(this.match);
+  /** Probes after a snapshot, successful or not: the answer tells which. */
+  onSnapshotEnded(): void {
+    if (this.state === "snapshot") this.startProbing(this.match);
   }
 
-  /** Starts over from `agreed`, or from where the log begins: what was on its way is taken for lost. */
-  private probe(agreed: LogIndex): void {
+  /** Probes from behind `agreed`, or from behind the base; appends in flight count as lost. */
+  private startProbing(agreed: LogIndex): void {
     this.state = "probing";
     this.nextIndex = (Math.max(agreed, this.log.base.index) + 1) as LogIndex;
-    this.probeSent = false;
-    this.stalled = false;
+    this.isProbeSent = false;
+    this.isStalled = false;
     this.clearInflight();
   }
 
-  /** Called with every heartbeat: an append that no answer came for since the last one may be lost. */
-  beat(): void {
-    const waiting = this.state === "replicating" ? this.match < this.nextIndex - 1 : this.probeSent;
-    this.stalled = waiting && !this.answered;
-    this.answered = false;
+  /** Marks the follower stalled if no append was answered since the last heartbeat: one may be lost. */
+  onHeartbeatDue(): void {
+    const waiting = this.state === "replicating" ? this.match < this.nextIndex - 1 : this.isProbeSent;
+    this.isStalled = waiting && !this.isAnswered;
+    this.isAnswered = false;
   }
 
   /**
-   * The follower can be reached again.
+   * Resumes a stalled follower that answers heartbeats.
    *
-   * @returns true if it should be asked, by an append without entries, whether it holds all that was sent;
-   *   a refusal then starts the probing
+   * @returns true if the leader should send an append without entries, which a follower that lost an append refuses
    */
-  reached(): boolean {
-    if (!this.stalled) return false;
-    this.stalled = false;
+  onHeartbeatReply(): boolean {
+    if (!this.isStalled) return false;
+    this.isStalled = false;
     if (this.state === "replicating") return true;
-    this.probeSent = false;
+    this.isProbeSent = false;
     return false;
   }
 

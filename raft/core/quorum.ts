@@ -1,19 +1,19 @@
 import type { MemberId } from "./types.js";
 
-/** How many of `members` are a majority. Any two majorities share a member: all of consensus rests on that. */
+/** Returns the size of a majority of `members` voters. Any two majorities share a voter. */
 export const quorumSize = (members: number): number => Math.floor(members / 2) + 1;
 
 /**
- * The greatest value that a majority has reached.
+ * Returns the greatest value that a majority has reached.
  *
- * @param values one of each voter; sorted in place, so that the hot path allocates nothing
+ * @param values one value per voter; sorted in place, so that the hot path allocates nothing
  */
-export function reachedByQuorum(values: Float64Array): number {
+export function quorumValue(values: Float64Array): number {
   values.sort();
   return values[values.length - quorumSize(values.length)] ?? 0;
 }
 
-/** Counts the answers to one question that is put to all voters. Each voter's first answer counts. */
+/** Counts the voters' answers to one vote request. Each voter's first answer counts. */
 export class Ballot {
   private readonly answers = new Map<MemberId, boolean>();
   private readonly quorum: number;
@@ -23,17 +23,20 @@ export class Ballot {
     this.quorum = quorumSize(voters.length);
   }
 
-  record(voter: MemberId, granted: boolean): void {
+  /** Records an answer, unless the voter has answered before. */
+  recordAnswer(voter: MemberId, granted: boolean): void {
     if (this.answers.has(voter)) return;
     this.answers.set(voter, granted);
     if (granted) this.yes++;
   }
 
+  /** Tells whether the voter has answered. */
   hasAnswered(voter: MemberId): boolean {
     return this.answers.has(voter);
   }
 
-  get won(): boolean {
+  /** Tells whether a majority has granted the request. */
+  get isWon(): boolean {
     return this.yes >= this.quorum;
   }
 }

@@ -1,14 +1,14 @@
 import type { LogIndex, MemberId } from "./types.js";
 
-/** A read that waits for its leader to be confirmed. */
+/** A read that waits until a quorum confirms the leader. */
 export interface PendingRead {
-  /** Who asked; the leader itself, or a follower that forwarded it. */
+  /** The member whose client reads: the leader itself, or a follower that forwarded the read. */
   readonly from: MemberId;
-  /** The asker's number for it. */
+  /** The number that `from` gave the read. */
   readonly request: number;
 }
 
-/** Reads that one round of heartbeats serves, and the commit index at its start. */
+/** The reads that one round of heartbeats serves, and the commit index at its start. */
 export interface ReadRound {
   readonly round: number;
   readonly index: LogIndex;
@@ -16,47 +16,48 @@ export interface ReadRound {
 }
 
 /**
- * The reads a leader owes an index to. A round serves every read that arrived before it began; what arrives
- * while it is unanswered gathers for the next one, so that reads cost rounds and not the other way. Raft thesis §6.4.
+ * The pending reads of a leader. A round serves every read that arrived before it began; later reads wait for the next round,
+ * so the number of rounds does not grow with the number of reads. Raft thesis §6.4.
  */
 export class ReadRounds {
-  private gathering: PendingRead[] = [];
-  private readonly begun: ReadRound[] = [];
-  private pending = 0;
+  private waiting: PendingRead[] = [];
+  private readonly rounds: ReadRound[] = [];
+  private pendingCount = 0;
 
-  /** Reads not answered yet. */
+  /** The number of unanswered reads. */
   get size(): number {
-    return this.pending;
+    return this.pendingCount;
   }
 
-  /** Whether reads wait for a round and none is under way that they would come after. */
-  get isDue(): boolean {
-    return this.gathering.length > 0 && this.begun.length === 0;
+  /** Tells whether reads wait and no round is under way. */
+  get isRoundDue(): boolean {
+    return this.waiting.length > 0 && this.rounds.length === 0;
   }
 
-  add(read: PendingRead): void {
-    this.gathering.push(read);
-    this.pending++;
+  /** Adds a read to the next round. */
+  addRead(read: PendingRead): void {
+    this.waiting.push(read);
+    this.pendingCount++;
   }
 
-  /** The gathered reads join `round`, whose heartbeats leave after this. */
-  begin(round: number, index: LogIndex): void {
-    if (this.gathering.length === 0) return;
-    this.begun.push({ round, index, reads: this.gathering });
-    this.gathering = [];
+  /** Assigns the waiting reads to `round`, whose heartbeats are sent afterwards. */
+  beginRound(round: number, index: LogIndex): void {
+    if (this.waiting.length === 0) return;
+    this.rounds.push({ round, index, reads: this.waiting });
+    this.waiting = [];
   }
 
-  /** Takes the next batch that a majority's answers to `round` confirm. */
-  takeConfirmed(round: number): ReadRound | undefined {
-    const oldest = this.begun[0];
+  /** Removes and returns the oldest round that a quorum's answers to `round` confirm; undefined if there is none. */
+  takeConfirmedRound(round: number): ReadRound | undefined {
+    const oldest = this.rounds[0];
     if (oldest === undefined || oldest.round > round) return undefined;
-    this.begun.shift();
-    this.pending -= oldest.reads.length;
+    this.rounds.shift();
+    this.pendingCount -= oldest.reads.length;
     return oldest;
   }
 
-  /** All that will find no answer here. */
-  all(): readonly PendingRead[] {
-    return [...this.begun.flatMap(({ reads }) => reads), ...this.gathering];
+  /** Returns all unanswered reads. */
+  pendingReads(): readonly PendingRead[] {
+    return [...this.rounds.flatMap(({ reads }) => reads), ...this.waiting];
   }
 }

@@ -1,4 +1,4 @@
-// The vocabulary of consensus: what a log holds, what members say to each other, what the core owes its driver.
+// The types of consensus: log, messages between members, inputs and outputs of the core.
 
 /** Election term: 0 before the first election, +1 per election. Raft paper §5.1. */
 export type Term = number & { readonly __unit: "term" };
@@ -6,20 +6,20 @@ export type Term = number & { readonly __unit: "term" };
 /** Position in the log. The first entry is 1; 0 means "before the log". */
 export type LogIndex = number & { readonly __unit: "log index" };
 
-/** A place in the log: an index, and the term of the entry there. By log matching, all that precedes it is known with it. Raft paper §5.3. */
+/** A position in the log: an index and the term of its entry. By log matching it identifies all that precedes it. Raft paper §5.3. */
 export interface LogPosition {
   readonly index: LogIndex;
   readonly term: Term;
 }
 
-/** Before the first entry. */
+/** The position before the first entry. */
 export const logStart: LogPosition = { index: 0 as LogIndex, term: 0 as Term };
 
 /** A member's random 64-bit identity. 0n is nobody. */
-export type MemberId = bigint;
+export type MemberId = bigint & { readonly __unit: "member id" };
 
 /** "No member": no vote given, no leader known. */
-export const noMember: MemberId = 0n;
+export const noMember = 0n as MemberId;
 
 /** One slot of the replicated log. Empty `data` is the no-op a leader starts its term with. Raft paper §5.3, §8. */
 export interface Entry {
@@ -28,24 +28,25 @@ export interface Entry {
   readonly data: Uint8Array;
 }
 
-/** What must survive a crash beside the entries. Raft paper, figure 2 (`commit` is a hint, never worth a sync). */
+/** The persistent state beside the entries. Raft paper, figure 2. `commit` may be old: it is never worth a sync. */
 export interface HardState {
   readonly term: Term;
-  /** Whom this member voted for in `term`; `noMember` if nobody. */
+  /** The candidate that received this member's vote in `term`; `noMember` if none. Paper: `votedFor`. */
   readonly vote: MemberId;
   readonly commit: LogIndex;
 }
 
-/** Asks whether a candidacy would succeed, without raising anybody's term. Raft thesis §9.6. */
+/** Asks whether an election would succeed, without raising a term. Raft thesis §9.6. */
 export interface PreVote {
   readonly kind: "preVote";
-  /** The term the candidacy would have: the sender's term + 1. */
+  /** The term of the election: the sender's term + 1. */
   readonly term: Term;
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
-  /** The leader asked for it, so that it works is no reason to refuse. Raft thesis §3.10. */
+  /** The leader sent TimeoutNow, so an active leader is no reason to refuse. Raft thesis §3.10. */
   readonly transfer: boolean;
 }
+/** Answers a PreVote. */
 export interface PreVoteReply {
   readonly kind: "preVoteReply";
   /** Granted: the term of the request. Refused: the replier's own term. */
@@ -58,9 +59,10 @@ export interface Vote {
   readonly term: Term;
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
-  /** As in the `PreVote` before. */
+  /** The leader sent TimeoutNow, as in the PreVote before. */
   readonly transfer: boolean;
 }
+/** Answers RequestVote. */
 export interface VoteReply {
   readonly kind: "voteReply";
   readonly term: Term;
@@ -75,14 +77,15 @@ export interface Append {
   readonly commit: LogIndex;
   readonly entries: readonly Entry[];
 }
+/** Answers an append. Raft paper §5.3, with the hint of its last paragraphs. */
 export interface AppendReply {
   readonly kind: "appendReply";
   readonly term: Term;
-  /** Whether the log held `prevIndex` with `prevTerm`. */
+  /** True if the log held `prevIndex` with `prevTerm`. */
   readonly accepted: boolean;
   /** Accepted: the last index known to match. Refused: the `prevIndex` that did not. */
   readonly index: LogIndex;
-  /** Refused: the newest index at or before `index` where the logs might still agree, and its term. Paper §5.3, end. */
+  /** Refused: the greatest index at or before `index` where the logs may match, and its term. Paper §5.3, end. */
   readonly hintIndex: LogIndex;
   readonly hintTerm: Term;
 }
@@ -90,38 +93,41 @@ export interface AppendReply {
 export interface Heartbeat {
   readonly kind: "heartbeat";
   readonly term: Term;
-  /** Never beyond what the receiver is known to hold. */
+  /** The commit index, at most the receiver's match. */
   readonly commit: LogIndex;
   readonly round: number;
 }
+/** Answers a heartbeat. */
 export interface HeartbeatReply {
   readonly kind: "heartbeatReply";
   readonly term: Term;
   readonly round: number;
 }
-/** The leader asks the receiver, which holds its whole log, to campaign at once. Raft thesis §3.10. */
+/** Asks the transferee, which holds the leader's whole log, to campaign at once. Raft thesis §3.10. */
 export interface TimeoutNow {
   readonly kind: "timeoutNow";
   readonly term: Term;
-  /** Where both logs end: once the receiver's has grown, the message is late and of no meaning. */
+  /** The last index of both logs; a receiver whose log has grown ignores the message as late. */
   readonly lastIndex: LogIndex;
 }
-/** A proposal on its way from a follower to the leader. Refused silently if the receiver is not the leader. */
+/** A proposal that a follower forwards to the leader. A receiver that does not lead drops it. */
 export interface ForwardedProposal {
   readonly kind: "forwardedProposal";
   readonly data: Uint8Array;
 }
-/** A read on its way from a follower to the leader; `request` is the follower's number for it. */
+/** A read that a follower forwards to the leader; `request` is the follower's number of it. */
 export interface ForwardedRead {
   readonly kind: "forwardedRead";
   readonly request: number;
 }
+/** Answers a forwarded read with its read index. Raft thesis §6.4. */
 export interface ForwardedReadReply {
   readonly kind: "forwardedReadReply";
   readonly request: number;
   readonly index: LogIndex;
 }
 
+/** A message between members. */
 export type PeerMessage =
   | PreVote
   | PreVoteReply
@@ -136,102 +142,104 @@ export type PeerMessage =
   | ForwardedRead
   | ForwardedReadReply;
 
-/** A message and the member it goes to. */
+/** A message and its receiver. */
 export interface Outgoing {
   readonly to: MemberId;
   readonly message: PeerMessage;
 }
 
-/** Everything that can happen to the core. Time is a message: one tick is `tickMs` of the driver. */
+/** An event that the core is stepped with. Time is an event, too: one tick is `tickMs` of the driver. */
 export type Input =
   | { readonly kind: "tick" }
   | { readonly kind: "receive"; readonly from: MemberId; readonly message: PeerMessage }
-  /** `proposal` is the caller's number for it, given back in a refusal. */
+  /** Proposes `data`; `proposal` is the caller's number of it, returned in a refusal. */
   | { readonly kind: "propose"; readonly proposal: number; readonly data: Uint8Array }
-  /** `request` is the caller's number for it, given back in a read state or a refusal. */
+  /** Starts a linearizable read; `request` is the caller's number of it, returned in a read state or a refusal. */
   | { readonly kind: "readIndex"; readonly request: number }
-  /** The connection to `peer` closed (not: is silent). */
+  /** The connection to `peer` closed. */
   | { readonly kind: "linkClosed"; readonly peer: MemberId }
-  /** The snapshot that `peer` needed was sent, or could not be: it is asked what it holds now. */
+  /** The snapshot for `peer` has ended, successful or not: the leader probes its log. */
   | { readonly kind: "snapshotEnded"; readonly peer: MemberId }
   | ({ readonly kind: "snapshotReceived" } & ReceivedSnapshot)
-  /** The state machine holds the snapshot that `takeInstall` gave. */
+  /** The state machine holds the snapshot that `takeInstall` returned. */
   | { readonly kind: "snapshotInstalled" }
-  /** To whom leadership is to be handed over; undefined: to whoever holds most. */
+  /** Transfers leadership to `to`; undefined chooses the follower with the longest log. */
   | { readonly kind: "transferLeadership"; readonly to: MemberId | undefined };
 
-/** A whole snapshot, verified, that nothing was done with yet. */
+/** A received snapshot, complete and verified, not yet installed. */
 export interface ReceivedSnapshot {
   readonly from: MemberId;
-  /** The term that `from` led when it sent it. */
+  /** The term in which `from` led when it sent the snapshot. */
   readonly leaderTerm: Term;
-  /** The last entry that it contains. */
+  /** The position of the last entry that it contains. */
   readonly position: LogPosition;
 }
 
-/** Read once everything up to `index` is applied. Raft thesis §6.4. */
+/** A confirmed read: it may be answered once `index` is applied. Raft thesis §6.4. */
 export interface ReadState {
   readonly request: number;
   readonly index: LogIndex;
 }
 
 /**
- * `no-leader`: certain that it was not taken. `too-many`: the leader's uncommitted bytes, or a queue, are full.
- * `transferring`: leadership is being handed over; that ends within an election timeout.
+ * The reason of a refusal. `no-leader`: no leader is known. `too-many`: the uncommitted bytes, or a queue, have reached their
+ * limit. `transferring`: a leadership transfer is under way; it ends within an election timeout.
  */
 export type RefusalReason = "no-leader" | "too-many" | "transferring";
 
-/** What was not taken. The caller may try again; nothing of it is in any log. */
+/** A proposal or read that was not accepted. Nothing of it is in any log; the caller may try again. */
 export interface Refusal {
   readonly what: "proposal" | "read";
-  /** The caller's own number of the proposal or read. */
+  /** The caller's number of the proposal or read. */
   readonly number: number;
   readonly reason: RefusalReason;
 }
 
-/** What the member around the core should know. */
+/** An event for the member around the core. */
 export type Notice =
-  /** `peer` lacks entries that are not in the log any more. Answered, once, by `snapshotEnded`. Raft paper §7. */
+  /** `peer` needs compacted entries: a snapshot. The driver answers, once, with `snapshotEnded`. Raft paper §7. */
   | { readonly kind: "snapshotNeeded"; readonly peer: MemberId }
-  /** The snapshot received is of no use here: it is an old leader's, or this member holds as much. */
+  /** The received snapshot is refused: its leader is of an older term, or the log already holds as much. */
   | { readonly kind: "snapshotRefused"; readonly position: LogPosition }
-  /** All requests to hand leadership over have ended: `ok` if the member that was to have it has it. */
+  /** The end of all transfer requests: `ok` if the transferee leads. */
   | { readonly kind: "transferEnded"; readonly ok: boolean };
 
-/** One write for the log on disk, and what may leave once it is there. */
+/** One write for the log on disk, and the messages to send once it is durable. */
 export type Unsaved = UnsavedBatch | UnsavedRestart;
 
+/** A write of entries and hard state. */
 export interface UnsavedBatch {
   readonly restart: undefined;
-  /** Undefined: unchanged since the last write. */
+  /** The hard state; undefined if unchanged since the last write. */
   readonly hardState: HardState | undefined;
   /** Replace the log from `entries[0].index` on. May be empty. */
   readonly entries: readonly Entry[];
-  /** Votes, vote requests, acknowledgements: they speak of what is durable, so they leave only after this write. */
+  /** Votes, vote requests and acknowledgements: sent only after this write is durable. */
   readonly replies: readonly Outgoing[];
 }
 
-/** A snapshot took the place of the whole log. */
+/** A write that restarts the log behind an installed snapshot. */
 export interface UnsavedRestart {
-  /** The log begins anew after this, empty. */
+  /** The new base of the log, which is empty. */
   readonly restart: LogPosition;
   readonly hardState: HardState;
   readonly entries: readonly [];
   readonly replies: readonly Outgoing[];
 }
 
+/** The role of a member in its term. Raft paper §5.1; pre-candidate: thesis §9.6. */
 export type Role = "follower" | "preCandidate" | "candidate" | "leader";
 
-/** A look at the core, for status answers, logs and tests. */
+/** The state of the core, for status answers, logs and tests. */
 export interface CoreStatus {
   readonly id: MemberId;
   readonly role: Role;
   readonly term: Term;
   readonly vote: MemberId;
-  /** `noMember` while none is known. */
+  /** The known leader; `noMember` if there is none. */
   readonly leader: MemberId;
   readonly commit: LogIndex;
-  /** Everything up to here is only in the state machine. */
+  /** The position before the first entry; everything up to it is only in the state machine. */
   readonly base: LogPosition;
   readonly lastIndex: LogIndex;
   /** The last index known to be on this member's disk. */

@@ -1,63 +1,73 @@
-// What one record of the log says, and which record may follow which.
+// The content of a record, and the rules for the order of records.
 import { ByteReader, type ByteWriter, readEntries, writeEntries } from "../codec/index.js";
-import { type Entry, type HardState, type LogIndex, type LogPosition, noMember, type Term } from "../core/index.js";
+import {
+  type Entry,
+  type HardState,
+  type LogIndex,
+  type LogPosition,
+  type MemberId,
+  noMember,
+  type Term,
+} from "../core/index.js";
 
-/** What one write makes durable: entries that replace the log from `entries[0].index` on, and the hard state if it changed. */
+/** The content of one write: entries that replace the log from `entries[0].index` on, and the hard state if it changed. */
 export interface Batch {
   readonly hardState: HardState | undefined;
   readonly entries: readonly Entry[];
 }
 
-/** Where a log stands: as much of it as decides what may come next. */
+/** The end of a log: the part of its state that decides which batch may follow. */
 export interface LogEnd {
   readonly hardState: HardState;
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
 }
 
+/** The end of an empty log. */
 export const emptyLog: LogEnd = {
   hardState: { term: 0 as Term, vote: noMember, commit: 0 as LogIndex },
   lastIndex: 0 as LogIndex,
   lastTerm: 0 as Term,
 };
 
+/** Encodes a batch. */
 export const writeBatch = (writer: ByteWriter, { hardState, entries }: Batch): void => {
-  writer.flag(hardState !== undefined);
+  writer.writeFlag(hardState !== undefined);
   if (hardState !== undefined) {
-    writer.number(hardState.term);
-    writer.id(hardState.vote);
-    writer.number(hardState.commit);
+    writer.writeNumber(hardState.term);
+    writer.writeId(hardState.vote);
+    writer.writeNumber(hardState.commit);
   }
   writeEntries(writer, entries);
 };
 
 /**
- * The entries' data are views into `payload`.
+ * Decodes a batch. The entries' data are views into `payload`.
  *
  * @throws MalformedMessageError if `payload` is not exactly one batch
  */
 export const readBatch = (payload: Uint8Array): Batch => {
   const reader = new ByteReader(payload);
-  const hardState = reader.flag() ? readHardState(reader) : undefined;
+  const hardState = reader.readFlag() ? readHardState(reader) : undefined;
   const entries = readEntries(reader);
-  reader.end();
+  reader.expectEnd();
   return { hardState, entries };
 };
 
 const readHardState = (reader: ByteReader): HardState => ({
-  term: reader.number() as Term,
-  vote: reader.id(),
-  commit: reader.number() as LogIndex,
+  term: reader.readNumber() as Term,
+  vote: reader.readId() as MemberId,
+  commit: reader.readNumber() as LogIndex,
 });
 
 /**
- * Why `batch` cannot follow a log that ends in `end`; undefined if it can. Asked before a batch is written, so that a
- * member never writes what it would refuse to read, and again when it is read.
+ * Returns the reason why `batch` cannot follow a log that ends in `end`; undefined if it can. Checked before a batch is
+ * written and again when it is read, so that a member never writes what it would refuse to read.
  */
-export const whyNotAfter = (end: LogEnd, { hardState = end.hardState, entries }: Batch): string | undefined => {
+export const conflictWithEnd = (end: LogEnd, { hardState = end.hardState, entries }: Batch): string | undefined => {
   const { term, commit } = hardState;
   const before = end.hardState;
-  const contradiction = whyNotVoted(before, hardState);
+  const contradiction = conflictWithHardState(before, hardState);
   if (contradiction !== undefined) return contradiction;
   if (commit < before.commit) return `commit index ${commit} after ${before.commit}`;
   const [first] = entries;
@@ -74,16 +84,16 @@ export const whyNotAfter = (end: LogEnd, { hardState = end.hardState, entries }:
   return undefined;
 };
 
-const whyNotVoted = (before: HardState, { term, vote }: HardState): string | undefined => {
+const conflictWithHardState = (before: HardState, { term, vote }: HardState): string | undefined => {
   if (term < before.term) return `term ${term} after term ${before.term}`;
   // Raft paper §5.2: at most one vote in a term, or two members may win.
   if (term === before.term && before.vote !== noMember && vote !== before.vote) return `a second vote in term ${term}`;
   return undefined;
 };
 
-/** Why a log that ends in `end` cannot begin anew after `base`; undefined if it can. */
-export const whyNotRestartedAt = (end: LogEnd, base: LogPosition, hardState: HardState): string | undefined => {
-  const contradiction = whyNotVoted(end.hardState, hardState);
+/** Returns the reason why a log that ends in `end` cannot restart after `base`; undefined if it can. */
+export const conflictWithRestart = (end: LogEnd, base: LogPosition, hardState: HardState): string | undefined => {
+  const contradiction = conflictWithHardState(end.hardState, hardState);
   if (contradiction !== undefined) return contradiction;
   const committed = Math.max(end.hardState.commit, hardState.commit);
   if (base.index < committed) return `entry ${base.index} is before the committed ${committed}`;
@@ -91,6 +101,7 @@ export const whyNotRestartedAt = (end: LogEnd, base: LogPosition, hardState: Har
   return undefined;
 };
 
+/** Returns the end of a log after a batch was added. */
 export const endAfter = (end: LogEnd, { hardState, entries }: Batch): LogEnd => {
   const last = entries.at(-1);
   return {

@@ -3,15 +3,15 @@ import { WalDamagedError, WalVersionError } from "./errors.js";
 import { recoveredLog, recoverLog, type RecoveredLog } from "./recovery.js";
 import { listLogFiles } from "./segment-files.js";
 
-/** What a look at a log's files found. */
+/** The result of `checkWal`. */
 export interface WalReport {
-  /** What the next start would read; `repaired` is what it would cut off. Undefined if it would refuse to. */
+  /** The log that the next start would read; `repaired` is the part it would cut off. Undefined if it would refuse to start. */
   readonly log: RecoveredLog | undefined;
-  /** Why the log cannot be used, with file and offset. */
+  /** The reason why the log cannot be used, with file and offset. */
   readonly problem: WalDamagedError | WalVersionError | undefined;
-  /** Segments of the log, oldest first; none if a problem makes these unknown. */
+  /** The segments of the log, oldest first; none if a problem makes them unknown. */
   readonly segments: readonly string[];
-  /** Segments that nobody needs, and that the next start removes: it was cut short in removing them. */
+  /** The obsolete segments that the next start removes: their removal was interrupted. */
   readonly obsolete: readonly string[];
 }
 

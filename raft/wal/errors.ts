@@ -1,14 +1,14 @@
 import { errorCode } from "../../platform/index.js";
 
 /**
- * The log on disk is not what was written. The directory is left as it was found, and restarting does not help; what does,
- * and what must not be done, is in docs/reliability.md, "Disk faults".
+ * An error for a log on disk that is not what was written. The directory is left as it was found; a restart does not help.
+ * docs/reliability.md, "Disk faults", says what to do and what not to do.
  */
 export class WalDamagedError extends Error {
   override readonly name = "WalDamagedError";
   constructor(
     readonly file: string,
-    /** Byte in `file` where reading stopped. */
+    /** The byte in `file` at which reading stopped. */
     readonly offset: number,
     readonly reason: string,
   ) {
@@ -16,25 +16,25 @@ export class WalDamagedError extends Error {
   }
 }
 
-/** The log was written by a newer version, and is whole as far as this one can tell. */
+/** An error for a log that a newer version wrote; it is intact as far as this version can tell. */
 export class WalVersionError extends Error {
   override readonly name = "WalVersionError";
   constructor(
     readonly file: string,
     readonly offset: number,
-    /** What this version does not know, e.g. "record type 2". */
+    /** The part that this version does not know, e.g. "record type 2". */
     readonly unknown: string,
   ) {
     super(`Cannot read ${file}: ${unknown} at byte ${offset} was written by a newer minietcd`);
   }
 }
 
-/** The disk did not do what it was told. Nothing is tried again: after a failed write the page cache may lie. */
+/** An error for a failed disk operation. Nothing is retried: after a failed write the page cache may differ from the disk. */
 export class WalFailedError extends Error {
   override readonly name = "WalFailedError";
   constructor(
     readonly file: string,
-    /** What was tried, e.g. "write". */
+    /** The failed operation, e.g. "write". */
     readonly operation: string,
     cause: Error,
   ) {
@@ -42,8 +42,8 @@ export class WalFailedError extends Error {
   }
 }
 
-/** Adds to a failure of `work` what was tried, and with which file: the disk's own errors often do not say. */
-export const naming = async <T>(operation: string, file: string, work: Promise<T>): Promise<T> => {
+/** Adds operation and file to a failure of `work`: the disk's own errors often lack them. @throws WalFailedError */
+export const withFileName = async <T>(operation: string, file: string, work: Promise<T>): Promise<T> => {
   try {
     return await work;
   } catch (error) {
@@ -51,7 +51,7 @@ export const naming = async <T>(operation: string, file: string, work: Promise<T
   }
 };
 
-/** A resource that a log waits for: space on its disk, or file descriptors of the process or of the system. */
+/** A resource that a log waits for: space on its disk, or file descriptors of the process or the system. */
 export type Shortage = "space" | "descriptors";
 
 const shortages: Readonly<Record<string, Shortage>> = {

@@ -3,24 +3,25 @@ import type { Disk, DiskFile } from "../../platform/index.js";
 import { shortageOf, type Shortage } from "./errors.js";
 import { nextSegmentName } from "./segment.js";
 
-/** Filled this much at a time, so that an append finds little before it on its way to the disk. */
+/** The bytes written at a time: an append waits for at most one such write. */
 const sliceBytes = 1024 * 1024;
 const zeros = new Uint8Array(sliceBytes);
 
+/** The options of `NextSegment`. */
 export interface NextSegmentOptions {
   readonly disk: Disk;
   readonly directory: string;
-  /** Size of the file, a multiple of a sector. */
+  /** The size of the file, a multiple of a sector. */
   readonly segmentBytes: number;
-  /** So much space is left to others: with less, there is none. */
+  /** The free space to leave on the disk: with less, no segment is created. */
   readonly reserveBytes: number;
-  /** There is no space, or no file descriptor, (any more, again) for the next segment. */
+  /** Reports the beginning or end of a shortage of space or file descriptors. */
   readonly onFull: (full: boolean, shortage: Shortage) => void;
-  /** Anything but a shortage. */
+  /** Reports a failure other than a shortage. */
   readonly onFailure: (operation: string, file: string, cause: Error) => void;
 }
 
-/** A file of zeros, on disk, for the caller to make a segment of. */
+/** A file of zeros on disk that will become a segment. */
 export interface PreparedFile {
   readonly file: DiskFile;
   readonly path: string;
@@ -30,14 +31,14 @@ export interface PreparedFile {
 type Taker = (prepared: PreparedFile) => void;
 
 /**
- * Makes the file of the next segment while the present one is being filled: real zeros, so that an append changes no
- * file's length and allocates nothing, and it has only its data to wait for.
+ * Creates the file of the next segment while the current one is being filled. The file is written with zeros, so that an
+ * append changes no file length and allocates no blocks.
  *
- * A lack of space, or of file descriptors, is not a failure: what was filled is kept, and `retry` goes on from there.
+ * A shortage of space or file descriptors is not a failure: the file is kept as far as it is filled, and `retry` continues.
  */
 export class NextSegment {
-  /** Whether the last attempt to prepare it ended for a shortage. */
-  full = false;
+  /** Tells whether the last attempt ended with a shortage. */
+  isFull = false;
   private shortage: Shortage = "space";
   private readonly path: string;
   private wanted = false;
@@ -47,7 +48,7 @@ export class NextSegment {
   private busy = false;
   private stalled = false;
   private taker: Taker | undefined;
-  private whenIdle: (() => void) | undefined;
+  private onIdle: (() => void) | undefined;
   private closed = false;
 
   constructor(private readonly options: NextSegmentOptions) {
@@ -55,26 +56,26 @@ export class NextSegment {
     this.target = options.segmentBytes;
   }
 
-  /** Begins, unless it has begun already. */
+  /** Starts creating the file, unless it has started. */
   prepare(): void {
     this.wanted = true;
     this.advance();
   }
 
-  /** Calls `taker`, perhaps at once, with a file of at least `bytes`; it does not while there is no space for it. */
-  take(bytes: number, taker: Taker): void {
+  /** Calls `taker` with a file of at least `bytes`, perhaps synchronously; during a shortage the call waits. */
+  requestFile(bytes: number, taker: Taker): void {
     this.target = Math.max(this.target, bytes);
     this.taker = taker;
     this.prepare();
   }
 
-  /** Tries again what failed for a shortage. */
+  /** Continues after a shortage. */
   retry(): void {
     this.stalled = false;
     this.advance();
   }
 
-  /** Ends the work and drops a taker that still waits. */
+  /** Ends the work, dropping a waiting taker. */
   close(done: () => void): void {
     this.closed = true;
     this.taker = undefined;
@@ -82,50 +83,50 @@ export class NextSegment {
       const { file } = this;
       this.file = undefined;
       if (file === undefined) done();
-      else file.close(() => done()); // nothing in it is of any use, whether or not closing it succeeds
+      else file.close(() => done()); // the file is not used any more, so a failure to close it does not matter
     };
-    if (this.busy) this.whenIdle = release;
+    if (this.busy) this.onIdle = release;
     else release();
   }
 
-  /** Does the next step that is due; each step ends in another call. */
+  /** Starts the next step; each step calls this again when it is done. */
   private advance(): void {
     if (this.busy || this.stalled || this.closed || !this.wanted) return;
-    if (this.file === undefined) this.lookForSpace();
-    else if (this.filled < this.target) this.fill(this.file);
-    else this.ready(this.file);
+    if (this.file === undefined) this.checkFreeSpace();
+    else if (this.filled < this.target) this.fillFile(this.file);
+    else this.deliverFile(this.file);
   }
 
-  /** To find out by writing would take the last space from those who cannot wait for it. */
-  private lookForSpace(): void {
+  /** Checks the free space before creating the file: writing would take the last space from the store. */
+  private checkFreeSpace(): void {
     const { disk, directory, reserveBytes } = this.options;
     this.busy = true;
-    if (reserveBytes === 0 || disk.freeBytes === undefined) this.create();
+    if (reserveBytes === 0 || disk.freeBytes === undefined) this.createFile();
     else
       disk.freeBytes(directory, (error, free = 0) => {
-        if (this.closed || error !== null) this.stepped("look for space for", error);
-        else if (free < this.target + reserveBytes) this.stepped("create", noSpace());
-        else this.create();
+        if (this.closed || error !== null) this.onStepDone("look for space for", error);
+        else if (free < this.target + reserveBytes) this.onStepDone("create", noSpace());
+        else this.createFile();
       });
   }
 
-  private create(): void {
+  private createFile(): void {
     this.options.disk.open(this.path, "new", (error, file) => {
       this.file = file;
-      this.stepped("create", error);
+      this.onStepDone("create", error);
     });
   }
 
-  private fill(file: DiskFile): void {
+  private fillFile(file: DiskFile): void {
     this.busy = true;
     const slice = zeros.subarray(0, Math.min(sliceBytes, this.target - this.filled));
     file.write(slice, this.filled, (error) => {
       if (error === null) this.filled += slice.length;
-      this.stepped("write", error);
+      this.onStepDone("write", error);
     });
   }
 
-  private ready(file: DiskFile): void {
+  private deliverFile(file: DiskFile): void {
     this.setFull(false);
     const { taker, filled } = this;
     if (taker === undefined) return;
@@ -137,10 +138,10 @@ export class NextSegment {
     taker({ file, path: this.path, bytes: filled });
   }
 
-  private stepped(operation: string, error: Error | null): void {
+  private onStepDone(operation: string, error: Error | null): void {
     this.busy = false;
     if (this.closed) {
-      this.whenIdle?.();
+      this.onIdle?.();
     } else if (error === null) {
       this.advance();
     } else {
@@ -153,8 +154,8 @@ export class NextSegment {
 
   private setFull(full: boolean, shortage = this.shortage): void {
     this.shortage = shortage;
-    if (this.full === full) return;
-    this.full = full;
+    if (this.isFull === full) return;
+    this.isFull = full;
     this.options.onFull(full, shortage);
   }
 }

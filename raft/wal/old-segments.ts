@@ -3,31 +3,32 @@ import type { Entry, LogIndex } from "../core/index.js";
 import { WalFailedError } from "./errors.js";
 import type { LogFiles, SegmentFile } from "./segment-files.js";
 
-/** What is known of a segment that decides whether the ones before it may go. */
+/** The part of a segment that decides whether earlier ones may be removed. */
 type Known = Pick<SegmentFile, "file" | "header">;
 
+/** The options of `OldSegments`. */
 export interface OldSegmentsOptions {
   readonly disk: Disk;
   readonly directory: string;
-  /** What there is already; the obsolete ones are removed at once. */
+  /** The existing files; obsolete ones are removed at once. */
   readonly files: LogFiles;
-  /** A segment could not be removed. */
+  /** Reports a segment that could not be removed. */
   readonly onFailure: (error: Error) => void;
 }
 
 /**
- * Removes the segments that nobody needs any more, in the background. Oldest first, and each durably before the next: so
- * whatever a power cut undoes, no segment is ever missing between two others.
+ * Removes obsolete segments in the background: oldest first, each durably before the next, so that after a power cut no
+ * segment is missing between two others.
  */
 export class OldSegments {
-  /** All there are, oldest first. */
+  /** The segments that exist, oldest first. */
   private readonly segments: Known[];
-  /** How many of them do not count: the log begins behind them. */
+  /** The number of obsolete segments at the front. */
   private obsolete: number;
-  /** The state machine holds durably everything up to here. */
+  /** The last index that the state machine is known to hold durably. */
   private through = 0 as LogIndex;
   private busy = false;
-  private whenIdle: (() => void) | undefined;
+  private onIdle: (() => void) | undefined;
   private closed = false;
 
   constructor(private readonly options: OldSegmentsOptions) {
@@ -37,44 +38,46 @@ export class OldSegments {
     this.advance();
   }
 
-  /** Nobody may want to replace what the state machine holds. */
-  whyNotAppended([first]: readonly Entry[]): string | undefined {
+  /** Returns the reason to refuse entries that would replace truncated ones; undefined if they do not. */
+  reasonToRefuse([first]: readonly Entry[]): string | undefined {
     if (first === undefined || first.index > this.through) return undefined;
     return `entry ${first.index} replaces a truncated one`;
   }
 
-  /** A segment was begun, durably. */
-  began(segment: Known): void {
+  /** Adds a segment that is durable under its name. */
+  onSegmentBegun(segment: Known): void {
     this.segments.push(segment);
     if (segment.header.restarts) this.obsolete = this.segments.length - 1;
     this.advance();
   }
 
+  /** Removes the segments whose entries all lie at or before `through`. */
   truncate(through: LogIndex): void {
     if (through > this.through) this.through = through;
     this.advance();
   }
 
+  /** Ends the removals; calls `done` after the one under way. */
   close(done: () => void): void {
     this.closed = true;
-    if (this.busy) this.whenIdle = done;
+    if (this.busy) this.onIdle = done;
     else done();
   }
 
   private advance(): void {
     if (this.busy || this.closed) return;
     const [oldest] = this.segments;
-    if (oldest === undefined || this.removable() === 0) return;
+    if (oldest === undefined || this.countRemovable() === 0) return;
     this.busy = true;
     const { disk, directory } = this.options;
     disk.remove(oldest.file, (error) => {
-      // It is gone already if its removal was not durable the last time.
-      if (error !== null && !isMissing(error)) this.removed(error, "remove", oldest.file);
-      else disk.syncDirectory(directory, (syncError) => this.removed(syncError, "sync", directory));
+      // The file is missing if an earlier removal was not made durable.
+      if (error !== null && !isMissing(error)) this.onRemoved(error, "remove", oldest.file);
+      else disk.syncDirectory(directory, (syncError) => this.onRemoved(syncError, "sync", directory));
     });
   }
 
-  private removed(error: Error | null, operation: string, file: string): void {
+  private onRemoved(error: Error | null, operation: string, file: string): void {
     this.busy = false;
     if (error === null) {
       this.segments.shift();
@@ -82,17 +85,17 @@ export class OldSegments {
     } else {
       this.options.onFailure(new WalFailedError(file, operation, error));
     }
-    if (this.closed) this.whenIdle?.();
+    if (this.closed) this.onIdle?.();
     else if (error === null) this.advance();
   }
 
   /**
-   * How many of the oldest may go: those before a segment whose first index follows what the state machine holds. The log
-   * may have been longer in between, but what it holds now after that index was written later.
+   * Returns how many of the oldest segments may be removed: all before the last segment that begins at or before the index
+   * after `through`. Entries that the log holds behind that index were written later.
    */
-  private removable(): number {
+  private countRemovable(): number {
     const from = this.segments.findLastIndex(
-      // What begins the log must say the term before its first entry, as version 1 does not.
+      // The first segment of a log must state the term before its first entry; version 1 does not.
       ({ header }) => header.termBefore !== undefined && header.firstIndex - 1 <= this.through,
     );
     return Math.max(from, this.obsolete, 0);

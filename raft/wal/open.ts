@@ -1,7 +1,7 @@
-// Opening the log: what is there is read, mended after a power cut, and gone on with.
+// Opening the log: reading it, repairing it after a power cut, continuing it.
 import path from "node:path";
 import { type Disk, type DiskFile, ensureDirectory, promised } from "../../platform/index.js";
-import { naming } from "./errors.js";
+import { withFileName } from "./errors.js";
 import { blankSectors, sectorBytes, sectorEnd } from "./record.js";
 import { recoveredLog, recoverLog, type LogTail, type RecoveredLog, type Repair } from "./recovery.js";
 import { listLogFiles } from "./segment-files.js";
@@ -10,31 +10,31 @@ import { Wal, type WalOptions } from "./wal.js";
 
 const defaultSegmentBytes = 16 * 1024 * 1024;
 
-/** How a log is opened. */
+/** The options of `openWal`. */
 export interface OpenOptions extends Omit<WalOptions, "segmentBytes"> {
-  /** A multiple of 512; 16 MiB if absent. A larger batch gets a segment of its own size. */
+  /** The size of a segment, a multiple of 512; 16 MiB by default. A larger batch gets a segment of its own size. */
   readonly segmentBytes?: number;
 }
 
 /**
- * Reads the log in `directory` and opens it for appending. What it returns is durable.
+ * Reads the log in `directory` and opens it for appending. The returned log is durable.
  *
- * @throws WalDamagedError if anything but a power cut during the last write explains what is there; WalVersionError if a
- * newer version wrote it; in both cases nothing in the directory was touched; WalFailedError if the disk fails
+ * @throws WalDamagedError if a power cut during the last write does not explain the content; WalVersionError if a newer
+ * version wrote it; in both cases the directory is unchanged; WalFailedError if the disk fails
  */
 export const openWal = async (options: OpenOptions): Promise<{ wal: Wal; recovered: RecoveredLog }> => {
   const { disk, directory, segmentBytes = defaultSegmentBytes } = options;
   if (segmentBytes % sectorBytes !== 0 || segmentBytes < 2 * sectorBytes)
     throw new RangeError(`Cannot use segments of ${segmentBytes} bytes: not a multiple of ${sectorBytes}`);
-  await naming("make", directory, ensureDirectory(disk, directory));
+  await withFileName("make", directory, ensureDirectory(disk, directory));
   const files = await listLogFiles(disk, directory);
   const recovery = await recoverLog(disk, files);
   await removeUnfinished(disk, directory);
   const { tail, repair } = recovery;
-  const file = tail && (await naming("open", tail.file, openTail(disk, tail, repair)));
-  // The last segment may have been renamed by a process that was killed before it could make the name durable.
+  const file = tail && (await withFileName("open", tail.file, openTail(disk, tail, repair)));
+  // A killed process may have renamed the last segment without making the name durable.
   const synced = promised((done) => disk.syncDirectory(directory, done));
-  await naming("sync", directory, synced);
+  await withFileName("sync", directory, synced);
   const wal = new Wal({ ...options, segmentBytes }, { files, recovery, file });
   return { wal, recovered: recoveredLog(recovery) };
 };
@@ -46,9 +46,8 @@ const removeUnfinished = async (disk: Disk, directory: string): Promise<void> =>
 };
 
 /**
- * Opens the last segment, cuts off what is torn, and makes what is left durable: a process that was killed may have left
- * its last record in the page cache only. The record is written again, as after a failed write the page cache may hold
- * what the disk does not, and take it for durable.
+ * Opens the last segment, cuts off a torn record and makes the rest durable: the last record of a killed process may be in the
+ * page cache only. The record is written again, as after a failed write the page cache may count unwritten data as clean.
  */
 const openTail = async (disk: Disk, tail: LogTail, repair: Repair | undefined): Promise<DiskFile> => {
   const { lastRecordAt, position } = tail;

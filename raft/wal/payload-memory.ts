@@ -1,16 +1,17 @@
-/** An entry keeps so much memory alive with it, or its own record if that is longer. */
+/** The memory that an entry keeps alive: this, or its own record if that is longer. */
 const chunkBytes = 64 * 1024;
 
 /**
- * Where what is read of a log is kept. Entries are views into it: so that a few of them do not hold a whole segment in
- * memory until the log is truncated behind them, payloads are copied out of it, side by side into chunks.
+ * The memory of recovered payloads. Entries are views into it: payloads are copied out of the segment into chunks, so that a
+ * few entries do not keep a whole segment in memory.
  */
 export class PayloadMemory {
   private chunk = new Uint8Array();
   private used = 0;
 
-  copy(payload: Uint8Array): Uint8Array {
-    if (payload.length > chunkBytes / 4) return payload.slice(); // in a chunk, it would waste what is left of the last one
+  /** Copies a payload. */
+  copyPayload(payload: Uint8Array): Uint8Array {
+    if (payload.length > chunkBytes / 4) return payload.slice(); // in a chunk it would waste the rest of the last one
     if (this.used + payload.length > this.chunk.length) {
       this.chunk = new Uint8Array(chunkBytes);
       this.used = 0;

@@ -11,60 +11,59 @@ import {
 } from "./record.js";
 import { firstRecordAt, writeSegmentHeader, type NewSegmentHeader } from "./segment.js";
 
-/** What goes to the disk in one write. */
+/** A record ready for one write. */
 export interface Sealed {
   readonly bytes: Uint8Array;
-  /** From the first of `bytes` to where the next record begins. */
+  /** The distance from the first of `bytes` to the start of the next record. */
   readonly length: number;
-  /** Seeds the next record's. */
+  /** The checksum, which seeds the next record's. */
   readonly checksum: number;
 }
 
 /**
- * Where a batch becomes a record, in memory that serves one after the other. A record depends on its place in a sector,
- * so in front of it is room for a segment header, should it begin a segment, and it lies as far from there as it
- * will lie from the beginning of a sector.
+ * Encodes batches as records in one reused buffer. A record depends on its offset in a sector: the buffer has room for a segment
+ * header in front, and the record lies at its offset behind that.
  */
 export class RecordBuffer {
   private readonly writer = new ByteWriter(64 * 1024);
   private start = firstRecordAt;
   private payloadBytes = 0;
 
-  /** Takes the place of the one before. @param position where in a segment it is to be */
-  put(batch: Batch, position: number): void {
+  /** Encodes a batch, replacing the one before. @param position the record's position in its segment */
+  putBatch(batch: Batch, position: number): void {
     this.start = firstRecordAt + (position % sectorBytes);
     this.writer.reset();
-    this.writer.skip(this.start + recordHeaderBytes);
+    this.writer.skipBytes(this.start + recordHeaderBytes);
     writeBatch(this.writer, batch);
     this.payloadBytes = this.writer.length - this.start - recordHeaderBytes;
   }
 
-  /** Where the record ends if it begins at `position` of a segment. */
+  /** Returns the end of the record if it begins at `position` of a segment. */
   endFrom(position: number): number {
     return recordEnd(position, recordHeaderBytes + this.payloadBytes);
   }
 
-  /** It is to be the first of a segment instead. */
+  /** Moves the record to the front: it becomes the first of a segment. */
   moveToFront(): void {
-    if (this.start > firstRecordAt) this.writer.written().copyWithin(firstRecordAt, this.start);
+    if (this.start > firstRecordAt) this.writer.writtenBytes().copyWithin(firstRecordAt, this.start);
     this.start = firstRecordAt;
   }
 
-  /** The record, to follow one with the checksum `seed`. */
+  /** Completes the record after one with the checksum `seed`. */
   seal(seed: number): Sealed {
     return this.complete(seed, this.start);
   }
 
-  /** The record as the first of a segment, behind the header. */
+  /** Completes the record as the first of a segment, behind the header. */
   sealFirst(header: NewSegmentHeader): Sealed {
-    return this.complete(writeSegmentHeader(this.writer.written(), header), 0);
+    return this.complete(writeSegmentHeader(this.writer.writtenBytes(), header), 0);
   }
 
   private complete(seed: number, from: number): Sealed {
     const { writer, start, payloadBytes } = this;
     const end = this.endFrom(start);
-    writer.skip(Math.max(0, sectorEnd(end) - writer.length));
-    const buffer = writer.written();
+    writer.skipBytes(Math.max(0, sectorEnd(end) - writer.length));
+    const buffer = writer.writtenBytes();
     const sealed = sealRecord(buffer, start, { type: batchRecord, payloadBytes, seed });
     return { bytes: buffer.subarray(from, sealed.end), length: nextRecordAt(end) - from, checksum: sealed.checksum };
   }

@@ -18,12 +18,13 @@
 // - Anything else, above all any sign that a later record was begun, is no power cut's doing: damage.
 import { crc32 } from "node:zlib";
 
-/** What a disk writes entirely or not at all. Larger physical sectors are several of these. */
+/** The bytes that a disk writes entirely or not at all. Larger physical sectors are several of these. */
 export const sectorBytes = 512;
 
+/** The size of a record's header. */
 export const recordHeaderBytes = 13;
 
-/** The payload is one `Batch`. */
+/** The type of a record whose payload is one `Batch`. */
 export const batchRecord = 1;
 
 const alignment = 16;
@@ -34,10 +35,10 @@ const goOnMark = 0xa5;
 
 const sectorOf = (position: number): number => position - (position % sectorBytes);
 
-/** The end of the sector that holds the byte before `position`. */
+/** Returns the end of the sector that holds the byte before `position`. */
 export const sectorEnd = (position: number): number => Math.ceil(position / sectorBytes) * sectorBytes;
 
-/** Where `length` bytes of a record that begins at `start` end, marks included. */
+/** Returns the end of `length` bytes of a record that begins at `start`, marks included. */
 export const recordEnd = (start: number, length: number): number => {
   const inFirst = markAt - (start % sectorBytes);
   if (length <= inFirst) return start + length;
@@ -45,12 +46,13 @@ export const recordEnd = (start: number, length: number): number => {
   return sectorOf(start) + sectorBytes + Math.floor(rest / markAt) * sectorBytes + (rest % markAt) + 1;
 };
 
-/** Where the record behind one that ends at `end` begins. */
+/** Returns the start of the record after one that ends at `end`. */
 export const nextRecordAt = (end: number): number => Math.ceil(end / alignment) * alignment;
 
+/** The result of `sealRecord`. */
 export interface SealedRecord {
   readonly checksum: number;
-  /** End of the last sector; what is written reaches up to here. */
+  /** The end of the last sector, and of the write. */
   readonly end: number;
 }
 
@@ -98,7 +100,7 @@ const gather = (bytes: Uint8Array, start: number, length: number): void => {
   }
 };
 
-/** What is found where a record may begin. */
+/** The result of reading where a record may begin. */
 export type Found =
   | {
       readonly kind: "record";
@@ -108,16 +110,17 @@ export type Found =
       readonly checksum: number;
       readonly end: number;
     }
-  /** Nothing was ever written here or behind. */
+  /** The end of the log: nothing was written here or later. */
   | { readonly kind: "end" }
-  /** The last write of all, not complete, so never acknowledged; its sectors end at `end`. */
+  /** The last write, incomplete and so never acknowledged; its sectors end at `end`. */
   | { readonly kind: "torn"; readonly end: number }
   | { readonly kind: "damage"; readonly offset: number; readonly reason: string };
 
+/** The context of a record. */
 export interface Place {
-  /** Where the record before begins; undefined for the first of a segment. */
+  /** The start of the record before; undefined for the first of a segment. */
   readonly previousStart: number | undefined;
-  /** Checksum of the record before. */
+  /** The checksum of the record before. */
   readonly seed: number;
 }
 
@@ -143,7 +146,7 @@ export const readRecord = (segment: Uint8Array, start: number, place: Place): Fo
   return { kind: "record", type: view.getUint8(start + 12), payload, checksum, end };
 };
 
-/** Undefined if every sector of the record arrived. */
+/** Checks the sectors of a record; undefined if all of them are there. */
 const checkSectors = (segment: Uint8Array, start: number, end: number): Found | undefined => {
   const firstSector = sectorOf(start);
   const lastSector = sectorOf(end - 1);
@@ -163,7 +166,7 @@ const checkSectors = (segment: Uint8Array, start: number, end: number): Found | 
   return { kind: "torn", end: lastSector + sectorBytes };
 };
 
-/** No header is at `start`: either nothing was written, or its first sector did not arrive. */
+/** Reads a place without a header: either nothing was written, or the first sector is missing. */
 const readEmptyPlace = (segment: Uint8Array, start: number, previousStart: number | undefined): Found => {
   let rest = start;
   if (start % sectorBytes !== 0) {
@@ -186,7 +189,7 @@ const readEmptyPlace = (segment: Uint8Array, start: number, previousStart: numbe
   return end === undefined ? { kind: "end" } : { kind: "torn", end };
 };
 
-/** The bytes that end the log at `start` instead of what lies between there and `end`: zeros, and the mark as it was. */
+/** Returns the bytes that end the log at `start`, up to `end`: zeros, with the first sector's mark as it was. */
 export const blankSectors = (start: number, end: number, previousStart: number): Uint8Array => {
   const bytes = new Uint8Array(end - start);
   if (start % sectorBytes !== 0)

@@ -1,7 +1,7 @@
-// Reading the log back. Nothing is changed here: what has to be repaired is returned, so a damaged directory stays as it was.
+// Reading the log back. Nothing is changed here: a repair is returned, so a damaged directory stays as it was.
 import { MalformedMessageError } from "../codec/index.js";
 import type { Entry, HardState, LogIndex, LogPosition, Term } from "../core/index.js";
-import { emptyLog, endAfter, readBatch, whyNotAfter, type Batch, type LogEnd } from "./batch.js";
+import { emptyLog, endAfter, readBatch, conflictWithEnd, type Batch, type LogEnd } from "./batch.js";
 import type { Disk } from "../../platform/index.js";
 import { WalDamagedError, WalVersionError } from "./errors.js";
 import { PayloadMemory } from "./payload-memory.js";
@@ -9,51 +9,52 @@ import { batchRecord, nextRecordAt, readRecord } from "./record.js";
 import { readFile, type LogFiles, type SegmentFile } from "./segment-files.js";
 import { firstRecordAt } from "./segment.js";
 
-/** What a power cut left of the last write: never acknowledged, and cut off. */
+/** The torn last write that a power cut left: never acknowledged, and cut off. */
 export interface Repair {
   readonly file: string;
   readonly offset: number;
   readonly bytes: number;
 }
 
-/** Where the next record goes. */
+/** The place of the next record. */
 export interface LogTail {
   readonly file: string;
   readonly sequence: number;
   readonly fileBytes: number;
   readonly position: number;
-  /** Where the last record begins. */
+  /** The start of the last record. */
   readonly lastRecordAt: number;
-  /** Checksum of the last record. */
+  /** The checksum of the last record. */
   readonly chain: number;
 }
 
-/** What the segments say. */
+/** The log as read from its segments. */
 export interface Recovery {
-  /** The place just before `entries[0]`; 0 of term 0 for a whole log. */
+  /** The position just before `entries[0]`; index 0 of term 0 for a log that was never truncated. */
   readonly base: LogPosition;
   readonly end: LogEnd;
   readonly entries: readonly Entry[];
-  /** Undefined: there is no segment yet. */
+  /** The place of the next record; undefined without segments. */
   readonly tail: LogTail | undefined;
-  /** Undefined: nothing has to be cut. */
+  /** The torn write to cut off; undefined if there is none. */
   readonly repair: Repair | undefined;
 }
 
-/** What a member is given of it. */
+/** A recovered log, for the member. */
 export interface RecoveredLog {
   readonly hardState: HardState;
   /**
-   * The place just before `entries[0]`, at or before all that was ever given to `truncate`: what is up to here is only in
-   * the state machine. Index 0 of term 0 for a log that was never truncated.
+   * The position just before `entries[0]`, at or before every index given to `truncate`. Everything up to it is only in the
+   * state machine. Index 0 of term 0 for a log that was never truncated.
    */
   readonly base: LogPosition;
-  /** The log after `base`. An entry's data keeps at most 64 KiB of others' in memory. */
+  /** The entries after `base`. An entry's data keeps at most 64 KiB of others' data in memory. */
   readonly entries: readonly Entry[];
-  /** What was cut off, for the log line; undefined if nothing was. */
+  /** The torn write that was cut off; undefined if there was none. */
   readonly repaired: Repair | undefined;
 }
 
+/** Returns the part of a recovery that the member needs. */
 export const recoveredLog = ({ base, end, entries, repair }: Recovery): RecoveredLog => ({
   hardState: end.hardState,
   base,
@@ -61,14 +62,14 @@ export const recoveredLog = ({ base, end, entries, repair }: Recovery): Recovere
   repaired: repair,
 });
 
-/** Reads the log's files one after the other: what is kept of a segment is copied, so one at a time is in memory. */
+/** Reads the segments one after the other; payloads are copied, so only one segment is in memory at a time. */
 export const recoverLog = async (disk: Disk, { segments }: LogFiles): Promise<Recovery> => {
   const reader = new LogReader(segments);
-  for (const { file } of segments) reader.take(await readFile(disk, file));
+  for (const { file } of segments) reader.readNextSegment(await readFile(disk, file));
   return reader.result();
 };
 
-/** Takes in the bytes of each segment, in their order. */
+/** Reads segments in order. */
 export class LogReader {
   private readonly replay: Replay;
   private taken = 0;
@@ -82,10 +83,12 @@ export class LogReader {
   }
 
   /**
-   * @param bytes of the next segment, whole; they are reordered
+   * Reads the next segment.
+   *
+   * @param bytes the whole segment; its bytes are reordered
    * @throws WalDamagedError or WalVersionError
    */
-  take(bytes: Uint8Array): void {
+  readNextSegment(bytes: Uint8Array): void {
     const segment = this.segments[this.taken++];
     if (segment === undefined) throw new RangeError("Cannot take a segment that is not the log's");
     if (this.tail !== undefined) checkFollows(segment, this.replay.end, this.tail.chain);
@@ -96,6 +99,7 @@ export class LogReader {
     ({ tail: this.tail, repair: this.repair } = readSegment({ ...segment, bytes, last }, this.replay));
   }
 
+  /** Returns the recovery after the last segment. */
   result(): Recovery {
     const { tail, repair } = this;
     const { base, end, entries } = this.replay;
@@ -103,7 +107,7 @@ export class LogReader {
   }
 }
 
-/** What the log was before `front`, its oldest segment. */
+/** Returns the end of the log before `front`, its oldest segment. */
 const beginningOf = ({ file, header }: SegmentFile): LogEnd => {
   const { firstIndex, hardState, termBefore = 0 as Term } = header;
   if (header.sequence === 1 && !header.restarts) {
@@ -113,7 +117,7 @@ const beginningOf = ({ file, header }: SegmentFile): LogEnd => {
   return { hardState, lastIndex: (firstIndex - 1) as LogIndex, lastTerm: termBefore };
 };
 
-/** The segment goes on where the one before ended. */
+/** Checks that a segment continues the one before. */
 const checkFollows = ({ file, header }: SegmentFile, end: LogEnd, chain: number): void => {
   if (header.chain !== chain)
     throw new WalDamagedError(file, 0, "the segment before does not end in the record that this one follows");
@@ -138,7 +142,7 @@ const sameHardState = (a: HardState, b: HardState): boolean =>
 
 interface Segment extends SegmentFile {
   readonly bytes: Uint8Array;
-  /** No segment follows. */
+  /** True for the last segment. */
   readonly last: boolean;
 }
 
@@ -151,13 +155,13 @@ const readSegment = (segment: Segment, replay: Replay): { tail: LogTail; repair:
     const found = readRecord(bytes, at, { previousStart, seed: checksum });
     if (found.kind === "damage") throw new WalDamagedError(file, found.offset, found.reason);
     if (found.kind === "record") {
-      replay.take(file, at, found);
+      replay.replayRecord(file, at, found);
       previousStart = at;
       checksum = found.checksum;
       at = nextRecordAt(found.end);
       continue;
     }
-    // A segment gets its name when its first record is on disk, and the next one is begun when its last one is.
+    // A segment is named once its first record is durable; the next one is begun once its last record is.
     if (previousStart === undefined) throw new WalDamagedError(file, at, "the first record is not there");
     if (found.kind === "torn" && !last)
       throw new WalDamagedError(file, at, "a record is not complete, though another segment follows");
@@ -175,7 +179,7 @@ const readSegment = (segment: Segment, replay: Replay): { tail: LogTail; repair:
   }
 };
 
-/** The log as it grows from record to record. */
+/** The log, rebuilt record by record. */
 class Replay {
   readonly entries: Entry[] = [];
   base: LogPosition;
@@ -185,35 +189,35 @@ class Replay {
     this.base = { index: end.lastIndex, term: end.lastTerm };
   }
 
-  take(file: string, offset: number, record: { readonly type: number; readonly payload: Uint8Array }): void {
+  replayRecord(file: string, offset: number, record: { readonly type: number; readonly payload: Uint8Array }): void {
     if (record.type !== batchRecord) throw new WalVersionError(file, offset, `record type ${record.type}`);
-    const batch = decode(file, offset, this.memory.copy(record.payload));
-    const problem = whyNotAfter(this.end, batch) ?? this.whyNotAtItsPlace(batch);
+    const batch = decode(file, offset, this.memory.copyPayload(record.payload));
+    const problem = conflictWithEnd(this.end, batch) ?? this.conflictWithTerms(batch);
     if (problem !== undefined) throw new WalDamagedError(file, offset, problem);
-    this.replace(batch.entries);
+    this.replaceEntries(batch.entries);
     this.end = endAfter(this.end, batch);
   }
 
-  /** `entries` replace the log from the first one's index on. */
-  private replace(entries: readonly Entry[]): void {
+  /** Replaces the log from the first entry's index on. */
+  private replaceEntries(entries: readonly Entry[]): void {
     const [first] = entries;
     if (first === undefined) return;
     const behind = first.index <= this.base.index;
-    // They replace entries of segments that are gone. What was before them is not known, so they are what others follow;
-    // this is not too late: what is gone was in the state machine, with all that replaced it.
+    // They replace entries of removed segments. The entry before is not known, so the first one becomes the base: the state
+    // machine holds all that was removed.
     if (behind) this.base = { index: first.index, term: first.term };
     this.entries.length = behind ? 0 : first.index - this.base.index - 1;
     for (const entry of behind ? entries.slice(1) : entries) this.entries.push(entry);
   }
 
-  /** What only the whole log can tell: entries that replace others do not fall behind the term they follow. */
-  private whyNotAtItsPlace({ entries: [first] }: Batch): string | undefined {
+  /** Returns the conflict of replacing entries with the term of the entry before them; undefined without one. */
+  private conflictWithTerms({ entries: [first] }: Batch): string | undefined {
     if (first === undefined) return undefined;
     const before = this.termAt((first.index - 1) as LogIndex);
     return first.term < before ? `entry ${first.index} of term ${first.term} after term ${before}` : undefined;
   }
 
-  /** 0 where it is not known. */
+  /** Returns the term at `index`; 0 if it is not known. */
   private termAt(index: LogIndex): Term {
     if (index === this.base.index) return this.base.term;
     return this.entries[index - this.base.index - 1]?.term ?? (0 as Term);

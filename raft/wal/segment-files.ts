@@ -1,26 +1,27 @@
-// Which files of a directory make up the log: found by name and by the first sector of each, before any is read whole.
+// The files of a log: found by name and by their first sectors, before any is read whole.
 import path from "node:path";
 import { type Disk, type DiskFile, promised } from "../../platform/index.js";
-import { naming, WalDamagedError } from "./errors.js";
+import { withFileName, WalDamagedError } from "./errors.js";
 import { sectorBytes } from "./record.js";
 import { parseSegmentFileName, readSegmentHeader, segmentFileName, type SegmentHeader } from "./segment.js";
 
-/** A file of the log, known by its header. */
+/** A file of the log and its header. */
 export interface SegmentFile {
   readonly file: string;
   readonly header: SegmentHeader;
-  /** Of its first record's checksum. */
+  /** The seed of the first record's checksum. */
   readonly seed: number;
 }
 
+/** The files of a log. */
 export interface LogFiles {
-  /** Left by a truncation or a restart that was cut short: nothing in them counts, and they may go, oldest first. */
+  /** The segments left by an interrupted truncation or restart, to be removed, oldest first. */
   readonly obsolete: readonly SegmentFile[];
-  /** The log, oldest first. */
+  /** The segments of the log, oldest first. */
   readonly segments: readonly SegmentFile[];
 }
 
-/** @throws WalDamagedError, WalVersionError, or WalFailedError */
+/** Lists the log's files. @throws WalDamagedError, WalVersionError or WalFailedError */
 export const listLogFiles = async (disk: Disk, directory: string): Promise<LogFiles> => {
   const names = await promised<readonly string[]>((done) => disk.list(directory, done));
   const files: SegmentFile[] = [];
@@ -28,12 +29,12 @@ export const listLogFiles = async (disk: Disk, directory: string): Promise<LogFi
     const file = path.join(directory, name);
     files.push(readHead(file, await readFile(disk, file, sectorBytes)));
   }
-  return arrange(files);
+  return separateObsolete(files);
 };
 
-/** Reads `file`, or as much of its beginning as is asked for. */
+/** Reads `file`, or its first `length` bytes. @throws WalFailedError */
 export const readFile = (disk: Disk, file: string, length?: number): Promise<Uint8Array> =>
-  naming("read", file, readFrom(disk, file, length));
+  withFileName("read", file, readFrom(disk, file, length));
 
 const readFrom = async (disk: Disk, file: string, length: number | undefined): Promise<Uint8Array> => {
   const open = await promised<DiskFile>((done) => disk.open(file, "reading", done));
@@ -46,8 +47,10 @@ const readFrom = async (disk: Disk, file: string, length: number | undefined): P
 };
 
 /**
+ * Reads a segment's header.
+ *
  * @param head at least the first sector of the file, if it has one
- * @throws WalDamagedError if this is not the segment that its name says; WalVersionError
+ * @throws WalDamagedError if header and file name differ; WalVersionError
  */
 export const readHead = (file: string, head: Uint8Array): SegmentFile => {
   const name = parseSegmentFileName(path.basename(file));
@@ -59,12 +62,12 @@ export const readHead = (file: string, head: Uint8Array): SegmentFile => {
 };
 
 /**
- * Tells what counts from what is left over. Old segments are removed oldest first, so only the front may be missing.
+ * Separates the log's segments from obsolete ones. Segments are removed oldest first, so only the front may be missing.
  *
  * @param files in the order of their names
  * @throws WalDamagedError if a segment is missing between two others
  */
-export const arrange = (files: readonly SegmentFile[]): LogFiles => {
+export const separateObsolete = (files: readonly SegmentFile[]): LogFiles => {
   const first = Math.max(0, beginning(files));
   const segments = files.slice(first);
   const from = segments[0]?.header.sequence ?? 1;
@@ -74,15 +77,15 @@ export const arrange = (files: readonly SegmentFile[]): LogFiles => {
   return { obsolete: files.slice(0, first), segments };
 };
 
-/** Where in `files` the log begins. */
+/** Returns the position in `files` at which the log begins. */
 const beginning = (files: readonly SegmentFile[]): number => {
   const restart = files.findLastIndex(({ header }) => header.restarts);
   const [front] = files;
-  if (restart >= 0 || front === undefined || mayBegin(front)) return restart;
-  // Version 1 does not say what came before: its segments are removed all or none, and these are left of all.
-  const next = files.findIndex(mayBegin);
+  if (restart >= 0 || front === undefined || canBeginLog(front)) return restart;
+  // Version 1 does not state the term before a segment, so its segments are removed all together: these are the rest.
+  const next = files.findIndex(canBeginLog);
   if (next > 0) return next;
   throw new WalDamagedError(front.file, 0, `segment ${front.header.sequence} where segment 1 should be`);
 };
 
-const mayBegin = ({ header }: SegmentFile): boolean => header.sequence === 1 || header.termBefore !== undefined;
+const canBeginLog = ({ header }: SegmentFile): boolean => header.sequence === 1 || header.termBefore !== undefined;

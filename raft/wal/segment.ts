@@ -11,47 +11,50 @@
 //
 // Numbers are big-endian, 64 bits where nothing else is said. The first index is one more than the last of the log
 // before this segment. The header's own checksum seeds that of the first record, and the header holds the one the
-// segment before ended with: so one chain runs through all files, and no file or end of a file can be missing unnoticed.
+// segment before ended with. So one chain runs through all files, and a missing file or end of a file is detected.
 //
-// The oldest segments may be missing: what they held is in the state machine. Therefore a header says all that the first
-// record rests on. A segment that restarts begins an empty log behind an installed snapshot; nothing before it counts.
+// The oldest segments may be missing: the state machine holds their entries. Therefore a header states all that the first
+// record depends on. A segment that restarts begins an empty log behind an installed snapshot; earlier ones are obsolete.
 // Version 1 has zeros from byte 64 on: it is read only together with the log's first segment.
 //
-// A segment is filled with zeros, given its header and its first record, all durable under another name; only then is
-// it renamed to what it is. So every segment has a whole header and a whole first record, whatever happened.
+// A segment is filled with zeros and given its header and first record, all durable under another name; then it is renamed. So
+// every segment has a complete header and a complete first record.
 import { crc32 } from "node:zlib";
-import type { HardState, LogIndex, Term } from "../core/index.js";
+import type { HardState, LogIndex, MemberId, Term } from "../core/index.js";
 import { WalDamagedError, WalVersionError } from "./errors.js";
 import { sectorBytes } from "./record.js";
 
+/** The version of the log format. */
 export const formatVersion = 2;
 
-/** The last version whose header does not say the term before the first index. */
+/** The last version whose header lacks the term before the first index. */
 const wholeLogVersion = 1;
 
-/** Records begin behind the header, which has a sector of its own. */
+/** The start of the first record, behind the header's sector. */
 export const firstRecordAt = sectorBytes;
 
-/** The segment being prepared. What it holds was never acknowledged. */
+/** The name of the segment being prepared. Its content was never acknowledged. */
 export const nextSegmentName = "next.tmp";
 
+/** The parts of a segment's file name. */
 export interface SegmentName {
   readonly sequence: number;
   readonly firstIndex: LogIndex;
 }
 
+/** The header of a segment. */
 export interface SegmentHeader extends SegmentName {
   readonly hardState: HardState;
-  /** Checksum of the last record before this segment; 0 in the first segment. */
+  /** The checksum of the last record before this segment; 0 in the first segment. */
   readonly chain: number;
   readonly fileBytes: number;
-  /** Term of the entry before the first index, as the log was when the segment was begun; undefined in version 1. */
+  /** The term of the entry before the first index when the segment was begun; undefined in version 1. */
   readonly termBefore: Term | undefined;
-  /** The log begins here, empty: whatever older segments hold does not count. */
+  /** True if the log restarts here, empty: older segments are obsolete. */
   readonly restarts: boolean;
 }
 
-/** What `writeSegmentHeader` is given: this version knows the term. */
+/** The header of a new segment: this version states the term. */
 export type NewSegmentHeader = SegmentHeader & { readonly termBefore: Term };
 
 const magic = Buffer.from("mini-wal", "latin1");
@@ -59,11 +62,11 @@ const checksumAt = sectorBytes - 4;
 
 const hex = (value: number): string => value.toString(16).padStart(16, "0");
 
-/** Names sort as the segments follow each other. */
+/** Returns a segment's file name; names sort in the order of segments. */
 export const segmentFileName = ({ sequence, firstIndex }: SegmentName): string =>
   `${hex(sequence)}-${hex(firstIndex)}.wal`;
 
-/** Undefined for a file that is none of the log's. */
+/** Parses a file name; undefined if it is not a segment's. */
 export const parseSegmentFileName = (name: string): SegmentName | undefined => {
   const match = /^([0-9a-f]{16})-([0-9a-f]{16})\.wal$/.exec(name);
   if (match === null) return undefined;
@@ -92,7 +95,9 @@ export const writeSegmentHeader = (bytes: Uint8Array, header: NewSegmentHeader):
 };
 
 /**
- * @param file for the error
+ * Decodes a header.
+ *
+ * @param file the name for the error
  * @param bytes at least the first sector, if the file has one
  * @returns the header, and the seed of the first record's checksum
  */
@@ -100,7 +105,7 @@ export const readSegmentHeader = (file: string, bytes: Uint8Array): { header: Se
   if (bytes.length < sectorBytes) throw new WalDamagedError(file, bytes.length, "the file ends in its header");
   const view = new DataView(bytes.buffer, bytes.byteOffset, sectorBytes);
   if (magic.compare(bytes, 0, magic.length) !== 0) throw new WalDamagedError(file, 0, "not a segment of a log");
-  // Magic, version and checksum keep their places in every version, so this can be checked before the version is.
+  // Magic, version and checksum have the same place in every version, so the checksum is checked before the version.
   const seed = view.getUint32(checksumAt);
   if (crc32(bytes.subarray(0, checksumAt)) !== seed)
     throw new WalDamagedError(file, 0, "the header's checksum is wrong");
@@ -114,7 +119,7 @@ export const readSegmentHeader = (file: string, bytes: Uint8Array): { header: Se
     firstIndex: Number(view.getBigUint64(24)) as LogIndex,
     hardState: {
       term: Number(view.getBigUint64(32)) as Term,
-      vote: view.getBigUint64(40),
+      vote: view.getBigUint64(40) as MemberId,
       commit: Number(view.getBigUint64(48)) as LogIndex,
     },
     fileBytes: Number(view.getBigUint64(56)),

@@ -1,7 +1,7 @@
-// The write-ahead log: what a member must not forget, on disk before it speaks of it. Raft paper §5.1, figure 2.
+// The write-ahead log: entries and hard state, durable before any message that depends on them. Raft paper §5.1, figure 2.
 import path from "node:path";
 import type { Entry, HardState, LogIndex, LogPosition } from "../core/index.js";
-import { endAfter, whyNotAfter, whyNotRestartedAt, type LogEnd } from "./batch.js";
+import { endAfter, conflictWithEnd, conflictWithRestart, type LogEnd } from "./batch.js";
 import { type Disk, type DiskFile, promised } from "../../platform/index.js";
 import { shortageOf, WalFailedError, type Shortage } from "./errors.js";
 import { NextSegment, type PreparedFile } from "./next-segment.js";
@@ -12,22 +12,23 @@ import type { Recovery } from "./recovery.js";
 import type { LogFiles } from "./segment-files.js";
 import { firstRecordAt, segmentFileName } from "./segment.js";
 
-/** Beyond this, a batch is refused by throwing: whoever gathers batches bounds them far below. */
+/** The largest batch; a larger one throws. The core's limits are far below. */
 const maxBatchBytes = 1024 * 1024 * 1024;
 
+/** The options of `Wal`. */
 export interface WalOptions {
   readonly disk: Disk;
-  /** Created if need be. Nothing else may write to it. */
+  /** The directory, created if missing. Nothing else may write to it. */
   readonly directory: string;
-  /** A multiple of 512. A larger batch gets a segment of its own size. */
+  /** The size of a segment, a multiple of 512. A larger batch gets a segment of its own size. */
   readonly segmentBytes: number;
-  /** Space that is left to others on this disk: with less, there is none for another segment. 0 if absent. */
+  /** The free bytes to leave on the disk: with less, no segment is created. 0 by default. */
   readonly reserveBytes?: number;
-  /** Called once: a `WalFailedError` after which nothing is durable any more. The member must stop. */
+  /** Reports, once, a `WalFailedError` after which nothing becomes durable. The member must stop. */
   readonly onFailure: (error: Error) => void;
-  /** `Wal.full` changed. */
+  /** Reports that `Wal.isFull` has changed. */
   readonly onFull?: (full: boolean, shortage: Shortage) => void;
-  /** A segment that is not needed any more could not be removed: it only costs space, and is tried again with the next. */
+  /** Reports an obsolete segment that could not be removed. It only costs space; the next removal tries again. */
   readonly onRemovalFailure?: (error: Error) => void;
 }
 
@@ -36,24 +37,27 @@ interface Current {
   readonly file: DiskFile;
   readonly path: string;
   readonly bytes: number;
-  /** Where the next record begins. */
+  /** The start of the next record. */
   position: number;
 }
 
 interface Opened {
   readonly files: LogFiles;
   readonly recovery: Recovery;
-  /** Of the last segment. */
+  /** The file of the last segment. */
   readonly file: DiskFile | undefined;
 }
 
-/** What a new segment begins with, beside what its header takes from the log as it is. */
+/** The log before a new segment, for its header. */
 interface Beginning {
-  /** The log before the first record; what is in older segments does not count if it `restarts`. */
+  /** The end of the log before the first record; older segments are obsolete if it `restarts`. */
   readonly before: LogEnd;
   readonly restarts: boolean;
 }
 
+/**
+ * A write-ahead log, open for appending. One append or restart at a time; any failure of the disk is final. Opened by `openWal`.
+ */
 export class Wal {
   private readonly disk: Disk;
   private readonly directory: string;
@@ -67,17 +71,17 @@ export class Wal {
   private sequence: number;
   private chain: number;
   private end: LogEnd;
-  /** Of the append or restart under way. */
+  /** The callback of the append or restart under way. */
   private done: (() => void) | undefined;
-  /** Whether that waits for its disk (rather than for space or descriptors). */
-  private writing = false;
-  /** A segment whose name is to be synced as soon as there are file descriptors. */
+  /** Tells whether that append waits for the disk, not for a shortage to end. */
+  private isWriting = false;
+  /** A renamed segment whose directory must be synced once there are file descriptors. */
   private unnamed: { readonly file: DiskFile; readonly sync: () => void } | undefined;
-  private whenIdle: (() => void) | undefined;
+  private onIdle: (() => void) | undefined;
   private failure: Error | undefined;
   private closing: Promise<void> | undefined;
 
-  /** Only for `openWal`. */
+  /** Used by `openWal` only. */
   constructor(options: WalOptions, { files, recovery: { end, tail }, file }: Opened) {
     this.disk = options.disk;
     this.directory = options.directory;
@@ -88,7 +92,7 @@ export class Wal {
       directory: options.directory,
       segmentBytes: options.segmentBytes,
       reserveBytes: options.reserveBytes ?? 0,
-      onFull: (full, shortage) => this.shortageChanged(full, shortage),
+      onFull: (full, shortage) => this.onShortageChanged(full, shortage),
       onFailure: (operation, failed, cause) => this.fail(operation, failed, cause),
     });
     this.old = new OldSegments({
@@ -102,18 +106,18 @@ export class Wal {
     this.chain = tail?.chain ?? 0;
     if (tail !== undefined && file !== undefined)
       this.current = { file, path: tail.file, bytes: tail.fileBytes, position: tail.position };
-    this.prepareInTime();
+    this.prepareIfHalfFull();
   }
 
   /**
-   * There is no space, or no file descriptor, for the next segment. Appends go on while they fit in the present one; the
-   * first that does not waits, and neither its `done` nor a failure is reported, until `retryNextSegment` finds some.
+   * Tells whether there is a shortage of space or file descriptors for the next segment. Appends continue while they fit into
+   * the current segment; the first that does not waits, without `done` or failure, until `retryNextSegment` succeeds.
    */
-  get full(): boolean {
-    return this.next.full || this.unnamed !== undefined;
+  get isFull(): boolean {
+    return this.next.isFull || this.unnamed !== undefined;
   }
 
-  /** Index of the last entry appended, durable or on its way; 0 if there is none. */
+  /** The index of the last entry appended, durable or being written; 0 if there is none. */
   get lastIndex(): LogIndex {
     return this.end.lastIndex;
   }
@@ -123,15 +127,15 @@ export class Wal {
    * synced write. One append at a time: the next may be made from within `done`.
    *
    * @param done called once all of it is durable, never synchronously; never called after a failure
-   * @throws Error if another append is under way, after a failure or `close`, or if the batch cannot follow what is
-   * there (a gap, a falling term, a second vote, a replaced commit): nothing of it is written
+   * @throws Error if another append is under way, after a failure or `close`, or if the batch cannot follow the log (a gap,
+   * a falling term, a second vote, a replaced committed entry): nothing of it is written
    */
   append(hardState: HardState | undefined, entries: readonly Entry[], done: () => void): void {
     const batch = { hardState, entries };
-    const problem = this.whyRefused() ?? whyNotAfter(this.end, batch) ?? this.old.whyNotAppended(entries);
+    const problem = this.reasonToRefuse() ?? conflictWithEnd(this.end, batch) ?? this.old.reasonToRefuse(entries);
     if (problem !== undefined) throw new Error(`Cannot append to the log: ${problem}`, { cause: this.failure });
     const { record, current } = this;
-    record.put(batch, current?.position ?? firstRecordAt);
+    record.putBatch(batch, current?.position ?? firstRecordAt);
     const bytes = record.endFrom(0);
     if (bytes > maxBatchBytes) throw new RangeError(`Cannot append ${bytes} bytes at once: too many`);
     this.done = done;
@@ -141,48 +145,48 @@ export class Wal {
   }
 
   /**
-   * Forgets what the state machine holds durably: segments without an entry after `through` are removed, one after the
-   * other, in the background. Whole segments only, and never the last, so the next open finds some that are older.
+   * Removes, in the background, the segments without an entry after `through`, which the state machine holds durably. Only
+   * whole segments and never the last one, so the next open finds some entries at or before `through`.
    */
   truncate(through: LogIndex): void {
-    if (this.whyUnusable() === undefined) this.old.truncate(through);
+    if (this.reasonUnusable() === undefined) this.old.truncate(through);
   }
 
   /**
-   * Begins the log anew, empty, after `base`: the state machine holds everything up to there, durably. A crash leaves
-   * either the log as it was or as it is afterwards. Counts as an append: one at a time.
+   * Restarts the log, empty, after `base`: the state machine holds everything up to it durably. A crash leaves the old log or
+   * the new one. It counts as an append: one at a time.
    *
-   * @param hardState as it is to be afterwards; its commit index counts as `base.index` if it is less
+   * @param hardState the hard state afterwards; a commit index below `base.index` counts as that
    * @param done called once that is durable, never synchronously; never called after a failure
-   * @throws Error if an append is under way, after a failure or `close`, or if `base` is behind what is committed or of a
-   * term still to come, or `hardState` contradicts the one before
+   * @throws Error if an append is under way, after a failure or `close`, if `base` is before the commit index or of a later term
+   * than `hardState`, or if `hardState` contradicts the one before
    */
   restart(base: LogPosition, hardState: HardState, done: () => void): void {
-    const problem = this.whyRefused() ?? whyNotRestartedAt(this.end, base, hardState);
+    const problem = this.reasonToRefuse() ?? conflictWithRestart(this.end, base, hardState);
     if (problem !== undefined) throw new Error(`Cannot restart the log: ${problem}`, { cause: this.failure });
-    // Nobody may replace what the state machine holds, so all of it counts as committed.
+    // The state machine holds all of it, so it counts as committed.
     const before = { hardState: { ...hardState, commit: base.index }, lastIndex: base.index, lastTerm: base.term };
-    this.record.put({ hardState: before.hardState, entries: [] }, firstRecordAt);
+    this.record.putBatch({ hardState: before.hardState, entries: [] }, firstRecordAt);
     this.done = done;
     this.beginSegment({ before, restarts: true });
     this.end = before;
   }
 
-  /** Tries again to make the next segment, if there was a shortage. Once a second is often enough. */
+  /** Tries again to create the next segment after a shortage. To be called about once a second. */
   retryNextSegment(): void {
-    if (this.whyUnusable() !== undefined) return;
+    if (this.reasonUnusable() !== undefined) return;
     this.unnamed?.sync();
     this.next.retry();
   }
 
-  /** Waits for a write under way, whose `done` is called first; an append that waits for space is dropped. */
+  /** Closes the log after the write under way, whose `done` is called first; an append that waits for space is dropped. */
   close(): Promise<void> {
     this.closing ??= this.release();
     return this.closing;
   }
 
   private async release(): Promise<void> {
-    if (this.writing) await new Promise<void>((resolve) => (this.whenIdle = resolve));
+    if (this.isWriting) await new Promise<void>((resolve) => (this.onIdle = resolve));
     await new Promise<void>((resolve) => this.next.close(resolve));
     await new Promise<void>((resolve) => this.old.close(resolve));
     const files = [this.current?.file, this.unnamed?.file];
@@ -191,26 +195,26 @@ export class Wal {
     for (const file of files) if (file !== undefined) await promised((done) => file.close(done));
   }
 
-  private whyUnusable(): string | undefined {
+  private reasonUnusable(): string | undefined {
     if (this.failure !== undefined) return "it has failed";
     return this.closing === undefined ? undefined : "it is closed";
   }
 
-  private whyRefused(): string | undefined {
-    return this.whyUnusable() ?? (this.done === undefined ? undefined : "another append is under way");
+  private reasonToRefuse(): string | undefined {
+    return this.reasonUnusable() ?? (this.done === undefined ? undefined : "another append is under way");
   }
 
   private continueSegment(current: Current): void {
     const sealed = this.record.seal(this.chain);
     this.write(current, sealed.bytes, current.position, () => {
       current.position += sealed.length;
-      this.appended(sealed);
+      this.onAppended(sealed);
     });
   }
 
   private beginSegment(beginning: Beginning): void {
     this.record.moveToFront();
-    this.next.take(sectorEnd(this.record.endFrom(firstRecordAt)), (file) => this.startSegment(file, beginning));
+    this.next.requestFile(sectorEnd(this.record.endFrom(firstRecordAt)), (file) => this.startSegment(file, beginning));
   }
 
   private startSegment(prepared: PreparedFile, { before, restarts }: Beginning): void {
@@ -221,48 +225,48 @@ export class Wal {
     const header = { ...name, hardState, chain: this.chain, fileBytes: bytes, termBefore, restarts };
     const sealed = this.record.sealFirst(header);
     this.write(prepared, sealed.bytes, 0, () =>
-      this.giveName(prepared, finalPath, () => {
-        this.current?.file.close(() => undefined); // all of it was durable long ago: closing it can lose nothing
+      this.renameSegment(prepared, finalPath, () => {
+        this.current?.file.close(() => undefined); // all of it is durable: closing it can lose nothing
         this.current = { file, path: finalPath, bytes, position: sealed.length };
         this.sequence = name.sequence;
-        this.old.began({ file: finalPath, header });
-        this.appended(sealed);
+        this.old.onSegmentBegun({ file: finalPath, header });
+        this.onAppended(sealed);
       }),
     );
   }
 
-  /** From here on the segment counts. */
-  private giveName({ file, path: from }: PreparedFile, to: string, then: () => void): void {
+  /** Renames the segment to its final name: from then on it belongs to the log. */
+  private renameSegment({ file, path: from }: PreparedFile, to: string, then: () => void): void {
     this.disk.rename(from, to, (renameError) => {
       if (renameError !== null) this.failAppend("rename", from, renameError);
-      else this.syncName(file, then);
+      else this.syncRename(file, then);
     });
   }
 
-  /** Without a descriptor for the directory nothing was synced, so trying again later is as good. */
-  private syncName(file: DiskFile, then: () => void): void {
-    this.writing = true;
+  /** Syncs the directory. Without a descriptor nothing was synced, so the sync is tried again later. */
+  private syncRename(file: DiskFile, then: () => void): void {
+    this.isWriting = true;
     this.disk.syncDirectory(this.directory, (error) => {
       const wasWaiting = this.unnamed !== undefined;
       if (error === null) {
         this.unnamed = undefined;
         then();
-        if (wasWaiting && !this.next.full) this.onFull(false, "descriptors");
+        if (wasWaiting && !this.next.isFull) this.onFull(false, "descriptors");
       } else if (shortageOf(error) === "descriptors") {
-        this.writing = false;
+        this.isWriting = false;
         const sync = (): void => {
-          if (!this.writing) this.syncName(file, then);
+          if (!this.isWriting) this.syncRename(file, then);
         };
         this.unnamed = { file, sync };
-        if (!wasWaiting && !this.next.full) this.onFull(true, "descriptors");
-        this.whenIdle?.();
+        if (!wasWaiting && !this.next.isFull) this.onFull(true, "descriptors");
+        this.onIdle?.();
       } else {
         this.failAppend("sync", this.directory, error);
       }
     });
   }
 
-  private shortageChanged(full: boolean, shortage: Shortage): void {
+  private onShortageChanged(full: boolean, shortage: Shortage): void {
     if (this.unnamed === undefined) this.onFull(full, shortage);
   }
 
@@ -272,36 +276,36 @@ export class Wal {
     position: number,
     then: () => void,
   ): void {
-    this.writing = true;
+    this.isWriting = true;
     file.write(bytes, position, (error) => {
       if (error === null) then();
       else this.failAppend("write", path, error);
     });
   }
 
-  private appended({ checksum }: Sealed): void {
+  private onAppended({ checksum }: Sealed): void {
     this.chain = checksum;
-    this.writing = false;
-    this.prepareInTime();
+    this.isWriting = false;
+    this.prepareIfHalfFull();
     const { done } = this;
     this.done = undefined;
-    // Preparing the next segment may have failed meanwhile: then the member stops, and says nothing more.
+    // Preparing the next segment may have failed meanwhile: then the member stops and sends nothing more.
     if (this.failure === undefined) done?.();
-    this.whenIdle?.();
+    this.onIdle?.();
   }
 
-  /** Half a segment is time enough to fill the next one with zeros, and spares a member that is hardly used the space. */
-  private prepareInTime(): void {
+  /** Prepares the next segment once the current one is half full: early enough, and an idle member uses less space. */
+  private prepareIfHalfFull(): void {
     const { current } = this;
     if (this.closing !== undefined || this.failure !== undefined) return;
     if (current === undefined || current.position >= current.bytes / 2) this.next.prepare();
   }
 
-  /** The append under way has failed: `done` is not called any more. */
+  /** Fails the append under way: its `done` is never called. */
   private failAppend(operation: string, file: string, cause: Error): void {
-    this.writing = false;
+    this.isWriting = false;
     this.fail(operation, file, cause);
-    this.whenIdle?.();
+    this.onIdle?.();
   }
 
   private fail(operation: string, file: string, cause: Error): void {

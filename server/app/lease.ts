@@ -9,7 +9,7 @@ export interface LeaseParts {
   readonly store: Pick<KvStore, "revision" | "lease" | "inSlices">;
   readonly proposals: Pick<Proposals<CommandResults>, "propose">;
   /** The time of leases, if this member leads. */
-  readonly leases: Pick<LeaseKeeper, "all">;
+  readonly leases: Pick<LeaseKeeper, "listLeases">;
   /** Asks the leader for what only it knows. */
   readonly leader: Pick<LeaderCalls, "ask">;
 }
@@ -93,7 +93,7 @@ export const leaseOperations = (
     leaseLeases: (_caller, _request, handler) => {
       const { revision } = store;
       store
-        .inSlices((isTired) => leases.all(isTired))
+        .inSlices((isTired) => leases.listLeases(isTired))
         .then(
           (response) => handler.onResult({ response, revision }),
           (error: unknown) => handler.onError(error),

@@ -1,5 +1,5 @@
 import { counterFromRequest, type StatusResponse } from "../../proto/index.js";
-import { noMember, type RaftNode } from "../../raft/index.js";
+import { type MemberId, noMember, type RaftNode } from "../../raft/index.js";
 import type { BackendSize, KvStore } from "../../store/index.js";
 import { formatId, ServerError, serverVersion, storageVersion } from "../base/index.js";
 import type { Applier } from "../replication/apply/index.js";
@@ -46,7 +46,7 @@ export const maintenanceOperations = (parts: MaintenanceParts): MaintenanceOpera
       if (leader !== id) throw new ServerError("not-leader", `${formatId(leader)} leads, not this member`);
       if (!applier.members.all.some(({ ID }) => ID === target))
         throw new ServerError("bad-transferee", `there is no member ${formatId(target)}`);
-      transfer.begin(target, (leading) => {
+      transfer.begin(target as MemberId, (leading) => {
         if (leading === target) handler.onResult(undefined);
         else
           handler.onError(

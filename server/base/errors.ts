@@ -44,21 +44,25 @@ export class StartError extends Error {
   override readonly name = "StartError";
 }
 
+/** Returns the evidence that a directory is stale: its own number of starts, and the greater one that others have seen. */
+export const describeStale = (own: number, known: number, witness: string): string =>
+  `started ${own === 1 ? "once" : `${own} times`}, ${witness} has seen ${known} starts`;
+
 /**
- * A member's directory was emptied, or is from another time: it has forgotten what it promised the others, and what it
- * proposes now all members may take for repeats.
+ * An error for a stale data directory: emptied, or an older copy. It lacks votes and acknowledgements of the member, and its
+ * proposals may be skipped as repeats.
  */
-export class ForeignPastError extends StartError {
-  /** @param evidence what is known of it that this directory does not hold */
+export class StaleDirectoryError extends StartError {
+  /** @param evidence the reason why the directory is stale */
   constructor(evidence: string) {
     super(
-      `this data directory is not what this member used last: ${evidence}: ` +
+      `stale data directory: ${evidence}: ` +
         "put back the directory as it was at its last stop, or leave the member stopped",
     );
   }
 
-  /** The replicated state tells of a later start. */
-  static ofLaterStart(known: number, own: number): ForeignPastError {
-    return new ForeignPastError(`its start ${known} is known, this is start ${own}`);
+  /** Returns the error for a later start in the replicated state. */
+  static ofLaterStart(known: number, own: number): StaleDirectoryError {
+    return new StaleDirectoryError(describeStale(own, known, "the cluster"));
   }
 }

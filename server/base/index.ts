@@ -1,7 +1,8 @@
 // The terms of a member: errors, limits, log lines, URLs, versions.
 
 export { anonymousCaller, type Caller } from "./caller.js";
-export { ForeignPastError, ServerError, StartError, type ServerErrorCode } from "./errors.js";
+export type { ClusterId } from "./ids.js";
+export { describeStale, ServerError, StaleDirectoryError, StartError, type ServerErrorCode } from "./errors.js";
 export {
   maxClientConnections,
   maxConnectionsBeforeReady,

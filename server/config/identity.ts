@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { MemberId } from "../../raft/index.js";
-import { StartError } from "../base/index.js";
+import { type ClusterId, StartError } from "../base/index.js";
 
 /** The first 8 bytes of a SHA-1, big-endian: how etcd makes ids. */
 const idOf = (data: Uint8Array): bigint => createHash("sha1").update(data).digest().readBigUInt64BE(0);
@@ -10,16 +10,16 @@ export const memberIdOf = (peerUrls: readonly string[], clusterToken: string): M
   const id = idOf(Buffer.from([...peerUrls].sort().join("") + clusterToken));
   // 0 stands for "nobody" in votes and leaders.
   if (id === 0n) throw new StartError("this member's id would be 0: choose another --initial-cluster-token");
-  return id;
+  return id as MemberId;
 };
 
 /** The id of a cluster: a digest of the ids it is started with, ascending. */
-export const clusterIdOf = (members: readonly MemberId[]): bigint => {
+export const clusterIdOf = (members: readonly MemberId[]): ClusterId => {
   const bytes = Buffer.alloc(members.length * 8);
   [...members]
     .sort((a, b) => (a < b ? -1 : 1))
     .forEach((id, position) => void bytes.writeBigUInt64BE(id, position * 8));
   const id = idOf(bytes);
   if (id === 0n) throw new StartError("the cluster's id would be 0: choose another --initial-cluster-token");
-  return id;
+  return id as ClusterId;
 };

@@ -1,14 +1,14 @@
 import { join, resolve } from "node:path";
 import type { LogIndex, LogPosition, MemberId, Term } from "../../raft/index.js";
 import { type DirectoryLock, errorCode, ifThere, type MemberDisk, readText, promised } from "../../platform/index.js";
-import { StartError } from "../base/index.js";
+import { type ClusterId, StartError } from "../base/index.js";
 
 /** The version of everything below `member/`; a newer one is refused. */
 export const formatVersion = 1;
 
 /** Whose data a directory holds. */
 export interface DirectoryOwner {
-  readonly clusterId: bigint;
+  readonly clusterId: ClusterId;
   readonly memberId: MemberId;
 }
 
@@ -161,7 +161,11 @@ const parseFormat = (text: string): (DirectoryOwner & { readonly formatVersion: 
   try {
     const { formatVersion, clusterId, memberId } = (JSON.parse(text) ?? {}) as Record<string, unknown>;
     if (typeof formatVersion === "number" && isHex(clusterId) && isHex(memberId))
-      return { formatVersion, clusterId: BigInt(`0x${clusterId}`), memberId: BigInt(`0x${memberId}`) };
+      return {
+        formatVersion,
+        clusterId: BigInt(`0x${clusterId}`) as ClusterId,
+        memberId: BigInt(`0x${memberId}`) as MemberId,
+      };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }

@@ -4,19 +4,21 @@ import type { MemberId } from "../../raft/index.js";
 import { LeaderCalls, type LeaderStatus } from "./leader-calls.js";
 import { ServedCalls, type Serve } from "./served-calls.js";
 
+/** The options of `PeerCalls`. */
 export interface PeerCallsOptions {
   readonly self: MemberId;
-  /** Grows with each start of this member. */
+  /** The number of this incarnation, greater than every earlier one. */
   readonly incarnation: number;
+  /** The deadline of a call, in milliseconds. */
   readonly timeoutMs: number;
   readonly clock: Clock;
-  /** Answers while this member leads. */
+  /** Serves the calls of members while this member leads. */
   readonly serve: Serve;
-  /** Sends to another member; may lose it. */
+  /** Sends calls and responses to another member; they may be lost. */
   readonly send: (to: MemberId, calls: Calls) => void;
 }
 
-/** Calls that one life of a member can make; the next one begins behind them. */
+/** The numbers reserved for the calls of one incarnation; the next one starts behind them. */
 const callsPerIncarnation = 2 ** 32;
 
 interface Outbox {
@@ -24,9 +26,9 @@ interface Outbox {
   responses: CallResponse[];
 }
 
-/** What this member asks its leader, and what others ask it: what is said to a member in one turn of the loop is one frame. */
+/** Calls between members, both sides: all calls and responses to a member in one turn of the event loop share a frame. */
 export class PeerCalls {
-  /** What this member asks. */
+  /** The client side: calls of this member to its leader. */
   readonly leader: LeaderCalls;
   private readonly served: ServedCalls;
   private readonly outboxes = new Map<MemberId, Outbox>();
@@ -38,39 +40,43 @@ export class PeerCalls {
       clock,
       firstNumber: incarnation * callsPerIncarnation,
       send: (to, number, request) => {
-        if (to === self) this.served.asked(self, number, request);
+        if (to === self) this.served.onRequest(self, number, request);
         else this.outboxFor(to).requests.push({ number: BigInt(number), request });
       },
     });
     this.served = new ServedCalls({
       serve,
       send: (to, number, response) => {
-        if (to === self) this.leader.answered(number, response);
+        if (to === self) this.leader.onResponse(number, response);
         else this.outboxFor(to).responses.push({ number: BigInt(number), response });
       },
     });
   }
 
-  received(from: MemberId, { requests, responses }: Calls): void {
+  /** Handles calls and responses of a peer. */
+  onReceived(from: MemberId, { requests, responses }: Calls): void {
     for (const { number, request } of requests)
-      if (request !== undefined) this.served.asked(from, Number(number), request);
+      if (request !== undefined) this.served.onRequest(from, Number(number), request);
     for (const { number, response } of responses)
-      if (response !== undefined) this.leader.answered(Number(number), response);
+      if (response !== undefined) this.leader.onResponse(Number(number), response);
   }
 
-  leaderChanged(status: LeaderStatus): void {
-    this.leader.leaderChanged(status);
+  /** Handles a change of leader or term. */
+  onLeaderChanged(status: LeaderStatus): void {
+    this.leader.onLeaderChanged(status);
   }
 
-  leaderReached(): void {
-    this.leader.leaderReached();
+  /** Retransmits the pending calls: there is a new link to the leader. */
+  onLeaderReachable(): void {
+    this.leader.onLeaderReachable();
   }
 
-  /** A connection to or from the member closed: what it asked it asks again. */
-  linkClosed(peer: MemberId): void {
-    this.served.linkClosed(peer);
+  /** Forgets the calls of a peer whose link closed: it retransmits them. */
+  onLinkClosed(peer: MemberId): void {
+    this.served.onLinkClosed(peer);
   }
 
+  /** Fails the pending calls. */
   stop(): void {
     this.leader.stop();
   }

@@ -1,4 +1,4 @@
-// Leases: their time at the leader, and what other members ask the leader about them.
+// Leases: the leader's clock of leases, and the calls of members to the leader about them.
 
 export { PeerCalls } from "./calls.js";
 export { LeaderCalls } from "./leader-calls.js";

@@ -6,37 +6,38 @@ import type { Question, ResponseTo } from "./served-calls.js";
 interface PendingCall {
   readonly question: Question;
   readonly deadline: number;
-  askedAt: number;
+  sentAt: number;
   readonly handler: ResultHandler<ResponseTo<Question>>;
 }
 
+/** The options of `LeaderCalls`. */
 export interface LeaderCallsOptions {
-  /** Longest wait, in milliseconds (etcd: 5 s + 2 election timeouts). */
+  /** The deadline of a call, in milliseconds (etcd: 5 s + 2 election timeouts). */
   readonly timeoutMs: number;
   readonly clock: Clock;
-  /** Above every number that earlier lives of this member gave. */
+  /** The first call's number, greater than every number of earlier incarnations. */
   readonly firstNumber: number;
-  /** May be lost, or not be answered: it is asked again. */
+  /** Sends a call; it is retransmitted until there is an answer. */
   readonly send: (to: MemberId, number: number, question: Question) => void;
 }
 
-/** The leader, as far as this member knows. */
+/** The known leader and its term. */
 export type LeaderStatus = Pick<CoreStatus, "id" | "leader" | "term">;
 
-/** A call or its answer may be lost, or meet a member that does not lead: it is made again after this long. */
-const retryMs = 500;
+/** The retransmit timeout of a call, in milliseconds: it or its answer may be lost, or its receiver may not lead. */
+const retransmitMs = 500;
 const sweepMs = 50;
 
 /**
- * What only the leader can answer, asked of whoever leads: this member itself or another one. Asked again until the
- * deadline, so it must do no harm twice.
+ * The client side of calls to the leader, which may be this member itself. A call is retransmitted until its deadline, so it
+ * must be idempotent.
  */
 export class LeaderCalls {
   private leader: MemberId = noMember;
   private term = 0;
-  /** This member led, heard no majority for an election timeout, and knows of no leader since. */
+  /** Tells that this member led, stepped down for lack of a quorum, and has known no leader since. */
   private hasLostQuorum = false;
-  /** In the order in which they were asked first: the first has the nearest deadline. */
+  /** The pending calls by number, oldest first: the first has the nearest deadline. */
   private readonly pending = new Map<number, PendingCall>();
   private next: number;
   private stopped = false;
@@ -48,49 +49,49 @@ export class LeaderCalls {
   }
 
   /**
-   * Asks the leader.
+   * Sends a call to the leader; exactly one function of `settle` is called later.
    *
    * @throws ServerError `too-many-requests`, `server-stopped`; `no-leader` while this member has lost its quorum
    */
   ask<Asked extends Question>(question: Asked, handler: ResultHandler<ResponseTo<Asked>>): void {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
-    if (this.hasLostQuorum) throw lostQuorum();
+    if (this.hasLostQuorum) throw lostQuorumError();
     if (this.pending.size >= maxPendingCalls)
       throw new ServerError("too-many-requests", `${maxPendingCalls} calls wait for the leader`);
     const { clock, timeoutMs } = this.options;
     const number = this.next++;
-    const call: PendingCall = { question, deadline: clock.now() + timeoutMs, askedAt: 0, handler };
+    const call: PendingCall = { question, deadline: clock.now() + timeoutMs, sentAt: 0, handler };
     this.pending.set(number, call);
-    this.send(number, call);
+    this.sendCall(number, call);
   }
 
-  /** The answer to a call; one that is not waited for any more is dropped. */
-  answered(number: number, response: ResponseTo<Question>): void {
+  /** Settles a call with its response; a late response is dropped. */
+  onResponse(number: number, response: ResponseTo<Question>): void {
     const call = this.pending.get(number);
-    // Of another kind than what was asked: no member sends that.
+    // A response of another kind than the call is not from a member.
     if (call?.question.$case !== response.$case) return;
     this.pending.delete(number);
     call.handler.onResult(response);
   }
 
   /**
-   * Another leader, another term of the same, or none. A member that leads and then knows of no leader in the same term has
-   * stepped down because it heard no majority: no quorum will confirm an answer. After a higher term was seen, another
-   * member is about to lead, and calls wait for it.
+   * Handles a change of leader or term. A member that led and then knows no leader in the same term has stepped down for lack of
+   * a quorum: pending calls fail. In a greater term another member is about to lead, and calls wait for it.
    */
-  leaderChanged({ id, leader, term }: LeaderStatus): void {
+  onLeaderChanged({ id, leader, term }: LeaderStatus): void {
     this.hasLostQuorum = leader === noMember && this.leader === id && this.term === term;
     this.leader = leader;
     this.term = term;
-    if (this.hasLostQuorum) this.failAll(lostQuorum());
-    else this.sendAll();
+    if (this.hasLostQuorum) this.failAll(lostQuorumError());
+    else this.retransmitAll();
   }
 
-  /** A connection to the leader opened: calls before may have been lost. */
-  leaderReached(): void {
-    this.sendAll();
+  /** Retransmits the pending calls: earlier ones may be lost with the former link. */
+  onLeaderReachable(): void {
+    this.retransmitAll();
   }
 
+  /** Fails the pending calls and all later ones. */
   stop(): void {
     this.stopped = true;
     this.stopSweep();
@@ -103,12 +104,12 @@ export class LeaderCalls {
     for (const { handler } of left) handler.onError(error);
   }
 
-  private sendAll(): void {
-    for (const [number, call] of this.pending) this.send(number, call);
+  private retransmitAll(): void {
+    for (const [number, call] of this.pending) this.sendCall(number, call);
   }
 
-  private send(number: number, call: PendingCall): void {
-    call.askedAt = this.options.clock.now();
+  private sendCall(number: number, call: PendingCall): void {
+    call.sentAt = this.options.clock.now();
     if (this.leader !== noMember) this.options.send(this.leader, number, call.question);
   }
 
@@ -117,15 +118,15 @@ export class LeaderCalls {
     for (const [number, call] of this.pending) {
       if (call.deadline <= now) {
         this.pending.delete(number);
-        call.handler.onError(this.overdue());
-      } else if (now - call.askedAt >= retryMs) this.send(number, call);
+        call.handler.onError(this.timeoutError());
+      } else if (now - call.sentAt >= retransmitMs) this.sendCall(number, call);
     }
   }
 
-  private overdue(): ServerError {
+  private timeoutError(): ServerError {
     if (this.leader === noMember) return new ServerError("no-leader", "there was no leader to ask");
     return new ServerError("timed-out", "the leader did not answer in time");
   }
 }
 
-const lostQuorum = (): ServerError => new ServerError("no-leader", "this member led and heard no majority");
+const lostQuorumError = (): ServerError => new ServerError("no-leader", "this member led and heard no majority");

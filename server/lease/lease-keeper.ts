@@ -5,15 +5,17 @@ import { type ResultHandler, ServerError } from "../base/index.js";
 import { LeaseTerm, type LeaseInfo } from "./lease-term.js";
 import type { Command } from "../replication/index.js";
 
-/** How often the leader looks for leases whose time is over. */
+/** The interval at which the leader looks for expired leases, in milliseconds. */
 export const sweepMs = 50;
-/** More than so much between two looks counts as so much: the member was held up, and could hear no keep-alive. */
+/** The longest step of the keeper's clock, in milliseconds: a blocked member receives no keep-alives. */
 const longestStepMs = 500;
-/** Entries that wait to be committed; until one is, the end of no further lease is proposed. */
+/** The bound on uncommitted expiry entries; beyond it no further expiry is proposed. */
 const maxExpiriesUnderWay = 20;
 
+/** The options of `LeaseKeeper`. */
 export interface LeaseKeeperOptions {
   readonly clock: Clock;
+  /** The election timeout, in milliseconds: a new leader's extension of every lease. */
   readonly electionMs: number;
   readonly store: Pick<KvStore, "leases" | "leaseKeyCount">;
   /** @throws ServerError */
@@ -21,12 +23,12 @@ export interface LeaseKeeperOptions {
 }
 
 /**
- * Watches the time of all leases while this member leads, and proposes their end. A deposed leader that does not know it
- * yet ends nothing: what it proposes bears its term, and has no effect in another.
+ * The clock of all leases while this member leads, as etcd's primary lessor: proposes the revocation of expired leases. The
+ * proposal bears the leader's term and has no effect in another one, so a deposed leader revokes nothing.
  */
 export class LeaseKeeper {
   private current: LeaseTerm | undefined = undefined;
-  private underWay = 0;
+  private pendingExpiries = 0;
   private time = 0;
   private sweptAt: number;
   private readonly stopSweep: () => void;
@@ -36,53 +38,54 @@ export class LeaseKeeper {
     this.stopSweep = options.clock.every(sweepMs, () => this.sweep());
   }
 
-  /** The leader or its term changed. */
-  statusChanged({ role, term }: Pick<CoreStatus, "role" | "term">): void {
+  /** Handles a change of role or term: a new leader restarts the time of all leases. */
+  onStatusChange({ role, term }: Pick<CoreStatus, "role" | "term">): void {
     this.endTerm();
     if (role !== "leader") return;
     const { store, electionMs } = this.options;
     this.current = new LeaseTerm(term, store.leases(), { now: this.now(), graceMs: electionMs });
   }
 
-  /** A lease was granted, here as everywhere. */
-  granted(lease: Lease): void {
-    this.current?.granted(lease, this.now());
+  /** Adds a lease whose grant was applied. */
+  onGranted(lease: Lease): void {
+    this.current?.onGranted(lease, this.now());
   }
 
-  /** A lease is gone, here as everywhere. */
-  revoked(id: bigint): void {
-    this.current?.revoked(id);
+  /** Removes a lease whose revocation was applied. */
+  onRevoked(id: bigint): void {
+    this.current?.onRevoked(id);
   }
 
   /**
-   * Keeps a lease alive. To be called once a quorum has confirmed, after the client asked, who leads.
+   * Renews a lease. To be called after a quorum has confirmed the leader since the client's request.
    *
-   * @param answer takes how long it lives from now on; 0: there is no such lease; undefined: another member leads
+   * @param answer called with the TTL in seconds; 0 if there is no such lease; undefined if this member does not lead
    */
-  renew(id: bigint, answer: (seconds: number | undefined) => void): void {
+  renewLease(id: bigint, answer: (seconds: number | undefined) => void): void {
     if (this.current === undefined) answer(undefined);
-    else this.current.renew(id, this.now(), answer);
+    else this.current.renewLease(id, this.now(), answer);
   }
 
-  /** Whether this member leads, and so knows the time of leases. */
-  get leads(): boolean {
+  /** Tells whether this member leads, and so knows the remaining time of leases. */
+  get isLeader(): boolean {
     return this.current !== undefined;
   }
 
-  /** Undefined: there is no such lease, or this member does not lead. */
-  info(id: bigint): LeaseInfo | undefined {
-    return this.current?.info(id, this.now());
+  /** Returns the times of a lease; undefined if there is no such lease or this member does not lead. */
+  findLease(id: bigint): LeaseInfo | undefined {
+    return this.current?.findLease(id, this.now());
   }
 
   /**
-   * All leases; if this member leads, those first that end soonest, and in slices.
+   * Lists all leases, in slices; if this member leads, in the order of expiry.
    *
-   * @param isTired told how many leases were looked at since it was asked last; true: others are to run
+   * @param isTired called with the number of leases since its last call; true ends the slice
    */
-  *all(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: bigint }[]> {
-    return this.current === undefined ? [...this.options.store.leases()] : yield* this.current.byExpiry(isTired);
+  *listLeases(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: bigint }[]> {
+    return this.current === undefined ? [...this.options.store.leases()] : yield* this.current.listByExpiry(isTired);
   }
 
+  /** Stops the clock. */
   stop(): void {
     this.stopSweep();
     this.endTerm();
@@ -91,11 +94,11 @@ export class LeaseKeeper {
   private endTerm(): void {
     const ended = this.current;
     this.current = undefined;
-    this.underWay = 0;
-    ended?.end();
+    this.pendingExpiries = 0;
+    ended?.endTerm();
   }
 
-  /** A clock that does not go on while this member is frozen. */
+  /** Returns the keeper's time, which stands still while this member is frozen. */
   private now(): number {
     return this.time + Math.min(this.options.clock.now() - this.sweptAt, longestStepMs);
   }
@@ -104,20 +107,20 @@ export class LeaseKeeper {
     this.time = this.now();
     this.sweptAt = this.options.clock.now();
     const current = this.current;
-    if (current === undefined || this.underWay >= maxExpiriesUnderWay) return;
+    if (current === undefined || this.pendingExpiries >= maxExpiriesUnderWay) return;
     const leases = current.takeExpired(this.time, (id) => this.options.store.leaseKeyCount(id));
     if (leases.length > 0) this.propose(current, leases);
   }
 
   private propose(current: LeaseTerm, expired: readonly Lease[]): void {
     const leases = expired.map(({ id, generation }) => ({ id, generation: BigInt(generation) }));
-    // Proposed twice does no harm: the generation tells a lease that was granted since from the one that expired.
+    // A second proposal is harmless: the generation distinguishes a lease granted since from the expired one.
     const settled = (): void => {
       if (this.current !== current) return;
-      this.underWay--;
-      current.again(expired, this.now());
+      this.pendingExpiries--;
+      current.retryExpiries(expired, this.now());
     };
-    this.underWay++;
+    this.pendingExpiries++;
     try {
       this.options.propose(
         { $case: "leaseExpiry", value: { term: BigInt(current.term), leases } },

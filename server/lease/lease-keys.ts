@@ -5,7 +5,7 @@ import { encodeParts, type IsTired } from "../rpc/index.js";
 const keysTag = (5 << 3) | 2;
 const keysPerLook = 50;
 
-/** Encodes the field `keys` of a LeaseTimeToLiveResponse, in slices. @param keys one character per byte */
+/** Encodes the field `keys` of a LeaseTimeToLiveResponse, in slices. @param keys the keys, one character per byte */
 export function* encodedLeaseKeys(keys: readonly string[], isTired: IsTired): Sliced<Uint8Array> {
   const items: Uint8Array[] = [];
   for (const key of keys) {

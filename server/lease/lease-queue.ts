@@ -1,43 +1,46 @@
-/** Something that is due at a time; the queue keeps its own note in it. */
+/** An item of a queue, with its place in the heap. */
 export interface Due {
+  /** The time at which it is due, in milliseconds. */
   dueAt: number;
-  /** Where in the queue it is; -1: not there. Only the queue changes it. */
+  /** The item's place in the heap, -1 outside. Changed by the queue only. */
   position: number;
 }
 
-/** What is due, soonest first: a binary heap whose items know their places, so that any can be moved or removed. */
+/** A priority queue by due time: a binary heap whose items know their places, so that any can be moved or removed. */
 export class LeaseQueue<Item extends Due> {
   private readonly items: Item[] = [];
 
-  /** @param items all of them at once, which costs much less than one by one: a new leader has all leases to put in order */
+  /** @param items the first items; building the heap at once costs less than adding them, as a new leader does with all leases */
   constructor(items: readonly Item[]) {
     for (const item of items) item.position = this.items.push(item) - 1;
     const parents = this.items.slice(0, items.length >> 1);
     for (const parent of parents.reverse()) this.sink(parent); // from below: most sink by one place, if at all
   }
 
+  /** The item that is due first. */
   get first(): Item | undefined {
     return this.items[0];
   }
 
+  /** Adds an item. */
   add(item: Item): void {
     item.position = this.items.push(item) - 1;
     this.rise(item);
   }
 
-  /** Removes it, if it is there. */
+  /** Removes an item, if it is in the queue. */
   remove(item: Item): void {
     if (item.position < 0) return;
     const last = this.items.pop();
     if (last !== undefined && last !== item) {
-      this.place(last, item.position);
-      this.moved(last);
+      this.placeAt(last, item.position);
+      this.onMoved(last);
     }
     item.position = -1;
   }
 
-  /** Its `dueAt` has changed. */
-  moved(item: Item): void {
+  /** Restores the order after a change of `dueAt`. */
+  onMoved(item: Item): void {
     this.rise(item);
     this.sink(item);
   }
@@ -62,11 +65,11 @@ export class LeaseQueue<Item extends Due> {
 
   private swap(one: Item, other: Item): void {
     const { position } = one;
-    this.place(one, other.position);
-    this.place(other, position);
+    this.placeAt(one, other.position);
+    this.placeAt(other, position);
   }
 
-  private place(item: Item, position: number): void {
+  private placeAt(item: Item, position: number): void {
     this.items[position] = item;
     item.position = position;
   }

@@ -2,40 +2,41 @@ import type { Term } from "../../raft/index.js";
 import { slicedSort, type Lease, type Sliced } from "../../store/index.js";
 import { LeaseQueue, type Due } from "./lease-queue.js";
 
-/** Leases whose end one entry of the log proposes; at one a sweep these are etcd's 1000 a second. */
+/** The most leases in one expiry entry; with one entry per sweep these are etcd's 1000 per second. */
 export const maxExpiriesPerSweep = 50;
-/** An entry proposes the end of no further lease once those in it have so many keys: applying it blocks for that long. */
+/** The keys after which an expiry entry takes no further lease: they bound the time to apply it. */
 const maxKeysPerSweep = 500;
-/** Leases that a sweep finds due but kept alive since; the rest is for the next sweep. */
+/** The most leases visited in one sweep, renewed ones included; the rest waits for the next sweep. */
 const maxVisitsPerSweep = 2_000;
-/** When to propose the end of a lease again if the log could not take it (as etcd). */
+/** The delay after which an expiry is proposed again, in milliseconds (as in etcd). */
 export const expiryRetryMs = 3_000;
 
 /** A lease while this member leads. */
 interface TimedLease extends Due, Lease {
   expiresAt: number;
-  /** Its end was proposed: nothing can keep it alive any more. */
+  /** Tells that its expiry was proposed: it cannot be renewed any more. */
   isEnding: boolean;
-  /** Keep-alives that came too late: they wait until it is gone. */
+  /** The keep-alives that came too late: answered once it is revoked. */
   waiting: ((seconds: number | undefined) => void)[] | undefined;
 }
 
-/** What the leader knows of a lease. */
+/** The times of a lease. */
 export interface LeaseInfo {
+  /** The granted TTL. */
   readonly grantedSeconds: number;
-  /** Whole ones. */
+  /** The remaining time, in whole seconds. */
   readonly remainingSeconds: number;
 }
 
-/** When leases end, as one leader sees it during its term. Times are milliseconds on its own clock. */
+/** The expiry times of all leases during one leader's term, in milliseconds on its own clock. */
 export class LeaseTerm {
   private readonly leases = new Map<bigint, TimedLease>();
   private readonly queue: LeaseQueue<TimedLease>;
 
   /**
-   * What was kept alive under earlier leaders is not known, so every lease gets its full time.
+   * Restarts the time of every lease: renewals under earlier leaders are not known.
    *
-   * @param graceMs what every lease gets on top: a client has to find the new leader first
+   * @param graceMs the extension of every lease: a client has to find the new leader first
    */
   constructor(
     readonly term: Term,
@@ -46,14 +47,15 @@ export class LeaseTerm {
     this.queue = new LeaseQueue([...this.leases.values()]);
   }
 
-  granted(lease: Lease, now: number): void {
+  /** Adds a lease. */
+  onGranted(lease: Lease, now: number): void {
     const added = timed(lease, now);
     this.leases.set(lease.id, added);
     this.queue.add(added);
   }
 
-  /** It is gone, whatever the reason. */
-  revoked(id: bigint): void {
+  /** Removes a lease and answers the keep-alives that came too late. */
+  onRevoked(id: bigint): void {
     const lease = this.leases.get(id);
     if (lease === undefined) return;
     this.leases.delete(id);
@@ -62,22 +64,23 @@ export class LeaseTerm {
   }
 
   /**
-   * Keeps a lease alive.
+   * Renews a lease.
    *
-   * @param answer takes how long it lives from now on; 0: there is no such lease, or it was too late and now it is
-   * gone; undefined: this term is over
+   * @param answer called with the TTL in seconds; 0 if there is no such lease, or it expired and was revoked; undefined if this
+   * term ends before
    */
-  renew(id: bigint, now: number, answer: (seconds: number | undefined) => void): void {
+  renewLease(id: bigint, now: number, answer: (seconds: number | undefined) => void): void {
     const lease = this.leases.get(id);
     if (lease === undefined) answer(0);
     else if (lease.isEnding || lease.expiresAt <= now) (lease.waiting ??= []).push(answer);
     else {
-      lease.expiresAt = now + lease.ttlSeconds * 1_000; // its place in the queue is put right when it comes up
+      lease.expiresAt = now + lease.ttlSeconds * 1_000; // its place in the queue is corrected when it is due
       answer(lease.ttlSeconds);
     }
   }
 
-  info(id: bigint, now: number): LeaseInfo | undefined {
+  /** Returns the times of a lease; undefined if there is none. */
+  findLease(id: bigint, now: number): LeaseInfo | undefined {
     const lease = this.leases.get(id);
     if (lease === undefined) return undefined;
     const remaining = Math.max(0, Math.floor((lease.expiresAt - now) / 1_000));
@@ -85,17 +88,16 @@ export class LeaseTerm {
   }
 
   /**
-   * All leases there are when it begins, those first that end soonest; in slices. One that is kept alive meanwhile may stand
-   * where it stood before.
+   * Lists the leases in the order of expiry, in slices. A lease that is renewed meanwhile may keep its former place.
    */
-  byExpiry(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: bigint }[]> {
+  listByExpiry(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: bigint }[]> {
     return slicedSort([...this.leases.values()], (a, b) => a.expiresAt - b.expiresAt, isTired);
   }
 
   /**
-   * Takes leases whose time is over: their end is to be proposed. They come up again only through `again`.
+   * Returns expired leases, to propose their expiry. Each is returned again only after `retryExpiries`.
    *
-   * @param keyCount how many keys a lease has
+   * @param keyCount returns the number of a lease's keys
    */
   takeExpired(now: number, keyCount: (id: bigint) => number): Lease[] {
     const expired: Lease[] = [];
@@ -105,7 +107,7 @@ export class LeaseTerm {
       if (lease === undefined || lease.dueAt > now) break;
       if (lease.expiresAt > now) {
         lease.dueAt = lease.expiresAt;
-        this.queue.moved(lease);
+        this.queue.onMoved(lease);
         continue;
       }
       if (expired.length >= maxExpiriesPerSweep || keys >= maxKeysPerSweep) break;
@@ -117,8 +119,8 @@ export class LeaseTerm {
     return expired;
   }
 
-  /** The end of these leases may not have got into the log: those that still exist come up again later. */
-  again(expired: readonly Lease[], now: number): void {
+  /** Schedules the expiry of these leases again, if they still exist: the proposal may be lost. */
+  retryExpiries(expired: readonly Lease[], now: number): void {
     for (const { id } of expired) {
       const lease = this.leases.get(id);
       if (lease === undefined || !lease.isEnding || lease.position >= 0) continue;
@@ -127,8 +129,8 @@ export class LeaseTerm {
     }
   }
 
-  /** This member does not lead any more, or not in this term. */
-  end(): void {
+  /** Ends the term: waiting keep-alives are answered with undefined. */
+  endTerm(): void {
     const left = [...this.leases.values()];
     this.leases.clear();
     for (const { waiting } of left) for (const answer of waiting ?? []) answer(undefined);

@@ -28,20 +28,20 @@ import {
   memberIdOf,
 } from "../config/index.js";
 import { DataDirectory, mustRestart, restartLog } from "../data-dir/index.js";
-import { ForeignPastError, StartError, storeClockOf } from "../base/index.js";
+import { type ClusterId, StaleDirectoryError, StartError, storeClockOf } from "../base/index.js";
 import { LogSpace, SpacedBackend, StoreDescriptors, StoreSpace } from "../resources/index.js";
 import type { MemberEnvironment, MemberParts } from "./parts.js";
-import { Acquaintances } from "../peers/index.js";
+import { PeerIncarnations } from "../peers/index.js";
 import { NewStores, type NewStoresOptions } from "../snapshots/index.js";
 import type { Teardown } from "./teardown.js";
 
 export interface DurableState {
-  readonly clusterId: bigint;
+  readonly clusterId: ClusterId;
   readonly memberId: MemberId;
   /** Higher than at every start before. */
   readonly incarnation: number;
   /** Who this member is to the others, and they to it. */
-  readonly acquaintances: Acquaintances;
+  readonly peerIncarnations: PeerIncarnations;
   readonly wal: Wal;
   readonly recovered: RecoveredLog;
   /** Whether the log has space to go on. */
@@ -72,7 +72,7 @@ export const openDurableState = async (
       openBackend,
       clock,
       store: () => store,
-      onLeftOver: (error) => logger.warn("cannot remove the store that a snapshot replaced", { error }),
+      onCleanupFailure: (error) => logger.warn("cannot remove the store that a snapshot replaced", { error }),
     }),
   );
   await directory.removeUnusedStores(); // what a crash left of a snapshot
@@ -101,15 +101,26 @@ export const openDurableState = async (
   const log = mustRestart(recovered, applied, installed)
     ? await Promise.race([restartLog(wal, recovered, { index, term }), logFailed])
     : recovered;
-  if (log !== recovered) logger.warn("the log begins anew after the snapshot that was installed", { index, term });
+  if (log !== recovered) logger.warn("restarted the log behind the installed snapshot", { index, term });
   const incarnation = await directory.nextIncarnation();
   const known = applied.seen.incarnationOf(memberId);
-  if (known >= incarnation) throw ForeignPastError.ofLaterStart(known, incarnation);
+  if (known >= incarnation) throw StaleDirectoryError.ofLaterStart(known, incarnation);
   const { random } = environment;
-  const acquaintances = teardown.opened(
-    await Acquaintances.open({ directory, self: memberId, start: incarnation, random }),
+  const peerIncarnations = teardown.opened(
+    await PeerIncarnations.open({ directory, self: memberId, start: incarnation, random }),
   );
-  return { clusterId, memberId, incarnation, acquaintances, wal, recovered: log, space, store, applied, newStores };
+  return {
+    clusterId,
+    memberId,
+    incarnation,
+    peerIncarnations,
+    wal,
+    recovered: log,
+    space,
+    store,
+    applied,
+    newStores,
+  };
 };
 
 /** Gives an empty directory its identity and its first state. Repeated from the start if it is cut short. */
@@ -118,7 +129,7 @@ const bootstrap = async (
   config: MemberConfig,
   environment: MemberEnvironment,
   directory: DataDirectory,
-): Promise<{ clusterId: bigint; memberId: MemberId }> => {
+): Promise<{ clusterId: ClusterId; memberId: MemberId }> => {
   if (config.initialClusterState === "existing")
     throw new StartError(
       `data directory ${config.dataDir} is empty and --initial-cluster-state is "existing": ` +

@@ -147,7 +147,7 @@ export class Member {
   private fail(reason: unknown): void {
     this.failure ??= asError(reason);
     if (this.stopping !== undefined) return;
-    this.environment.logger.error("the member stops: it can no longer keep its promises", { error: this.failure });
+    this.environment.logger.error("fatal: stopping member", { error: this.failure });
     this.stopping = this.shutDown(0);
   }
 

@@ -24,7 +24,14 @@ import {
 import type { MemberConfig } from "../config/index.js";
 import { Announcement, type MemberAttributes } from "./announcement.js";
 import { openDurableState, type DurableState } from "./durable-state.js";
-import { asStartError, ForeignPastError, formatId, type Logger, parseMemberUrl } from "../base/index.js";
+import {
+  asStartError,
+  type ClusterId,
+  StaleDirectoryError,
+  formatId,
+  type Logger,
+  parseMemberUrl,
+} from "../base/index.js";
 import { type LeaderCalls, LeaseKeeper, PeerCalls, serveLeaseCalls } from "../lease/index.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
 import type { Peer, PeersOptions } from "../peers/index.js";
@@ -32,7 +39,7 @@ import { Snapshots } from "../snapshots/index.js";
 import { Teardown } from "./teardown.js";
 
 /** How long a start waits for members that do not answer. */
-const rollCallMs = 1_000;
+const announceTimeoutMs = 1_000;
 
 /** The member that a replica belongs to. */
 export interface ReplicaListener {
@@ -53,7 +60,7 @@ interface ReplicaOptions {
 
 /** One member's copy of the log and of what the log makes: consensus, its files, the store, and requests that wait. */
 export class Replica {
-  readonly clusterId: bigint;
+  readonly clusterId: ClusterId;
   readonly id: MemberId;
   readonly store: KvStore;
   readonly proposals: Proposals<CommandResults>;
@@ -166,7 +173,7 @@ export class Replica {
     const { store, applied, memberId: member, incarnation } = durable;
     return new Applier(store, applied, { member, incarnation }, this.proposals, this.leases, {
       soon: (callback) => environment.clock.soon(callback),
-      onApplied: (entries) => this.snapshots.entriesApplied(entries),
+      onApplied: (entries) => this.snapshots.onEntriesApplied(entries),
       install: (position) => this.snapshots.install(position),
       onFailure: listener.onFailure,
     });
@@ -197,13 +204,14 @@ export class Replica {
   /** Who this member is to the others, and they to it. */
   private identity(): Omit<PeersOptions, keyof PeerEvents> {
     const { environment, durable } = this.options;
-    const { clusterId, memberId: self, acquaintances, applied } = durable;
+    const { clusterId, memberId: self, peerIncarnations, applied } = durable;
     return {
       clusterId,
       self,
-      life: acquaintances.own,
+      incarnation: peerIncarnations.own,
       peers: peersOf(applied.membership, self),
-      meet: (member, life) => acquaintances.meet(member, life, this.applier.lastStartOf(member)),
+      admitPeer: (member, incarnation) =>
+        peerIncarnations.admitPeer(member, incarnation, this.applier.lastStartOf(member)),
       clock: environment.clock,
       logger: environment.logger,
     };
@@ -212,29 +220,29 @@ export class Replica {
   private peerEvents(): PeerEvents {
     return {
       onMessage: (from, message) => {
-        if (this.takesPart) this.node.receive(from, message);
+        if (this.takesPart) this.node.receiveMessage(from, message);
       },
       onCalls: (from, message) => {
-        if (this.takesPart) this.calls.received(from, message);
+        if (this.takesPart) this.calls.onReceived(from, message);
       },
       onSnapshot: (from, channel) => {
         if (this.takesPart) this.snapshots.accept(from, channel);
-        else channel.close("this member is only starting");
+        else channel.close("member is starting");
       },
-      onDisowned: (evidence) => {
-        this.options.durable.acquaintances.disown(evidence);
-        this.options.listener.onFailure(new ForeignPastError(evidence));
+      onFenced: (evidence) => {
+        this.options.durable.peerIncarnations.fence(evidence);
+        this.options.listener.onFailure(new StaleDirectoryError(evidence));
       },
       onLinkOpened: (peer) => {
-        this.snapshots.reachable(peer);
+        this.snapshots.onReachable(peer);
         if (peer !== this.node.status().leader) return;
         this.proposals.leaderReached();
         this.reads.leaderChanged(true);
-        this.calls.leaderReached();
+        this.calls.onLeaderReachable();
       },
       onLinkClosed: (peer) => {
-        this.node.linkClosed(peer);
-        this.calls.linkClosed(peer);
+        this.node.onLinkClosed(peer);
+        this.calls.onLinkClosed(peer);
       },
     };
   }
@@ -295,8 +303,8 @@ export class Replica {
       onRefusal: (refusal) =>
         refusal.what === "proposal" ? this.proposals.refused(refusal) : this.reads.refused(refusal.number),
       onStatusChange: watchLeader(environment.logger, (status) => this.leaderChanged(status)),
-      onSnapshotNeeded: (peer) => this.snapshots.needed(peer),
-      onSnapshotRefused: (position) => this.snapshots.refused(position),
+      onSnapshotNeeded: (peer) => this.snapshots.sendSnapshot(peer),
+      onSnapshotRefused: (position) => this.snapshots.onRefused(position),
       onTransferEnded: (ok) => this.transfer.ended(ok),
       onFailure: listener.onFailure,
     };
@@ -306,16 +314,16 @@ export class Replica {
     const { leader } = status;
     this.proposals.leaderChanged(leader);
     this.reads.leaderChanged(leader !== noMember);
-    this.leases.statusChanged(status);
-    this.calls.leaderChanged(status);
-    this.snapshots.statusChanged(status);
+    this.leases.onStatusChange(status);
+    this.calls.onLeaderChanged(status);
+    this.snapshots.onStatusChange(status);
     this.options.listener.onStatusChange(status);
   }
 }
 
 type PeerEvents = Pick<
   PeersOptions,
-  "onMessage" | "onCalls" | "onSnapshot" | "onDisowned" | "onLinkOpened" | "onLinkClosed"
+  "onMessage" | "onCalls" | "onSnapshot" | "onFenced" | "onLinkOpened" | "onLinkClosed"
 >;
 
 const heartbeatTicksOf = ({ heartbeatMs }: MemberConfig): number => Math.max(1, Math.round(heartbeatMs / tickMs));
@@ -327,7 +335,7 @@ const createCore = (
 ): RaftCore =>
   new RaftCore({
     id: memberId,
-    voters: applied.membership.all.map((member) => member.ID),
+    voters: applied.membership.all.map((member) => member.ID as MemberId),
     // As in etcd, term 1 is the bootstrap that named the members: the first leader is elected in term 2.
     hardState: { ...hardState, term: Math.max(1, hardState.term) as Term },
     base,
@@ -341,7 +349,10 @@ const createCore = (
 const peersOf = (membership: Membership, self: MemberId): Peer[] =>
   membership.all
     .filter((member) => member.ID !== self)
-    .map((member) => ({ id: member.ID, addresses: member.peerURLs.map((url) => parseMemberUrl(url).address) }));
+    .map((member) => ({
+      id: member.ID as MemberId,
+      addresses: member.peerURLs.map((url) => parseMemberUrl(url).address),
+    }));
 
 /** Passes on, and logs, only what concerns the leader. */
 const watchLeader = (logger: Logger, onChange: (status: CoreStatus) => void): ((status: CoreStatus) => void) => {
@@ -350,8 +361,8 @@ const watchLeader = (logger: Logger, onChange: (status: CoreStatus) => void): ((
     const { leader, term } = status;
     if (leader === known.leader && (term === known.term || leader === noMember)) return;
     known = { leader, term };
-    if (leader === noMember) logger.warn("lost the leader", { term });
-    else logger.info("a leader is known", { leader: formatId(leader), term, self: status.role === "leader" });
+    if (leader === noMember) logger.warn("lost leader", { term });
+    else logger.info("elected leader", { leader: formatId(leader), term, self: status.role === "leader" });
     onChange(status);
   };
 };
@@ -394,22 +405,22 @@ const start = async (
   });
   teardown.onStop(() => replica.stop());
   const { clusterId, memberId, recovered, applied } = durable;
-  logger.info("taking part", {
+  logger.info("starting local member", {
     memberId,
     clusterId,
     lastIndex: recovered.entries.at(-1)?.index ?? recovered.base.index,
     applied: applied.index,
   });
-  await callTheRoll(replica.peers, clock);
+  await announceToPeers(replica.peers, clock);
   if (failure !== undefined) throw failure;
   replica.takePart();
   return replica;
 };
 
-/** Before this member votes, all who can be reached have been told which life of it that is, and one may know better. */
-const callTheRoll = async (peers: PeerNetwork, clock: Clock): Promise<void> => {
+/** Announces this incarnation to all reachable peers before this member votes: one of them may refuse it as stale. */
+const announceToPeers = async (peers: PeerNetwork, clock: Clock): Promise<void> => {
   let cancel: () => void = () => undefined;
-  const late = new Promise<void>((resolve) => (cancel = clock.after(rollCallMs, resolve)));
+  const late = new Promise<void>((resolve) => (cancel = clock.after(announceTimeoutMs, resolve)));
   await Promise.race([peers.open(), late]);
   cancel();
 };

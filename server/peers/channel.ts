@@ -1,25 +1,25 @@
-/** The channel has ended: cut, closed by the other side, or given up here. */
+/** An error for a channel that has ended: cut, closed by the other side, or closed here. */
 export class ChannelClosedError extends Error {
   override readonly name = "ChannelClosedError";
 }
 
 /**
- * A way between two members for one snapshot: payloads arrive whole, unaltered and in order, or the channel ends. Over a
- * socket it is `SocketChannel`; a simulated network has its own.
+ * A connection between two members for one snapshot: payloads arrive complete, unaltered and in order, or the channel ends.
+ * `SocketChannel` implements it over a socket; a simulated network has its own.
  */
 export interface SnapshotChannel {
   /**
-   * Resolves once there is room for the next one: whoever waits for it holds one payload, however slow the other side is.
+   * Sends a payload; resolves once there is room for the next one, so a sender that waits holds one payload in memory.
    *
    * @throws ChannelClosedError
    */
   send(payload: Uint8Array): Promise<void>;
   /**
-   * The next payload, one call at a time. Nothing more is taken from the other side before it is asked for.
+   * Returns the next payload, one call at a time. Nothing is read from the other side before the next call.
    *
-   * @throws ChannelClosedError once all that came was taken
+   * @throws ChannelClosedError once all received payloads were returned
    */
   receive(): Promise<Uint8Array>;
-  /** Ends it on both sides, after what was sent. What is under way here fails with `reason`. May be called twice. */
+  /** Closes the channel on both sides, after the payloads sent. Pending calls here fail with `reason`. May be called twice. */
   close(reason: string): void;
 }

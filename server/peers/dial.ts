@@ -1,36 +1,37 @@
 import { connect, type Socket } from "node:net";
 import type { Clock } from "../../platform/index.js";
 import type { MemberId } from "../../raft/index.js";
-import type { Address } from "../base/index.js";
+import type { Address, ClusterId } from "../base/index.js";
 import { FrameError, FrameReader, writeFrames } from "./frame.js";
-import { decodeAnswer, encodeHello, maxHelloBytes, type Life, type Purpose, type Refusal } from "./hello.js";
+import { decodeAnswer, encodeHello, maxHelloBytes, type Incarnation, type Purpose, type Refusal } from "./hello.js";
 
-/** How long a connection may take to be accepted before it is given up. */
+/** The time after which a connection without an answer to the hello is closed. */
 const handshakeMs = 5_000;
 
-/** Who calls whom. */
-export interface Call {
-  readonly clusterId: bigint;
+/** The two ends of a connection to dial. */
+export interface DialOptions {
+  readonly clusterId: ClusterId;
   readonly from: MemberId;
-  /** Which life of the caller speaks. */
-  readonly life: Life;
+  /** The incarnation of the dialling member. */
+  readonly incarnation: Incarnation;
   readonly to: MemberId;
   readonly clock: Clock;
 }
 
+/** Receives the events of a dialled connection. */
 export interface DialListener {
-  /** The first thing that the other side says: undefined means welcome. */
+  /** Reports the answer to the hello: a refusal, or undefined if accepted. */
   readonly onAnswer: (refusal: Refusal | undefined) => void;
-  /** What it says after that: little, as it is the dialling side that has something to say. */
+  /** Reports a later payload: a keepalive, or the progress of a snapshot. */
   readonly onPayload: (payload: Buffer) => void;
-  /** The connection is gone, or never was. Comes once, also after `destroy`. */
+  /** Reports, once, that the connection closed or could not be made, also after `destroy`. */
   readonly onClosed: (cause: Error | undefined) => void;
 }
 
-/** Calls another member at one of its addresses, and says hello. */
-export const dial = (address: Address, purpose: Purpose, call: Call, listener: DialListener): Socket => {
+/** Dials another member at one address and sends a hello. */
+export const dial = (address: Address, purpose: Purpose, options: DialOptions, listener: DialListener): Socket => {
   const socket = connect(address.kind === "unix" ? { path: address.path } : { ...address, noDelay: true });
-  const cancelHandshake = call.clock.after(handshakeMs, () => socket.destroy());
+  const cancelHandshake = options.clock.after(handshakeMs, () => socket.destroy());
   let take = (answer: Buffer): void => {
     cancelHandshake();
     take = listener.onPayload;
@@ -38,13 +39,13 @@ export const dial = (address: Address, purpose: Purpose, call: Call, listener: D
   };
   let cause: Error | undefined;
   const reader = new FrameReader(maxHelloBytes);
-  socket.on("connect", () => writeFrames(socket, [encodeHello({ ...call, purpose })]));
+  socket.on("connect", () => writeFrames(socket, [encodeHello({ ...options, purpose })]));
   socket.on("data", (chunk: Buffer) => {
     try {
       reader.push(chunk, (payload) => take(payload));
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
-      socket.destroy(error); // whatever that is, it is not a member
+      socket.destroy(error); // not a member's protocol
     }
   });
   socket.on("error", (error) => (cause = error)); // "close" follows and does the work

@@ -2,8 +2,8 @@
 const http = /^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE|PRI) /;
 const tlsHandshake = [0x16, 0x03];
 
-/** Says what a connection speaks that begins with `bytes`, and what to do; undefined if that is not known. */
-export const foreignProtocol = (bytes: Buffer): string | undefined => {
+/** Describes the foreign protocol of a connection that begins with `bytes`, and what to do; undefined if it is not known. */
+export const describeForeignProtocol = (bytes: Buffer): string | undefined => {
   if (http.test(`${bytes.toString("latin1")} `))
     return "this is HTTP, and the peer port is for members only: use the client port (--listen-client-urls)";
   if (tlsHandshake.every((byte, at) => bytes[at] === byte))

@@ -6,11 +6,11 @@ import { crc32 } from "node:zlib";
 
 const headerBytes = 8;
 
-/** The connection carries something else than frames, or damaged ones: it has to be closed. */
+/** An error for bytes that are not valid frames: the connection must be closed. */
 export class FrameError extends Error {
   override readonly name = "FrameError";
 
-  /** @param header of a frame that cannot be one of ours */
+  /** @param header the header of the invalid frame */
   constructor(
     message: string,
     readonly header?: Buffer,
@@ -20,7 +20,7 @@ export class FrameError extends Error {
   }
 }
 
-/** The header that goes before `payload`. */
+/** Returns the header of a frame with `payload`. */
 export const frameHeader = (payload: Uint8Array): Buffer => {
   const header = Buffer.allocUnsafe(headerBytes);
   header.writeUInt32BE(payload.length, 0);
@@ -28,7 +28,7 @@ export const frameHeader = (payload: Uint8Array): Buffer => {
   return header;
 };
 
-/** Sends `payloads`, each as a frame: one system call for all of them. */
+/** Writes `payloads`, each as a frame, with one system call. */
 export const writeFrames = (socket: Socket, payloads: readonly Uint8Array[]): void => {
   socket.cork();
   for (const payload of payloads) {
@@ -38,7 +38,7 @@ export const writeFrames = (socket: Socket, payloads: readonly Uint8Array[]): vo
   socket.uncork();
 };
 
-/** Cuts a byte stream into frames. Memory is used for bytes that came, not for what a header announces. */
+/** Splits a byte stream into frames. Memory is used for bytes received, not for the length that a header announces. */
 export class FrameReader {
   private chunks: Buffer[] = [];
   private buffered = 0;
@@ -46,13 +46,13 @@ export class FrameReader {
 
   constructor(private maxPayloadBytes: number) {}
 
-  /** Once the other side has said who it is, it may send more at a time. */
-  allow(maxPayloadBytes: number): void {
+  /** Sets the largest payload; it grows once the other side is known. */
+  setMaxPayload(maxPayloadBytes: number): void {
     this.maxPayloadBytes = maxPayloadBytes;
   }
 
   /**
-   * Takes what came and hands out each payload that is complete. Payloads share memory with what came.
+   * Adds received bytes and passes on each complete payload. Payloads share memory with `chunk`.
    *
    * @throws FrameError for a frame that is too large or whose checksum is wrong
    */
@@ -69,7 +69,7 @@ export class FrameReader {
     }
   }
 
-  /** Hands out the whole frames at the start of `bytes`; returns the rest and remembers how much it needs. */
+  /** Passes on the complete frames at the start of `bytes`, and returns the rest. */
   private readFrames(bytes: Buffer, onPayload: (payload: Buffer) => void): Buffer {
     let offset = 0;
     for (;;) {

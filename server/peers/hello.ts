@@ -1,89 +1,95 @@
 import type { MemberId } from "../../raft/index.js";
+import type { ClusterId } from "../base/index.js";
 
-// The first frame of each side. The dialling member says which cluster it belongs to, who it is, which life of it speaks, and
-// whom it wants; the other one accepts, or says why not. Nothing else is read before that.
+// The first frame of each side. The dialling member sends a hello: cluster, its own id and incarnation, the id of the receiver.
+// The receiver accepts or sends a refusal. Nothing else is read before.
 
-/** The protocol between members; both sides must speak the same. */
+/** The version of the peer protocol; both sides must have the same. */
 export const peerProtocolVersion = 4;
 
 const magic = Buffer.from("minietcd-peer\0", "latin1");
 
-/** What a connection is for: all that members say to each other, or one snapshot. */
 const purposes = ["messages", "snapshot"] as const;
+/** The purpose of a connection: all messages to a peer, or one snapshot. */
 export type Purpose = (typeof purposes)[number];
 
-/** One life of a member, as it tells the others. */
-export interface Life {
-  /** Drawn when the directory was made: an emptied one is another. */
+/** The identity of an incarnation, as peers compare it. */
+export interface Incarnation {
+  /** The random id of the data directory: an emptied one gets another. */
   readonly directory: bigint;
-  /** Counts the starts from it: an older copy goes on from where it was. */
+  /** The number of the incarnation, which counts the starts of the directory: an older copy has a smaller one. */
   readonly start: number;
-  /** Drawn at each start: an older copy may come to a number that was used already. */
+  /** The random id of the run: an older copy may reach a number that was used already. */
   readonly run: bigint;
 }
 
+/** The first frame of a dialling member. */
 export interface Hello {
   readonly version: number;
-  readonly clusterId: bigint;
+  readonly clusterId: ClusterId;
   readonly from: MemberId;
   readonly to: MemberId;
-  readonly life: Life;
+  readonly incarnation: Incarnation;
   readonly purpose: Purpose;
 }
 
 const idsAt = magic.length + 2;
-const lifeAt = idsAt + 3 * 8;
-const purposeAt = lifeAt + 3 * 8;
+const incarnationAt = idsAt + 3 * 8;
+const purposeAt = incarnationAt + 3 * 8;
 
-/** Enough for a hello and its answer: whoever is not known yet may send no more. */
+/** The largest hello or answer; an unknown connection may not send more. */
 export const maxHelloBytes = 512;
 
-export const encodeHello = ({ clusterId, from, to, life, purpose }: Omit<Hello, "version">): Buffer => {
+/** Encodes a hello of this version. */
+export const encodeHello = ({ clusterId, from, to, incarnation, purpose }: Omit<Hello, "version">): Buffer => {
   const bytes = Buffer.alloc(purposeAt + 1);
   magic.copy(bytes);
   bytes.writeUInt16BE(peerProtocolVersion, magic.length);
-  const numbers = [clusterId, from, to, life.directory, BigInt(life.start), life.run];
+  const numbers = [clusterId, from, to, incarnation.directory, BigInt(incarnation.start), incarnation.run];
   numbers.forEach((number, n) => void bytes.writeBigUInt64BE(number, idsAt + n * 8));
   bytes[purposeAt] = purposes.indexOf(purpose);
   return bytes;
 };
 
-/** Undefined: not a hello of a minietcd member. Of another version, only that and the ids mean anything. */
+/** Decodes a hello; undefined if it is not one. Of another version only the version and the ids are valid. */
 export const decodeHello = (bytes: Buffer): Hello | undefined => {
-  if (bytes.length < lifeAt || !bytes.subarray(0, magic.length).equals(magic)) return undefined;
+  if (bytes.length < incarnationAt || !bytes.subarray(0, magic.length).equals(magic)) return undefined;
   const version = bytes.readUInt16BE(magic.length);
   const number = (n: number): bigint => bytes.readBigUInt64BE(idsAt + n * 8);
-  const ids = { version, clusterId: number(0), from: number(1), to: number(2) };
+  const ids = { version, clusterId: number(0) as ClusterId, from: number(1) as MemberId, to: number(2) as MemberId };
   if (version !== peerProtocolVersion)
-    return { ...ids, life: { directory: 0n, start: 0, run: 0n }, purpose: "messages" };
+    return { ...ids, incarnation: { directory: 0n, start: 0, run: 0n }, purpose: "messages" };
   const purpose = purposes[bytes[purposeAt] ?? -1];
-  return purpose && { ...ids, life: { directory: number(3), start: Number(number(4)), run: number(5) }, purpose };
+  return (
+    purpose && { ...ids, incarnation: { directory: number(3), start: Number(number(4)), run: number(5) }, purpose }
+  );
 };
 
-/** Why a member is turned away. */
+/** A refused hello. */
 export interface Refusal {
+  /** The reason, for the log of the dialling member. */
   readonly reason: string;
-  /** It is not what it was: it has forgotten what it promised, and must stop. */
-  readonly isDisowned: boolean;
+  /** True if the data directory of the dialling member is stale: it must stop. */
+  readonly isStale: boolean;
 }
 
-/** Begins the answer to a member that must stop. */
-const disownedMark = "\x01";
+/** The first byte of a refusal of a stale member. */
+const staleMark = "\x01";
 
-/** The answer: empty means welcome, anything else is the reason why not. */
+/** Encodes the answer to a hello: empty if accepted, else the reason. */
 export const encodeAnswer = (refusal: Refusal | undefined): Buffer =>
-  Buffer.from(refusal === undefined ? "" : (refusal.isDisowned ? disownedMark : "") + refusal.reason, "utf8");
+  Buffer.from(refusal === undefined ? "" : (refusal.isStale ? staleMark : "") + refusal.reason, "utf8");
 
-/** Undefined: welcome. */
+/** Decodes the answer to a hello; undefined if accepted. */
 export const decodeAnswer = (bytes: Buffer): Refusal | undefined => {
   if (bytes.length === 0) return undefined;
   const text = bytes.toString("utf8");
-  const isDisowned = text.startsWith(disownedMark);
-  return { reason: isDisowned ? text.slice(disownedMark.length) : text, isDisowned };
+  const isStale = text.startsWith(staleMark);
+  return { reason: isStale ? text.slice(staleMark.length) : text, isStale };
 };
 
 /**
- * How often the accepting side says that it is still there: the answer that means welcome, again. The dialling side only
- * sends, and TCP alone takes minutes to notice, and to heal, a way that went silent.
+ * The interval of keepalives from the accepting side, in milliseconds: each is another empty answer. TCP alone takes minutes to
+ * detect a connection that went silent.
  */
-export const signOfLifeMs = 1_000;
+export const keepaliveMs = 1_000;

@@ -2,49 +2,50 @@ import type { Socket } from "node:net";
 import type { Calls } from "../../proto/index.js";
 import type { Clock } from "../../platform/index.js";
 import { decodePeerMessage, MalformedMessageError, type MemberId, type PeerMessage } from "../../raft/index.js";
-import { formatId } from "../base/index.js";
+import { type ClusterId, formatId } from "../base/index.js";
 import type { SnapshotChannel } from "./channel.js";
 import { decodeCalls, isCallsFrame } from "./calls-frame.js";
-import { foreignProtocol } from "./foreign-protocol.js";
+import { describeForeignProtocol } from "./foreign-protocol.js";
 import { FrameError, FrameReader, writeFrames } from "./frame.js";
 import {
   decodeHello,
   encodeAnswer,
   maxHelloBytes,
   peerProtocolVersion,
-  signOfLifeMs,
+  keepaliveMs,
   type Hello,
+  type Incarnation,
   type Refusal,
-  type Life,
 } from "./hello.js";
 import { SocketChannel } from "./socket-channel.js";
 
-/** Larger than any append: one entry of the largest proposal, or a batch of small ones. */
+/** The largest message: more than any append, which is one entry of the largest proposal or a batch of small ones. */
 const maxMessageBytes = 512 * 1024 * 1024;
 const handshakeMs = 5_000;
 
+/** The options of `IncomingLinks`. */
 export interface IncomingLinksOptions {
-  readonly clusterId: bigint;
+  readonly clusterId: ClusterId;
   readonly self: MemberId;
   readonly isMember: (id: MemberId) => boolean;
-  /** Whether the member may be heard in that life, or why not; it is remembered then. */
-  readonly meet: (member: MemberId, life: Life) => Promise<Refusal | undefined>;
+  /** Admits a member's incarnation, durably, or returns a refusal. */
+  readonly admitPeer: (member: MemberId, incarnation: Incarnation) => Promise<Refusal | undefined>;
   readonly clock: Clock;
-  /** Connections that have not said who they are; one more is closed at once, and `onTooMany` told. */
+  /** The bound on connections without a valid hello; one more is closed at once and reported to `onTooManyUnknown`. */
   readonly maxUnknownConnections: number;
-  readonly onTooMany: () => void;
+  readonly onTooManyUnknown: () => void;
   readonly onMessage: (from: MemberId, message: PeerMessage) => void;
   readonly onCalls: (from: MemberId, calls: Calls) => void;
-  /** A member has connected to send a snapshot. */
+  /** Reports a connection that will carry a snapshot. */
   readonly onSnapshot: (from: MemberId, channel: SnapshotChannel) => void;
-  /** A member has connected and is who it says. */
+  /** Reports an accepted link. */
   readonly onOpened: (from: MemberId) => void;
   readonly onClosed: (from: MemberId) => void;
-  /** Somebody was turned away, or sent what no member sends. */
+  /** Reports a refused hello, or bytes that no member sends. */
   readonly onRefused: (reason: string) => void;
 }
 
-/** The connections over which other members speak to this one: one each, a newer one replaces an older; and snapshots'. */
+/** The connections from peers: one link per peer, where a newer one replaces an older, and connections for snapshots. */
 export class IncomingLinks {
   private readonly links = new Map<MemberId, Socket>();
   private readonly snapshots = new Set<Socket>();
@@ -53,10 +54,10 @@ export class IncomingLinks {
 
   constructor(private readonly options: IncomingLinksOptions) {}
 
-  /** Takes over a connection that was accepted on the peer port. */
+  /** Adds a connection that was accepted on the peer port. */
   accept(socket: Socket): void {
     if (this.closed || this.unknown.size >= this.options.maxUnknownConnections) {
-      if (!this.closed) this.options.onTooMany();
+      if (!this.closed) this.options.onTooManyUnknown();
       socket.destroy();
       return;
     }
@@ -65,21 +66,21 @@ export class IncomingLinks {
     const cancelHandshake = this.options.clock.after(handshakeMs, () => socket.destroy());
     const reader = new FrameReader(maxHelloBytes);
     let take = (payload: Buffer): void => {
-      take = () => undefined; // nobody has anything to say before the answer, nor when that is a refusal
+      take = () => undefined; // nothing is read before the answer, nor after a refusal
       void greet(decodeHello(payload));
     };
     const greet = async (hello: Hello | undefined): Promise<void> => {
       const refusal = await this.reasonToRefuse(hello);
       if (socket.destroyed) return;
       if (hello === undefined || refusal !== undefined) {
-        this.turnAway(socket, hello, refusal);
+        this.refuse(socket, hello, refusal);
         return;
       }
       cancelHandshake();
       this.unknown.delete(socket);
-      reader.allow(maxMessageBytes);
+      reader.setMaxPayload(maxMessageBytes);
       writeFrames(socket, [encodeAnswer(undefined)]);
-      take = hello.purpose === "messages" ? this.beginLink(hello.from, socket) : this.beginSnapshot(hello.from, socket);
+      take = hello.purpose === "messages" ? this.addLink(hello.from, socket) : this.addSnapshot(hello.from, socket);
     };
     socket.on("data", (chunk: Buffer) => {
       try {
@@ -87,7 +88,7 @@ export class IncomingLinks {
       } catch (error) {
         if (!(error instanceof FrameError || error instanceof MalformedMessageError)) throw error;
         const header = error instanceof FrameError && this.unknown.has(socket) ? error.header : undefined;
-        const reason = (header && foreignProtocol(header)) ?? error.message;
+        const reason = (header && describeForeignProtocol(header)) ?? error.message;
         this.options.onRefused(`closing a peer connection: ${reason}`);
         socket.destroy();
       }
@@ -99,19 +100,19 @@ export class IncomingLinks {
     });
   }
 
-  /** Ends all of them. */
+  /** Closes all connections. */
   close(): void {
     this.closed = true;
     for (const socket of [...this.links.values(), ...this.snapshots, ...this.unknown]) socket.destroy();
   }
 
-  private beginLink(from: MemberId, socket: Socket): (payload: Buffer) => void {
+  private addLink(from: MemberId, socket: Socket): (payload: Buffer) => void {
     const former = this.links.get(from);
     this.links.set(from, socket);
     former?.destroy();
-    const stopSigns = this.options.clock.every(signOfLifeMs, () => sendSignOfLife(socket));
+    const stopKeepalives = this.options.clock.every(keepaliveMs, () => sendKeepalive(socket));
     socket.on("close", () => {
-      stopSigns();
+      stopKeepalives();
       if (this.links.get(from) !== socket) return;
       this.links.delete(from);
       this.options.onClosed(from);
@@ -124,7 +125,7 @@ export class IncomingLinks {
     };
   }
 
-  private beginSnapshot(from: MemberId, socket: Socket): (payload: Buffer) => void {
+  private addSnapshot(from: MemberId, socket: Socket): (payload: Buffer) => void {
     this.snapshots.add(socket);
     socket.on("close", () => this.snapshots.delete(socket));
     const channel = new SocketChannel(socket, this.options.clock);
@@ -132,21 +133,21 @@ export class IncomingLinks {
     return (payload) => channel.push(payload);
   }
 
-  private turnAway(socket: Socket, hello: Hello | undefined, refusal: Refusal | undefined): void {
-    const { reason = "", isDisowned = false } = refusal ?? {};
-    this.options.onRefused(isDisowned ? `member ${formatId(hello?.from ?? 0n)} has lost its past: ${reason}` : reason);
+  private refuse(socket: Socket, hello: Hello | undefined, refusal: Refusal | undefined): void {
+    const { reason = "", isStale = false } = refusal ?? {};
+    this.options.onRefused(isStale ? `member ${formatId(hello?.from ?? 0n)} is stale: ${reason}` : reason);
     writeFrames(socket, [encodeAnswer(refusal)]);
     socket.end();
   }
 
   private async reasonToRefuse(hello: Hello | undefined): Promise<Refusal | undefined> {
-    const reason = this.misunderstanding(hello);
-    if (hello === undefined || reason !== "") return { reason, isDisowned: false };
-    return this.options.meet(hello.from, hello.life);
+    const reason = this.mismatchOf(hello);
+    if (hello === undefined || reason !== "") return { reason, isStale: false };
+    return this.options.admitPeer(hello.from, hello.incarnation);
   }
 
-  /** Why this is not the member that the other side wants, or the other way round; empty: it is. */
-  private misunderstanding(hello: Hello | undefined): string {
+  /** Returns the reason to refuse a hello by version or ids; empty if there is none. */
+  private mismatchOf(hello: Hello | undefined): string {
     if (hello === undefined) return "this is the peer port of a minietcd member: clients use the client port";
     if (hello.version !== peerProtocolVersion)
       return `peer protocol ${hello.version} is not ${peerProtocolVersion}: run the same minietcd on all members`;
@@ -160,7 +161,7 @@ export class IncomingLinks {
   }
 }
 
-/** Nothing is said to who does not listen: a silent way must not gather bytes. */
-const sendSignOfLife = (socket: Socket): void => {
+/** Sends a keepalive unless bytes still wait in the socket: a connection that is not read must not buffer keepalives. */
+const sendKeepalive = (socket: Socket): void => {
   if (socket.writableLength === 0) writeFrames(socket, [encodeAnswer(undefined)]);
 };

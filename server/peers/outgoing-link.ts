@@ -1,64 +1,66 @@
 import type { Socket } from "node:net";
 import type { Address } from "../base/index.js";
-import { dial, type Call } from "./dial.js";
+import { dial, type DialOptions } from "./dial.js";
 import { writeFrames } from "./frame.js";
-import { signOfLifeMs, type Refusal } from "./hello.js";
+import { keepaliveMs, type Refusal } from "./hello.js";
 
-/** Bytes that wait for a slow member; beyond it messages to it are dropped, as if the network had lost them. */
+/** The bytes queued for a slow member; beyond them messages are dropped, as if the network had lost them. */
 const maxQueuedBytes = 64 * 1024 * 1024;
 const firstRetryMs = 50;
 const longestRetryMs = 1_000;
-/** So many signs of life may be missed in a row; then the way is taken for lost, and dialled anew. */
-const maxMissedSigns = 3;
+/** The number of keepalives that may be missed in a row before the connection is closed and dialled again. */
+const maxMissedKeepalives = 3;
 
-export interface OutgoingLinkOptions extends Call {
-  /** Tried in turn until one answers. */
+/** The options of `OutgoingLink`. */
+export interface OutgoingLinkOptions extends DialOptions {
+  /** The addresses of the member, tried in turn until one answers. */
   readonly addresses: readonly Address[];
-  /** Messages have a way to go; what was sent before may have been lost. */
+  /** Reports that the link is established; earlier messages may be lost. */
   readonly onOpened: () => void;
-  /** An established connection closed. */
+  /** Reports that an established link closed. */
   readonly onClosed: () => void;
-  /** The other side will not have us, and why. It is asked again later. */
+  /** Reports a refused hello. The link is dialled again later. */
   readonly onRefused: (refusal: Refusal) => void;
 }
 
-/** The connection over which this member speaks to one other; dialled again for as long as the member runs. */
+/** The connection over which this member sends to one peer; dialled again until it is closed. */
 export class OutgoingLink {
   private socket: Socket | undefined;
-  private established = false;
+  private isEstablished = false;
   private closed = false;
   private retryMs = firstRetryMs;
   private attempts = 0;
   private cancelRetry: (() => void) | undefined;
-  private missedSigns = 0;
-  private endTry: () => void = () => undefined;
+  private missedKeepalives = 0;
+  private resolveTried: () => void = () => undefined;
 
-  /** Resolves once the member has answered, or each of its addresses was tried without one. */
-  readonly tried = new Promise<void>((resolve) => (this.endTry = resolve));
+  /** Resolves once the peer has answered, or each of its addresses was tried without an answer. */
+  readonly whenTried = new Promise<void>((resolve) => (this.resolveTried = resolve));
 
   constructor(private readonly options: OutgoingLinkOptions) {}
 
-  /** Whether messages have a way to go. */
+  /** Tells whether the link is established. */
   get isUp(): boolean {
-    return this.established;
+    return this.isEstablished;
   }
 
+  /** Dials the next address. */
   open(): void {
     if (this.closed) return;
     const { addresses, clock } = this.options;
     const address = addresses[this.attempts++ % addresses.length];
     if (address === undefined) {
-      this.endTry();
+      this.resolveTried();
       return;
     }
-    this.missedSigns = 0;
-    // Counted, not timed: a process that stood still for a minute has missed one, not sixty.
-    const cancelWatch = clock.every(signOfLifeMs, () => {
-      if (this.established && ++this.missedSigns > maxMissedSigns) socket.destroy();
+    this.missedKeepalives = 0;
+    // Counted, not timed: a process that was frozen for a minute has missed one keepalive, not sixty.
+    const cancelWatch = clock.every(keepaliveMs, () => {
+      if (this.isEstablished && ++this.missedKeepalives > maxMissedKeepalives) socket.destroy();
     });
     const socket = dial(address, "messages", this.options, {
       onAnswer: (refusal) => this.onAnswer(refusal),
-      onPayload: () => (this.missedSigns = 0),
+      onPayload: () => (this.missedKeepalives = 0),
       onClosed: () => {
         cancelWatch();
         this.onSocketClosed();
@@ -67,25 +69,26 @@ export class OutgoingLink {
     this.socket = socket;
   }
 
-  /** The member has just called, so it is there: dials now what would have been dialled a little later. */
+  /** Dials at once instead of after the retry delay: the peer has just connected, so it is up. */
   redial(): void {
     if (this.socket !== undefined) return; // connected, or about to be
     this.cancelRetry?.();
     this.open();
   }
 
-  /** Sends over the present connection, each as a frame; without one, or beyond the bound, they are lost. */
+  /** Sends payloads, each as a frame; without a link, or beyond the bound, they are dropped. */
   send(payloads: readonly Uint8Array[]): void {
     const { socket } = this;
-    if (socket === undefined || !this.established || socket.writableLength > maxQueuedBytes) return;
+    if (socket === undefined || !this.isEstablished || socket.writableLength > maxQueuedBytes) return;
     writeFrames(socket, payloads);
   }
 
+  /** Closes the link for good. */
   close(): void {
     this.closed = true;
     this.cancelRetry?.();
     this.socket?.destroy();
-    this.endTry();
+    this.resolveTried();
   }
 
   private onAnswer(refusal: Refusal | undefined): void {
@@ -94,18 +97,18 @@ export class OutgoingLink {
       this.retryMs = longestRetryMs;
       this.socket?.destroy();
     } else {
-      this.established = true;
+      this.isEstablished = true;
       this.retryMs = firstRetryMs;
       this.options.onOpened();
     }
-    this.endTry();
+    this.resolveTried();
   }
 
   private onSocketClosed(): void {
-    const wasEstablished = this.established;
-    this.established = false;
+    const wasEstablished = this.isEstablished;
+    this.isEstablished = false;
     this.socket = undefined;
-    if (this.attempts >= this.options.addresses.length) this.endTry();
+    if (this.attempts >= this.options.addresses.length) this.resolveTried();
     if (this.closed) return;
     this.cancelRetry = this.options.clock.after(this.retryMs, () => this.open());
     this.retryMs = Math.min(this.retryMs * 2, longestRetryMs);

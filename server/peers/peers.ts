@@ -2,50 +2,60 @@ import type { Socket } from "node:net";
 import type { Calls } from "../../proto/index.js";
 import type { Clock } from "../../platform/index.js";
 import { encodePeerMessage, type MemberId, type Outgoing, type PeerMessage, type Transport } from "../../raft/index.js";
-import { type Address, formatId, type Logger, maxUnknownPeerConnections, refusalCounter } from "../base/index.js";
+import {
+  type Address,
+  type ClusterId,
+  formatId,
+  type Logger,
+  maxUnknownPeerConnections,
+  refusalCounter,
+} from "../base/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import { encodeCalls } from "./calls-frame.js";
-import type { Call } from "./dial.js";
-import type { Life, Refusal } from "./hello.js";
+import type { DialOptions } from "./dial.js";
+import type { Incarnation, Refusal } from "./hello.js";
 import { IncomingLinks } from "./incoming-links.js";
 import { OutgoingLink } from "./outgoing-link.js";
 import { SnapshotConnections } from "./snapshot-connection.js";
 
+/** Another member and its peer addresses. */
 export interface Peer {
   readonly id: MemberId;
   readonly addresses: readonly Address[];
 }
 
+/** The options of `Peers`. */
 export interface PeersOptions {
-  readonly clusterId: bigint;
+  readonly clusterId: ClusterId;
   readonly self: MemberId;
-  /** Which life of this member speaks. */
-  readonly life: Life;
+  /** The incarnation of this member. */
+  readonly incarnation: Incarnation;
   /** The other members. */
   readonly peers: readonly Peer[];
-  /** Whether a member may be heard in that life, or why not; it is remembered then. */
-  readonly meet: (member: MemberId, life: Life) => Promise<Refusal | undefined>;
+  /** Admits a peer's incarnation, durably, or returns a refusal. */
+  readonly admitPeer: (member: MemberId, incarnation: Incarnation) => Promise<Refusal | undefined>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Connections that have not said who they are; one more is closed at once. Absent: the most there are anywhere. */
+  /** The bound on connections without a valid hello; one more is closed at once. `maxUnknownPeerConnections` by default. */
   readonly maxUnknownConnections?: number;
+  /** Reports a consensus message. */
   readonly onMessage: (from: MemberId, message: PeerMessage) => void;
-  /** What members ask of each other beside consensus. */
+  /** Reports calls of a peer, or responses to calls of this member. */
   readonly onCalls: (from: MemberId, calls: Calls) => void;
-  /** A member has opened a connection of its own to send a snapshot. */
+  /** Reports a channel over which a peer will send a snapshot. */
   readonly onSnapshot: (from: MemberId, channel: SnapshotChannel) => void;
-  /** A member knows better what this one has promised: it must take no part any more. */
-  readonly onDisowned: (reason: string) => void;
-  /** Messages to the member have a way to go; what was sent before may have been lost. */
+  /** Reports that a peer refused this member as stale: it must stop. */
+  readonly onFenced: (reason: string) => void;
+  /** Reports that the link to a peer is established; earlier messages may be lost. */
   readonly onLinkOpened: (peer: MemberId) => void;
-  /** A connection to or from the member closed: it is gone, or the way to it is. */
+  /** Reports that the link to or from a peer closed. */
   readonly onLinkClosed: (peer: MemberId) => void;
 }
 
-/** Reasons to refuse a connection that are not logged again; with one more, the oldest may be. */
-const maxToldReasons = 16;
+/** The number of refusal reasons remembered so that each is logged once. */
+const maxLoggedReasons = 16;
 
-/** All connections to other members. Each pair has two: a member speaks over the one it dialled. */
+/** The connections to all peers. Each pair has two: a member sends over the one it dialled. */
 export class Peers implements Transport {
   private readonly incoming: IncomingLinks;
   private readonly outgoing = new Map<MemberId, OutgoingLink>();
@@ -54,46 +64,46 @@ export class Peers implements Transport {
   private readonly snapshots = new SnapshotConnections();
 
   constructor(private readonly options: PeersOptions) {
-    const { clusterId, self, meet, clock, logger, onLinkClosed } = options;
+    const { clusterId, self, admitPeer, clock, logger, onLinkClosed } = options;
     const lastRefusal = new Map<MemberId, string>();
-    const told: string[] = [];
+    const logged: string[] = [];
     this.incoming = new IncomingLinks({
       clusterId,
       self,
       isMember: (id) => this.outgoing.has(id),
-      meet,
+      admitPeer,
       clock,
       maxUnknownConnections: options.maxUnknownConnections ?? maxUnknownPeerConnections,
-      onTooMany: refusalCounter(clock, (count) =>
-        logger.warn("closed peer connections at once: too many have not said hello", { count }),
+      onTooManyUnknown: refusalCounter(clock, (count) =>
+        logger.warn("closed peer connections: too many without a hello", { count }),
       ),
       onMessage: options.onMessage,
       onCalls: options.onCalls,
       onSnapshot: options.onSnapshot,
-      // A member that was away is heard, and hears, at once: its first heartbeat does not wait for our next attempt.
+      // Dials back at once: the first message to a peer that has returned does not wait for the next attempt.
       onOpened: (id) => this.outgoing.get(id)?.redial(),
       onClosed: onLinkClosed,
       onRefused: (reason) => {
-        if (told.includes(reason)) return; // it comes back every second; one line is enough
-        told.push(reason);
-        if (told.length > maxToldReasons) told.shift();
+        if (logged.includes(reason)) return; // the peer retries every second; one line is enough
+        logged.push(reason);
+        if (logged.length > maxLoggedReasons) logged.shift();
         logger.warn("refused a peer connection", { reason });
       },
     });
     for (const { id, addresses } of options.peers) {
       const link = new OutgoingLink({
-        ...this.callTo(id),
+        ...this.dialOptionsFor(id),
         addresses,
         onOpened: () => {
           lastRefusal.delete(id);
           options.onLinkOpened(id);
         },
         onClosed: () => onLinkClosed(id),
-        onRefused: ({ reason, isDisowned }) => {
-          if (isDisowned) options.onDisowned(reason);
-          if (lastRefusal.get(id) === reason) return; // it is asked every second; one line is enough
+        onRefused: ({ reason, isStale }) => {
+          if (isStale) options.onFenced(reason);
+          if (lastRefusal.get(id) === reason) return; // the link is dialled every second; one line is enough
           lastRefusal.set(id, reason);
-          logger.warn("a member refuses to talk to this one", { peer: formatId(id), reason });
+          logger.warn("peer refused connection", { peer: formatId(id), reason });
         },
       });
       this.outgoing.set(id, link);
@@ -101,17 +111,19 @@ export class Peers implements Transport {
     }
   }
 
-  /** Starts dialling. Resolves once each of the others has answered, or cannot be reached at present. */
+  /** Starts dialling. Resolves once each peer has answered or could not be reached. */
   async open(): Promise<void> {
     const links = [...this.outgoing.values()];
     for (const link of links) link.open();
-    await Promise.all(links.map(({ tried }) => tried));
+    await Promise.all(links.map(({ whenTried }) => whenTried));
   }
 
+  /** Adds a connection that was accepted on the peer port. */
   accept(socket: Socket): void {
     this.incoming.accept(socket);
   }
 
+  /** Sends consensus messages; without a link they are dropped. */
   send(messages: readonly Outgoing[]): void {
     if (messages.length === 0) return;
     for (const { to, message } of messages) this.batches.get(to)?.push(message);
@@ -122,26 +134,27 @@ export class Peers implements Transport {
     }
   }
 
-  /** Lost if there is no connection. */
+  /** Sends calls or responses; without a link they are dropped. */
   sendCalls(to: MemberId, calls: Calls): void {
     this.outgoing.get(to)?.send([encodeCalls(calls)]);
   }
 
-  /** @throws ChannelClosedError */
+  /** Opens a channel for a snapshot. @throws ChannelClosedError */
   async openSnapshot(to: MemberId): Promise<SnapshotChannel> {
     const addresses = this.options.peers.find(({ id }) => id === to)?.addresses;
-    if (addresses === undefined) throw new ChannelClosedError(`${formatId(to)} is not another member`);
-    return this.snapshots.open(addresses, this.callTo(to));
+    if (addresses === undefined) throw new ChannelClosedError(`unknown peer ${formatId(to)}`);
+    return this.snapshots.open(addresses, this.dialOptionsFor(to));
   }
 
+  /** Closes all connections for good. */
   close(): void {
     this.snapshots.close();
     for (const link of this.outgoing.values()) link.close();
     this.incoming.close();
   }
 
-  private callTo(to: MemberId): Call {
-    const { clusterId, self, life, clock } = this.options;
-    return { clusterId, from: self, life, to, clock };
+  private dialOptionsFor(to: MemberId): DialOptions {
+    const { clusterId, self, incarnation, clock } = this.options;
+    return { clusterId, from: self, incarnation, to, clock };
   }
 }

@@ -1,23 +1,25 @@
 import type { Socket } from "node:net";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import type { Address } from "../base/index.js";
-import { dial, type Call } from "./dial.js";
+import { dial, type DialOptions } from "./dial.js";
 import { SocketChannel } from "./socket-channel.js";
 
-/** Connections that are dialled to send a snapshot, one each. */
+/** The connections dialled to send snapshots, one per snapshot. */
 export class SnapshotConnections {
   private readonly sockets = new Set<Socket>();
   private closed = false;
 
   /**
-   * @param addresses tried in turn until one answers
-   * @throws ChannelClosedError if there is no way to the member, or it will not have us
+   * Opens a channel.
+   *
+   * @param addresses the member's addresses, tried in turn until one answers
+   * @throws ChannelClosedError if peer is unreachable or refuses the hello
    */
-  async open(addresses: readonly Address[], call: Call): Promise<SnapshotChannel> {
-    let failure = new ChannelClosedError("the member has no address");
+  async open(addresses: readonly Address[], options: DialOptions): Promise<SnapshotChannel> {
+    let failure = new ChannelClosedError("peer has no address");
     for (const address of addresses)
       try {
-        return await this.dial(address, call);
+        return await this.dial(address, options);
       } catch (error) {
         if (!(error instanceof ChannelClosedError)) throw error;
         failure = error;
@@ -25,29 +27,30 @@ export class SnapshotConnections {
     throw failure;
   }
 
+  /** Closes all channels and opens no further one. */
   close(): void {
     this.closed = true;
     for (const socket of this.sockets) socket.destroy();
   }
 
-  private dial(address: Address, call: Call): Promise<SnapshotChannel> {
+  private dial(address: Address, options: DialOptions): Promise<SnapshotChannel> {
     if (this.closed) return Promise.reject(new ChannelClosedError("the member is stopping"));
     return new Promise((resolve, reject) => {
       let channel: SocketChannel | undefined;
-      const socket = dial(address, "snapshot", call, {
+      const socket = dial(address, "snapshot", options, {
         onAnswer: (refusal) => {
           if (refusal === undefined) {
-            channel = new SocketChannel(socket, call.clock);
+            channel = new SocketChannel(socket, options.clock);
             resolve(channel);
             return;
           }
-          reject(new ChannelClosedError(`the member refuses to talk to this one: ${refusal.reason}`));
+          reject(new ChannelClosedError(`peer refused connection: ${refusal.reason}`));
           socket.destroy();
         },
         onPayload: (payload) => channel?.push(payload),
         onClosed: (cause) => {
           this.sockets.delete(socket);
-          reject(new ChannelClosedError("the member cannot be reached", { cause })); // unless it was
+          reject(new ChannelClosedError("peer is unreachable", { cause })); // without effect after `resolve`
         },
       });
       this.sockets.add(socket);

@@ -3,7 +3,7 @@ import type { Clock } from "../../platform/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import { writeFrames } from "./frame.js";
 
-/** How long what was sent last may take to leave, once the channel is closed here. */
+/** The time after `close` in which the last payloads may be sent; then the socket is destroyed. */
 const lingerMs = 5_000;
 
 interface Waiting {
@@ -11,9 +11,9 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** A snapshot's channel over a connection of its own. Whoever reads the connection hands it the payloads. */
+/** A snapshot's channel over a socket. The reader of the socket passes it the payloads. */
 export class SocketChannel implements SnapshotChannel {
-  /** What came before it was asked for: the connection is read no further then, so no more than one read held. */
+  /** Payloads received before `receive` was called. The socket is paused then, so these are at most one read's. */
   private readonly arrived: Uint8Array[] = [];
   private receiver: Waiting | undefined;
   private senders: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
@@ -26,10 +26,10 @@ export class SocketChannel implements SnapshotChannel {
     socket.on("drain", () => {
       for (const { resolve } of this.senders.splice(0)) resolve();
     });
-    socket.on("close", () => this.end("the connection was cut"));
+    socket.on("close", () => this.endChannel("connection closed"));
   }
 
-  /** A payload has come. */
+  /** Adds a received payload. */
   push(payload: Uint8Array): void {
     if (this.ended !== undefined) return;
     const { receiver } = this;
@@ -58,15 +58,15 @@ export class SocketChannel implements SnapshotChannel {
 
   close(reason: string): void {
     if (this.ended !== undefined) return;
-    this.end(reason);
+    this.endChannel(reason);
     this.socket.end();
-    // What the other side still sends is read and dropped: unread, it would make the system discard our last word.
+    // Further input is read and dropped: with unread input the system would discard our last payload.
     this.socket.resume();
     const cancel = this.clock.after(lingerMs, () => this.socket.destroy());
     this.socket.once("close", cancel);
   }
 
-  private end(reason: string): void {
+  private endChannel(reason: string): void {
     if (this.ended !== undefined) return;
     this.ended = new ChannelClosedError(reason);
     this.receiver?.reject(this.ended);

@@ -1,9 +1,10 @@
 import type { ResponseHeader } from "../../proto/index.js";
+import type { ClusterId } from "../base/index.js";
 
 /** Makes the header that every answer of a member begins with. */
 export class ResponseHeaders {
   constructor(
-    private readonly clusterId: bigint,
+    private readonly clusterId: ClusterId,
     private readonly memberId: bigint,
     private readonly currentTerm: () => number,
   ) {}

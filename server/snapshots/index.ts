@@ -1,4 +1,4 @@
-// The log cut behind the store; the store sent to members that need what was cut.
+// Log compaction: truncating the log, and sending the store to followers that need compacted entries.
 
 export { NewStores, type NewStoresOptions } from "./new-store.js";
 export { Snapshots } from "./snapshots.js";

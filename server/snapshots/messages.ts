@@ -1,65 +1,73 @@
-// What two members say to each other on a snapshot's channel. The sender: `begin`, `rows` …, `end`. The receiver:
-// `progress` as a sign of life, then `installed` or `refused`, once, as the last word.
+// The messages on a snapshot's channel. The sender sends `begin`, `rows` …, `end`. The receiver sends `progress` once a second and
+// at last `installed` or `refused`.
 
 import { crc32 } from "node:zlib";
 import type { LogIndex, LogPosition, Term } from "../../raft/index.js";
 import type { Row } from "../../store/index.js";
 
-/** What came is not what was sent, or not from a member. */
+/** An error for a message that is not what was sent, or not from a member. */
 export class SnapshotDamagedError extends Error {
   override readonly name = "SnapshotDamagedError";
 }
 
+/** The first message: the position of the snapshot. */
 export interface Begin {
   readonly kind: "begin";
   /** The term in which the sender leads. */
   readonly leaderTerm: Term;
-  /** The last entry that the snapshot contains. */
+  /** The position of the last entry that the snapshot contains. */
   readonly position: LogPosition;
 }
+/** One chunk of rows. */
 export interface Rows {
   readonly kind: "rows";
   readonly rows: readonly Row[];
 }
-/** What was sent in all. */
+/** The last message of the sender. */
 export interface End {
   readonly kind: "end";
+  /** The number of rows sent. */
   readonly rows: number;
 }
+/** The receiver's progress, also a keepalive. */
 export interface Progress {
   readonly kind: "progress";
-  /** Bytes of rows that were taken. */
+  /** The bytes of rows written. */
   readonly bytes: number;
 }
+/** The receiver's last message: the snapshot is installed. */
 export interface Installed {
   readonly kind: "installed";
 }
+/** The receiver's last message: the snapshot is not installed. */
 export interface Refused {
   readonly kind: "refused";
   readonly reason: string;
 }
 
-/** The rest of a longer reason stays here, in the log: answers are small, as whoever sends a snapshot reads no large ones. */
+/** The largest reason sent, as the sender reads only small answers; the whole one is in the receiver's log. */
 const maxReasonBytes = 400;
 
 const kinds = { begin: 1, rows: 2, end: 3, progress: 4, installed: 5, refused: 6 } as const;
 
-/** Kind, then the checksum of the announcement and all rows so far. */
+/** The size of kind and checksum; the checksum covers `begin` and all rows so far. */
 const rowsHeaderBytes = 5;
-/** Length of the key, length of the value. */
+/** The size of the lengths of key and value. */
 const rowHeaderBytes = 8;
 
-/** Writes the sender's side. Each message of rows has a checksum over all that was said so far: nothing can be missing either. */
+/** Encodes the sender's messages. The checksum of each chunk covers all chunks so far, so a missing chunk is detected. */
 export class SnapshotWriter {
   private checksum = 0;
   private rowCount = 0;
 
+  /** Encodes the first message. */
   begin({ leaderTerm, position }: Omit<Begin, "kind">): Uint8Array {
     const bytes = numbers(kinds.begin, leaderTerm, position.index, position.term);
     this.checksum = crc32(bytes);
     return bytes;
   }
 
+  /** Encodes a chunk. */
   rows(rows: readonly Row[]): Uint8Array {
     const size = rows.reduce((sum, [key, value]) => sum + rowHeaderBytes + key.length + value.length, rowsHeaderBytes);
     const bytes = Buffer.allocUnsafe(size);
@@ -78,21 +86,22 @@ export class SnapshotWriter {
     return bytes;
   }
 
+  /** Encodes the last message. */
   end(): Uint8Array {
     return numbers(kinds.end, this.rowCount);
   }
 }
 
-/** Reads the sender's side, one message after the other. */
+/** Decodes the sender's messages in order. */
 export class SnapshotReader {
   private checksum = 0;
   private rowCount = 0;
   private chunks = 0;
 
-  /** @throws SnapshotDamagedError */
+  /** Decodes the first message. @throws SnapshotDamagedError */
   begin(payload: Uint8Array): Begin {
     const bytes = asBuffer(payload);
-    if (bytes[0] !== kinds.begin) throw new SnapshotDamagedError("it does not begin as a snapshot does");
+    if (bytes[0] !== kinds.begin) throw new SnapshotDamagedError("not a snapshot: unexpected first message");
     const [leaderTerm, index, term] = readNumbers(bytes, 3);
     this.checksum = crc32(bytes);
     return {
@@ -103,7 +112,7 @@ export class SnapshotReader {
   }
 
   /**
-   * Rows are views into `payload`.
+   * Decodes the next message. Rows are views into `payload`.
    *
    * @throws SnapshotDamagedError
    */
@@ -112,7 +121,7 @@ export class SnapshotReader {
     if (bytes[0] === kinds.rows) return { kind: "rows", rows: this.readRows(bytes) };
     if (bytes[0] !== kinds.end) throw new SnapshotDamagedError(`an unknown message after chunk ${this.chunks}`);
     const [rows = 0] = readNumbers(bytes, 1);
-    if (rows !== this.rowCount) throw new SnapshotDamagedError(`${this.rowCount} rows came, ${rows} were sent`);
+    if (rows !== this.rowCount) throw new SnapshotDamagedError(`received ${this.rowCount} of ${rows} rows`);
     return { kind: "end", rows };
   }
 
@@ -143,19 +152,22 @@ export class SnapshotReader {
   }
 }
 
+/** Encodes the receiver's progress. */
 export const encodeProgress = (bytes: number): Uint8Array => numbers(kinds.progress, bytes);
+/** Encodes the receiver's success. */
 export const encodeInstalled = (): Uint8Array => Buffer.of(kinds.installed);
+/** Encodes the receiver's refusal; a long reason is cut. */
 export const encodeRefused = (reason: string): Uint8Array =>
   Buffer.concat([Buffer.of(kinds.refused), Buffer.from(reason, "utf8").subarray(0, maxReasonBytes)]);
 
-/** @throws SnapshotDamagedError if it is not what a receiver says */
+/** Decodes a message of the receiver. @throws SnapshotDamagedError if it is not one */
 export const decodeAnswer = (payload: Uint8Array): Progress | Installed | Refused => {
   const bytes = asBuffer(payload);
   const kind = bytes[0];
   if (kind === kinds.progress) return { kind: "progress", bytes: readNumbers(bytes, 1)[0] ?? 0 };
   if (kind === kinds.installed) return { kind: "installed" };
   if (kind === kinds.refused) return { kind: "refused", reason: bytes.toString("utf8", 1) };
-  throw new SnapshotDamagedError("an answer that no member gives");
+  throw new SnapshotDamagedError("unknown answer");
 };
 
 const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer =>
@@ -169,9 +181,9 @@ const numbers = (kind: number, ...values: readonly number[]): Buffer => {
 };
 
 const readNumbers = (bytes: Buffer, count: number): number[] => {
-  if (bytes.length !== 1 + 8 * count) throw new SnapshotDamagedError("a message of the wrong length");
+  if (bytes.length !== 1 + 8 * count) throw new SnapshotDamagedError("message of a wrong length");
   const values = Array.from({ length: count }, (_, n) => Number(bytes.readBigUInt64BE(1 + 8 * n)));
-  if (!values.every(Number.isSafeInteger)) throw new SnapshotDamagedError("a number that is too large");
+  if (!values.every(Number.isSafeInteger)) throw new SnapshotDamagedError("number out of range");
   return values;
 };
 

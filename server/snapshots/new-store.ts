@@ -4,42 +4,43 @@ import { type AppliedState, decodeMarker } from "../replication/apply/index.js";
 import type { DataDirectory } from "../data-dir/index.js";
 import { storeClockOf } from "../base/index.js";
 
-/** A store beside the one in use, made from what another member sends. */
+/** A store beside the one in use, built from a received snapshot. */
 export interface NewStore {
-  /** Resolves once there is room for more; what was written before is on its way to disk, or there. The rows stay as they are. */
+  /** Writes rows; resolves once there is room for more. The rows are not changed. */
   write(rows: readonly Row[]): Promise<void>;
   /**
-   * Makes sure that all of it is on disk, and whole.
+   * Makes the store durable and verifies it.
    *
-   * @returns what it contains of the log, with the rest of the replicated state
+   * @returns the log position that it contains, with the rest of the replicated state
    * @throws DamagedError, NewerFormatError
    */
   finish(): Promise<AppliedState>;
-  /** From here on it is the store in use, here and after a crash. If this fails, only the next start can tell which one is. */
+  /** Makes it the store in use, now and after a crash. After a failure only the next start can tell which store is in use. */
   install(): Promise<void>;
-  /** Removes it. Not after `install` has begun. */
+  /** Removes it; not allowed after `install` has begun. */
   discard(): Promise<void>;
 }
 
+/** The options of `NewStores`. */
 export interface NewStoresOptions {
   readonly directory: Pick<DataDirectory, "newStorePath" | "useStore" | "removeUnusedStores">;
   readonly openBackend: (path: string) => Promise<Backend>;
   readonly clock: Clock;
-  /** The one in use. */
+  /** Returns the store in use. */
   readonly store: () => Pick<KvStore, "install">;
-  /** What was replaced could not be removed: it takes space until the next start. */
-  readonly onLeftOver: (error: unknown) => void;
+  /** Reports that the replaced store could not be removed: it takes space until the next start. */
+  readonly onCleanupFailure: (error: unknown) => void;
 }
 
-/** Makes stores in a member's directory, beside the one in use. Whoever closes the directory waits until none is open. */
+/** Creates stores in a member's directory, beside the one in use. `close` waits until none is open. */
 export class NewStores {
   private readonly open = new Set<Promise<void>>();
   private closed = false;
 
   constructor(private readonly options: NewStoresOptions) {}
 
-  /** An empty one; what a former attempt left is gone. */
-  async make(): Promise<NewStore> {
+  /** Creates an empty store; the rest of a former attempt is removed. @throws Error after `close` */
+  async create(): Promise<NewStore> {
     if (this.closed) throw new Error("Cannot make a store: the member is stopping");
     let gone: () => void = () => undefined;
     const ended = new Promise<void>((resolve) => (gone = resolve));
@@ -50,13 +51,14 @@ export class NewStores {
     };
     try {
       const { path, backend, builder } = await this.begin();
-      return new StoreInMaking(this.options, path, backend, builder, onEnded);
+      return new UnfinishedStore(this.options, path, backend, builder, onEnded);
     } catch (error) {
       onEnded();
       throw error;
     }
   }
 
+  /** Waits until all created stores are installed or discarded. */
   async close(): Promise<void> {
     this.closed = true;
     await Promise.all(this.open);
@@ -75,7 +77,7 @@ export class NewStores {
   }
 }
 
-class StoreInMaking implements NewStore {
+class UnfinishedStore implements NewStore {
   private state: AppliedState | undefined = undefined;
 
   constructor(
@@ -97,7 +99,7 @@ class StoreInMaking implements NewStore {
   }
 
   async install(): Promise<void> {
-    const { directory, store, onLeftOver } = this.options;
+    const { directory, store, onCleanupFailure: onLeftOver } = this.options;
     const { path, state } = this;
     if (state === undefined) throw new Error(`Cannot install ${path}: it was not finished`);
     try {

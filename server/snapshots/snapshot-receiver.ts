@@ -5,97 +5,101 @@ import { formatId, type Logger } from "../base/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "../peers/index.js";
 import { SnapshotReader } from "./messages.js";
 import type { NewStore } from "./new-store.js";
-import { receiveAnnouncement, Reception, type Announced } from "./reception.js";
-import { SnapshotRefusedError } from "./transfer.js";
+import { receiveHeader, IncomingSnapshot, type SnapshotHeader } from "./incoming-snapshot.js";
+import { SnapshotRefusedError } from "./outgoing-snapshot.js";
 
+/** The options of `SnapshotReceiver`. */
 export interface SnapshotReceiverOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly status: () => Pick<CoreStatus, "term" | "commit">;
-  /** Makes an empty store beside the one in use. */
+  /** Creates an empty store beside the one in use. */
   readonly newStore: () => Promise<NewStore>;
-  /** Asks consensus; it answers through `install` or `refused`. */
-  readonly offer: (announced: Announced) => void;
+  /** Offers a complete snapshot to consensus, which calls `install` or `onRefused`. */
+  readonly offer: (header: SnapshotHeader) => void;
 }
 
-/** Waits for what consensus makes of a whole snapshot. */
+/** A complete snapshot that consensus has to decide about. */
 interface Offered {
   readonly store: NewStore;
   readonly state: AppliedState;
-  readonly installed: () => void;
-  readonly failed: (error: unknown) => void;
+  readonly onInstalled: () => void;
+  readonly onFailed: (error: unknown) => void;
 }
 
-interface Turn {
-  readonly reception: Reception;
+interface Receiving {
+  readonly incoming: IncomingSnapshot;
   readonly channel: SnapshotChannel;
   offered: Offered | undefined;
-  /** The switch has begun: what is on disk may be in use. */
-  installing: boolean;
-  /** Resolves once nothing of it is left, or it is in use. */
+  /** Tells that the installation has begun: the new store may be in use. */
+  isInstalling: boolean;
+  /** Resolves once the store is in use or removed. */
   ended: Promise<void>;
 }
 
 /**
- * Takes snapshots from leaders, one at a time: of two the newer leader's, of the same leader's the later. A snapshot that
- * is whole and checked is offered to consensus, and replaces the store only when consensus says so.
+ * Receives snapshots from leaders, one at a time: a newer leader's snapshot replaces an older one's, a later one of the same
+ * leader an earlier one. A complete, verified snapshot is offered to consensus and installed when consensus accepts it.
  */
 export class SnapshotReceiver {
-  private current: Turn | undefined = undefined;
+  private current: Receiving | undefined = undefined;
   private stopped = false;
 
   constructor(private readonly options: SnapshotReceiverOptions) {}
 
-  /** A member has opened a channel to send a snapshot. */
+  /** Receives a snapshot over a channel that a peer has opened. */
   accept(from: MemberId, channel: SnapshotChannel): void {
     this.receive(from, channel).catch((error: unknown) => {
       this.options.logger.warn("failed to receive database snapshot", { remotePeerId: formatId(from), error });
-      channel.close("it cannot be received");
+      channel.close("failed to receive");
     });
   }
 
-  /** The term has changed: what an older leader still sends is not wanted any more. */
-  statusChanged({ term }: Pick<CoreStatus, "term">): void {
+  /** Ends the snapshot of a leader of an older term. */
+  onStatusChange({ term }: Pick<CoreStatus, "term">): void {
     const { current } = this;
-    if (current !== undefined && current.offered === undefined && current.reception.announced.leaderTerm < term)
-      current.channel.close(`a leader of term ${term} is known`);
+    if (current !== undefined && current.offered === undefined && current.incoming.header.leaderTerm < term)
+      current.channel.close(`superseded by term ${term}`);
   }
 
   /**
-   * Puts the snapshot that was offered in the place of the store. Only while nothing is applied.
+   * Replaces the store by the offered snapshot. To be called only while nothing is applied.
    *
-   * @returns the replicated state it brings
+   * @returns the replicated state of the snapshot
+   * @throws Error if no snapshot was offered; an error of the disk
    */
   async install({ index }: LogPosition): Promise<AppliedState> {
-    const turn = this.current;
-    if (turn?.offered === undefined) throw new Error(`Cannot install the snapshot up to entry ${index}: there is none`);
-    const { store, state, installed, failed } = turn.offered;
-    turn.installing = true;
+    const receiving = this.current;
+    if (receiving?.offered === undefined)
+      throw new Error(`Cannot install the snapshot up to entry ${index}: there is none`);
+    const { store, state, onInstalled, onFailed } = receiving.offered;
+    receiving.isInstalling = true;
     try {
       await store.install();
     } catch (error) {
-      failed(error);
+      onFailed(error);
       throw error;
     }
-    installed();
+    onInstalled();
     return state;
   }
 
-  /** Consensus does not want what was offered: the log here has as much. */
-  refused({ index }: LogPosition): void {
+  /** Discards the offered snapshot: consensus has refused it. */
+  onRefused({ index }: LogPosition): void {
     const offered = this.current?.offered;
-    if (offered?.state.index === index) offered.failed(new SnapshotRefusedError("it has nothing new any more"));
+    if (offered?.state.index === index) offered.onFailed(new SnapshotRefusedError("not newer than the log"));
   }
 
-  /** Ends what is being received; one that is being installed comes to its end. */
+  /** Ends the snapshot being received; one that is being installed is completed. */
   stop(): void {
     this.stopped = true;
     const { current } = this;
-    if (current === undefined || current.installing) return;
+    if (current === undefined || current.isInstalling) return;
     current.channel.close("the member is stopping");
-    current.offered?.failed(new ChannelClosedError("the member is stopping"));
+    current.offered?.onFailed(new ChannelClosedError("the member is stopping"));
   }
 
+  /** Stops, and waits for the end. */
   async close(): Promise<void> {
     this.stop();
     await this.current?.ended;
@@ -104,70 +108,76 @@ export class SnapshotReceiver {
   private async receive(from: MemberId, channel: SnapshotChannel): Promise<void> {
     const { clock, logger } = this.options;
     const reader = new SnapshotReader();
-    const announced = await receiveAnnouncement(clock, from, channel, reader);
-    const about = { remotePeerId: formatId(from), snapshotIndex: announced.position.index, term: announced.leaderTerm };
-    const reception = new Reception(clock, announced, channel, reader);
-    const refusal = this.whyNot(announced);
+    const header = await receiveHeader(clock, from, channel, reader);
+    const about = { remotePeerId: formatId(from), snapshotIndex: header.position.index, term: header.leaderTerm };
+    const incoming = new IncomingSnapshot(clock, header, channel, reader);
+    const refusal = this.reasonToRefuse(header);
     if (refusal !== undefined) {
       logger.warn("refused database snapshot", { ...about, reason: refusal });
-      reception.fail(new SnapshotRefusedError(refusal));
+      incoming.reportRefused(new SnapshotRefusedError(refusal));
       return;
     }
     logger.info("receiving database snapshot", about);
     const former = this.current;
-    former?.channel.close("another snapshot has come");
-    const turn: Turn = { reception, channel, offered: undefined, installing: false, ended: Promise.resolve() };
-    this.current = turn;
-    turn.ended = this.take(turn, former?.ended, about);
-    await turn.ended;
-    if (this.current === turn) this.current = undefined;
+    former?.channel.close("superseded by another snapshot");
+    const receiving: Receiving = {
+      incoming,
+      channel,
+      offered: undefined,
+      isInstalling: false,
+      ended: Promise.resolve(),
+    };
+    this.current = receiving;
+    receiving.ended = this.receiveAndInstall(receiving, former?.ended, about);
+    await receiving.ended;
+    if (this.current === receiving) this.current = undefined;
   }
 
-  private whyNot(announced: Announced): string | undefined {
-    const { leaderTerm, position } = announced;
+  private reasonToRefuse(header: SnapshotHeader): string | undefined {
+    const { leaderTerm, position } = header;
     const { term, commit } = this.options.status();
     if (this.stopped) return "the member is stopping";
-    if (leaderTerm < term) return `its leader is of term ${leaderTerm}, this member in term ${term}`;
+    if (leaderTerm < term) return `term ${leaderTerm} is older than term ${term}`;
     if (this.current?.offered !== undefined) return "another snapshot is being installed";
-    const underWay = this.current?.reception.announced.leaderTerm ?? 0;
-    if (leaderTerm < underWay) return `one of the leader of term ${underWay} is on its way`;
+    const underWay = this.current?.incoming.header.leaderTerm ?? 0;
+    if (leaderTerm < underWay) return `a snapshot of the leader of term ${underWay} is being received`;
     if (position.index > commit) return undefined;
-    this.options.offer(announced); // consensus refuses it too, and tells the leader how far this member is
-    return `this member has the log up to entry ${commit}`;
+    this.options.offer(header); // consensus refuses it, too, and acknowledges this member's commit index to the leader
+    return `the log is committed up to entry ${commit}`;
   }
 
-  /** From the first row until the snapshot is in use, or removed. */
-  private async take(
-    turn: Turn,
+  /** Receives all rows, offers the snapshot, and reports the result to the sender. Never rejects. */
+  private async receiveAndInstall(
+    receiving: Receiving,
     former: Promise<void> | undefined,
     about: Readonly<Record<string, unknown>>,
   ): Promise<void> {
     const { clock, logger, newStore } = this.options;
-    const { reception } = turn;
+    const { incoming } = receiving;
     const startedAt = clock.now();
-    const took = () => ({ ...about, bytes: reception.bytes, ms: Math.round(clock.now() - startedAt) });
+    const took = () => ({ ...about, bytes: incoming.bytes, ms: Math.round(clock.now() - startedAt) });
     let store: NewStore | undefined;
     try {
       await former;
       store = await newStore();
-      const state = await reception.fill(store);
+      const state = await incoming.receiveInto(store);
       logger.info("received and saved database snapshot", took());
-      await this.offer(turn, store, state);
+      await this.offerToConsensus(receiving, store, state);
       logger.info("applied snapshot", took());
-      reception.succeed();
+      incoming.reportInstalled();
     } catch (error) {
       logger.warn("failed to receive database snapshot", { ...took(), error });
-      reception.fail(error);
-      if (!turn.installing)
+      incoming.reportRefused(error);
+      if (!receiving.isInstalling)
         await store?.discard().catch((cause: unknown) => logger.warn("cannot remove a store", { error: cause }));
     }
   }
 
-  private offer(turn: Turn, store: NewStore, state: AppliedState): Promise<void> {
-    if (this.stopped || this.current !== turn) throw new ChannelClosedError("it is not wanted any more");
-    return new Promise((installed, failed) => {
-      turn.offered = { store, state, installed, failed };
-      this.options.offer(turn.reception.announced);
+  private offerToConsensus(receiving: Receiving, store: NewStore, state: AppliedState): Promise<void> {
+    if (this.stopped || this.current !== receiving) throw new ChannelClosedError("superseded by another snapshot");
+    return new Promise((onInstalled, onFailed) => {
+      receiving.offered = { store, state, onInstalled, onFailed };
+      this.options.offer(receiving.incoming.header);
     });
   }
 }

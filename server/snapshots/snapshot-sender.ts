@@ -2,30 +2,32 @@ import type { Clock } from "../../platform/index.js";
 import type { CoreStatus, LogPosition, MemberId, Term } from "../../raft/index.js";
 import { formatId, type Logger } from "../base/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "../peers/index.js";
-import { Pace } from "./pace.js";
-import { Transfer, type StoreRows } from "./transfer.js";
+import { RateLimiter } from "./rate-limiter.js";
+import { OutgoingSnapshot, type StoreRows } from "./outgoing-snapshot.js";
 
-/** All snapshots together take no more of the network, and of this member's time. */
+/** The bytes per second of all snapshots together. */
 const bytesPerSecond = 64 * 1024 * 1024;
-/** After a failure the member is left alone for so long, each time twice as long … */
+/** The delay after a first failure; it doubles with each further one. */
 const firstRetryMs = 250;
-/** … up to this. */
+/** The longest delay after a failure. */
 const longestRetryMs = 2_000;
-/** After a success its own acknowledgement tells consensus first; this is for when that got lost. */
+/** The delay after a success: the follower's own acknowledgement arrives earlier, unless it is lost. */
 const acknowledgeMs = 1_000;
-/** The log is not cut for so long after a snapshot was installed: what it does not contain must still be there (as in etcd). */
+/** The time after a snapshot in which the log is not truncated: the follower needs the entries after it (as in etcd). */
 const catchUpMs = 30_000;
 
+/** The options of `SnapshotSender`. */
 export interface SnapshotSenderOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly store: { snapshot(): StoreRows };
-  /** Reads from a store's marker what it contains of the log. */
+  /** Returns the log position in a store's marker. */
   readonly positionOf: (marker: Uint8Array) => LogPosition;
+  /** Opens a channel to a member. @throws ChannelClosedError */
   readonly open: (to: MemberId) => Promise<SnapshotChannel>;
-  /** A snapshot that was needed was sent, or not: consensus finds out. */
+  /** Reports the end of a snapshot, successful or not. */
   readonly onEnded: (peer: MemberId) => void;
-  /** The log may be cut again. */
+  /** Reports that the log may be truncated again. */
   readonly onReleased: () => void;
 }
 
@@ -33,61 +35,61 @@ interface Sending {
   readonly peer: MemberId;
   readonly leaderTerm: Term;
   channel: SnapshotChannel | undefined;
-  /** Why it must end. */
+  /** The reason to end it; undefined while it may go on. */
   canceled: string | undefined;
-  /** It has ended, and this tells consensus before its time. */
-  endPause: (() => void) | undefined;
+  /** Reports the end before the delay has passed; undefined while the snapshot is being sent. */
+  endNow: (() => void) | undefined;
 }
 
-/** Sends snapshots to members whose next entries are no longer in this leader's log: one at a time to each. */
+/** Sends snapshots to followers that need compacted entries, one at a time to each. */
 export class SnapshotSender {
   private readonly sending = new Map<MemberId, Sending>();
   private readonly failures = new Map<MemberId, number>();
-  private readonly pace: Pace;
+  private readonly rateLimiter: RateLimiter;
   private readonly timers = new Set<() => void>();
   private holds = 0;
   private stopped = false;
 
   constructor(private readonly options: SnapshotSenderOptions) {
-    this.pace = new Pace(options.clock, bytesPerSecond);
+    this.rateLimiter = new RateLimiter(options.clock, bytesPerSecond);
   }
 
-  /** Whether a snapshot is on its way, or was installed a moment ago: what it does not contain must stay in the log. */
+  /** Tells whether the entries after a snapshot must stay in the log: it is being sent, or was installed a moment ago. */
   get holdsLog(): boolean {
     return this.holds > 0;
   }
 
-  /** Consensus, as leader of `leaderTerm`, has no entries for the member. `onEnded` follows, later. */
-  needed(peer: MemberId, leaderTerm: Term): void {
+  /** Sends a snapshot to a follower, as leader of `leaderTerm`, unless one is being sent. `onEnded` follows later. */
+  sendSnapshot(peer: MemberId, leaderTerm: Term): void {
     if (this.stopped || this.sending.has(peer)) return;
-    const sending: Sending = { peer, leaderTerm, channel: undefined, canceled: undefined, endPause: undefined };
+    const sending: Sending = { peer, leaderTerm, channel: undefined, canceled: undefined, endNow: undefined };
     this.sending.set(peer, sending);
-    void this.run(sending);
+    void this.runSending(sending);
   }
 
-  /** A snapshot of a leader that was deposed is of no use to anybody. */
-  statusChanged({ role, term }: Pick<CoreStatus, "role" | "term">): void {
+  /** Cancels the snapshots of a term that this member does not lead any more. */
+  onStatusChange({ role, term }: Pick<CoreStatus, "role" | "term">): void {
     for (const sending of this.sending.values())
-      if (role !== "leader" || term !== sending.leaderTerm)
-        cancel(sending, "this member does not lead that term any more");
+      if (role !== "leader" || term !== sending.leaderTerm) cancel(sending, "no longer leader of that term");
   }
 
-  /** There is a new connection to the member: what was waited for may have been lost with the former one. */
-  reachable(peer: MemberId): void {
-    this.sending.get(peer)?.endPause?.();
+  /** Skips the delay after a snapshot: the peer has a new link, and an acknowledgement may be lost with the former one. */
+  onReachable(peer: MemberId): void {
+    this.sending.get(peer)?.endNow?.();
   }
 
+  /** Cancels all snapshots. */
   stop(): void {
     this.stopped = true;
     for (const sending of this.sending.values()) cancel(sending, "the member is stopping");
     for (const cancelTimer of this.timers) cancelTimer();
   }
 
-  /** Owns what becomes of it: never rejects. */
-  private async run(sending: Sending): Promise<void> {
+  /** Sends one snapshot and schedules its end. Never rejects. */
+  private async runSending(sending: Sending): Promise<void> {
     const { peer } = sending;
     this.holds++;
-    const done = await this.attempt(sending).then(
+    const done = await this.sendOnce(sending).then(
       () => true,
       (error: unknown) => {
         if (!this.stopped)
@@ -98,22 +100,22 @@ export class SnapshotSender {
     if (this.stopped) return;
     const failures = done ? 0 : (this.failures.get(peer) ?? 0) + 1;
     this.failures.set(peer, failures);
-    this.after(done ? catchUpMs : 0, () => this.release());
-    this.pause(sending, done ? acknowledgeMs : Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs));
+    this.schedule(done ? catchUpMs : 0, () => this.releaseLog());
+    this.scheduleEnd(sending, done ? acknowledgeMs : Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs));
   }
 
-  /** Consensus is told after a while, or when the member has just come back. */
-  private pause(sending: Sending, ms: number): void {
+  /** Reports the end after a delay, or when the peer has a new link. */
+  private scheduleEnd(sending: Sending, ms: number): void {
     const end = (): void => {
       cancelTimer();
       this.sending.delete(sending.peer);
       this.options.onEnded(sending.peer);
     };
-    const cancelTimer = this.after(ms, end);
-    sending.endPause = end;
+    const cancelTimer = this.schedule(ms, end);
+    sending.endNow = end;
   }
 
-  private async attempt(sending: Sending): Promise<void> {
+  private async sendOnce(sending: Sending): Promise<void> {
     const { clock, logger, store, positionOf, open } = this.options;
     const channel = await open(sending.peer);
     sending.channel = channel;
@@ -127,29 +129,29 @@ export class SnapshotSender {
       const about = { remotePeerId: formatId(sending.peer), snapshotIndex: position.index, term: sending.leaderTerm };
       const startedAt = clock.now();
       logger.info("sending database snapshot", about);
-      const transfer = new Transfer({
+      const outgoing = new OutgoingSnapshot({
         channel,
         snapshot,
         leaderTerm: sending.leaderTerm,
         position,
         clock,
-        pace: this.pace,
+        rateLimiter: this.rateLimiter,
       });
-      await transfer.run();
-      const { bytes } = transfer;
+      await outgoing.run();
+      const { bytes } = outgoing;
       logger.info("sent database snapshot", { ...about, bytes, ms: Math.round(clock.now() - startedAt) });
     } finally {
       await snapshot.close();
     }
   }
 
-  private release(): void {
+  private releaseLog(): void {
     this.holds--;
     if (this.holds === 0) this.options.onReleased();
   }
 
-  /** Calls back once, unless this is stopped, or what it returns is called, before. */
-  private after(ms: number, callback: () => void): () => void {
+  /** Calls back once after `ms`, unless stopped before. @returns cancels it */
+  private schedule(ms: number, callback: () => void): () => void {
     const cancelTimer = this.options.clock.after(ms, () => {
       this.timers.delete(cancelTimer);
       callback();

@@ -10,20 +10,21 @@ import type { NewStores } from "./new-store.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";
 
+/** The options of `Snapshots`. */
 export interface SnapshotsOptions {
   readonly config: Pick<MemberConfig, "snapshotCount" | "snapshotCatchUpEntries">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly store: Pick<KvStore, "snapshot" | "flush">;
-  readonly newStores: Pick<NewStores, "make">;
+  readonly newStores: Pick<NewStores, "create">;
   readonly recovered: Pick<RecoveredLog, "base" | "entries">;
   readonly applied: LogPosition;
-  /** Consensus, which decides who needs a snapshot and whether one is taken. */
-  readonly node: () => Pick<RaftNode, "status" | "receivedSnapshot" | "snapshotEnded" | "compact">;
+  /** Returns the node, which decides who needs a snapshot and whether one is installed. */
+  readonly node: () => Pick<RaftNode, "status" | "onSnapshotReceived" | "onSnapshotEnded" | "compact">;
   readonly open: (to: MemberId) => Promise<SnapshotChannel>;
 }
 
-/** What keeps the log short, and who is sent a snapshot because it is. Raft paper §7. */
+/** Log compaction: truncation of the log, and the snapshots that it makes necessary. Raft paper §7. */
 export class Snapshots {
   private readonly sender: SnapshotSender;
   private readonly receiver: SnapshotReceiver;
@@ -37,15 +38,15 @@ export class Snapshots {
       store,
       positionOf: decodeMarker,
       open,
-      onEnded: (peer) => node().snapshotEnded(peer),
-      onReleased: () => this.truncation.released(),
+      onEnded: (peer) => node().onSnapshotEnded(peer),
+      onReleased: () => this.truncation.onReleased(),
     });
     this.receiver = new SnapshotReceiver({
       clock,
       logger,
       status: () => node().status(),
-      newStore: () => newStores.make(),
-      offer: (announced) => node().receivedSnapshot(announced),
+      newStore: () => newStores.create(),
+      offer: (announced) => node().onSnapshotReceived(announced),
     });
     this.truncation = new LogTruncation({
       snapshotCount: config.snapshotCount,
@@ -59,43 +60,45 @@ export class Snapshots {
     });
   }
 
-  /** Consensus has no entries for the member: it needs a snapshot. */
-  needed(peer: MemberId): void {
-    this.sender.needed(peer, this.options.node().status().term);
+  /** Sends a snapshot to a follower that needs compacted entries. */
+  sendSnapshot(peer: MemberId): void {
+    this.sender.sendSnapshot(peer, this.options.node().status().term);
   }
 
-  /** There is a new connection to the member. */
-  reachable(peer: MemberId): void {
-    this.sender.reachable(peer);
+  /** Handles a new link to a peer. */
+  onReachable(peer: MemberId): void {
+    this.sender.onReachable(peer);
   }
 
-  /** A member sends one. */
+  /** Receives a snapshot over a channel that a peer has opened. */
   accept(from: MemberId, channel: SnapshotChannel): void {
     this.receiver.accept(from, channel);
   }
 
-  /** Consensus wants the one that was received: it takes the place of the store. */
+  /** Installs the received snapshot, which consensus has accepted. @returns the replicated state of the snapshot */
   async install(position: LogPosition): Promise<AppliedState> {
     const state = await this.receiver.install(position);
-    this.truncation.installed(state.index);
+    this.truncation.onInstalled(state.index);
     return state;
   }
 
-  /** Consensus does not want it. */
-  refused(position: LogPosition): void {
-    this.receiver.refused(position);
+  /** Discards the received snapshot, which consensus has refused. */
+  onRefused(position: LogPosition): void {
+    this.receiver.onRefused(position);
   }
 
-  /** These were applied, and their round has ended. */
-  entriesApplied(entries: readonly Entry[]): void {
-    this.truncation.entriesApplied(entries);
+  /** Counts applied entries whose round has ended. */
+  onEntriesApplied(entries: readonly Entry[]): void {
+    this.truncation.onEntriesApplied(entries);
   }
 
-  statusChanged(status: CoreStatus): void {
-    this.sender.statusChanged(status);
-    this.receiver.statusChanged(status);
+  /** Handles a change of leader or term. */
+  onStatusChange(status: CoreStatus): void {
+    this.sender.onStatusChange(status);
+    this.receiver.onStatusChange(status);
   }
 
+  /** Ends all snapshots. */
   stop(): void {
     this.sender.stop();
     this.receiver.stop();

@@ -15,7 +15,7 @@ import {
 } from "../data-dir/index.js";
 import { errorText, formatId, StartError, whatToDoAboutDamage } from "../base/index.js";
 import { causeOf, errorCode, machineDisk } from "../../platform/index.js";
-import { parseNotes } from "../peers/index.js";
+import { parsePeersFile } from "../peers/index.js";
 import { checkStore } from "./store-check.js";
 
 /** What was found out about one part of a member's files. */
@@ -137,14 +137,14 @@ class Verification {
     const text = await this.files.peers();
     if (text === undefined) {
       // It is made by the first start, behind the count of starts.
-      if ((incarnation ?? 0) <= 1) this.ok(part, "not there: this member has met no other yet");
+      if ((incarnation ?? 0) <= 1) this.ok(part, "not there: this member knows no peer yet");
       else this.wrong(part, `${path} is missing: the others will take this for an emptied directory`, restorePeers);
       return;
     }
     try {
-      const { directory, met, disowned } = parseNotes(text);
-      if (disowned !== undefined) this.wrong(part, `other members know better: ${disowned}`, whatToDoAboutDamage);
-      else this.ok(part, `directory ${formatId(directory)}, ${met.size} other members met`);
+      const { directory, incarnations, fencedBecause } = parsePeersFile(text);
+      if (fencedBecause !== undefined) this.wrong(part, `fenced by a peer: ${fencedBecause}`, whatToDoAboutDamage);
+      else this.ok(part, `directory ${formatId(directory)}, ${incarnations.size} peers known`);
     } catch (error) {
       this.wrong(part, `${path}: ${errorText(error)}`, restorePeers);
     }

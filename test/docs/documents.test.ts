@@ -146,6 +146,20 @@ test("files and commands that the documents name exist", () => {
   }
 });
 
+test("docs/raft-tests.md: every rule names scenarios, and every rule of figure 2 has a row", () => {
+  const rows = [...textOf("docs/raft-tests.md").matchAll(/^\| (?!rule|---)([^|]*) \| ([^|]*) \|$/gm)];
+  for (const [, rule = "", tests = ""] of rows)
+    assert.match(tests, /^(`test\/[\w/-]+(\.test\.ts|\.txt)`(, |$))+$/, `the tests of "${rule}"`);
+  const headings = ["AppendEntries, receiver", "RequestVote, receiver", "rules for servers"];
+  const sections = headings.map(
+    (heading) => textOf("docs/raft-tests.md").split(`: ${heading}\n`)[1]?.split("\n## ")[0] ?? "",
+  );
+  assert.deepEqual(
+    sections.map((section) => [...section.matchAll(/^\| (?!rule|---)/gm)].length),
+    [5, 2, 14],
+  );
+});
+
 test("the ways of a put, a get and a watch lead through files and functions that exist", () => {
   const rows = [...textOf("docs/architecture.md").matchAll(/^\| `([\w/-]+\.ts)` \| ([^|]*) \|/gm)];
   assert.ok(rows.length >= 12, "the tables are there");

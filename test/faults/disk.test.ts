@@ -71,8 +71,8 @@ test("a leader whose disk is full hands over, refuses writes and goes on reading
   await writeHalfSegment(elsewhere);
   await leader.running.until("it says that there is no space", logged(noLogSpace), deadlineMs);
   await leader.running.until("it has handed over", logged("leadership transfer finished"), deadlineMs);
-  const heir = await cluster.leader();
-  assert.notEqual(heir, leader);
+  const successor = await cluster.leader();
+  assert.notEqual(successor, leader);
 
   await elsewhere.kv.put("during", "full");
   assert.equal(await here.kv.getText("during"), "full", "a linearizable read");
@@ -265,19 +265,19 @@ for (const starts of [1, 2])
     await leader.kill("SIGKILL");
     await other.kill("SIGKILL");
     other.launch();
-    await other.running.until("it asks for votes", logged("taking part"), deadlineMs);
+    await other.running.until("it asks for votes", logged("starting local member"), deadlineMs);
     for (const attempt of ["told by the other", "not forgotten"]) {
       member.launch();
       const { code } = await member.running.waitForExit();
       assert.equal(code, 1);
       const fatal = member.running.log.find(({ level }) => level === "fatal");
       const error = String(fatal?.["error"]);
-      assert.match(error, /^this data directory is not what this member used last: member [0-9a-f]+ knows/, attempt);
-      assert.match(error, /knows start \d of another directory, this is start 1 of a new one: put back/, attempt);
+      assert.match(error, /^stale data directory: member [0-9a-f]+ has seen/, attempt);
+      assert.match(error, /has seen start \d of another data directory: put back/, attempt);
       assert.equal(await promised(member), "term 0, vote for 0");
     }
     const refused = other.running.log.find(({ msg }) => msg === "refused a peer connection");
-    assert.match(String(refused?.["reason"]), /^member [0-9a-f]+ has lost its past: /);
+    assert.match(String(refused?.["reason"]), /^member [0-9a-f]+ is stale: /);
 
     leader.launch();
     await Promise.all([leader, other].map((each) => each.whenReady()));

@@ -32,7 +32,7 @@ test("members are killed 20 times while they receive or send snapshots: nothing 
     await away.kill("SIGKILL");
     await writers.firstNewWrite(restartMs);
     away.launch();
-    await away.running.until("a start", ({ log }) => log.find(({ msg }) => msg === "taking part"), restartMs);
+    await away.running.until("a start", ({ log }) => log.find(({ msg }) => msg === "starting local member"), restartMs);
     await anyInstantWithin(transferMs);
     begun += count(cluster, "receiving database snapshot");
     installed += count(cluster, "applied snapshot");

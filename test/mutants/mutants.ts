@@ -54,15 +54,15 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a member votes twice in one term",
     file: "raft/core/elections.ts",
-    snippet: "return this.ownVote === candidate || (this.ownVote === noMember && this.elected === noMember);",
-    replacement: "return this.ownVote === candidate || this.elected === noMember;",
+    snippet: "return this.ownVote === candidate || (this.ownVote === noMember && this.leaderOfTerm === noMember);",
+    replacement: "return this.ownVote === candidate || this.leaderOfTerm === noMember;",
     caughtBy: [scenarios, simulation()],
   },
   {
     name: "a vote for a candidate whose log is older",
     file: "raft/core/elections.ts",
-    snippet: "const granted = isCurrent && upToDate && this.mayVoteFor(from);",
-    replacement: "const granted = isCurrent && this.mayVoteFor(from);",
+    snippet: "const granted = isCurrent && upToDate && this.canVoteFor(from);",
+    replacement: "const granted = isCurrent && this.canVoteFor(from);",
     caughtBy: [scenarios, simulation()],
   },
   {
@@ -83,8 +83,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "an append is acknowledged before it is synced",
     file: "raft/node.ts",
-    snippet: "    this.writing = true;\n    const done",
-    replacement: "    this.writing = true;\n    this.transport.send(unsaved.replies);\n    const done",
+    snippet: "    this.isWriting = true;\n    const done",
+    replacement: "    this.isWriting = true;\n    this.transport.send(unsaved.replies);\n    const done",
     caughtBy: [test("raft/node/driver"), simulation()],
   },
   {
@@ -244,8 +244,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a log that a snapshot is about to replace still grows",
     file: "raft/core/core.ts",
-    snippet: "this.elections.follow(from, append.term);\n    if (this.installer.isUnderWay) return;",
-    replacement: "this.elections.follow(from, append.term);",
+    snippet: "this.elections.followLeader(from, append.term);\n    if (this.installer.isUnderWay) return;",
+    replacement: "this.elections.followLeader(from, append.term);",
     caughtBy: [scenarios, test("sim/core")],
   },
   // The member's directory. Of names and bytes that were not synced, any may be gone after a power cut.

@@ -176,9 +176,9 @@ test("SIGTERM of the leader: nothing fails elsewhere, and there nothing that had
 test("MoveLeader: the leader hands over to whom it is told to, and refuses as etcd does", async () => {
   await using cluster = await startCluster();
   const leader = await cluster.leader();
-  const [heir, other] = await cluster.followers();
-  assert.ok(heir && other);
-  const [own, target, gone] = await Promise.all([leader, heir, other].map((member) => memberId(cluster, member)));
+  const [transferee, other] = await cluster.followers();
+  assert.ok(transferee && other);
+  const [own, target, gone] = await Promise.all([leader, transferee, other].map((member) => memberId(cluster, member)));
   assert.ok(own !== undefined && target !== undefined && gone !== undefined);
   const move = (member: ClusterMember, to: bigint): Promise<void> =>
     cluster.client.maintenance.moveLeader(member.endpoint, to, { timeoutMs: scaledMs(timeoutMs) });
@@ -192,7 +192,7 @@ test("MoveLeader: the leader hands over to whom it is told to, and refuses as et
   await putter.more(20);
   await move(leader, target);
   assert.equal((await cluster.status(leader)).leader, target);
-  assert.equal(await cluster.leader(), heir);
+  assert.equal(await cluster.leader(), transferee);
   await putter.more(20);
   await putter.stop();
   assert.deepEqual(putter.failures, []);
@@ -200,6 +200,6 @@ test("MoveLeader: the leader hands over to whom it is told to, and refuses as et
 
   await other.kill("SIGKILL");
   const tookTooLong = refused("unknown", "etcdserver: request timed out, leader transfer took too long");
-  await assert.rejects(move(heir, gone), tookTooLong);
+  await assert.rejects(move(transferee, gone), tookTooLong);
   await cluster.client.kv.put("goes", "on", { timeoutMs: scaledMs(timeoutMs) });
 });

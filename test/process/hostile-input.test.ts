@@ -153,7 +153,7 @@ test("a member of another cluster is refused, and both sides say why", async () 
     "--initial-cluster-token=another",
   ]);
   const refused = await stranger.until("it is refused by all", ({ log }) => {
-    const lines = log.filter(({ msg }) => msg === "a member refuses to talk to this one");
+    const lines = log.filter(({ msg }) => msg === "peer refused connection");
     return lines.length >= cluster.members.length ? lines : undefined;
   });
   for (const { reason } of refused)

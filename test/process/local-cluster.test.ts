@@ -268,7 +268,7 @@ test("a member whose directory was emptied: the others serve, and --fresh begins
     const { rows } = await announcement(supervisor);
     const told = await missing(supervisor, /^2 of 3 members run, which is a quorum/m);
     fresh = told.fresh;
-    assert.match(supervisor.stderr, /^m2 cannot start: this data directory is not what this member used last: .*$/m);
+    assert.match(supervisor.stderr, /^m2 cannot start: stale data directory: .*$/m);
     await using client = clientOf(rows);
     assert.equal(await client.kv.getText("k"), "v");
     // The command that is printed is refused while the cluster runs, and touches nothing.
@@ -285,7 +285,7 @@ test("a member whose directory was emptied: the others serve, and --fresh begins
     const checked = pasted(told.checks[0] ?? "", folder.path);
     await assert.rejects(checked, ({ code, stdout }: { code: number; stdout: string }) => {
       assert.equal(code, 1);
-      return /^WRONG {2}peers: other members know better/m.test(stdout);
+      return /^WRONG {2}peers: fenced by a peer/m.test(stdout);
     });
   }
   await using again = MinietcdProcess.start(fresh.split(" ").slice(2), { cwd: folder.path });

@@ -72,7 +72,7 @@ test("a second start finds nothing to repair after an orderly stop", async () =>
   const member = cluster.member(0);
   await member.kill("SIGTERM");
   await cluster.start();
-  const taking = member.running.log.find(({ msg }) => msg === "taking part");
+  const taking = member.running.log.find(({ msg }) => msg === "starting local member");
   assert.equal(taking?.["applied"], taking?.["lastIndex"], "the store held everything at the stop");
   assert.equal(member.running.log.find(({ level }) => level !== "info")?.["msg"], undefined);
 });

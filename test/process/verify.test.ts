@@ -142,7 +142,7 @@ test("the files of a healthy member: a line for each part, exit code 0, nothing 
   const expected = [
     /^ok {5}format\.json: format 1, cluster [0-9a-f]+, member [0-9a-f]+$/,
     /^ok {5}incarnation: start 2$/,
-    /^ok {5}peers: directory [0-9a-f]+, 0 other members met$/,
+    /^ok {5}peers: directory [0-9a-f]+, 0 peers known$/,
     /^ok {5}store-current: store-1 is in use$/,
     /^ok {5}wal: 1 segments, entries 1 to \d+, term \d+, vote for [0-9a-f]+, commit at least \d+$/,
     /^ok {5}store-1: revision 42, 0 leases; contains the log up to entry \d+ of term \d+$/,
@@ -350,13 +350,13 @@ test("a count of starts that is damaged, lost or too low: a higher one helps", a
   assertWrong(await verifyUntouched(), `${path} says start 1, but the store has writes of start 2`, advice);
   stopped.member.launch();
   await stopped.member.running.waitForExit();
-  assert.match(stopped.member.running.stderr, /its start 2 is known, this is start 2: put back the directory/);
+  assert.match(stopped.member.running.stderr, /started 2 times, the cluster has seen 2 starts: put back the directory/);
   await writeFile(path, "1000000\n");
   assert.equal((await verifyUntouched()).code, 0);
   await stopped.assertStarts();
 });
 
-test("what it noted of the others, damaged, lost, or that it was disowned", async () => {
+test("the file of peer incarnations, damaged or lost, or that says the directory was fenced", async () => {
   await stopped.restore();
   const path = stopped.path("peers");
   const good = await readFile(path, "utf8");
@@ -370,11 +370,18 @@ test("what it noted of the others, damaged, lost, or that it was disowned", asyn
     advice,
   );
   const { directory } = JSON.parse(good) as { readonly directory: string };
-  await writeFile(path, JSON.stringify({ directory, members: {}, disowned: "member b knows start 9" }) + "\n");
-  assertWrong(await verifyUntouched(), "peers: other members know better: member b knows start 9", leaveItStopped);
+  await writeFile(
+    path,
+    JSON.stringify({ directory, members: {}, fencedBecause: "started 8 times, member b has seen 9 starts" }) + "\n",
+  );
+  assertWrong(
+    await verifyUntouched(),
+    "peers: fenced by a peer: started 8 times, member b has seen 9 starts",
+    leaveItStopped,
+  );
   stopped.member.launch();
   await stopped.member.running.waitForExit();
-  assert.match(stopped.member.running.stderr, /not what this member used last: member b knows start 9/);
+  assert.match(stopped.member.running.stderr, /stale data directory: started 8 times, member b has seen 9 starts/);
   await stopped.restore();
   await writeFile(path, JSON.stringify({ directory, members: {} }) + "\n");
   assert.equal((await verifyUntouched()).code, 0);

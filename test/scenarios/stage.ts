@@ -2,6 +2,7 @@
 import type { Input, LogIndex, MemberId, Notice, Outgoing, PeerMessage, Term } from "../../raft/core/types.js";
 import { emptyDisk, Member, write, type Disk } from "../sim/member.js";
 import { entriesOf, entryText, messageOf, messageText, positionText, Words } from "./message-text.js";
+import { toMemberId } from "../../testing/ids.js";
 
 interface Parcel {
   readonly from: MemberId;
@@ -98,7 +99,7 @@ export class Stage {
   private makeCluster([size, ...words]: readonly string[]): void {
     for (const state of [this.disks, this.members, this.roles, this.randoms, this.held, this.cuts]) state.clear();
     this.pending = [];
-    this.voters = Array.from({ length: Number(size) }, (_, i) => BigInt(i + 1));
+    this.voters = Array.from({ length: Number(size) }, (_, i) => toMemberId(BigInt(i + 1)));
     for (const id of this.voters) {
       this.disks.set(id, emptyDisk());
       this.start(id);
@@ -130,7 +131,7 @@ export class Stage {
       random,
       send: (outgoing) => this.send(id, outgoing),
       onReadState: ({ request, index }) => this.print(`${id} may answer read ${request} once ${index} is applied`),
-      onInstall: (position) => this.print(`${id} takes over the snapshot at ${positionText(position)}`),
+      onInstall: (position) => this.print(`${id} installs the snapshot at ${positionText(position)}`),
       onNotice: (notice) => this.print(`${id} ${noticeText(notice)}`),
       onRefusal: ({ what, number, reason }) => this.print(`${id} refuses ${what} ${number}: ${reason}`),
     });
@@ -143,7 +144,11 @@ export class Stage {
   private setDisk(id: MemberId, words: Words): void {
     const disk = emptyDisk();
     const term = words.number("term") as Term;
-    disk.hardState = { term, vote: BigInt(words.number("vote")), commit: words.number("commit") as LogIndex };
+    disk.hardState = {
+      term,
+      vote: toMemberId(BigInt(words.number("vote"))),
+      commit: words.number("commit") as LogIndex,
+    };
     disk.base = disk.machine = words.position("base");
     disk.entries = entriesOf(words.text("log") ?? "none");
     this.disks.set(id, disk);
@@ -306,17 +311,17 @@ export class Stage {
 
 const idOf = (text: string | undefined): MemberId => {
   if (text === undefined) throw new Error("a member is missing");
-  return BigInt(text);
+  return toMemberId(BigInt(text));
 };
 
 const noticeText = (notice: Notice): string => {
   switch (notice.kind) {
     case "snapshotNeeded":
-      return `must send ${notice.peer} a snapshot`;
+      return `sends a snapshot to ${notice.peer}`;
     case "snapshotRefused":
       return `refuses the snapshot at ${positionText(notice.position)}`;
     case "transferEnded":
-      return notice.ok ? "has handed leadership over" : "gives up handing leadership over";
+      return notice.ok ? "transfer succeeded" : "transfer failed";
   }
 };
 

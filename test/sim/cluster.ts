@@ -8,6 +8,7 @@ import { SimNetwork } from "./network.js";
 import type { SeededRandom } from "../../testing/random.js";
 import { Safety } from "./safety.js";
 import { describe, emptySeat, leads, type Ground, type Seat } from "./seat.js";
+import { toMemberId } from "../../testing/ids.js";
 
 /** What a simulation did. */
 export interface Work {
@@ -50,7 +51,7 @@ export class SimCluster implements Ground {
     this.snapshots = new ClusterSnapshots(this);
     this.maxAppendBytes = random.pick([1, 200]);
     this.seats = Array.from({ length: options.members }, (_, i) =>
-      emptySeat(BigInt(i + 1), random.pick([0, 1, 3, 10])),
+      emptySeat(toMemberId(BigInt(i + 1)), random.pick([0, 1, 3, 10])),
     );
     for (const seat of this.seats) this.start(seat);
   }

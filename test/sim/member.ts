@@ -165,7 +165,7 @@ export class Member {
       if (unsaved === undefined) return;
       if (unsaved.hardState === undefined && unsaved.entries.length === 0) {
         for (const reply of unsaved.replies) this.options.send(reply);
-        this.core.saved(unsaved);
+        this.core.onSaved(unsaved);
         continue;
       }
       this.writing = unsaved;
@@ -181,7 +181,7 @@ export class Member {
     this.writing = undefined;
     write(this.disk, unsaved);
     for (const reply of unsaved.replies) this.options.send(reply);
-    this.core.saved(unsaved);
+    this.core.onSaved(unsaved);
     this.pump();
   }
 

@@ -1,7 +1,7 @@
 import { AppliedMarker, Proposal } from "../../../proto/index.js";
 import type { Entry, LogIndex, LogPosition, MemberId, StateMachine, Term } from "../../../raft/index.js";
 import { StoreError, type KvStore, type Sliced, type StoreErrorCode } from "../../../store/index.js";
-import { ForeignPastError } from "../../base/index.js";
+import { StaleDirectoryError } from "../../base/index.js";
 import type { Command, CommandKind, Proposals } from "../index.js";
 import { applyCommand, type CommandResults, type LeaseListener, type ReplicatedState } from "./commands/index.js";
 import { Membership } from "./membership.js";
@@ -25,6 +25,7 @@ export const decodeMarker = (bytes: Uint8Array): AppliedState => {
     seen: new SeenProposals(
       marker.seen.map((record) => ({
         ...record,
+        member: record.member as MemberId,
         incarnation: Number(record.incarnation),
         floor: Number(record.floor),
       })),
@@ -204,7 +205,7 @@ export class Applier implements StateMachine, ReplicatedState {
   private checkSelf(seen: SeenProposals): void {
     const { member, incarnation } = this.self;
     const last = seen.incarnationOf(member);
-    if (last > incarnation) throw ForeignPastError.ofLaterStart(last, incarnation);
+    if (last > incarnation) throw StaleDirectoryError.ofLaterStart(last, incarnation);
   }
 
   private state(): AppliedState {
@@ -220,7 +221,12 @@ export class Applier implements StateMachine, ReplicatedState {
 
   private *applyProposal(entry: Entry): Sliced<void> {
     const { member, incarnation, sequence, floor, command } = Proposal.decode(entry.data);
-    const envelope = { member, incarnation: Number(incarnation), sequence: Number(sequence), floor: Number(floor) };
+    const envelope = {
+      member: member as MemberId,
+      incarnation: Number(incarnation),
+      sequence: Number(sequence),
+      floor: Number(floor),
+    };
     if (command === undefined || !this.seen.admit(envelope)) return;
     const outcome = yield* this.execute(entry, command);
     if (member !== this.self.member || envelope.incarnation !== this.self.incarnation) return;

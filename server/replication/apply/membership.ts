@@ -6,7 +6,9 @@ export class Membership {
   private readonly byId: Map<MemberId, Member>;
 
   constructor(members: readonly Member[]) {
-    this.byId = new Map([...members].sort((a, b) => (a.ID < b.ID ? -1 : 1)).map((member) => [member.ID, member]));
+    this.byId = new Map(
+      [...members].sort((a, b) => (a.ID < b.ID ? -1 : 1)).map((member) => [member.ID as MemberId, member]),
+    );
   }
 
   /** By id, ascending. */

@@ -69,7 +69,7 @@ const byKind: Readonly<Record<PeerMessage["kind"], fc.Arbitrary<PeerMessage>>> =
 const message = fc.oneof(...Object.values(byKind));
 
 for (const [kind, arbitrary] of Object.entries(byKind))
-  test(`a ${kind} message comes back as it was sent`, () => {
+  test(`a ${kind} message decodes to what was encoded`, () => {
     fc.assert(
       fc.property(arbitrary, (sent) => {
         assert.deepEqual(decodePeerMessage(encodePeerMessage(sent)), sent);
@@ -77,7 +77,7 @@ for (const [kind, arbitrary] of Object.entries(byKind))
     );
   });
 
-test("a message decodes to the same from a Buffer, and from the middle of one", () => {
+test("a message decodes to the same from a Buffer and from the middle of one", () => {
   fc.assert(
     fc.property(message, (sent) => {
       const bytes = Buffer.concat([Buffer.alloc(8), encodePeerMessage(sent)]);
@@ -89,17 +89,17 @@ test("a message decodes to the same from a Buffer, and from the middle of one", 
 const encodeEntries = (log: readonly Entry[]): Uint8Array => {
   const writer = new ByteWriter(4);
   writeEntries(writer, log);
-  return writer.written();
+  return writer.writtenBytes();
 };
 
 const decodeEntries = (bytes: Uint8Array): Entry[] => {
   const reader = new ByteReader(bytes);
   const decoded = readEntries(reader);
-  reader.end();
+  reader.expectEnd();
   return decoded;
 };
 
-test("entries come back as they were, and their data are not copied", () => {
+test("entries decode to what was encoded, without copying their data", () => {
   fc.assert(
     fc.property(entries, (log) => {
       const bytes = encodeEntries(log);
@@ -110,7 +110,7 @@ test("entries come back as they were, and their data are not copied", () => {
   );
 });
 
-test("an append is encoded where it stays: its data are not moved as the memory for it grows", () => {
+test("encoding an append allocates its buffer once and does not copy the data again", () => {
   fc.assert(
     fc.property(append, (sent) => {
       assert.ok(sent.kind === "append");
@@ -121,7 +121,7 @@ test("an append is encoded where it stays: its data are not moved as the memory 
   );
 });
 
-test("a message cut short anywhere, or with a byte too many, is malformed", () => {
+test("a truncated message, or one with an extra byte, is malformed", () => {
   fc.assert(
     fc.property(message, (sent) => {
       const bytes = encodePeerMessage(sent);
@@ -133,7 +133,7 @@ test("a message cut short anywhere, or with a byte too many, is malformed", () =
   );
 });
 
-test("entries cut short anywhere are malformed", () => {
+test("truncated entries are malformed", () => {
   fc.assert(
     fc.property(entries, (log) => {
       const bytes = encodeEntries(log);
@@ -180,7 +180,7 @@ test("a message with any one bit flipped is another message or malformed", () =>
   );
 });
 
-test("counts and lengths that the bytes cannot hold are refused before anything is allocated for them", () => {
+test("a count or length beyond the message is malformed and allocates nothing", () => {
   const huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]; // 2^53 - 1
   const append = (count: number[], ...rest: number[]) => Uint8Array.of(5, 1, 0, 0, 0, ...count, ...rest);
   assert.throws(() => decodePeerMessage(append(huge)), /entries announced/);
@@ -191,17 +191,17 @@ test("counts and lengths that the bytes cannot hold are refused before anything 
 });
 
 test("a number has one encoding and at most 53 bits", () => {
-  const read = (...bytes: number[]) => new ByteReader(Uint8Array.from(bytes)).number();
+  const read = (...bytes: number[]) => new ByteReader(Uint8Array.from(bytes)).readNumber();
   assert.equal(read(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f), Number.MAX_SAFE_INTEGER);
   assert.throws(() => read(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x10), MalformedMessageError);
   assert.throws(() => read(0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01), MalformedMessageError);
   assert.throws(() => read(0x81, 0x00), MalformedMessageError);
   const writer = new ByteWriter();
   for (const wrong of [-1, 0.5, Number.MAX_SAFE_INTEGER + 1, Number.NaN])
-    assert.throws(() => writer.number(wrong), RangeError);
+    assert.throws(() => writer.writeNumber(wrong), RangeError);
 });
 
-test("entries that are not one stretch of a log are not encoded", () => {
+test("encoding entries with a gap or a falling term throws", () => {
   const at = (i: number, t: number): Entry => ({ index: i as LogIndex, term: t as Term, data: new Uint8Array() });
   assert.throws(() => encodeEntries([at(5, 1), at(7, 1)]), RangeError);
   assert.throws(() => encodeEntries([at(5, 2), at(6, 1)]), RangeError);
@@ -209,11 +209,11 @@ test("entries that are not one stretch of a log are not encoded", () => {
   assert.throws(() => encodePeerMessage(append as unknown as PeerMessage), RangeError);
 });
 
-test("a writer that held something large gives the memory back, and goes on working", () => {
+test("a writer releases a large buffer at reset and can be used again", () => {
   const writer = new ByteWriter(16);
-  writer.bytes(new Uint8Array(5 * 1024 * 1024));
+  writer.writeBytes(new Uint8Array(5 * 1024 * 1024));
   writer.reset();
-  assert.ok(writer.written().buffer.byteLength < 1024);
-  writer.id(0xfedc_ba98_7654_3210n);
-  assert.equal(new ByteReader(writer.written()).id(), 0xfedc_ba98_7654_3210n);
+  assert.ok(writer.writtenBytes().buffer.byteLength < 1024);
+  writer.writeId(0xfedc_ba98_7654_3210n);
+  assert.equal(new ByteReader(writer.writtenBytes()).readId(), 0xfedc_ba98_7654_3210n);
 });

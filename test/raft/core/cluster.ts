@@ -2,6 +2,7 @@
 import type { CoreLimits } from "../../../raft/core/limits.js";
 import type { MemberId, Outgoing, ReadState, Refusal } from "../../../raft/core/types.js";
 import { emptyDisk, Member } from "../../sim/member.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 /** Members 1…n on disks that never wait; messages wait until `settle`. */
 export class QuietCluster {
@@ -12,7 +13,7 @@ export class QuietCluster {
   readonly network: { readonly from: MemberId; readonly outgoing: Outgoing }[] = [];
 
   constructor(size: number, limits: Partial<CoreLimits> = {}) {
-    const voters = Array.from({ length: size }, (_, i) => BigInt(i + 1));
+    const voters = Array.from({ length: size }, (_, i) => toMemberId(BigInt(i + 1)));
     for (const id of voters)
       this.members.set(
         id,
@@ -30,7 +31,7 @@ export class QuietCluster {
   }
 
   member(id: number): Member {
-    const member = this.members.get(BigInt(id));
+    const member = this.members.get(toMemberId(BigInt(id)));
     if (member === undefined) throw new Error(`no member ${id}`);
     return member;
   }

@@ -3,11 +3,12 @@ import test from "node:test";
 import { RaftCore } from "../../../raft/core/core.js";
 import { logStart, type LogIndex, type PeerMessage, type Term } from "../../../raft/core/types.js";
 import { QuietCluster } from "./cluster.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const data = (length: number): Uint8Array => new Uint8Array(length).fill(1);
 const texts = (cluster: QuietCluster, id: number): number[] => cluster.member(id).applied.map((e) => e.data.length);
 
-test("what the leader takes is applied by every member, once and in order", () => {
+test("an accepted proposal is applied by every member, once and in order", () => {
   const cluster = new QuietCluster(3);
   const leader = cluster.elect();
   for (let i = 1; i <= 3; i++) leader.step({ kind: "propose", proposal: i, data: data(i) });
@@ -15,7 +16,7 @@ test("what the leader takes is applied by every member, once and in order", () =
   for (const id of [1, 2, 3]) assert.deepEqual(texts(cluster, id), [0, 1, 2, 3]);
 });
 
-test("a proposal made at a follower reaches the log through the leader", () => {
+test("a follower's proposal is forwarded to the leader and appended", () => {
   const cluster = new QuietCluster(3);
   cluster.elect();
   cluster.member(3).step({ kind: "propose", proposal: 1, data: data(7) });
@@ -23,7 +24,7 @@ test("a proposal made at a follower reaches the log through the leader", () => {
   assert.deepEqual(texts(cluster, 3), [0, 7]);
 });
 
-test("a single member leads once its vote is durable, and answers a read without asking anybody", () => {
+test("a single voter leads once its vote is durable, and confirms a read without a round", () => {
   const cluster = new QuietCluster(1);
   const only = cluster.member(1);
   only.pump();
@@ -35,7 +36,7 @@ test("a single member leads once its vote is durable, and answers a read without
   assert.deepEqual(cluster.reads, [{ request: 4, index: 1 }]);
 });
 
-test("a read asked at a follower comes back under the number it was asked with", () => {
+test("a follower's read is confirmed under its own number", () => {
   const cluster = new QuietCluster(3);
   cluster.elect();
   cluster.member(2).step({ kind: "readIndex", request: 42 });
@@ -43,7 +44,7 @@ test("a read asked at a follower comes back under the number it was asked with",
   assert.deepEqual(cluster.reads, [{ request: 42, index: 1 }]);
 });
 
-test("proposals of one turn share one append, and reads of one turn one round", () => {
+test("proposals of one turn share an append, and reads of one turn share a round", () => {
   const core = newLeader();
   for (let i = 1; i <= 5; i++) core.step({ kind: "propose", proposal: i, data: data(1) });
   for (let i = 1; i <= 5; i++) core.step({ kind: "readIndex", request: i });
@@ -54,11 +55,11 @@ test("proposals of one turn share one append, and reads of one turn one round", 
   );
 });
 
-test("a start numbers its forwarded reads from a random place, so that no answer from before a restart fits", () => {
+test("forwarded reads are numbered from a random start, so that no answer from before a restart matches", () => {
   const core = new RaftCore({
-    id: 2n,
-    voters: [1n, 2n, 3n],
-    hardState: { term: 1 as Term, vote: 1n, commit: 0 as LogIndex },
+    id: toMemberId(2n),
+    voters: [toMemberId(1n), toMemberId(2n), toMemberId(3n)],
+    hardState: { term: 1 as Term, vote: toMemberId(1n), commit: 0 as LogIndex },
     base: logStart,
     entries: [],
     applied: 0 as LogIndex,
@@ -66,7 +67,7 @@ test("a start numbers its forwarded reads from a random place, so that no answer
     electionTicks: 100,
     random: () => 0.5,
   });
-  const receive = (message: PeerMessage): void => core.step({ kind: "receive", from: 1n, message });
+  const receive = (message: PeerMessage): void => core.step({ kind: "receive", from: toMemberId(1n), message });
   receive({ kind: "heartbeat", term: 1 as Term, commit: 0 as LogIndex, round: 1 });
   core.step({ kind: "readIndex", request: 7 });
   const asked = core.takeMessages().find(({ message }) => message.kind === "forwardedRead");

@@ -11,7 +11,9 @@ import {
   type MemberId,
   type PeerMessage,
   type Term,
+  noMember,
 } from "../../../raft/core/types.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const entry = (index: number, term: number): Entry => ({
   index: index as LogIndex,
@@ -27,9 +29,9 @@ const recovered = (options: {
   applied?: number;
 }): RaftCore =>
   new RaftCore({
-    id: 1n,
-    voters: [1n, 2n, 3n],
-    hardState: options.hardState ?? { term: 2 as Term, vote: 0n, commit: 0 as LogIndex },
+    id: toMemberId(1n),
+    voters: [toMemberId(1n), toMemberId(2n), toMemberId(3n)],
+    hardState: options.hardState ?? { term: 2 as Term, vote: noMember, commit: 0 as LogIndex },
     base: options.base ?? logStart,
     entries: options.entries ?? [entry(1, 1), entry(2, 2)],
     applied: (options.applied ?? 0) as LogIndex,
@@ -52,36 +54,36 @@ const hear = (core: RaftCore, from: MemberId, message: PeerMessage): void =>
 
 const stops = (act: () => unknown, why: RegExp): void => assert.throws(act, { name: "InvariantError", message: why });
 
-test("two leaders in one term", () => {
+test("two leaders in one term break an invariant", () => {
   const core = recovered({});
-  hear(core, 2n, append(3, []));
-  stops(() => hear(core, 3n, append(3, [])), /two leaders/);
+  hear(core, toMemberId(2n), append(3, []));
+  stops(() => hear(core, toMemberId(3n), append(3, [])), /two leaders/);
 });
 
-test("two leaders in one term, though the link to the first closed meanwhile", () => {
+test("two leaders in one term break an invariant, also after the first one's link closed", () => {
   const core = recovered({});
-  hear(core, 2n, append(3, []));
-  core.step({ kind: "linkClosed", peer: 2n });
-  stops(() => hear(core, 3n, append(3, [])), /two leaders/);
+  hear(core, toMemberId(2n), append(3, []));
+  core.step({ kind: "linkClosed", peer: toMemberId(2n) });
+  stops(() => hear(core, toMemberId(3n), append(3, [])), /two leaders/);
 });
 
-test("a leader that would replace a committed entry", () => {
+test("an append that replaces a committed entry breaks an invariant", () => {
   const core = recovered({});
-  hear(core, 2n, append(3, [entry(1, 1), entry(2, 2)], 2));
-  stops(() => hear(core, 2n, append(3, [entry(1, 1), entry(2, 3)])), /conflict at 2/);
+  hear(core, toMemberId(2n), append(3, [entry(1, 1), entry(2, 2)], 2));
+  stops(() => hear(core, toMemberId(2n), append(3, [entry(1, 1), entry(2, 3)])), /conflict at 2/);
 });
 
-test("a heartbeat that commits what is not in the log", () => {
+test("a heartbeat with a commit index beyond the log breaks an invariant", () => {
   const core = recovered({});
   const heartbeat = { kind: "heartbeat", term: 3 as Term, commit: 3 as LogIndex, round: 1 } as const;
-  stops(() => hear(core, 2n, heartbeat), /commit 3 past the end/);
+  stops(() => hear(core, toMemberId(2n), heartbeat), /commit 3 past the end/);
 });
 
-test("an append with a gap", () => {
-  stops(() => hear(recovered({}), 2n, append(3, [entry(2, 2)])), /gap/);
+test("an append with a gap breaks an invariant", () => {
+  stops(() => hear(recovered({}), toMemberId(2n), append(3, [entry(2, 2)])), /gap/);
 });
 
-test("what was recovered does not fit together", () => {
+test("an inconsistent recovered state breaks an invariant", () => {
   stops(() => recovered({ entries: [entry(1, 1), entry(3, 1)] }), /entry 3 after 1/);
   stops(() => recovered({ entries: [entry(1, 2), entry(2, 1)] }), /term 1 after term 2/);
   stops(() => recovered({ entries: [entry(1, 3)] }), /later term/);
@@ -100,32 +102,32 @@ const snapshot = (from: MemberId, leaderTerm: number, index: number, term: numbe
     position: { index: index as LogIndex, term: term as Term },
   }) as const;
 
-test("a snapshot of a second leader in one term, or with an entry of a later term than its leader's", () => {
+test("a snapshot of a second leader in one term, or of a later term than its leader's, breaks an invariant", () => {
   const core = recovered({});
-  hear(core, 2n, append(3, []));
-  stops(() => core.step(snapshot(3n, 3, 9, 3)), /two leaders/);
-  stops(() => recovered({}).step(snapshot(3n, 3, 9, 4)), /later term/);
+  hear(core, toMemberId(2n), append(3, []));
+  stops(() => core.step(snapshot(toMemberId(3n), 3, 9, 3)), /two leaders/);
+  stops(() => recovered({}).step(snapshot(toMemberId(3n), 3, 9, 4)), /later term/);
 });
 
-test("a snapshot that was installed though nobody received one, or though it was not handed out", () => {
+test("the end of an installation that was not handed out breaks an invariant", () => {
   const core = recovered({});
   stops(() => core.step({ kind: "snapshotInstalled" }), /did not begin/);
-  core.step(snapshot(2n, 2, 9, 2));
+  core.step(snapshot(toMemberId(2n), 2, 9, 2));
   stops(() => core.step({ kind: "snapshotInstalled" }), /did not begin/);
 });
 
-test("a snapshot that a leader was to send is nobody's matter once it leads no more", () => {
+test("a deposed leader reports no needed snapshot", () => {
   const core = recovered({ base: { index: 2 as LogIndex, term: 2 as Term }, entries: [], applied: 2 });
   const saveAll = (): void => {
-    for (let unsaved = core.takeUnsaved(); unsaved !== undefined; unsaved = core.takeUnsaved()) core.saved(unsaved);
+    for (let unsaved = core.takeUnsaved(); unsaved !== undefined; unsaved = core.takeUnsaved()) core.onSaved(unsaved);
   };
   for (let tick = 0; tick < 10; tick++) core.step({ kind: "tick" });
-  hear(core, 2n, { kind: "preVoteReply", term: 3 as Term, granted: true });
+  hear(core, toMemberId(2n), { kind: "preVoteReply", term: 3 as Term, granted: true });
   saveAll();
-  hear(core, 2n, { kind: "voteReply", term: 3 as Term, granted: true });
+  hear(core, toMemberId(2n), { kind: "voteReply", term: 3 as Term, granted: true });
   core.takeMessages();
   const lacks = (): void =>
-    hear(core, 3n, {
+    hear(core, toMemberId(3n), {
       kind: "appendReply",
       term: 3 as Term,
       accepted: false,
@@ -135,44 +137,44 @@ test("a snapshot that a leader was to send is nobody's matter once it leads no m
     });
   lacks();
   assert.deepEqual(core.takeNotices(), [{ kind: "snapshotNeeded", peer: 3n }]);
-  core.step({ kind: "snapshotEnded", peer: 3n });
+  core.step({ kind: "snapshotEnded", peer: toMemberId(3n) });
   core.takeMessages();
   lacks();
-  hear(core, 2n, append(4, []));
+  hear(core, toMemberId(2n), append(4, []));
   assert.deepEqual(core.takeNotices(), []);
 });
 
-test("the disk is asked for a second write while one is under way, or ends one that did not begin", () => {
+test("a second write beside one under way, or the end of a write that did not begin, breaks an invariant", () => {
   const core = recovered({});
-  hear(core, 2n, append(3, []));
+  hear(core, toMemberId(2n), append(3, []));
   const unsaved = core.takeUnsaved();
   assert.ok(unsaved);
   stops(() => core.takeUnsaved(), /second write/);
-  stops(() => core.saved({ ...unsaved }), /did not begin/);
+  stops(() => core.onSaved({ ...unsaved }), /did not begin/);
 });
 
-test("messages of strangers are nobody's", () => {
+test("messages of members outside the cluster are ignored", () => {
   const core = recovered({});
-  hear(core, 9n, append(7, [entry(1, 7)], 1));
+  hear(core, toMemberId(9n), append(7, [entry(1, 7)], 1));
   assert.equal(core.status().term, 2);
   assert.deepEqual(core.takeMessages(), []);
 });
 
-test("what the state machine holds already is committed, and is not handed out again", () => {
+test("applied entries are committed and not handed out again", () => {
   const core = recovered({ applied: 1 });
   assert.equal(core.status().commit, 1);
   assert.deepEqual(core.takeCommitted(), []);
-  const hardState = { term: 2 as Term, vote: 0n, commit: 2 as LogIndex };
+  const hardState = { term: 2 as Term, vote: noMember, commit: 2 as LogIndex };
   assert.deepEqual(recovered({ applied: 1, hardState }).takeCommitted(), [entry(2, 2)]);
 });
 
-test("the commit index alone is no reason to write", () => {
-  const core = recovered({ hardState: { term: 3 as Term, vote: 2n, commit: 0 as LogIndex } });
+test("a new commit index alone causes no write", () => {
+  const core = recovered({ hardState: { term: 3 as Term, vote: toMemberId(2n), commit: 0 as LogIndex } });
   const heartbeat = { kind: "heartbeat", term: 3 as Term, commit: 2 as LogIndex, round: 1 } as const;
-  hear(core, 2n, heartbeat);
+  hear(core, toMemberId(2n), heartbeat);
   assert.equal(core.status().commit, 2);
   assert.equal(core.takeUnsaved(), undefined);
   // It rides along with the next entries.
-  hear(core, 2n, { ...append(3, [entry(1, 1), entry(2, 2), entry(3, 3)]) });
+  hear(core, toMemberId(2n), { ...append(3, [entry(1, 1), entry(2, 2), entry(3, 3)]) });
   assert.deepEqual(core.takeUnsaved()?.hardState, { term: 3, vote: 2n, commit: 2 });
 });

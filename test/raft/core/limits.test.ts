@@ -5,6 +5,7 @@ import { defaultLimits, entryBytes, type CoreLimits } from "../../../raft/core/l
 import type { Append, Entry, LogIndex, MemberId, Term } from "../../../raft/core/types.js";
 import type { Member } from "../../sim/member.js";
 import { QuietCluster } from "./cluster.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const data = (length: number): Uint8Array => new Uint8Array(length).fill(1);
 /** What one entry with this much data counts for. */
@@ -28,7 +29,7 @@ const appendsTo = (cluster: QuietCluster, to: MemberId): Append[] =>
     .splice(0)
     .flatMap(({ outgoing }) => (outgoing.to === to && outgoing.message.kind === "append" ? [outgoing.message] : []));
 
-test("a proposal beyond the uncommitted bytes is refused as too-many, and taken again once there is room", () => {
+test("a proposal beyond the uncommitted bytes is refused as too-many until entries are committed", () => {
   const { cluster, leader } = leaderOf({ maxUncommittedBytes: bytesOf(100) + 100 });
   propose(leader, 100);
   propose(leader, 100);
@@ -43,7 +44,7 @@ test("a proposal beyond the uncommitted bytes is refused as too-many, and taken 
   );
 });
 
-test("a proposal larger than the uncommitted bytes is taken when nothing else is uncommitted", () => {
+test("a proposal larger than the limit is accepted when nothing else is uncommitted", () => {
   const { cluster, leader } = leaderOf({ maxUncommittedBytes: 10 });
   propose(leader, 1_000);
   assert.deepEqual(cluster.refusals, []);
@@ -51,7 +52,7 @@ test("a proposal larger than the uncommitted bytes is taken when nothing else is
   assert.equal(leader.applied.at(-1)?.data.length, 1_000);
 });
 
-test("a proposal at a member that knows no leader is refused, and is in no log", () => {
+test("a proposal without a known leader is refused and is in no log", () => {
   const cluster = new QuietCluster(3);
   const number = propose(cluster.member(2), 5);
   assert.deepEqual(cluster.refusals, [{ what: "proposal", number, reason: "no-leader" }]);
@@ -59,54 +60,54 @@ test("a proposal at a member that knows no leader is refused, and is in no log",
   for (const id of [1, 2, 3]) assert.equal(cluster.member(id).disk.entries.length, 1);
 });
 
-test("an empty proposal is a mistake of the caller: it would look like a leader's no-op", () => {
+test("an empty proposal throws: it would look like a leader's no-op", () => {
   const { cluster, leader } = leaderOf({});
   assert.throws(() => propose(leader, 0), { name: "InvariantError" });
   // Of a peer's mistake nobody dies.
-  leader.step({ kind: "receive", from: 2n, message: { kind: "forwardedProposal", data: data(0) } });
+  leader.step({ kind: "receive", from: toMemberId(2n), message: { kind: "forwardedProposal", data: data(0) } });
   cluster.settle();
   assert.equal(leader.core.status().lastIndex, 1);
 });
 
-test("an append holds no more bytes than its bound, and a larger entry travels alone", () => {
+test("an append stays within its bytes, and a larger entry is sent alone", () => {
   const { cluster, leader } = leaderOf({ maxAppendBytes: 2 * bytesOf(10) });
   for (const length of [10, 10, 10, 500, 10]) leader.core.step({ kind: "propose", proposal: 1, data: data(length) });
   leader.pump();
-  const lengths = appendsTo(cluster, 2n).map(({ entries }) => entries.map((entry) => entry.data.length));
+  const lengths = appendsTo(cluster, toMemberId(2n)).map(({ entries }) => entries.map((entry) => entry.data.length));
   assert.deepEqual(lengths, [[10, 10], [10], [500], [10]]);
 });
 
-test("a follower that answers nothing is sent so many appends and no more, and the rest once it answers", () => {
+test("a follower without answers is sent maxInflightAppends appends, and the rest after an answer", () => {
   const { cluster, leader } = leaderOf({ maxInflightAppends: 3 });
   for (let i = 0; i < 5; i++) propose(leader, 1);
-  const sent = appendsTo(cluster, 2n);
+  const sent = appendsTo(cluster, toMemberId(2n));
   assert.deepEqual(
     sent.map(({ prevIndex }) => prevIndex),
     [1, 2, 3],
   );
   const reply = { kind: "appendReply", term: 1 as Term, accepted: true, index: 2 as LogIndex } as const;
   const noHint = { hintIndex: 0 as LogIndex, hintTerm: 0 as Term };
-  leader.step({ kind: "receive", from: 2n, message: { ...reply, ...noHint } });
+  leader.step({ kind: "receive", from: toMemberId(2n), message: { ...reply, ...noHint } });
   assert.deepEqual(
-    appendsTo(cluster, 2n).map(({ prevIndex, entries }) => [prevIndex, entries.length]),
+    appendsTo(cluster, toMemberId(2n)).map(({ prevIndex, entries }) => [prevIndex, entries.length]),
     [[4, 2]],
   );
 });
 
-test("a follower that answers nothing is sent so many bytes and no more", () => {
+test("a follower without answers is sent maxInflightBytes bytes", () => {
   const { cluster, leader } = leaderOf({ maxInflightBytes: 2 * bytesOf(100) });
   for (let i = 0; i < 5; i++) propose(leader, 100);
-  assert.equal(appendsTo(cluster, 2n).length, 2);
+  assert.equal(appendsTo(cluster, toMemberId(2n)).length, 2);
 });
 
-test("until logs are known to agree, one append at a time is sent", () => {
+test("a probing leader sends one append at a time", () => {
   const { cluster, leader } = leaderOf({});
-  leader.step({ kind: "linkClosed", peer: 2n });
+  leader.step({ kind: "linkClosed", peer: toMemberId(2n) });
   for (let i = 0; i < 5; i++) propose(leader, 1);
-  assert.equal(appendsTo(cluster, 2n).length, 1);
+  assert.equal(appendsTo(cluster, toMemberId(2n)).length, 1);
 });
 
-test("a read beyond the pending ones is refused as too-many, at the leader", () => {
+test("a leader refuses reads beyond maxPendingReads as too-many", () => {
   const { cluster, leader } = leaderOf({ maxPendingReads: 2 });
   for (const request of [1, 2, 3]) leader.step({ kind: "readIndex", request });
   assert.deepEqual(cluster.refusals, [{ what: "read", number: 3, reason: "too-many" }]);
@@ -117,7 +118,7 @@ test("a read beyond the pending ones is refused as too-many, at the leader", () 
   assert.equal(cluster.reads.length, 3);
 });
 
-test("a read beyond the pending ones is refused as too-many, at a follower, until one is answered or given up", () => {
+test("a follower refuses reads beyond maxPendingReads as too-many until one is answered or expires", () => {
   const { cluster } = leaderOf({ maxPendingReads: 2 });
   const follower = cluster.member(2);
   for (const request of [1, 2, 3]) follower.step({ kind: "readIndex", request });
@@ -135,7 +136,7 @@ test("a read beyond the pending ones is refused as too-many, at a follower, unti
   );
 });
 
-test("committed entries are handed out a bounded amount at a time, and all of them in the end", () => {
+test("takeCommitted returns a bounded amount per call, and all entries in the end", () => {
   const { cluster, leader } = leaderOf({ maxCommittedBytes: 2 * bytesOf(10) });
   const taken: number[] = [];
   const takeAll = (): void => {
@@ -149,12 +150,12 @@ test("committed entries are handed out a bounded amount at a time, and all of th
   for (let i = 0; i < 5; i++) leader.core.step({ kind: "propose", proposal: i, data: data(10) });
   // The member's own driver would take them; do its work by hand.
   for (const { to, message } of leader.core.takeMessages())
-    cluster.network.push({ from: 1n, outgoing: { to, message } });
+    cluster.network.push({ from: toMemberId(1n), outgoing: { to, message } });
   const unsaved = leader.core.takeUnsaved();
   assert.ok(unsaved);
-  leader.core.saved(unsaved);
+  leader.core.onSaved(unsaved);
   for (const { outgoing } of cluster.network.splice(0))
-    cluster.members.get(outgoing.to)?.step({ kind: "receive", from: 1n, message: outgoing.message });
+    cluster.members.get(outgoing.to)?.step({ kind: "receive", from: toMemberId(1n), message: outgoing.message });
   for (const id of [2, 3]) cluster.member(id).finishWrite();
   for (const { from, outgoing } of cluster.network.splice(0))
     leader.core.step({ kind: "receive", from, message: outgoing.message });
@@ -162,7 +163,7 @@ test("committed entries are handed out a bounded amount at a time, and all of th
   assert.deepEqual(taken, [2, 2, 1]);
 });
 
-test("small entries count for more than their data, so that bytes bound their number, too", () => {
+test("small entries count for more than their data, so bytes also bound their number", () => {
   assert.ok(bytesOf(1) > 32);
   assert.ok(defaultLimits.maxUncommittedBytes / bytesOf(1) < 1_000_000);
 });

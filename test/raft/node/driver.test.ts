@@ -2,14 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { noMember, tickMs, type LogIndex, type PeerMessage, type Term } from "../../../raft/index.js";
 import { bytes, electionTicks, Harness, heartbeatTicks } from "./harness.js";
+import { toMemberId } from "../../../testing/ids.js";
 
-test("a candidacy speaks only once its term and vote are durable", () => {
+test("a candidate sends its vote requests only once term and vote are durable", () => {
   const harness = new Harness();
   harness.node.start();
   while (!harness.isWriting) {
     harness.clock.advance(tickMs);
     if (harness.sent.some(({ message }) => message.kind === "preVote"))
-      harness.hears(2n, { kind: "preVoteReply", term: 2 as Term, granted: true });
+      harness.hears(toMemberId(2n), { kind: "preVoteReply", term: 2 as Term, granted: true });
   }
   harness.clock.advance(5 * tickMs);
   assert.ok(!harness.sent.some(({ message }) => message.kind === "vote"));
@@ -17,11 +18,11 @@ test("a candidacy speaks only once its term and vote are durable", () => {
   assert.equal(harness.sent.filter(({ message }) => message.kind === "vote").length, 2);
 });
 
-test("a follower acknowledges what is durable, and no sooner", () => {
+test("a follower acknowledges entries only once they are durable", () => {
   const harness = new Harness();
   harness.node.start();
   const entries = [{ index: 1 as LogIndex, term: 2 as Term, data: bytes }];
-  harness.hears(2n, {
+  harness.hears(toMemberId(2n), {
     kind: "append",
     term: 2 as Term,
     prevIndex: 0 as LogIndex,
@@ -35,19 +36,19 @@ test("a follower acknowledges what is durable, and no sooner", () => {
   assert.deepEqual(harness.events, ["write 1", "written", "send appendReply to 2", "apply 1"]);
 });
 
-test("a leader's appends leave beside its own write, and its copy counts only after it", () => {
+test("a leader sends appends beside its own write and counts its copy only after it", () => {
   const harness = new Harness();
   harness.lead();
   harness.node.propose(1, bytes);
   harness.clock.settle();
   assert.deepEqual(harness.events, ["send append to 2", "send append to 3", "write 2"]);
-  harness.acknowledge(2n, 2);
+  harness.acknowledge(toMemberId(2n), 2);
   assert.ok(!harness.events.some((event) => event.startsWith("apply")), "one durable copy of three is no majority");
   harness.finishWrite();
   assert.equal(harness.events.filter((event) => event === "apply 2").length, 1);
 });
 
-test("proposals of one turn of the loop share a write, and those that come during it share the next", () => {
+test("proposals of one turn of the event loop share a write, and those made during it share the next one", () => {
   const harness = new Harness();
   harness.lead();
   for (let n = 1; n <= 3; n++) harness.node.propose(n, bytes);
@@ -67,7 +68,7 @@ test("proposals of one turn of the loop share a write, and those that come durin
   );
 });
 
-test("while the disk is slow heartbeats leave and reads are confirmed", () => {
+test("during a slow write heartbeats are sent and reads are confirmed", () => {
   const harness = new Harness();
   harness.lead();
   harness.node.propose(1, bytes);
@@ -77,12 +78,12 @@ test("while the disk is slow heartbeats leave and reads are confirmed", () => {
   harness.clock.advance(3 * heartbeatTicks * tickMs);
   const beats = harness.sent.flatMap(({ message }) => (message.kind === "heartbeat" ? [message.round] : []));
   assert.ok(beats.length >= 6);
-  harness.hears(2n, { kind: "heartbeatReply", term: 2 as Term, round: Math.max(...beats) });
+  harness.hears(toMemberId(2n), { kind: "heartbeatReply", term: 2 as Term, round: Math.max(...beats) });
   assert.deepEqual(harness.reads, [{ request: 7, index: 1 }]);
   assert.ok(harness.isWriting);
 });
 
-test("the machine is given more when it can take more, and nothing else waits for it", () => {
+test("the state machine gets more entries only after it is done, and nothing else waits for it", () => {
   const harness = new Harness();
   harness.lead();
   harness.appliesAtOnce = false;
@@ -90,7 +91,7 @@ test("the machine is given more when it can take more, and nothing else waits fo
     harness.node.propose(n, bytes);
     harness.clock.settle();
     harness.finishWrite();
-    harness.acknowledge(2n, n + 1);
+    harness.acknowledge(toMemberId(2n), n + 1);
   }
   const applies = (): string[] => harness.events.filter((event) => event.startsWith("apply"));
   assert.deepEqual(applies(), ["apply 2"]);
@@ -98,7 +99,7 @@ test("the machine is given more when it can take more, and nothing else waits fo
   assert.deepEqual(applies(), ["apply 2", "apply 3"]);
 });
 
-test("refusals and changes of the leader are reported, once each", () => {
+test("refusals and leader changes are reported once each", () => {
   const harness = new Harness();
   harness.node.start();
   harness.node.propose(5, bytes);
@@ -109,8 +110,8 @@ test("refusals and changes of the leader are reported, once each", () => {
     { what: "read", number: 6, reason: "no-leader" },
   ]);
   const heartbeat: PeerMessage = { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 };
-  harness.hears(2n, heartbeat);
-  harness.hears(2n, heartbeat);
+  harness.hears(toMemberId(2n), heartbeat);
+  harness.hears(toMemberId(2n), heartbeat);
   assert.deepEqual(
     harness.statuses.map(({ leader, term }) => [leader, term]),
     [[2n, 2]],
@@ -121,11 +122,11 @@ test("a broken invariant stops the node and is reported once", () => {
   const harness = new Harness();
   harness.node.start();
   const heartbeat: PeerMessage = { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 };
-  harness.hears(2n, heartbeat);
-  harness.hears(3n, heartbeat); // a second leader in one term
+  harness.hears(toMemberId(2n), heartbeat);
+  harness.hears(toMemberId(3n), heartbeat); // a second leader in one term
   assert.match(harness.failures[0]?.message ?? "", /two leaders in one term/);
   const before = harness.events.length;
-  harness.hears(3n, heartbeat);
+  harness.hears(toMemberId(3n), heartbeat);
   harness.node.propose(1, bytes);
   harness.clock.advance(1_000);
   assert.equal(harness.failures.length, 1);
@@ -133,7 +134,7 @@ test("a broken invariant stops the node and is reported once", () => {
   assert.equal(harness.clock.pendingTimers, 0);
 });
 
-test("a log or a machine that throws stops the node and is reported once", () => {
+test("an exception of the log or the state machine stops the node and is reported once", () => {
   const harness = new Harness();
   harness.lead();
   harness.onAppend = () => {
@@ -147,12 +148,12 @@ test("a log or a machine that throws stops the node and is reported once", () =>
   );
 });
 
-test("a write that ends after the node stopped says and applies nothing", () => {
+test("after a stop the end of a write sends and applies nothing", () => {
   const harness = new Harness();
   harness.lead();
   harness.node.propose(1, bytes);
   harness.clock.settle();
-  harness.acknowledge(2n, 2);
+  harness.acknowledge(toMemberId(2n), 2);
   harness.node.stop();
   harness.events.length = 0;
   harness.finishWrite();
@@ -162,21 +163,21 @@ test("a write that ends after the node stopped says and applies nothing", () => 
   assert.deepEqual([role, leader, term], ["follower", noMember, 2]); // it leads nobody any more
 });
 
-test("a write that ends after the node stopped acknowledges nothing", () => {
+test("after a stop the end of a write acknowledges nothing", () => {
   const harness = new Harness();
   harness.node.start();
   const entries = [{ index: 1 as LogIndex, term: 2 as Term, data: bytes }];
   const at = { prevIndex: 0 as LogIndex, prevTerm: 0 as Term, commit: 0 as LogIndex };
-  harness.hears(2n, { kind: "append", term: 2 as Term, ...at, entries });
+  harness.hears(toMemberId(2n), { kind: "append", term: 2 as Term, ...at, entries });
   harness.node.stop();
   harness.finishWrite();
   assert.deepEqual(harness.events, ["write 1", "written"]);
 });
 
-test("a process that stood still makes up for a few ticks only: it reads its heartbeats before it campaigns", () => {
+test("a frozen process counts only a few missed ticks, so it reads its heartbeats before it campaigns", () => {
   const harness = new Harness();
   harness.node.start();
-  harness.hears(2n, { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
+  harness.hears(toMemberId(2n), { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
   harness.finishWrite();
   harness.events.length = 0;
   harness.clock.freeze(100 * electionTicks * tickMs);
@@ -185,8 +186,8 @@ test("a process that stood still makes up for a few ticks only: it reads its hea
   assert.equal(harness.node.status().leader, 2n);
 });
 
-test("a single member needs nobody: its own durable copy commits", () => {
-  const harness = new Harness([1n]);
+test("a single voter commits with its own durable copy", () => {
+  const harness = new Harness([toMemberId(1n)]);
   harness.node.start();
   harness.clock.advance(tickMs);
   harness.finishWrite(); // term and vote

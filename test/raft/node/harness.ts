@@ -17,6 +17,7 @@ import {
   type Term,
 } from "../../../raft/index.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 export const electionTicks = 10;
 export const heartbeatTicks = 1;
@@ -39,9 +40,9 @@ export class Harness {
   appliesAtOnce = true;
   onAppend: (hardState: HardState | undefined, entries: readonly Entry[]) => void = () => undefined;
 
-  constructor(voters: readonly MemberId[] = [1n, 2n, 3n]) {
+  constructor(voters: readonly MemberId[] = [toMemberId(1n), toMemberId(2n), toMemberId(3n)]) {
     this.core = new RaftCore({
-      id: 1n,
+      id: toMemberId(1n),
       voters,
       hardState: { term: 1 as Term, vote: noMember, commit: 0 as LogIndex },
       base: logStart,
@@ -121,7 +122,7 @@ export class Harness {
   }
 
   hears(from: MemberId, message: PeerMessage): void {
-    this.node.receive(from, message);
+    this.node.receiveMessage(from, message);
     this.clock.settle();
   }
 
@@ -132,11 +133,11 @@ export class Harness {
       assert.ok(tick < 100, "no candidacy");
       this.clock.advance(tickMs);
     }
-    this.hears(2n, { kind: "preVoteReply", term: 2 as Term, granted: true });
+    this.hears(toMemberId(2n), { kind: "preVoteReply", term: 2 as Term, granted: true });
     this.finishWrite();
-    this.hears(2n, { kind: "voteReply", term: 2 as Term, granted: true });
+    this.hears(toMemberId(2n), { kind: "voteReply", term: 2 as Term, granted: true });
     this.finishWrite();
-    for (const follower of [2n, 3n]) this.acknowledge(follower, 1);
+    for (const follower of [toMemberId(2n), toMemberId(3n)]) this.acknowledge(follower, 1);
     assert.equal(this.node.status().role, "leader");
     this.events.length = 0;
     this.sent.length = 0;

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { tickMs, type LogIndex, type LogPosition, type Term } from "../../../raft/index.js";
 import { bytes, electionTicks, Harness } from "./harness.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 /** A follower of member 2 that holds entry 1. */
 function follower(): Harness {
@@ -18,7 +19,7 @@ function follower(): Harness {
 /** Member 2, leader of term 2, sends one entry. */
 const append = (harness: Harness, index: number, commit: number): void => {
   const previous = { index: index - 1, term: index === 1 ? 0 : 2 } as LogPosition;
-  harness.hears(2n, {
+  harness.hears(toMemberId(2n), {
     kind: "append",
     term: 2 as Term,
     prevIndex: previous.index,
@@ -30,11 +31,11 @@ const append = (harness: Harness, index: number, commit: number): void => {
 
 const receiveSnapshot = (harness: Harness, index: number): void => {
   const position = { index: index as LogIndex, term: 2 as Term };
-  harness.node.receivedSnapshot({ from: 2n, leaderTerm: 2 as Term, position });
+  harness.node.onSnapshotReceived({ from: toMemberId(2n), leaderTerm: 2 as Term, position });
   harness.clock.settle();
 };
 
-test("a snapshot: what is being applied ends, the machine takes it over, then the log begins anew, then it is acknowledged", () => {
+test("a snapshot is installed after the apply under way, then the log restarts, then the leader gets the acknowledgement", () => {
   const harness = follower();
   harness.appliesAtOnce = false;
   append(harness, 2, 2); // commits 2, which is not durable yet
@@ -63,13 +64,13 @@ test("a snapshot: what is being applied ends, the machine takes it over, then th
   assert.deepEqual(harness.events, ["write 10", "written", "send appendReply to 2", "apply 10"]);
 });
 
-test("while the machine takes over a snapshot the log is written, votes are given, and nothing is applied", () => {
+test("while a snapshot is installed the node writes hard state, votes, and applies nothing", () => {
   const harness = follower();
   receiveSnapshot(harness, 9);
   harness.events.length = 0;
-  harness.hears(2n, { kind: "heartbeat", term: 2 as Term, commit: 1 as LogIndex, round: 1 });
-  harness.node.linkClosed(2n);
-  harness.hears(3n, {
+  harness.hears(toMemberId(2n), { kind: "heartbeat", term: 2 as Term, commit: 1 as LogIndex, round: 1 });
+  harness.node.onLinkClosed(toMemberId(2n));
+  harness.hears(toMemberId(3n), {
     kind: "vote",
     term: 3 as Term,
     lastIndex: 9 as LogIndex,
@@ -82,17 +83,17 @@ test("while the machine takes over a snapshot the log is written, votes are give
   assert.deepEqual(harness.events, ["restart after 9/2, term 3"]);
 });
 
-test("a term that comes with a snapshot is durable before the machine takes it over", () => {
+test("a new term of a snapshot is durable before the snapshot is installed", () => {
   const harness = follower();
   const position = { index: 9 as LogIndex, term: 5 as Term };
-  harness.node.receivedSnapshot({ from: 3n, leaderTerm: 6 as Term, position });
+  harness.node.onSnapshotReceived({ from: toMemberId(3n), leaderTerm: 6 as Term, position });
   harness.clock.settle();
   assert.deepEqual(harness.events, ["write "]);
   harness.finishWrite();
   assert.deepEqual(harness.events, ["write ", "written", "install 9"]);
 });
 
-test("a member that stops while it installs a snapshot leaves its log alone", () => {
+test("a node that stops during an installation does not restart its log", () => {
   for (const isInstalled of [false, true]) {
     const harness = follower();
     receiveSnapshot(harness, 9);
@@ -105,7 +106,7 @@ test("a member that stops while it installs a snapshot leaves its log alone", ()
   }
 });
 
-test("a snapshot of no use is refused, once, and the leader is told how far this member's log agrees", () => {
+test("an obsolete snapshot is refused once, and the leader gets this member's commit index", () => {
   const harness = follower();
   append(harness, 2, 2);
   harness.finishWrite();
@@ -114,7 +115,7 @@ test("a snapshot of no use is refused, once, and the leader is told how far this
   assert.deepEqual(harness.events, ["send appendReply to 2", "snapshot refused 2"]);
 });
 
-test("the log is cut off as far as it is applied, and the disk is told how far", () => {
+test("compact removes applied entries only and truncates the log on disk up to the new base", () => {
   const harness = follower();
   append(harness, 2, 1);
   harness.finishWrite();
@@ -128,20 +129,20 @@ test("the log is cut off as far as it is applied, and the disk is told how far",
   assert.deepEqual(harness.events, ["truncate 1"], "there is nothing more to cut, or nobody");
 });
 
-test("a follower that lacks what was cut off is reported once, and asked again when its snapshot has ended", () => {
+test("a follower that needs compacted entries is reported once, and probed after its snapshot has ended", () => {
   const harness = new Harness();
   harness.lead();
-  harness.node.linkClosed(3n);
+  harness.node.onLinkClosed(toMemberId(3n));
   harness.node.propose(1, bytes);
   harness.clock.settle();
   harness.finishWrite();
-  harness.acknowledge(2n, 2);
+  harness.acknowledge(toMemberId(2n), 2);
   harness.node.compact(2 as LogIndex);
   harness.node.propose(2, bytes);
   harness.clock.settle();
   harness.events.length = 0;
   const lacks = (): void =>
-    harness.hears(3n, {
+    harness.hears(toMemberId(3n), {
       kind: "appendReply",
       term: 2 as Term,
       accepted: false,
@@ -152,14 +153,14 @@ test("a follower that lacks what was cut off is reported once, and asked again w
   lacks();
   lacks();
   assert.deepEqual(harness.events.splice(0), ["snapshot needed by 3"]);
-  harness.node.snapshotEnded(3n);
+  harness.node.onSnapshotEnded(toMemberId(3n));
   harness.clock.settle();
   assert.deepEqual(harness.events, ["send append to 3"]);
   lacks();
   assert.equal(harness.events.at(-1), "snapshot needed by 3");
 });
 
-test("leadership that is handed over: the change is reported first, then that it worked", () => {
+test("a leadership transfer reports the new leader first, then its success", () => {
   const harness = new Harness();
   harness.lead();
   harness.node.transferLeadership(undefined);
@@ -168,19 +169,19 @@ test("leadership that is handed over: the change is reported first, then that it
   assert.deepEqual(harness.refusals, [{ what: "proposal", number: 7, reason: "transferring" }]);
   assert.deepEqual(harness.events.splice(0), ["send timeoutNow to 2"]);
   const statuses = harness.statuses.length;
-  harness.hears(2n, { kind: "heartbeat", term: 3 as Term, commit: 1 as LogIndex, round: 1 });
+  harness.hears(toMemberId(2n), { kind: "heartbeat", term: 3 as Term, commit: 1 as LogIndex, round: 1 });
   assert.equal(harness.statuses.length, statuses + 1);
   assert.ok(harness.events.includes("transfer ended true"));
 });
 
-test("leadership that nobody takes: proposals are taken again after an election timeout", () => {
+test("a leadership transfer without an answer ends after an election timeout, and proposals are accepted again", () => {
   const harness = new Harness();
   harness.lead();
-  harness.node.transferLeadership(3n);
+  harness.node.transferLeadership(toMemberId(3n));
   harness.clock.settle();
   harness.events.length = 0;
   for (let tick = 0; tick < electionTicks; tick++) {
-    harness.hears(2n, { kind: "heartbeatReply", term: 2 as Term, round: 1 }); // the leader keeps its majority
+    harness.hears(toMemberId(2n), { kind: "heartbeatReply", term: 2 as Term, round: 1 }); // the leader keeps its majority
     harness.clock.advance(tickMs);
   }
   assert.ok(harness.events.includes("transfer ended false"));

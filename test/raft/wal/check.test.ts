@@ -49,7 +49,7 @@ const aLog = async (): Promise<SimDisk> => {
   return disk;
 };
 
-test("a whole log is reported as the next start reads it", async () => {
+test("checkWal reports an intact log as the next start reads it", async () => {
   const disk = await aLog();
   const report = await check(disk);
   assert.equal(report.problem, undefined);
@@ -62,14 +62,14 @@ test("a whole log is reported as the next start reads it", async () => {
   assert.deepEqual(report.log.base, position(4, 1));
 });
 
-test("an empty directory is an empty log", async () => {
+test("checkWal reports an empty directory as an empty log", async () => {
   const disk = new SimDisk({ random: seededRandom(1) });
   await ensureDirectory(disk.boot(), directory);
   const { log, segments } = await check(disk);
   assert.deepEqual([log?.base.index, log?.entries, segments], [0, [], []]);
 });
 
-test("a torn end is named, and is still there for the next start to cut", async () => {
+test("checkWal reports a torn end and leaves it to the next start", async () => {
   const disk = await aLog();
   const last = [...disk.contents().keys()].filter((file) => file.endsWith(".wal")).at(-1)!;
   const bytes = disk.contents().get(last)!;
@@ -81,7 +81,7 @@ test("a torn end is named, and is still there for the next start to cut", async 
   assert.equal((await check(disk)).log?.repaired, undefined, "now it is cut");
 });
 
-test("what a restart left behind is named", async () => {
+test("checkWal reports the obsolete segments of an interrupted restart", async () => {
   const disk = await aLog();
   const leftovers = [...disk.contents()].filter(([file]) => file.endsWith(".wal"));
   const { wal } = await open(disk.boot());
@@ -99,7 +99,7 @@ test("what a restart left behind is named", async () => {
   assert.equal(log?.base.index, 100);
 });
 
-test("damage is named as the next start names it: file, offset and reason", async () => {
+test("checkWal reports damage with file, offset and reason, as the next start does", async () => {
   const disk = await aLog();
   const files = [...disk.contents().keys()].filter((file) => file.endsWith(".wal"));
   for (const file of files)
@@ -118,7 +118,7 @@ test("damage is named as the next start names it: file, offset and reason", asyn
   assert.equal((await check(disk)).problem, undefined);
 });
 
-test("a file that cannot be read is no finding about the log: it is thrown, with its name", async () => {
+test("checkWal throws with the file's name if a file cannot be read", async () => {
   const disk = await aLog();
   disk.onOperation = (operation) => (operation.kind === "read" ? diskError("EIO", operation) : undefined);
   await assert.rejects(checkWal(disk.boot(), directory), (error) => {
@@ -128,7 +128,7 @@ test("a file that cannot be read is no finding about the log: it is thrown, with
   });
 });
 
-test("on the real disk nothing is written either, not even where nothing could be", async () => {
+test("checkWal writes nothing on the real disk, also in a read-only directory", async () => {
   const temporary = await mkdtemp(path.join(tmpdir(), "minietcd-check-"));
   afterAll(async () => {
     await chmod(temporary, 0o700);

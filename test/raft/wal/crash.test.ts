@@ -57,7 +57,7 @@ const batches: Batch[] = [30, 900, 10, 600, 300, 1, 700, 480, 2600, 40, 40, 1400
 }));
 
 for (const stop of stops)
-  test(`a ${stop} at any operation loses nothing acknowledged, and the log goes on`, async () => {
+  test(`a ${stop} at any operation loses no acknowledged entry, and the log accepts appends`, async () => {
     const work = (disk: SimDisk): Promise<number> => appendAll(disk, batches);
     assert.equal(await work(aDisk()), batches.length);
     const check = async (disk: SimDisk, acknowledged: number, hint: string): Promise<void> => {
@@ -70,7 +70,7 @@ for (const stop of stops)
     await stopEverywhere({ start: aDisk(), stop, work, check });
   });
 
-test("what a restart has read stays, however the process and the power fail next", async () => {
+test("recovered entries survive any later kill or power cut", async () => {
   // A restarted member acts on what it read. So it must be durable by then, even if it was only in the page cache.
   for (let seed = firstSeed; seed < firstSeed + 100; seed++) {
     const random = seededRandom(seed);
@@ -85,7 +85,7 @@ test("what a restart has read stays, however the process and the power fail next
   }
 });
 
-test("what a restart has read stays, even if the write that should have made it durable had failed", async () => {
+test("recovered entries survive although the write that appended them had failed", async () => {
   for (const failing of [2, 3, 4, 5]) {
     const disk = aDisk();
     const { wal } = await open(disk.boot(), { segmentBytes: 8192, onFailure: () => undefined });
@@ -218,7 +218,7 @@ class History {
   }
 }
 
-test("any history of appends, truncations, restarts, kills and power cuts reads as in a list that is kept aside", async () => {
+test("any history of appends, truncations, restarts, kills and power cuts recovers the same log as a naive model", async () => {
   const history = fc.tuple(fc.array(event, { maxLength: 60 }), fc.nat());
   await fc.assert(
     fc.asyncProperty(history, async ([events, seed]) => {

@@ -113,7 +113,7 @@ const segmentFile = (files: Map<string, Uint8Array>, sequence: number): string =
   [...files.keys()].find((name) => path.basename(name).startsWith(sequence.toString(16).padStart(16, "0")))!;
 
 // The last batch is zeros: its second sector has nothing set but the mark, and may be mistaken for one that is missing.
-test("every flipped bit of a log of two segments is refused, by the name of its file", async () => {
+test("a flipped bit in a log of two segments is refused with the name of its file", async () => {
   const disk = new SimDisk({ random: seededRandom(1) });
   const zeros: Batch = { hardState: undefined, entries: [{ ...entry(4, 1), data: new Uint8Array(700) }] };
   await writeLog(disk, [...plainBatches(2, 300), { hardState: undefined, entries: [entry(3, 1)] }, zeros], {
@@ -137,7 +137,7 @@ const assertEveryBitCounts = (disk: SimDisk): number => {
   return files.length;
 };
 
-test("every flipped bit of a log whose front was removed is refused", async () => {
+test("a flipped bit in a truncated log is refused", async () => {
   const disk = new SimDisk({ random: seededRandom(1) });
   const { wal } = await open(disk.boot(), { segmentBytes: 1536 });
   for (const batch of plainBatches(5, 500)) await append(wal, batch);
@@ -148,7 +148,7 @@ test("every flipped bit of a log whose front was removed is refused", async () =
   assert.equal((await recover(disk, { segmentBytes: 1536 })).base.index, 3);
 });
 
-test("every flipped bit of a log that began anew is refused", async () => {
+test("a flipped bit in a restarted log is refused", async () => {
   const disk = new SimDisk({ random: seededRandom(1) });
   const { wal } = await open(disk.boot(), { segmentBytes: 1536 });
   await append(wal, { hardState: hardState(1), entries: [entry(1, 1)] });
@@ -165,7 +165,7 @@ const shapes = [0, 17, 111, 240, 290, 330, 340, 352, 368, 384, 400].flatMap((lea
 );
 
 for (const { lead, bytes } of shapes)
-  test(`any part of the sectors of a last batch of ${bytes} bytes after one of ${lead} is all, nothing or torn`, async () => {
+  test(`a last batch of ${bytes} bytes after one of ${lead}, written in part, is complete, absent or torn`, async () => {
     const batches: Batch[] = [
       { hardState: hardState(1), entries: [entry(1, 1, 10)] },
       { hardState: undefined, entries: [entry(2, 1, lead)] },
@@ -194,7 +194,7 @@ for (const { lead, bytes } of shapes)
     }
   });
 
-test("zeros from any byte of the last batches on: torn where sectors end, else refused, and nothing more is lost", async () => {
+test("zeros from a sector's end on are a torn batch, zeros from elsewhere are refused", async () => {
   const batches = [...plainBatches(4, 150), { hardState: undefined, entries: [entry(5, 1, 1300)] }];
   const written = await write(batches);
   const { lastFile, start, end } = written;
@@ -205,7 +205,7 @@ test("zeros from any byte of the last batches on: torn where sectors end, else r
   }
 });
 
-test("a file that is cut short anywhere, or longer than it was, is refused", async () => {
+test("a file that is shorter or longer than its header says is refused", async () => {
   const written = await write(plainBatches(6, 100));
   const { lastFile, end } = written;
   for (let cut = 0; cut < end + 50; cut++)
@@ -218,7 +218,7 @@ test("a file that is cut short anywhere, or longer than it was, is refused", asy
   await assertRefused(longer, lastFile, "longer");
 });
 
-test("a sector that turned into zeros is refused if any later batch was begun", async () => {
+test("a zeroed sector is refused if a later batch was begun", async () => {
   const written = await write(plainBatches(8, 700));
   const segments = [...written.files].filter(([name]) => name.endsWith(".wal"));
   assert.equal(segments.length, 2);
@@ -234,7 +234,7 @@ test("a sector that turned into zeros is refused if any later batch was begun", 
   }
 });
 
-test("two halves of a batch with a flipped bit between them are torn: what arrived of it was never acknowledged", async () => {
+test("a partly written last batch with a flipped bit is torn, as it was never acknowledged", async () => {
   const written = await write([...plainBatches(2), { hardState: undefined, entries: [entry(3, 1, 2000)] }]);
   const disk = changed(written, written.lastFile, (bytes) => {
     bytes.fill(0, 1024, 1536);
@@ -243,7 +243,7 @@ test("two halves of a batch with a flipped bit between them are torn: what arriv
   await assertTorn(disk, written, "torn, and more");
 });
 
-test("a segment is refused if the one before it is missing, or another log's", async () => {
+test("a segment is refused if the one before is missing or of another log", async () => {
   const written = await write(plainBatches(30, 400));
   const sequences = [1, 2, 3].map((sequence) => segmentFile(written.files, sequence));
   const [first, second, third] = sequences as [string, string, string];
@@ -274,7 +274,7 @@ test("a segment is refused if the one before it is missing, or another log's", a
   await assertRefused(withStrange, strange, "not a segment's name");
 });
 
-test("a segment is refused if its last record is gone or not whole, though another segment follows", async () => {
+test("a segment that another one follows is refused if its last record is missing or incomplete", async () => {
   const full = await write(plainBatches(4, 700));
   const written = await write(plainBatches(6, 700));
   const [first, second] = [1, 2].map((sequence) => segmentFile(written.files, sequence)) as [string, string];
@@ -286,13 +286,13 @@ test("a segment is refused if its last record is gone or not whole, though anoth
   await assertRefused(undone, second, "undone");
 });
 
-test("a segment without its first record is refused: it would not have got its name", async () => {
+test("a segment without its first record is refused", async () => {
   const written = await write(plainBatches(8, 700));
   const disk = changed(written, written.lastFile, (bytes) => void bytes.fill(0, sectorBytes));
   await assertRefused(disk, written.lastFile, "no first record");
 });
 
-test("a sector that is marked to go on with a record that did not begin is refused", async () => {
+test("a continuation sector without a record is refused", async () => {
   const written = await write([...plainBatches(1, 480), { hardState: undefined, entries: [entry(2, 1, 100)] }]);
   assert.equal(written.start % sectorBytes, 0);
   const disk = changed(written, written.lastFile, (bytes) => {
@@ -338,11 +338,11 @@ const forged = ({
   return diskWith(new Map([[path.join(directory, segmentFileName(name)), bytes]]));
 };
 
-test("an empty batch, correctly sealed, is a log: what follows is refused for what it says", async () => {
+test("a segment with one empty batch is a valid log", async () => {
   assert.deepEqual(modelOf(await recover(forged({}))), emptyModel);
 });
 
-test("a record type or a format version of a newer minietcd is refused as such, and not as damage", async () => {
+test("a record type or format version of a newer minietcd is refused as a version error", async () => {
   const newer = await recover(forged({ type: 2 })).catch((error: unknown) => error);
   assert.ok(newer instanceof WalVersionError);
   assert.match(newer.message, /record type 2 at byte 512 was written by a newer minietcd/);
@@ -355,23 +355,23 @@ test("a record type or a format version of a newer minietcd is refused as such, 
 });
 
 const nonsense: [string, Forgery][] = [
-  ["no batch", { payload: Uint8Array.of(7) }],
-  ["a batch and more", { payload: Uint8Array.of(0, 0, 0, 0, 9) }],
-  ["an entry far ahead", { payload: Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* from */ 5, 1, 1, 0, 0) }],
-  ["a commit index without entries", { payload: Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0) }],
-  ["the log begins later", { header: { firstIndex: 5 as LogIndex } }],
-  ["there was a hard state before", { header: { hardState: hardState(3) } }],
-  ["an entry came before", { header: { termBefore: 1 as Term } }],
-  ["there was a segment before", { header: { chain: 77 } }],
-  ["the file is longer", { header: { fileBytes: 4096 } }],
+  ["its payload is no batch", { payload: Uint8Array.of(7) }],
+  ["its payload is longer than a batch", { payload: Uint8Array.of(0, 0, 0, 0, 9) }],
+  ["an entry leaves a gap", { payload: Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* from */ 5, 1, 1, 0, 0) }],
+  ["the commit index is beyond the entries", { payload: Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0) }],
+  ["its first index leaves a gap", { header: { firstIndex: 5 as LogIndex } }],
+  ["its header has another hard state", { header: { hardState: hardState(3) } }],
+  ["its header has another term before", { header: { termBefore: 1 as Term } }],
+  ["its header follows another record", { header: { chain: 77 } }],
+  ["its header has another file size", { header: { fileBytes: 4096 } }],
 ];
 for (const [what, forgery] of nonsense)
-  test(`a segment whose checksums are right, but that says ${what}, is refused`, async () => {
+  test(`a segment with valid checksums is refused if ${what}`, async () => {
     const disk = forged(forgery);
     await assertRefused(disk, [...disk.contents().keys()][0]!, what);
   });
 
-test("an entry that falls behind the term of the one before it is refused, also where it replaces another", async () => {
+test("an entry with a smaller term than the entry before is refused, also as a replacement", async () => {
   const written = await write([
     { hardState: hardState(6), entries: [entry(1, 5), entry(2, 6), entry(3, 6)] },
     { hardState: undefined, entries: [entry(2, 3)] },

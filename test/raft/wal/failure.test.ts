@@ -31,7 +31,7 @@ const failures: [string, OperationKind, RegExp, RegExp][] = [
 ];
 
 for (const [what, kind, file, message] of failures)
-  test(`when ${what} fails, the member hears it once, with the file's name, and nothing is acknowledged or tried any more`, async () => {
+  test(`a failure of ${what} is reported once with the file's name, and nothing is acknowledged or retried`, async () => {
     const disk = new SimDisk({ random: seededRandom(1) });
     const reported: Error[] = [];
     const { wal } = await open(disk.boot(), { onFailure: (error) => void reported.push(error) });
@@ -75,7 +75,7 @@ for (const [what, kind, file, message] of failures)
   });
 
 for (const kind of ["read", "write", "syncDirectory"] as const)
-  test(`when a ${kind} fails while the log is opened, the error names the file`, async () => {
+  test(`openWal throws with the file's name if a ${kind} fails`, async () => {
     const disk = new SimDisk({ random: seededRandom(1) });
     await writeLog(disk, plainBatches(2));
     disk.onOperation = (operation) =>
@@ -106,14 +106,14 @@ const fullLog = async (): Promise<{
   return { disk, wal, heard, written, waiting: batches[3]! };
 };
 
-test("without space for the next segment, the log says so and goes on while there is room in this one", async () => {
+test("without space for the next segment the log reports it and continues in the current one", async () => {
   const { wal, heard } = await fullLog();
   assert.deepEqual(heard, [true]);
-  assert.equal(wal.full, true);
+  assert.equal(wal.isFull, true);
   await wal.close();
 });
 
-test("an append that does not fit waits until there is space again", async () => {
+test("an append that does not fit waits for space", async () => {
   const { disk, wal, heard, written, waiting } = await fullLog();
   let acknowledged = false;
   wal.append(waiting.hardState, waiting.entries, () => (acknowledged = true));
@@ -127,12 +127,12 @@ test("an append that does not fit waits until there is space again", async () =>
   await settle();
   assert.equal(acknowledged, true);
   assert.deepEqual(heard, [true, false]);
-  assert.equal(wal.full, false);
+  assert.equal(wal.isFull, false);
   await wal.close();
   assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...written, waiting));
 });
 
-test("a reserve is left to others: without space beyond it there is no next segment, and nothing is tried", async () => {
+test("with less free space than the reserve no segment is created", async () => {
   const disk = new SimDisk({ random: seededRandom(1) });
   const heard: boolean[] = [];
   const options = { reserveBytes: 10_000, onFull: (full: boolean) => void heard.push(full) };
@@ -166,7 +166,7 @@ const shortages = [
 ] as const;
 
 for (const [kind, file, code] of shortages)
-  test(`when ${kind} of the next segment finds no file descriptor (${code}), the append waits, and is acknowledged once there is one`, async () => {
+  test(`an append waits while ${kind} of the next segment fails with ${code}, and is acknowledged afterwards`, async () => {
     const disk = new SimDisk({ random: seededRandom(1) });
     const heard: unknown[] = [];
     const { wal } = await open(disk.boot(), { onFull: (...change) => void heard.push(change) });
@@ -187,7 +187,7 @@ for (const [kind, file, code] of shortages)
     next();
     await settle();
     assert.deepEqual(heard, [[true, "descriptors"]]);
-    assert.equal(wal.full, true);
+    assert.equal(wal.isFull, true);
     const before = acknowledged;
     assert.ok(before < batches.length);
     for (let n = 0; n < 3; n++) {
@@ -204,13 +204,13 @@ for (const [kind, file, code] of shortages)
       [true, "descriptors"],
       [false, "descriptors"],
     ]);
-    assert.equal(wal.full, false);
+    assert.equal(wal.isFull, false);
     await wal.close();
     disk.powerCut();
     assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...batches));
   });
 
-test("a log that is closed while its next segment's name is not synced acknowledges nothing and leaves no file open", async () => {
+test("close before the next segment's name is synced acknowledges nothing and leaves no file open", async () => {
   const disk = new SimDisk({ random: seededRandom(1) });
   let opened = 0;
   let isShort = false;
@@ -225,7 +225,7 @@ test("a log that is closed while its next segment's name is not synced acknowled
   isShort = true;
   wal.append(batches[0]!.hardState, batches[0]!.entries, acknowledge);
   await settle();
-  assert.equal(wal.full, true);
+  assert.equal(wal.isFull, true);
   await wal.close();
   assert.equal(opened, 0);
   disk.onOperation = () => undefined;
@@ -233,7 +233,7 @@ test("a log that is closed while its next segment's name is not synced acknowled
   await settle();
 });
 
-test("a log that is closed while an append waits for space drops it", async () => {
+test("close drops an append that waits for space", async () => {
   const { disk, wal, written, waiting } = await fullLog();
   wal.append(waiting.hardState, waiting.entries, acknowledge);
   await settle();
@@ -244,7 +244,7 @@ test("a log that is closed while an append waits for space drops it", async () =
   assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, ...written));
 });
 
-test("a log can be closed while the next segment is being filled", async () => {
+test("close works while the next segment is being filled", async () => {
   const disk = new SimDisk({ random: seededRandom(1) });
   const { wal } = await open(disk.boot());
   const [first] = plainBatches(1) as [Batch];

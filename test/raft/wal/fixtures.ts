@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import {
   logStart,
   noMember,
+  type MemberId,
   type Entry,
   type HardState,
   type LogIndex,
@@ -12,7 +13,7 @@ import {
 import type { Batch } from "../../../raft/wal/batch.js";
 import type { Disk } from "../../../platform/disk.js";
 import { LogReader, type RecoveredLog, type Recovery } from "../../../raft/wal/recovery.js";
-import { arrange, readHead } from "../../../raft/wal/segment-files.js";
+import { separateObsolete, readHead } from "../../../raft/wal/segment-files.js";
 import { openWal, type OpenOptions } from "../../../raft/wal/open.js";
 import type { Wal } from "../../../raft/wal/wal.js";
 import type { SimDisk } from "../../../testing/sim-disk.js";
@@ -28,7 +29,7 @@ export const entry = (index: number, term: number, bytes = 20): Entry => ({
 
 export const hardState = (term: number, vote: bigint = noMember, commit = 0): HardState => ({
   term: term as Term,
-  vote,
+  vote: vote as MemberId,
   commit: commit as LogIndex,
 });
 
@@ -114,9 +115,9 @@ export const restart = (wal: Wal, base: LogPosition, state: HardState): Promise<
 
 /** Reads a log that is given as the bytes of its files. */
 export const readBytes = (files: readonly { readonly file: string; readonly bytes: Uint8Array }[]): Recovery => {
-  const { segments } = arrange(files.map(({ file, bytes }) => readHead(file, bytes)));
+  const { segments } = separateObsolete(files.map(({ file, bytes }) => readHead(file, bytes)));
   const reader = new LogReader(segments);
-  for (const { file } of segments) reader.take(files.find((each) => each.file === file)!.bytes.slice());
+  for (const { file } of segments) reader.readNextSegment(files.find((each) => each.file === file)!.bytes.slice());
   return reader.result();
 };
 

@@ -38,7 +38,7 @@ const old = after(emptyModel, ...before);
 const anew: Model = { hardState: state, base, entries: [] };
 const behind: Batch[] = [101, 102, 103].map((at) => ({ hardState: undefined, entries: [entry(at, 2, 600)] }));
 
-test("a restarted log is empty behind its base, keeps the hard state, and goes on from there", async () => {
+test("a restarted log is empty behind its base, keeps the hard state and accepts appends", async () => {
   const disk = aDisk();
   const { wal } = await open(disk.boot());
   for (const batch of before) await append(wal, batch);
@@ -57,7 +57,7 @@ test("a restarted log is empty behind its base, keeps the hard state, and goes o
   assert.equal(read.repaired, undefined);
 });
 
-test("the segments of before are removed, and those of after are truncated as ever", async () => {
+test("a restart removes the earlier segments; later ones are truncated as usual", async () => {
   const disk = aDisk();
   const { wal } = await open(disk.boot());
   for (const batch of before) await append(wal, batch);
@@ -72,7 +72,7 @@ test("the segments of before are removed, and those of after are truncated as ev
   assert.deepEqual(modelOf(await recover(disk)).base, position(102, 2));
 });
 
-test("a log may begin anew before it holds anything, twice, and where it ends", async () => {
+test("an empty log, a restarted log and a log at its last index may restart", async () => {
   const disk = aDisk();
   const { wal } = await open(disk.boot());
   await restart(wal, position(7, 1), hardState(1));
@@ -88,7 +88,7 @@ test("a log may begin anew before it holds anything, twice, and where it ends", 
   assert.equal(segmentsOn(disk).length, 1);
 });
 
-test("a log of format version 1 may begin anew", async () => {
+test("a log of format version 1 may restart", async () => {
   const disk = aDisk();
   placeVersion1(disk);
   const { wal } = await open(disk.boot(), { segmentBytes: 1024 });
@@ -109,7 +109,7 @@ const refused: [string, LogPosition, HardState, RegExp][] = [
   ["with a forgotten vote", position(9, 1), hardState(1), /a second vote in term 1/],
 ];
 for (const [what, at, newState, message] of refused)
-  test(`a log does not begin anew ${what}, and goes on as it was`, async () => {
+  test(`restart is refused ${what}, and the log is unchanged`, async () => {
     const disk = aDisk();
     const { wal } = await open(disk.boot());
     for (const batch of before) await append(wal, batch);
@@ -121,7 +121,7 @@ for (const [what, at, newState, message] of refused)
     assert.throws(() => wal.restart(base, state, () => assert.fail("done")), /closed/);
   });
 
-test("nothing replaces what came before a restart", async () => {
+test("entries before a restart's base cannot be replaced", async () => {
   const { wal } = await open(aDisk().boot());
   await restart(wal, base, hardState(2));
   for (const at of [99, 100])
@@ -143,7 +143,7 @@ const restartAndAppend = (disk: SimDisk): Promise<number> =>
 const states: readonly Model[] = [old, anew, ...behind.map((_, at) => after(anew, ...behind.slice(0, at + 1)))];
 
 for (const stop of stops)
-  test(`a ${stop} at any operation of a restart leaves the old log or the new one, and it goes on`, async () => {
+  test(`a ${stop} at any operation of a restart leaves the old log or the new one, and it accepts appends`, async () => {
     const start = aDisk();
     await writeLog(start, before);
     assert.equal(await restartAndAppend(copyOf(start)), states.length - 1);
@@ -165,7 +165,7 @@ for (const stop of stops)
     assert.deepEqual([...found].sort(), [0, 1, 2, 3, 4], "each of them was seen");
   });
 
-test("segments that a restart left behind are ignored and removed, whichever of them are still there", async () => {
+test("openWal ignores and removes the segments that an interrupted restart left", async () => {
   const start = aDisk();
   await writeLog(start, before);
   const leftovers = [...start.contents()].filter(([file]) => file.endsWith(".wal"));
@@ -188,7 +188,7 @@ test("segments that a restart left behind are ignored and removed, whichever of 
   }
 });
 
-test("a segment that is missing behind a restart is damage", async () => {
+test("a missing segment after a restart is damage", async () => {
   const disk = aDisk();
   const { wal } = await open(disk.boot());
   await restart(wal, base, state);
@@ -204,7 +204,7 @@ test("a segment that is missing behind a restart is damage", async () => {
   });
 });
 
-test("a restart waits until there is space for it", async () => {
+test("a restart waits for space", async () => {
   const disk = aDisk();
   disk.capacityBytes = 3000;
   const heard: boolean[] = [];
@@ -224,7 +224,7 @@ test("a restart waits until there is space for it", async () => {
   assert.deepEqual(modelOf(await recover(disk)).base, base);
 });
 
-test("a restart that fails is never done, and the log that was there is read again", async () => {
+test("a failed restart is never reported as done, and the old log is recovered", async () => {
   const disk = aDisk();
   const reported: Error[] = [];
   const { wal } = await open(disk.boot(), { onFailure: (error) => void reported.push(error) });

@@ -55,7 +55,7 @@ const keeps: [number, number[], number][] = [
   [12, [4], 9],
 ];
 for (const [through, segments, base] of keeps)
-  test(`what is up to ${through} goes as far as it fills segments, and the rest is read back`, async () => {
+  test(`truncation up to ${through} removes whole segments, and the rest is recovered`, async () => {
     const disk = aDisk();
     const wal = await writtenLog(disk);
     wal.truncate(index(through));
@@ -66,7 +66,7 @@ for (const [through, segments, base] of keeps)
     assert.deepEqual(modelOf(read), truncated(whole, base));
   });
 
-test("a log whose front is gone goes on, and loses more of it", async () => {
+test("a truncated log accepts appends and further truncations", async () => {
   const disk = aDisk();
   await (await writtenLog(disk)).close();
   for (const through of [5, 11]) {
@@ -82,7 +82,7 @@ test("a log whose front is gone goes on, and loses more of it", async () => {
   assert.deepEqual(segmentsOn(disk), [4, 5]);
 });
 
-test("on the real disk too", async () => {
+test("truncation works on the real disk", async () => {
   const temporary = await mkdtemp(path.join(tmpdir(), "minietcd-truncation-"));
   afterAll(() => rm(temporary, { recursive: true }));
   const removed: string[] = [];
@@ -113,7 +113,7 @@ test("on the real disk too", async () => {
   assert.deepEqual(modelOf(recovered), truncated(whole, 6));
 });
 
-test("segments go oldest first, each durably before the next", async () => {
+test("segments are removed oldest first, each durably before the next", async () => {
   const disk = aDisk();
   const wal = await writtenLog(disk);
   const operations: string[] = [];
@@ -132,7 +132,7 @@ test("segments go oldest first, each durably before the next", async () => {
 });
 
 for (const kind of ["remove", "syncDirectory"] as const)
-  test(`a ${kind} that fails costs only space: it is told, the log goes on, and the next truncation tries again`, async () => {
+  test(`a failed ${kind} is reported, the log accepts appends, and the next truncation tries again`, async () => {
     const disk = aDisk();
     const told: string[] = [];
     const { wal } = await open(disk.boot(), { onRemovalFailure: (error) => void told.push(error.message) });
@@ -153,7 +153,7 @@ for (const kind of ["remove", "syncDirectory"] as const)
     assertRead(modelOf(await recover(disk)), truncated(after(whole, next), 7));
   });
 
-test("nothing is removed behind a closed log, nor after a failure", async () => {
+test("a closed or failed log removes nothing", async () => {
   const disk = aDisk();
   const wal = await writtenLog(disk);
   wal.truncate(index(9));
@@ -164,7 +164,7 @@ test("nothing is removed behind a closed log, nor after a failure", async () => 
   assert.deepEqual(segmentsOn(disk), left);
 });
 
-test("an entry that was truncated cannot be replaced", async () => {
+test("a truncated entry cannot be replaced", async () => {
   const disk = aDisk();
   const { wal } = await open(disk.boot());
   await append(wal, { hardState: hardState(1), entries: [entry(1, 1), entry(2, 1), entry(3, 1)] });
@@ -188,7 +188,7 @@ const wavering: Batch[] = [
   { hardState: hardState(3, 0n, 5), entries: [entry(6, 3, 900)] },
 ];
 
-test("a log that was cut back before it was truncated keeps what it needs, whatever is removed of its front", async () => {
+test("a log with replaced entries recovers after any truncation of its front", async () => {
   const written = after(emptyModel, ...wavering);
   const disk = aDisk();
   await writeLog(disk, wavering);
@@ -218,7 +218,7 @@ test("a log that was cut back before it was truncated keeps what it needs, whate
 });
 
 for (const stop of stops)
-  test(`a ${stop} at any operation of truncations beside appends loses nothing that was not truncated`, async () => {
+  test(`a ${stop} at any operation of truncations and appends loses no entry that was not truncated`, async () => {
     const more = [13, 14, 15, 16].map((at) => ({ hardState: undefined, entries: [entry(at, 1, 600)] }));
     const through = [2, 6, 7, 9, 12];
     const start = aDisk();
@@ -249,7 +249,7 @@ for (const stop of stops)
     await stopEverywhere({ start, stop, work: truncateAndAppend, check });
   });
 
-test("a segment that is missing in the front is as if truncated; one in the middle is damage", async () => {
+test("a missing segment at the front counts as truncated; one in the middle is damage", async () => {
   const start = aDisk();
   await (await writtenLog(start)).close();
   const files = [...start.contents().keys()].filter((file) => file.endsWith(".wal"));
@@ -269,7 +269,7 @@ test("a segment that is missing in the front is as if truncated; one in the midd
     });
 });
 
-test("what was read of a log does not hold whole segments in memory", async () => {
+test("recovered entries do not keep whole segments in memory", async () => {
   const disk = aDisk();
   const segmentBytes = 1024 * 1024;
   const large: Batch = { hardState: undefined, entries: [entry(41, 1, 200_000), entry(42, 1, 10)] };
@@ -281,7 +281,7 @@ test("what was read of a log does not hold whole segments in memory", async () =
   assert.equal(distinct.size, 2, "small ones lie side by side");
 });
 
-test("a log of format version 1 is read, and goes on", async () => {
+test("a log of format version 1 is recovered and accepts appends", async () => {
   const disk = aDisk();
   placeVersion1(disk);
   assert.deepEqual(modelOf(await recover(disk, { segmentBytes: 1024 })), version1Model);
@@ -291,7 +291,7 @@ test("a log of format version 1 is read, and goes on", async () => {
   assert.ok(segmentsOn(disk).length > 3);
 });
 
-test("segments of format version 1 go all or none, and no stop in between makes damage of them", async () => {
+test("segments of format version 1 are removed all or none, also after a crash", async () => {
   const start = aDisk();
   placeVersion1(start);
   const more = [6, 7].map((at): Batch => ({ hardState: hardState(4, 0n, 3), entries: [entry(at, 4, 300)] }));
@@ -319,7 +319,7 @@ test("segments of format version 1 go all or none, and no stop in between makes 
   }
 });
 
-test("a log of format version 1 alone is refused without its first segment", async () => {
+test("a log of only format version 1 is refused without its first segment", async () => {
   const disk = aDisk();
   placeVersion1(disk);
   const [first, second] = [...version1Files.keys()] as [string, string];

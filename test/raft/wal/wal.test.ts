@@ -54,11 +54,11 @@ for (const [name, fresh] of places)
       assert.deepEqual(await writtenAndRead(fresh()), emptyModel);
     });
 
-    test("a log that was opened and closed without an append is still empty", async () => {
+    test("a log opened and closed without an append is still empty", async () => {
       assert.deepEqual(await writtenAndRead(fresh(), [], []), emptyModel);
     });
 
-    test("entries and hard state come back, over many segments and restarts", async () => {
+    test("entries and hard state are recovered over many segments and restarts", async () => {
       const batches = plainBatches(90, 70);
       const runs = [batches.slice(0, 40), batches.slice(40, 41), [], batches.slice(41)];
       assert.deepEqual(await writtenAndRead(fresh(), ...runs), after(emptyModel, ...batches));
@@ -97,7 +97,7 @@ for (const [name, fresh] of places)
       assert.deepEqual(await writtenAndRead(place, batches, [more]), after(emptyModel, ...batches, more));
     });
 
-    test("batches of every length round a sector's and a segment's end come back", async () => {
+    test("batches of every length near a sector's and a segment's end are recovered", async () => {
       const batches: Batch[] = [];
       for (let bytes = 440; bytes < 530; bytes++)
         batches.push({ hardState: hardState(1), entries: [entry(batches.length + 1, 1, bytes)] });
@@ -106,7 +106,7 @@ for (const [name, fresh] of places)
       assert.deepEqual(await writtenAndRead(fresh(), batches), after(emptyModel, ...batches));
     });
 
-    test("an append that was under way is finished, and reported, before the log is closed", async () => {
+    test("close finishes and reports the append under way", async () => {
       const place = fresh();
       const { wal } = await open(place.disk, place);
       const [first, second] = plainBatches(2) as [Batch, Batch];
@@ -123,7 +123,7 @@ for (const [name, fresh] of places)
 
 const anEmptyDisk = (): SimDisk => new SimDisk({ random: seededRandom(1) });
 
-test("an append may be made from within the one before, and one at a time", async () => {
+test("an append may start in the callback of the one before, and only one at a time", async () => {
   const { wal } = await open(anEmptyDisk().boot());
   const [first, second] = plainBatches(2) as [Batch, Batch];
   await new Promise<void>((resolve) =>
@@ -135,7 +135,7 @@ test("an append may be made from within the one before, and one at a time", asyn
   await wal.close();
 });
 
-test("one batch is one write, within files that do not grow", async () => {
+test("a batch is one write into a file of constant length", async () => {
   const disk = anEmptyDisk();
   const { wal } = await open(disk.boot(), { segmentBytes: 64 * 1024 });
   const [first, ...rest] = plainBatches(20) as [Batch, ...Batch[]];
@@ -155,7 +155,7 @@ test("one batch is one write, within files that do not grow", async () => {
   await wal.close();
 });
 
-test("the next segment is ready before this one is full", async () => {
+test("the next segment is prepared before the current one is full", async () => {
   const disk = anEmptyDisk();
   const { wal } = await open(disk.boot());
   for (const batch of plainBatches(15, 40)) await append(wal, batch);
@@ -183,7 +183,7 @@ const refused: [string, Batch, RegExp][] = [
   ["entries out of order", { hardState: undefined, entries: [entry(3, 2), entry(5, 2)] }, /entry 5/],
 ];
 for (const [what, batch, message] of refused)
-  test(`refuses ${what}, and writes nothing of it`, async () => {
+  test(`append refuses ${what} and writes nothing`, async () => {
     const disk = anEmptyDisk();
     const { wal } = await open(disk.boot());
     const good: Batch = { hardState: hardState(2, 7n, 1), entries: [entry(1, 1), entry(2, 2)] };
@@ -195,12 +195,12 @@ for (const [what, batch, message] of refused)
     assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, good, next));
   });
 
-test("refuses segments that are not whole sectors", async () => {
+test("openWal refuses a segment size that is no multiple of a sector", async () => {
   for (const segmentBytes of [0, 512, 1000])
     await assert.rejects(open(anEmptyDisk().boot(), { segmentBytes }), RangeError);
 });
 
-test("an unfinished next segment is thrown away, and other people's files stay", async () => {
+test("openWal removes an unfinished segment and keeps foreign files", async () => {
   const disk = anEmptyDisk();
   await writeLog(disk, plainBatches(3));
   disk.place("/member/wal/next.tmp", Uint8Array.of(1, 2, 3));
@@ -210,7 +210,7 @@ test("an unfinished next segment is thrown away, and other people's files stay",
   assert.equal(disk.contents().get("/member/wal/next.tmp"), undefined);
 });
 
-test("segments have the configured size from the start, on the real disk too", async () => {
+test("segments have the configured size from the start, also on the real disk", async () => {
   const directory = path.join(temporary, "sizes");
   const { wal } = await open(nodeDisk, { directory, segmentBytes: 4096 });
   for (const batch of plainBatches(30, 100)) await append(wal, batch);

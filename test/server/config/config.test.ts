@@ -12,6 +12,7 @@ import { clusterIdOf, memberIdOf } from "../../../server/config/identity.js";
 import { createLogger, errorText, formatId } from "../../../server/base/logger.js";
 import { bindAddresses, formatAddress, isLoopback, parseMemberUrl, UrlError } from "../../../server/base/urls.js";
 import { recordingLogger } from "../member/member-fixtures.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const config = (flags: Partial<ServerFlags> = {}) => configFromFlags({ ...defaultFlags, ...flags });
 
@@ -20,7 +21,7 @@ test("ids are those that etcd computes", () => {
   assert.equal(formatId(member), "8e9e05c52164694d");
   assert.equal(formatId(clusterIdOf([member])), "cdf818194e3a8c32");
   assert.equal(memberIdOf(["b", "a"], "t"), memberIdOf(["a", "b"], "t"));
-  assert.equal(clusterIdOf([2n, 1n]), clusterIdOf([1n, 2n]));
+  assert.equal(clusterIdOf([toMemberId(2n), toMemberId(1n)]), clusterIdOf([toMemberId(1n), toMemberId(2n)]));
 });
 
 test("without flags it is etcd's single member", () => {

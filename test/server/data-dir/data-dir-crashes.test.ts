@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PutRequest, RangeRequest } from "../../../proto/index.js";
 import { systemClock } from "../../../platform/index.js";
-import type { HardState, LogIndex, Term } from "../../../raft/index.js";
+import { noMember, type HardState, type LogIndex, type Term } from "../../../raft/index.js";
 import { openMemoryBackend, openStore, type KvStore, type Row } from "../../../store/index.js";
 import { encodeMarker } from "../../../server/replication/apply/applier.js";
 import { openDurableState, type DurableState } from "../../../server/member/durable-state.js";
@@ -20,6 +20,7 @@ import { Scheduler } from "../../../testing/scheduler.js";
 import { SimStores } from "../../../testing/sim-store.js";
 import { quietEnvironment, singleMember } from "../member/member-fixtures.js";
 import { position, stateAt } from "../snapshots/snapshot-fixtures.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 // Deterministic; another SEED tries other cases.
 const firstSeed = Number(process.env["SEED"] ?? 1);
@@ -35,8 +36,12 @@ const at = (how: Stop["how"], count: number): Stop => ({ how, when: (_, before) 
 
 /** In a place of which nothing is there yet. */
 const config = singleMember("/srv/etcd/of/ours");
-const own = { last: position(3, 2), hardState: { term: 2 as Term, vote: 7n } };
-const sent = { last: position(100, 5), hardState: { term: 5 as Term, vote: 0n, commit: 100 as LogIndex }, keys: 20 };
+const own = { last: position(3, 2), hardState: { term: 2 as Term, vote: toMemberId(7n) } };
+const sent = {
+  last: position(100, 5),
+  hardState: { term: 5 as Term, vote: noMember, commit: 100 as LogIndex },
+  keys: 20,
+};
 
 /** What a member has told somebody, or read and acts upon. */
 interface Promised {
@@ -166,7 +171,7 @@ class Machine {
   }
 
   private async install({ newStores, wal }: DurableState): Promise<void> {
-    const making = await newStores.make();
+    const making = await newStores.create();
     await making.write(rows);
     await making.finish();
     await making.install();

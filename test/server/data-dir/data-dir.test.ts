@@ -7,8 +7,9 @@ import { readText, replaceFile } from "../../../platform/durable-file.js";
 import { StartError } from "../../../server/base/errors.js";
 import { machineDisk } from "../../../platform/member-disk.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
+import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
-const owner = { clusterId: 0xcdf8_1819_4e3a_8c32n, memberId: 0x8e9e_05c5_2164_694dn };
+const owner = { clusterId: toClusterId(0xcdf8_1819_4e3a_8c32n), memberId: toMemberId(0x8e9e_05c5_2164_694dn) };
 
 const refused = (promise: Promise<unknown>, reason: RegExp): Promise<void> =>
   assert.rejects(promise, (error) => error instanceof StartError && reason.test(error.message));

@@ -5,6 +5,7 @@ import type { Entry, HardState, LogIndex, LogPosition, Term } from "../../../raf
 import { StartError } from "../../../server/base/errors.js";
 import { mustRestart, restartLog } from "../../../server/data-dir/log-recovery.js";
 import { position } from "../snapshots/snapshot-fixtures.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const log = (base: LogPosition, ...terms: number[]): { base: LogPosition; entries: Entry[] } => ({
   base,
@@ -66,7 +67,7 @@ test("the log keeps the member's term and vote, unless the snapshot is of a late
       done();
     },
   };
-  const before = { term: 7 as Term, vote: 3n, commit: 2 as LogIndex };
+  const before = { term: 7 as Term, vote: toMemberId(3n), commit: 2 as LogIndex };
   const recovered = { ...log(position(0, 0), 2, 2), hardState: before, repaired: undefined };
   const kept = await restartLog(wal, recovered, position(100, 7));
   assert.deepEqual(kept, {

@@ -17,6 +17,7 @@ import { PeerCalls } from "../../../server/lease/calls.js";
 import { decodeCalls, encodeCalls, isCallsFrame } from "../../../server/peers/calls-frame.js";
 import type { Serve } from "../../../server/lease/served-calls.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 type Answer = Parameters<Parameters<Serve>[1]>[0];
 
@@ -53,7 +54,7 @@ class Stage {
       },
       send: (to, calls) => {
         this.frames.push({ from: self, to, calls });
-        if (!this.loses(self, to)) this.members.get(to)?.received(self, decodeCalls(encodeCalls(calls)));
+        if (!this.loses(self, to)) this.members.get(to)?.onReceived(self, decodeCalls(encodeCalls(calls)));
       },
     });
     this.members.set(self, member);
@@ -81,21 +82,22 @@ const renew = (member: PeerCalls, lease: bigint): { result: number | string } =>
 const someTerm = 2 as Term;
 
 /** A member of which the test does not say who it is learns who leads, in whatever term. */
-const follow = (member: PeerCalls, leader: MemberId): void => member.leaderChanged({ id: 9n, leader, term: someTerm });
+const follow = (member: PeerCalls, leader: MemberId): void =>
+  member.onLeaderChanged({ id: toMemberId(9n), leader, term: someTerm });
 
-test("the leader is asked, be it this member or another; what is asked in one turn is one frame", () => {
+test("calls go to the leader, this member or another; calls of one turn share a frame", () => {
   const stage = new Stage();
-  const [one, two] = [stage.add(1n), stage.add(2n)];
-  for (const member of [one, two]) follow(member, 1n);
+  const [one, two] = [stage.add(toMemberId(1n)), stage.add(toMemberId(2n))];
+  for (const member of [one, two]) follow(member, toMemberId(1n));
   const outcomes = [renew(one, 10n), renew(two, 20n), renew(two, 30n)];
   stage.clock.settle();
-  for (const { lease, answer } of stage.servedBy(1n)) answer(Number(lease));
+  for (const { lease, answer } of stage.servedBy(toMemberId(1n))) answer(Number(lease));
   stage.clock.settle();
   assert.deepEqual(
     outcomes.map(({ result }) => result),
     [10, 20, 30],
   );
-  assert.equal(stage.servedBy(2n).length, 0);
+  assert.equal(stage.servedBy(toMemberId(2n)).length, 0);
   assert.deepEqual(
     stage.frames.map(({ from, calls }) => [from, calls.requests.length, calls.responses.length]),
     [
@@ -105,142 +107,142 @@ test("the leader is asked, be it this member or another; what is asked in one tu
   );
 });
 
-test("a question or an answer that got lost is asked for again; while it is being answered it counts once", () => {
+test("a lost call or response is retransmitted; a call being served is served once", () => {
   const stage = new Stage();
-  const [one, two] = [stage.add(1n), stage.add(2n)];
-  for (const member of [one, two]) follow(member, 1n);
+  const [one, two] = [stage.add(toMemberId(1n)), stage.add(toMemberId(2n))];
+  for (const member of [one, two]) follow(member, toMemberId(1n));
   stage.loses = (from) => from === 2n;
   const outcome = renew(two, 20n);
   stage.clock.advance(400);
-  assert.equal(stage.servedBy(1n).length, 0);
+  assert.equal(stage.servedBy(toMemberId(1n)).length, 0);
   stage.loses = () => false;
   stage.clock.advance(200);
-  assert.equal(stage.servedBy(1n).length, 1);
+  assert.equal(stage.servedBy(toMemberId(1n)).length, 1);
   stage.clock.advance(2_000);
-  assert.equal(stage.servedBy(1n).length, 1);
+  assert.equal(stage.servedBy(toMemberId(1n)).length, 1);
   stage.loses = (from) => from === 1n;
-  stage.servedBy(1n)[0]?.answer(5);
+  stage.servedBy(toMemberId(1n))[0]?.answer(5);
   stage.clock.settle();
   stage.loses = () => false;
   stage.clock.advance(600);
   assert.equal(outcome.result, "waits");
-  stage.servedBy(1n)[1]?.answer(5);
+  stage.servedBy(toMemberId(1n))[1]?.answer(5);
   stage.clock.settle();
   assert.equal(outcome.result, 5);
 });
 
-test("after the link was closed the leader answers the repeated question anew", () => {
+test("after a closed link the leader serves the retransmitted call again", () => {
   const stage = new Stage();
-  const [one, two] = [stage.add(1n), stage.add(2n)];
-  for (const member of [one, two]) follow(member, 1n);
+  const [one, two] = [stage.add(toMemberId(1n)), stage.add(toMemberId(2n))];
+  for (const member of [one, two]) follow(member, toMemberId(1n));
   renew(two, 20n);
   stage.clock.settle();
-  one.linkClosed(2n);
+  one.onLinkClosed(toMemberId(2n));
   stage.clock.advance(600);
-  assert.equal(stage.servedBy(1n).length, 2);
+  assert.equal(stage.servedBy(toMemberId(1n)).length, 2);
 });
 
-test("a new leader is asked at once; one that does not lead, or not yet, is asked again", () => {
+test("pending calls go to a new leader at once; one that does not lead yet gets a retransmission", () => {
   const stage = new Stage();
-  for (const id of [1n, 2n, 3n]) follow(stage.add(id), 1n);
-  const two = stage.members.get(2n)!;
+  for (const id of [1n, 2n, 3n].map(toMemberId)) follow(stage.add(id), toMemberId(1n));
+  const two = stage.members.get(toMemberId(2n))!;
   const outcome = renew(two, 20n);
   stage.clock.settle();
   follow(two, noMember);
-  follow(two, 3n);
+  follow(two, toMemberId(3n));
   stage.clock.settle();
-  assert.equal(stage.servedBy(3n).length, 1);
-  stage.servedBy(3n)[0]?.answer(undefined);
+  assert.equal(stage.servedBy(toMemberId(3n)).length, 1);
+  stage.servedBy(toMemberId(3n))[0]?.answer(undefined);
   stage.clock.advance(600);
-  stage.servedBy(3n)[1]?.answer(9);
+  stage.servedBy(toMemberId(3n))[1]?.answer(9);
   stage.clock.settle();
   assert.equal(outcome.result, 9);
-  stage.servedBy(1n)[0]?.answer(4); // the former leader's answer is late
+  stage.servedBy(toMemberId(1n))[0]?.answer(4); // the former leader's answer is late
   stage.clock.settle();
   assert.equal(outcome.result, 9);
 });
 
-test("waiting ends at the deadline: without a leader, or with one that is silent", () => {
+test("a call fails at its deadline, without a leader or with a silent one", () => {
   const stage = new Stage();
-  const two = stage.add(2n);
+  const two = stage.add(toMemberId(2n));
   const leaderless = renew(two, 20n);
   stage.clock.advance(6_900);
   assert.equal(leaderless.result, "waits");
   stage.clock.advance(200);
   assert.equal(leaderless.result, "no-leader");
-  follow(two, 1n);
+  follow(two, toMemberId(1n));
   const silent = renew(two, 20n);
   stage.clock.advance(7_100);
   assert.equal(silent.result, "timed-out");
 });
 
-test("calls at a leader that heard no majority end at once, and so do those that come before another leads", () => {
+test("calls at a leader that lost its quorum fail at once, also later ones until a leader is known", () => {
   const stage = new Stage();
-  const one = stage.add(1n);
-  one.leaderChanged({ id: 1n, leader: 1n, term: someTerm });
+  const one = stage.add(toMemberId(1n));
+  one.onLeaderChanged({ id: toMemberId(1n), leader: toMemberId(1n), term: someTerm });
   const waiting = renew(one, 10n);
   stage.clock.advance(1_000);
   assert.equal(waiting.result, "waits");
-  one.leaderChanged({ id: 1n, leader: noMember, term: someTerm });
+  one.onLeaderChanged({ id: toMemberId(1n), leader: noMember, term: someTerm });
   assert.equal(waiting.result, "no-leader");
   assert.throws(() => renew(one, 20n), { code: "no-leader" });
-  stage.servedBy(1n)[0]?.answer(10); // too late
-  one.leaderChanged({ id: 1n, leader: 2n, term: (someTerm + 1) as Term });
+  stage.servedBy(toMemberId(1n))[0]?.answer(10); // too late
+  one.onLeaderChanged({ id: toMemberId(1n), leader: toMemberId(2n), term: (someTerm + 1) as Term });
   const outcome = renew(one, 30n);
   stage.clock.settle();
   assert.deepEqual([waiting.result, outcome.result], ["no-leader", "waits"]);
   assert.equal(stage.frames.at(-1)?.to, 2n);
 });
 
-test("calls at a leader that saw a higher term wait for the next leader", () => {
+test("calls at a leader deposed by a newer term wait for the next leader", () => {
   const stage = new Stage();
-  const [one, two] = [stage.add(1n), stage.add(2n)];
-  one.leaderChanged({ id: 1n, leader: 1n, term: someTerm });
+  const [one, two] = [stage.add(toMemberId(1n)), stage.add(toMemberId(2n))];
+  one.onLeaderChanged({ id: toMemberId(1n), leader: toMemberId(1n), term: someTerm });
   const outcome = renew(one, 10n);
   const nextTerm = (someTerm + 1) as Term;
-  one.leaderChanged({ id: 1n, leader: noMember, term: nextTerm });
+  one.onLeaderChanged({ id: toMemberId(1n), leader: noMember, term: nextTerm });
   assert.equal(outcome.result, "waits");
-  for (const [id, member] of [[1n, one] as const, [2n, two] as const])
-    member.leaderChanged({ id, leader: 2n, term: nextTerm });
+  for (const [id, member] of [[toMemberId(1n), one] as const, [toMemberId(2n), two] as const])
+    member.onLeaderChanged({ id, leader: toMemberId(2n), term: nextTerm });
   stage.clock.settle();
-  stage.servedBy(2n)[0]?.answer(10);
+  stage.servedBy(toMemberId(2n))[0]?.answer(10);
   stage.clock.settle();
   assert.equal(outcome.result, 10);
 });
 
-test("calls at a follower that lost its leader wait for the next one", () => {
+test("calls at a follower without a leader wait for the next one", () => {
   const stage = new Stage();
-  const two = stage.add(2n);
-  two.leaderChanged({ id: 2n, leader: 1n, term: someTerm });
+  const two = stage.add(toMemberId(2n));
+  two.onLeaderChanged({ id: toMemberId(2n), leader: toMemberId(1n), term: someTerm });
   const outcome = renew(two, 10n);
-  two.leaderChanged({ id: 2n, leader: noMember, term: someTerm });
+  two.onLeaderChanged({ id: toMemberId(2n), leader: noMember, term: someTerm });
   stage.clock.settle();
   assert.equal(outcome.result, "waits");
 });
 
-test("an answer to a former life of a member is none to its present one", () => {
+test("a response to a call of a former incarnation is ignored", () => {
   const stage = new Stage();
-  const one = stage.add(1n);
-  const former = stage.add(2n, 1);
-  for (const member of [one, former]) follow(member, 1n);
+  const one = stage.add(toMemberId(1n));
+  const former = stage.add(toMemberId(2n), 1);
+  for (const member of [one, former]) follow(member, toMemberId(1n));
   renew(former, 20n);
   stage.clock.settle();
   former.stop();
-  const present = stage.add(2n, 2);
-  follow(present, 1n);
+  const present = stage.add(toMemberId(2n), 2);
+  follow(present, toMemberId(1n));
   const outcome = renew(present, 30n);
   stage.clock.settle();
-  stage.servedBy(1n)[0]?.answer(99);
+  stage.servedBy(toMemberId(1n))[0]?.answer(99);
   stage.clock.settle();
   assert.equal(outcome.result, "waits");
-  stage.servedBy(1n)[1]?.answer(30);
+  stage.servedBy(toMemberId(1n))[1]?.answer(30);
   stage.clock.settle();
   assert.equal(outcome.result, 30);
 });
 
-test("no more than so many wait, and a stop ends them all", () => {
+test("pending calls are bounded, and stop fails them", () => {
   const stage = new Stage();
-  const two = stage.add(2n);
+  const two = stage.add(toMemberId(2n));
   const outcomes = Array.from({ length: maxPendingCalls }, (_, n) => renew(two, BigInt(n)));
   assert.throws(() => renew(two, 1n), { code: "too-many-requests" });
   two.stop();
@@ -249,7 +251,7 @@ test("no more than so many wait, and a stop ends them all", () => {
   assert.equal(stage.clock.pendingTimers, 0);
 });
 
-test("a frame of calls is not taken for one of consensus, nor the other way round", () => {
+test("calls frames and consensus frames are told apart", () => {
   const calls = {
     requests: [{ number: 2n ** 33n, request: { $case: "renewLease" as const, value: -1n } }],
     responses: [],

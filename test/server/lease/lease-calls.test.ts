@@ -8,13 +8,13 @@ import { serveLeaseCalls } from "../../../server/lease/lease-calls.js";
 const setUp = (keys: Promise<readonly string[]> = Promise.resolve([])) => {
   const rounds: { readonly confirmed: () => void; readonly failed: (error: unknown) => void }[] = [];
   const keeper = {
-    leads: true,
+    isLeader: true,
     renewed: [] as bigint[],
-    renew: (id: bigint, answer: (seconds: number | undefined) => void): void => {
+    renewLease: (id: bigint, answer: (seconds: number | undefined) => void): void => {
       keeper.renewed.push(id);
       answer(10);
     },
-    info: () => ({ grantedSeconds: 10, remainingSeconds: 7 }),
+    findLease: () => ({ grantedSeconds: 10, remainingSeconds: 7 }),
   };
   const answers: unknown[] = [];
   const serve = serveLeaseCalls({
@@ -29,7 +29,7 @@ const setUp = (keys: Promise<readonly string[]> = Promise.resolve([])) => {
   return { rounds, keeper, answers, ask };
 };
 
-test("a keep-alive neither counts nor is answered before a quorum has confirmed who leads", () => {
+test("a keep-alive has no effect and no answer before a quorum has confirmed the leader", () => {
   const { rounds, keeper, answers, ask } = setUp();
   ask({ $case: "renewLease", value: 7n });
   assert.deepEqual([answers, keeper.renewed], [[], []]);
@@ -37,7 +37,7 @@ test("a keep-alive neither counts nor is answered before a quorum has confirmed 
   assert.deepEqual([answers, keeper.renewed], [[{ $case: "renewLease", value: 10n }], [7n]]);
 });
 
-test("what is left of a lease is told only after a quorum has confirmed who leads", () => {
+test("the remaining time of a lease is answered only after a quorum has confirmed the leader", () => {
   const { rounds, answers, ask } = setUp();
   ask({ $case: "queryLease", value: { lease: 7n, keys: false } });
   assert.deepEqual(answers, []);
@@ -46,7 +46,7 @@ test("what is left of a lease is told only after a quorum has confirmed who lead
   assert.deepEqual(answers, [{ $case: "queryLease", value }]);
 });
 
-test("the keys of a lease are answered as the field that the client is sent, once they are encoded", async () => {
+test("the keys of a lease are answered encoded as the field of the client's response", async () => {
   const { rounds, answers, ask } = setUp(Promise.resolve(["a", "\xff"]));
   ask({ $case: "queryLease", value: { lease: 7n, keys: true } });
   rounds[0]!.confirmed();
@@ -58,26 +58,26 @@ test("the keys of a lease are answered as the field that the client is sent, onc
   );
 });
 
-test("a lease that ends while its keys are gathered has none; one whose leader is deposed is not answered", async () => {
+test("a lease revoked while its keys are encoded has none; after a deposition there is no answer", async () => {
   const ended = setUp(Promise.reject(new LeaseNotFoundError(7n)));
   ended.ask({ $case: "queryLease", value: { lease: 7n, keys: true } });
   ended.rounds[0]!.confirmed();
   const deposed = setUp(Promise.resolve(["a"]));
   deposed.ask({ $case: "queryLease", value: { lease: 7n, keys: true } });
   deposed.rounds[0]!.confirmed();
-  deposed.keeper.leads = false;
+  deposed.keeper.isLeader = false;
   await new Promise(setImmediate);
   const [answer] = ended.answers as [{ value: { encodedKeys: Uint8Array } }];
   assert.equal(answer.value.encodedKeys.length, 0);
   assert.deepEqual(deposed.answers, [undefined]);
 });
 
-test("without a quorum, or once another leads, there is no answer: the member that asked asks again", () => {
+test("without a quorum, or after a deposition, there is no answer", () => {
   const { rounds, keeper, answers, ask } = setUp();
   ask({ $case: "renewLease", value: 7n });
   rounds[0]!.failed(new Error("no quorum"));
   ask({ $case: "renewLease", value: 7n });
-  keeper.leads = false;
+  keeper.isLeader = false;
   rounds[1]!.confirmed();
   assert.deepEqual([answers, keeper.renewed], [[undefined, undefined], []]);
 });

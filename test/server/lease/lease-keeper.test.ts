@@ -37,24 +37,24 @@ class Stage {
 
   /** Leads in `term`, or not. */
   lead(term: number, role: CoreStatus["role"] = "leader"): void {
-    this.keeper.statusChanged({ role, term: term as Term });
+    this.keeper.onStatusChange({ role, term: term as Term });
   }
 
   grant(id: number, ttlSeconds: number): void {
     const lease = { id: BigInt(id), ttlSeconds, generation: id };
     this.leases.set(lease.id, lease);
-    this.keeper.granted(lease);
+    this.keeper.onGranted(lease);
   }
 
   revoke(id: bigint): void {
     this.leases.delete(id);
-    this.keeper.revoked(id);
+    this.keeper.onRevoked(id);
   }
 
   /** What a keep-alive is answered; "waits": nothing yet. */
   renew(id: number): { answer: number | undefined | "waits" } {
     const renewal: { answer: number | undefined | "waits" } = { answer: "waits" };
-    this.keeper.renew(BigInt(id), (seconds) => (renewal.answer = seconds));
+    this.keeper.renewLease(BigInt(id), (seconds) => (renewal.answer = seconds));
     return renewal;
   }
 
@@ -74,7 +74,7 @@ class Stage {
   }
 }
 
-test("a lease ends after its time, never before, and is not proposed again", () => {
+test("a lease expires after its time, never before, and is proposed once", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.grant(7, 5);
@@ -90,7 +90,7 @@ test("a lease ends after its time, never before, and is not proposed again", () 
   assert.equal(stage.proposed.length, 1);
 });
 
-test("a lease that is kept alive does not end, be it at the last moment", () => {
+test("a renewed lease does not expire, also if renewed at the last moment", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.grant(7, 5);
@@ -104,7 +104,7 @@ test("a lease that is kept alive does not end, be it at the last moment", () => 
   assert.deepEqual(stage.ended, [7n]);
 });
 
-test("a keep-alive that comes too late waits until the lease is gone; of one that never was it is told at once", () => {
+test("a late keep-alive is answered after the revocation; one for an unknown lease at once", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.commits = false;
@@ -113,7 +113,7 @@ test("a keep-alive that comes too late waits until the lease is gone; of one tha
   stage.clock.freeze(30); // over, and nobody has looked yet
   const late = stage.renew(7);
   assert.equal(late.answer, "waits");
-  assert.deepEqual(stage.keeper.info(7n), { grantedSeconds: 5, remainingSeconds: 0 });
+  assert.deepEqual(stage.keeper.findLease(7n), { grantedSeconds: 5, remainingSeconds: 0 });
   stage.clock.advance(100);
   assert.deepEqual(stage.ended, [7n]);
   const later = stage.renew(7);
@@ -121,7 +121,7 @@ test("a keep-alive that comes too late waits until the lease is gone; of one tha
   assert.deepEqual([late.answer, later.answer, stage.renew(8).answer], [0, 0, 0]);
 });
 
-test("who does not lead answers nothing and ends nothing; who waited is told to ask elsewhere", () => {
+test("a member that does not lead expires nothing, and waiting keep-alives are sent elsewhere", () => {
   const stage = new Stage();
   stage.grant(7, 5);
   assert.equal(stage.renew(7).answer, undefined);
@@ -131,12 +131,15 @@ test("who does not lead answers nothing and ends nothing; who waited is told to 
   assert.deepEqual(stage.ended, [7n]);
   const waiting = stage.renew(7);
   stage.lead(3, "follower");
-  assert.deepEqual([waiting.answer, stage.renew(7).answer, stage.keeper.info(7n)], [undefined, undefined, undefined]);
+  assert.deepEqual(
+    [waiting.answer, stage.renew(7).answer, stage.keeper.findLease(7n)],
+    [undefined, undefined, undefined],
+  );
   stage.clock.advance(60_000);
   assert.equal(stage.proposed.length, 1);
 });
 
-test("every new term gives every lease its full time and an election", () => {
+test("a new term restarts every lease with its TTL plus an election timeout", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.grant(7, 5);
@@ -151,7 +154,7 @@ test("every new term gives every lease its full time and an election", () => {
   );
 });
 
-test("an end that did not get into the log is proposed again after 3 s, by the same leader only", () => {
+test("a lost expiry is proposed again after 3 s, by the same leader only", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.grant(7, 5);
@@ -172,7 +175,7 @@ test("an end that did not get into the log is proposed again after 3 s, by the s
   assert.equal(stage.proposed.length, 2);
 });
 
-test("10 000 leases that end at once go at most 50 to an entry and 1000 a second", () => {
+test("10 000 leases that expire at once are proposed 50 per entry and 1000 per second", () => {
   const stage = new Stage();
   stage.lead(2);
   for (let id = 1; id <= 10_000; id++) stage.grant(id, 5);
@@ -186,7 +189,7 @@ test("10 000 leases that end at once go at most 50 to an entry and 1000 a second
   }
 });
 
-test("while nothing is committed, few entries are proposed", () => {
+test("uncommitted expiry entries are bounded", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.commits = false;
@@ -200,7 +203,7 @@ test("while nothing is committed, few entries are proposed", () => {
   assert.equal(stage.proposed.length, 21);
 });
 
-test("leases with many keys share an entry with few others", () => {
+test("an expiry entry has few leases if they have many keys", () => {
   const stage = new Stage();
   stage.keysOfEach = 200;
   stage.lead(2);
@@ -212,13 +215,13 @@ test("leases with many keys share an entry with few others", () => {
   );
 });
 
-test("time in which the member was frozen is not counted: it could hear no keep-alive", () => {
+test("time in which the member was frozen does not count", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.grant(7, 5);
   stage.clock.advance(1_000);
   stage.clock.freeze(60_000);
-  assert.equal(stage.keeper.info(7n)?.remainingSeconds, 3); // half a second of it is
+  assert.equal(stage.keeper.findLease(7n)?.remainingSeconds, 3); // half a second of it is
   assert.equal(stage.renew(7).answer, 5);
   stage.clock.advance(4_900);
   assert.deepEqual(stage.ended, []);
@@ -226,9 +229,9 @@ test("time in which the member was frozen is not counted: it could hear no keep-
   assert.deepEqual(stage.ended, [7n]);
 });
 
-const idsOf = ({ keeper }: Stage): bigint[] => atOnce(keeper.all(() => false)).map(({ id }) => id);
+const idsOf = ({ keeper }: Stage): bigint[] => atOnce(keeper.listLeases(() => false)).map(({ id }) => id);
 
-test("the list begins with what ends soonest", () => {
+test("leases are listed in the order of expiry", () => {
   const stage = new Stage();
   stage.grant(1, 30);
   stage.lead(2);
@@ -238,12 +241,12 @@ test("the list begins with what ends soonest", () => {
   stage.clock.advance(9_000);
   assert.equal(stage.renew(2).answer, 10);
   assert.deepEqual(idsOf(stage), [3n, 2n, 1n]);
-  assert.deepEqual(stage.keeper.info(2n), { grantedSeconds: 10, remainingSeconds: 10 });
+  assert.deepEqual(stage.keeper.findLease(2n), { grantedSeconds: 10, remainingSeconds: 10 });
   stage.clock.advance(1);
-  assert.deepEqual(stage.keeper.info(2n), { grantedSeconds: 10, remainingSeconds: 9 });
+  assert.deepEqual(stage.keeper.findLease(2n), { grantedSeconds: 10, remainingSeconds: 9 });
 });
 
-test("stopped, it leaves no timer and nobody waiting", () => {
+test("stop leaves no timer and no waiting keep-alive", () => {
   const stage = new Stage();
   stage.lead(2);
   stage.commits = false;

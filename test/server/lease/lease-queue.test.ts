@@ -11,7 +11,7 @@ const step = fc.record({
   at: fc.nat(20),
 });
 
-test("what is due soonest comes first, whatever was added, moved and removed", () => {
+test("the item due first is first after any additions, moves and removals", () => {
   fc.assert(
     fc.property(fc.array(fc.nat(20), { maxLength: 20 }), fc.array(step, { maxLength: 80 }), (first, steps) => {
       const items = [...first, ...steps.map(() => 0)].map((dueAt) => ({ dueAt, position: -1 }));
@@ -30,7 +30,7 @@ test("what is due soonest comes first, whatever was added, moved and removed", (
           queued.add(item);
         } else if (kind === "move" && queued.has(item)) {
           item.dueAt = at;
-          queue.moved(item);
+          queue.onMoved(item);
         }
         assert.equal(queue.first?.dueAt, next());
         assert.equal(item.position >= 0, queued.has(item));

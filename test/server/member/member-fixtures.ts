@@ -54,8 +54,8 @@ export const quietEnvironment = (): MemberEnvironment & { readonly lines: readon
 };
 
 /** For links between members of which nobody has forgotten anything. */
-export const acquainted = {
-  life: { directory: 1n, start: 1, run: 1n },
-  meet: () => Promise.resolve(undefined),
-  onDisowned: (reason: string) => assert.fail(reason),
+export const knownPeer = {
+  incarnation: { directory: 1n, start: 1, run: 1n },
+  admitPeer: () => Promise.resolve(undefined),
+  onFenced: (reason: string) => assert.fail(reason),
 };

@@ -5,12 +5,14 @@ import { test, type TestContext } from "node:test";
 import fc from "fast-check";
 import { systemClock } from "../../../platform/index.js";
 import { encodePeerMessage, type MemberId, type PeerMessage, type Term } from "../../../raft/index.js";
-import { foreignProtocol } from "../../../server/peers/foreign-protocol.js";
+import type { ClusterId } from "../../../server/base/index.js";
+import { describeForeignProtocol } from "../../../server/peers/foreign-protocol.js";
 import { FrameError, frameHeader, FrameReader } from "../../../server/peers/frame.js";
 import { decodeHello, encodeHello, peerProtocolVersion } from "../../../server/peers/hello.js";
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
 import { Peers, type PeersOptions } from "../../../server/peers/peers.js";
-import { acquainted, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+import { knownPeer, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 const frame = (payload: Uint8Array): Buffer => Buffer.concat([frameHeader(payload), payload]);
 const beat = (round: number): PeerMessage => ({ kind: "heartbeatReply", term: 1 as Term, round });
@@ -37,7 +39,7 @@ class Arrivals<T> {
 
 // Frames.
 
-test("frames come out as they went in, however the bytes are cut", () => {
+test("frames are read as they were written, however the bytes are split", () => {
   fc.assert(
     fc.property(
       fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 6 }),
@@ -58,7 +60,7 @@ test("frames come out as they went in, however the bytes are cut", () => {
   );
 });
 
-test("a frame may be cut at every byte", () => {
+test("a frame may be split at every byte", () => {
   const bytes = Buffer.concat([frame(Buffer.from("one")), frame(Buffer.from("")), frame(Buffer.from("three"))]);
   for (let cut = 0; cut <= bytes.length; cut++) {
     const reader = new FrameReader(5);
@@ -69,7 +71,7 @@ test("a frame may be cut at every byte", () => {
   }
 });
 
-test("no flipped bit of a payload or checksum gets through", () => {
+test("a flipped bit in payload or checksum is a FrameError", () => {
   const good = frame(Buffer.from("payload"));
   for (let bit = 32; bit < good.length * 8; bit++) {
     const bad = Buffer.from(good);
@@ -78,28 +80,39 @@ test("no flipped bit of a payload or checksum gets through", () => {
   }
 });
 
-test("what reaches the peer port by mistake is named by its first bytes", () => {
+test("foreign protocols on the peer port are recognized by their first bytes", () => {
   for (const bytes of ["GET / HTTP/1.1", "OPTIONS * HTTP/1.1", "PRI * HTTP/2.0"])
-    assert.match(foreignProtocol(Buffer.from(bytes).subarray(0, 8)) ?? "", /^this is HTTP, .*use the client port/);
-  assert.match(foreignProtocol(Buffer.from("160301020001fc03", "hex")) ?? "", /^this is TLS, .*use http or unix URLs/);
-  assert.equal(foreignProtocol(frameHeader(Buffer.alloc(300))), undefined);
+    assert.match(
+      describeForeignProtocol(Buffer.from(bytes).subarray(0, 8)) ?? "",
+      /^this is HTTP, .*use the client port/,
+    );
+  assert.match(
+    describeForeignProtocol(Buffer.from("160301020001fc03", "hex")) ?? "",
+    /^this is TLS, .*use http or unix URLs/,
+  );
+  assert.equal(describeForeignProtocol(frameHeader(Buffer.alloc(300))), undefined);
 });
 
-test("a frame that is too large is refused by its header, and what is allowed can grow", () => {
+test("a frame beyond the limit is refused by its header, and the limit can be raised", () => {
   const header = frameHeader(Buffer.alloc(101));
   assert.throws(() => new FrameReader(100).push(header, () => assert.fail("a payload")), FrameError);
   const reader = new FrameReader(3);
   const read: number[] = [];
   reader.push(Buffer.concat([frame(Buffer.alloc(3)), frame(Buffer.alloc(101))]), (payload) => {
-    reader.allow(101);
+    reader.setMaxPayload(101);
     read.push(payload.length);
   });
   assert.deepEqual(read, [3, 101]);
 });
 
-test("a hello is read as it was written; anything else is none", () => {
-  const life = { directory: 2n ** 64n - 2n, start: 2 ** 40, run: 2n ** 63n };
-  const hello = { clusterId: 0xffff_ffff_ffff_ffffn, from: 1n, to: 2n, life };
+test("a hello decodes to what was encoded; other bytes are none", () => {
+  const incarnation = { directory: 2n ** 64n - 2n, start: 2 ** 40, run: 2n ** 63n };
+  const hello = {
+    clusterId: toClusterId(0xffff_ffff_ffff_ffffn),
+    from: toMemberId(1n),
+    to: toMemberId(2n),
+    incarnation,
+  };
   for (const purpose of ["messages", "snapshot"] as const)
     assert.deepEqual(decodeHello(encodeHello({ ...hello, purpose })), {
       ...hello,
@@ -145,10 +158,10 @@ const testMember = async (
   const closed = new Arrivals<MemberId>();
   const { logger, lines } = recordingLogger();
   const peers = new Peers({
-    ...acquainted,
-    clusterId: 9n,
+    ...knownPeer,
+    clusterId: toClusterId(9n),
     self,
-    peers: [1n, 2n]
+    peers: [toMemberId(1n), toMemberId(2n)]
       .filter((id) => id !== self)
       .map((id) => ({ id, addresses: [{ kind: "unix", path: join(directory, String(id)) }] })),
     clock: systemClock,
@@ -173,17 +186,17 @@ const until = async (send: () => void, arrived: () => boolean): Promise<void> =>
   }
 };
 
-test("members talk over the links they dialled, in order, and tell when one closes", async (t) => {
+test("members send over the links that they dialled, in order, and report a closed link", async (t) => {
   const directory = await temporaryDirectory(t);
-  const one = await testMember(t, directory, 1n);
-  const two = await testMember(t, directory, 2n);
+  const one = await testMember(t, directory, toMemberId(1n));
+  const two = await testMember(t, directory, toMemberId(2n));
   void one.peers.open();
   void two.peers.open();
   await until(
-    () => one.peers.send([{ to: 2n, message: beat(0) }]),
+    () => one.peers.send([{ to: toMemberId(2n), message: beat(0) }]),
     () => two.messages.size > 0,
   );
-  one.peers.send([1, 2, 3].map((round) => ({ to: 2n, message: beat(round) })));
+  one.peers.send([1, 2, 3].map((round) => ({ to: toMemberId(2n), message: beat(round) })));
   let expected = 1;
   while (expected <= 3) {
     const [from, message] = await two.messages.next();
@@ -196,14 +209,14 @@ test("members talk over the links they dialled, in order, and tell when one clos
   assert.equal(await one.closed.next(), 2n);
 });
 
-test("a link is dialled until the other member is there, and again after it was gone", async (t) => {
+test("a link is dialled until the peer is up, and again after it was down", async (t) => {
   const directory = await temporaryDirectory(t);
-  const one = await testMember(t, directory, 1n);
+  const one = await testMember(t, directory, toMemberId(1n));
   void one.peers.open(); // nobody listens yet
-  const two = await testMember(t, directory, 2n);
+  const two = await testMember(t, directory, toMemberId(2n));
   const deliver = (): Promise<void> =>
     until(
-      () => one.peers.send([{ to: 2n, message: beat(1) }]),
+      () => one.peers.send([{ to: toMemberId(2n), message: beat(1) }]),
       () => two.messages.size > 0,
     );
   await deliver();
@@ -213,14 +226,14 @@ test("a link is dialled until the other member is there, and again after it was 
 });
 
 /** Incoming links as member 1 of cluster 9 has them, and a way to dial them. */
-const incoming = async (t: TestContext, meet: PeersOptions["meet"] = acquainted.meet) => {
+const incoming = async (t: TestContext, admitPeer: PeersOptions["admitPeer"] = knownPeer.admitPeer) => {
   const directory = await temporaryDirectory(t);
   const messages = new Arrivals<readonly [MemberId, PeerMessage]>();
   const closed = new Arrivals<MemberId>();
   const refusals: string[] = [];
   const links = new IncomingLinks({
-    clusterId: 9n,
-    self: 1n,
+    clusterId: toClusterId(9n),
+    self: toMemberId(1n),
     isMember: (id) => id === 2n || id === 3n,
     clock: systemClock,
     onMessage: (from, message) => messages.push([from, message]),
@@ -230,8 +243,8 @@ const incoming = async (t: TestContext, meet: PeersOptions["meet"] = acquainted.
     onClosed: closed.push,
     onRefused: (reason) => refusals.push(reason),
     maxUnknownConnections: 2,
-    onTooMany: () => refusals.push("too many"),
-    meet,
+    onTooManyUnknown: () => refusals.push("too many"),
+    admitPeer,
   });
   t.after(() => links.close());
   const path = join(directory, "s");
@@ -250,20 +263,27 @@ const incoming = async (t: TestContext, meet: PeersOptions["meet"] = acquainted.
     socket.write(first);
     return { socket, answer, gone };
   };
-  const hello = (changes: Partial<{ clusterId: bigint; from: bigint; to: bigint }> = {}): Buffer =>
-    encodeHello({ clusterId: 9n, from: 2n, to: 1n, life: acquainted.life, purpose: "messages", ...changes });
+  const hello = (changes: Partial<{ clusterId: ClusterId; from: MemberId; to: MemberId }> = {}): Buffer =>
+    encodeHello({
+      clusterId: toClusterId(9n),
+      from: toMemberId(2n),
+      to: toMemberId(1n),
+      incarnation: knownPeer.incarnation,
+      purpose: "messages",
+      ...changes,
+    });
   return { links, messages, closed, refusals, dial, hello };
 };
 
-test("a stranger is told why it is turned away, and let go of", async (t) => {
+test("a refused hello is answered with the reason, and the connection closes", async (t) => {
   const { dial, hello, refusals } = await incoming(t);
   const otherVersion = hello();
   otherVersion.writeUInt16BE(peerProtocolVersion + 1, "minietcd-peer\0".length);
   const strangers: [first: Buffer, reason: RegExp][] = [
-    [frame(hello({ clusterId: 8n })), /^cluster ID mismatch: member 2 is of cluster 8, this one of 9$/],
-    [frame(hello({ to: 5n })), /^member ID mismatch: 5 is wanted, this is 1$/],
-    [frame(hello({ from: 4n })), /^member 4 is not another member of this cluster$/],
-    [frame(hello({ from: 1n })), /^member 1 is not another member of this cluster$/],
+    [frame(hello({ clusterId: toClusterId(8n) })), /^cluster ID mismatch: member 2 is of cluster 8, this one of 9$/],
+    [frame(hello({ to: toMemberId(5n) })), /^member ID mismatch: 5 is wanted, this is 1$/],
+    [frame(hello({ from: toMemberId(4n) })), /^member 4 is not another member of this cluster$/],
+    [frame(hello({ from: toMemberId(1n) })), /^member 1 is not another member of this cluster$/],
     [
       frame(otherVersion),
       new RegExp(
@@ -281,9 +301,9 @@ test("a stranger is told why it is turned away, and let go of", async (t) => {
   assert.equal(refusals.length, strangers.length);
 });
 
-test("who was turned away is not heard any more, whatever it sends", async (t) => {
+test("messages after a refusal are ignored", async (t) => {
   const { dial, hello, refusals, messages } = await incoming(t);
-  const many = Buffer.concat(Array.from({ length: 20 }, () => frame(hello({ clusterId: 8n }))));
+  const many = Buffer.concat(Array.from({ length: 20 }, () => frame(hello({ clusterId: toClusterId(8n) }))));
   const { answer, gone } = dial(Buffer.concat([many, frame(hello())]));
   assert.match(await answer, /cluster ID mismatch/);
   await gone;
@@ -291,43 +311,49 @@ test("who was turned away is not heard any more, whatever it sends", async (t) =
   assert.equal(messages.size, 0);
 });
 
-test("a member is heard from the answer on, and that waits until it is remembered as what it came", async (t) => {
+test("messages are read after the answer, which waits until the incarnation is durable", async (t) => {
   const met = new Arrivals<readonly unknown[]>();
   let remembered: () => void = () => undefined;
-  const { dial, hello, messages } = await incoming(t, (member, life) => {
-    met.push([member, life]);
+  const { dial, hello, messages } = await incoming(t, (member, incarnation) => {
+    met.push([member, incarnation]);
     return new Promise((resolve) => (remembered = () => resolve(undefined)));
   });
   const early = frame(encodePeerMessage(beat(1)));
   const { answer, socket } = dial(Buffer.concat([frame(hello()), early]));
-  assert.deepEqual(await met.next(), [2n, acquainted.life]);
+  assert.deepEqual(await met.next(), [2n, knownPeer.incarnation]);
   remembered();
   assert.equal(await answer, "");
   socket.write(frame(encodePeerMessage(beat(2))));
   assert.deepEqual(await messages.next(), [2n, beat(2)]);
 });
 
-test("a member that has forgotten what it promised is told so before it takes part, and is named in the log", async (t) => {
+test("a stale member is fenced before it takes part, and named in the log", async (t) => {
   const directory = await temporaryDirectory(t);
-  const refusal = { reason: "member 2 knows start 3, this is start 1", isDisowned: true };
-  const two = await testMember(t, directory, 2n, { meet: () => Promise.resolve(refusal) });
-  const disowned = new Arrivals<string>();
-  const one = await testMember(t, directory, 1n, { onDisowned: disowned.push });
+  const refusal = { reason: "started once, member 2 has seen 3 starts", isStale: true };
+  const two = await testMember(t, directory, toMemberId(2n), { admitPeer: () => Promise.resolve(refusal) });
+  const fenced = new Arrivals<string>();
+  const one = await testMember(t, directory, toMemberId(1n), { onFenced: fenced.push });
   await one.peers.open();
-  assert.equal(disowned.size, 1, "by the time at which everybody was asked");
-  assert.equal(await disowned.next(), refusal.reason);
-  one.peers.send([{ to: 2n, message: beat(1) }]);
+  assert.equal(fenced.size, 1, "by the time at which everybody was asked");
+  assert.equal(await fenced.next(), refusal.reason);
+  one.peers.send([{ to: toMemberId(2n), message: beat(1) }]);
   assert.equal(two.messages.size, 0);
   const lines = two.lines.map(({ msg, reason }) => `${msg}: ${String(reason)}`);
-  assert.deepEqual(lines, [`refused a peer connection: member 1 has lost its past: ${refusal.reason}`]);
+  assert.deepEqual(lines, [`refused a peer connection: member 1 is stale: ${refusal.reason}`]);
 });
 
-test("who comes again and again is one line in the log, also when several do", async (t) => {
+test("repeated refusals of the same reasons are logged once each", async (t) => {
   const directory = await temporaryDirectory(t);
   const reasons = ["this", "that", "this", "that", "this"];
-  const meet = () => Promise.resolve({ reason: reasons.shift() ?? "", isDisowned: false });
-  const one = await testMember(t, directory, 1n, { meet });
-  const hello = encodeHello({ clusterId: 9n, from: 2n, to: 1n, life: acquainted.life, purpose: "messages" });
+  const admitPeer = () => Promise.resolve({ reason: reasons.shift() ?? "", isStale: false });
+  const one = await testMember(t, directory, toMemberId(1n), { admitPeer: admitPeer });
+  const hello = encodeHello({
+    clusterId: toClusterId(9n),
+    from: toMemberId(2n),
+    to: toMemberId(1n),
+    incarnation: knownPeer.incarnation,
+    purpose: "messages",
+  });
   while (reasons.length > 0) {
     const socket = connect(join(directory, "1"));
     socket.on("error", () => undefined).resume();
@@ -340,15 +366,15 @@ test("who comes again and again is one line in the log, also when several do", a
   );
 });
 
-test("everybody was asked once those that are there have answered, and the others were tried at each address", async (t) => {
+test("open resolves once each peer has answered or was tried at each address", async (t) => {
   const directory = await temporaryDirectory(t);
-  const two = await testMember(t, directory, 2n);
+  const two = await testMember(t, directory, toMemberId(2n));
   const address = (name: string) => ({ kind: "unix", path: join(directory, name) }) as const;
   const opened: MemberId[] = [];
-  const one = await testMember(t, directory, 1n, {
+  const one = await testMember(t, directory, toMemberId(1n), {
     peers: [
-      { id: 2n, addresses: [address("elsewhere"), address("2")] },
-      { id: 3n, addresses: [address("3"), address("elsewhere")] },
+      { id: toMemberId(2n), addresses: [address("elsewhere"), address("2")] },
+      { id: toMemberId(3n), addresses: [address("3"), address("elsewhere")] },
     ],
     onLinkOpened: (peer) => opened.push(peer),
   });
@@ -357,14 +383,14 @@ test("everybody was asked once those that are there have answered, and the other
   two.peers.close();
 });
 
-test("a newer link of a member replaces the older one, which nobody takes for the end of the member", async (t) => {
+test("a newer link of a peer replaces the older one without reporting it closed", async (t) => {
   const { dial, hello, closed, links } = await incoming(t);
   const older = dial(frame(hello()));
   assert.equal(await older.answer, "");
   const newer = dial(frame(hello()));
   assert.equal(await newer.answer, "");
   await older.gone;
-  const other = dial(frame(hello({ from: 3n })));
+  const other = dial(frame(hello({ from: toMemberId(3n) })));
   assert.equal(await other.answer, "");
   other.socket.destroy();
   assert.equal(await closed.next(), 3n); // and not 2, whose older link closed before
@@ -383,7 +409,7 @@ test("a damaged message closes the link", async (t) => {
   assert.equal(messages.size, 0);
 });
 
-test("connections that have not said who they are are bounded", async (t) => {
+test("unknown connections are bounded", async (t) => {
   const { dial, hello } = await incoming(t);
   const silent = Array.from({ length: 100 }, () => dial(Buffer.from([0])));
   await Promise.all(silent.map(({ socket }) => new Promise((resolve) => socket.once("connect", resolve))));
@@ -393,18 +419,18 @@ test("connections that have not said who they are are bounded", async (t) => {
   await silent[0]?.gone;
 });
 
-test("a connection is closed at once while too many have not said hello; those that have do not count", async (t) => {
+test("connections beyond maxUnknownConnections are closed at once; established ones do not count", async (t) => {
   const { dial, hello, refusals } = await incoming(t);
   const member = dial(frame(hello()));
   assert.equal(await member.answer, "");
   const silent = [dial(Buffer.alloc(0)), dial(Buffer.alloc(0))];
-  const tooMany = dial(frame(hello({ from: 3n })));
+  const tooMany = dial(frame(hello({ from: toMemberId(3n) })));
   assert.equal(await tooMany.answer, "closed without an answer");
   assert.deepEqual(refusals, ["too many"]);
   silent[0]?.socket.destroy();
   await silent[0]?.gone;
   for (;;) {
-    const again = await dial(frame(hello({ from: 3n }))).answer;
+    const again = await dial(frame(hello({ from: toMemberId(3n) }))).answer;
     if (again === "") break; // the end of the silent one has been noticed
   }
 });

@@ -8,8 +8,9 @@ import { systemClock, type Clock } from "../../../platform/index.js";
 import type { LogIndex, MemberId, Term } from "../../../raft/index.js";
 import { createLogger } from "../../../server/index.js";
 import { Peers } from "../../../server/peers/peers.js";
-import { acquainted } from "../member/member-fixtures.js";
+import { knownPeer } from "../member/member-fixtures.js";
 import { eventually, within } from "../../support/deadline.js";
+import { toClusterId } from "../../../testing/ids.js";
 
 const logger = createLogger({ level: "fatal", write: () => undefined, timestamp: () => "" });
 const ids = { here: 1n as MemberId, away: 2n as MemberId };
@@ -21,7 +22,7 @@ const listenAt = async (path: string, peers: Peers): Promise<Server> => {
   return server;
 };
 
-test("a member that comes back is dialled when it calls, not at the next attempt", async () => {
+test("a peer that returns is dialled when it connects, not at the next attempt", async () => {
   const folder = await mkdtemp(join(tmpdir(), "minietcd-"));
   let gaveUp = (): void => undefined;
   const dialFailed = new Promise<void>((resolve) => (gaveUp = resolve));
@@ -30,8 +31,8 @@ test("a member that comes back is dialled when it calls, not at the next attempt
   const clock: Clock = { ...systemClock, after: () => (++timers === 2 && gaveUp(), () => undefined) };
   const peersOf = (self: MemberId, other: MemberId, onMessage: () => void): Peers =>
     new Peers({
-      ...acquainted,
-      clusterId: 7n,
+      ...knownPeer,
+      clusterId: toClusterId(7n),
       self,
       peers: [{ id: other, addresses: [{ kind: "unix", path: join(folder, `${other}`) }] }],
       clock,

@@ -1,15 +1,16 @@
-// A way between members that goes silent without closing.
+// A connection between members that goes silent without closing.
 
 import assert from "node:assert/strict";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { frameHeader } from "../../../server/peers/frame.js";
-import { signOfLifeMs } from "../../../server/peers/hello.js";
+import { keepaliveMs } from "../../../server/peers/hello.js";
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
 import { OutgoingLink } from "../../../server/peers/outgoing-link.js";
-import { acquainted, temporaryDirectory } from "../member/member-fixtures.js";
+import { knownPeer, temporaryDirectory } from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 const until = async (holds: () => boolean): Promise<void> => {
   while (!holds()) await new Promise((resolve) => setImmediate(resolve));
@@ -19,10 +20,10 @@ const until = async (holds: () => boolean): Promise<void> => {
 const linkTo = (path: string, clock: VirtualClock) => {
   const count = { opened: 0, closed: 0 };
   const link = new OutgoingLink({
-    life: acquainted.life,
-    clusterId: 1n,
-    from: 1n,
-    to: 2n,
+    incarnation: knownPeer.incarnation,
+    clusterId: toClusterId(1n),
+    from: toMemberId(1n),
+    to: toMemberId(2n),
     addresses: [{ kind: "unix", path }],
     clock,
     onOpened: () => (count.opened += 1),
@@ -32,7 +33,7 @@ const linkTo = (path: string, clock: VirtualClock) => {
   return { link, count };
 };
 
-test("a member that gives no sign of life is dialled anew, one that does is not", async (t) => {
+test("a link without keepalives is dialled again; one with keepalives is kept", async (t) => {
   const path = join(await temporaryDirectory(t), "s");
   const accepted: Socket[] = [];
   const server = createServer((socket) => {
@@ -52,7 +53,7 @@ test("a member that gives no sign of life is dialled anew, one that does is not"
   await until(() => link.isUp);
 
   for (let second = 0; second < 10; second++) {
-    clock.advance(signOfLifeMs);
+    clock.advance(keepaliveMs);
     const [socket] = accepted;
     const flushed = new Promise((resolve) => socket?.write(frameHeader(Buffer.alloc(0)), resolve));
     await flushed;
@@ -62,21 +63,21 @@ test("a member that gives no sign of life is dialled anew, one that does is not"
   clock.advance(0);
   assert.deepEqual(count, { opened: 1, closed: 0 });
 
-  for (let second = 0; second < 5; second++) clock.advance(signOfLifeMs);
+  for (let second = 0; second < 5; second++) clock.advance(keepaliveMs);
   await until(() => count.closed === 1);
   clock.advance(1_000);
   await until(() => accepted.length === 2 && link.isUp);
   assert.equal(count.opened, 2);
 });
 
-test("a member says that it is there, to those it listens to, for as long as they are connected", async (t) => {
+test("an incoming link is sent keepalives until it closes", async (t) => {
   const path = join(await temporaryDirectory(t), "s");
   const clock = new VirtualClock();
   const ignore = (): void => undefined;
   const links = new IncomingLinks({
-    meet: acquainted.meet,
-    clusterId: 1n,
-    self: 2n,
+    admitPeer: knownPeer.admitPeer,
+    clusterId: toClusterId(1n),
+    self: toMemberId(2n),
     isMember: (id) => id === 1n,
     clock,
     onMessage: ignore,
@@ -86,7 +87,7 @@ test("a member says that it is there, to those it listens to, for as long as the
     onClosed: ignore,
     onRefused: (reason) => assert.fail(reason),
     maxUnknownConnections: 1,
-    onTooMany: () => assert.fail("too many"),
+    onTooManyUnknown: () => assert.fail("too many"),
   });
   const server = createServer((socket) => links.accept(socket));
   await new Promise<void>((resolve) => server.listen(path, resolve));
@@ -99,7 +100,7 @@ test("a member says that it is there, to those it listens to, for as long as the
   link.open();
   await until(() => link.isUp);
   for (let second = 0; second < 20; second++) {
-    clock.advance(signOfLifeMs);
+    clock.advance(keepaliveMs);
     for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
   }
   assert.deepEqual(count, { opened: 1, closed: 0 });

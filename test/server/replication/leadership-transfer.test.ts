@@ -4,8 +4,9 @@ import { noMember, type CoreStatus, type MemberId } from "../../../raft/index.js
 import { LeadershipTransfer } from "../../../server/replication/leadership-transfer.js";
 import { recordingLogger } from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { toMemberId } from "../../../testing/ids.js";
 
-const [self, heir, other] = [1n, 2n, 3n];
+const [self, transferee, other] = [toMemberId(1n), toMemberId(2n), toMemberId(3n)];
 
 const setUp = () => {
   const { logger, lines } = recordingLogger();
@@ -25,15 +26,15 @@ const setUp = () => {
 
 test("whoever asked is told who leads in the end", () => {
   const { transfer, begin, asked, ends, world, logged } = setUp();
-  begin(heir);
-  assert.deepEqual([asked, ends], [[heir], []]);
-  world.leader = heir;
+  begin(transferee);
+  assert.deepEqual([asked, ends], [[transferee], []]);
+  world.leader = transferee;
   transfer.ended(true);
-  assert.deepEqual(ends, [heir]);
+  assert.deepEqual(ends, [transferee]);
   begin(undefined);
   world.leader = other;
   transfer.ended(false);
-  assert.deepEqual(ends, [heir, other]);
+  assert.deepEqual(ends, [transferee, other]);
   assert.deepEqual(logged(), [
     "leadership transfer starting",
     "leadership transfer finished",
@@ -44,7 +45,7 @@ test("whoever asked is told who leads in the end", () => {
 
 test("all who asked are told by one end, once", () => {
   const { transfer, begin, asked, ends, world } = setUp();
-  begin(heir);
+  begin(transferee);
   begin(other);
   world.leader = other;
   transfer.ended(true);
@@ -52,7 +53,7 @@ test("all who asked are told by one end, once", () => {
   assert.deepEqual(
     [asked, ends],
     [
-      [heir, other],
+      [transferee, other],
       [other, other],
     ],
   );
@@ -60,8 +61,8 @@ test("all who asked are told by one end, once", () => {
 
 test("when the member stops nobody waits any more", () => {
   const { transfer, begin, asked, ends } = setUp();
-  begin(heir);
+  begin(transferee);
   transfer.stop();
-  begin(heir);
-  assert.deepEqual([asked, ends], [[heir], [noMember, noMember]]);
+  begin(transferee);
+  assert.deepEqual([asked, ends], [[transferee], [noMember, noMember]]);
 });

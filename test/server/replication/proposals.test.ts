@@ -13,10 +13,11 @@ import type { Command, CommandKind } from "../../../server/replication/command.j
 import { Proposals } from "../../../server/replication/proposals.js";
 import { SeenProposals } from "../../../server/replication/apply/seen-proposals.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const timeoutMs = 7_000;
-const member = 0x8e9e_05c5_2164_694dn;
-const [other, third] = [2n, 3n];
+const member = toMemberId(0x8e9e_05c5_2164_694dn);
+const [other, third] = [toMemberId(2n), toMemberId(3n)];
 
 const setUp = (maxRequestBytes = 1_000_000) => {
   const clock = new VirtualClock();

@@ -12,6 +12,7 @@ import { ServerError } from "../../../server/base/errors.js";
 import { maxKeepAlivesPerStream } from "../../../server/base/limits.js";
 import { Member } from "../../../server/member/member.js";
 import { KeepAliveStream } from "../../../server/services/keep-alive-stream.js";
+import { toClusterId, toMemberId } from "../../../testing/ids.js";
 import { ResponseHeaders } from "../../../server/services/response-header.js";
 import { within } from "../../support/deadline.js";
 import { RawKeepAlive } from "../../support/keep-alive-stream.js";
@@ -40,7 +41,7 @@ const openStream = () => {
     },
     close: () => (state.isClosed = true),
   };
-  const stream = new KeepAliveStream(session, new ResponseHeaders(1n, 1n, () => 1), {
+  const stream = new KeepAliveStream(session, new ResponseHeaders(toClusterId(1n), toMemberId(1n), () => 1), {
     send: (response) => sent.push(response) > 0 && state.takes,
     onDrain: (callback) => (state.drain = callback),
     fail: (error) => (state.end ??= error),

@@ -17,6 +17,7 @@ import { deleteRange, memoryDisk, put, TestStore, text } from "../../store/harne
 import { createRequest, shownEvent, type CreateOptions } from "../../support/watch-stream.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 import { atOnce } from "../../../store/index.js";
+import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
@@ -75,7 +76,7 @@ const service = async (t: TestContext) => {
   const tested = await TestStore.on(await memoryDisk());
   t.after(() => tested[Symbol.asyncDispose]());
   const clock = new VirtualClock();
-  const headers = new ResponseHeaders(1n, 2n, () => 3);
+  const headers = new ResponseHeaders(toClusterId(1n), toMemberId(2n), () => 3);
   const watch = watchOperation(tested.store, { clock, random: () => 0.5, watchProgressMs: 1_000 });
   const methods = watchMethods({ watch }, headers, 1_000);
   const [method] = methods as unknown as [BidiMethod<WatchRequest, Uint8Array>];
@@ -261,7 +262,7 @@ test("fragments: parts below the bound, in order, all but the last marked; an ev
 });
 
 test("a response of encoded parts is, byte for byte, the encoded message", () => {
-  const headers = new ResponseHeaders(1n, 2n, () => 3);
+  const headers = new ResponseHeaders(toClusterId(1n), toMemberId(2n), () => 3);
   const responses = new WatchResponses(headers);
   const events = [Buffer.from("first"), Buffer.from("second")];
   const message = RawWatchResponse.create({ header: headers.at(4), watchId: 5n, events });
@@ -271,7 +272,7 @@ test("a response of encoded parts is, byte for byte, the encoded message", () =>
 });
 
 test("a response just below the bound is not split, though the mark of a fragment would make it reach it", () => {
-  const responses = new WatchResponses(new ResponseHeaders(1n, 2n, () => 3));
+  const responses = new WatchResponses(new ResponseHeaders(toClusterId(1n), toMemberId(2n), () => 3));
   const watch = encodedWatchId(1n);
   const events = [new Uint8Array(10), new Uint8Array(10)];
   const whole = responses.events(4, watch, events);

@@ -39,27 +39,27 @@ const truncation = (options: Partial<LogTruncationOptions> = {}) => {
   return { log, cuts, flushes, held, lines, flushed };
 };
 
-test("however many entries are to be kept, memory for them is bounded", async () => {
+test("the memory for kept entries is bounded, whatever catchUpEntries is", async () => {
   const { log, cuts, flushed } = truncation({ snapshotCount: 1_500_000, catchUpEntries: Number.MAX_SAFE_INTEGER });
   const data = new Uint8Array();
   for (let index = 1; index <= 1_500_000; index++)
-    log.entriesApplied([{ index: index as LogIndex, term: 1 as Term, data }]);
+    log.onEntriesApplied([{ index: index as LogIndex, term: 1 as Term, data }]);
   await flushed();
   assert.deepEqual(cuts, [500_000]);
 });
 
-test("every so many entries what the store contains goes, but for a tail; never before the store is durable", async () => {
+test("every snapshotCount entries the log is compacted behind the durable store, except for catchUpEntries", async () => {
   const { log, cuts, flushes, lines, flushed } = truncation();
-  log.entriesApplied(entries(1, 99));
+  log.onEntriesApplied(entries(1, 99));
   assert.equal(flushes.length, 0);
-  log.entriesApplied(entries(100, 130));
+  log.onEntriesApplied(entries(100, 130));
   assert.deepEqual([flushes.length, cuts], [1, []]);
-  log.entriesApplied(entries(131, 150)); // not flushed with what came before
+  log.onEntriesApplied(entries(131, 150)); // not flushed with what came before
   await flushed();
   assert.deepEqual(cuts, [80]);
-  log.entriesApplied(entries(151, 229));
+  log.onEntriesApplied(entries(151, 229));
   assert.equal(flushes.length, 0);
-  log.entriesApplied(entries(230, 230));
+  log.onEntriesApplied(entries(230, 230));
   await flushed();
   assert.deepEqual(cuts, [80, 180]);
   assert.deepEqual(
@@ -68,71 +68,71 @@ test("every so many entries what the store contains goes, but for a tail; never 
   );
 });
 
-test("large entries make a cut due before there are many, and leave a shorter tail", async () => {
+test("large entries make a truncation due earlier and are kept in smaller number", async () => {
   const { log, cuts, flushed } = truncation({ snapshotCount: 10_000, catchUpEntries: 5_000 });
-  log.entriesApplied(entries(1, 63, mebibyte));
+  log.onEntriesApplied(entries(1, 63, mebibyte));
   await flushed();
   assert.deepEqual(cuts, []);
-  log.entriesApplied(entries(64, 80, mebibyte));
+  log.onEntriesApplied(entries(64, 80, mebibyte));
   await flushed();
   assert.deepEqual(cuts, [16], "64 MiB stay");
-  log.entriesApplied(entries(81, 100, 4 * mebibyte));
+  log.onEntriesApplied(entries(81, 100, 4 * mebibyte));
   await flushed();
   assert.deepEqual(cuts, [16, 84]);
 });
 
-test("while a snapshot is on its way the log stays, up to a bound; then it is cut at once", async () => {
+test("while a snapshot is being sent the log is kept up to a bound, and truncated afterwards", async () => {
   const { log, cuts, flushes, held, flushed } = truncation();
   held.now = true;
-  log.entriesApplied(entries(1, 1_000));
+  log.onEntriesApplied(entries(1, 1_000));
   assert.equal(flushes.length, 0);
   held.now = false;
-  log.released();
+  log.onReleased();
   await flushed();
   assert.deepEqual(cuts, [950]);
 
   held.now = true;
-  log.entriesApplied(entries(1_001, 1_500, mebibyte));
+  log.onEntriesApplied(entries(1_001, 1_500, mebibyte));
   assert.equal(flushes.length, 0);
-  log.entriesApplied(entries(1_501, 1_600, mebibyte));
+  log.onEntriesApplied(entries(1_501, 1_600, mebibyte));
   await flushed();
   assert.deepEqual(cuts, [950, 1_550]);
 });
 
-test("a member that is often restarted cuts its log, too", async () => {
+test("a member that restarts often truncates its log", async () => {
   const { log, cuts, flushed } = truncation({ base: 500 as LogIndex, applied: entries(501, 590) });
-  log.entriesApplied(entries(591, 599));
+  log.onEntriesApplied(entries(591, 599));
   await flushed();
   assert.deepEqual(cuts, []);
-  log.entriesApplied(entries(600, 600));
+  log.onEntriesApplied(entries(600, 600));
   await flushed();
   assert.deepEqual(cuts, [550]);
 });
 
-test("what was recovered counts with its bytes", async () => {
+test("recovered entries count with their bytes", async () => {
   const { log, cuts, flushed } = truncation({ snapshotCount: 10_000, applied: entries(1, 60, 2 * mebibyte) });
-  log.entriesApplied(entries(61, 61));
+  log.onEntriesApplied(entries(61, 61));
   await flushed();
   assert.deepEqual(cuts, [29], "64 MiB stay: 31 of the large ones, and the small one");
 });
 
-test("after an installed snapshot the log begins behind it, also for a cut that was waiting", async () => {
+test("after an installed snapshot a pending truncation does nothing, and counts restart behind it", async () => {
   const { log, cuts, flushed } = truncation();
-  log.entriesApplied(entries(1, 150));
-  log.installed(10_000 as LogIndex);
+  log.onEntriesApplied(entries(1, 150));
+  log.onInstalled(10_000 as LogIndex);
   await flushed();
   assert.deepEqual(cuts, []);
-  log.entriesApplied(entries(10_001, 10_099));
+  log.onEntriesApplied(entries(10_001, 10_099));
   await flushed();
   assert.deepEqual(cuts, []);
-  log.entriesApplied(entries(10_100, 10_100));
+  log.onEntriesApplied(entries(10_100, 10_100));
   await flushed();
   assert.deepEqual(cuts, [10_050]);
 });
 
-test("a store that cannot be written keeps the log whole", async () => {
+test("the log is not truncated if the store cannot be written", async () => {
   const { log, cuts, flushes } = truncation();
-  log.entriesApplied(entries(1, 100));
+  log.onEntriesApplied(entries(1, 100));
   flushes.shift()?.fail();
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(cuts, []);

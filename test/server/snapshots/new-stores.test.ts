@@ -30,22 +30,22 @@ const making = (open: () => Promise<Backend>) => {
     },
     clock: systemClock,
     store: () => assert.fail("the store in use"),
-    onLeftOver: (error) => assert.fail(String(error)),
+    onCleanupFailure: (error) => assert.fail(String(error)),
   });
   const close = (): Promise<void> => newStores.close().then(() => void happened.push("all is closed"));
   return { newStores, happened, close };
 };
 
-test("one that was asked for just before the end is waited for, and there is no further one", async () => {
+test("close waits for a store being created, and no further one is created", async () => {
   let goOn: () => void = () => undefined;
   const { newStores, happened, close } = making(async () => {
     await new Promise<void>((resolve) => (goOn = resolve));
     return openMemoryBackend();
   });
-  const made = newStores.make();
+  const made = newStores.create();
   await turn();
   const closed = close();
-  await assert.rejects(newStores.make(), /the member is stopping/);
+  await assert.rejects(newStores.create(), /the member is stopping/);
   await turn();
   assert.deepEqual(happened, []);
   goOn();
@@ -54,7 +54,7 @@ test("one that was asked for just before the end is waited for, and there is no 
   assert.deepEqual(happened, ["closed", "removed", "all is closed"]);
 });
 
-test("one that cannot be begun leaves nothing open, and nobody waiting", async () => {
+test("a store that cannot be created leaves nothing open, and close does not wait for it", async () => {
   const { newStores, happened, close } = making(async () => {
     const backend = await openMemoryBackend();
     const batch = backend.batch();
@@ -62,7 +62,7 @@ test("one that cannot be begun leaves nothing open, and nobody waiting", async (
     await batch.write();
     return backend;
   });
-  await assert.rejects(newStores.make(), /it is not empty/);
+  await assert.rejects(newStores.create(), /it is not empty/);
   await close();
   assert.deepEqual(happened, ["closed", "all is closed"]);
 });

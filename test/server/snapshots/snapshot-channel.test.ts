@@ -9,7 +9,8 @@ import { frameHeader } from "../../../server/peers/frame.js";
 import { encodeHello } from "../../../server/peers/hello.js";
 import { Peers } from "../../../server/peers/peers.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
-import { acquainted, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+import { knownPeer, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 interface End {
   readonly peers: Peers;
@@ -20,14 +21,14 @@ interface End {
   readonly sockets: Socket[];
 }
 
-const member = async (t: TestContext, directory: string, self: MemberId, clusterId = 9n): Promise<End> => {
+const member = async (t: TestContext, directory: string, self: MemberId, clusterId = toClusterId(9n)): Promise<End> => {
   const accepted: { readonly from: MemberId; readonly channel: SnapshotChannel }[] = [];
   const { logger, lines } = recordingLogger();
   const peers = new Peers({
-    ...acquainted,
+    ...knownPeer,
     clusterId,
     self,
-    peers: [1n, 2n]
+    peers: [toMemberId(1n), toMemberId(2n)]
       .filter((id) => id !== self)
       .map((id) => ({ id, addresses: [{ kind: "unix", path: join(directory, String(id)) }] })),
     clock: systemClock,
@@ -56,21 +57,27 @@ const until = async (done: () => boolean): Promise<void> => {
   while (!done()) await new Promise((resolve) => setImmediate(resolve));
 };
 
-const hello = encodeHello({ clusterId: 9n, from: 1n, to: 2n, life: acquainted.life, purpose: "snapshot" });
+const hello = encodeHello({
+  clusterId: toClusterId(9n),
+  from: toMemberId(1n),
+  to: toMemberId(2n),
+  incarnation: knownPeer.incarnation,
+  purpose: "snapshot",
+});
 
 /** A channel from member 1 to member 2: both ends of it. */
 const opened = async (t: TestContext) => {
   const directory = await temporaryDirectory(t);
-  const one = await member(t, directory, 1n);
-  const two = await member(t, directory, 2n);
-  const here = await one.peers.openSnapshot(2n);
+  const one = await member(t, directory, toMemberId(1n));
+  const two = await member(t, directory, toMemberId(2n));
+  const here = await one.peers.openSnapshot(toMemberId(2n));
   await until(() => two.accepted.length === 1);
   const { from, channel: there } = two.accepted[0]!;
   assert.equal(from, 1n);
   return { directory, one, two, here, there };
 };
 
-test("payloads arrive whole and in order, both ways, whatever their size", async (t) => {
+test("payloads of any size arrive complete and in order, in both directions", async (t) => {
   const { here, there } = await opened(t);
   const sizes = [0, 1, 70_000, 3_000_000, 5];
   const sending = (async () => {
@@ -85,7 +92,7 @@ test("payloads arrive whole and in order, both ways, whatever their size", async
   assert.equal(String(await here.receive()), "thanks");
 });
 
-test("whoever sends waits for whoever does not take: little more than the sockets hold is on its way", async (t) => {
+test("send waits for the receiver: little more than the sockets' buffers is in flight", async (t) => {
   const { here, there } = await opened(t);
   const payload = Buffer.alloc(128 * 1024);
   let sent = 0;
@@ -105,7 +112,7 @@ test("whoever sends waits for whoever does not take: little more than the socket
   await sending;
 });
 
-test("the last word arrives, although the other side was still sending", async (t) => {
+test("the last payload before close arrives although the other side is still sending", async (t) => {
   const { here, there } = await opened(t);
   const payload = Buffer.alloc(128 * 1024);
   const sending = (async () => {
@@ -120,20 +127,20 @@ test("the last word arrives, although the other side was still sending", async (
   await assert.rejects(sending, ChannelClosedError);
 });
 
-test("a cut ends what waits at both ends, after what came before it was taken", async (t) => {
+test("a closed connection fails pending calls at both ends, after the payloads received before", async (t) => {
   const { here, there, two } = await opened(t);
   await here.send(Buffer.from("before"));
   const nothing = here.receive();
   nothing.catch(() => undefined);
   await until(() => (two.sockets[0]?.bytesRead ?? 0) > frameHeader(hello).length + hello.length);
   two.sockets[0]?.destroy();
-  await assert.rejects(nothing, /the connection was cut/);
+  await assert.rejects(nothing, /connection closed/);
   await assert.rejects(here.send(Buffer.from("after")), ChannelClosedError);
   assert.equal(String(await there.receive()), "before");
-  await assert.rejects(there.receive(), /the connection was cut/);
+  await assert.rejects(there.receive(), /connection closed/);
 });
 
-test("a damaged frame ends the channel, and the log says that it was one", async (t) => {
+test("a damaged frame ends the channel and is logged", async (t) => {
   const { directory, two } = await opened(t);
   const socket = connect(join(directory, "2"));
   t.after(() => socket.destroy());
@@ -148,28 +155,28 @@ test("a damaged frame ends the channel, and the log says that it was one", async
   assert.match(String(two.lines.at(-1)?.reason), /frame with a wrong checksum/);
 });
 
-test("it is no link: neither end takes it for the other member's coming or going", async (t) => {
+test("a channel is no link: neither end reports a link opened or closed", async (t) => {
   const { one, two, here } = await opened(t); // a message, or an opened link, would fail the test
   here.close("done");
   await until(() => two.sockets.every(({ destroyed }) => destroyed));
-  await assert.rejects(one.peers.openSnapshot(3n), /3 is not another member/);
+  await assert.rejects(one.peers.openSnapshot(toMemberId(3n)), /unknown peer 3/);
 });
 
-test("a member that is away, or of another cluster, is no way for a snapshot, and the error says which", async (t) => {
+test("opening a channel to a member that is down or of another cluster throws with the reason", async (t) => {
   const directory = await temporaryDirectory(t);
-  const one = await member(t, directory, 1n);
-  await assert.rejects(one.peers.openSnapshot(2n), (error) => {
+  const one = await member(t, directory, toMemberId(1n));
+  await assert.rejects(one.peers.openSnapshot(toMemberId(2n)), (error) => {
     assert.ok(error instanceof ChannelClosedError);
     assert.match(String(error.cause), /ENOENT/);
     return true;
   });
-  await member(t, directory, 2n, 8n);
-  await assert.rejects(one.peers.openSnapshot(2n), /refuses to talk to this one: cluster ID mismatch/);
+  await member(t, directory, toMemberId(2n), toClusterId(8n));
+  await assert.rejects(one.peers.openSnapshot(toMemberId(2n)), /peer refused connection: cluster ID mismatch/);
   one.peers.close();
-  await assert.rejects(one.peers.openSnapshot(2n), /the member is stopping/);
+  await assert.rejects(one.peers.openSnapshot(toMemberId(2n)), /the member is stopping/);
 });
 
-test("closing a member ends its channels", async (t) => {
+test("closing a member's peers ends its channels", async (t) => {
   const { one, here, there } = await opened(t);
   const nothing = there.receive();
   nothing.catch(() => undefined);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { PutRequest } from "../../../proto/index.js";
 import { systemClock } from "../../../platform/index.js";
-import type { LogIndex, Term } from "../../../raft/index.js";
+import { noMember, type LogIndex, type Term } from "../../../raft/index.js";
 import { openMemoryBackend, openStore, type KvStore, type Row } from "../../../store/index.js";
 import { encodeMarker } from "../../../server/replication/apply/applier.js";
 import { openDurableState, type DurableState } from "../../../server/member/durable-state.js";
@@ -16,6 +16,7 @@ import { storeClockOf } from "../../../server/base/store-clock.js";
 import { Teardown } from "../../../server/member/teardown.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
 import { position } from "./snapshot-fixtures.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 const before = { index: 3, term: 2 };
 const sent = { index: 100, term: 5 };
@@ -71,7 +72,7 @@ const entry = (index: number, term: number) => ({
 const begun = async (directory: string): Promise<void> => {
   const { state, close } = await open(directory);
   const { wal, store, applied } = state;
-  const hardState = { term: before.term as Term, vote: 7n, commit: 3 as LogIndex };
+  const hardState = { term: before.term as Term, vote: toMemberId(7n), commit: 3 as LogIndex };
   await new Promise<void>((done) =>
     wal.append(
       hardState,
@@ -150,7 +151,7 @@ const isInstalled = async (directory: string): Promise<void> => {
   await again.close();
 };
 
-test("a member may end at any moment of receiving a snapshot: it starts with the old state, or the new, whole", async (t) => {
+test("a crash at any step of receiving a snapshot leaves the old state or the new one, complete", async (t) => {
   const directory = await temporaryDirectory(t);
   await begun(directory);
   const { state, close } = await open(directory);
@@ -158,7 +159,7 @@ test("a member may end at any moment of receiving a snapshot: it starts with the
   const moments: string[] = [];
   const here = async (): Promise<void> => void moments.push(await killed(t, directory));
 
-  const making: NewStore = await state.newStores.make();
+  const making: NewStore = await state.newStores.create();
   await here();
   await making.write(rows.slice(0, rows.length / 2));
   await here();
@@ -185,18 +186,18 @@ test("a member may end at any moment of receiving a snapshot: it starts with the
   assert.deepEqual([await has(state.store, "theirs 99"), await has(state.store, "ours")], [true, false]);
 
   // The log follows, at last.
-  const hardState = { term: 5 as Term, vote: 0n, commit: 100 as LogIndex };
+  const hardState = { term: 5 as Term, vote: noMember, commit: 100 as LogIndex };
   await new Promise<void>((done) => state.wal.restart(position(sent.index, sent.term), hardState, done));
   await isInstalled(await killed(t, directory));
   await close();
   await isInstalled(directory);
 });
 
-test("a start that was itself killed while the log began anew is repeated by the next one", async (t) => {
+test("a start killed while it restarts the log is repeated by the next start", async (t) => {
   const directory = await temporaryDirectory(t);
   await begun(directory);
   const { state, close } = await open(directory);
-  const making = await state.newStores.make();
+  const making = await state.newStores.create();
   await making.write(await rowsSent(state));
   await making.finish();
   await install(state, making);
@@ -209,29 +210,29 @@ test("a start that was itself killed while the log began anew is repeated by the
   await isInstalled(left);
 });
 
-test("a store that is discarded is gone, and the next one is made in its place", async (t) => {
+test("a discarded store is removed, and the next one is created in its place", async (t) => {
   const directory = await temporaryDirectory(t);
   await begun(directory);
   const { state, close } = await open(directory);
-  const first = await state.newStores.make();
+  const first = await state.newStores.create();
   await first.write((await rowsSent(state)).slice(0, 10));
   await assert.rejects(first.finish(), /damaged|rows|format/i);
   await first.discard();
   assert.deepEqual(await storesIn(directory), ["store-1", "store-current"]);
-  const second = await state.newStores.make();
+  const second = await state.newStores.create();
   assert.deepEqual(await storesIn(directory), ["store-1", "store-2", "store-current"]);
   await second.discard();
   await close();
   await isAsBefore(directory);
 });
 
-test("a flipped bit of any row is found before the store is used, and the row is named", async (t) => {
+test("a flipped bit in any row is detected before the store is used, and the row is named", async (t) => {
   const directory = await temporaryDirectory(t);
   await begun(directory);
   const { state, close } = await open(directory);
   const rows = await rowsSent(state);
   for (const n of [0, 1, 50, rows.length - 1]) {
-    const making = await state.newStores.make();
+    const making = await state.newStores.create();
     const damaged = rows.map(([key, value], at): Row => {
       const copy = Buffer.from(value);
       if (at === n) copy[0] = (copy[0] ?? 0) ^ 0x10;
@@ -248,15 +249,15 @@ test("a flipped bit of any row is found before the store is used, and the row is
   await isAsBefore(directory);
 });
 
-test("a log that is lost, or an old copy of it, is no interrupted installation", async (t) => {
+test("a lost log, or an old copy, is not taken for an interrupted installation", async (t) => {
   const directory = await temporaryDirectory(t);
   await begun(directory);
   const { state, close } = await open(directory);
-  const making = await state.newStores.make();
+  const making = await state.newStores.create();
   await making.write(await rowsSent(state));
   await making.finish();
   await install(state, making);
-  const hardState = { term: 5 as Term, vote: 0n, commit: 100 as LogIndex };
+  const hardState = { term: 5 as Term, vote: noMember, commit: 100 as LogIndex };
   await new Promise<void>((done) => state.wal.restart(position(sent.index, sent.term), hardState, done));
   const atInstall = await killed(t, directory);
   await new Promise<void>((done) => state.wal.append(undefined, [entry(101, 5), entry(102, 5)], done));

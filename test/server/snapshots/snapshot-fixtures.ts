@@ -6,7 +6,8 @@ import { Membership } from "../../../server/replication/apply/membership.js";
 import { SeenProposals } from "../../../server/replication/apply/seen-proposals.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
 import type { NewStore } from "../../../server/snapshots/new-store.js";
-import type { StoreRows } from "../../../server/snapshots/transfer.js";
+import type { StoreRows } from "../../../server/snapshots/outgoing-snapshot.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 export const position = (index: number, term = 1): LogPosition => ({ index: index as LogIndex, term: term as Term });
 
@@ -147,4 +148,4 @@ export class ListedStore implements NewStore {
   }
 }
 
-export const leader: MemberId = 1n;
+export const leader: MemberId = toMemberId(1n);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.js";
-import type { Announced } from "../../../server/snapshots/reception.js";
+import type { SnapshotHeader } from "../../../server/snapshots/incoming-snapshot.js";
 import { SnapshotReceiver } from "../../../server/snapshots/snapshot-receiver.js";
 import { SnapshotSender } from "../../../server/snapshots/snapshot-sender.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
@@ -10,8 +10,9 @@ import type { Row } from "../../../store/index.js";
 import { recordingLogger } from "../member/member-fixtures.js";
 import { channelPair, ListedRows, ListedStore, position, positionOf, rowsOf, type Alter } from "./snapshot-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { toMemberId } from "../../../testing/ids.js";
 
-const follower: MemberId = 2n;
+const follower: MemberId = toMemberId(2n);
 const term = (value: number): Term => value as Term;
 
 /** Everything that has to happen at this time happens. */
@@ -38,7 +39,7 @@ const pass = async (clock: VirtualClock, ms: number): Promise<void> => {
 
 class Receiving {
   readonly stores: ListedStore[] = [];
-  readonly offered: Announced[] = [];
+  readonly offered: SnapshotHeader[] = [];
   term = 1;
   commit = 0;
   /** What the stores that are made contain, whatever was announced. */
@@ -111,7 +112,7 @@ const pair = (alter?: Alter) => {
   const from = new Sending(clock, () => {
     const [here, there] = channelPair(alter);
     opened.push(here);
-    to.receiver.accept(1n, there);
+    to.receiver.accept(toMemberId(1n), there);
     return Promise.resolve(here);
   });
   return { clock, to, from, opened };
@@ -119,9 +120,9 @@ const pair = (alter?: Alter) => {
 
 const messages = (lines: readonly { readonly msg: string }[]): string[] => lines.map(({ msg }) => msg);
 
-test("a snapshot arrives row by row, and is in use once consensus has chosen it", async () => {
+test("a snapshot is received row by row, and installed once consensus accepts it", async () => {
   const { clock, to, from } = pair();
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await settle(clock);
   await pass(clock, 500);
   assert.deepEqual(to.offered, [{ from: 1n, leaderTerm: 1, position: position(100) }]);
@@ -145,10 +146,10 @@ test("a snapshot arrives row by row, and is in use once consensus has chosen it"
   assert.equal(clock.pendingTimers, 1, "only what holds the log a little longer");
 });
 
-test("the log is held from the first moment until what came meanwhile has been caught up with", async () => {
+test("the log is kept from the start of a snapshot until the follower has caught up", async () => {
   const { clock, to, from } = pair();
   assert.ok(!from.sender.holdsLog);
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   assert.ok(from.sender.holdsLog);
   await pass(clock, 500);
   await to.receiver.install(position(100));
@@ -160,7 +161,7 @@ test("the log is held from the first moment until what came meanwhile has been c
   assert.equal(from.released, 1);
 });
 
-test("cut at any message, it leaves nothing behind here or there, and the leader may try again a moment later", async () => {
+test("a channel cut at any message leaves nothing on either side, and the leader tries again", async () => {
   const messagesInAll = 7;
   for (let cutAt = 0; cutAt < messagesInAll; cutAt++) {
     let sent = 0;
@@ -169,7 +170,7 @@ test("cut at any message, it leaves nothing behind here or there, and the leader
       opened.at(-1)?.close("cut");
       return undefined;
     });
-    from.sender.needed(follower, term(1));
+    from.sender.sendSnapshot(follower, term(1));
     await pass(clock, 500);
     assert.deepEqual(to.offered, [], `cut at ${cutAt}`);
     assert.ok(to.states.every((state) => state === "discarded"));
@@ -178,19 +179,19 @@ test("cut at any message, it leaves nothing behind here or there, and the leader
     assert.deepEqual(from.ended, [follower], `cut at ${cutAt}`);
     assert.equal(from.released, 1);
 
-    from.sender.needed(follower, term(1));
+    from.sender.sendSnapshot(follower, term(1));
     await pass(clock, 500);
     assert.equal(to.offered.length, 1, `again after a cut at ${cutAt}`);
     assert.equal(sent, cutAt + 1 + messagesInAll);
   }
 });
 
-test("no flipped bit gets through, and the log names what was damaged", async () => {
+test("a flipped bit in any message is detected, and the log names it", async () => {
   const small = rowsOf(3, 5);
   const lengths: number[] = [];
   const whole = pair((payload) => (lengths.push(payload.length), payload));
   whole.from.rows = small;
-  whole.from.sender.needed(follower, term(1));
+  whole.from.sender.sendSnapshot(follower, term(1));
   await settle(whole.clock);
   assert.equal(whole.to.offered.length, 1);
   assert.equal(lengths.length, 3);
@@ -204,47 +205,47 @@ test("no flipped bit gets through, and the log names what was damaged", async ()
         return altered;
       });
       from.rows = small;
-      from.sender.needed(follower, term(1));
+      from.sender.sendSnapshot(follower, term(1));
       await settle(clock);
       assert.deepEqual(to.offered, [], `bit ${bit} of message ${message}`);
       assert.ok(to.states.every((state) => state === "discarded"));
       const [why = ""] = to.errors();
       assert.match(
         why,
-        /wrong checksum: it is [0-9a-f]{8}, was [0-9a-f]{8}|rows came|unknown message|wrong length|too large|begin as a snapshot|of term 0|cut short/,
+        /wrong checksum: it is [0-9a-f]{8}, was [0-9a-f]{8}|received \d+ of \d+ rows|unknown message|wrong length|out of range|not a snapshot|of term 0|cut short/,
       );
     }
 });
 
-test("a chunk that is missing is missed", async () => {
+test("snapshot receiver rejects a stream with a missing chunk", async () => {
   let sent = 0;
   const [here, there] = channelPair();
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   const from = new Sending(clock, () => {
-    to.receiver.accept(1n, there);
+    to.receiver.accept(toMemberId(1n), there);
     const send = here.send.bind(here);
     here.send = (payload) => (sent++ === 2 ? Promise.resolve() : send(payload));
     return Promise.resolve(here);
   });
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 500);
   assert.deepEqual(to.offered, []);
   assert.match(to.errors()[0] ?? "", /chunk 2 has the wrong checksum/);
   assert.match(String(from.lines.at(-1)?.["error"]), /chunk 2 has the wrong checksum/, "the leader's log says it too");
 });
 
-test("a snapshot that does not contain what was announced is refused", async () => {
+test("snapshot receiver rejects a store with another position than the header's", async () => {
   const { clock, to, from } = pair();
   to.contains = position(99);
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 500);
   assert.deepEqual(to.offered, []);
   assert.deepEqual(to.states, ["discarded"]);
   assert.match(to.errors()[0] ?? "", /contains the log up to entry 99 of term 1, not up to 100 of term 1 as announced/);
 });
 
-test("a receiver that is slow bounds what the sender reads ahead", async () => {
+test("a slow receiver bounds the rows that the sender reads ahead", async () => {
   const { clock, to, from } = pair();
   from.rows = rowsOf(20_000);
   let go: () => void = () => undefined;
@@ -252,7 +253,7 @@ test("a receiver that is slow bounds what the sender reads ahead", async () => {
     store.before = (step) => (step === "write" ? new Promise((resolve) => (go = resolve)) : Promise.resolve());
   };
   let read = 0;
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await settle(clock);
   const snapshot = from.snapshots[0]!;
   const next = snapshot.next.bind(snapshot);
@@ -273,28 +274,28 @@ test("a receiver that is slow bounds what the sender reads ahead", async () => {
   assert.equal(to.stores[0]?.rows.length, 20_000);
 });
 
-test("a receiver that takes nothing for five minutes is given up", async () => {
+test("snapshot sender closes the channel of a receiver without progress for five minutes", async () => {
   const { clock, to, from } = pair();
   to.prepare = (store) => {
     store.before = (step) => (step === "write" ? new Promise(() => undefined) : Promise.resolve());
   };
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 295_000);
   assert.deepEqual(from.ended, []);
   await pass(clock, 10_000);
-  assert.match(String(from.lines.at(-1)?.["error"]), /the receiver takes no more/);
+  assert.match(String(from.lines.at(-1)?.["error"]), /receiver makes no progress/);
   assert.deepEqual(from.ended, [follower]);
 });
 
-test("a way that goes silent is given up at both ends", async () => {
+test("both ends close a channel that goes silent", async () => {
   const { clock, to, from } = pair((payload) => (payload[0] === 3 ? undefined : payload)); // the end never arrives
   let heard = true;
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 9_000);
   assert.deepEqual(to.states, ["filling"]);
   await pass(clock, 3_000);
   assert.deepEqual(to.states, ["discarded"]);
-  assert.match(to.errors()[0] ?? "", /the sender is silent/);
+  assert.match(to.errors()[0] ?? "", /sender timed out/);
 
   const other = new VirtualClock();
   const sending = new Sending(other, () => {
@@ -302,21 +303,21 @@ test("a way that goes silent is given up at both ends", async () => {
     heard = false;
     return Promise.resolve(here);
   });
-  sending.sender.needed(follower, term(1));
+  sending.sender.sendSnapshot(follower, term(1));
   await pass(other, 4_000);
   assert.equal(heard, false);
   assert.deepEqual(messages(sending.lines), ["sending database snapshot"]);
   await pass(other, 3_000);
-  assert.match(String(sending.lines.at(-1)?.["error"]), /the receiver is silent/);
+  assert.match(String(sending.lines.at(-1)?.["error"]), /receiver timed out/);
 });
 
-test("one that connects and announces nothing is let go", async () => {
+test("snapshot receiver closes a channel without a header", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   const [, there] = channelPair();
-  to.receiver.accept(1n, there);
+  to.receiver.accept(toMemberId(1n), there);
   await pass(clock, 12_000);
-  assert.match(to.errors()[0] ?? "", /the sender is silent/);
+  assert.match(to.errors()[0] ?? "", /sender timed out/);
   assert.equal(clock.pendingTimers, 0);
 });
 
@@ -329,32 +330,32 @@ const announceTo = (to: Receiving, from: MemberId, leaderTerm: number, rows = ro
     return Promise.resolve(here);
   });
   sending.rows = rows;
-  sending.sender.needed(follower, term(leaderTerm));
+  sending.sender.sendSnapshot(follower, term(leaderTerm));
   return sending;
 };
 
-test("a deposed leader's snapshot is refused", async () => {
+test("snapshot receiver refuses a deposed leader's snapshot", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   to.term = 3;
-  const from = announceTo(to, 1n, 2);
+  const from = announceTo(to, toMemberId(1n), 2);
   await settle(clock);
   assert.deepEqual([to.stores, to.offered], [[], []]);
-  assert.match(String(from.lines.at(-1)?.["error"]), /its leader is of term 2, this member in term 3/);
+  assert.match(String(from.lines.at(-1)?.["error"]), /term 2 is older than term 3/);
 });
 
-test("of two leaders' snapshots the newer wins, whichever comes first, and there is one store at a time", async () => {
+test("of two leaders' snapshots the newer leader's is received, in either order, into one store at a time", async () => {
   for (const newerFirst of [false, true]) {
     const clock = new VirtualClock();
     const to = new Receiving(clock);
     let atOnce = 0;
     to.prepare = () =>
       assert.ok(to.states.filter((state) => state !== "discarded").length === 0, `${++atOnce} at once`);
-    const older = newerFirst ? undefined : announceTo(to, 1n, 2, rowsOf(50_000));
+    const older = newerFirst ? undefined : announceTo(to, toMemberId(1n), 2, rowsOf(50_000));
     await settle(clock);
-    const newer = announceTo(to, 3n, 3, rowsOf(50_000));
+    const newer = announceTo(to, toMemberId(3n), 3, rowsOf(50_000));
     await settle(clock);
-    const late = newerFirst ? announceTo(to, 1n, 2, rowsOf(10)) : undefined;
+    const late = newerFirst ? announceTo(to, toMemberId(1n), 2, rowsOf(10)) : undefined;
     await settle(clock);
     await pass(clock, 2_000);
     assert.deepEqual(
@@ -363,29 +364,30 @@ test("of two leaders' snapshots the newer wins, whichever comes first, and there
     );
     assert.equal(to.states.at(-1), "finished");
     if (older)
-      assert.match(String(older.lines.at(-1)?.["error"]), /another snapshot has come|closed by the other side/);
-    if (late) assert.match(String(late.lines.at(-1)?.["error"]), /one of the leader of term 3 is on its way/);
+      assert.match(String(older.lines.at(-1)?.["error"]), /superseded by another snapshot|closed by the other side/);
+    if (late)
+      assert.match(String(late.lines.at(-1)?.["error"]), /a snapshot of the leader of term 3 is being received/);
     assert.deepEqual(messages(newer.lines), ["sending database snapshot"]);
   }
 });
 
-test("the same leader's later attempt replaces its former one, whose end it may not have noticed here", async () => {
+test("a leader's later snapshot replaces its former one", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
-  announceTo(to, 1n, 2, rowsOf(50_000));
+  announceTo(to, toMemberId(1n), 2, rowsOf(50_000));
   await settle(clock);
-  announceTo(to, 1n, 2);
+  announceTo(to, toMemberId(1n), 2);
   await pass(clock, 1_000);
   assert.deepEqual(to.states, ["discarded", "finished"]);
   assert.equal(to.offered.length, 1);
 });
 
-test("what is being installed is not replaced", async () => {
+test("a snapshot that is being installed is not replaced", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
-  announceTo(to, 1n, 2);
+  announceTo(to, toMemberId(1n), 2);
   await pass(clock, 500);
-  const late = announceTo(to, 3n, 3);
+  const late = announceTo(to, toMemberId(3n), 3);
   await pass(clock, 500);
   assert.match(String(late.lines.at(-1)?.["error"]), /another snapshot is being installed/);
   await to.receiver.install(position(100));
@@ -393,69 +395,69 @@ test("what is being installed is not replaced", async () => {
   assert.deepEqual(to.states, ["installed"]);
 });
 
-test("a new term ends what a former leader sends", async () => {
+test("a new term ends the snapshot of the former leader", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
-  announceTo(to, 1n, 2, rowsOf(50_000));
+  announceTo(to, toMemberId(1n), 2, rowsOf(50_000));
   await settle(clock);
-  to.receiver.statusChanged({ term: term(2) });
+  to.receiver.onStatusChange({ term: term(2) });
   await settle(clock);
   assert.deepEqual(to.states, ["filling"]);
-  to.receiver.statusChanged({ term: term(3) });
+  to.receiver.onStatusChange({ term: term(3) });
   await pass(clock, 500);
   assert.deepEqual(to.states, ["discarded"]);
 });
 
-test("a leader that is deposed, or goes on in another term, sends no more of it", async () => {
+test("a leader that is deposed, or leads another term, stops its snapshots", async () => {
   for (const status of [{ role: "follower", term: term(1) } as const, { role: "leader", term: term(2) } as const]) {
     const { clock, to, from } = pair();
     from.rows = rowsOf(50_000);
-    from.sender.needed(follower, term(1));
+    from.sender.sendSnapshot(follower, term(1));
     await settle(clock);
-    from.sender.statusChanged({ role: "leader", term: term(1) });
+    from.sender.onStatusChange({ role: "leader", term: term(1) });
     await settle(clock);
     assert.deepEqual(to.states, ["filling"]);
-    from.sender.statusChanged(status);
+    from.sender.onStatusChange(status);
     await pass(clock, 500);
     assert.deepEqual(to.states, ["discarded"]);
     assert.deepEqual(from.ended, [follower]);
   }
 });
 
-test("a member that has all of it already is asked to say so by its consensus", async () => {
+test("a snapshot at or before the commit index is refused, and consensus acknowledges to the leader", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   to.commit = 100;
-  const from = announceTo(to, 1n, 2);
+  const from = announceTo(to, toMemberId(1n), 2);
   await settle(clock);
   assert.deepEqual(to.stores, []);
   assert.deepEqual(
     to.offered.map(({ leaderTerm }) => leaderTerm),
     [2],
   );
-  to.receiver.refused(position(100));
-  assert.match(String(from.lines.at(-1)?.["error"]), /this member has the log up to entry 100/);
+  to.receiver.onRefused(position(100));
+  assert.match(String(from.lines.at(-1)?.["error"]), /the log is committed up to entry 100/);
 });
 
-test("what consensus does not want is removed, and the leader told", async () => {
+test("a snapshot that consensus refuses is removed, and the leader is told", async () => {
   const { clock, to, from } = pair();
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 500);
-  to.receiver.refused(position(100));
+  to.receiver.onRefused(position(100));
   await pass(clock, 500);
   assert.deepEqual(to.states, ["discarded"]);
-  assert.match(String(from.lines.at(-1)?.["error"]), /it has nothing new any more/);
+  assert.match(String(from.lines.at(-1)?.["error"]), /not newer than the log/);
 });
 
 // Failures here.
 
-test("a disk that cannot take it ends it, and says why on both sides", async () => {
+test("a disk error ends the snapshot and is logged on both sides", async () => {
   for (const failing of ["write", "finish"] as const) {
     const { clock, to, from } = pair();
     to.prepare = (store) => {
       store.before = (step) => (step === failing ? Promise.reject(new Error("no space left")) : Promise.resolve());
     };
-    from.sender.needed(follower, term(1));
+    from.sender.sendSnapshot(follower, term(1));
     await pass(clock, 1_000);
     assert.deepEqual(to.states, ["discarded"]);
     assert.match(to.errors()[0] ?? "", /no space left/);
@@ -464,29 +466,29 @@ test("a disk that cannot take it ends it, and says why on both sides", async () 
   }
 });
 
-test("a switch that failed leaves both stores for the next start to choose from", async () => {
+test("a failed installation leaves both stores to the next start", async () => {
   const { clock, to, from } = pair();
   to.prepare = (store) => {
     store.before = (step) => (step === "install" ? Promise.reject(new Error("EIO")) : Promise.resolve());
   };
-  from.sender.needed(follower, term(1));
+  from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 500);
   await assert.rejects(to.receiver.install(position(100)), /EIO/);
   await pass(clock, 500);
   assert.deepEqual(to.states, ["finished"], "not removed");
 });
 
-test("attempts become rarer, up to two seconds, and there is one at a time", async () => {
+test("retries back off up to two seconds, one snapshot at a time", async () => {
   const clock = new VirtualClock();
   let attempts = 0;
   const sending = new Sending(clock, () => {
     attempts++;
-    return Promise.reject(new ChannelClosedError("the member cannot be reached"));
+    return Promise.reject(new ChannelClosedError("peer is unreachable"));
   });
   const pauses: number[] = [];
   for (let attempt = 0; attempt < 6; attempt++) {
-    sending.sender.needed(follower, term(1));
-    sending.sender.needed(follower, term(1));
+    sending.sender.sendSnapshot(follower, term(1));
+    sending.sender.sendSnapshot(follower, term(1));
     await settle(clock);
     const before = clock.now();
     while (sending.ended.length === attempt) await pass(clock, 50);
@@ -496,15 +498,15 @@ test("attempts become rarer, up to two seconds, and there is one at a time", asy
   assert.deepEqual(pauses, [250, 500, 1_000, 2_000, 2_000, 2_000]);
 });
 
-test("a member that comes back is not kept waiting", async () => {
+test("a new link skips the delay before a retry", async () => {
   const clock = new VirtualClock();
-  const sending = new Sending(clock, () => Promise.reject(new ChannelClosedError("the member cannot be reached")));
+  const sending = new Sending(clock, () => Promise.reject(new ChannelClosedError("peer is unreachable")));
   for (let attempt = 0; attempt < 6; attempt++) {
-    sending.sender.needed(follower, term(1));
+    sending.sender.sendSnapshot(follower, term(1));
     await settle(clock);
     assert.equal(sending.ended.length, attempt);
-    sending.sender.reachable(follower);
-    sending.sender.reachable(follower);
+    sending.sender.onReachable(follower);
+    sending.sender.onReachable(follower);
     assert.equal(sending.ended.length, attempt + 1);
   }
   await pass(clock, 5_000);
@@ -512,17 +514,17 @@ test("a member that comes back is not kept waiting", async () => {
   assert.equal(clock.pendingTimers, 0);
 });
 
-test("stopping ends what is under way at both ends, but lets an installation end", async () => {
+test("stop ends snapshots at both ends, except one being installed", async () => {
   const receiving = pair();
   receiving.from.rows = rowsOf(50_000);
-  receiving.from.sender.needed(follower, term(1));
+  receiving.from.sender.sendSnapshot(follower, term(1));
   await settle(receiving.clock);
   await receiving.to.receiver.close();
   assert.deepEqual(receiving.to.states, ["discarded"]);
 
   const sending = pair();
   sending.from.rows = rowsOf(50_000);
-  sending.from.sender.needed(follower, term(1));
+  sending.from.sender.sendSnapshot(follower, term(1));
   await settle(sending.clock);
   sending.from.sender.stop();
   await pass(sending.clock, 20);
@@ -534,7 +536,7 @@ test("stopping ends what is under way at both ends, but lets an installation end
   installing.to.prepare = (store) => {
     store.before = (step) => (step === "install" ? new Promise((resolve) => (finish = resolve)) : Promise.resolve());
   };
-  installing.from.sender.needed(follower, term(1));
+  installing.from.sender.sendSnapshot(follower, term(1));
   await pass(installing.clock, 500);
   const installed = installing.to.receiver.install(position(100));
   const closed = installing.to.receiver.close();

@@ -2,10 +2,10 @@ import type { Entry, MemberId } from "../../../../raft/index.js";
 import type { KvStore, Lease, Sliced } from "../../../../store/index.js";
 import type { CommandKind, CommandValues } from "../../index.js";
 
-/** Hears of leases that were granted or are gone. */
+/** A listener for leases that are granted and revoked, on every member. */
 export interface LeaseListener {
-  granted(lease: Lease): void;
-  revoked(id: bigint): void;
+  onGranted(lease: Lease): void;
+  onRevoked(id: bigint): void;
 }
 
 /** The members of the cluster, as far as commands change them. */

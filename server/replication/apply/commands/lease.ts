@@ -12,7 +12,7 @@ export function* leaseGrant(
 ): Sliced<Revision> {
   const lease = { id: ID, ttlSeconds: Number(TTL), generation: index };
   const revision = store.grantLease(lease);
-  leases.granted(lease);
+  leases.onGranted(lease);
   return revision;
 }
 
@@ -34,6 +34,6 @@ export function* leaseExpiry(
 
 function* revoke(lease: bigint, { store, leases }: ReplicatedState): Sliced<Revision> {
   const revision = yield* store.revokeLease(lease);
-  leases.revoked(lease);
+  leases.onRevoked(lease);
   return revision;
 }

@@ -1,4 +1,5 @@
 import type { MemberAttributes } from "../../../../proto/index.js";
+import type { MemberId } from "../../../../raft/index.js";
 import type { Sliced } from "../../../../store/index.js";
 import type { ReplicatedState } from "./handler.js";
 
@@ -7,6 +8,6 @@ export function* publish(
   { member, name, clientUrls }: MemberAttributes,
   { members }: ReplicatedState,
 ): Sliced<undefined> {
-  members.publish(member, { name, clientURLs: clientUrls });
+  members.publish(member as MemberId, { name, clientURLs: clientUrls });
   return undefined;
 }

@@ -26,8 +26,9 @@ import type { Command } from "../../../../server/replication/command.js";
 import { Proposals } from "../../../../server/replication/proposals.js";
 import { SeenProposals } from "../../../../server/replication/apply/seen-proposals.js";
 import { VirtualClock } from "../../../../testing/virtual-clock.js";
+import { toMemberId } from "../../../../testing/ids.js";
 
-const self = { member: 0x11n, incarnation: 2 };
+const self = { member: toMemberId(0x11n), incarnation: 2 };
 
 const openMemoryStore = async (t: TestContext): Promise<KvStore> => {
   const store = await openStore({
@@ -96,8 +97,8 @@ const open = async (
   });
   const leases: string[] = [];
   const listener = {
-    granted: ({ id }: Lease) => void leases.push(`granted ${id}`),
-    revoked: (id: bigint) => void leases.push(`revoked ${id}`),
+    onGranted: ({ id }: Lease) => void leases.push(`granted ${id}`),
+    onRevoked: (id: bigint) => void leases.push(`revoked ${id}`),
   };
   const answers = new Map<string, unknown>();
   for (const name of ["first", "second", "third"])
@@ -159,7 +160,11 @@ test("each proposal is applied once, and its client told of the first copy", asy
 
 test("nobody here is told of another member's proposal, nor of one from a former life", async (t) => {
   const copy = await open(t);
-  apply(copy, entry(1, put("a"), { member: 0x22n, sequence: 1 }), entry(2, put("b"), { incarnation: 1, sequence: 2 }));
+  apply(
+    copy,
+    entry(1, put("a"), { member: toMemberId(0x22n), sequence: 1 }),
+    entry(2, put("b"), { incarnation: 1, sequence: 2 }),
+  );
   assert.equal(copy.store.revision, 3);
   assert.equal(copy.answers.size, 0);
 });
@@ -248,7 +253,7 @@ test("two members that apply the same log, in whatever rounds, store the same by
   ];
   const log = Array.from({ length: 60 }, (_, n) =>
     entry(n + 1, commands[n % commands.length] ?? assert.fail(), {
-      member: n % 3 === 0 ? 0x22n : 0x11n,
+      member: toMemberId(n % 3 === 0 ? 0x22n : 0x11n),
       sequence: 1 + (n % 20),
       floor: 1 + (n % 5),
     }),
@@ -262,7 +267,7 @@ test("two members that apply the same log, in whatever rounds, store the same by
 
 test("a marker survives being read and written", () => {
   const state = { ...freshState(), index: 9 as LogIndex, term: 3 as Term };
-  state.seen.admit({ member: 1n, incarnation: 1, sequence: 8, floor: 2 });
+  state.seen.admit({ member: toMemberId(1n), incarnation: 1, sequence: 8, floor: 2 });
   const marker = encodeMarker(state);
   assert.deepEqual(encodeMarker(decodeMarker(marker)), marker);
 });
@@ -299,7 +304,7 @@ const sentState = (): AppliedState => {
   const seen = new SeenProposals();
   seen.admit({ ...self, sequence: 1, floor: 1 });
   const membership = new Membership(freshState().membership.all);
-  membership.publish(0x22n, { name: "b", clientURLs: [] });
+  membership.publish(toMemberId(0x22n), { name: "b", clientURLs: [] });
   return { index: 50 as LogIndex, term: 4 as Term, membership, seen };
 };
 
@@ -427,7 +432,7 @@ test("between rounds a stop ends it, and a failure later on stops the member, to
 });
 
 test("a member that has started later than it knows of stops: by its log, or by a snapshot", async (t) => {
-  const notItsOwn = /not what this member used last: its start 3 is known, this is start 2: put back the directory/;
+  const notItsOwn = /stale data directory: started 2 times, the cluster has seen 3 starts: put back the directory/;
   const later = { incarnation: self.incarnation + 1 };
   const { applier, markers } = await open(t);
   assert.throws(() => applier.apply([entry(1, put("k"), later)], () => assert.fail("done")), notItsOwn);

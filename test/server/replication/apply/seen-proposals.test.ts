@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { maxPendingProposals } from "../../../../server/base/limits.js";
 import { SeenProposals, type Envelope } from "../../../../server/replication/apply/seen-proposals.js";
+import { toMemberId } from "../../../../testing/ids.js";
 
 /** Obviously right: remembers everything. */
 class NaiveSeen {
@@ -38,7 +39,7 @@ const sequence = fc.oneof(
 );
 const envelope: fc.Arbitrary<Envelope> = fc
   .record({
-    member: fc.constantFrom(1n, 2n, 0xffff_ffff_ffff_ffffn),
+    member: fc.constantFrom(toMemberId(1n), toMemberId(2n), toMemberId(0xffff_ffff_ffff_ffffn)),
     incarnation: fc.integer({ min: 1, max: 3 }),
     sequence,
     floor: sequence,
@@ -84,7 +85,7 @@ test("a restart from what was stored, after any entry, changes nothing, not even
 
 test("a proposal is admitted once, whoever sends it again, until it is answered and forgotten", () => {
   const seen = new SeenProposals();
-  const first = { member: 1n, incarnation: 1, sequence: 1, floor: 1 };
+  const first = { member: toMemberId(1n), incarnation: 1, sequence: 1, floor: 1 };
   assert.equal(seen.admit(first), true);
   assert.equal(seen.admit(first), false);
   assert.equal(seen.admit({ ...first, sequence: 2, floor: 2 }), true); // 1 has been answered
@@ -93,15 +94,20 @@ test("a proposal is admitted once, whoever sends it again, until it is answered 
 
 test("a new life of a member begins anew, and its former lives are over", () => {
   const seen = new SeenProposals();
-  assert.equal(seen.admit({ member: 1n, incarnation: 1, sequence: 9, floor: 9 }), true);
-  assert.equal(seen.admit({ member: 1n, incarnation: 2, sequence: 1, floor: 1 }), true);
-  assert.equal(seen.admit({ member: 1n, incarnation: 1, sequence: 10, floor: 9 }), false);
-  assert.equal(seen.admit({ member: 2n, incarnation: 1, sequence: 1, floor: 1 }), true);
+  assert.equal(seen.admit({ member: toMemberId(1n), incarnation: 1, sequence: 9, floor: 9 }), true);
+  assert.equal(seen.admit({ member: toMemberId(1n), incarnation: 2, sequence: 1, floor: 1 }), true);
+  assert.equal(seen.admit({ member: toMemberId(1n), incarnation: 1, sequence: 10, floor: 9 }), false);
+  assert.equal(seen.admit({ member: toMemberId(2n), incarnation: 1, sequence: 1, floor: 1 }), true);
 });
 
 test("what is remembered is bounded", () => {
   const seen = new SeenProposals();
   for (let sequence = 1; sequence <= 3 * maxPendingProposals; sequence++)
-    seen.admit({ member: 1n, incarnation: 1, sequence, floor: Math.max(1, sequence - maxPendingProposals + 1) });
+    seen.admit({
+      member: toMemberId(1n),
+      incarnation: 1,
+      sequence,
+      floor: Math.max(1, sequence - maxPendingProposals + 1),
+    });
   assert.ok((seen.records()[0]?.bitmap.length ?? 0) <= Math.ceil(maxPendingProposals / 8));
 });

@@ -1,16 +1,23 @@
-// A start asks all who can be reached whether they know better what this member promised, and only then takes part.
+// A starting member announces its incarnation to all reachable peers before it takes part.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { type MemberId, type Outgoing, type PeerMessage, type Term, type LogIndex } from "../../../raft/index.js";
-import { ForeignPastError } from "../../../server/base/errors.js";
+import {
+  type MemberId,
+  type Outgoing,
+  type PeerMessage,
+  type Term,
+  type LogIndex,
+  noMember,
+} from "../../../raft/index.js";
+import { StaleDirectoryError } from "../../../server/base/errors.js";
 import { ProcessParts, type PeerNetwork } from "../../../server/member/parts.js";
 import type { PeersOptions } from "../../../server/peers/peers.js";
 import { openReplica, type Replica } from "../../../server/member/replica.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
-/** A network in which the test is everybody else. */
+/** A network in which the test plays all peers. */
 class Others {
   readonly sent: Outgoing[] = [];
   /** How this member was made known to them; there once it dials. */
@@ -39,7 +46,7 @@ class Others {
 
   /** Somebody asks for its vote. */
   askForVote(): void {
-    const [from = 0n] = this.ids;
+    const [from = noMember] = this.ids;
     const vote: PeerMessage = {
       kind: "vote",
       term: 7 as Term,
@@ -85,7 +92,7 @@ const assertVotes = async ({ others, clock }: { others: Others; clock: VirtualCl
 
 const close = (t: TestContext, replica: Replica): void => t.after(() => replica.close());
 
-test("before all were asked a member hears nobody; afterwards it takes part", async (t) => {
+test("a starting member drops messages until all peers have answered, then votes", async (t) => {
   const { others, clock, opening } = await starting(t);
   others.askForVote();
   clock.advance(500);
@@ -95,27 +102,27 @@ test("before all were asked a member hears nobody; afterwards it takes part", as
   await assertVotes({ others, clock });
 });
 
-test("those that do not answer are waited for a second, and not longer", async (t) => {
+test("peers that do not answer delay a start by one second", async (t) => {
   const { others, clock, opening } = await starting(t);
   clock.advance(1_000);
   close(t, await opening);
   await assertVotes({ others, clock });
 });
 
-test("disowned by one of them, it does not start, whatever the others say, and has promised nothing", async (t) => {
+test("a member refused as stale by one peer does not start and has sent nothing", async (t) => {
   const { others, opening, failures } = await starting(t);
   others.askForVote();
-  others.options?.onDisowned("member b knows start 2, this is start 1");
+  others.options?.onFenced("started once, member b has seen 2 starts");
   others.allAnswer();
-  await assert.rejects(opening, ForeignPastError);
+  await assert.rejects(opening, StaleDirectoryError);
   assert.deepEqual(others.sent, []);
   assert.equal(failures.length, 1);
 });
 
-test("disowned later, by one that could not be reached, it stops", async (t) => {
+test("a member refused as stale after its start stops", async (t) => {
   const { others, opening, failures } = await starting(t);
   others.allAnswer();
   close(t, await opening);
-  others.options?.onDisowned("member b knows start 2, this is start 1");
-  assert.match(failures[0]?.message ?? "", /not what this member used last: member b knows start 2/);
+  others.options?.onFenced("started once, member b has seen 2 starts");
+  assert.match(failures[0]?.message ?? "", /stale data directory: started once, member b has seen 2 starts/);
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { logStart, RaftCore, RaftNode, tickMs, type HardState, type LogIndex, type Term } from "../../../raft/index.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { toMemberId } from "../../../testing/ids.js";
 
 /** A clock that tells how often it woke somebody. */
 class CountingClock extends VirtualClock {
@@ -17,11 +18,11 @@ class CountingClock extends VirtualClock {
 
 const follower = (heartbeatTicks: number): { clock: CountingClock; node: RaftNode; hearLeader: () => void } => {
   const clock = new CountingClock();
-  const hardState: HardState = { term: 1 as Term, vote: 0n, commit: 0 as LogIndex };
+  const hardState: HardState = { term: 1 as Term, vote: toMemberId(0n), commit: 0 as LogIndex };
   const electionTicks = 10 * heartbeatTicks;
   const core = new RaftCore({
-    id: 1n,
-    voters: [1n, 2n, 3n],
+    id: toMemberId(1n),
+    voters: [toMemberId(1n), toMemberId(2n), toMemberId(3n)],
     hardState,
     base: logStart,
     entries: [],
@@ -51,26 +52,26 @@ const follower = (heartbeatTicks: number): { clock: CountingClock; node: RaftNod
   });
   node.start();
   const hearLeader = (): void => {
-    node.receive(2n, { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
+    node.receiveMessage(toMemberId(2n), { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
     clock.settle();
   };
   return { clock, node, hearLeader };
 };
 
-test("a member with a leader wakes a third as often, one without counts every tick", () => {
+test("a node with a leader wakes every third tick, one without wakes every tick", () => {
   const { clock, node, hearLeader } = follower(10);
   hearLeader();
   clock.wakeUps = 0;
   clock.advance(30 * tickMs);
   assert.equal(clock.wakeUps, 10);
-  node.linkClosed(2n);
+  node.onLinkClosed(toMemberId(2n));
   clock.settle();
   clock.wakeUps = 0;
   clock.advance(3 * tickMs);
   assert.equal(clock.wakeUps, 3);
 });
 
-test("however often it wakes, a silent leader is missed after the same time", () => {
+test("an election timeout takes the same time at either tick rate", () => {
   const { clock, node, hearLeader } = follower(10);
   hearLeader();
   clock.advance(140 * tickMs); // of 100 × 1.5 ticks
@@ -79,7 +80,7 @@ test("however often it wakes, a silent leader is missed after the same time", ()
   assert.notEqual(node.status().role, "follower");
 });
 
-test("a short heartbeat is kept to the tick", () => {
+test("a node with a short heartbeat wakes every tick", () => {
   const { clock, hearLeader } = follower(2);
   hearLeader();
   clock.wakeUps = 0;

@@ -1,0 +1,106 @@
+import type { Clock } from "../../platform/index.js";
+import type { LogPosition, Term } from "../../raft/index.js";
+import type { Row } from "../../store/index.js";
+import { errorText } from "../base/index.js";
+import type { SnapshotChannel } from "../peers/index.js";
+import { decodeAnswer, SnapshotWriter } from "./messages.js";
+import type { RateLimiter } from "./rate-limiter.js";
+import { InactivityTimer } from "./inactivity-timer.js";
+
+/**
+ * The bytes of rows in one message; a larger row goes alone. Small, because a chunk is built and sent without a pause: a leader
+ * must answer other requests meanwhile.
+ */
+const chunkBytes = 128 * 1024;
+/** The seconds without progress messages after which the channel is closed. */
+const maxInactiveChecks = 5;
+/** The seconds without further rows written after which the channel is closed; writing and verifying must take less. */
+const maxStalledChecks = 300;
+
+/** An error for a snapshot that the receiver refused or could not install. */
+export class SnapshotRefusedError extends Error {
+  override readonly name = "SnapshotRefusedError";
+}
+
+/** The rows of a store at one moment. */
+export interface StoreRows {
+  /** The store's marker: the applied position and the rest of the replicated state. */
+  readonly marker: Uint8Array;
+  /** Returns the next rows, about `maxBytes` and at least one; none at the end. */
+  next(maxBytes: number): Promise<readonly Row[]>;
+  close(): Promise<void>;
+}
+
+/** The options of `OutgoingSnapshot`. */
+export interface OutgoingSnapshotOptions {
+  readonly channel: SnapshotChannel;
+  readonly snapshot: StoreRows;
+  readonly leaderTerm: Term;
+  readonly position: LogPosition;
+  readonly clock: Clock;
+  readonly rateLimiter: RateLimiter;
+}
+
+/** A snapshot being sent to one member. One chunk is in memory at a time; the channel's room bounds the sending. */
+export class OutgoingSnapshot {
+  /** The bytes of messages sent so far. */
+  bytes = 0;
+
+  constructor(private readonly options: OutgoingSnapshotOptions) {}
+
+  /**
+   * Sends the snapshot; resolves once the receiver has installed it.
+   *
+   * @throws SnapshotRefusedError, ChannelClosedError, SnapshotDamagedError for an unknown answer, DamagedError of the store
+   */
+  async run(): Promise<void> {
+    const { channel, clock } = this.options;
+    const inactivity = new InactivityTimer(clock, maxInactiveChecks, () => channel.close("receiver timed out"));
+    const stall = new InactivityTimer(clock, maxStalledChecks, () => channel.close("receiver makes no progress"));
+    const answered = this.receiveAnswers(inactivity, stall);
+    const sent = this.sendRows().catch(async (error: unknown) => {
+      channel.close(errorText(error));
+      await answered; // the receiver's own reason counts, if it sent one
+      throw error;
+    });
+    try {
+      await Promise.all([answered, sent]); // an early refusal ends the sending
+    } finally {
+      inactivity.stop();
+      stall.stop();
+      channel.close("the transfer has ended");
+      await Promise.allSettled([sent]); // the snapshot is not read any more
+    }
+  }
+
+  private async sendRows(): Promise<void> {
+    const { channel, snapshot, leaderTerm, position, rateLimiter } = this.options;
+    const writer = new SnapshotWriter();
+    await this.sendMessage(writer.begin({ leaderTerm, position }));
+    for (;;) {
+      const rows = await snapshot.next(chunkBytes);
+      if (rows.length === 0) break;
+      const message = writer.rows(rows);
+      await rateLimiter.whenAllowed(message.length);
+      await this.sendMessage(message);
+    }
+    await channel.send(writer.end());
+  }
+
+  private async sendMessage(message: Uint8Array): Promise<void> {
+    await this.options.channel.send(message);
+    this.bytes += message.length;
+  }
+
+  private async receiveAnswers(inactivity: InactivityTimer, stall: InactivityTimer): Promise<void> {
+    let taken = 0;
+    for (;;) {
+      const answer = decodeAnswer(await this.options.channel.receive());
+      inactivity.reset();
+      if (answer.kind === "installed") return;
+      if (answer.kind === "refused") throw new SnapshotRefusedError(answer.reason);
+      if (answer.bytes > taken) stall.reset();
+      taken = answer.bytes;
+    }
+  }
+}
