@@ -59,6 +59,7 @@ export interface Answer<T> {
   readonly revision: Revision;
 }
 
+/** Options of the contents of a store. */
 export interface ContentsOptions {
   /** Closed with the contents, also if they cannot be read. */
   readonly backend: Backend;
@@ -101,11 +102,11 @@ const changesNothing = (): never => {
 };
 
 /**
- * What a store holds, and all that hangs on where it is kept: index, leases, what is still to be written, compactions,
+ * The contents of a store, with all that depends on its backend: index, leases, what is still to be written, compactions,
  * reads. A snapshot that is installed brings its own, and these retire.
  */
 export class Contents {
-  /** What the last round on disk was marked with when this was opened. Undefined: there was none. */
+  /** Marker of the last round on disk when this was opened. Undefined: there was none. */
   readonly marker: Uint8Array | undefined;
   readonly writer: WriteBehind;
   readonly history: WatchHistory;
@@ -144,7 +145,7 @@ export class Contents {
     this.history = new WatchHistory(data, backend);
   }
 
-  /** From now on these are what the store holds: a compaction that was interrupted goes on. */
+  /** Starts the work in the background: a compaction that was interrupted goes on. */
   start(): void {
     if (this.unfinished !== undefined) this.compactor.start(this.unfinished, Promise.resolve());
   }
@@ -205,7 +206,7 @@ export class Contents {
     }
   }
 
-  /** Nothing may be applied in the middle of a revision. */
+  /** Checks that no revision is half applied. */
   private checkIdle(): void {
     if (this.isApplying) throw new Error("Cannot apply anything while a revision is being applied");
   }

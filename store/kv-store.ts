@@ -25,6 +25,7 @@ import { openContents, type Answer, type AppliedWrite, type Contents } from "./c
 import { type KvHash, type Lease, runTxn, type Write } from "./mvcc/index.js";
 import { type Watch, Watches, type WatchOptions, type WatchReceiver } from "./watch/index.js";
 
+/** Options of a store. */
 export interface StoreOptions {
   /** The store closes it, also if it cannot be opened. */
   readonly backend: Backend;
@@ -61,7 +62,7 @@ export interface Installed {
 export class KvStore {
   private readonly watches: Watches;
   private changes = 0;
-  /** What was replaced last, while reads of it finish. */
+  /** The contents that were replaced last, while reads of them finish. */
   private previous: Contents | undefined = undefined;
   /** A snapshot is being installed; never rejects. */
   private installing: Promise<unknown> | undefined = undefined;
@@ -76,7 +77,7 @@ export class KvStore {
     this.watches = new Watches(() => this.contents, turns, options.limits);
   }
 
-  /** What the last round on disk was marked with when the store was opened, or installed. Undefined: a new store. */
+  /** Marker of the last round on disk when the store was opened, or installed. Undefined: a new store. */
   get marker(): Uint8Array | undefined {
     return this.contents.marker;
   }
@@ -156,7 +157,7 @@ export class KvStore {
     this.watches.roundEnded();
   }
 
-  /** So much waits for the disk that whoever applies should wait, too. */
+  /** True if so much waits for the disk that the applier should wait, too. */
   get full(): boolean {
     return this.contents.writer.full;
   }
@@ -266,7 +267,7 @@ export class KvStore {
     return this.contents.data.leases.all();
   }
 
-  /** How many keys are attached to a lease; 0 for one that does not exist. */
+  /** Number of keys that are attached to a lease; 0 for one that does not exist. */
   leaseKeyCount(id: bigint): number {
     return this.contents.data.leases.keyCount(id);
   }
@@ -350,7 +351,7 @@ export class KvStore {
     return retired;
   }
 
-  /** Of a compaction that began in `contents`: a snapshot that has taken their place contains it. */
+  /** Waits for a compaction that began in `contents`: a snapshot that has taken their place contains it. */
   private async finished(compaction: Compaction, contents: Contents): Promise<void> {
     try {
       await compaction.finished;

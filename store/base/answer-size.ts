@@ -1,6 +1,6 @@
 import { TooLargeError } from "./errors.js";
 
-/** How much one answer gathers, with all its parts: more than a bound does not fit into memory, or into a message. */
+/** Size of one response, with all its parts: more than a bound does not fit into memory, or into a message. */
 export class AnswerSize {
   private bytes = 0;
 

@@ -1,5 +1,6 @@
 import type { Revision } from "./revision.js";
 
+/** Codes of errors that a caller can act on. */
 export type StoreErrorCode =
   | "compacted"
   | "future-revision"
@@ -68,7 +69,7 @@ export class KeyNotFoundError extends StoreError {
 }
 
 /**
- * What is on disk is not what was written. Thrown by a read, the read has failed; thrown by an applied write, this
+ * Rows on disk are not as they were written. Thrown by a read, the read has failed; thrown by an applied write, this
  * member must stop, as the others did apply it.
  */
 export class DamagedError extends StoreError {

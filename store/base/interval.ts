@@ -1,6 +1,7 @@
 /** A key: one character per byte (latin1), so that strings compare as their bytes do. */
 export type Key = string;
 
+/** Converts the bytes of a key, as one character for each byte. */
 export const keyFromBytes = (bytes: Uint8Array): Key =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 

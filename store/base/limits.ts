@@ -37,6 +37,7 @@ export interface StoreLimits {
 
 const mebibyte = 1024 * 1024;
 
+/** The limits of a store, unless it is given others. */
 export const defaultLimits: StoreLimits = {
   flushBytes: mebibyte,
   flushAfterMs: 100,

@@ -10,4 +10,5 @@ export const firstRevision = 1 as Revision;
 /** The compact revision of a store that was never compacted, as etcd shows it. */
 export const neverCompacted = -1 as Revision;
 
+/** Returns the revision after this one. */
 export const nextRevision = (revision: Revision): Revision => (revision + 1) as Revision;

@@ -8,7 +8,7 @@ interface Waiting {
   readonly isAtOnce: boolean;
 }
 
-/** How much one turn of the event loop may do. */
+/** Bounds of the work in one turn of the event loop. */
 export interface TurnLimits {
   readonly entriesPerSlice: number;
   readonly diskReadsPerSlice: number;

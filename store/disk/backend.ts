@@ -6,7 +6,7 @@ import { MemoryLevel } from "memory-level";
 import { DamagedError } from "../base/index.js";
 import { checkTables } from "./tables.js";
 
-/** One row, key and value. */
+/** A row: key and value. */
 export type Row = readonly [key: Uint8Array, value: Uint8Array];
 
 export const bytesOf = ([key, value]: Row): number => key.length + value.length;
@@ -30,9 +30,9 @@ export interface Batch {
   write(): Promise<void>;
 }
 
-/** Where rows are read. */
+/** The rows of a backend, for reading. */
 export interface Rows {
-  /** What messages call it: the directory, or "memory". */
+  /** Name in messages: the directory, or "memory". */
   readonly name: string;
   /** @throws DamagedError */
   get(key: Uint8Array): Uint8Array | undefined;
@@ -42,7 +42,7 @@ export interface Rows {
 
 /** All rows as they were at one instant: of each batch everything or nothing. */
 export interface View extends Rows {
-  /** Its iterators must be closed. */
+  /** Releases the view. Its iterators must be closed. */
   close(): Promise<void>;
 }
 
@@ -56,7 +56,7 @@ export interface Backend extends Rows {
 }
 
 export interface BackendSize {
-  /** What it takes of the disk, or of memory. */
+  /** Size on disk, or in memory. */
   readonly allocatedBytes: number;
   /** The part that holds rows. LevelDB does not tell how many of these are superseded until it compacts its tables. */
   readonly inUseBytes: number;
@@ -65,10 +65,10 @@ export interface BackendSize {
 /** An instant that `level` keeps readable. */
 type Instant = ReturnType<MemoryLevel["snapshot"]>;
 
-/** How much an iterator reads ahead: LevelDB's own default of 16 KiB makes a thread switch of every few rows. */
+/** Bytes that an iterator reads ahead: LevelDB's own default of 16 KiB makes a thread switch of every few rows. */
 const readAheadBytes = 256 * 1024;
 
-/** As much of `level` as is used here; both kinds fit. */
+/** The part of `level` that is used here; both kinds fit. */
 interface BytesLevel {
   getSync(key: Uint8Array, options: ReadOptions): Uint8Array | undefined;
   iterator(options: ReadOptions & { gte: Uint8Array; lt: Uint8Array; highWaterMarkBytes: number }): {
@@ -132,7 +132,7 @@ class LevelView extends LevelRows implements View {
   }
 }
 
-/** What both kinds of `level` have in common. */
+/** A backend on `level`, of either kind. */
 class LevelBackend extends LevelRows implements Backend {
   constructor(
     name: string,
@@ -167,7 +167,7 @@ class LevelBackend extends LevelRows implements Backend {
   }
 }
 
-/** What to throw for an error of `level`: damage that LevelDB itself has found gets our name. */
+/** Returns the error to throw for one of `level`: damage that LevelDB itself has found gets our name. */
 function asDamage(name: string, error: unknown): unknown {
   for (let cause = error; cause instanceof Error; cause = cause.cause)
     if (errorCode(cause) === "LEVEL_CORRUPTION") return new DamagedError(name, cause.message, { cause: error });

@@ -1,10 +1,10 @@
-// What the store knows of itself, on disk.
+// Rows about the store itself: its format and its state.
 
 import type { Batch, Rows } from "./backend.js";
 import { DamagedError, type Revision } from "../base/index.js";
 import { metaRowKey, nameOfRow, openRow, sealedRow } from "./rows.js";
 
-/** One named row. */
+/** A named row. */
 class MetaRow<T> {
   private readonly rowKey: Uint8Array;
 
@@ -46,23 +46,24 @@ const decodeRevision = (content: Uint8Array): Revision | undefined => decodeCoun
 
 /** The version of everything in `rows.ts` and here. */
 export const formatRow = new MetaRow("format", encodeCounter, decodeCounter);
-/** How many changes there are, so that one that is missing is missed. */
+/** Number of change rows: a lost one is noticed. */
 export const rowCountRow = new MetaRow("rows", encodeCounter, decodeCounter);
-/** How many leases there are, for the same reason. */
+/** Number of lease rows, for the same reason. */
 export const leaseCountRow = new MetaRow("leases", encodeCounter, decodeCounter);
 /** A compaction that has taken effect; its rows may still be there. */
 export const scheduledCompactionRow = new MetaRow("scheduled-compaction", encodeCounter, decodeRevision);
 /** A compaction whose rows are gone. */
 export const finishedCompactionRow = new MetaRow("finished-compaction", encodeCounter, decodeRevision);
 
-/** How far the store is. */
+/** The state of the store as of its last round. */
 export interface AppliedState {
   /** The newest revision on disk; the rows must reach as far. */
   readonly revision: Revision;
-  /** What whoever applies said of it. */
+  /** The applier's marker. */
   readonly marker: Uint8Array;
 }
 
+/** Encodes the state as a row. */
 export const stateRow = new MetaRow<AppliedState>(
   "state",
   ({ revision, marker }) => Buffer.concat([encodeCounter(revision), marker]),

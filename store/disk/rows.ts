@@ -1,4 +1,4 @@
-// What the store's keyspace on `level` looks like. Three kinds of rows, told apart by the first byte:
+// The store's keyspace on `level`. There are three kinds of rows, told apart by the first byte:
 //
 //   k ‖ main ‖ _ ‖ sub [‖ t]  →  KeyValue ‖ crc32      one change of one key; `t`: it was deleted (only `key` is set)
 //   l ‖ lease id              →  lease ‖ crc32         TTL and generation of one lease
@@ -14,7 +14,7 @@ import { DamagedError } from "../base/index.js";
 export const checksumSize = 4;
 
 const changePrefix = 0x6b; // k
-/** What the row key of a lease begins with. */
+/** First byte of the row key of a lease. */
 export const leasePrefix = 0x6c; // l
 const metaPrefix = 0x6d; // m
 const underscore = 0x5f;
@@ -22,13 +22,14 @@ const tombstoneMark = 0x74; // t
 const changeKeySize = 18;
 const above32Bits = 2 ** 32;
 
-/** Where one change lies. */
+/** The place of a change: its revision, and its number within it. */
 export interface RowPosition {
   readonly main: number;
   readonly sub: number;
   readonly tombstone: boolean;
 }
 
+/** Encodes the row key of a change. */
 export function changeRowKey(main: number, sub: number, tombstone: boolean): Buffer {
   const key = Buffer.allocUnsafe(changeKeySize + (tombstone ? 1 : 0));
   key[0] = changePrefix;
@@ -43,12 +44,13 @@ export function changeRowKey(main: number, sub: number, tombstone: boolean): Buf
 
 /** The first possible row key of the changes of revision `main`. */
 export const firstRowKeyOf = (main: number): Buffer => changeRowKey(main, 0, false);
-/** Behind the last possible row of a change. */
+/** A row key behind those of all changes. */
 export const endOfChanges = Buffer.of(changePrefix + 1);
 
 /** Every row of every kind. */
 export const allRows = { from: Buffer.of(0), to: Buffer.of(0xff) } as const;
 
+/** Encodes the row key of a named row. */
 export const metaRowKey = (name: string): Buffer => Buffer.concat([Buffer.of(metaPrefix), Buffer.from(name, "latin1")]);
 
 /** etcd's key for the change: what HashKV hashes. */
@@ -84,7 +86,7 @@ export function sealedRow(rowKey: Uint8Array, content: Uint8Array): Uint8Array {
 }
 
 /**
- * What a row read from disk holds.
+ * Returns the value of a row that was read from disk.
  *
  * @param place the store's name, for the message
  * @throws DamagedError if it is not what was written
@@ -100,7 +102,7 @@ export function openRow(place: string, rowKey: Uint8Array, row: Uint8Array): Uin
   return content;
 }
 
-/** How messages call a row: `row 12_0 of /var/lib/…`. */
+/** Names a row in messages: `row 12_0 of /var/lib/…`. */
 export function nameOfRow(place: string, rowKey: Uint8Array): string {
   const position = parseChangeRowKey(rowKey);
   if (position !== undefined) return `row ${position.main}_${position.sub}${position.tombstone ? "t" : ""} of ${place}`;

@@ -4,7 +4,7 @@ import type { Turns } from "../base/index.js";
 /** Comes between two slices of long work. Rejects if the work is to end. */
 export type Pace = () => Promise<void>;
 
-/** For work that nobody has to wait beside. */
+/** A pace without pauses, for work beside which nothing waits. */
 export const withoutPauses: Pace = () => Promise.resolve();
 
 /** Lets everybody else run, then asks whether to go on. */

@@ -2,7 +2,7 @@ import sortedBtree from "sorted-btree"; // CommonJS: the class is its `default`
 import { compareKeys, type Interval, type Key, keyAfter, type Revision, type Sliced } from "../base/index.js";
 import { isTombstone, type KeyState } from "./key-value.js";
 
-/** One key and all its changes that a read can still ask for. */
+/** A key with all its changes that a read can still ask for. */
 export class KeyEntry {
   /**
    * Older changes, oldest first, two numbers each: main, and sub of a put or ~sub of a delete. Numbers in one array
@@ -49,7 +49,7 @@ export interface RemovedChange {
   readonly sub: number;
 }
 
-/** How far one slice of a compaction goes. */
+/** Bound of one slice of a compaction. */
 export interface CompactionSlice {
   readonly revision: number;
   /** Entries that are visited; and changes of one entry: one with more is gone on with in the next slice. */
@@ -217,7 +217,7 @@ export class KeyIndex {
   }
 }
 
-/** Where in `history` begins what a read at `revision` or later can see. There are changes behind `history`. */
+/** Returns the first index in `history` that a read at `revision` or later can see. There are changes behind `history`. */
 function endOfUnreadable(history: readonly number[], revision: number): number {
   const last = lastUpTo(history, revision);
   if (last < 0) return 0;

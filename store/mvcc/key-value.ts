@@ -3,7 +3,7 @@
 
 import { type Key, keyFromBytes, type Revision } from "../base/index.js";
 
-/** What a key is, beside its value, after one change of it. */
+/** The metadata of a key after one change. */
 export interface KeyState {
   readonly mod: Revision;
   /** Place of the change among those of its revision, from 0. */
@@ -15,9 +15,10 @@ export interface KeyState {
   readonly lease: bigint;
 }
 
+/** Tells whether a change is a deletion. */
 export const isTombstone = (state: KeyState): boolean => state.version === 0;
 
-/** What a key is after it was deleted. */
+/** The metadata of a key after its deletion. */
 export const deletedState = (mod: Revision, sub: number): KeyState => ({
   mod,
   sub,
@@ -36,6 +37,7 @@ const versionTag = 0x20;
 const valueTag = 0x2a;
 const leaseTag = 0x30;
 
+/** An empty value. */
 export const noBytes = new Uint8Array(0);
 
 /**

@@ -1,11 +1,11 @@
 import { DamagedError, type Key, LeaseNotFoundError } from "../base/index.js";
 import type { Pace } from "../disk/index.js";
 
-/** What makes keys go away together. When it ends is for others to say: the store has no clock. */
+/** A lease. Its keys are deleted on revoke; expiry is decided outside the store, which has no clock. */
 export interface Lease {
   /** An int64 that is not 0; negative ones are allowed. */
   readonly id: bigint;
-  /** How long it lives without being kept alive. */
+  /** TTL: seconds that the lease lives without a keep-alive. */
   readonly ttlSeconds: number;
   /** Tells it from later leases of the same id; given by whoever grants it. */
   readonly generation: number;
@@ -30,12 +30,12 @@ export class Leases {
     return this.entries.get(id);
   }
 
-  /** In the order in which they were granted; after a restart by id. */
+  /** Leases in the order in which they were granted; after a restart by id. */
   all(): Iterable<Lease> {
     return this.entries.values();
   }
 
-  /** How many keys are attached; 0 for one that does not exist. */
+  /** Number of keys that are attached; 0 for a lease that does not exist. */
   keyCount(id: bigint): number {
     return this.entries.get(id)?.keys.size ?? 0;
   }
@@ -56,7 +56,7 @@ export class Leases {
     this.entries.set(id, { id, ttlSeconds, generation, keys: new Set() });
   }
 
-  /** Its keys are gone. */
+  /** Removes a lease whose keys are deleted. */
   remove(id: bigint): void {
     this.entries.delete(id);
   }

@@ -5,7 +5,7 @@ import type { Unflushed } from "./unflushed.js";
 import type { ValueCache } from "./value-cache.js";
 import type { Values } from "./values.js";
 
-/** What the parts of the store share. */
+/** Data that the parts of the store share. */
 export interface StoreData {
   readonly index: KeyIndex;
   readonly leases: Leases;

@@ -35,7 +35,7 @@ type PlannedOp =
   | { readonly kind: "txn"; readonly plan: Plan }
   | { readonly kind: "none" };
 
-/** Where the store was before the transaction. */
+/** The state of the store before the transaction. */
 export interface Bounds {
   readonly revision: Revision;
   readonly compactRevision: Revision;

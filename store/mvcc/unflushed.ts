@@ -3,7 +3,7 @@ import { encodeKeyValue, noBytes, onlyKey, type KeyState } from "./key-value.js"
 import { checksumSize } from "../disk/index.js";
 import type { Revision } from "../base/index.js";
 
-/** One change of one key, applied and not yet known to be on disk. */
+/** A change of a key that is applied and not yet known to be on disk. */
 export class Change {
   /**
    * @param before what the key was before; absent: the index did not know it
@@ -39,7 +39,7 @@ export class Unflushed {
   /** @param first the revision that the first change will have */
   constructor(private first: Revision) {}
 
-  /** Everything before this revision is on disk. */
+  /** First revision that is not known to be on disk. */
   get firstRevision(): Revision {
     return this.first;
   }
@@ -69,7 +69,7 @@ export class Unflushed {
     return this.revisions.slice(Math.max(0, from - this.first), Math.max(0, to - this.first + 1));
   }
 
-  /** Everything up to `revision` is on disk now. */
+  /** Forgets the changes up to `revision`, which are on disk now. */
   dropThrough(revision: Revision): void {
     const count = revision - this.first + 1;
     if (count <= 0) return;

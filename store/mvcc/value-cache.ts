@@ -1,6 +1,6 @@
 import type { KeyEntry } from "./key-index.js";
 
-/** What V8 and the allocator add to the bytes of one small value. */
+/** Bytes that V8 and the allocator add to those of a small value. */
 const overheadBytes = 300;
 
 /** The queue is rid of entries without a value when they are more than those with one, and more than this … */
@@ -20,7 +20,7 @@ const costOf = (value: Uint8Array): number => value.length + overheadBytes;
  */
 export class ValueCache {
   private queue: KeyEntry[] = [];
-  /** Where the queue begins; what lies before has been taken off. */
+  /** Index of the head of the queue; entries before it have been taken off. */
   private head = 0;
   private heldBytes = 0;
   private heldValues = 0;

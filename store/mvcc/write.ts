@@ -24,7 +24,7 @@ import { Change } from "./unflushed.js";
  */
 export class Write {
   readonly changes: Change[] = [];
-  /** What each change replaced, if that was in memory and is of an earlier revision: nobody has to read it from disk then. */
+  /** The value that each change replaced, if it was in memory and is of an earlier revision: no read of the disk is needed. */
   readonly replaced: (Uint8Array | undefined)[] = [];
   /** About what the changes take in memory until they are on disk, beside a fixed cost for each. */
   bytes = 0;
@@ -52,7 +52,7 @@ export class Write {
     return this.changes.length > 0;
   }
 
-  /** Of all that is answered to it. */
+  /** Size of the response to the write. */
   get answerSize(): AnswerSize {
     return (this.size ??= new AnswerSize(this.data.limits.responseBytes));
   }

@@ -15,6 +15,7 @@ import {
 import { DamagedError } from "../base/index.js";
 import type { Lease, Leases } from "../mvcc/index.js";
 
+/** Encodes the row key of a lease. */
 export function leaseRowKey(id: bigint): Uint8Array {
   const key = Buffer.alloc(9);
   key[0] = leasePrefix;
@@ -22,6 +23,7 @@ export function leaseRowKey(id: bigint): Uint8Array {
   return key;
 }
 
+/** Encodes a lease as a row. */
 export function leaseRow(rowKey: Uint8Array, { ttlSeconds, generation }: Lease): Uint8Array {
   const content = Buffer.alloc(16);
   content.writeBigUInt64BE(BigInt(ttlSeconds));

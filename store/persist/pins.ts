@@ -4,7 +4,7 @@ export interface Pin {
   readonly revision: number;
 }
 
-/** What a read needs that only needs the backend open: no compaction waits for it. */
+/** A pin of a read that only needs the backend open: no compaction waits for it. */
 export const onlyOpen = Number.MAX_SAFE_INTEGER;
 
 /** The reads that take more than one turn. A compaction waits for those that began before it. */

@@ -45,18 +45,18 @@ export class NewerFormatError extends Error {
   }
 }
 
-/** What was found on disk, beside the keys. */
+/** The state that was found on disk, beside the keys. */
 export interface Recovered {
   readonly revision: Revision;
   readonly compactRevision: Revision;
   /** A compaction that was interrupted. */
   readonly unfinishedCompaction: Revision | undefined;
   readonly marker: Uint8Array | undefined;
-  /** How many changes there are. */
+  /** Number of changes. */
   readonly rows: number;
 }
 
-/** What is filled from disk. */
+/** The structures that are filled from disk. */
 export interface Recovering {
   readonly index: KeyIndex;
   readonly cache: ValueCache;
@@ -121,6 +121,7 @@ async function checkFormat(backend: Backend): Promise<void> {
   await batch.write();
 }
 
+/** Tells whether a backend has no rows. */
 export async function isEmpty(rows: Rows): Promise<boolean> {
   const iterator = rows.iterate(allRows.from, allRows.to);
   const [first] = await iterator.next(1);

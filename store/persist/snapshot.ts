@@ -1,7 +1,7 @@
 import { allRows, type Backend, bytesOf, type Row, type RowIterator, stateRow, type View } from "../disk/index.js";
 import { ClosedError } from "../base/index.js";
 
-/** How many rows are read ahead; the backend itself bounds their bytes. */
+/** Number of rows that are read ahead; the backend itself bounds their bytes. */
 const rowsPerRead = 250;
 
 /**
@@ -18,7 +18,7 @@ export class StoreSnapshot {
   /** Use `KvStore.snapshot`. */
   constructor(
     private readonly view: View,
-    /** What the round was marked with. */
+    /** Marker of the round. */
     readonly marker: Uint8Array,
     private readonly onClosed: (snapshot: StoreSnapshot) => void,
   ) {

@@ -2,19 +2,20 @@ import { type Backend, type Batch, bytesOf, pacedBy, type Row } from "../disk/in
 import { DamagedError, defaultLimits, type Revision, type StoreClock, Turns } from "../base/index.js";
 import { isEmpty, verify } from "./recovery.js";
 
-/** What goes to disk at once; as much is waiting in memory at most, and one row. */
+/** Bytes of one write; as many wait in memory at most, and one row. */
 const batchBytes = 1024 * 1024;
 
+/** Options of building a store from a snapshot. */
 export interface BuildOptions {
   /** Stays the caller's: to be given to `KvStore.install`, or closed and thrown away. */
   readonly backend: Backend;
   readonly clock: StoreClock;
 }
 
-/** What was built and found to be whole. */
+/** A store that was built and found to be whole. */
 export interface BuiltStore {
   readonly revision: Revision;
-  /** What it was marked with where it was taken. */
+  /** Marker of the snapshot where it was taken. */
   readonly marker: Uint8Array;
 }
 

@@ -29,7 +29,7 @@ import {
   type Write,
 } from "../mvcc/index.js";
 
-/** What a change costs beside its bytes while it waits: keys, objects, the batch's own copy. */
+/** Memory of a waiting change beside its bytes: keys, objects, the batch's own copy. */
 const changeOverheadBytes = 150;
 
 /** The same for a lease that was granted or revoked. */
@@ -45,7 +45,7 @@ class Gathering {
   /** The last apply round in it, all of them whole; absent: none, only removals. */
   round: { readonly revision: Revision; readonly marker: Uint8Array } | undefined = undefined;
   bytes = 0;
-  /** How many more change rows there will be. */
+  /** Number of change rows that a round adds. */
   addedRows = 0;
   readonly waiters: Waiter[] = [];
 
@@ -118,7 +118,7 @@ export class WriteBehind {
   private leaseChanges: LeaseChange[] = [];
   /** Rounds that have ended and are not whole in a batch yet, oldest first: of the first one a part may be. */
   private rounds: EndedRound[] = [];
-  /** How many changes of the first one are in `next`, by revision and within it; none: 0, 0. */
+  /** Number of changes of the first one that are in `next`, by revision and within it; none: 0, 0. */
   private filled = { revisions: 0, changes: 0 };
   private isFillingAhead = false;
   private drained: (() => void)[] = [];
@@ -141,7 +141,7 @@ export class WriteBehind {
     this.ended = (unflushed.firstRevision - 1) as Revision;
   }
 
-  /** Why nothing can be written any more. */
+  /** The error after which nothing can be written. */
   get refusal(): StoreError | undefined {
     return this.refused;
   }
@@ -354,12 +354,12 @@ export class WriteBehind {
     for (const callback of drained) callback();
   }
 
-  /** Nobody knows what the disk holds now, so nothing may follow. What was applied stays readable. */
+  /** Ends all writing: the state of the disk is unknown, so nothing may follow. What was applied stays readable. */
   private fail(error: Error): void {
     if (this.refuse(new ReadOnlyError(error))) this.onFailure(error);
   }
 
-  /** From now on nothing is written. False: for another reason it was so already. */
+  /** Ends all writing. Returns false if it had ended for another reason. */
   private refuse(reason: StoreError): boolean {
     if (this.refused !== undefined) return false;
     this.refused = reason;

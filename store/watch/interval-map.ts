@@ -3,7 +3,7 @@ import type { Interval, Key } from "../base/index.js";
 /** Sorts behind every key: the characters of keys are bytes. Where an interval ends that has no end. */
 const beyondAllKeys = "\u0100";
 
-/** What is kept under one interval, and two subtrees: of intervals before it, and of those behind it. */
+/** The values of one interval, and two subtrees: of intervals before it, and of those behind it. */
 interface Node<T> {
   readonly from: Key;
   readonly to: Key;
@@ -11,7 +11,7 @@ interface Node<T> {
   readonly left: Node<T> | undefined;
   readonly right: Node<T> | undefined;
   readonly height: number;
-  /** Where the last interval of this subtree ends. */
+  /** Greatest end of the intervals in this subtree. */
   readonly maxTo: Key;
 }
 
@@ -83,7 +83,7 @@ function compare<T>(interval: Interval, { from, to }: Node<T>): number {
   return end < to ? -1 : 1;
 }
 
-/** One tree of two whose intervals lie one behind the other. */
+/** Joins two trees whose intervals lie one behind the other. */
 function joined<T>(left: Node<T> | undefined, right: Node<T> | undefined): Node<T> | undefined {
   if (right === undefined) return left;
   const { first, rest } = withoutFirst(right);

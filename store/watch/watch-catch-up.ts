@@ -18,14 +18,14 @@ export interface ReadContents {
 /** Returns the contents of the store now; a snapshot that is installed replaces them. */
 export type Present = () => ReadContents;
 
-/** Where those go that leave: each is no longer behind when this is called. */
+/** Callbacks for watchers that leave: each is no longer behind when one is called. */
 export interface CatchUpListener {
   readonly caughtUp: (watcher: Watcher) => void;
   readonly refused: (watcher: Watcher) => void;
   readonly ended: (watcher: Watcher) => void;
 }
 
-/** What is to be told, by who is told the same. */
+/** Events to deliver, by groups of watchers that receive the same. */
 type Batches = ReadonlyMap<Interest, readonly Uint8Array[]>;
 
 /**
@@ -33,7 +33,7 @@ type Batches = ReadonlyMap<Interest, readonly Uint8Array[]>;
  * go does not hold up the others, and a slice serves all those whose next revision lies in it.
  */
 export class CatchUp {
-  /** Those that are behind; the first one's turn is next. */
+  /** Watchers that are behind; the first one's turn is next. */
   private readonly turns = new Set<Watcher>();
   private isRunning = false;
   private isStopped = false;
@@ -58,7 +58,7 @@ export class CatchUp {
     this.turns.delete(watcher);
   }
 
-  /** From now on nobody is told anything. */
+  /** Stops: no watcher is told anything after this. */
   stop(): void {
     this.isStopped = true;
     this.turns.clear();
@@ -98,7 +98,7 @@ export class CatchUp {
     }
   }
 
-  /** One slice, all of it from what the store holds now: if that is replaced meanwhile, it is no less right. */
+  /** Reads one slice, all of it from the present contents: if that is replaced meanwhile, it is no less right. */
   private read(from: Revision): Promise<{ readonly through: Revision; readonly batches: Batches }> {
     const contents = this.present();
     return contents.reading(async () => {
@@ -108,7 +108,7 @@ export class CatchUp {
   }
 
   /**
-   * What of a slice watchers are to be told: once for all that want the same from the same revision on. Nothing, too, is
+   * Collects the events of a slice for watchers: once for all that want the same from the same revision on. Nothing, too, is
    * something they can go on from.
    */
   private async sort(contents: ReadContents, from: Revision, slice: HistorySlice): Promise<Batches> {

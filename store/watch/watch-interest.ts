@@ -45,7 +45,7 @@ export class InterestGroup {
     return interest;
   }
 
-  /** It must be in the group, under that name. */
+  /** Removes a watcher, which must be in the group under that name. */
   delete(watcher: Watcher, name: string): void {
     const interest = this.byName.get(name);
     if (interest === undefined || !interest.watchers.delete(watcher) || interest.watchers.size > 0) return;

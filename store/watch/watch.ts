@@ -1,6 +1,6 @@
 import { type Interval, intervalOf, type Revision, type Sliced } from "../base/index.js";
 
-/** What to be told of. */
+/** The changes that a watcher asks for. */
 export interface WatchOptions {
   /** The keys, as in a Range; they must not be none. */
   readonly key: Uint8Array;
@@ -40,18 +40,18 @@ export interface WatchReceiver {
   readonly failed: (error: unknown) => void;
 }
 
-/** One watch: told of each change it asked for, once, in order, all those of a revision together. */
+/** A watch: told of each change it asked for, once, in order, all those of a revision together. */
 export interface Watch {
-  /** Up to here everything has been told. Undefined: not everything up to now, or its start is still to come. */
+  /** The last revision that is told whole. Undefined: not everything up to now, or its start is still to come. */
   toldThrough(): Revision | undefined;
   /** There is room again after a batch was not taken; what it missed comes from history. */
   resume(): void;
-  /** Nothing is told any more. May be called twice. */
+  /** Ends the watch. May be called twice. */
   close(): void;
 }
 
 /**
- * Where a watcher gets its changes from. "live": it is told of them as they happen. "behind": from history, until it
+ * The source of a watcher's changes. "live": it is told of them as they happen. "behind": from history, until it
  * has caught up. "waiting": nothing is told, as its receiver has no room. "ended": no more.
  */
 export type WatcherState = "live" | "behind" | "waiting" | "ended";

@@ -13,7 +13,7 @@ const isLive = ({ state }: Watcher): boolean => state === "live";
  */
 export class Watches {
   private live = new InterestGroup();
-  /** How many were told of something since the last round ended. */
+  /** Number of watchers that were told of something since the last round ended. */
   private told = 0;
   private readonly catchUp: CatchUp;
 
@@ -60,7 +60,7 @@ export class Watches {
     }
   }
 
-  /** What was told of is a round of writes; others run before the next one. */
+  /** Ends a round of writes; other work runs before the next one. */
   roundEnded(): void {
     this.told = 0;
   }
@@ -70,13 +70,13 @@ export class Watches {
     if (this.present().revision !== from) this.leaveAllBehind(from + 1);
   }
 
-  /** Nothing is told any more. Resolves once nothing is read any more either. */
+  /** Ends all watches. Resolves once nothing is read any more either. */
   close(): Promise<void> {
     this.catchUp.stop();
     return this.catchUp.ended();
   }
 
-  /** From `first` on all that are live are told from history; it costs something for each of them, but nothing for each change. */
+  /** Makes all live watchers read history from `first` on. This costs something for each of them, nothing for each change. */
   private leaveAllBehind(first: number): void {
     const wereLive = this.live;
     this.live = new InterestGroup();
@@ -100,7 +100,7 @@ export class Watches {
     }
   }
 
-  /** What the key was before cannot be read; whoever begins later does not need it. */
+  /** Ends watchers that need the key before a change, which cannot be read. One that begins later does not need it. */
   private fail({ watchers }: Interest, revision: Revision, error: StoreError): void {
     for (const watcher of [...watchers]) {
       if (revision < watcher.next) continue;
@@ -118,7 +118,7 @@ export class Watches {
     watcher.next = batch.revision;
   }
 
-  /** So much is told of one round of writes that the rest had better be told between requests. */
+  /** Makes a live watcher read the rest from history, between requests: one round of writes has told too much. */
   private leaveBehind(watcher: Watcher, revision: Revision): void {
     if (!isLive(watcher)) return;
     this.live.delete(watcher, watcher.interest);
