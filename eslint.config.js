@@ -44,7 +44,6 @@ const openers = {
   files: ["**/*.ts"],
   ignores: [
     "raft/**",
-    "store/**",
     "server/*/**",
     "testing/**",
     "test/{client,docs,examples,faults,interop,mutants,process,property,proto,raft,scenarios,server,sim,store,support}/**",

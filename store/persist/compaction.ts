@@ -9,7 +9,7 @@ export interface Compaction {
   readonly finished: Promise<void>;
 }
 
-/** What a compaction has of the store around it. */
+/** The parts of the store that a compaction uses. */
 export interface CompactorOptions {
   readonly clock: StoreClock;
   /** Runs what changes the index once no revision is half applied: taking that back needs what was there before. */

@@ -12,18 +12,18 @@ export interface Limit {
 export const limits = {
   cycles: { title: "import cycles", limit: { atMost: 0 }, aim: "0" },
   doorless: { title: "rooms without a door", limit: { atMost: 0 }, aim: "0" },
-  callbacks: { title: "function-typed members of option and listener interfaces", limit: { atMost: 124 }, aim: "< 50" },
+  callbacks: { title: "function-typed members of option and listener interfaces", limit: { atMost: 123 }, aim: "< 50" },
   wideBags: { title: "option bags of more than eight fields", limit: { atMost: 8 }, aim: "0" },
-  documented: { title: "exported names with a doc comment, in %", limit: { atLeast: 84.3 }, aim: ">= 90" },
-  riddles: { title: "doc comments that begin with What, Who, Whose, Where, It, …", limit: { atMost: 219 }, aim: "0" },
+  documented: { title: "exported names with a doc comment, in %", limit: { atLeast: 86 }, aim: ">= 90" },
+  riddles: { title: "doc comments that begin with What, Who, Whose, Where, It, …", limit: { atMost: 160 }, aim: "0" },
   pronouns: {
     title: "doc comments that begin with another pronoun or relative word",
-    limit: { atMost: 168 },
+    limit: { atMost: 135 },
     aim: "0",
   },
   prepositions: {
     title: "doc comments that begin with a preposition or conjunction",
-    limit: { atMost: 78 },
+    limit: { atMost: 72 },
     aim: "0",
   },
 } as const satisfies Record<string, Limit>;
