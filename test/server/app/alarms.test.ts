@@ -5,7 +5,6 @@ import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { alarmOperation } from "../../../server/app/alarms.js";
 import type { Revision } from "../../../store/index.js";
-import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 interface Ask {
   readonly action: number;
