@@ -160,7 +160,7 @@ test("docs/raft-tests.md: every rule names scenarios, and every rule of figure 2
   );
 });
 
-test("the ways of a put, a get and a watch lead through files and functions that exist", () => {
+test("the ways of a put, a get, a watch and a keep-alive lead through files and functions that exist", () => {
   const rows = [...textOf("docs/architecture.md").matchAll(/^\| `([\w/-]+\.ts)` \| ([^|]*) \|/gm)];
   assert.ok(rows.length >= 12, "the tables are there");
   for (const [, file = "", functions = ""] of rows) {
