@@ -294,8 +294,8 @@ test("an older copy of a member's directory is refused, too", async () => {
   await member.kill("SIGTERM");
   await rm(member.dataDir, { recursive: true });
   await cp(copy, member.dataDir, { recursive: true });
-  await assertDoesNotStart(member, /knows another start 2: put back the directory as it was at its last stop/);
-  await assertDoesNotStart(member, /knows another start 2/);
+  await assertDoesNotStart(member, /has seen another start 2: put back the directory as it was at its last stop/);
+  await assertDoesNotStart(member, /has seen another start 2/);
   await cluster.client.kv.put("without", "it");
 });
 
