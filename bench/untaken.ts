@@ -83,7 +83,7 @@ const askAndLeave = async ({ endpoint }: EtcdMember, put: () => Promise<unknown>
     await clients.call(watchersPerConnection, "/etcdserverpb.Watch/Watch", watch, true);
   for (let n = 0; n < watchedPuts; n++) await put();
   const range = RangeRequest.encode(RangeRequest.create({ key: Buffer.from(key) })).finish();
-  // Where answers are refused or wait for each other, calls may not be answered before the clients leave.
+  // Calls may not be answered before the clients leave: answers are refused, or wait for each other.
   for (let n = 0; n < readConnections; n++)
     void clients.call(readsPerConnection, "/etcdserverpb.KV/Range", range, false);
   await delay(holdMs);

@@ -1,4 +1,4 @@
-// What a member asks of consensus: proposals, linearizable reads, the transfer of leadership.
+// The requests of a member to consensus: proposals, linearizable reads, the transfer of leadership.
 
 export { proposeCompaction, startAutoCompaction, type AutoCompactor } from "./auto-compaction.js";
 export type { Command, CommandKind, CommandOf, CommandValues, ResultsByKind } from "./command.js";
