@@ -143,7 +143,7 @@ class StoreWatchSession implements WatchSession {
 
 /** A watch of a session. */
 class SessionWatch implements WatchReceiver {
-  /** It needed history that a compaction has removed. The id is still taken until the caller gives it back. */
+  /** Whether a compaction has removed history that it needs. The id stays taken until the caller gives it back. */
   isCompacted = false;
   /** No events were sent since the last tick. */
   isQuiet = true;

@@ -23,8 +23,8 @@ const restOfBareSlice = 0.2;
  * Removes what compactions made unreadable: in slices between requests, once the compaction is on disk and the reads
  * that began before it are done. One at a time; those that wait become one.
  *
- * It rests after each slice, as etcd does after each batch. A slice costs more than the turn it takes: the disk syncs its
- * batch and LevelDB merges its tables, while writes wait for the same disk.
+ * The compactor rests after each slice, as etcd does after each batch. A slice costs more than the turn it takes: the disk
+ * syncs its batch and LevelDB merges its tables, while writes wait for the same disk.
  */
 export class Compactor {
   private last: Compaction = { finished: Promise.resolve() };

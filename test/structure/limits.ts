@@ -15,7 +15,7 @@ export const limits = {
   callbacks: { title: "function-typed members of option and listener interfaces", limit: { atMost: 123 }, aim: "< 50" },
   wideBags: { title: "option bags of more than eight fields", limit: { atMost: 8 }, aim: "0" },
   documented: { title: "exported names with a doc comment, in %", limit: { atLeast: 92 }, aim: ">= 90" },
-  riddles: { title: "doc comments that begin with What, Who, Whose, Where, It, …", limit: { atMost: 55 }, aim: "0" },
+  riddles: { title: "doc comments that begin with What, Who, Whose, Where, It, …", limit: { atMost: 53 }, aim: "0" },
   pronouns: {
     title: "doc comments that begin with another pronoun or relative word",
     limit: { atMost: 67 },

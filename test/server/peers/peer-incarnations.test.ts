@@ -93,7 +93,7 @@ for (const [what, next, appliedStart, reason] of lives)
     assert.equal(
       await former.admitPeer(toMemberId(3n), { ...next, start: 1 }, 0),
       undefined,
-      "an unknown peer is admitted as any incarnation",
+      "the first incarnation that is seen of a peer is admitted, whatever its number",
     );
     assert.equal(file.writes, writes + 1);
   });
