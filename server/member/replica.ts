@@ -22,7 +22,7 @@ import {
   startAutoCompaction,
 } from "../replication/index.js";
 import type { MemberConfig } from "../config/index.js";
-import { Announcement, type MemberAttributes } from "./announcement.js";
+import { Publisher, type MemberAttributes } from "./publisher.js";
 import { openDurableState, type DurableState } from "./durable-state.js";
 import {
   asStartError,
@@ -72,7 +72,7 @@ export class Replica {
   readonly transfer: LeadershipTransfer;
   readonly snapshots: Snapshots;
   readonly node: RaftNode;
-  private readonly announcement: Announcement;
+  private readonly publisher: Publisher;
   private autoCompactor: AutoCompactor | undefined;
   /** How long a client's request may wait. */
   private readonly timeoutMs: number;
@@ -94,7 +94,7 @@ export class Replica {
     this.transfer = this.makeTransfer();
     this.snapshots = this.makeSnapshots();
     this.node = this.makeNode();
-    this.announcement = new Announcement(this.proposals, environment.clock);
+    this.publisher = new Publisher(this.proposals, environment.clock);
     durable.space.whenFull(() => void this.handOver());
   }
 
@@ -103,9 +103,9 @@ export class Replica {
     return this.calls.leader;
   }
 
-  /** Announces this member's name and client URLs; resolves once that has been applied here. */
+  /** Publishes this member's name and client URLs; resolves once that has been applied here. */
   publish(attributes: MemberAttributes): Promise<void> {
-    return this.announcement.publish(this.id, attributes);
+    return this.publisher.publish(this.id, attributes);
   }
 
   /** Has another member lead, if this one does and there is one: nobody then has to find out that it is gone. */
@@ -117,7 +117,7 @@ export class Replica {
   /** Stops taking part, and makes durable what has been applied. */
   close(): Promise<void> {
     const closed = this.options.teardown.close();
-    this.announcement.stop();
+    this.publisher.stop();
     return closed;
   }
 

@@ -21,8 +21,8 @@ export interface MemberAttributes {
   readonly clientUrls: readonly string[];
 }
 
-/** Announces a member to its cluster (etcd: publish). */
-export class Announcement {
+/** Publishes the attributes of a member to its cluster, as etcd does. */
+export class Publisher {
   private endPause: () => void = () => undefined;
 
   constructor(
