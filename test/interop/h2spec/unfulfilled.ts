@@ -4,6 +4,8 @@ const noBody = "h2spec wants a DATA frame; a refused request is answered with he
 const notUsed = "h2spec skips it: the answer to its request is shorter than it needs";
 const closedStream = "Node ignores what comes for a stream that has ended, and says nothing";
 const answerFirst = "the request is refused at once; Node's GOAWAY for the frame after it comes before or after that";
+const answeredMeanwhile =
+  "the request is complete; once it is answered, its stream has ended, and Node ignores the frame";
 const dropped = "Node closes the connection without the GOAWAY, or with another one";
 
 /** Why each case fails or is skipped. A case that is not here has to pass; one that is here must not. */
@@ -28,6 +30,9 @@ export const unfulfilled: Readonly<Record<string, string>> = {
 
 /** Cases whose outcome depends on which comes first, the answer to a request or the judgement of what follows it. */
 export const varying: Readonly<Record<string, string>> = {
+  "http2/5.1: half closed (remote): Sends a DATA frame": answeredMeanwhile,
+  "http2/5.1: half closed (remote): Sends a HEADERS frame": answeredMeanwhile,
+  'http2/6.1: Sends a DATA frame on the stream that is not in "open" or "half-closed (local)" state': answeredMeanwhile,
   "http2/6.1: Sends a DATA frame with invalid pad length": answerFirst,
   "http2/8.1: Sends a second HEADERS frame without the END_STREAM flag": answerFirst,
   "http2/8.1.2.1: Sends a HEADERS frame that contains a pseudo-header field as trailers": answerFirst,
