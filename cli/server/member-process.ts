@@ -1,13 +1,12 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, realpathSync } from "node:fs";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import type { MemberPlace } from "./cluster-flags.js";
 import { withMallocSettings } from "./malloc-settings.js";
 import type { MemberEvent, SupervisorCommand } from "./messages.js";
 
-/** The program that members and their commands run. */
-export const minietcdProgram = fileURLToPath(new URL("../minietcd.js", import.meta.url));
+/** The program that members and their commands run: the one that runs here. */
+export const minietcdProgram = realpathSync(process.argv[1] ?? ".");
 
 /** Events of a member process, for its supervisor. */
 export interface MemberListener {

@@ -21,7 +21,7 @@ const project = async (text: string) => {
     join(folder.path, "tsconfig.build.json"),
     JSON.stringify({ compilerOptions: options, files: ["a.ts"] }),
   );
-  writeFileSync(join(folder.path, "package.json"), JSON.stringify({ type: "module" }));
+  writeFileSync(join(folder.path, "package.json"), JSON.stringify({ type: "module", bin: { a: "dist/a.js" } }));
   writeFileSync(join(folder.path, "a.ts"), text);
   return folder;
 };
