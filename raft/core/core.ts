@@ -1,13 +1,16 @@
+import { ClientAnswers } from "./client-answers.js";
 import { ClientRequests, type Route } from "./client-requests.js";
+import { CurrentTerm } from "./current-term.js";
+import { ElectionTimer } from "./election-timer.js";
 import { Elections } from "./elections.js";
 import { Installer } from "./installer.js";
 import { assertNever, invariant } from "./invariant.js";
-import { Leadership } from "./leadership.js";
+import { LeaderRole } from "./leader-role.js";
 import { defaultLimits, type CoreLimits } from "./limits.js";
 import { Log } from "./log.js";
+import { Notices } from "./notices.js";
 import { Outbox } from "./outbox.js";
 import {
-  noMember,
   type Append,
   type AppendReply,
   type CoreStatus,
@@ -29,17 +32,22 @@ import {
   type Unsaved,
 } from "./types.js";
 
-/** The options of `RaftCore`: configuration, and the state recovered from disk. */
+/** The state that a member recovers from its disk. Raft paper, figure 2: the persistent state, and §7. */
+export interface RecoveredState {
+  /** Term 0, no vote, commit 0 for a new member. */
+  readonly hardState: HardState;
+  /** The base of the log. Everything up to it is only in the state machine. */
+  readonly base: LogPosition;
+  /** The entries after `base`, durable and without a gap. */
+  readonly entries: readonly Entry[];
+}
+
+/** The options of `RaftCore`. */
 export interface CoreOptions {
   readonly id: MemberId;
   /** The ids of all voters, including this member. */
   readonly voters: readonly MemberId[];
-  /** The recovered hard state; term 0, no vote, commit 0 for a new member. */
-  readonly hardState: HardState;
-  /** The recovered base of the log. Everything up to it is only in the state machine. */
-  readonly base: LogPosition;
-  /** The recovered entries after `base`, durable and without a gap. */
-  readonly entries: readonly Entry[];
+  readonly recovered: RecoveredState;
   /** The last index that the state machine holds: committed, and not handed out again. */
   readonly applied: LogIndex;
   /** The ticks between two heartbeats. */
@@ -50,12 +58,6 @@ export interface CoreOptions {
   readonly random: () => number;
   /** Overrides of `defaultLimits`. */
   readonly limits?: Partial<CoreLimits>;
-}
-
-/** A leadership transfer under way. Raft thesis §3.10. */
-interface Transfer {
-  readonly to: MemberId;
-  ticksLeft: number;
 }
 
 const nothing: readonly never[] = [];
@@ -79,55 +81,45 @@ const nothing: readonly never[] = [];
  */
 export class RaftCore {
   private readonly id: MemberId;
-  private readonly voters: readonly MemberId[];
   private readonly peers: readonly MemberId[];
-  private readonly heartbeatTicks: number;
-  private readonly electionTicks: number;
   private readonly limits: CoreLimits;
   private readonly log: Log;
-  private readonly elections: Elections;
-
-  /** The state of a leader; undefined in any other role. */
-  private leadership: Leadership | undefined;
-
+  private readonly current: CurrentTerm;
   private readonly outbox: Outbox;
+  private readonly answers = new ClientAnswers();
+  private readonly notices = new Notices();
   private readonly requests: ClientRequests;
-  /** The leadership transfer under way; ended by a new leader, a closed link or an election timeout. */
-  private transfer: Transfer | undefined;
+  private readonly leaderRole: LeaderRole;
+  private readonly elections: Elections;
   private readonly installer: Installer;
-  private notices: Notice[] = [];
 
   constructor(options: CoreOptions) {
-    invariant(options.voters.includes(options.id), "a member that is not among its voters");
-    this.id = options.id;
-    this.voters = options.voters.toSorted((a, b) => (a < b ? -1 : 1));
-    this.peers = this.voters.filter((voter) => voter !== this.id);
-    this.heartbeatTicks = options.heartbeatTicks;
-    this.electionTicks = options.electionTicks;
-    this.limits = { ...defaultLimits, ...options.limits };
-    this.log = new Log({ ...options, commit: options.hardState.commit });
-    invariant(this.log.lastTerm <= options.hardState.term, "an entry of a later term than the hard state's");
-    this.outbox = new Outbox({ log: this.log, hardState: options.hardState, current: () => this.elections });
-    this.requests = new ClientRequests({
-      ...options,
-      maxPendingReads: this.limits.maxPendingReads,
-      forward: (to, message) => this.outbox.sendNow(to, message),
-    });
-    this.elections = new Elections({
-      ...options,
-      voters: this.voters,
-      log: this.log,
-      transferee: () => this.transfer?.to,
-      isDurable: () => this.outbox.isHardStateDurable,
-      send: (to, message) => this.outbox.send(to, message),
-      listener: {
-        onNewTerm: () => this.outbox.dropReplies(),
-        onLeaderChanged: () => this.onLeaderChanged(),
-        onElected: () => this.onElected(),
-        onDeposed: () => this.endLeadership(),
-      },
-    });
-    this.installer = new Installer({ log: this.log, elections: this.elections, outbox: this.outbox });
+    const { id, recovered, applied, heartbeatTicks, electionTicks, random } = options;
+    const { hardState } = recovered;
+    const { answers, notices } = this;
+    invariant(options.voters.includes(id), "a member that is not among its voters");
+    const voters = options.voters.toSorted((a, b) => (a < b ? -1 : 1));
+    const timing = { heartbeatTicks, electionTicks };
+    const limits = { ...defaultLimits, ...options.limits };
+    const log = new Log({ ...recovered, commit: hardState.commit, applied });
+    invariant(log.lastTerm <= hardState.term, "an entry of a later term than the hard state's");
+    const current = new CurrentTerm(hardState);
+    const outbox = new Outbox(log, current, hardState);
+    const { maxPendingReads } = limits;
+    const firstRead = Math.floor(random() * 2 ** 48);
+    const requests = new ClientRequests({ electionTicks, maxPendingReads, firstRead, outbox, answers });
+    const leaderRole = new LeaderRole({ id, voters, log, timing, limits, outbox, answers, notices }, requests);
+    const timer = new ElectionTimer(timing, random);
+    this.id = id;
+    this.peers = voters.filter((voter) => voter !== id);
+    this.limits = limits;
+    this.log = log;
+    this.current = current;
+    this.outbox = outbox;
+    this.requests = requests;
+    this.leaderRole = leaderRole;
+    this.elections = new Elections({ id, voters, log, timer, current, outbox, leaderRole });
+    this.installer = new Installer(log, current, this.elections, outbox);
     this.elections.start();
   }
 
@@ -150,7 +142,7 @@ export class RaftCore {
         this.onLinkClosed(input.peer);
         return;
       case "snapshotEnded":
-        this.leadership?.onSnapshotEnded(input.peer);
+        this.leaderRole.onSnapshotEnded(input.peer);
         return;
       case "snapshotReceived":
         this.onSnapshotReceived(input);
@@ -159,7 +151,7 @@ export class RaftCore {
         this.installer.onInstalled();
         return;
       case "transferLeadership":
-        this.onTransferLeadership(input.to);
+        this.leaderRole.transferLeadership(input.to);
         return;
       default:
         assertNever(input);
@@ -168,7 +160,7 @@ export class RaftCore {
 
   /** Returns the messages that may be sent at once, beside a write under way. */
   takeMessages(): readonly Outgoing[] {
-    this.leadership?.sendDueMessages();
+    this.leaderRole.leadership?.sendDueMessages();
     return this.outbox.takeMessages();
   }
 
@@ -185,7 +177,7 @@ export class RaftCore {
     if (!this.outbox.onSaved(unsaved)) return;
     if (unsaved.restart === undefined) this.log.markSaved();
     else this.installer.onLogRestarted(unsaved.restart);
-    this.leadership?.onSaved();
+    this.leaderRole.onSaved();
     this.elections.onSaved();
   }
 
@@ -205,20 +197,17 @@ export class RaftCore {
 
   /** Returns the reads that may be answered once their index is applied. Raft thesis §6.4. */
   takeReadStates(): readonly ReadState[] {
-    return this.requests.takeReadStates();
+    return this.answers.takeReadStates();
   }
 
   /** Returns the proposals and reads that were refused. */
   takeRefusals(): readonly Refusal[] {
-    return this.requests.takeRefusals();
+    return this.answers.takeRefusals();
   }
 
   /** Returns the notices for the member around the core. */
   takeNotices(): readonly Notice[] {
-    if (this.notices.length === 0) return nothing;
-    const { notices } = this;
-    this.notices = [];
-    return notices;
+    return this.notices.takeNotices();
   }
 
   /**
@@ -229,13 +218,14 @@ export class RaftCore {
    */
   compact(through: LogIndex): LogPosition {
     if (!this.installer.isUnderWay) this.log.compact(through);
-    this.leadership?.onLogCompacted();
+    this.leaderRole.onLogCompacted();
     return this.log.base;
   }
 
   /** Returns a snapshot of the core's state. */
   status(): CoreStatus {
-    const { role, term, vote, leader } = this.elections;
+    const { role, leader } = this.elections;
+    const { term, vote } = this.current;
     return {
       id: this.id,
       role,
@@ -249,85 +239,26 @@ export class RaftCore {
     };
   }
 
-  // Leadership.
-
-  private onElected(): void {
-    this.leadership = new Leadership({
-      id: this.id,
-      term: this.elections.term,
-      voters: this.voters,
-      log: this.log,
-      limits: this.limits,
-      heartbeatTicks: this.heartbeatTicks,
-      electionTicks: this.electionTicks,
-      send: (to, message) => this.outbox.send(to, message),
-      onReadConfirmed: ({ from, request }, index) => {
-        if (from === this.id) this.requests.onReadConfirmed({ request, index });
-        else this.outbox.send(from, { kind: "forwardedReadReply", request, index });
-      },
-      onSnapshotNeeded: (peer) => this.notices.push({ kind: "snapshotNeeded", peer }),
-    });
-  }
-
-  private endLeadership(): void {
-    const unanswered = this.leadership?.pendingReads() ?? [];
-    this.leadership = undefined;
-    this.notices = this.notices.filter(({ kind }) => kind !== "snapshotNeeded"); // the next leader sends its own
-    for (const { from, request } of unanswered) if (from === this.id) this.requests.onReadDropped(request);
-  }
-
-  private onLeaderChanged(): void {
-    const { leader } = this.elections;
-    this.requests.onLeaderChanged();
-    if (this.transfer !== undefined && leader !== noMember) this.endTransfer(leader === this.transfer.to);
-  }
-
   /** Returns the destination of clients' requests. */
   private findRoute(): Route {
-    return { leadership: this.leadership, leader: this.elections.leader };
+    return { leadership: this.leaderRole.leadership, leader: this.elections.leader };
   }
 
   private onTick(): void {
     this.requests.tick();
-    if (this.transfer !== undefined && --this.transfer.ticksLeft <= 0) this.endTransfer(false);
-    if (this.leadership === undefined) this.elections.tick();
-    else if (!this.leadership.tick()) this.elections.stepDown();
+    const hasMajority = this.leaderRole.tick();
+    if (this.leaderRole.leadership === undefined) this.elections.tick();
+    else if (!hasMajority) this.elections.stepDown();
   }
 
   private onLinkClosed(peer: MemberId): void {
-    this.leadership?.onLinkClosed(peer);
+    this.leaderRole.onLinkClosed(peer);
     this.elections.onLinkClosed(peer);
-    if (peer === this.transfer?.to) this.endTransfer(false);
-  }
-
-  // Leadership transfer. Raft thesis §3.10.
-
-  private onTransferLeadership(wanted: MemberId | undefined): void {
-    if (this.leadership === undefined) {
-      // This member may have stepped down for the transferee already: that transfer then answers this request, too.
-      if (this.transfer === undefined) this.endTransfer(false);
-      return;
-    }
-    const to = this.leadership.findTransferee(wanted);
-    if (wanted === this.id || to === undefined) {
-      this.endTransfer(wanted === this.id);
-      return;
-    }
-    // A second request changes the transferee but not the deadline: proposals wait for one election timeout at most.
-    this.transfer = { to, ticksLeft: this.transfer?.ticksLeft ?? this.electionTicks };
-    this.leadership.setTransferee(to);
-  }
-
-  /** Ends the transfer; a member that still leads accepts proposals again. Raft thesis §3.10: "after about an election timeout". */
-  private endTransfer(ok: boolean): void {
-    this.transfer = undefined;
-    this.leadership?.setTransferee(undefined);
-    this.notices.push({ kind: "transferEnded", ok });
   }
 
   private onSnapshotReceived(snapshot: ReceivedSnapshot): void {
     const isOfUse = this.peers.includes(snapshot.from) && this.installer.acceptSnapshot(snapshot);
-    if (!isOfUse) this.notices.push({ kind: "snapshotRefused", position: snapshot.position });
+    if (!isOfUse) this.notices.addNotice({ kind: "snapshotRefused", position: snapshot.position });
   }
 
   // Messages from peers.
@@ -364,10 +295,10 @@ export class RaftCore {
         return;
       case "forwardedProposal":
         // There is no negative acknowledgement: the sender retransmits until its deadline, as the message may also be lost.
-        if (message.data.length > 0) this.leadership?.propose(message.data);
+        if (message.data.length > 0) this.leaderRole.leadership?.propose(message.data);
         return;
       case "forwardedRead":
-        this.leadership?.readIndex({ from, request: message.request }); // refused without an answer: the sender expires the read
+        this.leaderRole.leadership?.readIndex({ from, request: message.request }); // refused without an answer: the sender expires the read
         return;
       case "forwardedReadReply":
         if (from === this.elections.leader) this.requests.onForwardedReadReply(message);
@@ -380,7 +311,7 @@ export class RaftCore {
   // The log.
 
   private onAppend(from: MemberId, append: Append): void {
-    if (append.term < this.elections.term) {
+    if (append.term < this.current.term) {
       this.refuseAppend(from, append); // the reply carries the new term to the old leader
       return;
     }
@@ -408,27 +339,27 @@ export class RaftCore {
     // The committed prefix matches, so the search never goes back further than that.
     const hintIndex = Math.max(this.log.commit, this.log.findConflictByTerm(prevIndex, prevTerm)) as LogIndex;
     const hintTerm = this.log.termAt(hintIndex) ?? (0 as Term);
-    const { term } = this.elections;
+    const { term } = this.current;
     this.outbox.send(to, { kind: "appendReply", term, accepted: false, index: prevIndex, hintIndex, hintTerm });
   }
 
   private onAppendReply(from: MemberId, reply: AppendReply): void {
     if (!this.elections.observeTerm(reply.term)) return;
-    this.leadership?.markActive(from);
-    this.leadership?.onAppendReply(from, reply);
+    this.leaderRole.leadership?.markActive(from);
+    this.leaderRole.leadership?.onAppendReply(from, reply);
   }
 
   private onHeartbeat(from: MemberId, heartbeat: Heartbeat): void {
-    if (heartbeat.term >= this.elections.term) {
+    if (heartbeat.term >= this.current.term) {
       this.elections.followLeader(from, heartbeat.term);
       this.log.commitTo(heartbeat.commit);
     }
-    this.outbox.send(from, { kind: "heartbeatReply", term: this.elections.term, round: heartbeat.round });
+    this.outbox.send(from, { kind: "heartbeatReply", term: this.current.term, round: heartbeat.round });
   }
 
   private onHeartbeatReply(from: MemberId, reply: HeartbeatReply): void {
     if (!this.elections.observeTerm(reply.term)) return;
-    this.leadership?.markActive(from);
-    this.leadership?.onHeartbeatReply(from, reply);
+    this.leaderRole.leadership?.markActive(from);
+    this.leaderRole.leadership?.onHeartbeatReply(from, reply);
   }
 }

@@ -1,11 +1,9 @@
-/** The options of `ElectionTimer`. */
-export interface ElectionTimerOptions {
-  /** The least election timeout, in ticks. */
-  readonly electionTicks: number;
+/** The lengths that elections and heartbeats are made of, in ticks. */
+export interface Timing {
   /** The ticks between two heartbeats; half of it is the length of a turn. */
   readonly heartbeatTicks: number;
-  /** Returns a number in [0, 1). */
-  readonly random: () => number;
+  /** The least election timeout; each wait is random in [electionTicks, 2 × electionTicks). */
+  readonly electionTicks: number;
 }
 
 /** Counts ticks since the last message of a leader and tells when to campaign. Raft paper §5.2. */
@@ -13,14 +11,16 @@ export class ElectionTimer {
   private readonly electionTicks: number;
   /** The length of a turn: half a heartbeat, 50 ms with etcd's defaults. A vote arrives within it. */
   private readonly windowTicks: number;
-  private readonly random: () => number;
   private elapsed = 0;
   private timeout = 0;
 
-  constructor(options: ElectionTimerOptions) {
-    this.electionTicks = options.electionTicks;
-    this.windowTicks = Math.max(1, Math.floor(options.heartbeatTicks / 2));
-    this.random = options.random;
+  /** @param random returns a number in [0, 1) */
+  constructor(
+    { heartbeatTicks, electionTicks }: Timing,
+    private readonly random: () => number,
+  ) {
+    this.electionTicks = electionTicks;
+    this.windowTicks = Math.max(1, Math.floor(heartbeatTicks / 2));
     this.startTimeout();
   }
 

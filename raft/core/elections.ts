@@ -1,12 +1,13 @@
-import { ElectionTimer, type ElectionTimerOptions } from "./election-timer.js";
+import type { CurrentTerm } from "./current-term.js";
+import type { ElectionTimer } from "./election-timer.js";
 import { invariant } from "./invariant.js";
+import type { LeaderRole } from "./leader-role.js";
 import type { Log } from "./log.js";
+import type { Outbox } from "./outbox.js";
 import { Ballot } from "./quorum.js";
 import {
   noMember,
-  type HardState,
   type MemberId,
-  type PeerMessage,
   type PreVote,
   type PreVoteReply,
   type Role,
@@ -16,33 +17,16 @@ import {
   type VoteReply,
 } from "./types.js";
 
-/** Receives the changes of term, leader and role. */
-export interface ElectionsListener {
-  /** Reports a new term: replies of the former term are obsolete. */
-  onNewTerm(): void;
-  /** Reports that `leader` has changed, perhaps to `noMember`. */
-  onLeaderChanged(): void;
-  /** Reports that this member leads its term. */
-  onElected(): void;
-  /** Reports that this member does not lead, whatever its role was before. */
-  onDeposed(): void;
-}
-
-/** The options of `Elections`. */
-export interface ElectionsOptions extends ElectionTimerOptions {
+/** The parts of the core that elections read and change. */
+export interface ElectionsParts {
   readonly id: MemberId;
   /** The ids of all voters, including this member, in ascending order. */
   readonly voters: readonly MemberId[];
-  /** The recovered hard state. */
-  readonly hardState: HardState;
   readonly log: Log;
-  /** Returns the transferee of a transfer under way; undefined without one. */
-  readonly transferee: () => MemberId | undefined;
-  /** Tells whether term and vote are on disk. */
-  readonly isDurable: () => boolean;
-  /** Sends a message once term and vote are on disk. */
-  readonly send: (to: MemberId, message: PeerMessage) => void;
-  readonly listener: ElectionsListener;
+  readonly timer: ElectionTimer;
+  readonly current: CurrentTerm;
+  readonly outbox: Outbox;
+  readonly leaderRole: LeaderRole;
 }
 
 /** The leader election of one member: terms, votes, candidacies. Raft paper §5.2, §5.4.1; PreVote: thesis §9.6. */
@@ -52,14 +36,11 @@ export class Elections {
   private readonly peers: readonly MemberId[];
   private readonly log: Log;
   private readonly timer: ElectionTimer;
-  private readonly transferee: ElectionsOptions["transferee"];
-  private readonly isDurable: () => boolean;
-  private readonly send: ElectionsOptions["send"];
-  private readonly listener: ElectionsListener;
+  private readonly current: CurrentTerm;
+  private readonly outbox: Outbox;
+  private readonly leaderRole: LeaderRole;
 
   private ownRole: Role = "follower";
-  private ownTerm: Term;
-  private ownVote: MemberId;
   private knownLeader: MemberId = noMember;
   /** The member that was seen leading this term; kept when `leader` is reset. */
   private leaderOfTerm: MemberId = noMember;
@@ -74,18 +55,15 @@ export class Elections {
   /** Suppresses candidacies, while a snapshot is installed. */
   isPaused = false;
 
-  constructor(options: ElectionsOptions) {
-    this.id = options.id;
-    this.voters = options.voters;
-    this.peers = this.voters.filter((voter) => voter !== this.id);
-    this.log = options.log;
-    this.ownTerm = options.hardState.term;
-    this.ownVote = options.hardState.vote;
-    this.transferee = options.transferee;
-    this.isDurable = options.isDurable;
-    this.send = options.send;
-    this.listener = options.listener;
-    this.timer = new ElectionTimer(options);
+  constructor({ id, voters, log, timer, current, outbox, leaderRole }: ElectionsParts) {
+    this.id = id;
+    this.voters = voters;
+    this.peers = voters.filter((voter) => voter !== id);
+    this.log = log;
+    this.timer = timer;
+    this.current = current;
+    this.outbox = outbox;
+    this.leaderRole = leaderRole;
   }
 
   /** Starts the first wait: no leader is known, as after a closed link. A single voter campaigns at once. */
@@ -99,16 +77,6 @@ export class Elections {
     return this.ownRole;
   }
 
-  /** The current term. */
-  get term(): Term {
-    return this.ownTerm;
-  }
-
-  /** The candidate that received this member's vote in `term`; `noMember` if none. */
-  get vote(): MemberId {
-    return this.ownVote;
-  }
-
   /** The known leader; `noMember` also after its link closed or the election timeout elapsed. */
   get leader(): MemberId {
     return this.knownLeader;
@@ -117,26 +85,24 @@ export class Elections {
   // Terms and leaders.
 
   private adoptTerm(term: Term): void {
-    invariant(term > this.ownTerm, "a term that goes back");
-    this.ownTerm = term;
-    this.ownVote = noMember;
+    this.current.adoptTerm(term);
     this.leaderOfTerm = noMember;
     this.setLeader(noMember);
-    this.listener.onNewTerm();
+    this.outbox.dropReplies(); // they are of the former term
   }
 
   /** Adopts `term` if it is newer. @returns whether the message is of the current term. Raft paper §5.1 */
   observeTerm(term: Term): boolean {
-    if (term > this.ownTerm) {
+    if (term > this.current.term) {
       this.adoptTerm(term);
       this.becomeFollower(noMember);
     }
-    return term === this.ownTerm;
+    return term === this.current.term;
   }
 
   /** Follows `from` after an append or heartbeat of the current term or a later one. Raft paper §5.2. */
   followLeader(from: MemberId, term: Term): void {
-    if (term > this.ownTerm) this.adoptTerm(term);
+    if (term > this.current.term) this.adoptTerm(term);
     this.recordLeader(from);
     if (this.knownLeader === from) this.timer.resetElapsed();
     else this.becomeFollower(from);
@@ -165,7 +131,7 @@ export class Elections {
   private becomeFollower(leader: MemberId): void {
     this.ownRole = "follower";
     this.ballot = undefined;
-    this.listener.onDeposed();
+    this.leaderRole.end();
     this.setLeader(leader);
     this.isLeaderGone = false;
     this.timer.startTimeout();
@@ -174,7 +140,7 @@ export class Elections {
   private setLeader(leader: MemberId): void {
     if (leader === this.knownLeader) return;
     this.knownLeader = leader;
-    this.listener.onLeaderChanged();
+    this.leaderRole.onLeaderChanged(leader);
   }
 
   /** Tells whether a leader sent a message within the least election timeout. Raft thesis §4.2.3, §9.6; etcd `inLease`. */
@@ -200,7 +166,7 @@ export class Elections {
   /** Tells whether this member voted for `candidate` and has not seen it lead yet. */
   private isAwaitedCandidate(candidate: MemberId): boolean {
     const isIdle = this.ownRole === "follower" && !this.isLeaderGone;
-    return isIdle && this.ownVote === candidate && this.leaderOfTerm === noMember;
+    return isIdle && this.current.vote === candidate && this.leaderOfTerm === noMember;
   }
 
   /** Waits for this member's turn to campaign. Earlier refusals no longer count. */
@@ -245,14 +211,14 @@ export class Elections {
     if (this.isLeaderGone) this.timer.startTurn(this.rank() + 1);
     else this.timer.startTimeout();
     this.recordPreVote(this.id, true);
-    const term = (this.ownTerm + 1) as Term;
+    const term = (this.current.term + 1) as Term;
     this.requestVotes("preVote", term);
   }
 
   private requestVotes(kind: "preVote" | "vote", term: Term): void {
     const { lastIndex, lastTerm } = this.log;
     const message: PreVote | Vote = { kind, term, lastIndex, lastTerm, transfer: this.isTransfer };
-    for (const peer of this.peers) if (this.ballot?.hasAnswered(peer) === false) this.send(peer, message);
+    for (const peer of this.peers) if (this.ballot?.hasAnswered(peer) === false) this.outbox.send(peer, message);
   }
 
   private recordPreVote(voter: MemberId, granted: boolean): void {
@@ -262,17 +228,17 @@ export class Elections {
 
   /** Becomes candidate and requests votes. The requests, and the own vote, wait until term and vote are durable. Raft paper §5.2. */
   private becomeCandidate(): void {
-    this.adoptTerm((this.ownTerm + 1) as Term);
+    this.adoptTerm((this.current.term + 1) as Term);
     this.ownRole = "candidate";
-    this.ownVote = this.id;
+    this.current.voteFor(this.id);
     this.ballot = new Ballot(this.voters);
     this.timer.startTimeout();
-    this.requestVotes("vote", this.ownTerm);
+    this.requestVotes("vote", this.current.term);
   }
 
   /** Counts a candidate's own vote once it is durable: after a crash it could be given to another member. Raft paper §5.2. */
   onSaved(): void {
-    if (this.ownRole === "candidate" && this.isDurable()) this.recordVote(this.id, true);
+    if (this.ownRole === "candidate" && this.outbox.isHardStateDurable) this.recordVote(this.id, true);
   }
 
   private recordVote(voter: MemberId, granted: boolean): void {
@@ -282,13 +248,13 @@ export class Elections {
 
   private becomeLeader(): void {
     invariant(this.leaderOfTerm === noMember, "two leaders in one term");
-    invariant(this.isDurable(), "a leader of a term that it may forget");
+    invariant(this.outbox.isHardStateDurable, "a leader of a term that it may forget");
     this.ownRole = "leader";
     this.ballot = undefined;
     this.leaderOfTerm = this.id;
     this.setLeader(this.id);
     this.isLeaderGone = false;
-    this.listener.onElected();
+    this.leaderRole.begin(this.current.term);
   }
 
   // Messages of candidates and voters.
@@ -296,9 +262,9 @@ export class Elections {
   /** Answers a PreVote: granted if the log is up to date and no leader is active. Raft thesis §9.6. */
   onPreVote(from: MemberId, request: PreVote): void {
     const upToDate = this.log.isUpToDate(request.lastIndex, request.lastTerm);
-    const free = request.term > this.ownTerm || (request.term === this.ownTerm && this.canVoteFor(from));
+    const free = request.term > this.current.term || (request.term === this.current.term && this.canVoteFor(from));
     const granted = free && upToDate && !this.shouldKeepLeader(from, request);
-    this.send(from, { kind: "preVoteReply", term: granted ? request.term : this.ownTerm, granted });
+    this.outbox.send(from, { kind: "preVoteReply", term: granted ? request.term : this.current.term, granted });
     if (!upToDate) this.waitForTurnIfIdle();
   }
 
@@ -309,7 +275,7 @@ export class Elections {
   private shouldKeepLeader(from: MemberId, { transfer }: PreVote): boolean {
     if (!this.hasActiveLeader()) return false;
     if (!transfer) return true;
-    return this.ownRole === "leader" && this.transferee() !== from;
+    return this.ownRole === "leader" && this.leaderRole.transferee !== from;
   }
 
   /** Counts a pre-vote; becomes candidate with a majority. */
@@ -317,7 +283,7 @@ export class Elections {
     if (!reply.granted) this.observeTerm(reply.term); // a granted reply has our own term + 1
     if (this.ownRole !== "preCandidate") return;
     if (reply.granted) {
-      if (reply.term === this.ownTerm + 1) this.recordPreVote(from, true);
+      if (reply.term === this.current.term + 1) this.recordPreVote(from, true);
       return;
     }
     this.recordPreVote(from, false);
@@ -332,15 +298,15 @@ export class Elections {
   onVote(from: MemberId, request: Vote): void {
     // An active leader is kept (Raft thesis §4.2.3), unless it sent the candidate TimeoutNow (§3.10): a majority then
     // agreed in the PreVote before.
-    if (request.term > this.ownTerm && this.hasActiveLeader() && !request.transfer) return;
+    if (request.term > this.current.term && this.hasActiveLeader() && !request.transfer) return;
     const isCurrent = this.observeTerm(request.term);
     const upToDate = this.log.isUpToDate(request.lastIndex, request.lastTerm);
     const granted = isCurrent && upToDate && this.canVoteFor(from);
     if (granted) {
-      this.ownVote = from;
+      this.current.voteFor(from);
       this.timer.startTimeout();
     }
-    this.send(from, { kind: "voteReply", term: this.ownTerm, granted });
+    this.outbox.send(from, { kind: "voteReply", term: this.current.term, granted });
     if (!upToDate) this.waitForTurnIfIdle();
   }
 
@@ -357,12 +323,12 @@ export class Elections {
    * skips the PreVote; it costs one round trip and makes a late TimeoutNow harmless.
    */
   onTimeoutNow(from: MemberId, { term, lastIndex }: TimeoutNow): void {
-    const isCurrent = term === this.ownTerm && from === this.leaderOfTerm && lastIndex === this.log.lastIndex;
+    const isCurrent = term === this.current.term && from === this.leaderOfTerm && lastIndex === this.log.lastIndex;
     if (isCurrent && !this.isPaused) this.campaign({ isTransfer: true });
   }
 
   /** Tells whether the vote of this term is free or already `candidate`'s: at most one per term. Raft paper §5.2. */
   private canVoteFor(candidate: MemberId): boolean {
-    return this.ownVote === candidate || (this.ownVote === noMember && this.leaderOfTerm === noMember);
+    return this.current.vote === candidate || (this.current.vote === noMember && this.leaderOfTerm === noMember);
   }
 }

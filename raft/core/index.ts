@@ -1,6 +1,6 @@
 // The Raft algorithm: pure and stepped by hand. Imports nothing.
 
-export { RaftCore, type CoreOptions } from "./core.js";
+export { RaftCore, type CoreOptions, type RecoveredState } from "./core.js";
 export {
   logStart,
   noMember,

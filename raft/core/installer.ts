@@ -1,15 +1,9 @@
+import type { CurrentTerm } from "./current-term.js";
 import type { Elections } from "./elections.js";
 import { invariant } from "./invariant.js";
 import type { Log } from "./log.js";
 import type { Outbox } from "./outbox.js";
 import { noMember, type LogPosition, type ReceivedSnapshot } from "./types.js";
-
-/** The parts of the core that installing a snapshot changes. */
-export interface InstallerOptions {
-  readonly log: Log;
-  readonly elections: Elections;
-  readonly outbox: Outbox;
-}
 
 /** A snapshot on its way into the state machine (`received`, `handedOut`) or in it (`installed`: the log must restart). */
 interface Installation {
@@ -22,16 +16,14 @@ interface Installation {
  * behind it, the leader is told. Until then the log does not change and this member does not campaign.
  */
 export class Installer {
-  private readonly log: Log;
-  private readonly elections: Elections;
-  private readonly outbox: Outbox;
   private current: Installation | undefined;
 
-  constructor({ log, elections, outbox }: InstallerOptions) {
-    this.log = log;
-    this.elections = elections;
-    this.outbox = outbox;
-  }
+  constructor(
+    private readonly log: Log,
+    private readonly currentTerm: CurrentTerm,
+    private readonly elections: Elections,
+    private readonly outbox: Outbox,
+  ) {}
 
   /** Tells whether a snapshot is being installed. */
   get isUnderWay(): boolean {
@@ -44,7 +36,7 @@ export class Installer {
    * @returns whether it will be installed; false if its leader is of an older term or the log already holds as much
    */
   acceptSnapshot({ from, leaderTerm, position }: ReceivedSnapshot): boolean {
-    if (leaderTerm < this.elections.term || this.current !== undefined) return false;
+    if (leaderTerm < this.currentTerm.term || this.current !== undefined) return false;
     invariant(position.term <= leaderTerm, "a snapshot that contains an entry of a later term than its leader's");
     this.elections.learnLeader(from, leaderTerm);
     // A log that holds that entry holds all before it. Later entries stay: they may be acknowledged. Raft paper §7, figure 13.

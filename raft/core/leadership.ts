@@ -1,48 +1,36 @@
+import type { ClientAnswers } from "./client-answers.js";
+import type { Timing } from "./election-timer.js";
 import { invariant } from "./invariant.js";
 import type { CoreLimits } from "./limits.js";
 import type { Log } from "./log.js";
+import type { Notices } from "./notices.js";
+import type { Outbox } from "./outbox.js";
 import { Progress } from "./progress.js";
 import { quorumSize, quorumValue } from "./quorum.js";
 import { ReadRounds, type PendingRead } from "./read-rounds.js";
-import type {
-  AppendReply,
-  Heartbeat,
-  HeartbeatReply,
-  LogIndex,
-  MemberId,
-  PeerMessage,
-  RefusalReason,
-  Term,
-} from "./types.js";
+import type { AppendReply, Heartbeat, HeartbeatReply, LogIndex, MemberId, RefusalReason, Term } from "./types.js";
 
-/** The options of `Leadership`. */
-export interface LeadershipOptions {
+/** The parts of the core that a leadership reads and changes. */
+export interface LeadershipParts {
   readonly id: MemberId;
-  readonly term: Term;
   readonly voters: readonly MemberId[];
   readonly log: Log;
+  readonly timing: Timing;
   readonly limits: CoreLimits;
-  readonly heartbeatTicks: number;
-  readonly electionTicks: number;
-  /** Sends a message; the leader's term is durable. */
-  readonly send: (to: MemberId, message: PeerMessage) => void;
-  /** Confirms a read: once `index` is applied it sees every write acknowledged before it began. Raft thesis §6.4. */
-  readonly onReadConfirmed: (read: PendingRead, index: LogIndex) => void;
-  /** Reports that a follower needs compacted entries. It is sent no appends until `onSnapshotEnded`. Raft paper §7. */
-  readonly onSnapshotNeeded: (follower: MemberId) => void;
+  readonly outbox: Outbox;
+  readonly answers: ClientAnswers;
+  readonly notices: Notices;
 }
 
 /** The state of a leader, created for one term and dropped with it. Raft paper §5.3, §5.4. */
 export class Leadership {
   private readonly id: MemberId;
-  private readonly term: Term;
   private readonly log: Log;
   private readonly limits: CoreLimits;
-  private readonly heartbeatTicks: number;
-  private readonly electionTicks: number;
-  private readonly send: LeadershipOptions["send"];
-  private readonly onReadConfirmed: LeadershipOptions["onReadConfirmed"];
-  private readonly onSnapshotNeeded: LeadershipOptions["onSnapshotNeeded"];
+  private readonly timing: Timing;
+  private readonly outbox: Outbox;
+  private readonly answers: ClientAnswers;
+  private readonly notices: Notices;
   private readonly followers: ReadonlyMap<MemberId, Progress>;
   private readonly quorum: number;
   private readonly reads = new ReadRounds();
@@ -54,19 +42,20 @@ export class Leadership {
   private readonly votersScratch: Float64Array;
 
   /** Starts the term with a no-op: a leader knows what is committed once an entry of its own term is. Raft paper §8. */
-  constructor(options: LeadershipOptions) {
-    this.id = options.id;
-    this.term = options.term;
-    this.log = options.log;
-    this.limits = options.limits;
-    this.heartbeatTicks = options.heartbeatTicks;
-    this.electionTicks = options.electionTicks;
-    this.send = options.send;
-    this.onReadConfirmed = options.onReadConfirmed;
-    this.onSnapshotNeeded = options.onSnapshotNeeded;
-    this.quorum = quorumSize(options.voters.length);
-    this.votersScratch = new Float64Array(options.voters.length);
-    const followers = options.voters.filter((voter) => voter !== this.id);
+  constructor(
+    parts: LeadershipParts,
+    private readonly term: Term,
+  ) {
+    this.id = parts.id;
+    this.log = parts.log;
+    this.limits = parts.limits;
+    this.timing = parts.timing;
+    this.outbox = parts.outbox;
+    this.answers = parts.answers;
+    this.notices = parts.notices;
+    this.quorum = quorumSize(parts.voters.length);
+    this.votersScratch = new Float64Array(parts.voters.length);
+    const followers = parts.voters.filter((voter) => voter !== this.id);
     this.followers = new Map(followers.map((follower) => [follower, new Progress(this.log, 0)]));
     this.append(new Uint8Array());
   }
@@ -84,7 +73,7 @@ export class Leadership {
     this.log.appendEntry({ index: (this.log.lastIndex + 1) as LogIndex, term: this.term, data });
   }
 
-  /** Adds a read to the next round. @returns the reason of a refusal; undefined if `onReadConfirmed` or the term's end follows */
+  /** Adds a read to the next round. @returns the reason of a refusal; undefined if its confirmation or the term's end follows */
   readIndex(read: PendingRead): RefusalReason | undefined {
     if (this.reads.size >= this.limits.maxPendingReads) return "too-many";
     this.reads.addRead(read);
@@ -100,7 +89,7 @@ export class Leadership {
   /** Counts a tick; begins a round of heartbeats when due. @returns false if no majority is active (CheckQuorum). Raft thesis §6.2 */
   tick(): boolean {
     this.now++;
-    if (this.now % this.heartbeatTicks !== 0) return true;
+    if (this.now % this.timing.heartbeatTicks !== 0) return true;
     let active = 1;
     for (const follower of this.followers.values()) {
       if (this.isActive(follower)) active++;
@@ -112,7 +101,7 @@ export class Leadership {
   }
 
   private isActive(follower: Progress): boolean {
-    return this.now - follower.activeAt < this.electionTicks;
+    return this.now - follower.activeAt < this.timing.electionTicks;
   }
 
   /** Marks a follower active: a message of this term arrived from it. */
@@ -132,7 +121,8 @@ export class Leadership {
     const follower = this.progressOf(from);
     if (!reply.accepted) {
       const agreeAt = this.log.findConflictByTerm(reply.hintIndex, reply.hintTerm);
-      if (follower.onAppendRefused(reply.index, agreeAt)) this.onSnapshotNeeded(from);
+      if (follower.onAppendRefused(reply.index, agreeAt))
+        this.notices.addNotice({ kind: "snapshotNeeded", peer: from });
       return;
     }
     invariant(reply.index <= this.log.lastIndex, "acknowledged past the end of the leader's log");
@@ -228,7 +218,7 @@ export class Leadership {
   }
 
   private sendTimeoutNow(transferee: MemberId): void {
-    this.send(transferee, { kind: "timeoutNow", term: this.term, lastIndex: this.log.lastIndex });
+    this.outbox.send(transferee, { kind: "timeoutNow", term: this.term, lastIndex: this.log.lastIndex });
   }
 
   /** Sends entries from `from` up to `to`, as many as fit into one append; none asks whether the logs match at `from - 1`. */
@@ -238,7 +228,7 @@ export class Leadership {
     const prevTerm = this.log.termAt(prevIndex);
     invariant(prevTerm !== undefined, "an append that does not follow anything in the leader's log");
     const entries = this.log.sliceEntries(from, to, this.limits.maxAppendBytes);
-    this.send(id, { kind: "append", term: this.term, prevIndex, prevTerm, commit: this.log.commit, entries });
+    this.outbox.send(id, { kind: "append", term: this.term, prevIndex, prevTerm, commit: this.log.commit, entries });
     follower.onAppendSent(entries);
     if (entries.length === 0) return;
     const taken = Math.min(this.log.commit, prevIndex + entries.length) as LogIndex;
@@ -259,7 +249,7 @@ export class Leadership {
       return;
     }
     const heartbeat: Heartbeat = { kind: "heartbeat", term: this.term, commit, round: this.round };
-    this.send(id, heartbeat);
+    this.outbox.send(id, heartbeat);
   }
 
   /** Begins a round for the waiting reads, unless the previous round or the no-op is pending. */
@@ -289,7 +279,13 @@ export class Leadership {
     for (;;) {
       const confirmed = this.reads.takeConfirmedRound(round);
       if (confirmed === undefined) return;
-      for (const read of confirmed.reads) this.onReadConfirmed(read, confirmed.index);
+      for (const read of confirmed.reads) this.confirmRead(read, confirmed.index);
     }
+  }
+
+  /** Confirms a read: once `index` is applied it sees every write acknowledged before it began. Raft thesis §6.4. */
+  private confirmRead({ from, request }: PendingRead, index: LogIndex): void {
+    if (from === this.id) this.answers.confirmRead({ request, index });
+    else this.outbox.send(from, { kind: "forwardedReadReply", request, index });
   }
 }

@@ -1,3 +1,4 @@
+import type { CurrentTerm } from "./current-term.js";
 import { invariant } from "./invariant.js";
 import type { Log } from "./log.js";
 import type {
@@ -12,15 +13,6 @@ import type {
   Unsaved,
 } from "./types.js";
 
-/** The options of `Outbox`. */
-export interface OutboxOptions {
-  readonly log: Log;
-  /** The recovered hard state. */
-  readonly hardState: HardState;
-  /** Returns the current term and vote. */
-  readonly current: () => Pick<HardState, "term" | "vote">;
-}
-
 const nothing: readonly never[] = [];
 
 /**
@@ -28,8 +20,6 @@ const nothing: readonly never[] = [];
  * durable; otherwise it waits for that write. Raft paper, figure 2: "updated on stable storage before responding".
  */
 export class Outbox {
-  private readonly log: Log;
-  private readonly current: OutboxOptions["current"];
   /** The hard state last handed to the disk, and the durable one. */
   private written: HardState;
   private durable: HardState;
@@ -37,15 +27,18 @@ export class Outbox {
   private messages: Outgoing[] = [];
   private replies: Outgoing[] = [];
 
-  constructor({ log, hardState, current }: OutboxOptions) {
-    this.log = log;
-    this.current = current;
+  /** @param hardState the recovered hard state */
+  constructor(
+    private readonly log: Log,
+    private readonly current: CurrentTerm,
+    hardState: HardState,
+  ) {
     this.written = this.durable = hardState;
   }
 
   /** Tells whether term and vote are on disk. */
   get isHardStateDurable(): boolean {
-    const { term, vote } = this.current();
+    const { term, vote } = this.current;
     return this.durable.term === term && this.durable.vote === vote;
   }
 
@@ -63,7 +56,7 @@ export class Outbox {
   acknowledgeAppend(to: MemberId, index: LogIndex): void {
     const message: AppendReply = {
       kind: "appendReply",
-      term: this.current().term,
+      term: this.current.term,
       accepted: true,
       index,
       hintIndex: 0 as LogIndex,
@@ -105,7 +98,7 @@ export class Outbox {
 
   /** Returns the hard state if it must be written. The commit index alone is no reason: a leader tells it again after a crash. */
   private takeChangedHardState(hasEntries: boolean): HardState | undefined {
-    const { term, vote } = this.current();
+    const { term, vote } = this.current;
     const { commit } = this.log;
     const changed =
       term !== this.written.term || vote !== this.written.vote || (hasEntries && commit !== this.written.commit);
@@ -115,7 +108,7 @@ export class Outbox {
   }
 
   private takeRestart(restart: LogPosition) {
-    const { term, vote } = this.current();
+    const { term, vote } = this.current;
     this.written = { term, vote, commit: restart.index };
     return { restart, hardState: this.written, entries: nothing as readonly [] };
   }

@@ -337,9 +337,7 @@ const createCore = (
     id: memberId,
     voters: applied.membership.all.map((member) => member.ID as MemberId),
     // As in etcd, term 1 is the bootstrap that named the members: the first leader is elected in term 2.
-    hardState: { ...hardState, term: Math.max(1, hardState.term) as Term },
-    base,
-    entries,
+    recovered: { hardState: { ...hardState, term: Math.max(1, hardState.term) as Term }, base, entries },
     applied: applied.index,
     heartbeatTicks: heartbeatTicksOf(config),
     electionTicks: Math.max(1, Math.round(config.electionMs / tickMs)),

@@ -54,8 +54,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a member votes twice in one term",
     file: "raft/core/elections.ts",
-    snippet: "return this.ownVote === candidate || (this.ownVote === noMember && this.leaderOfTerm === noMember);",
-    replacement: "return this.ownVote === candidate || this.leaderOfTerm === noMember;",
+    snippet:
+      "return this.current.vote === candidate || (this.current.vote === noMember && this.leaderOfTerm === noMember);",
+    replacement: "return this.current.vote === candidate || this.leaderOfTerm === noMember;",
     caughtBy: [scenarios, simulation()],
   },
   {

@@ -120,9 +120,7 @@ export class Member {
     this.core = new RaftCore({
       id: options.id,
       voters: options.voters,
-      hardState,
-      base,
-      entries: [...entries],
+      recovered: { hardState, base, entries: [...entries] },
       applied: machine.index,
       heartbeatTicks: options.heartbeatTicks ?? 10,
       electionTicks: options.electionTicks ?? 100,

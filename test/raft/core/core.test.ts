@@ -59,9 +59,11 @@ test("forwarded reads are numbered from a random start, so that no answer from b
   const core = new RaftCore({
     id: toMemberId(2n),
     voters: [toMemberId(1n), toMemberId(2n), toMemberId(3n)],
-    hardState: { term: 1 as Term, vote: toMemberId(1n), commit: 0 as LogIndex },
-    base: logStart,
-    entries: [],
+    recovered: {
+      hardState: { term: 1 as Term, vote: toMemberId(1n), commit: 0 as LogIndex },
+      base: logStart,
+      entries: [],
+    },
     applied: 0 as LogIndex,
     heartbeatTicks: 10,
     electionTicks: 100,

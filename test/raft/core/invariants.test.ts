@@ -31,9 +31,11 @@ const recovered = (options: {
   new RaftCore({
     id: toMemberId(1n),
     voters: [toMemberId(1n), toMemberId(2n), toMemberId(3n)],
-    hardState: options.hardState ?? { term: 2 as Term, vote: noMember, commit: 0 as LogIndex },
-    base: options.base ?? logStart,
-    entries: options.entries ?? [entry(1, 1), entry(2, 2)],
+    recovered: {
+      hardState: options.hardState ?? { term: 2 as Term, vote: noMember, commit: 0 as LogIndex },
+      base: options.base ?? logStart,
+      entries: options.entries ?? [entry(1, 1), entry(2, 2)],
+    },
     applied: (options.applied ?? 0) as LogIndex,
     heartbeatTicks: 10,
     electionTicks: 100,

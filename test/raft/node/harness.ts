@@ -44,9 +44,11 @@ export class Harness {
     this.core = new RaftCore({
       id: toMemberId(1n),
       voters,
-      hardState: { term: 1 as Term, vote: noMember, commit: 0 as LogIndex },
-      base: logStart,
-      entries: [],
+      recovered: {
+        hardState: { term: 1 as Term, vote: noMember, commit: 0 as LogIndex },
+        base: logStart,
+        entries: [],
+      },
       applied: 0 as LogIndex,
       heartbeatTicks,
       electionTicks,

@@ -23,9 +23,7 @@ const follower = (heartbeatTicks: number): { clock: CountingClock; node: RaftNod
   const core = new RaftCore({
     id: toMemberId(1n),
     voters: [toMemberId(1n), toMemberId(2n), toMemberId(3n)],
-    hardState,
-    base: logStart,
-    entries: [],
+    recovered: { hardState, base: logStart, entries: [] },
     applied: 0 as LogIndex,
     heartbeatTicks,
     electionTicks,
