@@ -3,7 +3,8 @@ import { ForwardedReads } from "./forwarded-reads.js";
 import { invariant } from "./invariant.js";
 import type { Leadership } from "./leadership.js";
 import type { Outbox } from "./outbox.js";
-import { noMember, type ForwardedReadReply, type MemberId } from "./types.js";
+import { noMember, type MemberId } from "./ids.js";
+import type { ForwardedReadReply } from "./types.js";
 
 /** The options of `ClientRequests`. */
 export interface ClientRequestsOptions {

@@ -10,26 +10,23 @@ import { defaultLimits, type CoreLimits } from "./limits.js";
 import { Log } from "./log.js";
 import { Notices } from "./notices.js";
 import { Outbox } from "./outbox.js";
-import {
-  type Append,
-  type AppendReply,
-  type CoreStatus,
-  type Entry,
-  type HardState,
-  type Heartbeat,
-  type HeartbeatReply,
-  type Input,
-  type LogIndex,
-  type LogPosition,
-  type MemberId,
-  type Notice,
-  type Outgoing,
-  type PeerMessage,
-  type ReadState,
-  type ReceivedSnapshot,
-  type Refusal,
-  type Term,
-  type Unsaved,
+import type { LogIndex, LogPosition, MemberId, Term } from "./ids.js";
+import type {
+  Append,
+  AppendReply,
+  CoreStatus,
+  Entry,
+  HardState,
+  Heartbeat,
+  HeartbeatReply,
+  Input,
+  Notice,
+  Outgoing,
+  PeerMessage,
+  ReadState,
+  ReceivedSnapshot,
+  Refusal,
+  Unsaved,
 } from "./types.js";
 
 /** The state that a member recovers from its disk. Raft paper, figure 2: the persistent state, and §7. */

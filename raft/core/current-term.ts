@@ -1,5 +1,6 @@
 import { invariant } from "./invariant.js";
-import { noMember, type HardState, type MemberId, type Term } from "./types.js";
+import { noMember, type MemberId, type Term } from "./ids.js";
+import type { HardState } from "./types.js";
 
 /** The current term, and this member's vote in it. Raft paper, figure 2: `currentTerm` and `votedFor`. */
 export class CurrentTerm {

@@ -5,17 +5,8 @@ import type { LeaderRole } from "./leader-role.js";
 import type { Log } from "./log.js";
 import type { Outbox } from "./outbox.js";
 import { Ballot } from "./quorum.js";
-import {
-  noMember,
-  type MemberId,
-  type PreVote,
-  type PreVoteReply,
-  type Role,
-  type Term,
-  type TimeoutNow,
-  type Vote,
-  type VoteReply,
-} from "./types.js";
+import { noMember, type MemberId, type Term } from "./ids.js";
+import type { PreVote, PreVoteReply, Role, TimeoutNow, Vote, VoteReply } from "./types.js";
 
 /** The parts of the core that elections read and change. */
 export interface ElectionsParts {

@@ -1,24 +1,19 @@
 // The Raft algorithm: pure and stepped by hand. Imports nothing.
 
 export { RaftCore, type CoreOptions, type RecoveredState } from "./core.js";
-export {
-  logStart,
-  noMember,
-  type CoreStatus,
-  type Entry,
-  type HardState,
-  type Input,
-  type LogIndex,
-  type LogPosition,
-  type MemberId,
-  type Notice,
-  type Outgoing,
-  type PeerMessage,
-  type ReadState,
-  type ReceivedSnapshot,
-  type Refusal,
-  type Role,
-  type Term,
-  type Unsaved,
-  type Vote,
+export { logStart, noMember, type LogIndex, type LogPosition, type MemberId, type Term } from "./ids.js";
+export type {
+  CoreStatus,
+  Entry,
+  HardState,
+  Input,
+  Notice,
+  Outgoing,
+  PeerMessage,
+  ReadState,
+  ReceivedSnapshot,
+  Refusal,
+  Role,
+  Unsaved,
+  Vote,
 } from "./types.js";

@@ -3,7 +3,8 @@ import type { Elections } from "./elections.js";
 import { invariant } from "./invariant.js";
 import type { Log } from "./log.js";
 import type { Outbox } from "./outbox.js";
-import { noMember, type LogPosition, type ReceivedSnapshot } from "./types.js";
+import { noMember, type LogPosition } from "./ids.js";
+import type { ReceivedSnapshot } from "./types.js";
 
 /** A snapshot on its way into the state machine (`received`, `handedOut`) or in it (`installed`: the log must restart). */
 interface Installation {

@@ -1,6 +1,6 @@
 import type { ClientRequests } from "./client-requests.js";
 import { Leadership, type LeadershipParts } from "./leadership.js";
-import { noMember, type MemberId, type Term } from "./types.js";
+import { noMember, type MemberId, type Term } from "./ids.js";
 
 /** A leadership transfer under way. Raft thesis §3.10. */
 interface Transfer {

@@ -8,7 +8,8 @@ import type { Outbox } from "./outbox.js";
 import { Progress } from "./progress.js";
 import { quorumSize, quorumValue } from "./quorum.js";
 import { ReadRounds, type PendingRead } from "./read-rounds.js";
-import type { AppendReply, Heartbeat, HeartbeatReply, LogIndex, MemberId, RefusalReason, Term } from "./types.js";
+import type { LogIndex, MemberId, Term } from "./ids.js";
+import type { AppendReply, Heartbeat, HeartbeatReply, RefusalReason } from "./types.js";
 
 /** The parts of the core that a leadership reads and changes. */
 export interface LeadershipParts {

@@ -1,6 +1,7 @@
 import { invariant, InvariantError } from "./invariant.js";
 import { entryBytes } from "./limits.js";
-import type { Entry, LogIndex, LogPosition, Term } from "./types.js";
+import type { LogIndex, LogPosition, Term } from "./ids.js";
+import type { Entry } from "./types.js";
 
 const none: readonly Entry[] = [];
 

@@ -1,17 +1,8 @@
 import type { CurrentTerm } from "./current-term.js";
 import { invariant } from "./invariant.js";
 import type { Log } from "./log.js";
-import type {
-  AppendReply,
-  HardState,
-  LogIndex,
-  LogPosition,
-  MemberId,
-  Outgoing,
-  PeerMessage,
-  Term,
-  Unsaved,
-} from "./types.js";
+import type { LogIndex, LogPosition, MemberId, Term } from "./ids.js";
+import type { AppendReply, HardState, Outgoing, PeerMessage, Unsaved } from "./types.js";
 
 const nothing: readonly never[] = [];
 

@@ -1,6 +1,7 @@
 import { entryBytes, type CoreLimits } from "./limits.js";
 import type { Log } from "./log.js";
-import type { Entry, LogIndex } from "./types.js";
+import type { LogIndex } from "./ids.js";
+import type { Entry } from "./types.js";
 
 interface Inflight {
   readonly lastIndex: LogIndex;

@@ -1,4 +1,4 @@
-import type { MemberId } from "./types.js";
+import type { MemberId } from "./ids.js";
 
 /** Returns the size of a majority of `members` voters. Any two majorities share a voter. */
 export const quorumSize = (members: number): number => Math.floor(members / 2) + 1;

@@ -1,4 +1,4 @@
-import type { LogIndex, MemberId } from "./types.js";
+import type { LogIndex, MemberId } from "./ids.js";
 
 /** A read that waits until a quorum confirms the leader. */
 export interface PendingRead {

@@ -1,25 +1,6 @@
-// The types of consensus: log, messages between members, inputs and outputs of the core.
+// The types of consensus: entries, messages between members, inputs and outputs of the core.
 
-/** Election term: 0 before the first election, +1 per election. Raft paper §5.1. */
-export type Term = number & { readonly __unit: "term" };
-
-/** Position in the log. The first entry is 1; 0 means "before the log". */
-export type LogIndex = number & { readonly __unit: "log index" };
-
-/** A position in the log: an index and the term of its entry. By log matching it identifies all that precedes it. Raft paper §5.3. */
-export interface LogPosition {
-  readonly index: LogIndex;
-  readonly term: Term;
-}
-
-/** The position before the first entry. */
-export const logStart: LogPosition = { index: 0 as LogIndex, term: 0 as Term };
-
-/** A member's random 64-bit identity. 0n is nobody. */
-export type MemberId = bigint & { readonly __unit: "member id" };
-
-/** "No member": no vote given, no leader known. */
-export const noMember = 0n as MemberId;
+import type { LogIndex, LogPosition, MemberId, Term } from "./ids.js";
 
 /** One slot of the replicated log. Empty `data` is the no-op a leader starts its term with. Raft paper §5.3, §8. */
 export interface Entry {

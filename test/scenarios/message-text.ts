@@ -1,5 +1,6 @@
 // Messages as one line of text: how scenarios print what members say, and read what a scenario makes them hear.
-import type { Entry, LogIndex, LogPosition, PeerMessage, Term } from "../../raft/core/types.js";
+import type { LogIndex, LogPosition, Term } from "../../raft/core/ids.js";
+import type { Entry, PeerMessage } from "../../raft/core/types.js";
 
 const at = (index: LogIndex, term: Term): string => `${index}/${term}`;
 export const positionText = ({ index, term }: LogPosition): string => at(index, term);

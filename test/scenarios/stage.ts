@@ -1,5 +1,6 @@
 // The stage that scenarios play on: a cluster whose every message and write moves only when the text says so.
-import type { Input, LogIndex, MemberId, Notice, Outgoing, PeerMessage, Term } from "../../raft/core/types.js";
+import type { LogIndex, MemberId, Term } from "../../raft/core/ids.js";
+import type { Input, Notice, Outgoing, PeerMessage } from "../../raft/core/types.js";
 import { emptyDisk, Member, write, type Disk } from "../sim/member.js";
 import { entriesOf, entryText, messageOf, messageText, positionText, Words } from "./message-text.js";
 import { toMemberId } from "../../testing/ids.js";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import type { Entry, LogIndex, MemberId, ReadState, Refusal } from "../../raft/core/types.js";
+import type { LogIndex, MemberId } from "../../raft/core/ids.js";
+import type { Entry, ReadState, Refusal } from "../../raft/core/types.js";
 import { pickSeat, type Ground, type Seat } from "./seat.js";
 
 /** What was asked of one life of a member, and is not answered yet. */

@@ -1,4 +1,4 @@
-import type { MemberId } from "../../raft/core/types.js";
+import type { MemberId } from "../../raft/core/ids.js";
 import { fairWeather } from "./network.js";
 import { pickSeat, type Ground, type Seat } from "./seat.js";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { LogIndex, LogPosition, MemberId } from "../../raft/core/types.js";
+import type { LogIndex, LogPosition, MemberId } from "../../raft/core/ids.js";
 import type { Member } from "./member.js";
 import { describe, leads, type Ground, type Seat } from "./seat.js";
 import { SnapshotStreams, type Stream } from "./streams.js";

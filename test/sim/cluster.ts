@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import type { Entry, Input, MemberId, Notice, Outgoing } from "../../raft/core/types.js";
+import type { MemberId } from "../../raft/core/ids.js";
+import type { Entry, Input, Notice, Outgoing } from "../../raft/core/types.js";
 import { Clients } from "./clients.js";
 import { ClusterFaults } from "./cluster-faults.js";
 import { ClusterSnapshots } from "./cluster-snapshots.js";

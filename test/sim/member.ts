@@ -1,22 +1,8 @@
 // One member for tests: a core, a disk that a test can stop or lose, and the driver's order between them.
 import { RaftCore } from "../../raft/core/core.js";
 import type { CoreLimits } from "../../raft/core/limits.js";
-import {
-  logStart,
-  noMember,
-  type Entry,
-  type HardState,
-  type Input,
-  type LogIndex,
-  type LogPosition,
-  type MemberId,
-  type Notice,
-  type Outgoing,
-  type ReadState,
-  type Refusal,
-  type Term,
-  type Unsaved,
-} from "../../raft/core/types.js";
+import { logStart, noMember, type LogIndex, type LogPosition, type MemberId, type Term } from "../../raft/core/ids.js";
+import type { Entry, HardState, Input, Notice, Outgoing, ReadState, Refusal, Unsaved } from "../../raft/core/types.js";
 
 /** What survives a crash. */
 export interface Disk {

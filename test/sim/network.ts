@@ -1,4 +1,5 @@
-import type { MemberId, PeerMessage } from "../../raft/core/types.js";
+import type { MemberId } from "../../raft/core/ids.js";
+import type { PeerMessage } from "../../raft/core/types.js";
 import type { SeededRandom } from "../../testing/random.js";
 
 export interface Parcel {

@@ -1,14 +1,6 @@
 import assert from "node:assert/strict";
-import type {
-  CoreStatus,
-  Entry,
-  LogIndex,
-  LogPosition,
-  MemberId,
-  Outgoing,
-  Term,
-  Unsaved,
-} from "../../raft/core/types.js";
+import type { LogIndex, LogPosition, MemberId, Term } from "../../raft/core/ids.js";
+import type { CoreStatus, Entry, Outgoing, Unsaved } from "../../raft/core/types.js";
 import { endOf, entryAt, type Disk } from "./member.js";
 
 /** What one entry of a term was when it was first seen, and what preceded it. */

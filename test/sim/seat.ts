@@ -1,4 +1,5 @@
-import type { Entry, Input, LogIndex, MemberId } from "../../raft/core/types.js";
+import type { LogIndex, MemberId } from "../../raft/core/ids.js";
+import type { Entry, Input } from "../../raft/core/types.js";
 import { emptyDisk, type Disk, type Member } from "./member.js";
 import type { SimNetwork } from "./network.js";
 import type { SeededRandom } from "../../testing/random.js";

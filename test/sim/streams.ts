@@ -1,4 +1,5 @@
-import type { LogPosition, MemberId, ReceivedSnapshot } from "../../raft/core/types.js";
+import type { LogPosition, MemberId } from "../../raft/core/ids.js";
+import type { ReceivedSnapshot } from "../../raft/core/types.js";
 import type { Member } from "./member.js";
 import type { SeededRandom } from "../../testing/random.js";
 

@@ -5,7 +5,8 @@ import fc from "fast-check";
 import { ByteReader, ByteWriter, MalformedMessageError } from "../../../raft/codec/bytes.js";
 import { readEntries, writeEntries } from "../../../raft/codec/entries.js";
 import { decodePeerMessage, encodePeerMessage } from "../../../raft/codec/peer-message.js";
-import type { Entry, LogIndex, PeerMessage, Term } from "../../../raft/core/types.js";
+import type { LogIndex, Term } from "../../../raft/core/ids.js";
+import type { Entry, PeerMessage } from "../../../raft/core/types.js";
 
 // Deterministic; another SEED tries other cases.
 fc.configureGlobal({ seed: Number(process.env["SEED"] ?? 1) });

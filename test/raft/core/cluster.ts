@@ -1,6 +1,7 @@
 // A whole cluster in a few lines, for tests of the core that need no faults.
 import type { CoreLimits } from "../../../raft/core/limits.js";
-import type { MemberId, Outgoing, ReadState, Refusal } from "../../../raft/core/types.js";
+import type { MemberId } from "../../../raft/core/ids.js";
+import type { Outgoing, ReadState, Refusal } from "../../../raft/core/types.js";
 import { emptyDisk, Member } from "../../sim/member.js";
 import { toMemberId } from "../../../testing/ids.js";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { RaftCore } from "../../../raft/core/core.js";
-import { logStart, type LogIndex, type PeerMessage, type Term } from "../../../raft/core/types.js";
+import { logStart, type LogIndex, type Term } from "../../../raft/core/ids.js";
+import type { PeerMessage } from "../../../raft/core/types.js";
 import { QuietCluster } from "./cluster.js";
 import { toMemberId } from "../../../testing/ids.js";
 

@@ -4,15 +4,13 @@ import test from "node:test";
 import { RaftCore } from "../../../raft/core/core.js";
 import {
   logStart,
-  type Entry,
-  type HardState,
   type LogIndex,
   type LogPosition,
   type MemberId,
-  type PeerMessage,
   type Term,
   noMember,
-} from "../../../raft/core/types.js";
+} from "../../../raft/core/ids.js";
+import type { Entry, HardState, PeerMessage } from "../../../raft/core/types.js";
 import { toMemberId } from "../../../testing/ids.js";
 
 const entry = (index: number, term: number): Entry => ({

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { defaultLimits, entryBytes, type CoreLimits } from "../../../raft/core/limits.js";
-import type { Append, Entry, LogIndex, MemberId, Term } from "../../../raft/core/types.js";
+import type { LogIndex, MemberId, Term } from "../../../raft/core/ids.js";
+import type { Append, Entry } from "../../../raft/core/types.js";
 import type { Member } from "../../sim/member.js";
 import { QuietCluster } from "./cluster.js";
 import { toMemberId } from "../../../testing/ids.js";

@@ -4,7 +4,7 @@ import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after as afterAll, test } from "node:test";
-import type { LogIndex } from "../../../raft/core/types.js";
+import type { LogIndex } from "../../../raft/core/ids.js";
 import { checkWal } from "../../../raft/wal/check.js";
 import { ensureDirectory, nodeDisk } from "../../../platform/disk.js";
 import { WalDamagedError, WalFailedError } from "../../../raft/wal/errors.js";

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { noMember, type Entry, type HardState, type LogIndex, type LogPosition } from "../../../raft/core/types.js";
+import { noMember, type LogIndex, type LogPosition } from "../../../raft/core/ids.js";
+import type { Entry, HardState } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import type { Wal } from "../../../raft/wal/wal.js";
 import { seededRandom, type SeededRandom } from "../../../testing/random.js";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
 import { crc32 } from "node:zlib";
-import type { LogIndex, Term } from "../../../raft/core/types.js";
+import type { LogIndex, Term } from "../../../raft/core/ids.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import { WalDamagedError, WalVersionError } from "../../../raft/wal/errors.js";
 import { sealRecord, sectorEnd } from "../../../raft/wal/record.js";

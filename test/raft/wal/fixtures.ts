@@ -4,12 +4,11 @@ import {
   logStart,
   noMember,
   type MemberId,
-  type Entry,
-  type HardState,
   type LogIndex,
   type LogPosition,
   type Term,
-} from "../../../raft/core/types.js";
+} from "../../../raft/core/ids.js";
+import type { Entry, HardState } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import type { Disk } from "../../../platform/disk.js";
 import { LogReader, type RecoveredLog, type Recovery } from "../../../raft/wal/recovery.js";

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
-import { noMember, type HardState, type LogIndex, type LogPosition } from "../../../raft/core/types.js";
+import { noMember, type LogIndex, type LogPosition } from "../../../raft/core/ids.js";
+import type { HardState } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import { WalDamagedError } from "../../../raft/wal/errors.js";
 import {

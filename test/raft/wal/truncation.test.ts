@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after as afterAll, test } from "node:test";
-import type { LogIndex } from "../../../raft/core/types.js";
+import type { LogIndex } from "../../../raft/core/ids.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import { nodeDisk, type Disk } from "../../../platform/disk.js";
 import { WalDamagedError } from "../../../raft/wal/errors.js";

@@ -1,6 +1,6 @@
 // A log as format version 1 wrote it: three segments of 1024 bytes, kept as bytes because nothing writes it any more.
 import path from "node:path";
-import { logStart } from "../../../raft/core/types.js";
+import { logStart } from "../../../raft/core/ids.js";
 import { directory, entry, hardState, type Model } from "./fixtures.js";
 import type { SimDisk } from "../../../testing/sim-disk.js";
 
