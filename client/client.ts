@@ -1,7 +1,7 @@
 // The client of a cluster: one object with all of etcd's services.
 import { Cluster } from "./cluster.js";
-import { Election, lock, type Lock, type LockOptions, tryLock } from "./concurrency/index.js";
-import { type ClientOptions, Endpoints, settingsOf } from "./transport/index.js";
+import { Election, lock, type Lock, type LockOptions, type LockServices, tryLock } from "./concurrency/index.js";
+import { type ClientOptions, type Clock, Endpoints, machineClock, settingsOf } from "./transport/index.js";
 import { type Bytes, Kv } from "./kv/index.js";
 import { Maintenance } from "./maintenance.js";
 import { Lease } from "./lease/index.js";
@@ -22,20 +22,24 @@ export class Client implements AsyncDisposable {
   readonly requestTimeoutMs: number;
   private readonly endpoints: Endpoints;
   private readonly watches: WatchStream;
+  private readonly services: LockServices;
 
   /**
+   * @param clock for tests, which let time pass
    * @throws TypeError if an endpoint is malformed or needs TLS, or an option is none
    * @throws RangeError if a time or size is not above 0
    */
-  constructor(options: ClientOptions) {
+  constructor(options: ClientOptions, clock: Clock = machineClock) {
     const settings = settingsOf(options);
     this.requestTimeoutMs = settings.requestTimeoutMs;
-    this.endpoints = new Endpoints(options.endpoints, settings);
+    this.endpoints = new Endpoints(options.endpoints, settings, clock);
     this.kv = new Kv(this.endpoints);
     this.lease = new Lease(this.endpoints);
     this.cluster = new Cluster(this.endpoints);
     this.maintenance = new Maintenance(this.endpoints);
     this.watches = new WatchStream(this.endpoints);
+    const { kv, lease, requestTimeoutMs } = this;
+    this.services = { kv, lease, requestTimeoutMs, clock, watch: (key, options) => this.watch(key, options) };
   }
 
   /**
@@ -62,17 +66,17 @@ export class Client implements AsyncDisposable {
    * @throws LeaseLostError if the lease is lost first, EtcdError "cancelled" or "deadline-exceeded" if waiting is given up
    */
   lock(name: Bytes, options: LockOptions = {}): Promise<Lock> {
-    return lock(this, name, options);
+    return lock(this.services, name, options);
   }
 
   /** The same without waiting. @returns undefined if somebody else holds it or waits for it */
   tryLock(name: Bytes, options: Omit<LockOptions, "timeoutMs"> = {}): Promise<Lock | undefined> {
-    return tryLock(this, name, options);
+    return tryLock(this.services, name, options);
   }
 
   /** The election of this name. Costs nothing until it is used. */
   election(name: Bytes): Election {
-    return new Election(this, name);
+    return new Election(this.services, name);
   }
 
   /** Gives up all requests, watches, renewals and connections. May be called twice. */

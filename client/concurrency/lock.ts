@@ -23,7 +23,8 @@ export class Lock extends Held implements AsyncDisposable {
   }
 }
 
-type LockServices = LineServices & { readonly lease: Lease };
+/** The parts of a client that locks and elections use. */
+export type LockServices = LineServices & { readonly lease: Lease };
 
 /** Waits for the lock of a name, as `Client.lock` says. */
 export async function lock(services: LockServices, name: Bytes, options: LockOptions): Promise<Lock> {

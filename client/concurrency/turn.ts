@@ -1,5 +1,5 @@
 // Waiting in line until it is one's turn, and what one has then.
-import { asTimer, EtcdError, onAbort, quietly } from "../transport/index.js";
+import { EtcdError, onAbort, quietly } from "../transport/index.js";
 import type { Bytes, Compare } from "../kv/index.js";
 import type { KeptLease, Lease } from "../lease/index.js";
 import type { Entry, Line } from "./line.js";
@@ -113,8 +113,7 @@ class WaitLimit {
     if (signal !== undefined) this.endOn(signal, () => fail("cancelled", "the signal was raised"));
     if (timeoutMs === undefined) return;
     const end = () => this.ending.abort(fail("deadline-exceeded", `${timeoutMs} ms are over`));
-    const timer = setTimeout(end, asTimer(timeoutMs));
-    this.cleanups.push(() => clearTimeout(timer));
+    this.cleanups.push(line.clock.after(timeoutMs, end));
   }
 
   get signal(): AbortSignal {

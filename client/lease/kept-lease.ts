@@ -1,5 +1,5 @@
 // A lease and the clock it is renewed by.
-import { asTimer, LeaseLostError, quietly } from "../transport/index.js";
+import { type Clock, LeaseLostError, quietly } from "../transport/index.js";
 import type { LeaseStream, Renewing } from "./lease-stream.js";
 
 /**
@@ -15,7 +15,7 @@ const renewalsPerTtl = 3;
 export interface Granted {
   readonly id: bigint;
   readonly ttlSeconds: number;
-  /** Time of the request by `performance.now()`: the server cannot have begun to count before. */
+  /** Time of the request by the client's clock: the server cannot have begun to count before. */
   readonly sentAt: number;
 }
 
@@ -33,12 +33,13 @@ export class KeptLease implements AsyncDisposable {
   readonly ended: Promise<LeaseLostError | undefined>;
   private readonly loss = new AbortController();
   private readonly renewing: Renewing;
+  private readonly clock: Clock;
   private readonly patienceMs: number;
   private end: (loss?: LeaseLostError) => void = () => undefined;
   private certainUntil = 0;
-  /** Time at which the unanswered renewal was sent, by `performance.now()`. */
+  /** Time at which the unanswered renewal was sent. */
   private askedAt: number | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private stopTimer: () => void = () => undefined;
   private isClosed = false;
   private isReleased = false;
 
@@ -50,6 +51,7 @@ export class KeptLease implements AsyncDisposable {
   ) {
     this.id = id;
     this.ttlSeconds = ttlSeconds;
+    this.clock = stream.clock;
     this.lost = this.loss.signal;
     this.ended = new Promise((resolve) => (this.end = resolve));
     this.patienceMs = Math.min((ttlSeconds * 1000) / renewalsPerTtl, stream.patienceMs);
@@ -68,7 +70,7 @@ export class KeptLease implements AsyncDisposable {
    * before `lost` is raised.
    */
   get remainingMs(): number {
-    return this.lost.aborted || this.isClosed ? 0 : Math.max(this.certainUntil - performance.now(), 0);
+    return this.lost.aborted || this.isClosed ? 0 : Math.max(this.certainUntil - this.clock.now(), 0);
   }
 
   /**
@@ -91,7 +93,7 @@ export class KeptLease implements AsyncDisposable {
   }
 
   private renew(): void {
-    const now = performance.now();
+    const now = this.clock.now();
     this.askedAt = this.stream.renew(this.renewing) ? now : undefined;
     this.wakeAt(now + this.patienceMs);
   }
@@ -108,18 +110,18 @@ export class KeptLease implements AsyncDisposable {
   }
 
   private wakeAt(time: number): void {
-    clearTimeout(this.timer);
-    const delay = Math.min(time, this.certainUntil) - performance.now();
+    this.stopTimer();
+    const delay = Math.min(time, this.certainUntil) - this.clock.now();
     // Rounded up: Node's timers may be early by a fraction of a millisecond.
-    this.timer = setTimeout(() => this.wake(), asTimer(Math.ceil(Math.max(delay, 0))));
+    this.stopTimer = this.clock.after(Math.ceil(Math.max(delay, 0)), () => this.wake());
   }
 
   private wake(): void {
-    if (performance.now() >= this.certainUntil) this.lose(new LeaseLostError(this.id, "unconfirmed"));
+    if (this.clock.now() >= this.certainUntil) this.lose(new LeaseLostError(this.id, "unconfirmed"));
     else if (this.askedAt === undefined) this.renew();
     else {
       this.askedAt = undefined;
-      this.wakeAt(performance.now() + this.patienceMs);
+      this.wakeAt(this.clock.now() + this.patienceMs);
       this.stream.leaveServer(`no answer to a renewal within ${Math.round(this.patienceMs)} ms`);
     }
   }
@@ -131,7 +133,7 @@ export class KeptLease implements AsyncDisposable {
   }
 
   private stop(): void {
-    clearTimeout(this.timer);
+    this.stopTimer();
     this.stream.remove(this.renewing);
   }
 }

@@ -5,7 +5,7 @@ import {
   type LeaseKeepAliveRequest,
   type LeaseKeepAliveResponse,
 } from "../../proto/index.js";
-import { type Endpoints, LastingStream, streamMethod } from "../transport/index.js";
+import { type Clock, type Endpoints, LastingStream, streamMethod } from "../transport/index.js";
 
 const keepAlive = streamMethod(LeaseDefinition, LeaseDefinition.methods.leaseKeepAlive);
 
@@ -43,6 +43,10 @@ export class LeaseStream {
         for (const each of [...this.renewing]) each.onFailure(error);
       },
     });
+  }
+
+  get clock(): Clock {
+    return this.endpoints.clock;
   }
 
   /** Milliseconds that an answer may take, if the lease allows for more. */

@@ -108,7 +108,7 @@ export class Lease {
    * @throws EtcdError "not-found" if there is no such lease
    */
   async keepAlive(id: bigint, options: RequestOptions = {}): Promise<KeptLease> {
-    const sentAt = performance.now();
+    const sentAt = this.endpoints.clock.now();
     const { ttlSeconds } = await this.renew(id, options);
     if (ttlSeconds <= 0)
       throw new EtcdError("not-found", `Cannot renew lease ${id.toString(16)}: it is gone`, "failed");
@@ -120,7 +120,7 @@ export class Lease {
    * `await using lease = await client.lease.hold({ ttlSeconds: 10 })`.
    */
   async hold(options: { readonly ttlSeconds: number } & RequestOptions): Promise<KeptLease> {
-    const sentAt = performance.now();
+    const sentAt = this.endpoints.clock.now();
     const { id, ttlSeconds } = await this.grantOrRevoke({ ...options, id: newLeaseId() });
     return new KeptLease(this.renewals, { id, ttlSeconds, sentAt }, () => this.revokeIfThere(id));
   }
@@ -138,7 +138,7 @@ export class Lease {
   private async revokeIfThere(id: bigint): Promise<void> {
     try {
       const { requestTimeoutMs: timeoutMs } = this.endpoints.settings;
-      await insist({ timeoutMs }, (limits) => this.revoke(id, limits));
+      await insist(this.endpoints.clock, { timeoutMs }, (limits) => this.revoke(id, limits));
     } catch (error) {
       if (!(error instanceof EtcdError && error.code === "not-found")) throw error;
     }

@@ -1,14 +1,14 @@
 // An endpoint, the connection to it, and calls and streams over it.
 import { Client as GrpcClient, connectivityState, credentials, type ServiceError } from "@grpc/grpc-js";
 import { HealthDefinition, socketPathProblem } from "../../proto/index.js";
+import { asTimer, type Clock } from "./clock.js";
 import { cancelCall } from "./cancel.js";
 import { EtcdError, notSent } from "./errors.js";
 import { Liveness } from "./liveness.js";
 import { unaryMethod, type CallLimits, type StreamMethod, type UnaryMethod } from "./methods.js";
 import type { Settings } from "./options.js";
-import { UnaryCall, type ReadTry } from "./unary-call.js";
+import { UnaryCall, type CalledServer, type ReadTry } from "./unary-call.js";
 import { Stream, type StreamEvents } from "./stream.js";
-import { asTimer } from "./timers.js";
 
 /** The user of a connection. */
 export interface ConnectionOwner {
@@ -57,12 +57,9 @@ const check = unaryMethod("read", HealthDefinition, HealthDefinition.methods.che
 /** Connects when first told to, and from then on again whenever told to. */
 export class Connection {
   private readonly grpc: GrpcClient;
-  private readonly liveness = new Liveness({
-    probe: () => this.probe(),
-    check: () => {
-      for (const each of this.pending) each.check(this.isSilent, this.hasAlternative);
-    },
-  });
+  /** The server at the other end, as calls see it. */
+  private readonly server: CalledServer;
+  private readonly liveness: Liveness;
   private readonly pending = new Set<Pending>();
   private closed = false;
   private watching = false;
@@ -70,8 +67,15 @@ export class Connection {
   constructor(
     readonly endpoint: string,
     settings: Settings,
+    private readonly clock: Clock,
     private readonly owner: ConnectionOwner,
   ) {
+    this.liveness = new Liveness(clock, {
+      probe: () => this.probe(),
+      check: () => {
+        for (const each of this.pending) each.check(this.isSilent, this.hasAlternative);
+      },
+    });
     this.grpc = new GrpcClient(targetOf(endpoint), credentials.createInsecure(), {
       "grpc.initial_reconnect_backoff_ms": reconnectMs.first,
       "grpc.max_reconnect_backoff_ms": reconnectMs.longest,
@@ -85,6 +89,7 @@ export class Connection {
       "grpc.enable_http_proxy": 0,
       "grpc.service_config_disable_resolution": 1,
     });
+    this.server = { grpc: this.grpc, endpoint, clock };
   }
 
   /** Whether the server answers nothing at all, although the connection is up. */
@@ -107,7 +112,7 @@ export class Connection {
   async reason(): Promise<string> {
     if (this.state() !== connectivityState.TRANSIENT_FAILURE) return "no answer";
     // grpc-js tells only a call why there is no connection for it, and tells that one at once.
-    const limits = { deadline: Date.now() + reasonTimeoutMs, signal: undefined };
+    const limits = { deadline: this.clock.now() + reasonTimeoutMs, signal: undefined };
     try {
       await this.call(check, { service: "" }, limits);
       return "the server has just come up";
@@ -134,10 +139,10 @@ export class Connection {
     limits: CallLimits,
     readTry?: ReadTry,
   ): Promise<Response> {
-    const { endpoint, grpc, pending, liveness } = this;
+    const { pending, liveness } = this;
     // Between a look at `isUp` and this call, there may have been a turn in which either happened.
     if (this.closed || limits.signal?.aborted) return Promise.reject(notSent(limits.signal));
-    if (Date.now() >= limits.deadline) return Promise.reject(this.tooLate());
+    if (this.clock.now() >= limits.deadline) return Promise.reject(this.tooLate());
     return new Promise((resolve, reject) => {
       const onEnd = (failure: ServiceError | null, response: Response | undefined) => {
         pending.delete(call);
@@ -146,7 +151,7 @@ export class Connection {
         if (response !== undefined) resolve(response);
         else reject(call.errorFrom(failure, this.closed));
       };
-      const call = new UnaryCall(grpc, endpoint, method, request, limits, onEnd, readTry);
+      const call = new UnaryCall(this.server, method, request, limits, onEnd, readTry);
       pending.add(call);
       liveness.callBegins();
     });

@@ -1,4 +1,5 @@
 // All endpoints of a cluster as one: picks one that is up, and moves on when it stops answering.
+import type { Clock } from "./clock.js";
 import { Connection, type ConnectionOwner } from "./connection.js";
 import type { CallLimits, UnaryMethod } from "./methods.js";
 import { ConnectError, EtcdError, mayTryAgain, notSent, type RequestKind } from "./errors.js";
@@ -18,7 +19,7 @@ const pauseMs = 25;
 export class Endpoints {
   private readonly connections: readonly Connection[];
   /** Requests that wait for a connection. */
-  private readonly waiting = new Wakeup();
+  private readonly waiting: Wakeup;
   private preferred = 0;
   private closed = false;
 
@@ -26,7 +27,9 @@ export class Endpoints {
   constructor(
     endpoints: readonly string[],
     readonly settings: Settings,
+    readonly clock: Clock,
   ) {
+    this.waiting = new Wakeup(clock);
     const owner: ConnectionOwner = {
       onUp: () => {
         this.waiting.wake();
@@ -34,7 +37,7 @@ export class Endpoints {
       },
       hasAlternative: (connection) => this.usable([connection]) !== undefined,
     };
-    this.connections = endpoints.map((endpoint) => new Connection(endpoint, settings, owner));
+    this.connections = endpoints.map((endpoint) => new Connection(endpoint, settings, clock, owner));
   }
 
   /**
@@ -47,7 +50,7 @@ export class Endpoints {
     request: Request,
     { timeoutMs = this.settings.requestTimeoutMs, signal }: RequestOptions,
   ): Promise<Response> {
-    const limits = { deadline: Date.now() + timeoutMs, signal };
+    const limits = { deadline: this.clock.now() + timeoutMs, signal };
     for (let attempt = 1; ; attempt++) {
       const connection = await this.chosen(method.kind, limits);
       try {
@@ -59,8 +62,8 @@ export class Endpoints {
         if (error.code === "unavailable" || error.code === "deadline-exceeded" || isTimeOver(signal))
           this.moveOnFrom(connection);
         const pause = attempt % this.connections.length === 0 ? pauseMs : 0;
-        if (!mayTryAgain(error) || attempt === maxAttempts || Date.now() + pause >= limits.deadline) throw error;
-        if (pause > 0) await sleep(pause, signal);
+        if (!mayTryAgain(error) || attempt === maxAttempts || this.clock.now() + pause >= limits.deadline) throw error;
+        if (pause > 0) await sleep(this.clock, pause, signal);
       }
     }
   }
@@ -72,7 +75,7 @@ export class Endpoints {
     request: Request,
     options: RequestOptions,
   ): Promise<Response> {
-    const single = new Endpoints([endpoint], this.settings);
+    const single = new Endpoints([endpoint], this.settings, this.clock);
     try {
       return await single.call(method, request, options);
     } finally {
@@ -94,7 +97,7 @@ export class Endpoints {
 
   /** Waits until a connection is up, but neither beyond the dial timeout nor beyond the request's limits. */
   async connected({ deadline, signal }: CallLimits): Promise<Connection> {
-    const giveUpAt = Math.min(deadline, Date.now() + this.settings.dialTimeoutMs);
+    const giveUpAt = Math.min(deadline, this.clock.now() + this.settings.dialTimeoutMs);
     for (;;) {
       if (this.closed || signal?.aborted) throw notSent(signal);
       const connection = this.up();
@@ -102,9 +105,9 @@ export class Endpoints {
         this.preferred = this.connections.indexOf(connection);
         return connection;
       }
-      if (Date.now() >= giveUpAt) throw new ConnectError(await this.reasons());
+      if (this.clock.now() >= giveUpAt) throw new ConnectError(await this.reasons());
       for (const each of this.connections) each.connect();
-      await this.waiting.wait(giveUpAt - Date.now(), signal);
+      await this.waiting.wait(giveUpAt - this.clock.now(), signal);
     }
   }
 
@@ -117,7 +120,7 @@ export class Endpoints {
       const connection = await this.connected(limits);
       if (kind === "read" || this.connections.length === 1 || connection.admitWrite()) return connection;
       await connection.confirmed(limits);
-      if ((connection.isUp && !connection.isSilent) || Date.now() >= limits.deadline) return connection;
+      if ((connection.isUp && !connection.isSilent) || this.clock.now() >= limits.deadline) return connection;
     }
   }
 

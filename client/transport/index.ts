@@ -1,5 +1,6 @@
 // Connections to endpoints, calls and streams over them, failover, errors.
 
+export { machineClock, type Clock } from "./clock.js";
 export { Endpoints } from "./endpoints.js";
 export {
   CompactedError,
@@ -19,5 +20,5 @@ export { LastingStream } from "./lasting-stream.js";
 export { LeavableIterator } from "./leavable-iterator.js";
 export { streamMethod, unaryMethod } from "./methods.js";
 export { settingsOf, type ClientOptions, type RequestOptions } from "./options.js";
-export { asTimer, onAbort } from "./timers.js";
+export { onAbort } from "./on-abort.js";
 export { Wakeup } from "./wakeup.js";

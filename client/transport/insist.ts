@@ -1,4 +1,5 @@
 // Requests that do the same once and twice, and so may be sent again when it is not known what became of them.
+import type { Clock } from "./clock.js";
 import { EtcdError } from "./errors.js";
 import type { RequestOptions } from "./options.js";
 import { sleep } from "./wakeup.js";
@@ -15,19 +16,20 @@ const tries = 3;
  * @param limits.timeoutMs in all; absent: as long as it takes
  */
 export async function insist<T>(
+  clock: Clock,
   { signal, timeoutMs = Infinity }: RequestOptions,
   request: (options: RequestOptions) => Promise<T>,
 ): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
+  const deadline = clock.now() + timeoutMs;
   for (;;) {
-    const left = deadline - performance.now();
+    const left = deadline - clock.now();
     try {
       const tryMs = Math.ceil(Math.min(left, timeoutMs / tries));
       return await request({ signal, timeoutMs: tryMs === Infinity ? undefined : tryMs });
     } catch (error) {
       const mayPass = error instanceof EtcdError && ["unavailable", "deadline-exceeded"].includes(error.code);
-      if (!mayPass || signal?.aborted || performance.now() + pauseMs >= deadline) throw error;
-      await sleep(pauseMs, signal);
+      if (!mayPass || signal?.aborted || clock.now() + pauseMs >= deadline) throw error;
+      await sleep(clock, pauseMs, signal);
     }
   }
 }

@@ -62,7 +62,7 @@ export class LastingStream<Request, Response> {
   private async keepOpen(wanted: AbortController): Promise<void> {
     let pause = 0;
     while (this.wanted === wanted) {
-      const openedAt = performance.now();
+      const openedAt = this.endpoints.clock.now();
       const error = await this.openOnce(wanted);
       if (this.wanted !== wanted) return;
       if (!mayPass(error)) {
@@ -71,8 +71,8 @@ export class LastingStream<Request, Response> {
         return;
       }
       if (error instanceof ConnectError) this.events.onUnreachable?.(error);
-      if (performance.now() - openedAt > pauseMs.longest) pause = 0;
-      if (pause > 0) await sleep(pause, wanted.signal);
+      if (this.endpoints.clock.now() - openedAt > pauseMs.longest) pause = 0;
+      if (pause > 0) await sleep(this.endpoints.clock, pause, wanted.signal);
       pause = Math.min(Math.max(2 * pause, pauseMs.first), pauseMs.longest);
     }
   }

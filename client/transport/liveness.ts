@@ -1,5 +1,6 @@
 // Noticing that a server has fallen silent, long before its connection breaks: a frozen process keeps its connections open.
 
+import type { Clock } from "./clock.js";
 import type { CallLimits } from "./methods.js";
 import { Wakeup } from "./wakeup.js";
 
@@ -36,7 +37,7 @@ export interface LivenessEvents {
  */
 export class Liveness {
   isSilent = false;
-  private heardAt = performance.now();
+  private heardAt: number;
   private answersInPeriod = 0;
   private maxUnconfirmed = minUnconfirmed;
   /** Writes admitted since the last sign of life. */
@@ -47,23 +48,29 @@ export class Liveness {
   private isAsked = false;
   private calls = 0;
   private streams = 0;
-  private readonly waiting = new Wakeup();
-  private timer: { readonly handle: NodeJS.Timeout; readonly isFast: boolean } | undefined;
+  private readonly waiting: Wakeup;
+  private timer: { readonly stop: () => void; readonly isFast: boolean } | undefined;
 
-  constructor(private readonly events: LivenessEvents) {}
+  constructor(
+    private readonly clock: Clock,
+    private readonly events: LivenessEvents,
+  ) {
+    this.heardAt = clock.now();
+    this.waiting = new Wakeup(clock);
+  }
 
   /** Whether a write may be sent now, which then counts; otherwise wait for `confirmed`. */
   admitWrite(): boolean {
     if (this.waiting.hasWaiters || this.isSilent) return false;
     const isAdmitted =
-      this.unconfirmed === 0 ? performance.now() - this.heardAt < idleMs : this.unconfirmed < this.maxUnconfirmed;
+      this.unconfirmed === 0 ? this.clock.now() - this.heardAt < idleMs : this.unconfirmed < this.maxUnconfirmed;
     if (isAdmitted) this.unconfirmed += 1;
     return isAdmitted;
   }
 
   /** Resolves at the next sign of life, and in each period while the server is silent, when its connection breaks, or at the limits. */
   confirmed({ deadline, signal }: CallLimits): Promise<void> {
-    const confirmed = this.waiting.wait(deadline - Date.now(), signal);
+    const confirmed = this.waiting.wait(deadline - this.clock.now(), signal);
     this.probe();
     this.watch();
     return confirmed;
@@ -95,7 +102,7 @@ export class Liveness {
 
   /** The server has sent something. */
   heard(): void {
-    this.heardAt = performance.now();
+    this.heardAt = this.clock.now();
     this.answersInPeriod += 1;
     this.unconfirmed = this.quietPeriods = 0;
     this.isAsked = this.isSilent = false;
@@ -120,7 +127,7 @@ export class Liveness {
 
   /** Stops the timer: no answer is expected any more. */
   stop(): void {
-    clearInterval(this.timer?.handle);
+    this.timer?.stop();
     this.timer = undefined;
     this.quietPeriods = 0;
     this.maxUnconfirmed = minUnconfirmed;
@@ -139,10 +146,9 @@ export class Liveness {
   }
 
   private setTimer(isFast: boolean): void {
-    clearInterval(this.timer?.handle);
-    const handle = setInterval(() => this.onPeriod(isFast), isFast ? periodMs : idleMs);
-    handle.unref();
-    this.timer = { handle, isFast };
+    this.timer?.stop();
+    const stop = this.clock.every(isFast ? periodMs : idleMs, () => this.onPeriod(isFast));
+    this.timer = { stop, isFast };
     this.answersInPeriod = this.quietPeriods = 0;
   }
 

@@ -1,8 +1,9 @@
 // A unary call over one connection: its end, and when to try another server.
 import type { Client as GrpcClient, ClientUnaryCall, ServiceError } from "@grpc/grpc-js";
+import type { Clock } from "./clock.js";
 import { cancelCall } from "./cancel.js";
 import type { CallLimits, UnaryMethod } from "./methods.js";
-import { onAbort } from "./timers.js";
+import { onAbort } from "./on-abort.js";
 import { EtcdError, errorFromFailure, type EtcdErrorCode } from "./errors.js";
 
 /**
@@ -19,25 +20,42 @@ export interface ReadTry {
   cancel: () => void;
 }
 
+/** The server that a call goes to. */
+export interface CalledServer {
+  readonly grpc: GrpcClient;
+  readonly endpoint: string;
+  readonly clock: Clock;
+}
+
 /** A unary gRPC call to one server. */
 export class UnaryCall<Request, Response> {
   private readonly call: ClientUnaryCall;
-  private readonly startedAt = Date.now();
+  private readonly startedAt: number;
   private isGivenUp = false;
+  private isTimeOver = false;
 
   /** @param onEnd called once, with a response or without */
   constructor(
-    grpc: GrpcClient,
-    private readonly endpoint: string,
+    private readonly server: CalledServer,
     private readonly method: UnaryMethod<Request, Response>,
     request: Request,
     private readonly limits: CallLimits,
     onEnd: (failure: ServiceError | null, response: Response | undefined) => void,
     private readonly readTry?: ReadTry,
   ) {
+    const { grpc, clock } = server;
     const { signal, deadline } = limits;
     const { path, encode, decode } = method;
-    this.call = grpc.makeUnaryRequest(path, encode, decode, request, { deadline }, (failure, response) => {
+    this.startedAt = clock.now();
+    const timeoutMs = deadline - this.startedAt;
+    const stopTimer = clock.after(timeoutMs, () => {
+      this.isTimeOver = true;
+      this.cancel();
+    });
+    // grpc-js tells the server of the deadline; it keeps it, too, but by the machine's clock.
+    const options = { deadline: Date.now() + timeoutMs };
+    this.call = grpc.makeUnaryRequest(path, encode, decode, request, options, (failure, response) => {
+      stopTimer();
       signal?.removeEventListener("abort", this.cancel);
       onEnd(failure, response);
     });
@@ -50,7 +68,7 @@ export class UnaryCall<Request, Response> {
   /** Called once per period. */
   check(isSilent: boolean, hasAlternative: () => boolean): void {
     const { deadline } = this.limits;
-    const isHalfOver = Date.now() >= this.startedAt + (deadline - this.startedAt) * patience;
+    const isHalfOver = this.server.clock.now() >= this.startedAt + (deadline - this.startedAt) * patience;
     if (this.method.kind === "read") {
       if (isSilent || isHalfOver) this.readTry?.onSlow();
     } else if (isSilent && isHalfOver && hasAlternative()) {
@@ -61,7 +79,7 @@ export class UnaryCall<Request, Response> {
 
   /** Whether this end was decided here, and not by the server or the connection. */
   isOurs(failure: ServiceError | null): boolean {
-    return this.isGivenUp || this.limits.signal?.aborted === true || isDeadline(failure);
+    return this.isGivenUp || this.limits.signal?.aborted === true || this.isDeadline(failure);
   }
 
   /** @param isClosed whether the client was closed */
@@ -71,19 +89,21 @@ export class UnaryCall<Request, Response> {
     if (isClosed) return this.noAnswer("cancelled", "the client was closed", failure);
     if (this.isGivenUp) return this.noAnswer("unavailable", "the server has fallen silent", failure);
     if (failure === null) return this.noAnswer("internal", "there was no error either", failure);
-    if (isDeadline(failure))
-      return this.noAnswer("deadline-exceeded", `${deadline - this.startedAt} ms are over`, failure);
-    return errorFromFailure(failure, this.method.kind, this.endpoint);
+    if (this.isDeadline(failure))
+      return this.noAnswer("deadline-exceeded", `${Math.round(deadline - this.startedAt)} ms are over`, failure);
+    return errorFromFailure(failure, this.method.kind, this.server.endpoint);
+  }
+
+  /** Whether the call was given up at its deadline, here or by grpc-js. Servers use other words. */
+  private isDeadline(failure: Partial<ServiceError> | null): boolean {
+    return this.isTimeOver || failure?.details?.startsWith("Deadline exceeded") === true;
   }
 
   private noAnswer(code: EtcdErrorCode, reason: string, cause: unknown): EtcdError {
-    const { endpoint, method } = this;
+    const { endpoint } = this.server;
+    const { method } = this;
     const text = `No answer from ${endpoint}: ${reason}`;
     if (method.kind === "read") return new EtcdError(code, text, "failed", endpoint, { cause });
     return new EtcdError(code, `${text}; whether it did the write is unknown`, "unknown", endpoint, { cause });
   }
 }
-
-/** Whether grpc-js has given a call up at its deadline. Servers use other words. */
-const isDeadline = (failure: Partial<ServiceError> | null): boolean =>
-  failure?.details?.startsWith("Deadline exceeded") === true;

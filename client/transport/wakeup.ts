@@ -1,9 +1,12 @@
 // Waiting for something to change.
-import { asTimer, onAbort } from "./timers.js";
+import type { Clock } from "./clock.js";
+import { onAbort } from "./on-abort.js";
 
 /** Lets callers wait until all are woken. Each then checks its own condition again. */
 export class Wakeup {
   private readonly waiting = new Set<() => void>();
+
+  constructor(private readonly clock: Clock) {}
 
   get hasWaiters(): boolean {
     return this.waiting.size > 0;
@@ -20,12 +23,12 @@ export class Wakeup {
   wait(timeoutMs: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const resume = () => {
-        clearTimeout(timer);
+        stopTimer();
         this.waiting.delete(resume);
         signal?.removeEventListener("abort", resume);
         resolve();
       };
-      const timer = setTimeout(resume, asTimer(timeoutMs));
+      const stopTimer = this.clock.after(timeoutMs, resume);
       this.waiting.add(resume);
       if (signal !== undefined) onAbort(signal, resume);
     });
@@ -33,5 +36,5 @@ export class Wakeup {
 }
 
 /** Waits, until `signal` is raised at the latest. */
-export const sleep = (milliseconds: number, signal?: AbortSignal): Promise<void> =>
-  new Wakeup().wait(milliseconds, signal);
+export const sleep = (clock: Clock, milliseconds: number, signal?: AbortSignal): Promise<void> =>
+  new Wakeup(clock).wait(milliseconds, signal);

@@ -60,7 +60,7 @@ export class WatchQueue implements Watcher {
   /** The error of the last try, if no server could be connected to. */
   unreachable: ConnectError | undefined;
   /** Wakes when any of the above changes, or something can be taken. */
-  readonly changed = new Wakeup();
+  readonly changed: Wakeup;
   private readonly waiting: Arrival[] = [];
   private waitingBytes = 0;
   /** First revision that has not arrived. 0: the one after what the server has when it first answers. */
@@ -75,6 +75,7 @@ export class WatchQueue implements Watcher {
     private readonly options: WatchQueueOptions,
   ) {
     this.next = options.startRevision;
+    this.changed = new Wakeup(stream.clock);
     this.place = stream.add(this);
   }
 

@@ -1,6 +1,6 @@
 // All watches of a client, on one stream: which watch an answer is for, and what a new server has to be told.
 import { WatchDefinition, type WatchCreateRequest, type WatchResponse } from "../../proto/index.js";
-import { asTimer, type ConnectError, type Endpoints, LastingStream, streamMethod } from "../transport/index.js";
+import { type Clock, type ConnectError, type Endpoints, LastingStream, streamMethod } from "../transport/index.js";
 
 const watchMethod = streamMethod(WatchDefinition, WatchDefinition.methods.watch);
 
@@ -35,7 +35,8 @@ export class WatchStream {
   private readonly byId = new Map<bigint, Place>();
   /** A request for progress waits for a stream. */
   private isProgressDue = false;
-  private answerTimer: NodeJS.Timeout | undefined;
+  /** Stops the timer of the next answer, if it runs. */
+  private stopAnswerTimer: (() => void) | undefined;
 
   constructor(private readonly endpoints: Endpoints) {
     this.stream = new LastingStream(endpoints, watchMethod, {
@@ -54,6 +55,10 @@ export class WatchStream {
         this.places.clear();
       },
     });
+  }
+
+  get clock(): Clock {
+    return this.endpoints.clock;
   }
 
   add(watcher: Watcher): Place {
@@ -84,7 +89,7 @@ export class WatchStream {
     place.id = undefined;
     this.asked.push(place);
     this.stream.send({ requestUnion: { $case: "createRequest", value: place.watcher.createRequest() } });
-    this.answerTimer ??= this.startAnswerTimer();
+    this.stopAnswerTimer ??= this.startAnswerTimer();
   }
 
   private cancel(watchId: bigint): void {
@@ -101,8 +106,8 @@ export class WatchStream {
 
   private onCreated(response: WatchResponse): void {
     const place = this.asked.shift();
-    clearTimeout(this.answerTimer);
-    this.answerTimer = this.asked.length > 0 ? this.startAnswerTimer() : undefined;
+    this.stopAnswerTimer?.();
+    this.stopAnswerTimer = this.asked.length > 0 ? this.startAnswerTimer() : undefined;
     if (place === undefined) throw new TypeError("Cannot read a watch's answer: none was asked for");
     if (!this.places.has(place)) {
       if (!response.canceled) this.cancel(response.watchId); // removed meanwhile
@@ -116,10 +121,10 @@ export class WatchStream {
   }
 
   /** A frozen server takes requests and never answers. */
-  private startAnswerTimer(): NodeJS.Timeout {
+  private startAnswerTimer(): () => void {
     const { requestTimeoutMs } = this.endpoints.settings;
     const leave = () => this.stream.leaveServer(`no answer to a watch within ${requestTimeoutMs} ms`);
-    return setTimeout(leave, asTimer(requestTimeoutMs));
+    return this.clock.after(requestTimeoutMs, leave);
   }
 
   /** Drops the state that belongs to the last server. */
@@ -127,7 +132,7 @@ export class WatchStream {
     this.asked.length = 0;
     this.byId.clear();
     for (const place of this.places) place.id = undefined;
-    clearTimeout(this.answerTimer);
-    this.answerTimer = undefined;
+    this.stopAnswerTimer?.();
+    this.stopAnswerTimer = undefined;
   }
 }

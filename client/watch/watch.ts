@@ -60,7 +60,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
 
   /** @throws RangeError or TypeError if an option is malformed */
   constructor(
-    stream: WatchStream,
+    private readonly stream: WatchStream,
     private readonly requestTimeoutMs: number,
     key: Bytes,
     options: WatchOptions,
@@ -88,7 +88,8 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
   async ready({ timeoutMs = this.requestTimeoutMs, signal }: RequestOptions = {}): Promise<number> {
     const fail = (code: "cancelled" | "deadline-exceeded", reason: string) =>
       new EtcdError(code, `No server watches yet: ${reason}`, "failed", undefined, { cause: signal?.reason });
-    const deadline = performance.now() + timeoutMs;
+    const { clock } = this.stream;
+    const deadline = clock.now() + timeoutMs;
     const known = this.queue.unreachable; // and may be over
     for (;;) {
       if (this.queue.firstRevision !== undefined) return this.queue.firstRevision;
@@ -97,8 +98,8 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
       const { unreachable } = this.queue;
       if (unreachable !== undefined && unreachable !== known) throw unreachable;
       if (signal?.aborted) throw fail("cancelled", "waiting was given up");
-      if (performance.now() >= deadline) throw fail("deadline-exceeded", `${timeoutMs} ms are over`);
-      await this.queue.changed.wait(deadline - performance.now(), signal);
+      if (clock.now() >= deadline) throw fail("deadline-exceeded", `${timeoutMs} ms are over`);
+      await this.queue.changed.wait(deadline - clock.now(), signal);
     }
   }
 

@@ -83,7 +83,7 @@ export const rooms = {
     "server/services",
   ],
   server: ["platform", "server/base", "server/config", "server/data-dir", "server/verify", "server/member"],
-  "client/transport": ["proto"],
+  "client/transport": ["platform", "proto"],
   "client/kv": ["proto", "client/transport"],
   "client/watch": ["proto", "client/transport", "client/kv"],
   "client/lease": ["proto", "client/transport"],
