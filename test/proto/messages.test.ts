@@ -105,11 +105,10 @@ describe("what no client may send", () => {
 
 /** A field that holds bytes or a message. */
 const lengthDelimited = (field: number, content: Uint8Array): Uint8Array => {
-  const length: number[] = [];
-  for (let rest = content.length; ; rest >>>= 7) {
-    length.push(rest > 0x7f ? (rest & 0x7f) | 0x80 : rest);
-    if (rest <= 0x7f) return Uint8Array.of((field << 3) | 2, ...length, ...content);
-  }
+  const head = [(field << 3) | 2];
+  let rest = content.length;
+  for (; rest > 0x7f; rest >>>= 7) head.push((rest & 0x7f) | 0x80);
+  return Buffer.concat([Uint8Array.of(...head, rest), content]);
 };
 
 describe("raw twins: keys that are encoded already", () => {
