@@ -1,6 +1,6 @@
 // Finds `:authority` in a header block (HPACK, RFC 7541) and makes it acceptable to Node.
 
-import { decodeHuffman } from "./huffman.js";
+import { decodeHuffman } from "./http2/index.js";
 
 /** Of `:authority` in the static table (RFC 7541, appendix A). */
 const authorityIndex = 1;
@@ -58,7 +58,7 @@ interface StringLiteral {
 
 /** Undefined: not readable. */
 const textOf = ({ bytes, isHuffman }: StringLiteral): string | undefined =>
-  (isHuffman ? decodeHuffman(bytes) : bytes)?.toString("latin1");
+  isHuffman ? decodeHuffman(bytes) : bytes.toString("latin1");
 
 /** A string literal without Huffman code (RFC 7541 §5.1, §5.2). */
 const plainText = (text: string): Buffer => {

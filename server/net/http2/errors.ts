@@ -1,0 +1,42 @@
+/** Error codes of HTTP/2 (RFC 9113 §7). */
+export const errorCode = {
+  none: 0,
+  protocol: 1,
+  internal: 2,
+  flowControl: 3,
+  settingsTimeout: 4,
+  streamClosed: 5,
+  frameSize: 6,
+  refusedStream: 7,
+  cancel: 8,
+  compression: 9,
+  enhanceYourCalm: 11,
+} as const;
+
+export type ErrorCode = (typeof errorCode)[keyof typeof errorCode];
+
+/** A fault of the client that ends its connection: it is told by GOAWAY (RFC 9113 §5.4.1). */
+export class ConnectionError extends Error {
+  override readonly name = "ConnectionError";
+
+  /** @param text the debug data of the GOAWAY */
+  constructor(
+    readonly code: ErrorCode,
+    text: string,
+  ) {
+    super(text);
+  }
+}
+
+/** A fault of the client that ends one stream: it is told by RST_STREAM (RFC 9113 §5.4.2). */
+export class StreamError extends Error {
+  override readonly name = "StreamError";
+
+  constructor(
+    readonly stream: number,
+    readonly code: ErrorCode,
+    text: string,
+  ) {
+    super(text);
+  }
+}

@@ -1,0 +1,105 @@
+// Header blocks of answers (RFC 7541). A server of gRPC sends few different fields, so this is no general encoder: the two fields
+// of every answer are in the client's dynamic table after the first one, and everything else is spelled out.
+
+import { staticTable } from "./header-field.js";
+
+/** Writes an integer behind the bits that its first byte has already (§5.1). @returns the offset behind it */
+const writeInteger = (bytes: Buffer, at: number, first: number, prefix: number, value: number): number => {
+  if (value < prefix) {
+    bytes[at] = first | value;
+    return at + 1;
+  }
+  bytes[at++] = first | prefix;
+  let rest = value - prefix;
+  for (; rest >= 0x80; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80;
+  bytes[at] = rest;
+  return at + 1;
+};
+
+const writeText = (bytes: Buffer, at: number, text: string): number => {
+  const start = writeInteger(bytes, at, 0, 0x7f, text.length);
+  return start + bytes.write(text, start, "latin1");
+};
+
+const indexOfName = (name: string): number => staticTable.findIndex((field) => field.name === name) + 1;
+const contentTypeIndex = indexOfName("content-type");
+const statusIndex = 8;
+
+/** The type of every answer. */
+const contentType = "application/grpc";
+/** Bytes that `writeField` needs beside the text: two lengths and an index, all of them short. */
+export const fieldOverheadBytes = 12;
+
+/** Encodes the header blocks of one connection's answers, in the order in which they are sent. */
+export class HpackEncoder {
+  /** Fields that are in the client's table. */
+  private added = 0;
+  /** The number of the field that was added as such; 0: it is not in the table. */
+  private contentTypeAdded = 0;
+  private statusOkAdded = 0;
+  private usesTable = true;
+  private owesSizeUpdate = false;
+
+  /** Follows SETTINGS_HEADER_TABLE_SIZE. A client that allows less than the default gets no indexed fields: it saves memory. */
+  setTableSize(bytes: number): void {
+    if (bytes >= defaultTableBytes || !this.usesTable) return;
+    this.usesTable = false;
+    this.owesSizeUpdate = true;
+  }
+
+  /** Writes the headers before the messages of an answer. @returns the offset behind them */
+  writeHeaders(bytes: Buffer, at: number): number {
+    at = this.writeSizeUpdate(bytes, at);
+    bytes[at++] = 0x80 | statusIndex;
+    if (this.contentTypeAdded > 0) return this.writeAdded(bytes, at, this.contentTypeAdded);
+    if (this.usesTable) this.contentTypeAdded = this.added += 1;
+    return this.writeContentType(bytes, at, this.usesTable);
+  }
+
+  /** Writes the trailers of an answer without an error. @returns the offset behind them */
+  writeOkTrailers(bytes: Buffer, at: number): number {
+    at = this.writeSizeUpdate(bytes, at);
+    if (this.statusOkAdded > 0) return this.writeAdded(bytes, at, this.statusOkAdded);
+    bytes[at++] = this.usesTable ? 0x40 : 0;
+    if (this.usesTable) this.statusOkAdded = this.added += 1;
+    return writeText(bytes, writeText(bytes, at, "grpc-status"), "0");
+  }
+
+  /** Writes `:status` and the content type of an answer that has only headers. @returns the offset behind them */
+  writeHeadersOfError(bytes: Buffer, at: number, httpStatus: number): number {
+    if (httpStatus === 200) return this.writeHeaders(bytes, at);
+    at = this.writeSizeUpdate(bytes, at);
+    at = writeInteger(bytes, at, 0, 0x0f, statusIndex);
+    at = writeText(bytes, at, String(httpStatus));
+    return this.writeContentType(bytes, at, false);
+  }
+
+  /** Writes a field that is spelled out and not indexed; Latin-1. @returns the offset behind it */
+  writeField(bytes: Buffer, at: number, name: string, value: string): number {
+    at = this.writeSizeUpdate(bytes, at);
+    bytes[at++] = 0;
+    return writeText(bytes, writeText(bytes, at, name), value);
+  }
+
+  private writeContentType(bytes: Buffer, at: number, isIndexed: boolean): number {
+    at = isIndexed
+      ? writeInteger(bytes, at, 0x40, 0x3f, contentTypeIndex)
+      : writeInteger(bytes, at, 0, 0x0f, contentTypeIndex);
+    return writeText(bytes, at, contentType);
+  }
+
+  /** The newest field has the first index after the static table's. */
+  private writeAdded(bytes: Buffer, at: number, added: number): number {
+    return writeInteger(bytes, at, 0x80, 0x7f, staticTable.length + 1 + this.added - added);
+  }
+
+  private writeSizeUpdate(bytes: Buffer, at: number): number {
+    if (!this.owesSizeUpdate) return at;
+    this.owesSizeUpdate = false;
+    this.contentTypeAdded = this.statusOkAdded = 0;
+    bytes[at] = 0x20; // nothing is in the table from here on (§4.2)
+    return at + 1;
+  }
+}
+
+const defaultTableBytes = 4_096;

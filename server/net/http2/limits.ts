@@ -1,0 +1,47 @@
+// The bounds of a connection, in one place. Each says what happens there.
+
+/** The largest payload of a frame that a client may send (RFC 9113 §4.2: the least that must be allowed). Beyond: FRAME_SIZE_ERROR. */
+export const maxFrameBytes = 16_384;
+
+/** The size of HPACK's dynamic table that a client may use. A client that sets more is closed: COMPRESSION_ERROR. */
+export const headerTableBytes = 4_096;
+
+/** Fields of one request, and their bytes by RFC 9113 §6.5.2 (32 for each field beside its text). Beyond: the stream is reset. */
+export const maxHeaderFields = 1_000;
+export const maxHeaderListBytes = 256 * 1024;
+
+/** Bytes, and CONTINUATION frames, of one header block as it is sent. Beyond: ENHANCE_YOUR_CALM. */
+export const maxHeaderBlockBytes = 256 * 1024;
+export const maxContinuations = 64;
+
+/** Streams at a time on a connection where no flag says less. One more is refused: the client may try it elsewhere. */
+export const maxStreams = 100_000;
+
+/** The flow-control windows that a client has on a stream, and on its connection. Beyond: FLOW_CONTROL_ERROR. */
+export const streamWindowBytes = 256 * 1024;
+export const connectionWindowBytes = 1024 * 1024;
+
+/** Bytes of requests that have not arrived whole, on one connection and on all. The stream that brings more is reset. */
+export const maxPartialBytes = 16 * 1024 * 1024;
+export const maxPartialBytesOfAll = 256 * 1024 * 1024;
+
+/** Bytes that are gathered for a connection before its client has taken those before; answers wait in their streams then. */
+export const maxGatheredBytes = 128 * 1024;
+
+/** Bytes gathered at which a connection is not read any more until its client takes some of them. */
+export const maxUnreadBytes = 256 * 1024;
+
+/** Streams that a client may reset before they are answered: at once, and per second after that. Beyond: ENHANCE_YOUR_CALM. */
+export const resetBurst = 10_000;
+export const resetsPerSecond = 1_000;
+
+/** SETTINGS, empty DATA, PRIORITY and unknown frames, all of which bring nothing: the same. */
+export const idleFrameBurst = 1_000;
+export const idleFramesPerSecond = 100;
+
+/** A header block that has begun, and is not complete after so long, ends its connection. */
+export const maxHeaderBlockMs = 30_000;
+
+/** Literal header fields that are remembered decoded, over all connections, and the bytes of one. Others are decoded each time. */
+export const cachedLiterals = 1_024;
+export const maxCachedLiteralBytes = 256;
