@@ -4,7 +4,13 @@ import { crc32 } from "node:zlib";
 import { Calls } from "../proto/index.js";
 import { decodePeerMessage, encodePeerMessage, type MemberId, type Outgoing, type PeerMessage } from "../raft/index.js";
 import type { PeerNetwork } from "../server/member/index.js";
-import { ChannelClosedError, type PeersOptions, type Refusal, type SnapshotChannel } from "../server/peers/index.js";
+import {
+  ChannelClosedError,
+  type PeersListener,
+  type PeersOptions,
+  type Refusal,
+  type SnapshotChannel,
+} from "../server/peers/index.js";
 import type { SeededRandom } from "./random.js";
 import type { SimProcess } from "./process.js";
 import { SimChannel, type ChannelSide } from "./sim-channel.js";
@@ -38,6 +44,8 @@ export interface Connected {
 }
 
 interface Endpoint extends Connected {
+  /** Undefined before it is opened. */
+  listener: PeersListener | undefined;
   isOpen: boolean;
 }
 
@@ -90,10 +98,11 @@ export class SimNetwork {
   /** The network of one life of a member. */
   connect(member: Connected): PeerNetwork {
     const { options } = member;
-    const endpoint: Endpoint = { ...member, isOpen: true };
+    const endpoint: Endpoint = { ...member, listener: undefined, isOpen: true };
     this.endpoints.set(options.self, endpoint);
     return {
-      open: async () => {
+      open: async (listener) => {
+        endpoint.listener = listener;
         await Promise.all(options.peers.map(({ id }) => this.open(endpoint, id)));
       },
       send: (messages) => this.send(endpoint, messages),
@@ -201,7 +210,7 @@ export class SimNetwork {
     link.called = to;
     to.process.receive(
       () =>
-        void to.options.admitPeer(self, incarnation).then((refusal) => {
+        void to.listener?.admitPeer(self, incarnation).then((refusal) => {
           if (link.called !== to || !link.from.isOpen) return;
           if (!this.canReach(link.from, to)) this.inVain(link);
           else if (refusal === undefined) this.opened(link, to);
@@ -211,9 +220,9 @@ export class SimNetwork {
   }
 
   private turnedAway(link: Link, { reason, isStale: isDisowned }: Refusal): void {
-    const { name, process, options } = link.from;
+    const { name, process, listener } = link.from;
     this.story.tell(`${name} is turned away: ${reason}`);
-    if (isDisowned) process.receive(() => link.from.isOpen && options.onFenced(reason));
+    if (isDisowned) process.receive(() => link.from.isOpen && listener?.onFenced(reason));
     this.inVain(link);
   }
 
@@ -230,7 +239,7 @@ export class SimNetwork {
     link.called = undefined;
     link.retryMs = firstRetryMs;
     link.missedKeepalives = 0;
-    link.from.process.receive(() => link.to === to && link.from.options.onLinkOpened(link.toId));
+    link.from.process.receive(() => link.to === to && link.from.listener?.onLinkOpened(link.toId));
     link.onTried();
     this.story.detail(`${link.from.name} is connected to ${to.name}`);
     // Who is called calls back at once, if it has to.
@@ -245,7 +254,7 @@ export class SimNetwork {
     this.story.detail(`the connection from ${from.name} to ${to.name} closes`);
     link.to = undefined;
     link.stalled = [];
-    from.process.receive(() => from.isOpen && from.options.onLinkClosed(to.options.self));
+    from.process.receive(() => from.isOpen && from.listener?.onLinkClosed(to.options.self));
     if (bothKnow) this.sayClosed(to, from);
     const retry = this.scheduler.after(link.retryMs, () => this.dial(link));
     link.cancelRetry = () => void (retry.run = undefined);
@@ -254,7 +263,7 @@ export class SimNetwork {
   private sayClosed(to: Endpoint, from: Endpoint): void {
     if (!this.passes(from, to)) return;
     this.scheduler.after(this.random.next() * maxFarewellMs, () =>
-      to.process.receive(() => to.isOpen && to.options.onLinkClosed(from.options.self)),
+      to.process.receive(() => to.isOpen && to.listener?.onLinkClosed(from.options.self)),
     );
   }
 
@@ -291,7 +300,7 @@ export class SimNetwork {
     );
     this.channels.push(channel);
     this.story.detail(`${from.name} has a channel to ${to.name} for a snapshot`);
-    to.process.receive(() => to.isOpen && to.options.onSnapshot(from.options.self, channel.accepted));
+    to.process.receive(() => to.isOpen && to.listener?.onSnapshot(from.options.self, channel.accepted));
     return channel.dialled;
   }
 
@@ -306,8 +315,8 @@ export class SimNetwork {
     for (const outgoing of messages) {
       const { to, message } = outgoing;
       const bytes = encodePeerMessage(message);
-      this.transmit(from, to, describe(message, bytes), ({ options }) =>
-        options.onMessage(from.options.self, decodePeerMessage(bytes)),
+      this.transmit(from, to, describe(message, bytes), ({ listener }) =>
+        listener?.onMessage(from.options.self, decodePeerMessage(bytes)),
       );
       from.onSend(outgoing);
     }
@@ -315,8 +324,8 @@ export class SimNetwork {
 
   private sendCalls(from: Endpoint, to: MemberId, calls: Calls): void {
     const bytes = Calls.encode(calls).finish();
-    this.transmit(from, to, `calls ${crc32(bytes)}`, ({ options }) =>
-      options.onCalls(from.options.self, Calls.decode(bytes)),
+    this.transmit(from, to, `calls ${crc32(bytes)}`, ({ listener }) =>
+      listener?.onCalls(from.options.self, Calls.decode(bytes)),
     );
   }
 

@@ -18,7 +18,7 @@ export interface MemberEnvironment {
   readonly onLeaderChange?: (status: CoreStatus) => void;
 }
 
-/** The links to the other members; what they bring comes through the options they were made with. */
+/** The links to the other members. */
 export type PeerNetwork = Pick<Peers, "open" | "send" | "sendCalls" | "openSnapshot" | "close">;
 
 /** Space on a disk that is not used up: it then goes on as soon as there is more, without having failed. */

@@ -10,7 +10,6 @@ import {
   type NodeListener,
   type Term,
 } from "../../raft/index.js";
-import type { Clock } from "../../platform/index.js";
 import type { KvStore } from "../../store/index.js";
 import { Applier, type CommandResults, type Membership } from "../replication/apply/index.js";
 import {
@@ -34,7 +33,7 @@ import {
 } from "../base/index.js";
 import { type LeaderCalls, LeaseKeeper, PeerCalls, serveLeaseCalls } from "../lease/index.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
-import type { Peer, PeersOptions } from "../peers/index.js";
+import type { Peer, PeersListener, PeersOptions } from "../peers/index.js";
 import { Snapshots } from "../snapshots/index.js";
 import { Teardown } from "./teardown.js";
 
@@ -90,7 +89,7 @@ export class Replica {
     this.applier = this.makeApplier();
     this.reads = this.makeReads();
     this.calls = this.makeCalls();
-    this.peers = options.connect({ ...this.identity(), ...this.peerEvents() });
+    this.peers = options.connect(this.peersOptions());
     this.transfer = this.makeTransfer();
     this.snapshots = this.makeSnapshots();
     this.node = this.makeNode();
@@ -119,6 +118,16 @@ export class Replica {
     const closed = this.options.teardown.close();
     this.publisher.stop();
     return closed;
+  }
+
+  /** Announces this incarnation to all reachable peers before this member votes: one of them may refuse it as stale. */
+  async announce(): Promise<void> {
+    let cancel: () => void = () => undefined;
+    const late = new Promise<void>(
+      (resolve) => (cancel = this.options.environment.clock.after(announceTimeoutMs, resolve)),
+    );
+    await Promise.race([this.peers.open(this.peerEvents()), late]);
+    cancel();
   }
 
   /** From now on this member votes, acknowledges and leads. */
@@ -201,24 +210,18 @@ export class Replica {
     });
   }
 
-  /** Who this member is to the others, and they to it. */
-  private identity(): Omit<PeersOptions, keyof PeerEvents> {
+  private peersOptions(): PeersOptions {
     const { environment, durable } = this.options;
     const { clusterId, memberId: self, peerIncarnations, applied } = durable;
-    return {
-      clusterId,
-      self,
-      incarnation: peerIncarnations.own,
-      peers: peersOf(applied.membership, self),
-      admitPeer: (member, incarnation) =>
-        peerIncarnations.admitPeer(member, incarnation, this.applier.lastStartOf(member)),
-      clock: environment.clock,
-      logger: environment.logger,
-    };
+    const peers = peersOf(applied.membership, self);
+    const { clock, logger } = environment;
+    return { clusterId, self, incarnation: peerIncarnations.own, peers, clock, logger };
   }
 
-  private peerEvents(): PeerEvents {
+  private peerEvents(): PeersListener {
     return {
+      admitPeer: (member, incarnation) =>
+        this.options.durable.peerIncarnations.admitPeer(member, incarnation, this.applier.lastStartOf(member)),
       onMessage: (from, message) => {
         if (this.takesPart) this.node.receiveMessage(from, message);
       },
@@ -321,11 +324,6 @@ export class Replica {
   }
 }
 
-type PeerEvents = Pick<
-  PeersOptions,
-  "onMessage" | "onCalls" | "onSnapshot" | "onFenced" | "onLinkOpened" | "onLinkClosed"
->;
-
 const heartbeatTicksOf = ({ heartbeatMs }: MemberConfig): number => Math.max(1, Math.round(heartbeatMs / tickMs));
 
 const createCore = (
@@ -388,7 +386,7 @@ const start = async (
   listener: ReplicaListener,
   teardown: Teardown,
 ): Promise<Replica> => {
-  const { clock, logger } = environment;
+  const { logger } = environment;
   let failure: Error | undefined;
   const onFailure = (error: Error): void => {
     failure ??= error;
@@ -409,16 +407,8 @@ const start = async (
     lastIndex: recovered.entries.at(-1)?.index ?? recovered.base.index,
     applied: applied.index,
   });
-  await announceToPeers(replica.peers, clock);
+  await replica.announce();
   if (failure !== undefined) throw failure;
   replica.takePart();
   return replica;
-};
-
-/** Announces this incarnation to all reachable peers before this member votes: one of them may refuse it as stale. */
-const announceToPeers = async (peers: PeerNetwork, clock: Clock): Promise<void> => {
-  let cancel: () => void = () => undefined;
-  const late = new Promise<void>((resolve) => (cancel = clock.after(announceTimeoutMs, resolve)));
-  await Promise.race([peers.open(), late]);
-  cancel();
 };

@@ -1,9 +1,7 @@
 import type { Socket } from "node:net";
-import type { Calls } from "../../proto/index.js";
 import type { Clock } from "../../platform/index.js";
-import { decodePeerMessage, MalformedMessageError, type MemberId, type PeerMessage } from "../../raft/index.js";
-import { type ClusterId, formatId } from "../base/index.js";
-import type { SnapshotChannel } from "./channel.js";
+import { decodePeerMessage, MalformedMessageError, type MemberId } from "../../raft/index.js";
+import { type ClusterId, formatId, type Logger, refusalCounter } from "../base/index.js";
 import { decodeCalls, isCallsFrame } from "./calls-frame.js";
 import { describeForeignProtocol } from "./foreign-protocol.js";
 import { FrameError, FrameReader, writeFrames } from "./frame.js";
@@ -14,35 +12,27 @@ import {
   peerProtocolVersion,
   keepaliveMs,
   type Hello,
-  type Incarnation,
   type Refusal,
 } from "./hello.js";
+import type { OutgoingLink } from "./outgoing-link.js";
+import type { PeersListener } from "./peers-listener.js";
 import { SocketChannel } from "./socket-channel.js";
 
 /** The largest message: more than any append, which is one entry of the largest proposal or a batch of small ones. */
 const maxMessageBytes = 512 * 1024 * 1024;
 const handshakeMs = 5_000;
 
+/** The number of refusal reasons remembered so that each is logged once. */
+const maxLoggedReasons = 16;
+
 /** The options of `IncomingLinks`. */
 export interface IncomingLinksOptions {
   readonly clusterId: ClusterId;
   readonly self: MemberId;
-  readonly isMember: (id: MemberId) => boolean;
-  /** Admits a member's incarnation, durably, or returns a refusal. */
-  readonly admitPeer: (member: MemberId, incarnation: Incarnation) => Promise<Refusal | undefined>;
   readonly clock: Clock;
-  /** The bound on connections without a valid hello; one more is closed at once and reported to `onTooManyUnknown`. */
+  readonly logger: Logger;
+  /** The bound on connections without a valid hello; one more is closed at once. */
   readonly maxUnknownConnections: number;
-  readonly onTooManyUnknown: () => void;
-  readonly onMessage: (from: MemberId, message: PeerMessage) => void;
-  readonly onCalls: (from: MemberId, calls: Calls) => void;
-  /** Reports a connection that will carry a snapshot. */
-  readonly onSnapshot: (from: MemberId, channel: SnapshotChannel) => void;
-  /** Reports an accepted link. */
-  readonly onOpened: (from: MemberId) => void;
-  readonly onClosed: (from: MemberId) => void;
-  /** Reports a refused hello, or bytes that no member sends. */
-  readonly onRefused: (reason: string) => void;
 }
 
 /** The connections from peers: one link per peer, where a newer one replaces an older, and connections for snapshots. */
@@ -50,14 +40,25 @@ export class IncomingLinks {
   private readonly links = new Map<MemberId, Socket>();
   private readonly snapshots = new Set<Socket>();
   private readonly unknown = new Set<Socket>();
+  private readonly countRefused: () => void;
+  private readonly loggedReasons: string[] = [];
   private closed = false;
 
-  constructor(private readonly options: IncomingLinksOptions) {}
+  /** @param outgoing the links to the other members; one is dialled at once when its peer connects */
+  constructor(
+    private readonly options: IncomingLinksOptions,
+    private readonly outgoing: ReadonlyMap<MemberId, Pick<OutgoingLink, "redial">>,
+    private readonly listener: PeersListener,
+  ) {
+    this.countRefused = refusalCounter(options.clock, (count) =>
+      options.logger.warn("closed peer connections: too many without a hello", { count }),
+    );
+  }
 
   /** Adds a connection that was accepted on the peer port. */
   accept(socket: Socket): void {
     if (this.closed || this.unknown.size >= this.options.maxUnknownConnections) {
-      if (!this.closed) this.options.onTooManyUnknown();
+      if (!this.closed) this.countRefused();
       socket.destroy();
       return;
     }
@@ -89,7 +90,7 @@ export class IncomingLinks {
         if (!(error instanceof FrameError || error instanceof MalformedMessageError)) throw error;
         const header = error instanceof FrameError && this.unknown.has(socket) ? error.header : undefined;
         const reason = (header && describeForeignProtocol(header)) ?? error.message;
-        this.options.onRefused(`closing a peer connection: ${reason}`);
+        this.logRefusal(`closing a peer connection: ${reason}`);
         socket.destroy();
       }
     });
@@ -115,13 +116,14 @@ export class IncomingLinks {
       stopKeepalives();
       if (this.links.get(from) !== socket) return;
       this.links.delete(from);
-      this.options.onClosed(from);
+      this.listener.onLinkClosed(from);
     });
-    this.options.onOpened(from);
+    // Dials back at once: the first message to a peer that has returned does not wait for the next attempt.
+    this.outgoing.get(from)?.redial();
     return (payload) => {
       if (this.links.get(from) !== socket) return;
-      if (isCallsFrame(payload)) this.options.onCalls(from, decodeCalls(payload));
-      else this.options.onMessage(from, decodePeerMessage(payload));
+      if (isCallsFrame(payload)) this.listener.onCalls(from, decodeCalls(payload));
+      else this.listener.onMessage(from, decodePeerMessage(payload));
     };
   }
 
@@ -129,21 +131,28 @@ export class IncomingLinks {
     this.snapshots.add(socket);
     socket.on("close", () => this.snapshots.delete(socket));
     const channel = new SocketChannel(socket, this.options.clock);
-    this.options.onSnapshot(from, channel);
+    this.listener.onSnapshot(from, channel);
     return (payload) => channel.push(payload);
   }
 
   private refuse(socket: Socket, hello: Hello | undefined, refusal: Refusal | undefined): void {
     const { reason = "", isStale = false } = refusal ?? {};
-    this.options.onRefused(isStale ? `member ${formatId(hello?.from ?? 0n)} is stale: ${reason}` : reason);
+    this.logRefusal(isStale ? `member ${formatId(hello?.from ?? 0n)} is stale: ${reason}` : reason);
     writeFrames(socket, [encodeAnswer(refusal)]);
     socket.end();
+  }
+
+  private logRefusal(reason: string): void {
+    if (this.loggedReasons.includes(reason)) return; // the peer retries every second; one line is enough
+    this.loggedReasons.push(reason);
+    if (this.loggedReasons.length > maxLoggedReasons) this.loggedReasons.shift();
+    this.options.logger.warn("refused a peer connection", { reason });
   }
 
   private async reasonToRefuse(hello: Hello | undefined): Promise<Refusal | undefined> {
     const reason = this.mismatchOf(hello);
     if (hello === undefined || reason !== "") return { reason, isStale: false };
-    return this.options.admitPeer(hello.from, hello.incarnation);
+    return this.listener.admitPeer(hello.from, hello.incarnation);
   }
 
   /** Returns the reason to refuse a hello by version or ids; empty if there is none. */
@@ -155,7 +164,7 @@ export class IncomingLinks {
       return `cluster ID mismatch: member ${formatId(hello.from)} is of cluster ${formatId(hello.clusterId)}, this one of ${formatId(this.options.clusterId)}`;
     if (hello.to !== this.options.self)
       return `member ID mismatch: ${formatId(hello.to)} is wanted, this is ${formatId(this.options.self)}`;
-    if (hello.from === this.options.self || !this.options.isMember(hello.from))
+    if (hello.from === this.options.self || !this.outgoing.has(hello.from))
       return `member ${formatId(hello.from)} is not another member of this cluster`;
     return "";
   }

@@ -2,5 +2,6 @@
 
 export { parsePeersFile, PeerIncarnations } from "./peer-incarnations.js";
 export { ChannelClosedError, type SnapshotChannel } from "./channel.js";
-export type { Refusal } from "./hello.js";
+export type { Incarnation, Refusal } from "./hello.js";
 export { Peers, type Peer, type PeersOptions } from "./peers.js";
+export type { PeersListener } from "./peers-listener.js";

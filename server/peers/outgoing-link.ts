@@ -1,8 +1,9 @@
 import type { Socket } from "node:net";
-import type { Address } from "../base/index.js";
+import { type Address, formatId, type Logger } from "../base/index.js";
 import { dial, type DialOptions } from "./dial.js";
 import { writeFrames } from "./frame.js";
 import { keepaliveMs, type Refusal } from "./hello.js";
+import type { PeersListener } from "./peers-listener.js";
 
 /** The bytes queued for a slow member; beyond them messages are dropped, as if the network had lost them. */
 const maxQueuedBytes = 64 * 1024 * 1024;
@@ -15,13 +16,11 @@ const maxMissedKeepalives = 3;
 export interface OutgoingLinkOptions extends DialOptions {
   /** The addresses of the member, tried in turn until one answers. */
   readonly addresses: readonly Address[];
-  /** Reports that the link is established; earlier messages may be lost. */
-  readonly onOpened: () => void;
-  /** Reports that an established link closed. */
-  readonly onClosed: () => void;
-  /** Reports a refused hello. The link is dialled again later. */
-  readonly onRefused: (refusal: Refusal) => void;
+  readonly logger: Logger;
 }
+
+/** Receives the events of a link. */
+type LinkListener = Pick<PeersListener, "onLinkOpened" | "onLinkClosed" | "onFenced">;
 
 /** The connection over which this member sends to one peer; dialled again until it is closed. */
 export class OutgoingLink {
@@ -32,6 +31,9 @@ export class OutgoingLink {
   private attempts = 0;
   private cancelRetry: (() => void) | undefined;
   private missedKeepalives = 0;
+  /** The reason of the last refusal, which is logged once. */
+  private refusedBecause: string | undefined;
+  private listener: LinkListener | undefined;
   private resolveTried: () => void = () => undefined;
 
   /** Resolves once the peer has answered, or each of its addresses was tried without an answer. */
@@ -44,36 +46,17 @@ export class OutgoingLink {
     return this.isEstablished;
   }
 
-  /** Dials the next address. */
-  open(): void {
-    if (this.closed) return;
-    const { addresses, clock } = this.options;
-    const address = addresses[this.attempts++ % addresses.length];
-    if (address === undefined) {
-      this.resolveTried();
-      return;
-    }
-    this.missedKeepalives = 0;
-    // Counted, not timed: a process that was frozen for a minute has missed one keepalive, not sixty.
-    const cancelWatch = clock.every(keepaliveMs, () => {
-      if (this.isEstablished && ++this.missedKeepalives > maxMissedKeepalives) socket.destroy();
-    });
-    const socket = dial(address, "messages", this.options, {
-      onAnswer: (refusal) => this.onAnswer(refusal),
-      onPayload: () => (this.missedKeepalives = 0),
-      onClosed: () => {
-        cancelWatch();
-        this.onSocketClosed();
-      },
-    });
-    this.socket = socket;
+  /** Dials the peer, and again whenever the link has closed. */
+  open(listener: LinkListener): void {
+    this.listener = listener;
+    this.dialNext(listener);
   }
 
   /** Dials at once instead of after the retry delay: the peer has just connected, so it is up. */
   redial(): void {
-    if (this.socket !== undefined) return; // connected, or about to be
+    if (this.socket !== undefined || this.listener === undefined) return; // connected, or about to be
     this.cancelRetry?.();
-    this.open();
+    this.dialNext(this.listener);
   }
 
   /** Sends payloads, each as a frame; without a link, or beyond the bound, they are dropped. */
@@ -91,27 +74,61 @@ export class OutgoingLink {
     this.resolveTried();
   }
 
-  private onAnswer(refusal: Refusal | undefined): void {
+  /** Dials the next address. */
+  private dialNext(listener: LinkListener): void {
+    if (this.closed) return;
+    const { addresses, clock } = this.options;
+    const address = addresses[this.attempts++ % addresses.length];
+    if (address === undefined) {
+      this.resolveTried();
+      return;
+    }
+    this.missedKeepalives = 0;
+    // Counted, not timed: a process that was frozen for a minute has missed one keepalive, not sixty.
+    const cancelWatch = clock.every(keepaliveMs, () => {
+      if (this.isEstablished && ++this.missedKeepalives > maxMissedKeepalives) socket.destroy();
+    });
+    const socket = dial(address, "messages", this.options, {
+      onAnswer: (refusal) => this.onAnswer(listener, refusal),
+      onPayload: () => (this.missedKeepalives = 0),
+      onClosed: () => {
+        cancelWatch();
+        this.onSocketClosed(listener);
+      },
+    });
+    this.socket = socket;
+  }
+
+  private onAnswer(listener: LinkListener, refusal: Refusal | undefined): void {
     if (refusal !== undefined) {
-      this.options.onRefused(refusal);
+      this.onRefused(listener, refusal);
       this.retryMs = longestRetryMs;
       this.socket?.destroy();
     } else {
       this.isEstablished = true;
       this.retryMs = firstRetryMs;
-      this.options.onOpened();
+      this.refusedBecause = undefined;
+      listener.onLinkOpened(this.options.to);
     }
     this.resolveTried();
   }
 
-  private onSocketClosed(): void {
+  private onRefused(listener: LinkListener, { reason, isStale }: Refusal): void {
+    const { to, logger } = this.options;
+    if (isStale) listener.onFenced(reason);
+    if (this.refusedBecause === reason) return; // the link is dialled every second; one line is enough
+    this.refusedBecause = reason;
+    logger.warn("peer refused connection", { peer: formatId(to), reason });
+  }
+
+  private onSocketClosed(listener: LinkListener): void {
     const wasEstablished = this.isEstablished;
     this.isEstablished = false;
     this.socket = undefined;
     if (this.attempts >= this.options.addresses.length) this.resolveTried();
     if (this.closed) return;
-    this.cancelRetry = this.options.clock.after(this.retryMs, () => this.open());
+    this.cancelRetry = this.options.clock.after(this.retryMs, () => this.dialNext(listener));
     this.retryMs = Math.min(this.retryMs * 2, longestRetryMs);
-    if (wasEstablished) this.options.onClosed();
+    if (wasEstablished) listener.onLinkClosed(this.options.to);
   }
 }

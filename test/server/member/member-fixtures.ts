@@ -8,6 +8,7 @@ import { systemClock } from "../../../platform/index.js";
 import { configFromFlags, defaultFlags, type MemberConfig, type ServerFlags } from "../../../server/config/config.js";
 import { createLogger, type Logger } from "../../../server/base/logger.js";
 import type { MemberEnvironment } from "../../../server/member/parts.js";
+import type { Incarnation, PeersListener } from "../../../server/peers/index.js";
 
 /** A directory of the test's own, gone after it. Short: a unix socket's path takes about 100 bytes. */
 export const temporaryDirectory = async (t: TestContext): Promise<string> => {
@@ -54,8 +55,16 @@ export const quietEnvironment = (): MemberEnvironment & { readonly lines: readon
 };
 
 /** For links between members of which nobody has forgotten anything. */
-export const knownPeer = {
-  incarnation: { directory: 1n, start: 1, run: 1n },
+export const knownIncarnation: Incarnation = { directory: 1n, start: 1, run: 1n };
+
+/** Admits every peer, and expects nothing but messages and what a test replaces. */
+export const peersListener = (own: Partial<PeersListener> = {}): PeersListener => ({
   admitPeer: () => Promise.resolve(undefined),
-  onFenced: (reason: string) => assert.fail(reason),
-};
+  onMessage: () => undefined,
+  onCalls: () => assert.fail("a call"),
+  onSnapshot: () => assert.fail("a snapshot"),
+  onFenced: (reason) => assert.fail(reason),
+  onLinkOpened: () => undefined,
+  onLinkClosed: () => undefined,
+  ...own,
+});

@@ -12,7 +12,7 @@ import {
 } from "../../../raft/index.js";
 import { StaleDirectoryError } from "../../../server/base/errors.js";
 import { ProcessParts, type PeerNetwork } from "../../../server/member/parts.js";
-import type { PeersOptions } from "../../../server/peers/peers.js";
+import type { PeersListener, PeersOptions } from "../../../server/peers/index.js";
 import { openReplica, type Replica } from "../../../server/member/replica.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
@@ -20,13 +20,15 @@ import { VirtualClock } from "../../../testing/virtual-clock.js";
 /** A network in which the test plays all peers. */
 class Others {
   readonly sent: Outgoing[] = [];
-  /** How this member was made known to them; there once it dials. */
-  options: PeersOptions | undefined;
+  /** The member that dialled them; undefined before. */
+  listener: PeersListener | undefined;
+  private peers: PeersOptions["peers"] = [];
   private answer: () => void = () => undefined;
 
   readonly connect = (options: PeersOptions): PeerNetwork => ({
-    open: () => {
-      this.options = options;
+    open: (listener) => {
+      this.peers = options.peers;
+      this.listener = listener;
       return new Promise((resolve) => (this.answer = resolve));
     },
     send: (messages) => void this.sent.push(...messages),
@@ -36,7 +38,7 @@ class Others {
   });
 
   get ids(): readonly MemberId[] {
-    return this.options?.peers.map(({ id }) => id) ?? [];
+    return this.peers.map(({ id }) => id);
   }
 
   /** All have answered. */
@@ -54,7 +56,7 @@ class Others {
       lastTerm: 6 as Term,
       transfer: false,
     };
-    this.options?.onMessage(from, vote);
+    this.listener?.onMessage(from, vote);
   }
 
   get votes(): readonly PeerMessage[] {
@@ -77,7 +79,7 @@ const starting = async (t: TestContext) => {
     onStatusChange: () => undefined,
   });
   opening.catch(() => undefined); // the test looks, later
-  while (others.options === undefined) await new Promise((resolve) => setImmediate(resolve));
+  while (others.listener === undefined) await new Promise((resolve) => setImmediate(resolve));
   return { others, clock, opening, failures };
 };
 
@@ -112,7 +114,7 @@ test("peers that do not answer delay a start by one second", async (t) => {
 test("a member refused as stale by one peer does not start and has sent nothing", async (t) => {
   const { others, opening, failures } = await starting(t);
   others.askForVote();
-  others.options?.onFenced("started once, member b has seen 2 starts");
+  others.listener?.onFenced("started once, member b has seen 2 starts");
   others.allAnswer();
   await assert.rejects(opening, StaleDirectoryError);
   assert.deepEqual(others.sent, []);
@@ -123,6 +125,6 @@ test("a member refused as stale after its start stops", async (t) => {
   const { others, opening, failures } = await starting(t);
   others.allAnswer();
   close(t, await opening);
-  others.options?.onFenced("started once, member b has seen 2 starts");
+  others.listener?.onFenced("started once, member b has seen 2 starts");
   assert.match(failures[0]?.message ?? "", /stale data directory: started once, member b has seen 2 starts/);
 });

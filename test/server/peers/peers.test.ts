@@ -10,8 +10,9 @@ import { describeForeignProtocol } from "../../../server/peers/foreign-protocol.
 import { FrameError, frameHeader, FrameReader } from "../../../server/peers/frame.js";
 import { decodeHello, encodeHello, peerProtocolVersion } from "../../../server/peers/hello.js";
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
-import { Peers, type PeersOptions } from "../../../server/peers/peers.js";
-import { knownPeer, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+import { Peers, type Peer } from "../../../server/peers/peers.js";
+import type { PeersListener } from "../../../server/peers/peers-listener.js";
+import { knownIncarnation, peersListener, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
 import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 const frame = (payload: Uint8Array): Buffer => Buffer.concat([frameHeader(payload), payload]);
@@ -142,40 +143,45 @@ const listenAt = (t: TestContext, path: string, accept: (socket: Socket) => void
 
 interface TestMember {
   readonly peers: Peers;
+  /** Opens its links. */
+  readonly open: () => Promise<void>;
   readonly messages: Arrivals<readonly [MemberId, PeerMessage]>;
   readonly closed: Arrivals<MemberId>;
   readonly lines: readonly { readonly msg: string; readonly reason?: unknown }[];
 }
 
-/** A member with links to the others in `directory`; it does not dial before `open`. */
+/** A member with links to the others in `directory`; it neither dials nor accepts before `open`. */
 const testMember = async (
   t: TestContext,
   directory: string,
   self: MemberId,
-  own: Partial<PeersOptions> = {},
+  own: Partial<PeersListener> & { readonly peers?: readonly Peer[] } = {},
 ): Promise<TestMember> => {
   const messages = new Arrivals<readonly [MemberId, PeerMessage]>();
   const closed = new Arrivals<MemberId>();
   const { logger, lines } = recordingLogger();
+  const {
+    peers: others = [toMemberId(1n), toMemberId(2n)]
+      .filter((id) => id !== self)
+      .map((id): Peer => ({ id, addresses: [{ kind: "unix", path: join(directory, String(id)) }] })),
+    ...events
+  } = own;
   const peers = new Peers({
-    ...knownPeer,
+    incarnation: knownIncarnation,
     clusterId: toClusterId(9n),
     self,
-    peers: [toMemberId(1n), toMemberId(2n)]
-      .filter((id) => id !== self)
-      .map((id) => ({ id, addresses: [{ kind: "unix", path: join(directory, String(id)) }] })),
+    peers: others,
     clock: systemClock,
     logger,
+  });
+  const listener = peersListener({
     onMessage: (from, message) => messages.push([from, message]),
-    onCalls: () => assert.fail("a call"),
-    onSnapshot: () => assert.fail("a snapshot"),
-    onLinkOpened: () => undefined,
     onLinkClosed: closed.push,
-    ...own,
+    ...events,
   });
   t.after(() => peers.close());
   await listenAt(t, join(directory, String(self)), (socket) => peers.accept(socket));
-  return { peers, messages, closed, lines };
+  return { peers, open: () => peers.open(listener), messages, closed, lines };
 };
 
 /** Sends until the first message arrives: a link that is not up yet loses them, as a network may. */
@@ -190,8 +196,8 @@ test("members send over the links that they dialled, in order, and report a clos
   const directory = await temporaryDirectory(t);
   const one = await testMember(t, directory, toMemberId(1n));
   const two = await testMember(t, directory, toMemberId(2n));
-  void one.peers.open();
-  void two.peers.open();
+  void one.open();
+  void two.open();
   await until(
     () => one.peers.send([{ to: toMemberId(2n), message: beat(0) }]),
     () => two.messages.size > 0,
@@ -212,8 +218,9 @@ test("members send over the links that they dialled, in order, and report a clos
 test("a link is dialled until the peer is up, and again after it was down", async (t) => {
   const directory = await temporaryDirectory(t);
   const one = await testMember(t, directory, toMemberId(1n));
-  void one.peers.open(); // nobody listens yet
+  void one.open(); // nobody listens yet
   const two = await testMember(t, directory, toMemberId(2n));
+  void two.open();
   const deliver = (): Promise<void> =>
     until(
       () => one.peers.send([{ to: toMemberId(2n), message: beat(1) }]),
@@ -226,26 +233,24 @@ test("a link is dialled until the peer is up, and again after it was down", asyn
 });
 
 /** Incoming links as member 1 of cluster 9 has them, and a way to dial them. */
-const incoming = async (t: TestContext, admitPeer: PeersOptions["admitPeer"] = knownPeer.admitPeer) => {
+const incoming = async (t: TestContext, admission: Partial<Pick<PeersListener, "admitPeer">> = {}) => {
   const directory = await temporaryDirectory(t);
   const messages = new Arrivals<readonly [MemberId, PeerMessage]>();
   const closed = new Arrivals<MemberId>();
-  const refusals: string[] = [];
-  const links = new IncomingLinks({
-    clusterId: toClusterId(9n),
-    self: toMemberId(1n),
-    isMember: (id) => id === 2n || id === 3n,
-    clock: systemClock,
-    onMessage: (from, message) => messages.push([from, message]),
-    onCalls: () => assert.fail("a call"),
-    onSnapshot: () => assert.fail("a snapshot"),
-    onOpened: () => undefined,
-    onClosed: closed.push,
-    onRefused: (reason) => refusals.push(reason),
-    maxUnknownConnections: 2,
-    onTooManyUnknown: () => refusals.push("too many"),
-    admitPeer,
-  });
+  const { logger, lines } = recordingLogger();
+  const other = { redial: () => undefined };
+  const links = new IncomingLinks(
+    { clusterId: toClusterId(9n), self: toMemberId(1n), clock: systemClock, logger, maxUnknownConnections: 2 },
+    new Map([
+      [toMemberId(2n), other],
+      [toMemberId(3n), other],
+    ]),
+    peersListener({
+      onMessage: (from, message) => messages.push([from, message]),
+      onLinkClosed: closed.push,
+      ...admission,
+    }),
+  );
   t.after(() => links.close());
   const path = join(directory, "s");
   await listenAt(t, path, (socket) => links.accept(socket));
@@ -268,15 +273,15 @@ const incoming = async (t: TestContext, admitPeer: PeersOptions["admitPeer"] = k
       clusterId: toClusterId(9n),
       from: toMemberId(2n),
       to: toMemberId(1n),
-      incarnation: knownPeer.incarnation,
+      incarnation: knownIncarnation,
       purpose: "messages",
       ...changes,
     });
-  return { links, messages, closed, refusals, dial, hello };
+  return { links, messages, closed, lines, dial, hello };
 };
 
 test("a refused hello is answered with the reason, and the connection closes", async (t) => {
-  const { dial, hello, refusals } = await incoming(t);
+  const { dial, hello, lines } = await incoming(t);
   const otherVersion = hello();
   otherVersion.writeUInt16BE(peerProtocolVersion + 1, "minietcd-peer\0".length);
   const strangers: [first: Buffer, reason: RegExp][] = [
@@ -298,29 +303,31 @@ test("a refused hello is answered with the reason, and the connection closes", a
     assert.match(await answer, reason);
     await gone;
   }
-  assert.equal(refusals.length, strangers.length);
+  assert.equal(lines.length, strangers.length);
 });
 
 test("messages after a refusal are ignored", async (t) => {
-  const { dial, hello, refusals, messages } = await incoming(t);
+  const { dial, hello, lines, messages } = await incoming(t);
   const many = Buffer.concat(Array.from({ length: 20 }, () => frame(hello({ clusterId: toClusterId(8n) }))));
   const { answer, gone } = dial(Buffer.concat([many, frame(hello())]));
   assert.match(await answer, /cluster ID mismatch/);
   await gone;
-  assert.equal(refusals.length, 1);
+  assert.equal(lines.length, 1);
   assert.equal(messages.size, 0);
 });
 
 test("messages are read after the answer, which waits until the incarnation is durable", async (t) => {
   const met = new Arrivals<readonly unknown[]>();
   let remembered: () => void = () => undefined;
-  const { dial, hello, messages } = await incoming(t, (member, incarnation) => {
-    met.push([member, incarnation]);
-    return new Promise((resolve) => (remembered = () => resolve(undefined)));
+  const { dial, hello, messages } = await incoming(t, {
+    admitPeer: (member, incarnation) => {
+      met.push([member, incarnation]);
+      return new Promise((resolve) => (remembered = () => resolve(undefined)));
+    },
   });
   const early = frame(encodePeerMessage(beat(1)));
   const { answer, socket } = dial(Buffer.concat([frame(hello()), early]));
-  assert.deepEqual(await met.next(), [2n, knownPeer.incarnation]);
+  assert.deepEqual(await met.next(), [2n, knownIncarnation]);
   remembered();
   assert.equal(await answer, "");
   socket.write(frame(encodePeerMessage(beat(2))));
@@ -331,9 +338,10 @@ test("a stale member is fenced before it takes part, and named in the log", asyn
   const directory = await temporaryDirectory(t);
   const refusal = { reason: "started once, member 2 has seen 3 starts", isStale: true };
   const two = await testMember(t, directory, toMemberId(2n), { admitPeer: () => Promise.resolve(refusal) });
+  void two.open();
   const fenced = new Arrivals<string>();
   const one = await testMember(t, directory, toMemberId(1n), { onFenced: fenced.push });
-  await one.peers.open();
+  await one.open();
   assert.equal(fenced.size, 1, "by the time at which everybody was asked");
   assert.equal(await fenced.next(), refusal.reason);
   one.peers.send([{ to: toMemberId(2n), message: beat(1) }]);
@@ -346,12 +354,13 @@ test("repeated refusals of the same reasons are logged once each", async (t) => 
   const directory = await temporaryDirectory(t);
   const reasons = ["this", "that", "this", "that", "this"];
   const admitPeer = () => Promise.resolve({ reason: reasons.shift() ?? "", isStale: false });
-  const one = await testMember(t, directory, toMemberId(1n), { admitPeer: admitPeer });
+  const one = await testMember(t, directory, toMemberId(1n), { admitPeer });
+  void one.open();
   const hello = encodeHello({
     clusterId: toClusterId(9n),
     from: toMemberId(2n),
     to: toMemberId(1n),
-    incarnation: knownPeer.incarnation,
+    incarnation: knownIncarnation,
     purpose: "messages",
   });
   while (reasons.length > 0) {
@@ -369,6 +378,7 @@ test("repeated refusals of the same reasons are logged once each", async (t) => 
 test("open resolves once each peer has answered or was tried at each address", async (t) => {
   const directory = await temporaryDirectory(t);
   const two = await testMember(t, directory, toMemberId(2n));
+  void two.open();
   const address = (name: string) => ({ kind: "unix", path: join(directory, name) }) as const;
   const opened: MemberId[] = [];
   const one = await testMember(t, directory, toMemberId(1n), {
@@ -378,7 +388,7 @@ test("open resolves once each peer has answered or was tried at each address", a
     ],
     onLinkOpened: (peer) => opened.push(peer),
   });
-  await one.peers.open();
+  await one.open();
   assert.deepEqual(opened, [2n]);
   two.peers.close();
 });
@@ -420,13 +430,16 @@ test("unknown connections are bounded", async (t) => {
 });
 
 test("connections beyond maxUnknownConnections are closed at once; established ones do not count", async (t) => {
-  const { dial, hello, refusals } = await incoming(t);
+  const { dial, hello, lines } = await incoming(t);
   const member = dial(frame(hello()));
   assert.equal(await member.answer, "");
   const silent = [dial(Buffer.alloc(0)), dial(Buffer.alloc(0))];
   const tooMany = dial(frame(hello({ from: toMemberId(3n) })));
   assert.equal(await tooMany.answer, "closed without an answer");
-  assert.deepEqual(refusals, ["too many"]);
+  assert.deepEqual(
+    lines.map(({ msg, count }) => [msg, count]),
+    [["closed peer connections: too many without a hello", 1]],
+  );
   silent[0]?.socket.destroy();
   await silent[0]?.gone;
   for (;;) {

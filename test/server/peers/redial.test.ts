@@ -8,7 +8,7 @@ import { systemClock, type Clock } from "../../../platform/index.js";
 import type { LogIndex, MemberId, Term } from "../../../raft/index.js";
 import { createLogger } from "../../../server/index.js";
 import { Peers } from "../../../server/peers/peers.js";
-import { knownPeer } from "../member/member-fixtures.js";
+import { knownIncarnation, peersListener } from "../member/member-fixtures.js";
 import { eventually, within } from "../../support/deadline.js";
 import { toClusterId } from "../../../testing/ids.js";
 
@@ -29,31 +29,26 @@ test("a peer that returns is dialled when it connects, not at the next attempt",
   // The time of the next attempt never comes; the first timer is the handshake's, the second the retry's.
   let timers = 0;
   const clock: Clock = { ...systemClock, after: () => (++timers === 2 && gaveUp(), () => undefined) };
-  const peersOf = (self: MemberId, other: MemberId, onMessage: () => void): Peers =>
+  const peersOf = (self: MemberId, other: MemberId): Peers =>
     new Peers({
-      ...knownPeer,
+      incarnation: knownIncarnation,
       clusterId: toClusterId(7n),
       self,
       peers: [{ id: other, addresses: [{ kind: "unix", path: join(folder, `${other}`) }] }],
       clock,
       logger,
-      onMessage,
-      onCalls: () => undefined,
-      onSnapshot: () => undefined,
-      onLinkOpened: () => undefined,
-      onLinkClosed: () => undefined,
     });
   let heard = 0;
-  const here = peersOf(ids.here, ids.away, () => undefined);
-  const away = peersOf(ids.away, ids.here, () => heard++);
+  const here = peersOf(ids.here, ids.away);
+  const away = peersOf(ids.away, ids.here);
   const servers: Server[] = [];
   try {
     servers.push(await listenAt(join(folder, `${ids.here}`), here));
-    void here.open();
+    void here.open(peersListener());
     await within(5_000, "a first attempt that fails", dialFailed);
 
     servers.push(await listenAt(join(folder, `${ids.away}`), away));
-    void away.open();
+    void away.open(peersListener({ onMessage: () => heard++ }));
     await eventually(5_000, "a message to the member that came back", () => {
       here.send([{ to: ids.away, message: heartbeat }]);
       return heard > 0 ? true : undefined;

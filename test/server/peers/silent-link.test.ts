@@ -8,7 +8,7 @@ import { frameHeader } from "../../../server/peers/frame.js";
 import { keepaliveMs } from "../../../server/peers/hello.js";
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
 import { OutgoingLink } from "../../../server/peers/outgoing-link.js";
-import { knownPeer, temporaryDirectory } from "../member/member-fixtures.js";
+import { knownIncarnation, peersListener, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
@@ -20,17 +20,22 @@ const until = async (holds: () => boolean): Promise<void> => {
 const linkTo = (path: string, clock: VirtualClock) => {
   const count = { opened: 0, closed: 0 };
   const link = new OutgoingLink({
-    incarnation: knownPeer.incarnation,
+    incarnation: knownIncarnation,
     clusterId: toClusterId(1n),
     from: toMemberId(1n),
     to: toMemberId(2n),
     addresses: [{ kind: "unix", path }],
     clock,
-    onOpened: () => (count.opened += 1),
-    onClosed: () => (count.closed += 1),
-    onRefused: ({ reason }) => assert.fail(reason),
+    logger: recordingLogger().logger,
   });
-  return { link, count };
+  const open = (): void =>
+    link.open(
+      peersListener({
+        onLinkOpened: () => (count.opened += 1),
+        onLinkClosed: () => (count.closed += 1),
+      }),
+    );
+  return { link, open, count };
 };
 
 test("a link without keepalives is dialled again; one with keepalives is kept", async (t) => {
@@ -43,13 +48,13 @@ test("a link without keepalives is dialled again; one with keepalives is kept", 
   });
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const clock = new VirtualClock();
-  const { link, count } = linkTo(path, clock);
+  const { link, open, count } = linkTo(path, clock);
   t.after(() => {
     link.close();
     for (const socket of accepted) socket.destroy();
     server.close();
   });
-  link.open();
+  open();
   await until(() => link.isUp);
 
   for (let second = 0; second < 10; second++) {
@@ -73,31 +78,21 @@ test("a link without keepalives is dialled again; one with keepalives is kept", 
 test("an incoming link is sent keepalives until it closes", async (t) => {
   const path = join(await temporaryDirectory(t), "s");
   const clock = new VirtualClock();
-  const ignore = (): void => undefined;
-  const links = new IncomingLinks({
-    admitPeer: knownPeer.admitPeer,
-    clusterId: toClusterId(1n),
-    self: toMemberId(2n),
-    isMember: (id) => id === 1n,
-    clock,
-    onMessage: ignore,
-    onCalls: ignore,
-    onSnapshot: () => assert.fail("a snapshot"),
-    onOpened: ignore,
-    onClosed: ignore,
-    onRefused: (reason) => assert.fail(reason),
-    maxUnknownConnections: 1,
-    onTooManyUnknown: () => assert.fail("too many"),
-  });
+  const { logger, lines } = recordingLogger();
+  const links = new IncomingLinks(
+    { clusterId: toClusterId(1n), self: toMemberId(2n), clock, logger, maxUnknownConnections: 1 },
+    new Map([[toMemberId(1n), { redial: () => undefined }]]),
+    peersListener(),
+  );
   const server = createServer((socket) => links.accept(socket));
   await new Promise<void>((resolve) => server.listen(path, resolve));
-  const { link, count } = linkTo(path, clock);
+  const { link, open, count } = linkTo(path, clock);
   t.after(() => {
     link.close();
     links.close();
     server.close();
   });
-  link.open();
+  open();
   await until(() => link.isUp);
   for (let second = 0; second < 20; second++) {
     clock.advance(keepaliveMs);
@@ -108,4 +103,5 @@ test("an incoming link is sent keepalives until it closes", async (t) => {
   await until(() => count.closed === 1);
   link.close();
   assert.equal(clock.pendingTimers, 0);
+  assert.deepEqual(lines, []);
 });

@@ -9,7 +9,7 @@ import { frameHeader } from "../../../server/peers/frame.js";
 import { encodeHello } from "../../../server/peers/hello.js";
 import { Peers } from "../../../server/peers/peers.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
-import { knownPeer, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+import { knownIncarnation, peersListener, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
 import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 interface End {
@@ -25,20 +25,26 @@ const member = async (t: TestContext, directory: string, self: MemberId, cluster
   const accepted: { readonly from: MemberId; readonly channel: SnapshotChannel }[] = [];
   const { logger, lines } = recordingLogger();
   const peers = new Peers({
-    ...knownPeer,
+    incarnation: knownIncarnation,
     clusterId,
     self,
     peers: [toMemberId(1n), toMemberId(2n)]
       .filter((id) => id !== self)
-      .map((id) => ({ id, addresses: [{ kind: "unix", path: join(directory, String(id)) }] })),
+      // Member 1 is never dialled: there are no links, only channels.
+      .map((id) => ({ id, addresses: id === 1n ? [] : [{ kind: "unix", path: join(directory, String(id)) }] })),
     clock: systemClock,
     logger,
-    onMessage: () => assert.fail("a message"),
-    onCalls: () => assert.fail("a call"),
-    onSnapshot: (from, channel) => accepted.push({ from, channel }),
-    onLinkOpened: () => undefined,
-    onLinkClosed: () => undefined,
   });
+  // Member 1 opens channels, which takes no listener.
+  if (self !== 1n)
+    void peers.open(
+      peersListener({
+        onMessage: () => assert.fail("a message"),
+        onSnapshot: (from, channel) => accepted.push({ from, channel }),
+        onLinkOpened: () => assert.fail("a link"),
+        onLinkClosed: () => assert.fail("a closed link"),
+      }),
+    );
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
     sockets.push(socket);
@@ -61,7 +67,7 @@ const hello = encodeHello({
   clusterId: toClusterId(9n),
   from: toMemberId(1n),
   to: toMemberId(2n),
-  incarnation: knownPeer.incarnation,
+  incarnation: knownIncarnation,
   purpose: "snapshot",
 });
 
@@ -155,7 +161,7 @@ test("a damaged frame ends the channel and is logged", async (t) => {
   assert.match(String(two.lines.at(-1)?.reason), /frame with a wrong checksum/);
 });
 
-test("a channel is no link: neither end reports a link opened or closed", async (t) => {
+test("a channel is no link: the accepting member reports no link opened or closed", async (t) => {
   const { one, two, here } = await opened(t); // a message, or an opened link, would fail the test
   here.close("done");
   await until(() => two.sockets.every(({ destroyed }) => destroyed));
