@@ -14,8 +14,12 @@ export {
 } from "../platform/index.js";
 export { decodePeerMessage, encodePeerMessage, MalformedMessageError } from "./codec/index.js";
 export {
+  Configuration,
+  type ConfigurationMember,
   type CoreOptions,
   type CoreStatus,
+  type CommandEntry,
+  type ConfigurationEntry,
   type Entry,
   type HardState,
   type LogIndex,

@@ -1,7 +1,8 @@
-// The encoding of entries. A run of entries is a stretch of one log: indexes count up by one and terms never fall. A run stores
+// The encoding of entries: how far the term rises, the kind, then a command's data or a configuration's members. A run of entries is a stretch of one log: indexes count up by one and terms never fall. A run stores
 // only how far each term is above the one before, so every decoded run is such a stretch.
-import type { Entry, LogIndex, Term } from "../core/index.js";
+import type { Entry, LogIndex, LogPosition, Term } from "../core/index.js";
 import type { ByteReader, ByteWriter } from "./bytes.js";
+import { readConfiguration, writeConfiguration } from "./configuration.js";
 
 /** The entry before a run: `index` is one less than the first entry's, `term` is at most its term. */
 export interface RunStart {
@@ -9,7 +10,10 @@ export interface RunStart {
   readonly term: number;
 }
 
-/** The size of the smallest entry, a no-op in the term of the entry before: one byte of term, one of length. */
+/** The number of each kind on the wire and on disk. A number is never used for another kind. */
+const kindCode = { empty: 1, command: 2, configuration: 3 } as const satisfies Record<Entry["kind"], number>;
+
+/** The size of the smallest entry, an empty one in the term of the entry before: one byte of term, one of kind. */
 const minEntryBytes = 2;
 
 /** Writes `entries` as the run that follows `start`; the reader needs the same `start`. */
@@ -20,12 +24,14 @@ export const writeRun = (writer: ByteWriter, entries: readonly Entry[], start: R
     if (entry.index !== index + 1 || entry.term < term)
       throw new RangeError(`Cannot encode entry ${entry.index} of term ${entry.term} after ${index} of term ${term}`);
     writer.writeNumber(entry.term - term);
-    writer.writeBytes(entry.data);
+    writer.writeByte(kindCode[entry.kind]);
+    if (entry.kind === "command") writer.writeBytes(entry.data);
+    else if (entry.kind === "configuration") writeConfiguration(writer, entry.configuration);
     ({ index, term } = entry);
   }
 };
 
-/** Reads a run written with the same `start`. The entries' data are views into the message. @throws MalformedMessageError */
+/** Reads a run written with the same `start`. Commands are views into the message. @throws MalformedMessageError */
 export const readRun = (reader: ByteReader, start: RunStart): Entry[] => {
   const count = reader.readNumber();
   if (count * minEntryBytes > reader.remaining)
@@ -37,9 +43,23 @@ export const readRun = (reader: ByteReader, start: RunStart): Entry[] => {
     index += 1;
     term += reader.readNumber();
     if (term > Number.MAX_SAFE_INTEGER) throw reader.malformedError("a term beyond 2^53 - 1");
-    entries.push({ index: index as LogIndex, term: term as Term, data: reader.bytes() });
+    entries.push(readContent(reader, { index: index as LogIndex, term: term as Term }));
   }
   return entries;
+};
+
+const readContent = (reader: ByteReader, position: LogPosition): Entry => {
+  const code = reader.readByte();
+  switch (code) {
+    case kindCode.empty:
+      return { kind: "empty", ...position };
+    case kindCode.command:
+      return { kind: "command", ...position, data: reader.bytes() };
+    case kindCode.configuration:
+      return { kind: "configuration", ...position, configuration: readConfiguration(reader) };
+    default:
+      throw reader.malformedError(`entry ${position.index} is of unknown kind ${code}`);
+  }
 };
 
 /** Writes `entries` together with their start. */

@@ -1,6 +1,5 @@
 import type { ClientAnswers } from "./client-answers.js";
 import { ForwardedReads } from "./forwarded-reads.js";
-import { invariant } from "./invariant.js";
 import type { Leadership } from "./leadership.js";
 import type { Outbox } from "./outbox.js";
 import { noMember, type MemberId } from "./ids.js";
@@ -44,7 +43,6 @@ export class ClientRequests {
 
   /** Appends a proposal if this member leads, forwards it to the known leader, or refuses it. */
   propose({ proposal, data }: { proposal: number; data: Uint8Array }, { leadership, leader }: Route): void {
-    invariant(data.length > 0, "an empty proposal: that is what a leader's no-op looks like");
     if (leadership !== undefined) {
       const reason = leadership.propose(data);
       if (reason !== undefined) this.answers.refuse("proposal", proposal, reason);

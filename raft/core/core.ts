@@ -292,7 +292,7 @@ export class RaftCore {
         return;
       case "forwardedProposal":
         // There is no negative acknowledgement: the sender retransmits until its deadline, as the message may also be lost.
-        if (message.data.length > 0) this.leaderRole.leadership?.propose(message.data);
+        this.leaderRole.leadership?.propose(message.data);
         return;
       case "forwardedRead":
         this.leaderRole.leadership?.readIndex({ from, request: message.request }); // refused without an answer: the sender expires the read

@@ -1,8 +1,16 @@
 // The Raft algorithm: pure and stepped by hand. Imports nothing.
 
+export {
+  Configuration,
+  ConfigurationHistory,
+  type ConfigurationMember,
+  type PlacedConfiguration,
+} from "./configuration.js";
 export { RaftCore, type CoreOptions, type RecoveredState } from "./core.js";
 export { logStart, noMember, type LogIndex, type LogPosition, type MemberId, type Term } from "./ids.js";
 export type {
+  ConfigurationEntry,
+  CommandEntry,
   CoreStatus,
   Entry,
   HardState,

@@ -8,7 +8,7 @@ import type { Outbox } from "./outbox.js";
 import { Progress } from "./progress.js";
 import { quorumSize, quorumValue } from "./quorum.js";
 import { ReadRounds, type PendingRead } from "./read-rounds.js";
-import type { LogIndex, MemberId, Term } from "./ids.js";
+import type { LogIndex, LogPosition, MemberId, Term } from "./ids.js";
 import type { AppendReply, Heartbeat, HeartbeatReply, RefusalReason } from "./types.js";
 
 /** The parts of the core that a leadership reads and changes. */
@@ -58,7 +58,7 @@ export class Leadership {
     this.votersScratch = new Float64Array(parts.voters.length);
     const followers = parts.voters.filter((voter) => voter !== this.id);
     this.followers = new Map(followers.map((follower) => [follower, new Progress(this.log, 0)]));
-    this.append(new Uint8Array());
+    this.log.appendEntry({ kind: "empty", ...this.nextPosition() });
   }
 
   /** Appends `data`. @returns the reason of a refusal; undefined if it is in the log */
@@ -66,12 +66,12 @@ export class Leadership {
     if (this.transferee !== undefined) return "transferring";
     const held = this.log.uncommittedBytes;
     if (held > 0 && held + data.length > this.limits.maxUncommittedBytes) return "too-many";
-    this.append(data);
+    this.log.appendEntry({ kind: "command", ...this.nextPosition(), data });
     return undefined;
   }
 
-  private append(data: Uint8Array): void {
-    this.log.appendEntry({ index: (this.log.lastIndex + 1) as LogIndex, term: this.term, data });
+  private nextPosition(): LogPosition {
+    return { index: (this.log.lastIndex + 1) as LogIndex, term: this.term };
   }
 
   /** Adds a read to the next round. @returns the reason of a refusal; undefined if its confirmation or the term's end follows */

@@ -31,5 +31,17 @@ export const defaultLimits: CoreLimits = {
 /** The cost of an entry beyond its data, so that bounds in bytes also bound the number of small entries. */
 const entryOverheadBytes = 64;
 
+/** The cost of a member of a configuration: id, names, addresses. */
+const memberOverheadBytes = 100;
+
 /** Returns the bytes that an entry counts towards the limits. */
-export const entryBytes = (entry: Entry): number => entry.data.length + entryOverheadBytes;
+export const entryBytes = (entry: Entry): number => {
+  switch (entry.kind) {
+    case "empty":
+      return entryOverheadBytes;
+    case "command":
+      return entry.data.length + entryOverheadBytes;
+    case "configuration":
+      return entry.configuration.members.length * memberOverheadBytes + entryOverheadBytes;
+  }
+};

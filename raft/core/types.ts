@@ -1,13 +1,25 @@
 // The types of consensus: entries, messages between members, inputs and outputs of the core.
 
+import type { Configuration } from "./configuration.js";
 import type { LogIndex, LogPosition, MemberId, Term } from "./ids.js";
 
-/** One slot of the replicated log. Empty `data` is the no-op a leader starts its term with. Raft paper §5.3, §8. */
-export interface Entry {
-  readonly index: LogIndex;
-  readonly term: Term;
+/** The entry that a leader starts its term with. It changes nothing. Raft paper §8. */
+export interface EmptyEntry extends LogPosition {
+  readonly kind: "empty";
+}
+/** An entry with a command for the state machine. Raft paper §5.3. */
+export interface CommandEntry extends LogPosition {
+  readonly kind: "command";
   readonly data: Uint8Array;
 }
+/** An entry that changes the members: its configuration is in force as soon as it is appended. Raft thesis §4.1. */
+export interface ConfigurationEntry extends LogPosition {
+  readonly kind: "configuration";
+  readonly configuration: Configuration;
+}
+
+/** One slot of the replicated log. */
+export type Entry = EmptyEntry | CommandEntry | ConfigurationEntry;
 
 /** The persistent state beside the entries. Raft paper, figure 2. `commit` may be old: it is never worth a sync. */
 export interface HardState {

@@ -16,7 +16,7 @@ export class WalDamagedError extends Error {
   }
 }
 
-/** An error for a log that a newer version wrote; it is intact as far as this version can tell. */
+/** An error for a log that another version wrote; it is intact as far as this version can tell. */
 export class WalVersionError extends Error {
   override readonly name = "WalVersionError";
   constructor(
@@ -24,8 +24,12 @@ export class WalVersionError extends Error {
     readonly offset: number,
     /** The part that this version does not know, e.g. "record type 2". */
     readonly unknown: string,
+    /** Versions before the first release are not read. */
+    writer: "newer" | "older" = "newer",
   ) {
-    super(`Cannot read ${file}: ${unknown} at byte ${offset} was written by a newer minietcd`);
+    super(
+      `Cannot read ${file}: ${unknown} at byte ${offset} was written by ${writer === "newer" ? "a" : "an"} ${writer} minietcd`,
+    );
   }
 }
 

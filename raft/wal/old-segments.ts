@@ -94,10 +94,7 @@ export class OldSegments {
    * after `through`. Entries that the log holds behind that index were written later.
    */
   private countRemovable(): number {
-    const from = this.segments.findLastIndex(
-      // The first segment of a log must state the term before its first entry; version 1 does not.
-      ({ header }) => header.termBefore !== undefined && header.firstIndex - 1 <= this.through,
-    );
+    const from = this.segments.findLastIndex(({ header }) => header.firstIndex - 1 <= this.through);
     return Math.max(from, this.obsolete, 0);
   }
 }

@@ -9,7 +9,7 @@ import {
   sectorBytes,
   sectorEnd,
 } from "./record.js";
-import { firstRecordAt, writeSegmentHeader, type NewSegmentHeader } from "./segment.js";
+import { firstRecordAt, writeSegmentHeader, type SegmentHeader } from "./segment.js";
 
 /** A record ready for one write. */
 export interface Sealed {
@@ -55,7 +55,7 @@ export class RecordBuffer {
   }
 
   /** Completes the record as the first of a segment, behind the header. */
-  sealFirst(header: NewSegmentHeader): Sealed {
+  sealFirst(header: SegmentHeader): Sealed {
     return this.complete(writeSegmentHeader(this.writer.writtenBytes(), header), 0);
   }
 

@@ -109,7 +109,7 @@ export class LogReader {
 
 /** Returns the end of the log before `front`, its oldest segment. */
 const beginningOf = ({ file, header }: SegmentFile): LogEnd => {
-  const { firstIndex, hardState, termBefore = 0 as Term } = header;
+  const { firstIndex, hardState, termBefore } = header;
   if (header.sequence === 1 && !header.restarts) {
     if (header.chain !== 0) throw new WalDamagedError(file, 0, "it follows a record, but no segment");
     checkState(file, header, emptyLog);
@@ -125,7 +125,7 @@ const checkFollows = ({ file, header }: SegmentFile, end: LogEnd, chain: number)
 };
 
 const checkState = (file: string, header: SegmentFile["header"], end: LogEnd): void => {
-  const { firstIndex, termBefore = end.lastTerm, hardState } = header;
+  const { firstIndex, termBefore, hardState } = header;
   const problem =
     firstIndex !== end.lastIndex + 1
       ? `the first index is ${firstIndex} after entry ${end.lastIndex}`

@@ -68,7 +68,10 @@ export const readHead = (file: string, head: Uint8Array): SegmentFile => {
  * @throws WalDamagedError if a segment is missing between two others
  */
 export const separateObsolete = (files: readonly SegmentFile[]): LogFiles => {
-  const first = Math.max(0, beginning(files));
+  const first = Math.max(
+    0,
+    files.findLastIndex(({ header }) => header.restarts),
+  );
   const segments = files.slice(first);
   const from = segments[0]?.header.sequence ?? 1;
   for (const [at, { file, header }] of segments.entries())
@@ -76,16 +79,3 @@ export const separateObsolete = (files: readonly SegmentFile[]): LogFiles => {
       throw new WalDamagedError(file, 0, `segment ${header.sequence} where segment ${from + at} should be`);
   return { obsolete: files.slice(0, first), segments };
 };
-
-/** Returns the position in `files` at which the log begins. */
-const beginning = (files: readonly SegmentFile[]): number => {
-  const restart = files.findLastIndex(({ header }) => header.restarts);
-  const [front] = files;
-  if (restart >= 0 || front === undefined || canBeginLog(front)) return restart;
-  // Version 1 does not state the term before a segment, so its segments are removed all together: these are the rest.
-  const next = files.findIndex(canBeginLog);
-  if (next > 0) return next;
-  throw new WalDamagedError(front.file, 0, `segment ${front.header.sequence} where segment 1 should be`);
-};
-
-const canBeginLog = ({ header }: SegmentFile): boolean => header.sequence === 1 || header.termBefore !== undefined;

@@ -15,7 +15,6 @@
 //
 // The oldest segments may be missing: the state machine holds their entries. Therefore a header states all that the first
 // record depends on. A segment that restarts begins an empty log behind an installed snapshot; earlier ones are obsolete.
-// Version 1 has zeros from byte 64 on: it is read only together with the log's first segment.
 //
 // A segment is filled with zeros and given its header and first record, all durable under another name; then it is renamed. So
 // every segment has a complete header and a complete first record.
@@ -25,10 +24,7 @@ import { WalDamagedError, WalVersionError } from "./errors.js";
 import { sectorBytes } from "./record.js";
 
 /** The version of the log format. */
-export const formatVersion = 2;
-
-/** The last version whose header lacks the term before the first index. */
-const wholeLogVersion = 1;
+export const formatVersion = 3;
 
 /** The start of the first record, behind the header's sector. */
 export const firstRecordAt = sectorBytes;
@@ -48,14 +44,11 @@ export interface SegmentHeader extends SegmentName {
   /** The checksum of the last record before this segment; 0 in the first segment. */
   readonly chain: number;
   readonly fileBytes: number;
-  /** The term of the entry before the first index when the segment was begun; undefined in version 1. */
-  readonly termBefore: Term | undefined;
+  /** The term of the entry before the first index when the segment was begun. */
+  readonly termBefore: Term;
   /** True if the log restarts here, empty: older segments are obsolete. */
   readonly restarts: boolean;
 }
-
-/** The header of a new segment: this version states the term. */
-export type NewSegmentHeader = SegmentHeader & { readonly termBefore: Term };
 
 const magic = Buffer.from("mini-wal", "latin1");
 const checksumAt = sectorBytes - 4;
@@ -75,7 +68,7 @@ export const parseSegmentFileName = (name: string): SegmentName | undefined => {
 };
 
 /** Fills the first sector of `bytes`, and returns the seed of the first record's checksum. */
-export const writeSegmentHeader = (bytes: Uint8Array, header: NewSegmentHeader): number => {
+export const writeSegmentHeader = (bytes: Uint8Array, header: SegmentHeader): number => {
   const sector = bytes.subarray(0, sectorBytes).fill(0);
   const view = new DataView(sector.buffer, sector.byteOffset, sectorBytes);
   sector.set(magic);
@@ -110,7 +103,8 @@ export const readSegmentHeader = (file: string, bytes: Uint8Array): { header: Se
   if (crc32(bytes.subarray(0, checksumAt)) !== seed)
     throw new WalDamagedError(file, 0, "the header's checksum is wrong");
   const version = view.getUint32(8);
-  if (version > formatVersion) throw new WalVersionError(file, 8, `format version ${version}`);
+  if (version !== formatVersion)
+    throw new WalVersionError(file, 8, `format version ${version}`, version > formatVersion ? "newer" : "older");
   const beginning = view.getUint32(72);
   if (beginning > 1) throw new WalVersionError(file, 72, `a beginning of kind ${beginning}`);
   const header: SegmentHeader = {
@@ -123,7 +117,7 @@ export const readSegmentHeader = (file: string, bytes: Uint8Array): { header: Se
       commit: Number(view.getBigUint64(48)) as LogIndex,
     },
     fileBytes: Number(view.getBigUint64(56)),
-    termBefore: version > wholeLogVersion ? (Number(view.getBigUint64(64)) as Term) : undefined,
+    termBefore: Number(view.getBigUint64(64)) as Term,
     restarts: beginning === 1,
   };
   return { header, seed };

@@ -72,8 +72,9 @@ export class LogTruncation {
     this.truncateIfDue();
   }
 
-  private countEntry({ index, data }: Entry): void {
-    this.totalBytes += data.length;
+  private countEntry(entry: Entry): void {
+    const { index } = entry;
+    if (entry.kind === "command") this.totalBytes += entry.data.length;
     this.bytesUpTo[index % this.bytesUpTo.length] = this.totalBytes;
     this.applied = index;
   }

@@ -1,13 +1,14 @@
 // `minietcd verify` on a stopped member's real files: it finds each kind of damage, names it, changes nothing, and what it
 // says can be done does help.
 
+import { commandEntry } from "../../testing/entries.js";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { after } from "node:test";
 import { nodeDisk } from "../../platform/index.js";
-import { openWal, type Entry, type LogIndex, type RecoveredLog, type Wal } from "../../raft/index.js";
+import { openWal, type LogIndex, type RecoveredLog, type Wal } from "../../raft/index.js";
 import { eventually } from "../support/deadline.js";
 import { startCluster, type ClusterMember, type TestCluster } from "../support/minietcd-cluster.js";
 import { runMinietcd } from "../support/minietcd-process.js";
@@ -197,7 +198,7 @@ test("a write that was cut off by a power cut is no damage: the next start remov
   await stopped.restore();
   await withLog(async (wal, { entries, hardState }) => {
     const { index } = entries.at(-1)!;
-    const entry: Entry = { index: (index + 1) as LogIndex, term: hardState.term, data: new Uint8Array(3_000).fill(7) };
+    const entry = commandEntry(index + 1, hardState.term, new Uint8Array(3_000).fill(7));
     await new Promise<void>((done) => wal.append(undefined, [entry], done));
   });
   const [segment = ""] = await stopped.names("wal", /\.wal$/);

@@ -1,12 +1,36 @@
 // Messages as one line of text: how scenarios print what members say, and read what a scenario makes them hear.
+import { Configuration, type ConfigurationMember } from "../../raft/core/configuration.js";
+import { toMemberId } from "../../testing/ids.js";
 import type { LogIndex, LogPosition, Term } from "../../raft/core/ids.js";
 import type { Entry, PeerMessage } from "../../raft/core/types.js";
 
 const at = (index: LogIndex, term: Term): string => `${index}/${term}`;
 export const positionText = ({ index, term }: LogPosition): string => at(index, term);
 
-export const entryText = (entry: Entry): string =>
-  at(entry.index, entry.term) + (entry.data.length > 0 ? `:${new TextDecoder().decode(entry.data)}` : "");
+export const entryText = (entry: Entry): string => at(entry.index, entry.term) + contentText(entry);
+
+const contentText = (entry: Entry): string => {
+  switch (entry.kind) {
+    case "empty":
+      return "";
+    case "command":
+      return `:${new TextDecoder().decode(entry.data)}`;
+    case "configuration":
+      return `:${configurationText(entry.configuration)}`;
+  }
+};
+
+/** `{1,2,3+4}`: voters, then learners. */
+export const configurationText = ({ voters, learners }: Configuration): string =>
+  `{${voters.join(",")}${learners.length > 0 ? `+${learners.join(",")}` : ""}}`;
+
+/** The configuration that `configurationText` prints so. */
+export const configurationOf = (text: string): Configuration => {
+  const [voters = "", learners = ""] = text.replace(/[{}]/g, "").split("+");
+  const members = (ids: string, isLearner: boolean): ConfigurationMember[] =>
+    ids === "" ? [] : ids.split(",").map((id) => ({ id: toMemberId(BigInt(id)), isLearner, addresses: [] }));
+  return new Configuration([...members(voters, false), ...members(learners, true)]);
+};
 
 export function messageText(message: PeerMessage): string {
   switch (message.kind) {
@@ -70,13 +94,16 @@ export class Words {
   }
 }
 
-/** `4/2:x,5/2`, or `none`. */
+/** `4/2:x,5/2,6/2:{1,2+3}`, or `none`. */
 export function entriesOf(text: string): Entry[] {
   if (text === "none") return [];
-  return text.split(",").map((word) => {
-    const [position = "", data = ""] = word.split(":");
-    const [index, term] = position.split("/").map(Number);
-    return { index: index as LogIndex, term: term as Term, data: new TextEncoder().encode(data) };
+  return text.split(/,(?![^{]*\})/).map((word) => {
+    const [place = "", content] = word.split(":");
+    const [index, term] = place.split("/").map(Number);
+    const position = { index: index as LogIndex, term: term as Term };
+    if (content === undefined) return { kind: "empty", ...position };
+    if (content.startsWith("{")) return { kind: "configuration", ...position, configuration: configurationOf(content) };
+    return { kind: "command", ...position, data: new TextEncoder().encode(content) };
   });
 }
 

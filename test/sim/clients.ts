@@ -1,3 +1,4 @@
+import { dataOf } from "../../testing/entries.js";
 import assert from "node:assert/strict";
 import type { LogIndex, MemberId } from "../../raft/core/ids.js";
 import type { Entry, ReadState, Refusal } from "../../raft/core/types.js";
@@ -72,7 +73,7 @@ export class Clients {
   }
 
   applied(seat: Seat, entry: Entry): void {
-    if (entry.data.length === 0) return;
+    if (entry.kind !== "command") return;
     const proposal = Number(new TextDecoder().decode(entry.data));
     assert.ok(!this.refused.has(proposal), `proposal ${proposal} was refused, and applied`);
     if (!this.openAt(seat).proposals.delete(proposal)) return;
@@ -101,7 +102,7 @@ export class Clients {
   /** All that was acknowledged is where it was. */
   checkAtTheEnd(): void {
     for (const [proposal, index] of this.acknowledged) {
-      const data = this.ground.safety.applied[index - 1]?.data;
+      const data = dataOf(this.ground.safety.applied[index - 1]);
       assert.equal(new TextDecoder().decode(data), String(proposal), `acknowledged proposal ${proposal} is lost`);
     }
   }

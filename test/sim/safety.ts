@@ -9,7 +9,20 @@ interface Sighting {
   readonly previousTerm: Term | undefined;
 }
 
-const isSame = (a: Entry, b: Entry): boolean => a.index === b.index && a.term === b.term && a.data === b.data;
+const isSame = (a: Entry, b: Entry): boolean =>
+  a.index === b.index && a.term === b.term && a.kind === b.kind && contentOf(a) === contentOf(b);
+
+/** What an entry carries, by identity: no core copies it. */
+const contentOf = (entry: Entry): unknown => {
+  switch (entry.kind) {
+    case "empty":
+      return undefined;
+    case "command":
+      return entry.data;
+    case "configuration":
+      return entry.configuration;
+  }
+};
 
 /**
  * Watches a whole cluster and knows what may never be. It trusts nothing that a core says of itself: it sees

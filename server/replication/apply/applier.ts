@@ -1,5 +1,5 @@
 import { AppliedMarker, Proposal } from "../../../proto/index.js";
-import type { Entry, LogIndex, LogPosition, MemberId, StateMachine, Term } from "../../../raft/index.js";
+import type { CommandEntry, Entry, LogIndex, LogPosition, MemberId, StateMachine, Term } from "../../../raft/index.js";
 import { StoreError, type KvStore, type Sliced, type StoreErrorCode } from "../../../store/index.js";
 import { StaleDirectoryError } from "../../base/index.js";
 import type { Command, CommandKind, Proposals } from "../index.js";
@@ -214,12 +214,12 @@ export class Applier implements StateMachine, ReplicatedState {
 
   /** The entry counts as applied when all of it is, not before. */
   private *applyEntry(entry: Entry): Sliced<void> {
-    if (entry.data.length > 0) yield* this.applyProposal(entry); // else it is the no-op of a new leader
+    if (entry.kind === "command") yield* this.applyProposal(entry);
     this.index = entry.index;
     this.term = entry.term;
   }
 
-  private *applyProposal(entry: Entry): Sliced<void> {
+  private *applyProposal(entry: CommandEntry): Sliced<void> {
     const { member, incarnation, sequence, floor, command } = Proposal.decode(entry.data);
     const envelope = {
       member: member as MemberId,

@@ -1,4 +1,8 @@
 // What crosses the links and fills the log comes back as it was, and nothing else is ever accepted.
+import { Configuration } from "../../../raft/core/configuration.js";
+import { readConfiguration } from "../../../raft/codec/configuration.js";
+import { dataOf } from "../../../testing/entries.js";
+import { toMemberId } from "../../../testing/ids.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -16,13 +20,36 @@ const term = counter as fc.Arbitrary<Term>;
 const index = counter as fc.Arbitrary<LogIndex>;
 const data = fc.uint8Array({ maxLength: 300 });
 
+const configuration = fc
+  .uniqueArray(fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }), { minLength: 1, maxLength: 5 })
+  .chain((ids) => {
+    const others = fc.tuple(fc.boolean(), fc.array(fc.string({ unit: "grapheme" }), { maxLength: 2 }));
+    return fc.array(others, { minLength: ids.length, maxLength: ids.length }).map(
+      (attributes) =>
+        new Configuration(
+          attributes.map(([isLearner, addresses], at) => ({
+            id: toMemberId(ids[at] ?? 0n),
+            isLearner: isLearner && at > 0,
+            addresses,
+          })),
+        ),
+    );
+  });
+
+/** The content of an entry of each kind. */
+const content = fc.oneof(
+  fc.constant({ kind: "empty" as const }),
+  data.map((bytes) => ({ kind: "command" as const, data: bytes })),
+  configuration.map((each) => ({ kind: "configuration" as const, configuration: each })),
+);
+
 /** A stretch of a log: one entry after the other, terms never falling. */
 const runAfter = (prevIndex: number, prevTerm: number): fc.Arbitrary<Entry[]> =>
-  fc.array(fc.tuple(fc.oneof(fc.constant(0), fc.nat(1_000)), data), { maxLength: 6 }).map((steps) => {
+  fc.array(fc.tuple(fc.oneof(fc.constant(0), fc.nat(1_000)), content), { maxLength: 6 }).map((steps) => {
     let termNow = prevTerm;
-    return steps.map(([rise, bytes], offset) => {
+    return steps.map(([rise, content], offset): Entry => {
       termNow += rise;
-      return { index: (prevIndex + 1 + offset) as LogIndex, term: termNow as Term, data: bytes };
+      return { index: (prevIndex + 1 + offset) as LogIndex, term: termNow as Term, ...content };
     });
   });
 
@@ -106,17 +133,17 @@ test("entries decode to what was encoded, without copying their data", () => {
       const bytes = encodeEntries(log);
       const decoded = decodeEntries(bytes);
       assert.deepEqual(decoded, log);
-      for (const entry of decoded) assert.equal(entry.data.buffer, bytes.buffer);
+      for (const entry of decoded) if (entry.kind === "command") assert.equal(entry.data.buffer, bytes.buffer);
     }),
   );
 });
 
-test("encoding an append allocates its buffer once and does not copy the data again", () => {
+test("encoding an append of commands allocates its buffer once and does not copy the data again", () => {
   fc.assert(
     fc.property(append, (sent) => {
-      assert.ok(sent.kind === "append");
+      fc.pre(sent.kind === "append" && sent.entries.every(({ kind }) => kind !== "configuration"));
       const { buffer } = encodePeerMessage(sent);
-      const most = sent.entries.reduce((sum, entry) => sum + 16 + entry.data.length, 64);
+      const most = sent.entries.reduce((sum, entry) => sum + 17 + dataOf(entry).length, 64);
       assert.ok(buffer.byteLength <= most, `${buffer.byteLength} bytes, ${most} should do`);
     }),
   );
@@ -185,10 +212,32 @@ test("a count or length beyond the message is malformed and allocates nothing", 
   const huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]; // 2^53 - 1
   const append = (count: number[], ...rest: number[]) => Uint8Array.of(5, 1, 0, 0, 0, ...count, ...rest);
   assert.throws(() => decodePeerMessage(append(huge)), /entries announced/);
-  assert.throws(() => decodePeerMessage(append([1], 0, ...huge)), /bytes announced/);
-  assert.throws(() => decodePeerMessage(append([2], ...huge, 0, 1, 0)), /a term beyond/);
-  assert.throws(() => decodeEntries(Uint8Array.of(...huge, 0, 1, 0, 0)), /an index beyond/);
+  assert.throws(() => decodePeerMessage(append([1], 0, 2, ...huge)), /bytes announced/);
+  assert.throws(() => decodePeerMessage(append([2], ...huge, 1, 1, 1)), /a term beyond/);
+  assert.throws(() => decodeEntries(Uint8Array.of(...huge, 0, 1, 0, 1)), /an index beyond/);
   assert.throws(() => decodePeerMessage(Uint8Array.of(9, ...huge)), /bytes announced/);
+});
+
+test("an entry of an unknown kind is malformed", () => {
+  for (const kind of [0, 4, 255])
+    assert.throws(() => decodeEntries(Uint8Array.of(6, 1, 1, 0, kind)), {
+      name: "MalformedMessageError",
+      message: new RegExp(`entry 7 is of unknown kind ${kind}$`),
+    });
+});
+
+test("a configuration without a voter, out of order, with a member twice or an address that is no text is malformed", () => {
+  const id = (low: number): number[] => [0, 0, 0, 0, 0, 0, 0, low];
+  const read = (...bytes: number[]) => readConfiguration(new ByteReader(Uint8Array.from(bytes)));
+  assert.deepEqual(read(1, ...id(7), 0, 0).voters, [7n]);
+  assert.throws(() => read(0), /without a voter/);
+  assert.throws(() => read(1, ...id(7), 1, 0), /without a voter/);
+  assert.throws(() => read(2, ...id(7), 0, 0, ...id(6), 0, 0), /member 6 after member 7/);
+  assert.throws(() => read(2, ...id(7), 0, 0, ...id(7), 0, 0), /member 7 after member 7/);
+  assert.throws(() => read(1, ...id(0), 0, 0), /member 0 after member 0/);
+  assert.throws(() => read(100, ...id(7), 0, 0), /members announced/);
+  assert.throws(() => read(1, ...id(7), 0, 100), /addresses announced/);
+  assert.throws(() => read(1, ...id(7), 0, 1, 1, 0xff), /not UTF-8/);
 });
 
 test("a number has one encoding and at most 53 bits", () => {
@@ -203,7 +252,7 @@ test("a number has one encoding and at most 53 bits", () => {
 });
 
 test("encoding entries with a gap or a falling term throws", () => {
-  const at = (i: number, t: number): Entry => ({ index: i as LogIndex, term: t as Term, data: new Uint8Array() });
+  const at = (i: number, t: number): Entry => ({ kind: "empty", index: i as LogIndex, term: t as Term });
   assert.throws(() => encodeEntries([at(5, 1), at(7, 1)]), RangeError);
   assert.throws(() => encodeEntries([at(5, 2), at(6, 1)]), RangeError);
   const append = { kind: "append", term: 3, prevIndex: 4, prevTerm: 2, commit: 0, entries: [at(6, 2)] } as const;

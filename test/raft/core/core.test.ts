@@ -1,3 +1,4 @@
+import { dataOf } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import test from "node:test";
 import { RaftCore } from "../../../raft/core/core.js";
@@ -7,7 +8,8 @@ import { QuietCluster } from "./cluster.js";
 import { toMemberId } from "../../../testing/ids.js";
 
 const data = (length: number): Uint8Array => new Uint8Array(length).fill(1);
-const texts = (cluster: QuietCluster, id: number): number[] => cluster.member(id).applied.map((e) => e.data.length);
+const texts = (cluster: QuietCluster, id: number): number[] =>
+  cluster.member(id).applied.map((entry) => dataOf(entry).length);
 
 test("an accepted proposal is applied by every member, once and in order", () => {
   const cluster = new QuietCluster(3);

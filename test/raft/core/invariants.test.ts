@@ -14,6 +14,7 @@ import type { Entry, HardState, PeerMessage } from "../../../raft/core/types.js"
 import { toMemberId } from "../../../testing/ids.js";
 
 const entry = (index: number, term: number): Entry => ({
+  kind: "command",
   index: index as LogIndex,
   term: term as Term,
   data: new Uint8Array([index]),

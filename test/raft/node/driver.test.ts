@@ -1,3 +1,4 @@
+import { commandEntry } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { noMember, tickMs, type LogIndex, type PeerMessage, type Term } from "../../../raft/index.js";
@@ -21,7 +22,7 @@ test("a candidate sends its vote requests only once term and vote are durable", 
 test("a follower acknowledges entries only once they are durable", () => {
   const harness = new Harness();
   harness.node.start();
-  const entries = [{ index: 1 as LogIndex, term: 2 as Term, data: bytes }];
+  const entries = [commandEntry(1, 2, bytes)];
   harness.hears(toMemberId(2n), {
     kind: "append",
     term: 2 as Term,
@@ -166,7 +167,7 @@ test("after a stop the end of a write sends and applies nothing", () => {
 test("after a stop the end of a write acknowledges nothing", () => {
   const harness = new Harness();
   harness.node.start();
-  const entries = [{ index: 1 as LogIndex, term: 2 as Term, data: bytes }];
+  const entries = [commandEntry(1, 2, bytes)];
   const at = { prevIndex: 0 as LogIndex, prevTerm: 0 as Term, commit: 0 as LogIndex };
   harness.hears(toMemberId(2n), { kind: "append", term: 2 as Term, ...at, entries });
   harness.node.stop();

@@ -1,5 +1,6 @@
 // The driver's order when a snapshot takes the place of the log, and when leadership changes hands: each step waits for what
 // the one before it must have made durable.
+import { commandEntry } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { tickMs, type LogIndex, type LogPosition, type Term } from "../../../raft/index.js";
@@ -25,7 +26,7 @@ const append = (harness: Harness, index: number, commit: number): void => {
     prevIndex: previous.index,
     prevTerm: previous.term,
     commit: commit as LogIndex,
-    entries: [{ index: index as LogIndex, term: 2 as Term, data: bytes }],
+    entries: [commandEntry(index, 2, bytes)],
   });
 };
 

@@ -7,7 +7,7 @@ import type { LogIndex, Term } from "../../../raft/core/ids.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import { WalDamagedError, WalVersionError } from "../../../raft/wal/errors.js";
 import { sealRecord, sectorEnd } from "../../../raft/wal/record.js";
-import { segmentFileName, writeSegmentHeader, type NewSegmentHeader } from "../../../raft/wal/segment.js";
+import { segmentFileName, writeSegmentHeader, type SegmentHeader } from "../../../raft/wal/segment.js";
 import { seededRandom } from "../../../testing/random.js";
 import {
   after,
@@ -26,6 +26,7 @@ import {
   settle,
   writeLog,
 } from "./fixtures.js";
+import { commandEntry } from "../../../testing/entries.js";
 import { SimDisk } from "../../../testing/sim-disk.js";
 
 const sectorBytes = 512;
@@ -115,7 +116,7 @@ const segmentFile = (files: Map<string, Uint8Array>, sequence: number): string =
 // The last batch is zeros: its second sector has nothing set but the mark, and may be mistaken for one that is missing.
 test("a flipped bit in a log of two segments is refused with the name of its file", async () => {
   const disk = new SimDisk({ random: seededRandom(1) });
-  const zeros: Batch = { hardState: undefined, entries: [{ ...entry(4, 1), data: new Uint8Array(700) }] };
+  const zeros: Batch = { hardState: undefined, entries: [commandEntry(4, 1, new Uint8Array(700))] };
   await writeLog(disk, [...plainBatches(2, 300), { hardState: undefined, entries: [entry(3, 1)] }, zeros], {
     segmentBytes: 1536,
   });
@@ -307,14 +308,14 @@ interface Forgery {
   readonly payload?: Uint8Array;
   readonly version?: number;
   readonly beginning?: number;
-  readonly header?: Partial<NewSegmentHeader>;
+  readonly header?: Partial<SegmentHeader>;
 }
 
 /** A log of one segment with one record, correctly sealed whatever it says. */
 const forged = ({
   type = 1,
   payload = Uint8Array.of(0, 0, 0, 0),
-  version = 2,
+  version = 3,
   beginning = 0,
   header = {},
 }: Forgery): SimDisk => {
@@ -342,13 +343,19 @@ test("a segment with one empty batch is a valid log", async () => {
   assert.deepEqual(modelOf(await recover(forged({}))), emptyModel);
 });
 
+test("a format version from before the first release is refused as a version error", async () => {
+  const older = await recover(forged({ version: 2 })).catch((error: unknown) => error);
+  assert.ok(older instanceof WalVersionError);
+  assert.match(older.message, /format version 2 .* older minietcd/);
+});
+
 test("a record type or format version of a newer minietcd is refused as a version error", async () => {
   const newer = await recover(forged({ type: 2 })).catch((error: unknown) => error);
   assert.ok(newer instanceof WalVersionError);
   assert.match(newer.message, /record type 2 at byte 512 was written by a newer minietcd/);
-  const format = await recover(forged({ version: 3 })).catch((error: unknown) => error);
+  const format = await recover(forged({ version: 4 })).catch((error: unknown) => error);
   assert.ok(format instanceof WalVersionError);
-  assert.match(format.message, /format version 3 .* newer minietcd/);
+  assert.match(format.message, /format version 4 .* newer minietcd/);
   const beginning = await recover(forged({ beginning: 2 })).catch((error: unknown) => error);
   assert.ok(beginning instanceof WalVersionError);
   assert.match(beginning.message, /a beginning of kind 2 .* newer minietcd/);
@@ -357,7 +364,7 @@ test("a record type or format version of a newer minietcd is refused as a versio
 const nonsense: [string, Forgery][] = [
   ["its payload is no batch", { payload: Uint8Array.of(7) }],
   ["its payload is longer than a batch", { payload: Uint8Array.of(0, 0, 0, 0, 9) }],
-  ["an entry leaves a gap", { payload: Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* from */ 5, 1, 1, 0, 0) }],
+  ["an entry leaves a gap", { payload: Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* from */ 5, 1, 1, 0, 1) }],
   ["the commit index is beyond the entries", { payload: Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0) }],
   ["its first index leaves a gap", { header: { firstIndex: 5 as LogIndex } }],
   ["its header has another hard state", { header: { hardState: hardState(3) } }],

@@ -8,7 +8,7 @@ import {
   type LogPosition,
   type Term,
 } from "../../../raft/core/ids.js";
-import type { Entry, HardState } from "../../../raft/core/types.js";
+import type { CommandEntry, Entry, HardState } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import type { Disk } from "../../../platform/disk.js";
 import { LogReader, type RecoveredLog, type Recovery } from "../../../raft/wal/recovery.js";
@@ -20,7 +20,8 @@ import type { SimDisk } from "../../../testing/sim-disk.js";
 export const directory = "/member/wal";
 
 /** Bytes that are all different from those of another entry, and never all zero. */
-export const entry = (index: number, term: number, bytes = 20): Entry => ({
+export const entry = (index: number, term: number, bytes = 20): CommandEntry => ({
+  kind: "command",
   index: index as LogIndex,
   term: term as Term,
   data: Uint8Array.from({ length: bytes }, (_, at) => 1 + ((index * 31 + term * 7 + at * 13) % 255)),

@@ -19,14 +19,12 @@ import {
   position,
   recover,
   restart,
-  restarted,
   settle,
   writeLog,
   type Model,
 } from "./fixtures.js";
 import { diskError, type SimDisk } from "../../../testing/sim-disk.js";
 import { aDisk, copyOf, stopEverywhere, stops, takeSteps } from "./stops.js";
-import { placeVersion1, version1Model } from "./version-1.js";
 
 const segmentsOn = (disk: SimDisk): string[] =>
   [...disk.contents().keys()].filter((file) => file.endsWith(".wal")).map((file) => path.basename(file));
@@ -86,18 +84,6 @@ test("an empty log, a restarted log and a log at its last index may restart", as
   const { hardState: read, ...rest } = modelOf(await recover(disk));
   assert.deepEqual(rest, { base: position(8, 1), entries: [entry(9, 1)] });
   assert.deepEqual(read, hardState(1, noMember, 8), "what is in the state machine counts as committed");
-  assert.equal(segmentsOn(disk).length, 1);
-});
-
-test("a log of format version 1 may restart", async () => {
-  const disk = aDisk();
-  placeVersion1(disk);
-  const { wal } = await open(disk.boot(), { segmentBytes: 1024 });
-  await restart(wal, position(50, 3), version1Model.hardState);
-  await settle();
-  await wal.close();
-  const read = modelOf(await recover(disk, { segmentBytes: 1024 }));
-  assert.deepEqual(read, restarted(version1Model, position(50, 3)));
   assert.equal(segmentsOn(disk).length, 1);
 });
 

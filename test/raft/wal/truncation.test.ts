@@ -25,8 +25,8 @@ import {
   writeLog,
 } from "./fixtures.js";
 import { diskError, type SimDisk, type Operation } from "../../../testing/sim-disk.js";
-import { aDisk, copyOf, firstSeed, stopAt, stopEverywhere, stops, takeSteps } from "./stops.js";
-import { placeVersion1, version1Files, version1Model } from "./version-1.js";
+import { aDisk, copyOf, stopAt, stopEverywhere, stops, takeSteps } from "./stops.js";
+import { dataOf } from "../../../testing/entries.js";
 
 const index = (value: number): LogIndex => value as LogIndex;
 
@@ -275,59 +275,10 @@ test("recovered entries do not keep whole segments in memory", async () => {
   const large: Batch = { hardState: undefined, entries: [entry(41, 1, 200_000), entry(42, 1, 10)] };
   await writeLog(disk, [...plainBatches(40, 1000), large], { segmentBytes });
   const { entries } = await recover(disk, { segmentBytes });
-  for (const { index, data } of entries)
-    assert.ok(data.buffer.byteLength <= (index < 41 ? 65_536 : 200_100), `entry ${index}`);
-  const distinct = new Set(entries.map(({ data }) => data.buffer));
-  assert.equal(distinct.size, 2, "small ones lie side by side");
-});
-
-test("a log of format version 1 is recovered and accepts appends", async () => {
-  const disk = aDisk();
-  placeVersion1(disk);
-  assert.deepEqual(modelOf(await recover(disk, { segmentBytes: 1024 })), version1Model);
-  const more = [6, 7, 8].map((at): Batch => ({ hardState: hardState(4, 0n, 3), entries: [entry(at, 4, 300)] }));
-  await writeLog(disk, more, { segmentBytes: 1024 });
-  assert.deepEqual(modelOf(await recover(disk, { segmentBytes: 1024 })), after(version1Model, ...more));
-  assert.ok(segmentsOn(disk).length > 3);
-});
-
-test("segments of format version 1 are removed all or none, also after a crash", async () => {
-  const start = aDisk();
-  placeVersion1(start);
-  const more = [6, 7].map((at): Batch => ({ hardState: hardState(4, 0n, 3), entries: [entry(at, 4, 300)] }));
-  await writeLog(start, more, { segmentBytes: 1024 });
-  const written = after(version1Model, ...more);
-  assert.deepEqual(segmentsOn(start), [1, 2, 3, 4, 5]);
-  for (let at = 0; at < 8; at++) {
-    const disk = copyOf(start, at + firstSeed);
-    const { wal } = await open(disk.boot(), { segmentBytes: 1024 });
-    wal.truncate(index(4));
-    await settle();
-    assert.deepEqual(segmentsOn(disk), [1, 2, 3, 4, 5], "the first segment of version 2 begins after 5");
-    stopAt(disk, "powerCut", at);
-    wal.truncate(index(5));
-    await settle();
-    disk.onOperation = () => undefined;
-    disk.powerCut();
-    assertRead(modelOf(await recover(disk, { segmentBytes: 1024 })), truncated(written, 5), `stopped at ${at}`);
-    const again = await open(disk.boot(), { segmentBytes: 1024 });
-    again.wal.truncate(index(5));
-    await settle();
-    assert.deepEqual(segmentsOn(disk), [4, 5], "what a stop left is removed");
-    assert.deepEqual(modelOf(again.recovered), truncated(written, again.recovered.base.index));
-    await again.wal.close();
+  for (const each of entries) {
+    const { index } = each;
+    assert.ok(dataOf(each).buffer.byteLength <= (index < 41 ? 65_536 : 200_100), `entry ${index}`);
   }
-});
-
-test("a log of only format version 1 is refused without its first segment", async () => {
-  const disk = aDisk();
-  placeVersion1(disk);
-  const [first, second] = [...version1Files.keys()] as [string, string];
-  disk.erase(first);
-  await assert.rejects(recover(disk), (error) => {
-    assert.ok(error instanceof WalDamagedError);
-    assert.equal(error.file, second);
-    assert.match(error.message, /segment 2 where segment 1 should be/);
-    return true;
-  });
+  const distinct = new Set(entries.map((each) => dataOf(each).buffer));
+  assert.equal(distinct.size, 2, "small ones lie side by side");
 });

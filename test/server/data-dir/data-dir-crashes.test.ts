@@ -1,6 +1,7 @@
 // A member's directory, its log and its store on a simulated disk, from the first start over a snapshot to the entries behind it.
 // It ends at every operation in turn, again while it puts itself together, and goes on: what it has told anybody is there, and it
 // never stands between two stores.
+import { commandEntry } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PutRequest, RangeRequest } from "../../../proto/index.js";
@@ -182,7 +183,7 @@ class Machine {
 
 const append = ({ wal }: DurableState, index: number, hardState: HardState): Promise<void> => {
   const data = new Uint8Array(600).fill(index); // two segments hold three of them
-  return new Promise((done) => wal.append(hardState, [{ index: index as LogIndex, term: hardState.term, data }], done));
+  return new Promise((done) => wal.append(hardState, [commandEntry(index, hardState.term, data)], done));
 };
 
 const put = (store: KvStore, key: string): void =>

@@ -1,4 +1,5 @@
 // What a start makes of a log and a store, whatever ended the member before.
+import { commandEntry } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Entry, HardState, LogIndex, LogPosition, Term } from "../../../raft/index.js";
@@ -9,11 +10,7 @@ import { toMemberId } from "../../../testing/ids.js";
 
 const log = (base: LogPosition, ...terms: number[]): { base: LogPosition; entries: Entry[] } => ({
   base,
-  entries: terms.map((term, n) => ({
-    index: (base.index + 1 + n) as LogIndex,
-    term: term as Term,
-    data: new Uint8Array(),
-  })),
+  entries: terms.map((term, n) => commandEntry(base.index + 1 + n, term, new Uint8Array())),
 });
 
 test("a store whose last entry the log holds, or begins after, goes on with that log", () => {

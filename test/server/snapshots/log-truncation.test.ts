@@ -1,17 +1,14 @@
+import { commandEntry } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Entry, LogIndex, Term } from "../../../raft/index.js";
+import type { Entry, LogIndex } from "../../../raft/index.js";
 import { LogTruncation, type LogTruncationOptions } from "../../../server/snapshots/log-truncation.js";
 import { recordingLogger } from "../member/member-fixtures.js";
 
 const mebibyte = 1024 * 1024;
 
 const entries = (from: number, to: number, bytes = 10): Entry[] =>
-  Array.from({ length: to - from + 1 }, (_, n) => ({
-    index: (from + n) as LogIndex,
-    term: 1 as Term,
-    data: new Uint8Array(bytes),
-  }));
+  Array.from({ length: to - from + 1 }, (_, n) => commandEntry(from + n, 1, new Uint8Array(bytes)));
 
 /** A log that is told of entries; `cuts` are where it was cut, `flushes` end when the test says so. */
 const truncation = (options: Partial<LogTruncationOptions> = {}) => {
@@ -42,8 +39,7 @@ const truncation = (options: Partial<LogTruncationOptions> = {}) => {
 test("the memory for kept entries is bounded, whatever catchUpEntries is", async () => {
   const { log, cuts, flushed } = truncation({ snapshotCount: 1_500_000, catchUpEntries: Number.MAX_SAFE_INTEGER });
   const data = new Uint8Array();
-  for (let index = 1; index <= 1_500_000; index++)
-    log.onEntriesApplied([{ index: index as LogIndex, term: 1 as Term, data }]);
+  for (let index = 1; index <= 1_500_000; index++) log.onEntriesApplied([commandEntry(index, 1, data)]);
   await flushed();
   assert.deepEqual(cuts, [500_000]);
 });

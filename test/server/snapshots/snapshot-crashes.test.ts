@@ -1,4 +1,5 @@
 // A member that ends at any moment of receiving, switching and restarting: what the next start makes of its real files.
+import { commandEntry } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -62,11 +63,7 @@ const has = async (store: KvStore, key: string): Promise<boolean> => {
   return response.count === 1n;
 };
 
-const entry = (index: number, term: number) => ({
-  index: index as LogIndex,
-  term: term as Term,
-  data: Buffer.from(`entry ${index}`),
-});
+const entry = (index: number, term: number) => commandEntry(index, term, Buffer.from(`entry ${index}`));
 
 /** A member with a log of three entries, all of them in its store. */
 const begun = async (directory: string): Promise<void> => {

@@ -1,5 +1,6 @@
 // What the cluster did, as it comes to be known: each log entry, what it changed, and at which revision.
 
+import { dataOf } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import {
   DeleteRangeRequest,
@@ -274,11 +275,12 @@ export class History {
 
   /** State machine safety: no two members apply different entries at an index. Raft paper §5.4.3. */
   private compareEntries(name: string, known: Entry, entry: Entry): void {
-    const isSame = known.term === entry.term && Buffer.compare(known.data, entry.data) === 0;
+    const isSame =
+      known.term === entry.term && known.kind === entry.kind && Buffer.compare(dataOf(known), dataOf(entry)) === 0;
     assert.ok(
       isSame,
       `${name} applied another entry ${entry.index} than those before it: ` +
-        `of term ${entry.term}, ${entry.data.length} bytes, not of term ${known.term}, ${known.data.length} bytes`,
+        `of term ${entry.term}, ${dataOf(entry).length} bytes, not of term ${known.term}, ${dataOf(known).length} bytes`,
     );
   }
 

@@ -135,6 +135,7 @@ const entry = (
   command: Command,
   { member = self.member, incarnation = self.incarnation, sequence = index, floor = 1 } = {},
 ): Entry => ({
+  kind: "command",
   index: index as LogIndex,
   term: 2 as Term,
   data: Proposal.encode({
@@ -215,7 +216,7 @@ test("a client that fails on its answer does not undo what was applied", async (
 
 test("a leader's no-op counts, and does nothing", async (t) => {
   const copy = await open(t);
-  apply(copy, { index: 1 as LogIndex, term: 5 as Term, data: new Uint8Array() });
+  apply(copy, { kind: "empty", index: 1 as LogIndex, term: 5 as Term });
   assert.equal(copy.store.revision, 1);
   const { index, term } = decodeMarker(copy.markers.at(-1) ?? assert.fail());
   assert.deepEqual([index, term], [1, 5]);
