@@ -4,7 +4,7 @@ import { ConnectionError, errorCode } from "./errors.js";
 import { maxFrameBytes } from "./limits.js";
 
 /** The 24 bytes with which every HTTP/2 connection begins (RFC 9113 §3.4). */
-export const prefaceBytes = 24;
+export const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 export const frameHeaderBytes = 9;
 
 export const frameType = {

@@ -27,8 +27,6 @@ const statusIndex = 8;
 
 /** The type of every answer. */
 const contentType = "application/grpc";
-/** Bytes that `writeField` needs beside the text: two lengths and an index, all of them short. */
-export const fieldOverheadBytes = 12;
 
 /** Encodes the header blocks of one connection's answers, in the order in which they are sent. */
 export class HpackEncoder {

@@ -1,3 +1,6 @@
-// HTTP/2 for gRPC over sockets: frames, HPACK, streams and calls.
+// HTTP/2 for gRPC over sockets: frames, header blocks, streams and calls.
 
+export type { PingJudge } from "./connection.js";
 export { decodeHuffman } from "./huffman.js";
+export { GrpcServer } from "./grpc-server.js";
+export type { AnswerAccount } from "./writer.js";

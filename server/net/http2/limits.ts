@@ -21,8 +21,8 @@ export const maxStreams = 100_000;
 export const streamWindowBytes = 256 * 1024;
 export const connectionWindowBytes = 1024 * 1024;
 
-/** Bytes of requests that have not arrived whole, on one connection and on all. The stream that brings more is reset. */
-export const maxPartialBytes = 16 * 1024 * 1024;
+/** Bytes of messages that have begun to arrive, on one connection and on all. One more ends its call: RESOURCE_EXHAUSTED. */
+export const maxPartialBytes = 64 * 1024 * 1024;
 export const maxPartialBytesOfAll = 256 * 1024 * 1024;
 
 /** Bytes that are gathered for a connection before its client has taken those before; answers wait in their streams then. */
@@ -39,9 +39,19 @@ export const resetsPerSecond = 1_000;
 export const idleFrameBurst = 1_000;
 export const idleFramesPerSecond = 100;
 
-/** A header block that has begun, and is not complete after so long, ends its connection. */
-export const maxHeaderBlockMs = 30_000;
+/** A frame or a header block that has begun, and is not complete after so long, ends its connection. */
+export const maxIncompleteMs = 30_000;
 
 /** Literal header fields that are remembered decoded, over all connections, and the bytes of one. Others are decoded each time. */
 export const cachedLiterals = 1_024;
 export const maxCachedLiteralBytes = 256;
+
+/** How long the last frames may take to leave, and the client to close, once a connection is over. */
+export const lingerMs = 1_000;
+
+/** Closed streams that a connection remembers, to tell a late frame from a wrong one. An older one's late frame is answered by a reset. */
+export const rememberedStreams = 32;
+
+/** Memory in which bytes for clients are gathered, and how much of it is kept for later use. */
+export const chunkBytes = 16 * 1024;
+export const maxFreeChunks = 256;

@@ -1,0 +1,520 @@
+import type { Socket } from "node:net";
+import type { Clock } from "../../../platform/index.js";
+import { ClosedStreams } from "./closed-streams.js";
+import { ConnectionError, errorCode, StreamError, type ErrorCode } from "./errors.js";
+import {
+  frame,
+  frameFlag,
+  FrameReader,
+  frameType,
+  goAwayFrame,
+  numberFrame,
+  preface,
+  readUint32,
+  setting,
+  settingsFrame,
+} from "./frames.js";
+import { HeaderBlock } from "./header-block.js";
+import { HpackDecoder } from "./hpack-decoder.js";
+import {
+  connectionWindowBytes,
+  idleFrameBurst,
+  idleFramesPerSecond,
+  lingerMs,
+  maxHeaderListBytes,
+  maxIncompleteMs,
+  maxUnreadBytes,
+  resetBurst,
+  resetsPerSecond,
+  streamWindowBytes,
+} from "./limits.js";
+import type { LiteralCache } from "./literal-cache.js";
+import { RateBudget } from "./rate-budget.js";
+import { areTrailers, RequestHeads, type RequestHead } from "./request-head.js";
+import { ClientSettings } from "./settings.js";
+import type { ServerStream } from "./stream.js";
+import { ConnectionWriter, type AnswerAccount, type SharedMemory, type WriterOwner } from "./writer.js";
+
+/** Serves the requests of connections. */
+export interface Service {
+  /** Makes the stream of a request that has begun; its `begin` follows. */
+  open(connection: ServerConnection, id: number, head: RequestHead, timeout: string | undefined): ServerStream;
+  /** A connection is closed; its streams were told before. */
+  onClosed(connection: ServerConnection): void;
+  /** Something failed that no client can cause. */
+  onUnexpectedError(error: unknown): void;
+}
+
+/** Judges the pings of a client. */
+export interface PingJudge {
+  /** Headers or data were sent to the client. */
+  onSent(): void;
+  /** @returns whether the client pings too often, and has to go */
+  onPing(nowMs: number, hasOpenCalls: boolean): boolean;
+}
+
+/** The parts that all connections of an engine share. */
+export interface SharedParts extends SharedMemory {
+  readonly clock: Clock;
+  readonly literals: LiteralCache;
+}
+
+/** Rules for the client of a connection, and for how long it is waited for. */
+export interface ConnectionLimits {
+  readonly maxStreams: number;
+  /** Time in which it has to begin its first request. */
+  readonly withoutRequestMs: number;
+  /** Silence after which it is pinged, and how long its answer may take; undefined: never. */
+  readonly keepAlive: { readonly afterMs: number; readonly timeoutMs: number } | undefined;
+}
+
+/** How often `sweep` is to be called. */
+export const sweepMs = 1_000;
+
+/**
+ * A client's connection (RFC 9113), from behind the preface to the end of its socket. Frames lead to the methods below, one for each
+ * type; a fault is thrown where it is noticed, and ends the stream or the connection here.
+ */
+export class ServerConnection implements WriterOwner {
+  readonly streams = new Map<number, ServerStream>();
+  readonly writer: ConnectionWriter;
+  /** Bytes of messages that have begun to arrive (`maxPartialBytes`). */
+  partialBytes = 0;
+
+  private readonly reader = new FrameReader();
+  private readonly hpack: HpackDecoder;
+  private readonly heads = new RequestHeads();
+  private readonly settings: ClientSettings;
+  private readonly closed = new ClosedStreams();
+  private readonly resets = new RateBudget(resetBurst, resetsPerSecond);
+  private readonly idleFrames = new RateBudget(idleFrameBurst, idleFramesPerSecond);
+  private block: HeaderBlock | undefined;
+  private receiveWindow = connectionWindowBytes;
+  private newest = 0;
+  private hasSettings = false;
+  /** No stream begins any more. */
+  private isDraining = false;
+  /** Nothing is read any more, and the socket is about to close. */
+  private isOver = false;
+  private isGone = false;
+  private prefaceRead = 0;
+
+  private readonly openedAt: number;
+  private heardAt: number;
+  private hasHeard = false;
+  private pingedAt: number | undefined;
+  private completed = 0;
+  private progress = { completed: 0, at: 0 };
+
+  constructor(
+    readonly socket: Socket,
+    private readonly service: Service,
+    private readonly shared: SharedParts,
+    readonly account: AnswerAccount,
+    private readonly pings: PingJudge,
+    private readonly limits: ConnectionLimits,
+  ) {
+    this.openedAt = this.heardAt = shared.clock.now();
+    this.hpack = new HpackDecoder(shared.literals);
+    this.writer = new ConnectionWriter(socket, shared, account, this);
+    this.settings = new ClientSettings(this.writer, this.streams);
+  }
+
+  /**
+   * Begins to read and write.
+   *
+   * @param seen what has been read of the socket
+   */
+  start(seen: Buffer): void {
+    const { socket, limits } = this;
+    this.writer.sendFrame(
+      settingsFrame([
+        [setting.maxConcurrentStreams, limits.maxStreams],
+        [setting.initialWindowSize, streamWindowBytes],
+        [setting.maxHeaderListSize, maxHeaderListBytes],
+      ]),
+    );
+    this.writer.sendFrame(numberFrame(frameType.windowUpdate, 0, connectionWindowBytes - 65_535));
+    socket.on("data", (chunk: Buffer) => this.onChunk(chunk));
+    socket.on("end", () => this.onGone());
+    socket.on("close", () => this.onGone());
+    socket.resume();
+    this.onChunk(seen);
+  }
+
+  /** Begins no stream any more, and closes once the last one has ended (RFC 9113 §6.8). May be called twice. */
+  drain(): void {
+    if (this.isDraining || this.isOver) return;
+    this.isDraining = true;
+    this.writer.sendFrame(goAwayFrame(this.newest, errorCode.none, ""));
+    this.endIfDrained();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+    this.onGone();
+  }
+
+  /** Looks after a client that is silent, or that never comes to the point. Called every `sweepMs`. */
+  sweep(nowMs: number): void {
+    if (this.isOver) return;
+    if (this.newest === 0 && nowMs - this.openedAt >= this.limits.withoutRequestMs)
+      this.dismiss(errorCode.none, "no_request");
+    else if (this.hasStalled(nowMs)) this.dismiss(errorCode.enhanceYourCalm, "incomplete_frame");
+    else this.keepAlive(nowMs);
+  }
+
+  onAnswered(stream: ServerStream): void {
+    this.streams.delete(stream.id);
+    if (!stream.isRemoteEnded) this.writer.sendFrame(numberFrame(frameType.resetStream, stream.id, errorCode.none));
+    this.closed.add(stream.id, stream.isRemoteEnded ? "ended" : "reset by server");
+    this.endIfDrained();
+  }
+
+  onSent(): void {
+    this.pings.onSent();
+  }
+
+  onWritten(): void {
+    if (this.socket.isPaused() && this.writer.unsentBytes <= maxUnreadBytes) this.socket.resume();
+  }
+
+  /** Takes a frame from the reader. */
+  onFrame(type: number, flags: number, stream: number, bytes: Buffer, start: number, end: number): boolean {
+    try {
+      this.dispatch(type, flags, stream, bytes, start, end);
+    } catch (error) {
+      if (!(error instanceof StreamError)) throw error;
+      this.resetStream(error.stream, error.code);
+    }
+    return !this.isOver;
+  }
+
+  private onChunk(chunk: Buffer): void {
+    if (this.isOver) return;
+    this.hasHeard = true;
+    this.writer.isHeld = true;
+    try {
+      this.reader.push(this.prefaceRead === preface.length ? chunk : this.readPreface(chunk), this);
+    } catch (error) {
+      this.onError(error);
+    }
+    this.writer.isHeld = false;
+    this.writer.flush();
+    if (this.writer.unsentBytes > maxUnreadBytes) this.socket.pause();
+  }
+
+  /** @returns the bytes behind the preface */
+  private readPreface(chunk: Buffer): Buffer {
+    const length = Math.min(preface.length - this.prefaceRead, chunk.length);
+    const expected = preface.subarray(this.prefaceRead, this.prefaceRead + length);
+    if (!expected.equals(chunk.subarray(0, length))) throw new ConnectionError(errorCode.protocol, "no HTTP/2 preface");
+    this.prefaceRead += length;
+    return chunk.subarray(length);
+  }
+
+  private onError(error: unknown): void {
+    if (error instanceof ConnectionError) this.dismiss(error.code, error.message);
+    else {
+      this.service.onUnexpectedError(error);
+      this.dismiss(errorCode.internal, "internal error");
+    }
+  }
+
+  private dispatch(type: number, flags: number, stream: number, bytes: Buffer, start: number, end: number): void {
+    if (this.block !== undefined && (type !== frameType.continuation || stream !== this.block.stream))
+      throw new ConnectionError(errorCode.protocol, "a frame within a header block");
+    if (!this.hasSettings && type !== frameType.settings)
+      throw new ConnectionError(errorCode.protocol, "the first frame is not SETTINGS");
+    this.completed += 1;
+    switch (type) {
+      case frameType.data:
+        return this.onData(flags, stream, bytes, start, end);
+      case frameType.headers:
+        return this.onHeaders(flags, stream, bytes, start, end);
+      case frameType.continuation:
+        return this.onContinuation(flags, bytes, start, end);
+      case frameType.priority:
+        return this.onPriority(stream, bytes, start, end);
+      case frameType.resetStream:
+        return this.onReset(stream, end - start);
+      case frameType.settings:
+        return this.onSettings(flags, stream, bytes, start, end);
+      case frameType.ping:
+        return this.onPing(flags, stream, bytes, start, end);
+      case frameType.goAway:
+        if (stream !== 0) throw new ConnectionError(errorCode.protocol, "GOAWAY on a stream");
+        return; // the client begins no stream any more
+      case frameType.windowUpdate:
+        return this.onWindowUpdate(stream, bytes, start, end);
+      case frameType.pushPromise:
+        throw new ConnectionError(errorCode.protocol, "PUSH_PROMISE from a client");
+      default:
+        return this.countIdleFrame(); // unknown types are ignored (RFC 9113 §5.5)
+    }
+  }
+
+  private onData(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+    if (id === 0) throw new ConnectionError(errorCode.protocol, "DATA on stream 0");
+    const length = end - start;
+    const isLast = (flags & frameFlag.endStream) !== 0;
+    this.receiveWindow -= length;
+    if (this.receiveWindow < 0) throw new ConnectionError(errorCode.flowControl, "more data than allowed");
+    if (this.receiveWindow < connectionWindowBytes / 2) this.openReceiveWindow();
+    if ((flags & frameFlag.padded) !== 0) {
+      end -= paddingOf(bytes, start, end);
+      start += 1;
+    }
+    if (start === end && !isLast) this.countIdleFrame();
+    const stream = this.streams.get(id);
+    if (stream === undefined) return this.onLateFrame(id, "DATA");
+    if (stream.isRemoteEnded) throw new StreamError(id, errorCode.streamClosed, "DATA after the end");
+    stream.receive(bytes, start, end, length, isLast);
+    const update = stream.takeWindowUpdate();
+    if (update > 0) this.writer.sendFrame(numberFrame(frameType.windowUpdate, id, update));
+  }
+
+  /** What has been received is used, or counted by the call (`maxPartialBytes`): nothing waits here. */
+  private openReceiveWindow(): void {
+    const update = connectionWindowBytes - this.receiveWindow;
+    this.receiveWindow = connectionWindowBytes;
+    this.writer.sendFrame(numberFrame(frameType.windowUpdate, 0, update));
+  }
+
+  private onHeaders(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+    if ((id & 1) === 0) throw new ConnectionError(errorCode.protocol, "HEADERS on a stream that is not a client's");
+    if ((flags & frameFlag.padded) !== 0) {
+      end -= paddingOf(bytes, start, end);
+      start += 1;
+    }
+    let dependsOnItself = false;
+    if ((flags & frameFlag.priority) !== 0) {
+      if (end - start < 5) throw new ConnectionError(errorCode.frameSize, "HEADERS too short for their priority");
+      dependsOnItself = isDependentOn(id, bytes, start);
+      start += 5;
+    }
+    const block = new HeaderBlock(id, (flags & frameFlag.endStream) !== 0, dependsOnItself);
+    if ((flags & frameFlag.endHeaders) !== 0) return this.onBlock(block, bytes, start, end);
+    block.add(bytes, start, end);
+    this.block = block;
+  }
+
+  private onContinuation(flags: number, bytes: Buffer, start: number, end: number): void {
+    const { block } = this;
+    if (block === undefined) throw new ConnectionError(errorCode.protocol, "CONTINUATION without HEADERS");
+    block.add(bytes, start, end);
+    this.completed -= 1; // not before the block is complete
+    if ((flags & frameFlag.endHeaders) === 0) return;
+    this.block = undefined;
+    const whole = block.join();
+    this.onBlock(block, whole, 0, whole.length);
+  }
+
+  /** A header block is complete. It is decoded in any case, as later blocks build on it. */
+  private onBlock(
+    { stream: id, isLast, dependsOnItself }: HeaderBlock,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    const fits = this.hpack.decode(bytes, start, end);
+    const stream = this.streams.get(id);
+    if (stream !== undefined) return this.onTrailers(stream, isLast);
+    if (id <= this.newest) return this.onLateHeaders(id);
+    if (this.isDraining) return; // the client knows from GOAWAY that it is not served
+    this.newest = id;
+    if (dependsOnItself) throw new StreamError(id, errorCode.protocol, "a stream that depends on itself");
+    if (!fits) throw new StreamError(id, errorCode.frameSize, "too many headers"); // as Go's gRPC
+    if (this.streams.size >= this.limits.maxStreams)
+      throw new StreamError(id, errorCode.refusedStream, "too many streams");
+    const head = this.heads.read(this.hpack.fields);
+    if (head === undefined) throw new StreamError(id, errorCode.protocol, "malformed request");
+    this.openStream(id, head, isLast);
+  }
+
+  private openStream(id: number, head: RequestHead, isLast: boolean): void {
+    const stream = this.service.open(this, id, head, this.heads.timeout);
+    stream.sendWindow = this.settings.initialWindow;
+    this.streams.set(id, stream);
+    stream.begin(isLast);
+  }
+
+  private onTrailers(stream: ServerStream, isLast: boolean): void {
+    const { id } = stream;
+    if (stream.isRemoteEnded) throw new StreamError(id, errorCode.streamClosed, "HEADERS after the end");
+    if (!isLast || !areTrailers(this.hpack.fields)) throw new StreamError(id, errorCode.protocol, "malformed trailers");
+    stream.receiveTrailers();
+  }
+
+  private onLateHeaders(id: number): void {
+    const closing = this.closed.find(id);
+    if (closing === "reset by server") return; // sent before the client knew
+    if (closing === "reset by client") throw new StreamError(id, errorCode.streamClosed, "HEADERS after RST_STREAM");
+    if (closing === "ended") throw new ConnectionError(errorCode.streamClosed, "HEADERS on a closed stream");
+    throw new ConnectionError(errorCode.protocol, "a stream that is older than the newest");
+  }
+
+  /** A frame for a stream that is not open. */
+  private onLateFrame(id: number, name: string): void {
+    if (id > this.newest && !this.isDraining)
+      throw new ConnectionError(errorCode.protocol, `${name} on a stream that has not begun`);
+    if (id > this.newest || this.closed.find(id) === "reset by server") return;
+    throw new StreamError(id, errorCode.streamClosed, `${name} on a closed stream`);
+  }
+
+  private onPriority(id: number, bytes: Buffer, start: number, end: number): void {
+    this.countIdleFrame();
+    if (id === 0) throw new ConnectionError(errorCode.protocol, "PRIORITY on stream 0");
+    if (end - start !== 5) throw new StreamError(id, errorCode.frameSize, "PRIORITY of a wrong length");
+    if (isDependentOn(id, bytes, start))
+      throw new StreamError(id, errorCode.protocol, "a stream that depends on itself");
+  }
+
+  private onReset(id: number, length: number): void {
+    if (length !== 4) throw new ConnectionError(errorCode.frameSize, "RST_STREAM of a wrong length");
+    if (id === 0) throw new ConnectionError(errorCode.protocol, "RST_STREAM on stream 0");
+    if (id > this.newest && !this.isDraining)
+      throw new ConnectionError(errorCode.protocol, "RST_STREAM on a stream that has not begun");
+    const stream = this.streams.get(id);
+    if (stream === undefined) return this.countIdleFrame();
+    this.closeStream(stream, "reset by client");
+    if (!this.resets.take(this.shared.clock.now()))
+      throw new ConnectionError(errorCode.enhanceYourCalm, "too_many_resets");
+  }
+
+  private onSettings(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+    if (id !== 0) throw new ConnectionError(errorCode.protocol, "SETTINGS on a stream");
+    const isAck = (flags & frameFlag.ack) !== 0;
+    if ((end - start) % 6 !== 0 || (isAck && end > start))
+      throw new ConnectionError(errorCode.frameSize, "SETTINGS of a wrong length");
+    if (isAck) return this.countIdleFrame();
+    if (this.hasSettings) this.countIdleFrame();
+    this.hasSettings = true;
+    this.writer.sendFrame(settingsAck); // before the data that the settings may let through
+    this.settings.apply(bytes, start, end);
+  }
+
+  private onPing(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+    if (id !== 0) throw new ConnectionError(errorCode.protocol, "PING on a stream");
+    if (end - start !== 8) throw new ConnectionError(errorCode.frameSize, "PING of a wrong length");
+    if ((flags & frameFlag.ack) !== 0) return this.countIdleFrame();
+    this.writer.sendFrame(frame(frameType.ping, frameFlag.ack, 0, bytes.subarray(start, end)));
+    if (this.pings.onPing(this.shared.clock.now(), this.streams.size > 0))
+      throw new ConnectionError(errorCode.enhanceYourCalm, "too_many_pings");
+  }
+
+  private onWindowUpdate(id: number, bytes: Buffer, start: number, end: number): void {
+    if (end - start !== 4) throw new ConnectionError(errorCode.frameSize, "WINDOW_UPDATE of a wrong length");
+    const increment = readUint32(bytes, start) & 0x7f_ff_ff_ff;
+    if (id === 0) {
+      if (increment === 0) throw new ConnectionError(errorCode.protocol, "WINDOW_UPDATE by 0");
+      if (!this.writer.openWindow(increment)) throw new ConnectionError(errorCode.flowControl, "window too large");
+      return;
+    }
+    const stream = this.streams.get(id);
+    if (stream === undefined) {
+      if (id > this.newest && !this.isDraining)
+        throw new ConnectionError(errorCode.protocol, "WINDOW_UPDATE on a stream that has not begun");
+      return; // sent before the client knew that the stream has ended
+    }
+    if (increment === 0) throw new StreamError(id, errorCode.protocol, "WINDOW_UPDATE by 0");
+    if (!this.writer.openStreamWindow(stream, increment))
+      throw new StreamError(id, errorCode.flowControl, "window too large");
+  }
+
+  private countIdleFrame(): void {
+    if (!this.idleFrames.take(this.shared.clock.now()))
+      throw new ConnectionError(errorCode.enhanceYourCalm, "too_many_idle_frames");
+  }
+
+  private resetStream(id: number, code: ErrorCode): void {
+    this.writer.sendFrame(numberFrame(frameType.resetStream, id, code));
+    const stream = this.streams.get(id);
+    if (stream === undefined) this.closed.add(id, "reset by server");
+    else this.closeStream(stream, "reset by server");
+  }
+
+  private closeStream(stream: ServerStream, closing: "reset by client" | "reset by server"): void {
+    this.streams.delete(stream.id);
+    this.closed.add(stream.id, closing);
+    this.writer.forget(stream);
+    stream.close();
+    this.endIfDrained();
+  }
+
+  /** Whether a frame or a header block has begun, and nothing of it has come for long. */
+  private hasStalled(nowMs: number): boolean {
+    const isWithin = this.reader.isWithinFrame || this.block !== undefined;
+    if (!isWithin || this.progress.completed !== this.completed) {
+      this.progress = { completed: this.completed, at: nowMs };
+      return false;
+    }
+    return nowMs - this.progress.at >= maxIncompleteMs;
+  }
+
+  private keepAlive(nowMs: number): void {
+    const { keepAlive } = this.limits;
+    if (keepAlive === undefined) return;
+    if (this.hasHeard) {
+      this.hasHeard = false;
+      this.pingedAt = undefined;
+      this.heardAt = nowMs - sweepMs;
+    }
+    if (this.pingedAt !== undefined) {
+      if (nowMs - this.pingedAt >= keepAlive.timeoutMs) this.destroy();
+    } else if (nowMs - this.heardAt >= keepAlive.afterMs) {
+      this.pingedAt = nowMs;
+      this.writer.sendFrame(frame(frameType.ping, 0, 0, new Uint8Array(8)));
+    }
+  }
+
+  private endIfDrained(): void {
+    if (this.isDraining && !this.isOver && this.streams.size === 0) this.finish();
+  }
+
+  /** Tells the client why its connection ends, and ends it. */
+  private dismiss(code: ErrorCode, text: string): void {
+    if (this.isOver) return;
+    this.writer.sendFrame(goAwayFrame(this.newest, code, text));
+    this.finish();
+    this.closeStreams();
+  }
+
+  /** Lets what was written leave and the client close; unread bytes would make the system discard the former. */
+  private finish(): void {
+    this.isOver = true;
+    const stopTimer = this.shared.clock.after(lingerMs, () => this.socket.destroy());
+    this.socket.once("close", stopTimer);
+    this.writer.end();
+    this.socket.resume();
+  }
+
+  /** The client has gone, or the socket is closed. */
+  private onGone(): void {
+    if (this.isGone) return;
+    this.isGone = this.isOver = true;
+    this.writer.close();
+    this.closeStreams();
+    this.service.onClosed(this);
+  }
+
+  private closeStreams(): void {
+    for (const stream of [...this.streams.values()]) {
+      this.streams.delete(stream.id);
+      stream.close();
+    }
+  }
+}
+
+const settingsAck = frame(frameType.settings, frameFlag.ack, 0);
+
+/** The bytes of padding at the end of a frame (RFC 9113 §6.1). */
+const paddingOf = (bytes: Buffer, start: number, end: number): number => {
+  const padding = bytes[start] ?? 0;
+  if (padding >= end - start) throw new ConnectionError(errorCode.protocol, "padding longer than its frame");
+  return padding;
+};
+
+/** Whether priority fields make a stream depend on itself (RFC 7540 §5.3.1). */
+const isDependentOn = (id: number, bytes: Buffer, start: number): boolean =>
+  (readUint32(bytes, start) & 0x7f_ff_ff_ff) === id;

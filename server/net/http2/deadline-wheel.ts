@@ -1,0 +1,88 @@
+import type { Clock } from "../../../platform/index.js";
+
+/** How late a deadline may be noticed, and into how many slots of this length deadlines are sorted. */
+const tickMs = 20;
+const slotCount = 256;
+
+/** A thing with a deadline; the wheel keeps its links in it, so that waiting takes no memory and leaving no search. */
+export interface Expiring {
+  /** In the clock's milliseconds. */
+  deadlineAt: number;
+  /** The slot in which it waits; -1: it does not. */
+  slot: number;
+  next: Expiring | undefined;
+  previous: Expiring | undefined;
+  onDeadline(): void;
+}
+
+/**
+ * Keeps the deadlines of all calls with one timer, which runs while there are any. A deadline lies in the slot of its tick; one
+ * further away than the wheel goes round stays there when its slot is looked at.
+ *
+ * With slots of 20 ms, a deadline at 130 ms lies in slot 6 and is noticed at 140 ms; one at 5 250 ms lies in slot 6, too (5 120 ms
+ * are one turn), is passed over at 140 ms and noticed at 5 260 ms.
+ */
+export class DeadlineWheel {
+  private readonly slots = new Array<Expiring | undefined>(slotCount).fill(undefined);
+  private count = 0;
+  private tick = 0;
+  private stopTimer: (() => void) | undefined;
+
+  constructor(private readonly clock: Clock) {}
+
+  add(waiting: Expiring): void {
+    if (this.stopTimer === undefined) this.start();
+    this.count += 1;
+    const slot = Math.max(tickOf(waiting.deadlineAt), this.tick) % slotCount;
+    const first = this.slots[slot];
+    waiting.slot = slot;
+    waiting.next = first;
+    if (first !== undefined) first.previous = waiting;
+    this.slots[slot] = waiting;
+  }
+
+  /** Forgets one, if it has not expired. */
+  remove(waiting: Expiring): void {
+    const { slot, next, previous } = waiting;
+    if (slot < 0) return;
+    this.count -= 1;
+    if (next !== undefined) next.previous = previous;
+    if (previous !== undefined) previous.next = next;
+    else this.slots[slot] = next;
+    waiting.slot = -1;
+    waiting.next = waiting.previous = undefined;
+  }
+
+  /** Forgets all. */
+  stop(): void {
+    this.stopTimer?.();
+    this.stopTimer = undefined;
+  }
+
+  private start(): void {
+    this.tick = tickOf(this.clock.now());
+    this.stopTimer = this.clock.every(tickMs, () => this.turn());
+  }
+
+  private turn(): void {
+    if (this.count === 0) {
+      this.stop();
+      return;
+    }
+    const now = this.clock.now();
+    const last = tickOf(now);
+    // After a pause of the process, every slot is looked at once.
+    for (let tick = Math.max(this.tick, last - slotCount); tick < last; tick++) this.expire(tick % slotCount, now);
+    this.tick = last;
+  }
+
+  private expire(slot: number, now: number): void {
+    const expired: Expiring[] = [];
+    for (let waiting = this.slots[slot]; waiting !== undefined; waiting = waiting.next)
+      if (waiting.deadlineAt <= now) expired.push(waiting);
+    for (const each of expired) this.remove(each);
+    for (const each of expired) each.onDeadline();
+  }
+}
+
+const tickOf = (ms: number): number => Math.floor(ms / tickMs);

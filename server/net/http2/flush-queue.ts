@@ -1,0 +1,19 @@
+/** A writer with bytes that have been gathered. */
+export interface Flushable {
+  flush(): void;
+}
+
+/** Flushes writers once the code that runs now, and has answered some calls, is done: one write a connection for all of them. */
+export class FlushQueue {
+  private due: Flushable[] = [];
+  private readonly run = (): void => {
+    const { due } = this;
+    this.due = [];
+    for (const writer of due) writer.flush();
+  };
+
+  add(writer: Flushable): void {
+    if (this.due.length === 0) process.nextTick(this.run);
+    this.due.push(writer);
+  }
+}

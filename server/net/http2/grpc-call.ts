@@ -1,0 +1,150 @@
+import { performance } from "node:perf_hooks";
+import { RpcError, statusCode, statusOfError, type Call, type GrpcStatus } from "../../rpc/index.js";
+import type { CallContext } from "./call-context.js";
+import type { ServerConnection } from "./connection.js";
+import type { Expiring } from "./deadline-wheel.js";
+import { maxPartialBytes } from "./limits.js";
+import { MessageReader, type MessageHandler, type PartialBudget } from "./message-reader.js";
+import type { RequestHead } from "./request-head.js";
+import { ServerStream } from "./stream.js";
+
+/** A call of gRPC on its stream, of any kind: its deadline, its metadata, its messages, and its one end. */
+export abstract class GrpcCall extends ServerStream implements Call, Expiring, MessageHandler, PartialBudget {
+  readonly principal = undefined;
+  deadlineAt = Infinity;
+  slot = -1;
+  next: Expiring | undefined;
+  previous: Expiring | undefined;
+  /** The end has been given, or nobody waits for it. */
+  protected isOver = false;
+  private reader: MessageReader | undefined;
+  private onCancel: (() => void) | undefined;
+
+  /** @param timeoutMs time that the client gives the call; Infinity: all */
+  constructor(
+    protected readonly context: CallContext,
+    protected readonly client: ServerConnection,
+    id: number,
+    private readonly head: RequestHead,
+    timeoutMs: number,
+  ) {
+    super(client.writer, id, 0, head.contentLength);
+    if (timeoutMs === Infinity) return;
+    this.deadlineAt = context.clock.now() + timeoutMs;
+    context.deadlines.add(this);
+  }
+
+  metadata(key: string): string | undefined {
+    for (const { name, value } of this.head.fields)
+      if (name === key) return key.endsWith("-bin") ? Buffer.from(value, "base64").toString() : value;
+    return undefined;
+  }
+
+  deadline(): number {
+    const unixNow = Math.floor(performance.timeOrigin + performance.now());
+    return unixNow + this.deadlineAt - this.context.clock.now();
+  }
+
+  onCancelled(callback: () => void): void {
+    const { onCancel } = this;
+    this.onCancel =
+      onCancel === undefined
+        ? callback
+        : () => {
+            onCancel();
+            callback();
+          };
+  }
+
+  onDeadline(): void {
+    const { onCancel } = this;
+    this.endWith(deadlineExceeded);
+    onCancel?.();
+  }
+
+  endWith(status: GrpcStatus): void {
+    if (this.over()) this.carrier.sendEnd(this, status);
+  }
+
+  onMessageError(status: GrpcStatus): void {
+    this.endWith(status);
+  }
+
+  abstract onMessage(bytes: Buffer): boolean;
+
+  takePartial(bytes: number): boolean {
+    if (this.client.partialBytes + bytes > maxPartialBytes || !this.context.takePartial(bytes)) return false;
+    this.client.partialBytes += bytes;
+    return true;
+  }
+
+  givePartialBack(bytes: number): void {
+    this.client.partialBytes -= bytes;
+    this.context.givePartialBack(bytes);
+  }
+
+  /** The client sends no more, and every message that it sent was whole. */
+  protected abstract onHalfClose(): void;
+  /** The call has ended, whoever ended it; called once. */
+  protected abstract onOver(): void;
+
+  protected override onData(bytes: Buffer, start: number, end: number): void {
+    if (this.isOver) return;
+    this.reader ??= this.createReader();
+    this.reader.push(bytes, start, end);
+  }
+
+  protected override onRemoteEnd(): void {
+    if (this.isOver) return;
+    if (this.reader?.isWithinMessage === true) this.endWith(this.tornMessage);
+    else this.onHalfClose();
+  }
+
+  protected override onReset(): void {
+    const { onCancel } = this;
+    if (this.over()) onCancel?.();
+  }
+
+  /** How a request is answered that ends within a message: in the words of Go's gRPC. */
+  protected get tornMessage(): GrpcStatus {
+    return { code: statusCode.internal, details: "unexpected EOF" };
+  }
+
+  /** Ends the call with an error's status. */
+  protected failWith(error: unknown): void {
+    if (!this.isOver) this.endWith(statusOfError(error, this.context.onUnexpectedError));
+  }
+
+  /** Ends the call once. @returns whether it was under way: who ends it gives the answer */
+  protected over(): boolean {
+    if (this.isOver) return false;
+    this.isOver = true;
+    this.onCancel = undefined;
+    this.context.deadlines.remove(this);
+    this.reader?.close();
+    this.onOver();
+    return true;
+  }
+
+  private createReader(): MessageReader {
+    const rules = { maxMessageBytes: this.context.maxMessageBytes, encoding: this.head.encoding };
+    return new MessageReader(rules, this, this);
+  }
+}
+
+const deadlineExceeded: GrpcStatus = { code: statusCode.deadlineExceeded, details: "context deadline exceeded" };
+
+/** @throws RpcError in the words of Go's gRPC if the bytes are no such message */
+export const decodeWith = <Request>(
+  decode: (bytes: Uint8Array) => Request,
+  bytes: Uint8Array,
+  kind: "unary" | "stream",
+): Request => {
+  try {
+    return decode(bytes);
+  } catch {
+    const what = kind === "unary" ? "error unmarshalling request" : "failed to unmarshal the received message";
+    const details = `grpc: ${what}: proto: cannot parse invalid wire-format data`;
+    throw new RpcError({ code: statusCode.internal, details });
+  }
+};

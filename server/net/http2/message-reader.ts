@@ -1,0 +1,153 @@
+import { gunzipSync, inflateSync } from "node:zlib";
+import { statusCode, type GrpcStatus } from "../../rpc/index.js";
+import { readUint32 } from "./frames.js";
+import { messagePrefixBytes } from "./send-queue.js";
+
+/** Takes the messages of a request. */
+export interface MessageHandler {
+  /** The message lies in `bytes` only during the call. @returns false: nothing of what follows is to be read */
+  onMessage(bytes: Buffer): boolean;
+  /** The request cannot be read. */
+  onMessageError(status: GrpcStatus): void;
+}
+
+/** Bounds the memory of messages that have begun to arrive. */
+export interface PartialBudget {
+  /** @returns false: there is no room for so many bytes */
+  takePartial(bytes: number): boolean;
+  givePartialBack(bytes: number): void;
+}
+
+/** What a reader needs beside the bytes. */
+export interface MessageRules {
+  readonly maxMessageBytes: number;
+  readonly encoding: string | undefined;
+}
+
+/**
+ * Reads the messages of one request (gRPC over HTTP/2: a flag, four bytes of length, the message) from the data of its frames. A
+ * message within one frame is handed on where it lies; one in several is put together in memory of its size.
+ */
+export class MessageReader {
+  /** A message that is not complete, its prefix included; at first only as long as the prefix. */
+  private partial: Buffer | undefined;
+  private filled = 0;
+
+  constructor(
+    private readonly rules: MessageRules,
+    private readonly budget: PartialBudget,
+    private readonly handler: MessageHandler,
+  ) {}
+
+  /** Whether a message has begun that is not complete. */
+  get isWithinMessage(): boolean {
+    return this.partial !== undefined;
+  }
+
+  push(bytes: Buffer, start: number, end: number): void {
+    let at = start;
+    while (at < end) {
+      if (this.partial !== undefined) {
+        at = this.fill(this.partial, bytes, at, end);
+        if (at < 0) return;
+        continue;
+      }
+      if (end - at < messagePrefixBytes) {
+        this.partial = Buffer.allocUnsafe(messagePrefixBytes);
+        this.filled = 0;
+        continue;
+      }
+      const length = readUint32(bytes, at + 1);
+      const messageEnd = at + messagePrefixBytes + length;
+      if (messageEnd > end) {
+        if (!this.begin(bytes, at, length)) return;
+        continue;
+      }
+      if (!this.handOn(bytes[at] ?? 0, bytes, at + messagePrefixBytes, messageEnd)) return;
+      at = messageEnd;
+    }
+  }
+
+  /** Nothing is read any more. */
+  close(): void {
+    if (this.partial !== undefined && this.partial.length > messagePrefixBytes)
+      this.budget.givePartialBack(this.partial.length);
+    this.partial = undefined;
+  }
+
+  /** Makes room for a message whose length is known. Its bytes from the prefix on are copied by `fill`. */
+  private begin(prefix: Buffer, at: number, length: number): boolean {
+    if (length > this.rules.maxMessageBytes) return this.refuse(tooLarge(length, this.rules.maxMessageBytes));
+    const size = messagePrefixBytes + length;
+    if (!this.budget.takePartial(size)) return this.refuse(tooManyPartial);
+    this.partial = Buffer.allocUnsafe(size);
+    prefix.copy(this.partial, 0, at, at + messagePrefixBytes);
+    this.filled = 0;
+    return true;
+  }
+
+  /** @returns the offset behind what was used, or -1: nothing of what follows is to be read */
+  private fill(partial: Buffer, bytes: Buffer, at: number, end: number): number {
+    const used = Math.min(partial.length - this.filled, end - at);
+    bytes.copy(partial, this.filled, at, at + used);
+    this.filled += used;
+    if (this.filled < partial.length) return at + used;
+    const length = readUint32(partial, 1);
+    this.close();
+    if (partial.length < messagePrefixBytes + length) {
+      if (!this.begin(partial, 0, length)) return -1;
+      this.filled = messagePrefixBytes;
+      return at + used;
+    }
+    return this.handOn(partial[0] ?? 0, partial, messagePrefixBytes, partial.length) ? at + used : -1;
+  }
+
+  private handOn(flag: number, bytes: Buffer, start: number, end: number): boolean {
+    const { maxMessageBytes } = this.rules;
+    if (end - start > maxMessageBytes) return this.refuse(tooLarge(end - start, maxMessageBytes));
+    const message = bytes.subarray(start, end);
+    if (flag === 0) return this.handler.onMessage(message);
+    const plain = decompress(flag, this.rules.encoding, message, maxMessageBytes);
+    return Buffer.isBuffer(plain) ? this.handler.onMessage(plain) : this.refuse(plain);
+  }
+
+  private refuse(status: GrpcStatus): false {
+    this.handler.onMessageError(status);
+    return false;
+  }
+}
+
+const { internal, unimplemented, resourceExhausted } = statusCode;
+
+/** The words of Go's gRPC. */
+const tooLarge = (bytes: number, most: number): GrpcStatus => ({
+  code: resourceExhausted,
+  details: `grpc: received message larger than max (${bytes} vs. ${most})`,
+});
+const tooManyPartial: GrpcStatus = { code: resourceExhausted, details: "etcdserver: too many requests" };
+
+/** Decompresses a message whose flag is not 0. Its size is bounded, so that a small message cannot become a large one. */
+const decompress = (
+  flag: number,
+  encoding: string | undefined,
+  message: Buffer,
+  maxOutputLength: number,
+): Buffer | GrpcStatus => {
+  if (flag !== 1) return { code: internal, details: `grpc: received unexpected payload format ${flag}` };
+  if (encoding === undefined || encoding === "identity")
+    return { code: internal, details: "grpc: compressed flag set with identity or empty encoding" };
+  if (encoding !== "gzip" && encoding !== "deflate") {
+    const name = JSON.stringify(encoding);
+    return { code: unimplemented, details: `grpc: Decompressor is not installed for grpc-encoding ${name}` };
+  }
+  try {
+    return (encoding === "gzip" ? gunzipSync : inflateSync)(message, { maxOutputLength });
+  } catch (error) {
+    if (error instanceof RangeError)
+      return {
+        code: resourceExhausted,
+        details: `grpc: received message after decompression larger than max ${maxOutputLength}`,
+      };
+    return { code: internal, details: `grpc: failed to decompress the received message: ${String(error)}` };
+  }
+};

@@ -1,0 +1,28 @@
+/** Counts what is open, and tells when nothing is. */
+export class OpenCount {
+  private count = 0;
+  private readonly waiting = new Set<() => void>();
+
+  add(): void {
+    this.count += 1;
+  }
+
+  remove(): void {
+    this.count -= 1;
+    if (this.count === 0) for (const settled of [...this.waiting]) settled();
+  }
+
+  /** Waits until nothing is open, but no longer than this. */
+  async whenNone(patienceMs: number): Promise<void> {
+    if (this.count === 0) return;
+    await new Promise<void>((resolve) => {
+      const settled = (): void => {
+        clearTimeout(patience);
+        this.waiting.delete(settled);
+        resolve();
+      };
+      const patience = setTimeout(settled, patienceMs);
+      this.waiting.add(settled);
+    });
+  }
+}

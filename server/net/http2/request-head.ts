@@ -1,0 +1,83 @@
+import { headerKind, type HeaderField } from "./header-field.js";
+
+/** The headers of a request, judged. Requests whose headers are the same share one. */
+export interface RequestHead {
+  readonly method: string;
+  readonly path: string;
+  /** Empty: none was sent. */
+  readonly contentType: string;
+  /** Compression of the request's messages; undefined: none. */
+  readonly encoding: string | undefined;
+  /** Bytes that the client says it will send; undefined: it does not say. */
+  readonly contentLength: number | undefined;
+  /** All fields but `grpc-timeout`. */
+  readonly fields: readonly HeaderField[];
+}
+
+/** Heads that a connection remembers: a client of etcd calls few methods at a time. */
+const rememberedHeads = 8;
+
+/**
+ * Makes heads of decoded header fields. The fields of a request that is like an earlier one are the same objects, whatever index
+ * or literal the client sent for them; so is then the head. Only `grpc-timeout`, which changes all the time, stands apart.
+ */
+export class RequestHeads {
+  /** `grpc-timeout` of the request that was read last. */
+  timeout: string | undefined;
+  private readonly heads: RequestHead[] = [];
+  private next = 0;
+
+  /** Returns undefined if the request is malformed (RFC 9113 §8.1.1). */
+  read(fields: readonly HeaderField[]): RequestHead | undefined {
+    this.timeout = undefined;
+    for (const head of this.heads) if (this.isSame(head, fields)) return head;
+    const head = headOf(fields);
+    if (head === undefined) return undefined;
+    this.timeout = fields.find(({ kind }) => kind === headerKind.timeout)?.value;
+    this.heads[this.next] = head;
+    this.next = (this.next + 1) % rememberedHeads;
+    return head;
+  }
+
+  private isSame(head: RequestHead, fields: readonly HeaderField[]): boolean {
+    const known = head.fields;
+    let timeout: string | undefined;
+    let count = 0;
+    for (const field of fields) {
+      if (field.kind === headerKind.timeout) timeout = field.value;
+      else if (known[count++] !== field) return false;
+    }
+    if (count !== known.length) return false;
+    this.timeout = timeout;
+    return true;
+  }
+}
+
+/** Whether fields may stand behind the messages of a request: they have no pseudo-headers (RFC 9113 §8.1). */
+export const areTrailers = (fields: readonly HeaderField[]): boolean =>
+  fields.every(({ kind }) => !isPseudo(kind) && kind !== headerKind.malformed);
+
+const isPseudo = (kind: number): boolean => kind >= headerKind.method && kind <= headerKind.authority;
+
+const headOf = (fields: readonly HeaderField[]): RequestHead | undefined => {
+  const values: (string | undefined)[] = [];
+  let isBehindPseudo = false;
+  for (const { kind, value } of fields) {
+    if (kind === headerKind.malformed) return undefined;
+    if (isPseudo(kind) && (isBehindPseudo || values[kind] !== undefined)) return undefined;
+    isBehindPseudo ||= !isPseudo(kind);
+    if (kind !== headerKind.regular) values[kind] ??= value;
+  }
+  const { method, scheme, path, contentType, contentLength, encoding } = headerKind;
+  const length = values[contentLength];
+  if (values[method] === undefined || values[scheme] === undefined || !values[path]) return undefined;
+  if (length !== undefined && !/^\d{1,15}$/.test(length)) return undefined;
+  return {
+    method: values[method],
+    path: values[path],
+    contentType: values[contentType] ?? "",
+    encoding: values[encoding],
+    contentLength: length === undefined ? undefined : Number(length),
+    fields: fields.filter(({ kind }) => kind !== headerKind.timeout),
+  };
+};

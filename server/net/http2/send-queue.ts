@@ -1,0 +1,65 @@
+/** Bytes before a gRPC message: a flag and its length. */
+export const messagePrefixBytes = 5;
+
+interface QueuedPart {
+  readonly bytes: Uint8Array;
+  /** Whether a message ends with it. */
+  readonly isEnd: boolean;
+}
+
+/** Takes copies of bytes. */
+export interface ByteSink {
+  append(bytes: Uint8Array, start: number, end: number): void;
+}
+
+/** The messages of one stream that wait for the client's windows, as the bytes that they are sent as. */
+export class SendQueue {
+  /** Bytes that wait. */
+  size = 0;
+  private parts: QueuedPart[] = [];
+  /** How much of the first part has gone. */
+  private offset = 0;
+
+  add(message: Uint8Array): void {
+    const prefix = new Uint8Array(messagePrefixBytes);
+    writeMessagePrefix(prefix, 0, message.length);
+    this.parts.push({ bytes: prefix, isEnd: message.length === 0 });
+    if (message.length > 0) this.parts.push({ bytes: message, isEnd: true });
+    this.size += messagePrefixBytes + message.length;
+  }
+
+  /** Adds bytes that are no message. */
+  addBytes(bytes: Uint8Array): void {
+    this.parts.push({ bytes, isEnd: true });
+    this.size += bytes.length;
+  }
+
+  /** Moves so many bytes, no more than there are, to the sink. @returns the messages that are complete with them */
+  moveTo(sink: ByteSink, bytes: number): number {
+    let completed = 0;
+    this.size -= bytes;
+    for (let left = bytes; left > 0;) {
+      const part = this.parts[0];
+      if (part === undefined) break;
+      const count = Math.min(left, part.bytes.length - this.offset);
+      sink.append(part.bytes, this.offset, this.offset + count);
+      this.offset += count;
+      left -= count;
+      if (this.offset < part.bytes.length) break;
+      if (part.isEnd) completed += 1;
+      this.parts.shift();
+      this.offset = 0;
+    }
+    return completed;
+  }
+}
+
+/** Writes the flag and the length of a message that is not compressed. @returns the offset behind them */
+export const writeMessagePrefix = (bytes: Uint8Array, at: number, length: number): number => {
+  bytes[at] = 0;
+  bytes[at + 1] = length >>> 24;
+  bytes[at + 2] = length >>> 16;
+  bytes[at + 3] = length >>> 8;
+  bytes[at + 4] = length;
+  return at + messagePrefixBytes;
+};

@@ -1,0 +1,152 @@
+import { maxUnsentBytes, maxUnsentMessages } from "../../base/index.js";
+import {
+  statusCode,
+  type BidiMethod,
+  type GrpcStatus,
+  type RequestSink,
+  type ResponseStream,
+  type ServerStreamMethod,
+} from "../../rpc/index.js";
+import type { CallContext } from "./call-context.js";
+import type { ServerConnection } from "./connection.js";
+import { decodeWith, GrpcCall } from "./grpc-call.js";
+import type { RequestHead } from "./request-head.js";
+import { messagePrefixBytes } from "./send-queue.js";
+
+const ok: GrpcStatus = { code: statusCode.ok, details: "" };
+
+/** A call with one request and a stream of answers. */
+export class ServerStreamCall extends GrpcCall {
+  private hasRequest = false;
+
+  constructor(
+    context: CallContext,
+    client: ServerConnection,
+    id: number,
+    head: RequestHead,
+    timeoutMs: number,
+    private readonly method: ServerStreamMethod,
+  ) {
+    super(context, client, id, head, timeoutMs);
+  }
+
+  onMessage(bytes: Buffer): boolean {
+    if (this.hasRequest) return true; // the first counts, as in Go's gRPC
+    this.hasRequest = true;
+    try {
+      this.method.handle(decodeWith(this.method.decode, bytes, "stream"), this, {
+        send: (response) => this.send(response),
+        fail: (error) => this.failWith(error),
+        end: () => this.endWith(ok),
+      });
+    } catch (error) {
+      this.failWith(error);
+    }
+    return true;
+  }
+
+  protected override onBegin(): void {
+    // the request follows
+  }
+
+  protected override onHalfClose(): void {
+    if (!this.hasRequest) this.endWith(noRequest);
+  }
+
+  protected override onOver(): void {
+    // nobody waits for it
+  }
+
+  private send(response: unknown): void {
+    if (!this.isOver) this.carrier.sendMessage(this, this.method.encode(response));
+  }
+}
+
+const noRequest: GrpcStatus = {
+  code: statusCode.internal,
+  details: "cardinality violation: received no request message from non-client-streaming RPC",
+};
+
+/** A call with a stream of requests and a stream of answers. */
+export class BidiCall extends GrpcCall implements ResponseStream<unknown> {
+  private sink: RequestSink<never> | undefined;
+  private drained: () => void = () => undefined;
+  /** Messages and bytes that the client's system has not taken. */
+  private unsentMessages = 0;
+  private unsentBytes = 0;
+  private isFull = false;
+
+  constructor(
+    context: CallContext,
+    client: ServerConnection,
+    id: number,
+    head: RequestHead,
+    timeoutMs: number,
+    private readonly method: BidiMethod,
+  ) {
+    super(context, client, id, head, timeoutMs);
+  }
+
+  readonly send = (response: unknown): boolean => {
+    if (this.isOver) return true;
+    const message = this.method.encode(response);
+    this.unsentMessages += 1;
+    this.unsentBytes += messagePrefixBytes + message.length;
+    this.isFull ||=
+      this.unsentMessages >= maxUnsentMessages || this.unsentBytes >= maxUnsentBytes || this.client.account.isPressed;
+    this.carrier.sendMessage(this, message);
+    return !this.isFull;
+  };
+
+  readonly onDrain = (callback: () => void): void => {
+    this.drained = callback;
+  };
+
+  readonly fail = (error: unknown): void => this.failWith(error);
+
+  readonly end = (): void => this.endWith(ok);
+
+  override onTaken(messages: number, bytes: number): void {
+    this.unsentMessages -= messages;
+    this.unsentBytes -= bytes;
+    if (!this.isFull || this.unsentMessages > 0 || this.isOver) return;
+    this.isFull = false;
+    this.guard(() => this.drained());
+  }
+
+  onMessage(bytes: Buffer): boolean {
+    // What is asked for on a stream may stay for long, and must not hold the memory of everything that came with it.
+    const own = Uint8Array.prototype.slice.call(bytes);
+    try {
+      this.sink?.onRequest(decodeWith(this.method.decode, own, "stream"));
+    } catch (error) {
+      this.failWith(error);
+    }
+    return !this.isOver;
+  }
+
+  protected override onBegin(): void {
+    this.guard(() => {
+      const sink = this.method.open(this, this);
+      if (this.isOver)
+        sink.onClosed(); // it was over before it had anybody to tell
+      else this.sink = sink;
+    });
+  }
+
+  protected override onHalfClose(): void {
+    this.guard(() => this.sink?.onHalfClose());
+  }
+
+  protected override onOver(): void {
+    this.sink?.onClosed();
+  }
+
+  private guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+}

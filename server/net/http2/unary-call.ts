@@ -1,0 +1,71 @@
+import { ServerError } from "../../base/index.js";
+import { statusCode, type GrpcStatus, type Reply, type UnaryMethod } from "../../rpc/index.js";
+import type { CallContext } from "./call-context.js";
+import type { ServerConnection } from "./connection.js";
+import { decodeWith, GrpcCall } from "./grpc-call.js";
+import type { RequestHead } from "./request-head.js";
+
+/** A call with one request and one answer. It is the stream, the call and the reply in one: there is no other object a request. */
+export class UnaryCall extends GrpcCall implements Reply<unknown> {
+  private hasRequest = false;
+
+  constructor(
+    context: CallContext,
+    client: ServerConnection,
+    id: number,
+    head: RequestHead,
+    timeoutMs: number,
+    private readonly method: UnaryMethod,
+  ) {
+    super(context, client, id, head, timeoutMs);
+    context.calls.add();
+  }
+
+  /** Sends the answer; services pass it on as a function. */
+  readonly send = (response: unknown): void => {
+    if (this.isOver) return;
+    if (this.method.isRead === true && !this.client.account.admits) {
+      this.fail(new ServerError("too-many-requests", "clients do not take their answers"));
+      return;
+    }
+    let answer: Uint8Array;
+    try {
+      answer = this.method.encode(response);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    if (this.over()) this.carrier.sendAnswer(this, answer);
+  };
+
+  readonly fail = (error: unknown): void => this.failWith(error);
+
+  onMessage(bytes: Buffer): boolean {
+    if (this.hasRequest) return true; // the first counts, as in Go's gRPC
+    this.hasRequest = true;
+    try {
+      this.method.handle(decodeWith(this.method.decode, bytes, "unary"), this, this);
+    } catch (error) {
+      this.fail(error);
+    }
+    return true;
+  }
+
+  protected override get tornMessage(): GrpcStatus {
+    return { code: statusCode.unknown, details: "unexpected EOF" };
+  }
+
+  protected override onBegin(): void {
+    // the request follows
+  }
+
+  protected override onHalfClose(): void {
+    if (!this.hasRequest) this.endWith(noRequest);
+  }
+
+  protected override onOver(): void {
+    this.context.calls.remove();
+  }
+}
+
+const noRequest: GrpcStatus = { code: statusCode.unknown, details: "EOF" };

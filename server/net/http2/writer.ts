@@ -1,0 +1,363 @@
+import type { Socket } from "node:net";
+import { frameFlag, frameHeaderBytes, frameType, writeFrameHeader, writeFrameLength } from "./frames.js";
+import type { FlushQueue } from "./flush-queue.js";
+import { HpackEncoder } from "./hpack-encoder.js";
+import { maxFrameBytes, maxGatheredBytes } from "./limits.js";
+import { Output, type ChunkPool, type FilledChunk } from "./output.js";
+import { encodeStatusMessage } from "./status-message.js";
+import { messagePrefixBytes, SendQueue, writeMessagePrefix } from "./send-queue.js";
+import type { AnswerEnd, ServerStream, StreamCarrier } from "./stream.js";
+
+/** Counts answers that a client has not taken, for all connections together. */
+export interface AnswerAccount {
+  /** Whether an answer that can be refused is kept for this client. */
+  readonly admits: boolean;
+  /** Whether a stream should send nothing more before its client has taken what it has. */
+  readonly isPressed: boolean;
+  keep(bytes: number): void;
+  release(bytes: number): void;
+}
+
+/** The connection, as its writer tells it what becomes of bytes. */
+export interface WriterOwner {
+  /** The answer of a stream has been sent to its end. */
+  onAnswered(stream: ServerStream): void;
+  /** Headers or data are sent. */
+  onSent(): void;
+  /** The client's system has taken what was written, or the socket is closed. */
+  onWritten(): void;
+}
+
+/** What all connections of an engine share. */
+export interface SharedMemory {
+  readonly chunks: ChunkPool;
+  readonly flushes: FlushQueue;
+}
+
+/** Messages up to this size are written in one piece with the headers around them. */
+const maxDirectBytes = 8 * 1024;
+/** Room for two frames of headers, one with data, and the size update that may precede a block. */
+const answerOverheadBytes = 128;
+/** The longest text of a status that is sent; a frame, and a chunk of output, has room for it. */
+const maxStatusTextBytes = 8 * 1024;
+/** The window that each connection begins with (RFC 9113 §6.9.2). */
+const firstWindowBytes = 65_535;
+
+/**
+ * Writes the frames of one connection. They are gathered, and written to the socket once for everything that was answered at a time;
+ * one such write is under way, the next begins when the client's system has taken it. Data waits in the queues of its streams while
+ * the client's windows are closed or much has been gathered; streams that may send take turns, a frame each.
+ */
+export class ConnectionWriter implements StreamCarrier {
+  readonly headers = new HpackEncoder();
+  /** While true, bytes are gathered for a flush that follows. */
+  isHeld = false;
+  private sendWindow = firstWindowBytes;
+  private readonly output: Output;
+  private readonly waiting = new Set<ServerStream>();
+  private queuedBytes = 0;
+  private isScheduled = false;
+  private isClosed = false;
+  private writingChunks: readonly FilledChunk[] = [];
+  private writingBytes = 0;
+  private gathering: ServerStream[] = [];
+  private writing: ServerStream[] = [];
+  private accounted = 0;
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly shared: SharedMemory,
+    private readonly account: AnswerAccount,
+    private readonly owner: WriterOwner,
+  ) {
+    this.output = new Output(shared.chunks);
+  }
+
+  /** Bytes that are gathered or on their way to the client's system. */
+  get unsentBytes(): number {
+    return this.output.size + this.writingBytes;
+  }
+
+  sendAnswer(stream: ServerStream, message: Uint8Array): void {
+    const length = messagePrefixBytes + message.length;
+    if (length > maxDirectBytes || !this.mayPass(stream, length)) {
+      this.sendMessage(stream, message);
+      this.sendEnd(stream, ok);
+      return;
+    }
+    const { output } = this;
+    const bytes = output.reserve(length + answerOverheadBytes);
+    let at = this.writeHeaders(bytes, output.end, stream);
+    at = this.writeMessage(bytes, at, stream, message);
+    output.end = this.writeOkTrailers(bytes, at, stream);
+    this.finish(stream);
+  }
+
+  sendMessage(stream: ServerStream, message: Uint8Array): void {
+    const length = messagePrefixBytes + message.length;
+    const isDirect = length <= maxDirectBytes && this.mayPass(stream, length);
+    const { output } = this;
+    const bytes = output.reserve(isDirect ? length + answerOverheadBytes : answerOverheadBytes);
+    output.end = this.writeHeaders(bytes, output.end, stream);
+    if (isDirect) {
+      output.end = this.writeMessage(bytes, output.end, stream, message);
+      this.noteGathered(stream, 1, length);
+    } else {
+      (stream.queue ??= new SendQueue()).add(message);
+      this.enqueue(stream, length);
+    }
+    this.schedule();
+  }
+
+  sendEnd(stream: ServerStream, end: AnswerEnd): void {
+    if (stream.queue !== undefined) {
+      stream.waitingEnd = end;
+      return;
+    }
+    this.writeEnd(stream, end);
+  }
+
+  sendRefusal(stream: ServerStream, httpStatus: number, end: AnswerEnd): void {
+    const { output } = this;
+    const text = encodeStatusMessage(end.details).slice(0, maxStatusTextBytes);
+    const bytes = output.reserve(text.length + answerOverheadBytes);
+    const at = output.end;
+    let to = writeFrameHeader(bytes, at, 0, frameType.headers, frameFlag.endHeaders, stream.id);
+    to = this.headers.writeHeadersOfError(bytes, to, httpStatus);
+    output.end = this.writeStatusFields(bytes, to, end.code, text);
+    writeFrameLength(bytes, at, output.end);
+    stream.hasSentHeaders = true;
+    const body = Buffer.from(`${end.details}\n`);
+    (stream.queue ??= new SendQueue()).addBytes(body);
+    stream.waitingEnd = noTrailers;
+    this.enqueue(stream, body.length);
+    this.schedule();
+  }
+
+  /** Sends a frame that no window applies to. */
+  sendFrame(frame: Uint8Array): void {
+    this.output.append(frame);
+    this.schedule();
+  }
+
+  /** The client allows more bytes on the connection. @returns false: more than there can be (RFC 9113 §6.9.1) */
+  openWindow(bytes: number): boolean {
+    this.sendWindow += bytes;
+    this.pump();
+    return this.sendWindow <= maxWindowBytes;
+  }
+
+  /** The client allows more, or less, on a stream. @returns as `openWindow` */
+  openStreamWindow(stream: ServerStream, bytes: number): boolean {
+    stream.sendWindow += bytes;
+    if (stream.queue !== undefined && stream.sendWindow > 0) {
+      this.waiting.add(stream);
+      this.pump();
+    }
+    return stream.sendWindow <= maxWindowBytes;
+  }
+
+  /** A stream is over: what waits on it is not sent. */
+  forget(stream: ServerStream): void {
+    this.waiting.delete(stream);
+    this.queuedBytes -= stream.queue?.size ?? 0;
+    this.updateAccount();
+  }
+
+  /** Writes what has been gathered, unless a write is under way. */
+  flush(): void {
+    this.isScheduled = false;
+    if (this.writingBytes > 0 || this.isClosed || this.output.size === 0) return;
+    this.writingBytes = this.output.size;
+    this.writingChunks = this.output.take();
+    [this.writing, this.gathering] = [this.gathering, this.writing];
+    for (const stream of this.writing) {
+      stream.writing = stream.gathered;
+      stream.writingBytes = stream.gatheredBytes;
+      stream.gathered = stream.gatheredBytes = 0;
+    }
+    this.updateAccount();
+    this.write(this.writingChunks, this.onWritten);
+  }
+
+  /** Writes all that is left, and ends the socket. */
+  end(): void {
+    if (this.isClosed) return;
+    const rest = this.output.take();
+    if (rest.length > 0) this.write(rest, () => undefined);
+    this.close();
+    this.socket.end();
+  }
+
+  /** Nothing is written any more. */
+  close(): void {
+    this.isClosed = true;
+    this.account.release(this.accounted);
+    this.accounted = 0;
+  }
+
+  private write(chunks: readonly FilledChunk[], written: (error?: Error | null) => void): void {
+    const last = chunks.length - 1;
+    if (last > 0) this.socket.cork();
+    for (const [n, { chunk, length }] of chunks.entries())
+      this.socket.write(chunk.subarray(0, length), n === last ? written : undefined);
+    if (last > 0) this.socket.uncork();
+  }
+
+  private readonly onWritten = (error?: Error | null): void => {
+    if (this.isClosed || error) return; // the socket closes, which ends everything
+    for (const { chunk } of this.writingChunks) this.shared.chunks.giveBack(chunk);
+    this.writingChunks = [];
+    this.writingBytes = 0;
+    for (const stream of this.writing) {
+      const { writing, writingBytes } = stream;
+      stream.writing = stream.writingBytes = 0;
+      stream.onTaken?.(writing, writingBytes);
+    }
+    this.writing.length = 0;
+    this.pump();
+    this.flush();
+    this.updateAccount();
+    this.owner.onWritten();
+  };
+
+  private schedule(): void {
+    if (this.isScheduled || this.isHeld || this.writingBytes > 0) return;
+    this.isScheduled = true;
+    this.shared.flushes.add(this);
+  }
+
+  /** Whether a message of so many bytes can be sent now, in one frame. */
+  private mayPass(stream: ServerStream, length: number): boolean {
+    return (
+      stream.queue === undefined &&
+      length <= stream.sendWindow &&
+      length <= this.sendWindow &&
+      this.output.size < maxGatheredBytes
+    );
+  }
+
+  private enqueue(stream: ServerStream, bytes: number): void {
+    this.queuedBytes += bytes;
+    if (stream.sendWindow > 0) {
+      this.waiting.add(stream);
+      this.pump();
+    }
+    this.updateAccount();
+  }
+
+  /** Sends what waits, a frame of each stream after the other, as far as there is room. */
+  private pump(): void {
+    for (const stream of this.waiting) {
+      const { queue } = stream;
+      const room = Math.min(this.sendWindow, maxGatheredBytes - this.output.size);
+      if (room <= 0) return;
+      this.waiting.delete(stream);
+      if (queue === undefined || stream.sendWindow <= 0) continue; // its window will open again
+      this.sendPart(stream, queue, Math.min(room, stream.sendWindow, maxFrameBytes, queue.size));
+      if (queue.size > 0)
+        this.waiting.add(stream); // behind the others
+      else this.onQueueSent(stream);
+    }
+  }
+
+  private sendPart(stream: ServerStream, queue: SendQueue, length: number): void {
+    const { output } = this;
+    const isLast = length === queue.size && stream.waitingEnd === noTrailers;
+    const bytes = output.reserve(frameHeaderBytes);
+    const flags = isLast ? frameFlag.endStream : 0;
+    output.end = writeFrameHeader(bytes, output.end, length, frameType.data, flags, stream.id);
+    this.queuedBytes -= length;
+    this.spend(stream, length);
+    this.noteGathered(stream, queue.moveTo(output, length), length);
+    this.schedule();
+  }
+
+  private onQueueSent(stream: ServerStream): void {
+    const { waitingEnd: end } = stream;
+    stream.queue = stream.waitingEnd = undefined;
+    if (end === noTrailers) this.finish(stream);
+    else if (end !== undefined) this.writeEnd(stream, end);
+  }
+
+  private noteGathered(stream: ServerStream, messages: number, bytes: number): void {
+    if (stream.gatheredBytes === 0) this.gathering.push(stream);
+    stream.gathered += messages;
+    stream.gatheredBytes += bytes;
+  }
+
+  private spend(stream: ServerStream, bytes: number): void {
+    stream.sendWindow -= bytes;
+    this.sendWindow -= bytes;
+    this.owner.onSent();
+  }
+
+  private writeHeaders(bytes: Buffer, at: number, stream: ServerStream): number {
+    if (stream.hasSentHeaders) return at;
+    stream.hasSentHeaders = true;
+    const start = writeFrameHeader(bytes, at, 0, frameType.headers, frameFlag.endHeaders, stream.id);
+    const end = this.headers.writeHeaders(bytes, start);
+    writeFrameLength(bytes, at, end);
+    return end;
+  }
+
+  private writeMessage(bytes: Buffer, at: number, stream: ServerStream, message: Uint8Array): number {
+    const { length } = message;
+    at = writeFrameHeader(bytes, at, messagePrefixBytes + length, frameType.data, 0, stream.id);
+    at = writeMessagePrefix(bytes, at, length);
+    bytes.set(message, at);
+    this.spend(stream, messagePrefixBytes + length);
+    return at + length;
+  }
+
+  private writeOkTrailers(bytes: Buffer, at: number, stream: ServerStream): number {
+    const start = writeFrameHeader(bytes, at, 0, frameType.headers, endFlags, stream.id);
+    const end = this.headers.writeOkTrailers(bytes, start);
+    writeFrameLength(bytes, at, end);
+    return end;
+  }
+
+  /** Writes trailers, or headers and trailers in one frame if nothing was sent before. */
+  private writeEnd(stream: ServerStream, { code, details }: AnswerEnd): void {
+    const { output } = this;
+    const text = encodeStatusMessage(details).slice(0, maxStatusTextBytes);
+    const bytes = output.reserve(text.length + answerOverheadBytes);
+    const at = output.end;
+    if (code === 0 && stream.hasSentHeaders) output.end = this.writeOkTrailers(bytes, at, stream);
+    else {
+      let to = writeFrameHeader(bytes, at, 0, frameType.headers, endFlags, stream.id);
+      if (!stream.hasSentHeaders) to = this.headers.writeHeaders(bytes, to);
+      output.end = this.writeStatusFields(bytes, to, code, text);
+      writeFrameLength(bytes, at, output.end);
+    }
+    this.owner.onSent();
+    this.finish(stream);
+  }
+
+  private writeStatusFields(bytes: Buffer, at: number, code: number, text: string): number {
+    at = this.headers.writeField(bytes, at, "grpc-status", String(code));
+    return text === "" ? at : this.headers.writeField(bytes, at, "grpc-message", text);
+  }
+
+  private finish(stream: ServerStream): void {
+    stream.isLocalEnded = true;
+    this.owner.onAnswered(stream);
+    this.schedule();
+  }
+
+  /** Tells the account how much more, or less, is kept for this client than before. */
+  private updateAccount(): void {
+    if (this.isClosed) return;
+    const kept = this.queuedBytes + this.output.size + this.writingBytes;
+    if (kept > this.accounted) this.account.keep(kept - this.accounted);
+    else if (kept < this.accounted) this.account.release(this.accounted - kept);
+    this.accounted = kept;
+  }
+}
+
+const ok: AnswerEnd = { code: 0, details: "" };
+/** The end of an answer that has its status in its headers. */
+const noTrailers: AnswerEnd = { code: 0, details: "" };
+const endFlags = frameFlag.endHeaders | frameFlag.endStream;
+/** The largest window that there can be (RFC 9113 §6.9.1). */
+export const maxWindowBytes = 2 ** 31 - 1;
