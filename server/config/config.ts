@@ -60,6 +60,8 @@ export interface MemberConfig {
   readonly keepAliveTimeoutMs: number;
   /** Shortest time between a client's pings while a call is open (etcd: `--grpc-keepalive-min-time`). */
   readonly minPingIntervalMs: number;
+  /** Implementation of gRPC that serves clients. */
+  readonly rpcEngine: "native" | "grpc-js";
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** `stderr`, `stdout` or paths of files. */
@@ -90,6 +92,7 @@ export interface ServerFlags {
   readonly grpcKeepaliveMinTime: string;
   readonly grpcKeepaliveInterval: string;
   readonly grpcKeepaliveTimeout: string;
+  readonly rpcEngine: string;
   readonly logLevel: string;
   readonly logFormat: string;
   readonly logOutputs: string;
@@ -119,10 +122,14 @@ export const defaultFlags: ServerFlags = {
   grpcKeepaliveMinTime: "5s",
   grpcKeepaliveInterval: "2h0m0s",
   grpcKeepaliveTimeout: "20s",
+  rpcEngine: "grpc-js",
   logLevel: "info",
   logFormat: "json",
   logOutputs: "default",
 };
+
+/** The engines, the default first. */
+const rpcEngines = ["grpc-js", "native"] as const;
 
 const defaultClientUrl = "http://localhost:2379";
 const longestElectionMs = 50_000;
@@ -169,6 +176,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     maxConcurrentStreams: streamLimit(flags),
     ...keepAlive(flags),
     minPingIntervalMs: minPingInterval(flags),
+    rpcEngine: oneOf("rpc-engine", flags.rpcEngine, rpcEngines),
     logLevel: oneOf("log-level", flags.logLevel, logLevels),
     logFormat: oneOf("log-format", flags.logFormat, ["json", "console"]),
     logOutputs: logOutputs(flags.logOutputs),

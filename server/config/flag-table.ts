@@ -1,4 +1,4 @@
-// Every flag of etcd 3.4 to 3.7 and what becomes of it here. Help, docs/flags.md and the tests come from this table.
+// Every flag of etcd 3.4 to 3.7 and what becomes of it here, and those that etcd does not have. Help, docs/flags.md and the tests come from this table.
 
 import { logLevels } from "../base/index.js";
 import type { Flag, FlagGroup, FlagKind } from "./flag.js";
@@ -340,8 +340,22 @@ const configFile: FlagGroup = {
   flags: [works("config-file", "string", "", "YAML file with all settings; other flags and variables are ignored")],
 };
 
+/** minietcd's own. */
+const own: FlagGroup = {
+  title: "Flags that etcd does not have",
+  flags: [
+    works(
+      "rpc-engine",
+      { oneOf: ["grpc-js", "native"] },
+      "grpc-js",
+      "implementation of gRPC that serves clients: @grpc/grpc-js, or our own over sockets",
+    ),
+  ],
+};
+
 export const flagGroups: readonly FlagGroup[] = [
   configFile,
+  own,
   member,
   clustering,
   security,

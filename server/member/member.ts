@@ -15,6 +15,7 @@ import {
 import {
   ClientConnections,
   createGrpcJsEngine,
+  createNativeEngine,
   type Engine,
   listen,
   type Listener,
@@ -85,7 +86,7 @@ export class Member {
       });
       if (early !== undefined) throw early;
       const engine = createEngine(config, environment, replica);
-      const connections = clientConnections(config, environment, share);
+      const connections = clientConnections(environment, share);
       member = new Member(config, environment, { client, peer }, replica, engine, connections, share, acceptor);
       member.warnAboutOpenPorts();
       return member;
@@ -132,7 +133,7 @@ export class Member {
     const clientUrls = advertised(this.config.advertiseClientUrls, this.clientAddresses);
     await this.replica.publish({ name: this.config.name, clientUrls });
     if (this.stopping !== undefined) throw new ServerError("server-stopped", "the member was stopped while it joined");
-    this.connections.start((socket) => this.engine.serve(socket));
+    this.connections.start((socket, seen) => this.engine.serve(socket, seen));
     logger.info("ready to serve client requests", {
       version: serverVersion,
       name: this.config.name,
@@ -216,17 +217,12 @@ const shareOfDescriptors = ({ initialCluster }: MemberConfig, { logger }: Member
   return share;
 };
 
-const clientConnections = (
-  { minPingIntervalMs }: MemberConfig,
-  { clock, logger }: MemberEnvironment,
-  { clients }: DescriptorShare,
-): ClientConnections =>
+const clientConnections = ({ clock, logger }: MemberEnvironment, { clients }: DescriptorShare): ClientConnections =>
   new ClientConnections(
     clients,
     refusalCounter(clock, (count) =>
       logger.warn("closed client connections at once: too many are open", { count, max: clients.max }),
     ),
-    { minPingIntervalMs },
   );
 
 const acceptErrors = ({ clock, logger }: MemberEnvironment): ((error: Error) => void) => {
@@ -244,13 +240,16 @@ const createEngine = (config: MemberConfig, environment: MemberEnvironment, repl
   const untaken = new UntakenAnswers(clock, (bytes) =>
     logger.warn("closed a client connection: its client takes no answers", { bytes }),
   );
-  return createGrpcJsEngine({
+  const create = config.rpcEngine === "native" ? createNativeEngine : createGrpcJsEngine;
+  return create({
+    clock,
     untaken,
     methods,
     maxRequestBytes: config.maxRequestBytes + messageOverheadBytes,
     maxConcurrentStreams: config.maxConcurrentStreams,
     keepAliveMs: config.keepAliveMs,
     keepAliveTimeoutMs: config.keepAliveTimeoutMs,
+    rules: { minPingIntervalMs: config.minPingIntervalMs },
     onUnexpectedError: (error) => environment.logger.error("a request failed unexpectedly", { error }),
   });
 };

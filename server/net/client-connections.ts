@@ -1,12 +1,14 @@
 import type { Socket } from "node:net";
 import { ConnectionSlots } from "../resources/index.js";
 import { maxClientConnections, maxConnectionsBeforeReady, maxPrefaceMs } from "../base/index.js";
-import { Http2Connection, type ConnectionRules } from "./http2-connection.js";
 import { http2Preface } from "./http2-frames.js";
 
 const http1Answer =
   "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" +
   "404 page not found: this port speaks gRPC (HTTP/2) only\n";
+
+/** Serves an HTTP/2 connection, of which `seen` has been read. */
+export type ServeConnection = (socket: Socket, seen: Buffer) => void;
 
 /**
  * Takes accepted client connections, holds them until the member can answer, and hands those that speak
@@ -19,18 +21,16 @@ export class ClientConnections {
   private readonly early = new Set<Socket>();
   /** Those that were handed on: somebody else ends them. */
   private readonly served = new WeakSet<Socket>();
-  private serve: ((connection: Http2Connection) => void) | undefined;
+  private serve: ServeConnection | undefined;
   private closed = false;
 
   /**
    * @param slots shared with whoever else takes connections of clients
    * @param onTooMany a connection was closed at once, as there are too many
-   * @param rules for the client of each connection
    */
   constructor(
     private readonly slots = new ConnectionSlots(() => maxClientConnections),
     private readonly onTooMany: () => void = () => undefined,
-    private readonly rules: ConnectionRules = {},
   ) {}
 
   accept(socket: Socket): void {
@@ -52,7 +52,7 @@ export class ClientConnections {
   }
 
   /** The member is ready: serves those who waited and all that come. */
-  start(serve: (connection: Http2Connection) => void): void {
+  start(serve: ServeConnection): void {
     this.serve = serve;
     for (const socket of this.early) this.sniff(socket, serve);
     this.early.clear();
@@ -64,7 +64,7 @@ export class ClientConnections {
     for (const socket of this.open) if (!this.served.has(socket)) socket.destroy();
   }
 
-  private sniff(socket: Socket, serve: (connection: Http2Connection) => void): void {
+  private sniff(socket: Socket, serve: ServeConnection): void {
     const late = setTimeout(() => socket.destroy(), maxPrefaceMs);
     socket.once("close", () => clearTimeout(late));
     let seen = Buffer.alloc(0);
@@ -75,13 +75,20 @@ export class ClientConnections {
       if (isHttp2 && seen.length < http2Preface.length) return; // the rest is still to come
       socket.removeListener("readable", onReadable);
       if (!isHttp2) {
-        socket.end(http1Answer);
+        if (isOtherText(seen)) socket.destroy();
+        else socket.end(http1Answer);
         return;
       }
       clearTimeout(late);
       this.served.add(socket);
-      serve(new Http2Connection(socket, seen, this.rules));
+      serve(socket, seen);
     };
     socket.on("readable", onReadable);
   }
 }
+
+/** Whether a whole line has come that is no request of HTTP/1 (RFC 9112 §3): nobody would understand an answer. */
+const isOtherText = (seen: Buffer): boolean => {
+  const end = seen.indexOf("\r\n");
+  return end >= 0 && !/ HTTP\/1\.\d$/.test(seen.toString("latin1", 0, end));
+};

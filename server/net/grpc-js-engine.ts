@@ -21,37 +21,11 @@ import {
   type UnimplementedMethod,
 } from "../rpc/index.js";
 import { ServerError } from "../base/index.js";
+import type { Engine, EngineOptions } from "./engine.js";
+import { Http2Connection } from "./http2-connection.js";
 import { OpenCalls } from "./open-calls.js";
 import { SendBuffer } from "./send-buffer.js";
-import { ServedConnections, type ServedConnection } from "./served-connections.js";
-import type { UntakenAnswers } from "./untaken-answers.js";
-
-export interface EngineOptions {
-  readonly methods: readonly Method[];
-  /** Larger requests are RESOURCE_EXHAUSTED. */
-  readonly maxRequestBytes: number;
-  /** Calls and streams at a time on a connection; one more waits at the client, or is refused. Absent: no bound. */
-  readonly maxConcurrentStreams?: number | undefined;
-  /** Time between pings to a client; undefined: none. */
-  readonly keepAliveMs?: number | undefined;
-  /** How long the answer to one may take. */
-  readonly keepAliveTimeoutMs?: number;
-  readonly onUnexpectedError: (error: unknown) => void;
-  readonly untaken: UntakenAnswers;
-}
-
-/** Carries a method table over connections that somebody else accepted. */
-export interface Engine {
-  serve(connection: ServedConnection): void;
-  /**
-   * Says goodbye (GOAWAY): no call begins any more, those under way go on, and so do streams. May be called twice.
-   *
-   * @returns when calls under way have ended; `graceMs` is the longest time to wait for that
-   */
-  drain(graceMs: number): Promise<void>;
-  /** Drains, lets calls under way end for `graceMs`, then ends what is left, and the streams. */
-  stop(graceMs: number): Promise<void>;
-}
+import { ServedConnections } from "./served-connections.js";
 
 /** Node's timers count in 31 bits. */
 const longestTimerMs = 2 ** 31 - 1;
@@ -82,7 +56,7 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
     return calls.settle(graceMs);
   };
   return {
-    serve: (connection) => connections.add(connection),
+    serve: (socket, seen) => connections.add(new Http2Connection(socket, seen, options.rules)),
     drain,
     stop: async (graceMs) => {
       await drain(graceMs);

@@ -109,6 +109,11 @@ export class UntakenOfConnection {
     return !this.all.isPressed || (this.kept < maxUntakenBytesOfConnection && !this.all.isFull);
   }
 
+  /** Whether a stream should send nothing more before its client has taken what it has. */
+  get isPressed(): boolean {
+    return this.all.isPressed;
+  }
+
   /** An answer is kept until `release` is called with as many bytes. */
   keep(bytes: number): void {
     if (this.isClosed) return;

@@ -5,7 +5,7 @@ import { flagGroups } from "../../server/config/flag-table.js";
 
 const introduction = `# Flags
 
-Every flag of etcd 3.4 to 3.7, and what a member does with it. This file is written from \`server/config/flag-table.ts\`
+Every flag of etcd 3.4 to 3.7, what a member does with it, and the flags that etcd does not have. This file is written from \`server/config/flag-table.ts\`
 (\`UPDATE_DOCS=1 node test/run.js process docs/flags\`).
 
 A flag takes one dash or two, its value behind \`=\` or in the next word; switches (bool) take a value only behind \`=\`. Each flag

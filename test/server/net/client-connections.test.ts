@@ -34,13 +34,16 @@ const setUp = async (t: TestContext, slots?: ConnectionSlots, onTooMany?: () => 
   /** What is handed on, with the bytes that its new owner reads. */
   const served: { socket: Duplex; read: Promise<string> }[] = [];
   let wake: () => void = () => undefined;
-  const serve = (socket: Duplex): void => {
+  const serve = (socket: Duplex, seen: Buffer): void => {
     const read = new Promise<string>((resolve) => {
       let text = "";
-      socket.on("data", (chunk: Buffer) => {
+      const onData = (chunk: Buffer): void => {
         text += chunk.toString("latin1");
         if (text.length >= preface.length + firstRequest.length) resolve(text);
-      });
+      };
+      socket.on("data", onData);
+      onData(seen);
+      socket.resume();
     });
     served.push({ socket, read });
     wake();

@@ -15,10 +15,11 @@ import {
 import { BaseServerInterceptingCall } from "@grpc/grpc-js/build/src/server-interceptors.js";
 import { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingStatus } from "../../../proto/index.js";
 import { ServerError } from "../../../server/base/errors.js";
-import { createGrpcJsEngine, type Engine } from "../../../server/net/grpc-js-engine.js";
+import { createGrpcJsEngine } from "../../../server/net/grpc-js-engine.js";
 import { allocateMessage } from "../../../server/rpc/framed-message.js";
 import { bidi, serverStream, unary, type Call, type Method, type Reply } from "../../../server/rpc/method-table.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
+import { handTo, onEachEngine, type CreateEngine } from "./engines.js";
 
 type Handler = (request: HealthCheckRequest, call: Call, reply: Reply<HealthCheckResponse>) => void;
 
@@ -27,10 +28,11 @@ type BidiCall = ClientDuplexStream<Buffer, Buffer>;
 const ok = { status: HealthCheckResponse_ServingStatus.SERVING };
 
 /** An engine with one unary method that does what the test says, and a client of it. */
-const setUp = async (t: TestContext, handler: Handler, more: readonly Method[] = []) => {
+const setUp = async (t: TestContext, createEngine: CreateEngine, handler: Handler, more: readonly Method[] = []) => {
   const path = join(await temporaryDirectory(t), "s");
   const unexpected: unknown[] = [];
-  const engine: Engine = createGrpcJsEngine({
+  const engine = createEngine({
+    clock: systemClock,
     untaken: new UntakenAnswers(systemClock, () => undefined),
     methods: [
       unary("/test.Service/Unary", HealthCheckRequest, HealthCheckResponse, (request, call, reply) =>
@@ -41,7 +43,7 @@ const setUp = async (t: TestContext, handler: Handler, more: readonly Method[] =
     maxRequestBytes: 1_000,
     onUnexpectedError: (error) => unexpected.push(error),
   });
-  const server = createServer((socket) => engine.serve(socket));
+  const server = createServer(handTo(engine));
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const client = new Client(`unix:${path}`, credentials.createInsecure());
   t.after(async () => {
@@ -81,9 +83,9 @@ const fails = (promise: Promise<unknown>, code: number, details: string | RegExp
     return true;
   });
 
-test("a handler's error is etcd's status, whether it is thrown or given", async (t) => {
+onEachEngine("a handler's error is etcd's status, whether it is thrown or given", async (t, createEngine) => {
   const refusal = new ServerError("empty-key", "none");
-  const { call, unexpected } = await setUp(t, ({ service }, _call, reply) => {
+  const { call, unexpected } = await setUp(t, createEngine, ({ service }, _call, reply) => {
     if (service === "throw") throw refusal;
     reply.fail(refusal);
   });
@@ -92,16 +94,19 @@ test("a handler's error is etcd's status, whether it is thrown or given", async 
   assert.equal(unexpected.length, 0);
 });
 
-test("an error that nobody foresaw is INTERNAL, tells the client nothing, and is reported", async (t) => {
-  const { call, unexpected } = await setUp(t, () => {
-    throw new TypeError("secret");
-  });
-  await fails(call("/test.Service/Unary"), 13, "etcdserver: internal error");
-  assert.equal(unexpected.length, 1);
-});
+onEachEngine(
+  "an error that nobody foresaw is INTERNAL, tells the client nothing, and is reported",
+  async (t, createEngine) => {
+    const { call, unexpected } = await setUp(t, createEngine, () => {
+      throw new TypeError("secret");
+    });
+    await fails(call("/test.Service/Unary"), 13, "etcdserver: internal error");
+    assert.equal(unexpected.length, 1);
+  },
+);
 
-test("only the first answer of a call counts", async (t) => {
-  const { call } = await setUp(t, (_request, _call, reply) => {
+onEachEngine("only the first answer of a call counts", async (t, createEngine) => {
+  const { call } = await setUp(t, createEngine, (_request, _call, reply) => {
     reply.send(ok);
     reply.send(ok);
     reply.fail(new ServerError("timed-out", "late"));
@@ -113,11 +118,11 @@ test("only the first answer of a call counts", async (t) => {
 
 const grpcJsCalls = BaseServerInterceptingCall.prototype as unknown as { serializeMessage(message: unknown): Buffer };
 
-test("an answer that lies in its frame arrives as it is, and grpc-js does not copy it", async (t) => {
+test("grpc-js: an answer that lies in its frame arrives as it is, and it is not copied", async (t) => {
   // A version of grpc-js without this method makes the mock throw: see server/rpc/framed-message.ts.
   const copying = t.mock.method(grpcJsCalls, "serializeMessage").mock;
   const encoded = HealthCheckResponse.encode(ok).finish();
-  const { call } = await setUp(t, ({ service }, _call, reply) => {
+  const { call } = await setUp(t, createGrpcJsEngine, ({ service }, _call, reply) => {
     if (service !== "framed") return reply.send(ok);
     const message = allocateMessage(encoded.length * 100_000);
     for (let at = 0; at < message.length; at += encoded.length) message.set(encoded, at);
@@ -129,8 +134,8 @@ test("an answer that lies in its frame arrives as it is, and grpc-js does not co
   assert.equal(copying.callCount(), 1);
 });
 
-test("what is not there says so in gRPC's words", async (t) => {
-  const { call, stream } = await setUp(t, () => assert.fail("handled"), [
+onEachEngine("what is not there says so in gRPC's words", async (t, createEngine) => {
+  const { call, stream } = await setUp(t, createEngine, () => assert.fail("handled"), [
     { kind: "unimplemented", path: "/test.Service/Later", requestStream: false, responseStream: false },
     { kind: "unimplemented", path: "/test.Service/LaterStream", requestStream: true, responseStream: true },
   ]);
@@ -139,21 +144,24 @@ test("what is not there says so in gRPC's words", async (t) => {
   assert.deepEqual([error.code, error.details], [12, "unknown method LaterStream for service test.Service"]);
 });
 
-test("a handler is given the caller's metadata and deadline, and what it throws is the answer", async (t) => {
-  let left = 0;
-  const { call } = await setUp(t, (_request, call, reply) => {
-    left = call.deadline() - Date.now();
-    if (call.metadata("hasleader") === "true") throw new ServerError("no-leader", "none");
-    reply.send(ok);
-  });
-  await fails(call("/test.Service/Unary", { metadata: { hasleader: "true" } }), 14, "etcdserver: no leader");
-  assert.equal(left, Infinity);
-  await call("/test.Service/Unary", { metadata: { hasleader: "TRUE", "grpc-timeout": "5000m" } });
-  assert.ok(left > 0 && left <= 5_000, `${left}`);
-});
+onEachEngine(
+  "a handler is given the caller's metadata and deadline, and what it throws is the answer",
+  async (t, createEngine) => {
+    let left = 0;
+    const { call } = await setUp(t, createEngine, (_request, call, reply) => {
+      left = call.deadline() - Date.now();
+      if (call.metadata("hasleader") === "true") throw new ServerError("no-leader", "none");
+      reply.send(ok);
+    });
+    await fails(call("/test.Service/Unary", { metadata: { hasleader: "true" } }), 14, "etcdserver: no leader");
+    assert.equal(left, Infinity);
+    await call("/test.Service/Unary", { metadata: { hasleader: "TRUE", "grpc-timeout": "5000m" } });
+    assert.ok(left > 0 && left <= 5_000, `${left}`);
+  },
+);
 
-test("a request beyond the limit is refused with both sizes", async (t) => {
-  const { call } = await setUp(t, (_request, _call, reply) => reply.send(ok));
+onEachEngine("a request beyond the limit is refused with both sizes", async (t, createEngine) => {
+  const { call } = await setUp(t, createEngine, (_request, _call, reply) => reply.send(ok));
   await call("/test.Service/Unary", { service: "x".repeat(990) });
   await fails(
     call("/test.Service/Unary", { service: "x".repeat(1_100) }),
@@ -168,11 +176,11 @@ for (const { how, end, code } of [
   { how: "a client that cancels", end: (call: BidiCall) => call.cancel(), code: 1 },
   { how: "a client that goes away", end: (_call: BidiCall, connection: Socket) => void connection.destroy(), code: 14 },
 ])
-  test(`whoever has a stream hears of its end, once: ${how}`, async (t) => {
+  onEachEngine(`whoever has a stream hears of its end, once: ${how}`, async (t, createEngine) => {
     let closed = 0;
     let onClosed: () => void = () => undefined;
     const over = new Promise<void>((resolve) => (onClosed = resolve));
-    const { client, server } = await setUp(t, () => assert.fail("handled"), [
+    const { client, server } = await setUp(t, createEngine, () => assert.fail("handled"), [
       bidi("/test.Service/Bidi", HealthCheckRequest, HealthCheckResponse, (_call, stream) => ({
         onRequest: () => stream.send(ok),
         onHalfClose: () => undefined,
@@ -195,47 +203,51 @@ for (const { how, end, code } of [
     assert.equal(closed, 1);
   });
 
-test("a stop waits for calls under way, and only then ends streams with etcd's status", async (t) => {
-  let release: () => void = () => undefined;
-  let sendMore: () => void = () => undefined;
-  let begin: () => void = () => undefined;
-  const began = new Promise<void>((resolve) => (begin = resolve));
-  const { engine, call, stream } = await setUp(
-    t,
-    (_request, _call, reply) => {
-      release = () => reply.send(ok);
-      begin();
-    },
-    [
-      serverStream("/test.Service/Stream", HealthCheckRequest, HealthCheckResponse, (_request, _call, reply) => {
-        sendMore = () => reply.send(ok);
-        sendMore();
-      }),
-    ],
-  );
-  const open = stream("/test.Service/Stream");
-  const ended = new Promise<ServiceError>((resolve) => open.on("error", resolve));
-  await new Promise((resolve) => open.once("data", resolve));
-  const answered = call("/test.Service/Unary");
-  await began;
-  const drained = engine.drain(60_000);
-  await fails(call("/test.Service/Unary"), 14, /./); // nobody listens to a new one
-  const stopped = engine.stop(60_000);
-  sendMore();
-  await new Promise((resolve) => open.once("data", resolve));
-  release();
-  await Promise.all([answered, drained]);
-  const { code, details } = await ended;
-  assert.deepEqual([code, details], [14, "etcdserver: server stopped"]);
-  await stopped;
-});
+onEachEngine(
+  "a stop waits for calls under way, and only then ends streams with etcd's status",
+  async (t, createEngine) => {
+    let release: () => void = () => undefined;
+    let sendMore: () => void = () => undefined;
+    let begin: () => void = () => undefined;
+    const began = new Promise<void>((resolve) => (begin = resolve));
+    const { engine, call, stream } = await setUp(
+      t,
+      createEngine,
+      (_request, _call, reply) => {
+        release = () => reply.send(ok);
+        begin();
+      },
+      [
+        serverStream("/test.Service/Stream", HealthCheckRequest, HealthCheckResponse, (_request, _call, reply) => {
+          sendMore = () => reply.send(ok);
+          sendMore();
+        }),
+      ],
+    );
+    const open = stream("/test.Service/Stream");
+    const ended = new Promise<ServiceError>((resolve) => open.on("error", resolve));
+    await new Promise((resolve) => open.once("data", resolve));
+    const answered = call("/test.Service/Unary");
+    await began;
+    const drained = engine.drain(60_000);
+    await fails(call("/test.Service/Unary"), 14, /./); // nobody listens to a new one
+    const stopped = engine.stop(60_000);
+    sendMore();
+    await new Promise((resolve) => open.once("data", resolve));
+    release();
+    await Promise.all([answered, drained]);
+    const { code, details } = await ended;
+    assert.deepEqual([code, details], [14, "etcdserver: server stopped"]);
+    await stopped;
+  },
+);
 
-test("a stop does not wait for calls that their client has given up", async (t) => {
+onEachEngine("a stop does not wait for calls that their client has given up", async (t, createEngine) => {
   let began: () => void = () => undefined;
   const under = new Promise<void>((resolve) => (began = resolve));
   let cancelled: () => void = () => undefined;
   const gone = new Promise<void>((resolve) => (cancelled = resolve));
-  const { engine, client } = await setUp(t, (_request, call) => {
+  const { engine, client } = await setUp(t, createEngine, (_request, call) => {
     call.onCancelled(() => cancelled());
     began();
   });
@@ -247,12 +259,15 @@ test("a stop does not wait for calls that their client has given up", async (t) 
   await engine.stop(60_000);
 });
 
-test("a stop without patience tells calls that do not end that the server has stopped", async (t) => {
-  let began: () => void = () => undefined;
-  const under = new Promise<void>((resolve) => (began = resolve));
-  const { engine, call } = await setUp(t, () => began());
-  const lost = fails(call("/test.Service/Unary"), 14, "etcdserver: server stopped");
-  await under;
-  await engine.stop(0);
-  await lost;
-});
+onEachEngine(
+  "a stop without patience tells calls that do not end that the server has stopped",
+  async (t, createEngine) => {
+    let began: () => void = () => undefined;
+    const under = new Promise<void>((resolve) => (began = resolve));
+    const { engine, call } = await setUp(t, createEngine, () => began());
+    const lost = fails(call("/test.Service/Unary"), 14, "etcdserver: server stopped");
+    await under;
+    await engine.stop(0);
+    await lost;
+  },
+);

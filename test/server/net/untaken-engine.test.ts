@@ -5,26 +5,28 @@ import { once } from "node:events";
 import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import type { TestContext } from "node:test";
 import { maxUntakenBytesOfConnection, untakenBytesUnderPressure } from "../../../server/base/limits.js";
-import { createGrpcJsEngine } from "../../../server/net/grpc-js-engine.js";
 import { unary, unaryRead } from "../../../server/rpc/method-table.js";
 import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
 import { eventually, within } from "../../support/deadline.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
+import { handTo, onEachEngine, type CreateEngine } from "./engines.js";
+import { systemClock } from "../../../platform/index.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
 const mebibyte = 1024 * 1024;
 const codec = { decode: (bytes: Uint8Array) => bytes, encode: (bytes: Uint8Array) => ({ finish: () => bytes }) };
 const large = new Uint8Array(mebibyte);
 
-const setUp = async (t: TestContext) => {
+const setUp = async (t: TestContext, createEngine: CreateEngine) => {
   const path = join(await temporaryDirectory(t), "s");
   const clock = new VirtualClock();
   const closed: number[] = [];
   const handled = { count: 0 };
   const untaken = new UntakenAnswers(clock, (bytes) => closed.push(bytes));
-  const engine = createGrpcJsEngine({
+  const engine = createEngine({
+    clock: systemClock,
     untaken,
     methods: [
       unaryRead("/a.B/Read", codec, codec, (_request, _call, reply) => {
@@ -36,7 +38,7 @@ const setUp = async (t: TestContext) => {
     maxRequestBytes: 1_000,
     onUnexpectedError: assert.ifError,
   });
-  const server = createServer((socket) => engine.serve(socket));
+  const server = createServer(handTo(engine));
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const sessions: ClientHttp2Session[] = [];
   const dial = (): ClientHttp2Session => {
@@ -67,26 +69,29 @@ const setUp = async (t: TestContext) => {
   return { clock, closed, handled, untaken, dial, ask };
 };
 
-test("clients that take no answers get no more under pressure, others do; they are closed, and nothing is kept for them", async (t) => {
-  const { clock, closed, untaken, handled, dial, ask } = await setUp(t);
-  const greedy = Array.from({ length: 4 }, dial);
-  const requests = 50;
-  for (const session of greedy) for (let n = 0; n < requests; n++) void ask(session, "Read").catch(() => undefined);
-  await eventually(20_000, "all requests", () => handled.count === greedy.length * requests || undefined);
-  // The answer that reaches a bound is still kept.
-  const most = untakenBytesUnderPressure + mebibyte + greedy.length * (maxUntakenBytesOfConnection + mebibyte);
-  assert.ok(untaken.bytes <= most, `${untaken.bytes} bytes are kept of ${greedy.length * requests * mebibyte}`);
+onEachEngine(
+  `clients that take no answers get no more under pressure, others do; they are closed, and nothing is kept for them`,
+  async (t, createEngine) => {
+    const { clock, closed, untaken, handled, dial, ask } = await setUp(t, createEngine);
+    const greedy = Array.from({ length: 4 }, dial);
+    const requests = 50;
+    for (const session of greedy) for (let n = 0; n < requests; n++) void ask(session, "Read").catch(() => undefined);
+    await eventually(20_000, "all requests", () => handled.count === greedy.length * requests || undefined);
+    // The answer that reaches a bound is still kept.
+    const most = untakenBytesUnderPressure + mebibyte + greedy.length * (maxUntakenBytesOfConnection + mebibyte);
+    assert.ok(untaken.bytes <= most, `${untaken.bytes} bytes are kept of ${greedy.length * requests * mebibyte}`);
 
-  const { stream, status } = await within(10_000, "an answer to somebody else", ask(dial(), "Read"));
-  assert.equal(status, undefined);
-  const received = await within(10_000, "all of it", stream.toArray() as Promise<Buffer[]>);
-  assert.equal(Buffer.concat(received).length, mebibyte + 5);
+    const { stream, status } = await within(10_000, "an answer to somebody else", ask(dial(), "Read"));
+    assert.equal(status, undefined);
+    const received = await within(10_000, "all of it", stream.toArray() as Promise<Buffer[]>);
+    assert.equal(Buffer.concat(received).length, mebibyte + 5);
 
-  for (const session of greedy) void ask(session, "Write").catch(() => undefined); // answered in any case: it was done
-  await eventually(10_000, "pressure", () => untaken.isPressed || undefined);
-  const ends = greedy.map((session) => new Promise<void>((resolve) => session.once("close", resolve)));
-  clock.advance(6_000);
-  await within(10_000, "the end of the connections", Promise.all(ends));
-  assert.equal(closed.length, greedy.length);
-  await eventually(10_000, "nothing to be kept", () => untaken.bytes === 0 || undefined);
-});
+    for (const session of greedy) void ask(session, "Write").catch(() => undefined); // answered in any case: it was done
+    await eventually(10_000, "pressure", () => untaken.isPressed || undefined);
+    const ends = greedy.map((session) => new Promise<void>((resolve) => session.once("close", resolve)));
+    clock.advance(6_000);
+    await within(10_000, "the end of the connections", Promise.all(ends));
+    assert.equal(closed.length, greedy.length);
+    await eventually(10_000, "nothing to be kept", () => untaken.bytes === 0 || undefined);
+  },
+);

@@ -5,29 +5,30 @@ import { systemClock } from "../../../platform/index.js";
 import { UntakenAnswers } from "../../../server/net/untaken-answers.js";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import type { TestContext } from "node:test";
 import { Client, credentials } from "@grpc/grpc-js";
 import { maxUnsentBytes, maxUnsentMessages } from "../../../server/base/limits.js";
-import { createGrpcJsEngine } from "../../../server/net/grpc-js-engine.js";
 import { bidi, type ResponseStream } from "../../../server/rpc/method-table.js";
 import { within } from "../../support/deadline.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
+import { handTo, onEachEngine, type CreateEngine } from "../net/engines.js";
 
 const codec = { decode: (bytes: Uint8Array) => bytes, encode: (bytes: Uint8Array) => ({ finish: () => bytes }) };
 
 /** A stream's two ends. The client takes nothing until it is resumed. */
-const openStream = async (t: TestContext) => {
+const openStream = async (t: TestContext, createEngine: CreateEngine) => {
   const path = join(await temporaryDirectory(t), "s");
   let opened: (stream: ResponseStream<Uint8Array>) => void;
   const stream = new Promise<ResponseStream<Uint8Array>>((resolve) => (opened = resolve));
   const nothing = { onRequest: () => undefined, onHalfClose: () => undefined, onClosed: () => undefined };
-  const engine = createGrpcJsEngine({
+  const engine = createEngine({
+    clock: systemClock,
     untaken: new UntakenAnswers(systemClock, () => undefined),
     methods: [bidi("/a.B/C", codec, codec, (_call, stream: ResponseStream<Uint8Array>) => (opened(stream), nothing))],
     maxRequestBytes: 1_000,
     onUnexpectedError: assert.ifError,
   });
-  const server = createServer((socket) => engine.serve(socket));
+  const server = createServer(handTo(engine));
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const client = new Client(`unix:${path}`, credentials.createInsecure(), { "grpc.max_receive_message_length": -1 });
   const call = client.makeBidiStreamRequest(
@@ -49,8 +50,8 @@ for (const { what, size } of [
   { what: "many small messages", size: 1 },
   { what: "a few large ones", size: 300_000 },
 ])
-  test(`${what} fill a stream, and it says when they are gone`, async (t) => {
-    const { stream, call } = await openStream(t);
+  onEachEngine(`${what} fill a stream, and it says when they are gone`, async (t, createEngine) => {
+    const { stream, call } = await openStream(t, createEngine);
     let drains = 0;
     const drained = new Promise<void>((resolve) =>
       stream.onDrain(() => {

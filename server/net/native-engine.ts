@@ -1,0 +1,32 @@
+import { maxConnectionWithoutRequestMs } from "../base/index.js";
+import type { Engine, EngineOptions } from "./engine.js";
+import { GrpcServer } from "./http2/index.js";
+import { PingPolicy } from "./ping-policy.js";
+
+const defaultKeepAliveTimeoutMs = 20_000;
+
+/** The engine of our own (docs/decisions/0001-rpc-engine.md). */
+export const createNativeEngine = (options: EngineOptions): Engine => {
+  const { rules = {}, untaken, keepAliveMs, keepAliveTimeoutMs = defaultKeepAliveTimeoutMs } = options;
+  const server = new GrpcServer({
+    methods: options.methods,
+    maxRequestBytes: options.maxRequestBytes,
+    maxConcurrentStreams: options.maxConcurrentStreams,
+    withoutRequestMs: rules.withoutRequestMs ?? maxConnectionWithoutRequestMs,
+    keepAlive: keepAliveMs === undefined ? undefined : { afterMs: keepAliveMs, timeoutMs: keepAliveTimeoutMs },
+    clock: options.clock,
+    onUnexpectedError: options.onUnexpectedError,
+  });
+  return {
+    serve: (socket, seen) => {
+      const account = untaken.add(socket);
+      socket.on("close", () => untaken.delete(account));
+      server.serve(socket, seen, account, new PingPolicy(rules.minPingIntervalMs));
+    },
+    drain: (graceMs) => server.drain(graceMs),
+    stop: async (graceMs) => {
+      await server.stop(graceMs);
+      untaken.stop();
+    },
+  };
+};
