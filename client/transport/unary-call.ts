@@ -33,6 +33,7 @@ export class UnaryCall<Request, Response> {
   private readonly startedAt: number;
   private isGivenUp = false;
   private isTimeOver = false;
+  private isCancelled = false;
 
   /** @param onEnd called once, with a response or without */
   constructor(
@@ -63,7 +64,10 @@ export class UnaryCall<Request, Response> {
     if (signal !== undefined) onAbort(signal, this.cancel);
   }
 
-  readonly cancel = (): void => cancelCall(this.call);
+  readonly cancel = (): void => {
+    this.isCancelled = true;
+    cancelCall(this.call);
+  };
 
   /** Called once per period. */
   check(isSilent: boolean, hasAlternative: () => boolean): void {
@@ -79,7 +83,7 @@ export class UnaryCall<Request, Response> {
 
   /** Whether this end was decided here, and not by the server or the connection. */
   isOurs(failure: ServiceError | null): boolean {
-    return this.isGivenUp || this.limits.signal?.aborted === true || this.isDeadline(failure);
+    return this.isCancelled || this.isDeadline(failure);
   }
 
   /** @param isClosed whether the client was closed */
