@@ -5,7 +5,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Client, ConnectError, EtcdError } from "../../client/index.js";
 import { freePorts } from "../support/etcd-process.js";
+import { VirtualClock } from "../../testing/virtual-clock.js";
 import { FakeServer, oneKey, putAt, type Failing } from "./fake-server.js";
+import { passTime } from "./virtual-time.js";
 import { scaledMs } from "../support/machine-speed.js";
 import { patientClient } from "../support/patient-client.js";
 
@@ -35,8 +37,10 @@ describe("a dead endpoint", () => {
 
   test("alone is an error that names it and the reason, and says that nothing was sent", async () => {
     const endpoint = await deadEndpoint();
-    await using client = patientClient({ endpoints: [endpoint], dialTimeoutMs: scaledMs(1_000) });
-    const error = await failure(client.kv.put("k", "v"));
+    const clock = new VirtualClock();
+    await using client = new Client({ endpoints: [endpoint], dialTimeoutMs: 1_000 }, clock);
+    const error = await passTime(clock, failure(client.kv.put("k", "v")));
+    assert.ok(clock.now() >= 1_000, `given up after ${clock.now()} ms`);
     assert.ok(error instanceof ConnectError);
     assert.deepEqual([error.code, error.outcome], ["unavailable", "failed"]);
     assert.deepEqual([...error.failures], [[endpoint, `connect ECONNREFUSED ${endpoint}`]]);

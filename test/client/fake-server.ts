@@ -27,7 +27,7 @@ const deadlineMs = 20_000;
 /** A status to fail with; `never`: leave the call without an answer; `drop`: cut the connection. */
 export type Failing = { readonly code: number; readonly details: string } | "never" | "drop";
 
-/** The answer to a method, by its name on the wire, or how it fails. Default: an empty message. */
+/** The answer to a method, by its name on the wire, or how it fails; a promise: once it is resolved. Default: an empty message. */
 export type Answers = Readonly<Record<string, object | Failing | undefined>>;
 
 export interface Call {
@@ -114,8 +114,8 @@ export class FakeServer implements AsyncDisposable {
         error === null ? resolve(port) : reject(error),
       );
     });
-    const relay = createServer((socket) => {
-      const inner = connect(behind, "127.0.0.1");
+    const relay = createServer({ noDelay: true }, (socket) => {
+      const inner = connect({ port: behind, host: "127.0.0.1", noDelay: true });
       for (const [from, to] of [
         [socket, inner],
         [inner, socket],
@@ -142,6 +142,10 @@ export class FakeServer implements AsyncDisposable {
     for (const service of [KVDefinition, LeaseDefinition, WatchDefinition, ClusterDefinition, MaintenanceDefinition])
       server.serve(service);
     return server;
+  }
+
+  get isListening(): boolean {
+    return this.relay.listening;
   }
 
   /** Resolves with the next call, or at once if one has come already. */
@@ -183,7 +187,7 @@ export class FakeServer implements AsyncDisposable {
 
   /** May be called twice. */
   async stop(): Promise<void> {
-    if (this.relay.listening) {
+    if (this.isListening) {
       const closed = once(this.relay, "close");
       this.relay.close();
       this.cutConnections();
@@ -225,6 +229,7 @@ export class FakeServer implements AsyncDisposable {
 
   private answer(answer: object | Failing, send: sendUnaryData<object>): void {
     if (answer === "never") return;
+    if (answer instanceof Promise) return void answer.then((given: object) => this.answer(given, send));
     if (answer === "drop") this.cutConnections();
     else if (typeof answer === "object" && "details" in answer) send(answer);
     else send(null, answer);

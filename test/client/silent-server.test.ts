@@ -4,28 +4,32 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Client, EtcdError } from "../../client/index.js";
 import { LeaseGrantResponse, type LeaseKeepAliveRequest, type WatchRequest } from "../../proto/index.js";
+import { VirtualClock } from "../../testing/virtual-clock.js";
 import { eventually } from "../support/deadline.js";
 import { FakeServer, oneKey, putAt } from "./fake-server.js";
+import { passTime } from "./virtual-time.js";
 
-/** Long enough that nothing here ends by it, on a busy machine either. */
+/** Nothing here ends by it. */
 const deadlineMs = 20_000;
 
 const answers = { Range: oneKey("k", "v"), Put: putAt(7n) };
 
 /** Two servers that a client is connected to, in the order in which it uses them. */
-async function connected(options: { requestTimeoutMs: number }) {
+async function connected() {
   const servers = await Promise.all([FakeServer.start(answers), FakeServer.start(answers)]);
-  const client = new Client({ endpoints: servers.map(({ endpoint }) => endpoint), ...options });
+  const clock = new VirtualClock();
+  const endpoints = servers.map(({ endpoint }) => endpoint);
+  const client = new Client({ endpoints, requestTimeoutMs: deadlineMs }, clock);
   await client.kv.put("k", "v");
   const used =
     servers.find(({ calls }) => calls.some(({ method }) => method === "Put")) ?? assert.fail("none was asked");
   const other = servers.find((server) => server !== used) ?? assert.fail("there is one only");
   // A request that is refused by the one in use arrives at the other when that is connected, too.
   used.answers = { Range: { code: 14, details: "etcdserver: no leader" } };
-  await client.kv.get("k");
+  await passTime(clock, client.kv.get("k"));
   used.answers = answers;
   other.answers = { Range: { code: 14, details: "etcdserver: no leader" } };
-  await client.kv.get("k");
+  await passTime(clock, client.kv.get("k"));
   other.answers = answers;
   for (const { calls } of servers) calls.length = 0;
   const dispose = async () => {
@@ -33,17 +37,19 @@ async function connected(options: { requestTimeoutMs: number }) {
     await client.close();
     await Promise.all(servers.map((server) => server.stop()));
   };
-  return { client, used, other, [Symbol.asyncDispose]: dispose };
+  /** Lets time pass until something has happened. */
+  const eventual = <T>(promise: Promise<T>) => passTime(clock, promise);
+  return { client, used, other, eventual, [Symbol.asyncDispose]: dispose };
 }
 
 const count = ({ calls }: FakeServer, method: string) => calls.filter((call) => call.method === method).length;
 
 describe("a server that falls silent", () => {
   test("has few of many writes, whose outcome is unknown; the others are made elsewhere", async () => {
-    await using pair = await connected({ requestTimeoutMs: deadlineMs });
+    await using pair = await connected();
     pair.used.freeze();
     const puts = Array.from({ length: 30 }, () => pair.client.kv.put("k", "v", { timeoutMs: 4_000 }));
-    const outcomes = await Promise.allSettled(puts);
+    const outcomes = await pair.eventual(Promise.allSettled(puts));
     const errors = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
     assert.ok(errors.length > 0 && errors.length < 10, `${errors.length} failed`);
     assert.equal(count(pair.other, "Put"), 30 - errors.length);
@@ -55,27 +61,27 @@ describe("a server that falls silent", () => {
   });
 
   test("gets no more requests, and gets them again once it answers", async () => {
-    await using pair = await connected({ requestTimeoutMs: deadlineMs });
+    await using pair = await connected();
     pair.used.freeze();
-    assert.equal(await pair.client.kv.getText("k"), "v");
-    await Promise.all([1, 2, 3].map(() => pair.client.kv.put("k", "v")));
+    assert.equal(await pair.eventual(pair.client.kv.getText("k")), "v");
+    await pair.eventual(Promise.all([1, 2, 3].map(() => pair.client.kv.put("k", "v"))));
     assert.deepEqual([count(pair.other, "Range"), count(pair.other, "Put"), count(pair.used, "Put")], [1, 3, 0]);
     pair.used.thaw();
     await eventually(deadlineMs, "the read that it had", () => count(pair.used, "Range") > 0 || undefined);
     pair.other.freeze();
-    assert.equal(await pair.client.kv.getText("k"), "v");
+    assert.equal(await pair.eventual(pair.client.kv.getText("k")), "v");
     pair.other.thaw();
   });
 
   test("loses its watches and renewals to another", async () => {
-    await using pair = await connected({ requestTimeoutMs: deadlineMs });
+    await using pair = await connected();
     pair.used.answers = { ...answers, LeaseGrant: LeaseGrantResponse.create({ ID: 5n, TTL: 3_600n }) };
     await using lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
     pair.client.watch("k");
     const first = [await pair.used.stream(), await pair.used.stream()];
     pair.used.freeze();
     const next = [
-      await pair.other.stream<LeaseKeepAliveRequest | WatchRequest, object>(),
+      await pair.eventual(pair.other.stream<LeaseKeepAliveRequest | WatchRequest, object>()),
       await pair.other.stream<LeaseKeepAliveRequest | WatchRequest, object>(),
     ];
     for (const stream of next) await stream.request();
@@ -86,12 +92,15 @@ describe("a server that falls silent", () => {
 
   test("keeps what it has while there is no other", async () => {
     await using server = await FakeServer.start(answers);
-    await using client = new Client({ endpoints: [server.endpoint] });
+    const clock = new VirtualClock();
+    await using client = new Client({ endpoints: [server.endpoint] }, clock);
     await client.kv.put("k", "v");
     server.freeze();
     const put = client.kv.put("k", "v", { timeoutMs: deadlineMs });
     const read = client.kv.getText("k", { timeoutMs: deadlineMs });
-    await assert.rejects(client.kv.put("k", "v", { timeoutMs: 1_500 }), { code: "deadline-exceeded" });
+    const late = client.kv.put("k", "v", { timeoutMs: 1_500 });
+    await passTime(clock, assert.rejects(late, { code: "deadline-exceeded" }));
+    assert.equal(clock.now(), 1_500);
     server.thaw();
     assert.equal((await put).header.revision, 7);
     assert.equal(await read, "v");
@@ -100,25 +109,22 @@ describe("a server that falls silent", () => {
 
 describe("a server that is slow, but answers others", () => {
   test("with a read: another is asked as well, and the first answer counts", async () => {
-    await using pair = await connected({ requestTimeoutMs: deadlineMs });
+    await using pair = await connected();
     pair.used.answers = { Range: "never" };
-    assert.equal(await pair.client.kv.getText("k", { timeoutMs: 4_000 }), "v");
+    assert.equal(await pair.eventual(pair.client.kv.getText("k", { timeoutMs: 4_000 })), "v");
     assert.deepEqual([count(pair.used, "Range"), count(pair.other, "Range")], [1, 1]);
   });
 
   test("with a write: it is waited for, and is not made elsewhere", async () => {
-    await using pair = await connected({ requestTimeoutMs: deadlineMs });
+    await using pair = await connected();
     pair.used.answers = { Put: "never" };
-    await assert.rejects(pair.client.kv.put("k", "v", { timeoutMs: 2_000 }), {
-      code: "deadline-exceeded",
-      outcome: "unknown",
-      endpoint: pair.used.endpoint,
-    });
+    const expected = { code: "deadline-exceeded", outcome: "unknown", endpoint: pair.used.endpoint };
+    await pair.eventual(assert.rejects(pair.client.kv.put("k", "v", { timeoutMs: 2_000 }), expected));
     assert.deepEqual([count(pair.used, "Put"), count(pair.other, "Put")], [1, 0]);
   });
 
   test("with writes: many at the same time are all sent to it", async () => {
-    await using pair = await connected({ requestTimeoutMs: deadlineMs });
+    await using pair = await connected();
     await Promise.all(Array.from({ length: 100 }, () => pair.client.kv.put("k", "v")));
     assert.deepEqual([count(pair.used, "Put"), count(pair.other, "Put")], [100, 0]);
   });

@@ -3,7 +3,7 @@
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { EtcdError, LeaseLostError } from "../../../client/index.js";
+import { Client, EtcdError, LeaseLostError } from "../../../client/index.js";
 import {
   LeaseGrantResponse,
   LeaseTimeToLiveResponse,
@@ -11,10 +11,10 @@ import {
   type LeaseKeepAliveRequest,
   type LeaseKeepAliveResponse,
 } from "../../../proto/index.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
 import { eventually } from "../../support/deadline.js";
 import { FakeServer, type FakeStream } from "../fake-server.js";
-import { scaledMs } from "../../support/machine-speed.js";
-import { patientClient } from "../../support/patient-client.js";
+import { passTime } from "../virtual-time.js";
 
 type RenewalStream = FakeStream<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;
 
@@ -30,13 +30,14 @@ const granted = (ID: bigint, ttlSeconds: bigint) => ({
 
 async function connected(...answers: Parameters<typeof FakeServer.start>) {
   const server = await FakeServer.start(...answers);
-  const client = patientClient({ endpoints: [server.endpoint] });
+  const clock = new VirtualClock();
+  const client = new Client({ endpoints: [server.endpoint], requestTimeoutMs: 500 }, clock);
   const stream = (): Promise<RenewalStream> => server.stream<LeaseKeepAliveRequest, LeaseKeepAliveResponse>();
   const dispose = async () => {
     await client.close();
     await server[Symbol.asyncDispose]();
   };
-  return { server, client, stream, [Symbol.asyncDispose]: dispose };
+  return { server, client, clock, stream, [Symbol.asyncDispose]: dispose };
 }
 
 describe("single calls", () => {
@@ -79,11 +80,12 @@ describe("a held lease", () => {
     const lease = await pair.client.lease.hold({ ttlSeconds: 3 });
     const stream = await pair.stream();
     assert.equal(stream.metadata.get("hasleader"), "true");
-    for (let renewals = 0; renewals < 2; renewals++) {
-      assert.deepEqual(await stream.request(), { ID: 5n });
-      assert.ok(lease.remainingMs > 0);
-      stream.send(renewed(5n, 3n));
-    }
+    assert.deepEqual(await stream.request(), { ID: 5n });
+    assert.deepEqual([pair.clock.now(), lease.remainingMs], [0, 2_700]);
+    stream.send(renewed(5n, 3n));
+    assert.deepEqual(await passTime(pair.clock, stream.request()), { ID: 5n });
+    assert.deepEqual([pair.clock.now(), lease.remainingMs], [1_000, 1_700]);
+    stream.send(renewed(5n, 3n));
     await lease.close();
     assert.equal(lease.remainingMs, 0);
     assert.equal(await lease.ended, undefined);
@@ -117,13 +119,15 @@ describe("a held lease", () => {
   });
 
   test("is renewed elsewhere when a server does not answer", async () => {
-    await using server = await FakeServer.start(granted(5n, 3_600n));
-    await using client = patientClient({ endpoints: [server.endpoint], requestTimeoutMs: scaledMs(500) });
-    await using lease = await client.lease.hold({ ttlSeconds: 3_600 });
-    const silent: RenewalStream = await server.stream();
+    await using pair = await connected(granted(5n, 3_600n));
+    await using lease = await pair.client.lease.hold({ ttlSeconds: 3_600 });
+    const silent = await pair.stream();
     await silent.request();
-    const next: RenewalStream = await server.stream();
-    assert.ok(silent.isEnded);
+    pair.clock.advance(499);
+    assert.ok(!silent.isEnded);
+    pair.clock.advance(1);
+    const next = await pair.stream();
+    await silent.ended();
     assert.deepEqual(await next.request(), { ID: 5n });
     next.send(renewed(5n, 0n));
     assert.equal((await lease.ended)?.reason, "gone");
@@ -142,11 +146,17 @@ describe("a held lease", () => {
   });
 
   test("is lost before its time can be up, when no server answers", async () => {
-    await using pair = await connected(granted(5n, 1n));
-    const beforeGrant = performance.now();
-    await using lease = await pair.client.lease.hold({ ttlSeconds: 1 });
-    const certainUntil = performance.now() + lease.remainingMs;
-    assert.ok(certainUntil < beforeGrant + 1_000, "counted from before the server can have begun to count");
+    let answer: (granted: object) => void = () => undefined;
+    await using pair = await connected({ LeaseGrant: new Promise<object>((resolve) => (answer = resolve)) });
+    const holding = pair.client.lease.hold({ ttlSeconds: 1 });
+    await pair.server.called();
+    pair.clock.advance(300); // the server may have begun to count before
+    answer(granted(5n, 1n).LeaseGrant);
+    await using lease = await holding;
+    assert.equal(lease.remainingMs, 600);
+    pair.clock.advance(599);
+    assert.ok(!lease.lost.aborted);
+    pair.clock.advance(1);
     const loss = await lease.ended;
     assert.equal(loss?.reason, "unconfirmed");
     assert.equal(lease.remainingMs, 0);
@@ -159,7 +169,7 @@ describe("a held lease", () => {
     await stream.request();
     pair.server.answers = granted(6n, 1n);
     await using second = await pair.client.lease.hold({ ttlSeconds: 1 });
-    assert.deepEqual(await stream.request(), { ID: 6n });
+    assert.deepEqual(await passTime(pair.clock, stream.request()), { ID: 6n });
     stream.send(renewed(6n, 0n));
     assert.equal((await second.ended)?.reason, "gone");
     assert.ok(!first.lost.aborted);
