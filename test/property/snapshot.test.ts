@@ -9,6 +9,7 @@ import { TestStore, bytes, copyOf, levelDisk, memoryDisk, type TestDisk } from "
 import { Recorder } from "../store/recorder.js";
 import { applied, applyToReal, attachments, outcome, rangeRequest, type Applied } from "./commands.js";
 import { byValue } from "./copying-store.js";
+import { runs } from "../support/thorough.js";
 
 type Step = Applied | { readonly kind: "endRound" } | { readonly kind: "flush" };
 
@@ -89,8 +90,8 @@ async function compare({ steps, requests, more, maxBytes, limits }: Plan, create
 }
 
 const kinds = [
-  { name: "memory", create: memoryDisk, numRuns: 40 },
-  { name: "disk", create: levelDisk, numRuns: 5 },
+  { name: "memory", create: memoryDisk, numRuns: runs({ usually: 15, thoroughly: 40 }) },
+  { name: "disk", create: levelDisk, numRuns: runs({ usually: 2, thoroughly: 5 }) },
 ];
 for (const { name, create, numRuns } of kinds)
   test(`a store built from another's snapshot answers everything as the original (${name})`, async () => {

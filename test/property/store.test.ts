@@ -15,6 +15,7 @@ import type { StoreLimits } from "../../store/index.js";
 import { TestStore, bytes, levelDisk, memoryDisk, text, type TestDisk } from "../store/harness.js";
 import { applied, applyToReal, attachments, outcome, rangeRequest, type Applied } from "./commands.js";
 import { CopyingStore } from "./copying-store.js";
+import { runs } from "../support/thorough.js";
 
 type Step =
   | Applied
@@ -186,8 +187,8 @@ async function compareStores(disk: TestDisk, steps: readonly Step[], limits: Sto
 }
 
 const kinds = [
-  { name: "memory", create: memoryDisk, numRuns: 150 },
-  { name: "disk", create: levelDisk, numRuns: 10 },
+  { name: "memory", create: memoryDisk, numRuns: runs({ usually: 50, thoroughly: 150 }) },
+  { name: "disk", create: levelDisk, numRuns: runs({ usually: 4, thoroughly: 10 }) },
 ];
 for (const { name, create, numRuns } of kinds) {
   test(`answers as a store that keeps a full copy of every revision, whatever happens (${name})`, async () => {

@@ -26,6 +26,7 @@ import {
 } from "./fixtures.js";
 import { SimDisk } from "../../../testing/sim-disk.js";
 import { aDisk, firstSeed, stopAt, stopEverywhere, stops, takeSteps, type Stop } from "./stops.js";
+import { runs } from "../../support/thorough.js";
 
 fc.configureGlobal({ seed: firstSeed });
 
@@ -227,6 +228,6 @@ test("any history of appends, truncations, restarts, kills and power cuts recove
       const log = new History(new SimDisk({ random }), random);
       for (const each of events) await log.happen(each);
     }),
-    { numRuns: 200 },
+    { numRuns: runs({ usually: 70, thoroughly: 200 }) },
   );
 });

@@ -3,6 +3,7 @@ import type { Wal } from "../../../raft/wal/wal.js";
 import { seededRandom } from "../../../testing/random.js";
 import { open, settle } from "./fixtures.js";
 import { SimDisk } from "../../../testing/sim-disk.js";
+import { runs } from "../../support/thorough.js";
 
 // Deterministic; another SEED tries other cases.
 export const firstSeed = Number(process.env["SEED"] ?? 1);
@@ -73,7 +74,7 @@ export const stopEverywhere = async ({ start, stop, work, check }: EverywhereOpt
   };
   await work(counting);
   for (let at = 0; at < operations; at++)
-    for (let seed = firstSeed; seed < firstSeed + 3; seed++) {
+    for (let seed = firstSeed; seed < firstSeed + runs({ usually: 1, thoroughly: 3 }); seed++) {
       const disk = copyOf(start, seed);
       stopAt(disk, stop, at);
       const acknowledged = await work(disk);

@@ -22,6 +22,7 @@ import { SimStores } from "../../../testing/sim-store.js";
 import { quietEnvironment, singleMember } from "../member/member-fixtures.js";
 import { position, stateAt } from "../snapshots/snapshot-fixtures.js";
 import { toMemberId } from "../../../testing/ids.js";
+import { everyNth, runs } from "../../support/thorough.js";
 
 // Deterministic; another SEED tries other cases.
 const firstSeed = Number(process.env["SEED"] ?? 1);
@@ -233,7 +234,7 @@ for (const how of ["kill", "powerCut"] as const)
   test(`a ${how} at any operation, and another end soon after: one store, whole, and nothing forgotten`, async () => {
     const { length } = await new Machine(firstSeed).live();
     assert.ok(length > 100);
-    for (let count = 0; count < length + 5; count++) {
+    for (const count of everyNth(3, length + 5)) {
       const seed = 10_000 * firstSeed + count;
       const random = seededRandom(seed);
       const again = at(random.pick(["kill", "powerCut"]), random.between(0, 70));
@@ -258,7 +259,7 @@ const replacements = ["store-1", "format.json", "incarnation", "store-2"];
 
 test("a power cut when a file has just been replaced: the old one is there or the new one, and what it speaks of", async () => {
   for (const replaced of replacements)
-    for (let seed = firstSeed; seed < firstSeed + 15; seed++) {
+    for (let seed = firstSeed; seed < firstSeed + runs({ usually: 5, thoroughly: 15 }); seed++) {
       const hint = `power cut when ${replaced} has come, SEED=${seed}`;
       await assertSurvives(seed, hint, justReplaced("powerCut", replaced), at("kill", 20 + seed));
     }
@@ -266,7 +267,7 @@ test("a power cut when a file has just been replaced: the old one is there or th
 
 test("what a start has read of a file that was just replaced stays, though the power goes before it is written again", async () => {
   for (const replaced of replacements)
-    for (let count = 0; count < 30; count++)
+    for (const count of everyNth(3, 30))
       for (let seed = firstSeed; seed < firstSeed + 2; seed++) {
         const hint = `kill when ${replaced} has come, power cut at operation ${count}, SEED=${seed}`;
         await assertSurvives(100 * seed + count, hint, justReplaced("kill", replaced), at("powerCut", count));
