@@ -86,7 +86,7 @@ export const mutants: readonly Mutant[] = [
     file: "raft/node.ts",
     snippet: "    this.isWriting = true;\n    const done",
     replacement: "    this.isWriting = true;\n    this.transport.send(unsaved.replies);\n    const done",
-    caughtBy: [test("raft/node/driver"), simulation()],
+    caughtBy: [test("raft/driver"), simulation()],
   },
   {
     name: "the leader counts its own copy before it is durable",

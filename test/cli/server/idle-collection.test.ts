@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { IdleCollection, type ProcessUse } from "../../cli/server/idle-collection.js";
+import { IdleCollection, type ProcessUse } from "../../../cli/server/idle-collection.js";
 
 const mebibyte = 1024 * 1024;
 const idle = { cpuShare: 0.02, bufferBytes: 10 * mebibyte, heapBytes: 16 * mebibyte };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { mallocSettings, withMallocSettings } from "../../cli/server/malloc-settings.js";
+import { mallocSettings, withMallocSettings } from "../../../cli/server/malloc-settings.js";
 
 test("a member process on Linux is given malloc's settings, beside the user's environment", () => {
   assert.deepEqual(withMallocSettings({ PATH: "/bin" }, "linux"), { PATH: "/bin", ...mallocSettings });

@@ -3,9 +3,9 @@
 import { commandEntry } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { tickMs, type LogIndex, type LogPosition, type Term } from "../../../raft/index.js";
-import { bytes, electionTicks, Harness } from "./harness.js";
-import { toMemberId } from "../../../testing/ids.js";
+import { tickMs, type LogIndex, type LogPosition, type Term } from "../../raft/index.js";
+import { bytes, electionTicks, Harness } from "./node-harness.js";
+import { toMemberId } from "../../testing/ids.js";
 
 /** A follower of member 2 that holds entry 1. */
 function follower(): Harness {

@@ -6,10 +6,10 @@ import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { describe, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
-import { runProgram } from "../../cli/ctl/program.js";
-import { LeaseGrantResponse } from "../../proto/index.js";
-import { scaledMs } from "../support/machine-speed.js";
-import { FakeServer, type Answers } from "../client/fake-server.js";
+import { runProgram } from "../../../cli/ctl/program.js";
+import { LeaseGrantResponse } from "../../../proto/index.js";
+import { scaledMs } from "../../support/machine-speed.js";
+import { FakeServer, type Answers } from "../../client/fake-server.js";
 
 interface Run {
   readonly code: number;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { logStart, RaftCore, RaftNode, tickMs, type HardState, type LogIndex, type Term } from "../../../raft/index.js";
-import { VirtualClock } from "../../../testing/virtual-clock.js";
-import { toMemberId } from "../../../testing/ids.js";
+import { logStart, RaftCore, RaftNode, tickMs, type HardState, type LogIndex, type Term } from "../../raft/index.js";
+import { VirtualClock } from "../../testing/virtual-clock.js";
+import { toMemberId } from "../../testing/ids.js";
 
 /** A clock that tells how often it woke somebody. */
 class CountingClock extends VirtualClock {

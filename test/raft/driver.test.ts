@@ -1,9 +1,9 @@
 import { commandEntry } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { noMember, tickMs, type LogIndex, type PeerMessage, type Term } from "../../../raft/index.js";
-import { bytes, electionTicks, Harness, heartbeatTicks } from "./harness.js";
-import { toMemberId } from "../../../testing/ids.js";
+import { noMember, tickMs, type LogIndex, type PeerMessage, type Term } from "../../raft/index.js";
+import { bytes, electionTicks, Harness, heartbeatTicks } from "./node-harness.js";
+import { toMemberId } from "../../testing/ids.js";
 
 test("a candidate sends its vote requests only once term and vote are durable", () => {
   const harness = new Harness();

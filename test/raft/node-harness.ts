@@ -15,9 +15,9 @@ import {
   type ReadState,
   type Refusal,
   type Term,
-} from "../../../raft/index.js";
-import { VirtualClock } from "../../../testing/virtual-clock.js";
-import { toMemberId } from "../../../testing/ids.js";
+} from "../../raft/index.js";
+import { VirtualClock } from "../../testing/virtual-clock.js";
+import { toMemberId } from "../../testing/ids.js";
 
 export const electionTicks = 10;
 export const heartbeatTicks = 1;
