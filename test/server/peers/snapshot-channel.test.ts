@@ -1,4 +1,4 @@
-// The connection that a snapshot has of its own, between two members' peers, over unix sockets.
+// The connection that a snapshot has of its own: the contract of all kinds, and the real one between two members' peers.
 import assert from "node:assert/strict";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
@@ -11,6 +11,11 @@ import { Peers } from "../../../server/peers/peers.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
 import { knownIncarnation, peersListener, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
 import { toClusterId, toMemberId } from "../../../testing/ids.js";
+import { memoryChannel } from "../../../testing/memory-channel.js";
+import { SimProcess } from "../../../testing/process.js";
+import { Scheduler } from "../../../testing/scheduler.js";
+import { SimChannel } from "../../../testing/sim-channel.js";
+import { fulfilsChannelContract, turns } from "./channel-contract.js";
 
 interface End {
   readonly peers: Peers;
@@ -83,67 +88,47 @@ const opened = async (t: TestContext) => {
   return { directory, one, two, here, there };
 };
 
-test("payloads of any size arrive complete and in order, in both directions", async (t) => {
-  const { here, there } = await opened(t);
-  const sizes = [0, 1, 70_000, 3_000_000, 5];
-  const sending = (async () => {
-    for (const size of sizes) await here.send(Buffer.alloc(size, size));
-  })();
-  for (const size of sizes) {
-    const payload = Buffer.from(await there.receive());
-    assert.ok(payload.equals(Buffer.alloc(size, size)), `${size} bytes`);
-  }
-  await sending;
-  await there.send(Buffer.from("thanks"));
-  assert.equal(String(await here.receive()), "thanks");
-});
-
-test("send waits for the receiver: little more than the sockets' buffers is in flight", async (t) => {
-  const { here, there } = await opened(t);
-  const payload = Buffer.alloc(128 * 1024);
-  let sent = 0;
-  const sending = (async () => {
-    for (let n = 0; n < 200; n++) {
-      await here.send(payload);
-      sent++;
-    }
-  })();
-  // Nothing is taken: the sender comes to stand still.
-  for (let last = -1; last !== sent;) {
-    last = sent;
-    for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
-  }
-  assert.ok(sent < 20, `${sent} payloads were taken by nobody`);
-  for (let n = 0; n < 200; n++) assert.equal((await there.receive()).length, payload.length);
-  await sending;
-});
-
-test("the last payload before close arrives although the other side is still sending", async (t) => {
-  const { here, there } = await opened(t);
-  const payload = Buffer.alloc(128 * 1024);
-  const sending = (async () => {
-    for (;;) await here.send(payload);
-  })();
-  sending.catch(() => undefined);
-  await there.receive();
-  await there.send(Buffer.from("no more"));
-  there.close("it is not wanted");
-  assert.equal(String(await here.receive()), "no more");
-  here.close("it is not wanted");
-  await assert.rejects(sending, ChannelClosedError);
-});
-
-test("a closed connection fails pending calls at both ends, after the payloads received before", async (t) => {
+fulfilsChannelContract("over sockets", async (t) => {
   const { here, there, two } = await opened(t);
-  await here.send(Buffer.from("before"));
-  const nothing = here.receive();
-  nothing.catch(() => undefined);
-  await until(() => (two.sockets[0]?.bytesRead ?? 0) > frameHeader(hello).length + hello.length);
-  two.sockets[0]?.destroy();
-  await assert.rejects(nothing, /connection closed/);
-  await assert.rejects(here.send(Buffer.from("after")), ChannelClosedError);
-  assert.equal(String(await there.receive()), "before");
-  await assert.rejects(there.receive(), /connection closed/);
+  const cut = async (): Promise<void> => {
+    await until(() => (two.sockets[0]?.bytesRead ?? 0) > frameHeader(hello).length + hello.length);
+    two.sockets[0]?.destroy();
+  };
+  return { here, there, cut };
+});
+
+fulfilsChannelContract("in memory", () => {
+  const { ends, cut } = memoryChannel();
+  const cutNow = (): Promise<void> => {
+    cut();
+    return Promise.resolve();
+  };
+  return Promise.resolve({ here: ends[0], there: ends[1], cut: cutNow });
+});
+
+fulfilsChannelContract("of the simulated network", async (t) => {
+  const scheduler = new Scheduler();
+  const side = (name: string) => ({ name, process: new SimProcess(scheduler, (error) => assert.fail(String(error))) });
+  const channel = new SimChannel(
+    scheduler,
+    [side("one"), side("two")],
+    () => true,
+    () => 1,
+  );
+  const test = { isOver: false };
+  t.after(() => (test.isOver = true));
+  const passTime = async (): Promise<void> => {
+    while (!test.isOver) {
+      await scheduler.runUntil(scheduler.now + 1);
+      await turns(1);
+    }
+  };
+  void passTime();
+  const cut = async (): Promise<void> => {
+    await turns();
+    channel.cut();
+  };
+  return Promise.resolve({ here: channel.dialled, there: channel.accepted, cut });
 });
 
 test("a damaged frame ends the channel and is logged", async (t) => {

@@ -1,10 +1,9 @@
-// Two ends of a channel in memory, stores that are lists of rows, and members that say what they were told.
+// Stores that are lists of rows, and positions of a log.
 import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.js";
 import type { Row } from "../../../store/index.js";
 import type { AppliedState } from "../../../server/replication/apply/applier.js";
 import { Membership } from "../../../server/replication/apply/membership.js";
 import { SeenProposals } from "../../../server/replication/apply/seen-proposals.js";
-import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
 import type { NewStore } from "../../../server/snapshots/new-store.js";
 import type { StoreRows } from "../../../server/snapshots/outgoing-snapshot.js";
 import { toMemberId } from "../../../testing/ids.js";
@@ -13,69 +12,6 @@ export const position = (index: number, term = 1): LogPosition => ({ index: inde
 
 export const rowsOf = (count: number, size = 100): Row[] =>
   Array.from({ length: count }, (_, n) => [Buffer.from(`row ${String(n).padStart(6, "0")}`), Buffer.alloc(size, n)]);
-
-/** One end: sends one payload at a time, which the other end has to take before there is room. */
-class MemoryChannel implements SnapshotChannel {
-  other: MemoryChannel | undefined = undefined;
-  private ended: string | undefined = undefined;
-  private readonly arrived: { readonly payload: Uint8Array; readonly taken: () => void }[] = [];
-  private readonly lost: (() => void)[] = [];
-  private wake: () => void = () => undefined;
-
-  /** @param alter what the way does to a payload; undefined: it is not delivered, and nothing after it */
-  constructor(private readonly alter: (payload: Uint8Array) => Uint8Array | undefined) {}
-
-  async send(payload: Uint8Array): Promise<void> {
-    this.throwIfEnded();
-    const sent = this.alter(payload);
-    await new Promise<void>((resolve) => {
-      this.lost.push(resolve);
-      if (sent === undefined) return;
-      this.other?.arrived.push({ payload: sent, taken: resolve });
-      this.other?.wake();
-    });
-    this.throwIfEnded();
-  }
-
-  async receive(): Promise<Uint8Array> {
-    for (;;) {
-      const first = this.arrived.shift();
-      if (first !== undefined) {
-        first.taken();
-        return first.payload;
-      }
-      this.throwIfEnded();
-      await new Promise<void>((resolve) => (this.wake = resolve));
-    }
-  }
-
-  /** The last word arrives: in memory, what was sent is there. */
-  close(reason: string): void {
-    this.end(reason);
-    this.other?.end("closed by the other side");
-  }
-
-  private throwIfEnded(): void {
-    if (this.ended !== undefined) throw new ChannelClosedError(this.ended);
-  }
-
-  private end(reason: string): void {
-    this.ended ??= reason;
-    this.wake();
-    for (const resolve of this.lost.splice(0)) resolve();
-  }
-}
-
-export type Alter = (payload: Uint8Array) => Uint8Array | undefined;
-
-/** @param alter what happens to payloads on their way from the first to the second end */
-export const channelPair = (alter: Alter = (payload) => payload): [SnapshotChannel, SnapshotChannel] => {
-  const one = new MemoryChannel(alter);
-  const other = new MemoryChannel((payload) => payload);
-  one.other = other;
-  other.other = one;
-  return [one, other];
-};
 
 /** The rows of a store at one moment. */
 export class ListedRows implements StoreRows {

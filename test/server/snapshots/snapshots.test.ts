@@ -8,7 +8,8 @@ import { SnapshotSender } from "../../../server/snapshots/snapshot-sender.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
 import type { Row } from "../../../store/index.js";
 import { recordingLogger } from "../member/member-fixtures.js";
-import { channelPair, ListedRows, ListedStore, position, positionOf, rowsOf, type Alter } from "./snapshot-fixtures.js";
+import { ListedRows, ListedStore, position, positionOf, rowsOf } from "./snapshot-fixtures.js";
+import { memoryChannel, type Alter } from "../../../testing/memory-channel.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 import { toMemberId } from "../../../testing/ids.js";
 import { everyNth } from "../../support/thorough.js";
@@ -111,7 +112,7 @@ const pair = (alter?: Alter) => {
   const to = new Receiving(clock);
   const opened: SnapshotChannel[] = [];
   const from = new Sending(clock, () => {
-    const [here, there] = channelPair(alter);
+    const [here, there] = memoryChannel(alter).ends;
     opened.push(here);
     to.receiver.accept(toMemberId(1n), there);
     return Promise.resolve(here);
@@ -220,7 +221,7 @@ test("a flipped bit in any message is detected, and the log names it", async () 
 
 test("snapshot receiver rejects a stream with a missing chunk", async () => {
   let sent = 0;
-  const [here, there] = channelPair();
+  const [here, there] = memoryChannel().ends;
   const clock = new VirtualClock();
   const to = new Receiving(clock);
   const from = new Sending(clock, () => {
@@ -300,7 +301,7 @@ test("both ends close a channel that goes silent", async () => {
 
   const other = new VirtualClock();
   const sending = new Sending(other, () => {
-    const [here] = channelPair(); // nobody at the other end
+    const [here] = memoryChannel().ends; // nobody at the other end
     heard = false;
     return Promise.resolve(here);
   });
@@ -315,7 +316,7 @@ test("both ends close a channel that goes silent", async () => {
 test("snapshot receiver closes a channel without a header", async () => {
   const clock = new VirtualClock();
   const to = new Receiving(clock);
-  const [, there] = channelPair();
+  const [, there] = memoryChannel().ends;
   to.receiver.accept(toMemberId(1n), there);
   await pass(clock, 12_000);
   assert.match(to.errors()[0] ?? "", /sender timed out/);
@@ -326,7 +327,7 @@ test("snapshot receiver closes a channel without a header", async () => {
 
 const announceTo = (to: Receiving, from: MemberId, leaderTerm: number, rows = rowsOf(10)): Sending => {
   const sending = new Sending(to.clock, () => {
-    const [here, there] = channelPair();
+    const [here, there] = memoryChannel().ends;
     to.receiver.accept(from, there);
     return Promise.resolve(here);
   });

@@ -1,0 +1,83 @@
+// A snapshot channel within one process, without time: a payload is there as soon as it is sent.
+
+import { ChannelClosedError, type SnapshotChannel } from "../server/peers/index.js";
+
+/** Alters a payload on its way; undefined: it is lost. */
+export type Alter = (payload: Uint8Array) => Uint8Array | undefined;
+
+/** One side of a channel. A payload has to be taken at the other side before there is room for the next one. */
+class MemoryEnd implements SnapshotChannel {
+  other: MemoryEnd | undefined = undefined;
+  private ended: string | undefined = undefined;
+  private readonly arrived: { readonly payload: Uint8Array; readonly taken: () => void }[] = [];
+  /** Wakes the calls of `send` that wait. */
+  private readonly senders = new Set<() => void>();
+  private wake: () => void = () => undefined;
+
+  constructor(private readonly alter: Alter) {}
+
+  async send(payload: Uint8Array): Promise<void> {
+    this.throwIfEnded();
+    const sent = this.alter(payload);
+    await new Promise<void>((resolve) => {
+      const taken = (): void => {
+        this.senders.delete(taken);
+        resolve();
+      };
+      this.senders.add(taken);
+      if (sent === undefined) return;
+      this.other?.arrived.push({ payload: sent, taken });
+      this.other?.wake();
+    });
+    this.throwIfEnded();
+  }
+
+  async receive(): Promise<Uint8Array> {
+    for (;;) {
+      const first = this.arrived.shift();
+      if (first !== undefined) {
+        first.taken();
+        return first.payload;
+      }
+      this.throwIfEnded();
+      await new Promise<void>((resolve) => (this.wake = resolve));
+    }
+  }
+
+  close(reason: string): void {
+    this.end(reason);
+    this.other?.end("closed by the other side");
+  }
+
+  end(reason: string): void {
+    this.ended ??= reason;
+    this.wake();
+    for (const resolve of this.senders) resolve();
+  }
+
+  private throwIfEnded(): void {
+    if (this.ended !== undefined) throw new ChannelClosedError(this.ended);
+  }
+}
+
+/** Two sides of a channel, and a way to break it. */
+export interface MemoryChannel {
+  readonly ends: readonly [SnapshotChannel, SnapshotChannel];
+  readonly cut: () => void;
+}
+
+/**
+ * Opens a channel.
+ *
+ * @param alter what happens to payloads on their way from the first to the second side
+ */
+export const memoryChannel = (alter: Alter = (payload) => payload): MemoryChannel => {
+  const one = new MemoryEnd(alter);
+  const other = new MemoryEnd((payload) => payload);
+  one.other = other;
+  other.other = one;
+  const cut = (): void => {
+    for (const end of [one, other]) end.end("connection closed");
+  };
+  return { ends: [one, other], cut };
+};
