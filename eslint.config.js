@@ -54,6 +54,17 @@ const openers = {
   rules: { "comments/openers": "error" },
 };
 
+/** Simulations take whole members from the door of testing; a test of one room takes only the part that it needs. */
+const simulations = {
+  files: ["test/sim/**/*.ts", "bench/**/*.ts", "examples/**/*.ts"],
+  rules: {
+    "no-restricted-imports": [
+      "error",
+      { patterns: [{ regex: "/testing/(?!index\\.js$)", message: "Import testing/ through its door, index.js." }] },
+    ],
+  },
+};
+
 /** Tests of the suite `unit` start no process (test/run.js). */
 const unitTests = {
   files: ["test/**/*.test.ts"],
@@ -115,6 +126,7 @@ export default tseslint.config(
   },
   injected,
   openers,
+  simulations,
   unitTests,
   pureCore,
   inRooms,

@@ -45,7 +45,7 @@ const asBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffs
 
 /** The bounds of one call. */
 export interface CallLimits {
-  /** By the client's clock. */
+  /** A time of the client's clock. */
   readonly deadline: number;
   readonly signal: AbortSignal | undefined;
 }

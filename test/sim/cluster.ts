@@ -6,10 +6,9 @@ import { ClusterFaults } from "./cluster-faults.js";
 import { ClusterSnapshots } from "./cluster-snapshots.js";
 import { Member, write } from "./member.js";
 import { SimNetwork } from "./network.js";
-import type { SeededRandom } from "../../testing/random.js";
+import { type SeededRandom, toMemberId } from "../../testing/index.js";
 import { Safety } from "./safety.js";
 import { describe, emptySeat, leads, type Ground, type Seat } from "./seat.js";
-import { toMemberId } from "../../testing/ids.js";
 
 /** What a simulation did. */
 export interface Work {

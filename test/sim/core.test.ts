@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { SimCluster, type Work } from "./cluster.js";
-import { seededRandom } from "../../testing/random.js";
+import { seededRandom } from "../../testing/index.js";
 
 const wanted = process.env["SEED"];
 const count = Number(process.env["SEEDS"] ?? 40);

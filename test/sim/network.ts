@@ -1,6 +1,6 @@
 import type { MemberId } from "../../raft/core/ids.js";
 import type { PeerMessage } from "../../raft/core/types.js";
-import type { SeededRandom } from "../../testing/random.js";
+import type { SeededRandom } from "../../testing/index.js";
 
 export interface Parcel {
   readonly from: MemberId;

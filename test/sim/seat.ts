@@ -2,7 +2,7 @@ import type { LogIndex, MemberId } from "../../raft/core/ids.js";
 import type { Entry, Input } from "../../raft/core/types.js";
 import { emptyDisk, type Disk, type Member } from "./member.js";
 import type { SimNetwork } from "./network.js";
-import type { SeededRandom } from "../../testing/random.js";
+import type { SeededRandom } from "../../testing/index.js";
 import type { Safety } from "./safety.js";
 
 /** One place for a member: its disk stays when the member crashes. */

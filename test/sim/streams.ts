@@ -1,7 +1,7 @@
 import type { LogPosition, MemberId } from "../../raft/core/ids.js";
 import type { ReceivedSnapshot } from "../../raft/core/types.js";
 import type { Member } from "./member.js";
-import type { SeededRandom } from "../../testing/random.js";
+import type { SeededRandom } from "../../testing/index.js";
 
 /** A snapshot on its way from one process to a member. */
 export interface Stream extends ReceivedSnapshot {

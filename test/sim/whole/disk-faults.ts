@@ -1,6 +1,5 @@
-import type { SeededRandom } from "../../../testing/random.js";
+import type { Host, SeededRandom } from "../../../testing/index.js";
 import type { FaultTools, Injection } from "./fault-tools.js";
-import type { Host } from "../../../testing/host.js";
 
 /** What a full disk has left: less than a segment of the log takes, and enough for the small files, as with a reserve. */
 const smallFilesBytes = 1_024;

@@ -1,12 +1,16 @@
 // What faults are made of. Each ends by itself, and at the end of the faulty time all that are left end at once.
 
-import type { SeededRandom } from "../../../testing/random.js";
-import type { Host } from "../../../testing/host.js";
-import type { Rpc } from "../../../testing/rpc.js";
-import type { Scheduler } from "../../../testing/scheduler.js";
-import { fairWeather, type SimNetwork, type Way } from "../../../testing/sim-network.js";
-import type { Story } from "../../../testing/story.js";
-import type { Moment } from "../../../testing/traps.js";
+import {
+  fairWeather,
+  type Host,
+  type Moment,
+  type Rpc,
+  type Scheduler,
+  type SeededRandom,
+  type SimNetwork,
+  type Story,
+  type Way,
+} from "../../../testing/index.js";
 
 export interface FaultsOptions {
   readonly rpc: Rpc;

@@ -1,6 +1,6 @@
 // Brings the faults of a plan about, and takes all of them back at the end.
 
-import { seededRandom } from "../../../testing/random.js";
+import { seededRandom } from "../../../testing/index.js";
 import { diskFaults } from "./disk-faults.js";
 import { FaultTools, type FaultsOptions, type Injection } from "./fault-tools.js";
 import { memberFaults } from "./member-faults.js";

@@ -19,9 +19,8 @@ import {
   type ResponseHeader,
 } from "../../../proto/index.js";
 import { statusCode } from "../../../server/rpc/status.js";
-import type { SeededRandom } from "../../../testing/random.js";
+import type { Codec, Outcome, SeededRandom } from "../../../testing/index.js";
 import { identityOf } from "./history.js";
-import type { Codec, Outcome } from "../../../testing/rpc.js";
 import { assertSame } from "./same.js";
 import { bytes, checkAnswered, Home, seen, text, thinkingTime, type World } from "./world.js";
 import { Writes } from "./writes.js";

@@ -14,11 +14,10 @@ import {
   PutResponse,
 } from "../../../proto/index.js";
 import { minLeaseTtl } from "../../../server/app/lease.js";
-import type { SeededRandom } from "../../../testing/random.js";
+import type { ClientStream, Codec, Outcome, SeededRandom } from "../../../testing/index.js";
 import { statusCode } from "../../../server/rpc/status.js";
 import { identityOf } from "./history.js";
 import { told } from "./kv-client.js";
-import type { ClientStream, Codec, Outcome } from "../../../testing/rpc.js";
 import { bytes, checkAnswered, Home, seen, text, thinkingTime, type World } from "./world.js";
 import { Writes } from "./writes.js";
 

@@ -1,9 +1,7 @@
 import { MoveLeaderRequest, MoveLeaderResponse } from "../../../proto/index.js";
-import type { SeededRandom } from "../../../testing/random.js";
+import { type Host, moments, type SeededRandom } from "../../../testing/index.js";
 import type { Crash, FaultTools, Injection } from "./fault-tools.js";
-import type { Host } from "../../../testing/host.js";
 import { told } from "./kv-client.js";
-import { moments } from "../../../testing/traps.js";
 
 export const crashes: readonly Crash[] = ["kill", "powerCut"];
 

@@ -3,7 +3,7 @@
 
 import type { FaultTools, Injection } from "./fault-tools.js";
 import { crashes, moveLeader } from "./member-faults.js";
-import { moments } from "../../../testing/traps.js";
+import { moments } from "../../../testing/index.js";
 
 export const patterns = {
   /**

@@ -2,8 +2,7 @@
 // fault can be left out and the rest stays as it was.
 
 import { crc32 } from "node:zlib";
-import { seededRandom, type SeededRandom } from "../../../testing/random.js";
-import type { ClusterSettings } from "../../../testing/host.js";
+import { type ClusterSettings, type SeededRandom, seededRandom } from "../../../testing/index.js";
 
 export const faultKinds = [
   "kill",

@@ -3,8 +3,7 @@
 
 import assert from "node:assert/strict";
 import { RangeRequest, RangeResponse } from "../../../proto/index.js";
-import type { SeededRandom } from "../../../testing/random.js";
-import type { Host } from "../../../testing/host.js";
+import type { Host, SeededRandom } from "../../../testing/index.js";
 import { told } from "./kv-client.js";
 import { bytes, checkAnswered, seen, thinkingTime, type World } from "./world.js";
 

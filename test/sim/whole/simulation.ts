@@ -12,18 +12,14 @@ import {
 } from "../../../proto/index.js";
 import { Faults } from "./faults.js";
 import { History } from "./history.js";
-import { Host, type HostObserver } from "../../../testing/host.js";
+import { Host, type HostObserver, Rpc, Scheduler, SimNetwork, Story } from "../../../testing/index.js";
 import { KvClient } from "./kv-client.js";
 import { LeaseClient, type Leases } from "./lease-client.js";
 import { LeasePromises } from "./lease-promises.js";
 import { sourceFor, type Plan } from "./plan.js";
 import { RaftPromises } from "./raft-promises.js";
 import { ReadClient } from "./read-client.js";
-import { Rpc } from "../../../testing/rpc.js";
 import { assertSame } from "./same.js";
-import { Scheduler } from "../../../testing/scheduler.js";
-import { SimNetwork } from "../../../testing/sim-network.js";
-import { Story } from "../../../testing/story.js";
 import { WatchClient } from "./watch-client.js";
 import { bytes, noCounts, type Counts, type World } from "./world.js";
 

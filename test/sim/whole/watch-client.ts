@@ -10,9 +10,8 @@ import {
   type Event,
 } from "../../../proto/index.js";
 import type { NaiveChange } from "../../property/copying-store.js";
-import type { SeededRandom } from "../../../testing/random.js";
+import type { ClientStream, SeededRandom } from "../../../testing/index.js";
 import { statusCode, type GrpcStatus } from "../../../server/rpc/status.js";
-import type { ClientStream } from "../../../testing/rpc.js";
 import { assertSame } from "./same.js";
 import { bytes, Home, seen, text, thinkingTime, type World } from "./world.js";
 

@@ -1,5 +1,5 @@
 import type { Injection } from "./fault-tools.js";
-import { fairWeather } from "../../../testing/sim-network.js";
+import { fairWeather } from "../../../testing/index.js";
 
 /** What happens to the ways between members. */
 export const wayFaults = {

@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
 import { statusCode } from "../../../server/rpc/status.js";
-import type { SeededRandom } from "../../../testing/random.js";
+import type { Host, Outcome, Rpc, Scheduler, SeededRandom, Story } from "../../../testing/index.js";
 import type { History } from "./history.js";
-import type { Host } from "../../../testing/host.js";
-import type { Outcome, Rpc } from "../../../testing/rpc.js";
-import type { Scheduler } from "../../../testing/scheduler.js";
-import type { Story } from "../../../testing/story.js";
 
 /** What clients live in. */
 export interface World {

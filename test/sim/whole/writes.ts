@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { ResponseHeader } from "../../../proto/index.js";
 import { statusCode, type GrpcStatus } from "../../../server/rpc/status.js";
 import { printable } from "./history.js";
-import type { Outcome } from "../../../testing/rpc.js";
+import type { Outcome } from "../../../testing/index.js";
 import { assertSame } from "./same.js";
 import { seen, type World } from "./world.js";
 

@@ -1,0 +1,18 @@
+// Virtual time, simulated disk, network and machines with real members on them: whole clusters in one process, from one seed.
+//
+// A test of one room imports the file that it needs: this door loads a whole member.
+
+export { Host, type ClusterSettings, type DiskConditions, type HostObserver } from "./host.js";
+export { toClusterId, toMemberId } from "./ids.js";
+export { memoryChannel, type Alter, type MemoryChannel } from "./memory-channel.js";
+export { ProcessClock, SimProcess } from "./process.js";
+export { seededRandom, type SeededRandom } from "./random.js";
+export { Rpc, type ClientStream, type Codec, type Outcome, type StreamEvents } from "./rpc.js";
+export { Scheduler, type Appointment } from "./scheduler.js";
+export { SimChannel, type ChannelSide } from "./sim-channel.js";
+export { diskError, SimDisk, type Operation, type OperationKind, type SimDiskOptions } from "./sim-disk.js";
+export { fairWeather, SimNetwork, type Way, type Weather } from "./sim-network.js";
+export { SimStores, type StoreConditions } from "./sim-store.js";
+export { Story } from "./story.js";
+export { moments, Traps, type Moment } from "./traps.js";
+export { VirtualClock } from "./virtual-clock.js";
