@@ -44,6 +44,7 @@ export {
   type Shortage,
   shortageOf,
   type Wal,
+  type WalListener,
   WalDamagedError,
   WalFailedError,
   type WalReport,

@@ -45,7 +45,7 @@ export interface StateMachine {
   install(position: LogPosition, done: () => void): void;
 }
 
-/** Receives the events of a node. */
+/** Receives the events of a node that runs. */
 export interface NodeListener {
   /** Reports a confirmed read: it may be answered once its index is applied. */
   onReadState(read: ReadState): void;
@@ -71,11 +71,15 @@ export interface NodeOptions {
   readonly core: RaftCore;
   readonly log: LogStore;
   readonly transport: Transport;
-  readonly machine: StateMachine;
-  readonly listener: NodeListener;
   readonly clock: Clock;
   /** The core's ticks between two heartbeats. */
   readonly heartbeatTicks: number;
+}
+
+/** The machine that a running node feeds, and the listener that receives its events. */
+interface Run {
+  readonly machine: StateMachine;
+  readonly listener: NodeListener;
 }
 
 /** The length of one tick of the core, in milliseconds. */
@@ -101,8 +105,6 @@ export class RaftNode {
   private readonly core: RaftCore;
   private readonly log: LogStore;
   private readonly transport: Transport;
-  private readonly machine: StateMachine;
-  private readonly listener: NodeListener;
   private readonly clock: Clock;
   private readonly ticksWithLeader: number;
   private stopTicking: (() => void) | undefined;
@@ -110,22 +112,22 @@ export class RaftNode {
   private isWriting = false;
   private isApplying = false;
   private isPumpScheduled = false;
-  private isStopped = false;
+  /** Undefined before `start` and after `stop`: the core is not stepped then. */
+  private run: Run | undefined;
   private reported: CoreStatus;
 
   constructor(options: NodeOptions) {
     this.core = options.core;
     this.log = options.log;
     this.transport = options.transport;
-    this.machine = options.machine;
-    this.listener = options.listener;
     this.clock = options.clock;
     this.ticksWithLeader = Math.max(1, Math.min(maxTicksWithLeader, Math.floor(options.heartbeatTicks / 3)));
     this.reported = this.core.status();
   }
 
-  /** Starts the ticks. */
-  start(): void {
+  /** Starts the node, once: until `stop` it takes part, feeds `machine` and reports to `listener`. */
+  start(machine: StateMachine, listener: NodeListener): void {
+    this.run = { machine, listener };
     this.lastTickAt = this.clock.now();
     this.startTicking();
   }
@@ -138,7 +140,7 @@ export class RaftNode {
 
   /** Stops the node. A write under way still ends; nothing is sent or applied afterwards. */
   stop(): void {
-    this.isStopped = true;
+    this.run = undefined;
     this.stopTicking?.();
     this.stopTicking = undefined;
   }
@@ -183,7 +185,7 @@ export class RaftNode {
 
   /** Compacts the log up to `through`, which the state machine holds durably. Raft paper §7. */
   compact(through: LogIndex): void {
-    if (this.isStopped) return;
+    if (this.run === undefined) return;
     const before = this.core.status().base;
     try {
       const base = this.core.compact(through);
@@ -193,10 +195,10 @@ export class RaftNode {
     }
   }
 
-  /** Returns the core's status; a stopped node is a follower without a leader. */
+  /** Returns the core's status; a node that does not run is a follower without a leader. */
   status(): CoreStatus {
     const status = this.core.status();
-    return this.isStopped ? { ...status, role: "follower", leader: noMember } : status;
+    return this.run === undefined ? { ...status, role: "follower", leader: noMember } : status;
   }
 
   private tick(): void {
@@ -213,7 +215,7 @@ export class RaftNode {
   }
 
   private stepCore(input: Input): void {
-    if (this.isStopped) return;
+    if (this.run === undefined) return;
     try {
       this.core.step(input);
     } catch (error) {
@@ -223,7 +225,7 @@ export class RaftNode {
 
   /** Schedules one pump for all inputs of a turn of the event loop: they share a batch. */
   private schedulePump(): void {
-    if (this.isPumpScheduled || this.isStopped) return;
+    if (this.isPumpScheduled || this.run === undefined) return;
     this.isPumpScheduled = true;
     this.clock.soon(() => {
       this.isPumpScheduled = false;
@@ -232,13 +234,14 @@ export class RaftNode {
   }
 
   private pump(): void {
-    if (this.isStopped) return;
+    const { run } = this;
+    if (run === undefined) return;
     try {
       this.transport.send(this.core.takeMessages()); // a leader whose term is durable may send beside its own disk write
       this.writeUnsaved();
-      this.applyCommitted();
-      this.installSnapshot();
-      this.reportEvents();
+      this.applyCommitted(run.machine);
+      this.installSnapshot(run.machine);
+      this.reportEvents(run.listener);
     } catch (error) {
       this.fail(error);
     }
@@ -263,7 +266,7 @@ export class RaftNode {
 
   private onWritten(unsaved: Unsaved): void {
     this.isWriting = false;
-    if (this.isStopped) return;
+    if (this.run === undefined) return;
     try {
       this.transport.send(unsaved.replies); // votes, vote requests and acknowledgements depend on this write
       this.core.onSaved(unsaved); // the leader's own copy counts from here
@@ -274,12 +277,12 @@ export class RaftNode {
     this.pump();
   }
 
-  private applyCommitted(): void {
+  private applyCommitted(machine: StateMachine): void {
     if (this.isApplying) return;
     const committed = this.core.takeCommitted(); // committed *and* durable here
     if (committed.length === 0) return;
     this.isApplying = true;
-    this.machine.apply(committed, () => {
+    machine.apply(committed, () => {
       this.isApplying = false;
       this.schedulePump();
     });
@@ -289,49 +292,50 @@ export class RaftNode {
    * Installs a snapshot: the state machine first, then the log. A crash between the two leaves a state machine ahead of its log,
    * which the next start repairs. In the other order entries would be lost.
    */
-  private installSnapshot(): void {
+  private installSnapshot(machine: StateMachine): void {
     if (this.isApplying) return;
     const position = this.core.takeInstall();
     if (position === undefined) return;
     this.isApplying = true;
-    this.machine.install(position, () => {
+    machine.install(position, () => {
       this.isApplying = false;
       this.step({ kind: "snapshotInstalled" }); // the next write restarts the log
     });
   }
 
-  private reportEvents(): void {
-    for (const read of this.core.takeReadStates()) this.listener.onReadState(read);
-    for (const refusal of this.core.takeRefusals()) this.listener.onRefusal(refusal);
-    this.reportStatus();
-    for (const notice of this.core.takeNotices()) this.reportNotice(notice);
+  private reportEvents(listener: NodeListener): void {
+    for (const read of this.core.takeReadStates()) listener.onReadState(read);
+    for (const refusal of this.core.takeRefusals()) listener.onRefusal(refusal);
+    this.reportStatus(listener);
+    for (const notice of this.core.takeNotices()) reportNotice(listener, notice);
   }
 
-  private reportStatus(): void {
+  private reportStatus(listener: NodeListener): void {
     const { term, role, leader } = this.core.status();
     if (term === this.reported.term && role === this.reported.role && leader === this.reported.leader) return;
     const changesTickRate = (leader === noMember) !== (this.reported.leader === noMember);
     this.reported = this.core.status();
     if (changesTickRate && this.stopTicking !== undefined) this.startTicking();
-    this.listener.onStatusChange(this.reported);
-  }
-
-  private reportNotice(notice: Notice): void {
-    switch (notice.kind) {
-      case "snapshotNeeded":
-        this.listener.onSnapshotNeeded(notice.peer);
-        return;
-      case "snapshotRefused":
-        this.listener.onSnapshotRefused(notice.position);
-        return;
-      case "transferEnded":
-        this.listener.onTransferEnded(notice.ok);
-        return;
-    }
+    listener.onStatusChange(this.reported);
   }
 
   private fail(error: unknown): void {
+    const { run } = this;
     this.stop();
-    this.listener.onFailure(error instanceof Error ? error : new Error(String(error)));
+    run?.listener.onFailure(error instanceof Error ? error : new Error(String(error)));
   }
 }
+
+const reportNotice = (listener: NodeListener, notice: Notice): void => {
+  switch (notice.kind) {
+    case "snapshotNeeded":
+      listener.onSnapshotNeeded(notice.peer);
+      return;
+    case "snapshotRefused":
+      listener.onSnapshotRefused(notice.position);
+      return;
+    case "transferEnded":
+      listener.onTransferEnded(notice.ok);
+      return;
+  }
+};

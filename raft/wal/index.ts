@@ -5,3 +5,4 @@ export { shortageOf, WalDamagedError, WalFailedError, WalVersionError, type Shor
 export { openWal } from "./open.js";
 export type { RecoveredLog } from "./recovery.js";
 export { Wal } from "./wal.js";
+export type { WalListener } from "./wal-listener.js";

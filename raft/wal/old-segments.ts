@@ -2,6 +2,7 @@ import { type Disk, errorCode } from "../../platform/index.js";
 import type { Entry, LogIndex } from "../core/index.js";
 import { WalFailedError } from "./errors.js";
 import type { LogFiles, SegmentFile } from "./segment-files.js";
+import type { WalListener } from "./wal-listener.js";
 
 /** The part of a segment that decides whether earlier ones may be removed. */
 type Known = Pick<SegmentFile, "file" | "header">;
@@ -12,8 +13,7 @@ export interface OldSegmentsOptions {
   readonly directory: string;
   /** The existing files; obsolete ones are removed at once. */
   readonly files: LogFiles;
-  /** Reports a segment that could not be removed. */
-  readonly onFailure: (error: Error) => void;
+  readonly listener: Pick<WalListener, "onRemovalFailure">;
 }
 
 /**
@@ -83,7 +83,7 @@ export class OldSegments {
       this.segments.shift();
       this.obsolete = Math.max(0, this.obsolete - 1);
     } else {
-      this.options.onFailure(new WalFailedError(file, operation, error));
+      this.options.listener.onRemovalFailure(new WalFailedError(file, operation, error));
     }
     if (this.closed) this.onIdle?.();
     else if (error === null) this.advance();

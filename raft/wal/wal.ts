@@ -11,6 +11,7 @@ import { sectorEnd } from "./record.js";
 import type { Recovery } from "./recovery.js";
 import type { LogFiles } from "./segment-files.js";
 import { firstRecordAt, segmentFileName } from "./segment.js";
+import type { WalListener } from "./wal-listener.js";
 
 /** The largest batch; a larger one throws. The core's limits are far below. */
 const maxBatchBytes = 1024 * 1024 * 1024;
@@ -24,12 +25,7 @@ export interface WalOptions {
   readonly segmentBytes: number;
   /** The free bytes to leave on the disk: with less, no segment is created. 0 by default. */
   readonly reserveBytes?: number;
-  /** Reports, once, a `WalFailedError` after which nothing becomes durable. The member must stop. */
-  readonly onFailure: (error: Error) => void;
-  /** Reports that `Wal.isFull` has changed. */
-  readonly onFull?: (full: boolean, shortage: Shortage) => void;
-  /** Reports an obsolete segment that could not be removed. It only costs space; the next removal tries again. */
-  readonly onRemovalFailure?: (error: Error) => void;
+  readonly listener: WalListener;
 }
 
 /** The segment that is being filled. */
@@ -61,8 +57,7 @@ interface Beginning {
 export class Wal {
   private readonly disk: Disk;
   private readonly directory: string;
-  private readonly onFailure: (error: Error) => void;
-  private readonly onFull: (full: boolean, shortage: Shortage) => void;
+  private readonly listener: WalListener;
   private readonly next: NextSegment;
   private readonly old: OldSegments;
   /** The batch under way. */
@@ -85,8 +80,7 @@ export class Wal {
   constructor(options: WalOptions, { files, recovery: { end, tail }, file }: Opened) {
     this.disk = options.disk;
     this.directory = options.directory;
-    this.onFailure = options.onFailure;
-    this.onFull = (full, shortage) => options.onFull?.(full, shortage);
+    this.listener = options.listener;
     this.next = new NextSegment({
       disk: options.disk,
       directory: options.directory,
@@ -99,7 +93,7 @@ export class Wal {
       disk: options.disk,
       directory: options.directory,
       files,
-      onFailure: (error) => options.onRemovalFailure?.(error),
+      listener: options.listener,
     });
     this.end = end;
     this.sequence = tail?.sequence ?? 0;
@@ -251,14 +245,14 @@ export class Wal {
       if (error === null) {
         this.unnamed = undefined;
         then();
-        if (wasWaiting && !this.next.isFull) this.onFull(false, "descriptors");
+        if (wasWaiting && !this.next.isFull) this.listener.onFull(false, "descriptors");
       } else if (shortageOf(error) === "descriptors") {
         this.isWriting = false;
         const sync = (): void => {
           if (!this.isWriting) this.syncRename(file, then);
         };
         this.unnamed = { file, sync };
-        if (!wasWaiting && !this.next.isFull) this.onFull(true, "descriptors");
+        if (!wasWaiting && !this.next.isFull) this.listener.onFull(true, "descriptors");
         this.onIdle?.();
       } else {
         this.failAppend("sync", this.directory, error);
@@ -267,7 +261,7 @@ export class Wal {
   }
 
   private onShortageChanged(full: boolean, shortage: Shortage): void {
-    if (this.unnamed === undefined) this.onFull(full, shortage);
+    if (this.unnamed === undefined) this.listener.onFull(full, shortage);
   }
 
   private write(
@@ -311,6 +305,6 @@ export class Wal {
   private fail(operation: string, file: string, cause: Error): void {
     if (this.failure !== undefined) return;
     this.failure = new WalFailedError(file, operation, cause);
-    this.onFailure(this.failure);
+    this.listener.onFailure(this.failure);
   }
 }

@@ -11,7 +11,7 @@ import { wrapOperations } from "./wrap-operations.js";
 export class Admission {
   private readonly leaderRequired: LeaderRequired;
 
-  constructor(private readonly options: LeaderRequiredOptions) {
+  constructor(options: LeaderRequiredOptions) {
     this.leaderRequired = new LeaderRequired(options);
   }
 
@@ -20,7 +20,7 @@ export class Admission {
     const version = caller.metadata("client-api-version");
     if (version !== undefined && !isUtf8(Buffer.from(version, "latin1")))
       throw new ServerError("invalid-client-version", "client-api-version is not valid UTF-8");
-    if (requiresLeader(caller) && !this.options.hasLeader())
+    if (requiresLeader(caller) && !this.leaderRequired.hasLeader)
       throw new ServerError("no-leader", "the client asked for a leader to be known");
   }
 

@@ -1,14 +1,16 @@
 import type { Clock } from "../../platform/index.js";
+import { noMember, type RaftNode } from "../../raft/index.js";
 import { ServerError } from "../base/index.js";
 import type { SessionListener } from "./sessions.js";
 
+/** The options of `LeaderRequired`. */
 export interface LeaderRequiredOptions {
   readonly clock: Clock;
   readonly electionMs: number;
-  readonly hasLeader: () => boolean;
+  readonly node: Pick<RaftNode, "status">;
 }
 
-/** etcd lets streams be for so many election timeouts: to open them all elsewhere costs more than a short election. */
+/** The election timeouts without a leader after which sessions end, as in etcd: a short election costs less than new streams. */
 const patience = 3;
 
 /** Ends the sessions that require a leader once there has been none for a while: their clients can go elsewhere. */
@@ -19,7 +21,12 @@ export class LeaderRequired {
 
   constructor(private readonly options: LeaderRequiredOptions) {}
 
-  /** @param session is told `no-leader`, at every tick until it is removed */
+  /** Tells whether this member knows a leader. */
+  get hasLeader(): boolean {
+    return this.options.node.status().leader !== noMember;
+  }
+
+  /** Adds a session, which is told `no-leader` at every tick until it is removed. */
   add(session: SessionListener): void {
     this.sessions.add(session);
     this.stopTicks ??= this.options.clock.every(this.options.electionMs, () => this.tick());
@@ -34,7 +41,7 @@ export class LeaderRequired {
   }
 
   private tick(): void {
-    this.leaderless = this.options.hasLeader() ? 0 : this.leaderless + 1;
+    this.leaderless = this.hasLeader ? 0 : this.leaderless + 1;
     if (this.leaderless < patience) return;
     const error = new ServerError("no-leader", `no leader for ${patience} election timeouts`);
     for (const session of [...this.sessions]) session.onError(error);

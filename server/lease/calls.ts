@@ -1,8 +1,14 @@
 import type { CallRequest, CallResponse, Calls } from "../../proto/index.js";
 import type { Clock } from "../../platform/index.js";
 import type { MemberId } from "../../raft/index.js";
-import { LeaderCalls, type LeaderStatus } from "./leader-calls.js";
-import { ServedCalls, type Serve } from "./served-calls.js";
+import { LeaderCalls, type LeaderStatus, type RequestSender } from "./leader-calls.js";
+import {
+  type CallServer,
+  type LeaderRequest,
+  type LeaderResponse,
+  type ResponseSender,
+  ServedCalls,
+} from "./served-calls.js";
 
 /** The options of `PeerCalls`. */
 export interface PeerCallsOptions {
@@ -12,10 +18,11 @@ export interface PeerCallsOptions {
   /** The deadline of a call, in milliseconds. */
   readonly timeoutMs: number;
   readonly clock: Clock;
-  /** Serves the calls of members while this member leads. */
-  readonly serve: Serve;
-  /** Sends calls and responses to another member; they may be lost. */
-  readonly send: (to: MemberId, calls: Calls) => void;
+}
+
+/** Sends frames of calls to members, which may be lost; `Peers` implements it. */
+export interface CallsSender {
+  sendCalls(to: MemberId, calls: Calls): void;
 }
 
 /** The numbers reserved for the calls of one incarnation; the next one starts behind them. */
@@ -27,34 +34,37 @@ interface Outbox {
 }
 
 /** Calls between members, both sides: all calls and responses to a member in one turn of the event loop share a frame. */
-export class PeerCalls {
+export class PeerCalls implements RequestSender, ResponseSender {
   /** The client side: calls of this member to its leader. */
   readonly leader: LeaderCalls;
   private readonly served: ServedCalls;
   private readonly outboxes = new Map<MemberId, Outbox>();
 
-  constructor(private readonly options: PeerCallsOptions) {
-    const { self, incarnation, timeoutMs, clock, serve } = options;
-    this.leader = new LeaderCalls({
-      timeoutMs,
-      clock,
-      firstNumber: incarnation * callsPerIncarnation,
-      send: (to, number, request) => {
-        if (to === self) this.served.onRequest(self, number, request);
-        else this.outboxFor(to).requests.push({ number: BigInt(number), request });
-      },
-    });
-    this.served = new ServedCalls({
-      serve,
-      send: (to, number, response) => {
-        if (to === self) this.leader.onResponse(number, response);
-        else this.outboxFor(to).responses.push({ number: BigInt(number), response });
-      },
-    });
+  /** @param server serves the calls of members while this member leads */
+  constructor(
+    private readonly options: PeerCallsOptions,
+    server: CallServer,
+    private readonly peers: CallsSender,
+  ) {
+    const { incarnation, timeoutMs, clock } = options;
+    this.leader = new LeaderCalls({ timeoutMs, clock, firstNumber: incarnation * callsPerIncarnation }, this);
+    this.served = new ServedCalls(server, this);
+  }
+
+  /** Sends a request with the other calls of this turn. */
+  sendRequest(to: MemberId, number: number, request: LeaderRequest): void {
+    if (to === this.options.self) this.served.onRequest(to, number, request);
+    else this.outboxFor(to).requests.push({ number: BigInt(number), request });
+  }
+
+  /** Sends a response with the other calls of this turn. */
+  sendResponse(to: MemberId, number: number, response: LeaderResponse): void {
+    if (to === this.options.self) this.leader.onResponse(number, response);
+    else this.outboxFor(to).responses.push({ number: BigInt(number), response });
   }
 
   /** Handles calls and responses of a peer. */
-  onReceived(from: MemberId, { requests, responses }: Calls): void {
+  onCalls(from: MemberId, { requests, responses }: Calls): void {
     for (const { number, request } of requests)
       if (request !== undefined) this.served.onRequest(from, Number(number), request);
     for (const { number, response } of responses)
@@ -62,8 +72,8 @@ export class PeerCalls {
   }
 
   /** Handles a change of leader or term. */
-  onLeaderChanged(status: LeaderStatus): void {
-    this.leader.onLeaderChanged(status);
+  onLeaderChange(status: LeaderStatus): void {
+    this.leader.onLeaderChange(status);
   }
 
   /** Retransmits the pending calls: there is a new link to the leader. */
@@ -94,6 +104,6 @@ export class PeerCalls {
   private flush(to: MemberId): void {
     const outbox = this.outboxes.get(to);
     this.outboxes.delete(to);
-    if (outbox !== undefined) this.options.send(to, outbox);
+    if (outbox !== undefined) this.peers.sendCalls(to, outbox);
   }
 }

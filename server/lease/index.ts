@@ -2,5 +2,5 @@
 
 export { PeerCalls } from "./calls.js";
 export { LeaderCalls } from "./leader-calls.js";
-export { serveLeaseCalls } from "./lease-calls.js";
+export { LeaseCalls } from "./lease-calls.js";
 export { LeaseKeeper } from "./lease-keeper.js";

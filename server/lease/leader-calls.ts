@@ -1,13 +1,13 @@
 import type { Clock } from "../../platform/index.js";
 import { noMember, type CoreStatus, type MemberId } from "../../raft/index.js";
 import { maxPendingCalls, type ResultHandler, ServerError } from "../base/index.js";
-import type { Question, ResponseTo } from "./served-calls.js";
+import type { LeaderRequest, LeaderResponse, ResponseTo } from "./served-calls.js";
 
 interface PendingCall {
-  readonly question: Question;
+  readonly request: LeaderRequest;
   readonly deadline: number;
   sentAt: number;
-  readonly handler: ResultHandler<ResponseTo<Question>>;
+  readonly handler: ResultHandler<LeaderResponse>;
 }
 
 /** The options of `LeaderCalls`. */
@@ -17,8 +17,11 @@ export interface LeaderCallsOptions {
   readonly clock: Clock;
   /** The first call's number, greater than every number of earlier incarnations. */
   readonly firstNumber: number;
-  /** Sends a call; it is retransmitted until there is an answer. */
-  readonly send: (to: MemberId, number: number, question: Question) => void;
+}
+
+/** Sends requests to members; `PeerCalls` implements it. */
+export interface RequestSender {
+  sendRequest(to: MemberId, number: number, request: LeaderRequest): void;
 }
 
 /** The known leader and its term. */
@@ -43,33 +46,36 @@ export class LeaderCalls {
   private stopped = false;
   private readonly stopSweep: () => void;
 
-  constructor(private readonly options: LeaderCallsOptions) {
+  constructor(
+    private readonly options: LeaderCallsOptions,
+    private readonly sender: RequestSender,
+  ) {
     this.next = options.firstNumber;
     this.stopSweep = options.clock.every(sweepMs, () => this.sweep());
   }
 
   /**
-   * Sends a call to the leader; exactly one function of `settle` is called later.
+   * Sends a call to the leader; exactly one method of `handler` is called later.
    *
    * @throws ServerError `too-many-requests`, `server-stopped`; `no-leader` while this member has lost its quorum
    */
-  ask<Asked extends Question>(question: Asked, handler: ResultHandler<ResponseTo<Asked>>): void {
+  ask<Request extends LeaderRequest>(request: Request, handler: ResultHandler<ResponseTo<Request>>): void {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
     if (this.hasLostQuorum) throw lostQuorumError();
     if (this.pending.size >= maxPendingCalls)
       throw new ServerError("too-many-requests", `${maxPendingCalls} calls wait for the leader`);
     const { clock, timeoutMs } = this.options;
     const number = this.next++;
-    const call: PendingCall = { question, deadline: clock.now() + timeoutMs, sentAt: 0, handler };
+    const call: PendingCall = { request, deadline: clock.now() + timeoutMs, sentAt: 0, handler };
     this.pending.set(number, call);
     this.sendCall(number, call);
   }
 
   /** Settles a call with its response; a late response is dropped. */
-  onResponse(number: number, response: ResponseTo<Question>): void {
+  onResponse(number: number, response: LeaderResponse): void {
     const call = this.pending.get(number);
     // A response of another kind than the call is not from a member.
-    if (call?.question.$case !== response.$case) return;
+    if (call?.request.$case !== response.$case) return;
     this.pending.delete(number);
     call.handler.onResult(response);
   }
@@ -78,7 +84,7 @@ export class LeaderCalls {
    * Handles a change of leader or term. A member that led and then knows no leader in the same term has stepped down for lack of
    * a quorum: pending calls fail. In a greater term another member is about to lead, and calls wait for it.
    */
-  onLeaderChanged({ id, leader, term }: LeaderStatus): void {
+  onLeaderChange({ id, leader, term }: LeaderStatus): void {
     this.hasLostQuorum = leader === noMember && this.leader === id && this.term === term;
     this.leader = leader;
     this.term = term;
@@ -110,7 +116,7 @@ export class LeaderCalls {
 
   private sendCall(number: number, call: PendingCall): void {
     call.sentAt = this.options.clock.now();
-    if (this.leader !== noMember) this.options.send(this.leader, number, call.question);
+    if (this.leader !== noMember) this.sender.sendRequest(this.leader, number, call.request);
   }
 
   private sweep(): void {

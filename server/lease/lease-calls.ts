@@ -1,16 +1,11 @@
 import type { LeaseQuery } from "../../proto/index.js";
 import { LeaseNotFoundError, type KvStore } from "../../store/index.js";
-import type { LeaseKeeper } from "./lease-keeper.js";
-import type { Serve } from "./served-calls.js";
 import type { Reads } from "../replication/index.js";
+import type { LeaseKeeper } from "./lease-keeper.js";
 import { encodedLeaseKeys } from "./lease-keys.js";
+import type { CallServer, LeaderRequest, LeaderResponse } from "./served-calls.js";
 
-/** The parts of a member that answer calls about leases. */
-export interface LeaseCallsOptions {
-  readonly reads: Pick<Reads, "whenLinearizable">;
-  readonly keeper: Pick<LeaseKeeper, "isLeader" | "renewLease" | "findLease">;
-  readonly store: Pick<KvStore, "leaseKeys" | "inSlices">;
-}
+type Answer = (response: LeaderResponse | undefined) => void;
 
 const noKeys = new Uint8Array();
 
@@ -18,40 +13,54 @@ const noKeys = new Uint8Array();
  * Serves the calls of all members about leases. A quorum round that begins after the call arrived must confirm the leader: a
  * deposed leader could renew a lease that its successor lets expire.
  */
-export const serveLeaseCalls =
-  ({ reads, keeper, store }: LeaseCallsOptions): Serve =>
-  (question, answer) => {
-    const confirmed = (): void => {
-      if (!keeper.isLeader) answer(undefined);
-      else if (question.$case === "renewLease")
-        keeper.renewLease(question.value, (seconds) =>
-          answer(seconds === undefined ? undefined : { $case: "renewLease", value: BigInt(seconds) }),
-        );
-      else if (question.value.keys) withKeys(question.value).then(answer, () => answer(undefined));
-      else answer(infoOf(question.value, noKeys));
-    };
-    const infoOf = ({ lease }: LeaseQuery, encodedKeys: Uint8Array) => {
-      const { grantedSeconds, remainingSeconds } = keeper.findLease(lease) ?? {
-        grantedSeconds: 0,
-        remainingSeconds: 0,
-      };
-      const info = { grantedSeconds: BigInt(grantedSeconds), remainingSeconds: BigInt(remainingSeconds), encodedKeys };
-      return { $case: "queryLease" as const, value: info };
-    };
-    const withKeys = async (query: LeaseQuery) => {
-      if (keeper.findLease(query.lease) === undefined) return infoOf(query, noKeys);
-      try {
-        const keys = await store.leaseKeys(query.lease);
-        const encoded = await store.inSlices((isTired) => encodedLeaseKeys(keys, isTired));
-        return keeper.isLeader ? infoOf(query, encoded) : undefined;
-      } catch (error) {
-        if (error instanceof LeaseNotFoundError) return infoOf(query, noKeys); // it has just been revoked
-        throw error;
-      }
-    };
+export class LeaseCalls implements CallServer {
+  constructor(
+    private readonly reads: Pick<Reads, "whenLinearizable">,
+    private readonly keeper: Pick<LeaseKeeper, "isLeader" | "renewLease" | "findLease">,
+    private readonly store: Pick<KvStore, "leaseKeys" | "inSlices">,
+  ) {}
+
+  /** Waits for a quorum round, then serves the call. */
+  serve(request: LeaderRequest, answer: Answer): void {
     try {
-      reads.whenLinearizable(confirmed, () => answer(undefined));
+      this.reads.whenLinearizable(
+        () => this.serveConfirmed(request, answer),
+        () => answer(undefined),
+      );
     } catch {
       answer(undefined); // too many reads, or this member stops: the caller has a deadline
     }
-  };
+  }
+
+  private serveConfirmed(request: LeaderRequest, answer: Answer): void {
+    if (!this.keeper.isLeader) answer(undefined);
+    else if (request.$case === "renewLease")
+      this.keeper.renewLease(request.value, (seconds) =>
+        answer(seconds === undefined ? undefined : { $case: "renewLease", value: BigInt(seconds) }),
+      );
+    else if (request.value.keys) this.describeWithKeys(request.value).then(answer, () => answer(undefined));
+    else answer(this.describeLease(request.value, noKeys));
+  }
+
+  private describeLease({ lease }: LeaseQuery, encodedKeys: Uint8Array): LeaderResponse {
+    const { grantedSeconds, remainingSeconds } = this.keeper.findLease(lease) ?? {
+      grantedSeconds: 0,
+      remainingSeconds: 0,
+    };
+    const info = { grantedSeconds: BigInt(grantedSeconds), remainingSeconds: BigInt(remainingSeconds), encodedKeys };
+    return { $case: "queryLease", value: info };
+  }
+
+  private async describeWithKeys(query: LeaseQuery): Promise<LeaderResponse | undefined> {
+    const { keeper, store } = this;
+    if (keeper.findLease(query.lease) === undefined) return this.describeLease(query, noKeys);
+    try {
+      const keys = await store.leaseKeys(query.lease);
+      const encoded = await store.inSlices((isTired) => encodedLeaseKeys(keys, isTired));
+      return keeper.isLeader ? this.describeLease(query, encoded) : undefined;
+    } catch (error) {
+      if (error instanceof LeaseNotFoundError) return this.describeLease(query, noKeys); // it has just been revoked
+      throw error;
+    }
+  }
+}

@@ -1,9 +1,9 @@
 import type { Clock } from "../../platform/index.js";
 import type { CoreStatus } from "../../raft/index.js";
 import type { KvStore, Lease, Sliced } from "../../store/index.js";
-import { type ResultHandler, ServerError } from "../base/index.js";
+import { ServerError } from "../base/index.js";
 import { LeaseTerm, type LeaseInfo } from "./lease-term.js";
-import type { Command } from "../replication/index.js";
+import type { Proposals, ResultsByKind } from "../replication/index.js";
 
 /** The interval at which the leader looks for expired leases, in milliseconds. */
 export const sweepMs = 50;
@@ -17,9 +17,6 @@ export interface LeaseKeeperOptions {
   readonly clock: Clock;
   /** The election timeout, in milliseconds: a new leader's extension of every lease. */
   readonly electionMs: number;
-  readonly store: Pick<KvStore, "leases" | "leaseKeyCount">;
-  /** @throws ServerError */
-  readonly propose: (command: Command, handler: ResultHandler<unknown>) => void;
 }
 
 /**
@@ -33,7 +30,11 @@ export class LeaseKeeper {
   private sweptAt: number;
   private readonly stopSweep: () => void;
 
-  constructor(private readonly options: LeaseKeeperOptions) {
+  constructor(
+    private readonly options: LeaseKeeperOptions,
+    private readonly store: Pick<KvStore, "leases" | "leaseKeyCount">,
+    private readonly proposals: Pick<Proposals<ResultsByKind>, "proposeOwn">,
+  ) {
     this.sweptAt = options.clock.now();
     this.stopSweep = options.clock.every(sweepMs, () => this.sweep());
   }
@@ -42,8 +43,8 @@ export class LeaseKeeper {
   onStatusChange({ role, term }: Pick<CoreStatus, "role" | "term">): void {
     this.endTerm();
     if (role !== "leader") return;
-    const { store, electionMs } = this.options;
-    this.current = new LeaseTerm(term, store.leases(), { now: this.now(), graceMs: electionMs });
+    const { electionMs } = this.options;
+    this.current = new LeaseTerm(term, this.store.leases(), { now: this.now(), graceMs: electionMs });
   }
 
   /** Adds a lease whose grant was applied. */
@@ -82,7 +83,7 @@ export class LeaseKeeper {
    * @param isTired called with the number of leases since its last call; true ends the slice
    */
   *listLeases(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: bigint }[]> {
-    return this.current === undefined ? [...this.options.store.leases()] : yield* this.current.listByExpiry(isTired);
+    return this.current === undefined ? [...this.store.leases()] : yield* this.current.listByExpiry(isTired);
   }
 
   /** Stops the clock. */
@@ -108,7 +109,7 @@ export class LeaseKeeper {
     this.sweptAt = this.options.clock.now();
     const current = this.current;
     if (current === undefined || this.pendingExpiries >= maxExpiriesUnderWay) return;
-    const leases = current.takeExpired(this.time, (id) => this.options.store.leaseKeyCount(id));
+    const leases = current.takeExpired(this.time, (id) => this.store.leaseKeyCount(id));
     if (leases.length > 0) this.propose(current, leases);
   }
 
@@ -122,7 +123,7 @@ export class LeaseKeeper {
     };
     this.pendingExpiries++;
     try {
-      this.options.propose(
+      this.proposals.proposeOwn(
         { $case: "leaseExpiry", value: { term: BigInt(current.term), leases } },
         { onResult: settled, onError: settled },
       );

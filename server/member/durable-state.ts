@@ -1,4 +1,4 @@
-// What a member has on disk: opened, made if it is a new member, and put together again after a crash.
+// The state of a member on disk: opened, made if it is a new member, and repaired after a crash.
 
 import { dirname } from "node:path";
 import type { Member as MemberMessage } from "../../proto/index.js";
@@ -7,9 +7,9 @@ import {
   type LogIndex,
   type MemberId,
   type RecoveredLog,
-  type Shortage,
   type Term,
   type Wal,
+  type WalListener,
 } from "../../raft/index.js";
 import { openStore, PatientBackend, type KvStore } from "../../store/index.js";
 import {
@@ -35,21 +35,22 @@ import { PeerIncarnations } from "../peers/index.js";
 import { NewStores, type NewStoresOptions } from "../snapshots/index.js";
 import type { Teardown } from "./teardown.js";
 
+/** The state of a member on disk, opened. */
 export interface DurableState {
   readonly clusterId: ClusterId;
   readonly memberId: MemberId;
   /** Higher than at every start before. */
   readonly incarnation: number;
-  /** Who this member is to the others, and they to it. */
+  /** The incarnations of this member and of its peers. */
   readonly peerIncarnations: PeerIncarnations;
   readonly wal: Wal;
   readonly recovered: RecoveredLog;
-  /** Whether the log has space to go on. */
+  /** Tells whether the log has space to go on. */
   readonly space: LogSpace;
   readonly store: KvStore;
-  /** What the store holds of the log. */
+  /** The replicated state that the store contains. */
   readonly applied: AppliedState;
-  /** Where another store can be made that takes its place. */
+  /** Creates stores that can take its place. */
   readonly newStores: NewStores;
 }
 
@@ -66,15 +67,6 @@ export const openDurableState = async (
   const { clusterId, memberId } = directory.owner ?? (await bootstrap(parts, config, environment, directory));
   const descriptors = storeDescriptors(parts, dirname(directory.walPath), environment, teardown);
   const openBackend = waitingForSpace(parts, dirname(directory.walPath), environment, teardown, descriptors);
-  const newStores = teardown.opened(
-    new NewStores({
-      directory: descriptors === undefined ? directory : outlasting(descriptors, directory),
-      openBackend,
-      clock,
-      store: () => store,
-      onCleanupFailure: (error) => logger.warn("cannot remove the store that a snapshot replaced", { error }),
-    }),
-  );
   await directory.removeUnusedStores(); // what a crash left of a snapshot
   let failStart: (error: Error) => void = () => undefined;
   const logFailed = new Promise<never>((_, reject) => (failStart = reject));
@@ -93,7 +85,14 @@ export const openDurableState = async (
     });
   };
   const { path, installed } = await directory.store();
-  const store = teardown.opened(await openStoreAt({ ...parts, openBackend }, path, environment, onStoreFailure));
+  const store = await openStoreAt({ ...parts, openBackend }, path, environment, onStoreFailure);
+  const newStores = teardown.opened(
+    new NewStores({
+      directory: descriptors === undefined ? directory : outlasting(descriptors, directory),
+      ...{ openBackend, clock, logger, store },
+    }),
+  );
+  teardown.opened(store);
   if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
   const applied = decodeMarker(store.marker);
   if (directory.owner !== undefined) logIgnoredFlags(config, { memberId, members: applied.membership.all }, logger);
@@ -162,21 +161,24 @@ const bootstrap = async (
   return { clusterId, memberId };
 };
 
-/** The log, and whether it has space to go on. */
+/** Opens the log, and watches whether it has space to go on. */
 const openLog = async (
   { disk, segmentBytes, reserves }: MemberParts,
   directory: string,
   { clock, logger }: MemberEnvironment,
   onFailure: (error: Error) => void,
 ): Promise<{ wal: Wal; recovered: RecoveredLog; space: LogSpace }> => {
-  const space = new LogSpace({ clock, logger, directory, retry: () => wal.retryNextSegment() });
-  const onFull = (full: boolean, shortage: Shortage): void => space.changed(full, shortage);
+  const space = new LogSpace({ clock, logger, directory });
+  const listener: WalListener = {
+    onFailure,
+    onFull: (full, shortage) => space.onFull(full, shortage),
+    onRemovalFailure: (error) =>
+      logger.warn("cannot remove a part of the write-ahead log that is not needed any more", { error }),
+  };
   const size = segmentBytes === undefined ? {} : { segmentBytes };
-  const onRemovalFailure = (error: Error): void =>
-    logger.warn("cannot remove a part of the write-ahead log that is not needed any more", { error });
   const reserveBytes = reserves?.logBytes ?? 0;
-  const options = { disk, directory, ...size, reserveBytes, onFailure, onFull, onRemovalFailure };
-  const { wal, recovered } = await openWal(options);
+  const { wal, recovered } = await openWal({ disk, directory, ...size, reserveBytes, listener });
+  space.watchLog(wal);
   if (recovered.repaired !== undefined) logger.warn("repaired the write-ahead log", { ...recovered.repaired });
   return { wal, recovered, space };
 };

@@ -11,7 +11,6 @@ import {
   MaintenanceDefinition,
   WatchDefinition,
 } from "../../proto/index.js";
-import { noMember } from "../../raft/index.js";
 import { Admission, type Application, createApplication, minLeaseTtl } from "../app/index.js";
 import type { MemberConfig } from "../config/index.js";
 import { messageOverheadBytes } from "../base/index.js";
@@ -56,8 +55,7 @@ export const memberServices = (
   replica: Replica,
 ): MemberServices => {
   const { node, store } = replica;
-  const hasLeader = (): boolean => node.status().leader !== noMember;
-  const admission = new Admission({ clock, electionMs: config.electionMs, hasLeader });
+  const admission = new Admission({ clock, electionMs: config.electionMs, node });
   const application = admission.wrap(
     createApplication(replica, {
       clock,

@@ -1,55 +1,53 @@
-// One member's copy of the log: its parts, composed from top to bottom; the events between them; its start and its stop.
+// One member's copy of the log: its parts, constructed from top to bottom; the events that reach them; its start and its stop.
 
+import type { Calls } from "../../proto/index.js";
 import {
   noMember,
   RaftCore,
   RaftNode,
   tickMs,
   type CoreStatus,
+  type LogPosition,
   type MemberId,
   type NodeListener,
+  type PeerMessage,
+  type ReadState,
+  type Refusal,
   type Term,
 } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
 import { Applier, type CommandResults, type Membership } from "../replication/apply/index.js";
-import {
-  type AutoCompactor,
-  LeadershipTransfer,
-  proposeCompaction,
-  Proposals,
-  Reads,
-  startAutoCompaction,
-} from "../replication/index.js";
+import { type AutoCompactor, LeadershipTransfer, Proposals, Reads, startAutoCompaction } from "../replication/index.js";
 import type { MemberConfig } from "../config/index.js";
 import { Publisher, type MemberAttributes } from "./publisher.js";
 import { openDurableState, type DurableState } from "./durable-state.js";
-import {
-  asStartError,
-  type ClusterId,
-  StaleDirectoryError,
-  formatId,
-  type Logger,
-  parseMemberUrl,
-} from "../base/index.js";
-import { type LeaderCalls, LeaseKeeper, PeerCalls, serveLeaseCalls } from "../lease/index.js";
+import { asStartError, type ClusterId, StaleDirectoryError, formatId, parseMemberUrl } from "../base/index.js";
+import { LeaseCalls, type LeaderCalls, LeaseKeeper, PeerCalls } from "../lease/index.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
-import type { Peer, PeersListener, PeersOptions } from "../peers/index.js";
+import type {
+  Incarnation,
+  Peer,
+  PeersListener,
+  PeersOptions,
+  Refusal as PeerRefusal,
+  SnapshotChannel,
+} from "../peers/index.js";
 import { Snapshots } from "../snapshots/index.js";
 import { Teardown } from "./teardown.js";
 
-/** How long a start waits for members that do not answer. */
+/** The time that a start waits for peers that do not answer, in milliseconds. */
 const announceTimeoutMs = 1_000;
 
-/** The member that a replica belongs to. */
+/** Receives the events of a replica. */
 export interface ReplicaListener {
-  /** Called when the replica has failed and stopped taking part; the member must end. */
-  readonly onFailure: (error: Error) => void;
-  /** Called when the known leader or its term has changed. */
-  readonly onStatusChange: (status: CoreStatus) => void;
+  /** Reports that the replica has failed and stopped taking part; the member must end. */
+  onFailure(error: Error): void;
+  /** Reports a change of the known leader or its term. */
+  onStatusChange(status: CoreStatus): void;
 }
 
 interface ReplicaOptions {
-  readonly connect: MemberParts["connect"];
+  readonly parts: MemberParts;
   readonly config: MemberConfig;
   readonly environment: MemberEnvironment;
   readonly durable: DurableState;
@@ -57,44 +55,65 @@ interface ReplicaOptions {
   readonly teardown: Teardown;
 }
 
-/** One member's copy of the log and of what the log makes: consensus, its files, the store, and requests that wait. */
-export class Replica {
+/**
+ * One member's copy of the log and of the state that it makes: consensus, files, store, and the requests that wait. Receives
+ * the events of consensus and of the links, and passes each to the components that it concerns.
+ */
+export class Replica implements NodeListener, PeersListener {
   readonly clusterId: ClusterId;
   readonly id: MemberId;
   readonly store: KvStore;
+  readonly peers: PeerNetwork;
+  readonly node: RaftNode;
   readonly proposals: Proposals<CommandResults>;
   readonly leases: LeaseKeeper;
+  readonly snapshots: Snapshots;
   readonly applier: Applier;
   readonly reads: Reads;
   readonly calls: PeerCalls;
-  readonly peers: PeerNetwork;
   readonly transfer: LeadershipTransfer;
-  readonly snapshots: Snapshots;
-  readonly node: RaftNode;
   private readonly publisher: Publisher;
   private autoCompactor: AutoCompactor | undefined;
-  /** How long a client's request may wait. */
-  private readonly timeoutMs: number;
-  /** Before that, what others say is lost. */
+  /** Before it takes part, whatever peers send is dropped. */
   private takesPart = false;
+  private known: Pick<CoreStatus, "leader" | "term"> = { leader: noMember, term: 0 as Term };
 
   constructor(private readonly options: ReplicaOptions) {
-    const { config, environment, durable } = options;
+    const { parts, config, environment, durable, listener } = options;
+    const { clock, logger } = environment;
+    const { electionMs, maxRequestBytes } = config;
+    const { memberId: self, incarnation, store, applied } = durable;
+    const timeoutMs = 5_000 + 2 * electionMs; // of a client's request, as in etcd
     this.clusterId = durable.clusterId;
-    this.id = durable.memberId;
-    this.store = durable.store;
-    this.timeoutMs = 5_000 + 2 * config.electionMs;
-    this.proposals = this.makeProposals();
-    this.leases = this.makeLeases();
-    this.applier = this.makeApplier();
-    this.reads = this.makeReads();
-    this.calls = this.makeCalls();
-    this.peers = options.connect(this.peersOptions());
-    this.transfer = this.makeTransfer();
-    this.snapshots = this.makeSnapshots();
-    this.node = this.makeNode();
-    this.publisher = new Publisher(this.proposals, environment.clock);
-    durable.space.whenFull(() => void this.handOver());
+    this.id = self;
+    this.store = store;
+    this.peers = parts.connect(peersOptions(environment, durable));
+    this.node = createNode(options, this.peers);
+    this.proposals = new Proposals(
+      { member: self, incarnation, timeoutMs, maxRequestBytes, clock },
+      this.node,
+      durable.space,
+    );
+    this.leases = new LeaseKeeper({ clock, electionMs }, store, this.proposals);
+    const { newStores, recovered } = durable;
+    const snapshots = new Snapshots(
+      { config, clock, logger, store, newStores, recovered, applied },
+      this.node,
+      this.peers,
+    );
+    this.snapshots = snapshots;
+    this.applier = new Applier(store, applied, { member: self, incarnation }, this.proposals, this.leases, {
+      soon: (callback) => clock.soon(callback),
+      onApplied: (entries) => snapshots.onEntriesApplied(entries),
+      install: (position) => snapshots.install(position),
+      onFailure: (error) => listener.onFailure(error),
+    });
+    this.reads = new Reads({ timeoutMs, clock }, this.node, this.applier);
+    const leaseCalls = new LeaseCalls(this.reads, this.leases, store);
+    this.calls = new PeerCalls({ self, incarnation, timeoutMs, clock }, leaseCalls, this.peers);
+    this.transfer = new LeadershipTransfer({ self, clock, logger }, this.node);
+    this.publisher = new Publisher(this.proposals, clock);
+    durable.space.watchLeadership(this);
   }
 
   /** Asks the leader for what only it knows. */
@@ -102,12 +121,32 @@ export class Replica {
     return this.calls.leader;
   }
 
+  /** Announces this incarnation to all reachable peers before this member votes: one of them may refuse it as stale. */
+  async announce(): Promise<void> {
+    const { clock } = this.options.environment;
+    let cancel: () => void = () => undefined;
+    const late = new Promise<void>((resolve) => (cancel = clock.after(announceTimeoutMs, resolve)));
+    await Promise.race([this.peers.open(this), late]);
+    cancel();
+  }
+
+  /** Starts taking part: from now on this member votes, acknowledges and leads. */
+  takePart(): void {
+    const { config, environment } = this.options;
+    const { clock, logger } = environment;
+    this.takesPart = true;
+    this.node.start(this.applier, this);
+    if (config.autoCompaction === undefined) return;
+    const { store, node, proposals } = this;
+    this.autoCompactor = startAutoCompaction(config.autoCompaction, { clock, logger, store, node, proposals });
+  }
+
   /** Publishes this member's name and client URLs; resolves once that has been applied here. */
   publish(attributes: MemberAttributes): Promise<void> {
     return this.publisher.publish(this.id, attributes);
   }
 
-  /** Has another member lead, if this one does and there is one: nobody then has to find out that it is gone. */
+  /** Has another member lead, if this one does and there is one: the others then need not detect that it is gone. */
   async handOver(): Promise<void> {
     if (this.node.status().role !== "leader" || this.applier.members.all.length === 1) return;
     await new Promise<void>((resolve) => this.transfer.begin(undefined, () => resolve()));
@@ -120,209 +159,117 @@ export class Replica {
     return closed;
   }
 
-  /** Announces this incarnation to all reachable peers before this member votes: one of them may refuse it as stale. */
-  async announce(): Promise<void> {
-    let cancel: () => void = () => undefined;
-    const late = new Promise<void>(
-      (resolve) => (cancel = this.options.environment.clock.after(announceTimeoutMs, resolve)),
-    );
-    await Promise.race([this.peers.open(this.peerEvents()), late]);
-    cancel();
-  }
-
-  /** From now on this member votes, acknowledges and leads. */
-  takePart(): void {
-    this.takesPart = true;
-    this.node.start();
-    this.autoCompactor = this.startAutoCompaction();
-  }
-
-  /** Nothing more is said or done; whoever waits is told so. */
+  /** Stops all components at once; pending requests end with an error. */
   stop(): void {
     this.autoCompactor?.stop();
     this.node.stop();
     this.peers.close();
-    for (const part of [
-      this.snapshots,
-      this.applier,
-      this.proposals,
-      this.reads,
-      this.leases,
-      this.calls,
-      this.transfer,
-    ])
-      part.stop();
+    this.snapshots.stop();
+    this.applier.stop();
+    this.proposals.stop();
+    this.reads.stop();
+    this.leases.stop();
+    this.calls.stop();
+    this.transfer.stop();
   }
 
-  private makeProposals(): Proposals<CommandResults> {
-    const { config, environment, durable } = this.options;
-    return new Proposals<CommandResults>({
-      member: durable.memberId,
-      incarnation: durable.incarnation,
-      timeoutMs: this.timeoutMs,
-      maxRequestBytes: config.maxRequestBytes,
-      clock: environment.clock,
-      shortage: () => durable.space.shortage,
-      propose: (sequence, data) => this.node.propose(sequence, data),
-    });
+  // Events of consensus.
+
+  onReadState(read: ReadState): void {
+    this.reads.onReadState(read);
   }
 
-  private makeLeases(): LeaseKeeper {
-    const { config, environment, durable } = this.options;
-    return new LeaseKeeper({
-      clock: environment.clock,
-      electionMs: config.electionMs,
-      store: durable.store,
-      propose: (command, handler) => this.proposals.proposeOwn(command, handler),
-    });
+  onRefusal(refusal: Refusal): void {
+    if (refusal.what === "proposal") this.proposals.onRefusal(refusal);
+    else this.reads.onRefusal(refusal.number);
   }
 
-  private makeApplier(): Applier {
-    const { environment, durable, listener } = this.options;
-    const { store, applied, memberId: member, incarnation } = durable;
-    return new Applier(store, applied, { member, incarnation }, this.proposals, this.leases, {
-      soon: (callback) => environment.clock.soon(callback),
-      onApplied: (entries) => this.snapshots.onEntriesApplied(entries),
-      install: (position) => this.snapshots.install(position),
-      onFailure: listener.onFailure,
-    });
-  }
-
-  private makeReads(): Reads {
-    return new Reads({
-      timeoutMs: this.timeoutMs,
-      clock: this.options.environment.clock,
-      readIndex: (request) => this.node.readIndex(request),
-      whenApplied: (index, callback) => this.applier.whenApplied(index, callback),
-    });
-  }
-
-  private makeCalls(): PeerCalls {
-    const { environment, durable } = this.options;
-    const { memberId: self, incarnation, store } = durable;
-    return new PeerCalls({
-      self,
-      incarnation,
-      timeoutMs: this.timeoutMs,
-      clock: environment.clock,
-      serve: serveLeaseCalls({ reads: this.reads, keeper: this.leases, store }),
-      send: (to, message) => this.peers.sendCalls(to, message),
-    });
-  }
-
-  private peersOptions(): PeersOptions {
-    const { environment, durable } = this.options;
-    const { clusterId, memberId: self, peerIncarnations, applied } = durable;
-    const peers = peersOf(applied.membership, self);
-    const { clock, logger } = environment;
-    return { clusterId, self, incarnation: peerIncarnations.own, peers, clock, logger };
-  }
-
-  private peerEvents(): PeersListener {
-    return {
-      admitPeer: (member, incarnation) =>
-        this.options.durable.peerIncarnations.admitPeer(member, incarnation, this.applier.lastStartOf(member)),
-      onMessage: (from, message) => {
-        if (this.takesPart) this.node.receiveMessage(from, message);
-      },
-      onCalls: (from, message) => {
-        if (this.takesPart) this.calls.onReceived(from, message);
-      },
-      onSnapshot: (from, channel) => {
-        if (this.takesPart) this.snapshots.accept(from, channel);
-        else channel.close("member is starting");
-      },
-      onFenced: (evidence) => {
-        this.options.durable.peerIncarnations.fence(evidence);
-        this.options.listener.onFailure(new StaleDirectoryError(evidence));
-      },
-      onLinkOpened: (peer) => {
-        this.snapshots.onReachable(peer);
-        if (peer !== this.node.status().leader) return;
-        this.proposals.leaderReached();
-        this.reads.leaderChanged(true);
-        this.calls.onLeaderReachable();
-      },
-      onLinkClosed: (peer) => {
-        this.node.onLinkClosed(peer);
-        this.calls.onLinkClosed(peer);
-      },
-    };
-  }
-
-  private makeTransfer(): LeadershipTransfer {
-    const { clock, logger } = this.options.environment;
-    return new LeadershipTransfer({
-      self: this.options.durable.memberId,
-      clock,
-      logger,
-      status: () => this.node.status(),
-      begin: (to) => this.node.transferLeadership(to),
-    });
-  }
-
-  private makeSnapshots(): Snapshots {
-    const { config, environment, durable } = this.options;
-    const { store, newStores, recovered, applied } = durable;
-    return new Snapshots({
-      config,
-      clock: environment.clock,
-      logger: environment.logger,
-      ...{ store, newStores, recovered, applied },
-      node: () => this.node,
-      open: (to) => this.peers.openSnapshot(to),
-    });
-  }
-
-  private makeNode(): RaftNode {
-    const { config, environment, durable } = this.options;
-    return new RaftNode({
-      core: createCore(config, environment, durable),
-      log: durable.wal,
-      transport: this.peers,
-      machine: this.applier,
-      listener: this.nodeEvents(),
-      clock: environment.clock,
-      heartbeatTicks: heartbeatTicksOf(config),
-    });
-  }
-
-  private startAutoCompaction(): AutoCompactor | undefined {
-    const { config, environment, durable } = this.options;
-    if (config.autoCompaction === undefined) return undefined;
-    return startAutoCompaction(config.autoCompaction, {
-      clock: environment.clock,
-      logger: environment.logger,
-      revision: () => durable.store.revision,
-      leads: () => this.node.status().role === "leader",
-      compact: (revision, done) => proposeCompaction(this.proposals, revision, done),
-    });
-  }
-
-  private nodeEvents(): NodeListener {
-    const { environment, listener } = this.options;
-    return {
-      onReadState: (read) => this.reads.confirmed(read),
-      onRefusal: (refusal) =>
-        refusal.what === "proposal" ? this.proposals.refused(refusal) : this.reads.refused(refusal.number),
-      onStatusChange: watchLeader(environment.logger, (status) => this.leaderChanged(status)),
-      onSnapshotNeeded: (peer) => this.snapshots.sendSnapshot(peer),
-      onSnapshotRefused: (position) => this.snapshots.onRefused(position),
-      onTransferEnded: (ok) => this.transfer.ended(ok),
-      onFailure: listener.onFailure,
-    };
-  }
-
-  private leaderChanged(status: CoreStatus): void {
-    const { leader } = status;
-    this.proposals.leaderChanged(leader);
-    this.reads.leaderChanged(leader !== noMember);
+  /** Passes on, and logs, changes of the known leader or its term. */
+  onStatusChange(status: CoreStatus): void {
+    const { leader, term } = status;
+    if (leader === this.known.leader && (term === this.known.term || leader === noMember)) return;
+    this.known = { leader, term };
+    const { logger } = this.options.environment;
+    if (leader === noMember) logger.warn("lost leader", { term });
+    else logger.info("elected leader", { leader: formatId(leader), term, self: status.role === "leader" });
+    this.proposals.onLeaderChange(leader);
+    this.reads.onLeaderChange(leader !== noMember);
     this.leases.onStatusChange(status);
-    this.calls.onLeaderChanged(status);
+    this.calls.onLeaderChange(status);
     this.snapshots.onStatusChange(status);
     this.options.listener.onStatusChange(status);
   }
+
+  onSnapshotNeeded(peer: MemberId): void {
+    this.snapshots.sendSnapshot(peer);
+  }
+
+  onSnapshotRefused(position: LogPosition): void {
+    this.snapshots.onRefused(position);
+  }
+
+  onTransferEnded(ok: boolean): void {
+    this.transfer.onEnded(ok);
+  }
+
+  onFailure(error: Error): void {
+    this.options.listener.onFailure(error);
+  }
+
+  // Events of the links to the other members.
+
+  admitPeer(member: MemberId, incarnation: Incarnation): Promise<PeerRefusal | undefined> {
+    const { peerIncarnations } = this.options.durable;
+    return peerIncarnations.admitPeer(member, incarnation, this.applier.lastStartOf(member));
+  }
+
+  onMessage(from: MemberId, message: PeerMessage): void {
+    this.node.receiveMessage(from, message);
+  }
+
+  onCalls(from: MemberId, calls: Calls): void {
+    if (this.takesPart) this.calls.onCalls(from, calls);
+  }
+
+  onSnapshot(from: MemberId, channel: SnapshotChannel): void {
+    if (this.takesPart) this.snapshots.accept(from, channel);
+    else channel.close("member is starting");
+  }
+
+  /** Stops this member for good: a peer refused it as stale. */
+  onFenced(reason: string): void {
+    this.options.durable.peerIncarnations.fence(reason);
+    this.options.listener.onFailure(new StaleDirectoryError(reason));
+  }
+
+  onLinkOpened(peer: MemberId): void {
+    this.snapshots.onReachable(peer);
+    if (peer !== this.node.status().leader) return;
+    this.proposals.onLeaderReachable();
+    this.reads.onLeaderChange(true);
+    this.calls.onLeaderReachable();
+  }
+
+  onLinkClosed(peer: MemberId): void {
+    this.node.onLinkClosed(peer);
+    this.calls.onLinkClosed(peer);
+  }
 }
+
+const peersOptions = ({ clock, logger }: MemberEnvironment, durable: DurableState): PeersOptions => {
+  const { clusterId, memberId: self, peerIncarnations, applied } = durable;
+  const peers = peersOf(applied.membership, self);
+  return { clusterId, self, incarnation: peerIncarnations.own, peers, clock, logger };
+};
+
+const createNode = ({ config, environment, durable }: ReplicaOptions, transport: PeerNetwork): RaftNode =>
+  new RaftNode({
+    core: createCore(config, environment, durable),
+    log: durable.wal,
+    transport,
+    clock: environment.clock,
+    heartbeatTicks: heartbeatTicksOf(config),
+  });
 
 const heartbeatTicksOf = ({ heartbeatMs }: MemberConfig): number => Math.max(1, Math.round(heartbeatMs / tickMs));
 
@@ -349,19 +296,6 @@ const peersOf = (membership: Membership, self: MemberId): Peer[] =>
       id: member.ID as MemberId,
       addresses: member.peerURLs.map((url) => parseMemberUrl(url).address),
     }));
-
-/** Passes on, and logs, only what concerns the leader. */
-const watchLeader = (logger: Logger, onChange: (status: CoreStatus) => void): ((status: CoreStatus) => void) => {
-  let known = { leader: noMember, term: 0 };
-  return (status) => {
-    const { leader, term } = status;
-    if (leader === known.leader && (term === known.term || leader === noMember)) return;
-    known = { leader, term };
-    if (leader === noMember) logger.warn("lost leader", { term });
-    else logger.info("elected leader", { leader: formatId(leader), term, self: status.role === "leader" });
-    onChange(status);
-  };
-};
 
 /** Opens the data directory (making it, for a new member), recovers the state and starts taking part. */
 export const openReplica = async (
@@ -394,10 +328,9 @@ const start = async (
     listener.onFailure(error);
   };
   const durable = await openDurableState(parts, config, environment, teardown, onFailure);
-  const { connect } = parts;
   const replica = new Replica({
-    ...{ connect, config, environment, durable, teardown },
-    listener: { ...listener, onFailure },
+    ...{ parts, config, environment, durable, teardown },
+    listener: { onFailure, onStatusChange: (status) => listener.onStatusChange(status) },
   });
   teardown.onStop(() => replica.stop());
   const { clusterId, memberId, recovered, applied } = durable;

@@ -3,36 +3,39 @@
 import type { Clock } from "../../platform/index.js";
 import type { AutoCompaction } from "../config/index.js";
 import { errorText, type Logger, ServerError } from "../base/index.js";
-import { CompactedError } from "../../store/index.js";
+import type { RaftNode } from "../../raft/index.js";
+import { CompactedError, type KvStore } from "../../store/index.js";
 import type { ResultsByKind } from "./command.js";
 import type { Proposals } from "./proposals.js";
 
+/** The options of `startAutoCompaction`. */
 export interface AutoCompactorOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The newest revision. */
-  readonly revision: () => number;
-  readonly leads: () => boolean;
-  /** Proposes a compaction; `done` hears what came of it, once. "compacted": it was done before. */
-  readonly compact: (revision: number, done: (outcome: "compacted" | Error) => void) => void;
+  readonly store: Pick<KvStore, "revision">;
+  readonly node: Pick<RaftNode, "status">;
+  readonly proposals: Pick<Proposals<ResultsByKind>, "proposeOwn">;
 }
 
-/** Something that compacts from time to time until it is stopped. */
+/** Compacts from time to time until it is stopped. */
 export interface AutoCompactor {
   stop(): void;
 }
 
+/** Starts auto-compaction in the mode of `setting`. */
 export const startAutoCompaction = (setting: AutoCompaction, options: AutoCompactorOptions): AutoCompactor =>
   setting.mode === "periodic"
     ? new PeriodicCompactor(setting.retentionMs, options)
     : new RevisionCompactor(setting.retention, options);
 
+const isLeader = (node: Pick<RaftNode, "status">): boolean => node.status().role === "leader";
+
 /**
- * Proposes a compaction that a member wants for itself.
+ * Proposes a compaction.
  *
- * @param done called once with what came of it; "compacted" also if that revision had been compacted before
+ * @param done called once with the outcome; "compacted" also if that revision had been compacted before
  */
-export const proposeCompaction = (
+const proposeCompaction = (
   proposals: Pick<Proposals<ResultsByKind>, "proposeOwn">,
   revision: number,
   done: (outcome: "compacted" | Error) => void,
@@ -85,7 +88,7 @@ class PeriodicCompactor implements AutoCompactor {
     this.maxNotes = Math.floor(periodMs / this.noteMs) + 1;
     this.dueAfterMs = periodMs;
     this.lastSuccess = options.clock.now();
-    this.notes = [options.revision()];
+    this.notes = [options.store.revision];
     this.stopTimer = options.clock.every(this.noteMs, () => this.tick());
   }
 
@@ -95,14 +98,14 @@ class PeriodicCompactor implements AutoCompactor {
 
   private tick(): void {
     this.compactIfDue();
-    this.notes.push(this.options.revision());
+    this.notes.push(this.options.store.revision);
     if (this.notes.length > this.maxNotes) this.notes.shift();
   }
 
   private compactIfDue(): void {
-    const { clock, leads } = this.options;
+    const { clock, node } = this.options;
     const [revision = 0] = this.notes;
-    if (this.isUnderWay || !leads()) return;
+    if (this.isUnderWay || !isLeader(node)) return;
     if (clock.now() - this.lastSuccess < this.dueAfterMs || revision === this.lastRevision) return;
     this.dueAfterMs = Math.min(this.periodMs, hourMs);
     this.isUnderWay = true;
@@ -139,8 +142,8 @@ class RevisionCompactor implements AutoCompactor {
   }
 
   private compactIfDue(): void {
-    const revision = this.options.revision() - this.retention;
-    if (this.isUnderWay || !this.options.leads() || revision <= 0 || revision === this.lastRevision) return;
+    const revision = this.options.store.revision - this.retention;
+    if (this.isUnderWay || !isLeader(this.options.node) || revision <= 0 || revision === this.lastRevision) return;
     this.isUnderWay = true;
     compact("revision", revision, this.options, {
       fields: { "revision-compaction-retention": this.retention },
@@ -165,7 +168,7 @@ const compact = (mode: AutoCompaction["mode"], revision: number, options: AutoCo
   const fields = { revision, ...run.fields };
   const startedAt = clock.now();
   logger.info(`starting auto ${mode} compaction`, fields);
-  options.compact(revision, (outcome) => {
+  proposeCompaction(options.proposals, revision, (outcome) => {
     if (outcome === "compacted")
       logger.info(`completed auto ${mode} compaction`, { ...fields, took: goDuration(clock.now() - startedAt) });
     else

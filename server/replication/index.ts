@@ -1,7 +1,7 @@
 // The requests of a member to consensus: proposals, linearizable reads, the transfer of leadership.
 
-export { proposeCompaction, startAutoCompaction, type AutoCompactor } from "./auto-compaction.js";
+export { startAutoCompaction, type AutoCompactor } from "./auto-compaction.js";
 export type { Command, CommandKind, CommandOf, CommandValues, ResultsByKind } from "./command.js";
 export { LeadershipTransfer } from "./leadership-transfer.js";
 export { Proposals } from "./proposals.js";
-export { Reads } from "./reads.js";
+export { Reads, type AppliedLog } from "./reads.js";

@@ -1,32 +1,34 @@
 import type { Clock } from "../../platform/index.js";
-import { noMember, type CoreStatus, type MemberId } from "../../raft/index.js";
+import { noMember, type MemberId, type RaftNode } from "../../raft/index.js";
 import { formatId, type Logger } from "../base/index.js";
 
+/** The options of `LeadershipTransfer`. */
 export interface LeadershipTransferOptions {
   readonly self: MemberId;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly status: () => CoreStatus;
-  /** Asks consensus to hand over, undefined: to whoever holds most; `ended` must follow, unless consensus has stopped. */
-  readonly begin: (to: MemberId | undefined) => void;
 }
 
-/** Hands leadership over to another member (Raft thesis §3.10). What is asked for at the same time ends at the same time. */
+/** Transfers leadership to another member (Raft thesis §3.10). Transfers under way at the same time end together. */
 export class LeadershipTransfer {
   private waiting: ((leader: MemberId) => void)[] = [];
   private beganAt = 0;
   private stopped = false;
 
-  constructor(private readonly options: LeadershipTransferOptions) {}
+  /** @param node consensus, which transfers; `onEnded` must follow unless it has stopped */
+  constructor(
+    private readonly options: LeadershipTransferOptions,
+    private readonly node: Pick<RaftNode, "status" | "transferLeadership">,
+  ) {}
 
   /**
-   * Hands over, if this member leads. Until that has ended proposals wait; it takes an election timeout at most.
+   * Starts a transfer, if this member leads. Until its end proposals wait; it takes an election timeout at most.
    *
-   * @param to undefined: who holds most of the log
-   * @param ended takes who leads then; `noMember`: nobody as far as this member knows
+   * @param to the transferee; undefined: the follower with the longest log
+   * @param ended called with the leader at the end; `noMember` if this member knows none
    */
   begin(to: MemberId | undefined, ended: (leader: MemberId) => void): void {
-    const { self, clock, logger, begin } = this.options;
+    const { self, clock, logger } = this.options;
     if (this.stopped) {
       ended(noMember);
       return;
@@ -34,19 +36,20 @@ export class LeadershipTransfer {
     this.waiting.push(ended);
     if (this.waiting.length === 1) this.beganAt = clock.now();
     logger.info("leadership transfer starting", { from: self, ...(to === undefined ? {} : { to }) });
-    begin(to);
+    this.node.transferLeadership(to);
   }
 
-  /** Consensus says that somebody else leads, or that nothing came of it. */
-  ended(ok: boolean): void {
-    const { clock, logger, status } = this.options;
-    const { leader } = status();
+  /** Handles the end of all transfers: `ok` if the transferee leads. */
+  onEnded(ok: boolean): void {
+    const { clock, logger } = this.options;
+    const { leader } = this.node.status();
     const took = `${Math.round(clock.now() - this.beganAt)}ms`;
     if (ok) logger.info("leadership transfer finished", { leader: formatId(leader), took });
     else logger.warn("leadership transfer failed", { leader: formatId(leader), took });
     this.settle(leader);
   }
 
+  /** Ends all transfers. */
   stop(): void {
     this.stopped = true;
     this.settle(noMember);

@@ -1,6 +1,6 @@
 import { Proposal } from "../../proto/index.js";
 import type { Clock } from "../../platform/index.js";
-import { noMember, type MemberId, type Refusal, type Shortage } from "../../raft/index.js";
+import { noMember, type MemberId, type RaftNode, type Refusal, type Shortage } from "../../raft/index.js";
 import {
   maxPendingProposalBytes,
   maxPendingProposals,
@@ -30,6 +30,7 @@ interface Pending<Result> {
   isRepeat: boolean;
 }
 
+/** The options of `Proposals`. */
 export interface ProposalsOptions {
   readonly member: MemberId;
   readonly incarnation: number;
@@ -38,10 +39,12 @@ export interface ProposalsOptions {
   /** Largest proposal of a client; the member's own have no such limit. */
   readonly maxRequestBytes: number;
   readonly clock: Clock;
-  /** For the lack of what nothing can be written to the log at present; undefined: it can. */
-  readonly shortage: () => Shortage | undefined;
-  /** Hands the proposal to consensus; a refusal comes back through `refused`. */
-  readonly propose: (sequence: number, data: Uint8Array) => void;
+}
+
+/** The space that is left for the log. */
+export interface ProposalSpace {
+  /** The resource without which nothing can be written to the log at present; undefined if it can. */
+  readonly shortage: Shortage | undefined;
 }
 
 /**
@@ -75,7 +78,12 @@ export class Proposals<Results extends ResultsByKind> {
   private stopped = false;
   private readonly sweeper: Sweeper;
 
-  constructor(private readonly options: ProposalsOptions) {
+  /** @param node consensus, which is given the proposals; its refusals come back through `onRefusal` */
+  constructor(
+    private readonly options: ProposalsOptions,
+    private readonly node: Pick<RaftNode, "propose">,
+    private readonly space: ProposalSpace,
+  ) {
     this.sweeper = new Sweeper(options.clock, () => this.sweep());
   }
 
@@ -100,48 +108,48 @@ export class Proposals<Results extends ResultsByKind> {
     this.begin(command, Infinity, handler);
   }
 
-  /** The first copy of this member's proposal `sequence` has been applied here. */
-  applied(sequence: number, result: Results[CommandKind]): void {
+  /** Ends a proposal with its result: its first copy was applied here. */
+  settle(sequence: number, result: Results[CommandKind]): void {
     this.take(sequence)?.handler.onResult(result);
   }
 
-  /** The same, for a command that changed nothing because of `error`. */
-  failed(sequence: number, error: unknown): void {
+  /** Ends a proposal with an error: its command changed nothing. */
+  fail(sequence: number, error: unknown): void {
     this.take(sequence)?.handler.onError(error);
   }
 
-  /** Consensus did not take a proposal: nothing of this copy is in any log. */
-  refused({ number, reason }: Refusal): void {
+  /** Handles a refusal by consensus: nothing of this copy is in any log. */
+  onRefusal({ number, reason }: Refusal): void {
     const pending = this.pending.get(number);
     if (pending === undefined) return;
     pending.copies--;
     this.takeBack(pending);
     if (reason === "too-many" && pending.copies === 0)
-      this.failed(number, new ServerError("too-many-requests", "too much is waiting to be committed"));
-    else if (pending.once) this.failed(number, this.overdue(pending));
+      this.fail(number, new ServerError("too-many-requests", "too much is waiting to be committed"));
+    else if (pending.once) this.fail(number, this.overdue(pending));
   }
 
-  /** Somebody leads now, or nobody (`noMember`). What waits is sent to the new leader, whoever had it before. */
-  leaderChanged(leader: MemberId): void {
+  /** Sends all that waits to the new leader, whoever had it before; `noMember` if there is none. */
+  onLeaderChange(leader: MemberId): void {
     this.leader = leader;
     if (leader !== noMember) this.elections++;
     this.sendAllAgain();
   }
 
-  /** There is a new connection to the leader: what it was sent over the former one may be lost with that. */
-  leaderReached(): void {
+  /** Sends all that waits again: there is a new link to the leader, and proposals may be lost with the former one. */
+  onLeaderReachable(): void {
     this.sendAllAgain();
   }
 
   /**
-   * The state of another member has taken the place of this one's: what was applied on the way there was answered nowhere.
+   * Handles an installed snapshot: proposals that were applied in it, and not here, end without a result.
    *
-   * @param isApplied whether the proposal of that number is contained in the new state
+   * @param isApplied tells whether the snapshot contains the proposal of that number
    */
-  jumpedOver(isApplied: (sequence: number) => boolean): void {
+  onSnapshotInstalled(isApplied: (sequence: number) => boolean): void {
     for (const sequence of [...this.pending.keys()])
       if (isApplied(sequence))
-        this.failed(sequence, new ServerError("connection-lost", "it was applied while this member was cut off"));
+        this.fail(sequence, new ServerError("connection-lost", "it was applied while this member was cut off"));
   }
 
   /** Ends all that wait: their outcome is unknown. */
@@ -149,7 +157,7 @@ export class Proposals<Results extends ResultsByKind> {
     this.stopped = true;
     this.sweeper.stop();
     for (const sequence of [...this.pending.keys()])
-      this.failed(sequence, new ServerError("server-stopped", "the member stopped before the outcome was known"));
+      this.fail(sequence, new ServerError("server-stopped", "the member stopped before the outcome was known"));
   }
 
   /** How many wait for their outcome. */
@@ -159,7 +167,7 @@ export class Proposals<Results extends ResultsByKind> {
 
   private begin(command: Command, maxBytes: number, handler: ResultHandler<Results[CommandKind]>): void {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
-    const shortage = this.options.shortage();
+    const { shortage } = this.space;
     if (shortage === "space") throw new ServerError("no-space", "no space left for the log");
     if (shortage === "descriptors") throw new ServerError("too-many-requests", "no file descriptors left for the log");
     if (this.pending.size >= maxPendingProposals || this.pendingBytes >= maxPendingProposalBytes)
@@ -190,7 +198,7 @@ export class Proposals<Results extends ResultsByKind> {
   private send(sequence: number, pending: Pending<unknown>): void {
     pending.copies++;
     pending.sentAt = this.options.clock.now();
-    this.options.propose(sequence, pending.data);
+    this.node.propose(sequence, pending.data);
   }
 
   /** It has to be sent to the present leader, again or for the first time. */
@@ -204,7 +212,7 @@ export class Proposals<Results extends ResultsByKind> {
     for (const [sequence, pending] of this.pending) {
       this.takeBack(pending);
       pending.patienceMs = firstPatienceMs;
-      if (pending.once) this.failed(sequence, this.overdue(pending));
+      if (pending.once) this.fail(sequence, this.overdue(pending));
     }
     this.sendUnsent();
   }
@@ -266,7 +274,7 @@ export class Proposals<Results extends ResultsByKind> {
     const now = this.options.clock.now();
     for (const [sequence, pending] of this.pending) {
       if (pending.deadline > now) break; // the rest was proposed later
-      this.failed(sequence, this.overdue(pending));
+      this.fail(sequence, this.overdue(pending));
     }
     this.sendLost(now);
     // A leader that was lost and found again within one turn of the loop is no news, but its refusals are.
@@ -281,7 +289,7 @@ export class Proposals<Results extends ResultsByKind> {
   private giveUpBelow(sequence: number): void {
     for (let lowest = this.floor(); lowest < sequence; lowest = this.floor()) {
       const pending = this.pending.get(lowest);
-      if (pending !== undefined) this.failed(lowest, this.overdue(pending));
+      if (pending !== undefined) this.fail(lowest, this.overdue(pending));
     }
   }
 

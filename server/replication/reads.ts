@@ -1,5 +1,5 @@
 import type { Clock } from "../../platform/index.js";
-import type { LogIndex, ReadState } from "../../raft/index.js";
+import type { LogIndex, RaftNode, ReadState } from "../../raft/index.js";
 import { maxPendingReads, ServerError } from "../base/index.js";
 import { Sweeper } from "./sweeper.js";
 
@@ -9,14 +9,17 @@ interface WaitingRead {
   readonly failed: (error: unknown) => void;
 }
 
+/** The options of `Reads`. */
 export interface ReadsOptions {
   /** Longest wait, in milliseconds (etcd: 5 s + 2 election timeouts). */
   readonly timeoutMs: number;
   readonly clock: Clock;
-  /** Asks consensus for a read index; the answer comes through `confirmed`, or never. */
-  readonly readIndex: (request: number) => void;
-  /** Calls back once everything up to `index` has been applied here. */
-  readonly whenApplied: (index: LogIndex, callback: () => void) => void;
+}
+
+/** The log as far as it was applied here; `Applier` implements it. */
+export interface AppliedLog {
+  /** Calls back once everything up to `index` has been applied here, at once if it has. */
+  whenApplied(index: LogIndex, callback: () => void): void;
 }
 
 /** A request or its answer may be lost on the way to the leader: it is asked again after this long. */
@@ -53,7 +56,12 @@ export class Reads {
   private stopped = false;
   private readonly sweeper: Sweeper;
 
-  constructor(private readonly options: ReadsOptions) {
+  /** @param node consensus, which is asked for read indexes; the answer comes through `onReadState`, or never */
+  constructor(
+    private readonly options: ReadsOptions,
+    private readonly node: Pick<RaftNode, "readIndex">,
+    private readonly log: AppliedLog,
+  ) {
     this.sweeper = new Sweeper(options.clock, () => this.sweep());
   }
 
@@ -73,27 +81,27 @@ export class Reads {
     if (this.asked.length === 0 && this.waiting.length === 1) this.options.clock.soon(() => this.askIfIdle());
   }
 
-  /** The quorum round of `request` has confirmed the index. */
-  confirmed({ request, index }: ReadState): void {
+  /** Handles a read index that a quorum round has confirmed. */
+  onReadState({ request, index }: ReadState): void {
     // If it was asked again meanwhile, the first answer will do: it, too, was asked for after all these reads came.
     if (request < this.firstRequest || this.asked.length === 0) return;
     const round: ConfirmedReads = { reads: this.asked };
     this.asked = [];
     this.confirmedRounds.add(round);
-    this.options.whenApplied(index, () => {
+    this.log.whenApplied(index, () => {
       this.ready.push(round);
       if (!this.hasServed) this.serve();
     });
     this.askIfIdle();
   }
 
-  /** Consensus could not take the request: it is asked again when a leader is known, at the latest by `retryMs`. */
-  refused(request: number): void {
+  /** Handles a refusal by consensus: the request is repeated when a leader is known, at the latest after `retryMs`. */
+  onRefusal(request: number): void {
     if (request === this.request) this.askedAt = this.options.clock.now();
   }
 
-  /** A new leader is known: what the former one was asked may be lost with it. */
-  leaderChanged(hasLeader: boolean): void {
+  /** Repeats the request to a new leader: it may be lost with the former one. */
+  onLeaderChange(hasLeader: boolean): void {
     if (hasLeader && this.asked.length > 0) this.ask();
   }
 
@@ -139,7 +147,7 @@ export class Reads {
   private ask(): void {
     this.request++;
     this.askedAt = this.options.clock.now();
-    this.options.readIndex(this.request);
+    this.node.readIndex(this.request);
   }
 
   private sweep(): boolean {

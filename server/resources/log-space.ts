@@ -2,18 +2,29 @@ import type { Clock } from "../../platform/index.js";
 import type { Shortage } from "../../raft/index.js";
 import type { Logger } from "../base/index.js";
 
-/** How often space, or file descriptors, are looked for while there are none. */
+/** The time between two attempts to make the next part of the log, in milliseconds. */
 const retryMs = 1_000;
-/** So many of these later, leadership is handed over again, should it have come back; if all disks are full it wanders. */
+/** The attempts after which leadership is handed over again, should it have come back; if all disks are full it wanders. */
 const handOverRetries = 30;
 
+/** The options of `LogSpace`. */
 export interface LogSpaceOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Where the log is, for the log line. */
+  /** The directory of the log, for the log lines. */
   readonly directory: string;
+}
+
+/** A log that waits for space; `Wal` implements it. */
+export interface WaitingLog {
   /** Tries again to make the next part of the log. */
-  readonly retry: () => void;
+  retryNextSegment(): void;
+}
+
+/** A member that can give up leadership; `Replica` implements it. */
+export interface Leadership {
+  /** Has another member lead, if this one does. */
+  handOver(): Promise<void>;
 }
 
 const messages = {
@@ -28,15 +39,16 @@ const messages = {
 } satisfies Record<Shortage, object>;
 
 /**
- * Whether the log has a place to go on. A full disk is no failure, and neither is a process or a system without file
- * descriptors: this member's clients may write nothing until there are some again, and go on reading. If it leads it hands over; what other members forward to it until then it takes: with
- * its own copy waiting, the others can be a majority.
+ * Tells whether there is space for the log. A full disk is no failure, and neither is a process or a system without file
+ * descriptors: until there are some again this member's clients may only read. If it leads, it hands leadership over; it still
+ * takes what other members forward until then, as the others can be a majority while its own copy waits.
  */
 export class LogSpace {
   private stopRetrying: (() => void) | undefined;
   private retries = 0;
   private lacks: Shortage | undefined;
-  private handOver: () => void = () => undefined;
+  private log: WaitingLog | undefined;
+  private leadership: Leadership | undefined;
 
   constructor(private readonly options: LogSpaceOptions) {}
 
@@ -49,14 +61,19 @@ export class LogSpace {
     return this.lacks;
   }
 
-  /** Calls `handOver` when there is no space: whoever leads should be able to write. Again after a while, until there is. */
-  whenFull(handOver: () => void): void {
-    this.handOver = handOver;
-    if (this.isFull) handOver();
+  /** Retries on `log` while there is a shortage. */
+  watchLog(log: WaitingLog): void {
+    this.log = log;
   }
 
-  /** The log ran out of something, or found some. */
-  changed(full: boolean, shortage: Shortage): void {
+  /** Hands leadership over when there is a shortage, as a leader should be able to write, and again after a while. */
+  watchLeadership(leadership: Leadership): void {
+    this.leadership = leadership;
+    if (this.isFull) this.handOver();
+  }
+
+  /** Handles the beginning or end of a shortage. */
+  onFull(full: boolean, shortage: Shortage): void {
     if (full === this.isFull) return;
     const { clock, logger, directory } = this.options;
     if (full) {
@@ -73,11 +90,16 @@ export class LogSpace {
   }
 
   private tryAgain(): void {
-    this.options.retry();
+    this.log?.retryNextSegment();
     this.retries += 1;
     if (this.isFull && this.retries % handOverRetries === 0) this.handOver();
   }
 
+  private handOver(): void {
+    void this.leadership?.handOver();
+  }
+
+  /** Ends the retries. */
   stop(): void {
     this.stopRetrying?.();
     this.stopRetrying = undefined;

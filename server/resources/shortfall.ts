@@ -1,24 +1,23 @@
 import type { Clock } from "../../platform/index.js";
 import type { Logger } from "../base/index.js";
 
-/** How often something is looked for while there is too little of it. */
+/** The time between two looks while there is too little, in milliseconds. */
 const retryMs = 1_000;
 
+/** The options of `Shortfall`. */
 export interface ShortfallOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Whether there is enough now. */
-  readonly isThere: () => Promise<boolean>;
   /** Logged when there is too little, and when there is enough again. */
   readonly messages: { readonly missing: string; readonly again: string };
-  /** For both log lines. */
+  /** The directory that both log lines name. */
   readonly directory: string;
   /** Error text for waiting operations when this is stopped. */
   readonly stopped: string;
 }
 
-/** Lets operations wait for something that the process or the machine has too little of. */
-export class Shortfall {
+/** Lets operations wait for a resource that the process or the machine has too little of. */
+export abstract class Shortfall {
   private readonly waiting = new Set<() => void>();
   private isMissing = false;
   private isStopped = false;
@@ -31,7 +30,7 @@ export class Shortfall {
    * @throws Error if this is stopped before
    */
   async available(): Promise<void> {
-    while (!this.isStopped && !(await this.look())) await this.pause();
+    while (!this.isStopped && !(await this.checkAgain())) await this.pause();
     if (this.isStopped && this.isMissing) throw new Error(this.options.stopped);
   }
 
@@ -41,24 +40,27 @@ export class Shortfall {
    * @throws Error if this is stopped before
    */
   async availableAgain(): Promise<void> {
-    this.changed(true);
+    this.report(true);
     if (!this.isStopped) await this.pause();
     await this.available();
   }
 
-  /** Ends what waits. */
+  /** Tells whether there is enough now. */
+  protected abstract isThere(): Promise<boolean>;
+
+  /** Ends all waits. */
   stop(): void {
     this.isStopped = true;
     for (const wake of this.waiting) wake();
   }
 
-  private async look(): Promise<boolean> {
-    const isThere = await this.options.isThere();
-    this.changed(!isThere);
+  private async checkAgain(): Promise<boolean> {
+    const isThere = await this.isThere();
+    this.report(!isThere);
     return isThere;
   }
 
-  private changed(isMissing: boolean): void {
+  private report(isMissing: boolean): void {
     if (isMissing === this.isMissing) return;
     this.isMissing = isMissing;
     const { logger, messages, directory } = this.options;

@@ -5,6 +5,7 @@ import type { Descriptors } from "./descriptors.js";
 import type { Logger } from "../base/index.js";
 import { Shortfall } from "./shortfall.js";
 
+/** The options of `StoreDescriptors`. */
 export interface StoreDescriptorsOptions {
   readonly descriptors: Pick<Descriptors, "areFree" | "lend">;
   readonly directory: string;
@@ -24,7 +25,6 @@ export class StoreDescriptors extends Shortfall implements DescriptorSource {
       clock,
       logger,
       directory,
-      isThere: () => Promise.resolve(descriptors.areFree()),
       messages: {
         missing: "no file descriptors for the store: what is applied waits until there are some",
         again: "there are file descriptors for the store again",
@@ -32,6 +32,10 @@ export class StoreDescriptors extends Shortfall implements DescriptorSource {
       stopped: "no file descriptors left for the store",
     });
     this.descriptors = descriptors;
+  }
+
+  protected override isThere(): Promise<boolean> {
+    return Promise.resolve(this.descriptors.areFree());
   }
 
   lend(): boolean {

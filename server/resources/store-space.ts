@@ -3,10 +3,11 @@ import type { Backend, BackendSize, Batch, RowIterator, View } from "../../store
 import type { Logger } from "../base/index.js";
 import { Shortfall } from "./shortfall.js";
 
+/** The options of `StoreSpace`. */
 export interface StoreSpaceOptions {
   readonly disk: Pick<Disk, "freeBytes">;
   readonly directory: string;
-  /** With less space than this nothing is written. */
+  /** The space to leave free: with less, nothing is written. */
   readonly reserveBytes: number;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -17,12 +18,9 @@ export interface StoreSpaceOptions {
  * is opened again; one that waits holds up only what is applied, and the log says what that is.
  */
 export class StoreSpace extends Shortfall {
-  constructor({ disk, directory, reserveBytes, clock, logger }: StoreSpaceOptions) {
+  constructor(private readonly space: StoreSpaceOptions) {
     super({
-      clock,
-      logger,
-      directory,
-      isThere: () => isThere(disk, directory, reserveBytes),
+      ...space,
       messages: {
         missing: "no space for the store: what is applied waits until there is some",
         again: "there is space for the store again",
@@ -30,14 +28,16 @@ export class StoreSpace extends Shortfall {
       stopped: "no space left for the store",
     });
   }
-}
 
-/** A disk that cannot say how full it is may still take the write. */
-const isThere = (disk: Pick<Disk, "freeBytes">, directory: string, reserveBytes: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    if (disk.freeBytes === undefined) resolve(true);
-    else disk.freeBytes(directory, (error, free = 0) => resolve(error !== null || free >= reserveBytes));
-  });
+  /** A disk that does not tell how full it is may still take the write. */
+  protected override isThere(): Promise<boolean> {
+    const { disk, directory, reserveBytes } = this.space;
+    return new Promise((resolve) => {
+      if (disk.freeBytes === undefined) resolve(true);
+      else disk.freeBytes(directory, (error, free = 0) => resolve(error !== null || free >= reserveBytes));
+    });
+  }
+}
 
 /** A backend whose writes wait for space. */
 export class SpacedBackend implements Backend {

@@ -1,4 +1,5 @@
-import type { Entry, LogIndex } from "../../raft/index.js";
+import type { Entry, LogIndex, RaftNode } from "../../raft/index.js";
+import type { KvStore } from "../../store/index.js";
 import type { Logger } from "../base/index.js";
 
 /** The most bytes of entries kept for slow followers: the log is also in memory. */
@@ -21,12 +22,6 @@ export interface LogTruncationOptions {
   /** The recovered entries that are applied already; they are not reported again. */
   readonly applied: readonly Entry[];
   readonly logger: Logger;
-  /** Makes the store durable up to the applied index. Rejects if the store has failed. */
-  readonly flush: () => Promise<void>;
-  /** Compacts the log up to an index, in memory and on disk. */
-  readonly compact: (through: LogIndex) => void;
-  /** Tells whether a snapshot is being sent: its receiver will need the entries after it. */
-  readonly isHeld: () => boolean;
 }
 
 /**
@@ -45,8 +40,14 @@ export class LogTruncation {
   private lastIndex: LogIndex;
   private lastBytes = 0;
   private isTruncating = false;
+  /** The snapshots whose receivers need the entries after them. */
+  private holds = 0;
 
-  constructor(private readonly options: LogTruncationOptions) {
+  constructor(
+    private readonly options: LogTruncationOptions,
+    private readonly store: Pick<KvStore, "flush">,
+    private readonly node: Pick<RaftNode, "compact">,
+  ) {
     this.catchUpEntries = Math.min(options.catchUpEntries, maxTailEntries);
     this.bytesUpTo = new Float64Array(this.catchUpEntries + 1);
     this.applied = this.base = options.base;
@@ -67,9 +68,15 @@ export class LogTruncation {
     this.lastBytes = this.baseBytes = this.totalBytes;
   }
 
-  /** Truncates the log if due: no snapshot is being sent any more. */
-  onReleased(): void {
-    this.truncateIfDue();
+  /** Keeps the log as it is, up to a bound, until `release`: the receiver of a snapshot will need the entries after it. */
+  hold(): void {
+    this.holds++;
+  }
+
+  /** Ends a hold; after the last one the log is truncated if due. */
+  release(): void {
+    this.holds--;
+    if (this.holds === 0) this.truncateIfDue();
   }
 
   private countEntry(entry: Entry): void {
@@ -80,10 +87,10 @@ export class LogTruncation {
   }
 
   private truncateIfDue(): void {
-    const { snapshotCount, isHeld, logger } = this.options;
+    const { snapshotCount, logger } = this.options;
     if (this.isTruncating) return;
     if (this.applied - this.lastIndex < snapshotCount && this.totalBytes - this.lastBytes < dueBytes) return;
-    if (isHeld() && this.totalBytes - this.baseBytes < maxHeldBytes) return;
+    if (this.holds > 0 && this.totalBytes - this.baseBytes < maxHeldBytes) return;
     logger.info("triggering snapshot", { appliedIndex: this.applied, snapshotIndex: this.lastIndex, snapshotCount });
     this.isTruncating = true;
     this.truncate().then(
@@ -100,9 +107,9 @@ export class LogTruncation {
     this.lastIndex = this.applied;
     this.lastBytes = this.totalBytes;
     const throughBytes = this.bytesThrough(through);
-    await this.options.flush();
+    await this.store.flush();
     if (through <= this.base) return; // nothing beyond the kept entries, or a snapshot was installed meanwhile
-    this.options.compact(through);
+    this.node.compact(through);
     this.base = through;
     this.baseBytes = throughBytes;
     this.options.logger.info("compacted Raft logs", { compactIndex: through });

@@ -2,7 +2,7 @@ import type { Clock } from "../../platform/index.js";
 import { buildStore, type Backend, type KvStore, type Row, type StoreBuilder } from "../../store/index.js";
 import { type AppliedState, decodeMarker } from "../replication/apply/index.js";
 import type { DataDirectory } from "../data-dir/index.js";
-import { storeClockOf } from "../base/index.js";
+import { type Logger, storeClockOf } from "../base/index.js";
 
 /** A store beside the one in use, built from a received snapshot. */
 export interface NewStore {
@@ -26,10 +26,9 @@ export interface NewStoresOptions {
   readonly directory: Pick<DataDirectory, "newStorePath" | "useStore" | "removeUnusedStores">;
   readonly openBackend: (path: string) => Promise<Backend>;
   readonly clock: Clock;
-  /** Returns the store in use. */
-  readonly store: () => Pick<KvStore, "install">;
-  /** Reports that the replaced store could not be removed: it takes space until the next start. */
-  readonly onCleanupFailure: (error: unknown) => void;
+  readonly logger: Logger;
+  /** The store in use. */
+  readonly store: Pick<KvStore, "install">;
 }
 
 /** Creates stores in a member's directory, beside the one in use. `close` waits until none is open. */
@@ -99,14 +98,15 @@ class UnfinishedStore implements NewStore {
   }
 
   async install(): Promise<void> {
-    const { directory, store, onCleanupFailure: onLeftOver } = this.options;
+    const { directory, store, logger } = this.options;
     const { path, state } = this;
     if (state === undefined) throw new Error(`Cannot install ${path}: it was not finished`);
     try {
-      const { replaced } = await store().install(this.backend, () => directory.useStore(path, state));
+      const { replaced } = await store.install(this.backend, () => directory.useStore(path, state));
       replaced
         .then(() => directory.removeUnusedStores())
-        .catch(onLeftOver)
+        // It takes space until the next start.
+        .catch((error: unknown) => logger.warn("cannot remove the store that a snapshot replaced", { error }))
         .finally(this.onEnded);
     } catch (error) {
       this.onEnded();

@@ -1,10 +1,10 @@
 import type { Clock } from "../../platform/index.js";
-import type { CoreStatus, LogPosition, MemberId } from "../../raft/index.js";
+import type { CoreStatus, LogPosition, MemberId, RaftNode } from "../../raft/index.js";
 import type { AppliedState } from "../replication/apply/index.js";
 import { formatId, type Logger } from "../base/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "../peers/index.js";
 import { SnapshotReader } from "./messages.js";
-import type { NewStore } from "./new-store.js";
+import type { NewStore, NewStores } from "./new-store.js";
 import { receiveHeader, IncomingSnapshot, type SnapshotHeader } from "./incoming-snapshot.js";
 import { SnapshotRefusedError } from "./outgoing-snapshot.js";
 
@@ -12,11 +12,8 @@ import { SnapshotRefusedError } from "./outgoing-snapshot.js";
 export interface SnapshotReceiverOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly status: () => Pick<CoreStatus, "term" | "commit">;
-  /** Creates an empty store beside the one in use. */
-  readonly newStore: () => Promise<NewStore>;
-  /** Offers a complete snapshot to consensus, which calls `install` or `onRefused`. */
-  readonly offer: (header: SnapshotHeader) => void;
+  /** Creates empty stores beside the one in use. */
+  readonly newStores: Pick<NewStores, "create">;
 }
 
 /** A complete snapshot that consensus has to decide about. */
@@ -45,7 +42,11 @@ export class SnapshotReceiver {
   private current: Receiving | undefined = undefined;
   private stopped = false;
 
-  constructor(private readonly options: SnapshotReceiverOptions) {}
+  /** @param node consensus, which is offered complete snapshots; a call of `install` or `onRefused` follows */
+  constructor(
+    private readonly options: SnapshotReceiverOptions,
+    private readonly node: Pick<RaftNode, "status" | "onSnapshotReceived">,
+  ) {}
 
   /** Receives a snapshot over a channel that a peer has opened. */
   accept(from: MemberId, channel: SnapshotChannel): void {
@@ -135,14 +136,14 @@ export class SnapshotReceiver {
 
   private reasonToRefuse(header: SnapshotHeader): string | undefined {
     const { leaderTerm, position } = header;
-    const { term, commit } = this.options.status();
+    const { term, commit } = this.node.status();
     if (this.stopped) return "the member is stopping";
     if (leaderTerm < term) return `term ${leaderTerm} is older than term ${term}`;
     if (this.current?.offered !== undefined) return "another snapshot is being installed";
     const underWay = this.current?.incoming.header.leaderTerm ?? 0;
     if (leaderTerm < underWay) return `a snapshot of the leader of term ${underWay} is being received`;
     if (position.index > commit) return undefined;
-    this.options.offer(header); // consensus refuses it, too, and acknowledges this member's commit index to the leader
+    this.node.onSnapshotReceived(header); // consensus refuses it, too, and acknowledges this member's commit index to the leader
     return `the log is committed up to entry ${commit}`;
   }
 
@@ -152,14 +153,14 @@ export class SnapshotReceiver {
     former: Promise<void> | undefined,
     about: Readonly<Record<string, unknown>>,
   ): Promise<void> {
-    const { clock, logger, newStore } = this.options;
+    const { clock, logger, newStores } = this.options;
     const { incoming } = receiving;
     const startedAt = clock.now();
     const took = () => ({ ...about, bytes: incoming.bytes, ms: Math.round(clock.now() - startedAt) });
     let store: NewStore | undefined;
     try {
       await former;
-      store = await newStore();
+      store = await newStores.create();
       const state = await incoming.receiveInto(store);
       logger.info("received and saved database snapshot", took());
       await this.offerToConsensus(receiving, store, state);
@@ -177,7 +178,7 @@ export class SnapshotReceiver {
     if (this.stopped || this.current !== receiving) throw new ChannelClosedError("superseded by another snapshot");
     return new Promise((onInstalled, onFailed) => {
       receiving.offered = { store, state, onInstalled, onFailed };
-      this.options.offer(receiving.incoming.header);
+      this.node.onSnapshotReceived(receiving.incoming.header);
     });
   }
 }

@@ -1,7 +1,9 @@
 import type { Clock } from "../../platform/index.js";
-import type { CoreStatus, LogPosition, MemberId, Term } from "../../raft/index.js";
+import type { CoreStatus, MemberId, RaftNode, Term } from "../../raft/index.js";
 import { formatId, type Logger } from "../base/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "../peers/index.js";
+import { decodeMarker } from "../replication/apply/index.js";
+import type { LogTruncation } from "./log-truncation.js";
 import { RateLimiter } from "./rate-limiter.js";
 import { OutgoingSnapshot, type StoreRows } from "./outgoing-snapshot.js";
 
@@ -21,14 +23,12 @@ export interface SnapshotSenderOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly store: { snapshot(): StoreRows };
-  /** Returns the log position in a store's marker. */
-  readonly positionOf: (marker: Uint8Array) => LogPosition;
-  /** Opens a channel to a member. @throws ChannelClosedError */
-  readonly open: (to: MemberId) => Promise<SnapshotChannel>;
-  /** Reports the end of a snapshot, successful or not. */
-  readonly onEnded: (peer: MemberId) => void;
-  /** Reports that the log may be truncated again. */
-  readonly onReleased: () => void;
+}
+
+/** Opens channels to members; `Peers` implements it. */
+export interface SnapshotChannels {
+  /** Opens a channel for a snapshot. @throws ChannelClosedError */
+  openSnapshot(to: MemberId): Promise<SnapshotChannel>;
 }
 
 interface Sending {
@@ -47,19 +47,19 @@ export class SnapshotSender {
   private readonly failures = new Map<MemberId, number>();
   private readonly rateLimiter: RateLimiter;
   private readonly timers = new Set<() => void>();
-  private holds = 0;
   private stopped = false;
 
-  constructor(private readonly options: SnapshotSenderOptions) {
+  /** @param log stays as it is while a snapshot is being sent, and for a while afterwards */
+  constructor(
+    private readonly options: SnapshotSenderOptions,
+    private readonly node: Pick<RaftNode, "onSnapshotEnded">,
+    private readonly channels: SnapshotChannels,
+    private readonly log: Pick<LogTruncation, "hold" | "release">,
+  ) {
     this.rateLimiter = new RateLimiter(options.clock, bytesPerSecond);
   }
 
-  /** Tells whether the entries after a snapshot must stay in the log: it is being sent, or was installed a moment ago. */
-  get holdsLog(): boolean {
-    return this.holds > 0;
-  }
-
-  /** Sends a snapshot to a follower, as leader of `leaderTerm`, unless one is being sent. `onEnded` follows later. */
+  /** Sends a snapshot to a follower, as leader of `leaderTerm`, unless one is being sent. Consensus is told of its end. */
   sendSnapshot(peer: MemberId, leaderTerm: Term): void {
     if (this.stopped || this.sending.has(peer)) return;
     const sending: Sending = { peer, leaderTerm, channel: undefined, canceled: undefined, endNow: undefined };
@@ -88,7 +88,7 @@ export class SnapshotSender {
   /** Sends one snapshot and schedules its end. Never rejects. */
   private async runSending(sending: Sending): Promise<void> {
     const { peer } = sending;
-    this.holds++;
+    this.log.hold();
     const done = await this.sendOnce(sending).then(
       () => true,
       (error: unknown) => {
@@ -100,7 +100,7 @@ export class SnapshotSender {
     if (this.stopped) return;
     const failures = done ? 0 : (this.failures.get(peer) ?? 0) + 1;
     this.failures.set(peer, failures);
-    this.schedule(done ? catchUpMs : 0, () => this.releaseLog());
+    this.schedule(done ? catchUpMs : 0, () => this.log.release());
     this.scheduleEnd(sending, done ? acknowledgeMs : Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs));
   }
 
@@ -109,15 +109,15 @@ export class SnapshotSender {
     const end = (): void => {
       cancelTimer();
       this.sending.delete(sending.peer);
-      this.options.onEnded(sending.peer);
+      this.node.onSnapshotEnded(sending.peer);
     };
     const cancelTimer = this.schedule(ms, end);
     sending.endNow = end;
   }
 
   private async sendOnce(sending: Sending): Promise<void> {
-    const { clock, logger, store, positionOf, open } = this.options;
-    const channel = await open(sending.peer);
+    const { clock, logger, store } = this.options;
+    const channel = await this.channels.openSnapshot(sending.peer);
     sending.channel = channel;
     if (sending.canceled !== undefined) {
       channel.close(sending.canceled);
@@ -125,7 +125,7 @@ export class SnapshotSender {
     }
     const snapshot = store.snapshot();
     try {
-      const position = positionOf(snapshot.marker);
+      const position = decodeMarker(snapshot.marker);
       const about = { remotePeerId: formatId(sending.peer), snapshotIndex: position.index, term: sending.leaderTerm };
       const startedAt = clock.now();
       logger.info("sending database snapshot", about);
@@ -143,11 +143,6 @@ export class SnapshotSender {
     } finally {
       await snapshot.close();
     }
-  }
-
-  private releaseLog(): void {
-    this.holds--;
-    if (this.holds === 0) this.options.onReleased();
   }
 
   /** Calls back once after `ms`, unless stopped before. @returns cancels it */

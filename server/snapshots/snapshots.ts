@@ -1,14 +1,14 @@
 import type { Clock } from "../../platform/index.js";
 import type { CoreStatus, Entry, LogPosition, MemberId, RaftNode, RecoveredLog } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
-import { type AppliedState, decodeMarker } from "../replication/apply/index.js";
+import type { AppliedState } from "../replication/apply/index.js";
 import type { MemberConfig } from "../config/index.js";
 import type { Logger } from "../base/index.js";
 import { LogTruncation } from "./log-truncation.js";
 import type { SnapshotChannel } from "../peers/index.js";
 import type { NewStores } from "./new-store.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
-import { SnapshotSender } from "./snapshot-sender.js";
+import { SnapshotSender, type SnapshotChannels } from "./snapshot-sender.js";
 
 /** The options of `Snapshots`. */
 export interface SnapshotsOptions {
@@ -19,50 +19,39 @@ export interface SnapshotsOptions {
   readonly newStores: Pick<NewStores, "create">;
   readonly recovered: Pick<RecoveredLog, "base" | "entries">;
   readonly applied: LogPosition;
-  /** Returns the node, which decides who needs a snapshot and whether one is installed. */
-  readonly node: () => Pick<RaftNode, "status" | "onSnapshotReceived" | "onSnapshotEnded" | "compact">;
-  readonly open: (to: MemberId) => Promise<SnapshotChannel>;
 }
 
 /** Log compaction: truncation of the log, and the snapshots that it makes necessary. Raft paper §7. */
 export class Snapshots {
+  private readonly truncation: LogTruncation;
   private readonly sender: SnapshotSender;
   private readonly receiver: SnapshotReceiver;
-  private readonly truncation: LogTruncation;
 
-  constructor(private readonly options: SnapshotsOptions) {
-    const { config, clock, logger, store, newStores, recovered, applied, node, open } = options;
-    this.sender = new SnapshotSender({
-      clock,
-      logger,
+  /** @param node decides who needs a snapshot and whether one is installed */
+  constructor(
+    options: SnapshotsOptions,
+    private readonly node: Pick<RaftNode, "status" | "onSnapshotReceived" | "onSnapshotEnded" | "compact">,
+    channels: SnapshotChannels,
+  ) {
+    const { config, clock, logger, store, newStores, recovered, applied } = options;
+    this.truncation = new LogTruncation(
+      {
+        snapshotCount: config.snapshotCount,
+        catchUpEntries: config.snapshotCatchUpEntries,
+        base: recovered.base.index,
+        applied: recovered.entries.filter(({ index }) => index <= applied.index),
+        logger,
+      },
       store,
-      positionOf: decodeMarker,
-      open,
-      onEnded: (peer) => node().onSnapshotEnded(peer),
-      onReleased: () => this.truncation.onReleased(),
-    });
-    this.receiver = new SnapshotReceiver({
-      clock,
-      logger,
-      status: () => node().status(),
-      newStore: () => newStores.create(),
-      offer: (announced) => node().onSnapshotReceived(announced),
-    });
-    this.truncation = new LogTruncation({
-      snapshotCount: config.snapshotCount,
-      catchUpEntries: config.snapshotCatchUpEntries,
-      base: recovered.base.index,
-      applied: recovered.entries.filter(({ index }) => index <= applied.index),
-      logger,
-      flush: () => store.flush(),
-      compact: (through) => node().compact(through),
-      isHeld: () => this.sender.holdsLog,
-    });
+      node,
+    );
+    this.sender = new SnapshotSender({ clock, logger, store }, node, channels, this.truncation);
+    this.receiver = new SnapshotReceiver({ clock, logger, newStores }, node);
   }
 
   /** Sends a snapshot to a follower that needs compacted entries. */
   sendSnapshot(peer: MemberId): void {
-    this.sender.sendSnapshot(peer, this.options.node().status().term);
+    this.sender.sendSnapshot(peer, this.node.status().term);
   }
 
   /** Handles a new link to a peer. */

@@ -129,8 +129,9 @@ const flip = async (path: string, at: number): Promise<void> => {
 
 /** Changes the stopped member's log as only a member does. */
 const withLog = async (change: (wal: Wal, log: RecoveredLog) => Promise<void>): Promise<void> => {
-  const onFailure = (error: Error): never => assert.fail(error);
-  const { wal, recovered } = await openWal({ disk: nodeDisk, directory: stopped.path("wal"), onFailure });
+  const fail = (problem: unknown): never => assert.fail(String(problem));
+  const listener = { onFailure: fail, onFull: fail, onRemovalFailure: fail };
+  const { wal, recovered } = await openWal({ disk: nodeDisk, directory: stopped.path("wal"), listener });
   await change(wal, recovered);
   await wal.close();
 };

@@ -1,4 +1,4 @@
-import { commandEntry } from "../../../testing/entries.js";
+import { commandEntry } from "../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { noMember, tickMs, type LogIndex, type PeerMessage, type Term } from "../../raft/index.js";
@@ -7,7 +7,7 @@ import { toMemberId } from "../../testing/ids.js";
 
 test("a candidate sends its vote requests only once term and vote are durable", () => {
   const harness = new Harness();
-  harness.node.start();
+  harness.start();
   while (!harness.isWriting) {
     harness.clock.advance(tickMs);
     if (harness.sent.some(({ message }) => message.kind === "preVote"))
@@ -21,7 +21,7 @@ test("a candidate sends its vote requests only once term and vote are durable", 
 
 test("a follower acknowledges entries only once they are durable", () => {
   const harness = new Harness();
-  harness.node.start();
+  harness.start();
   const entries = [commandEntry(1, 2, bytes)];
   harness.hears(toMemberId(2n), {
     kind: "append",
@@ -102,7 +102,7 @@ test("the state machine gets more entries only after it is done, and nothing els
 
 test("refusals and leader changes are reported once each", () => {
   const harness = new Harness();
-  harness.node.start();
+  harness.start();
   harness.node.propose(5, bytes);
   harness.node.readIndex(6);
   harness.clock.settle();
@@ -121,7 +121,7 @@ test("refusals and leader changes are reported once each", () => {
 
 test("a broken invariant stops the node and is reported once", () => {
   const harness = new Harness();
-  harness.node.start();
+  harness.start();
   const heartbeat: PeerMessage = { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 };
   harness.hears(toMemberId(2n), heartbeat);
   harness.hears(toMemberId(3n), heartbeat); // a second leader in one term
@@ -166,7 +166,7 @@ test("after a stop the end of a write sends and applies nothing", () => {
 
 test("after a stop the end of a write acknowledges nothing", () => {
   const harness = new Harness();
-  harness.node.start();
+  harness.start();
   const entries = [commandEntry(1, 2, bytes)];
   const at = { prevIndex: 0 as LogIndex, prevTerm: 0 as Term, commit: 0 as LogIndex };
   harness.hears(toMemberId(2n), { kind: "append", term: 2 as Term, ...at, entries });
@@ -177,7 +177,7 @@ test("after a stop the end of a write acknowledges nothing", () => {
 
 test("a frozen process counts only a few missed ticks, so it reads its heartbeats before it campaigns", () => {
   const harness = new Harness();
-  harness.node.start();
+  harness.start();
   harness.hears(toMemberId(2n), { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
   harness.finishWrite();
   harness.events.length = 0;
@@ -189,7 +189,7 @@ test("a frozen process counts only a few missed ticks, so it reads its heartbeat
 
 test("a single voter commits with its own durable copy", () => {
   const harness = new Harness([toMemberId(1n)]);
-  harness.node.start();
+  harness.start();
   harness.clock.advance(tickMs);
   harness.finishWrite(); // term and vote
   harness.finishWrite(); // the no-op

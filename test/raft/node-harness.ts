@@ -10,10 +10,12 @@ import {
   type HardState,
   type LogIndex,
   type MemberId,
+  type NodeListener,
   type Outgoing,
   type PeerMessage,
   type ReadState,
   type Refusal,
+  type StateMachine,
   type Term,
 } from "../../raft/index.js";
 import { VirtualClock } from "../../testing/virtual-clock.js";
@@ -39,6 +41,30 @@ export class Harness {
   /** The machine takes what it is given at once. */
   appliesAtOnce = true;
   onAppend: (hardState: HardState | undefined, entries: readonly Entry[]) => void = () => undefined;
+
+  private readonly machine: StateMachine = {
+    apply: (entries, done) => {
+      assert.equal(this.applied, undefined, "a second apply while one is under way");
+      this.events.push(`apply ${entries.map(({ index }) => index).join(",")}`);
+      if (this.appliesAtOnce) done();
+      else this.applied = done;
+    },
+    install: ({ index }, done) => {
+      assert.equal(this.applied, undefined, "a snapshot is installed while entries are applied");
+      this.events.push(`install ${index}`);
+      this.applied = done;
+    },
+  };
+
+  private readonly listener: NodeListener = {
+    onReadState: (read) => this.reads.push(read),
+    onRefusal: (refusal) => this.refusals.push(refusal),
+    onStatusChange: (status) => this.statuses.push(status),
+    onSnapshotNeeded: (peer) => this.events.push(`snapshot needed by ${peer}`),
+    onSnapshotRefused: ({ index }) => this.events.push(`snapshot refused ${index}`),
+    onTransferEnded: (ok) => this.events.push(`transfer ended ${ok}`),
+    onFailure: (error) => this.failures.push(error),
+  };
 
   constructor(voters: readonly MemberId[] = [toMemberId(1n), toMemberId(2n), toMemberId(3n)]) {
     this.core = new RaftCore({
@@ -78,28 +104,6 @@ export class Harness {
           this.events.push(...messages.map(({ to, message }) => `send ${message.kind} to ${to}`));
         },
       },
-      machine: {
-        apply: (entries, done) => {
-          assert.equal(this.applied, undefined, "a second apply while one is under way");
-          this.events.push(`apply ${entries.map(({ index }) => index).join(",")}`);
-          if (this.appliesAtOnce) done();
-          else this.applied = done;
-        },
-        install: ({ index }, done) => {
-          assert.equal(this.applied, undefined, "a snapshot is installed while entries are applied");
-          this.events.push(`install ${index}`);
-          this.applied = done;
-        },
-      },
-      listener: {
-        onReadState: (read) => this.reads.push(read),
-        onRefusal: (refusal) => this.refusals.push(refusal),
-        onStatusChange: (status) => this.statuses.push(status),
-        onSnapshotNeeded: (peer) => this.events.push(`snapshot needed by ${peer}`),
-        onSnapshotRefused: ({ index }) => this.events.push(`snapshot refused ${index}`),
-        onTransferEnded: (ok) => this.events.push(`transfer ended ${ok}`),
-        onFailure: (error) => this.failures.push(error),
-      },
     });
   }
 
@@ -128,9 +132,13 @@ export class Harness {
     this.clock.settle();
   }
 
+  start(): void {
+    this.node.start(this.machine, this.listener);
+  }
+
   /** Wins an election, with the disk as fast as can be; its no-op is durable everywhere. */
   lead(): void {
-    this.node.start();
+    this.start();
     for (let tick = 0; !this.sent.some(({ message }) => message.kind === "preVote"); tick++) {
       assert.ok(tick < 100, "no candidacy");
       this.clock.advance(tickMs);

@@ -1,6 +1,6 @@
 // The driver's order when a snapshot takes the place of the log, and when leadership changes hands: each step waits for what
 // the one before it must have made durable.
-import { commandEntry } from "../../../testing/entries.js";
+import { commandEntry } from "../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { tickMs, type LogIndex, type LogPosition, type Term } from "../../raft/index.js";
@@ -10,7 +10,7 @@ import { toMemberId } from "../../testing/ids.js";
 /** A follower of member 2 that holds entry 1. */
 function follower(): Harness {
   const harness = new Harness();
-  harness.node.start();
+  harness.start();
   append(harness, 1, 0);
   harness.finishWrite();
   harness.events.length = 0;

@@ -37,8 +37,10 @@ const follower = (heartbeatTicks: number): { clock: CountingClock; node: RaftNod
     clock,
     log: { append: (_hardState, _entries, done) => clock.soon(done), restart: unexpected, truncate: unexpected },
     transport: { send: ignore },
-    machine: { apply: (_entries, done) => done(), install: unexpected },
-    listener: {
+  });
+  node.start(
+    { apply: (_entries, done) => done(), install: unexpected },
+    {
       onReadState: ignore,
       onRefusal: ignore,
       onStatusChange: ignore,
@@ -47,8 +49,7 @@ const follower = (heartbeatTicks: number): { clock: CountingClock; node: RaftNod
       onTransferEnded: ignore,
       onFailure: assert.ifError,
     },
-  });
-  node.start();
+  );
   const hearLeader = (): void => {
     node.receiveMessage(toMemberId(2n), { kind: "heartbeat", term: 2 as Term, commit: 0 as LogIndex, round: 1 });
     clock.settle();

@@ -143,7 +143,7 @@ export class Applier implements StateMachine, ReplicatedState {
         this.membership = state.membership;
         this.seen = state.seen;
         const { member, incarnation } = this.self;
-        this.proposals.jumpedOver((sequence) => state.seen.isOver({ member, incarnation, sequence }));
+        this.proposals.onSnapshotInstalled((sequence) => state.seen.isOver({ member, incarnation, sequence }));
         this.wakeWaiters();
         done();
       })
@@ -230,8 +230,8 @@ export class Applier implements StateMachine, ReplicatedState {
     if (command === undefined || !this.seen.admit(envelope)) return;
     const outcome = yield* this.execute(entry, command);
     if (member !== this.self.member || envelope.incarnation !== this.self.incarnation) return;
-    if (outcome instanceof StoreError) this.proposals.failed(envelope.sequence, outcome);
-    else this.proposals.applied(envelope.sequence, outcome);
+    if (outcome instanceof StoreError) this.proposals.fail(envelope.sequence, outcome);
+    else this.proposals.settle(envelope.sequence, outcome);
   }
 
   /** What applying a command gives on every member alike: a result, or why nothing changed. */

@@ -14,6 +14,7 @@ import type { Disk } from "../../../platform/disk.js";
 import { LogReader, type RecoveredLog, type Recovery } from "../../../raft/wal/recovery.js";
 import { separateObsolete, readHead } from "../../../raft/wal/segment-files.js";
 import { openWal, type OpenOptions } from "../../../raft/wal/open.js";
+import type { WalListener } from "../../../raft/wal/wal-listener.js";
 import type { Wal } from "../../../raft/wal/wal.js";
 import type { SimDisk } from "../../../testing/sim-disk.js";
 
@@ -103,9 +104,16 @@ export const failTest = (error: Error): void => assert.fail(error);
 
 export const open = (
   disk: Disk,
-  options: Partial<OpenOptions> = {},
-): Promise<{ readonly wal: Wal; readonly recovered: RecoveredLog }> =>
-  openWal({ disk, directory, segmentBytes: 2048, onFailure: failTest, ...options });
+  {
+    onFailure = failTest,
+    onFull = () => undefined,
+    onRemovalFailure = () => undefined,
+    ...options
+  }: Partial<OpenOptions & WalListener> = {},
+): Promise<{ readonly wal: Wal; readonly recovered: RecoveredLog }> => {
+  const listener = { onFailure, onFull, onRemovalFailure };
+  return openWal({ disk, directory, segmentBytes: 2048, listener, ...options });
+};
 
 export const append = (wal: Wal, { hardState, entries }: Batch): Promise<void> =>
   new Promise((resolve) => wal.append(hardState, entries, resolve));

@@ -7,7 +7,9 @@ import { Admission } from "../../../server/app/admission.js";
 import type { Application } from "../../../server/app/application.js";
 import { anonymousCaller, type Caller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
+import { toMemberId } from "../../../testing/ids.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { coreStatus } from "../member/member-fixtures.js";
 
 const callerWith = (metadata: Readonly<Record<string, string>>): Caller => ({
   ...anonymousCaller,
@@ -23,7 +25,8 @@ const setUp = () => {
     return { close: () => (state.closed += 1) };
   };
   const inner = { put: () => (state.puts += 1), watch: open, leaseKeepAlive: open };
-  const admission = new Admission({ clock, electionMs: 100, hasLeader: () => state.hasLeader });
+  const node = { status: () => coreStatus(state.hasLeader ? { leader: toMemberId(2n) } : {}) };
+  const admission = new Admission({ clock, electionMs: 100, node });
   const application = admission.wrap(inner as unknown as Application);
   const put = (metadata: Readonly<Record<string, string>>): void =>
     application.put(callerWith(metadata), PutRequest.fromPartial({}), {

@@ -15,11 +15,9 @@ import { ServerError } from "../../../server/base/errors.js";
 import { maxPendingCalls } from "../../../server/base/limits.js";
 import { PeerCalls } from "../../../server/lease/calls.js";
 import { decodeCalls, encodeCalls, isCallsFrame } from "../../../server/peers/calls-frame.js";
-import type { Serve } from "../../../server/lease/served-calls.js";
+import type { CallServer } from "../../../server/lease/served-calls.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 import { toMemberId } from "../../../testing/ids.js";
-
-type Answer = Parameters<Parameters<Serve>[1]>[0];
 
 interface Served {
   readonly lease: bigint;
@@ -38,23 +36,18 @@ class Stage {
   add(self: MemberId, incarnation = 1): PeerCalls {
     const served: Served[] = [];
     this.served.set(self, served);
-    const member = new PeerCalls({
-      self,
-      incarnation,
-      timeoutMs: 7_000,
-      clock: this.clock,
-      serve: (question, answer) => {
-        assert.ok(question.$case === "renewLease");
-        const lease = question.value;
+    const server: CallServer = {
+      serve: (request, answer) => {
+        assert.ok(request.$case === "renewLease");
         const settle = (seconds: number | undefined): void =>
-          answer(
-            seconds === undefined ? undefined : ({ $case: "renewLease", value: BigInt(seconds) } satisfies Answer),
-          );
-        served.push({ lease, answer: settle });
+          answer(seconds === undefined ? undefined : { $case: "renewLease", value: BigInt(seconds) });
+        served.push({ lease: request.value, answer: settle });
       },
-      send: (to, calls) => {
+    };
+    const member = new PeerCalls({ self, incarnation, timeoutMs: 7_000, clock: this.clock }, server, {
+      sendCalls: (to, calls) => {
         this.frames.push({ from: self, to, calls });
-        if (!this.loses(self, to)) this.members.get(to)?.onReceived(self, decodeCalls(encodeCalls(calls)));
+        if (!this.loses(self, to)) this.members.get(to)?.onCalls(self, decodeCalls(encodeCalls(calls)));
       },
     });
     this.members.set(self, member);
@@ -83,7 +76,7 @@ const someTerm = 2 as Term;
 
 /** A member of which the test does not say who it is learns who leads, in whatever term. */
 const follow = (member: PeerCalls, leader: MemberId): void =>
-  member.onLeaderChanged({ id: toMemberId(9n), leader, term: someTerm });
+  member.onLeaderChange({ id: toMemberId(9n), leader, term: someTerm });
 
 test("calls go to the leader, this member or another; calls of one turn share a frame", () => {
   const stage = new Stage();
@@ -179,15 +172,15 @@ test("a call fails at its deadline, without a leader or with a silent one", () =
 test("calls at a leader that lost its quorum fail at once, also later ones until a leader is known", () => {
   const stage = new Stage();
   const one = stage.add(toMemberId(1n));
-  one.onLeaderChanged({ id: toMemberId(1n), leader: toMemberId(1n), term: someTerm });
+  one.onLeaderChange({ id: toMemberId(1n), leader: toMemberId(1n), term: someTerm });
   const waiting = renew(one, 10n);
   stage.clock.advance(1_000);
   assert.equal(waiting.result, "waits");
-  one.onLeaderChanged({ id: toMemberId(1n), leader: noMember, term: someTerm });
+  one.onLeaderChange({ id: toMemberId(1n), leader: noMember, term: someTerm });
   assert.equal(waiting.result, "no-leader");
   assert.throws(() => renew(one, 20n), { code: "no-leader" });
   stage.servedBy(toMemberId(1n))[0]?.answer(10); // too late
-  one.onLeaderChanged({ id: toMemberId(1n), leader: toMemberId(2n), term: (someTerm + 1) as Term });
+  one.onLeaderChange({ id: toMemberId(1n), leader: toMemberId(2n), term: (someTerm + 1) as Term });
   const outcome = renew(one, 30n);
   stage.clock.settle();
   assert.deepEqual([waiting.result, outcome.result], ["no-leader", "waits"]);
@@ -197,13 +190,13 @@ test("calls at a leader that lost its quorum fail at once, also later ones until
 test("calls at a leader deposed by a newer term wait for the next leader", () => {
   const stage = new Stage();
   const [one, two] = [stage.add(toMemberId(1n)), stage.add(toMemberId(2n))];
-  one.onLeaderChanged({ id: toMemberId(1n), leader: toMemberId(1n), term: someTerm });
+  one.onLeaderChange({ id: toMemberId(1n), leader: toMemberId(1n), term: someTerm });
   const outcome = renew(one, 10n);
   const nextTerm = (someTerm + 1) as Term;
-  one.onLeaderChanged({ id: toMemberId(1n), leader: noMember, term: nextTerm });
+  one.onLeaderChange({ id: toMemberId(1n), leader: noMember, term: nextTerm });
   assert.equal(outcome.result, "waits");
   for (const [id, member] of [[toMemberId(1n), one] as const, [toMemberId(2n), two] as const])
-    member.onLeaderChanged({ id, leader: toMemberId(2n), term: nextTerm });
+    member.onLeaderChange({ id, leader: toMemberId(2n), term: nextTerm });
   stage.clock.settle();
   stage.servedBy(toMemberId(2n))[0]?.answer(10);
   stage.clock.settle();
@@ -213,9 +206,9 @@ test("calls at a leader deposed by a newer term wait for the next leader", () =>
 test("calls at a follower without a leader wait for the next one", () => {
   const stage = new Stage();
   const two = stage.add(toMemberId(2n));
-  two.onLeaderChanged({ id: toMemberId(2n), leader: toMemberId(1n), term: someTerm });
+  two.onLeaderChange({ id: toMemberId(2n), leader: toMemberId(1n), term: someTerm });
   const outcome = renew(two, 10n);
-  two.onLeaderChanged({ id: toMemberId(2n), leader: noMember, term: someTerm });
+  two.onLeaderChange({ id: toMemberId(2n), leader: noMember, term: someTerm });
   stage.clock.settle();
   assert.equal(outcome.result, "waits");
 });

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { LeaseTimeToLiveResponse } from "../../../proto/index.js";
 import { atOnce, LeaseNotFoundError } from "../../../store/index.js";
-import { serveLeaseCalls } from "../../../server/lease/lease-calls.js";
+import { LeaseCalls } from "../../../server/lease/lease-calls.js";
+import type { LeaderRequest } from "../../../server/lease/served-calls.js";
 
 const setUp = (keys: Promise<readonly string[]> = Promise.resolve([])) => {
   const rounds: { readonly confirmed: () => void; readonly failed: (error: unknown) => void }[] = [];
@@ -17,15 +18,15 @@ const setUp = (keys: Promise<readonly string[]> = Promise.resolve([])) => {
     findLease: () => ({ grantedSeconds: 10, remainingSeconds: 7 }),
   };
   const answers: unknown[] = [];
-  const serve = serveLeaseCalls({
-    reads: { whenLinearizable: (confirmed, failed) => void rounds.push({ confirmed, failed }) },
+  const calls = new LeaseCalls(
+    { whenLinearizable: (confirmed, failed) => void rounds.push({ confirmed, failed }) },
     keeper,
-    store: {
+    {
       leaseKeys: () => keys,
       inSlices: (work) => Promise.resolve(atOnce(work(() => false))),
     },
-  });
-  const ask = (question: Parameters<typeof serve>[0]): void => serve(question, (answer) => void answers.push(answer));
+  );
+  const ask = (request: LeaderRequest): void => calls.serve(request, (answer) => void answers.push(answer));
   return { rounds, keeper, answers, ask };
 };
 

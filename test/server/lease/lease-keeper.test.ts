@@ -28,12 +28,11 @@ class Stage {
   commits = true;
   refusal: ServerError | undefined = undefined;
   keysOfEach = 1;
-  readonly keeper = new LeaseKeeper({
-    clock: this.clock,
-    electionMs,
-    store: { leases: () => this.leases.values(), leaseKeyCount: () => this.keysOfEach },
-    propose: (command, handler) => this.propose(command, handler),
-  });
+  readonly keeper = new LeaseKeeper(
+    { clock: this.clock, electionMs },
+    { leases: () => this.leases.values(), leaseKeyCount: () => this.keysOfEach },
+    { proposeOwn: (command: Command, handler: ResultHandler<unknown>) => this.propose(command, handler) },
+  );
 
   /** Leads in `term`, or not. */
   lead(term: number, role: CoreStatus["role"] = "leader"): void {

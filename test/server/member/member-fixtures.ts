@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { systemClock } from "../../../platform/index.js";
+import { type CoreStatus, type LogIndex, logStart, type MemberId, noMember, type Term } from "../../../raft/index.js";
 import { configFromFlags, defaultFlags, type MemberConfig, type ServerFlags } from "../../../server/config/config.js";
 import { createLogger, type Logger } from "../../../server/base/logger.js";
 import type { MemberEnvironment } from "../../../server/member/parts.js";
@@ -67,4 +68,18 @@ export const peersListener = (own: Partial<PeersListener> = {}): PeersListener =
   onLinkOpened: () => undefined,
   onLinkClosed: () => undefined,
   ...own,
+});
+
+/** The status of a follower without a leader, but for `changes`. */
+export const coreStatus = (changes: Partial<CoreStatus> = {}): CoreStatus => ({
+  id: 1n as MemberId,
+  role: "follower",
+  term: 1 as Term,
+  vote: noMember,
+  leader: noMember,
+  commit: 0 as LogIndex,
+  base: logStart,
+  lastIndex: 0 as LogIndex,
+  savedIndex: 0 as LogIndex,
+  ...changes,
 });

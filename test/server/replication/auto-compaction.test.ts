@@ -8,8 +8,11 @@ import {
   startAutoCompaction,
   type AutoCompactorOptions,
 } from "../../../server/replication/auto-compaction.js";
+import type { Revision } from "../../../store/index.js";
+import type { ResultHandler } from "../../../server/base/index.js";
+import type { Command } from "../../../server/replication/command.js";
 import type { AutoCompaction } from "../../../server/config/config.js";
-import { recordingLogger } from "../member/member-fixtures.js";
+import { coreStatus, recordingLogger } from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
 const minuteMs = 60_000;
@@ -20,13 +23,22 @@ const setUp = (setting: AutoCompaction, outcome: () => "compacted" | Error | und
   const { logger, lines } = recordingLogger();
   const world = { revision: 1, leads: true };
   const compactions: { readonly at: number; readonly revision: number }[] = [];
-  const compact: AutoCompactorOptions["compact"] = (revision, done) => {
-    compactions.push({ at: clock.now(), revision });
-    const ended = outcome();
-    if (ended !== undefined) done(ended);
+  const proposals: AutoCompactorOptions["proposals"] = {
+    proposeOwn: (command: Command, handler: ResultHandler<unknown>) => {
+      assert.ok(command.$case === "compact");
+      compactions.push({ at: clock.now(), revision: Number(command.value.revision) });
+      const ended = outcome();
+      if (ended === "compacted") handler.onResult(undefined);
+      else if (ended !== undefined) handler.onError(ended);
+    },
   };
-  const options = { clock, logger, revision: () => world.revision, leads: () => world.leads, compact };
-  const compactor = startAutoCompaction(setting, options);
+  const store = {
+    get revision(): Revision {
+      return world.revision as Revision;
+    },
+  };
+  const node = { status: () => coreStatus({ role: world.leads ? "leader" : "follower" }) };
+  const compactor = startAutoCompaction(setting, { clock, logger, store, node, proposals });
   return { clock, lines, world, compactions, compactor };
 };
 

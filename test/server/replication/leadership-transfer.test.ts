@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { noMember, type CoreStatus, type MemberId } from "../../../raft/index.js";
+import { noMember, type MemberId } from "../../../raft/index.js";
 import { LeadershipTransfer } from "../../../server/replication/leadership-transfer.js";
-import { recordingLogger } from "../member/member-fixtures.js";
+import { coreStatus, recordingLogger } from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 import { toMemberId } from "../../../testing/ids.js";
 
@@ -12,13 +12,11 @@ const setUp = () => {
   const { logger, lines } = recordingLogger();
   const asked: (MemberId | undefined)[] = [];
   const world = { leader: self };
-  const transfer = new LeadershipTransfer({
-    self,
-    clock: new VirtualClock(),
-    logger,
-    status: () => ({ leader: world.leader }) as CoreStatus,
-    begin: (to) => asked.push(to),
-  });
+  const node = {
+    status: () => coreStatus({ leader: world.leader }),
+    transferLeadership: (to: MemberId | undefined) => void asked.push(to),
+  };
+  const transfer = new LeadershipTransfer({ self, clock: new VirtualClock(), logger }, node);
   const ends: MemberId[] = [];
   const begin = (to: MemberId | undefined): void => transfer.begin(to, (leader) => ends.push(leader));
   return { transfer, begin, asked, ends, world, logged: () => lines.map(({ msg }) => msg) };
@@ -29,11 +27,11 @@ test("whoever asked is told who leads in the end", () => {
   begin(transferee);
   assert.deepEqual([asked, ends], [[transferee], []]);
   world.leader = transferee;
-  transfer.ended(true);
+  transfer.onEnded(true);
   assert.deepEqual(ends, [transferee]);
   begin(undefined);
   world.leader = other;
-  transfer.ended(false);
+  transfer.onEnded(false);
   assert.deepEqual(ends, [transferee, other]);
   assert.deepEqual(logged(), [
     "leadership transfer starting",
@@ -48,8 +46,8 @@ test("all who asked are told by one end, once", () => {
   begin(transferee);
   begin(other);
   world.leader = other;
-  transfer.ended(true);
-  transfer.ended(false); // of consensus' own accord: nobody asked
+  transfer.onEnded(true);
+  transfer.onEnded(false); // of consensus' own accord: nobody asked
   assert.deepEqual(
     [asked, ends],
     [

@@ -26,18 +26,21 @@ const setUp = (maxRequestBytes = 1_000_000) => {
     full: undefined as Shortage | undefined,
     refuse: undefined as Refusal["reason"] | undefined,
   };
-  const proposals = new Proposals<Record<CommandKind, string>>({
-    member,
-    incarnation: 3,
-    timeoutMs,
-    maxRequestBytes,
-    clock,
-    shortage: () => world.full,
-    propose: (sequence, data) => {
-      sent.push(Proposal.decode(data));
-      if (world.refuse !== undefined) proposals.refused({ what: "proposal", number: sequence, reason: world.refuse });
+  const proposals = new Proposals<Record<CommandKind, string>>(
+    { member, incarnation: 3, timeoutMs, maxRequestBytes, clock },
+    {
+      propose: (sequence, data) => {
+        sent.push(Proposal.decode(data));
+        if (world.refuse !== undefined)
+          proposals.onRefusal({ what: "proposal", number: sequence, reason: world.refuse });
+      },
     },
-  });
+    {
+      get shortage() {
+        return world.full;
+      },
+    },
+  );
   /** Proposes; what it ends in appears in `ends`, by the order of proposing. */
   const ends: string[][] = [];
   const propose = (command: Command = put("k", 1)): void => {
@@ -71,10 +74,10 @@ const code = (expected: string) => (error: unknown) => error instanceof ServerEr
 
 test("each proposal has its number, and the lowest one that is still unanswered", () => {
   const { proposals, propose, sent } = setUp();
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   propose();
   propose();
-  proposals.applied(1, "done");
+  proposals.settle(1, "done");
   propose();
   assert.deepEqual(
     sent.map(({ member, incarnation, sequence, floor }) => [member, incarnation, sequence, floor]),
@@ -88,11 +91,11 @@ test("each proposal has its number, and the lowest one that is still unanswered"
 
 test("a proposal ends once, in whatever comes first", () => {
   const { clock, proposals, propose, ends } = setUp();
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   propose();
-  proposals.applied(1, "first copy");
-  proposals.applied(1, "second copy");
-  proposals.failed(1, new Error("late"));
+  proposals.settle(1, "first copy");
+  proposals.settle(1, "second copy");
+  proposals.fail(1, new Error("late"));
   clock.advance(2 * timeoutMs);
   proposals.stop();
   assert.deepEqual(ends, [["first copy"]]);
@@ -102,17 +105,17 @@ test("what a deadline means depends on who led meanwhile", () => {
   const { clock, proposals, propose, ends } = setUp();
   propose(); // no leader in all its time
   clock.advance(timeoutMs);
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   propose(); // one leader all the time
   clock.advance(timeoutMs);
   propose(); // its leader is lost, and another elected
-  proposals.leaderChanged(noMember);
-  proposals.leaderChanged(third);
+  proposals.onLeaderChange(noMember);
+  proposals.onLeaderChange(third);
   clock.advance(timeoutMs - 1);
   assert.deepEqual(ends[2], []);
   clock.advance(50);
   propose(); // its leader is lost, and nobody follows
-  proposals.leaderChanged(noMember);
+  proposals.onLeaderChange(noMember);
   clock.advance(timeoutMs);
   assert.deepEqual(ends, [["not-proposed"], ["timed-out"], ["leader-lost"], ["timed-out"]]);
   assert.equal(proposals.size, 0);
@@ -122,7 +125,7 @@ test("each new leader is sent all that wait, in order, the same bytes", () => {
   const { proposals, propose, sent, takeSent, ends } = setUp();
   propose(); // while nobody leads
   assert.equal(sent.length, 0);
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   propose();
   propose();
   const first = sent.splice(0);
@@ -130,36 +133,36 @@ test("each new leader is sent all that wait, in order, the same bytes", () => {
     first.map(({ sequence }) => sequence),
     [1n, 2n, 3n],
   );
-  proposals.applied(2, "done");
-  proposals.leaderChanged(noMember);
+  proposals.settle(2, "done");
+  proposals.onLeaderChange(noMember);
   propose();
   assert.equal(sent.length, 0);
-  proposals.leaderChanged(third);
+  proposals.onLeaderChange(third);
   assert.deepEqual(sent.slice(0, 2), [first[0], first[2]]); // with their first floor, too
   assert.deepEqual(takeSent(), [1, 3, 4]);
-  proposals.leaderChanged(member); // this member itself, without a word of the loss
+  proposals.onLeaderChange(member); // this member itself, without a word of the loss
   assert.deepEqual(takeSent(), [1, 3, 4]);
-  for (const sequence of [1, 3, 4]) proposals.applied(sequence, "done");
+  for (const sequence of [1, 3, 4]) proposals.settle(sequence, "done");
   assert.deepEqual(ends, [["done"], ["done"], ["done"], ["done"]]);
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   assert.deepEqual(takeSent(), []);
 });
 
 test("a new connection to the leader is sent again what the former one may have lost", () => {
   const { proposals, propose, takeSent } = setUp();
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   propose();
   takeSent();
-  proposals.leaderReached();
+  proposals.onLeaderReachable();
   assert.deepEqual(takeSent(), [1]);
 });
 
 test("of each proposal sent again and again only one copy is carried out", () => {
   const { proposals, propose, sent } = setUp();
   const seen = new SeenProposals();
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   for (let n = 0; n < 10; n++) propose();
-  for (const leader of [third, member, other]) proposals.leaderChanged(leader);
+  for (const leader of [third, member, other]) proposals.onLeaderChange(leader);
   const applied = sent.filter(({ incarnation, sequence, floor }) =>
     seen.admit({ member, incarnation: Number(incarnation), sequence: Number(sequence), floor: Number(floor) }),
   );
@@ -174,14 +177,14 @@ test("a new leader is sent so many at a time; what is proposed meanwhile comes a
   const { proposals, propose, takeSent } = setUp();
   const count = 2 * maxRepeats + 10;
   for (let n = 1; n <= count; n++) propose();
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   propose();
   assert.deepEqual(takeSent(), numbers(1, maxRepeats));
-  for (let n = 1; n < maxRepeats / 2; n++) proposals.applied(n, "done");
+  for (let n = 1; n < maxRepeats / 2; n++) proposals.settle(n, "done");
   assert.deepEqual(takeSent(), []); // a few at a time would make small batches
-  proposals.applied(maxRepeats / 2, "done");
+  proposals.settle(maxRepeats / 2, "done");
   assert.deepEqual(takeSent(), numbers(maxRepeats + 1, maxRepeats * 1.5));
-  for (let n = maxRepeats / 2 + 1; n <= maxRepeats * 1.5; n++) proposals.applied(n, "done");
+  for (let n = maxRepeats / 2 + 1; n <= maxRepeats * 1.5; n++) proposals.settle(n, "done");
   assert.deepEqual(takeSent(), numbers(maxRepeats * 1.5 + 1, count + 1));
   propose();
   assert.deepEqual(takeSent(), [count + 2]); // nothing is left that it would have to wait for
@@ -191,16 +194,16 @@ test("large ones are sent again few at a time", () => {
   const { proposals, propose, takeSent } = setUp(2 * maxRepeatBytes);
   const [half, small] = [put("k", maxRepeatBytes / 2), put("k", 1)];
   for (const command of [half, half, half, small]) propose(command);
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   assert.deepEqual(takeSent(), [1, 2]);
-  proposals.applied(1, "done");
-  proposals.applied(2, "done");
+  proposals.settle(1, "done");
+  proposals.settle(2, "done");
   assert.deepEqual(takeSent(), [3, 4]);
 });
 
 test("what another member may never have heard of it is sent again, more and more rarely, a bounded part of it", () => {
   const { clock, proposals, propose, takeSent, ends } = setUp();
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   for (let n = 0; n < maxRepeats + 10; n++) propose();
   takeSent();
   clock.advance(450);
@@ -218,7 +221,7 @@ test("what another member may never have heard of it is sent again, more and mor
 
 test("this member, when it leads, has what it was sent: it is not sent again", () => {
   const { clock, proposals, propose, takeSent } = setUp();
-  proposals.leaderChanged(member);
+  proposals.onLeaderChange(member);
   propose();
   takeSent();
   clock.advance(timeoutMs);
@@ -228,50 +231,50 @@ test("this member, when it leads, has what it was sent: it is not sent again", (
 test("the end of a lease is for one leader only", () => {
   const { clock, proposals, propose, takeSent, ends, world } = setUp();
   const expiry: Command = { $case: "leaseExpiry", value: { term: 5n, leases: [] } };
-  proposals.leaderChanged(member);
+  proposals.onLeaderChange(member);
   propose(expiry);
   takeSent();
   clock.advance(1_000);
-  proposals.leaderChanged(noMember);
+  proposals.onLeaderChange(noMember);
   assert.deepEqual(ends, [["timed-out"]]); // in the log or not: nobody waits for it any more
-  proposals.leaderChanged(member);
+  proposals.onLeaderChange(member);
   world.refuse = "no-leader";
   propose(expiry);
   assert.deepEqual(ends[1], ["not-proposed"]);
   world.refuse = undefined;
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   clock.advance(timeoutMs);
   assert.deepEqual(takeSent(), [2]);
 });
 
 test("what was applied within a snapshot has an unknown outcome; the rest goes on", () => {
   const { proposals, propose, ends } = setUp();
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   for (let n = 0; n < 3; n++) propose();
-  proposals.jumpedOver((sequence) => sequence <= 2);
-  proposals.applied(3, "done");
+  proposals.onSnapshotInstalled((sequence) => sequence <= 2);
+  proposals.settle(3, "done");
   assert.deepEqual(ends, [["connection-lost"], ["connection-lost"], ["done"]]);
 });
 
 test("a refusal for lack of a leader is made good by the next one", () => {
   const { proposals, propose, sent, world, ends } = setUp();
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   world.refuse = "no-leader";
   propose();
   world.refuse = undefined;
-  proposals.leaderChanged(noMember);
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(noMember);
+  proposals.onLeaderChange(other);
   assert.deepEqual(
     sent.map(({ sequence }) => sequence),
     [1n, 1n],
   );
-  proposals.applied(1, "done");
+  proposals.settle(1, "done");
   assert.deepEqual(ends, [["done"]]);
 });
 
 test("a leader lost and found within one turn of the loop, which nobody reports, takes the refused proposal", () => {
   const { clock, proposals, propose, sent, world } = setUp();
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   world.refuse = "no-leader";
   propose();
   world.refuse = undefined;
@@ -283,7 +286,7 @@ test("a leader lost and found within one turn of the loop, which nobody reports,
 
 test("a refusal because too much is uncommitted ends the proposal: certainly not done", () => {
   const { proposals, propose, world, ends } = setUp();
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   world.refuse = "too-many";
   propose();
   assert.deepEqual(ends, [["too-many-requests"]]);
@@ -291,10 +294,10 @@ test("a refusal because too much is uncommitted ends the proposal: certainly not
 
 test("a refusal because too much is uncommitted is no end for what another leader may have had", () => {
   const { clock, proposals, propose, takeSent, world, ends } = setUp();
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   propose();
   world.refuse = "too-many";
-  proposals.leaderChanged(member);
+  proposals.onLeaderChange(member);
   assert.deepEqual(ends, [[]]);
   takeSent();
   world.refuse = undefined;
@@ -306,8 +309,8 @@ test("there are bounds on how many wait, and on their bytes", () => {
   const many = setUp();
   for (let n = 0; n < maxPendingProposals; n++) many.propose();
   assert.throws(() => many.propose(), code("too-many-requests"));
-  many.proposals.leaderChanged(other);
-  many.proposals.applied(1, "done");
+  many.proposals.onLeaderChange(other);
+  many.proposals.settle(1, "done");
   many.propose();
 
   const large = setUp(2 * maxPendingProposalBytes);
@@ -320,14 +323,14 @@ test("there are bounds on how many wait, and on their bytes", () => {
 test("one proposal that was lost does not hold up those after it", () => {
   const { proposals, propose, sent, ends } = setUp();
   const seen = new SeenProposals(); // what every member makes of what arrives
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   propose(); // lost on its way
   for (let n = 2; n <= 2 * maxPendingProposals; n++) {
     propose();
     const { incarnation, sequence, floor } = sent.at(-1) ?? assert.fail();
     const envelope = { member, incarnation: Number(incarnation), sequence: Number(sequence), floor: Number(floor) };
     assert.equal(seen.admit(envelope), true, `proposal ${n}`);
-    proposals.applied(n, "done");
+    proposals.settle(n, "done");
   }
   assert.deepEqual(ends[0], ["timed-out"]);
   assert.ok(ends.slice(1).every(([end]) => end === "done"));
@@ -337,7 +340,7 @@ test("one proposal that was lost does not hold up those after it", () => {
 test("the size limit counts what etcd's own envelope would take, whatever ours does", () => {
   const limit = 1_000;
   const { proposals, propose } = setUp(limit);
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   // A put with a key of 2 bytes and a value of n < 16384: 2 + 2 for the key, 1 + 2 + n for the value; then the
   // command's own tag and length, 3; then etcd's 14.
   const overhead = 4 + 3 + 3 + 14;
@@ -347,7 +350,7 @@ test("the size limit counts what etcd's own envelope would take, whatever ours d
 
 test("the member's own proposals are not under its clients' size limit", () => {
   const { proposals, propose, sent } = setUp(1);
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   assert.throws(() => propose(put("k", 1)), code("request-too-large"));
   const publish: Command = { $case: "publish", value: { member, name: "m", clientUrls: ["http://localhost:2379"] } };
   proposals.proposeOwn(publish, { onResult: () => undefined, onError: () => undefined });
@@ -356,7 +359,7 @@ test("the member's own proposals are not under its clients' size limit", () => {
 
 test("a refused request takes no number", () => {
   const { proposals, propose, sent } = setUp(100);
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   assert.throws(() => propose(put("k", 200)), code("request-too-large"));
   propose();
   assert.deepEqual([sent[0]?.sequence, sent[0]?.floor], [1n, 1n]);
@@ -364,13 +367,13 @@ test("a refused request takes no number", () => {
 
 test("with no space or no file descriptor for the log nothing new is proposed; what is under way still ends", () => {
   const { proposals, propose, world, ends } = setUp();
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   propose();
   world.full = "space";
   assert.throws(() => propose(), code("no-space"));
   world.full = "descriptors";
   assert.throws(() => propose(), code("too-many-requests"));
-  proposals.applied(1, "done");
+  proposals.settle(1, "done");
   assert.deepEqual(ends, [["done"]]);
   world.full = undefined;
   propose();
@@ -379,7 +382,7 @@ test("with no space or no file descriptor for the log nothing new is proposed; w
 test("stopping ends all with an unknown outcome, takes no more and leaves no timer", () => {
   const { clock, proposals, propose, ends } = setUp();
   propose();
-  proposals.leaderChanged(other);
+  proposals.onLeaderChange(other);
   propose();
   proposals.stop();
   assert.deepEqual(ends, [["server-stopped"], ["server-stopped"]]);

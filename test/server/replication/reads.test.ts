@@ -13,12 +13,11 @@ const setUp = () => {
   const asked: number[] = [];
   let applied = 0;
   let waiters: { readonly index: number; readonly callback: () => void }[] = [];
-  const reads = new Reads({
-    timeoutMs,
-    clock,
-    readIndex: (request) => asked.push(request),
-    whenApplied: (index, callback) => (index <= applied ? callback() : void waiters.push({ index, callback })),
-  });
+  const reads = new Reads(
+    { timeoutMs, clock },
+    { readIndex: (request) => void asked.push(request) },
+    { whenApplied: (index, callback) => (index <= applied ? callback() : void waiters.push({ index, callback })) },
+  );
   /** Starts a read; `ends` holds what each ended in. */
   const ends: string[][] = [];
   const read = (): void => {
@@ -29,7 +28,7 @@ const setUp = () => {
     );
     ends.push(mine);
   };
-  const confirm = (request: number, index = 0): void => reads.confirmed({ request, index: index as LogIndex });
+  const confirm = (request: number, index = 0): void => reads.onReadState({ request, index: index as LogIndex });
   const apply = (index: number): void => {
     applied = index;
     const due = waiters.filter((waiter) => waiter.index <= index);
@@ -136,12 +135,12 @@ test("an answer to an earlier round does not confirm reads that came after it wa
 
 test("a new leader is asked at once; losing one asks nobody", () => {
   const { clock, reads, asked, read } = setUp();
-  reads.leaderChanged(true);
+  reads.onLeaderChange(true);
   read();
   clock.settle();
-  reads.leaderChanged(false);
+  reads.onLeaderChange(false);
   assert.deepEqual(asked, [1]);
-  reads.leaderChanged(true);
+  reads.onLeaderChange(true);
   assert.deepEqual(asked, [1, 2]);
 });
 
@@ -150,7 +149,7 @@ test("a refused request is made again after a while", () => {
   read();
   clock.settle();
   clock.advance(400);
-  reads.refused(1);
+  reads.onRefusal(1);
   clock.advance(450);
   assert.deepEqual(asked, [1]);
   clock.advance(100);

@@ -8,14 +8,15 @@ const setUp = () => {
   const clock = new VirtualClock();
   const { logger, lines } = recordingLogger();
   let retries = 0;
-  const space = new LogSpace({ clock, logger, directory: "/d/wal", retry: () => retries++ });
+  const space = new LogSpace({ clock, logger, directory: "/d/wal" });
+  space.watchLog({ retryNextSegment: () => retries++ });
   return { clock, lines, space, retries: () => retries };
 };
 
 test("a full disk is told once, looked at every second, and forgotten when there is space again", () => {
   const { clock, lines, space, retries } = setUp();
-  space.changed(true, "space");
-  space.changed(true, "space");
+  space.onFull(true, "space");
+  space.onFull(true, "space");
   assert.equal(space.isFull, true);
   clock.advance(3_000);
   assert.equal(retries(), 3);
@@ -23,7 +24,7 @@ test("a full disk is told once, looked at every second, and forgotten when there
     lines.map(({ level, directory }) => [level, directory]),
     [["error", "/d/wal"]],
   );
-  space.changed(false, "space");
+  space.onFull(false, "space");
   assert.equal(space.isFull, false);
   clock.advance(3_000);
   assert.equal(retries(), 3);
@@ -34,9 +35,9 @@ test("a full disk is told once, looked at every second, and forgotten when there
 test("a process without file descriptors is told by that name", () => {
   const { lines, space } = setUp();
   assert.equal(space.shortage, undefined);
-  space.changed(true, "descriptors");
+  space.onFull(true, "descriptors");
   assert.equal(space.shortage, "descriptors");
-  space.changed(false, "space");
+  space.onFull(false, "space");
   assert.equal(space.shortage, undefined);
   assert.deepEqual(
     lines.map(({ msg }) => msg),
@@ -49,7 +50,7 @@ test("a process without file descriptors is told by that name", () => {
 
 test("stopping leaves no timer behind", () => {
   const { clock, space } = setUp();
-  space.changed(true, "space");
+  space.onFull(true, "space");
   space.stop();
   assert.equal(clock.pendingTimers, 0);
 });
@@ -57,27 +58,39 @@ test("stopping leaves no timer behind", () => {
 test("leadership is to be handed over when there is no space, and from time to time while there is none", () => {
   const { clock, space } = setUp();
   let handedOver = 0;
-  space.whenFull(() => handedOver++);
+  const leadership = {
+    handOver: () => {
+      handedOver++;
+      return Promise.resolve();
+    },
+  };
+  space.watchLeadership(leadership);
   assert.equal(handedOver, 0);
-  space.changed(true, "space");
+  space.onFull(true, "space");
   assert.equal(handedOver, 1);
   clock.advance(29_000);
   assert.equal(handedOver, 1);
   clock.advance(1_000);
   assert.equal(handedOver, 2);
-  space.changed(false, "space");
+  space.onFull(false, "space");
   clock.advance(60_000);
   assert.equal(handedOver, 2);
-  space.changed(true, "space");
+  space.onFull(true, "space");
   assert.equal(handedOver, 3);
   space.stop();
 });
 
 test("who asks only when the disk is full already is told at once", () => {
   const { space } = setUp();
-  space.changed(true, "space");
+  space.onFull(true, "space");
   let handedOver = 0;
-  space.whenFull(() => handedOver++);
+  const leadership = {
+    handOver: () => {
+      handedOver++;
+      return Promise.resolve();
+    },
+  };
+  space.watchLeadership(leadership);
   assert.equal(handedOver, 1);
   space.stop();
 });

@@ -15,25 +15,20 @@ const truncation = (options: Partial<LogTruncationOptions> = {}) => {
   const { logger, lines } = recordingLogger();
   const cuts: number[] = [];
   const flushes: { readonly done: () => void; readonly fail: () => void }[] = [];
-  const held = { now: false };
-  const log = new LogTruncation({
-    snapshotCount: 100,
-    catchUpEntries: 50,
-    base: 0 as LogIndex,
-    applied: [],
-    logger,
-    flush: () =>
-      new Promise((resolve, reject) => flushes.push({ done: resolve, fail: () => reject(new Error("read-only")) })),
-    compact: (through) => void cuts.push(through),
-    isHeld: () => held.now,
-    ...options,
-  });
+  const log = new LogTruncation(
+    { snapshotCount: 100, catchUpEntries: 50, base: 0 as LogIndex, applied: [], logger, ...options },
+    {
+      flush: () =>
+        new Promise((resolve, reject) => flushes.push({ done: resolve, fail: () => reject(new Error("read-only")) })),
+    },
+    { compact: (through) => void cuts.push(through) },
+  );
   /** Lets the flush under way end. */
   const flushed = async (): Promise<void> => {
     flushes.shift()?.done();
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { log, cuts, flushes, held, lines, flushed };
+  return { log, cuts, flushes, lines, flushed };
 };
 
 test("the memory for kept entries is bounded, whatever catchUpEntries is", async () => {
@@ -78,16 +73,15 @@ test("large entries make a truncation due earlier and are kept in smaller number
 });
 
 test("while a snapshot is being sent the log is kept up to a bound, and truncated afterwards", async () => {
-  const { log, cuts, flushes, held, flushed } = truncation();
-  held.now = true;
+  const { log, cuts, flushes, flushed } = truncation();
+  log.hold();
   log.onEntriesApplied(entries(1, 1_000));
   assert.equal(flushes.length, 0);
-  held.now = false;
-  log.onReleased();
+  log.release();
   await flushed();
   assert.deepEqual(cuts, [950]);
 
-  held.now = true;
+  log.hold();
   log.onEntriesApplied(entries(1_001, 1_500, mebibyte));
   assert.equal(flushes.length, 0);
   log.onEntriesApplied(entries(1_501, 1_600, mebibyte));

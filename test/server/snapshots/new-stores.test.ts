@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "../../../platform/index.js";
 import { openMemoryBackend, type Backend } from "../../../store/index.js";
+import { recordingLogger } from "../member/member-fixtures.js";
 import { NewStores } from "../../../server/snapshots/new-store.js";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -29,8 +30,8 @@ const making = (open: () => Promise<Backend>) => {
       return backend;
     },
     clock: systemClock,
-    store: () => assert.fail("the store in use"),
-    onCleanupFailure: (error) => assert.fail(String(error)),
+    logger: recordingLogger().logger,
+    store: { install: () => assert.fail("the store in use") },
   });
   const close = (): Promise<void> => newStores.close().then(() => void happened.push("all is closed"));
   return { newStores, happened, close };

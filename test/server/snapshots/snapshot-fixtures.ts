@@ -1,7 +1,7 @@
 // Stores that are lists of rows, and positions of a log.
 import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.js";
 import type { Row } from "../../../store/index.js";
-import type { AppliedState } from "../../../server/replication/apply/applier.js";
+import { type AppliedState, encodeMarker } from "../../../server/replication/apply/index.js";
 import { Membership } from "../../../server/replication/apply/membership.js";
 import { SeenProposals } from "../../../server/replication/apply/seen-proposals.js";
 import type { NewStore } from "../../../server/snapshots/new-store.js";
@@ -23,7 +23,7 @@ export class ListedRows implements StoreRows {
     private readonly rows: readonly Row[],
     where: LogPosition,
   ) {
-    this.marker = Buffer.from(JSON.stringify(where));
+    this.marker = encodeMarker(stateAt(where));
   }
 
   next(maxBytes: number): Promise<readonly Row[]> {
@@ -42,9 +42,6 @@ export class ListedRows implements StoreRows {
     return Promise.resolve();
   }
 }
-
-export const positionOf = (marker: Uint8Array): LogPosition =>
-  JSON.parse(Buffer.from(marker).toString()) as LogPosition;
 
 export const stateAt = ({ index, term }: LogPosition): AppliedState => ({
   index,

@@ -7,8 +7,8 @@ import { SnapshotReceiver } from "../../../server/snapshots/snapshot-receiver.js
 import { SnapshotSender } from "../../../server/snapshots/snapshot-sender.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
 import type { Row } from "../../../store/index.js";
-import { recordingLogger } from "../member/member-fixtures.js";
-import { ListedRows, ListedStore, position, positionOf, rowsOf } from "./snapshot-fixtures.js";
+import { coreStatus, recordingLogger } from "../member/member-fixtures.js";
+import { ListedRows, ListedStore, position, rowsOf } from "./snapshot-fixtures.js";
 import { memoryChannel, type Alter } from "../../../testing/memory-channel.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 import { toMemberId } from "../../../testing/ids.js";
@@ -54,18 +54,19 @@ class Receiving {
   constructor(readonly clock: VirtualClock) {
     const { logger, lines } = recordingLogger();
     this.lines = lines;
-    this.receiver = new SnapshotReceiver({
-      clock,
-      logger,
-      status: () => ({ term: term(this.term), commit: this.commit as LogIndex }),
-      newStore: () => {
+    const newStores = {
+      create: () => {
         const store = new ListedStore(this.contains ?? position(100));
         this.prepare(store);
         this.stores.push(store);
         return Promise.resolve(store);
       },
-      offer: (announced) => this.offered.push(announced),
-    });
+    };
+    const node = {
+      status: () => coreStatus({ term: term(this.term), commit: this.commit as LogIndex }),
+      onSnapshotReceived: (announced: SnapshotHeader) => void this.offered.push(announced),
+    };
+    this.receiver = new SnapshotReceiver({ clock, logger, newStores }, node);
   }
 
   get states(): string[] {
@@ -81,28 +82,27 @@ class Sending {
   rows = rowsOf(5_000);
   readonly snapshots: ListedRows[] = [];
   readonly ended: MemberId[] = [];
-  released = 0;
+  /** The snapshots for which the log is kept. */
+  holds = 0;
   readonly lines;
   readonly sender: SnapshotSender;
 
   constructor(clock: VirtualClock, open: (to: MemberId) => Promise<SnapshotChannel>) {
     const { logger, lines } = recordingLogger();
     this.lines = lines;
-    this.sender = new SnapshotSender({
-      clock,
-      logger,
-      store: {
-        snapshot: () => {
-          const snapshot = new ListedRows(this.rows, position(100));
-          this.snapshots.push(snapshot);
-          return snapshot;
-        },
+    const store = {
+      snapshot: () => {
+        const snapshot = new ListedRows(this.rows, position(100));
+        this.snapshots.push(snapshot);
+        return snapshot;
       },
-      positionOf,
-      open,
-      onEnded: (peer) => this.ended.push(peer),
-      onReleased: () => this.released++,
-    });
+    };
+    this.sender = new SnapshotSender(
+      { clock, logger, store },
+      { onSnapshotEnded: (peer) => void this.ended.push(peer) },
+      { openSnapshot: open },
+      { hold: () => this.holds++, release: () => this.holds-- },
+    );
   }
 }
 
@@ -150,17 +150,15 @@ test("a snapshot is received row by row, and installed once consensus accepts it
 
 test("the log is kept from the start of a snapshot until the follower has caught up", async () => {
   const { clock, to, from } = pair();
-  assert.ok(!from.sender.holdsLog);
+  assert.equal(from.holds, 0);
   from.sender.sendSnapshot(follower, term(1));
-  assert.ok(from.sender.holdsLog);
+  assert.equal(from.holds, 1);
   await pass(clock, 500);
   await to.receiver.install(position(100));
   await pass(clock, 29_000);
-  assert.ok(from.sender.holdsLog);
-  assert.equal(from.released, 0);
+  assert.equal(from.holds, 1);
   await pass(clock, 2_000);
-  assert.ok(!from.sender.holdsLog);
-  assert.equal(from.released, 1);
+  assert.equal(from.holds, 0);
 });
 
 test("a channel cut at any message leaves nothing on either side, and the leader tries again", async () => {
@@ -179,7 +177,7 @@ test("a channel cut at any message leaves nothing on either side, and the leader
     assert.ok(from.snapshots.every(({ closed }) => closed));
     await pass(clock, 500);
     assert.deepEqual(from.ended, [follower], `cut at ${cutAt}`);
-    assert.equal(from.released, 1);
+    assert.equal(from.holds, 0);
 
     from.sender.sendSnapshot(follower, term(1));
     await pass(clock, 500);

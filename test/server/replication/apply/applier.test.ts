@@ -87,14 +87,11 @@ const open = async (
     endRound(marker);
   };
   const clock = new VirtualClock();
-  const proposals = new Proposals<CommandResults>({
-    ...self,
-    timeoutMs: 7_000,
-    maxRequestBytes: 1_000_000,
-    clock,
-    shortage: () => undefined,
-    propose: () => undefined,
-  });
+  const proposals = new Proposals<CommandResults>(
+    { ...self, timeoutMs: 7_000, maxRequestBytes: 1_000_000, clock },
+    { propose: () => undefined },
+    { shortage: undefined },
+  );
   const leases: string[] = [];
   const listener = {
     onGranted: ({ id }: Lease) => void leases.push(`granted ${id}`),
@@ -207,7 +204,7 @@ test("a failure of this member alone is no answer: it stops the member", async (
 
 test("a client that fails on its answer does not undo what was applied", async (t) => {
   const copy = await open(t);
-  copy.proposals.applied = () => {
+  copy.proposals.settle = () => {
     throw new KeyNotFoundError("thrown by whoever answers");
   };
   assert.throws(() => apply(copy, entry(1, put("a"))), KeyNotFoundError);
