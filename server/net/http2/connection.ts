@@ -259,7 +259,6 @@ export class ServerConnection implements WriterOwner {
     const length = end - start;
     const isLast = (flags & frameFlag.endStream) !== 0;
     this.receiveWindow -= length;
-    if (this.receiveWindow < 0) throw new ConnectionError(errorCode.flowControl, "more data than allowed");
     if (this.receiveWindow < connectionWindowBytes / 2) this.openReceiveWindow();
     if ((flags & frameFlag.padded) !== 0) {
       end -= paddingOf(bytes, start, end);

@@ -17,7 +17,7 @@ export const maxContinuations = 64;
 /** Streams at a time on a connection where no flag says less. One more is refused: the client may try it elsewhere. */
 export const maxStreams = 100_000;
 
-/** The flow-control windows that a client has on a stream, and on its connection. Beyond: FLOW_CONTROL_ERROR. */
+/** The flow-control windows that a client has on a stream, and on its connection. They open again once half of them is used. */
 export const streamWindowBytes = 256 * 1024;
 export const connectionWindowBytes = 1024 * 1024;
 

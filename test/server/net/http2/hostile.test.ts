@@ -1,0 +1,211 @@
+// Clients that break the protocol's rules or its spirit: each is sent away with the right error, and the others are served on.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { frame, frameType, numberFrame, preface, settingsFrame } from "../../../../server/net/http2/frames.js";
+import {
+  idleFrameBurst,
+  maxContinuations,
+  maxGatheredBytes,
+  resetBurst,
+  maxIncompleteMs,
+  maxPartialBytes,
+} from "../../../../server/net/http2/limits.js";
+import { VirtualClock } from "../../../../testing/virtual-clock.js";
+import { within } from "../../../support/deadline.js";
+import { indexed, literal, plainBlock } from "./hpack-writer.js";
+import {
+  assertServes,
+  call,
+  data,
+  endHeaders,
+  endStream,
+  headers,
+  message,
+  requestFields,
+  serve,
+} from "./raw-client.js";
+
+const enhanceYourCalm = 11;
+
+describe("a hostile client is sent away, others are served", () => {
+  test("rapid reset", async (t) => {
+    const { dial, cancelled } = await serve(t);
+    const client = dial();
+    const pairs: Buffer[] = [];
+    for (let n = 0; n < resetBurst + 1_500; n++) {
+      const stream = 2 * n + 1;
+      pairs.push(headers(stream, "/test.S/Stream"), numberFrame(frameType.resetStream, stream, 8));
+    }
+    client.send(...pairs);
+    assert.deepEqual(await client.goneWith(), [enhanceYourCalm, "too_many_resets"]);
+    assert.ok(cancelled.length > resetBurst);
+    await assertServes(dial);
+  });
+
+  test("CONTINUATION without end", async (t) => {
+    const { dial } = await serve(t);
+    const client = dial();
+    client.send(frame(frameType.headers, 0, 1, indexed(3)));
+    for (let n = 0; n < maxContinuations + 5; n++) client.send(frame(frameType.continuation, 0, 1, indexed(2)));
+    assert.deepEqual(await client.goneWith(), [enhanceYourCalm, "too_many_headers"]);
+    await assertServes(dial);
+  });
+
+  test("a header bomb costs its stream only", async (t) => {
+    const { dial } = await serve(t);
+    const client = dial();
+    const bomb = Buffer.concat([
+      plainBlock(requestFields("/test.S/Echo")),
+      literal("added", "bomb", "x".repeat(4_000)),
+      ...Array.from({ length: 5_000 }, () => indexed(62)),
+    ]);
+    client.send(frame(frameType.headers, endHeaders, 1, bomb), call(3, "/test.S/Echo"));
+    assert.equal(await client.reset(1), 6);
+    assert.equal((await client.end(3)).fields["grpc-status"], "0");
+  });
+
+  for (const [what, sent] of [
+    ["SETTINGS", settingsFrame([])],
+    ["PRIORITY", frame(frameType.priority, 0, 1, Buffer.alloc(5))],
+    ["unknown frames", frame(0x55, 0, 0)],
+    ["acknowledgements of pings", frame(frameType.ping, 1, 0, Buffer.alloc(8))],
+  ] as const)
+    test(`a flood of ${what}`, async (t) => {
+      const { dial } = await serve(t);
+      const client = dial();
+      client.send(...Array.from({ length: idleFrameBurst + 200 }, () => sent));
+      assert.deepEqual(await client.goneWith(), [enhanceYourCalm, "too_many_idle_frames"]);
+      await assertServes(dial);
+    });
+
+  test("a flood of empty DATA", async (t) => {
+    const { dial } = await serve(t);
+    const client = dial();
+    client.send(
+      headers(1, "/test.S/Echo"),
+      ...Array.from({ length: idleFrameBurst + 200 }, () => data(1, Buffer.alloc(0))),
+    );
+    assert.deepEqual(await client.goneWith(), [enhanceYourCalm, "too_many_idle_frames"]);
+    await assertServes(dial);
+  });
+
+  test("a flood of PING", async (t) => {
+    const { dial } = await serve(t);
+    const client = dial();
+    client.send(...Array.from({ length: 20 }, () => frame(frameType.ping, 0, 0, Buffer.alloc(8))));
+    assert.deepEqual(await client.goneWith(), [enhanceYourCalm, "too_many_pings"]);
+    await assertServes(dial);
+  });
+
+  test("a frame larger than allowed", async (t) => {
+    const { dial } = await serve(t);
+    const client = dial();
+    client.send(headers(1, "/test.S/Echo"), frame(frameType.data, 0, 1, Buffer.alloc(16_385)));
+    assert.deepEqual(await client.goneWith(), [6, "frame too large"]);
+    await assertServes(dial);
+  });
+
+  test("messages that begin and never end, beyond the memory for them", async (t) => {
+    const { dial } = await serve(t, { maxRequestBytes: maxPartialBytes / 4 });
+    const client = dial();
+    const begun = Buffer.alloc(6);
+    begun.writeUInt32BE(maxPartialBytes / 4 - 100, 1);
+    for (const stream of [1, 3, 5, 7, 9]) client.send(headers(stream, "/test.S/Echo"), data(stream, begun));
+    assert.equal((await client.end(9)).fields["grpc-status"], "8");
+    client.send(numberFrame(frameType.resetStream, 1, 8), headers(11, "/test.S/Echo"), data(11, begun));
+    client.send(headers(13, "/test.S/Echo"), data(13, begun)); // its refusal shows that the eleventh was not refused
+    assert.equal((await client.end(13)).fields["grpc-status"], "8");
+    assert.equal(
+      client.frames.some(({ stream }) => stream === 11),
+      false,
+    );
+    await assertServes(dial);
+  });
+
+  test("a frame that is never completed", async (t) => {
+    const clock = new VirtualClock();
+    const { dial } = await serve(t, { clock });
+    const client = dial();
+    client.send(call(1, "/test.S/Echo"), frame(frameType.data, 0, 3, Buffer.alloc(100)).subarray(0, 50));
+    await client.end(1);
+    clock.advance(2_000);
+    clock.advance(maxIncompleteMs);
+    assert.deepEqual(await client.goneWith(), [enhanceYourCalm, "incomplete_frame"]);
+  });
+
+  test("streams beyond the limit are refused, and as many others go on", async (t) => {
+    const { dial } = await serve(t, { maxConcurrentStreams: 2 });
+    const client = dial();
+    client.send(headers(1, "/test.S/Stream"), headers(3, "/test.S/Stream"), headers(5, "/test.S/Stream"));
+    assert.equal(await client.reset(5), 7);
+    client.send(data(1, message(Buffer.from("x")), endStream));
+    assert.equal((await client.end(1)).fields["grpc-status"], "0");
+    client.send(call(7, "/test.S/Echo"));
+    assert.equal((await client.end(7)).fields["grpc-status"], "0");
+  });
+
+  test("a client that takes nothing has no more gathered for it than the bound", async (t) => {
+    const { dial, streams } = await serve(t);
+    const client = dial([[4, 2 ** 31 - 1]]);
+    client.send(numberFrame(frameType.windowUpdate, 0, 2 ** 31 - 1 - 65_535), headers(1, "/test.S/Stream"));
+    await client.frame("SETTINGS", ({ type }) => type === frameType.settings);
+    while (streams.length === 0) await new Promise(setImmediate);
+    client.socket.pause();
+    const [stream] = streams;
+    const piece = Buffer.alloc(60_000);
+    for (let n = 0; n < 200; n++) stream!.send(piece);
+    assert.equal(stream!.send(piece), false);
+    for (let n = 0; n < 20; n++) await new Promise(setImmediate);
+    assert.ok(maxGatheredBytes < 200 * piece.length);
+    await assertServes(dial);
+    client.socket.resume();
+    stream!.end();
+    assert.equal((await client.end(1)).fields["grpc-status"], "0");
+    assert.equal(client.body(1).length, 201 * (piece.length + 5));
+  });
+
+  test("an answer waits for a window of zero, byte by byte, and ends as it should", async (t) => {
+    const { dial } = await serve(t);
+    const client = dial([[4, 0]]);
+    client.send(call(1, "/test.S/Echo", Buffer.from("abc")));
+    await client.frame("headers", ({ type }) => type === frameType.headers);
+    assert.equal(client.body(1).length, 0);
+    for (let n = 0; n < 8; n++) client.send(numberFrame(frameType.windowUpdate, 1, 1));
+    assert.equal((await client.end(1)).fields["grpc-status"], "0");
+    assert.equal(client.body(1).toString("latin1", 5), "abc");
+    assert.equal(client.frames.filter(({ type }) => type === frameType.data).length, 8);
+  });
+
+  test("garbage of any kind ends the connection at the most", async (t) => {
+    const { dial, dialRaw } = await serve(t);
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 }), { maxLength: 4 }), async (pieces) => {
+        const client = dialRaw();
+        client.send(preface, settingsFrame([]));
+        for (const piece of pieces) client.send(frame(piece[0]! % 11, piece[1] ?? 0, piece[2] ?? 0, piece.subarray(3)));
+        client.send(...pieces);
+        client.socket.end();
+        await within(5_000, "the end of the connection", client.closed);
+      }),
+      { numRuns: 150 },
+    );
+    await assertServes(dial);
+  });
+});
+
+describe("a client that says nothing", () => {
+  test("has its connection closed when it begins no request", async (t) => {
+    const { dial } = await serve(t, { rules: { withoutRequestMs: 1 } });
+    assert.deepEqual(await dial().goneWith(), [0, "no_request"]);
+  });
+
+  test("is pinged, and closed if it does not answer", async (t) => {
+    const { dial } = await serve(t, { keepAliveMs: 1, keepAliveTimeoutMs: 1 });
+    const client = dial();
+    client.send(headers(1, "/test.S/Stream"));
+    await client.frame("a ping", ({ type, flags }) => type === frameType.ping && flags === 0);
+    await within(5_000, "the end of the connection", client.closed);
+  });
+});

@@ -1,0 +1,258 @@
+// The small parts of the engine, each by itself.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { ClosedStreams } from "../../../../server/net/http2/closed-streams.js";
+import { DeadlineWheel, type Expiring } from "../../../../server/net/http2/deadline-wheel.js";
+import { HeaderField } from "../../../../server/net/http2/header-field.js";
+import { parseTimeout } from "../../../../server/net/http2/grpc-timeout.js";
+import { chunkBytes, rememberedStreams } from "../../../../server/net/http2/limits.js";
+import { MessageReader } from "../../../../server/net/http2/message-reader.js";
+import { ChunkPool, Output } from "../../../../server/net/http2/output.js";
+import { RateBudget } from "../../../../server/net/http2/rate-budget.js";
+import { areTrailers, RequestHeads } from "../../../../server/net/http2/request-head.js";
+import { SendQueue } from "../../../../server/net/http2/send-queue.js";
+import { encodeStatusMessage } from "../../../../server/net/http2/status-message.js";
+import { VirtualClock } from "../../../../testing/virtual-clock.js";
+import { message } from "./raw-client.js";
+
+const fieldsOf = (fields: readonly (readonly [string, string])[]): HeaderField[] =>
+  fields.map(([name, value]) => new HeaderField(name, value));
+
+const pseudo = [
+  [":method", "POST"],
+  [":scheme", "http"],
+  [":path", "/a.B/C"],
+] as const;
+
+describe("heads of requests", () => {
+  test("requests with the same fields share a head, whatever their timeouts", () => {
+    const heads = new RequestHeads();
+    const same = fieldsOf([...pseudo, ["content-type", "application/grpc"]]);
+    const first = heads.read([...same, new HeaderField("grpc-timeout", "1S")]);
+    assert.equal(heads.timeout, "1S");
+    assert.equal(heads.read([...same, new HeaderField("grpc-timeout", "2S")]), first);
+    assert.equal(heads.timeout, "2S");
+    assert.equal(heads.read(same), first);
+    assert.equal(heads.timeout, undefined);
+    assert.notEqual(heads.read(same.slice(0, 3)), first);
+    assert.equal(first?.contentType, "application/grpc");
+  });
+
+  for (const [what, fields] of [
+    ["no path", pseudo.slice(0, 2)],
+    ["an empty path", [...pseudo.slice(0, 2), [":path", ""]]],
+    ["no method", pseudo.slice(1)],
+    ["a path twice", [...pseudo, [":path", "/d"]]],
+    ["a pseudo-header behind a field", [["a", "b"], ...pseudo]],
+    ["a pseudo-header of answers", [...pseudo, [":status", "200"]]],
+    ["a field in capitals", [...pseudo, ["A", "b"]]],
+    ["a field of HTTP/1", [...pseudo, ["connection", "close"]]],
+    ["a length that is no number", [...pseudo, ["content-length", "x"]]],
+  ] as const)
+    test(`a request with ${what} is malformed`, () => {
+      assert.equal(new RequestHeads().read(fieldsOf(fields as [string, string][])), undefined);
+    });
+
+  test("trailers have no pseudo-headers", () => {
+    assert.equal(areTrailers(fieldsOf([["a", "b"]])), true);
+    assert.equal(areTrailers(fieldsOf([[":path", "/"]])), false);
+  });
+});
+
+describe("grpc-timeout", () => {
+  for (const [text, ms] of [
+    ["1H", 3_600_000],
+    ["2M", 120_000],
+    ["5S", 5_000],
+    ["250m", 250],
+    ["4999712u", 4_999.712],
+    ["1000n", 0.001],
+    ["99999999H", 359_999_996_400_000],
+    ["", undefined],
+    ["S", undefined],
+    ["1", undefined],
+    ["1s", undefined],
+    ["-1S", undefined],
+    ["1.5S", undefined],
+    ["123456789S", undefined],
+  ] as const)
+    test(`${JSON.stringify(text)} is ${ms} ms`, () => {
+      const parsed = parseTimeout(text);
+      if (ms === undefined || parsed === undefined) assert.equal(parsed, ms);
+      else assert.ok(Math.abs(parsed - ms) < 1e-6, `${parsed}`);
+    });
+});
+
+describe("deadlines", () => {
+  class Waiting implements Expiring {
+    slot = -1;
+    next: Expiring | undefined;
+    previous: Expiring | undefined;
+    expiredAt: number | undefined;
+
+    constructor(
+      readonly deadlineAt: number,
+      private readonly clock: VirtualClock,
+    ) {}
+
+    onDeadline(): void {
+      assert.equal(this.expiredAt, undefined);
+      this.expiredAt = this.clock.now();
+    }
+  }
+
+  test("each that stays expires once, within two ticks of its time; those that leave never do", () => {
+    const waiting = fc.record({ ms: fc.integer({ min: -10, max: 12_000 }), leaves: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(waiting, { maxLength: 60 }), fc.array(fc.nat(900), { maxLength: 40 }), (all, steps) => {
+        const clock = new VirtualClock();
+        const wheel = new DeadlineWheel(clock);
+        const added = all.map(({ ms, leaves }) => {
+          const each = new Waiting(clock.now() + ms, clock);
+          wheel.add(each);
+          return { each, leaves };
+        });
+        for (const { each, leaves } of added)
+          if (leaves) {
+            wheel.remove(each);
+            wheel.remove(each);
+          }
+        for (const step of steps) clock.advance(step);
+        clock.advance(13_000);
+        for (const { each, leaves } of added) {
+          if (leaves) assert.equal(each.expiredAt, undefined);
+          else assert.ok(each.expiredAt! >= each.deadlineAt && each.expiredAt! <= Math.max(each.deadlineAt, 0) + 40);
+        }
+        wheel.stop();
+      }),
+    );
+  });
+});
+
+describe("rate budget", () => {
+  test("a burst passes at once, then so many a second", () => {
+    const budget = new RateBudget(3, 2);
+    assert.deepEqual(
+      [0, 0, 0, 0].map((at) => budget.take(at)),
+      [true, true, true, false],
+    );
+    assert.equal(budget.take(1_000), true);
+    assert.equal(budget.take(1_000), false);
+  });
+});
+
+describe("closed streams", () => {
+  test("the last ones are remembered, older ones forgotten", () => {
+    const closed = new ClosedStreams();
+    closed.add(1, "ended");
+    assert.equal(closed.find(1), "ended");
+    assert.equal(closed.find(3), undefined);
+    for (let n = 1; n <= rememberedStreams; n++) closed.add(2 * n + 1, "reset by client");
+    assert.equal(closed.find(1), undefined);
+    assert.equal(closed.find(3), "reset by client");
+  });
+});
+
+describe("bytes for a client", () => {
+  test("what is appended, in pieces of any size, comes out in order", () => {
+    const pieces = fc.array(fc.nat(40_000), { maxLength: 20 });
+    fc.assert(
+      fc.property(pieces, (sizes) => {
+        const output = new Output(new ChunkPool());
+        const wanted: Buffer[] = [];
+        for (const [n, size] of sizes.entries()) {
+          const bytes = Buffer.alloc(size, n);
+          wanted.push(bytes);
+          if (size > chunkBytes || n % 2 === 0) output.append(bytes);
+          else {
+            const room = output.reserve(size);
+            bytes.copy(room, output.end);
+            output.end += size;
+          }
+        }
+        const all = Buffer.concat(wanted);
+        assert.equal(output.size, all.length);
+        assert.ok(Buffer.concat(output.take().map(({ chunk, length }) => chunk.subarray(0, length))).equals(all));
+        assert.equal(output.size, 0);
+      }),
+    );
+  });
+
+  test("a queue of messages gives their bytes in parts of any size, and counts those that are complete", () => {
+    const sizes = fc.array(fc.nat(50), { maxLength: 10 });
+    fc.assert(
+      fc.property(sizes, fc.array(fc.integer({ min: 1, max: 60 })), (messages, parts) => {
+        const queue = new SendQueue();
+        const wanted = messages.map((size, n) => message(Buffer.alloc(size, n)));
+        for (const each of wanted) queue.add(each.subarray(5));
+        const got: Uint8Array[] = [];
+        let completed = 0;
+        for (const part of [...parts, 10_000])
+          completed += queue.moveTo(
+            { append: (bytes, start, end) => got.push(bytes.slice(start, end)) },
+            Math.min(part, queue.size),
+          );
+        assert.deepEqual(Buffer.concat(got), Buffer.concat(wanted));
+        assert.equal(completed, messages.length);
+        assert.equal(queue.size, 0);
+      }),
+    );
+  });
+});
+
+describe("messages of a request", () => {
+  test("any messages, cut at any bytes, arrive whole and leave no memory behind", () => {
+    const messages = fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 8 });
+    fc.assert(
+      fc.property(messages, fc.array(fc.nat(), { maxLength: 20 }), (all, cuts) => {
+        const bytes = Buffer.concat(all.map((each) => message(each)));
+        const got: string[] = [];
+        let partial = 0;
+        const reader = new MessageReader(
+          { maxMessageBytes: 100, encoding: undefined },
+          { takePartial: (size) => (partial += size) > 0, givePartialBack: (size) => (partial -= size) },
+          {
+            onMessage: (each) => got.push(each.toString("hex")) > 0,
+            onMessageError: ({ details }) => assert.fail(details),
+          },
+        );
+        const places = [0, ...cuts.map((place) => place % (bytes.length + 1)), bytes.length].sort((a, b) => a - b);
+        for (const [n, end] of places.entries()) reader.push(bytes, places[n - 1] ?? 0, end);
+        assert.deepEqual(
+          got,
+          all.map((each) => Buffer.from(each).toString("hex")),
+        );
+        assert.equal(reader.isWithinMessage, false);
+        assert.equal(partial, 0);
+      }),
+    );
+  });
+
+  test("garbage gives messages and at most one error", () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 6 }), (chunks) => {
+        let errors = 0;
+        const reader = new MessageReader(
+          { maxMessageBytes: 100, encoding: "gzip" },
+          { takePartial: () => true, givePartialBack: () => undefined },
+          { onMessage: () => true, onMessageError: () => void (errors += 1) },
+        );
+        for (const chunk of chunks) if (errors === 0) reader.push(Buffer.from(chunk), 0, chunk.length);
+        assert.ok(errors <= 1);
+      }),
+    );
+  });
+});
+
+describe("grpc-message", () => {
+  for (const [text, encoded] of [
+    ["etcdserver: no leader", "etcdserver: no leader"],
+    ["100%", "100%25"],
+    ["a\nb", "a%0Ab"],
+    ["Ä", "%C3%84"],
+    ["€\x7f", "%E2%82%AC%7F"],
+  ] as const)
+    test(`${JSON.stringify(text)} is sent as ${encoded}`, () => assert.equal(encodeStatusMessage(text), encoded));
+});
