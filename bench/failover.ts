@@ -1,4 +1,4 @@
-// What clients notice when the leader is killed, stopped or frozen: beside real etcd, member for member and write for write.
+// Measures what clients notice when the leader is killed, stopped or frozen: beside real etcd, member for member and write for write.
 
 import { Client, type StatusResult } from "../client/index.js";
 import { eventually } from "../test/support/deadline.js";
@@ -36,7 +36,7 @@ interface Round {
   readonly pauseMs: number;
   /** All that failed through the others. */
   readonly failed: readonly FailedWrite[];
-  /** What failed on the member itself, begun before the fault and after it. */
+  /** Writes that failed on the member itself, begun before the fault and after it. */
   readonly failedThere: { readonly before: readonly FailedWrite[]; readonly after: readonly FailedWrite[] };
 }
 

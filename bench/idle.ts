@@ -8,7 +8,7 @@ import { availableServers, createMembers, pidsOf } from "./servers.js";
 const settleMs = 2_000;
 const watchMs = 10_000;
 
-/** What members use that have nothing to do. */
+/** Measures what idle members use. */
 export const idle = async (): Promise<void> => {
   await using scope = new Scope();
   const members: { readonly label: string; readonly pid: number; before?: number | undefined }[] = [];

@@ -8,7 +8,7 @@ export type LeaseMessage =
   | {
       readonly kind: "progress";
       readonly lost: number;
-      /** Of the lease that was renewed the longest ago: how long it was certain to last when it was nearest to its end. */
+      /** The shortest time for which any lease was certain to last. */
       readonly leastRemainingMs: number;
     };
 

@@ -8,7 +8,7 @@ const sampleMs = 250;
 export class MemberUsage implements AsyncDisposable {
   private readonly timer: NodeJS.Timeout;
   private beganAt = 0;
-  /** Of each member: the process that is there now, its CPU time when the phase began, and when it was last looked at. */
+  /** The process of each member, its CPU time when the phase began, and when it was last read. */
   private readonly processes: { pid: number; from: number; to: number }[] = [];
   private earlierMs: number[] = [];
   private mostMb: number[] = [];

@@ -30,7 +30,7 @@ export const residentMb = (pid: number): number | undefined => {
 };
 
 export interface Resident {
-  /** What the process itself holds; undefined where there is no /proc. */
+  /** Memory of the process itself; undefined where there is no /proc. */
   readonly own: number | undefined;
   /** Pages of files that LevelDB has mapped: the system takes them back when it needs them. */
   readonly mapped: number | undefined;

@@ -12,7 +12,7 @@ export type PutCommand =
 
 export interface PutResult {
   readonly kind: "result";
-  /** Of the put with number n, at [n]: its revision. 0: not acknowledged, so it may have been carried out or not. */
+  /** The revision of put number n, at [n]. 0: not acknowledged, so its outcome is unknown. */
   readonly revisions: Uint32Array;
   readonly acknowledged: number;
   readonly unacknowledged: number;
@@ -28,7 +28,7 @@ const keyCount = 1_000;
 const maxInFlight = 512;
 const tickMs = 5;
 const progressMs = 100;
-/** What may be made up for after the process had no CPU, in seconds of the rate. */
+/** The longest time without CPU that is made up for, in seconds of the rate. */
 const burstSeconds = 0.1;
 
 class Putter {

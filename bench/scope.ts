@@ -1,4 +1,4 @@
-/** What is opened one after the other, and closed in reverse order at the end: Node 20 has no AsyncDisposableStack. */
+/** Closes in reverse order what was opened one after the other: Node 20 has no AsyncDisposableStack. */
 export class Scope implements AsyncDisposable {
   private readonly opened: AsyncDisposable[] = [];
 

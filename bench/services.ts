@@ -14,7 +14,7 @@ import { availableServers, createMembers, type Server } from "./servers.js";
 import { checkLeases, checkWatchers, type KeptLeases } from "./service-checks.js";
 import type { WatchMessage, WatchResult } from "./watch-load.js";
 
-/** What services do to a cluster: watch, keep leases, or both. */
+/** A kind of load: watches, or leases kept alive. */
 export type ServiceLoad = "watch" | "lease";
 
 const watcherCount = 1_000;
@@ -165,7 +165,7 @@ class Run {
     return this.watching.reduce((sum, { events }) => sum + events, 0);
   }
 
-  /** Of the processes that watch: whether they, and not the servers, are what a rate is bounded by. */
+  /** Returns the CPU time of the processes that watch, which tells whether they, and not the servers, bound a rate. */
   private watchersCpuMs(): number | undefined {
     return totalCpuMs(this.watching.flatMap(({ process }) => process.pid ?? []));
   }
@@ -216,7 +216,7 @@ class Run {
     );
   }
 
-  /** What members hold on to, and whether anything comes that nobody waits for. */
+  /** Reports the memory that members hold, and messages that nobody waits for. */
   private async afterwards(usage: MemberUsage): Promise<string[]> {
     usage.beginPhase();
     await delay(quietMs);

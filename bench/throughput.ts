@@ -16,7 +16,7 @@ const jobs: readonly Job[] = [
 ];
 
 interface Sample extends LoadResult {
-  /** Of all members together. */
+  /** CPU time of all members together. */
   readonly cpuMs: number | undefined;
 }
 
@@ -24,7 +24,7 @@ interface Contender {
   readonly server: Server;
   readonly pids: readonly number[];
   readonly load: LoadProcess;
-  /** Of each job, in the order of `jobs`. */
+  /** Samples of each job, in the order of `jobs`. */
   readonly samples: Sample[][];
 }
 
@@ -48,7 +48,7 @@ export const throughput = async (): Promise<void> => {
   report(contenders);
 };
 
-/** Who comes first has no advantage. */
+/** Rotates the order, so that no item is always the first. */
 const inTurn = <T>(items: readonly T[], round: number): readonly T[] =>
   round % 2 === 0 ? items : [...items].reverse();
 

@@ -18,7 +18,7 @@ export interface WatchResult {
   readonly deletions: number;
   /** Streams that ended and were opened again. */
   readonly resumed: number;
-  /** Of the watcher that has been told the least. */
+  /** Events received by the slowest watcher. */
   readonly slowest: number;
   /** The put that each revision was, as the watchers were told; 0: none. */
   readonly puts: Uint32Array;
@@ -37,7 +37,7 @@ export type WatchMessage =
   | WatchResult;
 
 const watchersPerStream = 10;
-/** Of so many watchers, one's latencies are taken. */
+/** Latencies are taken of one in so many watchers. */
 const sampling = 50;
 const progressMs = 25;
 /** More than a run can reach. */

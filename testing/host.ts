@@ -23,7 +23,7 @@ import { Traps, type Moment } from "./traps.js";
 /** Small enough that a write of three keys is applied in slices, between which everything else happens. */
 const smallSlices = { changesPerSlice: 2, changesToldAtOnce: 2, entriesPerSlice: 5, diskReadsPerSlice: 5 };
 
-/** What all hosts of a cluster have in common. */
+/** Settings that all hosts of a cluster have in common. */
 export interface ClusterSettings {
   /** Names, in order. */
   readonly members: readonly string[];
@@ -34,11 +34,11 @@ export interface ClusterSettings {
   /** The log is cut every so many entries, and so many are kept then. */
   readonly snapshotCount: number;
   readonly snapshotCatchUpEntries: number;
-  /** What a read ahead in a store takes at most, in milliseconds, when its disk is well. */
+  /** Longest time of a read ahead in a store, in milliseconds, when its disk is well. */
   readonly storeReadMs: number;
 }
 
-/** What a host tells the simulation. */
+/** Receives the events of a host. */
 export interface HostObserver {
   /** A member has opened its files and begins to take part. */
   readonly onOpened: (host: Host, replica: Replica) => void;
@@ -52,7 +52,7 @@ export interface HostObserver {
   readonly onBug: (error: Error) => void;
 }
 
-/** What the disk is like at the moment, but for the rows of the store. */
+/** The state of the disk, but for the rows of the store. */
 export interface DiskConditions {
   /** Milliseconds that an operation takes at most. */
   maxMs: number;
@@ -64,7 +64,7 @@ export interface DiskConditions {
 export interface Running {
   readonly replica: Replica;
   readonly services: MemberServices;
-  /** It has joined: clients are served. */
+  /** True once the member has joined: clients are served. */
   isReady: boolean;
 }
 
@@ -81,7 +81,7 @@ export class Host {
   running: Running | undefined;
   /** A fault that this life of the process may fail of has been injected. */
   mayFail = false;
-  /** It did not start, as its disk is full: somebody starts it once there is space. */
+  /** True if the member did not start because its disk is full: the faults start it once there is space. */
   lacksSpace = false;
   /** A file has a bit that is not as it was written. */
   isRotten = false;
@@ -297,7 +297,7 @@ export class Host {
   }
 }
 
-/** What an operation of the disk is a part of. */
+/** Returns the moment that an operation of the disk belongs to. */
 const momentOf = ({ kind, path }: Operation): Moment | undefined => {
   if (path.includes("/wal")) return isLogMoment(kind) ? `${kind} log` : undefined;
   return changing.has(kind) ? "replace file" : undefined;

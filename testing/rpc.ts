@@ -50,7 +50,7 @@ const silentMs = 2_000;
 
 const call: Call = { ...anonymousCaller, onCancelled: () => undefined };
 
-/** What is open on one life of a member. */
+/** The calls and streams that are open at one incarnation of a member. */
 interface Connection {
   readonly process: SimProcess;
   readonly broken: Set<() => void>;

@@ -3,7 +3,7 @@
 /** Something that is due; it can be called off until it has happened. */
 export interface Appointment {
   readonly at: number;
-  /** Of two that are due at once, the one made first comes first. */
+  /** Orders appointments that are due at once: the one made first comes first. */
   readonly number: number;
   run: (() => void) | undefined;
 }

@@ -52,7 +52,7 @@ class End implements SnapshotChannel {
     this.transmit(() => this.other?.cut("the other side closed it"));
   }
 
-  /** It breaks. */
+  /** Breaks the connection. */
   cut(reason: string): void {
     this.process.receive(() => this.end(reason));
   }
@@ -88,7 +88,7 @@ class End implements SnapshotChannel {
   }
 }
 
-/** What a channel needs to know of each of its ends. */
+/** The parts of a member that a channel needs. */
 export interface ChannelSide {
   readonly name: string;
   readonly process: SimProcess;
@@ -100,7 +100,7 @@ export class SimChannel {
   readonly accepted: SnapshotChannel;
   isCut = false;
   private readonly ends: readonly [End, End];
-  /** What waits for a way that went silent, by the side it comes from. */
+  /** Arrivals held back by a way that went silent, by the side they come from. */
   private readonly stalled: readonly [(() => void)[], (() => void)[]] = [[], []];
   private readonly lastDue: [number, number] = [0, 0];
 

@@ -89,7 +89,7 @@ export class SimDisk {
     this.root.lose(() => this.random.chance(odds));
   }
 
-  /** What programs see, by path. */
+  /** Returns the files as programs see them, by path. */
   contents(): Map<string, Uint8Array> {
     return new Map([...filesIn(this.root, "/")].sort().map(([name, file]) => [name, file.cache.slice()]));
   }
@@ -165,7 +165,7 @@ export class SimDisk {
     return diskError(found === undefined ? "ENOENT" : "ENOTDIR", operation);
   }
 
-  /** Where `file` is, or would be. */
+  /** Finds the place of `file`, which may not exist. */
   placeOf(file: string, operation: Operation): Place | Error {
     const directory = this.directoryAt(path.dirname(file), operation);
     if (directory instanceof Error) return directory;
@@ -174,7 +174,7 @@ export class SimDisk {
   }
 }
 
-/** Where something is, and what; undefined: nothing. */
+/** A name in a directory, and the node that has it; undefined: none. */
 interface Place {
   readonly directory: SimDirectory;
   readonly name: string;

@@ -40,13 +40,13 @@ export class SimFile {
     this.writeBack((sector) => sector >= from && sector < position + bytes.length);
   }
 
-  /** What a write leaves of which only the first sectors were copied when the process died. */
+  /** Writes the first sectors only, as a process does that dies meanwhile. */
   writePart(bytes: Uint8Array, position: number, sectors: number): void {
     const cut = sectors * sectorBytes - (position % sectorBytes);
     if (cut > 0) this.write(bytes.subarray(0, cut), position);
   }
 
-  /** What a write that cannot be made durable leaves on Linux: pages that count as clean, and are not on disk. */
+  /** Writes as Linux does when a write cannot be made durable: pages count as clean, and are not on disk. */
   writeInVain(bytes: Uint8Array, position: number): void {
     const before = new Set(this.dirty);
     this.write(bytes, position);

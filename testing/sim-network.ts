@@ -55,7 +55,7 @@ interface Link {
   readonly toId: MemberId;
   /** The life of the other member that it leads to; undefined: not connected. */
   to: Endpoint | undefined;
-  /** Who was called and has not answered. */
+  /** The endpoint that was called and has not answered. */
   called: Endpoint | undefined;
   /** The first call has been answered, or was in vain. */
   onTried: () => void;
@@ -129,7 +129,7 @@ export class SimNetwork {
     for (const cut of cuts) this.goOn(cut);
   }
 
-  /** What waited arrives, unless something else is in the way. */
+  /** Delivers what waited, unless something else is in the way. */
   private goOn({ from, to }: Way): void {
     for (const link of this.links)
       if (link.from.name === from && link.to?.name === to)

@@ -7,10 +7,10 @@ import type { SimDisk } from "./sim-disk.js";
 import type { SeededRandom } from "./random.js";
 import type { SimProcess } from "./process.js";
 
-/** Where rows are read: all of a backend, or one view of it. */
+/** A source of rows: all of a backend, or one view of it. */
 type Rows = Pick<Backend, "get" | "iterate">;
 
-/** What a store's disk is like at the moment. */
+/** The state of a store's disk. */
 export interface StoreConditions {
   /** Milliseconds that a synced batch takes at most. */
   maxWriteMs: number;
@@ -20,7 +20,7 @@ export interface StoreConditions {
   failsNext: boolean;
 }
 
-/** What the files of a store live with. */
+/** The machine below the files of a store. */
 export interface StoreMachine {
   readonly disk: SimDisk;
   readonly conditions: StoreConditions;
@@ -100,7 +100,7 @@ export class StoreFiles {
     };
   }
 
-  /** What the last process left half done: a batch is there as a whole, or not at all. */
+  /** Settles the batch that the last process left half done: all of it is there, or nothing. */
   private async settleCrash(level: Backend): Promise<void> {
     const operations = this.underWay;
     this.underWay = undefined;

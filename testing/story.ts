@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 
-/** So many of the last lines are kept to be told. */
+/** Number of the last lines that are kept. */
 const keptLines = 4_000;
 
-/** What happened, line by line. All of it goes into a hash: two runs of one seed must have the same. */
+/** A record of what happened, line by line. A hash covers all of it: two runs of one seed must have the same. */
 export class Story {
   private readonly hash = createHash("sha256");
   private readonly lines: { readonly text: string; readonly isDetail: boolean }[] = [];
@@ -28,7 +28,7 @@ export class Story {
       .map(({ text }) => text);
   }
 
-  /** Of everything so far. */
+  /** Returns the digest of everything so far. */
   digest(): string {
     return this.hash.copy().digest("hex").slice(0, 16);
   }

@@ -13,9 +13,9 @@ export const moments = [
   "remove log",
   "write store",
   "replace file",
-  /** It knows that it leads. */
+  /** The member knows that it leads. */
   "lead",
-  /** It is the first of all to apply an entry. */
+  /** The member is the first of all to apply an entry. */
   "apply first",
   /** A client's answer has left. */
   "answer",
@@ -27,7 +27,7 @@ interface Trap {
   readonly spring: () => void;
 }
 
-/** What is to happen to a member when it comes to certain moments. */
+/** Actions on a member that wait for certain moments. */
 export class Traps {
   private readonly set = new Set<Trap>();
 

@@ -4,10 +4,10 @@ import { createServer } from "node:http";
 import { EtcdError, type Client } from "../../client/index.js";
 import { listen, pause, type Place } from "./http.js";
 
-/** Where services are registered: `/discovery/srv1` = `10.0.0.1:8001`. */
+/** The directory in which services are registered: `/discovery/srv1` = `10.0.0.1:8001`. */
 export const directory = "/discovery/";
 
-/** So long after its death, at most, a service goes on being found. */
+/** Seconds after its death for which a service may still be found. */
 const ttlSeconds = 5;
 
 /** Before another try while the cluster does not answer. */

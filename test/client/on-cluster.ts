@@ -1,4 +1,4 @@
-// What the client promises on three real members, minietcd's or etcd's, while they are killed and frozen.
+// Promises of the client on three real members, minietcd's or etcd's, while they are killed and frozen.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

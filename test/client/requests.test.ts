@@ -1,4 +1,4 @@
-// What the client asks and gives back, and how a request ends that gets no answer.
+// Requests of the client, its results, and how a request without an answer ends.
 
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
@@ -18,7 +18,7 @@ const failure = async (promise: Promise<unknown>): Promise<unknown> =>
     (reason: unknown) => reason,
   );
 
-/** So long that a request which ought to have ended shows: its test hangs. */
+/** A time-out that no test reaches: one whose request should have ended hangs. */
 const anHour = 3_600_000;
 
 async function connected(answers: Answers = {}) {

@@ -1,4 +1,4 @@
-// What the documents say is run, or looked up.
+// Runs the commands and looks up the files that the documents name.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -116,7 +116,7 @@ const documents = [
 ];
 const textOf = (document: string): string => readFileSync(document, "utf8");
 
-/** What links call a document's headings by. */
+/** Returns the anchors of a document's headings. */
 const anchors = (text: string): string[] =>
   [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
     heading

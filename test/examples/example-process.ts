@@ -10,7 +10,7 @@ const deadlineMs = 30_000;
 export interface ExampleOptions {
   readonly endpoints: readonly string[];
   readonly args?: readonly string[];
-  /** What is typed into it. */
+  /** Text typed into it. */
   readonly input?: string;
 }
 

@@ -7,7 +7,7 @@ import { startEtcdCluster, type EtcdCluster, type EtcdMember, type ServerKind } 
 import { ExampleProcess } from "./example-process.js";
 import { patientClient } from "../support/patient-client.js";
 
-/** What each prints; where two speak at the same time, sorted. */
+/** The output of each; where two speak at the same time, sorted. */
 const printed: Record<string, readonly string[]> = {
   "publish-subscribe.ts": [
     "early hears: coffee costs 4",

@@ -1,4 +1,4 @@
-// What must hold of a cluster's data, given what its writers saw.
+// Checks of a cluster's data against what its writers saw.
 
 import assert from "node:assert/strict";
 import type { KeyValue } from "../../client/index.js";

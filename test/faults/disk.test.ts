@@ -20,7 +20,7 @@ import { SmallDisk } from "./small-disk.js";
 const run = promisify(execFile);
 
 const deadlineMs = 30_000;
-/** What a member leaves free on a disk: the log 48 MiB beyond a segment of 16, the store 32. */
+/** MiB that a member leaves free on a disk: the log 48 MiB beyond a segment of 16, the store 32. */
 const belowLogReserve = 45;
 
 const logged =
@@ -245,7 +245,7 @@ for (const [what, folder, pattern, at] of damaged)
     await assertSame(cluster);
   });
 
-/** What a stopped member promised, as its log holds it. */
+/** Reads what a stopped member promised from its log. */
 const promised = async (member: ClusterMember): Promise<string> => {
   const { log } = await checkWal(nodeDisk, join(member.dataDir, "member", "wal"));
   const { term, vote } = log?.hardState ?? assert.fail("its log cannot be read");

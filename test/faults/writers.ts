@@ -17,9 +17,9 @@ export interface Write {
   endedAt: number;
   /** `unknown`: it may have been carried out, or may still be. */
   outcome: "under way" | "acknowledged" | "failed" | "unknown";
-  /** Of an acknowledged write. */
+  /** Revision of an acknowledged write. */
   revision: number;
-  /** Of a write that was not acknowledged: whom it was with; undefined: nobody. */
+  /** Endpoint that had a write which was not acknowledged; undefined: none. */
   failedAt: string | undefined;
 }
 

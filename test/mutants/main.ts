@@ -11,7 +11,7 @@ import { remeasure, scaledMs } from "../support/machine-speed.js";
 import { mutants, type Check, type Edit, type Mutant } from "./mutants.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-/** What the checks need of the tree; what is installed is shared. */
+/** Parts of the tree that the checks need; installed packages are shared. */
 const parts = [
   "platform",
   "raft",
@@ -119,7 +119,7 @@ const argumentsOf = (check: Check): string[] =>
 const nameOf = (check: Check): string =>
   check.kind === "simulation" ? `simulation of seed ${check.seed ?? 1}` : check.file;
 
-/** What of a check's output tells how it noticed. */
+/** Returns the lines of a check's output that tell how it noticed. */
 const evidence = (check: Check, output: string): string => {
   if (check.kind === "simulation") {
     const failure = /SEED=\d+ failed: (?:AssertionError \[ERR_ASSERTION\]: )?(.*)/.exec(output)?.[1];

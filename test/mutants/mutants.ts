@@ -18,9 +18,9 @@ export interface Edit {
 }
 
 export interface Mutant extends Edit {
-  /** What is done wrong. */
+  /** The mistake. */
   readonly name: string;
-  /** What else is, where one mistake alone is made up for elsewhere. */
+  /** Further mistakes, where one alone is made up for elsewhere. */
   readonly also?: readonly Edit[];
   /** Each of them notices it. The first is run: the cheapest, or the one that is to be shown to notice it. */
   readonly caughtBy: readonly Check[];

@@ -1,4 +1,4 @@
-// What clients of the other members notice when the leader dies or goes: that it takes a moment, and nothing else.
+// Clients of the other members notice of the leader's death or departure only that it takes a moment.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -11,7 +11,7 @@ import { scaledMs } from "../support/machine-speed.js";
 /** Above the 7 s in which a server answers, so that what is seen is its answer; and generous on a busy machine. */
 const timeoutMs = 20_000;
 
-/** Of one putter, each with a write under way. */
+/** Concurrent writers of one client, each with a write under way. */
 const writers = 8;
 
 /** Puts one key after the other, each once, and remembers which of them succeeded. */

@@ -123,7 +123,7 @@ const refusals: readonly Refusal[] = [
   },
 ];
 
-/** Those that come as far as listening do so here, and not on etcd's own ports. */
+/** Flags that keep a member which does start off etcd's own ports. */
 const harmless = ["--listen-client-urls=http://127.0.0.1:0", "--advertise-client-urls=http://127.0.0.1:0"];
 
 /** Processes at a time: as many as there are cores in CI. */

@@ -26,7 +26,7 @@ const frame = (length: number, type: number, flags: number, payload: Uint8Array 
   return Buffer.concat([header, payload]);
 };
 
-/** What strangers send to a port, by what is wrong with it. */
+/** Bytes of strangers to a port, by what is wrong with them. */
 const garbage: Readonly<Record<string, Uint8Array>> = {
   nothing: Buffer.alloc(0),
   "one byte": Buffer.from("P"),

@@ -1,4 +1,4 @@
-// What leases promise, on three real processes and real signals.
+// Promises of leases, on three real processes with real signals.
 
 import assert from "node:assert/strict";
 import test from "node:test";

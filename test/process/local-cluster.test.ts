@@ -27,7 +27,7 @@ interface Row {
   readonly role: string;
 }
 
-/** What `minietcd cluster` prints once it runs. */
+/** The output of `minietcd cluster` once it runs. */
 interface Announcement {
   readonly rows: readonly Row[];
   readonly examples: readonly string[];

@@ -1,4 +1,4 @@
-// What a cluster promises its clients, on three real processes and real signals.
+// Promises of a cluster to its clients, on three real processes with real signals.
 
 import assert from "node:assert/strict";
 import test from "node:test";

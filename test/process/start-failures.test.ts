@@ -1,4 +1,4 @@
-// What keeps a member from starting: one line that says what to do, an exit code, and no file touched.
+// Failures to start: one line that says what to do, an exit code, and no file touched.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

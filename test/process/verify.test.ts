@@ -14,7 +14,7 @@ import { startCluster, type ClusterMember, type TestCluster } from "../support/m
 import { runMinietcd } from "../support/minietcd-process.js";
 import { tempFolder } from "../support/temp-folder.js";
 
-/** What `minietcd verify` printed. */
+/** The output of `minietcd verify`. */
 interface Verdict {
   readonly code: number | null;
   readonly lines: readonly string[];
@@ -65,7 +65,7 @@ class StoppedMember {
     await cp(this.copy, this.dataDir, { recursive: true });
   }
 
-  /** It starts, has everything, and takes a write. */
+  /** Asserts that the member starts, has everything, and takes a write. */
   async assertStarts(): Promise<void> {
     await this.member.restart();
     await using client = this.member.client();

@@ -1,4 +1,4 @@
-// What etcd promises of watches, on three real members that are killed under writers and watchers: ordered, unique,
+// Promises of etcd's watches, on three real members that are killed under writers and watchers: ordered, unique,
 // reliable, atomic, resumable, bookmarkable (etcd v3 API, guarantees of watches).
 
 import assert from "node:assert/strict";

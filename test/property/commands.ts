@@ -100,7 +100,7 @@ export const applied: fc.Arbitrary<Applied> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("compact" as const), back: fc.integer({ min: -1, max: 6 }) }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("grant" as const, "revoke"), lease: leaseId }) },
 );
-/** What both stores answer, decoded; or the code of the refusal. */
+/** Returns a store's answer, decoded; or the code of the refusal. */
 export function outcome<T>(answer: () => T): T | string {
   try {
     return answer();

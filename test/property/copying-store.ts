@@ -21,7 +21,7 @@ import {
 } from "../../proto/index.js";
 import type { StoreErrorCode } from "../../store/index.js";
 
-/** What the real store throws as a StoreError. */
+/** A refusal, which the real store throws as a StoreError. */
 export class Refused extends Error {
   constructor(readonly code: StoreErrorCode) {
     super(code);
@@ -109,7 +109,7 @@ export class CopyingStore {
   compactRevision = -1;
   /** All keys at each revision; nothing at 0. */
   private readonly copies: Keys[] = [new Map(), new Map()];
-  /** What made each revision of the one before, in order. */
+  /** The changes of each revision, in order. */
   private readonly changes: (readonly NaiveChange[])[] = [[], []];
   private readonly leases = new Set<bigint>();
 

@@ -67,7 +67,7 @@ async function toldFrom(tested: TestStore, startRevision: number): Promise<unkno
 interface Plan {
   readonly steps: readonly Step[];
   readonly requests: readonly RangeRequest[];
-  /** What is applied to both afterwards. */
+  /** Commands applied to both afterwards. */
   readonly more: readonly Applied[];
   readonly maxBytes: number;
   readonly limits: Partial<StoreLimits>;

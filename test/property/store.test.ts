@@ -31,7 +31,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** So small that everything happens: slices, evictions, many batches. */
+/** Limits so small that everything happens: slices, evictions, many batches. */
 const tightLimits: fc.Arbitrary<StoreLimits> = fc.record({
   flushBytes: fc.constantFrom(1, 1_000),
   flushAfterMs: fc.constant(100),
@@ -160,7 +160,7 @@ class Comparison {
     await Promise.all(this.reads.splice(0));
   }
 
-  /** What the store lost in a restart is applied again, and gives the same. */
+  /** Applies again what the store lost in a restart; the results are the same. */
   private applyRest(): void {
     const { marker } = this.tested.store;
     const contained = marker === undefined ? 0 : Number(text(marker));

@@ -34,7 +34,7 @@ type Step =
   | { readonly kind: "watch"; readonly options: WatchOptions }
   | { readonly kind: "room"; readonly watcher: number; readonly batches: number }
   | { readonly kind: "turns"; readonly count: number }
-  /** What others have done meanwhile arrives all at once, perhaps compacted so far behind it. */
+  /** Changes of others arrive all at once, as a snapshot, perhaps compacted so far behind its end. */
   | { readonly kind: "install"; readonly changes: readonly Change[]; readonly compactBack: number | undefined }
   | { readonly kind: "flush" | "restart" | "bookmark" };
 
@@ -126,7 +126,7 @@ class Observer {
   private watch: Watch | undefined = undefined;
   private room = Infinity;
   private batches = 0;
-  /** Where to go on: behind the last event, as a client does that knows no bookmark. */
+  /** The revision to go on at: behind the last event, as a client does that knows no bookmark. */
   next: number;
 
   constructor(
@@ -187,7 +187,7 @@ class Observer {
   }
 }
 
-/** What happened to the store, and what its watchers were told of it. */
+/** The history of the store, and what its watchers were told of it. */
 interface Outcome {
   readonly naive: CopyingStore;
   readonly observers: readonly Observer[];

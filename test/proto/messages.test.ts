@@ -1,4 +1,4 @@
-// What every message must survive: all 64 bits, numbers and fields of a newer version, bytes instead of messages.
+// Properties of all messages: all 64 bits, numbers and fields of a newer version, bytes instead of messages.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -26,7 +26,7 @@ export class Stage {
   /** Messages that `late` delivers. */
   private delayed: Parcel[] = [];
   private output: string[] = [];
-  /** What a member's random source gives; by default a little more for each, so that they do not tie. */
+  /** The value of each member's random source; by default a little more for each, so that they do not tie. */
   private readonly randoms = new Map<MemberId, number>();
   private isQuiet = false;
   private nextProposal = 1;
@@ -298,7 +298,7 @@ export class Stage {
     }
   }
 
-  /** What a member has on disk and what it applied. */
+  /** Shows what a member has on disk and what it applied. */
   private showLogs(args: readonly string[]): void {
     for (const id of this.idsOf(args)) {
       const { hardState, base, entries } = this.disks.get(id) ?? emptyDisk();

@@ -4,7 +4,7 @@ import type { LogIndex, MemberId } from "../../raft/core/ids.js";
 import type { Entry, ReadState, Refusal } from "../../raft/core/types.js";
 import { pickSeat, type Ground, type Seat } from "./seat.js";
 
-/** What was asked of one life of a member, and is not answered yet. */
+/** A request to one incarnation of a member that is not answered yet. */
 interface Open {
   /** The least index that the answer to each read may have. */
   readonly reads: Map<number, LogIndex>;
@@ -12,7 +12,7 @@ interface Open {
   readonly proposals: Set<number>;
 }
 
-/** Those who write and read at a cluster, and hold it to its answers. */
+/** Clients that write and read at a cluster, and check its answers. */
 export class Clients {
   private nextNumber = 1;
   private readonly open = new Map<MemberId, Open>();
@@ -25,7 +25,7 @@ export class Clients {
 
   constructor(private readonly ground: Ground) {}
 
-  /** So many writes were acknowledged. */
+  /** The number of acknowledged writes. */
   get count(): number {
     return this.acknowledged.size;
   }

@@ -17,7 +17,7 @@ const faults = [
   "weather",
 ] as const;
 
-/** What goes wrong in a cluster of cores. */
+/** Faults of a cluster of cores. */
 export class ClusterFaults {
   constructor(private readonly ground: Ground) {}
 

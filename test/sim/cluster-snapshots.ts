@@ -4,7 +4,7 @@ import type { Member } from "./member.js";
 import { describe, leads, type Ground, type Seat } from "./seat.js";
 import { SnapshotStreams, type Stream } from "./streams.js";
 
-/** What becomes of the logs of a cluster: they are cut, and those who lack what was cut are sent snapshots. Raft paper §7. */
+/** Compacts the logs of a cluster, and sends snapshots to members that lack compacted entries. Raft paper §7. */
 export class ClusterSnapshots {
   /** Snapshots that took the place of a log. */
   installed = 0;

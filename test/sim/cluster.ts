@@ -10,7 +10,7 @@ import { type SeededRandom, toMemberId } from "../../testing/index.js";
 import { Safety } from "./safety.js";
 import { describe, emptySeat, leads, type Ground, type Seat } from "./seat.js";
 
-/** What a simulation did. */
+/** Counts of what a simulation did. */
 export interface Work {
   readonly acknowledged: number;
   /** Snapshots that took the place of a log. */

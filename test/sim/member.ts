@@ -4,13 +4,13 @@ import type { CoreLimits } from "../../raft/core/limits.js";
 import { logStart, noMember, type LogIndex, type LogPosition, type MemberId, type Term } from "../../raft/core/ids.js";
 import type { Entry, HardState, Input, Notice, Outgoing, ReadState, Refusal, Unsaved } from "../../raft/core/types.js";
 
-/** What survives a crash. */
+/** The state that survives a crash. */
 export interface Disk {
   hardState: HardState;
-  /** Where the log on disk begins. */
+  /** The base of the log on disk. */
   base: LogPosition;
   entries: Entry[];
-  /** What the state machine holds durably: a restart begins there. */
+  /** The position that the state machine holds durably: a restart begins there. */
   machine: LogPosition;
 }
 
@@ -23,7 +23,7 @@ export const emptyDisk = (): Disk => ({
 
 type DiskLog = Pick<Disk, "base" | "entries">;
 
-/** What a write leaves on a disk; also what a crash leaves of it if the write was already there. */
+/** Applies a write to a disk; also one that a crash interrupts after it has arrived. */
 export const write = (disk: Disk, unsaved: Unsaved): void => {
   if (unsaved.hardState !== undefined) disk.hardState = unsaved.hardState;
   writeLog(disk, unsaved);
@@ -40,7 +40,7 @@ const writeLog = (log: DiskLog, { restart, entries }: Unsaved): void => {
 export const entryAt = ({ base, entries }: DiskLog, index: LogIndex): Entry | undefined =>
   entries[index - base.index - 1];
 
-/** Where the log on a disk ends. */
+/** Returns the end of the log on a disk. */
 export const endOf = ({ base, entries }: DiskLog): LogPosition => entries.at(-1) ?? base;
 
 /** Cuts off what is not needed any more, up to `through`. */

@@ -35,7 +35,7 @@ export class SimNetwork {
     this.cuts.clear();
   }
 
-  /** What is on its way between the two is lost. */
+  /** Drops the messages on their way between the two. */
   drop(a: MemberId, b: MemberId): void {
     this.parcels = this.parcels.filter(({ from, to }) => !((from === a && to === b) || (from === b && to === a)));
   }

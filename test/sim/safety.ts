@@ -3,7 +3,7 @@ import type { LogIndex, LogPosition, MemberId, Term } from "../../raft/core/ids.
 import type { CoreStatus, Entry, Outgoing, Unsaved } from "../../raft/core/types.js";
 import { endOf, entryAt, type Disk } from "./member.js";
 
-/** What one entry of a term was when it was first seen, and what preceded it. */
+/** An entry as it was first seen, and the position before it. */
 interface Sighting {
   readonly entry: Entry;
   readonly previousTerm: Term | undefined;
@@ -94,7 +94,7 @@ export class Safety {
     }
   }
 
-  /** What leaves a member speaks of what is on its disk. Raft paper, figure 2: "updated on stable storage before responding". */
+  /** Checks that messages of a member speak of what is on its disk. Raft paper, figure 2: "updated on stable storage before responding". */
   onSend(id: MemberId, { to, message }: Outgoing, disk: Disk): void {
     switch (message.kind) {
       case "vote":
@@ -143,12 +143,12 @@ export class Safety {
     );
   }
 
-  /** What a log begins after was committed: a snapshot contains nothing else. */
+  /** Checks that the base of a log was committed: a snapshot contains nothing else. */
   checkCommitted({ index, term }: LogPosition, what: string): void {
     if (index > 0) assert.equal(this.applied[index - 1]?.term, term, `${what} after ${index}/${term}`);
   }
 
-  /** Where the entry `index`, which somebody applied, lies. */
+  /** Returns the position of an entry that some member applied. */
   positionOf(index: LogIndex): LogPosition {
     const entry = this.applied[index - 1];
     assert.ok(entry !== undefined);

@@ -10,7 +10,7 @@ export interface Seat {
   readonly id: MemberId;
   readonly disk: Disk;
   member: Member | undefined;
-  /** What the state machine holds now; on disk it may lag behind. */
+  /** The last entry that the state machine holds in memory; on disk it may lag behind. */
   applied: LogIndex;
   frozenUntil: number;
   writeDoneAt: number;
@@ -34,7 +34,7 @@ export const emptySeat = (id: MemberId, maxDiskTicks: number): Seat => ({
   maxDiskTicks,
 });
 
-/** What those who act on a cluster can see and do of it. */
+/** The view of a cluster that its clients, faults and checks have. */
 export interface Ground {
   readonly random: SeededRandom;
   readonly seats: readonly Seat[];

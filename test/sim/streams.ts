@@ -17,7 +17,7 @@ interface Timed {
 }
 
 export interface StreamEvents {
-  /** It is there, whole. @returns false if nobody takes it in now: it waits */
+  /** Receives a whole stream. @returns false if nobody takes it in now: it waits */
   arrived(stream: Stream): boolean;
   /** Its sender knows that it ended, well or not. @returns false if the sender cannot take that in now */
   ended(stream: Stream): boolean;

@@ -1,4 +1,4 @@
-// What the store's tests share: a disk that can lose power, a clock that is told the time, requests in short.
+// Fixtures of the store's tests: a disk that can lose power, a clock that is told the time, requests in short.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -162,7 +162,7 @@ export class TestStore {
     private readonly limits: Partial<StoreLimits>,
   ) {}
 
-  /** What a restart finds. */
+  /** The disk that a restart finds. */
   get disk(): TestDisk {
     return this.current;
   }

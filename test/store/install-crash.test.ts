@@ -83,7 +83,7 @@ interface Found {
   readonly hash: unknown;
 }
 
-/** What the next life finds, if the one that installs ends after so many steps; and whether it came to the end. */
+/** Returns what the next start finds if the process that installs ends after so many steps, and whether that came to the end. */
 async function found(steps: number, create: () => Promise<TestDisk>): Promise<Found & { readonly isWhole: boolean }> {
   const life = new Life();
   const [oldDisk, newDisk] = [await create(), await create()];

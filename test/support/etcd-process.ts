@@ -45,7 +45,7 @@ const readyTimeoutMs = 20_000;
 const exitTimeoutMs = 20_000;
 /** One question to a member that may not be there yet. */
 const probeTimeoutMs = 1_000;
-/** Of what a member writes, the end is kept. */
+/** Characters that are kept of the end of a member's output. */
 const maxLogLength = 64 * 1024;
 /** Somebody else may take a port between our finding it free and a member's listening on it. */
 const maxPortAttempts = 3;

@@ -1,4 +1,4 @@
-// What grpc-js says of requests that got no answer from a server, and what that means for them.
+// Errors of grpc-js for requests without an answer, and the outcome that follows from each.
 
 import { Metadata, status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";

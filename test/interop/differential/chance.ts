@@ -9,6 +9,6 @@ export const choose = <T>(...choices: Choice<T>[]): fc.Arbitrary<T> =>
 export const usually = <T>(value: T, oneIn: number, other: fc.Arbitrary<T>): fc.Arbitrary<T> =>
   choose([oneIn - 1, fc.constant(value)], [1, other]);
 export const seldom = (oneIn: number): fc.Arbitrary<boolean> => usually(false, oneIn, fc.constant(true));
-/** Of all lengths alike; fast-check by itself prefers short ones. */
+/** Generates lists of all lengths alike; fast-check by itself prefers short ones. */
 export const list = <T>(item: fc.Arbitrary<T>, minLength: number, maxLength: number): fc.Arbitrary<T[]> =>
   fc.array(item, { minLength, maxLength, size: "max" });

@@ -1,4 +1,4 @@
-// What the generated sequences are known to bring about. Should they no longer, they compare less than they seem to.
+// Outcomes that the generated sequences are known to bring about. Without one of them, they compare less than they seem to.
 import type { Compare, RangeRequest, RangeResponse, RequestOp, TxnRequest, TxnResponse } from "../../../proto/index.js";
 import { leaseOutcomes } from "./lease-coverage.js";
 import { masks } from "./masks.js";
@@ -57,7 +57,7 @@ function txnOutcomes(request: TxnRequest, response: TxnResponse): string[] {
   ];
 }
 
-/** What came about, in words; a request may bring about several things. */
+/** Names the outcomes of a request; there may be several. */
 export function outcomes(request: Request, answer: Answer): string[] {
   if (answer.kind === "error") return [`${request.method}: error ${answer.code} ${answer.details}`];
   const fields = answer.message;
@@ -108,7 +108,7 @@ const compacted = "error 11 etcdserver: mvcc: required revision has been compact
 const future = "error 11 etcdserver: mvcc: required revision is a future revision";
 const putErrors = [noKey, keyNotFound, valueProvided, leaseProvided, leaseNotFound];
 
-/** What a thousand sequences bring about, whatever the seed. */
+/** Outcomes of any thousand sequences, whatever the seed. */
 export const expectedOutcomes: readonly string[] = [
   ...ranges,
   ...all("range", noKey, compacted, future),

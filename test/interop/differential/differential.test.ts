@@ -1,4 +1,4 @@
-// What etcd answers, minietcd answers: every field, every error's code and text.
+// Compares minietcd's answers with etcd's: every field, every error's code and text.
 //
 // SEED=… plays other sequences, RUNS=… another number of them. What fails with some SEED and RUNS fails again with the same.
 import assert from "node:assert/strict";

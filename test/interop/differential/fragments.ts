@@ -5,7 +5,7 @@ import { limits } from "./limits.js";
 import type { LiveStep } from "./live-sequences.js";
 import { always } from "./revisions.js";
 
-/** Of a response, beyond the largest request. */
+/** Bytes of a response beyond the largest request. */
 const headroom = 512 * 1024;
 const valueBytes = limits.maxRequestBytes - 1_024;
 /** Enough for two parts, and not for a stream of ours to be full. */

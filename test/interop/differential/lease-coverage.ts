@@ -1,4 +1,4 @@
-// What requests about leases are known to bring about.
+// Outcomes that requests about leases are known to bring about.
 import type { LeaseKeepAliveResponse, LeaseTimeToLiveResponse } from "../../../proto/index.js";
 import type { Fields, Request } from "./requests.js";
 
@@ -29,7 +29,7 @@ export function leaseOutcomes(request: LeaseRequest, answer: Fields): string[] {
   }
 }
 
-/** What is to come about. */
+/** Outcomes that a run must bring about. */
 export const expectedLeaseOutcomes: readonly string[] = [
   ...["any id", "own id", "TTL raised"].map((outcome) => `leaseGrant: ${outcome}`),
   "leaseGrant: error 9 etcdserver: lease already exists",

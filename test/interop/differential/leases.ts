@@ -25,7 +25,7 @@ export const grant: fc.Arbitrary<Steps> = fc
   })
   .map((message) => [grantOf(message)]);
 export const revoke: fc.Arbitrary<Steps> = leaseId.map((ID) => [always({ method: "leaseRevoke", message: { ID } })]);
-/** What is granted for seconds is given back before they are over. */
+/** A lease granted for seconds is revoked before they are over. */
 export const briefGrant: fc.Arbitrary<Steps> = fc
   .record({ ID: knownId, TTL: shortTtl })
   .map((message) => [grantOf(message), always({ method: "leaseRevoke", message: { ID: message.ID } })]);

@@ -122,7 +122,7 @@ const rangeOfAll = {
 };
 const ending = [...lookAtLeases, lookBack].map(ask);
 
-/** What one run of the test plays. */
+/** The steps of one run of the test. */
 export const liveSequence: fc.Arbitrary<readonly LiveStep[]> = fc
   .tuple(beginning, list(step, 1, 20))
   .map(([first, rest]) => [...first, ...rest.flat(), ...ending]);

@@ -1,4 +1,4 @@
-// Where our answers are known to differ from those of the etcd we are compared with, Debian's 3.4. Nearly always it is
+// Known differences between our answers and those of Debian's etcd 3.4. Nearly always it is
 // because we answer as 3.6 does; the rest stands in docs/differences.md.
 import { isDeepStrictEqual } from "node:util";
 import { status } from "@grpc/grpc-js";

@@ -17,7 +17,7 @@ export interface Exchange {
   readonly difference: Mask | "none" | "unknown";
 }
 
-/** What of an answer can be compared. */
+/** Returns the part of an answer that can be compared. */
 function comparable(request: Request, answer: Answer): Answer {
   return answer.kind === "ok" ? { kind: "ok", message: comparableLease(request, answer.message) } : answer;
 }
@@ -35,7 +35,7 @@ export class Pair {
     private readonly ours: Channel,
   ) {}
 
-  /** Where both stores stand. */
+  /** The revisions of both stores. */
   get at(): Revisions {
     return this.revisions;
   }

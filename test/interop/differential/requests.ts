@@ -91,10 +91,10 @@ const definitions: Record<UnaryRequest["method"], MethodDefinition> = {
 const keepAlivePath = `/${lease.fullName}/${lease.methods.leaseKeepAlive.name}`;
 const watchPath = `/${WatchDefinition.fullName}/${WatchDefinition.methods.watch.name}`;
 
-/** Who answered, and in which term, differs between any two clusters. */
+/** Fields that differ between any two clusters: the member that answered, and its term. */
 const idFields = new Set(["clusterId", "memberId", "raftTerm"]);
 
-/** Of an id, only whether it is there can be compared, as 1 or 0: a transaction's inner headers must leave it out. */
+/** Replaces ids by 1 or 0: only their presence can be compared. A transaction's inner headers must have none. */
 function withoutIds(value: unknown, field?: string): unknown {
   if (typeof value === "bigint" && field !== undefined && idFields.has(field)) return value === 0n ? 0n : 1n;
   if (Array.isArray(value)) return value.map((item) => withoutIds(item));

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { choose, usually } from "./chance.js";
 
-/** Where the stores stand when a request is sent. */
+/** The stores' revisions when a request is sent. */
 export interface Revisions {
   readonly now: bigint;
   readonly compacted: bigint;
@@ -27,7 +27,7 @@ export const recent = fc.bigInt(0n, 6n).map<Late<bigint>>(
     ({ now, compacted }) =>
       now - back < compacted ? compacted : now - back,
 );
-/** What a compaction may be asked for. */
+/** Revisions that a compaction may ask for. */
 export const compactable = fc.bigInt(0n, 6n).map<Late<bigint>>(
   (back) =>
     ({ now, compacted }) =>

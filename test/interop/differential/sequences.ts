@@ -70,7 +70,7 @@ const rangeOfAll = (revision: bigint): RequestOp => ({
 });
 const putOfOne: RequestOp = { request: { $case: "requestPut", value: PutRequest.create({ key: zero }) } };
 
-/** What is left of the past. */
+/** Reads the revisions that are not compacted. */
 const lookBack: Late<Request> = ({ now, compacted }) => {
   const depth = Math.min(Number(now - compacted), limits.maxTxnOps - 2);
   const past = Array.from({ length: depth + 1 }, (_, back) => rangeOfAll(now - BigInt(back)));
@@ -88,10 +88,10 @@ const ending = (hashing: boolean) => (hashing ? [lookBack, deleteAll, hashOfAll]
 const steps = (hashing: boolean) =>
   fc.tuple(furnish, list(step(hashing), 1, 16)).map(([first, rest]) => [first, ...rest, ...ending(hashing)]);
 
-/** What one run of the test plays. */
+/** The requests of one run of the test. */
 export const sequence: fc.Arbitrary<Late<Request>[]> = fc.oneof(steps(false), steps(true));
 
-/** What can be asked only of a store that was never compacted: there, 0 is a revision to compact to. */
+/** Requests for a store that was never compacted: there, 0 is a revision to compact to. */
 export const firstOfAll: Late<Request>[] = [
   send("range")(always(RangeRequest.create(everything))),
   send("hashKV")(always({ revision: 0n })),

@@ -14,7 +14,7 @@ const isReply = ({ created, canceled, compactRevision, watchId, events }: WatchR
 export class WatchLine {
   /** Answers to requests, until they are taken. */
   private replies: WatchResponse[] = [];
-  /** What watchers have told, by their ids, until it is taken. */
+  /** Responses that were not taken, by the ids of their watchers. */
   private readonly told = new Map<bigint, WatchResponse[]>();
   private readonly call: ClientDuplexStream<WatchRequest, Fields>;
   private wake: () => void = () => undefined;

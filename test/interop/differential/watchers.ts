@@ -4,7 +4,7 @@ import type { Event, WatchCreateRequest, WatchRequest, WatchResponse } from "../
 export interface Watcher {
   readonly id: bigint;
   readonly create: WatchCreateRequest;
-  /** It began with what was to come, so that each revision is told by itself. */
+  /** Began at a future revision, so each revision comes in a response of its own. */
   readonly isLive: boolean;
   /** Whether a compaction has taken what it wanted. */
   fate: "lives" | "is cut off" | "was cut off";
@@ -12,7 +12,7 @@ export interface Watcher {
   next: bigint;
 }
 
-/** It filters out all there is. */
+/** Tells whether a watcher filters out all events. */
 export const isDeaf = ({ filters }: WatchCreateRequest): boolean => filters.includes(0) && filters.includes(1);
 
 export interface Told {
@@ -92,7 +92,7 @@ export const watchOutcomes = { ofReplies, ofTold };
 
 const told = ["PUT", "DELETE", "PUT with prev_kv", "DELETE with prev_kv", "several of one revision"];
 
-/** What is to come about. */
+/** Outcomes that a run must bring about. */
 export const expectedWatchOutcomes: readonly string[] = [
   ...["now", "the past", "the future"].map((from) => `watch: from ${from}`),
   ...["free", "own"].map((id) => `watch: id ${id}`),

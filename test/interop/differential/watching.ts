@@ -20,7 +20,7 @@ import { isDeaf, type Told, toldBy, type Watcher, watchOutcomes } from "./watche
 import { WatchLine } from "./watch-line.js";
 
 export interface Finding {
-  /** What was asked, or who told it, and what both said. Costs something: nearly none is shown. */
+  /** Shows the request or the watcher, and both answers. Costs something: nearly none is shown. */
   readonly show: () => string;
   readonly difference: Known | "none" | "unknown";
   readonly outcomes: readonly string[];
@@ -219,7 +219,7 @@ function hasTold(line: WatchLine, { id, create, fate }: Watcher, puts: bigint, d
   return told.some(({ events, fragment }) => !fragment && events.some(({ kv }) => (kv?.modRevision ?? 0n) >= last));
 }
 
-/** Of a watcher that only etcd has let come to be. */
+/** Cancels a watcher that only etcd has created. */
 async function forget(line: WatchLine, watchId: bigint): Promise<void> {
   line.send({ requestUnion: { $case: "cancelRequest", value: { watchId } } });
   await line.untilReply(({ canceled }) => canceled);

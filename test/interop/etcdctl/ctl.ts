@@ -9,7 +9,7 @@ import { builtTool } from "../../support/built-tools.js";
 import { endWithTests } from "../../support/child-processes.js";
 import { within } from "../../support/deadline.js";
 
-/** What a program wrote, each byte one character, and how it ended. */
+/** The output of a program, each byte one character, and its exit. */
 export interface Answer {
   readonly stdout: string;
   readonly stderr: string;

@@ -1,4 +1,4 @@
-// What may differ between two programs or two servers that answer the same: each mask with its reason.
+// Differences allowed between two programs or two servers that answer the same: each mask with its reason.
 
 import type { EtcdCluster } from "../../support/etcd-process.js";
 import type { Answer } from "./ctl.js";

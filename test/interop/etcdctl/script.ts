@@ -16,7 +16,7 @@ export interface Step {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What a step led to, in a form that can be compared between programs and between servers. */
+/** The outcome of a step, in a form that can be compared between programs and between servers. */
 export interface Outcome extends Answer {
   readonly line: string;
 }
@@ -50,7 +50,7 @@ const withTime = (word: string): string =>
 export const play = (steps: readonly Step[], ctl: Ctl, cluster: EtcdCluster): Promise<Outcome[]> =>
   new Player(ctl, cluster).play(steps);
 
-/** Who leads a cluster, and one who does not: ids as etcdctl writes them, and endpoints. */
+/** The leader of a cluster and a follower: ids as etcdctl writes them, and endpoints. */
 interface Roles {
   readonly leader: { readonly id: string; readonly endpoint: string };
   readonly follower: { readonly id: string; readonly endpoint: string };
@@ -63,7 +63,7 @@ class Player {
   private readonly outcomes: Outcome[] = [];
   /** As they were before the step, if it is about them. */
   private roles: Roles | undefined;
-  /** Of the leases granted so far, in order, as etcdctl writes them. */
+  /** Ids of the leases granted so far, in order, as etcdctl writes them. */
   private readonly leases: string[] = [];
   private background: { readonly line: string; readonly ctl: RunningCtl } | undefined;
 

@@ -1,4 +1,4 @@
-// What people build on Go's clientv3, on etcd and on minietcd, and while leaders are killed: it prints the same.
+// Programs on Go's clientv3 print the same on etcd and on minietcd, also while leaders are killed.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -17,7 +17,7 @@ import { patientClient } from "../../support/patient-client.js";
 
 /** Debian's, as is the library that it compiles; the PATH may lead to another one. */
 const go = "/usr/bin/go";
-/** Where Debian puts the sources of Go libraries, clientv3 among them. */
+/** Debian's folder of the sources of Go libraries, clientv3 among them. */
 const debianSources = "/usr/share/gocode";
 const workspace = fileURLToPath(new URL(".", import.meta.url));
 /** With nothing in Go's cache, it compiles its own library, too. */
@@ -26,7 +26,7 @@ const leaderTimeoutMs = 20_000;
 const probeTimeoutMs = 1_000;
 const members = 3;
 
-/** What happens to the cluster where the program pauses. */
+/** Changes the cluster while the program pauses. */
 type AtPause = (cluster: EtcdCluster) => Promise<void>;
 
 async function build(program: string): Promise<void> {

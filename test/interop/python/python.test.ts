@@ -1,4 +1,4 @@
-// What people do with python-etcd3, on etcd and on minietcd: it prints the same on both.
+// Programs on python-etcd3 print the same on etcd and on minietcd.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";

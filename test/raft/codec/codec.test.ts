@@ -1,4 +1,4 @@
-// What crosses the links and fills the log comes back as it was, and nothing else is ever accepted.
+// Messages and entries are decoded to what was encoded; nothing else is accepted.
 import { Configuration } from "../../../raft/core/configuration.js";
 import { readConfiguration } from "../../../raft/codec/configuration.js";
 import { dataOf } from "../../../testing/entries.js";

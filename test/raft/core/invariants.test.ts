@@ -1,4 +1,4 @@
-// What a core must never accept, whoever says it: it stops rather than go on with a broken log.
+// Messages that a core must never accept: it stops rather than go on with a broken log.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { RaftCore } from "../../../raft/core/core.js";

@@ -10,7 +10,7 @@ import { QuietCluster } from "./cluster.js";
 import { toMemberId } from "../../../testing/ids.js";
 
 const data = (length: number): Uint8Array => new Uint8Array(length).fill(1);
-/** What one entry with this much data counts for. */
+/** Returns the bytes that an entry with this much data counts for. */
 const bytesOf = (length: number): number => entryBytes(commandEntry(1, 1, data(length)));
 
 /** A leader of three, everything settled. */

@@ -1,4 +1,4 @@
-// What a look at a log's files says is what the next start makes of them, and the look changes nothing.
+// A check of a log's files says what the next start makes of them, and changes nothing.
 import assert from "node:assert/strict";
 import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

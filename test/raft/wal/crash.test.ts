@@ -127,7 +127,7 @@ const nextBatch = (log: Model, random: SeededRandom): Batch => {
 
 const lastOf = ({ base, entries }: Model): LogPosition => entries.at(-1) ?? base;
 
-/** Where a snapshot may put a log: behind its end, or where it holds another entry that is not committed. */
+/** Picks the base of a snapshot: behind the log's end, or where the log holds another entry that is not committed. */
 const nextBase = (log: Model, random: SeededRandom): LogPosition =>
   position(random.between(Math.max(log.hardState.commit, log.base.index), lastOf(log).index + 50), log.hardState.term);
 
@@ -141,7 +141,7 @@ const event = fc.oneof(
   },
 );
 
-/** What the log must hold, and how far back it may reach: what was there before it began anew is gone for good. */
+/** The contents that the log must have, and how far back it may reach: what preceded a restart is gone for good. */
 interface Expected {
   readonly model: Model;
   readonly earliest: number;

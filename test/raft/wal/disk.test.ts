@@ -1,4 +1,4 @@
-// What the log relies on, of the real disk and of the simulated one alike.
+// Properties of a disk that the log relies on: the real disk and the simulated one have them.
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";

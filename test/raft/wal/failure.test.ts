@@ -21,7 +21,7 @@ import { diskError, SimDisk, type OperationKind } from "../../../testing/sim-dis
 
 const acknowledge = (): never => assert.fail("acknowledged");
 
-/** Where the disk fails, and what the member is told. */
+/** The operation that fails, its file, and the error that the member gets. */
 const failures: [string, OperationKind, RegExp, RegExp][] = [
   ["a write", "write", /1\.wal$/, /^Cannot write \/member\/wal\/0+1-0+1\.wal: EIO/],
   ["creating the next segment", "open", /next\.tmp$/, /^Cannot create \/member\/wal\/next\.tmp: EIO/],

@@ -34,7 +34,7 @@ export const hardState = (term: number, vote: bigint = noMember, commit = 0): Ha
   commit: commit as LogIndex,
 });
 
-/** What a log must be after some batches. */
+/** The contents of a log after some batches. */
 export interface Model {
   readonly hardState: HardState;
   /** The place before `entries[0]`. */
@@ -140,7 +140,7 @@ export const writeLog = async (
   await wal.close();
 };
 
-/** What a restart makes of the disk. */
+/** Opens the log on the disk as a restart does. */
 export const recover = async (disk: SimDisk, options?: Partial<OpenOptions>): Promise<RecoveredLog> => {
   const { wal, recovered } = await open(disk.boot(), options);
   await wal.close();

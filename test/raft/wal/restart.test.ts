@@ -126,7 +126,7 @@ const restartAndAppend = (disk: SimDisk): Promise<number> =>
     else if (batch !== undefined) wal.append(batch.hardState, batch.entries, done);
   });
 
-/** What may be on the disk when so many were acknowledged: so much, or one more. */
+/** States of the disk when so many steps were acknowledged: that many, or one more. */
 const states: readonly Model[] = [old, anew, ...behind.map((_, at) => after(anew, ...behind.slice(0, at + 1)))];
 
 for (const stop of stops)

@@ -55,12 +55,12 @@ export const takeSteps = async (
 };
 
 export interface EverywhereOptions {
-  /** What is there before. */
+  /** The disk before the work. */
   readonly start: SimDisk;
   readonly stop: Stop;
   /** Returns how many steps of it were acknowledged. */
   readonly work: (disk: SimDisk) => Promise<number>;
-  /** What must hold after each stop. */
+  /** Checks what must hold after each stop. */
   readonly check: (disk: SimDisk, acknowledged: number, hint: string) => Promise<void>;
 }
 

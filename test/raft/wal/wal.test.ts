@@ -1,4 +1,4 @@
-// What is appended is what is read back: on the real disk and on the simulated one.
+// A restart reads back what was appended: on the real disk and on the simulated one.
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -45,7 +45,7 @@ const sent = {
   keys: 20,
 };
 
-/** What a member has told somebody, or read and acts upon. */
+/** Promises of a member: what it has told others, or has read and acts upon. */
 interface Promised {
   incarnation: number;
   /** The last entry of its own that is durable. */
@@ -62,7 +62,7 @@ class Machine {
   private readonly disk: SimDisk;
   private readonly stores: SimStores;
   private process: SimProcess | undefined;
-  /** What was begun in this life. */
+  /** Operations begun in this incarnation. */
   private operations: Operation[] = [];
   private stop: Stop | undefined;
   private readonly promised: Promised = { incarnation: 0, appended: 0, isInstalled: false, hasGoneOn: false };
@@ -130,7 +130,7 @@ class Machine {
     await teardown.close();
   }
 
-  /** What is there now is what was promised, perhaps with what was under way; from here on it is promised, too. */
+  /** Checks that the files hold what was promised, perhaps with what was under way; from here on that is promised, too. */
   private async check({ incarnation, applied, recovered, store }: DurableState): Promise<void> {
     const { promised } = this;
     assert.ok(incarnation > promised.incarnation, `start ${incarnation} after start ${promised.incarnation}`);

@@ -1,4 +1,4 @@
-// What a start makes of a log and a store, whatever ended the member before.
+// A start recovers from a log and a store, whatever ended the member before.
 import { commandEntry } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";

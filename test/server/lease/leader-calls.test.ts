@@ -1,4 +1,4 @@
-// What members ask their leader, over links that lose things.
+// Calls of members to their leader, over links that lose frames.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -28,7 +28,7 @@ interface Served {
 class Stage {
   readonly clock = new VirtualClock();
   readonly members = new Map<MemberId, PeerCalls>();
-  /** What each was asked to answer. */
+  /** Calls that each member was asked to serve. */
   readonly served = new Map<MemberId, Served[]>();
   readonly frames: { readonly from: MemberId; readonly to: MemberId; readonly calls: Calls }[] = [];
   loses: (from: MemberId, to: MemberId) => boolean = () => false;

@@ -1,4 +1,4 @@
-// Who decides when leases end: in virtual time, against a log that takes proposals, or does not.
+// The leader's decision when leases end: in virtual time, against a log that takes proposals, or does not.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -50,7 +50,7 @@ class Stage {
     this.keeper.onRevoked(id);
   }
 
-  /** What a keep-alive is answered; "waits": nothing yet. */
+  /** Renews a lease. The answer of the keep-alive; "waits": none yet. */
   renew(id: number): { answer: number | undefined | "waits" } {
     const renewal: { answer: number | undefined | "waits" } = { answer: "waits" };
     this.keeper.renewLease(BigInt(id), (seconds) => (renewal.answer = seconds));

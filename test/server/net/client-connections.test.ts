@@ -31,7 +31,7 @@ const setUp = async (t: TestContext, slots?: ConnectionSlots, onTooMany?: () => 
     await accepted;
     return { socket, gone };
   };
-  /** What is handed on, with the bytes that its new owner reads. */
+  /** Connections that were handed on, with the bytes that the new owner reads. */
   const served: { socket: Duplex; read: Promise<string> }[] = [];
   let wake: () => void = () => undefined;
   const serve = (socket: Duplex, seen: Buffer): void => {

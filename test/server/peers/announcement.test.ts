@@ -83,7 +83,7 @@ const starting = async (t: TestContext) => {
   return { others, clock, opening, failures };
 };
 
-/** It gives the vote that it is asked for. */
+/** Asserts that the member grants a vote. */
 const assertVotes = async ({ others, clock }: { others: Others; clock: VirtualClock }): Promise<void> => {
   others.askForVote();
   while (others.votes.length === 0) {

@@ -21,7 +21,7 @@ import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
-/** What of a response is not left at its default: `id 0 rev 3 created`. */
+/** Shows the fields of a response that are not at their default: `id 0 rev 3 created`. */
 const shown = (response: WatchResponse): string =>
   [
     `id ${response.watchId}`,
@@ -52,7 +52,7 @@ class FakeStream implements ResponseStream<Uint8Array> {
   fail = (error: unknown): void => void (this.error = error);
   end = (): void => undefined;
 
-  /** What has come since this was asked last. */
+  /** Takes the responses sent since the last call. */
   takeResponses(): WatchResponse[] {
     return this.messages.splice(0).map((bytes) => WatchResponse.decode(bytes));
   }

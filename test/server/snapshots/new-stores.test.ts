@@ -8,7 +8,7 @@ import { NewStores } from "../../../server/snapshots/new-store.js";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** What happens, in order. */
+/** Records events, in order. */
 const making = (open: () => Promise<Backend>) => {
   const happened: string[] = [];
   const newStores = new NewStores({

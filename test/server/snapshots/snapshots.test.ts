@@ -44,7 +44,7 @@ class Receiving {
   readonly offered: SnapshotHeader[] = [];
   term = 1;
   commit = 0;
-  /** What the stores that are made contain, whatever was announced. */
+  /** The position that new stores contain, whatever was announced. */
   contains: LogPosition | undefined;
   /** Prepares a store that was just made. */
   prepare: (store: ListedStore) => void = () => undefined;

@@ -1,10 +1,10 @@
 import type { Host, SeededRandom } from "../../../testing/index.js";
 import type { FaultTools, Injection } from "./fault-tools.js";
 
-/** What a full disk has left: less than a segment of the log takes, and enough for the small files, as with a reserve. */
+/** Bytes left on a full disk: less than a segment of the log takes, and enough for the small files, as with a reserve. */
 const smallFilesBytes = 1_024;
 
-/** What happens to the disks of members. */
+/** Faults of the disks of members. */
 export const diskFaults = {
   slowLog: ({ host, ms, random }, tools) => {
     host.disk.maxMs = random.pick([5, 50, 0.5 * tools.electionMs]);

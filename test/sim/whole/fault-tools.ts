@@ -1,4 +1,4 @@
-// What faults are made of. Each ends by itself, and at the end of the faulty time all that are left end at once.
+// Tools that faults are made of. Each fault ends by itself, and at the end of the faulty time all that are left end at once.
 
 import {
   fairWeather,
@@ -49,7 +49,7 @@ export class FaultTools {
     });
   }
 
-  /** What else is to be done when all faults end, before everybody is started again. */
+  /** Adds a repair that is done when all faults end, before all members are started again. */
   atTheEnd(repair: () => void | Promise<void>): void {
     this.repairs.push(repair);
   }
@@ -84,7 +84,7 @@ export class FaultTools {
     return this.hosts.filter((each) => each !== host);
   }
 
-  /** It dies now, and is started again after `restMs`. */
+  /** Crashes a host now, and starts it again after `restMs`. */
   crash(host: Host, how: Crash, restMs: number): void {
     if (this.isOver) return;
     if (host.isUp) this.story.tell(`${host.name} ${how === "kill" ? "is killed" : "loses its power"}`);
@@ -147,7 +147,7 @@ export class FaultTools {
   }
 }
 
-/** What brings a kind of fault about. */
+/** Brings a kind of fault about. */
 export type Injection = (
   /** Whom it hits, how long it lasts, and where its own decisions come from. */
   fault: { readonly host: Host; readonly ms: number; readonly random: SeededRandom },

@@ -1,4 +1,4 @@
-// What the cluster did, as it comes to be known: each log entry, what it changed, and at which revision.
+// The history of the cluster, as it comes to be known: each log entry, what it changed, and at which revision.
 
 import { dataOf } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
@@ -30,7 +30,7 @@ type Write =
   | { readonly kind: "revokeLease"; readonly id: bigint }
   | { readonly kind: "compact"; readonly revision: number };
 
-/** What applying an entry did to the store. */
+/** The effect of an entry on the store. */
 export interface Effect {
   readonly index: LogIndex;
   readonly term: Term;
@@ -43,7 +43,7 @@ export interface Effect {
   readonly isChange: boolean;
   /** Why it changed nothing. */
   readonly refusal: StoreErrorCode | undefined;
-  /** What its client has to be answered, but for the header. */
+  /** The answer that its client must get, but for the header. */
   readonly response: unknown;
   /** When any member applied it first. */
   readonly at: number;
@@ -51,7 +51,7 @@ export interface Effect {
 
 const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
 
-/** What an identity is made of: of a lease its id is enough. */
+/** The parts of a write that identify it: of a lease its id is enough. */
 type Identified =
   Exclude<Write, { kind: "grantLease" }> | { readonly kind: "grantLease"; readonly lease: Pick<Lease, "id"> };
 
@@ -136,7 +136,7 @@ export class History {
     return this.model.changesOf(revision);
   }
 
-  /** What a read would have found at a revision. */
+  /** Returns the result of a read at a revision. */
   rangeAt(revision: number, request: RangeRequest): RangeResponse {
     return this.model.range({ ...request, revision: BigInt(revision) });
   }
@@ -322,7 +322,7 @@ export class History {
     return effect;
   }
 
-  /** What the write does to the model. */
+  /** Applies the write to the model. */
   private run(write: Write): { readonly response?: unknown; readonly refusal: StoreErrorCode | undefined } {
     try {
       return { response: this.runOnModel(write), refusal: undefined };
@@ -352,7 +352,7 @@ export class History {
   }
 }
 
-/** Those that only read are not replicated. */
+/** Tells whether a transaction may write: others are not replicated. */
 const isWrite = ({ success, failure }: TxnRequest): boolean =>
   [...success, ...failure].some(({ request }) => request?.$case !== "requestRange");
 

@@ -45,7 +45,7 @@ export class KvClient {
   private readonly home: Home;
   private count = 0;
   private isCalm = false;
-  /** What this client believes to be where. */
+  /** The values that this client believes the keys to have. */
   private readonly believed = new Map<string, bigint>();
 
   constructor(
@@ -66,7 +66,7 @@ export class KvClient {
     }
   }
 
-  /** It acts rarely from now on. */
+  /** Makes the client act rarely from now on. */
   calmDown(): void {
     this.isCalm = true;
   }
@@ -196,7 +196,7 @@ export class KvClient {
     for (const { key: found, modRevision } of outcome.response.kvs) this.believed.set(text(found), modRevision);
   }
 
-  /** Of the past, which does not change any more. */
+  /** Reads at an old revision, which does not change any more. */
   private async oldRead(): Promise<void> {
     const revision = this.world.floor - this.random.between(0, 30);
     if (revision < 1) return;
@@ -266,7 +266,7 @@ export class KvClient {
   }
 }
 
-/** What makes a value unique, without what makes it long. */
+/** Shows a put: its value without what makes it long. */
 const toldPut = ({ key, value }: PutRequest): string => `put ${text(key)}=${text(value).replace(/\.+$/, "")}`;
 
 /** An outcome in a few words. */

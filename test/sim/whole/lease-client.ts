@@ -96,7 +96,7 @@ export class LeaseClient {
     }
   }
 
-  /** It takes no further leases, and goes on with those it keeps. */
+  /** Makes the client take no further leases, and go on with those that it keeps. */
   calmDown(): void {
     this.isCalm = true;
   }
@@ -129,7 +129,7 @@ export class LeaseClient {
     return lease;
   }
 
-  /** It lives for its full time, counted from when it was asked for, by the fastest clock there is. */
+  /** Notes that the lease must last for its full time, counted from the request, by the fastest clock there is. */
   private promised(lease: PromisedLease, askedAt: number): void {
     const until = askedAt + lease.ttlMs / this.world.clockRates.fastest;
     lease.livesUntil = Math.max(lease.livesUntil, until);

@@ -1,4 +1,4 @@
-// What a cluster promises of leases, beside what it answers: when they end, and when they do not.
+// Promises of leases beside the answers: when they end, and when they do not.
 
 import assert from "node:assert/strict";
 import { sweepMs } from "../../../server/lease/lease-keeper.js";
@@ -56,7 +56,7 @@ export class LeasePromises {
     return (longest + electionMs + expiryRetryMs + sweepMs) / clockRates.slowest + slackMs;
   }
 
-  /** Those that are kept alive are there, all others have expired, on every member. */
+  /** Checks that kept leases are there and all others have expired, on every member. */
   checkAtTheEnd(): void {
     for (const { name, running } of this.world.hosts) {
       const left = new Set([...(running?.replica.store.leases() ?? [])].map(({ id }) => id));

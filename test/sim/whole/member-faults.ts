@@ -5,7 +5,7 @@ import { told } from "./kv-client.js";
 
 export const crashes: readonly Crash[] = ["kill", "powerCut"];
 
-/** What happens to whole members. */
+/** Faults of whole members. */
 export const memberFaults = {
   kill: ({ host, ms, random }, tools) => crash(host, "kill", ms, random, tools),
   powerCut: ({ host, ms, random }, tools) => crash(host, "powerCut", ms, random, tools),

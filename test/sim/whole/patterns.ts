@@ -101,7 +101,7 @@ export const patterns = {
   },
 } satisfies Record<string, Injection>;
 
-/** What members write takes longer than what they say: terms, votes and entries are on their way to the disk meanwhile. */
+/** Makes writes slower than messages: terms, votes and entries are on their way to the disk meanwhile. */
 const slowDisks = (ms: number, tools: FaultTools): void => {
   for (const host of tools.hosts) {
     host.disk.maxMs = 20;

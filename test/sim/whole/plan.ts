@@ -1,4 +1,4 @@
-// What a seed means: the cluster, its clients, and a list of faults. All of it is drawn before anything runs, so that a
+// The plan that a seed stands for: the cluster, its clients, and a list of faults. All of it is drawn before anything runs, so that a
 // fault can be left out and the rest stays as it was.
 
 import { crc32 } from "node:zlib";
@@ -42,20 +42,20 @@ export interface Fault {
   readonly hitsLeader: boolean;
   /** How long it lasts. */
   readonly ms: number;
-  /** Where its own decisions come from. */
+  /** The seed of its own decisions. */
   readonly seed: number;
 }
 
 export interface Plan {
   readonly seed: number;
   readonly settings: ClusterSettings;
-  /** Of each member, in order: how fast its clock goes. */
+  /** The rate of each member's clock, in order. */
   readonly clockRates: readonly number[];
   /** How long there are faults, in milliseconds. */
   readonly faultyMs: number;
   readonly faults: readonly Fault[];
   readonly keys: number;
-  /** So long values are at most: long ones make records of the log that a power cut can tear. */
+  /** The largest length of a value: long ones make records of the log that a power cut can tear. */
   readonly maxValueBytes: number;
   readonly meanThinkMs: number;
   readonly timeoutMs: number;
@@ -64,7 +64,7 @@ export interface Plan {
   readonly leaseClients: number;
 }
 
-/** What a plan can do without, so that what is left is a shorter story. */
+/** Parts that are left out of a plan, which makes its story shorter. */
 export interface Reduction {
   /** Only these faults, by their place in the list. */
   readonly faults?: readonly number[];

@@ -1,4 +1,4 @@
-// What Raft promises (paper, figures 2 and 3), held against what members say to each other, through all of their lives. It
+// Raft's promises (paper, figures 2 and 3), checked against the messages of members, over all incarnations. This check
 // trusts nothing that they think: it hears their messages, sees what they know when they start, and what is applied.
 
 import assert from "node:assert/strict";
@@ -12,17 +12,17 @@ export interface Speaker {
   readonly id: MemberId;
 }
 
-/** What a member has told others in the newest term in which it has spoken. */
+/** The statements of a member in the newest term in which it has sent anything. */
 interface Said {
   readonly term: number;
   vote: MemberId | undefined;
-  /** It holds the leader's log up to here; if it leads, it has counted its own copy up to here. */
+  /** The index up to which it holds the leader's log; if it leads, up to which it has counted its own copy. */
   held: number;
 }
 
 interface Reign {
   readonly leader: string;
-  /** What the leader knew to be committed when it spoke first. */
+  /** The commit index of the leader in its first message. */
   readonly commit: number;
   /** By member, the last entry that it has acknowledged in this term. */
   readonly acknowledged: Map<string, number>;

@@ -1,6 +1,6 @@
 import type { Result } from "./simulation.js";
 
-/** What of a result a person, or another process, wants to know. */
+/** The part of a result that a person, or another process, wants to know. */
 export interface Report {
   readonly seed: number;
   /** Undefined: everything was as promised. */
@@ -49,7 +49,7 @@ export const tellFailure = ({ seed, failure, story }: Report, flags = ""): strin
     `replay: SEED=${seed} npm run sim${flags === "" ? "" : ` --${flags}`}`,
   ].join("\n");
 
-/** What all of them did together. */
+/** Returns a summary of all reports. */
 export const tellSummary = (reports: readonly Report[]): string => {
   const sum = (of: (report: Report) => number): number => reports.reduce((total, report) => total + of(report), 0);
   const failed = reports.filter(({ failure }) => failure !== undefined).map(({ seed }) => seed);

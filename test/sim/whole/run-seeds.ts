@@ -15,7 +15,7 @@ export interface RunOptions extends StoryWish {
   readonly onReport: (report: Report) => void;
 }
 
-/** What a worker is asked, and what it answers is a `Report`. */
+/** A worker's task; its answer is a `Report`. */
 export interface Task extends StoryWish {
   readonly seed: number;
 }

@@ -108,7 +108,7 @@ class Search {
   }
 }
 
-/** What failed, whoever and whatever it was about: two failures that differ in it may have nothing to do with each other. */
+/** Returns the kind of failure, without the member and the values: two failures that differ in it may have nothing to do with each other. */
 const wayOf = ({ failure }: Result): string | undefined =>
   failure?.message
     .split("\n")[0]

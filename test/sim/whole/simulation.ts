@@ -26,7 +26,7 @@ import { bytes, noCounts, type Counts, type World } from "./world.js";
 export interface Result {
   readonly seed: number;
   readonly failure: Error | undefined;
-  /** Of all that happened. */
+  /** A digest of all that happened. */
   readonly digest: string;
   readonly story: Story;
   readonly counts: Counts & { readonly installs: number };
@@ -299,14 +299,14 @@ export class Simulation {
     return result.value;
   }
 
-  /** What fails in it fails the simulation. */
+  /** Makes a failure of the promise fail the simulation. */
   private own<T>(promise: Promise<T>): Promise<T> {
     promise.catch((error: unknown) => this.fail(error instanceof Error ? error : new Error(String(error))));
     return promise;
   }
 }
 
-/** What members must have in common beside their keys. */
+/** Returns the state that members must have in common beside their keys. */
 const stateOf = ({ running }: Host): object => {
   const { store, applier } = running?.replica ?? {};
   const leases = [...(store?.leases() ?? [])].map(({ id, ttlSeconds }) => `${id} ${ttlSeconds}`).sort();

@@ -17,7 +17,7 @@ import { bytes, Home, seen, text, thinkingTime, type World } from "./world.js";
 
 const path = "/etcdserverpb.Watch/Watch";
 
-/** What is watched, and how. */
+/** The keys that are watched, and the options of the watch. */
 interface Interest {
   readonly key: string;
   readonly rangeEnd: string;
@@ -171,7 +171,7 @@ export class WatchClient {
     seen(world, revision);
   }
 
-  /** What it needs is gone, for certain: it goes on where there is history. */
+  /** Goes on where there is history, after checking that what the watch needs is compacted. */
   private onCompacted(compactRevision: number): void {
     const { world } = this;
     const { next } = this;
@@ -244,7 +244,7 @@ export class WatchClient {
     }
   }
 
-  /** What it has to be told of the revisions in [from, to]. */
+  /** Returns the events that the watch must get of the revisions in [from, to]. */
   private expected(from: number, to: number): readonly Expected[] {
     const expected: Expected[] = [];
     for (let revision = Math.max(from, 1); revision <= to; revision++)
@@ -278,7 +278,7 @@ export class WatchClient {
 
 interface Expected {
   readonly event: Event;
-  /** What the key was before may be gone with a compaction. */
+  /** Whether a compaction may have removed the previous value of the key. */
   readonly mayLackPrevious: boolean;
 }
 

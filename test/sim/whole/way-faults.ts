@@ -1,7 +1,7 @@
 import type { Injection } from "./fault-tools.js";
 import { fairWeather } from "../../../testing/index.js";
 
-/** What happens to the ways between members. */
+/** Faults of the ways between members. */
 export const wayFaults = {
   isolate: ({ host, ms, random }, tools) =>
     tools.separate([host], tools.othersThan(host), ms, { isTold: random.chance(0.5) }),

@@ -3,7 +3,7 @@ import { statusCode } from "../../../server/rpc/status.js";
 import type { Host, Outcome, Rpc, Scheduler, SeededRandom, Story } from "../../../testing/index.js";
 import type { History } from "./history.js";
 
-/** What clients live in. */
+/** The surroundings of clients: time, chance, and the cluster. */
 export interface World {
   readonly scheduler: Scheduler;
   readonly rpc: Rpc;
@@ -62,7 +62,7 @@ export const noCounts = (): Counts => ({
   expiries: 0,
 });
 
-/** What clients are told of what they asked for, though nothing is wrong with the member. */
+/** Errors that clients may get although nothing is wrong with the member. */
 const properErrors: readonly number[] = [
   statusCode.outOfRange,
   statusCode.notFound,
@@ -70,7 +70,7 @@ const properErrors: readonly number[] = [
   statusCode.failedPrecondition,
 ];
 
-/** What was asked for while all was calm must be answered. */
+/** Checks that a request made while all was calm is answered. */
 export const checkAnswered = (isCalm: boolean, outcome: Outcome<unknown>, what: string): void => {
   const isProper = outcome.kind === "ok" || (outcome.kind === "error" && properErrors.includes(outcome.status.code));
   assert.ok(!isCalm || isProper, `in quiet, and not answered: ${what}`);
@@ -92,7 +92,7 @@ export class Home {
     this.host = random.pick(world.hosts);
   }
 
-  /** Where to go now. */
+  /** The host to send the next request to. */
   get current(): Host {
     return this.host;
   }

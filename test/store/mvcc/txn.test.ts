@@ -21,7 +21,7 @@ import { TestStore, bytes, memoryDisk, op, shownKv, txn } from "../harness.js";
 
 const compare = (key: string, options: Partial<Compare>): Compare => Compare.create({ key: bytes(key), ...options });
 
-/** What came of a transaction, in short: `then@5 put@5 range@5[a=1 c2 m2 v1]`. */
+/** Shows the outcome of a transaction in short: `then@5 put@5 range@5[a=1 c2 m2 v1]`. */
 function run(tested: TestStore, request: TxnRequest): string {
   const { response, revision } = atOnce(tested.store.txn(request));
   const decoded = TxnResponse.decode(RawTxnResponse.encode(response).finish());

@@ -1,4 +1,4 @@
-// What one store sends, and what another makes of it.
+// A snapshot of one store, and the store that another builds from it.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -68,7 +68,7 @@ interface Copy {
   readonly answers: Map<string, unknown>;
   /** Every marker given to the store. */
   readonly markers: Uint8Array[];
-  /** What the listener was told. */
+  /** Calls of the listener. */
   readonly leases: readonly string[];
 }
 
@@ -297,7 +297,7 @@ test("no more is taken while the store is behind its disk, nor after a stop", as
   assert.equal(done, 1);
 });
 
-/** What another member had applied: of this one's proposals the first, and a member that has published its name. */
+/** The state of another member: the first of this one's proposals is applied, and a member has published its name. */
 const sentState = (): AppliedState => {
   const seen = new SeenProposals();
   seen.admit({ ...self, sequence: 1, floor: 1 });
