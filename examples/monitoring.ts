@@ -22,11 +22,11 @@ async function report(name: string, leadership: Leadership, changes: number): Pr
   }
 }
 
-/** An agent lives as long as its lease. */
+/** Registers an agent: its key lasts as long as its lease. */
 async function startAgent(name: string) {
-  const life = await client.lease.hold({ ttlSeconds: 5 });
-  await client.kv.put(agents + name, "", { lease: life.id });
-  return life;
+  const lease = await client.lease.hold({ ttlSeconds: 5 });
+  await client.kv.put(agents + name, "", { lease: lease.id });
+  return lease;
 }
 
 const { header } = await client.kv.get(agents, { prefix: true });

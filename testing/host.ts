@@ -79,7 +79,7 @@ export class Host {
   readonly traps = new Traps();
   process: SimProcess | undefined;
   running: Running | undefined;
-  /** A fault that this life of the process may fail of has been injected. */
+  /** A fault that this incarnation may fail of has been injected. */
   mayFail = false;
   /** True if the member did not start because its disk is full: the faults start it once there is space. */
   lacksSpace = false;
@@ -90,7 +90,7 @@ export class Host {
   private startsAgain = false;
   /** How fast its clock goes. */
   clockRate = 1;
-  lives = 0;
+  starts = 0;
   /** How often it has opened its files. */
   opened = 0;
   private readonly stores: SimStores;
@@ -124,14 +124,14 @@ export class Host {
       this.startsAgain = this.isStopping;
       return;
     }
-    this.lives++;
+    this.starts++;
     this.mayFail = this.isRotten || this.disk.failsNext || this.storeDisk.failsNext;
     this.isStopping = this.startsAgain = this.lacksSpace = false;
     const process = new SimProcess(this.scheduler, (error) => {
       this.bug("threw, and nobody caught it", error);
     });
     this.process = process;
-    this.story.tell(`${this.name} starts (life ${this.lives})`);
+    this.story.tell(`${this.name} starts (start ${this.starts})`);
     void this.run(process);
   }
 

@@ -1,7 +1,7 @@
 import type { Clock } from "../platform/index.js";
 import type { Scheduler } from "./scheduler.js";
 
-/** One life of a member's process. It can be stopped and go on (SIGSTOP, SIGCONT), and it can die. */
+/** A member's process from one start to its end. It can be stopped and go on (SIGSTOP, SIGCONT), and it can die. */
 export class SimProcess {
   isAlive = true;
   private isPaused = false;

@@ -234,7 +234,7 @@ class OpenStream implements ClientStream {
     for (const take of this.waiting.splice(0)) take();
   }
 
-  /** The connection breaks: both sides find out, the server at once if it lives. */
+  /** Breaks the connection: both sides find out, the server at once if it runs. */
   broken(): void {
     this.process.receive(() => this.closeServer());
     this.endClient(undefined);

@@ -126,7 +126,7 @@ export class SimDisk {
     if (!(place instanceof Error)) place.directory.place(place.name, undefined);
   }
 
-  /** Begins an operation of a process: it takes effect, and is answered, if that run still lives then. */
+  /** Begins an operation of a process: it takes effect, and is answered, if that process still runs then. */
   begin<T>(run: number, operation: Operation, done: DiskResult<T> | DiskDone, effect: () => T | Error): void {
     if (run !== this.run) return;
     const fault = this.onOperation(operation);

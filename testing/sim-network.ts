@@ -34,7 +34,7 @@ export interface Way {
   readonly to: string;
 }
 
-/** A member that is to be connected, for one life of its process. */
+/** One incarnation of a member that is to be connected. */
 export interface Connected {
   readonly name: string;
   readonly process: SimProcess;
@@ -53,7 +53,7 @@ interface Endpoint extends Connected {
 interface Link {
   readonly from: Endpoint;
   readonly toId: MemberId;
-  /** The life of the other member that it leads to; undefined: not connected. */
+  /** The incarnation of the other member that it leads to; undefined: not connected. */
   to: Endpoint | undefined;
   /** The endpoint that was called and has not answered. */
   called: Endpoint | undefined;
@@ -95,7 +95,7 @@ export class SimNetwork {
     scheduler.after(keepaliveMs, look);
   }
 
-  /** The network of one life of a member. */
+  /** The network of one incarnation of a member. */
   connect(member: Connected): PeerNetwork {
     const { options } = member;
     const endpoint: Endpoint = { ...member, listener: undefined, isOpen: true };

@@ -38,7 +38,7 @@ export class SimStores {
 
   constructor(private readonly machine: StoreMachine) {}
 
-  /** Opens, or makes, the store in `directory`, for one life of a process whose disk this is. */
+  /** Opens, or makes, the store in `directory`, for one incarnation of the member whose disk this is. */
   async open(directory: string, disk: Disk, process: SimProcess): Promise<Backend> {
     await promised((done) => disk.makeDirectory(directory, done));
     const names = await promised<readonly string[]>((done) => disk.list(directory, done));
@@ -78,7 +78,7 @@ export class StoreFiles {
     private readonly machine: StoreMachine,
   ) {}
 
-  /** Opens the store for one life of a process. */
+  /** Opens the store for one incarnation of its member. */
   async open(process: SimProcess): Promise<Backend> {
     this.level ??= await openMemoryBackend();
     const { level } = this;

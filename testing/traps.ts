@@ -1,5 +1,5 @@
 /**
- * Moments in the life of a member at which a fault hurts most: what it does then is begun, and nobody knows whether it comes
+ * Moments of a member at which a fault hurts most: what it does then is begun, and nobody knows whether it comes
  * to an end; or it was just said that something is done.
  */
 export const moments = [

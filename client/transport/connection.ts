@@ -122,7 +122,7 @@ export class Connection {
     }
   }
 
-  /** @returns false if a write should wait for `confirmed`: too many others were sent since the last sign of life */
+  /** @returns false if a write should wait for `confirmed`: too many others were sent since the server last answered */
   admitWrite(): boolean {
     return this.liveness.admitWrite();
   }

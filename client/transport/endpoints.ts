@@ -112,7 +112,7 @@ export class Endpoints {
   }
 
   /**
-   * The connection for a request. A write waits for a sign of life if many were sent since the last one, or the last one was
+   * The connection for a request. A write waits for an answer of the server if many were sent since the last one, or the last one was
    * long ago: a write that a silent server may have is neither made nor not made, one that was held back goes elsewhere.
    */
   private async chosen(kind: RequestKind, limits: CallLimits): Promise<Connection> {

@@ -24,7 +24,7 @@ const minUnconfirmed = 4;
 
 /** Called by a `Liveness` when a period ends. */
 export interface LivenessEvents {
-  /** Asks the server for anything. Its answer is a sign of life; `probeEnded` says that there will be none. */
+  /** Asks the server for anything. Any answer will do; `probeEnded` says that there will be none. */
   readonly probe: () => void;
   /** Once per period while something is unanswered, and every `idleMs` while there are streams. */
   readonly check: () => void;
@@ -40,7 +40,7 @@ export class Liveness {
   private heardAt: number;
   private answersInPeriod = 0;
   private maxUnconfirmed = minUnconfirmed;
-  /** Writes admitted since the last sign of life. */
+  /** Writes admitted since the server last sent anything. */
   private unconfirmed = 0;
   private quietPeriods = 0;
   private isProbing = false;
@@ -68,7 +68,7 @@ export class Liveness {
     return isAdmitted;
   }
 
-  /** Resolves at the next sign of life, and in each period while the server is silent, when its connection breaks, or at the limits. */
+  /** Resolves when the server sends anything, and in each period while the server is silent, when its connection breaks, or at the limits. */
   confirmed({ deadline, signal }: CallLimits): Promise<void> {
     const confirmed = this.waiting.wait(deadline - this.clock.now(), signal);
     this.probe();

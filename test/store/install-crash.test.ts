@@ -8,7 +8,7 @@ import { TestStore, bytes, copyOf, disks, text, turn, type TestDisk } from "./ha
 const never = (): Promise<never> => new Promise(() => undefined);
 
 /** A process that ends after so many steps; then nothing of it happens any more. */
-class Life {
+class MortalProcess {
   private left = Infinity;
   isCommitted = false;
   writesAfterCommit = 0;
@@ -30,16 +30,16 @@ class Life {
 }
 
 /** A backend whose every use is a step. */
-function mortal(inner: Backend, life: Life, onWrite: () => void): Backend {
+function mortal(inner: Backend, process: MortalProcess, onWrite: () => void): Backend {
   const iterate: Backend["iterate"] = (from, to): RowIterator => {
     const rows = inner.iterate(from, to);
-    return { next: (count) => life.step(() => rows.next(count)), close: () => life.step(() => rows.close()) };
+    return { next: (count) => process.step(() => rows.next(count)), close: () => process.step(() => rows.close()) };
   };
   const batch = (): Batch => {
     const inside = inner.batch();
     const write = (): Promise<void> => {
       onWrite();
-      return life.step(() => inside.write());
+      return process.step(() => inside.write());
     };
     return { put: (key, value) => inside.put(key, value), delete: (key) => inside.delete(key), write };
   };
@@ -50,14 +50,14 @@ function mortal(inner: Backend, life: Life, onWrite: () => void): Backend {
     view: () => inner.view(),
     batch,
     size: () => inner.size(),
-    close: () => life.step(() => inner.close()),
+    close: () => process.step(() => inner.close()),
   };
 }
 
-/** The disk of a member that will die; another life opens it as it is. */
-const mortalDisk = (inner: TestDisk, life: Life, onWrite: () => void): TestDisk => ({
+/** The disk of a member that will die; the next start opens it as it is. */
+const mortalDisk = (inner: TestDisk, process: MortalProcess, onWrite: () => void): TestDisk => ({
   directory: inner.directory,
-  open: async () => mortal(await inner.open(), life, onWrite),
+  open: async () => mortal(await inner.open(), process, onWrite),
   crash: () => inner.crash(),
   dispose: () => Promise.resolve(),
 });
@@ -85,11 +85,11 @@ interface Found {
 
 /** Returns what the next start finds if the process that installs ends after so many steps, and whether that came to the end. */
 async function found(steps: number, create: () => Promise<TestDisk>): Promise<Found & { readonly isWhole: boolean }> {
-  const life = new Life();
+  const process = new MortalProcess();
   const [oldDisk, newDisk] = [await create(), await create()];
-  const countWrite = (): void => void (life.writesAfterCommit += life.isCommitted ? 1 : 0);
+  const countWrite = (): void => void (process.writesAfterCommit += process.isCommitted ? 1 : 0);
   const limits = { removalsPerBatch: 1, entriesPerSlice: 1 };
-  const dying = await TestStore.on(mortalDisk(oldDisk, life, countWrite), limits);
+  const dying = await TestStore.on(mortalDisk(oldDisk, process, countWrite), limits);
   await using leader = await TestStore.on(await create());
   fill(leader, 9);
   leader.store.compact(7);
@@ -98,22 +98,22 @@ async function found(steps: number, create: () => Promise<TestDisk>): Promise<Fo
 
   fill(dying, 4);
   await dying.save("4");
-  life.endAfter(steps);
+  process.endAfter(steps);
   goOn(dying);
   let isWhole = false;
-  const next = mortal(copy, life, () => undefined);
-  const commit = (): Promise<void> => life.step(() => Promise.resolve(void (life.isCommitted = true)));
+  const next = mortal(copy, process, () => undefined);
+  const commit = (): Promise<void> => process.step(() => Promise.resolve(void (process.isCommitted = true)));
   void dying.store.install(next, commit).then(async ({ replaced }) => {
     await replaced;
     isWhole = true;
   });
-  const isDone = (): boolean => life.isOver || isWhole;
+  const isDone = (): boolean => process.isOver || isWhole;
   while (!isDone()) await turn();
   for (let n = 0; n < 5; n++) await turn();
   for (const disk of [oldDisk, newDisk]) await disk.crash();
-  assert.equal(life.writesAfterCommit, 0);
+  assert.equal(process.writesAfterCommit, 0);
 
-  await using reborn = await TestStore.on(life.isCommitted ? newDisk : oldDisk, limits);
+  await using reborn = await TestStore.on(process.isCommitted ? newDisk : oldDisk, limits);
   const hash = await reborn.store.hashKv(0);
   const marker = text(reborn.store.marker!);
   assert.equal(marker, `${reborn.store.revision}`);
@@ -122,8 +122,8 @@ async function found(steps: number, create: () => Promise<TestDisk>): Promise<Fo
   await reborn.save("12");
   await finished;
   await reborn.reopen();
-  await (life.isCommitted ? oldDisk : newDisk).dispose();
-  return { state: life.isCommitted ? "new" : "old", marker, hash, isWhole };
+  await (process.isCommitted ? oldDisk : newDisk).dispose();
+  return { state: process.isCommitted ? "new" : "old", marker, hash, isWhole };
 }
 
 for (const { name, create } of disks)

@@ -30,7 +30,7 @@ const firstSeed = Number(process.env["SEED"] ?? 1);
 /** The process ends, or the power, as an operation begins. */
 interface Stop {
   readonly how: "kill" | "powerCut";
-  /** @param before what was begun in this life before it, oldest first */
+  /** @param before operations begun before it in this incarnation, oldest first */
   readonly when: (operation: Operation, before: readonly Operation[]) => boolean;
 }
 
@@ -80,18 +80,18 @@ class Machine {
     this.stores = new SimStores({ disk: this.disk, conditions, random: this.random, onWrite });
   }
 
-  /** One life, to its end or until it is stopped. @returns what was done */
-  async live(stop?: Stop): Promise<readonly Operation[]> {
+  /** Runs one incarnation, to its end or until it is stopped. @returns the operations begun */
+  async start(stop?: Stop): Promise<readonly Operation[]> {
     this.operations = [];
     this.stop = stop;
-    const life: { isOver: boolean; failure: unknown } = { isOver: false, failure: undefined };
-    const ended = (failure?: unknown): void => void Object.assign(life, { isOver: true, failure });
+    const run: { isOver: boolean; failure: unknown } = { isOver: false, failure: undefined };
+    const ended = (failure?: unknown): void => void Object.assign(run, { isOver: true, failure });
     const process = new SimProcess(this.scheduler, ended);
     this.process = process;
     this.run(process).then(() => ended(), ended);
-    await this.scheduler.runUntil(this.scheduler.now + 10_000, () => life.isOver || !process.isAlive);
-    assert.ok(life.isOver || !process.isAlive, "it hangs");
-    if (life.failure !== undefined) assert.fail(errorText(life.failure));
+    await this.scheduler.runUntil(this.scheduler.now + 10_000, () => run.isOver || !process.isAlive);
+    assert.ok(run.isOver || !process.isAlive, "it hangs");
+    if (run.failure !== undefined) assert.fail(errorText(run.failure));
     this.end("kill");
     return this.operations;
   }
@@ -220,11 +220,11 @@ const rows = await rowsSent();
 const assertSurvives = async (seed: number, hint: string, first: Stop, second: Stop): Promise<void> => {
   const machine = new Machine(seed);
   try {
-    await machine.live(first);
-    await machine.live(second);
-    await machine.live();
+    await machine.start(first);
+    await machine.start(second);
+    await machine.start();
     machine.end("powerCut");
-    await machine.live();
+    await machine.start();
   } catch (error) {
     assert.fail(`${hint}: ${errorText(error)}`);
   }
@@ -232,7 +232,7 @@ const assertSurvives = async (seed: number, hint: string, first: Stop, second: S
 
 for (const how of ["kill", "powerCut"] as const)
   test(`a ${how} at any operation, and another end soon after: one store, whole, and nothing forgotten`, async () => {
-    const { length } = await new Machine(firstSeed).live();
+    const { length } = await new Machine(firstSeed).start();
     assert.ok(length > 100);
     for (const count of everyNth(3, length + 5)) {
       const seed = 10_000 * firstSeed + count;

@@ -48,7 +48,7 @@ test("a restart has the same directory id, the next number and a new run id", as
   assert.notEqual(emptied.own.directory, first.own.directory);
 });
 
-const lives: [what: string, incarnation: Incarnation, appliedStart: number, reason: RegExp | undefined][] = [
+const incarnations: [what: string, incarnation: Incarnation, appliedStart: number, reason: RegExp | undefined][] = [
   ["the same incarnation", incarnation, 5, undefined],
   ["its next incarnation", { ...incarnation, start: 6, run: 1n }, 5, undefined],
   ["a later incarnation", { ...incarnation, start: 9, run: 1n }, 8, undefined],
@@ -79,7 +79,7 @@ const lives: [what: string, incarnation: Incarnation, appliedStart: number, reas
     /^started 6 times, member a has seen 7 starts$/,
   ],
 ];
-for (const [what, next, appliedStart, reason] of lives)
+for (const [what, next, appliedStart, reason] of incarnations)
   test(`a known peer that returns as ${what} is ${reason === undefined ? "admitted" : "refused as stale"}, also after a restart here`, async () => {
     const file = new File();
     const former = await open(file);

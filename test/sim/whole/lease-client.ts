@@ -205,7 +205,7 @@ export class LeaseClient {
       assert.equal(Number(grantedTTL) * 1_000, lease.ttlMs, `lease ${lease.id} was granted another time`);
       assert.ok(
         Number(TTL) * 1_000 <= lease.ttlMs + this.world.electionMs,
-        `lease ${lease.id} lives too long: ${TTL} s`,
+        `lease ${lease.id} lasts too long: ${TTL} s`,
       );
       const found = new Set(keys.map(text));
       for (const key of found)
@@ -276,7 +276,7 @@ class Renewals {
     private readonly choose: () => World["hosts"][number],
   ) {}
 
-  /** How long it lives from now on, in seconds; 0: it is gone; undefined: no answer. */
+  /** Seconds for which it lasts from now on; 0: it is gone; undefined: no answer. */
   async renew(id: bigint): Promise<number | undefined> {
     const { scheduler, rpc } = this.world;
     this.stream ??= rpc.open(this.choose(), "/etcdserverpb.Lease/LeaseKeepAlive", {

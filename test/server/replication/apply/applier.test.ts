@@ -72,7 +72,7 @@ interface Copy {
   readonly leases: readonly string[];
 }
 
-/** One member's state; proposals 1, 2, 3 of this life are waited for. */
+/** One member's state; proposals 1, 2, 3 of this incarnation are waited for. */
 const open = async (
   t: TestContext,
   state = freshState(),
@@ -156,7 +156,7 @@ test("each proposal is applied once, and its client told of the first copy", asy
   assert.equal(copy.applier.appliedIndex, 3);
 });
 
-test("nobody here is told of another member's proposal, nor of one from a former life", async (t) => {
+test("an applied proposal of another member, or of a former incarnation, is reported to nobody here", async (t) => {
   const copy = await open(t);
   apply(
     copy,

@@ -92,7 +92,7 @@ test("a proposal is admitted once, whoever sends it again, until it is answered 
   assert.equal(seen.admit(first), false);
 });
 
-test("a new life of a member begins anew, and its former lives are over", () => {
+test("a new incarnation of a member begins with sequence 1, and proposals of its former ones are skipped", () => {
   const seen = new SeenProposals();
   assert.equal(seen.admit({ member: toMemberId(1n), incarnation: 1, sequence: 9, floor: 9 }), true);
   assert.equal(seen.admit({ member: toMemberId(1n), incarnation: 2, sequence: 1, floor: 1 }), true);
