@@ -1,6 +1,6 @@
 // Leases that are kept alive, each with a key, in a process of its own.
 
-import { Client, type KeptLease } from "../client/index.js";
+import { Client, type LeaseKeepAlive } from "../client/index.js";
 import { prefix } from "./put-load.js";
 
 export type LeaseMessage =
@@ -18,8 +18,8 @@ export const leasePrefix = `${prefix}lease/`;
 const progressMs = 100;
 const grantsAtATime = 50;
 
-const grant = async (clients: readonly Client[], count: number): Promise<KeptLease[]> => {
-  const leases: KeptLease[] = [];
+const grant = async (clients: readonly Client[], count: number): Promise<LeaseKeepAlive[]> => {
+  const leases: LeaseKeepAlive[] = [];
   while (leases.length < count) {
     const first = leases.length;
     const batch = Array.from({ length: Math.min(grantsAtATime, count - first) }, async (_, i) => {
@@ -33,7 +33,7 @@ const grant = async (clients: readonly Client[], count: number): Promise<KeptLea
   return leases;
 };
 
-const report = (leases: readonly KeptLease[]): void => {
+const report = (leases: readonly LeaseKeepAlive[]): void => {
   let leastRemainingMs = Infinity;
   setInterval(() => {
     for (const { remainingMs } of leases) leastRemainingMs = Math.min(leastRemainingMs, remainingMs);

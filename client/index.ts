@@ -34,7 +34,13 @@ export {
   type TxnOpResult,
   type TxnResult,
 } from "./kv/index.js";
-export type { KeptLease, Lease, LeaseGrantResult, LeaseRenewResult, LeaseTimeToLiveResult } from "./lease/index.js";
+export type {
+  LeaseKeepAlive,
+  Lease,
+  LeaseGrantResult,
+  LeaseRenewResult,
+  LeaseTimeToLiveResult,
+} from "./lease/index.js";
 export type { CampaignOptions, Election, Leadership, Lock, LockOptions } from "./concurrency/index.js";
 export type { Watch, WatchBatch, WatchEvent, WatchOptions, WatchResponse } from "./watch/index.js";
 export type { Cluster, MemberListResult } from "./cluster.js";

@@ -1,5 +1,5 @@
 // A line of keys under one name, one for each lease, oldest first: the layout of etcd's own locks and elections.
-import { type Clock, CompactedError, EtcdError, insist } from "../transport/index.js";
+import { type Clock, CompactedError, EtcdError, retryUntil } from "../transport/index.js";
 import {
   type Bytes,
   type Compare,
@@ -57,7 +57,7 @@ export class Line {
       success: [{ op: "put", key, value, lease } satisfies TxnOp, first],
       failure: [{ op: "get", key } satisfies TxnOp, first],
     };
-    const { succeeded, responses, header } = await insist(this.clock, { signal }, (limits) =>
+    const { succeeded, responses, header } = await retryUntil(this.clock, { signal }, (limits) =>
       this.services.kv.txn(steps, limits),
     );
     const mine = succeeded ? undefined : kvOf(responses[0]);
@@ -70,14 +70,14 @@ export class Line {
   async untilFirst({ key, revision }: Entry, signal: AbortSignal): Promise<void> {
     const before = { ...byAge, order: "descending", maxCreateRevision: revision - 1 } as const;
     for (;;) {
-      const { kvs, header } = await insist(this.clock, { signal }, (limits) =>
+      const { kvs, header } = await retryUntil(this.clock, { signal }, (limits) =>
         this.services.kv.get(this.prefix, { ...before, ...limits }),
       );
       // Watching the one just before, and not the first, wakes one waiter for each that goes.
       if (kvs[0] === undefined) break;
       await this.untilDeleted(kvs[0].key, header.revision + 1, signal);
     }
-    const own = await insist(this.clock, { signal }, (limits) => this.services.kv.get(key, limits));
+    const own = await retryUntil(this.clock, { signal }, (limits) => this.services.kv.get(key, limits));
     if (own.kvs[0]?.createRevision !== revision)
       throw new EtcdError("aborted", `Lost the place in line for ${this.title}: its key was deleted`, "failed");
   }
@@ -85,7 +85,7 @@ export class Line {
   /** The first in the line at a revision, or now; and which revision that is. */
   async first(at: number | undefined, signal: AbortSignal | undefined): Promise<{ kv?: KeyValue; revision: number }> {
     const oldest = { ...byAge, revision: at };
-    const { kvs, header } = await insist(this.clock, { signal }, (limits) =>
+    const { kvs, header } = await retryUntil(this.clock, { signal }, (limits) =>
       this.services.kv.get(this.prefix, { ...oldest, ...limits }),
     );
     return { ...(kvs[0] && { kv: kvs[0] }), revision: at ?? header.revision };
@@ -95,14 +95,14 @@ export class Line {
   async leave({ key, revision }: Entry): Promise<void> {
     const compare = [{ target: "createRevision", key, is: "=", than: revision } satisfies Compare];
     const success = [{ op: "delete", key } satisfies TxnOp];
-    await insist(this.clock, { timeoutMs: this.services.requestTimeoutMs }, (limits) =>
+    await retryUntil(this.clock, { timeoutMs: this.services.requestTimeoutMs }, (limits) =>
       this.services.kv.txn({ compare, success }, limits),
     );
   }
 
   /** Gives up the place of a lease of which it is not known whether it was taken. */
   async leaveIfThere(lease: bigint): Promise<void> {
-    await insist(this.clock, { timeoutMs: this.services.requestTimeoutMs }, (limits) =>
+    await retryUntil(this.clock, { timeoutMs: this.services.requestTimeoutMs }, (limits) =>
       this.services.kv.delete(this.keyOf(lease), limits),
     );
   }

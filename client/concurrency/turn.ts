@@ -1,7 +1,7 @@
 // Waiting in line until it is one's turn, and what one has then.
 import { EtcdError, onAbort, quietly } from "../transport/index.js";
 import type { Bytes, Compare } from "../kv/index.js";
-import type { KeptLease, Lease } from "../lease/index.js";
+import type { LeaseKeepAlive, Lease } from "../lease/index.js";
 import type { Entry, Line } from "./line.js";
 
 /** Options of a lock or of a campaign. */
@@ -9,7 +9,7 @@ export interface TurnOptions {
   /** TTL of the lease, after which others go on if this process dies. Default: 60. Excludes `lease`. */
   readonly ttlSeconds?: number | undefined;
   /** A lease to do it under, which stays when the turn is over. Under one lease there is one turn at a time. */
-  readonly lease?: KeptLease | undefined;
+  readonly lease?: LeaseKeepAlive | undefined;
   /** Limit of the wait in line. Absent: none. */
   readonly timeoutMs?: number | undefined;
   /** Gives up waiting. Then the place in line is given up, too, which is tried for as long as a request may take. */
@@ -26,7 +26,7 @@ export class Turn {
   constructor(
     readonly line: Line,
     readonly entry: Entry,
-    readonly lease: KeptLease,
+    readonly lease: LeaseKeepAlive,
     private readonly ownsLease: boolean,
   ) {}
 
@@ -125,7 +125,7 @@ class WaitLimit {
     return this.ending.signal.reason as Error | undefined;
   }
 
-  endWith({ lost }: KeptLease): void {
+  endWith({ lost }: LeaseKeepAlive): void {
     this.endOn(lost, () => lost.reason as Error);
   }
 

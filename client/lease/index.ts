@@ -1,4 +1,4 @@
 // Leases, granted and kept alive.
 
-export { KeptLease } from "./kept-lease.js";
+export { LeaseKeepAlive } from "./lease-keep-alive.js";
 export { Lease, type LeaseGrantResult, type LeaseRenewResult, type LeaseTimeToLiveResult } from "./lease.js";

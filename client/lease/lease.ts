@@ -6,11 +6,11 @@ import {
   EtcdError,
   type Header,
   headerOf,
-  insist,
+  retryUntil,
   type RequestOptions,
   unaryMethod,
 } from "../transport/index.js";
-import { KeptLease } from "./kept-lease.js";
+import { LeaseKeepAlive } from "./lease-keep-alive.js";
 import { LeaseStream } from "./lease-stream.js";
 
 /** A lease that was granted. @see etcd v3 API, LeaseGrantResponse */
@@ -107,22 +107,22 @@ export class Lease {
    *
    * @throws EtcdError "not-found" if there is no such lease
    */
-  async keepAlive(id: bigint, options: RequestOptions = {}): Promise<KeptLease> {
+  async keepAlive(id: bigint, options: RequestOptions = {}): Promise<LeaseKeepAlive> {
     const sentAt = this.endpoints.clock.now();
     const { ttlSeconds } = await this.renew(id, options);
     if (ttlSeconds <= 0)
       throw new EtcdError("not-found", `Cannot renew lease ${id.toString(16)}: it is gone`, "failed");
-    return new KeptLease(this.renewals, { id, ttlSeconds, sentAt }, () => Promise.resolve());
+    return new LeaseKeepAlive(this.renewals, { id, ttlSeconds, sentAt }, () => Promise.resolve());
   }
 
   /**
    * Grants a lease and renews it until `close()`, which revokes it:
    * `await using lease = await client.lease.hold({ ttlSeconds: 10 })`.
    */
-  async hold(options: { readonly ttlSeconds: number } & RequestOptions): Promise<KeptLease> {
+  async hold(options: { readonly ttlSeconds: number } & RequestOptions): Promise<LeaseKeepAlive> {
     const sentAt = this.endpoints.clock.now();
     const { id, ttlSeconds } = await this.grantOrRevoke({ ...options, id: newLeaseId() });
-    return new KeptLease(this.renewals, { id, ttlSeconds, sentAt }, () => this.revokeIfThere(id));
+    return new LeaseKeepAlive(this.renewals, { id, ttlSeconds, sentAt }, () => this.revokeIfThere(id));
   }
 
   /** A lease that may have been granted although its request was given up is revoked beside: nobody else knows its id. */
@@ -138,7 +138,7 @@ export class Lease {
   private async revokeIfThere(id: bigint): Promise<void> {
     try {
       const { requestTimeoutMs: timeoutMs } = this.endpoints.settings;
-      await insist(this.endpoints.clock, { timeoutMs }, (limits) => this.revoke(id, limits));
+      await retryUntil(this.endpoints.clock, { timeoutMs }, (limits) => this.revoke(id, limits));
     } catch (error) {
       if (!(error instanceof EtcdError && error.code === "not-found")) throw error;
     }

@@ -15,7 +15,7 @@ export {
   type WatchEnd,
 } from "./errors.js";
 export { headerOf, type Header } from "./header.js";
-export { insist } from "./insist.js";
+export { retryUntil } from "./retry-until.js";
 export { LastingStream } from "./lasting-stream.js";
 export { LeavableIterator } from "./leavable-iterator.js";
 export { streamMethod, unaryMethod } from "./methods.js";

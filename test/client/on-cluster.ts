@@ -3,7 +3,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Client } from "../../client/index.js";
-import { CompactedError, EtcdError, LeaseLostError, toText, type KeptLease, type Watch } from "../../client/index.js";
+import {
+  CompactedError,
+  EtcdError,
+  LeaseLostError,
+  toText,
+  type LeaseKeepAlive,
+  type Watch,
+} from "../../client/index.js";
 import { eventually, within } from "../support/deadline.js";
 import { startEtcdCluster, type EtcdCluster, type EtcdMember, type ServerKind } from "../support/etcd-process.js";
 import { patientClient } from "../support/patient-client.js";
@@ -44,7 +51,7 @@ const leaderOf = (client: Client, { members }: EtcdCluster): Promise<EtcdMember>
     return undefined;
   });
 
-const lossOf = (lease: KeptLease) => within(deadlineMs, "the loss of the lease", lease.ended);
+const lossOf = (lease: LeaseKeepAlive) => within(deadlineMs, "the loss of the lease", lease.ended);
 
 export function testClient(kind: ServerKind): void {
   describe(`the client on three members of ${kind}`, () => {

@@ -15,7 +15,7 @@ const tries = 3;
  *
  * @param limits.timeoutMs in all; absent: as long as it takes
  */
-export async function insist<T>(
+export async function retryUntil<T>(
   clock: Clock,
   { signal, timeoutMs = Infinity }: RequestOptions,
   request: (options: RequestOptions) => Promise<T>,

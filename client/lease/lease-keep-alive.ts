@@ -24,7 +24,7 @@ export interface Granted {
  * answered that it may be: by the local monotonic clock, shortly before the server's time can be up. (That clock goes on while
  * this process is stopped, but not while the machine sleeps.)
  */
-export class KeptLease implements AsyncDisposable {
+export class LeaseKeepAlive implements AsyncDisposable {
   readonly id: bigint;
   readonly ttlSeconds: number;
   /** Raised when the lease is lost; its reason is a LeaseLostError. Goes with any request that must not outlast the lease. */
