@@ -33,6 +33,7 @@ import {
   recover,
   type Recovered,
   snapshotOf,
+  type StoreChanges,
   type StoreSnapshot,
   WriteBehind,
 } from "./persist/index.js";
@@ -65,7 +66,7 @@ export interface ContentsOptions {
   readonly backend: Backend;
   readonly clock: StoreClock;
   readonly turns: Turns;
-  /** Called once, when a write to disk has failed. */
+  /** Called once, when a write to disk has failed; the store is read-only from then on. */
   readonly onFailure: (error: Error) => void;
   readonly limits: StoreLimits;
 }
@@ -105,7 +106,7 @@ const changesNothing = (): never => {
  * The contents of a store, with all that depends on its backend: index, leases, what is still to be written, compactions,
  * reads. A snapshot that is installed brings its own, and these retire.
  */
-export class Contents {
+export class Contents implements StoreChanges {
   /** Marker of the last round on disk when this was opened. Undefined: there was none. */
   readonly marker: Uint8Array | undefined;
   readonly writer: WriteBehind;
@@ -138,10 +139,7 @@ export class Contents {
     this.compacted = recovered.compactRevision;
     this.unfinished = recovered.unfinishedCompaction;
     this.writer = new WriteBehind(backend, clock, data, onFailure, recovered.rows);
-    this.compactor = new Compactor(data, this.writer, this.pins, {
-      clock,
-      whenIdle: (work) => this.whenIdle(work),
-    });
+    this.compactor = new Compactor(data, this.writer, this.pins, clock, this);
     this.history = new WatchHistory(data, backend);
   }
 
@@ -212,7 +210,7 @@ export class Contents {
   }
 
   /** Runs `work` once no revision is half applied. @throws ClosedError */
-  private async whenIdle<T>(work: () => T): Promise<T> {
+  async whenIdle<T>(work: () => T): Promise<T> {
     while (this.isApplying) {
       this.checkOpen(); // whoever was applying may have stopped in the middle
       await new Promise<void>((resolve) => this.waitingForIdle.push(resolve));

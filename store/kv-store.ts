@@ -16,22 +16,16 @@ import {
   type Key,
   type Revision,
   type Sliced,
-  type StoreClock,
   type StoreLimits,
   Turns,
 } from "./base/index.js";
 import type { Compaction, StoreSnapshot } from "./persist/index.js";
-import { openContents, type Answer, type AppliedWrite, type Contents } from "./contents.js";
+import { openContents, type Answer, type AppliedWrite, type Contents, type ContentsOptions } from "./contents.js";
 import { type KvHash, type Lease, runTxn, type Write } from "./mvcc/index.js";
 import { type Watch, Watches, type WatchOptions, type WatchReceiver } from "./watch/index.js";
 
 /** Options of a store. */
-export interface StoreOptions {
-  /** The store closes it, also if it cannot be opened. */
-  readonly backend: Backend;
-  readonly clock: StoreClock;
-  /** Called once, when a write to disk has failed; the store is read-only from then on. */
-  readonly onFailure: (error: Error) => void;
+export interface StoreOptions extends Pick<ContentsOptions, "backend" | "clock" | "onFailure"> {
   readonly limits?: Partial<StoreLimits>;
 }
 

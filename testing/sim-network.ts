@@ -206,11 +206,11 @@ export class SimNetwork {
 
   /** The other member looks who that is. */
   private call(link: Link, to: Endpoint): void {
-    const { self, incarnation } = link.from.options;
+    const { self, incarnations } = link.from.options;
     link.called = to;
     to.process.receive(
       () =>
-        void to.listener?.admitPeer(self, incarnation).then((refusal) => {
+        void to.options.incarnations.admitPeer(self, incarnations.own).then((refusal) => {
           if (link.called !== to || !link.from.isOpen) return;
           if (!this.canReach(link.from, to)) this.inVain(link);
           else if (refusal === undefined) this.opened(link, to);

@@ -32,7 +32,7 @@ import { type ClusterId, StaleDirectoryError, StartError, storeClockOf } from ".
 import { LogSpace, SpacedBackend, StoreDescriptors, StoreSpace } from "../resources/index.js";
 import type { MemberEnvironment, MemberParts } from "./parts.js";
 import { PeerIncarnations } from "../peers/index.js";
-import { NewStores, type NewStoresOptions } from "../snapshots/index.js";
+import { type BackendSource, NewStores, type NewStoresOptions } from "../snapshots/index.js";
 import type { Teardown } from "./teardown.js";
 
 /** The state of a member on disk, opened. */
@@ -66,7 +66,7 @@ export const openDurableState = async (
   const directory = teardown.opened(await DataDirectory.open(config.dataDir, parts.disk));
   const { clusterId, memberId } = directory.owner ?? (await bootstrap(parts, config, environment, directory));
   const descriptors = storeDescriptors(parts, dirname(directory.walPath), environment, teardown);
-  const openBackend = waitingForSpace(parts, dirname(directory.walPath), environment, teardown, descriptors);
+  const backends = waitingForSpace(parts, dirname(directory.walPath), environment, teardown, descriptors);
   await directory.removeUnusedStores(); // what a crash left of a snapshot
   let failStart: (error: Error) => void = () => undefined;
   const logFailed = new Promise<never>((_, reject) => (failStart = reject));
@@ -85,11 +85,11 @@ export const openDurableState = async (
     });
   };
   const { path, installed } = await directory.store();
-  const store = await openStoreAt({ ...parts, openBackend }, path, environment, onStoreFailure);
+  const store = await openStoreAt(backends, parts.storeLimits, path, environment, onStoreFailure);
   const newStores = teardown.opened(
     new NewStores({
       directory: descriptors === undefined ? directory : outlasting(descriptors, directory),
-      ...{ openBackend, clock, logger, store },
+      ...{ backends, clock, logger, store },
     }),
   );
   teardown.opened(store);
@@ -141,7 +141,7 @@ const bootstrap = async (
   const memberId = idOf(self);
   const clusterId = clusterIdOf(config.initialCluster.map(idOf));
   const path = directory.firstStorePath;
-  const store = await openStoreAt(parts, path, environment, () => undefined); // `flush` tells
+  const store = await openStoreAt(parts, parts.storeLimits, path, environment, () => undefined); // `flush` tells
   const membership = new Membership(
     config.initialCluster.map((member): MemberMessage => {
       // Name and client URLs are published by each member itself once it has started.
@@ -205,31 +205,33 @@ const outlasting = (descriptors: StoreDescriptors, directory: DataDirectory): Ne
 
 /** Opens stores whose writes wait while the disk is nearly full, or the process has hardly a file descriptor left. */
 const waitingForSpace = (
-  { disk, reserves, openBackend }: MemberParts,
+  parts: MemberParts,
   directory: string,
   { clock, logger }: MemberEnvironment,
   teardown: Teardown,
   descriptors: StoreDescriptors | undefined,
-): MemberParts["openBackend"] => {
-  let open = openBackend;
-  if (reserves !== undefined) {
-    const space = new StoreSpace({ disk, directory, reserveBytes: reserves.storeBytes, clock, logger });
-    teardown.onStop(() => space.stop());
-    open = async (path) => new SpacedBackend(await openBackend(path), space);
-  }
-  if (descriptors === undefined) return open;
-  const openSpaced = open;
-  return async (path) => new PatientBackend(await openSpaced(path), descriptors);
+): BackendSource => {
+  const { disk, reserves } = parts;
+  const space = reserves && new StoreSpace({ disk, directory, reserveBytes: reserves.storeBytes, clock, logger });
+  if (space !== undefined) teardown.onStop(() => space.stop());
+  return {
+    openBackend: async (path) => {
+      const backend = await parts.openBackend(path);
+      const spaced = space === undefined ? backend : new SpacedBackend(backend, space);
+      return descriptors === undefined ? spaced : new PatientBackend(spaced, descriptors);
+    },
+  };
 };
 
 const openStoreAt = async (
-  { openBackend, storeLimits }: Pick<MemberParts, "openBackend" | "storeLimits">,
+  backends: BackendSource,
+  storeLimits: MemberParts["storeLimits"],
   path: string,
   { clock }: MemberEnvironment,
   onFailure: (error: Error) => void,
 ): Promise<KvStore> =>
   openStore({
-    backend: await openBackend(path),
+    backend: await backends.openBackend(path),
     clock: storeClockOf(clock),
     onFailure,
     ...(storeLimits === undefined ? {} : { limits: storeLimits }),

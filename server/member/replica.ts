@@ -24,14 +24,7 @@ import { openDurableState, type DurableState } from "./durable-state.js";
 import { asStartError, type ClusterId, StaleDirectoryError, formatId, parseMemberUrl } from "../base/index.js";
 import { LeaseCalls, type LeaderCalls, LeaseKeeper, PeerCalls } from "../lease/index.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
-import type {
-  Incarnation,
-  Peer,
-  PeersListener,
-  PeersOptions,
-  Refusal as PeerRefusal,
-  SnapshotChannel,
-} from "../peers/index.js";
+import type { Peer, PeersListener, PeersOptions, SnapshotChannel } from "../peers/index.js";
 import { Snapshots } from "../snapshots/index.js";
 import { Teardown } from "./teardown.js";
 
@@ -96,24 +89,25 @@ export class Replica implements NodeListener, PeersListener {
     );
     this.leases = new LeaseKeeper({ clock, electionMs }, store, this.proposals);
     const { newStores, recovered } = durable;
-    const snapshots = new Snapshots(
+    this.snapshots = new Snapshots(
       { config, clock, logger, store, newStores, recovered, applied },
       this.node,
       this.peers,
     );
-    this.snapshots = snapshots;
-    this.applier = new Applier(store, applied, { member: self, incarnation }, this.proposals, this.leases, {
-      soon: (callback) => clock.soon(callback),
-      onApplied: (entries) => snapshots.onEntriesApplied(entries),
-      install: (position) => snapshots.install(position),
-      onFailure: (error) => listener.onFailure(error),
-    });
+    const { proposals, leases, snapshots } = this;
+    this.applier = new Applier(
+      store,
+      applied,
+      { member: self, incarnation },
+      { proposals, leases, snapshots, clock, listener },
+    );
     this.reads = new Reads({ timeoutMs, clock }, this.node, this.applier);
     const leaseCalls = new LeaseCalls(this.reads, this.leases, store);
     this.calls = new PeerCalls({ self, incarnation, timeoutMs, clock }, leaseCalls, this.peers);
     this.transfer = new LeadershipTransfer({ self, clock, logger }, this.node);
     this.publisher = new Publisher(this.proposals, clock);
     durable.space.watchLeadership(this);
+    durable.peerIncarnations.watchLog(this.applier);
   }
 
   /** Asks the leader for what only it knows. */
@@ -218,11 +212,6 @@ export class Replica implements NodeListener, PeersListener {
 
   // Events of the links to the other members.
 
-  admitPeer(member: MemberId, incarnation: Incarnation): Promise<PeerRefusal | undefined> {
-    const { peerIncarnations } = this.options.durable;
-    return peerIncarnations.admitPeer(member, incarnation, this.applier.lastStartOf(member));
-  }
-
   onMessage(from: MemberId, message: PeerMessage): void {
     this.node.receiveMessage(from, message);
   }
@@ -259,7 +248,7 @@ export class Replica implements NodeListener, PeersListener {
 const peersOptions = ({ clock, logger }: MemberEnvironment, durable: DurableState): PeersOptions => {
   const { clusterId, memberId: self, peerIncarnations, applied } = durable;
   const peers = peersOf(applied.membership, self);
-  return { clusterId, self, incarnation: peerIncarnations.own, peers, clock, logger };
+  return { clusterId, self, incarnations: peerIncarnations, peers, clock, logger };
 };
 
 const createNode = ({ config, environment, durable }: ReplicaOptions, transport: PeerNetwork): RaftNode =>

@@ -15,6 +15,7 @@ import {
   type Refusal,
 } from "./hello.js";
 import type { OutgoingLink } from "./outgoing-link.js";
+import type { PeerAdmission } from "./peer-admission.js";
 import type { PeersListener } from "./peers-listener.js";
 import { SocketChannel } from "./socket-channel.js";
 
@@ -29,6 +30,7 @@ const maxLoggedReasons = 16;
 export interface IncomingLinksOptions {
   readonly clusterId: ClusterId;
   readonly self: MemberId;
+  readonly incarnations: Pick<PeerAdmission, "admitPeer">;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The bound on connections without a valid hello; one more is closed at once. */
@@ -152,7 +154,7 @@ export class IncomingLinks {
   private async reasonToRefuse(hello: Hello | undefined): Promise<Refusal | undefined> {
     const reason = this.mismatchOf(hello);
     if (hello === undefined || reason !== "") return { reason, isStale: false };
-    return this.listener.admitPeer(hello.from, hello.incarnation);
+    return this.options.incarnations.admitPeer(hello.from, hello.incarnation);
   }
 
   /** Returns the reason to refuse a hello by version or ids; empty if there is none. */

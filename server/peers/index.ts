@@ -4,4 +4,5 @@ export { parsePeersFile, PeerIncarnations } from "./peer-incarnations.js";
 export { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 export type { Incarnation, Refusal } from "./hello.js";
 export { Peers, type Peer, type PeersOptions } from "./peers.js";
+export type { PeerAdmission } from "./peer-admission.js";
 export type { PeersListener } from "./peers-listener.js";

@@ -2,6 +2,7 @@ import type { MemberId } from "../../raft/index.js";
 import { describeStale, errorText, formatId, StaleDirectoryError, StartError } from "../base/index.js";
 import type { DataDirectory } from "../data-dir/index.js";
 import type { Incarnation, Refusal } from "./hello.js";
+import type { PeerAdmission } from "./peer-admission.js";
 
 // Raft relies on each member's durable state (paper §5.1, figure 2). A member whose data directory was emptied, or is an older
 // copy, has lost votes and acknowledgements and cannot detect that; its peers can. So each member announces its incarnation, and
@@ -27,13 +28,19 @@ export interface PeerIncarnationsOptions {
   readonly random: () => number;
 }
 
+/** The starts of members that were applied from the log; `Applier` implements it. */
+export interface AppliedStarts {
+  /** Returns the number of a member's last start; 0 if there is none. */
+  lastStartOf(member: MemberId): number;
+}
+
 /** The incarnation of this member, and the last known ones of its peers. */
-export class PeerIncarnations {
-  /** The incarnation of this member, for its hellos. */
+export class PeerIncarnations implements PeerAdmission {
   readonly own: Incarnation;
   /** The incarnations that are on disk. */
   private readonly saved: Map<MemberId, Incarnation>;
   private lastWrite: Promise<void> = Promise.resolve();
+  private applied: AppliedStarts | undefined;
 
   private constructor(
     private readonly options: PeerIncarnationsOptions,
@@ -57,15 +64,13 @@ export class PeerIncarnations {
     return peerIncarnations;
   }
 
-  /**
-   * Admits a peer's incarnation unless it is stale. When the promise resolves it is durable: no message of the peer may be
-   * used before.
-   *
-   * @param appliedStart the number of its last incarnation in the applied log; 0 if there is none
-   * @returns the refusal; undefined if the peer is admitted
-   */
-  async admitPeer(member: MemberId, incarnation: Incarnation, appliedStart: number): Promise<Refusal | undefined> {
-    const refusal = this.reasonStale(member, incarnation, appliedStart);
+  /** Refuses also the incarnations that are older than the starts in the applied log. */
+  watchLog(applied: AppliedStarts): void {
+    this.applied = applied;
+  }
+
+  async admitPeer(member: MemberId, incarnation: Incarnation): Promise<Refusal | undefined> {
+    const refusal = this.reasonStale(member, incarnation);
     if (refusal !== undefined || this.saved.get(member)?.start === incarnation.start) return refusal;
     this.file.incarnations.set(member, incarnation);
     try {
@@ -74,7 +79,7 @@ export class PeerIncarnations {
       return { reason: `${this.name} cannot record the incarnation: ${errorText(error)}`, isStale: false };
     }
     this.saved.set(member, incarnation);
-    return this.reasonStale(member, incarnation, appliedStart); // a newer incarnation may have been admitted meanwhile
+    return this.reasonStale(member, incarnation); // a newer incarnation may have been admitted meanwhile
   }
 
   /** Fences this directory: a peer refused it as stale, so it is not used again, not even after a restart. */
@@ -88,12 +93,12 @@ export class PeerIncarnations {
     await this.lastWrite;
   }
 
-  private reasonStale(member: MemberId, incarnation: Incarnation, appliedStart: number): Refusal | undefined {
+  private reasonStale(member: MemberId, incarnation: Incarnation): Refusal | undefined {
     const known = this.file.incarnations.get(member);
     const stale = (reason: string): Refusal => ({ reason, isStale: true });
     if (known !== undefined && known.directory !== incarnation.directory)
       return stale(`${this.name} has seen start ${known.start} of another data directory`);
-    const lastStart = Math.max(known?.start ?? 0, appliedStart);
+    const lastStart = Math.max(known?.start ?? 0, this.applied?.lastStartOf(member) ?? 0);
     if (lastStart > incarnation.start) return stale(describeStale(incarnation.start, lastStart, this.name));
     if (known?.start === incarnation.start && known.run !== incarnation.run)
       return stale(`${this.name} has seen another start ${incarnation.start}`);

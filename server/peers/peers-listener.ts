@@ -1,12 +1,9 @@
 import type { Calls } from "../../proto/index.js";
 import type { MemberId, PeerMessage } from "../../raft/index.js";
 import type { SnapshotChannel } from "./channel.js";
-import type { Incarnation, Refusal } from "./hello.js";
 
 /** Receives the events of the links to the other members, from `Peers.open` on. */
 export interface PeersListener {
-  /** Admits a peer's incarnation, durably, or returns a refusal. Nothing is received from the peer before. */
-  admitPeer(member: MemberId, incarnation: Incarnation): Promise<Refusal | undefined>;
   /** Reports a consensus message. */
   onMessage(from: MemberId, message: PeerMessage): void;
   /** Reports calls of a peer, or responses to calls of this member. */

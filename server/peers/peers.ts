@@ -6,8 +6,8 @@ import { type Address, type ClusterId, formatId, type Logger, maxUnknownPeerConn
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import { encodeCalls } from "./calls-frame.js";
 import type { DialOptions } from "./dial.js";
-import type { Incarnation } from "./hello.js";
 import { IncomingLinks } from "./incoming-links.js";
+import type { PeerAdmission } from "./peer-admission.js";
 import { OutgoingLink } from "./outgoing-link.js";
 import type { PeersListener } from "./peers-listener.js";
 import { SnapshotConnections } from "./snapshot-connection.js";
@@ -22,8 +22,8 @@ export interface Peer {
 export interface PeersOptions {
   readonly clusterId: ClusterId;
   readonly self: MemberId;
-  /** The incarnation of this member. */
-  readonly incarnation: Incarnation;
+  /** The incarnations of this member and of its peers. */
+  readonly incarnations: PeerAdmission;
   /** The other members. */
   readonly peers: readonly Peer[];
   readonly clock: Clock;
@@ -94,7 +94,7 @@ export class Peers implements Transport {
   }
 
   private dialOptionsFor(to: MemberId): DialOptions {
-    const { clusterId, self, incarnation, clock } = this.options;
-    return { clusterId, from: self, incarnation, to, clock };
+    const { clusterId, self, incarnations, clock } = this.options;
+    return { clusterId, from: self, incarnation: incarnations.own, to, clock };
   }
 }

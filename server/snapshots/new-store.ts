@@ -21,10 +21,16 @@ export interface NewStore {
   discard(): Promise<void>;
 }
 
+/** Opens the rows of stores. */
+export interface BackendSource {
+  /** Opens, or makes, the rows of a store at a path that the directory names. */
+  openBackend(path: string): Promise<Backend>;
+}
+
 /** The options of `NewStores`. */
 export interface NewStoresOptions {
   readonly directory: Pick<DataDirectory, "newStorePath" | "useStore" | "removeUnusedStores">;
-  readonly openBackend: (path: string) => Promise<Backend>;
+  readonly backends: BackendSource;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The store in use. */
@@ -64,9 +70,9 @@ export class NewStores {
   }
 
   private async begin(): Promise<{ path: string; backend: Backend; builder: StoreBuilder }> {
-    const { directory, openBackend, clock } = this.options;
+    const { directory, backends, clock } = this.options;
     const path = await directory.newStorePath();
-    const backend = await openBackend(path);
+    const backend = await backends.openBackend(path);
     try {
       return { path, backend, builder: await buildStore({ backend, clock: storeClockOf(clock) }) };
     } catch (error) {

@@ -1,7 +1,7 @@
 import type { Clock } from "../../platform/index.js";
 import type { CoreStatus, Entry, LogPosition, MemberId, RaftNode, RecoveredLog } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
-import type { AppliedState } from "../replication/apply/index.js";
+import type { AppliedState, LogCompactor } from "../replication/apply/index.js";
 import type { MemberConfig } from "../config/index.js";
 import type { Logger } from "../base/index.js";
 import { LogTruncation } from "./log-truncation.js";
@@ -22,7 +22,7 @@ export interface SnapshotsOptions {
 }
 
 /** Log compaction: truncation of the log, and the snapshots that it makes necessary. Raft paper §7. */
-export class Snapshots {
+export class Snapshots implements LogCompactor {
   private readonly truncation: LogTruncation;
   private readonly sender: SnapshotSender;
   private readonly receiver: SnapshotReceiver;

@@ -9,11 +9,10 @@ export interface Compaction {
   readonly finished: Promise<void>;
 }
 
-/** The parts of the store that a compaction uses. */
-export interface CompactorOptions {
-  readonly clock: StoreClock;
-  /** Runs what changes the index once no revision is half applied: taking that back needs what was there before. */
-  readonly whenIdle: <T>(work: () => T) => Promise<T>;
+/** The changes of the store; `Contents` implements it. */
+export interface StoreChanges {
+  /** Runs work that changes the index once no revision is half applied: taking that back needs what was there before. */
+  whenIdle<T>(work: () => T): Promise<T>;
 }
 
 /** The part of a rest that follows a slice in which nothing was removed: it costs that much less. */
@@ -39,7 +38,8 @@ export class Compactor {
     private readonly data: StoreData,
     private readonly writer: WriteBehind,
     private readonly pins: Pins,
-    private readonly options: CompactorOptions,
+    private readonly clock: StoreClock,
+    private readonly changes: StoreChanges,
   ) {}
 
   /** The one begun last; its end is that of all before it. */
@@ -86,7 +86,7 @@ export class Compactor {
       const removed: RemovedChange[] = [];
       const start: Key = from;
       const bounds = { revision, maxEntries: limits.entriesPerSlice, maxRemovals: limits.removalsPerBatch };
-      from = await this.options.whenIdle(() => {
+      from = await this.changes.whenIdle(() => {
         turns.spend(limits.entriesPerSlice);
         return index.compactFrom(start, bounds, removed);
       });
@@ -102,7 +102,7 @@ export class Compactor {
   private async rest(batches: number): Promise<void> {
     const ms = batches * this.data.limits.compactionRestMs;
     if (ms === 0 || this.stopped) return;
-    const { clock } = this.options;
+    const { clock } = this;
     let timer: unknown;
     await new Promise<void>((resolve) => {
       this.wake = resolve;

@@ -1,6 +1,6 @@
 // The store on disk over time: rounds of writes, recovery, compaction, snapshots.
 
-export { Compactor, type Compaction } from "./compaction.js";
+export { Compactor, type Compaction, type StoreChanges } from "./compaction.js";
 export { onlyOpen, Pins } from "./pins.js";
 export { NewerFormatError, recover, type Recovered } from "./recovery.js";
 export { snapshotOf, StoreSnapshot } from "./snapshot.js";

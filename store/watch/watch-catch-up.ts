@@ -18,11 +18,10 @@ export interface ReadContents {
 /** Returns the contents of the store now; a snapshot that is installed replaces them. */
 export type Present = () => ReadContents;
 
-/** Callbacks for watchers that leave: each is no longer behind when one is called. */
-export interface CatchUpListener {
-  readonly caughtUp: (watcher: Watcher) => void;
-  readonly refused: (watcher: Watcher) => void;
-  readonly ended: (watcher: Watcher) => void;
+/** The watchers that are told of changes at apply; `Watches` implements it. */
+export interface LiveWatchers {
+  /** Adds a watcher that has caught up. */
+  goLive(watcher: Watcher): void;
 }
 
 /** Events to deliver, by groups of watchers that receive the same. */
@@ -43,7 +42,7 @@ export class CatchUp {
     private readonly present: Present,
     private readonly turnsOfLoop: Turns,
     private readonly limits: StoreLimits,
-    private readonly listener: CatchUpListener,
+    private readonly live: LiveWatchers,
   ) {}
 
   add(watcher: Watcher): void {
@@ -182,7 +181,7 @@ export class CatchUp {
     if (!this.turns.has(watcher)) return false; // closed while it was told
     if (taken) return true;
     this.delete(watcher);
-    this.listener.refused(watcher);
+    watcher.state = "waiting";
     return false;
   }
 
@@ -193,7 +192,7 @@ export class CatchUp {
       this.turns.add(watcher); // its next turn comes after everybody else's
       return;
     }
-    this.listener.caughtUp(watcher);
+    this.live.goLive(watcher);
   }
 
   private fail(watcher: Watcher, error: unknown): void {
@@ -204,6 +203,6 @@ export class CatchUp {
 
   private end(watcher: Watcher): void {
     this.delete(watcher);
-    this.listener.ended(watcher);
+    watcher.state = "ended";
   }
 }

@@ -1,5 +1,5 @@
 import { nextRevision, type Revision, StoreError, type StoreLimits, type Turns } from "../base/index.js";
-import { CatchUp, type Present } from "./watch-catch-up.js";
+import { CatchUp, type LiveWatchers, type Present } from "./watch-catch-up.js";
 import { WatchEvent } from "./watch-event.js";
 import { Watcher, type Watch, type WatchBatch, type WatchOptions, type WatchReceiver } from "./watch.js";
 import { InterestGroup, type Interest } from "./watch-interest.js";
@@ -11,7 +11,7 @@ const isLive = ({ state }: Watcher): boolean => state === "live";
  * All watches of a store. A watcher is live, and told at apply; or behind, and told from history until it has caught
  * up; or its receiver has no room, and then nothing is kept for it but the revision to go on from.
  */
-export class Watches {
+export class Watches implements LiveWatchers {
   private live = new InterestGroup();
   /** Number of watchers that were told of something since the last round ended. */
   private told = 0;
@@ -22,11 +22,7 @@ export class Watches {
     turns: Turns,
     private readonly limits: StoreLimits,
   ) {
-    this.catchUp = new CatchUp(present, turns, limits, {
-      caughtUp: (watcher) => this.goLive(watcher),
-      refused: (watcher) => void (watcher.state = "waiting"),
-      ended: (watcher) => void (watcher.state = "ended"),
-    });
+    this.catchUp = new CatchUp(present, turns, limits, this);
   }
 
   add(options: WatchOptions, receiver: WatchReceiver): Watch {
@@ -58,6 +54,12 @@ export class Watches {
         else this.leaveBehind(watcher, revision);
       }
     }
+  }
+
+  /** Tells a watcher of changes at apply from now on. */
+  goLive(watcher: Watcher): void {
+    watcher.state = "live";
+    this.live.add(watcher, watcher.interest);
   }
 
   /** Ends a round of writes; other work runs before the next one. */
@@ -146,11 +148,6 @@ export class Watches {
     }
     watcher.state = "behind";
     this.catchUp.add(watcher);
-  }
-
-  private goLive(watcher: Watcher): void {
-    watcher.state = "live";
-    this.live.add(watcher, watcher.interest);
   }
 
   private end(watcher: Watcher): void {

@@ -25,6 +25,7 @@ export const rooms = {
   "server/replication": ["platform", "proto", "raft", "store", "server/base", "server/config"],
   "server/replication/apply/commands": ["proto", "raft", "store", "server/replication"],
   "server/replication/apply": [
+    "platform",
     "proto",
     "raft",
     "store",

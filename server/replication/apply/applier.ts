@@ -1,5 +1,15 @@
+import type { Clock } from "../../../platform/index.js";
 import { AppliedMarker, Proposal } from "../../../proto/index.js";
-import type { CommandEntry, Entry, LogIndex, LogPosition, MemberId, StateMachine, Term } from "../../../raft/index.js";
+import type {
+  CommandEntry,
+  Entry,
+  LogIndex,
+  LogPosition,
+  MemberId,
+  NodeListener,
+  StateMachine,
+  Term,
+} from "../../../raft/index.js";
 import { StoreError, type KvStore, type Sliced, type StoreErrorCode } from "../../../store/index.js";
 import { StaleDirectoryError } from "../../base/index.js";
 import type { Command, CommandKind, Proposals } from "../index.js";
@@ -49,16 +59,22 @@ export interface Self {
   readonly incarnation: number;
 }
 
-/** What has to do with the log as a whole, rather than with single entries. */
-export interface ApplierListener {
-  /** Calls back once others have run. */
-  readonly soon: (callback: () => void) => void;
-  /** These were applied, and their round has ended. */
-  readonly onApplied: (entries: readonly Entry[]) => void;
-  /** Puts the snapshot that was received up to `position` in the place of the store; returns what it contains. */
-  readonly install: (position: LogPosition) => Promise<AppliedState>;
-  /** That failed: what this member would go on with nobody knows. */
-  readonly onFailure: (error: Error) => void;
+/** The compaction of the log; `Snapshots` implements it. */
+export interface LogCompactor {
+  /** Counts applied entries whose round has ended. */
+  onEntriesApplied(entries: readonly Entry[]): void;
+  /** Replaces the store by the snapshot that was received up to `position`; returns the replicated state of the snapshot. */
+  install(position: LogPosition): Promise<AppliedState>;
+}
+
+/** The parts of a member that an applier calls. */
+export interface ApplierParts {
+  readonly proposals: Proposals<CommandResults>;
+  readonly leases: LeaseListener;
+  readonly snapshots: LogCompactor;
+  readonly clock: Pick<Clock, "soon">;
+  /** Receives the failure after which nothing is applied any more. */
+  readonly listener: Pick<NodeListener, "onFailure">;
 }
 
 /** A result every member comes to alike. Anything else the store throws stops the member. */
@@ -83,6 +99,7 @@ export const maxWorkPerRound = 200;
  * no clock, no randomness; the same log gives the same bytes on every member.
  */
 export class Applier implements StateMachine, ReplicatedState {
+  readonly leases: LeaseListener;
   private index: LogIndex;
   private term: Term;
   private membership: Membership;
@@ -94,10 +111,9 @@ export class Applier implements StateMachine, ReplicatedState {
     readonly store: KvStore,
     state: AppliedState,
     private readonly self: Self,
-    private readonly proposals: Proposals<CommandResults>,
-    readonly leases: LeaseListener,
-    private readonly listener: ApplierListener,
+    private readonly parts: ApplierParts,
   ) {
+    this.leases = parts.leases;
     this.index = state.index;
     this.term = state.term;
     this.membership = state.membership;
@@ -133,7 +149,7 @@ export class Applier implements StateMachine, ReplicatedState {
    * this member's own proposals in it the results are not.
    */
   install(position: LogPosition, done: () => void): void {
-    this.listener
+    this.parts.snapshots
       .install(position)
       .then((state) => {
         if (this.stopped) return;
@@ -143,7 +159,7 @@ export class Applier implements StateMachine, ReplicatedState {
         this.membership = state.membership;
         this.seen = state.seen;
         const { member, incarnation } = this.self;
-        this.proposals.onSnapshotInstalled((sequence) => state.seen.isOver({ member, incarnation, sequence }));
+        this.parts.proposals.onSnapshotInstalled((sequence) => state.seen.isOver({ member, incarnation, sequence }));
         this.wakeWaiters();
         done();
       })
@@ -158,12 +174,12 @@ export class Applier implements StateMachine, ReplicatedState {
     const step = round.next();
     if (step.done !== true) {
       this.wakeWaiters(); // for what was applied before the entry that takes so long
-      this.listener.soon(() => this.guarded(() => this.applySlice(round, entries, done)));
+      this.parts.clock.soon(() => this.guarded(() => this.applySlice(round, entries, done)));
       return;
     }
     const count = step.value;
     if (count === entries.length) this.whenRoom(done);
-    else this.whenRoom(() => this.listener.soon(() => this.guarded(() => this.apply(entries.slice(count), done))));
+    else this.whenRoom(() => this.parts.clock.soon(() => this.guarded(() => this.apply(entries.slice(count), done))));
   }
 
   /** Applies as many as a round may have; yields in the middle of an entry that takes more than a turn may. @returns how many */
@@ -177,7 +193,7 @@ export class Applier implements StateMachine, ReplicatedState {
     }
     this.checkSelf(this.seen);
     this.store.endRound(encodeMarker(this.state()));
-    this.listener.onApplied(count === entries.length ? entries : entries.slice(0, count));
+    this.parts.snapshots.onEntriesApplied(count === entries.length ? entries : entries.slice(0, count));
     this.wakeWaiters();
     return count;
   }
@@ -198,7 +214,7 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   private fail(error: unknown): void {
-    if (!this.stopped) this.listener.onFailure(error instanceof Error ? error : new Error(String(error)));
+    if (!this.stopped) this.parts.listener.onFailure(error instanceof Error ? error : new Error(String(error)));
   }
 
   /** What a later start of this member promised is not in this directory. */
@@ -230,8 +246,8 @@ export class Applier implements StateMachine, ReplicatedState {
     if (command === undefined || !this.seen.admit(envelope)) return;
     const outcome = yield* this.execute(entry, command);
     if (member !== this.self.member || envelope.incarnation !== this.self.incarnation) return;
-    if (outcome instanceof StoreError) this.proposals.fail(envelope.sequence, outcome);
-    else this.proposals.settle(envelope.sequence, outcome);
+    if (outcome instanceof StoreError) this.parts.proposals.fail(envelope.sequence, outcome);
+    else this.parts.proposals.settle(envelope.sequence, outcome);
   }
 
   /** What applying a command gives on every member alike: a result, or why nothing changed. */

@@ -1,6 +1,6 @@
 // Committed entries applied to the store, each once; and who the members are.
 
-export { Applier, decodeMarker, encodeMarker, type AppliedState } from "./applier.js";
+export { Applier, decodeMarker, encodeMarker, type AppliedState, type LogCompactor } from "./applier.js";
 export type { CommandResults } from "./commands/index.js";
 export { Membership } from "./membership.js";
 export { SeenProposals } from "./seen-proposals.js";

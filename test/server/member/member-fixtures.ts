@@ -9,7 +9,7 @@ import { type CoreStatus, type LogIndex, logStart, type MemberId, noMember, type
 import { configFromFlags, defaultFlags, type MemberConfig, type ServerFlags } from "../../../server/config/config.js";
 import { createLogger, type Logger } from "../../../server/base/logger.js";
 import type { MemberEnvironment } from "../../../server/member/parts.js";
-import type { Incarnation, PeersListener } from "../../../server/peers/index.js";
+import type { Incarnation, PeerAdmission, PeersListener } from "../../../server/peers/index.js";
 
 /** A directory of the test's own, gone after it. Short: a unix socket's path takes about 100 bytes. */
 export const temporaryDirectory = async (t: TestContext): Promise<string> => {
@@ -58,9 +58,14 @@ export const quietEnvironment = (): MemberEnvironment & { readonly lines: readon
 /** For links between members of which nobody has forgotten anything. */
 export const knownIncarnation: Incarnation = { directory: 1n, start: 1, run: 1n };
 
-/** Admits every peer, and expects nothing but messages and what a test replaces. */
+/** Admits every peer. */
+export const admitAll = (): Promise<undefined> => Promise.resolve(undefined);
+
+/** The incarnations of a member that admits every peer. */
+export const admitting: PeerAdmission = { own: knownIncarnation, admitPeer: admitAll };
+
+/** Expects nothing but messages and what a test replaces. */
 export const peersListener = (own: Partial<PeersListener> = {}): PeersListener => ({
-  admitPeer: () => Promise.resolve(undefined),
   onMessage: () => undefined,
   onCalls: () => assert.fail("a call"),
   onSnapshot: () => assert.fail("a snapshot"),

@@ -11,7 +11,7 @@ import {
   noMember,
 } from "../../../raft/index.js";
 import { StaleDirectoryError } from "../../../server/base/errors.js";
-import { ProcessParts, type PeerNetwork } from "../../../server/member/parts.js";
+import { type MemberParts, ProcessParts, type PeerNetwork } from "../../../server/member/parts.js";
 import type { PeersListener, PeersOptions } from "../../../server/peers/index.js";
 import { openReplica, type Replica } from "../../../server/member/replica.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
@@ -71,8 +71,12 @@ const starting = async (t: TestContext) => {
   const others = new Others();
   const clock = new VirtualClock();
   const failures: Error[] = [];
-  const { disk, openBackend } = new ProcessParts();
-  const parts = { disk, openBackend, connect: others.connect };
+  const machine = new ProcessParts();
+  const parts: MemberParts = {
+    disk: machine.disk,
+    openBackend: (path) => machine.openBackend(path),
+    connect: others.connect,
+  };
   const environment = { ...quietEnvironment(), clock };
   const opening = openReplica(parts, config, environment, {
     onFailure: (error) => void failures.push(error),

@@ -83,15 +83,16 @@ for (const [what, next, appliedStart, reason] of incarnations)
   test(`a known peer that returns as ${what} is ${reason === undefined ? "admitted" : "refused as stale"}, also after a restart here`, async () => {
     const file = new File();
     const former = await open(file);
-    assert.equal(await former.admitPeer(toMemberId(2n), incarnation, 0), undefined);
+    assert.equal(await former.admitPeer(toMemberId(2n), incarnation), undefined);
     for (const peerIncarnations of [former, await open(file, 2)]) {
-      const refusal = await peerIncarnations.admitPeer(toMemberId(2n), next, appliedStart);
+      peerIncarnations.watchLog({ lastStartOf: (member) => (member === 2n ? appliedStart : 0) });
+      const refusal = await peerIncarnations.admitPeer(toMemberId(2n), next);
       assert.equal(refusal?.isStale, reason === undefined ? undefined : true);
       if (reason !== undefined) assert.match(refusal?.reason ?? "", reason);
     }
     const { writes } = file;
     assert.equal(
-      await former.admitPeer(toMemberId(3n), { ...next, start: 1 }, 0),
+      await former.admitPeer(toMemberId(3n), { ...next, start: 1 }),
       undefined,
       "the first incarnation that is seen of a peer is admitted, whatever its number",
     );
@@ -103,10 +104,10 @@ test("a peer is admitted only once its incarnation is on disk; an unchanged one 
   const peerIncarnations = await open(file);
   let heard = false;
   file.onWrite = () => assert.equal(heard, false);
-  await peerIncarnations.admitPeer(toMemberId(2n), incarnation, 0).then(() => (heard = true));
+  await peerIncarnations.admitPeer(toMemberId(2n), incarnation).then(() => (heard = true));
   assert.match(file.text ?? "", /"2":\{"directory":"d1","start":5,"run":"55"\}/);
   const { writes } = file;
-  assert.equal(await peerIncarnations.admitPeer(toMemberId(2n), incarnation, 0), undefined);
+  assert.equal(await peerIncarnations.admitPeer(toMemberId(2n), incarnation), undefined);
   assert.equal(file.writes, writes);
 });
 
@@ -114,18 +115,18 @@ test("a peer is refused while its incarnation cannot be written, and admitted la
   const file = new File();
   const peerIncarnations = await open(file);
   file.failure = new Error("no space left");
-  assert.deepEqual(await peerIncarnations.admitPeer(toMemberId(2n), incarnation, 0), {
+  assert.deepEqual(await peerIncarnations.admitPeer(toMemberId(2n), incarnation), {
     reason: "member a cannot record the incarnation: no space left",
     isStale: false,
   });
-  assert.equal(await peerIncarnations.admitPeer(toMemberId(2n), incarnation, 0), undefined);
+  assert.equal(await peerIncarnations.admitPeer(toMemberId(2n), incarnation), undefined);
   assert.match(file.text ?? "", /"start":5/);
 });
 
 test("an incarnation that is replaced while it is being written is refused", async () => {
   const peerIncarnations = await open(new File());
-  const former = peerIncarnations.admitPeer(toMemberId(2n), incarnation, 0);
-  const latter = peerIncarnations.admitPeer(toMemberId(2n), { ...incarnation, start: 6, run: 1n }, 0);
+  const former = peerIncarnations.admitPeer(toMemberId(2n), incarnation);
+  const latter = peerIncarnations.admitPeer(toMemberId(2n), { ...incarnation, start: 6, run: 1n });
   assert.match((await former)?.reason ?? "", /^started 5 times, member a has seen 6 starts$/);
   assert.equal(await latter, undefined);
 });
@@ -145,7 +146,7 @@ test("a fenced directory is refused at every start", async () => {
 
 test("a damaged file peers is refused at the start", async () => {
   const file = new File();
-  await (await open(file)).admitPeer(toMemberId(2n), incarnation, 0);
+  await (await open(file)).admitPeer(toMemberId(2n), incarnation);
   const good = file.text ?? "";
   for (const bad of [
     "",

@@ -11,8 +11,15 @@ import { FrameError, frameHeader, FrameReader } from "../../../server/peers/fram
 import { decodeHello, encodeHello, peerProtocolVersion } from "../../../server/peers/hello.js";
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
 import { Peers, type Peer } from "../../../server/peers/peers.js";
+import type { PeerAdmission } from "../../../server/peers/peer-admission.js";
 import type { PeersListener } from "../../../server/peers/peers-listener.js";
-import { knownIncarnation, peersListener, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+import {
+  admitAll,
+  knownIncarnation,
+  peersListener,
+  recordingLogger,
+  temporaryDirectory,
+} from "../member/member-fixtures.js";
 import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
 const frame = (payload: Uint8Array): Buffer => Buffer.concat([frameHeader(payload), payload]);
@@ -155,7 +162,7 @@ const testMember = async (
   t: TestContext,
   directory: string,
   self: MemberId,
-  own: Partial<PeersListener> & { readonly peers?: readonly Peer[] } = {},
+  own: Partial<PeersListener & Pick<PeerAdmission, "admitPeer">> & { readonly peers?: readonly Peer[] } = {},
 ): Promise<TestMember> => {
   const messages = new Arrivals<readonly [MemberId, PeerMessage]>();
   const closed = new Arrivals<MemberId>();
@@ -164,10 +171,11 @@ const testMember = async (
     peers: others = [toMemberId(1n), toMemberId(2n)]
       .filter((id) => id !== self)
       .map((id): Peer => ({ id, addresses: [{ kind: "unix", path: join(directory, String(id)) }] })),
+    admitPeer = admitAll,
     ...events
   } = own;
   const peers = new Peers({
-    incarnation: knownIncarnation,
+    incarnations: { own: knownIncarnation, admitPeer },
     clusterId: toClusterId(9n),
     self,
     peers: others,
@@ -233,14 +241,21 @@ test("a link is dialled until the peer is up, and again after it was down", asyn
 });
 
 /** Incoming links as member 1 of cluster 9 has them, and a way to dial them. */
-const incoming = async (t: TestContext, admission: Partial<Pick<PeersListener, "admitPeer">> = {}) => {
+const incoming = async (t: TestContext, admitPeer: PeerAdmission["admitPeer"] = admitAll) => {
   const directory = await temporaryDirectory(t);
   const messages = new Arrivals<readonly [MemberId, PeerMessage]>();
   const closed = new Arrivals<MemberId>();
   const { logger, lines } = recordingLogger();
   const other = { redial: () => undefined };
   const links = new IncomingLinks(
-    { clusterId: toClusterId(9n), self: toMemberId(1n), clock: systemClock, logger, maxUnknownConnections: 2 },
+    {
+      clusterId: toClusterId(9n),
+      self: toMemberId(1n),
+      incarnations: { admitPeer },
+      clock: systemClock,
+      logger,
+      maxUnknownConnections: 2,
+    },
     new Map([
       [toMemberId(2n), other],
       [toMemberId(3n), other],
@@ -248,7 +263,6 @@ const incoming = async (t: TestContext, admission: Partial<Pick<PeersListener, "
     peersListener({
       onMessage: (from, message) => messages.push([from, message]),
       onLinkClosed: closed.push,
-      ...admission,
     }),
   );
   t.after(() => links.close());
@@ -319,11 +333,9 @@ test("messages after a refusal are ignored", async (t) => {
 test("messages are read after the answer, which waits until the incarnation is durable", async (t) => {
   const met = new Arrivals<readonly unknown[]>();
   let remembered: () => void = () => undefined;
-  const { dial, hello, messages } = await incoming(t, {
-    admitPeer: (member, incarnation) => {
-      met.push([member, incarnation]);
-      return new Promise((resolve) => (remembered = () => resolve(undefined)));
-    },
+  const { dial, hello, messages } = await incoming(t, (member, incarnation) => {
+    met.push([member, incarnation]);
+    return new Promise((resolve) => (remembered = () => resolve(undefined)));
   });
   const early = frame(encodePeerMessage(beat(1)));
   const { answer, socket } = dial(Buffer.concat([frame(hello()), early]));

@@ -8,7 +8,7 @@ import { systemClock, type Clock } from "../../../platform/index.js";
 import type { LogIndex, MemberId, Term } from "../../../raft/index.js";
 import { createLogger } from "../../../server/index.js";
 import { Peers } from "../../../server/peers/peers.js";
-import { knownIncarnation, peersListener } from "../member/member-fixtures.js";
+import { admitting, peersListener } from "../member/member-fixtures.js";
 import { eventually, within } from "../../support/deadline.js";
 import { toClusterId } from "../../../testing/ids.js";
 
@@ -31,7 +31,7 @@ test("a peer that returns is dialled when it connects, not at the next attempt",
   const clock: Clock = { ...systemClock, after: () => (++timers === 2 && gaveUp(), () => undefined) };
   const peersOf = (self: MemberId, other: MemberId): Peers =>
     new Peers({
-      incarnation: knownIncarnation,
+      incarnations: admitting,
       clusterId: toClusterId(7n),
       self,
       peers: [{ id: other, addresses: [{ kind: "unix", path: join(folder, `${other}`) }] }],

@@ -8,7 +8,13 @@ import { frameHeader } from "../../../server/peers/frame.js";
 import { keepaliveMs } from "../../../server/peers/hello.js";
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
 import { OutgoingLink } from "../../../server/peers/outgoing-link.js";
-import { knownIncarnation, peersListener, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+import {
+  admitting,
+  knownIncarnation,
+  peersListener,
+  recordingLogger,
+  temporaryDirectory,
+} from "../member/member-fixtures.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 import { toClusterId, toMemberId } from "../../../testing/ids.js";
 
@@ -80,7 +86,14 @@ test("an incoming link is sent keepalives until it closes", async (t) => {
   const clock = new VirtualClock();
   const { logger, lines } = recordingLogger();
   const links = new IncomingLinks(
-    { clusterId: toClusterId(1n), self: toMemberId(2n), clock, logger, maxUnknownConnections: 1 },
+    {
+      clusterId: toClusterId(1n),
+      self: toMemberId(2n),
+      incarnations: admitting,
+      clock,
+      logger,
+      maxUnknownConnections: 1,
+    },
     new Map([[toMemberId(1n), { redial: () => undefined }]]),
     peersListener(),
   );

@@ -9,7 +9,13 @@ import { frameHeader } from "../../../server/peers/frame.js";
 import { encodeHello } from "../../../server/peers/hello.js";
 import { Peers } from "../../../server/peers/peers.js";
 import { ChannelClosedError, type SnapshotChannel } from "../../../server/peers/channel.js";
-import { knownIncarnation, peersListener, recordingLogger, temporaryDirectory } from "../member/member-fixtures.js";
+import {
+  admitting,
+  knownIncarnation,
+  peersListener,
+  recordingLogger,
+  temporaryDirectory,
+} from "../member/member-fixtures.js";
 import { toClusterId, toMemberId } from "../../../testing/ids.js";
 import { memoryChannel } from "../../../testing/memory-channel.js";
 import { SimProcess } from "../../../testing/process.js";
@@ -30,7 +36,7 @@ const member = async (t: TestContext, directory: string, self: MemberId, cluster
   const accepted: { readonly from: MemberId; readonly channel: SnapshotChannel }[] = [];
   const { logger, lines } = recordingLogger();
   const peers = new Peers({
-    incarnation: knownIncarnation,
+    incarnations: admitting,
     clusterId,
     self,
     peers: [toMemberId(1n), toMemberId(2n)]

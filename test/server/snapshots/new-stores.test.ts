@@ -20,14 +20,16 @@ const making = (open: () => Promise<Backend>) => {
         return Promise.resolve();
       },
     },
-    openBackend: async () => {
-      const backend = await open();
-      const close = backend.close.bind(backend);
-      backend.close = async () => {
-        await close();
-        happened.push("closed");
-      };
-      return backend;
+    backends: {
+      openBackend: async () => {
+        const backend = await open();
+        const close = backend.close.bind(backend);
+        backend.close = async () => {
+          await close();
+          happened.push("closed");
+        };
+        return backend;
+      },
     },
     clock: systemClock,
     logger: recordingLogger().logger,

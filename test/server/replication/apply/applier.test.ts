@@ -17,7 +17,7 @@ import {
   encodeMarker,
   maxWorkPerRound,
   type AppliedState,
-  type ApplierListener,
+  type LogCompactor,
 } from "../../../../server/replication/apply/applier.js";
 import type { ServerError } from "../../../../server/base/errors.js";
 import type { CommandResults } from "../../../../server/replication/apply/commands/commands.js";
@@ -54,7 +54,15 @@ const freshState = (): AppliedState => ({
   seen: new SeenProposals(),
 });
 
-const noSnapshots: ApplierListener = {
+/** The doings of the parts of a member that an applier calls. */
+interface Doings {
+  readonly soon: (callback: () => void) => void;
+  readonly onApplied: LogCompactor["onEntriesApplied"];
+  readonly install: LogCompactor["install"];
+  readonly onFailure: (error: Error) => void;
+}
+
+const noSnapshots: Doings = {
   soon: () => assert.fail("more than one round"),
   onApplied: () => undefined,
   install: () => assert.fail("a snapshot"),
@@ -77,7 +85,7 @@ const open = async (
   t: TestContext,
   state = freshState(),
   kept?: KvStore,
-  listening: Partial<ApplierListener> = {},
+  listening: Partial<Doings> = {},
 ): Promise<Copy> => {
   const store = kept ?? (await openMemoryStore(t));
   const markers: Uint8Array[] = [];
@@ -103,9 +111,16 @@ const open = async (
       onResult: (result) => answers.set(name, result),
       onError: (error) => answers.set(name, error),
     });
+  const doings = { ...noSnapshots, ...listening };
   return {
     store,
-    applier: new Applier(store, state, self, proposals, listener, { ...noSnapshots, ...listening }),
+    applier: new Applier(store, state, self, {
+      proposals,
+      leases: listener,
+      snapshots: { onEntriesApplied: doings.onApplied, install: doings.install },
+      clock: { soon: doings.soon },
+      listener: { onFailure: doings.onFailure },
+    }),
     proposals,
     answers,
     markers,
@@ -368,7 +383,7 @@ test("the listener hears of entries once their round has ended", async (t) => {
 });
 
 /** One that is told `soon` when the test says so, and the sizes of the rounds it has applied. */
-const openInTurns = async (t: TestContext, listening: Partial<ApplierListener> = {}) => {
+const openInTurns = async (t: TestContext, listening: Partial<Doings> = {}) => {
   const turns: (() => void)[] = [];
   const rounds: number[] = [];
   const copy: Copy = await open(t, freshState(), undefined, {

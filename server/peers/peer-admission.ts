@@ -1,0 +1,15 @@
+import type { MemberId } from "../../raft/index.js";
+import type { Incarnation, Refusal } from "./hello.js";
+
+/** The incarnations of this member and of its peers; `PeerIncarnations` implements it. */
+export interface PeerAdmission {
+  /** The incarnation of this member, for its hellos. */
+  readonly own: Incarnation;
+  /**
+   * Admits a peer's incarnation unless it is stale. When the promise resolves it is durable: no message of the peer may be
+   * used before.
+   *
+   * @returns the refusal; undefined if the peer is admitted
+   */
+  admitPeer(member: MemberId, incarnation: Incarnation): Promise<Refusal | undefined>;
+}
