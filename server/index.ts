@@ -1,4 +1,4 @@
-// One member of a cluster, as a program runs or embeds it.
+// A member of a cluster, as a program runs or embeds it.
 
 export {
   type CommandLine,

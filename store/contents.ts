@@ -310,7 +310,7 @@ export class Contents implements StoreChanges {
   }
 
   /**
-   * Others have taken the place of these: nothing is written any more, reads that have begun finish, then the backend
+   * Retires contents that others have replaced: nothing is written any more, reads that have begun finish, then the backend
    * is closed. Snapshots end at once.
    */
   retire(): Promise<void> {

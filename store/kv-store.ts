@@ -131,7 +131,7 @@ export class KvStore {
   }
 
   /**
-   * From now on nothing older than `revision` can be read; its removal follows.
+   * Makes everything older than `revision` unreadable; its removal follows.
    *
    * @throws CompactedError, FutureRevisionError
    */

@@ -43,7 +43,7 @@ export interface Operations {
   readonly deleteRange: { readonly request: DeleteRangeRequest; readonly result: Answer<RawDeleteRangeResponse> };
   /** Needs no quorum if both branches only read, and only with `serializable`. */
   readonly txn: { readonly request: TxnRequest; readonly result: Answer<RawTxnResponse> };
-  /** With `physical`, the result comes once everything older is removed. */
+  /** Compacts the history; with `physical`, the result comes once everything older is removed. */
   readonly compact: { readonly request: CompactionRequest; readonly result: Answer<CompactionResponse> };
   /** Chooses an id if the request has none, and raises a TTL that could not outlast an election. */
   readonly leaseGrant: { readonly request: LeaseGrantRequest; readonly result: Answer<LeaseGrantResponse> };
@@ -79,7 +79,7 @@ export interface LeaseListItem {
 export type OperationName = keyof Operations;
 
 /**
- * One of etcd's operations. The outcome reaches `handler` once, at once or later; a handler does not throw.
+ * An operation of etcd. The outcome reaches `handler` once, at once or later; a handler does not throw.
  *
  * @throws ServerError, StoreError if it is refused at once; then the handler is not called
  */

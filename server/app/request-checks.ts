@@ -1,4 +1,4 @@
-// What etcd checks of a KV request before anything is proposed or read. The order of checks is etcd's.
+// The checks of a KV request before anything is proposed or read: etcd's, in etcd's order.
 
 import {
   RangeRequest_SortOrder as SortOrder,

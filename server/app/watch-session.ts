@@ -13,7 +13,7 @@ export interface WatchSettings {
   readonly clock: Clock;
   /** Uniform in [0, 1): sessions do not all send their progress at once. */
   readonly random: () => number;
-  /** Between one and 1.1 times this passes between the progress notices of a session. */
+  /** The interval of a session's progress notices; a random tenth of it is added. */
   readonly watchProgressMs: number;
 }
 
@@ -111,7 +111,7 @@ class StoreWatchSession implements WatchSession {
     this.send(answer);
   }
 
-  /** Why there will be no such watch, in etcd's words. */
+  /** Returns the reason to refuse a watch, in etcd's words; undefined if there is none. */
   private refusalOf({ key, rangeEnd, startRevision, watchId }: WatchCreateRequest): string | undefined {
     if (startRevision < 0n) return "etcdserver: mvcc: required revision has been compacted";
     const isOpenEnded = rangeEnd.length === 0 || isZeroByte(rangeEnd);
@@ -180,7 +180,7 @@ class SessionWatch implements WatchReceiver {
     this.session.listener.onError(error);
   }
 
-  /** Up to here all events were sent; undefined: not all up to now. */
+  /** Returns the revision up to which all events were sent; undefined if some up to now were not. */
   get toldThrough(): Revision | undefined {
     return this.watch.toldThrough();
   }

@@ -1,4 +1,4 @@
-// What can go wrong with a request on its way through a member. `rpc/status.ts` gives each code its gRPC status and text.
+// The errors of requests in a member. `rpc/status.ts` gives each code its gRPC status and text.
 
 export type ServerErrorCode =
   | "empty-key"

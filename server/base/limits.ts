@@ -19,16 +19,16 @@ export const maxRepeatBytes = 4 * 1024 * 1024;
 /** Linearizable reads that may wait for their quorum round; one more is refused: too many requests. */
 export const maxPendingReads = 20_000;
 
-/** What a member's clients may be waiting to hear from the leader, of leases; one more is refused: too many requests. */
+/** The pending calls of a member to its leader; one more is refused: too many requests. */
 export const maxPendingCalls = 20_000;
 
-/** The same, of one member, as the leader sees it; one more is left for that member to ask again. */
+/** The calls of one member that the leader serves at a time; one more is dropped, and that member retransmits it. */
 export const maxServedCalls = 20_000;
 
 /** Keep-alives of one stream whose answers are not there, or not taken; one more ends the stream: too many requests. */
 export const maxKeepAlivesPerStream = 10_000;
 
-/** What a message may be larger than the largest proposal, for its framing (etcd: 512 KiB). */
+/** The bytes that a message may have beyond the largest proposal, for its framing (etcd: 512 KiB). */
 export const messageOverheadBytes = 512 * 1024;
 
 /**

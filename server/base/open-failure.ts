@@ -36,7 +36,7 @@ const adviceFor = (error: unknown, dataDir: string): string | undefined => {
 /** The system refused: nothing is wrong with the program. */
 const isOfSystem = (error: unknown): boolean => error instanceof Error && "syscall" in error;
 
-/** What the system said to LevelDB, which passes on no code but only the words. */
+/** The system's error texts by code: LevelDB passes on the text only. */
 const wordsOfLevel: readonly (readonly [string, string])[] = [
   ["No space left on device", "ENOSPC"],
   ["Disk quota exceeded", "EDQUOT"],

@@ -1,6 +1,6 @@
 import type { Clock } from "../../platform/index.js";
 
-/** Between two reports. */
+/** The time between two reports, in milliseconds. */
 const reportEveryMs = 10_000;
 
 /**

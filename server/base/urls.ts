@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { socketPathProblem } from "../../proto/index.js";
 
-/** Where a socket is: a TCP host and port, or the path of a unix socket. */
+/** The address of a socket: a TCP host and port, or the path of a unix socket. */
 export type Address =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
@@ -78,7 +78,7 @@ export const bindAddresses = (address: Address): Address[] =>
       ]
     : [address];
 
-/** For people and logs. */
+/** Formats an address for people and logs. */
 export const formatAddress = (address: Address): string => {
   if (address.kind === "unix") return address.path;
   return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;

@@ -12,7 +12,7 @@ import {
 import type { FlagKind } from "./flag.js";
 import { durationMs, FlagValueError, parseFlagValue } from "./flag-values.js";
 
-/** One member of the cluster as `--initial-cluster` names it. */
+/** A member of the cluster as `--initial-cluster` names it. */
 export interface InitialMember {
   readonly name: string;
   readonly peerUrls: readonly string[];
@@ -25,7 +25,7 @@ export type AutoCompaction =
   /** Number of revisions to keep. */
   | { readonly mode: "revision"; readonly retention: number };
 
-/** Everything a member is told from outside. Durations in milliseconds, sizes in bytes. */
+/** The settings of a member. Durations in milliseconds, sizes in bytes. */
 export interface MemberConfig {
   readonly name: string;
   readonly dataDir: string;
@@ -48,7 +48,7 @@ export interface MemberConfig {
   readonly snapshotCount: number;
   /** Entries that a cut leaves for members that are behind (etcd: `--snapshot-catchup-entries`). */
   readonly snapshotCatchUpEntries: number;
-  /** How long a watcher that asks for it may hear nothing (etcd: `--watch-progress-notify-interval`). */
+  /** The interval of progress notices for watchers that ask for them (etcd: `--watch-progress-notify-interval`). */
   readonly watchProgressMs: number;
   /** Undefined: history is kept until a client compacts it. */
   readonly autoCompaction: AutoCompaction | undefined;
@@ -56,7 +56,7 @@ export interface MemberConfig {
   readonly maxConcurrentStreams: number | undefined;
   /** Time between pings to a client; undefined: none (etcd: `--grpc-keepalive-interval`). */
   readonly keepAliveMs: number | undefined;
-  /** How long a client may take to answer one (etcd: `--grpc-keepalive-timeout`). */
+  /** The time in which a client must answer a ping (etcd: `--grpc-keepalive-timeout`). */
   readonly keepAliveTimeoutMs: number;
   /** Shortest time between a client's pings while a call is open (etcd: `--grpc-keepalive-min-time`). */
   readonly minPingIntervalMs: number;
@@ -209,7 +209,7 @@ const count = (flag: string, value: string): number => number(flag, "uint", valu
 
 const duration = (flag: string, value: string): number => number(flag, "duration", value);
 
-/** What is too short is raised, and 0 or less is the default, as in etcd. */
+/** Reads the interval of progress notices: a short one is raised, and 0 or less is the default, as in etcd. */
 const watchProgress = (value: string): number => {
   const given = duration("watch-progress-notify-interval", value);
   const interval =

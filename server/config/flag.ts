@@ -1,6 +1,6 @@
 // A flag of etcd: how its value reads, and what a member does with it.
 
-/** How a value is read; the names are those of Go's `flag` package, as far as it has them. */
+/** The type of a flag's value; the names are those of Go's `flag` package, as far as it has them. */
 export type FlagKind =
   | "string"
   | "bool"
@@ -31,7 +31,7 @@ export type FlagEffect =
   | { readonly kind: "same-as"; readonly flag: string };
 
 export interface Flag {
-  /** Without dashes. */
+  /** The name, without dashes. */
   readonly name: string;
   readonly kind: FlagKind;
   /** etcd's default, as text. A flag that is given with it is as good as not given. */
@@ -43,7 +43,7 @@ export interface Flag {
   readonly harmless?: readonly string[];
   /** etcd does not read it from a file: there it is a word like any other. */
   readonly isCommandLineOnly?: boolean;
-  /** Why etcd refuses a value that reads well; undefined: it takes it. */
+  /** Returns etcd's reason to refuse a well-formed value; undefined if it is accepted. */
   readonly check?: (value: string) => string | undefined;
 }
 

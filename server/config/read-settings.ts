@@ -9,7 +9,7 @@ export interface MemberSettings {
   readonly flags: ServerFlags;
   /** The file that all settings come from, if there is one. */
   readonly configFile: string | undefined;
-  /** One line for each flag that has no effect or goes by an old name. */
+  /** A line for each flag that has no effect or goes by an old name. */
   readonly warnings: readonly string[];
   readonly unknownVariables: readonly string[];
   /** Keys of the file. */

@@ -7,7 +7,7 @@ import type { Flag } from "./flag.js";
 import { findFlag } from "./flag-table.js";
 import { FlagValueError, parseFlagValue, type FlagValue } from "./flag-values.js";
 
-/** One value that was given, with the place it comes from. */
+/** A value that was given, with the place it comes from. */
 export interface GivenFlag {
   readonly flag: Flag;
   readonly text: string;
@@ -21,7 +21,7 @@ export type FlagSource =
 
 export interface Settings {
   readonly flags: ServerFlags;
-  /** One line for each flag that has no effect or goes by an old name. */
+  /** A line for each flag that has no effect or goes by an old name. */
   readonly warnings: readonly string[];
 }
 
@@ -63,7 +63,7 @@ export const meaningOf = (flag: Flag): Flag =>
 /** `max-txn-ops` is `maxTxnOps` of ServerFlags. */
 export const propertyOf = (flag: string): string => flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 
-/** How people find the flag that is meant. */
+/** Names a flag as the user has written it: on the command line, as a variable, or in the file. */
 const labelOf = ({ flag, source }: GivenFlag): string => {
   switch (source.kind) {
     case "command line":

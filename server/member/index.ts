@@ -1,4 +1,4 @@
-// One member, composed from its parts; its start and its stop.
+// A member, composed from its parts; its start and its stop.
 
 export { memberServices, type MemberServices } from "./member-services.js";
 export { Member } from "./member.js";

@@ -40,7 +40,7 @@ const services = [
   HealthDefinition,
 ];
 
-/** Everything that a member can be asked. */
+/** The services of a member. */
 export interface MemberServices {
   /** etcd's operations, for callers in this process; all conditions on requests are checked there. */
   readonly application: Application;

@@ -25,17 +25,17 @@ import { memberServices } from "./member-services.js";
 import { ProcessParts, type MemberEnvironment } from "./parts.js";
 import { openReplica, type Replica } from "./replica.js";
 
-/** How long calls under way may take to end when the member stops. */
+/** The time that calls under way have to end when the member stops, in milliseconds. */
 const stopGraceMs = 5_000;
 
 /**
- * One member of a cluster: its replica of the log and the store, the links to the other members, and the services
+ * A member of a cluster: its replica of the log and the store, the links to the other members, and the services
  * on its client port. Owns everything it opens.
  */
 export class Member {
   private goodbye: Promise<void> | undefined;
   private stopping: Promise<void> | undefined;
-  /** Why it ended, or how its end went wrong. */
+  /** The failure that ended the member, or that its end met first. */
   private failure: Error | undefined;
   private settleStopped: (failure: Error | undefined) => void = () => undefined;
 
@@ -97,7 +97,7 @@ export class Member {
     }
   }
 
-  /** Where clients connect, with the real ports. */
+  /** The addresses at which clients connect, with the real ports. */
   get clientAddresses(): readonly Address[] {
     return this.listeners.client.addresses;
   }
@@ -144,7 +144,7 @@ export class Member {
     });
   }
 
-  /** Something that nothing here can repair: the member ends, the others make up for it. */
+  /** Stops the member at once after a failure that cannot be repaired here: the others make up for it. */
   private fail(reason: unknown): void {
     this.failure ??= asError(reason);
     if (this.stopping !== undefined) return;

@@ -4,7 +4,7 @@ import { ServerError, type ServerErrorCode } from "../base/index.js";
 import type { CommandResults } from "../replication/apply/index.js";
 import type { Proposals } from "../replication/index.js";
 
-/** After these errors the proposal may succeed later. */
+/** The errors after which the proposal may succeed later. */
 const retried = new Set<ServerErrorCode>([
   "not-proposed",
   "timed-out",

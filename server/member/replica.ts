@@ -1,4 +1,4 @@
-// One member's copy of the log: its parts, constructed from top to bottom; the events that reach them; its start and its stop.
+// A member's copy of the log: its parts, constructed from top to bottom; the events that reach them; its start and its stop.
 
 import type { Calls } from "../../proto/index.js";
 import {
@@ -49,7 +49,7 @@ interface ReplicaOptions {
 }
 
 /**
- * One member's copy of the log and of the state that it makes: consensus, files, store, and the requests that wait. Receives
+ * A member's copy of the log and of the state that it makes: consensus, files, store, and the requests that wait. Receives
  * the events of consensus and of the links, and passes each to the components that it concerns.
  */
 export class Replica implements NodeListener, PeersListener {
@@ -67,7 +67,7 @@ export class Replica implements NodeListener, PeersListener {
   readonly transfer: LeadershipTransfer;
   private readonly publisher: Publisher;
   private autoCompactor: AutoCompactor | undefined;
-  /** Before it takes part, whatever peers send is dropped. */
+  /** Tells whether this member takes part; before, the calls and snapshots of peers are dropped. */
   private takesPart = false;
   private known: Pick<CoreStatus, "leader" | "term"> = { leader: noMember, term: 0 as Term };
 

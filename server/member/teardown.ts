@@ -1,4 +1,4 @@
-/** What has to end with the replica: what takes part ends at once, what is open on disk after it in reverse order. */
+/** Ends a replica: the parts that act stop at once, then open files are closed in reverse order. */
 export class Teardown {
   private readonly stops: (() => void)[] = [];
   private readonly files: { close(): Promise<void> }[] = [];
@@ -16,7 +16,7 @@ export class Teardown {
     for (const stop of this.stops.splice(0)) stop();
   }
 
-  /** One that cannot be closed keeps none of the others open; the first reason is thrown at the end. */
+  /** Closes all files, also after one could not be closed; then throws the first error. */
   async close(): Promise<void> {
     this.stopNow();
     const failures: unknown[] = [];

@@ -17,9 +17,9 @@ export type ServeConnection = (socket: Socket, seen: Buffer) => void;
 export class ClientConnections {
   /** All that are open. */
   private readonly open = new Set<Socket>();
-  /** Those that wait for the member. */
+  /** The connections that wait for the member. */
   private readonly early = new Set<Socket>();
-  /** Those that were handed on: somebody else ends them. */
+  /** The connections that were handed on: the engine ends them. */
   private readonly served = new WeakSet<Socket>();
   private serve: ServeConnection | undefined;
   private closed = false;

@@ -8,7 +8,7 @@ type InterceptedCall = Parameters<ServerInterceptor>[1];
 type CallStatus = Parameters<InterceptedCall["sendStatus"]>[0];
 type CallListener = Parameters<InterceptedCall["start"]>[0];
 
-/** For the calls of one connection. Their handlers find it by `getPeer()`: `name`. */
+/** Makes the interceptor of one connection. Handlers of its calls get `name` from `getPeer()`. */
 export const connectionCalls =
   (name: string, untaken: UntakenOfConnection): ServerInterceptor =>
   (method, call) => {

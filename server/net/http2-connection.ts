@@ -22,7 +22,7 @@ import { PingPolicy } from "./ping-policy.js";
 import { ResetQueue } from "./reset-queue.js";
 import { StreamTable } from "./stream-table.js";
 
-/** How long the last frames may take to leave, and the client to close, once the connection is over. */
+/** The time for the last frames to leave, and for the client to close, once the connection is over, in milliseconds. */
 const lingerMs = 1_000;
 
 /** More bytes than this that Node has not taken: the socket is not read. */

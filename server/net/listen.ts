@@ -6,7 +6,7 @@ import { type Address, bindAddresses, formatAddress, type MemberUrl, StartError 
 
 /** Sockets that accept connections for one purpose. */
 export interface Listener {
-  /** Where they are bound, with the real port where 0 was asked for. */
+  /** The bound addresses, with the real port where 0 was given. */
   readonly addresses: readonly Address[];
   /** Accepts no more; connections that were accepted live on. */
   close(): Promise<void>;

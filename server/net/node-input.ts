@@ -7,7 +7,7 @@ const maxRequestsAtOnce = 32;
 /** Bytes up to the headers of a request and including them; the last piece may have none. */
 interface Piece {
   readonly bytes: Buffer[];
-  /** Nothing in it can make Node end a request before it. */
+  /** Tells that these bytes cannot make Node end a request before them. */
   isHarmless: boolean;
 }
 

@@ -3,7 +3,7 @@ import type { GrpcStatus } from "../rpc/index.js";
 /** Ends a call with a status. */
 export type EndCall = (status: GrpcStatus) => void;
 
-/** What is under way, each with what ends it. */
+/** The calls under way, each with the function that ends it. */
 export class OpenCalls {
   private readonly ends = new Set<EndCall>();
   private readonly waiting = new Set<() => void>();
@@ -16,7 +16,7 @@ export class OpenCalls {
     return this.ends.has(end);
   }
 
-  /** It has ended, or is about to. @returns whether it was under way: who takes it out gives the one answer */
+  /** Removes a call that has ended, or is about to. @returns whether it was under way: the caller then gives the one answer */
   take(end: EndCall): boolean {
     if (!this.ends.delete(end)) return false;
     if (this.ends.size === 0) for (const settled of [...this.waiting]) settled();

@@ -28,7 +28,7 @@ export class SendBuffer {
     return !this.isFull;
   }
 
-  /** Nobody takes what is left. */
+  /** Drops the bytes that are left: the client takes no more. */
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;

@@ -19,7 +19,7 @@ export class StreamTable {
   }
   private unanswered = 0;
 
-  /** How many are open. */
+  /** The number of open streams. */
   get size(): number {
     return this.open.size;
   }
@@ -42,7 +42,7 @@ export class StreamTable {
     this.unanswered += 1;
   }
 
-  /** After a GOAWAY of the server, new streams are ignored by it. */
+  /** Ignores new streams: the server has sent GOAWAY. */
   freeze(): void {
     this.frozen = true;
   }

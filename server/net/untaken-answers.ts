@@ -6,7 +6,7 @@ import {
   untakenBytesUnderPressure,
 } from "../base/index.js";
 
-/** How often connections are looked at, while there is pressure, and at how many looks without progress one is closed. */
+/** The time between two looks at the connections while there is pressure, and the looks without progress after which one is closed. */
 const lookMs = 1_000;
 const maxLooksWithoutProgress = 5;
 /** Less is no progress: answers to pings are bytes, too. */

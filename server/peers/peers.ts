@@ -12,7 +12,7 @@ import { OutgoingLink } from "./outgoing-link.js";
 import type { PeersListener } from "./peers-listener.js";
 import { SnapshotConnections } from "./snapshot-connection.js";
 
-/** Another member and its peer addresses. */
+/** A peer: another member and its addresses. */
 export interface Peer {
   readonly id: MemberId;
   readonly addresses: readonly Address[];

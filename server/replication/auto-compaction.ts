@@ -74,7 +74,7 @@ class PeriodicCompactor implements AutoCompactor {
   private readonly maxNotes: number;
   private readonly noteMs: number;
   private readonly stopTimer: () => void;
-  /** How long after the last success the next compaction is due. */
+  /** The time from the last success to the next compaction, in milliseconds. */
   private dueAfterMs: number;
   private lastSuccess: number;
   private lastRevision = 0;

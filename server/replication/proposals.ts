@@ -15,18 +15,18 @@ import { Sweeper } from "./sweeper.js";
 interface Pending<Result> {
   readonly data: Uint8Array;
   readonly deadline: number;
-  /** How many leaders had been elected when the client asked. */
+  /** The number of elections that this member had seen when the client asked. */
   readonly beganUnder: number;
-  /** Means nothing to another leader: it is sent once. */
+  /** Tells that it is sent once: it has no effect under another leader. */
   readonly once: boolean;
   readonly handler: ResultHandler<Result>;
-  /** How often consensus took it. 0: it was not done, for certain. */
+  /** The number of copies that consensus took. 0: it was certainly not done. */
   copies: number;
-  /** When the present leader was sent it last; undefined: it was not. */
+  /** The time at which it was last sent to the present leader; undefined if it was not. */
   sentAt: number | undefined;
-  /** How long after that it is taken for lost on its way. */
+  /** The time after which it counts as lost on its way, in milliseconds. */
   patienceMs: number;
-  /** Counts among the repeats under way. */
+  /** Tells that it is one of the retransmitted proposals under way. */
   isRepeat: boolean;
 }
 
@@ -53,7 +53,7 @@ export interface ProposalSpace {
  */
 const firstPatienceMs = 500;
 
-/** What etcd's own envelope around a request takes: its size limit counts that, not ours. */
+/** The bytes of etcd's own envelope around a request: the size limit counts them instead of ours. */
 const etcdEnvelopeBytes = 14;
 
 /**
@@ -64,15 +64,15 @@ const etcdEnvelopeBytes = 14;
  * bytes under the same numbers; where both copies get into the log, `SeenProposals` has the second one skipped.
  */
 export class Proposals<Results extends ResultsByKind> {
-  /** By sequence, so the first is the one with the nearest deadline. */
+  /** The pending proposals by sequence: the first has the nearest deadline. */
   private readonly pending = new Map<number, Pending<Results[CommandKind]>>();
-  /** Everything below is answered. */
+  /** The sequence below which every proposal is answered. */
   private answeredBelow = 1;
   private pendingBytes = 0;
   private sequence = 0;
   private leader: MemberId = noMember;
   private elections = 0;
-  /** Some have not been sent to the present leader; those that come after them wait for their turn. */
+  /** Tells that some were not sent to the present leader; later ones wait behind them. */
   private hasUnsent = false;
   private readonly repeats = new Repeats();
   private stopped = false;
@@ -160,7 +160,7 @@ export class Proposals<Results extends ResultsByKind> {
       this.fail(sequence, new ServerError("server-stopped", "the member stopped before the outcome was known"));
   }
 
-  /** How many wait for their outcome. */
+  /** The number of pending proposals. */
   get size(): number {
     return this.pending.size;
   }
@@ -201,7 +201,7 @@ export class Proposals<Results extends ResultsByKind> {
     this.node.propose(sequence, pending.data);
   }
 
-  /** It has to be sent to the present leader, again or for the first time. */
+  /** Marks a proposal as not sent to the present leader. */
   private takeBack(pending: Pending<unknown>): void {
     this.repeats.end(pending);
     pending.sentAt = undefined;
@@ -217,7 +217,7 @@ export class Proposals<Results extends ResultsByKind> {
     this.sendUnsent();
   }
 
-  /** In the order in which they were proposed, so many at a time: a new leader has other members to hear, too. */
+  /** Sends in the order of proposing, a bounded number at a time: a new leader receives those of other members, too. */
   private sendUnsent(): void {
     if (this.leader === noMember || !this.hasUnsent || this.stopped) return;
     this.hasUnsent = false; // a refusal, which may come at once, sets it again
@@ -232,7 +232,7 @@ export class Proposals<Results extends ResultsByKind> {
     }
   }
 
-  /** Another member leads, and has had these for so long that they may never have reached it. */
+  /** Retransmits proposals that another leader has not answered for so long that they may be lost. */
   private sendLost(now: number): void {
     if (this.leader === noMember || this.leader === this.options.member) return;
     for (const [sequence, pending] of this.pending) {
@@ -299,7 +299,7 @@ export class Proposals<Results extends ResultsByKind> {
     return this.answeredBelow;
   }
 
-  /** As etcd: a leader that was elected meanwhile is named as the likely cause. */
+  /** Returns the error of a proposal at its deadline. As in etcd, a leader elected meanwhile is named as the likely cause. */
   private overdue({ copies, beganUnder }: Pending<unknown>): ServerError {
     if (copies === 0) return new ServerError("not-proposed", "there was no leader to propose to");
     if (this.leader !== noMember && beganUnder !== this.elections)
@@ -308,17 +308,17 @@ export class Proposals<Results extends ResultsByKind> {
   }
 }
 
-/** What a leader was sent beside what clients propose now: so much of it is under way at a time. */
+/** The bound on retransmitted proposals under way, beside the new ones of clients. */
 class Repeats {
   private count = 0;
   private bytes = 0;
 
-  /** No further one is to be sent. */
+  /** Tells that no further one may be sent. */
   get areMany(): boolean {
     return this.count >= maxRepeats || this.bytes >= maxRepeatBytes;
   }
 
-  /** The next ones may go, all together. */
+  /** Tells that the next ones may be sent, all together. */
   get areFew(): boolean {
     return this.count <= maxRepeats / 2 && this.bytes <= maxRepeatBytes / 2;
   }

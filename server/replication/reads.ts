@@ -42,11 +42,11 @@ interface ConfirmedReads {
 export class Reads {
   private waiting: WaitingRead[] = [];
   private asked: WaitingRead[] = [];
-  /** By confirmation, oldest first. */
+  /** The confirmed rounds, oldest first. */
   private readonly confirmedRounds = new Set<ConfirmedReads>();
-  /** Those of them up to whose index everything is applied. */
+  /** The confirmed rounds whose index has been applied. */
   private readonly ready: ConfirmedReads[] = [];
-  /** Some were answered in this turn; the next ones are answered in the next turn. */
+  /** Tells that reads were answered in this turn: further ones wait for the next turn. */
   private hasServed = false;
   private size = 0;
   private request = 0;

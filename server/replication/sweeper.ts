@@ -1,9 +1,9 @@
 import type { Clock } from "../../platform/index.js";
 
-/** How often something that waits is looked at: one timer for all of it, and none while nothing waits. */
+/** The time between two sweeps, in milliseconds: one timer for all that waits, and none while nothing waits. */
 const sweepMs = 50;
 
-/** Looks after what waits for a deadline, for as long as something waits. */
+/** Sweeps a queue with deadlines for as long as anything waits in it. */
 export class Sweeper {
   private cancel: (() => void) | undefined;
 
@@ -13,7 +13,7 @@ export class Sweeper {
     private readonly sweep: () => boolean,
   ) {}
 
-  /** Something waits from now on. */
+  /** Starts sweeping, unless it has started. */
   wake(): void {
     this.cancel ??= this.clock.every(sweepMs, () => {
       if (!this.sweep()) this.stop();

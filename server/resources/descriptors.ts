@@ -10,11 +10,11 @@ import { maxClientConnections, maxUnknownPeerConnections, StartError } from "../
  * compaction), listeners 8, the member's small files 8, those kept for need 8.
  */
 const descriptorsOfMember = 64;
-/** For each other member: a connection in either direction, the ones that replace them, and a snapshot's. */
+/** The descriptors for each other member: a connection in either direction, their replacements, and a snapshot's. */
 const descriptorsOfPeer = 8;
 /** Peer connections that have not said hello get a quarter of the rest at most. */
 const shareOfUnknownPeers = 4;
-/** With fewer left to connections, a member does not start. */
+/** The fewest descriptors for connections with which a member starts. */
 const minConnections = 20;
 /** The limit where the system names none: the lowest usual one. */
 const assumedLimit = 10_240;
@@ -23,7 +23,7 @@ const assumedInUse = 32;
 
 /** Kept open, to be given up when LevelDB cannot open a file for a read that cannot wait. */
 const spareCount = 4;
-/** With fewer free, nothing is written to a store: LevelDB's compaction, which follows, opens up to four files at a time. */
+/** The free descriptors without which no store is written: LevelDB's compaction, which follows, opens up to four files at a time. */
 const freeForStore = 8;
 
 /** Connections that may be open at the same time. Whoever shares them counts them here. */
@@ -69,7 +69,7 @@ const nodeDescriptors: DescriptorSystem = {
 
 /** The part of the descriptors that one member may use for connections. */
 export interface DescriptorShare {
-  /** For client connections; shared with all members in this process. */
+  /** The descriptors of client connections; shared by all members in this process. */
   readonly clients: ConnectionSlots;
   /** Peer connections that have not said hello. */
   readonly unknownPeers: number;
@@ -90,9 +90,9 @@ export class Descriptors {
   private readonly clients = new ConnectionSlots(() => Math.min(maxClientConnections, this.unreserved));
 
   constructor(
-    /** How many the process may have open. */
+    /** The number of descriptors that the process may have open. */
     readonly limit: number,
-    /** How many were open before there was a member. */
+    /** The number of descriptors that were open before there was a member. */
     readonly inUse: number,
     private readonly system: DescriptorSystem = nodeDescriptors,
   ) {}

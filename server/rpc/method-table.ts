@@ -1,4 +1,4 @@
-// What a server can be asked, without a word about who carries it: gRPC engines implement this table.
+// The methods of a server, independent of the gRPC engine that carries them.
 
 import type { Caller } from "../base/index.js";
 
@@ -28,7 +28,7 @@ export interface Encoder<Message> {
   encode(message: Message): { finish(): Uint8Array };
 }
 
-/** For answers that are put together as bytes. */
+/** Encodes answers that are put together as bytes. */
 export const encodedAlready: Encoder<Uint8Array> = { encode: (message) => ({ finish: () => message }) };
 
 /** A method with one request and one response. A handler may throw instead of calling `fail`. */
@@ -64,7 +64,7 @@ export interface ResponseStream<Response> {
 
 /** Takes what comes of a stream in both directions. */
 export interface RequestSink<Request> {
-  /** What it throws ends the stream with that error. */
+  /** Handles a request; an error that it throws ends the stream. */
   readonly onRequest: (request: Request) => void;
   /** The client will send no more, and may go on listening. */
   readonly onHalfClose: () => void;

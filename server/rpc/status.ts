@@ -18,7 +18,7 @@ export const statusCode = {
   dataLoss: 15,
 } as const;
 
-/** What a client sees of an error. */
+/** The status of an error, as a client sees it. */
 export interface GrpcStatus {
   readonly code: number;
   readonly details: string;

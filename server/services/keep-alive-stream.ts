@@ -5,8 +5,8 @@ import type { RequestSink, ResponseStream } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 /**
- * One LeaseKeepAlive stream: each request is answered as soon as the leader has. One that waits for an expired lease to be
- * revoked holds up no other.
+ * A LeaseKeepAlive stream: each request is answered as soon as the leader has. A request that waits for an expired lease to be
+ * revoked delays no other.
  */
 export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
   /** Requests whose answer the client has not been given, or has not taken. */

@@ -18,7 +18,7 @@ export class WatchResponses {
 
   constructor(private readonly headers: ResponseHeaders) {}
 
-  /** Anything but events. */
+  /** Encodes a response without events. */
   answer(revision: number, fields: Partial<RawWatchResponse>): Uint8Array {
     return joined([this.headerAt(revision), encode(fields)]);
   }

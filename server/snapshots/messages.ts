@@ -18,7 +18,7 @@ export interface Begin {
   /** The position of the last entry that the snapshot contains. */
   readonly position: LogPosition;
 }
-/** One chunk of rows. */
+/** A chunk of rows. */
 export interface Rows {
   readonly kind: "rows";
   readonly rows: readonly Row[];

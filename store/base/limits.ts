@@ -23,7 +23,7 @@ export interface StoreLimits {
   readonly changesToldAtOnce: number;
   /** Rows that a compaction removes in one batch; about 2 ms. */
   readonly removalsPerBatch: number;
-  /** How long a compaction rests after such a batch, as etcd's does; 0: it only lets others run. */
+  /** The rest of a compaction after such a batch, as etcd's, in milliseconds; 0: it only lets others run. */
   readonly compactionRestMs: number;
   /** Revisions that one batch from history tells a watcher of, as in etcd … */
   readonly revisionsPerWatchBatch: number;

@@ -14,7 +14,7 @@ export const bytesOf = ([key, value]: Row): number => key.length + value.length;
 /** Rows in key order, as they were when the iteration began. */
 export interface RowIterator {
   /**
-   * At most `count` rows; none: the end.
+   * Returns at most `count` rows; none at the end.
    *
    * @throws DamagedError
    */

@@ -34,7 +34,7 @@ const bytesPerEntry = 500;
  */
 export class KvHasher {
   private sum = crc32c(Buffer.from("key"));
-  /** Up to the compact revision only changes count that are still seen at this one. */
+  /** The revision at which a change up to the compact revision must be visible to count. */
   private seenFrom: number;
 
   constructor(

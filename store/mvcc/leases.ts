@@ -82,7 +82,7 @@ export class Attachments {
   }
 
   /**
-   * In slices.
+   * Attaches the keys to their leases, in slices.
    *
    * @throws DamagedError if a key has a lease that does not exist
    */

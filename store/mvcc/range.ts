@@ -152,10 +152,10 @@ function rankOf(state: KeyState, target: RangeRequest_SortTarget): number {
   return target === RangeRequest_SortTarget.CREATE ? state.create : state.mod;
 }
 
-/** Beyond what is wanted so many are gathered before the rest is forgotten. */
+/** The hits gathered beyond the wanted ones before the others are dropped. */
 const spareRanked = 32;
 
-/** By what hits are sorted, and how many of the first are wanted. */
+/** The order of hits, and the number of the first that are wanted. */
 interface Ranking<R> {
   readonly compare: (a: R, b: R) => number;
   readonly descending: boolean;
@@ -197,7 +197,7 @@ function* keyValuesOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]
   return kvs;
 }
 
-/** Without values; nothing is read from disk for a key whose newest put is asked for. */
+/** Encodes keys without values; nothing is read from disk for a key whose newest put is asked for. */
 function* keysOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]> {
   const kvs: Uint8Array[] = [];
   for (const hit of hits) {

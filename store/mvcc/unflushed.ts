@@ -26,7 +26,7 @@ export class Change {
     return row.subarray(0, row.length - checksumSize);
   }
 
-  /** About the length of the row: nothing is encoded for it. */
+  /** The approximate length of the row: nothing is encoded for it. */
   get bytes(): number {
     return this.encoded?.length ?? this.entry.key.length + checksumSize;
   }

@@ -26,7 +26,7 @@ export class Write {
   readonly changes: Change[] = [];
   /** The value that each change replaced, if it was in memory and is of an earlier revision: no read of the disk is needed. */
   readonly replaced: (Uint8Array | undefined)[] = [];
-  /** About what the changes take in memory until they are on disk, beside a fixed cost for each. */
+  /** The approximate bytes that the changes take in memory until they are on disk, beside a fixed cost for each. */
   bytes = 0;
   private size: AnswerSize | undefined = undefined;
   /** Keys visited or changed since others ran. */
@@ -92,7 +92,7 @@ export class Write {
     return { header: undefined, prevKv: request.prevKv ? previous : noBytes };
   }
 
-  /** In slices. @throws TooLargeError; nothing has changed then */
+  /** Deletes keys in slices. @throws TooLargeError; nothing has changed then */
   *deleteRange(request: DeleteRangeRequest): Sliced<RawDeleteRangeResponse> {
     const entries = yield* this.liveEntries(request);
     const prevKvs: Uint8Array[] = [];
