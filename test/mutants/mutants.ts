@@ -141,7 +141,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a read is answered before this member has applied what it must see",
     file: "server/replication/reads.ts",
-    snippet: "this.options.whenApplied(index, () => {",
+    snippet: "this.log.whenApplied(index, () => {",
     replacement: "((_index: unknown, callback: () => void) => callback())(index, () => {",
     caughtBy: [test("server/reads"), simulation()],
   },
@@ -208,8 +208,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a keep-alive is answered by a leader that no quorum has confirmed",
     file: "server/lease/lease-calls.ts",
-    snippet: "reads.whenLinearizable(confirmed, () => answer(undefined));",
-    replacement: "confirmed();",
+    snippet:
+      "this.reads.whenLinearizable(\n        () => this.serveConfirmed(request, answer),\n        () => answer(undefined),\n      );",
+    replacement: "this.serveConfirmed(request, answer);",
     caughtBy: [test("server/lease-calls"), simulation()],
   },
   // Watches.
@@ -231,7 +232,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "the log is cut beyond what the store holds durably",
     file: "server/snapshots/log-truncation.ts",
-    snippet: "    await this.options.flush();\n",
+    snippet: "    await this.store.flush();\n",
     replacement: "",
     caughtBy: [test("server/log-truncation"), simulation()],
   },
