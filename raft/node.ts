@@ -1,9 +1,11 @@
 import type { Clock } from "../platform/index.js";
 import {
+  type Configuration,
   type CoreStatus,
   type Entry,
   type HardState,
   type Input,
+  type LogBase,
   type LogIndex,
   type LogPosition,
   type MemberId,
@@ -23,7 +25,7 @@ export interface LogStore {
   /** Writes entries and hard state. Calls `done` once both are durable, never synchronously, and never after a failure. */
   append(hardState: HardState | undefined, entries: readonly Entry[], done: () => void): void;
   /** Empties the log and sets its base; a crash leaves the old log or the new one. `done` as with `append`. */
-  restart(base: LogPosition, hardState: HardState, done: () => void): void;
+  restart(base: LogBase, hardState: HardState, done: () => void): void;
   /** Allows removing the entries up to `through` from disk: the state machine holds them durably. */
   truncate(through: LogIndex): void;
 }
@@ -39,10 +41,11 @@ export interface StateMachine {
   /** Applies `entries` in order; calls `done`, perhaps synchronously, when it accepts more. */
   apply(entries: readonly Entry[], done: () => void): void;
   /**
-   * Replaces the state by the received snapshot of the log up to `position`; calls `done` once that is durable. Never called
-   * while `apply` is under way. After a failure `done` is never called and the member must stop.
+   * Replaces the state by the received snapshot of the log up to `position`; calls `done` once that is durable, with the
+   * configuration that the snapshot contains. Never called while `apply` is under way. After a failure `done` is never called
+   * and the member must stop.
    */
-  install(position: LogPosition, done: () => void): void;
+  install(position: LogPosition, done: (configuration: Configuration) => void): void;
 }
 
 /** Receives the events of a node that runs. */
@@ -297,9 +300,9 @@ export class RaftNode {
     const position = this.core.takeInstall();
     if (position === undefined) return;
     this.isApplying = true;
-    machine.install(position, () => {
+    machine.install(position, (configuration) => {
       this.isApplying = false;
-      this.step({ kind: "snapshotInstalled" }); // the next write restarts the log
+      this.step({ kind: "snapshotInstalled", configuration }); // the next write restarts the log
     });
   }
 

@@ -1,4 +1,5 @@
 import type { ClientAnswers } from "./client-answers.js";
+import type { Configuration } from "./configuration.js";
 import { ForwardedReads } from "./forwarded-reads.js";
 import type { Leadership } from "./leadership.js";
 import type { Outbox } from "./outbox.js";
@@ -48,6 +49,15 @@ export class ClientRequests {
       if (reason !== undefined) this.answers.refuse("proposal", proposal, reason);
     } else if (leader === noMember) this.answers.refuse("proposal", proposal, "no-leader");
     else this.outbox.sendNow(leader, { kind: "forwardedProposal", data });
+  }
+
+  /** Appends a configuration if this member leads, or refuses it: changes of members are not forwarded. */
+  proposeConfiguration(
+    { proposal, configuration }: { proposal: number; configuration: Configuration },
+    leadership: Leadership | undefined,
+  ): void {
+    const reason = leadership === undefined ? "no-leader" : leadership.proposeConfiguration(configuration);
+    if (reason !== undefined) this.answers.refuse("proposal", proposal, reason);
   }
 
   /** Starts a linearizable read: here if this member leads, else at the known leader. Raft thesis §6.4. */

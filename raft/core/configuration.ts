@@ -1,4 +1,4 @@
-import type { LogIndex, MemberId } from "./ids.js";
+import type { LogIndex, LogPosition, MemberId } from "./ids.js";
 import { invariant } from "./invariant.js";
 import { quorumSize } from "./quorum.js";
 
@@ -51,6 +51,13 @@ export class Configuration {
     return count >= this.quorum;
   }
 
+  /** Counts the members that vote in one of the two configurations only. Up to one, their majorities overlap. Raft thesis §4.1. */
+  countVoterChanges(other: Configuration): number {
+    const added = other.voters.filter((voter) => !this.isVoter(voter));
+    const removed = this.voters.filter((voter) => !other.isVoter(voter));
+    return added.length + removed.length;
+  }
+
   /** Tells whether `other` has the same members, with the same roles and addresses. */
   isEqual(other: Configuration): boolean {
     return (
@@ -65,17 +72,15 @@ export class Configuration {
   }
 }
 
+/** The position before the first entry of a log, and the configuration in force there. Raft paper §7, thesis §4.1. */
+export interface LogBase extends LogPosition {
+  readonly configuration: Configuration;
+}
+
 /** A configuration, and the index of the entry that brought it. */
 export interface PlacedConfiguration {
   readonly index: LogIndex;
   readonly configuration: Configuration;
-}
-
-/** An entry, as far as it may bring a configuration. */
-interface ConfigurationSource {
-  readonly index: LogIndex;
-  /** Absent in entries of other kinds. */
-  readonly configuration?: Configuration;
 }
 
 /**
@@ -91,9 +96,12 @@ interface ConfigurationSource {
  * | 5 is committed | 4: B | B |
  */
 export class ConfigurationHistory {
+  readonly placed: readonly PlacedConfiguration[];
+
   /** @param placed at least one, in ascending order of index */
-  constructor(readonly placed: readonly PlacedConfiguration[]) {
+  constructor(placed: readonly PlacedConfiguration[]) {
     invariant(placed.length > 0, "a log without a configuration");
+    this.placed = placed.map(({ index, configuration }) => ({ index, configuration }));
   }
 
   /** The configuration in force, and the index from which on it is. */
@@ -103,20 +111,16 @@ export class ConfigurationHistory {
     return newest;
   }
 
-  /** Returns the configuration in force at `index`; undefined before the first one. */
-  at(index: LogIndex): Configuration | undefined {
-    return this.placed.findLast((each) => each.index <= index)?.configuration;
+  /** Returns the configuration in force at `index`, and since when. @throws InvariantError before the first one */
+  at(index: LogIndex): PlacedConfiguration {
+    const placed = this.placed.findLast((each) => each.index <= index);
+    invariant(placed !== undefined, `no configuration is known at ${index}`);
+    return placed;
   }
 
-  /** Returns the history after `entries` have replaced the log from the first one's index on. */
-  replaceFrom(entries: readonly ConfigurationSource[]): ConfigurationHistory {
-    const [first] = entries;
-    if (first === undefined) return this;
-    const kept = this.truncateFrom(first.index);
-    const brought = entries.flatMap(({ index, configuration }) =>
-      configuration === undefined ? [] : [{ index, configuration }],
-    );
-    return brought.length === 0 ? kept : new ConfigurationHistory([...kept.placed, ...brought]);
+  /** Returns the history with one more configuration, in force from its index on. */
+  append({ index, configuration }: PlacedConfiguration): ConfigurationHistory {
+    return new ConfigurationHistory([...this.placed, { index, configuration }]);
   }
 
   /** Returns the history without what entries from `index` on brought. */

@@ -2,6 +2,7 @@ import { ClientAnswers } from "./client-answers.js";
 import { ClientRequests, type Route } from "./client-requests.js";
 import { CurrentTerm } from "./current-term.js";
 import { ElectionTimer } from "./election-timer.js";
+import type { LogBase } from "./configuration.js";
 import { Elections } from "./elections.js";
 import { Installer } from "./installer.js";
 import { assertNever, invariant } from "./invariant.js";
@@ -34,7 +35,7 @@ export interface RecoveredState {
   /** Term 0, no vote, commit 0 for a new member. */
   readonly hardState: HardState;
   /** The base of the log. Everything up to it is only in the state machine. */
-  readonly base: LogPosition;
+  readonly base: LogBase;
   /** The entries after `base`, durable and without a gap. */
   readonly entries: readonly Entry[];
 }
@@ -42,8 +43,6 @@ export interface RecoveredState {
 /** The options of `RaftCore`. */
 export interface CoreOptions {
   readonly id: MemberId;
-  /** The ids of all voters, including this member. */
-  readonly voters: readonly MemberId[];
   readonly recovered: RecoveredState;
   /** The last index that the state machine holds: committed, and not handed out again. */
   readonly applied: LogIndex;
@@ -78,7 +77,6 @@ const nothing: readonly never[] = [];
  */
 export class RaftCore {
   private readonly id: MemberId;
-  private readonly peers: readonly MemberId[];
   private readonly limits: CoreLimits;
   private readonly log: Log;
   private readonly current: CurrentTerm;
@@ -94,8 +92,6 @@ export class RaftCore {
     const { id, recovered, applied, heartbeatTicks, electionTicks, random } = options;
     const { hardState } = recovered;
     const { answers, notices } = this;
-    invariant(options.voters.includes(id), "a member that is not among its voters");
-    const voters = options.voters.toSorted((a, b) => (a < b ? -1 : 1));
     const timing = { heartbeatTicks, electionTicks };
     const limits = { ...defaultLimits, ...options.limits };
     const log = new Log({ ...recovered, commit: hardState.commit, applied });
@@ -105,17 +101,16 @@ export class RaftCore {
     const { maxPendingReads } = limits;
     const firstRead = Math.floor(random() * 2 ** 48);
     const requests = new ClientRequests({ electionTicks, maxPendingReads, firstRead, outbox, answers });
-    const leaderRole = new LeaderRole({ id, voters, log, timing, limits, outbox, answers, notices }, requests);
+    const leaderRole = new LeaderRole({ id, log, timing, limits, outbox, answers, notices }, requests);
     const timer = new ElectionTimer(timing, random);
     this.id = id;
-    this.peers = voters.filter((voter) => voter !== id);
     this.limits = limits;
     this.log = log;
     this.current = current;
     this.outbox = outbox;
     this.requests = requests;
     this.leaderRole = leaderRole;
-    this.elections = new Elections({ id, voters, log, timer, current, outbox, leaderRole });
+    this.elections = new Elections({ id, log, timer, current, outbox, leaderRole });
     this.installer = new Installer(log, current, this.elections, outbox);
     this.elections.start();
   }
@@ -145,7 +140,10 @@ export class RaftCore {
         this.onSnapshotReceived(input);
         return;
       case "snapshotInstalled":
-        this.installer.onInstalled();
+        this.installer.onInstalled(input.configuration);
+        return;
+      case "proposeConfiguration":
+        this.requests.proposeConfiguration(input, this.leaderRole.leadership);
         return;
       case "transferLeadership":
         this.leaderRole.transferLeadership(input.to);
@@ -213,7 +211,7 @@ export class RaftCore {
    *
    * @returns the new base of the log: entries up to it are no longer needed on disk
    */
-  compact(through: LogIndex): LogPosition {
+  compact(through: LogIndex): LogBase {
     if (!this.installer.isUnderWay) this.log.compact(through);
     this.leaderRole.onLogCompacted();
     return this.log.base;
@@ -231,6 +229,7 @@ export class RaftCore {
       leader,
       commit: this.log.commit,
       base: this.log.base,
+      configuration: this.log.configuration,
       lastIndex: this.log.lastIndex,
       savedIndex: this.log.saved,
     };
@@ -254,14 +253,17 @@ export class RaftCore {
   }
 
   private onSnapshotReceived(snapshot: ReceivedSnapshot): void {
-    const isOfUse = this.peers.includes(snapshot.from) && this.installer.acceptSnapshot(snapshot);
-    if (!isOfUse) this.notices.addNotice({ kind: "snapshotRefused", position: snapshot.position });
+    if (!this.installer.acceptSnapshot(snapshot))
+      this.notices.addNotice({ kind: "snapshotRefused", position: snapshot.position });
   }
 
   // Messages from peers.
 
+  /**
+   * Handles a message of another member, which this member's configuration may not list: a leader or candidate may know a later
+   * one. Raft thesis §4.1. Answers count only if they are a member's.
+   */
   private onReceive(from: MemberId, message: PeerMessage): void {
-    if (!this.peers.includes(from)) return; // not a voter
     switch (message.kind) {
       case "preVote":
         this.elections.onPreVote(from, message);

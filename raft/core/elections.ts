@@ -4,15 +4,13 @@ import { invariant } from "./invariant.js";
 import type { LeaderRole } from "./leader-role.js";
 import type { Log } from "./log.js";
 import type { Outbox } from "./outbox.js";
-import { Ballot } from "./quorum.js";
+import { Ballot } from "./ballot.js";
 import { noMember, type MemberId, type Term } from "./ids.js";
 import type { PreVote, PreVoteReply, Role, TimeoutNow, Vote, VoteReply } from "./types.js";
 
 /** The parts of the core that elections read and change. */
 export interface ElectionsParts {
   readonly id: MemberId;
-  /** The ids of all voters, including this member, in ascending order. */
-  readonly voters: readonly MemberId[];
   readonly log: Log;
   readonly timer: ElectionTimer;
   readonly current: CurrentTerm;
@@ -23,8 +21,6 @@ export interface ElectionsParts {
 /** The leader election of one member: terms, votes, candidacies. Raft paper §5.2, §5.4.1; PreVote: thesis §9.6. */
 export class Elections {
   private readonly id: MemberId;
-  private readonly voters: readonly MemberId[];
-  private readonly peers: readonly MemberId[];
   private readonly log: Log;
   private readonly timer: ElectionTimer;
   private readonly current: CurrentTerm;
@@ -46,10 +42,8 @@ export class Elections {
   /** Suppresses candidacies, while a snapshot is installed. */
   isPaused = false;
 
-  constructor({ id, voters, log, timer, current, outbox, leaderRole }: ElectionsParts) {
+  constructor({ id, log, timer, current, outbox, leaderRole }: ElectionsParts) {
     this.id = id;
-    this.voters = voters;
-    this.peers = voters.filter((voter) => voter !== id);
     this.log = log;
     this.timer = timer;
     this.current = current;
@@ -59,8 +53,17 @@ export class Elections {
 
   /** Starts the first wait: no leader is known, as after a closed link. A single voter campaigns at once. */
   start(): void {
-    if (this.peers.length === 0) this.campaign({ isTransfer: false });
-    else this.timer.startTurn(this.rank());
+    if (this.isOnlyVoter) this.campaign({ isTransfer: false });
+    else this.startTurn(0);
+  }
+
+  /** Tells whether this member votes in the configuration in force. */
+  private get isVoter(): boolean {
+    return this.log.configuration.isVoter(this.id);
+  }
+
+  private get isOnlyVoter(): boolean {
+    return this.isVoter && this.log.configuration.voters.length === 1;
   }
 
   /** The role in the current term. */
@@ -165,12 +168,17 @@ export class Elections {
     this.ownRole = "follower";
     this.ballot = undefined;
     this.isLeaderGone = true;
-    this.timer.startTurn(this.rank());
+    this.startTurn(0);
   }
 
-  /** Returns this member's place among the voters without the lost leader. */
-  private rank(): number {
-    return this.voters.filter((voter) => voter !== this.lostLeader).indexOf(this.id);
+  /**
+   * Waits for this member's turn, `later` turns later. The order is that of the voters without the lost leader. A learner has
+   * no turn: it waits for an election timeout.
+   */
+  private startTurn(later: number): void {
+    const rank = this.log.configuration.voters.filter((voter) => voter !== this.lostLeader).indexOf(this.id);
+    if (rank < 0) this.timer.startTimeout();
+    else this.timer.startTurn(rank + later);
   }
 
   /**
@@ -187,8 +195,12 @@ export class Elections {
   /** Becomes pre-candidate and requests pre-votes. Raft thesis §9.6. */
   private campaign({ isTransfer }: { isTransfer: boolean }): void {
     this.setLeader(noMember);
-    if (this.peers.length === 0) {
-      this.becomeCandidate(); // no peers
+    if (!this.isVoter) {
+      this.timer.startTimeout(); // a learner never leads: it waits for the next leader to send it the log
+      return;
+    }
+    if (this.isOnlyVoter) {
+      this.becomeCandidate(); // there is nobody to ask
       return;
     }
     // In turns, and after TimeoutNow, members that have not answered are asked again, one window later than before.
@@ -196,10 +208,10 @@ export class Elections {
       this.ownRole === "preCandidate" && isTransfer === this.isTransfer && (this.isLeaderGone || isTransfer);
     if (!asksAgain) {
       this.ownRole = "preCandidate";
-      this.ballot = new Ballot(this.voters);
+      this.ballot = new Ballot(this.log.configuration);
       this.isTransfer = isTransfer;
     }
-    if (this.isLeaderGone) this.timer.startTurn(this.rank() + 1);
+    if (this.isLeaderGone) this.startTurn(1);
     else this.timer.startTimeout();
     this.recordPreVote(this.id, true);
     const term = (this.current.term + 1) as Term;
@@ -209,7 +221,8 @@ export class Elections {
   private requestVotes(kind: "preVote" | "vote", term: Term): void {
     const { lastIndex, lastTerm } = this.log;
     const message: PreVote | Vote = { kind, term, lastIndex, lastTerm, transfer: this.isTransfer };
-    for (const peer of this.peers) if (this.ballot?.hasAnswered(peer) === false) this.outbox.send(peer, message);
+    for (const voter of this.log.configuration.voters)
+      if (voter !== this.id && this.ballot?.hasAnswered(voter) === false) this.outbox.send(voter, message);
   }
 
   private recordPreVote(voter: MemberId, granted: boolean): void {
@@ -222,7 +235,7 @@ export class Elections {
     this.adoptTerm((this.current.term + 1) as Term);
     this.ownRole = "candidate";
     this.current.voteFor(this.id);
-    this.ballot = new Ballot(this.voters);
+    this.ballot = new Ballot(this.log.configuration);
     this.timer.startTimeout();
     this.requestVotes("vote", this.current.term);
   }
@@ -285,7 +298,10 @@ export class Elections {
     }
   }
 
-  /** Answers RequestVote. Raft paper, figure 2, RequestVote rules 1 and 2. */
+  /**
+   * Answers RequestVote. Raft paper, figure 2, RequestVote rules 1 and 2. Who is a voter is the candidate's to know: it may have
+   * a later configuration than this member, which therefore answers also if it is not in its own. Raft thesis §4.1.
+   */
   onVote(from: MemberId, request: Vote): void {
     // An active leader is kept (Raft thesis §4.2.3), unless it sent the candidate TimeoutNow (§3.10): a majority then
     // agreed in the PreVote before.
@@ -306,7 +322,7 @@ export class Elections {
     if (!this.observeTerm(reply.term) || this.ownRole !== "candidate") return;
     this.recordVote(from, reply.granted);
     // A split vote: the next turn begins after a window if the leader's link has closed.
-    if (!reply.granted && this.isLeaderGone) this.timer.startTurn(this.rank() + 1);
+    if (!reply.granted && this.isLeaderGone) this.startTurn(1);
   }
 
   /**

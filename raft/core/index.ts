@@ -4,6 +4,7 @@ export {
   Configuration,
   ConfigurationHistory,
   type ConfigurationMember,
+  type LogBase,
   type PlacedConfiguration,
 } from "./configuration.js";
 export { RaftCore, type CoreOptions, type RecoveredState } from "./core.js";

@@ -1,3 +1,4 @@
+import type { Configuration, LogBase } from "./configuration.js";
 import type { CurrentTerm } from "./current-term.js";
 import type { Elections } from "./elections.js";
 import { invariant } from "./invariant.js";
@@ -7,10 +8,9 @@ import { noMember, type LogPosition } from "./ids.js";
 import type { ReceivedSnapshot } from "./types.js";
 
 /** A snapshot on its way into the state machine (`received`, `handedOut`) or in it (`installed`: the log must restart). */
-interface Installation {
-  readonly position: LogPosition;
-  readonly stage: "received" | "handedOut" | "installed";
-}
+type Installation =
+  | { readonly stage: "received" | "handedOut"; readonly position: LogPosition }
+  | { readonly stage: "installed"; readonly base: LogBase };
 
 /**
  * Replaces a follower's log by a snapshot, Raft paper §7, in this order: the state machine holds it durably, the log restarts
@@ -32,7 +32,7 @@ export class Installer {
   }
 
   /**
-   * Decides about a snapshot that was received from another voter.
+   * Decides about a snapshot that was received from another member.
    *
    * @returns whether it will be installed; false if its leader is of an older term or the log already holds as much
    */
@@ -56,27 +56,28 @@ export class Installer {
     if (this.current?.stage !== "received") return undefined;
     // The term first: after a crash the state machine must not be of a term that the member has forgotten.
     if (!this.outbox.isHardStateDurable) return undefined;
-    this.current = { ...this.current, stage: "handedOut" };
-    return this.current.position;
+    const { position } = this.current;
+    this.current = { stage: "handedOut", position };
+    return position;
   }
 
-  /** Records that the state machine holds the snapshot durably. */
-  onInstalled(): void {
+  /** Records that the state machine holds the snapshot durably; `configuration` is in force at its position. */
+  onInstalled(configuration: Configuration): void {
     invariant(this.current?.stage === "handedOut", "the end of an installation that did not begin");
-    this.current = { ...this.current, stage: "installed" };
+    this.current = { stage: "installed", base: { ...this.current.position, configuration } };
   }
 
-  /** The position at which the next write must restart the log; undefined without one. */
-  get pendingRestart(): LogPosition | undefined {
-    return this.current?.stage === "installed" ? this.current.position : undefined;
+  /** The base at which the next write must restart the log; undefined without one. */
+  get pendingRestart(): LogBase | undefined {
+    return this.current?.stage === "installed" ? this.current.base : undefined;
   }
 
   /** Restarts the log in memory once the restart on disk is durable, and acknowledges the snapshot. */
-  onLogRestarted(position: LogPosition): void {
-    this.log.restart(position);
+  onLogRestarted(base: LogBase): void {
+    this.log.restart(base);
     this.current = undefined;
     this.elections.isPaused = false;
     // A leader of the snapshot's term or a later one holds all that it contains. Paper §5.4, leader completeness.
-    if (this.elections.leader !== noMember) this.outbox.acknowledgeAppend(this.elections.leader, position.index);
+    if (this.elections.leader !== noMember) this.outbox.acknowledgeAppend(this.elections.leader, base.index);
   }
 }

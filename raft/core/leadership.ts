@@ -1,4 +1,5 @@
 import type { ClientAnswers } from "./client-answers.js";
+import type { Configuration } from "./configuration.js";
 import type { Timing } from "./election-timer.js";
 import { invariant } from "./invariant.js";
 import type { CoreLimits } from "./limits.js";
@@ -6,7 +7,7 @@ import type { Log } from "./log.js";
 import type { Notices } from "./notices.js";
 import type { Outbox } from "./outbox.js";
 import { Progress } from "./progress.js";
-import { quorumSize, quorumValue } from "./quorum.js";
+import { quorumValue } from "./quorum.js";
 import { ReadRounds, type PendingRead } from "./read-rounds.js";
 import type { LogIndex, LogPosition, MemberId, Term } from "./ids.js";
 import type { AppendReply, Heartbeat, HeartbeatReply, RefusalReason } from "./types.js";
@@ -14,7 +15,6 @@ import type { AppendReply, Heartbeat, HeartbeatReply, RefusalReason } from "./ty
 /** The parts of the core that a leadership reads and changes. */
 export interface LeadershipParts {
   readonly id: MemberId;
-  readonly voters: readonly MemberId[];
   readonly log: Log;
   readonly timing: Timing;
   readonly limits: CoreLimits;
@@ -32,15 +32,17 @@ export class Leadership {
   private readonly outbox: Outbox;
   private readonly answers: ClientAnswers;
   private readonly notices: Notices;
-  private readonly followers: ReadonlyMap<MemberId, Progress>;
-  private readonly quorum: number;
+  /** The other members, learners included. */
+  private followers: ReadonlyMap<MemberId, Progress> = new Map();
+  /** The progress of the voters among them. */
+  private votingFollowers: readonly Progress[] = [];
   private readonly reads = new ReadRounds();
   /** The transferee; `isPrompted` once it holds the whole log and was sent TimeoutNow. */
   private transferee: { readonly id: MemberId; isPrompted: boolean } | undefined;
   private round = 0;
   private now = 0;
   /** A buffer with one value per voter, so that an acknowledgement allocates nothing. */
-  private readonly votersScratch: Float64Array;
+  private votersScratch = new Float64Array();
 
   /** Starts the term with a no-op: a leader knows what is committed once an entry of its own term is. Raft paper §8. */
   constructor(
@@ -54,10 +56,7 @@ export class Leadership {
     this.outbox = parts.outbox;
     this.answers = parts.answers;
     this.notices = parts.notices;
-    this.quorum = quorumSize(parts.voters.length);
-    this.votersScratch = new Float64Array(parts.voters.length);
-    const followers = parts.voters.filter((voter) => voter !== this.id);
-    this.followers = new Map(followers.map((follower) => [follower, new Progress(this.log, 0)]));
+    this.followConfiguration();
     this.log.appendEntry({ kind: "empty", ...this.nextPosition() });
   }
 
@@ -70,6 +69,38 @@ export class Leadership {
     return undefined;
   }
 
+  /**
+   * Appends the next configuration. One change at a time, and only once this leader knows what is committed: then the majorities
+   * of any two configurations that may be in force share a voter. Raft thesis §4.1, with the correction of 2015.
+   *
+   * @returns the reason of a refusal; undefined if it is in the log, and in force
+   */
+  proposeConfiguration(configuration: Configuration): RefusalReason | undefined {
+    if (this.transferee !== undefined) return "transferring";
+    if (!this.log.isConfigurationCommitted || !this.hasCommittedInTerm()) return "changing-members";
+    invariant(this.log.configuration.countVoterChanges(configuration) <= 1, "a change of more than one voter");
+    invariant(configuration.isVoter(this.id), "a leader that removes itself without a transfer");
+    this.log.appendEntry({ kind: "configuration", ...this.nextPosition(), configuration });
+    this.followConfiguration();
+    return undefined;
+  }
+
+  /** Follows the members of the log's configuration, which is in force as soon as it is appended. Raft thesis §4.1. */
+  private followConfiguration(): void {
+    const { configuration } = this.log;
+    const followers = new Map<MemberId, Progress>();
+    for (const { id } of configuration.members)
+      if (id !== this.id) followers.set(id, this.followers.get(id) ?? new Progress(this.log, this.now));
+    this.followers = followers;
+    this.votingFollowers = [...followers].flatMap(([id, follower]) => (configuration.isVoter(id) ? [follower] : []));
+    this.votersScratch = new Float64Array(configuration.voters.length);
+  }
+
+  /** Tells whether this leader is a majority by itself. */
+  private get isOnlyVoter(): boolean {
+    return this.votingFollowers.length === 0;
+  }
+
   private nextPosition(): LogPosition {
     return { index: (this.log.lastIndex + 1) as LogIndex, term: this.term };
   }
@@ -78,7 +109,7 @@ export class Leadership {
   readIndex(read: PendingRead): RefusalReason | undefined {
     if (this.reads.size >= this.limits.maxPendingReads) return "too-many";
     this.reads.addRead(read);
-    if (this.quorum === 1) this.beginDueRound(); // a single voter confirms itself
+    if (this.isOnlyVoter) this.beginDueRound(); // a single voter confirms itself
     return undefined;
   }
 
@@ -91,12 +122,12 @@ export class Leadership {
   tick(): boolean {
     this.now++;
     if (this.now % this.timing.heartbeatTicks !== 0) return true;
-    let active = 1;
-    for (const follower of this.followers.values()) {
-      if (this.isActive(follower)) active++;
+    const active = new Set([this.id]);
+    for (const [id, follower] of this.followers) {
+      if (this.isActive(follower)) active.add(id);
       follower.onHeartbeatDue();
     }
-    if (active < this.quorum) return false;
+    if (!this.log.configuration.hasQuorum(active)) return false;
     this.beginRound();
     return true;
   }
@@ -107,7 +138,8 @@ export class Leadership {
 
   /** Marks a follower active: a message of this term arrived from it. */
   markActive(from: MemberId): void {
-    const follower = this.progressOf(from);
+    const follower = this.followers.get(from);
+    if (follower === undefined) return;
     follower.activeAt = this.now;
     follower.isConnected = true;
   }
@@ -119,7 +151,8 @@ export class Leadership {
 
   /** Advances the follower's match, or searches backwards after a refusal. Raft paper §5.3. */
   onAppendReply(from: MemberId, reply: AppendReply): void {
-    const follower = this.progressOf(from);
+    const follower = this.followers.get(from);
+    if (follower === undefined) return; // it was removed, and answers late
     if (!reply.accepted) {
       const agreeAt = this.log.findConflictByTerm(reply.hintIndex, reply.hintTerm);
       if (follower.onAppendRefused(reply.index, agreeAt))
@@ -133,10 +166,11 @@ export class Leadership {
 
   /** Counts the answer for the reads of its round, and resumes a stalled follower. */
   onHeartbeatReply(from: MemberId, reply: HeartbeatReply): void {
-    const follower = this.progressOf(from);
+    const follower = this.followers.get(from);
+    if (follower === undefined) return;
     if (reply.round > follower.round) follower.round = reply.round;
     this.answerConfirmedReads();
-    if (follower.onHeartbeatReply()) this.sendAppend(from, follower.next, (follower.next - 1) as LogIndex);
+    if (follower.onHeartbeatReply()) this.sendAppend(from, follower, (follower.next - 1) as LogIndex);
   }
 
   /** Probes `peer` after the end of its snapshot, successful or not. */
@@ -151,13 +185,14 @@ export class Leadership {
 
   /**
    * Returns the member to transfer leadership to: `wanted`, or with undefined the one with the greatest match. Only an active,
-   * connected follower qualifies, as proposals wait for it.
+   * connected voter qualifies, as proposals wait for it.
    */
   findTransferee(wanted: MemberId | undefined): MemberId | undefined {
     let best: MemberId | undefined;
     let bestMatch = -1;
     for (const [id, follower] of this.followers) {
-      const mayLead = follower.isConnected && this.isActive(follower) && (wanted === undefined || id === wanted);
+      const isMeant = this.log.configuration.isVoter(id) && (wanted === undefined || id === wanted);
+      const mayLead = isMeant && follower.isConnected && this.isActive(follower);
       if (!mayLead || follower.match <= bestMatch) continue;
       best = id;
       bestMatch = follower.match;
@@ -175,24 +210,18 @@ export class Leadership {
     this.advanceCommit();
   }
 
-  private progressOf(follower: MemberId): Progress {
-    const progress = this.followers.get(follower);
-    invariant(progress !== undefined, "an answer from a member that is no follower");
-    return progress;
-  }
-
   /** Commits the entries that a majority holds durably. Raft paper, figure 2, last rule for leaders. */
   private advanceCommit(): void {
     const held = this.votersScratch;
     held[0] = this.log.saved;
     let i = 1;
-    for (const follower of this.followers.values()) held[i++] = follower.match;
+    for (const follower of this.votingFollowers) held[i++] = follower.match;
     const index = quorumValue(held) as LogIndex;
     // Counting copies commits only entries of this term; older ones ride along. Counting
     // those directly can lose an acknowledged write (Raft paper §5.4.2, figure 8).
     if (index <= this.log.commit || this.log.termAt(index) !== this.term) return;
     this.log.commitTo(index);
-    if (this.quorum === 1) this.beginDueRound();
+    if (this.isOnlyVoter) this.beginDueRound();
   }
 
   /**
@@ -202,7 +231,7 @@ export class Leadership {
   sendDueMessages(): void {
     this.beginDueRound();
     for (const [id, follower] of this.followers) {
-      while (follower.isAppendDue(this.limits)) this.sendAppend(id, follower.next, this.log.lastIndex);
+      while (follower.isAppendDue(this.limits)) this.sendAppend(id, follower, this.log.lastIndex);
       // A commit that no append carried is sent at once: reads at the follower wait for it.
       if (this.commitFor(follower) > follower.commitSent) this.sendHeartbeat(id, follower);
     }
@@ -212,8 +241,8 @@ export class Leadership {
   /** Sends TimeoutNow to a transferee whose log is complete: it wins, as the log does not grow meanwhile. Raft thesis §3.10. */
   private promptTransferee(): void {
     const { transferee } = this;
-    if (transferee === undefined || transferee.isPrompted || this.progressOf(transferee.id).match < this.log.lastIndex)
-      return;
+    if (transferee === undefined || transferee.isPrompted) return;
+    if (this.followers.get(transferee.id)?.match !== this.log.lastIndex) return;
     transferee.isPrompted = true;
     this.sendTimeoutNow(transferee.id);
   }
@@ -222,9 +251,9 @@ export class Leadership {
     this.outbox.send(transferee, { kind: "timeoutNow", term: this.term, lastIndex: this.log.lastIndex });
   }
 
-  /** Sends entries from `from` up to `to`, as many as fit into one append; none asks whether the logs match at `from - 1`. */
-  private sendAppend(id: MemberId, from: LogIndex, to: LogIndex): void {
-    const follower = this.progressOf(id);
+  /** Sends the next entries up to `to`, as many as fit into one append; none asks whether the logs match before. */
+  private sendAppend(id: MemberId, follower: Progress, to: LogIndex): void {
+    const from = follower.next;
     const prevIndex = (from - 1) as LogIndex;
     const prevTerm = this.log.termAt(prevIndex);
     invariant(prevTerm !== undefined, "an append that does not follow anything in the leader's log");
@@ -275,7 +304,7 @@ export class Leadership {
     const answered = this.votersScratch;
     answered[0] = this.round;
     let i = 1;
-    for (const follower of this.followers.values()) answered[i++] = follower.round;
+    for (const follower of this.votingFollowers) answered[i++] = follower.round;
     const round = quorumValue(answered);
     for (;;) {
       const confirmed = this.reads.takeConfirmedRound(round);

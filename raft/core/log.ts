@@ -1,6 +1,7 @@
+import { ConfigurationHistory, type Configuration, type LogBase } from "./configuration.js";
 import { invariant, InvariantError } from "./invariant.js";
 import { entryBytes } from "./limits.js";
-import type { LogIndex, LogPosition, Term } from "./ids.js";
+import type { LogIndex, Term } from "./ids.js";
 import type { Entry } from "./types.js";
 
 const none: readonly Entry[] = [];
@@ -8,7 +9,7 @@ const none: readonly Entry[] = [];
 /** The log as recovered from disk. */
 export interface LogRecovered {
   /** The position before the first entry. Everything up to it is only in the state machine. */
-  readonly base: LogPosition;
+  readonly base: LogBase;
   /** The entries after `base`, without a gap. */
   readonly entries: readonly Entry[];
   /** The commit index as last written, perhaps old: the greater of it and `applied` counts. */
@@ -31,7 +32,8 @@ export interface LogRecovered {
  */
 export class Log {
   private readonly entries: Entry[] = [];
-  private start: LogPosition;
+  private start: LogBase;
+  private configurations: ConfigurationHistory;
   private writtenIndex: LogIndex;
   private savedIndex: LogIndex;
   private commitIndex: LogIndex;
@@ -41,6 +43,7 @@ export class Log {
   constructor({ base, entries, commit, applied }: LogRecovered) {
     invariant(applied >= base.index, "a log that begins after what is applied");
     this.start = base;
+    this.configurations = new ConfigurationHistory([base]);
     this.commitIndex = base.index;
     this.appliedIndex = applied;
     for (const entry of entries) this.appendEntry(entry);
@@ -49,8 +52,18 @@ export class Log {
   }
 
   /** The position just before the first entry. */
-  get base(): LogPosition {
+  get base(): LogBase {
     return this.start;
+  }
+
+  /** The configuration in force: the newest one in the log, committed or not. Raft thesis §4.1. */
+  get configuration(): Configuration {
+    return this.configurations.newest.configuration;
+  }
+
+  /** Tells whether the configuration in force is committed, so that no truncation rolls it back. */
+  get isConfigurationCommitted(): boolean {
+    return this.configurations.newest.index <= this.commitIndex;
   }
 
   /** The index of the last entry; the base's if there is none. */
@@ -131,6 +144,7 @@ export class Log {
     if (entry.term < this.lastTerm)
       throw new InvariantError(`term ${entry.term} after term ${this.lastTerm} in the log`);
     this.entries.push(entry);
+    if (entry.kind === "configuration") this.configurations = this.configurations.append(entry);
     this.uncommitted += entryBytes(entry);
   }
 
@@ -152,6 +166,7 @@ export class Log {
       if (entry !== undefined) this.uncommitted -= entryBytes(entry);
     }
     this.entries.length = kept - this.start.index;
+    this.configurations = this.configurations.truncateFrom(index);
     this.writtenIndex = Math.min(this.writtenIndex, kept) as LogIndex;
     this.savedIndex = Math.min(this.savedIndex, kept) as LogIndex;
   }
@@ -195,18 +210,18 @@ export class Log {
     const term = this.termAt(index);
     if (index <= this.start.index || term === undefined) return;
     this.entries.splice(0, index - this.start.index);
-    this.start = { index, term };
+    const { configuration } = this.configurations.at(index);
+    this.configurations = this.configurations.compact(index);
+    this.start = { index, term, configuration };
   }
 
-  /** Empties the log behind an installed snapshot at `position`. Raft paper §7. */
-  restart(position: LogPosition): void {
-    invariant(
-      position.index > this.commitIndex,
-      `a snapshot at ${position.index}, at or below commit ${this.commitIndex}`,
-    );
+  /** Empties the log behind an installed snapshot at `base`. Raft paper §7. */
+  restart(base: LogBase): void {
+    invariant(base.index > this.commitIndex, `a snapshot at ${base.index}, at or below commit ${this.commitIndex}`);
     this.entries.length = 0;
-    this.start = position;
-    this.writtenIndex = this.savedIndex = this.commitIndex = this.appliedIndex = position.index;
+    this.start = base;
+    this.configurations = new ConfigurationHistory([base]);
+    this.writtenIndex = this.savedIndex = this.commitIndex = this.appliedIndex = base.index;
     this.uncommitted = 0;
   }
 }

@@ -1,7 +1,8 @@
+import type { LogBase } from "./configuration.js";
 import type { CurrentTerm } from "./current-term.js";
 import { invariant } from "./invariant.js";
 import type { Log } from "./log.js";
-import type { LogIndex, LogPosition, MemberId, Term } from "./ids.js";
+import type { LogIndex, MemberId, Term } from "./ids.js";
 import type { AppendReply, HardState, Outgoing, PeerMessage, Unsaved } from "./types.js";
 
 const nothing: readonly never[] = [];
@@ -71,7 +72,7 @@ export class Outbox {
   }
 
   /** Returns the next write, with `restart` one that restarts the log; undefined if there is nothing to write or send. */
-  takeUnsaved(restart: LogPosition | undefined): Unsaved | undefined {
+  takeUnsaved(restart: LogBase | undefined): Unsaved | undefined {
     invariant(this.writing === undefined, "a second write while one is under way");
     const batch = restart === undefined ? this.takeBatch() : this.takeRestart(restart);
     const mustWrite = batch.hardState !== undefined || batch.entries.length > 0;
@@ -98,7 +99,7 @@ export class Outbox {
     return this.written;
   }
 
-  private takeRestart(restart: LogPosition) {
+  private takeRestart(restart: LogBase) {
     const { term, vote } = this.current;
     this.written = { term, vote, commit: restart.index };
     return { restart, hardState: this.written, entries: nothing as readonly [] };

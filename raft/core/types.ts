@@ -1,6 +1,6 @@
 // The types of consensus: entries, messages between members, inputs and outputs of the core.
 
-import type { Configuration } from "./configuration.js";
+import type { Configuration, LogBase } from "./configuration.js";
 import type { LogIndex, LogPosition, MemberId, Term } from "./ids.js";
 
 /** The entry that a leader starts its term with. It changes nothing. Raft paper §8. */
@@ -154,8 +154,10 @@ export type Input =
   /** The snapshot for `peer` has ended, successful or not: the leader probes its log. */
   | { readonly kind: "snapshotEnded"; readonly peer: MemberId }
   | ({ readonly kind: "snapshotReceived" } & ReceivedSnapshot)
-  /** The state machine holds the snapshot that `takeInstall` returned. */
-  | { readonly kind: "snapshotInstalled" }
+  /** The state machine holds the snapshot that `takeInstall` returned, and with it the configuration at its position. */
+  | { readonly kind: "snapshotInstalled"; readonly configuration: Configuration }
+  /** Proposes the next configuration to the leader, which must be this member; a refusal returns `proposal`. Raft thesis §4.1. */
+  | { readonly kind: "proposeConfiguration"; readonly proposal: number; readonly configuration: Configuration }
   /** Transfers leadership to `to`; undefined chooses the follower with the longest log. */
   | { readonly kind: "transferLeadership"; readonly to: MemberId | undefined };
 
@@ -176,9 +178,10 @@ export interface ReadState {
 
 /**
  * The reason of a refusal. `no-leader`: no leader is known. `too-many`: the uncommitted bytes, or a queue, have reached their
- * limit. `transferring`: a leadership transfer is under way; it ends within an election timeout.
+ * limit. `transferring`: a leadership transfer is under way; it ends within an election timeout. `changing-members`: the
+ * configuration before, or any entry of the leader's term, is not committed yet.
  */
-export type RefusalReason = "no-leader" | "too-many" | "transferring";
+export type RefusalReason = "no-leader" | "too-many" | "transferring" | "changing-members";
 
 /** A proposal or read that was not accepted. Nothing of it is in any log; the caller may try again. */
 export interface Refusal {
@@ -214,7 +217,7 @@ export interface UnsavedBatch {
 /** A write that restarts the log behind an installed snapshot. */
 export interface UnsavedRestart {
   /** The new base of the log, which is empty. */
-  readonly restart: LogPosition;
+  readonly restart: LogBase;
   readonly hardState: HardState;
   readonly entries: readonly [];
   readonly replies: readonly Outgoing[];
@@ -233,7 +236,9 @@ export interface CoreStatus {
   readonly leader: MemberId;
   readonly commit: LogIndex;
   /** The position before the first entry; everything up to it is only in the state machine. */
-  readonly base: LogPosition;
+  readonly base: LogBase;
+  /** The configuration in force: the newest one in the log, committed or not. Raft thesis §4.1. */
+  readonly configuration: Configuration;
   readonly lastIndex: LogIndex;
   /** The last index known to be on this member's disk. */
   readonly savedIndex: LogIndex;

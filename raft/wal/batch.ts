@@ -1,6 +1,17 @@
 // The content of a record, and the rules for the order of records.
-import { ByteReader, type ByteWriter, readEntries, writeEntries } from "../codec/index.js";
 import {
+  ByteReader,
+  type ByteWriter,
+  readConfiguration,
+  readEntries,
+  writeConfiguration,
+  writeEntries,
+} from "../codec/index.js";
+import {
+  type Configuration,
+  ConfigurationHistory,
+  type LogBase,
+  type PlacedConfiguration,
   type Entry,
   type HardState,
   type LogIndex,
@@ -16,29 +27,52 @@ export interface Batch {
   readonly entries: readonly Entry[];
 }
 
+/** A batch as a record holds it. */
+export interface RecordedBatch extends Batch {
+  /** The configurations of the log before `entries`: in the first record of a segment, and in no other. */
+  readonly configurations: ConfigurationHistory | undefined;
+}
+
 /** The end of a log: the part of its state that decides which batch may follow. */
 export interface LogEnd {
   readonly hardState: HardState;
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
+  /** The configuration in force at the commit index, and those after it, which a truncation may roll back. */
+  readonly configurations: ConfigurationHistory;
 }
 
-/** The end of an empty log. */
-export const emptyLog: LogEnd = {
+/** Returns the end of a log without entries whose first configuration is `initial`. */
+export const emptyLog = (initial: Configuration): LogEnd => ({
   hardState: { term: 0 as Term, vote: noMember, commit: 0 as LogIndex },
   lastIndex: 0 as LogIndex,
   lastTerm: 0 as Term,
-};
+  configurations: new ConfigurationHistory([{ index: 0 as LogIndex, configuration: initial }]),
+});
+
+/** The parts of a batch that may be absent, each one bit of its first byte. */
+const parts = { hardState: 1, configurations: 2 } as const;
 
 /** Encodes a batch. */
-export const writeBatch = (writer: ByteWriter, { hardState, entries }: Batch): void => {
-  writer.writeFlag(hardState !== undefined);
+export const writeBatch = (writer: ByteWriter, { hardState, configurations, entries }: RecordedBatch): void => {
+  writer.writeByte(
+    (hardState === undefined ? 0 : parts.hardState) | (configurations === undefined ? 0 : parts.configurations),
+  );
   if (hardState !== undefined) {
     writer.writeNumber(hardState.term);
     writer.writeId(hardState.vote);
     writer.writeNumber(hardState.commit);
   }
+  if (configurations !== undefined) writeConfigurations(writer, configurations);
   writeEntries(writer, entries);
+};
+
+const writeConfigurations = (writer: ByteWriter, { placed }: ConfigurationHistory): void => {
+  writer.writeNumber(placed.length);
+  for (const { index, configuration } of placed) {
+    writer.writeNumber(index);
+    writeConfiguration(writer, configuration);
+  }
 };
 
 /**
@@ -46,12 +80,29 @@ export const writeBatch = (writer: ByteWriter, { hardState, entries }: Batch): v
  *
  * @throws MalformedMessageError if `payload` is not exactly one batch
  */
-export const readBatch = (payload: Uint8Array): Batch => {
+export const readBatch = (payload: Uint8Array): RecordedBatch => {
   const reader = new ByteReader(payload);
-  const hardState = reader.readFlag() ? readHardState(reader) : undefined;
+  const present = reader.readByte();
+  if (present > (parts.hardState | parts.configurations)) throw reader.malformedError(`unknown parts ${present}`);
+  const hardState = (present & parts.hardState) === 0 ? undefined : readHardState(reader);
+  const configurations = (present & parts.configurations) === 0 ? undefined : readConfigurations(reader);
   const entries = readEntries(reader);
   reader.expectEnd();
-  return { hardState, entries };
+  return { hardState, configurations, entries };
+};
+
+const readConfigurations = (reader: ByteReader): ConfigurationHistory => {
+  const count = reader.readNumber();
+  if (count === 0 || count > reader.remaining) throw reader.malformedError(`${count} configurations`);
+  const placed: PlacedConfiguration[] = [];
+  for (let left = count; left > 0; left--) {
+    const index = reader.readNumber() as LogIndex;
+    const last = placed.at(-1);
+    if (last !== undefined && index <= last.index)
+      throw reader.malformedError(`a configuration of entry ${index} after one of entry ${last.index}`);
+    placed.push({ index, configuration: readConfiguration(reader) });
+  }
+  return new ConfigurationHistory(placed);
 };
 
 const readHardState = (reader: ByteReader): HardState => ({
@@ -104,9 +155,27 @@ export const conflictWithRestart = (end: LogEnd, base: LogPosition, hardState: H
 /** Returns the end of a log after a batch was added. */
 export const endAfter = (end: LogEnd, { hardState, entries }: Batch): LogEnd => {
   const last = entries.at(-1);
+  const after = hardState ?? end.hardState;
   return {
-    hardState: hardState ?? end.hardState,
+    hardState: after,
     lastIndex: last?.index ?? end.lastIndex,
     lastTerm: last?.term ?? end.lastTerm,
+    configurations: configurationsAfter(end.configurations, entries).compact(after.commit),
   };
 };
+
+/** Entries replace the log from the first one's index on, and the configurations from there on with it. */
+const configurationsAfter = (before: ConfigurationHistory, entries: readonly Entry[]): ConfigurationHistory => {
+  const [first] = entries;
+  let after = first === undefined ? before : before.truncateFrom(first.index);
+  for (const entry of entries) if (entry.kind === "configuration") after = after.append(entry);
+  return after;
+};
+
+/** Returns the end of a log that restarts after `base`. The state machine holds all of it, so it counts as committed. */
+export const endAfterRestart = (base: LogBase, hardState: HardState): LogEnd => ({
+  hardState: { ...hardState, commit: base.index },
+  lastIndex: base.index,
+  lastTerm: base.term,
+  configurations: new ConfigurationHistory([base]),
+});

@@ -5,7 +5,10 @@ import { listLogFiles } from "./segment-files.js";
 
 /** The result of `checkWal`. */
 export interface WalReport {
-  /** The log that the next start would read; `repaired` is the part it would cut off. Undefined if it would refuse to start. */
+  /**
+   * The log that the next start would read; `repaired` is the part it would cut off. Undefined if it would refuse to start, and,
+   * without a problem, if the log has not begun.
+   */
   readonly log: RecoveredLog | undefined;
   /** The reason why the log cannot be used, with file and offset. */
   readonly problem: WalDamagedError | WalVersionError | undefined;
@@ -28,7 +31,8 @@ export const checkWal = async (disk: Disk, directory: string): Promise<WalReport
     const files = await listLogFiles(disk, directory);
     segments = files.segments.map(({ file }) => file);
     obsolete = files.obsolete.map(({ file }) => file);
-    const log = recoveredLog(await recoverLog(disk, files));
+    const recovery = await recoverLog(disk, files);
+    const log = recovery && recoveredLog(recovery);
     return { log, problem: undefined, segments, obsolete };
   } catch (error) {
     if (!(error instanceof WalDamagedError || error instanceof WalVersionError)) throw error;

@@ -3,7 +3,8 @@ import path from "node:path";
 import { type Disk, type DiskFile, ensureDirectory, promised } from "../../platform/index.js";
 import { withFileName } from "./errors.js";
 import { blankSectors, sectorBytes, sectorEnd } from "./record.js";
-import { recoveredLog, recoverLog, type LogTail, type RecoveredLog, type Repair } from "./recovery.js";
+import type { Configuration } from "../core/index.js";
+import { emptyRecovery, recoveredLog, recoverLog, type LogTail, type RecoveredLog, type Repair } from "./recovery.js";
 import { listLogFiles } from "./segment-files.js";
 import { nextSegmentName } from "./segment.js";
 import { Wal, type WalOptions } from "./wal.js";
@@ -12,6 +13,8 @@ const defaultSegmentBytes = 16 * 1024 * 1024;
 
 /** The options of `openWal`. */
 export interface OpenOptions extends Omit<WalOptions, "segmentBytes"> {
+  /** The configuration of a log that has not begun: without segments. A log that has begun states its own. */
+  readonly initial: Configuration;
   /** The size of a segment, a multiple of 512; 16 MiB by default. A larger batch gets a segment of its own size. */
   readonly segmentBytes?: number;
 }
@@ -23,19 +26,19 @@ export interface OpenOptions extends Omit<WalOptions, "segmentBytes"> {
  * version wrote it; in both cases the directory is unchanged; WalFailedError if the disk fails
  */
 export const openWal = async (options: OpenOptions): Promise<{ wal: Wal; recovered: RecoveredLog }> => {
-  const { disk, directory, segmentBytes = defaultSegmentBytes } = options;
+  const { disk, directory, initial, segmentBytes = defaultSegmentBytes } = options;
   if (segmentBytes % sectorBytes !== 0 || segmentBytes < 2 * sectorBytes)
     throw new RangeError(`Cannot use segments of ${segmentBytes} bytes: not a multiple of ${sectorBytes}`);
   await withFileName("make", directory, ensureDirectory(disk, directory));
   const files = await listLogFiles(disk, directory);
-  const recovery = await recoverLog(disk, files);
+  const recovery = (await recoverLog(disk, files)) ?? emptyRecovery(initial);
   await removeUnfinished(disk, directory);
   const { tail, repair } = recovery;
   const file = tail && (await withFileName("open", tail.file, openTail(disk, tail, repair)));
   // A killed process may have renamed the last segment without making the name durable.
   const synced = promised((done) => disk.syncDirectory(directory, done));
   await withFileName("sync", directory, synced);
-  const wal = new Wal({ ...options, segmentBytes }, { files, recovery, file });
+  const wal = new Wal({ ...options, segmentBytes }, { files, end: recovery.end, tail, file });
   return { wal, recovered: recoveredLog(recovery) };
 };
 

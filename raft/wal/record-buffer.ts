@@ -1,5 +1,5 @@
 import { ByteWriter } from "../codec/index.js";
-import { writeBatch, type Batch } from "./batch.js";
+import { writeBatch, type RecordedBatch } from "./batch.js";
 import {
   batchRecord,
   nextRecordAt,
@@ -30,7 +30,7 @@ export class RecordBuffer {
   private payloadBytes = 0;
 
   /** Encodes a batch, replacing the one before. @param position the record's position in its segment */
-  putBatch(batch: Batch, position: number): void {
+  putBatch(batch: RecordedBatch, position: number): void {
     this.start = firstRecordAt + (position % sectorBytes);
     this.writer.reset();
     this.writer.skipBytes(this.start + recordHeaderBytes);
@@ -41,12 +41,6 @@ export class RecordBuffer {
   /** Returns the end of the record if it begins at `position` of a segment. */
   endFrom(position: number): number {
     return recordEnd(position, recordHeaderBytes + this.payloadBytes);
-  }
-
-  /** Moves the record to the front: it becomes the first of a segment. */
-  moveToFront(): void {
-    if (this.start > firstRecordAt) this.writer.writtenBytes().copyWithin(firstRecordAt, this.start);
-    this.start = firstRecordAt;
   }
 
   /** Completes the record after one with the checksum `seed`. */

@@ -1,7 +1,24 @@
 // Reading the log back. Nothing is changed here: a repair is returned, so a damaged directory stays as it was.
 import { MalformedMessageError } from "../codec/index.js";
-import type { Entry, HardState, LogIndex, LogPosition, Term } from "../core/index.js";
-import { emptyLog, endAfter, readBatch, conflictWithEnd, type Batch, type LogEnd } from "./batch.js";
+import {
+  type Configuration,
+  type ConfigurationHistory,
+  type Entry,
+  type HardState,
+  type LogBase,
+  type LogIndex,
+  logStart,
+  type Term,
+} from "../core/index.js";
+import {
+  emptyLog,
+  endAfter,
+  readBatch,
+  conflictWithEnd,
+  type Batch,
+  type LogEnd,
+  type RecordedBatch,
+} from "./batch.js";
 import type { Disk } from "../../platform/index.js";
 import { WalDamagedError, WalVersionError } from "./errors.js";
 import { PayloadMemory } from "./payload-memory.js";
@@ -30,8 +47,8 @@ export interface LogTail {
 
 /** The log as read from its segments. */
 export interface Recovery {
-  /** The position just before `entries[0]`; index 0 of term 0 for a log that was never truncated. */
-  readonly base: LogPosition;
+  /** The position just before `entries[0]`, and the configuration there; index 0 of term 0 for a log that was never truncated. */
+  readonly base: LogBase;
   readonly end: LogEnd;
   readonly entries: readonly Entry[];
   /** The place of the next record; undefined without segments. */
@@ -45,9 +62,9 @@ export interface RecoveredLog {
   readonly hardState: HardState;
   /**
    * The position just before `entries[0]`, at or before every index given to `truncate`. Everything up to it is only in the
-   * state machine. Index 0 of term 0 for a log that was never truncated.
+   * state machine. Index 0 of term 0 for a log that was never truncated. It bears the configuration that is in force there.
    */
-  readonly base: LogPosition;
+  readonly base: LogBase;
   /** The entries after `base`. An entry's data keeps at most 64 KiB of others' data in memory. */
   readonly entries: readonly Entry[];
   /** The torn write that was cut off; undefined if there was none. */
@@ -62,8 +79,21 @@ export const recoveredLog = ({ base, end, entries, repair }: Recovery): Recovere
   repaired: repair,
 });
 
-/** Reads the segments one after the other; payloads are copied, so only one segment is in memory at a time. */
-export const recoverLog = async (disk: Disk, { segments }: LogFiles): Promise<Recovery> => {
+/** Returns the recovery of a log that has not begun. */
+export const emptyRecovery = (initial: Configuration): Recovery => ({
+  base: { ...logStart, configuration: initial },
+  end: emptyLog(initial),
+  entries: [],
+  tail: undefined,
+  repair: undefined,
+});
+
+/**
+ * Reads the segments one after the other; payloads are copied, so only one segment is in memory at a time.
+ *
+ * @returns undefined without segments: the log has not begun
+ */
+export const recoverLog = async (disk: Disk, { segments }: LogFiles): Promise<Recovery | undefined> => {
   const reader = new LogReader(segments);
   for (const { file } of segments) reader.readNextSegment(await readFile(disk, file));
   return reader.result();
@@ -71,16 +101,12 @@ export const recoverLog = async (disk: Disk, { segments }: LogFiles): Promise<Re
 
 /** Reads segments in order. */
 export class LogReader {
-  private readonly replay: Replay;
+  private readonly replay = new Replay();
   private taken = 0;
   private tail: LogTail | undefined;
   private repair: Repair | undefined;
 
-  /** @throws WalDamagedError if the log does not begin where its first segment does */
-  constructor(private readonly segments: readonly SegmentFile[]) {
-    const [front] = segments;
-    this.replay = new Replay(front === undefined ? emptyLog : beginningOf(front));
-  }
+  constructor(private readonly segments: readonly SegmentFile[]) {}
 
   /**
    * Reads the next segment.
@@ -99,22 +125,21 @@ export class LogReader {
     ({ tail: this.tail, repair: this.repair } = readSegment({ ...segment, bytes, last }, this.replay));
   }
 
-  /** Returns the recovery after the last segment. */
-  result(): Recovery {
-    const { tail, repair } = this;
-    const { base, end, entries } = this.replay;
-    return { base, end, entries, tail, repair };
+  /** Returns the recovery after the last segment; undefined without segments. */
+  result(): Recovery | undefined {
+    const { tail, repair, replay } = this;
+    return tail && { base: replay.base, end: replay.end, entries: replay.entries, tail, repair };
   }
 }
 
-/** Returns the end of the log before `front`, its oldest segment. */
-const beginningOf = ({ file, header }: SegmentFile): LogEnd => {
+/** Returns the end of the log before `front`, its oldest segment, whose first record states `configurations`. */
+const beginningOf = ({ file, header }: SegmentFile, configurations: ConfigurationHistory): LogEnd => {
   const { firstIndex, hardState, termBefore } = header;
   if (header.sequence === 1 && !header.restarts) {
     if (header.chain !== 0) throw new WalDamagedError(file, 0, "it follows a record, but no segment");
-    checkState(file, header, emptyLog);
+    checkState(file, header, { ...emptyLog(configurations.newest.configuration), configurations });
   }
-  return { hardState, lastIndex: (firstIndex - 1) as LogIndex, lastTerm: termBefore };
+  return { hardState, lastIndex: (firstIndex - 1) as LogIndex, lastTerm: termBefore, configurations };
 };
 
 /** Checks that a segment continues the one before. */
@@ -155,7 +180,7 @@ const readSegment = (segment: Segment, replay: Replay): { tail: LogTail; repair:
     const found = readRecord(bytes, at, { previousStart, seed: checksum });
     if (found.kind === "damage") throw new WalDamagedError(file, found.offset, found.reason);
     if (found.kind === "record") {
-      replay.replayRecord(file, at, found);
+      replay.replayRecord(segment, at, found, previousStart === undefined);
       previousStart = at;
       checksum = found.checksum;
       at = nextRecordAt(found.end);
@@ -179,23 +204,64 @@ const readSegment = (segment: Segment, replay: Replay): { tail: LogTail; repair:
   }
 };
 
+interface Record {
+  readonly type: number;
+  readonly payload: Uint8Array;
+}
+
 /** The log, rebuilt record by record. */
 class Replay {
   readonly entries: Entry[] = [];
-  base: LogPosition;
+  private progress: { end: LogEnd; base: LogBase } | undefined;
   private readonly memory = new PayloadMemory();
 
-  constructor(public end: LogEnd) {
-    this.base = { index: end.lastIndex, term: end.lastTerm };
+  /** The end of what was read. */
+  get end(): LogEnd {
+    return this.begun().end;
   }
 
-  replayRecord(file: string, offset: number, record: { readonly type: number; readonly payload: Uint8Array }): void {
+  /** The base of what was read. */
+  get base(): LogBase {
+    return this.begun().base;
+  }
+
+  private begun(): { end: LogEnd; base: LogBase } {
+    if (this.progress === undefined) throw new RangeError("Cannot tell the state of a log before its first record");
+    return this.progress;
+  }
+
+  /** @param isFirst true for the first record of `segment` */
+  replayRecord(segment: SegmentFile, offset: number, record: Record, isFirst: boolean): void {
+    const { file } = segment;
     if (record.type !== batchRecord) throw new WalVersionError(file, offset, `record type ${record.type}`);
-    const batch = decode(file, offset, this.memory.copyPayload(record.payload));
+    const { configurations, ...batch } = decode(file, offset, this.memory.copyPayload(record.payload));
+    if (isFirst) this.beginSegment(segment, offset, configurations);
+    else if (configurations !== undefined)
+      throw new WalDamagedError(file, offset, "it states configurations, though it is not the first of its segment");
     const problem = conflictWithEnd(this.end, batch) ?? this.conflictWithTerms(batch);
     if (problem !== undefined) throw new WalDamagedError(file, offset, problem);
     this.replaceEntries(batch.entries);
-    this.end = endAfter(this.end, batch);
+    this.begun().end = endAfter(this.end, batch);
+  }
+
+  /** Begins with, or checks, the configurations that the first record of a segment states. */
+  private beginSegment(segment: SegmentFile, offset: number, stated: ConfigurationHistory | undefined): void {
+    const { file, header } = segment;
+    if (stated === undefined) throw new WalDamagedError(file, offset, "the segment states no configuration");
+    if (this.progress !== undefined) {
+      if (stated.isEqual(this.end.configurations)) return;
+      throw new WalDamagedError(file, offset, "the configurations are not those of the segment before");
+    }
+    const [oldest] = stated.placed;
+    const { index, configuration } = stated.newest;
+    if (index >= header.firstIndex || (oldest?.index ?? index) > header.hardState.commit)
+      throw new WalDamagedError(
+        file,
+        offset,
+        `a configuration of entry ${index} where entry ${header.firstIndex} is next`,
+      );
+    const end = beginningOf(segment, stated);
+    this.progress = { end, base: { index: end.lastIndex, term: end.lastTerm, configuration } };
   }
 
   /** Replaces the log from the first entry's index on. */
@@ -205,9 +271,16 @@ class Replay {
     const behind = first.index <= this.base.index;
     // They replace entries of removed segments. The entry before is not known, so the first one becomes the base: the state
     // machine holds all that was removed.
-    if (behind) this.base = { index: first.index, term: first.term };
+    if (behind)
+      this.begun().base = { index: first.index, term: first.term, configuration: this.configurationAt(first) };
     this.entries.length = behind ? 0 : first.index - this.base.index - 1;
     for (const entry of behind ? entries.slice(1) : entries) this.entries.push(entry);
+  }
+
+  /** Returns the configuration in force at `entry`, the next one. */
+  private configurationAt(entry: Entry): Configuration {
+    if (entry.kind === "configuration") return entry.configuration;
+    return this.end.configurations.at((entry.index - 1) as LogIndex).configuration;
   }
 
   /** Returns the conflict of replacing entries with the term of the entry before them; undefined without one. */
@@ -224,7 +297,7 @@ class Replay {
   }
 }
 
-const decode = (file: string, offset: number, payload: Uint8Array): Batch => {
+const decode = (file: string, offset: number, payload: Uint8Array): RecordedBatch => {
   try {
     const batch = readBatch(payload);
     if (batch.entries[0]?.index === (0 as LogIndex)) throw new WalDamagedError(file, offset, "an entry 0");

@@ -1,14 +1,14 @@
 // The write-ahead log: entries and hard state, durable before any message that depends on them. Raft paper §5.1, figure 2.
 import path from "node:path";
-import type { Entry, HardState, LogIndex, LogPosition } from "../core/index.js";
-import { endAfter, conflictWithEnd, conflictWithRestart, type LogEnd } from "./batch.js";
+import type { Entry, HardState, LogBase, LogIndex } from "../core/index.js";
+import { type Batch, endAfter, endAfterRestart, conflictWithEnd, conflictWithRestart, type LogEnd } from "./batch.js";
 import { type Disk, type DiskFile, promised } from "../../platform/index.js";
 import { shortageOf, WalFailedError, type Shortage } from "./errors.js";
 import { NextSegment, type PreparedFile } from "./next-segment.js";
 import { OldSegments } from "./old-segments.js";
 import { RecordBuffer, type Sealed } from "./record-buffer.js";
 import { sectorEnd } from "./record.js";
-import type { Recovery } from "./recovery.js";
+import type { LogTail } from "./recovery.js";
 import type { LogFiles } from "./segment-files.js";
 import { firstRecordAt, segmentFileName } from "./segment.js";
 import type { WalListener } from "./wal-listener.js";
@@ -39,7 +39,9 @@ interface Current {
 
 interface Opened {
   readonly files: LogFiles;
-  readonly recovery: Recovery;
+  readonly end: LogEnd;
+  /** The place of the next record; undefined without segments. */
+  readonly tail: LogTail | undefined;
   /** The file of the last segment. */
   readonly file: DiskFile | undefined;
 }
@@ -77,7 +79,7 @@ export class Wal {
   private closing: Promise<void> | undefined;
 
   /** Used by `openWal` only. */
-  constructor(options: WalOptions, { files, recovery: { end, tail }, file }: Opened) {
+  constructor(options: WalOptions, { files, end, tail, file }: Opened) {
     this.disk = options.disk;
     this.directory = options.directory;
     this.listener = options.listener;
@@ -129,12 +131,12 @@ export class Wal {
     const problem = this.reasonToRefuse() ?? conflictWithEnd(this.end, batch) ?? this.old.reasonToRefuse(entries);
     if (problem !== undefined) throw new Error(`Cannot append to the log: ${problem}`, { cause: this.failure });
     const { record, current } = this;
-    record.putBatch(batch, current?.position ?? firstRecordAt);
+    record.putBatch({ ...batch, configurations: undefined }, current?.position ?? firstRecordAt);
     const bytes = record.endFrom(0);
     if (bytes > maxBatchBytes) throw new RangeError(`Cannot append ${bytes} bytes at once: too many`);
     this.done = done;
     if (current !== undefined && record.endFrom(current.position) <= current.bytes) this.continueSegment(current);
-    else this.beginSegment({ before: this.end, restarts: false });
+    else this.beginSegment({ before: this.end, restarts: false }, batch);
     this.end = endAfter(this.end, batch);
   }
 
@@ -155,14 +157,12 @@ export class Wal {
    * @throws Error if an append is under way, after a failure or `close`, if `base` is before the commit index or of a later term
    * than `hardState`, or if `hardState` contradicts the one before
    */
-  restart(base: LogPosition, hardState: HardState, done: () => void): void {
+  restart(base: LogBase, hardState: HardState, done: () => void): void {
     const problem = this.reasonToRefuse() ?? conflictWithRestart(this.end, base, hardState);
     if (problem !== undefined) throw new Error(`Cannot restart the log: ${problem}`, { cause: this.failure });
-    // The state machine holds all of it, so it counts as committed.
-    const before = { hardState: { ...hardState, commit: base.index }, lastIndex: base.index, lastTerm: base.term };
-    this.record.putBatch({ hardState: before.hardState, entries: [] }, firstRecordAt);
+    const before = endAfterRestart(base, hardState);
     this.done = done;
-    this.beginSegment({ before, restarts: true });
+    this.beginSegment({ before, restarts: true }, { hardState: before.hardState, entries: [] });
     this.end = before;
   }
 
@@ -206,8 +206,9 @@ export class Wal {
     });
   }
 
-  private beginSegment(beginning: Beginning): void {
-    this.record.moveToFront();
+  /** Begins a segment with `batch`, and with the configurations before it: older segments may be removed. */
+  private beginSegment(beginning: Beginning, batch: Batch): void {
+    this.record.putBatch({ ...batch, configurations: beginning.before.configurations }, firstRecordAt);
     this.next.requestFile(sectorEnd(this.record.endFrom(firstRecordAt)), (file) => this.startSegment(file, beginning));
   }
 

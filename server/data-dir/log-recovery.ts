@@ -1,6 +1,16 @@
 // What a log and a store that were written one after the other are to each other, after whatever ended the member.
 
-import { noMember, type LogPosition, type MemberId, type RecoveredLog, type Term, type Wal } from "../../raft/index.js";
+import {
+  noMember,
+  type Configuration,
+  type LogBase,
+  type LogIndex,
+  type LogPosition,
+  type MemberId,
+  type RecoveredLog,
+  type Term,
+  type Wal,
+} from "../../raft/index.js";
 import { StartError } from "../base/index.js";
 
 /**
@@ -12,7 +22,7 @@ import { StartError } from "../base/index.js";
  */
 export const mustRestart = (
   { base, entries }: Pick<RecoveredLog, "base" | "entries">,
-  contained: LogPosition,
+  contained: LogBase,
   installed: LogPosition | undefined,
 ): boolean => {
   const { index, term } = contained;
@@ -23,7 +33,13 @@ export const mustRestart = (
         "the store is older than the log reaches back, its files are damaged or from another time",
     );
   const termThere = index === base.index ? base.term : entries[index - base.index - 1]?.term;
-  if (termThere === term) return false;
+  if (termThere === term) {
+    if (contained.configuration.isEqual(configurationAt({ base, entries }, index))) return false;
+    throw new StartError(
+      `the store and the write-ahead log know different members as of entry ${index}: ` +
+        "their files are damaged or from another time",
+    );
+  }
   // Nothing is applied between an installation and the restart of the log, so then it is exactly this position.
   if (installed?.index === index && installed.term === term) return true;
   throw new StartError(
@@ -33,11 +49,18 @@ export const mustRestart = (
   );
 };
 
+/** Returns the configuration in force at `index`. Raft thesis §4.1. */
+const configurationAt = ({ base, entries }: Pick<RecoveredLog, "base" | "entries">, index: LogIndex): Configuration => {
+  let { configuration } = base;
+  for (const entry of entries) if (entry.kind === "configuration" && entry.index <= index) ({ configuration } = entry);
+  return configuration;
+};
+
 /** Makes the log begin anew, empty, after `base`. Resolves to what it is then, once that is durable. */
 export const restartLog = async (
   wal: Pick<Wal, "restart">,
   { hardState }: RecoveredLog,
-  base: LogPosition,
+  base: LogBase,
 ): Promise<RecoveredLog> => {
   // The snapshot came from a leader of at least that term; a crash may have kept the log from hearing of it.
   const isNews = base.term > hardState.term;

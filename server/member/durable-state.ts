@@ -3,6 +3,7 @@
 import { dirname } from "node:path";
 import type { Member as MemberMessage } from "../../proto/index.js";
 import {
+  type Configuration,
   openWal,
   type LogIndex,
   type MemberId,
@@ -71,12 +72,6 @@ export const openDurableState = async (
   let failStart: (error: Error) => void = () => undefined;
   const logFailed = new Promise<never>((_, reject) => (failStart = reject));
   logFailed.catch(() => undefined); // later, too: then `onFailure` alone counts
-  const { wal, recovered, space } = await openLog(parts, directory.walPath, environment, (error) => {
-    failStart(error);
-    onFailure(error);
-  });
-  teardown.opened(wal);
-  teardown.onStop(() => space.stop());
   // What was applied is right, and stays readable; but what the next start will find on disk nobody knows.
   const onStoreFailure = (error: Error): void => {
     teardown.stopNow();
@@ -97,8 +92,16 @@ export const openDurableState = async (
   const applied = decodeMarker(store.marker);
   if (directory.owner !== undefined) logIgnoredFlags(config, { memberId, members: applied.membership.all }, logger);
   const { index, term } = applied;
-  const log = mustRestart(recovered, applied, installed)
-    ? await Promise.race([restartLog(wal, recovered, { index, term }), logFailed])
+  const { configuration } = applied.membership;
+  const { wal, recovered, space } = await openLog(parts, directory.walPath, configuration, environment, (error) => {
+    failStart(error);
+    onFailure(error);
+  });
+  teardown.opened(wal);
+  teardown.onStop(() => space.stop());
+  const contained = { index, term, configuration };
+  const log = mustRestart(recovered, contained, installed)
+    ? await Promise.race([restartLog(wal, recovered, contained), logFailed])
     : recovered;
   if (log !== recovered) logger.warn("restarted the log behind the installed snapshot", { index, term });
   const incarnation = await directory.nextIncarnation();
@@ -161,10 +164,11 @@ const bootstrap = async (
   return { clusterId, memberId };
 };
 
-/** Opens the log, and watches whether it has space to go on. */
+/** Opens the log, and watches whether it has space to go on. A log that has not begun will begin with the configuration `initial`. */
 const openLog = async (
   { disk, segmentBytes, reserves }: MemberParts,
   directory: string,
+  initial: Configuration,
   { clock, logger }: MemberEnvironment,
   onFailure: (error: Error) => void,
 ): Promise<{ wal: Wal; recovered: RecoveredLog; space: LogSpace }> => {
@@ -177,7 +181,7 @@ const openLog = async (
   };
   const size = segmentBytes === undefined ? {} : { segmentBytes };
   const reserveBytes = reserves?.logBytes ?? 0;
-  const { wal, recovered } = await openWal({ disk, directory, ...size, reserveBytes, listener });
+  const { wal, recovered } = await openWal({ disk, directory, initial, ...size, reserveBytes, listener });
   space.watchLog(wal);
   if (recovered.repaired !== undefined) logger.warn("repaired the write-ahead log", { ...recovered.repaired });
   return { wal, recovered, space };

@@ -269,7 +269,6 @@ const createCore = (
 ): RaftCore =>
   new RaftCore({
     id: memberId,
-    voters: applied.membership.all.map((member) => member.ID as MemberId),
     // As in etcd, term 1 is the bootstrap that named the members: the first leader is elected in term 2.
     recovered: { hardState: { ...hardState, term: Math.max(1, hardState.term) as Term }, base, entries },
     applied: applied.index,

@@ -3,7 +3,14 @@
 
 import { access, constants, stat } from "node:fs/promises";
 import { basename } from "node:path";
-import { checkWal, WalDamagedError, WalFailedError, type RecoveredLog, type WalReport } from "../../raft/index.js";
+import {
+  checkWal,
+  logStart,
+  WalDamagedError,
+  WalFailedError,
+  type RecoveredLog,
+  type WalReport,
+} from "../../raft/index.js";
 import { type AppliedState, decodeMarker } from "../replication/apply/index.js";
 import {
   DirectoryFiles,
@@ -96,7 +103,7 @@ class Verification {
     const inUse = await this.checkStoreInUse();
     const wal = await this.checkLog(incarnation);
     const applied = inUse && (await this.checkStore(inUse));
-    if (applied !== undefined && inUse !== undefined && wal?.log !== undefined)
+    if (applied !== undefined && inUse !== undefined && wal !== undefined && wal.problem === undefined)
       this.compareLogAndStore(wal.log, applied, inUse);
     if (applied !== undefined) this.compareIdentities(applied, owner, incarnation);
     return this.findings;
@@ -174,7 +181,8 @@ class Verification {
     try {
       const report = await checkWal(machineDisk, this.files.pathOf(part));
       const { log, problem } = report;
-      if (log !== undefined) this.ok(part, describeLog(report, log));
+      if (log === undefined && problem === undefined) this.ok(part, "no segments: the log has not begun yet");
+      else if (log !== undefined) this.ok(part, describeLog(report, log));
       else this.wrong(part, errorText(problem), problem instanceof WalDamagedError ? whatToDoAboutDamage : useNewer);
       return report;
     } catch (error) {
@@ -209,10 +217,14 @@ class Verification {
     return applied;
   }
 
-  private compareLogAndStore(log: RecoveredLog, applied: AppliedState, { installed }: StoreInUse): void {
+  /** @param found undefined for a log that has not begun */
+  private compareLogAndStore(found: RecoveredLog | undefined, applied: AppliedState, { installed }: StoreInUse): void {
     const part = "wal and store";
+    const { configuration } = applied.membership;
+    const log = found ?? { base: { ...logStart, configuration }, entries: [] };
     try {
-      const restarts = mustRestart(log, applied, installed);
+      const { index, term } = applied;
+      const restarts = mustRestart(log, { index, term, configuration }, installed);
       const beyond = log.base.index + log.entries.length - applied.index;
       if (restarts)
         this.ok(part, `the next start begins the log anew behind the snapshot, after entry ${applied.index}`);

@@ -1,7 +1,7 @@
 // `minietcd verify` on a stopped member's real files: it finds each kind of damage, names it, changes nothing, and what it
 // says can be done does help.
 
-import { commandEntry } from "../../testing/entries.js";
+import { commandEntry, votersOnly } from "../../testing/entries.js";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
@@ -131,7 +131,12 @@ const flip = async (path: string, at: number): Promise<void> => {
 const withLog = async (change: (wal: Wal, log: RecoveredLog) => Promise<void>): Promise<void> => {
   const fail = (problem: unknown): never => assert.fail(String(problem));
   const listener = { onFailure: fail, onFull: fail, onRemovalFailure: fail };
-  const { wal, recovered } = await openWal({ disk: nodeDisk, directory: stopped.path("wal"), listener });
+  const { wal, recovered } = await openWal({
+    disk: nodeDisk,
+    directory: stopped.path("wal"),
+    initial: votersOnly(1n),
+    listener,
+  });
   await change(wal, recovered);
   await wal.close();
 };
@@ -232,9 +237,9 @@ test("a log that is missing, or older than the store, is found", async () => {
 
 test("a log that begins behind what the store contains is found", async () => {
   await stopped.restore();
-  await withLog(async (wal, { entries, hardState }) => {
+  await withLog(async (wal, { base: { configuration }, entries, hardState }) => {
     const { index, term } = entries.at(-1)!;
-    const base = { index: (index + 5) as LogIndex, term };
+    const base = { index: (index + 5) as LogIndex, term, configuration };
     await new Promise<void>((done) => wal.restart(base, { ...hardState, commit: base.index }, done));
   });
   assertWrong(

@@ -1,5 +1,7 @@
+import { votersOnly } from "../../testing/entries.js";
 import assert from "node:assert/strict";
 import {
+  type Configuration,
   logStart,
   noMember,
   RaftCore,
@@ -37,7 +39,7 @@ export class Harness {
   readonly core: RaftCore;
   /** The write under way. */
   private written: (() => void) | undefined;
-  private applied: (() => void) | undefined;
+  private applied: ((configuration: Configuration) => void) | undefined;
   /** The machine takes what it is given at once. */
   appliesAtOnce = true;
   onAppend: (hardState: HardState | undefined, entries: readonly Entry[]) => void = () => undefined;
@@ -69,10 +71,9 @@ export class Harness {
   constructor(voters: readonly MemberId[] = [toMemberId(1n), toMemberId(2n), toMemberId(3n)]) {
     this.core = new RaftCore({
       id: toMemberId(1n),
-      voters,
       recovered: {
         hardState: { term: 1 as Term, vote: noMember, commit: 0 as LogIndex },
-        base: logStart,
+        base: { ...logStart, configuration: votersOnly(...voters) },
         entries: [],
       },
       applied: 0 as LogIndex,
@@ -123,7 +124,7 @@ export class Harness {
   finishApply(): void {
     const done = this.applied ?? assert.fail("nothing is being applied");
     this.applied = undefined;
-    done();
+    done(this.core.status().configuration);
     this.clock.settle();
   }
 

@@ -1,3 +1,4 @@
+import { votersOnly } from "../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { logStart, RaftCore, RaftNode, tickMs, type HardState, type LogIndex, type Term } from "../../raft/index.js";
@@ -22,8 +23,7 @@ const follower = (heartbeatTicks: number): { clock: CountingClock; node: RaftNod
   const electionTicks = 10 * heartbeatTicks;
   const core = new RaftCore({
     id: toMemberId(1n),
-    voters: [toMemberId(1n), toMemberId(2n), toMemberId(3n)],
-    recovered: { hardState, base: logStart, entries: [] },
+    recovered: { hardState, base: { ...logStart, configuration: votersOnly(1n, 2n, 3n) }, entries: [] },
     applied: 0 as LogIndex,
     heartbeatTicks,
     electionTicks,

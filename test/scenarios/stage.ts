@@ -1,8 +1,19 @@
 // The stage that scenarios play on: a cluster whose every message and write moves only when the text says so.
+import { votersOnly } from "../../testing/entries.js";
 import type { LogIndex, MemberId, Term } from "../../raft/core/ids.js";
 import type { Input, Notice, Outgoing, PeerMessage } from "../../raft/core/types.js";
 import { emptyDisk, Member, write, type Disk } from "../sim/member.js";
-import { entriesOf, entryText, messageOf, messageText, positionText, Words } from "./message-text.js";
+import type { Configuration } from "../../raft/core/configuration.js";
+import {
+  configurationOf,
+  configurationText,
+  entriesOf,
+  entryText,
+  messageOf,
+  messageText,
+  positionText,
+  Words,
+} from "./message-text.js";
 import { toMemberId } from "../../testing/ids.js";
 
 interface Parcel {
@@ -15,7 +26,12 @@ interface Parcel {
 const maxDeliveries = 10_000;
 
 export class Stage {
-  private voters: readonly MemberId[] = [];
+  /** All who have a place, members or not. */
+  private ids: readonly MemberId[] = [];
+  /** The members that the cluster begins with. */
+  private initial: Configuration = votersOnly(1n);
+  /** The members that the last snapshot contains. */
+  private sentConfiguration: Configuration = this.initial;
   private readonly disks = new Map<MemberId, Disk>();
   private readonly members = new Map<MemberId, Member>();
   private readonly roles = new Map<MemberId, string>();
@@ -62,6 +78,7 @@ export class Stage {
     ["ended", ([id, peer]) => this.step(idOf(id), { kind: "snapshotEnded", peer: idOf(peer) })],
     ["transfer", ([id, to]) => this.transfer(idOf(id), to)],
     ["propose", ([id, ...data]) => this.propose(idOf(id), data)],
+    ["configure", ([id, members = ""]) => this.configure(idOf(id), configurationOf(members))],
     ["read", ([id, request]) => this.step(idOf(id), { kind: "readIndex", request: Number(request) })],
     [
       "receive",
@@ -74,6 +91,7 @@ export class Stage {
     ["settle", (args) => this.settleAndShow(args)],
     ["show", (args) => this.show(args)],
     ["log", (args) => this.showLogs(args)],
+    ["members", (args) => this.showMembers(args)],
     ["messages", () => this.pending.forEach((parcel) => this.print(parcelText(parcel)))],
   ]);
 
@@ -88,7 +106,7 @@ export class Stage {
   }
 
   private idsOf(args: readonly string[]): readonly MemberId[] {
-    return args.length > 0 ? args.map(idOf) : this.voters;
+    return args.length > 0 ? args.map(idOf) : this.ids;
   }
 
   private repeat(times: string | undefined, act: () => void): void {
@@ -100,9 +118,11 @@ export class Stage {
   private makeCluster([size, ...words]: readonly string[]): void {
     for (const state of [this.disks, this.members, this.roles, this.randoms, this.held, this.cuts]) state.clear();
     this.pending = [];
-    this.voters = Array.from({ length: Number(size) }, (_, i) => toMemberId(BigInt(i + 1)));
-    for (const id of this.voters) {
-      this.disks.set(id, emptyDisk());
+    const spares = new Words(words).number("spares");
+    this.ids = Array.from({ length: Number(size) + spares }, (_, i) => toMemberId(BigInt(i + 1)));
+    this.initial = votersOnly(...this.ids.slice(0, Number(size)));
+    for (const id of this.ids) {
+      this.disks.set(id, this.newDisk());
       this.start(id);
     }
     const leader = new Words(words).text("leader");
@@ -127,11 +147,11 @@ export class Stage {
     };
     const member = new Member({
       id,
-      voters: this.voters,
-      disk: this.disks.get(id) ?? emptyDisk(),
+      disk: this.disks.get(id) ?? this.newDisk(),
       random,
       send: (outgoing) => this.send(id, outgoing),
       onReadState: ({ request, index }) => this.print(`${id} may answer read ${request} once ${index} is applied`),
+      configurationAt: () => this.sentConfiguration,
       onInstall: (position) => this.print(`${id} installs the snapshot at ${positionText(position)}`),
       onNotice: (notice) => this.print(`${id} ${noticeText(notice)}`),
       onRefusal: ({ what, number, reason }) => this.print(`${id} refuses ${what} ${number}: ${reason}`),
@@ -142,15 +162,19 @@ export class Stage {
     this.turnDisk(member);
   }
 
+  private newDisk(): Disk {
+    return emptyDisk(this.initial);
+  }
+
   private setDisk(id: MemberId, words: Words): void {
-    const disk = emptyDisk();
+    const disk = this.newDisk();
     const term = words.number("term") as Term;
     disk.hardState = {
       term,
       vote: toMemberId(BigInt(words.number("vote"))),
       commit: words.number("commit") as LogIndex,
     };
-    disk.base = disk.machine = words.position("base");
+    disk.base = disk.machine = { ...words.position("base"), configuration: disk.base.configuration };
     disk.entries = entriesOf(words.text("log") ?? "none");
     this.disks.set(id, disk);
     this.start(id);
@@ -189,8 +213,10 @@ export class Stage {
     member.compact(through);
   }
 
-  /** `snapshot 3 from 1 term=2 at=5/2`. */
+  /** `snapshot 3 from 1 term=2 at=5/2`; it contains the members that the cluster began with, or `members={1,2,3+4}`. */
   private receiveSnapshot(id: MemberId, from: MemberId, words: Words): void {
+    const members = words.text("members");
+    this.sentConfiguration = members === undefined ? this.initial : configurationOf(members);
     const leaderTerm = words.number("term") as Term;
     this.step(id, { kind: "snapshotReceived", from, leaderTerm, position: words.position("at") });
   }
@@ -205,6 +231,10 @@ export class Stage {
       this.step(id, { kind: "propose", proposal: this.nextProposal++, data: new TextEncoder().encode(text) });
   }
 
+  private configure(id: MemberId, configuration: Configuration): void {
+    this.step(id, { kind: "proposeConfiguration", proposal: this.nextProposal++, configuration });
+  }
+
   private receive(id: MemberId, from: MemberId, message: PeerMessage): void {
     this.step(id, { kind: "receive", from, message });
   }
@@ -212,7 +242,7 @@ export class Stage {
   /** `ticks 30`: everybody; `ticks 2,3 30`: only these. All messages arrive after each tick. */
   private runTicks(args: readonly string[]): void {
     const [who, times] = args.length > 1 ? args : [undefined, args[0]];
-    const ids = who === undefined ? this.voters : who.split(",").map(idOf);
+    const ids = who === undefined ? this.ids : who.split(",").map(idOf);
     this.quietly(() =>
       this.repeat(times, () => {
         for (const id of ids) if (this.members.has(id)) this.step(id, { kind: "tick" });
@@ -231,7 +261,7 @@ export class Stage {
 
   /** `cut 3`: from everybody; `cut 1 > 2`: that way only; `cut 1 - 2`: both ways. */
   private cut(id: MemberId, arrow: string | undefined, other: string | undefined): void {
-    for (const peer of other === undefined ? this.voters : [idOf(other)]) {
+    for (const peer of other === undefined ? this.ids : [idOf(other)]) {
       this.cuts.add(`${id}>${peer}`);
       if (arrow !== ">") this.cuts.add(`${peer}>${id}`);
     }
@@ -298,10 +328,16 @@ export class Stage {
     }
   }
 
+  /** Prints the configuration in force at a member: voters, then learners. */
+  private showMembers(args: readonly string[]): void {
+    for (const id of this.idsOf(args))
+      this.print(`${id} ${configurationText(this.memberOf(id).core.status().configuration)}`);
+  }
+
   /** Shows what a member has on disk and what it applied. */
   private showLogs(args: readonly string[]): void {
     for (const id of this.idsOf(args)) {
-      const { hardState, base, entries } = this.disks.get(id) ?? emptyDisk();
+      const { hardState, base, entries } = this.disks.get(id) ?? this.newDisk();
       const applied = this.members.get(id)?.lastApplied.index ?? 0;
       const after = base.index > 0 ? `after ${positionText(base)} ` : "";
       const listed = after + (entries.map(entryText).join(" ") || "nothing");

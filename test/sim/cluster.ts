@@ -1,3 +1,5 @@
+import { ClusterMembership } from "./cluster-membership.js";
+import { votersOnly } from "../../testing/entries.js";
 import assert from "node:assert/strict";
 import type { MemberId } from "../../raft/core/ids.js";
 import type { Entry, Input, Notice, Outgoing } from "../../raft/core/types.js";
@@ -17,6 +19,8 @@ export interface Work {
   readonly installed: number;
   /** Times that leadership went where it was meant to. */
   readonly handedOver: number;
+  /** Configurations that were committed, beside the first. */
+  readonly configured: number;
 }
 
 /** How many of the last events a failure shows. */
@@ -24,7 +28,8 @@ const maxTraced = 40;
 
 /** A whole cluster of cores in virtual time: faults, clients, and an eye on safety after every step. */
 export class SimCluster implements Ground {
-  readonly safety = new Safety();
+  readonly safety: Safety;
+  readonly membership: ClusterMembership;
   readonly random: SeededRandom;
   readonly heartbeatTicks: number;
   readonly electionTicks: number;
@@ -40,7 +45,13 @@ export class SimCluster implements Ground {
   private handedOver = 0;
   private readonly trace: string[] = [];
 
-  constructor(options: { members: number; random: SeededRandom; heartbeatTicks: number; electionTicks: number }) {
+  constructor(options: {
+    members: number;
+    spares: number;
+    random: SeededRandom;
+    heartbeatTicks: number;
+    electionTicks: number;
+  }) {
     const { random } = options;
     this.random = random;
     this.heartbeatTicks = options.heartbeatTicks;
@@ -50,9 +61,11 @@ export class SimCluster implements Ground {
     this.faults = new ClusterFaults(this);
     this.snapshots = new ClusterSnapshots(this);
     this.maxAppendBytes = random.pick([1, 200]);
-    this.seats = Array.from({ length: options.members }, (_, i) =>
-      emptySeat(toMemberId(BigInt(i + 1)), random.pick([0, 1, 3, 10])),
-    );
+    const ids = Array.from({ length: options.members + options.spares }, (_, i) => BigInt(i + 1));
+    const initial = votersOnly(...ids.slice(0, options.members));
+    this.safety = new Safety(initial);
+    this.membership = new ClusterMembership(this);
+    this.seats = ids.map((id) => emptySeat(toMemberId(id), initial, random.pick([0, 1, 3, 10])));
     for (const seat of this.seats) this.start(seat);
   }
 
@@ -133,7 +146,6 @@ export class SimCluster implements Ground {
     this.note(`${id} starts: ${describe(disk)}`);
     seat.member = new Member({
       id,
-      voters: this.seats.map((other) => other.id),
       disk,
       random: this.random.next,
       heartbeatTicks: this.heartbeatTicks,
@@ -150,6 +162,7 @@ export class SimCluster implements Ground {
         this.safety.onWrite(id, unsaved, log);
       },
       onApplied: (entry) => this.onApplied(seat, entry),
+      configurationAt: ({ index }) => this.safety.configurationAt(index),
       onInstall: (position) => this.snapshots.install(seat, position),
       onNotice: (notice) => this.onNotice(seat, notice),
       onReadState: (read) => this.clients.readAnswered(seat, read),
@@ -227,7 +240,8 @@ export class SimCluster implements Ground {
     const until = this.now + maxTicks;
     const before = clients.last;
     const isDone = (): boolean =>
-      clients.last > before && this.seats.every((seat) => seat.applied >= clients.last && clients.unread(seat) === 0);
+      clients.last > before &&
+      this.membersNow().every((seat) => seat.applied >= clients.last && clients.unread(seat) === 0);
     for (let tick = 0; !isDone(); tick++) {
       assert.ok(this.now < until, `no progress within ${maxTicks} ticks of quiet: ${this.describe()}`);
       // What the leader of a lost term took is lost with it, so ask now and then.
@@ -239,9 +253,20 @@ export class SimCluster implements Ground {
     clients.checkAtTheEnd();
   }
 
+  /** The seats of those that are members as of the last applied entry: nobody else is sent the log. */
+  private membersNow(): readonly Seat[] {
+    const ids = new Set(this.safety.newestConfiguration.members.map(({ id }) => id));
+    return this.seats.filter(({ id }) => ids.has(id));
+  }
+
   /** How much was done; a simulation in which nothing happens proves nothing. */
   get work(): Work {
-    return { acknowledged: this.clients.count, installed: this.snapshots.installed, handedOver: this.handedOver };
+    return {
+      acknowledged: this.clients.count,
+      installed: this.snapshots.installed,
+      handedOver: this.handedOver,
+      configured: this.safety.configured,
+    };
   }
 
   private describe(): string {

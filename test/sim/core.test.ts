@@ -21,12 +21,15 @@ for (const seed of seeds)
     const faultRate = random.pick([0.005, 0.02, 0.05, 0.15]);
     const compactRate = random.pick([0, 0.01, 0.05]);
     const needlessSnapshotRate = random.pick([0, 0.02, 0.2]);
-    const cluster = new SimCluster({ members: random.pick([3, 5]), random, ...timing });
+    const changeRate = random.pick([0, 0, 0.01, 0.05]);
+    const spares = changeRate === 0 ? 0 : random.pick([0, 1, 2]);
+    const cluster = new SimCluster({ members: random.pick([3, 5]), spares, random, ...timing });
     cluster.watched(() => {
       for (let tick = 0; tick < 1_500; tick++) {
         if (random.chance(faultRate)) cluster.faults.inject();
         if (random.chance(compactRate)) cluster.snapshots.compact();
         if (random.chance(needlessSnapshotRate)) cluster.snapshots.sendNeedless();
+        if (random.chance(changeRate)) cluster.membership.change();
         if (random.chance(0.3)) cluster.clients.act();
         cluster.tick();
       }
@@ -38,8 +41,9 @@ for (const seed of seeds)
   });
 
 if (wanted === undefined && count >= 40)
-  test("the seeds together install snapshots and hand leadership over", () => {
+  test("the seeds together install snapshots, hand leadership over and change the members", () => {
     const sum = (of: (work: Work) => number): number => done.reduce((total, work) => total + of(work), 0);
     assert.ok(sum((work) => work.installed) > count / 2);
     assert.ok(sum((work) => work.handedOver) > count / 2);
+    assert.ok(sum((work) => work.configured) > count / 2);
   });

@@ -1,4 +1,5 @@
 // One member for tests: a core, a disk that a test can stop or lose, and the driver's order between them.
+import type { Configuration, LogBase } from "../../raft/core/configuration.js";
 import { RaftCore } from "../../raft/core/core.js";
 import type { CoreLimits } from "../../raft/core/limits.js";
 import { logStart, noMember, type LogIndex, type LogPosition, type MemberId, type Term } from "../../raft/core/ids.js";
@@ -8,17 +9,18 @@ import type { Entry, HardState, Input, Notice, Outgoing, ReadState, Refusal, Uns
 export interface Disk {
   hardState: HardState;
   /** The base of the log on disk. */
-  base: LogPosition;
+  base: LogBase;
   entries: Entry[];
   /** The position that the state machine holds durably: a restart begins there. */
-  machine: LogPosition;
+  machine: LogBase;
 }
 
-export const emptyDisk = (): Disk => ({
+/** The disk of a new member of a cluster that begins with `configuration`. */
+export const emptyDisk = (configuration: Configuration): Disk => ({
   hardState: { term: 0 as Term, vote: noMember, commit: 0 as LogIndex },
-  base: logStart,
+  base: { ...logStart, configuration },
   entries: [],
-  machine: logStart,
+  machine: { ...logStart, configuration },
 });
 
 type DiskLog = Pick<Disk, "base" | "entries">;
@@ -43,12 +45,20 @@ export const entryAt = ({ base, entries }: DiskLog, index: LogIndex): Entry | un
 /** Returns the end of the log on a disk. */
 export const endOf = ({ base, entries }: DiskLog): LogPosition => entries.at(-1) ?? base;
 
+/** The base of a log that begins after one more entry. */
+export const baseAfter = ({ configuration }: LogBase, entry: Entry): LogBase => ({
+  index: entry.index,
+  term: entry.term,
+  configuration: entry.kind === "configuration" ? entry.configuration : configuration,
+});
+
 /** Cuts off what is not needed any more, up to `through`. */
 export const truncate = (log: DiskLog, through: LogIndex): void => {
   const last = entryAt(log, through);
   if (last === undefined) return;
+  const removed = log.entries.slice(0, through - log.base.index);
   log.entries = log.entries.slice(through - log.base.index);
-  log.base = { index: last.index, term: last.term };
+  log.base = removed.reduce(baseAfter, log.base);
 };
 
 /** A crash between the installation of a snapshot and the new beginning of the log: the log is of no use any more. */
@@ -62,7 +72,6 @@ const mend = (disk: Disk): void => {
 
 export interface MemberOptions {
   readonly id: MemberId;
-  readonly voters: readonly MemberId[];
   readonly disk: Disk;
   readonly random: () => number;
   readonly heartbeatTicks?: number;
@@ -75,6 +84,8 @@ export interface MemberOptions {
   readonly onApplied?: (entry: Entry) => void;
   /** Called when a snapshot is handed to the state machine; `finishInstall` ends that. */
   readonly onInstall?: (position: LogPosition) => void;
+  /** The configuration that a snapshot at `position` contains; absent: that of the log's base. */
+  readonly configurationAt?: (position: LogPosition) => Configuration;
   readonly onReadState?: (read: ReadState) => void;
   readonly onRefusal?: (refusal: Refusal) => void;
   readonly onNotice?: (notice: Notice) => void;
@@ -88,13 +99,13 @@ export class Member {
   /** Applied since this start. */
   readonly applied: Entry[] = [];
   /** The last entry that was applied, also before this start or by others, in a snapshot. */
-  lastApplied: LogPosition;
+  lastApplied: LogBase;
   /** The log with the write that is under way. */
   private readonly log: DiskLog;
   /** The write that is on its way to the disk. */
   writing: Unsaved | undefined;
   /** The snapshot that the state machine is taking over. */
-  installing: LogPosition | undefined;
+  installing: LogBase | undefined;
 
   constructor(private readonly options: MemberOptions) {
     this.id = options.id;
@@ -105,7 +116,6 @@ export class Member {
     this.log = { base, entries: [...entries] };
     this.core = new RaftCore({
       id: options.id,
-      voters: options.voters,
       recovered: { hardState, base, entries: [...entries] },
       applied: machine.index,
       heartbeatTicks: options.heartbeatTicks ?? 10,
@@ -129,13 +139,14 @@ export class Member {
       if (entries.length === 0) break;
       for (const entry of entries) {
         this.applied.push(entry);
-        this.lastApplied = { index: entry.index, term: entry.term };
+        this.lastApplied = baseAfter(this.lastApplied, entry);
         this.options.onApplied?.(entry);
       }
     }
     const position = this.core.takeInstall();
     if (position !== undefined) {
-      this.installing = position;
+      const configuration = this.options.configurationAt?.(position) ?? this.disk.base.configuration;
+      this.installing = { ...position, configuration };
       this.options.onInstall?.(position);
     }
     for (const read of this.core.takeReadStates()) this.options.onReadState?.(read);
@@ -171,11 +182,11 @@ export class Member {
 
   /** The state machine holds the snapshot, durably. */
   finishInstall(): void {
-    const position = this.installing;
-    if (position === undefined) return;
+    const base = this.installing;
+    if (base === undefined) return;
     this.installing = undefined;
-    this.lastApplied = this.disk.machine = position;
-    this.step({ kind: "snapshotInstalled" });
+    this.lastApplied = this.disk.machine = base;
+    this.step({ kind: "snapshotInstalled", configuration: base.configuration });
   }
 
   /** Forgets the log up to `through`, of which the state machine holds all; the disk keeps `kept` entries more. */

@@ -1,3 +1,4 @@
+import { ConfigurationHistory, type Configuration, type LogBase } from "../../raft/core/configuration.js";
 import assert from "node:assert/strict";
 import type { LogIndex, LogPosition, MemberId, Term } from "../../raft/core/ids.js";
 import type { CoreStatus, Entry, Outgoing, Unsaved } from "../../raft/core/types.js";
@@ -36,6 +37,12 @@ export class Safety {
   /** By index - 1: the term of the member that applied it first. It was committed in that term or an earlier one. */
   private readonly committedIn: Term[] = [];
   private readonly statuses = new Map<MemberId, CoreStatus>();
+  /** What was committed of the configurations. */
+  private configurations: ConfigurationHistory;
+
+  constructor(initial: Configuration) {
+    this.configurations = new ConfigurationHistory([{ index: 0 as LogIndex, configuration: initial }]);
+  }
 
   /** At most one leader in a term. Raft paper §5.2, election safety. */
   onStatus(status: CoreStatus): void {
@@ -134,6 +141,7 @@ export class Safety {
     if (known === undefined) {
       assert.equal(entry.index, this.applied.length + 1, `member ${id} applied ${entry.index} out of order`);
       this.applied.push(entry);
+      if (entry.kind === "configuration") this.configurations = this.configurations.append(entry);
       this.committedIn.push(term);
     } else assert.ok(isSame(known, entry), `member ${id} applied another entry ${entry.index}`);
     const durable = entryAt(disk, entry.index);
@@ -149,9 +157,24 @@ export class Safety {
   }
 
   /** Returns the position of an entry that some member applied. */
-  positionOf(index: LogIndex): LogPosition {
+  positionOf(index: LogIndex): LogBase {
     const entry = this.applied[index - 1];
     assert.ok(entry !== undefined);
-    return { index, term: entry.term };
+    return { index, term: entry.term, configuration: this.configurationAt(index) };
+  }
+
+  /** The number of configurations that were committed, beside the first. */
+  get configured(): number {
+    return this.configurations.placed.length - 1;
+  }
+
+  /** The members as of entry `index`, which somebody applied. */
+  configurationAt(index: LogIndex): Configuration {
+    return this.configurations.at(index).configuration;
+  }
+
+  /** The members as of the last entry that anybody applied. */
+  get newestConfiguration(): Configuration {
+    return this.configurations.newest.configuration;
   }
 }

@@ -1,3 +1,4 @@
+import type { Configuration } from "../../raft/core/configuration.js";
 import type { LogIndex, MemberId } from "../../raft/core/ids.js";
 import type { Entry, Input } from "../../raft/core/types.js";
 import { emptyDisk, type Disk, type Member } from "./member.js";
@@ -21,9 +22,9 @@ export interface Seat {
   maxDiskTicks: number;
 }
 
-export const emptySeat = (id: MemberId, maxDiskTicks: number): Seat => ({
+export const emptySeat = (id: MemberId, initial: Configuration, maxDiskTicks: number): Seat => ({
   id,
-  disk: emptyDisk(),
+  disk: emptyDisk(initial),
   member: undefined,
   applied: 0 as LogIndex,
   frozenUntil: 0,

@@ -2,6 +2,7 @@ import type { Clock } from "../../../platform/index.js";
 import { AppliedMarker, Proposal } from "../../../proto/index.js";
 import type {
   CommandEntry,
+  Configuration,
   Entry,
   LogIndex,
   LogPosition,
@@ -148,7 +149,7 @@ export class Applier implements StateMachine, ReplicatedState {
    * Replaces everything that was applied by a snapshot, which contains more. What was waited for up to there is there; of
    * this member's own proposals in it the results are not.
    */
-  install(position: LogPosition, done: () => void): void {
+  install(position: LogPosition, done: (configuration: Configuration) => void): void {
     this.parts.snapshots
       .install(position)
       .then((state) => {
@@ -161,7 +162,7 @@ export class Applier implements StateMachine, ReplicatedState {
         const { member, incarnation } = this.self;
         this.parts.proposals.onSnapshotInstalled((sequence) => state.seen.isOver({ member, incarnation, sequence }));
         this.wakeWaiters();
-        done();
+        done(state.membership.configuration);
       })
       .catch((error: unknown) => this.fail(error));
   }
@@ -231,6 +232,7 @@ export class Applier implements StateMachine, ReplicatedState {
   /** The entry counts as applied when all of it is, not before. */
   private *applyEntry(entry: Entry): Sliced<void> {
     if (entry.kind === "command") yield* this.applyProposal(entry);
+    else if (entry.kind === "configuration") this.membership.configure(entry.configuration);
     this.index = entry.index;
     this.term = entry.term;
   }

@@ -1,5 +1,5 @@
 import type { Member } from "../../../proto/index.js";
-import type { MemberId } from "../../../raft/index.js";
+import { Configuration, type MemberId } from "../../../raft/index.js";
 
 /** The members of the cluster as of the last applied entry: replicated, and stored with the applied marker. */
 export class Membership {
@@ -9,6 +9,23 @@ export class Membership {
     this.byId = new Map(
       [...members].sort((a, b) => (a.ID < b.ID ? -1 : 1)).map((member) => [member.ID as MemberId, member]),
     );
+  }
+
+  /** The members as consensus knows them. */
+  get configuration(): Configuration {
+    return new Configuration(
+      this.all.map(({ ID, isLearner, peerURLs }) => ({ id: ID as MemberId, isLearner, addresses: peerURLs })),
+    );
+  }
+
+  /** Takes over the members of a new configuration. Those that stay keep what they published. */
+  configure({ members }: Configuration): void {
+    const before = new Map(this.byId);
+    this.byId.clear();
+    for (const { id, isLearner, addresses } of members) {
+      const { name, clientURLs } = before.get(id) ?? { name: "", clientURLs: [] };
+      this.byId.set(id, { ID: id, name, peerURLs: [...addresses], clientURLs, isLearner });
+    }
   }
 
   /** By id, ascending. */

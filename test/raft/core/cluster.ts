@@ -1,4 +1,5 @@
 // A whole cluster in a few lines, for tests of the core that need no faults.
+import { votersOnly } from "../../../testing/entries.js";
 import type { CoreLimits } from "../../../raft/core/limits.js";
 import type { MemberId } from "../../../raft/core/ids.js";
 import type { Outgoing, ReadState, Refusal } from "../../../raft/core/types.js";
@@ -20,8 +21,7 @@ export class QuietCluster {
         id,
         new Member({
           id,
-          voters,
-          disk: emptyDisk(),
+          disk: emptyDisk(votersOnly(...voters)),
           random: () => 0,
           limits,
           send: (outgoing) => this.network.push({ from: id, outgoing }),

@@ -1,4 +1,4 @@
-import { dataOf } from "../../../testing/entries.js";
+import { dataOf, votersOnly } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import test from "node:test";
 import { RaftCore } from "../../../raft/core/core.js";
@@ -61,10 +61,9 @@ test("proposals of one turn share an append, and reads of one turn share a round
 test("forwarded reads are numbered from a random start, so that no answer from before a restart matches", () => {
   const core = new RaftCore({
     id: toMemberId(2n),
-    voters: [toMemberId(1n), toMemberId(2n), toMemberId(3n)],
     recovered: {
       hardState: { term: 1 as Term, vote: toMemberId(1n), commit: 0 as LogIndex },
-      base: logStart,
+      base: { ...logStart, configuration: votersOnly(1n, 2n, 3n) },
       entries: [],
     },
     applied: 0 as LogIndex,

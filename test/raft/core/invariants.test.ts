@@ -1,4 +1,5 @@
 // Messages that a core must never accept: it stops rather than go on with a broken log.
+import { votersOnly } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import test from "node:test";
 import { RaftCore } from "../../../raft/core/core.js";
@@ -29,10 +30,9 @@ const recovered = (options: {
 }): RaftCore =>
   new RaftCore({
     id: toMemberId(1n),
-    voters: [toMemberId(1n), toMemberId(2n), toMemberId(3n)],
     recovered: {
       hardState: options.hardState ?? { term: 2 as Term, vote: noMember, commit: 0 as LogIndex },
-      base: options.base ?? logStart,
+      base: { ...(options.base ?? logStart), configuration: votersOnly(1n, 2n, 3n) },
       entries: options.entries ?? [entry(1, 1), entry(2, 2)],
     },
     applied: (options.applied ?? 0) as LogIndex,
@@ -112,9 +112,9 @@ test("a snapshot of a second leader in one term, or of a later term than its lea
 
 test("the end of an installation that was not handed out breaks an invariant", () => {
   const core = recovered({});
-  stops(() => core.step({ kind: "snapshotInstalled" }), /did not begin/);
+  stops(() => core.step({ kind: "snapshotInstalled", configuration: votersOnly(1n) }), /did not begin/);
   core.step(snapshot(toMemberId(2n), 2, 9, 2));
-  stops(() => core.step({ kind: "snapshotInstalled" }), /did not begin/);
+  stops(() => core.step({ kind: "snapshotInstalled", configuration: votersOnly(1n) }), /did not begin/);
 });
 
 test("a deposed leader reports no needed snapshot", () => {
@@ -154,11 +154,20 @@ test("a second write beside one under way, or the end of a write that did not be
   stops(() => core.onSaved({ ...unsaved }), /did not begin/);
 });
 
-test("messages of members outside the cluster are ignored", () => {
+test("the votes of members outside the configuration do not count", () => {
+  const core = recovered({});
+  for (let tick = 0; tick < 10; tick++) core.step({ kind: "tick" });
+  for (const stranger of [8n, 9n])
+    hear(core, toMemberId(stranger), { kind: "preVoteReply", term: 3 as Term, granted: true });
+  assert.deepEqual([core.status().role, core.status().term], ["preCandidate", 2]);
+  hear(core, toMemberId(2n), { kind: "preVoteReply", term: 3 as Term, granted: true });
+  assert.equal(core.status().role, "candidate");
+});
+
+test("a leader outside this member's configuration is followed: it may know a later one", () => {
   const core = recovered({});
   hear(core, toMemberId(9n), append(7, [entry(1, 7)], 1));
-  assert.equal(core.status().term, 2);
-  assert.deepEqual(core.takeMessages(), []);
+  assert.deepEqual([core.status().term, core.status().leader], [7, 9n]);
 });
 
 test("applied entries are committed and not handed out again", () => {

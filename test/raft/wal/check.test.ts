@@ -62,11 +62,11 @@ test("checkWal reports an intact log as the next start reads it", async () => {
   assert.deepEqual(report.log.base, position(4, 1));
 });
 
-test("checkWal reports an empty directory as an empty log", async () => {
+test("checkWal reports an empty directory as a log that has not begun", async () => {
   const disk = new SimDisk({ random: seededRandom(1) });
   await ensureDirectory(disk.boot(), directory);
-  const { log, segments } = await check(disk);
-  assert.deepEqual([log?.base.index, log?.entries, segments], [0, [], []]);
+  const { log, problem, segments } = await check(disk);
+  assert.deepEqual([log, problem, segments], [undefined, undefined, []]);
 });
 
 test("checkWal reports a torn end and leaves it to the next start", async () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { LogBase } from "../../../raft/core/configuration.js";
 import { noMember, type LogIndex, type LogPosition } from "../../../raft/core/ids.js";
 import type { Entry, HardState } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
@@ -128,7 +129,7 @@ const nextBatch = (log: Model, random: SeededRandom): Batch => {
 const lastOf = ({ base, entries }: Model): LogPosition => entries.at(-1) ?? base;
 
 /** Picks the base of a snapshot: behind the log's end, or where the log holds another entry that is not committed. */
-const nextBase = (log: Model, random: SeededRandom): LogPosition =>
+const nextBase = (log: Model, random: SeededRandom): LogBase =>
   position(random.between(Math.max(log.hardState.commit, log.base.index), lastOf(log).index + 50), log.hardState.term);
 
 type Event = Stop | "append" | "truncate" | "reopen" | "restart" | "killDuring" | "powerCutDuring";

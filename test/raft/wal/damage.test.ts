@@ -26,7 +26,7 @@ import {
   settle,
   writeLog,
 } from "./fixtures.js";
-import { commandEntry } from "../../../testing/entries.js";
+import { commandEntry, votersOnly } from "../../../testing/entries.js";
 import { SimDisk } from "../../../testing/sim-disk.js";
 import { everyNth } from "../../support/thorough.js";
 
@@ -295,7 +295,7 @@ test("a segment without its first record is refused", async () => {
 });
 
 test("a continuation sector without a record is refused", async () => {
-  const written = await write([...plainBatches(1, 480), { hardState: undefined, entries: [entry(2, 1, 100)] }]);
+  const written = await write([...plainBatches(1, 440), { hardState: undefined, entries: [entry(2, 1, 100)] }]);
   assert.equal(written.start % sectorBytes, 0);
   const disk = changed(written, written.lastFile, (bytes) => {
     bytes.fill(0, written.start, written.start + 13);
@@ -312,14 +312,16 @@ interface Forgery {
   readonly header?: Partial<SegmentHeader>;
 }
 
+/** A first record that states one configuration: of entry 0, with voter 1. */
+const stated = (...entries: readonly number[]): Uint8Array =>
+  Uint8Array.of(2, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, ...entries);
+
+/** The same with the hard state: term 1, no vote, and a commit index. */
+const statedAt = (commit: number, ...entries: readonly number[]): Uint8Array =>
+  Uint8Array.of(3, 1, 0, 0, 0, 0, 0, 0, 0, 0, commit, ...stated(...entries).slice(1));
+
 /** A log of one segment with one record, correctly sealed whatever it says. */
-const forged = ({
-  type = 1,
-  payload = Uint8Array.of(0, 0, 0, 0),
-  version = 3,
-  beginning = 0,
-  header = {},
-}: Forgery): SimDisk => {
+const forged = ({ type = 1, payload = stated(0, 0, 0), version = 3, beginning = 0, header = {} }: Forgery): SimDisk => {
   const bytes = new Uint8Array(2048);
   const name = { sequence: 1, firstIndex: 1 as LogIndex, ...header };
   writeSegmentHeader(bytes, {
@@ -341,7 +343,9 @@ const forged = ({
 };
 
 test("a segment with one empty batch is a valid log", async () => {
-  assert.deepEqual(modelOf(await recover(forged({}))), emptyModel);
+  const { hardState, base, entries } = await recover(forged({}));
+  assert.deepEqual([hardState, base.index, entries], [emptyModel.hardState, 0, []]);
+  assert.ok(base.configuration.isEqual(votersOnly(1n)));
 });
 
 test("a format version from before the first release is refused as a version error", async () => {
@@ -364,9 +368,15 @@ test("a record type or format version of a newer minietcd is refused as a versio
 
 const nonsense: [string, Forgery][] = [
   ["its payload is no batch", { payload: Uint8Array.of(7) }],
-  ["its payload is longer than a batch", { payload: Uint8Array.of(0, 0, 0, 0, 9) }],
-  ["an entry leaves a gap", { payload: Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* from */ 5, 1, 1, 0, 1) }],
-  ["the commit index is beyond the entries", { payload: Uint8Array.of(1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0) }],
+  ["its payload is longer than a batch", { payload: stated(0, 0, 0, 9) }],
+  ["an entry leaves a gap", { payload: statedAt(0, /* from */ 5, 1, 1, 0, 1) }],
+  ["the commit index is beyond the entries", { payload: statedAt(3, 0, 0, 0) }],
+  ["it states no configuration", { payload: Uint8Array.of(0, 0, 0, 0) }],
+  ["it states an empty list of configurations", { payload: Uint8Array.of(2, 0, 0, 0, 0) }],
+  ["it states a configuration of a later entry", { payload: stated(0, 0, 0).with(2, 1) }],
+  ["it states a configuration without a voter", { payload: stated(0, 0, 0).with(12, 1) }],
+  ["it has a part that is not known", { payload: stated(0, 0, 0).with(0, 6) }],
+  ["an entry is of an unknown kind", { payload: statedAt(0, 0, 1, 1, 0, 9) }],
   ["its first index leaves a gap", { header: { firstIndex: 5 as LogIndex } }],
   ["its header has another hard state", { header: { hardState: hardState(3) } }],
   ["its header has another term before", { header: { termBefore: 1 as Term } }],

@@ -1,13 +1,8 @@
 // Logs to write, and the naive model of what must be read back.
 import assert from "node:assert/strict";
-import {
-  logStart,
-  noMember,
-  type MemberId,
-  type LogIndex,
-  type LogPosition,
-  type Term,
-} from "../../../raft/core/ids.js";
+import { noMember, type LogIndex, type MemberId, type Term } from "../../../raft/core/ids.js";
+import type { LogBase } from "../../../raft/core/configuration.js";
+import { votersOnly } from "../../../testing/entries.js";
 import type { CommandEntry, Entry, HardState } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import type { Disk } from "../../../platform/disk.js";
@@ -38,16 +33,20 @@ export const hardState = (term: number, vote: bigint = noMember, commit = 0): Ha
 export interface Model {
   readonly hardState: HardState;
   /** The place before `entries[0]`. */
-  readonly base: LogPosition;
+  readonly base: LogBase;
   readonly entries: readonly Entry[];
 }
 
-export const emptyModel: Model = { hardState: hardState(0), base: logStart, entries: [] };
+/** The members of a log whose entries change none. */
+export const initial = votersOnly(1n, 2n, 3n);
 
-export const position = (index: number, term: number): LogPosition => ({
+export const position = (index: number, term: number): LogBase => ({
   index: index as LogIndex,
   term: term as Term,
+  configuration: initial,
 });
+
+export const emptyModel: Model = { hardState: hardState(0), base: position(0, 0), entries: [] };
 
 export const after = (model: Model, ...batches: readonly Batch[]): Model =>
   batches.reduce<Model>(
@@ -70,7 +69,7 @@ export const truncated = ({ hardState, base, entries }: Model, index: number): M
 };
 
 /** The model of a log that began anew after `base`. */
-export const restarted = ({ hardState }: Model, base: LogPosition): Model => ({
+export const restarted = ({ hardState }: Model, base: LogBase): Model => ({
   hardState: { ...hardState, commit: base.index },
   base,
   entries: [],
@@ -112,13 +111,13 @@ export const open = (
   }: Partial<OpenOptions & WalListener> = {},
 ): Promise<{ readonly wal: Wal; readonly recovered: RecoveredLog }> => {
   const listener = { onFailure, onFull, onRemovalFailure };
-  return openWal({ disk, directory, segmentBytes: 2048, listener, ...options });
+  return openWal({ disk, directory, initial, segmentBytes: 2048, listener, ...options });
 };
 
 export const append = (wal: Wal, { hardState, entries }: Batch): Promise<void> =>
   new Promise((resolve) => wal.append(hardState, entries, resolve));
 
-export const restart = (wal: Wal, base: LogPosition, state: HardState): Promise<void> =>
+export const restart = (wal: Wal, base: LogBase, state: HardState): Promise<void> =>
   new Promise((resolve) => wal.restart(base, state, resolve));
 
 /** Reads a log that is given as the bytes of its files. */
@@ -126,7 +125,7 @@ export const readBytes = (files: readonly { readonly file: string; readonly byte
   const { segments } = separateObsolete(files.map(({ file, bytes }) => readHead(file, bytes)));
   const reader = new LogReader(segments);
   for (const { file } of segments) reader.readNextSegment(files.find((each) => each.file === file)!.bytes.slice());
-  return reader.result();
+  return reader.result() ?? assert.fail("no segments");
 };
 
 /** Writes `batches` into the log on `disk`, whatever is there already. */

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
-import { noMember, type LogIndex, type LogPosition } from "../../../raft/core/ids.js";
+import type { LogBase } from "../../../raft/core/configuration.js";
+import { noMember, type LogIndex } from "../../../raft/core/ids.js";
 import type { HardState } from "../../../raft/core/types.js";
 import type { Batch } from "../../../raft/wal/batch.js";
 import { WalDamagedError } from "../../../raft/wal/errors.js";
@@ -30,7 +31,7 @@ const segmentsOn = (disk: SimDisk): string[] =>
   [...disk.contents().keys()].filter((file) => file.endsWith(".wal")).map((file) => path.basename(file));
 
 const vote = 0xfedc_ba98_7654_3210n;
-const before = plainBatches(8, 480);
+const before = plainBatches(8, 460);
 const base = position(100, 2);
 const state = hardState(2, 9n, 100);
 const old = after(emptyModel, ...before);
@@ -87,7 +88,7 @@ test("an empty log, a restarted log and a log at its last index may restart", as
   assert.equal(segmentsOn(disk).length, 1);
 });
 
-const refused: [string, LogPosition, HardState, RegExp][] = [
+const refused: [string, LogBase, HardState, RegExp][] = [
   ["behind what is committed", position(6, 1), hardState(1, vote), /entry 6 is before the committed 7/],
   ["behind the new commit index", position(8, 1), hardState(1, vote, 9), /entry 8 is before the committed 9/],
   ["in a term to come", position(9, 3), hardState(2, vote), /entry 9 of term 3 in term 2/],

@@ -37,7 +37,7 @@ const segmentsOn = (disk: SimDisk): number[] =>
     .map((file) => Number(`0x${path.basename(file).slice(0, 16)}`));
 
 /** Twelve batches of one entry, three to a segment: they begin at 1, 4, 7 and 10. */
-const batches = plainBatches(12, 480);
+const batches = plainBatches(12, 460);
 const whole = after(emptyModel, ...batches);
 
 const writtenLog = async (disk: SimDisk): Promise<Wal> => {

@@ -139,7 +139,10 @@ class Machine {
     const keys = await countKeys(store);
     const isTheirs = applied.index >= sent.last.index;
     if (isTheirs) {
-      assert.deepEqual([position(applied.index, applied.term), base, keys], [sent.last, sent.last, sent.keys]);
+      assert.deepEqual(
+        [position(applied.index, applied.term), position(base.index, base.term), keys],
+        [sent.last, sent.last, sent.keys],
+      );
       assert.deepEqual(hardState, sent.hardState);
     } else {
       assert.ok(!promised.isInstalled, "the old store is back");
@@ -178,7 +181,8 @@ class Machine {
     await making.finish();
     await making.install();
     this.promised.isInstalled = true;
-    await new Promise<void>((done) => wal.restart(sent.last, sent.hardState, done));
+    const { configuration } = stateAt(sent.last).membership;
+    await new Promise<void>((done) => wal.restart({ ...sent.last, configuration }, sent.hardState, done));
   }
 }
 

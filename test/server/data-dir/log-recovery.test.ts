@@ -1,14 +1,19 @@
 // A start recovers from a log and a store, whatever ended the member before.
-import { commandEntry } from "../../../testing/entries.js";
+import { commandEntry, votersOnly } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Entry, HardState, LogIndex, LogPosition, Term } from "../../../raft/index.js";
+import type { Entry, HardState, LogBase, LogIndex, Term } from "../../../raft/index.js";
 import { StartError } from "../../../server/base/errors.js";
 import { mustRestart, restartLog } from "../../../server/data-dir/log-recovery.js";
-import { position } from "../snapshots/snapshot-fixtures.js";
 import { toMemberId } from "../../../testing/ids.js";
 
-const log = (base: LogPosition, ...terms: number[]): { base: LogPosition; entries: Entry[] } => ({
+const position = (index: number, term: number, configuration = votersOnly(1n, 2n, 3n)): LogBase => ({
+  index: index as LogIndex,
+  term: term as Term,
+  configuration,
+});
+
+const log = (base: LogBase, ...terms: number[]): { base: LogBase; entries: Entry[] } => ({
   base,
   entries: terms.map((term, n) => commandEntry(base.index + 1 + n, term, new Uint8Array())),
 });
@@ -56,10 +61,21 @@ test("files that do not belong together are refused, and the line says why", () 
   refused(log(position(0, 0), 2, 2), position(7, 6), position(7, 5), /ends at 2/);
 });
 
+test("a store that knows other members than the log is refused", () => {
+  const two = votersOnly(1n, 2n);
+  const recovered = log(position(10, 3), 3);
+  assert.throws(() => mustRestart(recovered, position(10, 3, two), undefined), /different members as of entry 10/);
+  const entry = { kind: "configuration", index: 11 as LogIndex, term: 3 as Term, configuration: two } as const;
+  const changed = { ...recovered, entries: [entry] };
+  assert.equal(mustRestart(changed, position(11, 3, two), undefined), false);
+  assert.equal(mustRestart(changed, position(10, 3), undefined), false);
+  assert.throws(() => mustRestart(changed, position(11, 3), undefined), /different members as of entry 11/);
+});
+
 test("the log keeps the member's term and vote, unless the snapshot is of a later term", async () => {
-  const restarts: [LogPosition, HardState][] = [];
+  const restarts: [LogBase, HardState][] = [];
   const wal = {
-    restart: (base: LogPosition, hardState: HardState, done: () => void) => {
+    restart: (base: LogBase, hardState: HardState, done: () => void) => {
       restarts.push([base, hardState]);
       done();
     },

@@ -1,4 +1,5 @@
 // Members in a temporary directory, on unix sockets: no port is taken.
+import { votersOnly } from "../../../testing/entries.js";
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -83,7 +84,7 @@ export const coreStatus = (changes: Partial<CoreStatus> = {}): CoreStatus => ({
   vote: noMember,
   leader: noMember,
   commit: 0 as LogIndex,
-  base: logStart,
+  base: { ...logStart, configuration: votersOnly(1n, 2n, 3n) },
   lastIndex: 0 as LogIndex,
   savedIndex: 0 as LogIndex,
   ...changes,

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { PutRequest } from "../../../proto/index.js";
 import { systemClock } from "../../../platform/index.js";
-import { noMember, type LogIndex, type Term } from "../../../raft/index.js";
+import { noMember, type LogBase, type LogIndex, type Term } from "../../../raft/index.js";
 import { openMemoryBackend, openStore, type KvStore, type Row } from "../../../store/index.js";
 import { encodeMarker } from "../../../server/replication/apply/applier.js";
 import { openDurableState, type DurableState } from "../../../server/member/durable-state.js";
@@ -82,6 +82,12 @@ const begun = async (directory: string): Promise<void> => {
   store.endRound(encodeMarker({ ...applied, ...position(before.index, before.term) }));
   await close();
 };
+
+/** The base of a log that restarts behind the snapshot. */
+const baseIn = ({ applied: { membership } }: DurableState): LogBase => ({
+  ...position(sent.index, sent.term),
+  configuration: membership.configuration,
+});
 
 /** The rows of another member's store, which contains more. */
 const rowsSent = async ({ applied }: DurableState): Promise<readonly Row[]> => {
@@ -217,7 +223,7 @@ test("a lost log, or an old copy, is not taken for an interrupted installation",
   await making.finish();
   await install(state, making);
   const hardState = { term: 5 as Term, vote: noMember, commit: 100 as LogIndex };
-  await new Promise<void>((done) => state.wal.restart(position(sent.index, sent.term), hardState, done));
+  await new Promise<void>((done) => state.wal.restart(baseIn(state), hardState, done));
   const atInstall = await killed(t, directory);
   await new Promise<void>((done) => state.wal.append(undefined, [entry(101, 5), entry(102, 5)], done));
   state.store.endRound(encodeMarker({ ...state.applied, ...position(102, 5) }));

@@ -46,7 +46,7 @@ export class ListedRows implements StoreRows {
 export const stateAt = ({ index, term }: LogPosition): AppliedState => ({
   index,
   term,
-  membership: new Membership([]),
+  membership: new Membership([{ ID: 1n, name: "", peerURLs: [], clientURLs: [], isLearner: false }]),
   seen: new SeenProposals(),
 });
 

@@ -233,9 +233,9 @@ export class History {
       byIndex.clear();
     });
     spy(applier, "install", (run) => (position, done) => {
-      run(position, () => {
+      run(position, (configuration) => {
         this.judge(() => this.installed(name, store, position.index));
-        done();
+        done(configuration);
       });
     });
   }

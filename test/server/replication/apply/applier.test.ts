@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { Proposal, type PutRequest } from "../../../../proto/index.js";
-import type { Entry, LogIndex, LogPosition, Term } from "../../../../raft/index.js";
+import {
+  Configuration,
+  type Entry,
+  type LogIndex,
+  type LogPosition,
+  type MemberId,
+  type Term,
+} from "../../../../raft/index.js";
 import {
   DamagedError,
   KeyNotFoundError,
@@ -226,6 +233,23 @@ test("a client that fails on its answer does not undo what was applied", async (
   assert.equal(copy.answers.size, 0);
 });
 
+test("a configuration entry changes the members, and those that stay keep what they published", async (t) => {
+  const copy = await open(t);
+  const [a, b, c] = [0x11n, 0x22n, 0x33n].map(toMemberId) as [MemberId, MemberId, MemberId];
+  apply(copy, entry(1, { $case: "publish", value: { member: a, name: "a", clientUrls: ["http://a:2379"] } }));
+  const configuration = new Configuration([
+    { id: a, isLearner: false, addresses: ["http://moved:2380"] },
+    { id: c, isLearner: true, addresses: ["http://c:2380"] },
+  ]);
+  apply(copy, { kind: "configuration", index: 2 as LogIndex, term: 2 as Term, configuration });
+  assert.deepEqual(copy.applier.members.all, [
+    { ID: a, name: "a", peerURLs: ["http://moved:2380"], clientURLs: ["http://a:2379"], isLearner: false },
+    { ID: c, name: "", peerURLs: ["http://c:2380"], clientURLs: [], isLearner: true },
+  ]);
+  assert.ok(copy.applier.members.configuration.isEqual(configuration));
+  assert.ok(!copy.applier.members.configuration.isVoter(b));
+});
+
 test("a leader's no-op counts, and does nothing", async (t) => {
   const copy = await open(t);
   apply(copy, { kind: "empty", index: 1 as LogIndex, term: 5 as Term });
@@ -330,7 +354,10 @@ test("a snapshot takes the place of everything applied; who waits for what it co
   const copy = await open(t, freshState(), undefined, { install });
   const called: number[] = [];
   for (const index of [50, 51]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
-  await new Promise<void>((done) => copy.applier.install({ index: 50 as LogIndex, term: 4 as Term }, done));
+  const configuration = await new Promise<Configuration>((done) =>
+    copy.applier.install({ index: 50 as LogIndex, term: 4 as Term }, done),
+  );
+  assert.deepEqual(configuration.voters, [0x11n, 0x22n]);
   assert.deepEqual(asked, [{ index: 50, term: 4 }]);
   assert.equal(copy.applier.appliedIndex, 50);
   assert.deepEqual(called, [50]);
