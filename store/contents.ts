@@ -35,6 +35,8 @@ import {
   snapshotOf,
   type StoreChanges,
   type StoreSnapshot,
+  type TableChange,
+  Tables,
   WriteBehind,
 } from "./persist/index.js";
 import {
@@ -74,18 +76,19 @@ export interface ContentsOptions {
 /**
  * Reads what a backend holds, in slices.
  *
- * @throws DamagedError, NewerFormatError
+ * @throws DamagedError, StoreVersionError
  */
 export async function openContents(options: ContentsOptions, pace: Pace): Promise<Contents> {
   const { backend, limits, turns } = options;
   const index = new KeyIndex();
   const cache = new ValueCache(limits.cacheBytes);
   const leases = new Leases();
+  const tables = new Tables();
   try {
-    const recovered = await recover(backend, { index, cache, leases }, pace);
+    const recovered = await recover(backend, { index, cache, leases, tables }, pace);
     const unflushed = new Unflushed(nextRevision(recovered.revision));
     const values = new Values(backend, unflushed, cache);
-    return new Contents(options, { index, leases, values, cache, unflushed, limits, turns }, recovered);
+    return new Contents(options, { index, leases, values, cache, unflushed, limits, turns }, tables, recovered);
   } catch (error) {
     await backend.close();
     throw error;
@@ -131,6 +134,7 @@ export class Contents implements StoreChanges {
   constructor(
     { backend, clock, onFailure }: ContentsOptions,
     readonly data: StoreData,
+    readonly tables: Tables,
     recovered: Recovered,
   ) {
     this.backend = backend;
@@ -234,6 +238,12 @@ export class Contents implements StoreChanges {
   removeLease(id: bigint): void {
     this.data.leases.remove(id);
     this.writer.leaseChanged(id, undefined);
+  }
+
+  /** Makes a change of a table part of the round; one that changes nothing is not written. */
+  changeTable(change: TableChange): void {
+    this.checkIdle();
+    if (this.tables.apply(change)) this.writer.tableChanged(change, this.tables.size);
   }
 
   /** @throws CompactedError, FutureRevisionError */

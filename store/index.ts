@@ -37,9 +37,10 @@ export {
   buildStore,
   type BuiltStore,
   type Compaction,
-  NewerFormatError,
+  StoreVersionError,
   StoreBuilder,
   StoreSnapshot,
+  type TableSource,
 } from "./persist/index.js";
 export type { KvHash, Lease } from "./mvcc/index.js";
 export type { Answer } from "./contents.js";

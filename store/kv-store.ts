@@ -19,7 +19,7 @@ import {
   type StoreLimits,
   Turns,
 } from "./base/index.js";
-import type { Compaction, StoreSnapshot } from "./persist/index.js";
+import type { Compaction, StoreSnapshot, TableSource } from "./persist/index.js";
 import { openContents, type Answer, type AppliedWrite, type Contents, type ContentsOptions } from "./contents.js";
 import { type KvHash, type Lease, runTxn, type Write } from "./mvcc/index.js";
 import { type Watch, Watches, type WatchOptions, type WatchReceiver } from "./watch/index.js";
@@ -33,7 +33,7 @@ export interface StoreOptions extends Pick<ContentsOptions, "backend" | "clock" 
  * Opens a store and reads all its keys.
  *
  * @throws DamagedError if what is on disk is not what was written
- * @throws NewerFormatError if a newer version wrote it
+ * @throws StoreVersionError if a newer version wrote it
  */
 export async function openStore(options: StoreOptions): Promise<KvStore> {
   const limits = { ...defaultLimits, ...options.limits };
@@ -53,7 +53,7 @@ export interface Installed {
  * Keys with all their past values, since the last compaction. Writes are applied by one caller, in log order, and take
  * effect at once; the same writes give the same store on every member. They reach the disk later, in whole rounds.
  */
-export class KvStore {
+export class KvStore implements TableSource {
   private readonly watches: Watches;
   private changes = 0;
   /** The contents that were replaced last, while reads of them finish. */
@@ -143,6 +143,19 @@ export class KvStore {
   }
 
   /**
+   * Makes a row of one of the applier's tables part of the round; undefined removes it. The store does not interpret it. A row
+   * that stays as it was is not written.
+   */
+  setRow(table: string, key: Key, row: Uint8Array | undefined): void {
+    this.contents.changeTable({ table, key, row });
+  }
+
+  /** The rows of a table, by key. All of them are in memory. */
+  table(name: string): ReadonlyMap<Key, Uint8Array> {
+    return this.contents.tables.table(name);
+  }
+
+  /**
    * Ends an apply round: everything since the last one, and `marker`, become durable together, within 100 ms. After a
    * failed write to disk this does nothing.
    */
@@ -194,7 +207,7 @@ export class KvStore {
    *
    * @param backend the store closes it, also if this fails
    * @param commit if it rejects, the old state stays in use here; what a restart finds is for the caller to know
-   * @throws DamagedError, NewerFormatError, ClosedError, what `commit` throws; then everything is as before
+   * @throws DamagedError, StoreVersionError, ClosedError, what `commit` throws; then everything is as before
    */
   async install(backend: Backend, commit: () => Promise<void>): Promise<Installed> {
     try {

@@ -1,6 +1,6 @@
 import { causeOf, errorCode } from "../../platform/index.js";
 import { WalDamagedError, WalVersionError } from "../../raft/index.js";
-import { DamagedError, NewerFormatError } from "../../store/index.js";
+import { DamagedError, StoreVersionError } from "../../store/index.js";
 import { StartError } from "./errors.js";
 
 /**
@@ -21,7 +21,7 @@ export const whatToDoAboutDamage =
 const adviceFor = (error: unknown, dataDir: string): string | undefined => {
   if (error instanceof WalDamagedError || error instanceof DamagedError)
     return `data directory ${dataDir} is damaged: ${whatToDoAboutDamage}`;
-  if (error instanceof WalVersionError || error instanceof NewerFormatError)
+  if (error instanceof WalVersionError || error instanceof StoreVersionError)
     return `data directory ${dataDir} is of a newer minietcd, nothing in it was changed: start that one`;
   // `level` says only that opening failed; its cause says why.
   return (

@@ -15,10 +15,10 @@ import {
 import { openStore, PatientBackend, type KvStore } from "../../store/index.js";
 import {
   type AppliedState,
-  decodeMarker,
-  encodeMarker,
   Membership,
+  readAppliedState,
   SeenProposals,
+  writeAppliedState,
 } from "../replication/apply/index.js";
 import {
   checkInitialCluster,
@@ -89,7 +89,7 @@ export const openDurableState = async (
   );
   teardown.opened(store);
   if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
-  const applied = decodeMarker(store.marker);
+  const applied = readAppliedState(store.marker, store);
   if (directory.owner !== undefined) logIgnoredFlags(config, { memberId, members: applied.membership.all }, logger);
   const { index, term } = applied;
   const { configuration } = applied.membership;
@@ -153,7 +153,7 @@ const bootstrap = async (
   );
   const none = { index: 0 as LogIndex, term: 0 as Term };
   try {
-    store.endRound(encodeMarker({ ...none, membership, seen: new SeenProposals() }));
+    writeAppliedState(store, { ...none, membership, seen: new SeenProposals() });
     await store.flush();
   } finally {
     await store.close();

@@ -1,6 +1,6 @@
 import type { Clock } from "../../platform/index.js";
 import { buildStore, type Backend, type KvStore, type Row, type StoreBuilder } from "../../store/index.js";
-import { type AppliedState, decodeMarker } from "../replication/apply/index.js";
+import { type AppliedState, readAppliedState } from "../replication/apply/index.js";
 import type { DataDirectory } from "../data-dir/index.js";
 import { type Logger, storeClockOf } from "../base/index.js";
 
@@ -12,7 +12,7 @@ export interface NewStore {
    * Makes the store durable and verifies it.
    *
    * @returns the log position that it contains, with the rest of the replicated state
-   * @throws DamagedError, NewerFormatError
+   * @throws DamagedError, StoreVersionError
    */
   finish(): Promise<AppliedState>;
   /** Makes it the store in use, now and after a crash. After a failure only the next start can tell which store is in use. */
@@ -98,8 +98,8 @@ class UnfinishedStore implements NewStore {
   }
 
   async finish(): Promise<AppliedState> {
-    const { marker } = await this.builder.finish();
-    this.state = decodeMarker(marker);
+    const { marker, tables } = await this.builder.finish();
+    this.state = readAppliedState(marker, tables);
     return this.state;
   }
 

@@ -3,7 +3,8 @@
 import { constants } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { DamagedError, NewerFormatError, openDiskBackend, openStore, type KvStore } from "../../store/index.js";
+import { DamagedError, StoreVersionError, openDiskBackend, openStore, type KvStore } from "../../store/index.js";
+import { type AppliedState, readAppliedState } from "../replication/apply/index.js";
 import { errorText, StartError, storeClockOf } from "../base/index.js";
 import { causeOf, errorCode, systemClock } from "../../platform/index.js";
 
@@ -14,8 +15,8 @@ export type StoreReport =
       /** -1: never compacted. */
       readonly compactRevision: number;
       readonly leases: number;
-      /** The applier's; undefined: nothing was ever written. */
-      readonly marker: Uint8Array | undefined;
+      /** The applier's state; undefined: nothing was ever written. */
+      readonly applied: AppliedState | undefined;
     }
   | { readonly kind: "damaged" | "newer" | "unreadable"; readonly reason: string };
 
@@ -75,13 +76,13 @@ const reportOf = (store: KvStore): StoreReport => ({
   revision: store.revision,
   compactRevision: store.compactRevision,
   leases: [...store.leases()].length,
-  marker: store.marker,
+  applied: store.marker && readAppliedState(store.marker, store),
 });
 
 /** Undefined: nothing that a store's files can be blamed for. */
 const kindOf = (error: unknown): "damaged" | "newer" | "unreadable" | undefined => {
   if (error instanceof DamagedError) return "damaged";
-  if (error instanceof NewerFormatError) return "newer";
+  if (error instanceof StoreVersionError) return "newer";
   const code = errorCode(error) === "LEVEL_DATABASE_NOT_OPEN" ? errorCode(causeOf(error)) : errorCode(error);
   return code === "ENOENT" || code === "ENOTDIR" || code === "EIO" || code?.startsWith("LEVEL_") === true
     ? "unreadable"

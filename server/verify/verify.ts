@@ -11,7 +11,7 @@ import {
   type RecoveredLog,
   type WalReport,
 } from "../../raft/index.js";
-import { type AppliedState, decodeMarker } from "../replication/apply/index.js";
+import type { AppliedState } from "../replication/apply/index.js";
 import {
   DirectoryFiles,
   type DirectoryOwner,
@@ -206,11 +206,11 @@ class Verification {
       this.wrong(part, report.reason, advice);
       return undefined;
     }
-    if (report.marker === undefined) {
+    const { applied } = report;
+    if (applied === undefined) {
       this.wrong(part, `${path} does not say what it contains`, whatToDoAboutDamage);
       return undefined;
     }
-    const applied = decodeMarker(report.marker);
     const compacted = report.compactRevision < 0 ? "" : `, compacted up to ${report.compactRevision}`;
     const contains = `contains the log up to entry ${applied.index} of term ${applied.term}`;
     this.ok(part, `revision ${report.revision}${compacted}, ${report.leases} leases; ${contains}`);

@@ -21,9 +21,11 @@ export {
   rowCountRow,
   scheduledCompactionRow,
   stateRow,
+  tableRowCountRow,
 } from "./meta.js";
 export {
   allRows,
+  allTables,
   changeRowKey,
   checksumSize,
   endOfChanges,
@@ -33,8 +35,11 @@ export {
   nameOfRow,
   openRow,
   parseChangeRowKey,
+  parseTableRowKey,
   sealedRow,
   sealRow,
+  tableRowKey,
+  type TablePosition,
   type RowPosition,
 } from "./rows.js";
 export { pacedBy, visitRows, withoutPauses, type Pace } from "./visit-rows.js";

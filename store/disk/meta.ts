@@ -52,6 +52,8 @@ export const rowCountRow = new MetaRow("rows", encodeCounter, decodeCounter);
 export const leaseCountRow = new MetaRow("leases", encodeCounter, decodeCounter);
 /** A compaction that has taken effect; its rows may still be there. */
 export const scheduledCompactionRow = new MetaRow("scheduled-compaction", encodeCounter, decodeRevision);
+/** Number of rows of all tables, for the same reason. */
+export const tableRowCountRow = new MetaRow("table-rows", encodeCounter, decodeCounter);
 /** A compaction whose rows are gone. */
 export const finishedCompactionRow = new MetaRow("finished-compaction", encodeCounter, decodeRevision);
 

@@ -1,14 +1,15 @@
-// The store's keyspace on `level`. There are three kinds of rows, told apart by the first byte:
+// The store's keyspace on `level`. There are four kinds of rows, told apart by the first byte:
 //
 //   k ‖ main ‖ _ ‖ sub [‖ t]  →  KeyValue ‖ crc32      one change of one key; `t`: it was deleted (only `key` is set)
 //   l ‖ lease id              →  lease ‖ crc32         TTL and generation of one lease
 //   m ‖ name                  →  value ‖ crc32         what the store knows of itself
+//   t ‖ table ‖ 0 ‖ key       →  row ‖ crc32           a row of one of the applier's tables, which the store does not interpret
 //
 // main and sub are 8 bytes, big-endian: rows lie in the order in which the changes happened. Behind its first byte a
 // change's row key is etcd's own. The crc32 covers row key and value, as `level` verifies neither when it reads.
 
 import { crc32 } from "node:zlib";
-import { DamagedError } from "../base/index.js";
+import { DamagedError, type Key, keyFromBytes } from "../base/index.js";
 
 /** Bytes that `sealRow` fills in at the end of a row. */
 export const checksumSize = 4;
@@ -17,6 +18,7 @@ const changePrefix = 0x6b; // k
 /** First byte of the row key of a lease. */
 export const leasePrefix = 0x6c; // l
 const metaPrefix = 0x6d; // m
+const tablePrefix = 0x74; // t
 const underscore = 0x5f;
 const tombstoneMark = 0x74; // t
 const changeKeySize = 18;
@@ -52,6 +54,29 @@ export const allRows = { from: Buffer.of(0), to: Buffer.of(0xff) } as const;
 
 /** Encodes the row key of a named row. */
 export const metaRowKey = (name: string): Buffer => Buffer.concat([Buffer.of(metaPrefix), Buffer.from(name, "latin1")]);
+
+/** The rows of all tables. */
+export const allTables = { from: Buffer.of(tablePrefix), to: Buffer.of(tablePrefix + 1) } as const;
+
+/** The place of a row in the applier's tables. */
+export interface TablePosition {
+  /** Not empty, and without a zero byte. */
+  readonly table: string;
+  readonly key: Key;
+}
+
+/** Encodes the row key of a table's row. @throws RangeError if `table` is no name of a table */
+export function tableRowKey({ table, key }: TablePosition): Uint8Array {
+  if (table === "" || table.includes("\0")) throw new RangeError(`Cannot name a table ${JSON.stringify(table)}`);
+  return Buffer.concat([Buffer.of(tablePrefix), Buffer.from(`${table}\0${key}`, "latin1")]);
+}
+
+/** Undefined: not the key of a table's row. */
+export function parseTableRowKey(rowKey: Uint8Array): TablePosition | undefined {
+  const end = rowKey.indexOf(0);
+  if (rowKey[0] !== tablePrefix || end < 2) return undefined;
+  return { table: keyFromBytes(rowKey.subarray(1, end)), key: keyFromBytes(rowKey.subarray(end + 1)) };
+}
 
 /** etcd's key for the change: what HashKV hashes. */
 export const etcdRowKey = (rowKey: Uint8Array): Uint8Array => rowKey.subarray(1);

@@ -2,7 +2,8 @@
 
 export { Compactor, type Compaction, type StoreChanges } from "./compaction.js";
 export { onlyOpen, Pins } from "./pins.js";
-export { NewerFormatError, recover, type Recovered } from "./recovery.js";
+export { StoreVersionError, recover, type Recovered } from "./recovery.js";
 export { snapshotOf, StoreSnapshot } from "./snapshot.js";
 export { buildStore, StoreBuilder, type BuildOptions, type BuiltStore } from "./store-builder.js";
+export { Tables, type TableChange, type TableSource } from "./tables.js";
 export { WriteBehind } from "./write-behind.js";

@@ -30,18 +30,20 @@ import {
   type ValueCache,
 } from "../mvcc/index.js";
 import { readLeases } from "./lease-rows.js";
+import { readTables, type Tables } from "./tables.js";
 
 /** The version of the layout that this code writes, and the only one it reads. */
-const formatVersion = 1;
+const formatVersion = 2;
 
-/** The store on disk was written by a newer version. It was left untouched. */
-export class NewerFormatError extends Error {
-  override readonly name = "NewerFormatError";
+/** The store on disk was written by another version. It was left untouched. */
+export class StoreVersionError extends Error {
+  override readonly name = "StoreVersionError";
   constructor(
     readonly place: string,
     readonly found: number,
   ) {
-    super(`Cannot open ${place}: it has store format ${found}, this version knows ${formatVersion}; use a newer one`);
+    const advice = found > formatVersion ? "use a newer one" : "it is of before the first release";
+    super(`Cannot open ${place}: it has store format ${found}, this version knows ${formatVersion}; ${advice}`);
   }
 }
 
@@ -61,6 +63,7 @@ export interface Recovering {
   readonly index: KeyIndex;
   readonly cache: ValueCache;
   readonly leases: Leases;
+  readonly tables: Tables;
 }
 
 /**
@@ -70,28 +73,38 @@ export interface Recovering {
  * counted, and above the compaction revision and sub follow each other without a gap.
  *
  * @throws DamagedError if what is there is not what was written
- * @throws NewerFormatError
+ * @throws StoreVersionError
  */
-export function recover(backend: Backend, { index, cache, leases }: Recovering, pace: Pace): Promise<Recovered> {
+export function recover(
+  backend: Backend,
+  { index, cache, leases, tables }: Recovering,
+  pace: Pace,
+): Promise<Recovered> {
   const fill: ChangeListener = (key, state, keyValue) => {
     const entry = index.advance(key, index.get(key), state);
     if (isTombstone(state)) cache.drop(entry);
     else cache.hold(entry, keyValue);
   };
-  return readAll(backend, leases, fill, pace);
+  return readAll(backend, { leases, tables }, fill, pace);
 }
 
 /** Checks what `recover` checks, and keeps nothing of the keys but which have leases. */
-export function verify(backend: Backend, pace: Pace): Promise<Recovered> {
-  return readAll(backend, new Leases(), () => undefined, pace);
+export function verify(backend: Backend, tables: Tables, pace: Pace): Promise<Recovered> {
+  return readAll(backend, { leases: new Leases(), tables }, () => undefined, pace);
 }
 
-async function readAll(backend: Backend, leases: Leases, listener: ChangeListener, pace: Pace): Promise<Recovered> {
+async function readAll(
+  backend: Backend,
+  { leases, tables }: Pick<Recovering, "leases" | "tables">,
+  listener: ChangeListener,
+  pace: Pace,
+): Promise<Recovered> {
   await checkFormat(backend);
   const state = stateRow.get(backend);
   const scheduled = scheduledCompactionRow.get(backend);
   const compactRevision = scheduled ?? neverCompacted;
   await readLeases(backend, leases, pace);
+  await readTables(backend, tables, pace);
   const reader = new ChangeReader(backend.name, compactRevision, listener);
   await visitRows(backend, { from: firstRowKeyOf(0), to: endOfChanges }, pace, (row) => reader.read(row));
   await reader.attachments.attachTo(leases, backend.name, pace);
@@ -114,7 +127,7 @@ async function readAll(backend: Backend, leases: Leases, listener: ChangeListene
 async function checkFormat(backend: Backend): Promise<void> {
   const found = formatRow.get(backend);
   if (found === formatVersion) return;
-  if (found !== undefined) throw new NewerFormatError(backend.name, found);
+  if (found !== undefined) throw new StoreVersionError(backend.name, found);
   if (!(await isEmpty(backend))) throw new DamagedError(backend.name, "it has rows, but none that tells its format");
   const batch = backend.batch();
   formatRow.put(batch, formatVersion);

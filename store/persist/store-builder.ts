@@ -1,6 +1,7 @@
 import { type Backend, type Batch, bytesOf, pacedBy, type Row } from "../disk/index.js";
 import { DamagedError, defaultLimits, type Revision, type StoreClock, Turns } from "../base/index.js";
 import { isEmpty, verify } from "./recovery.js";
+import { Tables, type TableSource } from "./tables.js";
 
 /** Bytes of one write; as many wait in memory at most, and one row. */
 const batchBytes = 1024 * 1024;
@@ -17,6 +18,7 @@ export interface BuiltStore {
   readonly revision: Revision;
   /** Marker of the snapshot where it was taken. */
   readonly marker: Uint8Array;
+  readonly tables: TableSource;
 }
 
 /** @throws Error if the backend is not empty */
@@ -54,16 +56,18 @@ export class StoreBuilder {
    * All rows were added: makes sure that they are on disk, and, in slices, that they are what was written by whoever
    * first wrote them.
    *
-   * @throws DamagedError, NewerFormatError
+   * @throws DamagedError, StoreVersionError
    */
   async finish(): Promise<BuiltStore> {
     await this.write();
+    const tables = new Tables();
     const { revision, marker } = await verify(
       this.backend,
+      tables,
       pacedBy(new Turns(this.clock, defaultLimits), () => undefined),
     );
     if (marker === undefined) throw new DamagedError(this.backend.name, "it does not say what it contains");
-    return { revision, marker };
+    return { revision, marker, tables };
   }
 
   private async write(): Promise<void> {

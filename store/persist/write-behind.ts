@@ -6,8 +6,11 @@ import {
   leaseCountRow,
   rowCountRow,
   scheduledCompactionRow,
+  sealedRow,
   sealRow,
   stateRow,
+  tableRowCountRow,
+  tableRowKey,
 } from "../disk/index.js";
 import {
   ClosedError,
@@ -18,6 +21,7 @@ import {
   type StoreLimits,
 } from "../base/index.js";
 import { leaseRow, leaseRowKey } from "./lease-rows.js";
+import type { TableChange } from "./tables.js";
 import {
   type Change,
   isTombstone,
@@ -34,6 +38,9 @@ const changeOverheadBytes = 150;
 
 /** The same for a lease that was granted or revoked. */
 const leaseChangeBytes = 200;
+
+/** Memory of a table's changed row beside key and content, which are held twice until they are written. */
+const tableChangeBytes = (change: TableChange): number => 200 + 2 * (change.key.length + (change.row?.length ?? 0));
 
 interface Waiter {
   readonly resolve: () => void;
@@ -67,6 +74,13 @@ class Gathering {
     this.bytes += leaseChangeBytes;
   }
 
+  changeTable(change: TableChange): void {
+    const rowKey = tableRowKey(change);
+    if (change.row === undefined) this.batch.delete(rowKey);
+    else this.batch.put(rowKey, sealedRow(rowKey, change.row));
+    this.bytes += tableChangeBytes(change);
+  }
+
   remove(rowKey: Uint8Array): void {
     this.batch.delete(rowKey);
     this.addedRows -= 1;
@@ -81,6 +95,8 @@ interface EndedRound {
   readonly changes: readonly (readonly Change[])[];
   readonly leaseChanges: readonly LeaseChange[];
   readonly leaseCount: number;
+  readonly tableChanges: readonly TableChange[];
+  readonly tableRowCount: number;
   readonly scheduled: readonly ScheduledCompaction[];
   /** Called when the round is on disk. */
   readonly waiters: Waiter[];
@@ -116,6 +132,9 @@ export class WriteBehind {
   private scheduled: ScheduledCompaction[] = [];
   /** Changes of leases since the last round ended, in order. */
   private leaseChanges: LeaseChange[] = [];
+  /** Changes of tables since the last round ended, in order, and the number of rows after them. */
+  private tableChanges: TableChange[] = [];
+  private tableRowCount = 0;
   /** Rounds that have ended and are not whole in a batch yet, oldest first: of the first one a part may be. */
   private rounds: EndedRound[] = [];
   /** Number of changes of the first one that are in `next`, by revision and within it; none: 0, 0. */
@@ -167,6 +186,14 @@ export class WriteBehind {
     this.unflushedBytes += leaseChangeBytes;
   }
 
+  /** Makes the change of a table part of the round that is being applied; all tables have `rowCount` rows after it. */
+  tableChanged(change: TableChange, rowCount: number): void {
+    if (this.refused !== undefined) return;
+    this.tableChanges.push(change);
+    this.tableRowCount = rowCount;
+    this.unflushedBytes += tableChangeBytes(change);
+  }
+
   /** Makes the compaction part of the round that is being applied. Resolves once that is on disk. */
   schedule(revision: Revision): Promise<void> {
     return new Promise((resolve, reject) => this.scheduled.push({ revision, waiter: { resolve, reject } }));
@@ -181,10 +208,13 @@ export class WriteBehind {
       changes: this.unflushed.between(this.ended + 1, revision),
       leaseChanges: this.leaseChanges,
       leaseCount: this.leases.size,
+      tableChanges: this.tableChanges,
+      tableRowCount: this.tableRowCount,
       scheduled: this.scheduled,
       waiters: [],
     });
     this.leaseChanges = [];
+    this.tableChanges = [];
     this.scheduled = [];
     this.ended = revision;
     if (!this.isFillingAhead) this.fill();
@@ -278,6 +308,8 @@ export class WriteBehind {
   private endRoundIn(next: Gathering, round: EndedRound): void {
     for (const { id, lease } of round.leaseChanges) next.changeLease(id, lease);
     if (round.leaseChanges.length > 0) leaseCountRow.put(next.batch, round.leaseCount);
+    for (const change of round.tableChanges) next.changeTable(change);
+    if (round.tableChanges.length > 0) tableRowCountRow.put(next.batch, round.tableRowCount);
     for (const compaction of round.scheduled) {
       scheduledCompactionRow.put(next.batch, compaction.revision);
       next.waiters.push(compaction.waiter);

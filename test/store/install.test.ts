@@ -6,7 +6,7 @@ import {
   atOnce,
   ClosedError,
   DamagedError,
-  NewerFormatError,
+  StoreVersionError,
   openMemoryBackend,
   openStore,
   type Backend,
@@ -410,7 +410,7 @@ describe("what goes wrong leaves the old state in use", () => {
   };
   const newer = async (backend: Backend): Promise<void> => {
     const batch = backend.batch();
-    formatRow.put(batch, 2);
+    formatRow.put(batch, 3);
     await batch.write();
   };
 
@@ -427,7 +427,7 @@ describe("what goes wrong leaves the old state in use", () => {
 
   for (const [name, change, expected] of [
     ["a flipped bit", flipped, /row 6_0 of the new one: checksum/],
-    ["a newer format", newer, NewerFormatError],
+    ["a newer format", newer, StoreVersionError],
   ] as const)
     test(`${name} in the new one is named`, async () => {
       await using leader = await leaderAt(10);

@@ -6,7 +6,6 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import { Member } from "../etcdserverpb/cluster.js";
 import { CompactionRequest, DeleteRangeRequest, PutRequest, TxnRequest } from "../etcdserverpb/kv.js";
 import { LeaseGrantRequest, LeaseRevokeRequest } from "../etcdserverpb/lease.js";
 
@@ -60,19 +59,17 @@ export interface MemberAttributes {
   readonly clientUrls: readonly string[];
 }
 
-/** Written with each batch of the store: how far the log has been applied, and the state that is not keys. */
+/** Written with each batch of the store: how far the log has been applied. */
 export interface AppliedMarker {
   readonly index: bigint;
   readonly term: bigint;
-  /** The cluster's members as of `index`, by id. */
-  readonly members: readonly Member[];
-  /** By member. */
-  readonly seen: readonly SeenProposals[];
 }
 
-/** Which proposals of a member have been applied: all below `floor`, and those in the bitmap. */
+/**
+ * Which proposals of a member have been applied: all below `floor`, and those in the bitmap. A row of the store's table
+ * "proposals", by member.
+ */
 export interface SeenProposals {
-  readonly member: bigint;
   /** The newest one seen. Older ones are skipped. */
   readonly incarnation: bigint;
   readonly floor: bigint;
@@ -555,7 +552,7 @@ export const MemberAttributes: MessageFns<MemberAttributes> = {
 };
 
 function createBaseAppliedMarker(): AppliedMarker {
-  return { index: 0n, term: 0n, members: [], seen: [] };
+  return { index: 0n, term: 0n };
 }
 
 export const AppliedMarker: MessageFns<AppliedMarker> = {
@@ -571,12 +568,6 @@ export const AppliedMarker: MessageFns<AppliedMarker> = {
         throw new globalThis.Error("value provided for field message.term of type uint64 too large");
       }
       writer.uint32(16).uint64(message.term);
-    }
-    for (const v of message.members) {
-      Member.encode(v!, writer.uint32(26).fork()).join();
-    }
-    for (const v of message.seen) {
-      SeenProposals.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -610,22 +601,6 @@ export const AppliedMarker: MessageFns<AppliedMarker> = {
             message.term = reader.uint64() as bigint;
             continue;
           }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.members.push(Member.decode(reader, reader.uint32()));
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.seen.push(SeenProposals.decode(reader, reader.uint32()));
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -645,38 +620,30 @@ export const AppliedMarker: MessageFns<AppliedMarker> = {
     const message = createBaseAppliedMarker() as any;
     message.index = (object.index !== undefined && object.index !== null) ? BigInt(object.index) : 0n;
     message.term = (object.term !== undefined && object.term !== null) ? BigInt(object.term) : 0n;
-    message.members = object.members?.map((e) => Member.fromPartial(e)) || [];
-    message.seen = object.seen?.map((e) => SeenProposals.fromPartial(e)) || [];
     return message;
   },
 };
 
 function createBaseSeenProposals(): SeenProposals {
-  return { member: 0n, incarnation: 0n, floor: 0n, bitmap: emptyBytes };
+  return { incarnation: 0n, floor: 0n, bitmap: emptyBytes };
 }
 
 export const SeenProposals: MessageFns<SeenProposals> = {
   encode(message: SeenProposals, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.member !== 0n) {
-      if (BigInt.asUintN(64, message.member) !== message.member) {
-        throw new globalThis.Error("value provided for field message.member of type uint64 too large");
-      }
-      writer.uint32(8).uint64(message.member);
-    }
     if (message.incarnation !== 0n) {
       if (BigInt.asUintN(64, message.incarnation) !== message.incarnation) {
         throw new globalThis.Error("value provided for field message.incarnation of type uint64 too large");
       }
-      writer.uint32(16).uint64(message.incarnation);
+      writer.uint32(8).uint64(message.incarnation);
     }
     if (message.floor !== 0n) {
       if (BigInt.asUintN(64, message.floor) !== message.floor) {
         throw new globalThis.Error("value provided for field message.floor of type uint64 too large");
       }
-      writer.uint32(24).uint64(message.floor);
+      writer.uint32(16).uint64(message.floor);
     }
     if (message.bitmap.length !== 0) {
-      writer.uint32(34).bytes(message.bitmap);
+      writer.uint32(26).bytes(message.bitmap);
     }
     return writer;
   },
@@ -699,7 +666,7 @@ export const SeenProposals: MessageFns<SeenProposals> = {
               break;
             }
 
-            message.member = reader.uint64() as bigint;
+            message.incarnation = reader.uint64() as bigint;
             continue;
           }
           case 2: {
@@ -707,19 +674,11 @@ export const SeenProposals: MessageFns<SeenProposals> = {
               break;
             }
 
-            message.incarnation = reader.uint64() as bigint;
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
             message.floor = reader.uint64() as bigint;
             continue;
           }
-          case 4: {
-            if (tag !== 34) {
+          case 3: {
+            if (tag !== 26) {
               break;
             }
 
@@ -743,7 +702,6 @@ export const SeenProposals: MessageFns<SeenProposals> = {
   },
   fromPartial(object: DeepPartial<SeenProposals>): SeenProposals {
     const message = createBaseSeenProposals() as any;
-    message.member = (object.member !== undefined && object.member !== null) ? BigInt(object.member) : 0n;
     message.incarnation = (object.incarnation !== undefined && object.incarnation !== null)
       ? BigInt(object.incarnation)
       : 0n;

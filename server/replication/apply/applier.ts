@@ -1,5 +1,5 @@
 import type { Clock } from "../../../platform/index.js";
-import { AppliedMarker, Proposal } from "../../../proto/index.js";
+import { Proposal } from "../../../proto/index.js";
 import type {
   CommandEntry,
   Configuration,
@@ -15,44 +15,9 @@ import { StoreError, type KvStore, type Sliced, type StoreErrorCode } from "../.
 import { StaleDirectoryError } from "../../base/index.js";
 import type { Command, CommandKind, Proposals } from "../index.js";
 import { applyCommand, type CommandResults, type LeaseListener, type ReplicatedState } from "./commands/index.js";
-import { Membership } from "./membership.js";
-import { SeenProposals } from "./seen-proposals.js";
-
-/** How far the log is contained in the store, with the replicated state that is not keys. */
-export interface AppliedState {
-  readonly index: LogIndex;
-  readonly term: Term;
-  readonly membership: Membership;
-  readonly seen: SeenProposals;
-}
-
-/** Reads what the store keeps for the applier. */
-export const decodeMarker = (bytes: Uint8Array): AppliedState => {
-  const marker = AppliedMarker.decode(bytes);
-  return {
-    index: Number(marker.index) as LogIndex,
-    term: Number(marker.term) as Term,
-    membership: new Membership(marker.members),
-    seen: new SeenProposals(
-      marker.seen.map((record) => ({
-        ...record,
-        member: record.member as MemberId,
-        incarnation: Number(record.incarnation),
-        floor: Number(record.floor),
-      })),
-    ),
-  };
-};
-
-export const encodeMarker = ({ index, term, membership, seen }: AppliedState): Uint8Array =>
-  AppliedMarker.encode({
-    index: BigInt(index),
-    term: BigInt(term),
-    members: membership.all,
-    seen: seen
-      .records()
-      .map((record) => ({ ...record, incarnation: BigInt(record.incarnation), floor: BigInt(record.floor) })),
-  }).finish();
+import { type AppliedState, writeChanges } from "./applied-state.js";
+import type { Membership } from "./membership.js";
+import type { SeenProposals } from "./seen-proposals.js";
 
 /** Whose proposals are waited for here. */
 export interface Self {
@@ -193,7 +158,7 @@ export class Applier implements StateMachine, ReplicatedState {
       if (count + this.store.appliedChanges - appliedChanges >= maxWorkPerRound) break;
     }
     this.checkSelf(this.seen);
-    this.store.endRound(encodeMarker(this.state()));
+    writeChanges(this.store, this.state());
     this.parts.snapshots.onEntriesApplied(count === entries.length ? entries : entries.slice(0, count));
     this.wakeWaiters();
     return count;

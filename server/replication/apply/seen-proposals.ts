@@ -21,6 +21,8 @@ export interface SeenRecord {
   readonly bitmap: Uint8Array;
 }
 
+const unchanged: readonly never[] = [];
+
 /**
  * Tells the first copy of a proposal from its repeats, so that a proposal may be sent again when it may have been
  * lost. Part of the replicated state: every member admits and skips the same entries. Bounded: one bit for each of
@@ -28,6 +30,8 @@ export interface SeenRecord {
  */
 export class SeenProposals {
   private readonly members = new Map<MemberId, MemberWindow>();
+  /** The members whose record changed since `takeChanges`. */
+  private readonly changed = new Set<MemberId>();
 
   constructor(records: readonly SeenRecord[] = []) {
     for (const record of records) this.members.set(record.member, MemberWindow.restore(record));
@@ -35,6 +39,7 @@ export class SeenProposals {
 
   /** Whether this is the first copy of a proposal that its member still waits for; true at most once. */
   admit(envelope: Envelope): boolean {
+    this.changed.add(envelope.member);
     let window = this.members.get(envelope.member);
     if (window === undefined || envelope.incarnation > window.incarnation) {
       window = new MemberWindow(envelope.incarnation, envelope.floor);
@@ -53,6 +58,17 @@ export class SeenProposals {
   /** The newest of a member's lives that proposed something; 0: none has. */
   incarnationOf(member: MemberId): number {
     return this.members.get(member)?.incarnation ?? 0;
+  }
+
+  /** Returns the records that changed since the last call, ordered by member. */
+  takeChanges(): readonly SeenRecord[] {
+    if (this.changed.size === 0) return unchanged;
+    const changed = [...this.changed].sort((a, b) => (a < b ? -1 : 1));
+    this.changed.clear();
+    return changed.flatMap((member) => {
+      const window = this.members.get(member);
+      return window === undefined ? [] : [{ member, ...window.record() }];
+    });
   }
 
   /** Everything to be stored, ordered by member so that all members store the same bytes. */

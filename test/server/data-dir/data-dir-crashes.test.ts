@@ -8,7 +8,7 @@ import { PutRequest, RangeRequest } from "../../../proto/index.js";
 import { systemClock } from "../../../platform/index.js";
 import { noMember, type HardState, type LogIndex, type Term } from "../../../raft/index.js";
 import { openMemoryBackend, openStore, type KvStore, type Row } from "../../../store/index.js";
-import { encodeMarker } from "../../../server/replication/apply/applier.js";
+import { writeAppliedState } from "../../../server/replication/apply/applied-state.js";
 import { openDurableState, type DurableState } from "../../../server/member/durable-state.js";
 import { errorText } from "../../../server/base/logger.js";
 import type { MemberParts } from "../../../server/member/parts.js";
@@ -169,7 +169,7 @@ class Machine {
     }
     if (applied.index < own.last.index) {
       put(store, "ours");
-      store.endRound(encodeMarker({ ...applied, ...own.last }));
+      writeAppliedState(store, { ...applied, ...own.last });
       await store.flush();
     }
     wal.truncate(2 as LogIndex);
@@ -209,7 +209,7 @@ const rowsSent = async (): Promise<readonly Row[]> => {
     onFailure: (error) => assert.fail(error),
   });
   for (let n = 0; n < sent.keys; n++) put(store, `theirs ${n}`);
-  store.endRound(encodeMarker(stateAt(sent.last)));
+  writeAppliedState(store, stateAt(sent.last));
   await store.flush();
   const snapshot = store.snapshot();
   const rows = await snapshot.next(1_000_000);

@@ -85,6 +85,7 @@ export const coreStatus = (changes: Partial<CoreStatus> = {}): CoreStatus => ({
   leader: noMember,
   commit: 0 as LogIndex,
   base: { ...logStart, configuration: votersOnly(1n, 2n, 3n) },
+  configuration: votersOnly(1n, 2n, 3n),
   lastIndex: 0 as LogIndex,
   savedIndex: 0 as LogIndex,
   ...changes,

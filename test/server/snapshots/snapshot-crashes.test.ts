@@ -9,7 +9,7 @@ import { PutRequest } from "../../../proto/index.js";
 import { systemClock } from "../../../platform/index.js";
 import { noMember, type LogBase, type LogIndex, type Term } from "../../../raft/index.js";
 import { openMemoryBackend, openStore, type KvStore, type Row } from "../../../store/index.js";
-import { encodeMarker } from "../../../server/replication/apply/applier.js";
+import { writeAppliedState } from "../../../server/replication/apply/applied-state.js";
 import { openDurableState, type DurableState } from "../../../server/member/durable-state.js";
 import { StartError } from "../../../server/base/errors.js";
 import { ProcessParts } from "../../../server/member/parts.js";
@@ -79,7 +79,7 @@ const begun = async (directory: string): Promise<void> => {
     ),
   );
   put(store, "ours");
-  store.endRound(encodeMarker({ ...applied, ...position(before.index, before.term) }));
+  writeAppliedState(store, { ...applied, ...position(before.index, before.term) });
   await close();
 };
 
@@ -97,7 +97,7 @@ const rowsSent = async ({ applied }: DurableState): Promise<readonly Row[]> => {
     onFailure: (error) => assert.fail(error),
   });
   for (let n = 0; n < 100; n++) put(store, `theirs ${n}`);
-  store.endRound(encodeMarker({ ...applied, ...position(sent.index, sent.term) }));
+  writeAppliedState(store, { ...applied, ...position(sent.index, sent.term) });
   await store.flush();
   const snapshot = store.snapshot();
   const rows: Row[] = [];
@@ -226,7 +226,7 @@ test("a lost log, or an old copy, is not taken for an interrupted installation",
   await new Promise<void>((done) => state.wal.restart(baseIn(state), hardState, done));
   const atInstall = await killed(t, directory);
   await new Promise<void>((done) => state.wal.append(undefined, [entry(101, 5), entry(102, 5)], done));
-  state.store.endRound(encodeMarker({ ...state.applied, ...position(102, 5) }));
+  writeAppliedState(state.store, { ...state.applied, ...position(102, 5) });
   await close();
   await open(directory).then(({ close: closeAgain }) => closeAgain());
 

@@ -1,7 +1,7 @@
 // Stores that are lists of rows, and positions of a log.
 import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.js";
 import type { Row } from "../../../store/index.js";
-import { type AppliedState, encodeMarker } from "../../../server/replication/apply/index.js";
+import { type AppliedState, encodeMarker } from "../../../server/replication/apply/applied-state.js";
 import { Membership } from "../../../server/replication/apply/membership.js";
 import { SeenProposals } from "../../../server/replication/apply/seen-proposals.js";
 import type { NewStore } from "../../../server/snapshots/new-store.js";
@@ -23,7 +23,7 @@ export class ListedRows implements StoreRows {
     private readonly rows: readonly Row[],
     where: LogPosition,
   ) {
-    this.marker = encodeMarker(stateAt(where));
+    this.marker = encodeMarker(where);
   }
 
   next(maxBytes: number): Promise<readonly Row[]> {

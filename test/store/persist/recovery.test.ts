@@ -6,7 +6,7 @@ import { test } from "node:test";
 import {
   atOnce,
   DamagedError,
-  NewerFormatError,
+  StoreVersionError,
   openDiskBackend,
   openStore,
   type Batch,
@@ -78,8 +78,8 @@ test("a row lost below the compact revision is missed, too", async () => {
 
 test("a store of a newer version is refused and left alone", async () => {
   const tested = await threePuts();
-  await tamper(tested.disk, (batch) => formatRow.put(batch, 2));
-  await assert.rejects(tested.open(), NewerFormatError);
+  await tamper(tested.disk, (batch) => formatRow.put(batch, 3));
+  await assert.rejects(tested.open(), StoreVersionError);
   await tested.disk.dispose();
 });
 

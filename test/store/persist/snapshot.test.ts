@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import {
   ClosedError,
   DamagedError,
-  NewerFormatError,
+  StoreVersionError,
   ReadOnlyError,
   buildStore,
   openMemoryBackend,
@@ -231,7 +231,7 @@ test("a store that is not what was sent is not finished, and the message says wh
   ];
   for (const [name, message, sent] of cases)
     await assert.rejects(built(sent), (error) => error instanceof DamagedError && message.test(error.message), name);
-  await assert.rejects(built(withMeta(formatRow, 2)), NewerFormatError);
+  await assert.rejects(built(withMeta(formatRow, 3)), StoreVersionError);
   await built(rows);
 });
 

@@ -1,3 +1,9 @@
+import {
+  decodeMarker,
+  readAppliedState,
+  writeAppliedState,
+  type AppliedState,
+} from "../../../../server/replication/apply/applied-state.js";
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { Proposal, type PutRequest } from "../../../../proto/index.js";
@@ -18,14 +24,7 @@ import {
   type KvStore,
   type Lease,
 } from "../../../../store/index.js";
-import {
-  Applier,
-  decodeMarker,
-  encodeMarker,
-  maxWorkPerRound,
-  type AppliedState,
-  type LogCompactor,
-} from "../../../../server/replication/apply/applier.js";
+import { Applier, maxWorkPerRound, type LogCompactor } from "../../../../server/replication/apply/applier.js";
 import type { ServerError } from "../../../../server/base/errors.js";
 import type { CommandResults } from "../../../../server/replication/apply/commands/commands.js";
 import { Membership } from "../../../../server/replication/apply/membership.js";
@@ -95,6 +94,7 @@ const open = async (
   listening: Partial<Doings> = {},
 ): Promise<Copy> => {
   const store = kept ?? (await openMemoryStore(t));
+  if (kept === undefined) writeAppliedState(store, state);
   const markers: Uint8Array[] = [];
   const endRound = store.endRound.bind(store);
   store.endRound = (marker) => {
@@ -258,14 +258,14 @@ test("a leader's no-op counts, and does nothing", async (t) => {
   assert.deepEqual([index, term], [1, 5]);
 });
 
-test("a marker holds all that is not keys: what was seen before a restart is skipped after it", async (t) => {
+test("marker and tables hold all that is not keys: a proposal seen before a restart is skipped after it", async (t) => {
   const before = await open(t);
   apply(
     before,
     entry(1, { $case: "publish", value: { member: 0x22n, name: "b", clientUrls: ["http://b:2379"] } }, { sequence: 1 }),
     entry(2, put("a"), { sequence: 3 }),
   );
-  const state = decodeMarker(before.markers.at(-1) ?? assert.fail());
+  const state = readAppliedState(before.markers.at(-1) ?? assert.fail(), before.store);
   assert.deepEqual([state.index, state.term], [2, 2]);
   assert.deepEqual(
     state.membership.all.map(({ ID, name, clientURLs }) => [ID, name, clientURLs]),
@@ -299,14 +299,44 @@ test("two members that apply the same log, in whatever rounds, store the same by
   for (const each of log) apply(one, each);
   for (let at = 0; at < log.length; at += 7) apply(other, ...log.slice(at, at + 7));
   assert.deepEqual(one.markers.at(-1), other.markers.at(-1));
+  for (const table of ["members", "proposals"]) assert.deepEqual(one.store.table(table), other.store.table(table));
   assert.deepEqual(await one.store.hashKv(0), await other.store.hashKv(0));
 });
 
-test("a marker survives being read and written", () => {
-  const state = { ...freshState(), index: 9 as LogIndex, term: 3 as Term };
-  state.seen.admit({ member: toMemberId(1n), incarnation: 1, sequence: 8, floor: 2 });
-  const marker = encodeMarker(state);
-  assert.deepEqual(encodeMarker(decodeMarker(marker)), marker);
+test("a round writes the rows of what changed, and no others", async (t) => {
+  const copy = await open(t);
+  const written: string[] = [];
+  const setRow = copy.store.setRow.bind(copy.store);
+  copy.store.setRow = (table, key, row) => {
+    written.push(`${table} ${Buffer.from(key, "latin1").readBigUInt64BE()}`);
+    setRow(table, key, row);
+  };
+  apply(copy, { kind: "empty", index: 1 as LogIndex, term: 2 as Term });
+  assert.deepEqual(written.splice(0), []);
+  apply(copy, entry(2, put("a")), entry(3, put("b")));
+  assert.deepEqual(written.splice(0), [`proposals ${self.member}`]);
+  apply(copy, entry(4, { $case: "publish", value: { member: 0x22n, name: "b", clientUrls: [] } }));
+  assert.deepEqual(written.splice(0), ["members 34", `proposals ${self.member}`]);
+  const without = new Configuration([{ id: toMemberId(0x11n), isLearner: false, addresses: ["http://a:2380"] }]);
+  apply(copy, { kind: "configuration", index: 5 as LogIndex, term: 2 as Term, configuration: without });
+  assert.deepEqual(
+    [...copy.store.table("members").keys()].map((key) => Buffer.from(key, "latin1").at(-1)),
+    [0x11],
+  );
+  assert.ok((copy.markers.at(-1) ?? assert.fail()).length < 10);
+});
+
+test("tables that are not what the applier wrote are damage", async (t) => {
+  const { store } = await open(t);
+  store.endRound(new Uint8Array());
+  const read = (): unknown => readAppliedState(new Uint8Array(), store);
+  store.setRow("proposals", "short", new Uint8Array());
+  assert.throws(read, /table proposals: a row's key is not the id of a member/);
+  store.setRow("proposals", "short", undefined);
+  store.setRow("members", "\0\0\0\0\0\0\0\x33", store.table("members").get("\0\0\0\0\0\0\0\x11"));
+  assert.throws(read, /row 51 of table members: it is of member 17/);
+  for (const key of store.table("members").keys()) store.setRow("members", key, undefined);
+  assert.throws(read, /table members: it lists no voter/);
 });
 
 test("whoever waits for an index is called once it is applied, at once if it is", async (t) => {
