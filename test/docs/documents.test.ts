@@ -112,7 +112,9 @@ const documents = [
   "README.md",
   "CHANGELOG.md",
   "examples/README.md",
-  ...readdirSync("docs").map((name) => join("docs", name)),
+  ...readdirSync("docs", { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => join("docs", name)),
 ];
 const textOf = (document: string): string => readFileSync(document, "utf8");
 

@@ -42,6 +42,7 @@ export const singleMember = (directory: string, flags: Partial<ServerFlags> = {}
   const client = `unix://${join(directory, "client")}`;
   return configFromFlags({
     ...defaultFlags,
+    rpcEngine: process.env["RPC_ENGINE"] ?? defaultFlags.rpcEngine,
     dataDir: join(directory, "data"),
     listenClientUrls: client,
     advertiseClientUrls: client,
