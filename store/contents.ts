@@ -17,6 +17,7 @@ import {
   type Key,
   keyFromBytes,
   LeaseExistsError,
+  type LeaseId,
   nextRevision,
   type Revision,
   type Sliced,
@@ -235,7 +236,7 @@ export class Contents implements StoreChanges {
   }
 
   /** The keys of a lease were deleted: it goes, too. */
-  removeLease(id: bigint): void {
+  removeLease(id: LeaseId): void {
     this.data.leases.remove(id);
     this.writer.leaseChanged(id, undefined);
   }
@@ -288,7 +289,7 @@ export class Contents implements StoreChanges {
   }
 
   /** The keys attached to a lease, ascending. @throws LeaseNotFoundError */
-  async leaseKeys(id: bigint): Promise<readonly Key[]> {
+  async leaseKeys(id: LeaseId): Promise<readonly Key[]> {
     const { leases, turns } = this.data;
     const keys = await this.whenIdle(() => leases.keysAttached(id));
     return this.reading(() => turns.run(slicedSort(keys, compareKeys, this.isTired), this.checkOpen));

@@ -21,6 +21,8 @@ export {
   FutureRevisionError,
   KeyNotFoundError,
   LeaseExistsError,
+  type LeaseId,
+  leaseIdFrom,
   LeaseNotFoundError,
   ReadOnlyError,
   type Revision,

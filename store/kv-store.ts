@@ -14,6 +14,7 @@ import {
   DamagedError,
   defaultLimits,
   type Key,
+  type LeaseId,
   type Revision,
   type Sliced,
   type StoreLimits,
@@ -123,7 +124,7 @@ export class KvStore implements TableSource {
    *
    * @throws LeaseNotFoundError
    */
-  *revokeLease(id: bigint): Sliced<Revision> {
+  *revokeLease(id: LeaseId): Sliced<Revision> {
     this.checkWritable();
     const { revision } = yield* this.apply((write) => write.revoke(id));
     this.contents.removeLease(id);
@@ -265,7 +266,7 @@ export class KvStore implements TableSource {
     return this.watches.add(options, receiver);
   }
 
-  lease(id: bigint): Lease | undefined {
+  lease(id: LeaseId): Lease | undefined {
     return this.contents.data.leases.get(id);
   }
 
@@ -275,7 +276,7 @@ export class KvStore implements TableSource {
   }
 
   /** Number of keys that are attached to a lease; 0 for one that does not exist. */
-  leaseKeyCount(id: bigint): number {
+  leaseKeyCount(id: LeaseId): number {
     return this.contents.data.leases.keyCount(id);
   }
 
@@ -284,7 +285,7 @@ export class KvStore implements TableSource {
    *
    * @throws LeaseNotFoundError
    */
-  async leaseKeys(id: bigint): Promise<readonly Key[]> {
+  async leaseKeys(id: LeaseId): Promise<readonly Key[]> {
     this.checkOpen();
     return this.contents.leaseKeys(id);
   }

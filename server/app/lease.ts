@@ -1,4 +1,4 @@
-import type { KvStore, Lease } from "../../store/index.js";
+import { type KvStore, type LeaseId, leaseIdFrom } from "../../store/index.js";
 import { ServerError } from "../base/index.js";
 import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
 import type { CommandResults } from "../replication/apply/index.js";
@@ -105,17 +105,17 @@ export const leaseOperations = (
 const largestId = 2n ** 63n - 1n;
 
 /** Returns a function that gives ids of no lease, one after the other from a random one on. */
-const freeLeaseIds = (store: { lease(id: bigint): Lease | undefined }, random: () => number): (() => bigint) => {
+const freeLeaseIds = (store: Pick<KvStore, "lease">, random: () => number): (() => LeaseId) => {
   let last = randomId(random);
   return () => {
-    do last = last === largestId ? 1n : last + 1n;
+    do last = leaseIdFrom(last === largestId ? 1n : last + 1n);
     while (store.lease(last) !== undefined);
     return last;
   };
 };
 
 /** 63 bits: ids are positive, and so far apart that no two members, or incarnations of one, meet. */
-const randomId = (random: () => number): bigint => {
+const randomId = (random: () => number): LeaseId => {
   const bits = (count: number): bigint => BigInt(Math.floor(random() * 2 ** count));
-  return (bits(31) << 32n) | bits(32);
+  return leaseIdFrom((bits(31) << 32n) | bits(32));
 };

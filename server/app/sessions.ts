@@ -1,7 +1,7 @@
 // Operations that go on: a caller opens a session, asks many things, and closes it.
 
 import type { WatchCreateRequest } from "../../proto/index.js";
-import type { Answer, Revision, Sliced, WatchBatch } from "../../store/index.js";
+import type { Answer, LeaseId, Revision, Sliced, WatchBatch } from "../../store/index.js";
 import type { ResultHandler } from "../base/index.js";
 
 /** Told that a session is over before its caller has closed it. The caller closes it then. */
@@ -14,10 +14,10 @@ export interface KeepAliveSession {
   /**
    * Keeps a lease alive.
    *
-   * @param handler takes the seconds that it lives from now on, 0 if there is no such lease; and the revision of now
+   * @param handler takes its TTL from now on, 0 if there is no such lease; and the revision of now
    * @throws ServerError if it is refused at once
    */
-  renew(id: bigint, handler: ResultHandler<Answer<bigint>>): void;
+  renew(id: LeaseId, handler: ResultHandler<Answer<bigint>>): void;
   /** Results that are still to come may come all the same. */
   close(): void;
 }

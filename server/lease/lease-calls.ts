@@ -1,5 +1,5 @@
 import type { LeaseQuery } from "../../proto/index.js";
-import { LeaseNotFoundError, type KvStore } from "../../store/index.js";
+import { type KvStore, leaseIdFrom, LeaseNotFoundError } from "../../store/index.js";
 import type { Reads } from "../replication/index.js";
 import type { LeaseKeeper } from "./lease-keeper.js";
 import { encodedLeaseKeys } from "./lease-keys.js";
@@ -35,7 +35,7 @@ export class LeaseCalls implements CallServer {
   private serveConfirmed(request: LeaderRequest, answer: Answer): void {
     if (!this.keeper.isLeader) answer(undefined);
     else if (request.$case === "renewLease")
-      this.keeper.renewLease(request.value, (seconds) =>
+      this.keeper.renewLease(leaseIdFrom(request.value), (seconds) =>
         answer(seconds === undefined ? undefined : { $case: "renewLease", value: BigInt(seconds) }),
       );
     else if (request.value.keys) this.describeWithKeys(request.value).then(answer, () => answer(undefined));
@@ -43,7 +43,7 @@ export class LeaseCalls implements CallServer {
   }
 
   private describeLease({ lease }: LeaseQuery, encodedKeys: Uint8Array): LeaderResponse {
-    const { grantedSeconds, remainingSeconds } = this.keeper.findLease(lease) ?? {
+    const { grantedSeconds, remainingSeconds } = this.keeper.findLease(leaseIdFrom(lease)) ?? {
       grantedSeconds: 0,
       remainingSeconds: 0,
     };
@@ -53,9 +53,10 @@ export class LeaseCalls implements CallServer {
 
   private async describeWithKeys(query: LeaseQuery): Promise<LeaderResponse | undefined> {
     const { keeper, store } = this;
-    if (keeper.findLease(query.lease) === undefined) return this.describeLease(query, noKeys);
+    const lease = leaseIdFrom(query.lease);
+    if (keeper.findLease(lease) === undefined) return this.describeLease(query, noKeys);
     try {
-      const keys = await store.leaseKeys(query.lease);
+      const keys = await store.leaseKeys(lease);
       const encoded = await store.inSlices((isTired) => encodedLeaseKeys(keys, isTired));
       return keeper.isLeader ? this.describeLease(query, encoded) : undefined;
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { Clock } from "../../platform/index.js";
 import type { CoreStatus } from "../../raft/index.js";
-import type { KvStore, Lease, Sliced } from "../../store/index.js";
+import type { KvStore, Lease, LeaseId, Sliced } from "../../store/index.js";
 import { ServerError } from "../base/index.js";
 import { LeaseTerm, type LeaseInfo } from "./lease-term.js";
 import type { Proposals, ResultsByKind } from "../replication/index.js";
@@ -53,7 +53,7 @@ export class LeaseKeeper {
   }
 
   /** Removes a lease whose revocation was applied. */
-  onRevoked(id: bigint): void {
+  onRevoked(id: LeaseId): void {
     this.current?.onRevoked(id);
   }
 
@@ -62,7 +62,7 @@ export class LeaseKeeper {
    *
    * @param answer called with the TTL in seconds; 0 if there is no such lease; undefined if this member does not lead
    */
-  renewLease(id: bigint, answer: (seconds: number | undefined) => void): void {
+  renewLease(id: LeaseId, answer: (seconds: number | undefined) => void): void {
     if (this.current === undefined) answer(undefined);
     else this.current.renewLease(id, this.now(), answer);
   }
@@ -73,7 +73,7 @@ export class LeaseKeeper {
   }
 
   /** Returns the times of a lease; undefined if there is no such lease or this member does not lead. */
-  findLease(id: bigint): LeaseInfo | undefined {
+  findLease(id: LeaseId): LeaseInfo | undefined {
     return this.current?.findLease(id, this.now());
   }
 
@@ -82,7 +82,7 @@ export class LeaseKeeper {
    *
    * @param isTired called with the number of leases since its last call; true ends the slice
    */
-  *listLeases(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: bigint }[]> {
+  *listLeases(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: LeaseId }[]> {
     return this.current === undefined ? [...this.store.leases()] : yield* this.current.listByExpiry(isTired);
   }
 

@@ -1,5 +1,5 @@
 import type { Term } from "../../raft/index.js";
-import { slicedSort, type Lease, type Sliced } from "../../store/index.js";
+import { slicedSort, type Lease, type LeaseId, type Sliced } from "../../store/index.js";
 import { LeaseQueue, type Due } from "./lease-queue.js";
 
 /** The most leases in one expiry entry; with one entry per sweep these are etcd's 1000 per second. */
@@ -30,7 +30,7 @@ export interface LeaseInfo {
 
 /** The expiry times of all leases during one leader's term, in milliseconds on its own clock. */
 export class LeaseTerm {
-  private readonly leases = new Map<bigint, TimedLease>();
+  private readonly leases = new Map<LeaseId, TimedLease>();
   private readonly queue: LeaseQueue<TimedLease>;
 
   /**
@@ -55,7 +55,7 @@ export class LeaseTerm {
   }
 
   /** Removes a lease and answers the keep-alives that came too late. */
-  onRevoked(id: bigint): void {
+  onRevoked(id: LeaseId): void {
     const lease = this.leases.get(id);
     if (lease === undefined) return;
     this.leases.delete(id);
@@ -69,7 +69,7 @@ export class LeaseTerm {
    * @param answer called with the TTL in seconds; 0 if there is no such lease, or it expired and was revoked; undefined if this
    * term ends before
    */
-  renewLease(id: bigint, now: number, answer: (seconds: number | undefined) => void): void {
+  renewLease(id: LeaseId, now: number, answer: (seconds: number | undefined) => void): void {
     const lease = this.leases.get(id);
     if (lease === undefined) answer(0);
     else if (lease.isEnding || lease.expiresAt <= now) (lease.waiting ??= []).push(answer);
@@ -80,7 +80,7 @@ export class LeaseTerm {
   }
 
   /** Returns the times of a lease; undefined if there is none. */
-  findLease(id: bigint, now: number): LeaseInfo | undefined {
+  findLease(id: LeaseId, now: number): LeaseInfo | undefined {
     const lease = this.leases.get(id);
     if (lease === undefined) return undefined;
     const remaining = Math.max(0, Math.floor((lease.expiresAt - now) / 1_000));
@@ -90,7 +90,7 @@ export class LeaseTerm {
   /**
    * Lists the leases in the order of expiry, in slices. A lease that is renewed meanwhile may keep its former place.
    */
-  listByExpiry(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: bigint }[]> {
+  listByExpiry(isTired: (leases: number) => boolean): Sliced<readonly { readonly id: LeaseId }[]> {
     return slicedSort([...this.leases.values()], (a, b) => a.expiresAt - b.expiresAt, isTired);
   }
 
@@ -99,7 +99,7 @@ export class LeaseTerm {
    *
    * @param keyCount returns the number of a lease's keys
    */
-  takeExpired(now: number, keyCount: (id: bigint) => number): Lease[] {
+  takeExpired(now: number, keyCount: (id: LeaseId) => number): Lease[] {
     const expired: Lease[] = [];
     let keys = 0;
     for (let visits = 0; visits < maxVisitsPerSweep; visits++) {

@@ -1,5 +1,6 @@
 import type { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from "../../proto/index.js";
 import type { KeepAliveSession } from "../app/index.js";
+import { leaseIdFrom } from "../../store/index.js";
 import { maxKeepAlivesPerStream, ServerError } from "../base/index.js";
 import type { RequestSink, ResponseStream } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
@@ -27,7 +28,7 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
     if (this.waiting + this.untaken >= maxKeepAlivesPerStream)
       throw new ServerError("too-many-requests", `${maxKeepAlivesPerStream} keep-alives of one stream are waiting`);
     this.waiting++;
-    this.session.renew(ID, {
+    this.session.renew(leaseIdFrom(ID), {
       onResult: ({ response: TTL, revision }) => this.answer({ header: this.headers.at(revision), ID, TTL }),
       onError: (error) => this.stream.fail(error),
     });

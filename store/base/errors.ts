@@ -1,3 +1,4 @@
+import type { LeaseId } from "./lease-id.js";
 import type { Revision } from "./revision.js";
 
 /** Codes of errors that a caller can act on. */
@@ -45,7 +46,7 @@ export class FutureRevisionError extends StoreError {
 export class LeaseNotFoundError extends StoreError {
   override readonly name = "LeaseNotFoundError";
   readonly code = "lease-not-found";
-  constructor(readonly lease: bigint) {
+  constructor(readonly lease: LeaseId) {
     super(`Cannot use lease ${BigInt.asUintN(64, lease).toString(16)}: no such lease`);
   }
 }
@@ -54,7 +55,7 @@ export class LeaseNotFoundError extends StoreError {
 export class LeaseExistsError extends StoreError {
   override readonly name = "LeaseExistsError";
   readonly code = "lease-exists";
-  constructor(readonly lease: bigint) {
+  constructor(readonly lease: LeaseId) {
     super(`Cannot grant lease ${BigInt.asUintN(64, lease).toString(16)}: it exists already`);
   }
 }

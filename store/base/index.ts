@@ -16,6 +16,7 @@ export {
   type StoreErrorCode,
 } from "./errors.js";
 export { compareKeys, intervalOf, keyAfter, keyFromBytes, type Interval, type Key } from "./interval.js";
+export { type LeaseId, leaseIdFrom, noLease } from "./lease-id.js";
 export { defaultLimits, type StoreLimits } from "./limits.js";
 export { firstRevision, neverCompacted, nextRevision, type Revision } from "./revision.js";
 export { slicedSort } from "./sliced-sort.js";

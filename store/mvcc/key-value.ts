@@ -1,7 +1,7 @@
 // mvccpb.KeyValue in its canonical encoding, the one Go's protobuf writes: fields in order, zero fields left out. Members
 // and real etcd agree on these bytes, so HashKV does. Written by hand: this runs for each put, generated code is slower.
 
-import { type Key, keyFromBytes, type Revision } from "../base/index.js";
+import { type Key, keyFromBytes, type LeaseId, leaseIdFrom, noLease, type Revision } from "../base/index.js";
 
 /** The metadata of a key after one change. */
 export interface KeyState {
@@ -12,7 +12,7 @@ export interface KeyState {
   readonly create: Revision;
   /** Puts since it was created. 0: deleted. */
   readonly version: number;
-  readonly lease: bigint;
+  readonly lease: LeaseId;
 }
 
 /** Tells whether a change is a deletion. */
@@ -24,7 +24,7 @@ export const deletedState = (mod: Revision, sub: number): KeyState => ({
   sub,
   create: 0 as Revision,
   version: 0,
-  lease: 0n,
+  lease: noLease,
 });
 
 /** A key is on disk as a KeyValue with everything but itself zero when it was deleted. */
@@ -54,7 +54,7 @@ export function encodeKeyValue(key: Key, state: KeyState, value: Uint8Array, spa
     counterFieldSize(mod) +
     counterFieldSize(version) +
     (value.length === 0 ? 0 : bytesFieldSize(value.length)) +
-    (lease === 0n ? 0 : 1 + bitsSize(leaseBits));
+    (lease === noLease ? 0 : 1 + bitsSize(leaseBits));
   const target = Buffer.allocUnsafeSlow(size + spare);
   let at = writeCounter(target, keyTag, key.length, 0);
   target.write(key, at, "latin1");
@@ -67,7 +67,7 @@ export function encodeKeyValue(key: Key, state: KeyState, value: Uint8Array, spa
     target.set(value, at);
     at += value.length;
   }
-  if (lease !== 0n) writeBits(target, leaseTag, leaseBits, at);
+  if (lease !== noLease) writeBits(target, leaseTag, leaseBits, at);
   return target;
 }
 
@@ -85,7 +85,7 @@ export function decodeKeyValue(bytes: Uint8Array, sub: number): DecodedKeyValue 
   const mod = (cursor.skipTo(modTag) ? cursor.counter() : 0) as Revision;
   const version = cursor.skipTo(versionTag) ? cursor.counter() : 0;
   if (cursor.skipTo(valueTag)) cursor.bytes();
-  const lease = cursor.skipTo(leaseTag) ? cursor.bits() : 0n;
+  const lease = cursor.skipTo(leaseTag) ? leaseIdFrom(cursor.bits()) : noLease;
   cursor.end();
   return { key, state: { mod, sub, create, version, lease } };
 }
@@ -107,7 +107,7 @@ export function withoutValue(bytes: Uint8Array): Uint8Array {
 
 /** Only the key: what a delete leaves behind on disk. */
 export const isOnlyKey = (state: KeyState): boolean =>
-  state.create === 0 && state.mod === 0 && state.version === 0 && state.lease === 0n;
+  state.create === 0 && state.mod === 0 && state.version === 0 && state.lease === noLease;
 
 function beforeValue(bytes: Uint8Array): Cursor {
   const cursor = new Cursor(bytes);

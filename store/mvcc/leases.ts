@@ -1,10 +1,9 @@
-import { DamagedError, type Key, LeaseNotFoundError } from "../base/index.js";
+import { DamagedError, type Key, type LeaseId, LeaseNotFoundError, noLease } from "../base/index.js";
 import type { Pace } from "../disk/index.js";
 
 /** A lease. Its keys are deleted on revoke; expiry is decided outside the store, which has no clock. */
 export interface Lease {
-  /** An int64 that is not 0; negative ones are allowed. */
-  readonly id: bigint;
+  readonly id: LeaseId;
   /** TTL: seconds that the lease lives without a keep-alive. */
   readonly ttlSeconds: number;
   /** Tells it from later leases of the same id; given by whoever grants it. */
@@ -15,18 +14,15 @@ interface LeaseEntry extends Lease {
   readonly keys: Set<Key>;
 }
 
-/** The id that stands for "no lease". */
-export const noLease = 0n;
-
 /** All leases, and the keys attached to each: every key whose newest KeyValue names it. */
 export class Leases {
-  private readonly entries = new Map<bigint, LeaseEntry>();
+  private readonly entries = new Map<LeaseId, LeaseEntry>();
 
   get size(): number {
     return this.entries.size;
   }
 
-  get(id: bigint): Lease | undefined {
+  get(id: LeaseId): Lease | undefined {
     return this.entries.get(id);
   }
 
@@ -36,19 +32,19 @@ export class Leases {
   }
 
   /** Number of keys that are attached; 0 for a lease that does not exist. */
-  keyCount(id: bigint): number {
+  keyCount(id: LeaseId): number {
     return this.entries.get(id)?.keys.size ?? 0;
   }
 
   /** The keys attached now, in no order. @throws LeaseNotFoundError */
-  keysAttached(id: bigint): readonly Key[] {
+  keysAttached(id: LeaseId): readonly Key[] {
     const entry = this.entries.get(id);
     if (entry === undefined) throw new LeaseNotFoundError(id);
     return [...entry.keys];
   }
 
   /** @throws LeaseNotFoundError unless it exists, or is "no lease" */
-  check(id: bigint): void {
+  check(id: LeaseId): void {
     if (id !== noLease && !this.entries.has(id)) throw new LeaseNotFoundError(id);
   }
 
@@ -57,12 +53,12 @@ export class Leases {
   }
 
   /** Removes a lease whose keys are deleted. */
-  remove(id: bigint): void {
+  remove(id: LeaseId): void {
     this.entries.delete(id);
   }
 
   /** A key has another lease now, or none, or went away; or that is taken back. */
-  move(key: Key, { from, to }: { readonly from: bigint; readonly to: bigint }): void {
+  move(key: Key, { from, to }: { readonly from: LeaseId; readonly to: LeaseId }): void {
     if (from === to) return;
     if (from !== noLease) this.entries.get(from)?.keys.delete(key);
     if (to !== noLease) this.entries.get(to)?.keys.add(key);
@@ -74,9 +70,9 @@ const keysPerSlice = 1_000;
 
 /** Gathers which key has which lease while the changes on disk are read: only the newest of each key counts. */
 export class Attachments {
-  private readonly leaseOf = new Map<Key, bigint>();
+  private readonly leaseOf = new Map<Key, LeaseId>();
 
-  note(key: Key, lease: bigint): void {
+  note(key: Key, lease: LeaseId): void {
     if (lease !== noLease) this.leaseOf.set(key, lease);
     else if (this.leaseOf.size > 0) this.leaseOf.delete(key);
   }

@@ -15,6 +15,7 @@ import {
   FutureRevisionError,
   keyFromBytes,
   KeyNotFoundError,
+  leaseIdFrom,
   type Revision,
   type Sliced,
 } from "../base/index.js";
@@ -105,7 +106,7 @@ function checkPut({ index, leases }: StoreData, request: PutRequest): void {
     const key = keyFromBytes(request.key);
     if (index.live(key) === undefined) throw new KeyNotFoundError(key);
   }
-  leases.check(request.lease);
+  leases.check(leaseIdFrom(request.lease));
 }
 
 /** A negative revision is "the newest" for a Range by itself, but a compacted one here, as in etcd. */

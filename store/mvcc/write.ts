@@ -6,13 +6,15 @@ import {
   type Key,
   keyFromBytes,
   KeyNotFoundError,
+  type LeaseId,
+  leaseIdFrom,
+  noLease,
   type Revision,
   type Sliced,
   slicedSort,
 } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import { deletedState, encodeKeyValue, isTombstone, noBytes, valueOf, type KeyState } from "./key-value.js";
-import { noLease } from "./leases.js";
 import { checksumSize } from "../disk/index.js";
 import type { StoreData } from "./store-data.js";
 import { Change } from "./unflushed.js";
@@ -70,7 +72,7 @@ export class Write {
 
   /** @throws LeaseNotFoundError, KeyNotFoundError, in that order, TooLargeError; nothing has changed then */
   put(request: PutRequest): RawPutResponse {
-    this.data.leases.check(request.lease);
+    this.data.leases.check(leaseIdFrom(request.lease));
     const key = keyFromBytes(request.key);
     const entry = this.data.index.get(key);
     const live = entry === undefined || isTombstone(entry.newest) ? undefined : entry;
@@ -84,7 +86,7 @@ export class Write {
       sub: this.changes.length,
       create: before?.create ?? this.revision,
       version: (before?.version ?? 0) + 1,
-      lease: before !== undefined && request.ignoreLease ? before.lease : request.lease,
+      lease: before !== undefined && request.ignoreLease ? before.lease : leaseIdFrom(request.lease),
     };
     const value = request.ignoreValue ? valueOf(previous) : request.value;
     const change = this.record(key, entry, state, encodeKeyValue(key, state, value, checksumSize));
@@ -108,7 +110,7 @@ export class Write {
   }
 
   /** Deletes the keys of a lease, ascending; in slices. @throws LeaseNotFoundError */
-  *revoke(lease: bigint): Sliced<void> {
+  *revoke(lease: LeaseId): Sliced<void> {
     const keys = this.data.leases.keysAttached(lease);
     for (const key of yield* slicedSort(keys, compareKeys, this.isTired)) {
       this.delete(key, this.data.index.get(key));

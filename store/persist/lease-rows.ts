@@ -12,11 +12,11 @@ import {
   sealedRow,
   visitRows,
 } from "../disk/index.js";
-import { DamagedError } from "../base/index.js";
+import { DamagedError, type LeaseId, leaseIdFrom } from "../base/index.js";
 import type { Lease, Leases } from "../mvcc/index.js";
 
 /** Encodes the row key of a lease. */
-export function leaseRowKey(id: bigint): Uint8Array {
+export function leaseRowKey(id: LeaseId): Uint8Array {
   const key = Buffer.alloc(9);
   key[0] = leasePrefix;
   key.writeBigInt64BE(id, 1);
@@ -50,7 +50,7 @@ function parse(place: string, [rowKey, row]: Row): Lease {
     throw new DamagedError(nameOfRow(place, rowKey), "not the row of a lease");
   const bytes = Buffer.from(content);
   return {
-    id: Buffer.from(rowKey).readBigInt64BE(1),
+    id: leaseIdFrom(Buffer.from(rowKey).readBigInt64BE(1)),
     ttlSeconds: Number(bytes.readBigUInt64BE()),
     generation: Number(bytes.readBigUInt64BE(8)),
   };

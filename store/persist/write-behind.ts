@@ -14,6 +14,7 @@ import {
 } from "../disk/index.js";
 import {
   ClosedError,
+  type LeaseId,
   ReadOnlyError,
   type Revision,
   type StoreClock,
@@ -67,7 +68,7 @@ class Gathering {
     this.addedRows += 1;
   }
 
-  changeLease(id: bigint, lease: Lease | undefined): void {
+  changeLease(id: LeaseId, lease: Lease | undefined): void {
     const rowKey = leaseRowKey(id);
     if (lease === undefined) this.batch.delete(rowKey);
     else this.batch.put(rowKey, leaseRow(rowKey, lease));
@@ -104,7 +105,7 @@ interface EndedRound {
 
 /** A lease after a change; undefined: it is gone. */
 interface LeaseChange {
-  readonly id: bigint;
+  readonly id: LeaseId;
   readonly lease: Lease | undefined;
 }
 
@@ -181,7 +182,7 @@ export class WriteBehind {
   }
 
   /** Makes the grant of a lease, or its end (`lease` undefined), part of the round that is being applied. */
-  leaseChanged(id: bigint, lease: Lease | undefined): void {
+  leaseChanged(id: LeaseId, lease: Lease | undefined): void {
     this.leaseChanges.push({ id, lease });
     this.unflushedBytes += leaseChangeBytes;
   }

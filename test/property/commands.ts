@@ -22,6 +22,7 @@ import {
 import { StoreError, type KvStore, type Sliced } from "../../store/index.js";
 import { bytes } from "../store/harness.js";
 import { byValue, Refused } from "./copying-store.js";
+import { toLeaseId } from "../../testing/ids.js";
 
 // Few keys, so that requests meet; some that sort oddly.
 const key = fc.constantFrom("a", "aa", "ab", "b", "c", "a\0", "\xff", "\xfe").map(bytes);
@@ -137,9 +138,9 @@ export function applyToReal(store: KvStore, step: Applied, between: () => void =
       store.compact(store.revision - step.back);
       return "ok";
     case "grant":
-      return store.grantLease({ id: step.lease, ttlSeconds: 60, generation: 1 });
+      return store.grantLease({ id: toLeaseId(step.lease), ttlSeconds: 60, generation: 1 });
     case "revoke":
-      return inSlices(store.revokeLease(step.lease), between);
+      return inSlices(store.revokeLease(toLeaseId(step.lease)), between);
   }
 }
 

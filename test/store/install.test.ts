@@ -31,6 +31,7 @@ import {
   txn,
 } from "./harness.js";
 import { Recorder } from "./recorder.js";
+import { toLeaseId } from "../../testing/ids.js";
 
 /** Revisions `from` to `to`, each a put of its number. */
 function putAll(stores: readonly TestStore[], from: number, to: number, key = "k"): void {
@@ -62,11 +63,11 @@ for (const { name, create } of disks) {
     test("what is installed is what is read, written to, and found by a restart", async () => {
       await using leader = await TestStore.on(await create());
       await using member = await TestStore.on(await create());
-      for (const { store } of [leader, member]) store.grantLease({ id: 7n, ttlSeconds: 60, generation: 1 });
+      for (const { store } of [leader, member]) store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 1 });
       putAll([leader, member], 2, 10);
       await member.save("10");
-      atOnce(leader.store.revokeLease(7n));
-      leader.store.grantLease({ id: 8n, ttlSeconds: 60, generation: 2 });
+      atOnce(leader.store.revokeLease(toLeaseId(7n)));
+      leader.store.grantLease({ id: toLeaseId(8n), ttlSeconds: 60, generation: 2 });
       leader.put("leased", "v", { lease: 8n });
       putAll([leader], 12, 20);
       leader.store.compact(15);
@@ -78,8 +79,8 @@ for (const { name, create } of disks) {
         assert.equal(text(member.store.marker!), marker);
         assert.deepEqual([member.store.revision, member.store.compactRevision], [leader.store.revision, 15]);
         assert.deepEqual([...member.store.leases()], [...leader.store.leases()]);
-        assert.deepEqual(await member.store.leaseKeys(8n), ["leased"]);
-        assert.equal(member.store.leaseKeyCount(7n), 0);
+        assert.deepEqual(await member.store.leaseKeys(toLeaseId(8n)), ["leased"]);
+        assert.equal(member.store.leaseKeyCount(toLeaseId(7n)), 0);
         assert.deepEqual(await member.range("a", { rangeEnd: "z" }), await leader.range("a", { rangeEnd: "z" }));
         assert.deepEqual((await member.range("k", { revision: 16 })).kvs, ["k=16 c2 m16 v14"]);
         await assert.rejects(member.range("k", { revision: 14 }), /compacted up to 15/);
@@ -490,7 +491,7 @@ describe("what goes wrong leaves the old state in use", () => {
     const refusal = /while a snapshot is being installed/;
     assert.throws(() => member.put("k", "v"), refusal);
     assert.throws(() => atOnce(member.store.txn(txn([], [op.put("k", "v")]))), refusal);
-    assert.throws(() => member.store.grantLease({ id: 1n, ttlSeconds: 1, generation: 1 }), refusal);
+    assert.throws(() => member.store.grantLease({ id: toLeaseId(1n), ttlSeconds: 1, generation: 1 }), refusal);
     assert.throws(() => member.store.compact(2), refusal);
     assert.equal(atOnce(member.store.txn(txn([], [op.range("k")]))).revision, 4, "reads go on");
     await installing;

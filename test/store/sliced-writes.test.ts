@@ -6,6 +6,7 @@ import { Compare_CompareResult, Compare_CompareTarget, Event } from "../../proto
 import { atOnce, type Backend, type Sliced } from "../../store/index.js";
 import { TestStore, bytes, deleteRange, levelDisk, memoryDisk, op, range, text, txn, turn } from "./harness.js";
 import { Recorder } from "./recorder.js";
+import { toLeaseId } from "../../testing/ids.js";
 
 const changesPerSlice = 10;
 const keyCount = 100;
@@ -15,7 +16,7 @@ const keys = Array.from({ length: keyCount }, (_, n) => `k${String(n).padStart(3
 /** A store with keys `k…` under lease 7, and one beside them. */
 async function filled(disk = memoryDisk()): Promise<TestStore> {
   const tested = await TestStore.on(await disk, limits);
-  tested.store.grantLease({ id: 7n, ttlSeconds: 60, generation: 1 });
+  tested.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 1 });
   for (const key of keys) tested.put(key, "v", { lease: 7n });
   tested.put("other", "v");
   await tested.save("filled");
@@ -31,7 +32,7 @@ async function slices(work: Sliced<unknown>, between: () => void | Promise<void>
 }
 
 const deletions: readonly [name: string, begin: (tested: TestStore) => Sliced<unknown>][] = [
-  ["a lease with many keys that is revoked", ({ store }) => store.revokeLease(7n)],
+  ["a lease with many keys that is revoked", ({ store }) => store.revokeLease(toLeaseId(7n))],
   ["a DeleteRange", ({ store }) => store.deleteRange(deleteRange("k", "l", { prevKv: true }))],
   ["a transaction", ({ store }) => store.txn(txn([], [op.range("k", { rangeEnd: "l" }), op.delete("k", "l")]))],
 ];
@@ -66,7 +67,7 @@ for (const [name, begin] of deletions)
     test("reaches watchers as one batch, once all of it is done, whichever way they are told", async () => {
       for (const changesToldAtOnce of [50, 1_000]) {
         await using tested = await TestStore.on(await memoryDisk(), { ...limits, changesToldAtOnce });
-        tested.store.grantLease({ id: 7n, ttlSeconds: 60, generation: 1 });
+        tested.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 1 });
         for (const key of keys) tested.put(key, "v", { lease: 7n });
         const all = new Recorder(tested, ["k", "l"], { prevKv: true });
         const other = new Recorder(tested, ["other"]);
@@ -106,12 +107,12 @@ for (const [name, begin] of deletions)
 test("nothing else is applied, and no round ends, in the middle of a revision", async () => {
   await using tested = await filled();
   const { store } = tested;
-  const work = store.revokeLease(7n);
+  const work = store.revokeLease(toLeaseId(7n));
   work.next();
   const inTheMiddle = /while a revision is being applied/;
   assert.throws(() => tested.put("a", "v"), inTheMiddle);
   assert.throws(() => tested.delete("a"), inTheMiddle);
-  assert.throws(() => store.grantLease({ id: 8n, ttlSeconds: 60, generation: 1 }), inTheMiddle);
+  assert.throws(() => store.grantLease({ id: toLeaseId(8n), ttlSeconds: 60, generation: 1 }), inTheMiddle);
   assert.throws(() => store.compact(2), inTheMiddle);
   assert.throws(() => store.endRound(bytes("marker")), inTheMiddle);
   atOnce(work);
@@ -147,7 +148,7 @@ test("the keys of a lease are listed before a revision that ends it, or after it
   const work = store.deleteRange(deleteRange("k", "k050"));
   work.next();
   let listed: readonly string[] | undefined;
-  const listing = store.leaseKeys(7n).then((found) => (listed = found));
+  const listing = store.leaseKeys(toLeaseId(7n)).then((found) => (listed = found));
   await slices(work, async () => {
     await turn();
     assert.equal(listed, undefined);
@@ -176,7 +177,7 @@ test("a compaction goes on only between revisions, and closing the store ends wh
   const waiting = store.compact(store.revision).finished;
   await tested.save();
   abandoned.next();
-  const ended = assert.rejects(waiting.then(() => store.leaseKeys(7n)));
+  const ended = assert.rejects(waiting.then(() => store.leaseKeys(toLeaseId(7n))));
   await store.close();
   await ended;
 });

@@ -7,6 +7,7 @@ import { minLeaseTtl } from "../../../server/app/lease.js";
 import { promised } from "../../../server/app/promised.js";
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { startApplication } from "./application-fixtures.js";
+import { toLeaseId } from "../../../testing/ids.js";
 
 test("the shortest TTL outlasts an election, in whole seconds as etcd counts it", () => {
   const cases: readonly [heartbeatMs: number, electionMs: number, seconds: number][] = [
@@ -35,7 +36,7 @@ test("a lease is granted, has keys, is kept alive and revoked", async (t) => {
 
   const session = application.leaseKeepAlive(anonymousCaller, { onError: assert.ifError });
   const renew = (_caller: unknown, id: bigint, handler: Parameters<typeof session.renew>[1]): void =>
-    session.renew(id, handler);
+    session.renew(toLeaseId(id), handler);
   assert.deepEqual(await promised(renew, anonymousCaller, ID), { response: 60n, revision: 2 });
   assert.deepEqual(await promised(renew, anonymousCaller, ID + 1n), { response: 0n, revision: 2 });
   session.close();

@@ -5,6 +5,7 @@ import { LeaseTimeToLiveResponse } from "../../../proto/index.js";
 import { atOnce, LeaseNotFoundError } from "../../../store/index.js";
 import { LeaseCalls } from "../../../server/lease/lease-calls.js";
 import type { LeaderRequest } from "../../../server/lease/served-calls.js";
+import { toLeaseId } from "../../../testing/ids.js";
 
 const setUp = (keys: Promise<readonly string[]> = Promise.resolve([])) => {
   const rounds: { readonly confirmed: () => void; readonly failed: (error: unknown) => void }[] = [];
@@ -60,7 +61,7 @@ test("the keys of a lease are answered encoded as the field of the client's resp
 });
 
 test("a lease revoked while its keys are encoded has none; after a deposition there is no answer", async () => {
-  const ended = setUp(Promise.reject(new LeaseNotFoundError(7n)));
+  const ended = setUp(Promise.reject(new LeaseNotFoundError(toLeaseId(7n))));
   ended.ask({ $case: "queryLease", value: { lease: 7n, keys: true } });
   ended.rounds[0]!.confirmed();
   const deposed = setUp(Promise.resolve(["a"]));

@@ -9,6 +9,7 @@ import { LeaseKeeper } from "../../../server/lease/lease-keeper.js";
 import type { ResultHandler } from "../../../server/base/result-handler.js";
 import type { Command } from "../../../server/replication/command.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { toLeaseId } from "../../../testing/ids.js";
 
 const electionMs = 1_000;
 
@@ -40,20 +41,20 @@ class Stage {
   }
 
   grant(id: number, ttlSeconds: number): void {
-    const lease = { id: BigInt(id), ttlSeconds, generation: id };
+    const lease = { id: toLeaseId(BigInt(id)), ttlSeconds, generation: id };
     this.leases.set(lease.id, lease);
     this.keeper.onGranted(lease);
   }
 
   revoke(id: bigint): void {
     this.leases.delete(id);
-    this.keeper.onRevoked(id);
+    this.keeper.onRevoked(toLeaseId(id));
   }
 
   /** Renews a lease. The answer of the keep-alive; "waits": none yet. */
   renew(id: number): { answer: number | undefined | "waits" } {
     const renewal: { answer: number | undefined | "waits" } = { answer: "waits" };
-    this.keeper.renewLease(BigInt(id), (seconds) => (renewal.answer = seconds));
+    this.keeper.renewLease(toLeaseId(BigInt(id)), (seconds) => (renewal.answer = seconds));
     return renewal;
   }
 
@@ -112,7 +113,7 @@ test("a late keep-alive is answered after the revocation; one for an unknown lea
   stage.clock.freeze(30); // over, and nobody has looked yet
   const late = stage.renew(7);
   assert.equal(late.answer, "waits");
-  assert.deepEqual(stage.keeper.findLease(7n), { grantedSeconds: 5, remainingSeconds: 0 });
+  assert.deepEqual(stage.keeper.findLease(toLeaseId(7n)), { grantedSeconds: 5, remainingSeconds: 0 });
   stage.clock.advance(100);
   assert.deepEqual(stage.ended, [7n]);
   const later = stage.renew(7);
@@ -131,7 +132,7 @@ test("a member that does not lead expires nothing, and waiting keep-alives are s
   const waiting = stage.renew(7);
   stage.lead(3, "follower");
   assert.deepEqual(
-    [waiting.answer, stage.renew(7).answer, stage.keeper.findLease(7n)],
+    [waiting.answer, stage.renew(7).answer, stage.keeper.findLease(toLeaseId(7n))],
     [undefined, undefined, undefined],
   );
   stage.clock.advance(60_000);
@@ -220,7 +221,7 @@ test("time in which the member was frozen does not count", () => {
   stage.grant(7, 5);
   stage.clock.advance(1_000);
   stage.clock.freeze(60_000);
-  assert.equal(stage.keeper.findLease(7n)?.remainingSeconds, 3); // half a second of it is
+  assert.equal(stage.keeper.findLease(toLeaseId(7n))?.remainingSeconds, 3); // half a second of it is
   assert.equal(stage.renew(7).answer, 5);
   stage.clock.advance(4_900);
   assert.deepEqual(stage.ended, []);
@@ -240,9 +241,9 @@ test("leases are listed in the order of expiry", () => {
   stage.clock.advance(9_000);
   assert.equal(stage.renew(2).answer, 10);
   assert.deepEqual(idsOf(stage), [3n, 2n, 1n]);
-  assert.deepEqual(stage.keeper.findLease(2n), { grantedSeconds: 10, remainingSeconds: 10 });
+  assert.deepEqual(stage.keeper.findLease(toLeaseId(2n)), { grantedSeconds: 10, remainingSeconds: 10 });
   stage.clock.advance(1);
-  assert.deepEqual(stage.keeper.findLease(2n), { grantedSeconds: 10, remainingSeconds: 9 });
+  assert.deepEqual(stage.keeper.findLease(toLeaseId(2n)), { grantedSeconds: 10, remainingSeconds: 9 });
 });
 
 test("stop leaves no timer and no waiting keep-alive", () => {

@@ -20,6 +20,7 @@ import { identityOf } from "./history.js";
 import { told } from "./kv-client.js";
 import { bytes, checkAnswered, Home, seen, text, thinkingTime, type World } from "./world.js";
 import { Writes } from "./writes.js";
+import { toLeaseId } from "../../../testing/ids.js";
 
 const methods = {
   grant: { path: "/etcdserverpb.Lease/LeaseGrant", request: LeaseGrantRequest, response: LeaseGrantResponse },
@@ -119,7 +120,7 @@ export class LeaseClient {
     };
     this.leases.set(id, lease);
     const request = LeaseGrantRequest.create({ ID: id, TTL: BigInt(ttlSeconds) });
-    const outcome = await this.writes.ask(identityOf({ kind: "grantLease", lease: { id } }), () =>
+    const outcome = await this.writes.ask(identityOf({ kind: "grantLease", lease: { id: toLeaseId(id) } }), () =>
       this.call(methods.grant, request, `lease ${id} for ${ttlSeconds} s`),
     );
     if (outcome.kind !== "ok") return undefined;

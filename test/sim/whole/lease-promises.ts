@@ -6,6 +6,7 @@ import { expiryRetryMs } from "../../../server/lease/lease-term.js";
 import type { Effect } from "./history.js";
 import type { Leases, PromisedLease } from "./lease-client.js";
 import type { World } from "./world.js";
+import { toLeaseId } from "../../../testing/ids.js";
 
 /** Clocks, and the time from a leader's decision to its being applied somewhere. */
 const slackMs = 1_000;
@@ -62,8 +63,8 @@ export class LeasePromises {
       const left = new Set([...(running?.replica.store.leases() ?? [])].map(({ id }) => id));
       for (const { id, isKept, isRevoked, livesUntil } of this.leases.values()) {
         const mustLive = !isRevoked && livesUntil > this.world.scheduler.now;
-        if (mustLive) assert.ok(left.has(id), `lease ${id} is kept alive, and gone at ${name}`);
-        else if (!isKept) assert.ok(!left.has(id), `lease ${id} has not expired at ${name}`);
+        if (mustLive) assert.ok(left.has(toLeaseId(id)), `lease ${id} is kept alive, and gone at ${name}`);
+        else if (!isKept) assert.ok(!left.has(toLeaseId(id)), `lease ${id} has not expired at ${name}`);
       }
     }
   }

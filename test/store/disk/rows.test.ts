@@ -4,11 +4,13 @@ import { KeyValue } from "../../../proto/index.js";
 import { DamagedError } from "../../../store/index.js";
 import { crc32c } from "../../../store/disk/crc32c.js";
 import { decodeKeyValue, encodeKeyValue, valueOf, withoutValue } from "../../../store/mvcc/key-value.js";
+import { noLease } from "../../../store/base/lease-id.js";
 import type { Revision } from "../../../store/base/revision.js";
 import { changeRowKey, openRow, parseChangeRowKey, sealedRow } from "../../../store/disk/rows.js";
 import { bytes, text } from "../harness.js";
+import { toLeaseId } from "../../../testing/ids.js";
 
-const state = { mod: 7 as Revision, sub: 3, create: 5 as Revision, version: 2, lease: 0n };
+const state = { mod: 7 as Revision, sub: 3, create: 5 as Revision, version: 2, lease: noLease };
 
 /** Chosen so that each number takes one byte, several, and more than 32 bits. */
 const numbers = [0, 1, 127, 128, 16_383, 16_384, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 40 + 5, Number.MAX_SAFE_INTEGER];
@@ -16,7 +18,7 @@ const numbers = [0, 1, 127, 128, 16_383, 16_384, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 
 test("a KeyValue is encoded as protobuf's canonical encoding, whatever its fields", () => {
   for (const number of numbers) {
     for (const value of ["", "v", "x".repeat(200)]) {
-      for (const lease of [0n, 1n, 2n ** 62n, -1n, -(2n ** 63n)]) {
+      for (const lease of [0n, 1n, 2n ** 62n, -1n, -(2n ** 63n)].map(toLeaseId)) {
         const given = { mod: number as Revision, sub: 0, create: number as Revision, version: number, lease };
         const encoded = encodeKeyValue("kÿ", given, bytes(value), 0);
         const [createRevision, modRevision, version] = [BigInt(number), BigInt(number), BigInt(number)];

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { KeyIndex, type RemovedChange } from "../../../store/mvcc/key-index.js";
+import { noLease } from "../../../store/base/lease-id.js";
 import type { Revision } from "../../../store/base/revision.js";
 
 // The example in the comment of KeyIndex.
@@ -12,7 +13,7 @@ const indexOf = (...positions: readonly string[]): KeyIndex => {
     const [mod, sub] = position.split("_").map((part) => parseInt(part, 10)) as [number, number];
     const isDelete = position.endsWith("t");
     const version = isDelete ? 0 : 1; // a tombstone has version 0
-    const state = { mod: mod as Revision, sub, create: mod as Revision, version, lease: 0n };
+    const state = { mod: mod as Revision, sub, create: mod as Revision, version, lease: noLease };
     index.advance("key", index.get("key"), state);
   }
   return index;

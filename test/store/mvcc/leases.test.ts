@@ -16,10 +16,11 @@ import {
 import { leaseRowKey } from "../../../store/persist/lease-rows.js";
 import { leaseCountRow } from "../../../store/disk/meta.js";
 import { bytes, disks, memoryDisk, op, put, TestStore, text, txn } from "../harness.js";
+import { toLeaseId } from "../../../testing/ids.js";
 
 const grant = (store: KvStore, id: bigint, { ttlSeconds = 10, generation = 1 } = {}): void =>
-  void store.grantLease({ id, ttlSeconds, generation });
-const keysOf = (store: KvStore, id: bigint): Promise<readonly string[]> => store.leaseKeys(id);
+  void store.grantLease({ id: toLeaseId(id), ttlSeconds, generation });
+const keysOf = (store: KvStore, id: bigint): Promise<readonly string[]> => store.leaseKeys(toLeaseId(id));
 
 test("a key is attached to the lease of its last put, and to no other", async () => {
   await using tested = await TestStore.on(await memoryDisk());
@@ -47,7 +48,11 @@ test("a key is attached to the lease of its last put, and to no other", async ()
   for (const [name, step, first, second] of steps) {
     step();
     assert.deepEqual([await keysOf(store, 1n), await keysOf(store, -2n)], [first, second], name);
-    assert.deepEqual([store.leaseKeyCount(1n), store.leaseKeyCount(-2n)], [first.length, second.length], name);
+    assert.deepEqual(
+      [store.leaseKeyCount(toLeaseId(1n)), store.leaseKeyCount(toLeaseId(-2n))],
+      [first.length, second.length],
+      name,
+    );
   }
 });
 
@@ -69,9 +74,9 @@ test("a revoke deletes the keys in ascending order, all in one revision", async 
   };
   const all = { key: bytes("\0"), rangeEnd: bytes("\0"), startRevision: 0, prevKv: false, puts: true, deletes: true };
   store.watch(all, receiver);
-  assert.equal(atOnce(store.revokeLease(1n)), before + 1);
+  assert.equal(atOnce(store.revokeLease(toLeaseId(1n))), before + 1);
   assert.deepEqual(told, ["a", "a\0", "b", "c", "\xff"]);
-  assert.equal(store.lease(1n), undefined);
+  assert.equal(store.lease(toLeaseId(1n)), undefined);
   assert.deepEqual(
     (await tested.range("\0", { rangeEnd: "\0" })).kvs.map((kv) => kv.split("=")[0]),
     ["stays"],
@@ -82,9 +87,12 @@ test("a lease without keys comes and goes without a revision", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const { store } = tested;
   const { revision } = store;
-  assert.equal(store.grantLease({ id: 1n, ttlSeconds: 5, generation: 3 }), revision);
-  assert.deepEqual({ ...store.lease(1n), keys: undefined }, { id: 1n, ttlSeconds: 5, generation: 3, keys: undefined });
-  assert.equal(atOnce(store.revokeLease(1n)), revision);
+  assert.equal(store.grantLease({ id: toLeaseId(1n), ttlSeconds: 5, generation: 3 }), revision);
+  assert.deepEqual(
+    { ...store.lease(toLeaseId(1n)), keys: undefined },
+    { id: 1n, ttlSeconds: 5, generation: 3, keys: undefined },
+  );
+  assert.equal(atOnce(store.revokeLease(toLeaseId(1n))), revision);
   assert.equal(store.revision, revision);
 });
 
@@ -97,8 +105,8 @@ test("what cannot be done changes nothing", async () => {
   const late = txn([], [op.put("a", "w"), op.put("b", "w", { lease: 1n }), op.put("c", "w", { ignoreValue: true })]);
   const cases: readonly [name: string, attempt: () => unknown, error: unknown][] = [
     ["grant an id that is taken", () => grant(store, 1n), LeaseExistsError],
-    ["revoke one that is not there", () => atOnce(store.revokeLease(2n)), LeaseNotFoundError],
-    ["revoke none", () => atOnce(store.revokeLease(0n)), LeaseNotFoundError],
+    ["revoke one that is not there", () => atOnce(store.revokeLease(toLeaseId(2n))), LeaseNotFoundError],
+    ["revoke none", () => atOnce(store.revokeLease(toLeaseId(0n))), LeaseNotFoundError],
     ["put with one that is not there", () => store.put(put("a", "w", { lease: 2n })), LeaseNotFoundError],
     [
       "the same in a transaction",
@@ -171,7 +179,7 @@ for (const { name, create } of disks)
       tested.put("detached", "v", { lease: 5n });
       tested.put("detached", "w");
       await tested.save();
-      atOnce(tested.store.revokeLease(5n));
+      atOnce(tested.store.revokeLease(toLeaseId(5n)));
       await tested.save();
       await tested.reopen();
       const { store } = tested;
@@ -199,7 +207,7 @@ for (const { name, create } of disks)
       await tested.save("first");
       grant(tested.store, 2n);
       tested.put("b", "v", { lease: 2n });
-      atOnce(tested.store.revokeLease(1n));
+      atOnce(tested.store.revokeLease(toLeaseId(1n)));
       tested.store.endRound(bytes("second")); // not yet on disk
       await tested.crash();
       assert.equal(text(tested.store.marker ?? bytes("none")), "first");
@@ -225,17 +233,17 @@ for (const { name, create } of disks)
 
 test("a store whose leases are damaged is not opened, and the message says what is wrong", async () => {
   const cases: readonly [string, RegExp, (batch: Batch) => void][] = [
-    ["one is missing", /memory: it has 1 leases, should have 2/, (batch) => batch.delete(leaseRowKey(2n))],
+    ["one is missing", /memory: it has 1 leases, should have 2/, (batch) => batch.delete(leaseRowKey(toLeaseId(2n)))],
     [
       "one is missing that a key has",
       /memory: key "k" has lease 1, which is missing/,
       (batch) => {
-        batch.delete(leaseRowKey(1n));
+        batch.delete(leaseRowKey(toLeaseId(1n)));
         leaseCountRow.put(batch, 1);
       },
     ],
-    ["one is altered", /memory: checksum/, (batch) => batch.put(leaseRowKey(1n), Buffer.alloc(20, 1))],
-    ["one is cut", /memory: only 3 bytes/, (batch) => batch.put(leaseRowKey(1n), Buffer.alloc(3))],
+    ["one is altered", /memory: checksum/, (batch) => batch.put(leaseRowKey(toLeaseId(1n)), Buffer.alloc(20, 1))],
+    ["one is cut", /memory: only 3 bytes/, (batch) => batch.put(leaseRowKey(toLeaseId(1n)), Buffer.alloc(3))],
   ];
   for (const [name, message, change] of cases) {
     const tested = await TestStore.on(await memoryDisk());

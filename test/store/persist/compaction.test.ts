@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { ClosedError, CompactedError, FutureRevisionError, type Compaction } from "../../../store/index.js";
 import { KeyIndex, type RemovedChange } from "../../../store/mvcc/key-index.js";
 import { Pins } from "../../../store/persist/pins.js";
+import { noLease } from "../../../store/base/lease-id.js";
 import type { Revision } from "../../../store/base/revision.js";
 import { parseChangeRowKey } from "../../../store/disk/rows.js";
 import { TestStore, bytes, disks, memoryDisk, range, shown, turn, type TestDisk } from "../harness.js";
@@ -27,7 +28,7 @@ async function rowsOf(disk: TestDisk): Promise<string> {
 test("one key with many changes is compacted a part at a time, oldest first", () => {
   const index = new KeyIndex();
   const put = (key: string, mod: number): void => {
-    const state = { mod: mod as Revision, sub: 0, create: 2 as Revision, version: mod, lease: 0n };
+    const state = { mod: mod as Revision, sub: 0, create: 2 as Revision, version: mod, lease: noLease };
     index.advance(key, index.get(key), state);
   };
   put("first", 1);

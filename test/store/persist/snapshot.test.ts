@@ -17,6 +17,7 @@ import { formatRow, rowCountRow } from "../../../store/disk/meta.js";
 import { changeRowKey } from "../../../store/disk/rows.js";
 import { SlowDisk } from "../disk/faulty-disks.js";
 import { ManualClock, TestStore, bytes, copyOf, disks, memoryDisk, put, text, type TestDisk } from "../harness.js";
+import { toLeaseId } from "../../../testing/ids.js";
 
 const bytesOf = (rows: readonly Row[]): number =>
   rows.reduce((sum, [key, value]) => sum + key.length + value.length, 0);
@@ -37,7 +38,7 @@ for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
     test("a store built from a snapshot is what was on disk, to the byte", async () => {
       await using original = await TestStore.on(await create());
-      original.store.grantLease({ id: 7n, ttlSeconds: 60, generation: 3 });
+      original.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 3 });
       for (let n = 0; n < 50; n++) original.put(`key ${n}`, `value ${n}`, { lease: n % 2 === 0 ? 7n : 0n });
       original.delete("key 3");
       await original.save("saved");
@@ -52,7 +53,7 @@ for (const { name, create } of disks) {
         Array.from(copy.store.leases(), ({ id, generation }) => [id, generation]),
         [[7n, 3]],
       );
-      assert.equal(copy.store.leaseKeyCount(7n), 25);
+      assert.equal(copy.store.leaseKeyCount(toLeaseId(7n)), 25);
       assert.deepEqual(await copy.store.hashKv(0), await original.store.hashKv(52));
       assert.deepEqual(await allOf(copy.store), await allOf(original.store));
     });
@@ -184,7 +185,7 @@ test("a store that cannot say what it holds gives no snapshot", async () => {
 /** Rows of a store of three keys, and a lease of one of them. */
 async function someRows(): Promise<Row[]> {
   await using original = await TestStore.on(await memoryDisk());
-  original.store.grantLease({ id: 7n, ttlSeconds: 60, generation: 1 });
+  original.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 1 });
   for (const key of ["a", "b", "c"]) original.put(key, "value", { lease: key === "a" ? 7n : 0n });
   await original.save();
   return await allOf(original.store);

@@ -8,6 +8,7 @@ import { shownEvent } from "../../support/watch-stream.js";
 import { HaltingDisk } from "../disk/faulty-disks.js";
 import { TestStore, bytes, disks, memoryDisk, op, turn, txn } from "../harness.js";
 import { Recorder } from "../recorder.js";
+import { toLeaseId } from "../../../testing/ids.js";
 
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
@@ -94,10 +95,10 @@ test("a revision of which nothing is wanted is not told", async () => {
 
 test("the keys of a lease that ends are told as deletions, in key order, all at once", async () => {
   await using tested = await TestStore.on(await memoryDisk());
-  tested.store.grantLease({ id: 7n, ttlSeconds: 5, generation: 1 });
+  tested.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 5, generation: 1 });
   for (const key of ["b", "a", "c"]) tested.put(key, "v", { lease: 7n });
   const recorder = new Recorder(tested, ["a", "z"]);
-  atOnce(tested.store.revokeLease(7n));
+  atOnce(tested.store.revokeLease(toLeaseId(7n)));
   assert.deepEqual(recorder.batches, ["rev 5: DELETE a 5, DELETE b 5, DELETE c 5"]);
 });
 
@@ -267,7 +268,7 @@ test("a row that is damaged ends the watches that need it, and no others; writin
 test("what a key was before is not read from disk for those that are told as it happens", async () => {
   const disk = new HaltingDisk(await memoryDisk());
   await using tested = await TestStore.on(disk);
-  tested.store.grantLease({ id: 7n, ttlSeconds: 5, generation: 1 });
+  tested.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 5, generation: 1 });
   for (const key of ["a", "b"]) tested.put(key, "v", { lease: 7n });
   await tested.save();
   let reads = 0;
@@ -278,7 +279,7 @@ test("what a key was before is not read from disk for those that are told as it 
   };
   const recorder = new Recorder(tested, ["a", "z"], { prevKv: true });
   tested.put("a", "w", { lease: 7n });
-  atOnce(tested.store.revokeLease(7n));
+  atOnce(tested.store.revokeLease(toLeaseId(7n)));
   assert.deepEqual(recorder.batches, ["rev 4: PUT a=w 4 was v", "rev 5: DELETE a 5 was w, DELETE b 5 was v"]);
   assert.equal(reads, 0);
 });

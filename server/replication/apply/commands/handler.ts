@@ -1,11 +1,11 @@
 import type { Entry, MemberId } from "../../../../raft/index.js";
-import type { KvStore, Lease, Sliced } from "../../../../store/index.js";
+import type { KvStore, Lease, LeaseId, Sliced } from "../../../../store/index.js";
 import type { CommandKind, CommandValues } from "../../index.js";
 
 /** A listener for leases that are granted and revoked, on every member. */
 export interface LeaseListener {
   onGranted(lease: Lease): void;
-  onRevoked(id: bigint): void;
+  onRevoked(id: LeaseId): void;
 }
 
 /** The members of the cluster, as far as commands change them. */

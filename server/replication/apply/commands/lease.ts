@@ -1,6 +1,6 @@
 import type { LeaseGrantRequest, LeaseRevokeRequest } from "../../../../proto/index.js";
 import type { Entry } from "../../../../raft/index.js";
-import type { Revision, Sliced } from "../../../../store/index.js";
+import { type LeaseId, leaseIdFrom, type Revision, type Sliced } from "../../../../store/index.js";
 import type { CommandValues } from "../../index.js";
 import type { ReplicatedState } from "./handler.js";
 
@@ -10,14 +10,15 @@ export function* leaseGrant(
   { store, leases }: ReplicatedState,
   { index }: Pick<Entry, "index">,
 ): Sliced<Revision> {
-  const lease = { id: ID, ttlSeconds: Number(TTL), generation: index };
+  const lease = { id: leaseIdFrom(ID), ttlSeconds: Number(TTL), generation: index };
   const revision = store.grantLease(lease);
   leases.onGranted(lease);
   return revision;
 }
 
 /** @returns the revision in which its keys were deleted; the newest one if it had none */
-export const leaseRevoke = ({ ID }: LeaseRevokeRequest, state: ReplicatedState): Sliced<Revision> => revoke(ID, state);
+export const leaseRevoke = ({ ID }: LeaseRevokeRequest, state: ReplicatedState): Sliced<Revision> =>
+  revoke(leaseIdFrom(ID), state);
 
 /** Ends expired leases, each in a revision of its own. */
 export function* leaseExpiry(
@@ -27,12 +28,14 @@ export function* leaseExpiry(
 ): Sliced<undefined> {
   // Only in the term whose leader saw it: since then another may have promised a client more time.
   if (value.term === BigInt(term))
-    for (const { id, generation } of value.leases)
-      if (state.store.lease(id)?.generation === Number(generation)) yield* revoke(id, state);
+    for (const { id, generation } of value.leases) {
+      const lease = leaseIdFrom(id);
+      if (state.store.lease(lease)?.generation === Number(generation)) yield* revoke(lease, state);
+    }
   return undefined;
 }
 
-function* revoke(lease: bigint, { store, leases }: ReplicatedState): Sliced<Revision> {
+function* revoke(lease: LeaseId, { store, leases }: ReplicatedState): Sliced<Revision> {
   const revision = yield* store.revokeLease(lease);
   leases.onRevoked(lease);
   return revision;

@@ -32,7 +32,7 @@ import type { Command } from "../../../../server/replication/command.js";
 import { Proposals } from "../../../../server/replication/proposals.js";
 import { SeenProposals } from "../../../../server/replication/apply/seen-proposals.js";
 import { VirtualClock } from "../../../../testing/virtual-clock.js";
-import { toMemberId } from "../../../../testing/ids.js";
+import { toLeaseId, toMemberId } from "../../../../testing/ids.js";
 
 const self = { member: toMemberId(0x11n), incarnation: 2 };
 
@@ -207,9 +207,9 @@ test("a lease ends by an expiry of the term it comes to lie in, and by one that 
   assert.ok(copy.answers.get("third") instanceof LeaseExistsError);
   assert.deepEqual(copy.leases, ["granted 7"]);
   apply(copy, entry(4, expiry(1n, 1n)), entry(5, expiry(3n, 1n)), entry(6, expiry(2n, 3n)));
-  assert.deepEqual([copy.store.leaseKeyCount(7n), copy.store.revision], [1, 2]);
+  assert.deepEqual([copy.store.leaseKeyCount(toLeaseId(7n)), copy.store.revision], [1, 2]);
   apply(copy, entry(7, expiry(2n, 1n)), entry(8, expiry(2n, 1n)));
-  assert.deepEqual([copy.store.lease(7n), copy.store.revision], [undefined, 3]);
+  assert.deepEqual([copy.store.lease(toLeaseId(7n)), copy.store.revision], [undefined, 3]);
   apply(copy, entry(9, grant), entry(10, { $case: "leaseRevoke", value: { ID: 7n } }));
   assert.deepEqual(copy.leases, ["granted 7", "revoked 7", "granted 7", "revoked 7"]);
 });
@@ -470,7 +470,7 @@ test("an entry that ends many leases fills a round", async (t) => {
   const { copy, rounds, turns } = await openInTurns(t);
   const ids = Array.from({ length: 3 * maxWorkPerRound }, (_, n) => BigInt(n + 1));
   for (const id of ids) {
-    copy.store.grantLease({ id, ttlSeconds: 5, generation: 1 });
+    copy.store.grantLease({ id: toLeaseId(id), ttlSeconds: 5, generation: 1 });
     copy.store.put(put(`${id}`, { lease: id }).value as PutRequest);
   }
   const ending = (from: number): Command => {
