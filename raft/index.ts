@@ -38,7 +38,15 @@ export {
   type Role,
   type Term,
 } from "./core/index.js";
-export { RaftNode, tickMs, type LogStore, type NodeListener, type StateMachine, type Transport } from "./node.js";
+export {
+  RaftNode,
+  tickMs,
+  type LogStore,
+  type NodeListener,
+  type SnapshotTransfers,
+  type StateMachine,
+  type Transport,
+} from "./node.js";
 export {
   checkWal,
   openWal,

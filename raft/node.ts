@@ -48,6 +48,17 @@ export interface StateMachine {
   install(position: LogPosition, done: (configuration: Configuration) => void): void;
 }
 
+/** The snapshots of a node that runs: those that it sends, and the one that it has received. */
+export interface SnapshotTransfers {
+  /**
+   * Sends a snapshot to `peer`; this member leads. `RaftNode.onSnapshotEnded` must follow, however the snapshot ends. May be
+   * called again while a snapshot is sent, as in a new term: one `onSnapshotEnded` is enough.
+   */
+  sendSnapshot(peer: MemberId): void;
+  /** Discards the snapshot given to `onSnapshotReceived`, which will not be installed. */
+  discardReceived(position: LogPosition): void;
+}
+
 /** Receives the events of a node that runs. */
 export interface NodeListener {
   /** Reports a confirmed read: it may be answered once its index is applied. */
@@ -56,13 +67,6 @@ export interface NodeListener {
   onRefusal(refusal: Refusal): void;
   /** Reports a change of term, role or known leader. */
   onStatusChange(status: CoreStatus): void;
-  /**
-   * Reports that `peer` needs a snapshot from this member, which leads. `RaftNode.onSnapshotEnded` must follow, however the snapshot ends.
-   * The event may repeat while a snapshot is sent, as in a new term: one `onSnapshotEnded` is enough.
-   */
-  onSnapshotNeeded(peer: MemberId): void;
-  /** Reports that the snapshot given to `onSnapshotReceived` will not be installed. */
-  onSnapshotRefused(position: LogPosition): void;
   /** Reports the end of all transfers requested by `transferLeadership`: `ok` if the transferee leads. */
   onTransferEnded(ok: boolean): void;
   /** Reports a broken invariant: the node has stopped. */
@@ -79,9 +83,10 @@ export interface NodeOptions {
   readonly heartbeatTicks: number;
 }
 
-/** The machine that a running node feeds, and the listener that receives its events. */
+/** The parts that a running node calls, and the listener that receives its events. */
 interface Run {
   readonly machine: StateMachine;
+  readonly snapshots: SnapshotTransfers;
   readonly listener: NodeListener;
 }
 
@@ -129,8 +134,8 @@ export class RaftNode {
   }
 
   /** Starts the node, once: until `stop` it takes part, feeds `machine` and reports to `listener`. */
-  start(machine: StateMachine, listener: NodeListener): void {
-    this.run = { machine, listener };
+  start(machine: StateMachine, snapshots: SnapshotTransfers, listener: NodeListener): void {
+    this.run = { machine, snapshots, listener };
     this.lastTickAt = this.clock.now();
     this.startTicking();
   }
@@ -170,13 +175,13 @@ export class RaftNode {
 
   /**
    * Handles the end of a snapshot for `peer`, successful or not: the leader probes its log. If it still needs a snapshot,
-   * `onSnapshotNeeded` follows at once, so a failure should be reported after a delay.
+   * `sendSnapshot` follows at once, so a failure should be reported after a delay.
    */
   onSnapshotEnded(peer: MemberId): void {
     this.step({ kind: "snapshotEnded", peer });
   }
 
-  /** Handles a received snapshot, complete and verified: it is installed or `onSnapshotRefused` follows. One at a time. */
+  /** Handles a received snapshot, complete and verified: it is installed or discarded. One at a time. */
   onSnapshotReceived(snapshot: ReceivedSnapshot): void {
     this.step({ kind: "snapshotReceived", ...snapshot });
   }
@@ -244,7 +249,7 @@ export class RaftNode {
       this.writeUnsaved();
       this.applyCommitted(run.machine);
       this.installSnapshot(run.machine);
-      this.reportEvents(run.listener);
+      this.reportEvents(run);
     } catch (error) {
       this.fail(error);
     }
@@ -306,11 +311,12 @@ export class RaftNode {
     });
   }
 
-  private reportEvents(listener: NodeListener): void {
+  private reportEvents(run: Run): void {
+    const { listener } = run;
     for (const read of this.core.takeReadStates()) listener.onReadState(read);
     for (const refusal of this.core.takeRefusals()) listener.onRefusal(refusal);
     this.reportStatus(listener);
-    for (const notice of this.core.takeNotices()) reportNotice(listener, notice);
+    for (const notice of this.core.takeNotices()) handleNotice(run, notice);
   }
 
   private reportStatus(listener: NodeListener): void {
@@ -329,13 +335,13 @@ export class RaftNode {
   }
 }
 
-const reportNotice = (listener: NodeListener, notice: Notice): void => {
+const handleNotice = ({ snapshots, listener }: Run, notice: Notice): void => {
   switch (notice.kind) {
     case "snapshotNeeded":
-      listener.onSnapshotNeeded(notice.peer);
+      snapshots.sendSnapshot(notice.peer);
       return;
     case "snapshotRefused":
-      listener.onSnapshotRefused(notice.position);
+      snapshots.discardReceived(notice.position);
       return;
     case "transferEnded":
       listener.onTransferEnded(notice.ok);

@@ -7,7 +7,6 @@ import {
   RaftNode,
   tickMs,
   type CoreStatus,
-  type LogPosition,
   type MemberId,
   type NodeListener,
   type PeerMessage,
@@ -129,7 +128,7 @@ export class Replica implements NodeListener, PeersListener {
     const { config, environment } = this.options;
     const { clock, logger } = environment;
     this.takesPart = true;
-    this.node.start(this.applier, this);
+    this.node.start(this.applier, this.snapshots, this);
     if (config.autoCompaction === undefined) return;
     const { store, node, proposals } = this;
     this.autoCompactor = startAutoCompaction(config.autoCompaction, { clock, logger, store, node, proposals });
@@ -192,14 +191,6 @@ export class Replica implements NodeListener, PeersListener {
     this.calls.onLeaderChange(status);
     this.snapshots.onStatusChange(status);
     this.options.listener.onStatusChange(status);
-  }
-
-  onSnapshotNeeded(peer: MemberId): void {
-    this.snapshots.sendSnapshot(peer);
-  }
-
-  onSnapshotRefused(position: LogPosition): void {
-    this.snapshots.onRefused(position);
   }
 
   onTransferEnded(ok: boolean): void {

@@ -42,7 +42,7 @@ export class SnapshotReceiver {
   private current: Receiving | undefined = undefined;
   private stopped = false;
 
-  /** @param node consensus, which is offered complete snapshots; a call of `install` or `onRefused` follows */
+  /** @param node consensus, which is offered complete snapshots; a call of `install` or `discard` follows */
   constructor(
     private readonly options: SnapshotReceiverOptions,
     private readonly node: Pick<RaftNode, "status" | "onSnapshotReceived">,
@@ -86,7 +86,7 @@ export class SnapshotReceiver {
   }
 
   /** Discards the offered snapshot: consensus has refused it. */
-  onRefused({ index }: LogPosition): void {
+  discard({ index }: LogPosition): void {
     const offered = this.current?.offered;
     if (offered?.state.index === index) offered.onFailed(new SnapshotRefusedError("not newer than the log"));
   }

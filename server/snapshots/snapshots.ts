@@ -1,5 +1,13 @@
 import type { Clock } from "../../platform/index.js";
-import type { CoreStatus, Entry, LogPosition, MemberId, RaftNode, RecoveredLog } from "../../raft/index.js";
+import type {
+  CoreStatus,
+  Entry,
+  LogPosition,
+  MemberId,
+  RaftNode,
+  RecoveredLog,
+  SnapshotTransfers,
+} from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
 import type { AppliedState, LogCompactor } from "../replication/apply/index.js";
 import type { MemberConfig } from "../config/index.js";
@@ -22,7 +30,7 @@ export interface SnapshotsOptions {
 }
 
 /** Log compaction: truncation of the log, and the snapshots that it makes necessary. Raft paper §7. */
-export class Snapshots implements LogCompactor {
+export class Snapshots implements LogCompactor, SnapshotTransfers {
   private readonly truncation: LogTruncation;
   private readonly sender: SnapshotSender;
   private readonly receiver: SnapshotReceiver;
@@ -72,8 +80,8 @@ export class Snapshots implements LogCompactor {
   }
 
   /** Discards the received snapshot, which consensus has refused. */
-  onRefused(position: LogPosition): void {
-    this.receiver.onRefused(position);
+  discardReceived(position: LogPosition): void {
+    this.receiver.discard(position);
   }
 
   /** Counts applied entries whose round has ended. */

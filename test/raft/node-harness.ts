@@ -17,6 +17,7 @@ import {
   type PeerMessage,
   type ReadState,
   type Refusal,
+  type SnapshotTransfers,
   type StateMachine,
   type Term,
 } from "../../raft/index.js";
@@ -58,12 +59,15 @@ export class Harness {
     },
   };
 
+  private readonly snapshots: SnapshotTransfers = {
+    sendSnapshot: (peer) => this.events.push(`snapshot needed by ${peer}`),
+    discardReceived: ({ index }) => this.events.push(`snapshot refused ${index}`),
+  };
+
   private readonly listener: NodeListener = {
     onReadState: (read) => this.reads.push(read),
     onRefusal: (refusal) => this.refusals.push(refusal),
     onStatusChange: (status) => this.statuses.push(status),
-    onSnapshotNeeded: (peer) => this.events.push(`snapshot needed by ${peer}`),
-    onSnapshotRefused: ({ index }) => this.events.push(`snapshot refused ${index}`),
     onTransferEnded: (ok) => this.events.push(`transfer ended ${ok}`),
     onFailure: (error) => this.failures.push(error),
   };
@@ -134,7 +138,7 @@ export class Harness {
   }
 
   start(): void {
-    this.node.start(this.machine, this.listener);
+    this.node.start(this.machine, this.snapshots, this.listener);
   }
 
   /** Wins an election, with the disk as fast as can be; its no-op is durable everywhere. */

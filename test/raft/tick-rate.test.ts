@@ -40,12 +40,11 @@ const follower = (heartbeatTicks: number): { clock: CountingClock; node: RaftNod
   });
   node.start(
     { apply: (_entries, done) => done(), install: unexpected },
+    { sendSnapshot: unexpected, discardReceived: unexpected },
     {
       onReadState: ignore,
       onRefusal: ignore,
       onStatusChange: ignore,
-      onSnapshotNeeded: ignore,
-      onSnapshotRefused: ignore,
       onTransferEnded: ignore,
       onFailure: assert.ifError,
     },

@@ -435,7 +435,7 @@ test("a snapshot at or before the commit index is refused, and consensus acknowl
     to.offered.map(({ leaderTerm }) => leaderTerm),
     [2],
   );
-  to.receiver.onRefused(position(100));
+  to.receiver.discard(position(100));
   assert.match(String(from.lines.at(-1)?.["error"]), /the log is committed up to entry 100/);
 });
 
@@ -443,7 +443,7 @@ test("a snapshot that consensus refuses is removed, and the leader is told", asy
   const { clock, to, from } = pair();
   from.sender.sendSnapshot(follower, term(1));
   await pass(clock, 500);
-  to.receiver.onRefused(position(100));
+  to.receiver.discard(position(100));
   await pass(clock, 500);
   assert.deepEqual(to.states, ["discarded"]);
   assert.match(String(from.lines.at(-1)?.["error"]), /not newer than the log/);
