@@ -277,7 +277,7 @@ describe("settings", () => {
     }
   });
 
-  test("what is no endpoint, or needs TLS, is refused with the reason", () => {
+  test("a malformed endpoint, or one that needs TLS, is refused with the reason", () => {
     const refused = {
       "https://127.0.0.1:2379": /TLS is not supported yet/,
       "unixs:/tmp/x": /TLS is not supported yet/,

@@ -45,7 +45,7 @@ async function connected() {
 const count = ({ calls }: FakeServer, method: string) => calls.filter((call) => call.method === method).length;
 
 describe("a server that falls silent", () => {
-  test("has few of many writes, whose outcome is unknown; the others are made elsewhere", async () => {
+  test("has few of many writes, with an unknown outcome; the others are sent elsewhere", async () => {
     await using pair = await connected();
     pair.used.freeze();
     const puts = Array.from({ length: 30 }, () => pair.client.kv.put("k", "v", { timeoutMs: 4_000 }));
@@ -108,14 +108,14 @@ describe("a server that falls silent", () => {
 });
 
 describe("a server that is slow, but answers others", () => {
-  test("with a read: another is asked as well, and the first answer counts", async () => {
+  test("gets a read, which another server gets as well: the first answer counts", async () => {
     await using pair = await connected();
     pair.used.answers = { Range: "never" };
     assert.equal(await pair.eventual(pair.client.kv.getText("k", { timeoutMs: 4_000 })), "v");
     assert.deepEqual([count(pair.used, "Range"), count(pair.other, "Range")], [1, 1]);
   });
 
-  test("with a write: it is waited for, and is not made elsewhere", async () => {
+  test("gets a write, which is waited for and not sent elsewhere", async () => {
     await using pair = await connected();
     pair.used.answers = { Put: "never" };
     const expected = { code: "deadline-exceeded", outcome: "unknown", endpoint: pair.used.endpoint };
@@ -123,7 +123,7 @@ describe("a server that is slow, but answers others", () => {
     assert.deepEqual([count(pair.used, "Put"), count(pair.other, "Put")], [1, 0]);
   });
 
-  test("with writes: many at the same time are all sent to it", async () => {
+  test("gets all of many concurrent writes", async () => {
     await using pair = await connected();
     await Promise.all(Array.from({ length: 100 }, () => pair.client.kv.put("k", "v")));
     assert.deepEqual([count(pair.used, "Put"), count(pair.other, "Put")], [100, 0]);

@@ -299,7 +299,7 @@ test("an older copy of a member's directory is refused, too", async () => {
   await cluster.client.kv.put("without", "it");
 });
 
-test("without room for a copy of the store nothing is said of it", async () => {
+test("verify makes no statement on a store without room for its copy", async () => {
   await using small = await SmallDisk.mount(1);
   await using folder = await tempFolder();
   await using cluster = await startCluster({ members: 1 });

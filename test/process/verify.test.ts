@@ -172,7 +172,7 @@ test("a member that runs is refused, and goes on", async () => {
   await stopped.member.kill("SIGTERM");
 });
 
-test("where no member is, there is nothing to check", async () => {
+test("verify of a directory without a member reports that there is nothing to check", async () => {
   await using folder = await tempFolder();
   const nothing = await verify(join(folder.path, "none"));
   assert.equal(nothing.code, 2);

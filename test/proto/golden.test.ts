@@ -23,7 +23,7 @@ const headerHex = "0a1808e39194a988c7df807f1093d7e3d5acac84e12b18422002";
 const header = { clusterId: 9151734699010623715n, memberId: 3153101805118352275n, revision: 66n, raftTerm: 2n };
 const foo = { key: utf8("foo"), createRevision: 65n, modRevision: 65n, version: 1n, value: utf8("bar"), lease: 0n };
 
-describe("what etcd sends is read, and written again the same", () => {
+describe("etcd's messages are decoded, and encoded to the same bytes", () => {
   test("a put's answer with the previous key", () => {
     const sent = `${headerHex}12100a03666f6f1041184120012a03626172`;
     assert.deepEqual(PutResponse.decode(unhex(sent)), { header, prevKv: foo });

@@ -55,7 +55,7 @@ test("a key with all its fields comes back", () => {
   fc.assert(fc.property(keyValue, (kv) => assert.deepEqual(KeyValue.decode(KeyValue.encode(kv).finish()), kv)));
 });
 
-describe("what a newer client may send", () => {
+describe("a message of a newer client", () => {
   test("the number of an enum that we have no name for stays that number", () => {
     const sent = Uint8Array.of(0x0a, 0x01, 0x61, 0x30, 0x63); // key "a", sort_target 99
     const request = RangeRequest.decode(sent);
@@ -79,7 +79,7 @@ describe("what a newer client may send", () => {
   });
 });
 
-describe("what no client may send", () => {
+describe("a malformed message", () => {
   test("a message that ends within a field is an error", () => {
     assert.throws(() => RangeRequest.decode(Uint8Array.of(0x0a, 0x05, 0x61)));
     assert.throws(() => RangeRequest.decode(Uint8Array.of(0x18, 0xff)));
@@ -161,7 +161,7 @@ describe("raw twins: keys that are encoded already", () => {
   });
 });
 
-describe("what the log and the store keep", () => {
+describe("entries of the log and the store's marker", () => {
   test("a proposal comes back with its numbers and its command", () => {
     const compare = Compare.create({ key: Uint8Array.of(1), targetUnion: { $case: "lease", value: -1n } });
     const value = TxnRequest.create({ compare: [compare] });

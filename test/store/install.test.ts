@@ -60,7 +60,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
-    test("what is installed is what is read, written to, and found by a restart", async () => {
+    test("an installed store is the one that is read, written to, and found by a restart", async () => {
       await using leader = await TestStore.on(await create());
       await using member = await TestStore.on(await create());
       for (const { store } of [leader, member]) store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 1 });
@@ -378,7 +378,7 @@ describe("what was to be written", () => {
   });
 });
 
-describe("what goes wrong leaves the old state in use", () => {
+describe("a failed installation leaves the old state in use", () => {
   /** A new backend, whether it was closed, and what is wrong with it. */
   async function damaged(leader: TestStore, change: (backend: Backend) => void | Promise<void>) {
     const inner = await copyOf(leader.store, await openMemoryBackend());

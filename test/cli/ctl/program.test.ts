@@ -187,7 +187,7 @@ describe("global flags", () => {
   });
 });
 
-describe("what is not supported yet is refused, never passed over", () => {
+describe("unsupported flags are refused, never ignored", () => {
   test("TLS, users and discovery", async () => {
     const given = [
       ["--cacert=ca.pem"],
@@ -358,7 +358,7 @@ describe("outputs", () => {
     assert.deepEqual(LeaseGrantResponse.decode(Buffer.concat(printed)), { ...granted, error: "" });
   });
 
-  test("what a format has no form for is refused once the request is done", async () => {
+  test("an output format that a result does not have is refused once the request is done", async () => {
     for (const [format, words] of [
       ["table", ["put", "k", "v"]],
       ["protobuf", ["endpoint", "status"]],

@@ -62,7 +62,7 @@ describe("single calls", () => {
     ]);
   });
 
-  test("one renewal is one message, which the server answers", async () => {
+  test("renew sends one message and returns the server's answer", async () => {
     await using pair = await connected();
     const renewal = pair.client.lease.renew(5n);
     const stream = await pair.stream();
@@ -105,7 +105,7 @@ describe("a held lease", () => {
     for (const stream of pair.server.opened) await stream.ended();
   });
 
-  test("that may have been granted although it was given up is revoked", async () => {
+  test("is revoked if its grant was given up and may have succeeded", async () => {
     await using pair = await connected({ LeaseGrant: "never" });
     const giveUp = new AbortController();
     const holding = pair.client.lease.hold({ ttlSeconds: 60, signal: giveUp.signal });

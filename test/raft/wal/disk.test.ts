@@ -129,7 +129,7 @@ test("files and directories are for their owner alone", async () => {
   assert.equal(await mode("a", "b", "three"), 0o600);
 });
 
-test("what is there is used though its parent may not be read; what is made new, or cannot be synced, is not", async () => {
+test("an existing directory is used although its parent is unreadable; one that must be created or synced there is refused", async () => {
   const sim = new SimDisk({ random: seededRandom(1) });
   const disk = sim.boot();
   await ensureDirectory(disk, "/srv/etcd");

@@ -62,7 +62,7 @@ test("a store whose log is gone is refused: what it promised may be lost", async
   assert.match(await refusal(config), /the store contains the log up to entry \d+ of term 2, but .* ends at 0/);
 });
 
-test("what the file system says becomes what to do", () => {
+test("each error of the file system becomes advice", () => {
   const said: [code: string, expected: RegExp][] = [
     ["EACCES", /check its owner and mode/],
     ["EROFS", /its file system is mounted read-only/],

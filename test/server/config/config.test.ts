@@ -24,7 +24,7 @@ test("ids are those that etcd computes", () => {
   assert.equal(clusterIdOf([toMemberId(2n), toMemberId(1n)]), clusterIdOf([toMemberId(1n), toMemberId(2n)]));
 });
 
-test("without flags it is etcd's single member", () => {
+test("the configuration without flags is etcd's single member", () => {
   const { name, dataDir, listenClientUrls, advertiseClientUrls, listenPeerUrls, initialCluster, ...rest } = config();
   assert.deepEqual([name, dataDir], ["default", "default.etcd"]);
   assert.deepEqual(

@@ -159,7 +159,7 @@ test("the command line is read as Go reads it", () => {
   assert.deepEqual(settingsOf(["--pre-vote", "--unsafe-no-fsync=F"]).warnings, []);
 });
 
-test("what cannot be read is refused in etcd's words, with its exit code", () => {
+test("an unreadable value is refused in etcd's words, with its exit code", () => {
   const rows: [args: readonly string[], answer: string][] = [
     [["--enable-v3X"], "2: flag provided but not defined: -enable-v3X"],
     [["--max-walls=1"], "2: flag provided but not defined: -max-walls\nDid you mean --max-wals?"],

@@ -235,7 +235,7 @@ const assertSurvives = async (seed: number, hint: string, first: Stop, second: S
 };
 
 for (const how of ["kill", "powerCut"] as const)
-  test(`a ${how} at any operation, and another end soon after: one store, whole, and nothing forgotten`, async () => {
+  test(`a ${how} at any operation, and another end soon after, leave one complete store and forget nothing`, async () => {
     const { length } = await new Machine(firstSeed).start();
     assert.ok(length > 100);
     for (const count of everyNth(3, length + 5)) {
@@ -261,7 +261,7 @@ const justReplaced = (how: Stop["how"], what: string): Stop => {
 
 const replacements = ["store-1", "format.json", "incarnation", "store-2"];
 
-test("a power cut when a file has just been replaced: the old one is there or the new one, and what it speaks of", async () => {
+test("a power cut just after a file was replaced leaves the old file or the new one, and the files that it names", async () => {
   for (const replaced of replacements)
     for (let seed = firstSeed; seed < firstSeed + runs({ usually: 5, thoroughly: 15 }); seed++) {
       const hint = `power cut when ${replaced} has come, SEED=${seed}`;
@@ -269,7 +269,7 @@ test("a power cut when a file has just been replaced: the old one is there or th
     }
 });
 
-test("what a start has read of a file that was just replaced stays, though the power goes before it is written again", async () => {
+test("a replaced file that a start has read survives a power cut before its next write", async () => {
   for (const replaced of replacements)
     for (const count of everyNth(3, 30))
       for (let seed = firstSeed; seed < firstSeed + 2; seed++) {

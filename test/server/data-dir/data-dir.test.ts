@@ -111,7 +111,7 @@ test("a bootstrap that ended between any two steps starts over", async (t) => {
   }
 });
 
-test("what is not ours is refused and stays untouched", async (t) => {
+test("a foreign directory is refused and stays untouched", async (t) => {
   const foreign: [file: string, reason: RegExp][] = [
     ["snap", /holds the data of a real etcd/],
     ["notes.txt", /notes\.txt is not a file of minietcd/],

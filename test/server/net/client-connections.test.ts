@@ -96,7 +96,7 @@ test("HTTP/1.1 is told what this port speaks, and its connection closed", async 
   assert.equal(served.length, 0);
 });
 
-test("who comes before the member is ready waits, and is served then", async (t) => {
+test("a connection made before the member is ready waits, and is served then", async (t) => {
   const { connections, dial, serve, nextServed, served } = await setUp(t);
   const { socket } = await dial();
   socket.write(preface + firstRequest, "latin1");

@@ -10,7 +10,7 @@ describe("pings, by etcd's rules", () => {
   const verdicts = (policy: PingPolicy, times: readonly number[], hasOpenCalls: boolean): boolean[] =>
     times.map((at) => policy.onPing(at, hasOpenCalls));
 
-  test("without a call the fourth within two hours is too many", () => {
+  test("the fourth ping within two hours without a call is one too many", () => {
     assert.deepEqual(verdicts(new PingPolicy(), [0, 60_000, 120_000, 180_000], false), [false, false, false, true]);
     assert.deepEqual(
       verdicts(new PingPolicy(), [0, 2 * hours, 4 * hours, 6 * hours, 8 * hours], false).includes(true),
@@ -18,14 +18,14 @@ describe("pings, by etcd's rules", () => {
     );
   });
 
-  test("with a call every 5 s is allowed, more is not", () => {
+  test("a ping every 5 s is allowed while a call is open, more pings are not", () => {
     assert.deepEqual(verdicts(new PingPolicy(), [0, 5_000, 10_000, 15_000, 20_000], true).includes(true), false);
     assert.deepEqual(verdicts(new PingPolicy(), [0, 4_000, 8_000, 12_000], true), [false, false, false, true]);
     assert.deepEqual(verdicts(new PingPolicy(1_000), [0, 4_000, 8_000, 12_000], true).includes(true), false);
     assert.deepEqual(verdicts(new PingPolicy(6_000), [0, 5_000, 10_000, 15_000], true), [false, false, false, true]);
   });
 
-  test("what the client is sent forgives all strikes", () => {
+  test("a frame sent to the client clears its strikes", () => {
     const policy = new PingPolicy();
     assert.deepEqual(verdicts(policy, [0, 1, 2], true), [false, false, false]);
     policy.onSent();
@@ -67,7 +67,7 @@ describe("resets", () => {
     assert.equal(passed.length, 900);
   });
 
-  test("there is an end to how many wait", () => {
+  test("the number of waiting resets is bounded", () => {
     const { queue } = setUp(new Set(Array.from({ length: 20_000 }, (_, n) => n)));
     let taken = 0;
     while (queue.add(0, taken, frame)) taken += 1;

@@ -134,7 +134,7 @@ test("grpc-js: an answer that lies in its frame arrives as it is, and it is not 
   assert.equal(copying.callCount(), 1);
 });
 
-onEachEngine("what is not there says so in gRPC's words", async (t, createEngine) => {
+onEachEngine("an unimplemented method is refused in gRPC's words", async (t, createEngine) => {
   const { call, stream } = await setUp(t, createEngine, () => assert.fail("handled"), [
     { kind: "unimplemented", path: "/test.Service/Later", requestStream: false, responseStream: false },
     { kind: "unimplemented", path: "/test.Service/LaterStream", requestStream: true, responseStream: true },
@@ -176,7 +176,7 @@ for (const { how, end, code } of [
   { how: "a client that cancels", end: (call: BidiCall) => call.cancel(), code: 1 },
   { how: "a client that goes away", end: (_call: BidiCall, connection: Socket) => void connection.destroy(), code: 14 },
 ])
-  onEachEngine(`whoever has a stream hears of its end, once: ${how}`, async (t, createEngine) => {
+  onEachEngine(`a stream's handler is told of its end once: ${how}`, async (t, createEngine) => {
     let closed = 0;
     let onClosed: () => void = () => undefined;
     const over = new Promise<void>((resolve) => (onClosed = resolve));

@@ -46,7 +46,7 @@ test("under pressure reads of a connection that has much waiting are refused, an
   assert.equal(other.admits, false);
 });
 
-test("at the bound no read is answered, until answers are taken", () => {
+test("reads are refused at the bound, until clients take answers", () => {
   const { answers, connection } = setUp();
   const [greedy, other] = [connection().untaken, connection().untaken];
   greedy.keep(untakenBytesUnderPressure);
@@ -58,7 +58,7 @@ test("at the bound no read is answered, until answers are taken", () => {
   assert.equal(other.admits, true);
 });
 
-test("what is kept for a connection is gone once it is closed, whatever its calls say afterwards", () => {
+test("a closed connection's answers no longer count, also if its calls report more afterwards", () => {
   const { answers, connection } = setUp();
   const [{ state, untaken }, other] = [connection(), connection().untaken];
   untaken.keep(mebibyte);

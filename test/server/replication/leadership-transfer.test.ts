@@ -22,7 +22,7 @@ const setUp = () => {
   return { transfer, begin, asked, ends, world, logged: () => lines.map(({ msg }) => msg) };
 };
 
-test("whoever asked is told who leads in the end", () => {
+test("the caller of a transfer is told the leader in the end", () => {
   const { transfer, begin, asked, ends, world, logged } = setUp();
   begin(transferee);
   assert.deepEqual([asked, ends], [[transferee], []]);
@@ -57,7 +57,7 @@ test("all who asked are told by one end, once", () => {
   );
 });
 
-test("when the member stops nobody waits any more", () => {
+test("a stopping member ends all waiting transfers without a leader", () => {
   const { transfer, begin, asked, ends } = setUp();
   begin(transferee);
   transfer.stop();

@@ -101,7 +101,7 @@ test("a proposal ends once, in whatever comes first", () => {
   assert.deepEqual(ends, [["first copy"]]);
 });
 
-test("what a deadline means depends on who led meanwhile", () => {
+test("the outcome at a deadline depends on the leaders since the proposal", () => {
   const { clock, proposals, propose, ends } = setUp();
   propose(); // no leader in all its time
   clock.advance(timeoutMs);
@@ -157,7 +157,7 @@ test("a new connection to the leader is sent again what the former one may have 
   assert.deepEqual(takeSent(), [1]);
 });
 
-test("of each proposal sent again and again only one copy is carried out", () => {
+test("a proposal that is retransmitted many times is applied once", () => {
   const { proposals, propose, sent } = setUp();
   const seen = new SeenProposals();
   proposals.onLeaderChange(other);
@@ -201,7 +201,7 @@ test("large ones are sent again few at a time", () => {
   assert.deepEqual(takeSent(), [3, 4]);
 });
 
-test("what another member may never have heard of it is sent again, more and more rarely, a bounded part of it", () => {
+test("unacknowledged forwarded proposals are retransmitted at growing intervals, a bounded part at a time", () => {
   const { clock, proposals, propose, takeSent, ends } = setUp();
   proposals.onLeaderChange(other);
   for (let n = 0; n < maxRepeats + 10; n++) propose();
@@ -247,7 +247,7 @@ test("the end of a lease is for one leader only", () => {
   assert.deepEqual(takeSent(), [2]);
 });
 
-test("what was applied within a snapshot has an unknown outcome; the rest goes on", () => {
+test("proposals applied within a snapshot end with an unknown outcome; the others go on", () => {
   const { proposals, propose, ends } = setUp();
   proposals.onLeaderChange(other);
   for (let n = 0; n < 3; n++) propose();
@@ -305,7 +305,7 @@ test("a refusal because too much is uncommitted is no end for what another leade
   assert.deepEqual(takeSent(), [1]);
 });
 
-test("there are bounds on how many wait, and on their bytes", () => {
+test("waiting proposals are bounded in number and bytes", () => {
   const many = setUp();
   for (let n = 0; n < maxPendingProposals; n++) many.propose();
   assert.throws(() => many.propose(), code("too-many-requests"));
@@ -320,7 +320,7 @@ test("there are bounds on how many wait, and on their bytes", () => {
   large.propose();
 });
 
-test("one proposal that was lost does not hold up those after it", () => {
+test("a lost proposal does not delay later ones", () => {
   const { proposals, propose, sent, ends } = setUp();
   const seen = new SeenProposals(); // what every member makes of what arrives
   proposals.onLeaderChange(other);
@@ -365,7 +365,7 @@ test("a refused request takes no number", () => {
   assert.deepEqual([sent[0]?.sequence, sent[0]?.floor], [1n, 1n]);
 });
 
-test("with no space or no file descriptor for the log nothing new is proposed; what is under way still ends", () => {
+test("new proposals are refused without space or a file descriptor for the log; pending ones still end", () => {
   const { proposals, propose, world, ends } = setUp();
   proposals.onLeaderChange(other);
   propose();

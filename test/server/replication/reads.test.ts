@@ -173,7 +173,7 @@ test("a read that no quorum confirms, or that is not applied here, ends at its d
   assert.deepEqual(ends, [["timed-out"], ["timed-out"]]);
 });
 
-test("there is a bound on the reads that wait, wherever they wait", () => {
+test("the number of waiting reads is bounded, wherever they wait", () => {
   const { clock, read, confirm, apply } = setUp();
   for (let n = 0; n < maxPendingReads; n++) {
     read();

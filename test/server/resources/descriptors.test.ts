@@ -32,7 +32,7 @@ test("a member reserves descriptors for log, store and other members; clients ge
   assert.equal(share.clients.max, 45);
 });
 
-test("with plenty of descriptors the bounds are the member's own", () => {
+test("the connection bounds are the member's own if there are plenty of descriptors", () => {
   const share = new Descriptors(1_000_000, 20).share(2);
   assert.equal(share.unknownPeers, 100);
   assert.equal(share.clients.max, 20_000);
@@ -182,7 +182,7 @@ for (const code of ["EMFILE", "ENFILE"])
     assert.equal((await directory.store()).path, "/m1/member/store-2");
   });
 
-test("what fails for another reason than descriptors is not repeated", async () => {
+test("a failure for another reason than descriptors is not repeated", async () => {
   const clock = new VirtualClock();
   const { logger } = recordingLogger();
   const own = new Descriptors(160, 20, system(12).descriptors);

@@ -80,7 +80,7 @@ test("leadership is to be handed over when there is no space, and from time to t
   space.stop();
 });
 
-test("who asks only when the disk is full already is told at once", () => {
+test("a listener added while the disk is full is called at once", () => {
   const { space } = setUp();
   space.onFull(true, "space");
   let handedOver = 0;

@@ -77,7 +77,7 @@ test("a client that sends no more gets what it has asked for, then the end", () 
   assert.deepEqual([sent.length, state.end], [1, "ended"]);
 });
 
-test("what the leader cannot be asked ends the stream", () => {
+test("a request that cannot be sent to the leader ends the stream", () => {
   const { stream, asked, state } = openStream();
   stream.onRequest({ ID: 1n });
   asked[0]?.failed(new ServerError("no-leader", "there was no leader to ask"));

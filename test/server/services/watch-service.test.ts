@@ -330,7 +330,7 @@ test("a stream has room for so many watchers; one more is refused, and a cancele
   ]);
 });
 
-test("what cannot be sent ends the stream, and not the write that it tells of", async (t) => {
+test("a response that cannot be sent ends its stream, and the write succeeds", async (t) => {
   const { store, open } = await service(t);
   const [{ stream, client }, other] = [open(), open()];
   for (const each of [client, other.client]) each.create({ key: "k" });

@@ -344,7 +344,7 @@ test("snapshot receiver refuses a deposed leader's snapshot", async () => {
   assert.match(String(from.lines.at(-1)?.["error"]), /term 2 is older than term 3/);
 });
 
-test("of two leaders' snapshots the newer leader's is received, in either order, into one store at a time", async () => {
+test("the newer of two leaders' snapshots is received, in either order, into one store at a time", async () => {
   for (const newerFirst of [false, true]) {
     const clock = new VirtualClock();
     const to = new Receiving(clock);

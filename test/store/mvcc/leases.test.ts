@@ -96,7 +96,7 @@ test("a lease without keys comes and goes without a revision", async () => {
   assert.equal(store.revision, revision);
 });
 
-test("what cannot be done changes nothing", async () => {
+test("a refused operation changes nothing", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const { store } = tested;
   grant(store, 1n);
@@ -121,7 +121,7 @@ test("what cannot be done changes nothing", async () => {
   }
 });
 
-test("what a transaction attached and moved is taken back with it", async () => {
+test("a transaction that fails also takes back the leases that it attached and moved", async () => {
   // The value of `k` is not in memory and damaged on disk, so that the transaction fails in the middle.
   await using tested = await TestStore.on(await memoryDisk(), { cacheBytes: 0 });
   grant(tested.store, 1n);

@@ -209,7 +209,7 @@ test("a put with an unknown lease and a missing key fails for the key inside a t
   );
 });
 
-test("one revision may change a key twice; its last change is what it was then", async () => {
+test("a key changed twice in one revision has the last value at that revision", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   tested.put("k", "0");
   run(tested, txn([], [op.delete("k", "\0"), op.put("k", "1")]));

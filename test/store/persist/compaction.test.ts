@@ -25,7 +25,7 @@ async function rowsOf(disk: TestDisk): Promise<string> {
   return positions.map((at) => `${at?.main}_${at?.sub}${at?.tombstone ? "t" : ""}`).join(" ");
 }
 
-test("one key with many changes is compacted a part at a time, oldest first", () => {
+test("a key with many changes is compacted a part at a time, oldest first", () => {
   const index = new KeyIndex();
   const put = (key: string, mod: number): void => {
     const state = { mod: mod as Revision, sub: 0, create: 2 as Revision, version: mod, lease: noLease };

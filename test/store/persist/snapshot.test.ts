@@ -102,7 +102,7 @@ for (const { name, create } of disks) {
       await Promise.all(flushes);
     });
 
-    test("what a sender asks for is exceeded by one row at most, and never empty before the end", async () => {
+    test("a slice of a snapshot exceeds the requested bytes by one row at most, and is never empty before the end", async () => {
       await using original = await TestStore.on(await create());
       const sizes = [1, 10_000, 5, 300_000, 1, 1, 70_000, 2_000];
       for (const size of sizes) original.put(`key ${size}`, "x".repeat(size));
@@ -164,7 +164,7 @@ test("a batch that becomes visible while a snapshot begins is not half in it", a
   await store.close();
 });
 
-test("a store that cannot say what it holds gives no snapshot", async () => {
+test("a store without a marker gives no snapshot", async () => {
   await using fresh = await TestStore.on(await memoryDisk());
   fresh.put("key", "value");
   assert.throws(() => fresh.store.snapshot(), /Cannot take a snapshot of memory: it has no round yet/);
@@ -203,7 +203,7 @@ async function built(rows: readonly Row[], change?: (backend: Backend) => Promis
   }
 }
 
-test("a store that is not what was sent is not finished, and the message says what is wrong", async () => {
+test("a store that differs from what was sent is not finished, and the message says how", async () => {
   const rows = await someRows();
   const without = (isMeant: (key: string) => boolean): Row[] => rows.filter(([key]) => !isMeant(text(key)));
   const withMeta = (row: typeof rowCountRow, value: number): Row[] => {
@@ -236,7 +236,7 @@ test("a store that is not what was sent is not finished, and the message says wh
   await built(rows);
 });
 
-test("what reaches the disk wrong is found, too", async () => {
+test("rows that reach the disk changed are found as well", async () => {
   const rows = await someRows();
   await assert.rejects(
     built(rows, async (backend) => {

@@ -83,7 +83,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
     await store.close();
   });
 
-  test("one batch at a time: what comes meanwhile follows in the next", async () => {
+  test("one batch is written at a time; rounds that end meanwhile go into the next", async () => {
     const { disk, store, clock } = await slowStore();
     store.put(put("a", "1"));
     store.endRound(bytes("m"));
@@ -140,7 +140,7 @@ describe("bounds and failures", () => {
     await store.close();
   });
 
-  test("after a failed write nothing is written any more, and everything can still be read", async () => {
+  test("a failed write ends all writing, and everything can still be read", async () => {
     const { disk, store, clock, failures } = await slowStore();
     store.put(put("a", "1"));
     store.put(put("a", "2"));

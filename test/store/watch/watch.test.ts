@@ -29,7 +29,7 @@ for (const { name, create } of disks) {
       ]);
     });
 
-    test("what a key was before is its value one revision before, as long as that is not compacted", async () => {
+    test("prevKv is the key's value one revision before, unless that is compacted", async () => {
       await using tested = await TestStore.on(await create());
       tested.put("k", "2");
       tested.put("k", "3");
@@ -143,7 +143,7 @@ test("a start that is compacted is said to be, also if it was not when the watch
   assert.deepEqual([slow.batches, late.batches], [[], []]);
 });
 
-test("one that has far to go does not hold up those that are nearly there", async () => {
+test("a watcher that is far behind does not delay watchers that are nearly live", async () => {
   await using tested = await TestStore.on(await memoryDisk(), { revisionsPerWatchBatch: 1 });
   for (let n = 2; n <= 200; n++) tested.put("k", `${n}`);
   const far = new Recorder(tested, ["k"], { startRevision: 1 });
@@ -265,7 +265,7 @@ test("a row that is damaged ends the watches that need it, and no others; writin
   assert.ok(withPrevious.failure instanceof DamagedError);
 });
 
-test("what a key was before is not read from disk for those that are told as it happens", async () => {
+test("prevKv for live watchers is not read from disk", async () => {
   const disk = new HaltingDisk(await memoryDisk());
   await using tested = await TestStore.on(disk);
   tested.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 5, generation: 1 });
@@ -284,7 +284,7 @@ test("what a key was before is not read from disk for those that are told as it 
   assert.equal(reads, 0);
 });
 
-test("what goes from memory to disk while history is read is told all the same, once", async () => {
+test("events flushed to disk while history is read are delivered once", async () => {
   const disk = new HaltingDisk(await memoryDisk());
   await using tested = await TestStore.on(disk);
   tested.put("k", "2");

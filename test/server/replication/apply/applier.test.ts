@@ -339,7 +339,7 @@ test("tables that are not what the applier wrote are damage", async (t) => {
   assert.throws(read, /table members: it lists no voter/);
 });
 
-test("whoever waits for an index is called once it is applied, at once if it is", async (t) => {
+test("a wait for an index ends once it is applied, at once if it already is", async (t) => {
   const copy = await open(t);
   const called: number[] = [];
   for (const index of [0, 1, 2, 4]) copy.applier.whenApplied(index as LogIndex, () => called.push(index));
@@ -350,7 +350,7 @@ test("whoever waits for an index is called once it is applied, at once if it is"
   assert.deepEqual(called, [0, 1, 2, 4]);
 });
 
-test("no more is taken while the store is behind its disk, nor after a stop", async (t) => {
+test("apply does not complete while the store's disk is behind, nor after a stop", async (t) => {
   const copy = await open(t);
   let drained: () => void = () => assert.fail("nobody waits");
   Object.defineProperty(copy.store, "full", { get: () => true });
@@ -451,7 +451,7 @@ const openInTurns = async (t: TestContext, listening: Partial<Doings> = {}) => {
   return { copy, rounds, turns };
 };
 
-test("what is ready at once is applied in rounds of bounded work, and others run between them", async (t) => {
+test("many entries that are ready together are applied in bounded rounds, with other work between them", async (t) => {
   const { copy, rounds, turns } = await openInTurns(t);
   const puts = Array.from({ length: maxWorkPerRound }, (_, n) => entry(n + 1, put(`${n}`)));
   const called: number[] = [];

@@ -100,7 +100,7 @@ test("a new incarnation of a member begins with sequence 1, and proposals of its
   assert.equal(seen.admit({ member: toMemberId(2n), incarnation: 1, sequence: 1, floor: 1 }), true);
 });
 
-test("what is remembered is bounded", () => {
+test("the record of seen proposals is bounded", () => {
   const seen = new SeenProposals();
   for (let sequence = 1; sequence <= 3 * maxPendingProposals; sequence++)
     seen.admit({
