@@ -70,8 +70,8 @@ Example:
   $ minietcdctl put greeting hello
   $ minietcdctl get greeting
 
-Each of the options above can also come from the environment: --endpoints from ETCDCTL_ENDPOINTS, and so on.
-Commands can be shortened as long as it is clear which one is meant. Without a command, --version prints what
+Each global option can also be set in the environment: --endpoints as ETCDCTL_ENDPOINTS, and so on.
+Commands can be shortened to unambiguous prefixes. Without a command, --version prints what
 "version" does. etcdctl's flags for TLS, users and discovery are
 refused: they are not supported yet.`;
 

@@ -23,7 +23,9 @@ export const addClusterCommand = (program: Command): void => {
   const { dataDir, clientPorts, peerPorts } = defaultClusterFlags;
   program
     .command("cluster")
-    .description("start a local three-member cluster, one process a member; Ctrl-C stops it, a second start continues")
+    .description(
+      "start a local cluster of three members, one process each; Ctrl-C stops it, the next start continues with its data",
+    )
     .allowExcessArguments(false)
     .option("--data-dir <path>", "data in <path>/<member>, logs in <path>/<member>.log", parseDataDir, dataDir)
     .addOption(portsOption("--client-ports <ports>", "client port of each member", clientPorts))

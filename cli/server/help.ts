@@ -26,7 +26,7 @@ const groupText = ({ title, flags }: FlagGroup): string => {
     `${title}:`,
     ...rows,
     ...listOf("Accepted, without effect (a warning says why):", named("no-effect")),
-    ...listOf("Refused (the reason is told):", named("refused")),
+    ...listOf("Refused (the error says why):", named("refused")),
     ...listOf("Old names:", named("same-as")),
     "",
   ].join("\n");

@@ -15,13 +15,13 @@ const exitNotChecked = 2;
 export const addVerifyCommand = (program: Command): void => {
   program
     .command("verify")
-    .description("check all files of a stopped member: what is wrong, where, and what can be done; changes nothing")
+    .description("check all files of a stopped member and report damage, its place and remedies; changes nothing")
     .allowExcessArguments(false)
     .requiredOption("--data-dir <path>", "the member's data directory")
     .addHelpText(
       "after",
       "\nExample:\n  minietcd verify --data-dir data/m2\n" +
-        "\nExit code 0: all is well; 1: something is wrong; 2: it could not be checked." +
+        "\nExit code 0: no damage; 1: damage; 2: the check was not possible." +
         "\nThe store is read from a copy in the folder for temporary files (TMPDIR).",
     )
     .action(async ({ dataDir }: VerifyFlags) => {

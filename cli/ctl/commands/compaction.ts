@@ -11,7 +11,7 @@ Examples:
 /** Declares `compaction`, with its help. */
 export const compactionCommand = (): Command =>
   new Command("compaction")
-    .description("Gives up the history before a revision")
+    .description("Removes the history before a revision")
     .usage("[options] <revision>")
     .addOption(booleanFlag("--physical", "wait until the history is gone from disk"))
     .addHelpText("after", examples);

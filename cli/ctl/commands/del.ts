@@ -19,7 +19,7 @@ export interface DelFlags extends KeyFlags {
 }
 
 const examples = `
-Prints how many keys there were.
+Prints the number of deleted keys.
 
 Examples:
   $ minietcdctl del greeting
@@ -32,7 +32,7 @@ export const delCommand = (): Command =>
     .usage("[options] <key> [range_end]")
     .addOption(booleanFlag("--prefix", keyHelp.prefix))
     .addOption(booleanFlag("--from-key", keyHelp.fromKey))
-    .addOption(booleanFlag("--prev-kv", "print the keys as they were before"))
+    .addOption(booleanFlag("--prev-kv", "print the deleted keys and values"))
     .addHelpText("after", examples);
 
 /** Deletes keys and prints how many there were. */

@@ -19,14 +19,14 @@ const clusterFlag = () => booleanFlag("--cluster", "ask the client URLs of all m
 /** Declares `endpoint health`, with its help. */
 export const healthCommand = (): Command =>
   new Command("health")
-    .description("Asks each endpoint for a key, and so whether it can reach a quorum")
+    .description("Reads a key at each endpoint, which succeeds if the endpoint can reach a quorum")
     .addOption(clusterFlag())
     .addHelpText("after", "\nExample:\n  $ minietcdctl endpoint health --cluster");
 
 /** Declares `endpoint status`, with its help. */
 export const statusCommand = (): Command =>
   new Command("status")
-    .description("Prints how each endpoint is doing")
+    .description("Prints the status of each endpoint")
     .addOption(clusterFlag())
     .addHelpText(
       "after",
@@ -41,7 +41,7 @@ Example:
 /** Declares `endpoint hashkv`, with its help. */
 export const hashKvCommand = (): Command =>
   new Command("hashkv")
-    .description("Prints a hash of each endpoint's history: equal where the data is")
+    .description("Prints a hash of each endpoint's history; endpoints with equal data have equal hashes")
     .addOption(clusterFlag())
     .addOption(counterFlag("--rev <revision>", "up to this revision; 0: the newest"))
     .addHelpText("after", "\nExample:\n  $ minietcdctl endpoint hashkv --cluster --rev 1000");

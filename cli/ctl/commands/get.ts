@@ -48,7 +48,7 @@ export const getCommand = (): Command =>
     .addOption(textFlag("--order <order>", "ASCEND or DESCEND; ascending if empty"))
     .addOption(textFlag("--consistency <which>", "l: linearizable; s: serializable, what one member has, at once", "l"))
     .addOption(booleanFlag("--keys-only", "keys without their values"))
-    .addOption(booleanFlag("--count-only", "only how many keys there are; with -w fields or json"))
+    .addOption(booleanFlag("--count-only", "only the number of keys; with -w fields or json"))
     .addOption(booleanFlag("--print-value-only", "values without their keys; with -w simple"))
     .addHelpText("after", examples);
 

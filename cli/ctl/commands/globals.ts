@@ -46,14 +46,10 @@ export const globalFlags = (): Option[] => [
   ]),
   textFlag("-w, --write-out <format>", "output format: simple, fields, json, protobuf or table", "simple"),
   booleanFlag("--hex", "print keys and values as hex bytes"),
-  durationFlag(
-    "--dial-timeout <duration>",
-    "how long to wait for a connection; 0: as long as the command may take",
-    2_000,
-  ),
-  durationFlag("--command-timeout <duration>", "how long the command may wait for its answers", 5_000),
+  durationFlag("--dial-timeout <duration>", "time to wait for a connection; 0: as long as the command may take", 2_000),
+  durationFlag("--command-timeout <duration>", "time that the command may wait for answers", 5_000),
   durationFlag("--keepalive-time <duration>", "silence after which a server is probed, at least 10s; 0: never", 2_000),
-  durationFlag("--keepalive-timeout <duration>", "how long a probed server has to answer", 6_000),
+  durationFlag("--keepalive-timeout <duration>", "time that a probed server has to answer", 6_000),
   booleanFlag("--debug", "print the settings in force"),
   ...notSupported,
 ];

@@ -18,7 +18,7 @@ import { withSession, type Session } from "./session.js";
 /** Declares `lease grant`, with its help. */
 export const grantCommand = (): Command =>
   new Command("grant")
-    .description("Grants a lease: keys put under it go when nobody has renewed it for <ttl> seconds")
+    .description("Grants a lease: it expires, and its keys are deleted, <ttl> seconds after the last renewal")
     .usage("[options] <ttl>")
     .addHelpText("after", "\nExample:\n  $ minietcdctl lease grant 60");
 
@@ -32,9 +32,9 @@ export const revokeCommand = (): Command =>
 /** Declares `lease timetolive`, with its help. */
 export const timeToLiveCommand = (): Command =>
   new Command("timetolive")
-    .description("Prints how long a lease has left")
+    .description("Prints the remaining time of a lease")
     .usage("[options] <lease_id>")
-    .addOption(booleanFlag("--keys", "print the keys that are attached to it, too"))
+    .addOption(booleanFlag("--keys", "also print the attached keys"))
     .addHelpText("after", "\nExample:\n  $ minietcdctl lease timetolive 32695410dcc0ca06 --keys");
 
 /** Declares `lease list`, with its help. */

@@ -12,7 +12,7 @@ Example:
 /** Declares `move-leader`, with its help. */
 export const moveLeaderCommand = (): Command =>
   new Command("move-leader")
-    .description("Has another member lead the cluster")
+    .description("Transfers leadership to another member")
     .usage("[options] <member_id>")
     .addHelpText("after", examples);
 

@@ -26,9 +26,9 @@ export const putCommand = (): Command =>
     .description("Puts a value under a key")
     .usage("[options] <key> [value]")
     .addOption(textFlag("--lease <id>", "lease to attach the key to, in hex; 0: none", "0"))
-    .addOption(booleanFlag("--prev-kv", "print the key as it was before"))
-    .addOption(booleanFlag("--ignore-value", "keep the value the key has"))
-    .addOption(booleanFlag("--ignore-lease", "keep the lease the key has"))
+    .addOption(booleanFlag("--prev-kv", "print the previous key and value"))
+    .addOption(booleanFlag("--ignore-value", "keep the present value of the key"))
+    .addOption(booleanFlag("--ignore-lease", "keep the present lease of the key"))
     .addHelpText("after", examples);
 
 /** Writes a key; its value comes from standard input if it is not an argument. */

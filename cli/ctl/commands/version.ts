@@ -9,7 +9,7 @@ const apiVersion = "3.6";
 /** Declares `version`, with its help. */
 export const versionCommand = (): Command =>
   new Command("version")
-    .description("Prints the version of minietcdctl, and that of etcd's API it speaks")
+    .description("Prints the version of minietcdctl, and the version of etcd's API that it uses")
     .addHelpText("after", "\nExample:\n  $ minietcdctl version");
 
 /** Prints the version of this program and of the API. */

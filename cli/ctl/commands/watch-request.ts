@@ -30,12 +30,12 @@ export interface WatchRequest {
 }
 
 const examples = `
-Prints each change: PUT or DELETE, the key, the value. What follows "--" is run for each change, with
+Prints each change: PUT or DELETE, the key, the value. The command after "--" is run for each change, with
 ETCD_WATCH_REVISION, ETCD_WATCH_EVENT_TYPE, ETCD_WATCH_KEY and ETCD_WATCH_VALUE in its environment. Without a key,
 ETCDCTL_WATCH_KEY and ETCDCTL_WATCH_RANGE_END are taken.
 
-With -i, several can be watched: each line of standard input is "watch" with flags and a key, or "progress", which has
-the server say how far it is.
+With -i, each line of standard input is a request: "watch" with flags and a key, or "progress", which asks the server for a
+progress notice.
 
 Examples:
   $ minietcdctl watch greeting
@@ -50,8 +50,8 @@ export const watchCommand = (): Command =>
     .addOption(booleanFlag("-i, --interactive", "read what to watch from standard input"))
     .addOption(booleanFlag("--prefix", keyHelp.prefix))
     .addOption(counterFlag("--rev <revision>", "from this revision on; 0: from now on"))
-    .addOption(booleanFlag("--prev-kv", "print each key as it was before, too"))
-    .addOption(booleanFlag("--progress-notify", "have the server say now and then how far it is"))
+    .addOption(booleanFlag("--prev-kv", "also print the previous key and value"))
+    .addOption(booleanFlag("--progress-notify", "ask the server for periodic progress notices"))
     .addHelpText("after", examples);
 
 /** A failure to tell which keys are meant; everything else in the request is clear. */
