@@ -38,7 +38,7 @@ const answers: readonly (Answer & { name: string; code: string })[] = [
   { name: "a status that is no number", trailers: { "grpc-status": "fine" }, code: "unknown" },
 ];
 
-describe("an answer that is none", () => {
+describe("a malformed answer", () => {
   let server: Http2Server;
   let answer: Answer = {};
   const sessions = new Set<ServerHttp2Session>();

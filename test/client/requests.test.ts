@@ -116,14 +116,14 @@ describe("answers", () => {
     await assert.rejects(pair.client.kv.get("k"), CounterError);
   });
 
-  test("text that is not there is undefined; text that is none is an error", async () => {
+  test("getText of a missing key is undefined; of a value that is not UTF-8 it is an error", async () => {
     await using pair = await connected();
     assert.equal(await pair.client.kv.getText("k"), undefined);
     pair.server.answers = { Range: { kvs: [{ key: utf8("k"), value: Uint8Array.of(255) }] } };
     await assert.rejects(pair.client.kv.getText("k"), TypeError);
   });
 
-  test("a transaction's are told apart", async () => {
+  test("results of a transaction's operations are told apart", async () => {
     const responses = [
       { response: { $case: "responsePut", value: {} } },
       { response: { $case: "responseRange", value: oneKey("k", "v") } },
@@ -138,7 +138,7 @@ describe("answers", () => {
     );
   });
 
-  test("an error has the server's code and text, and says whether a write can have been made", async () => {
+  test("an error has the server's code and text, and the outcome of a write", async () => {
     await using pair = await connected();
     const outcomes = [
       [status.NOT_FOUND, "etcdserver: requested lease not found", "not-found", "failed"],
@@ -252,7 +252,7 @@ describe("a request without an answer", () => {
 });
 
 describe("settings", () => {
-  test("sizes are kept to: what is too big is not sent, or not taken", async () => {
+  test("a request beyond maxSendBytes is not sent, and an answer beyond maxReceiveBytes is an error", async () => {
     await using server = await FakeServer.start({ Range: oneKey("k", "x".repeat(1_000)) });
     await using client = patientClient({ endpoints: [server.endpoint], maxSendBytes: 500, maxReceiveBytes: 500 });
     const put = await failure(client.kv.put("k", "x".repeat(1_000)));
@@ -299,13 +299,13 @@ describe("settings", () => {
     }
   });
 
-  test("times and sizes of nothing, and no endpoint at all, are refused", () => {
+  test("times and sizes of 0, and a client without endpoints, are refused", () => {
     assert.throws(() => new Client({ endpoints: [] }), RangeError);
     for (const wrong of [0, -1, NaN])
       assert.throws(() => new Client({ endpoints: ["a:1"], requestTimeoutMs: wrong }), RangeError);
   });
 
-  test("an option that is undefined has its default; one that there is not is refused", async () => {
+  test("an undefined option has its default; an unknown option is refused", async () => {
     await using client = new Client({ endpoints: ["a:1"], requestTimeoutMs: undefined });
     assert.equal(client.requestTimeoutMs, 5_000);
     const options = { endpoints: ["a:1"], auth: { username: "me" } };
@@ -313,7 +313,7 @@ describe("settings", () => {
   });
 });
 
-test("the end of a prefix is the first key behind it, and the prefix is left alone", () => {
+test("prefixEnd returns the first key behind a prefix, and leaves the prefix unchanged", () => {
   const ends = [
     [[0x61], [0x62]],
     [[0x61, 0xff], [0x62]],

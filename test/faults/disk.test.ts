@@ -253,7 +253,7 @@ const promised = async (member: ClusterMember): Promise<string> => {
 };
 
 for (const starts of [1, 2])
-  test(`a member whose directory was emptied, against all advice, after ${starts} starts stops by name, and gives no vote`, async () => {
+  test(`a member whose directory was emptied stops as stale after ${starts} starts, and gives no vote`, async () => {
     await using cluster = await startCluster();
     const [member, other] = (await cluster.followers()) as [ClusterMember, ClusterMember];
     for (let start = 1; start < starts; start++) await member.restart();

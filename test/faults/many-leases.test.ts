@@ -8,7 +8,7 @@ import { lengthened, scaledMs } from "../support/machine-speed.js";
 
 const longEnoughMs = 30_000;
 
-test("10 000 leases that end at once go at a bounded rate, and the cluster goes on meanwhile", async (t) => {
+test("10 000 leases that end at once are expired at a bounded rate, and the cluster serves meanwhile", async (t) => {
   await using cluster = await startCluster();
   const { client } = cluster;
   const count = 10_000;

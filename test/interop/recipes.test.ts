@@ -66,7 +66,7 @@ for (const kind of ["etcd", "minietcd"] as const)
       assert.match(await next.line(), /^locks\/x\/[0-9a-f]+$/);
     });
 
-    test("one leads after the other, and both see who", async () => {
+    test("two candidates lead one after the other, and both see the leader", async () => {
       await using pair = await connected(kind);
       const { client, endpoint, inLine } = pair;
       const election = client.election("jobs");

@@ -84,7 +84,7 @@ const assertOnceEach = async (client: Client, acknowledged: readonly string[]): 
 const memberId = async (cluster: TestCluster, member: ClusterMember): Promise<bigint> =>
   (await cluster.status(member)).header.memberId;
 
-test("a leader that is killed: every write under way through another member succeeds, once", async () => {
+test("writes under way through other members succeed once when the leader is killed", async () => {
   await using cluster = await startCluster();
   const acknowledged: string[] = [];
   for (let round = 0; round < 3; round++) {
@@ -103,7 +103,7 @@ test("a leader that is killed: every write under way through another member succ
   await assertOnceEach(cluster.client, acknowledged);
 });
 
-test("a leader that is killed: reads and renewals that ask for it are answered by the next one", async () => {
+test("reads and keep-alives under way are answered by the next leader when the leader is killed", async () => {
   await using cluster = await startCluster();
   await cluster.client.kv.put("k", "v");
   const { id } = await cluster.client.lease.grant({ ttlSeconds: 60 });
@@ -148,7 +148,7 @@ test("a write that finds no leader is carried out once there is one", async () =
   }
 });
 
-test("SIGTERM of the leader: nothing fails elsewhere, and there nothing that had begun before", async () => {
+test("SIGTERM of the leader fails no request at other members, and none at the leader that had begun", async () => {
   await using cluster = await startCluster();
   const leader = await cluster.leader();
   const elsewhere = (await cluster.followers()).map((member, n) => new Putter(member, `put/${n}`));
@@ -173,7 +173,7 @@ test("SIGTERM of the leader: nothing fails elsewhere, and there nothing that had
   await assertOnceEach(cluster.client, acknowledged);
 });
 
-test("MoveLeader: the leader hands over to whom it is told to, and refuses as etcd does", async () => {
+test("MoveLeader transfers leadership to the named member, and is refused as by etcd", async () => {
   await using cluster = await startCluster();
   const leader = await cluster.leader();
   const [transferee, other] = await cluster.followers();

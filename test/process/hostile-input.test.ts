@@ -63,7 +63,7 @@ const addressOf = (member: ClusterMember): { host: string; port: number } => {
   return { host, port: Number(port) };
 };
 
-test("garbage and half-open connections on client and peer ports hurt nobody", async () => {
+test("garbage and half-open connections on client and peer ports do not disturb other clients", async () => {
   await using cluster = await startCluster();
   const before = await cluster.status(cluster.member(0));
   const pids = cluster.members.map((member) => member.running.pid);

@@ -101,7 +101,7 @@ test("the keys of a client that died vanish after its TTL, never before", async 
   assert.deepEqual(heartbeat.ttls, new Set([BigInt(shortTtl)]));
 });
 
-test("killing the leader costs no living service its keys, and gives dead ones their full time", async (t) => {
+test("the death of the leader expires no kept lease, and gives the others their full time", async (t) => {
   await using cluster = await startCluster();
   const { client } = cluster;
   const [living, dead] = await Promise.all([
@@ -128,7 +128,7 @@ test("killing the leader costs no living service its keys, and gives dead ones t
   assert.equal(kvs[0]?.modRevision, header.revision - 1);
 });
 
-test("a leader that was frozen until its leases were over ends none when it wakes", async () => {
+test("a leader that was frozen beyond the TTL of its leases expires none when it wakes", async () => {
   await using cluster = await startCluster({ flags: fastElections });
   const { client } = cluster;
   const { id } = await client.lease.grant({ ttlSeconds: shortestTtl });

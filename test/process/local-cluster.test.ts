@@ -139,7 +139,7 @@ test("Ctrl-C: no write that had begun is left in doubt", async () => {
   }
 });
 
-test("the loss of the leader is told, and the command that is printed starts it again", async () => {
+test("minietcd cluster reports the loss of the leader, and the printed command starts it again", async () => {
   await using folder = await tempFolder();
   await using supervisor = startLocalCluster(folder.path, await sixPorts());
   const { rows } = await announcement(supervisor);
@@ -224,7 +224,7 @@ const usedCluster = async (cwd: string): Promise<Ports> => {
 /** Runs a command as it was printed. */
 const pasted = (command: string, cwd: string) => run("sh", ["-c", command], { cwd });
 
-test("a port in use: the member is named, the others serve, and the printed command starts it later", async () => {
+test("a member whose port is in use is named, the others serve, and the printed command starts it later", async () => {
   await using folder = await tempFolder();
   const ports = await sixPorts();
   const other = createServer().listen(ports.clients[1], "127.0.0.1");
@@ -258,7 +258,7 @@ test("a port in use: the member is named, the others serve, and the printed comm
   }
 });
 
-test("a member whose directory was emptied: the others serve, and --fresh begins anew", async () => {
+test("the others serve when a member's directory was emptied, and --fresh starts an empty cluster", async () => {
   await using folder = await tempFolder();
   const ports = await usedCluster(folder.path);
   await rm(join(folder.path, "data", "m2"), { recursive: true });
@@ -296,7 +296,7 @@ test("a member whose directory was emptied: the others serve, and --fresh begins
   await again.end("SIGINT");
 });
 
-test("two of three members damaged: that is told, the third waits, and serves once one is put right", async () => {
+test("minietcd cluster with two of three members damaged says so; the third serves once one is repaired", async () => {
   await using folder = await tempFolder();
   const ports = await usedCluster(folder.path);
   const formats = ["m2", "m3"].map((name) => join(folder.path, "data", name, "member", "format.json"));

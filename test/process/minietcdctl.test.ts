@@ -37,7 +37,7 @@ const watchUntil = async (words: readonly string[], expected: string, meanwhile:
   }
 };
 
-test("a watch without a dial timeout waits for its connection, and prints what comes", async () => {
+test("a watch without a dial timeout waits for its connection, and prints events", async () => {
   await using cluster = await startCluster({ members: 1 });
   await cluster.client.kv.put("k", "v");
   const words = ["--endpoints", cluster.member(0).endpoint, "--dial-timeout=0s", "watch", "k", "--rev=1"];

@@ -24,7 +24,7 @@ test("an acknowledged put survives the loss of the leader", async () => {
   assert.equal(kvs[0]?.modRevision, header.revision);
 });
 
-test("a client of a follower reads its own writes, and everybody else's", async () => {
+test("a client of a follower reads its own writes, and those of other clients", async () => {
   await using cluster = await startCluster();
   const [one, other] = await cluster.followers();
   await using here = one!.client();

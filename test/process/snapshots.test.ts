@@ -47,7 +47,7 @@ const assertSame = async (cluster: TestCluster): Promise<void> => {
 const stores = async ({ dataDir }: ClusterMember): Promise<string[]> =>
   (await readdir(join(dataDir, "member"))).filter((name) => /^store-\d+$/.test(name));
 
-test("a member that was away while thousands were written is sent the store, and then is as the others", async () => {
+test("a member that missed thousands of writes is sent a snapshot, and then equals the others", async () => {
   await using cluster = await startCluster({ flags: [...fastElections, ...shortLog] });
   const leader = await cluster.leader();
   const away = cluster.members.find((member) => member !== leader)!;
@@ -83,7 +83,7 @@ test("a member that was away while thousands were written is sent the store, and
   await assertSame(cluster);
 });
 
-test("a member that was frozen goes on with a snapshot under its watchers, who miss nothing and hear nothing twice", async () => {
+test("watchers at a frozen member that installs a snapshot get every event once", async () => {
   await using cluster = await startCluster({ flags: [...fastElections, ...shortLog] });
   const leader = await cluster.leader();
   const frozen = cluster.members.find((member) => member !== leader)!;
@@ -112,7 +112,7 @@ test("a member that was frozen goes on with a snapshot under its watchers, who m
   await assertSame(cluster);
 });
 
-test("killed again and again while it receives, a member catches up in the end, and leaves nothing behind", async () => {
+test("a member killed repeatedly while it receives a snapshot catches up and leaves one store", async () => {
   await using cluster = await startCluster({ flags: [...fastElections, ...shortLog] });
   const leader = await cluster.leader();
   const victim = cluster.members.find((member) => member !== leader)!;
@@ -133,7 +133,7 @@ test("killed again and again while it receives, a member catches up in the end, 
   assert.equal(linesOf(victim, "unexpected").length, 0);
 });
 
-test("a leader that dies while it sends is followed by another one's snapshot", async () => {
+test("the next leader sends a snapshot when the leader dies while it sends one", async () => {
   await using cluster = await startCluster({ flags: [...fastElections, ...shortLog] });
   const leader = await cluster.leader();
   const away = cluster.members.find((member) => member !== leader)!;

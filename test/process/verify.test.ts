@@ -262,7 +262,7 @@ test("a flipped bit in the store is found by its file and byte, and a lost table
   assertWrong(await verifyUntouched(), "store-1: ", stopped.path("store-1", table));
 });
 
-test("a piece lost from the middle of what LevelDB has not sorted yet is missed; from its end, the log makes it good", async () => {
+test("verify reports a loss from the middle of LevelDB's log; a loss from its end is replayed from the write-ahead log", async () => {
   await stopped.restore();
   await stopped.member.restart();
   await using client = stopped.member.client();
@@ -322,7 +322,7 @@ test("a store that is left over is named, and the next start removes it", async 
   assert.deepEqual(await stopped.names("", /^store-\d/), ["store-1"]);
 });
 
-test("a format.json that is damaged or lost: putting it back as it was helps", async () => {
+test("a damaged or lost format.json is repaired by its former text", async () => {
   await stopped.restore();
   const path = stopped.path("format.json");
   const text = await readFile(path, "utf8");
@@ -345,7 +345,7 @@ test("a format.json that is damaged or lost: putting it back as it was helps", a
   await stopped.assertStarts();
 });
 
-test("a count of starts that is damaged, lost or too low: a higher one helps", async () => {
+test("a damaged, lost or too low incarnation is repaired by a higher one", async () => {
   await stopped.restore();
   const path = stopped.path("incarnation");
   const advice = `write a number that is higher than the count of its starts, as 1000000, and a newline into ${path}`;
@@ -363,7 +363,7 @@ test("a count of starts that is damaged, lost or too low: a higher one helps", a
   await stopped.assertStarts();
 });
 
-test("the file of peer incarnations, damaged or lost, or that says the directory was fenced", async () => {
+test("a damaged, lost or fenced peers file is reported, with the remedy", async () => {
   await stopped.restore();
   const path = stopped.path("peers");
   const good = await readFile(path, "utf8");
@@ -395,7 +395,7 @@ test("the file of peer incarnations, damaged or lost, or that says the directory
   await stopped.assertStarts();
 });
 
-test("a store-current that is damaged or lost: naming the only store helps; of several none is guessed", async () => {
+test("a damaged or lost store-current is repaired by naming the only store; of several none is guessed", async () => {
   await stopped.restore();
   const path = stopped.path("store-current");
   const advice = `write "store-1" and a newline into ${path}`;

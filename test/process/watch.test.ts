@@ -196,11 +196,11 @@ describe("with members killed under writers, watches are", () => {
     }
   });
 
-  test("unique: nothing comes twice", () => {
+  test("unique: no event comes twice", () => {
     for (const { told } of watchers) assert.equal(new Set(eventsOf(told)).size, told.length);
   });
 
-  test("reliable: all that happened comes, and what was acknowledged happened", (t) => {
+  test("reliable: every event comes, and every acknowledged write is one", (t) => {
     t.diagnostic(`${truth.length} events, ${watchers.map(({ streams }) => streams).join(" + ")} streams`);
     for (const { told } of watchers) assert.deepEqual(eventsOf(told), eventsOf(truth));
     const happened = new Map<number, string>();
@@ -225,7 +225,7 @@ describe("with members killed under writers, watches are", () => {
     );
   });
 
-  test("resumable: behind the last event, on another member, nothing is missing", () => {
+  test("resumable: a watch on another member from behind the last event misses nothing", () => {
     assert.ok(watchers.some(({ streams }) => streams > 1));
     for (const { told } of watchers) {
       const resumed = told.filter(
@@ -247,7 +247,7 @@ describe("with members killed under writers, watches are", () => {
   });
 });
 
-test("a watcher that comes back after its history was compacted is told so, and can begin again", async () => {
+test("a watch that resumes at a compacted revision is canceled with the compact revision, and can start again", async () => {
   await using cluster = await startCluster();
   const [member, other] = await cluster.followers();
   await using elsewhere = other!.client(); // one that does not lose its server

@@ -96,8 +96,8 @@ for (const { name, create } of disks) {
   });
 }
 
-describe("watchers are told what they miss, once, in order", () => {
-  test("one that was told everything gets the rest from history, then what happens", async () => {
+describe("a watcher over an install gets the missing events once and in order", () => {
+  test("if it was live: the rest from the new history, then new events", async () => {
     await using leader = await leaderAt(7);
     await using member = await TestStore.on(await memoryDisk());
     putAll([member], 2, 4);
@@ -116,7 +116,7 @@ describe("watchers are told what they miss, once, in order", () => {
     ]);
   });
 
-  test("if no key has changed in between, they stay where they are", async () => {
+  test("if no key has changed in between: no event, and the same position", async () => {
     await using leader = await leaderAt(4);
     await using member = await TestStore.on(await memoryDisk());
     putAll([member], 2, 4);
@@ -129,7 +129,7 @@ describe("watchers are told what they miss, once, in order", () => {
     assert.deepEqual(future.batches, ["rev 6: PUT k=6 6"]);
   });
 
-  test("a start in the future may lie in what is installed, or still be to come", async () => {
+  test("if its start is a future revision, which the new store may contain or not", async () => {
     await using leader = await leaderAt(8);
     await using member = await TestStore.on(await memoryDisk());
     putAll([member], 2, 4);
@@ -143,7 +143,7 @@ describe("watchers are told what they miss, once, in order", () => {
     assert.deepEqual(beyond.batches, ["rev 10: PUT k=10 10"]);
   });
 
-  test("one without room reads what it missed once it has some", async () => {
+  test("if its stream was full: the missing events once the stream has room", async () => {
     await using leader = await leaderAt(6);
     await using member = await TestStore.on(await memoryDisk());
     const recorder = new Recorder(member, ["k"]);
@@ -158,7 +158,7 @@ describe("watchers are told what they miss, once, in order", () => {
     assert.deepEqual(recorder.batches, ["rev 6: PUT k=2 2, PUT k=3 3, PUT k=4 4, PUT k=5 5, PUT k=6 6"]);
   });
 
-  test("one whose next revision is compacted there is told so, and up to where", async () => {
+  test("unless its next revision is compacted there: CompactedError with the compact revision", async () => {
     await using leader = await leaderAt(9, 7);
     await using member = await TestStore.on(await memoryDisk());
     putAll([member], 2, 4);
@@ -177,7 +177,7 @@ describe("watchers are told what they miss, once, in order", () => {
     assert.deepEqual(later.batches, ["rev 9: PUT k=7 7, PUT k=8 8, PUT k=9 9", "rev 10: PUT k=10 10"]);
   });
 
-  test("one in the middle of history goes on there, and the old backend stays open for it", async () => {
+  test("if it was reading history: the rest, and the old backend stays open for the read", async () => {
     const halting = new HaltingDisk(await memoryDisk());
     await using leader = await leaderAt(8);
     await using member = await TestStore.on(halting);
@@ -200,7 +200,7 @@ describe("watchers are told what they miss, once, in order", () => {
     assert.deepEqual(live.batches, ["rev 8: PUT k=6 6, PUT k=7 7, PUT k=8 8"]);
   });
 
-  test("those that are being told of the same slice all go on behind it", async () => {
+  test("if it shares a slice of history with others: all continue behind that slice", async () => {
     await using leader = await leaderAt(9, 8);
     await using member = await TestStore.on(await memoryDisk(), { watchBatchesPerSlice: 1 });
     putAll([member], 2, 5);
@@ -217,7 +217,7 @@ describe("watchers are told what they miss, once, in order", () => {
 });
 
 describe("reads", () => {
-  test("those in progress finish on what was there, and the old backend stays open for them", async () => {
+  test("that have begun finish on the old contents, and the old backend stays open for them", async () => {
     await using leader = await leaderAt(60);
     await using member = await TestStore.on(await memoryDisk(), {
       entriesPerSlice: 2,
@@ -249,7 +249,7 @@ describe("reads", () => {
     await replaced;
   });
 
-  test("go on while the new is read, and a third state waits for those of the first", async () => {
+  test("go on while the new contents are read; a further install waits for reads of the first contents", async () => {
     const halting = new HaltingDisk(await memoryDisk());
     await using leader = await leaderAt(10);
     await using member = await TestStore.on(halting);
@@ -272,7 +272,7 @@ describe("reads", () => {
     assert.deepEqual((await member.range("k")).kvs, ["k=12 c2 m12 v11"]);
   });
 
-  test("a snapshot of what was replaced ends", async () => {
+  test("of a snapshot end if its contents are replaced", async () => {
     await using leader = await leaderAt(10);
     await using member = await TestStore.on(await memoryDisk());
     putAll([member], 2, 4);
@@ -296,8 +296,8 @@ async function slowMember(): Promise<{ disk: SlowDisk; store: KvStore; clock: Ma
   return { disk, store: await opening, clock };
 }
 
-describe("what was to be written", () => {
-  test("a batch on its way arrives before the commit; what gathers behind it is never written", async () => {
+describe("writes over an install", () => {
+  test("a batch on its way arrives before the commit; rounds behind it are never written", async () => {
     await using leader = await leaderAt(10);
     const { disk, store, clock } = await slowMember();
     store.put(put("k", "2"));
@@ -329,7 +329,7 @@ describe("what was to be written", () => {
     await store.close();
   });
 
-  test("a compaction that is under way is finished when what was installed is rid of the same", async () => {
+  test("a pending compaction finishes once the new contents are compacted as far", async () => {
     await using leader = await TestStore.on(await memoryDisk(), { entriesPerSlice: 1 });
     await using member = await TestStore.on(await memoryDisk(), { entriesPerSlice: 1, removalsPerBatch: 1 });
     putAll([leader, member], 2, 10);
@@ -442,7 +442,7 @@ describe("a failed installation leaves the old state in use", () => {
       await checkUnharmed(member, recorder);
     });
 
-  test("one that says nothing of what it contains, or less than what is here, is refused", async () => {
+  test("a new store without a marker, or older than the present one, is refused", async () => {
     await using leader = await leaderAt(10);
     await using behind = await leaderAt(3);
     await using member = await TestStore.on(await memoryDisk());
@@ -462,7 +462,7 @@ describe("a failed installation leaves the old state in use", () => {
     assert.equal(member.store.revision, 10);
   });
 
-  test("a commit that fails: what was held back is written after all", async () => {
+  test("a failed commit lets the writes that were held back go on", async () => {
     await using leader = await leaderAt(10);
     await using member = await TestStore.on(await memoryDisk());
     putAll([member], 2, 4);
@@ -541,7 +541,7 @@ describe("closing meanwhile", () => {
     assert.equal(member.store.revision, 10);
   });
 
-  test("ends reads of what was replaced", async () => {
+  test("ends reads of the replaced contents", async () => {
     await using leader = await leaderAt(10);
     await using member = await TestStore.on(await memoryDisk(), { entriesPerSlice: 1 });
     for (let n = 0; n < 9; n++) member.put(`key ${n}`, "v");

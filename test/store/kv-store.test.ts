@@ -74,7 +74,7 @@ for (const { name, create } of disks) {
       assert.throws(() => store.put(put("k", "", { ignoreValue: true })), KeyNotFoundError);
     });
 
-    test("a range end means what etcd's clients mean by it", async () => {
+    test("a range end has etcd's meaning: a key, a prefix, from a key on, everything", async () => {
       await using tested = await TestStore.on(await create());
       for (const key of ["\0", "a", "a\0", "ab", "b", "\xfe", "\xff", "\xff\xff"]) tested.put(key, "v");
       const keys = async (key: string, rangeEnd: string): Promise<string[]> =>
@@ -113,7 +113,7 @@ for (const { name, create } of disks) {
       assert.deepEqual((await tested.range("k", { revision: 3 })).kvs, ["k=2 c2 m3 v2"]);
     });
 
-    test("count is of the interval, more of the answer", async () => {
+    test("count counts the interval, more tells whether the answer leaves keys out", async () => {
       await using tested = await TestStore.on(await create());
       for (const key of ["a", "b", "c", "d"]) tested.put(key, key);
       const all = { rangeEnd: "\0" };
@@ -182,7 +182,7 @@ for (const { name, create } of disks) {
       assert.deepEqual(sorted.kvs.map((kv) => kv[0]).join(""), "dc");
     });
 
-    test("the first few of many are those that sorting all would put first", async () => {
+    test("a sorted answer with a limit has the keys that a full sort puts first", async () => {
       await using tested = await TestStore.on(await create());
       const count = 300;
       const keys = Array.from({ length: count }, (_, n) => `k${String((n * 7) % count).padStart(3, "0")}`);
@@ -208,7 +208,7 @@ for (const { name, create } of disks) {
       assert.equal((await tested.range("a", { rangeEnd: "\0", keysOnly: true })).kvs.length, 3);
     });
 
-    test("so is one that a transaction or a delete would have, with all its parts, and nothing has changed", async () => {
+    test("an answer of a transaction or a delete beyond the bound is refused, and nothing changes", async () => {
       await using tested = await TestStore.on(await create(), { responseBytes: 1_000 });
       for (const key of ["a", "b", "c"]) tested.put(key, "x".repeat(400));
       const parts = {

@@ -88,7 +88,7 @@ describe("commands", () => {
     assert.deepEqual(await run(["de", "key"]), failed(1, stderr));
   });
 
-  test("that are yet to come say so", async () => {
+  test("of etcdctl that are not supported yet are named as such", async () => {
     assert.deepEqual(await run(["lock", "k"]), failed(1, 'Error: command "lock" is not supported yet\n'));
     assert.deepEqual(await run(["member", "add", "x"]), failed(1, 'Error: command "add" is not supported yet\n'));
   });
@@ -114,7 +114,7 @@ describe("commands", () => {
     assert.match((await run(["-w", "x", "get", "k"], { ETCDCTL_VERSION: "3" })).stderr, /unrecognized environment/);
   });
 
-  test("with a flag there is not point to their help", async () => {
+  test("with an unknown flag point to their help", async () => {
     const stderr = "Error: unknown flag: --nope\nRun 'minietcdctl get --help' for usage.\n";
     assert.deepEqual(await run(["get", "k", "--nope"]), failed(1, stderr));
   });
@@ -238,7 +238,7 @@ describe("arguments that are not UTF-8", () => {
 });
 
 describe("environment", () => {
-  test("a variable nobody knows is warned of, without its value", async () => {
+  test("an unknown variable is warned of, without its value", async () => {
     const { stderr } = await run(["get", "k", "-w", "x"], { ETCDCTL_PASWORD: "secret" });
     assert.match(stderr, /^Warning: unrecognized environment variable ETCDCTL_PASWORD\n/);
     assert.doesNotMatch(stderr, /secret/);
@@ -250,7 +250,7 @@ describe("environment", () => {
     assert.match(stderr, /invalid argument "maybe" for "--hex" flag: strconv.ParseBool/);
   });
 
-  test("an empty one is none, and other programs' are none of ours", async () => {
+  test("an empty variable counts as unset, and other programs' variables are ignored", async () => {
     const { code, stderr } = await run(["get", "k", "-w", "x"], { ETCDCTL_HEX: "", ETCD_NAME: "x" });
     assert.deepEqual([code, stderr], [4, "Error: unsupported output format\n"]);
   });
@@ -369,7 +369,7 @@ describe("outputs", () => {
     }
   });
 
-  test("a member that knows whom to refuse is healthy", async () => {
+  test("a member that refuses the read for lack of permission is healthy", async () => {
     const refused = { code: status.PERMISSION_DENIED, details: "etcdserver: permission denied" };
     const { code, stderr, server } = await runOn({ Range: refused }, ["endpoint", "health"]);
     assert.equal(code, 0);
@@ -391,7 +391,7 @@ describe("errors", () => {
     assert.equal(stderr, "Error: rpc error: code = Unknown desc = something else\n");
   });
 
-  test("without a server it says why, then what etcdctl says", async () => {
+  test("a command without a server prints the reason, then etcdctl's error", async () => {
     const server = await FakeServer.start();
     await server[Symbol.asyncDispose]();
     const says = async (timeout: string) =>

@@ -162,7 +162,7 @@ describe("a held lease", () => {
     assert.equal(lease.remainingMs, 0);
   });
 
-  test("and the others on its stream each get their own answers", async () => {
+  test("gets its own answers on a stream shared with other leases", async () => {
     await using pair = await connected(granted(5n, 3_600n));
     await using first = await pair.client.lease.hold({ ttlSeconds: 3_600 });
     const stream = await pair.stream();

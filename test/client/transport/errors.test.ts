@@ -11,7 +11,7 @@ const judged = (code: status, details: string, kind: "read" | "write") => {
   return { code: error.code, outcome: error.outcome, again: mayTryAgain(error) };
 };
 
-test("a connection that broke: a read is tried again, a write is not", () => {
+test("a read on a broken connection is tried again, a write is not", () => {
   const broken = [
     [status.UNAVAILABLE, "Connection dropped"],
     [status.UNAVAILABLE, "read ECONNRESET"],
@@ -29,7 +29,7 @@ test("a connection that broke: a read is tried again, a write is not", () => {
   }
 });
 
-test("a request that never left, or that the server promised not to look at: both are tried again", () => {
+test("reads and writes that were not sent, or that the server refused unseen, are tried again", () => {
   const unsent = [
     "No connection established. Last error: connect ECONNREFUSED 127.0.0.1:2379",
     "Name resolution failed for target dns:nowhere:2379",

@@ -101,7 +101,7 @@ describe("a watch", () => {
     );
   });
 
-  test("gives out what comes, in order, and knows how far it is", async () => {
+  test("gives events in order, and its revision follows", async () => {
     await using pair = await connected();
     const watch = pair.client.watch("a", { prefix: true });
     const stream = await pair.stream();
@@ -118,7 +118,7 @@ describe("a watch", () => {
     assert.equal(watch.revision, 6);
   });
 
-  test("gives out a revision at a time, also one that came in parts, and that nothing happened", async () => {
+  test("gives batches by revision, also of fragments, and progress", async () => {
     await using pair = await connected();
     const watch = pair.client.watch("a", { prefix: true, startRevision: 5, progressNotify: true });
     const stream = await pair.stream();
@@ -141,7 +141,7 @@ describe("a watch", () => {
     assert.equal(watch.revision, 12);
   });
 
-  test("shares its stream with the others, and takes it along when it is the last to go", async () => {
+  test("shares its stream with the others; the last one to close ends the stream", async () => {
     await using pair = await connected();
     const [a, b] = [pair.client.watch("a"), pair.client.watch("b")];
     const stream = await pair.stream();
@@ -207,7 +207,7 @@ describe("a watch's responses", () => {
     ]);
   });
 
-  test("hold whole revisions also where the server sends parts", async () => {
+  test("hold whole revisions although the server sends fragments", async () => {
     await using pair = await connected();
     const responses = pair.client.watch("a", { prefix: true, startRevision: 5 }).responses();
     const stream = await pair.stream();
@@ -254,7 +254,7 @@ describe("a watch's responses", () => {
 });
 
 describe("a watch that loses its server", () => {
-  test("goes on elsewhere with the revision that is due, and what came in part comes whole", async () => {
+  test("continues elsewhere with its next revision, and gets a revision of which it had fragments as a whole", async () => {
     await using pair = await connected(2);
     const watch = pair.client.watch("a", { prefix: true });
     const first = await pair.stream();
@@ -272,7 +272,7 @@ describe("a watch that loses its server", () => {
     assert.deepEqual(await take(loop, 2), ["put:a=2@6", "put:b=2@6"]);
   });
 
-  test("before anything has happened, asks the next for what happened since", async () => {
+  test("without an event so far, asks the next server for events since its creation", async () => {
     await using pair = await connected();
     const watch = pair.client.watch("a");
     const first = await pair.stream();
@@ -308,7 +308,7 @@ describe("a watch that loses its server", () => {
 });
 
 describe("a watch ends", () => {
-  test("by name when its history is compacted, after what had arrived; and one can go on from there", async () => {
+  test("with CompactedError when its history is compacted, after the events that had arrived; a new watch continues from there", async () => {
     await using pair = await connected();
     const watch = pair.client.watch("a", { startRevision: 3 });
     const stream = await pair.stream();
@@ -347,7 +347,7 @@ describe("a watch ends", () => {
     );
   });
 
-  test("when the server does not know of watches", async () => {
+  test("with an error when the server has no Watch service", async () => {
     await using pair = await connected();
     const watch = pair.client.watch("a");
     (await pair.stream()).fail({ code: status.UNIMPLEMENTED, details: "unknown method" });
@@ -375,7 +375,7 @@ describe("a watch ends", () => {
   });
 });
 
-test("ready says that no server is there, as a request does; the watch waits for one", async () => {
+test("ready fails with ConnectError without a server, as a request does; the watch waits for one", async () => {
   const away = await FakeServer.start();
   await away[Symbol.asyncDispose]();
   await using client = patientClient({ endpoints: [away.endpoint], dialTimeoutMs: scaledMs(50) });
@@ -392,7 +392,7 @@ test("ready says that no server is there, as a request does; the watch waits for
   assert.deepEqual(await take(iterate(watch), 1), ["put:a=1@5"]);
 });
 
-test("a slow reader: the server is told to stop, and asked again for what is missing once all is taken", async () => {
+test("a watch with a full buffer is cancelled at the server, and created again behind its last event once it is read", async () => {
   await using pair = await connected();
   const [slow, other] = [pair.client.watch("a", { bufferBytes: 1_000 }), pair.client.watch("b")];
   const stream = await pair.stream();

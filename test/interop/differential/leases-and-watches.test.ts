@@ -80,7 +80,7 @@ test("a response in fragments", async () => {
   assert(seen.has("told, live: in fragments"));
 });
 
-test("everything that is expected to come about", async () => {
+test("the directed steps bring about every expected outcome", async () => {
   for (const steps of directed) await play(pairs[0]!, steps);
   const notBroughtAbout = missing();
   seen.clear(); // from here on it is chance

@@ -48,7 +48,7 @@ test("a key with many changes is compacted a part at a time, oldest first", () =
 
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
-    test("a compaction removes from disk what nobody can read any more", async () => {
+    test("a compaction removes from disk the rows that no read can reach", async () => {
       await using tested = await TestStore.on(await create(), { entriesPerSlice: 1, removalsPerBatch: 1 });
       for (const value of ["2", "3", "4"]) tested.put("often", value);
       tested.put("once", "5");
@@ -123,7 +123,7 @@ for (const { name, create } of disks) {
       }
     });
 
-    test("a compaction that power cut off before it was on disk has not happened", async () => {
+    test("a compaction has not happened if power is cut before it is on disk", async () => {
       await using tested = await TestStore.on(await create());
       tested.put("k", "2");
       tested.put("k", "3");

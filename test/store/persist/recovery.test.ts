@@ -65,7 +65,7 @@ test("a store on disk that is damaged is not opened, and the message says where"
   }
 });
 
-test("a row lost below the compact revision is missed, too", async () => {
+test("a store that lost a row below the compact revision is refused as well", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   for (const key of ["a", "b", "c"]) tested.put(key, "value");
   const { finished } = tested.store.compact(4);

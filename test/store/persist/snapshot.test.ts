@@ -141,7 +141,7 @@ for (const { name, create } of disks) {
   });
 }
 
-test("a batch that becomes visible while a snapshot begins is not half in it", async () => {
+test("a snapshot that begins while a batch becomes visible has all of the batch or nothing", async () => {
   const inner = await openMemoryBackend();
   let isViewed = false;
   const backend: Backend = {
@@ -248,7 +248,7 @@ test("rows that reach the disk changed are found as well", async () => {
   );
 });
 
-test("a store is built only where there is none", async () => {
+test("a store is not built in a backend that is not empty", async () => {
   const backend = await openMemoryBackend();
   await using original = await TestStore.on(await memoryDisk());
   await original.save();

@@ -38,7 +38,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
       assert.equal(tested.store.revision, 2);
     });
 
-    test(`close saves what was ended, and not what was not (${name})`, async () => {
+    test(`close saves rounds that were ended, and no others (${name})`, async () => {
       await using tested = await TestStore.on(await create());
       tested.put("a", "1");
       tested.store.endRound(bytes("first"));
@@ -121,7 +121,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
 });
 
 describe("bounds and failures", () => {
-  test("the store is full until a write makes room, and says when", async () => {
+  test("a full store calls back once a write has made room", async () => {
     const { disk, store } = await slowStore({ unflushedBytes: 1_000 });
     const called: string[] = [];
     store.whenDrained(() => called.push("at once"));

@@ -46,7 +46,7 @@ describe("flags and arguments", () => {
     assert.deepEqual(split("-", ""), [[], ["-", ""]]);
   });
 
-  test("what follows -- can be told from what does not", () => {
+  test("arguments after -- are told from those before", () => {
     const { positional, afterDashes } = splitArguments(options, ["a", "--", "b", "--", "c"]);
     assert.deepEqual([positional, afterDashes], [["a"], ["b", "--", "c"]]);
     assert.deepEqual(splitArguments(options, ["a", "--"]).afterDashes, []);
@@ -54,7 +54,7 @@ describe("flags and arguments", () => {
   });
 });
 
-test("what is no flag, or lacks its value, is refused in pflag's words", () => {
+test("an unknown flag, or one without its value, is refused in pflag's words", () => {
   const refused = [
     [["--nope=1"], "unknown flag: --nope"],
     [["--pre"], "unknown flag: --pre"],

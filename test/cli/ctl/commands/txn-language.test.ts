@@ -27,13 +27,13 @@ describe("conditions", () => {
     invalid(() => parseCompare(line), `malformed comparison: ${line} (unknown operator >=)`);
   });
 
-  test("take bytes that are no text", () => {
+  test("take bytes that are not UTF-8", () => {
     const compare = parseCompare(String.raw`value("\xff\376") = "\u00e9\n"`);
     assert.deepEqual(compare.key, bytes("\xff\xfe"));
     assert.deepEqual("than" in compare && compare.than, bytes("\xc3\xa9\n"));
   });
 
-  test("with an escape there is not are refused", () => {
+  test("with an unknown escape are refused", () => {
     const refused = (line: string, reason: string) =>
       invalid(() => parseOp(line), "invalid syntax", `Reason: ${reason}`);
     refused(String.raw`get "\q"`, String.raw`bad escape \q in "\q"`);

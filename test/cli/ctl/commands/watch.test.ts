@@ -35,7 +35,7 @@ describe("a watch asks", () => {
     assert.deepEqual(watchRequest(noFlags, { positional: ["a"] }, [], utf8).exec, []);
   });
 
-  test("for what makes sense", () => {
+  test("for nothing if its arguments contradict one another", () => {
     const request = (positional: string[], env: string[] = [], afterDashes?: string[]) =>
       watchRequest({ ...noFlags, prefix: true }, { positional, afterDashes }, env, utf8);
     refused(() => request([]), "bad number of arguments");
@@ -103,7 +103,7 @@ describe("a running watch", () => {
     assert.equal(written.stderr, `${compacted}Error: watch is canceled by the server\n`);
   });
 
-  test("that has seen nothing goes on after what there was at its beginning", async () => {
+  test("without an event so far goes on after the revision of its creation", async () => {
     await using server = await FakeServer.start();
     const { ended } = start(["--endpoints", server.endpoint, "watch", "k"]);
     const stream: Stream = await server.stream();
@@ -117,7 +117,7 @@ describe("a running watch", () => {
     assert.equal(await ended, 5);
   });
 
-  test("of history that has been told nothing of it begins anew", async () => {
+  test("of history without an event so far starts again at its first revision", async () => {
     await using server = await FakeServer.start();
     const { ended } = start(["--endpoints", server.endpoint, "watch", "k", "--rev", "3"]);
     const stream: Stream = await server.stream();
@@ -129,7 +129,7 @@ describe("a running watch", () => {
     assert.equal(await ended, 5);
   });
 
-  test("that is told how far the server is goes on from there", async () => {
+  test("goes on behind a progress notice", async () => {
     await using server = await FakeServer.start();
     const { written, ended } = start(["--endpoints", server.endpoint, "watch", "k", "--progress-notify"]);
     const stream: Stream = await server.stream();
@@ -144,7 +144,7 @@ describe("a running watch", () => {
     assert.equal(written.stdout, "progress notify: 20\n");
   });
 
-  test("without a server says so, as every command", async () => {
+  test("without a server prints the error of every command", async () => {
     const { written, ended } = start(["--endpoints", "127.0.0.1:1", "--dial-timeout=50ms", "watch", "k"]);
     assert.equal(await ended, 1);
     const warning = /^Warning: cannot connect to 127\.0\.0\.1:1: .+\nError: context deadline exceeded\n$/;
