@@ -4,11 +4,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Client, EtcdError } from "../client/index.js";
 
 export const perMember = 4;
-/** Between an answer and the next write of the same writer. */
+/** Pause between an answer and the next write of the same writer. */
 export const thinkMs = 10;
 /** A write that begins after a fault, until one is acknowledged: another each so often. */
 const probeMs = 10;
-/** Above etcd's own limit of 7 s, so that what is seen is the server's answer. */
+/** Longer than etcd's own limit of 7 s, so the server's answer is seen. */
 const writeTimeoutMs = 12_000;
 /** A member that is not there is asked again after this long. */
 const dialMs = 250;
@@ -21,9 +21,9 @@ export interface FailedWrite {
   readonly text: string;
 }
 
-/** One put as its writer saw it. Each writes a value that no other does. */
+/** A put as its writer saw it. Each writes a value of its own. */
 export interface Write {
-  /** Through which member, by position. */
+  /** Position of the member that it was sent to. */
   readonly member: number;
   readonly value: string;
   readonly isProbe: boolean;
@@ -54,7 +54,7 @@ export class FailoverWriters implements AsyncDisposable {
     this.paused.add(member);
   }
 
-  /** They go on, once their member has answered something. */
+  /** Lets the writers go on, once their member has answered something. */
   async resume(member: number): Promise<void> {
     const answered = (): Promise<unknown> => this.clients[member]?.kv.get(prefix) ?? Promise.resolve();
     for (;;) {

@@ -18,16 +18,16 @@ const roundsOf = (variable: string, otherwise: number): number => {
 
 /** etcd's hanging writes take 7 s a round. */
 const agreedMs = 30_000;
-/** Without a fault for so long, a cluster has settled; as long after a stop, whatever comes of it has come. */
+/** Time without a fault after which a cluster has settled, and time after a stop in which all its effects show. */
 const calmMs = 500;
 /** Longer than any pause that is measured. */
 const afterwardsMs = 2_500;
 
-/** One fault and what came of it. Times are milliseconds. */
+/** A fault and its effects. Times are milliseconds. */
 interface Round {
-  /** From the fault until a write that began after it was acknowledged. */
+  /** Time from the fault until a write that began after it was acknowledged. */
   readonly firstWriteMs: number;
-  /** Under way through the other members when it came. */
+  /** Writes under way through the other members at the fault. */
   readonly inFlight: number;
   readonly inFlightFailed: readonly FailedWrite[];
   /** The last of them, after the first new write. */
@@ -66,7 +66,7 @@ interface Results extends Readonly<Record<Fault, readonly Round[]>> {
   readonly writes: number;
   /** Acknowledged, but not in the history. */
   readonly lost: number;
-  /** In the history more than once. */
+  /** Writes that are in the history more than once. */
   readonly twice: number;
 }
 
@@ -215,7 +215,7 @@ const report = (results: readonly (readonly [Server, Results])[]): void => {
   }
 };
 
-/** How often which code, with one of its texts. */
+/** Counts failures by code, with one text of each. */
 const codes = (failures: readonly FailedWrite[]): string => {
   const counts = new Map<string, number>();
   for (const { code, text } of failures) {

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 /** A process of ours that loads the servers, so that their CPU time is theirs alone. */
 export class Forked<Command extends object, Message extends { readonly kind: string }> implements AsyncDisposable {
   private readonly child: ChildProcess;
-  /** Why it has ended before it was told to. */
+  /** Rejects with the reason if it ends before it was told to. */
   private readonly broken: Promise<never>;
   private readonly waiting = new Map<string, (message: Message) => void>();
   private isDisposed = false;

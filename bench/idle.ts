@@ -4,7 +4,7 @@ import { format, printTable } from "./report.js";
 import { Scope } from "./scope.js";
 import { availableServers, createMembers, pidsOf } from "./servers.js";
 
-/** For what a start leaves to do. */
+/** Time for the work that a start leaves. */
 const settleMs = 2_000;
 const watchMs = 10_000;
 

@@ -9,7 +9,7 @@ export interface Job {
   readonly operation: (typeof operations)[number];
   /** Requests under way at a time. */
   readonly inFlight: number;
-  /** Before anything is counted. */
+  /** Time before anything is counted. */
   readonly warmUpMs: number;
   readonly measureMs: number;
 }
@@ -31,7 +31,7 @@ export const valueBytes = 100;
 const value = "v".repeat(valueBytes);
 const keyOf = (n: number): string => `bench/${String(n % keyCount).padStart(8, "0")}`;
 
-/** One client a member, so that every member has its share. */
+/** Connects one client to each member, so that every member has its share. */
 const connect = (endpoints: readonly string[]): Client[] =>
   endpoints.map((_, n) => new Client({ endpoints: [...endpoints.slice(n), ...endpoints.slice(0, n)] }));
 

@@ -3,7 +3,7 @@
 /** Includes padding, so that values are of a usual size. */
 const valueBytes = 64;
 
-/** From 1 on: 0 says "none". */
+/** Number of a put, from 1 on: 0 means "none". */
 export type PutNumber = number;
 
 export const markedValue = (put: PutNumber): Uint8Array => {

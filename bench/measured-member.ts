@@ -1,4 +1,4 @@
-// One member in a process of its own, which tells how long its event loop was held up and how much memory it took.
+// Runs a member in a process of its own, which reports how long its event loop was held up and how much memory it took.
 
 import { createHistogram, monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
 import { resident, type Resident } from "./process-usage.js";

@@ -43,7 +43,7 @@ class Putter {
   private acknowledged = 0;
   private wake: () => void = () => undefined;
 
-  /** One client a member, so that every member has its share. */
+  /** Connects one client to each member, so that every member has its share. */
   constructor(endpoints: readonly string[]) {
     this.clients = endpoints.map(
       (_, n) => new Client({ endpoints: [...endpoints.slice(n), ...endpoints.slice(0, n)] }),

@@ -21,7 +21,7 @@ const watcherCount = 1_000;
 const leaseCount = 1_000;
 /** Puts wait while a watcher has not been told of so many: the rate that is reached is one that all can follow. */
 const maxBehind = 1_000;
-/** After the last put. */
+/** Time after the last put. */
 const drainMs = 30_000;
 const quietMs = 3_000;
 
@@ -29,7 +29,7 @@ interface Phase {
   readonly name: string;
   readonly putsPerSecond: number;
   readonly seconds: number;
-  /** At its beginning. */
+  /** Fault at the beginning of the phase. */
   readonly what?: "kill the leader" | "restart it";
 }
 
@@ -61,7 +61,7 @@ export const services = async (loads: ReadonlySet<ServiceLoad>): Promise<void> =
   }
 };
 
-/** One cluster under load. */
+/** A cluster under load. */
 class Run {
   private puts: Forked<PutCommand, PutMessage> | undefined;
   private acknowledged = 0;

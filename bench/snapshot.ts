@@ -13,7 +13,7 @@ const storeBytes = 256 * mebibyte;
 const valueBytes = 4 * 1024;
 const putsPerTxn = 32;
 const putsPerSecond = 1_000;
-/** With no snapshot, to compare with. */
+/** Time without a snapshot, to compare with. */
 const quietMs = 10_000;
 
 /** Values that do not compress. */

@@ -1,4 +1,4 @@
-// One writer on each member, in a process of its own: how long its puts wait while the cluster has large work to do.
+// Runs one writer per member, in a process of its own, and measures the waits of its puts while the cluster has large work to do.
 
 import { Client } from "../client/index.js";
 import { percentile } from "./report.js";
@@ -21,7 +21,7 @@ export interface WriterReport {
 
 export type WriterMessage = { readonly kind: "ready" } | WriterReport;
 
-/** Between an answer and the writer's next put. */
+/** Pause between an answer and the writer's next put. */
 const restMs = 1;
 
 class Writer {

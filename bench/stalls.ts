@@ -1,4 +1,4 @@
-// How long puts wait while a cluster has large work to do: 32 000 keys under one lease are read, revoked, compacted. Beside
+// Measures the waits of puts while a cluster has large work to do: 32 000 keys under one lease are read, revoked, compacted. Beside
 // it, for minietcd, how much CPU the longest turns of each member's event loop took.
 
 import { Client } from "../client/index.js";
@@ -46,7 +46,7 @@ const fill = async ({ lease, clients }: Round): Promise<void> => {
     });
 };
 
-/** One after the other, each at another member. */
+/** Runs one after the other, each at another member. */
 const onEach = async ({ clients }: Round, run: (client: Client, member: number) => Promise<unknown>): Promise<void> => {
   for (let n = 0; n < reads; n++) await run(clients[n % clients.length]!, n % clients.length);
 };

@@ -3,7 +3,7 @@ import { availableServers, createMembers } from "./servers.js";
 
 const runs = 3;
 
-/** How long three fresh members, and one that is restarted, take until they answer a linearizable read. */
+/** Measures the time until three fresh members, and one that is restarted, answer a linearizable read. */
 export const startup = async (): Promise<void> => {
   const rows: string[][] = [];
   for (const { kind, label } of availableServers()) {

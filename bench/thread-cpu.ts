@@ -10,7 +10,7 @@ const emptyModule = Uint8Array.from([
   ...[0x07, 0x0a, 0x01, 0x06, ...Buffer.from("memory"), 0x02, 0x00], // export section: "memory"
 ]);
 
-/** As much of WebAssembly as is used here: the types of Node leave it to those of browsers. */
+/** The part of WebAssembly that is used here: the types of Node leave it to those of browsers. */
 interface WebAssemblyLike {
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (module: object) => {

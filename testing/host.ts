@@ -42,13 +42,13 @@ export interface ClusterSettings {
 export interface HostObserver {
   /** A member has opened its files and begins to take part. */
   readonly onOpened: (host: Host, replica: Replica) => void;
-  /** Its process has ended, whatever the reason. */
+  /** Called when the process has ended, whatever the reason. */
   readonly onDied: (host: Host) => void;
-  /** Its member leads a term. */
+  /** Called when the member leads a term. */
   readonly onLeads: (host: Host, status: CoreStatus) => void;
-  /** Its member, which has this id, says something to another. */
+  /** Called when the member, which has this id, sends a message to another. */
   readonly onSend: (host: Host, id: MemberId, outgoing: Outgoing) => void;
-  /** Something that no fault explains. */
+  /** Called with an error that no fault explains. */
   readonly onBug: (error: Error) => void;
 }
 
@@ -68,7 +68,7 @@ export interface Running {
   isReady: boolean;
 }
 
-/** How long a host that is stopped lets calls under way go on, at most. */
+/** Longest time for which a host that is stopped lets calls under way go on. */
 const graceMs = 500;
 
 export class Host {
@@ -88,10 +88,10 @@ export class Host {
   private isStopping = false;
   /** Was started while it was still being stopped: that comes next. */
   private startsAgain = false;
-  /** How fast its clock goes. */
+  /** Rate of its clock. */
   clockRate = 1;
   starts = 0;
-  /** How often it has opened its files. */
+  /** Number of starts that have opened the files. */
   opened = 0;
   private readonly stores: SimStores;
   private readonly random: SeededRandom;
@@ -135,7 +135,7 @@ export class Host {
     void this.run(process);
   }
 
-  /** Its store's disk when nothing is wrong with it. */
+  /** The state of the store's disk without faults. */
   get healthyStore(): Omit<StoreConditions, "failsNext"> {
     return { maxWriteMs: 2, maxReadMs: this.settings.storeReadMs };
   }

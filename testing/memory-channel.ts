@@ -5,7 +5,7 @@ import { ChannelClosedError, type SnapshotChannel } from "../server/peers/index.
 /** Alters a payload on its way; undefined: it is lost. */
 export type Alter = (payload: Uint8Array) => Uint8Array | undefined;
 
-/** One side of a channel. A payload has to be taken at the other side before there is room for the next one. */
+/** A side of a channel. A payload has to be taken at the other side before there is room for the next one. */
 class MemoryEnd implements SnapshotChannel {
   other: MemoryEnd | undefined = undefined;
   private ended: string | undefined = undefined;

@@ -20,7 +20,7 @@ export class SimProcess {
     return this.isAlive && !this.isPaused;
   }
 
-  /** Something from outside reaches the process: a message, the end of a write. */
+  /** Passes input from outside to the process: a message, the end of a write. */
   receive(input: () => void): void {
     if (this.isPaused) this.heldInput.push(input);
     else this.run(input);
@@ -65,12 +65,12 @@ export class SimProcess {
     }
   }
 
-  /** One by one, as promises settle between two turns of a loop. */
+  /** Runs callbacks one by one, as promises settle between two turns of a loop. */
   private runEach(held: readonly (() => void)[]): void {
     for (const run of held) this.scheduler.after(0, () => this.receive(run));
   }
 
-  /** Whatever it waits for never comes. */
+  /** Ends the process: nothing that it waits for comes any more. */
   die(): void {
     this.isAlive = false;
     this.heldTimers = [];

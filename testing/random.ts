@@ -1,6 +1,6 @@
 /** A source of randomness that a seed repeats exactly. */
 export interface SeededRandom {
-  /** In [0, 1). */
+  /** Returns a number in [0, 1). */
   readonly next: () => number;
   /** A whole number in [from, to]. */
   between(from: number, to: number): number;

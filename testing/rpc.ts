@@ -20,11 +20,11 @@ export interface Codec<Message> {
   decode(bytes: Uint8Array): Message;
 }
 
-/** How a call ended. `lost`: the connection broke, or the client gave up; what became of the request nobody said. */
+/** The end of a call. `lost`: the connection broke, or the client gave up; the outcome of the request is unknown. */
 export type Outcome<Response> =
   | { readonly kind: "ok"; readonly response: Response }
   | { readonly kind: "error"; readonly status: GrpcStatus }
-  /** Nobody listens there: the request never left. */
+  /** The request was not sent: no member listens there. */
   | { readonly kind: "refused" }
   | { readonly kind: "lost" };
 
@@ -45,7 +45,7 @@ export interface ClientStream {
 }
 
 const maxDelayMs = 0.5;
-/** Without an answer to its pings, a client takes a connection for broken after so long. */
+/** Time without an answer to its pings after which a client takes a connection for broken. */
 const silentMs = 2_000;
 
 const call: Call = { ...anonymousCaller, onCancelled: () => undefined };
@@ -171,7 +171,7 @@ export class Rpc {
     return { method: method as Extract<UnaryMethod | BidiMethod, { kind: Kind }>, connection };
   }
 
-  /** How long something is on its way between a client and a member, in virtual time. */
+  /** Draws the time that a message takes between a client and a member. */
   private travelMs(): number {
     return this.random.next() * maxDelayMs;
   }
@@ -185,7 +185,7 @@ class OpenStream implements ClientStream {
   private isServerDone = false;
   private isClientDone = false;
   private onDrain: () => void = () => undefined;
-  /** On the way to the client, or waiting for it. */
+  /** Responses on the way to the client, or waiting for it. */
   private unsent = 0;
   private unsentBytes = 0;
   private isFull = false;
@@ -274,7 +274,7 @@ class OpenStream implements ClientStream {
     if (!this.isServerDone) this.onDrain();
   }
 
-  /** In order, and only while the client takes something. */
+  /** Delivers in order, and only while the client takes something. */
   private toClient(arrive: () => void): void {
     this.responsesDue = Math.max(this.responsesDue, this.scheduler.now + this.travelMs());
     this.scheduler.after(this.responsesDue - this.scheduler.now, () => {

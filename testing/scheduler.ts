@@ -1,6 +1,6 @@
 // Virtual time: what is to happen, in the order in which it is due. Nothing here waits for anything real.
 
-/** Something that is due; it can be called off until it has happened. */
+/** A callback that is due at a time; it can be called off until then. */
 export interface Appointment {
   readonly at: number;
   /** Orders appointments that are due at once: the one made first comes first. */
@@ -14,7 +14,7 @@ const drain = (): Promise<void> => new Promise((resolve) => setImmediate(resolve
 export class Scheduler {
   /** Milliseconds since the beginning. */
   now = 0;
-  /** How much has happened. */
+  /** Number of callbacks that have run. */
   steps = 0;
   private count = 0;
   /** A binary heap, the next one first. */

@@ -12,7 +12,7 @@ interface Settle<T> {
   readonly reject: (error: Error) => void;
 }
 
-/** One side of it, in one process. */
+/** A side of a channel, in one process. */
 class End implements SnapshotChannel {
   other: End | undefined;
   private readonly arrived: Uint8Array[] = [];

@@ -228,7 +228,7 @@ class BootedDisk implements MemberDisk {
     });
   }
 
-  /** In two steps, as it takes a while in which the process may end: what is in it, and then itself. */
+  /** Removes a directory in two steps, between which the process may end: its contents, then itself. */
   removeTree(file: string, done: DiskDone): void {
     const removeName = (): void =>
       this.begin("removeTree", file, done, ({ directory, name, node }) => {
@@ -264,7 +264,7 @@ class BootedDisk implements MemberDisk {
     });
   }
 
-  /** Nobody but this run can hold it: the ones before are dead. */
+  /** Locks a directory: only the running process can hold a lock, former ones are dead. */
   async lock(directory: string): Promise<DirectoryLock> {
     if (this.isLocked) throw diskError("ELOCKED", { kind: "open", path: directory });
     this.isLocked = true;

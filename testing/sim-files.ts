@@ -91,7 +91,7 @@ interface NameChange {
 }
 
 export class SimDirectory {
-  /** As programs see it. */
+  /** The names as programs see them. */
   names: Names = new Map();
   private readonly durable: Names = new Map();
   private changes: NameChange[] = [];

@@ -17,7 +17,7 @@ import { SimChannel, type ChannelSide } from "./sim-channel.js";
 import type { Scheduler } from "./scheduler.js";
 import type { Story } from "./story.js";
 
-/** How badly the network behaves at the moment. */
+/** The present faults of the network. */
 export interface Weather {
   readonly maxDelayMs: number;
   /** A connection loses, repeats or reorders nothing. The core is told to bear it all the same, so some seeds do it. */
@@ -28,13 +28,13 @@ export interface Weather {
 
 export const fairWeather: Weather = { maxDelayMs: 1, loss: 0, repeat: 0, reorder: 0 };
 
-/** From one member to another, by name. */
+/** A direction from one member to another, by name. */
 export interface Way {
   readonly from: string;
   readonly to: string;
 }
 
-/** One incarnation of a member that is to be connected. */
+/** A running incarnation of a member that is to be connected. */
 export interface Connected {
   readonly name: string;
   readonly process: SimProcess;
@@ -61,14 +61,14 @@ interface Link {
   onTried: () => void;
   /** Bytes that wait for a way that went silent. */
   stalled: (() => void)[];
-  /** When what was sent last arrives: the next comes after it. */
+  /** Time at which the last message arrives: the next one arrives later. */
   lastDue: number;
   retryMs: number;
   cancelRetry: () => void;
   missedKeepalives: number;
 }
 
-/** As in the links that processes have. */
+/** First pause before a dial is repeated, as in the links of processes. */
 const firstRetryMs = 50;
 const longestRetryMs = 1_000;
 const keepaliveMs = 1_000;
@@ -114,7 +114,7 @@ export class SimNetwork {
 
   // Faults.
 
-  /** Nothing passes there any more, and nobody is told. @returns takes it back */
+  /** Stops all messages there without closing connections. @returns a function that lets them pass again */
   cut(ways: readonly Way[]): () => void {
     const cuts = ways.map(({ from, to }) => ({ from, to }));
     for (const cut of cuts) this.cuts.add(cut);
@@ -351,7 +351,7 @@ export class SimNetwork {
     if (repeat > 0 && this.random.chance(repeat)) this.scheduler.after(2 * this.travelMs(), arrive);
   }
 
-  /** After all that was sent before. */
+  /** Delivers after all that was sent before. */
   private inOrder(link: Link, arrive: () => void): void {
     link.lastDue = Math.max(link.lastDue, this.scheduler.now + this.travelMs());
     this.scheduler.after(link.lastDue - this.scheduler.now, arrive);
@@ -363,7 +363,7 @@ export class SimNetwork {
     if (now !== former && now?.isOpen === true && this.passes(now, link.from)) this.close(link, false);
   }
 
-  /** How long something is on its way between members, in virtual time. */
+  /** Draws the time that a message takes between members. */
   private travelMs(): number {
     return 0.05 + this.random.next() * this.weather.maxDelayMs;
   }

@@ -136,7 +136,7 @@ export class StoreFiles {
     };
   }
 
-  /** One bit of one row's value changes; says which row, or nothing if there is none. */
+  /** Flips a bit of one row's value. @returns a function that flips it back; undefined: there is no row */
   async rot(): Promise<(() => Promise<void>) | undefined> {
     if (this.level === undefined) return undefined;
     const rows = await allRows(this.level);

@@ -10,12 +10,12 @@ export class Story {
 
   constructor(private readonly now: () => number) {}
 
-  /** Something a reader wants to know. */
+  /** Adds a line for readers. */
   tell(text: string): void {
     this.add(text, false);
   }
 
-  /** Something that matters for the hash, and to who looks closely. */
+  /** Adds a line that counts for the hash, and is printed on request only. */
   detail(text: string): void {
     this.add(text, true);
   }

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { request as send, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 
-/** How long a server may take to take a connection, and to begin its answer. */
+/** Time that a server may take to accept a connection, and to begin its answer. */
 const connectTimeoutMs = 1_000;
 const answerTimeoutMs = 10_000;
 
@@ -18,7 +18,7 @@ export function forwardInTurn(servers: () => readonly string[]): RequestListener
   };
 }
 
-/** To the first that takes a connection: what has been sent to one server is not sent to another. */
+/** Forwards a request to the first server that accepts a connection; a request that was sent to one is not sent to another. */
 async function forward(servers: readonly string[], request: IncomingMessage, response: ServerResponse): Promise<void> {
   for (const server of servers) {
     const socket = await open(server);

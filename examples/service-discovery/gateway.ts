@@ -6,7 +6,7 @@ import { listen, pause, type Place } from "./http.js";
 import { forwardInTurn } from "./forward.js";
 import { directory } from "./service.js";
 
-/** Before another try while the cluster does not answer. */
+/** Pause before another try while the cluster does not answer. */
 const pauseMs = 500;
 
 export async function runGateway(client: Client, place: Place): Promise<void> {

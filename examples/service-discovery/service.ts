@@ -10,7 +10,7 @@ export const directory = "/discovery/";
 /** Seconds after its death for which a service may still be found. */
 const ttlSeconds = 5;
 
-/** Before another try while the cluster does not answer. */
+/** Pause before another try while the cluster does not answer. */
 const pauseMs = 500;
 
 export async function runService(client: Client, name: string, place: Place): Promise<void> {
@@ -29,7 +29,7 @@ export async function runService(client: Client, name: string, place: Place): Pr
   server.close();
 }
 
-/** Until the lease is lost, or the service is stopped: then the lease is revoked, and the registration goes at once. */
+/** Registers the service until the lease is lost, or the service stops: then the lease is revoked, and the registration ends at once. */
 async function stayRegistered(client: Client, key: string, address: string, stop: AbortSignal): Promise<void> {
   await using lease = await client.lease.hold({ ttlSeconds, signal: stop });
   await client.kv.put(key, address, { lease: lease.id });

@@ -17,7 +17,7 @@ export const exitCodes = {
   badArguments: 128,
 } as const;
 
-/** One of `exitCodes`. */
+/** An exit code: one of `exitCodes`. */
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 /** Ends the command with `Error: <message>` on standard error. */
