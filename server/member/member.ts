@@ -247,9 +247,7 @@ const createEngine = (config: MemberConfig, environment: MemberEnvironment, repl
     methods,
     maxRequestBytes: config.maxRequestBytes + messageOverheadBytes,
     maxConcurrentStreams: config.maxConcurrentStreams,
-    keepAliveMs: config.keepAliveMs,
-    keepAliveTimeoutMs: config.keepAliveTimeoutMs,
-    rules: { minPingIntervalMs: config.minPingIntervalMs },
+    rules: config, // its pings and keep-alive
     onUnexpectedError: (error) => environment.logger.error("a request failed unexpectedly", { error }),
   });
 };

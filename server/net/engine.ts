@@ -11,10 +11,6 @@ export interface EngineOptions {
   readonly maxRequestBytes: number;
   /** Calls and streams at a time on a connection; one more waits at the client, or is refused. Absent: no bound. */
   readonly maxConcurrentStreams?: number | undefined;
-  /** Time between pings to a client; undefined: none. */
-  readonly keepAliveMs?: number | undefined;
-  /** How long the answer to one may take. */
-  readonly keepAliveTimeoutMs?: number;
   /** Rules for the client of each connection. */
   readonly rules?: ConnectionRules;
   readonly onUnexpectedError: (error: unknown) => void;

@@ -30,7 +30,8 @@ import { ServedConnections } from "./served-connections.js";
 /** Node's timers count in 31 bits. */
 const longestTimerMs = 2 ** 31 - 1;
 
-const limitsOf = ({ maxConcurrentStreams, keepAliveMs, keepAliveTimeoutMs }: EngineOptions): ServerOptions => {
+const limitsOf = ({ maxConcurrentStreams, rules = {} }: EngineOptions): ServerOptions => {
+  const { keepAliveMs, keepAliveTimeoutMs } = rules;
   const options: ServerOptions = {};
   if (maxConcurrentStreams !== undefined) options["grpc.max_concurrent_streams"] = maxConcurrentStreams;
   if (keepAliveMs !== undefined) options["grpc.keepalive_time_ms"] = Math.min(keepAliveMs, longestTimerMs);

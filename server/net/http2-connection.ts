@@ -37,6 +37,10 @@ export interface ConnectionRules {
   readonly withoutRequestMs?: number | undefined;
   /** Shortest time between its pings while a call is open. Default: 5 s. */
   readonly minPingIntervalMs?: number | undefined;
+  /** Time between pings to it; undefined: none. */
+  readonly keepAliveMs?: number | undefined;
+  /** Time in which it has to answer one. Default: 20 s. */
+  readonly keepAliveTimeoutMs?: number | undefined;
 }
 
 /**

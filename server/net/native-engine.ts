@@ -7,16 +7,17 @@ const defaultKeepAliveTimeoutMs = 20_000;
 
 /** The engine of our own (docs/decisions/0001-rpc-engine.md). */
 export const createNativeEngine = (options: EngineOptions): Engine => {
-  const { rules = {}, untaken, keepAliveMs, keepAliveTimeoutMs = defaultKeepAliveTimeoutMs } = options;
-  const server = new GrpcServer({
+  const { rules = {}, untaken } = options;
+  const { keepAliveMs, keepAliveTimeoutMs = defaultKeepAliveTimeoutMs } = rules;
+  const settings = {
     methods: options.methods,
     maxRequestBytes: options.maxRequestBytes,
     maxConcurrentStreams: options.maxConcurrentStreams,
     withoutRequestMs: rules.withoutRequestMs ?? maxConnectionWithoutRequestMs,
     keepAlive: keepAliveMs === undefined ? undefined : { afterMs: keepAliveMs, timeoutMs: keepAliveTimeoutMs },
     clock: options.clock,
-    onUnexpectedError: options.onUnexpectedError,
-  });
+  };
+  const server = new GrpcServer(settings, options.onUnexpectedError);
   return {
     serve: (socket, seen) => {
       const account = untaken.add(socket);

@@ -4,7 +4,7 @@ import { DeadlineWheel } from "./deadline-wheel.js";
 import { maxPartialBytesOfAll } from "./limits.js";
 import { OpenCount } from "./open-count.js";
 
-/** What all calls of an engine share. */
+/** The parts that all calls of an engine share. */
 export class CallContext {
   readonly methods: ReadonlyMap<string, Method>;
   private readonly services: ReadonlySet<string>;

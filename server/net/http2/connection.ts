@@ -33,7 +33,7 @@ import { RateBudget } from "./rate-budget.js";
 import { areTrailers, RequestHeads, type RequestHead } from "./request-head.js";
 import { ClientSettings } from "./settings.js";
 import type { ServerStream } from "./stream.js";
-import { ConnectionWriter, type AnswerAccount, type SharedMemory, type WriterOwner } from "./writer.js";
+import { ConnectionWriter, type AnswerAccount, type SharedMemory, type WrittenConnection } from "./writer.js";
 
 /** Serves the requests of connections. */
 export interface Service {
@@ -41,7 +41,7 @@ export interface Service {
   open(connection: ServerConnection, id: number, head: RequestHead, timeout: string | undefined): ServerStream;
   /** A connection is closed; its streams were told before. */
   onClosed(connection: ServerConnection): void;
-  /** Something failed that no client can cause. */
+  /** Reports a failure that no client can cause. */
   onUnexpectedError(error: unknown): void;
 }
 
@@ -68,14 +68,14 @@ export interface ConnectionLimits {
   readonly keepAlive: { readonly afterMs: number; readonly timeoutMs: number } | undefined;
 }
 
-/** How often `sweep` is to be called. */
+/** The time between two calls of `sweep`. */
 export const sweepMs = 1_000;
 
 /**
  * A client's connection (RFC 9113), from behind the preface to the end of its socket. Frames lead to the methods below, one for each
  * type; a fault is thrown where it is noticed, and ends the stream or the connection here.
  */
-export class ServerConnection implements WriterOwner {
+export class ServerConnection implements WrittenConnection {
   readonly streams = new Map<number, ServerStream>();
   readonly writer: ConnectionWriter;
   /** Bytes of messages that have begun to arrive (`maxPartialBytes`). */
@@ -94,7 +94,7 @@ export class ServerConnection implements WriterOwner {
   private hasSettings = false;
   /** No stream begins any more. */
   private isDraining = false;
-  /** Nothing is read any more, and the socket is about to close. */
+  /** Reading has stopped, and the socket is about to close. */
   private isOver = false;
   private isGone = false;
   private prefaceRead = 0;
@@ -273,7 +273,7 @@ export class ServerConnection implements WriterOwner {
     if (update > 0) this.writer.sendFrame(numberFrame(frameType.windowUpdate, id, update));
   }
 
-  /** What has been received is used, or counted by the call (`maxPartialBytes`): nothing waits here. */
+  /** Gives the whole window back: data is used at once, or counted by its call (`maxPartialBytes`). */
   private openReceiveWindow(): void {
     const update = connectionWindowBytes - this.receiveWindow;
     this.receiveWindow = connectionWindowBytes;

@@ -1,12 +1,12 @@
 import type { Clock } from "../../../platform/index.js";
 
-/** How late a deadline may be noticed, and into how many slots of this length deadlines are sorted. */
+/** The length of a slot, which is how late a deadline may be noticed, and the number of slots. */
 const tickMs = 20;
 const slotCount = 256;
 
 /** A thing with a deadline; the wheel keeps its links in it, so that waiting takes no memory and leaving no search. */
 export interface Expiring {
-  /** In the clock's milliseconds. */
+  /** The time, in the clock's milliseconds. */
   deadlineAt: number;
   /** The slot in which it waits; -1: it does not. */
   slot: number;

@@ -13,6 +13,7 @@ export const errorCode = {
   enhanceYourCalm: 11,
 } as const;
 
+/** A code of an error. */
 export type ErrorCode = (typeof errorCode)[keyof typeof errorCode];
 
 /** A fault of the client that ends its connection: it is told by GOAWAY (RFC 9113 §5.4.1). */

@@ -5,8 +5,10 @@ import { maxFrameBytes } from "./limits.js";
 
 /** The 24 bytes with which every HTTP/2 connection begins (RFC 9113 §3.4). */
 export const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
+/** The bytes before the payload of every frame: length, type, flags, stream. */
 export const frameHeaderBytes = 9;
 
+/** Types of frames (RFC 9113 §6). */
 export const frameType = {
   data: 0,
   headers: 1,
@@ -20,8 +22,10 @@ export const frameType = {
   continuation: 9,
 } as const;
 
+/** Flags of frames; `ack` is for SETTINGS and PING, the others for HEADERS and DATA. */
 export const frameFlag = { ack: 0x1, endStream: 0x1, endHeaders: 0x4, padded: 0x8, priority: 0x20 } as const;
 
+/** Identifiers of settings (RFC 9113 §6.5.2). */
 export const setting = {
   headerTableSize: 1,
   enablePush: 2,

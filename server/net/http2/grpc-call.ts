@@ -105,7 +105,7 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
     if (this.over()) onCancel?.();
   }
 
-  /** How a request is answered that ends within a message: in the words of Go's gRPC. */
+  /** The answer to a request that ends within a message, in the words of Go's gRPC. */
   protected get tornMessage(): GrpcStatus {
     return { code: statusCode.internal, details: "unexpected EOF" };
   }

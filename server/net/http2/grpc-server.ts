@@ -20,10 +20,9 @@ export interface GrpcServerOptions {
   readonly withoutRequestMs: number;
   readonly keepAlive: ConnectionLimits["keepAlive"];
   readonly clock: Clock;
-  readonly onUnexpectedError: (error: unknown) => void;
 }
 
-/** How long the last answers may take to reach their clients. */
+/** The time that the last answers have to reach their clients. */
 const farewellMs = 500;
 const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
 
@@ -36,8 +35,12 @@ export class GrpcServer {
   private isDraining = false;
   private stopSweeping: (() => void) | undefined;
 
-  constructor(private readonly options: GrpcServerOptions) {
-    const { methods, maxRequestBytes, clock, onUnexpectedError, withoutRequestMs, keepAlive } = options;
+  /** @param onUnexpectedError is told of failures that no client can cause */
+  constructor(
+    private readonly options: GrpcServerOptions,
+    onUnexpectedError: (error: unknown) => void,
+  ) {
+    const { methods, maxRequestBytes, clock, withoutRequestMs, keepAlive } = options;
     this.context = new CallContext(methods, maxRequestBytes, clock, onUnexpectedError);
     this.service = new GrpcService(this.context);
     this.parts = { clock, literals: new LiteralCache(), chunks: new ChunkPool(), flushes: new FlushQueue() };

@@ -14,6 +14,7 @@ export const headerKind = {
   malformed: 9,
 } as const;
 
+/** One of the roles. */
 export type HeaderKind = (typeof headerKind)[keyof typeof headerKind];
 
 const kindsByName = new Map<string, HeaderKind>([
@@ -46,7 +47,7 @@ const kindOf = (name: string, value: string): HeaderKind => {
 /** A header field that is decoded and judged. Tables share fields, so a field that is repeated is the same object. */
 export class HeaderField {
   readonly kind: HeaderKind;
-  /** Its size by HPACK's rules (RFC 7541 §4.1). */
+  /** The size by HPACK's rules (RFC 7541 §4.1). */
   readonly size: number;
 
   constructor(

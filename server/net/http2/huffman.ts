@@ -61,7 +61,7 @@ const completes = 0x100;
 const fails = 0x200;
 const symbolShift = 16;
 const steps = new Uint32Array(256 * 16);
-/** For each state: whether a string may end there, as all since the last symbol is padding, less than eight ones (§5.2). */
+/** Tells of each state whether a string may end there, as all since the last symbol is padding, less than eight ones (§5.2). */
 const mayEnd = new Uint8Array(256);
 
 /** Children of the tree's nodes: another node, or a symbol as its complement; undefined: no code begins so. */

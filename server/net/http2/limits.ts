@@ -6,23 +6,31 @@ export const maxFrameBytes = 16_384;
 /** The size of HPACK's dynamic table that a client may use. A client that sets more is closed: COMPRESSION_ERROR. */
 export const headerTableBytes = 4_096;
 
-/** Fields of one request, and their bytes by RFC 9113 §6.5.2 (32 for each field beside its text). Beyond: the stream is reset. */
+/** Fields of one request. Beyond: the stream is reset. */
 export const maxHeaderFields = 1_000;
+
+/** Bytes of these fields by RFC 9113 §6.5.2 (32 for each beside its text). Beyond: the stream is reset. */
 export const maxHeaderListBytes = 256 * 1024;
 
-/** Bytes, and CONTINUATION frames, of one header block as it is sent. Beyond: ENHANCE_YOUR_CALM. */
+/** Bytes of one header block as it is sent. Beyond: ENHANCE_YOUR_CALM. */
 export const maxHeaderBlockBytes = 256 * 1024;
+
+/** CONTINUATION frames of one header block. Beyond: ENHANCE_YOUR_CALM. */
 export const maxContinuations = 64;
 
 /** Streams at a time on a connection where no flag says less. One more is refused: the client may try it elsewhere. */
 export const maxStreams = 100_000;
 
-/** The flow-control windows that a client has on a stream, and on its connection. They open again once half of them is used. */
+/** The flow-control window that a client has on a stream. It opens again once half of it is used. */
 export const streamWindowBytes = 256 * 1024;
+
+/** The flow-control window that a client has on its connection. It opens again once half of it is used. */
 export const connectionWindowBytes = 1024 * 1024;
 
-/** Bytes of messages that have begun to arrive, on one connection and on all. One more ends its call: RESOURCE_EXHAUSTED. */
+/** Bytes of messages that have begun to arrive, on one connection. One more ends its call: RESOURCE_EXHAUSTED. */
 export const maxPartialBytes = 64 * 1024 * 1024;
+
+/** The same on all connections together. */
 export const maxPartialBytesOfAll = 256 * 1024 * 1024;
 
 /** Bytes that are gathered for a connection before its client has taken those before; answers wait in their streams then. */
@@ -31,27 +39,35 @@ export const maxGatheredBytes = 128 * 1024;
 /** Bytes gathered at which a connection is not read any more until its client takes some of them. */
 export const maxUnreadBytes = 256 * 1024;
 
-/** Streams that a client may reset before they are answered: at once, and per second after that. Beyond: ENHANCE_YOUR_CALM. */
+/** Streams that a client may reset at once before they are answered. Beyond: ENHANCE_YOUR_CALM. */
 export const resetBurst = 10_000;
+
+/** The same per second after that. */
 export const resetsPerSecond = 1_000;
 
-/** SETTINGS, empty DATA, PRIORITY and unknown frames, all of which bring nothing: the same. */
+/** Frames that bring nothing (SETTINGS, empty DATA, PRIORITY, unknown types) at once. Beyond: ENHANCE_YOUR_CALM. */
 export const idleFrameBurst = 1_000;
+
+/** The same per second after that. */
 export const idleFramesPerSecond = 100;
 
 /** A frame or a header block that has begun, and is not complete after so long, ends its connection. */
 export const maxIncompleteMs = 30_000;
 
-/** Literal header fields that are remembered decoded, over all connections, and the bytes of one. Others are decoded each time. */
+/** Literal header fields that are remembered decoded, over all connections. A new one takes an old one's place. */
 export const cachedLiterals = 1_024;
+
+/** Bytes of a literal that is remembered. A longer one is decoded each time. */
 export const maxCachedLiteralBytes = 256;
 
-/** How long the last frames may take to leave, and the client to close, once a connection is over. */
+/** The time that the last frames have to leave, and the client to close, once a connection is over. */
 export const lingerMs = 1_000;
 
 /** Closed streams that a connection remembers, to tell a late frame from a wrong one. An older one's late frame is answered by a reset. */
 export const rememberedStreams = 32;
 
-/** Memory in which bytes for clients are gathered, and how much of it is kept for later use. */
+/** Memory in which bytes for clients are gathered, in one piece. */
 export const chunkBytes = 16 * 1024;
+
+/** Pieces of this memory that are kept for later use. More are left to the garbage collector. */
 export const maxFreeChunks = 256;

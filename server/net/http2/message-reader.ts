@@ -18,7 +18,7 @@ export interface PartialBudget {
   givePartialBack(bytes: number): void;
 }
 
-/** What a reader needs beside the bytes. */
+/** The rules for the messages of one request. */
 export interface MessageRules {
   readonly maxMessageBytes: number;
   readonly encoding: string | undefined;
@@ -68,7 +68,7 @@ export class MessageReader {
     }
   }
 
-  /** Nothing is read any more. */
+  /** Stops reading, and gives memory back. */
   close(): void {
     if (this.partial !== undefined && this.partial.length > messagePrefixBytes)
       this.budget.givePartialBack(this.partial.length);

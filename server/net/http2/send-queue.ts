@@ -17,7 +17,7 @@ export class SendQueue {
   /** Bytes that wait. */
   size = 0;
   private parts: QueuedPart[] = [];
-  /** How much of the first part has gone. */
+  /** The bytes of the first part that have gone. */
   private offset = 0;
 
   add(message: Uint8Array): void {

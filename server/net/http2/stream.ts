@@ -21,7 +21,7 @@ export interface StreamCarrier {
 }
 
 /**
- * One stream of a connection (RFC 9113 §5.1), from the headers of its request on; idle and closed streams have no object. A class
+ * A stream of a connection (RFC 9113 §5.1), from the headers of its request on; idle and closed streams have no object. A class
  * that serves requests extends it and is told what comes. Frames are sent by the connection, which owns their order.
  *
  * | state | isRemoteEnded | isLocalEnded |

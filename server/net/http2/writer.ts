@@ -19,7 +19,7 @@ export interface AnswerAccount {
 }
 
 /** The connection, as its writer tells it what becomes of bytes. */
-export interface WriterOwner {
+export interface WrittenConnection {
   /** The answer of a stream has been sent to its end. */
   onAnswered(stream: ServerStream): void;
   /** Headers or data are sent. */
@@ -28,7 +28,7 @@ export interface WriterOwner {
   onWritten(): void;
 }
 
-/** What all connections of an engine share. */
+/** The memory and the queue that all connections of an engine share. */
 export interface SharedMemory {
   readonly chunks: ChunkPool;
   readonly flushes: FlushQueue;
@@ -50,7 +50,7 @@ const firstWindowBytes = 65_535;
  */
 export class ConnectionWriter implements StreamCarrier {
   readonly headers = new HpackEncoder();
-  /** While true, bytes are gathered for a flush that follows. */
+  /** Tells that a flush follows, so that bytes are only gathered. */
   isHeld = false;
   private sendWindow = firstWindowBytes;
   private readonly output: Output;
@@ -68,7 +68,7 @@ export class ConnectionWriter implements StreamCarrier {
     private readonly socket: Socket,
     private readonly shared: SharedMemory,
     private readonly account: AnswerAccount,
-    private readonly owner: WriterOwner,
+    private readonly owner: WrittenConnection,
   ) {
     this.output = new Output(shared.chunks);
   }
@@ -189,7 +189,7 @@ export class ConnectionWriter implements StreamCarrier {
     this.socket.end();
   }
 
-  /** Nothing is written any more. */
+  /** Stops writing. */
   close(): void {
     this.isClosed = true;
     this.account.release(this.accounted);

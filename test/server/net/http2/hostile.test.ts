@@ -202,7 +202,7 @@ describe("a client that says nothing", () => {
   });
 
   test("is pinged, and closed if it does not answer", async (t) => {
-    const { dial } = await serve(t, { keepAliveMs: 1, keepAliveTimeoutMs: 1 });
+    const { dial } = await serve(t, { rules: { keepAliveMs: 1, keepAliveTimeoutMs: 1 } });
     const client = dial();
     client.send(headers(1, "/test.S/Stream"));
     await client.frame("a ping", ({ type, flags }) => type === frameType.ping && flags === 0);
