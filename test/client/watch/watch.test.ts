@@ -4,6 +4,7 @@ import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
+  Client,
   CompactedError,
   ConnectError,
   EtcdError,
@@ -19,8 +20,9 @@ import {
   type WatchCreateRequest,
   type WatchRequest,
 } from "../../../proto/index.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
 import { FakeServer, type FakeStream } from "../fake-server.js";
-import { scaledMs } from "../../support/machine-speed.js";
+import { passTime } from "../virtual-time.js";
 import { patientClient } from "../../support/patient-client.js";
 
 type WatchStream = FakeStream<WatchRequest, WatchResponse>;
@@ -297,13 +299,18 @@ describe("a watch that loses its server", () => {
 
   test("that never answered, moves on after the request timeout", async () => {
     await using server = await FakeServer.start();
-    await using client = patientClient({ endpoints: [server.endpoint], requestTimeoutMs: scaledMs(200) });
+    const clock = new VirtualClock();
+    await using client = new Client({ endpoints: [server.endpoint], requestTimeoutMs: 200 }, clock);
     const watch = client.watch("a");
-    const silent = await server.stream();
-    const second = await server.stream<WatchRequest, WatchResponse>();
-    assert.ok(silent.isEnded);
+    const silent: WatchStream = await server.stream();
+    await asked(silent);
+    clock.advance(199);
+    assert.ok(!silent.isEnded);
+    clock.advance(1);
+    const second: WatchStream = await server.stream();
+    await silent.ended();
     second.send(created(0n, 4n));
-    assert.equal(await watch.ready({ timeoutMs: scaledMs(20_000) }), 5);
+    assert.equal(await watch.ready(), 5);
   });
 });
 
@@ -378,15 +385,16 @@ describe("a watch ends", () => {
 test("ready fails with ConnectError without a server, as a request does; the watch waits for one", async () => {
   const away = await FakeServer.start();
   await away[Symbol.asyncDispose]();
-  await using client = patientClient({ endpoints: [away.endpoint], dialTimeoutMs: scaledMs(50) });
+  const clock = new VirtualClock();
+  await using client = new Client({ endpoints: [away.endpoint], dialTimeoutMs: 50 }, clock);
   const watch = client.watch("a");
-  const first = await failure(watch.ready());
+  const first = await passTime(clock, failure(watch.ready()));
   assert.ok(first instanceof ConnectError);
   assert.deepEqual([...first.failures.keys()], [away.endpoint]);
-  const second = await failure(watch.ready());
+  const second = await passTime(clock, failure(watch.ready()));
   assert.ok(second instanceof ConnectError && second !== first, "asked again, it looks again");
   await using back = await FakeServer.start({}, Number(away.endpoint.split(":")[1]));
-  const stream: WatchStream = await back.stream();
+  const stream: WatchStream = await passTime(clock, back.stream());
   stream.send(created(0n, 4n));
   stream.send(events(0n, "put:a=1@5"));
   assert.deepEqual(await take(iterate(watch), 1), ["put:a=1@5"]);
