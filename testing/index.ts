@@ -2,8 +2,9 @@
 //
 // A test of one room imports the file that it needs: this door loads a whole member.
 
+export { commandEntry, dataOf, votersOnly } from "./entries.js";
 export { Host, type ClusterSettings, type DiskConditions, type HostObserver } from "./host.js";
-export { toClusterId, toMemberId } from "./ids.js";
+export { toClusterId, toLeaseId, toMemberId } from "./ids.js";
 export { memoryChannel, type Alter, type MemoryChannel } from "./memory-channel.js";
 export { ProcessClock, SimProcess } from "./process.js";
 export { seededRandom, type SeededRandom } from "./random.js";

@@ -1,4 +1,4 @@
-import { dataOf } from "../../testing/entries.js";
+import { dataOf } from "../../testing/index.js";
 import assert from "node:assert/strict";
 import type { LogIndex, MemberId } from "../../raft/core/ids.js";
 import type { Entry, ReadState, Refusal } from "../../raft/core/types.js";

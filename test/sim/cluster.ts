@@ -1,5 +1,4 @@
 import { ClusterMembership } from "./cluster-membership.js";
-import { votersOnly } from "../../testing/entries.js";
 import assert from "node:assert/strict";
 import type { MemberId } from "../../raft/core/ids.js";
 import type { Entry, Input, Notice, Outgoing } from "../../raft/core/types.js";
@@ -8,7 +7,7 @@ import { ClusterFaults } from "./cluster-faults.js";
 import { ClusterSnapshots } from "./cluster-snapshots.js";
 import { Member, write } from "./member.js";
 import { SimNetwork } from "./network.js";
-import { type SeededRandom, toMemberId } from "../../testing/index.js";
+import { type SeededRandom, toMemberId, votersOnly } from "../../testing/index.js";
 import { Safety } from "./safety.js";
 import { describe, emptySeat, leads, type Ground, type Seat } from "./seat.js";
 

@@ -13,7 +13,7 @@ interface Sighting {
 const isSame = (a: Entry, b: Entry): boolean =>
   a.index === b.index && a.term === b.term && a.kind === b.kind && contentOf(a) === contentOf(b);
 
-/** What an entry carries, by identity: no core copies it. */
+/** Returns the content of an entry, by identity: no core copies it. */
 const contentOf = (entry: Entry): unknown => {
   switch (entry.kind) {
     case "empty":
@@ -37,7 +37,7 @@ export class Safety {
   /** By index - 1: the term of the member that applied it first. It was committed in that term or an earlier one. */
   private readonly committedIn: Term[] = [];
   private readonly statuses = new Map<MemberId, CoreStatus>();
-  /** What was committed of the configurations. */
+  /** The committed configurations. */
   private configurations: ConfigurationHistory;
 
   constructor(initial: Configuration) {

@@ -1,6 +1,6 @@
 // The history of the cluster, as it comes to be known: each log entry, what it changed, and at which revision.
 
-import { dataOf } from "../../../testing/entries.js";
+import { dataOf } from "../../../testing/index.js";
 import assert from "node:assert/strict";
 import {
   DeleteRangeRequest,

@@ -14,13 +14,12 @@ import {
   PutResponse,
 } from "../../../proto/index.js";
 import { minLeaseTtl } from "../../../server/app/lease.js";
-import type { ClientStream, Codec, Outcome, SeededRandom } from "../../../testing/index.js";
+import { type ClientStream, type Codec, type Outcome, type SeededRandom, toLeaseId } from "../../../testing/index.js";
 import { statusCode } from "../../../server/rpc/status.js";
 import { identityOf } from "./history.js";
 import { told } from "./kv-client.js";
 import { bytes, checkAnswered, Home, seen, text, thinkingTime, type World } from "./world.js";
 import { Writes } from "./writes.js";
-import { toLeaseId } from "../../../testing/ids.js";
 
 const methods = {
   grant: { path: "/etcdserverpb.Lease/LeaseGrant", request: LeaseGrantRequest, response: LeaseGrantResponse },

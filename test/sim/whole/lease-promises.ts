@@ -6,7 +6,7 @@ import { expiryRetryMs } from "../../../server/lease/lease-term.js";
 import type { Effect } from "./history.js";
 import type { Leases, PromisedLease } from "./lease-client.js";
 import type { World } from "./world.js";
-import { toLeaseId } from "../../../testing/ids.js";
+import { toLeaseId } from "../../../testing/index.js";
 
 /** Clocks, and the time from a leader's decision to its being applied somewhere. */
 const slackMs = 1_000;

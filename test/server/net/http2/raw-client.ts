@@ -26,7 +26,7 @@ export interface SeenFrame {
   readonly flags: number;
   readonly stream: number;
   readonly payload: Buffer;
-  /** Of HEADERS. */
+  /** The fields of HEADERS. */
   readonly fields: Readonly<Record<string, string>>;
 }
 
