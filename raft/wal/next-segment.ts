@@ -15,10 +15,14 @@ export interface NextSegmentOptions {
   readonly segmentBytes: number;
   /** The free space to leave on the disk: with less, no segment is created. */
   readonly reserveBytes: number;
-  /** Reports the beginning or end of a shortage of space or file descriptors. */
-  readonly onFull: (full: boolean, shortage: Shortage) => void;
-  /** Reports a failure other than a shortage. */
-  readonly onFailure: (operation: string, file: string, cause: Error) => void;
+}
+
+/** The log that a next segment is made for; `Wal` implements it. */
+export interface SegmentedLog {
+  /** Handles the beginning or end of a shortage of space or file descriptors. */
+  onShortageChanged(full: boolean, shortage: Shortage): void;
+  /** Fails the log: the disk has failed for a reason other than a shortage. */
+  fail(operation: string, file: string, cause: Error): void;
 }
 
 /** A file of zeros on disk that will become a segment. */
@@ -51,7 +55,10 @@ export class NextSegment {
   private onIdle: (() => void) | undefined;
   private closed = false;
 
-  constructor(private readonly options: NextSegmentOptions) {
+  constructor(
+    private readonly options: NextSegmentOptions,
+    private readonly log: SegmentedLog,
+  ) {
     this.path = path.join(options.directory, nextSegmentName);
     this.target = options.segmentBytes;
   }
@@ -148,7 +155,7 @@ export class NextSegment {
       this.stalled = true;
       const shortage = shortageOf(error);
       if (shortage !== undefined) this.setFull(true, shortage);
-      else this.options.onFailure(operation, this.path, error);
+      else this.log.fail(operation, this.path, error);
     }
   }
 
@@ -156,7 +163,7 @@ export class NextSegment {
     this.shortage = shortage;
     if (this.isFull === full) return;
     this.isFull = full;
-    this.options.onFull(full, shortage);
+    this.log.onShortageChanged(full, shortage);
   }
 }
 

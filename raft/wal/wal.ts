@@ -4,7 +4,7 @@ import type { Entry, HardState, LogBase, LogIndex } from "../core/index.js";
 import { type Batch, endAfter, endAfterRestart, conflictWithEnd, conflictWithRestart, type LogEnd } from "./batch.js";
 import { type Disk, type DiskFile, promised } from "../../platform/index.js";
 import { shortageOf, WalFailedError, type Shortage } from "./errors.js";
-import { NextSegment, type PreparedFile } from "./next-segment.js";
+import { NextSegment, type PreparedFile, type SegmentedLog } from "./next-segment.js";
 import { OldSegments } from "./old-segments.js";
 import { RecordBuffer, type Sealed } from "./record-buffer.js";
 import { sectorEnd } from "./record.js";
@@ -56,7 +56,7 @@ interface Beginning {
 /**
  * A write-ahead log, open for appending. One append or restart at a time; any failure of the disk is final. Opened by `openWal`.
  */
-export class Wal {
+export class Wal implements SegmentedLog {
   private readonly disk: Disk;
   private readonly directory: string;
   private readonly listener: WalListener;
@@ -83,14 +83,7 @@ export class Wal {
     this.disk = options.disk;
     this.directory = options.directory;
     this.listener = options.listener;
-    this.next = new NextSegment({
-      disk: options.disk,
-      directory: options.directory,
-      segmentBytes: options.segmentBytes,
-      reserveBytes: options.reserveBytes ?? 0,
-      onFull: (full, shortage) => this.onShortageChanged(full, shortage),
-      onFailure: (operation, failed, cause) => this.fail(operation, failed, cause),
-    });
+    this.next = new NextSegment({ ...options, reserveBytes: options.reserveBytes ?? 0 }, this);
     this.old = new OldSegments({
       disk: options.disk,
       directory: options.directory,
@@ -171,6 +164,18 @@ export class Wal {
     if (this.reasonUnusable() !== undefined) return;
     this.unnamed?.sync();
     this.next.retry();
+  }
+
+  /** Reports a shortage that the next segment has met, or its end. */
+  onShortageChanged(full: boolean, shortage: Shortage): void {
+    if (this.unnamed === undefined) this.listener.onFull(full, shortage);
+  }
+
+  /** Fails the log for good, and reports that once. */
+  fail(operation: string, file: string, cause: Error): void {
+    if (this.failure !== undefined) return;
+    this.failure = new WalFailedError(file, operation, cause);
+    this.listener.onFailure(this.failure);
   }
 
   /** Closes the log after the write under way, whose `done` is called first; an append that waits for space is dropped. */
@@ -261,10 +266,6 @@ export class Wal {
     });
   }
 
-  private onShortageChanged(full: boolean, shortage: Shortage): void {
-    if (this.unnamed === undefined) this.listener.onFull(full, shortage);
-  }
-
   private write(
     { file, path }: { readonly file: DiskFile; readonly path: string },
     bytes: Uint8Array,
@@ -301,11 +302,5 @@ export class Wal {
     this.isWriting = false;
     this.fail(operation, file, cause);
     this.onIdle?.();
-  }
-
-  private fail(operation: string, file: string, cause: Error): void {
-    if (this.failure !== undefined) return;
-    this.failure = new WalFailedError(file, operation, cause);
-    this.listener.onFailure(this.failure);
   }
 }
