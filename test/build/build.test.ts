@@ -16,7 +16,14 @@ const deadlineMs = 20_000;
 /** A project of one module. */
 const project = async (text: string) => {
   const folder = await tempFolder();
-  const options = { module: "nodenext", target: "es2022", types: [], lib: ["es5"], skipLibCheck: true, rootDir: "." };
+  const options = {
+    module: "nodenext",
+    target: "es2022",
+    types: [],
+    lib: ["es5"],
+    skipLibCheck: true,
+    declaration: true,
+  };
   writeFileSync(
     join(folder.path, "tsconfig.build.json"),
     JSON.stringify({ compilerOptions: options, files: ["a.ts"] }),
@@ -38,6 +45,12 @@ const contents = (folder: string): Record<string, string> => {
   return Object.fromEntries(readdirSync(dist).map((name) => [name, readFileSync(join(dist, name), "utf8").trim()]));
 };
 
+/** The contents of dist after a build of `export const a = VALUE;`. */
+const builtFrom = (value: number): Record<string, string> => ({
+  "a.d.ts": `export declare const a = ${value};`,
+  "a.js": `// a.ts\nvar a = ${value};\nexport {\n  a\n};`,
+});
+
 const buildFolders = (folder: string): string[] => readdirSync(folder).filter((name) => name.startsWith("dist"));
 
 /** Id of a process that has ended. */
@@ -48,7 +61,7 @@ test("a build of other sources replaces dist, and removes the modules that are g
   mkdirSync(join(folder.path, "dist"));
   writeFileSync(join(folder.path, "dist", "gone.js"), "");
   assert.equal(await build(folder.path), 0);
-  assert.deepEqual(contents(folder.path), { "a.js": "export const a = 1;" });
+  assert.deepEqual(contents(folder.path), builtFrom(1));
   assert.deepEqual(buildFolders(folder.path), ["dist"]);
 });
 
@@ -91,7 +104,7 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const)
     assert.notEqual(code, 0);
     assert.deepEqual(contents(folder.path), before);
     assert.equal(await build(folder.path), 0);
-    assert.deepEqual(contents(folder.path), { "a.js": "export const a = 2;" });
+    assert.deepEqual(contents(folder.path), builtFrom(2));
   });
 
 test("a build that was killed between its renames is undone by the next one", async () => {
