@@ -13,8 +13,8 @@ const defaultSegmentBytes = 16 * 1024 * 1024;
 
 /** The options of `openWal`. */
 export interface OpenOptions extends Omit<WalOptions, "segmentBytes"> {
-  /** The configuration of a log that has not begun: without segments. A log that has begun states its own. */
-  readonly initial: Configuration;
+  /** Gives the configuration of a log that has not begun: without segments. Not called for a log that has begun, which states its own. */
+  readonly initial: () => Promise<Configuration>;
   /** The size of a segment, a multiple of 512; 16 MiB by default. A larger batch gets a segment of its own size. */
   readonly segmentBytes?: number;
 }
@@ -31,7 +31,7 @@ export const openWal = async (options: OpenOptions): Promise<{ wal: Wal; recover
     throw new RangeError(`Cannot use segments of ${segmentBytes} bytes: not a multiple of ${sectorBytes}`);
   await withFileName("make", directory, ensureDirectory(disk, directory));
   const files = await listLogFiles(disk, directory);
-  const recovery = (await recoverLog(disk, files)) ?? emptyRecovery(initial);
+  const recovery = (await recoverLog(disk, files)) ?? emptyRecovery(await initial());
   await removeUnfinished(disk, directory);
   const { tail, repair } = recovery;
   const file = tail && (await withFileName("open", tail.file, openTail(disk, tail, repair)));

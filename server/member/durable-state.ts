@@ -80,25 +80,31 @@ export const openDurableState = async (
     });
   };
   const { path, installed } = await directory.store();
-  const store = await openStoreAt(backends, parts.storeLimits, path, environment, onStoreFailure);
-  const newStores = teardown.opened(
-    new NewStores({
-      directory: descriptors === undefined ? directory : outlasting(descriptors, directory),
-      ...{ backends, clock, logger, store },
-    }),
-  );
-  teardown.opened(store);
-  if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
-  const applied = readAppliedState(store.marker, store);
-  if (directory.owner !== undefined) logIgnoredFlags(config, { memberId, members: applied.membership.all }, logger);
-  const { index, term } = applied;
-  const { configuration } = applied.membership;
-  const { wal, recovered, space } = await openLog(parts, directory.walPath, configuration, environment, (error) => {
+  const openStore = async (): Promise<OpenedStore> => {
+    const store = await openStoreAt(backends, parts.storeLimits, path, environment, onStoreFailure);
+    const newStores = teardown.opened(
+      new NewStores({
+        directory: descriptors === undefined ? directory : outlasting(descriptors, directory),
+        ...{ backends, clock, logger, store },
+      }),
+    );
+    teardown.opened(store);
+    if (store.marker === undefined) throw new StartError("the store is damaged: it does not say what it contains");
+    return { store, newStores, applied: readAppliedState(store.marker, store) };
+  };
+  // The log is read first: if it is damaged, the store stays as it is. Only a log that has not begun needs the store before.
+  let opened: OpenedStore | undefined;
+  const initial = async () => (opened = await openStore()).applied.membership.configuration;
+  const { wal, recovered, space } = await openLog(parts, directory.walPath, initial, environment, (error) => {
     failStart(error);
     onFailure(error);
   });
   teardown.opened(wal);
   teardown.onStop(() => space.stop());
+  const { store, newStores, applied } = opened ?? (await openStore());
+  if (directory.owner !== undefined) logIgnoredFlags(config, { memberId, members: applied.membership.all }, logger);
+  const { index, term } = applied;
+  const { configuration } = applied.membership;
   const contained = { index, term, configuration };
   const log = mustRestart(recovered, contained, installed)
     ? await Promise.race([restartLog(wal, recovered, contained), logFailed])
@@ -124,6 +130,13 @@ export const openDurableState = async (
     newStores,
   };
 };
+
+/** The store of a member, and what the applier left in it. */
+interface OpenedStore {
+  readonly store: KvStore;
+  readonly newStores: NewStores;
+  readonly applied: AppliedState;
+}
 
 /** Gives an empty directory its identity and its first state. Repeated from the start if it is cut short. */
 const bootstrap = async (
@@ -164,11 +177,11 @@ const bootstrap = async (
   return { clusterId, memberId };
 };
 
-/** Opens the log, and watches whether it has space to go on. A log that has not begun will begin with the configuration `initial`. */
+/** Opens the log, and watches whether it has space to go on. A log that has not begun will begin with the configuration that `initial` gives. */
 const openLog = async (
   { disk, segmentBytes, reserves }: MemberParts,
   directory: string,
-  initial: Configuration,
+  initial: () => Promise<Configuration>,
   { clock, logger }: MemberEnvironment,
   onFailure: (error: Error) => void,
 ): Promise<{ wal: Wal; recovered: RecoveredLog; space: LogSpace }> => {

@@ -1,7 +1,6 @@
 // `minietcd verify` on a stopped member's real files: it finds each kind of damage, names it, changes nothing, and what it
 // says can be done does help.
 
-import { commandEntry, votersOnly } from "../../testing/entries.js";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
@@ -134,7 +133,7 @@ const withLog = async (change: (wal: Wal, log: RecoveredLog) => Promise<void>): 
   const { wal, recovered } = await openWal({
     disk: nodeDisk,
     directory: stopped.path("wal"),
-    initial: votersOnly(1n),
+    initial: () => assert.fail("a log that has not begun"),
     listener,
   });
   await change(wal, recovered);

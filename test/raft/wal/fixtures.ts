@@ -111,7 +111,14 @@ export const open = (
   }: Partial<OpenOptions & WalListener> = {},
 ): Promise<{ readonly wal: Wal; readonly recovered: RecoveredLog }> => {
   const listener = { onFailure, onFull, onRemovalFailure };
-  return openWal({ disk, directory, initial, segmentBytes: 2048, listener, ...options });
+  return openWal({
+    disk,
+    directory,
+    initial: () => Promise.resolve(initial),
+    segmentBytes: 2048,
+    listener,
+    ...options,
+  });
 };
 
 export const append = (wal: Wal, { hardState, entries }: Batch): Promise<void> =>
