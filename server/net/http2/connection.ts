@@ -158,6 +158,7 @@ export class ServerConnection implements WrittenConnection {
   /** Looks after a client that is silent, or that never comes to the point. Called every `sweepMs`. */
   sweep(nowMs: number): void {
     if (this.isOver) return;
+    this.hpack.forget();
     if (this.newest === 0 && nowMs - this.openedAt >= this.limits.withoutRequestMs)
       this.dismiss(errorCode.none, "no_request");
     else if (this.hasStalled(nowMs)) this.dismiss(errorCode.enhanceYourCalm, "incomplete_frame");

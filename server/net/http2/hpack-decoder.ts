@@ -42,6 +42,11 @@ export class HpackDecoder {
     return this.listBytes <= maxHeaderListBytes && this.fields.length <= maxHeaderFields;
   }
 
+  /** Forgets the block that was decoded last, which may have been large. */
+  forget(): void {
+    this.fields.length = 0;
+  }
+
   private take(field: HeaderField): void {
     this.listBytes += field.size;
     if (this.listBytes <= maxHeaderListBytes && this.fields.length <= maxHeaderFields) this.fields.push(field);
@@ -56,7 +61,7 @@ export class HpackDecoder {
       return field;
     }
     if (first >= 0x20) throw malformed("a size update after a field");
-    return this.readLiteral(0x0f);
+    return this.readLiteral(0x0f, first < 0x10);
   }
 
   private lookUp(index: number): HeaderField {
@@ -71,10 +76,11 @@ export class HpackDecoder {
     this.table.resize(size);
   }
 
-  private readLiteral(prefix: number): HeaderField {
+  /** @param mayBeKept false: the client asks that the field be kept nowhere (§7.1.3) */
+  private readLiteral(prefix: number, mayBeKept = true): HeaderField {
     const nameIndex = this.readInteger(prefix);
     const name = nameIndex === 0 ? undefined : this.lookUp(nameIndex).name;
-    if (name === changing) return new HeaderField(name, this.readString());
+    if (name === changing || (name !== undefined && !mayBeKept)) return new HeaderField(name, this.readString());
     const start = this.at;
     if (nameIndex === 0) this.skipString();
     this.skipString();
@@ -83,7 +89,7 @@ export class HpackDecoder {
     if (known !== undefined) return known;
     this.at = start;
     const field = new HeaderField(name ?? this.readString(), this.readString());
-    if (field.name !== changing) this.literals.add(name, bytes, start, end, field);
+    if (field.name !== changing && mayBeKept) this.literals.add(name, bytes, start, end, field);
     return field;
   }
 

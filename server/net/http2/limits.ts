@@ -60,6 +60,12 @@ export const cachedLiterals = 1_024;
 /** Bytes of a literal that is remembered. A longer one is decoded each time. */
 export const maxCachedLiteralBytes = 256;
 
+/** Heads of requests that a connection remembers: a client of etcd calls few methods at a time. A new one takes an old one's place. */
+export const rememberedHeads = 8;
+
+/** Bytes of the fields of a head that is remembered. A larger one is judged each time. */
+export const maxRememberedHeadBytes = 2 * 1024;
+
 /** The time that the last frames have to leave, and the client to close, once a connection is over. */
 export const lingerMs = 1_000;
 

@@ -1,4 +1,5 @@
 import { headerKind, type HeaderField } from "./header-field.js";
+import { maxRememberedHeadBytes, rememberedHeads } from "./limits.js";
 
 /** The headers of a request, judged. Requests whose headers are the same share one. */
 export interface RequestHead {
@@ -13,9 +14,6 @@ export interface RequestHead {
   /** All fields but `grpc-timeout`. */
   readonly fields: readonly HeaderField[];
 }
-
-/** Heads that a connection remembers: a client of etcd calls few methods at a time. */
-const rememberedHeads = 8;
 
 /**
  * Makes heads of decoded header fields. The fields of a request that is like an earlier one are the same objects, whatever index
@@ -34,8 +32,10 @@ export class RequestHeads {
     const head = headOf(fields);
     if (head === undefined) return undefined;
     this.timeout = fields.find(({ kind }) => kind === headerKind.timeout)?.value;
-    this.heads[this.next] = head;
-    this.next = (this.next + 1) % rememberedHeads;
+    if (isSmall(fields)) {
+      this.heads[this.next] = head;
+      this.next = (this.next + 1) % rememberedHeads;
+    }
     return head;
   }
 
@@ -56,6 +56,10 @@ export class RequestHeads {
 /** Whether fields may stand behind the messages of a request: they have no pseudo-headers (RFC 9113 §8.1). */
 export const areTrailers = (fields: readonly HeaderField[]): boolean =>
   fields.every(({ kind }) => !isPseudo(kind) && kind !== headerKind.malformed);
+
+/** Whether fields are as few as those of every client: others would be memory for a client that asks for it. */
+const isSmall = (fields: readonly HeaderField[]): boolean =>
+  fields.reduce((bytes, { size }) => bytes + size, 0) <= maxRememberedHeadBytes;
 
 const isPseudo = (kind: number): boolean => kind >= headerKind.method && kind <= headerKind.authority;
 

@@ -82,6 +82,18 @@ describe("HPACK decoder", () => {
     assert.notEqual(other.fields[0], field);
   });
 
+  test("a field that is never to be indexed is kept nowhere", () => {
+    const connection = decoder();
+    for (const name of ["token", 23]) {
+      decode(connection, literal("never indexed", name, "secret"));
+      const [first] = connection.fields;
+      decode(connection, literal("never indexed", name, "secret"));
+      assert.notEqual(connection.fields[0], first);
+    }
+    connection.forget();
+    assert.equal(connection.fields.length, 0);
+  });
+
   test("two literals with the same bytes behind different names are different fields", () => {
     const connection = decoder();
     assert.deepEqual(decode(connection, Buffer.concat([literal("not added", 4, "x"), literal("not added", 1, "x")])), [

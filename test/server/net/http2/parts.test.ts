@@ -7,7 +7,7 @@ import { ClosedStreams } from "../../../../server/net/http2/closed-streams.js";
 import { DeadlineWheel, type Expiring } from "../../../../server/net/http2/deadline-wheel.js";
 import { HeaderField } from "../../../../server/net/http2/header-field.js";
 import { parseTimeout } from "../../../../server/net/http2/grpc-timeout.js";
-import { chunkBytes, rememberedStreams } from "../../../../server/net/http2/limits.js";
+import { chunkBytes, maxRememberedHeadBytes, rememberedStreams } from "../../../../server/net/http2/limits.js";
 import { MessageReader } from "../../../../server/net/http2/message-reader.js";
 import { ChunkPool, Output } from "../../../../server/net/http2/output.js";
 import { RateBudget } from "../../../../server/net/http2/rate-budget.js";
@@ -38,6 +38,12 @@ describe("heads of requests", () => {
     assert.equal(heads.timeout, undefined);
     assert.notEqual(heads.read(same.slice(0, 3)), first);
     assert.equal(first?.contentType, "application/grpc");
+  });
+
+  test("a head with large fields is not remembered", () => {
+    const heads = new RequestHeads();
+    const large = fieldsOf([...pseudo, ["x", "y".repeat(maxRememberedHeadBytes)]]);
+    assert.notEqual(heads.read(large), heads.read(large));
   });
 
   for (const [what, fields] of [
