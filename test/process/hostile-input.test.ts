@@ -16,6 +16,9 @@ import { patientClient } from "../support/patient-client.js";
 const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const mebibyte = 1024 * 1024;
 
+/** The implementations of gRPC that a client port may have. */
+const engines = ["grpc-js", "native"];
+
 /** An HTTP/2 frame header (RFC 9113 §4.1) with a payload that need not fit it. */
 const frame = (length: number, type: number, flags: number, payload: Uint8Array = Buffer.alloc(0)): Buffer => {
   const header = Buffer.alloc(9);
@@ -63,39 +66,40 @@ const addressOf = (member: ClusterMember): { host: string; port: number } => {
   return { host, port: Number(port) };
 };
 
-test("garbage and half-open connections on client and peer ports do not disturb other clients", async () => {
-  await using cluster = await startCluster();
-  const before = await cluster.status(cluster.member(0));
-  const pids = cluster.members.map((member) => member.running.pid);
-  const sockets: Socket[] = [];
-  try {
-    for (const member of cluster.members)
-      for (const bytes of Object.values(garbage)) {
-        sockets.push(await say(addressOf(member), bytes));
-        sockets.push(await say({ path: join(cluster.folder, `${member.name}.peer`) }, bytes));
+for (const engine of engines)
+  test(`garbage and half-open connections on client and peer ports do not disturb other clients: ${engine}`, async () => {
+    await using cluster = await startCluster({ flags: [`--rpc-engine=${engine}`] });
+    const before = await cluster.status(cluster.member(0));
+    const pids = cluster.members.map((member) => member.running.pid);
+    const sockets: Socket[] = [];
+    try {
+      for (const member of cluster.members)
+        for (const bytes of Object.values(garbage)) {
+          sockets.push(await say(addressOf(member), bytes));
+          sockets.push(await say({ path: join(cluster.folder, `${member.name}.peer`) }, bytes));
+        }
+      // Through every member, while all of that is still open.
+      for (const [n, member] of cluster.members.entries()) {
+        await using client = member.client();
+        await client.kv.put(`k/${n}`, "v");
+        assert.equal(await client.kv.getText(`k/${n}`), "v");
       }
-    // Through every member, while all of that is still open.
-    for (const [n, member] of cluster.members.entries()) {
-      await using client = member.client();
-      await client.kv.put(`k/${n}`, "v");
-      assert.equal(await client.kv.getText(`k/${n}`), "v");
+    } finally {
+      for (const socket of sockets) socket.destroy();
     }
-  } finally {
-    for (const socket of sockets) socket.destroy();
-  }
-  const after = await cluster.status(cluster.member(0));
-  assert.equal(after.leader, before.leader);
-  assert.equal(after.raftTerm, before.raftTerm);
-  assert.deepEqual(
-    cluster.members.map((member) => member.isRunning && member.running.pid),
-    pids,
-  );
-  for (const member of cluster.members)
+    const after = await cluster.status(cluster.member(0));
+    assert.equal(after.leader, before.leader);
+    assert.equal(after.raftTerm, before.raftTerm);
     assert.deepEqual(
-      member.running.log.filter(({ level }) => level === "error" || level === "fatal"),
-      [],
+      cluster.members.map((member) => member.isRunning && member.running.pid),
+      pids,
     );
-});
+    for (const member of cluster.members)
+      assert.deepEqual(
+        member.running.log.filter(({ level }) => level === "error" || level === "fatal"),
+        [],
+      );
+  });
 
 test("HTTP and TLS on the peer port are named in the log, once each", async () => {
   await using cluster = await startCluster({ members: 1 });
@@ -113,30 +117,32 @@ test("HTTP and TLS on the peer port are named in the log, once each", async () =
   assert.match(reasons()[1] ?? "", /this is TLS, which members do not speak/);
 });
 
-test("an HTTP/1.1 request on the client port is told what the port speaks", async () => {
-  await using cluster = await startCluster({ members: 1 });
-  const call = request({ ...addressOf(cluster.member(0)), path: "/health" }).end();
-  const [response] = (await within(5_000, "an answer", once(call, "response"))) as [IncomingMessage];
-  assert.equal(response.statusCode, 404);
-  assert.match((await response.setEncoding("utf8").toArray()).join(""), /this port speaks gRPC/);
-});
+for (const engine of engines)
+  test(`an HTTP/1.1 request on the client port is told what the port speaks: ${engine}`, async () => {
+    await using cluster = await startCluster({ members: 1, flags: [`--rpc-engine=${engine}`] });
+    const call = request({ ...addressOf(cluster.member(0)), path: "/health" }).end();
+    const [response] = (await within(5_000, "an answer", once(call, "response"))) as [IncomingMessage];
+    assert.equal(response.statusCode, 404);
+    assert.match((await response.setEncoding("utf8").toArray()).join(""), /this port speaks gRPC/);
+  });
 
-test("a message over the size limit is refused, and its connection goes on", async () => {
-  await using cluster = await startCluster({ members: 1 });
-  await using client = patientClient({ endpoints: cluster.endpoints, maxSendBytes: 64 * mebibyte });
-  const failure = async (bytes: number): Promise<EtcdError> => {
-    const error: unknown = await client.kv.put("k", new Uint8Array(bytes)).catch((reason: unknown) => reason);
-    assert.ok(error instanceof EtcdError, `${bytes} bytes were taken`);
-    return error;
-  };
-  const proposal = await failure(1.5 * mebibyte + 1);
-  assert.equal(proposal.code, "invalid-argument");
-  assert.equal(proposal.message, "etcdserver: request is too large");
-  const message = await failure(32 * mebibyte);
-  assert.equal(message.code, "resource-exhausted");
-  await client.kv.put("k", new Uint8Array(1.4 * mebibyte));
-  assert.equal((await client.kv.get("k")).kvs[0]?.value.length, Math.floor(1.4 * mebibyte));
-});
+for (const engine of engines)
+  test(`a message over the size limit is refused, and its connection goes on: ${engine}`, async () => {
+    await using cluster = await startCluster({ members: 1, flags: [`--rpc-engine=${engine}`] });
+    await using client = patientClient({ endpoints: cluster.endpoints, maxSendBytes: 64 * mebibyte });
+    const failure = async (bytes: number): Promise<EtcdError> => {
+      const error: unknown = await client.kv.put("k", new Uint8Array(bytes)).catch((reason: unknown) => reason);
+      assert.ok(error instanceof EtcdError, `${bytes} bytes were taken`);
+      return error;
+    };
+    const proposal = await failure(1.5 * mebibyte + 1);
+    assert.equal(proposal.code, "invalid-argument");
+    assert.equal(proposal.message, "etcdserver: request is too large");
+    const message = await failure(32 * mebibyte);
+    assert.equal(message.code, "resource-exhausted");
+    await client.kv.put("k", new Uint8Array(1.4 * mebibyte));
+    assert.equal((await client.kv.get("k")).kvs[0]?.value.length, Math.floor(1.4 * mebibyte));
+  });
 
 test("a member of another cluster is refused, and both sides say why", async () => {
   await using cluster = await startCluster();

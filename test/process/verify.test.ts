@@ -1,6 +1,7 @@
 // `minietcd verify` on a stopped member's real files: it finds each kind of damage, names it, changes nothing, and what it
 // says can be done does help.
 
+import { commandEntry } from "../../testing/entries.js";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
