@@ -18,7 +18,7 @@ export interface ConfigurationEntry extends LogPosition {
   readonly configuration: Configuration;
 }
 
-/** One slot of the replicated log. */
+/** A slot of the replicated log. */
 export type Entry = EmptyEntry | CommandEntry | ConfigurationEntry;
 
 /** The persistent state beside the entries. Raft paper, figure 2. `commit` may be old: it is never worth a sync. */
@@ -200,7 +200,7 @@ export type Notice =
   /** The end of all transfer requests: `ok` if the transferee leads. */
   | { readonly kind: "transferEnded"; readonly ok: boolean };
 
-/** One write for the log on disk, and the messages to send once it is durable. */
+/** A write for the log on disk, and the messages to send once it is durable. */
 export type Unsaved = UnsavedBatch | UnsavedRestart;
 
 /** A write of entries and hard state. */

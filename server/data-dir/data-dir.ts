@@ -47,17 +47,17 @@ export class DataDirectory {
     return this.files.pathOf("wal");
   }
 
-  /** The store in use. */
+  /** Returns the store in use. */
   store(): Promise<StoreInUse> {
     return this.files.storeInUse();
   }
 
-  /** Where the first store is made, before `begin`. */
+  /** The path of the first store, which is made before `begin`. */
   get firstStorePath(): string {
     return this.files.pathOf("store-1");
   }
 
-  /** Where another store can be made: nothing is there. Only one at a time: what a former attempt left is removed. */
+  /** Returns a path without a file, for another store. One at a time: the store of a former attempt is removed. */
   async newStorePath(): Promise<string> {
     await this.removeUnusedStores();
     const numbers = (await this.files.stores()).map((name) => Number(name.slice("store-".length)));
@@ -85,7 +85,7 @@ export class DataDirectory {
       if (name !== inUse) await removeTree(this.disk, this.files.pathOf(name));
   }
 
-  /** From here on the directory belongs to this member. The last step of a bootstrap, which starts over if it is cut short. */
+  /** Gives the directory to this member. The last step of a bootstrap, which starts over if it is cut short. */
   async begin(owner: DirectoryOwner): Promise<void> {
     const ids = { clusterId: formatId(owner.clusterId), memberId: formatId(owner.memberId) };
     await this.replace("format.json", JSON.stringify({ formatVersion, ...ids }) + "\n");
@@ -98,12 +98,12 @@ export class DataDirectory {
     return next;
   }
 
-  /** What this member noted of the others, and of itself; undefined: nothing yet. */
+  /** Reads the notes about the other members and this one; undefined: there are none yet. */
   readPeers(): Promise<string | undefined> {
     return this.files.peers();
   }
 
-  /** Resolves when the notes are on disk. */
+  /** Replaces the notes; resolves when they are on disk. */
   replacePeers(text: string): Promise<void> {
     return this.replace("peers", text);
   }
@@ -118,7 +118,7 @@ export class DataDirectory {
   }
 }
 
-/** What a bootstrap left that never reached `begin`: nobody has been told anything from it. */
+/** Removes the files of a bootstrap that did not reach `begin`: nothing was promised from them. */
 const removeUnfinished = async (disk: MemberDisk, files: DirectoryFiles): Promise<void> => {
   for (const name of await files.names()) if (name !== "lock") await removeTree(disk, files.pathOf(name));
 };

@@ -6,17 +6,17 @@ import { type ClusterId, StartError } from "../base/index.js";
 /** The version of everything below `member/`; a newer one is refused. */
 export const formatVersion = 1;
 
-/** Whose data a directory holds. */
+/** The owner of the data in a directory. */
 export interface DirectoryOwner {
   readonly clusterId: ClusterId;
   readonly memberId: MemberId;
 }
 
-/** Which store a member uses. */
+/** The store that a member uses. */
 export interface StoreInUse {
   readonly path: string;
   /**
-   * What it contained of the log when it was put in the place of another one; undefined: it is the first. After a crash
+   * The log position that it contained when it replaced another store; undefined: it is the first. After a crash
    * at that moment the log does not reach as far, which would be damage otherwise.
    */
   readonly installed: LogPosition | undefined;
@@ -25,7 +25,7 @@ export interface StoreInUse {
 /** The directory was written by a newer version, and left untouched. */
 export class NewerDirectoryError extends StartError {}
 
-/** What is in a member's directory, and what is wrong with it. Nothing is changed here but the lock. */
+/** The files of a member's directory, read and checked. Nothing is changed here but the lock. */
 export class DirectoryFiles {
   /** `<data-dir>/member` */
   readonly member: string;
@@ -46,7 +46,7 @@ export class DirectoryFiles {
     return (await this.namesIn(this.member)) ?? [];
   }
 
-  /** Of the stores, whether or not they are in use. */
+  /** Returns the names of all stores, in use or not. */
   async stores(): Promise<string[]> {
     return (await this.names()).filter((name) => /^store-\d+$/.test(name));
   }
@@ -138,7 +138,7 @@ export class DirectoryFiles {
     return last;
   }
 
-  /** What the member noted of the others; undefined: nothing yet. */
+  /** Reads the notes about the other members; undefined: there are none yet. */
   peers(): Promise<string | undefined> {
     return readText(this.disk, this.pathOf("peers"));
   }

@@ -1,4 +1,4 @@
-// What a log and a store that were written one after the other are to each other, after whatever ended the member.
+// The comparison of a log and a store at start: they are written one after the other, and the member may have ended in between.
 
 import {
   noMember,

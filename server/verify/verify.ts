@@ -25,19 +25,19 @@ import { causeOf, errorCode, machineDisk } from "../../platform/index.js";
 import { parsePeersFile } from "../peers/index.js";
 import { checkStore } from "./store-check.js";
 
-/** What was found out about one part of a member's files. */
+/** A finding about one part of a member's files. */
 export interface Finding {
   /** A file or directory below `member/`, or what two of them are to each other. */
   readonly part: string;
-  /** What is there; if something is wrong, what, with file and place. */
+  /** The content of the part; if something is wrong, the damage, with file and place. */
   readonly text: string;
-  /** What can be done; undefined if nothing has to be. */
+  /** The advice; undefined if nothing has to be done. */
   readonly advice: string | undefined;
 }
 
 export interface VerifyOptions {
   readonly dataDir: string;
-  /** Where a copy of the store can be made, as a look at it changes it. */
+  /** A folder for a copy of the store: LevelDB changes a directory when it opens it. */
   readonly temporary: string;
 }
 
@@ -62,7 +62,7 @@ export const verifyDataDirectory = async ({ dataDir, temporary }: VerifyOptions)
   }
 };
 
-/** What kept the files from being checked, in words that say what to do. Errors that nobody foresaw stay as they are. */
+/** Translates an error that kept the files from being checked into advice. Unexpected errors stay as they are. */
 const asVerifyError = (error: unknown, member: string): unknown => {
   const code = errorCode(error) ?? "";
   const place = error instanceof Error && "path" in error && typeof error.path === "string" ? error.path : member;
@@ -267,7 +267,7 @@ const restoreFormat =
 const restorePeers =
   'put the file back, {"directory":"…","members":{}} and a newline: the directory as the same file of another member names ' +
   "it at this one's id";
-/** Everything that this member proposed before must count as older, or its new writes are skipped as repeats. */
+/** Advises a number above all earlier ones: otherwise the other members skip this member's new writes as repeats. */
 const restoreIncarnation = (path: string): string =>
   `write a number that is higher than the count of its starts, as 1000000, and a newline into ${path}`;
 

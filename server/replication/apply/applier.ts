@@ -19,7 +19,7 @@ import { type AppliedState, writeChanges } from "./applied-state.js";
 import type { Membership } from "./membership.js";
 import type { SeenProposals } from "./seen-proposals.js";
 
-/** Whose proposals are waited for here. */
+/** The member and start whose proposals are waited for here. */
 export interface Self {
   readonly member: MemberId;
   readonly incarnation: number;
@@ -86,7 +86,7 @@ export class Applier implements StateMachine, ReplicatedState {
     this.seen = state.seen;
   }
 
-  /** Everything up to here has been applied. */
+  /** The index up to which everything has been applied. */
   get appliedIndex(): LogIndex {
     return this.index;
   }
@@ -173,7 +173,7 @@ export class Applier implements StateMachine, ReplicatedState {
     }
   }
 
-  /** While the disk is behind, no more is taken. */
+  /** Calls back once the store has room: while the disk is behind, nothing more is applied. */
   private whenRoom(callback: () => void): void {
     if (!this.store.full) callback();
     else this.store.whenDrained(() => (this.stopped ? undefined : callback()));
@@ -183,7 +183,7 @@ export class Applier implements StateMachine, ReplicatedState {
     if (!this.stopped) this.parts.listener.onFailure(error instanceof Error ? error : new Error(String(error)));
   }
 
-  /** What a later start of this member promised is not in this directory. */
+  /** Refuses a directory that is older than this member's last start. @throws StaleDirectoryError */
   private checkSelf(seen: SeenProposals): void {
     const { member, incarnation } = this.self;
     const last = seen.incarnationOf(member);
@@ -217,7 +217,7 @@ export class Applier implements StateMachine, ReplicatedState {
     else this.parts.proposals.settle(envelope.sequence, outcome);
   }
 
-  /** What applying a command gives on every member alike: a result, or why nothing changed. */
+  /** Applies a command. @returns the result, or the reason why nothing changed: the same on every member */
   private *execute(entry: Entry, command: Command): Sliced<CommandResults[CommandKind] | StoreError> {
     try {
       return yield* applyCommand(command, this, entry);

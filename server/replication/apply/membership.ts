@@ -34,7 +34,7 @@ export class Membership {
     }
   }
 
-  /** By id, ascending. */
+  /** All members, by id, ascending. */
   get all(): Member[] {
     return [...this.byId.values()];
   }

@@ -1,7 +1,7 @@
 import type { MemberId } from "../../../raft/index.js";
 import { maxPendingProposals } from "../../base/index.js";
 
-/** Who proposed, which life of that member, which of its proposals, and below which number all are answered. */
+/** The numbers of a proposal: member, incarnation, sequence, and the floor below which all are answered. */
 export interface Envelope {
   readonly member: MemberId;
   /** Grows with each start of the member. */
@@ -12,7 +12,7 @@ export interface Envelope {
   readonly floor: number;
 }
 
-/** What is remembered of one member's proposals, as it is stored. */
+/** The record of one member's proposals, as it is stored. */
 export interface SeenRecord {
   readonly member: MemberId;
   readonly incarnation: number;
@@ -71,7 +71,7 @@ export class SeenProposals {
     });
   }
 
-  /** Everything to be stored, ordered by member so that all members store the same bytes. */
+  /** Returns all records, ordered by member. */
   records(): SeenRecord[] {
     return [...this.members]
       .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -82,7 +82,7 @@ export class SeenProposals {
 /** A sliding window of bits over the sequences `floor … floor + maxPendingProposals - 1`, kept as a ring. */
 class MemberWindow {
   private readonly seen = new Uint8Array(maxPendingProposals);
-  /** One past the highest sequence seen. */
+  /** The sequence after the highest one seen. */
   private end: number;
 
   constructor(

@@ -1,12 +1,12 @@
 // Promises of leases beside the answers: when they end, and when they do not.
 
+import { toLeaseId } from "../../../testing/index.js";
 import assert from "node:assert/strict";
 import { sweepMs } from "../../../server/lease/lease-keeper.js";
 import { expiryRetryMs } from "../../../server/lease/lease-term.js";
 import type { Effect } from "./history.js";
 import type { Leases, PromisedLease } from "./lease-client.js";
 import type { World } from "./world.js";
-import { toLeaseId } from "../../../testing/index.js";
 
 /** Clocks, and the time from a leader's decision to its being applied somewhere. */
 const slackMs = 1_000;
