@@ -4,7 +4,7 @@ import { HealthDefinition, socketPathProblem } from "../../proto/index.js";
 import { asTimer, type Clock } from "./clock.js";
 import { cancelCall } from "./cancel.js";
 import { EtcdError, notSent } from "./errors.js";
-import { Liveness } from "./liveness.js";
+import { Liveness, type ProbedServer } from "./liveness.js";
 import { unaryMethod, type CallLimits, type StreamMethod, type UnaryMethod } from "./methods.js";
 import type { Settings } from "./options.js";
 import { UnaryCall, type CalledServer, type ReadTry } from "./unary-call.js";
@@ -12,10 +12,10 @@ import { Stream, type StreamEvents } from "./stream.js";
 
 /** The user of a connection. */
 export interface ConnectionOwner {
-  /** Called when the connection has come up. */
-  readonly onUp: () => void;
-  /** Whether another connection could be used instead. */
-  readonly hasAlternative: (connection: Connection) => boolean;
+  /** Handles a connection that has come up. */
+  onUp(): void;
+  /** Tells whether another connection could be used instead. */
+  hasAlternative(connection: Connection): boolean;
 }
 
 /** A call or a stream that has not ended. */
@@ -55,7 +55,7 @@ const reasonTimeoutMs = 100;
 const check = unaryMethod("read", HealthDefinition, HealthDefinition.methods.check);
 
 /** Connects when first told to, and from then on again whenever told to. */
-export class Connection {
+export class Connection implements ProbedServer {
   private readonly grpc: GrpcClient;
   /** The server at the other end, as calls see it. */
   private readonly server: CalledServer;
@@ -70,12 +70,7 @@ export class Connection {
     private readonly clock: Clock,
     private readonly owner: ConnectionOwner,
   ) {
-    this.liveness = new Liveness(clock, {
-      probe: () => this.probe(),
-      check: () => {
-        for (const each of this.pending) each.check(this.isSilent, this.hasAlternative);
-      },
-    });
+    this.liveness = new Liveness(clock, this);
     this.grpc = new GrpcClient(targetOf(endpoint), credentials.createInsecure(), {
       "grpc.initial_reconnect_backoff_ms": reconnectMs.first,
       "grpc.max_reconnect_backoff_ms": reconnectMs.longest,
@@ -168,12 +163,8 @@ export class Connection {
   ): Stream<Request, Response> {
     if (this.closed) throw notSent(undefined);
     const { endpoint, grpc, pending, liveness } = this;
-    const stream = new Stream(grpc, method, endpoint, {
-      onMessage: (response: Response) => {
-        liveness.heard();
-        events.onMessage(response);
-      },
-      onSend: () => liveness.asked(),
+    const stream = new Stream(grpc, method, endpoint, liveness, {
+      onMessage: events.onMessage,
       onEnd: (error: EtcdError) => {
         if (pending.delete(entry)) liveness.streamEnds();
         events.onEnd(error);
@@ -203,6 +194,25 @@ export class Connection {
     this.liveness.reconsider();
   }
 
+  /** Sends the server a health check. Any answer will do, also that there is no such service. One that is slow with others answers this at once. */
+  probe(): void {
+    const { liveness, pending } = this;
+    if (!this.isUp) return liveness.probeEnded();
+    const done = () => {
+      pending.delete(entry);
+      liveness.probeEnded();
+      if (this.isUp) liveness.heard();
+    };
+    const call = this.grpc.makeUnaryRequest(check.path, check.encode, check.decode, { service: "" }, {}, done);
+    const entry: Pending = { cancel: () => cancelCall(call), check: () => undefined };
+    pending.add(entry);
+  }
+
+  /** Checks all calls and streams that have not ended. */
+  checkPending(): void {
+    for (const each of this.pending) each.check(this.isSilent, this.hasAlternative);
+  }
+
   private readonly hasAlternative = (): boolean => this.owner.hasAlternative(this);
 
   private tooLate(): EtcdError {
@@ -228,19 +238,5 @@ export class Connection {
       if (this.isUp) this.owner.onUp();
       this.watch();
     });
-  }
-
-  /** Any answer will do, also that there is no such service. One that is slow with others answers this at once. */
-  private probe(): void {
-    const { liveness, pending } = this;
-    if (!this.isUp) return liveness.probeEnded();
-    const done = () => {
-      pending.delete(entry);
-      liveness.probeEnded();
-      if (this.isUp) liveness.heard();
-    };
-    const call = this.grpc.makeUnaryRequest(check.path, check.encode, check.decode, { service: "" }, {}, done);
-    const entry: Pending = { cancel: () => cancelCall(call), check: () => undefined };
-    pending.add(entry);
   }
 }

@@ -16,7 +16,7 @@ const pauseMs = 25;
  * All endpoints are connected to at the same time, so one that is dead costs nothing while another is up. Requests go to
  * one of them until it fails or falls silent; then to the next that is up.
  */
-export class Endpoints {
+export class Endpoints implements ConnectionOwner {
   private readonly connections: readonly Connection[];
   /** Requests that wait for a connection. */
   private readonly waiting: Wakeup;
@@ -30,14 +30,7 @@ export class Endpoints {
     readonly clock: Clock,
   ) {
     this.waiting = new Wakeup(clock);
-    const owner: ConnectionOwner = {
-      onUp: () => {
-        this.waiting.wake();
-        for (const each of this.connections) each.reconsider();
-      },
-      hasAlternative: (connection) => this.usable([connection]) !== undefined,
-    };
-    this.connections = endpoints.map((endpoint) => new Connection(endpoint, settings, clock, owner));
+    this.connections = endpoints.map((endpoint) => new Connection(endpoint, settings, clock, this));
   }
 
   /**
@@ -81,6 +74,17 @@ export class Endpoints {
     } finally {
       single.close();
     }
+  }
+
+  /** Wakes the requests that wait: a connection has come up. */
+  onUp(): void {
+    this.waiting.wake();
+    for (const each of this.connections) each.reconsider();
+  }
+
+  /** Tells whether a connection other than this one could be used. */
+  hasAlternative(connection: Connection): boolean {
+    return this.usable([connection]) !== undefined;
   }
 
   close(): void {

@@ -22,12 +22,12 @@ const idleMs = 5_000;
  */
 const minUnconfirmed = 4;
 
-/** Called by a `Liveness` when a period ends. */
-export interface LivenessEvents {
+/** The server whose answers a `Liveness` follows; `Connection` implements it. */
+export interface ProbedServer {
   /** Asks the server for anything. Any answer will do; `probeEnded` says that there will be none. */
-  readonly probe: () => void;
-  /** Once per period while something is unanswered, and every `idleMs` while there are streams. */
-  readonly check: () => void;
+  probe(): void;
+  /** Checks all pending requests: once per period while one is unanswered, and every `idleMs` while there are streams. */
+  checkPending(): void;
 }
 
 /**
@@ -53,7 +53,7 @@ export class Liveness {
 
   constructor(
     private readonly clock: Clock,
-    private readonly events: LivenessEvents,
+    private readonly server: ProbedServer,
   ) {
     this.heardAt = clock.now();
     this.waiting = new Wakeup(clock);
@@ -159,7 +159,7 @@ export class Liveness {
     if (!this.isExpecting && !isFast && this.streams > 0 && wasQuiet)
       this.probe(); // of an idle stream nothing is expected
     else if (this.isExpecting && wasQuiet) this.onQuietPeriod();
-    this.events.check();
+    this.server.checkPending();
     if (this.timer === undefined) return; // closed meanwhile
     if (this.isExpecting !== isFast && (this.isExpecting || this.streams > 0)) this.setTimer(this.isExpecting);
     else if (!this.isExpecting && this.streams === 0) this.stop();
@@ -176,7 +176,7 @@ export class Liveness {
   private probe(): void {
     if (this.isProbing) return;
     this.isProbing = true;
-    this.events.probe();
+    this.server.probe();
     this.watch();
   }
 }

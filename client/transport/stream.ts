@@ -2,13 +2,12 @@
 import { Metadata, type Client as GrpcClient, type ClientDuplexStream } from "@grpc/grpc-js";
 import { cancelCall } from "./cancel.js";
 import { EtcdError, errorFromFailure } from "./errors.js";
+import type { Liveness } from "./liveness.js";
 import type { StreamMethod } from "./methods.js";
 
 /** Events of a stream. */
 export interface StreamEvents<Response> {
   readonly onMessage: (response: Response) => void;
-  /** A request leaves. */
-  readonly onSend?: () => void;
   /** Called once, at last; also when the server ends the stream in good order. */
   readonly onEnd: (error: EtcdError) => void;
 }
@@ -29,11 +28,14 @@ export class Stream<Request, Response> {
     grpc: GrpcClient,
     { path, encode, decode }: StreamMethod<Request, Response>,
     private readonly endpoint: string,
+    private readonly liveness: Pick<Liveness, "asked" | "heard">,
     private readonly events: StreamEvents<Response>,
   ) {
     this.call = grpc.makeBidiStreamRequest(path, encode, decode, requireLeader(), {});
     this.call.on("data", (response: Response) => {
-      if (!this.hasEnded) events.onMessage(response);
+      if (this.hasEnded) return;
+      liveness.heard();
+      events.onMessage(response);
     });
     // Also after the end: an answer that was on its way then is an error of the stream.
     this.call.on("error", (failure: Error) => this.end(errorFromFailure(failure, "read", endpoint)));
@@ -44,7 +46,7 @@ export class Stream<Request, Response> {
   send(request: Request): void {
     if (this.hasEnded) return;
     this.call.write(request);
-    this.events.onSend?.();
+    this.liveness.asked();
   }
 
   /** Ends it as if the server were gone. */
