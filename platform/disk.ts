@@ -31,13 +31,13 @@ export interface Disk {
   remove(file: string, done: DiskDone): void;
   /** Makes the names in `directory` survive a power cut: files created, renamed, removed. */
   syncDirectory(directory: string, done: DiskDone): void;
-  /** How much may still be written where `directory` is; absent: nobody knows. */
+  /** Measures the bytes that may still be written to the file system of `directory`; absent: unknown. */
   freeBytes?(directory: string, done: DiskResult<number>): void;
   /** Creates a directory, for the owner alone, in one that exists; nothing to do if it is there. `ensureDirectory` makes it last. */
   makeDirectory(directory: string, done: DiskDone): void;
 }
 
-/** For opening and closing, where a promise costs nothing. */
+/** Returns a promise of what `start` is told: for opening and closing, which happen rarely. */
 export const promised = <T = void>(start: (done: DiskResult<T>) => void): Promise<T> =>
   new Promise((resolve, reject) =>
     start((error, value) => {
@@ -78,7 +78,7 @@ const unlessCode =
   };
 
 /**
- * On Linux, a write to a file opened so ends when it is durable: one trip to the thread pool instead of two, a tenth to a
+ * A flag for `open`: on Linux, a write to a file opened with it ends when it is durable: one trip to the thread pool instead of two, a tenth to a
  * fifth less time per batch than with `fdatasync`. On macOS the flag does not reach the drive, `fdatasync` does.
  */
 const syncedWrites = process.platform === "linux" ? fs.constants.O_DSYNC : 0;

@@ -71,7 +71,7 @@ export const createGrpcJsEngine = (options: EngineOptions): Engine => {
 };
 
 const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
-/** How long the last answers may take to reach their clients. */
+/** The time that the last answers may take to reach their clients. */
 const farewellMs = 500;
 
 /** Open calls that get one answer, open streams, and connections. */
@@ -252,7 +252,7 @@ const bidiHandler =
     });
   };
 
-/** What calls of all kinds have. */
+/** The members that calls of all kinds have. */
 interface GrpcCall {
   readonly metadata: Metadata;
   getDeadline(): Deadline;

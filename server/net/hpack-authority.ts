@@ -2,9 +2,9 @@
 
 import { decodeHuffman } from "./http2/index.js";
 
-/** Of `:authority` in the static table (RFC 7541, appendix A). */
+/** The index of `:authority` in the static table (RFC 7541, appendix A). */
 const authorityIndex = 1;
-/** Index of `content-length` there. */
+/** The index of `content-length` there. */
 const lengthIndex = 28;
 
 /** Every character outside the set that Node's HTTP/2 library accepts in `:authority`. */
@@ -72,7 +72,7 @@ const plainText = (text: string): Buffer => {
 };
 
 interface Field {
-  /** In the static or dynamic table; 0: the name is spelled out. */
+  /** The index in the static or dynamic table; 0: the name is spelled out. */
   readonly nameIndex: number;
   /** Undefined: it is not spelled out, or the block ends within it. */
   readonly name: StringLiteral | undefined;

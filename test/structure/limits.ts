@@ -12,18 +12,18 @@ export interface Limit {
 export const limits = {
   cycles: { title: "import cycles", limit: { atMost: 0 }, aim: "0" },
   doorless: { title: "rooms without a door", limit: { atMost: 0 }, aim: "0" },
-  callbacks: { title: "function-typed members of option and listener interfaces", limit: { atMost: 44 }, aim: "< 50" },
+  callbacks: { title: "function-typed members of option and listener interfaces", limit: { atMost: 45 }, aim: "< 50" },
   wideBags: { title: "option bags of more than eight fields", limit: { atMost: 1 }, aim: "0" },
-  documented: { title: "exported names with a doc comment, in %", limit: { atLeast: 92 }, aim: ">= 90" },
-  riddles: { title: "doc comments that begin with What, Who, Whose, Where, It, …", limit: { atMost: 6 }, aim: "0" },
+  documented: { title: "exported names with a doc comment, in %", limit: { atLeast: 94 }, aim: ">= 90" },
+  riddles: { title: "doc comments that begin with What, Who, Whose, Where, It, …", limit: { atMost: 0 }, aim: "0" },
   pronouns: {
     title: "doc comments that begin with another pronoun or relative word",
-    limit: { atMost: 10 },
+    limit: { atMost: 0 },
     aim: "0",
   },
   prepositions: {
     title: "doc comments that begin with a preposition or conjunction",
-    limit: { atMost: 6 },
+    limit: { atMost: 0 },
     aim: "0",
   },
 } as const satisfies Record<string, Limit>;

@@ -14,7 +14,7 @@ export const headerKind = {
   malformed: 9,
 } as const;
 
-/** One of the roles. */
+/** A role of a header field in a request. */
 export type HeaderKind = (typeof headerKind)[keyof typeof headerKind];
 
 const kindsByName = new Map<string, HeaderKind>([
