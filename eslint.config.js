@@ -39,10 +39,9 @@ const injected = {
   },
 };
 
-/** Doc comments begin with a verb or an article. The list of folders that have others gets shorter. */
+/** Doc comments begin with a verb or an article. */
 const openers = {
   files: ["**/*.ts"],
-  ignores: ["raft/**", "server/*/**"],
   plugins: { comments: { rules: { openers: openersRule } } },
   rules: { "comments/openers": "error" },
 };
