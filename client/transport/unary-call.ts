@@ -1,6 +1,6 @@
 // A unary call over one connection: its end, and when to try another server.
 import type { Client as GrpcClient, ClientUnaryCall, ServiceError } from "@grpc/grpc-js";
-import type { Clock } from "./clock.js";
+import { machineClock, type Clock } from "./clock.js";
 import { cancelCall } from "./cancel.js";
 import type { CallLimits, UnaryMethod } from "./methods.js";
 import { onAbort } from "./on-abort.js";
@@ -53,8 +53,8 @@ export class UnaryCall<Request, Response> {
       this.isTimeOver = true;
       this.cancel();
     });
-    // grpc-js tells the server of the deadline; it keeps it, too, but by the machine's clock.
-    const options = { deadline: Date.now() + timeoutMs };
+    // grpc-js tells the server of the deadline. It keeps it, too, but by the machine's clock: in another time it would come at any moment.
+    const options = clock === machineClock ? { deadline: Date.now() + timeoutMs } : {};
     this.call = grpc.makeUnaryRequest(path, encode, decode, request, options, (failure, response) => {
       stopTimer();
       signal?.removeEventListener("abort", this.cancel);
