@@ -28,7 +28,7 @@ export interface Mutant extends Edit {
 
 const scenarios: Check = { kind: "test", file: "test/scenarios/scenarios.test.ts" };
 const test = (file: string): Check => ({ kind: "test", file: `test/${file}.test.ts` });
-const directoryCrashes = test("server/data-dir-crashes");
+const directoryCrashes = test("server/data-dir/data-dir-crashes");
 const simulation = (seed?: number): Check => ({ kind: "simulation", seed });
 
 export const mutants: readonly Mutant[] = [
@@ -143,7 +143,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/replication/reads.ts",
     snippet: "this.log.whenApplied(index, () => {",
     replacement: "((_index: unknown, callback: () => void) => callback())(index, () => {",
-    caughtBy: [test("server/reads"), simulation()],
+    caughtBy: [test("server/replication/reads"), simulation()],
   },
   // State machine.
   {
@@ -152,14 +152,14 @@ export const mutants: readonly Mutant[] = [
     snippet: "if (next.round !== undefined) stateRow.put(next.batch, next.round);",
     replacement:
       "if (next.round !== undefined) {\n      const marker = this.backend.batch();\n      stateRow.put(marker, next.round);\n      marker.write().catch(() => undefined);\n    }",
-    caughtBy: [test("store/write-behind"), simulation()],
+    caughtBy: [test("store/persist/write-behind"), simulation()],
   },
   {
     name: "a repeated proposal is applied again",
     file: "server/replication/apply/applier.ts",
     snippet: "if (command === undefined || !this.seen.admit(envelope)) return;",
     replacement: "if (command === undefined) return;\n    this.seen.admit(envelope);",
-    caughtBy: [test("server/applier"), simulation()],
+    caughtBy: [test("server/replication/apply/applier"), simulation()],
   },
   // Leases.
   {
@@ -175,35 +175,35 @@ export const mutants: readonly Mutant[] = [
         replacement: "once: false,",
       },
     ],
-    caughtBy: [test("server/applier"), simulation()],
+    caughtBy: [test("server/replication/apply/applier"), simulation()],
   },
   {
     name: "a key that gets another lease still ends with the former",
     file: "store/mvcc/leases.ts",
     snippet: "if (from !== noLease) this.entries.get(from)?.keys.delete(key);",
     replacement: "",
-    caughtBy: [simulation(1), test("store/leases")],
+    caughtBy: [simulation(1), test("store/mvcc/leases")],
   },
   {
     name: "a key that gets another lease does not end with it",
     file: "store/mvcc/leases.ts",
     snippet: "if (to !== noLease) this.entries.get(to)?.keys.add(key);",
     replacement: "if (from === noLease && to !== noLease) this.entries.get(to)?.keys.add(key);",
-    caughtBy: [simulation(1), test("store/leases")],
+    caughtBy: [simulation(1), test("store/mvcc/leases")],
   },
   {
     name: "a key that lost its lease has it again after a restart",
     file: "store/mvcc/leases.ts",
     snippet: "else if (this.leaseOf.size > 0) this.leaseOf.delete(key);",
     replacement: "",
-    caughtBy: [simulation(1), test("store/leases")],
+    caughtBy: [simulation(1), test("store/mvcc/leases")],
   },
   {
     name: "a new leader gives leases no full time",
     file: "server/lease/lease-term.ts",
     snippet: "this.leases.set(lease.id, timed(lease, now + graceMs));",
     replacement: "this.leases.set(lease.id, timed(lease, now - lease.ttlSeconds * 500));",
-    caughtBy: [test("server/lease-keeper"), simulation()],
+    caughtBy: [test("server/lease/lease-keeper"), simulation()],
   },
   {
     name: "a keep-alive is answered by a leader that no quorum has confirmed",
@@ -211,7 +211,7 @@ export const mutants: readonly Mutant[] = [
     snippet:
       "this.reads.whenLinearizable(\n        () => this.serveConfirmed(request, answer),\n        () => answer(undefined),\n      );",
     replacement: "this.serveConfirmed(request, answer);",
-    caughtBy: [test("server/lease-calls"), simulation()],
+    caughtBy: [test("server/lease/lease-calls"), simulation()],
   },
   // Watches.
   {
@@ -234,7 +234,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/snapshots/log-truncation.ts",
     snippet: "    await this.store.flush();\n",
     replacement: "",
-    caughtBy: [test("server/log-truncation"), simulation()],
+    caughtBy: [test("server/snapshots/log-truncation"), simulation()],
   },
   {
     name: "a log that holds the snapshot's last entry loses what follows it",

@@ -1,0 +1,16 @@
+// The list of mutants follows the code: `npm run test:mutants` itself takes too long to run with every change.
+
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import test from "node:test";
+import { fileURLToPath } from "node:url";
+import { mutants } from "./mutants.js";
+
+const pathOf = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url));
+
+for (const { name, also = [], caughtBy, ...first } of mutants)
+  test(`the mutant "${name}" names code that stands exactly once, and tests that exist`, () => {
+    for (const { file, snippet } of [first, ...also])
+      assert.equal(readFileSync(pathOf(file), "utf8").split(snippet).length, 2, `in ${file}: ${snippet}`);
+    for (const check of caughtBy) if (check.kind === "test") assert.ok(existsSync(pathOf(check.file)), check.file);
+  });
