@@ -122,14 +122,14 @@ export const defaultFlags: ServerFlags = {
   grpcKeepaliveMinTime: "5s",
   grpcKeepaliveInterval: "2h0m0s",
   grpcKeepaliveTimeout: "20s",
-  rpcEngine: "grpc-js",
+  rpcEngine: "native",
   logLevel: "info",
   logFormat: "json",
   logOutputs: "default",
 };
 
 /** The engines, the default first. */
-const rpcEngines = ["grpc-js", "native"] as const;
+const rpcEngines = ["native", "grpc-js"] as const;
 
 const defaultClientUrl = "http://localhost:2379";
 const longestElectionMs = 50_000;

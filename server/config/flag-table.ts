@@ -346,9 +346,9 @@ const own: FlagGroup = {
   flags: [
     works(
       "rpc-engine",
-      { oneOf: ["grpc-js", "native"] },
-      "grpc-js",
-      "implementation of gRPC that serves clients: @grpc/grpc-js, or our own over sockets",
+      { oneOf: ["native", "grpc-js"] },
+      "native",
+      "implementation of gRPC that serves clients: our own over sockets, or @grpc/grpc-js",
     ),
   ],
 };

@@ -184,7 +184,7 @@ test("a lease that does not exist: an error to revoke or use, and an answer to a
     ],
   );
   stream.halfClose();
-  assert.deepEqual(await within(5_000, "the end", stream.ended), { code: status.OK, details: "OK" });
+  assert.equal((await within(5_000, "the end", stream.ended)).code, status.OK);
 });
 
 test("leases, their keys and their full time are there after a restart", async (t) => {
