@@ -53,7 +53,9 @@ test("a log begins with the initial configuration, and later opens ask for none"
   const disk = aDisk();
   assert.ok((await recover(disk)).base.configuration.isEqual(initial));
   await writeLog(disk, batches);
-  assert.ok((await recover(disk, { initial: () => assert.fail("asked for another one") })).base.configuration.isEqual(initial));
+  assert.ok(
+    (await recover(disk, { initial: () => assert.fail("asked for another one") })).base.configuration.isEqual(initial),
+  );
 });
 
 test("a truncated log states the configuration in force at its base", async () => {
