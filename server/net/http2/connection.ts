@@ -104,7 +104,8 @@ export class ServerConnection implements WrittenConnection {
   private hasHeard = false;
   private pingedAt: number | undefined;
   private completed = 0;
-  private progress = { completed: 0, at: 0 };
+  private progress = { completed: -1, at: 0 };
+  private isLingering = false;
 
   constructor(
     readonly socket: Socket,
@@ -161,6 +162,7 @@ export class ServerConnection implements WrittenConnection {
     this.hpack.forget();
     if (this.newest === 0 && nowMs - this.openedAt >= this.limits.withoutRequestMs)
       this.dismiss(errorCode.none, "no_request");
+    else if (this.socket.isPaused()) this.excuseSilence(nowMs);
     else if (this.hasStalled(nowMs)) this.dismiss(errorCode.enhanceYourCalm, "incomplete_frame");
     else this.keepAlive(nowMs);
   }
@@ -376,8 +378,12 @@ export class ServerConnection implements WrittenConnection {
     if (id > this.newest && !this.isDraining)
       throw new ConnectionError(errorCode.protocol, "RST_STREAM on a stream that has not begun");
     const stream = this.streams.get(id);
-    if (stream === undefined) return this.countIdleFrame();
-    this.closeStream(stream, "reset by client");
+    if (stream !== undefined) this.closeStream(stream, "reset by client");
+    this.countReset();
+  }
+
+  /** Bounds the streams that end before their work is done: their number at a time does not count them any more. */
+  private countReset(): void {
     if (!this.resets.take(this.shared.clock.now()))
       throw new ConnectionError(errorCode.enhanceYourCalm, "too_many_resets");
   }
@@ -431,7 +437,10 @@ export class ServerConnection implements WrittenConnection {
     this.writer.sendFrame(numberFrame(frameType.resetStream, id, code));
     const stream = this.streams.get(id);
     if (stream === undefined) this.closed.add(id, "reset by server");
-    else this.closeStream(stream, "reset by server");
+    else {
+      this.closeStream(stream, "reset by server");
+      this.countReset();
+    }
   }
 
   private closeStream(stream: ServerStream, closing: "reset by client" | "reset by server"): void {
@@ -450,6 +459,12 @@ export class ServerConnection implements WrittenConnection {
       return false;
     }
     return nowMs - this.progress.at >= maxIncompleteMs;
+  }
+
+  /** While nothing is read, because the client does not take its answers, its silence says nothing. */
+  private excuseSilence(nowMs: number): void {
+    this.progress = { completed: this.completed, at: nowMs };
+    this.hasHeard = true;
   }
 
   private keepAlive(nowMs: number): void {
@@ -483,16 +498,24 @@ export class ServerConnection implements WrittenConnection {
   /** Lets what was written leave and the client close; unread bytes would make the system discard the former. */
   private finish(): void {
     this.isOver = true;
-    const stopTimer = this.shared.clock.after(lingerMs, () => this.socket.destroy());
-    this.socket.once("close", stopTimer);
+    this.linger();
     this.writer.end();
     this.socket.resume();
+  }
+
+  /** Closes the socket soon, whatever has left by then. */
+  private linger(): void {
+    if (this.isLingering || this.socket.destroyed) return;
+    this.isLingering = true;
+    const stopTimer = this.shared.clock.after(lingerMs, () => this.socket.destroy());
+    this.socket.once("close", stopTimer);
   }
 
   /** The client has gone, or the socket is closed. */
   private onGone(): void {
     if (this.isGone) return;
     this.isGone = this.isOver = true;
+    this.linger(); // a client that says it is done may still not take what was written
     this.writer.close();
     this.closeStreams();
     this.service.onClosed(this);

@@ -59,7 +59,7 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
   onDeadline(): void {
     const { onCancel } = this;
     this.endWith(deadlineExceeded);
-    onCancel?.();
+    if (onCancel !== undefined) this.callBack(onCancel);
   }
 
   endWith(status: GrpcStatus): void {
@@ -102,7 +102,7 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
 
   protected override onReset(): void {
     const { onCancel } = this;
-    if (this.over()) onCancel?.();
+    if (this.over() && onCancel !== undefined) this.callBack(onCancel);
   }
 
   /** The answer to a request that ends within a message, in the words of Go's gRPC. */
@@ -122,8 +122,21 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
     this.onCancel = undefined;
     this.context.deadlines.remove(this);
     this.reader?.close();
-    this.onOver();
+    try {
+      this.onOver();
+    } catch (error) {
+      this.context.onUnexpectedError(error); // the client must still be answered
+    }
     return true;
+  }
+
+  /** Calls back a service. Should it throw, others that are told of the same event must still be. */
+  private callBack(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.context.onUnexpectedError(error);
+    }
   }
 
   private createReader(): MessageReader {

@@ -32,6 +32,7 @@ export class MessageReader {
   /** A message that is not complete, its prefix included; at first only as long as the prefix. */
   private partial: Buffer | undefined;
   private filled = 0;
+  private isClosed = false;
 
   constructor(
     private readonly rules: MessageRules,
@@ -68,8 +69,13 @@ export class MessageReader {
     }
   }
 
-  /** Stops reading, and gives memory back. */
+  /** Stops reading for good, and gives memory back. A handler may call it while it is handed a message. */
   close(): void {
+    this.isClosed = true;
+    this.release();
+  }
+
+  private release(): void {
     if (this.partial !== undefined && this.partial.length > messagePrefixBytes)
       this.budget.givePartialBack(this.partial.length);
     this.partial = undefined;
@@ -93,7 +99,7 @@ export class MessageReader {
     this.filled += used;
     if (this.filled < partial.length) return at + used;
     const length = readUint32(partial, 1);
-    this.close();
+    this.release();
     if (partial.length < messagePrefixBytes + length) {
       if (!this.begin(partial, 0, length)) return -1;
       this.filled = messagePrefixBytes;
@@ -106,9 +112,9 @@ export class MessageReader {
     const { maxMessageBytes } = this.rules;
     if (end - start > maxMessageBytes) return this.refuse(tooLarge(end - start, maxMessageBytes));
     const message = bytes.subarray(start, end);
-    if (flag === 0) return this.handler.onMessage(message);
-    const plain = decompress(flag, this.rules.encoding, message, maxMessageBytes);
-    return Buffer.isBuffer(plain) ? this.handler.onMessage(plain) : this.refuse(plain);
+    const plain = flag === 0 ? message : decompress(flag, this.rules.encoding, message, maxMessageBytes);
+    if (!Buffer.isBuffer(plain)) return this.refuse(plain);
+    return this.handler.onMessage(plain) && !this.isClosed;
   }
 
   private refuse(status: GrpcStatus): false {

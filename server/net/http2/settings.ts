@@ -8,16 +8,25 @@ import { maxWindowBytes, type ConnectionWriter } from "./writer.js";
 export class ClientSettings {
   /** The window that a stream begins with. */
   initialWindow = 65_535;
+  /** The window that the frame being applied has set last. */
+  private nextWindow = 65_535;
 
   constructor(
     private readonly writer: ConnectionWriter,
     private readonly streams: ReadonlyMap<number, ServerStream>,
   ) {}
 
-  /** Applies the settings of a frame in their order. @throws ConnectionError for a value that is not allowed */
+  /**
+   * Applies the settings of a frame in their order. A frame has room for thousands of windows, and each costs a walk over all
+   * streams: the last one counts.
+   *
+   * @throws ConnectionError for a value that is not allowed
+   */
   apply(bytes: Buffer, start: number, end: number): void {
+    this.nextWindow = this.initialWindow;
     for (let at = start; at < end; at += 6)
       this.set(((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0), readUint32(bytes, at + 2));
+    if (this.nextWindow !== this.initialWindow) this.setInitialWindow(this.nextWindow);
   }
 
   private set(id: number, value: number): void {
@@ -31,7 +40,7 @@ export class ClientSettings {
       case setting.initialWindowSize:
         if (value > maxWindowBytes)
           throw new ConnectionError(errorCode.flowControl, "invalid SETTINGS_INITIAL_WINDOW_SIZE");
-        this.setInitialWindow(value);
+        this.nextWindow = value;
         return;
       case setting.maxFrameSize:
         if (value < maxFrameBytes || value >= 2 ** 24)

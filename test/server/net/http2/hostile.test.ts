@@ -1,8 +1,11 @@
 // Clients that break the protocol's rules or its spirit: each is sent away with the right error, and the others are served on.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { sweepMs } from "../../../../server/net/http2/connection.js";
 import { frame, frameType, numberFrame, preface, settingsFrame } from "../../../../server/net/http2/frames.js";
 import {
   idleFrameBurst,
@@ -10,6 +13,7 @@ import {
   maxGatheredBytes,
   resetBurst,
   maxIncompleteMs,
+  lingerMs,
   maxPartialBytes,
 } from "../../../../server/net/http2/limits.js";
 import { VirtualClock } from "../../../../testing/virtual-clock.js";
@@ -124,6 +128,57 @@ describe("a hostile client is sent away, others are served", () => {
     await assertServes(dial);
   });
 
+  test("a message that begins behind the end of its call takes no memory", async (t) => {
+    const { dial } = await serve(t, { maxRequestBytes: maxPartialBytes / 4 });
+    const begun = Buffer.alloc(6);
+    begun.writeUInt32BE(maxPartialBytes / 4 - 100, 1);
+    for (let n = 0; n < 20; n++) {
+      const client = dial();
+      client.send(headers(1, "/test.S/Echo"), data(1, Buffer.concat([message(Buffer.from("x")), begun])));
+      assert.equal((await client.end(1)).fields["grpc-status"], "0");
+      client.socket.destroy();
+    }
+    const client = dial();
+    const whole = message(Buffer.alloc(10_000, 1));
+    client.send(headers(1, "/test.S/Echo"), data(1, whole.subarray(0, 5_000)));
+    client.send(data(1, whole.subarray(5_000), endStream));
+    assert.equal((await client.end(1)).fields["grpc-status"], "0");
+  });
+
+  test("streams that a client has the server reset count as resets", async (t) => {
+    const { dial } = await serve(t);
+    const client = dial();
+    const pairs = Array.from({ length: resetBurst + 1_500 }, (_, n) => [
+      headers(2 * n + 1, "/test.S/Never"),
+      numberFrame(frameType.windowUpdate, 2 * n + 1, 0),
+    ]);
+    client.send(...pairs.flat());
+    assert.deepEqual(await client.goneWith(), [enhanceYourCalm, "too_many_resets"]);
+    await assertServes(dial);
+  });
+
+  test("a client that has closed its side and takes nothing is closed after a while", async (t) => {
+    const clock = new VirtualClock();
+    const accepted: Socket[] = [];
+    const { dial, streams } = await serve(t, { clock }, [], (onConnection) =>
+      createServer((socket) => {
+        accepted.push(socket);
+        onConnection(socket);
+      }),
+    );
+    const client = dial([[4, 2 ** 31 - 1]]);
+    client.send(numberFrame(frameType.windowUpdate, 0, 2 ** 31 - 1 - 65_535), headers(1, "/test.S/Stream"));
+    while (streams.length === 0) await new Promise(setImmediate);
+    client.socket.pause();
+    for (let n = 0; n < 200; n++) streams[0]!.send(Buffer.alloc(60_000));
+    const ended = once(accepted[0]!, "end");
+    client.socket.end();
+    await within(5_000, "the client's end", ended);
+    const closed = once(accepted[0]!, "close");
+    clock.advance(lingerMs);
+    await within(5_000, "the end of the connection", closed);
+  });
+
   test("a frame that is never completed", async (t) => {
     const clock = new VirtualClock();
     const { dial } = await serve(t, { clock });
@@ -192,6 +247,52 @@ describe("a hostile client is sent away, others are served", () => {
       { numRuns: 150 },
     );
     await assertServes(dial);
+  });
+});
+
+describe("a client within the rules is served on", () => {
+  test("whose streams were answered before it reset them", async (t) => {
+    const { dial } = await serve(t);
+    const client = dial();
+    const pairs = Array.from({ length: idleFrameBurst + 200 }, (_, n) => [
+      call(2 * n + 1, "/test.S/Echo"),
+      numberFrame(frameType.resetStream, 2 * n + 1, 8),
+    ]);
+    const last = 2 * pairs.length + 1;
+    client.send(...pairs.flat(), call(last, "/test.S/Echo"));
+    assert.equal((await client.end(last)).fields["grpc-status"], "0");
+  });
+
+  test("whose first frame is torn when the engine looks after its connections", async (t) => {
+    const clock = new VirtualClock();
+    clock.advance(10 * maxIncompleteMs);
+    const accepted: Socket[] = [];
+    const { dialRaw } = await serve(t, { clock }, [], (onConnection) =>
+      createServer((socket) => {
+        accepted.push(socket);
+        onConnection(socket);
+      }),
+    );
+    const client = dialRaw();
+    const opening = Buffer.concat([preface, settingsFrame([[4, 1_000]])]);
+    const early = opening.length - 3;
+    client.send(opening.subarray(0, early));
+    while ((accepted[0]?.bytesRead ?? 0) < early) await new Promise(setImmediate);
+    clock.advance(2 * sweepMs);
+    client.send(opening.subarray(early), call(1, "/test.S/Echo"));
+    assert.equal((await client.end(1)).fields["grpc-status"], "0");
+  });
+
+  test("whose SETTINGS have several windows: the last one counts", async (t) => {
+    const { dial } = await serve(t);
+    const client = dial([
+      [4, 0],
+      [4, 20],
+      [4, 7],
+    ]);
+    client.send(call(1, "/test.S/Echo", Buffer.from("abcdef")));
+    await client.frame("data", ({ type }) => type === frameType.data);
+    assert.equal(client.body(1).toString("latin1", 5), "ab");
   });
 });
 
