@@ -56,6 +56,9 @@ class Gathering {
   /** Number of change rows that a round adds. */
   addedRows = 0;
   readonly waiters: Waiter[] = [];
+  /** The last change of each table's row: each round changes some, and only what the last one left is worth a write. */
+  private readonly tables = new Map<string, TableChange>();
+  private tableRowCount: number | undefined = undefined;
 
   constructor(readonly batch: Batch) {}
 
@@ -75,11 +78,29 @@ class Gathering {
     this.bytes += leaseChangeBytes;
   }
 
-  changeTable(change: TableChange): void {
-    const rowKey = tableRowKey(change);
-    if (change.row === undefined) this.batch.delete(rowKey);
-    else this.batch.put(rowKey, sealedRow(rowKey, change.row));
-    this.bytes += tableChangeBytes(change);
+  /** Changes rows of tables, which have `rowCount` rows then. Returns the bytes of earlier changes that count no more. */
+  changeTables(changes: readonly TableChange[], rowCount: number): number {
+    let replacedBytes = 0;
+    for (const change of changes) {
+      const row = `${change.table}/${change.key}`;
+      const before = this.tables.get(row);
+      if (before !== undefined) replacedBytes += tableChangeBytes(before);
+      this.tables.set(row, change);
+      this.bytes += tableChangeBytes(change);
+    }
+    this.bytes -= replacedBytes;
+    if (changes.length > 0) this.tableRowCount = rowCount;
+    return replacedBytes;
+  }
+
+  /** Puts the changes of tables into the batch, which is about to be written. */
+  putTables(): void {
+    for (const change of this.tables.values()) {
+      const rowKey = tableRowKey(change);
+      if (change.row === undefined) this.batch.delete(rowKey);
+      else this.batch.put(rowKey, sealedRow(rowKey, change.row));
+    }
+    if (this.tableRowCount !== undefined) tableRowCountRow.put(this.batch, this.tableRowCount);
   }
 
   remove(rowKey: Uint8Array): void {
@@ -309,8 +330,7 @@ export class WriteBehind {
   private endRoundIn(next: Gathering, round: EndedRound): void {
     for (const { id, lease } of round.leaseChanges) next.changeLease(id, lease);
     if (round.leaseChanges.length > 0) leaseCountRow.put(next.batch, round.leaseCount);
-    for (const change of round.tableChanges) next.changeTable(change);
-    if (round.tableChanges.length > 0) tableRowCountRow.put(next.batch, round.tableRowCount);
+    this.unflushedBytes -= next.changeTables(round.tableChanges, round.tableRowCount);
     for (const compaction of round.scheduled) {
       scheduledCompactionRow.put(next.batch, compaction.revision);
       next.waiters.push(compaction.waiter);
@@ -363,6 +383,7 @@ export class WriteBehind {
     this.next = undefined;
     this.urgent = false;
     this.stopTimer();
+    next.putTables();
     if (next.round !== undefined) stateRow.put(next.batch, next.round);
     this.rows += next.addedRows;
     rowCountRow.put(next.batch, this.rows);

@@ -42,6 +42,22 @@ for (const { name, create } of disks)
       assert.deepEqual([rowsOf(tested.store, "users"), text(tested.store.marker ?? bytes(""))], [["b=3"], "three"]);
     });
 
+    test("a row that many rounds change is written once, with its last content", async () => {
+      await using tested = await TestStore.on(await create(), { unflushedBytes: 100_000 });
+      for (let round = 1; round <= 1_000; round++) {
+        tested.store.setRow("users", "a", Buffer.alloc(100, round));
+        if (round === 999) tested.store.setRow("users", "b", bytes("gone again"));
+        if (round === 1_000) tested.store.setRow("users", "b", undefined);
+        tested.store.endRound(bytes(String(round)));
+      }
+      assert.equal(tested.store.full, false);
+      await tested.store.flush();
+      await tested.crash();
+      assert.deepEqual([...tested.store.table("users").keys()], ["a"]);
+      assert.deepEqual(tested.store.table("users").get("a"), Uint8Array.from(Buffer.alloc(100, 1_000)));
+      assert.equal(text(tested.store.marker ?? bytes("")), "1000");
+    });
+
     test("a snapshot contains the rows, and they take the place of those that were there", async () => {
       await using from = await TestStore.on(await create());
       await using to = await TestStore.on(await create());
