@@ -122,6 +122,7 @@ export class RaftNode {
   private isPumpScheduled = false;
   /** Undefined before `start` and after `stop`: the core is not stepped then. */
   private run: Run | undefined;
+  private isStopped = false;
   private reported: CoreStatus;
 
   constructor(options: NodeOptions) {
@@ -133,8 +134,9 @@ export class RaftNode {
     this.reported = this.core.status();
   }
 
-  /** Starts the node, once: until `stop` it takes part, feeds `machine` and reports to `listener`. */
+  /** Starts the node, once: until `stop` it takes part, feeds `machine` and reports to `listener`. Does nothing after `stop`. */
   start(machine: StateMachine, snapshots: SnapshotTransfers, listener: NodeListener): void {
+    if (this.isStopped) return;
     this.run = { machine, snapshots, listener };
     this.lastTickAt = this.clock.now();
     this.startTicking();
@@ -148,6 +150,7 @@ export class RaftNode {
 
   /** Stops the node. A write under way still ends; nothing is sent or applied afterwards. */
   stop(): void {
+    this.isStopped = true;
     this.run = undefined;
     this.stopTicking?.();
     this.stopTicking = undefined;

@@ -23,7 +23,7 @@ import { openDurableState, type DurableState } from "./durable-state.js";
 import { asStartError, type ClusterId, StaleDirectoryError, formatId, parseMemberUrl } from "../base/index.js";
 import { LeaseCalls, type LeaderCalls, LeaseKeeper, PeerCalls } from "../lease/index.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
-import type { Peer, PeersListener, PeersOptions, SnapshotChannel } from "../peers/index.js";
+import type { Peer, PeerIncarnations, PeersListener, PeersOptions, SnapshotChannel } from "../peers/index.js";
 import { Snapshots } from "../snapshots/index.js";
 import { Teardown } from "./teardown.js";
 
@@ -70,9 +70,21 @@ export class Replica implements NodeListener, PeersListener {
   private takesPart = false;
   private known: Pick<CoreStatus, "leader" | "term"> = { leader: noMember, term: 0 as Term };
 
-  constructor(private readonly options: ReplicaOptions) {
+  private readonly config: MemberConfig;
+  private readonly environment: MemberEnvironment;
+  private readonly listener: ReplicaListener;
+  private readonly teardown: Teardown;
+  private readonly peerIncarnations: PeerIncarnations;
+
+  /** Keeps nothing of `options` that holds the recovered entries: the log drops them as it is truncated. */
+  constructor(options: ReplicaOptions) {
     const { parts, config, environment, durable, listener } = options;
     const { clock, logger } = environment;
+    this.config = config;
+    this.environment = environment;
+    this.listener = listener;
+    this.teardown = options.teardown;
+    this.peerIncarnations = durable.peerIncarnations;
     const { electionMs, maxRequestBytes } = config;
     const { memberId: self, incarnation, store, applied } = durable;
     const timeoutMs = 5_000 + 2 * electionMs; // of a client's request, as in etcd
@@ -116,7 +128,7 @@ export class Replica implements NodeListener, PeersListener {
 
   /** Announces this incarnation to all reachable peers before this member votes: one of them may refuse it as stale. */
   async announce(): Promise<void> {
-    const { clock } = this.options.environment;
+    const { clock } = this.environment;
     let cancel: () => void = () => undefined;
     const late = new Promise<void>((resolve) => (cancel = clock.after(announceTimeoutMs, resolve)));
     await Promise.race([this.peers.open(this), late]);
@@ -125,7 +137,7 @@ export class Replica implements NodeListener, PeersListener {
 
   /** Starts taking part: from now on this member votes, acknowledges and leads. */
   takePart(): void {
-    const { config, environment } = this.options;
+    const { config, environment } = this;
     const { clock, logger } = environment;
     this.takesPart = true;
     this.node.start(this.applier, this.snapshots, this);
@@ -147,7 +159,7 @@ export class Replica implements NodeListener, PeersListener {
 
   /** Stops taking part, and makes durable what has been applied. */
   close(): Promise<void> {
-    const closed = this.options.teardown.close();
+    const closed = this.teardown.close();
     this.publisher.stop();
     return closed;
   }
@@ -182,7 +194,7 @@ export class Replica implements NodeListener, PeersListener {
     const { leader, term } = status;
     if (leader === this.known.leader && (term === this.known.term || leader === noMember)) return;
     this.known = { leader, term };
-    const { logger } = this.options.environment;
+    const { logger } = this.environment;
     if (leader === noMember) logger.warn("lost leader", { term });
     else logger.info("elected leader", { leader: formatId(leader), term, self: status.role === "leader" });
     this.proposals.onLeaderChange(leader);
@@ -190,7 +202,7 @@ export class Replica implements NodeListener, PeersListener {
     this.leases.onStatusChange(status);
     this.calls.onLeaderChange(status);
     this.snapshots.onStatusChange(status);
-    this.options.listener.onStatusChange(status);
+    this.listener.onStatusChange(status);
   }
 
   onTransferEnded(ok: boolean): void {
@@ -198,7 +210,7 @@ export class Replica implements NodeListener, PeersListener {
   }
 
   onFailure(error: Error): void {
-    this.options.listener.onFailure(error);
+    this.listener.onFailure(error);
   }
 
   // Events of the links to the other members.
@@ -218,8 +230,8 @@ export class Replica implements NodeListener, PeersListener {
 
   /** Stops this member for good: a peer refused it as stale. */
   onFenced(reason: string): void {
-    this.options.durable.peerIncarnations.fence(reason);
-    this.options.listener.onFailure(new StaleDirectoryError(reason));
+    this.peerIncarnations.fence(reason);
+    this.listener.onFailure(new StaleDirectoryError(reason));
   }
 
   onLinkOpened(peer: MemberId): void {
@@ -321,6 +333,6 @@ const start = async (
   });
   await replica.announce();
   if (failure !== undefined) throw failure;
-  replica.takePart();
+  if (!teardown.isStopped) replica.takePart(); // its store may have failed meanwhile
   return replica;
 };

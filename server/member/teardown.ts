@@ -2,9 +2,13 @@
 export class Teardown {
   private readonly stops: (() => void)[] = [];
   private readonly files: { close(): Promise<void> }[] = [];
+  /** Tells whether the parts that act have been stopped. */
+  isStopped = false;
 
-  onStop(...stops: (() => void)[]): void {
-    this.stops.push(...stops);
+  /** Has `stop` called when the replica stops; at once, if it has. */
+  onStop(stop: () => void): void {
+    if (this.isStopped) stop();
+    else this.stops.push(stop);
   }
 
   opened<File extends { close(): Promise<void> }>(file: File): File {
@@ -13,6 +17,7 @@ export class Teardown {
   }
 
   stopNow(): void {
+    this.isStopped = true;
     for (const stop of this.stops.splice(0)) stop();
   }
 

@@ -31,7 +31,9 @@ export interface LogTruncationOptions {
 export class LogTruncation {
   /** The total bytes of all entries up to an index, for the entries that may be kept: a ring. */
   private readonly bytesUpTo: Float64Array;
+  private readonly snapshotCount: number;
   private readonly catchUpEntries: number;
+  private readonly logger: Logger;
   private totalBytes = 0;
   private applied: LogIndex;
   private base: LogIndex;
@@ -44,10 +46,12 @@ export class LogTruncation {
   private holds = 0;
 
   constructor(
-    private readonly options: LogTruncationOptions,
+    options: LogTruncationOptions,
     private readonly store: Pick<KvStore, "flush">,
     private readonly node: Pick<RaftNode, "compact">,
   ) {
+    this.snapshotCount = options.snapshotCount;
+    this.logger = options.logger;
     this.catchUpEntries = Math.min(options.catchUpEntries, maxTailEntries);
     this.bytesUpTo = new Float64Array(this.catchUpEntries + 1);
     this.applied = this.base = options.base;
@@ -87,7 +91,7 @@ export class LogTruncation {
   }
 
   private truncateIfDue(): void {
-    const { snapshotCount, logger } = this.options;
+    const { snapshotCount, logger } = this;
     if (this.isTruncating) return;
     if (this.applied - this.lastIndex < snapshotCount && this.totalBytes - this.lastBytes < dueBytes) return;
     if (this.holds > 0 && this.totalBytes - this.baseBytes < maxHeldBytes) return;
@@ -112,7 +116,7 @@ export class LogTruncation {
     this.node.compact(through);
     this.base = through;
     this.baseBytes = throughBytes;
-    this.options.logger.info("compacted Raft logs", { compactIndex: through });
+    this.logger.info("compacted Raft logs", { compactIndex: through });
   }
 
   /** Returns the last index that is not kept. */

@@ -201,3 +201,11 @@ test("a single voter commits with its own durable copy", () => {
     ["apply 1", "apply 2"],
   );
 });
+
+test("a node that was stopped before its start never takes part", () => {
+  const harness = new Harness();
+  harness.node.stop();
+  harness.start();
+  harness.clock.advance(100 * electionTicks * tickMs);
+  assert.deepEqual([harness.sent, harness.events, harness.clock.pendingTimers], [[], [], 0]);
+});
