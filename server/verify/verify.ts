@@ -121,7 +121,7 @@ class Verification {
       this.ok(part, `format ${formatVersion}, cluster ${formatId(clusterId)}, member ${formatId(memberId)}`);
       return owner;
     } catch (error) {
-      this.wrong(part, errorText(error), error instanceof NewerDirectoryError ? useNewer : restoreFormat);
+      this.wrong(part, errorText(error), error instanceof NewerDirectoryError ? useItsWriter : restoreFormat);
       return undefined;
     }
   }
@@ -183,7 +183,8 @@ class Verification {
       const { log, problem } = report;
       if (log === undefined && problem === undefined) this.ok(part, "no segments: the log has not begun yet");
       else if (log !== undefined) this.ok(part, describeLog(report, log));
-      else this.wrong(part, errorText(problem), problem instanceof WalDamagedError ? whatToDoAboutDamage : useNewer);
+      else
+        this.wrong(part, errorText(problem), problem instanceof WalDamagedError ? whatToDoAboutDamage : useItsWriter);
       return report;
     } catch (error) {
       if (errorCode(error) === "ENOENT") this.missingLog(part, incarnation);
@@ -202,7 +203,7 @@ class Verification {
     const part = basename(path);
     const report = await checkStore(path, this.temporary);
     if (report.kind !== "whole") {
-      const advice = { damaged: whatToDoAboutDamage, newer: useNewer, unreadable: checkDisk }[report.kind];
+      const advice = { damaged: whatToDoAboutDamage, newer: useItsWriter, unreadable: checkDisk }[report.kind];
       this.wrong(part, report.reason, advice);
       return undefined;
     }
@@ -259,7 +260,7 @@ class Verification {
   }
 }
 
-const useNewer = "use the minietcd that wrote it, or a newer one";
+const useItsWriter = "use the version of minietcd that wrote it";
 const checkDisk = `check the disk; if it has lost something: ${whatToDoAboutDamage}`;
 const restoreFormat =
   'put the file back as it was, {"formatVersion":1,"clusterId":"…","memberId":"…"}: the cluster id is that of the other ' +

@@ -338,7 +338,7 @@ test("a damaged or lost format.json is repaired by its former text", async () =>
     "put the file back as it was",
   );
   await writeFile(path, JSON.stringify({ ...format, formatVersion: 9 }));
-  assertWrong(await verifyUntouched(), "format version 9", "use the minietcd that wrote it, or a newer one");
+  assertWrong(await verifyUntouched(), "format version 9", "use the version of minietcd that wrote it");
   const { clusterId, memberId } = format;
   await writeFile(path, JSON.stringify({ formatVersion: 1, clusterId, memberId }));
   assert.equal((await verifyUntouched()).code, 0);
