@@ -461,7 +461,7 @@ export class ServerConnection implements WrittenConnection {
     return nowMs - this.progress.at >= maxIncompleteMs;
   }
 
-  /** While nothing is read, because the client does not take its answers, its silence says nothing. */
+  /** Forgives the silence of a client from which nothing is read, because it does not take its answers. */
   private excuseSilence(nowMs: number): void {
     this.progress = { completed: this.completed, at: nowMs };
     this.hasHeard = true;
