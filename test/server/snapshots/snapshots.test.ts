@@ -212,7 +212,7 @@ test("a flipped bit in any message is detected, and the log names it", async () 
       const [why = ""] = to.errors();
       assert.match(
         why,
-        /wrong checksum: it is [0-9a-f]{8}, was [0-9a-f]{8}|received \d+ of \d+ rows|unknown message|wrong length|out of range|not a snapshot|of term 0|cut short/,
+        /wrong checksum: it is [0-9a-f]{8}, was [0-9a-f]{8}|received \d+ of \d+ rows|unknown message|wrong length|out of range|not a snapshot|of term 0|older than term|cut short/,
       );
     }
 });
