@@ -71,15 +71,6 @@ export const masks: readonly Mask[] = [
       return isDeepStrictEqual(ours.message, { ...etcd.message, hashRevision: takenAt });
     },
   },
-  {
-    name: "text of gRPC's own limit",
-    reason: "A message beyond the receive limit is refused by the gRPC library, each with its own words.",
-    hides: (request, etcd, ours) =>
-      request.method === "put" &&
-      etcd.kind === "error" &&
-      isError(etcd, status.RESOURCE_EXHAUSTED, etcd.details) &&
-      isError(ours, status.RESOURCE_EXHAUSTED, etcd.details.replace("grpc: received", "Received").replace("vs.", "vs")),
-  },
 ];
 
 type Replies = readonly (WatchResponse | string)[];
