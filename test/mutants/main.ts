@@ -71,7 +71,7 @@ class Copy implements AsyncDisposable {
 
   /** Runs a program of the tree. Its process group ends with it. */
   async run(what: string, timeoutMs: number, ...args: readonly string[]): Promise<Outcome> {
-    const env: NodeJS.ProcessEnv = { ...process.env, NODE_ENV: "test", SEEDS: String(maxSeeds) };
+    const env: NodeJS.ProcessEnv = { ...process.env, NODE_ENV: "test", SEEDS: String(maxSeeds), THOROUGH: "1" };
     Reflect.deleteProperty(env, "SEED");
     const child = endWithTests(
       spawn(process.execPath, ["--import", "tsx", "--import", "./test/support/end-with-parent.js", ...args], {
