@@ -111,7 +111,7 @@ class UnfinishedStore implements NewStore {
       const { replaced } = await store.install(this.backend, () => directory.useStore(path, state));
       replaced
         .then(() => directory.removeUnusedStores())
-        // It takes space until the next start.
+        // The replaced store takes space until the next start.
         .catch((error: unknown) => logger.warn("cannot remove the store that a snapshot replaced", { error }))
         .finally(this.onEnded);
     } catch (error) {

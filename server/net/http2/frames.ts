@@ -45,7 +45,7 @@ export interface FrameHandler {
  * Cuts the bytes of a client, after the preface, into frames. A frame within one chunk is handed on where it lies; one that is torn
  * is put together in memory of its own size.
  *
- * Of a chunk `[9-byte header, 100 bytes of a payload of 150]` the reader holds a buffer of 159 bytes, 109 of which are filled;
+ * For example, of a chunk `[9-byte header, 100 bytes of a payload of 150]` the reader holds a buffer of 159 bytes, 109 of which are filled;
  * the next chunk fills the other 50, the frame is handed on, and reading goes on behind it in place.
  */
 export class FrameReader {

@@ -115,7 +115,7 @@ export class BidiCall extends GrpcCall implements ResponseStream<unknown> {
   }
 
   onMessage(bytes: Buffer): boolean {
-    // What is asked for on a stream may stay for long, and must not hold the memory of everything that came with it.
+    // A request on a stream may stay for long, and must not hold the memory of everything that came with it.
     const own = Uint8Array.prototype.slice.call(bytes);
     try {
       this.sink?.onRequest(decodeWith(this.method.decode, own, "stream"));
