@@ -13,7 +13,7 @@ import {
   type GrpcStatus,
   type Method,
   type RequestSink,
-  RpcError,
+  decodeWith,
   type ServerStreamMethod,
   statusCode,
   statusOfError,
@@ -89,21 +89,6 @@ const register = (server: Server, method: Method, options: EngineOptions, underW
   const { type, handler } = handlerOf(method, options, underWay);
   const serialize = method.kind === "server-stream" ? asBuffer(method.encode) : asItIs;
   server.register(method.path, handler, serialize, asItIs, type);
-};
-
-/** @throws RpcError in the words of Go's gRPC if the bytes are no such message */
-const decodeWith = <Request>(
-  decode: (bytes: Uint8Array) => Request,
-  bytes: Uint8Array,
-  kind: "unary" | "stream",
-): Request => {
-  try {
-    return decode(bytes);
-  } catch {
-    const what = kind === "unary" ? "error unmarshalling request" : "failed to unmarshal the received message";
-    const details = `grpc: ${what}: proto: cannot parse invalid wire-format data`;
-    throw new RpcError({ code: statusCode.internal, details });
-  }
 };
 
 const handlerOf = (

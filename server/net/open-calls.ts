@@ -1,3 +1,4 @@
+import { OpenCount } from "./http2/index.js";
 import type { GrpcStatus } from "../rpc/index.js";
 
 /** Ends a call with a status. */
@@ -6,10 +7,11 @@ export type EndCall = (status: GrpcStatus) => void;
 /** The calls under way, each with the function that ends it. */
 export class OpenCalls {
   private readonly ends = new Set<EndCall>();
-  private readonly waiting = new Set<() => void>();
+  private readonly open = new OpenCount();
 
   add(end: EndCall): void {
     this.ends.add(end);
+    this.open.add();
   }
 
   has(end: EndCall): boolean {
@@ -19,7 +21,7 @@ export class OpenCalls {
   /** Removes a call that has ended, or is about to. @returns whether it was under way: the caller then gives the one answer */
   take(end: EndCall): boolean {
     if (!this.ends.delete(end)) return false;
-    if (this.ends.size === 0) for (const settled of [...this.waiting]) settled();
+    this.open.remove();
     return true;
   }
 
@@ -28,16 +30,7 @@ export class OpenCalls {
   }
 
   /** Waits until none is under way, but no longer than this. */
-  async settle(patienceMs: number): Promise<void> {
-    if (this.ends.size === 0) return;
-    await new Promise<void>((resolve) => {
-      const settled = (): void => {
-        clearTimeout(patience);
-        this.waiting.delete(settled);
-        resolve();
-      };
-      const patience = setTimeout(settled, patienceMs);
-      this.waiting.add(settled);
-    });
+  settle(patienceMs: number): Promise<void> {
+    return this.open.whenNone(patienceMs);
   }
 }

@@ -1,5 +1,5 @@
 import { performance } from "node:perf_hooks";
-import { RpcError, statusCode, statusOfError, type Call, type GrpcStatus } from "../../rpc/index.js";
+import { statusCode, statusOfError, type Call, type GrpcStatus } from "../../rpc/index.js";
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection } from "./connection.js";
 import type { Expiring } from "./deadline-wheel.js";
@@ -146,18 +146,3 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
 }
 
 const deadlineExceeded: GrpcStatus = { code: statusCode.deadlineExceeded, details: "context deadline exceeded" };
-
-/** @throws RpcError in the words of Go's gRPC if the bytes are no such message */
-export const decodeWith = <Request>(
-  decode: (bytes: Uint8Array) => Request,
-  bytes: Uint8Array,
-  kind: "unary" | "stream",
-): Request => {
-  try {
-    return decode(bytes);
-  } catch {
-    const what = kind === "unary" ? "error unmarshalling request" : "failed to unmarshal the received message";
-    const details = `grpc: ${what}: proto: cannot parse invalid wire-format data`;
-    throw new RpcError({ code: statusCode.internal, details });
-  }
-};

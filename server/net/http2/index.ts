@@ -2,5 +2,6 @@
 
 export type { PingJudge } from "./connection.js";
 export { decodeHuffman } from "./huffman.js";
+export { OpenCount } from "./open-count.js";
 export { GrpcServer } from "./grpc-server.js";
 export type { AnswerAccount } from "./writer.js";

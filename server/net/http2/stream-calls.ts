@@ -1,5 +1,6 @@
 import { maxUnsentBytes, maxUnsentMessages } from "../../base/index.js";
 import {
+  decodeWith,
   statusCode,
   type BidiMethod,
   type GrpcStatus,
@@ -9,7 +10,7 @@ import {
 } from "../../rpc/index.js";
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection } from "./connection.js";
-import { decodeWith, GrpcCall } from "./grpc-call.js";
+import { GrpcCall } from "./grpc-call.js";
 import type { RequestHead } from "./request-head.js";
 import { messagePrefixBytes } from "./send-queue.js";
 

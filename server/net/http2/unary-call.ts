@@ -1,8 +1,8 @@
 import { ServerError } from "../../base/index.js";
-import { statusCode, type GrpcStatus, type Reply, type UnaryMethod } from "../../rpc/index.js";
+import { decodeWith, statusCode, type GrpcStatus, type Reply, type UnaryMethod } from "../../rpc/index.js";
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection } from "./connection.js";
-import { decodeWith, GrpcCall } from "./grpc-call.js";
+import { GrpcCall } from "./grpc-call.js";
 import type { RequestHead } from "./request-head.js";
 
 /** A call with one request and one answer. It is the stream, the call and the reply in one: there is no other object a request. */
