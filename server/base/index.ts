@@ -12,6 +12,7 @@ export {
   maxPendingProposalBytes,
   maxPendingProposals,
   maxPendingReads,
+  maxHttpRequestMs,
   maxPrefaceMs,
   maxRepeatBytes,
   maxRepeats,

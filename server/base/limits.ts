@@ -53,8 +53,11 @@ export const maxClientConnections = 20_000;
 /** Connections on the peer port that have not said who they are, if there are descriptors; one more is closed at once. */
 export const maxUnknownPeerConnections = 100;
 
-/** A client connection that has not sent the whole of HTTP/2's preface, or does not leave after its answer, is closed. */
+/** A client connection that has not shown what it speaks is closed. */
 export const maxPrefaceMs = 30_000;
+
+/** An HTTP/1.1 connection that has not sent the whole head of its first request is closed. */
+export const maxHttpRequestMs = 30_000;
 
 /** A client connection that has not begun a request is told to go and closed (as long as gRPC's servers in Go wait for a client). */
 export const maxConnectionWithoutRequestMs = 120_000;

@@ -19,8 +19,7 @@ const noTls = "TLS is not supported yet: connections would not be encrypted, and
 const noAuth = "authentication is not supported yet: everybody who reaches the member can read and write";
 const noUsers = "there are no users and passwords yet";
 const noDiscovery = "discovery is not supported: name all members in --initial-cluster";
-const noHttp = "the member serves gRPC only, no HTTP";
-const noMetrics = "nothing listens there: there are no metrics and health pages yet, use the gRPC health service";
+const noMetrics = "nothing listens there: there are no metrics yet, and the client URLs have the health pages";
 const noV2 = "the v2 API is not there";
 const noProxy = "the v2 proxy is not there";
 const noBbolt = "the store is LevelDB, not bbolt";
@@ -52,7 +51,7 @@ const member: FlagGroup = {
     noEffect("initial-election-tick-advance", "bool", "true", "a start waits for one election timeout at most"),
     works("listen-peer-urls", "urls", "http://localhost:2380", "where to listen for other members"),
     works("listen-client-urls", "urls", "http://localhost:2379", "where to listen for clients"),
-    noEffect("listen-client-http-urls", "urls", "", `nothing listens there: ${noHttp}`),
+    noEffect("listen-client-http-urls", "urls", "", "nothing listens there: HTTP and gRPC share the client URLs"),
     noEffect("max-snapshots", "uint", "5", "a member keeps one store; snapshots are made when they are sent"),
     noEffect("max-wals", "uint", "5", "segments of the log are removed as --snapshot-count says"),
     noEffect("memory-mlock", "bool", "false", "Node cannot lock its memory"),
@@ -78,7 +77,7 @@ const member: FlagGroup = {
     works("grpc-keepalive-timeout", "duration", "20s", "wait for the answer before the connection is closed"),
     noEffect("socket-reuse-port", "bool", "false", "SO_REUSEPORT is not set"),
     noEffect("socket-reuse-address", "bool", "false", "SO_REUSEADDR is always set", { harmless: ["true"] }),
-    noEffect("enable-grpc-gateway", "bool", "true", `there is no JSON gateway: ${noHttp}`, { harmless: ["false"] }),
+    noEffect("enable-grpc-gateway", "bool", "true", "there is no JSON gateway yet", { harmless: ["false"] }),
     noEffect("raft-read-timeout", "duration", "5s", "links between members have bounds of their own"),
     noEffect("raft-write-timeout", "duration", "5s", "links between members have bounds of their own"),
     noEffect("feature-gates", "gates", "", "none of etcd's features behind gates is there, or it cannot be switched"),
@@ -152,8 +151,10 @@ const security: FlagGroup = {
     noEffect("self-signed-cert-validity", "uint", "1", "it is about --auto-tls, which is not supported yet"),
     noEffect("tls-min-version", "string", "TLS1.2", "it limits TLS, which is not supported yet", { check: tlsVersion }),
     noEffect("tls-max-version", "string", "", "it limits TLS, which is not supported yet", { check: tlsVersion }),
-    noEffect("cors", "origins", "*", noHttp, { harmless: [""] }),
-    noEffect("host-whitelist", "strings", "*", noHttp, { harmless: [""] }),
+    noEffect("cors", "origins", "*", "the health and version pages may be read by every origin", { harmless: [""] }),
+    noEffect("host-whitelist", "strings", "*", "the health and version pages are served under every host name", {
+      harmless: [""],
+    }),
   ],
 };
 
@@ -169,7 +170,7 @@ const auth: FlagGroup = {
 const monitoring: FlagGroup = {
   title: "Profiling and monitoring",
   flags: [
-    noEffect("enable-pprof", "bool", "false", `there are no profiles: ${noHttp}`),
+    noEffect("enable-pprof", "bool", "false", "there are no profiles: use node --cpu-prof"),
     noEffect("metrics", "string", "basic", "there are no metrics yet"),
     noEffect("listen-metrics-urls", "urls", "", noMetrics),
     noEffect("warning-apply-duration", "duration", "100ms", "slow requests are not logged"),

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { CoreStatus } from "../../raft/index.js";
+import type { Method } from "../rpc/index.js";
 import type { MemberConfig } from "../config/index.js";
 import { type DescriptorShare, processDescriptors } from "../resources/index.js";
 import {
@@ -21,6 +22,7 @@ import {
   type Listener,
   UntakenAnswers,
 } from "../net/index.js";
+import { createPages, HttpServer } from "../http/index.js";
 import { memberServices } from "./member-services.js";
 import { ProcessParts, type MemberEnvironment } from "./parts.js";
 import { openReplica, type Replica } from "./replica.js";
@@ -50,6 +52,7 @@ export class Member {
     private readonly listeners: { readonly client: Listener; readonly peer: Listener },
     private readonly replica: Replica,
     private readonly engine: Engine,
+    private readonly http: HttpServer,
     private readonly connections: ClientConnections,
     private readonly descriptors: DescriptorShare,
     acceptor: Acceptor,
@@ -85,9 +88,11 @@ export class Member {
         onStatusChange: (status) => environment.onLeaderChange?.(status),
       });
       if (early !== undefined) throw early;
-      const engine = createEngine(config, environment, replica);
+      const { application, methods } = memberServices(config, environment, replica);
+      const engine = createEngine(config, environment, methods);
+      const http = new HttpServer(createPages({ application, node: replica.node }), environment.clock);
       const connections = clientConnections(environment, share);
-      member = new Member(config, environment, { client, peer }, replica, engine, connections, share, acceptor);
+      member = new Member(config, environment, { client, peer }, replica, engine, http, connections, share, acceptor);
       member.warnAboutOpenPorts();
       return member;
     } catch (error) {
@@ -133,7 +138,10 @@ export class Member {
     const clientUrls = advertised(this.config.advertiseClientUrls, this.clientAddresses);
     await this.replica.publish({ name: this.config.name, clientUrls });
     if (this.stopping !== undefined) throw new ServerError("server-stopped", "the member was stopped while it joined");
-    this.connections.start((socket, seen) => this.engine.serve(socket, seen));
+    this.connections.start({
+      http2: (socket, seen) => this.engine.serve(socket, seen),
+      http1: (socket, seen) => this.http.serve(socket, seen),
+    });
     logger.info("ready to serve client requests", {
       version: serverVersion,
       name: this.config.name,
@@ -158,6 +166,7 @@ export class Member {
       () => this.replica.handOver(),
       () => this.engine.stop(graceMs),
       () => {
+        this.http.stop();
         unbound.push(this.listeners.peer.close());
         return this.replica.close();
       },
@@ -173,6 +182,7 @@ export class Member {
   private sayGoodbye(): Promise<void> {
     this.goodbye ??= this.listeners.client.close();
     this.connections.close();
+    this.http.drain();
     void this.engine.drain(0);
     return this.goodbye;
   }
@@ -234,8 +244,7 @@ const acceptErrors = ({ clock, logger }: MemberEnvironment): ((error: Error) => 
   };
 };
 
-const createEngine = (config: MemberConfig, environment: MemberEnvironment, replica: Replica): Engine => {
-  const { methods } = memberServices(config, environment, replica);
+const createEngine = (config: MemberConfig, environment: MemberEnvironment, methods: readonly Method[]): Engine => {
   const { clock, logger } = environment;
   const untaken = new UntakenAnswers(clock, (bytes) =>
     logger.warn("closed a client connection: its client takes no answers", { bytes }),

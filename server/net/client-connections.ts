@@ -3,25 +3,27 @@ import { ConnectionSlots } from "../resources/index.js";
 import { maxClientConnections, maxConnectionsBeforeReady, maxPrefaceMs } from "../base/index.js";
 import { http2Preface } from "./http2-frames.js";
 
-const http1Answer =
-  "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" +
-  "404 page not found: this port speaks gRPC (HTTP/2) only\n";
-
-/** Serves an HTTP/2 connection, of which `seen` has been read. */
+/** Serves a connection, of which `seen` has been read. */
 export type ServeConnection = (socket: Socket, seen: Buffer) => void;
 
+/** The owners of connections, by what is spoken on these. */
+export interface ConnectionOwners {
+  readonly http2: ServeConnection;
+  readonly http1: ServeConnection;
+}
+
 /**
- * Takes accepted client connections, holds them until the member can answer, and hands those that speak
- * HTTP/2 on. One port will carry more than gRPC, so what a connection speaks is seen before anybody owns it.
+ * Takes accepted client connections, holds them until the member can answer, and hands each to the owner of what it speaks:
+ * gRPC and HTTP/1.1 share the port.
  */
 export class ClientConnections {
   /** All that are open. */
   private readonly open = new Set<Socket>();
   /** The connections that wait for the member. */
   private readonly early = new Set<Socket>();
-  /** The connections that were handed on: the engine ends them. */
+  /** The connections that were handed on: their owners end them. */
   private readonly served = new WeakSet<Socket>();
-  private serve: ServeConnection | undefined;
+  private owners: ConnectionOwners | undefined;
   private closed = false;
 
   /**
@@ -47,14 +49,14 @@ export class ClientConnections {
       this.open.delete(socket);
       this.early.delete(socket);
     });
-    if (this.serve === undefined) this.early.add(socket);
-    else this.sniff(socket, this.serve);
+    if (this.owners === undefined) this.early.add(socket);
+    else this.sniff(socket, this.owners);
   }
 
   /** The member is ready: serves those who waited and all that come. */
-  start(serve: ServeConnection): void {
-    this.serve = serve;
-    for (const socket of this.early) this.sniff(socket, serve);
+  start(owners: ConnectionOwners): void {
+    this.owners = owners;
+    for (const socket of this.early) this.sniff(socket, owners);
     this.early.clear();
   }
 
@@ -64,7 +66,7 @@ export class ClientConnections {
     for (const socket of this.open) if (!this.served.has(socket)) socket.destroy();
   }
 
-  private sniff(socket: Socket, serve: ServeConnection): void {
+  private sniff(socket: Socket, owners: ConnectionOwners): void {
     const late = setTimeout(() => socket.destroy(), maxPrefaceMs);
     socket.once("close", () => clearTimeout(late));
     let seen = Buffer.alloc(0);
@@ -74,13 +76,13 @@ export class ClientConnections {
       const isHttp2 = seen.subarray(0, http2Preface.length).equals(http2Preface.subarray(0, seen.length));
       if (isHttp2 && seen.length < http2Preface.length) return; // the rest is still to come
       socket.removeListener("readable", onReadable);
-      if (!isHttp2) {
-        if (isOtherText(seen)) socket.destroy();
-        else socket.end(http1Answer);
+      if (!isHttp2 && isOtherText(seen)) {
+        socket.destroy();
         return;
       }
       clearTimeout(late);
       this.served.add(socket);
+      const serve = isHttp2 ? owners.http2 : owners.http1;
       serve(socket, seen);
     };
     socket.on("readable", onReadable);

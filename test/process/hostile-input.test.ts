@@ -118,12 +118,12 @@ test("HTTP and TLS on the peer port are named in the log, once each", async () =
 });
 
 for (const engine of engines)
-  test(`an HTTP/1.1 request on the client port is told what the port speaks: ${engine}`, async () => {
+  test(`an HTTP/1.1 request on the client port gets its page: ${engine}`, async () => {
     await using cluster = await startCluster({ members: 1, flags: [`--rpc-engine=${engine}`] });
     const call = request({ ...addressOf(cluster.member(0)), path: "/health" }).end();
     const [response] = (await within(5_000, "an answer", once(call, "response"))) as [IncomingMessage];
-    assert.equal(response.statusCode, 404);
-    assert.match((await response.setEncoding("utf8").toArray()).join(""), /this port speaks gRPC/);
+    assert.equal(response.statusCode, 200);
+    assert.equal((await response.setEncoding("utf8").toArray()).join(""), '{"health":"true","reason":""}');
   });
 
 for (const engine of engines)

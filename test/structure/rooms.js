@@ -55,6 +55,7 @@ export const rooms = {
     "server/replication/apply",
     "server/lease",
   ],
+  "server/http": ["platform", "proto", "raft", "server/base", "server/rpc", "server/app"],
   "server/services": ["proto", "store", "server/base", "server/rpc", "server/app"],
   "server/verify": [
     "platform",
@@ -82,6 +83,7 @@ export const rooms = {
     "server/peers",
     "server/snapshots",
     "server/app",
+    "server/http",
     "server/services",
   ],
   server: ["platform", "server/base", "server/config", "server/data-dir", "server/verify", "server/member"],

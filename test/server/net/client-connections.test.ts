@@ -60,7 +60,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 test("an HTTP/2 connection is handed on with every byte it sent, however they come", async (t) => {
   const { connections, dial, serve, nextServed } = await setUp(t);
-  connections.start(serve);
+  connections.start({ http2: serve, http1: serve });
   for (const pieces of [
     [preface + firstRequest],
     [...Array.from(preface), firstRequest],
@@ -77,22 +77,38 @@ test("an HTTP/2 connection is handed on with every byte it sent, however they co
 
 test("waiting for the rest of a preface does not keep the event loop busy", async (t) => {
   const { connections, dial, serve, served } = await setUp(t);
-  connections.start(serve);
+  connections.start({ http2: serve, http1: serve });
   const { socket } = await dial();
   socket.write("PRI * HT");
   for (let n = 0; n < 100; n++) await turn(); // would never end, were bytes given back and read again at once
   assert.equal(served.length, 0);
 });
 
-test("HTTP/1.1 is told what this port speaks, and its connection closed", async (t) => {
+test("HTTP/1.1 is handed to its own owner as soon as the bytes cannot be HTTP/2's", async (t) => {
   const { connections, dial, serve, served } = await setUp(t);
-  connections.start(serve);
+  const handedOn = new Promise<Buffer>((resolve) =>
+    connections.start({
+      http2: serve,
+      http1: (socket, seen) => {
+        t.after(() => socket.destroy());
+        resolve(seen);
+      },
+    }),
+  );
+  const { socket } = await dial();
+  socket.write("P");
+  await turn();
+  socket.write("UT /x HTTP/1.1\r\n");
+  assert.match((await handedOn).toString(), /^PUT? ?/);
+  assert.equal(served.length, 0);
+});
+
+test("a line that is no request is not handed on, and its connection closed", async (t) => {
+  const { connections, dial, serve, served } = await setUp(t);
+  connections.start({ http2: serve, http1: serve });
   const { socket, gone } = await dial();
-  let answer = "";
-  socket.on("data", (chunk: Buffer) => (answer += chunk.toString()));
-  socket.write("GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+  socket.write("hello\r\n");
   await gone;
-  assert.match(answer, /^HTTP\/1\.1 404 Not Found\r\n.*Connection: close\r\n\r\n404 page not found/s);
   assert.equal(served.length, 0);
 });
 
@@ -102,14 +118,14 @@ test("a connection made before the member is ready waits, and is served then", a
   socket.write(preface + firstRequest, "latin1");
   await turn();
   assert.equal(served.length, 0);
-  connections.start(serve);
+  connections.start({ http2: serve, http1: serve });
   assert.equal(await (await nextServed()).read, preface + firstRequest);
 });
 
-test("closing ends those who wait, are silent or hang on to their answer; those handed on are another's", async (t) => {
+test("closing ends those who wait or are silent; those handed on are another's", async (t) => {
   const { connections, dial, serve, nextServed, server } = await setUp(t);
   const early = await dial();
-  connections.start(serve);
+  connections.start({ http2: serve, http1: serve });
   const silent = await dial();
   const handedOn = await dial();
   handedOn.socket.write(preface + firstRequest, "latin1");
@@ -141,7 +157,7 @@ test("a connection beyond the limit is closed at once; when another one ends, it
   let refused = 0;
   const slots = new WatchedSlots(() => 2);
   const { connections, dial, serve, nextServed } = await setUp(t, slots, () => refused++);
-  connections.start(serve);
+  connections.start({ http2: serve, http1: serve });
   const dialServed = async (): Promise<Duplex> => {
     const { socket } = await dial();
     socket.write(preface + firstRequest, "latin1");

@@ -17,7 +17,10 @@ export type EngineName = (typeof engines)[number]["name"];
 /** Hands accepted sockets to an engine, as a member does. */
 export const handTo = (engine: Engine): ((socket: Socket) => void) => {
   const connections = new ClientConnections();
-  connections.start((socket, seen) => engine.serve(socket, seen));
+  connections.start({
+    http2: (socket, seen) => engine.serve(socket, seen),
+    http1: (socket) => socket.destroy(),
+  });
   return (socket) => connections.accept(socket);
 };
 

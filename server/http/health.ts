@@ -1,0 +1,80 @@
+import { RangeRequest } from "../../proto/index.js";
+import { noMember, type RaftNode } from "../../raft/index.js";
+import { type Application, promised } from "../app/index.js";
+import { anonymousCaller } from "../base/index.js";
+import { statusOfError } from "../rpc/index.js";
+import { type Page, type PageHandler, textPage } from "./page.js";
+
+/** The parts of a member that tell how it is. */
+export interface HealthParts {
+  readonly application: Pick<Application, "range">;
+  readonly node: Pick<RaftNode, "status">;
+}
+
+/** Returns why a member is not well; undefined: it is. */
+type Check = () => string | undefined | Promise<string | undefined>;
+
+/**
+ * etcd's health pages: `/health` for load balancers, `/livez` (restart the process if it fails) and `/readyz` (send it no
+ * clients while it fails) with their single checks below them.
+ *
+ * @see etcd v3.7, Monitoring etcd, "Health check"
+ */
+export const healthPages = (parts: HealthParts): [path: string, PageHandler][] => {
+  const serializable: NamedCheck = ["serializable_read", () => readProblem(parts, true)];
+  const readiness: NamedCheck[] = [
+    ["data_corruption", () => undefined], // a member that finds damage stops
+    serializable,
+    ["linearizable_read", () => readProblem(parts, false)],
+    ["non_learner", () => undefined], // only voters exist
+  ];
+  return [
+    ["/health", (query) => health(parts, query)],
+    ...checkPages("/livez", [serializable]),
+    ...checkPages("/readyz", readiness),
+  ];
+};
+
+/** Says `RAFT NO LEADER` at once; else a read has to succeed, which needs a quorum unless the query says `serializable=true`. */
+const health = async (parts: HealthParts, query: URLSearchParams): Promise<Page> => {
+  const isSerializable = query.get("serializable") === "true";
+  const hasLeader = parts.node.status().leader !== noMember;
+  const problem = !isSerializable && !hasLeader ? "RAFT NO LEADER" : await readProblem(parts, isSerializable);
+  if (problem === undefined)
+    return { status: 200, contentType: "text/plain; charset=utf-8", body: '{"health":"true","reason":""}' };
+  const reason = problem === "RAFT NO LEADER" ? problem : `RANGE ERROR:${problem}`;
+  return textPage(503, JSON.stringify({ health: "false", reason }));
+};
+
+type NamedCheck = readonly [name: string, check: Check];
+
+/** Makes the page of all checks, and one for each. */
+const checkPages = (path: string, checks: readonly NamedCheck[]): [string, PageHandler][] => [
+  [path, (query) => checkPage(checks, query)],
+  ...checks.map((check): [string, PageHandler] => [`${path}/${check[0]}`, (query) => checkPage([check], query)]),
+];
+
+/** Runs checks. A line tells of each with `verbose`, or if one fails; `exclude` leaves one out and may be repeated. */
+const checkPage = async (checks: readonly NamedCheck[], query: URLSearchParams): Promise<Page> => {
+  const excluded = new Set(query.getAll("exclude"));
+  const results = await Promise.all(
+    checks.filter(([name]) => !excluded.has(name)).map(async ([name, check]) => ({ name, problem: await check() })),
+  );
+  const lines = results.map(({ name, problem }) =>
+    problem === undefined ? `[+]${name} ok\n` : `[-]${name} failed: ${problem}\n`,
+  );
+  if (results.some(({ problem }) => problem !== undefined)) return textPage(503, lines.join(""));
+  return textPage(200, `${query.has("verbose") ? lines.join("") : ""}ok`);
+};
+
+const anyKey = Uint8Array.of(0);
+
+const readProblem = async ({ application }: HealthParts, isSerializable: boolean): Promise<string | undefined> => {
+  try {
+    const request = RangeRequest.create({ key: anyKey, limit: 1n, serializable: isSerializable });
+    await promised(application.range, anonymousCaller, request);
+    return undefined;
+  } catch (error) {
+    return statusOfError(error, () => undefined).details;
+  }
+};

@@ -1,0 +1,2 @@
+export { HttpServer } from "./http-server.js";
+export { createPages } from "./pages.js";

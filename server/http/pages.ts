@@ -1,0 +1,36 @@
+import { serverVersion, storageVersion } from "../base/index.js";
+import { type HealthParts, healthPages } from "./health.js";
+import { type Page, type PageHandler, textPage } from "./page.js";
+
+/** The version that all members of the cluster have in common: none is newer than the release they follow. */
+const clusterVersion = serverVersion.replace(/\d+$/, "0");
+
+/** Answers a request for a page; never rejects. */
+export type Pages = (method: string, url: string) => Page | Promise<Page>;
+
+/** Makes the pages that a member serves over HTTP/1.1, as etcd does on its client port. */
+export const createPages = (parts: HealthParts): Pages => {
+  const handlers = new Map<string, PageHandler>([...healthPages(parts), ["/version", () => versionPage]]);
+  return (method, url) => {
+    if (method === "OPTIONS") return { status: 200, body: "" };
+    const [path = "", ...query] = url.split("?");
+    if (path.startsWith("/v3/")) return gatewayPage;
+    const handler = handlers.get(path);
+    if (handler === undefined) return textPage(404, "404 page not found");
+    if (method !== "GET") return textPage(405, "Method Not Allowed", { Allow: "GET" });
+    return handler(new URLSearchParams(query.join("?")));
+  };
+};
+
+const versionPage: Page = {
+  status: 200,
+  contentType: "application/json",
+  body: JSON.stringify({ etcdserver: serverVersion, etcdcluster: clusterVersion, storage: storageVersion }),
+};
+
+/** Answers for etcd's JSON gateway, which is not there, with the status that gRPC's UNIMPLEMENTED has in HTTP. */
+const gatewayPage: Page = {
+  status: 501,
+  contentType: "application/json",
+  body: JSON.stringify({ code: 12, message: "this member has no JSON gateway: use gRPC" }),
+};

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { connect, createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { test, type TestContext } from "node:test";
+import { maxConnectionWithoutRequestMs, maxHttpRequestMs } from "../../../server/base/index.js";
+import { HttpServer } from "../../../server/http/http-server.js";
+import { textPage } from "../../../server/http/page.js";
+import type { Pages } from "../../../server/http/pages.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { temporaryDirectory } from "../member/member-fixtures.js";
+
+const helloPage: Pages = (method, url) => textPage(200, `${method} ${url}`);
+
+/** A server on a socket, each of whose connections has been read as far as its first bytes came. */
+const setUp = async (t: TestContext, pages = helloPage) => {
+  const path = join(await temporaryDirectory(t), "s");
+  const clock = new VirtualClock();
+  const http = new HttpServer(pages, clock);
+  let onServed: () => void = () => undefined;
+  const listener = createServer((socket) => {
+    socket.once("readable", () => {
+      http.serve(socket, socket.read() as Buffer);
+      onServed();
+    });
+  });
+  await new Promise<void>((resolve) => listener.listen(path, resolve));
+  t.after(() => {
+    http.stop();
+    listener.close();
+  });
+  const dial = async (first: string): Promise<Socket> => {
+    const served = new Promise<void>((resolve) => (onServed = resolve));
+    const socket = connect(path);
+    t.after(() => socket.destroy());
+    socket.write(first);
+    await served;
+    return socket;
+  };
+  return { http, clock, dial };
+};
+
+const get = (path: string, fields = ""): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n${fields}\r\n`;
+
+/** Resolves with the first answer on a connection. */
+const answer = (socket: Socket): Promise<string> =>
+  new Promise((resolve) => {
+    let seen = "";
+    const onData = (chunk: Buffer): void => {
+      seen += chunk.toString();
+      const length = /content-length: (\d+)\r\n/i.exec(seen)?.[1];
+      if (length === undefined || seen.length < seen.indexOf("\r\n\r\n") + 4 + Number(length)) return;
+      socket.removeListener("data", onData);
+      resolve(seen);
+    };
+    socket.on("data", onData);
+  });
+
+const closed = (socket: Socket): Promise<void> => new Promise((resolve) => socket.once("close", () => resolve()));
+
+test("what was read before the server owned the connection is part of the request", async (t) => {
+  const { dial } = await setUp(t);
+  const socket = await dial("GET /a HT");
+  socket.write("TP/1.1\r\nHost: x\r\n\r\n");
+  assert.match(await answer(socket), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nGET \/a\n$/);
+});
+
+test("a connection carries several requests, and pages of all origins may read the answers", async (t) => {
+  const { dial } = await setUp(t);
+  const socket = await dial(get("/a"));
+  assert.match(await answer(socket), /Access-Control-Allow-Origin: \*\r\n[^]*GET \/a\n$/);
+  socket.write(get("/b"));
+  assert.match(await answer(socket), /GET \/b\n$/);
+});
+
+test("a request whose target is no path gets 404", async (t) => {
+  const { dial } = await setUp(t);
+  assert.match(await answer(await dial("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")), /^HTTP\/1\.1 404 /);
+});
+
+test("a client that never sends a whole request is closed, however it goes on sending", async (t) => {
+  const { clock, dial } = await setUp(t);
+  const socket = await dial("GET /a HTTP/1.1\r\n");
+  const gone = closed(socket);
+  socket.on("error", () => undefined);
+  clock.advance(maxHttpRequestMs - 1);
+  socket.write("a: b\r\n");
+  clock.advance(1);
+  await gone;
+});
+
+test("a connection without another request is closed", async (t) => {
+  const { clock, dial } = await setUp(t);
+  const socket = await dial(get("/a"));
+  await answer(socket);
+  clock.advance(maxConnectionWithoutRequestMs - 1);
+  socket.write(get("/b"));
+  await answer(socket); // counted anew from here
+  clock.advance(maxConnectionWithoutRequestMs - 1);
+  assert.equal(socket.destroyed, false);
+  clock.advance(1);
+  await closed(socket);
+  assert.equal(clock.pendingTimers, 0);
+});
+
+test("draining closes idle connections at once, and others with their answer", async (t) => {
+  let onAsked: (reply: () => void) => void = () => undefined;
+  const asked = new Promise<() => void>((resolve) => (onAsked = resolve));
+  const waiting: Pages = () => new Promise((resolve) => onAsked(() => resolve(textPage(200, "late"))));
+  const { http, dial } = await setUp(t, waiting);
+  const idle = await dial("GET /");
+  const busy = await dial(get("/a"));
+  const all = text(busy);
+  const reply = await asked;
+  const idleIsGone = closed(idle);
+  http.drain();
+  await idleIsGone;
+  reply();
+  assert.match(await all, /Connection: close\r\n[^]*late\n$/);
+});

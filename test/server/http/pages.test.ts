@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Application } from "../../../server/app/index.js";
+import { ServerError } from "../../../server/base/index.js";
+import type { HealthParts } from "../../../server/http/health.js";
+import { createPages } from "../../../server/http/pages.js";
+
+interface Member {
+  readonly leader?: bigint;
+  readonly serializable?: Error;
+  readonly linearizable?: Error;
+}
+
+/** The pages of a member whose reads fail as told. */
+const pagesOf = ({ leader = 1n, serializable, linearizable }: Member = {}) => {
+  const range: Application["range"] = (_caller, request, handler) => {
+    const error = request.serializable ? serializable : linearizable;
+    if (error !== undefined) handler.onError(error);
+    else handler.onResult({ response: { header: undefined, kvs: [], more: false, count: 0n }, revision: 1 as never });
+  };
+  const node = { status: () => ({ leader }) } as unknown as HealthParts["node"];
+  return createPages({ application: { range }, node });
+};
+
+const timedOut = new ServerError("timed-out", "no majority answered");
+const page = async (member: Member, url: string, method = "GET") => {
+  const { status, body } = await pagesOf(member)(method, url);
+  return `${status} ${body}`;
+};
+
+test("/health of a member that reads is true, and names the reason otherwise", async () => {
+  assert.equal(await page({}, "/health"), '200 {"health":"true","reason":""}');
+  assert.equal(
+    await page({ linearizable: timedOut }, "/health"),
+    '503 {"health":"false","reason":"RANGE ERROR:etcdserver: request timed out"}\n',
+  );
+});
+
+test("/health without a leader says so at once, unless a serializable read is enough", async () => {
+  const alone = { leader: 0n, linearizable: timedOut };
+  assert.equal(await page(alone, "/health"), '503 {"health":"false","reason":"RAFT NO LEADER"}\n');
+  assert.equal(await page(alone, "/health?serializable=true"), '200 {"health":"true","reason":""}');
+});
+
+test("a member without a quorum lives, and is not ready", async () => {
+  const member = { leader: 0n, linearizable: timedOut };
+  assert.equal(await page(member, "/livez"), "200 ok\n");
+  assert.equal(await page(member, "/readyz/serializable_read"), "200 ok\n");
+  assert.equal(
+    await page(member, "/readyz/linearizable_read"),
+    "503 [-]linearizable_read failed: etcdserver: request timed out\n\n",
+  );
+  assert.equal(
+    await page(member, "/readyz"),
+    "503 [+]data_corruption ok\n[+]serializable_read ok\n" +
+      "[-]linearizable_read failed: etcdserver: request timed out\n[+]non_learner ok\n\n",
+  );
+  assert.equal(await page(member, "/readyz?exclude=linearizable_read&exclude=non_learner"), "200 ok\n");
+});
+
+test("a member whose reads fail does not live", async () => {
+  assert.match(await page({ serializable: timedOut }, "/livez"), /^503 \[-\]serializable_read failed/);
+});
+
+test("checks are listed if asked for, whatever the value", async () => {
+  assert.equal(await page({}, "/livez?verbose=false"), "200 [+]serializable_read ok\nok\n");
+});
+
+test("the version is that of the release that is followed", async () => {
+  assert.equal(await page({}, "/version"), '200 {"etcdserver":"3.6.14","etcdcluster":"3.6.0","storage":"3.6.0"}');
+});
+
+test("other paths and methods are refused as by etcd", async () => {
+  for (const path of ["/", "//", "/health/", "/livez/nope", "/Version"])
+    assert.equal(await page({}, path), "404 404 page not found\n", path);
+  assert.equal(await page({}, "/nope", "POST"), "404 404 page not found\n");
+  assert.equal(await page({}, "/health", "POST"), "405 Method Not Allowed\n");
+  assert.equal(await page({}, "/nope", "OPTIONS"), "200 ");
+});
+
+test("the JSON gateway is said to be missing", async () => {
+  assert.match(await page({}, "/v3/kv/range", "POST"), /^501 \{"code":12,"message":"this member has no JSON gateway/);
+});
