@@ -9,7 +9,7 @@ import { TestStore, bytes, copyOf, levelDisk, memoryDisk, type TestDisk } from "
 import { Recorder } from "../store/recorder.js";
 import { applied, applyToReal, attachments, outcome, rangeRequest, type Applied } from "./commands.js";
 import { byValue } from "./copying-store.js";
-import { runs } from "../support/thorough.js";
+import { propertyOptions, runs } from "../support/thorough.js";
 
 type Step = Applied | { readonly kind: "endRound" } | { readonly kind: "flush" };
 
@@ -103,5 +103,5 @@ for (const { name, create, numRuns } of kinds)
       limits,
     });
     const property = fc.asyncProperty(plan, (plan) => compare(plan, create));
-    await fc.assert(property, { numRuns, seed: Number(process.env["SEED"] ?? 1) });
+    await fc.assert(property, { ...propertyOptions, numRuns });
   });

@@ -15,7 +15,7 @@ import type { StoreLimits } from "../../store/index.js";
 import { TestStore, bytes, levelDisk, memoryDisk, text, type TestDisk } from "../store/harness.js";
 import { applied, applyToReal, attachments, outcome, rangeRequest, type Applied } from "./commands.js";
 import { CopyingStore } from "./copying-store.js";
-import { runs } from "../support/thorough.js";
+import { propertyOptions, runs } from "../support/thorough.js";
 
 type Step =
   | Applied
@@ -199,6 +199,6 @@ for (const { name, create, numRuns } of kinds) {
         await compareStores(await create(), steps, limits);
       },
     );
-    await fc.assert(property, { numRuns, seed: Number(process.env["SEED"] ?? 1) });
+    await fc.assert(property, { ...propertyOptions, numRuns });
   });
 }

@@ -18,7 +18,7 @@ import {
 } from "../../store/index.js";
 import { TestStore, bytes, deleteRange, memoryDisk, op, put, shownKv, text, turn, txn } from "../store/harness.js";
 import { CopyingStore, Refused, type NaiveChange } from "./copying-store.js";
-import { runs } from "../support/thorough.js";
+import { propertyOptions, runs } from "../support/thorough.js";
 
 const key = fc.constantFrom("a", "aa", "b", "c", "\xff");
 const rangeEnd = fc.constantFrom("", "", "\0", "b", "c", "\xff");
@@ -342,10 +342,7 @@ function promise(name: string, check: (observer: Observer, outcome: Outcome) => 
         for (const observer of play.observers) check(observer, play);
       },
     );
-    await fc.assert(property, {
-      numRuns: runs({ usually: 20, thoroughly: 60 }),
-      seed: Number(process.env["SEED"] ?? 1),
-    });
+    await fc.assert(property, { ...propertyOptions, numRuns: runs({ usually: 20, thoroughly: 60 }) });
   });
 }
 

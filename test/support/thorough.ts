@@ -13,3 +13,13 @@ export const everyNth = (n: number, count: number): readonly number[] => {
   const first = Math.min(seed % step, Math.max(count - 1, 0));
   return Array.from({ length: Math.ceil((count - first) / step) }, (_, position) => first + position * step);
 };
+
+/**
+ * Options of a property: a run, or the search for a smaller case that fails, that goes on for longer fails with the smallest case so
+ * far instead of going on for hours.
+ */
+export const propertyOptions = {
+  seed,
+  interruptAfterTimeLimit: 5 * 60_000,
+  markInterruptAsFailure: true,
+} as const;
