@@ -14,8 +14,8 @@ const script = fileURLToPath(new URL("services.py", import.meta.url));
 /** The script gives up before, and says where. */
 const timeoutMs = 120_000;
 
-async function transcript(kind: ServerKind): Promise<string[]> {
-  await using cluster = await startEtcdCluster({ kind });
+async function transcript(kind: ServerKind, flags: readonly string[] = []): Promise<string[]> {
+  await using cluster = await startEtcdCluster({ kind, flags });
   const [host = "", port = ""] = cluster.member(0).endpoint.split(":");
   const { stdout } = await promisify(execFile)(python, [script, host, port, String(slowness())], {
     env: {},
@@ -24,8 +24,13 @@ async function transcript(kind: ServerKind): Promise<string[]> {
   return stdout.trimEnd().split("\n");
 }
 
-test("python-etcd3 prints the same on etcd and on minietcd", async () => {
-  const [expected, actual] = await Promise.all([transcript("etcd"), transcript("minietcd")]);
+test("python-etcd3 prints the same on etcd and on minietcd, with either engine", async () => {
+  const [expected, native, grpcJs] = await Promise.all([
+    transcript("etcd"),
+    transcript("minietcd"),
+    transcript("minietcd", ["--rpc-engine=grpc-js"]),
+  ]);
   assert.equal(expected.at(-1), "== done");
-  assert.deepEqual(actual, expected);
+  assert.deepEqual(native, expected);
+  assert.deepEqual(grpcJs, expected);
 });
