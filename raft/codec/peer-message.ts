@@ -18,6 +18,7 @@ const kindCode = {
   forwardedRead: 10,
   forwardedReadReply: 11,
   timeoutNow: 12,
+  commit: 13,
 } as const satisfies Record<PeerMessage["kind"], number>;
 
 /** Encodes a message. @throws RangeError if an append's entries do not continue its `prevIndex` and `prevTerm` */
@@ -67,6 +68,9 @@ const writePeerMessage = (writer: ByteWriter, message: PeerMessage): void => {
       return;
     case "heartbeatReply":
       writer.writeNumbers(message.term, message.round);
+      return;
+    case "commit":
+      writer.writeNumbers(message.term, message.commit);
       return;
     case "timeoutNow":
       writer.writeNumbers(message.term, message.lastIndex);
@@ -126,6 +130,8 @@ const readPeerMessage = (reader: ByteReader): PeerMessage => {
       return { kind: "heartbeat", term: term(reader), commit: index(reader), round: reader.readNumber() };
     case kindCode.heartbeatReply:
       return { kind: "heartbeatReply", term: term(reader), round: reader.readNumber() };
+    case kindCode.commit:
+      return { kind: "commit", term: term(reader), commit: index(reader) };
     case kindCode.timeoutNow:
       return { kind: "timeoutNow", term: term(reader), lastIndex: index(reader) };
     case kindCode.forwardedProposal:

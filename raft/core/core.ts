@@ -15,6 +15,7 @@ import type { LogIndex, LogPosition, MemberId, Term } from "./ids.js";
 import type {
   Append,
   AppendReply,
+  Commit,
   CoreStatus,
   Entry,
   HardState,
@@ -289,6 +290,9 @@ export class RaftCore {
       case "heartbeatReply":
         this.onHeartbeatReply(from, message);
         return;
+      case "commit":
+        this.onCommit(from, message);
+        return;
       case "timeoutNow":
         this.elections.onTimeoutNow(from, message);
         return;
@@ -349,11 +353,15 @@ export class RaftCore {
   }
 
   private onHeartbeat(from: MemberId, heartbeat: Heartbeat): void {
-    if (heartbeat.term >= this.current.term) {
-      this.elections.followLeader(from, heartbeat.term);
-      this.log.commitTo(heartbeat.commit);
-    }
+    this.onCommit(from, heartbeat);
     this.outbox.send(from, { kind: "heartbeatReply", term: this.current.term, round: heartbeat.round });
+  }
+
+  /** A former leader is not told: the answer to its next heartbeat does that. */
+  private onCommit(from: MemberId, { term, commit }: Commit | Heartbeat): void {
+    if (term < this.current.term) return;
+    this.elections.followLeader(from, term);
+    this.log.commitTo(commit);
   }
 
   private onHeartbeatReply(from: MemberId, reply: HeartbeatReply): void {

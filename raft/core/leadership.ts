@@ -10,7 +10,7 @@ import { Progress } from "./progress.js";
 import { quorumValue } from "./quorum.js";
 import { ReadRounds, type PendingRead } from "./read-rounds.js";
 import type { LogIndex, LogPosition, MemberId, Term } from "./ids.js";
-import type { AppendReply, Heartbeat, HeartbeatReply, RefusalReason } from "./types.js";
+import type { AppendReply, HeartbeatReply, RefusalReason } from "./types.js";
 
 /** The parts of the core that a leadership reads and changes. */
 export interface LeadershipParts {
@@ -233,7 +233,7 @@ export class Leadership {
     for (const [id, follower] of this.followers) {
       while (follower.isAppendDue(this.limits)) this.sendAppend(id, follower, this.log.lastIndex);
       // A commit that no append carried is sent at once: reads at the follower wait for it.
-      if (this.commitFor(follower) > follower.commitSent) this.sendHeartbeat(id, follower);
+      if (this.commitFor(follower) > follower.commitSent) this.sendCommit(id, follower);
     }
     this.promptTransferee();
   }
@@ -270,16 +270,23 @@ export class Leadership {
     return Math.min(this.log.commit, follower.match) as LogIndex;
   }
 
+  private sendCommit(id: MemberId, follower: Progress): void {
+    const commit = this.commitFor(follower);
+    follower.commitSent = commit;
+    if (this.isPrompted(id)) this.sendTimeoutNow(id);
+    else this.outbox.send(id, { kind: "commit", term: this.term, commit });
+  }
+
   private sendHeartbeat(id: MemberId, follower: Progress): void {
     const commit = this.commitFor(follower);
     follower.commitSent = commit;
-    // A heartbeat would end the transferee's candidacy; another TimeoutNow does not.
-    if (this.transferee?.isPrompted === true && this.transferee.id === id) {
-      this.sendTimeoutNow(id);
-      return;
-    }
-    const heartbeat: Heartbeat = { kind: "heartbeat", term: this.term, commit, round: this.round };
-    this.outbox.send(id, heartbeat);
+    if (this.isPrompted(id)) this.sendTimeoutNow(id);
+    else this.outbox.send(id, { kind: "heartbeat", term: this.term, commit, round: this.round });
+  }
+
+  /** Tells whether `id` was sent TimeoutNow: a word of the leader would end its candidacy; another TimeoutNow does not. */
+  private isPrompted(id: MemberId): boolean {
+    return this.transferee?.isPrompted === true && this.transferee.id === id;
   }
 
   /** Begins a round for the waiting reads, unless the previous round or the no-op is pending. */

@@ -96,6 +96,13 @@ export interface HeartbeatReply {
   readonly term: Term;
   readonly round: number;
 }
+/** Tells how far the log is committed, at once and without an answer: reads, watchers and clients at the receiver wait for it. */
+export interface Commit {
+  readonly kind: "commit";
+  readonly term: Term;
+  /** The commit index, at most the receiver's match. */
+  readonly commit: LogIndex;
+}
 /** Asks the transferee, which holds the leader's whole log, to campaign at once. Raft thesis §3.10. */
 export interface TimeoutNow {
   readonly kind: "timeoutNow";
@@ -130,6 +137,7 @@ export type PeerMessage =
   | AppendReply
   | Heartbeat
   | HeartbeatReply
+  | Commit
   | TimeoutNow
   | ForwardedProposal
   | ForwardedRead

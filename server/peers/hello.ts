@@ -5,7 +5,7 @@ import type { ClusterId } from "../base/index.js";
 // The receiver accepts or sends a refusal. Nothing else is read before.
 
 /** The version of the peer protocol; both sides must have the same. */
-export const peerProtocolVersion = 5;
+export const peerProtocolVersion = 6;
 
 const magic = Buffer.from("minietcd-peer\0", "latin1");
 

@@ -54,6 +54,8 @@ export function messageText(message: PeerMessage): string {
       return `heartbeat term=${message.term} commit=${message.commit} round=${message.round}`;
     case "heartbeatReply":
       return `heartbeatReply term=${message.term} round=${message.round}`;
+    case "commit":
+      return `commit term=${message.term} commit=${message.commit}`;
     case "timeoutNow":
       return `timeoutNow term=${message.term} last=${message.lastIndex}`;
     case "forwardedProposal":
@@ -134,6 +136,8 @@ export function messageOf(kind: string, words: Words): PeerMessage {
       return { kind, term, commit: words.number("commit") as LogIndex, round: words.number("round") };
     case "heartbeatReply":
       return { kind, term, round: words.number("round") };
+    case "commit":
+      return { kind, term, commit: words.number("commit") as LogIndex };
     case "timeoutNow":
       return { kind, term, lastIndex: words.number("last") as LogIndex };
     case "forwardedReadReply":

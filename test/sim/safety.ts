@@ -121,6 +121,7 @@ export class Safety {
           assert.ok(endOf(disk).index >= message.index, `member ${id} acknowledges what is not on disk`);
         return;
       case "append":
+      case "commit":
       case "heartbeat":
       case "heartbeatReply":
       case "timeoutNow":

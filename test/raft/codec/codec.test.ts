@@ -89,6 +89,7 @@ const byKind: Readonly<Record<PeerMessage["kind"], fc.Arbitrary<PeerMessage>>> =
   }),
   heartbeat: record({ kind: fc.constant("heartbeat" as const), term, commit: index, round: counter }),
   heartbeatReply: record({ kind: fc.constant("heartbeatReply" as const), term, round: counter }),
+  commit: record({ kind: fc.constant("commit" as const), term, commit: index }),
   timeoutNow: record({ kind: fc.constant("timeoutNow" as const), term, lastIndex: index }),
   forwardedProposal: record({ kind: fc.constant("forwardedProposal" as const), data }),
   forwardedRead: record({ kind: fc.constant("forwardedRead" as const), request: counter }),

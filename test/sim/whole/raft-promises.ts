@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import type { CoreStatus, Entry, MemberId, Outgoing, PeerMessage } from "../../../raft/index.js";
 
-type LeadersWord = Extract<PeerMessage, { kind: "append" | "heartbeat" }>;
+type LeadersWord = Extract<PeerMessage, { kind: "append" | "commit" | "heartbeat" }>;
 
 /** A member. */
 export interface Speaker {
@@ -66,6 +66,7 @@ export class RaftPromises {
         else this.speaks(from, message.term);
         return;
       case "append":
+      case "commit":
       case "heartbeat":
         return this.onLeaderSpeaks(from, message);
       case "appendReply":
@@ -128,7 +129,7 @@ export class RaftPromises {
       `${leader.name} commits ${commit}, which ${holders} others have acknowledged`,
     );
     if (holders < this.quorum && said !== undefined) said.held = Math.max(said.held, commit); // it counted itself
-    if (message.kind === "append") this.onClaim(commit, term); // a heartbeat may name less than what is committed
+    if (message.kind === "append") this.onClaim(commit, term); // the others may name less than what is committed
   }
 
   /** A leader counts copies only of entries of its own term. §5.4.2, figure 8. */
