@@ -69,23 +69,25 @@ class TableCheck {
     const parts = this.reading(at, () => [cursor.handle(), cursor.handle()]);
     if (this.table.subarray(cursor.at, cursor.end).some((byte) => byte !== 0))
       throw this.damage(cursor.at, "its footer");
-    for (const part of parts) for (const handle of this.handlesIn(part)) this.block(handle);
+    for (const part of parts) for (const handle of this.handlesIn(part)) this.checkBlock(handle);
   }
 
-  /** The content of a block whose checksum is right. */
-  private block({ offset, size }: Handle): Buffer {
+  /** Checks the checksum of a block. Rows are not decompressed: LevelDB itself reports those that it cannot decompress. */
+  private checkBlock({ offset, size }: Handle): void {
     const end = offset + size;
     if (end + trailerBytes > this.table.length - footerBytes) throw this.damage(offset, "a block beyond the end");
     const stored = this.table.readUInt32LE(end + 1);
     if (masked(crc32c(this.table.subarray(offset, end + 1))) !== stored)
       throw this.damage(offset, `the checksum of a block of ${size} bytes`);
-    const content = this.table.subarray(offset, end);
-    return this.table[end] === snappyType ? this.reading(offset, () => decompressSnappy(content)) : content;
   }
 
+  /** The blocks that the names or the index refer to. */
   private handlesIn(handle: Handle): Handle[] {
-    const content = this.block(handle);
-    return this.reading(handle.offset, () => {
+    this.checkBlock(handle);
+    const { offset, size } = handle;
+    const stored = this.table.subarray(offset, offset + size);
+    return this.reading(offset, () => {
+      const content = this.table[offset + size] === snappyType ? decompressSnappy(stored) : stored;
       const entriesEnd = content.length - 4 - 4 * content.readUInt32LE(content.length - 4);
       const cursor = new Cursor(content, 0, entriesEnd);
       const handles: Handle[] = [];
