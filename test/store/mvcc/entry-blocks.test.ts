@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { EntryBlocks } from "../../../store/mvcc/entry-blocks.js";
+import { keyAfter } from "../../../store/base/interval.js";
+
+interface Named {
+  readonly key: string;
+}
+
+/** Visits `most` entries at a time. */
+const walked = (blocks: EntryBlocks<Named>, from: string, to: string | undefined, most: number): string[] => {
+  const keys: string[] = [];
+  for (let next: string | undefined = from; next !== undefined;) {
+    let left = most;
+    const last = blocks.walk(next, to, ({ key }) => {
+      keys.push(key);
+      return --left > 0;
+    });
+    next = last && keyAfter(last.key);
+  }
+  return keys;
+};
+
+const number = fc.nat(700);
+const step = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant("add"), first: number, count: fc.integer({ min: 1, max: 300 }) }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant("delete"), first: number, count: fc.integer({ min: 1, max: 300 }) }),
+  },
+);
+const keyOf = (n: number): string => (n === 0 ? "" : `k${String(n).padStart(3, "0")}`);
+
+test("blocks of entries hold what a sorted list holds, through splits and merges", () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 12 }), fc.integer({ min: 1, max: 500 }), (steps, stride) => {
+      const blocks = new EntryBlocks<Named>();
+      const model = new Map<string, Named>();
+      for (const { kind, first, count } of steps)
+        for (let n = 0; n < count; n++) {
+          const key = keyOf((first + n * stride) % 701);
+          if (kind === "add" && !model.has(key)) {
+            model.set(key, { key });
+            blocks.add(model.get(key)!);
+          } else if (kind === "delete" && model.delete(key)) blocks.delete(key);
+        }
+      const keys = [...model.keys()].sort();
+      assert.equal(blocks.size, keys.length);
+      assert.deepEqual(walked(blocks, "", undefined, 97), keys);
+      const [from, to] = [keyOf(stride), keyOf(stride + 200)];
+      assert.deepEqual(
+        walked(blocks, from, to, 1_000),
+        keys.filter((key) => key >= from && key < to),
+      );
+      for (let n = 0; n < 701; n++) assert.equal(blocks.get(keyOf(n)), model.get(keyOf(n)));
+    }),
+  );
+});
+
+test("a walk of blocks ends where it is told to", () => {
+  const blocks = new EntryBlocks<Named>();
+  for (let n = 0; n < 1_000; n++) blocks.add({ key: keyOf(n) });
+  assert.equal(blocks.walk("", undefined, ({ key }) => key !== keyOf(400))?.key, keyOf(400));
+  assert.deepEqual(walked(blocks, "k500", "k500", 10), []);
+  assert.deepEqual(walked(blocks, "k600", "k500", 10), []);
+  assert.deepEqual(walked(blocks, "z", undefined, 10), []);
+});
