@@ -156,5 +156,24 @@ export {
 } from "./generated/minietcd/raw.js";
 export { Proposal, MemberAttributes, AppliedMarker, SeenProposals } from "./generated/minietcd/command.js";
 export { Calls, CallRequest, CallResponse, LeaseQuery } from "./generated/minietcd/calls.js";
+export {
+  compactionRequestDecoder,
+  deleteRangeRequestDecoder,
+  putRequestDecoder,
+  rangeRequestDecoder,
+  txnRequestDecoder,
+} from "./codec/kv-requests.js";
+export {
+  encodeDeleteRangeResponse,
+  encodeHeader,
+  encodeLeaseResponse,
+  encodePutResponse,
+  encodeRangeEnd,
+  encodeRangeResponse,
+  encodeTxnResponse,
+  HeaderEncoder,
+} from "./codec/kv-responses.js";
+export { decodeProposal, encodeProposal } from "./codec/proposal.js";
+export { numberSize, writeNumber } from "./codec/back-writer.js";
 export type { MessageFns } from "./generated/mvccpb/kv.js";
 export { socketPathProblem } from "./socket-path.js";

@@ -1,4 +1,4 @@
-import { Proposal } from "../../proto/index.js";
+import { encodeProposal } from "../../proto/index.js";
 import type { Clock } from "../../platform/index.js";
 import { noMember, type MemberId, type RaftNode, type Refusal, type Shortage } from "../../raft/index.js";
 import {
@@ -246,15 +246,10 @@ export class Proposals<Results extends ResultsByKind> {
 
   private encode(sequence: number, command: Command, maxBytes: number): Uint8Array {
     const { member, incarnation } = this.options;
-    const envelope = {
-      member,
-      incarnation: BigInt(incarnation),
-      sequence: BigInt(sequence),
-      floor: BigInt(this.floor()),
-    };
-    const data = Proposal.encode({ ...envelope, command }).finish();
+    const numbers = { member, incarnation, sequence, floor: this.floor() };
+    const data = encodeProposal(numbers, command);
     if (data.length > maxBytes) {
-      const ours = Proposal.encode({ ...envelope, command: undefined }).finish().length;
+      const ours = encodeProposal(numbers, undefined).length;
       if (data.length - ours + etcdEnvelopeBytes > maxBytes)
         throw new ServerError("request-too-large", `a proposal of ${data.length} bytes, ${maxBytes} allowed`);
     }

@@ -1,19 +1,18 @@
 // Messages of many keys, encoded in slices: what takes a turn of the event loop each for ten thousand keys. The generated code
 // writes all fields of a message at once.
 
-import type {
-  RawDeleteRangeResponse,
-  RawRangeResponse,
-  RawResponseOp,
-  RawTxnResponse,
-  ResponseHeader,
-} from "../../proto/index.js";
 import {
-  LeaseLeasesResponse,
-  RawDeleteRangeResponse as DeleteRangeCodec,
-  RawPutResponse as PutCodec,
-  RawRangeResponse as RangeCodec,
-  RawTxnResponse as TxnCodec,
+  encodeDeleteRangeResponse,
+  encodeHeader,
+  encodePutResponse,
+  encodeRangeEnd,
+  encodeTxnResponse,
+  numberSize,
+  type RawDeleteRangeResponse,
+  type RawRangeResponse,
+  type RawResponseOp,
+  type RawTxnResponse,
+  writeNumber,
 } from "../../proto/index.js";
 import type { Sliced } from "../../store/index.js";
 import { allocateMessage } from "./framed-message.js";
@@ -53,25 +52,27 @@ export const areMany = (items: readonly Uint8Array[]): boolean => {
   return bytes > maxBytesAtOnce;
 };
 
-export const rangeParts = ({ header, kvs, more, count }: RawRangeResponse): Part[] => [
-  RangeCodec.encode(RangeCodec.create({ header })).finish(),
-  { tag: tagOf(2), items: kvs },
-  RangeCodec.encode(RangeCodec.create({ more, count })).finish(),
+// A header is given as its encoded field.
+
+export const rangeParts = (response: RawRangeResponse, header: Uint8Array): Part[] => [
+  header,
+  { tag: tagOf(2), items: response.kvs },
+  encodeRangeEnd(response),
 ];
 
-export const deleteRangeParts = ({ header, deleted, prevKvs }: RawDeleteRangeResponse): Part[] => [
-  DeleteRangeCodec.encode(DeleteRangeCodec.create({ header, deleted })).finish(),
-  { tag: tagOf(3), items: prevKvs },
+export const deleteRangeParts = (response: RawDeleteRangeResponse, header: Uint8Array): Part[] => [
+  encodeDeleteRangeResponse({ ...response, prevKvs: [] }, header),
+  { tag: tagOf(3), items: response.prevKvs },
 ];
 
-export const txnParts = ({ header, succeeded, responses }: RawTxnResponse): Part[] => [
-  TxnCodec.encode(TxnCodec.create({ header, succeeded })).finish(),
-  ...responses.map((response): Part => ({ tag: tagOf(3), parts: opParts(response) })),
+export const txnParts = (response: RawTxnResponse, header: Uint8Array): Part[] => [
+  encodeTxnResponse({ ...response, responses: [] }, header),
+  ...response.responses.map((each): Part => ({ tag: tagOf(3), parts: opParts(each) })),
 ];
 
 /** @param leases each an encoded LeaseStatus */
-export const leasesParts = (header: ResponseHeader, leases: readonly Uint8Array[]): Part[] => [
-  LeaseLeasesResponse.encode(LeaseLeasesResponse.create({ header })).finish(),
+export const leasesParts = (header: Uint8Array, leases: readonly Uint8Array[]): Part[] => [
+  header,
   { tag: tagOf(2), items: leases },
 ];
 
@@ -79,15 +80,16 @@ export const leasesParts = (header: ResponseHeader, leases: readonly Uint8Array[
 export const eventsParts = (events: readonly Uint8Array[]): Part[] => [{ tag: tagOf(11), items: events }];
 
 const opParts = ({ response }: RawResponseOp): Part[] => {
+  const header = encodeHeader(response?.value.header);
   switch (response?.$case) {
     case "responseRange":
-      return [{ tag: tagOf(1), parts: rangeParts(response.value) }];
+      return [{ tag: tagOf(1), parts: rangeParts(response.value, header) }];
     case "responsePut":
-      return [{ tag: tagOf(2), parts: [PutCodec.encode(response.value).finish()] }];
+      return [{ tag: tagOf(2), parts: [encodePutResponse(response.value, header)] }];
     case "responseDeleteRange":
-      return [{ tag: tagOf(3), parts: deleteRangeParts(response.value) }];
+      return [{ tag: tagOf(3), parts: deleteRangeParts(response.value, header) }];
     case "responseTxn":
-      return [{ tag: tagOf(4), parts: txnParts(response.value) }];
+      return [{ tag: tagOf(4), parts: txnParts(response.value, header) }];
     case undefined:
       return [];
   }
@@ -180,14 +182,8 @@ const writeBytes = (bytes: Uint8Array, target: Target): void => {
 /** A tag, which is one byte, and the length of what follows. */
 const writeTag = (tag: number, length: number, target: Target): void => {
   target.bytes[target.at++] = tag;
-  let rest = length;
-  for (; rest >= 128; rest = Math.floor(rest / 128)) target.bytes[target.at++] = (rest % 128) | 0x80;
-  target.bytes[target.at++] = rest;
+  target.at = writeNumber(target.bytes, target.at, length);
 };
 
 /** Tag, length and bytes. */
-export const fieldSize = (length: number): number => {
-  let size = 2 + length;
-  for (let rest = length; rest >= 128; rest = Math.floor(rest / 128)) size += 1;
-  return size;
-};
+export const fieldSize = (length: number): number => 1 + numberSize(length) + length;

@@ -1,4 +1,4 @@
-import type { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from "../../proto/index.js";
+import { encodeLeaseResponse, type LeaseKeepAliveRequest } from "../../proto/index.js";
 import type { KeepAliveSession } from "../app/index.js";
 import { leaseIdFrom } from "../../store/index.js";
 import { maxKeepAlivesPerStream, ServerError } from "../base/index.js";
@@ -18,7 +18,7 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
   constructor(
     private readonly session: KeepAliveSession,
     private readonly headers: ResponseHeaders,
-    private readonly stream: ResponseStream<LeaseKeepAliveResponse>,
+    private readonly stream: ResponseStream<Uint8Array>,
   ) {
     stream.onDrain(() => (this.untaken = 0));
   }
@@ -29,7 +29,8 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
       throw new ServerError("too-many-requests", `${maxKeepAlivesPerStream} keep-alives of one stream are waiting`);
     this.waiting++;
     this.session.renew(leaseIdFrom(ID), {
-      onResult: ({ response: TTL, revision }) => this.answer({ header: this.headers.at(revision), ID, TTL }),
+      onResult: ({ response: seconds, revision }) =>
+        this.answer(encodeLeaseResponse(ID, seconds, this.headers.encodedAt(revision))),
       onError: (error) => this.stream.fail(error),
     });
   }
@@ -44,7 +45,7 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
     this.session.close();
   }
 
-  private answer(response: LeaseKeepAliveResponse): void {
+  private answer(response: Uint8Array): void {
     this.waiting--;
     if (!this.stream.send(response)) this.untaken++;
     this.endIfDone();

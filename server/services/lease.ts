@@ -1,32 +1,37 @@
 import {
+  encodeLeaseResponse,
   LeaseGrantRequest,
-  LeaseGrantResponse,
   LeaseKeepAliveRequest,
-  LeaseKeepAliveResponse,
   LeaseLeasesRequest,
   LeaseLeasesResponse,
   LeaseRevokeRequest,
-  LeaseRevokeResponse,
   LeaseStatus,
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
-  type ResponseHeader,
 } from "../../proto/index.js";
 import type { Sliced } from "../../store/index.js";
 import type { Application, LeaseListItem } from "../app/index.js";
-import { bidi, encodeParts, type IsTired, leasesParts, type Method, unary } from "../rpc/index.js";
+import { bidi, encodedAlready, encodeParts, type IsTired, leasesParts, type Method, unary } from "../rpc/index.js";
 import { KeepAliveStream } from "./keep-alive-stream.js";
 import type { ResponseSender } from "./response-sender.js";
 
 /** etcdserverpb.Lease. */
 export const leaseMethods = (application: Application, sender: ResponseSender): Method[] => [
-  unary("/etcdserverpb.Lease/LeaseGrant", LeaseGrantRequest, LeaseGrantResponse, (request, call, reply) =>
-    application.leaseGrant(call, request, sender.to(reply)),
+  unary("/etcdserverpb.Lease/LeaseGrant", LeaseGrantRequest, encodedAlready, (request, call, reply) =>
+    application.leaseGrant(
+      call,
+      request,
+      sender.encodedTo(reply, ({ ID, TTL }, header) => encodeLeaseResponse(ID, TTL, header)),
+    ),
   ),
-  unary("/etcdserverpb.Lease/LeaseRevoke", LeaseRevokeRequest, LeaseRevokeResponse, (request, call, reply) =>
-    application.leaseRevoke(call, request, sender.to(reply)),
+  unary("/etcdserverpb.Lease/LeaseRevoke", LeaseRevokeRequest, encodedAlready, (request, call, reply) =>
+    application.leaseRevoke(
+      call,
+      request,
+      sender.encodedTo(reply, (_response, header) => header),
+    ),
   ),
-  bidi("/etcdserverpb.Lease/LeaseKeepAlive", LeaseKeepAliveRequest, LeaseKeepAliveResponse, (call, stream) => {
+  bidi("/etcdserverpb.Lease/LeaseKeepAlive", LeaseKeepAliveRequest, encodedAlready, (call, stream) => {
     const session = application.leaseKeepAlive(call, { onError: stream.fail });
     return new KeepAliveStream(session, sender.headers, stream);
   }),
@@ -47,14 +52,14 @@ export const leaseMethods = (application: Application, sender: ResponseSender): 
   unary("/etcdserverpb.Lease/LeaseLeases", LeaseLeasesRequest, LeaseLeasesResponse, (request, call, reply) =>
     application.leaseLeases(call, request, {
       onResult: ({ response, revision }) =>
-        sender.sendSlices((isTired) => encodedList(response, sender.headers.at(revision), isTired), reply),
+        sender.sendSlices((isTired) => encodedList(response, sender.headers.encodedAt(revision), isTired), reply),
       onError: reply.fail,
     }),
   ),
 ];
 
 /** The response to LeaseLeases, encoded in slices: there may be hundreds of thousands. */
-function* encodedList(leases: readonly LeaseListItem[], header: ResponseHeader, isTired: IsTired): Sliced<Uint8Array> {
+function* encodedList(leases: readonly LeaseListItem[], header: Uint8Array, isTired: IsTired): Sliced<Uint8Array> {
   const items: Uint8Array[] = [];
   for (const { id: ID } of leases) {
     items.push(LeaseStatus.encode({ ID }).finish());

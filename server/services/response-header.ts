@@ -1,13 +1,17 @@
-import type { ResponseHeader } from "../../proto/index.js";
+import { HeaderEncoder, type ResponseHeader } from "../../proto/index.js";
 import type { ClusterId } from "../base/index.js";
 
 /** Makes the header that every answer of a member begins with. */
 export class ResponseHeaders {
+  private readonly encoder: HeaderEncoder;
+
   constructor(
     private readonly clusterId: ClusterId,
     private readonly memberId: bigint,
     private readonly currentTerm: () => number,
-  ) {}
+  ) {
+    this.encoder = new HeaderEncoder(clusterId, memberId);
+  }
 
   /** The newest one that this member knows. */
   get term(): number {
@@ -22,5 +26,10 @@ export class ResponseHeaders {
       revision: BigInt(revision),
       raftTerm: BigInt(this.term),
     };
+  }
+
+  /** Returns the same, encoded as the field that it is of every response. */
+  encodedAt(revision: number): Uint8Array {
+    return this.encoder.encode(revision, this.term);
   }
 }

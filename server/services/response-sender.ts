@@ -3,6 +3,9 @@ import type { ResultHandler } from "../base/index.js";
 import { encodeParts, type IsTired, type Part, type Reply } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
+/** Encodes a response with its header. */
+type Encode<Response> = (response: Response, header: Uint8Array) => Uint8Array;
+
 /** Sends the results of operations as responses: each with its header, and large ones encoded in slices. */
 export class ResponseSender {
   constructor(
@@ -15,22 +18,31 @@ export class ResponseSender {
     return { onResult: (answer) => reply.send(this.withHeader(answer)), onError: reply.fail };
   }
 
+  /** Makes a handler that sends the result at once. @param encode gives the response with its header, which is a field that is encoded */
+  encodedTo<Response>(reply: Reply<never>, encode: Encode<Response>): ResultHandler<Answer<Response>> {
+    return {
+      onResult: ({ response, revision }) => reply.send(encode(response, this.headers.encodedAt(revision))),
+      onError: reply.fail,
+    };
+  }
+
   /**
-   * Makes a handler that sends a large result once it is encoded.
+   * Makes a handler that sends the result at once, or, if it is large, once it is encoded.
    *
    * @param isLarge whether encoding the response at once would hold up others
    * @param parts gives the parts of it that can be encoded one after the other
    */
-  inSlicesTo<Response extends object>(
-    reply: Reply<Response>,
+  inSlicesTo<Response>(
+    reply: Reply<never>,
+    encode: Encode<Response>,
     isLarge: (response: Response) => boolean,
-    parts: (response: Response) => readonly Part[],
+    parts: (response: Response, header: Uint8Array) => readonly Part[],
   ): ResultHandler<Answer<Response>> {
     return {
-      onResult: (answer) => {
-        const response = this.withHeader(answer);
-        if (isLarge(response)) this.sendSlices((isTired) => encodeParts(parts(response), isTired), reply);
-        else reply.send(response);
+      onResult: ({ response, revision }) => {
+        const header = this.headers.encodedAt(revision);
+        if (isLarge(response)) this.sendSlices((isTired) => encodeParts(parts(response, header), isTired), reply);
+        else reply.send(encode(response, header));
       },
       onError: reply.fail,
     };

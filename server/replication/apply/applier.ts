@@ -1,5 +1,5 @@
 import type { Clock } from "../../../platform/index.js";
-import { Proposal } from "../../../proto/index.js";
+import { decodeProposal } from "../../../proto/index.js";
 import type {
   CommandEntry,
   Configuration,
@@ -203,18 +203,14 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   private *applyProposal(entry: CommandEntry): Sliced<void> {
-    const { member, incarnation, sequence, floor, command } = Proposal.decode(entry.data);
-    const envelope = {
-      member: member as MemberId,
-      incarnation: Number(incarnation),
-      sequence: Number(sequence),
-      floor: Number(floor),
-    };
-    if (command === undefined || !this.seen.admit(envelope)) return;
+    const proposal = decodeProposal(entry.data);
+    const { incarnation, sequence, floor, command } = proposal;
+    const member = proposal.member as MemberId;
+    if (command === undefined || !this.seen.admit({ member, incarnation, sequence, floor })) return;
     const outcome = yield* this.execute(entry, command);
-    if (member !== this.self.member || envelope.incarnation !== this.self.incarnation) return;
-    if (outcome instanceof StoreError) this.parts.proposals.fail(envelope.sequence, outcome);
-    else this.parts.proposals.settle(envelope.sequence, outcome);
+    if (member !== this.self.member || incarnation !== this.self.incarnation) return;
+    if (outcome instanceof StoreError) this.parts.proposals.fail(sequence, outcome);
+    else this.parts.proposals.settle(sequence, outcome);
   }
 
   /** Applies a command. @returns the result, or the reason why nothing changed: the same on every member */

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  encodeHeader,
   LeaseLeasesResponse,
   LeaseTimeToLiveResponse,
   RawDeleteRangeResponse,
@@ -35,10 +36,13 @@ const deleteRange = { header, deleted: 9n, prevKvs: items };
 
 test("answers to Range and DeleteRange", () => {
   for (const response of [range, { header, kvs: [], more: false, count: 0n }, { ...range, header: undefined }])
-    assert.deepEqual(encoded(rangeParts(response)), Buffer.from(RawRangeResponse.encode(response).finish()));
+    assert.deepEqual(
+      encoded(rangeParts(response, encodeHeader(response.header))),
+      Buffer.from(RawRangeResponse.encode(response).finish()),
+    );
   for (const response of [deleteRange, { header, deleted: 0n, prevKvs: [] }])
     assert.deepEqual(
-      encoded(deleteRangeParts(response)),
+      encoded(deleteRangeParts(response, encodeHeader(header))),
       Buffer.from(RawDeleteRangeResponse.encode(response).finish()),
     );
 });
@@ -59,7 +63,10 @@ test("answers to Txn, with all that can be in one", () => {
       { response: { $case: "responseRange", value: range } },
     ],
   };
-  assert.deepEqual(encoded(txnParts(response)), Buffer.from(RawTxnResponse.encode(response).finish()));
+  assert.deepEqual(
+    encoded(txnParts(response, encodeHeader(header))),
+    Buffer.from(RawTxnResponse.encode(response).finish()),
+  );
   assert.equal(hasMany(response), true);
   assert.equal(hasMany({ ...response, responses: response.responses.slice(0, 1) }), false);
 });
@@ -78,7 +85,7 @@ test("events of a watch, keys of a lease, and leases", () => {
   assert.deepEqual(
     encoded(
       leasesParts(
-        header,
+        encodeHeader(header),
         statuses.map((status) => status.subarray(2)),
       ),
     ),
@@ -90,7 +97,7 @@ test("a thousand keys are encoded a hundred at a time", () => {
   const kvs = Array.from({ length: 1_000 }, () => new Uint8Array(10));
   assert.equal(areMany(kvs), true);
   let looked = 0;
-  const work = encodeParts(rangeParts({ header, kvs, more: false, count: 1_000n }), (keys) => {
+  const work = encodeParts(rangeParts({ header, kvs, more: false, count: 1_000n }, encodeHeader(header)), (keys) => {
     looked += keys;
     if (looked < 100) return false;
     looked = 0;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { type Client, EtcdError } from "../../../client/index.js";
-import type { LeaseKeepAliveResponse } from "../../../proto/index.js";
+import { LeaseKeepAliveResponse } from "../../../proto/index.js";
 import type { Revision } from "../../../store/index.js";
 import type { KeepAliveSession } from "../../../server/app/sessions.js";
 import { ServerError } from "../../../server/base/errors.js";
@@ -42,7 +42,7 @@ const openStream = () => {
     close: () => (state.isClosed = true),
   };
   const stream = new KeepAliveStream(session, new ResponseHeaders(toClusterId(1n), toMemberId(1n), () => 1), {
-    send: (response) => sent.push(response) > 0 && state.takes,
+    send: (response) => sent.push(LeaseKeepAliveResponse.decode(response)) > 0 && state.takes,
     onDrain: (callback) => (state.drain = callback),
     fail: (error) => (state.end ??= error),
     end: () => (state.end ??= "ended"),

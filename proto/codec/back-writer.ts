@@ -1,0 +1,140 @@
+/** Memory that the writer keeps between messages. One that needs more gets it for that time. */
+const keptBytes = 16 * 1024;
+
+const scratch = new DataView(new ArrayBuffer(8));
+
+/** A tag has no more bytes, and a number neither. */
+const maxNumberBytes = 10;
+
+/**
+ * Writes messages from their last byte to their first: the length of a message within a message is known when it comes to be
+ * written, so one pass is enough. `begin` begins a message, its fields are given in reverse, and `take` ends it. Values that are the default of their
+ * field are left out, as by the generated code.
+ */
+export class BackWriter {
+  private bytes = Buffer.allocUnsafeSlow(keptBytes);
+  private at = keptBytes;
+
+  /** Bytes of the message that are written. */
+  get written(): number {
+    return this.bytes.length - this.at;
+  }
+
+  /** Begins a message; one that was not ended is dropped. */
+  begin(): void {
+    this.at = this.bytes.length;
+  }
+
+  /** Ends the message. @returns memory of its own */
+  take(): Buffer {
+    const { bytes, at } = this;
+    const message = Buffer.allocUnsafe(bytes.length - at);
+    bytes.copy(message, 0, at);
+    if (bytes.length > keptBytes) this.bytes = Buffer.allocUnsafeSlow(keptBytes);
+    this.begin();
+    return message;
+  }
+
+  /** Writes fields that are encoded. */
+  encoded(fields: Uint8Array): void {
+    this.reserve(fields.length);
+    this.at -= fields.length;
+    this.bytes.set(fields, this.at);
+  }
+
+  bytesField(tag: number, value: Uint8Array): void {
+    if (value.length > 0) this.item(tag, value);
+  }
+
+  /** Writes one of the values of a repeated field, which may be empty. */
+  item(tag: number, value: Uint8Array): void {
+    this.encoded(value);
+    this.prefix(tag, value.length);
+  }
+
+  boolField(tag: number, value: boolean): void {
+    if (value) this.prefix(tag, 1);
+  }
+
+  /** Writes a number that is not negative, and no larger than 2^53. */
+  counterField(tag: number, value: number): void {
+    if (value !== 0) this.prefix(tag, value);
+  }
+
+  int64Field(tag: number, value: bigint): void {
+    if (value !== 0n) this.int64Item(tag, value);
+  }
+
+  /** Writes a number of a field that has no default. */
+  int64Item(tag: number, value: bigint): void {
+    if (value >= 0n && value <= 0x1f_ffff_ffff_ffffn) this.prefix(tag, Number(value));
+    else {
+      scratch.setBigInt64(0, value, true);
+      this.bits(tag);
+    }
+  }
+
+  uint64Field(tag: number, value: bigint): void {
+    this.int64Field(tag, BigInt.asIntN(64, value));
+  }
+
+  /** Writes the tag and the length of a message within the message, whose fields are written. @param before `written` without them */
+  enclose(tag: number, before: number): void {
+    this.prefix(tag, this.written - before);
+  }
+
+  /** Writes a tag, of up to two bytes, and a number behind it. */
+  private prefix(tag: number, value: number): void {
+    this.reserve(maxNumberBytes + 2);
+    this.at -= numberSize(value);
+    writeNumber(this.bytes, this.at, value);
+    this.tag(tag);
+  }
+
+  private tag(tag: number): void {
+    if (tag >= 0x80) this.bytes[--this.at] = tag >>> 7;
+    this.bytes[--this.at] = tag < 0x80 ? tag : (tag & 0x7f) | 0x80;
+  }
+
+  /** Writes the 64 bits in the scratch memory, none of which the plain numbers have. */
+  private bits(tag: number): void {
+    this.reserve(maxNumberBytes + 2);
+    let low = scratch.getUint32(0, true);
+    let high = scratch.getUint32(4, true);
+    const groups: number[] = [];
+    for (; high !== 0 || low >= 0x80; low = ((low >>> 7) | (high << 25)) >>> 0, high >>>= 7) groups.push(low & 0x7f);
+    this.bytes[--this.at] = low;
+    for (const group of groups.reverse()) this.bytes[--this.at] = group | 0x80;
+    this.tag(tag);
+  }
+
+  /** Makes room in front of what is written. */
+  private reserve(room: number): void {
+    if (room <= this.at) return;
+    const { written } = this;
+    const larger = Buffer.allocUnsafeSlow(2 * this.bytes.length + room);
+    this.bytes.copy(larger, larger.length - written, this.at);
+    this.bytes = larger;
+    this.at = larger.length - written;
+  }
+}
+
+/** Bytes that a number takes: seven bits in each. */
+export const numberSize = (value: number): number => {
+  if (value < 0x80) return 1;
+  if (value < 0x4000) return 2;
+  let size = 2;
+  for (let rest = Math.floor(value / 0x4000); rest > 0; rest = Math.floor(rest / 128)) size += 1;
+  return size;
+};
+
+/** Writes a number that is not negative. @returns the offset behind it */
+export const writeNumber = (target: Uint8Array, start: number, value: number): number => {
+  let at = start;
+  let rest = value;
+  // Beyond 31 bits it takes a division; below, bit operations are several times as fast.
+  for (; rest > 0x7fff_ffff; rest = Math.floor(rest / 128)) target[at++] = (rest % 128) | 0x80;
+  for (; rest >= 0x80; rest >>>= 7) target[at++] = (rest & 0x7f) | 0x80;
+  target[at++] = rest;
+  return at;
+};

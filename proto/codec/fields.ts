@@ -1,0 +1,116 @@
+const noBytes = new Uint8Array(0);
+const scratch = new DataView(new ArrayBuffer(8));
+
+/** Numbers up to here are read as plain ones: seven groups of seven bits. */
+const largestScale = 2 ** 42;
+
+/**
+ * Reads the fields of a message where they lie. Whatever usual clients do not send (a field that is not known, a tag of more than two
+ * bytes, a negative number for a kind, bytes that end too soon) makes the message odd: it is then for the generated code to decode, or
+ * to refuse, so that both agree in everything.
+ */
+export class Fields {
+  /** Whether the generated code has to decode the message. No field follows then. */
+  isOdd = false;
+  private at = 0;
+  private end: number;
+
+  constructor(private readonly source: Uint8Array) {
+    this.end = source.length;
+  }
+
+  /** Reads the tag of the next field; 0: there is none. */
+  tag(): number {
+    if (this.at >= this.end) return 0;
+    const first = this.source[this.at++] ?? 0;
+    if (first < 0x80 && first > 0) return first;
+    const second = this.at < this.end ? (this.source[this.at++] ?? 0) : 0;
+    return first === 0 || second === 0 || second >= 0x80 ? this.odd() : (first & 0x7f) | (second << 7);
+  }
+
+  /** Reads a number that is not negative, below 2^49. */
+  counter(): number {
+    const { source, end } = this;
+    let { at } = this;
+    let result = 0;
+    for (let scale = 1; at < end && scale <= largestScale; scale *= 128) {
+      const byte = source[at++] ?? 0;
+      result += (byte & 0x7f) * scale;
+      if (byte < 0x80) {
+        this.at = at;
+        return result;
+      }
+    }
+    return this.odd();
+  }
+
+  bool(): boolean {
+    return this.counter() !== 0;
+  }
+
+  /** Reads a number that names a kind. */
+  kind(): number {
+    const kind = this.counter();
+    return kind <= 0x7fff_ffff ? kind : this.odd();
+  }
+
+  int64(): bigint {
+    return this.bits() ? scratch.getBigInt64(0, true) : 0n;
+  }
+
+  uint64(): bigint {
+    return this.bits() ? scratch.getBigUint64(0, true) : 0n;
+  }
+
+  /** Reads bytes, which are not copied. */
+  bytes(): Uint8Array {
+    const length = this.counter();
+    const start = this.at;
+    if (length > this.end - start) this.odd();
+    if (this.isOdd || length === 0) return noBytes;
+    this.at = start + length;
+    return this.source.subarray(start, this.at);
+  }
+
+  /** Begins a message within the message: its fields are next. @returns what `leave` has to be given behind them */
+  enter(): number {
+    const length = this.counter();
+    const outerEnd = this.end;
+    if (length > outerEnd - this.at) this.odd();
+    else if (!this.isOdd) this.end = this.at + length;
+    return outerEnd;
+  }
+
+  leave(outerEnd: number): void {
+    if (!this.isOdd) this.end = outerEnd;
+  }
+
+  /** Leaves the message to the generated code. */
+  odd(): 0 {
+    this.isOdd = true;
+    this.at = this.end;
+    return 0;
+  }
+
+  /** Reads 64 bits into the scratch memory. */
+  private bits(): boolean {
+    const low = this.group(28);
+    const middle = low >= 2 ** 28 ? this.group(28) : 0;
+    const high = middle >= 2 ** 28 ? this.group(14) : 0;
+    if (high >= 2 ** 14) this.odd(); // an eleventh byte
+    scratch.setUint32(0, (low & 0xfff_ffff) | (middle << 28), true);
+    scratch.setUint32(4, ((middle & 0xfff_ffff) >>> 4) | (high << 24), true);
+    return !this.isOdd;
+  }
+
+  /** Reads so many bits of a number, or what is left of it; with `2 ** bits` if more follow. */
+  private group(bits: number): number {
+    let result = 0;
+    for (let shift = 0; shift < bits; shift += 7) {
+      const byte = this.at < this.end ? (this.source[this.at++] ?? 0) : this.odd();
+      result |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return result;
+    }
+    return result | (1 << bits);
+  }
+}
