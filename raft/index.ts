@@ -12,7 +12,7 @@ export {
   type DiskFile,
   type DiskResult,
 } from "../platform/index.js";
-export { decodePeerMessage, encodePeerMessage, MalformedMessageError } from "./codec/index.js";
+export { decodePeerMessage, encodePeerMessage, MalformedMessageError, PeerMessageBuffer } from "./codec/index.js";
 export {
   Configuration,
   type ConfigurationMember,

@@ -3,4 +3,4 @@
 export { ByteReader, ByteWriter, MalformedMessageError } from "./bytes.js";
 export { readConfiguration, writeConfiguration } from "./configuration.js";
 export { readEntries, writeEntries } from "./entries.js";
-export { decodePeerMessage, encodePeerMessage } from "./peer-message.js";
+export { decodePeerMessage, encodePeerMessage, PeerMessageBuffer } from "./peer-message.js";

@@ -28,6 +28,38 @@ export const encodePeerMessage = (message: PeerMessage): Uint8Array => {
   return writer.writtenBytes();
 };
 
+/** The bytes that a buffer of messages begins with. */
+const initialBufferBytes = 16 * 1024;
+
+/** Encodes messages one behind the other, each behind a header of the caller's, into one buffer that is reused. */
+export class PeerMessageBuffer {
+  private writer = new ByteWriter(initialBufferBytes);
+
+  /** @param fillHeader fills in the header, which is the first `headerBytes` of the given bytes; the message is the rest */
+  constructor(
+    private readonly headerBytes: number,
+    private readonly fillHeader: (bytes: Uint8Array) => void,
+  ) {}
+
+  /** Encodes `messages`. @returns the bytes, valid until the next call unless `keepBytes` comes before it */
+  encode(messages: readonly PeerMessage[]): Uint8Array {
+    const { writer } = this;
+    writer.reset();
+    for (const message of messages) {
+      const start = writer.length;
+      writer.skipBytes(this.headerBytes);
+      writePeerMessage(writer, message);
+      this.fillHeader(writer.writtenBytes().subarray(start));
+    }
+    return writer.writtenBytes();
+  }
+
+  /** Leaves the bytes encoded last to the caller: the next ones get another buffer. */
+  keepBytes(): void {
+    this.writer = new ByteWriter(initialBufferBytes);
+  }
+}
+
 /** Upper bounds of a message without data and of an entry without data: numbers take up to 8 bytes. */
 const mostBytesWithoutData = 64;
 const mostBytesOfAnEntry = 17;

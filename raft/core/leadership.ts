@@ -10,7 +10,7 @@ import { Progress } from "./progress.js";
 import { quorumValue } from "./quorum.js";
 import { ReadRounds, type PendingRead } from "./read-rounds.js";
 import type { LogIndex, LogPosition, MemberId, Term } from "./ids.js";
-import type { AppendReply, HeartbeatReply, RefusalReason } from "./types.js";
+import type { Append, AppendReply, HeartbeatReply, RefusalReason } from "./types.js";
 
 /** The parts of the core that a leadership reads and changes. */
 export interface LeadershipParts {
@@ -170,7 +170,8 @@ export class Leadership {
     if (follower === undefined) return;
     if (reply.round > follower.round) follower.round = reply.round;
     this.answerConfirmedReads();
-    if (follower.onHeartbeatReply()) this.sendAppend(from, follower, (follower.next - 1) as LogIndex);
+    if (!follower.onHeartbeatReply()) return;
+    this.sendAppend(from, follower, this.makeAppend(follower.next, (follower.next - 1) as LogIndex));
   }
 
   /** Probes `peer` after the end of its snapshot, successful or not. */
@@ -230,8 +231,13 @@ export class Leadership {
    */
   sendDueMessages(): void {
     this.beginDueRound();
+    let append: Append | undefined;
     for (const [id, follower] of this.followers) {
-      while (follower.isAppendDue(this.limits)) this.sendAppend(id, follower, this.log.lastIndex);
+      while (follower.isAppendDue(this.limits)) {
+        // Followers that are equally far share a message, which is encoded once.
+        if (append?.prevIndex !== follower.next - 1) append = this.makeAppend(follower.next, this.log.lastIndex);
+        this.sendAppend(id, follower, append);
+      }
       // A commit that no append carried is sent at once: reads at the follower wait for it.
       if (this.commitFor(follower) > follower.commitSent) this.sendCommit(id, follower);
     }
@@ -251,14 +257,18 @@ export class Leadership {
     this.outbox.send(transferee, { kind: "timeoutNow", term: this.term, lastIndex: this.log.lastIndex });
   }
 
-  /** Sends the next entries up to `to`, as many as fit into one append; none asks whether the logs match before. */
-  private sendAppend(id: MemberId, follower: Progress, to: LogIndex): void {
-    const from = follower.next;
+  /** Returns an append of the entries from `from` up to `to`, as many as fit; without entries it asks whether the logs match before. */
+  private makeAppend(from: LogIndex, to: LogIndex): Append {
     const prevIndex = (from - 1) as LogIndex;
     const prevTerm = this.log.termAt(prevIndex);
     invariant(prevTerm !== undefined, "an append that does not follow anything in the leader's log");
     const entries = this.log.sliceEntries(from, to, this.limits.maxAppendBytes);
-    this.outbox.send(id, { kind: "append", term: this.term, prevIndex, prevTerm, commit: this.log.commit, entries });
+    return { kind: "append", term: this.term, prevIndex, prevTerm, commit: this.log.commit, entries };
+  }
+
+  private sendAppend(id: MemberId, follower: Progress, append: Append): void {
+    const { entries, prevIndex } = append;
+    this.outbox.send(id, append);
     follower.onAppendSent(entries);
     if (entries.length === 0) return;
     const taken = Math.min(this.log.commit, prevIndex + entries.length) as LogIndex;

@@ -4,7 +4,8 @@ import { crc32 } from "node:zlib";
 // A frame between members: payload length (4 bytes, big-endian), crc32 of the payload (4 bytes), payload.
 // TCP's own checksum misses about one error in 65 536; a log entry must not be altered on its way.
 
-const headerBytes = 8;
+/** The size of a frame's header. */
+export const frameHeaderBytes = 8;
 
 /** An error for bytes that are not valid frames: the connection must be closed. */
 export class FrameError extends Error {
@@ -22,10 +23,25 @@ export class FrameError extends Error {
 
 /** Returns the header of a frame with `payload`. */
 export const frameHeader = (payload: Uint8Array): Buffer => {
-  const header = Buffer.allocUnsafe(headerBytes);
-  header.writeUInt32BE(payload.length, 0);
-  header.writeUInt32BE(crc32(payload), 4);
+  const header = Buffer.allocUnsafe(frameHeaderBytes);
+  putHeader(header, payload);
   return header;
+};
+
+/** Fills in the header of a frame whose payload is there. */
+export const fillFrameHeader = (frame: Uint8Array): void => putHeader(frame, frame.subarray(frameHeaderBytes));
+
+const putHeader = (header: Uint8Array, payload: Uint8Array): void => {
+  putNumber(header, 0, payload.length);
+  putNumber(header, 4, crc32(payload));
+};
+
+/** Writes 32 bits, big-endian, without the view that `DataView` and `Buffer` would need. */
+const putNumber = (bytes: Uint8Array, at: number, value: number): void => {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
 };
 
 /** Writes `payloads`, each as a frame, with one system call. */
@@ -42,7 +58,7 @@ export const writeFrames = (socket: Socket, payloads: readonly Uint8Array[]): vo
 export class FrameReader {
   private chunks: Buffer[] = [];
   private buffered = 0;
-  private wanted = headerBytes;
+  private wanted = frameHeaderBytes;
 
   constructor(private maxPayloadBytes: number) {}
 
@@ -74,17 +90,17 @@ export class FrameReader {
     let offset = 0;
     for (;;) {
       const available = bytes.length - offset;
-      this.wanted = headerBytes;
-      if (available < headerBytes) return bytes.subarray(offset);
+      this.wanted = frameHeaderBytes;
+      if (available < frameHeaderBytes) return bytes.subarray(offset);
       const length = bytes.readUInt32BE(offset);
       if (length > this.maxPayloadBytes)
         throw new FrameError(
           `cannot take a frame of ${length} bytes: at most ${this.maxPayloadBytes} are allowed`,
-          bytes.subarray(offset, offset + headerBytes),
+          bytes.subarray(offset, offset + frameHeaderBytes),
         );
-      this.wanted = headerBytes + length;
+      this.wanted = frameHeaderBytes + length;
       if (available < this.wanted) return bytes.subarray(offset);
-      const payload = bytes.subarray(offset + headerBytes, offset + this.wanted);
+      const payload = bytes.subarray(offset + frameHeaderBytes, offset + this.wanted);
       if (crc32(payload) !== bytes.readUInt32BE(offset + 4)) throw new FrameError("frame with a wrong checksum");
       offset += this.wanted;
       onPayload(payload);

@@ -61,9 +61,27 @@ export class OutgoingLink {
 
   /** Sends payloads, each as a frame; without a link, or beyond the bound, they are dropped. */
   send(payloads: readonly Uint8Array[]): void {
+    const { writableSocket } = this;
+    if (writableSocket !== undefined) writeFrames(writableSocket, payloads);
+  }
+
+  /**
+   * Sends complete frames; without a link, or beyond the bound, they are dropped.
+   *
+   * @returns whether `frames` are in use no more: the system has taken them. Otherwise they must stay as they are
+   */
+  sendFrames(frames: Uint8Array): boolean {
+    const { writableSocket } = this;
+    if (writableSocket === undefined) return true;
+    writableSocket.write(frames);
+    return writableSocket.writableLength === 0;
+  }
+
+  /** The socket, unless nothing may be sent. */
+  private get writableSocket(): Socket | undefined {
     const { socket } = this;
-    if (socket === undefined || !this.isEstablished || socket.writableLength > maxQueuedBytes) return;
-    writeFrames(socket, payloads);
+    const isWritable = socket !== undefined && this.isEstablished && socket.writableLength <= maxQueuedBytes;
+    return isWritable ? socket : undefined;
   }
 
   /** Closes the link for good. */

@@ -1,11 +1,12 @@
 import type { Socket } from "node:net";
 import type { Calls } from "../../proto/index.js";
 import type { Clock } from "../../platform/index.js";
-import { encodePeerMessage, type MemberId, type Outgoing, type PeerMessage, type Transport } from "../../raft/index.js";
+import { type MemberId, type Outgoing, type PeerMessage, PeerMessageBuffer, type Transport } from "../../raft/index.js";
 import { type Address, type ClusterId, formatId, type Logger, maxUnknownPeerConnections } from "../base/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import { encodeCalls } from "./calls-frame.js";
 import type { DialOptions } from "./dial.js";
+import { fillFrameHeader, frameHeaderBytes } from "./frame.js";
 import { IncomingLinks } from "./incoming-links.js";
 import type { PeerAdmission } from "./peer-admission.js";
 import { OutgoingLink } from "./outgoing-link.js";
@@ -36,6 +37,7 @@ export interface PeersOptions {
 export class Peers implements Transport {
   private readonly outgoing = new Map<MemberId, OutgoingLink>();
   private readonly batches = new Map<MemberId, PeerMessage[]>();
+  private readonly frames = new PeerMessageBuffer(frameHeaderBytes, fillFrameHeader);
   private readonly snapshots = new SnapshotConnections();
   /** Undefined before `open`. */
   private incoming: IncomingLinks | undefined;
@@ -63,14 +65,26 @@ export class Peers implements Transport {
     else this.incoming.accept(socket);
   }
 
-  /** Sends consensus messages; without a link they are dropped. */
+  /** Sends consensus messages, those for a member with one write; without a link they are dropped. */
   send(messages: readonly Outgoing[]): void {
     if (messages.length === 0) return;
     for (const { to, message } of messages) this.batches.get(to)?.push(message);
+    this.sendBatches();
+    for (const batch of this.batches.values()) batch.length = 0;
+  }
+
+  /** Members that are sent the same, as an append is, are sent the same bytes. */
+  private sendBatches(): void {
+    let encoded: readonly PeerMessage[] = [];
+    let frames: Uint8Array = new Uint8Array();
     for (const [id, batch] of this.batches) {
-      if (batch.length === 0) continue;
-      this.outgoing.get(id)?.send(batch.map(encodePeerMessage));
-      batch.length = 0;
+      const link = this.outgoing.get(id);
+      if (batch.length === 0 || link?.isUp !== true) continue;
+      if (!areSame(batch, encoded)) {
+        frames = this.frames.encode(batch);
+        encoded = batch;
+      }
+      if (!link.sendFrames(frames)) this.frames.keepBytes();
     }
   }
 
@@ -98,3 +112,7 @@ export class Peers implements Transport {
     return { clusterId, from: self, incarnation: incarnations.own, to, clock };
   }
 }
+
+/** Tells whether two batches are of the same messages, not of equal ones. */
+const areSame = (a: readonly PeerMessage[], b: readonly PeerMessage[]): boolean =>
+  a.length === b.length && a.every((message, at) => message === b[at]);

@@ -223,6 +223,41 @@ test("members send over the links that they dialled, in order, and report a clos
   assert.equal(await one.closed.next(), 2n);
 });
 
+test("members that are sent the same, and more than their sockets take at once, receive all of it unaltered", async (t) => {
+  const directory = await temporaryDirectory(t);
+  const ids = [1n, 2n, 3n].map(toMemberId);
+  const peersOf = (self: MemberId): readonly Peer[] =>
+    ids
+      .filter((id) => id !== self)
+      .map((id) => ({ id, addresses: [{ kind: "unix", path: join(directory, String(id)) }] }));
+  const [one, two, three] = await Promise.all(ids.map((id) => testMember(t, directory, id, { peers: peersOf(id) })));
+  assert.ok(one !== undefined && two !== undefined && three !== undefined);
+  for (const each of [one, two, three]) void each.open();
+  const sendToBoth = (message: PeerMessage): void =>
+    one.peers.send([toMemberId(2n), toMemberId(3n)].map((to) => ({ to, message })));
+  await until(
+    () => sendToBoth(beat(0)),
+    () => two.messages.size > 0 && three.messages.size > 0,
+  );
+  const proposal = (n: number): PeerMessage => ({ kind: "forwardedProposal", data: new Uint8Array(1_000 + n).fill(n) });
+  const count = 2_000; // within one turn: nobody reads meanwhile
+  for (let n = 0; n < count; n++) {
+    sendToBoth(proposal(n));
+    one.peers.send([{ to: toMemberId(n % 2 === 0 ? 2n : 3n), message: beat(n + 1) }]);
+  }
+  for (const [member, parity] of [
+    [two, 0],
+    [three, 1],
+  ] as const)
+    for (let n = 0; n < count;) {
+      const [, message] = await member.messages.next();
+      if (message.kind === "heartbeatReply" && message.round === 0) continue;
+      assert.deepEqual(message, proposal(n));
+      if (n % 2 === parity) assert.deepEqual((await member.messages.next())[1], beat(n + 1));
+      n++;
+    }
+});
+
 test("a link is dialled until the peer is up, and again after it was down", async (t) => {
   const directory = await temporaryDirectory(t);
   const one = await testMember(t, directory, toMemberId(1n));
