@@ -3,6 +3,8 @@ import type { Key } from "../base/index.js";
 /** An item that is kept in the order of its key. */
 interface Keyed {
   readonly key: Key;
+  /** Whether it counts as there. */
+  readonly isLive: boolean;
 }
 
 /** A block is split when it has more entries. Wider blocks make inserts dearer, narrower ones take more memory. */
@@ -11,7 +13,8 @@ const maxBlockLength = 128;
 /**
  * Entries in the order of their keys. A block is a sorted array; beside the blocks stand their bounds, at or below each key of
  * the block and above those before it. A search is two binary searches, an insert moves the entries of one block only: however
- * many there are, nothing is ever copied as a whole. With blocks of at most four entries:
+ * many there are, nothing is ever copied as a whole. A block knows how many of its entries are live, so counting those of an
+ * interval visits the entries of its first and last block only. With blocks of at most four entries:
  *
  *   add a b c d    bounds ""        blocks [a b c d]
  *   add e          bounds "" e      blocks [a b c d] [e]       ascending keys fill the blocks
@@ -21,6 +24,7 @@ const maxBlockLength = 128;
 export class EntryBlocks<Entry extends Keyed> {
   private blocks: Entry[][] = [[]];
   private bounds: Key[] = [""];
+  private lives: number[] = [0];
   private count = 0;
 
   get size(): number {
@@ -41,6 +45,7 @@ export class EntryBlocks<Entry extends Keyed> {
     if (position === block.length) block.push(entry);
     else block.splice(position, 0, entry);
     this.count += 1;
+    this.addLives(at, entry.isLive ? 1 : 0);
     if (block.length > maxBlockLength) this.split(at, position);
   }
 
@@ -48,11 +53,27 @@ export class EntryBlocks<Entry extends Keyed> {
   delete(key: Key): void {
     const at = this.blockOf(key);
     const block = itemAt(this.blocks, at);
-    block.splice(positionIn(block, key), 1);
+    const [entry] = block.splice(positionIn(block, key), 1);
     this.count -= 1;
+    if (entry?.isLive === true) this.addLives(at, -1);
     const next = this.blocks[at + 1];
     if (next !== undefined && block.length + next.length <= maxBlockLength / 2) this.merge(at);
     else if (block.length === 0 && at > 0) this.removeBlock(at);
+  }
+
+  /** Counts an entry in that has become live, or out that is not any more. */
+  changed({ key, isLive }: Entry): void {
+    this.addLives(this.blockOf(key), isLive ? 1 : -1);
+  }
+
+  /** Number of live entries from `from` on, below `to` if there is such a bound. */
+  countLive(from: Key, to: Key | undefined): number {
+    if (to !== undefined && to <= from) return 0;
+    const last = to === undefined ? this.blocks.length : this.blockOf(to);
+    let count = to === undefined ? 0 : this.liveBelow(last, to);
+    const first = this.blockOf(from);
+    for (let at = first; at < last; at++) count += itemAt(this.lives, at);
+    return count - this.liveBelow(first, from);
   }
 
   /**
@@ -88,6 +109,19 @@ export class EntryBlocks<Entry extends Keyed> {
     return low - 1;
   }
 
+  /** Number of live entries of a block below `key`. */
+  private liveBelow(at: number, key: Key): number {
+    const block = itemAt(this.blocks, at);
+    const end = positionIn(block, key);
+    let count = 0;
+    for (let position = 0; position < end; position++) if (itemAt(block, position).isLive) count += 1;
+    return count;
+  }
+
+  private addLives(at: number, difference: number): void {
+    this.lives[at] = itemAt(this.lives, at) + difference;
+  }
+
   /** @param added where the entry lies that was too much */
   private split(at: number, added: number): void {
     const block = itemAt(this.blocks, at);
@@ -95,17 +129,22 @@ export class EntryBlocks<Entry extends Keyed> {
     const upper = block.splice(isLast ? added : block.length >>> 1);
     this.blocks.splice(at + 1, 0, upper);
     this.bounds.splice(at + 1, 0, itemAt(upper, 0).key);
+    const lives = upper.reduce((count, { isLive }) => (isLive ? count + 1 : count), 0);
+    this.lives.splice(at + 1, 0, lives);
+    this.addLives(at, -lives);
   }
 
   private merge(at: number): void {
     const [block, next] = this.blocks.slice(at, at + 2) as [Entry[], Entry[]];
     block.push(...next);
+    this.addLives(at, itemAt(this.lives, at + 1));
     this.removeBlock(at + 1);
   }
 
   private removeBlock(at: number): void {
     this.blocks.splice(at, 1);
     this.bounds.splice(at, 1);
+    this.lives.splice(at, 1);
   }
 }
 

@@ -20,6 +20,11 @@ export class KeyEntry {
     public newest: KeyState,
   ) {}
 
+  /** Whether the key exists, after its newest change. */
+  get isLive(): boolean {
+    return !isTombstone(this.newest);
+  }
+
   /** The put whose value the key had at revision `at`: `newest` itself if it is that. Undefined: the key did not exist. */
   putAt(at: number): Pick<KeyState, "mod" | "sub"> | undefined {
     const { newest, history } = this;
@@ -84,6 +89,8 @@ const entriesPerWalk = 100;
  */
 export class KeyIndex {
   private readonly entries = new EntryBlocks<KeyEntry>();
+  /** The newest revision with a change here, or a later one whose changes were taken back. */
+  private newest = 0;
 
   get size(): number {
     return this.entries.size;
@@ -101,6 +108,7 @@ export class KeyIndex {
 
   /** Notes the newest change of a key. `entry`: what `get(key)` returned. */
   advance(key: Key, entry: KeyEntry | undefined, state: KeyState): KeyEntry {
+    this.newest = Math.max(this.newest, state.mod);
     if (entry === undefined) {
       const added = new KeyEntry(key, state);
       this.entries.add(added);
@@ -110,7 +118,7 @@ export class KeyIndex {
     const code = isTombstone(entry.newest) ? ~sub : sub;
     if (entry.history === undefined) entry.history = [mod, code];
     else entry.history.push(mod, code);
-    entry.newest = state;
+    this.replaceNewest(entry, state);
     return entry;
   }
 
@@ -120,10 +128,15 @@ export class KeyIndex {
       this.remove(entry);
       return;
     }
-    entry.newest = before;
+    this.replaceNewest(entry, before);
     if (entry.history === undefined) return;
     entry.history.length -= 2;
     if (entry.history.length === 0) entry.history = undefined;
+  }
+
+  /** Number of keys of an interval that exist at revision `at`. Undefined: there are later changes, and the keys have to be visited. */
+  countAt({ from, to }: Interval, at: number): number | undefined {
+    return at >= this.newest ? this.entries.countLive(from, to) : undefined;
   }
 
   /**
@@ -199,6 +212,12 @@ export class KeyIndex {
       this.remove(entry);
     }
     return isAll;
+  }
+
+  private replaceNewest(entry: KeyEntry, state: KeyState): void {
+    const wasLive = entry.isLive;
+    entry.newest = state;
+    if (entry.isLive !== wasLive) this.entries.changed(entry);
   }
 
   private remove(entry: KeyEntry): void {

@@ -6,6 +6,7 @@ import { keyAfter } from "../../../store/base/interval.js";
 
 interface Named {
   readonly key: string;
+  isLive: boolean;
 }
 
 /** Visits `most` entries at a time. */
@@ -32,6 +33,10 @@ const step = fc.oneof(
     weight: 4,
     arbitrary: fc.record({ kind: fc.constant("delete"), first: number, count: fc.integer({ min: 1, max: 300 }) }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("change"), first: number, count: fc.integer({ min: 1, max: 300 }) }),
+  },
 );
 const keyOf = (n: number): string => (n === 0 ? "" : `k${String(n).padStart(3, "0")}`);
 
@@ -44,9 +49,14 @@ test("blocks of entries hold what a sorted list holds, through splits and merges
         for (let n = 0; n < count; n++) {
           const key = keyOf((first + n * stride) % 701);
           if (kind === "add" && !model.has(key)) {
-            model.set(key, { key });
+            model.set(key, { key, isLive: n % 3 > 0 });
             blocks.add(model.get(key)!);
           } else if (kind === "delete" && model.delete(key)) blocks.delete(key);
+          else if (kind === "change" && model.has(key)) {
+            const entry = model.get(key)!;
+            entry.isLive = !entry.isLive;
+            blocks.changed(entry);
+          }
         }
       const keys = [...model.keys()].sort();
       assert.equal(blocks.size, keys.length);
@@ -56,6 +66,18 @@ test("blocks of entries hold what a sorted list holds, through splits and merges
         walked(blocks, from, to, 1_000),
         keys.filter((key) => key >= from && key < to),
       );
+      const live = [...model.values()].filter(({ isLive }) => isLive).map(({ key }) => key);
+      for (const [low, high] of [
+        ["", undefined],
+        [from, to],
+        [from, undefined],
+        ["", from],
+        [to, from],
+      ] as const)
+        assert.equal(
+          blocks.countLive(low, high),
+          live.filter((key) => key >= low && (high === undefined || key < high)).length,
+        );
       for (let n = 0; n < 701; n++) assert.equal(blocks.get(keyOf(n)), model.get(keyOf(n)));
     }),
   );
@@ -63,7 +85,7 @@ test("blocks of entries hold what a sorted list holds, through splits and merges
 
 test("a walk of blocks ends where it is told to", () => {
   const blocks = new EntryBlocks<Named>();
-  for (let n = 0; n < 1_000; n++) blocks.add({ key: keyOf(n) });
+  for (let n = 0; n < 1_000; n++) blocks.add({ key: keyOf(n), isLive: true });
   assert.equal(blocks.walk("", undefined, ({ key }) => key !== keyOf(400))?.key, keyOf(400));
   assert.deepEqual(walked(blocks, "k500", "k500", 10), []);
   assert.deepEqual(walked(blocks, "k600", "k500", 10), []);
