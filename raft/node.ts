@@ -17,6 +17,7 @@ import {
   type ReadState,
   type ReceivedSnapshot,
   type Refusal,
+  type Term,
   type Unsaved,
 } from "./core/index.js";
 
@@ -206,6 +207,11 @@ export class RaftNode {
     }
   }
 
+  /** The current term. */
+  get term(): Term {
+    return this.core.term;
+  }
+
   /** Returns the core's status; a node that does not run is a follower without a leader. */
   status(): CoreStatus {
     const status = this.core.status();
@@ -323,7 +329,7 @@ export class RaftNode {
   }
 
   private reportStatus(listener: NodeListener): void {
-    const { term, role, leader } = this.core.status();
+    const { term, role, leader } = this.core;
     if (term === this.reported.term && role === this.reported.role && leader === this.reported.leader) return;
     const changesTickRate = (leader === noMember) !== (this.reported.leader === noMember);
     this.reported = this.core.status();

@@ -1,6 +1,6 @@
 // The encoding of entries: how far the term rises, the kind, then a command's data or a configuration's members. A run of entries is a stretch of one log: indexes count up by one and terms never fall. A run stores
 // only how far each term is above the one before, so every decoded run is such a stretch.
-import type { Entry, LogIndex, LogPosition, Term } from "../core/index.js";
+import type { Entry, LogIndex, Term } from "../core/index.js";
 import type { ByteReader, ByteWriter } from "./bytes.js";
 import { readConfiguration, writeConfiguration } from "./configuration.js";
 
@@ -43,22 +43,23 @@ export const readRun = (reader: ByteReader, start: RunStart): Entry[] => {
     index += 1;
     term += reader.readNumber();
     if (term > Number.MAX_SAFE_INTEGER) throw reader.malformedError("a term beyond 2^53 - 1");
-    entries.push(readContent(reader, { index: index as LogIndex, term: term as Term }));
+    entries.push(readContent(reader, index as LogIndex, term as Term));
   }
   return entries;
 };
 
-const readContent = (reader: ByteReader, position: LogPosition): Entry => {
+// Literals of the core's order, not spread ones: the entries of a log have one shape for the engine, wherever they come from.
+const readContent = (reader: ByteReader, index: LogIndex, term: Term): Entry => {
   const code = reader.readByte();
   switch (code) {
     case kindCode.empty:
-      return { kind: "empty", ...position };
+      return { kind: "empty", index, term };
     case kindCode.command:
-      return { kind: "command", ...position, data: reader.bytes() };
+      return { kind: "command", index, term, data: reader.bytes() };
     case kindCode.configuration:
-      return { kind: "configuration", ...position, configuration: readConfiguration(reader) };
+      return { kind: "configuration", index, term, configuration: readConfiguration(reader) };
     default:
-      throw reader.malformedError(`entry ${position.index} is of unknown kind ${code}`);
+      throw reader.malformedError(`entry ${index} is of unknown kind ${code}`);
   }
 };
 

@@ -28,6 +28,7 @@ import type {
   ReadState,
   ReceivedSnapshot,
   Refusal,
+  Role,
   Unsaved,
 } from "./types.js";
 
@@ -216,6 +217,21 @@ export class RaftCore {
     if (!this.installer.isUnderWay) this.log.compact(through);
     this.leaderRole.onLogCompacted();
     return this.log.base;
+  }
+
+  /** The current term. */
+  get term(): Term {
+    return this.current.term;
+  }
+
+  /** The role in the current term. */
+  get role(): Role {
+    return this.elections.role;
+  }
+
+  /** The known leader; `noMember` if there is none. */
+  get leader(): MemberId {
+    return this.elections.leader;
   }
 
   /** Returns a snapshot of the core's state. */

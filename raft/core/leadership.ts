@@ -65,7 +65,7 @@ export class Leadership {
     if (this.transferee !== undefined) return "transferring";
     const held = this.log.uncommittedBytes;
     if (held > 0 && held + data.length > this.limits.maxUncommittedBytes) return "too-many";
-    this.log.appendEntry({ kind: "command", ...this.nextPosition(), data });
+    this.log.appendEntry({ kind: "command", index: (this.log.lastIndex + 1) as LogIndex, term: this.term, data });
     return undefined;
   }
 

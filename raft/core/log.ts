@@ -33,6 +33,8 @@ export interface LogRecovered {
 export class Log {
   private readonly entries: Entry[] = [];
   private start: LogBase;
+  /** The index of `start`: bases come from several places and differ in shape, and every access to an entry needs it. */
+  private startIndex: LogIndex;
   private configurations: ConfigurationHistory;
   private writtenIndex: LogIndex;
   private savedIndex: LogIndex;
@@ -43,6 +45,7 @@ export class Log {
   constructor({ base, entries, commit, applied }: LogRecovered) {
     invariant(applied >= base.index, "a log that begins after what is applied");
     this.start = base;
+    this.startIndex = base.index;
     this.configurations = new ConfigurationHistory([base]);
     this.commitIndex = base.index;
     this.appliedIndex = applied;
@@ -68,12 +71,12 @@ export class Log {
 
   /** The index of the last entry; the base's if there is none. */
   get lastIndex(): LogIndex {
-    return (this.start.index + this.entries.length) as LogIndex;
+    return (this.startIndex + this.entries.length) as LogIndex;
   }
 
   /** The term of the last entry; the base's if there is none. */
   get lastTerm(): Term {
-    return this.entries.at(-1)?.term ?? this.start.term;
+    return this.entries[this.entries.length - 1]?.term ?? this.start.term;
   }
 
   /** The commit index. */
@@ -93,8 +96,8 @@ export class Log {
 
   /** Returns the term of the entry at `index`; undefined past the last entry and before `base`. */
   termAt(index: LogIndex): Term | undefined {
-    const { start } = this;
-    return index === start.index ? start.term : this.entries[index - start.index - 1]?.term;
+    const { startIndex } = this;
+    return index === startIndex ? this.start.term : this.entries[index - startIndex - 1]?.term;
   }
 
   /** Tells whether a log with this end is at least as up to date as ours. Raft paper §5.4.1. */
@@ -124,14 +127,14 @@ export class Log {
 
   /** Returns entries from `from` up to `to`, as many as fit into `maxBytes` but at least one. */
   sliceEntries(from: LogIndex, to: LogIndex, maxBytes: number): readonly Entry[] {
-    const start = from - this.start.index - 1;
-    const limit = to - this.start.index;
+    const start = from - this.startIndex - 1;
+    const limit = to - this.startIndex;
     let end = start;
     let bytes = 0;
     for (; end < limit; end++) {
       const entry = this.entries[end];
       if (entry === undefined)
-        throw new InvariantError(`no entry ${this.start.index + end + 1}, log ends at ${this.lastIndex}`);
+        throw new InvariantError(`no entry ${this.startIndex + end + 1}, log ends at ${this.lastIndex}`);
       bytes += entryBytes(entry);
       if (end > start && bytes > maxBytes) break;
     }
@@ -161,11 +164,11 @@ export class Log {
   private truncateFrom(index: LogIndex): void {
     invariant(index > this.commitIndex, `conflict at ${index}, at or below commit ${this.commitIndex}`);
     const kept = (index - 1) as LogIndex;
-    for (let i = kept - this.start.index; i < this.entries.length; i++) {
+    for (let i = kept - this.startIndex; i < this.entries.length; i++) {
       const entry = this.entries[i];
       if (entry !== undefined) this.uncommitted -= entryBytes(entry);
     }
-    this.entries.length = kept - this.start.index;
+    this.entries.length = kept - this.startIndex;
     this.configurations = this.configurations.truncateFrom(index);
     this.writtenIndex = Math.min(this.writtenIndex, kept) as LogIndex;
     this.savedIndex = Math.min(this.savedIndex, kept) as LogIndex;
@@ -174,7 +177,7 @@ export class Log {
   /** Advances `commit` to `index`; it never goes back. */
   commitTo(index: LogIndex): void {
     if (index > this.lastIndex) throw new InvariantError(`commit ${index} past the end of the log, ${this.lastIndex}`);
-    for (let i = this.commitIndex - this.start.index; i < index - this.start.index; i++) {
+    for (let i = this.commitIndex - this.startIndex; i < index - this.startIndex; i++) {
       const entry = this.entries[i];
       if (entry !== undefined) this.uncommitted -= entryBytes(entry);
     }
@@ -208,11 +211,12 @@ export class Log {
   compact(through: LogIndex): void {
     const index = Math.min(through, this.appliedIndex) as LogIndex;
     const term = this.termAt(index);
-    if (index <= this.start.index || term === undefined) return;
-    this.entries.splice(0, index - this.start.index);
+    if (index <= this.startIndex || term === undefined) return;
+    this.entries.splice(0, index - this.startIndex);
     const { configuration } = this.configurations.at(index);
     this.configurations = this.configurations.compact(index);
     this.start = { index, term, configuration };
+    this.startIndex = index;
   }
 
   /** Empties the log behind an installed snapshot at `base`. Raft paper §7. */
@@ -220,6 +224,7 @@ export class Log {
     invariant(base.index > this.commitIndex, `a snapshot at ${base.index}, at or below commit ${this.commitIndex}`);
     this.entries.length = 0;
     this.start = base;
+    this.startIndex = base.index;
     this.configurations = new ConfigurationHistory([base]);
     this.writtenIndex = this.savedIndex = this.commitIndex = this.appliedIndex = base.index;
     this.uncommitted = 0;

@@ -65,7 +65,7 @@ export const memberServices = (
       watchProgressMs: config.watchProgressMs,
     }),
   );
-  const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.status().term);
+  const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.term);
   const sender = new ResponseSender(headers, store);
   const methods = [
     ...kvMethods(application, sender),
