@@ -1,6 +1,7 @@
 import { type Interval, type Key, keyAfter, type Revision, type Sliced } from "../base/index.js";
 import { EntryBlocks } from "./entry-blocks.js";
 import { isTombstone, type KeyState } from "./key-value.js";
+import type { ValueChunk } from "./value-chunk.js";
 
 /** A key with all its changes that a read can still ask for. */
 export class KeyEntry {
@@ -11,8 +12,9 @@ export class KeyEntry {
   history: number[] | undefined = undefined;
   /** The encoded KeyValue of `newest`, while the cache holds it. */
   value: Uint8Array | undefined = undefined;
-  /** Whether the cache has this entry in its queue, and whether it was asked for since it last came by there. */
-  queued = false;
+  /** The memory that `value` lies in. */
+  chunk: ValueChunk<KeyEntry> | undefined = undefined;
+  /** Whether the value was asked for since it was placed there. */
   used = false;
 
   constructor(

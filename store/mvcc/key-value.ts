@@ -40,14 +40,22 @@ const leaseTag = 0x30;
 /** An empty value. */
 export const noBytes = new Uint8Array(0);
 
-/**
- * Encodes a KeyValue into memory of its own, so that what a cache holds is what it counts.
- *
- * @param spare bytes left free behind the encoding, for whoever stores it
- */
-export function encodeKeyValue(key: Key, state: KeyState, value: Uint8Array, spare: number): Uint8Array {
+/** Memory for a KeyValue. */
+export interface KeyValueMemory {
+  take(bytes: number): Buffer;
+}
+
+const memoryOfItsOwn: KeyValueMemory = { take: (bytes) => Buffer.allocUnsafe(bytes) };
+
+/** Encodes a KeyValue. */
+export function encodeKeyValue(
+  key: Key,
+  state: KeyState,
+  value: Uint8Array,
+  memory: KeyValueMemory = memoryOfItsOwn,
+): Uint8Array {
   const { create, mod, version, lease } = state;
-  const leaseBits = BigInt.asUintN(64, lease);
+  const leaseBits = lease === noLease ? noLease : BigInt.asUintN(64, lease);
   const size =
     bytesFieldSize(key.length) +
     counterFieldSize(create) +
@@ -55,10 +63,9 @@ export function encodeKeyValue(key: Key, state: KeyState, value: Uint8Array, spa
     counterFieldSize(version) +
     (value.length === 0 ? 0 : bytesFieldSize(value.length)) +
     (lease === noLease ? 0 : 1 + bitsSize(leaseBits));
-  const target = Buffer.allocUnsafeSlow(size + spare);
+  const target = memory.take(size);
   let at = writeCounter(target, keyTag, key.length, 0);
-  target.write(key, at, "latin1");
-  at += key.length;
+  at = writeKey(target, key, at);
   if (create !== 0) at = writeCounter(target, createTag, create, at);
   if (mod !== 0) at = writeCounter(target, modTag, mod, at);
   if (version !== 0) at = writeCounter(target, versionTag, version, at);
@@ -180,6 +187,15 @@ function bitsSize(bits: bigint): number {
 
 const bytesFieldSize = (length: number): number => 1 + counterSize(length) + length;
 const counterFieldSize = (value: number): number => (value === 0 ? 0 : 1 + counterSize(value));
+
+/** A longer key is copied by Node: before that, the call costs more than the copy. */
+const maxInlineKey = 64;
+
+function writeKey(target: Buffer, key: Key, at: number): number {
+  if (key.length > maxInlineKey) return at + target.write(key, at, "latin1");
+  for (let n = 0; n < key.length; n++) target[at + n] = key.charCodeAt(n);
+  return at + key.length;
+}
 
 function writeCounter(target: Uint8Array, tag: number, value: number, start: number): number {
   let at = start;

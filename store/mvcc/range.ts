@@ -288,9 +288,7 @@ function* keysOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]> {
   const kvs: Uint8Array[] = [];
   for (const hit of hits) {
     const { state } = hit;
-    kvs.push(
-      state === undefined ? withoutValue(loader.keyValue(hit)) : encodeKeyValue(hit.entry.key, state, noBytes, 0),
-    );
+    kvs.push(state === undefined ? withoutValue(loader.keyValue(hit)) : encodeKeyValue(hit.entry.key, state, noBytes));
     if (loader.isTired()) yield;
   }
   return kvs;

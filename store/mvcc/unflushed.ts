@@ -1,5 +1,6 @@
 import type { KeyEntry } from "./key-index.js";
-import { encodeKeyValue, noBytes, onlyKey, type KeyState } from "./key-value.js";
+import { encodeKeyValue, noBytes, onlyKey, type KeyState, type KeyValueMemory } from "./key-value.js";
+import { rowAround } from "./value-chunk.js";
 import { checksumSize } from "../disk/index.js";
 import type { Revision } from "../base/index.js";
 
@@ -7,7 +8,7 @@ import type { Revision } from "../base/index.js";
 export class Change {
   /**
    * @param before what the key was before; absent: the index did not know it
-   * @param encoded of a put: its row, with room for the checksum. A delete is encoded when it is asked for
+   * @param encoded of a put: its KeyValue, in memory with room for a checksum behind it. A delete is encoded when it is asked for
    */
   constructor(
     readonly entry: KeyEntry,
@@ -16,21 +17,26 @@ export class Change {
     private readonly encoded: Uint8Array | undefined,
   ) {}
 
-  /** The encoded KeyValue and room for the checksum behind it; of a delete only `key` is set. */
-  get row(): Uint8Array {
-    return this.encoded ?? encodeKeyValue(this.entry.key, onlyKey, noBytes, checksumSize);
+  /** The encoded KeyValue; of a delete only `key` is set. */
+  get keyValue(): Uint8Array {
+    return this.encoded ?? encodeKeyValue(this.entry.key, onlyKey, noBytes);
   }
 
-  get keyValue(): Uint8Array {
-    const { row } = this;
-    return row.subarray(0, row.length - checksumSize);
+  /** The same, and room for the checksum behind it. */
+  get row(): Uint8Array {
+    return rowAround(this.encoded ?? encodeKeyValue(this.entry.key, onlyKey, noBytes, memoryOfRows));
   }
 
   /** The approximate length of the row: nothing is encoded for it. */
   get bytes(): number {
-    return this.encoded?.length ?? this.entry.key.length + checksumSize;
+    return (this.encoded?.length ?? this.entry.key.length) + checksumSize;
   }
 }
+
+/** Memory with room for a checksum. */
+const memoryOfRows: KeyValueMemory = {
+  take: (bytes) => Buffer.allocUnsafe(bytes + checksumSize).subarray(0, bytes),
+};
 
 /** The changes that no disk has yet, by revision. Revisions follow each other without gaps, so a place is a difference. */
 export class Unflushed {

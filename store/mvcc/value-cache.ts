@@ -1,94 +1,158 @@
+import { checksumSize } from "../disk/index.js";
 import type { KeyEntry } from "./key-index.js";
+import { ValueChunk } from "./value-chunk.js";
 
-/** Bytes that V8 and the allocator add to those of a small value. */
-const overheadBytes = 300;
+/** Memory of a held value beside its bytes: V8's view of it. */
+const overheadBytes = 100;
 
-/** The queue is rid of entries without a value when they are more than those with one, and more than this … */
-const maxEmptyEntries = 1_000;
-
-/** … so many at a time: a lease that ends leaves any number of them. */
-const entriesPerSweep = 100;
+/** Values share chunks of this size, or of a part of the cache if that is small. */
+const maxChunkBytes = 64 * 1024;
+const minChunks = 16;
 
 /** Values that one eviction spares because they were asked for; then it takes what comes: it must not go through all of them. */
 const maxSpared = 100;
 
-const costOf = (value: Uint8Array): number => value.length + overheadBytes;
+/** Memory of values that are gone, beside as much as that of those that are held, before chunks are compacted … */
+const maxGarbageBytes = 1024 * 1024;
+
+/** … so many for each new one. */
+const chunksPerCompaction = 2;
 
 /**
- * Keeps the encoded KeyValues of live keys in memory, up to a bound in bytes. Beyond it, those not asked for since they
- * last came to the front of the queue go first (second chance), and the next read of theirs goes to disk.
+ * Keeps the encoded KeyValues of live keys in memory, up to a bound in bytes. Beyond it, those not asked for since they were
+ * placed go first (second chance), and the next read of theirs goes to disk.
+ *
+ * Values are placed one behind the other in chunks, and leave with the oldest chunk: a million values are a few hundred pieces
+ * of memory. What is to stay is copied into the newest chunk. An example of chunks with room for three values:
+ *
+ *   hold a b c d      [a b c] [d]
+ *   hold b            [a - c] [d b]
+ *   a is asked for
+ *   evict             [d b a]            c is gone
+ *   drop d            [- b a]            a chunk goes when the last of its values does
  */
 export class ValueCache {
-  private queue: KeyEntry[] = [];
-  /** Index of the head of the queue; entries before it have been taken off. */
-  private head = 0;
+  private readonly chunkBytes: number;
+  /** The chunks that hold values, oldest first. */
+  private chunks: ValueChunk<KeyEntry>[] = [];
+  /** The chunk that is filled now. */
+  private open: ValueChunk<KeyEntry> | undefined = undefined;
+  /** The chunk from which memory was taken last. */
+  private taken: ValueChunk<KeyEntry> | undefined = undefined;
+  private allocatedBytes = 0;
   private heldBytes = 0;
   private heldValues = 0;
 
-  constructor(private readonly maxBytes: number) {}
+  constructor(private readonly maxBytes: number) {
+    this.chunkBytes = Math.min(maxChunkBytes, Math.floor(maxBytes / minChunks));
+  }
 
+  /** The memory that the cache takes. */
   get bytes(): number {
-    return this.heldBytes;
+    return this.allocatedBytes + this.heldValues * overheadBytes;
   }
 
-  /** Entries that wait for their turn to go, those without a value included. */
-  get queued(): number {
-    return this.queue.length - this.head;
+  /** Takes memory for a KeyValue that is to be held next. Behind it is room for the checksum of its row. */
+  take(length: number): Buffer {
+    this.taken = this.chunkFor(length);
+    return this.taken.take(length);
   }
 
-  /** Keeps `value` as the newest of `entry`. */
+  /** Holds `value`, which lies in the memory that was taken last, as the newest of `entry`. */
   hold(entry: KeyEntry, value: Uint8Array): void {
     this.drop(entry);
-    entry.value = value;
-    this.heldBytes += costOf(value);
-    this.heldValues += 1;
-    if (!entry.queued) {
-      entry.queued = true;
-      entry.used = false;
-      this.queue.push(entry);
-    }
-    if (this.heldBytes > this.maxBytes) this.evict();
-    else if (this.queued > 2 * this.heldValues + maxEmptyEntries) this.sweep();
+    const chunks = this.chunks.length;
+    this.place(entry, value);
+    if (this.chunks.length > chunks) this.compact();
+    if (this.bytes > this.maxBytes) this.evict();
+  }
+
+  /** Holds a copy of `value`. */
+  holdCopy(entry: KeyEntry, value: Uint8Array): void {
+    this.hold(entry, this.copy(value));
   }
 
   /** Forgets the value of `entry`: it is no longer its newest. */
   drop(entry: KeyEntry): void {
-    if (entry.value === undefined) return;
-    this.heldBytes -= costOf(entry.value);
+    const { chunk } = entry;
+    if (chunk === undefined) return;
+    this.forget(entry, chunk);
+    if (chunk.live === 0 && chunk !== this.open) this.remove(this.chunks.indexOf(chunk));
+  }
+
+  private chunkFor(length: number): ValueChunk<KeyEntry> {
+    // In a shared chunk a large value would waste the rest of the one before.
+    if (length > this.chunkBytes / 4) return new ValueChunk(length + checksumSize, false);
+    if (this.open?.hasRoomFor(length) !== true) this.open = new ValueChunk(this.chunkBytes, true);
+    return this.open;
+  }
+
+  private copy(value: Uint8Array): Uint8Array {
+    const copy = this.take(value.length);
+    copy.set(value);
+    return copy;
+  }
+
+  private place(entry: KeyEntry, value: Uint8Array): void {
+    const chunk = this.taken;
+    if (chunk === undefined) throw new Error("Cannot hold a value without memory taken for it");
+    if (chunk.entries.length === 0) this.add(chunk);
+    chunk.entries.push(entry);
+    chunk.live += 1;
+    entry.value = value;
+    entry.chunk = chunk;
+    this.heldBytes += value.length;
+    this.heldValues += 1;
+  }
+
+  private forget(entry: KeyEntry, chunk: ValueChunk<KeyEntry>): void {
+    this.heldBytes -= entry.value?.length ?? 0;
     this.heldValues -= 1;
+    chunk.live -= 1;
     entry.value = undefined;
+    entry.chunk = undefined;
+  }
+
+  private add(chunk: ValueChunk<KeyEntry>): void {
+    this.chunks.push(chunk);
+    this.allocatedBytes += chunk.bytes;
+  }
+
+  private remove(position: number): ValueChunk<KeyEntry> | undefined {
+    const [chunk] = this.chunks.splice(position, 1);
+    if (chunk === undefined) return undefined;
+    this.allocatedBytes -= chunk.bytes;
+    if (chunk === this.open) this.open = undefined;
+    return chunk;
+  }
+
+  /** Works off memory that is kept by few values each. */
+  private compact(): void {
+    for (let n = 0; n < chunksPerCompaction && this.allocatedBytes > 2 * this.heldBytes + maxGarbageBytes; n++)
+      this.giveUpOldest(() => true);
   }
 
   private evict(): void {
     let spared = 0;
-    while (this.heldBytes > this.maxBytes) {
-      const entry = this.queue[this.head++];
-      if (entry === undefined) break;
-      if (entry.value !== undefined && entry.used && spared++ < maxSpared) {
-        entry.used = false;
-        this.queue.push(entry);
-        continue;
-      }
-      this.drop(entry);
-      entry.queued = false;
-    }
-    this.shorten();
+    const stays = ({ used }: KeyEntry): boolean => used && spared++ < maxSpared;
+    while (this.bytes > this.maxBytes && this.chunks.length > 0) this.giveUpOldest(stays);
   }
 
-  /** Deleted keys leave their entries behind in the queue. The others go to its end. */
-  private sweep(): void {
-    for (let n = 0; n < entriesPerSweep; n++) {
-      const entry = this.queue[this.head++];
-      if (entry === undefined) break;
-      if (entry.value === undefined) entry.queued = false;
-      else this.queue.push(entry);
+  /** Gives up the oldest chunk; values that are to stay are placed behind the newest ones. */
+  private giveUpOldest(stays: (entry: KeyEntry) => boolean): void {
+    const chunk = this.remove(0);
+    for (const entry of chunk?.entries.splice(0) ?? []) {
+      const { value } = entry;
+      if (chunk === undefined || value === undefined || entry.chunk !== chunk) continue;
+      const isStaying = stays(entry);
+      entry.used = false;
+      this.forget(entry, chunk);
+      if (isStaying) this.placeAgain(entry, value, chunk);
     }
-    this.shorten();
   }
 
-  private shorten(): void {
-    if (this.head <= this.queue.length / 2) return;
-    this.queue = this.queue.slice(this.head);
-    this.head = 0;
+  private placeAgain(entry: KeyEntry, value: Uint8Array, chunk: ValueChunk<KeyEntry>): void {
+    if (!chunk.isShared) this.taken = chunk;
+    this.place(entry, chunk.isShared ? this.copy(value) : value);
   }
 }

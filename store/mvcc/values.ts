@@ -22,7 +22,7 @@ export class Values {
       return entry.value;
     }
     const keyValue = this.at(entry.newest.mod, entry.newest.sub);
-    this.cache.hold(entry, keyValue);
+    this.cache.holdCopy(entry, keyValue);
     return keyValue;
   }
 

@@ -15,9 +15,11 @@ import {
 } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import { deletedState, encodeKeyValue, isTombstone, noBytes, valueOf, type KeyState } from "./key-value.js";
-import { checksumSize } from "../disk/index.js";
 import type { StoreData } from "./store-data.js";
 import { Change } from "./unflushed.js";
+
+const noChanges: Change[] = [];
+const noValues: (Uint8Array | undefined)[] = [];
 
 /**
  * The changes of one revision while they are made. Its own reads see them at once; all others read at an earlier revision
@@ -25,33 +27,36 @@ import { Change } from "./unflushed.js";
  * be told of the revision.
  */
 export class Write {
-  readonly changes: Change[] = [];
-  /** The value that each change replaced, if it was in memory and is of an earlier revision: no read of the disk is needed. */
-  readonly replaced: (Uint8Array | undefined)[] = [];
   /** The approximate bytes that the changes take in memory until they are on disk, beside a fixed cost for each. */
   bytes = 0;
+  // Most writes are a single put: arrays are made with their first element, as an empty one grows by room for many.
+  private made: Change[] = noChanges;
+  private replacedValues = noValues;
   private size: AnswerSize | undefined = undefined;
-  /** Keys visited or changed since others ran. */
-  private work = 0;
-  private readsBefore: number;
 
   /**
    * @param revision the one that the first change takes
    * @param checkWritable throws if nothing may be changed
-   * @param isTired told how many keys were visited or changed since it was asked last; true: others are to run
+   * @param tired see `isTired`; absent: the limits of an applied write decide
    */
   constructor(
     private readonly data: StoreData,
     readonly revision: Revision,
     private readonly checkWritable: () => void,
-    isTired?: (keys: number) => boolean,
-  ) {
-    this.readsBefore = data.values.diskReads;
-    if (isTired !== undefined) this.isTired = isTired;
+    private tired?: IsTired,
+  ) {}
+
+  get changes(): readonly Change[] {
+    return this.made;
+  }
+
+  /** The value that each change replaced, if it was in memory and is of an earlier revision: no read of the disk is needed. */
+  get replaced(): readonly (Uint8Array | undefined)[] {
+    return this.replacedValues;
   }
 
   get hasChanged(): boolean {
-    return this.changes.length > 0;
+    return this.made.length > 0;
   }
 
   /** Size of the response to the write. */
@@ -59,16 +64,10 @@ export class Write {
     return (this.size ??= new AnswerSize(this.data.limits.responseBytes));
   }
 
-  /** Whether it is time to let others run. @param keys visited or changed since this was asked last */
-  readonly isTired = (keys: number): boolean => {
-    const { values, limits } = this.data;
-    this.work += keys;
-    if (this.work < limits.changesPerSlice && values.diskReads - this.readsBefore < limits.diskReadsPerSlice)
-      return false;
-    this.work = 0;
-    this.readsBefore = values.diskReads;
-    return true;
-  };
+  /** Whether it is time to let others run. */
+  get isTired(): IsTired {
+    return (this.tired ??= tiredOfWriting(this.data));
+  }
 
   /** @throws LeaseNotFoundError, KeyNotFoundError, in that order, TooLargeError; nothing has changed then */
   put(request: PutRequest): RawPutResponse {
@@ -83,14 +82,15 @@ export class Write {
     const before = live?.newest;
     const state = {
       mod: this.revision,
-      sub: this.changes.length,
+      sub: this.made.length,
       create: before?.create ?? this.revision,
       version: (before?.version ?? 0) + 1,
       lease: before !== undefined && request.ignoreLease ? before.lease : leaseIdFrom(request.lease),
     };
     const value = request.ignoreValue ? valueOf(previous) : request.value;
-    const change = this.record(key, entry, state, encodeKeyValue(key, state, value, checksumSize));
-    this.data.cache.hold(change.entry, change.keyValue);
+    const keyValue = encodeKeyValue(key, state, value, this.data.cache);
+    const change = this.record(key, entry, state, keyValue);
+    this.data.cache.hold(change.entry, keyValue);
     return { header: undefined, prevKv: request.prevKv ? previous : noBytes };
   }
 
@@ -121,14 +121,15 @@ export class Write {
   /** Takes everything back; in slices. */
   *undo(): Sliced<void> {
     if (!this.hasChanged) return;
-    for (const { entry, state, before } of this.changes.reverse()) {
+    for (const { entry, state, before } of this.made.reverse()) {
       this.data.leases.move(entry.key, { from: state.lease, to: before?.lease ?? noLease });
       this.data.index.takeBack(entry, before);
       this.data.cache.drop(entry);
       if (this.isTired(1)) yield;
     }
     this.data.unflushed.pop();
-    this.changes.length = this.replaced.length = 0;
+    this.made = noChanges;
+    this.replacedValues = noValues;
   }
 
   private answered(entry: KeyEntry): Uint8Array {
@@ -151,21 +152,42 @@ export class Write {
   }
 
   private delete(key: Key, known: KeyEntry | undefined): void {
-    const change = this.record(key, known, deletedState(this.revision, this.changes.length), undefined);
+    const change = this.record(key, known, deletedState(this.revision, this.made.length), undefined);
     this.data.cache.drop(change.entry);
   }
 
-  private record(key: Key, known: KeyEntry | undefined, state: KeyState, row: Uint8Array | undefined): Change {
+  private record(key: Key, known: KeyEntry | undefined, state: KeyState, keyValue: Uint8Array | undefined): Change {
     this.checkWritable();
     const { index, leases, unflushed } = this.data;
     const before = known?.newest;
-    this.replaced.push(before?.mod === this.revision ? undefined : known?.value);
+    const replaced = before?.mod === this.revision ? undefined : known?.value;
     const entry = index.advance(key, known, state);
     leases.move(key, { from: before?.lease ?? noLease, to: state.lease });
-    const change = new Change(entry, state, before, row);
-    if (!this.hasChanged) unflushed.push(this.changes);
-    this.changes.push(change);
+    const change = new Change(entry, state, before, keyValue);
     this.bytes += change.bytes;
+    if (this.hasChanged) {
+      this.made.push(change);
+      this.replacedValues.push(replaced);
+    } else {
+      this.made = [change];
+      this.replacedValues = [replaced];
+      unflushed.push(this.made); // it may still grow
+    }
     return change;
   }
+}
+
+/** Told how many keys were visited or changed since it was asked last; true: others are to run. */
+type IsTired = (keys: number) => boolean;
+
+function tiredOfWriting({ values, limits }: StoreData): IsTired {
+  let work = 0;
+  let readsBefore = values.diskReads;
+  return (keys) => {
+    work += keys;
+    if (work < limits.changesPerSlice && values.diskReads - readsBefore < limits.diskReadsPerSlice) return false;
+    work = 0;
+    readsBefore = values.diskReads;
+    return true;
+  };
 }

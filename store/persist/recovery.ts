@@ -83,7 +83,7 @@ export function recover(
   const fill: ChangeListener = (key, state, keyValue) => {
     const entry = index.advance(key, index.get(key), state);
     if (isTombstone(state)) cache.drop(entry);
-    else cache.hold(entry, keyValue);
+    else cache.holdCopy(entry, keyValue);
   };
   return readAll(backend, { leases, tables }, fill, pace);
 }

@@ -316,7 +316,9 @@ export class WriteBehind {
     let added = 0;
     while (filled.revisions < revisions.length && added < left) {
       const changes = revisions[filled.revisions] ?? [];
-      const some = changes.slice(filled.changes, filled.changes + left - added);
+      const room = left - added;
+      const isWhole = filled.changes === 0 && changes.length <= room; // most are a single change
+      const some = isWhole ? changes : changes.slice(filled.changes, filled.changes + room);
       for (const change of some) next.add(change);
       filled.changes += some.length;
       added += some.length;

@@ -44,7 +44,7 @@ export class WatchEvent {
   private encode(prevKv: Uint8Array): Uint8Array {
     const deleted = isTombstone(this.state);
     const type = deleted ? Event_EventType.DELETE : Event_EventType.PUT;
-    const kv = deleted ? encodeKeyValue(this.key, this.state, noBytes, 0) : this.keyValue;
+    const kv = deleted ? encodeKeyValue(this.key, this.state, noBytes) : this.keyValue;
     return RawEvent.encode({ type, kv, prevKv }).finish();
   }
 

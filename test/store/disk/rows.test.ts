@@ -20,7 +20,7 @@ test("a KeyValue is encoded as protobuf's canonical encoding, whatever its field
     for (const value of ["", "v", "x".repeat(200)]) {
       for (const lease of [0n, 1n, 2n ** 62n, -1n, -(2n ** 63n)].map(toLeaseId)) {
         const given = { mod: number as Revision, sub: 0, create: number as Revision, version: number, lease };
-        const encoded = encodeKeyValue("kÿ", given, bytes(value), 0);
+        const encoded = encodeKeyValue("kÿ", given, bytes(value));
         const [createRevision, modRevision, version] = [BigInt(number), BigInt(number), BigInt(number)];
         const whole = { key: bytes("kÿ"), value: bytes(value), createRevision, modRevision, version, lease };
         assert.deepEqual(Buffer.from(encoded), Buffer.from(KeyValue.encode(whole).finish()));
@@ -47,7 +47,7 @@ test("row keys are etcd's behind their first byte, and sort as the changes happe
 
 test("any flipped bit of a row or of its key is noticed and named", () => {
   const key = changeRowKey(7, 3, false);
-  const row = sealedRow(key, encodeKeyValue("k", state, bytes("value"), 0));
+  const row = sealedRow(key, encodeKeyValue("k", state, bytes("value")));
   assert.equal(text(valueOf(openRow("here", key, row))), "value");
   for (const flipped of [key, row]) {
     for (let bit = 0; bit < 8 * flipped.length; bit++) {

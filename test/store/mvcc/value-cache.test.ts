@@ -1,85 +1,133 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { KeyEntry } from "../../../store/mvcc/key-index.js";
 import { deletedState } from "../../../store/mvcc/key-value.js";
 import type { Revision } from "../../../store/base/revision.js";
 import { ValueCache } from "../../../store/mvcc/value-cache.js";
 
 const entryOf = (key: string): KeyEntry => new KeyEntry(key, deletedState(1 as Revision, 0));
-const value = new Uint8Array(700); // with what the cache adds for its own cost: 1 000 bytes
+const entriesOf = (count: number): KeyEntry[] => Array.from({ length: count }, (_, n) => entryOf(String(n)));
+
+/** Holds a value that tells whose it is and which one, written as a put writes it. */
+const hold = (cache: ValueCache, entry: KeyEntry, version = 0, length = 700): void => {
+  const value = cache.take(length);
+  value.fill(Buffer.from(`${entry.key} ${version} `));
+  cache.hold(entry, value);
+};
+
+const assertHeld = (entry: KeyEntry, version = 0): void => {
+  const { value } = entry;
+  assert.ok(value !== undefined, entry.key);
+  const expected = Buffer.alloc(value.length, `${entry.key} ${version} `);
+  assert.ok(expected.equals(value), entry.key);
+};
+
+const held = (entries: readonly KeyEntry[]): readonly KeyEntry[] => entries.filter(({ value }) => value !== undefined);
 
 test("the cache keeps to its bound, and gives up first what nobody asked for", () => {
-  const cache = new ValueCache(3_000);
-  const entries = ["a", "b", "c", "d", "e"].map(entryOf);
-  const [a, b] = entries as [KeyEntry, KeyEntry];
-  for (const entry of entries.slice(0, 3)) cache.hold(entry, value);
-  a.used = true; // as a read does
-  for (const entry of entries.slice(3)) cache.hold(entry, value);
-  assert.equal(cache.bytes, 3_000);
-  assert.deepEqual(
-    entries
-      .filter((entry) => entry.value !== undefined)
-      .map(({ key }) => key)
-      .join(""),
-    "ade",
-  );
-  cache.hold(b, value);
-  assert.equal(cache.bytes, 3_000);
+  const cache = new ValueCache(1_000_000);
+  const entries = entriesOf(3_000);
+  for (const entry of entries.slice(0, 500)) hold(cache, entry);
+  const asked = [entries[0], entries[250]] as [KeyEntry, KeyEntry];
+  for (const entry of asked) entry.used = true; // as a read does
+  for (const entry of entries.slice(500, 1_500)) hold(cache, entry);
+  assert.ok(cache.bytes <= 1_000_000);
+  for (const entry of asked) {
+    assertHeld(entry);
+    assert.equal(entry.used, false);
+  }
+  assert.deepEqual(held(entries.slice(0, 250)), [entries[0]]);
+  for (const entry of entries.slice(1_500)) hold(cache, entry);
+  assert.deepEqual(held(entries.slice(0, 500)), []);
+  for (const entry of held(entries)) assertHeld(entry);
+  assert.ok(held(entries).length > 1_000);
 });
 
 test("room for one value is found without going through all of them, though all were asked for", () => {
-  const entries = Array.from({ length: 1_000 }, (_, n) => entryOf(String(n)));
   const cache = new ValueCache(1_000_000);
-  for (const entry of entries) cache.hold(entry, value);
-  for (const entry of entries) entry.used = true;
-  cache.hold(entryOf("another"), value);
-  assert.equal(entries.filter((entry) => entry.value === undefined).length, 1);
-  assert.ok(entries.filter(({ used }) => used).length > 800);
+  const entries = entriesOf(1_100);
+  for (const entry of entries) hold(cache, entry);
+  const before = held(entries);
+  for (const entry of before) entry.used = true;
+  for (let n = 0; held(before).length === before.length; n++) hold(cache, entryOf(`another ${n}`));
+  assert.ok(before.length - held(before).length < 100);
+  assert.ok(before.filter(({ used }) => used).length > 800);
 });
 
 test("a dropped value makes room, and an overwritten one counts once", () => {
-  const cache = new ValueCache(3_000);
-  const entries = ["a", "b", "c"].map(entryOf);
-  for (let round = 0; round < 10; round++) for (const entry of entries) cache.hold(entry, value);
-  assert.equal(cache.bytes, 3_000);
-  for (const entry of entries) assert.equal(entry.value, value);
-  for (const entry of entries) cache.drop(entry);
-  assert.equal(cache.bytes, 0);
-});
-
-test("a value larger than the cache is not kept", () => {
-  const cache = new ValueCache(100);
-  const entry = entryOf("a");
-  cache.hold(entry, value);
-  assert.equal(entry.value, undefined);
-  assert.equal(cache.bytes, 0);
-});
-
-test("keys that come and go leave nothing behind", () => {
   const cache = new ValueCache(1_000_000);
-  const kept = entryOf("kept");
-  cache.hold(kept, value);
-  for (let i = 0; i < 10_000; i++) {
-    const entry = entryOf(String(i));
-    cache.hold(entry, value);
-    cache.drop(entry);
-  }
-  assert.ok(cache.queued < 2_000, `${cache.queued} wait`);
-  assert.equal(kept.value, value);
+  const entries = entriesOf(1_000);
+  for (let round = 0; round < 10; round++) for (const entry of entries) hold(cache, entry, round);
+  assert.ok(held(entries).length === entries.length || cache.bytes > 800_000);
+  for (const entry of held(entries)) assertHeld(entry, 9);
+  for (const entry of entries) cache.drop(entry);
+  assert.ok(cache.bytes <= 62_500, `${cache.bytes} are left`); // the chunk that is filled now
 });
 
-test("keys that went away all at once leave the queue some at a time", () => {
+test("a value larger than the cache is not kept, and takes nothing else's place for long", () => {
+  const cache = new ValueCache(100_000);
+  const [large, small] = [entryOf("large"), entryOf("small")];
+  hold(cache, large, 0, 200_000);
+  assert.equal(large.value, undefined);
+  assert.equal(cache.bytes, 0);
+  hold(cache, small);
+  assertHeld(small);
+});
+
+test("large values have memory of their own, and a second chance without a copy", () => {
+  const cache = new ValueCache(1_000_000);
+  const entries = entriesOf(10);
+  for (const entry of entries.slice(0, 4)) hold(cache, entry, 0, 200_000);
+  const [first] = entries as [KeyEntry];
+  const { value } = first;
+  first.used = true;
+  for (const entry of entries.slice(4, 7)) hold(cache, entry, 0, 200_000);
+  assert.equal(first.value, value);
+  assert.equal(held(entries).length, 4);
+  for (const entry of held(entries)) assertHeld(entry);
+});
+
+test("a few values that stay do not keep the memory of all that came with them", () => {
   const cache = new ValueCache(100_000_000);
-  const kept = entryOf("kept");
-  cache.hold(kept, value);
-  const gone = Array.from({ length: 20_000 }, (_, n) => entryOf(String(n)));
-  for (const entry of gone) cache.hold(entry, value);
-  for (const entry of gone) cache.drop(entry);
-  for (let before = cache.queued; before > 2_000; before = cache.queued) {
-    cache.hold(kept, value);
-    assert.ok(before - cache.queued <= 100, `${before - cache.queued} at once`);
-    assert.ok(cache.queued < before);
+  const kept: KeyEntry[] = [];
+  const often = entryOf("often");
+  for (let n = 0; n < 50_000; n++) {
+    hold(cache, often, n);
+    if (n % 500 !== 0) continue;
+    const entry = entryOf(`kept ${n}`);
+    hold(cache, entry);
+    kept.push(entry);
   }
-  assert.equal(kept.value, value);
-  assert.ok(kept.queued);
+  for (const entry of kept) assertHeld(entry);
+  assertHeld(often, 49_999);
+  assert.ok(cache.bytes < 1_500_000, `${cache.bytes} for ${kept.length} values`);
+});
+
+test("whatever happens, an entry has its own newest value or none, and the cache keeps to its bound", () => {
+  const step = fc.record({
+    kind: fc.constantFrom("hold", "hold", "hold", "copy", "drop", "ask"),
+    key: fc.nat(60),
+    length: fc.constantFrom(20, 20, 300, 300, 3_000, 20_000),
+  });
+  fc.assert(
+    fc.property(fc.constantFrom(0, 1_000, 30_000), fc.array(step, { maxLength: 300 }), (maxBytes, steps) => {
+      const cache = new ValueCache(maxBytes);
+      const entries = entriesOf(61);
+      const versions = new Map<KeyEntry, number>();
+      for (const [version, { kind, key, length }] of steps.entries()) {
+        const entry = entries[key]!;
+        if (kind === "ask") entry.used = true;
+        else if (kind === "drop") cache.drop(entry);
+        else if (kind === "copy") cache.holdCopy(entry, Buffer.alloc(length, `${entry.key} ${version} `));
+        else hold(cache, entry, version, length);
+        if (kind === "drop") assert.equal(entry.value, undefined);
+        if (kind === "hold" || kind === "copy") versions.set(entry, version);
+        assert.ok(cache.bytes <= maxBytes);
+        for (const each of held(entries)) assertHeld(each, versions.get(each));
+      }
+      for (const entry of entries) cache.drop(entry);
+      assert.ok(cache.bytes <= maxBytes / 16);
+    }),
+  );
 });
