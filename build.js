@@ -1,14 +1,16 @@
 // `npm run build [-- <tsc flag>...]`: compiles into a folder of its own beside dist/, which then takes dist/'s place.
 //
 // The package's doors and programs (`exports` and `bin` of package.json) are bundled by esbuild, with what they share in
-// dist/chunks: a program that reads a dozen files starts in half the time of one that reads hundreds. Other packages stay outside.
+// dist/chunks: a program that reads a dozen files starts in half the time of one that reads hundreds. Packages of `bundled`
+// become part of them, with their licences in dist/THIRD-PARTY.txt; all others stay outside.
 // TypeScript's compiler checks the types and writes the declarations.
 //
 // A cluster that runs from dist/, and commands that start from it meanwhile, always find whole modules: dist/ is not touched
 // while the compiler works, if it fails, if the build is interrupted, or if the result is what is there already.
 
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -17,6 +19,13 @@ const dist = "dist";
 /** Folders of one build carry its process id, so that the next one recognizes what an interrupted one left. */
 const next = `${dist}.next-${process.pid}`;
 const previous = `${dist}.previous-${process.pid}`;
+/** Packages that become part of the bundle: small, and without native parts. */
+const bundled = ["@bufbuild/protobuf", "commander"];
+/**
+ * Packages outside that are CommonJS. An `import` has Node look for the names that such a package exports, in all its files; for
+ * `@grpc/grpc-js` that takes longer than to run them. `require` does not, so the names are looked up here.
+ */
+const required = ["@grpc/grpc-js", "level", "memory-level"];
 const compiler = fileURLToPath(import.meta.resolve("typescript/bin/tsc"));
 
 clearLeftovers();
@@ -43,22 +52,83 @@ async function bundle() {
   const { exports: doors = {}, bin = {} } = JSON.parse(readFileSync("package.json", "utf8"));
   const outputs = [...Object.values(doors).flatMap((door) => door.default ?? []), ...Object.values(bin)];
   try {
-    await build({
+    const { metafile } = await build({
       entryPoints: outputs.map((path) => path.replace(/^(\.\/)?dist\//, "./").replace(/\.js$/, ".ts")),
       outdir: next,
       outbase: ".",
       chunkNames: "chunks/[name]-[hash]",
       bundle: true,
       splitting: true,
-      packages: "external",
+      plugins: [packagesPlugin()],
+      metafile: true,
       format: "esm",
       platform: "node",
       target: "node20",
     });
+    writeNotice(Object.keys(metafile.inputs));
     return 0;
-  } catch {
-    return 1; // esbuild has printed why
+  } catch (error) {
+    if (error.errors === undefined) console.error(error); // otherwise esbuild has printed why
+    return 1;
   }
+}
+
+/** Tells esbuild which packages to bundle, and how to load the others. */
+function packagesPlugin() {
+  const setup = ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
+      if (isBundled(path)) return undefined;
+      if (kind === "require-call") return { path, namespace: "builtin" };
+      return required.includes(path) ? { path, namespace: "required" } : { path, external: true };
+    });
+    onLoad({ filter: /./, namespace: "required" }, ({ path }) => ({ contents: requiringModule(path) }));
+    // Modules have no `require`; bundled CommonJS packages use it for parts of Node alone.
+    onLoad({ filter: /./, namespace: "builtin" }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+    }));
+  };
+  return { name: "packages", setup };
+}
+
+function isBundled(path) {
+  return bundled.some((name) => path === name || path.startsWith(`${name}/`));
+}
+
+/** The text of a module that requires a package and exports its names. */
+function requiringModule(name) {
+  const exported = Object.keys(createRequire(import.meta.url)(name)).filter((key) => /^[A-Za-z_]\w*$/.test(key));
+  return [
+    'import { createRequire } from "node:module";',
+    `export const { ${exported.join(", ")} } = createRequire(import.meta.url)(${JSON.stringify(name)});`,
+  ].join("\n");
+}
+
+/** Writes the licences of the packages that these files belong to. */
+function writeNotice(files) {
+  const folderOf = (file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0];
+  const folders = [...new Set(files.flatMap((file) => folderOf(file) ?? []))].sort();
+  if (folders.length === 0) return;
+  const parts = folders.map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+    return [
+      `== ${name} ${version}, ${license}`,
+      ...licenceTexts(
+        folder,
+        files.filter((file) => folderOf(file) === folder),
+      ),
+    ].join("\n\n");
+  });
+  const head = "The JavaScript files in this folder contain code of these packages.";
+  writeFileSync(join(next, "THIRD-PARTY.txt"), `${[head, ...parts].join("\n\n")}\n`);
+}
+
+/** A package's licence, or the different comments at the heads of its files. */
+function licenceTexts(folder, files) {
+  const own = readdirSync(folder).filter((file) => /^(licen[cs]e|notice)/i.test(file));
+  if (own.length > 0) return own.map((file) => readFileSync(join(folder, file), "utf8").trim());
+  const heads = files.flatMap((file) => /^(?:\/\/.*\n)+/.exec(readFileSync(file, "utf8")) ?? []);
+  if (heads.length === 0) throw new Error(`${folder} is bundled, but its licence is not found`);
+  return [...new Set(heads)].map((head) => head.replaceAll(/^\/\/ ?/gm, "").trim());
 }
 
 /** Whether dist/ holds what was compiled, and nothing else. */
@@ -84,6 +154,7 @@ function takePlace() {
   if (existsSync(dist)) renameSync(dist, previous);
   renameSync(next, dist);
   rmSync(previous, { recursive: true, force: true });
+  rmSync(".compile-cache", { recursive: true, force: true }); // cli/compile-cache.ts: of files that are gone
 }
 
 /** Removes the folders of builds that were killed; one that was killed between its renames left dist/ under another name. */

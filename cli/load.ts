@@ -7,7 +7,7 @@ const lacksDescriptors = /EMFILE|ENFILE|Too many open files/;
 const mayLackDescriptors = (error: unknown): boolean =>
   error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND" && isLimitLow();
 
-/** The program consists of more files than this. */
+/** The limit below which a file that is not found may be one that could not be opened. The program loads fewer. */
 const manyFiles = 120;
 
 const isLimitLow = (): boolean => {

@@ -13,6 +13,7 @@ import {
   type MemberConfig,
   type MemberSettings,
 } from "../../server/index.js";
+import { writeCompileCache } from "./compile-cache.js";
 import { collectWhileIdle } from "./idle-collection.js";
 import { openLogOutputs } from "./log-outputs.js";
 import { tellSupervisor, type SupervisorCommand } from "./messages.js";
@@ -95,7 +96,10 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
   });
   void orphaned.then(() => stopAndExit(member, logger, "supervisor is gone"));
   member.ready.then(
-    () => tellSupervisor({ kind: "ready" }),
+    () => {
+      tellSupervisor({ kind: "ready" });
+      writeCompileCache();
+    },
     () => undefined, // `stopped` says why
   );
   const failure = await member.stopped;

@@ -13,6 +13,8 @@ export interface NextSegmentOptions {
   readonly directory: string;
   /** The size of the file, a multiple of a sector. */
   readonly segmentBytes: number;
+  /** The size of the first file that is taken; absent: no other. */
+  readonly firstBytes?: number;
   /** The free space to leave on the disk: with less, no segment is created. */
   readonly reserveBytes: number;
 }
@@ -60,7 +62,7 @@ export class NextSegment {
     private readonly log: SegmentedLog,
   ) {
     this.path = path.join(options.directory, nextSegmentName);
-    this.target = options.segmentBytes;
+    this.target = options.firstBytes ?? options.segmentBytes;
   }
 
   /** Starts creating the file, unless it has started. */

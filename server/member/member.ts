@@ -15,11 +15,11 @@ import {
 } from "../base/index.js";
 import {
   ClientConnections,
-  createGrpcJsEngine,
-  createNativeEngine,
   type Engine,
+  type EngineOptions,
   listen,
   type Listener,
+  loadEngine,
   UntakenAnswers,
 } from "../net/index.js";
 import { createPages, HttpServer } from "../http/index.js";
@@ -81,6 +81,7 @@ export class Member {
     let member: Member | undefined;
     let early: Error | undefined;
     try {
+      const createEngine = await loadEngine(config.rpcEngine);
       peer = await listen(config.listenPeerUrls, (socket) => parts.accept(socket), onAcceptError);
       client = await listen(config.listenClientUrls, (socket) => acceptor.accept(socket), onAcceptError);
       replica = await openReplica(parts, config, environment, {
@@ -89,7 +90,7 @@ export class Member {
       });
       if (early !== undefined) throw early;
       const { application, methods } = memberServices(config, environment, replica);
-      const engine = createEngine(config, environment, methods);
+      const engine = createEngine(engineOptions(config, environment, methods));
       const http = new HttpServer(createPages({ application, node: replica.node }), environment.clock);
       const connections = clientConnections(environment, share);
       member = new Member(config, environment, { client, peer }, replica, engine, http, connections, share, acceptor);
@@ -244,13 +245,16 @@ const acceptErrors = ({ clock, logger }: MemberEnvironment): ((error: Error) => 
   };
 };
 
-const createEngine = (config: MemberConfig, environment: MemberEnvironment, methods: readonly Method[]): Engine => {
+const engineOptions = (
+  config: MemberConfig,
+  environment: MemberEnvironment,
+  methods: readonly Method[],
+): EngineOptions => {
   const { clock, logger } = environment;
   const untaken = new UntakenAnswers(clock, (bytes) =>
     logger.warn("closed a client connection: its client takes no answers", { bytes }),
   );
-  const create = config.rpcEngine === "native" ? createNativeEngine : createGrpcJsEngine;
-  return create({
+  return {
     clock,
     untaken,
     methods,
@@ -258,5 +262,5 @@ const createEngine = (config: MemberConfig, environment: MemberEnvironment, meth
     maxConcurrentStreams: config.maxConcurrentStreams,
     rules: config, // its pings and keep-alive
     onUnexpectedError: (error) => environment.logger.error("a request failed unexpectedly", { error }),
-  });
+  };
 };

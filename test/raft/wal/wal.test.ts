@@ -5,12 +5,14 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after as afterAll, describe, test } from "node:test";
 import type { Batch } from "../../../raft/wal/batch.js";
+import { listLogFiles } from "../../../raft/wal/segment-files.js";
 import { nodeDisk, type Disk } from "../../../platform/disk.js";
 import type { OpenOptions } from "../../../raft/wal/open.js";
 import { seededRandom } from "../../../testing/random.js";
 import {
   after,
   append,
+  directory,
   emptyModel,
   entry,
   hardState,
@@ -221,4 +223,17 @@ test("segments have the configured size from the start, also on the real disk", 
     assert.match(name, /^[0-9a-f]{16}-[0-9a-f]{16}\.wal$/);
     assert.equal((await stat(path.join(directory, name))).size, 4096);
   }
+});
+
+test("the first segment of a new log is small: the first append waits for fewer zeros", async () => {
+  const disk = new SimDisk({ random: seededRandom(1) }).boot();
+  const { wal } = await open(disk, { segmentBytes: 16 * 1024 * 1024 });
+  const sizes = new Map<number, number>();
+  for (let index = 1; sizes.size < 2; index++) {
+    await append(wal, { hardState: hardState(1), entries: [entry(index, 1, 1024 * 1024)] });
+    for (const { header } of (await listLogFiles(disk, directory)).segments)
+      sizes.set(header.sequence, header.fileBytes);
+  }
+  await wal.close();
+  assert.deepEqual([...sizes.values()], [4 * 1024 * 1024, 16 * 1024 * 1024]);
 });

@@ -1,0 +1,9 @@
+import type { Engine, EngineOptions } from "./engine.js";
+import { createNativeEngine } from "./native-engine.js";
+
+/** The gRPC engines that `--rpc-engine` names. */
+export type RpcEngine = "native" | "grpc-js";
+
+/** Returns the function that creates engines of a kind. `@grpc/grpc-js` is loaded only on request: that takes longer than a whole start. */
+export const loadEngine = async (kind: RpcEngine): Promise<(options: EngineOptions) => Engine> =>
+  kind === "native" ? createNativeEngine : (await import("./grpc-js-engine.js")).createGrpcJsEngine;
