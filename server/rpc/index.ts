@@ -7,14 +7,15 @@ export {
   deleteRangeParts,
   encodeParts,
   eventsParts,
-  fieldSize,
   hasMany,
   leasesParts,
+  rangeKvsTag,
   rangeParts,
   txnParts,
   type IsTired,
   type Part,
 } from "./large-message.js";
+export { fieldSize, ListMessage, writeItem, writeItemPrefix } from "./list-message.js";
 export {
   bidi,
   encodedAlready,

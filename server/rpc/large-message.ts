@@ -7,7 +7,6 @@ import {
   encodePutResponse,
   encodeRangeEnd,
   encodeTxnResponse,
-  numberSize,
   type RawDeleteRangeResponse,
   type RawRangeResponse,
   type RawResponseOp,
@@ -16,6 +15,7 @@ import {
 } from "../../proto/index.js";
 import type { Sliced } from "../../store/index.js";
 import { allocateMessage } from "./framed-message.js";
+import { fieldSize } from "./list-message.js";
 
 /** A repeated field of bytes, or of messages that are encoded. */
 interface Items {
@@ -54,9 +54,12 @@ export const areMany = (items: readonly Uint8Array[]): boolean => {
 
 // A header is given as its encoded field.
 
+/** The tag of the keys in a RangeResponse. */
+export const rangeKvsTag = tagOf(2);
+
 export const rangeParts = (response: RawRangeResponse, header: Uint8Array): Part[] => [
   header,
-  { tag: tagOf(2), items: response.kvs },
+  { tag: rangeKvsTag, items: response.kvs },
   encodeRangeEnd(response),
 ];
 
@@ -179,11 +182,7 @@ const writeBytes = (bytes: Uint8Array, target: Target): void => {
   target.at += bytes.length;
 };
 
-/** A tag, which is one byte, and the length of what follows. */
 const writeTag = (tag: number, length: number, target: Target): void => {
   target.bytes[target.at++] = tag;
   target.at = writeNumber(target.bytes, target.at, length);
 };
-
-/** Tag, length and bytes. */
-export const fieldSize = (length: number): number => 1 + numberSize(length) + length;

@@ -1,6 +1,7 @@
 // The methods of a server, independent of the gRPC engine that carries them.
 
 import type { Caller } from "../base/index.js";
+import { ListMessage } from "./list-message.js";
 
 /** The call around a request, and the caller that made it. */
 export interface Call extends Caller {
@@ -28,8 +29,10 @@ export interface Encoder<Message> {
   encode(message: Message): { finish(): Uint8Array };
 }
 
-/** Encodes answers that are put together as bytes. */
-export const encodedAlready: Encoder<Uint8Array> = { encode: (message) => ({ finish: () => message }) };
+/** Encodes answers that are put together as bytes, or of pieces. */
+export const encodedAlready: Encoder<Uint8Array | ListMessage> = {
+  encode: (message) => ({ finish: () => (message instanceof ListMessage ? message.toBytes() : message) }),
+};
 
 /** A method with one request and one response. A handler may throw instead of calling `fail`. */
 export interface UnaryMethod<Request = never, Response = unknown> {

@@ -3,6 +3,7 @@ import {
   deleteRangeRequestDecoder,
   encodeDeleteRangeResponse,
   encodePutResponse,
+  encodeRangeEnd,
   encodeRangeResponse,
   encodeTxnResponse,
   putRequestDecoder,
@@ -17,7 +18,9 @@ import {
   deleteRangeParts,
   encodedAlready,
   hasMany,
+  ListMessage,
   type Method,
+  rangeKvsTag,
   rangeParts,
   txnParts,
   unary,
@@ -28,7 +31,7 @@ import type { ResponseSender } from "./response-sender.js";
 /** etcdserverpb.KV. */
 export const kvMethods = (application: Application, sender: ResponseSender): Method[] => [
   unaryRead("/etcdserverpb.KV/Range", rangeRequestDecoder, encodedAlready, (request, call, reply) =>
-    application.range(call, request, sender.inSlicesTo(reply, encodeRangeResponse, hasManyKvs, rangeParts)),
+    application.range(call, request, sender.inSlicesTo(reply, encodeRange, hasManyKvs, rangeParts)),
   ),
   unary("/etcdserverpb.KV/Put", putRequestDecoder, encodedAlready, (request, call, reply) =>
     application.put(call, request, sender.encodedTo(reply, encodePutResponse)),
@@ -49,5 +52,15 @@ export const kvMethods = (application: Application, sender: ResponseSender): Met
 ];
 
 const onlyHeader = (_response: unknown, header: Uint8Array): Uint8Array => header;
+/** An answer of more bytes is sent in pieces, without a copy of its own. */
+const maxBytesInOnePiece = 8 * 1024;
+
+const encodeRange = (response: RawRangeResponse, header: Uint8Array): Uint8Array | ListMessage => {
+  const { kvs } = response;
+  if (kvs.length < 2) return encodeRangeResponse(response, header);
+  const message = new ListMessage(header, rangeKvsTag, kvs, encodeRangeEnd(response));
+  return message.length > maxBytesInOnePiece ? message : message.toBytes();
+};
+
 const hasManyKvs = ({ kvs }: RawRangeResponse): boolean => areMany(kvs);
 const hasManyPrevKvs = ({ prevKvs }: RawDeleteRangeResponse): boolean => areMany(prevKvs);

@@ -1,10 +1,10 @@
 import type { Answer, KvStore, Sliced } from "../../store/index.js";
 import type { ResultHandler } from "../base/index.js";
-import { encodeParts, type IsTired, type Part, type Reply } from "../rpc/index.js";
+import { encodeParts, type IsTired, type ListMessage, type Part, type Reply } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 /** Encodes a response with its header. */
-type Encode<Response> = (response: Response, header: Uint8Array) => Uint8Array;
+type Encode<Response, Encoded = Uint8Array> = (response: Response, header: Uint8Array) => Encoded;
 
 /** Sends the results of operations as responses: each with its header, and large ones encoded in slices. */
 export class ResponseSender {
@@ -33,8 +33,8 @@ export class ResponseSender {
    * @param parts gives the parts of it that can be encoded one after the other
    */
   inSlicesTo<Response>(
-    reply: Reply<never>,
-    encode: Encode<Response>,
+    reply: Reply<ListMessage>,
+    encode: Encode<Response, Uint8Array | ListMessage>,
     isLarge: (response: Response) => boolean,
     parts: (response: Response, header: Uint8Array) => readonly Part[],
   ): ResultHandler<Answer<Response>> {
@@ -49,7 +49,7 @@ export class ResponseSender {
   }
 
   /** Sends a message once it is encoded, in slices. */
-  sendSlices(encode: (isTired: IsTired) => Sliced<Uint8Array>, reply: Reply<never>): void {
+  sendSlices(encode: (isTired: IsTired) => Sliced<Uint8Array>, reply: Pick<Reply<never>, "send" | "fail">): void {
     this.slices.inSlices(encode).then(reply.send, reply.fail);
   }
 

@@ -1,15 +1,18 @@
+import type { ListMessage } from "../../rpc/index.js";
+import { ListCursor } from "./list-cursor.js";
+import type { Output } from "./output.js";
+
+const noBytes = new Uint8Array(0);
+
 /** Bytes before a gRPC message: a flag and its length. */
 export const messagePrefixBytes = 5;
 
 interface QueuedPart {
   readonly bytes: Uint8Array;
+  /** The part, if it is a message in pieces. */
+  readonly list?: ListCursor;
   /** Whether a message ends with it. */
   readonly isEnd: boolean;
-}
-
-/** Takes copies of bytes. */
-export interface ByteSink {
-  append(bytes: Uint8Array, start: number, end: number): void;
 }
 
 /** The messages of one stream that wait for the client's windows, as the bytes that they are sent as. */
@@ -28,24 +31,34 @@ export class SendQueue {
     this.size += messagePrefixBytes + message.length;
   }
 
+  /** Adds a message in pieces. */
+  addList(message: ListMessage): void {
+    const prefix = new Uint8Array(messagePrefixBytes);
+    writeMessagePrefix(prefix, 0, message.length);
+    this.parts.push({ bytes: prefix, isEnd: false }, { bytes: noBytes, list: new ListCursor(message), isEnd: true });
+    this.size += messagePrefixBytes + message.length;
+  }
+
   /** Adds bytes that are no message. */
   addBytes(bytes: Uint8Array): void {
     this.parts.push({ bytes, isEnd: true });
     this.size += bytes.length;
   }
 
-  /** Moves so many bytes, no more than there are, to the sink. @returns the messages that are complete with them */
-  moveTo(sink: ByteSink, bytes: number): number {
+  /** Moves so many bytes, no more than there are, to the output. @returns the messages that are complete with them */
+  moveTo(output: Output, bytes: number): number {
     let completed = 0;
     this.size -= bytes;
     for (let left = bytes; left > 0;) {
       const part = this.parts[0];
       if (part === undefined) break;
-      const count = Math.min(left, part.bytes.length - this.offset);
-      sink.append(part.bytes, this.offset, this.offset + count);
+      const length = part.list === undefined ? part.bytes.length : part.list.length;
+      const count = Math.min(left, length - this.offset);
+      if (part.list === undefined) output.append(part.bytes, this.offset, this.offset + count);
+      else part.list.moveTo(output, count);
       this.offset += count;
       left -= count;
-      if (this.offset < part.bytes.length) break;
+      if (this.offset < length) break;
       if (part.isEnd) completed += 1;
       this.parts.shift();
       this.offset = 0;

@@ -1,3 +1,4 @@
+import type { ListMessage } from "../../rpc/index.js";
 import { errorCode, StreamError } from "./errors.js";
 import { streamWindowBytes } from "./limits.js";
 import type { SendQueue } from "./send-queue.js";
@@ -12,6 +13,8 @@ export interface AnswerEnd {
 export interface StreamCarrier {
   /** Sends a whole answer of one message, in one piece if it is small. */
   sendAnswer(stream: ServerStream, message: Uint8Array): void;
+  /** Sends the same of a message in pieces. */
+  sendListAnswer(stream: ServerStream, message: ListMessage): void;
   /** Sends a message as far as the windows of connection and stream permit; the rest waits in the stream's queue. */
   sendMessage(stream: ServerStream, message: Uint8Array): void;
   /** Sends the end of the answer behind what waits. */

@@ -1,5 +1,5 @@
 import { ServerError } from "../../base/index.js";
-import { decodeWith, statusCode, type GrpcStatus, type Reply, type UnaryMethod } from "../../rpc/index.js";
+import { decodeWith, ListMessage, statusCode, type GrpcStatus, type Reply, type UnaryMethod } from "../../rpc/index.js";
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection } from "./connection.js";
 import { GrpcCall } from "./grpc-call.js";
@@ -26,6 +26,10 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
     if (this.isOver) return;
     if (this.method.isRead === true && !this.client.account.admits) {
       this.fail(new ServerError("too-many-requests", "clients do not take their answers"));
+      return;
+    }
+    if (response instanceof ListMessage) {
+      if (this.over()) this.carrier.sendListAnswer(this, response);
       return;
     }
     let answer: Uint8Array;

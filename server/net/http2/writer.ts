@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { ListMessage } from "../../rpc/index.js";
 import { frameFlag, frameHeaderBytes, frameType, writeFrameHeader, writeFrameLength } from "./frames.js";
 import type { FlushQueue } from "./flush-queue.js";
 import { HpackEncoder } from "./hpack-encoder.js";
@@ -91,6 +92,15 @@ export class ConnectionWriter implements StreamCarrier {
     at = this.writeMessage(bytes, at, stream, message);
     output.end = this.writeOkTrailers(bytes, at, stream);
     this.finish(stream);
+  }
+
+  sendListAnswer(stream: ServerStream, message: ListMessage): void {
+    const { output } = this;
+    output.end = this.writeHeaders(output.reserve(answerOverheadBytes), output.end, stream);
+    (stream.queue ??= new SendQueue()).addList(message);
+    this.enqueue(stream, messagePrefixBytes + message.length);
+    this.sendEnd(stream, ok);
+    this.schedule();
   }
 
   sendMessage(stream: ServerStream, message: Uint8Array): void {

@@ -14,6 +14,7 @@ import { RateBudget } from "../../../../server/net/http2/rate-budget.js";
 import { areTrailers, RequestHeads } from "../../../../server/net/http2/request-head.js";
 import { SendQueue } from "../../../../server/net/http2/send-queue.js";
 import { encodeStatusMessage } from "../../../../server/net/http2/status-message.js";
+import { ListMessage } from "../../../../server/rpc/list-message.js";
 import { VirtualClock } from "../../../../testing/virtual-clock.js";
 import { message } from "./raw-client.js";
 
@@ -187,23 +188,45 @@ describe("bytes for a client", () => {
   });
 
   test("a queue of messages gives their bytes in parts of any size, and counts those that are complete", () => {
-    const sizes = fc.array(fc.nat(50), { maxLength: 10 });
+    const size = fc.oneof(fc.nat(50), fc.constantFrom(127, 128, 1_020, 1_030, 40_000));
+    const whole = size.map((bytes) => Buffer.alloc(bytes, bytes));
+    const inPieces = fc
+      .tuple(fc.nat(40), fc.array(size, { maxLength: 8 }), fc.nat(5))
+      .map(
+        ([head, items, tail]) =>
+          new ListMessage(
+            Buffer.alloc(head, 1),
+            0x12,
+            ...[items.map((bytes, n) => Buffer.alloc(bytes, n))],
+            Buffer.alloc(tail, 2),
+          ),
+      );
+    const partSize = fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 20_000 }));
     fc.assert(
-      fc.property(sizes, fc.array(fc.integer({ min: 1, max: 60 })), (messages, parts) => {
-        const queue = new SendQueue();
-        const wanted = messages.map((size, n) => message(Buffer.alloc(size, n)));
-        for (const each of wanted) queue.add(each.subarray(5));
-        const got: Uint8Array[] = [];
-        let completed = 0;
-        for (const part of [...parts, 10_000])
-          completed += queue.moveTo(
-            { append: (bytes, start, end) => got.push(bytes.slice(start, end)) },
-            Math.min(part, queue.size),
-          );
-        assert.deepEqual(Buffer.concat(got), Buffer.concat(wanted));
-        assert.equal(completed, messages.length);
-        assert.equal(queue.size, 0);
-      }),
+      fc.property(
+        fc.array(fc.oneof(whole, inPieces), { maxLength: 10 }),
+        fc.array(partSize, { maxLength: 100 }),
+        (messages, parts) => {
+          const queue = new SendQueue();
+          const output = new Output(new ChunkPool());
+          const wanted = messages.map((each) => message(each instanceof ListMessage ? each.toBytes() : each));
+          for (const each of messages) {
+            if (each instanceof ListMessage) queue.addList(each);
+            else queue.add(each);
+          }
+          let [moved, completed] = [0, 0];
+          for (const part of [...parts, 1_000_000]) {
+            const count = Math.min(part, queue.size);
+            completed += queue.moveTo(output, count);
+            moved += count;
+            assert.equal(output.size, moved);
+          }
+          const got = output.take().map(({ chunk, length }) => chunk.subarray(0, length));
+          assert.ok(Buffer.concat(got).equals(Buffer.concat(wanted)));
+          assert.equal(completed, messages.length);
+          assert.equal(queue.size, 0);
+        },
+      ),
     );
   });
 });

@@ -1,0 +1,68 @@
+import { fieldSize, type ListMessage, writeItem, writeItemPrefix } from "../../rpc/index.js";
+import type { Output } from "./output.js";
+
+const noBytes = new Uint8Array(0);
+
+/** An item up to this size is not cut in two if there is room for it in the frame: what is left of a chunk of output stays empty. */
+const maxWholeBytes = 1024;
+
+/** Copies a message in pieces to the output, so many bytes at a time. */
+export class ListCursor {
+  private next = 0;
+  /** The piece that is being copied, how much of it has been, and the piece behind it. */
+  private piece: Uint8Array;
+  private offset = 0;
+  private following: Uint8Array = noBytes;
+
+  constructor(private readonly message: ListMessage) {
+    this.piece = message.head;
+  }
+
+  get length(): number {
+    return this.message.length;
+  }
+
+  /** Copies the next bytes, no more than there are. */
+  moveTo(output: Output, bytes: number): void {
+    for (let left = bytes; left > 0;) {
+      left -= this.offset < this.piece.length ? this.movePiece(output, left) : this.moveItem(output, left);
+    }
+  }
+
+  private movePiece(output: Output, most: number): number {
+    const count = Math.min(most, this.piece.length - this.offset);
+    output.append(this.piece, this.offset, this.offset + count);
+    this.offset += count;
+    return count;
+  }
+
+  /** Copies the next item if it is small, else makes a piece of it. @returns the bytes copied */
+  private moveItem(output: Output, most: number): number {
+    const { items, tag, tail } = this.message;
+    if (this.following.length > 0) {
+      this.begin(this.following, noBytes);
+      return 0;
+    }
+    const item = items[this.next++];
+    if (item === undefined) {
+      this.begin(tail, noBytes);
+      return 0;
+    }
+    const size = fieldSize(item.length);
+    if (size <= most && size <= maxWholeBytes) {
+      const target = output.reserve(size);
+      output.end = writeItem(target, output.end, tag, item);
+      return size;
+    }
+    const prefix = new Uint8Array(size - item.length);
+    writeItemPrefix(prefix, 0, tag, item);
+    this.begin(prefix, item);
+    return 0;
+  }
+
+  private begin(piece: Uint8Array, following: Uint8Array): void {
+    this.piece = piece;
+    this.offset = 0;
+    this.following = following;
+  }
+}

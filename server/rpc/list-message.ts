@@ -1,0 +1,48 @@
+import { numberSize, writeNumber } from "../../proto/index.js";
+
+/**
+ * An encoded message most of which are the items of one repeated field, in pieces: fields before them, the items, fields behind them.
+ * An engine copies each piece once, to where it is sent from. The items must not change until then.
+ */
+export class ListMessage {
+  /** Bytes of the whole message. */
+  readonly length: number;
+
+  /** @param tag the tag of the field that the items are of, one byte */
+  constructor(
+    readonly head: Uint8Array,
+    readonly tag: number,
+    readonly items: readonly Uint8Array[],
+    readonly tail: Uint8Array,
+  ) {
+    let length = head.length + tail.length;
+    for (const item of items) length += fieldSize(item.length);
+    this.length = length;
+  }
+
+  /** Returns the message in one piece. */
+  toBytes(): Uint8Array {
+    const bytes = Buffer.allocUnsafe(this.length);
+    bytes.set(this.head);
+    let at = this.head.length;
+    for (const item of this.items) at = writeItem(bytes, at, this.tag, item);
+    bytes.set(this.tail, at);
+    return bytes;
+  }
+}
+
+/** Bytes of a field with so many bytes, its tag and their number included. */
+export const fieldSize = (length: number): number => 1 + numberSize(length) + length;
+
+/** Writes an item as a field. @returns the offset behind it */
+export const writeItem = (target: Uint8Array, at: number, tag: number, item: Uint8Array): number => {
+  const start = writeItemPrefix(target, at, tag, item);
+  target.set(item, start);
+  return start + item.length;
+};
+
+/** Writes the tag and the length of an item. @returns the offset behind them */
+export const writeItemPrefix = (target: Uint8Array, at: number, tag: number, item: Uint8Array): number => {
+  target[at] = tag;
+  return writeNumber(target, at + 1, item.length);
+};
