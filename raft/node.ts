@@ -301,7 +301,7 @@ export class RaftNode {
     this.isApplying = true;
     machine.apply(committed, () => {
       this.isApplying = false;
-      this.schedulePump();
+      if (this.core.hasMoreToApply) this.schedulePump();
     });
   }
 

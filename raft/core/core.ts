@@ -187,6 +187,11 @@ export class RaftCore {
     return this.log.takeCommitted(this.limits.maxCommittedBytes);
   }
 
+  /** Tells whether the state machine has more to do once it has applied what it was given: entries, or a snapshot. */
+  get hasMoreToApply(): boolean {
+    return this.installer.isUnderWay || this.log.hasCommitted;
+  }
+
   /** Returns the position of a snapshot to install, once. No entry is committed until it is installed. */
   takeInstall(): LogPosition | undefined {
     return this.installer.takeInstall();

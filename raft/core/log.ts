@@ -196,6 +196,11 @@ export class Log {
     this.savedIndex = this.writtenIndex;
   }
 
+  /** Tells whether `takeCommitted` would return any. */
+  get hasCommitted(): boolean {
+    return Math.min(this.commitIndex, this.savedIndex) > this.appliedIndex;
+  }
+
   /** Returns the next entries to apply, each once: committed, and durable here. */
   takeCommitted(maxBytes: number): readonly Entry[] {
     const to = Math.min(this.commitIndex, this.savedIndex) as LogIndex;

@@ -74,18 +74,21 @@ export class Outbox {
   /** Returns the next write, with `restart` one that restarts the log; undefined if there is nothing to write or send. */
   takeUnsaved(restart: LogBase | undefined): Unsaved | undefined {
     invariant(this.writing === undefined, "a second write while one is under way");
-    const batch = restart === undefined ? this.takeBatch() : this.takeRestart(restart);
-    const mustWrite = batch.hardState !== undefined || batch.entries.length > 0;
+    if (restart !== undefined) return (this.writing = this.takeRestart(restart));
+    const entries = this.log.takeUnwritten();
+    const hardState = this.takeChangedHardState(entries.length > 0);
+    const mustWrite = hardState !== undefined || entries.length > 0;
     if (!mustWrite && this.replies.length === 0) return undefined;
-    const unsaved = { ...batch, replies: this.replies };
-    this.replies = [];
+    const unsaved: Unsaved = { restart: undefined, hardState, entries, replies: this.takeReplies() };
     if (mustWrite) this.writing = unsaved;
     return unsaved;
   }
 
-  private takeBatch() {
-    const entries = this.log.takeUnwritten();
-    return { restart: undefined, hardState: this.takeChangedHardState(entries.length > 0), entries };
+  private takeReplies(): readonly Outgoing[] {
+    if (this.replies.length === 0) return nothing;
+    const { replies } = this;
+    this.replies = [];
+    return replies;
   }
 
   /** Returns the hard state if it must be written. The commit index alone is no reason: a leader tells it again after a crash. */
@@ -99,10 +102,10 @@ export class Outbox {
     return this.written;
   }
 
-  private takeRestart(restart: LogBase) {
+  private takeRestart(restart: LogBase): Unsaved {
     const { term, vote } = this.current;
     this.written = { term, vote, commit: restart.index };
-    return { restart, hardState: this.written, entries: nothing as readonly [] };
+    return { restart, hardState: this.written, entries: [], replies: this.takeReplies() };
   }
 
   /** Records that `unsaved` is durable. @returns false if it contained nothing to write */

@@ -128,7 +128,7 @@ export class Wal implements SegmentedLog {
     const problem = this.reasonToRefuse() ?? conflictWithEnd(this.end, batch) ?? this.old.reasonToRefuse(entries);
     if (problem !== undefined) throw new Error(`Cannot append to the log: ${problem}`, { cause: this.failure });
     const { record, current } = this;
-    record.putBatch({ ...batch, configurations: undefined }, current?.position ?? firstRecordAt);
+    record.putBatch({ hardState, entries, configurations: undefined }, current?.position ?? firstRecordAt);
     const bytes = record.endFrom(0);
     if (bytes > maxBatchBytes) throw new RangeError(`Cannot append ${bytes} bytes at once: too many`);
     this.done = done;
