@@ -257,13 +257,15 @@ export class KvStore implements TableSource {
   }
 
   /**
-   * Tells `receiver` of changes from now on, and of past ones from `startRevision` on: never before this has returned.
+   * Tells `receiver` of changes from now on, and of past ones from `startRevision` on: never before this has returned. Changes
+   * are told when their round ends, or before.
    *
+   * @param tag names the watch among all of its receiver
    * @see etcd v3 API, Watch
    */
-  watch(options: WatchOptions, receiver: WatchReceiver): Watch {
+  watch<Tag>(options: WatchOptions, receiver: WatchReceiver<Tag>, tag: Tag): Watch {
     this.checkOpen();
-    return this.watches.add(options, receiver);
+    return this.watches.add(options, receiver, tag);
   }
 
   lease(id: LeaseId): Lease | undefined {
@@ -371,8 +373,12 @@ export class KvStore implements TableSource {
 
   private *apply<T>(change: (write: Write) => Sliced<T>): Sliced<Answer<T>> {
     const { contents } = this;
-    const applied = yield* contents.apply(change, this.checkWritable);
-    return this.answer(contents, applied);
+    const work = contents.apply(change, this.checkWritable);
+    for (let step = work.next(); ; step = work.next()) {
+      if (step.done === true) return this.answer(contents, step.value);
+      this.watches.tell(); // others run now, and see what was applied before
+      yield;
+    }
   }
 
   private answer<T>({ revision }: Contents, { response, write }: AppliedWrite<T>): Answer<T> {

@@ -207,6 +207,13 @@ class OpenStream implements ClientStream {
     this.toServer(() => {
       this.sink = method.open(call, {
         send: (response) => this.respond(method.encode(response)),
+        sendEach: (labels, from, to, head, tail) => {
+          for (let n = from; n < to; n++) {
+            if (this.isFull) return n - from;
+            this.respond(Buffer.concat([head, labels[n]?.label ?? new Uint8Array(), tail]));
+          }
+          return to - from;
+        },
         onDrain: (callback) => (this.onDrain = callback),
         fail: (error) => this.endServer(statusOf(error)),
         end: () => this.endServer({ code: 0, details: "" }),

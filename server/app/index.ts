@@ -6,7 +6,7 @@ export { createApplication, type ApplicationParts, type ApplicationSettings } fr
 export { minLeaseTtl } from "./lease.js";
 export { promised } from "./promised.js";
 export type {
-  EventReceiver,
+  ToldWatch,
   KeepAliveSession,
   SessionListener,
   WatchAnswer,

@@ -51,23 +51,34 @@ export type WatchAnswer =
   /** All events up to `revision` were sent: of this watch, or, without an id, of all watches of the session. */
   | { readonly kind: "progress"; readonly watchId: bigint | undefined; readonly revision: Revision };
 
-/**
- * Takes the events of one watch, those of a revision together. Called in the middle of an applied write: it must not ask the
- * application for anything. An error that it throws ends the session.
- *
- * @returns whether there is room for more; false: nothing is sent before `WatchSession.resume`
- */
-export type EventReceiver = (batch: WatchBatch) => boolean;
+/** A watch as its session's listener is told of it. */
+export interface ToldWatch {
+  /** The name that the listener has given it. */
+  readonly label: Uint8Array;
+  /** Large batches are sent in fragments. */
+  readonly fragment: boolean;
+}
 
-export interface WatchListener extends SessionListener {
-  /** @returns whether there is room for more, as of an `EventReceiver` */
-  onAnswer(answer: WatchAnswer): boolean;
-  /** A watch begins. @returns the receiver of its events */
-  onWatch(watchId: bigint, request: WatchCreateRequest): EventReceiver;
+/** Takes the events of a session's watches. */
+export interface EventReceiver {
+  /**
+   * Takes events, those of a revision together, for `watches[from]` up to, not including, `watches[to]`. Called while a write is
+   * being applied: it must not ask the application for anything. An error that it throws ends the session.
+   *
+   * @returns how many watches there was room for; if not for all, `WatchSession.resume` follows
+   */
+  onEvents(watches: readonly ToldWatch[], from: number, to: number, batch: WatchBatch): number;
   /**
    * Does work for a batch of many events before it is received, in slices. The list is the one that the batch will have.
    *
    * @param isTired told how many events were looked at since it was asked last; true: others are to run
    */
   prepare?(events: readonly Uint8Array[], isTired: (events: number) => boolean): Sliced<void>;
+}
+
+export interface WatchListener extends SessionListener, EventReceiver {
+  /** @returns whether there is room for more; false: nothing is sent before `WatchSession.resume` */
+  onAnswer(answer: WatchAnswer): boolean;
+  /** A watch begins. @returns its label */
+  onWatch(watchId: bigint): Uint8Array;
 }

@@ -7,7 +7,7 @@ import type { Clock } from "../../platform/index.js";
 import type { KvStore, Revision, Sliced, Watch, WatchBatch, WatchOptions, WatchReceiver } from "../../store/index.js";
 import { maxRepliesWhileFull, maxWatchersPerStream, ServerError } from "../base/index.js";
 import type { Application } from "./application.js";
-import type { EventReceiver, WatchAnswer, WatchListener, WatchSession } from "./sessions.js";
+import type { ToldWatch, WatchAnswer, WatchListener, WatchSession } from "./sessions.js";
 
 export interface WatchSettings {
   readonly clock: Clock;
@@ -28,14 +28,14 @@ export const watchOperation =
 const jitter = 0.1;
 
 /** A session on a store: any number of watches, each with its own id, and one buffer, the listener's. */
-class StoreWatchSession implements WatchSession {
+class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch> {
   private readonly watches = new Map<bigint, SessionWatch>();
   private nextId = 0n;
   /** The caller does not take events as fast as they come; it is sent no more until it has. */
   private isFull = false;
   private repliesWhileFull = 0;
   /** Watches whose events were not sent for that reason. */
-  private readonly missing = new Set<bigint>();
+  private missing: SessionWatch[] = [];
   private stopTicks: (() => void) | undefined = undefined;
 
   constructor(
@@ -74,9 +74,9 @@ class StoreWatchSession implements WatchSession {
   resume(): void {
     this.isFull = false;
     this.repliesWhileFull = 0;
-    const missing = [...this.missing];
-    this.missing.clear();
-    for (const id of missing) this.watches.get(id)?.resume();
+    const { missing } = this;
+    this.missing = [];
+    for (const watch of missing) watch.resume();
   }
 
   close(): void {
@@ -85,23 +85,40 @@ class StoreWatchSession implements WatchSession {
     this.watches.clear();
   }
 
-  /** @returns false if they were not sent, as there is no room: they are missing */
-  sendEvents(watchId: bigint, receive: EventReceiver, batch: WatchBatch): boolean {
-    if (this.isFull) {
-      this.missing.add(watchId);
-      return false;
-    }
+  changed(watches: readonly SessionWatch[], from: number, to: number, batch: WatchBatch): number {
+    const told = this.sendEvents(watches, from, to, batch);
+    for (const watch of watches.slice(from, from + told)) watch.isQuiet = false;
+    return told;
+  }
+
+  prepare(events: readonly Uint8Array[], isTired: (events: number) => boolean): Sliced<void> {
+    return this.listener.prepare?.(events, isTired) ?? noWork();
+  }
+
+  compacted(watch: SessionWatch, compactRevision: Revision): void {
+    watch.isCompacted = true;
+    this.send({ kind: "compacted", watchId: watch.id, compactRevision });
+  }
+
+  failed(_watch: SessionWatch, error: unknown): void {
+    this.listener.onError(error);
+  }
+
+  private sendEvents(watches: readonly SessionWatch[], from: number, to: number, batch: WatchBatch): number {
     try {
-      if (!receive(batch)) this.isFull = true;
-      return true;
+      const told = this.isFull ? 0 : this.listener.onEvents(watches, from, to, batch);
+      if (told === to - from) return told;
+      this.isFull = true;
+      for (const watch of watches.slice(from + told, to)) this.missing.push(watch);
+      return told;
     } catch (error) {
       // The store is in the middle of a write. Events that no message can hold end the session, not the member.
       this.listener.onError(error);
-      return false;
+      return 0;
     }
   }
 
-  send(answer: WatchAnswer): void {
+  private send(answer: WatchAnswer): void {
     if (!this.listener.onAnswer(answer)) this.isFull = true;
   }
 
@@ -142,42 +159,25 @@ class StoreWatchSession implements WatchSession {
 }
 
 /** A watch of a session. */
-class SessionWatch implements WatchReceiver {
+class SessionWatch implements ToldWatch {
   /** Whether a compaction has removed history that it needs. The id stays taken until the caller gives it back. */
   isCompacted = false;
   /** No events were sent since the last tick. */
   isQuiet = true;
   readonly wantsProgress: boolean;
-  private readonly receive: EventReceiver;
+  readonly fragment: boolean;
+  readonly label: Uint8Array;
   private readonly watch: Watch;
 
   constructor(
-    private readonly session: StoreWatchSession,
-    private readonly id: bigint,
+    session: StoreWatchSession,
+    readonly id: bigint,
     request: WatchCreateRequest,
   ) {
     this.wantsProgress = request.progressNotify;
-    this.receive = session.listener.onWatch(id, request);
-    this.watch = session.store.watch(optionsOf(request), this);
-  }
-
-  changed(batch: WatchBatch): boolean {
-    if (!this.session.sendEvents(this.id, this.receive, batch)) return false;
-    this.isQuiet = false;
-    return true;
-  }
-
-  prepare(events: readonly Uint8Array[], isTired: (events: number) => boolean): Sliced<void> {
-    return this.session.listener.prepare?.(events, isTired) ?? noWork();
-  }
-
-  compacted(compactRevision: Revision): void {
-    this.isCompacted = true;
-    this.session.send({ kind: "compacted", watchId: this.id, compactRevision });
-  }
-
-  failed(error: unknown): void {
-    this.session.listener.onError(error);
+    this.fragment = request.fragment;
+    this.label = session.listener.onWatch(id);
+    this.watch = session.store.watch(optionsOf(request), session, this);
   }
 
   /** Returns the revision up to which all events were sent; undefined if some up to now were not. */

@@ -35,7 +35,7 @@ export const messageOverheadBytes = 512 * 1024;
  * Messages, and bytes, on a stream that its client has not taken yet. At either, whoever sends is told to wait; under
  * load it is the number that makes few messages with much in them out of many with little.
  */
-export const maxUnsentMessages = 16;
+export const maxUnsentMessages = 256;
 export const maxUnsentBytes = 1024 * 1024;
 
 /** Watchers on one stream; one more is refused: created and canceled in one answer. */

@@ -222,6 +222,8 @@ const bidiHandler =
     guarded(() => {
       const opened = method.open(new GrpcJsCall(grpcCall), {
         send: (response) => !streams.has(endWith) || buffer.send(response),
+        sendEach: (labels, from, to, head, tail) =>
+          streams.has(endWith) ? buffer.sendEach(labels, from, to, head, tail) : to - from,
         onDrain: (callback) => (buffer.onDrain = callback),
         fail,
         end: () => {

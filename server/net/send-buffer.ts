@@ -1,4 +1,5 @@
 import { maxUnsentBytes, maxUnsentMessages } from "../base/index.js";
+import type { Labelled } from "../rpc/index.js";
 import type { UntakenAnswers, UntakenOfConnection } from "./untaken-answers.js";
 
 /** The messages of a stream that its client has not taken yet. */
@@ -19,13 +20,18 @@ export class SendBuffer {
 
   /** False: it is full now, and `onDrain` tells when it is empty. What is sent all the same is kept. */
   send(response: unknown): boolean {
-    const message = this.encode(response); // here, so that bytes can be counted
-    this.messages += 1;
-    this.bytes += message.length;
-    this.untaken?.keep(message.length);
-    this.isFull ||= this.messages >= maxUnsentMessages || this.bytes >= maxUnsentBytes || this.all.isPressed;
-    this.grpcCall.write(message, () => this.written(message.length));
-    return !this.isFull;
+    return this.write(this.encode(response)); // here, so that bytes can be counted
+  }
+
+  /** Sends a message for each label, as long as there is room. @returns how many */
+  sendEach(labels: readonly Labelled[], from: number, to: number, head: Uint8Array, tail: Uint8Array): number {
+    let sent = 0;
+    for (const { label } of labels.slice(from, to)) {
+      if (this.isFull) break;
+      this.write(Buffer.concat([head, label, tail]));
+      sent += 1;
+    }
+    return sent;
   }
 
   /** Drops the bytes that are left: the client takes no more. */
@@ -33,6 +39,15 @@ export class SendBuffer {
     if (this.isClosed) return;
     this.isClosed = true;
     this.untaken?.release(this.bytes);
+  }
+
+  private write(message: Buffer): boolean {
+    this.messages += 1;
+    this.bytes += message.length;
+    this.untaken?.keep(message.length);
+    this.isFull ||= this.messages >= maxUnsentMessages || this.bytes >= maxUnsentBytes || this.all.isPressed;
+    this.grpcCall.write(message, () => this.written(message.length));
+    return !this.isFull;
   }
 
   private written(bytes: number): void {

@@ -25,6 +25,7 @@ export {
   unimplementedMethods,
   type BidiMethod,
   type Call,
+  type Labelled,
   type Method,
   type Reply,
   type RequestSink,

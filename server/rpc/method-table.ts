@@ -55,11 +55,23 @@ export interface ServerStreamMethod<Request = never, Response = unknown> {
   readonly handle: (request: Request, call: Call, reply: StreamReply<Response>) => void;
 }
 
+/** Bytes that only one of several messages has. */
+export interface Labelled {
+  readonly label: Uint8Array;
+}
+
 /** The server's side of a stream in both directions. After `fail` or `end` nothing more is sent. */
 export interface ResponseStream<Response> {
   /** False: enough is buffered; `onDrain` says when to go on. What is sent all the same is buffered too. */
   readonly send: (response: Response) => boolean;
-  /** Calls back each time the buffer has drained after a `send` that said false. */
+  /**
+   * Sends a message for each of `labels[from]` up to, not including, `labels[to]`, as long as there is room: `head`, the label and
+   * `tail`, which do not change any more.
+   *
+   * @returns how many were sent, the first ones; if not all, `onDrain` says when to go on
+   */
+  sendEach(labels: readonly Labelled[], from: number, to: number, head: Uint8Array, tail: Uint8Array): number;
+  /** Calls back each time the buffer has drained after a `send` that said false, or a `sendEach` that did not send all. */
   readonly onDrain: (callback: () => void) => void;
   readonly fail: (error: unknown) => void;
   readonly end: () => void;

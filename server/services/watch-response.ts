@@ -15,6 +15,8 @@ export class WatchResponses {
   private header: Uint8Array = new Uint8Array();
   private headerRevision = -1;
   private headerTerm = -1;
+  private lastEvents: readonly Uint8Array[] = [];
+  private lastEncoded: Uint8Array = new Uint8Array();
 
   constructor(private readonly headers: ResponseHeaders) {}
 
@@ -24,25 +26,32 @@ export class WatchResponses {
   }
 
   /**
-   * @param watch from `encodedWatchId`
+   * Returns what all messages with the same events end with, behind their header and the id of their watch.
+   *
    * @param events not changed any more: what they are on the wire is kept as long as they are
    */
-  events(revision: number, watch: Uint8Array, events: readonly Uint8Array[]): Uint8Array {
-    return joined([this.headerAt(revision), watch, encodedEvents(events)]);
-  }
-
-  /** The same as parts of less than `maxBytes` each: all but the last say `fragment`. An event by itself is never split. */
-  fragments(revision: number, watch: Uint8Array, events: readonly Uint8Array[], maxBytes: number): Uint8Array[] {
-    const header = this.headerAt(revision);
-    const whole = encodedEvents(events);
-    if (header.length + watch.length + whole.length < maxBytes) return [joined([header, watch, whole])];
-    const mark = encode({ fragment: true });
-    const parts = partsOf(events, whole, maxBytes - header.length - watch.length - mark.length);
-    return parts.map((part, position) => joined([header, watch, ...(position < parts.length - 1 ? [mark] : []), part]));
+  encodedEvents(events: readonly Uint8Array[]): Uint8Array {
+    if (events === this.lastEvents) return this.lastEncoded;
+    this.lastEvents = events;
+    return (this.lastEncoded = encodedEvents(events));
   }
 
   /**
-   * Does in slices what `events` and `fragments` would have to do at once with the same list.
+   * A message in parts of less than `maxBytes` each: all but the last say `fragment`. An event by itself is never split.
+   *
+   * @param head from `headerAt`
+   * @param watch from `encodedWatchId`
+   */
+  fragments(head: Uint8Array, watch: Uint8Array, events: readonly Uint8Array[], maxBytes: number): Uint8Array[] {
+    const whole = this.encodedEvents(events);
+    if (head.length + watch.length + whole.length < maxBytes) return [joined([head, watch, whole])];
+    const mark = encode({ fragment: true });
+    const parts = partsOf(events, whole, maxBytes - head.length - watch.length - mark.length);
+    return parts.map((part, position) => joined([head, watch, ...(position < parts.length - 1 ? [mark] : []), part]));
+  }
+
+  /**
+   * Does in slices what `encodedEvents` would have to do at once with the same list.
    *
    * @param isTired told how many events were looked at since it was asked last; true: others are to run
    */
@@ -51,7 +60,8 @@ export class WatchResponses {
     encodedLists.set(events, yield* encodeParts(eventsParts(events), isTired));
   }
 
-  private headerAt(revision: number): Uint8Array {
+  /** Returns what all messages of one revision begin with. */
+  headerAt(revision: number): Uint8Array {
     const term = this.headers.term;
     if (revision !== this.headerRevision || term !== this.headerTerm) {
       this.header = encode({ header: this.headers.at(revision) });
@@ -64,6 +74,9 @@ export class WatchResponses {
 
 /** Said with every change to the same watch. */
 export const encodedWatchId = (watchId: bigint): Uint8Array => encode({ watchId });
+
+/** The most that `encodedWatchId` returns. */
+export const maxWatchIdBytes = 11;
 
 const encodedLists = new WeakMap<readonly Uint8Array[], Uint8Array>();
 

@@ -1,9 +1,9 @@
-import { WatchRequest, type RawWatchResponse, type WatchCreateRequest } from "../../proto/index.js";
-import type { Sliced } from "../../store/index.js";
-import type { Application, EventReceiver, WatchAnswer, WatchListener, WatchSession } from "../app/index.js";
+import { WatchRequest, type RawWatchResponse } from "../../proto/index.js";
+import type { Sliced, WatchBatch } from "../../store/index.js";
+import type { Application, ToldWatch, WatchAnswer, WatchListener, WatchSession } from "../app/index.js";
 import { bidi, encodedAlready, type IsTired, type Method, type ResponseStream } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
-import { encodedWatchId, WatchResponses } from "./watch-response.js";
+import { encodedWatchId, maxWatchIdBytes, WatchResponses } from "./watch-response.js";
 
 /**
  * etcdserverpb.Watch.
@@ -49,16 +49,17 @@ class WatchResponder implements WatchListener {
     private readonly stream: ResponseStream<Uint8Array>,
   ) {}
 
-  onWatch(watchId: bigint, { fragment }: WatchCreateRequest): EventReceiver {
-    const { responses, fragmentBytes, stream } = this;
-    const encodedId = encodedWatchId(watchId);
-    if (!fragment) return ({ revision, events }) => stream.send(responses.events(revision, encodedId, events));
-    return ({ revision, events }) => {
-      let hasRoom = true;
-      for (const part of responses.fragments(revision, encodedId, events, fragmentBytes))
-        if (!stream.send(part)) hasRoom = false;
-      return hasRoom;
-    };
+  onWatch(watchId: bigint): Uint8Array {
+    return encodedWatchId(watchId);
+  }
+
+  onEvents(watches: readonly ToldWatch[], from: number, to: number, { revision, events }: WatchBatch): number {
+    const head = this.responses.headerAt(revision);
+    const tail = this.responses.encodedEvents(events);
+    if (head.length + maxWatchIdBytes + tail.length < this.fragmentBytes)
+      return this.stream.sendEach(watches, from, to, head, tail);
+    const sent = watches.slice(from, to).findIndex((watch) => !this.sendLarge(watch, head, tail, events));
+    return sent === -1 ? to - from : sent;
   }
 
   prepare(events: readonly Uint8Array[], isTired: IsTired): Sliced<void> {
@@ -73,8 +74,18 @@ class WatchResponder implements WatchListener {
   onError(error: unknown): void {
     this.stream.fail(error);
   }
+
+  /** @returns whether there was room for it */
+  private sendLarge(watch: ToldWatch, head: Uint8Array, tail: Uint8Array, events: readonly Uint8Array[]): boolean {
+    if (!watch.fragment) return this.stream.sendEach([watch], 0, 1, head, tail) === 1;
+    const [first = noBytes, ...rest] = this.responses.fragments(head, watch.label, events, this.fragmentBytes);
+    if (this.stream.sendEach([{ label: noBytes }], 0, 1, first, noBytes) === 0) return false;
+    for (const part of rest) this.stream.send(part);
+    return true;
+  }
 }
 
+const noBytes = new Uint8Array();
 /** Said of a watch that does not come to be, instead of an id, and of progress that concerns all. */
 const noId = -1n;
 

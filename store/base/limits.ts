@@ -53,5 +53,5 @@ export const defaultLimits: StoreLimits = {
   revisionsPerWatchBatch: 1_000,
   bytesPerWatchBatch: mebibyte,
   watchersPerSlice: 1_000,
-  watchBatchesPerSlice: 100,
+  watchBatchesPerSlice: 500,
 };

@@ -2,7 +2,7 @@ import type { Revision, StoreLimits, Turns } from "../base/index.js";
 import type { StoreData } from "../mvcc/index.js";
 import type { WatchEvent } from "./watch-event.js";
 import type { HistorySlice, WatchHistory } from "./watch-history.js";
-import type { Watcher } from "./watch.js";
+import type { Watcher, WatchReceiver } from "./watch.js";
 import { InterestGroup, type Interest } from "./watch-interest.js";
 
 /** The contents of a store, as catching up reads them. */
@@ -84,7 +84,7 @@ export class CatchUp {
     for (const watcher of [...this.turns]) {
       if (watcher.next >= compactRevision) continue;
       this.end(watcher);
-      watcher.receiver.compacted(compactRevision);
+      watcher.receiver.compacted(watcher.tag, compactRevision);
     }
   }
 
@@ -119,6 +119,7 @@ export class CatchUp {
     for (const watcher of this.turns) {
       if (watcher.next < from || watcher.next > slice.through) continue;
       const interest = group.add(watcher, `${watcher.next}/${watcher.interest}`);
+      interest.firstRevision = watcher.next;
       if (!batches.has(interest)) batches.set(interest, []);
       if (++work % limits.watchersPerSlice === 0) await this.turnsOfLoop.pause();
     }
@@ -140,49 +141,63 @@ export class CatchUp {
     batches: Map<Interest, Uint8Array[]>,
   ): void {
     const batch = batches.get(interest);
-    const [first] = interest.watchers; // all of them have the same next revision
-    if (batch === undefined || first === undefined) return;
-    if (event.revision < first.next || !event.isWantedBy(interest.options)) return;
+    if (batch === undefined || event.revision < interest.firstRevision || !event.isWantedBy(interest.options)) return;
     try {
       batch.push(event.encodedFor(interest.options, contents.data, contents.compactRevision));
     } catch (error) {
       batches.delete(interest); // it alone: others may not ask what the key was before
-      for (const watcher of interest.watchers) this.fail(watcher, error);
+      for (const watcher of interest.all()) this.fail(watcher, error);
     }
   }
 
   private async tell(through: Revision, batches: Batches): Promise<void> {
     let told = 0;
     for (const [interest, events] of batches)
-      for (const watcher of interest.watchers) {
-        if (events.length > 0 && told === this.limits.watchBatchesPerSlice) {
-          await this.turnsOfLoop.pause();
-          told = 0;
+      for (const { receiver, watchers } of interest.groups.values()) {
+        if (events.length > this.limits.changesToldAtOnce) await this.prepare(receiver, events);
+        for (let from = 0, to = 0; from < watchers.length; from = to) {
+          if (events.length > 0 && told >= this.limits.watchBatchesPerSlice) {
+            await this.turnsOfLoop.pause();
+            told = 0;
+          }
+          to = events.length > 0 ? from + this.limits.watchBatchesPerSlice - told : watchers.length;
+          const left = watchers.slice(from, to).filter((watcher) => this.turns.has(watcher)); // others were closed meanwhile
+          if (events.length > 0) told += left.length;
+          this.tellSome(receiver, left, events, through);
         }
-        if (events.length > this.limits.changesToldAtOnce) await this.prepare(watcher, events);
-        if (!this.turns.has(watcher)) continue; // closed meanwhile
-        if (events.length > 0) {
-          told += 1;
-          if (!this.tellOne(watcher, events)) continue;
-        }
-        this.moveOn(watcher, through);
       }
   }
 
-  private async prepare({ receiver }: Watcher, events: readonly Uint8Array[]): Promise<void> {
+  private async prepare(receiver: WatchReceiver, events: readonly Uint8Array[]): Promise<void> {
     const { turnsOfLoop } = this;
     const work = receiver.prepare?.(events, (looked) => turnsOfLoop.spend(looked));
     if (work !== undefined) await turnsOfLoop.run(work);
   }
 
-  /** @returns whether it goes on from here: it took the events, and is still there */
-  private tellOne(watcher: Watcher, events: readonly Uint8Array[]): boolean {
-    const taken = watcher.receiver.changed({ revision: this.present().revision, events });
-    if (!this.turns.has(watcher)) return false; // closed while it was told
-    if (taken) return true;
-    this.delete(watcher);
-    watcher.state = "waiting";
-    return false;
+  private tellSome(
+    receiver: WatchReceiver,
+    watchers: readonly Watcher[],
+    events: readonly Uint8Array[],
+    through: Revision,
+  ): void {
+    let told = watchers.length;
+    if (events.length > 0) {
+      const batch = { revision: this.present().revision, events };
+      told = receiver.changed(
+        watchers.map(({ tag }) => tag),
+        0,
+        watchers.length,
+        batch,
+      );
+    }
+    for (const [position, watcher] of watchers.entries()) {
+      if (!this.turns.has(watcher)) continue; // closed while it was told, or others were
+      if (position < told) this.moveOn(watcher, through);
+      else {
+        this.delete(watcher);
+        watcher.state = "waiting";
+      }
+    }
   }
 
   private moveOn(watcher: Watcher, through: Revision): void {
@@ -198,7 +213,7 @@ export class CatchUp {
   private fail(watcher: Watcher, error: unknown): void {
     if (!this.turns.has(watcher)) return;
     this.end(watcher);
-    watcher.receiver.failed(error);
+    watcher.receiver.failed(watcher.tag, error);
   }
 
   private end(watcher: Watcher): void {

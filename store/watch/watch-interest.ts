@@ -1,13 +1,42 @@
 import { IntervalMap } from "./interval-map.js";
-import type { Interval, Key } from "../base/index.js";
-import type { Watcher, WatchOptions } from "./watch.js";
+import type { Interval, Key, Revision } from "../base/index.js";
+import type { Watcher, WatchOptions, WatchReceiver } from "./watch.js";
+
+/** Watchers that want the same and have the same receiver, which is told of all of them in one call. */
+export class WatcherGroup {
+  readonly watchers: Watcher[] = [];
+  /** The watchers' tags, in the same order. */
+  readonly tags: unknown[] = [];
+
+  constructor(readonly receiver: WatchReceiver) {}
+
+  add(watcher: Watcher): void {
+    watcher.position = this.watchers.length;
+    this.watchers.push(watcher);
+    this.tags.push(watcher.tag);
+  }
+
+  /** Removes a watcher; the last one takes its place. */
+  delete(watcher: Watcher): void {
+    const { position } = watcher;
+    const last = this.watchers.pop();
+    const lastTag = this.tags.pop();
+    if (last === undefined || last === watcher) return;
+    this.watchers[position] = last;
+    this.tags[position] = lastTag;
+    last.position = position;
+  }
+}
 
 /**
  * Watchers that want the same: what they are told is put together once, and all of them are given the same list. A
  * thousand watchers of one prefix are one interest.
  */
 export class Interest {
-  readonly watchers = new Set<Watcher>();
+  readonly groups = new Map<WatchReceiver, WatcherGroup>();
+  /** Events that live watchers have not been told of, from `firstRevision` on. */
+  events: Uint8Array[] = [];
+  firstRevision = 0 as Revision;
   readonly interval: Interval;
   readonly options: WatchOptions;
   readonly watchesOneKey: boolean;
@@ -19,6 +48,24 @@ export class Interest {
     this.interval = interval;
     this.options = options;
     this.watchesOneKey = watchesOneKey;
+  }
+
+  /** All watchers, in a list of its own. */
+  all(): readonly Watcher[] {
+    return [...this.groups.values()].flatMap(({ watchers }) => watchers);
+  }
+
+  add(watcher: Watcher): void {
+    let group = this.groups.get(watcher.receiver);
+    if (group === undefined) this.groups.set(watcher.receiver, (group = new WatcherGroup(watcher.receiver)));
+    group.add(watcher);
+  }
+
+  /** Removes a watcher, which must be in the interest. */
+  delete(watcher: Watcher): void {
+    const group = this.groups.get(watcher.receiver);
+    group?.delete(watcher);
+    if (group?.watchers.length === 0) this.groups.delete(watcher.receiver);
   }
 }
 
@@ -41,21 +88,22 @@ export class InterestGroup {
       this.byName.set(name, interest);
       this.addToIndex(interest);
     }
-    interest.watchers.add(watcher);
+    interest.add(watcher);
     return interest;
   }
 
   /** Removes a watcher, which must be in the group under that name. */
   delete(watcher: Watcher, name: string): void {
     const interest = this.byName.get(name);
-    if (interest === undefined || !interest.watchers.delete(watcher) || interest.watchers.size > 0) return;
+    interest?.delete(watcher);
+    if (interest === undefined || interest.groups.size > 0) return;
     this.byName.delete(name);
     this.removeFromIndex(interest);
   }
 
-  /** All watchers in the group, which must not change meanwhile. */
-  *all(): Iterable<Watcher> {
-    for (const { watchers } of this.byName.values()) yield* watchers;
+  /** All watchers in the group, in a list of its own. */
+  all(): readonly Watcher[] {
+    return [...this.byName.values()].flatMap((interest) => interest.all());
   }
 
   /** All that hold `key`: a list of its own, so that the group may change while it is gone through. */

@@ -24,20 +24,27 @@ export interface WatchBatch {
   readonly events: readonly Uint8Array[];
 }
 
-/** Is told of changes. Called in the middle of an applied write: it must not throw, nor ask the store for anything. */
-export interface WatchReceiver {
-  /** False: it was not taken, as there is no room; nothing more is told until `Watch.resume`. */
-  readonly changed: (batch: WatchBatch) => boolean;
+/**
+ * Is told of the changes of any number of watches, each named by the tag that it began with. Called at the end of a round of
+ * applied writes, or in between: it must not throw, nor ask the store for anything.
+ */
+export interface WatchReceiver<Tag = unknown> {
+  /**
+   * Tells `tags[from]` up to, not including, `tags[to]` the same. The list changes later.
+   *
+   * @returns how many were told, the first ones; to the others, for which there is no room, nothing more is told until `Watch.resume`
+   */
+  changed(tags: readonly Tag[], from: number, to: number, batch: WatchBatch): number;
   /**
    * Work for `changed` with many events, which can be done before and in slices. The list is the one that `changed` is given.
    *
    * @param isTired told of how many events were looked at since it was asked last; true: others are to run
    */
-  readonly prepare?: (events: readonly Uint8Array[], isTired: (events: number) => boolean) => Sliced<void>;
+  prepare?(events: readonly Uint8Array[], isTired: (events: number) => boolean): Sliced<void>;
   /** The watch has ended: what it had to be told of is gone. It can be started again at this revision. */
-  readonly compacted: (revision: Revision) => void;
+  compacted(tag: Tag, revision: Revision): void;
   /** The watch has ended: history cannot be read. */
-  readonly failed: (error: unknown) => void;
+  failed(tag: Tag, error: unknown): void;
 }
 
 /** A watch: told of each change it asked for, once, in order, all those of a revision together. */
@@ -62,11 +69,14 @@ export class Watcher {
   /** The same for all watchers that want the same. */
   readonly interest: string;
   state: WatcherState = "ended";
+  /** The index in the live group that it belongs to. */
+  position = 0;
 
   /** @param next the first revision that it has not been told of; kept up only while it is not live */
   constructor(
     readonly options: WatchOptions,
     readonly receiver: WatchReceiver,
+    readonly tag: unknown,
     public next: Revision,
   ) {
     this.interval = intervalOf(options);

@@ -2,17 +2,21 @@ import { nextRevision, type Revision, StoreError, type StoreLimits, type Turns }
 import { CatchUp, type LiveWatchers, type Present } from "./watch-catch-up.js";
 import { WatchEvent } from "./watch-event.js";
 import { Watcher, type Watch, type WatchBatch, type WatchOptions, type WatchReceiver } from "./watch.js";
-import { InterestGroup, type Interest } from "./watch-interest.js";
+import { InterestGroup, type Interest, type WatcherGroup } from "./watch-interest.js";
 import type { Write } from "../mvcc/index.js";
 
 const isLive = ({ state }: Watcher): boolean => state === "live";
 
 /**
- * All watches of a store. A watcher is live, and told at apply; or behind, and told from history until it has caught
+ * All watches of a store. A watcher is live, and told when a round of writes has been applied; or behind, and told from history until it has caught
  * up; or its receiver has no room, and then nothing is kept for it but the revision to go on from.
  */
 export class Watches implements LiveWatchers {
   private live = new InterestGroup();
+  /** Interests with events that their watchers have not been told of; how many bytes those are; and the last revision noted. */
+  private untold: Interest[] = [];
+  private untoldBytes = 0;
+  private revision = 0 as Revision;
   /** Number of watchers that were told of something since the last round ended. */
   private told = 0;
   private readonly catchUp: CatchUp;
@@ -25,55 +29,66 @@ export class Watches implements LiveWatchers {
     this.catchUp = new CatchUp(present, turns, limits, this);
   }
 
-  add(options: WatchOptions, receiver: WatchReceiver): Watch {
+  add<Tag>(options: WatchOptions, receiver: WatchReceiver<Tag>, tag: Tag): Watch {
     const first = options.startRevision === 0 ? nextRevision(this.present().revision) : options.startRevision;
-    const watcher = new Watcher(options, receiver, first as Revision);
+    const watcher = new Watcher(options, receiver, tag, first as Revision);
     this.start(watcher);
     return this.handleOf(watcher);
   }
 
-  /** Tells of a revision that has just come to be. */
+  /** Notes a revision that has just come to be, for `tell`. */
   changed({ revision, changes, replaced }: Write): void {
     if (this.live.isEmpty) return;
     if (changes.length > this.limits.changesToldAtOnce) {
+      this.tell();
       this.leaveAllBehind(revision);
       return;
     }
-    const batches = new Map<Interest, Uint8Array[]>();
+    this.revision = revision;
     for (const [position, { entry, state, keyValue }] of changes.entries()) {
       const interests = this.live.in(entry.key);
       if (interests.length === 0) continue;
       const event = new WatchEvent(entry.key, state, keyValue, replaced[position]);
-      for (const interest of interests) this.gather(interest, event, batches);
+      for (const interest of interests) this.gather(interest, event);
     }
-    for (const [interest, events] of batches) {
-      const batch = { revision, events };
-      for (const watcher of [...interest.watchers]) {
-        if (revision < watcher.next) continue; // it begins later
-        if (this.told++ < this.limits.watchBatchesPerSlice) this.tell(watcher, batch);
-        else this.leaveBehind(watcher, revision);
-      }
+    if (this.untoldBytes >= this.limits.bytesPerWatchBatch) this.tell();
+  }
+
+  /** Tells the live watchers of all that was noted: each in one batch, of one or several whole revisions. */
+  tell(): void {
+    const { untold, revision } = this;
+    if (untold.length === 0) return;
+    this.untold = [];
+    this.untoldBytes = 0;
+    for (const interest of untold) {
+      const batch = { revision, events: interest.events };
+      interest.events = [];
+      for (const group of interest.groups.values()) this.tellGroup(group, batch, interest.firstRevision);
     }
   }
 
   /** Tells a watcher of changes at apply from now on. */
   goLive(watcher: Watcher): void {
+    this.tell(); // of what this one was told of, or does not want
     watcher.state = "live";
     this.live.add(watcher, watcher.interest);
   }
 
   /** Ends a round of writes; other work runs before the next one. */
   roundEnded(): void {
+    this.tell();
     this.told = 0;
   }
 
   /** The store holds something later now. What happened in between comes from history, also for those that were live. */
   jumped(from: Revision): void {
+    this.tell();
     if (this.present().revision !== from) this.leaveAllBehind(from + 1);
   }
 
   /** Ends all watches. Resolves once nothing is read any more either. */
   close(): Promise<void> {
+    this.untold = [];
     this.catchUp.stop();
     return this.catchUp.ended();
   }
@@ -88,49 +103,87 @@ export class Watches implements LiveWatchers {
     }
   }
 
-  private gather(interest: Interest, event: WatchEvent, batches: Map<Interest, Uint8Array[]>): void {
+  private gather(interest: Interest, event: WatchEvent): void {
     if (!event.isWantedBy(interest.options)) return;
     try {
       const { data, compactRevision } = this.present();
       const encoded = event.encodedFor(interest.options, data, compactRevision);
-      const events = batches.get(interest);
-      if (events === undefined) batches.set(interest, [encoded]);
-      else events.push(encoded);
+      if (interest.events.length === 0) {
+        interest.firstRevision = event.revision;
+        this.untold.push(interest);
+      }
+      interest.events.push(encoded);
+      this.untoldBytes += encoded.length;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
+      this.tell();
       this.fail(interest, event.revision, error); // the write is right all the same
     }
   }
 
   /** Ends watchers that need the key before a change, which cannot be read. One that begins later does not need it. */
-  private fail({ watchers }: Interest, revision: Revision, error: StoreError): void {
-    for (const watcher of [...watchers]) {
+  private fail(interest: Interest, revision: Revision, error: StoreError): void {
+    for (const watcher of interest.all()) {
       if (revision < watcher.next) continue;
       this.end(watcher);
-      watcher.receiver.failed(error);
+      watcher.receiver.failed(watcher.tag, error);
     }
   }
 
-  private tell(watcher: Watcher, batch: WatchBatch): void {
-    if (!isLive(watcher)) return; // ended while others were told
-    const taken = watcher.receiver.changed(batch);
-    if (taken || !isLive(watcher)) return;
-    this.live.delete(watcher, watcher.interest);
-    watcher.state = "waiting";
-    watcher.next = batch.revision;
+  private tellGroup({ watchers, tags, receiver }: WatcherGroup, batch: WatchBatch, firstRevision: Revision): void {
+    if (watchers.every(({ next }) => next <= firstRevision)) {
+      this.tellAll(watchers, tags, receiver, batch, firstRevision);
+      return;
+    }
+    const begun = watchers.filter(({ next }) => next <= firstRevision);
+    const beginning = watchers.filter(({ next }) => next > firstRevision && next <= batch.revision);
+    this.tellAll(
+      begun,
+      begun.map(({ tag }) => tag),
+      receiver,
+      batch,
+      firstRevision,
+    );
+    for (const watcher of beginning) this.leaveBehind(watcher, watcher.next);
   }
 
-  /** Makes a live watcher read the rest from history, between requests: one round of writes has told too much. */
-  private leaveBehind(watcher: Watcher, revision: Revision): void {
+  /** Tells watchers, which have all begun, as many as may be told now and as their receiver has room for. */
+  private tellAll(
+    watchers: readonly Watcher[],
+    tags: readonly unknown[],
+    receiver: WatchReceiver,
+    batch: WatchBatch,
+    firstRevision: Revision,
+  ): void {
+    const count = Math.min(watchers.length, this.limits.watchBatchesPerSlice - this.told);
+    this.told += count;
+    const told = count > 0 ? receiver.changed(tags, 0, count, batch) : 0;
+    if (told === watchers.length) return;
+    for (const [position, watcher] of watchers.slice(told).entries())
+      if (told + position < count) this.setAside(watcher, firstRevision);
+      else this.leaveBehind(watcher, firstRevision); // one round of writes has told too much
+  }
+
+  /** Tells a live watcher nothing more, until its receiver has room. */
+  private setAside(watcher: Watcher, next: Revision): void {
+    if (!isLive(watcher)) return; // closed while it was told, or others were
+    this.live.delete(watcher, watcher.interest);
+    watcher.state = "waiting";
+    watcher.next = next;
+  }
+
+  /** Makes a live watcher read history from `next` on, between requests. */
+  private leaveBehind(watcher: Watcher, next: Revision): void {
     if (!isLive(watcher)) return;
     this.live.delete(watcher, watcher.interest);
-    watcher.next = revision;
+    watcher.next = next;
     this.start(watcher);
   }
 
   private handleOf(watcher: Watcher): Watch {
     return {
       toldThrough: () => {
+        this.tell();
         const { revision } = this.present();
         return isLive(watcher) && watcher.options.startRevision <= revision ? revision : undefined;
       },

@@ -143,17 +143,18 @@ class Observer {
     this.watch = store.watch(
       { ...this.options, startRevision: this.next },
       {
-        changed: (batch) => this.take(batch),
-        compacted: (revision) => {
+        changed: (_tags, _from, _to, batch) => (this.take(batch) ? 1 : 0),
+        compacted: (_tag, revision) => {
           assert.ok(this.next < revision, "only what was not told yet can be missed");
           this.missed.push({ from: this.next, to: revision - 1 });
           this.next = revision;
           this.begin();
         },
-        failed: (error) => {
+        failed: (_tag, error) => {
           if (!(error instanceof StoreError && error.code === "closed")) throw error;
         },
       },
+      undefined,
     );
   }
 

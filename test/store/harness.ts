@@ -215,9 +215,13 @@ export class TestStore {
     this.current = disk;
   }
 
+  endRound(marker = "marker"): void {
+    this.store.endRound(bytes(marker));
+  }
+
   /** Ends the round, marked, and waits for the disk. */
   async save(marker = "marker"): Promise<void> {
-    this.store.endRound(bytes(marker));
+    this.endRound(marker);
     await this.store.flush();
   }
 

@@ -35,9 +35,11 @@ import { toLeaseId } from "../../testing/ids.js";
 
 /** Revisions `from` to `to`, each a put of its number. */
 function putAll(stores: readonly TestStore[], from: number, to: number, key = "k"): void {
-  for (const { store } of stores)
-    for (let revision = from; revision <= to; revision++)
-      assert.equal(store.put(put(key, `${revision}`)).revision, revision);
+  for (const tested of stores)
+    for (let revision = from; revision <= to; revision++) {
+      assert.equal(tested.store.put(put(key, `${revision}`)).revision, revision);
+      tested.endRound();
+    }
 }
 
 /** A store that is ahead of others, in memory; saved as far as it goes. */

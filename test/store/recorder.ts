@@ -6,7 +6,7 @@ import { bytes, turn, type TestStore } from "./harness.js";
 
 type Options = Partial<Omit<WatchOptions, "key" | "rangeEnd">>;
 
-/** A watch and what it was told: `rev 3: PUT k=v 2, DELETE k 3`. */
+/** A watch and what it was told when rounds ended: `rev 3: PUT k=v 2, DELETE k 3`. */
 export class Recorder {
   readonly batches: string[] = [];
   readonly encoded: Uint8Array[] = [];
@@ -21,16 +21,17 @@ export class Recorder {
     this.watch = store.watch(
       { key: bytes(key), rangeEnd: bytes(rangeEnd), ...defaults, ...options },
       {
-        changed: ({ revision, events }) => {
+        changed: (_tags, _from, _to, { revision, events }) => {
           if (!this.hasRoom) this.refusals += 1;
-          if (!this.hasRoom) return false;
+          if (!this.hasRoom) return 0;
           this.encoded.push(...events);
           this.batches.push(`rev ${revision}: ${events.map((event) => shownEvent(Event.decode(event))).join(", ")}`);
-          return true;
+          return 1;
         },
-        compacted: (revision) => (this.compacted = revision),
-        failed: (error) => (this.failure = error),
+        compacted: (_tag, revision) => (this.compacted = revision),
+        failed: (_tag, error) => (this.failure = error),
       },
+      undefined,
     );
   }
 

@@ -23,12 +23,13 @@ export class SendQueue {
   /** The bytes of the first part that have gone. */
   private offset = 0;
 
-  add(message: Uint8Array): void {
+  /** Adds a message of two parts, which do not change any more. */
+  add(head: Uint8Array, tail: Uint8Array): void {
     const prefix = new Uint8Array(messagePrefixBytes);
-    writeMessagePrefix(prefix, 0, message.length);
-    this.parts.push({ bytes: prefix, isEnd: message.length === 0 });
-    if (message.length > 0) this.parts.push({ bytes: message, isEnd: true });
-    this.size += messagePrefixBytes + message.length;
+    writeMessagePrefix(prefix, 0, head.length + tail.length);
+    this.addPart(prefix, head.length + tail.length === 0);
+    if (head.length > 0) this.addPart(head, tail.length === 0);
+    if (tail.length > 0) this.addPart(tail, true);
   }
 
   /** Adds a message in pieces. */
@@ -41,8 +42,7 @@ export class SendQueue {
 
   /** Adds bytes that are no message. */
   addBytes(bytes: Uint8Array): void {
-    this.parts.push({ bytes, isEnd: true });
-    this.size += bytes.length;
+    this.addPart(bytes, true);
   }
 
   /** Moves so many bytes, no more than there are, to the output. @returns the messages that are complete with them */
@@ -64,6 +64,11 @@ export class SendQueue {
       this.offset = 0;
     }
     return completed;
+  }
+
+  private addPart(bytes: Uint8Array, isEnd: boolean): void {
+    this.parts.push({ bytes, isEnd });
+    this.size += bytes.length;
   }
 }
 

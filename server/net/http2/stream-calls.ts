@@ -4,6 +4,7 @@ import {
   statusCode,
   type BidiMethod,
   type GrpcStatus,
+  type Labelled,
   type RequestSink,
   type ResponseStream,
   type ServerStreamMethod,
@@ -99,6 +100,17 @@ export class BidiCall extends GrpcCall implements ResponseStream<unknown> {
     return !this.isFull;
   };
 
+  sendEach(labels: readonly Labelled[], from: number, to: number, head: Uint8Array, tail: Uint8Array): number {
+    if (this.isOver) return to - from;
+    if (this.isFull) return 0;
+    const bytes = messagePrefixBytes + head.length + tail.length;
+    const count = Math.max(0, Math.min(to - from, this.roomFor(bytes)));
+    this.unsentMessages += count;
+    this.unsentBytes += this.carrier.sendEach(this, labels, from, from + count, head, tail);
+    this.isFull = this.roomFor(bytes) <= 0;
+    return count;
+  }
+
   readonly onDrain = (callback: () => void): void => {
     this.drained = callback;
   };
@@ -141,6 +153,13 @@ export class BidiCall extends GrpcCall implements ResponseStream<unknown> {
 
   protected override onOver(): void {
     this.sink?.onClosed();
+  }
+
+  /** Returns how many more messages of about so many bytes may be sent, the last of which may be larger than the room there is. */
+  private roomFor(bytes: number): number {
+    const { unsentMessages, unsentBytes } = this;
+    if (this.client.account.isPressed) return 1 - unsentMessages;
+    return Math.min(maxUnsentMessages - unsentMessages, Math.ceil((maxUnsentBytes - unsentBytes) / bytes));
   }
 
   private guard(run: () => void): void {

@@ -1,4 +1,4 @@
-import type { ListMessage } from "../../rpc/index.js";
+import type { Labelled, ListMessage } from "../../rpc/index.js";
 import { errorCode, StreamError } from "./errors.js";
 import { streamWindowBytes } from "./limits.js";
 import type { SendQueue } from "./send-queue.js";
@@ -17,6 +17,15 @@ export interface StreamCarrier {
   sendListAnswer(stream: ServerStream, message: ListMessage): void;
   /** Sends a message as far as the windows of connection and stream permit; the rest waits in the stream's queue. */
   sendMessage(stream: ServerStream, message: Uint8Array): void;
+  /** Sends a message for each of some labels: `head`, the label, `tail`. @returns the bytes of them all */
+  sendEach(
+    stream: ServerStream,
+    labels: readonly Labelled[],
+    from: number,
+    to: number,
+    head: Uint8Array,
+    tail: Uint8Array,
+  ): number;
   /** Sends the end of the answer behind what waits. */
   sendEnd(stream: ServerStream, end: AnswerEnd): void;
   /** Refuses a request that is not gRPC, with a body for people. */

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { ListMessage } from "../../rpc/index.js";
+import type { Labelled, ListMessage } from "../../rpc/index.js";
 import { frameFlag, frameHeaderBytes, frameType, writeFrameHeader, writeFrameLength } from "./frames.js";
 import type { FlushQueue } from "./flush-queue.js";
 import { HpackEncoder } from "./hpack-encoder.js";
@@ -113,10 +113,37 @@ export class ConnectionWriter implements StreamCarrier {
       output.end = this.writeMessage(bytes, output.end, stream, message);
       this.noteGathered(stream, 1, length);
     } else {
-      (stream.queue ??= new SendQueue()).add(message);
+      (stream.queue ??= new SendQueue()).add(message, noBytes);
       this.enqueue(stream, length);
     }
     this.schedule();
+  }
+
+  sendEach(
+    stream: ServerStream,
+    labels: readonly Labelled[],
+    from: number,
+    to: number,
+    head: Uint8Array,
+    tail: Uint8Array,
+  ): number {
+    const fixed = messagePrefixBytes + head.length + tail.length;
+    const { output } = this;
+    output.end = this.writeHeaders(output.reserve(answerOverheadBytes), output.end, stream);
+    let bytes = 0;
+    for (let n = from; n < to; n++) {
+      const label = labels[n]?.label ?? noBytes;
+      const length = fixed + label.length;
+      if (length <= maxDirectBytes && this.mayPass(stream, length)) this.writeParts(stream, length, head, label, tail);
+      else {
+        (stream.queue ??= new SendQueue()).add(Buffer.concat([head, label]), tail);
+        this.enqueue(stream, length);
+      }
+      bytes += length;
+    }
+    this.owner.onSent();
+    this.schedule();
+    return bytes;
   }
 
   sendEnd(stream: ServerStream, end: AnswerEnd): void {
@@ -320,6 +347,27 @@ export class ConnectionWriter implements StreamCarrier {
     return at + length;
   }
 
+  /** Writes a message of three parts, as one frame. */
+  private writeParts(
+    stream: ServerStream,
+    length: number,
+    head: Uint8Array,
+    label: Uint8Array,
+    tail: Uint8Array,
+  ): void {
+    const { output } = this;
+    const bytes = output.reserve(frameHeaderBytes + length);
+    let at = writeFrameHeader(bytes, output.end, length, frameType.data, 0, stream.id);
+    at = writeMessagePrefix(bytes, at, length - messagePrefixBytes);
+    bytes.set(head, at);
+    bytes.set(label, (at += head.length));
+    bytes.set(tail, (at += label.length));
+    output.end = at + tail.length;
+    stream.sendWindow -= length;
+    this.sendWindow -= length;
+    this.noteGathered(stream, 1, length);
+  }
+
   private writeOkTrailers(bytes: Buffer, at: number, stream: ServerStream): number {
     const start = writeFrameHeader(bytes, at, 0, frameType.headers, endFlags, stream.id);
     const end = this.headers.writeOkTrailers(bytes, start);
@@ -365,6 +413,7 @@ export class ConnectionWriter implements StreamCarrier {
   }
 }
 
+const noBytes = new Uint8Array();
 const ok: AnswerEnd = { code: 0, details: "" };
 /** The end of an answer that has its status in its headers. */
 const noTrailers: AnswerEnd = { code: 0, details: "" };

@@ -44,7 +44,12 @@ const setUp = () => {
     const session =
       kind === "leaseKeepAlive"
         ? application.leaseKeepAlive(caller, { onError })
-        : application.watch(caller, { onError, onAnswer: () => true, onWatch: () => () => true });
+        : application.watch(caller, {
+            onError,
+            onAnswer: () => true,
+            onWatch: () => new Uint8Array(),
+            onEvents: () => 1,
+          });
     return { session, errors };
   };
   return { clock, state, put, openSession };

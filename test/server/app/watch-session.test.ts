@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { Event, PutRequest, WatchCreateRequest } from "../../../proto/index.js";
 import type { Application } from "../../../server/app/application.js";
 import { promised } from "../../../server/app/promised.js";
-import type { WatchAnswer, WatchListener } from "../../../server/app/sessions.js";
+import type { ToldWatch, WatchAnswer, WatchListener } from "../../../server/app/sessions.js";
+import type { WatchBatch } from "../../../store/index.js";
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { within } from "../../support/deadline.js";
 import { startApplication } from "./application-fixtures.js";
@@ -21,11 +22,19 @@ class Recorder implements WatchListener {
     return this.tell(answer.kind === "refused" ? `refused: ${answer.reason}` : `${answer.kind}${id}`);
   }
 
-  onWatch(watchId: bigint) {
-    return ({ events }: { readonly events: readonly Uint8Array[] }): boolean => {
-      const values = events.map((event) => Buffer.from(Event.decode(event).kv?.value ?? []).toString());
-      return this.tell(`events of ${watchId}: ${values.join(" ")}`);
-    };
+  onWatch(watchId: bigint): Uint8Array {
+    return Buffer.from(String(watchId));
+  }
+
+  onEvents(watches: readonly ToldWatch[], from: number, to: number, { events }: WatchBatch): number {
+    const values = events.map((event) => Buffer.from(Event.decode(event).kv?.value ?? []).toString());
+    let told = 0;
+    for (const { label } of watches.slice(from, to)) {
+      if (this.told.length >= this.room) break;
+      this.tell(`events of ${Buffer.from(label).toString()}: ${values.join(" ")}`);
+      told += 1;
+    }
+    return told;
   }
 
   onError(error: unknown): void {

@@ -14,6 +14,7 @@ import {
 } from "@grpc/grpc-js";
 import { BaseServerInterceptingCall } from "@grpc/grpc-js/build/src/server-interceptors.js";
 import { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingStatus } from "../../../proto/index.js";
+import { maxUnsentMessages } from "../../../server/base/limits.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { createGrpcJsEngine } from "../../../server/net/grpc-js-engine.js";
 import { allocateMessage } from "../../../server/rpc/framed-message.js";
@@ -269,5 +270,39 @@ onEachEngine(
     await under;
     await engine.stop(0);
     await lost;
+  },
+);
+
+onEachEngine(
+  "messages with a label each are sent as long as there is room, the others once it is there",
+  async (t, createEngine) => {
+    const count = 2 * maxUnsentMessages + 1;
+    const labels = Array.from({ length: count }, (_, n) => ({ label: Buffer.from(`${n}`) }));
+    const sent: number[] = [];
+    const { client } = await setUp(t, createEngine, () => assert.fail("handled"), [
+      bidi("/test.Service/Bidi", HealthCheckRequest, HealthCheckResponse, (_call, stream) => {
+        let next = 0;
+        const send = (): void => {
+          const some = stream.sendEach(labels, next, count, Buffer.from("<"), Buffer.from(">"));
+          sent.push(some);
+          next += some;
+          if (next === count) stream.end();
+        };
+        stream.onDrain(send);
+        return { onRequest: send, onHalfClose: () => undefined, onClosed: () => undefined };
+      }),
+    ]);
+    const bytes = (message: Buffer): Buffer => message;
+    const call = client.makeBidiStreamRequest("/test.Service/Bidi", bytes, bytes);
+    const messages: string[] = [];
+    call.on("data", (message: Buffer) => messages.push(message.toString()));
+    const ended = new Promise((resolve) => call.on("end", resolve));
+    call.write(Buffer.from(HealthCheckRequest.encode({ service: "" }).finish()));
+    await ended;
+    assert.deepEqual(sent, [maxUnsentMessages, maxUnsentMessages, 1]);
+    assert.deepEqual(
+      messages,
+      labels.map(({ label }) => `<${label.toString()}>`),
+    );
   },
 );

@@ -43,6 +43,7 @@ const openStream = () => {
   };
   const stream = new KeepAliveStream(session, new ResponseHeaders(toClusterId(1n), toMemberId(1n), () => 1), {
     send: (response) => sent.push(LeaseKeepAliveResponse.decode(response)) > 0 && state.takes,
+    sendEach: () => 0,
     onDrain: (callback) => (state.drain = callback),
     fail: (error) => (state.end ??= error),
     end: () => (state.end ??= "ended"),

@@ -9,7 +9,7 @@ import { watchOperation } from "../../../server/app/watch-session.js";
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { maxRepliesWhileFull, maxWatchersPerStream } from "../../../server/base/limits.js";
-import type { BidiMethod, Call, RequestSink, ResponseStream } from "../../../server/rpc/method-table.js";
+import type { BidiMethod, Call, Labelled, RequestSink, ResponseStream } from "../../../server/rpc/method-table.js";
 import { ResponseHeaders } from "../../../server/services/response-header.js";
 import { encodedWatchId, WatchResponses } from "../../../server/services/watch-response.js";
 import { watchMethods } from "../../../server/services/watch.js";
@@ -47,6 +47,11 @@ class FakeStream implements ResponseStream<Uint8Array> {
     this.messages.push(response);
     this.room -= 1;
     return this.room > 0;
+  };
+  sendEach = (labels: readonly Labelled[], from: number, to: number, head: Uint8Array, tail: Uint8Array): number => {
+    const some = labels.slice(from, Math.min(to, from + Math.max(0, this.room)));
+    for (const { label } of some) this.send(Buffer.concat([head, label, tail]));
+    return some.length;
   };
   onDrain = (callback: () => void): void => void (this.callback = callback);
   fail = (error: unknown): void => void (this.error = error);
@@ -127,7 +132,7 @@ test("ids: the lowest that was never given, or the one asked for; a canceled one
 });
 
 test("a watch that cannot be is refused in one answer, and the stream goes on", async (t) => {
-  const { store, open } = await service(t);
+  const { tested, store, open } = await service(t);
   const { stream, client } = open();
   const empty = 'id -1 rev 1 created canceled "mvcc: watcher range is empty"';
   const refusals = [
@@ -145,12 +150,14 @@ test("a watch that cannot be is refused in one answer, and the stream goes on", 
   }
   client.sink.onRequest({ requestUnion: undefined });
   store.put(put("k", "v"));
+  tested.endRound();
   assert.deepEqual(stream.take(), ["id 0 rev 2 PUT k=v 2"]);
 });
 
 test("a watch from the past: first the answer, then its events, each watcher by itself", async (t) => {
-  const { store, open } = await service(t);
+  const { tested, store, open } = await service(t);
   store.put(put("k", "2"));
+  tested.endRound();
   atOnce(store.deleteRange(deleteRange("k")));
   const { stream, client } = open();
   client.create({ key: "k", startRevision: 1, prevKv: true });
@@ -183,8 +190,9 @@ test("compacted: created, then canceled without a revision in the header; the id
 });
 
 test("progress on request: only if there are watchers and all have been told everything", async (t) => {
-  const { store, open } = await service(t);
+  const { tested, store, open } = await service(t);
   store.put(put("k", "2"));
+  tested.endRound();
   const { stream, client } = open();
   client.progress();
   assert.deepEqual(stream.take(), []);
@@ -199,14 +207,16 @@ test("progress on request: only if there are watchers and all have been told eve
   client.create({ key: "k", startRevision: 4 });
   client.progress(); // one has not begun
   store.put(put("other", "3"));
+  tested.endRound();
   client.progress();
   store.put(put("other", "4"));
+  tested.endRound();
   client.progress();
   assert.deepEqual(stream.take(), ["id 2 rev 2 created", "id -1 rev 4"]);
 });
 
 test("progress by itself: every interval, to those that asked and were told of nothing since the last", async (t) => {
-  const { store, clock, open } = await service(t);
+  const { tested, store, clock, open } = await service(t);
   const { stream, client } = open();
   client.create({ key: "k", progressNotify: true });
   client.create({ key: "k" });
@@ -217,10 +227,12 @@ test("progress by itself: every interval, to those that asked and were told of n
   clock.advance(1);
   assert.deepEqual(stream.take(), ["id 0 rev 1"]);
   store.put(put("k", "2"));
+  tested.endRound();
   stream.take();
   clock.advance(interval);
   assert.deepEqual(stream.take(), []);
   store.put(put("other", "3"));
+  tested.endRound();
   clock.advance(interval);
   assert.deepEqual(stream.take(), ["id 0 rev 3"]);
   client.sink.onClosed();
@@ -228,7 +240,7 @@ test("progress by itself: every interval, to those that asked and were told of n
 });
 
 test("fragments: parts below the bound, in order, all but the last marked; an event is never split", async (t) => {
-  const { store, open } = await service(t);
+  const { tested, store, open } = await service(t);
   const { stream, client } = open();
   client.create({ key: "k", rangeEnd: "l", fragment: true, prevKv: true });
   client.create({ key: "k", rangeEnd: "l", prevKv: true });
@@ -239,10 +251,13 @@ test("fragments: parts below the bound, in order, all but the last marked; an ev
     ["k3", 400],
     ["k4", 1_500],
     ["k5", 10],
-  ] as const)
+  ] as const) {
     store.put(put(key, "x".repeat(size)));
+    tested.endRound();
+  }
   assert.ok(stream.take().every((response) => !response.includes("fragment")));
   atOnce(store.deleteRange(deleteRange("k", "l")));
+  tested.endRound();
   const responses = stream.takeResponses();
   const [whole, ...rest] = responses.filter(({ watchId }) => watchId === 1n);
   assert.deepEqual([whole?.fragment, whole?.events.length, rest], [false, 5, []]);
@@ -267,7 +282,10 @@ test("a response of encoded parts is, byte for byte, the encoded message", () =>
   const events = [Buffer.from("first"), Buffer.from("second")];
   const message = RawWatchResponse.create({ header: headers.at(4), watchId: 5n, events });
   const encoded = Buffer.from(RawWatchResponse.encode(message).finish());
-  assert.deepEqual(responses.events(4, encodedWatchId(5n), events), encoded);
+  assert.deepEqual(
+    Buffer.concat([responses.headerAt(4), encodedWatchId(5n), responses.encodedEvents(events)]),
+    encoded,
+  );
   assert.deepEqual(responses.answer(4, { watchId: 5n, events }), encoded);
 });
 
@@ -275,26 +293,31 @@ test("a response just below the bound is not split, though the mark of a fragmen
   const responses = new WatchResponses(new ResponseHeaders(toClusterId(1n), toMemberId(2n), () => 3));
   const watch = encodedWatchId(1n);
   const events = [new Uint8Array(10), new Uint8Array(10)];
-  const whole = responses.events(4, watch, events);
-  assert.deepEqual(responses.fragments(4, watch, events, whole.length + 1), [whole]);
-  assert.equal(responses.fragments(4, watch, events, whole.length).length, 2);
+  const head = responses.headerAt(4);
+  const whole = Buffer.concat([head, watch, responses.encodedEvents(events)]);
+  assert.deepEqual(responses.fragments(head, watch, events, whole.length + 1), [whole]);
+  assert.equal(responses.fragments(head, watch, events, whole.length).length, 2);
 });
 
 test("a client that does not take its events costs nothing; when it does, nothing is missing, nor repeated", async (t) => {
-  const { store, open } = await service(t);
+  const { tested, store, open } = await service(t);
   const { stream, client } = open();
   client.create({ key: "k", progressNotify: true });
   client.create({ key: "k" });
   client.create({ key: "quiet" });
   stream.take();
   stream.room = 1;
-  for (let n = 2; n <= 300; n++) store.put(put("k", `${n}`));
+  for (let n = 2; n <= 300; n++) {
+    store.put(put("k", `${n}`));
+    tested.endRound();
+  }
   assert.deepEqual(stream.take(), ["id 0 rev 2 PUT k=2 2"], "the one that filled the buffer");
   client.progress();
   assert.deepEqual(stream.take(), [], "no progress while events are missing");
   stream.drain();
   for (let n = 0; n < 10; n++) await turn();
   store.put(put("k", "301"));
+  tested.endRound();
   const sent = stream.takeResponses();
   const events = [0n, 1n].map((id) => sent.filter(({ watchId }) => watchId === id).flatMap(({ events }) => events));
   const revisions = events.map((some) => some.map(({ kv }) => Number(kv?.modRevision)));
@@ -331,25 +354,28 @@ test("a stream has room for so many watchers; one more is refused, and a cancele
 });
 
 test("a response that cannot be sent ends its stream, and the write succeeds", async (t) => {
-  const { store, open } = await service(t);
+  const { tested, store, open } = await service(t);
   const [{ stream, client }, other] = [open(), open()];
   for (const each of [client, other.client]) each.create({ key: "k" });
   stream.send = () => {
     throw new RangeError("Invalid typed array length");
   };
   store.put(put("k", "2"));
+  tested.endRound();
   assert.ok(stream.error instanceof RangeError);
   assert.deepEqual(other.stream.take(), ["id 0 rev 1 created", "id 0 rev 2 PUT k=2 2"]);
 });
 
 test("nothing is sent to a stream that is over", async (t) => {
-  const { store, open } = await service(t);
+  const { tested, store, open } = await service(t);
   const { stream, client } = open();
   client.create({ key: "k" });
   client.sink.onHalfClose();
   store.put(put("k", "2"));
+  tested.endRound();
   assert.deepEqual(stream.take(), ["id 0 rev 1 created", "id 0 rev 2 PUT k=2 2"]);
   client.sink.onClosed();
   store.put(put("k", "3"));
+  tested.endRound();
   assert.deepEqual(stream.take(), []);
 });

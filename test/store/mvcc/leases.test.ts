@@ -65,16 +65,17 @@ test("a revoke deletes the keys in ascending order, all in one revision", async 
   const before = store.revision;
   const told: string[] = [];
   const receiver: WatchReceiver = {
-    changed: ({ events }) => {
+    changed: (_tags, _from, _to, { events }) => {
       for (const event of events) told.push(text(Event.decode(event).kv?.key ?? bytes("none")));
-      return true;
+      return 1;
     },
     compacted: () => assert.fail("nothing was compacted"),
-    failed: (error) => assert.fail(String(error)),
+    failed: (_tag, error) => assert.fail(String(error)),
   };
   const all = { key: bytes("\0"), rangeEnd: bytes("\0"), startRevision: 0, prevKv: false, puts: true, deletes: true };
-  store.watch(all, receiver);
+  store.watch(all, receiver, undefined);
   assert.equal(atOnce(store.revokeLease(toLeaseId(1n))), before + 1);
+  tested.endRound();
   assert.deepEqual(told, ["a", "a\0", "b", "c", "\xff"]);
   assert.equal(store.lease(toLeaseId(1n)), undefined);
   assert.deepEqual(

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Event } from "../../../proto/index.js";
-import { atOnce, DamagedError, type Watch } from "../../../store/index.js";
+import { atOnce, DamagedError, type Watch, type WatchReceiver } from "../../../store/index.js";
 import { shownEvent } from "../../support/watch-stream.js";
 import { HaltingDisk } from "../disk/faulty-disks.js";
-import { TestStore, bytes, disks, memoryDisk, op, turn, txn } from "../harness.js";
+import { TestStore, bytes, deleteRange, disks, memoryDisk, op, turn, txn } from "../harness.js";
 import { Recorder } from "../recorder.js";
 import { toLeaseId } from "../../../testing/ids.js";
 
@@ -22,6 +22,7 @@ for (const { name, create } of disks) {
       assert.deepEqual(recorder.batches, [], "nothing before the answer that there is a watch");
       await recorder.caughtUp();
       tested.put("k", "7");
+      tested.endRound();
       assert.deepEqual(recorder.batches, [
         "rev 6: PUT k=2 2, PUT k=3 3, PUT k=4 4, PUT j=4 4",
         "rev 6: PUT k=5 5, PUT k=6 6",
@@ -68,7 +69,10 @@ test("a key, a range, everything from a key on, everything: each sees what it as
   await using tested = await TestStore.on(await memoryDisk());
   const asked = { key: ["b"], range: ["b", "c"], from: ["b", "\0"], everything: ["\0", "\0"] } as const;
   const recorders = Object.entries(asked).map(([name, keys]) => ({ name, recorder: new Recorder(tested, keys) }));
-  for (const key of ["a", "b", "b\0", "bz", "c", "\xff"]) tested.put(key, "");
+  for (const key of ["a", "b", "b\0", "bz", "c", "\xff"]) {
+    tested.put(key, "");
+    tested.endRound();
+  }
   const seen = recorders.map(({ name, recorder }) => [
     name,
     recorder.batches.map((b) => b.split(/PUT |=/)[1]).join(" "),
@@ -87,7 +91,9 @@ test("a revision of which nothing is wanted is not told", async () => {
   const deletes = new Recorder(tested, ["k"], { puts: false });
   const neither = new Recorder(tested, ["k"], { puts: false, deletes: false });
   tested.put("k", "v");
+  tested.endRound();
   tested.delete("k");
+  tested.endRound();
   assert.deepEqual(puts.batches, ["rev 2: PUT k=v 2"]);
   assert.deepEqual(deletes.batches, ["rev 3: DELETE k 3"]);
   assert.deepEqual(neither.batches, []);
@@ -99,7 +105,96 @@ test("the keys of a lease that ends are told as deletions, in key order, all at 
   for (const key of ["b", "a", "c"]) tested.put(key, "v", { lease: 7n });
   const recorder = new Recorder(tested, ["a", "z"]);
   atOnce(tested.store.revokeLease(toLeaseId(7n)));
+  tested.endRound();
   assert.deepEqual(recorder.batches, ["rev 5: DELETE a 5, DELETE b 5, DELETE c 5"]);
+});
+
+test("a round's revisions are told in one batch when it ends, or before somebody asks how far the watch is", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  const recorder = new Recorder(tested, ["k"]);
+  tested.put("k", "2");
+  tested.put("other", "3");
+  tested.put("k", "4");
+  assert.deepEqual(recorder.batches, []);
+  tested.endRound();
+  assert.deepEqual(recorder.batches, ["rev 4: PUT k=2 2, PUT k=4 4"]);
+  tested.put("k", "5");
+  assert.equal(recorder.watch.toldThrough(), 5);
+  assert.deepEqual(recorder.batches.slice(1), ["rev 5: PUT k=5 5"]);
+  tested.endRound();
+  assert.equal(recorder.batches.length, 2);
+});
+
+test("a round of many bytes is told in several batches", async () => {
+  await using tested = await TestStore.on(await memoryDisk(), { bytesPerWatchBatch: 100 });
+  const recorder = new Recorder(tested, ["k"]);
+  for (const letter of ["a", "b", "c"]) tested.put("k", letter.repeat(40));
+  const told = (): string[] => recorder.batches.map((batch) => batch.replaceAll(/(.)\1{39}/g, "$1"));
+  assert.deepEqual(told(), ["rev 3: PUT k=a 2, PUT k=b 3"]);
+  tested.endRound();
+  assert.deepEqual(told().slice(1), ["rev 4: PUT k=c 4"]);
+});
+
+test("a watch that begins within a round is told of what follows, and of nothing before", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  const early = new Recorder(tested, ["k"]);
+  const future = new Recorder(tested, ["k"], { startRevision: 4 });
+  const beyond = new Recorder(tested, ["k"], { startRevision: 9 });
+  tested.put("k", "2");
+  const within = new Recorder(tested, ["k"]);
+  for (const value of ["3", "4", "5"]) tested.put("k", value);
+  tested.endRound();
+  assert.deepEqual(early.batches, ["rev 2: PUT k=2 2", "rev 5: PUT k=3 3, PUT k=4 4, PUT k=5 5"]);
+  assert.deepEqual(within.batches, ["rev 5: PUT k=3 3, PUT k=4 4, PUT k=5 5"]);
+  await future.caughtUp();
+  assert.deepEqual([future.batches, beyond.batches], [["rev 5: PUT k=4 4, PUT k=5 5"], []]);
+});
+
+test("what was applied before a write that takes several turns is told before others run", async () => {
+  await using tested = await TestStore.on(await memoryDisk(), { changesPerSlice: 2 });
+  for (const key of ["a", "b", "c", "d", "e"]) tested.put(key, "v");
+  tested.endRound();
+  const recorder = new Recorder(tested, ["k"]);
+  tested.put("k", "v");
+  const work = tested.store.deleteRange(deleteRange("a", "f"));
+  assert.equal(work.next().done, false);
+  assert.deepEqual(recorder.batches, ["rev 7: PUT k=v 7"]);
+  atOnce(work);
+});
+
+test("watches of one receiver that want the same are told together, as many as it has room for", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  const calls: string[] = [];
+  let room = 3;
+  const receiver: WatchReceiver<string> = {
+    changed: (tags, from, to, { events }) => {
+      const told = tags.slice(from, Math.min(to, from + room));
+      calls.push(`${told.join("")}: ${events.map((event) => shownEvent(Event.decode(event))).join(", ")}`);
+      return told.length;
+    },
+    compacted: () => assert.fail("compacted"),
+    failed: () => assert.fail("failed"),
+  };
+  const options = { key: bytes("k"), rangeEnd: bytes(""), startRevision: 0, prevKv: false, puts: true, deletes: true };
+  const watches = ["a", "b", "c", "d", "e"].map((tag) => tested.store.watch(options, receiver, tag));
+  const another = tested.store.watch({ ...options, prevKv: true }, receiver, "p");
+  watches[1]?.close(); // the last one takes its place
+  tested.put("k", "2");
+  tested.endRound();
+  assert.deepEqual(calls.splice(0), ["aec: PUT k=2 2", "p: PUT k=2 2"]);
+  another.close();
+  watches[0]?.close();
+  tested.put("k", "3");
+  tested.endRound();
+  assert.deepEqual(calls.splice(0), ["ce: PUT k=3 3"]);
+  room = 1;
+  for (const watch of watches) watch.resume();
+  for (let n = 0; n < 5; n++) await turn();
+  assert.deepEqual(calls.splice(0), ["d: PUT k=2 2, PUT k=3 3"]);
+  assert.deepEqual(
+    watches.map((watch) => watch.toldThrough()),
+    [undefined, undefined, 3, 3, 3],
+  );
 });
 
 test("a start in the future is waited for, and is no progress before", async () => {
@@ -116,7 +211,10 @@ test("a receiver without room is asked once, and then catches up from history", 
   await using tested = await TestStore.on(await memoryDisk());
   const recorder = new Recorder(tested, ["k"]);
   recorder.hasRoom = false;
-  for (let n = 2; n <= 500; n++) tested.put("k", `${n}`);
+  for (let n = 2; n <= 500; n++) {
+    tested.put("k", `${n}`);
+    tested.endRound();
+  }
   assert.equal(recorder.refusals, 1);
   assert.equal(recorder.watch.toldThrough(), undefined, "no progress while events are missing");
   recorder.hasRoom = true;
@@ -131,6 +229,7 @@ test("a start that is compacted is said to be, also if it was not when the watch
   const slow = new Recorder(tested, ["k"]);
   slow.hasRoom = false;
   for (let n = 2; n <= 10; n++) tested.put("k", `${n}`);
+  tested.endRound();
   tested.store.compact(5);
   const late = new Recorder(tested, ["k"], { startRevision: 4 });
   const justInTime = new Recorder(tested, ["k"], { startRevision: 5 });
@@ -158,6 +257,7 @@ test("an event is encoded once for all watchers, and once more for those that as
   const live = [new Recorder(tested, ["k"]), new Recorder(tested, ["a", "z"])];
   const livePrevious = [true, true].map((prevKv) => new Recorder(tested, ["k"], { prevKv }));
   tested.put("k", "3");
+  tested.endRound();
   const past = [1, 2].map((startRevision) => new Recorder(tested, ["k"], { startRevision }));
   for (const recorder of past) await recorder.caughtUp();
   const [a, b] = live.map(({ encoded }) => encoded[0]);
@@ -173,20 +273,20 @@ test("a round of writes that many watch tells so many at once, and the rest betw
   await using tested = await TestStore.on(await memoryDisk(), { watchBatchesPerSlice: 3 });
   const recorders = Array.from({ length: 7 }, () => new Recorder(tested, ["k"]));
   const told = (): number => recorders.flatMap(({ batches }) => batches).length;
-  tested.put("k", "2");
+  for (const value of ["2", "3"]) tested.put("k", value);
+  assert.equal(told(), 0, "the round is not over");
+  tested.endRound();
   assert.equal(told(), 3);
-  tested.put("k", "3");
-  assert.equal(told(), 3, "the same round");
-  tested.store.endRound(bytes("round"));
   let most = 0;
   for (let before = told(); recorders.some(({ watch }) => watch.toldThrough() === undefined); before = told()) {
     await turn();
     most = Math.max(most, told() - before);
   }
   assert.equal(most, 3);
-  assert.equal(told(), 10, "the others are told of both in one batch");
+  assert.equal(told(), 7, "all are told of both in one batch");
   tested.put("k", "4");
-  assert.equal(told(), 13);
+  tested.endRound();
+  assert.equal(told(), 10);
   for (const recorder of recorders) await recorder.caughtUp();
   const events = recorders.map(({ encoded }) => encoded.map((event) => shownEvent(Event.decode(event))));
   for (const some of events) assert.deepEqual(some, ["PUT k=2 2", "PUT k=3 3", "PUT k=4 4"]);
@@ -203,6 +303,7 @@ test("nothing is told after close, nor kept; closing again, and resuming then, d
     watch.resume();
   }
   tested.put("k", "3");
+  tested.endRound();
   for (let n = 0; n < 5; n++) await turn();
   assert.deepEqual([live.batches, behind.batches], [[], []]);
   assert.equal(live.watch.toldThrough(), undefined);
@@ -220,18 +321,22 @@ test("a watch that is closed while others are told of the same change is not tol
           changed: () => {
             told += 1;
             for (const watch of watches) watch.close();
-            return false;
+            return 0;
           },
           compacted: () => assert.fail("compacted"),
           failed: () => assert.fail("failed"),
         },
+        undefined,
       ),
     );
-  tested.put("k", "2");
-  tested.put("k", "3");
+  for (const value of ["2", "3"]) {
+    tested.put("k", value);
+    tested.endRound();
+  }
   assert.equal(told, 1);
   const another = new Recorder(tested, ["k"]);
   tested.put("k", "4");
+  tested.endRound();
   assert.deepEqual(another.batches, ["rev 4: PUT k=4 4"]);
 });
 
@@ -253,6 +358,7 @@ test("a row that is damaged ends the watches that need it, and no others; writin
   await later.caughtUp();
   await fromStart.until(() => fromStart.failure !== undefined);
   tested.put("a", "w");
+  tested.endRound();
   assert.ok(fromStart.failure instanceof DamagedError);
   assert.ok(asksForBefore.failure instanceof DamagedError);
   assert.equal(tested.store.revision, 5);
@@ -279,7 +385,9 @@ test("prevKv for live watchers is not read from disk", async () => {
   };
   const recorder = new Recorder(tested, ["a", "z"], { prevKv: true });
   tested.put("a", "w", { lease: 7n });
+  tested.endRound();
   atOnce(tested.store.revokeLease(toLeaseId(7n)));
+  tested.endRound();
   assert.deepEqual(recorder.batches, ["rev 4: PUT a=w 4 was v", "rev 5: DELETE a 5 was w, DELETE b 5 was v"]);
   assert.equal(reads, 0);
 });
@@ -300,6 +408,7 @@ test("events flushed to disk while history is read are delivered once", async ()
   disk.letGo();
   await recorder.caughtUp();
   tested.put("k", "6");
+  tested.endRound();
   const events = recorder.encoded.map((event) => shownEvent(Event.decode(event)));
   assert.deepEqual(events, ["PUT k=2 2", "PUT k=3 3", "PUT k=4 4", "PUT k=5 5", "PUT k=6 6"]);
 });

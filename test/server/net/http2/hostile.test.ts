@@ -233,6 +233,24 @@ describe("a hostile client is sent away, others are served", () => {
     assert.equal(client.frames.filter(({ type }) => type === frameType.data).length, 8);
   });
 
+  test("messages to many recipients leave as the windows open, each whole and in order", async (t) => {
+    const { dial, streams } = await serve(t);
+    const client = dial([[4, 0]]);
+    client.send(headers(1, "/test.S/Stream"));
+    while (streams.length === 0) await new Promise(setImmediate);
+    const [stream] = streams;
+    const labels = ["a", "bc", "", "d"].map((label) => ({ label: Buffer.from(label) }));
+    const large = Buffer.alloc(20_000, "t");
+    assert.equal(stream!.sendEach(labels, 1, 4, Buffer.from("<"), Buffer.from(">")), 3);
+    assert.equal(stream!.sendEach(labels, 0, 1, Buffer.from("["), large), 1);
+    stream!.end();
+    for (const bytes of [3, 20, 4_000]) client.send(numberFrame(frameType.windowUpdate, 1, bytes));
+    client.send(numberFrame(frameType.windowUpdate, 1, 100_000));
+    assert.equal((await client.end(1)).fields["grpc-status"], "0");
+    const messages = ["<bc>", "<>", "<d>", `[a${large.toString()}`];
+    assert.deepEqual(client.body(1), Buffer.concat(messages.map((text) => message(Buffer.from(text)))));
+  });
+
   test("garbage of any kind ends the connection at the most", async (t) => {
     const { dial, dialRaw } = await serve(t);
     await fc.assert(

@@ -212,7 +212,7 @@ describe("bytes for a client", () => {
           const wanted = messages.map((each) => message(each instanceof ListMessage ? each.toBytes() : each));
           for (const each of messages) {
             if (each instanceof ListMessage) queue.addList(each);
-            else queue.add(each);
+            else queue.add(each.subarray(0, 7), each.subarray(7));
           }
           let [moved, completed] = [0, 0];
           for (const part of [...parts, 1_000_000]) {
