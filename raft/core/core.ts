@@ -355,6 +355,7 @@ export class RaftCore {
     this.log.mergeEntries(entries);
     // Beyond the entries of this message our log may differ from the leader's. Raft paper, figure 2, AppendEntries rule 5.
     const agreeAt = (prevIndex + entries.length) as LogIndex;
+    this.log.agreeTo(agreeAt, append.term);
     this.log.commitTo(Math.min(append.commit, agreeAt) as LogIndex);
     this.outbox.acknowledgeAppend(from, agreeAt);
   }
@@ -374,15 +375,18 @@ export class RaftCore {
   }
 
   private onHeartbeat(from: MemberId, heartbeat: Heartbeat): void {
-    this.onCommit(from, heartbeat);
+    if (heartbeat.term >= this.current.term) {
+      this.elections.followLeader(from, heartbeat.term);
+      this.log.commitTo(heartbeat.commit);
+    }
     this.outbox.send(from, { kind: "heartbeatReply", term: this.current.term, round: heartbeat.round });
   }
 
   /** A former leader is not told: the answer to its next heartbeat does that. */
-  private onCommit(from: MemberId, { term, commit }: Commit | Heartbeat): void {
+  private onCommit(from: MemberId, { term, commit }: Commit): void {
     if (term < this.current.term) return;
     this.elections.followLeader(from, term);
-    this.log.commitTo(commit);
+    this.log.commitAgreed(commit, term);
   }
 
   private onHeartbeatReply(from: MemberId, reply: HeartbeatReply): void {

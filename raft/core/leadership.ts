@@ -238,8 +238,8 @@ export class Leadership {
         if (append?.prevIndex !== follower.next - 1) append = this.makeAppend(follower.next, this.log.lastIndex);
         this.sendAppend(id, follower, append);
       }
-      // A commit that no append carried is sent at once: reads at the follower wait for it.
-      if (this.commitFor(follower) > follower.commitSent) this.sendCommit(id, follower);
+      // A commit that no append carried is sent at once: reads at the follower wait for it. Its own copy may be on its way to disk.
+      if (Math.min(this.log.commit, follower.sent) > follower.commitSent) this.sendCommit(id, follower);
     }
     this.promptTransferee();
   }
@@ -275,21 +275,18 @@ export class Leadership {
     if (taken > follower.commitSent) follower.commitSent = taken;
   }
 
-  /** Returns the commit index to send: beyond its match a follower may hold other entries. Raft paper §5.3. */
-  private commitFor(follower: Progress): LogIndex {
-    return Math.min(this.log.commit, follower.match) as LogIndex;
-  }
-
+  /** The receiver counts it as far as it has taken the entries of this term's appends: beyond them it may hold others. */
   private sendCommit(id: MemberId, follower: Progress): void {
-    const commit = this.commitFor(follower);
+    const commit = Math.min(this.log.commit, follower.sent) as LogIndex;
     follower.commitSent = commit;
     if (this.isPrompted(id)) this.sendTimeoutNow(id);
     else this.outbox.send(id, { kind: "commit", term: this.term, commit });
   }
 
   private sendHeartbeat(id: MemberId, follower: Progress): void {
-    const commit = this.commitFor(follower);
-    follower.commitSent = commit;
+    // It may be the first message of the term: beyond its match the follower may hold other entries. Raft paper §5.3.
+    const commit = Math.min(this.log.commit, follower.match) as LogIndex;
+    if (commit > follower.commitSent) follower.commitSent = commit;
     if (this.isPrompted(id)) this.sendTimeoutNow(id);
     else this.outbox.send(id, { kind: "heartbeat", term: this.term, commit, round: this.round });
   }

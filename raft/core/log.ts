@@ -26,6 +26,7 @@ export interface LogRecovered {
  * - `commit` is on a majority and never changes,
  * - `saved` is on this member's disk,
  * - `written` was handed to the disk; ahead of `saved` while a write is under way,
+ * - `agreed` is in the log of the leader of `agreedTerm`, too,
  * - `lastIndex` is held.
  *
  * A truncation pulls `written` and `saved` back, so a write that ends afterwards counts only as far as it still agrees.
@@ -40,6 +41,8 @@ export class Log {
   private savedIndex: LogIndex;
   private commitIndex: LogIndex;
   private appliedIndex: LogIndex;
+  private agreedIndex = 0 as LogIndex;
+  private agreedTerm = 0 as Term;
   private uncommitted = 0;
 
   constructor({ base, entries, commit, applied }: LogRecovered) {
@@ -172,6 +175,20 @@ export class Log {
     this.configurations = this.configurations.truncateFrom(index);
     this.writtenIndex = Math.min(this.writtenIndex, kept) as LogIndex;
     this.savedIndex = Math.min(this.savedIndex, kept) as LogIndex;
+    this.agreedIndex = Math.min(this.agreedIndex, kept) as LogIndex;
+  }
+
+  /** Records that the log matches that of the leader of `term` up to `index`: while it leads, neither changes there. */
+  agreeTo(index: LogIndex, term: Term): void {
+    if (term > this.agreedTerm) {
+      this.agreedTerm = term;
+      this.agreedIndex = index;
+    } else if (index > this.agreedIndex) this.agreedIndex = index;
+  }
+
+  /** Advances `commit` to that of the leader of `term`, at most to the last entry that is known to be in its log. Raft paper §5.3. */
+  commitAgreed(index: LogIndex, term: Term): void {
+    if (term === this.agreedTerm) this.commitTo(Math.min(index, this.agreedIndex) as LogIndex);
   }
 
   /** Advances `commit` to `index`; it never goes back. */
@@ -232,6 +249,7 @@ export class Log {
     this.startIndex = base.index;
     this.configurations = new ConfigurationHistory([base]);
     this.writtenIndex = this.savedIndex = this.commitIndex = this.appliedIndex = base.index;
+    this.agreedIndex = 0 as LogIndex;
     this.uncommitted = 0;
   }
 }

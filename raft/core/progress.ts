@@ -29,7 +29,7 @@ interface Inflight {
 export class Progress {
   /** The last index known to be on the follower's disk. */
   match = 0 as LogIndex;
-  /** The greatest commit index sent to this follower within its match. */
+  /** The greatest commit index sent to this follower. */
   commitSent = 0 as LogIndex;
   /** The last round of heartbeats that it answered. Raft thesis §6.4. */
   round = 0;
@@ -59,6 +59,11 @@ export class Progress {
   /** The next index to send. */
   get next(): LogIndex {
     return this.nextIndex;
+  }
+
+  /** The last index that it holds once all that was sent has arrived. */
+  get sent(): LogIndex {
+    return this.state === "replicating" ? ((this.nextIndex - 1) as LogIndex) : this.match;
   }
 
   /** Tells whether to send one more append now. A probe without new entries still asks whether the logs match. */
@@ -159,6 +164,7 @@ export class Progress {
     this.nextIndex = (Math.max(agreed, this.log.base.index) + 1) as LogIndex;
     this.isProbeSent = false;
     this.isStalled = false;
+    this.commitSent = Math.min(this.commitSent, this.match) as LogIndex; // it was told no more than it can count
     this.clearInflight();
   }
 

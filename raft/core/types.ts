@@ -100,7 +100,7 @@ export interface HeartbeatReply {
 export interface Commit {
   readonly kind: "commit";
   readonly term: Term;
-  /** The commit index, at most the receiver's match. */
+  /** The commit index, at most the last entry sent to the receiver. */
   readonly commit: LogIndex;
 }
 /** Asks the transferee, which holds the leader's whole log, to campaign at once. Raft thesis §3.10. */
