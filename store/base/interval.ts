@@ -1,9 +1,13 @@
 /** A key: one character per byte (latin1), so that strings compare as their bytes do. */
 export type Key = string;
 
-/** Converts the bytes of a key, as one character for each byte. */
-export const keyFromBytes = (bytes: Uint8Array): Key =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+/** Converts the bytes of a key, as one character for each byte; absent: all of `bytes`. */
+export const keyFromBytes = (bytes: Uint8Array, start = 0, end = bytes.length): Key =>
+  (Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)).toString(
+    "latin1",
+    start,
+    end,
+  );
 
 /** Bytewise, as strings of bytes compare by code unit. */
 export const compareKeys = (a: Key, b: Key): number => (a < b ? -1 : a === b ? 0 : 1);

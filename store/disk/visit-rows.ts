@@ -15,12 +15,14 @@ export const pacedBy =
     check();
   };
 
-/** A slice ends after so many rows, about 2 ms … */
+/** Rows that are read at once. */
+const rowsPerRead = 500;
+/** A slice ends after so many rows, about 1 ms … */
 const rowsPerSlice = 250;
 /** … or so many bytes. */
 const bytesPerSlice = 1024 * 1024;
 
-/** Visits the rows in `[from, to)` in key order, in slices. */
+/** Visits the rows in `[from, to)` in key order, in slices. The next ones are read, by another thread, while these are visited. */
 export async function visitRows(
   rows: Rows,
   { from, to }: { readonly from: Uint8Array; readonly to: Uint8Array },
@@ -29,24 +31,26 @@ export async function visitRows(
 ): Promise<void> {
   const iterator = rows.iterate(from, to);
   try {
-    for (;;) {
-      const some = await iterator.next(rowsPerSlice);
-      if (some.length === 0) return;
-      await visitSlice(some, pace, visit);
+    for (let some = await iterator.next(rowsPerRead); some.length > 0;) {
+      const following = iterator.next(rowsPerRead);
+      following.catch(() => undefined); // awaited below, unless the visit fails first
+      await visitInSlices(some, pace, visit);
+      some = await following;
     }
   } finally {
     await iterator.close();
   }
 }
 
-async function visitSlice(rows: readonly Row[], pace: Pace, visit: (row: Row) => void): Promise<void> {
+async function visitInSlices(rows: readonly Row[], pace: Pace, visit: (row: Row) => void): Promise<void> {
   let bytes = 0;
+  let count = 0;
   for (const row of rows) {
     visit(row);
     bytes += bytesOf(row);
-    if (bytes < bytesPerSlice) continue;
+    if (++count < rowsPerSlice && bytes < bytesPerSlice) continue;
     await pace();
-    bytes = 0;
+    bytes = count = 0;
   }
   await pace();
 }

@@ -26,22 +26,32 @@ export class EntryBlocks<Entry extends Keyed> {
   private bounds: Key[] = [""];
   private lives: number[] = [0];
   private count = 0;
+  /** The place of `soughtKey`, which was not found: most keys that are not there are added next. */
+  private soughtKey: Key | undefined = undefined;
+  private sought = { block: 0, position: 0 };
 
   get size(): number {
     return this.count;
   }
 
   get(key: Key): Entry | undefined {
-    const block = itemAt(this.blocks, this.blockOf(key));
-    const entry = block[positionIn(block, key)];
-    return entry?.key === key ? entry : undefined;
+    const at = this.blockOf(key);
+    const block = itemAt(this.blocks, at);
+    const position = positionIn(block, key);
+    const entry = block[position];
+    if (entry?.key === key) return entry;
+    this.soughtKey = key;
+    this.sought.block = at;
+    this.sought.position = position;
+    return undefined;
   }
 
   /** Adds an entry whose key is not there yet. */
   add(entry: Entry): void {
-    const at = this.blockOf(entry.key);
+    if (entry.key !== this.soughtKey) this.get(entry.key);
+    const { block: at, position } = this.sought;
+    this.soughtKey = undefined;
     const block = itemAt(this.blocks, at);
-    const position = positionIn(block, entry.key);
     if (position === block.length) block.push(entry);
     else block.splice(position, 0, entry);
     this.count += 1;
@@ -51,6 +61,7 @@ export class EntryBlocks<Entry extends Keyed> {
 
   /** Removes the entry of a key that is there. */
   delete(key: Key): void {
+    this.soughtKey = undefined;
     const at = this.blockOf(key);
     const block = itemAt(this.blocks, at);
     const [entry] = block.splice(positionIn(block, key), 1);

@@ -91,7 +91,7 @@ export function decodeKeyValue(bytes: Uint8Array, sub: number): DecodedKeyValue 
   const create = (cursor.skipTo(createTag) ? cursor.counter() : 0) as Revision;
   const mod = (cursor.skipTo(modTag) ? cursor.counter() : 0) as Revision;
   const version = cursor.skipTo(versionTag) ? cursor.counter() : 0;
-  if (cursor.skipTo(valueTag)) cursor.bytes();
+  if (cursor.skipTo(valueTag)) cursor.skipBytes();
   const lease = cursor.skipTo(leaseTag) ? leaseIdFrom(cursor.bits()) : noLease;
   cursor.end();
   return { key, state: { mod, sub, create, version, lease } };
@@ -108,7 +108,7 @@ export function withoutValue(bytes: Uint8Array): Uint8Array {
   const cursor = beforeValue(bytes);
   const start = cursor.position;
   if (!cursor.skipTo(valueTag)) return bytes;
-  cursor.bytes();
+  cursor.skipBytes();
   return Buffer.concat([bytes.subarray(0, start), bytes.subarray(cursor.position)]);
 }
 
@@ -118,7 +118,7 @@ export const isOnlyKey = (state: KeyState): boolean =>
 
 function beforeValue(bytes: Uint8Array): Cursor {
   const cursor = new Cursor(bytes);
-  if (cursor.skipTo(keyTag)) cursor.bytes();
+  if (cursor.skipTo(keyTag)) cursor.skipBytes();
   for (const tag of [createTag, modTag, versionTag]) if (cursor.skipTo(tag)) cursor.counter();
   return cursor;
 }
@@ -157,15 +157,22 @@ class Cursor {
   }
 
   bytes(): Uint8Array {
-    const length = this.counter();
-    const start = this.position;
-    this.position += length;
-    if (this.position > this.source.length) throw new RangeError("KeyValue ends within a field");
+    const start = this.skipBytes();
     return this.source.subarray(start, this.position);
   }
 
   latin1(): Key {
-    return keyFromBytes(this.bytes());
+    const start = this.skipBytes();
+    return keyFromBytes(this.source, start, this.position);
+  }
+
+  /** @returns the place of the first of the bytes */
+  skipBytes(): number {
+    const length = this.counter();
+    const start = this.position;
+    this.position += length;
+    if (this.position > this.source.length) throw new RangeError("KeyValue ends within a field");
+    return start;
   }
 
   end(): void {

@@ -43,7 +43,7 @@ export class ValueCache {
   private heldBytes = 0;
   private heldValues = 0;
 
-  constructor(private readonly maxBytes: number) {
+  constructor(readonly maxBytes: number) {
     this.chunkBytes = Math.min(maxChunkBytes, Math.floor(maxBytes / minChunks));
   }
 

@@ -80,9 +80,10 @@ export function recover(
   { index, cache, leases, tables }: Recovering,
   pace: Pace,
 ): Promise<Recovered> {
-  const fill: ChangeListener = (key, state, keyValue) => {
+  const fill: ChangeListener = (key, state, keyValue, rowsLeft) => {
     const entry = index.advance(key, index.get(key), state);
-    if (isTombstone(state)) cache.drop(entry);
+    // Were all that follow as long as this one, it would not stay.
+    if (isTombstone(state) || rowsLeft * keyValue.length > cache.maxBytes) cache.drop(entry);
     else cache.holdCopy(entry, keyValue);
   };
   return readAll(backend, { leases, tables }, fill, pace);
@@ -105,7 +106,8 @@ async function readAll(
   const compactRevision = scheduled ?? neverCompacted;
   await readLeases(backend, leases, pace);
   await readTables(backend, tables, pace);
-  const reader = new ChangeReader(backend.name, compactRevision, listener);
+  const rows = rowCountRow.get(backend) ?? 0;
+  const reader = new ChangeReader(backend.name, compactRevision, rows, listener);
   await visitRows(backend, { from: firstRowKeyOf(0), to: endOfChanges }, pace, (row) => reader.read(row));
   await reader.attachments.attachTo(leases, backend.name, pace);
   // A compaction may have removed the newest rows, if they were deletes; never one after its own revision.
@@ -113,7 +115,6 @@ async function readAll(
   const expected = state?.revision ?? firstRevision;
   if (revision !== expected)
     throw new DamagedError(backend.name, `its rows end at revision ${revision}, should at ${expected}`);
-  const rows = rowCountRow.get(backend) ?? 0;
   if (reader.rows !== rows) throw new DamagedError(backend.name, `it has ${reader.rows} rows, should have ${rows}`);
   return {
     revision,
@@ -143,7 +144,7 @@ export async function isEmpty(rows: Rows): Promise<boolean> {
 }
 
 /** Is told of each change, in the order in which they happened. */
-type ChangeListener = (key: Key, state: KeyState, keyValue: Uint8Array) => void;
+type ChangeListener = (key: Key, state: KeyState, keyValue: Uint8Array, rowsLeft: number) => void;
 
 /** Checks all changes, one after the other. */
 class ChangeReader {
@@ -156,6 +157,8 @@ class ChangeReader {
   constructor(
     private readonly place: string,
     private readonly compactRevision: Revision,
+    /** Number of rows that there should be. */
+    private readonly expected: number,
     private readonly listener: ChangeListener,
   ) {}
 
@@ -168,9 +171,9 @@ class ChangeReader {
     const { key, state } = decodeKeyValue(keyValue, sub);
     if (tombstone ? !isOnlyKey(state) : state.mod !== main)
       throw this.damage(rowKey, "it holds another change than its key says");
-    this.listener(key, tombstone ? deletedState(main as Revision, sub) : state, keyValue);
-    this.attachments.note(key, state.lease); // a tombstone has none
     this.rows += 1;
+    this.listener(key, tombstone ? deletedState(main as Revision, sub) : state, keyValue, this.expected - this.rows);
+    this.attachments.note(key, state.lease); // a tombstone has none
     this.main = main;
     this.sub = sub;
   }
