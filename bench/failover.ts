@@ -75,7 +75,7 @@ class Run {
 
   async play(kills: number): Promise<Results> {
     await using scope = new Scope();
-    const cluster = scope.use(await createMembers(this.server.kind, this.server.program));
+    const cluster = scope.use(await createMembers(this.server));
     await cluster.start();
     const client = scope.use(new Client({ endpoints: cluster.endpoints }));
     const writers = scope.use(new FailoverWriters(cluster.endpoints));

@@ -12,10 +12,10 @@ const watchMs = 10_000;
 export const idle = async (): Promise<void> => {
   await using scope = new Scope();
   const members: { readonly label: string; readonly pid: number; before?: number | undefined }[] = [];
-  for (const { kind, label } of availableServers()) {
-    const cluster = scope.use(await createMembers(kind));
+  for (const server of availableServers()) {
+    const cluster = scope.use(await createMembers(server));
     await cluster.start();
-    for (const [n, pid] of pidsOf(cluster).entries()) members.push({ label: `${label}, member ${n + 1}`, pid });
+    for (const [n, pid] of pidsOf(cluster).entries()) members.push({ label: `${server.label}, member ${n + 1}`, pid });
   }
   await delay(settleMs);
   for (const member of members) member.before = cpuMs(member.pid);

@@ -1,19 +1,25 @@
-// `npm run bench`: what a three-member cluster on this machine does, beside real etcd if it is on the PATH.
-// `npm run bench -- startup idle failover snapshot stalls untaken` measures those instead. Of "watch" and "lease" both are measured at the same time.
+// `npm run bench`: loads of a three-member cluster on this machine, beside real etcd if it is on the PATH.
+// `npm run bench -- --profile [load]` takes a flame graph instead; `npm run bench -- growth [--full]` shows how cost grows;
+// `npm run bench -- startup idle failover snapshot stalls untaken` measures those. Of "watch" and "lease" both are measured at the same time.
 // Loopback only; see docs/performance.md.
 
-import { cpus, platform, release } from "node:os";
 import { failover } from "./failover.js";
+import { growth } from "./growth.js";
 import { idle } from "./idle.js";
+import { loads, playLoads } from "./loads.js";
+import { machineText } from "./page.js";
+import { profile } from "./profile.js";
 import { services, type ServiceLoad } from "./services.js";
 import { snapshot } from "./snapshot.js";
 import { stalls } from "./stalls.js";
 import { startup } from "./startup.js";
-import { throughput } from "./throughput.js";
 import { untaken } from "./untaken.js";
 
+const words = process.argv.slice(2);
+const isFull = words.includes("--full");
 const benches: Readonly<Record<string, () => Promise<void>>> = {
-  throughput,
+  loads: playLoads,
+  growth: () => growth(isFull),
   startup,
   idle,
   failover,
@@ -23,25 +29,30 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
 };
 const serviceLoads: readonly ServiceLoad[] = ["watch", "lease"];
 
-const chosen = process.argv.slice(2);
-const names = [...Object.keys(benches), ...serviceLoads];
-const unknown = chosen.find((name) => !names.includes(name));
-if (unknown !== undefined) {
-  console.error(`unknown bench "${unknown}": choose of ${names.join(", ")}`);
-  process.exit(2);
-}
+const run = async (chosen: readonly string[]): Promise<void> => {
+  const names = [...Object.keys(benches), ...serviceLoads];
+  const unknown = chosen.find((name) => !names.includes(name));
+  if (unknown !== undefined) refuse(`unknown bench "${unknown}": choose of ${names.join(", ")}`);
+  for (const name of chosen.length > 0 ? chosen : ["loads"]) {
+    const bench = benches[name];
+    if (bench === undefined) continue;
+    console.log(`== ${name}`);
+    await bench();
+  }
+  const both = serviceLoads.filter((load) => chosen.includes(load));
+  if (both.length === 0) return;
+  console.log(`== ${both.join(" ")}`);
+  await services(new Set(both));
+};
 
-const [processor] = cpus();
-console.log(`${processor?.model.trim() ?? "unknown processor"}, ${cpus().length} cores`);
-console.log(`${platform()} ${release()}, Node ${process.version}\n`);
-for (const name of chosen.length > 0 ? chosen : ["throughput"]) {
-  const bench = benches[name];
-  if (bench === undefined) continue;
-  console.log(`== ${name}`);
-  await bench();
-}
-const loads = serviceLoads.filter((load) => chosen.includes(load));
-if (loads.length > 0) {
-  console.log(`== ${loads.join(" ")}`);
-  await services(new Set(loads));
-}
+const refuse = (text: string): never => {
+  console.error(text);
+  process.exit(2);
+};
+
+console.log(machineText());
+if (words[0] === "--profile") {
+  const name = words.slice(1).join(" ") || "put";
+  if (loads[name] === undefined) refuse(`unknown load "${name}": choose of ${Object.keys(loads).join(", ")}`);
+  await profile(name);
+} else await run(words.filter((word) => word !== "--full"));

@@ -33,11 +33,11 @@ export const otherEtcds = (): Server[] =>
     .filter((program) => program !== "")
     .map((program) => ({ kind: "etcd", label: `etcd ${versionOfEtcd(program) ?? program}`, program }));
 
-/** Three members, not started; only what goes wrong is logged. */
-export const createMembers = (kind: ServerKind, program?: string): Promise<EtcdCluster> =>
+/** Members, not started; only what goes wrong is logged. */
+export const createMembers = ({ kind, program }: Pick<Server, "kind" | "program">, members = 3): Promise<EtcdCluster> =>
   createEtcdCluster({
     kind,
-    members: 3,
+    members,
     flags: ["--log-level=error"],
     ...(program === undefined ? {} : { program }),
   });

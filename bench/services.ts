@@ -78,7 +78,7 @@ class Run {
   /** @returns what was wrong */
   async play(phases: readonly Phase[]): Promise<string[]> {
     await using scope = new Scope();
-    const cluster = scope.use(await createMembers(this.server.kind));
+    const cluster = scope.use(await createMembers(this.server));
     await cluster.start();
     const client = scope.use(new Client({ endpoints: cluster.endpoints }));
     const usage = scope.use(new MemberUsage(cluster.members));

@@ -102,7 +102,7 @@ const start = async (server: Server, scope: Scope): Promise<Contender> => {
     await cluster.launch();
     return { server, cluster, endpoints: cluster.endpoints, writers: await startWriters(cluster.endpoints, scope) };
   }
-  const cluster = scope.use(await createMembers(server.kind, server.program));
+  const cluster = scope.use(await createMembers(server));
   await cluster.start();
   const { endpoints } = cluster;
   return { server, cluster: undefined, endpoints, writers: await startWriters(endpoints, scope) };

@@ -1,29 +1,69 @@
+// Time from the start of a process until it has answered a linearizable get.
+
+import { setTimeout as delay } from "node:timers/promises";
+import { LoadConnection } from "./load/load-connection.js";
+import { requestsOf } from "./load/load-kinds.js";
 import { format, median, printTable } from "./report.js";
-import { availableServers, createMembers } from "./servers.js";
+import { availableServers, createMembers, type Server } from "./servers.js";
 
-const runs = 3;
+const runs = 5;
+const retryMs = 2;
+const [get] = requestsOf("get", { keys: 1, valueBytes: 0 });
 
-/** Measures the time until three fresh members, and one that is restarted, answer a linearizable read. */
+/** Times by what was started. */
+interface Times {
+  readonly fresh: number[];
+  readonly restarted: number[];
+  readonly killed: number[];
+  readonly three: number[];
+}
+
+/** Measures the time until members are ready: a fresh one, one that was stopped, one that was killed, three fresh ones. */
 export const startup = async (): Promise<void> => {
   const rows: string[][] = [];
-  for (const { kind, label } of availableServers()) {
-    const fresh: number[] = [];
-    const restarted: number[] = [];
-    for (let run = 0; run < runs; run++) {
-      await using cluster = await createMembers(kind);
-      fresh.push(await timed(() => cluster.start()));
-      const member = cluster.member(run % cluster.members.length);
-      await member.stop("SIGKILL");
-      restarted.push(await timed(() => member.restart()));
-    }
-    rows.push([label, format(median(fresh)), format(median(restarted))]);
+  for (const server of availableServers()) {
+    const times: Times = { fresh: [], restarted: [], killed: [], three: [] };
+    for (let run = 0; run < runs; run++) await measure(server, times);
+    rows.push([server.label, ...Object.values(times).map((each: number[]) => format(median(each)))]);
   }
-  console.log(`Medians of ${runs} runs.\n`);
-  printTable(["", "three fresh members ready, ms", "one restarted after kill -9, ms"], rows, 1);
+  console.log(`Milliseconds until a linearizable get is answered, by all members; medians of ${runs} runs.\n`);
+  printTable(["", "one, fresh", "restarted after SIGTERM", "restarted after kill -9", "three, fresh"], rows, 1);
 };
 
-const timed = async (work: () => Promise<void>): Promise<number> => {
+const measure = async (server: Server, { fresh, restarted, killed, three }: Times): Promise<void> => {
+  await using single = await createMembers(server, 1);
+  const member = single.member(0);
+  const start = (): void => member.launch();
+  fresh.push(await timed(start, single.endpoints));
+  await member.stop("SIGTERM");
+  restarted.push(await timed(start, single.endpoints));
+  await member.stop("SIGKILL");
+  killed.push(await timed(start, single.endpoints));
+  await using cluster = await createMembers(server);
+  three.push(await timed(() => cluster.members.forEach((each) => each.launch()), cluster.endpoints));
+};
+
+const timed = async (start: () => void, endpoints: readonly string[]): Promise<number> => {
   const began = performance.now();
-  await work();
+  start();
+  await Promise.all(endpoints.map(answered));
   return performance.now() - began;
+};
+
+/** Asks until there is an answer: before a member is there its port is closed, or closes connections. */
+const answered = async (endpoint: string): Promise<void> => {
+  for (;;) {
+    if ((await statusOfGet(endpoint)) === "0") return;
+    await delay(retryMs);
+  }
+};
+
+const statusOfGet = async (endpoint: string): Promise<string> => {
+  try {
+    await using connection = await LoadConnection.open(endpoint);
+    return await new Promise((resolve) => connection.unary(get!.path, get!.message, { onEnd: resolve }));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === "connect") return "refused";
+    throw error;
+  }
 };

@@ -1,0 +1,98 @@
+// The load, in a process of its own so that the servers' CPU time is theirs alone. Takes one command at a time.
+
+import { setTimeout as delay } from "node:timers/promises";
+import { LeaseGrantRequest, LeaseGrantResponse, TxnRequest } from "../../proto/index.js";
+import { framed, type LoadConnection } from "./load-connection.js";
+import { keyOf, type LoadSizes, paths } from "./load-kinds.js";
+import { type Job, type LoadResult, LoadRun, openConnections } from "./load-run.js";
+
+export type LoadCommand =
+  | { readonly kind: "play"; readonly job: Job }
+  /** Puts keys, from one number to another. */
+  | { readonly kind: "fill"; readonly from: number; readonly to: number; readonly valueBytes: number };
+
+export type LoadMessage =
+  | { readonly kind: "measuring" }
+  | { readonly kind: "result"; readonly result: LoadResult }
+  | { readonly kind: "filled" };
+
+const putsPerTxn = 100;
+const maxTxnBytes = 512 * 1024;
+const txnsInFlight = 16;
+/** No lease ends within a run. */
+const ttlSeconds = 3_600n;
+
+/** Sends one request. @returns its answer */
+const call = (connection: LoadConnection, path: string, request: Uint8Array): Promise<Uint8Array> =>
+  new Promise((resolve, reject) => {
+    let answer: Uint8Array = new Uint8Array();
+    connection.unary(path, framed(request), {
+      onMessage: (message) => (answer = Uint8Array.from(message)),
+      onEnd: (status) => (status === "0" ? resolve(answer) : reject(new Error(`${path} failed: status ${status}`))),
+    });
+  });
+
+const grant = async (connection: LoadConnection): Promise<bigint> => {
+  const request = LeaseGrantRequest.encode(LeaseGrantRequest.fromPartial({ TTL: ttlSeconds })).finish();
+  return LeaseGrantResponse.decode(await call(connection, paths.grant, request)).ID;
+};
+
+const closeAll = (connections: readonly LoadConnection[]): Promise<unknown> =>
+  Promise.all(connections.map((connection) => connection[Symbol.asyncDispose]()));
+
+const play = async (endpoints: readonly string[], job: Job): Promise<LoadResult> => {
+  const connections = await openConnections(endpoints, job.connections);
+  try {
+    const lease = job.kind === "keep-alive" ? await grant(connections[0]!) : 0n;
+    const run = new LoadRun(job, connections, lease);
+    await run.begin();
+    await delay(job.warmUpMs);
+    tell({ kind: "measuring" });
+    run.count();
+    const began = performance.now();
+    await delay(job.measureMs);
+    return run.result((performance.now() - began) / 1_000);
+  } finally {
+    await closeAll(connections);
+  }
+};
+
+const fill = async (endpoints: readonly string[], sizes: Extract<LoadCommand, { kind: "fill" }>): Promise<void> => {
+  const connections = await openConnections(endpoints, endpoints.length);
+  let next = sizes.from;
+  const work = async (connection: LoadConnection): Promise<void> => {
+    while (next < sizes.to) {
+      const from = next;
+      next = Math.min(sizes.to, from + keysAtOnce(sizes));
+      await call(connection, paths.txn, putsOf(from, next, sizes));
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: txnsInFlight }, (_, n) => work(connections[n % connections.length]!)));
+  } finally {
+    await closeAll(connections);
+  }
+};
+
+const keysAtOnce = ({ valueBytes }: Pick<LoadSizes, "valueBytes">): number =>
+  Math.max(1, Math.min(putsPerTxn, Math.floor(maxTxnBytes / valueBytes)));
+
+const putsOf = (from: number, to: number, { valueBytes }: Pick<LoadSizes, "valueBytes">): Uint8Array => {
+  const value = Buffer.alloc(valueBytes, "v");
+  const success = Array.from({ length: to - from }, (_, n) => ({
+    request: { $case: "requestPut" as const, value: { key: keyOf(from + n), value } },
+  }));
+  return TxnRequest.encode(TxnRequest.fromPartial({ success })).finish();
+};
+
+const tell = (message: LoadMessage): void => void process.send?.(message);
+
+/** Only as the process that the bench forks. */
+if (process.send !== undefined && process.argv[1]?.endsWith("load-process.ts")) {
+  const endpoints = process.argv.slice(2);
+  process.once("disconnect", () => process.exit());
+  process.on("message", (command: LoadCommand) => {
+    if (command.kind === "play") void play(endpoints, command.job).then((result) => tell({ kind: "result", result }));
+    else void fill(endpoints, command).then(() => tell({ kind: "filled" }));
+  });
+}

@@ -1,0 +1,121 @@
+// One load, played over connections of its own.
+
+import { WatchRequest } from "../../proto/index.js";
+import { framed, LoadConnection } from "./load-connection.js";
+import { type LoadKind, type LoadRequest, type LoadSizes, paths, prefix, prefixEnd, requestsOf } from "./load-kinds.js";
+import { countWatch } from "./watch-count.js";
+
+/** A load and its size. */
+export interface Job {
+  readonly kind: LoadKind;
+  readonly sizes: LoadSizes;
+  /** Spread over the members. */
+  readonly connections: number;
+  /** Requests under way at a time, over all connections. */
+  readonly inFlight: number;
+  /** Watchers of one prefix, over all connections; for the kind "watch". */
+  readonly watchers: number;
+  /** The time before anything is counted. */
+  readonly warmUpMs: number;
+  readonly measureMs: number;
+}
+
+/** The outcome of a load. */
+export interface LoadResult {
+  /** Requests that were answered, or events that were received. */
+  readonly count: number;
+  readonly errors: number;
+  readonly seconds: number;
+  /** Milliseconds at each of `shares`: of requests, for watchers of the puts. */
+  readonly quantiles: readonly number[];
+}
+
+/** Shares of requests whose latency is told. */
+export const shares = [0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1] as const;
+
+/** Opens connections to the members in turn. */
+export const openConnections = (endpoints: readonly string[], count: number): Promise<LoadConnection[]> =>
+  Promise.all(Array.from({ length: count }, (_, n) => LoadConnection.open(endpoints[n % endpoints.length] ?? "")));
+
+export class LoadRun {
+  private readonly requests: readonly LoadRequest[];
+  private next = 0;
+  private isCounting = false;
+  private latencies: number[] = [];
+  private events = 0;
+  private errors = 0;
+  private created = 0;
+  private onCreated: () => void = () => undefined;
+
+  constructor(
+    private readonly job: Job,
+    private readonly connections: readonly LoadConnection[],
+    lease: bigint,
+  ) {
+    this.requests = requestsOf(job.kind, job.sizes, lease);
+  }
+
+  /** Creates the watchers, if there are any, and begins to send. */
+  async begin(): Promise<void> {
+    if (this.job.kind === "watch") await this.watch();
+    for (let slot = 0; slot < this.job.inFlight; slot++) this.send(this.connections[slot % this.connections.length]!);
+  }
+
+  /** Counts from now on. */
+  count(): void {
+    this.latencies = [];
+    this.events = this.errors = 0;
+    this.isCounting = true;
+  }
+
+  result(seconds: number): LoadResult {
+    this.isCounting = false;
+    const sorted = Float64Array.from(this.latencies).sort();
+    return {
+      count: this.job.kind === "watch" ? this.events : sorted.length,
+      errors: this.errors,
+      seconds,
+      quantiles: shares.map((share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN),
+    };
+  }
+
+  private send(connection: LoadConnection): void {
+    const { path, message } = this.requests[this.next++ % this.requests.length]!;
+    const sentAt = performance.now();
+    connection.unary(path, message, {
+      onEnd: (status) => {
+        if (status !== "0") this.errors++;
+        if (this.isCounting) this.latencies.push(performance.now() - sentAt);
+        if (status === "0" || this.errors < maxErrors) this.send(connection);
+      },
+    });
+  }
+
+  private watch(): Promise<void> {
+    const { connections, job } = this;
+    const create = framed(
+      WatchRequest.encode(
+        WatchRequest.fromPartial({
+          requestUnion: {
+            $case: "createRequest",
+            value: { key: Buffer.from(prefix), rangeEnd: Buffer.from(prefixEnd) },
+          },
+        }),
+      ).finish(),
+    );
+    const onMessage = (message: Buffer): void => {
+      const { created, events } = countWatch(message);
+      this.events += events;
+      if (created && ++this.created === job.watchers) this.onCreated();
+    };
+    const all = new Promise<void>((resolve) => (this.onCreated = resolve));
+    const streams = connections.map((connection) =>
+      connection.stream(paths.watch, { onMessage, onEnd: () => this.errors++ }),
+    );
+    for (let n = 0; n < job.watchers; n++) streams[n % streams.length]!(create);
+    return all;
+  }
+}
+
+/** Beyond this a connection sends no more: a server that refuses everything would be asked for ever. */
+const maxErrors = 1_000;

@@ -1,0 +1,52 @@
+/** Positions in HPACK's static table (RFC 7541, appendix A), as bytes of indexed fields. */
+const methodPost = 0x80 | 3;
+const schemeHttp = 0x80 | 6;
+/** The index of the field that was added last to the dynamic table. */
+const firstDynamic = 62;
+/** Indexes up to here fit into one byte. */
+const maxOneByteIndex = 126;
+/** Texts shorter than this have a length of one byte. */
+const maxTextBytes = 126;
+
+/**
+ * Encodes the header blocks of requests as most clients do: the fields of a method's first call go into the server's table, later calls
+ * refer to them.
+ */
+export class RequestHeads {
+  /** Fields of the server's dynamic table, oldest first. */
+  private readonly added: string[] = [];
+  /** Blocks of methods by path, which hold as long as the table has so many fields. */
+  private readonly blocks = new Map<string, { readonly added: number; readonly bytes: Buffer }>();
+
+  constructor(private readonly authority: string) {}
+
+  encode(path: string): Buffer {
+    const before = this.added.length;
+    const known = this.blocks.get(path);
+    if (known?.added === before) return known.bytes;
+    const fields: readonly (readonly [string, string])[] = [
+      [":path", path],
+      [":authority", this.authority],
+      ["content-type", "application/grpc"],
+      ["te", "trailers"],
+      ["user-agent", "minietcd-bench"],
+    ];
+    const bytes = Buffer.from([methodPost, schemeHttp, ...fields.flatMap(([name, value]) => this.field(name, value))]);
+    if (this.added.length === before) this.blocks.set(path, { added: before, bytes });
+    return bytes;
+  }
+
+  private field(name: string, value: string): number[] {
+    const field = `${name} ${value}`;
+    const position = this.added.indexOf(field);
+    const index = firstDynamic + this.added.length - 1 - position;
+    if (position !== -1 && index <= maxOneByteIndex) return [0x80 | index];
+    this.added.push(field);
+    return [0x40, ...text(name), ...text(value)];
+  }
+}
+
+const text = (value: string): number[] => {
+  if (value.length > maxTextBytes) throw new RangeError(`"${value}" is too long for a header field here`);
+  return [value.length, ...Buffer.from(value, "latin1")];
+};
