@@ -10,12 +10,12 @@ import { counterFromRequest } from "../proto/index.js";
 import type { Backend, BackendSize, Pace } from "./disk/index.js";
 import {
   AnswerSize,
+  atOnce,
   ClosedError,
   CompactedError,
   compareKeys,
   FutureRevisionError,
   type Key,
-  keyFromBytes,
   LeaseExistsError,
   type LeaseId,
   nextRevision,
@@ -41,13 +41,16 @@ import {
   WriteBehind,
 } from "./persist/index.js";
 import {
+  type Bounds,
   isPlainGet,
   KeyIndex,
   type KvHash,
   KvHasher,
   type Lease,
   Leases,
+  readKey,
   readRange,
+  runSmallTxn,
   runTxn,
   type StoreData,
   Unflushed,
@@ -189,6 +192,25 @@ export class Contents implements StoreChanges {
     return { response, write };
   }
 
+  /** The same for a transaction that is small enough to be done at once. Undefined: it is not, and nothing has changed. */
+  smallTxn(request: TxnRequest, checkWritable: () => void): AppliedWrite<RawTxnResponse> | undefined {
+    const write = this.newWrite(checkWritable);
+    try {
+      const response = runSmallTxn(this.data, request, write, this.bounds);
+      if (response === undefined) return undefined;
+      this.countIn(write);
+      return { response, write };
+    } catch (error) {
+      atOnce(write.undo());
+      throw error;
+    }
+  }
+
+  /** The state that a transaction begins with. */
+  get bounds(): Bounds {
+    return { revision: this.current, compactRevision: this.compacted };
+  }
+
   private newWrite(checkWritable: () => void): Write {
     this.checkIdle();
     return new Write(this.data, nextRevision(this.current), checkWritable);
@@ -270,7 +292,8 @@ export class Contents implements StoreChanges {
   /** @throws CompactedError, FutureRevisionError, TooLargeError, DamagedError */
   range(request: RangeRequest): Answer<RawRangeResponse> | Promise<Answer<RawRangeResponse>> {
     const at = this.readableRevision(request.revision);
-    if (isPlainGet(request) && at === this.current) return { response: this.plainGet(request), revision: this.current };
+    if (isPlainGet(request) && at === this.current)
+      return { response: readKey(this.data, request, at), revision: this.current };
     const { limits } = this.data;
     const size = new AnswerSize(limits.responseBytes);
     return this.read(readRange(this.data, request, { at, size, isTired: this.isTired }), at);
@@ -282,10 +305,9 @@ export class Contents implements StoreChanges {
    * @throws CompactedError, FutureRevisionError, TooLargeError, DamagedError
    */
   readTxn(request: TxnRequest): Answer<RawTxnResponse> | Promise<Answer<RawTxnResponse>> {
-    const before = { revision: this.current, compactRevision: this.compacted };
     const reading = new Write(this.data, nextRevision(this.current), changesNothing, this.isTired);
     // The revisions that its parts read at were checked against the compaction; all others read at the newest revision.
-    return this.read(runTxn(this.data, request, reading, before), Math.max(0, this.compacted));
+    return this.read(runTxn(this.data, request, reading, this.bounds), Math.max(0, this.compacted));
   }
 
   /** The keys attached to a lease, ascending. @throws LeaseNotFoundError */
@@ -361,15 +383,6 @@ export class Contents implements StoreChanges {
     if (revision > this.current) throw new FutureRevisionError(revision, this.current);
     if (revision < this.compacted) throw new CompactedError(revision, this.compacted);
     return revision;
-  }
-
-  private plainGet(request: RangeRequest): RawRangeResponse {
-    const { index, values } = this.data;
-    const entry = index.get(keyFromBytes(request.key));
-    const put = entry?.putAt(this.current);
-    if (entry === undefined || put === undefined) return { header: undefined, kvs: [], more: false, count: 0n };
-    const keyValue = put === entry.newest ? values.newest(entry) : values.at(put.mod, put.sub);
-    return { header: undefined, kvs: [keyValue], more: false, count: 1n };
   }
 
   /** Answers at once if this turn's allowance is enough, else in slices. `at`: the oldest revision that is read. */

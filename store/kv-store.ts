@@ -108,8 +108,15 @@ export class KvStore implements TableSource {
 
   /** @throws KeyNotFoundError, LeaseNotFoundError, FutureRevisionError, CompactedError, TooLargeError */
   *txn(request: TxnRequest): Sliced<Answer<RawTxnResponse>> {
-    const { data, revision, compactRevision } = this.contents;
-    return yield* this.apply((write) => runTxn(data, request, write, { revision, compactRevision }));
+    const { data, bounds } = this.contents;
+    return yield* this.apply((write) => runTxn(data, request, write, bounds));
+  }
+
+  /** Does the same at once if the transaction is small. Undefined: it is not, and `txn` has to. @throws as `txn` */
+  smallTxn(request: TxnRequest): Answer<RawTxnResponse> | undefined {
+    const { contents } = this;
+    const applied = contents.smallTxn(request, this.checkWritable);
+    return applied && this.answer(contents, applied);
   }
 
   /** @throws LeaseExistsError */

@@ -25,9 +25,8 @@ export function* compareHolds(
   isTired: (keys: number) => boolean,
 ): Sliced<boolean> {
   if (compare.rangeEnd.length === 0) {
-    const entry = data.index.get(keyFromBytes(compare.key));
     if (isTired(1)) yield;
-    return holdsFor(compare, entry && comparedAt(data, entry, at));
+    return compareOfKeyHolds(data, compare, at);
   }
   const seen = { any: false, failing: false };
   yield* data.index.walkSliced(intervalOf(compare), isTired, (entry) => {
@@ -38,6 +37,12 @@ export function* compareHolds(
     return !seen.failing;
   });
   return seen.any ? !seen.failing : holdsFor(compare, undefined);
+}
+
+/** Whether a compare of one key holds at revision `at`. */
+export function compareOfKeyHolds(data: StoreData, compare: Compare, at: number): boolean {
+  const entry = data.index.get(keyFromBytes(compare.key));
+  return holdsFor(compare, entry && comparedAt(data, entry, at));
 }
 
 /** Undefined: the key did not exist. */

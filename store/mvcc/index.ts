@@ -12,9 +12,9 @@ export {
   type KeyState,
 } from "./key-value.js";
 export { Attachments, Leases, type Lease } from "./leases.js";
-export { isPlainGet, readRange } from "./range.js";
+export { isPlainGet, readKey, readRange } from "./range.js";
 export type { StoreData } from "./store-data.js";
-export { runTxn } from "./txn.js";
+export { type Bounds, runSmallTxn, runTxn } from "./txn.js";
 export { Change, Unflushed } from "./unflushed.js";
 export { ValueCache } from "./value-cache.js";
 export { Values } from "./values.js";

@@ -1,6 +1,14 @@
 import { counterFromRequest, RangeRequest_SortOrder, RangeRequest_SortTarget } from "../../proto/index.js";
 import type { RangeRequest, RawRangeResponse } from "../../proto/index.js";
-import { type AnswerSize, type Interval, intervalOf, type Key, type Sliced, slicedSort } from "../base/index.js";
+import {
+  type AnswerSize,
+  type Interval,
+  intervalOf,
+  type Key,
+  keyFromBytes,
+  type Sliced,
+  slicedSort,
+} from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import { decodeKeyValue, encodeKeyValue, noBytes, valueOf, withoutValue, type KeyState } from "./key-value.js";
 import type { StoreData } from "./store-data.js";
@@ -19,6 +27,15 @@ interface Hit {
 /** Whether the answer is just the key's value: the way of most reads, made short by whoever calls. */
 export const isPlainGet = (request: RangeRequest): boolean =>
   request.rangeEnd.length === 0 && !request.countOnly && !request.keysOnly && !hasFilters(request);
+
+/** Answers such a read at one revision. */
+export function readKey({ index, values }: StoreData, request: RangeRequest, at: number): RawRangeResponse {
+  const entry = index.get(keyFromBytes(request.key));
+  const put = entry?.putAt(at);
+  if (entry === undefined || put === undefined) return { header: undefined, kvs: [], more: false, count: 0n };
+  const keyValue = put === entry.newest ? values.newest(entry) : values.at(put.mod, put.sub);
+  return { header: undefined, kvs: [keyValue], more: false, count: 1n };
+}
 
 const hasFilters = (request: RangeRequest): boolean =>
   request.minModRevision !== 0n ||

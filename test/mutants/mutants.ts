@@ -157,8 +157,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a repeated proposal is applied again",
     file: "server/replication/apply/applier.ts",
-    snippet: "if (command === undefined || !this.seen.admit(envelope)) return;",
-    replacement: "if (command === undefined) return;\n    this.seen.admit(envelope);",
+    snippet:
+      "if (command === undefined || !this.seen.admit({ member, incarnation, sequence, floor })) return undefined;",
+    replacement:
+      "if (command === undefined) return undefined;\n    this.seen.admit({ member, incarnation, sequence, floor });",
     caughtBy: [test("server/replication/apply/applier"), simulation()],
   },
   // Leases.

@@ -91,13 +91,13 @@ const { txnRequest } = fc.letrec<{ txnRequest: TxnRequest; op: RequestOp }>((tie
 export type Applied =
   | { readonly kind: "put"; readonly request: PutRequest }
   | { readonly kind: "deleteRange"; readonly request: DeleteRangeRequest }
-  | { readonly kind: "txn"; readonly request: TxnRequest }
+  | { readonly kind: "txn"; readonly request: TxnRequest; readonly atOnce: boolean }
   | { readonly kind: "compact"; readonly back: number }
   | { readonly kind: "grant" | "revoke"; readonly lease: bigint };
 export const applied: fc.Arbitrary<Applied> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("put" as const), request: putRequest }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("deleteRange" as const), request: deleteRangeRequest }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant("txn" as const), request: txnRequest }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("txn" as const), request: txnRequest, atOnce: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("compact" as const), back: fc.integer({ min: -1, max: 6 }) }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("grant" as const, "revoke"), lease: leaseId }) },
 );
@@ -131,7 +131,8 @@ export function applyToReal(store: KvStore, step: Applied, between: () => void =
       return [DeleteRangeResponse.decode(RawDeleteRangeResponse.encode(response).finish()), Number(revision)];
     }
     case "txn": {
-      const { response, revision } = inSlices(store.txn(step.request), between);
+      const small = step.atOnce ? store.smallTxn(step.request) : undefined;
+      const { response, revision } = small ?? inSlices(store.txn(step.request), between);
       return [TxnResponse.decode(RawTxnResponse.encode(response).finish()), Number(revision)];
     }
     case "compact":

@@ -13,8 +13,14 @@ import type {
 } from "../../../raft/index.js";
 import { StoreError, type KvStore, type Sliced, type StoreErrorCode } from "../../../store/index.js";
 import { StaleDirectoryError } from "../../base/index.js";
-import type { Command, CommandKind, Proposals } from "../index.js";
-import { applyCommand, type CommandResults, type LeaseListener, type ReplicatedState } from "./commands/index.js";
+import type { CommandKind, Proposals } from "../index.js";
+import {
+  Applied,
+  applyCommand,
+  type CommandResults,
+  type LeaseListener,
+  type ReplicatedState,
+} from "./commands/index.js";
 import { type AppliedState, writeChanges } from "./applied-state.js";
 import type { Membership } from "./membership.js";
 import type { SeenProposals } from "./seen-proposals.js";
@@ -153,7 +159,10 @@ export class Applier implements StateMachine, ReplicatedState {
     const { appliedChanges } = this.store;
     let count = 0;
     for (const entry of entries) {
-      yield* this.applyEntry(entry);
+      const rest = this.applyEntry(entry);
+      if (rest !== undefined) yield* rest;
+      this.index = entry.index; // when all of it is applied, not before
+      this.term = entry.term;
       count += 1;
       if (count + this.store.appliedChanges - appliedChanges >= maxWorkPerRound) break;
     }
@@ -194,33 +203,47 @@ export class Applier implements StateMachine, ReplicatedState {
     return { index: this.index, term: this.term, membership: this.membership, seen: this.seen };
   }
 
-  /** The entry counts as applied when all of it is, not before. */
-  private *applyEntry(entry: Entry): Sliced<void> {
-    if (entry.kind === "command") yield* this.applyProposal(entry);
-    else if (entry.kind === "configuration") this.membership.configure(entry.configuration);
-    this.index = entry.index;
-    this.term = entry.term;
+  /** Applies an entry. @returns the work that is left, in slices */
+  private applyEntry(entry: Entry): Sliced<void> | undefined {
+    if (entry.kind === "command") return this.applyProposal(entry);
+    if (entry.kind === "configuration") this.membership.configure(entry.configuration);
+    return undefined;
   }
 
-  private *applyProposal(entry: CommandEntry): Sliced<void> {
+  private applyProposal(entry: CommandEntry): Sliced<void> | undefined {
     const proposal = decodeProposal(entry.data);
     const { incarnation, sequence, floor, command } = proposal;
     const member = proposal.member as MemberId;
-    if (command === undefined || !this.seen.admit({ member, incarnation, sequence, floor })) return;
-    const outcome = yield* this.execute(entry, command);
-    if (member !== this.self.member || incarnation !== this.self.incarnation) return;
-    if (outcome instanceof StoreError) this.parts.proposals.fail(sequence, outcome);
-    else this.parts.proposals.settle(sequence, outcome);
+    if (command === undefined || !this.seen.admit({ member, incarnation, sequence, floor })) return undefined;
+    const isOwn = member === this.self.member && incarnation === this.self.incarnation;
+    const own = isOwn ? sequence : undefined;
+    let applied: Applied<CommandResults[CommandKind]> | Sliced<CommandResults[CommandKind]>;
+    try {
+      applied = applyCommand(command, this, entry);
+    } catch (error) {
+      this.settle(own, commonFailure(error));
+      return undefined;
+    }
+    if (!(applied instanceof Applied)) return this.applySliced(applied, own);
+    this.settle(own, applied.result);
+    return undefined;
   }
 
-  /** Applies a command. @returns the result, or the reason why nothing changed: the same on every member */
-  private *execute(entry: Entry, command: Command): Sliced<CommandResults[CommandKind] | StoreError> {
+  private *applySliced(work: Sliced<CommandResults[CommandKind]>, sequence: number | undefined): Sliced<void> {
+    let outcome: CommandResults[CommandKind] | StoreError;
     try {
-      return yield* applyCommand(command, this, entry);
+      outcome = yield* work;
     } catch (error) {
-      if (error instanceof StoreError && outcomes.has(error.code)) return error;
-      throw error;
+      outcome = commonFailure(error);
     }
+    this.settle(sequence, outcome);
+  }
+
+  /** Answers a proposal. @param sequence undefined: it is not of this member */
+  private settle(sequence: number | undefined, outcome: CommandResults[CommandKind] | StoreError): void {
+    if (sequence === undefined) return;
+    if (outcome instanceof StoreError) this.parts.proposals.fail(sequence, outcome);
+    else this.parts.proposals.settle(sequence, outcome);
   }
 
   private wakeWaiters(): void {
@@ -230,3 +253,9 @@ export class Applier implements StateMachine, ReplicatedState {
     for (const { callback } of ready) callback();
   }
 }
+
+/** Returns the reason why a command changed nothing, the same on every member. @throws any other error */
+const commonFailure = (error: unknown): StoreError => {
+  if (error instanceof StoreError && outcomes.has(error.code)) return error;
+  throw error;
+};

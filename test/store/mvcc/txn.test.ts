@@ -10,6 +10,7 @@ import {
   type TxnRequest,
 } from "../../../proto/index.js";
 import {
+  type Answer,
   atOnce,
   CompactedError,
   FutureRevisionError,
@@ -21,9 +22,13 @@ import { TestStore, bytes, memoryDisk, op, shownKv, txn } from "../harness.js";
 
 const compare = (key: string, options: Partial<Compare>): Compare => Compare.create({ key: bytes(key), ...options });
 
+/** Applies a transaction as a member does. */
+const applied = ({ store }: TestStore, request: TxnRequest): Answer<RawTxnResponse> =>
+  store.smallTxn(request) ?? atOnce(store.txn(request));
+
 /** Shows the outcome of a transaction in short: `then@5 put@5 range@5[a=1 c2 m2 v1]`. */
 function run(tested: TestStore, request: TxnRequest): string {
-  const { response, revision } = atOnce(tested.store.txn(request));
+  const { response, revision } = applied(tested, request);
   const decoded = TxnResponse.decode(RawTxnResponse.encode(response).finish());
   return `${decoded.succeeded ? "then" : "else"}@${revision}${decoded.responses.map(shownOp).join("")}`;
 }
@@ -169,7 +174,7 @@ test("a transaction that fails has changed nothing", async () => {
     [op.txn(txn([], [op.put("none", "", { ignoreValue: true })])), KeyNotFoundError],
   ] as const;
   for (const [wrong, error] of failing) {
-    assert.throws(() => atOnce(tested.store.txn(txn([], [...changes, wrong]))), error);
+    assert.throws(() => applied(tested, txn([], [...changes, wrong])), error);
     assert.deepEqual(await tested.range("a", { rangeEnd: "\0" }), before);
     assert.equal(run(tested, txn([], [], [wrong])), "then@3"); // what is not taken is not checked
   }
@@ -190,7 +195,7 @@ test("a transaction that only fails half-way is taken back", async () => {
   // Whether the answer gets too large shows only when the last operation gives its part of it.
   const tooLarge = op.put("z", "x", { prevKv: true });
   const ops = [op.put("a", "x"), op.put("new", "x"), op.put("old", "x"), op.delete("b"), op.put("c", "x"), tooLarge];
-  assert.throws(() => atOnce(tested.store.txn(txn([], ops))), TooLargeError);
+  assert.throws(() => applied(tested, txn([], ops)), TooLargeError);
   assert.deepEqual(await tested.range("a", { rangeEnd: "z" }), before);
   assert.deepEqual((await tested.range("b", { revision: 3 })).kvs, ["b=3 c3 m3 v1"]);
   tested.put("new", "after");
@@ -203,10 +208,7 @@ test("a transaction that only fails half-way is taken back", async () => {
 
 test("a put with an unknown lease and a missing key fails for the key inside a transaction", async () => {
   await using tested = await TestStore.on(await memoryDisk());
-  assert.throws(
-    () => atOnce(tested.store.txn(txn([], [op.put("k", "", { ignoreValue: true, lease: 9n })]))),
-    KeyNotFoundError,
-  );
+  assert.throws(() => applied(tested, txn([], [op.put("k", "", { ignoreValue: true, lease: 9n })])), KeyNotFoundError);
 });
 
 test("a key changed twice in one revision has the last value at that revision", async () => {
@@ -218,4 +220,22 @@ test("a key changed twice in one revision has the last value at that revision", 
   await tested.reopen();
   assert.deepEqual((await tested.range("k", { revision: 3 })).kvs, ["k=1 c3 m3 v1"]);
   assert.deepEqual((await tested.range("k")).kvs, ["k=2 c3 m4 v2"]);
+});
+
+test("a transaction of a few single keys is done at once, others in slices", async () => {
+  await using tested = await TestStore.on(await memoryDisk());
+  const { store } = tested;
+  const of = (...ops: Parameters<typeof txn>[1]): TxnRequest => txn([compare("a", {})], ops);
+  const puts = Array.from({ length: 31 }, (_, n) => op.put(`k${n}`, "v"));
+  for (const small of [of(), of(op.put("a", "v"), op.range("a"), op.delete("a")), of(...puts)])
+    assert.notEqual(store.smallTxn(small), undefined);
+  const { revision } = store;
+  const large = [of(...puts, op.put("a", "v")), of(op.range("a", { rangeEnd: "b" })), of(op.delete("a", "b"))];
+  const others = [
+    of(op.txn(of())),
+    txn([compare("a", { rangeEnd: bytes("b") })], []),
+    of(op.range("a", { keysOnly: true })),
+  ];
+  for (const other of [...large, ...others]) assert.equal(store.smallTxn(other), undefined);
+  assert.equal(store.revision, revision);
 });

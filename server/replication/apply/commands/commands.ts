@@ -1,7 +1,7 @@
 import type { Entry } from "../../../../raft/index.js";
 import type { Sliced } from "../../../../store/index.js";
 import type { CommandKind, CommandOf } from "../../index.js";
-import type { Handler, ReplicatedState } from "./handler.js";
+import type { Applied, Handler, ReplicatedState } from "./handler.js";
 import { compact, deleteRange, put, txn } from "./kv.js";
 import { leaseExpiry, leaseGrant, leaseRevoke } from "./lease.js";
 import { publish } from "./member.js";
@@ -13,17 +13,21 @@ const handlers = { put, deleteRange, txn, compact, publish, leaseGrant, leaseRev
 
 /** The result of each kind of command, as its handler returns it. */
 export type CommandResults = {
-  readonly [Kind in CommandKind]: (typeof handlers)[Kind] extends (...args: never) => Sliced<infer Result>
+  readonly [Kind in CommandKind]: (typeof handlers)[Kind] extends (
+    ...args: never
+  ) => Applied<infer Result> | Sliced<infer Result>
     ? Result
     : never;
 };
 
+type Outcome<Result> = Applied<Result> | Sliced<Result>;
+
 const table: {
-  readonly [Kind in CommandKind]: (...args: Parameters<Handler<Kind>>) => Sliced<CommandResults[Kind]>;
+  readonly [Kind in CommandKind]: (...args: Parameters<Handler<Kind>>) => Outcome<CommandResults[Kind]>;
 } = handlers;
 
 /**
- * Applies a command to `state`.
+ * Applies a command to `state`, at once or in slices.
  *
  * @param position where its entry is in the log
  * @throws StoreError if nothing changed, on every member alike
@@ -32,7 +36,7 @@ export const applyCommand = <Kind extends CommandKind>(
   command: CommandOf<Kind>,
   state: ReplicatedState,
   position: Pick<Entry, "index" | "term">,
-): Sliced<CommandResults[Kind]> => {
+): Outcome<CommandResults[Kind]> => {
   const handler: (typeof table)[Kind] = table[command.$case];
   return handler(command.value, state, position);
 };

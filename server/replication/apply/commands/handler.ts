@@ -20,12 +20,17 @@ export interface ReplicatedState {
   readonly leases: LeaseListener;
 }
 
+/** The result of a command that was applied at once. */
+export class Applied<Result> {
+  constructor(readonly result: Result) {}
+}
+
 /**
  * Applies one kind of command. Deterministic: no clock and no randomness, so that every member comes to the same state and
- * the same result. May yield in the middle of a change of many keys; nothing else is applied until it has returned.
+ * the same result. At once, or in slices if it may change many keys; nothing else is applied until it has returned.
  */
 export type Handler<Kind extends CommandKind> = (
   value: CommandValues[Kind],
   state: ReplicatedState,
   position: Pick<Entry, "index" | "term">,
-) => Sliced<unknown>;
+) => Applied<unknown> | Sliced<unknown>;

@@ -9,19 +9,23 @@ import {
   type TxnRequest,
 } from "../../../../proto/index.js";
 import type { Answer, Compaction, Revision, Sliced } from "../../../../store/index.js";
-import type { ReplicatedState } from "./handler.js";
+import { Applied, type ReplicatedState } from "./handler.js";
 
-export function* put(request: PutRequest, { store }: ReplicatedState): Sliced<Answer<RawPutResponse>> {
-  return store.put(request);
-}
+export const put = (request: PutRequest, { store }: ReplicatedState): Applied<Answer<RawPutResponse>> =>
+  new Applied(store.put(request));
 
 export const deleteRange = (
   request: DeleteRangeRequest,
   { store }: ReplicatedState,
 ): Sliced<Answer<RawDeleteRangeResponse>> => store.deleteRange(request);
 
-export const txn = (request: TxnRequest, { store }: ReplicatedState): Sliced<Answer<RawTxnResponse>> =>
-  store.txn(request);
+export const txn = (
+  request: TxnRequest,
+  { store }: ReplicatedState,
+): Applied<Answer<RawTxnResponse>> | Sliced<Answer<RawTxnResponse>> => {
+  const answer = store.smallTxn(request);
+  return answer === undefined ? store.txn(request) : new Applied(answer);
+};
 
 /** A compaction that has begun, and the store's revision then. */
 export interface Compacted {
