@@ -82,10 +82,10 @@ export class LoadConnection implements FrameHandler, AsyncDisposable {
     this.write(numberFrame(frameType.windowUpdate, 0, maxWindow - defaultWindow));
   }
 
-  /** @param endpoint `host:port` */
+  /** @param endpoint `host:port` or `unix:path` */
   static async open(endpoint: string): Promise<LoadConnection> {
-    const [host = "", port] = endpoint.split(":");
-    const socket = connect(Number(port), host);
+    const [host = "", port = ""] = endpoint.split(":");
+    const socket = host === "unix" ? connect(port) : connect(Number(port), host);
     await once(socket, "connect");
     return new LoadConnection(socket, endpoint);
   }

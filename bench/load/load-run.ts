@@ -68,8 +68,8 @@ export class LoadRun {
     this.isCounting = true;
   }
 
+  /** Returns the outcome since `count`, `seconds` ago. */
   result(seconds: number): LoadResult {
-    this.isCounting = false;
     const sorted = Float64Array.from(this.latencies).sort();
     return {
       count: this.job.kind === "watch" ? this.events : sorted.length,
