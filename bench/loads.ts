@@ -113,6 +113,7 @@ export const playLoads = async (): Promise<void> => {
 const settings =
   `Three members, each cluster loaded in turn by a process of its own: a client over node:net (bench/load), 256 requests in\n` +
   `flight over 15 connections; ${sizes.keys} keys, values of ${sizes.valueBytes} bytes; medians of ${rounds} rounds of ${common.measureMs} ms.\n` +
+  "Ranges return 100 of 1000 keys. " +
   `Latencies of the row "watch" are those of its puts; its requests are events.\n`;
 
 /** The results of one server. */

@@ -30,8 +30,9 @@ export interface LoadRequest {
 
 /** Keys that are read: few, as in the comparison with Go's client. */
 const readKeys = 100;
-/** Keys of one answer of a range. */
+/** Keys of one answer of a range, and those that it counts. */
 const rangeKeys = 100;
+const rangeCounts = 1_000;
 export const prefix = "/bench/";
 /** The key behind all with the prefix. */
 export const prefixEnd = "/bench0";
@@ -72,7 +73,7 @@ const requestOf = (kind: LoadKind, sizes: LoadSizes, n: number, lease: bigint): 
     case "mixed":
       return n % putShare === 0 ? put(n, { ...sizes, keys: readKeys }) : get(n, false);
     case "range":
-      return range({ key: Buffer.from(prefix), rangeEnd: Buffer.from(prefixEnd), limit: BigInt(rangeKeys) });
+      return range({ key: keyOf(0), rangeEnd: keyOf(rangeCounts), limit: BigInt(rangeKeys) });
     case "txn":
       return txn(n, sizes);
     case "keep-alive":
