@@ -79,7 +79,8 @@ function packagesPlugin() {
     onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
       if (isBundled(path)) return undefined;
       if (kind === "require-call") return { path, namespace: "builtin" };
-      return required.includes(path) ? { path, namespace: "required" } : { path, external: true };
+      // What has no side effects is left out where nothing of it is used, as memory-level is in members on disk.
+      return required.includes(path) ? { path, namespace: "required", sideEffects: false } : { path, external: true };
     });
     onLoad({ filter: /./, namespace: "required" }, ({ path }) => ({ contents: requiringModule(path) }));
     // Modules have no `require`; bundled CommonJS packages use it for parts of Node alone.

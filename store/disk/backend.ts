@@ -2,7 +2,7 @@ import { errorCode } from "../../platform/index.js";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
-import type { MemoryLevel } from "memory-level";
+import { MemoryLevel } from "memory-level";
 import { DamagedError } from "../base/index.js";
 import { checkTables } from "./tables.js";
 
@@ -202,9 +202,8 @@ export async function openDiskBackend(directory: string): Promise<Backend> {
   return new LevelBackend(directory, level, measure);
 }
 
-/** A store that is gone with the process. Its package is loaded on request: members in processes keep their stores on disk. */
+/** A store that is gone with the process. */
 export async function openMemoryBackend(): Promise<Backend> {
-  const { MemoryLevel } = await import("memory-level");
   const level = new MemoryLevel<Uint8Array, Uint8Array>(bytes);
   await level.open();
   const measure = async (): Promise<BackendSize> => {
