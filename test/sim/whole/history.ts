@@ -210,16 +210,24 @@ export class History {
     spy(store, "grantLease", (run) => (lease) => note({ kind: "grantLease", lease }, () => run(lease)));
     spy(store, "revokeLease", (run) => (id) => noteSliced({ kind: "revokeLease", id }, run(id)));
     spy(store, "compact", (run) => (revision) => note({ kind: "compact", revision }, () => run(revision)));
+    const txnResponse = ({ response }: { readonly response: RawTxnResponse }): TxnResponse =>
+      TxnResponse.decode(RawTxnResponse.encode(response).finish());
     spy(
       store,
       "txn",
       (run) => (request) =>
-        isWrite(request)
-          ? noteSliced({ kind: "txn", request }, run(request), ({ response }) =>
-              TxnResponse.decode(RawTxnResponse.encode(response).finish()),
-            )
-          : run(request),
+        isWrite(request) ? noteSliced({ kind: "txn", request }, run(request), txnResponse) : run(request),
     );
+    spy(store, "smallTxn", (run) => (request) => {
+      if (!isWrite(request)) return run(request);
+      const { succeeded, failed } = noting({ kind: "txn", request });
+      try {
+        const result = run(request);
+        return result && succeeded(result, () => txnResponse(result)); // otherwise it is no small one: `txn` follows
+      } catch (error) {
+        return failed(error);
+      }
+    });
     let applying: readonly Entry[] = [];
     spy(applier, "apply", (run) => (entries, done) => {
       applying = entries;
