@@ -174,6 +174,7 @@ export {
   HeaderEncoder,
 } from "./codec/kv-responses.js";
 export { decodeProposal, encodeProposal } from "./codec/proposal.js";
+export { encodeEvent } from "./codec/watch.js";
 export { numberSize, writeNumber } from "./codec/back-writer.js";
 export type { MessageFns } from "./generated/mvccpb/kv.js";
 export { socketPathProblem } from "./socket-path.js";

@@ -2,7 +2,7 @@
 
 import { RawWatchResponse } from "../../proto/index.js";
 import type { Sliced } from "../../store/index.js";
-import { encodeParts, eventsParts, fieldSize, type IsTired } from "../rpc/index.js";
+import { encodeParts, eventsParts, fieldSize, ListMessage, type IsTired } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
 const empty = RawWatchResponse.create();
@@ -12,9 +12,6 @@ const encode = (fields: Partial<RawWatchResponse>): Uint8Array =>
 
 /** Messages put together of encoded parts: on the wire, fields that follow each other are one message. */
 export class WatchResponses {
-  private header: Uint8Array = new Uint8Array();
-  private headerRevision = -1;
-  private headerTerm = -1;
   private lastEvents: readonly Uint8Array[] = [];
   private lastEncoded: Uint8Array = new Uint8Array();
 
@@ -32,8 +29,10 @@ export class WatchResponses {
    */
   encodedEvents(events: readonly Uint8Array[]): Uint8Array {
     if (events === this.lastEvents) return this.lastEncoded;
+    const encoded = encodedEvents(events);
+    if (encoded.length > maxRememberedBytes) return encoded;
     this.lastEvents = events;
-    return (this.lastEncoded = encodedEvents(events));
+    return (this.lastEncoded = encoded);
   }
 
   /**
@@ -62,13 +61,7 @@ export class WatchResponses {
 
   /** Returns what all messages of one revision begin with. */
   headerAt(revision: number): Uint8Array {
-    const term = this.headers.term;
-    if (revision !== this.headerRevision || term !== this.headerTerm) {
-      this.header = encode({ header: this.headers.at(revision) });
-      this.headerRevision = revision;
-      this.headerTerm = term;
-    }
-    return this.header;
+    return this.headers.encodedAt(revision);
   }
 }
 
@@ -78,13 +71,19 @@ export const encodedWatchId = (watchId: bigint): Uint8Array => encode({ watchId 
 /** The most that `encodedWatchId` returns. */
 export const maxWatchIdBytes = 11;
 
+const noBytes = new Uint8Array();
+/** Events up to this size are found without a lookup, and stay in memory until others follow. */
+const maxRememberedBytes = 64 * 1024;
+/** The tag of the field `events`. */
+const eventsTag = 0x5a;
+
 const encodedLists = new WeakMap<readonly Uint8Array[], Uint8Array>();
 
 /** Watchers that are told the same share the list. */
 const encodedEvents = (events: readonly Uint8Array[]): Uint8Array => {
   let bytes = encodedLists.get(events);
   if (bytes === undefined) {
-    bytes = encode({ events });
+    bytes = new ListMessage(noBytes, eventsTag, events, noBytes).toBytes();
     encodedLists.set(events, bytes);
   }
   return bytes;

@@ -1,4 +1,4 @@
-import { RawEvent, Event_EventType } from "../../proto/index.js";
+import { encodeEvent } from "../../proto/index.js";
 import type { Key, Revision } from "../base/index.js";
 import { encodeKeyValue, isTombstone, type KeyState, noBytes, type StoreData } from "../mvcc/index.js";
 import type { WatchOptions } from "./watch.js";
@@ -43,9 +43,8 @@ export class WatchEvent {
 
   private encode(prevKv: Uint8Array): Uint8Array {
     const deleted = isTombstone(this.state);
-    const type = deleted ? Event_EventType.DELETE : Event_EventType.PUT;
     const kv = deleted ? encodeKeyValue(this.key, this.state, noBytes) : this.keyValue;
-    return RawEvent.encode({ type, kv, prevKv }).finish();
+    return encodeEvent(deleted, kv, prevKv);
   }
 
   /** The key one revision before, not one change before: in one transaction it may have been changed twice. */

@@ -10,6 +10,7 @@ import {
   DeleteRangeRequest,
   deleteRangeRequestDecoder,
   encodeDeleteRangeResponse,
+  encodeEvent,
   encodeLeaseResponse,
   encodeProposal,
   encodePutResponse,
@@ -24,6 +25,7 @@ import {
   RangeRequest,
   rangeRequestDecoder,
   RawDeleteRangeResponse,
+  RawEvent,
   RawPutResponse,
   RawRangeResponse,
   type RawResponseOp,
@@ -279,6 +281,14 @@ describe("responses are encoded as by the generated code", () => {
       fc.property(rangeResponse(noHeader), (response) => {
         const expected = RawRangeResponse.encode({ ...response, kvs: [] }).finish();
         assert.deepEqual(Buffer.from(encodeRangeEnd(response)), Buffer.from(expected));
+      }),
+    ));
+
+  test("an Event", () =>
+    fc.assert(
+      fc.property(fc.boolean(), fc.uint8Array(), fc.uint8Array(), (isDelete, kv, prevKv) => {
+        const expected = RawEvent.encode({ type: isDelete ? 1 : 0, kv, prevKv }).finish();
+        assert.deepEqual(Buffer.from(encodeEvent(isDelete, kv, prevKv)), Buffer.from(expected));
       }),
     ));
 
