@@ -39,6 +39,7 @@ export {
   type LogLevel,
 } from "./logger.js";
 export { asStartError, whatToDoAboutDamage } from "./open-failure.js";
+export { NumberTable } from "./number-table.js";
 export { refusalCounter } from "./refusal-counter.js";
 export type { ResultHandler } from "./result-handler.js";
 export { storeClockOf } from "./store-clock.js";

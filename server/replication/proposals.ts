@@ -6,6 +6,7 @@ import {
   maxPendingProposals,
   maxRepeatBytes,
   maxRepeats,
+  NumberTable,
   type ResultHandler,
   ServerError,
 } from "../base/index.js";
@@ -64,8 +65,8 @@ const etcdEnvelopeBytes = 14;
  * bytes under the same numbers; where both copies get into the log, `SeenProposals` has the second one skipped.
  */
 export class Proposals<Results extends ResultsByKind> {
-  /** The pending proposals by sequence: the first has the nearest deadline. */
-  private readonly pending = new Map<number, Pending<Results[CommandKind]>>();
+  /** The pending proposals by sequence. */
+  private readonly pending = new NumberTable<Pending<Results[CommandKind]>>();
   /** The sequence below which every proposal is answered. */
   private answeredBelow = 1;
   private pendingBytes = 0;
@@ -147,7 +148,7 @@ export class Proposals<Results extends ResultsByKind> {
    * @param isApplied tells whether the snapshot contains the proposal of that number
    */
   onSnapshotInstalled(isApplied: (sequence: number) => boolean): void {
-    for (const sequence of [...this.pending.keys()])
+    for (const [sequence] of [...this.inOrder()])
       if (isApplied(sequence))
         this.fail(sequence, new ServerError("connection-lost", "it was applied while this member was cut off"));
   }
@@ -156,7 +157,7 @@ export class Proposals<Results extends ResultsByKind> {
   stop(): void {
     this.stopped = true;
     this.sweeper.stop();
-    for (const sequence of [...this.pending.keys()])
+    for (const [sequence] of [...this.inOrder()])
       this.fail(sequence, new ServerError("server-stopped", "the member stopped before the outcome was known"));
   }
 
@@ -209,7 +210,7 @@ export class Proposals<Results extends ResultsByKind> {
   }
 
   private sendAllAgain(): void {
-    for (const [sequence, pending] of this.pending) {
+    for (const [sequence, pending] of this.inOrder()) {
       this.takeBack(pending);
       pending.patienceMs = firstPatienceMs;
       if (pending.once) this.fail(sequence, this.overdue(pending));
@@ -221,7 +222,7 @@ export class Proposals<Results extends ResultsByKind> {
   private sendUnsent(): void {
     if (this.leader === noMember || !this.hasUnsent || this.stopped) return;
     this.hasUnsent = false; // a refusal, which may come at once, sets it again
-    for (const [sequence, pending] of this.pending) {
+    for (const [sequence, pending] of this.inOrder()) {
       if (pending.sentAt !== undefined) continue;
       if (this.repeats.areMany) {
         this.hasUnsent = true;
@@ -235,7 +236,7 @@ export class Proposals<Results extends ResultsByKind> {
   /** Retransmits proposals that another leader has not answered for so long that they may be lost. */
   private sendLost(now: number): void {
     if (this.leader === noMember || this.leader === this.options.member) return;
-    for (const [sequence, pending] of this.pending) {
+    for (const [sequence, pending] of this.inOrder()) {
       if (pending.sentAt === undefined || pending.once || now - pending.sentAt < pending.patienceMs) continue;
       if (this.repeats.areMany && !pending.isRepeat) continue;
       this.repeats.begin(pending);
@@ -267,7 +268,7 @@ export class Proposals<Results extends ResultsByKind> {
 
   private sweep(): boolean {
     const now = this.options.clock.now();
-    for (const [sequence, pending] of this.pending) {
+    for (const [sequence, pending] of this.inOrder()) {
       if (pending.deadline > now) break; // the rest was proposed later
       this.fail(sequence, this.overdue(pending));
     }
@@ -288,7 +289,15 @@ export class Proposals<Results extends ResultsByKind> {
     }
   }
 
-  /** The lowest sequence that is unanswered; if none is, the next one. The `Map` would have to skip all it has forgotten. */
+  /** The pending proposals in the order of proposing, those that are proposed meanwhile too: the first has the nearest deadline. */
+  private *inOrder(): Generator<readonly [sequence: number, Pending<Results[CommandKind]>]> {
+    for (let sequence = this.floor(); sequence <= this.sequence; sequence++) {
+      const pending = this.pending.get(sequence);
+      if (pending !== undefined) yield [sequence, pending];
+    }
+  }
+
+  /** The lowest sequence that is unanswered; if none is, the next one. */
   private floor(): number {
     while (this.answeredBelow <= this.sequence && !this.pending.has(this.answeredBelow)) this.answeredBelow++;
     return this.answeredBelow;

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../../platform/index.js";
+import { NumberTable } from "../../base/index.js";
 import { ClosedStreams } from "./closed-streams.js";
 import { ConnectionError, errorCode, StreamError, type ErrorCode } from "./errors.js";
 import {
@@ -76,7 +77,7 @@ export const sweepMs = 1_000;
  * type; a fault is thrown where it is noticed, and ends the stream or the connection here.
  */
 export class ServerConnection implements WrittenConnection {
-  readonly streams = new Map<number, ServerStream>();
+  readonly streams = new NumberTable<ServerStream>();
   readonly writer: ConnectionWriter;
   /** Bytes of messages that have begun to arrive (`maxPartialBytes`). */
   partialBytes = 0;

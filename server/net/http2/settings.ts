@@ -13,7 +13,7 @@ export class ClientSettings {
 
   constructor(
     private readonly writer: ConnectionWriter,
-    private readonly streams: ReadonlyMap<number, ServerStream>,
+    private readonly streams: { values(): Iterable<ServerStream> },
   ) {}
 
   /**
