@@ -173,6 +173,7 @@ export {
   encodeTxnResponse,
   HeaderEncoder,
 } from "./codec/kv-responses.js";
+export { decodeCalls, encodeCalls } from "./codec/calls.js";
 export { decodeProposal, encodeProposal } from "./codec/proposal.js";
 export { encodeEvent } from "./codec/watch.js";
 export { numberSize, writeNumber } from "./codec/back-writer.js";

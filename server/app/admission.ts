@@ -10,6 +10,8 @@ import { wrapOperations } from "./wrap-operations.js";
  */
 export class Admission {
   private readonly leaderRequired: LeaderRequired;
+  /** The last `client-api-version` found valid: nearly all requests have the same. */
+  private validVersion: string | undefined = undefined;
 
   constructor(options: LeaderRequiredOptions) {
     this.leaderRequired = new LeaderRequired(options);
@@ -18,8 +20,11 @@ export class Admission {
   /** @throws ServerError `invalid-client-version`, `no-leader` */
   check(caller: Caller): void {
     const version = caller.metadata("client-api-version");
-    if (version !== undefined && !isUtf8(Buffer.from(version, "latin1")))
-      throw new ServerError("invalid-client-version", "client-api-version is not valid UTF-8");
+    if (version !== this.validVersion) {
+      if (version !== undefined && !isUtf8(Buffer.from(version, "latin1")))
+        throw new ServerError("invalid-client-version", "client-api-version is not valid UTF-8");
+      this.validVersion = version;
+    }
     if (requiresLeader(caller) && !this.leaderRequired.hasLeader)
       throw new ServerError("no-leader", "the client asked for a leader to be known");
   }

@@ -4,11 +4,14 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import {
+  Calls,
   CompactionRequest,
   compactionRequestDecoder,
+  decodeCalls,
   decodeProposal,
   DeleteRangeRequest,
   deleteRangeRequestDecoder,
+  encodeCalls,
   encodeDeleteRangeResponse,
   encodeEvent,
   encodeLeaseResponse,
@@ -220,6 +223,26 @@ describe("proposals", () => {
       }),
     );
   });
+});
+
+const calls: fc.Arbitrary<Calls> = (() => {
+  const renewal = record({ $case: fc.constant("renewLease" as const), value: int64 });
+  const query = record({ $case: fc.constant("queryLease" as const), value: record({ lease: int64, keys: bool }) });
+  const info = record({ grantedSeconds: int64, remainingSeconds: int64, encodedKeys: bytes });
+  const answer = record({ $case: fc.constant("queryLease" as const), value: info });
+  const requests = record({ number: uint64, request: fc.oneof(renewal, renewal, query, fc.constant(undefined)) });
+  const responses = record({ number: uint64, response: fc.oneof(renewal, renewal, answer, fc.constant(undefined)) });
+  return record({ requests: fc.array(requests, { maxLength: 4 }), responses: fc.array(responses, { maxLength: 4 }) });
+})();
+
+describe("calls between members", () => {
+  test("are encoded as by the generated code", () =>
+    fc.assert(
+      fc.property(calls, (given) => {
+        assert.deepEqual(Buffer.from(encodeCalls(given)), Buffer.from(Calls.encode(given).finish()));
+      }),
+    ));
+  test("are decoded as by the generated code", () => agrees({ decode: decodeCalls }, Calls, calls));
 });
 
 const header = record<ResponseHeader>({ clusterId: uint64, memberId: uint64, revision: int64, raftTerm: uint64 });

@@ -3,9 +3,11 @@ import { statusCode, statusOfError, type Call, type GrpcStatus } from "../../rpc
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection } from "./connection.js";
 import type { Expiring } from "./deadline-wheel.js";
+import { readUint32 } from "./frames.js";
 import { maxPartialBytes } from "./limits.js";
 import { MessageReader, type MessageHandler, type PartialBudget } from "./message-reader.js";
 import type { RequestHead } from "./request-head.js";
+import { messagePrefixBytes } from "./send-queue.js";
 import { ServerStream } from "./stream.js";
 
 /** A call of gRPC on its stream, of any kind: its deadline, its metadata, its messages, and its one end. */
@@ -90,6 +92,10 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
 
   protected override onData(bytes: Buffer, start: number, end: number): void {
     if (this.isOver) return;
+    if (this.reader === undefined && this.isPlainMessage(bytes, start, end)) {
+      this.onMessage(bytes.subarray(start + messagePrefixBytes, end));
+      return;
+    }
     this.reader ??= this.createReader();
     this.reader.push(bytes, start, end);
   }
@@ -137,6 +143,17 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
     } catch (error) {
       this.context.onUnexpectedError(error);
     }
+  }
+
+  /** Whether these are one message, whole and not compressed, as in nearly every request: it takes no reader. */
+  private isPlainMessage(bytes: Buffer, start: number, end: number): boolean {
+    const length = end - start - messagePrefixBytes;
+    return (
+      length >= 0 &&
+      length <= this.context.maxMessageBytes &&
+      bytes[start] === 0 &&
+      readUint32(bytes, start + 1) === length
+    );
   }
 
   private createReader(): MessageReader {
