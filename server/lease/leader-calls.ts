@@ -1,9 +1,10 @@
 import type { Clock } from "../../platform/index.js";
 import { noMember, type CoreStatus, type MemberId } from "../../raft/index.js";
-import { maxPendingCalls, type ResultHandler, ServerError } from "../base/index.js";
+import { maxPendingCalls, NumberTable, type ResultHandler, ServerError } from "../base/index.js";
 import type { LeaderRequest, LeaderResponse, ResponseTo } from "./served-calls.js";
 
 interface PendingCall {
+  readonly number: number;
   readonly request: LeaderRequest;
   readonly deadline: number;
   sentAt: number;
@@ -40,8 +41,8 @@ export class LeaderCalls {
   private term = 0;
   /** Tells that this member led, stepped down for lack of a quorum, and has known no leader since. */
   private hasLostQuorum = false;
-  /** The pending calls by number, oldest first: the first has the nearest deadline. */
-  private readonly pending = new Map<number, PendingCall>();
+  /** The pending calls by number. */
+  private pending = new NumberTable<PendingCall>();
   private next: number;
   private stopped = false;
   private readonly stopSweep: () => void;
@@ -66,9 +67,9 @@ export class LeaderCalls {
       throw new ServerError("too-many-requests", `${maxPendingCalls} calls wait for the leader`);
     const { clock, timeoutMs } = this.options;
     const number = this.next++;
-    const call: PendingCall = { request, deadline: clock.now() + timeoutMs, sentAt: 0, handler };
+    const call: PendingCall = { number, request, deadline: clock.now() + timeoutMs, sentAt: 0, handler };
     this.pending.set(number, call);
-    this.sendCall(number, call);
+    this.sendCall(call);
   }
 
   /** Settles a call with its response; a late response is dropped. */
@@ -105,27 +106,33 @@ export class LeaderCalls {
   }
 
   private failAll(error: ServerError): void {
-    const left = [...this.pending.values()];
-    this.pending.clear();
+    const left = this.inOrder();
+    this.pending = new NumberTable();
     for (const { handler } of left) handler.onError(error);
   }
 
   private retransmitAll(): void {
-    for (const [number, call] of this.pending) this.sendCall(number, call);
+    for (const call of this.inOrder()) this.sendCall(call);
   }
 
-  private sendCall(number: number, call: PendingCall): void {
+  private sendCall(call: PendingCall): void {
     call.sentAt = this.options.clock.now();
-    if (this.leader !== noMember) this.sender.sendRequest(this.leader, number, call.request);
+    if (this.leader !== noMember) this.sender.sendRequest(this.leader, call.number, call.request);
+  }
+
+  /** The pending calls of now, oldest first. */
+  private inOrder(): PendingCall[] {
+    return this.pending.values().sort((a, b) => a.number - b.number);
   }
 
   private sweep(): void {
     const now = this.options.clock.now();
-    for (const [number, call] of this.pending) {
+    for (const call of this.inOrder()) {
+      if (!this.pending.has(call.number)) continue; // the end of another one has ended it
       if (call.deadline <= now) {
-        this.pending.delete(number);
+        this.pending.delete(call.number);
         call.handler.onError(this.timeoutError());
-      } else if (now - call.sentAt >= retransmitMs) this.sendCall(number, call);
+      } else if (now - call.sentAt >= retransmitMs) this.sendCall(call);
     }
   }
 

@@ -1,6 +1,6 @@
 import type { CallRequest, CallResponse } from "../../proto/index.js";
 import type { MemberId } from "../../raft/index.js";
-import { maxServedCalls } from "../base/index.js";
+import { maxServedCalls, NumberTable } from "../base/index.js";
 
 /** The content of a call to the leader. */
 export type LeaderRequest = NonNullable<CallRequest["request"]>;
@@ -22,7 +22,7 @@ export interface ResponseSender {
 
 /** The server side of calls to the leader. A call that is retransmitted while it is being served is served once. */
 export class ServedCalls {
-  private readonly underWay = new Map<MemberId, Set<number>>();
+  private readonly underWay = new Map<MemberId, NumberTable<LeaderRequest>>();
 
   constructor(
     private readonly server: CallServer,
@@ -31,11 +31,11 @@ export class ServedCalls {
 
   /** Serves a call. Beyond `maxServedCalls` per member it is dropped. */
   onRequest(from: MemberId, number: number, request: LeaderRequest): void {
-    const numbers = this.numbersFrom(from);
-    if (numbers.has(number) || numbers.size >= maxServedCalls) return; // it retransmits
-    numbers.add(number);
+    const calls = this.callsFrom(from);
+    if (calls.has(number) || calls.size >= maxServedCalls) return; // it retransmits
+    calls.set(number, request);
     this.server.serve(request, (response) => {
-      numbers.delete(number);
+      calls.delete(number);
       // After a closed link the member retransmits. Numbers are never reused, so a late response is harmless.
       if (response !== undefined) this.sender.sendResponse(from, number, response);
     });
@@ -46,9 +46,9 @@ export class ServedCalls {
     this.underWay.delete(from);
   }
 
-  private numbersFrom(from: MemberId): Set<number> {
-    let numbers = this.underWay.get(from);
-    if (numbers === undefined) this.underWay.set(from, (numbers = new Set()));
-    return numbers;
+  private callsFrom(from: MemberId): NumberTable<LeaderRequest> {
+    let calls = this.underWay.get(from);
+    if (calls === undefined) this.underWay.set(from, (calls = new NumberTable()));
+    return calls;
   }
 }
