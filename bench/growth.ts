@@ -117,13 +117,29 @@ const measure = async ({ steps, membersOf, keysOf }: Growth, server: Server, row
 };
 
 const reportOf = ({ title, steps }: Growth, rows: readonly Row[]): PagePart[] => {
-  const head = [title, "", "", "requests/s", "p50 ms", "p99 ms", "CPU µs/request", "event loop p99 ms", "MB"];
+  const head = [
+    title,
+    "",
+    "",
+    "requests/s",
+    "p50 ms",
+    "p99 ms",
+    "CPU µs/request",
+    "event loop p99 ms",
+    "longest turn ms",
+    "MB",
+  ];
   const sorted = [...new Set(rows.map(({ load }) => load))].flatMap((load) =>
     steps.flatMap(({ label }) => rows.filter((row) => row.load === load && row.label === label)),
   );
   const cells = sorted.map(({ load, label, server, summary, residentMb }) => [
     ...[label, load, server, format(summary.perSecond), format(at(summary, 0.5), 2), format(at(summary, 0.99), 2)],
-    ...[format(summary.cpuPerRequest), format(summary.loopDelayP99, 1), format(residentMb)],
+    ...[
+      format(summary.cpuPerRequest),
+      format(summary.loopDelayP99, 1),
+      format(summary.longestTurn, 1),
+      format(residentMb),
+    ],
   ]);
   printTable(head, cells, 3);
   const chart = (name: string, value: (row: Row) => number | undefined): PagePart => ({

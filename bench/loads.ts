@@ -73,7 +73,9 @@ export interface Summary {
   readonly quantiles: readonly number[];
   /** Microseconds of all members together. */
   readonly cpuPerRequest: number | undefined;
+  /** Milliseconds, as in `LoopUse`. */
   readonly loopDelayP99: number | undefined;
+  readonly longestTurn: number | undefined;
 }
 
 export const summaryOf = (samples: readonly Sample[]): Summary => ({
@@ -82,7 +84,8 @@ export const summaryOf = (samples: readonly Sample[]): Summary => ({
   cpuPerRequest: medianOf(
     samples.map(({ cpuMs, count }) => (cpuMs === undefined ? undefined : (cpuMs * 1_000) / count)),
   ),
-  loopDelayP99: medianOf(samples.map(({ loopDelay }) => loopDelay?.p99)),
+  loopDelayP99: medianOf(samples.map(({ loop }) => loop?.delayP99)),
+  longestTurn: medianOf(samples.map(({ loop }) => loop?.longestTurn)),
 });
 
 /** @returns milliseconds at one of `shares` */
@@ -123,13 +126,24 @@ interface ServerResult {
   readonly summaries: ReadonlyMap<string, Summary>;
 }
 
-const head = ["", "", "requests/s", "p50 ms", "p99 ms", "p99.9 ms", "CPU µs/request", "event loop p99 ms"];
+const head = [
+  "",
+  "",
+  "requests/s",
+  "p50 ms",
+  "p99 ms",
+  "p99.9 ms",
+  "CPU µs/request",
+  "event loop p99 ms",
+  "longest turn ms",
+];
 
 const cells = (summary: Summary): string[] => [
   format(summary.perSecond),
   ...([0.5, 0.99, 0.999] as const).map((share) => format(at(summary, share), 2)),
   format(summary.cpuPerRequest),
   format(summary.loopDelayP99, 1),
+  format(summary.longestTurn, 1),
 ];
 
 const report = (results: readonly ServerResult[]): void => {
@@ -142,7 +156,7 @@ const report = (results: readonly ServerResult[]): void => {
     if (ours === undefined || theirs === undefined) continue;
     const latencies = ([0.5, 0.99, 0.999] as const).map((share) => ratio(at(ours, share), at(theirs, share)));
     const cpu = ratio(ours.cpuPerRequest, theirs.cpuPerRequest);
-    rows.push(["", "ratio", ratio(ours.perSecond, theirs.perSecond), ...latencies, cpu, ""]);
+    rows.push(["", "ratio", ratio(ours.perSecond, theirs.perSecond), ...latencies, cpu, "", ""]);
   }
   printTable(head, rows, 2);
   const memory = results.map(({ label, residentMb }) => [label, format(residentMb)]);

@@ -1,12 +1,13 @@
-// Loaded into members by the bench (`--import`): tells the delay of the event loop, and takes a CPU profile if it is asked to.
+// Loaded into members by the bench (`--import`): tells how the event loop does, and takes a CPU profile if it is asked to.
 //
-// On SIGUSR2 a line "event-loop-delay {…}" goes to standard output, and measuring begins anew. With BENCH_PROFILE, a folder, a profile
+// On SIGUSR2 a line "event-loop {…}" goes to standard output, and measuring begins anew. With BENCH_PROFILE, a folder, a profile
 // is begun at the first of these signals and written at the second.
 
 import { writeFileSync } from "node:fs";
 import { Session } from "node:inspector";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { threadCpuMs } from "./thread-cpu.js";
 
 const resolution = 5;
 const nanosecondsPerMs = 1e6;
@@ -16,11 +17,20 @@ const delay = monitorEventLoopDelay({ resolution });
 delay.enable();
 let session;
 
+/** The most CPU time of the thread between two timers of 1 ms: the longest turn, to about a millisecond. */
+let longestTurn = 0;
+let used = threadCpuMs();
+setInterval(() => {
+  const now = threadCpuMs();
+  longestTurn = Math.max(longestTurn, now - used);
+  used = now;
+}, 1).unref();
+
 process.on("SIGUSR2", () => {
   const late = (nanoseconds) => Math.max(0, nanoseconds / nanosecondsPerMs - resolution); // the timer's own time is in it
-  const line = JSON.stringify({ p99: late(delay.percentile(99)), max: late(delay.max) });
-  process.stdout.write(`event-loop-delay ${line}\n`);
+  process.stdout.write(`event-loop ${JSON.stringify({ delayP99: late(delay.percentile(99)), longestTurn })}\n`);
   delay.reset();
+  longestTurn = 0;
   if (folder === undefined) return;
   if (session === undefined) startProfile();
   else writeProfile();

@@ -1,4 +1,4 @@
-// A cluster of real processes, with what they use: CPU time, memory and, of ours, the delay of the event loop.
+// A cluster of real processes, with what they use: CPU time, memory and, of ours, how the event loop does.
 
 import { fileURLToPath } from "node:url";
 import { eventually } from "../test/support/deadline.js";
@@ -9,17 +9,19 @@ import type { Server } from "./servers.js";
 const probe = fileURLToPath(new URL("member-probe.js", import.meta.url));
 const answerTimeoutMs = 20_000;
 
-/** Delays of the event loop in milliseconds, of the member for which they are longest. */
-export interface LoopDelay {
-  readonly p99: number;
-  readonly max: number;
+/** The event loop over a time, in milliseconds; of several members the largest numbers. */
+export interface LoopUse {
+  /** The delay of timers, also while the process waits for a core. */
+  readonly delayP99: number;
+  /** The most CPU time of the thread in one turn. */
+  readonly longestTurn: number;
 }
 
 /** The use of all members over a time. */
 export interface ClusterUse {
   readonly cpuMs: number | undefined;
   /** Undefined for etcd, which has no event loop. */
-  readonly loopDelay: LoopDelay | undefined;
+  readonly loop: LoopUse | undefined;
 }
 
 export class ProbedCluster implements AsyncDisposable {
@@ -67,7 +69,7 @@ export class ProbedCluster implements AsyncDisposable {
 
   /** Begins to measure. */
   async begin(): Promise<void> {
-    await this.loopDelay();
+    await this.loopUse();
     this.cpuBefore = totalCpuMs(this.pids);
   }
 
@@ -76,28 +78,31 @@ export class ProbedCluster implements AsyncDisposable {
     const after = totalCpuMs(this.pids);
     const { cpuBefore } = this;
     const cpuMs = after === undefined || cpuBefore === undefined ? undefined : after - cpuBefore;
-    return { cpuMs, loopDelay: await this.loopDelay() };
+    return { cpuMs, loop: await this.loopUse() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.cluster[Symbol.asyncDispose]();
   }
 
-  private async loopDelay(): Promise<LoopDelay | undefined> {
+  private async loopUse(): Promise<LoopUse | undefined> {
     if (this.server.kind !== "minietcd") return undefined;
-    const delays = await Promise.all(this.cluster.members.map(loopDelayOf));
-    return { p99: Math.max(...delays.map(({ p99 }) => p99)), max: Math.max(...delays.map(({ max }) => max)) };
+    const uses = await Promise.all(this.cluster.members.map(loopUseOf));
+    return {
+      delayP99: Math.max(...uses.map(({ delayP99 }) => delayP99)),
+      longestTurn: Math.max(...uses.map(({ longestTurn }) => longestTurn)),
+    };
   }
 }
 
-const linePattern = /^event-loop-delay (.*)$/gm;
+const linePattern = /^event-loop (.*)$/gm;
 
 /** Asks a member, and waits for one line more than there were. */
-const loopDelayOf = async (member: EtcdMember): Promise<LoopDelay> => {
+const loopUseOf = async (member: EtcdMember): Promise<LoopUse> => {
   const before = [...member.log.matchAll(linePattern)].length;
   member.signal("SIGUSR2");
-  const text = await eventually(answerTimeoutMs, "the delay of the event loop", () =>
+  const text = await eventually(answerTimeoutMs, "the use of the event loop", () =>
     Promise.resolve([...member.log.matchAll(linePattern)][before]?.[1]),
   );
-  return JSON.parse(text) as LoopDelay;
+  return JSON.parse(text) as LoopUse;
 };

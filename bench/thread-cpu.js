@@ -10,28 +10,23 @@ const emptyModule = Uint8Array.from([
   ...[0x07, 0x0a, 0x01, 0x06, ...Buffer.from("memory"), 0x02, 0x00], // export section: "memory"
 ]);
 
-/** The part of WebAssembly that is used here: the types of Node leave it to those of browsers. */
-interface WebAssemblyLike {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => {
-    readonly exports: { readonly memory: { readonly buffer: ArrayBuffer } };
-  };
-}
-
 const threadCpuClock = 3;
 const nanosecondsPerMs = 1e6;
 
-/** Milliseconds of CPU that the calling thread has used. */
-export const threadCpuMs = ((): (() => number) => {
+const openClock = () => {
   const wasi = new WASI({ version: "preview1" });
-  const { Module, Instance } = (globalThis as unknown as { readonly WebAssembly: WebAssemblyLike }).WebAssembly;
-  const instance = new Instance(new Module(emptyModule));
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(emptyModule));
   wasi.initialize(instance);
   const time = new DataView(instance.exports.memory.buffer);
-  const read = wasi.wasiImport["clock_time_get"] as (clock: number, precision: bigint, address: number) => number;
+  const read = wasi.wasiImport["clock_time_get"];
   return () => {
     const error = read(threadCpuClock, 0n, 0);
     if (error !== 0) throw new Error(`cannot read the thread's CPU time: WASI error ${error}`);
     return Number(time.getBigUint64(0, true)) / nanosecondsPerMs;
   };
-})();
+};
+
+let clock;
+
+/** Milliseconds of CPU that the calling thread has used. The clock is opened on first use: Node warns that WASI is experimental. */
+export const threadCpuMs = () => (clock ??= openClock())();

@@ -1,0 +1,1 @@
+export declare const threadCpuMs: () => number;
