@@ -91,6 +91,7 @@ export interface RequestSink<Request> {
 export interface BidiMethod<Request = never, Response = unknown> {
   readonly kind: "bidi";
   readonly path: string;
+  /** Decodes a request, whose bytes lie there only during the call: a sink that keeps some of them needs a copy. */
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;
   readonly open: (call: Call, stream: ResponseStream<Response>) => RequestSink<Request>;

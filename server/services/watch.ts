@@ -17,7 +17,7 @@ export const watchMethods = (
 ): Method[] => {
   const responses = new WatchResponses(headers);
   return [
-    bidi("/etcdserverpb.Watch/Watch", WatchRequest, encodedAlready, (call, stream) => {
+    bidi("/etcdserverpb.Watch/Watch", ownRequest, encodedAlready, (call, stream) => {
       const session = application.watch(call, new WatchResponder(responses, fragmentBytes, stream));
       stream.onDrain(() => session.resume());
       return {
@@ -28,6 +28,9 @@ export const watchMethods = (
     }),
   ];
 };
+
+/** Decodes a copy: the keys of a watch stay for long, and must not hold the memory of everything that came with them. */
+const ownRequest = { decode: (bytes: Uint8Array): WatchRequest => WatchRequest.decode(Uint8Array.from(bytes)) };
 
 const ask = (session: WatchSession, { requestUnion: request }: WatchRequest): void => {
   switch (request?.$case) {

@@ -128,10 +128,8 @@ export class BidiCall extends GrpcCall implements ResponseStream<unknown> {
   }
 
   onMessage(bytes: Buffer): boolean {
-    // A request on a stream may stay for long, and must not hold the memory of everything that came with it.
-    const own = Uint8Array.prototype.slice.call(bytes);
     try {
-      this.sink?.onRequest(decodeWith(this.method.decode, own, "stream"));
+      this.sink?.onRequest(decodeWith(this.method.decode, bytes, "stream"));
     } catch (error) {
       this.failWith(error);
     }

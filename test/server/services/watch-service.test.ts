@@ -3,8 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import type { WatchRequest } from "../../../proto/index.js";
-import { RawWatchResponse, WatchResponse } from "../../../proto/index.js";
+import { RawWatchResponse, WatchRequest, WatchResponse } from "../../../proto/index.js";
 import { watchOperation } from "../../../server/app/watch-session.js";
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
@@ -378,4 +377,16 @@ test("nothing is sent to a stream that is over", async (t) => {
   store.put(put("k", "3"));
   tested.endRound();
   assert.deepEqual(stream.take(), []);
+});
+
+test("a request keeps nothing of the memory that it came in", () => {
+  const headers = new ResponseHeaders(toClusterId(1n), toMemberId(1n), () => 1);
+  const watch = (): never => assert.fail("no stream is opened");
+  const [method] = watchMethods({ watch }, headers, 1_000) as unknown as [BidiMethod<WatchRequest>];
+  const received = Buffer.concat([Buffer.alloc(1_000), WatchRequest.encode(createRequest({ key: "key" })).finish()]);
+  const { requestUnion: request } = method.decode(received.subarray(1_000));
+  received.fill(0);
+  assert.ok(request?.$case === "createRequest");
+  assert.equal(text(request.value.key), "key");
+  assert.ok(request.value.key.buffer.byteLength < 1_000);
 });
