@@ -96,15 +96,16 @@ export class BackWriter {
     this.bytes[--this.at] = tag < 0x80 ? tag : (tag & 0x7f) | 0x80;
   }
 
-  /** Writes the 64 bits in the scratch memory, none of which the plain numbers have. */
+  /** Writes a tag, and the 64 bits in the scratch memory behind it. */
   private bits(tag: number): void {
     this.reserve(maxNumberBytes + 2);
     let low = scratch.getUint32(0, true);
     let high = scratch.getUint32(4, true);
-    const groups: number[] = [];
-    for (; high !== 0 || low >= 0x80; low = ((low >>> 7) | (high << 25)) >>> 0, high >>>= 7) groups.push(low & 0x7f);
-    this.bytes[--this.at] = low;
-    for (const group of groups.reverse()) this.bytes[--this.at] = group | 0x80;
+    this.at -= bitsSize(low, high);
+    let { at } = this;
+    for (; high !== 0 || low >= 0x80; low = ((low >>> 7) | (high << 25)) >>> 0, high >>>= 7)
+      this.bytes[at++] = (low & 0x7f) | 0x80;
+    this.bytes[at] = low;
     this.tag(tag);
   }
 
@@ -126,6 +127,12 @@ export const numberSize = (value: number): number => {
   let size = 2;
   for (let rest = Math.floor(value / 0x4000); rest > 0; rest = Math.floor(rest / 128)) size += 1;
   return size;
+};
+
+/** The same for 64 bits, in two halves. */
+const bitsSize = (low: number, high: number): number => {
+  const bits = high === 0 ? 32 - Math.clz32(low) : 64 - Math.clz32(high);
+  return Math.max(1, Math.ceil(bits / 7));
 };
 
 /** Writes a number that is not negative. @returns the offset behind it */
