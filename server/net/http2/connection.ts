@@ -203,8 +203,7 @@ export class ServerConnection implements WrittenConnection {
     } catch (error) {
       this.onError(error);
     }
-    this.writer.isHeld = false;
-    this.writer.flush();
+    this.writer.release();
     if (this.writer.unsentBytes > maxUnreadBytes) this.socket.pause();
   }
 

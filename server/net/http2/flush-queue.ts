@@ -16,4 +16,9 @@ export class FlushQueue {
     if (this.due.length === 0) process.nextTick(this.run);
     this.due.push(writer);
   }
+
+  /** Adds a writer with nothing that anybody waits for: it is flushed behind what this turn of the loop has to do. */
+  addLate(writer: Flushable): void {
+    setImmediate(() => writer.flush());
+  }
 }

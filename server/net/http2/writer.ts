@@ -57,6 +57,8 @@ export class ConnectionWriter implements StreamCarrier {
   private readonly output: Output;
   private readonly waiting = new Set<ServerStream>();
   private queuedBytes = 0;
+  /** The gathered bytes that no answer is among: acknowledgements, window updates and the like. */
+  private frameBytes = 0;
   private isScheduled = false;
   private isClosed = false;
   private writingChunks: readonly FilledChunk[] = [];
@@ -174,6 +176,7 @@ export class ConnectionWriter implements StreamCarrier {
   /** Sends a frame that no window applies to. */
   sendFrame(frame: Uint8Array): void {
     this.output.append(frame);
+    this.frameBytes += frame.length;
     this.schedule();
   }
 
@@ -201,10 +204,24 @@ export class ConnectionWriter implements StreamCarrier {
     this.updateAccount();
   }
 
+  /**
+   * Ends the gathering of a chunk's answers and writes them. Acknowledgements alone, as of the ping that grpc-go sends with most
+   * requests, let go first what the chunk asked for: they are a write and wake the client.
+   */
+  release(): void {
+    this.isHeld = false;
+    if (this.output.size > this.frameBytes) this.flush();
+    else if (this.output.size > 0 && !this.isScheduled && this.writingBytes === 0) {
+      this.isScheduled = true;
+      this.shared.flushes.addLate(this);
+    }
+  }
+
   /** Writes what has been gathered, unless a write is under way. */
   flush(): void {
     this.isScheduled = false;
     if (this.writingBytes > 0 || this.isClosed || this.output.size === 0) return;
+    this.frameBytes = 0;
     this.writingBytes = this.output.size;
     this.writingChunks = this.output.take();
     [this.writing, this.gathering] = [this.gathering, this.writing];

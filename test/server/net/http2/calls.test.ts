@@ -1,6 +1,7 @@
 // Calls of gRPC on the native engine, as far as its client can see each frame.
 
 import assert from "node:assert/strict";
+import { createServer, type Socket } from "node:net";
 import { describe, test } from "node:test";
 import { deflateSync, gzipSync } from "node:zlib";
 import { frame, frameType, numberFrame } from "../../../../server/net/http2/frames.js";
@@ -33,6 +34,41 @@ describe("calls", () => {
       headersOfThird.map(({ payload }) => payload.length),
       [2, 1],
     );
+  });
+
+  test("a ping is answered behind what the request beside it does in this turn, and when it comes alone", async (t) => {
+    let socket: Socket | undefined;
+    const written: (number | undefined)[] = [];
+    const inTwoSteps = unary("/test.S/Steps", bytesCodec, bytesCodec, (request: Uint8Array, _call, reply) => {
+      written.push(socket?.bytesWritten);
+      setImmediate(() => {
+        written.push(socket?.bytesWritten);
+        reply.send(Uint8Array.from(request));
+      });
+    });
+    const { dial } = await serve(t, {}, [inTwoSteps], (onConnection) =>
+      createServer((accepted) => {
+        socket = accepted;
+        onConnection(accepted);
+      }),
+    );
+    const client = dial();
+    await client.frame(
+      "the acknowledgement of SETTINGS",
+      ({ type, flags }) => type === frameType.settings && flags === 1,
+    );
+    const ping = (text: string): Buffer => frame(frameType.ping, 0, 0, Buffer.from(text));
+    const answered = (text: string) =>
+      client.frame(
+        text,
+        ({ type, flags, payload }) => type === frameType.ping && flags === 1 && payload.toString() === text,
+      );
+    client.send(ping("with one"), call(1, "/test.S/Steps", Buffer.from("x")));
+    await client.end(1);
+    await answered("with one");
+    assert.equal(written[1], written[0]);
+    client.send(ping("all-ping"));
+    await answered("all-ping");
   });
 
   test("an error is one frame, its text percent-encoded", async (t) => {
