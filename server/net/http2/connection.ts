@@ -161,6 +161,7 @@ export class ServerConnection implements WrittenConnection {
   sweep(nowMs: number): void {
     if (this.isOver) return;
     this.hpack.forget();
+    for (const { queue } of this.streams.values()) queue?.copyLists();
     if (this.newest === 0 && nowMs - this.openedAt >= this.limits.withoutRequestMs)
       this.dismiss(errorCode.none, "no_request");
     else if (this.socket.isPaused()) this.excuseSilence(nowMs);

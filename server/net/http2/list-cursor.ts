@@ -22,6 +22,11 @@ export class ListCursor {
     return this.message.length;
   }
 
+  /** Returns the whole message in one piece. */
+  toBytes(): Uint8Array {
+    return this.message.toBytes();
+  }
+
   /** Copies the next bytes, no more than there are. */
   moveTo(output: Output, bytes: number): void {
     for (let left = bytes; left > 0;) {

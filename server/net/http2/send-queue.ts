@@ -66,6 +66,14 @@ export class SendQueue {
     return completed;
   }
 
+  /** Copies the messages in pieces that wait: a piece keeps all the memory that it lies in, which a client that takes nothing must not. */
+  copyLists(): void {
+    this.parts = this.parts.map(({ bytes, list, isEnd }) => ({
+      bytes: list === undefined ? bytes : list.toBytes(),
+      isEnd,
+    }));
+  }
+
   private addPart(bytes: Uint8Array, isEnd: boolean): void {
     this.parts.push({ bytes, isEnd });
     this.size += bytes.length;

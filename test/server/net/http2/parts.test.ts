@@ -229,6 +229,20 @@ describe("bytes for a client", () => {
       ),
     );
   });
+
+  test("a message in pieces that is copied while a part of it is gone needs the pieces no more", () => {
+    const items = [Buffer.alloc(300, 1), Buffer.alloc(20, 2)];
+    const list = new ListMessage(Buffer.from("head"), 0x12, items, Buffer.from("tail"));
+    const wanted = message(list.toBytes());
+    const queue = new SendQueue();
+    queue.addList(list);
+    const output = new Output(new ChunkPool());
+    queue.moveTo(output, 100);
+    queue.copyLists();
+    for (const item of items) item.fill(0);
+    assert.equal(queue.moveTo(output, queue.size), 1);
+    assert.ok(Buffer.concat(output.take().map(({ chunk, length }) => chunk.subarray(0, length))).equals(wanted));
+  });
 });
 
 describe("messages of a request", () => {
