@@ -104,7 +104,16 @@ class CutOff implements Backend {
       await written;
       this.writing.delete(written);
     };
-    return { put: (key, value) => batch.put(key, value), delete: (key) => batch.delete(key), write };
+    // A store that was cut off in the middle of a round goes on with it; its batch has gone with the disk.
+    return {
+      put: (key, value) => {
+        if (!this.dead) batch.put(key, value);
+      },
+      delete: (key) => {
+        if (!this.dead) batch.delete(key);
+      },
+      write,
+    };
   };
 
   close(): Promise<void> {
