@@ -64,6 +64,7 @@ export class Wal implements SegmentedLog {
   private readonly directory: string;
   private readonly listener: WalListener;
   private readonly next: NextSegment;
+  private readonly segmentBytes: number;
   private readonly old: OldSegments;
   /** The batch under way. */
   private readonly record = new RecordBuffer();
@@ -86,6 +87,7 @@ export class Wal implements SegmentedLog {
     this.disk = options.disk;
     this.directory = options.directory;
     this.listener = options.listener;
+    this.segmentBytes = options.segmentBytes;
     const firstBytes = Math.min(tail === undefined ? firstSegmentBytes : Infinity, options.segmentBytes);
     this.next = new NextSegment({ ...options, firstBytes, reserveBytes: options.reserveBytes ?? 0 }, this);
     this.old = new OldSegments({
@@ -99,7 +101,7 @@ export class Wal implements SegmentedLog {
     this.chain = tail?.chain ?? 0;
     if (tail !== undefined && file !== undefined)
       this.current = { file, path: tail.file, bytes: tail.fileBytes, position: tail.position };
-    this.prepareIfHalfFull();
+    this.prepareIfDue();
   }
 
   /**
@@ -286,7 +288,7 @@ export class Wal implements SegmentedLog {
   private onAppended({ checksum }: Sealed): void {
     this.chain = checksum;
     this.isWriting = false;
-    this.prepareIfHalfFull();
+    this.prepareIfDue();
     const { done } = this;
     this.done = undefined;
     // Preparing the next segment may have failed meanwhile: then the member stops and sends nothing more.
@@ -294,11 +296,14 @@ export class Wal implements SegmentedLog {
     this.onIdle?.();
   }
 
-  /** Prepares the next segment once the current one is half full: early enough, and an idle member uses less space. */
-  private prepareIfHalfFull(): void {
+  /**
+   * Prepares the next segment once the current one has room for less than half of one: early enough, and an idle member uses less
+   * space. Behind the small first one that is at once: with a full disk, a member follows as far as its segments reach.
+   */
+  private prepareIfDue(): void {
     const { current } = this;
     if (this.closing !== undefined || this.failure !== undefined) return;
-    if (current === undefined || current.position >= current.bytes / 2) this.next.prepare();
+    if (current === undefined || current.bytes - current.position <= this.segmentBytes / 2) this.next.prepare();
   }
 
   /** Fails the append under way: its `done` is never called. */

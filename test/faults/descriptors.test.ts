@@ -29,9 +29,14 @@ const logAgain = "there are file descriptors for the write-ahead log again: writ
 const noStoreDescriptors = "no file descriptors for the store: what is applied waits until there are some";
 const storeAgain = "there are file descriptors for the store again";
 
-/** Until the log of a member is half through its segment, where it makes the next. */
-const writeHalfSegment = async (client: Client): Promise<void> => {
-  for (let n = 0; n < 110; n++) await client.kv.put(`large/${n % 10}`, value);
+/** Writes through `client` until the log of a member is in its second segment: the first one is small, and the next there at once. */
+const leaveFirstSegment = (client: Client): Promise<void> => writeLarge(client, 45);
+
+/** The same until the log of a member is half through that segment, where it makes the next. */
+const writeHalfSegment = (client: Client): Promise<void> => writeLarge(client, 100);
+
+const writeLarge = async (client: Client, times: number): Promise<void> => {
+  for (let n = 0; n < times; n++) await client.kv.put(`large/${n % 10}`, value);
 };
 
 const assertWhole = (member: ClusterMember): void =>
@@ -48,6 +53,7 @@ test("a leader without file descriptors hands over, refuses writes and goes on r
   await using elsewhere = others[0]!.client();
   await here.kv.put("before", "v");
   await elsewhere.kv.put("before", "v");
+  await leaveFirstSegment(elsewhere);
 
   await takeDescriptors(leader);
   await writeHalfSegment(elsewhere);
@@ -75,6 +81,7 @@ test("a member alone without file descriptors refuses writes, and takes them aga
   const member = cluster.member(0);
   await using client = member.client();
   await client.kv.put("before", "v");
+  await leaveFirstSegment(client);
   await takeDescriptors(member);
   const refusal: unknown = await writeHalfSegment(client).catch((error: unknown) => error);
   assert.match(String(refusal), /etcdserver: too many requests/);

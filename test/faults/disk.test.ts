@@ -35,9 +35,14 @@ const noStoreSpace = "no space for the store: what is applied waits until there 
 
 const value = "x".repeat(100 * 1024);
 
-/** Writes through `client` until the log of a member is half through its segment, where it makes the next. */
-const writeHalfSegment = async (client: Client): Promise<void> => {
-  for (let n = 0; n < 110; n++) await client.kv.put(`large/${n % 10}`, value);
+/** Writes through `client` until the log of a member is in its second segment: the first one is small, and the next there at once. */
+const leaveFirstSegment = (client: Client): Promise<void> => writeLarge(client, 45);
+
+/** The same until the log of a member is half through that segment, where it makes the next. */
+const writeHalfSegment = (client: Client): Promise<void> => writeLarge(client, 100);
+
+const writeLarge = async (client: Client, times: number): Promise<void> => {
+  for (let n = 0; n < times; n++) await client.kv.put(`large/${n % 10}`, value);
 };
 
 const isNoSpace = (error: unknown): boolean =>
@@ -66,6 +71,7 @@ test("a leader whose disk is full hands over, refuses writes and goes on reading
   await using here = leader.client();
   await using elsewhere = others[0]!.client();
   await here.kv.put("before", "full");
+  await leaveFirstSegment(elsewhere);
 
   await disk.fillUpTo(belowLogReserve);
   await writeHalfSegment(elsewhere);
@@ -115,7 +121,7 @@ test("a leader that cannot write its log any more stops and names the file; what
   assert.equal(code, 1);
   const fatal = leader.running.log.filter(({ level }) => level === "fatal");
   assert.equal(fatal.length, 1);
-  assert.match(String(fatal[0]!["error"]), /^Cannot write .*\.wal: EFBIG/);
+  assert.match(String(fatal[0]!["error"]), /^Cannot write .*\/wal\/[^/]+: EFBIG/);
   await leader.restart();
   for (const key of ["before", "during"]) assert.equal(await elsewhere.kv.getText(key), "v");
   await assertSame(cluster);
@@ -137,9 +143,10 @@ test("a leader that cannot write its store any more gives only serializable read
   const [other] = cluster.members.filter((member) => member !== leader) as [ClusterMember];
   await using here = leader.client();
   await using elsewhere = other.client();
-  // Until the log has just begun a segment, and LevelDB's is longer: then a limit hits only the store.
-  for (let segments = 0, size = 0; size < 512 * 1024; size = await sizeOfStoreLog(leader)) {
-    segments = await segmentsOf(leader);
+  // Until the log has just begun a segment, and LevelDB's is longer, but not so long that it begins another one: then a limit hits
+  // only the store.
+  for (let size = 0; size < 512 * 1024 || size > 3 * 1024 * 1024; size = await sizeOfStoreLog(leader)) {
+    const segments = await segmentsOf(leader);
     while ((await segmentsOf(leader)) === segments) await elsewhere.kv.put("large", value);
   }
   await run("prlimit", ["--pid", String(leader.running.pid), `--fsize=${await sizeOfStoreLog(leader)}`]);
