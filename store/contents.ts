@@ -33,10 +33,10 @@ import {
   Pins,
   recover,
   type Recovered,
+  type RoundState,
   snapshotOf,
   type StoreChanges,
   type StoreSnapshot,
-  type TableChange,
   Tables,
   WriteBehind,
 } from "./persist/index.js";
@@ -146,7 +146,7 @@ export class Contents implements StoreChanges {
     this.current = recovered.revision;
     this.compacted = recovered.compactRevision;
     this.unfinished = recovered.unfinishedCompaction;
-    this.writer = new WriteBehind(backend, clock, data, onFailure, recovered.rows);
+    this.writer = new WriteBehind(backend, clock, data, onFailure, recovered.rows, tables);
     this.compactor = new Compactor(data, this.writer, this.pins, clock, this);
     this.history = new WatchHistory(data, backend);
   }
@@ -263,12 +263,6 @@ export class Contents implements StoreChanges {
     this.writer.leaseChanged(id, undefined);
   }
 
-  /** Makes a change of a table part of the round; one that changes nothing is not written. */
-  changeTable(change: TableChange): void {
-    this.checkIdle();
-    if (this.tables.apply(change)) this.writer.tableChanged(change, this.tables.size);
-  }
-
   /** @throws CompactedError, FutureRevisionError */
   compact(revision: number): Compaction {
     this.checkIdle();
@@ -283,10 +277,10 @@ export class Contents implements StoreChanges {
     return this.compactor.newest;
   }
 
-  /** Ends a round: everything up to now becomes durable together with `marker`. */
-  endRound(marker: Uint8Array): void {
+  /** Ends a round: everything up to now becomes durable together with `state`. */
+  endRound(state: RoundState): void {
     this.checkIdle();
-    this.writer.endRound(this.current, marker);
+    this.writer.endRound(this.current, state);
   }
 
   /** @throws CompactedError, FutureRevisionError, TooLargeError, DamagedError */

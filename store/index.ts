@@ -39,9 +39,11 @@ export {
   buildStore,
   type BuiltStore,
   type Compaction,
+  type RoundState,
   StoreVersionError,
   StoreBuilder,
   StoreSnapshot,
+  type TableRow,
   type TableSource,
 } from "./persist/index.js";
 export type { KvHash, Lease } from "./mvcc/index.js";

@@ -20,7 +20,7 @@ import {
   type StoreLimits,
   Turns,
 } from "./base/index.js";
-import type { Compaction, StoreSnapshot, TableSource } from "./persist/index.js";
+import type { Compaction, RoundState, StoreSnapshot, TableSource } from "./persist/index.js";
 import { openContents, type Answer, type AppliedWrite, type Contents, type ContentsOptions } from "./contents.js";
 import { type KvHash, type Lease, runTxn, type Write } from "./mvcc/index.js";
 import { type Watch, Watches, type WatchOptions, type WatchReceiver } from "./watch/index.js";
@@ -150,25 +150,17 @@ export class KvStore implements TableSource {
     return { finished };
   }
 
-  /**
-   * Makes a row of one of the applier's tables part of the round; undefined removes it. The store does not interpret it. A row
-   * that stays as it was is not written.
-   */
-  setRow(table: string, key: Key, row: Uint8Array | undefined): void {
-    this.contents.changeTable({ table, key, row });
-  }
-
-  /** The rows of a table, by key. All of them are in memory. */
+  /** The rows of one of the applier's tables, by key, as they were last written. The store does not interpret them. */
   table(name: string): ReadonlyMap<Key, Uint8Array> {
     return this.contents.tables.table(name);
   }
 
   /**
-   * Ends an apply round: everything since the last one, and `marker`, become durable together, within 100 ms. After a
-   * failed write to disk this does nothing.
+   * Ends an apply round: everything since the last one, and `state`, become durable together, within 100 ms. Rows of tables
+   * that stay as they were are not written. After a failed write to disk this does nothing.
    */
-  endRound(marker: Uint8Array): void {
-    this.contents.endRound(marker);
+  endRound(state: RoundState): void {
+    this.contents.endRound(state);
     this.watches.roundEnded();
   }
 

@@ -17,9 +17,25 @@ export interface TableSource {
   table(name: string): ReadonlyMap<Key, Uint8Array>;
 }
 
+/** A row of a table. */
+export interface TableRow extends TablePosition {
+  readonly row: Uint8Array;
+}
+
 /** A row of a table after a change; undefined: it is gone. */
 export interface TableChange extends TablePosition {
   readonly row: Uint8Array | undefined;
+}
+
+/**
+ * The applier's state as of the end of a round. Later rounds must not change it. Its bytes are asked for when the round is
+ * written, so never if a later round is written with it.
+ */
+export interface RoundState {
+  /** The applier's opaque marker. */
+  marker(): Uint8Array;
+  /** All rows of all tables. */
+  rows(): readonly TableRow[];
 }
 
 /**
@@ -27,7 +43,7 @@ export interface TableChange extends TablePosition {
  * snapshot. All rows are in memory, so tables are for what is small: members, users, roles.
  */
 export class Tables implements TableSource {
-  private readonly tables = new Map<string, Map<Key, Uint8Array>>();
+  private tables = new Map<string, Map<Key, Uint8Array>>();
   private rows = 0;
 
   /** The number of rows of all tables. */
@@ -39,17 +55,30 @@ export class Tables implements TableSource {
     return this.tables.get(name) ?? new Map<Key, Uint8Array>();
   }
 
-  /** Sets or removes a row. @returns whether that changes anything */
-  apply({ table, key, row }: TableChange): boolean {
+  /** Adds a row that is not there. */
+  add({ table, key, row }: TableRow): void {
     const rows = this.tables.get(table) ?? new Map<Key, Uint8Array>();
-    const before = rows.get(key);
-    if (row === undefined ? before === undefined : before !== undefined && Buffer.compare(before, row) === 0)
-      return false;
-    if (row === undefined) rows.delete(key);
-    else rows.set(key, row);
+    rows.set(key, row);
     this.tables.set(table, rows);
-    this.rows += (row === undefined ? 0 : 1) - (before === undefined ? 0 : 1);
-    return true;
+    this.rows += 1;
+  }
+
+  /** Replaces all rows. @returns the rows that this changes or removes */
+  replace(rows: readonly TableRow[]): TableChange[] {
+    const before = this.tables;
+    this.tables = new Map();
+    this.rows = 0;
+    for (const row of rows) this.add(row);
+    const changes = rows.filter(({ table, key, row }): boolean => {
+      const old = before.get(table)?.get(key);
+      return old === undefined || Buffer.compare(old, row) !== 0;
+    });
+    return [...changes, ...this.missing(before)];
+  }
+
+  private *missing(before: ReadonlyMap<string, ReadonlyMap<Key, Uint8Array>>): Generator<TableChange> {
+    for (const [table, rows] of before)
+      for (const key of rows.keys()) if (!this.table(table).has(key)) yield { table, key, row: undefined };
   }
 }
 
@@ -63,7 +92,7 @@ export async function readTables(rows: Rows, tables: Tables, pace: Pace): Promis
     const content = openRow(rows.name, rowKey, row);
     const position = parseTableRowKey(rowKey);
     if (position === undefined) throw new DamagedError(nameOfRow(rows.name, rowKey), "not the row of a table");
-    tables.apply({ ...position, row: Uint8Array.from(content) });
+    tables.add({ ...position, row: Uint8Array.from(content) });
   });
   const expected = tableRowCountRow.get(rows) ?? 0;
   if (tables.size !== expected)

@@ -22,7 +22,7 @@ import {
   type StoreLimits,
 } from "../base/index.js";
 import { leaseRow, leaseRowKey } from "./lease-rows.js";
-import type { TableChange } from "./tables.js";
+import type { RoundState, Tables } from "./tables.js";
 import {
   type Change,
   isTombstone,
@@ -40,9 +40,6 @@ const changeOverheadBytes = 150;
 /** The same for a lease that was granted or revoked. */
 const leaseChangeBytes = 200;
 
-/** Memory of a table's changed row beside key and content, which are held twice until they are written. */
-const tableChangeBytes = (change: TableChange): number => 200 + 2 * (change.key.length + (change.row?.length ?? 0));
-
 interface Waiter {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
@@ -51,14 +48,11 @@ interface Waiter {
 /** A batch that gathers what the next write will hold. */
 class Gathering {
   /** The last apply round in it, all of them whole; absent: none, only removals. */
-  round: { readonly revision: Revision; readonly marker: Uint8Array } | undefined = undefined;
+  round: { readonly revision: Revision; readonly state: RoundState } | undefined = undefined;
   bytes = 0;
   /** Number of change rows that a round adds. */
   addedRows = 0;
   readonly waiters: Waiter[] = [];
-  /** The last change of each table's row: each round changes some, and only what the last one left is worth a write. */
-  private readonly tables = new Map<string, TableChange>();
-  private tableRowCount: number | undefined = undefined;
 
   constructor(readonly batch: Batch) {}
 
@@ -78,29 +72,18 @@ class Gathering {
     this.bytes += leaseChangeBytes;
   }
 
-  /** Changes rows of tables, which have `rowCount` rows then. Returns the bytes of earlier changes that count no more. */
-  changeTables(changes: readonly TableChange[], rowCount: number): number {
-    let replacedBytes = 0;
-    for (const change of changes) {
-      const row = `${change.table}/${change.key}`;
-      const before = this.tables.get(row);
-      if (before !== undefined) replacedBytes += tableChangeBytes(before);
-      this.tables.set(row, change);
-      this.bytes += tableChangeBytes(change);
+  /** Puts the state as of the last round into the batch, which is about to be written. @param tables as the last batch left them */
+  putState(tables: Tables): void {
+    if (this.round === undefined) return;
+    const { revision, state } = this.round;
+    const changes = tables.replace(state.rows());
+    for (const { table, key, row } of changes) {
+      const rowKey = tableRowKey({ table, key });
+      if (row === undefined) this.batch.delete(rowKey);
+      else this.batch.put(rowKey, sealedRow(rowKey, row));
     }
-    this.bytes -= replacedBytes;
-    if (changes.length > 0) this.tableRowCount = rowCount;
-    return replacedBytes;
-  }
-
-  /** Puts the changes of tables into the batch, which is about to be written. */
-  putTables(): void {
-    for (const change of this.tables.values()) {
-      const rowKey = tableRowKey(change);
-      if (change.row === undefined) this.batch.delete(rowKey);
-      else this.batch.put(rowKey, sealedRow(rowKey, change.row));
-    }
-    if (this.tableRowCount !== undefined) tableRowCountRow.put(this.batch, this.tableRowCount);
+    if (changes.length > 0) tableRowCountRow.put(this.batch, tables.size);
+    stateRow.put(this.batch, { revision, marker: state.marker() });
   }
 
   remove(rowKey: Uint8Array): void {
@@ -112,13 +95,11 @@ class Gathering {
 /** An apply round that has ended; all of it goes into one batch, a slice at a time. */
 interface EndedRound {
   readonly revision: Revision;
-  readonly marker: Uint8Array;
+  readonly state: RoundState;
   /** Changes of each of its revisions. */
   readonly changes: readonly (readonly Change[])[];
   readonly leaseChanges: readonly LeaseChange[];
   readonly leaseCount: number;
-  readonly tableChanges: readonly TableChange[];
-  readonly tableRowCount: number;
   readonly scheduled: readonly ScheduledCompaction[];
   /** Called when the round is on disk. */
   readonly waiters: Waiter[];
@@ -154,9 +135,6 @@ export class WriteBehind {
   private scheduled: ScheduledCompaction[] = [];
   /** Changes of leases since the last round ended, in order. */
   private leaseChanges: LeaseChange[] = [];
-  /** Changes of tables since the last round ended, in order, and the number of rows after them. */
-  private tableChanges: TableChange[] = [];
-  private tableRowCount = 0;
   /** Rounds that have ended and are not whole in a batch yet, oldest first: of the first one a part may be. */
   private rounds: EndedRound[] = [];
   /** Number of changes of the first one that are in `next`, by revision and within it; none: 0, 0. */
@@ -174,6 +152,7 @@ export class WriteBehind {
     { unflushed, leases, limits }: StoreData,
     private readonly onFailure: (error: Error) => void,
     rows: number,
+    private readonly tables: Tables,
   ) {
     this.unflushed = unflushed;
     this.leases = leases;
@@ -208,35 +187,24 @@ export class WriteBehind {
     this.unflushedBytes += leaseChangeBytes;
   }
 
-  /** Makes the change of a table part of the round that is being applied; all tables have `rowCount` rows after it. */
-  tableChanged(change: TableChange, rowCount: number): void {
-    if (this.refused !== undefined) return;
-    this.tableChanges.push(change);
-    this.tableRowCount = rowCount;
-    this.unflushedBytes += tableChangeBytes(change);
-  }
-
   /** Makes the compaction part of the round that is being applied. Resolves once that is on disk. */
   schedule(revision: Revision): Promise<void> {
     return new Promise((resolve, reject) => this.scheduled.push({ revision, waiter: { resolve, reject } }));
   }
 
   /** Closes a round: it holds everything up to `revision` that no earlier round does. */
-  endRound(revision: Revision, marker: Uint8Array): void {
+  endRound(revision: Revision, state: RoundState): void {
     if (this.refused !== undefined) return;
     this.rounds.push({
       revision,
-      marker,
+      state,
       changes: this.unflushed.between(this.ended + 1, revision),
       leaseChanges: this.leaseChanges,
       leaseCount: this.leases.size,
-      tableChanges: this.tableChanges,
-      tableRowCount: this.tableRowCount,
       scheduled: this.scheduled,
       waiters: [],
     });
     this.leaseChanges = [];
-    this.tableChanges = [];
     this.scheduled = [];
     this.ended = revision;
     if (!this.isFillingAhead) this.fill();
@@ -332,7 +300,6 @@ export class WriteBehind {
   private endRoundIn(next: Gathering, round: EndedRound): void {
     for (const { id, lease } of round.leaseChanges) next.changeLease(id, lease);
     if (round.leaseChanges.length > 0) leaseCountRow.put(next.batch, round.leaseCount);
-    this.unflushedBytes -= next.changeTables(round.tableChanges, round.tableRowCount);
     for (const compaction of round.scheduled) {
       scheduledCompactionRow.put(next.batch, compaction.revision);
       next.waiters.push(compaction.waiter);
@@ -385,8 +352,7 @@ export class WriteBehind {
     this.next = undefined;
     this.urgent = false;
     this.stopTimer();
-    next.putTables();
-    if (next.round !== undefined) stateRow.put(next.batch, next.round);
+    next.putState(this.tables);
     this.rows += next.addedRows;
     rowCountRow.put(next.batch, this.rows);
     next.batch.write().then(

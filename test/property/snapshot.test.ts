@@ -5,7 +5,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { RangeRequest, RangeResponse, RawRangeResponse } from "../../proto/index.js";
 import type { KvStore, StoreLimits } from "../../store/index.js";
-import { TestStore, bytes, copyOf, levelDisk, memoryDisk, type TestDisk } from "../store/harness.js";
+import { roundState, TestStore, bytes, copyOf, levelDisk, memoryDisk, type TestDisk } from "../store/harness.js";
 import { Recorder } from "../store/recorder.js";
 import { applied, applyToReal, attachments, outcome, rangeRequest, type Applied } from "./commands.js";
 import { byValue } from "./copying-store.js";
@@ -27,7 +27,7 @@ const limits: fc.Arbitrary<Partial<StoreLimits>> = fc.record({
 
 async function take({ store }: TestStore, step: Step): Promise<unknown> {
   if (step.kind === "flush") await store.flush();
-  else if (step.kind === "endRound") store.endRound(bytes(`${store.revision}`));
+  else if (step.kind === "endRound") store.endRound(roundState(`${store.revision}`));
   else return outcome(() => applyToReal(store, step));
   return undefined;
 }

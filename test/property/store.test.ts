@@ -12,7 +12,7 @@ import {
   TxnResponse,
 } from "../../proto/index.js";
 import type { StoreLimits } from "../../store/index.js";
-import { TestStore, bytes, levelDisk, memoryDisk, text, type TestDisk } from "../store/harness.js";
+import { roundState, TestStore, bytes, levelDisk, memoryDisk, text, type TestDisk } from "../store/harness.js";
 import { applied, applyToReal, attachments, outcome, rangeRequest, type Applied } from "./commands.js";
 import { CopyingStore } from "./copying-store.js";
 import { propertyOptions, runs } from "../support/thorough.js";
@@ -91,7 +91,7 @@ class Comparison {
         this.read(step.request);
         return;
       case "endRound":
-        tested.store.endRound(bytes(String(this.log.length)));
+        tested.store.endRound(roundState(String(this.log.length)));
         return;
       case "time":
         tested.clock.advance(100);

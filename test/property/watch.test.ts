@@ -16,7 +16,19 @@ import {
   type WatchOptions,
   type Sliced,
 } from "../../store/index.js";
-import { TestStore, bytes, deleteRange, memoryDisk, op, put, shownKv, text, turn, txn } from "../store/harness.js";
+import {
+  roundState,
+  TestStore,
+  bytes,
+  deleteRange,
+  memoryDisk,
+  op,
+  put,
+  shownKv,
+  text,
+  turn,
+  txn,
+} from "../store/harness.js";
 import { CopyingStore, Refused, type NaiveChange } from "./copying-store.js";
 import { propertyOptions, runs } from "../support/thorough.js";
 
@@ -247,7 +259,7 @@ class Play {
     apply(this.naive, step);
     for (const { store } of stores) {
       apply(store, step);
-      store.endRound(bytes("marker"));
+      store.endRound(roundState("marker"));
       assert.equal(store.revision, this.naive.revision);
     }
   }
@@ -258,7 +270,7 @@ class Play {
     this.naive.compact(revision);
     for (const { store } of stores) {
       store.compact(revision);
-      store.endRound(bytes("marker"));
+      store.endRound(roundState("marker"));
     }
   }
 

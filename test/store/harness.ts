@@ -24,12 +24,22 @@ import {
   type Backend,
   type Installed,
   type KvStore,
+  type RoundState,
   type StoreClock,
   type StoreLimits,
 } from "../../store/index.js";
 
 export const bytes = (text: string): Uint8Array => Buffer.from(text, "latin1");
 export const text = (held: Uint8Array): string => Buffer.from(held).toString("latin1");
+/** A row of a table: the table's name, the key, the content. */
+export type ShortRow = readonly [table: string, key: string, row: string];
+
+/** The applier's state at the end of a round. */
+export const roundState = (marker: string, rows: readonly ShortRow[] = []): RoundState => ({
+  marker: () => bytes(marker),
+  rows: () => rows.map(([table, key, row]) => ({ table, key, row: bytes(row) })),
+});
+
 /** Lets everything run that is ready. */
 export const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
@@ -224,13 +234,13 @@ export class TestStore {
     this.current = disk;
   }
 
-  endRound(marker = "marker"): void {
-    this.store.endRound(bytes(marker));
+  endRound(marker = "marker", rows: readonly ShortRow[] = []): void {
+    this.store.endRound(roundState(marker, rows));
   }
 
   /** Ends the round, marked, and waits for the disk. */
-  async save(marker = "marker"): Promise<void> {
-    this.endRound(marker);
+  async save(marker = "marker", rows: readonly ShortRow[] = []): Promise<void> {
+    this.endRound(marker, rows);
     await this.store.flush();
   }
 

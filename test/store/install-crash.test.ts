@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Backend, Batch, RowIterator } from "../../store/index.js";
-import { TestStore, bytes, copyOf, disks, text, turn, type TestDisk } from "./harness.js";
+import { roundState, TestStore, bytes, copyOf, disks, text, turn, type TestDisk } from "./harness.js";
 
 const never = (): Promise<never> => new Promise(() => undefined);
 
@@ -72,9 +72,9 @@ function fill({ store }: TestStore, to: number): void {
 function goOn(member: TestStore): void {
   fill(member, 5);
   member.store.compact(3);
-  member.store.endRound(bytes("5"));
+  member.store.endRound(roundState("5"));
   fill(member, 6);
-  member.store.endRound(bytes("6"));
+  member.store.endRound(roundState("6"));
 }
 
 interface Found {

@@ -17,8 +17,8 @@ import { changeRowKey } from "../../store/disk/rows.js";
 import { HaltingDisk, SlowDisk } from "./disk/faulty-disks.js";
 import {
   ManualClock,
+  roundState,
   TestStore,
-  bytes,
   copyOf,
   disks,
   memoryDisk,
@@ -303,10 +303,10 @@ describe("writes over an install", () => {
     await using leader = await leaderAt(10);
     const { disk, store, clock } = await slowMember();
     store.put(put("k", "2"));
-    store.endRound(bytes("2"));
+    store.endRound(roundState("2"));
     const first = store.flush();
     store.put(put("k", "3"));
-    store.endRound(bytes("3"));
+    store.endRound(roundState("3"));
     const second = store.flush();
     store.put(put("k", "x".repeat(2_000)));
     let isDrained = false;
@@ -362,7 +362,7 @@ describe("writes over an install", () => {
     const { disk, store } = await slowMember();
     for (let n = 2; n <= 9; n++) store.put(put("k", `${n}`));
     const { finished } = store.compact(5);
-    store.endRound(bytes("9"));
+    store.endRound(roundState("9"));
     await (await disk.written()).finish();
     const removal = await disk.written();
     let isCommitted = false;
@@ -469,7 +469,7 @@ describe("a failed installation leaves the old state in use", () => {
     await using member = await TestStore.on(await memoryDisk());
     putAll([member], 2, 4);
     const recorder = new Recorder(member, ["k"]);
-    member.store.endRound(bytes("4"));
+    member.store.endRound(roundState("4"));
     const flushed = member.store.flush();
     const { backend, state } = await damaged(leader, () => undefined);
     const failing = member.store.install(backend, () => Promise.reject(new Error("EIO: rename")));

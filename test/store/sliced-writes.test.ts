@@ -4,7 +4,19 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Compare_CompareResult, Compare_CompareTarget, Event } from "../../proto/index.js";
 import { atOnce, type Backend, type Sliced } from "../../store/index.js";
-import { TestStore, bytes, deleteRange, levelDisk, memoryDisk, op, range, text, txn, turn } from "./harness.js";
+import {
+  roundState,
+  TestStore,
+  bytes,
+  deleteRange,
+  levelDisk,
+  memoryDisk,
+  op,
+  range,
+  text,
+  txn,
+  turn,
+} from "./harness.js";
 import { Recorder } from "./recorder.js";
 import { toLeaseId } from "../../testing/ids.js";
 
@@ -114,7 +126,7 @@ test("nothing else is applied, and no round ends, in the middle of a revision", 
   assert.throws(() => tested.delete("a"), inTheMiddle);
   assert.throws(() => store.grantLease({ id: toLeaseId(8n), ttlSeconds: 60, generation: 1 }), inTheMiddle);
   assert.throws(() => store.compact(2), inTheMiddle);
-  assert.throws(() => store.endRound(bytes("marker")), inTheMiddle);
+  assert.throws(() => store.endRound(roundState("marker")), inTheMiddle);
   atOnce(work);
   tested.put("a", "v");
 });

@@ -1,10 +1,10 @@
-// The applier's state in the store: a small marker with each round, and rows of tables where something changed.
+// The applier's state in the store: a small marker and rows of tables, both as of the last round that is on disk.
 
 import { AppliedMarker, Member, SeenProposals as SeenProposalsRow } from "../../../proto/index.js";
 import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.js";
-import { DamagedError, type KvStore, type TableSource } from "../../../store/index.js";
+import { DamagedError, type KvStore, type RoundState, type TableRow, type TableSource } from "../../../store/index.js";
 import { Membership } from "./membership.js";
-import { SeenProposals, type SeenRecord } from "./seen-proposals.js";
+import { type SeenCopy, SeenProposals, type SeenRecord } from "./seen-proposals.js";
 
 /** The replicated state that is not keys, and the log position that it and the store are at. */
 export interface AppliedState extends LogPosition {
@@ -53,30 +53,41 @@ const readRows = <T>(source: TableSource, table: string, decode: (id: MemberId, 
     return decode(Buffer.from(key, "latin1").readBigUInt64BE() as MemberId, row);
   });
 
-/** Ends a round with the whole state: the first of a store. */
-export const writeAppliedState = (store: Pick<KvStore, "setRow" | "endRound">, state: AppliedState): void => {
-  for (const member of state.membership.all) writeMember(store, member.ID as MemberId, member);
-  for (const record of state.seen.records()) writeSeen(store, record);
-  store.endRound(encodeMarker(state));
-};
+/** Ends a round with the state as it is now. */
+export const writeAppliedState = (store: Pick<KvStore, "endRound">, state: AppliedState): void =>
+  store.endRound(new EndedState(state.index, state.term, state.membership.all, state.seen.copy()));
 
-/** Ends a round: writes what has changed since the last one. */
-export const writeChanges = (store: Pick<KvStore, "setRow" | "endRound">, state: AppliedState): void => {
-  for (const [id, member] of state.membership.takeChanges()) writeMember(store, id, member);
-  for (const record of state.seen.takeChanges()) writeSeen(store, record);
-  store.endRound(encodeMarker(state));
-};
+/** The state as it was at the end of a round; encoded if it is written. */
+class EndedState implements RoundState {
+  constructor(
+    readonly index: LogIndex,
+    readonly term: Term,
+    private readonly members: readonly Member[],
+    private readonly seen: readonly SeenCopy[],
+  ) {}
 
-/** @param member undefined: it was removed */
-const writeMember = (store: Pick<KvStore, "setRow">, id: MemberId, member: Member | undefined): void =>
-  store.setRow(tables.members, keyOf(id), member && Member.encode(member).finish());
+  marker(): Uint8Array {
+    return encodeMarker(this);
+  }
 
-const writeSeen = (store: Pick<KvStore, "setRow">, { member, incarnation, floor, bitmap }: SeenRecord): void => {
+  rows(): readonly TableRow[] {
+    return [...this.members.map(memberRow), ...this.seen.map(seenRow)];
+  }
+}
+
+const memberRow = (member: Member): TableRow => ({
+  table: tables.members,
+  key: keyOf(member.ID),
+  row: Member.encode(member).finish(),
+});
+
+const seenRow = (copy: SeenCopy): TableRow => {
+  const { member, incarnation, floor, bitmap } = copy.record();
   const row = { incarnation: BigInt(incarnation), floor: BigInt(floor), bitmap };
-  store.setRow(tables.seen, keyOf(member), SeenProposalsRow.encode(row).finish());
+  return { table: tables.seen, key: keyOf(member), row: SeenProposalsRow.encode(row).finish() };
 };
 
-const keyOf = (id: MemberId): string => {
+const keyOf = (id: bigint): string => {
   const key = Buffer.alloc(8);
   key.writeBigUInt64BE(id);
   return key.toString("latin1");

@@ -21,7 +21,7 @@ import {
   type LeaseListener,
   type ReplicatedState,
 } from "./commands/index.js";
-import { type AppliedState, writeChanges } from "./applied-state.js";
+import { type AppliedState, writeAppliedState } from "./applied-state.js";
 import type { Membership } from "./membership.js";
 import type { SeenProposals } from "./seen-proposals.js";
 
@@ -167,7 +167,7 @@ export class Applier implements StateMachine, ReplicatedState {
       if (count + this.store.appliedChanges - appliedChanges >= maxWorkPerRound) break;
     }
     this.checkSelf(this.seen);
-    writeChanges(this.store, this.state());
+    writeAppliedState(this.store, this.state());
     this.parts.snapshots.onEntriesApplied(count === entries.length ? entries : entries.slice(0, count));
     this.wakeWaiters();
     return count;

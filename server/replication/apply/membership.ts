@@ -1,13 +1,11 @@
 import type { Member } from "../../../proto/index.js";
 import { Configuration, type MemberId } from "../../../raft/index.js";
 
-const unchanged: readonly never[] = [];
-
 /** The members of the cluster as of the last applied entry: replicated, and stored as rows of a table. */
 export class Membership {
   private readonly byId: Map<MemberId, Member>;
-  /** The ids of the members that changed since `takeChanges`. */
-  private readonly changed = new Set<MemberId>();
+  /** The members as a list, which is never changed; undefined: they have changed since it was made. */
+  private listed: readonly Member[] | undefined = undefined;
 
   constructor(members: readonly Member[]) {
     this.byId = new Map(
@@ -26,17 +24,16 @@ export class Membership {
   configure({ members }: Configuration): void {
     const before = new Map(this.byId);
     this.byId.clear();
-    for (const id of before.keys()) this.changed.add(id);
+    this.listed = undefined;
     for (const { id, isLearner, addresses } of members) {
-      this.changed.add(id);
       const { name, clientURLs } = before.get(id) ?? { name: "", clientURLs: [] };
       this.byId.set(id, { ID: id, name, peerURLs: [...addresses], clientURLs, isLearner });
     }
   }
 
   /** All members, by id, ascending. */
-  get all(): Member[] {
-    return [...this.byId.values()];
+  get all(): readonly Member[] {
+    return (this.listed ??= [...this.byId.values()]);
   }
 
   /** A member tells its name and client URLs after it has started; who is not a member has nothing to tell. */
@@ -44,14 +41,6 @@ export class Membership {
     const member = this.byId.get(id);
     if (member === undefined) return;
     this.byId.set(id, { ...member, ...attributes });
-    this.changed.add(id);
-  }
-
-  /** Returns the members that changed since the last call; undefined for one that was removed. */
-  takeChanges(): readonly (readonly [MemberId, Member | undefined])[] {
-    if (this.changed.size === 0) return unchanged;
-    const changes = Array.from(this.changed, (id) => [id, this.byId.get(id)] as const);
-    this.changed.clear();
-    return changes;
+    this.listed = undefined;
   }
 }

@@ -21,7 +21,12 @@ export interface SeenRecord {
   readonly bitmap: Uint8Array;
 }
 
-const unchanged: readonly never[] = [];
+/** A copy of one member's record that is cheap to make: most are never stored. */
+export interface SeenCopy {
+  readonly member: MemberId;
+  /** Encodes the copy. */
+  record(): SeenRecord;
+}
 
 /**
  * Tells the first copy of a proposal from its repeats, so that a proposal may be sent again when it may have been
@@ -30,8 +35,8 @@ const unchanged: readonly never[] = [];
  */
 export class SeenProposals {
   private readonly members = new Map<MemberId, MemberWindow>();
-  /** The members whose record changed since `takeChanges`. */
-  private readonly changed = new Set<MemberId>();
+  /** The copies made last; undefined: something has been admitted since. */
+  private copied: readonly SeenCopy[] | undefined = undefined;
 
   constructor(records: readonly SeenRecord[] = []) {
     for (const record of records) this.members.set(record.member, MemberWindow.restore(record));
@@ -39,10 +44,10 @@ export class SeenProposals {
 
   /** Whether this is the first copy of a proposal that its member still waits for; true at most once. */
   admit(envelope: Envelope): boolean {
-    this.changed.add(envelope.member);
+    this.copied = undefined;
     let window = this.members.get(envelope.member);
     if (window === undefined || envelope.incarnation > window.incarnation) {
-      window = new MemberWindow(envelope.incarnation, envelope.floor);
+      window = new MemberWindow(envelope.member, envelope.incarnation, envelope.floor);
       this.members.set(envelope.member, window);
     }
     return envelope.incarnation === window.incarnation && window.admit(envelope);
@@ -60,22 +65,27 @@ export class SeenProposals {
     return this.members.get(member)?.incarnation ?? 0;
   }
 
-  /** Returns the records that changed since the last call, ordered by member. */
-  takeChanges(): readonly SeenRecord[] {
-    if (this.changed.size === 0) return unchanged;
-    const changed = [...this.changed].sort((a, b) => (a < b ? -1 : 1));
-    this.changed.clear();
-    return changed.flatMap((member) => {
-      const window = this.members.get(member);
-      return window === undefined ? [] : [{ member, ...window.record() }];
-    });
+  /** Copies all records as they are now. */
+  copy(): readonly SeenCopy[] {
+    return (this.copied ??= Array.from(this.members.values(), (window) => window.copy()));
   }
+}
 
-  /** Returns all records, ordered by member. */
-  records(): SeenRecord[] {
-    return [...this.members]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([member, window]) => ({ member, ...window.record() }));
+/** A copy of the part of a ring that a window uses. */
+class WindowCopy implements SeenCopy {
+  /** @param seen a byte for each sequence from `floor` on */
+  constructor(
+    readonly member: MemberId,
+    private readonly incarnation: number,
+    private readonly floor: number,
+    private readonly seen: Uint8Array,
+  ) {}
+
+  record(): SeenRecord {
+    const { member, incarnation, floor, seen } = this;
+    const bitmap = new Uint8Array(Math.ceil(seen.length / 8));
+    for (let n = 0; n < seen.length; n++) if (seen[n] === 1) bitmap[n >> 3] = (bitmap[n >> 3] ?? 0) | (1 << (n & 7));
+    return { member, incarnation, floor, bitmap };
   }
 }
 
@@ -84,8 +94,11 @@ class MemberWindow {
   private readonly seen = new Uint8Array(maxPendingProposals);
   /** The sequence after the highest one seen. */
   private end: number;
+  /** The copy made last; undefined: the window has changed since. */
+  private copied: WindowCopy | undefined = undefined;
 
   constructor(
+    private readonly member: MemberId,
     readonly incarnation: number,
     private floor: number,
   ) {
@@ -93,13 +106,14 @@ class MemberWindow {
   }
 
   static restore(record: SeenRecord): MemberWindow {
-    const window = new MemberWindow(record.incarnation, record.floor);
+    const window = new MemberWindow(record.member, record.incarnation, record.floor);
     for (let n = 0; n < record.bitmap.length * 8; n++)
       if (((record.bitmap[n >> 3] ?? 0) >> (n & 7)) & 1) window.mark(record.floor + n);
     return window;
   }
 
   admit({ sequence, floor }: Envelope): boolean {
+    this.copied = undefined;
     this.raiseFloor(floor);
     // Beyond the window: no member sends that (it keeps at most that many under way), so none depends on it.
     if (sequence < this.floor || sequence >= this.floor + maxPendingProposals) return false;
@@ -113,12 +127,18 @@ class MemberWindow {
     return sequence < this.end && this.seen[sequence % maxPendingProposals] === 1;
   }
 
-  record(): Omit<SeenRecord, "member"> {
-    const bitmap = new Uint8Array(Math.ceil((this.end - this.floor) / 8));
-    for (let n = 0; n < this.end - this.floor; n++)
-      if (this.seen[(this.floor + n) % maxPendingProposals] === 1)
-        bitmap[n >> 3] = (bitmap[n >> 3] ?? 0) | (1 << (n & 7));
-    return { incarnation: this.incarnation, floor: this.floor, bitmap };
+  copy(): WindowCopy {
+    return (this.copied ??= new WindowCopy(this.member, this.incarnation, this.floor, this.used()));
+  }
+
+  private used(): Uint8Array {
+    const from = this.floor % maxPendingProposals;
+    const to = from + this.end - this.floor;
+    if (to <= maxPendingProposals) return this.seen.slice(from, to);
+    const used = new Uint8Array(to - from);
+    used.set(this.seen.subarray(from));
+    used.set(this.seen.subarray(0, to - maxPendingProposals), maxPendingProposals - from);
+    return used;
   }
 
   private mark(sequence: number): void {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CompactedError, FutureRevisionError } from "../../../store/index.js";
-import { TestStore, bytes, disks } from "../harness.js";
+import { roundState, TestStore, disks } from "../harness.js";
 
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
@@ -18,7 +18,7 @@ for (const { name, create } of disks) {
       const compact = async (revision: number): Promise<void> => {
         const { finished } = tested.store.compact(revision);
         const before = await tested.store.hashKv(0);
-        tested.store.endRound(bytes("compacted"));
+        tested.store.endRound(roundState("compacted"));
         await finished;
         assert.deepEqual(await tested.store.hashKv(0), before);
       };

@@ -15,7 +15,7 @@ import {
 } from "../../../store/index.js";
 import { leaseRowKey } from "../../../store/persist/lease-rows.js";
 import { leaseCountRow } from "../../../store/disk/meta.js";
-import { bytes, disks, memoryDisk, op, put, TestStore, text, txn } from "../harness.js";
+import { bytes, disks, memoryDisk, op, put, roundState, TestStore, text, txn } from "../harness.js";
 import { toLeaseId } from "../../../testing/ids.js";
 
 const grant = (store: KvStore, id: bigint, { ttlSeconds = 10, generation = 1 } = {}): void =>
@@ -209,7 +209,7 @@ for (const { name, create } of disks)
       grant(tested.store, 2n);
       tested.put("b", "v", { lease: 2n });
       atOnce(tested.store.revokeLease(toLeaseId(1n)));
-      tested.store.endRound(bytes("second")); // not yet on disk
+      tested.store.endRound(roundState("second")); // not yet on disk
       await tested.crash();
       assert.equal(text(tested.store.marker ?? bytes("none")), "first");
       assert.deepEqual(

@@ -6,12 +6,12 @@ import { Pins } from "../../../store/persist/pins.js";
 import { noLease } from "../../../store/base/lease-id.js";
 import type { Revision } from "../../../store/base/revision.js";
 import { parseChangeRowKey } from "../../../store/disk/rows.js";
-import { TestStore, bytes, disks, memoryDisk, range, shown, turn, type TestDisk } from "../harness.js";
+import { roundState, TestStore, disks, memoryDisk, range, shown, turn, type TestDisk } from "../harness.js";
 
 /** Compacts and waits until everything is gone. */
 async function compactTo(tested: TestStore, revision: number): Promise<void> {
   const { finished } = tested.store.compact(revision);
-  tested.store.endRound(bytes("compacted"));
+  tested.store.endRound(roundState("compacted"));
   await finished;
 }
 
@@ -109,7 +109,7 @@ for (const { name, create } of disks) {
         await tested.save();
         const { finished } = tested.store.compact(8);
         finished.catch(() => undefined);
-        tested.store.endRound(bytes("compacted"));
+        tested.store.endRound(roundState("compacted"));
         for (let i = 0; i < batches; i++) await tested.store.flush();
         await tested.crash();
         assert.deepEqual((await tested.range("a", { rangeEnd: "\0" })).kvs, ["c=8 c8 m8 v1"]);
@@ -151,7 +151,7 @@ for (const { name, create } of disks) {
       let isFinished = false;
       const { finished } = tested.store.compact(tested.store.revision);
       void finished.then(() => (isFinished = true));
-      tested.store.endRound(bytes("compacted"));
+      tested.store.endRound(roundState("compacted"));
       await tested.store.flush();
       assert.equal(isFinished, false); // it waits for the read
       const { kvs, count, revision } = shown(await reading);
@@ -168,7 +168,7 @@ async function restingCompaction(tested: TestStore): Promise<Compaction> {
   for (const value of ["old", "new"]) for (let n = 0; n < 10; n++) tested.put(`key ${n}`, value);
   await tested.save();
   const compaction = tested.store.compact(tested.store.revision);
-  tested.store.endRound(bytes("compacted"));
+  tested.store.endRound(roundState("compacted"));
   await tested.store.flush();
   await untilRest(tested);
   return compaction;
@@ -224,7 +224,7 @@ test("many compactions at once all finish", async () => {
   for (let i = 0; i < 50; i++) tested.put("k", String(i));
   const compactions: Compaction[] = [];
   for (let revision = 2; revision <= 51; revision++) compactions.push(tested.store.compact(revision));
-  tested.store.endRound(bytes("compacted"));
+  tested.store.endRound(roundState("compacted"));
   await Promise.all(compactions.map(({ finished }) => finished));
   await tested.store.close();
   assert.equal(await rowsOf(tested.disk), "51_0");

@@ -13,7 +13,7 @@ import {
 } from "../../../store/index.js";
 import { formatRow, rowCountRow } from "../../../store/disk/meta.js";
 import { changeRowKey } from "../../../store/disk/rows.js";
-import { ManualClock, TestStore, bytes, memoryDisk, put, range, text, type TestDisk } from "../harness.js";
+import { ManualClock, roundState, TestStore, bytes, memoryDisk, put, range, text, type TestDisk } from "../harness.js";
 
 /** Changes what is on a disk behind the store's back. */
 async function tamper(disk: TestDisk, change: (batch: Batch, row: Uint8Array) => void): Promise<void> {
@@ -107,7 +107,7 @@ test("a flipped bit in LevelDB's log is refused, or costs whole rounds at the en
   const store = await openStore({ ...options, backend: await openDiskBackend(original) });
   for (let round = 1; round <= 5; round++) {
     store.put(put(`key ${round}`, "x".repeat(10_000))); // LevelDB drops its log in blocks of 32 KiB
-    store.endRound(bytes(String(round)));
+    store.endRound(roundState(String(round)));
     await store.flush();
   }
   await store.close();

@@ -16,7 +16,18 @@ import {
 import { formatRow, rowCountRow } from "../../../store/disk/meta.js";
 import { changeRowKey } from "../../../store/disk/rows.js";
 import { SlowDisk } from "../disk/faulty-disks.js";
-import { ManualClock, TestStore, bytes, copyOf, disks, memoryDisk, put, text, type TestDisk } from "../harness.js";
+import {
+  ManualClock,
+  roundState,
+  TestStore,
+  bytes,
+  copyOf,
+  disks,
+  memoryDisk,
+  put,
+  text,
+  type TestDisk,
+} from "../harness.js";
 import { toLeaseId } from "../../../testing/ids.js";
 
 const bytesOf = (rows: readonly Row[]): number =>
@@ -90,7 +101,7 @@ for (const { name, create } of disks) {
       const flushes: Promise<void>[] = [];
       for (let n = 2; n < 150; n++) {
         original.put("key", `${n}`);
-        original.store.endRound(bytes(`${n}`));
+        original.store.endRound(roundState(`${n}`));
         flushes.push(original.store.flush());
         if (n === 2) await flushes[0];
         const snapshot = original.store.snapshot();
@@ -158,7 +169,7 @@ test("a snapshot that begins while a batch becomes visible has all of the batch 
   };
   const store = await openStore({ backend, clock: new ManualClock(), onFailure: () => undefined });
   store.put(put("key", "value"));
-  store.endRound(bytes("2"));
+  store.endRound(roundState("2"));
   await store.flush();
   assert.equal((await allOf(store)).length, 4, "format, count, state and a change");
   await store.close();
@@ -174,7 +185,7 @@ test("a store without a marker gives no snapshot", async () => {
   await (await disk.written()).finish(); // the format
   const store = await opening;
   store.put(put("key", "value"));
-  store.endRound(bytes("marker"));
+  store.endRound(roundState("marker"));
   const flushed = store.flush();
   disk.next().fail(new Error("EIO"));
   await assert.rejects(flushed, ReadOnlyError);

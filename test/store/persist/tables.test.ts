@@ -5,102 +5,129 @@ import { DamagedError, type Batch, type KvStore } from "../../../store/index.js"
 import { formatRow, tableRowCountRow } from "../../../store/disk/meta.js";
 import { sealedRow, tableRowKey } from "../../../store/disk/rows.js";
 import { StoreVersionError } from "../../../store/index.js";
-import { bytes, disks, memoryDisk, TestStore, text } from "../harness.js";
+import { bytes, disks, memoryDisk, roundState, TestStore, text } from "../harness.js";
 
 const rowsOf = (store: KvStore, table: string): string[] =>
   Array.from(store.table(table), ([key, row]) => `${key}=${text(row)}`).sort();
 
+const markerOf = (store: KvStore): string => text(store.marker ?? bytes("none"));
+
 for (const { name, create } of disks)
   describe(`tables ${name}`, () => {
-    test("rows are read at once, and after a restart", async () => {
+    test("rows are read once they are written, and after a restart", async () => {
       await using tested = await TestStore.on(await create());
-      tested.store.setRow("users", "root", bytes("admin"));
-      tested.store.setRow("users", "guest", bytes("reader"));
-      tested.store.setRow("roles", "\0\xff", bytes(""));
-      assert.deepEqual(rowsOf(tested.store, "users"), ["guest=reader", "root=admin"]);
-      await tested.save();
-      await tested.reopen();
-      assert.deepEqual(rowsOf(tested.store, "users"), ["guest=reader", "root=admin"]);
-      assert.deepEqual(rowsOf(tested.store, "roles"), ["\0\xff="]);
-      assert.deepEqual(rowsOf(tested.store, "others"), []);
+      await tested.save("marker", [
+        ["users", "root", "admin"],
+        ["users", "guest", "reader"],
+        ["roles", "\0\xff", ""],
+      ]);
+      for (const { store } of [tested, await reopened(tested)]) {
+        assert.deepEqual(rowsOf(store, "users"), ["guest=reader", "root=admin"]);
+        assert.deepEqual(rowsOf(store, "roles"), ["\0\xff="]);
+        assert.deepEqual(rowsOf(store, "others"), []);
+      }
     });
 
     test("a row and the marker of its round survive a crash together, or neither", async () => {
       await using tested = await TestStore.on(await create());
-      tested.store.setRow("users", "a", bytes("1"));
       tested.put("k", "1");
-      await tested.save("one");
-      tested.store.setRow("users", "a", bytes("2"));
-      tested.store.setRow("users", "b", bytes("2"));
-      tested.store.endRound(bytes("two"));
+      await tested.save("one", [["users", "a", "1"]]);
+      tested.endRound("two", [
+        ["users", "a", "2"],
+        ["users", "b", "2"],
+      ]);
       await tested.crash();
-      assert.deepEqual([rowsOf(tested.store, "users"), text(tested.store.marker ?? bytes(""))], [["a=1"], "one"]);
-      tested.store.setRow("users", "a", undefined);
-      tested.store.setRow("users", "b", bytes("3"));
-      await tested.save("three");
+      assert.deepEqual([rowsOf(tested.store, "users"), markerOf(tested.store)], [["a=1"], "one"]);
+      await tested.save("three", [["users", "b", "3"]]);
       await tested.crash();
-      assert.deepEqual([rowsOf(tested.store, "users"), text(tested.store.marker ?? bytes(""))], [["b=3"], "three"]);
+      assert.deepEqual([rowsOf(tested.store, "users"), markerOf(tested.store)], [["b=3"], "three"]);
     });
 
-    test("a row that many rounds change is written once, with its last content", async () => {
-      await using tested = await TestStore.on(await create(), { unflushedBytes: 100_000 });
+    test("only the state of the last round is encoded and written", async () => {
+      await using tested = await TestStore.on(await create());
+      const encoded: string[] = [];
       for (let round = 1; round <= 1_000; round++) {
-        tested.store.setRow("users", "a", Buffer.alloc(100, round));
-        if (round === 999) tested.store.setRow("users", "b", bytes("gone again"));
-        if (round === 1_000) tested.store.setRow("users", "b", undefined);
-        tested.store.endRound(bytes(String(round)));
+        const state = roundState(String(round), [["users", round === 999 ? "b" : "a", String(round)]]);
+        tested.store.endRound({
+          marker: () => (encoded.push(`marker ${round}`), state.marker()),
+          rows: () => (encoded.push(`rows ${round}`), state.rows()),
+        });
       }
-      assert.equal(tested.store.full, false);
+      assert.deepEqual(encoded, []);
+      await tested.store.flush();
+      assert.deepEqual(encoded.sort(), ["marker 1000", "rows 1000"]);
+      await tested.crash();
+      assert.deepEqual([rowsOf(tested.store, "users"), markerOf(tested.store)], [["a=1000"], "1000"]);
+    });
+
+    test("a batch has the state of its own last round, not that of rounds that wait behind it", async () => {
+      await using tested = await TestStore.on(await create(), { changesPerSlice: 2 });
+      tested.put("k", "1");
+      tested.endRound("one", [["users", "a", "1"]]);
+      const first = tested.store.flush();
+      for (const key of ["k", "l", "m"]) tested.put(key, "2"); // more than a slice
+      tested.endRound("two", [
+        ["users", "a", "2"],
+        ["users", "b", "2"],
+      ]);
+      await first;
+      const snapshot = tested.store.snapshot();
+      assert.equal(text(snapshot.marker), "one");
+      const written = await snapshot.next(1_000_000);
+      const b = tableRowKey({ table: "users", key: "b" });
+      assert.equal(
+        written.some(([rowKey]) => Buffer.compare(rowKey, b) === 0),
+        false,
+      );
+      await snapshot.close();
       await tested.store.flush();
       await tested.crash();
-      assert.deepEqual([...tested.store.table("users").keys()], ["a"]);
-      assert.deepEqual(tested.store.table("users").get("a"), Uint8Array.from(Buffer.alloc(100, 1_000)));
-      assert.equal(text(tested.store.marker ?? bytes("")), "1000");
+      assert.deepEqual([rowsOf(tested.store, "users"), markerOf(tested.store)], [["a=2", "b=2"], "two"]);
     });
 
     test("a snapshot contains the rows, and they take the place of those that were there", async () => {
       await using from = await TestStore.on(await create());
       await using to = await TestStore.on(await create());
-      from.store.setRow("users", "theirs", bytes("x"));
       from.put("k", "v");
-      await from.save();
-      to.store.setRow("users", "ours", bytes("y"));
-      await to.save();
+      await from.save("marker", [["users", "theirs", "x"]]);
+      await to.save("marker", [["users", "ours", "y"]]);
       const { replaced } = await to.install(from.store, await create());
       await replaced;
       assert.deepEqual(rowsOf(to.store, "users"), ["theirs=x"]);
-      to.store.setRow("users", "more", bytes("z"));
-      await to.save();
+      await to.save("marker", [
+        ["users", "theirs", "x"],
+        ["users", "more", "z"],
+      ]);
       await to.reopen();
       assert.deepEqual(rowsOf(to.store, "users"), ["more=z", "theirs=x"]);
     });
   });
 
+const reopened = async (tested: TestStore): Promise<TestStore> => {
+  await tested.reopen();
+  return tested;
+};
+
 test("a row that stays as it was is not written", async () => {
   await using tested = await TestStore.on(await memoryDisk());
   const row = tableRowKey({ table: "users", key: "a" });
-  tested.store.setRow("users", "a", bytes("1"));
-  await tested.save();
+  await tested.save("marker", [["users", "a", "1"]]);
   const backend = await tested.disk.open();
   const batch = backend.batch();
   batch.delete(row); // behind the store's back: written again, it would be there again
   await batch.write();
-  tested.store.setRow("users", "a", bytes("1"));
-  tested.store.setRow("users", "none", undefined);
-  await tested.save();
+  await tested.save("marker", [["users", "a", "1"]]);
   assert.equal(backend.get(row), undefined);
-  tested.store.setRow("users", "a", bytes("2"));
-  await tested.save();
+  await tested.save("marker", [["users", "a", "2"]]);
   assert.notEqual(backend.get(row), undefined);
 });
 
 test("hashes and revisions of keys do not depend on tables", async () => {
   await using one = await TestStore.on(await memoryDisk());
   await using other = await TestStore.on(await memoryDisk());
-  one.store.setRow("users", "a", bytes("1"));
   for (const each of [one, other]) {
     each.put("k", "v");
-    await each.save();
+    await each.save("marker", each === one ? [["users", "a", "1"]] : []);
   }
   assert.deepEqual(await one.store.hashKv(0), await other.store.hashKv(0));
 });
@@ -124,8 +151,10 @@ test("a store whose tables are damaged is not opened, and the message says what 
   ];
   for (const [name, message, change] of cases) {
     const tested = await TestStore.on(await memoryDisk());
-    for (const key of ["a", "b"]) tested.store.setRow("users", key, bytes("row"));
-    await tested.save();
+    await tested.save("marker", [
+      ["users", "a", "row"],
+      ["users", "b", "row"],
+    ]);
     await tested.store.close();
     const backend = await tested.disk.open();
     const batch = backend.batch();

@@ -9,7 +9,7 @@ import {
   type KvStore,
 } from "../../../store/index.js";
 import { SlowDisk } from "../disk/faulty-disks.js";
-import { ManualClock, TestStore, bytes, disks, memoryDisk, op, put, range, txn } from "../harness.js";
+import { ManualClock, roundState, TestStore, bytes, disks, memoryDisk, op, put, range, txn } from "../harness.js";
 
 async function slowStore(
   limits = {},
@@ -30,7 +30,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
       tested.put("a", "1");
       await tested.save("first");
       tested.put("b", "2");
-      tested.store.endRound(bytes("second, not written yet"));
+      tested.store.endRound(roundState("second, not written yet"));
       tested.put("c", "3");
       await tested.crash();
       assert.deepEqual(tested.store.marker, Uint8Array.from(bytes("first")));
@@ -41,7 +41,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
     test(`close saves rounds that were ended, and no others (${name})`, async () => {
       await using tested = await TestStore.on(await create());
       tested.put("a", "1");
-      tested.store.endRound(bytes("first"));
+      tested.store.endRound(roundState("first"));
       tested.put("b", "2");
       await tested.reopen();
       assert.deepEqual(tested.store.marker, Uint8Array.from(bytes("first")));
@@ -61,10 +61,10 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
     const { disk, store, clock } = await slowStore();
     store.put(put("a", "1"));
     assert.equal(clock.pendingTimers, 0); // no round has ended
-    store.endRound(bytes("m"));
+    store.endRound(roundState("m"));
     clock.advance(99);
     store.put(put("b", "2"));
-    store.endRound(bytes("m"));
+    store.endRound(roundState("m"));
     assert.equal(disk.writes.length, 0);
     clock.advance(1);
     const write = disk.next();
@@ -78,7 +78,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
     const { disk, store } = await slowStore();
     store.put(put("a", "x".repeat(1024 * 1024)));
     assert.equal(disk.writes.length, 0); // the round may still grow
-    store.endRound(bytes("m"));
+    store.endRound(roundState("m"));
     await disk.next().finish();
     await store.close();
   });
@@ -86,10 +86,10 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
   test("one batch is written at a time; rounds that end meanwhile go into the next", async () => {
     const { disk, store, clock } = await slowStore();
     store.put(put("a", "1"));
-    store.endRound(bytes("m"));
+    store.endRound(roundState("m"));
     const first = store.flush();
     store.put(put("b", "2"));
-    store.endRound(bytes("m"));
+    store.endRound(roundState("m"));
     clock.advance(100);
     assert.equal(disk.writes.length, 1);
     await disk.next().finish();
@@ -108,7 +108,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
       (await store.range(range("a", { revision }))).response.kvs.length;
     store.put(put("a", "1"));
     assert.equal(await read(2), 1);
-    store.endRound(bytes("m"));
+    store.endRound(roundState("m"));
     const saved = store.flush();
     store.put(put("a", "2"));
     assert.equal(await read(2), 1);
@@ -130,7 +130,7 @@ describe("bounds and failures", () => {
     store.put(put("b", "x".repeat(500)));
     assert.equal(store.full, true);
     store.whenDrained(() => called.push("later"));
-    store.endRound(bytes("m"));
+    store.endRound(roundState("m"));
     const saved = store.flush();
     assert.deepEqual(called, ["at once"]);
     await disk.next().finish();
@@ -144,11 +144,11 @@ describe("bounds and failures", () => {
     const { disk, store, clock, failures } = await slowStore();
     store.put(put("a", "1"));
     store.put(put("a", "2"));
-    store.endRound(bytes("m"));
+    store.endRound(roundState("m"));
     const saved = store.flush();
     const compaction = store.compact(2);
     store.put(put("b", "3"));
-    store.endRound(bytes("m"));
+    store.endRound(roundState("m"));
     disk.next().fail(new Error("EIO"));
     await assert.rejects(saved, ReadOnlyError);
     await assert.rejects(compaction.finished, ReadOnlyError);
@@ -160,7 +160,7 @@ describe("bounds and failures", () => {
     assert.throws(() => atOnce(store.txn(txn([], [op.put("a", "4")]))), ReadOnlyError);
     assert.throws(() => store.compact(3), ReadOnlyError);
     await assert.rejects(store.flush(), ReadOnlyError);
-    store.endRound(bytes("m"));
+    store.endRound(roundState("m"));
     clock.advance(1_000);
     assert.equal(disk.writes.length, 0);
     assert.equal(failures.length, 1);

@@ -6,7 +6,7 @@ import { Event } from "../../../proto/index.js";
 import { atOnce, DamagedError, type Watch, type WatchReceiver } from "../../../store/index.js";
 import { shownEvent } from "../../support/watch-stream.js";
 import { HaltingDisk } from "../disk/faulty-disks.js";
-import { TestStore, bytes, deleteRange, disks, memoryDisk, op, turn, txn } from "../harness.js";
+import { roundState, TestStore, bytes, deleteRange, disks, memoryDisk, op, turn, txn } from "../harness.js";
 import { Recorder } from "../recorder.js";
 import { toLeaseId } from "../../../testing/ids.js";
 
@@ -398,7 +398,7 @@ test("events flushed to disk while history is read are delivered once", async ()
   tested.put("k", "2");
   await tested.save();
   tested.put("k", "3");
-  tested.store.endRound(bytes("to be flushed"));
+  tested.store.endRound(roundState("to be flushed"));
   tested.put("k", "4");
   disk.arm();
   const recorder = new Recorder(tested, ["k"], { startRevision: 1 });
@@ -422,7 +422,7 @@ test("a compaction while history is read: what was read is told, then that the r
   const recorder = new Recorder(tested, ["k"], { startRevision: 2, prevKv: true });
   await disk.halted;
   const { finished } = tested.store.compact(6);
-  tested.store.endRound(bytes("compacted"));
+  tested.store.endRound(roundState("compacted"));
   await finished;
   disk.letGo();
   await recorder.until(() => recorder.compacted !== undefined);

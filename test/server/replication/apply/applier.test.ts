@@ -6,7 +6,7 @@ import {
 } from "../../../../server/replication/apply/applied-state.js";
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { Proposal, type PutRequest } from "../../../../proto/index.js";
+import { Member, Proposal, type PutRequest, SeenProposals as SeenProposalsRow } from "../../../../proto/index.js";
 import {
   Configuration,
   type Entry,
@@ -23,6 +23,8 @@ import {
   openStore,
   type KvStore,
   type Lease,
+  type RoundState,
+  type TableRow,
 } from "../../../../store/index.js";
 import { Applier, maxWorkPerRound, type LogCompactor } from "../../../../server/replication/apply/applier.js";
 import type { ServerError } from "../../../../server/base/errors.js";
@@ -97,9 +99,9 @@ const open = async (
   if (kept === undefined) writeAppliedState(store, state);
   const markers: Uint8Array[] = [];
   const endRound = store.endRound.bind(store);
-  store.endRound = (marker) => {
-    markers.push(marker);
-    endRound(marker);
+  store.endRound = (state) => {
+    markers.push(state.marker());
+    endRound(state);
   };
   const clock = new VirtualClock();
   const proposals = new Proposals<CommandResults>(
@@ -265,6 +267,7 @@ test("marker and tables hold all that is not keys: a proposal seen before a rest
     entry(1, { $case: "publish", value: { member: 0x22n, name: "b", clientUrls: ["http://b:2379"] } }, { sequence: 1 }),
     entry(2, put("a"), { sequence: 3 }),
   );
+  await before.store.flush();
   const state = readAppliedState(before.markers.at(-1) ?? assert.fail(), before.store);
   assert.deepEqual([state.index, state.term], [2, 2]);
   assert.deepEqual(
@@ -299,44 +302,77 @@ test("two members that apply the same log, in whatever rounds, store the same by
   for (const each of log) apply(one, each);
   for (let at = 0; at < log.length; at += 7) apply(other, ...log.slice(at, at + 7));
   assert.deepEqual(one.markers.at(-1), other.markers.at(-1));
+  for (const { store } of [one, other]) await store.flush();
   for (const table of ["members", "proposals"]) assert.deepEqual(one.store.table(table), other.store.table(table));
   assert.deepEqual(await one.store.hashKv(0), await other.store.hashKv(0));
 });
 
-test("a round writes the rows of what changed, and no others", async (t) => {
+test("the state at the end of a round stays as it was, whatever is applied later", async (t) => {
   const copy = await open(t);
-  const written: string[] = [];
-  const setRow = copy.store.setRow.bind(copy.store);
-  copy.store.setRow = (table, key, row) => {
-    written.push(`${table} ${Buffer.from(key, "latin1").readBigUInt64BE()}`);
-    setRow(table, key, row);
+  const states: RoundState[] = [];
+  const endRound = copy.store.endRound.bind(copy.store);
+  copy.store.endRound = (state) => {
+    states.push(state);
+    endRound(state);
   };
-  apply(copy, { kind: "empty", index: 1 as LogIndex, term: 2 as Term });
-  assert.deepEqual(written.splice(0), []);
-  apply(copy, entry(2, put("a")), entry(3, put("b")));
-  assert.deepEqual(written.splice(0), [`proposals ${self.member}`]);
-  apply(copy, entry(4, { $case: "publish", value: { member: 0x22n, name: "b", clientUrls: [] } }));
-  assert.deepEqual(written.splice(0), ["members 34", `proposals ${self.member}`]);
+  const shown = (state: RoundState): string[] =>
+    state.rows().map(({ table, key, row }) => {
+      const id = Buffer.from(key, "latin1").readBigUInt64BE();
+      if (table === "members") return `${id}: ${Member.decode(row).name}`;
+      const { incarnation, floor, bitmap } = SeenProposalsRow.decode(row);
+      return `${id}: ${incarnation} ${floor} ${Buffer.from(bitmap).toString("hex")}`;
+    });
+  const expected: string[][] = [];
+  const step = (...entries: readonly Entry[]): void => {
+    apply(copy, ...entries);
+    expected.push(shown(states.at(-1)!));
+  };
+  step({ kind: "empty", index: 1 as LogIndex, term: 2 as Term });
+  step(entry(2, put("a"), { sequence: 1 }), entry(3, put("b"), { sequence: 3 }));
+  step(entry(4, put("c"), { sequence: 2 }));
+  step(entry(5, { $case: "publish", value: { member: 0x22n, name: "b", clientUrls: [] } }, { sequence: 4, floor: 4 }));
   const without = new Configuration([{ id: toMemberId(0x11n), isLearner: false, addresses: ["http://a:2380"] }]);
-  apply(copy, { kind: "configuration", index: 5 as LogIndex, term: 2 as Term, configuration: without });
+  step({ kind: "configuration", index: 6 as LogIndex, term: 2 as Term, configuration: without });
+  step(entry(7, put("d"), { incarnation: 3, sequence: 1, member: toMemberId(0x22n) }));
+  assert.deepEqual(expected, [
+    ["17: ", "34: "],
+    ["17: ", "34: ", "17: 2 1 05"],
+    ["17: ", "34: ", "17: 2 1 07"],
+    ["17: ", "34: b", "17: 2 4 01"],
+    ["17: ", "17: 2 4 01"],
+    ["17: ", "17: 2 4 01", "34: 3 1 01"],
+  ]);
+  assert.deepEqual(states.map(shown), expected);
   assert.deepEqual(
-    [...copy.store.table("members").keys()].map((key) => Buffer.from(key, "latin1").at(-1)),
+    states.map((state) => decodeMarker(state.marker()).index),
+    [1, 3, 4, 5, 6, 7],
+  );
+  await copy.store.flush();
+  assert.deepEqual(
+    [...copy.store.table("members").keys()].map((key) => key.charCodeAt(7)),
     [0x11],
   );
-  assert.ok((copy.markers.at(-1) ?? assert.fail()).length < 10);
 });
 
-test("tables that are not what the applier wrote are damage", async (t) => {
-  const { store } = await open(t);
-  store.endRound(new Uint8Array());
-  const read = (): unknown => readAppliedState(new Uint8Array(), store);
-  store.setRow("proposals", "short", new Uint8Array());
-  assert.throws(read, /table proposals: a row's key is not the id of a member/);
-  store.setRow("proposals", "short", undefined);
-  store.setRow("members", "\0\0\0\0\0\0\0\x33", store.table("members").get("\0\0\0\0\0\0\0\x11"));
-  assert.throws(read, /row 51 of table members: it is of member 17/);
-  for (const key of store.table("members").keys()) store.setRow("members", key, undefined);
-  assert.throws(read, /table members: it lists no voter/);
+test("tables that are not what the applier wrote are damage", () => {
+  const member: TableRow = {
+    table: "members",
+    key: "\0\0\0\0\0\0\0\x11",
+    row: Member.encode({ ID: 0x11n, name: "", peerURLs: [], clientURLs: [], isLearner: false }).finish(),
+  };
+  const reading =
+    (...rows: readonly TableRow[]) =>
+    (): unknown =>
+      readAppliedState(new Uint8Array(), {
+        table: (name) => new Map(rows.filter(({ table }) => table === name).map(({ key, row }) => [key, row])),
+      });
+  assert.doesNotThrow(reading(member));
+  assert.throws(
+    reading(member, { table: "proposals", key: "short", row: new Uint8Array() }),
+    /table proposals: a row's key is not the id of a member/,
+  );
+  assert.throws(reading({ ...member, key: "\0\0\0\0\0\0\0\x33" }), /row 51 of table members: it is of member 17/);
+  assert.throws(reading(), /table members: it lists no voter/);
 });
 
 test("a wait for an index ends once it is applied, at once if it already is", async (t) => {

@@ -2,8 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { maxPendingProposals } from "../../../../server/base/limits.js";
-import { SeenProposals, type Envelope } from "../../../../server/replication/apply/seen-proposals.js";
+import { SeenProposals, type Envelope, type SeenRecord } from "../../../../server/replication/apply/seen-proposals.js";
 import { toMemberId } from "../../../../testing/ids.js";
+
+const recordsOf = (seen: SeenProposals): SeenRecord[] =>
+  seen
+    .copy()
+    .map((copy) => copy.record())
+    .sort((a, b) => (a.member < b.member ? -1 : 1));
 
 /** Obviously right: remembers everything. */
 class NaiveSeen {
@@ -63,7 +69,7 @@ test("tells after a jump which proposals will not be admitted any more", () => {
       const seen = new SeenProposals();
       const naive = new NaiveSeen();
       for (const each of log) assert.equal(seen.admit(each), naive.admit(each));
-      const restored = new SeenProposals(seen.records());
+      const restored = new SeenProposals(recordsOf(seen));
       for (const each of waiting) assert.equal(restored.isOver(each), naive.isOver(each));
     }),
   );
@@ -75,9 +81,9 @@ test("a restart from what was stored, after any entry, changes nothing, not even
       const through = new SeenProposals();
       let restarted = new SeenProposals();
       log.forEach((each, n) => {
-        if (n === restartAt) restarted = new SeenProposals(restarted.records());
+        if (n === restartAt) restarted = new SeenProposals(recordsOf(restarted));
         assert.equal(restarted.admit(each), through.admit(each));
-        assert.deepEqual(restarted.records(), through.records());
+        assert.deepEqual(recordsOf(restarted), recordsOf(through));
       });
     }),
   );
@@ -109,5 +115,28 @@ test("the record of seen proposals is bounded", () => {
       sequence,
       floor: Math.max(1, sequence - maxPendingProposals + 1),
     });
-  assert.ok((seen.records()[0]?.bitmap.length ?? 0) <= Math.ceil(maxPendingProposals / 8));
+  assert.ok((recordsOf(seen)[0]?.bitmap.length ?? 0) <= Math.ceil(maxPendingProposals / 8));
+});
+
+test("a record is whole wherever its window lies in the ring", () => {
+  const seen = new SeenProposals();
+  const member = toMemberId(1n);
+  const floor = 2 * maxPendingProposals - 3;
+  for (const ahead of [0, 2, 3, 5, 9]) seen.admit({ member, incarnation: 1, sequence: floor + ahead, floor });
+  assert.deepEqual(recordsOf(seen), [{ member, incarnation: 1, floor, bitmap: Uint8Array.of(0b00101101, 0b10) }]);
+});
+
+test("a copy stays as it was, whatever is admitted later", () => {
+  const seen = new SeenProposals();
+  const first = { member: toMemberId(1n), incarnation: 1, sequence: 1, floor: 1 };
+  seen.admit(first);
+  const copies = seen.copy();
+  const records = recordsOf(seen);
+  seen.admit({ ...first, sequence: 2 });
+  seen.admit({ ...first, sequence: 3, floor: 3 });
+  seen.admit({ ...first, incarnation: 2, sequence: 1 });
+  assert.deepEqual(
+    copies.map((copy) => copy.record()),
+    records,
+  );
 });
