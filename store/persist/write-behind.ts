@@ -207,7 +207,7 @@ export class WriteBehind {
     this.leaseChanges = [];
     this.scheduled = [];
     this.ended = revision;
-    if (!this.isFillingAhead) this.fill();
+    this.fillSoon(); // not now: the answers to what was applied leave first
   }
 
   /** Removes rows. Resolves once they are gone. */
@@ -225,6 +225,7 @@ export class WriteBehind {
   /** Resolves once every round ended so far is on disk. */
   flush(): Promise<void> {
     if (this.refused !== undefined) return Promise.reject(this.refused);
+    this.fill();
     const last = this.rounds.at(-1) ?? this.next ?? this.writing;
     if (last === undefined) return Promise.resolve();
     this.urgent ||= last !== this.writing;
@@ -263,9 +264,20 @@ export class WriteBehind {
     }
   }
 
-  /** Puts what has ended into the next batch, as much as one turn may; the rest follows in later ones. */
-  private fill(): void {
+  private fillSoon(): void {
+    if (this.isFillingAhead) return;
+    this.isFillingAhead = true;
+    this.clock.soon(this.fillAhead);
+  }
+
+  private readonly fillAhead = (): void => {
     this.isFillingAhead = false;
+    this.fill();
+    if (this.rounds.length > 0) this.fillSoon();
+  };
+
+  /** Puts what has ended into the next batch, as much as one turn may. */
+  private fill(): void {
     let left = this.limits.changesPerSlice;
     for (let round = this.rounds[0]; round !== undefined && left > 0; round = this.rounds[0]) {
       const next = this.gathering();
@@ -273,9 +285,6 @@ export class WriteBehind {
       if (this.filled.revisions < round.changes.length) break;
       this.endRoundIn(next, round);
     }
-    if (this.rounds.length === 0) return;
-    this.isFillingAhead = true;
-    this.clock.soon(() => this.fill());
   }
 
   /** @returns how many: at most `left`; 1 for a round without any, which costs something, too */

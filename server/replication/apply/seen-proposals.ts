@@ -67,7 +67,10 @@ export class SeenProposals {
 
   /** Copies all records as they are now. */
   copy(): readonly SeenCopy[] {
-    return (this.copied ??= Array.from(this.members.values(), (window) => window.copy()));
+    if (this.copied !== undefined) return this.copied;
+    const copies: SeenCopy[] = [];
+    for (const window of this.members.values()) copies.push(window.copy());
+    return (this.copied = copies);
   }
 }
 

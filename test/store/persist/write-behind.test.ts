@@ -9,7 +9,7 @@ import {
   type KvStore,
 } from "../../../store/index.js";
 import { SlowDisk } from "../disk/faulty-disks.js";
-import { ManualClock, roundState, TestStore, bytes, disks, memoryDisk, op, put, range, txn } from "../harness.js";
+import { ManualClock, roundState, TestStore, bytes, disks, memoryDisk, op, put, range, turn, txn } from "../harness.js";
 
 async function slowStore(
   limits = {},
@@ -62,9 +62,12 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
     store.put(put("a", "1"));
     assert.equal(clock.pendingTimers, 0); // no round has ended
     store.endRound(roundState("m"));
+    assert.equal(clock.pendingTimers, 0); // nothing is prepared for the disk before answers have left
+    await turn();
     clock.advance(99);
     store.put(put("b", "2"));
     store.endRound(roundState("m"));
+    await turn();
     assert.equal(disk.writes.length, 0);
     clock.advance(1);
     const write = disk.next();
@@ -79,6 +82,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
     store.put(put("a", "x".repeat(1024 * 1024)));
     assert.equal(disk.writes.length, 0); // the round may still grow
     store.endRound(roundState("m"));
+    await turn();
     await disk.next().finish();
     await store.close();
   });
@@ -90,6 +94,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
     const first = store.flush();
     store.put(put("b", "2"));
     store.endRound(roundState("m"));
+    await turn();
     clock.advance(100);
     assert.equal(disk.writes.length, 1);
     await disk.next().finish();
