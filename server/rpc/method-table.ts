@@ -11,8 +11,8 @@ export interface Call extends Caller {
 
 /** Takes the one answer of a unary call, or its encoding; a second one is ignored. */
 export interface Reply<Response> {
-  readonly send: (response: Response | Uint8Array) => void;
-  readonly fail: (error: unknown) => void;
+  send(response: Response | Uint8Array): void;
+  fail(error: unknown): void;
 }
 
 /** Takes the answers of a server stream. */

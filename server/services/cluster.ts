@@ -8,7 +8,7 @@ export const clusterMethods = (application: Application, { headers }: ResponseSe
   unary("/etcdserverpb.Cluster/MemberList", MemberListRequest, MemberListResponse, (request, call, reply) =>
     application.memberList(call, request, {
       onResult: (members) => reply.send({ header: headers.at(0), members: [...members] }),
-      onError: reply.fail,
+      onError: (error) => reply.fail(error),
     }),
   ),
 ];

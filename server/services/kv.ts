@@ -10,6 +10,7 @@ import {
   rangeRequestDecoder,
   type RawDeleteRangeResponse,
   type RawRangeResponse,
+  type RawTxnResponse,
   txnRequestDecoder,
 } from "../../proto/index.js";
 import type { Application } from "../app/index.js";
@@ -26,25 +27,21 @@ import {
   unary,
   unaryRead,
 } from "../rpc/index.js";
-import type { ResponseSender } from "./response-sender.js";
+import type { ListFormat, ResponseSender } from "./response-sender.js";
 
 /** etcdserverpb.KV. */
 export const kvMethods = (application: Application, sender: ResponseSender): Method[] => [
   unaryRead("/etcdserverpb.KV/Range", rangeRequestDecoder, encodedAlready, (request, call, reply) =>
-    application.range(call, request, sender.inSlicesTo(reply, encodeRange, hasManyKvs, rangeParts)),
+    application.range(call, request, sender.inSlicesTo(reply, rangeFormat)),
   ),
   unary("/etcdserverpb.KV/Put", putRequestDecoder, encodedAlready, (request, call, reply) =>
     application.put(call, request, sender.encodedTo(reply, encodePutResponse)),
   ),
   unary("/etcdserverpb.KV/DeleteRange", deleteRangeRequestDecoder, encodedAlready, (request, call, reply) =>
-    application.deleteRange(
-      call,
-      request,
-      sender.inSlicesTo(reply, encodeDeleteRangeResponse, hasManyPrevKvs, deleteRangeParts),
-    ),
+    application.deleteRange(call, request, sender.inSlicesTo(reply, deleteRangeFormat)),
   ),
   unary("/etcdserverpb.KV/Txn", txnRequestDecoder, encodedAlready, (request, call, reply) =>
-    application.txn(call, request, sender.inSlicesTo(reply, encodeTxnResponse, hasMany, txnParts)),
+    application.txn(call, request, sender.inSlicesTo(reply, txnFormat)),
   ),
   unary("/etcdserverpb.KV/Compact", compactionRequestDecoder, encodedAlready, (request, call, reply) =>
     application.compact(call, request, sender.encodedTo(reply, onlyHeader)),
@@ -62,5 +59,14 @@ const encodeRange = (response: RawRangeResponse, header: Uint8Array): Uint8Array
   return message.length > maxBytesInOnePiece ? message : message.toBytes();
 };
 
-const hasManyKvs = ({ kvs }: RawRangeResponse): boolean => areMany(kvs);
-const hasManyPrevKvs = ({ prevKvs }: RawDeleteRangeResponse): boolean => areMany(prevKvs);
+const rangeFormat: ListFormat<RawRangeResponse> = {
+  encode: encodeRange,
+  isLarge: ({ kvs }) => areMany(kvs),
+  parts: rangeParts,
+};
+const deleteRangeFormat: ListFormat<RawDeleteRangeResponse> = {
+  encode: encodeDeleteRangeResponse,
+  isLarge: ({ prevKvs }) => areMany(prevKvs),
+  parts: deleteRangeParts,
+};
+const txnFormat: ListFormat<RawTxnResponse> = { encode: encodeTxnResponse, isLarge: hasMany, parts: txnParts };

@@ -46,14 +46,14 @@ export const leaseMethods = (application: Application, sender: ResponseSender): 
           // Fields that follow each other are one message.
           reply.send(Buffer.concat([LeaseTimeToLiveResponse.encode(answer).finish(), encodedKeys]));
         },
-        onError: reply.fail,
+        onError: (error) => reply.fail(error),
       }),
   ),
   unary("/etcdserverpb.Lease/LeaseLeases", LeaseLeasesRequest, LeaseLeasesResponse, (request, call, reply) =>
     application.leaseLeases(call, request, {
       onResult: ({ response, revision }) =>
         sender.sendSlices((isTired) => encodedList(response, sender.headers.encodedAt(revision), isTired), reply),
-      onError: reply.fail,
+      onError: (error) => reply.fail(error),
     }),
   ),
 ];

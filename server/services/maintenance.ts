@@ -20,7 +20,7 @@ export const maintenanceMethods = (application: Application, sender: ResponseSen
   unary("/etcdserverpb.Maintenance/MoveLeader", MoveLeaderRequest, MoveLeaderResponse, (request, call, reply) =>
     application.moveLeader(call, request, {
       onResult: () => reply.send({ header: undefined }), // as in etcd
-      onError: reply.fail,
+      onError: (error) => reply.fail(error),
     }),
   ),
   unary("/etcdserverpb.Maintenance/Status", StatusRequest, StatusResponse, (request, call, reply) =>

@@ -3,8 +3,17 @@ import type { ResultHandler } from "../base/index.js";
 import { encodeParts, type IsTired, type ListMessage, type Part, type Reply } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
-/** Encodes a response with its header. */
+/** Encodes a response with its header, which is a field that is encoded. */
 type Encode<Response, Encoded = Uint8Array> = (response: Response, header: Uint8Array) => Encoded;
+
+/** The encodings of a response that may be large. */
+export interface ListFormat<Response> {
+  readonly encode: Encode<Response, Uint8Array | ListMessage>;
+  /** Whether encoding the response at once would hold up others. */
+  readonly isLarge: (response: Response) => boolean;
+  /** Gives the parts of it that can be encoded one after the other. */
+  readonly parts: (response: Response, header: Uint8Array) => readonly Part[];
+}
 
 /** Sends the results of operations as responses: each with its header, and large ones encoded in slices. */
 export class ResponseSender {
@@ -15,45 +24,67 @@ export class ResponseSender {
 
   /** Makes a handler that sends the result at once. */
   to<Response extends object>(reply: Reply<Response>): ResultHandler<Answer<Response>> {
-    return { onResult: (answer) => reply.send(this.withHeader(answer)), onError: reply.fail };
+    return { onResult: (answer) => reply.send(this.withHeader(answer)), onError: (error) => reply.fail(error) };
   }
 
-  /** Makes a handler that sends the result at once. @param encode gives the response with its header, which is a field that is encoded */
+  /** Makes a handler that encodes the result and sends it at once. */
   encodedTo<Response>(reply: Reply<never>, encode: Encode<Response>): ResultHandler<Answer<Response>> {
-    return {
-      onResult: ({ response, revision }) => reply.send(encode(response, this.headers.encodedAt(revision))),
-      onError: reply.fail,
-    };
+    return new EncodedAnswer(this.headers, reply, encode);
   }
 
-  /**
-   * Makes a handler that sends the result at once, or, if it is large, once it is encoded.
-   *
-   * @param isLarge whether encoding the response at once would hold up others
-   * @param parts gives the parts of it that can be encoded one after the other
-   */
-  inSlicesTo<Response>(
-    reply: Reply<ListMessage>,
-    encode: Encode<Response, Uint8Array | ListMessage>,
-    isLarge: (response: Response) => boolean,
-    parts: (response: Response, header: Uint8Array) => readonly Part[],
-  ): ResultHandler<Answer<Response>> {
-    return {
-      onResult: ({ response, revision }) => {
-        const header = this.headers.encodedAt(revision);
-        if (isLarge(response)) this.sendSlices((isTired) => encodeParts(parts(response, header), isTired), reply);
-        else reply.send(encode(response, header));
-      },
-      onError: reply.fail,
-    };
+  /** Makes a handler that sends the result at once, or, if it is large, once it is encoded. */
+  inSlicesTo<Response>(reply: Reply<ListMessage>, format: ListFormat<Response>): ResultHandler<Answer<Response>> {
+    return new ListAnswer(this, reply, format);
   }
 
   /** Sends a message once it is encoded, in slices. */
   sendSlices(encode: (isTired: IsTired) => Sliced<Uint8Array>, reply: Pick<Reply<never>, "send" | "fail">): void {
-    this.slices.inSlices(encode).then(reply.send, reply.fail);
+    this.slices.inSlices(encode).then(
+      (answer) => reply.send(answer),
+      (error: unknown) => reply.fail(error),
+    );
   }
 
   private withHeader<Response extends object>({ response, revision }: Answer<Response>) {
     return { ...response, header: this.headers.at(revision) };
+  }
+}
+
+// The handlers of the most frequent requests are of classes, not of closures: one object a request.
+
+/** Sends a result as it is encoded. */
+class EncodedAnswer<Response> implements ResultHandler<Answer<Response>> {
+  constructor(
+    private readonly headers: ResponseHeaders,
+    private readonly reply: Reply<never>,
+    private readonly encode: Encode<Response>,
+  ) {}
+
+  onResult({ response, revision }: Answer<Response>): void {
+    this.reply.send(this.encode(response, this.headers.encodedAt(revision)));
+  }
+
+  onError(error: unknown): void {
+    this.reply.fail(error);
+  }
+}
+
+/** Sends a result in one piece, or encodes it in slices before. */
+class ListAnswer<Response> implements ResultHandler<Answer<Response>> {
+  constructor(
+    private readonly sender: ResponseSender,
+    private readonly reply: Reply<ListMessage>,
+    private readonly format: ListFormat<Response>,
+  ) {}
+
+  onResult({ response, revision }: Answer<Response>): void {
+    const { sender, reply, format } = this;
+    const header = sender.headers.encodedAt(revision);
+    if (!format.isLarge(response)) reply.send(format.encode(response, header));
+    else sender.sendSlices((isTired) => encodeParts(format.parts(response, header), isTired), reply);
+  }
+
+  onError(error: unknown): void {
+    this.reply.fail(error);
   }
 }

@@ -21,8 +21,7 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
     context.calls.add();
   }
 
-  /** Sends the answer; services pass it on as a function. */
-  readonly send = (response: unknown): void => {
+  send(response: unknown): void {
     if (this.isOver) return;
     if (this.method.isRead === true && !this.client.account.admits) {
       this.fail(new ServerError("too-many-requests", "clients do not take their answers"));
@@ -40,9 +39,11 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
       return;
     }
     if (this.over()) this.carrier.sendAnswer(this, answer);
-  };
+  }
 
-  readonly fail = (error: unknown): void => this.failWith(error);
+  fail(error: unknown): void {
+    this.failWith(error);
+  }
 
   onMessage(bytes: Buffer): boolean {
     if (this.hasRequest) return true; // the first counts, as in Go's gRPC
