@@ -22,8 +22,9 @@ export const alarmOperation =
     if (!actions.has(action)) throw new ServerError("invalid-alarm-action", `unknown action ${action}`);
     if (action === Action.ACTIVATE && alarm !== AlarmType.NONE)
       throw new ServerError("alarm-not-supported", `alarm ${alarm} cannot be activated`);
-    reads.whenLinearizable(
-      () => handler.onResult({ response: { header: undefined, alarms: [] }, revision: store.revision }),
-      (error) => handler.onError(error),
-    );
+    reads.whenLinearizable({
+      deadline: 0,
+      onReady: () => handler.onResult({ response: { header: undefined, alarms: [] }, revision: store.revision }),
+      onError: (error) => handler.onError(error),
+    });
   };

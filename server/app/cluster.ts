@@ -10,8 +10,8 @@ export interface ClusterParts {
 /** The operations of etcd's Cluster, as far as they exist: the list of members. */
 export const clusterOperations = ({ applier, reads }: ClusterParts): Pick<Application, "memberList"> => ({
   memberList: (_caller, { linearizable }, handler) => {
-    const answer = (): void => handler.onResult(applier.members.all);
-    if (linearizable) reads.whenLinearizable(answer, (error) => handler.onError(error));
-    else answer();
+    const onReady = (): void => handler.onResult(applier.members.all);
+    if (linearizable) reads.whenLinearizable({ deadline: 0, onReady, onError: (error) => handler.onError(error) });
+    else onReady();
   },
 });

@@ -2,7 +2,7 @@ import type { RangeRequest, RawRangeResponse, RawTxnResponse, RequestOp, TxnRequ
 import type { Answer, KvStore } from "../../store/index.js";
 import type { ResultHandler } from "../base/index.js";
 import type { CommandResults } from "../replication/apply/index.js";
-import type { Proposals, Reads } from "../replication/index.js";
+import type { LinearizableRead, Proposals, Reads } from "../replication/index.js";
 import type { Application } from "./application.js";
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from "./request-checks.js";
 
@@ -27,11 +27,7 @@ export const kvOperations = ({ store, proposals, reads }: KvParts, maxTxnOps: nu
     handler: ResultHandler<Result>,
   ): void => {
     if (isSerializable) answer(query, request, handler);
-    else
-      reads.whenLinearizable(
-        () => answer(query, request, handler),
-        (error) => handler.onError(error),
-      );
+    else reads.whenLinearizable(new WaitingQuery(query, request, handler));
   };
 
   return {
@@ -71,6 +67,25 @@ export const kvOperations = ({ store, proposals, reads }: KvParts, maxTxnOps: nu
 
 /** Answers at once if it can be done soon, else later. May throw. */
 type Query<Request, Result> = (request: Request) => Result | Promise<Result>;
+
+/** A query until a quorum round has confirmed it. */
+class WaitingQuery<Request, Result> implements LinearizableRead {
+  deadline = 0;
+
+  constructor(
+    private readonly query: Query<Request, Result>,
+    private readonly request: Request,
+    private readonly handler: ResultHandler<Result>,
+  ) {}
+
+  onReady(): void {
+    answer(this.query, this.request, this.handler);
+  }
+
+  onError(error: unknown): void {
+    this.handler.onError(error);
+  }
+}
 
 const answer = <Request, Result>(
   query: Query<Request, Result>,

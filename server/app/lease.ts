@@ -1,5 +1,5 @@
-import { type KvStore, type LeaseId, leaseIdFrom } from "../../store/index.js";
-import { ServerError } from "../base/index.js";
+import { type Answer, type KvStore, type LeaseId, leaseIdFrom, type Revision } from "../../store/index.js";
+import { type ResultHandler, ServerError } from "../base/index.js";
 import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
 import type { CommandResults } from "../replication/apply/index.js";
 import type { Proposals } from "../replication/index.js";
@@ -68,13 +68,7 @@ export const leaseOperations = (
     leaseKeepAlive: () => ({
       renew: (id, handler) => {
         const { revision } = store; // of before, as in etcd
-        leader.ask(
-          { $case: "renewLease", value: id },
-          {
-            onResult: ({ value }) => handler.onResult({ response: value, revision }),
-            onError: (error) => handler.onError(error),
-          },
-        );
+        leader.ask({ $case: "renewLease", value: id }, new Renewal(revision, handler));
       },
       close: () => undefined,
     }),
@@ -101,6 +95,22 @@ export const leaseOperations = (
     },
   };
 };
+
+/** A keep-alive until the leader answers. */
+class Renewal implements ResultHandler<{ readonly value: bigint }> {
+  constructor(
+    private readonly revision: Revision,
+    private readonly handler: ResultHandler<Answer<bigint>>,
+  ) {}
+
+  onResult({ value }: { readonly value: bigint }): void {
+    this.handler.onResult({ response: value, revision: this.revision });
+  }
+
+  onError(error: unknown): void {
+    this.handler.onError(error);
+  }
+}
 
 const largestId = 2n ** 63n - 1n;
 

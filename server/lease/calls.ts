@@ -65,8 +65,7 @@ export class PeerCalls implements RequestSender, ResponseSender {
 
   /** Handles calls and responses of a peer. */
   onCalls(from: MemberId, { requests, responses }: Calls): void {
-    for (const { number, request } of requests)
-      if (request !== undefined) this.served.onRequest(from, Number(number), request);
+    this.served.onRequests(from, requests);
     for (const { number, response } of responses)
       if (response !== undefined) this.leader.onResponse(Number(number), response);
   }

@@ -9,10 +9,17 @@ export type LeaderResponse = NonNullable<CallResponse["response"]>;
 /** The content of the response to a kind of call. */
 export type ResponseTo<Request extends LeaderRequest> = Extract<LeaderResponse, { readonly $case: Request["$case"] }>;
 
+/** A call that is being served. */
+export interface ServedCall {
+  readonly request: LeaderRequest;
+  /** Answers the call; to be called once. @param response undefined: only another leader can answer */
+  answer(response: LeaderResponse | undefined): void;
+}
+
 /** Serves the calls of all members; `LeaseCalls` implements it. */
 export interface CallServer {
-  /** Serves a call and calls back once; with undefined if only another leader can answer. */
-  serve(request: LeaderRequest, answer: (response: LeaderResponse | undefined) => void): void;
+  /** Serves calls that arrived together, each of which is answered once. */
+  serve(calls: readonly ServedCall[]): void;
 }
 
 /** Sends responses to members; `PeerCalls` implements it. */
@@ -22,7 +29,7 @@ export interface ResponseSender {
 
 /** The server side of calls to the leader. A call that is retransmitted while it is being served is served once. */
 export class ServedCalls {
-  private readonly underWay = new Map<MemberId, NumberTable<LeaderRequest>>();
+  private readonly underWay = new Map<MemberId, NumberTable<ServedCall>>();
 
   constructor(
     private readonly server: CallServer,
@@ -31,14 +38,18 @@ export class ServedCalls {
 
   /** Serves a call. Beyond `maxServedCalls` per member it is dropped. */
   onRequest(from: MemberId, number: number, request: LeaderRequest): void {
-    const calls = this.callsFrom(from);
-    if (calls.has(number) || calls.size >= maxServedCalls) return; // it retransmits
-    calls.set(number, request);
-    this.server.serve(request, (response) => {
-      calls.delete(number);
-      // After a closed link the member retransmits. Numbers are never reused, so a late response is harmless.
-      if (response !== undefined) this.sender.sendResponse(from, number, response);
-    });
+    const call = this.begin(from, number, request);
+    if (call !== undefined) this.server.serve([call]);
+  }
+
+  /** Serves the calls of a frame together. */
+  onRequests(from: MemberId, requests: readonly CallRequest[]): void {
+    const calls: ServedCall[] = [];
+    for (const { number, request } of requests) {
+      const call = request === undefined ? undefined : this.begin(from, Number(number), request);
+      if (call !== undefined) calls.push(call);
+    }
+    if (calls.length > 0) this.server.serve(calls);
   }
 
   /** Forgets the calls of a member whose link closed. */
@@ -46,9 +57,35 @@ export class ServedCalls {
     this.underWay.delete(from);
   }
 
-  private callsFrom(from: MemberId): NumberTable<LeaderRequest> {
+  /** Registers a call; returns undefined for one that is dropped: it is being served, or the member retransmits it. */
+  private begin(from: MemberId, number: number, request: LeaderRequest): ServedCall | undefined {
+    const underWay = this.callsFrom(from);
+    if (underWay.has(number) || underWay.size >= maxServedCalls) return undefined;
+    const call = new CallUnderWay(this.sender, underWay, from, number, request);
+    underWay.set(number, call);
+    return call;
+  }
+
+  private callsFrom(from: MemberId): NumberTable<ServedCall> {
     let calls = this.underWay.get(from);
     if (calls === undefined) this.underWay.set(from, (calls = new NumberTable()));
     return calls;
+  }
+}
+
+/** A call of a member from its arrival to its answer. */
+class CallUnderWay implements ServedCall {
+  constructor(
+    private readonly sender: ResponseSender,
+    private readonly underWay: NumberTable<ServedCall>,
+    private readonly from: MemberId,
+    private readonly number: number,
+    readonly request: LeaderRequest,
+  ) {}
+
+  answer(response: LeaderResponse | undefined): void {
+    this.underWay.delete(this.number);
+    // After a closed link the member retransmits. Numbers are never reused, so a late response is harmless.
+    if (response !== undefined) this.sender.sendResponse(this.from, this.number, response);
   }
 }

@@ -4,4 +4,4 @@ export { startAutoCompaction, type AutoCompactor } from "./auto-compaction.js";
 export type { Command, CommandKind, CommandOf, CommandValues, ResultsByKind } from "./command.js";
 export { LeadershipTransfer } from "./leadership-transfer.js";
 export { Proposals } from "./proposals.js";
-export { Reads, type AppliedLog } from "./reads.js";
+export { Reads, type AppliedLog, type LinearizableRead } from "./reads.js";

@@ -3,10 +3,13 @@ import type { LogIndex, RaftNode, ReadState } from "../../raft/index.js";
 import { maxPendingReads, ServerError } from "../base/index.js";
 import { Sweeper } from "./sweeper.js";
 
-interface WaitingRead {
-  readonly deadline: number;
-  readonly ready: () => void;
-  readonly failed: (error: unknown) => void;
+/** A read that waits for a quorum round. It is the only object that waiting takes. Exactly one of both methods is called, once. */
+export interface LinearizableRead {
+  /** Set by `Reads`: the end of the wait, on its clock. */
+  deadline: number;
+  /** The local state holds everything that was acknowledged before the read began. */
+  onReady(): void;
+  onError(error: unknown): void;
 }
 
 /** The options of `Reads`. */
@@ -32,7 +35,7 @@ export const maxReadsPerTurn = 100;
 
 /** Reads whose round was confirmed: they wait until this member has applied up to its index. */
 interface ConfirmedReads {
-  reads: WaitingRead[];
+  reads: LinearizableRead[];
 }
 
 /**
@@ -40,8 +43,8 @@ interface ConfirmedReads {
  * round is under way at a time; what arrives meanwhile shares the next one.
  */
 export class Reads {
-  private waiting: WaitingRead[] = [];
-  private asked: WaitingRead[] = [];
+  private waiting: LinearizableRead[] = [];
+  private asked: LinearizableRead[] = [];
   /** The confirmed rounds, oldest first. */
   private readonly confirmedRounds = new Set<ConfirmedReads>();
   /** The confirmed rounds whose index has been applied. */
@@ -66,17 +69,18 @@ export class Reads {
   }
 
   /**
-   * Calls `ready` when the local state holds everything that was acknowledged before this call.
+   * Tells a read when the local state holds everything that was acknowledged before this call.
    *
    * @throws ServerError `too-many-requests`, `server-stopped`
    */
-  whenLinearizable(ready: () => void, failed: (error: unknown) => void): void {
+  whenLinearizable(read: LinearizableRead): void {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
     if (this.size >= maxPendingReads)
       throw new ServerError("too-many-requests", `${maxPendingReads} reads are waiting`);
     this.size++;
     this.sweeper.wake();
-    this.waiting.push({ deadline: this.options.clock.now() + this.options.timeoutMs, ready, failed });
+    read.deadline = this.options.clock.now() + this.options.timeoutMs;
+    this.waiting.push(read);
     // Asked at the end of this turn of the loop: reads that arrive together share one round.
     if (this.asked.length === 0 && this.waiting.length === 1) this.options.clock.soon(() => this.askIfIdle());
   }
@@ -110,7 +114,7 @@ export class Reads {
     this.sweeper.stop();
     const error = new ServerError("server-stopped", "the member is stopping");
     const confirmed = [...this.confirmedRounds].flatMap((round) => round.reads.splice(0));
-    for (const read of [...confirmed, ...this.asked.splice(0), ...this.waiting.splice(0)]) read.failed(error);
+    for (const read of [...confirmed, ...this.asked.splice(0), ...this.waiting.splice(0)]) read.onError(error);
     this.size = 0;
   }
 
@@ -130,7 +134,7 @@ export class Reads {
       }
       left -= reads.length;
       this.size -= reads.length;
-      for (const read of reads) read.ready();
+      for (const read of reads) read.onReady();
     }
     this.askIfIdle();
   }
@@ -160,13 +164,13 @@ export class Reads {
     return this.size > 0;
   }
 
-  private failOverdue(reads: WaitingRead[], now: number): WaitingRead[] {
+  private failOverdue(reads: LinearizableRead[], now: number): LinearizableRead[] {
     const first = reads[0];
     if (first === undefined || first.deadline > now) return reads; // in order of arrival: the rest has more time
     const left = reads.filter((read) => read.deadline > now);
     this.size -= reads.length - left.length;
     const error = new ServerError("timed-out", "the read was not confirmed, or not applied here, in time");
-    for (const read of reads) if (read.deadline <= now) read.failed(error);
+    for (const read of reads) if (read.deadline <= now) read.onError(error);
     return left;
   }
 }

@@ -210,9 +210,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a keep-alive is answered by a leader that no quorum has confirmed",
     file: "server/lease/lease-calls.ts",
-    snippet:
-      "this.reads.whenLinearizable(\n        () => this.serveConfirmed(request, answer),\n        () => answer(undefined),\n      );",
-    replacement: "this.serveConfirmed(request, answer);",
+    snippet: "this.reads.whenLinearizable(read);",
+    replacement: "read.onReady();",
     caughtBy: [test("server/lease/lease-calls"), simulation()],
   },
   // Watches.

@@ -4,6 +4,7 @@ import { AlarmRequest, AlarmRequest_AlarmAction as Action, AlarmType } from "../
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { alarmOperation } from "../../../server/app/alarms.js";
+import type { LinearizableRead } from "../../../server/replication/reads.js";
 import type { Revision } from "../../../store/index.js";
 
 interface Ask {
@@ -15,11 +16,10 @@ interface Ask {
 /** Asks the operation; `confirm` and `fail` are the outcome of the quorum round. */
 function ask(request: Ask) {
   let outcome: unknown = "waiting";
-  let ready: () => void = () => assert.fail("no quorum was asked");
-  let failed: (error: unknown) => void = ready;
+  let waiting: LinearizableRead | undefined;
   const alarm = alarmOperation({
     store: { revision: 7 as Revision },
-    reads: { whenLinearizable: (confirmed, refused) => void ([ready, failed] = [confirmed, refused]) },
+    reads: { whenLinearizable: (read) => void (waiting = read) },
   });
   try {
     alarm(anonymousCaller, AlarmRequest.fromPartial(request as Partial<AlarmRequest>), {
@@ -29,7 +29,11 @@ function ask(request: Ask) {
   } catch (error) {
     outcome = error;
   }
-  return { outcome: () => outcome, confirm: () => ready(), fail: (error: unknown) => failed(error) };
+  return {
+    outcome: () => outcome,
+    confirm: () => waiting!.onReady(),
+    fail: (error: unknown) => waiting!.onError(error),
+  };
 }
 
 const empty = { response: { header: undefined, alarms: [] }, revision: 7 };

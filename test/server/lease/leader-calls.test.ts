@@ -30,6 +30,8 @@ class Stage {
   readonly members = new Map<MemberId, PeerCalls>();
   /** Calls that each member was asked to serve. */
   readonly served = new Map<MemberId, Served[]>();
+  /** How many calls were to be served together, each time. */
+  readonly together: number[] = [];
   readonly frames: { readonly from: MemberId; readonly to: MemberId; readonly calls: Calls }[] = [];
   loses: (from: MemberId, to: MemberId) => boolean = () => false;
 
@@ -37,11 +39,14 @@ class Stage {
     const served: Served[] = [];
     this.served.set(self, served);
     const server: CallServer = {
-      serve: (request, answer) => {
-        assert.ok(request.$case === "renewLease");
-        const settle = (seconds: number | undefined): void =>
-          answer(seconds === undefined ? undefined : { $case: "renewLease", value: BigInt(seconds) });
-        served.push({ lease: request.value, answer: settle });
+      serve: (calls) => {
+        this.together.push(calls.length);
+        for (const call of calls) {
+          assert.ok(call.request.$case === "renewLease");
+          const settle = (seconds: number | undefined): void =>
+            call.answer(seconds === undefined ? undefined : { $case: "renewLease", value: BigInt(seconds) });
+          served.push({ lease: call.request.value, answer: settle });
+        }
       },
     };
     const member = new PeerCalls({ self, incarnation, timeoutMs: 7_000, clock: this.clock }, server, {
@@ -78,7 +83,7 @@ const someTerm = 2 as Term;
 const follow = (member: PeerCalls, leader: MemberId): void =>
   member.onLeaderChange({ id: toMemberId(9n), leader, term: someTerm });
 
-test("calls go to the leader, this member or another; calls of one turn share a frame", () => {
+test("calls go to the leader, this member or another; calls of one turn share a frame and are served together", () => {
   const stage = new Stage();
   const [one, two] = [stage.add(toMemberId(1n)), stage.add(toMemberId(2n))];
   for (const member of [one, two]) follow(member, toMemberId(1n));
@@ -91,6 +96,7 @@ test("calls go to the leader, this member or another; calls of one turn share a 
     [10, 20, 30],
   );
   assert.equal(stage.servedBy(toMemberId(2n)).length, 0);
+  assert.deepEqual(stage.together, [1, 2]);
   assert.deepEqual(
     stage.frames.map(({ from, calls }) => [from, calls.requests.length, calls.responses.length]),
     [

@@ -22,10 +22,11 @@ const setUp = () => {
   const ends: string[][] = [];
   const read = (): void => {
     const mine: string[] = [];
-    reads.whenLinearizable(
-      () => mine.push("ready"),
-      (error) => mine.push(error instanceof ServerError ? error.code : String(error)),
-    );
+    reads.whenLinearizable({
+      deadline: 0,
+      onReady: () => mine.push("ready"),
+      onError: (error) => mine.push(error instanceof ServerError ? error.code : String(error)),
+    });
     ends.push(mine);
   };
   const confirm = (request: number, index = 0): void => reads.onReadState({ request, index: index as LogIndex });
