@@ -6,7 +6,9 @@ import type { LeaderRequest, LeaderResponse, ResponseTo } from "./served-calls.j
 interface PendingCall {
   readonly number: number;
   readonly request: LeaderRequest;
+  /** The sweep that ends the wait. */
   readonly deadline: number;
+  /** The number of sweeps when it was sent last. */
   sentAt: number;
   readonly handler: ResultHandler<LeaderResponse>;
 }
@@ -45,6 +47,8 @@ export class LeaderCalls {
   private pending = new NumberTable<PendingCall>();
   private next: number;
   private stopped = false;
+  /** The number of sweeps so far. */
+  private sweeps = 0;
   private readonly stopSweep: () => void;
 
   constructor(
@@ -65,9 +69,10 @@ export class LeaderCalls {
     if (this.hasLostQuorum) throw lostQuorumError();
     if (this.pending.size >= maxPendingCalls)
       throw new ServerError("too-many-requests", `${maxPendingCalls} calls wait for the leader`);
-    const { clock, timeoutMs } = this.options;
+    const { timeoutMs } = this.options;
     const number = this.next++;
-    const call: PendingCall = { number, request, deadline: clock.now() + timeoutMs, sentAt: 0, handler };
+    const deadline = this.sweeps + sweepsIn(timeoutMs);
+    const call: PendingCall = { number, request, deadline, sentAt: this.sweeps, handler };
     this.pending.set(number, call);
     this.sendCall(call);
   }
@@ -116,24 +121,30 @@ export class LeaderCalls {
   }
 
   private sendCall(call: PendingCall): void {
-    call.sentAt = this.options.clock.now();
+    call.sentAt = this.sweeps;
     if (this.leader !== noMember) this.sender.sendRequest(this.leader, call.number, call.request);
   }
 
   /** The pending calls of now, oldest first. */
   private inOrder(): PendingCall[] {
-    return this.pending.values().sort((a, b) => a.number - b.number);
+    return this.pending.values().sort(byNumber);
   }
 
   private sweep(): void {
-    const now = this.options.clock.now();
-    for (const call of this.inOrder()) {
+    this.sweeps++;
+    const due = this.pending.values().filter((call) => this.isDue(call));
+    for (const call of due.sort(byNumber)) {
       if (!this.pending.has(call.number)) continue; // the end of another one has ended it
-      if (call.deadline <= now) {
+      if (call.deadline <= this.sweeps) {
         this.pending.delete(call.number);
         call.handler.onError(this.timeoutError());
-      } else if (now - call.sentAt >= retransmitMs) this.sendCall(call);
+      } else this.sendCall(call);
     }
+  }
+
+  /** Tells whether a call has reached its deadline or its retransmit timeout. */
+  private isDue({ deadline, sentAt }: PendingCall): boolean {
+    return deadline <= this.sweeps || sentAt + sweepsIn(retransmitMs) <= this.sweeps;
   }
 
   private timeoutError(): ServerError {
@@ -141,5 +152,11 @@ export class LeaderCalls {
     return new ServerError("timed-out", "the leader did not answer in time");
   }
 }
+
+/** Oldest first. */
+const byNumber = (a: PendingCall, b: PendingCall): number => a.number - b.number;
+
+/** Returns the sweeps that there are in so many milliseconds, or one more. */
+const sweepsIn = (ms: number): number => Math.ceil(ms / sweepMs) + 1;
 
 const lostQuorumError = (): ServerError => new ServerError("no-leader", "this member led and heard no majority");

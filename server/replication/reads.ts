@@ -5,7 +5,7 @@ import { Sweeper } from "./sweeper.js";
 
 /** A read that waits for a quorum round. It is the only object that waiting takes. Exactly one of both methods is called, once. */
 export interface LinearizableRead {
-  /** Set by `Reads`: the end of the wait, on its clock. */
+  /** Set by `Reads`: the sweep that ends the wait. */
   deadline: number;
   /** The local state holds everything that was acknowledged before the read began. */
   onReady(): void;
@@ -79,7 +79,7 @@ export class Reads {
       throw new ServerError("too-many-requests", `${maxPendingReads} reads are waiting`);
     this.size++;
     this.sweeper.wake();
-    read.deadline = this.options.clock.now() + this.options.timeoutMs;
+    read.deadline = this.sweeper.sweepAfter(this.options.timeoutMs);
     this.waiting.push(read);
     // Asked at the end of this turn of the loop: reads that arrive together share one round.
     if (this.asked.length === 0 && this.waiting.length === 1) this.options.clock.soon(() => this.askIfIdle());
@@ -156,21 +156,22 @@ export class Reads {
 
   private sweep(): boolean {
     const now = this.options.clock.now();
-    for (const round of this.confirmedRounds) round.reads = this.failOverdue(round.reads, now);
-    this.asked = this.failOverdue(this.asked, now);
-    this.waiting = this.failOverdue(this.waiting, now);
+    for (const round of this.confirmedRounds) round.reads = this.failOverdue(round.reads);
+    this.asked = this.failOverdue(this.asked);
+    this.waiting = this.failOverdue(this.waiting);
     if (this.asked.length > 0 && now - this.askedAt >= retryMs) this.ask();
     else this.askIfIdle();
     return this.size > 0;
   }
 
-  private failOverdue(reads: LinearizableRead[], now: number): LinearizableRead[] {
+  private failOverdue(reads: LinearizableRead[]): LinearizableRead[] {
+    const { sweeps } = this.sweeper;
     const first = reads[0];
-    if (first === undefined || first.deadline > now) return reads; // in order of arrival: the rest has more time
-    const left = reads.filter((read) => read.deadline > now);
+    if (first === undefined || first.deadline > sweeps) return reads; // in order of arrival: the rest has more time
+    const left = reads.filter((read) => read.deadline > sweeps);
     this.size -= reads.length - left.length;
     const error = new ServerError("timed-out", "the read was not confirmed, or not applied here, in time");
-    for (const read of reads) if (read.deadline <= now) read.onError(error);
+    for (const read of reads) if (read.deadline <= sweeps) read.onError(error);
     return left;
   }
 }

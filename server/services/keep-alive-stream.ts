@@ -1,7 +1,7 @@
 import { encodeLeaseResponse, type LeaseKeepAliveRequest } from "../../proto/index.js";
 import type { KeepAliveSession } from "../app/index.js";
-import { leaseIdFrom } from "../../store/index.js";
-import { maxKeepAlivesPerStream, ServerError } from "../base/index.js";
+import { type Answer, leaseIdFrom } from "../../store/index.js";
+import { maxKeepAlivesPerStream, type ResultHandler, ServerError } from "../base/index.js";
 import type { RequestSink, ResponseStream } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
@@ -28,11 +28,19 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
     if (this.waiting + this.untaken >= maxKeepAlivesPerStream)
       throw new ServerError("too-many-requests", `${maxKeepAlivesPerStream} keep-alives of one stream are waiting`);
     this.waiting++;
-    this.session.renew(leaseIdFrom(ID), {
-      onResult: ({ response: seconds, revision }) =>
-        this.answer(encodeLeaseResponse(ID, seconds, this.headers.encodedAt(revision))),
-      onError: (error) => this.stream.fail(error),
-    });
+    this.session.renew(leaseIdFrom(ID), new Renewal(this, ID));
+  }
+
+  /** Answers a request. */
+  onRenewed(ID: bigint, { response: seconds, revision }: Answer<bigint>): void {
+    this.waiting--;
+    if (!this.stream.send(encodeLeaseResponse(ID, seconds, this.headers.encodedAt(revision)))) this.untaken++;
+    this.endIfDone();
+  }
+
+  /** Ends the stream. */
+  fail(error: unknown): void {
+    this.stream.fail(error);
   }
 
   onHalfClose(): void {
@@ -45,13 +53,23 @@ export class KeepAliveStream implements RequestSink<LeaseKeepAliveRequest> {
     this.session.close();
   }
 
-  private answer(response: Uint8Array): void {
-    this.waiting--;
-    if (!this.stream.send(response)) this.untaken++;
-    this.endIfDone();
-  }
-
   private endIfDone(): void {
     if (this.hasAllRequests && this.waiting === 0) this.stream.end();
+  }
+}
+
+/** A request that waits for its answer. */
+class Renewal implements ResultHandler<Answer<bigint>> {
+  constructor(
+    private readonly stream: KeepAliveStream,
+    private readonly ID: bigint,
+  ) {}
+
+  onResult(answer: Answer<bigint>): void {
+    this.stream.onRenewed(this.ID, answer);
+  }
+
+  onError(error: unknown): void {
+    this.stream.fail(error);
   }
 }
