@@ -149,9 +149,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "the applied marker is written outside the batch",
     file: "store/persist/write-behind.ts",
-    snippet: "if (next.round !== undefined) stateRow.put(next.batch, next.round);",
+    snippet: "next.putState(this.tables);",
     replacement:
-      "if (next.round !== undefined) {\n      const marker = this.backend.batch();\n      stateRow.put(marker, next.round);\n      marker.write().catch(() => undefined);\n    }",
+      "const state = new Gathering(this.backend.batch());\n    state.round = next.round;\n    state.putState(this.tables);\n    state.batch.write().catch(() => undefined);",
     caughtBy: [test("store/persist/write-behind"), simulation()],
   },
   {
