@@ -155,6 +155,13 @@ export const mutants: readonly Mutant[] = [
     caughtBy: [test("store/persist/write-behind"), simulation()],
   },
   {
+    name: "the state of a round changes with what is applied later",
+    file: "server/replication/apply/seen-proposals.ts",
+    snippet: "return this.seen.slice(from, to);",
+    replacement: "return this.seen.subarray(from, to);",
+    caughtBy: [test("server/replication/apply/seen-proposals"), test("server/replication/apply/applier")],
+  },
+  {
     name: "a repeated proposal is applied again",
     file: "server/replication/apply/applier.ts",
     snippet:
