@@ -128,7 +128,7 @@ const unaryHandler = (
 ): handleUnaryCall<Buffer, Buffer> => {
   const encode = asBuffer(method.encode);
   const isRefused = (grpcCall: { getPeer(): string }): boolean =>
-    method.isRead === true && options.untaken.isPressed && connections.untakenOf(grpcCall)?.admits === false;
+    method.isRead && options.untaken.isPressed && connections.untakenOf(grpcCall)?.admits === false;
   return (grpcCall, callback) => {
     // The first answer takes the call out of those under way, and is the only one.
     const end = (status: GrpcStatus): void => {

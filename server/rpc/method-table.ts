@@ -43,7 +43,7 @@ export interface UnaryMethod<Request = never, Response = unknown> {
   readonly encode: (response: Response) => Uint8Array;
   readonly handle: (request: Request, call: Call, reply: Reply<Response>) => void;
   /** True for a method that only reads: its answer may be refused, should there be no room for it. */
-  readonly isRead?: boolean;
+  readonly isRead: boolean;
 }
 
 /** A method with one request and a stream of responses. */
@@ -114,12 +114,14 @@ export const unary = <Request, Response>(
   request: Decoder<Request>,
   response: Encoder<Response>,
   handle: UnaryMethod<Request, Response>["handle"],
+  isRead = false,
 ): Method => ({
   kind: "unary",
   path,
   decode: (bytes) => request.decode(bytes) as never,
   encode: (message) => (message instanceof Uint8Array ? message : response.encode(message as Response).finish()),
   handle,
+  isRead, // also if false: code that serves calls of all methods is compiled for objects of one shape
 });
 
 /** Makes a unary method that changes nothing. */
@@ -128,7 +130,7 @@ export const unaryRead = <Request, Response>(
   request: Decoder<Request>,
   response: Encoder<Response>,
   handle: UnaryMethod<Request, Response>["handle"],
-): Method => ({ ...unary(path, request, response, handle), isRead: true }) as UnaryMethod;
+): Method => unary(path, request, response, handle, true);
 
 /** Makes a server-streaming method of codecs and a handler. */
 export const serverStream = <Request, Response>(
