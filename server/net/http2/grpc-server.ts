@@ -22,7 +22,7 @@ export interface GrpcServerOptions {
   readonly clock: Clock;
 }
 
-/** The time that the last answers have to reach their clients. */
+/** The time in which, at a stop, a client has to take something of its last answers, and to close once it has all of them. */
 const farewellMs = 500;
 const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };
 
@@ -74,17 +74,34 @@ export class GrpcServer {
     return this.context.calls.whenNone(graceMs);
   }
 
-  /** Drains, lets calls under way end for `graceMs`, then ends what is left, and the streams. */
+  /**
+   * Drains, lets calls under way end for `graceMs`, then ends what is left, and the streams. Clients that go on taking their last
+   * answers have `graceMs` for that.
+   */
   async stop(graceMs: number): Promise<void> {
     await this.drain(graceMs);
     this.service.endAll(serverStopped);
-    const sockets = [...this.service.connections].map(({ socket }) => socket);
-    const stopTimer = this.options.clock.after(farewellMs, () => sockets.forEach((socket) => socket.destroy()));
-    await Promise.all(sockets.map((socket) => closed(socket)));
+    const connections = [...this.service.connections];
+    const stopTimer = this.endFarewells(connections, graceMs);
+    await Promise.all(connections.map(({ socket }) => closed(socket)));
     stopTimer();
     this.stopSweeping?.();
     this.stopSweeping = undefined;
     this.context.deadlines.stop();
+  }
+
+  /** Ends connections whose clients take nothing more, and after `graceMs` all of them. @returns a function that stops doing so */
+  private endFarewells(connections: readonly ServerConnection[], graceMs: number): () => void {
+    const untaken = new Map(connections.map((connection) => [connection, connection.writer.untakenBytes]));
+    let elapsedMs = 0;
+    return this.options.clock.every(farewellMs, () => {
+      elapsedMs += farewellMs;
+      for (const [connection, before] of untaken) {
+        const left = connection.writer.untakenBytes;
+        untaken.set(connection, left);
+        if (left === 0 || left === before || elapsedMs >= graceMs) connection.socket.destroy();
+      }
+    });
   }
 
   private sweep(): void {

@@ -81,6 +81,11 @@ export class ConnectionWriter implements StreamCarrier {
     return this.output.size + this.writingBytes;
   }
 
+  /** All bytes that the client's system has not taken: those, and the ones that wait for its windows. */
+  get untakenBytes(): number {
+    return this.queuedBytes + this.unsentBytes;
+  }
+
   sendAnswer(stream: ServerStream, message: Uint8Array): void {
     const length = messagePrefixBytes + message.length;
     if (length > maxDirectBytes || !this.mayPass(stream, length)) {
@@ -423,7 +428,7 @@ export class ConnectionWriter implements StreamCarrier {
   /** Tells the account how much more, or less, is kept for this client than before. */
   private updateAccount(): void {
     if (this.isClosed) return;
-    const kept = this.queuedBytes + this.output.size + this.writingBytes;
+    const kept = this.untakenBytes;
     if (kept > this.accounted) this.account.keep(kept - this.accounted);
     else if (kept < this.accounted) this.account.release(this.accounted - kept);
     this.accounted = kept;

@@ -8,6 +8,8 @@ import { frame, frameType, numberFrame } from "../../../../server/net/http2/fram
 import { serverStream, unary } from "../../../../server/rpc/method-table.js";
 import { ServerError } from "../../../../server/base/errors.js";
 import { plainBlock } from "./hpack-writer.js";
+import { VirtualClock } from "../../../../testing/virtual-clock.js";
+import { within } from "../../../support/deadline.js";
 import { bytesCodec, call, data, endHeaders, endStream, headers, message, requestFields, serve } from "./raw-client.js";
 
 describe("calls", () => {
@@ -179,6 +181,33 @@ describe("calls", () => {
     client.send(frame(frameType.continuation, endHeaders, 1, block.subarray(30)));
     client.send(data(1, message(Buffer.from("x")), endStream));
     assert.equal((await client.end(1)).fields["grpc-status"], "0");
+  });
+
+  test("a stop waits for a client that takes its last answer slowly, not for one that takes nothing", async (t) => {
+    const clock = new VirtualClock();
+    const answer = Buffer.alloc(90_000, 1);
+    const { engine, dial } = await serve(t, { clock }, [
+      unary("/test.S/Large", bytesCodec, bytesCodec, (_request, _call, reply) => reply.send(answer)),
+    ]);
+    const [slow, silent] = [dial(), dial()];
+    for (const client of [slow, silent]) {
+      client.send(call(1, "/test.S/Large"));
+      const isFull = (): boolean => client.body(1).length === 65_535;
+      await client.frame("all that the window lets through", isFull);
+    }
+    const stopped = engine.stop(10_000);
+    await slow.frame("a GOAWAY", ({ type }) => type === frameType.goAway);
+    for (let taken = 65_535; taken < 75_535; taken += 2_000) {
+      for (const stream of [0, 1]) slow.send(numberFrame(frameType.windowUpdate, stream, 2_000));
+      await slow.frame("some more", () => slow.body(1).length === taken + 2_000);
+      clock.advance(500);
+    }
+    await within(5_000, "the end of the silent client's connection", silent.closed);
+    for (const stream of [0, 1]) slow.send(numberFrame(frameType.windowUpdate, stream, 100_000));
+    assert.equal((await slow.end(1)).fields["grpc-status"], "0");
+    assert.ok(slow.body(1).subarray(5).equals(answer));
+    slow.socket.destroy();
+    await stopped;
   });
 
   test("a request of many frames is read, and its windows open again", async (t) => {
