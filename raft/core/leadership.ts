@@ -284,7 +284,7 @@ export class Leadership {
   }
 
   private sendHeartbeat(id: MemberId, follower: Progress): void {
-    // It may be the first message of the term: beyond its match the follower may hold other entries. Raft paper §5.3.
+    // A heartbeat may be the first message of the term: beyond its match the follower may hold other entries. Raft paper §5.3.
     const commit = Math.min(this.log.commit, follower.match) as LogIndex;
     if (commit > follower.commitSent) follower.commitSent = commit;
     if (this.isPrompted(id)) this.sendTimeoutNow(id);
