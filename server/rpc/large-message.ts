@@ -44,12 +44,12 @@ const maxBytesAtOnce = 256 * 1024;
 /** Copying so many bytes takes about as long as visiting a key. */
 const bytesPerKey = 4 * 1024;
 
-/** Whether encoding these at once would hold up others. */
-export const areMany = (items: readonly Uint8Array[]): boolean => {
+/** Whether encoding these at once would hold up others. @param most the bytes of them that would not */
+export const areMany = (items: readonly Uint8Array[], most = maxBytesAtOnce): boolean => {
   if (items.length > maxItemsAtOnce) return true;
   let bytes = 0;
   for (const { length } of items) bytes += length;
-  return bytes > maxBytesAtOnce;
+  return bytes > most;
 };
 
 // A header is given as its encoded field.

@@ -51,17 +51,21 @@ export const kvMethods = (application: Application, sender: ResponseSender): Met
 const onlyHeader = (_response: unknown, header: Uint8Array): Uint8Array => header;
 /** An answer of more bytes is sent in pieces, without a copy of its own. */
 const maxBytesInOnePiece = 8 * 1024;
+/** One of more bytes is encoded in slices: an answer in pieces is copied at once when its client takes nothing. */
+const maxListBytes = 4 * 1024 * 1024;
 
 const encodeRange = (response: RawRangeResponse, header: Uint8Array): Uint8Array | ListMessage => {
   const { kvs } = response;
-  if (kvs.length < 2) return encodeRangeResponse(response, header);
+  const [first] = kvs;
+  if (first === undefined || (kvs.length === 1 && first.length <= maxBytesInOnePiece))
+    return encodeRangeResponse(response, header);
   const message = new ListMessage(header, rangeKvsTag, kvs, encodeRangeEnd(response));
   return message.length > maxBytesInOnePiece ? message : message.toBytes();
 };
 
 const rangeFormat: ListFormat<RawRangeResponse> = {
   encode: encodeRange,
-  isLarge: ({ kvs }) => areMany(kvs),
+  isLarge: ({ kvs }) => areMany(kvs, maxListBytes),
   parts: rangeParts,
 };
 const deleteRangeFormat: ListFormat<RawDeleteRangeResponse> = {
