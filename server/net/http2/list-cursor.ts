@@ -6,7 +6,7 @@ const noBytes = new Uint8Array(0);
 /** An item up to this size is not cut in two if there is room for it in the frame: what is left of a chunk of output stays empty. */
 const maxWholeBytes = 1024;
 
-/** Copies a message in pieces to the output, so many bytes at a time. */
+/** Moves a message in pieces to the output, so many bytes at a time. */
 export class ListCursor {
   private next = 0;
   /** The piece that is being copied, how much of it has been, and the piece behind it. */
@@ -27,7 +27,7 @@ export class ListCursor {
     return this.message.toBytes();
   }
 
-  /** Copies the next bytes, no more than there are. */
+  /** Moves the next bytes, no more than there are. */
   moveTo(output: Output, bytes: number): void {
     for (let left = bytes; left > 0;) {
       left -= this.offset < this.piece.length ? this.movePiece(output, left) : this.moveItem(output, left);
@@ -36,7 +36,7 @@ export class ListCursor {
 
   private movePiece(output: Output, most: number): number {
     const count = Math.min(most, this.piece.length - this.offset);
-    output.append(this.piece, this.offset, this.offset + count);
+    output.add(this.piece, this.offset, this.offset + count);
     this.offset += count;
     return count;
   }

@@ -13,11 +13,15 @@ export class ChunkPool {
   }
 }
 
-/** A chunk, and how much of it is filled. */
-export interface FilledChunk {
-  readonly chunk: Buffer;
-  readonly length: number;
+/** Bytes to be written, in order. */
+export interface OutputPart {
+  readonly bytes: Buffer;
+  /** The chunk that goes back to the pool once all before it is written. */
+  readonly chunk: Buffer | undefined;
 }
+
+/** Bytes of at least so many are written from where they lie: a further part of a write costs less than copying them. */
+export const minSharedBytes = 4 * 1024;
 
 /**
  * Gathers the bytes for one client until they are written to its socket, all at once.
@@ -29,14 +33,16 @@ export class Output {
   /** The offset behind the last byte of the chunk that is being filled. */
   end = 0;
   private current: Buffer | undefined;
-  private full: FilledChunk[] = [];
-  private fullBytes = 0;
+  /** The offset of the first byte of that chunk that is in no part yet. */
+  private start = 0;
+  private parts: OutputPart[] = [];
+  private partBytes = 0;
 
   constructor(private readonly pool: ChunkPool) {}
 
   /** Bytes that are gathered. */
   get size(): number {
-    return this.fullBytes + this.end;
+    return this.partBytes + this.end - this.start;
   }
 
   /** Makes room for so many bytes in one piece, at most `chunkBytes`. */
@@ -44,6 +50,21 @@ export class Output {
     if (this.current !== undefined && this.end + bytes <= chunkBytes) return this.current;
     this.closeChunk();
     return (this.current = this.pool.take());
+  }
+
+  /**
+   * Adds bytes of any length that do not change any more: copies few, and refers to many. Bytes that lie in much larger memory are
+   * copied: a client that takes nothing would keep all of it.
+   */
+  add(bytes: Uint8Array, start = 0, end = bytes.length): void {
+    if (end - start < minSharedBytes || bytes.buffer.byteLength > 2 * bytes.length) {
+      this.append(bytes, start, end);
+      return;
+    }
+    const { current } = this;
+    if (current !== undefined && this.end > this.start) this.addPart(current.subarray(this.start, this.end));
+    this.start = this.end;
+    this.addPart(Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start));
   }
 
   /** Copies bytes of any length. */
@@ -58,19 +79,24 @@ export class Output {
   }
 
   /** Takes out what was gathered. */
-  take(): readonly FilledChunk[] {
+  take(): readonly OutputPart[] {
     this.closeChunk();
-    const taken = this.full;
-    this.full = [];
-    this.fullBytes = 0;
+    const taken = this.parts;
+    this.parts = [];
+    this.partBytes = 0;
     return taken;
   }
 
   private closeChunk(): void {
-    if (this.current === undefined) return;
-    this.full.push({ chunk: this.current, length: this.end });
-    this.fullBytes += this.end;
+    const { current } = this;
+    if (current === undefined) return;
+    this.addPart(current.subarray(this.start, this.end), current);
     this.current = undefined;
-    this.end = 0;
+    this.start = this.end = 0;
+  }
+
+  private addPart(bytes: Buffer, chunk?: Buffer): void {
+    this.parts.push({ bytes, chunk });
+    this.partBytes += bytes.length;
   }
 }

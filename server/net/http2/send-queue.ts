@@ -54,7 +54,7 @@ export class SendQueue {
       if (part === undefined) break;
       const length = part.list === undefined ? part.bytes.length : part.list.length;
       const count = Math.min(left, length - this.offset);
-      if (part.list === undefined) output.append(part.bytes, this.offset, this.offset + count);
+      if (part.list === undefined) output.add(part.bytes, this.offset, this.offset + count);
       else part.list.moveTo(output, count);
       this.offset += count;
       left -= count;

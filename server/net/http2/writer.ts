@@ -4,7 +4,7 @@ import { frameFlag, frameHeaderBytes, frameType, writeFrameHeader, writeFrameLen
 import type { FlushQueue } from "./flush-queue.js";
 import { HpackEncoder } from "./hpack-encoder.js";
 import { maxFrameBytes, maxGatheredBytes } from "./limits.js";
-import { Output, type ChunkPool, type FilledChunk } from "./output.js";
+import { Output, type ChunkPool, type OutputPart } from "./output.js";
 import { encodeStatusMessage } from "./status-message.js";
 import { messagePrefixBytes, SendQueue, writeMessagePrefix } from "./send-queue.js";
 import type { AnswerEnd, ServerStream, StreamCarrier } from "./stream.js";
@@ -61,7 +61,7 @@ export class ConnectionWriter implements StreamCarrier {
   private frameBytes = 0;
   private isScheduled = false;
   private isClosed = false;
-  private writingChunks: readonly FilledChunk[] = [];
+  private writingParts: readonly OutputPart[] = [];
   private writingBytes = 0;
   private gathering: ServerStream[] = [];
   private writing: ServerStream[] = [];
@@ -228,7 +228,7 @@ export class ConnectionWriter implements StreamCarrier {
     if (this.writingBytes > 0 || this.isClosed || this.output.size === 0) return;
     this.frameBytes = 0;
     this.writingBytes = this.output.size;
-    this.writingChunks = this.output.take();
+    this.writingParts = this.output.take();
     [this.writing, this.gathering] = [this.gathering, this.writing];
     for (const stream of this.writing) {
       stream.writing = stream.gathered;
@@ -236,7 +236,7 @@ export class ConnectionWriter implements StreamCarrier {
       stream.gathered = stream.gatheredBytes = 0;
     }
     this.updateAccount();
-    this.write(this.writingChunks, this.onWritten);
+    this.write(this.writingParts, this.onWritten);
   }
 
   /** Writes all that is left, and ends the socket. */
@@ -255,18 +255,17 @@ export class ConnectionWriter implements StreamCarrier {
     this.accounted = 0;
   }
 
-  private write(chunks: readonly FilledChunk[], written: (error?: Error | null) => void): void {
-    const last = chunks.length - 1;
+  private write(parts: readonly OutputPart[], written: (error?: Error | null) => void): void {
+    const last = parts.length - 1;
     if (last > 0) this.socket.cork();
-    for (const [n, { chunk, length }] of chunks.entries())
-      this.socket.write(chunk.subarray(0, length), n === last ? written : undefined);
+    for (const [n, { bytes }] of parts.entries()) this.socket.write(bytes, n === last ? written : undefined);
     if (last > 0) this.socket.uncork();
   }
 
   private readonly onWritten = (error?: Error | null): void => {
     if (this.isClosed || error) return; // the socket closes, which ends everything
-    for (const { chunk } of this.writingChunks) this.shared.chunks.giveBack(chunk);
-    this.writingChunks = [];
+    for (const { chunk } of this.writingParts) if (chunk !== undefined) this.shared.chunks.giveBack(chunk);
+    this.writingParts = [];
     this.writingBytes = 0;
     for (const stream of this.writing) {
       const { writing, writingBytes } = stream;

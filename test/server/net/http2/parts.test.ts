@@ -9,7 +9,7 @@ import { HeaderField } from "../../../../server/net/http2/header-field.js";
 import { parseTimeout } from "../../../../server/net/http2/grpc-timeout.js";
 import { chunkBytes, maxRememberedHeadBytes, rememberedStreams } from "../../../../server/net/http2/limits.js";
 import { MessageReader } from "../../../../server/net/http2/message-reader.js";
-import { ChunkPool, Output } from "../../../../server/net/http2/output.js";
+import { ChunkPool, minSharedBytes, Output } from "../../../../server/net/http2/output.js";
 import { RateBudget } from "../../../../server/net/http2/rate-budget.js";
 import { areTrailers, RequestHeads } from "../../../../server/net/http2/request-head.js";
 import { SendQueue } from "../../../../server/net/http2/send-queue.js";
@@ -172,7 +172,8 @@ describe("bytes for a client", () => {
         for (const [n, size] of sizes.entries()) {
           const bytes = Buffer.alloc(size, n);
           wanted.push(bytes);
-          if (size > chunkBytes || n % 2 === 0) output.append(bytes);
+          if (n % 3 === 0) output.add(bytes);
+          else if (size > chunkBytes || n % 3 === 1) output.append(bytes);
           else {
             const room = output.reserve(size);
             bytes.copy(room, output.end);
@@ -181,9 +182,21 @@ describe("bytes for a client", () => {
         }
         const all = Buffer.concat(wanted);
         assert.equal(output.size, all.length);
-        assert.ok(Buffer.concat(output.take().map(({ chunk, length }) => chunk.subarray(0, length))).equals(all));
+        assert.ok(Buffer.concat(output.take().map(({ bytes }) => bytes)).equals(all));
         assert.equal(output.size, 0);
       }),
+    );
+  });
+
+  test("many bytes are not copied, unless they lie in much larger memory", () => {
+    const output = new Output(new ChunkPool());
+    const own = Buffer.alloc(minSharedBytes, 1);
+    const piece = Buffer.alloc(4 * minSharedBytes, 2).subarray(0, minSharedBytes);
+    for (const bytes of [own, piece, own.subarray(0, minSharedBytes - 1)]) output.add(bytes);
+    const memory = output.take().flatMap(({ bytes }) => (bytes.length > 0 ? [bytes.buffer] : []));
+    assert.deepEqual(
+      memory.map((each) => each === own.buffer || each === piece.buffer),
+      [true, false],
     );
   });
 
@@ -221,7 +234,7 @@ describe("bytes for a client", () => {
             moved += count;
             assert.equal(output.size, moved);
           }
-          const got = output.take().map(({ chunk, length }) => chunk.subarray(0, length));
+          const got = output.take().map(({ bytes }) => bytes);
           assert.ok(Buffer.concat(got).equals(Buffer.concat(wanted)));
           assert.equal(completed, messages.length);
           assert.equal(queue.size, 0);
@@ -241,7 +254,7 @@ describe("bytes for a client", () => {
     queue.copyLists();
     for (const item of items) item.fill(0);
     assert.equal(queue.moveTo(output, queue.size), 1);
-    assert.ok(Buffer.concat(output.take().map(({ chunk, length }) => chunk.subarray(0, length))).equals(wanted));
+    assert.ok(Buffer.concat(output.take().map(({ bytes }) => bytes)).equals(wanted));
   });
 });
 
