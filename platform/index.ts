@@ -13,4 +13,5 @@ export {
 } from "./disk.js";
 export { ifThere, readText, replaceFile } from "./durable-file.js";
 export { causeOf, errorCode } from "./error-codes.js";
+export { MemoryDisk } from "./memory-disk.js";
 export { machineDisk, type DirectoryLock, type MemberDisk } from "./member-disk.js";

@@ -1,4 +1,4 @@
-// Properties of a disk that the log relies on: the real disk and the simulated one have them.
+// Properties of a disk that the log relies on: the real disk, the one in memory and the simulated one have them.
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -6,6 +6,7 @@ import path from "node:path";
 import { after, describe, test } from "node:test";
 import { ensureDirectory, promised, type Disk, type DiskFile } from "../../../platform/disk.js";
 import { machineDisk, type MemberDisk } from "../../../platform/member-disk.js";
+import { MemoryDisk } from "../../../platform/memory-disk.js";
 import { seededRandom } from "../../../testing/random.js";
 import { diskError, SimDisk } from "../../../testing/sim-disk.js";
 
@@ -14,6 +15,7 @@ after(() => rm(temporary, { recursive: true }));
 
 const disks: [string, MemberDisk, string][] = [
   ["the real disk", machineDisk, temporary],
+  ["the disk in memory", new MemoryDisk(), "/"],
   ["the simulated disk", new SimDisk({ random: seededRandom(1) }).boot(), "/"],
 ];
 
@@ -50,6 +52,23 @@ for (const [name, disk, root] of disks)
       assert.equal(text(await promised((done) => file.read(4, 3, done))), "o W");
       assert.equal(text(await promised((done) => file.read(6, 100, done))), "World");
       await promised((done) => file.close(done));
+    });
+
+    test("reads zeros where zeros, or nothing, were written", async () => {
+      const file = await openFile(disk, at("zeros"), "new");
+      const long = 3 * 16 * 1024;
+      await promised((done) => file.write(new Uint8Array(long), 0, done));
+      await promised((done) => file.write(bytes("middle"), 16 * 1024 - 3, done));
+      await promised((done) => file.write(bytes("end"), long + 5, done));
+      const read = await promised<Uint8Array>((done) => file.read(0, 2 * long, done));
+      const expected = new Uint8Array(long + 8);
+      expected.set(bytes("middle"), 16 * 1024 - 3);
+      expected.set(bytes("end"), long + 5);
+      assert.deepEqual(Buffer.from(read), Buffer.from(expected));
+      await promised((done) => file.write(new Uint8Array(6), 16 * 1024 - 3, done));
+      assert.equal(text(await promised((done) => file.read(16 * 1024 - 3, 6, done))), "\0".repeat(6));
+      await promised((done) => file.close(done));
+      await promised((done) => disk.remove(at("zeros"), done));
     });
 
     test("opens an existing file as it is, and a new one empty", async () => {
@@ -120,6 +139,25 @@ for (const [name, disk, root] of disks)
       });
     });
   });
+
+test("the disk in memory is full at its capacity, takes no space for zeros, and has space again", async () => {
+  const disk = new MemoryDisk({ capacityBytes: 40 * 1024 });
+  const free = (): Promise<number> => promised((done) => disk.freeBytes("/", done));
+  const [one, two] = [await openFile(disk, "/one", "new"), await openFile(disk, "/two", "new")];
+  await promised((done) => one.write(new Uint8Array(1024 * 1024), 0, done));
+  assert.equal(disk.usedBytes, 0);
+  await promised((done) => one.write(new Uint8Array(32 * 1024).fill(1), 0, done));
+  assert.equal(await free(), 8 * 1024);
+  await assert.rejects(
+    promised((done) => two.write(bytes("x"), 0, done)),
+    { code: "ENOSPC" },
+  );
+  assert.equal(await promised<number>((done) => two.size(done)), 0);
+  await promised((done) => one.write(bytes("again"), 0, done));
+  await promised((done) => disk.remove("/one", done));
+  await promised((done) => two.write(bytes("x"), 0, done));
+  assert.equal(await free(), 24 * 1024);
+});
 
 test("files and directories are for their owner alone", async () => {
   assert.deepEqual(await readdir(path.join(temporary, "a", "b")), ["three"]);
