@@ -2,6 +2,11 @@
 
 export { Client } from "./client.js";
 export {
+  type Channel,
+  type ChannelCall,
+  type ChannelSettings,
+  type ChannelState,
+  type ChannelStream,
   type ClientOptions,
   CompactedError,
   ConnectError,
@@ -11,6 +16,9 @@ export {
   LeaseLostError,
   type Outcome,
   type RequestOptions,
+  StatusError,
+  type StreamMethod,
+  type Transport,
   type WatchEnd,
   WatchEndedError,
 } from "./transport/index.js";

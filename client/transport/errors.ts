@@ -1,28 +1,29 @@
 // Errors of requests: a code, and whether the request may have been carried out.
-import { status } from "@grpc/grpc-js";
 import type { Header } from "./header.js";
 
-const codes = {
-  [status.CANCELLED]: "cancelled",
-  [status.UNKNOWN]: "unknown",
-  [status.INVALID_ARGUMENT]: "invalid-argument",
-  [status.DEADLINE_EXCEEDED]: "deadline-exceeded",
-  [status.NOT_FOUND]: "not-found",
-  [status.ALREADY_EXISTS]: "already-exists",
-  [status.PERMISSION_DENIED]: "permission-denied",
-  [status.RESOURCE_EXHAUSTED]: "resource-exhausted",
-  [status.FAILED_PRECONDITION]: "failed-precondition",
-  [status.ABORTED]: "aborted",
-  [status.OUT_OF_RANGE]: "out-of-range",
-  [status.UNIMPLEMENTED]: "unimplemented",
-  [status.INTERNAL]: "internal",
-  [status.UNAVAILABLE]: "unavailable",
-  [status.DATA_LOSS]: "data-loss",
-  [status.UNAUTHENTICATED]: "unauthenticated",
-} as const satisfies Record<Exclude<status, status.OK>, string>;
+/** Names of gRPC's status codes by number; 0 is OK. */
+const codes = [
+  undefined,
+  "cancelled",
+  "unknown",
+  "invalid-argument",
+  "deadline-exceeded",
+  "not-found",
+  "already-exists",
+  "permission-denied",
+  "resource-exhausted",
+  "failed-precondition",
+  "aborted",
+  "out-of-range",
+  "unimplemented",
+  "internal",
+  "unavailable",
+  "data-loss",
+  "unauthenticated",
+] as const;
 
 /** The status codes of gRPC. */
-export type EtcdErrorCode = (typeof codes)[keyof typeof codes];
+export type EtcdErrorCode = NonNullable<(typeof codes)[number]>;
 
 /** Whether a request only reads: it may be sent again, and when it fails nothing has changed. */
 export type RequestKind = "read" | "write";
@@ -175,16 +176,15 @@ function statusOf(failure: Error, endpoint: string): { code: EtcdErrorCode; deta
   if (typeof code === "string")
     return { code: "unavailable", details: `No answer from ${endpoint}: ${failure.message}` };
   if (typeof details !== "string") return { code: "internal", details: `Cannot read an answer of ${endpoint}` };
-  if (code === status.OK || brokenConnection.test(details)) return { code: "unavailable", details };
-  const known: Readonly<Partial<Record<number, EtcdErrorCode>>> = codes;
-  return { code: known[Number(code)] ?? "unknown", details };
+  if (code === 0 || brokenConnection.test(details)) return { code: "unavailable", details };
+  return { code: codes[Number(code)] ?? "unknown", details };
 }
 
 /** Turns the reason a server gives for a watch it ends or refuses into an error. */
 export function errorFromWatchEnd(end: WatchEnd): WatchEndedError {
   const { cancelReason: reason } = end;
   const [, name = "", text = ""] = /^rpc error: code = (\w+) desc = (.*)$/s.exec(reason) ?? [];
-  const code = Object.values(codes).find((each) => each.replaceAll("-", "") === name.toLowerCase());
+  const code = codes.find((each) => each?.replaceAll("-", "") === name.toLowerCase());
   if (code !== undefined) return new WatchEndedError(code, text, end);
   const isOurMistake = reason === "mvcc: watcher range is empty";
   return new WatchEndedError(

@@ -1,6 +1,15 @@
 // Connections to endpoints, calls and streams over them, failover, errors.
 
 export { machineClock, type Clock } from "./clock.js";
+export {
+  StatusError,
+  type Channel,
+  type ChannelCall,
+  type ChannelSettings,
+  type ChannelState,
+  type ChannelStream,
+  type Transport,
+} from "./channel.js";
 export { Endpoints } from "./endpoints.js";
 export {
   CompactedError,
@@ -18,7 +27,7 @@ export { headerOf, type Header } from "./header.js";
 export { retryUntil } from "./retry-until.js";
 export { LastingStream } from "./lasting-stream.js";
 export { LeavableIterator } from "./leavable-iterator.js";
-export { streamMethod, unaryMethod } from "./methods.js";
+export { streamMethod, unaryMethod, type StreamMethod } from "./methods.js";
 export { settingsOf, type ClientOptions, type RequestOptions } from "./options.js";
 export { onAbort } from "./on-abort.js";
 export { Wakeup } from "./wakeup.js";

@@ -1,4 +1,6 @@
 // Options of a client: endpoints, time-outs, sizes.
+import type { Transport } from "./channel.js";
+import { grpcTransport } from "./grpc-channel.js";
 
 /** All times are in milliseconds, all sizes in bytes. */
 export interface ClientOptions {
@@ -19,6 +21,11 @@ export interface ClientOptions {
   readonly maxReceiveBytes?: number | undefined;
   /** A bigger request is an error, and is not sent. Default: 2 MiB. */
   readonly maxSendBytes?: number | undefined;
+  /**
+   * Carries the calls, instead of gRPC over sockets; for servers in the same process. `endpoints` are then names that this
+   * transport knows. Failover, deadlines and retries are the same with every transport.
+   */
+  readonly transport?: Transport | undefined;
 }
 
 /** Options of every request. */
@@ -33,9 +40,11 @@ export interface RequestOptions {
 }
 
 /** Options of a client, each with a value. */
-export type Settings = Readonly<Record<Exclude<keyof ClientOptions, "endpoints">, number>>;
+export type Settings = Limits & { readonly transport: Transport };
 
-const defaults: Settings = {
+type Limits = Readonly<Record<Exclude<keyof ClientOptions, "endpoints" | "transport">, number>>;
+
+const defaults: Limits = {
   dialTimeoutMs: 2_000,
   requestTimeoutMs: 5_000,
   keepaliveTimeMs: 10_000,
@@ -51,13 +60,13 @@ const minKeepaliveTimeMs = 10_000;
  * @throws TypeError if there is no such option: one that is passed over, such as a password, would be missed later
  * @throws RangeError if a time or size is not a number above 0
  */
-export function settingsOf({ endpoints, ...given }: ClientOptions): Settings {
+export function settingsOf({ endpoints, transport = grpcTransport, ...given }: ClientOptions): Settings {
   if (endpoints.length === 0) throw new RangeError("Cannot create a client: no endpoints given");
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(defaults, name));
   if (unknown !== undefined) throw new TypeError(`Cannot create a client: there is no option "${unknown}"`);
   const wanted = Object.entries(given).filter(([, value]) => value !== undefined);
-  const settings: Settings = { ...defaults, ...Object.fromEntries(wanted) };
+  const settings: Limits = { ...defaults, ...Object.fromEntries(wanted) };
   for (const [name, value] of Object.entries(settings))
     if (!(value > 0)) throw new RangeError(`Cannot create a client: ${name} must be above 0, not ${value}`);
-  return { ...settings, keepaliveTimeMs: Math.max(settings.keepaliveTimeMs, minKeepaliveTimeMs) };
+  return { ...settings, transport, keepaliveTimeMs: Math.max(settings.keepaliveTimeMs, minKeepaliveTimeMs) };
 }

@@ -1,6 +1,5 @@
 // A bidirectional stream over one connection.
-import { Metadata, type Client as GrpcClient, type ClientDuplexStream } from "@grpc/grpc-js";
-import { cancelCall } from "./cancel.js";
+import type { Channel, ChannelStream } from "./channel.js";
 import { EtcdError, errorFromFailure } from "./errors.js";
 import type { Liveness } from "./liveness.js";
 import type { StreamMethod } from "./methods.js";
@@ -13,39 +12,35 @@ export interface StreamEvents<Response> {
 }
 
 /** A member that has lost its leader ends the stream, instead of leaving it silent. @see etcd v3 API, hasleader */
-const requireLeader = (): Metadata => {
-  const metadata = new Metadata();
-  metadata.set("hasleader", "true");
-  return metadata;
-};
+const requireLeader = { hasleader: "true" };
 
 /** A bidirectional gRPC call to one server. */
 export class Stream<Request, Response> {
-  private readonly call: ClientDuplexStream<Request, Response>;
+  private readonly call: ChannelStream<Request>;
   private hasEnded = false;
 
   constructor(
-    grpc: GrpcClient,
-    { path, encode, decode }: StreamMethod<Request, Response>,
+    channel: Channel,
+    method: StreamMethod<Request, Response>,
     private readonly endpoint: string,
     private readonly liveness: Pick<Liveness, "asked" | "heard">,
     private readonly events: StreamEvents<Response>,
   ) {
-    this.call = grpc.makeBidiStreamRequest(path, encode, decode, requireLeader(), {});
-    this.call.on("data", (response: Response) => {
+    const onMessage = (response: Response) => {
       if (this.hasEnded) return;
       liveness.heard();
       events.onMessage(response);
+    };
+    this.call = channel.bidi(method, requireLeader, onMessage, (failure) => {
+      if (failure === undefined) this.breakOff("the server has ended the stream");
+      else this.end(errorFromFailure(failure, "read", endpoint));
     });
-    // Also after the end: an answer that was on its way then is an error of the stream.
-    this.call.on("error", (failure: Error) => this.end(errorFromFailure(failure, "read", endpoint)));
-    this.call.on("status", () => this.breakOff("the server has ended the stream"));
   }
 
   /** Sends a request; does nothing if the stream has ended, of which `onEnd` has told. */
   send(request: Request): void {
     if (this.hasEnded) return;
-    this.call.write(request);
+    this.call.send(request);
     this.liveness.asked();
   }
 
@@ -58,7 +53,7 @@ export class Stream<Request, Response> {
   end(error: EtcdError): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    cancelCall(this.call);
+    this.call.cancel();
     this.events.onEnd(error);
   }
 }

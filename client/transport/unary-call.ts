@@ -1,7 +1,6 @@
 // A unary call over one connection: its end, and when to try another server.
-import type { Client as GrpcClient, ClientUnaryCall, ServiceError } from "@grpc/grpc-js";
+import type { Channel, ChannelCall } from "./channel.js";
 import { machineClock, type Clock } from "./clock.js";
-import { cancelCall } from "./cancel.js";
 import type { CallLimits, UnaryMethod } from "./methods.js";
 import { onAbort } from "./on-abort.js";
 import { EtcdError, errorFromFailure, type EtcdErrorCode } from "./errors.js";
@@ -22,14 +21,14 @@ export interface ReadTry {
 
 /** The server that a call goes to. */
 export interface CalledServer {
-  readonly grpc: GrpcClient;
+  readonly channel: Channel;
   readonly endpoint: string;
   readonly clock: Clock;
 }
 
 /** A unary gRPC call to one server. */
 export class UnaryCall<Request, Response> {
-  private readonly call: ClientUnaryCall;
+  private readonly call: ChannelCall;
   private readonly startedAt: number;
   private isGivenUp = false;
   private isTimeOver = false;
@@ -41,21 +40,20 @@ export class UnaryCall<Request, Response> {
     private readonly method: UnaryMethod<Request, Response>,
     request: Request,
     private readonly limits: CallLimits,
-    onEnd: (failure: ServiceError | null, response: Response | undefined) => void,
+    onEnd: (failure: Error | null, response: Response | undefined) => void,
     private readonly readTry?: ReadTry,
   ) {
-    const { grpc, clock } = server;
+    const { channel, clock } = server;
     const { signal, deadline } = limits;
-    const { path, encode, decode } = method;
     this.startedAt = clock.now();
     const timeoutMs = deadline - this.startedAt;
     const stopTimer = clock.after(timeoutMs, () => {
       this.isTimeOver = true;
       this.cancel();
     });
-    // grpc-js tells the server of the deadline. It keeps it, too, but by the machine's clock: in another time it would come at any moment.
-    const options = clock === machineClock ? { deadline: Date.now() + timeoutMs } : {};
-    this.call = grpc.makeUnaryRequest(path, encode, decode, request, options, (failure, response) => {
+    // The transport tells the server of the deadline. grpc-js keeps it, too, but by the machine's clock: in another time it would come at any moment.
+    const toldMs = clock === machineClock ? timeoutMs : undefined;
+    this.call = channel.unary(method, request, toldMs, (failure, response) => {
       stopTimer();
       signal?.removeEventListener("abort", this.cancel);
       onEnd(failure, response);
@@ -66,7 +64,7 @@ export class UnaryCall<Request, Response> {
 
   readonly cancel = (): void => {
     this.isCancelled = true;
-    cancelCall(this.call);
+    this.call.cancel();
   };
 
   /** Called once per period. */
@@ -82,12 +80,12 @@ export class UnaryCall<Request, Response> {
   }
 
   /** Whether this end was decided here, and not by the server or the connection. */
-  isOurs(failure: ServiceError | null): boolean {
+  isOurs(failure: Error | null): boolean {
     return this.isCancelled || this.isDeadline(failure);
   }
 
   /** @param isClosed whether the client was closed */
-  errorFrom(failure: ServiceError | null, isClosed: boolean): EtcdError {
+  errorFrom(failure: Error | null, isClosed: boolean): EtcdError {
     const { signal, deadline } = this.limits;
     if (signal?.aborted) return this.noAnswer("cancelled", "the request was given up", signal.reason);
     if (isClosed) return this.noAnswer("cancelled", "the client was closed", failure);
@@ -99,8 +97,9 @@ export class UnaryCall<Request, Response> {
   }
 
   /** Whether the call was given up at its deadline, here or by grpc-js. Servers use other words. */
-  private isDeadline(failure: Partial<ServiceError> | null): boolean {
-    return this.isTimeOver || failure?.details?.startsWith("Deadline exceeded") === true;
+  private isDeadline(failure: (Error & { readonly details?: unknown }) | null): boolean {
+    if (this.isTimeOver) return true;
+    return typeof failure?.details === "string" && failure.details.startsWith("Deadline exceeded");
   }
 
   private noAnswer(code: EtcdErrorCode, reason: string, cause: unknown): EtcdError {

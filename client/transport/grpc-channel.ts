@@ -1,0 +1,163 @@
+// The transport over sockets: channels of grpc-js.
+import type * as GrpcJs from "@grpc/grpc-js";
+import { createRequire } from "node:module";
+import { HealthDefinition, socketPathProblem } from "../../proto/index.js";
+import type { Channel, ChannelCall, ChannelSettings, ChannelState, ChannelStream, Transport } from "./channel.js";
+import { asTimer } from "./clock.js";
+import { streamMethod, type StreamMethod } from "./methods.js";
+
+/** Pauses between attempts to reconnect: the first, and the longest. */
+const reconnectMs = { first: 100, longest: 3_000 };
+
+/** Time for grpc-js to say why a connection could not be made. */
+const reasonTimeoutMs = 100;
+
+const check = streamMethod(HealthDefinition, HealthDefinition.methods.check);
+
+let loaded: typeof GrpcJs | undefined;
+/** Loads grpc-js with the first connection: that takes as long as a hundred requests, and a client of another transport needs none of it. */
+const grpcJs = (): typeof GrpcJs => (loaded ??= createRequire(import.meta.url)("@grpc/grpc-js") as typeof GrpcJs);
+
+/** States of a channel by the numbers of grpc-js. */
+const states: readonly ChannelState[] = ["idle", "connecting", "ready", "transient-failure"];
+
+/**
+ * The name grpc-js knows an endpoint by.
+ *
+ * @throws TypeError if it is not an endpoint, or one that needs TLS
+ */
+export function targetOf(endpoint: string): string {
+  const refuse = (reason: string): never => {
+    throw new TypeError(`Cannot use endpoint "${endpoint}": ${reason}`);
+  };
+  const [, scheme, rest = ""] = /^(?:([a-z]+):(?:\/\/)?(?!\d+$))?(.*)$/s.exec(endpoint) ?? [];
+  if (scheme === "https" || scheme === "unixs") refuse("TLS is not supported yet");
+  if (scheme === "unix") {
+    const problem = rest === "" ? "the path is missing" : socketPathProblem(rest);
+    return problem === undefined ? `unix:${rest}` : refuse(problem);
+  }
+  if (scheme !== undefined && scheme !== "http") refuse(`unknown scheme "${scheme}"`);
+  const [, host, port] = /^([^/:[\]]+|\[[\da-fA-F:.]+\]):(\d{1,5})\/?$/.exec(rest) ?? [];
+  if (host === undefined || Number(port) > 65_535) refuse("expected host:port, http://host:port or unix:path");
+  return `dns:${host}:${port}`;
+}
+
+/**
+ * Cancels a call so that nothing of it is left on the connection. grpc-js begins a call some microtasks after it was made,
+ * even if it was cancelled before: the server would go on with it, and the connection could not close.
+ */
+function cancelCall(call: ChannelCall): void {
+  call.cancel();
+  setImmediate(() => call.cancel());
+}
+
+class GrpcChannel implements Channel {
+  private client: GrpcJs.Client | undefined;
+  private listener: () => void = () => undefined;
+  private closed = false;
+
+  constructor(
+    private readonly target: string,
+    private readonly settings: ChannelSettings,
+  ) {}
+
+  get state(): ChannelState {
+    return this.client === undefined || this.closed ? "idle" : this.stateOf(this.client, false);
+  }
+
+  connect(): void {
+    if (this.closed) return;
+    const isNew = this.client === undefined;
+    this.client ??= this.newClient();
+    this.stateOf(this.client, true);
+    if (isNew) this.watch(this.client);
+  }
+
+  onStateChange(listener: () => void): void {
+    this.listener = listener;
+  }
+
+  /** grpc-js tells only a call why there is no connection for it, and tells that one at once. */
+  failureReason(): Promise<string> {
+    return new Promise((resolve) => {
+      this.unary(check, { service: "" }, reasonTimeoutMs, (failure) => {
+        const { details = "" } = (failure ?? {}) as Partial<GrpcJs.ServiceError>;
+        if (failure === null) resolve("the server has just come up");
+        else if (details.startsWith("Deadline exceeded")) resolve("no answer");
+        else resolve(details.replace(/^.*Last error: (?:Error: )?|\. Resolution note:.*$/gs, ""));
+      });
+    });
+  }
+
+  unary<Request, Response>(
+    { path, encode, decode }: StreamMethod<Request, Response>,
+    request: Request,
+    timeoutMs: number | undefined,
+    onEnd: (failure: Error | null, response: Response | undefined) => void,
+  ): ChannelCall {
+    const options = timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
+    const call = this.connected().makeUnaryRequest(path, encode, decode, request, options, onEnd);
+    return { cancel: () => cancelCall(call) };
+  }
+
+  bidi<Request, Response>(
+    { path, encode, decode }: StreamMethod<Request, Response>,
+    metadata: Readonly<Record<string, string>>,
+    onMessage: (response: Response) => void,
+    onEnd: (failure: Error | undefined) => void,
+  ): ChannelStream<Request> {
+    const sent = new (grpcJs().Metadata)();
+    for (const [name, value] of Object.entries(metadata)) sent.set(name, value);
+    const call = this.connected().makeBidiStreamRequest(path, encode, decode, sent, {});
+    call.on("data", onMessage);
+    // Also after the end: an answer that was on its way then is an error of the stream.
+    call.on("error", onEnd);
+    call.on("status", () => onEnd(undefined));
+    return { send: (request) => void call.write(request), cancel: () => cancelCall(call) };
+  }
+
+  close(): void {
+    this.closed = true;
+    this.client?.close();
+  }
+
+  private connected(): GrpcJs.Client {
+    return (this.client ??= this.newClient());
+  }
+
+  private newClient(): GrpcJs.Client {
+    const { Client, credentials } = grpcJs();
+    const { settings } = this;
+    return new Client(this.target, credentials.createInsecure(), {
+      "grpc.initial_reconnect_backoff_ms": reconnectMs.first,
+      "grpc.max_reconnect_backoff_ms": reconnectMs.longest,
+      "grpc.keepalive_time_ms": asTimer(settings.keepaliveTimeMs),
+      "grpc.keepalive_timeout_ms": asTimer(settings.keepaliveTimeoutMs),
+      "grpc.max_receive_message_length": settings.maxReceiveBytes,
+      "grpc.max_send_message_length": settings.maxSendBytes,
+      // Sharing connections with another client of the process would share its keepalive and its closing.
+      "grpc.use_local_subchannel_pool": 1,
+      // A proxy from the environment is meant for the web; through it, not even 127.0.0.1 is reached.
+      "grpc.enable_http_proxy": 0,
+      "grpc.service_config_disable_resolution": 1,
+    });
+  }
+
+  private stateOf(client: GrpcJs.Client, connect: boolean): ChannelState {
+    return states[client.getChannel().getConnectivityState(connect)] ?? "idle";
+  }
+
+  private watch(client: GrpcJs.Client): void {
+    const channel = client.getChannel();
+    channel.watchConnectivityState(channel.getConnectivityState(false), Infinity, () => {
+      if (this.closed) return;
+      this.listener();
+      this.watch(client);
+    });
+  }
+}
+
+/** Carries calls over TCP and Unix sockets, with grpc-js. */
+export const grpcTransport: Transport = {
+  open: (endpoint, settings) => new GrpcChannel(targetOf(endpoint), settings),
+};
