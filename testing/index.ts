@@ -2,18 +2,21 @@
 //
 // A test of one room imports the file that it needs: this door loads a whole member.
 
+export type { Appointment } from "./appointments.js";
 export { commandEntry, dataOf, votersOnly } from "./entries.js";
 export { Host, type ClusterSettings, type DiskConditions, type HostObserver } from "./host.js";
 export { toClusterId, toLeaseId, toMemberId } from "./ids.js";
+export { MachineTime } from "./machine-time.js";
 export { memoryChannel, type Alter, type MemoryChannel } from "./memory-channel.js";
 export { ProcessClock, SimProcess } from "./process.js";
 export { seededRandom, type SeededRandom } from "./random.js";
 export { Rpc, type ClientStream, type Codec, type Outcome, type StreamEvents } from "./rpc.js";
-export { Scheduler, type Appointment } from "./scheduler.js";
+export { Scheduler } from "./scheduler.js";
 export { SimChannel, type ChannelSide } from "./sim-channel.js";
 export { diskError, SimDisk, type Operation, type OperationKind, type SimDiskOptions } from "./sim-disk.js";
 export { fairWeather, SimNetwork, type Way, type Weather } from "./sim-network.js";
 export { SimStores, type StoreConditions } from "./sim-store.js";
 export { Story } from "./story.js";
+export type { Timeline } from "./timeline.js";
 export { moments, Traps, type Moment } from "./traps.js";
 export { VirtualClock } from "./virtual-clock.js";

@@ -1,5 +1,5 @@
 import type { Clock } from "../platform/index.js";
-import type { Scheduler } from "./scheduler.js";
+import type { Timeline } from "./timeline.js";
 
 /** A member's process from one start to its end. It can be stopped and go on (SIGSTOP, SIGCONT), and it can die. */
 export class SimProcess {
@@ -11,7 +11,7 @@ export class SimProcess {
 
   /** @param onCrash takes what the process threw and nobody in it caught */
   constructor(
-    readonly scheduler: Scheduler,
+    readonly scheduler: Timeline,
     private readonly onCrash: (error: unknown) => void,
   ) {}
 

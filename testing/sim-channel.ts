@@ -2,7 +2,7 @@
 
 import { ChannelClosedError, type SnapshotChannel } from "../server/peers/index.js";
 import type { SimProcess } from "./process.js";
-import type { Scheduler } from "./scheduler.js";
+import type { Timeline } from "./timeline.js";
 
 /** Payloads that may be on the way before a sender has to wait. */
 const room = 2;
@@ -105,10 +105,10 @@ export class SimChannel {
   private readonly lastDue: [number, number] = [0, 0];
 
   constructor(
-    private readonly scheduler: Scheduler,
+    private readonly scheduler: Timeline,
     readonly sides: readonly [ChannelSide, ChannelSide],
     private readonly passes: (from: ChannelSide, to: ChannelSide) => boolean,
-    private readonly travelMs: () => number,
+    private readonly travelMs: (from: ChannelSide, to: ChannelSide) => number,
   ) {
     const end = (side: 0 | 1): End => new End(sides[side].process, (arrive) => this.carry(side, arrive));
     this.ends = [end(0), end(1)];
@@ -129,7 +129,7 @@ export class SimChannel {
 
   private carry(side: 0 | 1, arrive: () => void): void {
     const [from, to] = side === 0 ? this.sides : [this.sides[1], this.sides[0]];
-    const due = Math.max(this.lastDue[side], this.scheduler.now + this.travelMs());
+    const due = Math.max(this.lastDue[side], this.scheduler.now + this.travelMs(from, to));
     this.lastDue[side] = due;
     this.scheduler.after(due - this.scheduler.now, () => {
       if (this.isCut) return;

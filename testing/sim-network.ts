@@ -14,11 +14,13 @@ import {
 import type { SeededRandom } from "./random.js";
 import type { SimProcess } from "./process.js";
 import { SimChannel, type ChannelSide } from "./sim-channel.js";
-import type { Scheduler } from "./scheduler.js";
+import type { Timeline } from "./timeline.js";
 import type { Story } from "./story.js";
 
 /** The present faults of the network. */
 export interface Weather {
+  /** The least delay of a message, to which up to `maxDelayMs` are added. */
+  readonly minDelayMs: number;
   readonly maxDelayMs: number;
   /** A connection loses, repeats or reorders nothing. The core is told to bear it all the same, so some seeds do it. */
   readonly loss: number;
@@ -26,7 +28,7 @@ export interface Weather {
   readonly reorder: number;
 }
 
-export const fairWeather: Weather = { maxDelayMs: 1, loss: 0, repeat: 0, reorder: 0 };
+export const fairWeather: Weather = { minDelayMs: 0.05, maxDelayMs: 1, loss: 0, repeat: 0, reorder: 0 };
 
 /** A direction from one member to another, by name. */
 export interface Way {
@@ -78,15 +80,17 @@ const maxFarewellMs = 1;
 
 export class SimNetwork {
   weather: Weather = fairWeather;
+  /** Weather of single ways, by both names; it goes before the weather of all. */
+  private readonly ways = new Map<string, Partial<Weather>>();
   private readonly endpoints = new Map<MemberId, Endpoint>();
   private links: Link[] = [];
   private channels: SimChannel[] = [];
   private readonly cuts = new Set<Way>();
 
   constructor(
-    private readonly scheduler: Scheduler,
+    private readonly scheduler: Timeline,
     private readonly random: SeededRandom,
-    private readonly story: Story,
+    private readonly story: Pick<Story, "tell" | "detail">,
   ) {
     const look = (): void => {
       for (const link of [...this.links]) this.checkKeepalives(link);
@@ -123,6 +127,12 @@ export class SimNetwork {
     };
   }
 
+  /** Sets the weather of one way apart from that of all others; undefined: not any more. */
+  setWay({ from, to }: Way, weather: Partial<Weather> | undefined): void {
+    if (weather === undefined) this.ways.delete(`${from} ${to}`);
+    else this.ways.set(`${from} ${to}`, weather);
+  }
+
   healAll(): void {
     const cuts = [...this.cuts];
     this.cuts.clear();
@@ -133,7 +143,7 @@ export class SimNetwork {
   private goOn({ from, to }: Way): void {
     for (const link of this.links)
       if (link.from.name === from && link.to?.name === to)
-        for (const arrive of link.stalled.splice(0)) this.inOrder(link, arrive);
+        for (const arrive of link.stalled.splice(0)) this.inOrder(link, arrive, this.weatherOf(link.from, link.to));
     for (const channel of this.channels) channel.goOn();
   }
 
@@ -196,7 +206,7 @@ export class SimNetwork {
     const { from } = link;
     if (!from.isOpen || link.to !== undefined || link.called !== undefined) return;
     link.cancelRetry();
-    const arrives = this.scheduler.after(2 * this.travelMs(), () => {
+    const arrives = this.scheduler.after(2 * this.travelMs(this.weather), () => {
       const to = this.endpoints.get(link.toId);
       if (to !== undefined && from.process.isRunning && this.canReach(from, to)) this.call(link, to);
       else this.inVain(link);
@@ -289,14 +299,14 @@ export class SimNetwork {
   // Snapshots.
 
   private async openSnapshot(from: Endpoint, toId: MemberId): Promise<SnapshotChannel> {
-    await from.process.sleep(2 * this.travelMs());
+    await from.process.sleep(2 * this.travelMs(this.weather));
     const to = this.endpoints.get(toId);
     if (to === undefined || !this.canReach(from, to)) throw new ChannelClosedError("peer is unreachable");
     const channel = new SimChannel(
       this.scheduler,
       [from, to],
       (one, other) => this.passes(one, other),
-      () => this.travelMs(),
+      (one, other) => this.travelMs(this.weatherOf(one, other)),
     );
     this.channels.push(channel);
     this.story.detail(`${from.name} has a channel to ${to.name} for a snapshot`);
@@ -344,16 +354,17 @@ export class SimNetwork {
           deliver(to);
         });
     };
-    const { loss, repeat, reorder } = this.weather;
+    const weather = this.weatherOf(from, to);
+    const { loss, repeat, reorder } = weather;
     if (loss > 0 && this.random.chance(loss)) return;
-    if (reorder > 0 && this.random.chance(reorder)) this.scheduler.after(2 * this.travelMs(), arrive);
-    else this.inOrder(link, arrive);
-    if (repeat > 0 && this.random.chance(repeat)) this.scheduler.after(2 * this.travelMs(), arrive);
+    if (reorder > 0 && this.random.chance(reorder)) this.scheduler.after(2 * this.travelMs(weather), arrive);
+    else this.inOrder(link, arrive, weather);
+    if (repeat > 0 && this.random.chance(repeat)) this.scheduler.after(2 * this.travelMs(weather), arrive);
   }
 
   /** Delivers after all that was sent before. */
-  private inOrder(link: Link, arrive: () => void): void {
-    link.lastDue = Math.max(link.lastDue, this.scheduler.now + this.travelMs());
+  private inOrder(link: Link, arrive: () => void, weather: Weather): void {
+    link.lastDue = Math.max(link.lastDue, this.scheduler.now + this.travelMs(weather));
     this.scheduler.after(link.lastDue - this.scheduler.now, arrive);
   }
 
@@ -363,9 +374,14 @@ export class SimNetwork {
     if (now !== former && now?.isOpen === true && this.passes(now, link.from)) this.close(link, false);
   }
 
+  private weatherOf(from: ChannelSide, to: ChannelSide): Weather {
+    const own = this.ways.size > 0 ? this.ways.get(`${from.name} ${to.name}`) : undefined;
+    return own === undefined ? this.weather : { ...this.weather, ...own };
+  }
+
   /** Draws the time that a message takes between members. */
-  private travelMs(): number {
-    return 0.05 + this.random.next() * this.weather.maxDelayMs;
+  private travelMs({ minDelayMs, maxDelayMs }: Weather): number {
+    return minDelayMs + this.random.next() * maxDelayMs;
   }
 }
 

@@ -44,6 +44,7 @@ export const wayFaults = {
 
   weather: ({ ms, random }, tools) => {
     tools.network.weather = {
+      minDelayMs: fairWeather.minDelayMs,
       maxDelayMs: random.pick([1, 5, 30, 0.3 * tools.electionMs]),
       loss: random.pick([0, 0, 0.02, 0.2]),
       repeat: random.pick([0, 0, 0.1]),

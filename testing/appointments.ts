@@ -1,0 +1,75 @@
+// Callbacks in the order in which they are due.
+
+/** A callback that is due at a time; it can be called off until then. */
+export interface Appointment {
+  readonly at: number;
+  /** Orders appointments that are due at once: the one made first comes first. */
+  readonly number: number;
+  /** Undefined: called off. */
+  run: (() => void) | undefined;
+}
+
+/** The least number of appointments among which those that were called off are looked for. */
+const minPurge = 10_000;
+
+/** Appointments, the next one first: a binary heap. */
+export class Appointments {
+  private heap: Appointment[] = [];
+  private count = 0;
+  private purgeAt = minPurge;
+
+  /** The next one, which may have been called off. */
+  get first(): Appointment | undefined {
+    return this.heap[0];
+  }
+
+  add(at: number, run: () => void): Appointment {
+    if (this.heap.length >= this.purgeAt) this.purge();
+    const appointment = { at, number: this.count++, run };
+    this.push(appointment);
+    return appointment;
+  }
+
+  removeFirst(): void {
+    const { heap } = this;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let position = 0;
+    for (;;) {
+      const left = 2 * position + 1;
+      const [one, other] = [heap[left], heap[left + 1]];
+      if (one === undefined) break;
+      const [child, at] = other !== undefined && isBefore(other, one) ? [other, left + 1] : [one, left];
+      if (isBefore(last, child)) break;
+      heap[position] = child;
+      position = at;
+    }
+    heap[position] = last;
+  }
+
+  clear(): void {
+    this.heap = [];
+  }
+
+  /** Drops those that were called off: a request's timeout would lie here long after the answer. */
+  private purge(): void {
+    this.heap = this.heap.filter(({ run }) => run !== undefined).sort((a, b) => (isBefore(a, b) ? -1 : 1));
+    this.purgeAt = Math.max(minPurge, 2 * this.heap.length);
+  }
+
+  private push(appointment: Appointment): void {
+    const { heap } = this;
+    let position = heap.push(appointment) - 1;
+    while (position > 0) {
+      const parent = (position - 1) >> 1;
+      const above = heap[parent];
+      if (above === undefined || isBefore(above, appointment)) break;
+      heap[position] = above;
+      position = parent;
+    }
+    heap[position] = appointment;
+  }
+}
+
+const isBefore = (one: Appointment, other: Appointment): boolean =>
+  one.at < other.at || (one.at === other.at && one.number < other.number);
