@@ -48,23 +48,27 @@ export interface MemberServices {
   readonly methods: readonly Method[];
 }
 
-/** Makes what `replica` serves to its clients. */
+/**
+ * Makes what `replica` serves to its clients.
+ *
+ * @param wrap puts something in front of all operations, as a test does that has some of them fail
+ */
 export const memberServices = (
   config: MemberConfig,
   { clock, random }: MemberEnvironment,
   replica: Replica,
+  wrap: (application: Application) => Application = (application) => application,
 ): MemberServices => {
   const { node, store } = replica;
   const admission = new Admission({ clock, electionMs: config.electionMs, node });
-  const application = admission.wrap(
-    createApplication(replica, {
-      clock,
-      random,
-      maxTxnOps: config.maxTxnOps,
-      minLeaseTtlSeconds: minLeaseTtl(config),
-      watchProgressMs: config.watchProgressMs,
-    }),
-  );
+  const operations = createApplication(replica, {
+    clock,
+    random,
+    maxTxnOps: config.maxTxnOps,
+    minLeaseTtlSeconds: minLeaseTtl(config),
+    watchProgressMs: config.watchProgressMs,
+  });
+  const application = admission.wrap(wrap(operations));
   const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.term);
   const sender = new ResponseSender(headers, store);
   const methods = [
