@@ -24,6 +24,7 @@ import { asStartError, type ClusterId, StaleDirectoryError, formatId, parseMembe
 import { LeaseCalls, type LeaderCalls, LeaseKeeper, PeerCalls } from "../lease/index.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
 import type { Peer, PeerIncarnations, PeersListener, PeersOptions, SnapshotChannel } from "../peers/index.js";
+import type { LogSpace } from "../resources/index.js";
 import { Snapshots } from "../snapshots/index.js";
 import { Teardown } from "./teardown.js";
 
@@ -64,6 +65,7 @@ export class Replica implements NodeListener, PeersListener {
   readonly reads: Reads;
   readonly calls: PeerCalls;
   readonly transfer: LeadershipTransfer;
+  readonly space: LogSpace;
   private readonly publisher: Publisher;
   private autoCompactor: AutoCompactor | undefined;
   /** Tells whether this member takes part; before, the calls and snapshots of peers are dropped. */
@@ -117,7 +119,8 @@ export class Replica implements NodeListener, PeersListener {
     this.calls = new PeerCalls({ self, incarnation, timeoutMs, clock }, leaseCalls, this.peers);
     this.transfer = new LeadershipTransfer({ self, clock, logger }, this.node);
     this.publisher = new Publisher(this.proposals, clock);
-    durable.space.watchLeadership(this);
+    this.space = durable.space;
+    this.space.watchLeadership(this);
     durable.peerIncarnations.watchLog(this.applier);
   }
 
