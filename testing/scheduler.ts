@@ -14,6 +14,11 @@ export class Scheduler implements Timeline {
   steps = 0;
   private readonly appointments = new Appointments();
 
+  /** Whether something is due now. */
+  get isDue(): boolean {
+    return (this.appointments.first?.at ?? Infinity) <= this.now;
+  }
+
   /** Has `run` called after `ms`: at the earliest when what happens now is over. */
   after(ms: number, run: () => void): Appointment {
     return this.appointments.add(this.now + Math.max(0, ms), run);
@@ -26,16 +31,21 @@ export class Scheduler implements Timeline {
 
   /** Lets time pass until `isOver` says so, which is asked after each step, or until `end`. */
   async runUntil(end: number, isOver: () => boolean = () => false): Promise<void> {
-    while (!isOver()) {
-      const next = this.appointments.first;
-      if (next === undefined || next.at > end) break;
+    while (!isOver() && (await this.step(end)));
+    if (!isOver()) this.now = Math.max(this.now, end);
+  }
+
+  /** Runs the next callback that is due until `end`, and all that settles with it. @returns false: there is none */
+  async step(end: number): Promise<boolean> {
+    for (let next = this.appointments.first; next !== undefined && next.at <= end; next = this.appointments.first) {
       this.appointments.removeFirst();
       if (next.run === undefined) continue; // called off
       this.now = next.at;
       this.steps++;
       next.run();
       await drain();
+      return true;
     }
-    if (!isOver()) this.now = Math.max(this.now, end);
+    return false;
   }
 }

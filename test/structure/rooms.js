@@ -111,6 +111,19 @@ export const rooms = {
     "server/peers",
     "server/member",
   ],
+  "testing/kit": [
+    "platform",
+    "store",
+    "server/base",
+    "server/config",
+    "server/rpc",
+    "server/net",
+    "server/app",
+    "server/http",
+    "server/member",
+    "client",
+    "testing",
+  ],
 };
 
 /**

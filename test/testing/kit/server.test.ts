@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { describe, it } from "node:test";
+import { Client } from "../../../client/index.js";
+import { startTestCluster, startTestServer } from "../../../testing/kit/index.js";
+
+const temporaryDirectories = (): readonly string[] =>
+  readdirSync(tmpdir()).filter((name) => name.startsWith("minietcd-test-"));
+
+describe("startTestServer", () => {
+  it("serves a client in this process", async () => {
+    await using server = await startTestServer({ listen: false });
+    const client = server.client();
+    await client.kv.put("a", "1");
+    assert.equal(await client.kv.getText("a"), "1");
+  });
+
+  it("serves the same keys at its endpoint", async () => {
+    await using server = await startTestServer();
+    await using outside = new Client({ endpoints: [server.endpoint] });
+    await outside.kv.put("a", "1");
+    assert.equal(await server.client().kv.getText("a"), "1");
+  });
+
+  it("serves watches, leases and locks to a client in this process", async () => {
+    await using server = await startTestServer({ listen: false });
+    const client = server.client();
+    const watch = client.watch("a");
+    await watch.ready();
+    const lease = await client.lease.grant({ ttlSeconds: 60 });
+    await client.kv.put("a", "1", { lease: lease.id });
+    for await (const event of watch) {
+      assert.equal(event.type, "put");
+      break;
+    }
+    const lock = await client.lock("name");
+    await lock.release();
+  });
+
+  it("keeps its data in a temporary directory that is gone afterwards", async () => {
+    const before = temporaryDirectories();
+    const server = await startTestServer({ disk: true, listen: false });
+    const [added] = temporaryDirectories().filter((name) => !before.includes(name));
+    assert.ok(added !== undefined);
+    await server.client().kv.put("a", "1");
+    await server.close();
+    assert.equal(existsSync(`${tmpdir()}/${added}`), false);
+  });
+
+  it("names the members that it has when an endpoint is none of these", async () => {
+    await using cluster = await startTestCluster({ listen: false });
+    assert.throws(() => cluster.member("m4"), /there is no member "m4"/i);
+  });
+
+  it("refuses a disk in virtual time", async () => {
+    await assert.rejects(startTestServer({ disk: true, clock: "virtual" }), /a disk takes real time/);
+  });
+});
+
+describe("virtual time", () => {
+  it("ends a lease when its time has passed, and not before", async () => {
+    await using server = await startTestServer({ clock: "virtual", listen: false });
+    const client = server.client();
+    const lease = await client.lease.grant({ ttlSeconds: 10 });
+    await client.kv.put("a", "1", { lease: lease.id });
+    await server.clock.advance("9s");
+    assert.equal(await client.kv.getText("a"), "1");
+    await server.clock.advance("2s");
+    assert.equal(await client.kv.getText("a"), undefined);
+  });
+
+  it("stands still unless it is advanced", async () => {
+    await using server = await startTestServer({ clock: "virtual", listen: false });
+    const before = server.clock.now();
+    await server.client().kv.put("a", "1");
+    assert.equal(server.clock.now(), before);
+  });
+
+  it("does not pass on the machine's clock", async () => {
+    await using server = await startTestServer({ listen: false });
+    await assert.rejects(server.clock.advance("1s"), /start the server with/);
+  });
+
+  it("ends a request at the deadline of the client", async () => {
+    await using server = await startTestServer({ clock: "virtual", listen: false });
+    const client = server.client({ requestTimeoutMs: 5_000 });
+    await client.kv.put("a", "1");
+    server.member.freeze();
+    const put = client.kv.put("a", "2");
+    put.catch(() => undefined);
+    await server.clock.advance("6s");
+    await assert.rejects(put, { code: "deadline-exceeded" });
+  });
+});
+
+describe("startTestCluster", () => {
+  it("starts three members, of which one leads", async () => {
+    await using cluster = await startTestCluster({ listen: false });
+    assert.equal(cluster.members.filter(({ isLeader }) => isLeader).length, 1);
+    const client = cluster.client();
+    await client.kv.put("a", "1");
+    assert.equal(await client.kv.getText("a"), "1");
+  });
+
+  it("goes on without a member that was killed, which then catches up", async () => {
+    await using cluster = await startTestCluster({ clock: "virtual", listen: false });
+    const client = cluster.client();
+    await client.kv.put("a", "1");
+    const leader = cluster.members.find(({ isLeader }) => isLeader)!;
+    await leader.kill();
+    const put = client.kv.put("a", "2");
+    await cluster.clock.advance("2s");
+    await put.catch(() => client.kv.put("a", "2"));
+    await leader.restart();
+    assert.equal(leader.state, "running");
+    assert.equal(await client.kv.getText("a"), "2");
+  });
+});

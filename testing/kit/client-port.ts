@@ -1,0 +1,118 @@
+// The port of one machine, for clients outside of this process. Bound once: it stays the same through kills and restarts.
+
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { messageOverheadBytes } from "../../server/base/index.js";
+import type { MemberConfig } from "../../server/config/index.js";
+import { createPages, HttpServer } from "../../server/http/index.js";
+import { ClientConnections, type Engine, loadEngine, UntakenAnswers } from "../../server/net/index.js";
+import type { MemberEnvironment } from "../../server/member/index.js";
+import type { RunningMember } from "./running-member.js";
+
+type CreateEngine = Awaited<ReturnType<typeof loadEngine>>;
+
+/** A port on 127.0.0.1. Neither it nor its connections keep the process alive. */
+export class ClientPort {
+  private readonly sockets = new Set<Socket>();
+  /** The sockets that were held back by `pause`, and not by their owner. */
+  private readonly paused = new Set<Socket>();
+  private isPaused = false;
+  private connections: ClientConnections | undefined;
+  private engine: Engine | undefined;
+
+  private constructor(
+    private readonly server: Server,
+    private readonly createEngine: CreateEngine,
+  ) {
+    server.on("connection", (socket) => this.accept(socket));
+    server.unref();
+  }
+
+  /** Binds a free port. */
+  static async open(): Promise<ClientPort> {
+    const createEngine = await loadEngine("native");
+    const server = createServer({ noDelay: true });
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(0, "127.0.0.1", () => {
+        server.removeListener("error", reject);
+        resolve();
+      });
+    });
+    return new ClientPort(server, createEngine);
+  }
+
+  /** `127.0.0.1:port` */
+  get endpoint(): string {
+    return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  /** Serves the clients of a member that is ready. */
+  serve({ services, replica }: RunningMember, config: MemberConfig, { clock, logger }: MemberEnvironment): void {
+    const untaken = new UntakenAnswers(clock, () => undefined);
+    const engine = this.createEngine({
+      clock,
+      untaken,
+      methods: services.methods,
+      maxRequestBytes: config.maxRequestBytes + messageOverheadBytes,
+      maxConcurrentStreams: config.maxConcurrentStreams,
+      rules: config,
+      onUnexpectedError: (error) => logger.error("a request failed unexpectedly", { error }),
+    });
+    const http = new HttpServer(createPages({ application: services.application, node: replica.node }), clock);
+    const connections = new ClientConnections();
+    connections.start({
+      http2: (socket, seen) => engine.serve(socket, seen),
+      http1: (socket, seen) => http.serve(socket, seen),
+    });
+    this.connections = connections;
+    this.engine = engine;
+  }
+
+  /** The member is gone: all connections break, and new ones are refused. */
+  cut(): void {
+    this.connections = undefined;
+    void this.engine?.stop(0);
+    this.engine = undefined;
+    for (const socket of this.sockets) socket.destroy();
+    this.resume();
+  }
+
+  /** Takes nothing from any client. */
+  pause(): void {
+    this.isPaused = true;
+    for (const socket of this.sockets) this.hold(socket);
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    for (const socket of this.paused) socket.resume();
+    this.paused.clear();
+  }
+
+  close(): Promise<void> {
+    this.cut();
+    return new Promise((resolve) => void this.server.close(() => resolve()));
+  }
+
+  private accept(socket: Socket): void {
+    socket.unref();
+    socket.on("error", () => undefined); // "close" follows
+    if (this.connections === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.sockets.add(socket);
+    socket.once("close", () => {
+      this.sockets.delete(socket);
+      this.paused.delete(socket);
+    });
+    this.connections.accept(socket);
+    if (this.isPaused) this.hold(socket);
+  }
+
+  private hold(socket: Socket): void {
+    if (socket.isPaused()) return;
+    socket.pause();
+    this.paused.add(socket);
+  }
+}

@@ -1,0 +1,205 @@
+// A member's disk with the faults that a test asks for, in memory or on the machine. It outlives the member's processes.
+
+import {
+  type DirectoryLock,
+  type DiskDone,
+  type DiskFile,
+  type DiskResult,
+  type MemberDisk,
+  type OpenMode,
+  promised,
+} from "../../platform/index.js";
+import type { SimProcess, Timeline } from "../index.js";
+
+const noSpace = (file: string): Error =>
+  Object.assign(new Error(`ENOSPC: no space left on device, write '${file}'`), { code: "ENOSPC" });
+
+/** A write that waits for its delay to pass. */
+interface SlowWrite {
+  readonly begin: () => void;
+  isLost: boolean;
+}
+
+/** A disk below the processes of one member. */
+export class FaultDisk {
+  /** No file grows and none is made; what is there can still be written, as in the segments of a log. */
+  isFull = false;
+  /** Milliseconds that a write takes longer. */
+  syncDelayMs = 0;
+  private readonly slow = new Set<SlowWrite>();
+  /** Whatever the present process holds open of the real disk. */
+  private readonly held = new Set<{ close(): void }>();
+
+  constructor(
+    private readonly inner: MemberDisk,
+    private readonly timeline: Timeline,
+    /** Called when a tree of files has been removed. */
+    private readonly onTreeRemoved: (path: string) => void,
+  ) {}
+
+  /** The disk as one process has it: nothing reaches a process that has died, and nothing comes from it any more. */
+  boot(process: SimProcess): MemberDisk {
+    return new BootedDisk(this, this.inner, process);
+  }
+
+  /** Ends what the process that has died left behind. Its writes under way are done, unless `loseUnsynced`. */
+  settle({ loseUnsynced }: { readonly loseUnsynced: boolean }): void {
+    for (const write of this.slow) {
+      write.isLost = loseUnsynced;
+      if (!loseUnsynced) write.begin();
+    }
+    this.slow.clear();
+    for (const each of this.held) each.close();
+    this.held.clear();
+  }
+
+  /** Writes, after the delay that the disk has now. */
+  write(file: DiskFile, { bytes, position, path }: WriteOf, done: DiskDone): void {
+    const begin = (): void => {
+      if (!this.isFull) file.write(bytes, position, done);
+      else
+        file.size((error, size = 0) => {
+          if (error !== null) done(error);
+          else if (position + bytes.length > size) done(noSpace(path));
+          else file.write(bytes, position, done);
+        });
+    };
+    if (this.syncDelayMs === 0) {
+      begin();
+      return;
+    }
+    const write: SlowWrite = { begin, isLost: false };
+    this.slow.add(write);
+    this.timeline.after(this.syncDelayMs, () => {
+      if (this.slow.delete(write) && !write.isLost) begin();
+    });
+  }
+
+  hold(open: { close(): void }): () => void {
+    this.held.add(open);
+    return () => void this.held.delete(open);
+  }
+
+  treeRemoved(path: string): void {
+    this.onTreeRemoved(path);
+  }
+}
+
+/** A write, and the path of its file for messages. */
+interface WriteOf {
+  readonly bytes: Uint8Array;
+  readonly position: number;
+  readonly path: string;
+}
+
+class BootedDisk implements MemberDisk {
+  constructor(
+    private readonly disk: FaultDisk,
+    private readonly inner: MemberDisk,
+    private readonly process: SimProcess,
+  ) {}
+
+  open(path: string, how: OpenMode, done: DiskResult<DiskFile>): void {
+    if (this.disk.isFull && how === "new") this.fail(noSpace(path), done);
+    else
+      this.begin<DiskFile>(
+        (told) => this.inner.open(path, how, told),
+        (error, file) => {
+          if (error !== null || file === undefined) done(error);
+          else done(null, new BootedFile(this.disk, file, path, this.process));
+        },
+      );
+  }
+
+  list(directory: string, done: DiskResult<readonly string[]>): void {
+    this.begin((told) => this.inner.list(directory, told), done);
+  }
+
+  rename(from: string, to: string, done: DiskDone): void {
+    this.begin((told) => this.inner.rename(from, to, told), done);
+  }
+
+  remove(path: string, done: DiskDone): void {
+    this.begin((told) => this.inner.remove(path, told), done);
+  }
+
+  removeTree(path: string, done: DiskDone): void {
+    this.disk.treeRemoved(path);
+    this.begin((told) => this.inner.removeTree(path, told), done);
+  }
+
+  syncDirectory(directory: string, done: DiskDone): void {
+    this.begin((told) => this.inner.syncDirectory(directory, told), done);
+  }
+
+  freeBytes(directory: string, done: DiskResult<number>): void {
+    const { inner } = this;
+    if (this.disk.isFull || inner.freeBytes === undefined)
+      queueMicrotask(() => this.process.receive(() => done(null, this.disk.isFull ? 0 : Infinity)));
+    else this.begin<number>((told) => inner.freeBytes?.(directory, told), done);
+  }
+
+  makeDirectory(directory: string, done: DiskDone): void {
+    this.begin((told) => this.inner.makeDirectory(directory, told), done);
+  }
+
+  async lock(directory: string): Promise<DirectoryLock> {
+    const lock = await this.inner.lock(directory);
+    const release = this.disk.hold({ close: () => void lock.close() });
+    return {
+      close: () => {
+        release();
+        return lock.close();
+      },
+    };
+  }
+
+  private fail<T>(error: Error, done: DiskResult<T>): void {
+    queueMicrotask(() => this.process.receive(() => done(error)));
+  }
+
+  private begin<T>(start: (told: DiskResult<T>) => void, done: DiskResult<T> | DiskDone): void {
+    const { process } = this;
+    if (process.isAlive) start((error, value) => process.receive(() => (done as DiskResult<T>)(error, value)));
+  }
+}
+
+class BootedFile implements DiskFile {
+  private readonly release: () => void;
+
+  constructor(
+    private readonly disk: FaultDisk,
+    private readonly inner: DiskFile,
+    private readonly path: string,
+    private readonly process: SimProcess,
+  ) {
+    this.release = disk.hold({ close: () => inner.close(() => undefined) });
+  }
+
+  write(bytes: Uint8Array, position: number, done: DiskDone): void {
+    const { process, path } = this;
+    if (!process.isAlive) return;
+    this.disk.write(this.inner, { bytes, position, path }, (error) => process.receive(() => done(error)));
+  }
+
+  size(done: DiskResult<number>): void {
+    const { process } = this;
+    if (process.isAlive) this.inner.size((error, size) => process.receive(() => done(error, size)));
+  }
+
+  read(position: number, length: number, done: DiskResult<Uint8Array>): void {
+    const { process } = this;
+    if (process.isAlive) this.inner.read(position, length, (error, bytes) => process.receive(() => done(error, bytes)));
+  }
+
+  close(done: DiskDone): void {
+    const { process } = this;
+    if (!process.isAlive) return;
+    this.release();
+    this.inner.close((error) => process.receive(() => done(error)));
+  }
+}
+
+/** Removes a directory of the machine with all that is in it. */
+export const removeTree = (disk: MemberDisk, path: string): Promise<void> =>
+  promised((done) => disk.removeTree(path, done));

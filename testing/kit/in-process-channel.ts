@@ -1,0 +1,250 @@
+// A client's connection to a member in the same process: the method table of its port without a port, messages as bytes.
+
+import {
+  type Channel,
+  type ChannelCall,
+  type ChannelSettings,
+  StatusError,
+  type ChannelState,
+} from "../../client/index.js";
+import type { ChannelStream } from "../../client/index.js";
+import { anonymousCaller, messageOverheadBytes } from "../../server/base/index.js";
+import {
+  type Call,
+  type Method,
+  RpcError,
+  statusCode,
+  statusOfError,
+  type UnaryMethod,
+} from "../../server/rpc/index.js";
+import { InProcessStream } from "./in-process-stream.js";
+import type { Machine } from "./machine.js";
+import type { RunningMember } from "./running-member.js";
+import type { StreamHold } from "./stream-hold.js";
+
+/** Codecs and path of a method, as the client has them. */
+interface ClientMethod<Request, Response> {
+  readonly path: string;
+  readonly encode: (request: Request) => Buffer;
+  readonly decode: (bytes: Buffer) => Response;
+}
+
+/** A call that has not ended. */
+interface OpenCall {
+  /** The connection is gone. */
+  break(failure: StatusError): void;
+}
+
+const cancelled = (): StatusError => new StatusError(statusCode.canceled, "Cancelled on client");
+const dropped = (): StatusError => new StatusError(statusCode.unavailable, "Connection dropped");
+
+/** A channel to the member on one machine. It connects again by itself when the member serves again. */
+export class InProcessChannel implements Channel {
+  state: ChannelState = "idle";
+  private listener: () => void = () => undefined;
+  /** The member that this is connected to. */
+  private member: RunningMember | undefined;
+  private isWanted = false;
+  private readonly open = new Set<OpenCall>();
+  private readonly stopWatching: () => void;
+
+  constructor(
+    private readonly machine: Machine,
+    private readonly settings: ChannelSettings,
+    private readonly hold: StreamHold,
+  ) {
+    this.stopWatching = machine.watch((failure) => this.memberChanged(failure));
+  }
+
+  connect(): void {
+    this.isWanted = true;
+    if (this.state === "ready" || this.state === "connecting") return;
+    const { running } = this.machine;
+    if (running === undefined) {
+      this.become("transient-failure");
+      return;
+    }
+    this.become("connecting");
+    // A frozen member accepts no connection: it waits in the queue of the port.
+    running.process.receive(() =>
+      queueMicrotask(() => {
+        if (this.state !== "connecting" || this.machine.running !== running) return;
+        this.member = running;
+        this.become("ready");
+      }),
+    );
+  }
+
+  onStateChange(listener: () => void): void {
+    this.listener = listener;
+  }
+
+  failureReason(): Promise<string> {
+    return Promise.resolve(`member ${this.machine.name} is ${this.machine.state}`);
+  }
+
+  unary<Request, Response>(
+    method: ClientMethod<Request, Response>,
+    request: Request,
+    _timeoutMs: number | undefined,
+    onEnd: (failure: Error | null, response: Response | undefined) => void,
+  ): ChannelCall {
+    const { member, settings, open } = this;
+    const call = new InProcessCall((failure, bytes) => {
+      open.delete(call);
+      if (bytes !== undefined && bytes.length > settings.maxReceiveBytes)
+        failure = tooLarge("Received message larger than max", bytes.length, settings.maxReceiveBytes);
+      if (failure === undefined && bytes !== undefined) onEnd(null, method.decode(asBuffer(bytes)));
+      else onEnd(failure ?? dropped(), undefined);
+    });
+    open.add(call);
+    const bytes = method.encode(request);
+    const found = member && this.methodOf(member, method.path);
+    if (member === undefined) call.break(dropped());
+    else if (found?.kind !== "unary") call.break(unknownMethod(method.path));
+    else if (bytes.length > settings.maxSendBytes)
+      call.break(tooLarge("Attempted to send message with a size larger than", bytes.length, settings.maxSendBytes));
+    else if (bytes.length > this.maxRequestBytes)
+      call.break(tooLarge("grpc: received message larger than max", bytes.length, this.maxRequestBytes));
+    else member.process.receive(() => call.serve(found, bytes));
+    return call;
+  }
+
+  bidi<Request, Response>(
+    method: ClientMethod<Request, Response>,
+    metadata: Readonly<Record<string, string>>,
+    onMessage: (response: Response) => void,
+    onEnd: (failure: Error | undefined) => void,
+  ): ChannelStream<Request> {
+    const { member, open, hold } = this;
+    const release = hold.begin();
+    const stream = new InProcessStream({
+      onMessage: (bytes) => {
+        hold.touch();
+        onMessage(method.decode(asBuffer(bytes)));
+      },
+      onEnd: (failure) => {
+        open.delete(stream);
+        release();
+        onEnd(failure);
+      },
+    });
+    open.add(stream);
+    const found = member && this.methodOf(member, method.path);
+    if (member === undefined) stream.break(dropped());
+    else if (found?.kind !== "bidi") stream.break(unknownMethod(method.path));
+    else stream.begin(member.process, found, callerWith(metadata));
+    return { send: (request) => stream.send(method.encode(request)), cancel: () => stream.break(cancelled()) };
+  }
+
+  close(): void {
+    this.stopWatching();
+    this.isWanted = false;
+    this.member = undefined;
+    this.state = "idle";
+    this.breakAll(cancelled());
+  }
+
+  private get maxRequestBytes(): number {
+    return this.machine.config.maxRequestBytes + messageOverheadBytes;
+  }
+
+  private methodOf(member: RunningMember, path: string): Method | undefined {
+    return member.services.methods.find((each) => each.path === path);
+  }
+
+  /** @param failure why all streams are to end, if it is not that the member is gone */
+  private memberChanged(failure: StatusError | undefined): void {
+    if (this.machine.running !== this.member && this.member !== undefined) {
+      this.member = undefined;
+      this.breakAll(failure ?? dropped());
+      this.become("transient-failure");
+    } else if (this.state === "connecting") this.become("transient-failure");
+    if (this.isWanted && this.machine.running !== undefined) this.connect();
+  }
+
+  private breakAll(failure: StatusError): void {
+    for (const each of [...this.open]) each.break(failure);
+  }
+
+  private become(state: ChannelState): void {
+    if (state === this.state) return;
+    this.state = state;
+    queueMicrotask(() => this.listener());
+  }
+}
+
+/** A call with one request and one answer. */
+class InProcessCall implements Call, ChannelCall, OpenCall {
+  readonly principal = undefined;
+  private isOver = false;
+  private cancellations: (() => void)[] = [];
+
+  /** @param onEnd called once, in a microtask of its own */
+  constructor(private readonly onEnd: (failure: StatusError | undefined, bytes: Uint8Array | undefined) => void) {}
+
+  metadata(): undefined {
+    return undefined;
+  }
+
+  deadline(): number {
+    return Infinity;
+  }
+
+  onCancelled(callback: () => void): void {
+    this.cancellations.push(callback);
+  }
+
+  serve(method: UnaryMethod, bytes: Buffer): void {
+    if (this.isOver) return;
+    const fail = (error: unknown): void => this.end(failureOf(error), undefined);
+    try {
+      method.handle(method.decode(bytes), this, {
+        send: (response) => {
+          if (!this.isOver) this.end(undefined, method.encode(response));
+        },
+        fail,
+      });
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  cancel(): void {
+    this.break(cancelled());
+  }
+
+  break(failure: StatusError): void {
+    if (this.isOver) return;
+    this.end(failure, undefined);
+    for (const callback of this.cancellations) callback();
+  }
+
+  private end(failure: StatusError | undefined, bytes: Uint8Array | undefined): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    queueMicrotask(() => this.onEnd(failure, bytes));
+  }
+}
+
+/** The failure that a client is told of an error of a handler. */
+export const failureOf = (error: unknown): StatusError => {
+  let unexpected: unknown;
+  const { code, details } =
+    error instanceof RpcError ? error.status : statusOfError(error, (each) => (unexpected = each));
+  return Object.assign(new StatusError(code, details), unexpected === undefined ? {} : { cause: unexpected });
+};
+
+const callerWith = (metadata: Readonly<Record<string, string>>): Call => ({
+  ...anonymousCaller,
+  metadata: (key) => metadata[key],
+  onCancelled: () => undefined,
+});
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+
+const tooLarge = (text: string, bytes: number, most: number): StatusError =>
+  new StatusError(statusCode.resourceExhausted, `${text} (${bytes} vs. ${most})`);
+
+const unknownMethod = (path: string): StatusError =>
+  new StatusError(statusCode.unimplemented, `unknown method ${path}`);

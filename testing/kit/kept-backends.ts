@@ -1,0 +1,85 @@
+// The rows of a member's stores. In memory they outlive the processes of the member; on the machine LevelDB keeps them.
+
+import { promised, type MemberDisk } from "../../platform/index.js";
+import { type Backend, openDiskBackend, openMemoryBackend } from "../../store/index.js";
+import type { SimProcess } from "../index.js";
+
+/** A source of the rows of one member. */
+export interface BackendKeeper {
+  /** Opens, or makes, the store in `directory`, for one process of the member. */
+  open(directory: string, disk: MemberDisk, process: SimProcess): Promise<Backend>;
+  /** The files of a directory are gone. */
+  removed(directory: string): void;
+  /** The process has died: whatever it holds is let go of. */
+  settle(): Promise<void>;
+}
+
+/** Rows in memory, by directory. */
+export class MemoryBackends implements BackendKeeper {
+  private readonly backends = new Map<string, Backend>();
+
+  async open(directory: string, disk: MemberDisk, process: SimProcess): Promise<Backend> {
+    await promised((done) => disk.makeDirectory(directory, done));
+    let backend = this.backends.get(directory);
+    if (backend === undefined) this.backends.set(directory, (backend = await openMemoryBackend()));
+    const { name } = backend;
+    const kept = backend;
+    return {
+      name,
+      get: (key) => kept.get(key),
+      iterate: (from, to) => kept.iterate(from, to),
+      view: () => kept.view(),
+      batch: () => {
+        const batch = kept.batch();
+        return {
+          put: (key, value) => batch.put(key, value),
+          delete: (key) => batch.delete(key),
+          write: () => (process.isAlive ? batch.write() : new Promise(() => undefined)),
+        };
+      },
+      size: () => kept.size(),
+      close: () => Promise.resolve(),
+    };
+  }
+
+  removed(directory: string): void {
+    for (const path of [...this.backends.keys()])
+      if (path === directory || path.startsWith(`${directory}/`)) this.backends.delete(path);
+  }
+
+  settle(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** Rows on the machine's disk. */
+export class DiskBackends implements BackendKeeper {
+  private readonly opened = new Set<Backend>();
+
+  async open(directory: string): Promise<Backend> {
+    const backend = await openDiskBackend(directory);
+    this.opened.add(backend);
+    const close = async (): Promise<void> => {
+      if (this.opened.delete(backend)) await backend.close();
+    };
+    return {
+      name: backend.name,
+      get: (key) => backend.get(key),
+      iterate: (from, to) => backend.iterate(from, to),
+      view: () => backend.view(),
+      batch: () => backend.batch(),
+      size: () => backend.size(),
+      close,
+    };
+  }
+
+  removed(): void {
+    // LevelDB's files go with the directory.
+  }
+
+  async settle(): Promise<void> {
+    const opened = [...this.opened];
+    this.opened.clear();
+    await Promise.all(opened.map((backend) => backend.close()));
+  }
+}

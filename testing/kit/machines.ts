@@ -1,0 +1,73 @@
+// Makes the machines of a test cluster: settings, disks, ports.
+
+import { join } from "node:path";
+import { machineDisk, MemoryDisk, type MemberDisk } from "../../platform/index.js";
+import type { Application } from "../../server/app/index.js";
+import { configFromFlags, defaultFlags, type MemberConfig, type ServerFlags } from "../../server/config/index.js";
+import type { Timeline } from "../index.js";
+import { ClientPort } from "./client-port.js";
+import { FaultDisk } from "./fault-disk.js";
+import { type BackendKeeper, DiskBackends, MemoryBackends } from "./kept-backends.js";
+import { Machine, type MachineParts, type World } from "./machine.js";
+
+/** The common settings of the machines of a cluster. */
+export interface MachineSettings {
+  readonly names: readonly string[];
+  readonly listen: boolean;
+  /** A directory of the machine for the members' data; undefined: they are in memory. */
+  readonly directory: string | undefined;
+  readonly flags: Partial<ServerFlags>;
+  /** Puts faults in front of the operations of a member. */
+  readonly wrap: (name: string, application: Application) => Application;
+}
+
+/** Heartbeats and elections of a cluster in one process: short, as nothing is in between. A single member has etcd's own. */
+const clusterTiming = { heartbeatInterval: "20", electionTimeout: "200" } as const;
+
+/** Makes the machines of a cluster, with their ports bound. */
+export const makeMachines = async (world: World, settings: MachineSettings): Promise<readonly Machine[]> => {
+  const { names, listen, wrap } = settings;
+  const ports = listen ? await Promise.all(names.map(() => ClientPort.open())) : [];
+  return names.map((name, n) => {
+    const port = ports[n];
+    const config = configOf(name, port?.endpoint, settings);
+    return new Machine(world, {
+      config,
+      ...storageOf(settings, world.timeline),
+      port,
+      wrap: (application) => wrap(name, application),
+    });
+  });
+};
+
+/** The endpoint of a member for clients in this process. */
+export const endpointOf = ({ config }: Machine): string =>
+  (config.advertiseClientUrls[0]?.text ?? config.name).replace(/^http:\/\//, "");
+
+const storageOf = ({ directory }: MachineSettings, timeline: Timeline): Pick<MachineParts, "disk" | "backends"> => {
+  const isOnDisk = directory !== undefined;
+  const backends: BackendKeeper = isOnDisk ? new DiskBackends() : new MemoryBackends();
+  const inner: MemberDisk = isOnDisk ? machineDisk : new MemoryDisk();
+  return { disk: new FaultDisk(inner, timeline, (path) => backends.removed(path)), backends };
+};
+
+const configOf = (
+  name: string,
+  endpoint: string | undefined,
+  { names, directory, flags }: MachineSettings,
+): MemberConfig => {
+  const peerUrl = (member: string): string => `unix://${member}-peer`;
+  const clientUrl = endpoint === undefined ? `unix://${name}` : `http://${endpoint}`;
+  return configFromFlags({
+    ...defaultFlags,
+    ...(names.length === 1 ? {} : clusterTiming),
+    ...flags,
+    name,
+    dataDir: join(directory ?? "/test", name),
+    listenClientUrls: clientUrl,
+    advertiseClientUrls: clientUrl,
+    listenPeerUrls: peerUrl(name),
+    initialAdvertisePeerUrls: peerUrl(name),
+    initialCluster: names.map((member) => `${member}=${peerUrl(member)}`).join(","),
+  });
+};

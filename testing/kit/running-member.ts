@@ -1,0 +1,9 @@
+import type { MemberServices, Replica } from "../../server/member/index.js";
+import type { SimProcess } from "../index.js";
+
+/** A member that serves clients. */
+export interface RunningMember {
+  readonly process: SimProcess;
+  readonly replica: Replica;
+  readonly services: MemberServices;
+}

@@ -1,0 +1,95 @@
+// The time of a test cluster: the machine's, or a virtual one that passes when the test says so.
+
+import type { Clock } from "../../platform/index.js";
+import { MachineTime, ProcessClock, SimProcess, type Timeline } from "../index.js";
+import { VirtualTimeline } from "./virtual-timeline.js";
+import { toMs, type Duration } from "./duration.js";
+
+/** The clock of a test server, which its members and its clients share. */
+export interface TestClock {
+  /** Milliseconds since the server was started. */
+  now(): number;
+  /**
+   * Lets virtual time pass: all timers of members and clients fire in their order, each at its own time, and what they cause happens.
+   *
+   * @throws TypeError if the clock is the machine's
+   */
+  advance(duration: Duration): Promise<void>;
+}
+
+/** The time of a cluster: its clock, its timeline, and ways to wait. */
+export interface ServerTime extends TestClock {
+  readonly isVirtual: boolean;
+  readonly timeline: Timeline;
+  /** The clock of clients in this process; undefined: the client's own. */
+  readonly clientClock: Clock | undefined;
+  /** Waits for something that happens by itself as time passes, and has it pass if it is virtual. */
+  until<T>(promise: Promise<T>): Promise<T>;
+  /** Nothing runs any more. */
+  close(): void;
+}
+
+/** The machine's time. */
+export class RealServerTime implements ServerTime {
+  readonly isVirtual = false;
+  readonly clientClock = undefined;
+  readonly timeline = new MachineTime();
+
+  now(): number {
+    return this.timeline.now;
+  }
+
+  advance(): Promise<void> {
+    return Promise.reject(
+      new TypeError('Cannot advance the machine\'s clock: start the server with { clock: "virtual" }'),
+    );
+  }
+
+  /** Keeps Node alive meanwhile, as no timer of a test server does. */
+  async until<T>(promise: Promise<T>): Promise<T> {
+    const awake = setInterval(() => undefined, 1_000);
+    try {
+      return await promise;
+    } finally {
+      clearInterval(awake);
+    }
+  }
+
+  close(): void {
+    this.timeline.close();
+  }
+}
+
+/** Time that stands still until it is told to pass. Whatever is due without a delay happens all the same. */
+export class VirtualServerTime implements ServerTime {
+  readonly isVirtual = true;
+  readonly timeline = new VirtualTimeline();
+  readonly clientClock: Clock;
+
+  constructor() {
+    const client = new SimProcess(this.timeline, (error) => {
+      throw error;
+    });
+    this.clientClock = new ProcessClock(client, 1, 0);
+  }
+
+  now(): number {
+    return this.timeline.now;
+  }
+
+  async advance(duration: Duration): Promise<void> {
+    await this.timeline.advance(toMs(duration));
+  }
+
+  async until<T>(promise: Promise<T>): Promise<T> {
+    let isSettled = false;
+    const settle = (): void => void (isSettled = true);
+    promise.then(settle, settle);
+    await this.timeline.runUntil(() => isSettled);
+    return promise;
+  }
+
+  close(): void {
+    this.timeline.close();
+  }
+}

@@ -1,0 +1,26 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** Directories that are still there. */
+const present = new Set<string>();
+
+const removeAll = (): void => {
+  for (const path of present) rmSync(path, { recursive: true, force: true });
+};
+
+/** A directory that is removed when it is closed, or with the end of Node. */
+export class TemporaryDirectory {
+  readonly path = mkdtempSync(join(tmpdir(), "minietcd-test-"));
+
+  constructor() {
+    if (present.size === 0) process.on("exit", removeAll);
+    present.add(this.path);
+  }
+
+  close(): void {
+    rmSync(this.path, { recursive: true, force: true, maxRetries: 3 });
+    present.delete(this.path);
+    if (present.size === 0) process.removeListener("exit", removeAll);
+  }
+}

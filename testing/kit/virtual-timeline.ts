@@ -1,0 +1,91 @@
+import { type Appointment, Scheduler, type Timeline } from "../index.js";
+
+/** The longest virtual time for which something is waited for. */
+const longestWaitMs = 120_000;
+/** Turns of the event loop without anything due after which time passes. */
+const settlingTurns = 20;
+/** Turns of the event loop without anything due after which nothing will come. */
+const idleTurns = 1_000;
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** A timeline that stands still until it is told to go on; whatever is due without a delay happens all the same. */
+export class VirtualTimeline implements Timeline {
+  private readonly scheduler = new Scheduler();
+  /** The last of those that let time pass: one at a time. */
+  private last: Promise<void> = Promise.resolve();
+  private isRunning = false;
+  private isArmed = false;
+  private isClosed = false;
+
+  get now(): number {
+    return this.scheduler.now;
+  }
+
+  after(ms: number, run: () => void): Appointment {
+    const appointment = this.scheduler.after(ms, run);
+    if (appointment.at <= this.scheduler.now) this.arm();
+    return appointment;
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.after(ms, resolve));
+  }
+
+  /** Lets `ms` pass. */
+  advance(ms: number): Promise<void> {
+    return this.exclusive(async () => {
+      await turn(); // whoever has called something before this has got as far as it gets without time
+      await this.scheduler.runUntil(this.scheduler.now + ms, () => this.isClosed);
+    });
+  }
+
+  /**
+   * Lets time pass until `isOver` says so.
+   *
+   * @throws Error if that takes very long
+   */
+  runUntil(isOver: () => boolean): Promise<void> {
+    return this.exclusive(async () => {
+      const end = this.scheduler.now + longestWaitMs;
+      for (let idle = 0; !isOver() && !this.isClosed;) {
+        // What needs no time, only turns of the event loop, comes before time passes.
+        if (this.scheduler.isDue || idle >= settlingTurns) {
+          if (await this.scheduler.step(end)) idle = 0;
+        }
+        if (++idle > idleTurns) throw new Error(`Waited in vain for ${longestWaitMs / 1_000} s of virtual time`);
+        await turn();
+      }
+    });
+  }
+
+  /** Nothing runs any more. */
+  close(): void {
+    this.isClosed = true;
+  }
+
+  private exclusive(pass: () => Promise<void>): Promise<void> {
+    const passing = this.last.then(async () => {
+      this.isRunning = true;
+      try {
+        await pass();
+      } finally {
+        this.isRunning = false;
+        if (this.scheduler.isDue) this.arm();
+      }
+    });
+    this.last = passing.catch(() => undefined);
+    return passing;
+  }
+
+  /** Has everything run that is due now. */
+  private arm(): void {
+    if (this.isArmed || this.isRunning || this.isClosed) return;
+    this.isArmed = true;
+    setImmediate(() => {
+      this.isArmed = false;
+      if (this.isRunning || this.isClosed) return;
+      void this.exclusive(() => this.scheduler.runUntil(this.scheduler.now, () => this.isClosed));
+    });
+  }
+}
