@@ -48,7 +48,8 @@ export class Client implements AsyncDisposable {
    * @throws RangeError or TypeError if an option is malformed
    */
   watch(key: Bytes, options: WatchOptions = {}): Watch {
-    return new Watch(this.watches, this.requestTimeoutMs, key, options);
+    const { kv, requestTimeoutMs } = this;
+    return new Watch({ stream: this.watches, kv, requestTimeoutMs }, key, options);
   }
 
   /**

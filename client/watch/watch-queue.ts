@@ -24,6 +24,8 @@ export interface WatchEvent {
   readonly kv: KeyValue;
   /** The key before the change. Absent if not asked for, if the key is new, or if that has been compacted. */
   readonly prevKv: KeyValue | undefined;
+  /** True if the change was found by comparing, after a compaction (`WatchOptions.resync`): there may have been others before. */
+  readonly resync?: true;
 }
 
 /** A server's response to a watch. Fragments of a revision are joined before. @see etcd v3 API, WatchResponse */
@@ -32,12 +34,33 @@ export interface WatchResponse {
   readonly header: Header;
   /** All of one or more revisions. None: the server says how far it is. */
   readonly events: readonly WatchEvent[];
+  /** True if these are the differences that were found after a compaction (`WatchOptions.resync`). None: nothing has changed. */
+  readonly resync?: true;
 }
 
 /** A response that waits to be taken. */
 export interface Arrival extends WatchResponse {
   /** The last revision of which nothing is to come; absent: it does not say. */
   readonly through: number | undefined;
+}
+
+/** The source of a watch's responses. */
+export interface ArrivalSource {
+  /** First revision the server tells of; absent until one has said so. */
+  readonly firstRevision: number | undefined;
+  /** The error that ends the watch once all waiting responses have been taken. */
+  readonly failure: Error | undefined;
+  readonly isOver: boolean;
+  /** The error of the last try, if no server could be connected to. */
+  readonly unreachable: ConnectError | undefined;
+  /** Wakes when any of the above changes, or something can be taken. */
+  readonly changed: Wakeup;
+  /** @returns the next response, when there is one; undefined if the watch has been closed */
+  take(): Promise<Arrival | undefined>;
+  /** Ends the watch. @param failure why; absent: it was closed */
+  end(failure?: Error): void;
+  /** Gives up what has not been taken. */
+  clear(): void;
 }
 
 /** Approximate memory of an event or a response beside its keys and values. */
@@ -51,16 +74,11 @@ export interface WatchQueueOptions {
 }
 
 /** Collects the responses to one watch, asks again for what was missed, and bounds what waits. */
-export class WatchQueue implements Watcher {
-  /** First revision the server tells of; absent until one has said so. */
+export class WatchQueue implements Watcher, ArrivalSource {
   firstRevision: number | undefined;
-  /** The error that ends the watch once all waiting responses have been taken. */
   failure: Error | undefined;
   isOver = false;
-  /** The error of the last try, if no server could be connected to. */
   unreachable: ConnectError | undefined;
-  /** Wakes when any of the above changes, or something can be taken. */
-  readonly changed: Wakeup;
   private readonly waiting: Arrival[] = [];
   private waitingBytes = 0;
   /** First revision that has not arrived. 0: the one after what the server has when it first answers. */
@@ -73,13 +91,12 @@ export class WatchQueue implements Watcher {
   constructor(
     private readonly stream: WatchStream,
     private readonly options: WatchQueueOptions,
+    readonly changed: Wakeup = new Wakeup(stream.clock),
   ) {
     this.next = options.startRevision;
-    this.changed = new Wakeup(stream.clock);
     this.place = stream.add(this);
   }
 
-  /** @returns the next response, when there is one; undefined if the watch has been closed */
   async take(): Promise<Arrival | undefined> {
     while (this.waiting.length === 0) {
       if (this.failure !== undefined) throw this.failure;
@@ -92,7 +109,6 @@ export class WatchQueue implements Watcher {
     return arrival;
   }
 
-  /** Ends the watch. @param failure why; absent: it was closed */
   end(failure?: Error): void {
     if (this.isOver) return;
     this.isOver = true;
@@ -101,7 +117,6 @@ export class WatchQueue implements Watcher {
     this.changed.wake();
   }
 
-  /** Gives up what has not been taken. */
   clear(): void {
     this.waiting.length = 0;
   }

@@ -1,10 +1,12 @@
 // Watches as a program sees them: events, batches and responses.
 import { WatchCreateRequest_FilterType } from "../../proto/index.js";
 import { EtcdError, LeavableIterator, onAbort, type RequestOptions } from "../transport/index.js";
-import { type Bytes, intervalOf, type KeyInterval } from "../kv/index.js";
+import { type Bytes, intervalOf, type KeyInterval, type Kv } from "../kv/index.js";
+import { ResyncQueue } from "./resync-queue.js";
 import {
   WatchQueue,
   type Arrival,
+  type ArrivalSource,
   type WatchEvent,
   type WatchQueueOptions,
   type WatchResponse,
@@ -29,16 +31,36 @@ export interface WatchOptions extends KeyInterval {
    * Default: 4 MiB.
    */
   readonly bufferBytes?: number | undefined;
+  /**
+   * Survive compactions: when changes that were not told of are compacted, the keys are read anew and the differences to what was
+   * told are given out as events marked `resync`; then the watch goes on. Of several changes of a key the last one is told, a
+   * deletion with the revision at which it was found, and none has a `prevKv`. The watch lists its keys first, and keeps each
+   * with a revision: about 100 bytes and the key. A `startRevision` that is compacted at the beginning is an error, as there is
+   * nothing to compare with, except for 1: then the first events are all keys that there are.
+   */
+  readonly resync?: boolean | undefined;
+  /** Bounds the keys that `resync` keeps; beyond, the watch fails with an EtcdError "resource-exhausted". Default: 1 000 000. */
+  readonly resyncKeys?: number | undefined;
   /** Ends the watch: whoever waits for a change gets an EtcdError "cancelled". */
   readonly signal?: AbortSignal | undefined;
 }
 
 const defaultBufferBytes = 4 * 1024 * 1024;
+const defaultResyncKeys = 1_000_000;
 
 /** All changes of one revision. None: nothing has happened up to this revision. */
 export interface WatchBatch {
   readonly revision: number;
   readonly events: readonly WatchEvent[];
+  /** True if these are the differences that were found after a compaction, changes of many revisions. */
+  readonly resync?: true;
+}
+
+/** The services that a watch uses. */
+export interface WatchServices {
+  readonly stream: WatchStream;
+  readonly kv: Kv;
+  readonly requestTimeoutMs: number;
 }
 
 /**
@@ -47,26 +69,25 @@ export interface WatchBatch {
  * `return()` of an iterator, at any time: a `next()` that is waiting then resolves as done.
  *
  * It goes on where it was when a connection is lost, and waits while no server is there. It fails, once all that has arrived
- * is taken, with a CompactedError if changes it has not told of are gone, and with a WatchEndedError or another EtcdError if
+ * is taken, with a CompactedError if changes it has not told of are gone (unless `resync` is set), and with a WatchEndedError or another EtcdError if
  * the server refuses it.
  *
  * @see etcd v3 API, Watch
  */
 export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
-  private readonly queue: WatchQueue;
+  private readonly queue: ArrivalSource;
   private readonly stopListening: () => void;
   private given: number;
   private isGivenUp = false;
 
   /** @throws RangeError or TypeError if an option is malformed */
   constructor(
-    private readonly stream: WatchStream,
-    private readonly requestTimeoutMs: number,
+    private readonly services: WatchServices,
     key: Bytes,
     options: WatchOptions,
   ) {
     const { signal, startRevision = 0 } = options;
-    this.queue = new WatchQueue(stream, queueOptions(key, options));
+    this.queue = queueOf(services, key, options);
     this.given = Math.max(startRevision - 1, 0);
     const abort = () =>
       this.giveUp(new EtcdError("cancelled", "The watch was given up", "failed", undefined, { cause: signal?.reason }));
@@ -85,10 +106,10 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
    * @returns the first revision that is told of
    * @throws ConnectError if no server is there within the dial timeout, EtcdError "deadline-exceeded" if none watches in time
    */
-  async ready({ timeoutMs = this.requestTimeoutMs, signal }: RequestOptions = {}): Promise<number> {
+  async ready({ timeoutMs = this.services.requestTimeoutMs, signal }: RequestOptions = {}): Promise<number> {
     const fail = (code: "cancelled" | "deadline-exceeded", reason: string) =>
       new EtcdError(code, `No server watches yet: ${reason}`, "failed", undefined, { cause: signal?.reason });
-    const { clock } = this.stream;
+    const { clock } = this.services.stream;
     const deadline = clock.now() + timeoutMs;
     const known = this.queue.unreachable; // and may be over
     for (;;) {
@@ -104,10 +125,11 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<WatchEvent, void, void> {
-    return this.iterate(function* ({ events, through }) {
+    return this.iterate(function* ({ events, through, resync }) {
       for (const [position, event] of events.entries()) {
         const { modRevision } = event.kv;
-        const isLast = events[position + 1]?.kv.modRevision !== modRevision;
+        // Differences are complete with the last of them: a deletion among them may be older than a put before it.
+        const isLast = resync === undefined && events[position + 1]?.kv.modRevision !== modRevision;
         yield { value: event, revision: isLast ? modRevision : undefined };
       }
       yield { revision: through };
@@ -124,7 +146,7 @@ export class Watch implements AsyncIterable<WatchEvent>, AsyncDisposable {
    * `progressNotify` and after `client.requestWatchProgress()`.
    */
   responses(): AsyncGenerator<WatchResponse, void, void> {
-    return this.iterate(({ header, events, through }) => [{ value: { header, events }, revision: through }]);
+    return this.iterate(({ through, ...response }) => [{ value: response, revision: through }]);
   }
 
   /** Ends the watch, and every loop over it. May be called twice. */
@@ -173,7 +195,8 @@ interface Piece<T> {
   readonly revision: number | undefined;
 }
 
-function batchesOf({ events, through }: Arrival): readonly WatchBatch[] {
+function batchesOf({ events, through, resync }: Arrival): readonly WatchBatch[] {
+  if (resync !== undefined) return through === undefined ? [] : [{ revision: through, events, resync }];
   if (events.length === 0) return through === undefined ? [] : [{ revision: through, events }];
   const byRevision = new Map<number, WatchEvent[]>();
   for (const event of events) {
@@ -182,6 +205,15 @@ function batchesOf({ events, through }: Arrival): readonly WatchBatch[] {
     else sameRevision.push(event);
   }
   return [...byRevision].map(([revision, batch]) => ({ revision, events: batch }));
+}
+
+function queueOf({ stream, kv }: WatchServices, key: Bytes, options: WatchOptions): ArrivalSource {
+  const { resync = false, resyncKeys: maxKeys = defaultResyncKeys, only } = options;
+  if (!(maxKeys > 0)) throw new RangeError(`Cannot watch: resyncKeys must be above 0, not ${maxKeys}`);
+  if (!resync) return new WatchQueue(stream, queueOptions(key, options));
+  // Filtered here: which keys there are, follows from both kinds.
+  const both = queueOptions(key, { ...options, only: undefined });
+  return new ResyncQueue(stream, { kv, clock: stream.clock }, { ...both, maxKeys, only });
 }
 
 function queueOptions(key: Bytes, options: WatchOptions): WatchQueueOptions {
