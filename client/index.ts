@@ -1,6 +1,7 @@
 // Talks to a cluster: reads, writes and watches keys, holds leases, locks and elections, asks members how they are.
 
 export { Client } from "./client.js";
+export type { Namespace } from "./namespace.js";
 export {
   type Channel,
   type ChannelCall,

@@ -1,5 +1,6 @@
 // Keys: get, put, delete, transactions.
 
+export { allKeys, KeySpace } from "./key-space.js";
 export { intervalOf, prefixEnd, toBytes, toText, type Bytes, type KeyInterval } from "./keys.js";
 export {
   keyValueOf,

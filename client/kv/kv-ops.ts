@@ -12,6 +12,7 @@ import {
   type RangeResponse,
 } from "../../proto/index.js";
 import { type Header, headerOf } from "../transport/index.js";
+import type { KeySpace } from "./key-space.js";
 import { intervalOf, toBytes, type Bytes, type KeyInterval } from "./keys.js";
 
 /** A key with its value and metadata, as of one revision. @see etcd v3 API, mvccpb.KeyValue */
@@ -109,9 +110,9 @@ const sortOrders = { ascending: RangeRequest_SortOrder.ASCEND, descending: Range
  * @throws TypeError if more than one way to choose keys is given
  * @throws RangeError if a number is not whole
  */
-export function rangeRequest(key: Bytes, options: GetSettings): RangeRequest {
+export function rangeRequest(key: Bytes, options: GetSettings, keys: KeySpace): RangeRequest {
   return {
-    ...intervalOf(key, options),
+    ...keys.interval(intervalOf(key, options)),
     limit: BigInt(options.limit ?? 0),
     revision: BigInt(options.revision ?? 0),
     sortOrder: options.order === undefined ? RangeRequest_SortOrder.NONE : sortOrders[options.order],
@@ -127,8 +128,8 @@ export function rangeRequest(key: Bytes, options: GetSettings): RangeRequest {
 }
 
 /** Builds the request of a put. */
-export const putRequest = (key: Bytes, value: Bytes, options: PutSettings): PutRequest => ({
-  key: toBytes(key),
+export const putRequest = (key: Bytes, value: Bytes, options: PutSettings, keys: KeySpace): PutRequest => ({
+  key: keys.absolute(toBytes(key)),
   value: toBytes(value),
   lease: options.lease ?? 0n,
   prevKv: options.prevKv ?? false,
@@ -141,35 +142,35 @@ export const putRequest = (key: Bytes, value: Bytes, options: PutSettings): PutR
  *
  * @throws TypeError if more than one way to choose keys is given
  */
-export const deleteRequest = (key: Bytes, options: DeleteSettings): DeleteRangeRequest => ({
-  ...intervalOf(key, options),
+export const deleteRequest = (key: Bytes, options: DeleteSettings, keys: KeySpace): DeleteRangeRequest => ({
+  ...keys.interval(intervalOf(key, options)),
   prevKv: options.prevKv ?? false,
 });
 
 /** Reads the answer to a get. */
-export const getResult = (response: RangeResponse): GetResult => ({
+export const getResult = (response: RangeResponse, keys: KeySpace): GetResult => ({
   header: headerOf(response.header),
-  kvs: response.kvs.map(keyValueOf),
+  kvs: response.kvs.map((kv) => keyValueOf(kv, keys)),
   more: response.more,
   count: counterFromResponse(response.count),
 });
 
 /** Reads the answer to a put. */
-export const putResult = (response: PutResponse): PutResult => ({
+export const putResult = (response: PutResponse, keys: KeySpace): PutResult => ({
   header: headerOf(response.header),
-  prevKv: response.prevKv && keyValueOf(response.prevKv),
+  prevKv: response.prevKv && keyValueOf(response.prevKv, keys),
 });
 
 /** Reads the answer to a delete. */
-export const deleteResult = (response: DeleteRangeResponse): DeleteResult => ({
+export const deleteResult = (response: DeleteRangeResponse, keys: KeySpace): DeleteResult => ({
   header: headerOf(response.header),
   deleted: counterFromResponse(response.deleted),
-  prevKvs: response.prevKvs.map(keyValueOf),
+  prevKvs: response.prevKvs.map((kv) => keyValueOf(kv, keys)),
 });
 
 /** Reads a key, with counters as numbers. */
-export const keyValueOf = (kv: WireKeyValue): KeyValue => ({
-  key: kv.key,
+export const keyValueOf = (kv: WireKeyValue, keys: KeySpace): KeyValue => ({
+  key: keys.relative(kv.key),
   value: kv.value,
   createRevision: counterFromResponse(kv.createRevision),
   modRevision: counterFromResponse(kv.modRevision),

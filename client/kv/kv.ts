@@ -1,6 +1,7 @@
 // Keys and values: reading, writing, deleting, compacting.
 import { KVDefinition } from "../../proto/index.js";
 import { type Endpoints, type Header, headerOf, type RequestOptions, unaryMethod } from "../transport/index.js";
+import type { KeySpace } from "./key-space.js";
 import { toText, type Bytes } from "./keys.js";
 import {
   deleteRequest,
@@ -32,11 +33,15 @@ const compact = unaryMethod("write", KVDefinition, KVDefinition.methods.compact)
 
 /** @see etcd v3 API, KV */
 export class Kv {
-  constructor(private readonly endpoints: Endpoints) {}
+  constructor(
+    private readonly endpoints: Endpoints,
+    private readonly keys: KeySpace,
+  ) {}
 
   /** Reads one key, or those of an interval. A key that is not there is no error: `kvs` is empty. */
   async get(key: Bytes, options: GetSettings & RequestOptions = {}): Promise<GetResult> {
-    return getResult(await this.endpoints.call(range, rangeRequest(key, options), options));
+    const request = rangeRequest(key, options, this.keys);
+    return getResult(await this.endpoints.call(range, request, options), this.keys);
   }
 
   /**
@@ -52,18 +57,20 @@ export class Kv {
 
   /** Writes one key, at a new revision. */
   async put(key: Bytes, value: Bytes, options: PutSettings & RequestOptions = {}): Promise<PutResult> {
-    return putResult(await this.endpoints.call(put, putRequest(key, value, options), options));
+    const request = putRequest(key, value, options, this.keys);
+    return putResult(await this.endpoints.call(put, request, options), this.keys);
   }
 
   /** Deletes one key, or those of an interval. */
   async delete(key: Bytes, options: DeleteSettings & RequestOptions = {}): Promise<DeleteResult> {
-    return deleteResult(await this.endpoints.call(deleteRange, deleteRequest(key, options), options));
+    const request = deleteRequest(key, options, this.keys);
+    return deleteResult(await this.endpoints.call(deleteRange, request, options), this.keys);
   }
 
   /** Compares, then runs `success` or `failure`, all at one revision. */
   async txn(steps: Txn, options: RequestOptions = {}): Promise<TxnResult> {
     const method = onlyReads(steps) ? readOnlyTxn : txn;
-    return txnResult(await this.endpoints.call(method, txnRequest(steps), options));
+    return txnResult(await this.endpoints.call(method, txnRequest(steps, this.keys), options), this.keys);
   }
 
   /**

@@ -9,6 +9,7 @@ import {
   type TxnResponse,
 } from "../../proto/index.js";
 import { type Header, headerOf } from "../transport/index.js";
+import type { KeySpace } from "./key-space.js";
 import { intervalOf, toBytes, type Bytes, type KeyInterval } from "./keys.js";
 import {
   deleteRequest,
@@ -84,10 +85,10 @@ export const onlyReads = ({ success = [], failure = [] }: Txn): boolean =>
   [...success, ...failure].every((step) => step.op === "get" || (step.op === "txn" && onlyReads(step)));
 
 /** Builds the request of a transaction. */
-export const txnRequest = ({ compare = [], success = [], failure = [] }: Txn): TxnRequest => ({
-  compare: compare.map(wireCompare),
-  success: success.map(requestOp),
-  failure: failure.map(requestOp),
+export const txnRequest = ({ compare = [], success = [], failure = [] }: Txn, keys: KeySpace): TxnRequest => ({
+  compare: compare.map((each) => wireCompare(each, keys)),
+  success: success.map((step) => requestOp(step, keys)),
+  failure: failure.map((step) => requestOp(step, keys)),
 });
 
 /**
@@ -95,14 +96,14 @@ export const txnRequest = ({ compare = [], success = [], failure = [] }: Txn): T
  *
  * @throws TypeError if an operation's result is missing
  */
-export const txnResult = (response: TxnResponse): TxnResult => ({
+export const txnResult = (response: TxnResponse, keys: KeySpace): TxnResult => ({
   header: headerOf(response.header),
   succeeded: response.succeeded,
-  responses: response.responses.map(opResult),
+  responses: response.responses.map((each) => opResult(each, keys)),
 });
 
-function wireCompare(compare: Compare): WireCompare {
-  const common = { ...intervalOf(compare.key, compare), result: results[compare.is] };
+function wireCompare(compare: Compare, keys: KeySpace): WireCompare {
+  const common = { ...keys.interval(intervalOf(compare.key, compare)), result: results[compare.is] };
   switch (compare.target) {
     case "version": {
       const targetUnion = { $case: "version", value: BigInt(compare.than) } as const;
@@ -127,29 +128,29 @@ function wireCompare(compare: Compare): WireCompare {
   }
 }
 
-function requestOp(step: TxnOp): RequestOp {
+function requestOp(step: TxnOp, keys: KeySpace): RequestOp {
   switch (step.op) {
     case "get":
-      return { request: { $case: "requestRange", value: rangeRequest(step.key, step) } };
+      return { request: { $case: "requestRange", value: rangeRequest(step.key, step, keys) } };
     case "put":
-      return { request: { $case: "requestPut", value: putRequest(step.key, step.value, step) } };
+      return { request: { $case: "requestPut", value: putRequest(step.key, step.value, step, keys) } };
     case "delete":
-      return { request: { $case: "requestDeleteRange", value: deleteRequest(step.key, step) } };
+      return { request: { $case: "requestDeleteRange", value: deleteRequest(step.key, step, keys) } };
     case "txn":
-      return { request: { $case: "requestTxn", value: txnRequest(step) } };
+      return { request: { $case: "requestTxn", value: txnRequest(step, keys) } };
   }
 }
 
-function opResult({ response }: ResponseOp): TxnOpResult {
+function opResult({ response }: ResponseOp, keys: KeySpace): TxnOpResult {
   switch (response?.$case) {
     case "responseRange":
-      return { op: "get", ...getResult(response.value) };
+      return { op: "get", ...getResult(response.value, keys) };
     case "responsePut":
-      return { op: "put", ...putResult(response.value) };
+      return { op: "put", ...putResult(response.value, keys) };
     case "responseDeleteRange":
-      return { op: "delete", ...deleteResult(response.value) };
+      return { op: "delete", ...deleteResult(response.value, keys) };
     case "responseTxn":
-      return { op: "txn", ...txnResult(response.value) };
+      return { op: "txn", ...txnResult(response.value, keys) };
     case undefined:
       throw new TypeError("Cannot read a transaction's answer: an operation has none");
   }

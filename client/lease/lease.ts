@@ -10,6 +10,7 @@ import {
   type RequestOptions,
   unaryMethod,
 } from "../transport/index.js";
+import type { KeySpace } from "../kv/index.js";
 import { LeaseKeepAlive } from "./lease-keep-alive.js";
 import { LeaseStream } from "./lease-stream.js";
 
@@ -35,7 +36,7 @@ export interface LeaseTimeToLiveResult {
   readonly ttlSeconds: number;
   /** TTL that a renewal restores. */
   readonly grantedTtlSeconds: number;
-  /** Attached keys; none if not asked for. */
+  /** Attached keys of the key space; none if not asked for. */
   readonly keys: readonly Uint8Array[];
 }
 
@@ -51,10 +52,16 @@ const newLeaseId = (): bigint => BigInt.asUintN(63, randomBytes(8).readBigUInt64
 
 /** @see etcd v3 API, Lease */
 export class Lease {
-  private readonly renewals: LeaseStream;
+  /** @param keys the key space of `timeToLive`; a lease itself belongs to none */
+  constructor(
+    private readonly endpoints: Endpoints,
+    private readonly keys: KeySpace,
+    private readonly renewals = new LeaseStream(endpoints),
+  ) {}
 
-  constructor(private readonly endpoints: Endpoints) {
-    this.renewals = new LeaseStream(endpoints);
+  /** The same leases, with the attached keys of another key space. */
+  within(keys: KeySpace): Lease {
+    return new Lease(this.endpoints, keys, this.renewals);
   }
 
   /**
@@ -92,7 +99,7 @@ export class Lease {
       header: headerOf(response.header),
       ttlSeconds: counterFromResponse(response.TTL),
       grantedTtlSeconds: counterFromResponse(response.grantedTTL),
-      keys: response.keys,
+      keys: response.keys.filter((key) => this.keys.has(key)).map((key) => this.keys.relative(key)),
     };
   }
 

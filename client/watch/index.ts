@@ -2,4 +2,4 @@
 
 export type { WatchEvent, WatchResponse } from "./watch-queue.js";
 export { WatchStream } from "./watch-stream.js";
-export { Watch, type WatchBatch, type WatchOptions } from "./watch.js";
+export { Watch, type WatchBatch, type WatchOptions, type WatchServices } from "./watch.js";

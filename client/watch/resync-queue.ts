@@ -7,6 +7,8 @@ import type { WatchStream } from "./watch-stream.js";
 
 /** Options of a watch that survives compactions. */
 export interface ResyncOptions extends WatchQueueOptions {
+  /** The keys to list, as their key space sees them. */
+  readonly interval: { readonly key: Uint8Array; readonly rangeEnd: Uint8Array };
   /** Bounds the keys that are kept. */
   readonly maxKeys: number;
   /** Only these are given out. Undefined: both. */
@@ -124,8 +126,7 @@ export class ResyncQueue implements ArrivalSource {
    * @throws EtcdError if the revision that is asked for is compacted: there is nothing to compare with
    */
   private async list(revision: number, keysOnly: boolean): Promise<Arrival> {
-    const { key, rangeEnd } = this.options.request;
-    const listing = { key, rangeEnd, keysOnly, revision, signal: this.ending.signal };
+    const listing = { ...this.options.interval, keysOnly, revision, signal: this.ending.signal };
     for (;;) {
       const comparison = this.known.compare();
       let header: Header | undefined;

@@ -14,7 +14,7 @@ import {
   headerOf,
   Wakeup,
 } from "../transport/index.js";
-import { type KeyValue, keyValueOf } from "../kv/index.js";
+import { type KeySpace, type KeyValue, keyValueOf } from "../kv/index.js";
 import { allWatches, type Place, type Watcher, type WatchStream } from "./watch-stream.js";
 
 /** A change of a key. @see etcd v3 API, mvccpb.Event */
@@ -71,6 +71,8 @@ export interface WatchQueueOptions {
   readonly request: Omit<WatchCreateRequest, "startRevision">;
   readonly startRevision: number;
   readonly bufferBytes: number;
+  /** The key space that the keys of events are given in. */
+  readonly keys: KeySpace;
 }
 
 /** Collects the responses to one watch, asks again for what was missed, and bounds what waits. */
@@ -156,7 +158,7 @@ export class WatchQueue implements Watcher, ArrivalSource {
     // In a part that is not the last, the last revision may go on in the next part.
     const end = fragment ? lastRevisionFrom(all) : all.length;
     this.unfinished = all.slice(end);
-    const finished = all.slice(0, end).map(eventOf);
+    const finished = all.slice(0, end).map((event) => eventOf(event, this.options.keys));
     const last = finished.at(-1);
     if (last !== undefined) this.arrived({ header, events: finished, through: last.kv.modRevision });
   }
@@ -191,12 +193,12 @@ function lastRevisionFrom(events: readonly Event[]): number {
   return events.findLastIndex(({ kv }) => kv?.modRevision !== last) + 1;
 }
 
-function eventOf({ type, kv, prevKv }: Event): WatchEvent {
+function eventOf({ type, kv, prevKv }: Event, keys: KeySpace): WatchEvent {
   if (kv === undefined) throw new TypeError("Cannot read a change: it has no key");
   return {
     type: type === Event_EventType.DELETE ? "delete" : "put",
-    kv: keyValueOf(kv),
-    prevKv: prevKv && keyValueOf(prevKv),
+    kv: keyValueOf(kv, keys),
+    prevKv: prevKv && keyValueOf(prevKv, keys),
   };
 }
 

@@ -1,7 +1,7 @@
 // Watches as a program sees them: events, batches and responses.
 import { WatchCreateRequest_FilterType } from "../../proto/index.js";
 import { EtcdError, LeavableIterator, onAbort, type RequestOptions } from "../transport/index.js";
-import { type Bytes, intervalOf, type KeyInterval, type Kv } from "../kv/index.js";
+import { type Bytes, intervalOf, type KeyInterval, type KeySpace, type Kv } from "../kv/index.js";
 import { ResyncQueue } from "./resync-queue.js";
 import {
   WatchQueue,
@@ -60,6 +60,7 @@ export interface WatchBatch {
 export interface WatchServices {
   readonly stream: WatchStream;
   readonly kv: Kv;
+  readonly keys: KeySpace;
   readonly requestTimeoutMs: number;
 }
 
@@ -207,27 +208,28 @@ function batchesOf({ events, through, resync }: Arrival): readonly WatchBatch[] 
   return [...byRevision].map(([revision, batch]) => ({ revision, events: batch }));
 }
 
-function queueOf({ stream, kv }: WatchServices, key: Bytes, options: WatchOptions): ArrivalSource {
+function queueOf({ stream, kv, keys }: WatchServices, key: Bytes, options: WatchOptions): ArrivalSource {
   const { resync = false, resyncKeys: maxKeys = defaultResyncKeys, only } = options;
   if (!(maxKeys > 0)) throw new RangeError(`Cannot watch: resyncKeys must be above 0, not ${maxKeys}`);
-  if (!resync) return new WatchQueue(stream, queueOptions(key, options));
+  if (!resync) return new WatchQueue(stream, queueOptions(keys, key, options));
   // Filtered here: which keys there are, follows from both kinds.
-  const both = queueOptions(key, { ...options, only: undefined });
-  return new ResyncQueue(stream, { kv, clock: stream.clock }, { ...both, maxKeys, only });
+  const both = queueOptions(keys, key, { ...options, only: undefined });
+  const interval = intervalOf(key, options);
+  return new ResyncQueue(stream, { kv, clock: stream.clock }, { ...both, interval, maxKeys, only });
 }
 
-function queueOptions(key: Bytes, options: WatchOptions): WatchQueueOptions {
+function queueOptions(keys: KeySpace, key: Bytes, options: WatchOptions): WatchQueueOptions {
   const { startRevision = 0, bufferBytes = defaultBufferBytes, only, fragment = true } = options;
   if (!Number.isSafeInteger(startRevision)) throw new RangeError(`Cannot watch from revision ${startRevision}`);
   if (!(bufferBytes > 0)) throw new RangeError(`Cannot watch: bufferBytes must be above 0, not ${bufferBytes}`);
   const { NOPUT, NODELETE } = WatchCreateRequest_FilterType;
   const request = {
-    ...intervalOf(key, options),
+    ...keys.interval(intervalOf(key, options)),
     progressNotify: options.progressNotify ?? false,
     filters: only === undefined ? [] : [only === "put" ? NODELETE : NOPUT],
     prevKv: options.prevKv ?? false,
     watchId: 0n,
     fragment,
   };
-  return { request, startRevision, bufferBytes };
+  return { request, startRevision, bufferBytes, keys };
 }

@@ -90,7 +90,7 @@ export const rooms = {
   "client/transport": ["platform", "proto"],
   "client/kv": ["proto", "client/transport"],
   "client/watch": ["proto", "client/transport", "client/kv"],
-  "client/lease": ["proto", "client/transport"],
+  "client/lease": ["proto", "client/transport", "client/kv"],
   "client/concurrency": ["client/transport", "client/kv", "client/watch", "client/lease"],
   client: ["proto", "client/transport", "client/kv", "client/watch", "client/lease", "client/concurrency"],
   "cli/version": [],

@@ -1,0 +1,78 @@
+// Keys, and all that is built on them: of the whole store, or under a prefix.
+import { Election, lock, type Lock, type LockOptions, type LockServices, tryLock } from "./concurrency/index.js";
+import type { Endpoints } from "./transport/index.js";
+import { type Bytes, type KeySpace, Kv, toBytes } from "./kv/index.js";
+import type { Lease } from "./lease/index.js";
+import { Watch, type WatchOptions, type WatchServices, type WatchStream } from "./watch/index.js";
+
+/** The parts of a client that all its namespaces share. */
+export interface SharedServices {
+  readonly endpoints: Endpoints;
+  readonly watches: WatchStream;
+  readonly lease: Lease;
+}
+
+/**
+ * The keys under a prefix, without the prefix: reads, writes, watches, locks and elections see only these. The client itself is the
+ * namespace of all keys. Namespaces cost nothing, and end with their client. An empty key is refused, as it is without namespace.
+ *
+ * @see etcd, client/v3/namespace: the same keys
+ */
+export class Namespace {
+  readonly kv: Kv;
+  /** Leases are common to all namespaces; `timeToLive` lists the keys of this one. */
+  readonly lease: Lease;
+  /** Milliseconds that a request may take if it sets no `timeoutMs`. */
+  readonly requestTimeoutMs: number;
+  private readonly watchServices: WatchServices;
+  private readonly lockServices: LockServices;
+
+  constructor(
+    private readonly shared: SharedServices,
+    private readonly keys: KeySpace,
+  ) {
+    const { endpoints, watches: stream } = shared;
+    const { requestTimeoutMs } = endpoints.settings;
+    const kv = new Kv(endpoints, keys);
+    const lease = shared.lease.within(keys);
+    this.kv = kv;
+    this.lease = lease;
+    this.requestTimeoutMs = requestTimeoutMs;
+    this.watchServices = { stream, kv, keys, requestTimeoutMs };
+    const watch = (key: Bytes, options: WatchOptions) => this.watch(key, options);
+    this.lockServices = { kv, lease, requestTimeoutMs, clock: endpoints.clock, watch };
+  }
+
+  /** The namespace of a prefix within this one: `client.namespace("app/")`. */
+  namespace(prefix: Bytes): Namespace {
+    return new Namespace(this.shared, this.keys.within(toBytes(prefix)));
+  }
+
+  /**
+   * Watches one key, or those of an interval, from this call on. All watches of a client share a stream.
+   *
+   * @throws RangeError or TypeError if an option is malformed
+   */
+  watch(key: Bytes, options: WatchOptions = {}): Watch {
+    return new Watch(this.watchServices, key, options);
+  }
+
+  /**
+   * Waits until the lock of this name is ours; those who wait get it in the order in which they came.
+   *
+   * @throws LeaseLostError if the lease is lost first, EtcdError "cancelled" or "deadline-exceeded" if waiting is given up
+   */
+  lock(name: Bytes, options: LockOptions = {}): Promise<Lock> {
+    return lock(this.lockServices, name, options);
+  }
+
+  /** The same without waiting. @returns undefined if somebody else holds it or waits for it */
+  tryLock(name: Bytes, options: Omit<LockOptions, "timeoutMs"> = {}): Promise<Lock | undefined> {
+    return tryLock(this.lockServices, name, options);
+  }
+
+  /** The election of this name. Costs nothing until it is used. */
+  election(name: Bytes): Election {
+    return new Election(this.lockServices, name);
+  }
+}
