@@ -51,7 +51,15 @@ export type {
   LeaseTimeToLiveResult,
 } from "./lease/index.js";
 export type { CampaignOptions, Election, Leadership, Lock, LockOptions } from "./concurrency/index.js";
-export type { Watch, WatchBatch, WatchEvent, WatchOptions, WatchResponse } from "./watch/index.js";
+export type {
+  Mirror,
+  MirrorOptions,
+  Watch,
+  WatchBatch,
+  WatchEvent,
+  WatchOptions,
+  WatchResponse,
+} from "./watch/index.js";
 export type { Cluster, MemberListResult } from "./cluster.js";
 export type { AlarmResult, HashKvResult, Maintenance, StatusResult } from "./maintenance.js";
 export type { AlarmMember, Member } from "../proto/index.js";

@@ -3,7 +3,15 @@ import { Election, lock, type Lock, type LockOptions, type LockServices, tryLock
 import type { Endpoints } from "./transport/index.js";
 import { type Bytes, type KeySpace, Kv, toBytes } from "./kv/index.js";
 import type { Lease } from "./lease/index.js";
-import { Watch, type WatchOptions, type WatchServices, type WatchStream } from "./watch/index.js";
+import {
+  type Mirror,
+  type MirrorOptions,
+  openMirror,
+  Watch,
+  type WatchOptions,
+  type WatchServices,
+  type WatchStream,
+} from "./watch/index.js";
 
 /** The parts of a client that all its namespaces share. */
 export interface SharedServices {
@@ -55,6 +63,15 @@ export class Namespace {
    */
   watch(key: Bytes, options: WatchOptions = {}): Watch {
     return new Watch(this.watchServices, key, options);
+  }
+
+  /**
+   * Copies the keys under a prefix into memory, and keeps the copy up to date.
+   *
+   * @throws ConnectError if no server is there within the request timeout, or another EtcdError if the keys cannot be listed
+   */
+  mirror(prefix: Bytes, options: MirrorOptions = {}): Promise<Mirror> {
+    return openMirror(this.watchServices, prefix, options);
   }
 
   /**
