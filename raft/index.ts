@@ -33,9 +33,12 @@ export {
   RaftCore,
   type RecoveredState,
   type ReadState,
+  rebuiltFrom,
+  type RebuiltState,
   type ReceivedSnapshot,
   type Refusal,
   type Role,
+  type Survivor,
   type Term,
 } from "./core/index.js";
 export {

@@ -258,6 +258,21 @@ export const mutants: readonly Mutant[] = [
     replacement: "this.elections.followLeader(from, append.term);",
     caughtBy: [scenarios, test("sim/core")],
   },
+  // A member rebuilt from all the others.
+  {
+    name: "a rebuilt member goes on in a term in which it may have voted",
+    file: "raft/core/rebuild.ts",
+    snippet: "(highest + 1)",
+    replacement: "highest",
+    caughtBy: [test("raft/core/rebuild")],
+  },
+  {
+    name: "a rebuilt member gets the longest log, whatever its last term",
+    file: "raft/core/rebuild.ts",
+    snippet: "a.term === b.term ? a.index > b.index : a.term > b.term",
+    replacement: "a.index > b.index",
+    caughtBy: [test("raft/core/rebuild"), test("sim/core")],
+  },
   // The member's directory. Of names and bytes that were not synced, any may be gone after a power cut.
   {
     name: "a small file (store-current) has its name before its text is durable",

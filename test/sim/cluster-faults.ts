@@ -1,4 +1,6 @@
 import type { MemberId } from "../../raft/core/ids.js";
+import { rebuiltFrom, type Survivor } from "../../raft/core/rebuild.js";
+import { endAfterMending } from "./member.js";
 import { fairWeather } from "./network.js";
 import { pickSeat, type Ground, type Seat } from "./seat.js";
 
@@ -19,6 +21,9 @@ const faults = [
 
 /** Faults of a cluster of cores. */
 export class ClusterFaults {
+  /** Members that lost their disks and were rebuilt. */
+  rebuilt = 0;
+
   constructor(private readonly ground: Ground) {}
 
   inject(): void {
@@ -66,6 +71,28 @@ export class ClusterFaults {
         };
         return;
     }
+  }
+
+  /** All members stop, one of them loses its disk, is rebuilt from the others, and all start again. */
+  rebuild(): void {
+    const { ground } = this;
+    const { seats, network } = ground;
+    const lost = pickSeat(ground);
+    ground.note(`fault: ${lost.id} loses its disk`);
+    for (const seat of seats) ground.crash(seat);
+    for (const a of seats) for (const b of seats) network.drop(a.id, b.id);
+    const survivors = seats
+      .filter((seat) => seat !== lost)
+      .map(({ disk }): Survivor & Pick<Seat, "disk"> => ({
+        disk,
+        hardState: disk.hardState,
+        last: endAfterMending(disk),
+      }));
+    const { source, hardState } = rebuiltFrom(survivors);
+    const { base, entries, machine } = source.disk;
+    Object.assign(lost.disk, { hardState, base, entries: [...entries], machine });
+    this.rebuilt++;
+    for (const seat of seats) ground.start(seat);
   }
 
   /** Everything works again, from here on. */

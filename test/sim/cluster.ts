@@ -20,6 +20,8 @@ export interface Work {
   readonly handedOver: number;
   /** Configurations that were committed, beside the first. */
   readonly configured: number;
+  /** Members that lost their disks and were rebuilt. */
+  readonly rebuilt: number;
 }
 
 /** How many of the last events a failure shows. */
@@ -265,6 +267,7 @@ export class SimCluster implements Ground {
       installed: this.snapshots.installed,
       handedOver: this.handedOver,
       configured: this.safety.configured,
+      rebuilt: this.faults.rebuilt,
     };
   }
 

@@ -11,39 +11,49 @@ const seeds = wanted === undefined ? Array.from({ length: count }, (_, i) => i +
 
 const done: Work[] = [];
 
-for (const seed of seeds)
-  test(`simulation SEED=${seed}`, () => {
-    const random = seededRandom(seed);
-    const timing = random.pick([
-      { heartbeatTicks: 2, electionTicks: 20 },
-      { heartbeatTicks: 10, electionTicks: 100 },
-    ]);
-    const faultRate = random.pick([0.005, 0.02, 0.05, 0.15]);
-    const compactRate = random.pick([0, 0.01, 0.05]);
-    const needlessSnapshotRate = random.pick([0, 0.02, 0.2]);
-    const changeRate = random.pick([0, 0, 0.01, 0.05]);
-    const spares = changeRate === 0 ? 0 : random.pick([0, 1, 2]);
-    const cluster = new SimCluster({ members: random.pick([3, 5]), spares, random, ...timing });
-    cluster.watched(() => {
-      for (let tick = 0; tick < 1_500; tick++) {
-        if (random.chance(faultRate)) cluster.faults.inject();
-        if (random.chance(compactRate)) cluster.snapshots.compact();
-        if (random.chance(needlessSnapshotRate)) cluster.snapshots.sendNeedless();
-        if (random.chance(changeRate)) cluster.membership.change();
-        if (random.chance(0.3)) cluster.clients.act();
-        cluster.tick();
-      }
-      cluster.healAll();
-      cluster.runUntilAllApplied({ maxTicks: 10 * timing.electionTicks });
-      assert.ok(cluster.work.acknowledged > 0);
-      done.push(cluster.work);
-    });
+/** @param rebuildRates how often a member may lose its disk while all are stopped */
+const simulate = (seed: number, rebuildRates: readonly number[]): void => {
+  const random = seededRandom(seed);
+  const timing = random.pick([
+    { heartbeatTicks: 2, electionTicks: 20 },
+    { heartbeatTicks: 10, electionTicks: 100 },
+  ]);
+  const faultRate = random.pick([0.005, 0.02, 0.05, 0.15]);
+  const compactRate = random.pick([0, 0.01, 0.05]);
+  const needlessSnapshotRate = random.pick([0, 0.02, 0.2]);
+  const rebuildRate = rebuildRates.length === 0 ? 0 : random.pick(rebuildRates);
+  // A rebuild is for clusters whose members stay the same.
+  const changeRate = rebuildRate > 0 ? 0 : random.pick([0, 0, 0.01, 0.05]);
+  const spares = changeRate === 0 ? 0 : random.pick([0, 1, 2]);
+  const members = random.pick(rebuildRate > 0 ? [2, 3, 3, 5] : [3, 5]);
+  const cluster = new SimCluster({ members, spares, random, ...timing });
+  cluster.watched(() => {
+    for (let tick = 0; tick < 1_500; tick++) {
+      if (random.chance(faultRate)) cluster.faults.inject();
+      if (random.chance(compactRate)) cluster.snapshots.compact();
+      if (random.chance(needlessSnapshotRate)) cluster.snapshots.sendNeedless();
+      if (random.chance(changeRate)) cluster.membership.change();
+      if (rebuildRate > 0 && random.chance(rebuildRate)) cluster.faults.rebuild();
+      if (random.chance(0.3)) cluster.clients.act();
+      cluster.tick();
+    }
+    cluster.healAll();
+    cluster.runUntilAllApplied({ maxTicks: 10 * timing.electionTicks });
+    assert.ok(cluster.work.acknowledged > 0);
+    done.push(cluster.work);
   });
+};
+
+for (const seed of seeds) test(`simulation SEED=${seed}`, () => simulate(seed, []));
+
+for (const seed of seeds)
+  test(`simulation with members that lose their disks SEED=${seed}`, () => simulate(seed, [0.002, 0.01, 0.05]));
 
 if (wanted === undefined && count >= 40)
-  test("the seeds together install snapshots, hand leadership over and change the members", () => {
+  test("the seeds together install snapshots, hand leadership over, change the members and rebuild some", () => {
     const sum = (of: (work: Work) => number): number => done.reduce((total, work) => total + of(work), 0);
     assert.ok(sum((work) => work.installed) > count / 2);
     assert.ok(sum((work) => work.handedOver) > count / 2);
     assert.ok(sum((work) => work.configured) > count / 2);
+    assert.ok(sum((work) => work.rebuilt) > count / 2);
   });

@@ -62,10 +62,18 @@ export const truncate = (log: DiskLog, through: LogIndex): void => {
 };
 
 /** A crash between the installation of a snapshot and the new beginning of the log: the log is of no use any more. */
-const mend = (disk: Disk): void => {
+const isOfNoUse = (disk: Disk): boolean => {
   const { base, machine } = disk;
   const termThere = machine.index === base.index ? base.term : entryAt(disk, machine.index)?.term;
-  if (termThere === machine.term) return;
+  return termThere !== machine.term;
+};
+
+/** Returns the end of the log with which a member starts from a disk. */
+export const endAfterMending = (disk: Disk): LogPosition => (isOfNoUse(disk) ? disk.machine : endOf(disk));
+
+const mend = (disk: Disk): void => {
+  if (!isOfNoUse(disk)) return;
+  const { machine } = disk;
   [disk.base, disk.entries] = [machine, []];
   disk.hardState = { ...disk.hardState, commit: machine.index };
 };
