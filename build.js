@@ -3,6 +3,8 @@
 // The package's doors and programs (`exports` and `bin` of package.json) are bundled by esbuild, with what they share in
 // dist/chunks: a program that reads a dozen files starts in half the time of one that reads hundreds. Packages of `bundled`
 // become part of them, with their licences in dist/THIRD-PARTY.txt; all others stay outside.
+// dist/cjs has the doors once more as CommonJS, for loaders that cannot `require` a module, such as Jest's before Node 24.9. Node itself
+// takes the modules for `require`, too (condition `module-sync`), so that a program has each class once.
 // TypeScript's compiler checks the types and writes the declarations.
 //
 // A cluster that runs from dist/, and commands that start from it meanwhile, always find whole modules: dist/ is not touched
@@ -11,7 +13,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -50,10 +52,13 @@ function declare() {
 /** Bundles the sources of all doors and programs. Resolves to an exit code. */
 async function bundle() {
   const { exports: doors = {}, bin = {} } = JSON.parse(readFileSync("package.json", "utf8"));
-  const outputs = [...Object.values(doors).flatMap((door) => door.default ?? []), ...Object.values(bin)];
+  const inDist = (path) => path.replace(/^(\.\/)?dist\//, "");
+  const doorFiles = Object.values(doors)
+    .flatMap((door) => door.import?.default ?? [])
+    .map(inDist);
   try {
     const { metafile } = await build({
-      entryPoints: outputs.map((path) => path.replace(/^(\.\/)?dist\//, "./").replace(/\.js$/, ".ts")),
+      entryPoints: [...doorFiles, ...Object.values(bin).map(inDist)].map((file) => file.replace(/\.js$/, ".ts")),
       outdir: next,
       outbase: ".",
       chunkNames: "chunks/[name]-[hash]",
@@ -66,11 +71,44 @@ async function bundle() {
       target: "node20",
     });
     writeNotice(Object.keys(metafile.inputs));
+    if (doorFiles.length > 0) await writeCommonJs(doorFiles, metafile.outputs);
     return 0;
   } catch (error) {
     if (error.errors === undefined) console.error(error); // otherwise esbuild has printed why
     return 1;
   }
+}
+
+/** Writes the doors, and the chunks that they load, as CommonJS; and their types, which are those of the modules. */
+async function writeCommonJs(doorFiles, outputs) {
+  await build({
+    entryPoints: loadedBy(
+      doorFiles.map((file) => join(next, file)),
+      outputs,
+    ),
+    outdir: join(next, "cjs"),
+    outbase: next,
+    format: "cjs",
+    platform: "node",
+    target: "node20",
+    define: { "import.meta.url": "__filename" }, // for createRequire, which takes both
+    supported: { "dynamic-import": false }, // becomes require(), as Jest has no import()
+  });
+  writeFileSync(join(next, "cjs/package.json"), '{ "type": "commonjs" }\n');
+  for (const file of doorFiles) {
+    const types = join(next, "cjs", file.replace(/\.js$/, ".d.ts"));
+    const origin = relative(dirname(types), join(next, file)).replaceAll(sep, "/");
+    // Under `module: node16` the compiler refuses to `require` a module, although these types mean the file beside them.
+    writeFileSync(types, `// @ts-ignore TS1479\nexport * from ${JSON.stringify(origin)};\n`);
+  }
+}
+
+/** Files of the bundle, and all those that they import in turn. */
+function loadedBy(files, outputs) {
+  const found = new Set(files);
+  for (const file of found)
+    for (const { path, external } of outputs[file].imports) if (external !== true) found.add(path);
+  return [...found];
 }
 
 /** Tells esbuild which packages to bundle, and how to load the others. */
