@@ -1,6 +1,17 @@
+import { types } from "node:util";
+
+/**
+ * Whether a value is an error, also one of another realm: in a test of Jest, the errors of Node's modules are not `instanceof` the
+ * `Error` that the test and we see.
+ */
+export const isError = (value: unknown): value is Error => value instanceof Error || types.isNativeError(value);
+
+/** Returns a reason as an error: itself, if it is one. */
+export const asError = (reason: unknown): Error => (isError(reason) ? reason : new Error(String(reason)));
+
 /** The code of an error of Node, of the system or of LevelDB, such as `ENOENT`; undefined if it has none. */
 export const errorCode = (error: unknown): string | undefined =>
-  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+  isError(error) && "code" in error && typeof error.code === "string" ? error.code : undefined;
 
 /** The error that led to `error`; undefined if none is known. */
-export const causeOf = (error: unknown): unknown => (error instanceof Error ? error.cause : undefined);
+export const causeOf = (error: unknown): unknown => (isError(error) ? error.cause : undefined);

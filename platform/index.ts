@@ -12,6 +12,6 @@ export {
   type OpenMode,
 } from "./disk.js";
 export { ifThere, readText, replaceFile } from "./durable-file.js";
-export { causeOf, errorCode } from "./error-codes.js";
+export { asError, causeOf, errorCode, isError } from "./error-codes.js";
 export { MemoryDisk } from "./memory-disk.js";
 export { machineDisk, type DirectoryLock, type MemberDisk } from "./member-disk.js";

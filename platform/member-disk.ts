@@ -3,7 +3,7 @@
 import { rm } from "node:fs";
 import { Level } from "level";
 import { nodeDisk, promised, type Disk, type DiskDone } from "./disk.js";
-import { errorCode } from "./error-codes.js";
+import { causeOf, errorCode } from "./error-codes.js";
 
 /** Held until it is closed or the process ends, however that ends. */
 export interface DirectoryLock {
@@ -26,8 +26,7 @@ const lock = async (directory: string): Promise<DirectoryLock> => {
     await level.open();
     return level;
   } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined;
-    if (errorCode(cause) !== "LEVEL_LOCKED" && errorCode(error) !== "LEVEL_LOCKED") throw error;
+    if (errorCode(causeOf(error)) !== "LEVEL_LOCKED" && errorCode(error) !== "LEVEL_LOCKED") throw error;
     throw Object.assign(new Error(`${directory} is locked`, { cause: error }), { code: "ELOCKED" });
   }
 };

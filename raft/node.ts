@@ -1,4 +1,4 @@
-import type { Clock } from "../platform/index.js";
+import { asError, type Clock } from "../platform/index.js";
 import {
   type Configuration,
   type CoreStatus,
@@ -340,7 +340,7 @@ export class RaftNode {
   private fail(error: unknown): void {
     const { run } = this;
     this.stop();
-    run?.listener.onFailure(error instanceof Error ? error : new Error(String(error)));
+    run?.listener.onFailure(asError(error));
   }
 }
 

@@ -1,4 +1,4 @@
-import { errorCode } from "../../platform/index.js";
+import { errorCode, isError } from "../../platform/index.js";
 
 /**
  * An error for a log on disk that is not what was written. The directory is left as it was found; a restart does not help.
@@ -51,7 +51,7 @@ export const withFileName = async <T>(operation: string, file: string, work: Pro
   try {
     return await work;
   } catch (error) {
-    throw error instanceof Error ? new WalFailedError(file, operation, error) : error;
+    throw isError(error) ? new WalFailedError(file, operation, error) : error;
   }
 };
 

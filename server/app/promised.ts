@@ -1,3 +1,4 @@
+import { asError } from "../../platform/index.js";
 import type { Caller, ResultHandler } from "../base/index.js";
 
 /** Calls an operation and returns its result as a promise, which costs more than a handler and is easier to use. */
@@ -9,6 +10,6 @@ export const promised = <Request, Result>(
   new Promise((resolve, reject) => {
     operation(caller, request, {
       onResult: resolve,
-      onError: (error) => reject(error instanceof Error ? error : new Error(String(error))),
+      onError: (error) => reject(asError(error)),
     });
   });

@@ -1,3 +1,5 @@
+import { isError } from "../../platform/index.js";
+
 /** Levels of etcd's `--log-level`, least severe first. */
 export const logLevels = ["debug", "info", "warn", "error", "panic", "fatal"] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -53,7 +55,7 @@ const consoleLine = ({ level, ts, msg }: LineHead, fields: LogFields): string =>
 /** Ids are shown as people know them, 16 hex digits; errors by their message and causes. */
 const printable = (_key: string, value: unknown): unknown => {
   if (typeof value === "bigint") return formatId(value);
-  if (value instanceof Error) return errorText(value);
+  if (isError(value)) return errorText(value);
   return value;
 };
 
@@ -62,6 +64,6 @@ export const formatId = (id: bigint): string => BigInt.asUintN(64, id).toString(
 
 /** The message of an error with those of its causes. */
 export const errorText = (error: unknown): string => {
-  if (!(error instanceof Error)) return String(error);
+  if (!isError(error)) return String(error);
   return error.cause === undefined ? error.message : `${error.message}: ${errorText(error.cause)}`;
 };

@@ -1,4 +1,4 @@
-import { causeOf, errorCode } from "../../platform/index.js";
+import { causeOf, errorCode, isError } from "../../platform/index.js";
 import { WalDamagedError, WalVersionError } from "../../raft/index.js";
 import { DamagedError, StoreVersionError } from "../../store/index.js";
 import { StartError } from "./errors.js";
@@ -34,7 +34,7 @@ const adviceFor = (error: unknown, dataDir: string): string | undefined => {
 };
 
 /** The system refused: nothing is wrong with the program. */
-const isOfSystem = (error: unknown): boolean => error instanceof Error && "syscall" in error;
+const isOfSystem = (error: unknown): boolean => isError(error) && "syscall" in error;
 
 /** The system's error texts by code: LevelDB passes on the text only. */
 const wordsOfLevel: readonly (readonly [string, string])[] = [
@@ -47,7 +47,7 @@ const wordsOfLevel: readonly (readonly [string, string])[] = [
 
 const codeOfCause = (cause: unknown): string | undefined => {
   const code = errorCode(cause);
-  if (code !== "LEVEL_IO_ERROR" || !(cause instanceof Error)) return code;
+  if (code !== "LEVEL_IO_ERROR" || !isError(cause)) return code;
   return wordsOfLevel.find(([words]) => cause.message.endsWith(words))?.[1] ?? code;
 };
 

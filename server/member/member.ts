@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { asError } from "../../platform/index.js";
 import type { CoreStatus } from "../../raft/index.js";
 import type { Method } from "../rpc/index.js";
 import type { MemberConfig } from "../config/index.js";
@@ -198,8 +199,6 @@ export class Member {
       });
   }
 }
-
-const asError = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(String(reason)));
 
 /** Takes the sockets that were accepted on the client port; set once there is a member. */
 interface Acceptor {

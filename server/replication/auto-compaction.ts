@@ -1,6 +1,6 @@
 // Auto-compaction by etcd's rules. Every member counts the time; only the leader proposes.
 
-import type { Clock } from "../../platform/index.js";
+import { asError, type Clock } from "../../platform/index.js";
 import type { AutoCompaction } from "../config/index.js";
 import { errorText, type Logger, ServerError } from "../base/index.js";
 import type { RaftNode } from "../../raft/index.js";
@@ -42,7 +42,7 @@ const proposeCompaction = (
 ): void => {
   const failed = (error: unknown): void => {
     if (error instanceof CompactedError) done("compacted");
-    else done(error instanceof Error ? error : new Error(String(error)));
+    else done(asError(error));
   };
   try {
     proposals.proposeOwn(

@@ -1,6 +1,7 @@
 // File descriptors: how many the process may open, and how many of these are left to connections.
 
 import fs from "node:fs";
+import { isError } from "../../platform/index.js";
 import { shortageOf } from "../../raft/index.js";
 import { maxClientConnections, maxUnknownPeerConnections, StartError } from "../base/index.js";
 
@@ -60,7 +61,7 @@ const nodeDescriptors: DescriptorSystem = {
     try {
       return fs.openSync("/", "r");
     } catch (error) {
-      if (error instanceof Error && shortageOf(error) === "descriptors") return undefined;
+      if (isError(error) && shortageOf(error) === "descriptors") return undefined;
       throw error;
     }
   },

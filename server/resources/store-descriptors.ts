@@ -1,4 +1,4 @@
-import type { Clock } from "../../platform/index.js";
+import { type Clock, isError } from "../../platform/index.js";
 import { shortageOf } from "../../raft/index.js";
 import type { DescriptorSource } from "../../store/index.js";
 import type { Descriptors } from "./descriptors.js";
@@ -52,7 +52,7 @@ export class StoreDescriptors extends Shortfall implements DescriptorSource {
       try {
         return await operation();
       } catch (error) {
-        if (!(error instanceof Error) || shortageOf(error) !== "descriptors") throw error;
+        if (!isError(error) || shortageOf(error) !== "descriptors") throw error;
       }
       await this.availableAgain();
     }

@@ -21,7 +21,7 @@ import {
   type StoreInUse,
 } from "../data-dir/index.js";
 import { errorText, formatId, StartError, whatToDoAboutDamage } from "../base/index.js";
-import { causeOf, errorCode, machineDisk } from "../../platform/index.js";
+import { causeOf, errorCode, isError, machineDisk } from "../../platform/index.js";
 import { parsePeersFile } from "../peers/index.js";
 import { checkStore } from "./store-check.js";
 
@@ -65,7 +65,7 @@ export const verifyDataDirectory = async ({ dataDir, temporary }: VerifyOptions)
 /** Translates an error that kept the files from being checked into advice. Unexpected errors stay as they are. */
 const asVerifyError = (error: unknown, member: string): unknown => {
   const code = errorCode(error) ?? "";
-  const place = error instanceof Error && "path" in error && typeof error.path === "string" ? error.path : member;
+  const place = isError(error) && "path" in error && typeof error.path === "string" ? error.path : member;
   if (["ENOENT", "ENOTDIR"].includes(code) && place === member)
     return new StartError(`${member} does not exist: no member has been started here`);
   if (isForbidden(error)) return new StartError(`cannot read ${place}: check its owner and mode`, { cause: error });

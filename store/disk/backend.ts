@@ -1,4 +1,4 @@
-import { errorCode } from "../../platform/index.js";
+import { errorCode, isError } from "../../platform/index.js";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
@@ -169,7 +169,7 @@ class LevelBackend extends LevelRows implements Backend {
 
 /** Returns the error to throw for one of `level`: damage that LevelDB itself has found gets our name. */
 function asDamage(name: string, error: unknown): unknown {
-  for (let cause = error; cause instanceof Error; cause = cause.cause)
+  for (let cause = error; isError(cause); cause = cause.cause)
     if (errorCode(cause) === "LEVEL_CORRUPTION") return new DamagedError(name, cause.message, { cause: error });
   return error;
 }

@@ -1,5 +1,6 @@
 // A store whose process, or whose system, has no file descriptors left: it waits, and goes on.
 
+import { isError } from "../../platform/index.js";
 import type { Backend, Batch, Row, RowIterator, View } from "./backend.js";
 
 /** Source of file descriptors for when LevelDB gets none from the system. */
@@ -25,8 +26,7 @@ const wordsOfShortage = "Too many open files";
 
 /** Whether an operation of LevelDB failed for lack of file descriptors. */
 export const lacksDescriptors = (error: unknown): boolean => {
-  for (let cause = error; cause instanceof Error; cause = cause.cause)
-    if (cause.message.includes(wordsOfShortage)) return true;
+  for (let cause = error; isError(cause); cause = cause.cause) if (cause.message.includes(wordsOfShortage)) return true;
   return false;
 };
 

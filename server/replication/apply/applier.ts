@@ -1,4 +1,4 @@
-import type { Clock } from "../../../platform/index.js";
+import { asError, type Clock } from "../../../platform/index.js";
 import { decodeProposal } from "../../../proto/index.js";
 import type {
   CommandEntry,
@@ -189,7 +189,7 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   private fail(error: unknown): void {
-    if (!this.stopped) this.parts.listener.onFailure(error instanceof Error ? error : new Error(String(error)));
+    if (!this.stopped) this.parts.listener.onFailure(asError(error));
   }
 
   /** Refuses a directory that is older than this member's last start. @throws StaleDirectoryError */
