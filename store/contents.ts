@@ -7,7 +7,7 @@ import type {
   TxnRequest,
 } from "../proto/index.js";
 import { counterFromRequest } from "../proto/index.js";
-import type { Backend, BackendSize, Pace } from "./disk/index.js";
+import { type Backend, type BackendSize, BlockList, type Pace } from "./disk/index.js";
 import {
   AnswerSize,
   atOnce,
@@ -88,11 +88,13 @@ export async function openContents(options: ContentsOptions, pace: Pace): Promis
   const cache = new ValueCache(limits.cacheBytes);
   const leases = new Leases();
   const tables = new Tables();
+  const blocks = new BlockList();
   try {
-    const recovered = await recover(backend, { index, cache, leases, tables }, pace);
+    const recovered = await recover(backend, { index, cache, leases, tables, blocks }, pace);
     const unflushed = new Unflushed(nextRevision(recovered.revision));
-    const values = new Values(backend, unflushed, cache);
-    return new Contents(options, { index, leases, values, cache, unflushed, limits, turns }, tables, recovered);
+    const values = new Values(backend, unflushed, cache, blocks);
+    const data = { index, leases, values, cache, unflushed, blocks, limits, turns };
+    return new Contents(options, data, tables, recovered);
   } catch (error) {
     await backend.close();
     throw error;
@@ -146,8 +148,8 @@ export class Contents implements StoreChanges {
     this.current = recovered.revision;
     this.compacted = recovered.compactRevision;
     this.unfinished = recovered.unfinishedCompaction;
-    this.writer = new WriteBehind(backend, clock, data, onFailure, recovered.rows, tables);
-    this.compactor = new Compactor(data, this.writer, this.pins, clock, this);
+    this.writer = new WriteBehind(backend, clock, data, onFailure, recovered.changes, tables);
+    this.compactor = new Compactor(data, this.writer, this.pins, { backend, clock, changes: this });
     this.history = new WatchHistory(data, backend);
   }
 

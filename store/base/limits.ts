@@ -4,6 +4,8 @@ export interface StoreLimits {
   readonly flushBytes: number;
   /** … or when its first round is this old. */
   readonly flushAfterMs: number;
+  /** Changes that follow each other are one row on disk, up to so many bytes; a larger change is a row of its own. */
+  readonly blockBytes: number;
   /** Unflushed changes beyond this: the store is `full`, and whoever applies waits. */
   readonly unflushedBytes: number;
   /** Live values in memory. Beyond it those not used of late are read from disk when asked for. */
@@ -21,7 +23,9 @@ export interface StoreLimits {
   readonly changesPerSlice: number;
   /** Changes of one revision that live watchers are told of at once. Beyond it they are told from history, in slices. */
   readonly changesToldAtOnce: number;
-  /** Rows that a compaction removes in one batch; about 2 ms. */
+  /** Changes that a compaction gathers before it removes them: the more, the fewer rows are written. */
+  readonly removalsPerPass: number;
+  /** Changes that it removes in one batch; about 2 ms. */
   readonly removalsPerBatch: number;
   /** The rest of a compaction after such a batch, as etcd's, in milliseconds; 0: it only lets others run. */
   readonly compactionRestMs: number;
@@ -35,12 +39,14 @@ export interface StoreLimits {
   readonly watchBatchesPerSlice: number;
 }
 
-const mebibyte = 1024 * 1024;
+const kibibyte = 1024;
+const mebibyte = 1024 * kibibyte;
 
 /** The limits of a store, unless it is given others. */
 export const defaultLimits: StoreLimits = {
   flushBytes: mebibyte,
   flushAfterMs: 100,
+  blockBytes: 16 * kibibyte,
   unflushedBytes: 16 * mebibyte,
   cacheBytes: 64 * mebibyte,
   responseBytes: 512 * mebibyte,
@@ -48,6 +54,7 @@ export const defaultLimits: StoreLimits = {
   diskReadsPerSlice: 250,
   changesPerSlice: 500,
   changesToldAtOnce: 500,
+  removalsPerPass: 100_000,
   removalsPerBatch: 500,
   compactionRestMs: 10,
   revisionsPerWatchBatch: 1_000,

@@ -12,34 +12,36 @@ export {
   type Rows,
   type View,
 } from "./backend.js";
+export { type Block, type BlockChange, BlockDraft, BlockReader } from "./change-block.js";
+export { BlockList } from "./block-list.js";
 export { crc32c } from "./crc32c.js";
 export { PatientBackend, type DescriptorSource } from "./descriptor-shortage.js";
 export {
   finishedCompactionRow,
   formatRow,
   leaseCountRow,
-  rowCountRow,
+  changeCountRow,
   scheduledCompactionRow,
   stateRow,
   tableRowCountRow,
 } from "./meta.js";
 export {
+  allRemoved,
   allRows,
   allTables,
-  changeRowKey,
-  checksumSize,
+  comparePositions,
   endOfChanges,
   etcdRowKey,
+  changeRowKey,
   firstRowKeyOf,
   leasePrefix,
   nameOfRow,
   openRow,
-  parseChangeRowKey,
   parseTableRowKey,
+  type Position,
+  removedRowKey,
   sealedRow,
-  sealRow,
   tableRowKey,
   type TablePosition,
-  type RowPosition,
 } from "./rows.js";
 export { pacedBy, visitRows, withoutPauses, type Pace } from "./visit-rows.js";

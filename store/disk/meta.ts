@@ -46,8 +46,8 @@ const decodeRevision = (content: Uint8Array): Revision | undefined => decodeCoun
 
 /** The version of everything in `rows.ts` and here. */
 export const formatRow = new MetaRow("format", encodeCounter, decodeCounter);
-/** Number of change rows: a lost one is noticed. */
-export const rowCountRow = new MetaRow("rows", encodeCounter, decodeCounter);
+/** Number of changes: a lost one is noticed. */
+export const changeCountRow = new MetaRow("changes", encodeCounter, decodeCounter);
 /** Number of lease rows, for the same reason. */
 export const leaseCountRow = new MetaRow("leases", encodeCounter, decodeCounter);
 /** A compaction that has taken effect; its rows may still be there. */

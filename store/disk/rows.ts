@@ -1,12 +1,13 @@
-// The store's keyspace on `level`. There are four kinds of rows, told apart by the first byte:
+// The store's keyspace on `level`. There are five kinds of rows, told apart by the first byte:
 //
-//   k ‖ main ‖ _ ‖ sub [‖ t]  →  KeyValue ‖ crc32      one change of one key; `t`: it was deleted (only `key` is set)
-//   l ‖ lease id              →  lease ‖ crc32         TTL and generation of one lease
-//   m ‖ name                  →  value ‖ crc32         what the store knows of itself
-//   t ‖ table ‖ 0 ‖ key       →  row ‖ crc32           a row of one of the applier's tables, which the store does not interpret
+//   k ‖ main ‖ _ ‖ sub    →  block ‖ crc32      changes of keys that happened one after another, from this place on
+//   l ‖ lease id          →  lease ‖ crc32      TTL and generation of one lease
+//   m ‖ name              →  value ‖ crc32      what the store knows of itself
+//   r ‖ main ‖ _ ‖ sub    →  places ‖ crc32     changes of the block at this place that a compaction has removed
+//   t ‖ table ‖ 0 ‖ key   →  row ‖ crc32        a row of one of the applier's tables, which the store does not interpret
 //
-// main and sub are 8 bytes, big-endian: rows lie in the order in which the changes happened. Behind its first byte a
-// change's row key is etcd's own. The crc32 covers row key and value, as `level` verifies neither when it reads.
+// main and sub are 8 bytes, big-endian: blocks lie in the order in which the changes happened. The crc32 covers row key and
+// value, as `level` verifies neither when it reads. Blocks are described in `change-block.ts`.
 
 import { crc32 } from "node:zlib";
 import { DamagedError, type Key, keyFromBytes } from "../base/index.js";
@@ -18,36 +19,58 @@ const changePrefix = 0x6b; // k
 /** First byte of the row key of a lease. */
 export const leasePrefix = 0x6c; // l
 const metaPrefix = 0x6d; // m
+const removedPrefix = 0x72; // r
 const tablePrefix = 0x74; // t
 const underscore = 0x5f;
 const tombstoneMark = 0x74; // t
-const changeKeySize = 18;
+const blockKeySize = 18;
 const above32Bits = 2 ** 32;
 
 /** The place of a change: its revision, and its number within it. */
-export interface RowPosition {
+export interface Position {
   readonly main: number;
   readonly sub: number;
-  readonly tombstone: boolean;
 }
 
-/** Encodes the row key of a change. */
-export function changeRowKey(main: number, sub: number, tombstone: boolean): Buffer {
-  const key = Buffer.allocUnsafe(changeKeySize + (tombstone ? 1 : 0));
-  key[0] = changePrefix;
-  key.writeUInt32BE(Math.floor(main / above32Bits), 1);
-  key.writeUInt32BE(main % above32Bits, 5);
-  key[9] = underscore;
-  key.writeUInt32BE(Math.floor(sub / above32Bits), 10);
-  key.writeUInt32BE(sub % above32Bits, 14);
-  if (tombstone) key[changeKeySize] = tombstoneMark;
+/** Compares places in the order in which the changes happened. */
+export const comparePositions = (a: Position, b: Position): number => a.main - b.main || a.sub - b.sub;
+
+/** Encodes the row key of the block that begins at a place. */
+export const changeRowKey = (begin: Position): Buffer => blockRowKey(changePrefix, begin);
+
+/** Encodes the row key of what is removed from that block. */
+export const removedRowKey = (begin: Position): Buffer => blockRowKey(removedPrefix, begin);
+
+function blockRowKey(prefix: number, { main, sub }: Position): Buffer {
+  const key = Buffer.allocUnsafe(blockKeySize);
+  key[0] = prefix;
+  writePosition(key, main, sub, 1);
   return key;
 }
 
-/** The first possible row key of the changes of revision `main`. */
-export const firstRowKeyOf = (main: number): Buffer => changeRowKey(main, 0, false);
+function writePosition(key: Buffer, main: number, sub: number, at: number): void {
+  key.writeUInt32BE(Math.floor(main / above32Bits), at);
+  key.writeUInt32BE(main % above32Bits, at + 4);
+  key[at + 8] = underscore;
+  key.writeUInt32BE(Math.floor(sub / above32Bits), at + 9);
+  key.writeUInt32BE(sub % above32Bits, at + 13);
+}
+
+/** Encodes etcd's key for a change: what HashKV hashes. */
+export function etcdRowKey({ main, sub }: Position, tombstone: boolean): Buffer {
+  const key = Buffer.allocUnsafe(blockKeySize - 1 + (tombstone ? 1 : 0));
+  writePosition(key, main, sub, 0);
+  if (tombstone) key[blockKeySize - 1] = tombstoneMark;
+  return key;
+}
+
+/** The first possible row key of a block that begins with revision `main`. */
+export const firstRowKeyOf = (main: number): Buffer => changeRowKey({ main, sub: 0 });
 /** A row key behind those of all changes. */
 export const endOfChanges = Buffer.of(changePrefix + 1);
+
+/** All rows about what is removed from blocks. */
+export const allRemoved = { from: Buffer.of(removedPrefix), to: Buffer.of(removedPrefix + 1) } as const;
 
 /** Every row of every kind. */
 export const allRows = { from: Buffer.of(0), to: Buffer.of(0xff) } as const;
@@ -78,20 +101,16 @@ export function parseTableRowKey(rowKey: Uint8Array): TablePosition | undefined 
   return { table: keyFromBytes(rowKey.subarray(1, end)), key: keyFromBytes(rowKey.subarray(end + 1)) };
 }
 
-/** etcd's key for the change: what HashKV hashes. */
-export const etcdRowKey = (rowKey: Uint8Array): Uint8Array => rowKey.subarray(1);
-
-/** Undefined: not the key of a change. */
-export function parseChangeRowKey(rowKey: Uint8Array): RowPosition | undefined {
-  const tombstone = rowKey.length === changeKeySize + 1 && rowKey[changeKeySize] === tombstoneMark;
-  if (rowKey[0] !== changePrefix || rowKey[9] !== underscore) return undefined;
-  if (rowKey.length !== changeKeySize && !tombstone) return undefined;
+/** The place that the row key of a block says, or of what is removed from it. Undefined: not such a row key. */
+export function parseBlockRowKey(rowKey: Uint8Array): Position | undefined {
+  if (rowKey[0] !== changePrefix && rowKey[0] !== removedPrefix) return undefined;
+  if (rowKey.length !== blockKeySize || rowKey[9] !== underscore) return undefined;
   const main = uint32At(rowKey, 1) * above32Bits + uint32At(rowKey, 5);
   const sub = uint32At(rowKey, 10) * above32Bits + uint32At(rowKey, 14);
-  return { main, sub, tombstone };
+  return { main, sub };
 }
 
-/** Big-endian. A start reads millions of rows: a DataView for each would cost more than what is read with it. */
+/** Big-endian. A start reads many rows: a DataView for each would cost more than what is read with it. */
 const uint32At = (bytes: Uint8Array, at: number): number =>
   ((Number(bytes[at]) << 24) | (Number(bytes[at + 1]) << 16) | (Number(bytes[at + 2]) << 8) | Number(bytes[at + 3])) >>>
   0;
@@ -131,10 +150,13 @@ export function openRow(place: string, rowKey: Uint8Array, row: Uint8Array): Uin
   return content;
 }
 
-/** Names a row in messages: `row 12_0 of /var/lib/…`. */
+/** Names a row in messages; a block by where it begins: `row 12_0 of /var/lib/…`. */
 export function nameOfRow(place: string, rowKey: Uint8Array): string {
-  const position = parseChangeRowKey(rowKey);
-  if (position !== undefined) return `row ${position.main}_${position.sub}${position.tombstone ? "t" : ""} of ${place}`;
+  const begin = parseBlockRowKey(rowKey);
+  if (begin !== undefined) {
+    const removed = rowKey[0] === removedPrefix ? "removals from " : "";
+    return `${removed}row ${begin.main}_${begin.sub} of ${place}`;
+  }
   return `row ${JSON.stringify(Buffer.from(rowKey).toString("latin1"))} of ${place}`;
 }
 

@@ -17,17 +17,21 @@ export const pacedBy =
 
 /** Rows that are read at once. */
 const rowsPerRead = 500;
-/** A slice ends after so many rows, about 1 ms … */
-const rowsPerSlice = 250;
+/** A slice ends after so many items, about 1 ms … */
+const itemsPerSlice = 250;
 /** … or so many bytes. */
 const bytesPerSlice = 1024 * 1024;
 
-/** Visits the rows in `[from, to)` in key order, in slices. The next ones are read, by another thread, while these are visited. */
+/**
+ * Visits the rows in `[from, to)` in key order, in slices. The next ones are read, by another thread, while these are visited.
+ *
+ * @param visit returns the number of items in the row
+ */
 export async function visitRows(
   rows: Rows,
   { from, to }: { readonly from: Uint8Array; readonly to: Uint8Array },
   pace: Pace,
-  visit: (row: Row) => void,
+  visit: (row: Row) => number,
 ): Promise<void> {
   const iterator = rows.iterate(from, to);
   try {
@@ -42,15 +46,15 @@ export async function visitRows(
   }
 }
 
-async function visitInSlices(rows: readonly Row[], pace: Pace, visit: (row: Row) => void): Promise<void> {
+async function visitInSlices(rows: readonly Row[], pace: Pace, visit: (row: Row) => number): Promise<void> {
   let bytes = 0;
-  let count = 0;
+  let items = 0;
   for (const row of rows) {
-    visit(row);
+    items += visit(row);
     bytes += bytesOf(row);
-    if (++count < rowsPerSlice && bytes < bytesPerSlice) continue;
+    if (items < itemsPerSlice && bytes < bytesPerSlice) continue;
     await pace();
-    bytes = count = 0;
+    bytes = items = 0;
   }
   await pace();
 }

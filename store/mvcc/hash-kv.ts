@@ -1,15 +1,5 @@
-import {
-  type Backend,
-  changeRowKey,
-  crc32c,
-  etcdRowKey,
-  firstRowKeyOf,
-  nameOfRow,
-  openRow,
-  parseChangeRowKey,
-  type RowPosition,
-} from "../disk/index.js";
-import { DamagedError, type Revision } from "../base/index.js";
+import { type Backend, type BlockChange, BlockReader, crc32c, etcdRowKey, firstRowKeyOf } from "../disk/index.js";
+import type { Revision } from "../base/index.js";
 import { decodeKeyValue, isTombstone } from "./key-value.js";
 import type { StoreData } from "./store-data.js";
 import type { Change } from "./unflushed.js";
@@ -21,7 +11,8 @@ export interface KvHash {
   readonly hashRevision: Revision;
 }
 
-const rowsPerRead = 100;
+/** Blocks that are read at once; the backend itself bounds their bytes. */
+const blocksPerRead = 16;
 /** Hashing so many bytes takes about as long as a read takes to visit an entry. */
 const bytesPerEntry = 500;
 
@@ -77,26 +68,28 @@ export class KvHasher {
     const rows = backend.iterate(firstRowKeyOf(0), firstRowKeyOf(end));
     try {
       for (;;) {
-        const some = await rows.next(rowsPerRead);
+        const some = await rows.next(blocksPerRead);
         if (some.length === 0) return;
-        for (const [rowKey, row] of some) {
-          const position = parseChangeRowKey(rowKey);
-          if (position === undefined)
-            throw new DamagedError(nameOfRow(backend.name, rowKey), "not the key of a change");
-          this.add(position, rowKey, openRow(backend.name, rowKey, row));
-          if (this.isTired(row)) await this.data.turns.pause();
-        }
+        for (const [rowKey, row] of some) await this.addBlock(new BlockReader(backend.name, rowKey, row), end);
       }
     } finally {
       await rows.close();
     }
   }
 
+  /** @param end the first revision that does not count any more */
+  private async addBlock(changes: BlockReader, end: number): Promise<void> {
+    while (changes.next() && changes.main < end) {
+      const { keyValue } = changes;
+      this.add(changes, keyValue);
+      if (this.isTired(keyValue)) await this.data.turns.pause();
+    }
+  }
+
   private async addPending(changes: readonly Change[]): Promise<void> {
     for (const change of changes) {
       const { state, keyValue } = change;
-      const position = { main: state.mod, sub: state.sub, tombstone: isTombstone(state) };
-      this.add(position, changeRowKey(position.main, position.sub, position.tombstone), keyValue);
+      this.add({ main: state.mod, sub: state.sub, tombstone: isTombstone(state) }, keyValue);
       if (this.isTired(keyValue)) await this.data.turns.pause();
     }
   }
@@ -105,12 +98,12 @@ export class KvHasher {
     return this.data.turns.spend(1 + length / bytesPerEntry);
   }
 
-  private add(position: RowPosition, rowKey: Uint8Array, keyValue: Uint8Array): void {
-    if (position.main <= this.compactRevision && !this.isSeen(position, keyValue)) return;
-    this.sum = crc32c(keyValue, crc32c(etcdRowKey(rowKey), this.sum));
+  private add(change: BlockChange, keyValue: Uint8Array): void {
+    if (change.main <= this.compactRevision && !this.isSeen(change, keyValue)) return;
+    this.sum = crc32c(keyValue, crc32c(etcdRowKey(change, change.tombstone), this.sum));
   }
 
-  private isSeen({ main, sub, tombstone }: RowPosition, keyValue: Uint8Array): boolean {
+  private isSeen({ main, sub, tombstone }: BlockChange, keyValue: Uint8Array): boolean {
     if (tombstone) return false;
     const seen = this.data.index.get(decodeKeyValue(keyValue, sub).key)?.putAt(this.seenFrom);
     return seen?.mod === main && seen.sub === sub;

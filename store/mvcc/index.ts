@@ -1,7 +1,7 @@
 // Keys, their revisions and leases in memory: the index, reads, writes, transactions.
 
 export { KvHasher, type KvHash } from "./hash-kv.js";
-export { KeyIndex, type RemovedChange } from "./key-index.js";
+export { KeyIndex } from "./key-index.js";
 export {
   decodeKeyValue,
   deletedState,

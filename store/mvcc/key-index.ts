@@ -1,3 +1,4 @@
+import type { BlockChange } from "../disk/index.js";
 import { type Interval, type Key, keyAfter, type Revision, type Sliced } from "../base/index.js";
 import { EntryBlocks } from "./entry-blocks.js";
 import { isTombstone, type KeyState } from "./key-value.js";
@@ -48,12 +49,6 @@ function lastUpTo(history: readonly number[], at: number): number {
     else high = middle;
   }
   return 2 * (low - 1);
-}
-
-/** A change whose row is to go: main, and sub or ~sub as in `KeyEntry.history`. */
-export interface RemovedChange {
-  readonly main: number;
-  readonly sub: number;
 }
 
 /** Bound of one slice of a compaction. */
@@ -177,7 +172,7 @@ export class KeyIndex {
    * @param removed takes the forgotten changes, oldest first within each key
    * @returns the key to go on from; absent: all are done
    */
-  compactFrom(from: Key, bounds: CompactionSlice, removed: RemovedChange[]): Key | undefined {
+  compactFrom(from: Key, bounds: CompactionSlice, removed: BlockChange[]): Key | undefined {
     const entries: KeyEntry[] = [];
     let visited = 0;
     let changes = 0;
@@ -201,16 +196,16 @@ export class KeyIndex {
    * @param removed takes the forgotten changes, oldest first
    * @returns whether that was all of them; if not, the key is to be compacted again
    */
-  private compact(entry: KeyEntry, { revision, maxEntries }: CompactionSlice, removed: RemovedChange[]): boolean {
+  private compact(entry: KeyEntry, { revision, maxEntries }: CompactionSlice, removed: BlockChange[]): boolean {
     const { history = [], newest } = entry;
     const end = newest.mod <= revision ? history.length : endOfUnreadable(history, revision);
     const forgotten = Math.min(end, 2 * maxEntries);
-    for (let i = 0; i < forgotten; i += 2) removed.push({ main: Number(history[i]), sub: Number(history[i + 1]) });
+    for (let i = 0; i < forgotten; i += 2) removed.push(changeAt(history, i));
     const isAll = forgotten === end;
     if (!isAll) history.splice(0, forgotten);
     else if (end > 0) entry.history = end === history.length ? undefined : history.slice(end); // takes no more memory than it needs
     if (isAll && newest.mod < revision && isTombstone(newest)) {
-      removed.push({ main: newest.mod, sub: ~newest.sub });
+      removed.push({ main: newest.mod, sub: newest.sub, tombstone: true });
       this.remove(entry);
     }
     return isAll;
@@ -225,6 +220,11 @@ export class KeyIndex {
   private remove(entry: KeyEntry): void {
     this.entries.delete(entry.key);
   }
+}
+
+function changeAt(history: readonly number[], position: number): BlockChange {
+  const code = Number(history[position + 1]);
+  return { main: Number(history[position]), sub: code < 0 ? ~code : code, tombstone: code < 0 };
 }
 
 /** Returns the first index in `history` that a read at `revision` or later can see. There are changes behind `history`. */

@@ -84,9 +84,9 @@ export interface DecodedKeyValue {
   readonly state: KeyState;
 }
 
-/** Reads a canonical KeyValue except for its value. `sub` is not in it: the row's key tells. */
-export function decodeKeyValue(bytes: Uint8Array, sub: number): DecodedKeyValue {
-  const cursor = new Cursor(bytes);
+/** Reads a canonical KeyValue, all of `bytes` or a part, except for its value. `sub` is not in it: its place tells. */
+export function decodeKeyValue(bytes: Uint8Array, sub: number, start = 0, end = bytes.length): DecodedKeyValue {
+  const cursor = new Cursor(bytes, start, end);
   const key = cursor.skipTo(keyTag) ? cursor.latin1() : "";
   const create = (cursor.skipTo(createTag) ? cursor.counter() : 0) as Revision;
   const mod = (cursor.skipTo(modTag) ? cursor.counter() : 0) as Revision;
@@ -125,13 +125,15 @@ function beforeValue(bytes: Uint8Array): Cursor {
 
 /** Reads canonical fields in order. What it meets has passed a checksum, so anything else is our own mistake. */
 class Cursor {
-  position = 0;
-
-  constructor(private readonly source: Uint8Array) {}
+  constructor(
+    private readonly source: Uint8Array,
+    public position = 0,
+    private readonly limit = source.length,
+  ) {}
 
   /** Whether the next field is `tag`; if so, stands behind the tag. */
   skipTo(tag: number): boolean {
-    if (this.source[this.position] !== tag) return false;
+    if (this.position >= this.limit || this.source[this.position] !== tag) return false;
     this.position += 1;
     return true;
   }
@@ -171,12 +173,12 @@ class Cursor {
     const length = this.counter();
     const start = this.position;
     this.position += length;
-    if (this.position > this.source.length) throw new RangeError("KeyValue ends within a field");
+    if (this.position > this.limit) throw new RangeError("KeyValue ends within a field");
     return start;
   }
 
   end(): void {
-    if (this.position !== this.source.length) throw new RangeError("KeyValue has an unknown field");
+    if (this.position !== this.limit) throw new RangeError("KeyValue has an unknown field");
   }
 }
 

@@ -1,3 +1,4 @@
+import type { BlockList } from "../disk/index.js";
 import type { KeyIndex } from "./key-index.js";
 import type { Leases } from "./leases.js";
 import type { StoreLimits, Turns } from "../base/index.js";
@@ -12,6 +13,8 @@ export interface StoreData {
   readonly values: Values;
   readonly cache: ValueCache;
   readonly unflushed: Unflushed;
+  /** The blocks of changes that are on disk. */
+  readonly blocks: BlockList;
   readonly limits: StoreLimits;
   /** Turns that long work takes. */
   readonly turns: Turns;

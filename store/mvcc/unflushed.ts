@@ -1,14 +1,12 @@
 import type { KeyEntry } from "./key-index.js";
-import { encodeKeyValue, noBytes, onlyKey, type KeyState, type KeyValueMemory } from "./key-value.js";
-import { rowAround } from "./value-chunk.js";
-import { checksumSize } from "../disk/index.js";
+import { encodeKeyValue, noBytes, onlyKey, type KeyState } from "./key-value.js";
 import type { Revision } from "../base/index.js";
 
 /** A change of a key that is applied and not yet known to be on disk. */
 export class Change {
   /**
    * @param before what the key was before; absent: the index did not know it
-   * @param encoded of a put: its KeyValue, in memory with room for a checksum behind it. A delete is encoded when it is asked for
+   * @param encoded of a put: its KeyValue. A delete is encoded when it is asked for
    */
   constructor(
     readonly entry: KeyEntry,
@@ -22,21 +20,11 @@ export class Change {
     return this.encoded ?? encodeKeyValue(this.entry.key, onlyKey, noBytes);
   }
 
-  /** The same, and room for the checksum behind it. */
-  get row(): Uint8Array {
-    return rowAround(this.encoded ?? encodeKeyValue(this.entry.key, onlyKey, noBytes, memoryOfRows));
-  }
-
-  /** The approximate length of the row: nothing is encoded for it. */
+  /** The approximate length of the KeyValue: nothing is encoded for it. */
   get bytes(): number {
-    return (this.encoded?.length ?? this.entry.key.length) + checksumSize;
+    return this.encoded?.length ?? this.entry.key.length;
   }
 }
-
-/** Memory with room for a checksum. */
-const memoryOfRows: KeyValueMemory = {
-  take: (bytes) => Buffer.allocUnsafe(bytes + checksumSize).subarray(0, bytes),
-};
 
 /** The changes that no disk has yet, by revision. Revisions follow each other without gaps, so a place is a difference. */
 export class Unflushed {

@@ -1,4 +1,3 @@
-import { checksumSize } from "../disk/index.js";
 import type { KeyEntry } from "./key-index.js";
 import { ValueChunk } from "./value-chunk.js";
 
@@ -52,7 +51,7 @@ export class ValueCache {
     return this.allocatedBytes + this.heldValues * overheadBytes;
   }
 
-  /** Takes memory for a KeyValue that is to be held next. Behind it is room for the checksum of its row. */
+  /** Takes memory for a KeyValue that is to be held next. */
   take(length: number): Buffer {
     this.taken = this.chunkFor(length);
     return this.taken.take(length);
@@ -67,9 +66,11 @@ export class ValueCache {
     if (this.bytes > this.maxBytes) this.evict();
   }
 
-  /** Holds a copy of `value`. */
-  holdCopy(entry: KeyEntry, value: Uint8Array): void {
-    this.hold(entry, this.copy(value));
+  /** Holds a copy of `value`, and returns it. */
+  holdCopy(entry: KeyEntry, value: Uint8Array): Uint8Array {
+    const copy = this.copy(value);
+    this.hold(entry, copy);
+    return copy;
   }
 
   /** Forgets the value of `entry`: it is no longer its newest. */
@@ -82,7 +83,7 @@ export class ValueCache {
 
   private chunkFor(length: number): ValueChunk<KeyEntry> {
     // In a shared chunk a large value would waste the rest of the one before.
-    if (length > this.chunkBytes / 4) return new ValueChunk(length + checksumSize, false);
+    if (length > this.chunkBytes / 4) return new ValueChunk(length, false);
     if (this.open?.hasRoomFor(length) !== true) this.open = new ValueChunk(this.chunkBytes, true);
     return this.open;
   }

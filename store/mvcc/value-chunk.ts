@@ -1,6 +1,4 @@
-import { checksumSize } from "../disk/index.js";
-
-/** A piece of memory that the encoded KeyValues of many entries share, each with room for the checksum of its row behind it. */
+/** A piece of memory that the encoded KeyValues of many entries share. */
 export class ValueChunk<Entry> {
   /** The entries whose value was placed here; some have another value by now, or none. */
   readonly entries: Entry[] = [];
@@ -18,16 +16,12 @@ export class ValueChunk<Entry> {
   }
 
   hasRoomFor(length: number): boolean {
-    return this.used + length + checksumSize <= this.bytes;
+    return this.used + length <= this.bytes;
   }
 
   take(length: number): Buffer {
     const start = this.used;
-    this.used += length + checksumSize;
+    this.used += length;
     return this.memory.subarray(start, start + length);
   }
 }
-
-/** The row of a KeyValue that lies in a chunk: the room for the checksum included. */
-export const rowAround = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, length + checksumSize);

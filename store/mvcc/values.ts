@@ -1,18 +1,27 @@
-import { type Backend, changeRowKey, nameOfRow, openRow } from "../disk/index.js";
+import { type Backend, type BlockList, BlockReader, changeRowKey, nameOfRow, type Position } from "../disk/index.js";
 import { DamagedError } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import type { Unflushed } from "./unflushed.js";
 import type { ValueCache } from "./value-cache.js";
 
+/** Larger blocks are not kept for the next read; they hold a single change anyway. */
+const maxKeptBytes = 64 * 1024;
+
 /** Finds the encoded KeyValue of a change, wherever it is. */
 export class Values {
-  /** Reads from disk so far: how long reads know when to let others run. */
+  /** Blocks that were read from disk so far: how long reads know when to let others run. */
   diskReads = 0;
+  /**
+   * The block that was read last: keys that were written together are often read together. It may have been compacted since;
+   * the changes that are left in it are still the same.
+   */
+  private last: BlockReader | undefined = undefined;
 
   constructor(
     private readonly backend: Backend,
     private readonly unflushed: Unflushed,
     private readonly cache: ValueCache,
+    private readonly blocks: BlockList,
   ) {}
 
   /** The KeyValue of a key that exists now. */
@@ -21,21 +30,32 @@ export class Values {
       entry.used = true;
       return entry.value;
     }
-    const keyValue = this.at(entry.newest.mod, entry.newest.sub);
-    this.cache.holdCopy(entry, keyValue);
-    return keyValue;
+    const { mod, sub } = entry.newest;
+    return this.cache.holdCopy(entry, this.unflushed.find(mod, sub) ?? this.onDisk({ main: mod, sub }));
   }
 
   /** The KeyValue of one put. */
   at(main: number, sub: number): Uint8Array {
-    return this.unflushed.find(main, sub) ?? this.fromDisk(main, sub);
+    // A copy: an answer of many values would keep the whole block of each in memory.
+    return this.unflushed.find(main, sub) ?? Buffer.from(this.onDisk({ main, sub }));
   }
 
-  private fromDisk(main: number, sub: number): Uint8Array {
+  /** A part of its block. */
+  private onDisk(position: Position): Uint8Array {
+    const block = this.blocks.find(position);
+    const reader = this.read(block < 0 ? position : this.blocks.begin(block));
+    if (!reader.find(position)) throw reader.damage(`the change ${position.main}_${position.sub} is missing`);
+    return reader.keyValue;
+  }
+
+  private read(begin: Position): BlockReader {
+    if (this.last?.begin.main === begin.main && this.last.begin.sub === begin.sub) return this.last;
     this.diskReads += 1;
-    const rowKey = changeRowKey(main, sub, false);
+    const rowKey = changeRowKey(begin);
     const row = this.backend.get(rowKey);
     if (row === undefined) throw new DamagedError(nameOfRow(this.backend.name, rowKey), "the row is missing");
-    return openRow(this.backend.name, rowKey, row);
+    const reader = new BlockReader(this.backend.name, rowKey, row);
+    if (row.length <= maxKeptBytes) this.last = reader;
+    return reader;
   }
 }

@@ -1,5 +1,7 @@
-import { ClosedError, type Key, type Revision, type StoreClock } from "../base/index.js";
-import type { RemovedChange, StoreData } from "../mvcc/index.js";
+import { type Backend, type BlockChange, comparePositions } from "../disk/index.js";
+import { ClosedError, type Key, type Revision, slicedSort, type StoreClock } from "../base/index.js";
+import type { StoreData } from "../mvcc/index.js";
+import { BlockRemovals } from "./block-removals.js";
 import type { Pins } from "./pins.js";
 import type { WriteBehind } from "./write-behind.js";
 
@@ -15,12 +17,22 @@ export interface StoreChanges {
   whenIdle<T>(work: () => T): Promise<T>;
 }
 
-/** The part of a rest that follows a slice in which nothing was removed: it costs that much less. */
-const restOfBareSlice = 0.2;
+/** Surroundings of a compactor. */
+export interface CompactorOptions {
+  readonly backend: Backend;
+  readonly clock: StoreClock;
+  readonly changes: StoreChanges;
+}
+
+/** The part of a rest that follows a slice in which nothing is removed from disk: it costs that much less. */
+const restOfForgetting = 0.2;
 
 /**
  * Removes what compactions made unreadable: in slices between requests, once the compaction is on disk and the reads
  * that began before it are done. One at a time; those that wait become one.
+ *
+ * A pass makes the index forget changes, in the order of their keys, then removes these from disk in the order in which they
+ * happened: so each block is written once.
  *
  * The compactor rests after each slice, as etcd does after each batch. A slice costs more than the turn it takes: the disk
  * syncs its batch and LevelDB merges its tables, while writes wait for the same disk.
@@ -33,14 +45,16 @@ export class Compactor {
   private stopped = false;
   /** Ends the rest that is being taken. */
   private wake: () => void = () => undefined;
+  private readonly removals: BlockRemovals;
 
   constructor(
     private readonly data: StoreData,
     private readonly writer: WriteBehind,
     private readonly pins: Pins,
-    private readonly clock: StoreClock,
-    private readonly changes: StoreChanges,
-  ) {}
+    private readonly options: CompactorOptions,
+  ) {
+    this.removals = new BlockRemovals(options.backend, data.blocks, data.limits);
+  }
 
   /** The one begun last; its end is that of all before it. */
   get newest(): Compaction {
@@ -79,30 +93,59 @@ export class Compactor {
   }
 
   private async sweep(revision: Revision): Promise<void> {
-    const { index, limits, turns } = this.data;
     let from: Key | undefined = "";
     while (from !== undefined) {
-      if (this.stopped) throw new ClosedError();
-      const removed: RemovedChange[] = [];
-      const start: Key = from;
-      const bounds = { revision, maxEntries: limits.entriesPerSlice, maxRemovals: limits.removalsPerBatch };
-      from = await this.changes.whenIdle(() => {
-        turns.spend(limits.entriesPerSlice);
-        return index.compactFrom(start, bounds, removed);
-      });
-      // Oldest first within a key: were a delete's row to go before the put's, a crash between would revive the key.
-      for (let first = 0; first < removed.length; first += limits.removalsPerBatch)
-        await this.writer.remove(removed.slice(first, first + limits.removalsPerBatch));
-      if (from !== undefined) await this.rest(Math.max(restOfBareSlice, removed.length / limits.removalsPerBatch));
-      await turns.pause();
+      const gone: BlockChange[] = [];
+      from = await this.forget(from, revision, gone);
+      await this.remove(gone);
     }
   }
+
+  /** Makes the index forget as much as one pass may. @returns the key to go on from; absent: all are done */
+  private async forget(start: Key, revision: Revision, gone: BlockChange[]): Promise<Key | undefined> {
+    const { index, limits, turns } = this.data;
+    const bounds = { revision, maxEntries: limits.entriesPerSlice, maxRemovals: limits.removalsPerBatch };
+    let from: Key | undefined = start;
+    while (from !== undefined && gone.length < limits.removalsPerPass) {
+      this.checkGoing();
+      const first: Key = from;
+      from = await this.options.changes.whenIdle(() => {
+        turns.spend(limits.entriesPerSlice);
+        return index.compactFrom(first, bounds, gone);
+      });
+      if (from !== undefined) await this.rest(restOfForgetting);
+      await turns.pause();
+    }
+    return from;
+  }
+
+  private async remove(gone: readonly BlockChange[]): Promise<void> {
+    const { blocks, limits, turns } = this.data;
+    // Oldest first: were a delete to go before the put of its key, a crash between would revive the key.
+    const sorting = slicedSort(gone, comparePositions, (changes) => turns.spend(changes));
+    const sorted = await turns.run(sorting, this.checkGoing);
+    for (let at = 0; at < sorted.length;) {
+      this.checkGoing();
+      turns.spend(limits.entriesPerSlice);
+      const removal = this.removals.plan(sorted, at);
+      at += removal.changes;
+      await this.writer.remove(removal);
+      for (const [block, count] of removal.counts) blocks.setCount(block, count);
+      if (at < sorted.length) await this.rest(Math.min(1, removal.cost / limits.removalsPerBatch));
+      await turns.pause();
+    }
+    blocks.tidy();
+  }
+
+  private readonly checkGoing = (): void => {
+    if (this.stopped) throw new ClosedError();
+  };
 
   /** @param batches how many batches of removals the work before it comes to */
   private async rest(batches: number): Promise<void> {
     const ms = batches * this.data.limits.compactionRestMs;
     if (ms === 0 || this.stopped) return;
-    const { clock } = this;
+    const { clock } = this.options;
     let timer: unknown;
     await new Promise<void>((resolve) => {
       this.wake = resolve;

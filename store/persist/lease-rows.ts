@@ -38,7 +38,10 @@ export function leaseRow(rowKey: Uint8Array, { ttlSeconds, generation }: Lease):
  */
 export async function readLeases(rows: Rows, leases: Leases, pace: Pace): Promise<void> {
   const range = { from: Buffer.of(leasePrefix), to: Buffer.of(leasePrefix + 1) };
-  await visitRows(rows, range, pace, (row) => leases.add(parse(rows.name, row)));
+  await visitRows(rows, range, pace, (row) => {
+    leases.add(parse(rows.name, row));
+    return 1;
+  });
   const expected = leaseCountRow.get(rows) ?? 0;
   if (leases.size !== expected)
     throw new DamagedError(rows.name, `it has ${leases.size} leases, should have ${expected}`);

@@ -1,17 +1,18 @@
 import {
+  allRemoved,
   allRows,
   type Backend,
+  BlockList,
+  BlockReader,
+  comparePositions,
   endOfChanges,
   finishedCompactionRow,
   firstRowKeyOf,
   formatRow,
-  nameOfRow,
-  openRow,
   type Pace,
-  parseChangeRowKey,
+  type Position,
   type Row,
-  rowCountRow,
-  type RowPosition,
+  changeCountRow,
   type Rows,
   scheduledCompactionRow,
   stateRow,
@@ -33,7 +34,7 @@ import { readLeases } from "./lease-rows.js";
 import { readTables, type Tables } from "./tables.js";
 
 /** The version of the layout that this code writes, and the only one it reads. */
-const formatVersion = 2;
+const formatVersion = 3;
 
 /** The store on disk was written by another version. It was left untouched. */
 export class StoreVersionError extends Error {
@@ -55,7 +56,7 @@ export interface Recovered {
   readonly unfinishedCompaction: Revision | undefined;
   readonly marker: Uint8Array | undefined;
   /** Number of changes. */
-  readonly rows: number;
+  readonly changes: number;
 }
 
 /** The structures that are filled from disk. */
@@ -64,12 +65,13 @@ export interface Recovering {
   readonly cache: ValueCache;
   readonly leases: Leases;
   readonly tables: Tables;
+  readonly blocks: BlockList;
 }
 
 /**
  * Fills the index and the leases from the rows on disk, in slices.
  *
- * LevelDB drops what it cannot read of its log and opens without it. So it is checked that nothing is missing: rows are
+ * LevelDB drops what it cannot read of its log and opens without it. So it is checked that nothing is missing: changes are
  * counted, and above the compaction revision and sub follow each other without a gap.
  *
  * @throws DamagedError if what is there is not what was written
@@ -77,26 +79,26 @@ export interface Recovering {
  */
 export function recover(
   backend: Backend,
-  { index, cache, leases, tables }: Recovering,
+  { index, cache, leases, tables, blocks }: Recovering,
   pace: Pace,
 ): Promise<Recovered> {
-  const fill: ChangeListener = (key, state, keyValue, rowsLeft) => {
+  const fill: ChangeListener = (key, state, change, changesLeft) => {
     const entry = index.advance(key, index.get(key), state);
     // Were all that follow as long as this one, it would not stay.
-    if (isTombstone(state) || rowsLeft * keyValue.length > cache.maxBytes) cache.drop(entry);
-    else cache.holdCopy(entry, keyValue);
+    if (isTombstone(state) || changesLeft * (change.to - change.from) > cache.maxBytes) cache.drop(entry);
+    else cache.holdCopy(entry, change.keyValue);
   };
-  return readAll(backend, { leases, tables }, fill, pace);
+  return readAll(backend, { leases, tables, blocks }, fill, pace);
 }
 
 /** Checks what `recover` checks, and keeps nothing of the keys but which have leases. */
 export function verify(backend: Backend, tables: Tables, pace: Pace): Promise<Recovered> {
-  return readAll(backend, { leases: new Leases(), tables }, () => undefined, pace);
+  return readAll(backend, { leases: new Leases(), tables, blocks: new BlockList() }, () => undefined, pace);
 }
 
 async function readAll(
   backend: Backend,
-  { leases, tables }: Pick<Recovering, "leases" | "tables">,
+  { leases, tables, blocks }: Pick<Recovering, "leases" | "tables" | "blocks">,
   listener: ChangeListener,
   pace: Pace,
 ): Promise<Recovered> {
@@ -106,22 +108,26 @@ async function readAll(
   const compactRevision = scheduled ?? neverCompacted;
   await readLeases(backend, leases, pace);
   await readTables(backend, tables, pace);
-  const rows = rowCountRow.get(backend) ?? 0;
-  const reader = new ChangeReader(backend.name, compactRevision, rows, listener);
-  await visitRows(backend, { from: firstRowKeyOf(0), to: endOfChanges }, pace, (row) => reader.read(row));
+  const changes = changeCountRow.get(backend) ?? 0;
+  const removals = await readRemovals(backend, pace);
+  const reader = new ChangeReader({ compactRevision, changes }, blocks, removals, listener);
+  const range = { from: firstRowKeyOf(0), to: endOfChanges };
+  await visitRows(backend, range, pace, ([rowKey, row]) => reader.read(new BlockReader(backend.name, rowKey, row)));
+  removals.end();
   await reader.attachments.attachTo(leases, backend.name, pace);
-  // A compaction may have removed the newest rows, if they were deletes; never one after its own revision.
+  // A compaction may have removed the newest changes, if they were deletes; never one after its own revision.
   const revision = Math.max(firstRevision, reader.main, compactRevision) as Revision;
   const expected = state?.revision ?? firstRevision;
   if (revision !== expected)
     throw new DamagedError(backend.name, `its rows end at revision ${revision}, should at ${expected}`);
-  if (reader.rows !== rows) throw new DamagedError(backend.name, `it has ${reader.rows} rows, should have ${rows}`);
+  if (reader.count !== changes)
+    throw new DamagedError(backend.name, `it has ${reader.count} changes, should have ${changes}`);
   return {
     revision,
     compactRevision,
     unfinishedCompaction: scheduled === finishedCompactionRow.get(backend) ? undefined : scheduled,
     marker: state?.marker,
-    rows,
+    changes,
   };
 }
 
@@ -143,49 +149,103 @@ export async function isEmpty(rows: Rows): Promise<boolean> {
   return first === undefined;
 }
 
-/** Is told of each change, in the order in which they happened. */
-type ChangeListener = (key: Key, state: KeyState, keyValue: Uint8Array, rowsLeft: number) => void;
+/** Reads which changes are removed from their blocks. */
+async function readRemovals(backend: Backend, pace: Pace): Promise<Removals> {
+  const rows: Row[] = [];
+  await visitRows(backend, allRemoved, pace, (row) => {
+    rows.push(row);
+    return 1;
+  });
+  return new Removals(backend.name, rows);
+}
+
+/** The changes that are removed from blocks, for those who read all blocks in order. */
+class Removals {
+  private read = 0;
+  private next: BlockReader | undefined = undefined;
+
+  constructor(
+    private readonly place: string,
+    private readonly rows: readonly Row[],
+  ) {
+    this.readNext();
+  }
+
+  /** Removals from the block that begins here, if there are any: oldest first. @throws DamagedError */
+  from(begin: Position): BlockReader | undefined {
+    const { next } = this;
+    const difference = next === undefined ? 1 : comparePositions(next.begin, begin);
+    if (difference > 0) return undefined;
+    if (difference < 0) this.end();
+    this.readNext();
+    return next;
+  }
+
+  /** All blocks were read. @throws DamagedError if there are removals from another one */
+  end(): void {
+    if (this.next !== undefined) throw this.next.damage("there is no such row");
+  }
+
+  private readNext(): void {
+    const row = this.rows[this.read++];
+    this.next = row && new BlockReader(this.place, ...row);
+  }
+}
+
+/** Is told of each change, in the order in which they happened. `change`: its place and KeyValue. */
+type ChangeListener = (key: Key, state: KeyState, change: BlockReader, changesLeft: number) => void;
 
 /** Checks all changes, one after the other. */
 class ChangeReader {
   readonly attachments = new Attachments();
-  rows = 0;
+  count = 0;
   /** The last change read. */
   main = 0;
   private sub = 0;
 
   constructor(
-    private readonly place: string,
-    private readonly compactRevision: Revision,
-    /** Number of rows that there should be. */
-    private readonly expected: number,
+    /** `changes`: how many there should be. */
+    private readonly expected: { readonly compactRevision: Revision; readonly changes: number },
+    private readonly blocks: BlockList,
+    private readonly removals: Removals,
     private readonly listener: ChangeListener,
   ) {}
 
-  read([rowKey, row]: Row): void {
-    const keyValue = openRow(this.place, rowKey, row);
-    const position = parseChangeRowKey(rowKey);
-    if (position === undefined) throw this.damage(rowKey, "not the key of a change");
-    const { main, sub, tombstone } = position;
-    if (!this.follows(position)) throw this.damage(rowKey, `the change after ${this.main}_${this.sub} is missing`);
-    const { key, state } = decodeKeyValue(keyValue, sub);
+  /** @returns the number of changes in the block, with those that are removed */
+  read(block: BlockReader): number {
+    const removed = this.removals.from(block.begin);
+    let isRemoved = removed?.next() === true;
+    let count = 0;
+    while (block.next()) {
+      count += 1;
+      if (!this.follows(block)) throw block.damage(`the change after ${this.main}_${this.sub} is missing`);
+      this.main = block.main;
+      this.sub = block.sub;
+      if (isRemoved && removed?.main === block.main && removed.sub === block.sub) isRemoved = removed.next();
+      else this.take(block);
+    }
+    if (isRemoved)
+      throw block.damage(`the change ${removed?.main}_${removed?.sub} is missing, which was removed from it`);
+    this.blocks.add(block.begin, count);
+    return count;
+  }
+
+  private take(block: BlockReader): void {
+    const { main, sub, tombstone } = block;
+    const { key, state } = decodeKeyValue(block.content, sub, block.from, block.to);
     if (tombstone ? !isOnlyKey(state) : state.mod !== main)
-      throw this.damage(rowKey, "it holds another change than its key says");
-    this.rows += 1;
-    this.listener(key, tombstone ? deletedState(main as Revision, sub) : state, keyValue, this.expected - this.rows);
+      throw block.damage(`it holds another change than ${main}_${sub}`);
+    this.count += 1;
+    const left = this.expected.changes - this.count;
+    this.listener(key, tombstone ? deletedState(main as Revision, sub) : state, block, left);
     this.attachments.note(key, state.lease); // a tombstone has none
-    this.main = main;
-    this.sub = sub;
   }
 
   /** A compaction leaves gaps up to its revision, and nothing leaves any behind. */
-  private follows({ main, sub }: RowPosition): boolean {
-    if (main <= this.compactRevision) return true;
-    if (main === this.main) return sub === this.sub + 1;
-    return sub === 0 && main === Math.max(this.main, this.compactRevision, firstRevision) + 1;
-  }
-
-  private damage(rowKey: Uint8Array, reason: string): DamagedError {
-    return new DamagedError(nameOfRow(this.place, rowKey), reason);
+  private follows({ main, sub }: Position): boolean {
+    const { compactRevision } = this.expected;
+    if (main === this.main && sub === this.sub + 1) return true;
+    if (main <= compactRevision) return main > this.main || (main === this.main && sub > this.sub);
+    return sub === 0 && main === Math.max(this.main, compactRevision, firstRevision) + 1;
   }
 }

@@ -93,6 +93,7 @@ export async function readTables(rows: Rows, tables: Tables, pace: Pace): Promis
     const position = parseTableRowKey(rowKey);
     if (position === undefined) throw new DamagedError(nameOfRow(rows.name, rowKey), "not the row of a table");
     tables.add({ ...position, row: Uint8Array.from(content) });
+    return 1;
   });
   const expected = tableRowCountRow.get(rows) ?? 0;
   if (tables.size !== expected)

@@ -1,13 +1,14 @@
 import {
   type Backend,
   type Batch,
-  changeRowKey,
+  type Block,
+  BlockDraft,
+  type BlockList,
   finishedCompactionRow,
   leaseCountRow,
-  rowCountRow,
+  changeCountRow,
   scheduledCompactionRow,
   sealedRow,
-  sealRow,
   stateRow,
   tableRowCountRow,
   tableRowKey,
@@ -28,7 +29,6 @@ import {
   isTombstone,
   type Lease,
   type Leases,
-  type RemovedChange,
   type StoreData,
   type Unflushed,
   type Write,
@@ -50,19 +50,30 @@ class Gathering {
   /** The last apply round in it, all of them whole; absent: none, only removals. */
   round: { readonly revision: Revision; readonly state: RoundState } | undefined = undefined;
   bytes = 0;
-  /** Number of change rows that a round adds. */
-  addedRows = 0;
+  /** Number of changes that it adds, less those that it removes. */
+  addedChanges = 0;
+  readonly blocks: Block[] = [];
   readonly waiters: Waiter[] = [];
 
-  constructor(readonly batch: Batch) {}
+  constructor(
+    readonly batch: Batch,
+    private readonly draft: BlockDraft,
+  ) {}
 
   add(change: Change): void {
-    const { state, row } = change;
-    const rowKey = changeRowKey(state.mod, state.sub, isTombstone(state));
-    sealRow(rowKey, row);
-    this.batch.put(rowKey, row);
+    const { state, keyValue } = change;
+    if (!this.draft.hasRoomFor(keyValue.length)) this.endBlock();
+    this.draft.add({ main: state.mod, sub: state.sub, tombstone: isTombstone(state) }, keyValue);
     this.bytes += change.bytes + changeOverheadBytes;
-    this.addedRows += 1;
+    this.addedChanges += 1;
+  }
+
+  /** Puts the last block into the batch, unless it is empty. */
+  endBlock(): void {
+    if (this.draft.isEmpty) return;
+    const block = this.draft.seal();
+    this.batch.put(block.rowKey, block.row);
+    this.blocks.push(block);
   }
 
   changeLease(id: LeaseId, lease: Lease | undefined): void {
@@ -86,10 +97,20 @@ class Gathering {
     stateRow.put(this.batch, { revision, marker: state.marker() });
   }
 
-  remove(rowKey: Uint8Array): void {
-    this.batch.delete(rowKey);
-    this.addedRows -= 1;
+  remove({ rows, changes }: Removal): void {
+    for (const [rowKey, row] of rows)
+      if (row === undefined) this.batch.delete(rowKey);
+      else this.batch.put(rowKey, row);
+    this.addedChanges -= changes;
   }
+}
+
+/** Changes that go away together. */
+export interface Removal {
+  /** Rows as they are to be; undefined: gone. */
+  readonly rows: readonly (readonly [rowKey: Uint8Array, row: Uint8Array | undefined])[];
+  /** Number of changes. */
+  readonly changes: number;
 }
 
 /** An apply round that has ended; all of it goes into one batch, a slice at a time. */
@@ -125,6 +146,8 @@ export class WriteBehind {
   private readonly unflushed: Unflushed;
   private readonly leases: Leases;
   private readonly limits: StoreLimits;
+  private readonly blocks: BlockList;
+  private readonly draft: BlockDraft;
   private next: Gathering | undefined = undefined;
   private writing: Gathering | undefined = undefined;
   private timer: unknown = undefined;
@@ -143,21 +166,21 @@ export class WriteBehind {
   private drained: (() => void)[] = [];
   private refused: StoreError | undefined = undefined;
   private ended: Revision;
-  /** Change rows on disk, with the batch on its way. */
-  private rows: number;
 
   constructor(
     private readonly backend: Backend,
     private readonly clock: StoreClock,
-    { unflushed, leases, limits }: StoreData,
+    { unflushed, leases, limits, blocks }: StoreData,
     private readonly onFailure: (error: Error) => void,
-    rows: number,
+    /** Number of changes on disk, with the batch on its way. */
+    private changesOnDisk: number,
     private readonly tables: Tables,
   ) {
     this.unflushed = unflushed;
     this.leases = leases;
     this.limits = limits;
-    this.rows = rows;
+    this.blocks = blocks;
+    this.draft = new BlockDraft(limits.blockBytes);
     this.ended = (unflushed.firstRevision - 1) as Revision;
   }
 
@@ -210,11 +233,9 @@ export class WriteBehind {
     this.fillSoon(); // not now: the answers to what was applied leave first
   }
 
-  /** Removes rows. Resolves once they are gone. */
-  remove(changes: readonly RemovedChange[]): Promise<void> {
-    return this.write((next) => {
-      for (const { main, sub } of changes) next.remove(changeRowKey(main, sub < 0 ? ~sub : sub, sub < 0));
-    });
+  /** Removes changes. Resolves once they are gone. */
+  remove(removal: Removal): Promise<void> {
+    return this.write((next) => next.remove(removal));
   }
 
   /** Notes that a compaction has removed all that it had to. */
@@ -338,7 +359,7 @@ export class WriteBehind {
   }
 
   private gathering(): Gathering {
-    this.next ??= new Gathering(this.backend.batch());
+    this.next ??= new Gathering(this.backend.batch(), this.draft);
     return this.next;
   }
 
@@ -361,9 +382,10 @@ export class WriteBehind {
     this.next = undefined;
     this.urgent = false;
     this.stopTimer();
+    next.endBlock();
     next.putState(this.tables);
-    this.rows += next.addedRows;
-    rowCountRow.put(next.batch, this.rows);
+    this.changesOnDisk += next.addedChanges;
+    changeCountRow.put(next.batch, this.changesOnDisk);
     next.batch.write().then(
       () => this.written(next),
       (error: unknown) => this.fail(error instanceof Error ? error : new Error(String(error))),
@@ -373,6 +395,7 @@ export class WriteBehind {
   private written(done: Gathering): void {
     this.writing = undefined;
     this.unflushedBytes -= done.bytes;
+    for (const { begin, count } of done.blocks) this.blocks.add(begin, count);
     if (done.round !== undefined) this.unflushed.dropThrough(done.round.revision);
     for (const waiter of done.waiters) waiter.resolve();
     this.writeIfDue();

@@ -1,5 +1,5 @@
-import { type Backend, firstRowKeyOf, nameOfRow, openRow, parseChangeRowKey, type Row } from "../disk/index.js";
-import { DamagedError, type Revision, type StoreLimits } from "../base/index.js";
+import { type Backend, BlockReader, changeRowKey, firstRowKeyOf } from "../disk/index.js";
+import type { Revision, StoreLimits } from "../base/index.js";
 import { decodeKeyValue, deletedState, type StoreData } from "../mvcc/index.js";
 import { WatchEvent } from "./watch-event.js";
 
@@ -10,7 +10,8 @@ export interface HistorySlice {
   readonly events: readonly WatchEvent[];
 }
 
-const rowsPerRead = 250;
+/** Blocks that are read at once; the backend itself bounds their bytes. */
+const blocksPerRead = 16;
 
 /** A slice while it is read. */
 class Gathering {
@@ -68,17 +69,18 @@ export class WatchHistory {
    * @returns the revision to go on from
    */
   private async readDisk(from: number, end: number, gathering: Gathering): Promise<number> {
-    const { turns } = this.data;
-    const rows = this.backend.iterate(firstRowKeyOf(from), firstRowKeyOf(end));
+    const { blocks } = this.data;
+    const first = blocks.find({ main: from, sub: 0 });
+    const begin = first < 0 ? firstRowKeyOf(from) : changeRowKey(blocks.begin(first));
+    const rows = this.backend.iterate(begin, firstRowKeyOf(end));
     try {
       for (;;) {
-        const some = await rows.next(rowsPerRead);
+        const some = await rows.next(blocksPerRead);
         if (some.length === 0) return end;
-        for (const row of some) {
-          const event = this.eventOf(row);
-          if (!gathering.takes(event.revision)) return event.revision;
-          gathering.add(event);
-          if (turns.spend(1)) await turns.pause();
+        for (const [rowKey, row] of some) {
+          const block = new BlockReader(this.backend.name, rowKey, row);
+          const next = await this.readBlock(block, { from, end }, gathering);
+          if (next !== undefined) return next;
         }
       }
     } finally {
@@ -101,12 +103,24 @@ export class WatchHistory {
     return next;
   }
 
-  private eventOf([rowKey, row]: Row): WatchEvent {
-    const position = parseChangeRowKey(rowKey);
-    if (position === undefined) throw new DamagedError(nameOfRow(this.backend.name, rowKey), "not the key of a change");
-    const keyValue = openRow(this.backend.name, rowKey, row);
-    const { key, state } = decodeKeyValue(keyValue, position.sub);
-    const { main, sub, tombstone } = position;
-    return new WatchEvent(key, tombstone ? deletedState(main as Revision, sub) : state, keyValue);
+  /** @returns the revision to go on from if the slice is full; absent: the block has been read */
+  private async readBlock(
+    block: BlockReader,
+    { from, end }: { readonly from: number; readonly end: number },
+    gathering: Gathering,
+  ): Promise<number | undefined> {
+    const { turns } = this.data;
+    while (block.next() && block.main < end) {
+      if (block.main < from) continue;
+      if (!gathering.takes(block.main)) return block.main;
+      gathering.add(eventOf(block));
+      if (turns.spend(1)) await turns.pause();
+    }
+    return undefined;
   }
+}
+
+function eventOf({ main, sub, tombstone, keyValue }: BlockReader): WatchEvent {
+  const { key, state } = decodeKeyValue(keyValue, sub);
+  return new WatchEvent(key, tombstone ? deletedState(main as Revision, sub) : state, keyValue);
 }

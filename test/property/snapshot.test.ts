@@ -21,6 +21,8 @@ const limits: fc.Arbitrary<Partial<StoreLimits>> = fc.record({
   cacheBytes: fc.constantFrom(0, 1_000_000),
   entriesPerSlice: fc.integer({ min: 1, max: 4 }),
   changesPerSlice: fc.integer({ min: 1, max: 3 }),
+  blockBytes: fc.constantFrom(0, 100, 1_000),
+  removalsPerPass: fc.integer({ min: 1, max: 5 }),
   removalsPerBatch: fc.integer({ min: 1, max: 3 }),
   revisionsPerWatchBatch: fc.integer({ min: 1, max: 4 }),
 });

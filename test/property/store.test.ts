@@ -35,6 +35,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 const tightLimits: fc.Arbitrary<StoreLimits> = fc.record({
   flushBytes: fc.constantFrom(1, 1_000),
   flushAfterMs: fc.constant(100),
+  blockBytes: fc.constantFrom(0, 100, 1_000),
   unflushedBytes: fc.constantFrom(1, 10_000),
   cacheBytes: fc.constantFrom(0, 1_000, 1_000_000),
   responseBytes: fc.constant(1_000_000),
@@ -42,6 +43,7 @@ const tightLimits: fc.Arbitrary<StoreLimits> = fc.record({
   diskReadsPerSlice: fc.integer({ min: 1, max: 3 }),
   changesPerSlice: fc.integer({ min: 1, max: 3 }),
   changesToldAtOnce: fc.integer({ min: 0, max: 2 }),
+  removalsPerPass: fc.integer({ min: 1, max: 5 }),
   removalsPerBatch: fc.integer({ min: 1, max: 3 }),
   compactionRestMs: fc.constant(0),
   revisionsPerWatchBatch: fc.constant(1),

@@ -68,13 +68,14 @@ function fill({ store }: TestStore, to: number): void {
     store.put({ ...request, value: bytes(`${revision}`) });
 }
 
-/** Two rounds: one that is on its way to disk, with a compaction to follow, and one that gathers. */
+/** Two rounds: one that is on its way to disk, with a compaction to follow, and one that gathers and goes to disk behind it. */
 function goOn(member: TestStore): void {
   fill(member, 5);
   member.store.compact(3);
   member.store.endRound(roundState("5"));
   fill(member, 6);
   member.store.endRound(roundState("6"));
+  member.store.flush().catch(() => undefined); // the install gives it up, or the process ends
 }
 
 interface Found {
@@ -88,7 +89,7 @@ async function found(steps: number, create: () => Promise<TestDisk>): Promise<Fo
   const process = new MortalProcess();
   const [oldDisk, newDisk] = [await create(), await create()];
   const countWrite = (): void => void (process.writesAfterCommit += process.isCommitted ? 1 : 0);
-  const limits = { removalsPerBatch: 1, entriesPerSlice: 1 };
+  const limits = { blockBytes: 0, removalsPerBatch: 1, entriesPerSlice: 1 };
   const dying = await TestStore.on(mortalDisk(oldDisk, process, countWrite), limits);
   await using leader = await TestStore.on(await create());
   fill(leader, 9);

@@ -44,7 +44,7 @@ function putAll(stores: readonly TestStore[], from: number, to: number, key = "k
 
 /** A store that is ahead of others, in memory; saved as far as it goes. */
 async function leaderAt(revision: number, compacted?: number): Promise<TestStore> {
-  const leader = await TestStore.on(await memoryDisk());
+  const leader = await TestStore.on(await memoryDisk(), { blockBytes: 0 });
   putAll([leader], 2, revision);
   if (compacted !== undefined) leader.store.compact(compacted);
   await leader.save(`${revision}`);
@@ -332,8 +332,9 @@ describe("writes over an install", () => {
   });
 
   test("a pending compaction finishes once the new contents are compacted as far", async () => {
-    await using leader = await TestStore.on(await memoryDisk(), { entriesPerSlice: 1 });
-    await using member = await TestStore.on(await memoryDisk(), { entriesPerSlice: 1, removalsPerBatch: 1 });
+    const limits = { entriesPerSlice: 1, removalsPerBatch: 1, blockBytes: 0 };
+    await using leader = await TestStore.on(await memoryDisk(), limits);
+    await using member = await TestStore.on(await memoryDisk(), limits);
     putAll([leader, member], 2, 10);
     for (let n = 0; n < 100; n++) leader.put(`other ${n}`, "v");
     await member.save();
@@ -344,7 +345,7 @@ describe("writes over an install", () => {
     await leader.save();
     const backend = await copyOf(leader.store, await openMemoryBackend(), 1_000_000);
     const rowsOf = async (): Promise<number> => {
-      const rows = backend.iterate(changeRowKey(0, 0, false), changeRowKey(11, 0, false));
+      const rows = backend.iterate(changeRowKey({ main: 0, sub: 0 }), changeRowKey({ main: 11, sub: 0 }));
       const { length } = await rows.next(100);
       await rows.close();
       return length;
@@ -403,7 +404,7 @@ describe("a failed installation leaves the old state in use", () => {
   }
 
   const flipped = async (backend: Backend): Promise<void> => {
-    const key = changeRowKey(6, 0, false);
+    const key = changeRowKey({ main: 6, sub: 0 });
     const batch = backend.batch();
     batch.put(
       key,
@@ -413,7 +414,7 @@ describe("a failed installation leaves the old state in use", () => {
   };
   const newer = async (backend: Backend): Promise<void> => {
     const batch = backend.batch();
-    formatRow.put(batch, 3);
+    formatRow.put(batch, 4);
     await batch.write();
   };
 

@@ -228,7 +228,7 @@ test("a round of many changes is put into its batch in slices, and written when 
   };
   await using tested = await TestStore.on(
     { ...disk, open: counting, crash: () => disk.crash(), dispose: () => disk.dispose() },
-    limits,
+    { ...limits, blockBytes: 0 },
   );
   for (const key of keys) tested.put(key, "v");
   const ended = (async () => tested.save("whole"))();

@@ -6,7 +6,14 @@ import { crc32c } from "../../../store/disk/crc32c.js";
 import { decodeKeyValue, encodeKeyValue, valueOf, withoutValue } from "../../../store/mvcc/key-value.js";
 import { noLease } from "../../../store/base/lease-id.js";
 import type { Revision } from "../../../store/base/revision.js";
-import { changeRowKey, openRow, parseChangeRowKey, sealedRow } from "../../../store/disk/rows.js";
+import {
+  changeRowKey,
+  etcdRowKey,
+  openRow,
+  parseBlockRowKey,
+  removedRowKey,
+  sealedRow,
+} from "../../../store/disk/rows.js";
 import { bytes, text } from "../harness.js";
 import { toLeaseId } from "../../../testing/ids.js";
 
@@ -33,12 +40,17 @@ test("a KeyValue is encoded as protobuf's canonical encoding, whatever its field
   }
 });
 
-test("row keys are etcd's behind their first byte, and sort as the changes happened", () => {
-  assert.equal(changeRowKey(2, 0, false).toString("hex"), "6b" + "00000000000000025f0000000000000000");
-  assert.equal(changeRowKey(3, 1, true).toString("hex"), "6b" + "00000000000000035f000000000000000174");
-  const positions = numbers.flatMap((main) => numbers.map((sub) => ({ main, sub, tombstone: sub % 2 === 1 })));
-  const keys = positions.map(({ main, sub, tombstone }) => changeRowKey(main, sub, tombstone));
-  assert.deepEqual(keys.map(parseChangeRowKey), positions);
+test("HashKV hashes etcd's key of each change", () => {
+  assert.equal(etcdRowKey({ main: 2, sub: 0 }, false).toString("hex"), "00000000000000025f0000000000000000");
+  assert.equal(etcdRowKey({ main: 3, sub: 1 }, true).toString("hex"), "00000000000000035f000000000000000174");
+});
+
+test("row keys of blocks sort as the changes happened", () => {
+  assert.equal(changeRowKey({ main: 2, sub: 1 }).toString("hex"), "6b" + "00000000000000025f0000000000000001");
+  const positions = numbers.flatMap((main) => numbers.map((sub) => ({ main, sub })));
+  const keys = positions.map(changeRowKey);
+  assert.deepEqual(keys.map(parseBlockRowKey), positions);
+  assert.deepEqual(positions.map(removedRowKey).map(parseBlockRowKey), positions);
   assert.deepEqual(
     [...keys].sort((a, b) => Buffer.compare(a, b)),
     keys,
@@ -46,7 +58,7 @@ test("row keys are etcd's behind their first byte, and sort as the changes happe
 });
 
 test("any flipped bit of a row or of its key is noticed and named", () => {
-  const key = changeRowKey(7, 3, false);
+  const key = changeRowKey({ main: 7, sub: 3 });
   const row = sealedRow(key, encodeKeyValue("k", state, bytes("value")));
   assert.equal(text(valueOf(openRow("here", key, row))), "value");
   for (const flipped of [key, row]) {

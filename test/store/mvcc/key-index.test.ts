@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KeyIndex, type RemovedChange } from "../../../store/mvcc/key-index.js";
+import type { BlockChange } from "../../../store/disk/change-block.js";
+import { KeyIndex } from "../../../store/mvcc/key-index.js";
 import { noLease } from "../../../store/base/lease-id.js";
 import type { Revision } from "../../../store/base/revision.js";
 
@@ -20,9 +21,9 @@ const indexOf = (...positions: readonly string[]): KeyIndex => {
 };
 
 const compact = (index: KeyIndex, revision: number): string[] => {
-  const removed: RemovedChange[] = [];
+  const removed: BlockChange[] = [];
   index.compactFrom("", { revision, maxEntries: 100, maxRemovals: 100 }, removed);
-  return removed.map(({ main, sub }) => (sub < 0 ? `${main}_${~sub}t` : `${main}_${sub}`));
+  return removed.map(({ main, sub, tombstone }) => `${main}_${sub}${tombstone ? "t" : ""}`);
 };
 
 test("a read finds the last put of a key up to its revision, and none after a delete", () => {

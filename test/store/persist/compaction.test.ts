@@ -1,11 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ClosedError, CompactedError, FutureRevisionError, type Compaction } from "../../../store/index.js";
-import { KeyIndex, type RemovedChange } from "../../../store/mvcc/key-index.js";
+import {
+  type Backend,
+  type Batch,
+  ClosedError,
+  CompactedError,
+  FutureRevisionError,
+  type Compaction,
+} from "../../../store/index.js";
+import { KeyIndex } from "../../../store/mvcc/key-index.js";
 import { Pins } from "../../../store/persist/pins.js";
 import { noLease } from "../../../store/base/lease-id.js";
 import type { Revision } from "../../../store/base/revision.js";
-import { parseChangeRowKey } from "../../../store/disk/rows.js";
+import { type BlockChange, BlockReader } from "../../../store/disk/change-block.js";
+import { Recorder } from "../recorder.js";
 import { roundState, TestStore, disks, memoryDisk, range, shown, turn, type TestDisk } from "../harness.js";
 
 /** Compacts and waits until everything is gone. */
@@ -15,15 +23,38 @@ async function compactTo(tested: TestStore, revision: number): Promise<void> {
   await finished;
 }
 
-/** The changes on disk: `2_0 3_0t`. */
+/** The rows of changes on disk: `2_0 3_0t` are two rows, `2_0+3_0t` one; `-2_0` says what is removed from the one before. */
 async function rowsOf(disk: TestDisk): Promise<string> {
   const backend = await disk.open();
-  const rows = backend.iterate(Buffer.of(0x6b), Buffer.of(0x6c));
-  const positions = (await rows.next(1_000)).map(([key]) => parseChangeRowKey(key));
-  await rows.close();
+  const read = async (prefix: number): Promise<BlockReader[]> => {
+    const rows = backend.iterate(Buffer.of(prefix), Buffer.of(prefix + 1));
+    const blocks = (await rows.next(1_000)).map((row) => new BlockReader("here", ...row));
+    await rows.close();
+    return blocks;
+  };
+  const removals = await read(0x72);
+  const shown: string[] = [];
+  for (const block of await read(0x6b)) {
+    shown.push(changesOf(block).join("+"));
+    const { main, sub } = block.begin;
+    const removed = removals.find(({ begin }) => begin.main === main && begin.sub === sub);
+    if (removed !== undefined) shown.push(...changesOf(removed).map((change) => `-${change}`));
+  }
   await backend.close();
-  return positions.map((at) => `${at?.main}_${at?.sub}${at?.tombstone ? "t" : ""}`).join(" ");
+  return shown.join(" ");
 }
+
+/** Revision of the last change in a block as it is shown. */
+const lastIn = (block: string): number => parseInt(block.split("+").at(-1)!, 10);
+
+function changesOf(block: BlockReader): string[] {
+  const shown: string[] = [];
+  while (block.next()) shown.push(`${block.main}_${block.sub}${block.tombstone ? "t" : ""}`);
+  return shown;
+}
+
+/** Each change in a row of its own, each removal in a batch of its own. */
+const singleRows = { blockBytes: 0, entriesPerSlice: 1, removalsPerBatch: 1, removalsPerPass: 1 };
 
 test("a key with many changes is compacted a part at a time, oldest first", () => {
   const index = new KeyIndex();
@@ -37,7 +68,7 @@ test("a key with many changes is compacted a part at a time, oldest first", () =
   put("then", 33);
   const slices: number[][] = [];
   for (let from: string | undefined = ""; from !== undefined;) {
-    const removed: RemovedChange[] = [];
+    const removed: BlockChange[] = [];
     from = index.compactFrom(from, { revision: 33, maxEntries: 10, maxRemovals: 5 }, removed);
     slices.push(removed.map(({ main }) => main));
   }
@@ -49,7 +80,7 @@ test("a key with many changes is compacted a part at a time, oldest first", () =
 for (const { name, create } of disks) {
   describe(`on ${name}`, () => {
     test("a compaction removes from disk the rows that no read can reach", async () => {
-      await using tested = await TestStore.on(await create(), { entriesPerSlice: 1, removalsPerBatch: 1 });
+      await using tested = await TestStore.on(await create(), singleRows);
       for (const value of ["2", "3", "4"]) tested.put("often", value);
       tested.put("once", "5");
       tested.put("deleted", "6");
@@ -74,7 +105,7 @@ for (const { name, create } of disks) {
     });
 
     test("a delete at the compacted revision itself stays, until the next compaction", async () => {
-      await using tested = await TestStore.on(await create());
+      await using tested = await TestStore.on(await create(), singleRows);
       tested.put("k", "2");
       tested.delete("k");
       await compactTo(tested, 3);
@@ -102,7 +133,7 @@ for (const { name, create } of disks) {
     test("an interrupted compaction goes on after a restart, and never revives a key", async () => {
       // Cut power after each batch in turn.
       for (let batches = 0; batches < 8; batches++) {
-        await using tested = await TestStore.on(await create(), { entriesPerSlice: 1, removalsPerBatch: 1 });
+        await using tested = await TestStore.on(await create(), singleRows);
         for (const key of ["a", "b"]) for (const value of ["1", "2"]) tested.put(key, value);
         for (const key of ["a", "b"]) tested.delete(key);
         tested.put("c", "8");
@@ -174,7 +205,7 @@ async function restingCompaction(tested: TestStore): Promise<Compaction> {
   return compaction;
 }
 
-const restLimits = { removalsPerBatch: 1, entriesPerSlice: 1, compactionRestMs: 10 };
+const restLimits = { blockBytes: 0, removalsPerBatch: 1, entriesPerSlice: 1, compactionRestMs: 10 };
 
 /** Nothing else sets a timer once all rounds are on disk. */
 async function untilRest({ clock }: TestStore): Promise<void> {
@@ -186,7 +217,11 @@ test("a compaction rests after each batch of removals", async () => {
   const { finished } = await restingCompaction(tested);
   let isFinished = false;
   void finished.then(() => (isFinished = true));
-  for (let rests = 1; rests <= 10; rests++) {
+  for (let keys = 1; keys <= 10; keys++) {
+    await untilRest(tested); // a short one: the index forgets a key
+    tested.clock.advance(2);
+  }
+  for (let rests = 1; rests <= 9; rests++) {
     await untilRest(tested);
     tested.clock.advance(9);
     assert.equal(tested.clock.pendingTimers, 1);
@@ -242,4 +277,92 @@ test("a compaction waits for reads below its revision, and for no others", async
   assert.equal(released, false);
   pins.release(at5);
   await waiting;
+});
+
+describe("blocks", () => {
+  /** Twelve changes in one block: `even` is put at all even revisions, each other key once. */
+  async function oneBlock(create: () => Promise<TestDisk>): Promise<TestStore> {
+    const tested = await TestStore.on(await create(), { cacheBytes: 0 });
+    for (let revision = 2; revision <= 13; revision++)
+      tested.put(revision % 2 === 0 ? "even" : `key ${revision}`, `${revision}`);
+    await tested.save();
+    return tested;
+  }
+  const block = Array.from({ length: 12 }, (_, n) => `${n + 2}_0`).join("+");
+
+  for (const { name, create } of disks) {
+    test(`a few changes that are gone are noted beside their block, then it is written again (${name})`, async () => {
+      await using tested = await oneBlock(create);
+      const expectDisk = async (expected: string): Promise<void> => {
+        await tested.store.close();
+        assert.equal(await rowsOf(tested.disk), expected);
+        await tested.open();
+      };
+      await compactTo(tested, 6);
+      await expectDisk(`${block} -2_0 -4_0`);
+      assert.equal((await tested.range("key", { rangeEnd: "l" })).count, 6);
+      await compactTo(tested, 8);
+      await expectDisk("3_0+5_0+7_0+8_0+9_0+10_0+11_0+12_0+13_0");
+      assert.deepEqual((await tested.range("even", { revision: 9 })).kvs, ["even=8 c2 m8 v4"]);
+      assert.deepEqual((await tested.range("key 3")).kvs, ["key 3=3 c3 m3 v1"]);
+      await compactTo(tested, 10);
+      await expectDisk("3_0+5_0+7_0+8_0+9_0+10_0+11_0+12_0+13_0 -8_0");
+      tested.delete("e", "l"); // revision 14, subs 0 to 6
+      await tested.save();
+      await compactTo(tested, 14);
+      await expectDisk("14_0t+14_1t+14_2t+14_3t+14_4t+14_5t+14_6t");
+      tested.put("new", "15");
+      await compactTo(tested, 15);
+      await expectDisk("15_0");
+    });
+  }
+
+  test("changes that are noted as gone do not come back, and HashKV does not depend on them", async () => {
+    await using tested = await oneBlock(memoryDisk);
+    await using single = await TestStore.on(await memoryDisk(), singleRows);
+    for (let revision = 2; revision <= 13; revision++)
+      single.put(revision % 2 === 0 ? "even" : `key ${revision}`, `${revision}`);
+    for (const each of [tested, single]) {
+      await compactTo(each, 6);
+      await each.store.close();
+    }
+    assert.equal(await rowsOf(tested.disk), `${block} -2_0 -4_0`);
+    for (const each of [tested, single]) await each.open();
+    for (const revision of [0, 6, 9])
+      assert.deepEqual(await tested.store.hashKv(revision), await single.store.hashKv(revision));
+    const told = new Recorder(tested, ["even"], { startRevision: 7 });
+    await told.caughtUp();
+    assert.equal(told.batches.join(" ").match(/PUT/g)?.length, 3);
+  });
+
+  test("each block is written once in a pass, however its keys are ordered", async () => {
+    const disk = await memoryDisk();
+    let written = 0;
+    const counting = async (): Promise<Backend> => {
+      const backend = await disk.open();
+      const batch = (): Batch => {
+        const inner = backend.batch();
+        const put: Batch["put"] = (rowKey, row) => {
+          written += rowKey[0] === 0x6b ? 1 : 0;
+          inner.put(rowKey, row);
+        };
+        return { put, delete: (rowKey) => inner.delete(rowKey), write: () => inner.write() };
+      };
+      return Object.assign(Object.create(backend) as Backend, { batch });
+    };
+    const limits = { blockBytes: 400, entriesPerSlice: 3, removalsPerBatch: 7 };
+    await using tested = await TestStore.on({ ...disk, open: counting }, limits);
+    const keys = Array.from({ length: 200 }, (_, n) => `key ${(n * 37) % 200}`);
+    for (const value of ["old", "new"]) for (const key of keys) tested.put(key, value);
+    await tested.save();
+    const blocks = (await rowsOf(disk)).split(" ");
+    assert.ok(blocks.length > 10);
+    assert.equal(written, blocks.length);
+    await compactTo(tested, 401);
+    const left = (await rowsOf(disk)).split(" ");
+    const noted = left.filter((shown) => shown.startsWith("-"));
+    assert.equal(left.length - noted.length, blocks.filter((block) => lastIn(block) > 201).length);
+    assert.equal(left.join("+").split("+").length, 200 + 2 * noted.length);
+    assert.ok(written <= blocks.length + 1, "only the block in the middle is left with a part of its changes");
+  });
 });

@@ -11,7 +11,7 @@ import {
   openStore,
   type Batch,
 } from "../../../store/index.js";
-import { formatRow, rowCountRow } from "../../../store/disk/meta.js";
+import { formatRow, changeCountRow } from "../../../store/disk/meta.js";
 import { changeRowKey } from "../../../store/disk/rows.js";
 import { ManualClock, roundState, TestStore, bytes, memoryDisk, put, range, text, type TestDisk } from "../harness.js";
 
@@ -19,14 +19,14 @@ import { ManualClock, roundState, TestStore, bytes, memoryDisk, put, range, text
 async function tamper(disk: TestDisk, change: (batch: Batch, row: Uint8Array) => void): Promise<void> {
   const backend = await disk.open();
   const batch = backend.batch();
-  change(batch, Uint8Array.from(backend.get(changeRowKey(3, 0, false)) ?? []));
+  change(batch, Uint8Array.from(backend.get(changeRowKey({ main: 3, sub: 0 })) ?? []));
   await batch.write();
   await backend.close();
 }
 
-/** Three puts of revisions 2, 3 and 4, closed. */
+/** Three puts of revisions 2, 3 and 4, each in a row of its own, closed. */
 async function threePuts(): Promise<TestStore> {
-  const tested = await TestStore.on(await memoryDisk(), { cacheBytes: 0 });
+  const tested = await TestStore.on(await memoryDisk(), { cacheBytes: 0, blockBytes: 0 });
   for (const key of ["a", "b", "c"]) tested.put(key, "value");
   await tested.save();
   await tested.store.close();
@@ -35,20 +35,28 @@ async function threePuts(): Promise<TestStore> {
 
 test("a store on disk that is damaged is not opened, and the message says where", async () => {
   const cases: readonly [string, RegExp, (batch: Batch, row: Uint8Array) => void][] = [
-    ["a flipped bit", /row 3_0 of memory: checksum/, (batch, row) => batch.put(changeRowKey(3, 0, false), flip(row))],
-    ["a moved row", /row 5_0 of memory: checksum/, (batch, row) => batch.put(changeRowKey(5, 0, false), row)],
+    [
+      "a flipped bit",
+      /row 3_0 of memory: checksum/,
+      (batch, row) => batch.put(changeRowKey({ main: 3, sub: 0 }), flip(row)),
+    ],
+    ["a moved row", /row 5_0 of memory: checksum/, (batch, row) => batch.put(changeRowKey({ main: 5, sub: 0 }), row)],
     [
       "a missing row",
       /row 4_0 of memory: the change after 2_0 is missing/,
-      (batch) => batch.delete(changeRowKey(3, 0, false)),
+      (batch) => batch.delete(changeRowKey({ main: 3, sub: 0 })),
     ],
     [
       "a missing end",
       /memory: its rows end at revision 3, should at 4/,
-      (batch) => batch.delete(changeRowKey(4, 0, false)),
+      (batch) => batch.delete(changeRowKey({ main: 4, sub: 0 })),
     ],
-    ["a wrong count", /memory: it has 3 rows, should have 4/, (batch) => rowCountRow.put(batch, 4)],
-    ["a cut row", /row 3_0 of memory: only 2 bytes/, (batch) => batch.put(changeRowKey(3, 0, false), bytes("xx"))],
+    ["a wrong count", /memory: it has 3 changes, should have 4/, (batch) => changeCountRow.put(batch, 4)],
+    [
+      "a cut row",
+      /row 3_0 of memory: only 2 bytes/,
+      (batch) => batch.put(changeRowKey({ main: 3, sub: 0 }), bytes("xx")),
+    ],
     ["a strange row", /"k\?" of memory/, (batch) => batch.put(bytes("k?"), bytes("xxxx"))],
     [
       "a damaged marker",
@@ -66,19 +74,19 @@ test("a store on disk that is damaged is not opened, and the message says where"
 });
 
 test("a store that lost a row below the compact revision is refused as well", async () => {
-  await using tested = await TestStore.on(await memoryDisk());
+  await using tested = await TestStore.on(await memoryDisk(), { blockBytes: 0 });
   for (const key of ["a", "b", "c"]) tested.put(key, "value");
   const { finished } = tested.store.compact(4);
   await tested.save();
   await finished;
   await tested.store.close();
-  await tamper(tested.disk, (batch) => batch.delete(changeRowKey(3, 0, false)));
-  await assert.rejects(tested.open(), /it has 2 rows, should have 3/);
+  await tamper(tested.disk, (batch) => batch.delete(changeRowKey({ main: 3, sub: 0 })));
+  await assert.rejects(tested.open(), /it has 2 changes, should have 3/);
 });
 
 test("a store of a newer version is refused and left alone", async () => {
   const tested = await threePuts();
-  await tamper(tested.disk, (batch) => formatRow.put(batch, 3));
+  await tamper(tested.disk, (batch) => formatRow.put(batch, 4));
   await assert.rejects(tested.open(), StoreVersionError);
   await tested.disk.dispose();
 });
@@ -86,13 +94,13 @@ test("a store of a newer version is refused and left alone", async () => {
 test("damage that happens while the store is open is found by the read that meets it", async () => {
   const tested = await threePuts();
   await tested.open();
-  await tamper(tested.disk, (batch, row) => batch.put(changeRowKey(3, 0, false), flip(row)));
+  await tamper(tested.disk, (batch, row) => batch.put(changeRowKey({ main: 3, sub: 0 }), flip(row)));
   assert.throws(() => tested.store.range(range("b")), /row 3_0 of memory/);
   assert.throws(() => tested.store.put(put("b", "", { ignoreValue: true })), DamagedError);
   assert.equal(tested.store.revision, 4);
   await assert.rejects(tested.store.hashKv(0), DamagedError);
   assert.deepEqual((await tested.range("c")).kvs, ["c=value c4 m4 v1"]);
-  await tamper(tested.disk, (batch) => batch.delete(changeRowKey(3, 0, false)));
+  await tamper(tested.disk, (batch) => batch.delete(changeRowKey({ main: 3, sub: 0 })));
   assert.throws(() => tested.store.range(range("b")), /row 3_0 of memory: the row is missing/);
   await tested[Symbol.asyncDispose]();
 });

@@ -13,7 +13,7 @@ import {
   type Backend,
   type Row,
 } from "../../../store/index.js";
-import { formatRow, rowCountRow } from "../../../store/disk/meta.js";
+import { formatRow, changeCountRow } from "../../../store/disk/meta.js";
 import { changeRowKey } from "../../../store/disk/rows.js";
 import { SlowDisk } from "../disk/faulty-disks.js";
 import {
@@ -97,7 +97,7 @@ for (const { name, create } of disks) {
     });
 
     test("rows and marker are of the same instant, whenever a batch arrives", async () => {
-      await using original = await TestStore.on(await create());
+      await using original = await TestStore.on(await create(), { blockBytes: 0 });
       const flushes: Promise<void>[] = [];
       for (let n = 2; n < 150; n++) {
         original.put("key", `${n}`);
@@ -195,7 +195,7 @@ test("a store without a marker gives no snapshot", async () => {
 
 /** Rows of a store of three keys, and a lease of one of them. */
 async function someRows(): Promise<Row[]> {
-  await using original = await TestStore.on(await memoryDisk());
+  await using original = await TestStore.on(await memoryDisk(), { blockBytes: 0 });
   original.store.grantLease({ id: toLeaseId(7n), ttlSeconds: 60, generation: 1 });
   for (const key of ["a", "b", "c"]) original.put(key, "value", { lease: key === "a" ? 7n : 0n });
   await original.save();
@@ -217,13 +217,13 @@ async function built(rows: readonly Row[], change?: (backend: Backend) => Promis
 test("a store that differs from what was sent is not finished, and the message says how", async () => {
   const rows = await someRows();
   const without = (isMeant: (key: string) => boolean): Row[] => rows.filter(([key]) => !isMeant(text(key)));
-  const withMeta = (row: typeof rowCountRow, value: number): Row[] => {
+  const withMeta = (row: typeof changeCountRow, value: number): Row[] => {
     const changed = new Map(rows.map(([key, held]) => [text(key), [key, held] as const]));
     const put = (key: Uint8Array, held: Uint8Array): unknown => changed.set(text(key), [key, held]);
     row.put({ put, delete: () => undefined, write: () => Promise.resolve() }, value);
     return [...changed.values()];
   };
-  const third = text(changeRowKey(3, 0, false));
+  const third = text(changeRowKey({ main: 3, sub: 0 }));
   const cases: readonly [string, RegExp, Row[]][] = [
     ["a row lost", /row 4_0 of memory: the change after 2_0 is missing/, without((key) => key === third)],
     [
@@ -239,11 +239,11 @@ test("a store that differs from what was sent is not finished, and the message s
       /row 3_0 of memory: checksum/,
       rows.map(([key, value]) => [key, text(key) === third ? value.map((byte, i) => byte ^ (i === 3 ? 8 : 0)) : value]),
     ],
-    ["a wrong count", /it has 3 rows, should have 9/, withMeta(rowCountRow, 9)],
+    ["a wrong count", /it has 3 changes, should have 9/, withMeta(changeCountRow, 9)],
   ];
   for (const [name, message, sent] of cases)
     await assert.rejects(built(sent), (error) => error instanceof DamagedError && message.test(error.message), name);
-  await assert.rejects(built(withMeta(formatRow, 3)), StoreVersionError);
+  await assert.rejects(built(withMeta(formatRow, 4)), StoreVersionError);
   await built(rows);
 });
 
@@ -252,7 +252,7 @@ test("rows that reach the disk changed are found as well", async () => {
   await assert.rejects(
     built(rows, async (backend) => {
       const builder = backend.batch();
-      builder.put(changeRowKey(9, 0, false), rows[0]![1]);
+      builder.put(changeRowKey({ main: 9, sub: 0 }), rows[0]![1]);
       await builder.write();
     }),
     DamagedError,

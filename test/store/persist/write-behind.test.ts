@@ -58,7 +58,7 @@ describe("rounds reach the disk whole, in order, with their marker", () => {
   }
 
   test("a batch is written 100 ms after its first round, with all rounds until then", async () => {
-    const { disk, store, clock } = await slowStore();
+    const { disk, store, clock } = await slowStore({ blockBytes: 0 });
     store.put(put("a", "1"));
     assert.equal(clock.pendingTimers, 0); // no round has ended
     store.endRound(roundState("m"));

@@ -342,7 +342,7 @@ test("a watch that is closed while others are told of the same change is not tol
 
 test("a row that is damaged ends the watches that need it, and no others; writing goes on", async () => {
   const disk = new HaltingDisk(await memoryDisk());
-  await using tested = await TestStore.on(disk, { cacheBytes: 0 });
+  await using tested = await TestStore.on(disk, { cacheBytes: 0, blockBytes: 0 });
   for (const key of ["a", "b", "c"]) tested.put(key, "v");
   await tested.save();
   const rows = disk.opened!.iterate(Buffer.of(0x6b), Buffer.of(0x6c));

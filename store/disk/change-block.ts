@@ -1,0 +1,243 @@
+// A block: changes that happened one after another, in one row. LevelDB takes a row about as long to write and to read
+// whatever it holds, so many changes in one are many times cheaper.
+//
+//   k ‖ main ‖ _ ‖ sub  →  change … ‖ crc32       the row key is the place of the first change, or before it
+//   change: head ‖ [main ‖ sub] ‖ KeyValue
+//   head: 8 × length of the KeyValue + 4 if the key was deleted + place
+//   place: 0  the first change of the next revision
+//          1  the next change of the same revision
+//          2  main and sub follow: main as the difference to that of the change before, or of the row key
+//
+// Numbers are protobuf's varints. An example, with KeyValues in brackets: put a, then put b and delete a in one transaction,
+// then put c. And the same block when a compaction has removed the first two:
+//
+//   k 5_0  →  put, +0, 0 [a]   put, next revision [b]   deleted, same revision [a]   put, next revision [c]   crc32
+//   k 5_0  →  deleted, +1, 1 [a]   put, next revision [c]   crc32
+//
+// A compaction does not write a block again for a few changes. It notes those that are gone in a row beside it, which looks
+// like a block whose KeyValues are empty:
+//
+//   r ‖ main ‖ _ ‖ sub  →  change … ‖ crc32       the same main and sub as in the row key of the block
+
+import { DamagedError } from "../base/index.js";
+import { changeRowKey, checksumSize, nameOfRow, openRow, parseBlockRowKey, type Position, sealRow } from "./rows.js";
+
+/** The place of a change, and whether it deleted its key. */
+export interface BlockChange extends Position {
+  readonly tombstone: boolean;
+}
+
+/** A block as it is written. */
+export interface Block {
+  /** The place that the row key says. */
+  readonly begin: Position;
+  /** Number of changes. */
+  readonly count: number;
+  readonly rowKey: Uint8Array;
+  readonly row: Uint8Array;
+}
+
+/** The next revision, the same one, or as stated: the last two bits of a head. */
+const nextMain = 0;
+const sameMain = 1;
+const stated = 2;
+const tombstoneBit = 4;
+const headScale = 8;
+
+/** Changes of a block: so many small ones are read and checked in less than 1 ms. */
+const maxChanges = 250;
+/** Larger than this part of a block, a change is a block of its own: its removal frees the row at once. */
+const largePart = 8;
+/** The most that a change takes beside its KeyValue: three numbers. */
+const maxHeadBytes = 24;
+
+/** Gathers changes that happened one after another, until they are sealed as a block; then it begins anew. */
+export class BlockDraft {
+  private readonly standardBytes: number;
+  private memory: Buffer;
+  private end = 0;
+  private count = 0;
+  private begin: Position | undefined = undefined;
+  /** The last change. */
+  private main = 0;
+  private sub = 0;
+  private hasLarge = false;
+
+  /** @param blockBytes size of a block; 0: each change is a block of its own */
+  constructor(private readonly blockBytes: number) {
+    this.standardBytes = blockBytes + maxHeadBytes + checksumSize;
+    this.memory = Buffer.allocUnsafeSlow(this.standardBytes);
+  }
+
+  get isEmpty(): boolean {
+    return this.count === 0;
+  }
+
+  /** Whether a KeyValue of so many bytes may be added; always to an empty block. */
+  hasRoomFor(length: number): boolean {
+    if (this.count === 0) return true;
+    if (this.hasLarge || this.count === maxChanges || this.isLarge(length)) return false;
+    return this.end + maxHeadBytes + length <= this.blockBytes;
+  }
+
+  /** Begins anew, before the first change: for a block that takes the place of another that begins there. */
+  beginAt({ main, sub }: Position): void {
+    this.clear();
+    this.begin = { main, sub };
+  }
+
+  /** Adds a change that happened after all that are in the block. */
+  add({ main, sub, tombstone }: BlockChange, keyValue: Uint8Array): void {
+    this.makeRoom(keyValue.length);
+    this.begin ??= { main, sub };
+    const isFirst = this.count === 0;
+    const place = isFirst ? stated : this.placeOf(main, sub);
+    const { memory } = this;
+    let end = writeNumber(memory, keyValue.length * headScale + (tombstone ? tombstoneBit : 0) + place, this.end);
+    if (place === stated) {
+      end = writeNumber(memory, main - (isFirst ? this.begin.main : this.main), end);
+      end = writeNumber(memory, sub, end);
+    }
+    memory.set(keyValue, end);
+    this.end = end + keyValue.length;
+    this.main = main;
+    this.sub = sub;
+    this.count += 1;
+    this.hasLarge = this.isLarge(keyValue.length);
+  }
+
+  /** Ends the block, which is not empty. @param rowKeyOf says what kind of row it is */
+  seal(rowKeyOf = changeRowKey): Block {
+    const { begin, memory, count } = this;
+    if (begin === undefined) throw new Error("Cannot seal an empty block");
+    const rowKey = rowKeyOf(begin);
+    const size = this.end + checksumSize;
+    const isStandard = memory.length === this.standardBytes;
+    const row = isStandard ? Buffer.from(memory.subarray(0, size)) : memory.subarray(0, size);
+    sealRow(rowKey, row);
+    if (!isStandard) this.memory = Buffer.allocUnsafeSlow(this.standardBytes);
+    this.clear();
+    return { begin, count, rowKey, row };
+  }
+
+  private clear(): void {
+    this.end = this.count = 0;
+    this.begin = undefined;
+    this.hasLarge = false;
+  }
+
+  private isLarge(length: number): boolean {
+    return length * largePart > this.blockBytes;
+  }
+
+  private placeOf(main: number, sub: number): number {
+    if (main === this.main && sub === this.sub + 1) return sameMain;
+    return main === this.main + 1 && sub === 0 ? nextMain : stated;
+  }
+
+  private makeRoom(length: number): void {
+    const needed = this.end + maxHeadBytes + length + checksumSize;
+    if (needed <= this.memory.length) return;
+    const larger = Buffer.allocUnsafeSlow(needed);
+    this.memory.copy(larger, 0, 0, this.end);
+    this.memory = larger;
+  }
+}
+
+/** Reads the changes of a block, one after another. */
+export class BlockReader implements BlockChange {
+  readonly begin: Position;
+  /** The block with its heads, without the checksum. */
+  readonly content: Buffer;
+  // The change that was read last.
+  main = 0;
+  sub = 0;
+  tombstone = false;
+  /** The KeyValue, as a part of `content`. */
+  from = 0;
+  to = 0;
+
+  /**
+   * @param place the store's name, for messages
+   * @throws DamagedError if the row is not what was written
+   */
+  constructor(
+    private readonly place: string,
+    private readonly rowKey: Uint8Array,
+    row: Uint8Array,
+  ) {
+    const content = openRow(place, rowKey, row);
+    const begin = parseBlockRowKey(rowKey);
+    if (begin === undefined) throw this.damage("not the key of changes");
+    this.begin = begin;
+    this.content = Buffer.isBuffer(content)
+      ? content
+      : Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+    this.rewind();
+  }
+
+  /** The KeyValue of the change, not copied: it keeps the whole block in memory. */
+  get keyValue(): Uint8Array {
+    return this.content.subarray(this.from, this.to);
+  }
+
+  /** Reads the next change. False: there is none. @throws DamagedError */
+  next(): boolean {
+    if (this.to === this.content.length) return false;
+    this.from = this.to;
+    const head = this.number();
+    const place = head & 3;
+    if (place === sameMain) this.sub += 1;
+    else if (place === nextMain) {
+      this.main += 1;
+      this.sub = 0;
+    } else {
+      this.main += this.number();
+      this.sub = this.number();
+    }
+    this.tombstone = (head & tombstoneBit) !== 0;
+    this.to = this.from + Math.floor(head / headScale);
+    if (this.to > this.content.length) throw this.damage("a change goes beyond its end");
+    return true;
+  }
+
+  /** Reads the change at a place. False: it is not in the block. */
+  find({ main, sub }: Position): boolean {
+    if (main < this.main || (main === this.main && sub < this.sub)) this.rewind();
+    if (this.to > 0 && main === this.main && sub === this.sub) return true;
+    while (this.next()) if (main === this.main && sub === this.sub) return true;
+    return false;
+  }
+
+  /** Names the block in an error. */
+  damage(reason: string): DamagedError {
+    return new DamagedError(nameOfRow(this.place, this.rowKey), reason);
+  }
+
+  private rewind(): void {
+    this.main = this.begin.main;
+    this.sub = 0;
+    this.from = this.to = 0;
+  }
+
+  private number(): number {
+    let result = 0;
+    for (let scale = 1; scale <= 2 ** 49; scale *= 128) {
+      const byte = this.content[this.from++];
+      if (byte === undefined) break;
+      result += (byte & 0x7f) * scale;
+      if (byte < 0x80) return result;
+    }
+    throw this.damage("a number does not end");
+  }
+}
+
+function writeNumber(target: Uint8Array, value: number, start: number): number {
+  let at = start;
+  let rest = value;
+  // Numbers beyond 31 bits need division; below, bit operations are several times faster.
+  for (; rest > 0x7fff_ffff; rest = Math.floor(rest / 128)) target[at++] = (rest % 128) | 0x80;
+  for (; rest >= 128; rest >>>= 7) target[at++] = (rest & 0x7f) | 0x80;
+  target[at++] = rest;
+  return at;
+}
