@@ -12,7 +12,8 @@ const maxNumberBytes = 10;
  * field are left out, as by the generated code.
  */
 export class BackWriter {
-  private bytes = Buffer.allocUnsafeSlow(keptBytes);
+  private readonly kept = Buffer.allocUnsafeSlow(keptBytes);
+  private bytes = this.kept;
   private at = keptBytes;
 
   /** Bytes of the message that are written. */
@@ -28,10 +29,12 @@ export class BackWriter {
   /** Ends the message. @returns memory of its own */
   take(): Buffer {
     const { bytes, at } = this;
+    this.bytes = this.kept;
+    this.begin();
+    // Memory that a large message fills for the most part is given away.
+    if (bytes !== this.kept && at <= bytes.length / 2) return bytes.subarray(at);
     const message = Buffer.allocUnsafe(bytes.length - at);
     bytes.copy(message, 0, at);
-    if (bytes.length > keptBytes) this.bytes = Buffer.allocUnsafeSlow(keptBytes);
-    this.begin();
     return message;
   }
 

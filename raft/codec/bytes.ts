@@ -95,7 +95,8 @@ export class ByteWriter {
     this.length += value.length;
   }
 
-  private ensureRoom(count: number): void {
+  /** Makes room for `count` bytes, so that the buffer is not copied each time it doubles. */
+  ensureRoom(count: number): void {
     const needed = this.length + count;
     if (needed > this.buffer.length) this.replaceBuffer(Math.max(needed, this.buffer.length * 2));
   }

@@ -16,9 +16,20 @@ const kindCode = { empty: 1, command: 2, configuration: 3 } as const satisfies R
 /** The size of the smallest entry, an empty one in the term of the entry before: one byte of term, one of kind. */
 const minEntryBytes = 2;
 
+/** An upper bound of an entry's size without its data; numbers take up to 8 bytes. */
+const mostBytesWithoutData = 17;
+
+/** Returns an upper bound of a run's size. The writer grows for a configuration, which is small and rare. */
+export const mostBytesOfRun = (entries: readonly Entry[]): number => {
+  let bytes = 8;
+  for (const entry of entries) bytes += mostBytesWithoutData + (entry.kind === "command" ? entry.data.length : 0);
+  return bytes;
+};
+
 /** Writes `entries` as the run that follows `start`; the reader needs the same `start`. */
 export const writeRun = (writer: ByteWriter, entries: readonly Entry[], start: RunStart): void => {
   let { index, term } = start;
+  writer.ensureRoom(mostBytesOfRun(entries));
   writer.writeNumber(entries.length);
   for (const entry of entries) {
     if (entry.index !== index + 1 || entry.term < term)

@@ -1,8 +1,8 @@
 // The encoding of messages between members: one byte of kind, then the fields in the order of core/types.ts.
 // A change here is a new version of the peer protocol; members compare versions when a link opens.
-import type { Entry, LogIndex, PeerMessage, Term, Vote } from "../core/index.js";
+import type { LogIndex, PeerMessage, Term, Vote } from "../core/index.js";
 import { ByteReader, ByteWriter } from "./bytes.js";
-import { readRun, writeRun } from "./entries.js";
+import { mostBytesOfRun, readRun, writeRun } from "./entries.js";
 
 /** The number of each kind on the wire. A number is never used for another kind. */
 const kindCode = {
@@ -60,17 +60,13 @@ export class PeerMessageBuffer {
   }
 }
 
-/** Upper bounds of a message without data and of an entry without data: numbers take up to 8 bytes. */
-const mostBytesWithoutData = 64;
-const mostBytesOfAnEntry = 17;
+/** An upper bound of a message without data: numbers take up to 8 bytes. */
+const mostBytesWithoutData = 56;
 
 /** Returns an upper bound of a message's size, so that a large message is not copied as its buffer grows. */
 const mostBytesOf = (message: PeerMessage): number => {
   if (message.kind === "forwardedProposal") return mostBytesWithoutData + message.data.length;
-  if (message.kind !== "append") return mostBytesWithoutData;
-  // The buffer grows for a configuration, which is small and rare.
-  const dataBytes = (entry: Entry): number => (entry.kind === "command" ? entry.data.length : 0);
-  return message.entries.reduce((sum, entry) => sum + mostBytesOfAnEntry + dataBytes(entry), mostBytesWithoutData);
+  return mostBytesWithoutData + (message.kind === "append" ? mostBytesOfRun(message.entries) : 0);
 };
 
 const writePeerMessage = (writer: ByteWriter, message: PeerMessage): void => {
