@@ -45,6 +45,9 @@ export class PeerMessageBuffer {
   encode(messages: readonly PeerMessage[]): Uint8Array {
     const { writer } = this;
     writer.reset();
+    let most = 0;
+    for (const message of messages) most += this.headerBytes + mostBytesOf(message);
+    writer.ensureRoom(most);
     for (const message of messages) {
       const start = writer.length;
       writer.skipBytes(this.headerBytes);

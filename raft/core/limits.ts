@@ -23,7 +23,7 @@ export const defaultLimits: CoreLimits = {
   maxAppendBytes: mebibyte / 2,
   maxInflightAppends: 256,
   maxInflightBytes: 8 * mebibyte,
-  maxUncommittedBytes: 32 * mebibyte,
+  maxUncommittedBytes: 64 * mebibyte,
   maxPendingReads: 10_000,
   maxCommittedBytes: 4 * mebibyte,
 };

@@ -27,6 +27,56 @@ export interface Batch {
   readonly entries: readonly Entry[];
 }
 
+/**
+ * Divides a batch into those that follow each other with entries of about `bytes` each. The first has the term and the vote; the commit
+ * index, which may be that of a later entry, comes as far as the log reaches, and whole with the last.
+ */
+export const batchesOf = (batch: Batch, bytes: number): [Batch, ...Batch[]] => {
+  const parts = entriesInParts(batch.entries, bytes);
+  const { hardState } = batch;
+  if (parts.length < 2) return [batch];
+  const [first = [], ...others] = parts;
+  const lastIndex = first.at(-1)?.index;
+  const isCommitLater = hardState !== undefined && lastIndex !== undefined && hardState.commit > lastIndex;
+  return [
+    { hardState: isCommitLater ? { ...hardState, commit: lastIndex } : hardState, entries: first },
+    ...others.map((entries, n) => ({
+      hardState: isCommitLater && n === others.length - 1 ? hardState : undefined,
+      entries,
+    })),
+  ];
+};
+
+/** Cuts entries into parts of as many as fit into `bytes`; a larger one is a part of its own. @throws RangeError if they are no run */
+const entriesInParts = (entries: readonly Entry[], bytes: number): Entry[][] => {
+  const parts: Entry[][] = [];
+  let [start, size] = [0, 0];
+  for (let n = 0; n < entries.length; n++) {
+    const entry = entries[n];
+    const entryBytes = entry?.kind === "command" ? entry.data.length : 0;
+    if (n > start && size + entryBytes > bytes) {
+      parts.push(entries.slice(start, n));
+      [start, size] = [n, 0];
+    }
+    size += entryBytes;
+  }
+  if (parts.length === 0) return parts;
+  assertRun(entries);
+  return [...parts, entries.slice(start)];
+};
+
+/** A part that cannot be encoded must not be noticed after those before it are written. */
+const assertRun = (entries: readonly Entry[]): void => {
+  let before = entries[0];
+  for (const entry of entries.slice(1)) {
+    if (before === undefined || entry.index !== before.index + 1 || entry.term < before.term)
+      throw new RangeError(
+        `Cannot append entry ${entry.index} of term ${entry.term} after ${before?.index} of term ${before?.term}`,
+      );
+    before = entry;
+  }
+};
+
 /** A batch as a record holds it. */
 export interface RecordedBatch extends Batch {
   /** The configurations of the log before `entries`: in the first record of a segment, and in no other. */

@@ -1,7 +1,15 @@
 // The write-ahead log: entries and hard state, durable before any message that depends on them. Raft paper §5.1, figure 2.
 import path from "node:path";
 import type { Entry, HardState, LogBase, LogIndex } from "../core/index.js";
-import { type Batch, endAfter, endAfterRestart, conflictWithEnd, conflictWithRestart, type LogEnd } from "./batch.js";
+import {
+  type Batch,
+  batchesOf,
+  endAfter,
+  endAfterRestart,
+  conflictWithEnd,
+  conflictWithRestart,
+  type LogEnd,
+} from "./batch.js";
 import { type Disk, type DiskFile, promised } from "../../platform/index.js";
 import { shortageOf, WalFailedError, type Shortage } from "./errors.js";
 import { NextSegment, type PreparedFile, type SegmentedLog } from "./next-segment.js";
@@ -13,8 +21,14 @@ import type { LogFiles } from "./segment-files.js";
 import { firstRecordAt, segmentFileName } from "./segment.js";
 import type { WalListener } from "./wal-listener.js";
 
-/** The largest batch; a larger one throws. The core's limits are far below. */
-const maxBatchBytes = 1024 * 1024 * 1024;
+/**
+ * The largest entries that share a record, and half of a segment at most. More are written as several records, one after the other:
+ * encoding 32 MiB and computing their checksum takes as long as a heartbeat.
+ */
+const maxRecordBytes = 1024 * 1024;
+
+/** The largest record; an entry that needs a larger one throws. The core's limits are far below. */
+const maxEntryBytes = 1024 * 1024 * 1024;
 
 /** The options of `Wal`. */
 export interface WalOptions {
@@ -72,6 +86,9 @@ export class Wal implements SegmentedLog {
   private sequence: number;
   private chain: number;
   private end: LogEnd;
+  private readonly recordBytes: number;
+  /** The batches that follow the record being written, of the same append. */
+  private rest: Batch[] = [];
   /** The callback of the append or restart under way. */
   private done: (() => void) | undefined;
   /** Tells whether that append waits for the disk, not for a shortage to end. */
@@ -88,6 +105,7 @@ export class Wal implements SegmentedLog {
     this.directory = options.directory;
     this.listener = options.listener;
     this.segmentBytes = options.segmentBytes;
+    this.recordBytes = Math.min(maxRecordBytes, options.segmentBytes / 2);
     const firstBytes = Math.min(tail === undefined ? firstSegmentBytes : Infinity, options.segmentBytes);
     this.next = new NextSegment({ ...options, firstBytes, reserveBytes: options.reserveBytes ?? 0 }, this);
     this.old = new OldSegments({
@@ -119,7 +137,8 @@ export class Wal implements SegmentedLog {
 
   /**
    * Writes `entries`, which replace the log from the first one's index on, and `hardState` unless it is unchanged, with one
-   * synced write. One append at a time: the next may be made from within `done`.
+   * synced write; many bytes with several, of which a crash leaves the first ones. One append at a time: the next may be made from
+   * within `done`.
    *
    * @param done called once all of it is durable, never synchronously; never called after a failure
    * @throws Error if another append is under way, after a failure or `close`, or if the batch cannot follow the log (a gap,
@@ -129,14 +148,10 @@ export class Wal implements SegmentedLog {
     const batch = { hardState, entries };
     const problem = this.reasonToRefuse() ?? conflictWithEnd(this.end, batch) ?? this.old.reasonToRefuse(entries);
     if (problem !== undefined) throw new Error(`Cannot append to the log: ${problem}`, { cause: this.failure });
-    const { record, current } = this;
-    record.putBatch({ hardState, entries, configurations: undefined }, current?.position ?? firstRecordAt);
-    const bytes = record.endFrom(0);
-    if (bytes > maxBatchBytes) throw new RangeError(`Cannot append ${bytes} bytes at once: too many`);
+    const [first, ...rest] = batchesOf(batch, this.recordBytes);
+    this.appendRecord(first);
     this.done = done;
-    if (current !== undefined && record.endFrom(current.position) <= current.bytes) this.continueSegment(current);
-    else this.beginSegment({ before: this.end, restarts: false }, batch);
-    this.end = endAfter(this.end, batch);
+    this.rest = rest;
   }
 
   /**
@@ -207,6 +222,16 @@ export class Wal implements SegmentedLog {
 
   private reasonToRefuse(): string | undefined {
     return this.reasonUnusable() ?? (this.done === undefined ? undefined : "another append is under way");
+  }
+
+  private appendRecord(batch: Batch): void {
+    const { record, current } = this;
+    record.putBatch({ ...batch, configurations: undefined }, current?.position ?? firstRecordAt);
+    const bytes = record.endFrom(0);
+    if (bytes > maxEntryBytes) throw new RangeError(`Cannot append ${bytes} bytes at once: too many`);
+    if (current !== undefined && record.endFrom(current.position) <= current.bytes) this.continueSegment(current);
+    else this.beginSegment({ before: this.end, restarts: false }, batch);
+    this.end = endAfter(this.end, batch);
   }
 
   private continueSegment(current: Current): void {
@@ -289,10 +314,22 @@ export class Wal implements SegmentedLog {
     this.chain = checksum;
     this.isWriting = false;
     this.prepareIfDue();
+    // Preparing the next segment may have failed meanwhile: then the member stops and sends nothing more.
+    if (this.failure === undefined) this.goOn();
+    else this.onIdle?.();
+  }
+
+  /** Writes the next record of the append, or ends it. */
+  private goOn(): void {
+    const next = this.rest.shift();
+    if (next !== undefined) {
+      this.appendRecord(next);
+      if (!this.isWriting) this.onIdle?.(); // it waits for a segment
+      return;
+    }
     const { done } = this;
     this.done = undefined;
-    // Preparing the next segment may have failed meanwhile: then the member stops and sends nothing more.
-    if (this.failure === undefined) done?.();
+    done?.();
     this.onIdle?.();
   }
 

@@ -126,6 +126,13 @@ const nextBatch = (log: Model, random: SeededRandom): Batch => {
   return { hardState: newTerm > term || random.chance(0.5) ? changed : undefined, entries };
 };
 
+/** The first entries of a batch with its hard state, whose commit index reaches no further than they do: a large append is several records. */
+const prefixesOf = ({ hardState: state, entries }: Batch): Batch[] =>
+  entries.slice(0, -1).map(({ index }, n) => ({
+    hardState: state === undefined ? undefined : { ...state, commit: Math.min(state.commit, index) as LogIndex },
+    entries: entries.slice(0, n + 1),
+  }));
+
 const lastOf = ({ base, entries }: Model): LogPosition => entries.at(-1) ?? base;
 
 /** Picks the base of a snapshot: behind the log's end, or where the log holds another entry that is not committed. */
@@ -162,10 +169,10 @@ class History {
     const { wal = await this.open([this.expected]), disk, random } = this;
     if (event === "append" || event === "restart") {
       let done = false;
-      const expected = this.begin(wal, event, () => (done = true));
+      const { whole } = this.begin(wal, event, () => (done = true));
       await settle();
       assert.ok(done);
-      this.expected = expected;
+      this.expected = whole;
     } else if (event === "truncate") {
       const { base, hardState } = this.expected.model;
       const through = random.between(base.index, Math.max(base.index, hardState.commit));
@@ -191,24 +198,25 @@ class History {
     };
     const outcome = { acknowledged: false };
     const what = this.random.chance(0.3) ? "restart" : "append";
-    const changed = this.begin(wal, what, () => (outcome.acknowledged = true));
+    const { whole, partial } = this.begin(wal, what, () => (outcome.acknowledged = true));
     await settle();
     this.disk.onOperation = () => undefined;
     this.disk[stop](); // it may have taken fewer operations
-    await this.open(outcome.acknowledged ? [changed] : [this.expected, changed]);
+    await this.open(outcome.acknowledged ? [whole] : [this.expected, ...partial, whole]);
   }
 
-  /** Returns what is there once it is done. */
-  private begin(wal: Wal, what: "append" | "restart", done: () => void): Expected {
+  /** Returns what is there once it is done, and what may be there after a stop before that. */
+  private begin(wal: Wal, what: "append" | "restart", done: () => void): { whole: Expected; partial: Expected[] } {
     const { model, earliest } = this.expected;
     if (what === "append") {
       const batch = nextBatch(model, this.random);
       wal.append(batch.hardState, batch.entries, done);
-      return { model: after(model, batch), earliest };
+      const partial = prefixesOf(batch).map((part) => ({ model: after(model, part), earliest }));
+      return { whole: { model: after(model, batch), earliest }, partial };
     }
     const base = nextBase(model, this.random);
     wal.restart(base, { ...model.hardState, commit: base.index }, done);
-    return { model: restarted(model, base), earliest: base.index };
+    return { whole: { model: restarted(model, base), earliest: base.index }, partial: [] };
   }
 
   private async open(possible: readonly Expected[]): Promise<Wal> {

@@ -20,6 +20,7 @@ import {
   open,
   plainBatches,
   recover,
+  settle,
   writeLog,
 } from "./fixtures.js";
 import { SimDisk } from "../../../testing/sim-disk.js";
@@ -166,6 +167,40 @@ test("the next segment is prepared before the current one is full", async () => 
     ["0000000000000001-0000000000000001.wal", "next.tmp"],
   );
   await wal.close();
+});
+
+test("a large append is written as several records, and is done once all of them are durable", async () => {
+  const disk = anEmptyDisk();
+  const segmentBytes = 64 * 1024;
+  const { wal } = await open(disk.boot(), { segmentBytes });
+  const first: Batch = { hardState: hardState(1, 7n, 0), entries: [entry(1, 1)] };
+  await append(wal, first);
+  const large: Batch = {
+    hardState: hardState(2, 7n, 4),
+    entries: [2, 3, 4, 5].map((index) => entry(index, 2, 12_000)),
+  };
+  let writes = 0;
+  disk.onOperation = (operation) => {
+    if (operation.kind === "write" && operation.path.endsWith(".wal")) writes++;
+    return undefined;
+  };
+  let done = 0;
+  wal.append(large.hardState, large.entries, () => done++);
+  await settle();
+  assert.deepEqual([writes, done], [2, 1]);
+  await wal.close();
+  assert.deepEqual(modelOf(await recover(disk, { segmentBytes })), after(emptyModel, first, large));
+});
+
+test("a large append that is out of order is refused before anything of it is written", async () => {
+  const disk = anEmptyDisk();
+  const { wal } = await open(disk.boot());
+  const good: Batch = { hardState: hardState(1, 7n, 0), entries: [entry(1, 1)] };
+  await append(wal, good);
+  const entries = [entry(2, 1, 900), entry(3, 1, 900), entry(5, 1, 900)];
+  assert.throws(() => wal.append(undefined, entries, () => undefined), /entry 5 of term 1 after 3/);
+  await wal.close();
+  assert.deepEqual(modelOf(await recover(disk)), after(emptyModel, good));
 });
 
 const refused: [string, Batch, RegExp][] = [
