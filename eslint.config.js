@@ -79,7 +79,7 @@ const unitTests = {
 };
 
 export default tseslint.config(
-  { ignores: ["dist/", "dist.*/", "node_modules/", "data/", "proto/generated/"] },
+  { ignores: ["dist/", "dist.*/", "api/", "node_modules/", "data/", "proto/generated/"] },
   {
     files: ["**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],

@@ -47,8 +47,10 @@ export type {
   LeaseKeepAlive,
   Lease,
   LeaseGrantResult,
+  LeaseGrantSettings,
   LeaseRenewResult,
   LeaseTimeToLiveResult,
+  LeaseTimeToLiveSettings,
 } from "./lease/index.js";
 export type { CampaignOptions, Election, Leadership, Lock, LockOptions } from "./concurrency/index.js";
 export type {

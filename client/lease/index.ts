@@ -1,4 +1,11 @@
 // Leases, granted and kept alive.
 
 export { LeaseKeepAlive } from "./lease-keep-alive.js";
-export { Lease, type LeaseGrantResult, type LeaseRenewResult, type LeaseTimeToLiveResult } from "./lease.js";
+export {
+  Lease,
+  type LeaseGrantResult,
+  type LeaseGrantSettings,
+  type LeaseRenewResult,
+  type LeaseTimeToLiveResult,
+  type LeaseTimeToLiveSettings,
+} from "./lease.js";

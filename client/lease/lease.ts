@@ -14,6 +14,20 @@ import type { KeySpace } from "../kv/index.js";
 import { LeaseKeepAlive } from "./lease-keep-alive.js";
 import { LeaseStream } from "./lease-stream.js";
 
+/** Parameters of a lease. @see etcd v3 API, LeaseGrantRequest */
+export interface LeaseGrantSettings {
+  /** Time without a renewal after which the lease ends, at least the server's minimum. */
+  readonly ttlSeconds: number;
+  /** Id of the lease. Absent or 0n: the server picks one. */
+  readonly id?: bigint | undefined;
+}
+
+/** Options of a query for a lease's time. @see etcd v3 API, LeaseTimeToLiveRequest */
+export interface LeaseTimeToLiveSettings {
+  /** List the attached keys, in no particular order. */
+  readonly keys?: boolean | undefined;
+}
+
 /** A lease that was granted. @see etcd v3 API, LeaseGrantResponse */
 export interface LeaseGrantResult {
   readonly header: Header;
@@ -64,16 +78,8 @@ export class Lease {
     return new Lease(this.endpoints, keys, this.renewals);
   }
 
-  /**
-   * Grants a lease that ends after `ttlSeconds` unless it is renewed. To have that done, use `hold`.
-   *
-   * @param options.id default: the server picks one
-   */
-  async grant({
-    ttlSeconds,
-    id = 0n,
-    ...options
-  }: { readonly ttlSeconds: number; readonly id?: bigint | undefined } & RequestOptions): Promise<LeaseGrantResult> {
+  /** Grants a lease that ends after `ttlSeconds` unless it is renewed. To have that done, use `hold`. */
+  async grant({ ttlSeconds, id = 0n, ...options }: LeaseGrantSettings & RequestOptions): Promise<LeaseGrantResult> {
     const response = await this.endpoints.call(grant, { TTL: BigInt(ttlSeconds), ID: id }, options);
     return { header: headerOf(response.header), id: response.ID, ttlSeconds: counterFromResponse(response.TTL) };
   }
@@ -89,10 +95,10 @@ export class Lease {
     return { header: headerOf(response.header), ttlSeconds: counterFromResponse(response.TTL) };
   }
 
-  /** @param options.keys list the attached keys, in no particular order */
+  /** Asks for the time that a lease has left. A lease that has ended has -1. */
   async timeToLive(
     id: bigint,
-    { keys = false, ...options }: { readonly keys?: boolean | undefined } & RequestOptions = {},
+    { keys = false, ...options }: LeaseTimeToLiveSettings & RequestOptions = {},
   ): Promise<LeaseTimeToLiveResult> {
     const response = await this.endpoints.call(timeToLive, { ID: id, keys }, options);
     return {
