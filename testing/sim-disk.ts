@@ -210,12 +210,18 @@ class BootedDisk implements MemberDisk {
     });
   }
 
+  /** Renames in one directory are atomic; into another directory, the new name and the loss of the old one are two changes. */
   rename(from: string, to: string, done: DiskDone): void {
     this.begin("rename", from, done, ({ directory, name, node }, operation) => {
-      if (path.dirname(from) !== path.dirname(to)) return diskError("EXDEV", operation); // nobody does this
-      if (!(node instanceof SimFile)) return diskError("ENOENT", operation);
-      node.path = to;
-      directory.rename(name, path.basename(to), node);
+      const target = this.disk.directoryAt(path.dirname(to), operation);
+      if (target instanceof Error) return target;
+      if (node === undefined) return diskError("ENOENT", operation);
+      if (node instanceof SimFile) node.path = to;
+      if (target === directory) directory.rename(name, path.basename(to), node);
+      else {
+        target.add(path.basename(to), node);
+        directory.remove(name);
+      }
       return undefined;
     });
   }

@@ -1,8 +1,14 @@
 import { basename } from "node:path";
 import type { LogPosition } from "../../raft/index.js";
-import { DirectoryFiles, formatVersion, type DirectoryOwner, type StoreInUse } from "./directory-files.js";
+import {
+  DirectoryFiles,
+  formatOwner,
+  formatStoreInUse,
+  type DirectoryOwner,
+  type StoreInUse,
+} from "./directory-files.js";
 import { type DirectoryLock, type MemberDisk, replaceFile, ensureDirectory, promised } from "../../platform/index.js";
-import { asStartError, formatId } from "../base/index.js";
+import { asStartError } from "../base/index.js";
 
 /**
  * A member's directory, held by this process alone:
@@ -74,8 +80,7 @@ export class DataDirectory {
     // Names must not come later than the file that says they are there. LevelDB leaves the one of its `CURRENT` to chance.
     await syncDirectory(this.disk, path);
     await syncDirectory(this.disk, this.files.member);
-    const contains = installed === undefined ? "" : `index ${installed.index} term ${installed.term}\n`;
-    await this.replace("store-current", `${basename(path)}\n${contains}`);
+    await this.replace("store-current", formatStoreInUse({ path, installed }));
   }
 
   /** Removes every store but the one in use: what a snapshot replaced, or one that was never whole. */
@@ -87,8 +92,7 @@ export class DataDirectory {
 
   /** Gives the directory to this member. The last step of a bootstrap, which starts over if it is cut short. */
   async begin(owner: DirectoryOwner): Promise<void> {
-    const ids = { clusterId: formatId(owner.clusterId), memberId: formatId(owner.memberId) };
-    await this.replace("format.json", JSON.stringify({ formatVersion, ...ids }) + "\n");
+    await this.replace("format.json", formatOwner(owner));
   }
 
   /** Counts this start of the member: every incarnation is higher than all before it. */

@@ -1,7 +1,7 @@
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import type { LogIndex, LogPosition, MemberId, Term } from "../../raft/index.js";
 import { type DirectoryLock, errorCode, ifThere, type MemberDisk, readText, promised } from "../../platform/index.js";
-import { type ClusterId, StartError } from "../base/index.js";
+import { type ClusterId, formatId, StartError } from "../base/index.js";
 
 /** The version of everything below `member/`; a newer one is refused. */
 export const formatVersion = 1;
@@ -24,6 +24,24 @@ export interface StoreInUse {
 
 /** The directory was written by a newer version, and left untouched. */
 export class NewerDirectoryError extends StartError {}
+
+/** The directory is being rebuilt from those of the other members, and that has not been finished. */
+export class UnfinishedRebuildError extends StartError {}
+
+/** The name of the note that a rebuild leaves in a directory until it has ended. */
+export const rebuildNote = "rebuild";
+
+/** Formats `store-current`. */
+export const formatStoreInUse = ({ path, installed }: StoreInUse): string => {
+  const contains = installed === undefined ? "" : `index ${installed.index} term ${installed.term}\n`;
+  return `${basename(path)}\n${contains}`;
+};
+
+/** Formats `format.json`. */
+export const formatOwner = (owner: DirectoryOwner): string => {
+  const ids = { clusterId: formatId(owner.clusterId), memberId: formatId(owner.memberId) };
+  return JSON.stringify({ formatVersion, ...ids }) + "\n";
+};
 
 /** The files of a member's directory, read and checked. Nothing is changed here but the lock. */
 export class DirectoryFiles {
@@ -58,7 +76,8 @@ export class DirectoryFiles {
       throw new StartError(
         `${this.member} holds the data of a real etcd, which minietcd cannot read: choose another --data-dir`,
       );
-    const ours = /^(format\.json(\.tmp)?|lock|incarnation(\.tmp)?|peers(\.tmp)?|wal|store-\d+|store-current(\.tmp)?)$/;
+    const ours =
+      /^(format\.json(\.tmp)?|lock|incarnation(\.tmp)?|peers(\.tmp)?|wal|rebuild(\.tmp)?|store-\d+|store-current(\.tmp)?)$/;
     const foreign = names.find((name) => !ours.test(name));
     if (foreign !== undefined)
       throw new StartError(`${this.pathOf(foreign)} is not a file of minietcd: choose another --data-dir`);
@@ -90,9 +109,13 @@ export class DirectoryFiles {
    * Undefined: no member has begun here.
    *
    * @throws StartError if the file is damaged, or gone: a member that votes and acknowledges again without knowing what it
-   * promised can undo what a majority acknowledged; NewerDirectoryError
+   * promised can undo what a majority acknowledged; NewerDirectoryError; UnfinishedRebuildError
    */
   async owner(): Promise<DirectoryOwner | undefined> {
+    if ((await this.names()).includes(rebuildNote))
+      throw new UnfinishedRebuildError(
+        `the rebuild of data directory ${this.dataDir} from the other members' was interrupted: repeat it`,
+      );
     const path = this.pathOf("format.json");
     const text = await readText(this.disk, path);
     if (text === undefined) {

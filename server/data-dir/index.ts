@@ -6,7 +6,9 @@ export {
   DirectoryFiles,
   formatVersion,
   NewerDirectoryError,
+  UnfinishedRebuildError,
   type DirectoryOwner,
   type StoreInUse,
 } from "./directory-files.js";
+export { DirectoryRebuild, type RebuiltFiles } from "./directory-rebuild.js";
 export { mustRestart, restartLog } from "./log-recovery.js";

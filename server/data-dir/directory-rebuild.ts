@@ -1,0 +1,162 @@
+// The contents of a member's directory replaced as a whole. A note in the directory keeps a member from starting there until
+// the last file is durable:
+//
+//   rebuild: "moving m2.damaged-1"      the former files are being moved to that folder; a repetition goes on with that
+//   rebuild: "building m2.damaged-1"    they are all there; a repetition removes what it finds here, and begins anew
+//   no note                             the directory is whole, with new files or, before the first note, with its former ones
+
+import { basename, dirname, join, resolve } from "node:path";
+import {
+  type DiskFile,
+  ensureDirectory,
+  type MemberDisk,
+  promised,
+  readText,
+  replaceFile,
+} from "../../platform/index.js";
+import { StartError } from "../base/index.js";
+import {
+  type DirectoryFiles,
+  type DirectoryOwner,
+  formatOwner,
+  formatStoreInUse,
+  rebuildNote,
+  type StoreInUse,
+} from "./directory-files.js";
+
+/** The bytes that are copied at a time. */
+const sliceBytes = 1024 * 1024;
+
+/** The small files of a rebuilt directory. */
+export interface RebuiltFiles {
+  readonly owner: DirectoryOwner;
+  /** The number of the member's last start. */
+  readonly incarnation: number;
+  /** The content of `peers`. */
+  readonly peers: string;
+  /** The store in use; its name alone counts. */
+  readonly store: StoreInUse;
+}
+
+/** The stages of a rebuild, as its note names them. */
+type Stage = "moving" | "building";
+
+/** New contents for the directory of a member, which the caller has locked. */
+export class DirectoryRebuild {
+  private constructor(
+    private readonly disk: MemberDisk,
+    private readonly files: DirectoryFiles,
+    /** The folder with the former files; undefined: there were none. */
+    readonly aside: string | undefined,
+  ) {}
+
+  /**
+   * Moves the former files aside, into a folder beside the data directory. From now on, until `finish`, no member starts here.
+   * After an interruption, goes on where it was.
+   */
+  static async begin(dataDir: string, files: DirectoryFiles, disk: MemberDisk): Promise<DirectoryRebuild> {
+    const note = await readText(disk, files.pathOf(rebuildNote));
+    const [stage, name] = note === undefined ? ["moving" as const, await asideFor(dataDir, files, disk)] : parse(note);
+    const aside = name === undefined ? undefined : join(dirname(resolve(dataDir)), name);
+    const rebuild = new DirectoryRebuild(disk, files, aside);
+    if (stage === "moving") {
+      await rebuild.note("moving");
+      await rebuild.moveFormerFiles();
+      await rebuild.note("building");
+    }
+    for (const each of await rebuild.contents()) await promised((done) => disk.removeTree(files.pathOf(each), done));
+    return rebuild;
+  }
+
+  /** The path of a file or folder to be. */
+  pathOf(name: string): string {
+    return this.files.pathOf(name);
+  }
+
+  /** Copies the files of a folder, all of them or those named, into the folder `name` of this directory; they are durable then. */
+  async copyFolder(from: string, name: string, names?: readonly string[]): Promise<void> {
+    const to = this.pathOf(name);
+    await ensureDirectory(this.disk, to);
+    const listed = names ?? (await promised<readonly string[]>((done) => this.disk.list(from, done)));
+    for (const each of listed) await copyFile(this.disk, join(from, each), join(to, each));
+    await promised((done) => this.disk.syncDirectory(to, done));
+  }
+
+  /** Writes the small files, and lets members start here again. */
+  async finish({ owner, incarnation, peers, store }: RebuiltFiles): Promise<void> {
+    await this.write("incarnation", `${incarnation}\n`);
+    await this.write("peers", peers);
+    await this.write("store-current", formatStoreInUse(store));
+    await this.write("format.json", formatOwner(owner));
+    await promised((done) => this.disk.remove(this.pathOf(rebuildNote), done));
+    await this.sync(this.files.member);
+  }
+
+  private async moveFormerFiles(): Promise<void> {
+    if (this.aside === undefined) return;
+    const target = join(this.aside, "member");
+    await ensureDirectory(this.disk, target);
+    for (const name of await this.contents())
+      await promised((done) => this.disk.rename(this.pathOf(name), join(target, name), done));
+    await this.sync(target);
+    await this.sync(this.files.member);
+  }
+
+  private async contents(): Promise<string[]> {
+    return contentsOf(await this.files.names());
+  }
+
+  private note(stage: Stage): Promise<void> {
+    return this.write(
+      rebuildNote,
+      `${[stage, ...(this.aside === undefined ? [] : [basename(this.aside)])].join(" ")}\n`,
+    );
+  }
+
+  private write(name: string, text: string): Promise<void> {
+    return replaceFile(this.disk, this.pathOf(name), text);
+  }
+
+  private sync(directory: string): Promise<void> {
+    return promised((done) => this.disk.syncDirectory(directory, done));
+  }
+}
+
+const contentsOf = (names: readonly string[]): string[] =>
+  names.filter((name) => name !== "lock" && name !== rebuildNote && name !== `${rebuildNote}.tmp`);
+
+/** A name that is free, beside the data directory; undefined: there is nothing to move. */
+const asideFor = async (dataDir: string, files: DirectoryFiles, disk: MemberDisk): Promise<string | undefined> => {
+  if (contentsOf(await files.names()).length === 0) return undefined;
+  const taken = await promised<readonly string[]>((done) => disk.list(dirname(resolve(dataDir)), done));
+  const nameOf = (n: number): string => `${basename(resolve(dataDir))}.damaged-${n}`;
+  let n = 1;
+  while (taken.includes(nameOf(n))) n += 1;
+  return nameOf(n);
+};
+
+const parse = (note: string): readonly [Stage, string | undefined] => {
+  const [, stage, name] = /^(moving|building)(?: ([^/\n]+))?\n$/.exec(note) ?? [];
+  if (stage !== "moving" && stage !== "building")
+    throw new StartError(`cannot go on with the rebuild of a directory: "${note.trim()}" is not the note of one`);
+  return [stage, name];
+};
+
+const copyFile = async (disk: MemberDisk, from: string, to: string): Promise<void> => {
+  const source = await promised<DiskFile>((done) => disk.open(from, "reading", done));
+  try {
+    const target = await promised<DiskFile>((done) => disk.open(to, "new", done));
+    try {
+      for (let position = 0; ;) {
+        const bytes = await promised<Uint8Array>((done) => source.read(position, sliceBytes, done));
+        if (bytes.length === 0) return;
+        await promised((done) => target.write(bytes, position, done));
+        position += bytes.length;
+      }
+    } finally {
+      await promised((done) => target.close(done));
+    }
+  } finally {
+    await promised((done) => source.close(done));
+  }
+};
