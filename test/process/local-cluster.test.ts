@@ -8,53 +8,25 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import { promisify } from "node:util";
-import { type Client, EtcdError } from "../../client/index.js";
+import { EtcdError } from "../../client/index.js";
 import { endPidWithTests, endWithTests } from "../support/child-processes.js";
 import { eventually } from "../support/deadline.js";
-import { freePorts } from "../support/free-ports.js";
 import { MinietcdProcess } from "../support/minietcd-process.js";
+import {
+  announcement,
+  clientOf,
+  missing,
+  pasted,
+  sixPorts,
+  startLocalCluster,
+  usedCluster,
+} from "../support/local-cluster.js";
 import { tempFolder } from "../support/temp-folder.js";
 import { scaledMs } from "../support/machine-speed.js";
 import { patientClient } from "../support/patient-client.js";
 
 const run = promisify(execFile);
 const longEnoughMs = 20_000;
-
-interface Row {
-  readonly name: string;
-  readonly clients: string;
-  readonly pid: number;
-  readonly role: string;
-}
-
-/** The output of `minietcd cluster` once it runs. */
-interface Announcement {
-  readonly rows: readonly Row[];
-  readonly examples: readonly string[];
-}
-
-interface Ports {
-  readonly clients: readonly number[];
-  readonly peers: readonly number[];
-}
-
-const sixPorts = async (): Promise<Ports> => {
-  const ports = await freePorts(6);
-  return { clients: ports.slice(0, 3), peers: ports.slice(3) };
-};
-
-const startLocalCluster = (cwd: string, { clients, peers }: Ports): MinietcdProcess =>
-  MinietcdProcess.start(["cluster", `--client-ports=${clients.join(",")}`, `--peer-ports=${peers.join(",")}`], { cwd });
-
-const announcement = (supervisor: MinietcdProcess): Promise<Announcement> =>
-  supervisor.until("the cluster runs", ({ stdout }) => {
-    if (!stdout.includes("Ctrl-C stops the cluster")) return undefined;
-    const rows = [...stdout.matchAll(/^(m\d) +[0-9a-f]+ +(\S+) +\S+ +(\d+) +(leader|follower)$/gm)].map(
-      ([, name = "", clients = "", pid, role = ""]) => ({ name, clients, pid: Number(pid), role }),
-    );
-    const examples = [...stdout.matchAll(/^ {2}(node .*minietcdctl.*)$/gm)].map(([, command = ""]) => command);
-    return { rows, examples };
-  });
 
 const isAlive = (pid: number): boolean => {
   try {
@@ -67,8 +39,6 @@ const isAlive = (pid: number): boolean => {
 
 const untilGone = (pids: readonly number[]): Promise<boolean> =>
   eventually(longEnoughMs, "the end of all members", () => (pids.some(isAlive) ? undefined : true));
-
-const clientOf = (rows: readonly Row[]): Client => patientClient({ endpoints: rows.map(({ clients }) => clients) });
 
 test("the table shows the members and who leads, and the examples work as pasted", async () => {
   await using folder = await tempFolder();
@@ -194,35 +164,6 @@ test("the members end when the supervisor is killed", async () => {
   await supervisor.end("SIGKILL");
   await untilGone(rows.map(({ pid }) => pid));
 });
-
-/** The cluster's output about members that could not start: the commands it names, and all its words. */
-const missing = (
-  supervisor: MinietcdProcess,
-  text: RegExp,
-): Promise<{ starts: string[]; checks: string[]; fresh: string }> =>
-  supervisor.until("what could not start is told", ({ stdout }) => {
-    if (!text.test(stdout) || !/Ctrl-C stops (the cluster|what runs)/.test(stdout)) return undefined;
-    const commands = [...stdout.matchAll(/^ {2}(node .*minietcd\.js .*)$/gm)].map(([, command = ""]) => command);
-    return {
-      starts: commands.filter((command) => command.includes("--initial-cluster ")),
-      checks: commands.filter((command) => command.includes(" verify ")),
-      fresh: commands.find((command) => command.endsWith(" --fresh")) ?? "",
-    };
-  });
-
-/** A stopped cluster with a key in it. */
-const usedCluster = async (cwd: string): Promise<Ports> => {
-  const ports = await sixPorts();
-  await using supervisor = startLocalCluster(cwd, ports);
-  const { rows } = await announcement(supervisor);
-  await using client = clientOf(rows);
-  await client.kv.put("k", "v");
-  await supervisor.end("SIGINT");
-  return ports;
-};
-
-/** Runs a command as it was printed. */
-const pasted = (command: string, cwd: string) => run("sh", ["-c", command], { cwd });
 
 test("a member whose port is in use is named, the others serve, and the printed command starts it later", async () => {
   await using folder = await tempFolder();

@@ -1,0 +1,85 @@
+// `minietcd cluster` for tests: started, and its output read.
+
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import type { Client } from "../../client/index.js";
+import { freePorts } from "./free-ports.js";
+import { MinietcdProcess } from "./minietcd-process.js";
+import { patientClient } from "./patient-client.js";
+
+const run = promisify(execFile);
+
+/** A row of its table. */
+export interface Row {
+  readonly name: string;
+  readonly clients: string;
+  readonly pid: number;
+  readonly role: string;
+}
+
+/** The output of `minietcd cluster` once it runs. */
+export interface Announcement {
+  readonly rows: readonly Row[];
+  readonly examples: readonly string[];
+}
+
+/** The ports of its members. */
+export interface Ports {
+  readonly clients: readonly number[];
+  readonly peers: readonly number[];
+}
+
+/** Returns ports for three members. */
+export const sixPorts = async (): Promise<Ports> => {
+  const ports = await freePorts(6);
+  return { clients: ports.slice(0, 3), peers: ports.slice(3) };
+};
+
+/** Starts a cluster of three in `cwd`. */
+export const startLocalCluster = (cwd: string, { clients, peers }: Ports): MinietcdProcess =>
+  MinietcdProcess.start(["cluster", `--client-ports=${clients.join(",")}`, `--peer-ports=${peers.join(",")}`], { cwd });
+
+/** Waits for its table. */
+export const announcement = (supervisor: MinietcdProcess): Promise<Announcement> =>
+  supervisor.until("the cluster runs", ({ stdout }) => {
+    if (!stdout.includes("Ctrl-C stops the cluster")) return undefined;
+    const rows = [...stdout.matchAll(/^(m\d) +[0-9a-f]+ +(\S+) +\S+ +(\d+) +(leader|follower)$/gm)].map(
+      ([, name = "", clients = "", pid, role = ""]) => ({ name, clients, pid: Number(pid), role }),
+    );
+    const examples = [...stdout.matchAll(/^ {2}(node .*minietcdctl.*)$/gm)].map(([, command = ""]) => command);
+    return { rows, examples };
+  });
+
+/** Returns a client of these members. */
+export const clientOf = (rows: readonly Row[]): Client =>
+  patientClient({ endpoints: rows.map(({ clients }) => clients) });
+
+/** The cluster's output about members that could not start: the commands it names, and all its words. */
+export const missing = (
+  supervisor: MinietcdProcess,
+  text: RegExp,
+): Promise<{ starts: string[]; checks: string[]; fresh: string; reset: string | undefined }> =>
+  supervisor.until("what could not start is told", ({ stdout }) => {
+    if (!text.test(stdout) || !/Ctrl-C stops (the cluster|what runs)/.test(stdout)) return undefined;
+    const commands = [...stdout.matchAll(/^ {2}(node .*minietcd\.js .*)$/gm)].map(([, command = ""]) => command);
+    return {
+      starts: commands.filter((command) => command.includes("--initial-cluster ")),
+      checks: commands.filter((command) => command.includes(" verify ")),
+      fresh: commands.find((command) => command.endsWith(" --fresh")) ?? "",
+      reset: commands.find((command) => command.includes(" --reset-member ")),
+    };
+  });
+
+/** A stopped cluster with a key in it. */
+export const usedCluster = async (cwd: string): Promise<Ports> => {
+  const ports = await sixPorts();
+  await using supervisor = startLocalCluster(cwd, ports);
+  const { rows } = await announcement(supervisor);
+  await using client = clientOf(rows);
+  await client.kv.put("k", "v");
+  await supervisor.end("SIGINT");
+  return ports;
+};
+
+/** Runs a command as it was printed. */
+export const pasted = (command: string, cwd: string) => run("sh", ["-c", command], { cwd });
