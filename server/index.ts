@@ -30,5 +30,6 @@ export {
   StartError,
 } from "./base/index.js";
 export { Member, type MemberEnvironment } from "./member/index.js";
+export { resetMember, type ResetOptions, type ResetReport } from "./reset/index.js";
 export { systemClock } from "../platform/index.js";
 export { type Finding, verifyDataDirectory, type VerifyOptions } from "./verify/index.js";

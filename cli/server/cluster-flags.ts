@@ -6,6 +6,8 @@ export interface ClusterFlags {
   readonly clientPorts: readonly number[];
   readonly peerPorts: readonly number[];
   readonly fresh: boolean;
+  /** The member to rebuild from the others first; undefined: none. */
+  readonly resetMember?: string;
 }
 
 /** The defaults: a cluster of three, with etcd's usual ports. */

@@ -70,10 +70,21 @@ const portAdvice = [
 const dataAdvice = (flags: ClusterFlags, missing: readonly MemberProcess[]): readonly string[] => [
   "Its files are checked, with what can be done about them, by",
   ...missing.map((member) => `  ${verifyCommand(member)}`),
-  "Do not empty the directory of one member: the others refuse it then (docs/reliability.md). To begin anew with an empty",
-  "cluster, stop this one, and start it with the data of all members removed:",
+  ...resetAdvice(flags, missing),
+  "To begin anew with an empty cluster, stop this one, and start it with the data of all members removed:",
   `  ${command(minietcdProgram, "cluster", ...clusterArgs(flags), "--fresh")}`,
 ];
+
+/** Names the command that rebuilds a member, which takes the data of all others. */
+const resetAdvice = (flags: ClusterFlags, [lost, another]: readonly MemberProcess[]): readonly string[] => {
+  const never = "Do not empty the directory of one member: the others refuse it then (docs/reliability.md).";
+  if (lost === undefined || another !== undefined || flags.clientPorts.length === 1) return [never];
+  return [
+    `${never} If its data`,
+    "is lost or damaged, stop this cluster, and start it with that member rebuilt from all others:",
+    `  ${command(minietcdProgram, "cluster", ...clusterArgs(flags), "--reset-member", lost.name)}`,
+  ];
+};
 
 const table = (rows: readonly (readonly string[])[]): string => {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

@@ -1,6 +1,8 @@
+import { tmpdir } from "node:os";
+import { relative } from "node:path";
 import { InvalidArgumentError, Option, type Command } from "commander";
-import { clearDataDirectories, errorText, lockFolder, StartError } from "../../server/index.js";
-import { defaultClusterFlags, memberPlaces, type ClusterFlags } from "./cluster-flags.js";
+import { clearDataDirectories, errorText, lockFolder, resetMember, StartError } from "../../server/index.js";
+import { defaultClusterFlags, memberPlaces, type ClusterFlags, type MemberPlace } from "./cluster-flags.js";
 import { Supervisor } from "./supervisor.js";
 
 const parsePorts = (value: string): number[] => {
@@ -31,6 +33,7 @@ export const addClusterCommand = (program: Command): void => {
     .addOption(portsOption("--client-ports <ports>", "client port of each member", clientPorts))
     .addOption(portsOption("--peer-ports <ports>", "peer port of each member", peerPorts))
     .option("--fresh", "begin with an empty cluster: removes all data of its members first", false)
+    .option("--reset-member <name>", "rebuild a member that lost its data, or cannot start, from all others first")
     .addHelpText(
       "after",
       "\nThere are as many members as ports, named m1, m2, m3.\n" +
@@ -41,6 +44,11 @@ export const addClusterCommand = (program: Command): void => {
       if (flags.clientPorts.length !== flags.peerPorts.length)
         program.error("error: --client-ports and --peer-ports must name as many ports each");
       if (new Set(ports).size < ports.length) program.error("error: a port is named twice");
+      if (flags.fresh && flags.resetMember !== undefined)
+        program.error("error: --fresh removes the data of all members, from which --reset-member would rebuild one");
+      const names = memberPlaces(flags).map(({ name }) => name);
+      if (flags.resetMember !== undefined && !names.includes(flags.resetMember))
+        program.error(`error: --reset-member: no member is named ${flags.resetMember}, only ${names.join(", ")}`);
       process.exitCode = await runCluster(flags);
     });
 };
@@ -51,6 +59,7 @@ const runCluster = async (flags: ClusterFlags): Promise<number> => {
     // Before anything is written there: another cluster's logs are not for this one.
     const lock = await lockFolder(flags.dataDir);
     try {
+      if (flags.resetMember !== undefined) await reset(flags, flags.resetMember);
       if (flags.fresh) await clearDataDirectories(memberPlaces(flags).map(({ dataDir }) => dataDir));
       return await new Supervisor(flags).run();
     } finally {
@@ -60,5 +69,23 @@ const runCluster = async (flags: ClusterFlags): Promise<number> => {
     if (!(error instanceof StartError || (error instanceof Error && "syscall" in error))) throw error;
     console.error(`The cluster cannot start: ${errorText(error)}`);
     return 1;
+  }
+};
+
+const reset = async (flags: ClusterFlags, name: string): Promise<void> => {
+  const places = memberPlaces(flags);
+  const dataDirs = (isWanted: (place: MemberPlace) => boolean): string[] =>
+    places.filter(isWanted).map(({ dataDir }) => dataDir);
+  const [dataDir = ""] = dataDirs((place) => place.name === name);
+  const others = dataDirs((place) => place.name !== name);
+  try {
+    const { source, last, aside } = await resetMember({ dataDir, others, temporary: tmpdir() });
+    console.log(`${name} has the data of ${source} now, up to entry ${last.index} of the log.`);
+    if (aside !== undefined)
+      console.log(`Its former files are in ${relative(process.cwd(), aside)}: remove them when you like.`);
+  } catch (error) {
+    if (error instanceof StartError)
+      throw new StartError(`cannot reset ${name}: ${error.message}`, { cause: error.cause });
+    throw error;
   }
 };

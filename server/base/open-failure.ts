@@ -16,7 +16,8 @@ export const asStartError = (error: unknown, dataDir: string): unknown => {
 // Not "remove it and start again": under its old id, a member without its log would vote and acknowledge as if it
 // had never promised anything, and what a majority acknowledged could be lost (Raft paper §5.1, persistent state).
 export const whatToDoAboutDamage =
-  "leave this member stopped (the others go on without it), or put back the whole directory as it was at its last stop";
+  "leave this member stopped (the others go on without it), or put back the whole directory as it was at its last stop; " +
+  "a member of `minietcd cluster` can be rebuilt from the others (--reset-member)";
 
 const adviceFor = (error: unknown, dataDir: string): string | undefined => {
   if (error instanceof WalDamagedError || error instanceof DamagedError)

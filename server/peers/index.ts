@@ -1,6 +1,6 @@
 // Links to the other members: hello, messages, calls, connections for snapshots.
 
-export { parsePeersFile, PeerIncarnations } from "./peer-incarnations.js";
+export { formatPeersFile, parsePeersFile, PeerIncarnations, type PeersFile } from "./peer-incarnations.js";
 export { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 export type { Incarnation, Refusal } from "./hello.js";
 export { Peers, type Peer, type PeersOptions } from "./peers.js";

@@ -128,7 +128,8 @@ const drawId = (random: () => number): bigint => {
   return (half() << 32n) | half();
 };
 
-const formatPeersFile = ({ directory, incarnations, fencedBecause }: PeersFile): string => {
+/** Formats the file `peers`. */
+export const formatPeersFile = ({ directory, incarnations, fencedBecause }: PeersFile): string => {
   const entries = [...incarnations].map(([member, incarnation]) => [
     formatId(member),
     { directory: formatId(incarnation.directory), start: incarnation.start, run: formatId(incarnation.run) },

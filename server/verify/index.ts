@@ -1,3 +1,10 @@
 // A data directory checked without a member.
 
-export { verifyDataDirectory, type Finding, type VerifyOptions } from "./verify.js";
+export {
+  examineFiles,
+  verifyDataDirectory,
+  type Examination,
+  type Finding,
+  type MemberState,
+  type VerifyOptions,
+} from "./verify.js";

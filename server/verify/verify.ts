@@ -5,6 +5,8 @@ import { access, constants, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import {
   checkWal,
+  type HardState,
+  type LogPosition,
   logStart,
   WalDamagedError,
   WalFailedError,
@@ -19,10 +21,11 @@ import {
   mustRestart,
   NewerDirectoryError,
   type StoreInUse,
+  UnfinishedRebuildError,
 } from "../data-dir/index.js";
 import { errorText, formatId, StartError, whatToDoAboutDamage } from "../base/index.js";
 import { causeOf, errorCode, isError, machineDisk } from "../../platform/index.js";
-import { parsePeersFile } from "../peers/index.js";
+import { parsePeersFile, type PeersFile } from "../peers/index.js";
 import { checkStore } from "./store-check.js";
 
 /** A finding about one part of a member's files. */
@@ -41,6 +44,33 @@ export interface VerifyOptions {
   readonly temporary: string;
 }
 
+/** The state of a stopped member, as its files have it. */
+export interface MemberState extends DirectoryOwner {
+  /** The number of its last start. */
+  readonly incarnation: number;
+  readonly peers: PeersFile;
+  readonly store: StoreInUse;
+  readonly applied: AppliedState;
+  readonly hardState: HardState;
+  /** The end of the log with which the next start begins. */
+  readonly last: LogPosition;
+  /** The segments of the log, oldest first. */
+  readonly segments: readonly string[];
+}
+
+/** The result of `examineFiles`. */
+export interface Examination {
+  readonly findings: readonly Finding[];
+  /** Undefined: something is wrong, or the member has not been started to the end yet. */
+  readonly state: MemberState | undefined;
+}
+
+/** Checks all files of a member whose directory is locked by the caller. */
+export const examineFiles = async (files: DirectoryFiles, temporary: string): Promise<Examination> => {
+  const { findings, state } = await new Verification(files, temporary).run();
+  return { findings, state: findings.every(({ advice }) => advice === undefined) ? state : undefined };
+};
+
 /**
  * Checks all files of a stopped member, and what they are to each other.
  *
@@ -53,7 +83,7 @@ export const verifyDataDirectory = async ({ dataDir, temporary }: VerifyOptions)
     await files.refuseForeign();
     const unlock = await holdLock(files);
     try {
-      return await new Verification(files, temporary).run();
+      return (await examineFiles(files, temporary)).findings;
     } finally {
       await unlock();
     }
@@ -87,6 +117,11 @@ const holdLock = async (files: DirectoryFiles): Promise<() => Promise<void>> => 
 /** Undefined: that part is damaged, and what depends on it cannot be checked. */
 type Maybe<T> = T | undefined;
 
+type Complete<T> = { readonly [Key in keyof T]: Exclude<T[Key], undefined> };
+
+const isComplete = <T extends object>(parts: T): parts is T & Complete<T> =>
+  Object.values(parts).every((part) => part !== undefined);
+
 class Verification {
   private readonly findings: Finding[] = [];
 
@@ -95,18 +130,22 @@ class Verification {
     private readonly temporary: string,
   ) {}
 
-  async run(): Promise<readonly Finding[]> {
+  async run(): Promise<Examination> {
+    const { findings } = this;
     const owner = await this.checkOwner();
-    if (owner === "nobody") return this.findings;
+    if (owner === "nobody") return { findings, state: undefined };
     const incarnation = await this.checkIncarnation();
-    await this.checkPeers(incarnation);
-    const inUse = await this.checkStoreInUse();
+    const peers = await this.checkPeers(incarnation);
+    const store = await this.checkStoreInUse();
     const wal = await this.checkLog(incarnation);
-    const applied = inUse && (await this.checkStore(inUse));
-    if (applied !== undefined && inUse !== undefined && wal !== undefined && wal.problem === undefined)
-      this.compareLogAndStore(wal.log, applied, inUse);
+    const applied = store && (await this.checkStore(store));
+    const last =
+      applied !== undefined && store !== undefined && wal !== undefined && wal.problem === undefined
+        ? this.compareLogAndStore(wal.log, applied, store)
+        : undefined;
     if (applied !== undefined) this.compareIdentities(applied, owner, incarnation);
-    return this.findings;
+    const parts = { incarnation, peers, store, applied, last, segments: wal?.segments, hardState: wal?.log?.hardState };
+    return { findings, state: owner && isComplete(parts) ? { ...owner, ...parts } : undefined };
   }
 
   private async checkOwner(): Promise<Maybe<DirectoryOwner> | "nobody"> {
@@ -121,7 +160,7 @@ class Verification {
       this.ok(part, `format ${formatVersion}, cluster ${formatId(clusterId)}, member ${formatId(memberId)}`);
       return owner;
     } catch (error) {
-      this.wrong(part, errorText(error), error instanceof NewerDirectoryError ? useItsWriter : restoreFormat);
+      this.wrong(part, errorText(error), adviceForOwner(error));
       return undefined;
     }
   }
@@ -138,7 +177,7 @@ class Verification {
     }
   }
 
-  private async checkPeers(incarnation: Maybe<number>): Promise<void> {
+  private async checkPeers(incarnation: Maybe<number>): Promise<Maybe<PeersFile>> {
     const part = "peers";
     const path = this.files.pathOf(part);
     const text = await this.files.peers();
@@ -146,14 +185,17 @@ class Verification {
       // It is made by the first start, behind the count of starts.
       if ((incarnation ?? 0) <= 1) this.ok(part, "not there: this member knows no peer yet");
       else this.wrong(part, `${path} is missing: the others will take this for an emptied directory`, restorePeers);
-      return;
+      return undefined;
     }
     try {
-      const { directory, incarnations, fencedBecause } = parsePeersFile(text);
+      const peers = parsePeersFile(text);
+      const { directory, incarnations, fencedBecause } = peers;
       if (fencedBecause !== undefined) this.wrong(part, `fenced by a peer: ${fencedBecause}`, whatToDoAboutDamage);
       else this.ok(part, `directory ${formatId(directory)}, ${incarnations.size} peers known`);
+      return peers;
     } catch (error) {
       this.wrong(part, `${path}: ${errorText(error)}`, restorePeers);
+      return undefined;
     }
   }
 
@@ -218,20 +260,29 @@ class Verification {
     return applied;
   }
 
-  /** @param found undefined for a log that has not begun */
-  private compareLogAndStore(found: RecoveredLog | undefined, applied: AppliedState, { installed }: StoreInUse): void {
+  /**
+   * @param found undefined for a log that has not begun
+   * @returns the end of the log with which the next start begins; undefined: the two do not belong together
+   */
+  private compareLogAndStore(
+    found: RecoveredLog | undefined,
+    applied: AppliedState,
+    { installed }: StoreInUse,
+  ): LogPosition | undefined {
     const part = "wal and store";
     const { configuration } = applied.membership;
     const log = found ?? { base: { ...logStart, configuration }, entries: [] };
     try {
       const { index, term } = applied;
       const restarts = mustRestart(log, { index, term, configuration }, installed);
-      const beyond = log.base.index + log.entries.length - applied.index;
+      const last = log.entries.at(-1) ?? log.base;
       if (restarts)
         this.ok(part, `the next start begins the log anew behind the snapshot, after entry ${applied.index}`);
-      else this.ok(part, `the log goes on where the store ends, by ${beyond} entries`);
+      else this.ok(part, `the log goes on where the store ends, by ${last.index - applied.index} entries`);
+      return restarts ? applied : last;
     } catch (error) {
       this.wrong(part, errorText(error), whatToDoAboutDamage);
+      return undefined;
     }
   }
 
@@ -259,6 +310,11 @@ class Verification {
     this.findings.push({ part, text, advice });
   }
 }
+
+const adviceForOwner = (error: unknown): string => {
+  if (error instanceof UnfinishedRebuildError) return "repeat the reset of this member";
+  return error instanceof NewerDirectoryError ? useItsWriter : restoreFormat;
+};
 
 const useItsWriter = "use the version of minietcd that wrote it";
 const checkDisk = `check the disk; if it has lost something: ${whatToDoAboutDamage}`;

@@ -1,0 +1,125 @@
+import { randomBytes } from "node:crypto";
+import { basename } from "node:path";
+import { type DirectoryLock, ensureDirectory, errorCode, ifThere, machineDisk } from "../../platform/index.js";
+import { type HardState, type LogPosition, openWal, rebuiltFrom } from "../../raft/index.js";
+import { asStartError, StartError } from "../base/index.js";
+import { DirectoryFiles, DirectoryRebuild } from "../data-dir/index.js";
+import { formatPeersFile, parsePeersFile, type PeersFile } from "../peers/index.js";
+import { findLostMember, lastMet, type LostMember, readWholeMember, type WholeMember } from "./survivors.js";
+
+/** The options of `resetMember`. */
+export interface ResetOptions {
+  /** The directory of the member to rebuild. */
+  readonly dataDir: string;
+  /** The directories of all other members. */
+  readonly others: readonly string[];
+  /** A folder for copies of the stores, which are read whole. */
+  readonly temporary: string;
+}
+
+/** The outcome of `resetMember`. */
+export interface ResetReport {
+  /** The directory from which the data was copied. */
+  readonly source: string;
+  /** The end of the log that the member has now. */
+  readonly last: LogPosition;
+  /** The folder with the member's former files; undefined: there were none. */
+  readonly aside: string | undefined;
+}
+
+/**
+ * Rebuilds the directory of a member that lost its data, under its own identity, from those of all other members: a copy of the
+ * most advanced one, in a term in which it cannot have voted. `raft/core/rebuild.ts` says why no acknowledged write can be lost.
+ * All members must be stopped; their directories are locked meanwhile. May be repeated after an interruption.
+ *
+ * @throws StartError if a member runs, if any other directory has lost something or is stale, or if one is missing
+ */
+export const resetMember = async ({ dataDir, others, temporary }: ResetOptions): Promise<ResetReport> => {
+  const locks: DirectoryLock[] = [];
+  try {
+    const whole = others.map((other) => ({ other, files: new DirectoryFiles(machineDisk, other) }));
+    for (const { other, files } of whole) locks.push(await lockOther(other, files));
+    const target = new DirectoryFiles(machineDisk, dataDir);
+    locks.push(await lockTarget(dataDir, target));
+    const survivors: WholeMember[] = [];
+    for (const { other, files } of whole) survivors.push(await readWholeMember(other, files, temporary));
+    const lost = findLostMember(survivors, await readHint(target));
+    return await rebuild(dataDir, target, survivors, lost);
+  } catch (error) {
+    throw asStartError(error, dataDir);
+  } finally {
+    for (const lock of locks) await lock.close();
+  }
+};
+
+const lockOther = async (dataDir: string, files: DirectoryFiles): Promise<DirectoryLock> => {
+  try {
+    if ((await files.names()).length === 0)
+      throw new StartError(`${dataDir} holds no member's data: the directories of all other members are needed`);
+    await files.refuseForeign();
+    return await files.lock();
+  } catch (error) {
+    throw asStartError(error, dataDir);
+  }
+};
+
+const lockTarget = async (dataDir: string, files: DirectoryFiles): Promise<DirectoryLock> => {
+  await files.refuseAllButMember();
+  await ensureDirectory(machineDisk, files.member);
+  return files.lock();
+};
+
+/** Reads the lost member's notes about the others; undefined: they are lost, too. */
+const readHint = async (target: DirectoryFiles): Promise<PeersFile | undefined> => {
+  try {
+    const text = await ifThere(target.peers());
+    return text === undefined ? undefined : parsePeersFile(text);
+  } catch (error) {
+    if (error instanceof StartError || errorCode(error) !== undefined) return undefined;
+    throw error;
+  }
+};
+
+const rebuild = async (
+  dataDir: string,
+  target: DirectoryFiles,
+  survivors: readonly WholeMember[],
+  lost: LostMember,
+): Promise<ResetReport> => {
+  const { source, hardState } = rebuiltFrom(survivors);
+  const directory = await DirectoryRebuild.begin(dataDir, target, machineDisk);
+  const segments = source.segments.map((segment) => basename(segment));
+  await directory.copyFolder(source.files.pathOf("wal"), "wal", segments);
+  await directory.copyFolder(source.store.path, basename(source.store.path));
+  await writeHardState(directory.pathOf("wal"), hardState);
+  const peers = {
+    directory: lost.directory ?? randomBytes(8).readBigUInt64BE(),
+    incarnations: lastMet(survivors),
+    fencedBecause: undefined,
+  };
+  await directory.finish({
+    owner: lost,
+    incarnation: lost.incarnation, // the next start counts on
+    peers: formatPeersFile(peers),
+    store: source.store,
+  });
+  return { source: source.dataDir, last: source.last, aside: directory.aside };
+};
+
+/** Writes term and vote behind the last record of a log: its entries stay. */
+const writeHardState = async (directory: string, hardState: HardState): Promise<void> => {
+  let fail: (error: Error) => void = () => undefined;
+  const failed = new Promise<never>((_, reject) => (fail = reject));
+  const listener = {
+    onFailure: (error: Error) => fail(error),
+    onFull: () => fail(new StartError(`no space, or no file descriptors, for the log in ${directory}`)),
+    onRemovalFailure: () => undefined,
+  };
+  const initial = (): Promise<never> => Promise.reject(new StartError(`the log in ${directory} has not begun`));
+  const { wal } = await Promise.race([openWal({ disk: machineDisk, directory, initial, listener }), failed]);
+  try {
+    await Promise.race([new Promise<void>((done) => wal.append(hardState, [], done)), failed]);
+  } finally {
+    await wal.close();
+  }
+};
