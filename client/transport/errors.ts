@@ -1,39 +1,10 @@
 // Errors of requests: a code, and whether the request may have been carried out.
+import { codes, type EtcdErrorCode, type Outcome } from "./codes.js";
 import type { Header } from "./header.js";
-
-/** Names of gRPC's status codes by number; 0 is OK. */
-const codes = [
-  undefined,
-  "cancelled",
-  "unknown",
-  "invalid-argument",
-  "deadline-exceeded",
-  "not-found",
-  "already-exists",
-  "permission-denied",
-  "resource-exhausted",
-  "failed-precondition",
-  "aborted",
-  "out-of-range",
-  "unimplemented",
-  "internal",
-  "unavailable",
-  "data-loss",
-  "unauthenticated",
-] as const;
-
-/** The status codes of gRPC. */
-export type EtcdErrorCode = NonNullable<(typeof codes)[number]>;
+import { hintFor, isRetryable } from "./hints.js";
 
 /** Whether a request only reads: it may be sent again, and when it fails nothing has changed. */
 export type RequestKind = "read" | "write";
-
-/**
- * The outcome of a request that did not succeed.
- * - `failed`: it changed nothing, and never will.
- * - `unknown`: it may have been carried out, or may still be. Read before writing again.
- */
-export type Outcome = "failed" | "unknown";
 
 /**
  * A request that did not succeed. `code` is what to act on. `message` is the server's own text if it answered:
@@ -52,6 +23,21 @@ export class EtcdError extends Error {
     options?: ErrorOptions,
   ) {
     super(message, options);
+  }
+
+  /** The number of `code` in gRPC, such as 14 for "unavailable". */
+  get grpcCode(): number {
+    return codes.indexOf(this.code);
+  }
+
+  /** Whether sending the same request again does nothing twice, and may succeed. Never true if `outcome` is unknown. */
+  get retryable(): boolean {
+    return isRetryable(this);
+  }
+
+  /** One sentence that says what to do, for people. */
+  get hint(): string {
+    return hintFor(this);
   }
 }
 

@@ -10,6 +10,7 @@ export {
   type ChannelStream,
   type Transport,
 } from "./channel.js";
+export type { EtcdErrorCode, Outcome } from "./codes.js";
 export { Endpoints } from "./endpoints.js";
 export {
   CompactedError,
@@ -19,8 +20,6 @@ export {
   LeaseLostError,
   quietly,
   WatchEndedError,
-  type EtcdErrorCode,
-  type Outcome,
   type WatchEnd,
 } from "./errors.js";
 export { headerOf, type Header } from "./header.js";

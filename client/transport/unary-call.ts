@@ -3,7 +3,8 @@ import type { Channel, ChannelCall } from "./channel.js";
 import { machineClock, type Clock } from "./clock.js";
 import type { CallLimits, UnaryMethod } from "./methods.js";
 import { onAbort } from "./on-abort.js";
-import { EtcdError, errorFromFailure, type EtcdErrorCode } from "./errors.js";
+import type { EtcdErrorCode } from "./codes.js";
+import { EtcdError, errorFromFailure } from "./errors.js";
 
 /**
  * Share of its time after which a read is tried elsewhere as well, and a write whose server has fallen silent is given up.
@@ -66,6 +67,11 @@ export class UnaryCall<Request, Response> {
     this.isCancelled = true;
     this.call.cancel();
   };
+
+  /** Nothing: a call may end on a connection that is given up. */
+  retire(): void {
+    return;
+  }
 
   /** Called once per period. */
   check(isSilent: boolean, hasAlternative: () => boolean): void {

@@ -3,6 +3,7 @@
 import { Metadata, status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CompactedError, ConnectError, EtcdError } from "../../../client/index.js";
 import { errorFromFailure, mayTryAgain } from "../../../client/transport/errors.js";
 
 const judged = (code: status, details: string, kind: "read" | "write") => {
@@ -49,4 +50,25 @@ test("an answer that cannot be read leaves a write's outcome unknown, and nothin
   const details = "Response message parsing error: premature EOF";
   assert.deepEqual(judged(status.INTERNAL, details, "write"), { code: "internal", outcome: "unknown", again: false });
   assert.deepEqual(judged(status.INTERNAL, details, "read"), { code: "internal", outcome: "failed", again: false });
+});
+
+test("an error has gRPC's number, says whether to send again, and what to do", () => {
+  const end = { header: { clusterId: 1n, memberId: 1n, revision: 1, raftTerm: 1 }, cancelReason: "" };
+  const rows: readonly [EtcdError, number, boolean, RegExp][] = [
+    [new ConnectError(new Map([["a", "refused"]])), 14, true, /endpoints/],
+    [new EtcdError("unavailable", "etcdserver: no leader", "failed"), 14, true, /again/],
+    [new EtcdError("unavailable", "Connection dropped", "unknown"), 14, false, /^Read before writing again/],
+    [new EtcdError("deadline-exceeded", "No answer", "failed"), 4, true, /timeoutMs/],
+    [new EtcdError("resource-exhausted", "etcdserver: too many requests", "failed"), 8, true, /later/],
+    [new EtcdError("resource-exhausted", "etcdserver: mvcc: database space exceeded", "failed"), 8, false, /Compact/],
+    [new EtcdError("not-found", "etcdserver: requested lease not found", "failed"), 5, false, /new lease/],
+    [new EtcdError("invalid-argument", "etcdserver: key is not provided", "failed"), 3, false, /Correct/],
+    [new EtcdError("cancelled", "The client was closed", "failed"), 1, false, /^Nothing is to be done/],
+    [new CompactedError(2, 9, end), 11, false, /resync/],
+    [new EtcdError("unauthenticated", "etcdserver: invalid auth token", "failed"), 16, false, /Log in/],
+  ];
+  for (const [error, number, retryable, hint] of rows) {
+    assert.deepEqual([error.grpcCode, error.retryable], [number, retryable], error.message);
+    assert.match(error.hint, hint);
+  }
 });

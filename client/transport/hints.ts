@@ -1,0 +1,68 @@
+// Advice for each error: whether the same request may be sent again, and a sentence that says what to do.
+import type { EtcdErrorCode, Outcome } from "./codes.js";
+
+/** The parts of an error that its advice follows from. */
+export interface Judged {
+  readonly code: EtcdErrorCode;
+  readonly message: string;
+  readonly outcome: Outcome;
+}
+
+/** Codes of conditions that pass by themselves. */
+const passing: ReadonlySet<EtcdErrorCode> = new Set<EtcdErrorCode>(["unavailable", "deadline-exceeded"]);
+
+/** Texts of conditions that pass by themselves, under codes of which others do not. */
+const passingTexts = /too many requests|leader changed|not ready/;
+
+/** Whether sending the same request again can do nothing twice, and may succeed. */
+export const isRetryable = ({ code, message, outcome }: Judged): boolean =>
+  outcome === "failed" && (passing.has(code) || passingTexts.test(message));
+
+/** Hints for conditions that servers tell by their text. The first that matches counts. */
+const byText: readonly (readonly [RegExp, string])[] = [
+  [/^Cannot connect to/, "Check that a member runs at one of the endpoints, and that these are client addresses."],
+  [/compacted/, "Read the keys as they are now and go on from that revision; a watch with `resync: true` does both."],
+  [/future revision/, "Read at a revision that there is already; the newest one is in the header of every answer."],
+  [/requested lease not found/, "Grant a new lease and put its keys again: this one has expired or was revoked."],
+  [
+    /space exceeded/,
+    "Compact the history, delete keys or raise the quota of the server, then disarm the NOSPACE alarm.",
+  ],
+  [/too many requests/, "Send the request again a little later, and fewer at the same time."],
+  [
+    /request is too large|larger than max|size larger than/,
+    "Split the request, or raise the limit that the message names.",
+  ],
+  [/too many operations/, "Split the transaction, or raise --max-txn-ops of the server."],
+  [/duplicate key given in txn/, "Change each key only once in a transaction."],
+  [/no leader/, "Send the request again: the members are electing a leader, or have lost their quorum."],
+  [/learner/, "Send the request to a voting member: list their endpoints."],
+];
+
+const byCode: Readonly<Record<EtcdErrorCode, string>> = {
+  cancelled: "Nothing is to be done: this program gave the request up, or has closed the client.",
+  unknown: "Look up the message in the server's documentation, and the server's log for the reason.",
+  "invalid-argument": "Correct the request: the message says which part of it is refused.",
+  "deadline-exceeded": "Send the request again, or give it more time with `timeoutMs`.",
+  "not-found": "Create the thing first, or look it up again: it is not there, or not there any more.",
+  "already-exists": "Use the one that exists, or choose another id.",
+  "permission-denied": "Use a user whose roles allow this key and operation.",
+  "resource-exhausted": "Ask for less at a time, or raise the limit that the message names.",
+  "failed-precondition": "Read the state anew and decide again: it is not as this request requires.",
+  aborted: "Begin the operation again from its first step.",
+  "out-of-range": "Ask for a revision, or a range, that there is.",
+  unimplemented: "Check the version of the server: it does not have this method.",
+  internal: "Look at the server's log: the message is not one that a client can act on.",
+  unavailable: "Send the request again: no server could answer it, and nothing has been changed.",
+  "data-loss": "Stop using this member and look at its log: its data is damaged.",
+  unauthenticated: "Log in again: the server does not accept the credentials of this request.",
+};
+
+const ofUnknownOutcome =
+  "Read before writing again: the write may have been made, or may still be; repeat it only if that does no harm.";
+
+/** Returns one sentence that says what to do about an error. */
+export function hintFor({ code, message, outcome }: Judged): string {
+  if (outcome === "unknown") return ofUnknownOutcome;
+  return byText.find(([text]) => text.test(message))?.[1] ?? byCode[code];
+}
