@@ -21,6 +21,9 @@ const defaultTtlSeconds = 60;
 
 /** The first place in a line. */
 export class Turn {
+  /** Raised when the turn is lost, or is ended here. */
+  readonly signal: AbortSignal;
+  private readonly ending = new AbortController();
   private hasEnded = false;
 
   constructor(
@@ -28,7 +31,9 @@ export class Turn {
     readonly entry: Entry,
     readonly lease: LeaseKeepAlive,
     private readonly ownsLease: boolean,
-  ) {}
+  ) {
+    this.signal = AbortSignal.any([lease.lost, this.ending.signal]);
+  }
 
   /** Holds as long as the turn does, to be checked in the transaction that needs it. */
   get condition(): Compare {
@@ -37,6 +42,7 @@ export class Turn {
 
   /** Lets the next one have it. May be called twice, and again when it fails. */
   async end(): Promise<void> {
+    this.ending.abort(new EtcdError("cancelled", `Gave up the place in ${this.line.title}`, "failed"));
     if (this.hasEnded || this.lease.lost.aborted) return; // a lost lease the server has ended, or is about to
     if (this.ownsLease) await this.lease.close();
     else await this.line.leave(this.entry);
@@ -53,7 +59,7 @@ export abstract class Held {
     return this.turn.entry.key;
   }
 
-  /** Grows with every holder: whoever keeps what is protected can refuse a holder that is late. */
+  /** The fencing token, which grows with every holder: whoever keeps what is protected can refuse a holder that is late. */
   get revision(): number {
     return this.turn.entry.revision;
   }
@@ -61,6 +67,14 @@ export abstract class Held {
   /** Raised when the lease is lost, and all with it, shortly before others can have it. */
   get lost(): AbortSignal {
     return this.turn.lease.lost;
+  }
+
+  /**
+   * Raised when this is not held any more: released, or lost, by the local monotonic clock shortly before others can have it. Goes
+   * with every request that must be made only by the holder.
+   */
+  get signal(): AbortSignal {
+    return this.turn.signal;
   }
 
   /** A condition for a transaction: it does its work only while this holder has it. */
