@@ -1,6 +1,13 @@
 // The client of a cluster: one object with all of etcd's services.
 import { Cluster } from "./cluster.js";
-import { type ClientOptions, type Clock, Endpoints, machineClock, settingsOf } from "./transport/index.js";
+import {
+  type ClientOptions,
+  type Clock,
+  Endpoints,
+  machineClock,
+  type RequestOptions,
+  settingsOf,
+} from "./transport/index.js";
 import { allKeys } from "./kv/index.js";
 import { Maintenance } from "./maintenance.js";
 import { Lease } from "./lease/index.js";
@@ -41,6 +48,27 @@ export class Client extends Namespace implements AsyncDisposable {
    */
   requestWatchProgress(): void {
     this.watches.requestProgress();
+  }
+
+  /** The endpoints in use. */
+  get endpointList(): readonly string[] {
+    return this.endpoints.list;
+  }
+
+  /**
+   * Asks a quorum for the members, and uses their client addresses from now on, as `Sync` of etcd's Go client does. Requests that are
+   * under way end where they are; watches and renewals of a member that is gone go on elsewhere. Learners and members that
+   * have not started are left out.
+   *
+   * @returns the endpoints in use
+   * @throws TypeError if a member's address cannot be used, such as https; then nothing has changed
+   */
+  async syncEndpoints(options: RequestOptions = {}): Promise<readonly string[]> {
+    const { members } = await this.cluster.memberList(options);
+    const voters = members.filter(({ name, isLearner }) => name !== "" && !isLearner);
+    const endpoints = voters.flatMap(({ clientURLs }) => clientURLs);
+    if (endpoints.length > 0) this.endpoints.replace(endpoints);
+    return this.endpointList;
   }
 
   /** Gives up all requests, watches, renewals and connections. May be called twice. */

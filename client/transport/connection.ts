@@ -20,6 +20,8 @@ export interface ConnectionOwner {
 /** A call or a stream that has not ended. */
 interface Pending {
   cancel(): void;
+  /** The endpoint is given up: goes elsewhere if it can, or ends soon. */
+  retire(): void;
   /** Goes elsewhere if it is time. Called once per period. */
   check(isSilent: boolean, hasAlternative: () => boolean): void;
 }
@@ -34,6 +36,7 @@ export class Connection implements ProbedServer {
   private readonly liveness: Liveness;
   private readonly pending = new Set<Pending>();
   private closed = false;
+  private retired = false;
 
   constructor(
     readonly endpoint: string,
@@ -94,6 +97,7 @@ export class Connection implements ProbedServer {
         if (response !== undefined || (this.isUp && !call.isOurs(failure))) liveness.heard();
         if (response !== undefined) resolve(response);
         else reject(call.errorFrom(failure, this.closed));
+        this.closeIfRetired();
       };
       const call = new UnaryCall(this.server, method, request, limits, onEnd, readTry);
       pending.add(call);
@@ -116,6 +120,7 @@ export class Connection implements ProbedServer {
       onMessage: events.onMessage,
       onEnd: (error: EtcdError) => {
         if (pending.delete(entry)) liveness.streamEnds();
+        this.closeIfRetired();
         events.onEnd(error);
       },
     });
@@ -123,7 +128,8 @@ export class Connection implements ProbedServer {
     const check = (isSilent: boolean, hasAlternative: () => boolean) => {
       if (isSilent && hasAlternative()) stream.breakOff("the server has fallen silent");
     };
-    const entry: Pending = { cancel, check };
+    const retire = () => stream.breakOff("the endpoint has been given up");
+    const entry: Pending = { cancel, retire, check };
     pending.add(entry);
     liveness.streamBegins();
     return stream;
@@ -136,6 +142,15 @@ export class Connection implements ProbedServer {
     for (const each of this.pending) each.cancel();
     this.liveness.stop();
     this.channel.close();
+  }
+
+  /** Gives the connection up: its streams end and go elsewhere, its calls may end first. */
+  retire(): void {
+    this.retired = true;
+    for (const each of this.pending) each.retire();
+    this.liveness.reconsider();
+    // A call that has chosen this connection a moment ago is made first.
+    this.clock.soon(() => this.closeIfRetired());
   }
 
   /** Requests that wait for `confirmed` look for a server again. */
@@ -151,9 +166,11 @@ export class Connection implements ProbedServer {
       pending.delete(entry);
       liveness.probeEnded();
       if (this.isUp) liveness.heard();
+      this.closeIfRetired();
     };
     const call = this.channel.unary(check, { service: "" }, undefined, done);
-    const entry: Pending = { cancel: () => call.cancel(), check: () => undefined };
+    const cancel = () => call.cancel();
+    const entry: Pending = { cancel, retire: cancel, check: () => undefined };
     pending.add(entry);
   }
 
@@ -172,6 +189,10 @@ export class Connection implements ProbedServer {
       "failed",
       this.endpoint,
     );
+  }
+
+  private closeIfRetired(): void {
+    if (this.retired && this.pending.size === 0) this.close();
   }
 
   private onStateChange(): void {

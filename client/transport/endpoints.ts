@@ -17,7 +17,7 @@ const pauseMs = 25;
  * one of them until it fails or falls silent; then to the next that is up.
  */
 export class Endpoints implements ConnectionOwner {
-  private readonly connections: readonly Connection[];
+  private connections: readonly Connection[];
   /** Requests that wait for a connection. */
   private readonly waiting: Wakeup;
   private preferred = 0;
@@ -74,6 +74,34 @@ export class Endpoints implements ConnectionOwner {
     } finally {
       single.close();
     }
+  }
+
+  /**
+   * Replaces the endpoints. Those that stay keep their connections; requests on the others end there, and streams go elsewhere.
+   *
+   * @throws TypeError if one is not an endpoint; then nothing has changed
+   */
+  replace(endpoints: readonly string[]): void {
+    if (this.closed) throw notSent(undefined);
+    const current = new Map(this.connections.map((each) => [addressOf(each.endpoint), each]));
+    const preferred = this.connections[this.preferred];
+    const connections = [...new Map(endpoints.map((each) => [addressOf(each), each]))].map(
+      ([address, endpoint]) => current.get(address) ?? new Connection(endpoint, this.settings, this.clock, this),
+    );
+    const given = new Set(connections);
+    const gone = this.connections.filter((each) => !given.has(each));
+    this.connections = connections;
+    this.preferred = Math.max(
+      connections.findIndex((each) => each === preferred),
+      0,
+    );
+    for (const each of connections) each.connect();
+    for (const each of gone) each.retire();
+  }
+
+  /** The endpoints, as they were given. */
+  get list(): readonly string[] {
+    return this.connections.map(({ endpoint }) => endpoint);
   }
 
   /** Wakes the requests that wait: a connection has come up. */
@@ -193,6 +221,9 @@ export class Endpoints implements ConnectionOwner {
     return new Map(await Promise.all(reasons));
   }
 }
+
+/** The endpoint in one of its spellings: members list themselves as http://host:port. */
+const addressOf = (endpoint: string): string => endpoint.replace(/^http:\/\//, "").replace(/\/$/, "");
 
 /** Whether a signal of `AbortSignal.timeout()` is raised, alone or among others: a deadline, too. */
 const isTimeOver = (signal: AbortSignal | undefined): boolean => {
