@@ -13,3 +13,4 @@ export type {
   WatchListener,
   WatchSession,
 } from "./sessions.js";
+export { wrapOperations } from "./wrap-operations.js";

@@ -122,6 +122,7 @@ export const rooms = {
   ],
   "testing/kit": [
     "platform",
+    "proto",
     "store",
     "server/base",
     "server/config",

@@ -53,6 +53,11 @@ export class FaultDisk {
     this.held.clear();
   }
 
+  /** Removes files between two processes. */
+  removeTree(path: string): Promise<void> {
+    return promised((done) => this.inner.removeTree(path, done));
+  }
+
   /** Writes, after the delay that the disk has now. */
   write(file: DiskFile, { bytes, position, path }: WriteOf, done: DiskDone): void {
     const begin = (): void => {
@@ -199,7 +204,3 @@ class BootedFile implements DiskFile {
     this.inner.close((error) => process.receive(() => done(error)));
   }
 }
-
-/** Removes a directory of the machine with all that is in it. */
-export const removeTree = (disk: MemberDisk, path: string): Promise<void> =>
-  promised((done) => disk.removeTree(path, done));

@@ -17,6 +17,7 @@ import {
   statusOfError,
   type UnaryMethod,
 } from "../../server/rpc/index.js";
+import type { MemberServices } from "../../server/member/index.js";
 import { InProcessStream } from "./in-process-stream.js";
 import type { Machine } from "./machine.js";
 import type { RunningMember } from "./running-member.js";
@@ -38,6 +39,14 @@ interface OpenCall {
 const cancelled = (): StatusError => new StatusError(statusCode.canceled, "Cancelled on client");
 const dropped = (): StatusError => new StatusError(statusCode.unavailable, "Connection dropped");
 
+/** Options of a channel. */
+export interface InProcessOptions {
+  readonly settings: ChannelSettings;
+  readonly hold: StreamHold;
+  /** Chooses the services of a member that are reached. */
+  readonly servicesOf: (member: RunningMember) => MemberServices;
+}
+
 /** A channel to the member on one machine. It connects again by itself when the member serves again. */
 export class InProcessChannel implements Channel {
   state: ChannelState = "idle";
@@ -47,12 +56,17 @@ export class InProcessChannel implements Channel {
   private isWanted = false;
   private readonly open = new Set<OpenCall>();
   private readonly stopWatching: () => void;
+  private readonly settings: ChannelSettings;
+  private readonly hold: StreamHold;
+  private readonly servicesOf: (member: RunningMember) => MemberServices;
 
   constructor(
     private readonly machine: Machine,
-    private readonly settings: ChannelSettings,
-    private readonly hold: StreamHold,
+    { settings, hold, servicesOf }: InProcessOptions,
   ) {
+    this.settings = settings;
+    this.hold = hold;
+    this.servicesOf = servicesOf;
     this.stopWatching = machine.watch((failure) => this.memberChanged(failure));
   }
 
@@ -150,7 +164,7 @@ export class InProcessChannel implements Channel {
   }
 
   private methodOf(member: RunningMember, path: string): Method | undefined {
-    return member.services.methods.find((each) => each.path === path);
+    return this.servicesOf(member).methods.find((each) => each.path === path);
   }
 
   /** @param failure why all streams are to end, if it is not that the member is gone */

@@ -1,6 +1,8 @@
 import type { Channel, ChannelSettings, Transport } from "../../client/index.js";
+import type { MemberServices } from "../../server/member/index.js";
 import { InProcessChannel } from "./in-process-channel.js";
 import type { Machine } from "./machine.js";
+import type { RunningMember } from "./running-member.js";
 import type { StreamHold } from "./stream-hold.js";
 
 /** Carries the calls of clients to the members of one test cluster, without a socket. */
@@ -9,6 +11,7 @@ export class InProcessTransport implements Transport {
   constructor(
     private readonly machines: ReadonlyMap<string, Machine>,
     private readonly hold: StreamHold,
+    private readonly servicesOf: (member: RunningMember) => MemberServices,
   ) {}
 
   open(endpoint: string, settings: ChannelSettings): Channel {
@@ -17,6 +20,6 @@ export class InProcessTransport implements Transport {
       const known = [...this.machines.keys()].join(", ");
       throw new TypeError(`Cannot use endpoint "${endpoint}": the members of this test cluster are at ${known}`);
     }
-    return new InProcessChannel(machine, settings, this.hold);
+    return new InProcessChannel(machine, { settings, hold: this.hold, servicesOf: this.servicesOf });
   }
 }

@@ -1,8 +1,8 @@
 // `minietcd/testing`: servers and clusters in the process of a test, with virtual time and faults.
 
 import type { TestClusterOptions, TestServerOptions } from "./options.js";
-import { TestCluster } from "./test-cluster.js";
-import { TestServer } from "./test-server.js";
+import { startCluster, type TestCluster } from "./test-cluster.js";
+import { startServer, type TestServer } from "./test-server.js";
 
 /**
  * Starts a server for a test, in this process and in memory.
@@ -12,7 +12,7 @@ import { TestServer } from "./test-server.js";
  *     await client.kv.put("greeting", "hello");
  *     // any other client of etcd: server.endpoint
  */
-export const startTestServer = (options: TestServerOptions = {}): Promise<TestServer> => TestServer.start(options);
+export const startTestServer = (options: TestServerOptions = {}): Promise<TestServer> => startServer(options);
 
 /**
  * Starts a cluster for a test, in this process and in memory.
@@ -20,12 +20,18 @@ export const startTestServer = (options: TestServerOptions = {}): Promise<TestSe
  *     await using cluster = await startTestCluster({ members: 3 });
  *     await cluster.client().kv.put("greeting", "hello");
  */
-export const startTestCluster = (options: TestClusterOptions = {}): Promise<TestCluster> => TestCluster.start(options);
+export const startTestCluster = (options: TestClusterOptions = {}): Promise<TestCluster> => startCluster(options);
 
+export type { HistoryEntry, TextChange, TextEntries } from "./contents.js";
 export type { Duration } from "./duration.js";
+export type { FaultBuilder, InjectedFault, RejectOptions, RpcName, WatchFaultBuilder } from "./fault-rules.js";
+export type { LinkFilter } from "./links.js";
 export type { MemberState } from "./machine.js";
 export type { TestClusterOptions, TestServerOptions } from "./options.js";
+export type { RpcFaults } from "./rpc-faults.js";
+export type { StatusName } from "./status-names.js";
 export type { TestClock } from "./server-time.js";
-export type { TestClientOptions, TestCluster } from "./test-cluster.js";
+export type { TestBase, TestClientOptions } from "./test-base.js";
+export type { TestCluster } from "./test-cluster.js";
 export type { TestMember } from "./test-member.js";
 export type { TestServer } from "./test-server.js";

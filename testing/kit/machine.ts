@@ -1,6 +1,6 @@
 // A member's machine: its disk, its port, and the process of the member that runs on it now.
 
-import type { StatusError } from "../../client/index.js";
+import { StatusError } from "../../client/index.js";
 import type { Clock } from "../../platform/index.js";
 import type { Application } from "../../server/app/index.js";
 import { errorText } from "../../server/base/index.js";
@@ -12,6 +12,7 @@ import type { FaultDisk } from "./fault-disk.js";
 import type { BackendKeeper } from "./kept-backends.js";
 import type { LogRing } from "./log-ring.js";
 import type { RunningMember } from "./running-member.js";
+import { statusCodes } from "./status-names.js";
 
 /** The surroundings that the machines of a cluster share. */
 export interface World {
@@ -37,6 +38,9 @@ export type MemberState = "starting" | "running" | "frozen" | "down";
 
 /** Told that a member begins or ceases to serve; `failure`: how its calls end, if not as those of a member that has died. */
 type Watcher = (failure: StatusError | undefined) => void;
+
+/** The text of the error with which the calls of before end. */
+const wipedText = "the test server was reset";
 
 /** Small: a cluster in memory makes its segments at once, and keeps few of them. */
 const segmentBytes = 1024 * 1024;
@@ -106,7 +110,8 @@ export class Machine {
       const services = memberServices(config, environment, replica, this.parts.wrap);
       await replica.publish({ name: config.name, clientUrls: config.advertiseClientUrls.map(({ text }) => text) });
       if (this.process !== process) return;
-      this.running = { process, replica, services };
+      const plainServices = memberServices(config, environment, replica);
+      this.running = { process, replica, services, plainServices };
       this.state = "running";
       this.parts.port?.serve(this.running, config, environment);
       this.changed();
@@ -148,6 +153,15 @@ export class Machine {
     this.changed(failure);
     this.disk.settle({ loseUnsynced });
     await this.backends.settle();
+  }
+
+  /** Ends the process and removes its files and the faults of its disk. */
+  async wipe(): Promise<void> {
+    await this.kill({ loseUnsynced: true, failure: new StatusError(statusCodes.FAILED_PRECONDITION, wipedText) });
+    this.disk.isFull = false;
+    this.disk.syncDelayMs = 0;
+    await this.disk.removeTree(this.config.dataDir);
+    this.backends.removed(this.config.dataDir);
   }
 
   /** Kills the member for good, and closes its port. */

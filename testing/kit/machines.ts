@@ -18,7 +18,7 @@ export interface MachineSettings {
   readonly directory: string | undefined;
   readonly flags: Partial<ServerFlags>;
   /** Puts faults in front of the operations of a member. */
-  readonly wrap: (name: string, application: Application) => Application;
+  readonly wrap: (application: Application) => Application;
 }
 
 /** Heartbeats and elections of a cluster in one process: short, as nothing is in between. A single member has etcd's own. */
@@ -35,7 +35,7 @@ export const makeMachines = async (world: World, settings: MachineSettings): Pro
       config,
       ...storageOf(settings, world.timeline),
       port,
-      wrap: (application) => wrap(name, application),
+      wrap,
     });
   });
 };

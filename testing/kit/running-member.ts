@@ -6,4 +6,6 @@ export interface RunningMember {
   readonly process: SimProcess;
   readonly replica: Replica;
   readonly services: MemberServices;
+  /** The same without the faults of requests. */
+  readonly plainServices: MemberServices;
 }

@@ -25,9 +25,28 @@ export interface ServerTime extends TestClock {
   readonly clientClock: Clock | undefined;
   /** Waits for something that happens by itself as time passes, and has it pass if it is virtual. */
   until<T>(promise: Promise<T>): Promise<T>;
+  /**
+   * Waits until `isTrue`, which is asked again and again. Virtual time passes meanwhile.
+   *
+   * @param what named in the error
+   * @throws Error if that takes longer than `timeout`
+   */
+  untilTrue(isTrue: () => boolean, what: string, timeout: Duration): Promise<void>;
   /** Nothing runs any more. */
   close(): void;
 }
+
+/** Time between two looks at a state that is waited for. */
+const lookMs = 2;
+
+/** Resolves when `isTrue`, in the time of `timeline`. */
+const polled = async (timeline: Timeline, isTrue: () => boolean, what: string, timeout: Duration): Promise<void> => {
+  const end = timeline.now + toMs(timeout);
+  while (!isTrue()) {
+    if (timeline.now >= end) throw new Error(`Waited ${timeout} for ${what} in vain`);
+    await timeline.sleep(lookMs);
+  }
+};
 
 /** The machine's time. */
 export class RealServerTime implements ServerTime {
@@ -53,6 +72,10 @@ export class RealServerTime implements ServerTime {
     } finally {
       clearInterval(awake);
     }
+  }
+
+  untilTrue(isTrue: () => boolean, what: string, timeout: Duration): Promise<void> {
+    return this.until(polled(this.timeline, isTrue, what, timeout));
   }
 
   close(): void {
@@ -87,6 +110,10 @@ export class VirtualServerTime implements ServerTime {
     promise.then(settle, settle);
     await this.timeline.runUntil(() => isSettled);
     return promise;
+  }
+
+  untilTrue(isTrue: () => boolean, what: string, timeout: Duration): Promise<void> {
+    return this.until(polled(this.timeline, isTrue, what, timeout));
   }
 
   close(): void {

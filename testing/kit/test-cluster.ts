@@ -1,85 +1,30 @@
 // A cluster in this process, for tests.
 
-import { Client, type ClientOptions } from "../../client/index.js";
-import type { Application } from "../../server/app/index.js";
-import { fairWeather, seededRandom, SimNetwork } from "../index.js";
-import { InProcessTransport } from "./in-process-transport.js";
-import { LogRing } from "./log-ring.js";
-import type { Machine, World } from "./machine.js";
-import { endpointOf, makeMachines } from "./machines.js";
-import { memberNames, type TestClusterOptions } from "./options.js";
-import { RealServerTime, type ServerTime, type TestClock, VirtualServerTime } from "./server-time.js";
-import { StreamHold } from "./stream-hold.js";
-import { TemporaryDirectory } from "./temporary-directory.js";
+import type { Duration } from "./duration.js";
+import { type LinkFilter, Links } from "./links.js";
+import { areEqual, leaderOf } from "./observations.js";
+import { type ClusterParts, startParts } from "./start-parts.js";
+import type { TestClusterOptions } from "./options.js";
+import { TestBase } from "./test-base.js";
 import { TestMember } from "./test-member.js";
 
-/** Options of a client in the same process: those of `Client`, without what the cluster gives it. */
-export type TestClientOptions = Omit<ClientOptions, "endpoints" | "transport">;
-
-/** The parts of a cluster that runs. */
-interface ClusterParts {
-  readonly time: ServerTime;
-  readonly world: World;
-  readonly machines: readonly Machine[];
-  readonly directory: TemporaryDirectory | undefined;
-}
-
-/** Messages between members arrive at once. */
-const noDelay = { ...fairWeather, minDelayMs: 0, maxDelayMs: 0 };
-
-const quietStory = { tell: () => undefined, detail: () => undefined };
+/** Longest time that a state is waited for, if nothing else is said. */
+const defaultWait: Duration = "30s";
 
 /** A cluster of real members in this process. Closing it ends its clients, too. */
-export class TestCluster implements AsyncDisposable {
+export class TestCluster extends TestBase {
   readonly members: readonly TestMember[];
-  readonly clock: TestClock;
-  private readonly clients = new Set<Client>();
-  private readonly transport: InProcessTransport;
-  private closing: Promise<void> | undefined;
+  private readonly links: Links;
 
-  private constructor(private readonly parts: ClusterParts) {
-    const { machines, time } = parts;
+  /** Used by `startTestCluster` only. */
+  constructor(parts: ClusterParts) {
+    super(parts);
+    const { machines, time, world } = parts;
     this.members = machines.map((machine) => new TestMember(machine, time));
-    this.clock = time;
-    const byEndpoint = new Map(machines.map((machine) => [endpointOf(machine), machine]));
-    this.transport = new InProcessTransport(byEndpoint, new StreamHold(!time.isVirtual));
-  }
-
-  /** Starts a cluster. Used by `startTestCluster`. */
-  static async start(options: TestClusterOptions): Promise<TestCluster> {
-    const names = memberNames(options);
-    const { clock = "machine", disk = false, listen = true, seed = 1, flags = {} } = options;
-    if (disk && clock === "virtual")
-      throw new TypeError("Cannot start a test cluster on disk in virtual time: a disk takes real time");
-    const time = clock === "virtual" ? new VirtualServerTime() : new RealServerTime();
-    const { timeline } = time;
-    const network = new SimNetwork(timeline, seededRandom(seed + 1), quietStory);
-    network.weather = noDelay;
-    const world = { timeline, network, random: seededRandom(seed), log: new LogRing(() => time.now()) };
-    const directory = disk ? new TemporaryDirectory() : undefined;
-    const wrap = (_: string, application: Application): Application => application;
-    const machines = await makeMachines(world, { names, listen, directory: directory?.path, flags, wrap });
-    const cluster = new TestCluster({ time, world, machines, directory });
-    try {
-      await time.until(Promise.all(machines.map((machine) => machine.start())));
-    } catch (error) {
-      await cluster.close();
-      throw error;
-    }
-    return cluster;
-  }
-
-  /** `127.0.0.1:port` of each member. */
-  get endpoints(): readonly string[] {
-    return this.members.map(({ endpoint }) => endpoint);
-  }
-
-  /** Returns a client in this process, on the same clock. It is closed with the cluster. */
-  client(options: TestClientOptions = {}): Client {
-    const { endpoints, transport, parts } = this;
-    const client = new Client({ ...options, endpoints, transport }, parts.time.clientClock);
-    this.clients.add(client);
-    return client;
+    this.links = new Links(
+      world.network,
+      machines.map(({ name }) => name),
+    );
   }
 
   /** Returns the member of this name. @throws TypeError if there is none */
@@ -89,26 +34,61 @@ export class TestCluster implements AsyncDisposable {
     return found;
   }
 
-  /** Returns the last log lines of all members. */
-  log(): readonly string[] {
-    return this.parts.world.log.text;
+  /** Returns the member that leads the newest term, among those that run; undefined: none is known. */
+  leader(): TestMember | undefined {
+    const leader = leaderOf(this.parts.machines);
+    return leader && this.member(leader.name);
   }
 
-  /** Ends members and clients, closes the ports and removes the files. May be called twice. */
-  close(): Promise<void> {
-    this.closing ??= this.shutDown();
-    return this.closing;
+  /** Waits until a member leads and a majority follows it. Virtual time passes meanwhile. */
+  async waitForLeader(timeout: Duration = defaultWait): Promise<TestMember> {
+    let leader: TestMember | undefined;
+    await this.parts.time.untilTrue(() => (leader = this.leader()) !== undefined, "a leader", timeout);
+    if (leader === undefined) throw new Error("Waited for a leader in vain");
+    return leader;
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  /** Waits until all members that run have applied the same and hold the same. Virtual time passes meanwhile. */
+  async waitUntilEqual(timeout: Duration = defaultWait): Promise<void> {
+    await this.parts.time.untilTrue(() => areEqual(this.parts.machines), "equal members", timeout);
   }
 
-  private async shutDown(): Promise<void> {
-    const { time, machines, directory } = this.parts;
-    await Promise.all([...this.clients].map((client) => client.close()));
-    await Promise.all(machines.map((machine) => machine.close()));
-    time.close();
-    directory?.close();
+  /** Lets nothing pass between members of different groups: `partition(["m1"], ["m2", "m3"])`. */
+  partition(...groups: (readonly string[])[]): void {
+    this.links.partition(groups);
+  }
+
+  /** Lets nothing pass from one member to another; the other direction works. */
+  cut(from: string, to: string): void {
+    this.links.cut({ from, to });
+  }
+
+  /** Has messages take so much longer, on all links or those that `filter` names. */
+  delay(duration: Duration, filter: LinkFilter = {}): void {
+    this.links.delay(duration, filter);
+  }
+
+  /** Loses messages with this probability. */
+  drop(probability: number, filter: LinkFilter = {}): void {
+    this.links.drop(probability, filter);
+  }
+
+  /** Delivers messages twice with this probability. */
+  duplicate(probability: number, filter: LinkFilter = {}): void {
+    this.links.duplicate(probability, filter);
+  }
+
+  /** Removes all faults of links. */
+  heal(): void {
+    this.links.heal();
+  }
+
+  override async reset(): Promise<void> {
+    this.links.heal();
+    await super.reset();
   }
 }
+
+/** Starts a cluster. Used by `startTestCluster`. */
+export const startCluster = async (options: TestClusterOptions): Promise<TestCluster> =>
+  new TestCluster(await startParts(options));

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { startTestCluster, startTestServer } from "../../../testing/kit/index.js";
+
+describe("contents", () => {
+  it("are seeded and dumped as plain objects", async () => {
+    await using server = await startTestServer({ listen: false });
+    await server.seed({ "/b": "2", "/a": "1" });
+    assert.deepEqual(await server.dump(), { "/a": "1", "/b": "2" });
+  });
+
+  it("show bytes that are not text", async () => {
+    await using server = await startTestServer({ listen: false });
+    await server.client().kv.put(Uint8Array.of(0x61, 0xff), Uint8Array.of(0x80));
+    assert.deepEqual(await server.dump(), { "a\\xff": "\\x80" });
+  });
+
+  it("have a history of every revision", async () => {
+    await using server = await startTestServer({ listen: false });
+    const client = server.client();
+    assert.deepEqual(await server.history(), []);
+    await client.kv.put("a", "1");
+    const lease = await client.lease.grant({ ttlSeconds: 60 });
+    await client.kv.put("a", "2", { lease: lease.id });
+    await client.kv.delete("a");
+    assert.deepEqual(await server.history(), [
+      { revision: 2, changes: [{ type: "put", key: "a", value: "1" }] },
+      { revision: 3, changes: [{ type: "put", key: "a", value: "2", lease: lease.id.toString(16) }] },
+      { revision: 4, changes: [{ type: "delete", key: "a" }] },
+    ]);
+    await client.kv.compact(3);
+    assert.deepEqual(
+      (await server.history()).map(({ revision }) => revision),
+      [3, 4],
+    );
+  });
+});
+
+describe("reset", () => {
+  it("begins anew at revision 1, with the same clients", async () => {
+    await using server = await startTestServer();
+    const client = server.client();
+    await client.kv.put("a", "1");
+    server.faults.on("Put").times(Infinity).reject("INTERNAL");
+    const { endpoint } = server;
+    await server.reset();
+    assert.deepEqual(await server.dump(), {});
+    assert.equal((await client.kv.get("a")).header.revision, 1);
+    assert.equal((await client.kv.put("a", "2")).header.revision, 2);
+    assert.equal(server.endpoint, endpoint);
+  });
+
+  it("ends the watches of before", async () => {
+    await using server = await startTestServer({ listen: false });
+    const watch = server.client().watch("a");
+    await watch.ready();
+    const next = watch.batches().next();
+    next.catch(() => undefined);
+    await server.reset();
+    await assert.rejects(next, { code: "failed-precondition", message: /was reset/ });
+  });
+
+  it("empties a server on disk and a whole cluster", async () => {
+    await using server = await startTestServer({ disk: true, listen: false });
+    await server.seed({ a: "1" });
+    await server.reset();
+    assert.deepEqual(await server.dump(), {});
+    await using cluster = await startTestCluster({ clock: "virtual", listen: false });
+    await cluster.seed({ a: "1" });
+    cluster.partition(["m1"], ["m2", "m3"]);
+    await cluster.reset();
+    assert.deepEqual(await cluster.dump(), {});
+    await cluster.waitUntilEqual();
+  });
+});

@@ -1,0 +1,115 @@
+import type { WatchCreateRequest } from "../../proto/index.js";
+import type { ToldWatch, WatchAnswer, WatchListener, WatchSession } from "../../server/app/index.js";
+import type { Sliced, WatchBatch } from "../../store/index.js";
+import type { Timeline } from "../index.js";
+
+/** The watches of one stream, with the faults that strike them: between a session and its listener. */
+export class FaultyWatch implements WatchListener, WatchSession {
+  private session: WatchSession | undefined;
+  /** The requests that wait for a session that was delayed. */
+  private waiting: (() => void)[] | undefined;
+  private readonly ids = new Set<bigint>();
+  private isOver = false;
+
+  /**
+   * @param isToBeCanceled asked when events are due
+   * @param onClose called when the session is closed
+   */
+  constructor(
+    private readonly listener: WatchListener,
+    private readonly isToBeCanceled: () => boolean,
+    private readonly onClose: () => void,
+  ) {}
+
+  /** Takes the session, which is asked for something only after `delayMs`. */
+  begin(session: WatchSession, delayMs: number, timeline: Timeline): void {
+    this.session = session;
+    if (delayMs === 0) return;
+    this.waiting = [];
+    timeline.after(delayMs, () => {
+      const waiting = this.waiting ?? [];
+      this.waiting = undefined;
+      for (const run of waiting) this.guarded(run);
+    });
+  }
+
+  /** Ends the session as if the member had. */
+  end(error: Error): void {
+    if (!this.isOver) this.listener.onError(error);
+  }
+
+  // The session, for the service.
+
+  create(request: WatchCreateRequest): void {
+    this.ask((session) => session.create(request));
+  }
+
+  cancel(watchId: bigint): void {
+    this.ask((session) => session.cancel(watchId));
+  }
+
+  requestProgress(): void {
+    this.ask((session) => session.requestProgress());
+  }
+
+  resume(): void {
+    this.session?.resume();
+  }
+
+  close(): void {
+    this.isOver = true;
+    this.onClose();
+    this.session?.close();
+  }
+
+  // The listener, for the session.
+
+  onError(error: unknown): void {
+    this.listener.onError(error);
+  }
+
+  onEvents(watches: readonly ToldWatch[], from: number, to: number, batch: WatchBatch): number {
+    if (!this.isToBeCanceled()) return this.listener.onEvents(watches, from, to, batch);
+    queueMicrotask(() => this.cancelAll()); // nothing may be asked for while a write is applied
+    return to - from;
+  }
+
+  prepare(events: readonly Uint8Array[], isTired: (events: number) => boolean): Sliced<void> {
+    return this.listener.prepare?.(events, isTired) ?? noWork();
+  }
+
+  onAnswer(answer: WatchAnswer): boolean {
+    if (answer.kind === "canceled" || answer.kind === "compacted") this.ids.delete(answer.watchId);
+    return this.listener.onAnswer(answer);
+  }
+
+  onWatch(watchId: bigint): Uint8Array {
+    this.ids.add(watchId);
+    return this.listener.onWatch(watchId);
+  }
+
+  private cancelAll(): void {
+    if (this.isOver) return;
+    for (const id of [...this.ids]) this.session?.cancel(id);
+  }
+
+  private ask(request: (session: WatchSession) => void): void {
+    const run = (): void => {
+      if (this.session !== undefined && !this.isOver) request(this.session);
+    };
+    if (this.waiting === undefined) run();
+    else this.waiting.push(run);
+  }
+
+  private guarded(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.end(error as Error);
+    }
+  }
+}
+
+function* noWork(): Sliced<void> {
+  // for listeners that need none
+}

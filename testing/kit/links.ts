@@ -1,0 +1,86 @@
+// The links between the members of a test cluster, and their faults.
+
+import type { SimNetwork, Weather } from "../index.js";
+import { type Duration, toMs } from "./duration.js";
+
+/** The ways between members that a fault is for. Without names: all. */
+export interface LinkFilter {
+  /** Name of the member that sends. */
+  readonly from?: string | undefined;
+  /** Name of the member that is to receive. */
+  readonly to?: string | undefined;
+}
+
+interface OneWay {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Injects faults into the links between members. */
+export class Links {
+  private readonly weather = new Map<string, Partial<Weather>>();
+
+  constructor(
+    private readonly network: SimNetwork,
+    private readonly names: readonly string[],
+  ) {}
+
+  /** Lets nothing pass between members of different groups. A member in no group reaches all. */
+  partition(groups: readonly (readonly string[])[]): void {
+    for (const name of groups.flat()) this.check(name);
+    const groupOf = (name: string): number => groups.findIndex((group) => group.includes(name));
+    const isApart = ({ from, to }: OneWay): boolean => {
+      const [one, other] = [groupOf(from), groupOf(to)];
+      return one >= 0 && other >= 0 && one !== other;
+    };
+    this.network.cut(this.ways({}).filter(isApart));
+  }
+
+  /** Lets nothing pass in one direction. */
+  cut(way: OneWay): void {
+    this.network.cut(this.ways(way));
+  }
+
+  delay(duration: Duration, filter: LinkFilter): void {
+    this.change(filter, { minDelayMs: toMs(duration) });
+  }
+
+  drop(probability: number, filter: LinkFilter): void {
+    this.change(filter, { loss: toProbability(probability) });
+  }
+
+  duplicate(probability: number, filter: LinkFilter): void {
+    this.change(filter, { repeat: toProbability(probability) });
+  }
+
+  /** Removes all faults; what waited at a way arrives. */
+  heal(): void {
+    for (const way of this.ways({})) this.network.setWay(way, undefined);
+    this.weather.clear();
+    this.network.healAll();
+  }
+
+  private change(filter: LinkFilter, weather: Partial<Weather>): void {
+    for (const way of this.ways(filter)) {
+      const name = `${way.from} ${way.to}`;
+      const changed = { ...this.weather.get(name), ...weather };
+      this.weather.set(name, changed);
+      this.network.setWay(way, changed);
+    }
+  }
+
+  private ways({ from, to }: LinkFilter): readonly OneWay[] {
+    for (const name of [from, to]) if (name !== undefined) this.check(name);
+    const all = this.names.flatMap((one) => this.names.map((other) => ({ from: one, to: other })));
+    return all.filter((way) => way.from !== way.to && (from ?? way.from) === way.from && (to ?? way.to) === way.to);
+  }
+
+  private check(name: string): void {
+    if (!this.names.includes(name)) throw new TypeError(`There is no member ${JSON.stringify(name)}`);
+  }
+}
+
+const toProbability = (probability: number): number => {
+  if (probability >= 0 && probability <= 1) return probability;
+  throw new RangeError(`Cannot use the probability ${probability}: expected 0 to 1`);
+};

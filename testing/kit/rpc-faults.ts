@@ -1,0 +1,148 @@
+// Faults in front of the operations of members: the same for clients on a port and in this process.
+
+import {
+  type Application,
+  type KeepAliveSession,
+  type Operation,
+  type OperationName,
+  wrapOperations,
+  type WatchListener,
+  type WatchSession,
+} from "../../server/app/index.js";
+import { RpcError } from "../../server/rpc/index.js";
+import type { Timeline } from "../index.js";
+import { FaultBuilder, type RpcName, type Rule, WatchFaultBuilder } from "./fault-rules.js";
+import { FaultyWatch } from "./faulty-watch.js";
+import { statusCodes } from "./status-names.js";
+
+const rpcOf: Readonly<Record<OperationName, RpcName>> = {
+  range: "Range",
+  put: "Put",
+  deleteRange: "DeleteRange",
+  txn: "Txn",
+  compact: "Compact",
+  leaseGrant: "LeaseGrant",
+  leaseRevoke: "LeaseRevoke",
+  leaseTimeToLive: "LeaseTimeToLive",
+  leaseLeases: "LeaseLeases",
+  memberList: "MemberList",
+  status: "Status",
+  hashKv: "HashKV",
+  alarm: "Alarm",
+  moveLeader: "MoveLeader",
+};
+
+const gone = (): RpcError => new RpcError({ code: statusCodes.UNAVAILABLE, details: "injected by the test" });
+
+/** The faults of the requests of a server or a cluster. */
+export class RpcFaults {
+  private readonly rules = new Map<RpcName, Rule[]>();
+  private readonly watches = new Set<FaultyWatch>();
+  /** No watch is served meanwhile. */
+  private areWatchersCut = false;
+
+  /** Used by test clusters only. */
+  constructor(private readonly timeline: Timeline) {}
+
+  /** Begins a fault in watches. */
+  on(method: "Watch"): WatchFaultBuilder;
+  /** Begins a fault in requests of a method. */
+  on(method: RpcName): FaultBuilder;
+  on(method: RpcName): FaultBuilder {
+    const add = (rule: Rule): void => {
+      const rules = this.rules.get(method);
+      if (rules === undefined) this.rules.set(method, [rule]);
+      else rules.push(rule);
+    };
+    return method === "Watch" ? new WatchFaultBuilder(add) : new FaultBuilder(add);
+  }
+
+  /** Removes all faults. */
+  clear(): void {
+    for (const rule of [...this.rules.values()].flat()) rule.remove();
+    this.rules.clear();
+  }
+
+  /** Ends the streams of all watches and serves no others. @returns a function that serves them again */
+  cutWatchers(): () => void {
+    this.areWatchersCut = true;
+    for (const watch of [...this.watches]) watch.end(gone());
+    return () => (this.areWatchersCut = false);
+  }
+
+  /** Puts the faults in front of the operations of a member. */
+  wrap(inner: Application): Application {
+    return {
+      ...wrapOperations(inner, (operation, name) => this.faulty(operation, name)),
+      leaseKeepAlive: (caller, listener) => {
+        const session = inner.leaseKeepAlive(caller, listener);
+        return { renew: (id, handler) => this.renew(session, id, handler), close: () => session.close() };
+      },
+      watch: (caller, listener) => this.watch(listener, (own) => inner.watch(caller, own)),
+    };
+  }
+
+  private faulty<Name extends OperationName>(operation: Operation<Name>, name: Name): Operation<Name> {
+    return (caller, request, handler) => {
+      const action = this.actionFor(rpcOf[name]);
+      if (action?.kind === "reject") {
+        if (!action.isCommitted) throw action.error;
+        operation(caller, request, {
+          onResult: () => handler.onError(action.error),
+          onError: (error) => handler.onError(error),
+        });
+      } else if (action?.kind === "delay") this.later(action.ms, handler, () => operation(caller, request, handler));
+      else operation(caller, request, handler);
+    };
+  }
+
+  private renew(session: KeepAliveSession, ...[id, handler]: Parameters<KeepAliveSession["renew"]>): void {
+    const action = this.actionFor("LeaseKeepAlive");
+    if (action?.kind === "reject") {
+      if (action.isCommitted) session.renew(id, { onResult: () => undefined, onError: () => undefined });
+      throw action.error;
+    }
+    if (action?.kind === "delay") this.later(action.ms, handler, () => session.renew(id, handler));
+    else session.renew(id, handler);
+  }
+
+  private watch(listener: WatchListener, open: (own: WatchListener) => WatchSession): WatchSession {
+    if (this.areWatchersCut) throw gone();
+    const opening = this.take("Watch", (kind) => kind !== "cancel");
+    if (opening?.kind === "reject") throw opening.error;
+    const watch = new FaultyWatch(
+      listener,
+      () => this.take("Watch", (kind) => kind === "cancel") !== undefined,
+      () => this.watches.delete(watch),
+    );
+    this.watches.add(watch);
+    watch.begin(open(watch), opening?.kind === "delay" ? opening.ms : 0, this.timeline);
+    return watch;
+  }
+
+  private later(ms: number, handler: { onError(error: unknown): void }, run: () => void): void {
+    this.timeline.after(ms, () => {
+      try {
+        run();
+      } catch (error) {
+        handler.onError(error);
+      }
+    });
+  }
+
+  private actionFor(method: RpcName): Rule["action"] | undefined {
+    return this.rules.size === 0 ? undefined : this.take(method, () => true);
+  }
+
+  /** Returns the action of the first rule that strikes. */
+  private take(method: RpcName, isMeant: (kind: Rule["action"]["kind"]) => boolean): Rule["action"] | undefined {
+    const rules = this.rules.get(method);
+    if (rules === undefined) return undefined;
+    const struck = rules.find((rule) => isMeant(rule.action.kind) && rule.strikes());
+    this.rules.set(
+      method,
+      rules.filter((rule) => !rule.isSpent),
+    );
+    return struck?.action;
+  }
+}

@@ -1,0 +1,119 @@
+// Whatever test servers and test clusters have in common.
+
+import { Client, type ClientOptions } from "../../client/index.js";
+import { type TextEntries, dump, history, type HistoryEntry, seed } from "./contents.js";
+import { InProcessTransport } from "./in-process-transport.js";
+import { endpointOf } from "./machines.js";
+import type { RpcFaults } from "./rpc-faults.js";
+import type { TestClock } from "./server-time.js";
+import { type ClusterParts, endParts, startMachines } from "./start-parts.js";
+import { StreamHold } from "./stream-hold.js";
+
+/** Options of a client in the same process: those of `Client`, without what the server gives it. */
+export type TestClientOptions = Omit<ClientOptions, "endpoints" | "transport">;
+
+/** Members in this process, their clients, contents and faults of requests. Closing them ends their clients, too. */
+export abstract class TestBase implements AsyncDisposable {
+  /** The clock that members and clients share. */
+  readonly clock: TestClock;
+  /** Faults of requests, at all members. */
+  readonly faults: RpcFaults;
+  private readonly clients = new Set<Client>();
+  private readonly transport: InProcessTransport;
+  /** Reaches the members past the faults of requests. */
+  private readonly ownTransport: InProcessTransport;
+  private closing: Promise<void> | undefined;
+
+  /** Used by `startTestServer` and `startTestCluster` only. */
+  constructor(protected readonly parts: ClusterParts) {
+    const { machines, time, faults } = parts;
+    this.clock = time;
+    this.faults = faults;
+    const byEndpoint = new Map(machines.map((machine) => [endpointOf(machine), machine]));
+    const hold = new StreamHold(!time.isVirtual);
+    this.transport = new InProcessTransport(byEndpoint, hold, ({ services }) => services);
+    this.ownTransport = new InProcessTransport(byEndpoint, hold, ({ plainServices }) => plainServices);
+  }
+
+  /** `127.0.0.1:port` of each member, for any client of etcd. */
+  get endpoints(): readonly string[] {
+    return this.parts.machines.map(endpointOf);
+  }
+
+  /** Returns a client in this process, without a socket and on the same clock. It is closed with the server. */
+  client(options: TestClientOptions = {}): Client {
+    const { endpoints, transport, parts } = this;
+    const client = new Client({ ...options, endpoints, transport }, parts.time.clientClock);
+    this.clients.add(client);
+    return client;
+  }
+
+  /** Returns the last log lines of all members. */
+  log(): readonly string[] {
+    return this.parts.world.log.text;
+  }
+
+  /** Puts entries in their order, a revision each. */
+  seed(entries: TextEntries): Promise<void> {
+    return this.withOwnClient((client) => seed(client, entries));
+  }
+
+  /** Returns all keys and values, in key order. Bytes that are not UTF-8 are shown as `\xff`. */
+  dump(): Promise<Record<string, string>> {
+    return this.withOwnClient(dump);
+  }
+
+  /** Returns the changes of every revision since the last compaction. */
+  history(): Promise<HistoryEntry[]> {
+    return this.withOwnClient(history);
+  }
+
+  /**
+   * Has all watchers miss what `write` writes: they lose their connections, and find the history compacted when they are back.
+   *
+   * @param write makes changes while no watch is served
+   */
+  async compactUnderWatchers(write: () => Promise<unknown>): Promise<void> {
+    const admitWatchers = this.faults.cutWatchers();
+    try {
+      await write();
+      await this.withOwnClient(async (client) => {
+        const { header } = await client.kv.get("", { prefix: true, limit: 1 });
+        await client.kv.compact(header.revision, { physical: true });
+      });
+    } finally {
+      admitWatchers();
+    }
+  }
+
+  /**
+   * Empties the members: new ones at the same endpoints, without faults, at revision 1. Clients stay connected; their requests,
+   * watches and leases of before end with an error (FAILED_PRECONDITION), so that none of them reaches the next test.
+   */
+  async reset(): Promise<void> {
+    this.faults.clear();
+    await Promise.all(this.parts.machines.map((machine) => machine.wipe()));
+    await startMachines(this.parts);
+  }
+
+  /** Ends members and clients, closes the ports and removes the files. May be called twice. */
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async shutDown(): Promise<void> {
+    await Promise.all([...this.clients].map((client) => client.close()));
+    await endParts(this.parts);
+  }
+
+  private async withOwnClient<T>(use: (client: Client) => Promise<T>): Promise<T> {
+    const { endpoints, ownTransport, parts } = this;
+    await using client = new Client({ endpoints, transport: ownTransport }, parts.time.clientClock);
+    return await parts.time.until(use(client));
+  }
+}
