@@ -53,9 +53,9 @@ function declare() {
 async function bundle() {
   const { exports: doors = {}, bin = {} } = JSON.parse(readFileSync("package.json", "utf8"));
   const inDist = (path) => path.replace(/^(\.\/)?dist\//, "");
-  const doorFiles = Object.values(doors)
-    .flatMap((door) => door.import?.default ?? [])
-    .map(inDist);
+  const doorFiles = Object.values(doors).flatMap((door) =>
+    typeof door === "string" ? [] : inDist(door.import.default),
+  );
   try {
     const { metafile } = await build({
       entryPoints: [...doorFiles, ...Object.values(bin).map(inDist)].map((file) => file.replace(/\.js$/, ".ts")),

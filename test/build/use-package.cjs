@@ -1,4 +1,5 @@
-// `node use-package.cjs import|require`: embeds a member and uses it with the client, both from the package `minietcd` as that keyword finds it.
+// `node use-package.cjs import|require`: embeds a member and a test server, and uses them with the client. All come from the package
+// `minietcd`, as that keyword finds it.
 
 const assert = require("node:assert/strict");
 const { mkdtempSync, rmSync } = require("node:fs");
@@ -7,8 +8,18 @@ const { join } = require("node:path");
 
 /** The doors of the package. */
 const doors = {
-  import: async () => [await import("minietcd"), await import("minietcd/client"), await import("minietcd/server")],
-  require: async () => [require("minietcd"), require("minietcd/client"), require("minietcd/server")],
+  import: async () => ({
+    whole: await import("minietcd"),
+    client: await import("minietcd/client"),
+    server: await import("minietcd/server"),
+    testing: await import("minietcd/testing"),
+  }),
+  require: async () => ({
+    whole: require("minietcd"),
+    client: require("minietcd/client"),
+    server: require("minietcd/server"),
+    testing: require("minietcd/testing"),
+  }),
 };
 
 /** Starts a member that listens on unix sockets, calls `work` with its endpoint, and stops it. */
@@ -38,21 +49,28 @@ const withMember = async (server, work) => {
   }
 };
 
-const useClient = async ({ Client }, endpoint) => {
-  const client = new Client({ endpoints: [endpoint] });
+/** Puts, gets, grants and revokes. */
+const use = async (client) => {
   const { id } = await client.lease.grant({ ttlSeconds: 60 });
   await client.kv.put("greeting", "hello", { lease: id });
   assert.equal(await client.kv.getText("greeting"), "hello");
   await client.lease.revoke(id);
   assert.equal(await client.kv.getText("greeting"), undefined);
-  await client.close();
 };
 
 const main = async (keyword) => {
-  const [whole, client, server] = await doors[keyword]();
+  const { whole, client, server, testing } = await doors[keyword]();
   assert.equal(whole.Client, client.Client, "one client");
   assert.equal(whole.Member, server.Member, "one member");
-  await withMember(server, (endpoint) => useClient(client, endpoint));
+  await withMember(server, async (endpoint) => {
+    const remote = new client.Client({ endpoints: [endpoint] });
+    await use(remote);
+    await remote.close();
+  });
+  const testServer = await testing.startTestServer();
+  assert.ok(testServer.client() instanceof client.Client, "one client");
+  await use(testServer.client());
+  await testServer.close();
   console.log(`${process.version} ${keyword}: ok`);
 };
 
