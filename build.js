@@ -27,7 +27,7 @@ const bundled = ["@bufbuild/protobuf", "commander"];
  * Packages outside that are CommonJS. An `import` has Node look for the names that such a package exports, in all its files; for
  * `@grpc/grpc-js` that takes longer than to run them. `require` does not, so the names are looked up here.
  */
-const required = ["@grpc/grpc-js", "level", "memory-level"];
+const required = ["@grpc/grpc-js", "level"];
 const compiler = fileURLToPath(import.meta.resolve("typescript/bin/tsc"));
 
 clearLeftovers();
@@ -117,7 +117,7 @@ function packagesPlugin() {
     onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
       if (isBundled(path)) return undefined;
       if (kind === "require-call") return { path, namespace: "builtin" };
-      // What has no side effects is left out where nothing of it is used, as memory-level is in members on disk.
+      // Whatever has no side effects is left out where nothing of it is used.
       return required.includes(path) ? { path, namespace: "required", sideEffects: false } : { path, external: true };
     });
     onLoad({ filter: /./, namespace: "required" }, ({ path }) => ({ contents: requiringModule(path) }));

@@ -6,6 +6,7 @@ export {
   type Batch,
   type DescriptorSource,
   openDiskBackend,
+  MemoryBackend,
   openMemoryBackend,
   PatientBackend,
   type Row,

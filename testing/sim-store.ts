@@ -1,4 +1,4 @@
-// The rows of a member's store: `memory-level` that survives its process, behind what a disk does to it.
+// The rows of a member's store: a backend in memory that survives its process, behind what a disk does to it.
 
 import { join } from "node:path";
 import { promised, type Disk, type DiskFile } from "../platform/index.js";

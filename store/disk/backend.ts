@@ -2,7 +2,6 @@ import { errorCode, isError } from "../../platform/index.js";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
-import { MemoryLevel } from "memory-level";
 import { DamagedError } from "../base/index.js";
 import { checkTables } from "./tables.js";
 
@@ -63,12 +62,12 @@ export interface BackendSize {
 }
 
 /** An instant that `level` keeps readable. */
-type Instant = ReturnType<MemoryLevel["snapshot"]>;
+type Instant = ReturnType<Level["snapshot"]>;
 
 /** Bytes that an iterator reads ahead: LevelDB's own default of 16 KiB makes a thread switch of every few rows. */
 const readAheadBytes = 256 * 1024;
 
-/** The part of `level` that is used here; both kinds fit. */
+/** The part of `level` that is used here. */
 interface BytesLevel {
   getSync(key: Uint8Array, options: ReadOptions): Uint8Array | undefined;
   iterator(options: ReadOptions & { gte: Uint8Array; lt: Uint8Array; highWaterMarkBytes: number }): {
@@ -89,7 +88,7 @@ interface ReadOptions {
   readonly snapshot?: Instant;
 }
 
-/** Reads of either kind of `level`, of now or of an instant. */
+/** Reads of `level`, of now or of an instant. */
 class LevelRows implements Rows {
   constructor(
     readonly name: string,
@@ -132,7 +131,7 @@ class LevelView extends LevelRows implements View {
   }
 }
 
-/** A backend on `level`, of either kind. */
+/** A backend on `level`. */
 class LevelBackend extends LevelRows implements Backend {
   constructor(
     name: string,
@@ -200,18 +199,6 @@ export async function openDiskBackend(directory: string): Promise<Backend> {
     return { allocatedBytes: sum(files), inUseBytes: sum(files.filter((file) => /\.(ldb|log)$/.test(file.name))) };
   };
   return new LevelBackend(directory, level, measure);
-}
-
-/** A store that is gone with the process. */
-export async function openMemoryBackend(): Promise<Backend> {
-  const level = new MemoryLevel<Uint8Array, Uint8Array>(bytes);
-  await level.open();
-  const measure = async (): Promise<BackendSize> => {
-    let total = 0;
-    for await (const [key, value] of level.iterator()) total += key.length + value.length;
-    return { allocatedBytes: total, inUseBytes: total };
-  };
-  return new LevelBackend("memory", level, measure);
 }
 
 interface FileSize {

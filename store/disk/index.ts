@@ -3,7 +3,6 @@
 export {
   bytesOf,
   openDiskBackend,
-  openMemoryBackend,
   type Backend,
   type BackendSize,
   type Batch,
@@ -14,6 +13,7 @@ export {
 } from "./backend.js";
 export { type Block, type BlockChange, BlockDraft, BlockReader } from "./change-block.js";
 export { BlockList } from "./block-list.js";
+export { MemoryBackend, openMemoryBackend } from "./memory-backend.js";
 export { crc32c } from "./crc32c.js";
 export { PatientBackend, type DescriptorSource } from "./descriptor-shortage.js";
 export {

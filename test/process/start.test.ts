@@ -34,7 +34,7 @@ const packagesOf = async (...flags: readonly string[]): Promise<ReadonlySet<stri
 };
 
 /** Packages for what a member may be asked to do, but mostly is not. */
-const onRequest = ["@grpc/grpc-js", "commander", "memory-level", "yaml"];
+const onRequest = ["@grpc/grpc-js", "commander", "yaml"];
 
 test("a member loads packages for its store, and for what its flags ask for", async () => {
   const usual = await packagesOf("--rpc-engine=native");
