@@ -48,11 +48,30 @@ const openers = {
 
 /** Simulations take whole members from the door of testing; a test of one room takes only the part that it needs. */
 const simulations = {
-  files: ["test/sim/**/*.ts", "bench/**/*.ts", "examples/**/*.ts"],
+  files: ["test/sim/**/*.ts", "bench/**/*.ts"],
   rules: {
     "no-restricted-imports": [
       "error",
       { patterns: [{ regex: "/testing/(?!index\\.js$)", message: "Import testing/ through its door, index.js." }] },
+    ],
+  },
+};
+
+/** Examples import what the package exports. */
+const examples = {
+  files: ["examples/**/*.ts"],
+  rules: {
+    "no-restricted-imports": [
+      "error",
+      {
+        patterns: [
+          {
+            regex: "^(\\.\\./)+(?!\\.|(client|testing/kit)/index\\.js$|endpoints\\.js$)",
+            message:
+              "Examples import client/ and testing/kit/, which are minietcd/client and minietcd/testing to others.",
+          },
+        ],
+      },
     ],
   },
 };
@@ -103,7 +122,7 @@ export default tseslint.config(
   },
   {
     // node:test's `test()` returns a promise that the runner owns.
-    files: ["test/**/*.ts", "bench/**/*.ts"],
+    files: ["test/**/*.ts", "bench/**/*.ts", "examples/**/*.test.ts"],
     rules: {
       "@typescript-eslint/no-floating-promises": [
         "error",
@@ -119,6 +138,7 @@ export default tseslint.config(
   injected,
   openers,
   simulations,
+  examples,
   unitTests,
   pureCore,
   inRooms,

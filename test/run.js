@@ -32,11 +32,15 @@ const firstPart = words.findIndex((word) => !suites.includes(word));
 const chosen = firstPart === -1 ? words : words.slice(0, firstPart);
 const parts = words.slice(chosen.length);
 
-const paths = readdirSync("test", { recursive: true, encoding: "utf8" })
+const paths = ["test", "examples"]
+  .flatMap((root) => readdirSync(root, { recursive: true, encoding: "utf8" }).map((path) => join(root, path)))
   .filter((path) => path.endsWith(".test.ts") && parts.every((part) => path.includes(part)))
   .sort();
-/** The first folder of a path below test/. */
-const folderOf = (path) => path.split(sep)[0];
+/** The first folder of a path below test/; `projects` for the tests that stand beside an example. */
+const folderOf = (path) => {
+  const [root, folder] = path.split(sep);
+  return root === "test" ? folder : "projects";
+};
 const suiteOf = (path) => Object.keys(folders).find((suite) => folders[suite].includes(folderOf(path))) ?? "unit";
 
 /** Every n-th path from `first` on: files of one subfolder, which often take long together, come into several groups. */
@@ -62,7 +66,7 @@ class Groups {
 
   groupFile(name, paths) {
     const file = join(this.folder, name);
-    const urls = paths.map((path) => pathToFileURL(resolve("test", path)));
+    const urls = paths.map((path) => pathToFileURL(resolve(path)));
     writeFileSync(file, urls.map((url) => `import ${JSON.stringify(url)};\n`).join(""));
     return file;
   }
@@ -110,7 +114,7 @@ try {
     if (own.length === 0 || interrupted) continue;
     const startedAt = performance.now();
     console.log(`== ${suite}: ${own.length} files`);
-    const passed = await run(suite, suite === "unit" ? groups.filesFor(own) : own.map((path) => join("test", path)));
+    const passed = await run(suite, suite === "unit" ? groups.filesFor(own) : own);
     if (!passed) failed.push(suite);
     console.log(
       `== ${suite}: ${passed ? "passed" : "FAILED"} in ${((performance.now() - startedAt) / 1_000).toFixed(0)} s`,

@@ -12,23 +12,23 @@ const pauseMs = 500;
 export async function runGateway(client: Client, place: Place): Promise<void> {
   const services = new Map<string, string>();
   const server = createServer(forwardInTurn(() => [...services.values()]));
-  console.log(`Gateway: http://${await listen(server, place)}`);
-  await follow(client, services, place.stop);
+  place.print(`Gateway: http://${await listen(server, place)}`);
+  await follow(client, new Directory(services, place.print), place.stop);
   server.close();
 }
 
-/** Keeps `services` as the cluster has them, and prints every change. */
-async function follow(client: Client, services: Map<string, string>, stop: AbortSignal): Promise<void> {
+/** Keeps the directory as the cluster has it. */
+async function follow(client: Client, services: Directory, stop: AbortSignal): Promise<void> {
   let isFirst = true;
   while (!stop.aborted) {
     try {
       const { kvs, header } = await client.kv.get(directory, { prefix: true, signal: stop });
       const found = new Map(kvs.map(({ key, value }) => [toText(key), toText(value)]));
-      if (isFirst) for (const [name, address] of found) exists(services, name, address);
-      else catchUp(services, found);
+      if (isFirst) for (const [name, address] of found) services.add(name, address);
+      else services.catchUp(found);
       isFirst = false;
       const changes = client.watch(directory, { prefix: true, startRevision: header.revision + 1, signal: stop });
-      for await (const { type, kv } of changes) change(services, type, toText(kv.key), toText(kv.value));
+      for await (const { type, kv } of changes) services.change(type, toText(kv.key), toText(kv.value));
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error;
       if (error.code === "cancelled") return;
@@ -38,18 +38,26 @@ async function follow(client: Client, services: Map<string, string>, stop: Abort
   }
 }
 
-function exists(services: Map<string, string>, name: string, address: string): void {
-  services.set(name, address);
-  console.log(`Exist services: ${name} = ${address}`);
-}
+/** Addresses by the name of the service; prints every change. */
+class Directory {
+  constructor(
+    private readonly services: Map<string, string>,
+    private readonly print: (line: string) => void,
+  ) {}
 
-function change(services: Map<string, string>, type: "put" | "delete", name: string, address: string): void {
-  if (type === "put") services.set(name, address);
-  else services.delete(name);
-  console.log(`Services Change: ${type.toUpperCase()} "${name}" : "${address}"`);
-}
+  add(name: string, address: string): void {
+    this.services.set(name, address);
+    this.print(`Exist services: ${name} = ${address}`);
+  }
 
-function catchUp(services: Map<string, string>, found: ReadonlyMap<string, string>): void {
-  for (const name of [...services.keys()]) if (!found.has(name)) change(services, "delete", name, "");
-  for (const [name, address] of found) if (services.get(name) !== address) change(services, "put", name, address);
+  change(type: "put" | "delete", name: string, address: string): void {
+    if (type === "put") this.services.set(name, address);
+    else this.services.delete(name);
+    this.print(`Services Change: ${type.toUpperCase()} "${name}" : "${address}"`);
+  }
+
+  catchUp(found: ReadonlyMap<string, string>): void {
+    for (const name of [...this.services.keys()]) if (!found.has(name)) this.change("delete", name, "");
+    for (const [name, address] of found) if (this.services.get(name) !== address) this.change("put", name, address);
+  }
 }

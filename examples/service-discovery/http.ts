@@ -11,6 +11,8 @@ export interface Place {
   readonly port: number;
   /** Raised when it is time to go. */
   readonly stop: AbortSignal;
+  /** Takes a line of output. */
+  readonly print: (line: string) => void;
 }
 
 /** @returns the address others reach it at, as `IP:port` */

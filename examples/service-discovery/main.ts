@@ -29,6 +29,8 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 const host = process.env["HOST"] ?? "127.0.0.1";
 const port = process.env["PORT"];
 
+const print = (line: string): void => console.log(line);
+
 await using client = new Client({ endpoints });
-if (number === 0) await runGateway(client, { host, port: Number(port ?? 8080), stop: stop.signal });
-else await runService(client, `srv${number}`, { host, port: Number(port ?? 0), stop: stop.signal });
+if (number === 0) await runGateway(client, { host, port: Number(port ?? 8080), stop: stop.signal, print });
+else await runService(client, `srv${number}`, { host, port: Number(port ?? 0), stop: stop.signal, print });

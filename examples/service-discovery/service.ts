@@ -18,11 +18,11 @@ export async function runService(client: Client, name: string, place: Place): Pr
   const address = await listen(server, place);
   while (!place.stop.aborted) {
     try {
-      await stayRegistered(client, directory + name, address, place.stop);
+      await stayRegistered(client, directory + name, address, place);
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error;
       if (error.code === "cancelled") break;
-      console.log(`Not registered: ${error.message}`);
+      place.print(`Not registered: ${error.message}`);
       await pause(pauseMs, place.stop);
     }
   }
@@ -30,10 +30,11 @@ export async function runService(client: Client, name: string, place: Place): Pr
 }
 
 /** Registers the service until the lease is lost, or the service stops: then the lease is revoked, and the registration ends at once. */
-async function stayRegistered(client: Client, key: string, address: string, stop: AbortSignal): Promise<void> {
+async function stayRegistered(client: Client, key: string, address: string, place: Place): Promise<void> {
+  const { stop } = place;
   await using lease = await client.lease.hold({ ttlSeconds, signal: stop });
   await client.kv.put(key, address, { lease: lease.id });
-  console.log(`Registered: ${key} = ${address}`);
+  place.print(`Registered: ${key} = ${address}`);
   const loss = await Promise.race([lease.ended, pause(Infinity, stop)]);
-  if (loss !== undefined) console.log(`${loss.message}; registering again`);
+  if (loss !== undefined) place.print(`${loss.message}; registering again`);
 }

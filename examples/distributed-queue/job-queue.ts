@@ -1,0 +1,78 @@
+// A queue of jobs for workers on several machines. A job is claimed under the lease of its worker: if the worker dies, the claim
+// ends with the lease, and another worker gets the job. So a job is done at least once, and a job of a worker that lives, once.
+
+import { randomUUID } from "node:crypto";
+import { toText, type Client, type Compare, type LeaseKeepAlive } from "../../client/index.js";
+
+const jobs = "/queue/jobs/";
+const claims = "/queue/claims/";
+
+/** A job that this worker has claimed. */
+export interface Job {
+  readonly text: string;
+  /** Removes the job. @returns false if the claim was lost meanwhile: another worker does the job again */
+  done(): Promise<boolean>;
+}
+
+/** Adds a job. */
+export async function addJob(client: Client, text: string): Promise<void> {
+  await client.kv.put(jobs + randomUUID(), text);
+}
+
+/** A worker, which has one job at a time or several. */
+export class Worker implements AsyncDisposable {
+  private constructor(
+    private readonly client: Client,
+    private readonly lease: LeaseKeepAlive,
+  ) {}
+
+  /** @param ttlSeconds time after the death of this worker until others get its job */
+  static async start(client: Client, { ttlSeconds = 10 } = {}): Promise<Worker> {
+    return new Worker(client, await client.lease.hold({ ttlSeconds }));
+  }
+
+  /** Claims the oldest job that nobody has, and waits for one if there is none. @throws EtcdError "cancelled" after `signal` */
+  async take(signal?: AbortSignal): Promise<Job> {
+    for (;;) {
+      const { kvs, header } = await this.client.kv.get(jobs, { prefix: true, sortBy: "createRevision", signal });
+      for (const { key, value } of kvs) {
+        const job = await this.claim(toText(key).slice(jobs.length), toText(value));
+        if (job !== undefined) return job;
+      }
+      await this.anyChange(header.revision + 1, signal);
+    }
+  }
+
+  /** Gives back what is claimed, and ends. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.lease.close();
+  }
+
+  private async claim(id: string, text: string): Promise<Job | undefined> {
+    const isThere: Compare = { target: "createRevision", key: jobs + id, is: ">", than: 0 };
+    const { succeeded, header } = await this.client.kv.txn({
+      compare: [isThere, { target: "createRevision", key: claims + id, is: "=", than: 0 }],
+      success: [{ op: "put", key: claims + id, value: "", lease: this.lease.id }],
+    });
+    if (!succeeded) return undefined;
+    const isOurs: Compare = { target: "createRevision", key: claims + id, is: "=", than: header.revision };
+    return { text, done: () => this.remove(id, isOurs) };
+  }
+
+  private async remove(id: string, isOurs: Compare): Promise<boolean> {
+    const { succeeded } = await this.client.kv.txn({
+      compare: [isOurs],
+      success: [
+        { op: "delete", key: jobs + id },
+        { op: "delete", key: claims + id },
+      ],
+    });
+    return succeeded;
+  }
+
+  /** Waits until a job was added, or a claim has ended. */
+  private async anyChange(startRevision: number, signal: AbortSignal | undefined): Promise<void> {
+    for await (const { type, kv } of this.client.watch("/queue/", { prefix: true, startRevision, signal }))
+      if (toText(kv.key).startsWith(type === "put" ? jobs : claims)) return;
+  }
+}
