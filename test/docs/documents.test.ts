@@ -41,6 +41,21 @@ test("README.md: one member by hand starts, and can be written to", async () => 
   assert.equal(stdout, "OK\n");
 });
 
+test("README.md: the test with a server in its process passes", async () => {
+  const folder = mkdtempSync("dist.readme-"); // inside the package, so that it can import it by name
+  try {
+    const [source = ""] = blocks(readme, "ts");
+    writeFileSync(join(folder, "readme.test.ts"), source);
+    const { stdout } = await run(process.execPath, ["--import", "tsx", join(folder, "readme.test.ts")], {
+      env: { PATH: process.env["PATH"] },
+      timeout: scaledMs(20_000),
+    });
+    assert.match(stdout, /# pass 1\n/);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
 describe("README.md, with the cluster of its first command running", () => {
   const folder = mkdtempSync(join(tmpdir(), "minietcd-readme-"));
   // Inside the package, so that it can import it by name; not in dist/, which others may be running from.
