@@ -52,7 +52,21 @@ export type {
   LeaseTimeToLiveResult,
   LeaseTimeToLiveSettings,
 } from "./lease/index.js";
-export type { CampaignOptions, Election, Leadership, Lock, LockOptions } from "./concurrency/index.js";
+export type {
+  Barrier,
+  CampaignOptions,
+  DoubleBarrier,
+  Election,
+  Leadership,
+  Lock,
+  LockOptions,
+  PriorityQueue,
+  Queue,
+  StmOptions,
+  StmTransaction,
+  TurnOptions,
+  WaitOptions,
+} from "./concurrency/index.js";
 export type {
   Mirror,
   MirrorOptions,

@@ -1,5 +1,19 @@
 // Keys, and all that is built on them: of the whole store, or under a prefix.
-import { Election, lock, type Lock, type LockOptions, type LockServices, tryLock } from "./concurrency/index.js";
+import {
+  Barrier,
+  DoubleBarrier,
+  Election,
+  lock,
+  type Lock,
+  type LockOptions,
+  type LockServices,
+  PriorityQueue,
+  Queue,
+  stm,
+  type StmOptions,
+  type StmTransaction,
+  tryLock,
+} from "./concurrency/index.js";
 import type { Endpoints } from "./transport/index.js";
 import { type Bytes, type KeySpace, Kv, toBytes } from "./kv/index.js";
 import type { Lease } from "./lease/index.js";
@@ -91,5 +105,35 @@ export class Namespace {
   /** The election of this name. Costs nothing until it is used. */
   election(name: Bytes): Election {
     return new Election(this.lockServices, name);
+  }
+
+  /**
+   * Runs a function that reads and writes keys, as one transaction: its reads are all of one revision, and its writes are made together
+   * if no key that it has read has changed meanwhile. Otherwise the function runs again, so it must have no other effects.
+   *
+   * @throws EtcdError "aborted" if there are too many conflicts; the function's own error, then nothing is written
+   */
+  stm<T>(work: (tx: StmTransaction) => Promise<T> | T, options: StmOptions = {}): Promise<T> {
+    return stm(this.kv, work, options);
+  }
+
+  /** The queue of this name. Costs nothing until it is used. */
+  queue(name: Bytes): Queue {
+    return new Queue(this.lockServices, name);
+  }
+
+  /** The priority queue of this name. Costs nothing until it is used. */
+  priorityQueue(name: Bytes): PriorityQueue {
+    return new PriorityQueue(this.lockServices, name);
+  }
+
+  /** The barrier of this name. Costs nothing until it is used. */
+  barrier(name: Bytes): Barrier {
+    return new Barrier(this.lockServices, name);
+  }
+
+  /** The barrier of this name that so many programs enter and leave together. @throws RangeError if `count` is not above 0 */
+  doubleBarrier(name: Bytes, count: number): DoubleBarrier {
+    return new DoubleBarrier(this.lockServices, name, count);
   }
 }

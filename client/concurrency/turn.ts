@@ -1,23 +1,20 @@
 // Waiting in line until it is one's turn, and what one has then.
-import { EtcdError, onAbort, quietly } from "../transport/index.js";
+import { EtcdError, quietly } from "../transport/index.js";
 import type { Bytes, Compare } from "../kv/index.js";
 import type { LeaseKeepAlive, Lease } from "../lease/index.js";
 import type { Entry, Line } from "./line.js";
+import { WaitLimit, type WaitOptions } from "./wait-limit.js";
 
 /** Options of a lock or of a campaign. */
-export interface TurnOptions {
+export interface TurnOptions extends WaitOptions {
   /** TTL of the lease, after which others go on if this process dies. Default: 60. Excludes `lease`. */
   readonly ttlSeconds?: number | undefined;
   /** A lease to do it under, which stays when the turn is over. Under one lease there is one turn at a time. */
   readonly lease?: LeaseKeepAlive | undefined;
-  /** Limit of the wait in line. Absent: none. */
-  readonly timeoutMs?: number | undefined;
-  /** Gives up waiting. Then the place in line is given up, too, which is tried for as long as a request may take. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** TTL of a session in etcd's Go client. */
-const defaultTtlSeconds = 60;
+export const defaultTtlSeconds = 60;
 
 /** The first place in a line. */
 export class Turn {
@@ -99,7 +96,7 @@ export async function takeTurn(
 ): Promise<Turn> {
   if (options.lease !== undefined && options.ttlSeconds !== undefined)
     throw new TypeError(`Cannot wait for ${line.title}: a lease that is given has its own ttlSeconds`);
-  const limit = new WaitLimit(line, options);
+  const limit = new WaitLimit(line.title, line.clock, options);
   let lease = options.lease;
   try {
     lease ??= await leases.hold({ ttlSeconds: options.ttlSeconds ?? defaultTtlSeconds, signal: limit.signal });
@@ -113,43 +110,5 @@ export async function takeTurn(
     throw limit.reason ?? error;
   } finally {
     limit.close();
-  }
-}
-
-/** A signal that is raised by the first of several reasons to stop waiting. */
-class WaitLimit {
-  private readonly ending = new AbortController();
-  private readonly cleanups: (() => void)[] = [];
-
-  constructor(line: Line, { signal, timeoutMs }: TurnOptions) {
-    const fail = (code: "cancelled" | "deadline-exceeded", why: string) =>
-      new EtcdError(code, `Gave up waiting for ${line.title}: ${why}`, "failed", undefined, { cause: signal?.reason });
-    if (signal !== undefined) this.endOn(signal, () => fail("cancelled", "the signal was raised"));
-    if (timeoutMs === undefined) return;
-    const end = () => this.ending.abort(fail("deadline-exceeded", `${timeoutMs} ms are over`));
-    this.cleanups.push(line.clock.after(timeoutMs, end));
-  }
-
-  get signal(): AbortSignal {
-    return this.ending.signal;
-  }
-
-  /** The reason for which the wait ended; undefined while it goes on. */
-  get reason(): Error | undefined {
-    return this.ending.signal.reason as Error | undefined;
-  }
-
-  endWith({ lost }: LeaseKeepAlive): void {
-    this.endOn(lost, () => lost.reason as Error);
-  }
-
-  close(): void {
-    for (const cleanup of this.cleanups) cleanup();
-  }
-
-  private endOn(signal: AbortSignal, reason: () => Error): void {
-    const end = () => this.ending.abort(reason());
-    onAbort(signal, end);
-    this.cleanups.push(() => signal.removeEventListener("abort", end));
   }
 }

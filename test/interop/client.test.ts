@@ -1,5 +1,7 @@
 // The client keeps its promises on real etcd, too.
 
 import { testClient } from "../client/on-cluster.js";
+import { testRecipes } from "../client/recipes-on-cluster.js";
 
 testClient("etcd");
+for (const kind of ["etcd", "etcd-3.7"] as const) testRecipes(kind);

@@ -1,0 +1,49 @@
+// The end of a wait: a signal, a time, a lost lease, whichever comes first.
+import { type Clock, EtcdError, onAbort } from "../transport/index.js";
+import type { LeaseKeepAlive } from "../lease/index.js";
+
+/** Limits of a wait. */
+export interface WaitOptions {
+  /** Limit of the wait. Absent: none. */
+  readonly timeoutMs?: number | undefined;
+  /** Gives up waiting. A place that was taken is given up, too, which is tried for as long as a request may take. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A signal that is raised by the first of several reasons to stop waiting. */
+export class WaitLimit {
+  private readonly ending = new AbortController();
+  private readonly cleanups: (() => void)[] = [];
+
+  constructor(title: string, clock: Clock, { signal, timeoutMs }: WaitOptions) {
+    const fail = (code: "cancelled" | "deadline-exceeded", why: string) =>
+      new EtcdError(code, `Gave up waiting for ${title}: ${why}`, "failed", undefined, { cause: signal?.reason });
+    if (signal !== undefined) this.endOn(signal, () => fail("cancelled", "the signal was raised"));
+    if (timeoutMs === undefined) return;
+    const end = () => this.ending.abort(fail("deadline-exceeded", `${timeoutMs} ms are over`));
+    this.cleanups.push(clock.after(timeoutMs, end));
+  }
+
+  get signal(): AbortSignal {
+    return this.ending.signal;
+  }
+
+  /** The reason for which the wait ended; undefined while it goes on. */
+  get reason(): Error | undefined {
+    return this.ending.signal.reason as Error | undefined;
+  }
+
+  endWith({ lost }: Pick<LeaseKeepAlive, "lost">): void {
+    this.endOn(lost, () => lost.reason as Error);
+  }
+
+  close(): void {
+    for (const cleanup of this.cleanups) cleanup();
+  }
+
+  private endOn(signal: AbortSignal, reason: () => Error): void {
+    const end = () => this.ending.abort(reason());
+    onAbort(signal, end);
+    this.cleanups.push(() => signal.removeEventListener("abort", end));
+  }
+}
