@@ -52,6 +52,12 @@ export type {
   LeaseTimeToLiveResult,
   LeaseTimeToLiveSettings,
 } from "./lease/index.js";
+export {
+  registerGrpcResolver,
+  type RegisterOptions,
+  type Registration,
+  type ServiceEndpoint,
+} from "./registry/index.js";
 export type {
   Barrier,
   CampaignOptions,

@@ -16,6 +16,14 @@ import {
 } from "./concurrency/index.js";
 import type { Endpoints } from "./transport/index.js";
 import { type Bytes, type KeySpace, Kv, toBytes } from "./kv/index.js";
+import {
+  register,
+  type RegisterOptions,
+  type Registration,
+  type RegistryServices,
+  resolve,
+  type ServiceEndpoint,
+} from "./registry/index.js";
 import type { Lease } from "./lease/index.js";
 import {
   type Mirror,
@@ -48,6 +56,7 @@ export class Namespace {
   readonly requestTimeoutMs: number;
   private readonly watchServices: WatchServices;
   private readonly lockServices: LockServices;
+  private readonly registryServices: RegistryServices;
 
   constructor(
     private readonly shared: SharedServices,
@@ -62,6 +71,8 @@ export class Namespace {
     this.requestTimeoutMs = requestTimeoutMs;
     this.watchServices = { stream, kv, keys, requestTimeoutMs };
     const watch = (key: Bytes, options: WatchOptions) => this.watch(key, options);
+    const mirror = (prefix: string, options: MirrorOptions) => this.mirror(prefix, options);
+    this.registryServices = { kv, lease, clock: endpoints.clock, mirror };
     this.lockServices = { kv, lease, requestTimeoutMs, clock: endpoints.clock, watch };
   }
 
@@ -135,5 +146,25 @@ export class Namespace {
   /** The barrier of this name that so many programs enter and leave together. @throws RangeError if `count` is not above 0 */
   doubleBarrier(name: Bytes, count: number): DoubleBarrier {
     return new DoubleBarrier(this.lockServices, name, count);
+  }
+
+  /**
+   * Registers an instance of a service until it is closed or this program ends, in the layout of Go's `clientv3/naming/endpoints`.
+   *
+   * @throws EtcdError if it could not be registered at first
+   */
+  register(options: RegisterOptions): Promise<Registration> {
+    return register(this.registryServices, options);
+  }
+
+  /**
+   * The instances of a service: a list at once, which may be empty, and another one after each change. A slow loop gets the newest list.
+   * Waits while no server is there. Leaving the loop ends it.
+   */
+  resolve(
+    service: string,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): AsyncGenerator<readonly ServiceEndpoint[], void, void> {
+    return resolve(this.registryServices, service, options);
   }
 }

@@ -1,0 +1,76 @@
+// A name resolver for grpc-js: `etcd:///web` stands for the instances of the service `web`.
+import type * as GrpcJs from "@grpc/grpc-js";
+import type { ServiceEndpoint } from "./registry.js";
+
+/** The client whose services are resolved. */
+export interface Resolving {
+  resolve(
+    service: string,
+    options: { readonly signal: AbortSignal },
+  ): AsyncGenerator<readonly ServiceEndpoint[], void, void>;
+}
+
+/** Pause after a failure before a service is resolved again. */
+const pauseMs = 1_000;
+
+/**
+ * Has grpc-js resolve `<scheme>:///<service>` by the registry of a client. Needed once in a process, before the first channel; the
+ * scheme stands for this client from then on.
+ *
+ * @param grpc the program's own `@grpc/grpc-js`
+ */
+export function registerGrpcResolver(grpc: typeof GrpcJs, client: Resolving, scheme = "etcd"): void {
+  const { registerResolver, splitHostPort, statusOrFromError, statusOrFromValue } = grpc.experimental;
+
+  class EtcdResolver implements GrpcJs.experimental.Resolver {
+    private readonly ending = new AbortController();
+    private hasStarted = false;
+
+    constructor(
+      private readonly target: GrpcJs.experimental.GrpcUri,
+      private readonly listener: GrpcJs.experimental.ResolverListener,
+    ) {}
+
+    static getDefaultAuthority({ path }: GrpcJs.experimental.GrpcUri): string {
+      return serviceOf(path);
+    }
+
+    /** Starts resolving, which then goes on by itself. */
+    updateResolution(): void {
+      if (this.hasStarted) return;
+      this.hasStarted = true;
+      void this.follow(this.ending.signal);
+    }
+
+    destroy(): void {
+      this.ending.abort();
+    }
+
+    private async follow(signal: AbortSignal): Promise<void> {
+      while (!signal.aborted) {
+        try {
+          for await (const endpoints of client.resolve(serviceOf(this.target.path), { signal })) this.tell(endpoints);
+        } catch (error) {
+          const details = `Cannot resolve ${this.target.path}: ${(error as Error).message}`;
+          if (!this.ending.signal.aborted)
+            this.listener(statusOrFromError({ code: grpc.status.UNAVAILABLE, details }), {}, null, details);
+          await new Promise((resume) => setTimeout(resume, pauseMs).unref());
+        }
+      }
+    }
+
+    private tell(endpoints: readonly ServiceEndpoint[]): void {
+      const found = endpoints.flatMap(({ address }) => {
+        const { host, port } = splitHostPort(address) ?? {};
+        return host === undefined || port === undefined ? [] : [{ addresses: [{ host, port }] }];
+      });
+      const note = `${found.length} instances of ${serviceOf(this.target.path)}`;
+      if (found.length > 0) this.listener(statusOrFromValue(found), {}, null, note);
+      else this.listener(statusOrFromError({ code: grpc.status.UNAVAILABLE, details: note }), {}, null, note);
+    }
+  }
+
+  registerResolver(scheme, EtcdResolver);
+}
+
+const serviceOf = (path: string): string => path.replace(/^\//, "");

@@ -1,0 +1,186 @@
+// Addresses of services, in the layout of Go's clientv3/naming/endpoints.
+import {
+  type Clock,
+  EtcdError,
+  LeavableIterator,
+  onAbort,
+  quietly,
+  type RequestOptions,
+  retryUntil,
+  Wakeup,
+} from "../transport/index.js";
+import { type KeyValue, type Kv, toText } from "../kv/index.js";
+import type { Lease, LeaseKeepAlive } from "../lease/index.js";
+import type { Mirror } from "../watch/index.js";
+
+/** An instance of a service. */
+export interface ServiceEndpoint {
+  /** Address that others connect to, such as `10.0.0.7:8080`. */
+  readonly address: string;
+  /** Data for those who choose among instances; anything that JSON has. Undefined: none. */
+  readonly metadata: unknown;
+}
+
+/** Options of `Client.register`; the limits of a request hold for the first registration. */
+export interface RegisterOptions extends RequestOptions {
+  readonly service: string;
+  /** Address of this instance, unique in the service. */
+  readonly address: string;
+  /** TTL of the lease, after which an instance that has died is gone. Default: 10. */
+  readonly ttlSeconds?: number | undefined;
+  readonly metadata?: unknown;
+}
+
+/** The services that a registry uses. */
+export interface RegistryServices {
+  readonly kv: Kv;
+  readonly lease: Lease;
+  readonly clock: Clock;
+  mirror(prefix: string, options: RequestOptions): Promise<Mirror>;
+}
+
+const defaultTtlSeconds = 10;
+
+/** Pause before a lost registration is made anew. */
+const pauseMs = 250;
+
+/**
+ * A registered instance: `await using registration = await client.register({ service: "web", address: "10.0.0.7:8080" })`. Its key
+ * is `<service>/<address>`, its value `{"Op":0,"Addr":"<address>","Metadata":<metadata>}`. When the lease is lost, the instance is
+ * registered anew with another lease, until `close()`.
+ */
+export class Registration implements AsyncDisposable {
+  readonly key: string;
+  private readonly value: string;
+  private readonly ttlSeconds: number;
+  private readonly ending = new AbortController();
+  private lease: LeaseKeepAlive | undefined;
+  private following: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly services: RegistryServices,
+    { service, address, ttlSeconds = defaultTtlSeconds, metadata = null }: RegisterOptions,
+  ) {
+    this.key = `${service}/${address}`;
+    this.value = JSON.stringify({ Op: 0, Addr: address, Metadata: metadata });
+    this.ttlSeconds = ttlSeconds;
+  }
+
+  /** Whether others can find the instance, as far as is known here. */
+  get isRegistered(): boolean {
+    return this.lease !== undefined && !this.lease.lost.aborted && !this.ending.signal.aborted;
+  }
+
+  /** Registers the instance, and from then on again whenever the lease is lost. */
+  async open(limits: RequestOptions): Promise<void> {
+    const lease = await this.enter(limits);
+    this.following = this.follow(lease);
+  }
+
+  /**
+   * Removes the instance. May be called twice.
+   *
+   * @throws EtcdError if its lease could not be revoked: the instance is gone when that has run out
+   */
+  async close(): Promise<void> {
+    this.ending.abort();
+    await this.following;
+    await this.lease?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async enter(limits: RequestOptions): Promise<LeaseKeepAlive> {
+    const lease = await this.services.lease.hold({ ttlSeconds: this.ttlSeconds, ...limits });
+    try {
+      await this.services.kv.put(this.key, this.value, { lease: lease.id, ...limits });
+    } catch (error) {
+      await quietly(lease.close());
+      throw error;
+    }
+    this.lease = lease;
+    return lease;
+  }
+
+  private async follow(first: LeaseKeepAlive): Promise<void> {
+    const { signal } = this.ending;
+    const { clock } = this.services;
+    for (let lease = first; ;) {
+      if (await endedBy(lease, signal)) return;
+      try {
+        lease = await retryUntil(clock, { signal }, (limits) => this.enter(limits));
+      } catch (error) {
+        if (signal.aborted || (error instanceof EtcdError && error.code === "cancelled")) return; // the client is closed
+        await new Wakeup(clock).wait(pauseMs, signal);
+      }
+    }
+  }
+}
+
+/** Resolves when a lease has ended, or the signal is raised: to whether it is. */
+async function endedBy(lease: LeaseKeepAlive, signal: AbortSignal): Promise<boolean> {
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<void>((resolve) => (stop = () => resolve()));
+  onAbort(signal, stop);
+  await Promise.race([lease.ended, stopped]);
+  signal.removeEventListener("abort", stop);
+  return signal.aborted;
+}
+
+/** Registers an instance, as `Client.register` says. */
+export async function register(services: RegistryServices, options: RegisterOptions): Promise<Registration> {
+  const { timeoutMs, signal } = options;
+  const registration = new Registration(services, options);
+  await registration.open({ timeoutMs, signal });
+  return registration;
+}
+
+/** Yields the instances of a service, now and after each change, as `Client.resolve` says. */
+export function resolve(
+  services: RegistryServices,
+  service: string,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<readonly ServiceEndpoint[], void, void> {
+  const ending = new AbortController();
+  const abort = () => ending.abort(signal?.reason);
+  if (signal !== undefined) onAbort(signal, abort);
+  const lists = listsOf(services, `${service}/`, ending.signal);
+  const take = async () => (await lists.next()).value ?? undefined;
+  const leave = () => {
+    signal?.removeEventListener("abort", abort);
+    ending.abort();
+    void lists.return(); // between two lists, it would otherwise keep its mirror
+  };
+  return new LeavableIterator(take, leave);
+}
+
+async function* listsOf(
+  services: RegistryServices,
+  prefix: string,
+  signal: AbortSignal,
+): AsyncGenerator<readonly ServiceEndpoint[], void, void> {
+  const open = (limits: RequestOptions) => services.mirror(prefix, limits);
+  await using mirror = await retryUntil(services.clock, { signal }, open);
+  const revisions = mirror[Symbol.asyncIterator]();
+  onAbort(signal, () => void revisions.return());
+  let told: string | undefined;
+  while ((await revisions.next()).done !== true) {
+    const endpoints = mirror.entries().flatMap(endpointOf);
+    const text = JSON.stringify(endpoints);
+    if (text !== told) yield endpoints;
+    told = text;
+  }
+}
+
+/** The instance that a key tells of; none if its value is not one, as in Go. */
+function endpointOf({ value }: KeyValue): ServiceEndpoint[] {
+  try {
+    const { Addr, Metadata } = JSON.parse(toText(value)) as { readonly Addr?: unknown; readonly Metadata?: unknown };
+    return typeof Addr === "string" ? [{ address: Addr, metadata: Metadata ?? undefined }] : [];
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) return [];
+    throw error;
+  }
+}
