@@ -35,7 +35,7 @@ export class EtcdError extends Error {
     return isRetryable(this);
   }
 
-  /** One sentence that says what to do, for people. */
+  /** Advice for people: a sentence that says what to do. */
   get hint(): string {
     return hintFor(this);
   }

@@ -68,7 +68,7 @@ export class UnaryCall<Request, Response> {
     this.call.cancel();
   };
 
-  /** Nothing: a call may end on a connection that is given up. */
+  /** Does nothing: a call may end on a connection that is given up. */
   retire(): void {
     return;
   }
