@@ -6,15 +6,30 @@ import {
   ClosedError,
   CompactedError,
   FutureRevisionError,
+  openMemoryBackend,
+  openStore,
   type Compaction,
 } from "../../../store/index.js";
 import { KeyIndex } from "../../../store/mvcc/key-index.js";
 import { Pins } from "../../../store/persist/pins.js";
 import { noLease } from "../../../store/base/lease-id.js";
 import type { Revision } from "../../../store/base/revision.js";
+import { changeRowKey } from "../../../store/disk/rows.js";
 import { type BlockChange, BlockReader } from "../../../store/disk/change-block.js";
+import { SlowDisk } from "../disk/faulty-disks.js";
 import { Recorder } from "../recorder.js";
-import { roundState, TestStore, disks, memoryDisk, range, shown, turn, type TestDisk } from "../harness.js";
+import {
+  ManualClock,
+  roundState,
+  TestStore,
+  disks,
+  memoryDisk,
+  put,
+  range,
+  shown,
+  turn,
+  type TestDisk,
+} from "../harness.js";
 
 /** Compacts and waits until everything is gone. */
 async function compactTo(tested: TestStore, revision: number): Promise<void> {
@@ -333,6 +348,60 @@ describe("blocks", () => {
     const told = new Recorder(tested, ["even"], { startRevision: 7 });
     await told.caughtUp();
     assert.equal(told.batches.join(" ").match(/PUT/g)?.length, 3);
+  });
+
+  test("changes are read while their block is being written again", async () => {
+    const disk = new SlowDisk(await openMemoryBackend());
+    const limits = { cacheBytes: 0, compactionRestMs: 0 };
+    const opening = openStore({ backend: disk.backend, clock: new ManualClock(), onFailure: assert.fail, limits });
+    await (await disk.written()).finish(); // the format
+    const store = await opening;
+    for (let revision = 2; revision <= 9; revision++) store.put(put(revision % 2 === 0 ? "k" : "l", `${revision}`));
+
+    const check = async (): Promise<void> => {
+      for (const [at, version] of [[6, 3] as const, [8, 4] as const]) {
+        const { kvs } = shown(await store.range(range("k", { revision: at })));
+        assert.deepEqual(kvs, [`k=${at} c2 m${at} v${version}`]);
+      }
+    };
+    store.endRound(roundState("9"));
+    const flushed = store.flush();
+    await (await disk.written()).finish();
+    await flushed;
+    const { finished } = store.compact(6);
+    store.endRound(roundState("compacted"));
+    const noted = store.flush();
+    await (await disk.written()).finish();
+    await noted;
+    const removal = await disk.written();
+    assert.equal(removal.keys.filter((key) => key.startsWith("k")).length, 1);
+    await check();
+    await removal.finish();
+    await check();
+    await (await disk.written()).finish(); // that it is finished
+    await finished;
+    await check();
+    await store.close();
+  });
+
+  test("a compaction that meets a damaged block ends there, and removes nothing of it", async () => {
+    const disk = await memoryDisk();
+    await using tested = await TestStore.on(disk, { cacheBytes: 0 });
+    for (const value of ["2", "3", "4"]) tested.put("k", value);
+    await tested.save();
+    const backend = await disk.open();
+    const rowKey = changeRowKey({ main: 2, sub: 0 });
+    const row = backend.get(rowKey)!;
+    const write = async (value: Uint8Array): Promise<void> => {
+      const batch = backend.batch();
+      batch.put(rowKey, value);
+      await batch.write();
+    };
+    await write(row.map((byte, n) => (n === 7 ? byte ^ 1 : byte)));
+    await assert.rejects(compactTo(tested, 4), /row 2_0 of memory: checksum/);
+    await write(row);
+    await tested.reopen(); // the compaction goes on
+    assert.deepEqual((await tested.range("k")).kvs, ["k=4 c2 m4 v3"]);
   });
 
   test("each block is written once in a pass, however its keys are ordered", async () => {

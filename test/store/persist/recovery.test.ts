@@ -12,7 +12,8 @@ import {
   type Batch,
 } from "../../../store/index.js";
 import { formatRow, changeCountRow } from "../../../store/disk/meta.js";
-import { changeRowKey } from "../../../store/disk/rows.js";
+import { BlockDraft } from "../../../store/disk/change-block.js";
+import { changeRowKey, removedRowKey } from "../../../store/disk/rows.js";
 import { ManualClock, roundState, TestStore, bytes, memoryDisk, put, range, text, type TestDisk } from "../harness.js";
 
 /** Changes what is on a disk behind the store's back. */
@@ -82,6 +83,40 @@ test("a store that lost a row below the compact revision is refused as well", as
   await tested.store.close();
   await tamper(tested.disk, (batch) => batch.delete(changeRowKey({ main: 3, sub: 0 })));
   await assert.rejects(tested.open(), /it has 2 changes, should have 3/);
+});
+
+test("in a block, damage is named by where the block begins, and so is what is noted as removed from it", async () => {
+  const [block, removals] = [changeRowKey({ main: 2, sub: 0 }), removedRowKey({ main: 2, sub: 0 })];
+  const cases: readonly [string, RegExp, (batch: Batch, row: Uint8Array) => void][] = [
+    ["a flipped bit", /row 2_0 of memory: checksum/, (batch, row) => batch.put(block, flip(row))],
+    ["a lost block", /removals from row 2_0 of memory: there is no such row/, (batch) => batch.delete(block)],
+    ["lost removals", /memory: it has 8 changes, should have 7/, (batch) => batch.delete(removals)],
+    ["damaged removals", /removals from row 2_0 of memory: only 2 bytes/, (batch) => batch.put(removals, bytes("xx"))],
+    [
+      "removals of nothing",
+      /row 2_0 of memory: the change 2_7 is missing, which was removed from it/,
+      (batch) => {
+        const draft = new BlockDraft(100);
+        draft.beginAt({ main: 2, sub: 0 });
+        draft.add({ main: 2, sub: 7, tombstone: false }, bytes(""));
+        batch.put(removals, draft.seal(removedRowKey).row);
+      },
+    ],
+  ];
+  for (const [name, message, change] of cases) {
+    const tested = await TestStore.on(await memoryDisk());
+    for (const key of ["a", "a", "b", "c", "d", "e", "f", "g"]) tested.put(key, "value");
+    const { finished } = tested.store.compact(3);
+    await tested.save();
+    await finished;
+    await tested.store.close();
+    const backend = await tested.disk.open();
+    const batch = backend.batch();
+    change(batch, Uint8Array.from(backend.get(block) ?? []));
+    await batch.write();
+    await assert.rejects(tested.open(), (error) => error instanceof DamagedError && message.test(error.message), name);
+    await tested.disk.dispose();
+  }
 });
 
 test("a store of a newer version is refused and left alone", async () => {
