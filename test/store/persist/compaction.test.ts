@@ -353,7 +353,7 @@ describe("blocks", () => {
   test("changes are read while their block is being written again", async () => {
     const disk = new SlowDisk(await openMemoryBackend());
     const limits = { cacheBytes: 0, compactionRestMs: 0 };
-    const opening = openStore({ backend: disk.backend, clock: new ManualClock(), onFailure: assert.fail, limits });
+    const opening = openStore({ backend: disk.backend, clock: new ManualClock(), onFailure: assert.ifError, limits });
     await (await disk.written()).finish(); // the format
     const store = await opening;
     for (let revision = 2; revision <= 9; revision++) store.put(put(revision % 2 === 0 ? "k" : "l", `${revision}`));
