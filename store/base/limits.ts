@@ -17,7 +17,7 @@ export interface StoreLimits {
    * them that a compaction forgets. About 2 ms.
    */
   readonly entriesPerSlice: number;
-  /** Rows that these take from disk before others run; about 2 ms. */
+  /** Blocks that these take from disk before others run; about 2 ms. */
   readonly diskReadsPerSlice: number;
   /** Keys that an applied write visits or changes, and changes that are put into a batch, before others run; about 2 ms. */
   readonly changesPerSlice: number;
@@ -51,7 +51,7 @@ export const defaultLimits: StoreLimits = {
   cacheBytes: 64 * mebibyte,
   responseBytes: 512 * mebibyte,
   entriesPerSlice: 2_000,
-  diskReadsPerSlice: 250,
+  diskReadsPerSlice: 120,
   changesPerSlice: 500,
   changesToldAtOnce: 500,
   removalsPerPass: 100_000,
