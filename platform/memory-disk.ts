@@ -49,6 +49,14 @@ class MemoryFile {
     return bytes;
   }
 
+  copy(): MemoryFile {
+    const copy = new MemoryFile();
+    copy.size = this.size;
+    copy.allocatedPages = this.allocatedPages;
+    for (const [number, page] of this.pages.entries()) if (page !== undefined) copy.pages[number] = page.slice();
+    return copy;
+  }
+
   empty(): void {
     this.pages.length = 0;
     this.allocatedPages = 0;
@@ -69,6 +77,12 @@ const isZero = (part: Uint8Array): boolean => zeroPage.compare(part, 0, part.len
 
 class MemoryDirectory {
   readonly names = new Map<string, MemoryFile | MemoryDirectory>();
+
+  copy(): MemoryDirectory {
+    const copy = new MemoryDirectory();
+    for (const [name, node] of this.names) copy.names.set(name, node.copy());
+    return copy;
+  }
 }
 
 type Node = MemoryFile | MemoryDirectory | undefined;
@@ -99,7 +113,7 @@ const failure = (code: keyof typeof reasons, operation: string, file: string): E
 export class MemoryDisk implements MemberDisk {
   /** Bytes that files may take, pages of zeros not counted; a write that needs more fails with ENOSPC. May be changed any time. */
   capacityBytes: number;
-  private readonly root = new MemoryDirectory();
+  private root = new MemoryDirectory();
   private readonly locked = new Set<string>();
 
   constructor({ capacityBytes = Infinity }: { readonly capacityBytes?: number } = {}) {
@@ -109,6 +123,13 @@ export class MemoryDisk implements MemberDisk {
   /** Bytes that files take: those that have a name. */
   get usedBytes(): number {
     return pagesIn(this.root) * pageBytes;
+  }
+
+  /** Returns another disk with the same files, and without locks: what a machine finds after a power cut at this moment. */
+  copy(): MemoryDisk {
+    const copy = new MemoryDisk({ capacityBytes: this.capacityBytes });
+    copy.root = this.root.copy();
+    return copy;
   }
 
   open(file: string, how: OpenMode, done: DiskResult<DiskFile>): void {
