@@ -5,7 +5,6 @@ import { messageOverheadBytes } from "../../server/base/index.js";
 import type { MemberConfig } from "../../server/config/index.js";
 import { createPages, HttpServer } from "../../server/http/index.js";
 import { ClientConnections, type Engine, loadEngine, UntakenAnswers } from "../../server/net/index.js";
-import type { MemberEnvironment } from "../../server/member/index.js";
 import type { RunningMember } from "./running-member.js";
 
 type CreateEngine = Awaited<ReturnType<typeof loadEngine>>;
@@ -47,7 +46,8 @@ export class ClientPort {
   }
 
   /** Serves the clients of a member that is ready. */
-  serve({ services, replica }: RunningMember, config: MemberConfig, { clock, logger }: MemberEnvironment): void {
+  serve({ services, replica, environment }: RunningMember, config: MemberConfig): void {
+    const { clock, logger } = environment;
     const untaken = new UntakenAnswers(clock, () => undefined);
     const engine = this.createEngine({
       clock,

@@ -1,7 +1,7 @@
 // The rows of a member's stores. In memory they outlive the processes of the member; on the machine LevelDB keeps them.
 
 import { promised, type MemberDisk } from "../../platform/index.js";
-import { type Backend, openDiskBackend, openMemoryBackend } from "../../store/index.js";
+import { type Backend, MemoryBackend, openDiskBackend } from "../../store/index.js";
 import type { SimProcess } from "../index.js";
 
 /** A source of the rows of one member. */
@@ -16,12 +16,19 @@ export interface BackendKeeper {
 
 /** Rows in memory, by directory. */
 export class MemoryBackends implements BackendKeeper {
-  private readonly backends = new Map<string, Backend>();
+  private readonly backends = new Map<string, MemoryBackend>();
+
+  /** Returns the same rows, of another member. */
+  copy(): MemoryBackends {
+    const copy = new MemoryBackends();
+    for (const [directory, backend] of this.backends) copy.backends.set(directory, backend.copy());
+    return copy;
+  }
 
   async open(directory: string, disk: MemberDisk, process: SimProcess): Promise<Backend> {
     await promised((done) => disk.makeDirectory(directory, done));
     let backend = this.backends.get(directory);
-    if (backend === undefined) this.backends.set(directory, (backend = await openMemoryBackend()));
+    if (backend === undefined) this.backends.set(directory, (backend = new MemoryBackend()));
     const { name } = backend;
     const kept = backend;
     return {

@@ -5,13 +5,12 @@ import type { Clock } from "../../platform/index.js";
 import type { Application } from "../../server/app/index.js";
 import { errorText } from "../../server/base/index.js";
 import type { MemberConfig } from "../../server/config/index.js";
-import { type MemberEnvironment, memberServices, openReplica, type Replica } from "../../server/member/index.js";
+import { type MemberEnvironment, type MemberParts, memberServices, openReplica } from "../../server/member/index.js";
 import { ProcessClock, type SeededRandom, type SimNetwork, SimProcess, type Timeline } from "../index.js";
 import type { ClientPort } from "./client-port.js";
-import type { FaultDisk } from "./fault-disk.js";
-import type { BackendKeeper } from "./kept-backends.js";
 import type { LogRing } from "./log-ring.js";
 import type { RunningMember } from "./running-member.js";
+import type { Storage } from "./storage.js";
 import { statusCodes } from "./status-names.js";
 
 /** The surroundings that the machines of a cluster share. */
@@ -25,8 +24,9 @@ export interface World {
 /** The parts of one machine. */
 export interface MachineParts {
   readonly config: MemberConfig;
-  readonly disk: FaultDisk;
-  readonly backends: BackendKeeper;
+  readonly storage: Storage;
+  /** Makes empty storage in memory, for a reset; undefined: the files are removed instead. */
+  readonly emptyStorage: (() => Storage) | undefined;
   /** Undefined: only clients in this process are served. */
   readonly port: ClientPort | undefined;
   /** Puts faults in front of the operations of a member. */
@@ -40,10 +40,16 @@ export type MemberState = "starting" | "running" | "frozen" | "down";
 type Watcher = (failure: StatusError | undefined) => void;
 
 /** The text of the error with which the calls of before end. */
-const wipedText = "the test server was reset";
+const resetText = "the test server was reset";
 
 /** Small: a cluster in memory makes its segments at once, and keeps few of them. */
 const segmentBytes = 1024 * 1024;
+
+/** A member that can serve clients, and its storage. */
+interface Booted {
+  readonly member: RunningMember;
+  readonly storage: Storage;
+}
 
 /** The end of a member's process. */
 export interface EndOptions {
@@ -56,7 +62,6 @@ export interface EndOptions {
 /** One machine of a cluster. */
 export class Machine {
   readonly config: MemberConfig;
-  readonly disk: FaultDisk;
   state: MemberState = "down";
   /** The error with which the member stopped by itself. */
   failure: Error | undefined;
@@ -65,15 +70,27 @@ export class Machine {
   /** Called when the member begins or ceases to serve. */
   private readonly watchers = new Set<Watcher>();
   private process: SimProcess | undefined;
-  private readonly backends: BackendKeeper;
+  private held: Storage;
+  /** A member that has been started ahead, for the next reset. */
+  private spare: Promise<Booted | undefined> | undefined;
+  private spareProcess: SimProcess | undefined;
 
   constructor(
     private readonly world: World,
     private readonly parts: MachineParts,
   ) {
     this.config = parts.config;
-    this.disk = parts.disk;
-    this.backends = parts.backends;
+    this.held = parts.storage;
+  }
+
+  /** The disk with the rows of the stores. */
+  get storage(): Storage {
+    return this.held;
+  }
+
+  /** Takes over storage before the first start. */
+  useStorage(storage: Storage): void {
+    this.held = storage;
   }
 
   get name(): string {
@@ -86,35 +103,17 @@ export class Machine {
     return () => void this.watchers.delete(changed);
   }
 
-  /**
-   * Starts the member's process.
-   *
-   * @param onOpened called when its files are open and it takes part
-   * @returns when it serves clients
-   */
-  async start(onOpened: (replica: Replica) => void = () => undefined): Promise<void> {
+  /** Starts the member's process. @returns when it serves clients */
+  async start(): Promise<void> {
     if (this.process !== undefined) throw new Error(`Cannot start ${this.name}: it runs`);
-    const process = new SimProcess(this.world.timeline, (error) => this.failed(process, error));
+    const { storage } = this;
+    const process = this.newProcess();
     this.process = process;
     this.state = "starting";
     this.failure = undefined;
-    const { config } = this;
-    const environment = this.environmentOf(process);
     try {
-      const replica = await openReplica(this.memberParts(process), config, environment, {
-        onFailure: (error) => this.failed(process, error),
-        onStatusChange: () => undefined,
-      });
-      if (this.process !== process) return;
-      onOpened(replica);
-      const services = memberServices(config, environment, replica, this.parts.wrap);
-      await replica.publish({ name: config.name, clientUrls: config.advertiseClientUrls.map(({ text }) => text) });
-      if (this.process !== process) return;
-      const plainServices = memberServices(config, environment, replica);
-      this.running = { process, replica, services, plainServices };
-      this.state = "running";
-      this.parts.port?.serve(this.running, config, environment);
-      this.changed();
+      const member = await this.boot(process, storage);
+      if (this.process === process) this.serve({ member, storage });
     } catch (error) {
       this.failed(process, error);
       throw error;
@@ -136,7 +135,7 @@ export class Machine {
 
   /** Fills the disk, or makes room again. The log is told at once: it would find out with its next segment. */
   fillDisk(isFull: boolean): void {
-    this.disk.isFull = isFull;
+    this.storage.disk.isFull = isFull;
     this.running?.replica.space.onFull(isFull, "space");
   }
 
@@ -151,23 +150,81 @@ export class Machine {
     this.world.network.died(process, { isTold: true });
     this.parts.port?.cut();
     this.changed(failure);
-    this.disk.settle({ loseUnsynced });
-    await this.backends.settle();
+    this.storage.disk.settle({ loseUnsynced });
+    await this.storage.backends.settle();
   }
 
-  /** Ends the process and removes its files and the faults of its disk. */
-  async wipe(): Promise<void> {
-    await this.kill({ loseUnsynced: true, failure: new StatusError(statusCodes.FAILED_PRECONDITION, wipedText) });
-    this.disk.isFull = false;
-    this.disk.syncDelayMs = 0;
-    await this.disk.removeTree(this.config.dataDir);
-    this.backends.removed(this.config.dataDir);
+  /**
+   * Ends the process, and begins anew with empty storage and without faults.
+   *
+   * @param hasPeers false: the member is alone, and its successor can be started ahead of the next reset
+   */
+  async reset({ hasPeers }: { readonly hasPeers: boolean }): Promise<void> {
+    const { emptyStorage } = this.parts;
+    const spare = await this.spare;
+    this.spare = this.spareProcess = undefined;
+    await this.kill({ loseUnsynced: true, failure: new StatusError(statusCodes.FAILED_PRECONDITION, resetText) });
+    if (emptyStorage !== undefined) this.held = emptyStorage();
+    else await this.removeFiles();
+    if (spare === undefined) await this.start();
+    else this.serve(spare);
+    if (emptyStorage !== undefined && !hasPeers) this.spare = this.bootSpare(emptyStorage());
   }
 
   /** Kills the member for good, and closes its port. */
   async close(): Promise<void> {
+    this.spareProcess?.die();
     await this.kill({ loseUnsynced: true });
     await this.parts.port?.close();
+  }
+
+  private newProcess(): SimProcess {
+    const process: SimProcess = new SimProcess(this.world.timeline, (error) => this.failed(process, error));
+    return process;
+  }
+
+  /** Starts a member in a process; resolves when it can serve clients. It never does if the process dies. */
+  private async boot(process: SimProcess, storage: Storage): Promise<RunningMember> {
+    const { config } = this;
+    const environment = this.environmentOf(process);
+    const replica = await openReplica(this.memberParts(process, storage), config, environment, {
+      onFailure: (error) => this.failed(process, error),
+      onStatusChange: () => undefined,
+    });
+    const services = memberServices(config, environment, replica, this.parts.wrap);
+    const plainServices = memberServices(config, environment, replica);
+    await replica.publish({ name: config.name, clientUrls: config.advertiseClientUrls.map(({ text }) => text) });
+    return { process, replica, services, plainServices, environment };
+  }
+
+  /** Clients are served by this member from now on. */
+  private serve({ member, storage }: Booted): void {
+    this.process = member.process;
+    this.held = storage;
+    this.failure = undefined;
+    this.running = member;
+    this.state = "running";
+    this.parts.port?.serve(member, this.config);
+    this.changed();
+  }
+
+  private async bootSpare(storage: Storage): Promise<Booted | undefined> {
+    const process = this.newProcess();
+    this.spareProcess = process;
+    try {
+      return { member: await this.boot(process, storage), storage };
+    } catch (error) {
+      this.world.log.add(this.name, "error", "could not be started ahead of a reset", { error });
+      return undefined;
+    }
+  }
+
+  private async removeFiles(): Promise<void> {
+    const { disk, backends } = this.storage;
+    disk.isFull = false;
+    disk.syncDelayMs = 0;
+    await disk.removeTree(this.config.dataDir);
+    backends.removed(this.config.dataDir);
   }
 
   private changed(failure?: StatusError): void {
@@ -180,9 +237,10 @@ export class Machine {
     return { clock, random: random.next, logger: log.loggerOf(this.name, () => process.isAlive) };
   }
 
-  private memberParts(process: SimProcess): Parameters<typeof openReplica>[0] {
-    const { name, backends } = this;
-    const disk = this.disk.boot(process);
+  private memberParts(process: SimProcess, storage: Storage): MemberParts {
+    const { name } = this;
+    const { backends } = storage;
+    const disk = storage.disk.boot(process);
     return {
       disk,
       segmentBytes,

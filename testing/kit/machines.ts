@@ -1,14 +1,11 @@
 // Makes the machines of a test cluster: settings, disks, ports.
 
 import { join } from "node:path";
-import { machineDisk, MemoryDisk, type MemberDisk } from "../../platform/index.js";
 import type { Application } from "../../server/app/index.js";
 import { configFromFlags, defaultFlags, type MemberConfig, type ServerFlags } from "../../server/config/index.js";
-import type { Timeline } from "../index.js";
 import { ClientPort } from "./client-port.js";
-import { FaultDisk } from "./fault-disk.js";
-import { type BackendKeeper, DiskBackends, MemoryBackends } from "./kept-backends.js";
-import { Machine, type MachineParts, type World } from "./machine.js";
+import { Machine, type World } from "./machine.js";
+import { type Storage, storageInMemory, storageOnDisk } from "./storage.js";
 
 /** The common settings of the machines of a cluster. */
 export interface MachineSettings {
@@ -28,12 +25,15 @@ const clusterTiming = { heartbeatInterval: "20", electionTimeout: "200" } as con
 export const makeMachines = async (world: World, settings: MachineSettings): Promise<readonly Machine[]> => {
   const { names, listen, wrap } = settings;
   const ports = listen ? await Promise.all(names.map(() => ClientPort.open())) : [];
+  const { timeline } = world;
+  const empty = (): Storage => (settings.directory === undefined ? storageInMemory(timeline) : storageOnDisk(timeline));
   return names.map((name, n) => {
     const port = ports[n];
     const config = configOf(name, port?.endpoint, settings);
     return new Machine(world, {
       config,
-      ...storageOf(settings, world.timeline),
+      storage: empty(),
+      emptyStorage: settings.directory === undefined ? empty : undefined,
       port,
       wrap,
     });
@@ -43,13 +43,6 @@ export const makeMachines = async (world: World, settings: MachineSettings): Pro
 /** The endpoint of a member for clients in this process. */
 export const endpointOf = ({ config }: Machine): string =>
   (config.advertiseClientUrls[0]?.text ?? config.name).replace(/^http:\/\//, "");
-
-const storageOf = ({ directory }: MachineSettings, timeline: Timeline): Pick<MachineParts, "disk" | "backends"> => {
-  const isOnDisk = directory !== undefined;
-  const backends: BackendKeeper = isOnDisk ? new DiskBackends() : new MemoryBackends();
-  const inner: MemberDisk = isOnDisk ? machineDisk : new MemoryDisk();
-  return { disk: new FaultDisk(inner, timeline, (path) => backends.removed(path)), backends };
-};
 
 const configOf = (
   name: string,

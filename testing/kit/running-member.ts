@@ -1,4 +1,4 @@
-import type { MemberServices, Replica } from "../../server/member/index.js";
+import type { MemberEnvironment, MemberServices, Replica } from "../../server/member/index.js";
 import type { SimProcess } from "../index.js";
 
 /** A member that serves clients. */
@@ -8,4 +8,5 @@ export interface RunningMember {
   readonly services: MemberServices;
   /** The same without the faults of requests. */
   readonly plainServices: MemberServices;
+  readonly environment: MemberEnvironment;
 }

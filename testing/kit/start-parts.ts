@@ -52,6 +52,22 @@ export const startMachines = async ({ time, machines }: ClusterParts): Promise<v
   await time.until(Promise.all(machines.map((machine) => machine.start())));
 };
 
+/** Begins anew with empty members; resolves when each serves clients. */
+export const resetMachines = async ({ time, machines }: ClusterParts): Promise<void> => {
+  const hasPeers = machines.length > 1;
+  await time.until(Promise.all(machines.map((machine) => machine.reset({ hasPeers }))));
+};
+
+/**
+ * Starts the same members once more, with what their disks have now.
+ *
+ * @throws TypeError if they are on the machine's disk
+ */
+export const cloneParts = (origin: ClusterParts): Promise<ClusterParts> => {
+  if (origin.directory !== undefined) throw new TypeError("Cannot clone a test server on disk: only one in memory");
+  return startParts(origin.options, origin);
+};
+
 /** Ends all members, closes the ports and removes the files. */
 export const endParts = async ({ time, machines, directory }: ClusterParts): Promise<void> => {
   await Promise.all(machines.map((machine) => machine.close()));
@@ -59,9 +75,17 @@ export const endParts = async ({ time, machines, directory }: ClusterParts): Pro
   directory?.close();
 };
 
-/** Makes the machines of a cluster and starts their members. */
-export const startParts = async (options: TestClusterOptions): Promise<ClusterParts> => {
+/**
+ * Makes the machines of a cluster and starts their members.
+ *
+ * @param origin a cluster whose data they begin with; absent: they are empty
+ */
+export const startParts = async (options: TestClusterOptions, origin?: ClusterParts): Promise<ClusterParts> => {
   const parts = await prepareParts(options);
+  for (const [n, machine] of parts.machines.entries()) {
+    const copy = origin?.machines[n]?.storage.copy;
+    if (copy !== undefined) machine.useStorage(copy());
+  }
   try {
     await startMachines(parts);
   } catch (error) {

@@ -6,7 +6,7 @@ import { InProcessTransport } from "./in-process-transport.js";
 import { endpointOf } from "./machines.js";
 import type { RpcFaults } from "./rpc-faults.js";
 import type { TestClock } from "./server-time.js";
-import { type ClusterParts, endParts, startMachines } from "./start-parts.js";
+import { type ClusterParts, endParts, resetMachines } from "./start-parts.js";
 import { StreamHold } from "./stream-hold.js";
 
 /** Options of a client in the same process: those of `Client`, without what the server gives it. */
@@ -92,8 +92,7 @@ export abstract class TestBase implements AsyncDisposable {
    */
   async reset(): Promise<void> {
     this.faults.clear();
-    await Promise.all(this.parts.machines.map((machine) => machine.wipe()));
-    await startMachines(this.parts);
+    await resetMachines(this.parts);
   }
 
   /** Ends members and clients, closes the ports and removes the files. May be called twice. */

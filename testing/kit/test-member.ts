@@ -65,6 +65,6 @@ export class TestMember {
 
   /** Has each write to disk take so much longer; 0: none. */
   slowSync(delay: Duration): void {
-    this.machine.disk.syncDelayMs = toMs(delay);
+    this.machine.storage.disk.syncDelayMs = toMs(delay);
   }
 }

@@ -73,3 +73,38 @@ describe("reset", () => {
     await cluster.waitUntilEqual();
   });
 });
+
+describe("clone", () => {
+  it("has the same contents, and changes of its own", async () => {
+    await using server = await startTestServer({ listen: false });
+    await server.seed({ a: "1", b: "1" });
+    await using copy = await server.clone();
+    assert.deepEqual(await copy.history(), await server.history());
+    await copy.client().kv.put("a", "2");
+    await server.client().kv.delete("b");
+    assert.deepEqual(await copy.dump(), { a: "2", b: "1" });
+    assert.deepEqual(await server.dump(), { a: "1" });
+  });
+
+  it("is a whole cluster of a cluster, and is refused on disk", async () => {
+    await using cluster = await startTestCluster({ clock: "virtual", listen: false });
+    await cluster.seed({ a: "1" });
+    await using copy = await cluster.clone();
+    assert.deepEqual(await copy.dump(), { a: "1" });
+    await using server = await startTestServer({ disk: true, listen: false });
+    await assert.rejects(server.clone(), TypeError);
+  });
+});
+
+describe("resets one after the other", () => {
+  it("each begin empty, also when nothing has happened between two", async () => {
+    await using server = await startTestServer();
+    const client = server.client();
+    for (let n = 0; n < 5; n++) {
+      await client.kv.put("a", String(n));
+      await server.reset();
+      await server.reset();
+      assert.equal((await client.kv.get("a")).header.revision, 1);
+    }
+  });
+});

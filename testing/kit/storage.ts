@@ -1,0 +1,31 @@
+// The disk of a machine with the rows of its stores: what outlives the processes of a member.
+
+import { machineDisk, MemoryDisk } from "../../platform/index.js";
+import type { Timeline } from "../index.js";
+import { FaultDisk } from "./fault-disk.js";
+import { type BackendKeeper, DiskBackends, MemoryBackends } from "./kept-backends.js";
+
+/** The files and rows of one member. */
+export interface Storage {
+  readonly disk: FaultDisk;
+  readonly backends: BackendKeeper;
+  /** Copies all of it, as it is on disk now; undefined: it is on the machine's disk. */
+  readonly copy: (() => Storage) | undefined;
+}
+
+/** Makes storage on the machine's disk. */
+export const storageOnDisk = (timeline: Timeline): Storage => {
+  const backends = new DiskBackends();
+  return { disk: new FaultDisk(machineDisk, timeline, () => undefined), backends, copy: undefined };
+};
+
+/** Makes storage in memory. */
+export const storageInMemory = (
+  timeline: Timeline,
+  files = new MemoryDisk(),
+  backends = new MemoryBackends(),
+): Storage => ({
+  disk: new FaultDisk(files, timeline, (path) => backends.removed(path)),
+  backends,
+  copy: () => storageInMemory(timeline, files.copy(), backends.copy()),
+});
