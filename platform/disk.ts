@@ -84,7 +84,11 @@ const unlessCode =
 const syncedWrites = process.platform === "linux" ? fs.constants.O_DSYNC : 0;
 
 class NodeFile implements DiskFile {
-  constructor(private readonly descriptor: number) {}
+  /** @param isSynced whether each write must be synced after it */
+  constructor(
+    private readonly descriptor: number,
+    private readonly isSynced: boolean,
+  ) {}
 
   write(bytes: Uint8Array, position: number, done: DiskDone): void {
     fs.write(this.descriptor, bytes, 0, bytes.length, position, (error, written) => {
@@ -92,7 +96,7 @@ class NodeFile implements DiskFile {
       else if (written === 0) done(new Error("nothing was written"));
       // A signal or a nearly full disk can end a write early; the rest then succeeds, or says why not.
       else if (written < bytes.length) this.write(bytes.subarray(written), position + written, done);
-      else if (syncedWrites === 0) fs.fdatasync(this.descriptor, done);
+      else if (this.isSynced) fs.fdatasync(this.descriptor, done);
       else done(null);
     });
   }
@@ -126,27 +130,37 @@ const syncDirectory = (directory: string, done: DiskDone): void => {
 };
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_TRUNC } = fs.constants;
-const openFlags = {
-  new: O_RDWR | syncedWrites | O_CREAT | O_TRUNC,
-  existing: O_RDWR | syncedWrites,
-  reading: O_RDONLY,
-} satisfies Record<OpenMode, number>;
+
+/** @param syncFlag a flag that makes each write durable by itself, if the system has one; undefined: writes are not synced */
+const diskOf = (syncFlag: number | undefined): Disk => {
+  const flag = syncFlag ?? 0;
+  const openFlags = {
+    new: O_RDWR | flag | O_CREAT | O_TRUNC,
+    existing: O_RDWR | flag,
+    reading: O_RDONLY,
+  } satisfies Record<OpenMode, number>;
+  // Windows cannot open a directory for syncing; there the promise about power cuts is not made.
+  const syncsNames = syncFlag !== undefined && process.platform !== "win32";
+  return {
+    open: (file, how, done) => {
+      fs.open(file, openFlags[how], 0o600, (error, descriptor) =>
+        done(error, error === null ? new NodeFile(descriptor, syncFlag === 0) : undefined),
+      );
+    },
+    list: (directory, done) => fs.readdir(directory, done),
+    rename: (from, to, done) => fs.rename(from, to, done),
+    remove: (file, done) => fs.unlink(file, done),
+    syncDirectory: syncsNames ? syncDirectory : (_, done) => void setImmediate(done, null),
+    freeBytes: (directory, done) =>
+      fs.statfs(directory, (error, stats) => done(error, error === null ? stats.bavail * stats.bsize : undefined)),
+    makeDirectory: (directory, done) => {
+      fs.mkdir(directory, { mode: 0o700 }, (error) => done(error?.code === "EEXIST" ? null : error));
+    },
+  };
+};
 
 /** The machine's own disk. */
-export const nodeDisk: Disk = {
-  open: (file, how, done) => {
-    fs.open(file, openFlags[how], 0o600, (error, descriptor) =>
-      done(error, error === null ? new NodeFile(descriptor) : undefined),
-    );
-  },
-  list: (directory, done) => fs.readdir(directory, done),
-  rename: (from, to, done) => fs.rename(from, to, done),
-  remove: (file, done) => fs.unlink(file, done),
-  // Windows cannot open a directory for syncing; there the promise about power cuts is not made.
-  syncDirectory: process.platform === "win32" ? (_, done) => void setImmediate(done, null) : syncDirectory,
-  freeBytes: (directory, done) =>
-    fs.statfs(directory, (error, stats) => done(error, error === null ? stats.bavail * stats.bsize : undefined)),
-  makeDirectory: (directory, done) => {
-    fs.mkdir(directory, { mode: 0o700 }, (error) => done(error?.code === "EEXIST" ? null : error));
-  },
-};
+export const nodeDisk: Disk = diskOf(syncedWrites);
+
+/** The same without any sync: after a power cut or a crash of the system, any part of what was written may be lost. */
+export const unsyncedNodeDisk: Disk = diskOf(undefined);

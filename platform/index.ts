@@ -14,4 +14,4 @@ export {
 export { ifThere, readText, replaceFile } from "./durable-file.js";
 export { asError, causeOf, errorCode, isError } from "./error-codes.js";
 export { MemoryDisk } from "./memory-disk.js";
-export { machineDisk, type DirectoryLock, type MemberDisk } from "./member-disk.js";
+export { machineDisk, unsyncedMachineDisk, type DirectoryLock, type MemberDisk } from "./member-disk.js";

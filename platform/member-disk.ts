@@ -2,7 +2,7 @@
 
 import { rm } from "node:fs";
 import { Level } from "level";
-import { nodeDisk, promised, type Disk, type DiskDone } from "./disk.js";
+import { nodeDisk, promised, unsyncedNodeDisk, type Disk, type DiskDone } from "./disk.js";
 import { causeOf, errorCode } from "./error-codes.js";
 
 /** Held until it is closed or the process ends, however that ends. */
@@ -31,9 +31,14 @@ const lock = async (directory: string): Promise<DirectoryLock> => {
   }
 };
 
-/** The disk of the machine. */
-export const machineDisk: MemberDisk = {
-  ...nodeDisk,
+const memberDiskOf = (disk: Disk): MemberDisk => ({
+  ...disk,
   removeTree: (path, done) => rm(path, { recursive: true, force: true }, done),
   lock,
-};
+});
+
+/** The disk of the machine. */
+export const machineDisk: MemberDisk = memberDiskOf(nodeDisk);
+
+/** The same without any sync: what was written survives the end of a process, not a power cut or a crash of the system. */
+export const unsyncedMachineDisk: MemberDisk = memberDiskOf(unsyncedNodeDisk);

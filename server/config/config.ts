@@ -29,6 +29,8 @@ export type AutoCompaction =
 export interface MemberConfig {
   readonly name: string;
   readonly dataDir: string;
+  /** Place of the data: files whose writes are synced, or are not (etcd: `--unsafe-no-fsync`), or memory alone. */
+  readonly storage: "disk" | "unsynced disk" | "memory";
   readonly listenClientUrls: readonly MemberUrl[];
   readonly advertiseClientUrls: readonly MemberUrl[];
   readonly listenPeerUrls: readonly MemberUrl[];
@@ -92,6 +94,8 @@ export interface ServerFlags {
   readonly grpcKeepaliveMinTime: string;
   readonly grpcKeepaliveInterval: string;
   readonly grpcKeepaliveTimeout: string;
+  readonly memory: string;
+  readonly unsafeNoFsync: string;
   readonly rpcEngine: string;
   readonly logLevel: string;
   readonly logFormat: string;
@@ -122,6 +126,8 @@ export const defaultFlags: ServerFlags = {
   grpcKeepaliveMinTime: "5s",
   grpcKeepaliveInterval: "2h0m0s",
   grpcKeepaliveTimeout: "20s",
+  memory: "false",
+  unsafeNoFsync: "false",
   rpcEngine: "native",
   logLevel: "info",
   logFormat: "json",
@@ -156,6 +162,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
   const config: MemberConfig = {
     name: flags.name,
     dataDir: flags.dataDir ?? `${flags.name}.etcd`,
+    storage: storage(flags),
     listenClientUrls,
     advertiseClientUrls,
     listenPeerUrls,
@@ -201,6 +208,26 @@ const number = (flag: string, kind: Exclude<FlagKind, object>, text: string): nu
   } catch (error) {
     if (error instanceof FlagValueError)
       throw new FlagError(`invalid value "${text}" for flag -${flag}: ${error.message}`);
+    throw error;
+  }
+};
+
+/** @throws StartError for memory and a data directory together */
+const storage = ({ memory, unsafeNoFsync, dataDir }: ServerFlags): MemberConfig["storage"] => {
+  const isInMemory = switchedOn("memory", memory);
+  const isUnsynced = switchedOn("unsafe-no-fsync", unsafeNoFsync);
+  if (!isInMemory) return isUnsynced ? "unsynced disk" : "disk";
+  if (dataDir !== undefined)
+    throw new StartError(`--memory keeps nothing in a data directory: leave out --data-dir (${dataDir}), or --memory`);
+  return "memory";
+};
+
+const switchedOn = (flag: string, value: string): boolean => {
+  try {
+    return parseFlagValue("bool", value) === true;
+  } catch (error) {
+    if (error instanceof FlagValueError)
+      throw new FlagError(`invalid boolean value "${value}" for -${flag}: ${error.message}`);
     throw error;
   }
 };

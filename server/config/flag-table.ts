@@ -248,7 +248,12 @@ const unsafe: FlagGroup = {
       "false",
       "a member cannot leave its cluster with its data: start a new cluster in another directory",
     ),
-    noEffect("unsafe-no-fsync", "bool", "false", "every write is synced"),
+    works(
+      "unsafe-no-fsync",
+      "bool",
+      "false",
+      "nothing is synced: a power cut or a crash of the system may lose or damage data",
+    ),
   ],
 };
 
@@ -345,6 +350,7 @@ const configFile: FlagGroup = {
 const own: FlagGroup = {
   title: "Flags that etcd does not have",
   flags: [
+    works("memory", "bool", "false", "all data is in memory, and lost when the member ends; for tests and trials"),
     works(
       "rpc-engine",
       { oneOf: ["native", "grpc-js"] },

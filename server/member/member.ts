@@ -26,6 +26,7 @@ import {
 import { createPages, HttpServer } from "../http/index.js";
 import { memberServices } from "./member-services.js";
 import { ProcessParts, type MemberEnvironment } from "./parts.js";
+import { storageOf } from "./storage.js";
 import { openReplica, type Replica } from "./replica.js";
 
 /** The time that calls under way have to end when the member stops, in milliseconds. */
@@ -74,7 +75,8 @@ export class Member {
   static async start(config: MemberConfig, environment: MemberEnvironment): Promise<Member> {
     const acceptor: Acceptor = { accept: (socket) => void socket.destroy() }; // until there is a member behind the port
     const share = shareOfDescriptors(config, environment);
-    const parts = new ProcessParts(share.unknownPeers);
+    const parts = new ProcessParts(share.unknownPeers, storageOf(config.storage));
+    warnAboutStorage(config, environment);
     const onAcceptError = acceptErrors(environment);
     let peer: Listener | undefined;
     let client: Listener | undefined;
@@ -199,6 +201,15 @@ export class Member {
       });
   }
 }
+
+/** Says once, where the log is read, that data is kept less well than a user may expect. */
+const warnAboutStorage = ({ storage }: MemberConfig, { logger }: MemberEnvironment): void => {
+  if (storage === "memory") logger.warn("all data is in memory: it is lost when this member ends");
+  if (storage === "unsynced disk")
+    logger.warn(
+      "nothing is synced: a power cut or a crash of the system may lose acknowledged writes, or damage the data",
+    );
+};
 
 /** Takes the sockets that were accepted on the client port; set once there is a member. */
 interface Acceptor {

@@ -2,12 +2,11 @@
 
 import type { Socket } from "node:net";
 import type { CoreStatus } from "../../raft/index.js";
-import { openDiskBackend, type Backend, type StoreLimits } from "../../store/index.js";
-import { type Descriptors, processDescriptors } from "../resources/index.js";
+import type { Backend, StoreLimits } from "../../store/index.js";
 import { type Logger, maxUnknownPeerConnections } from "../base/index.js";
-import { machineDisk, type MemberDisk, type Clock } from "../../platform/index.js";
+import type { MemberDisk, Clock } from "../../platform/index.js";
 import { Peers, type PeersOptions } from "../peers/index.js";
-import type { BackendSource } from "../snapshots/index.js";
+import { type SpaceReserves, type Storage, storageOf } from "./storage.js";
 
 /** The surroundings of a member, besides its configuration. */
 export interface MemberEnvironment {
@@ -22,24 +21,8 @@ export interface MemberEnvironment {
 /** The links to the other members. */
 export type PeerNetwork = Pick<Peers, "open" | "send" | "sendCalls" | "openSnapshot" | "close">;
 
-/** Space to leave free on a disk: a member that waits for more continues as soon as there is some, without having failed. */
-export interface SpaceReserves {
-  /** The space to leave when the log gets a further segment. */
-  readonly logBytes: number;
-  /** The space to leave when the store is written. Less than the log's, as the log fills the disk. */
-  readonly storeBytes: number;
-}
-
 /** The parts of its machine that a member acts through. */
-export interface MemberParts extends BackendSource {
-  /** The disk that holds the member's directory. */
-  readonly disk: MemberDisk;
-  /** The size of the log's segments; the log's own by default. */
-  readonly segmentBytes?: number;
-  /** Space to leave free; none by default. */
-  readonly reserves?: SpaceReserves;
-  /** The file descriptors of the process; by default there are always enough. */
-  readonly descriptors?: Pick<Descriptors, "areFree" | "lend">;
+export interface MemberParts extends Storage {
   /** Limits of the store that are not the defaults. */
   readonly storeLimits?: Partial<StoreLimits>;
   /** Makes the links to the other members. */
@@ -48,17 +31,23 @@ export interface MemberParts extends BackendSource {
 
 /** The parts of a member in a process. */
 export class ProcessParts implements MemberParts {
-  readonly disk = machineDisk;
-  /** LevelDB sorts its tables by writing up to 26 MiB of them anew; if that fails it takes no more writes. */
-  readonly reserves = { logBytes: 48 * 1024 * 1024, storeBytes: 32 * 1024 * 1024 };
-  readonly descriptors = processDescriptors();
+  readonly disk: MemberDisk;
+  readonly segmentBytes: number | undefined;
+  readonly reserves: SpaceReserves | undefined;
+  readonly descriptors: Storage["descriptors"];
   private peers: Peers | undefined;
 
   /** @param unknownPeers connections on the peer port that have not said hello; one more is closed at once */
-  constructor(private readonly unknownPeers = maxUnknownPeerConnections) {}
+  constructor(
+    private readonly unknownPeers = maxUnknownPeerConnections,
+    private readonly storage: Storage = storageOf("disk"),
+  ) {
+    ({ disk: this.disk, segmentBytes: this.segmentBytes, reserves: this.reserves } = storage);
+    this.descriptors = storage.descriptors;
+  }
 
   openBackend(path: string): Promise<Backend> {
-    return openDiskBackend(path);
+    return this.storage.openBackend(path);
   }
 
   connect(options: PeersOptions): PeerNetwork {

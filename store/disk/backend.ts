@@ -137,6 +137,7 @@ class LevelBackend extends LevelRows implements Backend {
     name: string,
     level: BytesLevel,
     private readonly measure: () => Promise<BackendSize>,
+    private readonly sync = true,
   ) {
     super(name, level, {});
   }
@@ -152,8 +153,8 @@ class LevelBackend extends LevelRows implements Backend {
     return {
       put: (key, value) => void batch.put(key, value),
       delete: (key) => void batch.del(key),
-      // Never unsynced: LevelDB switches to a new log without syncing the old one, and opens over the hole.
-      write: () => batch.write({ sync: true }),
+      // Unsynced only by wish: LevelDB switches to a new log without syncing the old one, and opens over the hole.
+      write: () => batch.write({ sync: this.sync }),
     };
   }
 
@@ -184,9 +185,13 @@ const bytes = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
 /**
  * A store on disk, in a directory of its own that is created if need be. Everything in it is read once, for its checksums.
  *
+ * @param options.sync whether a batch is synced before it counts as written; without, a power cut may damage the store
  * @throws DamagedError if LevelDB's own files are damaged
  */
-export async function openDiskBackend(directory: string): Promise<Backend> {
+export async function openDiskBackend(
+  directory: string,
+  { sync = true }: { readonly sync?: boolean } = {},
+): Promise<Backend> {
   await checkTables(directory);
   const level = new Level<Uint8Array, Uint8Array>(directory, { ...bytes, maxOpenFiles });
   try {
@@ -198,7 +203,7 @@ export async function openDiskBackend(directory: string): Promise<Backend> {
     const files = await fileSizes(directory);
     return { allocatedBytes: sum(files), inUseBytes: sum(files.filter((file) => /\.(ldb|log)$/.test(file.name))) };
   };
-  return new LevelBackend(directory, level, measure);
+  return new LevelBackend(directory, level, measure, sync);
 }
 
 interface FileSize {

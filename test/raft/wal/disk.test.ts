@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
 import { ensureDirectory, promised, type Disk, type DiskFile } from "../../../platform/disk.js";
-import { machineDisk, type MemberDisk } from "../../../platform/member-disk.js";
+import { machineDisk, unsyncedMachineDisk, type MemberDisk } from "../../../platform/member-disk.js";
 import { MemoryDisk } from "../../../platform/memory-disk.js";
 import { seededRandom } from "../../../testing/random.js";
 import { diskError, SimDisk } from "../../../testing/sim-disk.js";
@@ -15,6 +15,7 @@ after(() => rm(temporary, { recursive: true }));
 
 const disks: [string, MemberDisk, string][] = [
   ["the real disk", machineDisk, temporary],
+  ["the real disk without syncs", unsyncedMachineDisk, await mkdtemp(path.join(temporary, "unsynced-"))],
   ["the disk in memory", new MemoryDisk(), "/"],
   ["the simulated disk", new SimDisk({ random: seededRandom(1) }).boot(), "/"],
 ];
