@@ -11,11 +11,12 @@ import { seededRandom } from "../../../testing/random.js";
 import { diskError, SimDisk } from "../../../testing/sim-disk.js";
 
 const temporary = await mkdtemp(path.join(tmpdir(), "minietcd-disk-"));
-after(() => rm(temporary, { recursive: true }));
+const unsynced = await mkdtemp(path.join(tmpdir(), "minietcd-disk-"));
+after(() => Promise.all([temporary, unsynced].map((directory) => rm(directory, { recursive: true }))));
 
 const disks: [string, MemberDisk, string][] = [
   ["the real disk", machineDisk, temporary],
-  ["the real disk without syncs", unsyncedMachineDisk, await mkdtemp(path.join(temporary, "unsynced-"))],
+  ["the real disk without syncs", unsyncedMachineDisk, unsynced],
   ["the disk in memory", new MemoryDisk(), "/"],
   ["the simulated disk", new SimDisk({ random: seededRandom(1) }).boot(), "/"],
 ];
