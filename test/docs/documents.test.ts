@@ -56,7 +56,7 @@ test("README.md: the test with a server in its process passes", async () => {
   }
 });
 
-describe("README.md, with the cluster of its first command running", () => {
+describe("the programs of documents and README.md's commands, with the cluster of its first command running", () => {
   const folder = mkdtempSync(join(tmpdir(), "minietcd-readme-"));
   // Inside the package, so that it can import it by name; not in dist/, which others may be running from.
   const programFolder = mkdtempSync("dist.readme-");
@@ -96,8 +96,11 @@ describe("README.md, with the cluster of its first command running", () => {
     rmSync(programFolder, { recursive: true, force: true });
   });
 
-  for (const [position, source] of blocks(readme, "js").entries())
-    test(`program ${position + 1} prints what its comments say`, async () => {
+  const programs = ["README.md", "docs/coming-from-etcd3.md"].flatMap((document) =>
+    blocks(readFileSync(document, "utf8"), "js").map((source, position) => ({ document, source, position })),
+  );
+  for (const { document, source, position } of programs)
+    test(`program ${position + 1} of ${document} prints what its comments say`, async () => {
       writeFileSync(program, withPorts(source));
       const { stdout } = await run(process.execPath, [program], { timeout: scaledMs(20_000) });
       const promised = [...source.matchAll(/console\.log\(.*\); \/\/ (.*)/g)].map((match) => match[1]);
