@@ -6,11 +6,14 @@ import { onAbort } from "./on-abort.js";
 import type { EtcdErrorCode } from "./codes.js";
 import { EtcdError, errorFromFailure } from "./errors.js";
 
+/** Share of its time after which a read is tried elsewhere as well: a server that is slow with it may yet answer first. */
+const readPatience = 0.5;
+
 /**
- * Share of its time after which a read is tried elsewhere as well, and a write whose server has fallen silent is given up.
- * A server that is slow with a read may yet answer first.
+ * Share of its time after which a write whose server has fallen silent is given up: with the default timeout of 5 s within 1.75 s, a
+ * period of the timer included.
  */
-const patience = 0.5;
+const writePatience = 0.3;
 
 /** A try of a read at one server; others may follow when it is slow. */
 export interface ReadTry {
@@ -76,10 +79,10 @@ export class UnaryCall<Request, Response> {
   /** Called once per period. */
   check(isSilent: boolean, hasAlternative: () => boolean): void {
     const { deadline } = this.limits;
-    const isHalfOver = this.server.clock.now() >= this.startedAt + (deadline - this.startedAt) * patience;
+    const usedShare = (this.server.clock.now() - this.startedAt) / (deadline - this.startedAt);
     if (this.method.kind === "read") {
-      if (isSilent || isHalfOver) this.readTry?.onSlow();
-    } else if (isSilent && isHalfOver && hasAlternative()) {
+      if (isSilent || usedShare >= readPatience) this.readTry?.onSlow();
+    } else if (isSilent && usedShare >= writePatience && hasAlternative()) {
       this.isGivenUp = true;
       this.cancel();
     }
