@@ -51,7 +51,7 @@ export const kvMethods = (application: Application, sender: ResponseSender): Met
 const onlyHeader = (_response: unknown, header: Uint8Array): Uint8Array => header;
 /** An answer of more bytes is sent in pieces, without a copy of its own. */
 const maxBytesInOnePiece = 8 * 1024;
-/** One of more bytes is encoded in slices: an answer in pieces is copied at once when its client takes nothing. */
+/** An answer of more bytes is encoded in slices: one in pieces is copied at once when its client takes nothing. */
 const maxListBytes = 4 * 1024 * 1024;
 
 const encodeRange = (response: RawRangeResponse, header: Uint8Array): Uint8Array | ListMessage => {
