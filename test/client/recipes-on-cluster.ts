@@ -39,6 +39,7 @@ export function testRecipes(kind: ServerKind): void {
       ["a namespace has keys, watches, locks and transactions of its own", namespace],
       ["a watch with resync loses nothing while its member is away and the history is compacted", resyncedWatch],
       ["a mirror is the truth again after a compaction that it missed", mirrorThroughCompaction],
+      ["an instance is found while it is registered, and registered again when its lease is revoked", services],
       ["syncEndpoints finds all members from one", syncedEndpoints],
     ];
     for (const [promise, run] of promises) test(promise, () => run(client, cluster));
@@ -238,6 +239,23 @@ async function mirrorThroughCompaction(client: Client, cluster: EtcdCluster): Pr
     content(mirror),
     kvs.map(({ key, value, modRevision }) => [toText(key), toText(value), modRevision]),
   );
+}
+
+async function services(client: Client): Promise<void> {
+  const lists = client.resolve("web");
+  const next = async () => {
+    const { value } = await within(deadlineMs, "a list", lists.next());
+    return value?.map(({ address }) => address);
+  };
+  assert.deepEqual(await next(), []);
+  const instance = await client.register({ service: "web", address: "a:1", ttlSeconds: lengthened(3) });
+  assert.deepEqual(await next(), ["a:1"]);
+  const [kv] = (await client.kv.get(instance.key)).kvs;
+  await client.lease.revoke(kv!.lease);
+  assert.deepEqual([await next(), await next()], [[], ["a:1"]]);
+  await instance.close();
+  assert.deepEqual(await next(), []);
+  await lists.return();
 }
 
 async function syncedEndpoints(_: Client, { members }: EtcdCluster): Promise<void> {

@@ -3,5 +3,7 @@
 import { testClient } from "../client/on-cluster.js";
 import { testRecipes } from "../client/recipes-on-cluster.js";
 
-testClient("etcd");
-for (const kind of ["etcd", "etcd-3.7"] as const) testRecipes(kind);
+for (const kind of ["etcd", "etcd-3.7"] as const) {
+  testClient(kind);
+  testRecipes(kind);
+}
