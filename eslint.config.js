@@ -52,7 +52,14 @@ const simulations = {
   rules: {
     "no-restricted-imports": [
       "error",
-      { patterns: [{ regex: "/testing/(?!index\\.js$)", message: "Import testing/ through its door, index.js." }] },
+      {
+        patterns: [
+          {
+            regex: "/testing/(?!(kit/)?index\\.js$)",
+            message: "Import testing/ and testing/kit/ through their doors.",
+          },
+        ],
+      },
     ],
   },
 };

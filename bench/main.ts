@@ -1,6 +1,6 @@
 // `npm run bench`: loads of a three-member cluster on this machine, beside real etcd if it is on the PATH.
 // `npm run bench -- --profile [load]` takes a flame graph instead; `npm run bench -- growth [--full]` shows how cost grows;
-// `npm run bench -- startup idle failover snapshot stalls untaken` measures those. Of "watch" and "lease" both are measured at the same time.
+// `npm run bench -- startup idle failover snapshot stalls untaken testkit` measures those. Of "watch" and "lease" both are measured at the same time.
 // Loopback only; see docs/performance.md.
 
 import { failover } from "./failover.js";
@@ -13,6 +13,7 @@ import { services, type ServiceLoad } from "./services.js";
 import { snapshot } from "./snapshot.js";
 import { stalls } from "./stalls.js";
 import { startup } from "./startup.js";
+import { testkit } from "./testkit.js";
 import { untaken } from "./untaken.js";
 
 const words = process.argv.slice(2);
@@ -26,6 +27,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   snapshot,
   stalls,
   untaken,
+  testkit,
 };
 const serviceLoads: readonly ServiceLoad[] = ["watch", "lease"];
 

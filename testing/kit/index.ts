@@ -28,6 +28,7 @@ export type { FaultBuilder, InjectedFault, RejectOptions, RpcName, WatchFaultBui
 export type { LinkFilter } from "./links.js";
 export type { MemberState } from "./machine.js";
 export type { TestClusterOptions, TestServerOptions } from "./options.js";
+export { printLogOnFailure } from "./print-log.js";
 export type { RpcFaults } from "./rpc-faults.js";
 export type { StatusName } from "./status-names.js";
 export type { TestClock } from "./server-time.js";

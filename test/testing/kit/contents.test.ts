@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { startTestCluster, startTestServer } from "../../../testing/kit/index.js";
+import { printLogOnFailure, startTestCluster, startTestServer } from "../../../testing/kit/index.js";
 
 describe("contents", () => {
   it("are seeded and dumped as plain objects", async () => {
@@ -106,5 +106,21 @@ describe("resets one after the other", () => {
       await server.reset();
       assert.equal((await client.kv.get("a")).header.revision, 1);
     }
+  });
+});
+
+describe("printLogOnFailure", () => {
+  it("prints what the members have logged if the body fails, and nothing otherwise", async () => {
+    await using server = await startTestServer({ listen: false });
+    const lines: string[] = [];
+    const print = (line: string): void => void lines.push(line);
+    assert.equal(await printLogOnFailure(server, () => Promise.resolve(1), print), 1);
+    assert.equal(lines.length, 0);
+    const failure = new Error("fails");
+    await assert.rejects(
+      printLogOnFailure(server, () => Promise.reject(failure), print),
+      failure,
+    );
+    assert.match(lines.join("\n"), /m1 info elected leader/);
   });
 });

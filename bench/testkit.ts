@@ -1,0 +1,77 @@
+// `npm run bench -- testkit`: test servers in this process: how fast they start, are reset and cloned, and take puts.
+
+import { startTestCluster, startTestServer } from "../testing/kit/index.js";
+
+/** Runs of each measurement, after one that is not counted. */
+const runs = 20;
+const puts = 20_000;
+const putsAtOnce = 500;
+
+interface Closable {
+  close(): Promise<void>;
+}
+
+/** The median time of some runs, in milliseconds. */
+const medianMs = async (run: () => Promise<unknown>): Promise<string> => {
+  const times: number[] = [];
+  for (let n = 0; n <= runs; n++) {
+    const start = performance.now();
+    await run();
+    if (n > 0) times.push(performance.now() - start);
+  }
+  times.sort((a, b) => a - b);
+  return `${(times[runs >> 1] ?? 0).toFixed(2)} ms`;
+};
+
+/** The median time until something is there; all of them are closed afterwards. */
+const medianStart = async (start: () => Promise<Closable>): Promise<string> => {
+  const started: Closable[] = [];
+  const median = await medianMs(async () => started.push(await start()));
+  for (const each of started) await each.close();
+  return median;
+};
+
+const entries = (count: number): Record<string, string> =>
+  Object.fromEntries(Array.from({ length: count }, (_, n) => [`key${n}`, "value"]));
+
+/** Measures resets of a server with 1 000 keys. The next member is ready by then, as it is between two tests of a suite. */
+const resets = async (): Promise<string> => {
+  await using server = await startTestServer();
+  await server.reset();
+  const times: number[] = [];
+  for (let n = 0; n < runs; n++) {
+    await server.seed(entries(1_000));
+    const start = performance.now();
+    await server.reset();
+    times.push(performance.now() - start);
+  }
+  return `${(times.sort((a, b) => a - b)[runs >> 1] ?? 0).toFixed(2)} ms`;
+};
+
+const clones = async (): Promise<string> => {
+  await using server = await startTestServer({ listen: false });
+  await server.seed(entries(100_000));
+  return await medianStart(() => server.clone());
+};
+
+const putRate = async (): Promise<string> => {
+  await using server = await startTestServer({ listen: false });
+  const { kv } = server.client();
+  const all = async (): Promise<number> => {
+    const start = performance.now();
+    for (let n = 0; n < puts; n += putsAtOnce)
+      await Promise.all(Array.from({ length: putsAtOnce }, (_, k) => kv.put(`key${n + k}`, "value")));
+    return puts / ((performance.now() - start) / 1_000);
+  };
+  await all();
+  return `${Math.round(await all())} puts/s`;
+};
+
+/** Prints the measurements. */
+export const testkit = async (): Promise<void> => {
+  console.log(`start one          ${await medianStart(() => startTestServer())}`);
+  console.log(`start three        ${await medianStart(() => startTestCluster())}`);
+  console.log(`reset, 1 000 keys  ${await resets()}`);
+  console.log(`clone, 100 000     ${await clones()}`);
+  console.log(`in process         ${await putRate()}, ${putsAtOnce} at a time`);
+};
