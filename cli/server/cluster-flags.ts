@@ -6,6 +6,8 @@ export interface ClusterFlags {
   readonly clientPorts: readonly number[];
   readonly peerPorts: readonly number[];
   readonly fresh: boolean;
+  /** Whether the members keep their data in memory alone. */
+  readonly memory: boolean;
   /** The member to rebuild from the others first; undefined: none. */
   readonly resetMember?: string;
 }
@@ -41,14 +43,14 @@ export const memberPlaces = (flags: ClusterFlags): MemberPlace[] =>
 const nameOf = (position: number): string => `m${position + 1}`;
 
 const memberArgs = (
-  { peerPorts }: ClusterFlags,
+  { peerPorts, memory }: ClusterFlags,
   { name, dataDir, clientPort, peerPort }: Omit<MemberPlace, "args" | "log">,
 ): string[] => {
   const client = `http://127.0.0.1:${clientPort}`;
   const peer = `http://127.0.0.1:${peerPort}`;
   return [
     ["--name", name],
-    ["--data-dir", dataDir],
+    memory ? ["--memory"] : ["--data-dir", dataDir],
     ["--listen-client-urls", client],
     ["--advertise-client-urls", client],
     ["--listen-peer-urls", peer],
@@ -59,11 +61,12 @@ const memberArgs = (
 };
 
 /** The flags with which `minietcd cluster` starts this cluster again, as far as they are not the defaults. */
-export const clusterArgs = ({ dataDir, clientPorts, peerPorts }: ClusterFlags): string[] => {
+export const clusterArgs = ({ dataDir, clientPorts, peerPorts, memory }: ClusterFlags): string[] => {
   const given: [string, string, string][] = [
     ["--data-dir", dataDir, defaultClusterFlags.dataDir],
     ["--client-ports", clientPorts.join(), defaultClusterFlags.clientPorts.join()],
     ["--peer-ports", peerPorts.join(), defaultClusterFlags.peerPorts.join()],
   ];
-  return given.filter(([, value, fallback]) => value !== fallback).flatMap(([flag, value]) => [flag, value]);
+  const words = given.filter(([, value, fallback]) => value !== fallback).flatMap(([flag, value]) => [flag, value]);
+  return memory ? [...words, "--memory"] : words;
 };

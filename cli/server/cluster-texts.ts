@@ -44,6 +44,10 @@ export const runningText = (running: readonly MemberProcess[], leader: string): 
   ].join("\n");
 };
 
+/** Says of members whose data was in memory that they cannot come back. */
+export const goneText =
+  "Data in memory is gone with its member, and the others refuse it without: stop this cluster, and start it anew.";
+
 /** Says whether a quorum runs without these members, and how to start them. */
 export const missingText = (flags: ClusterFlags, missing: readonly MemberProcess[], running: number): string => {
   const all = flags.clientPorts.length;
@@ -54,11 +58,15 @@ export const missingText = (flags: ClusterFlags, missing: readonly MemberProcess
       ? `${have}, which is a quorum: reads and writes are served.`
       : `${have}; a quorum takes ${quorum}. Until another one is started, nothing is served.`,
     ...(missing.every(isPortTaken) ? portAdvice : []),
-    "Once the reason is gone, start a missing member with",
-    ...missing.map((member) => `  ${startCommand(member)}`),
-    ...(missing.every(isPortTaken) ? [] : dataAdvice(flags, missing)),
+    ...(flags.memory ? [goneText] : startAdvice(flags, missing)),
   ].join("\n");
 };
+
+const startAdvice = (flags: ClusterFlags, missing: readonly MemberProcess[]): readonly string[] => [
+  "Once the reason is gone, start a missing member with",
+  ...missing.map((member) => `  ${startCommand(member)}`),
+  ...(missing.every(isPortTaken) ? [] : dataAdvice(flags, missing)),
+];
 
 const isPortTaken = ({ failure }: MemberProcess): boolean => failure?.includes("address already in use") === true;
 

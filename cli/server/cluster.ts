@@ -33,6 +33,11 @@ export const addClusterCommand = (program: Command): void => {
     .addOption(portsOption("--client-ports <ports>", "client port of each member", clientPorts))
     .addOption(portsOption("--peer-ports <ports>", "peer port of each member", peerPorts))
     .option("--fresh", "begin with an empty cluster: removes all data of its members first", false)
+    .option(
+      "--memory",
+      "keep all data in memory: it is gone when the cluster stops, and with each member that ends",
+      false,
+    )
     .option("--reset-member <name>", "rebuild a member that lost its data, or cannot start, from all others first")
     .addHelpText(
       "after",
@@ -46,6 +51,8 @@ export const addClusterCommand = (program: Command): void => {
       if (new Set(ports).size < ports.length) program.error("error: a port is named twice");
       if (flags.fresh && flags.resetMember !== undefined)
         program.error("error: --fresh removes the data of all members, from which --reset-member would rebuild one");
+      if (flags.memory && (flags.fresh || flags.resetMember !== undefined))
+        program.error("error: a cluster with --memory has no data on disk: leave out --fresh and --reset-member");
       const names = memberPlaces(flags).map(({ name }) => name);
       if (flags.resetMember !== undefined && !names.includes(flags.resetMember))
         program.error(`error: --reset-member: no member is named ${flags.resetMember}, only ${names.join(", ")}`);

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isInUse } from "../../server/index.js";
 import { memberPlaces, type ClusterFlags } from "./cluster-flags.js";
-import { missingText, quorumOf, runningText, startCommand } from "./cluster-texts.js";
+import { goneText, missingText, quorumOf, runningText, startCommand } from "./cluster-texts.js";
 import { MemberProcess } from "./member-process.js";
 import type { MemberEvent } from "./messages.js";
 
@@ -46,7 +46,9 @@ export class Supervisor {
       await Promise.all(started.map(({ exited }) => exited));
       throw error;
     }
-    console.log(`Starting ${started.length} members, data in ${this.flags.dataDir}/ …`);
+    const { dataDir, memory } = this.flags;
+    const place = memory ? `data in memory, logs in ${dataDir}/` : `data in ${dataDir}/`;
+    console.log(`Starting ${started.length} members, ${place} …`);
     const patience = setTimeout(() => this.tellWaiting(), startPatienceMs);
     const exitCode = await finished;
     clearTimeout(patience);
@@ -66,6 +68,7 @@ export class Supervisor {
       return;
     }
     if (!member.isReady) console.error(`${member.name} cannot start: ${withLog(member, how)}`);
+    else if (this.flags.memory) console.log(`${now()} ${member.name} has ended: ${how}. ${goneText}`);
     else {
       console.log(`${now()} ${member.name} has ended: ${how}. To start it again:`);
       console.log(`  ${startCommand(member)}`);
@@ -96,11 +99,11 @@ export class Supervisor {
       this.announced = true;
       console.log(runningText(running, this.leader.id));
       if (missing.length > 0) console.log(missingText(this.flags, missing, running.length));
-      console.log("\nCtrl-C stops the cluster; its data stays.");
+      console.log(`\nCtrl-C stops the cluster; its data ${this.fateOfData}.`);
     } else if (running.length < Math.min(quorumOf(this.members.length), this.toldAlive) && running.length > 0) {
       this.toldAlive = running.length;
       console.log(missingText(this.flags, missing, running.length));
-      console.log("\nCtrl-C stops what runs; the data stays.");
+      console.log(`\nCtrl-C stops what runs; the data ${this.fateOfData}.`);
     }
   }
 
@@ -155,6 +158,10 @@ export class Supervisor {
     else if (this.stopping) console.log(`Stopped. ${who}, started by hand, still runs.`);
     else console.log(`All members that were started here have ended; ${who}, started by hand, still runs.`);
     this.done(exitCode);
+  }
+
+  private get fateOfData(): string {
+    return this.flags.memory ? "is gone then" : "stays";
   }
 
   private nameOf(id: string): string {

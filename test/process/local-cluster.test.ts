@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
@@ -81,6 +81,28 @@ test("Ctrl-C stops the members in order, and a second start continues with the d
   const { kvs } = await client.kv.get("k", { timeoutMs: scaledMs(longEnoughMs) });
   assert.equal(kvs[0]?.modRevision, header.revision);
   assert.deepEqual(await second.end("SIGTERM"), { code: 0, signal: null });
+});
+
+test("a cluster in memory serves with a member less, says that it cannot come back, and leaves logs alone", async () => {
+  await using folder = await tempFolder();
+  await using supervisor = startLocalCluster(folder.path, await sixPorts(), ["--memory"]);
+  const { rows } = await announcement(supervisor);
+  await using client = clientOf(rows);
+  await client.kv.put("k", "v");
+  const [victim] = rows;
+  assert.ok(victim !== undefined);
+  process.kill(victim.pid, "SIGKILL");
+  await supervisor.until("the end of a member", ({ stdout }) =>
+    /m1 has ended: .*\. Data in memory is gone with its member/.test(stdout) ? true : undefined,
+  );
+  assert.equal(await client.kv.getText("k", { timeoutMs: scaledMs(longEnoughMs) }), "v");
+  assert.deepEqual(await supervisor.end("SIGTERM"), { code: 0, signal: null });
+  const files = await readdir(join(folder.path, "data"));
+  assert.deepEqual(files.filter((name) => !name.startsWith(".") && name !== "lock").sort(), [
+    "m1.log",
+    "m2.log",
+    "m3.log",
+  ]);
 });
 
 test("Ctrl-C: no write that had begun is left in doubt", async () => {
@@ -340,6 +362,8 @@ test("flags that do not match, and stray words, are refused before anything is s
     ["--bogus"],
     ["stray"],
     ["--data-dir="],
+    ["--memory", "--fresh"],
+    ["--memory", "--reset-member=m1"],
   ]) {
     await using supervisor = MinietcdProcess.start(["cluster", ...flags], { cwd: folder.path });
     const { code } = await supervisor.waitForExit();

@@ -36,8 +36,14 @@ export const sixPorts = async (): Promise<Ports> => {
 };
 
 /** Starts a cluster of three in `cwd`. */
-export const startLocalCluster = (cwd: string, { clients, peers }: Ports): MinietcdProcess =>
-  MinietcdProcess.start(["cluster", `--client-ports=${clients.join(",")}`, `--peer-ports=${peers.join(",")}`], { cwd });
+export const startLocalCluster = (
+  cwd: string,
+  { clients, peers }: Ports,
+  more: readonly string[] = [],
+): MinietcdProcess => {
+  const ports = [`--client-ports=${clients.join(",")}`, `--peer-ports=${peers.join(",")}`];
+  return MinietcdProcess.start(["cluster", ...ports, ...more], { cwd });
+};
 
 /** Waits for its table. */
 export const announcement = (supervisor: MinietcdProcess): Promise<Announcement> =>
