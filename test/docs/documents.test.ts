@@ -41,20 +41,35 @@ test("README.md: one member by hand starts, and can be written to", async () => 
   assert.equal(stdout, "OK\n");
 });
 
-test("README.md: the test with a server in its process passes", async () => {
+/** Runs TypeScript that imports the package by its name. Returns what it prints. */
+const runSource = async (source: string): Promise<string> => {
   const folder = mkdtempSync("dist.readme-"); // inside the package, so that it can import it by name
   try {
-    const [source = ""] = blocks(readme, "ts");
-    writeFileSync(join(folder, "readme.test.ts"), source);
-    const { stdout } = await run(process.execPath, ["--import", "tsx", join(folder, "readme.test.ts")], {
-      env: { PATH: process.env["PATH"] },
-      timeout: scaledMs(20_000),
-    });
-    assert.match(stdout, /# pass 1\n/);
+    writeFileSync(join(folder, "block.test.ts"), source);
+    const args = ["--import", "tsx", join(folder, "block.test.ts")];
+    const env = { PATH: process.env["PATH"] };
+    return (await run(process.execPath, args, { env, timeout: scaledMs(20_000) })).stdout;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+};
+
+test("README.md: the test with a server in its process passes", async () => {
+  assert.match(await runSource(blocks(readme, "ts")[0] ?? ""), /# pass 1\n/);
 });
+
+/** The imports of blocks that are a part of a file. */
+const kitImports =
+  'import assert from "node:assert/strict";\nimport { startTestCluster, startTestServer } from "minietcd/testing";\n';
+
+const kitBlocks = blocks(readFileSync("docs/testing.md", "utf8"), "ts").map((source, n) => ({ source, number: n + 1 }));
+for (const { source, number } of kitBlocks)
+  test(`docs/testing.md: block ${number} runs, and its assertions hold`, async () => {
+    const isWhole = source.includes("import ");
+    const output = await runSource(isWhole ? source : kitImports + source + 'console.log("# pass 1");\n');
+    assert.match(output, /# pass \d+\n/);
+    assert.doesNotMatch(output, /# fail [1-9]/);
+  });
 
 describe("the programs of documents and README.md's commands, with the cluster of its first command running", () => {
   const folder = mkdtempSync(join(tmpdir(), "minietcd-readme-"));
