@@ -194,7 +194,7 @@ async function compactedWatch(_: EtcdCluster, client: Client): Promise<void> {
   assert.deepEqual(await within(deadlineMs, "the rest", valuesUntil(rest, "3")), ["3"]);
 }
 
-/** npm etcd3 falls silent here. */
+/** A watcher of npm etcd3 ends with an error event without reason here, and in silence if nobody listens for that. */
 async function compactedWhileAway({ members }: EtcdCluster, others: Client): Promise<void> {
   const [own, ...rest] = members as [EtcdMember, ...EtcdMember[]];
   await using client = patientClient({ endpoints: [own.endpoint] });
