@@ -67,8 +67,9 @@ export abstract class Held {
   }
 
   /**
-   * Raised when this is not held any more: released, or lost, by the local monotonic clock shortly before others can have it. Goes
-   * with every request that must be made only by the holder.
+   * Raised when this is not held any more: released, or lost with its lease, by the local monotonic clock shortly before others can
+   * have it. Goes with every request that must be made only by the holder. Not raised when somebody deletes the key that holds it:
+   * `held` in a transaction finds that out, too.
    */
   get signal(): AbortSignal {
     return this.turn.signal;

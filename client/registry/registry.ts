@@ -41,13 +41,15 @@ export interface RegistryServices {
 
 const defaultTtlSeconds = 10;
 
+const isName = (value: unknown): boolean => typeof value === "string" && value !== "";
+
 /** Pause before a lost registration is made anew. */
 const pauseMs = 250;
 
 /**
  * A registered instance: `await using registration = await client.register({ service: "web", address: "10.0.0.7:8080" })`. Its key
  * is `<service>/<address>`, its value `{"Op":0,"Addr":"<address>","Metadata":<metadata>}`. When the lease is lost, the instance is
- * registered anew with another lease, until `close()`.
+ * registered anew with another lease, until `close()`. It is not when only its key is deleted: whoever does that wants it gone.
  */
 export class Registration implements AsyncDisposable {
   readonly key: string;
@@ -57,10 +59,13 @@ export class Registration implements AsyncDisposable {
   private lease: LeaseKeepAlive | undefined;
   private following: Promise<void> = Promise.resolve();
 
+  /** @throws TypeError without a service or an address */
   constructor(
     private readonly services: RegistryServices,
     { service, address, ttlSeconds = defaultTtlSeconds, metadata = null }: RegisterOptions,
   ) {
+    if (!isName(service) || !isName(address))
+      throw new TypeError('Cannot register: expected { service: "web", address: "10.0.0.7:8080" }, neither empty');
     this.key = `${service}/${address}`;
     this.value = JSON.stringify({ Op: 0, Addr: address, Metadata: metadata });
     this.ttlSeconds = ttlSeconds;

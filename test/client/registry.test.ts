@@ -49,6 +49,17 @@ test("an instance has Go's key and value under a lease, and another lease when t
   assert.equal(requestsOf(server, "LeaseRevoke").length, 1);
 });
 
+test("an instance without a service or an address is refused before anything is sent", async () => {
+  await using server = await FakeServer.start({});
+  await using client = patientClient({ endpoints: [server.endpoint] });
+  for (const instance of [{ service: "", address: "a:1" }, { service: "web", address: "" }, {}])
+    await assert.rejects(
+      client.register(instance as { service: string; address: string }),
+      /Cannot register: expected/,
+    );
+  assert.equal(server.calls.length, 0);
+});
+
 test("resolve lists the instances, and lists them again when one comes or goes", async () => {
   const values = { "web/a:1": '{"Op":0,"Addr":"a:1","Metadata":null}', "web/bad": "none", "web/odd": "[]" };
   await using server = await FakeServer.start({ Range: listing(values) });
