@@ -9,4 +9,12 @@ export {
   type ClientOptions,
   type RequestOptions,
 } from "./client/index.js";
-export { configFromFlags, defaultFlags, Member, type MemberConfig, type MemberEnvironment } from "./server/index.js";
+export {
+  configFromFlags,
+  defaultFlags,
+  Member,
+  type MemberConfig,
+  type MemberEnvironment,
+  startMember,
+  type StartMemberOptions,
+} from "./server/index.js";

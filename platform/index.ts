@@ -14,4 +14,5 @@ export {
 export { ifThere, readText, replaceFile } from "./durable-file.js";
 export { asError, causeOf, errorCode, isError } from "./error-codes.js";
 export { MemoryDisk } from "./memory-disk.js";
+export { systemRandom } from "./random.js";
 export { machineDisk, unsyncedMachineDisk, type DirectoryLock, type MemberDisk } from "./member-disk.js";

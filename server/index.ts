@@ -30,6 +30,7 @@ export {
   StartError,
 } from "./base/index.js";
 export { Member, type MemberEnvironment } from "./member/index.js";
+export { startMember, type StartMemberOptions } from "./start-member.js";
 export { resetMember, type ResetOptions, type ResetReport } from "./reset/index.js";
-export { systemClock } from "../platform/index.js";
+export { systemClock, systemRandom } from "../platform/index.js";
 export { type Finding, verifyDataDirectory, type VerifyOptions } from "./verify/index.js";

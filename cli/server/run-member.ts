@@ -8,6 +8,7 @@ import {
   readSettings,
   StartError,
   systemClock,
+  systemRandom,
   type GivenFlag,
   type Logger,
   type MemberConfig,
@@ -84,7 +85,7 @@ const logSettings = (settings: MemberSettings, logger: Logger): void => {
 const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<void>): Promise<void> => {
   const member = await Member.start(config, {
     clock: systemClock,
-    random: Math.random,
+    random: systemRandom,
     logger,
     onLeaderChange: ({ id, leader, term }) =>
       tellSupervisor({ kind: "leader", self: formatId(id), leader: leader === 0n ? "" : formatId(leader), term }),

@@ -36,7 +36,7 @@ const stopGraceMs = 5_000;
  * A member of a cluster: its replica of the log and the store, the links to the other members, and the services
  * on its client port. Owns everything it opens.
  */
-export class Member {
+export class Member implements AsyncDisposable {
   private goodbye: Promise<void> | undefined;
   private stopping: Promise<void> | undefined;
   /** The failure that ended the member, or that its end met first. */
@@ -111,6 +111,13 @@ export class Member {
     return this.listeners.client.addresses;
   }
 
+  /** The endpoints that a client connects to, with the real ports: `new Client({ endpoints: member.endpoints })`. */
+  get endpoints(): readonly string[] {
+    return this.clientAddresses.map((address) =>
+      address.kind === "unix" ? `unix:${address.path}` : formatAddress(address),
+    );
+  }
+
   get id(): bigint {
     return this.replica.id;
   }
@@ -135,6 +142,11 @@ export class Member {
   stop(): Promise<void> {
     this.stopping ??= this.shutDown(stopGraceMs);
     return this.stopping;
+  }
+
+  /** Stops the member, as `stop` does. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
   }
 
   private async join(): Promise<void> {

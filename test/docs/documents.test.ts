@@ -58,6 +58,17 @@ test("README.md: the test with a server in its process passes", async () => {
   assert.match(await runSource(blocks(readme, "ts")[0] ?? ""), /# pass 1\n/);
 });
 
+test("docs/embedding.md: the program prints what its comment says", async () => {
+  const [source = ""] = blocks(readFileSync("docs/embedding.md", "utf8"), "ts");
+  await using folder = await tempFolder();
+  const [clients = 0, peers = 0] = await freePorts(2);
+  const moved = source
+    .replace("127.0.0.1:2379", `127.0.0.1:${clients}`)
+    .replace("127.0.0.1:2380", `127.0.0.1:${peers}`)
+    .replace("data/m1", join(folder.path, "m1"));
+  assert.equal(await runSource(moved), "hello\n");
+});
+
 /** The imports of blocks that are a part of a file. */
 const kitImports =
   'import assert from "node:assert/strict";\nimport { startTestCluster, startTestServer } from "minietcd/testing";\n';

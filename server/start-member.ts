@@ -1,0 +1,94 @@
+import { createLogger, type Logger } from "./base/index.js";
+import { configFromFlags, defaultFlags, type ServerFlags } from "./config/index.js";
+import { Member } from "./member/index.js";
+import { systemClock, systemRandom } from "../platform/index.js";
+
+/** Options of a member that a program runs within itself. The defaults are etcd's. */
+export interface StartMemberOptions {
+  /** The member's name in its cluster. Default: `default`. */
+  readonly name?: string | undefined;
+  /** The directory of its data, for this member alone. Default: `<name>.etcd`. */
+  readonly dataDir?: string | undefined;
+  /** The URLs that it serves clients at, separated by commas. Default: `http://localhost:2379`. */
+  readonly clientUrls?: string | undefined;
+  /** The URLs that the other members reach it at, separated by commas. Default: `http://localhost:2380`. */
+  readonly peerUrls?: string | undefined;
+  /** Each member of the cluster, this one too, by its name, with its peer URL. Default: this one alone. */
+  readonly members?: Readonly<Record<string, string>> | undefined;
+  /** Takes the log. Default: lines of JSON on standard error, from level `warn` on or that of `flags`. */
+  readonly logger?: Logger | undefined;
+  /** Further flags of `minietcd`, such as `{ autoCompactionRetention: "1" }`. The table: docs/flags.md. */
+  readonly flags?: Partial<ServerFlags> | undefined;
+  /** Gives the start up: the member is stopped, and the start rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Starts a member of a cluster in this process. Resolves once it serves clients; members of a new cluster wait for a majority, so start
+ * them at the same time. Stop it with `stop()`, or `await using member = await startMember({ dataDir: "data/m1" })`.
+ *
+ * @throws StartError that names what stands in the way, FlagError for a flag that cannot be read, TypeError for an unknown option
+ */
+export const startMember = async (options: StartMemberOptions = {}): Promise<Member> => {
+  options.signal?.throwIfAborted();
+  const config = configFromFlags(flagsOf(options));
+  const { signal, logger = stderrLogger(options.flags?.logLevel === undefined ? "warn" : config.logLevel) } = options;
+  const member = await Member.start(config, { clock: systemClock, random: systemRandom, logger });
+  const giveUp = (): void => void member.stop();
+  signal?.addEventListener("abort", giveUp);
+  try {
+    signal?.throwIfAborted();
+    await member.ready;
+    return member;
+  } catch (error) {
+    await member.stop();
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", giveUp);
+  }
+};
+
+const flagsOf = ({
+  name,
+  dataDir,
+  clientUrls,
+  peerUrls,
+  members,
+  flags = {},
+  ...rest
+}: StartMemberOptions): ServerFlags => {
+  refuseUnknown("option", rest, ["logger", "signal"]);
+  refuseUnknown("flag", flags, Object.keys(defaultFlags));
+  const given: { readonly [Name in keyof ServerFlags]?: ServerFlags[Name] | undefined } = {
+    name,
+    dataDir,
+    listenClientUrls: clientUrls,
+    advertiseClientUrls: clientUrls,
+    listenPeerUrls: peerUrls,
+    initialAdvertisePeerUrls: peerUrls,
+    initialCluster:
+      members &&
+      Object.entries(members)
+        .map(([member, url]) => `${member}=${url}`)
+        .join(","),
+  };
+  const isGiven = ([, value]: readonly [string, unknown]): boolean => value !== undefined;
+  return {
+    ...defaultFlags,
+    ...Object.fromEntries([...Object.entries(flags), ...Object.entries(given)].filter(isGiven)),
+  };
+};
+
+const refuseUnknown = (what: string, given: object, known: readonly string[]): void => {
+  const unknown = Object.keys(given).find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new TypeError(`Cannot start a member: there is no ${what} "${unknown}"`);
+};
+
+const stderrLogger = (level: Parameters<typeof createLogger>[0]["level"]): Logger =>
+  createLogger({
+    level,
+    format: "json",
+    write: (line) => void process.stderr.write(line),
+    timestamp: () => new Date().toISOString(),
+  });

@@ -1,0 +1,57 @@
+// Members that a program runs within itself.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { startMember } from "../../server/index.js";
+import { freePorts } from "../support/free-ports.js";
+import { patientClient } from "../support/patient-client.js";
+import { tempFolder } from "../support/temp-folder.js";
+
+const url = (port: number | undefined): string => `http://127.0.0.1:${port}`;
+
+test("a member that is stopped, and started again in its directory, has what was written", async () => {
+  await using folder = await tempFolder();
+  const [client, peer] = await freePorts(2);
+  const options = { dataDir: join(folder.path, "m1"), clientUrls: url(client), peerUrls: url(peer) };
+  {
+    await using member = await startMember(options);
+    assert.deepEqual(member.endpoints, [`127.0.0.1:${client}`]);
+    await using writer = patientClient({ endpoints: member.endpoints });
+    await writer.kv.put("k", "v");
+  }
+  await using member = await startMember(options);
+  await using reader = patientClient({ endpoints: member.endpoints });
+  assert.equal(await reader.kv.getText("k"), "v");
+});
+
+test("three members of a new cluster serve once they are started together", async () => {
+  await using folder = await tempFolder();
+  const ports = await freePorts(6);
+  const members = { m1: url(ports[3]), m2: url(ports[4]), m3: url(ports[5]) };
+  const started = await Promise.all(
+    Object.entries(members).map(([name, peerUrls], n) =>
+      startMember({ name, dataDir: join(folder.path, name), clientUrls: url(ports[n]), peerUrls, members }),
+    ),
+  );
+  await using client = patientClient({ endpoints: started.flatMap(({ endpoints }) => endpoints) });
+  await client.kv.put("k", "v");
+  assert.equal((await client.cluster.memberList()).members.length, 3);
+  for (const member of started) await member.stop();
+});
+
+test("a start that waits for the others can be given up, and leaves the directory to the next one", async () => {
+  await using folder = await tempFolder();
+  const [client, own, other] = await freePorts(3);
+  const alone = { dataDir: join(folder.path, "m1"), clientUrls: url(client), peerUrls: url(own), name: "m1" };
+  const members = { m1: url(own), m2: url(other) };
+  const leave = new AbortController();
+  const waiting = startMember({ ...alone, members, signal: leave.signal });
+  leave.abort(new Error("enough"));
+  await assert.rejects(waiting, /enough/);
+  await assert.rejects(startMember({ ...alone, members, signal: AbortSignal.abort(new Error("late")) }), /late/);
+});
+
+test("unknown options and flags are refused by name", async () => {
+  await assert.rejects(startMember({ datadir: "x" } as object), /there is no option "datadir"/);
+  await assert.rejects(startMember({ flags: { compaction: "1" } as object }), /there is no flag "compaction"/);
+});
