@@ -1,11 +1,24 @@
 // Keys, and which of them a request is about.
+import { isUint8Array } from "node:util/types";
 
 /** Bytes; text stands for its UTF-8. */
 export type Bytes = string | Uint8Array;
 
 const utf8 = new TextEncoder();
-/** Encodes text as UTF-8; returns bytes as they are. */
-export const toBytes = (value: Bytes): Uint8Array => (typeof value === "string" ? utf8.encode(value) : value);
+/**
+ * Encodes text as UTF-8; returns bytes as they are.
+ *
+ * @throws TypeError if it is neither
+ */
+export const toBytes = (value: Bytes): Uint8Array => {
+  if (typeof value === "string") return utf8.encode(value);
+  if (isUint8Array(value)) return value;
+  throw new TypeError(`Cannot send a key or a value: expected text or bytes, not ${kindOf(value)}`);
+};
+
+/** A word for what was given in place of text or bytes. */
+const kindOf = (value: unknown): string =>
+  value === undefined || value === null ? String(value) : `a value of type ${typeof value}`;
 
 const fromUtf8 = new TextDecoder("utf-8", { fatal: true });
 

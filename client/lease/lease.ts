@@ -78,8 +78,14 @@ export class Lease {
     return new Lease(this.endpoints, keys, this.renewals);
   }
 
-  /** Grants a lease that ends after `ttlSeconds` unless it is renewed. To have that done, use `hold`. */
+  /**
+   * Grants a lease that ends after `ttlSeconds` unless it is renewed. To have that done, use `hold`.
+   *
+   * @throws TypeError if `ttlSeconds` is not a number
+   */
   async grant({ ttlSeconds, id = 0n, ...options }: LeaseGrantSettings & RequestOptions): Promise<LeaseGrantResult> {
+    if (typeof ttlSeconds !== "number")
+      throw new TypeError("Cannot grant a lease without a number of seconds: grant({ ttlSeconds: 10 })");
     const response = await this.endpoints.call(grant, { TTL: BigInt(ttlSeconds), ID: id }, options);
     return { header: headerOf(response.header), id: response.ID, ttlSeconds: counterFromResponse(response.TTL) };
   }

@@ -141,6 +141,7 @@ const refusalTexts = [
   "Failed to start HTTP/2 stream",
   "Stream refused by server",
   "Attempted to send message with a size larger than",
+  "Request message serialization failure",
 ];
 
 /** Texts of grpc-js for a broken connection under other codes than UNAVAILABLE. */

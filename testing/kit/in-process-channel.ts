@@ -8,7 +8,7 @@ import {
   type ChannelState,
 } from "../../client/index.js";
 import type { ChannelStream } from "../../client/index.js";
-import { anonymousCaller, messageOverheadBytes } from "../../server/base/index.js";
+import { anonymousCaller, errorText, messageOverheadBytes } from "../../server/base/index.js";
 import {
   type Call,
   type Method,
@@ -112,9 +112,10 @@ export class InProcessChannel implements Channel {
       else onEnd(failure ?? dropped(), undefined);
     });
     open.add(call);
-    const bytes = method.encode(request);
+    const bytes = encoded(method, request);
     const found = member && this.methodOf(member, method.path);
-    if (member === undefined) call.break(dropped());
+    if (bytes instanceof StatusError) call.break(bytes);
+    else if (member === undefined) call.break(dropped());
     else if (found?.kind !== "unary") call.break(unknownMethod(method.path));
     else if (bytes.length > settings.maxSendBytes)
       call.break(tooLarge("Attempted to send message with a size larger than", bytes.length, settings.maxSendBytes));
@@ -148,7 +149,12 @@ export class InProcessChannel implements Channel {
     if (member === undefined) stream.break(dropped());
     else if (found?.kind !== "bidi") stream.break(unknownMethod(method.path));
     else stream.begin(member.process, found, callerWith(metadata));
-    return { send: (request) => stream.send(method.encode(request)), cancel: () => stream.break(cancelled()) };
+    const send = (request: Request): void => {
+      const bytes = encoded(method, request);
+      if (bytes instanceof StatusError) stream.break(bytes);
+      else stream.send(bytes);
+    };
+    return { send, cancel: () => stream.break(cancelled()) };
   }
 
   close(): void {
@@ -256,6 +262,18 @@ const callerWith = (metadata: Readonly<Record<string, string>>): Call => ({
 });
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+
+/** The bytes of a request, or the failure that grpc-js reports for one that has none. */
+const encoded = <Request, Response>(
+  method: ClientMethod<Request, Response>,
+  request: Request,
+): Buffer | StatusError => {
+  try {
+    return method.encode(request);
+  } catch (error) {
+    return new StatusError(statusCode.internal, `Request message serialization failure: ${errorText(error)}`);
+  }
+};
 
 const tooLarge = (text: string, bytes: number, most: number): StatusError =>
   new StatusError(statusCode.resourceExhausted, `${text} (${bytes} vs. ${most})`);
