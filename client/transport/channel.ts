@@ -45,6 +45,11 @@ export interface Channel {
   connect(): void;
   /** Sets the one listener of changes of `state`. */
   onStateChange(listener: () => void): void;
+  /**
+   * Sets the one listener of the end of a server's life: another one takes its place, and no request of before may reach it. A
+   * transport to real servers never knows, and need not have this.
+   */
+  onReplaced?(listener: (failure: StatusError) => void): void;
   /** Resolves to the reason why there is no connection. Called in `transient-failure`. */
   failureReason(): Promise<string>;
   /**

@@ -2,7 +2,7 @@
 import { HealthDefinition } from "../../proto/index.js";
 import type { Channel } from "./channel.js";
 import type { Clock } from "./clock.js";
-import { EtcdError, notSent } from "./errors.js";
+import { errorFromFailure, EtcdError, notSent } from "./errors.js";
 import { Liveness, type ProbedServer } from "./liveness.js";
 import { streamMethod, type CallLimits, type StreamMethod, type UnaryMethod } from "./methods.js";
 import type { Settings } from "./options.js";
@@ -13,6 +13,8 @@ import { Stream, type StreamEvents } from "./stream.js";
 export interface ConnectionOwner {
   /** Handles a connection that has come up. */
   onUp(): void;
+  /** Ends all requests that wait: none of before may reach the servers that are there now. */
+  interrupt(error: EtcdError): void;
   /** Tells whether another connection could be used instead. */
   hasAlternative(connection: Connection): boolean;
 }
@@ -47,6 +49,7 @@ export class Connection implements ProbedServer {
     this.liveness = new Liveness(clock, this);
     this.channel = settings.transport.open(endpoint, settings);
     this.channel.onStateChange(() => this.onStateChange());
+    this.channel.onReplaced?.((failure) => owner.interrupt(errorFromFailure(failure, "read", endpoint)));
     this.server = { channel: this.channel, endpoint, clock };
   }
 

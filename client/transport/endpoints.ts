@@ -12,6 +12,11 @@ const maxAttempts = 100;
 /** Pause after every endpoint has been tried. */
 const pauseMs = 25;
 
+/** A time whose requests end together; `failure`: it is over. */
+export interface Era {
+  failure?: EtcdError;
+}
+
 /**
  * All endpoints are connected to at the same time, so one that is dead costs nothing while another is up. Requests go to
  * one of them until it fails or falls silent; then to the next that is up.
@@ -21,6 +26,7 @@ export class Endpoints implements ConnectionOwner {
   /** Requests that wait for a connection. */
   private readonly waiting: Wakeup;
   private preferred = 0;
+  private present: Era = {};
   private closed = false;
 
   /** @throws TypeError if one is not an endpoint */
@@ -44,8 +50,10 @@ export class Endpoints implements ConnectionOwner {
     { timeoutMs = this.settings.requestTimeoutMs, signal }: RequestOptions,
   ): Promise<Response> {
     const limits = { deadline: this.clock.now() + timeoutMs, signal };
+    const { era } = this;
     for (let attempt = 1; ; attempt++) {
       const connection = await this.chosen(method.kind, limits);
+      throwIfOver(era);
       try {
         if (method.kind === "write" || this.connections.length === 1)
           return await connection.call(method, request, limits);
@@ -110,6 +118,18 @@ export class Endpoints implements ConnectionOwner {
     for (const each of this.connections) each.reconsider();
   }
 
+  /** The requests that begin now. */
+  get era(): Era {
+    return this.present;
+  }
+
+  /** Ends the requests that wait, and begins another era. */
+  interrupt(error: EtcdError): void {
+    this.present.failure = error;
+    this.present = {};
+    this.waiting.wake();
+  }
+
   /** Tells whether a connection other than this one could be used. */
   hasAlternative(connection: Connection): boolean {
     return this.usable([connection]) !== undefined;
@@ -130,7 +150,9 @@ export class Endpoints implements ConnectionOwner {
   /** Waits until a connection is up, but neither beyond the dial timeout nor beyond the request's limits. */
   async connected({ deadline, signal }: CallLimits): Promise<Connection> {
     const giveUpAt = Math.min(deadline, this.clock.now() + this.settings.dialTimeoutMs);
+    const { era } = this;
     for (;;) {
+      throwIfOver(era);
       if (this.closed || signal?.aborted) throw notSent(signal);
       const connection = this.up();
       if (connection !== undefined) {
@@ -221,6 +243,11 @@ export class Endpoints implements ConnectionOwner {
     return new Map(await Promise.all(reasons));
   }
 }
+
+/** @throws EtcdError if an era is over */
+export const throwIfOver = ({ failure }: Era): void => {
+  if (failure !== undefined) throw failure;
+};
 
 /** The endpoint in one of its spellings: members list themselves as http://host:port. */
 const addressOf = (endpoint: string): string => endpoint.replace(/^http:\/\//, "").replace(/\/$/, "");

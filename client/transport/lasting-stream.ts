@@ -1,7 +1,7 @@
 // A stream that outlives the server at its other end.
 import type { Connection } from "./connection.js";
 import { ConnectError, EtcdError } from "./errors.js";
-import type { Endpoints } from "./endpoints.js";
+import { type Endpoints, type Era, throwIfOver } from "./endpoints.js";
 import type { StreamMethod } from "./methods.js";
 import type { Stream } from "./stream.js";
 import { sleep } from "./wakeup.js";
@@ -61,9 +61,10 @@ export class LastingStream<Request, Response> {
 
   private async keepOpen(wanted: AbortController): Promise<void> {
     let pause = 0;
+    const { era } = this.endpoints;
     while (this.wanted === wanted) {
       const openedAt = this.endpoints.clock.now();
-      const error = await this.openOnce(wanted);
+      const error = await this.openOnce(wanted, era);
       if (this.wanted !== wanted) return;
       if (!mayPass(error)) {
         this.stop();
@@ -78,10 +79,11 @@ export class LastingStream<Request, Response> {
   }
 
   /** @returns how it ended */
-  private async openOnce(wanted: AbortController): Promise<Error> {
+  private async openOnce(wanted: AbortController, era: Era): Promise<Error> {
     try {
       const connection = await this.endpoints.connected({ deadline: Infinity, signal: wanted.signal });
       if (this.wanted !== wanted) return new Error("It is not wanted any more");
+      throwIfOver(era);
       const error = await this.untilEnd(connection);
       if (this.wanted === wanted) this.endpoints.moveOnFrom(connection);
       return error;

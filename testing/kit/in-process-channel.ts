@@ -51,6 +51,7 @@ export interface InProcessOptions {
 export class InProcessChannel implements Channel {
   state: ChannelState = "idle";
   private listener: () => void = () => undefined;
+  private replacedListener: (failure: StatusError) => void = () => undefined;
   /** The member that this is connected to. */
   private member: RunningMember | undefined;
   private isWanted = false;
@@ -67,7 +68,13 @@ export class InProcessChannel implements Channel {
     this.settings = settings;
     this.hold = hold;
     this.servicesOf = servicesOf;
-    this.stopWatching = machine.watch((failure) => this.memberChanged(failure));
+    this.stopWatching = machine.watch({
+      changed: () => this.memberChanged(),
+      replaced: (failure) => {
+        this.breakAll(failure);
+        this.replacedListener(failure);
+      },
+    });
   }
 
   connect(): void {
@@ -91,6 +98,10 @@ export class InProcessChannel implements Channel {
 
   onStateChange(listener: () => void): void {
     this.listener = listener;
+  }
+
+  onReplaced(listener: (failure: StatusError) => void): void {
+    this.replacedListener = listener;
   }
 
   failureReason(): Promise<string> {
@@ -173,11 +184,10 @@ export class InProcessChannel implements Channel {
     return this.servicesOf(member).methods.find((each) => each.path === path);
   }
 
-  /** @param failure why all streams are to end, if it is not that the member is gone */
-  private memberChanged(failure: StatusError | undefined): void {
+  private memberChanged(): void {
     if (this.machine.running !== this.member && this.member !== undefined) {
       this.member = undefined;
-      this.breakAll(failure ?? dropped());
+      this.breakAll(dropped());
       this.become("transient-failure");
     } else if (this.state === "connecting") this.become("transient-failure");
     if (this.isWanted && this.machine.running !== undefined) this.connect();

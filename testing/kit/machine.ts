@@ -1,6 +1,6 @@
 // A member's machine: its disk, its port, and the process of the member that runs on it now.
 
-import { StatusError } from "../../client/index.js";
+import type { StatusError } from "../../client/index.js";
 import type { Clock } from "../../platform/index.js";
 import type { Application } from "../../server/app/index.js";
 import { errorText } from "../../server/base/index.js";
@@ -8,10 +8,10 @@ import type { MemberConfig } from "../../server/config/index.js";
 import { type MemberEnvironment, type MemberParts, memberServices, openReplica } from "../../server/member/index.js";
 import { ProcessClock, type SeededRandom, type SimNetwork, SimProcess, type Timeline } from "../index.js";
 import type { ClientPort } from "./client-port.js";
+import { closedText } from "./lifetime.js";
 import type { LogRing } from "./log-ring.js";
 import type { RunningMember } from "./running-member.js";
 import type { Storage } from "./storage.js";
-import { statusCodes } from "./status-names.js";
 
 /** The surroundings that the machines of a cluster share. */
 export interface World {
@@ -36,11 +36,13 @@ export interface MachineParts {
 /** The state of a member: `down` after a kill or a failure of its own. */
 export type MemberState = "starting" | "running" | "frozen" | "down";
 
-/** Told that a member begins or ceases to serve; `failure`: how its calls end, if not as those of a member that has died. */
-type Watcher = (failure: StatusError | undefined) => void;
-
-/** The text of the error with which the calls of before end. */
-const resetText = "the test server was reset";
+/** A connection of a client in this process. */
+export interface MachineWatcher {
+  /** The member begins or ceases to serve. */
+  changed(): void;
+  /** All requests of before end so, also those that wait for a connection. */
+  replaced(failure: StatusError): void;
+}
 
 /** Small: a cluster in memory makes its segments at once, and keeps few of them. */
 const segmentBytes = 1024 * 1024;
@@ -55,8 +57,6 @@ interface Booted {
 export interface EndOptions {
   /** Writes that were not acknowledged are lost, as in a power cut; otherwise the system has them, as after `kill -9`. */
   readonly loseUnsynced: boolean;
-  /** The status with which the calls of clients in this process end, if not that of a broken connection. */
-  readonly failure?: StatusError;
 }
 
 /** One machine of a cluster. */
@@ -67,13 +67,13 @@ export class Machine {
   failure: Error | undefined;
   /** The member, from the moment on at which it serves. */
   running: RunningMember | undefined;
-  /** Called when the member begins or ceases to serve. */
-  private readonly watchers = new Set<Watcher>();
+  private readonly watchers = new Set<MachineWatcher>();
   private process: SimProcess | undefined;
   private held: Storage;
   /** A member that has been started ahead, for the next reset. */
   private spare: Promise<Booted | undefined> | undefined;
   private spareProcess: SimProcess | undefined;
+  private isClosed = false;
 
   constructor(
     private readonly world: World,
@@ -97,14 +97,15 @@ export class Machine {
     return this.config.name;
   }
 
-  /** Calls `changed` when the member begins or ceases to serve. @returns a function that ends this */
-  watch(changed: Watcher): () => void {
-    this.watchers.add(changed);
-    return () => void this.watchers.delete(changed);
+  /** Tells a connection of the member's state. @returns a function that ends this */
+  watch(watcher: MachineWatcher): () => void {
+    this.watchers.add(watcher);
+    return () => void this.watchers.delete(watcher);
   }
 
   /** Starts the member's process. @returns when it serves clients */
   async start(): Promise<void> {
+    if (this.isClosed) throw new Error(closedText);
     if (this.process !== undefined) throw new Error(`Cannot start ${this.name}: it runs`);
     const { storage } = this;
     const process = this.newProcess();
@@ -140,7 +141,7 @@ export class Machine {
   }
 
   /** Ends the process at once; its files stay, but for what was not synced, if that is to be lost. */
-  async kill({ loseUnsynced, failure }: EndOptions): Promise<void> {
+  async kill({ loseUnsynced }: EndOptions): Promise<void> {
     const { process } = this;
     if (process === undefined) return;
     process.die();
@@ -149,13 +150,18 @@ export class Machine {
     this.state = "down";
     this.world.network.died(process, { isTold: true });
     this.parts.port?.cut();
-    this.changed(failure);
+    this.changed();
     this.storage.disk.settle({ loseUnsynced });
     await this.storage.backends.settle();
   }
 
+  /** Ends the requests of clients in this process, also those that wait for a member. */
+  interrupt(failure: StatusError): void {
+    for (const watcher of [...this.watchers]) watcher.replaced(failure);
+  }
+
   /**
-   * Ends the process, and begins anew with empty storage and without faults.
+   * Begins anew after the process has ended, with empty storage and without faults.
    *
    * @param hasPeers false: the member is alone, and its successor can be started ahead of the next reset
    */
@@ -163,7 +169,7 @@ export class Machine {
     const { emptyStorage } = this.parts;
     const spare = await this.spare;
     this.spare = this.spareProcess = undefined;
-    await this.kill({ loseUnsynced: true, failure: new StatusError(statusCodes.FAILED_PRECONDITION, resetText) });
+    if (this.isClosed) throw new Error(closedText);
     if (emptyStorage !== undefined) this.held = emptyStorage();
     else await this.removeFiles();
     if (spare === undefined) await this.start();
@@ -173,6 +179,7 @@ export class Machine {
 
   /** Kills the member for good, and closes its port. */
   async close(): Promise<void> {
+    this.isClosed = true;
     this.spareProcess?.die();
     await this.kill({ loseUnsynced: true });
     await this.parts.port?.close();
@@ -227,8 +234,8 @@ export class Machine {
     backends.removed(this.config.dataDir);
   }
 
-  private changed(failure?: StatusError): void {
-    for (const changed of [...this.watchers]) changed(failure);
+  private changed(): void {
+    for (const watcher of [...this.watchers]) watcher.changed();
   }
 
   private environmentOf(process: SimProcess): MemberEnvironment {

@@ -2,6 +2,7 @@
 
 import type { Clock } from "../../platform/index.js";
 import { MachineTime, ProcessClock, SimProcess, type Timeline } from "../index.js";
+import { Lifetime } from "./lifetime.js";
 import { VirtualTimeline } from "./virtual-timeline.js";
 import { toMs, type Duration } from "./duration.js";
 
@@ -21,9 +22,11 @@ export interface TestClock {
 export interface ServerTime extends TestClock {
   readonly isVirtual: boolean;
   readonly timeline: Timeline;
+  /** Ends at `close()` of the server, at the latest. */
+  readonly lifetime: Lifetime;
   /** The clock of clients in this process; undefined: the client's own. */
   readonly clientClock: Clock | undefined;
-  /** Waits for something that happens by itself as time passes, and has it pass if it is virtual. */
+  /** Waits for something that happens by itself as time passes, and has it pass if it is virtual. @throws Error when the server is closed */
   until<T>(promise: Promise<T>): Promise<T>;
   /**
    * Waits until `isTrue`, which is asked again and again. Virtual time passes meanwhile.
@@ -53,6 +56,7 @@ export class RealServerTime implements ServerTime {
   readonly isVirtual = false;
   readonly clientClock = undefined;
   readonly timeline = new MachineTime();
+  readonly lifetime = new Lifetime();
 
   now(): number {
     return this.timeline.now;
@@ -68,7 +72,7 @@ export class RealServerTime implements ServerTime {
   async until<T>(promise: Promise<T>): Promise<T> {
     const awake = setInterval(() => undefined, 1_000);
     try {
-      return await promise;
+      return await this.lifetime.during(promise);
     } finally {
       clearInterval(awake);
     }
@@ -87,6 +91,7 @@ export class RealServerTime implements ServerTime {
 export class VirtualServerTime implements ServerTime {
   readonly isVirtual = true;
   readonly timeline = new VirtualTimeline();
+  readonly lifetime = new Lifetime();
   readonly clientClock: Clock;
 
   constructor() {
@@ -101,15 +106,11 @@ export class VirtualServerTime implements ServerTime {
   }
 
   async advance(duration: Duration): Promise<void> {
-    await this.timeline.advance(toMs(duration));
+    await this.lifetime.during(this.timeline.advance(toMs(duration)));
   }
 
-  async until<T>(promise: Promise<T>): Promise<T> {
-    let isSettled = false;
-    const settle = (): void => void (isSettled = true);
-    promise.then(settle, settle);
-    await this.timeline.runUntil(() => isSettled);
-    return promise;
+  until<T>(promise: Promise<T>): Promise<T> {
+    return this.lifetime.during(this.passUntil(promise));
   }
 
   untilTrue(isTrue: () => boolean, what: string, timeout: Duration): Promise<void> {
@@ -118,5 +119,13 @@ export class VirtualServerTime implements ServerTime {
 
   close(): void {
     this.timeline.close();
+  }
+
+  private async passUntil<T>(promise: Promise<T>): Promise<T> {
+    let isSettled = false;
+    const settle = (): void => void (isSettled = true);
+    promise.then(settle, settle);
+    await this.timeline.runUntil(() => isSettled);
+    return promise;
   }
 }

@@ -1,5 +1,6 @@
 // Starts the members of a test cluster.
 
+import { StatusError } from "../../client/index.js";
 import { seededRandom, fairWeather, SimNetwork } from "../index.js";
 import { LogRing } from "./log-ring.js";
 import type { Machine, World } from "./machine.js";
@@ -7,6 +8,7 @@ import { makeMachines } from "./machines.js";
 import { memberNames, type TestClusterOptions } from "./options.js";
 import { RpcFaults } from "./rpc-faults.js";
 import { RealServerTime, type ServerTime, VirtualServerTime } from "./server-time.js";
+import { statusCodes } from "./status-names.js";
 import { TemporaryDirectory } from "./temporary-directory.js";
 
 /** The parts of a cluster that runs. */
@@ -52,10 +54,15 @@ export const startMachines = async ({ time, machines }: ClusterParts): Promise<v
   await time.until(Promise.all(machines.map((machine) => machine.start())));
 };
 
-/** Begins anew with empty members; resolves when each serves clients. */
-export const resetMachines = async ({ time, machines }: ClusterParts): Promise<void> => {
+/** The error with which the requests of before end. */
+const wasReset = (): StatusError => new StatusError(statusCodes.FAILED_PRECONDITION, "the test server was reset");
+
+/** Ends the requests of clients, then all members, and begins anew with empty ones; resolves when each serves clients. */
+export const resetMachines = async ({ machines }: ClusterParts): Promise<void> => {
   const hasPeers = machines.length > 1;
-  await time.until(Promise.all(machines.map((machine) => machine.reset({ hasPeers }))));
+  for (const machine of machines) machine.interrupt(wasReset());
+  await Promise.all(machines.map((machine) => machine.kill({ loseUnsynced: true })));
+  await Promise.all(machines.map((machine) => machine.reset({ hasPeers })));
 };
 
 /**
@@ -70,6 +77,7 @@ export const cloneParts = (origin: ClusterParts): Promise<ClusterParts> => {
 
 /** Ends all members, closes the ports and removes the files. */
 export const endParts = async ({ time, machines, directory }: ClusterParts): Promise<void> => {
+  time.lifetime.end();
   await Promise.all(machines.map((machine) => machine.close()));
   time.close();
   directory?.close();

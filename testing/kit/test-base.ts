@@ -6,7 +6,7 @@ import { InProcessTransport } from "./in-process-transport.js";
 import { endpointOf } from "./machines.js";
 import type { RpcFaults } from "./rpc-faults.js";
 import type { TestClock } from "./server-time.js";
-import { type ClusterParts, endParts, resetMachines } from "./start-parts.js";
+import { cloneParts, type ClusterParts, endParts, resetMachines } from "./start-parts.js";
 import { StreamHold } from "./stream-hold.js";
 
 /** Options of a client in the same process: those of `Client`, without what the server gives it. */
@@ -23,6 +23,8 @@ export abstract class TestBase implements AsyncDisposable {
   /** Reaches the members past the faults of requests. */
   private readonly ownTransport: InProcessTransport;
   private closing: Promise<void> | undefined;
+  /** Settles when no reset is under way: they come one after the other. */
+  private lastReset: Promise<void> = Promise.resolve();
 
   /** Used by `startTestServer` and `startTestCluster` only. */
   constructor(protected readonly parts: ClusterParts) {
@@ -40,9 +42,14 @@ export abstract class TestBase implements AsyncDisposable {
     return this.parts.machines.map(endpointOf);
   }
 
-  /** Returns a client in this process, without a socket and on the same clock. It is closed with the server. */
+  /**
+   * Returns a client in this process, without a socket and on the same clock. It is closed with the server.
+   *
+   * @throws Error if the server is closed
+   */
   client(options: TestClientOptions = {}): Client {
     const { endpoints, transport, parts } = this;
+    parts.time.lifetime.check();
     const client = new Client({ ...options, endpoints, transport }, parts.time.clientClock);
     this.clients.add(client);
     return client;
@@ -87,12 +94,13 @@ export abstract class TestBase implements AsyncDisposable {
   }
 
   /**
-   * Empties the members: new ones at the same endpoints, without faults, at revision 1. Clients stay connected; their requests,
+   * Empties the members: new ones at the same endpoints, without faults, at revision 1. The clients of `client()` go on; their requests,
    * watches and leases of before end with an error (FAILED_PRECONDITION), so that none of them reaches the next test.
    */
-  async reset(): Promise<void> {
-    this.faults.clear();
-    await resetMachines(this.parts);
+  reset(): Promise<void> {
+    const reset = this.parts.time.until(this.lastReset.then(() => this.resetNow()));
+    this.lastReset = reset.catch(() => undefined);
+    return reset;
   }
 
   /** Ends members and clients, closes the ports and removes the files. May be called twice. */
@@ -105,13 +113,39 @@ export abstract class TestBase implements AsyncDisposable {
     return this.close();
   }
 
+  /** Removes all faults. */
+  protected clearFaults(): void {
+    this.faults.clear();
+  }
+
+  /** Starts a copy of all members. A server that is closed meanwhile has none. */
+  protected async cloned(): Promise<ClusterParts> {
+    const { lifetime } = this.parts.time;
+    lifetime.check();
+    const copy = cloneParts(this.parts);
+    try {
+      return await lifetime.during(copy);
+    } catch (error) {
+      copy.then(endParts).catch(() => undefined); // it has failed, or nobody else knows it
+      throw error;
+    }
+  }
+
+  private async resetNow(): Promise<void> {
+    this.parts.time.lifetime.check();
+    this.clearFaults();
+    await resetMachines(this.parts);
+  }
+
   private async shutDown(): Promise<void> {
+    this.parts.time.lifetime.end();
     await Promise.all([...this.clients].map((client) => client.close()));
     await endParts(this.parts);
   }
 
   private async withOwnClient<T>(use: (client: Client) => Promise<T>): Promise<T> {
     const { endpoints, ownTransport, parts } = this;
+    parts.time.lifetime.check();
     await using client = new Client({ endpoints, transport: ownTransport }, parts.time.clientClock);
     return await parts.time.until(use(client));
   }

@@ -3,7 +3,7 @@
 import type { Duration } from "./duration.js";
 import { type LinkFilter, Links } from "./links.js";
 import { areEqual, leaderOf } from "./observations.js";
-import { cloneParts, type ClusterParts, startParts } from "./start-parts.js";
+import { type ClusterParts, startParts } from "./start-parts.js";
 import type { TestClusterOptions } from "./options.js";
 import { TestBase } from "./test-base.js";
 import { TestMember } from "./test-member.js";
@@ -83,9 +83,9 @@ export class TestCluster extends TestBase {
     this.links.heal();
   }
 
-  override async reset(): Promise<void> {
+  protected override clearFaults(): void {
     this.links.heal();
-    await super.reset();
+    super.clearFaults();
   }
 
   /**
@@ -94,7 +94,7 @@ export class TestCluster extends TestBase {
    * @throws TypeError if this one is on disk
    */
   async clone(): Promise<TestCluster> {
-    return new TestCluster(await cloneParts(this.parts));
+    return new TestCluster(await this.cloned());
   }
 }
 

@@ -1,5 +1,5 @@
 import type { TestServerOptions } from "./options.js";
-import { cloneParts, type ClusterParts, startParts } from "./start-parts.js";
+import { type ClusterParts, startParts } from "./start-parts.js";
 import { TestBase } from "./test-base.js";
 import { TestMember } from "./test-member.js";
 
@@ -27,7 +27,7 @@ export class TestServer extends TestBase {
    * @throws TypeError if this one is on disk
    */
   async clone(): Promise<TestServer> {
-    return new TestServer(await cloneParts(this.parts));
+    return new TestServer(await this.cloned());
   }
 }
 

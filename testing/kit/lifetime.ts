@@ -1,0 +1,29 @@
+/** The text of the error of whatever is asked of a test server that is closed, or waits for it. */
+export const closedText = "The test server is closed";
+
+/** The time from the start of a test server to its end, at which nothing may wait for it any more. */
+export class Lifetime {
+  private readonly waiting = new Set<(error: Error) => void>();
+  private isOver = false;
+
+  /** @throws Error if it is over */
+  check(): void {
+    if (this.isOver) throw new Error(closedText);
+  }
+
+  /** Settles as `promise` does, or rejects when the server is closed before. */
+  during<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.waiting.add(reject);
+      void promise.then(resolve, reject).finally(() => this.waiting.delete(reject));
+      if (this.isOver) reject(new Error(closedText));
+    });
+  }
+
+  /** Ends whatever waits. May be called twice. */
+  end(): void {
+    this.isOver = true;
+    for (const reject of this.waiting) reject(new Error(closedText));
+    this.waiting.clear();
+  }
+}
