@@ -2,6 +2,8 @@
 import { type Clock, LeaseLostError, quietly } from "../transport/index.js";
 import type { LeaseStream, Renewing } from "./lease-stream.js";
 
+/** A lease is renewed once in this time at least: Node's timers do not wait for much longer. */
+const longestPauseMs = 24 * 3_600_000;
 /**
  * Share of the TTL by which a loss is reported early, so that the holder can stop before the server lets others have what
  * the lease protects.
@@ -112,8 +114,13 @@ export class LeaseKeepAlive implements AsyncDisposable {
   private wakeAt(time: number): void {
     this.stopTimer();
     const delay = Math.min(time, this.certainUntil) - this.clock.now();
-    // Rounded up: Node's timers may be early by a fraction of a millisecond.
-    this.stopTimer = this.clock.after(Math.ceil(Math.max(delay, 0)), () => this.wake());
+    // A repeated timer does not keep Node alive, which a connection does as long as there is one. Rounded up: Node's timers may be
+    // early by a fraction of a millisecond.
+    const stop = this.clock.every(Math.min(Math.max(Math.ceil(delay), 1), longestPauseMs), () => {
+      stop();
+      this.wake();
+    });
+    this.stopTimer = stop;
   }
 
   private wake(): void {

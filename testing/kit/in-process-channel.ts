@@ -8,6 +8,7 @@ import {
   type ChannelState,
 } from "../../client/index.js";
 import type { ChannelStream } from "../../client/index.js";
+import { WatchDefinition } from "../../proto/index.js";
 import { anonymousCaller, errorText, messageOverheadBytes } from "../../server/base/index.js";
 import {
   type Call,
@@ -35,6 +36,9 @@ interface OpenCall {
   /** The connection is gone. */
   break(failure: StatusError): void;
 }
+
+const { fullName, methods } = WatchDefinition;
+const watchPath = `/${fullName}/${methods.watch.name}`;
 
 const cancelled = (): StatusError => new StatusError(statusCode.canceled, "Cancelled on client");
 const dropped = (): StatusError => new StatusError(statusCode.unavailable, "Connection dropped");
@@ -146,7 +150,7 @@ export class InProcessChannel implements Channel {
     const release = hold.begin();
     const stream = new InProcessStream({
       onMessage: (bytes) => {
-        hold.touch();
+        if (method.path === watchPath) hold.touch(); // answers to renewals come for ever
         onMessage(method.decode(asBuffer(bytes)));
       },
       onEnd: (failure) => {

@@ -1,4 +1,4 @@
-/** The time after its last message for which an open stream keeps Node alive. */
+/** The time after it was opened, or after the last change of a watch, for which a stream keeps Node alive. */
 const holdMs = 30_000;
 
 /**
@@ -27,7 +27,7 @@ export class StreamHold {
     };
   }
 
-  /** A message has come. */
+  /** A change has come that is watched. */
   touch(): void {
     this.timer?.refresh();
   }

@@ -38,6 +38,17 @@ describe("startTestServer", () => {
     await lock.release();
   });
 
+  it("lets Node end although a lease is held: one timer of a bounded time is left", async () => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+    await using server = await startTestServer({ listen: false });
+    const client = server.client();
+    await client.kv.get("a");
+    const before = timers();
+    await using lease = await client.lease.hold({ ttlSeconds: 60 });
+    assert.equal(timers(), before + 1);
+    assert.equal(lease.lost.aborted, false);
+  });
+
   it("keeps its data in a temporary directory that is gone afterwards", async () => {
     const before = temporaryDirectories();
     const server = await startTestServer({ disk: true, listen: false });
