@@ -12,6 +12,9 @@ import { StreamHold } from "./stream-hold.js";
 /** Options of a client in the same process: those of `Client`, without what the server gives it. */
 export type TestClientOptions = Omit<ClientOptions, "endpoints" | "transport">;
 
+/** Put and deleted where a compaction needs changes. */
+const ownKey = "\0minietcd/testing";
+
 /** Members in this process, their clients, contents and faults of requests. Closing them ends their clients, too. */
 export abstract class TestBase implements AsyncDisposable {
   /** The clock that members and clients share. */
@@ -76,7 +79,8 @@ export abstract class TestBase implements AsyncDisposable {
   }
 
   /**
-   * Has all watchers miss what `write` writes: they lose their connections, and find the history compacted when they are back.
+   * Has all watchers miss what `write` writes: they lose their connections, and find the history compacted when they are back. Two changes
+   * of a key of the test server's own come after it: without them, one change would still be told.
    *
    * @param write makes changes while no watch is served
    */
@@ -85,7 +89,8 @@ export abstract class TestBase implements AsyncDisposable {
     try {
       await write();
       await this.withOwnClient(async (client) => {
-        const { header } = await client.kv.get("", { prefix: true, limit: 1 });
+        await client.kv.put(ownKey, "");
+        const { header } = await client.kv.delete(ownKey);
         await client.kv.compact(header.revision, { physical: true });
       });
     } finally {

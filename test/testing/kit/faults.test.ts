@@ -102,6 +102,27 @@ describe("compactUnderWatchers", () => {
   });
 });
 
+describe("compactUnderWatchers with few changes", () => {
+  for (const changes of [0, 1])
+    it(`bites after ${changes} changes, and again`, async () => {
+      await using server = await startTestServer({ listen: false });
+      const client = server.client();
+      for (let round = 0; round < 2; round++) {
+        const watch = client.watch("", { prefix: true });
+        await watch.ready();
+        const next = errorOf(watch.batches().next());
+        await server.compactUnderWatchers(async () => {
+          for (let n = 0; n < changes; n++) await client.kv.put("a", "1");
+        });
+        assert.ok((await next) instanceof CompactedError);
+      }
+      assert.deepEqual(await server.dump(), changes === 0 ? {} : { a: "1" });
+      await client.kv.put("a", "2");
+      const { length } = await server.history();
+      assert.ok(length <= 2, `${length} revisions`);
+    });
+});
+
 describe("faults of links", () => {
   it("elect another leader behind a partition, and end with equal members", async () => {
     await using cluster = await startTestCluster({ clock: "virtual", listen: false });
