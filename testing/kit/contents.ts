@@ -19,9 +19,13 @@ export interface HistoryEntry {
 /** Puts under way at a time. */
 const putsAtOnce = 256;
 
-/** Puts entries in their order, a revision each. */
-export const seed = async (client: Client, entries: TextEntries): Promise<void> => {
-  const all = Object.entries(entries);
+/** Entries to be put: an object, or a map, which keeps any order. */
+export type SeedEntries = TextEntries | ReadonlyMap<string, string>;
+
+/** Puts entries in their order, a revision each. @throws TypeError if they are neither an object nor a map */
+export const seed = async (client: Client, entries: SeedEntries): Promise<void> => {
+  if (typeof entries !== "object" || entries === null) throw new TypeError('Cannot seed: expected { "/key": "value" }');
+  const all = entries instanceof Map ? [...entries] : Object.entries(entries);
   for (let from = 0; from < all.length; from += putsAtOnce)
     await Promise.all(all.slice(from, from + putsAtOnce).map(([key, value]) => client.kv.put(key, value)));
 };

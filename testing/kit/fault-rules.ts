@@ -1,27 +1,32 @@
 // Faults of requests: which request is struck, and what happens to it.
 
 import { RpcError } from "../../server/rpc/index.js";
+import { checkCount, checkOneOf, checkOptions } from "./check-options.js";
 import { type Duration, toMs } from "./duration.js";
 import { statusCodes, type StatusName } from "./status-names.js";
 
-/** The methods of etcd's API in which faults can be injected. */
-export type RpcName =
-  | "Range"
-  | "Put"
-  | "DeleteRange"
-  | "Txn"
-  | "Compact"
-  | "LeaseGrant"
-  | "LeaseRevoke"
-  | "LeaseTimeToLive"
-  | "LeaseLeases"
-  | "LeaseKeepAlive"
-  | "MemberList"
-  | "Status"
-  | "HashKV"
-  | "Alarm"
-  | "MoveLeader"
-  | "Watch";
+/** The methods of etcd's API in which faults can be injected, by name. */
+export const rpcNames = [
+  "Range",
+  "Put",
+  "DeleteRange",
+  "Txn",
+  "Compact",
+  "LeaseGrant",
+  "LeaseRevoke",
+  "LeaseTimeToLive",
+  "LeaseLeases",
+  "LeaseKeepAlive",
+  "MemberList",
+  "Status",
+  "HashKV",
+  "Alarm",
+  "MoveLeader",
+  "Watch",
+] as const;
+
+/** A method of etcd's API in which faults can be injected. */
+export type RpcName = (typeof rpcNames)[number];
 
 /** The fate of a request that is struck. */
 export type FaultAction =
@@ -87,23 +92,25 @@ export class FaultBuilder {
   /** @param add takes the fault that was described */
   constructor(private readonly add: (rule: Rule) => void) {}
 
-  /** Lets so many requests pass before. */
+  /** Lets so many requests pass before. @throws RangeError if it is no count */
   after(requests: number): this {
+    checkCount("let pass", requests, 0);
     this.skip = requests;
     return this;
   }
 
-  /** Strikes so many requests, not one; Infinity: all that come until it is removed. */
+  /** Strikes so many requests, not one; Infinity: all that come until it is removed. @throws RangeError if it is no count */
   times(requests: number): this {
+    checkCount("strike", requests, 1);
     this.count = requests;
     return this;
   }
 
-  /** Has requests end with a status. */
-  reject(
-    status: StatusName,
-    { committed = false, message = "injected by the test" }: RejectOptions = {},
-  ): InjectedFault {
+  /** Has requests end with a status. @throws TypeError if it is none */
+  reject(status: StatusName, options: RejectOptions = {}): InjectedFault {
+    checkOneOf("reject requests", "the status", status, Object.keys(statusCodes));
+    checkOptions("reject requests", options, ["committed", "message"]);
+    const { committed = false, message = "injected by the test" } = options;
     const error = new RpcError({ code: statusCodes[status], details: message });
     return this.inject({ kind: "reject", error, isCommitted: committed });
   }

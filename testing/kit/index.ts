@@ -22,7 +22,7 @@ export const startTestServer = (options: TestServerOptions = {}): Promise<TestSe
  */
 export const startTestCluster = (options: TestClusterOptions = {}): Promise<TestCluster> => startCluster(options);
 
-export type { HistoryEntry, TextChange, TextEntries } from "./contents.js";
+export type { HistoryEntry, SeedEntries, TextChange, TextEntries } from "./contents.js";
 export type { Duration } from "./duration.js";
 export type { FaultBuilder, InjectedFault, RejectOptions, RpcName, WatchFaultBuilder } from "./fault-rules.js";
 export type { LinkFilter } from "./links.js";

@@ -1,6 +1,7 @@
 // The links between the members of a test cluster, and their faults.
 
 import type { SimNetwork, Weather } from "../index.js";
+import { checkOptions } from "./check-options.js";
 import { type Duration, toMs } from "./duration.js";
 
 /** The ways between members that a fault is for. Without names: all. */
@@ -27,7 +28,11 @@ export class Links {
 
   /** Lets nothing pass between members of different groups. A member in no group reaches all. */
   partition(groups: readonly (readonly string[])[]): void {
-    for (const name of groups.flat()) this.check(name);
+    if (!groups.every((group) => Array.isArray(group)))
+      throw new TypeError('Cannot part the members: expected lists of names, as in partition(["m1"], ["m2", "m3"])');
+    const names = groups.flat();
+    for (const name of names) this.check(name);
+    if (new Set(names).size < names.length) throw new TypeError("Cannot part the members: one is in two groups");
     const groupOf = (name: string): number => groups.findIndex((group) => group.includes(name));
     const isApart = ({ from, to }: OneWay): boolean => {
       const [one, other] = [groupOf(from), groupOf(to)];
@@ -61,6 +66,7 @@ export class Links {
   }
 
   private change(filter: LinkFilter, weather: Partial<Weather>): void {
+    checkOptions("change links", filter, ["from", "to"]);
     for (const way of this.ways(filter)) {
       const name = `${way.from} ${way.to}`;
       const changed = { ...this.weather.get(name), ...weather };
@@ -81,6 +87,6 @@ export class Links {
 }
 
 const toProbability = (probability: number): number => {
-  if (probability >= 0 && probability <= 1) return probability;
+  if (typeof probability === "number" && probability >= 0 && probability <= 1) return probability;
   throw new RangeError(`Cannot use the probability ${probability}: expected 0 to 1`);
 };

@@ -1,6 +1,7 @@
 // Options of test servers and clusters.
 
-import type { ServerFlags } from "../../server/config/index.js";
+import { defaultFlags, type ServerFlags } from "../../server/config/index.js";
+import { checkOneOf, checkOptions } from "./check-options.js";
 
 /** Options of a test server. */
 export interface TestServerOptions {
@@ -24,8 +25,64 @@ export interface TestClusterOptions extends TestServerOptions {
 
 /** Names of the members that the options ask for. */
 export const memberNames = ({ members = 3 }: TestClusterOptions): readonly string[] => {
-  const names = typeof members === "number" ? Array.from({ length: members }, (_, n) => `m${n + 1}`) : members;
-  if (names.length === 0 || new Set(names).size < names.length)
-    throw new TypeError(`Cannot start a test cluster of these members: ${JSON.stringify(members)}`);
-  return names;
+  const names = isCount(members) ? Array.from({ length: members }, (_, n) => `m${n + 1}`) : members;
+  if (Array.isArray(names) && names.length > 0 && names.every(isName) && new Set(names).size === names.length)
+    return names;
+  throw new TypeError(
+    `Cannot start a test cluster of these members: ${JSON.stringify(members)}; expected a number from 1 to ${mostMembers}, or names`,
+  );
+};
+
+/** The most members: more are a mistake, and would take all memory. */
+const mostMembers = 99;
+
+const isCount = (members: unknown): members is number =>
+  typeof members === "number" && Number.isInteger(members) && members >= 1 && members <= mostMembers;
+
+/** Names are parts of paths and of the list of members. */
+const isName = (name: unknown): boolean => typeof name === "string" && /^[\w.-]*\w[\w.-]*$/.test(name);
+
+/** Names of the options of a test server. */
+export const serverOptions = [
+  "clock",
+  "disk",
+  "listen",
+  "seed",
+  "flags",
+] as const satisfies (keyof TestServerOptions)[];
+
+/** Flags that options of the test server stand for, or that have no effect in one. */
+const ownFlags: readonly (keyof ServerFlags)[] = [
+  "name",
+  "dataDir",
+  "listenClientUrls",
+  "advertiseClientUrls",
+  "listenPeerUrls",
+  "initialAdvertisePeerUrls",
+  "initialCluster",
+  "initialClusterState",
+  "memory",
+  "unsafeNoFsync",
+  "rpcEngine",
+  "logLevel",
+  "logFormat",
+  "logOutputs",
+];
+
+/**
+ * Checks the options of a server or a cluster, for tests in JavaScript.
+ *
+ * @throws TypeError for names and values that are none
+ */
+export const checkStartOptions = (what: string, options: TestServerOptions, names: readonly string[]): void => {
+  checkOptions(what, options, names);
+  const { clock = "machine", disk = false, listen = true, seed = 1, flags = {} } = options;
+  checkOneOf(what, "clock", clock, ["machine", "virtual"]);
+  checkOneOf(what, "disk", disk, [true, false]);
+  checkOneOf(what, "listen", listen, [true, false]);
+  if (!Number.isFinite(seed)) throw new TypeError(`Cannot ${what}: seed is not a number`);
+  const usable = Object.keys(defaultFlags).filter((name) => !ownFlags.includes(name as keyof ServerFlags));
+  checkOptions(`${what} with these flags`, flags, usable);
+  for (const [name, value] of Object.entries(flags))
+    if (typeof value !== "string") throw new TypeError(`Cannot ${what}: the flag ${name} is not text, such as "100"`);
 };

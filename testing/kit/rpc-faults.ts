@@ -11,7 +11,8 @@ import {
 } from "../../server/app/index.js";
 import { RpcError } from "../../server/rpc/index.js";
 import type { Timeline } from "../index.js";
-import { FaultBuilder, type RpcName, type Rule, WatchFaultBuilder } from "./fault-rules.js";
+import { checkOneOf } from "./check-options.js";
+import { FaultBuilder, type RpcName, rpcNames, type Rule, WatchFaultBuilder } from "./fault-rules.js";
 import { FaultyWatch } from "./faulty-watch.js";
 import { statusCodes } from "./status-names.js";
 
@@ -46,9 +47,10 @@ export class RpcFaults {
 
   /** Begins a fault in watches. */
   on(method: "Watch"): WatchFaultBuilder;
-  /** Begins a fault in requests of a method. */
+  /** Begins a fault in requests of a method. @throws TypeError if there is no such method */
   on(method: RpcName): FaultBuilder;
   on(method: RpcName): FaultBuilder {
+    checkOneOf("inject a fault", "the method", method, rpcNames);
     const add = (rule: Rule): void => {
       const rules = this.rules.get(method);
       if (rules === undefined) this.rules.set(method, [rule]);

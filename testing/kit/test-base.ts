@@ -1,7 +1,7 @@
 // Whatever test servers and test clusters have in common.
 
 import { Client, type ClientOptions } from "../../client/index.js";
-import { type TextEntries, dump, history, type HistoryEntry, seed } from "./contents.js";
+import { type SeedEntries, dump, history, type HistoryEntry, seed } from "./contents.js";
 import { InProcessTransport } from "./in-process-transport.js";
 import { endpointOf } from "./machines.js";
 import type { RpcFaults } from "./rpc-faults.js";
@@ -63,8 +63,8 @@ export abstract class TestBase implements AsyncDisposable {
     return this.parts.world.log.text;
   }
 
-  /** Puts entries in their order, a revision each. */
-  seed(entries: TextEntries): Promise<void> {
+  /** Puts entries in their order, a revision each. A map keeps any order; an object puts keys such as "10" first. */
+  seed(entries: SeedEntries): Promise<void> {
     return this.withOwnClient((client) => seed(client, entries));
   }
 

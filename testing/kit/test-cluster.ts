@@ -4,7 +4,7 @@ import type { Duration } from "./duration.js";
 import { type LinkFilter, Links } from "./links.js";
 import { areEqual, leaderOf } from "./observations.js";
 import { type ClusterParts, startParts } from "./start-parts.js";
-import type { TestClusterOptions } from "./options.js";
+import { checkStartOptions, serverOptions, type TestClusterOptions } from "./options.js";
 import { TestBase } from "./test-base.js";
 import { TestMember } from "./test-member.js";
 
@@ -99,5 +99,7 @@ export class TestCluster extends TestBase {
 }
 
 /** Starts a cluster. Used by `startTestCluster`. */
-export const startCluster = async (options: TestClusterOptions): Promise<TestCluster> =>
-  new TestCluster(await startParts(options));
+export const startCluster = async (options: TestClusterOptions): Promise<TestCluster> => {
+  checkStartOptions("start a test cluster", options, [...serverOptions, "members"]);
+  return new TestCluster(await startParts(options));
+};

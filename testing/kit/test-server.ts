@@ -1,4 +1,4 @@
-import type { TestServerOptions } from "./options.js";
+import { checkStartOptions, serverOptions, type TestServerOptions } from "./options.js";
 import { type ClusterParts, startParts } from "./start-parts.js";
 import { TestBase } from "./test-base.js";
 import { TestMember } from "./test-member.js";
@@ -32,5 +32,7 @@ export class TestServer extends TestBase {
 }
 
 /** Starts a server. Used by `startTestServer`. */
-export const startServer = async (options: TestServerOptions): Promise<TestServer> =>
-  new TestServer(await startParts({ ...options, members: 1 }));
+export const startServer = async (options: TestServerOptions): Promise<TestServer> => {
+  checkStartOptions("start a test server", options, serverOptions);
+  return new TestServer(await startParts({ ...options, members: 1 }));
+};

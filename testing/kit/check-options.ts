@@ -1,0 +1,39 @@
+// Checks of what tests give, for tests in JavaScript: what is passed over in silence is missed later.
+
+/**
+ * Checks the names of options.
+ *
+ * @param what named in the error: "start a test server"
+ * @throws TypeError if it is no object, or has others
+ */
+export const checkOptions = (what: string, options: unknown, known: readonly string[]): void => {
+  if (typeof options !== "object" || options === null || Array.isArray(options))
+    throw new TypeError(`Cannot ${what}: expected an object of options, not ${JSON.stringify(options)}`);
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw new TypeError(`Cannot ${what}: there is no option "${unknown}", only ${known.join(", ")}`);
+};
+
+/**
+ * Checks a value that is one of a few.
+ *
+ * @throws TypeError if it is none of them
+ */
+export const checkOneOf = (what: string, name: string, value: unknown, allowed: readonly unknown[]): void => {
+  if (allowed.includes(value)) return;
+  const expected = allowed.map((each) => JSON.stringify(each)).join(", ");
+  throw new TypeError(`Cannot ${what}: ${name} is ${shown(value)}, expected one of ${expected}`);
+};
+
+/**
+ * Checks a count.
+ *
+ * @throws RangeError if it is not a whole number, or below `least`
+ */
+export const checkCount = (what: string, count: unknown, least: number): void => {
+  if (count === Infinity || (Number.isInteger(count) && (count as number) >= least)) return;
+  throw new RangeError(`Cannot ${what} ${shown(count)} requests: expected a whole number from ${least} on`);
+};
+
+const shown = (value: unknown): string =>
+  typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
