@@ -36,4 +36,4 @@ export const checkCount = (what: string, count: unknown, least: number): void =>
 };
 
 const shown = (value: unknown): string =>
-  typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
+  typeof value === "number" || value === undefined ? String(value) : JSON.stringify(value);

@@ -24,11 +24,13 @@ export type SeedEntries = TextEntries | ReadonlyMap<string, string>;
 
 /** Puts entries in their order, a revision each. @throws TypeError if they are neither an object nor a map */
 export const seed = async (client: Client, entries: SeedEntries): Promise<void> => {
-  if (typeof entries !== "object" || entries === null) throw new TypeError('Cannot seed: expected { "/key": "value" }');
-  const all = entries instanceof Map ? [...entries] : Object.entries(entries);
+  if (Object(entries) !== entries) throw new TypeError('Cannot seed: expected { "/key": "value" } or a map');
+  const all = isMap(entries) ? [...entries] : Object.entries(entries);
   for (let from = 0; from < all.length; from += putsAtOnce)
     await Promise.all(all.slice(from, from + putsAtOnce).map(([key, value]) => client.kv.put(key, value)));
 };
+
+const isMap = (entries: SeedEntries): entries is ReadonlyMap<string, string> => entries instanceof Map;
 
 /** Returns all keys with their values, in key order. */
 export const dump = async (client: Client): Promise<Record<string, string>> => {

@@ -28,7 +28,7 @@ export class Links {
 
   /** Lets nothing pass between members of different groups. A member in no group reaches all. */
   partition(groups: readonly (readonly string[])[]): void {
-    if (!groups.every((group) => Array.isArray(group)))
+    if (!groups.every(isList))
       throw new TypeError('Cannot part the members: expected lists of names, as in partition(["m1"], ["m2", "m3"])');
     const names = groups.flat();
     for (const name of names) this.check(name);
@@ -85,6 +85,8 @@ export class Links {
     if (!this.names.includes(name)) throw new TypeError(`There is no member ${JSON.stringify(name)}`);
   }
 }
+
+const isList = (group: unknown): boolean => Array.isArray(group);
 
 const toProbability = (probability: number): number => {
   if (typeof probability === "number" && probability >= 0 && probability <= 1) return probability;

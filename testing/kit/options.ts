@@ -26,8 +26,7 @@ export interface TestClusterOptions extends TestServerOptions {
 /** Names of the members that the options ask for. */
 export const memberNames = ({ members = 3 }: TestClusterOptions): readonly string[] => {
   const names = isCount(members) ? Array.from({ length: members }, (_, n) => `m${n + 1}`) : members;
-  if (Array.isArray(names) && names.length > 0 && names.every(isName) && new Set(names).size === names.length)
-    return names;
+  if (areNames(names)) return names;
   throw new TypeError(
     `Cannot start a test cluster of these members: ${JSON.stringify(members)}; expected a number from 1 to ${mostMembers}, or names`,
   );
@@ -38,6 +37,9 @@ const mostMembers = 99;
 
 const isCount = (members: unknown): members is number =>
   typeof members === "number" && Number.isInteger(members) && members >= 1 && members <= mostMembers;
+
+const areNames = (names: unknown): names is readonly string[] =>
+  Array.isArray(names) && names.length > 0 && names.every(isName) && new Set(names).size === names.length;
 
 /** Names are parts of paths and of the list of members. */
 const isName = (name: unknown): boolean => typeof name === "string" && /^[\w.-]*\w[\w.-]*$/.test(name);
@@ -81,8 +83,10 @@ export const checkStartOptions = (what: string, options: TestServerOptions, name
   checkOneOf(what, "disk", disk, [true, false]);
   checkOneOf(what, "listen", listen, [true, false]);
   if (!Number.isFinite(seed)) throw new TypeError(`Cannot ${what}: seed is not a number`);
-  const usable = Object.keys(defaultFlags).filter((name) => !ownFlags.includes(name as keyof ServerFlags));
-  checkOptions(`${what} with these flags`, flags, usable);
+  checkOptions(`${what} with these flags`, flags, Object.keys(defaultFlags));
+  const own = ownFlags.find((name) => Object.hasOwn(flags, name));
+  if (own !== undefined)
+    throw new TypeError(`Cannot ${what}: the flag ${own} is the test server's own, or has no effect in one`);
   for (const [name, value] of Object.entries(flags))
     if (typeof value !== "string") throw new TypeError(`Cannot ${what}: the flag ${name} is not text, such as "100"`);
 };
