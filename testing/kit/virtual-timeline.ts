@@ -49,7 +49,7 @@ export class VirtualTimeline implements Timeline {
     return this.exclusive(async () => {
       const end = this.scheduler.now + longestWaitMs;
       for (let idle = 0; !isOver() && !this.isClosed;) {
-        // What needs no time, only turns of the event loop, comes before time passes.
+        // Work that needs only turns of the event loop comes before time passes.
         if (this.scheduler.isDue || idle >= settlingTurns) {
           if (await this.scheduler.step(end)) idle = 0;
         }
