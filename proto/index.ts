@@ -1,6 +1,7 @@
 // The wire: etcd's v3 messages and services, and what we write to our own log. 64-bit fields are `bigint`.
 
 export { counterFromRequest, counterFromResponse, CounterError } from "./counters.js";
+export { fileDescriptorSet } from "./generated/descriptors.js";
 export { Event_EventType, KeyValue, Event } from "./generated/mvccpb/kv.js";
 export { Permission_Type, UserAddOptions, User, Permission, Role } from "./generated/authpb/auth.js";
 export { ResponseHeader } from "./generated/etcdserverpb/header.js";

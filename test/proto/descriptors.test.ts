@@ -1,0 +1,55 @@
+// The descriptors that reflection and the JSON gateway are served from.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createFileRegistry, fromBinary } from "@bufbuild/protobuf";
+import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import {
+  AuthDefinition,
+  ClusterDefinition,
+  ElectionDefinition,
+  fileDescriptorSet,
+  HealthDefinition,
+  KVDefinition,
+  LeaseDefinition,
+  LockDefinition,
+  MaintenanceDefinition,
+  WatchDefinition,
+} from "../../proto/index.js";
+
+const set = fromBinary(FileDescriptorSetSchema, Buffer.from(fileDescriptorSet, "base64"));
+const registry = createFileRegistry(set);
+
+interface GeneratedMethod {
+  readonly name: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+}
+
+const generatedKind = ({ name, requestStream, responseStream }: GeneratedMethod): string => {
+  if (requestStream) return `${name} ${responseStream ? "bidi_streaming" : "client_streaming"}`;
+  return `${name} ${responseStream ? "server_streaming" : "unary"}`;
+};
+
+test("every service of the generated code is described, with its methods", () => {
+  const definitions = [
+    KVDefinition,
+    WatchDefinition,
+    LeaseDefinition,
+    ClusterDefinition,
+    MaintenanceDefinition,
+    AuthDefinition,
+    LockDefinition,
+    ElectionDefinition,
+    HealthDefinition,
+  ];
+  for (const { fullName, methods } of definitions) {
+    const described = registry.getService(fullName)?.methods.map(({ name, methodKind }) => `${name} ${methodKind}`);
+    assert.deepEqual(described, Object.values(methods).map(generatedKind), fullName);
+  }
+});
+
+test("internal messages and comments are left out", () => {
+  assert.equal(registry.getMessage("minietcd.internal.Calls"), undefined);
+  assert.ok(set.file.every((file) => file.sourceCodeInfo === undefined && !file.name.startsWith("minietcd/")));
+});
