@@ -3,6 +3,7 @@
 // A test of one room imports the file that it needs: this door loads a whole member.
 
 export type { Appointment } from "./appointments.js";
+export { byValue, CopyingStore, type NaiveChange, Refused } from "./copying-store.js";
 export { commandEntry, dataOf, votersOnly } from "./entries.js";
 export { Host, type ClusterSettings, type DiskConditions, type HostObserver } from "./host.js";
 export { toClusterId, toLeaseId, toMemberId } from "./ids.js";

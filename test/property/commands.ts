@@ -21,7 +21,7 @@ import {
 } from "../../proto/index.js";
 import { StoreError, type KvStore, type Sliced } from "../../store/index.js";
 import { bytes } from "../store/harness.js";
-import { byValue, Refused } from "./copying-store.js";
+import { byValue, Refused } from "../../testing/copying-store.js";
 import { toLeaseId } from "../../testing/ids.js";
 
 // Few keys, so that requests meet; some that sort oddly.

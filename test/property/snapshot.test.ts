@@ -8,7 +8,7 @@ import type { KvStore, StoreLimits } from "../../store/index.js";
 import { roundState, TestStore, bytes, copyOf, levelDisk, memoryDisk, type TestDisk } from "../store/harness.js";
 import { Recorder } from "../store/recorder.js";
 import { applied, applyToReal, attachments, outcome, rangeRequest, type Applied } from "./commands.js";
-import { byValue } from "./copying-store.js";
+import { byValue } from "../../testing/copying-store.js";
 import { propertyOptions, runs } from "../support/thorough.js";
 
 type Step = Applied | { readonly kind: "endRound" } | { readonly kind: "flush" };

@@ -14,7 +14,7 @@ import {
 import type { StoreLimits } from "../../store/index.js";
 import { roundState, TestStore, bytes, levelDisk, memoryDisk, text, type TestDisk } from "../store/harness.js";
 import { applied, applyToReal, attachments, outcome, rangeRequest, type Applied } from "./commands.js";
-import { CopyingStore } from "./copying-store.js";
+import { CopyingStore } from "../../testing/copying-store.js";
 import { propertyOptions, runs } from "../support/thorough.js";
 
 type Step =

@@ -29,7 +29,7 @@ import {
   turn,
   txn,
 } from "../store/harness.js";
-import { CopyingStore, Refused, type NaiveChange } from "./copying-store.js";
+import { CopyingStore, Refused, type NaiveChange } from "../../testing/copying-store.js";
 import { propertyOptions, runs } from "../support/thorough.js";
 
 const key = fc.constantFrom("a", "aa", "b", "c", "\xff");

@@ -1,6 +1,5 @@
 // The history of the cluster, as it comes to be known: each log entry, what it changed, and at which revision.
 
-import { dataOf } from "../../../testing/index.js";
 import assert from "node:assert/strict";
 import {
   DeleteRangeRequest,
@@ -20,7 +19,7 @@ import type { Entry, LogIndex, Term } from "../../../raft/index.js";
 import type { Replica } from "../../../server/member/replica.js";
 import { StoreError, type KvStore, type Lease, type Sliced, type StoreErrorCode } from "../../../store/index.js";
 import { assertSame } from "./same.js";
-import { CopyingStore, Refused, type NaiveChange } from "../../property/copying-store.js";
+import { CopyingStore, dataOf, type NaiveChange, Refused } from "../../../testing/index.js";
 
 type Write =
   | { readonly kind: "put"; readonly request: PutRequest }

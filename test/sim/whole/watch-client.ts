@@ -9,7 +9,7 @@ import {
   WatchResponse,
   type Event,
 } from "../../../proto/index.js";
-import type { NaiveChange } from "../../property/copying-store.js";
+import type { NaiveChange } from "../../../testing/index.js";
 import type { ClientStream, SeededRandom } from "../../../testing/index.js";
 import { statusCode, type GrpcStatus } from "../../../server/rpc/status.js";
 import { assertSame } from "./same.js";

@@ -18,8 +18,8 @@ import {
   type ResponseOp,
   type TxnRequest,
   type TxnResponse,
-} from "../../proto/index.js";
-import type { StoreErrorCode } from "../../store/index.js";
+} from "../proto/index.js";
+import type { StoreErrorCode } from "../store/index.js";
 
 /** A refusal, which the real store throws as a StoreError. */
 export class Refused extends Error {
@@ -105,7 +105,9 @@ class Draft {
   }
 }
 
+/** A store in which every revision is a full copy of all keys. Slow, and a model of etcd's keys for whatever is to be checked. */
 export class CopyingStore {
+  /** The revision of the last compaction; -1: none. */
   compactRevision = -1;
   /** All keys at each revision; nothing at 0. */
   private readonly copies: Keys[] = [new Map(), new Map()];
@@ -115,6 +117,21 @@ export class CopyingStore {
 
   get revision(): number {
     return this.copies.length - 1;
+  }
+
+  /** Lets revisions pass that change no key here, until the newest one is `revision`. */
+  skipTo(revision: number): void {
+    const { now } = this;
+    while (this.revision < revision) {
+      this.copies.push(now);
+      this.changes.push([]);
+    }
+  }
+
+  /** Takes back all revisions after `revision`. */
+  takeBackTo(revision: number): void {
+    this.copies.length = revision + 1;
+    this.changes.length = revision + 1;
   }
 
   put(request: PutRequest): PutResponse {
@@ -142,8 +159,13 @@ export class CopyingStore {
 
   revokeLease(id: bigint): void {
     if (!this.leases.has(id)) throw new Refused("lease-not-found");
-    this.change((draft) => draft.delete(({ lease }) => lease === id));
+    this.deleteAttached(id);
     this.leases.delete(id);
+  }
+
+  /** Deletes the keys that are attached to a lease, which stays. */
+  deleteAttached(id: bigint): void {
+    this.change((draft) => draft.delete(({ lease }) => lease === id));
   }
 
   /** All leases and their keys, ascending. */
@@ -172,7 +194,8 @@ export class CopyingStore {
     return this.changes[revision] ?? [];
   }
 
-  private get now(): Keys {
+  /** All keys after the newest revision. */
+  get now(): ReadonlyMap<string, KeyValue> {
     return this.at(this.revision);
   }
 
@@ -250,6 +273,7 @@ export class CopyingStore {
   }
 }
 
+/** Compares bigints, for sorting. */
 export const byValue = (a: bigint, b: bigint): number => (a < b ? -1 : 1);
 
 const headerAt = (revision: number): ResponseHeader => ({
