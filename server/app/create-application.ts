@@ -7,7 +7,7 @@ import type { Application } from "./application.js";
 import { clusterOperations } from "./cluster.js";
 import { kvOperations } from "./kv.js";
 import { leaseOperations, type LeaseSettings } from "./lease.js";
-import { maintenanceOperations } from "./maintenance.js";
+import { maintenanceOperations, type MaintenanceSettings } from "./maintenance.js";
 import { watchOperation, type WatchSettings } from "./watch-session.js";
 
 /** The parts of a member that operations act on. */
@@ -22,7 +22,7 @@ export interface ApplicationParts {
   readonly transfer: LeadershipTransfer;
 }
 
-export interface ApplicationSettings extends LeaseSettings, WatchSettings {
+export interface ApplicationSettings extends LeaseSettings, WatchSettings, MaintenanceSettings {
   /** Most compares of a transaction, and most operations of a branch. */
   readonly maxTxnOps: number;
 }
@@ -33,5 +33,5 @@ export const createApplication = (parts: ApplicationParts, settings: Application
   ...leaseOperations(parts, settings),
   watch: watchOperation(parts.store, settings),
   ...clusterOperations(parts),
-  ...maintenanceOperations(parts),
+  ...maintenanceOperations(parts, settings),
 });

@@ -1,7 +1,7 @@
 import { counterFromRequest, type StatusResponse } from "../../proto/index.js";
 import { type MemberId, noMember, type RaftNode } from "../../raft/index.js";
 import type { BackendSize, KvStore } from "../../store/index.js";
-import { formatId, ServerError, serverVersion, storageVersion } from "../base/index.js";
+import { formatId, type ReportedVersions, ServerError } from "../base/index.js";
 import type { Applier } from "../replication/apply/index.js";
 import type { LeadershipTransfer } from "../replication/index.js";
 import { type AlarmParts, alarmOperation } from "./alarms.js";
@@ -14,16 +14,23 @@ export interface MaintenanceParts extends AlarmParts {
   readonly transfer: Pick<LeadershipTransfer, "begin">;
 }
 
+export interface MaintenanceSettings {
+  readonly versions: ReportedVersions;
+}
+
 type MaintenanceOperations = Pick<Application, "status" | "hashKv" | "moveLeader" | "alarm">;
 
 /** The operations of etcd's Maintenance, as far as they exist. Status and HashKV speak of this member alone. */
-export const maintenanceOperations = (parts: MaintenanceParts): MaintenanceOperations => {
+export const maintenanceOperations = (
+  parts: MaintenanceParts,
+  { versions }: MaintenanceSettings,
+): MaintenanceOperations => {
   const { node, store, applier, transfer } = parts;
   return {
     alarm: alarmOperation(parts),
     status: (_caller, _request, handler) => {
       store.size().then(
-        (size) => handler.onResult({ response: statusOf(parts, size), revision: store.revision }),
+        (size) => handler.onResult({ response: statusOf(parts, versions, size), revision: store.revision }),
         (error: unknown) => handler.onError(error),
       );
     },
@@ -57,11 +64,15 @@ export const maintenanceOperations = (parts: MaintenanceParts): MaintenanceOpera
   };
 };
 
-const statusOf = ({ node, applier }: MaintenanceParts, size: BackendSize): StatusResponse => {
+const statusOf = (
+  { node, applier }: MaintenanceParts,
+  versions: ReportedVersions,
+  size: BackendSize,
+): StatusResponse => {
   const { leader, term, commit } = node.status();
   return {
     header: undefined,
-    version: serverVersion,
+    version: versions.server,
     dbSize: BigInt(size.allocatedBytes),
     dbSizeInUse: BigInt(size.inUseBytes),
     leader,
@@ -70,7 +81,7 @@ const statusOf = ({ node, applier }: MaintenanceParts, size: BackendSize): Statu
     raftAppliedIndex: BigInt(applier.appliedIndex),
     errors: leader === noMember ? ["etcdserver: no leader"] : [],
     isLearner: false, // only voters exist
-    storageVersion,
+    storageVersion: versions.storage,
     dbSizeQuota: 0n, // no quota is enforced
     downgradeInfo: { enabled: false, targetVersion: "" },
   };

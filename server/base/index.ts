@@ -55,4 +55,10 @@ export {
   type Address,
   type MemberUrl,
 } from "./urls.js";
-export { serverVersion, storageVersion } from "./version.js";
+export {
+  emulatedVersions,
+  reportedVersions,
+  serverVersion,
+  type EmulatedVersion,
+  type ReportedVersions,
+} from "./version.js";

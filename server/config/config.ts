@@ -1,4 +1,6 @@
 import {
+  type EmulatedVersion,
+  emulatedVersions,
   type LogFormat,
   type LogLevel,
   logLevels,
@@ -64,6 +66,8 @@ export interface MemberConfig {
   readonly minPingIntervalMs: number;
   /** Implementation of gRPC that serves clients. */
   readonly rpcEngine: "native" | "grpc-js";
+  /** The etcd release that the member reports. */
+  readonly emulatedVersion: EmulatedVersion;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** `stderr`, `stdout` or paths of files. */
@@ -97,6 +101,7 @@ export interface ServerFlags {
   readonly memory: string;
   readonly unsafeNoFsync: string;
   readonly rpcEngine: string;
+  readonly emulatedVersion: string;
   readonly logLevel: string;
   readonly logFormat: string;
   readonly logOutputs: string;
@@ -129,6 +134,7 @@ export const defaultFlags: ServerFlags = {
   memory: "false",
   unsafeNoFsync: "false",
   rpcEngine: "native",
+  emulatedVersion: "3.7",
   logLevel: "info",
   logFormat: "json",
   logOutputs: "default",
@@ -184,6 +190,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     ...keepAlive(flags),
     minPingIntervalMs: minPingInterval(flags),
     rpcEngine: oneOf("rpc-engine", flags.rpcEngine, rpcEngines),
+    emulatedVersion: oneOf("emulated-version", flags.emulatedVersion, emulatedVersions),
     logLevel: oneOf("log-level", flags.logLevel, logLevels),
     logFormat: oneOf("log-format", flags.logFormat, ["json", "console"]),
     logOutputs: logOutputs(flags.logOutputs),

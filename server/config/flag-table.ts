@@ -1,6 +1,6 @@
 // Every flag of etcd 3.4 to 3.7 and what becomes of it here, and those that etcd does not have. Help, docs/flags.md and the tests come from this table.
 
-import { logLevels } from "../base/index.js";
+import { emulatedVersions, logLevels } from "../base/index.js";
 import type { Flag, FlagGroup, FlagKind } from "./flag.js";
 
 type More = Pick<Flag, "until" | "harmless" | "isCommandLineOnly" | "check">;
@@ -350,6 +350,7 @@ const configFile: FlagGroup = {
 const own: FlagGroup = {
   title: "Flags that etcd does not have",
   flags: [
+    works("emulated-version", { oneOf: emulatedVersions }, "3.7", "minor version of etcd that the member reports"),
     works("memory", "bool", "false", "all data is in memory, and lost when the member ends; for tests and trials"),
     works(
       "rpc-engine",

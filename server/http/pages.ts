@@ -1,16 +1,19 @@
-import { serverVersion, storageVersion } from "../base/index.js";
+import type { ReportedVersions } from "../base/index.js";
 import { type HealthParts, healthPages } from "./health.js";
 import { type Page, type PageHandler, textPage } from "./page.js";
 
-/** The version that all members of the cluster have in common: none is newer than the release they follow. */
-const clusterVersion = serverVersion.replace(/\d+$/, "0");
+/** The parts of a member that its pages tell of. */
+export interface PagesParts extends HealthParts {
+  readonly versions: ReportedVersions;
+}
 
 /** Answers a request for a page; never rejects. */
 export type Pages = (method: string, url: string) => Page | Promise<Page>;
 
 /** Makes the pages that a member serves over HTTP/1.1, as etcd does on its client port. */
-export const createPages = (parts: HealthParts): Pages => {
-  const handlers = new Map<string, PageHandler>([...healthPages(parts), ["/version", () => versionPage]]);
+export const createPages = (parts: PagesParts): Pages => {
+  const version = versionPage(parts.versions);
+  const handlers = new Map<string, PageHandler>([...healthPages(parts), ["/version", () => version]]);
   return (method, url) => {
     if (method === "OPTIONS") return { status: 200, body: "" };
     const [path = "", ...query] = url.split("?");
@@ -22,11 +25,11 @@ export const createPages = (parts: HealthParts): Pages => {
   };
 };
 
-const versionPage: Page = {
+const versionPage = ({ server, cluster, storage }: ReportedVersions): Page => ({
   status: 200,
   contentType: "application/json",
-  body: JSON.stringify({ etcdserver: serverVersion, etcdcluster: clusterVersion, storage: storageVersion }),
-};
+  body: JSON.stringify({ etcdserver: server, etcdcluster: cluster, storage }),
+});
 
 /** Answers for etcd's JSON gateway, which is not there, with the status that gRPC's UNIMPLEMENTED has in HTTP. */
 const gatewayPage: Page = {

@@ -13,7 +13,7 @@ import {
 } from "../../proto/index.js";
 import { Admission, type Application, createApplication, minLeaseTtl } from "../app/index.js";
 import type { MemberConfig } from "../config/index.js";
-import { messageOverheadBytes } from "../base/index.js";
+import { messageOverheadBytes, reportedVersions } from "../base/index.js";
 import type { MemberEnvironment } from "./parts.js";
 import type { Replica } from "./replica.js";
 import { type Method, unimplementedMethods } from "../rpc/index.js";
@@ -67,6 +67,7 @@ export const memberServices = (
     maxTxnOps: config.maxTxnOps,
     minLeaseTtlSeconds: minLeaseTtl(config),
     watchProgressMs: config.watchProgressMs,
+    versions: reportedVersions(config.emulatedVersion),
   });
   const application = admission.wrap(wrap(operations));
   const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.term);

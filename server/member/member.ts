@@ -11,8 +11,8 @@ import {
   type MemberUrl,
   messageOverheadBytes,
   refusalCounter,
+  reportedVersions,
   ServerError,
-  serverVersion,
 } from "../base/index.js";
 import {
   ClientConnections,
@@ -94,7 +94,10 @@ export class Member implements AsyncDisposable {
       if (early !== undefined) throw early;
       const { application, methods } = memberServices(config, environment, replica);
       const engine = createEngine(engineOptions(config, environment, methods));
-      const http = new HttpServer(createPages({ application, node: replica.node }), environment.clock);
+      const http = new HttpServer(
+        createPages({ application, node: replica.node, versions: reportedVersions(config.emulatedVersion) }),
+        environment.clock,
+      );
       const connections = clientConnections(environment, share);
       member = new Member(config, environment, { client, peer }, replica, engine, http, connections, share, acceptor);
       member.warnAboutOpenPorts();
@@ -159,7 +162,7 @@ export class Member implements AsyncDisposable {
       http1: (socket, seen) => this.http.serve(socket, seen),
     });
     logger.info("ready to serve client requests", {
-      version: serverVersion,
+      version: reportedVersions(this.config.emulatedVersion).server,
       name: this.config.name,
       memberId: this.replica.id,
       clusterId: this.replica.clusterId,

@@ -1,7 +1,7 @@
 // The port of one machine, for clients outside of this process. Bound once: it stays the same through kills and restarts.
 
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import { messageOverheadBytes } from "../../server/base/index.js";
+import { messageOverheadBytes, reportedVersions } from "../../server/base/index.js";
 import type { MemberConfig } from "../../server/config/index.js";
 import { createPages, HttpServer } from "../../server/http/index.js";
 import { ClientConnections, type Engine, loadEngine, UntakenAnswers } from "../../server/net/index.js";
@@ -58,7 +58,9 @@ export class ClientPort {
       rules: config,
       onUnexpectedError: (error) => logger.error("a request failed unexpectedly", { error }),
     });
-    const http = new HttpServer(createPages({ application: services.application, node: replica.node }), clock);
+    const versions = reportedVersions(config.emulatedVersion);
+    const pages = createPages({ application: services.application, node: replica.node, versions });
+    const http = new HttpServer(pages, clock);
     const connections = new ClientConnections();
     connections.start({
       http2: (socket, seen) => engine.serve(socket, seen),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Application } from "../../../server/app/index.js";
-import { ServerError } from "../../../server/base/index.js";
+import { type EmulatedVersion, reportedVersions, ServerError } from "../../../server/base/index.js";
 import type { HealthParts } from "../../../server/http/health.js";
 import { createPages } from "../../../server/http/pages.js";
 
@@ -9,17 +9,18 @@ interface Member {
   readonly leader?: bigint;
   readonly serializable?: Error;
   readonly linearizable?: Error;
+  readonly emulated?: EmulatedVersion;
 }
 
 /** The pages of a member whose reads fail as told. */
-const pagesOf = ({ leader = 1n, serializable, linearizable }: Member = {}) => {
+const pagesOf = ({ leader = 1n, serializable, linearizable, emulated = "3.7" }: Member = {}) => {
   const range: Application["range"] = (_caller, request, handler) => {
     const error = request.serializable ? serializable : linearizable;
     if (error !== undefined) handler.onError(error);
     else handler.onResult({ response: { header: undefined, kvs: [], more: false, count: 0n }, revision: 1 as never });
   };
   const node = { status: () => ({ leader }) } as unknown as HealthParts["node"];
-  return createPages({ application: { range }, node });
+  return createPages({ application: { range }, node, versions: reportedVersions(emulated) });
 };
 
 const timedOut = new ServerError("timed-out", "no majority answered");
@@ -66,8 +67,12 @@ test("checks are listed if asked for, whatever the value", async () => {
   assert.equal(await page({}, "/livez?verbose=false"), "200 [+]serializable_read ok\nok\n");
 });
 
-test("the version is that of the release that is followed", async () => {
-  assert.equal(await page({}, "/version"), '200 {"etcdserver":"3.6.14","etcdcluster":"3.6.0","storage":"3.6.0"}');
+test("the version is that of the release that is followed, or emulated", async () => {
+  assert.equal(await page({}, "/version"), '200 {"etcdserver":"3.7.3","etcdcluster":"3.7.0","storage":"3.7.0"}');
+  assert.equal(
+    await page({ emulated: "3.6" }, "/version"),
+    '200 {"etcdserver":"3.6.14","etcdcluster":"3.6.0","storage":"3.6.0"}',
+  );
 });
 
 test("other paths and methods are refused as by etcd", async () => {
