@@ -103,14 +103,8 @@ export function valueOf(bytes: Uint8Array): Uint8Array {
   return cursor.skipTo(valueTag) ? cursor.bytes() : noBytes;
 }
 
-/** The same KeyValue without its value, as `keys_only` asks for. */
-export function withoutValue(bytes: Uint8Array): Uint8Array {
-  const cursor = beforeValue(bytes);
-  const start = cursor.position;
-  if (!cursor.skipTo(valueTag)) return bytes;
-  cursor.skipBytes();
-  return Buffer.concat([bytes.subarray(0, start), bytes.subarray(cursor.position)]);
-}
+/** The same KeyValue without its value and its lease, as `keys_only` asks for. */
+export const keyAndRevisions = (bytes: Uint8Array): Uint8Array => bytes.subarray(0, beforeValue(bytes).position);
 
 /** Only the key: what a delete leaves behind on disk. */
 export const isOnlyKey = (state: KeyState): boolean =>

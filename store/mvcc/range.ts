@@ -6,11 +6,12 @@ import {
   intervalOf,
   type Key,
   keyFromBytes,
+  noLease,
   type Sliced,
   slicedSort,
 } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
-import { decodeKeyValue, encodeKeyValue, noBytes, valueOf, withoutValue, type KeyState } from "./key-value.js";
+import { decodeKeyValue, encodeKeyValue, keyAndRevisions, noBytes, valueOf, type KeyState } from "./key-value.js";
 import type { StoreData } from "./store-data.js";
 
 /** A key that existed at the revision of the read. */
@@ -300,12 +301,15 @@ function* keyValuesOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]
   return kvs;
 }
 
-/** Encodes keys without values; nothing is read from disk for a key whose newest put is asked for. */
+/** Encodes keys without values and, as etcd 3.7, without leases; nothing is read from disk for a key whose newest put is asked for. */
 function* keysOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]> {
   const kvs: Uint8Array[] = [];
   for (const hit of hits) {
-    const { state } = hit;
-    kvs.push(state === undefined ? withoutValue(loader.keyValue(hit)) : encodeKeyValue(hit.entry.key, state, noBytes));
+    const { state, entry } = hit;
+    const isOld = state === undefined;
+    kvs.push(
+      isOld ? keyAndRevisions(loader.keyValue(hit)) : encodeKeyValue(entry.key, { ...state, lease: noLease }, noBytes),
+    );
     if (loader.isTired()) yield;
   }
   return kvs;

@@ -6,6 +6,7 @@ import {
   CompactedError,
   FutureRevisionError,
   KeyNotFoundError,
+  type LeaseId,
   LeaseNotFoundError,
 } from "../../store/index.js";
 import { KeyValue } from "../../proto/index.js";
@@ -133,10 +134,11 @@ for (const { name, create } of disks) {
       assert.deepEqual(await brief({ maxModRevision: -1n }), ["", false, 4]);
     });
 
-    test("keys_only leaves out the value and nothing else, now and in the past", async () => {
+    test("keys_only leaves out the value and the lease, now and in the past", async () => {
       await using tested = await TestStore.on(await create());
-      tested.put("k", "1");
-      tested.put("k", "2");
+      tested.store.grantLease({ id: 7n as LeaseId, ttlSeconds: 60, generation: 1 });
+      tested.put("k", "1", { lease: 7n });
+      tested.put("k", "2", { lease: 7n });
       assert.deepEqual((await tested.range("k", { keysOnly: true })).kvs, ["k= c2 m3 v2"]);
       assert.deepEqual((await tested.range("k", { keysOnly: true, revision: 2 })).kvs, ["k= c2 m2 v1"]);
     });
