@@ -2,7 +2,6 @@
 
 export {
   bytesOf,
-  openDiskBackend,
   type Backend,
   type BackendSize,
   type Batch,
@@ -11,6 +10,7 @@ export {
   type Rows,
   type View,
 } from "./backend.js";
+export { openDiskBackend } from "./disk-backend.js";
 export { type Block, type BlockChange, BlockDraft, BlockReader } from "./change-block.js";
 export { BlockList } from "./block-list.js";
 export { MemoryBackend, openMemoryBackend } from "./memory-backend.js";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Level } from "level";
-import { openDiskBackend } from "../../../store/disk/backend.js";
+import { openDiskBackend } from "../../../store/disk/disk-backend.js";
 import { DamagedError } from "../../../store/base/errors.js";
 import { decompressSnappy } from "../../../store/disk/snappy.js";
 import { checkTable } from "../../../store/disk/tables.js";
