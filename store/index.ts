@@ -5,6 +5,7 @@ export {
   type BackendSize,
   type Batch,
   type DescriptorSource,
+  levelDirectory,
   openDiskBackend,
   MemoryBackend,
   openMemoryBackend,

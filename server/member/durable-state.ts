@@ -30,7 +30,7 @@ import {
 } from "../config/index.js";
 import { DataDirectory, mustRestart, restartLog } from "../data-dir/index.js";
 import { type ClusterId, StaleDirectoryError, StartError, storeClockOf } from "../base/index.js";
-import { LogSpace, SpacedBackend, StoreDescriptors, StoreSpace } from "../resources/index.js";
+import { LogSpace, StoreDescriptors, StoreSpace } from "../resources/index.js";
 import type { MemberEnvironment, MemberParts } from "./parts.js";
 import { PeerIncarnations } from "../peers/index.js";
 import { type BackendSource, NewStores, type NewStoresOptions } from "../snapshots/index.js";
@@ -234,8 +234,8 @@ const waitingForSpace = (
   return {
     openBackend: async (path) => {
       const backend = await parts.openBackend(path);
-      const spaced = space === undefined ? backend : new SpacedBackend(backend, space);
-      return descriptors === undefined ? spaced : new PatientBackend(spaced, descriptors);
+      if (space === undefined && descriptors === undefined) return backend;
+      return new PatientBackend(backend, { descriptors, space });
     },
   };
 };

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { basename } from "node:path";
 import { type DirectoryLock, ensureDirectory, errorCode, ifThere, machineDisk } from "../../platform/index.js";
 import { type HardState, type LogPosition, openWal, rebuiltFrom } from "../../raft/index.js";
+import { levelDirectory } from "../../store/index.js";
 import { asStartError, StartError } from "../base/index.js";
 import { DirectoryFiles, DirectoryRebuild } from "../data-dir/index.js";
 import { formatPeersFile, parsePeersFile, type PeersFile } from "../peers/index.js";
@@ -90,7 +91,7 @@ const rebuild = async (
   const directory = await DirectoryRebuild.begin(dataDir, target, machineDisk);
   const segments = source.segments.map((segment) => basename(segment));
   await directory.copyFolder(source.files.pathOf("wal"), "wal", segments);
-  await directory.copyFolder(source.store.path, basename(source.store.path));
+  await directory.copyFolder(await levelDirectory(source.store.path), basename(source.store.path));
   await writeHardState(directory.pathOf("wal"), hardState);
   const peers = {
     directory: lost.directory ?? randomBytes(8).readBigUInt64BE(),

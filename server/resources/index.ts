@@ -3,4 +3,4 @@
 export { ConnectionSlots, Descriptors, processDescriptors, type DescriptorShare } from "./descriptors.js";
 export { LogSpace } from "./log-space.js";
 export { StoreDescriptors } from "./store-descriptors.js";
-export { SpacedBackend, StoreSpace } from "./store-space.js";
+export { StoreSpace } from "./store-space.js";

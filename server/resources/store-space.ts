@@ -1,5 +1,4 @@
 import type { Clock, Disk } from "../../platform/index.js";
-import type { Backend, BackendSize, Batch, RowIterator, View } from "../../store/index.js";
 import type { Logger } from "../base/index.js";
 import { Shortfall } from "./shortfall.js";
 
@@ -15,7 +14,7 @@ export interface StoreSpaceOptions {
 
 /**
  * Lets writes to the store wait while the disk is nearly full. LevelDB takes no write any more after one has failed, until it
- * is opened again; one that waits holds up only what is applied, and the log says what that is.
+ * is opened again, for which it needs space itself; one that waits holds up only what is applied, and the log says what that is.
  */
 export class StoreSpace extends Shortfall {
   constructor(private readonly space: StoreSpaceOptions) {
@@ -36,49 +35,5 @@ export class StoreSpace extends Shortfall {
       if (disk.freeBytes === undefined) resolve(true);
       else disk.freeBytes(directory, (error, free = 0) => resolve(error !== null || free >= reserveBytes));
     });
-  }
-}
-
-/** A backend whose writes wait for space. */
-export class SpacedBackend implements Backend {
-  constructor(
-    private readonly backend: Backend,
-    private readonly space: Pick<StoreSpace, "available">,
-  ) {}
-
-  get name(): string {
-    return this.backend.name;
-  }
-
-  get(key: Uint8Array): Uint8Array | undefined {
-    return this.backend.get(key);
-  }
-
-  iterate(from: Uint8Array, to: Uint8Array): RowIterator {
-    return this.backend.iterate(from, to);
-  }
-
-  view(): View {
-    return this.backend.view();
-  }
-
-  batch(): Batch {
-    const batch = this.backend.batch();
-    return {
-      put: (key, value) => batch.put(key, value),
-      delete: (key) => batch.delete(key),
-      write: async () => {
-        await this.space.available();
-        await batch.write();
-      },
-    };
-  }
-
-  size(): Promise<BackendSize> {
-    return this.backend.size();
-  }
-
-  close(): Promise<void> {
-    return this.backend.close();
   }
 }

@@ -3,7 +3,14 @@
 import { constants } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { DamagedError, StoreVersionError, openDiskBackend, openStore, type KvStore } from "../../store/index.js";
+import {
+  DamagedError,
+  levelDirectory,
+  StoreVersionError,
+  openDiskBackend,
+  openStore,
+  type KvStore,
+} from "../../store/index.js";
 import { type AppliedState, readAppliedState } from "../replication/apply/index.js";
 import { errorText, StartError, storeClockOf } from "../base/index.js";
 import { causeOf, errorCode, systemClock } from "../../platform/index.js";
@@ -32,7 +39,7 @@ export const checkStore = async (path: string, temporary: string): Promise<Store
   const folder = await mkdtemp(join(temporary, "minietcd-verify-"));
   const copy = join(folder, basename(path));
   try {
-    await copyFiles(path, copy);
+    await copyFiles(await levelDirectory(path), copy);
     return await readStore(copy);
   } catch (error) {
     const kind = kindOf(error);

@@ -43,6 +43,13 @@ export interface Backend extends Rows {
   /** The rows as they are now. */
   view(): View;
   batch(): Batch;
+  /**
+   * Makes it take batches again after one has failed: that one, and none before it, may be lost, and may be written again. Views
+   * stay as they are. Absent: it cannot, or need not.
+   *
+   * @throws what keeps it from that; it may be tried again
+   */
+  reopen?(): Promise<void>;
   size(): Promise<BackendSize>;
   close(): Promise<void>;
 }

@@ -6,6 +6,7 @@ import { Level } from "level";
 import { errorCode, isError } from "../../platform/index.js";
 import { DamagedError } from "../base/index.js";
 import type { Backend, BackendSize, Batch, Row, RowIterator, Rows, View } from "./backend.js";
+import { levelDirectory, removeFormerDirectories, takeOverDirectory } from "./level-directory.js";
 import { checkTables } from "./tables.js";
 
 /** An instant that `level` keeps readable. */
@@ -64,39 +65,84 @@ class LevelRows implements Rows {
   }
 }
 
+/** LevelDB, open in one directory, until it is retired and nobody reads it any more. */
+class OpenLevel {
+  private readers = 0;
+  private onUnread: (() => void) | undefined = undefined;
+
+  constructor(
+    readonly directory: string,
+    readonly level: BytesLevel,
+  ) {}
+
+  /** Counts a reader. @returns what ends its reading, once */
+  read(): () => void {
+    this.readers += 1;
+    return () => {
+      this.readers -= 1;
+      if (this.readers === 0) this.onUnread?.();
+    };
+  }
+
+  /** Closes it once it has no reader. */
+  async retire(): Promise<void> {
+    if (this.readers > 0) await new Promise<void>((resolve) => (this.onUnread = resolve));
+    await this.level.close();
+  }
+}
+
 class LevelView extends LevelRows implements View {
   constructor(
     name: string,
     level: BytesLevel,
     private readonly snapshot: Instant,
+    private readonly onClose: () => void,
   ) {
     super(name, level, { snapshot });
   }
 
-  close(): Promise<void> {
-    return this.snapshot.close();
+  async close(): Promise<void> {
+    await this.snapshot.close();
+    this.onClose();
   }
 }
 
 /** A backend on `level`. */
-class LevelBackend extends LevelRows implements Backend {
+class DiskBackend implements Backend {
+  private rows: LevelRows;
+  /** Settles when the directories that are not in use any more are gone, or stay for the next start to remove. */
+  private retiring: Promise<void> = Promise.resolve();
+
   constructor(
-    name: string,
-    level: BytesLevel,
-    private readonly measure: () => Promise<BackendSize>,
-    private readonly sync = true,
+    readonly name: string,
+    private current: OpenLevel,
+    private readonly sync: boolean,
   ) {
-    super(name, level, {});
+    this.rows = new LevelRows(name, current.level, {});
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.rows.get(key);
+  }
+
+  iterate(from: Uint8Array, to: Uint8Array): RowIterator {
+    const rows = this.rows.iterate(from, to);
+    const ended = this.current.read();
+    return {
+      next: (count) => rows.next(count),
+      close: () => rows.close().finally(ended),
+    };
   }
 
   view(): View {
-    return new LevelView(this.name, this.level, this.level.snapshot());
+    const { level } = this.current;
+    return new LevelView(this.name, level, level.snapshot(), this.current.read());
   }
 
   batch(): Batch {
     // Chained: rows go to the native side one by one as they arise. An array of operations costs several times as
     // much, and all at once.
-    const batch = this.level.batch();
+    const batch = this.current.level.batch();
     return {
       put: (key, value) => void batch.put(key, value),
       delete: (key) => void batch.del(key),
@@ -105,12 +151,24 @@ class LevelBackend extends LevelRows implements Backend {
     };
   }
 
-  size(): Promise<BackendSize> {
-    return this.measure();
+  async reopen(): Promise<void> {
+    const former = this.current;
+    await takeOverDirectory(this.name, async (directory) => (await openLevel(directory)).close());
+    this.current = new OpenLevel(...(await openInUse(this.name)));
+    this.rows = new LevelRows(this.name, this.current.level, {});
+    this.retiring = Promise.all([this.retiring, former.retire()])
+      .then(() => removeFormerDirectories(this.name))
+      .catch(() => undefined); // takes space until the next start
   }
 
-  close(): Promise<void> {
-    return this.level.close();
+  async size(): Promise<BackendSize> {
+    const files = await fileSizes(this.current.directory);
+    return { allocatedBytes: sum(files), inUseBytes: sum(files.filter((file) => /\.(ldb|log)$/.test(file.name))) };
+  }
+
+  async close(): Promise<void> {
+    await this.current.level.close();
+    await this.retiring;
   }
 }
 
@@ -139,19 +197,27 @@ export async function openDiskBackend(
   directory: string,
   { sync = true }: { readonly sync?: boolean } = {},
 ): Promise<Backend> {
-  await checkTables(directory);
+  await removeFormerDirectories(directory);
+  await checkTables(await levelDirectory(directory));
+  return new DiskBackend(directory, new OpenLevel(...(await openInUse(directory))), sync);
+}
+
+/** Opens the LevelDB that a store's directory has in use. */
+const openInUse = async (root: string): Promise<[directory: string, level: BytesLevel]> => {
+  const directory = await levelDirectory(root);
+  return [directory, await openLevel(directory)];
+};
+
+/** @throws DamagedError */
+const openLevel = async (directory: string): Promise<BytesLevel> => {
   const level = new Level<Uint8Array, Uint8Array>(directory, { ...bytes, maxOpenFiles });
   try {
     await level.open();
   } catch (error) {
     throw asDamage(directory, error);
   }
-  const measure = async (): Promise<BackendSize> => {
-    const files = await fileSizes(directory);
-    return { allocatedBytes: sum(files), inUseBytes: sum(files.filter((file) => /\.(ldb|log)$/.test(file.name))) };
-  };
-  return new LevelBackend(directory, level, measure, sync);
-}
+  return level;
+};
 
 interface FileSize {
   readonly name: string;

@@ -15,7 +15,8 @@ export { type Block, type BlockChange, BlockDraft, BlockReader } from "./change-
 export { BlockList } from "./block-list.js";
 export { MemoryBackend, openMemoryBackend } from "./memory-backend.js";
 export { crc32c } from "./crc32c.js";
-export { PatientBackend, type DescriptorSource } from "./descriptor-shortage.js";
+export { levelDirectory } from "./level-directory.js";
+export { PatientBackend, type DescriptorSource } from "./patient-backend.js";
 export {
   finishedCompactionRow,
   formatRow,

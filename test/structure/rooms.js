@@ -66,7 +66,7 @@ export const rooms = {
     "server/replication/apply",
     "server/peers",
   ],
-  "server/reset": ["platform", "raft", "server/base", "server/data-dir", "server/peers", "server/verify"],
+  "server/reset": ["platform", "raft", "store", "server/base", "server/data-dir", "server/peers", "server/verify"],
   "server/member": [
     "platform",
     "proto",

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PatientBackend } from "../../../store/disk/descriptor-shortage.js";
+import { PatientBackend } from "../../../store/disk/patient-backend.js";
 import { openMemoryBackend, type Backend, type Row, type RowIterator } from "../../../store/index.js";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
@@ -64,7 +64,7 @@ const setUp = async ({ lends = true } = {}) => {
     size: () => inner.size(),
     close: () => inner.close(),
   };
-  const backend = new PatientBackend(level, {
+  const descriptors = {
     lend: () => {
       state.lent += 1;
       return lends;
@@ -74,13 +74,14 @@ const setUp = async ({ lends = true } = {}) => {
       state.waits += 1;
       return Promise.resolve();
     },
-  });
+  };
+  const backend = new PatientBackend(level, { descriptors, space: descriptors });
   const put = async (...keys: string[]): Promise<void> => {
     const batch = backend.batch();
     for (const key of keys) batch.put(bytes(key), bytes(`value of ${key}`));
     await batch.write();
   };
-  return { backend, inner, state, put };
+  return { backend, level, inner, state, put };
 };
 
 const keysOf = (rows: readonly Row[]): string => rows.map(([key]) => text(key)).join("");
@@ -104,6 +105,47 @@ test("a batch that is refused again and again though there are descriptors fails
   state.failures = Infinity;
   await assert.rejects(put("a"), { message: "Failed" });
   assert.equal(state.waits, 2);
+});
+
+test("once LevelDB can be opened again, it is: the batch that was refused is written there, whole and in its order", async () => {
+  const { level, state, put } = await setUp();
+  const reopened: number[] = [];
+  level.reopen = () => {
+    reopened.push(state.waits);
+    state.failures = 0;
+    return Promise.resolve();
+  };
+  state.failures = Infinity;
+  await put("a", "b");
+  assert.deepEqual(reopened, [3]);
+});
+
+test("a store that cannot be opened again for lack of descriptors is tried until it can", async () => {
+  const { level, inner, state, put } = await setUp();
+  let attempts = 0;
+  level.reopen = () => {
+    attempts += 1;
+    if (attempts < 4) return Promise.reject(shortage());
+    state.failures = 0;
+    return Promise.resolve();
+  };
+  state.failures = Infinity;
+  await put("a");
+  assert.equal(attempts, 4);
+  assert.equal(text(inner.get(bytes("a"))), "value of a");
+});
+
+test("a batch for which there was no space is written only after LevelDB was opened again: a part may stand in its log", async () => {
+  const { level, state, put } = await setUp();
+  const steps: string[] = [];
+  level.reopen = () => {
+    steps.push(`reopened after ${state.waits} waits`);
+    return Promise.resolve();
+  };
+  state.error = shortage("No space left on device");
+  state.failures = 1;
+  await put("a");
+  assert.deepEqual(steps, ["reopened after 1 waits"]);
 });
 
 test("a batch that fails for another reason is not tried again", async () => {
