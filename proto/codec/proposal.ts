@@ -99,6 +99,7 @@ const writeCommand = (command: Command): void => {
     case "leaseGrant":
     case "leaseRevoke":
     case "leaseExpiry":
+    case "alarm":
       return writer.encoded(Proposal.encode(Proposal.create({ command })).finish());
   }
 };

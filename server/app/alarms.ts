@@ -1,30 +1,51 @@
-import { AlarmRequest_AlarmAction as Action, AlarmType } from "../../proto/index.js";
+import { type AlarmMember, AlarmRequest_AlarmAction as Action, AlarmType } from "../../proto/index.js";
 import type { KvStore } from "../../store/index.js";
 import { ServerError } from "../base/index.js";
-import type { Reads } from "../replication/index.js";
+import type { Applier, CommandResults } from "../replication/apply/index.js";
+import type { Proposals, Reads } from "../replication/index.js";
 import type { Operation } from "./application.js";
 
 export interface AlarmParts {
   readonly store: Pick<KvStore, "revision">;
+  readonly applier: Pick<Applier, "alarms">;
+  readonly proposals: Pick<Proposals<CommandResults>, "propose">;
   readonly reads: Pick<Reads, "whenLinearizable">;
 }
 
 const actions = new Set<number>(Object.values(Action));
+const types = new Set<number>(Object.values(AlarmType));
 
-/**
- * etcd's Alarm for a cluster in which no alarm is ever active: there is no quota to exceed, and a member that finds damage
- * stops. The list is empty, and so is the answer to deactivating an alarm. As in etcd a quorum has to confirm even that, so
- * a health check fails without one.
- */
+/** etcd's Alarm: lists the active alarms, which needs a quorum, or activates or deactivates one of a member. */
 export const alarmOperation =
-  ({ store, reads }: AlarmParts): Operation<"alarm"> =>
-  (_caller, { action, alarm }, handler) => {
+  ({ store, applier, proposals, reads }: AlarmParts): Operation<"alarm"> =>
+  (_caller, request, handler) => {
+    const { action, alarm } = request;
     if (!actions.has(action)) throw new ServerError("invalid-alarm-action", `unknown action ${action}`);
-    if (action === Action.ACTIVATE && alarm !== AlarmType.NONE)
-      throw new ServerError("alarm-not-supported", `alarm ${alarm} cannot be activated`);
-    reads.whenLinearizable({
-      deadline: 0,
-      onReady: () => handler.onResult({ response: { header: undefined, alarms: [] }, revision: store.revision }),
-      onError: (error) => handler.onError(error),
-    });
+    if (!types.has(alarm)) throw new ServerError("invalid-alarm", `unknown alarm ${alarm}`);
+    const onError = (error: unknown): void => handler.onError(error);
+    if (action === Action.GET)
+      reads.whenLinearizable({
+        deadline: 0,
+        onReady: () => handler.onResult(answer(applier.alarms.ofType(alarm), store.revision)),
+        onError,
+      });
+    else
+      proposals.propose(
+        { $case: "alarm", value: request },
+        { onResult: ({ alarms, revision }) => handler.onResult(answer(alarms, revision)), onError },
+      );
   };
+
+const answer = <Revision>(alarms: readonly AlarmMember[], revision: Revision) => ({
+  response: { header: undefined, alarms },
+  revision,
+});
+
+const alarmNames: readonly string[] = ["NONE", "NOSPACE", "CORRUPT"];
+
+/** Returns etcd's name of a type of alarm. */
+export const alarmName = (type: AlarmType): string => alarmNames[type] ?? String(type);
+
+/** Describes an alarm as etcd 3.7 does among the errors of a member's status: with two spaces. */
+export const alarmText = ({ memberID, alarm }: AlarmMember): string =>
+  `memberID:${memberID}  alarm:${alarmName(alarm)}`;

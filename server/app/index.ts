@@ -1,5 +1,6 @@
 // etcd's operations, without a word about who carries requests and results.
 
+export { alarmName } from "./alarms.js";
 export { Admission } from "./admission.js";
 export type { Application, LeaseListItem, Operation, OperationName, Operations } from "./application.js";
 export { createApplication, type ApplicationParts, type ApplicationSettings } from "./create-application.js";

@@ -4,13 +4,13 @@ import type { BackendSize, KvStore } from "../../store/index.js";
 import { formatId, type ReportedVersions, ServerError } from "../base/index.js";
 import type { Applier } from "../replication/apply/index.js";
 import type { LeadershipTransfer } from "../replication/index.js";
-import { type AlarmParts, alarmOperation } from "./alarms.js";
+import { type AlarmParts, alarmOperation, alarmText } from "./alarms.js";
 import type { Application } from "./application.js";
 
 export interface MaintenanceParts extends AlarmParts {
   readonly node: Pick<RaftNode, "status">;
   readonly store: Pick<KvStore, "revision" | "size" | "hashKv">;
-  readonly applier: Pick<Applier, "appliedIndex" | "members">;
+  readonly applier: Pick<Applier, "appliedIndex" | "members" | "alarms">;
   readonly transfer: Pick<LeadershipTransfer, "begin">;
 }
 
@@ -79,7 +79,7 @@ const statusOf = (
     raftIndex: BigInt(commit),
     raftTerm: BigInt(term),
     raftAppliedIndex: BigInt(applier.appliedIndex),
-    errors: leader === noMember ? ["etcdserver: no leader"] : [],
+    errors: [...(leader === noMember ? ["etcdserver: no leader"] : []), ...applier.alarms.all.map(alarmText)],
     isLearner: false, // only voters exist
     storageVersion: versions.storage,
     dbSizeQuota: 0n, // no quota is enforced

@@ -1,6 +1,6 @@
-import { RangeRequest } from "../../proto/index.js";
+import { type AlarmMember, AlarmType, RangeRequest } from "../../proto/index.js";
 import { noMember, type RaftNode } from "../../raft/index.js";
-import { type Application, promised } from "../app/index.js";
+import { alarmName, type Application, promised } from "../app/index.js";
 import { anonymousCaller } from "../base/index.js";
 import { statusOfError } from "../rpc/index.js";
 import { type Page, type PageHandler, textPage } from "./page.js";
@@ -9,6 +9,12 @@ import { type Page, type PageHandler, textPage } from "./page.js";
 export interface HealthParts {
   readonly application: Pick<Application, "range">;
   readonly node: Pick<RaftNode, "status">;
+  readonly applied: AppliedAlarms;
+}
+
+/** The active alarms, as this member has applied them; `Applier` implements it. */
+export interface AppliedAlarms {
+  readonly alarms: { readonly all: readonly AlarmMember[] };
 }
 
 /** Returns why a member is not well; undefined: it is. */
@@ -23,7 +29,7 @@ type Check = () => string | undefined | Promise<string | undefined>;
 export const healthPages = (parts: HealthParts): [path: string, PageHandler][] => {
   const serializable: NamedCheck = ["serializable_read", () => readProblem(parts, true)];
   const readiness: NamedCheck[] = [
-    ["data_corruption", () => undefined], // a member that finds damage stops
+    ["data_corruption", () => (isCorrupt(parts) ? "alarm activated: CORRUPT" : undefined)],
     serializable,
     ["linearizable_read", () => readProblem(parts, false)],
     ["non_learner", () => undefined], // only voters exist
@@ -35,16 +41,24 @@ export const healthPages = (parts: HealthParts): [path: string, PageHandler][] =
   ];
 };
 
-/** Says `RAFT NO LEADER` at once; else a read has to succeed, which needs a quorum unless the query says `serializable=true`. */
+const isCorrupt = ({ applied }: HealthParts): boolean =>
+  applied.alarms.all.some(({ alarm }) => alarm === AlarmType.CORRUPT);
+
+/** Says at once that there is no leader, or which alarm is active, unless the query says `exclude=NOSPACE`; else a read has to succeed, which needs a quorum unless the query says `serializable=true`. */
 const health = async (parts: HealthParts, query: URLSearchParams): Promise<Page> => {
+  const excluded = new Set(query.getAll("exclude"));
+  const alarm = parts.applied.alarms.all.map((active) => alarmName(active.alarm)).find((name) => !excluded.has(name));
+  if (alarm !== undefined) return unhealthy(`ALARM ${alarm}`);
   const isSerializable = query.get("serializable") === "true";
   const hasLeader = parts.node.status().leader !== noMember;
   const problem = !isSerializable && !hasLeader ? "RAFT NO LEADER" : await readProblem(parts, isSerializable);
   if (problem === undefined)
     return { status: 200, contentType: "text/plain; charset=utf-8", body: '{"health":"true","reason":""}' };
   const reason = problem === "RAFT NO LEADER" ? problem : `RANGE ERROR:${problem}`;
-  return textPage(503, JSON.stringify({ health: "false", reason }));
+  return unhealthy(reason);
 };
+
+const unhealthy = (reason: string): Page => textPage(503, JSON.stringify({ health: "false", reason }));
 
 type NamedCheck = readonly [name: string, check: Check];
 

@@ -14,6 +14,7 @@ import {
 } from "../../raft/index.js";
 import { openStore, PatientBackend, type KvStore } from "../../store/index.js";
 import {
+  Alarms,
   type AppliedState,
   Membership,
   readAppliedState,
@@ -166,7 +167,7 @@ const bootstrap = async (
   );
   const none = { index: 0 as LogIndex, term: 0 as Term };
   try {
-    writeAppliedState(store, { ...none, membership, seen: new SeenProposals() });
+    writeAppliedState(store, { ...none, membership, seen: new SeenProposals(), alarms: new Alarms() });
     await store.flush();
   } finally {
     await store.close();

@@ -95,7 +95,12 @@ export class Member implements AsyncDisposable {
       const { application, methods } = memberServices(config, environment, replica);
       const engine = createEngine(engineOptions(config, environment, methods));
       const http = new HttpServer(
-        createPages({ application, node: replica.node, versions: reportedVersions(config.emulatedVersion) }),
+        createPages({
+          application,
+          node: replica.node,
+          applied: replica.applier,
+          versions: reportedVersions(config.emulatedVersion),
+        }),
         environment.clock,
       );
       const connections = clientConnections(environment, share);

@@ -63,10 +63,8 @@ const statusOf = {
   "bad-transferee": { code: failedPrecondition, details: "etcdserver: bad leader transferee" },
   "transfer-failed": { code: unknown, details: "etcdserver: request timed out, leader transfer took too long" },
   "invalid-alarm-action": { code: invalidArgument, details: "etcdserver: invalid alarm action" },
-  "alarm-not-supported": {
-    code: statusCode.unimplemented,
-    details: "etcdserver: activating an alarm is not supported",
-  },
+  "invalid-alarm": { code: invalidArgument, details: "etcdserver: invalid alarm" },
+  corrupt: { code: statusCode.dataLoss, details: "etcdserver: corrupt cluster" },
   "not-proposed": { code: statusCode.deadlineExceeded, details: "context deadline exceeded" },
   "timed-out": { code: unavailable, details: "etcdserver: request timed out" },
   "leader-lost": {

@@ -23,7 +23,7 @@ export const rooms = {
   "server/net/http2": ["platform", "server/base", "server/rpc"],
   "server/net": ["platform", "proto", "server/base", "server/resources", "server/rpc", "server/net/http2"],
   "server/replication": ["platform", "proto", "raft", "store", "server/base", "server/config"],
-  "server/replication/apply/commands": ["proto", "raft", "store", "server/replication"],
+  "server/replication/apply/commands": ["proto", "raft", "store", "server/base", "server/replication"],
   "server/replication/apply": [
     "platform",
     "proto",

@@ -59,7 +59,8 @@ export class ClientPort {
       onUnexpectedError: (error) => logger.error("a request failed unexpectedly", { error }),
     });
     const versions = reportedVersions(config.emulatedVersion);
-    const pages = createPages({ application: services.application, node: replica.node, versions });
+    const { application } = services;
+    const pages = createPages({ application, node: replica.node, applied: replica.applier, versions });
     const http = new HttpServer(pages, clock);
     const connections = new ClientConnections();
     connections.start({

@@ -8,6 +8,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { CompactionRequest, DeleteRangeRequest, PutRequest, TxnRequest } from "../etcdserverpb/kv.js";
 import { LeaseGrantRequest, LeaseRevokeRequest } from "../etcdserverpb/lease.js";
+import { AlarmRequest } from "../etcdserverpb/maintenance.js";
 
 export const protobufPackage = "minietcd.internal";
 
@@ -34,6 +35,9 @@ export interface Proposal {
     | { readonly $case: "leaseGrant"; readonly value: LeaseGrantRequest }
     | { readonly $case: "leaseRevoke"; readonly value: LeaseRevokeRequest }
     | { readonly $case: "leaseExpiry"; readonly value: LeaseExpiry }
+    | //
+    /** Activates or deactivates; a list of alarms is read. */
+    { readonly $case: "alarm"; readonly value: AlarmRequest }
     | undefined;
 }
 
@@ -133,6 +137,9 @@ export const Proposal: MessageFns<Proposal> = {
         break;
       case "leaseExpiry":
         LeaseExpiry.encode(message.command.value, writer.uint32(138).fork()).join();
+        break;
+      case "alarm":
+        AlarmRequest.encode(message.command.value, writer.uint32(146).fork()).join();
         break;
     }
     return writer;
@@ -247,6 +254,14 @@ export const Proposal: MessageFns<Proposal> = {
             message.command = { $case: "leaseExpiry", value: LeaseExpiry.decode(reader, reader.uint32()) };
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.command = { $case: "alarm", value: AlarmRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -316,6 +331,12 @@ export const Proposal: MessageFns<Proposal> = {
       case "leaseExpiry": {
         if (object.command?.value !== undefined && object.command?.value !== null) {
           message.command = { $case: "leaseExpiry", value: LeaseExpiry.fromPartial(object.command.value) };
+        }
+        break;
+      }
+      case "alarm": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = { $case: "alarm", value: AlarmRequest.fromPartial(object.command.value) };
         }
         break;
       }

@@ -1,8 +1,9 @@
 // The applier's state in the store: a small marker and rows of tables, both as of the last round that is on disk.
 
-import { AppliedMarker, Member, SeenProposals as SeenProposalsRow } from "../../../proto/index.js";
+import { AlarmMember, AppliedMarker, Member, SeenProposals as SeenProposalsRow } from "../../../proto/index.js";
 import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.js";
 import { DamagedError, type KvStore, type RoundState, type TableRow, type TableSource } from "../../../store/index.js";
+import { Alarms } from "./alarms.js";
 import { Membership } from "./membership.js";
 import { type SeenCopy, SeenProposals, type SeenRecord } from "./seen-proposals.js";
 
@@ -10,10 +11,14 @@ import { type SeenCopy, SeenProposals, type SeenRecord } from "./seen-proposals.
 export interface AppliedState extends LogPosition {
   readonly membership: Membership;
   readonly seen: SeenProposals;
+  readonly alarms: Alarms;
 }
 
-/** The tables, by member id: a `Member`, and the proposals seen of it. */
-const tables = { members: "members", seen: "proposals" } as const;
+/**
+ * The tables: by member id a `Member`, and the proposals seen of it; by member id and type of alarm an `AlarmMember`. A store
+ * of before there were alarms has no rows of them.
+ */
+const tables = { members: "members", seen: "proposals", alarms: "alarms" } as const;
 
 /** Encodes a position, as the marker of a round. */
 export const encodeMarker = ({ index, term }: LogPosition): Uint8Array =>
@@ -44,7 +49,13 @@ export const readAppliedState = (marker: Uint8Array, source: TableSource): Appli
     const { incarnation, floor, bitmap } = SeenProposalsRow.decode(row);
     return { member, incarnation: Number(incarnation), floor: Number(floor), bitmap };
   });
-  return { ...decodeMarker(marker), membership: new Membership(members), seen: new SeenProposals(seen) };
+  const alarms = Array.from(source.table(tables.alarms).values(), (row) => AlarmMember.decode(row));
+  return {
+    ...decodeMarker(marker),
+    membership: new Membership(members),
+    seen: new SeenProposals(seen),
+    alarms: new Alarms(alarms),
+  };
 };
 
 const readRows = <T>(source: TableSource, table: string, decode: (id: MemberId, row: Uint8Array) => T): T[] =>
@@ -55,23 +66,27 @@ const readRows = <T>(source: TableSource, table: string, decode: (id: MemberId, 
 
 /** Ends a round with the state as it is now. */
 export const writeAppliedState = (store: Pick<KvStore, "endRound">, state: AppliedState): void =>
-  store.endRound(new EndedState(state.index, state.term, state.membership.all, state.seen.copy()));
+  store.endRound(new EndedState(state, state.membership.all, state.seen.copy(), state.alarms.all));
 
 /** The state as it was at the end of a round; encoded if it is written. */
 class EndedState implements RoundState {
+  private readonly position: LogPosition;
+
   constructor(
-    readonly index: LogIndex,
-    readonly term: Term,
+    { index, term }: LogPosition,
     private readonly members: readonly Member[],
     private readonly seen: readonly SeenCopy[],
-  ) {}
+    private readonly alarms: readonly AlarmMember[],
+  ) {
+    this.position = { index, term };
+  }
 
   marker(): Uint8Array {
-    return encodeMarker(this);
+    return encodeMarker(this.position);
   }
 
   rows(): readonly TableRow[] {
-    return [...this.members.map(memberRow), ...this.seen.map(seenRow)];
+    return [...this.members.map(memberRow), ...this.seen.map(seenRow), ...this.alarms.map(alarmRow)];
   }
 }
 
@@ -86,6 +101,12 @@ const seenRow = (copy: SeenCopy): TableRow => {
   const row = { incarnation: BigInt(incarnation), floor: BigInt(floor), bitmap };
   return { table: tables.seen, key: keyOf(member), row: SeenProposalsRow.encode(row).finish() };
 };
+
+const alarmRow = (active: AlarmMember): TableRow => ({
+  table: tables.alarms,
+  key: keyOf(active.memberID) + String.fromCharCode(active.alarm),
+  row: AlarmMember.encode(active).finish(),
+});
 
 const keyOf = (id: bigint): string => {
   const key = Buffer.alloc(8);

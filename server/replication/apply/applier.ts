@@ -12,7 +12,7 @@ import type {
   Term,
 } from "../../../raft/index.js";
 import { StoreError, type KvStore, type Sliced, type StoreErrorCode } from "../../../store/index.js";
-import { StaleDirectoryError } from "../../base/index.js";
+import { ServerError, StaleDirectoryError } from "../../base/index.js";
 import type { CommandKind, Proposals } from "../index.js";
 import {
   Applied,
@@ -22,6 +22,7 @@ import {
   type ReplicatedState,
 } from "./commands/index.js";
 import { type AppliedState, writeAppliedState } from "./applied-state.js";
+import type { Alarms } from "./alarms.js";
 import type { Membership } from "./membership.js";
 import type { SeenProposals } from "./seen-proposals.js";
 
@@ -76,6 +77,7 @@ export class Applier implements StateMachine, ReplicatedState {
   private term: Term;
   private membership: Membership;
   private seen: SeenProposals;
+  private activeAlarms: Alarms;
   private waiters: { readonly index: LogIndex; readonly callback: () => void }[] = [];
   private stopped = false;
 
@@ -90,6 +92,7 @@ export class Applier implements StateMachine, ReplicatedState {
     this.term = state.term;
     this.membership = state.membership;
     this.seen = state.seen;
+    this.activeAlarms = state.alarms;
   }
 
   /** The index up to which everything has been applied. */
@@ -99,6 +102,10 @@ export class Applier implements StateMachine, ReplicatedState {
 
   get members(): Membership {
     return this.membership;
+  }
+
+  get alarms(): Alarms {
+    return this.activeAlarms;
   }
 
   /** The last start of a member from which something was applied; 0: none. */
@@ -130,6 +137,7 @@ export class Applier implements StateMachine, ReplicatedState {
         this.term = state.term;
         this.membership = state.membership;
         this.seen = state.seen;
+        this.activeAlarms = state.alarms;
         const { member, incarnation } = this.self;
         this.parts.proposals.onSnapshotInstalled((sequence) => state.seen.isOver({ member, incarnation, sequence }));
         this.wakeWaiters();
@@ -200,7 +208,8 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   private state(): AppliedState {
-    return { index: this.index, term: this.term, membership: this.membership, seen: this.seen };
+    const { index, term, membership, seen, activeAlarms: alarms } = this;
+    return { index, term, membership, seen, alarms };
   }
 
   /** Applies an entry. @returns the work that is left, in slices */
@@ -230,7 +239,7 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   private *applySliced(work: Sliced<CommandResults[CommandKind]>, sequence: number | undefined): Sliced<void> {
-    let outcome: CommandResults[CommandKind] | StoreError;
+    let outcome: CommandResults[CommandKind] | CommonFailure;
     try {
       outcome = yield* work;
     } catch (error) {
@@ -240,9 +249,9 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   /** Answers a proposal. @param sequence undefined: it is not of this member */
-  private settle(sequence: number | undefined, outcome: CommandResults[CommandKind] | StoreError): void {
+  private settle(sequence: number | undefined, outcome: CommandResults[CommandKind] | CommonFailure): void {
     if (sequence === undefined) return;
-    if (outcome instanceof StoreError) this.parts.proposals.fail(sequence, outcome);
+    if (outcome instanceof StoreError || outcome instanceof ServerError) this.parts.proposals.fail(sequence, outcome);
     else this.parts.proposals.settle(sequence, outcome);
   }
 
@@ -254,8 +263,12 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 }
 
-/** Returns the reason why a command changed nothing, the same on every member. @throws any other error */
-const commonFailure = (error: unknown): StoreError => {
+/** The reason why a command changed nothing, the same on every member. Handlers throw a ServerError on such grounds only. */
+type CommonFailure = StoreError | ServerError;
+
+/** Returns the reason why a command changed nothing. @throws any other error */
+const commonFailure = (error: unknown): CommonFailure => {
+  if (error instanceof ServerError) return error;
   if (error instanceof StoreError && outcomes.has(error.code)) return error;
   throw error;
 };

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AlarmRequest, AlarmRequest_AlarmAction as Action, AlarmType } from "../../../proto/index.js";
+import { type AlarmMember, AlarmRequest, AlarmRequest_AlarmAction as Action, AlarmType } from "../../../proto/index.js";
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
-import { alarmOperation } from "../../../server/app/alarms.js";
+import { alarmOperation, alarmText } from "../../../server/app/alarms.js";
+import { promised } from "../../../server/app/promised.js";
+import { Alarms } from "../../../server/replication/apply/alarms.js";
 import type { LinearizableRead } from "../../../server/replication/reads.js";
 import type { Revision } from "../../../store/index.js";
+import { startApplication } from "./application-fixtures.js";
 
 interface Ask {
   readonly action: number;
@@ -13,12 +16,17 @@ interface Ask {
   readonly memberID?: bigint;
 }
 
-/** Asks the operation; `confirm` and `fail` are the outcome of the quorum round. */
+const nospace: AlarmMember = { memberID: 2n, alarm: AlarmType.NOSPACE };
+const corrupt: AlarmMember = { memberID: 3n, alarm: AlarmType.CORRUPT };
+
+/** Asks the operation while two alarms are active; `confirm` and `fail` are the outcome of the quorum round. */
 function ask(request: Ask) {
   let outcome: unknown = "waiting";
   let waiting: LinearizableRead | undefined;
   const alarm = alarmOperation({
     store: { revision: 7 as Revision },
+    applier: { alarms: new Alarms([nospace, corrupt]) },
+    proposals: { propose: () => assert.fail("proposed") },
     reads: { whenLinearizable: (read) => void (waiting = read) },
   });
   try {
@@ -36,19 +44,15 @@ function ask(request: Ask) {
   };
 }
 
-const empty = { response: { header: undefined, alarms: [] }, revision: 7 };
-
-for (const [what, request] of [
-  ["a request for all alarms", { action: Action.GET }],
-  ["a request for the alarms of one kind", { action: Action.GET, alarm: AlarmType.NOSPACE }],
-  ["a request to deactivate an alarm", { action: Action.DEACTIVATE, alarm: AlarmType.NOSPACE, memberID: 2n }],
-  ["a request to activate no alarm", { action: Action.ACTIVATE }],
+for (const [what, request, alarms] of [
+  ["all alarms", { action: Action.GET }, [nospace, corrupt]],
+  ["the alarms of one type", { action: Action.GET, alarm: AlarmType.CORRUPT, memberID: 2n }, [corrupt]],
 ] as const)
-  test(`${what} is answered with an empty list once a quorum has confirmed it`, () => {
+  test(`a request for ${what} is answered once a quorum has confirmed it`, () => {
     const asked = ask(request);
     assert.equal(asked.outcome(), "waiting");
     asked.confirm();
-    assert.deepEqual(asked.outcome(), empty);
+    assert.deepEqual(asked.outcome(), { response: { header: undefined, alarms }, revision: 7 });
   });
 
 test("a request for alarms fails without a quorum", () => {
@@ -59,12 +63,38 @@ test("a request for alarms fails without a quorum", () => {
 });
 
 for (const [what, request, code] of [
-  ["activating NOSPACE", { action: Action.ACTIVATE, alarm: AlarmType.NOSPACE, memberID: 2n }, "alarm-not-supported"],
-  ["activating CORRUPT", { action: Action.ACTIVATE, alarm: AlarmType.CORRUPT, memberID: 2n }, "alarm-not-supported"],
   ["an unknown action", { action: 3 }, "invalid-alarm-action"],
+  ["an unknown type of alarm", { action: Action.ACTIVATE, alarm: 3 }, "invalid-alarm"],
 ] as const)
   test(`${what} is refused at once`, () => {
     const outcome = ask(request).outcome();
     assert.ok(outcome instanceof ServerError);
     assert.equal(outcome.code, code);
   });
+
+test("an alarm reads as in etcd's status", () => {
+  assert.equal(alarmText(nospace), "memberID:2  alarm:NOSPACE");
+});
+
+test("an alarm of a member refuses puts, is among the errors of its status, and goes when it is deactivated", async (t) => {
+  const { application } = await startApplication(t);
+  const key = Buffer.from("k");
+  const put = () =>
+    promised(application.put, anonymousCaller, {
+      ...{ key, value: key, lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false },
+    });
+  const change = async (action: Action): Promise<readonly AlarmMember[]> =>
+    (await promised(application.alarm, anonymousCaller, { action, ...nospace })).response.alarms;
+  const errors = async () => (await promised(application.status, anonymousCaller, {})).response.errors;
+
+  await put();
+  assert.deepEqual(await change(Action.ACTIVATE), [nospace]);
+  assert.deepEqual(await change(Action.ACTIVATE), [nospace]);
+  await assert.rejects(put, (error: ServerError) => error.code === "no-space");
+  await promised(application.deleteRange, anonymousCaller, { key, rangeEnd: new Uint8Array(), prevKv: false });
+  assert.deepEqual(await errors(), [alarmText(nospace)]);
+  assert.deepEqual(await change(Action.DEACTIVATE), [nospace]);
+  assert.deepEqual(await change(Action.DEACTIVATE), []);
+  assert.deepEqual(await errors(), []);
+  await put();
+});

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { AlarmType } from "../../../proto/index.js";
 import type { Application } from "../../../server/app/index.js";
 import { type EmulatedVersion, reportedVersions, ServerError } from "../../../server/base/index.js";
 import type { HealthParts } from "../../../server/http/health.js";
@@ -10,17 +11,19 @@ interface Member {
   readonly serializable?: Error;
   readonly linearizable?: Error;
   readonly emulated?: EmulatedVersion;
+  readonly alarms?: readonly AlarmType[];
 }
 
 /** The pages of a member whose reads fail as told. */
-const pagesOf = ({ leader = 1n, serializable, linearizable, emulated = "3.7" }: Member = {}) => {
+const pagesOf = ({ leader = 1n, serializable, linearizable, emulated = "3.7", alarms = [] }: Member = {}) => {
   const range: Application["range"] = (_caller, request, handler) => {
     const error = request.serializable ? serializable : linearizable;
     if (error !== undefined) handler.onError(error);
     else handler.onResult({ response: { header: undefined, kvs: [], more: false, count: 0n }, revision: 1 as never });
   };
   const node = { status: () => ({ leader }) } as unknown as HealthParts["node"];
-  return createPages({ application: { range }, node, versions: reportedVersions(emulated) });
+  const all = alarms.map((alarm) => ({ memberID: 1n, alarm }));
+  return createPages({ application: { range }, node, applied: { alarms: { all } }, versions: reportedVersions(emulated) });
 };
 
 const timedOut = new ServerError("timed-out", "no majority answered");
@@ -41,6 +44,25 @@ test("/health without a leader says so at once, unless a serializable read is en
   const alone = { leader: 0n, linearizable: timedOut };
   assert.equal(await page(alone, "/health"), '503 {"health":"false","reason":"RAFT NO LEADER"}\n');
   assert.equal(await page(alone, "/health?serializable=true"), '200 {"health":"true","reason":""}');
+});
+
+test("/health names an active alarm before anything else, unless the query excludes it", async () => {
+  const full = { alarms: [AlarmType.NOSPACE], leader: 0n };
+  assert.equal(await page(full, "/health"), '503 {"health":"false","reason":"ALARM NOSPACE"}\n');
+  assert.equal(await page(full, "/health?exclude=CORRUPT"), '503 {"health":"false","reason":"ALARM NOSPACE"}\n');
+  assert.equal(await page(full, "/health?exclude=NOSPACE"), '503 {"health":"false","reason":"RAFT NO LEADER"}\n');
+  const both = { alarms: [AlarmType.NOSPACE, AlarmType.CORRUPT] };
+  assert.equal(await page(both, "/health?exclude=NOSPACE"), '503 {"health":"false","reason":"ALARM CORRUPT"}\n');
+  assert.equal(await page(both, "/health?exclude=NOSPACE&exclude=CORRUPT"), '200 {"health":"true","reason":""}');
+});
+
+test("a member is not ready while the alarm CORRUPT is active, and NOSPACE does not matter", async () => {
+  assert.equal(
+    await page({ alarms: [AlarmType.CORRUPT] }, "/readyz/data_corruption"),
+    "503 [-]data_corruption failed: alarm activated: CORRUPT\n\n",
+  );
+  assert.equal(await page({ alarms: [AlarmType.NOSPACE] }, "/readyz"), "200 ok\n");
+  assert.equal(await page({ alarms: [AlarmType.CORRUPT] }, "/livez"), "200 ok\n");
 });
 
 test("a member without a quorum lives, and is not ready", async () => {

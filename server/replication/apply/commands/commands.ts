@@ -1,13 +1,14 @@
 import type { Entry } from "../../../../raft/index.js";
 import type { Sliced } from "../../../../store/index.js";
 import type { CommandKind, CommandOf } from "../../index.js";
+import { alarm, checkAlarms } from "./alarm.js";
 import type { Applied, Handler, ReplicatedState } from "./handler.js";
 import { compact, deleteRange, put, txn } from "./kv.js";
 import { leaseExpiry, leaseGrant, leaseRevoke } from "./lease.js";
 import { publish } from "./member.js";
 
 /** The handler of each kind of command. A kind without one does not compile. */
-const handlers = { put, deleteRange, txn, compact, publish, leaseGrant, leaseRevoke, leaseExpiry } satisfies {
+const handlers = { put, deleteRange, txn, compact, publish, leaseGrant, leaseRevoke, leaseExpiry, alarm } satisfies {
   readonly [Kind in CommandKind]: Handler<Kind>;
 };
 
@@ -30,13 +31,14 @@ const table: {
  * Applies a command to `state`, at once or in slices.
  *
  * @param position where its entry is in the log
- * @throws StoreError if nothing changed, on every member alike
+ * @throws StoreError, ServerError if nothing changed, on every member alike
  */
 export const applyCommand = <Kind extends CommandKind>(
   command: CommandOf<Kind>,
   state: ReplicatedState,
   position: Pick<Entry, "index" | "term">,
 ): Outcome<CommandResults[Kind]> => {
+  checkAlarms(command, state.alarms);
   const handler: (typeof table)[Kind] = table[command.$case];
   return handler(command.value, state, position);
 };

@@ -1,3 +1,4 @@
+import type { AlarmMember, AlarmType } from "../../../../proto/index.js";
 import type { Entry, MemberId } from "../../../../raft/index.js";
 import type { KvStore, Lease, LeaseId, Sliced } from "../../../../store/index.js";
 import type { CommandKind, CommandValues } from "../../index.js";
@@ -13,10 +14,21 @@ export interface MemberRegistry {
   publish(id: MemberId, attributes: { readonly name: string; readonly clientURLs: readonly string[] }): void;
 }
 
+/** The active alarms of the cluster, as far as commands need them. */
+export interface AlarmRegistry {
+  readonly all: readonly AlarmMember[];
+  isActive(type: AlarmType): boolean;
+  /** Activates an alarm; NONE is none. @returns the active alarm @throws ServerError `too-many-requests` */
+  activate(alarm: AlarmMember): readonly AlarmMember[];
+  /** Deactivates an alarm. @returns the alarm; nothing if it was not active */
+  deactivate(alarm: AlarmMember): readonly AlarmMember[];
+}
+
 /** The replicated state that commands change, and the listener that is told of its leases. */
 export interface ReplicatedState {
   readonly store: KvStore;
   readonly members: MemberRegistry;
+  readonly alarms: AlarmRegistry;
   readonly leases: LeaseListener;
 }
 

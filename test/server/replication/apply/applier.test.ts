@@ -6,7 +6,14 @@ import {
 } from "../../../../server/replication/apply/applied-state.js";
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { Member, Proposal, type PutRequest, SeenProposals as SeenProposalsRow } from "../../../../proto/index.js";
+import {
+  AlarmRequest_AlarmAction as Action,
+  AlarmType,
+  Member,
+  Proposal,
+  type PutRequest,
+  SeenProposals as SeenProposalsRow,
+} from "../../../../proto/index.js";
 import {
   Configuration,
   type Entry,
@@ -26,6 +33,7 @@ import {
   type RoundState,
   type TableRow,
 } from "../../../../store/index.js";
+import { Alarms } from "../../../../server/replication/apply/alarms.js";
 import { Applier, maxWorkPerRound, type LogCompactor } from "../../../../server/replication/apply/applier.js";
 import type { ServerError } from "../../../../server/base/errors.js";
 import type { CommandResults } from "../../../../server/replication/apply/commands/commands.js";
@@ -60,6 +68,7 @@ const freshState = (): AppliedState => ({
     { ID: 0x11n, name: "", peerURLs: ["http://a:2380"], clientURLs: [], isLearner: false },
   ]),
   seen: new SeenProposals(),
+  alarms: new Alarms(),
 });
 
 /** The doings of the parts of a member that an applier calls. */
@@ -214,6 +223,49 @@ test("a lease ends by an expiry of the term it comes to lie in, and by one that 
   assert.deepEqual([copy.store.lease(toLeaseId(7n)), copy.store.revision], [undefined, 3]);
   apply(copy, entry(9, grant), entry(10, { $case: "leaseRevoke", value: { ID: 7n } }));
   assert.deepEqual(copy.leases, ["granted 7", "revoked 7", "granted 7", "revoked 7"]);
+});
+
+const alarm = (action: Action, type: AlarmType, memberID = 1n): Command => ({
+  $case: "alarm",
+  value: { action, memberID, alarm: type },
+});
+
+test("an active alarm refuses what etcd's refuses, and is there after a restart until it is deactivated", async (t) => {
+  const copy = await open(t);
+  const grant: Command = { $case: "leaseGrant", value: { ID: 7n, TTL: 5n } };
+  const remove: Command = {
+    $case: "deleteRange",
+    value: { key: Buffer.from("a"), rangeEnd: new Uint8Array(), prevKv: false },
+  };
+  apply(copy, entry(1, put("a")), entry(2, alarm(Action.ACTIVATE, AlarmType.NOSPACE)), entry(3, grant));
+  assert.deepEqual((copy.answers.get("second") as CommandResults["alarm"]).alarms, [
+    { memberID: 1n, alarm: AlarmType.NOSPACE },
+  ]);
+  assert.equal((copy.answers.get("third") as ServerError).code, "no-space");
+  apply(copy, entry(4, put("b")), entry(5, remove));
+  assert.equal(copy.store.revision, 3, "the delete passes, the put does not");
+
+  await copy.store.flush();
+  const restarted = readAppliedState(copy.markers.at(-1)!, copy.store);
+  assert.deepEqual(restarted.alarms.all, copy.applier.alarms.all);
+  apply(copy, entry(6, alarm(Action.DEACTIVATE, AlarmType.NOSPACE)), entry(7, put("c")));
+  assert.equal(copy.store.revision, 4);
+  await copy.store.flush();
+  assert.deepEqual(readAppliedState(copy.markers.at(-1)!, copy.store).alarms.all, []);
+});
+
+test("with the alarm CORRUPT nothing changes any more, not even by an expiry, until it is deactivated", async (t) => {
+  const copy = await open(t);
+  const grant: Command = { $case: "leaseGrant", value: { ID: 7n, TTL: 5n } };
+  const expiry: Command = { $case: "leaseExpiry", value: { term: 2n, leases: [{ id: 7n, generation: 1n }] } };
+  const compact: Command = { $case: "compact", value: { revision: 1n, physical: false } };
+  apply(copy, entry(1, grant), entry(2, alarm(Action.ACTIVATE, AlarmType.CORRUPT)), entry(3, put("a")));
+  assert.equal((copy.answers.get("third") as ServerError).code, "corrupt");
+  apply(copy, entry(4, expiry), entry(5, compact));
+  assert.equal(copy.store.compactRevision, -1);
+  assert.notEqual(copy.store.lease(toLeaseId(7n)), undefined);
+  apply(copy, entry(6, alarm(Action.DEACTIVATE, AlarmType.CORRUPT)), entry(7, expiry));
+  assert.equal(copy.store.lease(toLeaseId(7n)), undefined);
 });
 
 test("a failure of this member alone is no answer: it stops the member", async (t) => {
@@ -408,7 +460,7 @@ const sentState = (): AppliedState => {
   seen.admit({ ...self, sequence: 1, floor: 1 });
   const membership = new Membership(freshState().membership.all);
   membership.publish(toMemberId(0x22n), { name: "b", clientURLs: [] });
-  return { index: 50 as LogIndex, term: 4 as Term, membership, seen };
+  return { index: 50 as LogIndex, term: 4 as Term, membership, seen, alarms: new Alarms() };
 };
 
 test("a snapshot takes the place of everything applied; who waits for what it contains is answered, as far as known", async (t) => {
