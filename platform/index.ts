@@ -1,4 +1,4 @@
-// The machine and Node: clock, disk, locks of directories, small durable files, error codes. Imports nothing of ours.
+// The machine and Node: clock, disk, locks of directories, small durable files, error codes, histograms. Imports nothing of ours.
 
 export { systemClock, type Clock } from "./clock.js";
 export {
@@ -13,6 +13,7 @@ export {
 } from "./disk.js";
 export { ifThere, readText, replaceFile } from "./durable-file.js";
 export { asError, causeOf, errorCode, isError } from "./error-codes.js";
+export { exponentialBounds, Histogram } from "./histogram.js";
 export { MemoryDisk } from "./memory-disk.js";
 export { systemRandom } from "./random.js";
 export { machineDisk, unsyncedMachineDisk, type DirectoryLock, type MemberDisk } from "./member-disk.js";
