@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import {
   Server,
   type Deadline,
@@ -87,8 +88,7 @@ const register = (server: Server, method: Method, options: EngineOptions, underW
     return;
   }
   const { type, handler } = handlerOf(method, options, underWay);
-  const serialize = method.kind === "server-stream" ? asBuffer(method.encode) : asItIs;
-  server.register(method.path, handler, serialize, asItIs, type);
+  server.register(method.path, handler, asItIs, asItIs, type);
 };
 
 const handlerOf = (
@@ -105,6 +105,23 @@ const handlerOf = (
       return { type: "bidi", handler: bidiHandler(method, options, underWay) };
   }
 };
+
+/** Counts a call that begins. @returns a function that counts its end, to be called once */
+const begin = ({ stats }: Pick<Method, "stats">, { clock }: EngineOptions): ((code: number) => void) => {
+  stats.started++;
+  const { handlingSeconds } = stats;
+  const beganAt = handlingSeconds === undefined ? 0 : clock.now();
+  return (code) => {
+    stats.countEnd(code);
+    handlingSeconds?.observe((clock.now() - beganAt) / 1_000);
+  };
+};
+
+/** grpc-js tells of a deadline as of a client that goes away. */
+const codeOfCancelled = (call: Pick<GrpcCall, "getDeadline">): number =>
+  Number(call.getDeadline()) <= performance.timeOrigin + performance.now()
+    ? statusCode.deadlineExceeded
+    : statusCode.canceled;
 
 type HandleCall<Request, Response> =
   | handleUnaryCall<Request, Response>
@@ -129,13 +146,21 @@ const unaryHandler = (
   const encode = asBuffer(method.encode);
   const isRefused = (grpcCall: { getPeer(): string }): boolean =>
     method.isRead && options.untaken.isPressed && connections.untakenOf(grpcCall)?.admits === false;
+  const { stats } = method;
   return (grpcCall, callback) => {
+    const ended = begin(method, options);
     // The first answer takes the call out of those under way, and is the only one.
+    const take = (code: number): boolean => {
+      if (!calls.take(end)) return false;
+      ended(code);
+      return true;
+    };
     const end = (status: GrpcStatus): void => {
-      if (calls.take(end)) callback(status, null);
+      if (take(status.code)) callback(status, null);
     };
     calls.add(end);
-    grpcCall.once("cancelled", () => calls.take(end));
+    stats.countReceived(grpcCall.request.length);
+    grpcCall.once("cancelled", () => take(codeOfCancelled(grpcCall)));
     const fail = (error: unknown): void => end(statusOfError(error, options.onUnexpectedError));
     const send = (response: unknown): void => {
       if (!calls.has(end)) return;
@@ -150,7 +175,8 @@ const unaryHandler = (
         fail(error);
         return;
       }
-      calls.take(end);
+      if (!take(statusCode.ok)) return; // cancelled meanwhile
+      stats.countSent(1, answer.length);
       callback(null, answer);
     };
     try {
@@ -161,32 +187,44 @@ const unaryHandler = (
   };
 };
 
-const streamHandler =
-  (
-    method: ServerStreamMethod,
-    options: EngineOptions,
-    { streams }: UnderWay,
-  ): handleServerStreamingCall<Buffer, unknown> =>
-  (grpcCall) => {
+const streamHandler = (
+  method: ServerStreamMethod,
+  options: EngineOptions,
+  { streams }: UnderWay,
+): handleServerStreamingCall<Buffer, unknown> => {
+  const encode = asBuffer(method.encode);
+  return (grpcCall) => {
+    const ended = begin(method, options);
+    const take = (code: number): boolean => {
+      if (!streams.take(end)) return false;
+      ended(code);
+      return true;
+    };
     const end = (status: GrpcStatus): void => {
-      if (streams.take(end)) grpcCall.emit("error", status);
+      if (take(status.code)) grpcCall.emit("error", status);
     };
     streams.add(end);
+    method.stats.countReceived(grpcCall.request.length);
     const fail = (error: unknown): void => end(statusOfError(error, options.onUnexpectedError));
     try {
       const call = new GrpcJsCall(grpcCall);
-      call.onCancelled(() => streams.take(end));
+      call.onCancelled(() => take(codeOfCancelled(grpcCall)));
       method.handle(decodeWith(method.decode, grpcCall.request, "stream"), call, {
-        send: (response) => void grpcCall.write(response),
+        send: (response) => {
+          const message = encode(response);
+          method.stats.countSent(1, message.length);
+          grpcCall.write(message);
+        },
         fail,
         end: () => {
-          if (streams.take(end)) grpcCall.end();
+          if (take(statusCode.ok)) grpcCall.end();
         },
       });
     } catch (error) {
       fail(error);
     }
   };
+};
 
 const bidiHandler =
   (
@@ -196,15 +234,21 @@ const bidiHandler =
   ): handleBidiStreamingCall<Buffer, unknown> =>
   (grpcCall) => {
     let sink: RequestSink<never> | undefined;
-    const buffer = new SendBuffer(grpcCall, asBuffer(method.encode), options.untaken, connections.untakenOf(grpcCall));
+    const { stats } = method;
+    const ended = begin(method, options);
+    const buffer = new SendBuffer(grpcCall, asBuffer(method.encode), connections.untakenOf(grpcCall), {
+      all: options.untaken,
+      stats,
+    });
     /** Whether the stream was still open: it closes once, whoever ends it. */
-    const close = (): boolean => {
+    const close = (code: number): boolean => {
       if (!streams.take(endWith)) return false;
+      ended(code);
       sink?.onClosed();
       return true;
     };
     const endWith = (status: GrpcStatus): void => {
-      if (close()) grpcCall.emit("error", status);
+      if (close(status.code)) grpcCall.emit("error", status);
     };
     streams.add(endWith);
     const fail = (error: unknown): void => endWith(statusOfError(error, options.onUnexpectedError));
@@ -216,7 +260,7 @@ const bidiHandler =
       }
     };
     grpcCall.on("cancelled", () => {
-      close();
+      close(codeOfCancelled(grpcCall));
       buffer.close();
     });
     guarded(() => {
@@ -227,13 +271,17 @@ const bidiHandler =
         onDrain: (callback) => (buffer.onDrain = callback),
         fail,
         end: () => {
-          if (close()) grpcCall.end();
+          if (close(statusCode.ok)) grpcCall.end();
         },
       });
       sink = opened;
       if (!streams.has(endWith)) opened.onClosed(); // it was over before it had anybody to tell
       grpcCall.on("data", (bytes: Uint8Array) =>
-        guarded(() => streams.has(endWith) && opened.onRequest(decodeWith(method.decode, bytes, "stream"))),
+        guarded(() => {
+          if (!streams.has(endWith)) return;
+          stats.countReceived(bytes.length);
+          opened.onRequest(decodeWith(method.decode, bytes, "stream"));
+        }),
       );
       grpcCall.on("end", () => guarded(() => streams.has(endWith) && opened.onHalfClose()));
     });
@@ -273,12 +321,20 @@ const registerUnimplemented = (server: Server, method: UnimplementedMethod): voi
     details: `unknown method ${name} for service ${service}`,
   };
   const bytes = (message: Buffer): Buffer => message;
+  const count = (): void => {
+    method.stats.started++;
+    method.stats.countEnd(status.code);
+  };
   if (!method.requestStream && !method.responseStream) {
-    const handler: handleUnaryCall<Buffer, Buffer> = (_call, callback) => callback(status, null);
+    const handler: handleUnaryCall<Buffer, Buffer> = (_call, callback) => {
+      count();
+      callback(status, null);
+    };
     server.register(method.path, handler, bytes, bytes, "unary");
     return;
   }
   const handler: handleBidiStreamingCall<Buffer, Buffer> = (call) => {
+    count();
     call.on("error", () => undefined);
     call.emit("error", status);
   };

@@ -1,5 +1,5 @@
 import { maxUnsentBytes, maxUnsentMessages } from "../base/index.js";
-import type { Labelled } from "../rpc/index.js";
+import type { Labelled, MethodStats } from "../rpc/index.js";
 import type { UntakenAnswers, UntakenOfConnection } from "./untaken-answers.js";
 
 /** The messages of a stream that its client has not taken yet. */
@@ -13,9 +13,10 @@ export class SendBuffer {
   constructor(
     private readonly grpcCall: { write(message: unknown, written: () => void): boolean },
     private readonly encode: (response: unknown) => Buffer,
-    private readonly all: UntakenAnswers,
     /** Undefined: the connection is closed already. */
     private readonly untaken: UntakenOfConnection | undefined,
+    /** The counters that it shares with other streams. */
+    private readonly shared: { readonly all: UntakenAnswers; readonly stats: MethodStats },
   ) {}
 
   /** False: it is full now, and `onDrain` tells when it is empty. What is sent all the same is kept. */
@@ -44,8 +45,9 @@ export class SendBuffer {
   private write(message: Buffer): boolean {
     this.messages += 1;
     this.bytes += message.length;
+    this.shared.stats.countSent(1, message.length);
     this.untaken?.keep(message.length);
-    this.isFull ||= this.messages >= maxUnsentMessages || this.bytes >= maxUnsentBytes || this.all.isPressed;
+    this.isFull ||= this.messages >= maxUnsentMessages || this.bytes >= maxUnsentBytes || this.shared.all.isPressed;
     this.grpcCall.write(message, () => this.written(message.length));
     return !this.isFull;
   }

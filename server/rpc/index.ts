@@ -16,12 +16,14 @@ export {
   type Part,
 } from "./large-message.js";
 export { fieldSize, ListMessage, writeItem, writeItemPrefix } from "./list-message.js";
+export { MethodStats } from "./method-stats.js";
 export {
   bidi,
   encodedAlready,
   serverStream,
   unary,
   unaryRead,
+  unimplemented,
   unimplementedMethods,
   type BidiMethod,
   type Call,

@@ -2,6 +2,7 @@
 
 import type { Caller } from "../base/index.js";
 import { ListMessage } from "./list-message.js";
+import { MethodStats } from "./method-stats.js";
 
 /** The call around a request, and the caller that made it. */
 export interface Call extends Caller {
@@ -39,6 +40,7 @@ export interface UnaryMethod<Request = never, Response = unknown> {
   readonly kind: "unary";
   /** `/package.Service/Method` */
   readonly path: string;
+  readonly stats: MethodStats;
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;
   readonly handle: (request: Request, call: Call, reply: Reply<Response>) => void;
@@ -50,6 +52,7 @@ export interface UnaryMethod<Request = never, Response = unknown> {
 export interface ServerStreamMethod<Request = never, Response = unknown> {
   readonly kind: "server-stream";
   readonly path: string;
+  readonly stats: MethodStats;
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;
   readonly handle: (request: Request, call: Call, reply: StreamReply<Response>) => void;
@@ -91,6 +94,7 @@ export interface RequestSink<Request> {
 export interface BidiMethod<Request = never, Response = unknown> {
   readonly kind: "bidi";
   readonly path: string;
+  readonly stats: MethodStats;
   /** Decodes a request, whose bytes lie there only during the call: a sink that keeps some of them needs a copy. */
   readonly decode: (bytes: Uint8Array) => Request;
   readonly encode: (response: Response) => Uint8Array;
@@ -101,6 +105,7 @@ export interface BidiMethod<Request = never, Response = unknown> {
 export interface UnimplementedMethod {
   readonly kind: "unimplemented";
   readonly path: string;
+  readonly stats: MethodStats;
   readonly requestStream: boolean;
   readonly responseStream: boolean;
 }
@@ -118,6 +123,7 @@ export const unary = <Request, Response>(
 ): Method => ({
   kind: "unary",
   path,
+  stats: new MethodStats(),
   decode: (bytes) => request.decode(bytes) as never,
   encode: (message) => (message instanceof Uint8Array ? message : response.encode(message as Response).finish()),
   handle,
@@ -141,6 +147,7 @@ export const serverStream = <Request, Response>(
 ): Method => ({
   kind: "server-stream",
   path,
+  stats: new MethodStats(),
   decode: (bytes) => request.decode(bytes) as never,
   encode: (message) => response.encode(message as Response).finish(),
   handle,
@@ -155,10 +162,17 @@ export const bidi = <Request, Response>(
 ): Method => ({
   kind: "bidi",
   path,
+  stats: new MethodStats(),
   decode: (bytes) => request.decode(bytes) as never,
   encode: (message) => response.encode(message as Response).finish(),
   open,
 });
+
+/** Makes a method that is refused. */
+export const unimplemented = (
+  path: string,
+  { requestStream, responseStream }: Pick<UnimplementedMethod, "requestStream" | "responseStream">,
+): UnimplementedMethod => ({ kind: "unimplemented", path, stats: new MethodStats(), requestStream, responseStream });
 
 /** A generated service definition, as far as the table needs it. */
 export interface ServiceDefinition {
@@ -176,12 +190,7 @@ export const unimplementedMethods = (
   const present = new Set(methods.map((method) => method.path));
   return services
     .flatMap((service) =>
-      Object.values(service.methods).map(({ name, requestStream, responseStream }) => ({
-        kind: "unimplemented" as const,
-        path: `/${service.fullName}/${name}`,
-        requestStream,
-        responseStream,
-      })),
+      Object.values(service.methods).map((method) => unimplemented(`/${service.fullName}/${method.name}`, method)),
     )
     .filter((method) => !present.has(method.path));
 };

@@ -19,7 +19,7 @@ export const rooms = {
   "server/config": ["proto", "raft", "server/base"],
   "server/data-dir": ["platform", "raft", "server/base"],
   "server/resources": ["platform", "raft", "store", "server/base"],
-  "server/rpc": ["proto", "store", "server/base"],
+  "server/rpc": ["platform", "proto", "store", "server/base"],
   "server/net/http2": ["platform", "server/base", "server/rpc"],
   "server/net": ["platform", "proto", "server/base", "server/resources", "server/rpc", "server/net/http2"],
   "server/replication": ["platform", "proto", "raft", "store", "server/base", "server/config"],

@@ -1,5 +1,5 @@
 import { performance } from "node:perf_hooks";
-import { statusCode, statusOfError, type Call, type GrpcStatus } from "../../rpc/index.js";
+import { statusCode, statusOfError, type Call, type GrpcStatus, type MethodStats } from "../../rpc/index.js";
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection } from "./connection.js";
 import type { Expiring } from "./deadline-wheel.js";
@@ -21,16 +21,24 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
   protected isOver = false;
   private reader: MessageReader | undefined;
   private onCancel: (() => void) | undefined;
+  /** The time at which it began, if handling times are measured. */
+  private readonly beganAt: number;
 
-  /** @param timeoutMs time that the client gives the call; Infinity: all */
+  /**
+   * @param timeoutMs time that the client gives the call; Infinity: all
+   * @param stats counts the calls of its method
+   */
   constructor(
     protected readonly context: CallContext,
     protected readonly client: ServerConnection,
     id: number,
     private readonly head: RequestHead,
     timeoutMs: number,
+    protected readonly stats: MethodStats,
   ) {
     super(client.writer, id, 0, head.contentLength);
+    stats.started++;
+    this.beganAt = stats.handlingSeconds === undefined ? 0 : context.clock.now();
     if (timeoutMs === Infinity) return;
     this.deadlineAt = context.clock.now() + timeoutMs;
     context.deadlines.add(this);
@@ -65,7 +73,7 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
   }
 
   endWith(status: GrpcStatus): void {
-    if (this.over()) this.carrier.sendEnd(this, status);
+    if (this.over(status.code)) this.carrier.sendEnd(this, status);
   }
 
   onMessageError(status: GrpcStatus): void {
@@ -108,7 +116,7 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
 
   protected override onReset(): void {
     const { onCancel } = this;
-    if (this.over() && onCancel !== undefined) this.callBack(onCancel);
+    if (this.over(statusCode.canceled) && onCancel !== undefined) this.callBack(onCancel);
   }
 
   /** The answer to a request that ends within a message, in the words of Go's gRPC. */
@@ -122,9 +130,11 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
   }
 
   /** Ends the call once. @returns whether it was under way: who ends it gives the answer */
-  protected over(): boolean {
+  protected over(code: number): boolean {
     if (this.isOver) return false;
     this.isOver = true;
+    this.stats.countEnd(code);
+    this.stats.handlingSeconds?.observe((this.context.clock.now() - this.beganAt) / 1_000);
     this.onCancel = undefined;
     this.context.deadlines.remove(this);
     this.reader?.close();

@@ -1,4 +1,4 @@
-import { statusCode, type GrpcStatus } from "../../rpc/index.js";
+import { MethodStats, statusCode, type GrpcStatus } from "../../rpc/index.js";
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection, Service } from "./connection.js";
 import { GrpcCall } from "./grpc-call.js";
@@ -11,6 +11,8 @@ import { UnaryCall } from "./unary-call.js";
 /** Serves the methods of a table: makes a call of each request, of the kind that its method is. */
 export class GrpcService implements Service {
   readonly connections = new Set<ServerConnection>();
+  /** Counts the calls that belong to no method, of which etcd has no metrics. */
+  private readonly uncounted = new MethodStats();
 
   constructor(private readonly context: CallContext) {}
 
@@ -19,10 +21,13 @@ export class GrpcService implements Service {
     if (!isGrpc(head.contentType)) return new RefusedRequest(connection, id, head, 415, noGrpc(head.contentType));
     if (head.method !== "POST") return new RefusedRequest(connection, id, head, 405, noPost(head.method));
     const timeoutMs = timeout === undefined ? Infinity : parseTimeout(timeout);
-    if (timeoutMs === undefined) return new RefusedCall(context, connection, id, head, badTimeout(timeout ?? ""));
+    if (timeoutMs === undefined)
+      return new RefusedCall(context, connection, id, head, this.uncounted, badTimeout(timeout ?? ""));
     const method = context.methods.get(head.path);
-    if (method === undefined || method.kind === "unimplemented")
-      return new RefusedCall(context, connection, id, head, context.unknownMethod(head.path));
+    if (method === undefined || method.kind === "unimplemented") {
+      const stats = method?.stats ?? this.uncounted;
+      return new RefusedCall(context, connection, id, head, stats, context.unknownMethod(head.path));
+    }
     switch (method.kind) {
       case "unary":
         return new UnaryCall(context, connection, id, head, timeoutMs, method);
@@ -75,9 +80,10 @@ class RefusedCall extends GrpcCall {
     client: ServerConnection,
     id: number,
     head: RequestHead,
+    stats: MethodStats,
     private readonly status: GrpcStatus,
   ) {
-    super(context, client, id, head, Infinity);
+    super(context, client, id, head, Infinity, stats);
   }
 
   onMessage(): boolean {

@@ -29,12 +29,13 @@ export class ServerStreamCall extends GrpcCall {
     timeoutMs: number,
     private readonly method: ServerStreamMethod,
   ) {
-    super(context, client, id, head, timeoutMs);
+    super(context, client, id, head, timeoutMs, method.stats);
   }
 
   onMessage(bytes: Buffer): boolean {
     if (this.hasRequest) return true; // the first counts, as in Go's gRPC
     this.hasRequest = true;
+    this.stats.countReceived(bytes.length);
     try {
       this.method.handle(decodeWith(this.method.decode, bytes, "stream"), this, {
         send: (response) => this.send(response),
@@ -60,7 +61,10 @@ export class ServerStreamCall extends GrpcCall {
   }
 
   private send(response: unknown): void {
-    if (!this.isOver) this.carrier.sendMessage(this, this.method.encode(response));
+    if (this.isOver) return;
+    const message = this.method.encode(response);
+    this.stats.countSent(1, message.length);
+    this.carrier.sendMessage(this, message);
   }
 }
 
@@ -86,12 +90,13 @@ export class BidiCall extends GrpcCall implements ResponseStream<unknown> {
     timeoutMs: number,
     private readonly method: BidiMethod,
   ) {
-    super(context, client, id, head, timeoutMs);
+    super(context, client, id, head, timeoutMs, method.stats);
   }
 
   readonly send = (response: unknown): boolean => {
     if (this.isOver) return true;
     const message = this.method.encode(response);
+    this.stats.countSent(1, message.length);
     this.unsentMessages += 1;
     this.unsentBytes += messagePrefixBytes + message.length;
     this.isFull ||=
@@ -106,7 +111,9 @@ export class BidiCall extends GrpcCall implements ResponseStream<unknown> {
     const bytes = messagePrefixBytes + head.length + tail.length;
     const count = Math.max(0, Math.min(to - from, this.roomFor(bytes)));
     this.unsentMessages += count;
-    this.unsentBytes += this.carrier.sendEach(this, labels, from, from + count, head, tail);
+    const sentBytes = this.carrier.sendEach(this, labels, from, from + count, head, tail);
+    this.unsentBytes += sentBytes;
+    this.stats.countSent(count, sentBytes - count * messagePrefixBytes);
     this.isFull = this.roomFor(bytes) <= 0;
     return count;
   }
@@ -128,6 +135,7 @@ export class BidiCall extends GrpcCall implements ResponseStream<unknown> {
   }
 
   onMessage(bytes: Buffer): boolean {
+    this.stats.countReceived(bytes.length);
     try {
       this.sink?.onRequest(decodeWith(this.method.decode, bytes, "stream"));
     } catch (error) {

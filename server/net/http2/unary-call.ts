@@ -17,7 +17,7 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
     timeoutMs: number,
     private readonly method: UnaryMethod,
   ) {
-    super(context, client, id, head, timeoutMs);
+    super(context, client, id, head, timeoutMs, method.stats);
     context.calls.add();
   }
 
@@ -28,7 +28,9 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
       return;
     }
     if (response instanceof ListMessage) {
-      if (this.over()) this.carrier.sendListAnswer(this, response);
+      if (!this.over(statusCode.ok)) return;
+      this.stats.countSent(1, response.length);
+      this.carrier.sendListAnswer(this, response);
       return;
     }
     let answer: Uint8Array;
@@ -38,7 +40,9 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
       this.fail(error);
       return;
     }
-    if (this.over()) this.carrier.sendAnswer(this, answer);
+    if (!this.over(statusCode.ok)) return;
+    this.stats.countSent(1, answer.length);
+    this.carrier.sendAnswer(this, answer);
   }
 
   fail(error: unknown): void {
@@ -48,6 +52,7 @@ export class UnaryCall extends GrpcCall implements Reply<unknown> {
   onMessage(bytes: Buffer): boolean {
     if (this.hasRequest) return true; // the first counts, as in Go's gRPC
     this.hasRequest = true;
+    this.stats.countReceived(bytes.length);
     try {
       this.method.handle(decodeWith(this.method.decode, bytes, "unary"), this, this);
     } catch (error) {

@@ -18,7 +18,15 @@ import { maxUnsentMessages } from "../../../server/base/limits.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { createGrpcJsEngine } from "../../../server/net/grpc-js-engine.js";
 import { allocateMessage } from "../../../server/rpc/framed-message.js";
-import { bidi, serverStream, unary, type Call, type Method, type Reply } from "../../../server/rpc/method-table.js";
+import {
+  bidi,
+  serverStream,
+  unary,
+  unimplemented,
+  type Call,
+  type Method,
+  type Reply,
+} from "../../../server/rpc/method-table.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
 import { handTo, onEachEngine, type CreateEngine } from "./engines.js";
 
@@ -137,8 +145,8 @@ test("grpc-js: an answer that lies in its frame arrives as it is, and it is not 
 
 onEachEngine("an unimplemented method is refused in gRPC's words", async (t, createEngine) => {
   const { call, stream } = await setUp(t, createEngine, () => assert.fail("handled"), [
-    { kind: "unimplemented", path: "/test.Service/Later", requestStream: false, responseStream: false },
-    { kind: "unimplemented", path: "/test.Service/LaterStream", requestStream: true, responseStream: true },
+    unimplemented("/test.Service/Later", { requestStream: false, responseStream: false }),
+    unimplemented("/test.Service/LaterStream", { requestStream: true, responseStream: true }),
   ]);
   await fails(call("/test.Service/Later"), 12, "unknown method Later for service test.Service");
   const error = await new Promise<ServiceError>((resolve) => stream("/test.Service/LaterStream").on("error", resolve));
@@ -306,3 +314,70 @@ onEachEngine(
     );
   },
 );
+
+onEachEngine("calls and messages are counted by method, and their ends by status", async (t, createEngine) => {
+  let began: () => void = () => undefined;
+  const waiting = new Promise<void>((resolve) => (began = resolve));
+  let ended: () => void = () => undefined;
+  const cancelled = new Promise<void>((resolve) => (ended = resolve));
+  const counted = unary("/test.Service/Counted", HealthCheckRequest, HealthCheckResponse, (request, call, reply) => {
+    if (request.service === "fail") throw new ServerError("empty-key", "none");
+    if (request.service !== "wait") return reply.send(ok);
+    call.onCancelled(() => ended());
+    began();
+  });
+  const echo = bidi("/test.Service/Echo", HealthCheckRequest, HealthCheckResponse, (_call, stream) => ({
+    onRequest: () => {
+      stream.send(ok);
+      stream.sendEach(
+        [{ label: Buffer.from("2") }, { label: Buffer.from("34") }],
+        0,
+        2,
+        Buffer.from("1"),
+        Buffer.alloc(0),
+      );
+    },
+    onHalfClose: () => stream.end(),
+    onClosed: () => undefined,
+  }));
+  const later = unimplemented("/test.Service/Later", { requestStream: false, responseStream: false });
+  counted.stats.measureHandling();
+  const { client, call } = await setUp(t, createEngine, () => assert.fail("handled"), [counted, echo, later]);
+  await call("/test.Service/Counted", { service: "1234" });
+  await fails(call("/test.Service/Counted", { service: "fail" }), 3, /./);
+  await fails(call("/test.Service/Later"), 12, /./);
+  const request = Buffer.from(HealthCheckRequest.encode({ service: "wait" }).finish());
+  const open = client.makeUnaryRequest(
+    "/test.Service/Counted",
+    () => request,
+    asIs,
+    {},
+    () => undefined,
+  );
+  await waiting;
+  open.cancel();
+  await cancelled;
+  const stream = client.makeBidiStreamRequest("/test.Service/Echo", asIs, asIs);
+  stream.on("data", () => undefined);
+  const over = new Promise((resolve) => stream.on("end", resolve));
+  stream.end(request);
+  await over;
+
+  const { stats } = counted;
+  assert.deepEqual([stats.started, stats.received, stats.receivedBytes], [3, 3, 18]);
+  assert.deepEqual([stats.sent, stats.sentBytes], [1, 2]);
+  assert.deepEqual(nonZero(stats.handled), { 0: 1, 1: 1, 3: 1 });
+  assert.equal(
+    stats.handlingSeconds?.counts.reduce((sum, count) => sum + count),
+    3,
+  );
+  assert.deepEqual([echo.stats.received, echo.stats.sent, echo.stats.sentBytes], [1, 3, 2 + 2 + 3]);
+  assert.deepEqual(nonZero(echo.stats.handled), { 0: 1 });
+  assert.deepEqual([later.stats.started, nonZero(later.stats.handled)], [1, { 12: 1 }]);
+  assert.equal(later.stats.handlingSeconds, undefined);
+});
+
+const asIs = (message: Buffer): Buffer => message;
+
+const nonZero = (counts: readonly number[]): Record<string, number> =>
+  Object.fromEntries([...counts.entries()].filter(([, count]) => count > 0));
