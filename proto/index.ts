@@ -165,6 +165,13 @@ export {
   txnRequestDecoder,
 } from "./codec/kv-requests.js";
 export {
+  deleteRangeRequestEncoder,
+  putRequestEncoder,
+  rangeRequestEncoder,
+  txnRequestEncoder,
+} from "./codec/request-writer.js";
+export { putResponseDecoder, rangeResponseDecoder } from "./codec/kv-answers.js";
+export {
   encodeDeleteRangeResponse,
   encodeHeader,
   encodeLeaseResponse,

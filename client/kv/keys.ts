@@ -4,16 +4,21 @@ import { isUint8Array } from "node:util/types";
 /** Bytes; text stands for its UTF-8. */
 export type Bytes = string | Uint8Array;
 
-const utf8 = new TextEncoder();
 /**
  * Encodes text as UTF-8; returns bytes as they are.
  *
  * @throws TypeError if it is neither
  */
 export const toBytes = (value: Bytes): Uint8Array => {
-  if (typeof value === "string") return utf8.encode(value);
+  if (typeof value === "string") return utf8(value);
   if (isUint8Array(value)) return value;
   throw new TypeError(`Cannot send a key or a value: expected text or bytes, not ${kindOf(value)}`);
+};
+
+/** Encodes in memory that Node shares between short texts: a fraction of the time of a TextEncoder. */
+const utf8 = (text: string): Uint8Array => {
+  const { buffer, byteOffset, length } = Buffer.from(text);
+  return new Uint8Array(buffer, byteOffset, length);
 };
 
 /** A word for what was given in place of text or bytes. */

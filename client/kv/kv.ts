@@ -1,5 +1,13 @@
 // Keys and values: reading, writing, deleting, compacting.
-import { KVDefinition } from "../../proto/index.js";
+import {
+  deleteRangeRequestEncoder,
+  KVDefinition,
+  putRequestEncoder,
+  putResponseDecoder,
+  rangeRequestEncoder,
+  rangeResponseDecoder,
+  txnRequestEncoder,
+} from "../../proto/index.js";
 import { type Endpoints, type Header, headerOf, type RequestOptions, unaryMethod } from "../transport/index.js";
 import type { KeySpace } from "./key-space.js";
 import { toText, type Bytes } from "./keys.js";
@@ -24,12 +32,19 @@ export interface CompactResult {
   readonly header: Header;
 }
 
-const range = unaryMethod("read", KVDefinition, KVDefinition.methods.range);
-const put = unaryMethod("write", KVDefinition, KVDefinition.methods.put);
-const deleteRange = unaryMethod("write", KVDefinition, KVDefinition.methods.deleteRange);
-const txn = unaryMethod("write", KVDefinition, KVDefinition.methods.txn);
-const readOnlyTxn = unaryMethod("read", KVDefinition, KVDefinition.methods.txn);
-const compact = unaryMethod("write", KVDefinition, KVDefinition.methods.compact);
+const { methods } = KVDefinition;
+const range = unaryMethod("read", KVDefinition, methods.range, {
+  request: rangeRequestEncoder,
+  response: rangeResponseDecoder,
+});
+const put = unaryMethod("write", KVDefinition, methods.put, {
+  request: putRequestEncoder,
+  response: putResponseDecoder,
+});
+const deleteRange = unaryMethod("write", KVDefinition, methods.deleteRange, { request: deleteRangeRequestEncoder });
+const txn = unaryMethod("write", KVDefinition, methods.txn, { request: txnRequestEncoder });
+const readOnlyTxn = unaryMethod("read", KVDefinition, methods.txn, { request: txnRequestEncoder });
+const compact = unaryMethod("write", KVDefinition, methods.compact);
 
 /** @see etcd v3 API, KV */
 export class Kv {

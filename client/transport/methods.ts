@@ -23,12 +23,27 @@ interface MethodDefinition<Request, Response> {
   readonly responseType: MessageFns<Response>;
 }
 
+/** Codecs that are faster than the generated ones; an absent one is the generated one. */
+interface Codecs<Request, Response> {
+  readonly request?: { encode(request: Request): Buffer };
+  readonly response?: { decode(bytes: Uint8Array): Response };
+}
+
 /** Describes a unary method; `kind` says whether it may be tried again. */
 export const unaryMethod = <Request, Response>(
   kind: RequestKind,
   service: { readonly fullName: string },
   method: MethodDefinition<Request, Response>,
-): UnaryMethod<Request, Response> => ({ kind, ...streamMethod(service, method) });
+  { request, response }: Codecs<Request, Response> = {},
+): UnaryMethod<Request, Response> => {
+  const { path, encode, decode } = streamMethod(service, method);
+  return {
+    kind,
+    path,
+    encode: request === undefined ? encode : (message) => request.encode(message),
+    decode: response === undefined ? decode : (bytes) => response.decode(asPlainArray(bytes)),
+  };
+};
 
 /** Describes a method with a stream of requests and one of responses. */
 export const streamMethod = <Request, Response>(
@@ -37,9 +52,11 @@ export const streamMethod = <Request, Response>(
 ): StreamMethod<Request, Response> => ({
   path: `/${service.fullName}/${name}`,
   encode: (request) => asBuffer(requestType.encode(request).finish()),
-  // Over a plain view, so that keys and values come out as Uint8Array and not as Buffer.
-  decode: (bytes) => responseType.decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)),
+  decode: (bytes) => responseType.decode(asPlainArray(bytes)),
 });
+
+/** A plain view, so that keys and values come out as Uint8Array and not as Buffer. */
+const asPlainArray = (bytes: Buffer) => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 
 const asBuffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 

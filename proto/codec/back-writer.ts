@@ -68,10 +68,16 @@ export class BackWriter {
     if (value !== 0n) this.int64Item(tag, value);
   }
 
-  /** Writes a number of a field that has no default. */
+  /**
+   * Writes a number of a field that has no default.
+   *
+   * @throws TypeError if it is no bigint, RangeError if it has more than 64 bits
+   */
   int64Item(tag: number, value: bigint): void {
+    if (typeof value !== "bigint") throw new TypeError(`Cannot encode ${String(value)}: expected a bigint`);
     if (value >= 0n && value <= 0x1f_ffff_ffff_ffffn) this.prefix(tag, Number(value));
     else {
+      if (BigInt.asIntN(64, value) !== value) throw new RangeError(`Cannot encode ${value}: more than 64 bits`);
       scratch.setBigInt64(0, value, true);
       this.bits(tag);
     }

@@ -114,3 +114,19 @@ export class Fields {
     return result | (1 << bits);
   }
 }
+
+interface GeneratedDecoder<Message> {
+  decode(bytes: Uint8Array): Message;
+}
+
+/** Makes a decoder of what reads the fields of a usual message, and of the generated code for the others. */
+export const decoder = <Message>(read: (fields: Fields) => Message, generated: GeneratedDecoder<Message>) => ({
+  decode(bytes: Uint8Array): Message {
+    const fields = new Fields(bytes);
+    const message = read(fields);
+    return fields.isOdd ? generated.decode(bytes) : message;
+  },
+});
+
+/** A message whose fields are yet to be read. */
+export type Mutable<Message> = { -readonly [Field in keyof Message]: Message[Field] };

@@ -13,27 +13,12 @@ import {
   type RequestOp,
   TxnRequest,
 } from "../generated/etcdserverpb/kv.js";
-import { Fields } from "./fields.js";
+import { decoder, type Fields, type Mutable } from "./fields.js";
 
 const noBytes = new Uint8Array(0);
 
 /** Transactions within each other; more are for the generated code to judge. */
 const maxDepth = 100;
-
-interface GeneratedDecoder<Message> {
-  decode(bytes: Uint8Array): Message;
-}
-
-/** Makes a decoder of what reads the fields of a usual message, and of the generated code for the others. */
-const decoder = <Message>(read: (fields: Fields) => Message, generated: GeneratedDecoder<Message>) => ({
-  decode(bytes: Uint8Array): Message {
-    const fields = new Fields(bytes);
-    const message = read(fields);
-    return fields.isOdd ? generated.decode(bytes) : message;
-  },
-});
-
-type Mutable<Message> = { -readonly [Field in keyof Message]: Message[Field] };
 
 const readRange = (fields: Fields): RangeRequest => {
   const message: Mutable<RangeRequest> = {

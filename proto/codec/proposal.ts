@@ -1,18 +1,9 @@
 // The proposals in the log: encoded by the member whose client asked, decoded by every member that applies them.
 
-import type {
-  CompactionRequest,
-  Compare,
-  DeleteRangeRequest,
-  PutRequest,
-  RangeRequest,
-  RequestOp,
-  TxnRequest,
-} from "../generated/etcdserverpb/kv.js";
 import { Proposal } from "../generated/minietcd/command.js";
-import { BackWriter } from "./back-writer.js";
 import { Fields } from "./fields.js";
 import { readCompaction, readDeleteRange, readPut, readTxn } from "./kv-requests.js";
+import { requestWriter as writer, writeCompaction, writeDeleteRange, writePut, writeTxn } from "./request-writer.js";
 
 type Command = NonNullable<Proposal["command"]>;
 
@@ -28,8 +19,6 @@ export interface ProposalNumbers {
 export interface DecodedProposal extends ProposalNumbers {
   readonly command: Command | undefined;
 }
-
-const writer = new BackWriter();
 
 /** Encodes a proposal. The numbers come first. */
 export const encodeProposal = (numbers: ProposalNumbers, command: Command | undefined): Uint8Array => {
@@ -102,100 +91,4 @@ const writeCommand = (command: Command): void => {
     case "alarm":
       return writer.encoded(Proposal.encode(Proposal.create({ command })).finish());
   }
-};
-
-const writePut = (request: PutRequest): void => {
-  writer.boolField(48, request.ignoreLease);
-  writer.boolField(40, request.ignoreValue);
-  writer.boolField(32, request.prevKv);
-  writer.int64Field(24, request.lease);
-  writer.bytesField(18, request.value);
-  writer.bytesField(10, request.key);
-};
-
-const writeDeleteRange = (request: DeleteRangeRequest): void => {
-  writer.boolField(24, request.prevKv);
-  writer.bytesField(18, request.rangeEnd);
-  writer.bytesField(10, request.key);
-};
-
-const writeCompaction = ({ revision, physical }: CompactionRequest): void => {
-  writer.boolField(16, physical);
-  writer.int64Field(8, revision);
-};
-
-const writeRange = (request: RangeRequest): void => {
-  writer.int64Field(104, request.maxCreateRevision);
-  writer.int64Field(96, request.minCreateRevision);
-  writer.int64Field(88, request.maxModRevision);
-  writer.int64Field(80, request.minModRevision);
-  writer.boolField(72, request.countOnly);
-  writer.boolField(64, request.keysOnly);
-  writer.boolField(56, request.serializable);
-  writer.int64Field(48, BigInt(request.sortTarget));
-  writer.int64Field(40, BigInt(request.sortOrder));
-  writer.int64Field(32, request.revision);
-  writer.int64Field(24, request.limit);
-  writer.bytesField(18, request.rangeEnd);
-  writer.bytesField(10, request.key);
-};
-
-const writeTxn = ({ compare, success, failure }: TxnRequest): void => {
-  for (let n = failure.length - 1; n >= 0; n--) writeOperation(26, failure[n]?.request);
-  for (let n = success.length - 1; n >= 0; n--) writeOperation(18, success[n]?.request);
-  for (let n = compare.length - 1; n >= 0; n--) {
-    const before = writer.written;
-    const each = compare[n];
-    if (each !== undefined) writeCompare(each);
-    writer.enclose(10, before);
-  }
-};
-
-const writeOperation = (tag: number, request: RequestOp["request"]): void => {
-  const outer = writer.written;
-  if (request !== undefined) writer.enclose(writeRequest(request), outer);
-  writer.enclose(tag, outer);
-};
-
-/** @returns the tag of its field */
-const writeRequest = (request: NonNullable<RequestOp["request"]>): number => {
-  switch (request.$case) {
-    case "requestRange":
-      writeRange(request.value);
-      return 10;
-    case "requestPut":
-      writePut(request.value);
-      return 18;
-    case "requestDeleteRange":
-      writeDeleteRange(request.value);
-      return 26;
-    case "requestTxn":
-      writeTxn(request.value);
-      return 34;
-  }
-};
-
-const writeCompare = ({ result, target, key, targetUnion, rangeEnd }: Compare): void => {
-  writer.bytesField(514, rangeEnd);
-  switch (targetUnion?.$case) {
-    case "version":
-      writer.int64Item(32, targetUnion.value);
-      break;
-    case "createRevision":
-      writer.int64Item(40, targetUnion.value);
-      break;
-    case "modRevision":
-      writer.int64Item(48, targetUnion.value);
-      break;
-    case "value":
-      writer.item(58, targetUnion.value);
-      break;
-    case "lease":
-      writer.int64Item(64, targetUnion.value);
-      break;
-    case undefined:
-  }
-  writer.bytesField(26, key);
-  writer.int64Field(16, BigInt(target));
-  writer.int64Field(8, BigInt(result));
 };

@@ -11,6 +11,7 @@ import {
   decodeProposal,
   DeleteRangeRequest,
   deleteRangeRequestDecoder,
+  deleteRangeRequestEncoder,
   encodeCalls,
   encodeDeleteRangeResponse,
   encodeEvent,
@@ -21,12 +22,19 @@ import {
   encodeRangeResponse,
   encodeTxnResponse,
   HeaderEncoder,
+  type KeyValue,
   LeaseKeepAliveResponse,
   Proposal,
   PutRequest,
   putRequestDecoder,
+  putRequestEncoder,
+  PutResponse,
+  putResponseDecoder,
   RangeRequest,
   rangeRequestDecoder,
+  rangeRequestEncoder,
+  RangeResponse,
+  rangeResponseDecoder,
   RawDeleteRangeResponse,
   RawEvent,
   RawPutResponse,
@@ -37,6 +45,7 @@ import {
   type ResponseHeader,
   TxnRequest,
   txnRequestDecoder,
+  txnRequestEncoder,
 } from "../../proto/index.js";
 
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
@@ -181,6 +190,29 @@ describe("requests are decoded as by the generated code", () => {
   });
 });
 
+describe("requests are encoded as by the generated code", () => {
+  const check = <Request>(
+    encoder: { encode(request: Request): Uint8Array },
+    generated: Generated<Request>,
+    requests: fc.Arbitrary<Request>,
+  ): void =>
+    fc.assert(
+      fc.property(requests, (request) =>
+        assert.deepEqual(Buffer.from(encoder.encode(request)), Buffer.from(generated.encode(request).finish())),
+      ),
+    );
+
+  test("Range", () => check(rangeRequestEncoder, RangeRequest, range));
+  test("Put", () => check(putRequestEncoder, PutRequest, put));
+  test("DeleteRange", () => check(deleteRangeRequestEncoder, DeleteRangeRequest, deleteRange));
+  test("Txn", () => check(txnRequestEncoder, TxnRequest, txn));
+
+  test("a number that is no int64 is refused", () => {
+    for (const lease of [2n ** 63n, -(2n ** 63n) - 1n, 5 as never, "5" as never])
+      assert.throws(() => putRequestEncoder.encode({ ...PutRequest.create({}), lease }), /Cannot encode/);
+  });
+});
+
 const command = fc.oneof(
   put.map((value) => ({ $case: "put" as const, value })),
   deleteRange.map((value) => ({ $case: "deleteRange" as const, value })),
@@ -247,6 +279,26 @@ describe("calls between members", () => {
 
 const header = record<ResponseHeader>({ clusterId: uint64, memberId: uint64, revision: int64, raftTerm: uint64 });
 const noHeader = fc.constant(undefined);
+const optionalHeader = fc.option(header, { nil: undefined });
+const keyValue = record<KeyValue>({
+  ...{ key: bytes, createRevision: int64, modRevision: int64, version: int64, value: bytes, lease: int64 },
+});
+
+describe("responses are decoded as by the generated code", () => {
+  test("Put", () => {
+    const responses = record<PutResponse>({ header: optionalHeader, prevKv: fc.option(keyValue, { nil: undefined }) });
+    agrees(putResponseDecoder, PutResponse, responses);
+  });
+  test("Range", () => {
+    const kvs = fc.array(keyValue, { maxLength: 4 });
+    agrees(
+      rangeResponseDecoder,
+      RangeResponse,
+      record<RangeResponse>({ header: optionalHeader, kvs, more: bool, count: int64 }),
+    );
+  });
+});
+
 const items = fc.array(bytes, { maxLength: 4 });
 const rangeResponse = (headers: fc.Arbitrary<ResponseHeader | undefined>) =>
   record<RawRangeResponse>({ header: headers, kvs: items, more: bool, count: int64 });
