@@ -10,6 +10,13 @@ const longestTimerMs = 2 ** 31 - 1;
 export const asTimer = (milliseconds: number) => Math.min(milliseconds, longestTimerMs);
 
 const after = (ms: number, callback: () => void): (() => void) => {
+  if (ms > longestTimerMs) return afterLong(ms, callback);
+  const timer = setTimeout(callback, ms);
+  return () => clearTimeout(timer);
+};
+
+/** Waits longer than one timer can. */
+const afterLong = (ms: number, callback: () => void): (() => void) => {
   let stop: () => void;
   const next = () => {
     if (ms <= longestTimerMs) callback();

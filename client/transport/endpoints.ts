@@ -51,8 +51,9 @@ export class Endpoints implements ConnectionOwner {
   ): Promise<Response> {
     const limits = { deadline: this.clock.now() + timeoutMs, signal };
     const { era } = this;
+    await Promise.resolve(); // nothing is sent if the client is closed, or the signal raised, in the turn in which the request was made
     for (let attempt = 1; ; attempt++) {
-      const connection = await this.chosen(method.kind, limits);
+      const connection = this.free(method.kind, signal) ?? (await this.chosen(method.kind, limits));
       throwIfOver(era);
       try {
         if (method.kind === "write" || this.connections.length === 1)
@@ -163,6 +164,16 @@ export class Endpoints implements ConnectionOwner {
       for (const each of this.connections) each.connect();
       await this.waiting.wait(giveUpAt - this.clock.now(), signal);
     }
+  }
+
+  /** The connection for a request that has to wait for nothing; undefined: `chosen` waits, or says why there is none. */
+  private free(kind: RequestKind, signal: AbortSignal | undefined): Connection | undefined {
+    if (this.closed || signal?.aborted) return undefined;
+    const connection = this.up();
+    if (connection === undefined) return undefined;
+    if (kind !== "read" && this.connections.length > 1 && !connection.admitWrite()) return undefined;
+    this.preferred = this.connections.indexOf(connection);
+    return connection;
   }
 
   /**
