@@ -23,7 +23,12 @@ const pagesOf = ({ leader = 1n, serializable, linearizable, emulated = "3.7", al
   };
   const node = { status: () => ({ leader }) } as unknown as HealthParts["node"];
   const all = alarms.map((alarm) => ({ memberID: 1n, alarm }));
-  return createPages({ application: { range }, node, applied: { alarms: { all } }, versions: reportedVersions(emulated) });
+  return createPages({
+    application: { range },
+    node,
+    applied: { alarms: { all } },
+    versions: reportedVersions(emulated),
+  });
 };
 
 const timedOut = new ServerError("timed-out", "no majority answered");
