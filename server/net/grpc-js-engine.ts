@@ -187,44 +187,59 @@ const unaryHandler = (
   };
 };
 
-const streamHandler = (
-  method: ServerStreamMethod,
-  options: EngineOptions,
-  { streams }: UnderWay,
-): handleServerStreamingCall<Buffer, unknown> => {
-  const encode = asBuffer(method.encode);
-  return (grpcCall) => {
+const streamHandler =
+  (
+    method: ServerStreamMethod,
+    options: EngineOptions,
+    { streams, connections }: UnderWay,
+  ): handleServerStreamingCall<Buffer, unknown> =>
+  (grpcCall) => {
+    let closed: () => void = () => undefined;
+    const { stats } = method;
     const ended = begin(method, options);
-    const take = (code: number): boolean => {
+    const buffer = new SendBuffer(grpcCall, asBuffer(method.encode), connections.untakenOf(grpcCall), {
+      all: options.untaken,
+      stats,
+    });
+    /** Whether the stream was still open: it closes once, whoever ends it. */
+    const close = (code: number): boolean => {
       if (!streams.take(end)) return false;
       ended(code);
+      closed();
       return true;
     };
     const end = (status: GrpcStatus): void => {
-      if (take(status.code)) grpcCall.emit("error", status);
+      if (close(status.code)) grpcCall.emit("error", status);
     };
     streams.add(end);
-    method.stats.countReceived(grpcCall.request.length);
+    stats.countReceived(grpcCall.request.length);
     const fail = (error: unknown): void => end(statusOfError(error, options.onUnexpectedError));
+    grpcCall.once("cancelled", () => {
+      close(codeOfCancelled(grpcCall));
+      buffer.close();
+    });
     try {
-      const call = new GrpcJsCall(grpcCall);
-      call.onCancelled(() => take(codeOfCancelled(grpcCall)));
-      method.handle(decodeWith(method.decode, grpcCall.request, "stream"), call, {
-        send: (response) => {
-          const message = encode(response);
-          method.stats.countSent(1, message.length);
-          grpcCall.write(message);
+      const request = decodeWith(method.decode, grpcCall.request, "stream");
+      method.handle(request, new GrpcJsCall(grpcCall), {
+        send: (response) => !streams.has(end) || buffer.send(response),
+        onDrain: (callback) => {
+          buffer.onDrain = () => {
+            if (streams.has(end)) callback();
+          };
+        },
+        onClosed: (callback) => {
+          if (streams.has(end)) closed = callback;
+          else callback();
         },
         fail,
         end: () => {
-          if (take(statusCode.ok)) grpcCall.end();
+          if (close(statusCode.ok)) grpcCall.end();
         },
       });
     } catch (error) {
       fail(error);
     }
   };
-};
 
 const bidiHandler =
   (

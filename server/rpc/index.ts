@@ -33,6 +33,7 @@ export {
   type RequestSink,
   type ResponseStream,
   type ServerStreamMethod,
+  type StreamReply,
   type UnaryMethod,
   type UnimplementedMethod,
 } from "./method-table.js";

@@ -16,9 +16,14 @@ export interface Reply<Response> {
   fail(error: unknown): void;
 }
 
-/** Takes the answers of a server stream. */
+/** Takes the answers of a server stream. After `fail` or `end` nothing more is sent. */
 export interface StreamReply<Response> {
-  readonly send: (response: Response) => void;
+  /** False: enough is buffered; `onDrain` says when to go on. What is sent all the same is buffered too. */
+  readonly send: (response: Response) => boolean;
+  /** Calls back each time the buffer has drained after a `send` that said false. */
+  readonly onDrain: (callback: () => void) => void;
+  /** Calls back once when the stream is over, whoever ended it; at once if it is already. */
+  readonly onClosed: (callback: () => void) => void;
   readonly fail: (error: unknown) => void;
   readonly end: () => void;
 }

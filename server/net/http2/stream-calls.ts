@@ -8,6 +8,7 @@ import {
   type RequestSink,
   type ResponseStream,
   type ServerStreamMethod,
+  type StreamReply,
 } from "../../rpc/index.js";
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection } from "./connection.js";
@@ -17,85 +18,19 @@ import { messagePrefixBytes } from "./send-queue.js";
 
 const ok: GrpcStatus = { code: statusCode.ok, details: "" };
 
-/** A call with one request and a stream of answers. */
-export class ServerStreamCall extends GrpcCall {
-  private hasRequest = false;
-
-  constructor(
-    context: CallContext,
-    client: ServerConnection,
-    id: number,
-    head: RequestHead,
-    timeoutMs: number,
-    private readonly method: ServerStreamMethod,
-  ) {
-    super(context, client, id, head, timeoutMs, method.stats);
-  }
-
-  onMessage(bytes: Buffer): boolean {
-    if (this.hasRequest) return true; // the first counts, as in Go's gRPC
-    this.hasRequest = true;
-    this.stats.countReceived(bytes.length);
-    try {
-      this.method.handle(decodeWith(this.method.decode, bytes, "stream"), this, {
-        send: (response) => this.send(response),
-        fail: (error) => this.failWith(error),
-        end: () => this.endWith(ok),
-      });
-    } catch (error) {
-      this.failWith(error);
-    }
-    return true;
-  }
-
-  protected override onBegin(): void {
-    // the request follows
-  }
-
-  protected override onHalfClose(): void {
-    if (!this.hasRequest) this.endWith(noRequest);
-  }
-
-  protected override onOver(): void {
-    // nobody waits for it
-  }
-
-  private send(response: unknown): void {
-    if (this.isOver) return;
-    const message = this.method.encode(response);
-    this.stats.countSent(1, message.length);
-    this.carrier.sendMessage(this, message);
-  }
-}
-
-const noRequest: GrpcStatus = {
-  code: statusCode.internal,
-  details: "cardinality violation: received no request message from non-client-streaming RPC",
-};
-
-/** A call with a stream of requests and a stream of answers. */
-export class BidiCall extends GrpcCall implements ResponseStream<unknown> {
-  private sink: RequestSink<never> | undefined;
+/** A call with a stream of answers, which is told to pause while its client takes none. */
+abstract class AnswerStreamCall extends GrpcCall {
   private drained: () => void = () => undefined;
   /** Messages and bytes that the client's system has not taken. */
-  private unsentMessages = 0;
-  private unsentBytes = 0;
-  private isFull = false;
+  protected unsentMessages = 0;
+  protected unsentBytes = 0;
+  protected isFull = false;
 
-  constructor(
-    context: CallContext,
-    client: ServerConnection,
-    id: number,
-    head: RequestHead,
-    timeoutMs: number,
-    private readonly method: BidiMethod,
-  ) {
-    super(context, client, id, head, timeoutMs, method.stats);
-  }
+  protected abstract readonly encode: (response: never) => Uint8Array;
 
   readonly send = (response: unknown): boolean => {
     if (this.isOver) return true;
-    const message = this.method.encode(response);
+    const message = this.encode(response as never);
     this.stats.countSent(1, message.length);
     this.unsentMessages += 1;
     this.unsentBytes += messagePrefixBytes + message.length;
@@ -104,19 +39,6 @@ export class BidiCall extends GrpcCall implements ResponseStream<unknown> {
     this.carrier.sendMessage(this, message);
     return !this.isFull;
   };
-
-  sendEach(labels: readonly Labelled[], from: number, to: number, head: Uint8Array, tail: Uint8Array): number {
-    if (this.isOver) return to - from;
-    if (this.isFull) return 0;
-    const bytes = messagePrefixBytes + head.length + tail.length;
-    const count = Math.max(0, Math.min(to - from, this.roomFor(bytes)));
-    this.unsentMessages += count;
-    const sentBytes = this.carrier.sendEach(this, labels, from, from + count, head, tail);
-    this.unsentBytes += sentBytes;
-    this.stats.countSent(count, sentBytes - count * messagePrefixBytes);
-    this.isFull = this.roomFor(bytes) <= 0;
-    return count;
-  }
 
   readonly onDrain = (callback: () => void): void => {
     this.drained = callback;
@@ -132,6 +54,94 @@ export class BidiCall extends GrpcCall implements ResponseStream<unknown> {
     if (!this.isFull || this.unsentMessages > 0 || this.isOver) return;
     this.isFull = false;
     this.guard(() => this.drained());
+  }
+
+  protected guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+}
+
+/** A call with one request and a stream of answers. */
+export class ServerStreamCall extends AnswerStreamCall implements StreamReply<unknown> {
+  protected readonly encode: (response: never) => Uint8Array;
+  private hasRequest = false;
+  private closed: (() => void) | undefined;
+
+  constructor(
+    context: CallContext,
+    client: ServerConnection,
+    id: number,
+    head: RequestHead,
+    timeoutMs: number,
+    private readonly method: ServerStreamMethod,
+  ) {
+    super(context, client, id, head, timeoutMs, method.stats);
+    this.encode = method.encode;
+  }
+
+  readonly onClosed = (callback: () => void): void => {
+    if (this.isOver) callback();
+    else this.closed = callback;
+  };
+
+  onMessage(bytes: Buffer): boolean {
+    if (this.hasRequest) return true; // the first counts, as in Go's gRPC
+    this.hasRequest = true;
+    this.stats.countReceived(bytes.length);
+    this.guard(() => this.method.handle(decodeWith(this.method.decode, bytes, "stream"), this, this));
+    return true;
+  }
+
+  protected override onBegin(): void {
+    // the request follows
+  }
+
+  protected override onHalfClose(): void {
+    if (!this.hasRequest) this.endWith(noRequest);
+  }
+
+  protected override onOver(): void {
+    this.closed?.();
+  }
+}
+
+const noRequest: GrpcStatus = {
+  code: statusCode.internal,
+  details: "cardinality violation: received no request message from non-client-streaming RPC",
+};
+
+/** A call with a stream of requests and a stream of answers. */
+export class BidiCall extends AnswerStreamCall implements ResponseStream<unknown> {
+  protected readonly encode: (response: never) => Uint8Array;
+  private sink: RequestSink<never> | undefined;
+
+  constructor(
+    context: CallContext,
+    client: ServerConnection,
+    id: number,
+    head: RequestHead,
+    timeoutMs: number,
+    private readonly method: BidiMethod,
+  ) {
+    super(context, client, id, head, timeoutMs, method.stats);
+    this.encode = method.encode;
+  }
+
+  sendEach(labels: readonly Labelled[], from: number, to: number, head: Uint8Array, tail: Uint8Array): number {
+    if (this.isOver) return to - from;
+    if (this.isFull) return 0;
+    const bytes = messagePrefixBytes + head.length + tail.length;
+    const count = Math.max(0, Math.min(to - from, this.roomFor(bytes)));
+    this.unsentMessages += count;
+    const sentBytes = this.carrier.sendEach(this, labels, from, from + count, head, tail);
+    this.unsentBytes += sentBytes;
+    this.stats.countSent(count, sentBytes - count * messagePrefixBytes);
+    this.isFull = this.roomFor(bytes) <= 0;
+    return count;
   }
 
   onMessage(bytes: Buffer): boolean {
@@ -166,13 +176,5 @@ export class BidiCall extends GrpcCall implements ResponseStream<unknown> {
     const { unsentMessages, unsentBytes } = this;
     if (this.client.account.isPressed) return 1 - unsentMessages;
     return Math.min(maxUnsentMessages - unsentMessages, Math.ceil((maxUnsentBytes - unsentBytes) / bytes));
-  }
-
-  private guard(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.fail(error);
-    }
   }
 }

@@ -14,12 +14,13 @@ import {
 } from "@grpc/grpc-js";
 import { BaseServerInterceptingCall } from "@grpc/grpc-js/build/src/server-interceptors.js";
 import { HealthCheckRequest, HealthCheckResponse, HealthCheckResponse_ServingStatus } from "../../../proto/index.js";
-import { maxUnsentMessages } from "../../../server/base/limits.js";
+import { maxUnsentBytes, maxUnsentMessages } from "../../../server/base/limits.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { createGrpcJsEngine } from "../../../server/net/grpc-js-engine.js";
 import { allocateMessage } from "../../../server/rpc/framed-message.js";
 import {
   bidi,
+  encodedAlready,
   serverStream,
   unary,
   unimplemented,
@@ -211,6 +212,52 @@ for (const { how, end, code } of [
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(closed, 1);
   });
+
+onEachEngine(
+  "a server stream pauses until its client has taken what was sent, and is told of its end",
+  async (t, createEngine) => {
+    const large = Buffer.alloc(maxUnsentBytes / 4);
+    const bursts: number[] = [];
+    let over: () => void = () => undefined;
+    const closed = new Promise<void>((resolve) => (over = resolve));
+    const { client } = await setUp(t, createEngine, () => undefined, [
+      serverStream("/test.Service/Stream", HealthCheckRequest, encodedAlready, (_request, _call, reply) => {
+        const send = (): void => {
+          let burst = 1;
+          while (reply.send(large)) burst += 1;
+          bursts.push(burst);
+          if (bursts.length === 3) reply.end();
+        };
+        reply.onDrain(send);
+        reply.onClosed(over);
+        send();
+      }),
+    ]);
+    const bytes = (message: Buffer): Buffer => message;
+    const call = client.makeServerStreamRequest("/test.Service/Stream", bytes, bytes, Buffer.alloc(0));
+    let messages = 0;
+    call.on("data", () => (messages += 1));
+    await new Promise((resolve) => call.on("end", resolve));
+    await closed;
+    assert.deepEqual([bursts, messages], [[4, 4, 4], 12]);
+  },
+);
+
+onEachEngine("a server stream is told when its client cancels", async (t, createEngine) => {
+  let over: () => void = () => undefined;
+  const closed = new Promise<void>((resolve) => (over = resolve));
+  const { stream } = await setUp(t, createEngine, () => undefined, [
+    serverStream("/test.Service/Stream", HealthCheckRequest, HealthCheckResponse, (_request, _call, reply) => {
+      reply.onClosed(over);
+      reply.send(ok);
+    }),
+  ]);
+  const call = stream("/test.Service/Stream");
+  call.on("error", () => undefined);
+  await new Promise((resolve) => call.once("data", resolve));
+  call.cancel();
+  await closed;
+});
 
 onEachEngine(
   "a stop waits for calls under way, and only then ends streams with etcd's status",
