@@ -21,8 +21,11 @@ const dist = "dist";
 /** Folders of one build carry its process id, so that the next one recognizes what an interrupted one left. */
 const next = `${dist}.next-${process.pid}`;
 const previous = `${dist}.previous-${process.pid}`;
-/** Packages that become part of the bundle: small, and without native parts. */
-const bundled = ["@bufbuild/protobuf", "commander"];
+/** Packages that become part of the bundle: small, and without native parts. `@peculiar/x509` comes with those that it imports. */
+const bundled = [
+  ...["@bufbuild/protobuf", "commander"],
+  ...["@peculiar", "asn1js", "pvtsutils", "pvutils", "reflect-metadata", "tslib", "tsyringe"],
+];
 /**
  * Packages outside that are CommonJS. An `import` has Node look for the names that such a package exports, in all its files; for
  * `@grpc/grpc-js` that takes longer than to run them. `require` does not, so the names are looked up here.

@@ -54,6 +54,7 @@ export {
   UrlError,
   type Address,
   type MemberUrl,
+  type PortAddress,
 } from "./urls.js";
 export {
   emulatedVersions,

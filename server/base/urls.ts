@@ -6,6 +6,9 @@ export type Address =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
+/** An address, and whether TLS is spoken there. */
+export type PortAddress = Address & { readonly isSecure?: boolean };
+
 /** A URL as etcd's flags take it: the text (which ids are computed from) and where it points. */
 export interface MemberUrl {
   readonly text: string;

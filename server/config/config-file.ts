@@ -25,7 +25,7 @@ const sections: ReadonlyMap<string, (key: string) => string> = new Map([
 
 const clientTlsFlags = new Map([
   ["allowed-hostname", "client-cert-allowed-hostname"],
-  ["allowed-cn", "client-cert-allowed-hostname"],
+  ["allowed-cn", "client-cert-allowed-cn"],
   ["skip-client-san-verification", "peer-skip-client-san-verification"],
 ]);
 const peerTlsFlags = new Map([
@@ -89,7 +89,7 @@ const jsonTypeOf = (value: unknown): string => (Array.isArray(value) ? "array" :
 /** Lists are written as such; everything else that takes several values is comma-separated text. */
 const listFlags = new Set([
   ...["log-outputs", "cipher-suites", "discovery-endpoints", "client-cert-allowed-hostname"],
-  ...["peer-cert-allowed-cn", "peer-cert-allowed-hostname"],
+  ...["client-cert-allowed-cn", "peer-cert-allowed-cn", "peer-cert-allowed-hostname"],
 ]);
 
 /** The value as the command line would have it. */

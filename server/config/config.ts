@@ -11,8 +11,11 @@ import {
   StartError,
   UrlError,
 } from "../base/index.js";
-import type { FlagKind } from "./flag.js";
-import { durationMs, FlagValueError, parseFlagValue } from "./flag-values.js";
+import { durationMs, FlagValueError } from "./flag-values.js";
+import { FlagError, readNumber, readSwitch } from "./read-flag.js";
+import { defaultTlsFlags, type MemberTls, readTls, type TlsServerFlags } from "./tls-flags.js";
+
+export { FlagError } from "./read-flag.js";
 
 /** A member of the cluster as `--initial-cluster` names it. */
 export interface InitialMember {
@@ -72,10 +75,11 @@ export interface MemberConfig {
   readonly logFormat: LogFormat;
   /** `stderr`, `stdout` or paths of files. */
   readonly logOutputs: readonly string[];
+  readonly tls: MemberTls;
 }
 
 /** The flags of `minietcd`, with etcd's names and defaults; all values as text, as they come from the command line. */
-export interface ServerFlags {
+export interface ServerFlags extends TlsServerFlags {
   readonly name: string;
   readonly dataDir: string | undefined;
   readonly listenClientUrls: string | undefined;
@@ -138,6 +142,7 @@ export const defaultFlags: ServerFlags = {
   logLevel: "info",
   logFormat: "json",
   logOutputs: "default",
+  ...defaultTlsFlags,
 };
 
 /** The engines, the default first. */
@@ -146,11 +151,6 @@ const rpcEngines = ["native", "grpc-js"] as const;
 const defaultClientUrl = "http://localhost:2379";
 const longestElectionMs = 50_000;
 const shortestWatchProgressMs = 100;
-
-/** A flag whose value cannot be read; etcd shows its usage then and exits with 2. */
-export class FlagError extends Error {
-  override readonly name = "FlagError";
-}
 
 /**
  * Reads and checks the flags together.
@@ -194,6 +194,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     logLevel: oneOf("log-level", flags.logLevel, logLevels),
     logFormat: oneOf("log-format", flags.logFormat, ["json", "console"]),
     logOutputs: logOutputs(flags.logOutputs),
+    tls: readTls(flags, { listenClientUrls, listenPeerUrls }),
   };
   checkUrls(config, flags);
   checkTimes(config);
@@ -209,39 +210,19 @@ const urls = (flag: string, value: string): MemberUrl[] => {
   }
 };
 
-const number = (flag: string, kind: Exclude<FlagKind, object>, text: string): number => {
-  try {
-    return Number(parseFlagValue(kind, text));
-  } catch (error) {
-    if (error instanceof FlagValueError)
-      throw new FlagError(`invalid value "${text}" for flag -${flag}: ${error.message}`);
-    throw error;
-  }
-};
-
 /** @throws StartError for memory and a data directory together */
 const storage = ({ memory, unsafeNoFsync, dataDir }: ServerFlags): MemberConfig["storage"] => {
-  const isInMemory = switchedOn("memory", memory);
-  const isUnsynced = switchedOn("unsafe-no-fsync", unsafeNoFsync);
+  const isInMemory = readSwitch("memory", memory);
+  const isUnsynced = readSwitch("unsafe-no-fsync", unsafeNoFsync);
   if (!isInMemory) return isUnsynced ? "unsynced disk" : "disk";
   if (dataDir !== undefined)
     throw new StartError(`--memory keeps nothing in a data directory: leave out --data-dir (${dataDir}), or --memory`);
   return "memory";
 };
 
-const switchedOn = (flag: string, value: string): boolean => {
-  try {
-    return parseFlagValue("bool", value) === true;
-  } catch (error) {
-    if (error instanceof FlagValueError)
-      throw new FlagError(`invalid boolean value "${value}" for -${flag}: ${error.message}`);
-    throw error;
-  }
-};
+const count = (flag: string, value: string): number => readNumber(flag, "uint", value);
 
-const count = (flag: string, value: string): number => number(flag, "uint", value);
-
-const duration = (flag: string, value: string): number => number(flag, "duration", value);
+const duration = (flag: string, value: string): number => readNumber(flag, "duration", value);
 
 /** Reads the interval of progress notices: a short one is raised, and 0 or less is the default, as in etcd. */
 const watchProgress = (value: string): number => {
@@ -287,7 +268,7 @@ const retentionOf = (text: string): number => {
 const unlimitedStreams = 0xffff_ffff;
 
 const streamLimit = (flags: ServerFlags): number | undefined => {
-  const given = number("max-concurrent-streams", "uint32", flags.maxConcurrentStreams);
+  const given = readNumber("max-concurrent-streams", "uint32", flags.maxConcurrentStreams);
   return given === 0 || given === unlimitedStreams ? undefined : given;
 };
 
@@ -353,9 +334,6 @@ const checkUrls = (config: MemberConfig, flags: ServerFlags): void => {
   if (flags.listenClientUrls !== undefined && flags.advertiseClientUrls === undefined)
     throw new StartError("--advertise-client-urls is required when --listen-client-urls is set explicitly");
   const listen = [...config.listenPeerUrls, ...config.listenClientUrls];
-  for (const url of [...listen, ...config.advertiseClientUrls, ...config.initialAdvertisePeerUrls])
-    if (url.scheme === "https" || url.scheme === "unixs")
-      throw new StartError(`cannot use ${url.text}: TLS is not supported yet, use http:// or unix://`);
   try {
     listen.forEach(mustBeBindable);
   } catch (error) {

@@ -15,7 +15,6 @@ const refused = (name: string, kind: FlagKind, fallback: string, why: string, mo
   return { name, kind, fallback, effect: { kind: "refused", why }, ...more };
 };
 
-const noTls = "TLS is not supported yet: connections would not be encrypted, and nobody's certificate checked";
 const noAuth = "authentication is not supported yet: everybody who reaches the member can read and write";
 const noUsers = "there are no users and passwords yet";
 const noDiscovery = "discovery is not supported: name all members in --initial-cluster";
@@ -34,9 +33,7 @@ const tlsVersion = (value: string): string | undefined =>
     ? undefined
     : `unexpected TLS version "${value}" (must be one of: ${tlsVersions.join(", ")})`;
 
-const tlsFile = (name: string): Flag => refused(name, "string", "", noTls);
-const tlsSwitch = (name: string): Flag => refused(name, "bool", "false", noTls);
-const tlsNames = (name: string): Flag => refused(name, "strings", "", noTls);
+const noOwnClient = "a member makes no connection to its own client port";
 
 const member: FlagGroup = {
   title: "Member",
@@ -141,16 +138,45 @@ const clustering: FlagGroup = {
 const security: FlagGroup = {
   title: "Security",
   flags: [
-    ...["cert-file", "key-file", "client-cert-file", "client-key-file", "client-crl-file"].map(tlsFile),
-    ...["trusted-ca-file", "peer-cert-file", "peer-key-file", "peer-client-cert-file"].map(tlsFile),
-    ...["peer-client-key-file", "peer-trusted-ca-file", "peer-crl-file"].map(tlsFile),
-    ...["client-cert-auth", "auto-tls", "peer-client-cert-auth", "peer-auto-tls"].map(tlsSwitch),
-    tlsSwitch("peer-skip-client-san-verification"),
-    ...["client-cert-allowed-hostname", "peer-cert-allowed-cn", "peer-cert-allowed-hostname"].map(tlsNames),
-    noEffect("cipher-suites", "strings", "", "it limits TLS, which is not supported yet"),
-    noEffect("self-signed-cert-validity", "uint", "1", "it is about --auto-tls, which is not supported yet"),
-    noEffect("tls-min-version", "string", "TLS1.2", "it limits TLS, which is not supported yet", { check: tlsVersion }),
-    noEffect("tls-max-version", "string", "", "it limits TLS, which is not supported yet", { check: tlsVersion }),
+    works("cert-file", "string", "", "certificate of the client URLs with https, PEM; read again when it changes"),
+    works("key-file", "string", "", "private key of that certificate"),
+    noEffect("client-cert-file", "string", "", noOwnClient),
+    noEffect("client-key-file", "string", "", noOwnClient),
+    works("client-cert-auth", "bool", "false", "clients have to present a certificate; its common name is the user"),
+    works("client-crl-file", "string", "", "revoked certificates of clients, a list in DER or PEM"),
+    works(
+      "client-cert-allowed-hostname",
+      "strings",
+      "",
+      "names, for one of which a client's certificate must be valid",
+    ),
+    works("trusted-ca-file", "string", "", "authorities of clients' certificates, which are required then"),
+    works("auto-tls", "bool", "false", "makes a certificate for the client URLs, signed by itself"),
+    works("peer-cert-file", "string", "", "certificate of the peer URLs with https, PEM; read again when it changes"),
+    works("peer-key-file", "string", "", "private key of that certificate"),
+    works("peer-client-cert-file", "string", "", "certificate to present to other members, if not --peer-cert-file"),
+    works("peer-client-key-file", "string", "", "private key of that certificate"),
+    works("peer-client-cert-auth", "bool", "false", "members have to present a certificate"),
+    works("peer-trusted-ca-file", "string", "", "authorities of members' certificates, which are required then"),
+    works("peer-auto-tls", "bool", "false", "makes a certificate for the peer URLs; those of others are not checked"),
+    works("peer-crl-file", "string", "", "revoked certificates of members, a list in DER or PEM"),
+    works("peer-cert-allowed-cn", "strings", "", "common names, one of which a member's certificate must have"),
+    works("peer-cert-allowed-hostname", "strings", "", "names, for one of which a member's certificate must be valid"),
+    works(
+      "peer-skip-client-san-verification",
+      "bool",
+      "false",
+      "a member may connect from a host that its certificate does not name",
+    ),
+    works("cipher-suites", "strings", "", "cipher suites of TLS 1.2, by their names in Go (none: Node's choice)"),
+    works(
+      "self-signed-cert-validity",
+      "uint",
+      "1",
+      "years that certificates of --auto-tls and --peer-auto-tls are valid",
+    ),
+    works("tls-min-version", "string", "TLS1.2", "oldest version of TLS: TLS1.2 or TLS1.3", { check: tlsVersion }),
+    works("tls-max-version", "string", "", "newest version of TLS (none: the newest there is)", { check: tlsVersion }),
     noEffect("cors", "origins", "*", "the health and version pages may be read by every origin", { harmless: [""] }),
     noEffect("host-whitelist", "strings", "*", "the health and version pages are served under every host name", {
       harmless: [""],
@@ -357,6 +383,12 @@ const own: FlagGroup = {
       { oneOf: ["native", "grpc-js"] },
       "native",
       "implementation of gRPC that serves clients: our own over sockets, or @grpc/grpc-js",
+    ),
+    works(
+      "client-cert-allowed-cn",
+      "strings",
+      "",
+      "common names, one of which a client's certificate must have (in etcd's file: client-transport-security.allowed-cn)",
     ),
   ],
 };

@@ -17,3 +17,11 @@ export { clusterIdOf, memberIdOf } from "./identity.js";
 export { readSettings, type MemberSettings } from "./read-settings.js";
 export { logIgnoredFlags } from "./restart-flags.js";
 export type { GivenFlag } from "./settings.js";
+export type { MemberTls, TlsServerFlags } from "./tls-flags.js";
+export {
+  isSecureUrl,
+  type CertificateFiles,
+  type PeerCertificateRules,
+  type TlsLimits,
+  type TlsSettings,
+} from "./tls-settings.js";

@@ -10,6 +10,7 @@ import {
   isLoopback,
   type MemberUrl,
   messageOverheadBytes,
+  type PortAddress,
   refusalCounter,
   reportedVersions,
   ServerError,
@@ -20,12 +21,15 @@ import {
   type EngineOptions,
   listen,
   type Listener,
+  type OnConnection,
   loadEngine,
+  type SecureConnection,
   UntakenAnswers,
 } from "../net/index.js";
 import { createPages, HttpServer } from "../http/index.js";
 import { memberServices } from "./member-services.js";
 import { ProcessParts, type MemberEnvironment } from "./parts.js";
+import { SecurePorts } from "./secure-ports.js";
 import { storageOf } from "./storage.js";
 import { openReplica, type Replica } from "./replica.js";
 
@@ -51,7 +55,7 @@ export class Member implements AsyncDisposable {
   private constructor(
     private readonly config: MemberConfig,
     private readonly environment: MemberEnvironment,
-    private readonly listeners: { readonly client: Listener; readonly peer: Listener },
+    private readonly listeners: { readonly client: Listener; readonly peer: Listener; readonly tls: SecurePorts },
     private readonly replica: Replica,
     private readonly engine: Engine,
     private readonly http: HttpServer,
@@ -60,7 +64,7 @@ export class Member implements AsyncDisposable {
     acceptor: Acceptor,
   ) {
     this.stopped = new Promise((resolve) => (this.settleStopped = resolve));
-    acceptor.accept = (socket) => this.connections.accept(socket);
+    acceptor.accept = (socket, secure) => this.connections.accept(socket, secure);
     this.ready = this.join();
     this.ready.catch((error: unknown) => {
       if (this.stopping === undefined) this.fail(error);
@@ -75,9 +79,9 @@ export class Member implements AsyncDisposable {
   static async start(config: MemberConfig, environment: MemberEnvironment): Promise<Member> {
     const acceptor: Acceptor = { accept: (socket) => void socket.destroy() }; // until there is a member behind the port
     const share = shareOfDescriptors(config, environment);
-    const parts = new ProcessParts(share.unknownPeers, storageOf(config.storage));
     warnAboutStorage(config, environment);
     const onAcceptError = acceptErrors(environment);
+    let tls: SecurePorts | undefined;
     let peer: Listener | undefined;
     let client: Listener | undefined;
     let replica: Replica | undefined;
@@ -85,8 +89,15 @@ export class Member implements AsyncDisposable {
     let early: Error | undefined;
     try {
       const createEngine = await loadEngine(config.rpcEngine);
-      peer = await listen(config.listenPeerUrls, (socket) => parts.accept(socket), onAcceptError);
-      client = await listen(config.listenClientUrls, (socket) => acceptor.accept(socket), onAcceptError);
+      const secure = (tls = await SecurePorts.open(config, environment, share.unknownPeers));
+      const parts = new ProcessParts(share.unknownPeers, storageOf(config.storage), tls.dialer);
+      peer = await listen(
+        config.listenPeerUrls,
+        tls.takePeers((socket) => parts.accept(socket)),
+        onAcceptError,
+      );
+      const onClient: OnConnection = (socket, url) => acceptor.accept(socket, secure.ofClient(url));
+      client = await listen(config.listenClientUrls, onClient, onAcceptError);
       replica = await openReplica(parts, config, environment, {
         onFailure: (error) => (member === undefined ? (early ??= error) : member.fail(error)),
         onStatusChange: (status) => environment.onLeaderChange?.(status),
@@ -104,10 +115,21 @@ export class Member implements AsyncDisposable {
         environment.clock,
       );
       const connections = clientConnections(environment, share);
-      member = new Member(config, environment, { client, peer }, replica, engine, http, connections, share, acceptor);
+      member = new Member(
+        config,
+        environment,
+        { client, peer, tls },
+        replica,
+        engine,
+        http,
+        connections,
+        share,
+        acceptor,
+      );
       member.warnAboutOpenPorts();
       return member;
     } catch (error) {
+      tls?.close();
       await Promise.allSettled([peer?.close(), client?.close(), replica?.close()]);
       share.release();
       throw error;
@@ -121,9 +143,7 @@ export class Member implements AsyncDisposable {
 
   /** The endpoints that a client connects to, with the real ports: `new Client({ endpoints: member.endpoints })`. */
   get endpoints(): readonly string[] {
-    return this.clientAddresses.map((address) =>
-      address.kind === "unix" ? `unix:${address.path}` : formatAddress(address),
-    );
+    return this.listeners.client.addresses.map(endpointOf);
   }
 
   get id(): bigint {
@@ -192,6 +212,7 @@ export class Member implements AsyncDisposable {
       () => {
         this.http.stop();
         unbound.push(this.listeners.peer.close());
+        this.listeners.tls.close();
         return this.replica.close();
       },
       () => Promise.all(unbound),
@@ -205,6 +226,7 @@ export class Member implements AsyncDisposable {
   /** No connection is taken, and no call begins, any more. @returns when all client connections have ended */
   private sayGoodbye(): Promise<void> {
     this.goodbye ??= this.listeners.client.close();
+    this.listeners.tls.closeClients();
     this.connections.close();
     this.http.drain();
     void this.engine.drain(0);
@@ -213,7 +235,7 @@ export class Member implements AsyncDisposable {
 
   private warnAboutOpenPorts(): void {
     const open = [...this.listeners.client.addresses, ...this.listeners.peer.addresses].filter(
-      (address) => !isLoopback(address),
+      (address) => address.isSecure !== true && !isLoopback(address),
     );
     if (open.length > 0)
       this.environment.logger.warn("listening without TLS: everybody who reaches these addresses can read and write", {
@@ -233,8 +255,14 @@ const warnAboutStorage = ({ storage }: MemberConfig, { logger }: MemberEnvironme
 
 /** Takes the sockets that were accepted on the client port; set once there is a member. */
 interface Acceptor {
-  accept: (socket: Socket) => void;
+  accept: (socket: Socket, secure?: SecureConnection) => void;
 }
+
+/** An endpoint of our client. */
+const endpointOf = (address: PortAddress): string => {
+  if (address.kind === "unix") return `${address.isSecure === true ? "unixs" : "unix"}:${address.path}`;
+  return `${address.isSecure === true ? "https://" : ""}${formatAddress(address)}`;
+};
 
 /** Advertised URLs with port 0 mean "whatever port was bound". */
 const advertised = (urls: readonly MemberUrl[], bound: readonly Address[]): string[] => {
@@ -263,6 +291,14 @@ const clientConnections = ({ clock, logger }: MemberEnvironment, { clients }: De
     clients,
     refusalCounter(clock, (count) =>
       logger.warn("closed client connections at once: too many are open", { count, max: clients.max }),
+    ),
+    refusalCounter(clock, (count) =>
+      logger.warn(
+        "closed client connections: they speak TLS, and this URL is http (clients use http://, or members https)",
+        {
+          count,
+        },
+      ),
     ),
   );
 

@@ -6,6 +6,7 @@ import type { Backend, StoreLimits } from "../../store/index.js";
 import { type Logger, maxUnknownPeerConnections } from "../base/index.js";
 import type { MemberDisk, Clock } from "../../platform/index.js";
 import { Peers, type PeersOptions } from "../peers/index.js";
+import type { TlsDialer } from "../tls/index.js";
 import { type SpaceReserves, type Storage, storageOf } from "./storage.js";
 
 /** The surroundings of a member, besides its configuration. */
@@ -37,10 +38,14 @@ export class ProcessParts implements MemberParts {
   readonly descriptors: Storage["descriptors"];
   private peers: Peers | undefined;
 
-  /** @param unknownPeers connections on the peer port that have not said hello; one more is closed at once */
+  /**
+   * @param unknownPeers connections on the peer port that have not said hello; one more is closed at once
+   * @param tls connects to members whose URLs say https
+   */
   constructor(
     private readonly unknownPeers = maxUnknownPeerConnections,
     private readonly storage: Storage = storageOf("disk"),
+    private readonly tls?: TlsDialer,
   ) {
     ({ disk: this.disk, segmentBytes: this.segmentBytes, reserves: this.reserves } = storage);
     this.descriptors = storage.descriptors;
@@ -51,7 +56,7 @@ export class ProcessParts implements MemberParts {
   }
 
   connect(options: PeersOptions): PeerNetwork {
-    this.peers = new Peers({ ...options, maxUnknownConnections: this.unknownPeers });
+    this.peers = new Peers({ ...options, maxUnknownConnections: this.unknownPeers, tls: this.tls });
     return this.peers;
   }
 

@@ -17,7 +17,7 @@ import {
 import type { KvStore } from "../../store/index.js";
 import { Applier, type CommandResults, type Membership } from "../replication/apply/index.js";
 import { type AutoCompactor, LeadershipTransfer, Proposals, Reads, startAutoCompaction } from "../replication/index.js";
-import type { MemberConfig } from "../config/index.js";
+import { isSecureUrl, type MemberConfig } from "../config/index.js";
 import { Publisher, type MemberAttributes } from "./publisher.js";
 import { openDurableState, type DurableState } from "./durable-state.js";
 import { asStartError, type ClusterId, StaleDirectoryError, formatId, parseMemberUrl } from "../base/index.js";
@@ -288,7 +288,7 @@ const peersOf = (membership: Membership, self: MemberId): Peer[] =>
     .filter((member) => member.ID !== self)
     .map((member) => ({
       id: member.ID as MemberId,
-      addresses: member.peerURLs.map((url) => parseMemberUrl(url).address),
+      addresses: member.peerURLs.map(parseMemberUrl).map((url) => ({ ...url.address, isSecure: isSecureUrl(url) })),
     }));
 
 /** Opens the data directory (making it, for a new member), recovers the state and starts taking part. */

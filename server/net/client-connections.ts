@@ -6,6 +6,9 @@ import { http2Preface } from "./http2-frames.js";
 /** Serves a connection, of which `seen` has been read. */
 export type ServeConnection = (socket: Socket, seen: Buffer) => void;
 
+/** Does a handshake on a connection; `onSecure` is called if it succeeds. */
+export type SecureConnection = (raw: Socket, onSecure: (socket: Socket) => void) => void;
+
 /** The owners of connections, by what is spoken on these. */
 export interface ConnectionOwners {
   readonly http2: ServeConnection;
@@ -17,25 +20,26 @@ export interface ConnectionOwners {
  * gRPC and HTTP/1.1 share the port.
  */
 export class ClientConnections {
-  /** All that are open. */
+  /** All that were not handed on yet, as they were accepted; the others are their owners' to end. */
   private readonly open = new Set<Socket>();
-  /** The connections that wait for the member. */
-  private readonly early = new Set<Socket>();
-  /** The connections that were handed on: their owners end them. */
-  private readonly served = new WeakSet<Socket>();
+  /** The connections that wait for the member, each with the one that was accepted: TLS makes another of it. */
+  private readonly early = new Map<Socket, Socket>();
   private owners: ConnectionOwners | undefined;
   private closed = false;
 
   /**
    * @param slots shared with whoever else takes connections of clients
    * @param onTooMany a connection was closed at once, as there are too many
+   * @param onTls a connection was closed, as its client speaks TLS, and nothing here does
    */
   constructor(
     private readonly slots = new ConnectionSlots(() => maxClientConnections),
     private readonly onTooMany: () => void = () => undefined,
+    private readonly onTls: () => void = () => undefined,
   ) {}
 
-  accept(socket: Socket): void {
+  /** @param secure does the handshake of a connection that is to be one of TLS */
+  accept(socket: Socket, secure?: SecureConnection): void {
     socket.on("error", () => undefined); // "close" follows
     if (this.closed || this.early.size >= maxConnectionsBeforeReady || !this.slots.take()) {
       if (!this.closed) this.onTooMany();
@@ -47,26 +51,34 @@ export class ClientConnections {
     socket.on("close", () => {
       this.slots.giveBack();
       this.open.delete(socket);
-      this.early.delete(socket);
     });
-    if (this.owners === undefined) this.early.add(socket);
-    else this.sniff(socket, this.owners);
+    if (secure === undefined) this.take(socket, socket);
+    else secure(socket, (secured) => this.take(secured, socket));
   }
 
   /** The member is ready: serves those who waited and all that come. */
   start(owners: ConnectionOwners): void {
     this.owners = owners;
-    for (const socket of this.early) this.sniff(socket, owners);
+    for (const [socket, accepted] of this.early) this.sniff(socket, accepted, owners);
     this.early.clear();
   }
 
   /** Ends the connections that were not handed on, and takes no more. */
   close(): void {
     this.closed = true;
-    for (const socket of this.open) if (!this.served.has(socket)) socket.destroy();
+    for (const socket of this.open) socket.destroy();
   }
 
-  private sniff(socket: Socket, owners: ConnectionOwners): void {
+  private take(socket: Socket, accepted: Socket): void {
+    if (this.closed) accepted.destroy();
+    else if (this.owners !== undefined) this.sniff(socket, accepted, this.owners);
+    else {
+      this.early.set(socket, accepted);
+      socket.once("close", () => this.early.delete(socket));
+    }
+  }
+
+  private sniff(socket: Socket, accepted: Socket, owners: ConnectionOwners): void {
     const late = setTimeout(() => socket.destroy(), maxPrefaceMs);
     socket.once("close", () => clearTimeout(late));
     let seen = Buffer.alloc(0);
@@ -76,18 +88,22 @@ export class ClientConnections {
       const isHttp2 = seen.subarray(0, http2Preface.length).equals(http2Preface.subarray(0, seen.length));
       if (isHttp2 && seen.length < http2Preface.length) return; // the rest is still to come
       socket.removeListener("readable", onReadable);
-      if (!isHttp2 && isOtherText(seen)) {
+      if (!isHttp2 && (isTls(seen) || isOtherText(seen))) {
+        if (isTls(seen)) this.onTls();
         socket.destroy();
         return;
       }
       clearTimeout(late);
-      this.served.add(socket);
+      this.open.delete(accepted);
       const serve = isHttp2 ? owners.http2 : owners.http1;
       serve(socket, seen);
     };
     socket.on("readable", onReadable);
   }
 }
+
+/** Whether this is the beginning of a TLS handshake (RFC 8446 §5.1). */
+const isTls = (seen: Buffer): boolean => seen[0] === 0x16 && (seen.length === 1 || seen[1] === 0x03);
 
 /** Whether a whole line has come that is no request of HTTP/1 (RFC 9112 §3): nobody would understand an answer. */
 const isOtherText = (seen: Buffer): boolean => {

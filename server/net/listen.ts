@@ -2,12 +2,22 @@ import { unlink } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { socketPathProblem } from "../../proto/index.js";
 import { errorCode } from "../../platform/index.js";
-import { type Address, bindAddresses, formatAddress, type MemberUrl, StartError } from "../base/index.js";
+import {
+  type Address,
+  bindAddresses,
+  formatAddress,
+  type MemberUrl,
+  type PortAddress,
+  StartError,
+} from "../base/index.js";
+
+/** Takes a connection that was accepted at a URL. */
+export type OnConnection = (socket: Socket, url: MemberUrl) => void;
 
 /** Sockets that accept connections for one purpose. */
 export interface Listener {
   /** The bound addresses, with the real port where 0 was given. */
-  readonly addresses: readonly Address[];
+  readonly addresses: readonly PortAddress[];
   /** Accepts no more; connections that were accepted live on. */
   close(): Promise<void>;
 }
@@ -20,27 +30,37 @@ export interface Listener {
  */
 export const listen = async (
   urls: readonly MemberUrl[],
-  onConnection: (socket: Socket) => void,
+  onConnection: OnConnection,
   onAcceptError: (error: Error) => void,
 ): Promise<Listener> => {
   const servers: Server[] = [];
+  const addresses: PortAddress[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   };
   try {
-    for (const url of urls) await bindUrl(url, onConnection, servers);
+    for (const url of urls) {
+      const bound = await bindUrl(url, (socket) => onConnection(socket, url), servers);
+      addresses.push(...bound.map((address) => ({ ...address, isSecure: /^(?:https|unixs)$/.test(url.scheme) })));
+    }
   } catch (error) {
     await close();
     throw error;
   }
   // A connection that cannot be accepted, for lack of file descriptors or memory, is its client's loss alone.
   for (const server of servers) server.on("error", onAcceptError);
-  return { addresses: servers.map(boundAddress), close };
+  return { addresses, close };
 };
 
-const bindUrl = async (url: MemberUrl, onConnection: (socket: Socket) => void, servers: Server[]): Promise<void> => {
+/** @returns the addresses that the servers it adds are bound to */
+const bindUrl = async (
+  url: MemberUrl,
+  onConnection: (socket: Socket) => void,
+  servers: Server[],
+): Promise<readonly Address[]> => {
   const [first, ...others] = bindAddresses(url.address);
-  if (first === undefined) return;
+  if (first === undefined) return [];
+  const before = servers.length;
   const server = await bind(first, onConnection);
   servers.push(server);
   for (const other of others) {
@@ -53,6 +73,7 @@ const bindUrl = async (url: MemberUrl, onConnection: (socket: Socket) => void, s
       // A machine without IPv6: 127.0.0.1 alone is its localhost.
     }
   }
+  return servers.slice(before).map(boundAddress);
 };
 
 const bind = async (address: Address, onConnection: (socket: Socket) => void): Promise<Server> => {

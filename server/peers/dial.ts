@@ -1,8 +1,9 @@
 import { connect, type Socket } from "node:net";
 import type { Clock } from "../../platform/index.js";
 import type { MemberId } from "../../raft/index.js";
-import type { Address, ClusterId } from "../base/index.js";
+import type { ClusterId, PortAddress } from "../base/index.js";
 import { FrameError, FrameReader, writeFrames } from "./frame.js";
+import { TlsDialer } from "../tls/index.js";
 import { decodeAnswer, encodeHello, maxHelloBytes, type Incarnation, type Purpose, type Refusal } from "./hello.js";
 
 /** The time after which a connection without an answer to the hello is closed. */
@@ -16,6 +17,8 @@ export interface DialOptions {
   readonly incarnation: Incarnation;
   readonly to: MemberId;
   readonly clock: Clock;
+  /** Connects to addresses with TLS. Absent: this member presents no certificate, and trusts the authorities that come with Node. */
+  readonly tls?: TlsDialer | undefined;
 }
 
 /** Receives the events of a dialled connection. */
@@ -29,8 +32,9 @@ export interface DialListener {
 }
 
 /** Dials another member at one address and sends a hello. */
-export const dial = (address: Address, purpose: Purpose, options: DialOptions, listener: DialListener): Socket => {
-  const socket = connect(address.kind === "unix" ? { path: address.path } : { ...address, noDelay: true });
+export const dial = (address: PortAddress, purpose: Purpose, options: DialOptions, listener: DialListener): Socket => {
+  const { isSecure = false } = address;
+  const socket: Socket = isSecure ? (options.tls ?? new TlsDialer(undefined)).connect(address) : connectOpenly(address);
   const cancelHandshake = options.clock.after(handshakeMs, () => socket.destroy());
   let take = (answer: Buffer): void => {
     cancelHandshake();
@@ -39,7 +43,7 @@ export const dial = (address: Address, purpose: Purpose, options: DialOptions, l
   };
   let cause: Error | undefined;
   const reader = new FrameReader(maxHelloBytes);
-  socket.on("connect", () => writeFrames(socket, [encodeHello({ ...options, purpose })]));
+  socket.on(isSecure ? "secureConnect" : "connect", () => writeFrames(socket, [encodeHello({ ...options, purpose })]));
   socket.on("data", (chunk: Buffer) => {
     try {
       reader.push(chunk, (payload) => take(payload));
@@ -55,3 +59,6 @@ export const dial = (address: Address, purpose: Purpose, options: DialOptions, l
   });
   return socket;
 };
+
+const connectOpenly = (address: PortAddress): Socket =>
+  connect(address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port, noDelay: true });

@@ -7,6 +7,6 @@ export const describeForeignProtocol = (bytes: Buffer): string | undefined => {
   if (http.test(`${bytes.toString("latin1")} `))
     return "this is HTTP, and the peer port is for members only: use the client port (--listen-client-urls)";
   if (tlsHandshake.every((byte, at) => bytes[at] === byte))
-    return "this is TLS, which members do not speak: use http or unix URLs for peers; clients use the client port";
+    return "this is TLS, and this peer URL is http: use https:// and --peer-cert-file on all members; clients use the client port";
   return undefined;
 };

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
-import { type Address, formatId, type Logger } from "../base/index.js";
+import { formatId, type Logger, type PortAddress } from "../base/index.js";
+import { handshakeFailure, isTlsError } from "../tls/index.js";
 import { dial, type DialOptions } from "./dial.js";
 import { writeFrames } from "./frame.js";
 import { keepaliveMs, type Refusal } from "./hello.js";
@@ -15,7 +16,7 @@ const maxMissedKeepalives = 3;
 /** The options of `OutgoingLink`. */
 export interface OutgoingLinkOptions extends DialOptions {
   /** The addresses of the member, tried in turn until one answers. */
-  readonly addresses: readonly Address[];
+  readonly addresses: readonly PortAddress[];
   readonly logger: Logger;
 }
 
@@ -33,6 +34,8 @@ export class OutgoingLink {
   private missedKeepalives = 0;
   /** The reason of the last refusal, which is logged once. */
   private refusedBecause: string | undefined;
+  /** The reason why TLS failed last, which is logged once. */
+  private insecureBecause: string | undefined;
   private listener: LinkListener | undefined;
   private resolveTried: () => void = () => undefined;
 
@@ -109,8 +112,9 @@ export class OutgoingLink {
     const socket = dial(address, "messages", this.options, {
       onAnswer: (refusal) => this.onAnswer(listener, refusal),
       onPayload: () => (this.missedKeepalives = 0),
-      onClosed: () => {
+      onClosed: (cause) => {
         cancelWatch();
+        if (isTlsError(cause)) this.logInsecure(handshakeFailure(cause, undefined));
         this.onSocketClosed(listener);
       },
     });
@@ -125,7 +129,7 @@ export class OutgoingLink {
     } else {
       this.isEstablished = true;
       this.retryMs = firstRetryMs;
-      this.refusedBecause = undefined;
+      this.refusedBecause = this.insecureBecause = undefined;
       listener.onLinkOpened(this.options.to);
     }
     this.resolveTried();
@@ -137,6 +141,13 @@ export class OutgoingLink {
     if (this.refusedBecause === reason) return; // the link is dialled every second; one line is enough
     this.refusedBecause = reason;
     logger.warn("peer refused connection", { peer: formatId(to), reason });
+  }
+
+  private logInsecure(reason: string): void {
+    if (this.insecureBecause === reason) return;
+    this.insecureBecause = reason;
+    const { to, logger } = this.options;
+    logger.warn("cannot connect to peer over TLS", { peer: formatId(to), error: reason });
   }
 
   private onSocketClosed(listener: LinkListener): void {

@@ -2,7 +2,8 @@ import type { Socket } from "node:net";
 import type { Calls } from "../../proto/index.js";
 import type { Clock } from "../../platform/index.js";
 import { type MemberId, type Outgoing, type PeerMessage, PeerMessageBuffer, type Transport } from "../../raft/index.js";
-import { type Address, type ClusterId, formatId, type Logger, maxUnknownPeerConnections } from "../base/index.js";
+import { type ClusterId, formatId, type Logger, maxUnknownPeerConnections, type PortAddress } from "../base/index.js";
+import type { TlsDialer } from "../tls/index.js";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 import { encodeCalls } from "./calls-frame.js";
 import type { DialOptions } from "./dial.js";
@@ -16,7 +17,7 @@ import { SnapshotConnections } from "./snapshot-connection.js";
 /** A peer: another member and its addresses. */
 export interface Peer {
   readonly id: MemberId;
-  readonly addresses: readonly Address[];
+  readonly addresses: readonly PortAddress[];
 }
 
 /** The options of `Peers`. */
@@ -31,6 +32,8 @@ export interface PeersOptions {
   readonly logger: Logger;
   /** The bound on connections without a valid hello; one more is closed at once. `maxUnknownPeerConnections` by default. */
   readonly maxUnknownConnections?: number;
+  /** Connects to addresses with TLS. */
+  readonly tls?: TlsDialer | undefined;
 }
 
 /** The connections to all peers. Each pair has two: a member sends over the one it dialled. */
@@ -108,8 +111,8 @@ export class Peers implements Transport {
   }
 
   private dialOptionsFor(to: MemberId): DialOptions {
-    const { clusterId, self, incarnations, clock } = this.options;
-    return { clusterId, from: self, incarnation: incarnations.own, to, clock };
+    const { clusterId, self, incarnations, clock, tls } = this.options;
+    return { clusterId, from: self, incarnation: incarnations.own, to, clock, tls };
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { ChannelClosedError, type SnapshotChannel } from "./channel.js";
-import type { Address } from "../base/index.js";
+import type { PortAddress } from "../base/index.js";
 import { dial, type DialOptions } from "./dial.js";
 import { SocketChannel } from "./socket-channel.js";
 
@@ -15,7 +15,7 @@ export class SnapshotConnections {
    * @param addresses the member's addresses, tried in turn until one answers
    * @throws ChannelClosedError if peer is unreachable or refuses the hello
    */
-  async open(addresses: readonly Address[], options: DialOptions): Promise<SnapshotChannel> {
+  async open(addresses: readonly PortAddress[], options: DialOptions): Promise<SnapshotChannel> {
     let failure = new ChannelClosedError("peer has no address");
     for (const address of addresses)
       try {
@@ -33,7 +33,7 @@ export class SnapshotConnections {
     for (const socket of this.sockets) socket.destroy();
   }
 
-  private dial(address: Address, options: DialOptions): Promise<SnapshotChannel> {
+  private dial(address: PortAddress, options: DialOptions): Promise<SnapshotChannel> {
     if (this.closed) return Promise.reject(new ChannelClosedError("the member is stopping"));
     return new Promise((resolve, reject) => {
       let channel: SocketChannel | undefined;

@@ -19,6 +19,7 @@ interface Refusal {
 }
 
 const peer = "--listen-peer-urls=http://127.0.0.1:0";
+const secureUrls = ["--listen-client-urls=https://127.0.0.1:0", "--advertise-client-urls=https://127.0.0.1:0"];
 const refusals: readonly Refusal[] = [
   { args: ["--bogus"], code: 2, text: "flag provided but not defined: -bogus" },
   { args: ["--bogus=1"], code: 2, text: "flag provided but not defined: -bogus" },
@@ -30,8 +31,6 @@ const refusals: readonly Refusal[] = [
     text: "flag provided but not defined: -enable-v2\nIt was a flag of etcd up to 3.5",
   },
   // A setting that a user relies on is never ignored, however it was given.
-  { args: ["--cert-file=x"], code: 1, text: "--cert-file cannot be used: TLS is not supported yet" },
-  { args: [], env: { ETCD_CLIENT_CERT_AUTH: "true" }, code: 1, text: "ETCD_CLIENT_CERT_AUTH cannot be used: TLS" },
   { args: ["--auth-token=jwt,sign-method=RS256"], code: 1, text: "--auth-token cannot be used: authentication" },
   { args: ["--config-file=nowhere.yml"], code: 1, text: "open nowhere.yml: no such file or directory" },
   {
@@ -92,11 +91,20 @@ const refusals: readonly Refusal[] = [
   { args: ["--election-timeout=0"], code: 1, text: "--election-timeout must be >0 (set to 0ms)" },
   { args: ["--listen-peer-urls=http://foo:2380"], code: 1, text: "expected IP in URL for binding (http://foo:2380)" },
   { args: ["extra"], code: 1, text: '"extra" is not a valid flag' },
-  { args: ["--listen-peer-urls=https://127.0.0.1:0"], code: 1, text: "TLS is not supported yet" },
   {
-    args: ["--listen-client-urls=https://127.0.0.1:0", "--advertise-client-urls=https://127.0.0.1:0"],
+    args: ["--listen-peer-urls=https://127.0.0.1:0"],
     code: 1,
-    text: "TLS is not supported yet",
+    text: "cannot listen on TLS for 127.0.0.1:0: KeyFile and CertFile are not presented",
+  },
+  {
+    args: [...secureUrls, "--cert-file=nowhere.pem", "--key-file=nowhere.pem", peer],
+    code: 1,
+    text: "open nowhere.pem: no such file or directory",
+  },
+  {
+    args: secureUrls,
+    code: 1,
+    text: "TLS key/cert (--cert-file, --key-file) must be provided for client url https://127.0.0.1:0 with HTTPS scheme",
   },
   {
     args: ["--name=x", "--initial-cluster=y=http://localhost:2380", peer],

@@ -114,7 +114,7 @@ test("HTTP and TLS on the peer port are named in the log, once each", async () =
   await member.running.until("both are named", () => (reasons().length >= 2 ? true : undefined));
   assert.equal(reasons().length, 2);
   assert.match(reasons()[0] ?? "", /this is HTTP, .*use the client port/);
-  assert.match(reasons()[1] ?? "", /this is TLS, which members do not speak/);
+  assert.match(reasons()[1] ?? "", /this is TLS, and this peer URL is http/);
 });
 
 for (const engine of engines)

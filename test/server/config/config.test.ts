@@ -40,6 +40,76 @@ test("the configuration without flags is etcd's single member", () => {
   assert.equal(config({ snapshotCount: "0" }).snapshotCount, 10_000, "as in etcd");
 });
 
+/** A client URL with https, and a certificate for it. */
+const secure = { listenClientUrls: "https://127.0.0.1:1", advertiseClientUrls: "https://127.0.0.1:1" };
+const certificate = { ...secure, certFile: "c", keyFile: "k" };
+
+const tlsRows: [flags: Partial<ServerFlags>, kind: typeof FlagError | typeof StartError, message: RegExp][] = [
+  [
+    secure,
+    StartError,
+    /^TLS key\/cert \(--cert-file, --key-file\) must be provided for client url https:\/\/127\.0\.0\.1:1 with/,
+  ],
+  [{ ...secure, certFile: "c" }, StartError, /^KeyFile and CertFile must both be present\[key: , cert: c\]$/],
+  [{ peerCertFile: "c" }, StartError, /^KeyFile and CertFile must both be present\[key: , cert: c\]$/],
+  [
+    { peerCertFile: "c", peerKeyFile: "k", peerClientKeyFile: "x" },
+    StartError,
+    /^ClientKeyFile and ClientCertFile must both be present or both absent: key: x, cert: \]$/,
+  ],
+  [
+    { ...certificate, clientCertAllowedCn: "a,b", clientCertAllowedHostname: "c" },
+    StartError,
+    /^AllowedCNs and AllowedHostnames are mutually exclusive \(cns=\["a" "b"\], hostnames=\["c"\]\)$/,
+  ],
+  [
+    { ...secure, autoTls: "true", selfSignedCertValidity: "0" },
+    StartError,
+    /^selfSignedCertValidity is invalid,it should/,
+  ],
+  [
+    { tlsMinVersion: "TLS1.3", tlsMaxVersion: "TLS1.2" },
+    StartError,
+    /^min version \(TLS1\.3\) is greater than max version \(TLS1\.2\)$/,
+  ],
+  [{ tlsMinVersion: "TLS1.1" }, StartError, /^unexpected TLS version "TLS1\.1"/],
+  [{ cipherSuites: "TLS_X" }, StartError, /^unexpected TLS cipher suite "TLS_X"$/],
+  [{ cipherSuites: "TLS_RSA_WITH_RC4_128_SHA" }, StartError, /this Node\.js does not have it$/],
+  [
+    { cipherSuites: "TLS_AES_128_GCM_SHA256", tlsMinVersion: "TLS1.3" },
+    StartError,
+    /^cipher suites cannot be configured when only TLS1\.3 is enabled$/,
+  ],
+  [{ clientCertAuth: "perhaps" }, FlagError, /^invalid boolean value "perhaps" for -client-cert-auth/],
+];
+
+test("certificates without an https URL are warned of, and TLS follows from the flags", () => {
+  const { tls } = configFromFlags({
+    ...defaultFlags,
+    certFile: "c",
+    keyFile: "k",
+    clientCertAuth: "true",
+    autoTls: "true",
+  });
+  assert.equal(tls.client, undefined);
+  assert.deepEqual(tls.warnings, [
+    "ignoring client auto TLS since certs given",
+    "scheme is http while key and cert files are present; ignoring key and cert files for http://localhost:2379",
+    "scheme is http while --client-cert-auth is enabled; ignoring client cert auth for http://localhost:2379",
+  ]);
+  const { client } = configFromFlags({
+    ...defaultFlags,
+    ...certificate,
+    trustedCaFile: "ca",
+    clientCertAuth: "true",
+  }).tls;
+  assert.deepEqual(client?.certificate, { cert: "c", key: "k" });
+  assert.deepEqual([client?.rules.trustedCa, client?.rules.isRequired, client?.namesUser], ["ca", true, true]);
+  const automatic = configFromFlags({ ...defaultFlags, ...secure, autoTls: "true", trustedCaFile: "ca" }).tls.client;
+  assert.deepEqual(automatic?.certificate, { validYears: 1 });
+  assert.equal(automatic?.rules.isRequired, false); // as in etcd: nobody could check
+});
+
 test("flags that cannot be read, or do not go together, are refused in etcd's words", () => {
   const rows: [flags: Partial<ServerFlags>, kind: typeof FlagError | typeof StartError, text: RegExp][] = [
     [{ electionTimeout: "1s" }, FlagError, /^invalid value "1s" for flag -election-timeout: parse error$/],
@@ -56,7 +126,12 @@ test("flags that cannot be read, or do not go together, are refused in etcd's wo
     [{ listenPeerUrls: "localhost:2380" }, FlagError, /URL scheme must be http, https, unix, or unixs: localhost:2380/],
     [{ listenPeerUrls: "http://localhost" }, FlagError, /URL address does not have the form "host:port"/],
     [{ listenPeerUrls: "http://localhost:1/x" }, FlagError, /URL must not contain a path/],
-    [{ listenPeerUrls: "https://localhost:1" }, StartError, /TLS is not supported yet/],
+    [
+      { listenPeerUrls: "https://localhost:1" },
+      StartError,
+      /^cannot listen on TLS for localhost:1: KeyFile and CertFile are not/,
+    ],
+    ...tlsRows,
     [
       { listenPeerUrls: "http://example.com:1" },
       StartError,

@@ -338,10 +338,35 @@ tls-max-version: 'TLS1.3'
 `;
   const { flags, warnings, unknownKeys } = await inFile(t, text);
   assert.deepEqual([flags.logLevel, flags.autoCompactionRetention, unknownKeys], ["debug", "1", []]);
+  assert.deepEqual([flags.cipherSuites, flags.tlsMaxVersion], ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS1.3"]);
   assert.deepEqual(
     warnings.map((warning) => warning.split(" ")[0]),
-    ["discovery-fallback", "strict-reconfig-check", "enable-pprof", "cipher-suites", "tls-max-version"],
+    ["discovery-fallback", "strict-reconfig-check", "enable-pprof"],
   );
+});
+
+test("the sections for TLS of a configuration file stand for flags", async (t) => {
+  const section = ["cert-file: c", "key-file: k", "client-cert-auth: true", "trusted-ca-file: ca"];
+  const names = ["allowed-cn: [a, b]", "allowed-hostname: [c]", "auto-tls: true"];
+  const lines = [...section, ...names].map((line) => `  ${line}\n`).join("");
+  const { flags, warnings, unknownKeys } = await inFile(
+    t,
+    `client-transport-security:\n${lines}peer-transport-security:\n${lines}  skip-client-san-verification: true\n`,
+  );
+  assert.deepEqual([warnings, unknownKeys], [[], []]);
+  assert.deepEqual(flags, {
+    ...defaultFlags,
+    ...{ certFile: "c", keyFile: "k", clientCertAuth: "true", trustedCaFile: "ca", autoTls: "true" },
+    ...{ clientCertAllowedCn: "a,b", clientCertAllowedHostname: "c" },
+    ...{
+      peerCertFile: "c",
+      peerKeyFile: "k",
+      peerClientCertAuth: "true",
+      peerTrustedCaFile: "ca",
+      peerAutoTls: "true",
+    },
+    ...{ peerCertAllowedCn: "a,b", peerCertAllowedHostname: "c", peerSkipClientSanVerification: "true" },
+  });
 });
 
 test("a configuration file with values that etcd cannot read, or that ask for what is not there, is refused", async (t) => {
@@ -358,9 +383,14 @@ test("a configuration file with values that etcd cannot read, or that ask for wh
     ["log-outputs: stderr", `${cannot} string ${field}.log-outputs of type []string`],
     ["name: [", "error converting YAML to JSON: yaml: "],
     ["- a", "error unmarshaling JSON: while decoding JSON: "],
-    ["cert-file: x", "cert-file in "],
-    ["client-transport-security: {cert-file: x}", "client-transport-security.cert-file in "],
-    ["peer-transport-security: {auto-tls: true}", "peer-transport-security.auto-tls in "],
+    [
+      "client-transport-security: {allowed-cn: x}",
+      `${cannot} string ${field}.client-transport-security.allowed-cn of type []string`,
+    ],
+    [
+      "peer-transport-security: {auto-tls: x}",
+      `${cannot} string ${field}.peer-transport-security.auto-tls of type bool`,
+    ],
     ["force-new-cluster: true", "force-new-cluster in "],
   ];
   for (const [text, message] of rows)

@@ -96,7 +96,7 @@ test("foreign protocols on the peer port are recognized by their first bytes", (
     );
   assert.match(
     describeForeignProtocol(Buffer.from("160301020001fc03", "hex")) ?? "",
-    /^this is TLS, .*use http or unix URLs/,
+    /^this is TLS, .*use https:/,
   );
   assert.equal(describeForeignProtocol(frameHeader(Buffer.alloc(300))), undefined);
 });

@@ -1,0 +1,112 @@
+// TLS of a member's ports, and of its connections to other members.
+
+import type { Socket } from "node:net";
+import { join } from "node:path";
+import { isSecureUrl, type MemberConfig, type TlsSettings } from "../config/index.js";
+import type { MemberUrl } from "../base/index.js";
+import type { OnConnection, SecureConnection } from "../net/index.js";
+import { openCertificates, type PortCertificates, TlsAcceptor, TlsDialer } from "../tls/index.js";
+import type { MemberEnvironment } from "./parts.js";
+
+/** The URLs of a kind of port, and the TLS of those that have it. */
+interface PortKind {
+  readonly port: "client" | "peer";
+  readonly urls: readonly MemberUrl[];
+  readonly settings: TlsSettings;
+  readonly maxHandshakes?: number;
+}
+
+/** TLS where URLs ask for it. */
+export class SecurePorts {
+  private constructor(
+    private readonly client: TlsAcceptor | undefined,
+    private readonly peer: TlsAcceptor | undefined,
+    /** Connects to members whose URLs say https. */
+    readonly dialer: TlsDialer,
+  ) {}
+
+  /**
+   * Reads the certificates, and makes those that are to be made.
+   *
+   * @param maxPeerHandshakes handshakes on the peer ports at a time
+   * @throws StartError if a file cannot be used
+   */
+  static async open(
+    config: MemberConfig,
+    environment: MemberEnvironment,
+    maxPeerHandshakes: number,
+  ): Promise<SecurePorts> {
+    const { client, peer, warnings } = config.tls;
+    for (const warning of warnings) environment.logger.warn(warning);
+    const { listenClientUrls, listenPeerUrls } = config;
+    const clientPort = client && ({ port: "client", urls: listenClientUrls, settings: client } as const);
+    const peerPort =
+      peer && ({ port: "peer", urls: listenPeerUrls, settings: peer, maxHandshakes: maxPeerHandshakes } as const);
+    const clientCertificates = clientPort && (await openFor(clientPort, config, environment));
+    const peerCertificates = peerPort && (await openFor(peerPort, config, environment));
+    return new SecurePorts(
+      clientPort && clientCertificates && acceptorOf(clientPort, clientCertificates, environment),
+      peerPort && peerCertificates && acceptorOf(peerPort, peerCertificates, environment),
+      new TlsDialer(peer && peerCertificates && { settings: peer, certificates: peerCertificates }),
+    );
+  }
+
+  /** Returns the handshake of connections to a client URL; undefined: it has none. */
+  ofClient(url: MemberUrl): SecureConnection | undefined {
+    return isSecureUrl(url) ? secureWith(this.client) : undefined;
+  }
+
+  /** Returns what takes connections to the peer URLs, and hands on those that are secure, or need not be. */
+  takePeers(accept: (socket: Socket) => void): OnConnection {
+    return (socket, url) => {
+      if (isSecureUrl(url)) secureWith(this.peer)(socket, accept);
+      else accept(socket);
+    };
+  }
+
+  /** Ends the handshakes of clients that are under way. */
+  closeClients(): void {
+    this.client?.close();
+  }
+
+  /** Ends all handshakes that are under way. */
+  close(): void {
+    this.client?.close();
+    this.peer?.close();
+  }
+}
+
+const secureWith =
+  (acceptor: TlsAcceptor | undefined): SecureConnection =>
+  (raw, onSecure) => {
+    if (acceptor === undefined) raw.destroy();
+    else acceptor.secure(raw, onSecure);
+  };
+
+const openFor = async (
+  { port, urls, settings }: PortKind,
+  { storage, dataDir }: MemberConfig,
+  { logger }: MemberEnvironment,
+): Promise<PortCertificates> => {
+  const directory = storage === "memory" ? undefined : join(dataDir, "fixtures", port);
+  const certificates = await openCertificates(settings, { directory, urls }, logger);
+  if (urls.some(isSecureUrl)) logger.info(`starting with ${port} TLS`, describe(settings));
+  return certificates;
+};
+
+const describe = ({ certificate, rules, limits }: TlsSettings): Record<string, unknown> => ({
+  cert: "cert" in certificate ? certificate.cert : "made by this member",
+  "trusted-ca": rules.trustedCa,
+  "client-cert-auth": rules.isRequired,
+  "crl-file": rules.revoked,
+  "tls-min-version": limits.minVersion,
+});
+
+const acceptorOf = (
+  { port, settings, maxHandshakes }: PortKind,
+  certificates: PortCertificates,
+  { clock, logger }: MemberEnvironment,
+): TlsAcceptor => {
+  const options = { port, settings, certificates, clock, logger };
+  return new TlsAcceptor(maxHandshakes === undefined ? options : { ...options, maxHandshakes });
+};

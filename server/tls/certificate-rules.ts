@@ -1,0 +1,95 @@
+// Conditions that a certificate must fulfil after its chain has been verified. Each function returns the reason to refuse it.
+
+import type { X509Certificate } from "node:crypto";
+import { lookup, reverse } from "node:dns/promises";
+import { isIP } from "node:net";
+import { isError } from "../../platform/index.js";
+import type { PeerCertificateRules } from "../config/index.js";
+
+/** Makes serial numbers of different origin comparable: hex digits in lower case, without leading zeros. */
+export const canonicalNumber = (hex: string): string => hex.toLowerCase().replace(/^0+(?=.)/, "");
+
+/** The certificates of a chain are at most this many; a longer one is not looked at further. */
+const maxChainLength = 16;
+
+/** Tells of a certificate of the chain that was revoked. */
+export const revokedReason = (leaf: X509Certificate, revoked: ReadonlySet<string>): string | undefined => {
+  let certificate: X509Certificate | undefined = leaf;
+  for (let n = 0; certificate !== undefined && n < maxChainLength; n++) {
+    const serial = canonicalNumber(certificate.serialNumber);
+    if (revoked.has(serial)) return `transport: certificate serial ${serial} revoked`;
+    certificate = certificate.issuerCertificate;
+  }
+  return undefined;
+};
+
+/** Tells of a certificate that has neither a name nor a host of those that are allowed. */
+export const nameReason = (
+  certificate: X509Certificate,
+  { commonNames, hostnames }: Pick<PeerCertificateRules, "commonNames" | "hostnames">,
+): string | undefined => {
+  if (commonNames.length > 0 && !commonNames.includes(commonNameOf(certificate) ?? ""))
+    return `client certificate authentication failed: its common name is not one of ${commonNames.join(", ")}`;
+  if (hostnames.length > 0 && !hostnames.some((host) => isValidFor(certificate, host)))
+    return `client certificate authentication failed: it is valid for none of ${hostnames.join(", ")}`;
+  return undefined;
+};
+
+/** Returns the common name of a certificate's subject, the last of several; undefined if it has none. */
+export const commonNameOf = ({ subject }: Pick<X509Certificate, "subject">): string | undefined => {
+  const names = subject.split("\n").filter((part) => part.startsWith("CN="));
+  return names.at(-1)?.slice("CN=".length);
+};
+
+/** Whether the alternative names of the certificate have this host; its common name does not count, as in Go. */
+const isValidFor = (certificate: X509Certificate, host: string): boolean =>
+  isIP(host) === 0
+    ? certificate.checkHost(host, { subject: "never" }) !== undefined
+    : certificate.checkIP(host) !== undefined;
+
+/** Names of hosts, as far as a certificate has them. */
+const alternativeNames = ({
+  subjectAltName = "",
+}: X509Certificate): { dns: readonly string[]; ip: readonly string[] } => {
+  const parts = subjectAltName.split(", ");
+  const of = (kind: string): string[] =>
+    parts.filter((part) => part.startsWith(kind)).map((part) => part.slice(kind.length));
+  return { dns: of("DNS:"), ip: of("IP Address:") };
+};
+
+/**
+ * Tells of a client whose certificate names hosts, none of which the client connects from (etcd: `checkCertSAN`).
+ *
+ * @param address of the client; undefined: it is on this machine
+ */
+export const hostReason = async (
+  certificate: X509Certificate,
+  address: string | undefined,
+): Promise<string | undefined> => {
+  const { dns, ip } = alternativeNames(certificate);
+  if (address === undefined || dns.length + ip.length === 0) return undefined;
+  if (ip.length > 0 && isValidFor(certificate, address)) return undefined;
+  if (await isOneOf(address, certificate, dns)) return undefined;
+  return `tls: ${JSON.stringify(address)} does not match any of the certificate's hosts: ${[...dns, ...ip].join(", ")}`;
+};
+
+const isOneOf = async (address: string, certificate: X509Certificate, names: readonly string[]): Promise<boolean> => {
+  if (names.length === 0) return false;
+  const known = await orNone(reverse(address));
+  if (known.some((name) => isValidFor(certificate, name))) return true;
+  for (const name of names) {
+    const addresses = name.startsWith("*") ? [] : await orNone(lookup(name, { all: true }));
+    if (addresses.some((each) => each.address === address)) return true;
+  }
+  return false;
+};
+
+/** A name that cannot be resolved is one that does not match. */
+const orNone = async <T>(asked: Promise<T[]>): Promise<T[]> => {
+  try {
+    return await asked;
+  } catch (error) {
+    if (isError(error)) return [];
+    throw error;
+  }
+};

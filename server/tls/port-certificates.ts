@@ -1,0 +1,169 @@
+// The certificates of one kind of port: read from files, or made once and kept.
+
+import { constants, X509Certificate } from "node:crypto";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
+import { errorCode, isError } from "../../platform/index.js";
+import { type Logger, type MemberUrl, StartError } from "../base/index.js";
+import type { CertificateFiles, TlsSettings } from "../config/index.js";
+import { ReloadedFiles } from "./reloaded-files.js";
+
+/** The certificates that a kind of port presents, trusts and refuses, as of now. */
+export interface PortCertificates {
+  /** Options of the context that handshakes of the port take place in; another object when a file has changed. */
+  server(): SecureContextOptions;
+  /** The context for connections to others. */
+  dial(): SecureContext;
+  /** Serial numbers of revoked certificates. */
+  revoked(): ReadonlySet<string>;
+}
+
+/** The place and the names of certificates that are made here. */
+export interface SelfSignedPlace {
+  /** Undefined: they are kept in memory. */
+  readonly directory: string | undefined;
+  readonly urls: readonly MemberUrl[];
+}
+
+/**
+ * Opens the certificates, and makes those that are to be made.
+ *
+ * @throws StartError if a file cannot be used
+ */
+export const openCertificates = async (
+  settings: TlsSettings,
+  place: SelfSignedPlace,
+  logger: Logger,
+): Promise<PortCertificates> => {
+  const { certificate, dialCertificate, rules } = settings;
+  const own: PairSource =
+    "cert" in certificate ? { files: certificate } : await ownPair(place, certificate.validYears, logger);
+  const contextOf = (source: PairSource): ReloadedFiles<SecureContextOptions> =>
+    new ReloadedFiles(
+      [...pathsOf(source), ...(rules.trustedCa === undefined ? [] : [rules.trustedCa])],
+      (contents) => contextOptions(settings, source, contents),
+      logger,
+    );
+  const server = contextOf(own);
+  const dialled = dialCertificate === undefined ? server : contextOf({ files: dialCertificate });
+  const revoked = await openRevocations(rules.revoked, logger);
+  let context = { options: dialled.get(), context: createSecureContext(dialled.get()) };
+  return {
+    server: () => server.get(),
+    dial: () => {
+      const options = dialled.get();
+      if (options !== context.options) context = { options, context: createSecureContext(options) };
+      return context.context;
+    },
+    revoked: () => revoked?.get() ?? noNumbers,
+  };
+};
+
+const noNumbers: ReadonlySet<string> = new Set();
+
+/** A certificate with its key: in files, or in memory. */
+type PairSource = { readonly files: CertificateFiles } | { readonly cert: string; readonly key: string };
+
+const pathsOf = (source: PairSource): string[] => ("files" in source ? [source.files.cert, source.files.key] : []);
+
+/** @throws StartError if OpenSSL cannot use them */
+const contextOptions = (
+  { limits, rules }: TlsSettings,
+  source: PairSource,
+  contents: readonly Buffer[],
+): SecureContextOptions => {
+  const rest = "files" in source ? contents.slice(2) : contents;
+  const [cert, key] = "files" in source ? contents : [source.cert, source.key];
+  const [ca] = rest;
+  const options: SecureContextOptions = {
+    cert,
+    key,
+    minVersion: limits.minVersion,
+    ...(limits.maxVersion === undefined ? {} : { maxVersion: limits.maxVersion }),
+    ...(limits.ciphers === undefined ? {} : { ciphers: limits.ciphers }),
+    ...(ca === undefined ? {} : { ca }),
+    // A resumed session would be taken without a look at its certificate.
+    ...(rules.isRequired ? { secureOptions: constants.SSL_OP_NO_TICKET } : {}),
+  };
+  try {
+    createSecureContext(options);
+    return options;
+  } catch (error) {
+    if (!isError(error)) throw error;
+    const where = "files" in source ? `${source.files.cert}, ${source.files.key}` : "made by this member";
+    throw new StartError(`${wordsOf(error)} (${where})`, { cause: error });
+  }
+};
+
+/** Go's words for what OpenSSL says. */
+const wordsOf = (error: Error): string => {
+  switch (errorCode(error) ?? "") {
+    case "ERR_OSSL_X509_KEY_VALUES_MISMATCH":
+    case "ERR_OSSL_X509_KEY_TYPE_MISMATCH":
+      return "tls: private key does not match public key";
+    case "ERR_OSSL_PEM_NO_START_LINE":
+      return "tls: failed to find any PEM data in certificate input";
+    default:
+      return "cannot use the TLS certificate";
+  }
+};
+
+/** Finds the pair that was made at an earlier start, or makes one. */
+const ownPair = async (
+  { directory, urls }: SelfSignedPlace,
+  validYears: number,
+  logger: Logger,
+): Promise<PairSource> => {
+  const files =
+    directory === undefined ? undefined : { cert: join(directory, "cert.pem"), key: join(directory, "key.pem") };
+  if (files !== undefined && isUsable(files)) return { files };
+  const { makeSelfSigned } = await import("./self-signed.js");
+  const hosts = urls.map(({ address }) => (address.kind === "tcp" ? address.host : "localhost"));
+  const pair = await makeSelfSigned([...new Set(hosts)], validYears, new Date());
+  logger.warn("automatically generate certificates", {
+    "certificate-validity-bound-not-after": new X509Certificate(pair.cert).validTo,
+  });
+  if (files === undefined || directory === undefined) return pair;
+  writePair(directory, files, pair);
+  logger.info("created cert file", { path: files.cert });
+  logger.info("created key file", { path: files.key });
+  return { files };
+};
+
+/** Whether both files are there; a certificate that has expired is replaced. */
+const isUsable = ({ cert, key }: CertificateFiles): boolean => {
+  try {
+    readFileSync(key);
+    return new Date(new X509Certificate(readFileSync(cert)).validTo) > new Date();
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return false;
+    throw new StartError(`cannot use the certificate ${cert}: remove it and ${key}, and new ones are made`, {
+      cause: error,
+    });
+  }
+};
+
+const writePair = (
+  directory: string,
+  files: CertificateFiles,
+  pair: { readonly cert: string; readonly key: string },
+): void => {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    writeFileSync(files.key, pair.key, { mode: 0o600 });
+    chmodSync(files.key, 0o600); // an older file keeps its mode
+    writeFileSync(files.cert, pair.cert);
+  } catch (cause) {
+    throw new StartError(`cannot write certificates to ${directory}`, { cause });
+  }
+};
+
+const openRevocations = async (
+  path: string | undefined,
+  logger: Logger,
+): Promise<ReloadedFiles<ReadonlySet<string>> | undefined> => {
+  if (path === undefined) return undefined;
+  const { revokedNumbers } = await import("./revocations.js");
+  return new ReloadedFiles([path], ([contents = Buffer.alloc(0)]) => revokedNumbers(contents, path), logger);
+};
