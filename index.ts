@@ -7,6 +7,7 @@ export {
   LeaseLostError,
   toText,
   type ClientOptions,
+  type TlsOptions,
   type RequestOptions,
 } from "./client/index.js";
 export {

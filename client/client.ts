@@ -28,7 +28,7 @@ export class Client extends Namespace implements AsyncDisposable {
 
   /**
    * @param clock for tests, which let time pass
-   * @throws TypeError if an endpoint is malformed or needs TLS, or an option is none
+   * @throws TypeError if an endpoint is malformed, a certificate cannot be used, or an option is none
    * @throws RangeError if a time or size is not above 0
    */
   constructor(options: ClientOptions, clock: Clock = machineClock) {
@@ -61,7 +61,7 @@ export class Client extends Namespace implements AsyncDisposable {
    * have not started are left out.
    *
    * @returns the endpoints in use
-   * @throws TypeError if a member's address cannot be used, such as https; then nothing has changed
+   * @throws TypeError if a member's address cannot be used; then nothing has changed
    */
   async syncEndpoints(options: RequestOptions = {}): Promise<readonly string[]> {
     const { members } = await this.cluster.memberList(options);

@@ -72,7 +72,7 @@ Example:
 
 Each global option can also be set in the environment: --endpoints as ETCDCTL_ENDPOINTS, and so on.
 Commands can be shortened to unambiguous prefixes. Without a command, --version prints what
-"version" does. etcdctl's flags for TLS, users and discovery are
+"version" does. etcdctl's flags for users and discovery are
 refused: they are not supported yet.`;
 
 function createProgram(io: Io): Command {

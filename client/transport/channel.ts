@@ -1,5 +1,6 @@
 // The seam between the client and the library that carries its calls: channels to endpoints, and the transport that opens them.
 import type { StreamMethod } from "./methods.js";
+import type { ClientTls } from "./tls.js";
 
 /** The state of a channel. @see gRPC, connectivity semantics */
 export type ChannelState = "idle" | "connecting" | "ready" | "transient-failure";
@@ -10,6 +11,8 @@ export interface ChannelSettings {
   readonly keepaliveTimeoutMs: number;
   readonly maxReceiveBytes: number;
   readonly maxSendBytes: number;
+  /** TLS for endpoints that need it, and for those that do not say. */
+  readonly tls?: ClientTls | undefined;
 }
 
 /** A status other than OK, with which a call ends. @see gRPC, status codes */

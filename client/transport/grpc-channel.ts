@@ -5,6 +5,7 @@ import { HealthDefinition, socketPathProblem } from "../../proto/index.js";
 import type { Channel, ChannelCall, ChannelSettings, ChannelState, ChannelStream, Transport } from "./channel.js";
 import { asTimer } from "./clock.js";
 import { streamMethod, type StreamMethod } from "./methods.js";
+import { clientTls, serverCheck, withTlsAdvice } from "./tls.js";
 
 /** Pauses between attempts to reconnect: the first, and the longest. */
 const reconnectMs = { first: 100, longest: 3_000 };
@@ -21,25 +22,34 @@ const grpcJs = (): typeof GrpcJs => (loaded ??= createRequire(import.meta.url)("
 /** States of a channel by the numbers of grpc-js. */
 const states: readonly ChannelState[] = ["idle", "connecting", "ready", "transient-failure"];
 
+/** An endpoint as grpc-js knows it. */
+interface Target {
+  readonly name: string;
+  readonly host: string;
+  /** Undefined: where TLS is set up for the client. */
+  readonly isSecure: boolean | undefined;
+}
+
 /**
- * The name grpc-js knows an endpoint by.
+ * Reads an endpoint.
  *
- * @throws TypeError if it is not an endpoint, or one that needs TLS
+ * @throws TypeError if it is not one
  */
-export function targetOf(endpoint: string): string {
+function targetOf(endpoint: string): Target {
   const refuse = (reason: string): never => {
     throw new TypeError(`Cannot use endpoint "${endpoint}": ${reason}`);
   };
   const [, scheme, rest = ""] = /^(?:([a-z]+):(?:\/\/)?(?!\d+$))?(.*)$/s.exec(endpoint) ?? [];
-  if (scheme === "https" || scheme === "unixs") refuse("TLS is not supported yet");
-  if (scheme === "unix") {
+  if (scheme === "unix" || scheme === "unixs") {
     const problem = rest === "" ? "the path is missing" : socketPathProblem(rest);
-    return problem === undefined ? `unix:${rest}` : refuse(problem);
+    const isSecure = scheme === "unixs" ? true : undefined;
+    return problem === undefined ? { name: `unix:${rest}`, host: "localhost", isSecure } : refuse(problem);
   }
-  if (scheme !== undefined && scheme !== "http") refuse(`unknown scheme "${scheme}"`);
+  if (scheme !== undefined && scheme !== "http" && scheme !== "https") refuse(`unknown scheme "${scheme}"`);
   const [, host, port] = /^([^/:[\]]+|\[[\da-fA-F:.]+\]):(\d{1,5})\/?$/.exec(rest) ?? [];
-  if (host === undefined || Number(port) > 65_535) refuse("expected host:port, http://host:port or unix:path");
-  return `dns:${host}:${port}`;
+  if (host === undefined || Number(port) > 65_535)
+    return refuse("expected host:port, https://host:port, http://host:port or unix:path");
+  return { name: `dns:${host}:${port}`, host, isSecure: scheme === undefined ? undefined : scheme === "https" };
 }
 
 /**
@@ -51,13 +61,15 @@ function cancelCall(call: ChannelCall): void {
   setImmediate(() => call.cancel());
 }
 
+const noTls = { serverName: undefined };
+
 class GrpcChannel implements Channel {
   private client: GrpcJs.Client | undefined;
   private listener: () => void = () => undefined;
   private closed = false;
 
   constructor(
-    private readonly target: string,
+    private readonly target: Target,
     private readonly settings: ChannelSettings,
   ) {}
 
@@ -84,7 +96,7 @@ class GrpcChannel implements Channel {
         const { details = "" } = (failure ?? {}) as Partial<GrpcJs.ServiceError>;
         if (failure === null) resolve("the server has just come up");
         else if (details.startsWith("Deadline exceeded")) resolve("no answer");
-        else resolve(details.replace(/^.*Last error: (?:Error: )?|\. Resolution note:.*$/gs, ""));
+        else resolve(withTlsAdvice(details.replace(/^.*Last error: (?:Error: )?|\. Resolution note:.*$/gs, "")));
       });
     });
   }
@@ -126,9 +138,9 @@ class GrpcChannel implements Channel {
   }
 
   private newClient(): GrpcJs.Client {
-    const { Client, credentials } = grpcJs();
     const { settings } = this;
-    return new Client(this.target, credentials.createInsecure(), {
+    return new (grpcJs().Client)(this.target.name, this.credentials(), {
+      ...(this.nameOverride === undefined ? {} : { "grpc.ssl_target_name_override": this.nameOverride }),
       "grpc.initial_reconnect_backoff_ms": reconnectMs.first,
       "grpc.max_reconnect_backoff_ms": reconnectMs.longest,
       "grpc.keepalive_time_ms": asTimer(settings.keepaliveTimeMs),
@@ -140,6 +152,25 @@ class GrpcChannel implements Channel {
       // A proxy from the environment is meant for the web; through it, not even 127.0.0.1 is reached.
       "grpc.enable_http_proxy": 0,
       "grpc.service_config_disable_resolution": 1,
+    });
+  }
+
+  private get isSecure(): boolean {
+    return this.target.isSecure ?? this.settings.tls !== undefined;
+  }
+
+  private get nameOverride(): string | undefined {
+    return this.isSecure ? serverCheck(this.target.host, this.settings.tls ?? noTls).nameOverride : undefined;
+  }
+
+  private credentials(): GrpcJs.ChannelCredentials {
+    const { credentials } = grpcJs();
+    if (!this.isSecure) return credentials.createInsecure();
+    const tls = this.settings.tls ?? clientTls({});
+    const check = serverCheck(this.target.host, tls).checkServerIdentity;
+    return credentials.createFromSecureContext(tls.context, {
+      rejectUnauthorized: !tls.insecureSkipVerify,
+      ...(check === undefined ? {} : { checkServerIdentity: check }),
     });
   }
 

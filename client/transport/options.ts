@@ -1,10 +1,14 @@
 // Options of a client: endpoints, time-outs, sizes.
 import type { Transport } from "./channel.js";
 import { grpcTransport } from "./grpc-channel.js";
+import { type ClientTls, clientTls, type TlsOptions } from "./tls.js";
 
 /** All times are in milliseconds, all sizes in bytes. */
 export interface ClientOptions {
-  /** `host:port`, `http://host:port` or `unix:path`; at least one. https is refused: TLS is not supported yet. */
+  /**
+   * `host:port`, `https://host:port`, `http://host:port`, `unix:path` or `unixs:path`; at least one. Those that name no scheme, and
+   * `unix:`, speak TLS if `tls` is given.
+   */
   readonly endpoints: readonly string[];
   /** Limit of the wait for the first connection. Default: 2 000. */
   readonly dialTimeoutMs?: number | undefined;
@@ -26,6 +30,8 @@ export interface ClientOptions {
    * transport knows. Failover, deadlines and retries are the same with every transport.
    */
   readonly transport?: Transport | undefined;
+  /** Certificates, and how servers' are checked. Default, for https: checked against the authorities that come with Node. */
+  readonly tls?: TlsOptions | undefined;
 }
 
 /** Options of every request. */
@@ -40,9 +46,9 @@ export interface RequestOptions {
 }
 
 /** Options of a client, each with a value. */
-export type Settings = Limits & { readonly transport: Transport };
+export type Settings = Limits & { readonly transport: Transport; readonly tls: ClientTls | undefined };
 
-type Limits = Readonly<Record<Exclude<keyof ClientOptions, "endpoints" | "transport">, number>>;
+type Limits = Readonly<Record<Exclude<keyof ClientOptions, "endpoints" | "transport" | "tls">, number>>;
 
 const defaults: Limits = {
   dialTimeoutMs: 2_000,
@@ -57,10 +63,11 @@ const defaults: Limits = {
 const minKeepaliveTimeMs = 10_000;
 
 /**
- * @throws TypeError if there is no such option: one that is passed over, such as a password, would be missed later
+ * @throws TypeError if there is no such option: one that is passed over, such as a password, would be missed later; also if certificates
+ * cannot be used
  * @throws RangeError if a time or size is not a number above 0
  */
-export function settingsOf({ endpoints, transport = grpcTransport, ...given }: ClientOptions): Settings {
+export function settingsOf({ endpoints, transport = grpcTransport, tls, ...given }: ClientOptions): Settings {
   if (endpoints.length === 0) throw new RangeError("Cannot create a client: no endpoints given");
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(defaults, name));
   if (unknown !== undefined) throw new TypeError(`Cannot create a client: there is no option "${unknown}"`);
@@ -68,5 +75,10 @@ export function settingsOf({ endpoints, transport = grpcTransport, ...given }: C
   const settings: Limits = { ...defaults, ...Object.fromEntries(wanted) };
   for (const [name, value] of Object.entries(settings))
     if (!(value > 0)) throw new RangeError(`Cannot create a client: ${name} must be above 0, not ${value}`);
-  return { ...settings, transport, keepaliveTimeMs: Math.max(settings.keepaliveTimeMs, minKeepaliveTimeMs) };
+  return {
+    ...settings,
+    transport,
+    tls: tls && clientTls(tls),
+    keepaliveTimeMs: Math.max(settings.keepaliveTimeMs, minKeepaliveTimeMs),
+  };
 }

@@ -59,7 +59,7 @@ test("syncEndpoints keeps the connection of an endpoint that stays, in any spell
 test("syncEndpoints refuses an address that cannot be used, and changes nothing", async () => {
   await using server = await FakeServer.start();
   server.answers = {
-    MemberList: MemberListResponse.create({ members: [member("a", "https://127.0.0.1:2379")] }),
+    MemberList: MemberListResponse.create({ members: [member("a", "ftp://127.0.0.1:2379")] }),
     Range: oneKey("k", "v"),
   };
   await using client = patientClient({ endpoints: [server.endpoint] });

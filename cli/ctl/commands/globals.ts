@@ -23,15 +23,16 @@ export interface Globals {
   readonly commandTimeout: number;
   readonly keepaliveTime: number;
   readonly keepaliveTimeout: number;
+  /** Files; empty: none. */
+  readonly cacert: string;
+  readonly cert: string;
+  readonly key: string;
+  readonly insecureTransport: boolean;
+  readonly insecureSkipTlsVerify: boolean;
 }
 
-/** TLS, users and discovery: etcdctl's flags, not supported yet, and the only value each may have. */
+/** Users and discovery: etcdctl's flags, not supported yet, and the only value each may have. */
 const notSupported: readonly Option[] = [
-  textFlag("--cacert <file>", "CA certificates to check the server's with"),
-  textFlag("--cert <file>", "TLS certificate to present"),
-  textFlag("--key <file>", "TLS key of that certificate"),
-  booleanFlag("--insecure-transport", "connect without TLS", true),
-  booleanFlag("--insecure-skip-tls-verify", "accept any server certificate"),
   textFlag("--user <name>", "the user to act as, or name:password"),
   textFlag("--password <password>", "the user's password"),
   textFlag("-d, --discovery-srv <domain>", "domain whose SRV records name the endpoints"),
@@ -41,7 +42,7 @@ const notSupported: readonly Option[] = [
 
 /** Declares the global flags: etcdctl's, those that are not supported yet included. */
 export const globalFlags = (): Option[] => [
-  listFlag("--endpoints <list>", "endpoints, separated by commas: host:port, http://host:port or unix:path", [
+  listFlag("--endpoints <list>", "endpoints, separated by commas: host:port, https://host:port or unix:path", [
     "127.0.0.1:2379",
   ]),
   textFlag("-w, --write-out <format>", "output format: simple, fields, json, protobuf or table", "simple"),
@@ -50,6 +51,11 @@ export const globalFlags = (): Option[] => [
   durationFlag("--command-timeout <duration>", "time that the command may wait for answers", 5_000),
   durationFlag("--keepalive-time <duration>", "silence after which a server is probed, at least 10s; 0: never", 2_000),
   durationFlag("--keepalive-timeout <duration>", "time that a probed server has to answer", 6_000),
+  textFlag("--cacert <file>", "authorities that certificates of TLS servers are checked against, PEM"),
+  textFlag("--cert <file>", "TLS certificate to present, PEM"),
+  textFlag("--key <file>", "private key of that certificate, PEM"),
+  booleanFlag("--insecure-transport", "without certificates, endpoints that name no scheme do not speak TLS", true),
+  booleanFlag("--insecure-skip-tls-verify", "accept any certificate of a server; for tests only"),
   booleanFlag("--debug", "print the settings in force"),
   ...notSupported,
 ];
@@ -96,10 +102,7 @@ function refuseUnsupported(program: Command): void {
     const value: unknown = program.getOptionValue(option.attributeName());
     if (value === option.defaultValue) continue;
     const given = typeof value === "boolean" ? `--${option.name()}=${value}` : `--${option.name()}`;
-    throw new Failure(
-      exitCodes.badArguments,
-      `${given} is not supported yet: minietcdctl has no TLS, users or discovery`,
-    );
+    throw new Failure(exitCodes.badArguments, `${given} is not supported yet: minietcdctl has no users or discovery`);
   }
 }
 

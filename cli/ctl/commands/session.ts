@@ -1,9 +1,10 @@
 // The client and the printer of a command that talks to a cluster.
 import type { Command } from "commander";
-import { Client, EtcdError } from "../../../client/index.js";
+import { Client, EtcdError, type TlsOptions } from "../../../client/index.js";
 import { etcdText, exitCodes, Failure, type Io, warningsOf } from "../args/index.js";
 import { type Printer, printerOf } from "../output/index.js";
 import { globalsOf, type Globals } from "./globals.js";
+import { tlsOf } from "./tls-flags.js";
 
 /** A client of the cluster with what the global flags say. */
 export interface Session {
@@ -27,9 +28,10 @@ export async function withSession(command: Command, io: Io, use: (session: Sessi
   const printer = printerOf(globals.writeOut, globals.hex, io);
   const endpoints = globals.endpoints.map((endpoint) => endpoint.trim()).filter((endpoint) => endpoint !== "");
   if (endpoints.length === 0) throw new Failure(exitCodes.badConnection, "etcdclient: no available endpoints");
-  const client = connect(endpoints, globals);
+  const tls = tlsOf(programOf(command), globals);
+  const client = connect(endpoints, globals, tls);
   try {
-    const clientOf = (endpoint: string) => connect([endpoint], globals);
+    const clientOf = (endpoint: string) => connect([endpoint], globals, tls);
     await use({ client, endpoints, clientOf, printer, limits: { timeoutMs: globals.commandTimeout } });
   } catch (error) {
     if (!(error instanceof EtcdError)) throw error;
@@ -52,13 +54,18 @@ function programOf(command: Command): Command {
 /** Reads a time-out as etcdctl does: 0 or less means none. */
 const orNone = (milliseconds: number) => (milliseconds > 0 ? milliseconds : Infinity);
 
-function connect(endpoints: readonly string[], { dialTimeout, keepaliveTime, keepaliveTimeout }: Globals): Client {
+function connect(
+  endpoints: readonly string[],
+  { dialTimeout, keepaliveTime, keepaliveTimeout }: Globals,
+  tls: TlsOptions | undefined,
+): Client {
   try {
     return new Client({
       endpoints,
       dialTimeoutMs: orNone(dialTimeout),
       keepaliveTimeMs: orNone(keepaliveTime),
       keepaliveTimeoutMs: orNone(keepaliveTimeout),
+      tls,
     });
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;

@@ -103,11 +103,13 @@ test("certificates without an https URL are warned of, and TLS follows from the 
     trustedCaFile: "ca",
     clientCertAuth: "true",
   }).tls;
-  assert.deepEqual(client?.certificate, { cert: "c", key: "k" });
-  assert.deepEqual([client?.rules.trustedCa, client?.rules.isRequired, client?.namesUser], ["ca", true, true]);
+  assert.ok(client !== undefined);
+  assert.deepEqual(client.certificate, { cert: "c", key: "k" });
+  assert.deepEqual([client.rules.trustedCa, client.rules.isRequired, client.namesUser], ["ca", true, true]);
   const automatic = configFromFlags({ ...defaultFlags, ...secure, autoTls: "true", trustedCaFile: "ca" }).tls.client;
-  assert.deepEqual(automatic?.certificate, { validYears: 1 });
-  assert.equal(automatic?.rules.isRequired, false); // as in etcd: nobody could check
+  assert.ok(automatic !== undefined);
+  assert.deepEqual(automatic.certificate, { validYears: 1 });
+  assert.equal(automatic.rules.isRequired, false); // as in etcd: nobody could check
 });
 
 test("flags that cannot be read, or do not go together, are refused in etcd's words", () => {

@@ -50,7 +50,7 @@ const serve = async (t: TestContext, flags: Partial<ServerFlags>, clock: Clock =
   return { port, server, lines, refusals, greeting };
 };
 
-/** What was read until the connection ended; the code of the error that ended it. */
+/** Reads until the connection ends. Resolves to the text, or to the code of the error that has ended it. */
 const textOf = (socket: TLSSocket): Promise<string> =>
   new Promise((resolve) => {
     let text = "";

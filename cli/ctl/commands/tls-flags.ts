@@ -1,0 +1,38 @@
+// TLS as the global flags say; rules and errors are etcdctl's.
+import { readFileSync } from "node:fs";
+import type { Command } from "commander";
+import type { TlsOptions } from "../../../client/index.js";
+import { exitCodes, Failure } from "../args/index.js";
+import type { Globals } from "./globals.js";
+
+/**
+ * Reads the files of certificates.
+ *
+ * @returns undefined if endpoints that name no scheme do not speak TLS
+ * @throws Failure if a flag is empty, a file cannot be read, or a certificate is without its key
+ */
+export function tlsOf(program: Command, globals: Globals): TlsOptions | undefined {
+  for (const name of ["cert", "key", "cacert"] as const)
+    if (globals[name] === "" && program.getOptionValueSource(name) === "cli")
+      throw new Failure(exitCodes.badArguments, `empty string is passed to --${name} option`);
+  const { cert, key, cacert, insecureTransport, insecureSkipTlsVerify } = globals;
+  if ((cert === "") !== (key === ""))
+    throw new Failure(exitCodes.badArguments, `KeyFile and CertFile must both be present[key: ${key}, cert: ${cert}]`);
+  const hasFiles = cert !== "" || cacert !== "";
+  if (!hasFiles && insecureTransport && !insecureSkipTlsVerify) return undefined;
+  return {
+    ...(cacert === "" ? {} : { ca: read(cacert) }),
+    ...(cert === "" ? {} : { cert: read(cert), key: read(key) }),
+    insecureSkipVerify: insecureSkipTlsVerify,
+  };
+}
+
+function read(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    const reason = code === "ENOENT" ? "no such file or directory" : code;
+    throw new Failure(exitCodes.badArguments, `open ${path}: ${reason}`);
+  }
+}
