@@ -24,6 +24,7 @@ import {
   slicedSort,
   type StoreClock,
   type StoreLimits,
+  type StoreStats,
   type Turns,
 } from "./base/index.js";
 import {
@@ -75,6 +76,7 @@ export interface ContentsOptions {
   /** Called once, when a write to disk has failed; the store is read-only from then on. */
   readonly onFailure: (error: Error) => void;
   readonly limits: StoreLimits;
+  readonly stats: StoreStats;
 }
 
 /**
@@ -83,7 +85,7 @@ export interface ContentsOptions {
  * @throws DamagedError, StoreVersionError
  */
 export async function openContents(options: ContentsOptions, pace: Pace): Promise<Contents> {
-  const { backend, limits, turns } = options;
+  const { backend, limits, turns, stats } = options;
   const index = new KeyIndex();
   const cache = new ValueCache(limits.cacheBytes);
   const leases = new Leases();
@@ -93,7 +95,7 @@ export async function openContents(options: ContentsOptions, pace: Pace): Promis
     const recovered = await recover(backend, { index, cache, leases, tables, blocks }, pace);
     const unflushed = new Unflushed(nextRevision(recovered.revision));
     const values = new Values(backend, unflushed, cache, blocks);
-    const data = { index, leases, values, cache, unflushed, blocks, limits, turns };
+    const data = { index, leases, values, cache, unflushed, blocks, limits, turns, stats };
     return new Contents(options, data, tables, recovered);
   } catch (error) {
     await backend.close();
@@ -124,6 +126,7 @@ export class Contents implements StoreChanges {
   private current: Revision;
   private compacted: Revision;
   private readonly backend: Backend;
+  private readonly clock: StoreClock;
   private readonly pins = new Pins();
   private readonly compactor: Compactor;
   private readonly unfinished: Revision | undefined;
@@ -144,6 +147,7 @@ export class Contents implements StoreChanges {
     recovered: Recovered,
   ) {
     this.backend = backend;
+    this.clock = clock;
     this.marker = recovered.marker;
     this.current = recovered.revision;
     this.compacted = recovered.compactRevision;
@@ -165,6 +169,11 @@ export class Contents implements StoreChanges {
   /** -1: never compacted. */
   get compactRevision(): Revision {
     return this.compacted;
+  }
+
+  /** Number of keys that exist. */
+  get keyCount(): number {
+    return this.data.index.liveSize;
   }
 
   /**
@@ -288,6 +297,7 @@ export class Contents implements StoreChanges {
   /** @throws CompactedError, FutureRevisionError, TooLargeError, DamagedError */
   range(request: RangeRequest): Answer<RawRangeResponse> | Promise<Answer<RawRangeResponse>> {
     const at = this.readableRevision(request.revision);
+    this.data.stats.ranges++;
     if (isPlainGet(request) && at === this.current)
       return { response: readKey(this.data, request, at), revision: this.current };
     const { limits } = this.data;
@@ -319,7 +329,10 @@ export class Contents implements StoreChanges {
     if (revision > this.current) throw new FutureRevisionError(revision, this.current);
     const at = revision === 0 ? this.current : (revision as Revision);
     const hasher = new KvHasher(this.data, at, this.compacted);
-    return this.pinned(this.compacted, () => hasher.run(this.backend));
+    const beganAt = this.clock.now();
+    const hash = await this.pinned(this.compacted, () => hasher.run(this.backend));
+    this.data.stats.hashKvSeconds.observe((this.clock.now() - beganAt) / 1_000);
+    return hash;
   }
 
   /** Reads what no compaction can take away; the backend stays open meanwhile. */

@@ -34,6 +34,7 @@ export {
   StoreError,
   type StoreErrorCode,
   type StoreLimits,
+  StoreStats,
   TooLargeError,
 } from "./base/index.js";
 export {

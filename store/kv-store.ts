@@ -18,6 +18,7 @@ import {
   type Revision,
   type Sliced,
   type StoreLimits,
+  StoreStats,
   Turns,
 } from "./base/index.js";
 import type { Compaction, RoundState, StoreSnapshot, TableSource } from "./persist/index.js";
@@ -39,9 +40,10 @@ export interface StoreOptions extends Pick<ContentsOptions, "backend" | "clock" 
 export async function openStore(options: StoreOptions): Promise<KvStore> {
   const limits = { ...defaultLimits, ...options.limits };
   const turns = new Turns(options.clock, limits);
-  const contents = await openContents({ ...options, limits, turns }, withoutPauses);
+  const stats = new StoreStats();
+  const contents = await openContents({ ...options, limits, turns, stats }, withoutPauses);
   contents.start();
-  return new KvStore(contents, { ...options, limits }, turns);
+  return new KvStore(contents, { ...options, limits, stats }, turns);
 }
 
 /** A snapshot that was installed. */
@@ -66,10 +68,10 @@ export class KvStore implements TableSource {
   /** Use `openStore`. */
   constructor(
     private contents: Contents,
-    private readonly options: Omit<StoreOptions, "backend" | "limits"> & { readonly limits: StoreLimits },
+    private readonly options: Omit<StoreOptions, "backend" | "limits"> & Pick<ContentsOptions, "limits" | "stats">,
     private readonly turns: Turns,
   ) {
-    this.watches = new Watches(() => this.contents, turns, options.limits);
+    this.watches = new Watches(() => this.contents, turns, options.limits, options.stats);
   }
 
   /** Marker of the last round on disk when the store was opened, or installed. Undefined: a new store. */
@@ -84,6 +86,16 @@ export class KvStore implements TableSource {
   /** -1: never compacted. */
   get compactRevision(): Revision {
     return this.contents.compactRevision;
+  }
+
+  /** The counters of this store. */
+  get stats(): StoreStats {
+    return this.options.stats;
+  }
+
+  /** Number of keys that exist. */
+  get keyCount(): number {
+    return this.contents.keyCount;
   }
 
   /** Changes of keys that were applied since the store was opened: how whoever applies knows when to let others run. */

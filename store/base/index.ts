@@ -21,4 +21,5 @@ export { defaultLimits, type StoreLimits } from "./limits.js";
 export { firstRevision, neverCompacted, nextRevision, type Revision } from "./revision.js";
 export { slicedSort } from "./sliced-sort.js";
 export { atOnce, type Sliced } from "./slices.js";
+export { StoreStats } from "./store-stats.js";
 export { Turns } from "./turns.js";

@@ -93,6 +93,11 @@ export class KeyIndex {
     return this.entries.size;
   }
 
+  /** Number of keys that exist, after their newest changes. */
+  get liveSize(): number {
+    return this.entries.countLive("", undefined);
+  }
+
   get(key: Key): KeyEntry | undefined {
     return this.entries.get(key);
   }

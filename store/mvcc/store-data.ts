@@ -1,7 +1,7 @@
 import type { BlockList } from "../disk/index.js";
 import type { KeyIndex } from "./key-index.js";
 import type { Leases } from "./leases.js";
-import type { StoreLimits, Turns } from "../base/index.js";
+import type { StoreLimits, StoreStats, Turns } from "../base/index.js";
 import type { Unflushed } from "./unflushed.js";
 import type { ValueCache } from "./value-cache.js";
 import type { Values } from "./values.js";
@@ -18,4 +18,5 @@ export interface StoreData {
   readonly limits: StoreLimits;
   /** Turns that long work takes. */
   readonly turns: Turns;
+  readonly stats: StoreStats;
 }

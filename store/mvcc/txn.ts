@@ -65,6 +65,9 @@ export function* runTxn(data: StoreData, request: TxnRequest, write: Write, befo
   // In this order, as it shows when two are wrong.
   forEachOp(plan, (op) => op.kind === "put" && checkPut(data, op.request));
   forEachOp(plan, (op) => op.kind === "range" && checkRange(op.request, before));
+  let operations = 0;
+  forEachOp(plan, (op) => op.kind !== "none" && operations++);
+  if (operations > 1) data.stats.txns++;
   return { ...(yield* execute(run, plan)), header: undefined };
 }
 
@@ -101,6 +104,7 @@ export function runSmallTxn(
   const ops = succeeded ? request.success : request.failure;
   for (const { request: op } of ops) if (op?.$case === "requestPut") checkPut(data, op.value);
   for (const { request: op } of ops) if (op?.$case === "requestRange") checkRange(op.value, before);
+  if (ops.length > 1) data.stats.txns++;
   const run = { data, write, before };
   return { header: undefined, succeeded, responses: ops.map((op) => ({ response: respondAtOnce(run, op) })) };
 }
@@ -109,6 +113,7 @@ function respondAtOnce(run: Run, { request: op }: RequestOp): RawResponseOp["res
   const { data, write, before } = run;
   switch (op?.$case) {
     case "requestRange": {
+      data.stats.ranges++;
       const response = readKey(data, op.value, readRevision(run, op.value));
       for (const keyValue of response.kvs) write.answerSize.add(keyValue);
       return { $case: "responseRange", value: { ...response, header: headerOf(write, before) } };
@@ -190,6 +195,7 @@ function* respond(run: Run, op: PlannedOp): Sliced<RawResponseOp["response"]> {
   const { data, write, before } = run;
   switch (op.kind) {
     case "range": {
+      data.stats.ranges++;
       const at = readRevision(run, op.request);
       const response = yield* readRange(data, op.request, { at, size: write.answerSize, isTired: write.isTired });
       return { $case: "responseRange", value: { ...response, header: headerOf(write, before) } };

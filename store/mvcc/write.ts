@@ -91,11 +91,15 @@ export class Write {
     const keyValue = encodeKeyValue(key, state, value, this.data.cache);
     const change = this.record(key, entry, state, keyValue);
     this.data.cache.hold(change.entry, keyValue);
+    const { stats } = this.data;
+    stats.puts++;
+    stats.putBytes += request.key.length + request.value.length;
     return { header: undefined, prevKv: request.prevKv ? previous : noBytes };
   }
 
   /** Deletes keys in slices. @throws TooLargeError; nothing has changed then */
   *deleteRange(request: DeleteRangeRequest): Sliced<RawDeleteRangeResponse> {
+    this.data.stats.deletes++;
     const entries = yield* this.liveEntries(request);
     const prevKvs: Uint8Array[] = [];
     for (const entry of request.prevKv ? entries : []) {
@@ -112,6 +116,9 @@ export class Write {
   /** Deletes the keys of a lease, ascending; in slices. @throws LeaseNotFoundError */
   *revoke(lease: LeaseId): Sliced<void> {
     const keys = this.data.leases.keysAttached(lease);
+    const { stats } = this.data;
+    stats.deletes += keys.length; // etcd deletes them one by one
+    if (keys.length > 1) stats.txns++;
     for (const key of yield* slicedSort(keys, compareKeys, this.isTired)) {
       this.delete(key, this.data.index.get(key));
       if (this.isTired(1)) yield;

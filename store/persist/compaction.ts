@@ -87,9 +87,14 @@ export class Compactor {
     if (this.finished >= revision) return;
     const target = this.durable as Revision;
     await this.pins.releasedBelow(target);
+    const { clock } = this.options;
+    const { stats } = this.data;
+    const beganAt = clock.now();
     await this.sweep(target);
     await this.writer.finishCompaction(target);
     this.finished = target;
+    stats.compactedAt = clock.now();
+    stats.compactionMs.observe(stats.compactedAt - beganAt);
   }
 
   private async sweep(revision: Revision): Promise<void> {
@@ -103,7 +108,8 @@ export class Compactor {
 
   /** Makes the index forget as much as one pass may. @returns the key to go on from; absent: all are done */
   private async forget(start: Key, revision: Revision, gone: BlockChange[]): Promise<Key | undefined> {
-    const { index, limits, turns } = this.data;
+    const { index, limits, turns, stats } = this.data;
+    const { clock } = this.options;
     const bounds = { revision, maxEntries: limits.entriesPerSlice, maxRemovals: limits.removalsPerBatch };
     let from: Key | undefined = start;
     while (from !== undefined && gone.length < limits.removalsPerPass) {
@@ -111,7 +117,10 @@ export class Compactor {
       const first: Key = from;
       from = await this.options.changes.whenIdle(() => {
         turns.spend(limits.entriesPerSlice);
-        return index.compactFrom(first, bounds, gone);
+        const beganAt = clock.now();
+        const next = index.compactFrom(first, bounds, gone);
+        stats.indexCompactionMs.observe(clock.now() - beganAt);
+        return next;
       });
       if (from !== undefined) await this.rest(restOfForgetting);
       await turns.pause();
@@ -120,16 +129,20 @@ export class Compactor {
   }
 
   private async remove(gone: readonly BlockChange[]): Promise<void> {
-    const { blocks, limits, turns } = this.data;
+    const { blocks, limits, turns, stats } = this.data;
+    const { clock } = this.options;
     // Oldest first: were a delete to go before the put of its key, a crash between would revive the key.
     const sorting = slicedSort(gone, comparePositions, (changes) => turns.spend(changes));
     const sorted = await turns.run(sorting, this.checkGoing);
     for (let at = 0; at < sorted.length;) {
       this.checkGoing();
       turns.spend(limits.entriesPerSlice);
+      const beganAt = clock.now();
       const removal = this.removals.plan(sorted, at);
       at += removal.changes;
       await this.writer.remove(removal);
+      stats.compactionBatchMs.observe(clock.now() - beganAt);
+      stats.compactedChanges += removal.changes;
       for (const [block, count] of removal.counts) blocks.setCount(block, count);
       if (at < sorted.length) await this.rest(Math.min(1, removal.cost / limits.removalsPerBatch));
       await turns.pause();

@@ -21,6 +21,7 @@ import {
   type StoreClock,
   type StoreError,
   type StoreLimits,
+  type StoreStats,
 } from "../base/index.js";
 import { leaseRow, leaseRowKey } from "./lease-rows.js";
 import type { RoundState, Tables } from "./tables.js";
@@ -147,6 +148,7 @@ export class WriteBehind {
   private readonly leases: Leases;
   private readonly limits: StoreLimits;
   private readonly blocks: BlockList;
+  private readonly stats: StoreStats;
   private readonly draft: BlockDraft;
   private next: Gathering | undefined = undefined;
   private writing: Gathering | undefined = undefined;
@@ -170,7 +172,7 @@ export class WriteBehind {
   constructor(
     private readonly backend: Backend,
     private readonly clock: StoreClock,
-    { unflushed, leases, limits, blocks }: StoreData,
+    { unflushed, leases, limits, blocks, stats }: StoreData,
     private readonly onFailure: (error: Error) => void,
     /** Number of changes on disk, with the batch on its way. */
     private changesOnDisk: number,
@@ -180,6 +182,7 @@ export class WriteBehind {
     this.leases = leases;
     this.limits = limits;
     this.blocks = blocks;
+    this.stats = stats;
     this.draft = new BlockDraft(limits.blockBytes);
     this.ended = (unflushed.firstRevision - 1) as Revision;
   }
@@ -386,8 +389,12 @@ export class WriteBehind {
     next.putState(this.tables);
     this.changesOnDisk += next.addedChanges;
     changeCountRow.put(next.batch, this.changesOnDisk);
+    const beganAt = this.clock.now();
     next.batch.write().then(
-      () => this.written(next),
+      () => {
+        this.stats.commitSeconds.observe((this.clock.now() - beganAt) / 1_000);
+        this.written(next);
+      },
       (error: unknown) => this.fail(error instanceof Error ? error : new Error(String(error))),
     );
   }

@@ -1,4 +1,4 @@
-import type { Revision, StoreLimits, Turns } from "../base/index.js";
+import type { Revision, StoreLimits, StoreStats, Turns } from "../base/index.js";
 import type { StoreData } from "../mvcc/index.js";
 import type { WatchEvent } from "./watch-event.js";
 import type { HistorySlice, WatchHistory } from "./watch-history.js";
@@ -42,6 +42,7 @@ export class CatchUp {
     private readonly present: Present,
     private readonly turnsOfLoop: Turns,
     private readonly limits: StoreLimits,
+    private readonly stats: StoreStats,
     private readonly live: LiveWatchers,
   ) {}
 
@@ -189,6 +190,7 @@ export class CatchUp {
         watchers.length,
         batch,
       );
+      this.stats.events += told * events.length;
     }
     for (const [position, watcher] of watchers.entries()) {
       if (!this.turns.has(watcher)) continue; // closed while it was told, or others were
@@ -219,5 +221,6 @@ export class CatchUp {
   private end(watcher: Watcher): void {
     this.delete(watcher);
     watcher.state = "ended";
+    this.stats.watchers--;
   }
 }

@@ -1,4 +1,11 @@
-import { nextRevision, type Revision, StoreError, type StoreLimits, type Turns } from "../base/index.js";
+import {
+  nextRevision,
+  type Revision,
+  StoreError,
+  type StoreLimits,
+  type StoreStats,
+  type Turns,
+} from "../base/index.js";
 import { CatchUp, type LiveWatchers, type Present } from "./watch-catch-up.js";
 import { WatchEvent } from "./watch-event.js";
 import { Watcher, type Watch, type WatchBatch, type WatchOptions, type WatchReceiver } from "./watch.js";
@@ -25,13 +32,15 @@ export class Watches implements LiveWatchers {
     private readonly present: Present,
     turns: Turns,
     private readonly limits: StoreLimits,
+    private readonly stats: StoreStats,
   ) {
-    this.catchUp = new CatchUp(present, turns, limits, this);
+    this.catchUp = new CatchUp(present, turns, limits, stats, this);
   }
 
   add<Tag>(options: WatchOptions, receiver: WatchReceiver<Tag>, tag: Tag): Watch {
     const first = options.startRevision === 0 ? nextRevision(this.present().revision) : options.startRevision;
     const watcher = new Watcher(options, receiver, tag, first as Revision);
+    this.stats.watchers++;
     this.start(watcher);
     return this.handleOf(watcher);
   }
@@ -71,6 +80,7 @@ export class Watches implements LiveWatchers {
   goLive(watcher: Watcher): void {
     this.tell(); // of what this one was told of, or does not want
     watcher.state = "live";
+    this.stats.liveWatchers++;
     this.live.add(watcher, watcher.interest);
   }
 
@@ -97,6 +107,7 @@ export class Watches implements LiveWatchers {
   private leaveAllBehind(first: number): void {
     const wereLive = this.live;
     this.live = new InterestGroup();
+    this.stats.liveWatchers = 0;
     for (const watcher of wereLive.all()) {
       watcher.next = Math.max(watcher.next, first) as Revision;
       this.start(watcher);
@@ -158,6 +169,7 @@ export class Watches implements LiveWatchers {
     const count = Math.min(watchers.length, this.limits.watchBatchesPerSlice - this.told);
     this.told += count;
     const told = count > 0 ? receiver.changed(tags, 0, count, batch) : 0;
+    this.stats.events += told * batch.events.length;
     if (told === watchers.length) return;
     for (const [position, watcher] of watchers.slice(told).entries())
       if (told + position < count) this.setAside(watcher, firstRevision);
@@ -167,7 +179,7 @@ export class Watches implements LiveWatchers {
   /** Tells a live watcher nothing more, until its receiver has room. */
   private setAside(watcher: Watcher, next: Revision): void {
     if (!isLive(watcher)) return; // closed while it was told, or others were
-    this.live.delete(watcher, watcher.interest);
+    this.removeLive(watcher);
     watcher.state = "waiting";
     watcher.next = next;
   }
@@ -175,7 +187,7 @@ export class Watches implements LiveWatchers {
   /** Makes a live watcher read history from `next` on, between requests. */
   private leaveBehind(watcher: Watcher, next: Revision): void {
     if (!isLive(watcher)) return;
-    this.live.delete(watcher, watcher.interest);
+    this.removeLive(watcher);
     watcher.next = next;
     this.start(watcher);
   }
@@ -204,8 +216,15 @@ export class Watches implements LiveWatchers {
   }
 
   private end(watcher: Watcher): void {
-    if (isLive(watcher)) this.live.delete(watcher, watcher.interest);
+    if (watcher.state === "ended") return;
+    if (isLive(watcher)) this.removeLive(watcher);
     else if (watcher.state === "behind") this.catchUp.delete(watcher);
     watcher.state = "ended";
+    this.stats.watchers--;
+  }
+
+  private removeLive(watcher: Watcher): void {
+    this.live.delete(watcher, watcher.interest);
+    this.stats.liveWatchers--;
   }
 }

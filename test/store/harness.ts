@@ -45,12 +45,16 @@ export const turn = (): Promise<void> => new Promise((resolve) => void setImmedi
 
 /** Time passes when told so; turns of the event loop are its own. */
 export class ManualClock implements StoreClock {
-  private now = 0;
+  private time = 0;
   private readonly timers = new Map<number, { readonly at: number; readonly callback: () => void }>();
   private last = 0;
 
+  now(): number {
+    return this.time;
+  }
+
   setTimeout(callback: () => void, ms: number): unknown {
-    this.timers.set(++this.last, { at: this.now + ms, callback });
+    this.timers.set(++this.last, { at: this.time + ms, callback });
     return this.last;
   }
 
@@ -67,9 +71,9 @@ export class ManualClock implements StoreClock {
   }
 
   advance(ms: number): void {
-    this.now += ms;
+    this.time += ms;
     for (const [timer, { at, callback }] of this.timers) {
-      if (at > this.now) continue;
+      if (at > this.time) continue;
       this.timers.delete(timer);
       callback();
     }

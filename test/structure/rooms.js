@@ -9,7 +9,7 @@ export const rooms = {
   "raft/codec": ["raft/core"],
   "raft/wal": ["platform", "raft/core", "raft/codec"],
   raft: ["platform", "raft/core", "raft/codec", "raft/wal"],
-  "store/base": [],
+  "store/base": ["platform"],
   "store/disk": ["platform", "store/base"],
   "store/mvcc": ["proto", "store/base", "store/disk"],
   "store/persist": ["store/base", "store/disk", "store/mvcc"],

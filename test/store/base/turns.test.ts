@@ -12,6 +12,7 @@ class Loop {
   readonly turns = new Turns(
     {
       setTimeout: () => assert.fail("a timer"),
+      now: () => 0,
       clearTimeout: () => undefined,
       soon: (callback) => void this.ahead.push(callback),
     },

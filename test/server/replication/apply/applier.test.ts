@@ -50,6 +50,7 @@ const openMemoryStore = async (t: TestContext): Promise<KvStore> => {
   const store = await openStore({
     backend: await openMemoryBackend(),
     clock: {
+      now: () => 0,
       setTimeout,
       clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
       soon: (callback) => void setImmediate(callback),
@@ -136,7 +137,7 @@ const open = async (
       proposals,
       leases: listener,
       snapshots: { onEntriesApplied: doings.onApplied, install: doings.install },
-      clock: { soon: doings.soon },
+      clock: { now: () => 0, soon: doings.soon },
       listener: { onFailure: doings.onFailure },
     }),
     proposals,
