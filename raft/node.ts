@@ -118,6 +118,8 @@ export class RaftNode {
   private readonly ticksWithLeader: number;
   private stopTicking: (() => void) | undefined;
   private lastTickAt = 0;
+  private lateHeartbeats = 0;
+  private readonly heartbeatMs: number;
   private isWriting = false;
   private isApplying = false;
   private isPumpScheduled = false;
@@ -132,6 +134,7 @@ export class RaftNode {
     this.transport = options.transport;
     this.clock = options.clock;
     this.ticksWithLeader = Math.max(1, Math.min(maxTicksWithLeader, Math.floor(options.heartbeatTicks / 3)));
+    this.heartbeatMs = options.heartbeatTicks * tickMs;
     this.reported = this.core.status();
   }
 
@@ -218,8 +221,14 @@ export class RaftNode {
     return this.run === undefined ? { ...status, role: "follower", leader: noMember } : status;
   }
 
+  /** The heartbeats that this member sent late by one interval or more while it led: its process or machine is overloaded. */
+  get overdueHeartbeats(): number {
+    return this.lateHeartbeats;
+  }
+
   private tick(): void {
     const elapsed = Math.floor((this.clock.now() - this.lastTickAt) / tickMs);
+    if (elapsed * tickMs >= 2 * this.heartbeatMs && this.reported.role === "leader") this.lateHeartbeats++;
     const ticks = Math.min(elapsed, maxTicksAtOnce);
     this.lastTickAt += elapsed * tickMs;
     for (let i = 0; i < ticks; i++) this.stepCore({ kind: "tick" });

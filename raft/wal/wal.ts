@@ -10,7 +10,7 @@ import {
   conflictWithRestart,
   type LogEnd,
 } from "./batch.js";
-import { type Disk, type DiskFile, promised } from "../../platform/index.js";
+import { type Clock, type Disk, type DiskFile, promised, systemClock } from "../../platform/index.js";
 import { shortageOf, WalFailedError, type Shortage } from "./errors.js";
 import { NextSegment, type PreparedFile, type SegmentedLog } from "./next-segment.js";
 import { OldSegments } from "./old-segments.js";
@@ -20,6 +20,7 @@ import type { LogTail } from "./recovery.js";
 import type { LogFiles } from "./segment-files.js";
 import { firstRecordAt, segmentFileName } from "./segment.js";
 import type { WalListener } from "./wal-listener.js";
+import { WriteStats } from "./write-stats.js";
 
 /**
  * The largest entries that share a record, and half of a segment at most. More are written as several records, one after the other:
@@ -40,6 +41,8 @@ export interface WalOptions {
   /** The free bytes to leave on the disk: with less, no segment is created. 0 by default. */
   readonly reserveBytes?: number;
   readonly listener: WalListener;
+  /** Measures the writes; the machine's own by default. */
+  readonly clock?: Pick<Clock, "now">;
 }
 
 /** The size of a log's first segment, for which a new member's first write waits: writing 16 MiB of zeros took 50 to 100 ms. */
@@ -74,9 +77,11 @@ interface Beginning {
  * A write-ahead log, open for appending. One append or restart at a time; any failure of the disk is final. Opened by `openWal`.
  */
 export class Wal implements SegmentedLog {
+  readonly writes = new WriteStats();
   private readonly disk: Disk;
   private readonly directory: string;
   private readonly listener: WalListener;
+  private readonly clock: Pick<Clock, "now">;
   private readonly next: NextSegment;
   private readonly segmentBytes: number;
   private readonly old: OldSegments;
@@ -104,6 +109,7 @@ export class Wal implements SegmentedLog {
     this.disk = options.disk;
     this.directory = options.directory;
     this.listener = options.listener;
+    this.clock = options.clock ?? systemClock;
     this.segmentBytes = options.segmentBytes;
     this.recordBytes = Math.min(maxRecordBytes, options.segmentBytes / 2);
     const firstBytes = Math.min(tail === undefined ? firstSegmentBytes : Infinity, options.segmentBytes);
@@ -304,7 +310,10 @@ export class Wal implements SegmentedLog {
     then: () => void,
   ): void {
     this.isWriting = true;
+    const beganAt = this.clock.now();
     file.write(bytes, position, (error) => {
+      this.writes.seconds.observe((this.clock.now() - beganAt) / 1_000);
+      this.writes.bytes += bytes.length;
       if (error === null) then();
       else this.failAppend("write", path, error);
     });
