@@ -1,7 +1,8 @@
 import { encodeProposal } from "../../proto/index.js";
-import type { Clock } from "../../platform/index.js";
+import { type Clock, exponentialBounds } from "../../platform/index.js";
 import { noMember, type MemberId, type RaftNode, type Refusal, type Shortage } from "../../raft/index.js";
 import {
+  DurationsByKind,
   maxPendingProposalBytes,
   maxPendingProposals,
   maxRepeatBytes,
@@ -14,6 +15,7 @@ import type { Command, CommandKind, CommandOf, ResultsByKind } from "./command.j
 import { Sweeper } from "./sweeper.js";
 
 interface Pending<Result> {
+  readonly kind: CommandKind;
   readonly data: Uint8Array;
   readonly deadline: number;
   /** The number of elections that this member had seen when the client asked. */
@@ -65,6 +67,8 @@ const etcdEnvelopeBytes = 14;
  * bytes under the same numbers; where both copies get into the log, `SeenProposals` has the second one skipped.
  */
 export class Proposals<Results extends ResultsByKind> {
+  /** The time from a proposal to its end. One that was applied has succeeded, whatever came of it. */
+  readonly durations = new DurationsByKind<CommandKind>(exponentialBounds(0.001, 2, 14));
   /** The pending proposals by sequence. */
   private readonly pending = new NumberTable<Pending<Results[CommandKind]>>();
   /** The sequence below which every proposal is answered. */
@@ -76,6 +80,7 @@ export class Proposals<Results extends ResultsByKind> {
   /** Tells that some were not sent to the present leader; later ones wait behind them. */
   private hasUnsent = false;
   private readonly repeats = new Repeats();
+  private givenUp = 0;
   private stopped = false;
   private readonly sweeper: Sweeper;
 
@@ -111,12 +116,12 @@ export class Proposals<Results extends ResultsByKind> {
 
   /** Ends a proposal with its result: its first copy was applied here. */
   settle(sequence: number, result: Results[CommandKind]): void {
-    this.take(sequence)?.handler.onResult(result);
+    this.take(sequence, true)?.handler.onResult(result);
   }
 
-  /** Ends a proposal with an error: its command changed nothing. */
+  /** Ends a proposal with an error: its command was applied here and changed nothing. */
   fail(sequence: number, error: unknown): void {
-    this.take(sequence)?.handler.onError(error);
+    this.take(sequence, true)?.handler.onError(error);
   }
 
   /** Handles a refusal by consensus: nothing of this copy is in any log. */
@@ -126,8 +131,8 @@ export class Proposals<Results extends ResultsByKind> {
     pending.copies--;
     this.takeBack(pending);
     if (reason === "too-many" && pending.copies === 0)
-      this.fail(number, new ServerError("too-many-requests", "too much is waiting to be committed"));
-    else if (pending.once) this.fail(number, this.overdue(pending));
+      this.giveUp(number, new ServerError("too-many-requests", "too much is waiting to be committed"));
+    else if (pending.once) this.giveUp(number, this.overdue(pending));
   }
 
   /** Sends all that waits to the new leader, whoever had it before; `noMember` if there is none. */
@@ -150,7 +155,7 @@ export class Proposals<Results extends ResultsByKind> {
   onSnapshotInstalled(isApplied: (sequence: number) => boolean): void {
     for (const [sequence] of [...this.inOrder()])
       if (isApplied(sequence))
-        this.fail(sequence, new ServerError("connection-lost", "it was applied while this member was cut off"));
+        this.giveUp(sequence, new ServerError("connection-lost", "it was applied while this member was cut off"));
   }
 
   /** Ends all that wait: their outcome is unknown. */
@@ -158,7 +163,12 @@ export class Proposals<Results extends ResultsByKind> {
     this.stopped = true;
     this.sweeper.stop();
     for (const [sequence] of [...this.inOrder()])
-      this.fail(sequence, new ServerError("server-stopped", "the member stopped before the outcome was known"));
+      this.giveUp(sequence, new ServerError("server-stopped", "the member stopped before the outcome was known"));
+  }
+
+  /** The number of proposals that have ended without being applied here: refused, overdue, or with the end of this member. */
+  get failed(): number {
+    return this.givenUp;
   }
 
   /** The number of pending proposals. */
@@ -178,6 +188,7 @@ export class Proposals<Results extends ResultsByKind> {
     const data = this.encode(sequence, command, maxBytes);
     this.sequence = sequence;
     const pending: Pending<Results[CommandKind]> = {
+      kind: command.$case,
       data,
       deadline: this.options.clock.now() + this.options.timeoutMs,
       beganUnder: this.elections,
@@ -213,7 +224,7 @@ export class Proposals<Results extends ResultsByKind> {
     for (const [sequence, pending] of this.inOrder()) {
       this.takeBack(pending);
       pending.patienceMs = firstPatienceMs;
-      if (pending.once) this.fail(sequence, this.overdue(pending));
+      if (pending.once) this.giveUp(sequence, this.overdue(pending));
     }
     this.sendUnsent();
   }
@@ -257,9 +268,19 @@ export class Proposals<Results extends ResultsByKind> {
     return data;
   }
 
-  private take(sequence: number): Pending<Results[CommandKind]> | undefined {
+  /** Ends a proposal with an error: it was not applied here, and perhaps nowhere. */
+  private giveUp(sequence: number, error: ServerError): void {
+    const pending = this.take(sequence, false);
+    if (pending === undefined) return;
+    this.givenUp++;
+    pending.handler.onError(error);
+  }
+
+  private take(sequence: number, isApplied: boolean): Pending<Results[CommandKind]> | undefined {
     const pending = this.pending.get(sequence);
     if (pending === undefined) return undefined; // its deadline has passed
+    const { clock, timeoutMs } = this.options;
+    this.durations.observe(pending.kind, isApplied, (clock.now() - (pending.deadline - timeoutMs)) / 1_000);
     this.pending.delete(sequence);
     this.pendingBytes -= pending.data.length;
     if (this.repeats.end(pending) && this.repeats.areFew) this.sendUnsent();
@@ -270,7 +291,7 @@ export class Proposals<Results extends ResultsByKind> {
     const now = this.options.clock.now();
     for (const [sequence, pending] of this.inOrder()) {
       if (pending.deadline > now) break; // the rest was proposed later
-      this.fail(sequence, this.overdue(pending));
+      this.giveUp(sequence, this.overdue(pending));
     }
     this.sendLost(now);
     // A leader that was lost and found again within one turn of the loop is no news, but its refusals are.
@@ -285,7 +306,7 @@ export class Proposals<Results extends ResultsByKind> {
   private giveUpBelow(sequence: number): void {
     for (let lowest = this.floor(); lowest < sequence; lowest = this.floor()) {
       const pending = this.pending.get(lowest);
-      if (pending !== undefined) this.fail(lowest, this.overdue(pending));
+      if (pending !== undefined) this.giveUp(lowest, this.overdue(pending));
     }
   }
 

@@ -57,6 +57,8 @@ export class Reads {
   private firstRequest = 0;
   private askedAt = 0;
   private stopped = false;
+  private slow = 0;
+  private refused = 0;
   private readonly sweeper: Sweeper;
 
   /** @param node consensus, which is asked for read indexes; the answer comes through `onReadState`, or never */
@@ -88,7 +90,10 @@ export class Reads {
   /** Handles a read index that a quorum round has confirmed. */
   onReadState({ request, index }: ReadState): void {
     // If it was asked again meanwhile, the first answer will do: it, too, was asked for after all these reads came.
-    if (request < this.firstRequest || this.asked.length === 0) return;
+    if (request < this.firstRequest || this.asked.length === 0) {
+      this.slow++;
+      return;
+    }
     const round: ConfirmedReads = { reads: this.asked };
     this.asked = [];
     this.confirmedRounds.add(round);
@@ -101,12 +106,23 @@ export class Reads {
 
   /** Handles a refusal by consensus: the request is repeated when a leader is known, at the latest after `retryMs`. */
   onRefusal(request: number): void {
+    this.refused++;
     if (request === this.request) this.askedAt = this.options.clock.now();
   }
 
   /** Repeats the request to a new leader: it may be lost with the former one. */
   onLeaderChange(hasLeader: boolean): void {
     if (hasLeader && this.asked.length > 0) this.ask();
+  }
+
+  /** The number of requests for a read index that were answered too late, or not in time. */
+  get slowRequests(): number {
+    return this.slow;
+  }
+
+  /** The number of requests for a read index that consensus refused. */
+  get refusedRequests(): number {
+    return this.refused;
   }
 
   stop(): void {
@@ -170,6 +186,7 @@ export class Reads {
     if (first === undefined || first.deadline > sweeps) return reads; // in order of arrival: the rest has more time
     const left = reads.filter((read) => read.deadline > sweeps);
     this.size -= reads.length - left.length;
+    this.slow++;
     const error = new ServerError("timed-out", "the read was not confirmed, or not applied here, in time");
     for (const read of reads) if (read.deadline <= sweeps) read.onError(error);
     return left;

@@ -1,4 +1,4 @@
-import { asError, type Clock } from "../../../platform/index.js";
+import { asError, type Clock, exponentialBounds } from "../../../platform/index.js";
 import { decodeProposal } from "../../../proto/index.js";
 import type {
   CommandEntry,
@@ -12,7 +12,7 @@ import type {
   Term,
 } from "../../../raft/index.js";
 import { StoreError, type KvStore, type Sliced, type StoreErrorCode } from "../../../store/index.js";
-import { ServerError, StaleDirectoryError } from "../../base/index.js";
+import { DurationsByKind, ServerError, StaleDirectoryError } from "../../base/index.js";
 import type { CommandKind, Proposals } from "../index.js";
 import {
   Applied,
@@ -45,7 +45,8 @@ export interface ApplierParts {
   readonly proposals: Proposals<CommandResults>;
   readonly leases: LeaseListener;
   readonly snapshots: LogCompactor;
-  readonly clock: Pick<Clock, "soon">;
+  /** Measures how long commands take; nothing that is applied depends on it. */
+  readonly clock: Pick<Clock, "now" | "soon">;
   /** Receives the failure after which nothing is applied any more. */
   readonly listener: Pick<NodeListener, "onFailure">;
 }
@@ -60,6 +61,9 @@ const outcomes = new Set<StoreErrorCode>([
   "too-large",
 ]);
 
+/** The time after which applying a command counts as slow, in milliseconds; etcd's default. */
+const slowApplyMs = 100;
+
 /**
  * Entries, and changes of keys that they make, that are applied as one round: about 2 ms. After a stall of the disk, or while
  * this member catches up, thousands are ready at once; a transaction or the end of leases changes many keys. A single entry
@@ -72,6 +76,8 @@ export const maxWorkPerRound = 200;
  * no clock, no randomness; the same log gives the same bytes on every member.
  */
 export class Applier implements StateMachine, ReplicatedState {
+  /** The time that commands take to be applied. A refusal is a failure; of a compaction, one that was done before is none. */
+  readonly durations = new DurationsByKind<CommandKind>(exponentialBounds(0.0001, 2, 20));
   readonly leases: LeaseListener;
   private index: LogIndex;
   private term: Term;
@@ -80,6 +86,10 @@ export class Applier implements StateMachine, ReplicatedState {
   private activeAlarms: Alarms;
   private waiters: { readonly index: LogIndex; readonly callback: () => void }[] = [];
   private stopped = false;
+  private slow = 0;
+  private installing = false;
+  /** The time at which the entry before was applied: the clock is read once for each. */
+  private appliedAt = 0;
 
   constructor(
     readonly store: KvStore,
@@ -98,6 +108,16 @@ export class Applier implements StateMachine, ReplicatedState {
   /** The index up to which everything has been applied. */
   get appliedIndex(): LogIndex {
     return this.index;
+  }
+
+  /** The number of commands that took longer than `slowApplyMs`. */
+  get slowApplies(): number {
+    return this.slow;
+  }
+
+  /** Tells whether a snapshot is being installed. */
+  get isInstalling(): boolean {
+    return this.installing;
   }
 
   get members(): Membership {
@@ -128,9 +148,11 @@ export class Applier implements StateMachine, ReplicatedState {
    * this member's own proposals in it the results are not.
    */
   install(position: LogPosition, done: (configuration: Configuration) => void): void {
+    this.installing = true;
     this.parts.snapshots
       .install(position)
       .then((state) => {
+        this.installing = false;
         if (this.stopped) return;
         this.checkSelf(state.seen);
         this.index = state.index;
@@ -166,6 +188,7 @@ export class Applier implements StateMachine, ReplicatedState {
   private *applyRound(entries: readonly Entry[]): Sliced<number> {
     const { appliedChanges } = this.store;
     let count = 0;
+    this.appliedAt = this.parts.clock.now();
     for (const entry of entries) {
       const rest = this.applyEntry(entry);
       if (rest !== undefined) yield* rest;
@@ -230,21 +253,41 @@ export class Applier implements StateMachine, ReplicatedState {
     try {
       applied = applyCommand(command, this, entry);
     } catch (error) {
-      this.settle(own, commonFailure(error));
+      this.finish(own, command.$case, commonFailure(error));
       return undefined;
     }
-    if (!(applied instanceof Applied)) return this.applySliced(applied, own);
-    this.settle(own, applied.result);
+    if (!(applied instanceof Applied)) return this.applySliced(applied, command.$case, own);
+    this.finish(own, command.$case, applied.result);
     return undefined;
   }
 
-  private *applySliced(work: Sliced<CommandResults[CommandKind]>, sequence: number | undefined): Sliced<void> {
+  private *applySliced(
+    work: Sliced<CommandResults[CommandKind]>,
+    kind: CommandKind,
+    sequence: number | undefined,
+  ): Sliced<void> {
     let outcome: CommandResults[CommandKind] | CommonFailure;
     try {
       outcome = yield* work;
     } catch (error) {
       outcome = commonFailure(error);
     }
+    this.finish(sequence, kind, outcome);
+  }
+
+  /** Measures a command that has been applied, and answers its proposal. */
+  private finish(
+    sequence: number | undefined,
+    kind: CommandKind,
+    outcome: CommandResults[CommandKind] | CommonFailure,
+  ): void {
+    const now = this.parts.clock.now();
+    const ms = now - this.appliedAt;
+    this.appliedAt = now;
+    const isFailure = outcome instanceof StoreError || outcome instanceof ServerError;
+    const hasSucceeded = !isFailure || outcome.code === "compacted"; // as in etcd
+    this.durations.observe(kind, hasSucceeded, ms / 1_000);
+    if (ms > slowApplyMs) this.slow++;
     this.settle(sequence, outcome);
   }
 
