@@ -4,3 +4,4 @@ export { PeerCalls } from "./calls.js";
 export { LeaderCalls } from "./leader-calls.js";
 export { LeaseCalls } from "./lease-calls.js";
 export { LeaseKeeper } from "./lease-keeper.js";
+export { LeaseStats } from "./lease-stats.js";

@@ -2,6 +2,7 @@ import type { Clock } from "../../platform/index.js";
 import type { CoreStatus } from "../../raft/index.js";
 import type { KvStore, Lease, LeaseId, Sliced } from "../../store/index.js";
 import { ServerError } from "../base/index.js";
+import { LeaseStats } from "./lease-stats.js";
 import { LeaseTerm, type LeaseInfo } from "./lease-term.js";
 import type { Proposals, ResultsByKind } from "../replication/index.js";
 
@@ -24,6 +25,7 @@ export interface LeaseKeeperOptions {
  * proposal bears the leader's term and has no effect in another one, so a deposed leader revokes nothing.
  */
 export class LeaseKeeper {
+  readonly stats = new LeaseStats();
   private current: LeaseTerm | undefined = undefined;
   private pendingExpiries = 0;
   private time = 0;
@@ -44,16 +46,19 @@ export class LeaseKeeper {
     this.endTerm();
     if (role !== "leader") return;
     const { electionMs } = this.options;
-    this.current = new LeaseTerm(term, this.store.leases(), { now: this.now(), graceMs: electionMs });
+    this.current = new LeaseTerm(term, this.store.leases(), { now: this.now(), graceMs: electionMs }, this.stats);
   }
 
   /** Adds a lease whose grant was applied. */
   onGranted(lease: Lease): void {
+    this.stats.granted++;
+    this.stats.ttlSeconds.observe(lease.ttlSeconds);
     this.current?.onGranted(lease, this.now());
   }
 
   /** Removes a lease whose revocation was applied. */
   onRevoked(id: LeaseId): void {
+    this.stats.revoked++;
     this.current?.onRevoked(id);
   }
 
@@ -125,7 +130,13 @@ export class LeaseKeeper {
     try {
       this.proposals.proposeOwn(
         { $case: "leaseExpiry", value: { term: BigInt(current.term), leases } },
-        { onResult: settled, onError: settled },
+        {
+          onResult: () => {
+            this.stats.expired += leases.length;
+            settled();
+          },
+          onError: settled,
+        },
       );
     } catch (error) {
       if (!(error instanceof ServerError)) throw error;

@@ -1,6 +1,7 @@
 import type { Term } from "../../raft/index.js";
 import { slicedSort, type Lease, type LeaseId, type Sliced } from "../../store/index.js";
 import { LeaseQueue, type Due } from "./lease-queue.js";
+import type { LeaseStats } from "./lease-stats.js";
 
 /** The most leases in one expiry entry; with one entry per sweep these are etcd's 1000 per second. */
 export const maxExpiriesPerSweep = 50;
@@ -42,6 +43,7 @@ export class LeaseTerm {
     readonly term: Term,
     leases: Iterable<Lease>,
     { now, graceMs }: { readonly now: number; readonly graceMs: number },
+    private readonly stats: LeaseStats,
   ) {
     for (const lease of leases) this.leases.set(lease.id, timed(lease, now + graceMs));
     this.queue = new LeaseQueue([...this.leases.values()]);
@@ -75,6 +77,7 @@ export class LeaseTerm {
     else if (lease.isEnding || lease.expiresAt <= now) (lease.waiting ??= []).push(answer);
     else {
       lease.expiresAt = now + lease.ttlSeconds * 1_000; // its place in the queue is corrected when it is due
+      this.stats.renewed++;
       answer(lease.ttlSeconds);
     }
   }
