@@ -1,7 +1,8 @@
 import { isUtf8 } from "node:buffer";
-import { type Caller, ServerError } from "../base/index.js";
+import { anonymousCaller, type Caller, ServerError } from "../base/index.js";
 import type { Application } from "./application.js";
 import { LeaderRequired, type LeaderRequiredOptions } from "./leader-required.js";
+import { type ClientRequests, RequestStats } from "./request-stats.js";
 import { wrapOperations } from "./wrap-operations.js";
 
 /**
@@ -13,18 +14,28 @@ export class Admission {
   /** The last `client-api-version` found valid: nearly all requests have the same. */
   private validVersion: string | undefined = undefined;
 
-  constructor(options: LeaderRequiredOptions) {
+  /** Counts the requests of clients of that version. */
+  private requests: ClientRequests;
+
+  /** @param stats counts the requests of clients; those of this process, which have no metadata, are none */
+  constructor(
+    options: LeaderRequiredOptions,
+    private readonly stats = new RequestStats(),
+  ) {
     this.leaderRequired = new LeaderRequired(options);
+    this.requests = stats.requestsOf(undefined);
   }
 
   /** @throws ServerError `invalid-client-version`, `no-leader` */
-  check(caller: Caller): void {
+  check(caller: Caller, kind: keyof ClientRequests = "unary"): void {
     const version = caller.metadata("client-api-version");
     if (version !== this.validVersion) {
       if (version !== undefined && !isUtf8(Buffer.from(version, "latin1")))
         throw new ServerError("invalid-client-version", "client-api-version is not valid UTF-8");
       this.validVersion = version;
+      this.requests = this.stats.requestsOf(version);
     }
+    if (caller !== anonymousCaller) this.requests[kind]++;
     if (requiresLeader(caller) && !this.leaderRequired.hasLeader)
       throw new ServerError("no-leader", "the client asked for a leader to be known");
   }
@@ -37,7 +48,7 @@ export class Admission {
         operation(caller, request, handler);
       }),
       leaseKeepAlive: (caller, listener) => {
-        this.check(caller);
+        this.check(caller, "stream");
         const session = inner.leaseKeepAlive(caller, listener);
         if (!requiresLeader(caller)) return session;
         this.leaderRequired.add(listener);
@@ -50,7 +61,7 @@ export class Admission {
         };
       },
       watch: (caller, listener) => {
-        this.check(caller);
+        this.check(caller, "stream");
         const session = inner.watch(caller, listener);
         if (!requiresLeader(caller)) return session;
         this.leaderRequired.add(listener);

@@ -8,6 +8,7 @@ import { clusterOperations } from "./cluster.js";
 import { kvOperations } from "./kv.js";
 import { leaseOperations, type LeaseSettings } from "./lease.js";
 import { maintenanceOperations, type MaintenanceSettings } from "./maintenance.js";
+import type { RequestStats } from "./request-stats.js";
 import { watchOperation, type WatchSettings } from "./watch-session.js";
 
 /** The parts of a member that operations act on. */
@@ -25,11 +26,12 @@ export interface ApplicationParts {
 export interface ApplicationSettings extends LeaseSettings, WatchSettings, MaintenanceSettings {
   /** Most compares of a transaction, and most operations of a branch. */
   readonly maxTxnOps: number;
+  readonly stats: RequestStats;
 }
 
 /** Makes etcd's operations, with the checks that belong to each. */
 export const createApplication = (parts: ApplicationParts, settings: ApplicationSettings): Application => ({
-  ...kvOperations(parts, settings.maxTxnOps),
+  ...kvOperations(parts, settings),
   ...leaseOperations(parts, settings),
   watch: watchOperation(parts.store, settings),
   ...clusterOperations(parts),

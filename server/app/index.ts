@@ -14,4 +14,5 @@ export type {
   WatchListener,
   WatchSession,
 } from "./sessions.js";
+export { RequestStats } from "./request-stats.js";
 export { wrapOperations } from "./wrap-operations.js";

@@ -1,9 +1,11 @@
+import type { Clock } from "../../platform/index.js";
 import type { RangeRequest, RawRangeResponse, RawTxnResponse, RequestOp, TxnRequest } from "../../proto/index.js";
 import type { Answer, KvStore } from "../../store/index.js";
 import type { ResultHandler } from "../base/index.js";
 import type { CommandResults } from "../replication/apply/index.js";
 import type { LinearizableRead, Proposals, Reads } from "../replication/index.js";
 import type { Application } from "./application.js";
+import type { RequestStats } from "./request-stats.js";
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from "./request-checks.js";
 
 export interface KvParts {
@@ -12,12 +14,26 @@ export interface KvParts {
   readonly reads: Pick<Reads, "whenLinearizable">;
 }
 
+export interface KvSettings {
+  /** Most compares of a transaction, and most operations of a branch. */
+  readonly maxTxnOps: number;
+  readonly clock: Pick<Clock, "now">;
+  readonly stats: Pick<RequestStats, "reads" | "ranges">;
+}
+
 type KvOperations = Pick<Application, "range" | "put" | "deleteRange" | "txn" | "compact">;
 
 /** The operations of etcd's KV: checks a request's shape, then proposes it or reads. */
-export const kvOperations = ({ store, proposals, reads }: KvParts, maxTxnOps: number): KvOperations => {
-  const range: Query<RangeRequest, Answer<RawRangeResponse>> = (request) => store.range(request);
-  const readTxn: Query<TxnRequest, Answer<RawTxnResponse>> = (request) => store.readTxn(request);
+export const kvOperations = ({ store, proposals, reads }: KvParts, settings: KvSettings): KvOperations => {
+  const { maxTxnOps } = settings;
+  const range: Query<RangeRequest, Answer<RawRangeResponse>> = {
+    kind: "Range",
+    run: (request) => store.range(request),
+  };
+  const readTxn: Query<TxnRequest, Answer<RawTxnResponse>> = {
+    kind: "ReadonlyTxn",
+    run: (request) => store.readTxn(request),
+  };
 
   /** Reads at once, or when a quorum has confirmed that nothing newer can have been acknowledged. */
   const read = <Request, Result>(
@@ -26,8 +42,9 @@ export const kvOperations = ({ store, proposals, reads }: KvParts, maxTxnOps: nu
     isSerializable: boolean,
     handler: ResultHandler<Result>,
   ): void => {
-    if (isSerializable) answer(query, request, handler);
-    else reads.whenLinearizable(new WaitingQuery(query, request, handler));
+    const waiting = new WaitingQuery(query, request, handler, settings);
+    if (isSerializable) waiting.onReady();
+    else reads.whenLinearizable(waiting);
   };
 
   return {
@@ -65,47 +82,65 @@ export const kvOperations = ({ store, proposals, reads }: KvParts, maxTxnOps: nu
   };
 };
 
-/** Answers at once if it can be done soon, else later. May throw. */
-type Query<Request, Result> = (request: Request) => Result | Promise<Result>;
+/** A kind of read. */
+interface Query<Request, Result> {
+  readonly kind: "Range" | "ReadonlyTxn";
+  /** Answers at once if it can be done soon, else later. May throw. */
+  readonly run: (request: Request) => Result | Promise<Result>;
+}
 
-/** A query until a quorum round has confirmed it. */
+/** A query until it is answered; unless it is serializable, it waits for a quorum round first. */
 class WaitingQuery<Request, Result> implements LinearizableRead {
   deadline = 0;
+  private readonly beganAt: number;
+  /** The time at which the store was asked; undefined: it was not. */
+  private readAt: number | undefined;
 
   constructor(
     private readonly query: Query<Request, Result>,
     private readonly request: Request,
     private readonly handler: ResultHandler<Result>,
-  ) {}
+    private readonly settings: KvSettings,
+  ) {
+    this.beganAt = settings.clock.now();
+  }
 
   onReady(): void {
-    answer(this.query, this.request, this.handler);
+    this.readAt = this.settings.clock.now();
+    let result: Result | Promise<Result>;
+    try {
+      result = this.query.run(this.request);
+    } catch (error) {
+      this.onError(error);
+      return;
+    }
+    if (result instanceof Promise)
+      result.then(
+        (read) => this.onResult(read),
+        (error: unknown) => this.onError(error),
+      );
+    else this.onResult(result);
   }
 
   onError(error: unknown): void {
+    this.measure(false);
     this.handler.onError(error);
   }
-}
 
-const answer = <Request, Result>(
-  query: Query<Request, Result>,
-  request: Request,
-  handler: ResultHandler<Result>,
-): void => {
-  let result: Result | Promise<Result>;
-  try {
-    result = query(request);
-  } catch (error) {
-    handler.onError(error);
-    return;
+  private onResult(result: Result): void {
+    this.measure(true);
+    this.handler.onResult(result);
   }
-  if (result instanceof Promise)
-    result.then(
-      (read) => handler.onResult(read),
-      (error: unknown) => handler.onError(error),
-    );
-  else handler.onResult(result);
-};
+
+  private measure(hasSucceeded: boolean): void {
+    const { clock, stats } = this.settings;
+    const { kind } = this.query;
+    const now = clock.now();
+    stats.reads.observe(kind, hasSucceeded, (now - this.beganAt) / 1_000);
+    if (kind === "Range" && this.readAt !== undefined)
+      (hasSucceeded ? stats.ranges.success : stats.ranges.failure).observe((now - this.readAt) / 1_000);
+  }
+}
 
 const isRange = ({ request }: RequestOp): boolean => request?.$case === "requestRange";
 const isSerializable = ({ request }: RequestOp): boolean =>

@@ -7,6 +7,7 @@ import type { Clock } from "../../platform/index.js";
 import type { KvStore, Revision, Sliced, Watch, WatchBatch, WatchOptions, WatchReceiver } from "../../store/index.js";
 import { maxRepliesWhileFull, maxWatchersPerStream, ServerError } from "../base/index.js";
 import type { Application } from "./application.js";
+import type { RequestStats } from "./request-stats.js";
 import type { ToldWatch, WatchAnswer, WatchListener, WatchSession } from "./sessions.js";
 
 export interface WatchSettings {
@@ -15,6 +16,7 @@ export interface WatchSettings {
   readonly random: () => number;
   /** The interval of a session's progress notices; a random tenth of it is added. */
   readonly watchProgressMs: number;
+  readonly stats: Pick<RequestStats, "watchStreams">;
 }
 
 type WatchedStore = Pick<KvStore, "revision" | "watch">;
@@ -34,6 +36,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch> {
   /** The caller does not take events as fast as they come; it is sent no more until it has. */
   private isFull = false;
   private repliesWhileFull = 0;
+  private isClosed = false;
   /** Watches whose events were not sent for that reason. */
   private missing: SessionWatch[] = [];
   private stopTicks: (() => void) | undefined = undefined;
@@ -42,7 +45,9 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch> {
     readonly store: WatchedStore,
     private readonly settings: WatchSettings,
     readonly listener: WatchListener,
-  ) {}
+  ) {
+    settings.stats.watchStreams++;
+  }
 
   create(request: WatchCreateRequest): void {
     const reason = this.refusalOf(request);
@@ -80,6 +85,9 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch> {
   }
 
   close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.settings.stats.watchStreams--;
     this.stopTicks?.();
     for (const watch of this.watches.values()) watch.close();
     this.watches.clear();

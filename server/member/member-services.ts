@@ -11,7 +11,7 @@ import {
   MaintenanceDefinition,
   WatchDefinition,
 } from "../../proto/index.js";
-import { Admission, type Application, createApplication, minLeaseTtl } from "../app/index.js";
+import { Admission, type Application, createApplication, minLeaseTtl, RequestStats } from "../app/index.js";
 import type { MemberConfig } from "../config/index.js";
 import { messageOverheadBytes, reportedVersions } from "../base/index.js";
 import type { MemberEnvironment } from "./parts.js";
@@ -46,6 +46,8 @@ export interface MemberServices {
   readonly application: Application;
   /** The same, and gRPC's health service, as methods for an engine. */
   readonly methods: readonly Method[];
+  /** Counts what is asked of the application. */
+  readonly requestStats: RequestStats;
 }
 
 /**
@@ -60,7 +62,8 @@ export const memberServices = (
   wrap: (application: Application) => Application = (application) => application,
 ): MemberServices => {
   const { node, store } = replica;
-  const admission = new Admission({ clock, electionMs: config.electionMs, node });
+  const requestStats = new RequestStats();
+  const admission = new Admission({ clock, electionMs: config.electionMs, node }, requestStats);
   const operations = createApplication(replica, {
     clock,
     random,
@@ -68,6 +71,7 @@ export const memberServices = (
     minLeaseTtlSeconds: minLeaseTtl(config),
     watchProgressMs: config.watchProgressMs,
     versions: reportedVersions(config.emulatedVersion),
+    stats: requestStats,
   });
   const application = admission.wrap(wrap(operations));
   const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.term);
@@ -80,5 +84,5 @@ export const memberServices = (
     ...maintenanceMethods(application, sender),
     ...healthMethods((caller) => admission.check(caller)),
   ];
-  return { application, methods: [...methods, ...unimplementedMethods(services, methods)] };
+  return { application, methods: [...methods, ...unimplementedMethods(services, methods)], requestStats };
 };

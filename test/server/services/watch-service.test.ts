@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { RawWatchResponse, WatchRequest, WatchResponse } from "../../../proto/index.js";
+import { RequestStats } from "../../../server/app/request-stats.js";
 import { watchOperation } from "../../../server/app/watch-session.js";
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
@@ -81,7 +82,12 @@ const service = async (t: TestContext) => {
   t.after(() => tested[Symbol.asyncDispose]());
   const clock = new VirtualClock();
   const headers = new ResponseHeaders(toClusterId(1n), toMemberId(2n), () => 3);
-  const watch = watchOperation(tested.store, { clock, random: () => 0.5, watchProgressMs: 1_000 });
+  const watch = watchOperation(tested.store, {
+    clock,
+    random: () => 0.5,
+    watchProgressMs: 1_000,
+    stats: new RequestStats(),
+  });
   const methods = watchMethods({ watch }, headers, 1_000);
   const [method] = methods as unknown as [BidiMethod<WatchRequest, Uint8Array>];
   const call: Call = { ...anonymousCaller, onCancelled: () => undefined };
