@@ -3,6 +3,7 @@ import { noMember, type RaftNode } from "../../raft/index.js";
 import { alarmName, type Application, promised } from "../app/index.js";
 import { anonymousCaller } from "../base/index.js";
 import { statusOfError } from "../rpc/index.js";
+import type { HealthStats } from "./health-stats.js";
 import { type Page, type PageHandler, textPage } from "./page.js";
 
 /** The parts of a member that tell how it is. */
@@ -10,6 +11,7 @@ export interface HealthParts {
   readonly application: Pick<Application, "range">;
   readonly node: Pick<RaftNode, "status">;
   readonly applied: AppliedAlarms;
+  readonly stats: HealthStats;
 }
 
 /** The active alarms, as this member has applied them; `Applier` implements it. */
@@ -36,8 +38,8 @@ export const healthPages = (parts: HealthParts): [path: string, PageHandler][] =
   ];
   return [
     ["/health", (query) => health(parts, query)],
-    ...checkPages("/livez", [serializable]),
-    ...checkPages("/readyz", readiness),
+    ...checkPages("livez", [serializable], parts.stats),
+    ...checkPages("readyz", readiness, parts.stats),
   ];
 };
 
@@ -52,6 +54,7 @@ const health = async (parts: HealthParts, query: URLSearchParams): Promise<Page>
   const isSerializable = query.get("serializable") === "true";
   const hasLeader = parts.node.status().leader !== noMember;
   const problem = !isSerializable && !hasLeader ? "RAFT NO LEADER" : await readProblem(parts, isSerializable);
+  parts.stats.countHealth(problem === undefined);
   if (problem === undefined)
     return { status: 200, contentType: "text/plain; charset=utf-8", body: '{"health":"true","reason":""}' };
   const reason = problem === "RAFT NO LEADER" ? problem : `RANGE ERROR:${problem}`;
@@ -63,10 +66,20 @@ const unhealthy = (reason: string): Page => textPage(503, JSON.stringify({ healt
 type NamedCheck = readonly [name: string, check: Check];
 
 /** Makes the page of all checks, and one for each. */
-const checkPages = (path: string, checks: readonly NamedCheck[]): [string, PageHandler][] => [
-  [path, (query) => checkPage(checks, query)],
-  ...checks.map((check): [string, PageHandler] => [`${path}/${check[0]}`, (query) => checkPage([check], query)]),
-];
+const checkPages = (page: string, checks: readonly NamedCheck[], stats: HealthStats): [string, PageHandler][] => {
+  const counted = checks.map(([name, check]): NamedCheck => [
+    name,
+    async () => {
+      const problem = await check();
+      stats.countCheck(page, name, problem === undefined);
+      return problem;
+    },
+  ]);
+  return [
+    [`/${page}`, (query) => checkPage(counted, query)],
+    ...counted.map((check): [string, PageHandler] => [`/${page}/${check[0]}`, (query) => checkPage([check], query)]),
+  ];
+};
 
 /** Runs checks. A line tells of each with `verbose`, or if one fails; `exclude` leaves one out and may be repeated. */
 const checkPage = async (checks: readonly NamedCheck[], query: URLSearchParams): Promise<Page> => {

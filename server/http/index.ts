@@ -1,2 +1,3 @@
+export { HealthStats } from "./health-stats.js";
 export { HttpServer } from "./http-server.js";
 export { createPages } from "./pages.js";

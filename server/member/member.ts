@@ -26,7 +26,7 @@ import {
   type SecureConnection,
   UntakenAnswers,
 } from "../net/index.js";
-import { createPages, HttpServer } from "../http/index.js";
+import { createPages, HealthStats, HttpServer } from "../http/index.js";
 import { memberServices } from "./member-services.js";
 import { ProcessParts, type MemberEnvironment } from "./parts.js";
 import { SecurePorts } from "./secure-ports.js";
@@ -110,6 +110,7 @@ export class Member implements AsyncDisposable {
           application,
           node: replica.node,
           applied: replica.applier,
+          stats: new HealthStats(),
           versions: reportedVersions(config.emulatedVersion),
         }),
         environment.clock,

@@ -3,7 +3,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { messageOverheadBytes, reportedVersions } from "../../server/base/index.js";
 import type { MemberConfig } from "../../server/config/index.js";
-import { createPages, HttpServer } from "../../server/http/index.js";
+import { createPages, HealthStats, HttpServer } from "../../server/http/index.js";
 import { ClientConnections, type Engine, loadEngine, UntakenAnswers } from "../../server/net/index.js";
 import type { RunningMember } from "./running-member.js";
 
@@ -60,7 +60,8 @@ export class ClientPort {
     });
     const versions = reportedVersions(config.emulatedVersion);
     const { application } = services;
-    const pages = createPages({ application, node: replica.node, applied: replica.applier, versions });
+    const stats = new HealthStats();
+    const pages = createPages({ application, node: replica.node, applied: replica.applier, stats, versions });
     const http = new HttpServer(pages, clock);
     const connections = new ClientConnections();
     connections.start({

@@ -4,6 +4,7 @@ import { AlarmType } from "../../../proto/index.js";
 import type { Application } from "../../../server/app/index.js";
 import { type EmulatedVersion, reportedVersions, ServerError } from "../../../server/base/index.js";
 import type { HealthParts } from "../../../server/http/health.js";
+import { HealthStats } from "../../../server/http/health-stats.js";
 import { createPages } from "../../../server/http/pages.js";
 
 interface Member {
@@ -27,6 +28,7 @@ const pagesOf = ({ leader = 1n, serializable, linearizable, emulated = "3.7", al
     application: { range },
     node,
     applied: { alarms: { all } },
+    stats: new HealthStats(),
     versions: reportedVersions(emulated),
   });
 };
