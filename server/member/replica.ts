@@ -13,6 +13,7 @@ import {
   type ReadState,
   type Refusal,
   type Term,
+  type Wal,
 } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
 import { Applier, type CommandResults, type Membership } from "../replication/apply/index.js";
@@ -23,7 +24,14 @@ import { openDurableState, type DurableState } from "./durable-state.js";
 import { asStartError, type ClusterId, StaleDirectoryError, formatId, parseMemberUrl } from "../base/index.js";
 import { LeaseCalls, type LeaderCalls, LeaseKeeper, PeerCalls } from "../lease/index.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
-import type { Peer, PeerIncarnations, PeersListener, PeersOptions, SnapshotChannel } from "../peers/index.js";
+import {
+  type Peer,
+  type PeerIncarnations,
+  type PeersListener,
+  type PeersOptions,
+  PeerStats,
+  type SnapshotChannel,
+} from "../peers/index.js";
 import type { LogSpace } from "../resources/index.js";
 import { Snapshots } from "../snapshots/index.js";
 import { Teardown } from "./teardown.js";
@@ -66,10 +74,13 @@ export class Replica implements NodeListener, PeersListener {
   readonly calls: PeerCalls;
   readonly transfer: LeadershipTransfer;
   readonly space: LogSpace;
+  readonly log: Wal;
+  readonly peerStats = new PeerStats();
   private readonly publisher: Publisher;
   private autoCompactor: AutoCompactor | undefined;
   /** Tells whether this member takes part; before, the calls and snapshots of peers are dropped. */
   private takesPart = false;
+  private elected = 0;
   private known: Pick<CoreStatus, "leader" | "term"> = { leader: noMember, term: 0 as Term };
 
   private readonly config: MemberConfig;
@@ -93,7 +104,8 @@ export class Replica implements NodeListener, PeersListener {
     this.clusterId = durable.clusterId;
     this.id = self;
     this.store = store;
-    this.peers = parts.connect(peersOptions(environment, durable));
+    this.log = durable.wal;
+    this.peers = parts.connect({ ...peersOptions(environment, durable), stats: this.peerStats });
     this.node = createNode(options, this.peers);
     this.proposals = new Proposals(
       { member: self, incarnation, timeoutMs, maxRequestBytes, clock },
@@ -122,6 +134,11 @@ export class Replica implements NodeListener, PeersListener {
     this.space = durable.space;
     this.space.watchLeadership(this);
     durable.peerIncarnations.watchLog(this.applier);
+  }
+
+  /** The number of leaders that this member has learned of, one by one; the same one counts again after it was lost. */
+  get leaderChanges(): number {
+    return this.elected;
   }
 
   /** Asks the leader for what only it knows. */
@@ -196,6 +213,7 @@ export class Replica implements NodeListener, PeersListener {
   onStatusChange(status: CoreStatus): void {
     const { leader, term } = status;
     if (leader === this.known.leader && (term === this.known.term || leader === noMember)) return;
+    if (leader !== noMember && leader !== this.known.leader) this.elected++;
     this.known = { leader, term };
     const { logger } = this.environment;
     if (leader === noMember) logger.warn("lost leader", { term });

@@ -1,10 +1,10 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../platform/index.js";
-import { decodePeerMessage, MalformedMessageError, type MemberId } from "../../raft/index.js";
+import { decodePeerMessage, MalformedMessageError, type MemberId, type PeerMessage } from "../../raft/index.js";
 import { type ClusterId, formatId, type Logger, refusalCounter } from "../base/index.js";
 import { decodeCalls, isCallsFrame } from "./calls-frame.js";
 import { describeForeignProtocol } from "./foreign-protocol.js";
-import { FrameError, FrameReader, writeFrames } from "./frame.js";
+import { FrameError, frameHeaderBytes, FrameReader, writeFrames } from "./frame.js";
 import {
   decodeHello,
   encodeAnswer,
@@ -16,6 +16,7 @@ import {
 } from "./hello.js";
 import type { OutgoingLink } from "./outgoing-link.js";
 import type { PeerAdmission } from "./peer-admission.js";
+import type { PeerStats } from "./peer-stats.js";
 import type { PeersListener } from "./peers-listener.js";
 import { SocketChannel } from "./socket-channel.js";
 
@@ -35,6 +36,7 @@ export interface IncomingLinksOptions {
   readonly logger: Logger;
   /** The bound on connections without a valid hello; one more is closed at once. */
   readonly maxUnknownConnections: number;
+  readonly stats: PeerStats;
 }
 
 /** The connections from peers: one link per peer, where a newer one replaces an older, and connections for snapshots. */
@@ -110,6 +112,7 @@ export class IncomingLinks {
   }
 
   private addLink(from: MemberId, socket: Socket): (payload: Buffer) => void {
+    const traffic = this.options.stats.of(from);
     const former = this.links.get(from);
     this.links.set(from, socket);
     former?.destroy();
@@ -124,9 +127,21 @@ export class IncomingLinks {
     this.outgoing.get(from)?.redial();
     return (payload) => {
       if (this.links.get(from) !== socket) return;
-      if (isCallsFrame(payload)) this.listener.onCalls(from, decodeCalls(payload));
-      else this.listener.onMessage(from, decodePeerMessage(payload));
+      traffic.receivedBytes += frameHeaderBytes + payload.length;
+      try {
+        if (isCallsFrame(payload)) this.listener.onCalls(from, decodeCalls(payload));
+        else this.onMessage(from, decodePeerMessage(payload));
+      } catch (error) {
+        if (error instanceof MalformedMessageError) traffic.receivedFailures++;
+        throw error;
+      }
     };
+  }
+
+  private onMessage(from: MemberId, message: PeerMessage): void {
+    const { stats, clock } = this.options;
+    if (message.kind === "heartbeatReply") stats.of(from).onHeartbeatReply(message.round, clock.now());
+    this.listener.onMessage(from, message);
   }
 
   private addSnapshot(from: MemberId, socket: Socket): (payload: Buffer) => void {

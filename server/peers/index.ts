@@ -4,5 +4,6 @@ export { formatPeersFile, parsePeersFile, PeerIncarnations, type PeersFile } fro
 export { ChannelClosedError, type SnapshotChannel } from "./channel.js";
 export type { Incarnation, Refusal } from "./hello.js";
 export { Peers, type Peer, type PeersOptions } from "./peers.js";
+export { PeerStats, PeerTraffic } from "./peer-stats.js";
 export type { PeerAdmission } from "./peer-admission.js";
 export type { PeersListener } from "./peers-listener.js";

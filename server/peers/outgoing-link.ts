@@ -4,6 +4,7 @@ import { handshakeFailure, isTlsError } from "../tls/index.js";
 import { dial, type DialOptions } from "./dial.js";
 import { writeFrames } from "./frame.js";
 import { keepaliveMs, type Refusal } from "./hello.js";
+import type { PeerTraffic } from "./peer-stats.js";
 import type { PeersListener } from "./peers-listener.js";
 
 /** The bytes queued for a slow member; beyond them messages are dropped, as if the network had lost them. */
@@ -18,6 +19,7 @@ export interface OutgoingLinkOptions extends DialOptions {
   /** The addresses of the member, tried in turn until one answers. */
   readonly addresses: readonly PortAddress[];
   readonly logger: Logger;
+  readonly traffic: PeerTraffic;
 }
 
 /** Receives the events of a link. */
@@ -128,6 +130,7 @@ export class OutgoingLink {
       this.socket?.destroy();
     } else {
       this.isEstablished = true;
+      this.options.traffic.isActive = true;
       this.retryMs = firstRetryMs;
       this.refusedBecause = this.insecureBecause = undefined;
       listener.onLinkOpened(this.options.to);
@@ -154,6 +157,10 @@ export class OutgoingLink {
     const wasEstablished = this.isEstablished;
     this.isEstablished = false;
     this.socket = undefined;
+    if (wasEstablished) {
+      this.options.traffic.isActive = false;
+      this.options.traffic.disconnects++;
+    }
     if (this.attempts >= this.options.addresses.length) this.resolveTried();
     if (this.closed) return;
     this.cancelRetry = this.options.clock.after(this.retryMs, () => this.dialNext(listener));

@@ -11,6 +11,7 @@ import { fillFrameHeader, frameHeaderBytes } from "./frame.js";
 import { IncomingLinks } from "./incoming-links.js";
 import type { PeerAdmission } from "./peer-admission.js";
 import { OutgoingLink } from "./outgoing-link.js";
+import { PeerStats } from "./peer-stats.js";
 import type { PeersListener } from "./peers-listener.js";
 import { SnapshotConnections } from "./snapshot-connection.js";
 
@@ -34,6 +35,8 @@ export interface PeersOptions {
   readonly maxUnknownConnections?: number;
   /** Connects to addresses with TLS. */
   readonly tls?: TlsDialer | undefined;
+  /** Counts what is exchanged with each peer; absent: nobody asks. */
+  readonly stats?: PeerStats;
 }
 
 /** The connections to all peers. Each pair has two: a member sends over the one it dialled. */
@@ -42,13 +45,15 @@ export class Peers implements Transport {
   private readonly batches = new Map<MemberId, PeerMessage[]>();
   private readonly frames = new PeerMessageBuffer(frameHeaderBytes, fillFrameHeader);
   private readonly snapshots = new SnapshotConnections();
+  private readonly stats: PeerStats;
   /** Undefined before `open`. */
   private incoming: IncomingLinks | undefined;
 
   constructor(private readonly options: PeersOptions) {
-    const { peers, logger } = options;
+    const { peers, logger, stats = new PeerStats() } = options;
+    this.stats = stats;
     for (const { id, addresses } of peers) {
-      this.outgoing.set(id, new OutgoingLink({ ...this.dialOptionsFor(id), addresses, logger }));
+      this.outgoing.set(id, new OutgoingLink({ ...this.dialOptionsFor(id), addresses, logger, traffic: stats.of(id) }));
       this.batches.set(id, []);
     }
   }
@@ -56,7 +61,8 @@ export class Peers implements Transport {
   /** Starts dialling and accepting. Resolves once each peer has answered or could not be reached. */
   async open(listener: PeersListener): Promise<void> {
     const { maxUnknownConnections = maxUnknownPeerConnections } = this.options;
-    this.incoming = new IncomingLinks({ ...this.options, maxUnknownConnections }, this.outgoing, listener);
+    const { stats } = this;
+    this.incoming = new IncomingLinks({ ...this.options, maxUnknownConnections, stats }, this.outgoing, listener);
     const links = [...this.outgoing.values()];
     for (const link of links) link.open(listener);
     await Promise.all(links.map(({ whenTried }) => whenTried));
@@ -71,7 +77,10 @@ export class Peers implements Transport {
   /** Sends consensus messages, those for a member with one write; without a link they are dropped. */
   send(messages: readonly Outgoing[]): void {
     if (messages.length === 0) return;
-    for (const { to, message } of messages) this.batches.get(to)?.push(message);
+    for (const { to, message } of messages) {
+      this.batches.get(to)?.push(message);
+      if (message.kind === "heartbeat") this.stats.of(to).onHeartbeat(message.round, this.options.clock.now());
+    }
     this.sendBatches();
     for (const batch of this.batches.values()) batch.length = 0;
   }
@@ -82,18 +91,27 @@ export class Peers implements Transport {
     let frames: Uint8Array = new Uint8Array();
     for (const [id, batch] of this.batches) {
       const link = this.outgoing.get(id);
-      if (batch.length === 0 || link?.isUp !== true) continue;
+      if (batch.length === 0) continue;
+      const traffic = this.stats.of(id);
+      if (link?.isUp !== true) {
+        traffic.sentFailures += batch.length;
+        continue;
+      }
       if (!areSame(batch, encoded)) {
         frames = this.frames.encode(batch);
         encoded = batch;
       }
+      traffic.sentBytes += frames.length;
       if (!link.sendFrames(frames)) this.frames.keepBytes();
     }
   }
 
   /** Sends calls or responses; without a link they are dropped. */
   sendCalls(to: MemberId, calls: Calls): void {
-    this.outgoing.get(to)?.send([encodeCalls(calls)]);
+    const link = this.outgoing.get(to);
+    const payload = encodeCalls(calls);
+    if (link?.isUp === true) this.stats.of(to).sentBytes += frameHeaderBytes + payload.length;
+    link?.send([payload]);
   }
 
   /** Opens a channel for a snapshot. @throws ChannelClosedError */

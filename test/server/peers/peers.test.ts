@@ -10,6 +10,7 @@ import { describeForeignProtocol } from "../../../server/peers/foreign-protocol.
 import { FrameError, frameHeader, FrameReader } from "../../../server/peers/frame.js";
 import { decodeHello, encodeHello, peerProtocolVersion } from "../../../server/peers/hello.js";
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
+import { PeerStats } from "../../../server/peers/peer-stats.js";
 import { Peers, type Peer } from "../../../server/peers/peers.js";
 import type { PeerAdmission } from "../../../server/peers/peer-admission.js";
 import type { PeersListener } from "../../../server/peers/peers-listener.js";
@@ -290,6 +291,7 @@ const incoming = async (t: TestContext, admitPeer: PeerAdmission["admitPeer"] = 
       clock: systemClock,
       logger,
       maxUnknownConnections: 2,
+      stats: new PeerStats(),
     },
     new Map([
       [toMemberId(2n), other],

@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { frameHeader } from "../../../server/peers/frame.js";
 import { keepaliveMs } from "../../../server/peers/hello.js";
 import { IncomingLinks } from "../../../server/peers/incoming-links.js";
+import { PeerStats, PeerTraffic } from "../../../server/peers/peer-stats.js";
 import { OutgoingLink } from "../../../server/peers/outgoing-link.js";
 import {
   admitting,
@@ -33,6 +34,7 @@ const linkTo = (path: string, clock: VirtualClock) => {
     addresses: [{ kind: "unix", path }],
     clock,
     logger: recordingLogger().logger,
+    traffic: new PeerTraffic(),
   });
   const open = (): void =>
     link.open(
@@ -93,6 +95,7 @@ test("an incoming link is sent keepalives until it closes", async (t) => {
       clock,
       logger,
       maxUnknownConnections: 1,
+      stats: new PeerStats(),
     },
     new Map([[toMemberId(1n), { redial: () => undefined }]]),
     peersListener(),
