@@ -9,7 +9,8 @@ export interface Server {
   readonly program?: string;
 }
 
-const versionOfEtcd = (program = "etcd"): string | undefined => {
+/** Returns the version that a program of etcd names; undefined if there is no such program. */
+export const versionOfEtcd = (program = "etcd"): string | undefined => {
   try {
     return /etcd Version: (\S+)/.exec(execFileSync(program, ["--version"], { encoding: "utf8" }))?.[1];
   } catch (error) {

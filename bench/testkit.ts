@@ -1,11 +1,10 @@
-// `npm run bench -- testkit`: test servers in this process: how fast they start, are reset and cloned, and take puts.
+// `npm run bench -- testkit`: test servers in this process: how fast they start, are reset and cloned; beside antietcd and real etcd.
 
 import { startTestCluster, startTestServer } from "../testing/kit/index.js";
+import { printNeighbours } from "./testkit-neighbours.js";
 
 /** Runs of each measurement, after one that is not counted. */
 const runs = 20;
-const puts = 20_000;
-const putsAtOnce = 500;
 
 interface Closable {
   close(): Promise<void>;
@@ -54,24 +53,11 @@ const clones = async (): Promise<string> => {
   return await medianStart(() => server.clone());
 };
 
-const putRate = async (): Promise<string> => {
-  await using server = await startTestServer({ listen: false });
-  const { kv } = server.client();
-  const all = async (): Promise<number> => {
-    const start = performance.now();
-    for (let n = 0; n < puts; n += putsAtOnce)
-      await Promise.all(Array.from({ length: putsAtOnce }, (_, k) => kv.put(`key${n + k}`, "value")));
-    return puts / ((performance.now() - start) / 1_000);
-  };
-  await all();
-  return `${Math.round(await all())} puts/s`;
-};
-
 /** Prints the measurements. */
 export const testkit = async (): Promise<void> => {
+  await printNeighbours();
   console.log(`start one          ${await medianStart(() => startTestServer())}`);
   console.log(`start three        ${await medianStart(() => startTestCluster())}`);
   console.log(`reset, 1 000 keys  ${await resets()}`);
   console.log(`clone, 100 000     ${await clones()}`);
-  console.log(`in process         ${await putRate()}, ${putsAtOnce} at a time`);
 };

@@ -1,0 +1,87 @@
+// A process of `npm run bench -- testkit`: starts a server in this process, in memory, and puts keys without a socket.
+// node bench/in-process-puts.js minietcd <door of minietcd/testing> | antietcd <folder with the package>; prints JSON.
+
+import { once } from "node:events";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const puts = 20_000;
+const putsAtOnce = 500;
+const warmRounds = 3;
+
+/** Each returns a function that starts a server which listens, and gives its put of text and its end. */
+const kits = {
+  minietcd: async (door) => {
+    const { startTestServer } = await import(pathToFileURL(door).href);
+    return async () => {
+      const server = await startTestServer();
+      const { kv } = server.client();
+      return { put: (key, value) => kv.put(key, value), close: () => server.close() };
+    };
+  },
+  antietcd: (folder) => {
+    const AntiEtcd = createRequire(join(folder, "package.json"))("antietcd");
+    return async () => {
+      const server = new AntiEtcd({ ip: "127.0.0.1", port: await freePort() });
+      const start = performance.now();
+      await server.start();
+      if (!server.server.listening) await once(server.server, "listening");
+      const startMs = performance.now() - start;
+      const put = (key, value) => server.put({ key: base64(key), value: base64(value) });
+      const close = async () => {
+        await server.stop();
+        server.server.close(); // stop() leaves the port open
+      };
+      return { put, close, startMs };
+    };
+  },
+};
+
+/** Keys and values of etcd's JSON API, which antietcd has by default. */
+const base64 = (text) => Buffer.from(text).toString("base64");
+
+/** antietcd takes 0 for 2379. */
+const freePort = async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+};
+
+const rateOf = async (put) => {
+  const start = performance.now();
+  for (let n = 0; n < puts; n += putsAtOnce)
+    await Promise.all(Array.from({ length: putsAtOnce }, (_, k) => put(`key${n + k}`, "value")));
+  return puts / ((performance.now() - start) / 1_000);
+};
+
+const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+
+const [kind, place] = process.argv.slice(2);
+const begin = await kits[kind](place);
+const started = async () => {
+  const start = performance.now();
+  const server = await begin();
+  return { ...server, startMs: server.startMs ?? performance.now() - start };
+};
+
+const server = await started();
+const firstRate = await rateOf(server.put);
+const warmRates = [];
+for (let round = 0; round < warmRounds; round++) warmRates.push(await rateOf(server.put));
+await server.close();
+
+const starts = [];
+for (let n = 0; n < 20; n++) {
+  const next = await started();
+  starts.push(next.startMs);
+  await next.close();
+}
+console.log(
+  JSON.stringify({ firstStartMs: server.startMs, startMs: median(starts), firstRate, warmRate: median(warmRates) }),
+);
+process.exit(0); // connections of others may be open

@@ -1,0 +1,120 @@
+// Starts and puts of a test server, of antietcd and of real etcd, in processes of their own, one after the other.
+
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Client } from "../client/index.js";
+import { format, median, printTable, ratio } from "./report.js";
+import { createMembers, versionOfEtcd } from "./servers.js";
+
+const run = promisify(execFile);
+const antietcdVersion = "1.3.1";
+const rounds = 3;
+/** Puts to etcd at a time: it has a disk. */
+const etcdPuts = 4_000;
+const putsAtOnce = 500;
+
+/** The start is that of the first server of a process and of later ones, the rate that of its first puts and of later ones. */
+interface Measured {
+  readonly firstStartMs: number;
+  readonly startMs?: number;
+  readonly firstRate: number;
+  readonly warmRate: number;
+}
+
+type Measure = () => Promise<Measured>;
+
+/** Prints the starts and the puts of each kind of server, and how ours compare with antietcd's. */
+export const printNeighbours = async (): Promise<void> => {
+  const folder = await mkdtemp(join(tmpdir(), "minietcd-bench-"));
+  try {
+    const kinds = { "startTestServer()": inProcess("minietcd", builtKit), ...(await antietcd(folder)), ...etcd() };
+    const results = await inTurns(Object.entries(kinds));
+    console.log(
+      `Puts of 5 bytes, ${putsAtOnce} at once, without a disk but for etcd; medians of ${rounds} processes.\n`,
+    );
+    printTable(
+      ["", "first start, ms", "later starts, ms", "first puts/s", "later puts/s"],
+      results.map(([name, measured]) => rowOf(name, measured)),
+      1,
+    );
+    printRatio(results);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+};
+
+type Results = readonly (readonly [name: string, measured: readonly Measured[]])[];
+
+/** Measures all kinds, then all again: a load of the machine hits all of them. */
+const inTurns = async (kinds: readonly (readonly [string, Measure])[]): Promise<Results> => {
+  const results = kinds.map(([name]): readonly [string, Measured[]] => [name, []]);
+  for (let round = 0; round < rounds; round++)
+    for (const [index, [, measure]] of kinds.entries()) results[index]?.[1].push(await measure());
+  return results;
+};
+
+const rowOf = (name: string, measured: readonly Measured[]): string[] => [
+  name,
+  format(median(measured.map((each) => each.firstStartMs)), 1),
+  format(median(measured.map((each) => each.startMs ?? NaN)), 1),
+  format(median(measured.map((each) => each.firstRate))),
+  format(median(measured.map((each) => each.warmRate))),
+];
+
+const printRatio = (results: Results): void => {
+  const [ours, theirs] = ["startTestServer", "antietcd"].map(
+    (name) => results.find(([each]) => each.startsWith(name))?.[1] ?? [],
+  );
+  const of = (rate: "firstRate" | "warmRate"): string =>
+    ratio(median(ours?.map((each) => each[rate]) ?? []), median(theirs?.map((each) => each[rate]) ?? []));
+  if (theirs?.length) console.log(`Puts beside antietcd's: first ${of("firstRate")}, later ${of("warmRate")}\n`);
+};
+
+/** The kit as packages have it: `npm run bench` has built it. Loaders of TypeScript slow functions down. */
+const builtKit = fileURLToPath(new URL("../dist/testing/kit/index.js", import.meta.url));
+const putsProgram = fileURLToPath(new URL("in-process-puts.js", import.meta.url));
+
+const inProcess =
+  (kind: string, place: string): Measure =>
+  async () =>
+    JSON.parse((await run(process.execPath, [putsProgram, kind, place])).stdout) as Measured;
+
+/** Installs antietcd into a folder; without it if that fails, as without a network. */
+const antietcd = async (folder: string): Promise<Record<string, Measure>> => {
+  const words = ["--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional", "--no-save"];
+  try {
+    await run("npm", ["install", ...words, "--prefix", folder, `antietcd@${antietcdVersion}`]);
+  } catch (error) {
+    console.log(`antietcd could not be installed: ${(error as Error).message.trim()}`);
+    return {};
+  }
+  return { [`antietcd ${antietcdVersion}`]: inProcess("antietcd", folder) };
+};
+
+/** Etcd as a process: the program that ETCD names, or the one on the PATH, if there is one. */
+const etcd = (): Record<string, Measure> => {
+  const program = process.env["ETCD"] ?? "etcd";
+  const version = versionOfEtcd(program);
+  return version === undefined ? {} : { [`etcd ${version}, a process`]: () => ofEtcd(program) };
+};
+
+const ofEtcd = async (program: string): Promise<Measured> => {
+  await using members = await createMembers({ kind: "etcd", program }, 1);
+  const start = performance.now();
+  members.member(0).launch();
+  await using client = new Client({ endpoints: [...members.endpoints], dialTimeoutMs: 20_000 });
+  await client.kv.get("ready");
+  const firstStartMs = performance.now() - start;
+  return { firstStartMs, firstRate: await rateOf(client), warmRate: await rateOf(client) };
+};
+
+const rateOf = async ({ kv }: Client): Promise<number> => {
+  const start = performance.now();
+  for (let n = 0; n < etcdPuts; n += putsAtOnce)
+    await Promise.all(Array.from({ length: putsAtOnce }, (_, k) => kv.put(`key${n + k}`, "value")));
+  return etcdPuts / ((performance.now() - start) / 1_000);
+};
