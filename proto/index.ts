@@ -13,6 +13,7 @@ export {
   Compare_CompareTarget,
   RangeRequest,
   RangeResponse,
+  RangeStreamResponse,
   PutRequest,
   PutResponse,
   DeleteRangeRequest,

@@ -49,7 +49,10 @@ import {
   KvHasher,
   type Lease,
   Leases,
+  type PartBounds,
+  type RangePart,
   readKey,
+  readPart,
   readRange,
   runSmallTxn,
   runTxn,
@@ -303,6 +306,17 @@ export class Contents implements StoreChanges {
     const { limits } = this.data;
     const size = new AnswerSize(limits.responseBytes);
     return this.read(readRange(this.data, request, { at, size, isTired: this.isTired }), at);
+  }
+
+  /**
+   * A part of a read at one revision; the caller reads the next part when it likes, unless a compaction comes before.
+   *
+   * @param revision 0 or less: the newest
+   * @throws CompactedError, FutureRevisionError, DamagedError
+   */
+  rangePart(bounds: PartBounds, revision: bigint): Answer<RangePart> | Promise<Answer<RangePart>> {
+    const at = this.readableRevision(revision);
+    return this.read(readPart(this.data, bounds, { at, isTired: this.isTired }), at);
   }
 
   /**

@@ -21,6 +21,8 @@ export {
   CompactedError,
   DamagedError,
   FutureRevisionError,
+  intervalOf,
+  type Key,
   KeyNotFoundError,
   LeaseExistsError,
   type LeaseId,
@@ -49,7 +51,7 @@ export {
   type TableRow,
   type TableSource,
 } from "./persist/index.js";
-export type { KvHash, Lease } from "./mvcc/index.js";
+export type { KvHash, Lease, PartBounds, RangePart } from "./mvcc/index.js";
 export type { Answer } from "./contents.js";
 export { KvStore, openStore } from "./kv-store.js";
 export type { Installed, StoreOptions } from "./kv-store.js";

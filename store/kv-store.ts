@@ -23,7 +23,7 @@ import {
 } from "./base/index.js";
 import type { Compaction, RoundState, StoreSnapshot, TableSource } from "./persist/index.js";
 import { openContents, type Answer, type AppliedWrite, type Contents, type ContentsOptions } from "./contents.js";
-import { type KvHash, type Lease, runTxn, type Write } from "./mvcc/index.js";
+import { type KvHash, type Lease, type PartBounds, type RangePart, runTxn, type Write } from "./mvcc/index.js";
 import { type Watch, Watches, type WatchOptions, type WatchReceiver } from "./watch/index.js";
 
 /** Options of a store. */
@@ -244,6 +244,17 @@ export class KvStore implements TableSource {
   range(request: RangeRequest): Answer<RawRangeResponse> | Promise<Answer<RawRangeResponse>> {
     this.checkOpen();
     return this.contents.range(request);
+  }
+
+  /**
+   * Reads the first keys of an interval within bounds: at once if it can be done soon, else in slices.
+   *
+   * @param revision 0 or less: the newest
+   * @throws CompactedError, FutureRevisionError, DamagedError
+   */
+  rangePart(bounds: PartBounds, revision: bigint): Answer<RangePart> | Promise<Answer<RangePart>> {
+    this.checkOpen();
+    return this.contents.rangePart(bounds, revision);
   }
 
   /**

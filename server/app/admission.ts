@@ -60,6 +60,10 @@ export class Admission {
           },
         };
       },
+      rangeStream: (caller, request, listener) => {
+        this.check(caller);
+        return inner.rangeStream(caller, request, listener);
+      },
       watch: (caller, listener) => {
         this.check(caller, "stream");
         const session = inner.watch(caller, listener);

@@ -30,7 +30,14 @@ import type {
 } from "../../proto/index.js";
 import type { Answer } from "../../store/index.js";
 import type { Caller, ResultHandler } from "../base/index.js";
-import type { KeepAliveSession, SessionListener, WatchListener, WatchSession } from "./sessions.js";
+import type {
+  ChunkListener,
+  ChunkSession,
+  KeepAliveSession,
+  SessionListener,
+  WatchListener,
+  WatchSession,
+} from "./sessions.js";
 
 /**
  * Request and result of each operation that has one of both. The messages are etcd's; a response has no header, as its
@@ -95,6 +102,12 @@ type SingleOperations = { readonly [Name in OperationName]: Operation<Name> };
 export interface Application extends SingleOperations {
   /** @throws ServerError if the session is refused */
   readonly leaseKeepAlive: (caller: Caller, listener: SessionListener) => KeepAliveSession;
+  /**
+   * Reads keys at one revision, in chunks, as the listener has room for them.
+   *
+   * @throws ServerError if the request is refused
+   */
+  readonly rangeStream: (caller: Caller, request: RangeRequest, listener: ChunkListener) => ChunkSession;
   /** @throws ServerError if the session is refused */
   readonly watch: (caller: Caller, listener: WatchListener) => WatchSession;
 }

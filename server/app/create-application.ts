@@ -8,6 +8,7 @@ import { clusterOperations } from "./cluster.js";
 import { kvOperations } from "./kv.js";
 import { leaseOperations, type LeaseSettings } from "./lease.js";
 import { maintenanceOperations, type MaintenanceSettings } from "./maintenance.js";
+import { rangeStreamOperation, type RangeStreamSettings } from "./range-stream.js";
 import type { RequestStats } from "./request-stats.js";
 import { watchOperation, type WatchSettings } from "./watch-session.js";
 
@@ -23,7 +24,7 @@ export interface ApplicationParts {
   readonly transfer: LeadershipTransfer;
 }
 
-export interface ApplicationSettings extends LeaseSettings, WatchSettings, MaintenanceSettings {
+export interface ApplicationSettings extends LeaseSettings, WatchSettings, MaintenanceSettings, RangeStreamSettings {
   /** Most compares of a transaction, and most operations of a branch. */
   readonly maxTxnOps: number;
   readonly stats: RequestStats;
@@ -33,6 +34,7 @@ export interface ApplicationSettings extends LeaseSettings, WatchSettings, Maint
 export const createApplication = (parts: ApplicationParts, settings: ApplicationSettings): Application => ({
   ...kvOperations(parts, settings),
   ...leaseOperations(parts, settings),
+  rangeStream: rangeStreamOperation(parts, settings),
   watch: watchOperation(parts.store, settings),
   ...clusterOperations(parts),
   ...maintenanceOperations(parts, settings),

@@ -7,6 +7,10 @@ export { createApplication, type ApplicationParts, type ApplicationSettings } fr
 export { minLeaseTtl } from "./lease.js";
 export { promised } from "./promised.js";
 export type {
+  ChunkEnd,
+  ChunkListener,
+  ChunkSession,
+  RangeChunk,
   ToldWatch,
   KeepAliveSession,
   SessionListener,

@@ -29,6 +29,16 @@ export const checkRange = (request: RangeRequest): void => {
     refuse("invalid-sort-option", `unknown sort order ${request.sortOrder} or target ${request.sortTarget}`);
 };
 
+/** Checks a RangeStream, in etcd's order. */
+export const checkRangeStream = (request: RangeRequest): void => {
+  checkRange(request);
+  const { sortOrder, sortTarget } = request;
+  const isPlain = sortOrder === SortOrder.NONE || (sortOrder === SortOrder.ASCEND && sortTarget === SortTarget.KEY);
+  if (!isPlain) refuse("stream-sort", `cannot stream in order ${sortOrder} of target ${sortTarget}`);
+  const bounds = [request.minModRevision, request.maxModRevision, request.minCreateRevision, request.maxCreateRevision];
+  if (bounds.some((bound) => bound !== 0n)) refuse("stream-filters", "cannot stream with bounds on revisions");
+};
+
 export const checkPut = (request: PutRequest): void => {
   mustHaveKey(request.key);
   if (request.ignoreValue && request.value.length > 0) refuse("value-provided", "ignore_value with a value");

@@ -40,6 +40,37 @@ export interface WatchSession {
   close(): void;
 }
 
+/** Takes the chunks of a streamed read. */
+export interface ChunkListener extends SessionListener {
+  /** @returns whether there is room for more; false: nothing follows before `ChunkSession.resume` */
+  onChunk(chunk: RangeChunk): boolean;
+}
+
+/** A part of a streamed read, in key order. */
+export interface RangeChunk {
+  /** Encoded KeyValues. */
+  readonly kvs: readonly Uint8Array[];
+  /** Facts about the whole read, with its last part; undefined: more parts follow. */
+  readonly end: ChunkEnd | undefined;
+}
+
+export interface ChunkEnd {
+  /** Whether the limit left any keys out. */
+  readonly more: boolean;
+  /** Number of keys in the interval, whatever the limit. */
+  readonly count: bigint;
+  /** The store's when the read began. */
+  readonly revision: Revision;
+}
+
+/** A streamed read. */
+export interface ChunkSession {
+  /** The listener has room again. */
+  resume(): void;
+  /** Ends the read; nothing is sent any more. */
+  close(): void;
+}
+
 /** An answer of a watch session, other than events. `revision` is the store's of now. */
 export type WatchAnswer =
   | { readonly kind: "created"; readonly watchId: bigint; readonly revision: Revision }

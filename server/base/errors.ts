@@ -9,6 +9,8 @@ export type ServerErrorCode =
   | "too-many-operations"
   | "duplicate-key"
   | "invalid-sort-option"
+  | "stream-sort"
+  | "stream-filters"
   | "invalid-client-version"
   | "request-too-large"
   | "too-many-requests"

@@ -23,6 +23,7 @@ import {
   kvMethods,
   leaseMethods,
   maintenanceMethods,
+  rangeStreamMethod,
   ResponseHeaders,
   ResponseSender,
   watchMethods,
@@ -70,6 +71,7 @@ export const memberServices = (
     maxTxnOps: config.maxTxnOps,
     minLeaseTtlSeconds: minLeaseTtl(config),
     watchProgressMs: config.watchProgressMs,
+    chunkBytes: config.maxRequestBytes,
     versions: reportedVersions(config.emulatedVersion),
     stats: requestStats,
   });
@@ -78,6 +80,7 @@ export const memberServices = (
   const sender = new ResponseSender(headers, store);
   const methods = [
     ...kvMethods(application, sender),
+    ...(config.emulatedVersion === "3.6" ? [] : [rangeStreamMethod(application, headers)]),
     ...watchMethods(application, headers, config.maxRequestBytes + messageOverheadBytes),
     ...leaseMethods(application, sender),
     ...clusterMethods(application, sender),

@@ -46,6 +46,8 @@ const statusOf = {
   "too-many-operations": { code: invalidArgument, details: "etcdserver: too many operations in txn request" },
   "duplicate-key": { code: invalidArgument, details: "etcdserver: duplicate key given in txn request" },
   "invalid-sort-option": { code: invalidArgument, details: "etcdserver: invalid sort option" },
+  "stream-sort": { code: statusCode.unimplemented, details: "RangeStream does not support custom sort orders" },
+  "stream-filters": { code: statusCode.unimplemented, details: "RangeStream does not support revision filters" },
   "invalid-client-version": { code: invalidArgument, details: "etcdserver: invalid client api version" },
   "request-too-large": { code: invalidArgument, details: "etcdserver: request is too large" },
   "too-many-requests": { code: unknown, details: "etcdserver: too many requests" },

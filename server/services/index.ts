@@ -5,6 +5,7 @@ export { healthMethods } from "./health.js";
 export { kvMethods } from "./kv.js";
 export { leaseMethods } from "./lease.js";
 export { maintenanceMethods } from "./maintenance.js";
+export { rangeStreamMethod } from "./range-stream.js";
 export { ResponseHeaders } from "./response-header.js";
 export { ResponseSender } from "./response-sender.js";
 export { watchMethods } from "./watch.js";

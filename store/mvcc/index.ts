@@ -13,6 +13,7 @@ export {
 } from "./key-value.js";
 export { Attachments, Leases, type Lease } from "./leases.js";
 export { isPlainGet, readKey, readRange } from "./range.js";
+export { type PartBounds, type RangePart, readPart } from "./range-part.js";
 export type { StoreData } from "./store-data.js";
 export { type Bounds, runSmallTxn, runTxn } from "./txn.js";
 export { Change, Unflushed } from "./unflushed.js";

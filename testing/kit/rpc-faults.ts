@@ -80,6 +80,7 @@ export class RpcFaults {
         const session = inner.leaseKeepAlive(caller, listener);
         return { renew: (id, handler) => this.renew(session, id, handler), close: () => session.close() };
       },
+      rangeStream: (caller, request, listener) => inner.rangeStream(caller, request, listener),
       watch: (caller, listener) => this.watch(listener, (own) => inner.watch(caller, own)),
     };
   }

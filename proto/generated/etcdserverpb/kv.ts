@@ -79,6 +79,11 @@ export interface RangeResponse {
   readonly count: bigint;
 }
 
+/** A chunk of a RangeStream. All but the last have nothing but keys. */
+export interface RangeStreamResponse {
+  readonly rangeResponse: RangeResponse | undefined;
+}
+
 export interface PutRequest {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
@@ -541,6 +546,63 @@ export const RangeResponse: MessageFns<RangeResponse> = {
     message.kvs = object.kvs?.map((e) => KeyValue.fromPartial(e)) || [];
     message.more = object.more ?? false;
     message.count = (object.count !== undefined && object.count !== null) ? BigInt(object.count) : 0n;
+    return message;
+  },
+};
+
+function createBaseRangeStreamResponse(): RangeStreamResponse {
+  return { rangeResponse: undefined };
+}
+
+export const RangeStreamResponse: MessageFns<RangeStreamResponse> = {
+  encode(message: RangeStreamResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rangeResponse !== undefined) {
+      RangeResponse.encode(message.rangeResponse, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RangeStreamResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 2500) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRangeStreamResponse() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rangeResponse = RangeResponse.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RangeStreamResponse>): RangeStreamResponse {
+    return RangeStreamResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RangeStreamResponse>): RangeStreamResponse {
+    const message = createBaseRangeStreamResponse() as any;
+    message.rangeResponse = (object.rangeResponse !== undefined && object.rangeResponse !== null)
+      ? RangeResponse.fromPartial(object.rangeResponse)
+      : undefined;
     return message;
   },
 };
@@ -1637,6 +1699,15 @@ export const KVDefinition = {
       requestStream: false,
       responseType: RangeResponse as typeof RangeResponse,
       responseStream: false,
+      options: {},
+    },
+    /** Reads keys in chunks, all at one revision. Since 3.7. */
+    rangeStream: {
+      name: "RangeStream",
+      requestType: RangeRequest as typeof RangeRequest,
+      requestStream: false,
+      responseType: RangeStreamResponse as typeof RangeStreamResponse,
+      responseStream: true,
       options: {},
     },
     /** Writes one key. Takes a new revision, even for an unchanged value. */

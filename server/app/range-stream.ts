@@ -1,0 +1,119 @@
+import { counterFromRequest, type RangeRequest } from "../../proto/index.js";
+import { intervalOf, type Key, type KvStore, type Revision } from "../../store/index.js";
+import type { Reads } from "../replication/index.js";
+import type { Application } from "./application.js";
+import { checkRangeStream } from "./request-checks.js";
+import type { ChunkListener, ChunkSession, RangeChunk } from "./sessions.js";
+
+/** The parts of a member that a streamed read acts on. */
+export interface RangeStreamParts {
+  readonly store: Pick<KvStore, "range" | "rangePart">;
+  readonly reads: Pick<Reads, "whenLinearizable">;
+}
+
+export interface RangeStreamSettings {
+  /** Size that chunks are brought near to: `--max-request-bytes`, as in etcd. */
+  readonly chunkBytes: number;
+}
+
+/** etcd's RangeStream: a Range whose answer comes in chunks, so that neither side has to hold all of it. */
+export const rangeStreamOperation =
+  ({ store, reads }: RangeStreamParts, { chunkBytes }: RangeStreamSettings): Application["rangeStream"] =>
+  (_caller, request, listener) => {
+    checkRangeStream(request);
+    const stream = new RangeStream(store, chunkBytes, request, listener);
+    if (request.serializable) stream.begin();
+    else
+      reads.whenLinearizable({
+        deadline: 0,
+        onReady: () => stream.begin(),
+        onError: (error) => listener.onError(error),
+      });
+    return stream;
+  };
+
+/** Keys of the first chunk, as in etcd. */
+const firstChunkKeys = 10;
+
+/**
+ * Returns the most keys of the next chunk, by etcd's rule: twice as many after one of less than half of the wanted size, half as
+ * many after one of more than twice that size.
+ */
+export const nextChunkKeys = (keys: number, bytes: number, wantedBytes: number): number => {
+  if (bytes < wantedBytes / 2) return keys * 2;
+  return bytes > wantedBytes * 2 ? Math.max(1, Math.floor(keys / 2)) : keys;
+};
+
+/** A streamed read: one chunk at a time, the next one when the listener has room. */
+class RangeStream implements ChunkSession {
+  private isOver = false;
+  private wake: () => void = () => undefined;
+
+  constructor(
+    private readonly store: RangeStreamParts["store"],
+    private readonly chunkBytes: number,
+    private readonly request: RangeRequest,
+    private readonly listener: ChunkListener,
+  ) {}
+
+  begin(): void {
+    const work = this.request.countOnly ? this.count() : this.read();
+    work.catch((error: unknown) => {
+      if (!this.isOver) this.listener.onError(error);
+    });
+  }
+
+  resume(): void {
+    this.wake();
+  }
+
+  close(): void {
+    this.isOver = true;
+    this.wake();
+  }
+
+  private async count(): Promise<void> {
+    const { response, revision } = await this.store.range({ ...this.request, limit: 0n });
+    this.send({ kvs: [], end: { more: false, count: response.count, revision } });
+  }
+
+  private async read(): Promise<void> {
+    const { request, chunkBytes } = this;
+    const asked = counterFromRequest(request.limit);
+    const bounds = { ...intervalOf(request), maxBytes: 2 * chunkBytes, keysOnly: request.keysOnly };
+    let left = asked <= 0 ? Infinity : asked;
+    let maxKeys = firstChunkKeys;
+    let count = 0n;
+    let begun: Revision | undefined;
+    while (!this.isOver) {
+      const at = request.revision > 0n || begun === undefined ? request.revision : BigInt(begun);
+      const answer = await this.store.rangePart({ ...bounds, maxKeys: Math.min(maxKeys, left) }, at);
+      const { kvs, next } = answer.response;
+      begun ??= answer.revision;
+      left -= kvs.length;
+      count += BigInt(kvs.length);
+      if (next === undefined || left === 0) {
+        if (next !== undefined) count += await this.countFrom(next, at > 0n ? at : BigInt(begun));
+        this.send({ kvs, end: { more: next !== undefined, count, revision: begun } });
+        return;
+      }
+      bounds.from = next;
+      maxKeys = nextChunkKeys(maxKeys, bytesOf(kvs), chunkBytes);
+      if (!this.send({ kvs, end: undefined })) await new Promise<void>((resolve) => (this.wake = resolve));
+    }
+  }
+
+  /** Counts the keys that the limit leaves out. */
+  private async countFrom(from: Key, revision: bigint): Promise<bigint> {
+    const request = { ...this.request, key: Buffer.from(from, "latin1"), revision, limit: 0n, countOnly: true };
+    const { response } = await this.store.range(request);
+    return response.count;
+  }
+
+  /** @returns whether there is room for more, or nobody waits for it */
+  private send(chunk: RangeChunk): boolean {
+    return this.isOver || this.listener.onChunk(chunk);
+  }
+}
+
+const bytesOf = (kvs: readonly Uint8Array[]): number => kvs.reduce((sum, { length }) => sum + length, 0);

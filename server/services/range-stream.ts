@@ -1,0 +1,40 @@
+import { encodeRangeEnd, rangeRequestDecoder } from "../../proto/index.js";
+import type { Application, ChunkListener, RangeChunk } from "../app/index.js";
+import { encodedAlready, ListMessage, type Method, rangeKvsTag, serverStream, type StreamReply } from "../rpc/index.js";
+import type { ResponseHeaders } from "./response-header.js";
+
+/** KV.RangeStream, which servers before 3.7 do not have. */
+export const rangeStreamMethod = (application: Pick<Application, "rangeStream">, headers: ResponseHeaders): Method =>
+  serverStream("/etcdserverpb.KV/RangeStream", rangeRequestDecoder, encodedAlready, (request, call, reply) => {
+    const session = application.rangeStream(call, request, new ChunkResponder(headers, reply));
+    reply.onDrain(() => session.resume());
+    reply.onClosed(() => session.close());
+  });
+
+/** Sends the chunks of a read, as etcd does: only the last one has anything but keys. */
+class ChunkResponder implements ChunkListener {
+  constructor(
+    private readonly headers: ResponseHeaders,
+    private readonly reply: StreamReply<Uint8Array>,
+  ) {}
+
+  onChunk({ kvs, end }: RangeChunk): boolean {
+    const head = end === undefined ? noBytes : this.headers.encodedAt(end.revision);
+    const tail = end === undefined ? noBytes : encodeRangeEnd({ header: undefined, kvs, ...end });
+    const hasRoom = this.reply.send(wrapped(new ListMessage(head, rangeKvsTag, kvs, tail)));
+    if (end !== undefined) this.reply.end();
+    return hasRoom;
+  }
+
+  onError(error: unknown): void {
+    this.reply.fail(error);
+  }
+}
+
+const noBytes = new Uint8Array();
+/** The tag of the field `range_response`. */
+const rangeResponseTag = 0x0a;
+
+/** Makes a RangeStreamResponse of an encoded RangeResponse. */
+const wrapped = (response: ListMessage): Uint8Array =>
+  new ListMessage(noBytes, rangeResponseTag, [response.toBytes()], noBytes).toBytes();
