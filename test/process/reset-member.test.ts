@@ -2,9 +2,11 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { cp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import test from "node:test";
 import type { Client } from "../../client/index.js";
 import { endWithTests } from "../support/child-processes.js";
@@ -171,13 +173,13 @@ test("a reset is refused, and changes nothing, if another member runs, is damage
     return told;
   })();
   await putBack("whole");
-  const started = endWithTests(spawn("sh", ["-c", `exec ${starts[0] ?? ""}`], { cwd: folder.path, stdio: "pipe" }));
+  const started = endWithTests(
+    spawn("sh", ["-c", `exec ${starts[0] ?? ""}`], { cwd: folder.path, stdio: ["ignore", "pipe", "pipe"] }),
+  );
   const ended = once(started, "exit");
   try {
-    await eventually(longEnoughMs, "its lock", async () => {
-      const text = await refused(folder.path, ports, "m2");
-      return text.includes("data/m3 is in use by another process") ? true : undefined;
-    });
+    await hasStarted(started); // a reset that came first would hold its directory, and it would end
+    assert.match(await refused(folder.path, ports, "m2"), /data\/m3 is in use by another process/);
   } finally {
     started.kill("SIGKILL");
     await ended;
@@ -188,6 +190,11 @@ test("a reset is refused, and changes nothing, if another member runs, is damage
     [],
   );
 });
+
+/** Waits until a member holds its directory, or has ended. */
+const hasStarted = async ({ stderr }: ChildProcessByStdio<null, Readable, Readable>): Promise<void> => {
+  for await (const line of createInterface({ input: stderr })) if (line.includes('"starting local member"')) return;
+};
 
 test("a reset that was interrupted is named by the next start, and repeated", async () => {
   await using folder = await tempFolder();
