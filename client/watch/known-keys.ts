@@ -76,6 +76,6 @@ export const deletionOf = (key: Uint8Array, modRevision: number): WatchEvent => 
 function add(keys: Map<string, number>, key: string, modRevision: number, maxKeys: number): void {
   keys.set(key, modRevision);
   if (keys.size <= maxKeys) return;
-  const reason = `more than resyncKeys = ${maxKeys} keys would have to be kept`;
+  const reason = `more than resync.maxKeys = ${maxKeys} keys would have to be kept`;
   throw new EtcdError("resource-exhausted", `Cannot watch with resync: ${reason}`, "failed");
 }

@@ -36,11 +36,10 @@ export interface WatchOptions extends KeyInterval {
    * told are given out as events marked `resync`; then the watch goes on. Of several changes of a key the last one is told, a
    * deletion with the revision at which it was found, and none has a `prevKv`. The watch lists its keys first, and keeps each
    * with a revision: about 100 bytes and the key. A `startRevision` that is compacted at the beginning is an error, as there is
-   * nothing to compare with, except for 1: then the first events are all keys that there are.
+   * nothing to compare with, except for 1: then the first events are all keys that there are. Beyond `maxKeys` keys, by default
+   * 1 000 000, the watch fails with an EtcdError "resource-exhausted".
    */
-  readonly resync?: boolean | undefined;
-  /** Bounds the keys that `resync` keeps; beyond, the watch fails with an EtcdError "resource-exhausted". Default: 1 000 000. */
-  readonly resyncKeys?: number | undefined;
+  readonly resync?: boolean | { readonly maxKeys: number } | undefined;
   /** Ends the watch: whoever waits for a change gets an EtcdError "cancelled". */
   readonly signal?: AbortSignal | undefined;
 }
@@ -209,8 +208,9 @@ function batchesOf({ events, through, resync }: Arrival): readonly WatchBatch[] 
 }
 
 function queueOf({ stream, kv, keys }: WatchServices, key: Bytes, options: WatchOptions): ArrivalSource {
-  const { resync = false, resyncKeys: maxKeys = defaultResyncKeys, only } = options;
-  if (!(maxKeys > 0)) throw new RangeError(`Cannot watch: resyncKeys must be above 0, not ${maxKeys}`);
+  const { resync = false, only } = options;
+  const maxKeys = typeof resync === "object" ? resync.maxKeys : defaultResyncKeys;
+  if (!(maxKeys > 0)) throw new RangeError(`Cannot watch: resync.maxKeys must be above 0, not ${maxKeys}`);
   if (!resync) return new WatchQueue(stream, queueOptions(keys, key, options));
   // Filtered here: which keys there are, follows from both kinds.
   const both = queueOptions(keys, key, { ...options, only: undefined });

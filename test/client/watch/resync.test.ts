@@ -123,13 +123,13 @@ describe("a watch with resync", () => {
   test("fails beyond its bound of keys", async () => {
     await using server = await FakeServer.start({ Range: listing(9n, { a: 3n, b: 4n }) });
     await using client = new Client({ endpoints: [server.endpoint] });
-    const options = { prefix: true, resync: true, resyncKeys: 2 };
+    const options = { prefix: true, resync: { maxKeys: 2 } };
     const events = client.watch("", options)[Symbol.asyncIterator]();
     const { stream } = await created(server);
     stream.send(WatchResponse.create({ events: [put("c", 10n)] }));
     const isTooMuch = (error: unknown) => error instanceof EtcdError && error.code === "resource-exhausted";
     await assert.rejects(events.next(), isTooMuch);
-    assert.throws(() => client.watch("", { ...options, resyncKeys: 0 }), RangeError);
+    assert.throws(() => client.watch("", { ...options, resync: { maxKeys: 0 } }), RangeError);
   });
 
   test("ends at once when it is left while it lists", async () => {
