@@ -31,7 +31,7 @@ import type {
 import type { Answer } from "../../store/index.js";
 import type { Caller, ResultHandler } from "../base/index.js";
 import type {
-  ChunkListener,
+  ChunkReceiver,
   ChunkSession,
   KeepAliveSession,
   SessionListener,
@@ -107,7 +107,7 @@ export interface Application extends SingleOperations {
    *
    * @throws ServerError if the request is refused
    */
-  readonly rangeStream: (caller: Caller, request: RangeRequest, listener: ChunkListener) => ChunkSession;
+  readonly rangeStream: (caller: Caller, request: RangeRequest, listener: ChunkReceiver) => ChunkSession;
   /** @throws ServerError if the session is refused */
   readonly watch: (caller: Caller, listener: WatchListener) => WatchSession;
 }

@@ -3,12 +3,16 @@
 export { alarmName } from "./alarms.js";
 export { Admission } from "./admission.js";
 export type { Application, LeaseListItem, Operation, OperationName, Operations } from "./application.js";
+export { type Concurrency, createConcurrency } from "./concurrency.js";
 export { createApplication, type ApplicationParts, type ApplicationSettings } from "./create-application.js";
+export type { ElectedLeader, LeaderReceiver, Elections, Observation } from "./elections.js";
+export type { QueuedCall, QueueOperations } from "./key-queue.js";
 export { minLeaseTtl } from "./lease.js";
+export type { Locks } from "./locks.js";
 export { promised } from "./promised.js";
 export type {
   ChunkEnd,
-  ChunkListener,
+  ChunkReceiver,
   ChunkSession,
   RangeChunk,
   ToldWatch,

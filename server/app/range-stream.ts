@@ -3,7 +3,7 @@ import { intervalOf, type Key, type KvStore, type Revision } from "../../store/i
 import type { Reads } from "../replication/index.js";
 import type { Application } from "./application.js";
 import { checkRangeStream } from "./request-checks.js";
-import type { ChunkListener, ChunkSession, RangeChunk } from "./sessions.js";
+import type { ChunkReceiver, ChunkSession, RangeChunk } from "./sessions.js";
 
 /** The parts of a member that a streamed read acts on. */
 export interface RangeStreamParts {
@@ -53,7 +53,7 @@ class RangeStream implements ChunkSession {
     private readonly store: RangeStreamParts["store"],
     private readonly chunkBytes: number,
     private readonly request: RangeRequest,
-    private readonly listener: ChunkListener,
+    private readonly listener: ChunkReceiver,
   ) {}
 
   begin(): void {

@@ -41,7 +41,7 @@ export interface WatchSession {
 }
 
 /** Takes the chunks of a streamed read. */
-export interface ChunkListener extends SessionListener {
+export interface ChunkReceiver extends SessionListener {
   /** @returns whether there is room for more; false: nothing follows before `ChunkSession.resume` */
   onChunk(chunk: RangeChunk): boolean;
 }

@@ -14,6 +14,7 @@ export {
   maxPendingProposals,
   maxPendingReads,
   maxHttpRequestMs,
+  maxQueuedCalls,
   maxPrefaceMs,
   maxRepeatBytes,
   maxRepeats,

@@ -44,6 +44,9 @@ export const maxWatchersPerStream = 100_000;
 /** Answers that wait on a watch stream whose client takes none; one more ends the stream: too many requests. */
 export const maxRepliesWhileFull = 10_000;
 
+/** Calls of Lock and Election that wait on a member, and observers of elections; one more is refused: too many requests. */
+export const maxQueuedCalls = 10_000;
+
 /** Client connections that wait for the member to become ready; one more is closed at once. */
 export const maxConnectionsBeforeReady = 1_000;
 

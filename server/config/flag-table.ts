@@ -376,7 +376,12 @@ const configFile: FlagGroup = {
 const own: FlagGroup = {
   title: "Flags that etcd does not have",
   flags: [
-    works("emulated-version", { oneOf: emulatedVersions }, "3.7", "minor version of etcd to report; 3.6 has no RangeStream"),
+    works(
+      "emulated-version",
+      { oneOf: emulatedVersions },
+      "3.7",
+      "minor version of etcd to report; 3.6 has no RangeStream",
+    ),
     works("memory", "bool", "false", "all data is in memory, and lost when the member ends; for tests and trials"),
     works(
       "rpc-engine",

@@ -11,7 +11,14 @@ import {
   MaintenanceDefinition,
   WatchDefinition,
 } from "../../proto/index.js";
-import { Admission, type Application, createApplication, minLeaseTtl, RequestStats } from "../app/index.js";
+import {
+  Admission,
+  type Application,
+  createApplication,
+  createConcurrency,
+  minLeaseTtl,
+  RequestStats,
+} from "../app/index.js";
 import type { MemberConfig } from "../config/index.js";
 import { messageOverheadBytes, reportedVersions } from "../base/index.js";
 import type { MemberEnvironment } from "./parts.js";
@@ -19,6 +26,7 @@ import type { Replica } from "./replica.js";
 import { type Method, unimplementedMethods } from "../rpc/index.js";
 import {
   clusterMethods,
+  concurrencyMethods,
   healthMethods,
   kvMethods,
   leaseMethods,
@@ -85,6 +93,7 @@ export const memberServices = (
     ...leaseMethods(application, sender),
     ...clusterMethods(application, sender),
     ...maintenanceMethods(application, sender),
+    ...concurrencyMethods(createConcurrency(application), headers),
     ...healthMethods((caller) => admission.check(caller)),
   ];
   return { application, methods: [...methods, ...unimplementedMethods(services, methods)], requestStats };

@@ -27,6 +27,8 @@ export {
   unimplementedMethods,
   type BidiMethod,
   type Call,
+  type Encoder,
+  type Decoder,
   type Labelled,
   type Method,
   type Reply,

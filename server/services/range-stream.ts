@@ -1,5 +1,5 @@
 import { encodeRangeEnd, rangeRequestDecoder } from "../../proto/index.js";
-import type { Application, ChunkListener, RangeChunk } from "../app/index.js";
+import type { Application, ChunkReceiver, RangeChunk } from "../app/index.js";
 import { encodedAlready, ListMessage, type Method, rangeKvsTag, serverStream, type StreamReply } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
@@ -12,7 +12,7 @@ export const rangeStreamMethod = (application: Pick<Application, "rangeStream">,
   });
 
 /** Sends the chunks of a read, as etcd does: only the last one has anything but keys. */
-class ChunkResponder implements ChunkListener {
+class ChunkResponder implements ChunkReceiver {
   constructor(
     private readonly headers: ResponseHeaders,
     private readonly reply: StreamReply<Uint8Array>,

@@ -12,7 +12,7 @@ export interface PartBounds {
   readonly maxKeys: number;
   /** The part ends with the key that reaches so many bytes. */
   readonly maxBytes: number;
-  /** Without values and leases. */
+  /** Leaves out values and leases. */
   readonly keysOnly: boolean;
 }
 

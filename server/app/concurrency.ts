@@ -1,0 +1,15 @@
+import { Elections } from "./elections.js";
+import { KeyQueue, type QueueOperations } from "./key-queue.js";
+import { Locks } from "./locks.js";
+
+/** etcd's Lock and Election, which are made of its other operations. */
+export interface Concurrency {
+  readonly locks: Locks;
+  readonly elections: Elections;
+}
+
+/** Makes locks and elections on the operations of an application, whose conditions hold for each step. */
+export const createConcurrency = (operations: QueueOperations): Concurrency => {
+  const queue = new KeyQueue(operations);
+  return { locks: new Locks(operations, queue), elections: new Elections(queue) };
+};

@@ -1,0 +1,171 @@
+import {
+  type CampaignRequest,
+  type CampaignResponse,
+  KeyValue,
+  type LeaderKey,
+  type LeaderRequest,
+  type ProclaimRequest,
+  type ProclaimResponse,
+  type RawEvent,
+  type RequestOp,
+  type ResignRequest,
+  type ResignResponse,
+} from "../../proto/index.js";
+import type { Answer, Revision } from "../../store/index.js";
+import { type Caller, ServerError } from "../base/index.js";
+import { EventWatch } from "./event-watch.js";
+import { deletionOf, firstOf, type KeyQueue, type Place, type QueuedCall, queueInterval } from "./key-queue.js";
+
+/** A leader's key, and the revision that its value is of. */
+export interface ElectedLeader {
+  readonly kv: KeyValue;
+  readonly revision: Revision;
+}
+
+/** Takes the leaders of an election, and the values that they proclaim. */
+export interface LeaderReceiver {
+  onLeader(leader: ElectedLeader): void;
+  /** Whether there is room for more; if not, `Observation.resume` follows. */
+  hasRoom(): boolean;
+}
+
+/** etcd's Election: a queue of keys, of which the first leads; its value is what the leader proclaims. */
+export class Elections {
+  constructor(private readonly queue: KeyQueue) {}
+
+  /** Waits until elected. A call that is given up meanwhile leaves the election. */
+  async campaign(call: QueuedCall, request: CampaignRequest): Promise<Answer<CampaignResponse>> {
+    const { name, lease, value } = request;
+    const place = await this.queue.enter(call.caller, name, lease, value);
+    try {
+      if (place.found !== undefined && Buffer.compare(place.found, value) !== 0)
+        await this.change(call.caller, place, putOf(place, value));
+      await this.queue.untilFirst(call, name, place);
+    } catch (error) {
+      await this.queue.leave(call.caller, place);
+      throw error;
+    }
+    const leader: LeaderKey = { name, key: place.key, rev: place.revision, lease: place.lease };
+    return { response: { header: undefined, leader }, revision: place.takenAt };
+  }
+
+  /**
+   * Changes the value of a leader.
+   *
+   * @throws ServerError `not-elected` if its key is gone, or is another one's
+   */
+  async proclaim(caller: Caller, { leader, value }: ProclaimRequest): Promise<Answer<ProclaimResponse>> {
+    const { key, rev, lease } = given(leader);
+    const place = { key, revision: rev, lease: lease === 0n ? await this.queue.grant(caller) : lease };
+    const revision = await this.change(caller, place, putOf(place, value));
+    return { response: { header: undefined }, revision };
+  }
+
+  /** Deletes the key of a leader, if it is there. */
+  async resign(caller: Caller, { leader }: ResignRequest): Promise<Answer<ResignResponse>> {
+    const { key, rev } = given(leader);
+    const { revision } = await this.queue.changeIf(caller, key, rev, deletionOf(key));
+    return { response: { header: undefined }, revision };
+  }
+
+  /** Reads the leader. @throws ServerError `no-elected-leader` */
+  async leader(caller: Caller, { name }: LeaderRequest): Promise<ElectedLeader> {
+    const { response, revision } = await this.queue.first(caller, name);
+    const kv = firstOf(response);
+    if (kv === undefined) throw new ServerError("no-elected-leader", "nobody campaigns");
+    return { kv, revision };
+  }
+
+  /** Tells `observer` of the leader, and of each later one and each value that it proclaims. */
+  observe(call: QueuedCall, request: LeaderRequest, observer: LeaderReceiver): Observation {
+    return new Observation(this.queue, call, request.name, observer);
+  }
+
+  private async change(
+    caller: Caller,
+    { key, revision }: Pick<Place, "key" | "revision">,
+    change: RequestOp,
+  ): Promise<Revision> {
+    const changed = await this.queue.changeIf(caller, key, revision, change);
+    if (!changed.isDone) throw new ServerError("not-elected", "the key is not that of the leader any more");
+    return changed.revision;
+  }
+}
+
+/** An observer of an election, until its call ends. */
+export class Observation {
+  /** Rejects with what ends it. */
+  readonly over: Promise<never>;
+  private watch: EventWatch | undefined;
+
+  constructor(
+    private readonly queue: KeyQueue,
+    private readonly call: QueuedCall,
+    private readonly name: Uint8Array,
+    private readonly observer: LeaderReceiver,
+  ) {
+    this.over = this.run();
+  }
+
+  /** The observer has room again. */
+  resume(): void {
+    this.watch?.resume();
+  }
+
+  private async run(): Promise<never> {
+    this.queue.count(this.call.signal);
+    for (;;) {
+      const { response, revision } = await this.queue.first(this.call.caller, this.name);
+      const kv = firstOf(response);
+      const leader = kv === undefined ? await this.firstCandidate(revision) : { kv, revision };
+      this.call.signal.throwIfAborted();
+      if (leader === undefined) continue; // a compaction has overtaken the watch
+      this.observer.onLeader(leader);
+      await this.tell(leader);
+    }
+  }
+
+  /** Waits for somebody to campaign. */
+  private async firstCandidate(after: number): Promise<ElectedLeader | undefined> {
+    let candidate: ElectedLeader | undefined;
+    const take = (event: RawEvent): boolean => {
+      if (event.type !== eventType.put) return false;
+      candidate = leaderOf(event);
+      return true;
+    };
+    await this.until(take, { ...queueInterval(this.name), startRevision: BigInt(after + 1) });
+    return candidate;
+  }
+
+  /** Tells of the values of a leader, until its key is deleted. */
+  private tell({ kv: { key }, revision }: ElectedLeader): Promise<void> {
+    const take = (event: RawEvent): boolean => {
+      if (event.type === eventType.delete) return true;
+      this.observer.onLeader(leaderOf(event));
+      return false;
+    };
+    return this.until(take, { key, startRevision: BigInt(revision + 1) });
+  }
+
+  private until(take: (event: RawEvent) => boolean, request: Parameters<KeyQueue["watch"]>[2]): Promise<void> {
+    this.watch = new EventWatch({ hasRoom: () => this.observer.hasRoom(), take });
+    return this.queue.watch(this.call, this.watch, request);
+  }
+}
+
+const eventType = { put: 0, delete: 1 } as const;
+
+const leaderOf = ({ kv: bytes }: RawEvent): ElectedLeader => {
+  const kv = KeyValue.decode(bytes);
+  return { kv, revision: Number(kv.modRevision) as Revision };
+};
+
+const putOf = ({ key, lease }: Pick<Place, "key" | "lease">, value: Uint8Array): RequestOp => ({
+  request: { $case: "requestPut", value: { key, value, lease, prevKv: false, ignoreValue: false, ignoreLease: false } },
+});
+
+/** @throws ServerError `leader-key-missing` */
+const given = (leader: LeaderKey | undefined): LeaderKey => {
+  if (leader === undefined) throw new ServerError("leader-key-missing", "the request names no leader");
+  return leader;
+};

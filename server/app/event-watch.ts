@@ -1,0 +1,76 @@
+import { RawEvent, type WatchCreateRequest } from "../../proto/index.js";
+import type { WatchBatch } from "../../store/index.js";
+import { type Caller, ServerError } from "../base/index.js";
+import type { Application } from "./application.js";
+import type { ToldWatch, WatchAnswer, WatchListener, WatchSession } from "./sessions.js";
+
+/** Takes the events of one watch. */
+export interface EventTaker {
+  /** Whether there is room for events; if not, `EventWatch.resume` follows. */
+  hasRoom(): boolean;
+  /** Takes an event. @returns whether it is the one that is waited for */
+  take(event: RawEvent): boolean;
+}
+
+const noBytes = new Uint8Array();
+
+/** A watch of the member itself, which ends with a certain event. */
+export class EventWatch implements WatchListener {
+  /** Resolves when the event has come, or a compaction has overtaken the watch. */
+  readonly over: Promise<void>;
+  private session: WatchSession | undefined;
+  private isOver = false;
+  private resolve: () => void = () => undefined;
+  private reject: (error: Error) => void = () => undefined;
+
+  constructor(private readonly taker: EventTaker) {
+    this.over = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.over.catch(() => undefined); // whoever waits for it is told
+  }
+
+  /** Begins the watch. @throws ServerError if it is refused */
+  open(application: Pick<Application, "watch">, caller: Caller, request: WatchCreateRequest): void {
+    this.session = application.watch(caller, this);
+    this.session.create(request);
+  }
+
+  resume(): void {
+    this.session?.resume();
+  }
+
+  close(): void {
+    this.isOver = true;
+    this.session?.close();
+    this.session = undefined;
+  }
+
+  onWatch(): Uint8Array {
+    return noBytes;
+  }
+
+  onEvents(_watches: readonly ToldWatch[], from: number, to: number, { events }: WatchBatch): number {
+    if (this.isOver) return to - from;
+    if (!this.taker.hasRoom()) return 0;
+    if (events.some((bytes) => this.taker.take(RawEvent.decode(bytes)))) this.end();
+    return to - from;
+  }
+
+  onAnswer(answer: WatchAnswer): boolean {
+    if (answer.kind === "compacted") this.end();
+    if (answer.kind === "refused") this.onError(new ServerError("too-many-requests", answer.reason));
+    return true;
+  }
+
+  onError(error: unknown): void {
+    this.isOver = true;
+    this.reject(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  private end(): void {
+    this.isOver = true;
+    this.resolve();
+  }
+}
