@@ -79,6 +79,7 @@ export class OutgoingLink {
     const { writableSocket } = this;
     if (writableSocket === undefined) return true;
     writableSocket.write(frames);
+    // TLS takes the bytes encrypted when the socket hands them on, and reports that later: they count as in use until then.
     return writableSocket.writableLength === 0;
   }
 
