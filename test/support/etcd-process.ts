@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import type { TlsOptions } from "../../client/index.js";
 import { builtTool } from "./built-tools.js";
 import { endWithTests } from "./child-processes.js";
 import { eventually, within } from "./deadline.js";
@@ -26,6 +27,8 @@ export interface EtcdClusterOptions {
   readonly program?: string;
   /** Default: 1. */
   readonly members?: number;
+  /** TLS of the client URLs, which say https then: the options of a client. The flags name the certificates. */
+  readonly tls?: TlsOptions;
   /** Further flags for every member, as etcd writes them. */
   readonly flags?: readonly string[];
   /** Added to an environment that holds nothing of etcd's. */
@@ -59,12 +62,13 @@ export class EtcdMember {
 
   constructor(
     readonly name: string,
-    /** `host:port` of its client port. */
+    /** `host:port` of its client port, behind `https://` with TLS. */
     readonly endpoint: string,
     readonly peerUrl: string,
     readonly dataDir: string,
     private readonly command: readonly [string, ...string[]],
     private readonly environment: Readonly<Record<string, string>>,
+    private readonly tls?: TlsOptions,
   ) {}
 
   get isRunning(): boolean {
@@ -108,7 +112,11 @@ export class EtcdMember {
    * @throws Error with its log if it ends before, or takes too long
    */
   async ready(): Promise<void> {
-    await using client = patientClient({ endpoints: [this.endpoint], requestTimeoutMs: scaledMs(probeTimeoutMs) });
+    await using client = patientClient({
+      endpoints: [this.endpoint],
+      requestTimeoutMs: scaledMs(probeTimeoutMs),
+      tls: this.tls,
+    });
     const probe = eventually(readyTimeoutMs, `${this.name} is ready`, () => client.kv.get("ready?"));
     const ended = this.exited.then(() => {
       throw new Error(`${this.name} ended before it was ready`);
@@ -205,6 +213,7 @@ export async function createEtcdCluster({
   kind,
   program,
   members: size = 1,
+  tls,
   flags = [],
   environment = {},
 }: EtcdClusterOptions): Promise<EtcdCluster> {
@@ -216,6 +225,7 @@ export async function createEtcdCluster({
     endpoint: `127.0.0.1:${ports[2 * position] ?? 0}`,
     peerUrl: `http://127.0.0.1:${ports[2 * position + 1] ?? 0}`,
   }));
+  const scheme = tls === undefined ? "http" : "https";
   const initialCluster = addresses.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
   const elections = size === 1 ? [] : electionFlags({ heartbeatMs: 100, electionMs: 1_000 });
   const members = addresses.map(({ name, endpoint, peerUrl }) => {
@@ -223,13 +233,15 @@ export async function createEtcdCluster({
     const own = [
       `--name=${name}`,
       `--data-dir=${dataDir}`,
-      `--listen-client-urls=http://${endpoint}`,
-      `--advertise-client-urls=http://${endpoint}`,
+      `--listen-client-urls=${scheme}://${endpoint}`,
+      `--advertise-client-urls=${scheme}://${endpoint}`,
       `--listen-peer-urls=${peerUrl}`,
       `--initial-advertise-peer-urls=${peerUrl}`,
       `--initial-cluster=${initialCluster}`,
     ];
-    return new EtcdMember(name, endpoint, peerUrl, dataDir, [...command, ...own, ...elections, ...flags], environment);
+    const shown = tls === undefined ? endpoint : `https://${endpoint}`;
+    const words = [...command, ...own, ...elections, ...flags] as const;
+    return new EtcdMember(name, shown, peerUrl, dataDir, words, environment, tls);
   });
   return new EtcdCluster(kind, folder, members);
 }
