@@ -7,6 +7,7 @@ export {
   LeaseLostError,
   toText,
   type ClientOptions,
+  type KeepaliveOptions,
   type TlsOptions,
   type RequestOptions,
 } from "./client/index.js";

@@ -9,6 +9,7 @@ export {
   type ChannelState,
   type ChannelStream,
   type ClientOptions,
+  type KeepaliveOptions,
   type TlsOptions,
   CompactedError,
   ConnectError,

@@ -3,6 +3,17 @@ import type { Transport } from "./channel.js";
 import { grpcTransport } from "./grpc-channel.js";
 import { type ClientTls, clientTls, type TlsOptions } from "./tls.js";
 
+/** Checks of connections. All times are in milliseconds. */
+export interface KeepaliveOptions {
+  /**
+   * Silence on a connection in use after which the server is asked whether it is there. Raised to 10 000, as in etcd's
+   * Go client: servers close a connection that asks too often. Infinity: never. Default: 10 000.
+   */
+  readonly timeMs?: number | undefined;
+  /** Limit of the wait for that answer, after which the connection counts as broken. Default: 6 000. */
+  readonly timeoutMs?: number | undefined;
+}
+
 /** All times are in milliseconds, all sizes in bytes. */
 export interface ClientOptions {
   /**
@@ -14,13 +25,8 @@ export interface ClientOptions {
   readonly dialTimeoutMs?: number | undefined;
   /** Limit of a request that sets no `timeoutMs`, connecting included. Default: 5 000. */
   readonly requestTimeoutMs?: number | undefined;
-  /**
-   * Silence on a connection in use after which the server is asked whether it is there. Raised to 10 000, as in etcd's
-   * Go client: servers close a connection that asks too often. Infinity: never. Default: 10 000.
-   */
-  readonly keepaliveTimeMs?: number | undefined;
-  /** Limit of the wait for that answer, after which the connection counts as broken. Default: 6 000. */
-  readonly keepaliveTimeoutMs?: number | undefined;
+  /** Checks whether the server of a connection is there. */
+  readonly keepalive?: KeepaliveOptions | undefined;
   /** A bigger answer is an error. Default: 2^31-1. */
   readonly maxReceiveBytes?: number | undefined;
   /** A bigger request is an error, and is not sent. Default: 2 MiB. */
@@ -48,7 +54,14 @@ export interface RequestOptions {
 /** Options of a client, each with a value. */
 export type Settings = Limits & { readonly transport: Transport; readonly tls: ClientTls | undefined };
 
-type Limits = Readonly<Record<Exclude<keyof ClientOptions, "endpoints" | "transport" | "tls">, number>>;
+type Limits = Readonly<
+  Record<
+    | Exclude<keyof ClientOptions, "endpoints" | "transport" | "tls" | "keepalive">
+    | "keepaliveTimeMs"
+    | "keepaliveTimeoutMs",
+    number
+  >
+>;
 
 const defaults: Limits = {
   dialTimeoutMs: 2_000,
@@ -67,11 +80,18 @@ const minKeepaliveTimeMs = 10_000;
  * cannot be used
  * @throws RangeError if a time or size is not a number above 0
  */
-export function settingsOf({ endpoints, transport = grpcTransport, tls, ...given }: ClientOptions): Settings {
+export function settingsOf({
+  endpoints,
+  transport = grpcTransport,
+  tls,
+  keepalive = {},
+  ...given
+}: ClientOptions): Settings {
   if (endpoints.length === 0) throw new RangeError("Cannot create a client: no endpoints given");
-  const unknown = Object.keys(given).find((name) => !Object.hasOwn(defaults, name));
-  if (unknown !== undefined) throw new TypeError(`Cannot create a client: there is no option "${unknown}"`);
-  const wanted = Object.entries(given).filter(([, value]) => value !== undefined);
+  refuseUnknown(given, "", optionNames);
+  refuseUnknown(keepalive, "keepalive.", ["timeMs", "timeoutMs"]);
+  const times = { keepaliveTimeMs: keepalive.timeMs, keepaliveTimeoutMs: keepalive.timeoutMs };
+  const wanted = Object.entries({ ...given, ...times }).filter(([, value]) => value !== undefined);
   const settings: Limits = { ...defaults, ...Object.fromEntries(wanted) };
   for (const [name, value] of Object.entries(settings))
     if (!(value > 0)) throw new RangeError(`Cannot create a client: ${name} must be above 0, not ${value}`);
@@ -81,4 +101,11 @@ export function settingsOf({ endpoints, transport = grpcTransport, tls, ...given
     tls: tls && clientTls(tls),
     keepaliveTimeMs: Math.max(settings.keepaliveTimeMs, minKeepaliveTimeMs),
   };
+}
+
+const optionNames = ["dialTimeoutMs", "requestTimeoutMs", "maxReceiveBytes", "maxSendBytes"];
+
+function refuseUnknown(options: object, prefix: string, names: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown !== undefined) throw new TypeError(`Cannot create a client: there is no option "${prefix}${unknown}"`);
 }

@@ -63,8 +63,7 @@ function connect(
     return new Client({
       endpoints,
       dialTimeoutMs: orNone(dialTimeout),
-      keepaliveTimeMs: orNone(keepaliveTime),
-      keepaliveTimeoutMs: orNone(keepaliveTimeout),
+      keepalive: { timeMs: orNone(keepaliveTime), timeoutMs: orNone(keepaliveTimeout) },
       tls,
     });
   } catch (error) {
