@@ -2,6 +2,8 @@
 export interface Caller {
   /** Name of the user that the caller has proved to be; undefined: anonymous. */
   readonly principal: string | undefined;
+  /** Common name of the certificate that the caller has presented, where `--client-cert-auth` makes it a user's. */
+  readonly certificateName?: string | undefined;
   /** Returns the first value of a metadata key, which is in lower case; undefined if absent. */
   metadata(key: string): string | undefined;
   /** Returns when the caller stops waiting, in Unix milliseconds; Infinity: never. */

@@ -3,7 +3,7 @@
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { isSecureUrl, type MemberConfig, type TlsSettings } from "../config/index.js";
-import type { MemberUrl } from "../base/index.js";
+import { type MemberUrl, setCertificateName } from "../base/index.js";
 import type { OnConnection, SecureConnection } from "../net/index.js";
 import { openCertificates, type PortCertificates, TlsAcceptor, TlsDialer } from "../tls/index.js";
 import type { MemberEnvironment } from "./parts.js";
@@ -19,6 +19,7 @@ interface PortKind {
 /** TLS where URLs ask for it. */
 export class SecurePorts {
   private constructor(
+    private readonly namesUsers: boolean,
     private readonly client: TlsAcceptor | undefined,
     private readonly peer: TlsAcceptor | undefined,
     /** Connects to members whose URLs say https. */
@@ -45,6 +46,7 @@ export class SecurePorts {
     const clientCertificates = clientPort && (await openFor(clientPort, config, environment));
     const peerCertificates = peerPort && (await openFor(peerPort, config, environment));
     return new SecurePorts(
+      client?.namesUser === true,
       clientPort && clientCertificates && acceptorOf(clientPort, clientCertificates, environment),
       peerPort && peerCertificates && acceptorOf(peerPort, peerCertificates, environment),
       new TlsDialer(peer && peerCertificates && { settings: peer, certificates: peerCertificates }),
@@ -53,14 +55,23 @@ export class SecurePorts {
 
   /** Returns the handshake of connections to a client URL; undefined: it has none. */
   ofClient(url: MemberUrl): SecureConnection | undefined {
-    return isSecureUrl(url) ? secureWith(this.client) : undefined;
+    if (!isSecureUrl(url)) return undefined;
+    return (raw, onSecure) => {
+      if (this.client === undefined) raw.destroy();
+      else
+        this.client.secure(raw, (socket, commonName) => {
+          if (this.namesUsers && commonName !== undefined) setCertificateName(socket, commonName);
+          onSecure(socket);
+        });
+    };
   }
 
   /** Returns what takes connections to the peer URLs, and hands on those that are secure, or need not be. */
   takePeers(accept: (socket: Socket) => void): OnConnection {
     return (socket, url) => {
-      if (isSecureUrl(url)) secureWith(this.peer)(socket, accept);
-      else accept(socket);
+      if (!isSecureUrl(url)) accept(socket);
+      else if (this.peer === undefined) socket.destroy();
+      else this.peer.secure(socket, accept);
     };
   }
 
@@ -75,13 +86,6 @@ export class SecurePorts {
     this.peer?.close();
   }
 }
-
-const secureWith =
-  (acceptor: TlsAcceptor | undefined): SecureConnection =>
-  (raw, onSecure) => {
-    if (acceptor === undefined) raw.destroy();
-    else acceptor.secure(raw, onSecure);
-  };
 
 const openFor = async (
   { port, urls, settings }: PortKind,

@@ -180,7 +180,10 @@ const unaryHandler = (
       callback(null, answer);
     };
     try {
-      method.handle(decodeWith(method.decode, grpcCall.request, "unary"), new GrpcJsCall(grpcCall), { send, fail });
+      method.handle(decodeWith(method.decode, grpcCall.request, "unary"), new GrpcJsCall(grpcCall, connections), {
+        send,
+        fail,
+      });
     } catch (error) {
       fail(error);
     }
@@ -220,7 +223,7 @@ const streamHandler =
     });
     try {
       const request = decodeWith(method.decode, grpcCall.request, "stream");
-      method.handle(request, new GrpcJsCall(grpcCall), {
+      method.handle(request, new GrpcJsCall(grpcCall, connections), {
         send: (response) => !streams.has(end) || buffer.send(response),
         onDrain: (callback) => {
           buffer.onDrain = () => {
@@ -279,7 +282,7 @@ const bidiHandler =
       buffer.close();
     });
     guarded(() => {
-      const opened = method.open(new GrpcJsCall(grpcCall), {
+      const opened = method.open(new GrpcJsCall(grpcCall, connections), {
         send: (response) => !streams.has(endWith) || buffer.send(response),
         sendEach: (labels, from, to, head, tail) =>
           streams.has(endWith) ? buffer.sendEach(labels, from, to, head, tail) : to - from,
@@ -306,6 +309,7 @@ const bidiHandler =
 interface GrpcCall {
   readonly metadata: Metadata;
   getDeadline(): Deadline;
+  getPeer(): string;
   once(event: "cancelled", listener: () => void): unknown;
 }
 
@@ -313,7 +317,14 @@ interface GrpcCall {
 class GrpcJsCall implements Call {
   readonly principal = undefined;
 
-  constructor(private readonly grpcCall: GrpcCall) {}
+  constructor(
+    private readonly grpcCall: GrpcCall,
+    private readonly connections: ServedConnections,
+  ) {}
+
+  get certificateName(): string | undefined {
+    return this.connections.certificateNameOf(this.grpcCall);
+  }
 
   metadata(key: string): string | undefined {
     const value = this.grpcCall.metadata.get(key)[0];

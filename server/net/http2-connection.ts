@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { Duplex } from "node:stream";
-import { maxConnectionWithoutRequestMs } from "../base/index.js";
+import { certificateNameOf, maxConnectionWithoutRequestMs } from "../base/index.js";
 import { amendAuthority, hasContentLength } from "./hpack-authority.js";
 import {
   encodeFrame,
@@ -111,6 +111,11 @@ export class Http2Connection extends Duplex {
     });
     socket.on("close", () => this.destroy());
     socket.resume();
+  }
+
+  /** Common name of the client's certificate. */
+  get certificateName(): string | undefined {
+    return certificateNameOf(this.socket);
   }
 
   /** Bytes that have left for the client. */

@@ -3,7 +3,8 @@ import { experimental, ServerCredentials, type Server } from "@grpc/grpc-js";
 import { connectionCalls } from "./connection-call.js";
 import type { AnsweredConnection, UntakenAnswers, UntakenOfConnection } from "./untaken-answers.js";
 
-export type ServedConnection = Duplex & AnsweredConnection;
+/** A connection that a grpc-js server reads and writes. */
+export type ServedConnection = Duplex & AnsweredConnection & { readonly certificateName?: string | undefined };
 
 interface Served {
   readonly connection: ServedConnection;
@@ -49,6 +50,11 @@ export class ServedConnections {
   /** Returns the untaken answers of a call's connection; undefined: the connection is closed. */
   untakenOf(call: { getPeer(): string }): UntakenOfConnection | undefined {
     return this.served.get(call.getPeer())?.untaken;
+  }
+
+  /** Returns the common name of the certificate of a call's client; undefined: it has none, or the connection is closed. */
+  certificateNameOf(call: { getPeer(): string }): string | undefined {
+    return this.served.get(call.getPeer())?.connection.certificateName;
   }
 
   /** Closes each HTTP/2 session as soon as its last stream has ended, and takes no more connections. May be called twice. */

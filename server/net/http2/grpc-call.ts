@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import { certificateNameOf } from "../../base/index.js";
 import { statusCode, statusOfError, type Call, type GrpcStatus, type MethodStats } from "../../rpc/index.js";
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection } from "./connection.js";
@@ -42,6 +43,10 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
     if (timeoutMs === Infinity) return;
     this.deadlineAt = context.clock.now() + timeoutMs;
     context.deadlines.add(this);
+  }
+
+  get certificateName(): string | undefined {
+    return certificateNameOf(this.client.socket);
   }
 
   metadata(key: string): string | undefined {

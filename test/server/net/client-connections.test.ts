@@ -11,9 +11,9 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /** An empty SETTINGS frame, and a HEADERS frame with nothing but `:method: GET`. */
 const firstRequest = "\0\0\0\x04\0\0\0\0\0" + "\0\0\x01\x01\x05\0\0\0\x01\x82";
 
-const setUp = async (t: TestContext, slots?: ConnectionSlots, onTooMany?: () => void) => {
+const setUp = async (t: TestContext, slots?: ConnectionSlots, onTooMany?: () => void, onTls?: () => void) => {
   const path = join(await temporaryDirectory(t), "s");
-  const connections = new ClientConnections(slots, onTooMany);
+  const connections = new ClientConnections(slots, onTooMany, onTls);
   const server = createServer((socket) => connections.accept(socket));
   await new Promise<void>((resolve) => server.listen(path, resolve));
   const dialled: Socket[] = [];
@@ -110,6 +110,16 @@ test("a line that is no request is not handed on, and its connection closed", as
   socket.write("hello\r\n");
   await gone;
   assert.equal(served.length, 0);
+});
+
+test("a client that speaks TLS where nobody does is closed at once, and counted", async (t) => {
+  let refused = 0;
+  const { connections, dial, serve, served } = await setUp(t, undefined, undefined, () => refused++);
+  connections.start({ http2: serve, http1: serve });
+  const { socket, gone } = await dial();
+  socket.write(Buffer.from("16030100c8010000c40303", "hex"));
+  await gone;
+  assert.deepEqual([refused, served.length], [1, 0]);
 });
 
 test("a connection made before the member is ready waits, and is served then", async (t) => {
