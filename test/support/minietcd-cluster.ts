@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Client, StatusResult } from "../../client/index.js";
+import type { Client, StatusResult, TlsOptions } from "../../client/index.js";
 import { eventually } from "./deadline.js";
 import { MinietcdProcess, type Exit, type ProcessOptions } from "./minietcd-process.js";
 import { patientClient } from "./patient-client.js";
@@ -16,6 +16,8 @@ export interface ClusterOptions {
   readonly flags?: readonly string[];
   /** How many files each member may have open. */
   readonly maxFiles?: number;
+  /** TLS of all sockets: the options of a client. The flags name the certificates of the members, which must be for localhost. */
+  readonly tls?: TlsOptions;
 }
 
 /** Short timeouts, so that tests of what happens without a quorum do not take long. */
@@ -33,6 +35,7 @@ export class ClusterMember {
     readonly endpoint: string,
     private readonly args: readonly string[],
     private readonly options: Pick<ProcessOptions, "maxFiles"> = {},
+    private readonly tls?: TlsOptions,
   ) {}
 
   /** @throws Error if it is not running */
@@ -84,7 +87,7 @@ export class ClusterMember {
 
   /** A client that asks this member alone. */
   client(): Client {
-    return patientClient({ endpoints: [this.endpoint] });
+    return patientClient({ endpoints: [this.endpoint], tls: this.tls });
   }
 }
 
@@ -101,8 +104,9 @@ export class TestCluster implements AsyncDisposable {
     /** The test's own folder; gone with the cluster. */
     readonly folder: string,
     readonly members: readonly ClusterMember[],
+    tls?: TlsOptions,
   ) {
-    this.client = patientClient({ endpoints: this.endpoints });
+    this.client = patientClient({ endpoints: this.endpoints, tls });
   }
 
   get endpoints(): string[] {
@@ -154,10 +158,12 @@ export const createCluster = async ({
   members = 3,
   flags = [],
   maxFiles,
+  tls,
 }: ClusterOptions = {}): Promise<TestCluster> => {
+  const [http, unix] = tls === undefined ? ["http", "unix"] : ["https", "unixs"];
   const folder = await mkdtemp(join(tmpdir(), "minietcd-"));
   const names = Array.from({ length: members }, (_, position) => `m${position + 1}`);
-  const peerUrl = (name: string): string => `unix://${join(folder, `${name}.peer`)}`;
+  const peerUrl = (name: string): string => `${unix}://${join(folder, `${name}.peer`)}`;
   const initialCluster = names.map((name) => `${name}=${peerUrl(name)}`).join(",");
   return new TestCluster(
     folder,
@@ -167,16 +173,18 @@ export const createCluster = async ({
       const args = [
         `--name=${name}`,
         `--data-dir=${dataDir}`,
-        `--listen-client-urls=http://127.0.0.1:0,unix://${socket}`,
-        "--advertise-client-urls=http://127.0.0.1:0",
+        `--listen-client-urls=${http}://127.0.0.1:0,${unix}://${socket}`,
+        `--advertise-client-urls=${http}://127.0.0.1:0`,
         `--listen-peer-urls=${peerUrl(name)}`,
         `--initial-advertise-peer-urls=${peerUrl(name)}`,
         `--initial-cluster=${initialCluster}`,
         ...electionFlags({ heartbeatMs: 100, electionMs: 1_000 }),
         ...flags,
       ];
-      return new ClusterMember(name, dataDir, `unix:${socket}`, args, maxFiles === undefined ? {} : { maxFiles });
+      const files = maxFiles === undefined ? {} : { maxFiles };
+      return new ClusterMember(name, dataDir, `${unix}:${socket}`, args, files, tls);
     }),
+    tls,
   );
 };
 
