@@ -59,6 +59,8 @@ export interface Installed {
 export class KvStore implements TableSource {
   private readonly watches: Watches;
   private changes = 0;
+  /** Bytes that were written into contents that were replaced, and those of the snapshots that did. */
+  private writtenBefore = 0;
   /** The contents that were replaced last, while reads of them finish. */
   private previous: Contents | undefined = undefined;
   /** A snapshot is being installed; never rejects. */
@@ -101,6 +103,11 @@ export class KvStore implements TableSource {
   /** Changes of keys that were applied since the store was opened: how whoever applies knows when to let others run. */
   get appliedChanges(): number {
     return this.changes;
+  }
+
+  /** Bytes that were written to disk since the store was opened, about; an installed snapshot counts as a whole. */
+  get writtenBytes(): number {
+    return this.writtenBefore + this.contents.writer.writtenBytes;
   }
 
   // Applied writes: in log order, and with nothing changed if they throw. Those that may change many keys are done in slices;
@@ -348,8 +355,10 @@ export class KvStore implements TableSource {
   private async takeOver(backend: Backend, commit: () => Promise<void>): Promise<Installed> {
     const old = this.contents;
     const next = await this.openNext(backend);
+    let installedBytes = 0;
     try {
       checkFollows(next, old, backend.name);
+      installedBytes = (await next.size()).allocatedBytes;
       await old.writer.hold();
       this.checkOpen();
       await commit();
@@ -359,6 +368,7 @@ export class KvStore implements TableSource {
       throw error;
     }
     this.contents = next;
+    this.writtenBefore += old.writer.writtenBytes + installedBytes;
     next.start();
     this.watches.jumped(old.revision);
     return { replaced: this.retire(old) };

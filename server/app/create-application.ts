@@ -2,7 +2,7 @@ import type { RaftNode } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
 import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
 import type { Applier, CommandResults } from "../replication/apply/index.js";
-import type { LeadershipTransfer, Proposals, Reads } from "../replication/index.js";
+import type { LeadershipTransfer, Proposals, Reads, SpaceQuota } from "../replication/index.js";
 import type { Application } from "./application.js";
 import { clusterOperations } from "./cluster.js";
 import { kvOperations } from "./kv.js";
@@ -31,11 +31,15 @@ export interface ApplicationSettings extends LeaseSettings, WatchSettings, Maint
 }
 
 /** Makes etcd's operations, with the checks that belong to each. */
-export const createApplication = (parts: ApplicationParts, settings: ApplicationSettings): Application => ({
-  ...kvOperations(parts, settings),
-  ...leaseOperations(parts, settings),
+export const createApplication = (
+  parts: ApplicationParts,
+  quota: SpaceQuota,
+  settings: ApplicationSettings,
+): Application => ({
+  ...kvOperations(parts, quota, settings),
+  ...leaseOperations(parts, quota, settings),
   rangeStream: rangeStreamOperation(parts, settings),
   watch: watchOperation(parts.store, settings),
   ...clusterOperations(parts),
-  ...maintenanceOperations(parts, settings),
+  ...maintenanceOperations(parts, quota, settings),
 });

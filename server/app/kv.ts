@@ -3,9 +3,10 @@ import type { RangeRequest, RawRangeResponse, RawTxnResponse, RequestOp, TxnRequ
 import type { Answer, KvStore } from "../../store/index.js";
 import type { ResultHandler } from "../base/index.js";
 import type { CommandResults } from "../replication/apply/index.js";
-import type { LinearizableRead, Proposals, Reads } from "../replication/index.js";
+import type { LinearizableRead, Proposals, Reads, SpaceQuota } from "../replication/index.js";
 import type { Application } from "./application.js";
 import type { RequestStats } from "./request-stats.js";
+import { putCost, txnCost } from "./write-cost.js";
 import { checkDeleteRange, checkPut, checkRange, checkTxn } from "./request-checks.js";
 
 export interface KvParts {
@@ -24,7 +25,11 @@ export interface KvSettings {
 type KvOperations = Pick<Application, "range" | "put" | "deleteRange" | "txn" | "compact">;
 
 /** The operations of etcd's KV: checks a request's shape, then proposes it or reads. */
-export const kvOperations = ({ store, proposals, reads }: KvParts, settings: KvSettings): KvOperations => {
+export const kvOperations = (
+  { store, proposals, reads }: KvParts,
+  quota: Pick<SpaceQuota, "hasRoomFor" | "whenMeasured">,
+  settings: KvSettings,
+): KvOperations => {
   const { maxTxnOps } = settings;
   const range: Query<RangeRequest, Answer<RawRangeResponse>> = {
     kind: "Range",
@@ -54,7 +59,9 @@ export const kvOperations = ({ store, proposals, reads }: KvParts, settings: KvS
     },
     put: (_caller, request, handler) => {
       checkPut(request);
-      proposals.propose({ $case: "put", value: request }, handler);
+      const cost = putCost(request);
+      if (quota.hasRoomFor(cost)) proposals.propose({ $case: "put", value: request }, handler);
+      else quota.whenMeasured(cost, () => proposals.propose({ $case: "put", value: request }, handler), handler);
     },
     deleteRange: (_caller, request, handler) => {
       checkDeleteRange(request);
@@ -65,7 +72,12 @@ export const kvOperations = ({ store, proposals, reads }: KvParts, settings: KvS
       const operations = [...request.success, ...request.failure];
       // Only ranges: nothing to replicate. One that reads nothing linearizable needs no quorum either.
       if (operations.every(isRange)) read(readTxn, request, operations.every(isSerializable), handler);
-      else proposals.propose({ $case: "txn", value: request }, handler);
+      else {
+        const propose = (): void => proposals.propose({ $case: "txn", value: request }, handler);
+        const cost = txnCost(request);
+        if (quota.hasRoomFor(cost)) propose();
+        else quota.whenMeasured(cost, propose, handler);
+      }
     },
     compact: (_caller, request, handler) =>
       proposals.propose(

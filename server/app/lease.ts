@@ -2,8 +2,9 @@ import { type Answer, type KvStore, type LeaseId, leaseIdFrom, type Revision } f
 import { type ResultHandler, ServerError } from "../base/index.js";
 import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
 import type { CommandResults } from "../replication/apply/index.js";
-import type { Proposals } from "../replication/index.js";
+import type { Proposals, SpaceQuota } from "../replication/index.js";
 import type { Application } from "./application.js";
+import { leaseCost } from "./write-cost.js";
 
 export interface LeaseParts {
   readonly store: Pick<KvStore, "revision" | "lease" | "inSlices">;
@@ -39,6 +40,7 @@ export const minLeaseTtl = ({ heartbeatMs, electionMs }: { heartbeatMs: number; 
 /** The operations of etcd's Lease. */
 export const leaseOperations = (
   { store, proposals, leases, leader }: LeaseParts,
+  quota: Pick<SpaceQuota, "hasRoomFor" | "whenMeasured">,
   { random, minLeaseTtlSeconds }: LeaseSettings,
 ): LeaseOperations => {
   const minTtl = BigInt(minLeaseTtlSeconds);
@@ -49,13 +51,17 @@ export const leaseOperations = (
         throw new ServerError("lease-ttl-too-large", `a TTL of ${TTL} s: at most ${maxTtlSeconds}`);
       // The member that is asked chooses the id: applying knows no chance.
       const lease = { ID: ID === 0n ? nextId() : ID, TTL: TTL < minTtl ? minTtl : TTL };
-      proposals.propose(
-        { $case: "leaseGrant", value: lease },
-        {
-          onResult: (revision) => handler.onResult({ response: { header: undefined, ...lease, error: "" }, revision }),
-          onError: (error) => handler.onError(error),
-        },
-      );
+      const propose = (): void =>
+        proposals.propose(
+          { $case: "leaseGrant", value: lease },
+          {
+            onResult: (revision) =>
+              handler.onResult({ response: { header: undefined, ...lease, error: "" }, revision }),
+            onError: (error) => handler.onError(error),
+          },
+        );
+      if (quota.hasRoomFor(leaseCost)) propose();
+      else quota.whenMeasured(leaseCost, propose, handler);
     },
     leaseRevoke: (_caller, { ID }, handler) =>
       proposals.propose(

@@ -3,7 +3,7 @@ import { type MemberId, noMember, type RaftNode } from "../../raft/index.js";
 import type { BackendSize, KvStore } from "../../store/index.js";
 import { formatId, type ReportedVersions, ServerError } from "../base/index.js";
 import type { Applier } from "../replication/apply/index.js";
-import type { LeadershipTransfer } from "../replication/index.js";
+import type { LeadershipTransfer, SpaceQuota } from "../replication/index.js";
 import { type AlarmParts, alarmOperation, alarmText } from "./alarms.js";
 import type { Application } from "./application.js";
 
@@ -23,6 +23,7 @@ type MaintenanceOperations = Pick<Application, "status" | "hashKv" | "moveLeader
 /** The operations of etcd's Maintenance, as far as they exist. Status and HashKV speak of this member alone. */
 export const maintenanceOperations = (
   parts: MaintenanceParts,
+  quota: Pick<SpaceQuota, "reportedBytes">,
   { versions }: MaintenanceSettings,
 ): MaintenanceOperations => {
   const { node, store, applier, transfer } = parts;
@@ -30,7 +31,7 @@ export const maintenanceOperations = (
     alarm: alarmOperation(parts),
     status: (_caller, _request, handler) => {
       store.size().then(
-        (size) => handler.onResult({ response: statusOf(parts, versions, size), revision: store.revision }),
+        (size) => handler.onResult({ response: statusOf(parts, versions, quota, size), revision: store.revision }),
         (error: unknown) => handler.onError(error),
       );
     },
@@ -67,6 +68,7 @@ export const maintenanceOperations = (
 const statusOf = (
   { node, applier }: MaintenanceParts,
   versions: ReportedVersions,
+  quota: Pick<SpaceQuota, "reportedBytes">,
   size: BackendSize,
 ): StatusResponse => {
   const { leader, term, commit } = node.status();
@@ -82,7 +84,7 @@ const statusOf = (
     errors: [...(leader === noMember ? ["etcdserver: no leader"] : []), ...applier.alarms.all.map(alarmText)],
     isLearner: false, // only voters exist
     storageVersion: versions.storage,
-    dbSizeQuota: 0n, // no quota is enforced
+    dbSizeQuota: BigInt(quota.reportedBytes),
     downgradeInfo: { enabled: false, targetVersion: "" },
   };
 };

@@ -57,6 +57,10 @@ export interface MemberConfig {
   readonly snapshotCatchUpEntries: number;
   /** The interval of progress notices for watchers that ask for them (etcd: `--watch-progress-notify-interval`). */
   readonly watchProgressMs: number;
+  /** The bytes at which the store takes no more; below 0: any number (etcd: `--quota-backend-bytes`). */
+  readonly quotaBytes: number;
+  /** Whether this member deactivates its alarm NOSPACE once there is space again. */
+  readonly disarmsItself: boolean;
   /** Undefined: history is kept until a client compacts it. */
   readonly autoCompaction: AutoCompaction | undefined;
   /** Calls and streams at a time on a client's connection; undefined: any number (etcd: `--max-concurrent-streams`). */
@@ -96,6 +100,8 @@ export interface ServerFlags extends TlsServerFlags {
   readonly snapshotCount: string;
   readonly snapshotCatchupEntries: string;
   readonly watchProgressNotifyInterval: string;
+  readonly quotaBackendBytes: string;
+  readonly autoDisarmNospace: string;
   readonly autoCompactionMode: string;
   readonly autoCompactionRetention: string;
   readonly maxConcurrentStreams: string;
@@ -129,6 +135,8 @@ export const defaultFlags: ServerFlags = {
   snapshotCount: "10000",
   snapshotCatchupEntries: "5000",
   watchProgressNotifyInterval: "10m0s",
+  quotaBackendBytes: "0",
+  autoDisarmNospace: "false",
   autoCompactionMode: "periodic",
   autoCompactionRetention: "0",
   maxConcurrentStreams: "4294967295",
@@ -148,6 +156,7 @@ export const defaultFlags: ServerFlags = {
 /** The engines, the default first. */
 const rpcEngines = ["native", "grpc-js"] as const;
 
+const defaultQuotaBytes = 2 * 1024 ** 3;
 const defaultClientUrl = "http://localhost:2379";
 const longestElectionMs = 50_000;
 const shortestWatchProgressMs = 100;
@@ -185,6 +194,9 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     snapshotCount: count("snapshot-count", flags.snapshotCount) || Number(defaultFlags.snapshotCount),
     snapshotCatchUpEntries: count("snapshot-catchup-entries", flags.snapshotCatchupEntries),
     watchProgressMs: watchProgress(flags.watchProgressNotifyInterval),
+    // 0 is the default, as in etcd.
+    quotaBytes: readNumber("quota-backend-bytes", "int", flags.quotaBackendBytes) || defaultQuotaBytes,
+    disarmsItself: readSwitch("auto-disarm-nospace", flags.autoDisarmNospace),
     autoCompaction: autoCompaction(flags),
     maxConcurrentStreams: streamLimit(flags),
     ...keepAlive(flags),

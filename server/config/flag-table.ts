@@ -52,7 +52,12 @@ const member: FlagGroup = {
     noEffect("max-snapshots", "uint", "5", "a member keeps one store; snapshots are made when they are sent"),
     noEffect("max-wals", "uint", "5", "segments of the log are removed as --snapshot-count says"),
     noEffect("memory-mlock", "bool", "false", "Node cannot lock its memory"),
-    noEffect("quota-backend-bytes", "int", "0", "the store has no quota yet"),
+    works(
+      "quota-backend-bytes",
+      "int",
+      "0",
+      "size of the store at which it takes no more writes (0: 2 GiB; negative: no quota)",
+    ),
     noEffect("backend-bbolt-freelist-type", "string", "map", noBbolt, { harmless: [""] }),
     noEffect("backend-batch-interval", "duration", "0s", noBbolt),
     noEffect("backend-batch-limit", "int", "0", noBbolt),
@@ -383,6 +388,12 @@ const own: FlagGroup = {
       "minor version of etcd to report; 3.6 has no RangeStream",
     ),
     works("memory", "bool", "false", "all data is in memory, and lost when the member ends; for tests and trials"),
+    works(
+      "auto-disarm-nospace",
+      "bool",
+      "false",
+      "deactivate this member's alarm NOSPACE once the store is below nine tenths of its quota again",
+    ),
     works(
       "rpc-engine",
       { oneOf: ["native", "grpc-js"] },

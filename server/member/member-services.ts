@@ -73,7 +73,7 @@ export const memberServices = (
   const { node, store } = replica;
   const requestStats = new RequestStats();
   const admission = new Admission({ clock, electionMs: config.electionMs, node }, requestStats);
-  const operations = createApplication(replica, {
+  const operations = createApplication(replica, replica.quota, {
     clock,
     random,
     maxTxnOps: config.maxTxnOps,

@@ -17,7 +17,14 @@ import {
 } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
 import { Applier, type CommandResults, type Membership } from "../replication/apply/index.js";
-import { type AutoCompactor, LeadershipTransfer, Proposals, Reads, startAutoCompaction } from "../replication/index.js";
+import {
+  type AutoCompactor,
+  LeadershipTransfer,
+  Proposals,
+  Reads,
+  SpaceQuota,
+  startAutoCompaction,
+} from "../replication/index.js";
 import { isSecureUrl, type MemberConfig } from "../config/index.js";
 import { Publisher, type MemberAttributes } from "./publisher.js";
 import { openDurableState, type DurableState } from "./durable-state.js";
@@ -73,6 +80,7 @@ export class Replica implements NodeListener, PeersListener {
   readonly reads: Reads;
   readonly calls: PeerCalls;
   readonly transfer: LeadershipTransfer;
+  readonly quota: SpaceQuota;
   readonly space: LogSpace;
   readonly log: Wal;
   readonly peerStats = new PeerStats();
@@ -130,6 +138,13 @@ export class Replica implements NodeListener, PeersListener {
     const leaseCalls = new LeaseCalls(this.reads, this.leases, store);
     this.calls = new PeerCalls({ self, incarnation, timeoutMs, clock }, leaseCalls, this.peers);
     this.transfer = new LeadershipTransfer({ self, clock, logger }, this.node);
+    const { quotaBytes, disarmsItself } = config;
+    this.quota = new SpaceQuota(
+      { quotaBytes, disarmsItself, member: self, clock, logger },
+      store,
+      proposals,
+      this.applier,
+    );
     this.publisher = new Publisher(this.proposals, clock);
     this.space = durable.space;
     this.space.watchLeadership(this);
@@ -196,6 +211,7 @@ export class Replica implements NodeListener, PeersListener {
     this.leases.stop();
     this.calls.stop();
     this.transfer.stop();
+    this.quota.stop();
   }
 
   // Events of consensus.

@@ -53,6 +53,8 @@ class Gathering {
   bytes = 0;
   /** Number of changes that it adds, less those that it removes. */
   addedChanges = 0;
+  /** Bytes of the blocks that it writes anew, without some of their changes. */
+  rewrittenBytes = 0;
   readonly blocks: Block[] = [];
   readonly waiters: Waiter[] = [];
 
@@ -101,7 +103,10 @@ class Gathering {
   remove({ rows, changes }: Removal): void {
     for (const [rowKey, row] of rows)
       if (row === undefined) this.batch.delete(rowKey);
-      else this.batch.put(rowKey, row);
+      else {
+        this.batch.put(rowKey, row);
+        this.rewrittenBytes += row.length;
+      }
     this.addedChanges -= changes;
   }
 }
@@ -167,6 +172,7 @@ export class WriteBehind {
   private isFillingAhead = false;
   private drained: (() => void)[] = [];
   private refused: StoreError | undefined = undefined;
+  private bytesOnDisk = 0;
   private ended: Revision;
 
   constructor(
@@ -190,6 +196,11 @@ export class WriteBehind {
   /** The error after which nothing can be written. */
   get refusal(): StoreError | undefined {
     return this.refused;
+  }
+
+  /** Bytes that batches have written so far, about. */
+  get writtenBytes(): number {
+    return this.bytesOnDisk;
   }
 
   get full(): boolean {
@@ -402,6 +413,7 @@ export class WriteBehind {
   private written(done: Gathering): void {
     this.writing = undefined;
     this.unflushedBytes -= done.bytes;
+    this.bytesOnDisk += done.bytes + done.rewrittenBytes;
     for (const { begin, count } of done.blocks) this.blocks.add(begin, count);
     if (done.round !== undefined) this.unflushed.dropThrough(done.round.revision);
     for (const waiter of done.waiters) waiter.resolve();

@@ -223,6 +223,7 @@ test("each flag and its variable does what it says", async () => {
     ETCD_NAME: "from-env",
     ETCD_MAX_REQUEST_BYTES: "1000",
     ETCD_QUOTA_BACKEND_BYTES: "8589934592",
+    ETCD_MEMORY_MLOCK: "true",
     ETCD_MAX_WALS: "5", // the default: nothing to warn of
     ETCD_LOG_LEVEL: "warn",
     ETCD_SOMETHING_ELSE: "1",
@@ -244,6 +245,7 @@ test("each flag and its variable does what it says", async () => {
   const puts = ["a", "b", "c"].map((key) => ({ op: "put", key, value: "v" }) as const);
   assert.equal(await messageOf(client.kv.txn({ success: puts })), "etcdserver: too many operations in txn request");
   await client.kv.txn({ success: puts.slice(1) });
+  assert.equal((await client.maintenance.status(`unix:${join(folder.path, "client")}`)).dbSizeQuota, 8_589_934_592);
 
   const warnings = process.log.map(({ level, msg, variable }) => ({ level, msg, variable }));
   assert.deepEqual(
@@ -251,7 +253,7 @@ test("each flag and its variable does what it says", async () => {
     [
       {
         level: "warn",
-        msg: "ETCD_QUOTA_BACKEND_BYTES has no effect: the store has no quota yet",
+        msg: "ETCD_MEMORY_MLOCK has no effect: Node cannot lock its memory",
         variable: undefined,
       },
       { level: "warn", msg: "unrecognized environment variable", variable: "ETCD_SOMETHING_ELSE" },

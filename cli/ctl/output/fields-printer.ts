@@ -139,13 +139,21 @@ export class FieldsPrinter implements Printer {
       ["AlarmType", alarmName(alarm)],
       undefined,
     ]);
-    this.print([...(header === undefined ? [] : headerFields(header)), ...alarmFields]);
+    const headerOrZeros = header === undefined ? noHeaderFields : headerFields(header);
+    this.print([...headerOrZeros, ...alarmFields]);
   }
 
   private print(fields: readonly Field[]): void {
     this.io.print(fields.map((field) => (field === undefined ? "\n" : `"${field[0]}" : ${field[1]}\n`)).join(""));
   }
 }
+
+/** The header of an answer that is made of several, as etcdctl 3.7 prints it. */
+const noHeaderFields: Field[] = [
+  ["ClusterID", 0n],
+  ["MemberID", 0n],
+  ["RaftTerm", 0],
+];
 
 const headerFields = ({ clusterId, memberId, revision, raftTerm }: Header): Field[] => [
   ["ClusterID", clusterId],

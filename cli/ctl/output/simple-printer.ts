@@ -112,9 +112,9 @@ export class SimplePrinter implements Printer {
     this.print([`Leadership transferred from ${memberId(from)} to ${memberId(to)}`]);
   }
 
-  /** Prints alarms in the form of Go's `%+v`: a space after each field. */
+  /** Prints alarms as etcdctl 3.7 does: two spaces between the fields. */
   alarms({ alarms }: Alarms): void {
-    this.print(alarms.map(({ memberID, alarm }) => `memberID:${memberID} alarm:${alarmName(alarm)} `));
+    this.print(alarms.map(({ memberID, alarm }) => `memberID:${memberID}  alarm:${alarmName(alarm)}`));
   }
 
   private printRows(rows: readonly (readonly string[])[]): void {

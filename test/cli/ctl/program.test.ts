@@ -295,7 +295,7 @@ describe("outputs", () => {
       { memberID: 7n, alarm: 2 },
     ] as const;
     const list = async (...flags: string[]) => runOn({ Alarm: { header, alarms } }, ["alarm", "list", ...flags]);
-    assert.equal((await list()).stdout, "memberID:9223372036854775809 alarm:NOSPACE \nmemberID:7 alarm:CORRUPT \n");
+    assert.equal((await list()).stdout, "memberID:9223372036854775809  alarm:NOSPACE\nmemberID:7  alarm:CORRUPT\n");
     const json = '"alarms":[{"memberID":9223372036854775809,"alarm":1},{"memberID":7,"alarm":2}]}\n';
     assert.ok((await list("-w", "json")).stdout.endsWith(json));
     const fields = '"MemberID" : 7\n"AlarmType" : CORRUPT\n\n';
@@ -304,6 +304,14 @@ describe("outputs", () => {
       await run(["alarm", "list", "x"]),
       failed(128, "Error: alarm list command accepts no arguments\n"),
     );
+  });
+
+  test("the fields of disarmed alarms begin with an empty header, as of several answers", async () => {
+    const { stdout } = await runOn({ Alarm: { header, alarms: [{ memberID: 7n, alarm: 1 }] } }, [
+      ...["alarm", "disarm", "-w", "fields"],
+    ]);
+    const empty = '"ClusterID" : 0\n"MemberID" : 0\n"RaftTerm" : 0\n';
+    assert.equal(stdout, `${empty}"MemberID" : 7\n"AlarmType" : NOSPACE\n\n`);
   });
 
   test("disarming asks for the alarms, then to deactivate each", async () => {

@@ -38,6 +38,11 @@ test("the configuration without flags is etcd's single member", () => {
   );
   assert.deepEqual([rest.snapshotCount, rest.snapshotCatchUpEntries], [10_000, 5_000]);
   assert.equal(config({ snapshotCount: "0" }).snapshotCount, 10_000, "as in etcd");
+  assert.deepEqual([rest.quotaBytes, rest.disarmsItself], [2 ** 31, false]);
+  assert.deepEqual(
+    ["-1", "1", "0x10"].map((quotaBackendBytes) => config({ quotaBackendBytes }).quotaBytes),
+    [-1, 1, 16],
+  );
 });
 
 /** A client URL with https, and a certificate for it. */

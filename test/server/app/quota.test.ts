@@ -1,0 +1,64 @@
+// A store that reaches its quota, as clients of one member see it.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Client, EtcdError } from "../../../client/index.js";
+import { startTestServer, type TestClock } from "../../../testing/kit/index.js";
+
+/** Puts values of 10 kB until one is refused; returns how many there are. */
+const fill = async (client: Client): Promise<number> => {
+  for (let n = 0; ; n++)
+    try {
+      await client.kv.put(`k${n}`, "x".repeat(10_000));
+    } catch (error) {
+      assert(error instanceof EtcdError && error.message.includes("database space exceeded"), String(error));
+      return n;
+    }
+};
+
+/** Deletes everything with its history. */
+const empty = async (client: Client): Promise<void> => {
+  const { header } = await client.kv.delete("", { prefix: true });
+  await client.kv.compact(header.revision, { physical: true });
+};
+
+/** Lets virtual time pass until `work` is done. */
+const passUntil = async (clock: TestClock, work: Promise<void>): Promise<void> => {
+  let isDone = false;
+  const done = work.finally(() => (isDone = true));
+  while (!isDone) await clock.advance("100ms");
+  await done;
+};
+
+const alarmsOf = async (client: Client): Promise<number> => (await client.maintenance.alarmList()).alarms.length;
+
+test("a full store takes no puts until space is given back and the alarm is disarmed", async () => {
+  await using server = await startTestServer({ listen: false, flags: { quotaBackendBytes: "1000000" } });
+  const client = server.client();
+  const count = await fill(client);
+  assert.ok(count > 80 && count < 1_000, `${count} values of 10 kB in 1 MB`); // what is on its way to disk counts later
+  assert.equal(await alarmsOf(client), 1);
+  await assert.rejects(client.lease.grant({ ttlSeconds: 60 }), /database space exceeded/);
+  assert.equal(await client.kv.getText("k0"), "x".repeat(10_000));
+
+  await empty(client);
+  await assert.rejects(client.kv.put("k", "v"), /database space exceeded/, "the alarm stays");
+  for (const alarm of (await client.maintenance.alarmList()).alarms) await client.maintenance.alarmDisarm(alarm);
+  await client.kv.put("k", "v");
+  assert.equal(await alarmsOf(client), 0);
+});
+
+test("a member that disarms itself takes puts again soon after space is given back", async () => {
+  await using server = await startTestServer({
+    clock: "virtual",
+    listen: false,
+    flags: { quotaBackendBytes: "1000000", autoDisarmNospace: "true" },
+  });
+  const client = server.client();
+  await passUntil(
+    server.clock,
+    fill(client).then(() => empty(client)),
+  );
+  await server.clock.advance("10s");
+  assert.equal(await alarmsOf(client), 0);
+  await client.kv.put("k", "v");
+});
