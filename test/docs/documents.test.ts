@@ -69,6 +69,25 @@ test("docs/embedding.md: the program prints what its comment says", async () => 
   assert.equal(await runSource(moved), "hello\n");
 });
 
+const fromContainers = readFileSync("docs/coming-from-testcontainers.md", "utf8");
+
+test("docs/coming-from-testcontainers.md: the program's assertion holds", async () => {
+  await runSource(blocks(fromContainers, "ts")[0] ?? assert.fail("the program is there"));
+});
+
+test("docs/coming-from-testcontainers.md: the member as a process starts, in memory", async () => {
+  const line = /^npx minietcd (.*)$/m.exec(blocks(fromContainers, "sh").join(""))?.[1];
+  assert.ok(line !== undefined, "the command is there");
+  const [client = 0, peer = 0] = await freePorts(2);
+  const words = line
+    .replaceAll("127.0.0.1:12379", `127.0.0.1:${client}`)
+    .replace("127.0.0.1:12380", `127.0.0.1:${peer}`);
+  await using folder = await tempFolder();
+  await using member = MinietcdProcess.start(words.split(" "), { cwd: folder.path });
+  await member.until("readiness", ({ stderr }) => stderr.includes("ready to serve") || undefined);
+  assert.deepEqual(readdirSync(folder.path), []);
+});
+
 /** The imports of blocks that are a part of a file. */
 const kitImports =
   'import assert from "node:assert/strict";\nimport { startTestCluster, startTestServer } from "minietcd/testing";\n';
