@@ -32,7 +32,7 @@ const kits = {
       const put = (key, value) => server.put({ key: base64(key), value: base64(value) });
       const close = async () => {
         await server.stop();
-        server.server.close(); // stop() leaves the port open
+        server.server.close(); // stop() leaves the port open: findings/antietcd-stop.sh
       };
       return { put, close, startMs };
     };
