@@ -56,7 +56,7 @@ export class ProcessParts implements MemberParts {
   }
 
   connect(options: PeersOptions): PeerNetwork {
-    this.peers = new Peers({ ...options, maxUnknownConnections: this.unknownPeers, tls: this.tls });
+    this.peers = new Peers(options, { maxUnknownConnections: this.unknownPeers, tls: this.tls });
     return this.peers;
   }
 

@@ -19,7 +19,6 @@ export interface OutgoingLinkOptions extends DialOptions {
   /** The addresses of the member, tried in turn until one answers. */
   readonly addresses: readonly PortAddress[];
   readonly logger: Logger;
-  readonly traffic: PeerTraffic;
 }
 
 /** Receives the events of a link. */
@@ -44,7 +43,10 @@ export class OutgoingLink {
   /** Resolves once the peer has answered, or each of its addresses was tried without an answer. */
   readonly whenTried = new Promise<void>((resolve) => (this.resolveTried = resolve));
 
-  constructor(private readonly options: OutgoingLinkOptions) {}
+  constructor(
+    private readonly options: OutgoingLinkOptions,
+    private readonly traffic: PeerTraffic,
+  ) {}
 
   /** Tells whether the link is established. */
   get isUp(): boolean {
@@ -131,7 +133,7 @@ export class OutgoingLink {
       this.socket?.destroy();
     } else {
       this.isEstablished = true;
-      this.options.traffic.isActive = true;
+      this.traffic.isActive = true;
       this.retryMs = firstRetryMs;
       this.refusedBecause = this.insecureBecause = undefined;
       listener.onLinkOpened(this.options.to);
@@ -159,8 +161,8 @@ export class OutgoingLink {
     this.isEstablished = false;
     this.socket = undefined;
     if (wasEstablished) {
-      this.options.traffic.isActive = false;
-      this.options.traffic.disconnects++;
+      this.traffic.isActive = false;
+      this.traffic.disconnects++;
     }
     if (this.attempts >= this.options.addresses.length) this.resolveTried();
     if (this.closed) return;

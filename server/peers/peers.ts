@@ -31,12 +31,16 @@ export interface PeersOptions {
   readonly peers: readonly Peer[];
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Counts what is exchanged with each peer; absent: nobody asks. */
+  readonly stats?: PeerStats;
+}
+
+/** Conditions on the sockets of `Peers`. */
+export interface PeerSocketOptions {
   /** The bound on connections without a valid hello; one more is closed at once. `maxUnknownPeerConnections` by default. */
   readonly maxUnknownConnections?: number;
   /** Connects to addresses with TLS. */
   readonly tls?: TlsDialer | undefined;
-  /** Counts what is exchanged with each peer; absent: nobody asks. */
-  readonly stats?: PeerStats;
 }
 
 /** The connections to all peers. Each pair has two: a member sends over the one it dialled. */
@@ -49,18 +53,21 @@ export class Peers implements Transport {
   /** Undefined before `open`. */
   private incoming: IncomingLinks | undefined;
 
-  constructor(private readonly options: PeersOptions) {
+  constructor(
+    private readonly options: PeersOptions,
+    private readonly sockets: PeerSocketOptions = {},
+  ) {
     const { peers, logger, stats = new PeerStats() } = options;
     this.stats = stats;
     for (const { id, addresses } of peers) {
-      this.outgoing.set(id, new OutgoingLink({ ...this.dialOptionsFor(id), addresses, logger, traffic: stats.of(id) }));
+      this.outgoing.set(id, new OutgoingLink({ ...this.dialOptionsFor(id), addresses, logger }, stats.of(id)));
       this.batches.set(id, []);
     }
   }
 
   /** Starts dialling and accepting. Resolves once each peer has answered or could not be reached. */
   async open(listener: PeersListener): Promise<void> {
-    const { maxUnknownConnections = maxUnknownPeerConnections } = this.options;
+    const { maxUnknownConnections = maxUnknownPeerConnections } = this.sockets;
     const { stats } = this;
     this.incoming = new IncomingLinks({ ...this.options, maxUnknownConnections, stats }, this.outgoing, listener);
     const links = [...this.outgoing.values()];
@@ -129,8 +136,8 @@ export class Peers implements Transport {
   }
 
   private dialOptionsFor(to: MemberId): DialOptions {
-    const { clusterId, self, incarnations, clock, tls } = this.options;
-    return { clusterId, from: self, incarnation: incarnations.own, to, clock, tls };
+    const { clusterId, self, incarnations, clock } = this.options;
+    return { clusterId, from: self, incarnation: incarnations.own, to, clock, tls: this.sockets.tls };
   }
 }
 

@@ -95,10 +95,7 @@ test("foreign protocols on the peer port are recognized by their first bytes", (
       describeForeignProtocol(Buffer.from(bytes).subarray(0, 8)) ?? "",
       /^this is HTTP, .*use the client port/,
     );
-  assert.match(
-    describeForeignProtocol(Buffer.from("160301020001fc03", "hex")) ?? "",
-    /^this is TLS, .*use https:/,
-  );
+  assert.match(describeForeignProtocol(Buffer.from("160301020001fc03", "hex")) ?? "", /^this is TLS, .*use https:/);
   assert.equal(describeForeignProtocol(frameHeader(Buffer.alloc(300))), undefined);
 });
 

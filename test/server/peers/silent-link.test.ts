@@ -26,7 +26,7 @@ const until = async (holds: () => boolean): Promise<void> => {
 /** A link that is still to be opened, and how often it was open. */
 const linkTo = (path: string, clock: VirtualClock) => {
   const count = { opened: 0, closed: 0 };
-  const link = new OutgoingLink({
+  const options = {
     incarnation: knownIncarnation,
     clusterId: toClusterId(1n),
     from: toMemberId(1n),
@@ -34,8 +34,8 @@ const linkTo = (path: string, clock: VirtualClock) => {
     addresses: [{ kind: "unix", path }],
     clock,
     logger: recordingLogger().logger,
-    traffic: new PeerTraffic(),
-  });
+  } as const;
+  const link = new OutgoingLink(options, new PeerTraffic());
   const open = (): void =>
     link.open(
       peersListener({
