@@ -37,7 +37,7 @@ export const healthPages = (parts: HealthParts): [path: string, PageHandler][] =
     ["non_learner", () => undefined], // only voters exist
   ];
   return [
-    ["/health", (query) => health(parts, query)],
+    ["/health", (query) => countedHealth(parts, query)],
     ...checkPages("livez", [serializable], parts.stats),
     ...checkPages("readyz", readiness, parts.stats),
   ];
@@ -45,6 +45,12 @@ export const healthPages = (parts: HealthParts): [path: string, PageHandler][] =
 
 const isCorrupt = ({ applied }: HealthParts): boolean =>
   applied.alarms.all.some(({ alarm }) => alarm === AlarmType.CORRUPT);
+
+const countedHealth = async (parts: HealthParts, query: URLSearchParams): Promise<Page> => {
+  const page = await health(parts, query);
+  parts.stats.countHealth(page.status === 200);
+  return page;
+};
 
 /** Says at once that there is no leader, or which alarm is active, unless the query says `exclude=NOSPACE`; else a read has to succeed, which needs a quorum unless the query says `serializable=true`. */
 const health = async (parts: HealthParts, query: URLSearchParams): Promise<Page> => {
@@ -54,7 +60,6 @@ const health = async (parts: HealthParts, query: URLSearchParams): Promise<Page>
   const isSerializable = query.get("serializable") === "true";
   const hasLeader = parts.node.status().leader !== noMember;
   const problem = !isSerializable && !hasLeader ? "RAFT NO LEADER" : await readProblem(parts, isSerializable);
-  parts.stats.countHealth(problem === undefined);
   if (problem === undefined)
     return { status: 200, contentType: "text/plain; charset=utf-8", body: '{"health":"true","reason":""}' };
   const reason = problem === "RAFT NO LEADER" ? problem : `RANGE ERROR:${problem}`;

@@ -90,9 +90,9 @@ export class HttpServer {
     send(response, await this.pageOf(request), this.isDraining);
   }
 
-  private pageOf({ method = "", url = "" }: IncomingMessage): Page | Promise<Page> {
+  private pageOf({ method = "", url = "", headers }: IncomingMessage): Page | Promise<Page> {
     if (!url.startsWith("/")) return textPage(404, "404 page not found"); // `*`, or a whole URL as a proxy is sent
-    return this.pages(method, url);
+    return this.pages(method, url, headers);
   }
 }
 

@@ -1,10 +1,10 @@
 /** The answer to a request for a page. */
 export interface Page {
   readonly status: number;
-  readonly contentType?: "text/plain; charset=utf-8" | "application/json";
+  readonly contentType?: string;
   /** Further header fields. */
   readonly fields?: Readonly<Record<string, string>>;
-  readonly body: string;
+  readonly body: string | Uint8Array;
 }
 
 /** Makes the answer of one path; never rejects. */

@@ -1,23 +1,33 @@
+import type { IncomingHttpHeaders } from "node:http";
 import type { ReportedVersions } from "../base/index.js";
 import { type HealthParts, healthPages } from "./health.js";
+import { metricsPage } from "./metrics-page.js";
 import { type Page, type PageHandler, textPage } from "./page.js";
 
 /** The parts of a member that its pages tell of. */
 export interface PagesParts extends HealthParts {
   readonly versions: ReportedVersions;
+  readonly numbers: NumberSources;
+}
+
+/** Tells the numbers of a member. */
+export interface NumberSources {
+  /** Returns all metrics in the text format of Prometheus. */
+  metrics(): Promise<string>;
 }
 
 /** Answers a request for a page; never rejects. */
-export type Pages = (method: string, url: string) => Page | Promise<Page>;
+export type Pages = (method: string, url: string, headers?: IncomingHttpHeaders) => Page | Promise<Page>;
 
 /** Makes the pages that a member serves over HTTP/1.1, as etcd does on its client port. */
 export const createPages = (parts: PagesParts): Pages => {
   const version = versionPage(parts.versions);
   const handlers = new Map<string, PageHandler>([...healthPages(parts), ["/version", () => version]]);
-  return (method, url) => {
+  return (method, url, headers = {}) => {
     if (method === "OPTIONS") return { status: 200, body: "" };
     const [path = "", ...query] = url.split("?");
     if (path.startsWith("/v3/")) return gatewayPage;
+    if (path === "/metrics") return metricsPage(() => parts.numbers.metrics(), headers); // for any method
     const handler = handlers.get(path);
     if (handler === undefined) return textPage(404, "404 page not found");
     if (method !== "GET") return textPage(405, "Method Not Allowed", { Allow: "GET" });

@@ -27,6 +27,7 @@ import {
   UntakenAnswers,
 } from "../net/index.js";
 import { createPages, HealthStats, HttpServer } from "../http/index.js";
+import { metricsText } from "../metrics/index.js";
 import { memberServices } from "./member-services.js";
 import { ProcessParts, type MemberEnvironment } from "./parts.js";
 import { SecurePorts } from "./secure-ports.js";
@@ -103,15 +104,20 @@ export class Member implements AsyncDisposable {
         onStatusChange: (status) => environment.onLeaderChange?.(status),
       });
       if (early !== undefined) throw early;
-      const { application, methods } = memberServices(config, environment, replica);
+      const { application, methods, requestStats } = memberServices(config, environment, replica);
       const engine = createEngine(engineOptions(config, environment, methods));
+      const { clock } = environment;
+      const versions = reportedVersions(config.emulatedVersion);
+      const health = new HealthStats();
+      const measured = { replica, versions, methods, requests: requestStats, health, clock };
       const http = new HttpServer(
         createPages({
           application,
           node: replica.node,
           applied: replica.applier,
-          stats: new HealthStats(),
-          versions: reportedVersions(config.emulatedVersion),
+          stats: health,
+          versions,
+          numbers: { metrics: () => metricsText(measured) },
         }),
         environment.clock,
       );

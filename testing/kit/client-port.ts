@@ -4,6 +4,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from "node:n
 import { messageOverheadBytes, reportedVersions } from "../../server/base/index.js";
 import type { MemberConfig } from "../../server/config/index.js";
 import { createPages, HealthStats, HttpServer } from "../../server/http/index.js";
+import { metricsText } from "../../server/metrics/index.js";
 import { ClientConnections, type Engine, loadEngine, UntakenAnswers } from "../../server/net/index.js";
 import type { RunningMember } from "./running-member.js";
 
@@ -61,7 +62,10 @@ export class ClientPort {
     const versions = reportedVersions(config.emulatedVersion);
     const { application } = services;
     const stats = new HealthStats();
-    const pages = createPages({ application, node: replica.node, applied: replica.applier, stats, versions });
+    const { methods, requestStats } = services;
+    const measured = { replica, versions, methods, requests: requestStats, health: stats, clock };
+    const numbers = { metrics: () => metricsText(measured) };
+    const pages = createPages({ application, node: replica.node, applied: replica.applier, stats, versions, numbers });
     const http = new HttpServer(pages, clock);
     const connections = new ClientConnections();
     connections.start({

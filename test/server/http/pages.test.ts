@@ -29,6 +29,7 @@ const pagesOf = ({ leader = 1n, serializable, linearizable, emulated = "3.7", al
     node,
     applied: { alarms: { all } },
     stats: new HealthStats(),
+    numbers: { metrics: () => Promise.resolve("one 1\n") },
     versions: reportedVersions(emulated),
   });
 };
@@ -36,7 +37,7 @@ const pagesOf = ({ leader = 1n, serializable, linearizable, emulated = "3.7", al
 const timedOut = new ServerError("timed-out", "no majority answered");
 const page = async (member: Member, url: string, method = "GET") => {
   const { status, body } = await pagesOf(member)(method, url);
-  return `${status} ${body}`;
+  return `${status} ${String(body)}`;
 };
 
 test("/health of a member that reads is true, and names the reason otherwise", async () => {

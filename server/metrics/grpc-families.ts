@@ -1,0 +1,78 @@
+import type { Method, MethodStats } from "../rpc/index.js";
+import { counter, type Family, histogram, type Labels, type NumberSample } from "./family.js";
+
+/** The names of status codes, by number, as Go's library writes them. */
+const codeNames = [
+  ...["OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists"],
+  ...["PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented"],
+  ...["Internal", "Unavailable", "DataLoss", "Unauthenticated"],
+];
+
+/** The calls of each method, as go-grpc-prometheus names them; and the bytes of all together. */
+export const grpcFamilies = (methods: readonly Method[]): Family[] => {
+  const labelled = methods.map((method) => ({ labels: labelsOf(method), stats: method.stats }));
+  const each = (read: (stats: MethodStats) => number): NumberSample[] =>
+    labelled.map(({ labels, stats }) => ({ labels, value: read(stats) }));
+  const sum = (read: (stats: MethodStats) => number): number =>
+    methods.reduce((total, { stats }) => total + read(stats), 0);
+  const handled = labelled.flatMap(({ labels, stats }) =>
+    codeNames.map((grpc_code, code) => ({ labels: { grpc_code, ...labels }, value: Number(stats.handled[code]) })),
+  );
+  const families = [
+    counter(
+      "grpc_server_started_total",
+      "Total number of RPCs started on the server.",
+      each(({ started }) => started),
+    ),
+    counter(
+      "grpc_server_handled_total",
+      "Total number of RPCs completed on the server, regardless of success or failure.",
+      handled,
+    ),
+    counter(
+      "grpc_server_msg_received_total",
+      "Total number of RPC stream messages received on the server.",
+      each(({ received }) => received),
+    ),
+    counter(
+      "grpc_server_msg_sent_total",
+      "Total number of gRPC stream messages sent by the server.",
+      each(({ sent }) => sent),
+    ),
+    counter(
+      "etcd_network_client_grpc_received_bytes_total",
+      "The total number of bytes received from grpc clients.",
+      sum(({ receivedBytes }) => receivedBytes),
+    ),
+    counter(
+      "etcd_network_client_grpc_sent_bytes_total",
+      "The total number of bytes sent to grpc clients.",
+      sum(({ sentBytes }) => sentBytes),
+    ),
+  ];
+  const handling = labelled.flatMap(({ labels, stats: { handlingSeconds } }) =>
+    handlingSeconds === undefined ? [] : [{ labels, histogram: handlingSeconds }],
+  );
+  if (handling.length === 0) return families; // --metrics=basic
+  const help = "Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.";
+  return [...families, histogram("grpc_server_handling_seconds", help, handling)];
+};
+
+const labelsOf = (method: Method): Labels => {
+  const [, grpc_service = "", grpc_method = ""] = method.path.split("/");
+  return { grpc_method, grpc_service, grpc_type: typeOf(method) };
+};
+
+const typeOf = (method: Method): string => {
+  switch (method.kind) {
+    case "unary":
+      return "unary";
+    case "server-stream":
+      return "server_stream";
+    case "bidi":
+      return "bidi_stream";
+    case "unimplemented":
+      if (method.requestStream) return method.responseStream ? "bidi_stream" : "client_stream";
+      return method.responseStream ? "server_stream" : "unary";
+  }
+};

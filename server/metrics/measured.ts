@@ -1,0 +1,37 @@
+// The parts of a member that its metrics tell of, each as far as they need it.
+
+import type { Clock } from "../../platform/index.js";
+import type { MemberId, RaftNode, Wal } from "../../raft/index.js";
+import type { KvStore } from "../../store/index.js";
+import type { RequestStats } from "../app/index.js";
+import type { ReportedVersions } from "../base/index.js";
+import type { HealthStats } from "../http/index.js";
+import type { LeaseKeeper } from "../lease/index.js";
+import type { PeerStats } from "../peers/index.js";
+import type { Applier, CommandResults } from "../replication/apply/index.js";
+import type { Proposals, Reads } from "../replication/index.js";
+import type { Method } from "../rpc/index.js";
+
+/** A replica; `Replica` implements it. */
+export interface MeasuredReplica {
+  readonly id: MemberId;
+  readonly leaderChanges: number;
+  readonly node: Pick<RaftNode, "status" | "overdueHeartbeats">;
+  readonly log: Pick<Wal, "writes">;
+  readonly store: Pick<KvStore, "revision" | "compactRevision" | "keyCount" | "size" | "stats">;
+  readonly applier: Pick<Applier, "appliedIndex" | "members" | "durations" | "slowApplies" | "isInstalling">;
+  readonly proposals: Pick<Proposals<CommandResults>, "size" | "failed" | "durations">;
+  readonly reads: Pick<Reads, "slowRequests" | "refusedRequests">;
+  readonly leases: Pick<LeaseKeeper, "stats">;
+  readonly peerStats: PeerStats;
+}
+
+/** A member, as its metrics see it. */
+export interface MeasuredMember {
+  readonly replica: MeasuredReplica;
+  readonly versions: ReportedVersions;
+  readonly methods: readonly Method[];
+  readonly requests: RequestStats;
+  readonly health: HealthStats;
+  readonly clock: Pick<Clock, "now">;
+}
