@@ -12,7 +12,7 @@ import {
   UrlError,
 } from "../base/index.js";
 import { durationMs, FlagValueError } from "./flag-values.js";
-import { FlagError, readNumber, readSwitch } from "./read-flag.js";
+import { FlagError, readList, readNumber, readSwitch } from "./read-flag.js";
 import { defaultTlsFlags, type MemberTls, readTls, type TlsServerFlags } from "./tls-flags.js";
 
 export { FlagError } from "./read-flag.js";
@@ -73,6 +73,11 @@ export interface MemberConfig {
   readonly minPingIntervalMs: number;
   /** Implementation of gRPC that serves clients. */
   readonly rpcEngine: "native" | "grpc-js";
+  /** JSON over HTTP, for clients without gRPC (etcd: `--enable-grpc-gateway`). */
+  readonly gateway: boolean;
+  /** Origins of web pages, and names of hosts, that HTTP is served to; `*` or none: all (etcd: `--cors`, `--host-whitelist`). */
+  readonly origins: readonly string[];
+  readonly hosts: readonly string[];
   /** The etcd release that the member reports. */
   readonly emulatedVersion: EmulatedVersion;
   readonly logLevel: LogLevel;
@@ -110,6 +115,9 @@ export interface ServerFlags extends TlsServerFlags {
   readonly grpcKeepaliveTimeout: string;
   readonly memory: string;
   readonly unsafeNoFsync: string;
+  readonly enableGrpcGateway: string;
+  readonly cors: string;
+  readonly hostWhitelist: string;
   readonly rpcEngine: string;
   readonly emulatedVersion: string;
   readonly logLevel: string;
@@ -145,6 +153,9 @@ export const defaultFlags: ServerFlags = {
   grpcKeepaliveTimeout: "20s",
   memory: "false",
   unsafeNoFsync: "false",
+  enableGrpcGateway: "true",
+  cors: "*",
+  hostWhitelist: "*",
   rpcEngine: "native",
   emulatedVersion: "3.7",
   logLevel: "info",
@@ -201,6 +212,9 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     maxConcurrentStreams: streamLimit(flags),
     ...keepAlive(flags),
     minPingIntervalMs: minPingInterval(flags),
+    gateway: readSwitch("enable-grpc-gateway", flags.enableGrpcGateway),
+    origins: readList("cors", "origins", flags.cors),
+    hosts: readList("host-whitelist", "strings", flags.hostWhitelist),
     rpcEngine: oneOf("rpc-engine", flags.rpcEngine, rpcEngines),
     emulatedVersion: oneOf("emulated-version", flags.emulatedVersion, emulatedVersions),
     logLevel: oneOf("log-level", flags.logLevel, logLevels),

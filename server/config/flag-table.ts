@@ -79,7 +79,7 @@ const member: FlagGroup = {
     works("grpc-keepalive-timeout", "duration", "20s", "wait for the answer before the connection is closed"),
     noEffect("socket-reuse-port", "bool", "false", "SO_REUSEPORT is not set"),
     noEffect("socket-reuse-address", "bool", "false", "SO_REUSEADDR is always set", { harmless: ["true"] }),
-    noEffect("enable-grpc-gateway", "bool", "true", "there is no JSON gateway yet", { harmless: ["false"] }),
+    works("enable-grpc-gateway", "bool", "true", "JSON over HTTP on the client URLs, for clients without gRPC"),
     noEffect("raft-read-timeout", "duration", "5s", "links between members have bounds of their own"),
     noEffect("raft-write-timeout", "duration", "5s", "links between members have bounds of their own"),
     noEffect("feature-gates", "gates", "", "none of etcd's features behind gates is there, or it cannot be switched"),
@@ -182,10 +182,8 @@ const security: FlagGroup = {
     ),
     works("tls-min-version", "string", "TLS1.2", "oldest version of TLS: TLS1.2 or TLS1.3", { check: tlsVersion }),
     works("tls-max-version", "string", "", "newest version of TLS (none: the newest there is)", { check: tlsVersion }),
-    noEffect("cors", "origins", "*", "the health and version pages may be read by every origin", { harmless: [""] }),
-    noEffect("host-whitelist", "strings", "*", "the health and version pages are served under every host name", {
-      harmless: [""],
-    }),
+    works("cors", "origins", "*", "origins of web pages that may read what HTTP serves (* or none: all)"),
+    works("host-whitelist", "strings", "*", "host names under which HTTP is served (* or none: all)"),
   ],
 };
 

@@ -19,6 +19,17 @@ export const readNumber = (flag: string, kind: Exclude<FlagKind, object>, text: 
   }
 };
 
+/** Reads words between commas. @throws FlagError in Go's words */
+export const readList = (flag: string, kind: "origins" | "strings", text: string): readonly string[] => {
+  try {
+    return (parseFlagValue(kind, text) as readonly string[]).slice(); // of these kinds alone
+  } catch (error) {
+    if (error instanceof FlagValueError)
+      throw new FlagError(`invalid value "${text}" for flag -${flag}: ${error.message}`);
+    throw error;
+  }
+};
+
 /** Reads a boolean. @throws FlagError in Go's words */
 export const readSwitch = (flag: string, value: string): boolean => {
   try {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import type { Clock } from "../../platform/index.js";
 import { maxConnectionWithoutRequestMs, maxHttpRequestMs } from "../base/index.js";
+import { type AccessRules, hostRefusal, openAccess, originFields } from "./access.js";
 import { type Page, textPage } from "./page.js";
 import type { Pages } from "./pages.js";
 
@@ -12,12 +13,20 @@ interface Connection {
   stopTimer: () => void;
 }
 
-/** Header fields of every answer, as etcd's: pages of any origin may read it. */
-const everyAnswer = {
-  "Access-Control-Allow-Headers": "accept, content-type, authorization",
-  "Access-Control-Allow-Methods": "POST, GET, OPTIONS, PUT, DELETE",
-  "Access-Control-Allow-Origin": "*",
-};
+/** Requests of one connection that are answered at a time, as far as its client sends them together; one more closes it. */
+const maxRequestsAtOnce = 1_000;
+
+/** Serves the paths that are no pages: etcd's JSON gateway. */
+export interface PathServer {
+  /** Whether a path is one of its own. */
+  serves(path: string): boolean;
+  /** Answers a request. Header fields that are set already are sent with its own. */
+  serve(request: IncomingMessage, response: ServerResponse, path: string): void;
+  /** Waits until no request waits for its one answer, but no longer than this. */
+  settle(patienceMs: number): Promise<void>;
+  /** Lets such requests end for `graceMs`, then ends what is left, and the streams. */
+  stop(graceMs: number): Promise<void>;
+}
 
 /**
  * Serves HTTP/1.1 on connections that somebody else accepted. A connection has `maxHttpRequestMs` to send its first request, and
@@ -31,6 +40,8 @@ export class HttpServer {
   constructor(
     private readonly pages: Pages,
     private readonly clock: Clock,
+    private readonly access: AccessRules = openAccess,
+    private readonly gateway?: PathServer,
   ) {
     this.server = createServer((request, response) => void this.answer(request, response));
     // Node's own timers need a server that listens; `until` has the bounds.
@@ -58,10 +69,21 @@ export class HttpServer {
     socket.resume();
   }
 
-  /** Closes connections once their requests are answered; those that have none at once. */
-  drain(): void {
+  /**
+   * Closes connections once their requests are answered; those that have none at once.
+   *
+   * @returns when changes and reads under way are answered; `graceMs` is the longest time to wait for that
+   */
+  async drain(graceMs = 0): Promise<void> {
     this.isDraining = true;
     for (const [socket, { requests }] of this.connections) if (requests === 0) socket.destroy();
+    await this.gateway?.settle(graceMs);
+  }
+
+  /** Drains, then ends the streams. */
+  async finish(graceMs: number): Promise<void> {
+    await this.drain(graceMs);
+    await this.gateway?.stop(0);
   }
 
   /** Ends all connections. */
@@ -75,10 +97,14 @@ export class HttpServer {
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { socket } = request;
+    const { socket, headers, method = "", url = "" } = request;
     const connection = this.connections.get(socket);
     if (connection === undefined) return; // it has closed
     connection.requests++;
+    if (connection.requests > maxRequestsAtOnce) {
+      socket.destroy();
+      return;
+    }
     connection.stopTimer();
     response.once("close", () => {
       connection.requests--;
@@ -87,22 +113,31 @@ export class HttpServer {
       if (this.isDraining) socket.end();
       connection.stopTimer = this.until(socket, this.isDraining ? maxHttpRequestMs : maxConnectionWithoutRequestMs);
     });
-    send(response, await this.pageOf(request), this.isDraining);
+    const refusal = hostRefusal(this.access, headers.host);
+    const fields = originFields(this.access, headers.origin);
+    const path = url.split("?", 1)[0] ?? "";
+    if (refusal !== undefined) this.send(response, {}, refusal);
+    else if (method !== "OPTIONS" && this.gateway?.serves(path) === true) {
+      for (const [name, value] of Object.entries(fields)) response.setHeader(name, value);
+      if (this.isDraining) response.setHeader("Connection", "close");
+      this.gateway.serve(request, response, path);
+    } else this.send(response, fields, await this.pageOf(request));
   }
 
   private pageOf({ method = "", url = "", headers }: IncomingMessage): Page | Promise<Page> {
     if (!url.startsWith("/")) return textPage(404, "404 page not found"); // `*`, or a whole URL as a proxy is sent
     return this.pages(method, url, headers);
   }
-}
 
-const send = (response: ServerResponse, { status, contentType, fields, body }: Page, isLast: boolean): void => {
-  response.writeHead(status, {
-    ...everyAnswer,
-    ...fields,
-    ...(contentType === undefined ? {} : { "Content-Type": contentType }),
-    ...(isLast ? { Connection: "close" } : {}),
-    "Content-Length": Buffer.byteLength(body),
-  });
-  response.end(body);
-};
+  private send(response: ServerResponse, fields: Readonly<Record<string, string>>, page: Page): void {
+    const { status, contentType, body } = page;
+    response.writeHead(status, {
+      ...fields,
+      ...page.fields,
+      ...(contentType === undefined ? {} : { "Content-Type": contentType }),
+      ...(this.isDraining ? { Connection: "close" } : {}),
+      "Content-Length": Buffer.byteLength(body),
+    });
+    response.end(body);
+  }
+}

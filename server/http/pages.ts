@@ -26,7 +26,6 @@ export const createPages = (parts: PagesParts): Pages => {
   return (method, url, headers = {}) => {
     if (method === "OPTIONS") return { status: 200, body: "" };
     const [path = "", ...query] = url.split("?");
-    if (path.startsWith("/v3/")) return gatewayPage;
     if (path === "/metrics") return metricsPage(() => parts.numbers.metrics(), headers); // for any method
     const handler = handlers.get(path);
     if (handler === undefined) return textPage(404, "404 page not found");
@@ -40,10 +39,3 @@ const versionPage = ({ server, cluster, storage }: ReportedVersions): Page => ({
   contentType: "application/json",
   body: JSON.stringify({ etcdserver: server, etcdcluster: cluster, storage }),
 });
-
-/** Answers for etcd's JSON gateway, which is not there, with the status that gRPC's UNIMPLEMENTED has in HTTP. */
-const gatewayPage: Page = {
-  status: 501,
-  contentType: "application/json",
-  body: JSON.stringify({ code: 12, message: "this member has no JSON gateway: use gRPC" }),
-};

@@ -26,6 +26,7 @@ import {
   type SecureConnection,
   UntakenAnswers,
 } from "../net/index.js";
+import { Gateway } from "../gateway/index.js";
 import { createPages, HealthStats, HttpServer } from "../http/index.js";
 import { metricsText } from "../metrics/index.js";
 import { memberServices } from "./member-services.js";
@@ -105,7 +106,8 @@ export class Member implements AsyncDisposable {
       });
       if (early !== undefined) throw early;
       const { application, methods, requestStats } = memberServices(config, environment, replica);
-      const engine = createEngine(engineOptions(config, environment, methods));
+      const options = engineOptions(config, environment, methods);
+      const engine = createEngine(options);
       const { clock } = environment;
       const versions = reportedVersions(config.emulatedVersion);
       const health = new HealthStats();
@@ -120,6 +122,8 @@ export class Member implements AsyncDisposable {
           numbers: { metrics: () => metricsText(measured) },
         }),
         environment.clock,
+        config,
+        config.gateway ? gatewayOf(options) : undefined,
       );
       const connections = clientConnections(environment, share);
       member = new Member(
@@ -167,7 +171,7 @@ export class Member implements AsyncDisposable {
    */
   async drain(): Promise<void> {
     void this.sayGoodbye();
-    await this.engine.drain(stopGraceMs);
+    await Promise.all([this.engine.drain(stopGraceMs), this.http.drain(stopGraceMs)]);
   }
 
   /**
@@ -215,7 +219,7 @@ export class Member implements AsyncDisposable {
     const unbound = [this.sayGoodbye()];
     const steps = [
       () => this.replica.handOver(),
-      () => this.engine.stop(graceMs),
+      () => Promise.all([this.engine.stop(graceMs), this.http.finish(graceMs)]),
       () => {
         this.http.stop();
         unbound.push(this.listeners.peer.close());
@@ -235,7 +239,7 @@ export class Member implements AsyncDisposable {
     this.goodbye ??= this.listeners.client.close();
     this.listeners.tls.closeClients();
     this.connections.close();
-    this.http.drain();
+    void this.http.drain();
     void this.engine.drain(0);
     return this.goodbye;
   }
@@ -317,6 +321,9 @@ const acceptErrors = ({ clock, logger }: MemberEnvironment): ((error: Error) => 
     told();
   };
 };
+
+const gatewayOf = ({ methods, maxRequestBytes, untaken, clock, onUnexpectedError }: EngineOptions): Gateway =>
+  new Gateway({ methods, maxMessageBytes: maxRequestBytes, accounts: untaken, clock }, onUnexpectedError);
 
 const engineOptions = (
   config: MemberConfig,

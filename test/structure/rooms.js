@@ -56,6 +56,7 @@ export const rooms = {
     "server/replication/apply",
     "server/lease",
   ],
+  "server/gateway": ["platform", "proto", "server/base", "server/rpc"],
   "server/http": ["platform", "proto", "raft", "server/base", "server/rpc", "server/app"],
   "server/metrics": [
     "platform",
@@ -100,6 +101,7 @@ export const rooms = {
     "server/peers",
     "server/snapshots",
     "server/app",
+    "server/gateway",
     "server/http",
     "server/metrics",
     "server/services",
@@ -155,6 +157,7 @@ export const rooms = {
     "server/rpc",
     "server/net",
     "server/app",
+    "server/gateway",
     "server/http",
     "server/metrics",
     "server/member",

@@ -3,6 +3,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { messageOverheadBytes, reportedVersions } from "../../server/base/index.js";
 import type { MemberConfig } from "../../server/config/index.js";
+import { Gateway } from "../../server/gateway/index.js";
 import { createPages, HealthStats, HttpServer } from "../../server/http/index.js";
 import { metricsText } from "../../server/metrics/index.js";
 import { ClientConnections, type Engine, loadEngine, UntakenAnswers } from "../../server/net/index.js";
@@ -50,23 +51,26 @@ export class ClientPort {
   serve({ services, replica, environment }: RunningMember, config: MemberConfig): void {
     const { clock, logger } = environment;
     const untaken = new UntakenAnswers(clock, () => undefined);
+    const { methods } = services;
+    const maxRequestBytes = config.maxRequestBytes + messageOverheadBytes;
+    const onUnexpectedError = (error: unknown): void => logger.error("a request failed unexpectedly", { error });
     const engine = this.createEngine({
       clock,
       untaken,
-      methods: services.methods,
-      maxRequestBytes: config.maxRequestBytes + messageOverheadBytes,
+      methods,
+      maxRequestBytes,
       maxConcurrentStreams: config.maxConcurrentStreams,
       rules: config,
-      onUnexpectedError: (error) => logger.error("a request failed unexpectedly", { error }),
+      onUnexpectedError,
     });
+    const gatewayOptions = { methods, maxMessageBytes: maxRequestBytes, accounts: untaken, clock };
     const versions = reportedVersions(config.emulatedVersion);
     const { application } = services;
     const stats = new HealthStats();
-    const { methods, requestStats } = services;
-    const measured = { replica, versions, methods, requests: requestStats, health: stats, clock };
+    const measured = { replica, versions, methods, requests: services.requestStats, health: stats, clock };
     const numbers = { metrics: () => metricsText(measured) };
     const pages = createPages({ application, node: replica.node, applied: replica.applier, stats, versions, numbers });
-    const http = new HttpServer(pages, clock);
+    const http = new HttpServer(pages, clock, config, new Gateway(gatewayOptions, onUnexpectedError));
     const connections = new ClientConnections();
     connections.start({
       http2: (socket, seen) => engine.serve(socket, seen),

@@ -112,7 +112,3 @@ test("other paths and methods are refused as by etcd", async () => {
   assert.equal(await page({}, "/health", "POST"), "405 Method Not Allowed\n");
   assert.equal(await page({}, "/nope", "OPTIONS"), "200 ");
 });
-
-test("the JSON gateway is said to be missing", async () => {
-  assert.match(await page({}, "/v3/kv/range", "POST"), /^501 \{"code":12,"message":"this member has no JSON gateway/);
-});

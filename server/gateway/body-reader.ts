@@ -1,0 +1,98 @@
+import { ServerError } from "../base/index.js";
+import { RpcError, statusCode } from "../rpc/index.js";
+import { JsonScanner } from "./json-scanner.js";
+
+/** The bodies that are being received, over all connections; one that needs more is refused: too many requests. */
+export class BodyBudget {
+  private bytes = 0;
+
+  constructor(private readonly max: number) {}
+
+  /** @throws ServerError */
+  take(bytes: number): void {
+    if (this.bytes + bytes > this.max) throw new ServerError("too-many-requests", "too many bodies are being received");
+    this.bytes += bytes;
+  }
+
+  giveBack(bytes: number): void {
+    this.bytes -= bytes;
+  }
+}
+
+const minCapacity = 512;
+
+/** Finds the values of JSON in a body that comes in pieces. */
+export class BodyReader {
+  private readonly scanner = new JsonScanner();
+  /** The beginning of a value whose end has not come, in memory that has room for more. */
+  private memory: Buffer = Buffer.alloc(0);
+  private length = 0;
+
+  /** @param maxBytes a larger value is refused */
+  constructor(
+    private readonly maxBytes: number,
+    private readonly budget: BodyBudget,
+  ) {}
+
+  /**
+   * Takes a piece, of which only a value that does not end is kept.
+   *
+   * @param onValue takes a value, without space before it; false: the rest is dropped
+   * @throws InvalidJsonError, RpcError, ServerError: the reader takes nothing more then
+   */
+  push(piece: Buffer, onValue: (json: Buffer) => boolean): void {
+    let from = 0;
+    for (;;) {
+      if (this.scanner.isBetweenValues) from = skipSpace(piece, from);
+      const end = this.scanner.scan(piece, from);
+      if (end === -1) break;
+      if (!onValue(this.taken(piece.subarray(from, end)))) return;
+      from = end;
+    }
+    if (from < piece.length) this.keep(piece.subarray(from));
+  }
+
+  /** Says that nothing follows. @throws InvalidJsonError if a value has not ended */
+  finish(onValue: (json: Buffer) => boolean): void {
+    if (this.scanner.finish()) onValue(this.taken(Buffer.alloc(0)));
+  }
+
+  /** Drops what is kept. May be called twice. */
+  close(): void {
+    this.budget.giveBack(this.memory.length);
+    this.memory = Buffer.alloc(0);
+    this.length = 0;
+  }
+
+  private taken(rest: Buffer): Buffer {
+    if (this.length === 0) return rest;
+    const value = Buffer.concat([this.memory.subarray(0, this.length), rest]);
+    this.close();
+    return value;
+  }
+
+  private keep(rest: Buffer): void {
+    const length = this.length + rest.length;
+    if (length > this.maxBytes)
+      throw new RpcError({
+        code: statusCode.resourceExhausted,
+        details: `request body is larger than ${this.maxBytes} bytes`,
+      });
+    if (length > this.memory.length) this.grow(Math.max(minCapacity, length, this.memory.length * 2));
+    this.memory.set(rest, this.length);
+    this.length = length;
+  }
+
+  private grow(capacity: number): void {
+    this.budget.take(capacity - this.memory.length);
+    const memory = Buffer.allocUnsafe(capacity);
+    memory.set(this.memory.subarray(0, this.length));
+    this.memory = memory;
+  }
+}
+
+const skipSpace = (bytes: Buffer, from: number): number => {
+  let at = from;
+  while ([0x20, 0x0a, 0x0d, 0x09].includes(bytes[at] ?? 0)) at++;
+  return at;
+};

@@ -1,0 +1,200 @@
+import type { Clock } from "../../platform/index.js";
+import { maxHttpRequestMs } from "../base/index.js";
+import { type Call, type GrpcStatus, type MethodStats, RpcError, statusCode, statusOfError } from "../rpc/index.js";
+import { type BodyBudget, BodyReader } from "./body-reader.js";
+import type { ClientSide } from "./client-side.js";
+import { InvalidJsonError } from "./invalid-json-error.js";
+import { encodeJson } from "./message-reader.js";
+import type { OpenGatewayCalls } from "./open-gateway-calls.js";
+import type { MethodSchema } from "./message-schema.js";
+import { metadataOf, timeoutOf } from "./request-metadata.js";
+
+/** A body has this long for so many bytes; then its connection is closed. */
+const progressBytes = 64 * 1024;
+
+/** The parts that all calls of a gateway share. */
+export interface CallContext {
+  readonly clock: Clock;
+  /** Bytes of a message that a method takes. */
+  readonly maxMessageBytes: number;
+  readonly maxBodyBytes: number;
+  readonly bodies: BodyBudget;
+  /** The calls under way. */
+  readonly calls: OpenGatewayCalls;
+  unexpected(error: unknown): void;
+}
+
+/** A call over HTTP: its body, its metadata, its deadline, and its one end. */
+export abstract class GatewayCall implements Call {
+  readonly principal = undefined;
+  /** The end has been given, or nobody waits for it. */
+  protected isOver = false;
+  /** True: the rest of the body is not read. */
+  protected hasBody = false;
+  private readonly body: BodyReader;
+  private readonly deadlineAt: number;
+  private stopDeadline: (() => void) | undefined;
+  private stopBodyTimer: (() => void) | undefined;
+  private bytesOfTimer = 0;
+  private onCancel: (() => void) | undefined;
+  /** Time at which the method was called; undefined: not yet. */
+  private beganAt: number | undefined;
+
+  /** @throws RpcError if the client's timeout is none */
+  constructor(
+    protected readonly context: CallContext,
+    protected readonly client: ClientSide,
+    protected readonly schema: MethodSchema,
+    /** Counts the calls of its method. */
+    protected readonly stats: MethodStats,
+  ) {
+    const { clock, calls, bodies, maxBodyBytes } = context;
+    this.body = new BodyReader(maxBodyBytes, bodies);
+    const timeoutMs = timeoutOf(client.headers);
+    this.deadlineAt = clock.now() + timeoutMs;
+    if (timeoutMs !== Infinity) this.stopDeadline = clock.after(Math.max(timeoutMs, 0), () => this.onDeadline());
+    this.startBodyTimer();
+    calls.add(this);
+  }
+
+  metadata(key: string): string | undefined {
+    return metadataOf(this.client.headers, key);
+  }
+
+  deadline(): number {
+    if (this.deadlineAt === Infinity) return Infinity;
+    return Math.floor(performance.timeOrigin + performance.now()) + this.deadlineAt - this.context.clock.now();
+  }
+
+  onCancelled(callback: () => void): void {
+    const { onCancel } = this;
+    this.onCancel =
+      onCancel === undefined
+        ? callback
+        : () => {
+            onCancel();
+            callback();
+          };
+  }
+
+  /** Takes a piece of the body. */
+  onBody(piece: Buffer): void {
+    this.bytesOfTimer += piece.length;
+    if (this.stopBodyTimer !== undefined && this.bytesOfTimer >= progressBytes) this.startBodyTimer();
+    this.read(() => this.body.push(piece, (json) => this.onJson(json)));
+  }
+
+  /** Takes the end of the body. */
+  onBodyEnd(): void {
+    this.endBodyTimer();
+    this.read(() => this.body.finish((json) => this.onJson(json)));
+    this.hasBody = true;
+    if (!this.isOver) this.onAllRead();
+  }
+
+  /** The client has gone away. */
+  onGone(): void {
+    const { onCancel } = this;
+    if (this.over(statusCode.canceled) && onCancel !== undefined) this.guard(onCancel);
+  }
+
+  /** Ends the call with a status, if it has not ended. */
+  abstract endWith(status: GrpcStatus): void;
+  /** Takes a request. An error that it throws is one of the body. */
+  protected abstract onRequest(message: Buffer): void;
+  /** The body has ended. */
+  protected abstract onAllRead(): void;
+  /** The body is not JSON, or too large; what follows in it is dropped. */
+  protected abstract onBadBody(status: GrpcStatus): void;
+  /** The call has ended, whoever ended it; called once. */
+  protected abstract onOver(): void;
+
+  /** Ends the call with an error's status. */
+  protected failWith(error: unknown): void {
+    if (!this.isOver) this.endWith(statusOf(error, this.context));
+  }
+
+  /** The method is about to be called. */
+  protected begin(): void {
+    this.stats.started++;
+    this.beganAt = this.context.clock.now();
+  }
+
+  /** Ends the call once. @returns whether it was under way: the caller gives the answer */
+  protected over(code: number): boolean {
+    if (this.isOver) return false;
+    this.isOver = true;
+    this.countEnd(code);
+    this.onCancel = undefined;
+    this.stopDeadline?.();
+    this.endBodyTimer();
+    this.body.close();
+    this.context.calls.delete(this);
+    this.guard(() => this.onOver());
+    return true;
+  }
+
+  /** Waits no longer for the body. */
+  protected endBodyTimer(): void {
+    this.stopBodyTimer?.();
+    this.stopBodyTimer = undefined;
+  }
+
+  /** Calls a service; others that are told of the same event must still be told should it throw. */
+  protected guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.context.unexpected(error);
+    }
+  }
+
+  private countEnd(code: number): void {
+    if (this.beganAt === undefined) return; // no method was called
+    this.stats.countEnd(code);
+    this.stats.handlingSeconds?.observe((this.context.clock.now() - this.beganAt) / 1_000);
+  }
+
+  private onDeadline(): void {
+    const { onCancel } = this;
+    this.endWith({ code: statusCode.deadlineExceeded, details: "context deadline exceeded" });
+    if (onCancel !== undefined) this.guard(onCancel);
+  }
+
+  private startBodyTimer(): void {
+    this.stopBodyTimer?.();
+    this.bytesOfTimer = 0;
+    this.stopBodyTimer = this.context.clock.after(maxHttpRequestMs, () => this.client.destroy());
+  }
+
+  /** Takes a value of the body. @returns whether another one is wanted */
+  private onJson(json: Buffer): boolean {
+    const message = encodeJson(json, this.schema.request);
+    const { maxMessageBytes } = this.context;
+    if (message.length > maxMessageBytes) throw new RpcError(tooLarge(message.length, maxMessageBytes));
+    this.onRequest(message);
+    return !this.hasBody && !this.isOver;
+  }
+
+  private read(run: () => void): void {
+    if (this.isOver || this.hasBody) return;
+    try {
+      run();
+    } catch (error) {
+      this.hasBody = true;
+      this.body.close();
+      this.onBadBody(statusOf(error, this.context));
+    }
+  }
+}
+
+/** The words of Go's gRPC. */
+const tooLarge = (bytes: number, max: number): GrpcStatus => ({
+  code: statusCode.resourceExhausted,
+  details: `grpc: received message larger than max (${bytes} vs. ${max})`,
+});
+
+const statusOf = (error: unknown, context: CallContext): GrpcStatus => {
+  if (error instanceof InvalidJsonError) return { code: statusCode.invalidArgument, details: error.message };
+  return statusOfError(error, (unexpected) => context.unexpected(unexpected));
+};

@@ -1,0 +1,170 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Clock } from "../../platform/index.js";
+import { type GrpcStatus, type Method, RpcError, statusCode, statusOfError } from "../rpc/index.js";
+import { BodyBudget } from "./body-reader.js";
+import type { AnswerAccount, ClientSide } from "./client-side.js";
+import type { CallContext, GatewayCall } from "./gateway-call.js";
+import { HttpClientSide } from "./http-client-side.js";
+import { OpenGatewayCalls } from "./open-gateway-calls.js";
+import type { MethodSchema, Schemas } from "./message-schema.js";
+import { routes } from "./routes.js";
+import { BidiGatewayCall, ServerStreamGatewayCall } from "./stream-gateway-call.js";
+import { sendStatus, UnaryGatewayCall, unknownMethod } from "./unary-gateway-call.js";
+
+/** Counts the answers that clients do not take, by connection (`UntakenAnswers`). */
+export interface AnswerAccounts {
+  add(connection: Socket): AnswerAccount;
+  delete(account: AnswerAccount): void;
+}
+
+/** Settings of a gateway. */
+export interface GatewayOptions {
+  /** Methods that it serves: those that etcd has a path for. */
+  readonly methods: readonly Method[];
+  /** Bytes of the largest message that a method takes. */
+  readonly maxMessageBytes: number;
+  readonly accounts: AnswerAccounts;
+  readonly clock: Clock;
+}
+
+/** Bytes of JSON for a byte of a message: base64, names and spaces. A value of more bytes is refused. */
+const jsonBytesPerByte = 8;
+
+/** Bytes of bodies that are being received, over all connections; one that needs more is refused: too many requests. */
+const maxBytesOfBodies = 128 * 1024 * 1024;
+
+/**
+ * etcd's JSON gateway: the methods of gRPC as paths of HTTP/1.1, with JSON for messages.
+ *
+ * @see etcd v3.7, "Why gRPC gateway"
+ */
+export class Gateway {
+  private readonly methods: ReadonlyMap<string, Method>;
+  private readonly accounts = new WeakMap<Socket, AnswerAccount>();
+  private readonly schemaOf = new Map<string, MethodSchema>();
+  private readonly context: CallContext;
+  private schemas: Schemas | undefined;
+
+  /** @param onUnexpectedError told of what nobody foresaw, which its client is told as INTERNAL */
+  constructor(
+    private readonly options: GatewayOptions,
+    onUnexpectedError: (error: unknown) => void,
+  ) {
+    const { clock, maxMessageBytes } = options;
+    this.methods = new Map(options.methods.map((method) => [method.path, method]));
+    this.context = {
+      clock,
+      maxMessageBytes,
+      maxBodyBytes: jsonBytesPerByte * maxMessageBytes,
+      bodies: new BodyBudget(Math.max(maxBytesOfBodies, 2 * jsonBytesPerByte * maxMessageBytes)),
+      calls: new OpenGatewayCalls(clock),
+      unexpected: onUnexpectedError,
+    };
+  }
+
+  /** Whether a path is one of the gateway's, known or not. */
+  serves(path: string): boolean {
+    return path.startsWith("/v3/") || path.startsWith("/v3beta/");
+  }
+
+  /** Answers a request. @param path its path, without the query */
+  serve(request: IncomingMessage, response: ServerResponse, path: string): void {
+    const client = new HttpClientSide(request, response, this.accountOf(request.socket));
+    const route = routeOf(path);
+    if (route === undefined) return sendStatus(client, notFound);
+    if (request.method !== "POST") return sendStatus(client, notAllowed);
+    this.withSchema(route, client, (schema) => {
+      const call = this.open(route, client, schema);
+      if (call === undefined) return;
+      request.on("data", (piece: Buffer) => call.onBody(piece));
+      request.on("end", () => call.onBodyEnd());
+      if (response.destroyed) call.onGone();
+      else response.on("close", () => call.onGone());
+      response.on("error", () => undefined); // "close" follows
+    });
+  }
+
+  /** Waits until no call waits for its one answer, but no longer than this. */
+  settle(patienceMs: number): Promise<void> {
+    return this.context.calls.whenAnswered(patienceMs);
+  }
+
+  /** Lets calls with one answer end for `graceMs`, then ends what is left, and the streams. */
+  async stop(graceMs: number): Promise<void> {
+    await this.settle(graceMs);
+    this.context.calls.endAll(serverStopped);
+  }
+
+  private accountOf(socket: Socket): AnswerAccount {
+    const known = this.accounts.get(socket);
+    if (known !== undefined) return known;
+    const account = this.options.accounts.add(socket);
+    this.accounts.set(socket, account);
+    socket.once("close", () => this.options.accounts.delete(account));
+    return account;
+  }
+
+  /** Makes the call of a route. @returns undefined: the client has been told why there is none */
+  private open(path: string, client: ClientSide, schema: MethodSchema): GatewayCall | undefined {
+    const { context } = this;
+    try {
+      const method = this.methods.get(path);
+      if (method === undefined) throw unknownMethod({ path });
+      switch (method.kind) {
+        case "unary":
+        case "unimplemented":
+          return new UnaryGatewayCall(context, client, schema, method);
+        case "server-stream":
+          return new ServerStreamGatewayCall(context, client, schema, method);
+        case "bidi":
+          return new BidiGatewayCall(context, client, schema, method);
+      }
+    } catch (error) {
+      sendStatus(
+        client,
+        error instanceof RpcError ? error.status : statusOfError(error, (unexpected) => context.unexpected(unexpected)),
+      );
+      return undefined;
+    }
+  }
+
+  /** Finds the messages of a method. Descriptors are loaded with the first request: few members are ever asked. */
+  private withSchema(path: string, client: ClientSide, use: (schema: MethodSchema) => void): void {
+    const known = this.schemaOf.get(path);
+    if (known !== undefined) return use(known);
+    if (this.schemas === undefined) {
+      import("./message-schema.js").then(
+        ({ Schemas }) => {
+          this.schemas ??= new Schemas();
+          this.withSchema(path, client, use);
+        },
+        (error: unknown) =>
+          sendStatus(
+            client,
+            statusOfError(error, (unexpected) => this.context.unexpected(unexpected)),
+          ),
+      );
+      return;
+    }
+    const schema = this.schemas.ofMethod(path);
+    this.schemaOf.set(path, schema);
+    use(schema);
+  }
+}
+
+/** Finds the gRPC path of a path, which may have escapes and may be one of an early release. */
+const routeOf = (path: string): string | undefined => {
+  const known = routes.get(path);
+  if (known !== undefined) return known;
+  const current = path.startsWith("/v3beta/") ? `/v3/${path.slice("/v3beta/".length)}` : path;
+  try {
+    return routes.get(decodeURIComponent(current));
+  } catch {
+    return undefined; // an escape that is none
+  }
+};
+
+const notFound: GrpcStatus = { code: statusCode.notFound, details: "Not Found" };
+const notAllowed: GrpcStatus = { code: statusCode.unimplemented, details: "Method Not Allowed" };
+const serverStopped: GrpcStatus = { code: statusCode.unavailable, details: "etcdserver: server stopped" };

@@ -1,0 +1,48 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { AnswerAccount, ClientSide } from "./client-side.js";
+
+/** The client of a request of HTTP/1.1. */
+export class HttpClientSide implements ClientSide {
+  readonly headers: IncomingHttpHeaders;
+  readonly endsBody = true;
+
+  constructor(
+    request: IncomingMessage,
+    private readonly response: ServerResponse,
+    readonly account: AnswerAccount,
+  ) {
+    this.headers = request.headers;
+  }
+
+  answer(
+    httpStatus: number,
+    fields: Readonly<Record<string, string>>,
+    pieces: readonly string[],
+    taken: () => void,
+  ): void {
+    const { response } = this;
+    let bytes = 0;
+    for (const piece of pieces) bytes += Buffer.byteLength(piece);
+    response.once("close", taken);
+    response.writeHead(httpStatus, { ...fields, "Content-Length": bytes });
+    const last = pieces.length - 1;
+    for (const piece of pieces.slice(0, last)) response.write(piece);
+    response.end(pieces[last]);
+  }
+
+  begin(httpStatus: number, fields: Readonly<Record<string, string>>): void {
+    this.response.writeHead(httpStatus, fields);
+  }
+
+  write(line: string, taken: () => void): void {
+    this.response.write(line, taken);
+  }
+
+  end(): void {
+    this.response.end();
+  }
+
+  destroy(): void {
+    this.response.destroy();
+  }
+}

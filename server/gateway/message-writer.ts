@@ -1,0 +1,217 @@
+// Protobuf messages as JSON, as Go's protojson writes them with the names of the .proto files: 64-bit numbers are strings, bytes
+// base64, and what has its default is left out.
+
+import type { FieldSchema, MessageSchema } from "./message-schema.js";
+
+/** Writes an encoded message as JSON. @throws Error if it is none */
+export const jsonOf = (message: Uint8Array, schema: MessageSchema): string => {
+  const writer = new MessageWriter(bufferOf(message));
+  return writer.message(schema, 0, message.length);
+};
+
+/**
+ * Writes the same in slices, each of which takes a turn of the event loop.
+ *
+ * @returns what yields after each slice, and returns the text in pieces
+ */
+export const jsonSlices = (message: Uint8Array, schema: MessageSchema): Generator<void, string[]> =>
+  new MessageWriter(bufferOf(message)).slices(schema, message.length);
+
+const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+
+/** Bytes of a message of which one slice is made, and one piece of text. */
+const sliceBytes = 64 * 1024;
+
+/** Reads the fields of a message where they lie, and of those within it. */
+class MessageWriter {
+  private at = 0;
+  /** The field that was read last. */
+  private found: FieldSchema | undefined;
+  /** Offset at which the slice began. */
+  private sliceStart = 0;
+
+  constructor(private readonly bytes: Buffer) {}
+
+  /** Writes the message that lies from `start` to `end`. */
+  message(schema: MessageSchema, start: number, end: number): string {
+    const values: Values = new Map();
+    this.at = start;
+    while (this.at < end) {
+      const value = this.next(schema);
+      if (value !== undefined && this.found !== undefined) add(values, this.found, [value]);
+    }
+    return partsOf(schema, values).join("");
+  }
+
+  *slices(schema: MessageSchema, end: number): Generator<void, string[]> {
+    const parts = yield* this.parts(schema, 0, end);
+    const pieces: string[] = [];
+    for (let from = 0; from < parts.length; from += partsPerPiece) {
+      pieces.push(parts.slice(from, from + partsPerPiece).join(""));
+      yield;
+    }
+    return pieces;
+  }
+
+  /** Writes the message that lies from `start` to `end` in small parts. */
+  private *parts(schema: MessageSchema, start: number, end: number): Generator<void, string[]> {
+    const values: Values = new Map();
+    this.at = start;
+    while (this.at < end) {
+      const large = this.largeMessage(schema);
+      if (large === undefined) {
+        const value = this.next(schema);
+        if (value !== undefined && this.found !== undefined) add(values, this.found, [value]);
+      } else add(values, large.field, yield* this.parts(large.field.message(), large.start, large.end));
+      if (this.at - this.sliceStart < sliceBytes) continue;
+      this.sliceStart = this.at;
+      yield;
+    }
+    return partsOf(schema, values);
+  }
+
+  /** Looks at the next field. @returns undefined, with nothing read: it is no message, or not a large one */
+  private largeMessage(schema: MessageSchema) {
+    const { at } = this;
+    const tag = this.varint();
+    const field = schema.byNumber.get(Math.floor(tag / 8));
+    if (field?.type === "message" && tag % 8 === 2) {
+      const length = this.varint();
+      if (length > sliceBytes) return { field, start: this.at, end: this.at + length };
+    }
+    this.at = at;
+    return undefined;
+  }
+
+  /** Reads a field. @returns its value; undefined: it need not be told */
+  private next(schema: MessageSchema): string | undefined {
+    const tag = this.varint();
+    const field = schema.byNumber.get(Math.floor(tag / 8));
+    if (field === undefined) {
+      this.skip(tag % 8);
+      return undefined;
+    }
+    const value = this.value(field, tag % 8);
+    this.found = field; // behind the fields within it
+    return value;
+  }
+
+  /** Reads a value. @returns undefined: it has its default, and is not part of a oneof or a list */
+  private value(field: FieldSchema, wireType: number): string | undefined {
+    if (wireType === 2) {
+      const length = this.varint();
+      const start = this.at;
+      const end = start + length;
+      if (end > this.bytes.length) throw new Error("a message ends within a field");
+      if (isNumeric(field)) return this.packed(field, start, end);
+      const text = this.content(field, start, end);
+      this.at = end;
+      return length === 0 && field.type !== "message" && isImplicit(field) ? undefined : text;
+    }
+    if (wireType !== 0) throw new Error(`field ${field.name} has wire type ${wireType}`);
+    const number = this.varint64();
+    return number === 0n && isImplicit(field) ? undefined : numberText(field, number);
+  }
+
+  private content(field: FieldSchema, start: number, end: number): string {
+    if (field.type === "message") return this.message(field.message(), start, end);
+    if (field.type === "bytes") return `"${this.bytes.toString("base64", start, end)}"`;
+    return JSON.stringify(this.bytes.toString("utf8", start, end));
+  }
+
+  /** Writes the numbers of a list that share one field. */
+  private packed(field: FieldSchema, start: number, end: number): string | undefined {
+    const numbers: string[] = [];
+    this.at = start;
+    while (this.at < end) numbers.push(numberText(field, this.varint64()));
+    return numbers.length === 0 ? undefined : numbers.join(",");
+  }
+
+  private skip(wireType: number): void {
+    if (wireType === 0) this.varint64();
+    else if (wireType === 1) this.at += 8;
+    else if (wireType === 5) this.at += 4;
+    else if (wireType === 2) {
+      const length = this.varint();
+      this.at += length;
+    } else throw new Error(`an unknown field has wire type ${wireType}`);
+  }
+
+  /** Reads a number below 2^53. */
+  private varint(): number {
+    let value = 0;
+    for (let scale = 1; scale < 2 ** 49; scale *= 128) {
+      const byte = this.bytes[this.at++] ?? 0;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+    throw new Error("a message has too large a number");
+  }
+
+  private varint64(): bigint {
+    const start = this.at;
+    let end = start;
+    while ((this.bytes[end] ?? 0) >= 0x80) end++;
+    if (end - start < 7) return BigInt(this.varint());
+    let value = 0n;
+    for (let at = end; at >= start; at--) value = (value << 7n) | BigInt((this.bytes[at] ?? 0) & 0x7f);
+    this.at = end + 1;
+    return BigInt.asUintN(64, value);
+  }
+}
+
+/** Parts of text by field; of a list, those of all its values with commas between them. */
+type Values = Map<FieldSchema, string[]>;
+
+const partsPerPiece = 500;
+
+const add = (values: Values, field: FieldSchema, parts: string[]): void => {
+  const before = field.isList ? values.get(field) : undefined; // of all other fields the last value counts
+  if (before === undefined) values.set(field, parts);
+  else {
+    before.push(",");
+    for (const part of parts) before.push(part);
+  }
+};
+
+/** Puts the parts of an object together, its fields in the order of the .proto file. */
+const partsOf = (schema: MessageSchema, values: Values): string[] => {
+  const parts = ["{"];
+  for (const field of schema.fields) {
+    const found = values.get(field);
+    if (found === undefined) continue;
+    parts.push(`${parts.length > 1 ? "," : ""}"${field.name}":${field.isList ? "[" : ""}`);
+    for (const part of found) parts.push(part);
+    if (field.isList) parts.push("]");
+  }
+  parts.push("}");
+  return parts;
+};
+
+const isNumeric = ({ type }: FieldSchema): boolean => type !== "message" && type !== "bytes" && type !== "string";
+
+/** Whether nobody can tell the field's default from its absence. */
+const isImplicit = ({ isList, oneof }: FieldSchema): boolean => !isList && oneof === undefined;
+
+const numberText = ({ type, enumNames }: FieldSchema, value: bigint): string => {
+  switch (type) {
+    case "bool":
+      return value === 0n ? "false" : "true";
+    case "enum": {
+      const number = Number(BigInt.asIntN(32, value));
+      const name = enumNames.get(number);
+      return name === undefined ? `${number}` : `"${name}"`;
+    }
+    case "int32":
+      return `${BigInt.asIntN(32, value)}`;
+    case "uint32":
+      return `${BigInt.asUintN(32, value)}`;
+    case "int64":
+      return `"${BigInt.asIntN(64, value)}"`;
+    case "uint64":
+    case "string":
+    case "bytes":
+    case "message":
+      return `"${value}"`;
+  }
+};

@@ -1,0 +1,49 @@
+import type { Clock } from "../../platform/index.js";
+import type { GrpcStatus } from "../rpc/index.js";
+
+/** A call as the set of those under way sees it. */
+interface OpenCall {
+  endWith(status: GrpcStatus): void;
+}
+
+/** The calls of a gateway that are under way. */
+export class OpenGatewayCalls {
+  private readonly open = new Set<OpenCall>();
+  /** The calls with one answer. */
+  private readonly unary = new Set<OpenCall>();
+  private readonly waiting = new Set<() => void>();
+
+  constructor(private readonly clock: Clock) {}
+
+  add(call: OpenCall): void {
+    this.open.add(call);
+  }
+
+  /** Has `whenAnswered` wait for a call, too. */
+  waitFor(call: OpenCall): void {
+    this.unary.add(call);
+  }
+
+  delete(call: OpenCall): void {
+    this.open.delete(call);
+    if (this.unary.delete(call) && this.unary.size === 0) for (const answered of [...this.waiting]) answered();
+  }
+
+  /** Waits until no call waits for its one answer, but no longer than this. */
+  async whenAnswered(patienceMs: number): Promise<void> {
+    if (this.unary.size === 0 || patienceMs === 0) return;
+    await new Promise<void>((resolve) => {
+      const answered = (): void => {
+        stopPatience();
+        this.waiting.delete(answered);
+        resolve();
+      };
+      const stopPatience = this.clock.after(patienceMs, answered);
+      this.waiting.add(answered);
+    });
+  }
+
+  endAll(status: GrpcStatus): void {
+    for (const call of [...this.open]) call.endWith(status);
+  }
+}
