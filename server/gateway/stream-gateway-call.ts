@@ -48,7 +48,7 @@ abstract class LinesCall extends GatewayCall {
   endWith(status: GrpcStatus): void {
     if (!this.over(status.code)) return;
     if (status.code === 0) {
-      this.beginAnswer(200, { "Grpc-Metadata-Content-Type": "application/grpc" });
+      this.beginAnswer(200, {});
     } else {
       this.beginAnswer(httpStatusOf(status), errorFields(status));
       this.client.write(`{"error":${statusJson(status)}}\n`, () => undefined);

@@ -1,0 +1,268 @@
+// The gateway over real sockets, with methods of a test behind it.
+
+import assert from "node:assert/strict";
+import { Agent, request, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
+import { connect, createServer, type AddressInfo } from "node:net";
+import { once } from "node:events";
+import { test, type TestContext } from "node:test";
+import { PutRequest, PutResponse, WatchRequest, WatchResponse } from "../../../proto/index.js";
+import { maxHttpRequestMs } from "../../../server/base/index.js";
+import { Gateway } from "../../../server/gateway/index.js";
+import type { AccessRules } from "../../../server/http/access.js";
+import { HttpServer } from "../../../server/http/http-server.js";
+import { textPage } from "../../../server/http/page.js";
+import { bidi, type Call, type Method, type ResponseStream, RpcError, unary } from "../../../server/rpc/index.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+
+const untaken = {
+  admits: true,
+  isPressed: false,
+  bytes: 0,
+  keep(bytes: number): void {
+    this.bytes += bytes;
+  },
+  release(bytes: number): void {
+    this.bytes -= bytes;
+  },
+};
+
+interface Setting {
+  readonly methods?: readonly Method[];
+  readonly access?: AccessRules;
+  readonly maxMessageBytes?: number;
+}
+
+const put = unary("/etcdserverpb.KV/Put", PutRequest, PutResponse, (_request, _call, reply) => reply.send({}));
+
+const setUp = async (t: TestContext, { methods = [put], access, maxMessageBytes = 1_000 }: Setting = {}) => {
+  const clock = new VirtualClock();
+  const unexpected: unknown[] = [];
+  const accounts = { add: () => untaken, delete: () => undefined };
+  const gateway = new Gateway({ methods, maxMessageBytes, accounts, clock }, (error) => unexpected.push(error));
+  const http = new HttpServer(() => textPage(404, "404 page not found"), clock, access, gateway);
+  const listener = createServer((socket) => {
+    socket.once("readable", () => http.serve(socket, socket.read() as Buffer));
+    socket.on("error", () => undefined);
+  });
+  listener.listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const agent = new Agent({ keepAlive: true });
+  t.after(() => {
+    agent.destroy();
+    http.stop();
+    listener.close();
+  });
+  const { port } = listener.address() as AddressInfo;
+  const send = (path: string, headers: OutgoingHttpHeaders = {}, method = "POST") => {
+    const call = request({ host: "127.0.0.1", port, path, method, headers, agent });
+    const response = new Promise<IncomingMessage>((resolve, reject) => {
+      call.on("response", resolve);
+      call.on("error", reject);
+    });
+    response.catch(() => undefined);
+    return { call, response };
+  };
+  const ask = async (path: string, body: string, headers: OutgoingHttpHeaders = {}, method = "POST") => {
+    const { call, response } = send(path, headers, method);
+    call.end(body);
+    const answer = await response;
+    return { answer, text: `${answer.statusCode} ${await bodyOf(answer)}` };
+  };
+  return { clock, http, port, send, ask, unexpected };
+};
+
+const bodyOf = async (answer: IncomingMessage): Promise<string> => {
+  const pieces = (await answer.setEncoding("utf8").toArray()) as string[];
+  return pieces.join("");
+};
+
+/** A watch method whose stream and requests the test has in hand. */
+const watched = () => {
+  const streams: ResponseStream<WatchResponse>[] = [];
+  const events: string[] = [];
+  const method = bidi("/etcdserverpb.Watch/Watch", WatchRequest, WatchResponse, (_call, stream) => {
+    streams.push(stream);
+    return {
+      onRequest: ({ requestUnion }) => void events.push(requestUnion?.$case ?? "nothing"),
+      onHalfClose: () => void events.push("half-closed"),
+      onClosed: () => void events.push("closed"),
+    };
+  });
+  return { method, streams, events };
+};
+
+const until = async (isSo: () => boolean): Promise<void> => {
+  while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
+};
+
+test("a request is answered with its method's answer, and an error with its HTTP status", async (t) => {
+  const failing = unary("/etcdserverpb.Lease/LeaseRevoke", PutRequest, PutResponse, () => {
+    throw new RpcError({ code: 16, details: "etcdserver: invalid auth token" });
+  });
+  const { ask } = await setUp(t, { methods: [put, failing] });
+  const { answer, text } = await ask("/v3/kv/put?x=1", '{"key":"YQ=="}');
+  assert.equal(text, "200 {}");
+  assert.equal(answer.headers["grpc-metadata-content-type"], "application/grpc");
+  const refused = await ask("/v3/kv/lease/revoke", "{}");
+  assert.equal(refused.text, '401 {"code":16,"message":"etcdserver: invalid auth token"}');
+  assert.equal(refused.answer.headers["www-authenticate"], "etcdserver: invalid auth token");
+});
+
+test("paths, methods and requests that are none", async (t) => {
+  const { ask } = await setUp(t);
+  assert.equal((await ask("/v3/nope", "{}")).text, '404 {"code":5,"message":"Not Found"}');
+  assert.equal((await ask("/v3/kv/put", "{}", {}, "PUT")).text, '501 {"code":12,"message":"Method Not Allowed"}');
+  assert.equal((await ask("/v3beta/kv/put", "")).text, "200 {}");
+  assert.equal((await ask("/v3/kv/put", "{} rest is not read")).text, "200 {}");
+  assert.equal((await ask("/v3/kv/put", "{")).text, '400 {"code":3,"message":"unexpected EOF"}');
+  assert.equal(
+    (await ask("/v3/lock/lock", "{}")).text,
+    '501 {"code":12,"message":"unknown method Lock for service v3lockpb.Lock"}',
+  );
+  const { answer, text } = await ask("/v3/kv/put", "", {}, "OPTIONS");
+  assert.equal(text, "404 404 page not found\n"); // a page answers it
+  assert.equal(answer.headers["access-control-allow-origin"], "*");
+});
+
+test("header fields become metadata, and a time-out the deadline", async (t) => {
+  let seen: Call | undefined;
+  const waiting = unary("/etcdserverpb.KV/Put", PutRequest, PutResponse, (_request, call) => {
+    seen = call;
+  });
+  const { ask, clock } = await setUp(t, { methods: [waiting] });
+  const answered = ask("/v3/kv/put", "{}", {
+    Authorization: "t",
+    "Grpc-Metadata-HasLeader": "true",
+    "Grpc-Timeout": "2S",
+  });
+  await until(() => seen !== undefined);
+  assert.deepEqual(
+    [seen?.metadata("authorization"), seen?.metadata("hasleader"), seen?.metadata("token")],
+    ["t", "true", undefined],
+  );
+  let isCancelled = false;
+  seen?.onCancelled(() => (isCancelled = true));
+  clock.advance(2_000);
+  assert.equal((await answered).text, '504 {"code":4,"message":"context deadline exceeded"}');
+  assert.equal(isCancelled, true);
+  assert.equal(
+    (await ask("/v3/kv/put", "{}", { "Grpc-Timeout": "soon" })).text,
+    '400 {"code":3,"message":"invalid grpc-timeout: soon"}',
+  );
+});
+
+test("a message beyond the bound is refused, and so is a body that would be one", async (t) => {
+  const { ask } = await setUp(t, { maxMessageBytes: 100 });
+  const large = await ask("/v3/kv/put", `{"key":"${"A".repeat(200)}"}`);
+  assert.equal(large.text, '429 {"code":8,"message":"grpc: received message larger than max (153 vs. 100)"}');
+  const endless = await ask("/v3/kv/put", `{"key":"${"A".repeat(100_000)}`);
+  assert.equal(endless.text, '429 {"code":8,"message":"request body is larger than 800 bytes"}');
+});
+
+test("a body that does not come is not waited for", async (t) => {
+  const { method, streams, events } = watched();
+  const { clock, send } = await setUp(t, { methods: [method] });
+  const { call } = send("/v3/watch");
+  const failed = once(call, "error").then(
+    () => "closed",
+    (error: unknown) => String(error),
+  );
+  call.write('{"create_');
+  await until(() => streams.length === 1);
+  clock.advance(maxHttpRequestMs);
+  assert.match(await failed, /closed|socket hang up|ECONNRESET/);
+  await until(() => events.includes("closed"));
+});
+
+test("a stream takes the values of its body one by one, and sends a line and a chunk for each answer", async (t) => {
+  const { method, streams, events } = watched();
+  const { send } = await setUp(t, { methods: [method] });
+  const { call, response } = send("/v3/watch");
+  call.write('{"create_request":{"key":"YQ=="}} {"cancel_');
+  await until(() => events.length === 1);
+  call.write('request":{}}');
+  await until(() => events.length === 2);
+  streams[0]?.send(WatchResponse.create({ watchId: 7n }));
+  const answer = await response;
+  const [first] = (await once(answer, "data")) as [Buffer];
+  assert.equal(first.toString(), '{"result":{"watch_id":"7"}}\n');
+  call.end();
+  await until(() => events.length === 3);
+  streams[0]?.fail(new RpcError({ code: 14, details: "etcdserver: no leader" }));
+  assert.equal(await bodyOf(answer), '{"error":{"code":14,"message":"etcdserver: no leader"}}\n');
+  assert.deepEqual(events, ["createRequest", "cancelRequest", "half-closed", "closed"]);
+});
+
+test("a stream that fails before its first answer has the error's HTTP status, and one that is asked nothing 400", async (t) => {
+  const { method, streams, events } = watched();
+  const { ask, send } = await setUp(t, { methods: [method] });
+  const { call, response } = send("/v3/watch");
+  call.write("{}");
+  await until(() => events.length === 1);
+  streams[0]?.fail(new RpcError({ code: 7, details: "etcdserver: permission denied" }));
+  const answer = await response;
+  assert.equal(answer.statusCode, 403);
+  assert.equal(await bodyOf(answer), '{"error":{"code":7,"message":"etcdserver: permission denied"}}\n');
+  call.destroy();
+  assert.equal((await ask("/v3/watch", "")).text, '400 {"error":{"code":3,"message":"the body has no request"}}\n');
+  assert.equal(
+    (await ask("/v3/watch", "nope")).text,
+    '400 {"error":{"code":3,"message":"Failed to decode request: invalid character \'o\' in literal null (expecting \'u\')"}}\n',
+  );
+});
+
+test("a client that takes nothing holds its stream back, and its end ends the stream", async (t) => {
+  const { method, streams, events } = watched();
+  const { port } = await setUp(t, { methods: [method] });
+  const socket = connect(port, "127.0.0.1");
+  t.after(() => socket.destroy());
+  socket.write("POST /v3/watch HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
+  socket.pause();
+  await until(() => events.length === 2);
+  const [stream] = streams;
+  assert.ok(stream);
+  let hasDrained = false;
+  stream.onDrain(() => (hasDrained = true));
+  const large = WatchResponse.create({ cancelReason: "x".repeat(100_000) });
+  let sent = 0;
+  while (stream.send(large)) sent++;
+  assert.ok(sent > 5 && sent < 20, `${sent} messages`);
+  assert.ok(untaken.bytes > 1_000_000);
+  socket.resume();
+  await until(() => hasDrained);
+  assert.equal(untaken.bytes, 0);
+  socket.destroy();
+  await until(() => events.includes("closed"));
+});
+
+test("other hosts and origins are refused if there are lists of them", async (t) => {
+  const { ask } = await setUp(t, { access: { origins: ["http://a.example:80"], hosts: ["localhost"] } });
+  assert.match(
+    (await ask("/v3/kv/put", "{}", { Host: "evil.example:2379" })).text,
+    /^421 \netcd received your request/,
+  );
+  const fine = await ask("/v3/kv/put", "{}", { Host: "localhost:2379", Origin: "http://a.example:80" });
+  assert.equal(fine.text, "200 {}");
+  assert.equal(fine.answer.headers["access-control-allow-origin"], "http://a.example:80");
+  const other = await ask("/v3/kv/put", "{}", { Host: "localhost", Origin: "http://b.example:80" });
+  assert.equal(other.answer.headers["access-control-allow-origin"], undefined);
+});
+
+test("a stop lets a request end, and tells the others that the server has stopped", async (t) => {
+  const { method, events } = watched();
+  let answer: () => void = () => undefined;
+  const slow = unary("/etcdserverpb.KV/Put", PutRequest, PutResponse, (_request, _call, reply) => {
+    answer = () => reply.send({});
+    events.push("put");
+  });
+  const { ask, http } = await setUp(t, { methods: [method, slow] });
+  const stream = ask("/v3/watch", "{}");
+  await until(() => events.length === 2);
+  const answered = ask("/v3/kv/put", "{}");
+  await until(() => events.length === 3);
+  const finished = http.finish(1_000);
+  answer();
+  await finished;
+  assert.equal((await answered).text, "200 {}");
+  assert.equal((await stream).text, '503 {"error":{"code":14,"message":"etcdserver: server stopped"}}\n');
+});
