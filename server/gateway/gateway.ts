@@ -10,6 +10,8 @@ import { OpenGatewayCalls } from "./open-gateway-calls.js";
 import type { MethodSchema, Schemas } from "./message-schema.js";
 import { routes } from "./routes.js";
 import { BidiGatewayCall, ServerStreamGatewayCall } from "./stream-gateway-call.js";
+import { WebSocketClientSide } from "./web-socket-client-side.js";
+import { asksForWebSocket, upgradeHead } from "./web-socket-frames.js";
 import { sendStatus, UnaryGatewayCall, unknownMethod } from "./unary-gateway-call.js";
 
 /** Counts the answers that clients do not take, by connection (`UntakenAnswers`). */
@@ -82,6 +84,28 @@ export class Gateway {
       if (response.destroyed) call.onGone();
       else response.on("close", () => call.onGone());
       response.on("error", () => undefined); // "close" follows
+    });
+  }
+
+  /** Whether a request asks for a WebSocket on one of the gateway's paths. */
+  takesWebSocket(request: IncomingMessage): boolean {
+    return this.serves(request.url ?? "") && asksForWebSocket(request);
+  }
+
+  /**
+   * Answers a request that asks for a WebSocket, whose method is POST.
+   *
+   * @param seen what has been read behind the request
+   */
+  serveWebSocket(request: IncomingMessage, seen: Buffer, path: string): void {
+    const { socket } = request;
+    socket.write(upgradeHead(request));
+    const client = new WebSocketClientSide(request, socket, this.accountOf(socket));
+    const route = routeOf(path);
+    if (route === undefined) return sendStatus(client, notFound);
+    this.withSchema(route, client, (schema) => {
+      const call = this.open(route, client, schema);
+      if (call !== undefined) client.serve(call, seen);
     });
   }
 

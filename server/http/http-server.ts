@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Clock } from "../../platform/index.js";
 import { maxConnectionWithoutRequestMs, maxHttpRequestMs } from "../base/index.js";
@@ -22,6 +22,9 @@ export interface PathServer {
   serves(path: string): boolean;
   /** Answers a request. Header fields that are set already are sent with its own. */
   serve(request: IncomingMessage, response: ServerResponse, path: string): void;
+  /** Whether a request asks for a WebSocket that `serveWebSocket` takes. Of any other upgrade nothing is known: it is ignored. */
+  takesWebSocket(request: IncomingMessage): boolean;
+  serveWebSocket(request: IncomingMessage, seen: Buffer, path: string): void;
   /** Waits until no request waits for its one answer, but no longer than this. */
   settle(patienceMs: number): Promise<void>;
   /** Lets such requests end for `graceMs`, then ends what is left, and the streams. */
@@ -43,7 +46,10 @@ export class HttpServer {
     private readonly access: AccessRules = openAccess,
     private readonly gateway?: PathServer,
   ) {
-    this.server = createServer((request, response) => void this.answer(request, response));
+    const options = gateway === undefined ? {} : { IncomingMessage: upgradableBy(gateway) };
+    this.server = createServer(options, (request, response) => void this.answer(request, response));
+    if (gateway !== undefined)
+      this.server.on("upgrade", (request, _socket, seen) => this.upgrade(request, seen, gateway));
     // Node's own timers need a server that listens; `until` has the bounds.
     this.server.keepAliveTimeout = 0;
   }
@@ -124,6 +130,19 @@ export class HttpServer {
     } else this.send(response, fields, await this.pageOf(request));
   }
 
+  /** Hands a connection to the gateway, which ends it. */
+  private upgrade(request: IncomingMessage, seen: Buffer, gateway: PathServer): void {
+    const { socket, headers, url = "" } = request;
+    const connection = this.connections.get(socket);
+    if (connection === undefined || this.isDraining || hostRefusal(this.access, headers.host) !== undefined) {
+      socket.destroy();
+      return;
+    }
+    connection.stopTimer();
+    connection.requests++;
+    gateway.serveWebSocket(request, seen, url.split("?", 1)[0] ?? "");
+  }
+
   private pageOf({ method = "", url = "", headers }: IncomingMessage): Page | Promise<Page> {
     if (!url.startsWith("/")) return textPage(404, "404 page not found"); // `*`, or a whole URL as a proxy is sent
     return this.pages(method, url, headers);
@@ -141,3 +160,17 @@ export class HttpServer {
     response.end(body);
   }
 }
+
+/** Makes the class of requests that are upgraded only if the gateway takes them. Node upgrades all, or none, otherwise. */
+const upgradableBy = (gateway: PathServer): typeof IncomingMessage =>
+  class extends IncomingMessage {
+    private asks = false;
+
+    set upgrade(asks: boolean) {
+      this.asks = asks;
+    }
+
+    get upgrade(): boolean {
+      return this.asks && gateway.takesWebSocket(this);
+    }
+  };

@@ -266,3 +266,100 @@ test("a stop lets a request end, and tells the others that the server has stoppe
   assert.equal((await answered).text, "200 {}");
   assert.equal((await stream).text, '503 {"error":{"code":14,"message":"etcdserver: server stopped"}}\n');
 });
+
+/** A frame as clients send it: masked. */
+const maskedFrame = (first: number, payload: Buffer): Buffer => {
+  const mask = Buffer.of(1, 2, 3, 4);
+  return Buffer.concat([
+    Buffer.of(first, 0x80 | payload.length),
+    mask,
+    payload.map((byte, at) => byte ^ (mask[at % 4] ?? 0)),
+  ]);
+};
+
+/** A WebSocket by hand. `frames` has what came: opcode and text. */
+const openSocket = async (port: number, path: string, fields = "") => {
+  const socket = connect(port, "127.0.0.1");
+  let bytes = Buffer.alloc(0);
+  socket.on("data", (piece: Buffer) => (bytes = Buffer.concat([bytes, piece])));
+  socket.write(
+    `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
+      `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${fields}\r\n`,
+  );
+  await until(() => bytes.includes("\r\n\r\n"));
+  const end = bytes.indexOf("\r\n\r\n") + 4;
+  const head = bytes.subarray(0, end).toString();
+  const frames = (): string[] => {
+    const found: string[] = [];
+    for (let at = end; at + 2 <= bytes.length;) {
+      const length = bytes[at + 1] ?? 0;
+      if (length > 125 || at + 2 + length > bytes.length) break;
+      found.push(`${(bytes[at] ?? 0) & 0x0f} ${bytes.subarray(at + 2, at + 2 + length).toString()}`);
+      at += 2 + length;
+    }
+    return found;
+  };
+  const send = (text: string, first = 0x81): void => void socket.write(maskedFrame(first, Buffer.from(text)));
+  return { socket, head, frames, send };
+};
+
+test("a WebSocket carries a stream: its messages are the body, and each answer is a text message", async (t) => {
+  let token: string | undefined;
+  const { method, streams, events } = watched();
+  const opened: Method =
+    method.kind === "bidi"
+      ? {
+          ...method,
+          open: (call, stream) => {
+            token = call.metadata("authorization");
+            return method.open(call, stream);
+          },
+        }
+      : method;
+  const { port } = await setUp(t, { methods: [opened] });
+  const { socket, head, frames, send } = await openSocket(port, "/v3/watch", "Sec-WebSocket-Protocol: Bearer, T\r\n");
+  t.after(() => socket.destroy());
+  assert.match(
+    head,
+    /^HTTP\/1\.1 101 [^]*Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n[^]*Protocol: Bearer\r\n/,
+  );
+  send('{"create_request":', 0x01); // a message in two frames
+  send("ping", 0x89);
+  send("{}}", 0x80);
+  await until(() => events.length === 1);
+  assert.equal(token, "Bearer T");
+  streams[0]?.send(WatchResponse.create({ watchId: 7n }));
+  await until(() => frames().length === 2);
+  assert.deepEqual(frames(), ["10 ping", '1 {"result":{"watch_id":"7"}}']);
+  send("", 0x88);
+  await once(socket, "end");
+  assert.equal(frames().at(-1), "8 ");
+  await until(() => events.includes("closed"));
+});
+
+test("a WebSocket of a method with one answer, of an unknown path, and one that breaks the protocol", async (t) => {
+  const { port } = await setUp(t);
+  const one = await openSocket(port, "/v3/kv/put");
+  one.send("{}");
+  await once(one.socket, "end");
+  assert.deepEqual(one.frames(), ["1 {}", "8 "]);
+  one.socket.end();
+  const unknown = await openSocket(port, "/v3/nope");
+  await once(unknown.socket, "end");
+  assert.deepEqual(unknown.frames(), ['1 {"code":5,"message":"Not Found"}', "8 "]);
+  unknown.socket.end();
+  const broken = await openSocket(port, "/v3/kv/put");
+  broken.socket.on("error", () => undefined);
+  broken.socket.write(Buffer.of(0x81, 1, 0x7b)); // not masked
+  await once(broken.socket, "close");
+});
+
+test("an offer of another protocol is ignored", async (t) => {
+  const { ask } = await setUp(t);
+  const { text } = await ask("/v3/kv/put", '{"key":"YQ=="}', {
+    Connection: "Upgrade, HTTP2-Settings",
+    Upgrade: "h2c",
+    "HTTP2-Settings": "AAMAAABkAAQAAP__",
+  });
+  assert.equal(text, "200 {}");
+});

@@ -1,0 +1,95 @@
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import type { AnswerAccount, ClientSide } from "./client-side.js";
+import type { GatewayCall } from "./gateway-call.js";
+import { frame, FrameReader, type FrameSink } from "./web-socket-frames.js";
+
+const lineEnd = Buffer.from("\n");
+const noBytes = Buffer.alloc(0);
+/** Bytes of answers to pings that a client does not take; then its connection is closed. */
+const maxPongBytes = 64 * 1024;
+
+/** The client of a WebSocket: each of its messages is a part of the body, each line of the answer a text message. */
+export class WebSocketClientSide implements ClientSide, FrameSink {
+  readonly headers: IncomingHttpHeaders;
+  readonly endsBody = false;
+  private readonly reader = new FrameReader(this);
+  private call: GatewayCall | undefined;
+  private isClosed = false;
+
+  constructor(
+    request: IncomingMessage,
+    private readonly socket: Duplex,
+    readonly account: AnswerAccount,
+  ) {
+    this.headers = { authorization: tokenOf(request.headers) };
+  }
+
+  /** Gives the call all that comes, of which `seen` has been read. */
+  serve(call: GatewayCall, seen: Buffer): void {
+    this.call = call;
+    this.socket.on("close", () => call.onGone());
+    if (this.socket.destroyed) call.onGone();
+    this.reader.push(seen);
+    this.socket.on("data", (bytes: Buffer) => this.reader.push(bytes));
+    this.socket.on("end", () => this.destroy());
+  }
+
+  answer(
+    _httpStatus: number,
+    _fields: Readonly<Record<string, string>>,
+    pieces: readonly string[],
+    taken: () => void,
+  ): void {
+    this.write(pieces.join(""), taken);
+    this.end();
+  }
+
+  begin(): void {
+    // a WebSocket has no status
+  }
+
+  write(line: string, taken: () => void): void {
+    if (!this.isClosed) this.socket.write(frame("text", Buffer.from(line.replace(/\n$/, ""))), taken);
+  }
+
+  end(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.socket.end(frame("close", noBytes));
+  }
+
+  destroy(): void {
+    this.isClosed = true;
+    this.socket.destroy();
+  }
+
+  onPiece(piece: Buffer): void {
+    this.call?.onBody(piece);
+  }
+
+  onMessageEnd(): void {
+    this.call?.onBody(lineEnd);
+  }
+
+  onPing(payload: Buffer): void {
+    if (this.socket.writableLength > maxPongBytes) this.destroy();
+    else if (!this.isClosed) this.socket.write(frame("pong", payload));
+  }
+
+  onClose(): void {
+    this.end();
+    this.call?.onGone();
+  }
+
+  onBroken(): void {
+    this.destroy();
+  }
+}
+
+/** A token comes as `Sec-WebSocket-Protocol: Bearer, TOKEN`, or as a cookie: a browser can set no other field. */
+const tokenOf = ({ cookie, "sec-websocket-protocol": protocol }: IncomingHttpHeaders): string | undefined => {
+  const fromCookie = /(?:^|;\s*)token=([^;]*)/.exec(cookie ?? "")?.[1];
+  const token = fromCookie ?? /Bearer,\s*(.*?)\s*$/.exec(protocol ?? "")?.[1];
+  return token === undefined ? undefined : `Bearer ${token}`;
+};
