@@ -13,6 +13,7 @@ export {
   type TlsOptions,
   CompactedError,
   ConnectError,
+  errorFromFailure,
   EtcdError,
   type EtcdErrorCode,
   type Header,

@@ -109,29 +109,21 @@ class Draft {
 export class CopyingStore {
   /** The revision of the last compaction; -1: none. */
   compactRevision = -1;
-  /** All keys at each revision; nothing at 0. */
-  private readonly copies: Keys[] = [new Map(), new Map()];
-  /** The changes of each revision, in order. */
+  /** All keys at each revision from `base` on; nothing at 0. */
+  private readonly copies: Keys[];
+  /** The changes of each revision from `base` on, in order. */
   private readonly changes: (readonly NaiveChange[])[] = [[], []];
+  private readonly base: number;
   private readonly leases = new Set<bigint>();
 
+  /** @param keys all keys at `revision`, the first one that can be read, by their bytes as characters */
+  constructor(revision = 1, keys: ReadonlyMap<string, KeyValue> = new Map()) {
+    this.base = revision - 1;
+    this.copies = [new Map(), keys];
+  }
+
   get revision(): number {
-    return this.copies.length - 1;
-  }
-
-  /** Lets revisions pass that change no key here, until the newest one is `revision`. */
-  skipTo(revision: number): void {
-    const { now } = this;
-    while (this.revision < revision) {
-      this.copies.push(now);
-      this.changes.push([]);
-    }
-  }
-
-  /** Takes back all revisions after `revision`. */
-  takeBackTo(revision: number): void {
-    this.copies.length = revision + 1;
-    this.changes.length = revision + 1;
+    return this.base + this.copies.length - 1;
   }
 
   put(request: PutRequest): PutResponse {
@@ -155,6 +147,10 @@ export class CopyingStore {
   grantLease(id: bigint): void {
     if (this.leases.has(id)) throw new Refused("lease-exists");
     this.leases.add(id);
+  }
+
+  hasLease(id: bigint): boolean {
+    return this.leases.has(id);
   }
 
   revokeLease(id: bigint): void {
@@ -191,7 +187,7 @@ export class CopyingStore {
   }
 
   changesOf(revision: number): readonly NaiveChange[] {
-    return this.changes[revision] ?? [];
+    return this.changes[revision - this.base] ?? [];
   }
 
   /** All keys after the newest revision. */
@@ -200,7 +196,7 @@ export class CopyingStore {
   }
 
   private at(revision: number): Keys {
-    return this.copies[revision] ?? new Map();
+    return this.copies[revision - this.base] ?? new Map();
   }
 
   private change<T>(by: (draft: Draft) => T): T {

@@ -15,6 +15,7 @@ export { Endpoints } from "./endpoints.js";
 export {
   CompactedError,
   ConnectError,
+  errorFromFailure,
   errorFromWatchEnd,
   EtcdError,
   LeaseLostError,

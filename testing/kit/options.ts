@@ -1,5 +1,6 @@
 // Options of test servers and clusters.
 
+import type { ClientOptions } from "../../client/index.js";
 import { defaultFlags, type ServerFlags } from "../../server/config/index.js";
 import { checkOneOf, checkOptions } from "./check-options.js";
 
@@ -16,6 +17,9 @@ export interface TestServerOptions {
   /** Flags of `minietcd` that are not to have their defaults, such as `{ maxTxnOps: "1024" }`. */
   readonly flags?: Partial<ServerFlags> | undefined;
 }
+
+/** Options of a client in the same process: those of `Client`, without what the server gives it. */
+export type TestClientOptions = Omit<ClientOptions, "endpoints" | "transport">;
 
 /** Options of a test cluster. */
 export interface TestClusterOptions extends TestServerOptions {

@@ -1,16 +1,15 @@
 // Whatever test servers and test clusters have in common.
 
-import { Client, type ClientOptions } from "../../client/index.js";
+import { Client, type Transport } from "../../client/index.js";
 import { type SeedEntries, dump, history, type HistoryEntry, seed } from "./contents.js";
 import { InProcessTransport } from "./in-process-transport.js";
 import { endpointOf } from "./machines.js";
+import type { TestClientOptions } from "./options.js";
+import { Recording } from "./recording.js";
 import type { RpcFaults } from "./rpc-faults.js";
 import type { TestClock } from "./server-time.js";
 import { cloneParts, type ClusterParts, endParts, resetMachines } from "./start-parts.js";
 import { StreamHold } from "./stream-hold.js";
-
-/** Options of a client in the same process: those of `Client`, without what the server gives it. */
-export type TestClientOptions = Omit<ClientOptions, "endpoints" | "transport">;
 
 /** Put and deleted where a compaction needs changes. */
 const ownKey = "\0minietcd/testing";
@@ -51,11 +50,14 @@ export abstract class TestBase implements AsyncDisposable {
    * @throws Error if the server is closed
    */
   client(options: TestClientOptions = {}): Client {
-    const { endpoints, transport, parts } = this;
-    parts.time.lifetime.check();
-    const client = new Client({ ...options, endpoints, transport }, parts.time.clientClock);
-    this.clients.add(client);
-    return client;
+    return this.clientOver(options, this.transport);
+  }
+
+  /** Begins to record the operations on keys of the clients that `client()` of the recording returns, for `checkLinearizable`. */
+  record(): Promise<Recording> {
+    const { transport, parts } = this;
+    const client = (options: TestClientOptions, recorded: Transport): Client => this.clientOver(options, recorded);
+    return parts.time.until(Recording.begin({ transport, client, now: () => parts.time.now() }));
   }
 
   /** Returns the last log lines of all members. */
@@ -134,6 +136,14 @@ export abstract class TestBase implements AsyncDisposable {
       copy.then(endParts).catch(() => undefined); // it has failed, or nobody else knows it
       throw error;
     }
+  }
+
+  private clientOver(options: TestClientOptions, transport: Transport): Client {
+    const { endpoints, parts } = this;
+    parts.time.lifetime.check();
+    const client = new Client({ ...options, endpoints, transport }, parts.time.clientClock);
+    this.clients.add(client);
+    return client;
   }
 
   private async resetNow(): Promise<void> {

@@ -1,0 +1,98 @@
+// The check of a history: can all its operations have happened one after the other, each between its call and its answer?
+
+import { checkCount } from "./check-options.js";
+import { keyGroups } from "./key-groups.js";
+import { type History, hasChanged, latin1, type Operation, readsThePast, revisionOf } from "./operation.js";
+import { operationText } from "./operation-text.js";
+import { pendingOf, Revisions, stepsOf } from "./order-steps.js";
+import { OrderSearch } from "./order-search.js";
+import type { Linearizability } from "./verdict.js";
+
+/** Options of `checkLinearizable`. */
+export interface LinearizabilityOptions {
+  /** Steps after which the check gives up, undecided. Default: 1 000 000. */
+  readonly maxSteps?: number | undefined;
+}
+
+/** Steps of a check, unless said otherwise. */
+const defaultMaxSteps = 1_000_000;
+
+const linearizable: Linearizability = { verdict: "linearizable", conflict: [], explanation: "" };
+
+/**
+ * Checks that a history is linearizable: that its operations can be ordered one after the other, each between its call and its
+ * answer, so that every answer is what etcd gives in that order. Revisions tell the order, and each answer is compared as a whole with that
+ * of a model. An operation of unknown outcome is carried out at any time after its call, or never; one that failed, never. Serializable
+ * reads may be old.
+ *
+ * All changes of the keys must be in the history, apart from the end of leases. The work is a step an operation and more for each
+ * of unknown outcome, up to `maxSteps`.
+ *
+ * @throws TypeError if an operation is `ok` without the revision of its answer, or a transaction reads at a revision of its own choice
+ */
+export const checkLinearizable = (history: History, options: LinearizabilityOptions = {}): Linearizability => {
+  const { maxSteps = defaultMaxSteps } = options;
+  checkCount("check a history within", maxSteps, 1);
+  const answered = history.operations.filter(({ outcome }) => outcome === "ok");
+  const missing = answered.find((operation) => revisionOf(operation) === undefined);
+  if (missing !== undefined) throw new TypeError(`Cannot check a history: no revision in ${operationText(missing)}`);
+  const past = history.operations.find(readsThePast);
+  if (past !== undefined)
+    throw new TypeError(`Cannot check a history: a transaction reads an old revision: ${operationText(past)}`);
+  const revisions = new Revisions(history, answered);
+  const conflict = staleConflict(answered, revisions) ?? sharedRevision(answered);
+  return conflict ?? searched(history, revisions, maxSteps);
+};
+
+/** An answer that is older than one that was there before the call: the order of real time. */
+const staleConflict = (answered: readonly Operation[], revisions: Revisions): Linearizability | undefined => {
+  for (const operation of answered) {
+    const known = revisions.knownAt(operation.invoked);
+    const revision = Number(revisionOf(operation));
+    const isChange = hasChanged(operation);
+    if (operation.kind === "get" && operation.request.serializable) continue;
+    if (isChange ? revision > known.revision : revision >= known.revision) continue;
+    const before = known.from === undefined ? "before the history" : `by ${operationText(known.from)}`;
+    const what = isChange ? "makes" : "is of";
+    return {
+      verdict: "not-linearizable",
+      conflict: known.from === undefined ? [operation] : [operation, known.from],
+      explanation: `${operationText(operation)}\n  ${what} revision ${revision}, although ${known.revision} was known ${before}`,
+    };
+  }
+  return undefined;
+};
+
+/** Two operations that are said to have made the same revision. */
+const sharedRevision = (answered: readonly Operation[]): Linearizability | undefined => {
+  const makers = new Map<number, Operation>();
+  for (const operation of answered) {
+    if (!hasChanged(operation)) continue;
+    const revision = Number(revisionOf(operation));
+    const other = makers.get(revision);
+    if (other !== undefined)
+      return {
+        verdict: "not-linearizable",
+        conflict: [operation, other],
+        explanation: `Revision ${revision} was made twice:\n  ${operationText(other)}\n  ${operationText(operation)}`,
+      };
+    makers.set(revision, operation);
+  }
+  return undefined;
+};
+
+/** Tries the orders of all operations, of keys that have no operation in common by themselves. */
+const searched = (history: History, revisions: Revisions, maxSteps: number): Linearizability => {
+  const budget = { steps: maxSteps };
+  let undecided: Linearizability | undefined;
+  for (const group of keyGroups(history)) {
+    const pending = pendingOf(group, history, revisions);
+    const steps = stepsOf(group, history, revisions, pending);
+    const startKeys = history.startKeys.map((kv) => [latin1(kv.key), kv] as const);
+    const keys = new Map(startKeys.filter(([key]) => group.has(key)));
+    const found = new OrderSearch({ keys, steps, pending, revisions, budget }).run();
+    if (found?.verdict === "not-linearizable") return found;
+    undecided ??= found;
+  }
+  return undecided ?? linearizable;
+};

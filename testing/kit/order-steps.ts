@@ -1,0 +1,153 @@
+// The parts of an order of operations: those that stand at a known revision, and those that may stand anywhere.
+
+import type { KeyValue } from "../../proto/index.js";
+import type { KeyGroup } from "./key-groups.js";
+import { hasChanged, type History, isWrite, latin1, type Operation, putsOf, revisionOf, shownBy } from "./operation.js";
+
+/** An operation of unknown outcome, or the end of a lease; it may happen after `after`, or never. */
+export interface Pending {
+  readonly number: number;
+  readonly cause: Operation | { readonly kind: "lease-end"; readonly lease: bigint };
+  /** The newest revision that was known when it was asked for. */
+  readonly after: number;
+}
+
+/** A step of the order at a known revision. */
+export type Step =
+  | { readonly kind: "answered"; readonly operation: Operation; readonly revision: number; readonly isChange: boolean }
+  /** A change that an answer shows, made by an operation of unknown outcome: one of `makers`. */
+  | {
+      readonly kind: "seen";
+      readonly revision: number;
+      readonly witness: Operation;
+      readonly makers: readonly number[];
+    };
+
+/** The newest revision that was known at a time, and the answer that told it. */
+interface Known {
+  readonly revision: number;
+  readonly from: Operation | undefined;
+}
+
+/** The revisions of all answers of a history. */
+export class Revisions {
+  /** Answers in the order of their times, each newer than those before it. */
+  private readonly told: { readonly at: number; readonly revision: number; readonly from: Operation }[] = [];
+  private readonly taken: ReadonlySet<number>;
+
+  constructor(
+    private readonly history: History,
+    answered: readonly Operation[],
+  ) {
+    for (const from of [...answered].sort((a, b) => a.returned - b.returned)) {
+      const revision = Number(revisionOf(from));
+      if (revision > (this.told.at(-1)?.revision ?? history.startRevision))
+        this.told.push({ at: from.returned, revision, from });
+    }
+    this.taken = new Set(answered.filter(hasChanged).map((operation) => Number(revisionOf(operation))));
+  }
+
+  /** The newest revision that any client had been told of before `time`. */
+  knownAt(time: number): Known {
+    let low = 0;
+    let high = this.told.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (Number(this.told[middle]?.at) < time) low = middle + 1;
+      else high = middle;
+    }
+    return this.told[low - 1] ?? { revision: this.history.startRevision, from: undefined };
+  }
+
+  /** Whether an answer says that its operation made the revision. */
+  isTaken(revision: number): boolean {
+    return this.taken.has(revision);
+  }
+
+  /** The first revision after `revision` that no answer claims. */
+  nextFree(revision: number): number {
+    let next = revision + 1;
+    while (this.taken.has(next)) next += 1;
+    return next;
+  }
+}
+
+/** The operations of a group that may have happened, or not, and the ends of its leases. */
+export const pendingOf = (
+  { operations, has }: KeyGroup,
+  history: History,
+  revisions: Revisions,
+): readonly Pending[] => {
+  const unknown = operations.filter((operation) => operation.outcome === "unknown" && isWrite(operation));
+  const causes: Pending["cause"][] = [...unknown];
+  const leases = new Map<bigint, number>();
+  for (const { key, lease } of history.startKeys) if (lease !== 0n && has(latin1(key))) leases.set(lease, -Infinity);
+  for (const operation of operations)
+    for (const { lease } of putsOf(operation))
+      if (lease !== 0n && !leases.has(lease)) leases.set(lease, operation.invoked);
+  for (const lease of leases.keys()) causes.push({ kind: "lease-end", lease });
+  return causes.map((cause, number) => ({
+    number,
+    cause,
+    after: revisions.knownAt(cause.kind === "lease-end" ? Number(leases.get(cause.lease)) : cause.invoked).revision,
+  }));
+};
+
+/** The steps of a group in their order: by revision, and of one revision the change before the reads. */
+export const stepsOf = (
+  group: KeyGroup,
+  history: History,
+  revisions: Revisions,
+  pending: readonly Pending[],
+): readonly Step[] => {
+  const answered = group.operations
+    .filter(({ outcome }) => outcome === "ok")
+    .map((operation): Step => {
+      const { kind, request } = operation;
+      const asked = kind === "get" ? Number(request.revision) : 0;
+      const revision = asked > 0 ? asked : Number(revisionOf(operation));
+      return { kind: "answered", operation, revision, isChange: hasChanged(operation) };
+    });
+  const steps = [...answered, ...seenSteps(group, history, revisions, pending)];
+  const since = steps.filter(({ revision }) => revision >= history.startRevision); // a read of an older revision cannot be checked
+  return since.sort((a, b) => a.revision - b.revision || Number(isMade(b)) - Number(isMade(a)));
+};
+
+/** Whether the step makes its revision. */
+const isMade = (step: Step): boolean => step.kind === "seen" || step.isChange;
+
+/** The changes that answers show and no answer claims. */
+const seenSteps = (
+  group: KeyGroup,
+  history: History,
+  revisions: Revisions,
+  pending: readonly Pending[],
+): readonly Step[] => {
+  const seen = new Map<number, { witness: Operation; makers: Set<number> }>();
+  const note = (revision: number, witness: Operation, isMaker: (each: Pending) => boolean): void => {
+    if (revision <= history.startRevision || revisions.isTaken(revision)) return;
+    const found = seen.get(revision) ?? { witness, makers: new Set(pending.map(({ number }) => number)) };
+    seen.set(revision, found);
+    for (const each of pending) if (each.after >= revision || !isMaker(each)) found.makers.delete(each.number);
+  };
+  for (const witness of group.operations)
+    for (const { kv, hasValue } of shownBy(witness)) {
+      note(Number(kv.modRevision), witness, (each) => mayPut(each, kv, hasValue));
+      if (kv.createRevision !== kv.modRevision)
+        note(Number(kv.createRevision), witness, (each) => mayPut(each, kv, false));
+    }
+  return [...seen].map(([revision, { witness, makers }]) => ({
+    kind: "seen",
+    revision,
+    witness,
+    makers: [...makers],
+  }));
+};
+
+const mayPut = ({ cause }: Pending, kv: KeyValue, hasValue: boolean): boolean => {
+  if (cause.kind === "lease-end") return false;
+  const key = latin1(kv.key);
+  return putsOf(cause).some(
+    (put) => latin1(put.key) === key && (!hasValue || put.ignoreValue || latin1(put.value) === latin1(kv.value)),
+  );
+};
