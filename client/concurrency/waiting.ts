@@ -1,5 +1,5 @@
 // Waiting for keys to change, and keys that nobody else has.
-import { randomInt } from "node:crypto";
+import { webcrypto } from "node:crypto";
 import { CompactedError, EtcdError, retryUntil } from "../transport/index.js";
 import { type Bytes, type GetResult, type GetSettings, toBytes } from "../kv/index.js";
 import type { LineServices } from "./line.js";
@@ -47,4 +47,7 @@ export async function untilChanged(
 }
 
 /** A name like those of etcd's recipes, the time in nanoseconds: the milliseconds of the wall clock, and six random digits. */
-export const uniqueName = (): string => `${BigInt(Date.now()) * 1_000_000n + BigInt(randomInt(1_000_000))}`;
+export const uniqueName = (): string => {
+  const [bits = 0] = webcrypto.getRandomValues(new Uint32Array(1)); // a simulation gives these by its seed
+  return `${BigInt(Date.now()) * 1_000_000n + BigInt(bits % 1_000_000)}`;
+};

@@ -1,5 +1,5 @@
 // Leases: keys that go when nobody renews them.
-import { randomBytes } from "node:crypto";
+import { webcrypto } from "node:crypto";
 import { LeaseDefinition, counterFromResponse } from "../../proto/index.js";
 import {
   type Endpoints,
@@ -62,7 +62,10 @@ const leases = unaryMethod("read", LeaseDefinition, LeaseDefinition.methods.leas
 const renew = unaryMethod("read", LeaseDefinition, LeaseDefinition.methods.leaseKeepAlive);
 
 /** 63 random bits, as etcd's ids are positive; 0 would leave the choice to the server. */
-const newLeaseId = (): bigint => BigInt.asUintN(63, randomBytes(8).readBigUInt64BE()) || 1n;
+const newLeaseId = (): bigint => {
+  const [bits = 0n] = webcrypto.getRandomValues(new BigUint64Array(1)); // a simulation gives these by its seed
+  return BigInt.asUintN(63, bits) || 1n;
+};
 
 /** @see etcd v3 API, Lease */
 export class Lease {

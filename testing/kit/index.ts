@@ -34,6 +34,15 @@ export type { TestClientOptions, TestClusterOptions, TestServerOptions } from ".
 export { printLogOnFailure } from "./print-log.js";
 export type { RecordedClientOptions, Recording } from "./recording.js";
 export type { RpcFaults } from "./rpc-faults.js";
+export {
+  simulate,
+  SimulationError,
+  type SimulationClock,
+  type SimulationOptions,
+  type SimulationResult,
+  type SimulationWorld,
+} from "./simulate.js";
+export type { FaultKind } from "./simulated-faults.js";
 export type { StatusName } from "./status-names.js";
 export type { TestClock } from "./server-time.js";
 export type { TestBase } from "./test-base.js";
@@ -41,3 +50,4 @@ export type { TestCluster } from "./test-cluster.js";
 export type { TestMember } from "./test-member.js";
 export type { TestServer } from "./test-server.js";
 export type { Linearizability } from "./verdict.js";
+export type { SeededRandom } from "../index.js";

@@ -106,11 +106,22 @@ export class VirtualServerTime implements ServerTime {
   }
 
   async advance(duration: Duration): Promise<void> {
-    await this.lifetime.during(this.timeline.advance(toMs(duration)));
+    const { timeline } = this;
+    const ms = toMs(duration);
+    await this.lifetime.during(timeline.isFlowing ? timeline.sleep(ms) : timeline.advance(ms));
   }
 
   until<T>(promise: Promise<T>): Promise<T> {
-    return this.lifetime.during(this.passUntil(promise));
+    return this.lifetime.during(this.timeline.isFlowing ? promise : this.passUntil(promise));
+  }
+
+  /** Has time pass by itself until `promise` is settled. @throws Error if that takes longer than `maxMs` */
+  async flow<T>(promise: Promise<T>, maxMs: number): Promise<T> {
+    let isSettled = false;
+    const settle = (): void => void (isSettled = true);
+    promise.then(settle, settle);
+    await this.timeline.flowUntil(() => isSettled, maxMs);
+    return promise;
   }
 
   untilTrue(isTrue: () => boolean, what: string, timeout: Duration): Promise<void> {

@@ -27,12 +27,12 @@ const noDelay = { ...fairWeather, minDelayMs: 0, maxDelayMs: 0 };
 const quietStory = { tell: () => undefined, detail: () => undefined };
 
 /** Makes the machines of a cluster; no member runs yet. */
-const prepareParts = async (options: TestClusterOptions): Promise<ClusterParts> => {
+const prepareParts = async (options: TestClusterOptions, own: ServerTime | undefined): Promise<ClusterParts> => {
   const names = memberNames(options);
   const { clock = "machine", disk = false, listen = true, seed = 1, flags = {} } = options;
   if (disk && clock === "virtual")
     throw new TypeError("Cannot start a test cluster on disk in virtual time: a disk takes real time");
-  const time = clock === "virtual" ? new VirtualServerTime() : new RealServerTime();
+  const time = own ?? (clock === "virtual" ? new VirtualServerTime() : new RealServerTime());
   const { timeline } = time;
   const network = new SimNetwork(timeline, seededRandom(seed + 1), quietStory);
   network.weather = noDelay;
@@ -87,9 +87,14 @@ export const endParts = async ({ time, machines, directory }: ClusterParts): Pro
  * Makes the machines of a cluster and starts their members.
  *
  * @param origin a cluster whose data they begin with; absent: they are empty
+ * @param time of the cluster; absent: as the options say
  */
-export const startParts = async (options: TestClusterOptions, origin?: ClusterParts): Promise<ClusterParts> => {
-  const parts = await prepareParts(options);
+export const startParts = async (
+  options: TestClusterOptions,
+  origin?: ClusterParts,
+  time?: ServerTime,
+): Promise<ClusterParts> => {
+  const parts = await prepareParts(options, time);
   for (const [n, machine] of parts.machines.entries()) {
     const copy = origin?.machines[n]?.storage.copy;
     if (copy !== undefined) machine.useStorage(copy());

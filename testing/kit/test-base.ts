@@ -65,6 +65,11 @@ export abstract class TestBase implements AsyncDisposable {
     return this.parts.world.log.text;
   }
 
+  /** Adds a line of the test's own to the log. */
+  note(text: string): void {
+    this.parts.world.log.add("test", "info", text);
+  }
+
   /** Puts entries in their order, a revision each. A map keeps any order; an object puts keys such as "10" first. */
   seed(entries: SeedEntries): Promise<void> {
     return this.withOwnClient((client) => seed(client, entries));

@@ -7,10 +7,22 @@ const settlingTurns = 20;
 /** Turns of the event loop without anything due after which nothing will come. */
 const idleTurns = 1_000;
 
+/** Steps at one time after which something is taken to go round in circles. */
+const timelessSteps = 100_000;
+
+/** Bounds of time that passes by itself. */
+interface Passing {
+  readonly maxMs: number;
+  /** Turns of the event loop without anything due after which time passes. */
+  readonly settlingTurns: number;
+}
+
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A timeline that stands still until it is told to go on; whatever is due without a delay happens all the same. */
 export class VirtualTimeline implements Timeline {
+  /** Whether time passes by itself, and need only be waited for. */
+  isFlowing = false;
   private readonly scheduler = new Scheduler();
   /** The last of those that let time pass: one at a time. */
   private last: Promise<void> = Promise.resolve();
@@ -46,17 +58,35 @@ export class VirtualTimeline implements Timeline {
    * @throws Error if that takes very long
    */
   runUntil(isOver: () => boolean): Promise<void> {
-    return this.exclusive(async () => {
-      const end = this.scheduler.now + longestWaitMs;
-      for (let idle = 0; !isOver() && !this.isClosed;) {
-        // Work that needs only turns of the event loop comes before time passes.
-        if (this.scheduler.isDue || idle >= settlingTurns) {
-          if (await this.scheduler.step(end)) idle = 0;
-        }
-        if (++idle > idleTurns) throw new Error(`Waited in vain for ${longestWaitMs / 1_000} s of virtual time`);
-        await turn();
+    return this.exclusive(() => this.pass(isOver, { maxMs: longestWaitMs, settlingTurns }));
+  }
+
+  /** The same for a whole simulation: meanwhile time passes by itself, and nobody else has it pass. */
+  async flowUntil(isOver: () => boolean, maxMs: number): Promise<void> {
+    this.isFlowing = true;
+    try {
+      await this.exclusive(() => this.pass(isOver, { maxMs, settlingTurns: 1 }));
+    } finally {
+      this.isFlowing = false;
+    }
+  }
+
+  private async pass(isOver: () => boolean, { maxMs, settlingTurns: turns }: Passing): Promise<void> {
+    const { scheduler } = this;
+    const end = scheduler.now + maxMs;
+    let timeless = 0;
+    for (let idle = 0; !isOver() && !this.isClosed;) {
+      // Work that needs only turns of the event loop comes before time passes.
+      if (scheduler.isDue || idle >= turns) {
+        const { now } = scheduler;
+        if (await scheduler.step(end)) idle = 0;
+        timeless = scheduler.now === now ? timeless + 1 : 0;
+        if (timeless > timelessSteps)
+          throw new Error(`Time stands still: ${timelessSteps} steps took none; is there a loop without a pause?`);
       }
-    });
+      if (++idle > idleTurns) throw new Error(`Waited in vain for ${maxMs / 1_000} s of virtual time`);
+      await turn();
+    }
   }
 
   /** Nothing runs any more. */
