@@ -1,3 +1,4 @@
+import { asError } from "../../platform/index.js";
 import type { StoreClock } from "./clock.js";
 import type { Sliced } from "./slices.js";
 
@@ -67,7 +68,7 @@ export class Turns {
           if (step.done === true) resolve(step.value);
           else this.wait({ goOn, isAtOnce: true });
         } catch (error) {
-          reject(error instanceof Error ? error : new Error(String(error)));
+          reject(asError(error));
         }
       };
       this.wait({ goOn, isAtOnce: true });

@@ -1,3 +1,4 @@
+import { asError } from "../../platform/index.js";
 import {
   type Backend,
   type Batch,
@@ -406,7 +407,7 @@ export class WriteBehind {
         this.stats.commitSeconds.observe((this.clock.now() - beganAt) / 1_000);
         this.written(next);
       },
-      (error: unknown) => this.fail(error instanceof Error ? error : new Error(String(error))),
+      (error: unknown) => this.fail(asError(error)),
     );
   }
 

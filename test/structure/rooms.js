@@ -12,7 +12,7 @@ export const rooms = {
   "store/base": ["platform"],
   "store/disk": ["platform", "store/base"],
   "store/mvcc": ["proto", "store/base", "store/disk"],
-  "store/persist": ["store/base", "store/disk", "store/mvcc"],
+  "store/persist": ["platform", "store/base", "store/disk", "store/mvcc"],
   "store/watch": ["proto", "store/base", "store/disk", "store/mvcc"],
   store: ["proto", "store/base", "store/disk", "store/mvcc", "store/persist", "store/watch"],
   "server/base": ["platform", "proto", "raft", "store"],
