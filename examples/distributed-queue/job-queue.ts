@@ -1,10 +1,11 @@
-// A queue of jobs for workers on several machines. A job is claimed under the lease of its worker: if the worker dies, the claim
-// ends with the lease, and another worker gets the job. So a job is done at least once, and a job of a worker that lives, once.
+// A queue of jobs for workers on several machines: the client's queue, but for its dequeue(), which would lose the job of a worker that
+// dies. A job is claimed under the lease of its worker: if the worker dies, the claim ends with the lease, and another worker gets the
+// job. So a job is done at least once, and a job of a worker that lives, once.
 
-import { randomUUID } from "node:crypto";
 import { toText, type Client, type Compare, type LeaseKeepAlive } from "../../client/index.js";
 
-const jobs = "/queue/jobs/";
+const queue = "/queue/jobs";
+const jobs = `${queue}/`;
 const claims = "/queue/claims/";
 
 /** A job that this worker has claimed. */
@@ -16,7 +17,7 @@ export interface Job {
 
 /** Adds a job. */
 export async function addJob(client: Client, text: string): Promise<void> {
-  await client.kv.put(jobs + randomUUID(), text);
+  await client.queue(queue).enqueue(text);
 }
 
 /** A worker, which has one job at a time or several. */
