@@ -35,3 +35,28 @@ export const areEqual = (machines: readonly Machine[]): boolean => {
     })
   );
 };
+
+/**
+ * Compares the hashes of the keys of all members that run, at one revision.
+ *
+ * @throws Error if members that have applied the same hold other keys
+ */
+export const checkHashes = async (machines: readonly Machine[]): Promise<void> => {
+  const running = machines.filter(({ running: member, state }) => member !== undefined && state === "running");
+  const revision = Math.min(...running.map(({ running: member }) => member?.replica.store.revision ?? Infinity));
+  const hashes = await Promise.all(
+    running.map(async ({ name, running: member }) => {
+      const found = await member?.replica.store.hashKv(revision);
+      return { name, hash: found?.hash, compactRevision: found?.compactRevision };
+    }),
+  );
+  const [first] = hashes;
+  // A compaction that not all have applied yet changes what is hashed, and says nothing about the keys.
+  const other = hashes.find(
+    ({ hash, compactRevision }) => compactRevision === first?.compactRevision && hash !== first?.hash,
+  );
+  if (other !== undefined)
+    throw new Error(
+      `Members differ: at revision ${revision}, ${first?.name} has hash ${first?.hash}, ${other.name} ${other.hash}`,
+    );
+};

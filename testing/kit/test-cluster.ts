@@ -2,7 +2,7 @@
 
 import type { Duration } from "./duration.js";
 import { type LinkFilter, Links } from "./links.js";
-import { areEqual, leaderOf } from "./observations.js";
+import { areEqual, checkHashes, leaderOf } from "./observations.js";
 import { type ClusterParts, startParts } from "./start-parts.js";
 import { checkStartOptions, serverOptions, type TestClusterOptions } from "./options.js";
 import { TestBase } from "./test-base.js";
@@ -48,9 +48,15 @@ export class TestCluster extends TestBase {
     return leader;
   }
 
-  /** Waits until all members that run have applied the same and hold the same. Virtual time passes meanwhile. */
+  /**
+   * Waits until all members that run have applied the same, and compares the hashes of their keys. Virtual time passes meanwhile.
+   *
+   * @throws Error if they have applied the same and hold other keys
+   */
   async waitUntilEqual(timeout: Duration = defaultWait): Promise<void> {
-    await this.parts.time.untilTrue(() => areEqual(this.parts.machines), "equal members", timeout);
+    const { machines, time } = this.parts;
+    await time.untilTrue(() => areEqual(machines), "equal members", timeout);
+    await time.until(checkHashes(machines));
   }
 
   /** Lets nothing pass between members of different groups: `partition(["m1"], ["m2", "m3"])`. */

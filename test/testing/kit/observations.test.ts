@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { checkHashes } from "../../../testing/kit/observations.js";
+import { endParts, startParts } from "../../../testing/kit/start-parts.js";
+import { TestCluster } from "../../../testing/kit/test-cluster.js";
+
+/** Starts a cluster of one member that holds one key. */
+const holding = async (value: string) => {
+  const parts = await startParts({ members: 1, listen: false });
+  await new TestCluster(parts).seed({ a: value });
+  return { machines: parts.machines, [Symbol.asyncDispose]: () => endParts(parts) };
+};
+
+describe("checkHashes", () => {
+  it("notices members that have applied the same and hold other keys", async () => {
+    await using one = await holding("1");
+    await using same = await holding("1");
+    await using other = await holding("2");
+    await checkHashes([...one.machines, ...same.machines]);
+    await assert.rejects(checkHashes([...one.machines, ...other.machines]), /Members differ: at revision 2/);
+  });
+});
