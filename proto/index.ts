@@ -146,6 +146,8 @@ export {
   HealthCheckResponse_ServingStatus,
   HealthCheckRequest,
   HealthCheckResponse,
+  HealthListRequest,
+  HealthListResponse,
 } from "./generated/grpc/health/v1/health.js";
 export {
   RawRangeResponse,

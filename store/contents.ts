@@ -7,7 +7,7 @@ import type {
   TxnRequest,
 } from "../proto/index.js";
 import { counterFromRequest } from "../proto/index.js";
-import { type Backend, type BackendSize, BlockList, type Pace } from "./disk/index.js";
+import { allRows, type Backend, type BackendSize, BlockList, firstRowKeyOf, type Pace } from "./disk/index.js";
 import {
   AnswerSize,
   atOnce,
@@ -112,6 +112,9 @@ export interface AppliedWrite<T> {
   readonly write: Write;
 }
 
+/** Bytes of rows that LevelDB rewrites at a time, about. */
+const bytesPerDefragmentation = 64 * 1024 * 1024;
+
 const changesNothing = (): never => {
   throw new Error("Cannot change anything in a transaction that only reads");
 };
@@ -138,6 +141,7 @@ export class Contents implements StoreChanges {
   private closing: Promise<void> | undefined = undefined;
   /** A revision is being made, a slice at a time: nobody sees it yet. */
   private isApplying = false;
+  private defragmenting: Promise<void> | undefined = undefined;
   private waitingForIdle: (() => void)[] = [];
   /** Reads from disk that were taken off a turn's allowance. */
   private diskReadsCounted = 0;
@@ -363,6 +367,24 @@ export class Contents implements StoreChanges {
 
   size(): Promise<BackendSize> {
     return this.backend.size();
+  }
+
+  /** Has the backend give space back, a part at a time: a store that is closed waits for one part at most. */
+  defragment(): Promise<void> {
+    this.defragmenting ??= this.reading(() => this.compactRows()).finally(() => (this.defragmenting = undefined));
+    return this.defragmenting;
+  }
+
+  private async compactRows(): Promise<void> {
+    const { allocatedBytes } = await this.backend.size();
+    const parts = Math.ceil(allocatedBytes / bytesPerDefragmentation) || 1;
+    let from: Uint8Array = allRows.from;
+    for (let part = 1; part <= parts; part++) {
+      this.checkOpen();
+      const to = part === parts ? allRows.to : firstRowKeyOf(Math.ceil((this.current * part) / parts));
+      await this.backend.compact?.(from, to);
+      from = to;
+    }
   }
 
   /**

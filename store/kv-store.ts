@@ -23,7 +23,15 @@ import {
 } from "./base/index.js";
 import type { Compaction, RoundState, StoreSnapshot, TableSource } from "./persist/index.js";
 import { openContents, type Answer, type AppliedWrite, type Contents, type ContentsOptions } from "./contents.js";
-import { type KvHash, type Lease, type PartBounds, type RangePart, runTxn, type Write } from "./mvcc/index.js";
+import {
+  hashLeases,
+  type KvHash,
+  type Lease,
+  type PartBounds,
+  type RangePart,
+  runTxn,
+  type Write,
+} from "./mvcc/index.js";
 import { type Watch, Watches, type WatchOptions, type WatchReceiver } from "./watch/index.js";
 
 /** Options of a store. */
@@ -283,6 +291,23 @@ export class KvStore implements TableSource {
   async hashKv(revision: number): Promise<KvHash> {
     this.checkOpen();
     return this.contents.hashKv(revision);
+  }
+
+  /**
+   * Hashes all keys with their history, and all leases, in slices: equal on members that have applied and compacted the same.
+   *
+   * @throws DamagedError
+   */
+  async hash(): Promise<number> {
+    const leases = [...this.leases()]; // of the same moment as the keys
+    const { hash } = await this.hashKv(0);
+    return this.inSlices((isTired) => hashLeases(leases, hash, isTired));
+  }
+
+  /** Gives space on disk back that rows have taken which are gone. Reads and writes go on; a call while one runs joins it. */
+  async defragment(): Promise<void> {
+    this.checkOpen();
+    return this.contents.defragment();
   }
 
   /**

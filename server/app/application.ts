@@ -4,6 +4,11 @@
 import type {
   AlarmRequest,
   AlarmResponse,
+  DefragmentRequest,
+  DowngradeRequest,
+  DowngradeResponse,
+  HashRequest,
+  HashResponse,
   HashKVRequest,
   HashKVResponse,
   Member,
@@ -64,6 +69,11 @@ export interface Operations {
   readonly status: { readonly request: StatusRequest; readonly result: Answer<StatusResponse> };
   /** Hashes the store of this member. */
   readonly hashKv: { readonly request: HashKVRequest; readonly result: Answer<HashKVResponse> };
+  /** Hashes all that the store of this member holds. */
+  readonly hash: { readonly request: HashRequest; readonly result: Answer<HashResponse> };
+  /** Gives space on this member's disk back; has the result once it is done. */
+  readonly defragment: { readonly request: DefragmentRequest; readonly result: undefined };
+  readonly downgrade: { readonly request: DowngradeRequest; readonly result: Answer<DowngradeResponse> };
   readonly alarm: { readonly request: AlarmRequest; readonly result: Answer<AlarmResponse> };
   /** Has the result once the other member leads, as far as this one knows. */
   readonly moveLeader: { readonly request: MoveLeaderRequest; readonly result: undefined };

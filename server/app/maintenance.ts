@@ -6,10 +6,11 @@ import type { Applier } from "../replication/apply/index.js";
 import type { LeadershipTransfer, SpaceQuota } from "../replication/index.js";
 import { type AlarmParts, alarmOperation, alarmText } from "./alarms.js";
 import type { Application } from "./application.js";
+import { downgradeOperation } from "./downgrade.js";
 
 export interface MaintenanceParts extends AlarmParts {
   readonly node: Pick<RaftNode, "status">;
-  readonly store: Pick<KvStore, "revision" | "size" | "hashKv">;
+  readonly store: Pick<KvStore, "revision" | "size" | "hash" | "hashKv" | "defragment">;
   readonly applier: Pick<Applier, "appliedIndex" | "members" | "alarms">;
   readonly transfer: Pick<LeadershipTransfer, "begin">;
 }
@@ -18,7 +19,10 @@ export interface MaintenanceSettings {
   readonly versions: ReportedVersions;
 }
 
-type MaintenanceOperations = Pick<Application, "status" | "hashKv" | "moveLeader" | "alarm">;
+type MaintenanceOperations = Pick<
+  Application,
+  "status" | "hash" | "hashKv" | "defragment" | "downgrade" | "moveLeader" | "alarm"
+>;
 
 /** The operations of etcd's Maintenance, as far as they exist. Status and HashKV speak of this member alone. */
 export const maintenanceOperations = (
@@ -29,6 +33,19 @@ export const maintenanceOperations = (
   const { node, store, applier, transfer } = parts;
   return {
     alarm: alarmOperation(parts),
+    downgrade: downgradeOperation(parts, versions),
+    hash: (_caller, _request, handler) => {
+      store.hash().then(
+        (hash) => handler.onResult({ response: { header: undefined, hash }, revision: store.revision }),
+        (error: unknown) => handler.onError(error),
+      );
+    },
+    defragment: (_caller, _request, handler) => {
+      store.defragment().then(
+        () => handler.onResult(undefined),
+        (error: unknown) => handler.onError(error),
+      );
+    },
     status: (_caller, _request, handler) => {
       store.size().then(
         (size) => handler.onResult({ response: statusOf(parts, versions, quota, size), revision: store.revision }),

@@ -19,6 +19,9 @@ export const wrapOperations = (inner: SingleOperations, wrap: Wrapper): SingleOp
   memberList: wrap(inner.memberList, "memberList"),
   status: wrap(inner.status, "status"),
   hashKv: wrap(inner.hashKv, "hashKv"),
+  hash: wrap(inner.hash, "hash"),
+  defragment: wrap(inner.defragment, "defragment"),
+  downgrade: wrap(inner.downgrade, "downgrade"),
   alarm: wrap(inner.alarm, "alarm"),
   moveLeader: wrap(inner.moveLeader, "moveLeader"),
 });

@@ -334,7 +334,10 @@ const older: FlagGroup = {
     old(noEffect("experimental-initial-corrupt-check", "bool", "false", noCorruptionCheck), "3.6"),
     old(noEffect("experimental-enable-lease-checkpoint", "bool", "false", noLeaseCheckpoints), "3.6"),
     old(noEffect("experimental-enable-lease-checkpoint-persist", "bool", "false", noLeaseCheckpoints), "3.6"),
-    old(noEffect("experimental-stop-grpc-service-on-defrag", "bool", "false", "there is no defragmentation"), "3.6"),
+    old(
+      noEffect("experimental-stop-grpc-service-on-defrag", "bool", "false", "a defragmentation holds up nobody"),
+      "3.6",
+    ),
     old(noEffect("experimental-txn-mode-write-with-shared-buffer", "bool", "true", noBbolt), "3.6"),
     old(refused("experimental-enable-v2v3", "string", "", noV2), "3.5"),
     old(refused("enable-v2", "bool", "false", noV2), "3.5"),

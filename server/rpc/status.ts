@@ -68,6 +68,13 @@ const statusOf = {
   "no-elected-leader": { code: unknown, details: "election: no leader" },
   "not-elected": { code: unknown, details: "election: not leader" },
   "leader-key-missing": { code: unknown, details: '"leader" field must be provided' },
+  "downgrade-format": { code: invalidArgument, details: "etcdserver: wrong downgrade target version format" },
+  "downgrade-target": { code: invalidArgument, details: "etcdserver: invalid downgrade target version" },
+  "downgrade-action": { code: unknown, details: "etcdserver: unknown method" },
+  "downgrade-not-supported": {
+    code: statusCode.unimplemented,
+    details: "etcdserver: a downgrade is not supported, start the members with --emulated-version instead",
+  },
   "invalid-alarm-action": { code: invalidArgument, details: "etcdserver: invalid alarm action" },
   "invalid-alarm": { code: invalidArgument, details: "etcdserver: invalid alarm" },
   corrupt: { code: statusCode.dataLoss, details: "etcdserver: corrupt cluster" },

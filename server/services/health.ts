@@ -1,6 +1,8 @@
 import {
   HealthCheckRequest,
   HealthCheckResponse,
+  HealthListRequest,
+  HealthListResponse,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../../proto/index.js";
 import type { Caller } from "../base/index.js";
@@ -17,6 +19,10 @@ export const healthMethods = (check: (caller: Caller) => void): Method[] => [
     check(call);
     if (service !== "") throw new RpcError({ code: statusCode.notFound, details: "unknown service" });
     reply.send({ status: ServingStatus.SERVING });
+  }),
+  unary("/grpc.health.v1.Health/List", HealthListRequest, HealthListResponse, (_request, call, reply) => {
+    check(call);
+    reply.send({ statuses: { "": { status: ServingStatus.SERVING } } });
   }),
   serverStream("/grpc.health.v1.Health/Watch", HealthCheckRequest, HealthCheckResponse, ({ service }, call, reply) => {
     check(call);

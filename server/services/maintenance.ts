@@ -1,6 +1,12 @@
 import {
   AlarmRequest,
   AlarmResponse,
+  DefragmentRequest,
+  DefragmentResponse,
+  DowngradeRequest,
+  DowngradeResponse,
+  HashRequest,
+  HashResponse,
   HashKVRequest,
   HashKVResponse,
   MoveLeaderRequest,
@@ -22,6 +28,18 @@ export const maintenanceMethods = (application: Application, sender: ResponseSen
       onResult: () => reply.send({ header: undefined }), // as in etcd
       onError: (error) => reply.fail(error),
     }),
+  ),
+  unary("/etcdserverpb.Maintenance/Hash", HashRequest, HashResponse, (request, call, reply) =>
+    application.hash(call, request, sender.to(reply)),
+  ),
+  unary("/etcdserverpb.Maintenance/Defragment", DefragmentRequest, DefragmentResponse, (request, call, reply) =>
+    application.defragment(call, request, {
+      onResult: () => reply.send({ header: undefined }), // as in etcd
+      onError: (error) => reply.fail(error),
+    }),
+  ),
+  unary("/etcdserverpb.Maintenance/Downgrade", DowngradeRequest, DowngradeResponse, (request, call, reply) =>
+    application.downgrade(call, request, sender.to(reply)),
   ),
   unary("/etcdserverpb.Maintenance/Status", StatusRequest, StatusResponse, (request, call, reply) =>
     application.status(call, request, sender.to(reply)),

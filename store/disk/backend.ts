@@ -51,6 +51,8 @@ export interface Backend extends Rows {
    */
   reopen?(): Promise<void>;
   size(): Promise<BackendSize>;
+  /** Rewrites the rows in `[from, to)` without what is gone, while reads and writes go on. Absent: nothing that is gone is kept. */
+  compact?(from: Uint8Array, to: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -28,6 +28,8 @@ interface BytesLevel {
     del(key: Uint8Array): unknown;
     write(options: { sync: boolean }): Promise<void>;
   };
+  /** There in Node; the types of `level` leave out what browsers lack. */
+  compactRange?(from: Uint8Array, to: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -164,6 +166,17 @@ class DiskBackend implements Backend {
   async size(): Promise<BackendSize> {
     const files = await fileSizes(this.current.directory);
     return { allocatedBytes: sum(files), inUseBytes: sum(files.filter((file) => /\.(ldb|log)$/.test(file.name))) };
+  }
+
+  async compact(from: Uint8Array, to: Uint8Array): Promise<void> {
+    const ended = this.current.read();
+    try {
+      await this.current.level.compactRange?.(from, to);
+    } catch (error) {
+      throw asDamage(this.name, error);
+    } finally {
+      ended();
+    }
   }
 
   async close(): Promise<void> {

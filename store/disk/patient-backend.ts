@@ -99,6 +99,10 @@ export class PatientBackend implements Backend {
     return this.backend.size();
   }
 
+  async compact(from: Uint8Array, to: Uint8Array): Promise<void> {
+    await this.backend.compact?.(from, to);
+  }
+
   close(): Promise<void> {
     return this.backend.close();
   }

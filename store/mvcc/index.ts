@@ -1,5 +1,6 @@
 // Keys, their revisions and leases in memory: the index, reads, writes, transactions.
 
+export { hashLeases } from "./hash-leases.js";
 export { KvHasher, type KvHash } from "./hash-kv.js";
 export { KeyIndex } from "./key-index.js";
 export {

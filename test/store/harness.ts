@@ -107,6 +107,7 @@ class CutOff implements Backend {
   iterate: Backend["iterate"] = (from, to) => this.inner.iterate(from, to);
   view: Backend["view"] = () => this.inner.view();
   size: Backend["size"] = () => this.inner.size();
+  compact = async (from: Uint8Array, to: Uint8Array): Promise<void> => this.inner.compact?.(from, to);
 
   batch: Backend["batch"] = () => {
     if (this.dead) return { put: () => undefined, delete: () => undefined, write: () => new Promise(() => undefined) };

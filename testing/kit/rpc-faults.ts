@@ -29,6 +29,9 @@ const rpcOf: Readonly<Record<OperationName, RpcName>> = {
   memberList: "MemberList",
   status: "Status",
   hashKv: "HashKV",
+  hash: "Hash",
+  defragment: "Defragment",
+  downgrade: "Downgrade",
   alarm: "Alarm",
   moveLeader: "MoveLeader",
 };

@@ -32,7 +32,9 @@ interface Setting {
   readonly maxMessageBytes?: number;
 }
 
-const put = unary("/etcdserverpb.KV/Put", PutRequest, PutResponse, (_request, _call, reply) => reply.send({}));
+const put = unary("/etcdserverpb.KV/Put", PutRequest, PutResponse, (_request, _call, reply) =>
+  reply.send({ header: undefined, prevKv: undefined }),
+);
 
 const setUp = async (t: TestContext, { methods = [put], access, maxMessageBytes = 1_000 }: Setting = {}) => {
   const clock = new VirtualClock();
@@ -252,7 +254,7 @@ test("a stop lets a request end, and tells the others that the server has stoppe
   const { method, events } = watched();
   let answer: () => void = () => undefined;
   const slow = unary("/etcdserverpb.KV/Put", PutRequest, PutResponse, (_request, _call, reply) => {
-    answer = () => reply.send({});
+    answer = () => reply.send({ header: undefined, prevKv: undefined });
     events.push("put");
   });
   const { ask, http } = await setUp(t, { methods: [method, slow] });
