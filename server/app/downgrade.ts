@@ -10,6 +10,8 @@ export interface DowngradeParts {
   readonly reads: Pick<Reads, "whenLinearizable">;
 }
 
+const actions = new Set<number>(Object.values(Action));
+
 interface Version {
   readonly major: bigint;
   readonly minor: bigint;
@@ -22,8 +24,7 @@ interface Version {
 export const downgradeOperation =
   ({ store, reads }: DowngradeParts, { cluster }: ReportedVersions): Operation<"downgrade"> =>
   (_caller, { action, version }, handler) => {
-    if (action !== Action.VALIDATE && action !== Action.ENABLE && action !== Action.CANCEL)
-      throw new ServerError("downgrade-action", `unknown action ${action as number}`);
+    if (!actions.has(action)) throw new ServerError("downgrade-action", `unknown action ${action}`);
     const target = action === Action.CANCEL ? undefined : parseVersion(version);
     reads.whenLinearizable({
       deadline: 0,
