@@ -96,7 +96,10 @@ class GrpcChannel implements Channel {
         const { details = "" } = (failure ?? {}) as Partial<GrpcJs.ServiceError>;
         if (failure === null) resolve("the server has just come up");
         else if (details.startsWith("Deadline exceeded")) resolve("no answer");
-        else resolve(withTlsAdvice(details.replace(/^.*Last error: (?:Error: )?|\. Resolution note:.*$/gs, "")));
+        else {
+          const reason = details.replace(/^.*Last error: (?:Error: )?|\. Resolution note:.*$/gs, "");
+          resolve(withTlsAdvice(reason, this.isSecure));
+        }
       });
     });
   }

@@ -92,10 +92,20 @@ const advice: readonly (readonly [RegExp, string])[] = [
   [/wrong version number|packet length too long|http request/, "the server does not speak TLS: use http://"],
 ];
 
+/** The reason that grpc-js gives for a connection that the server has closed before it said anything. */
+const closedEarly = /^Failed to connect \(/;
+
 /** Adds what to do to the reason why there is no connection, if it is about TLS. */
-export function withTlsAdvice(reason: string): string {
-  const found = advice.find(([text]) => text.test(reason))?.[1];
+export function withTlsAdvice(reason: string, isSecure: boolean): string {
+  const found = closedEarly.test(reason)
+    ? adviceOnEarlyClose(isSecure)
+    : advice.find(([text]) => text.test(reason))?.[1];
   return found === undefined
     ? reason
     : `${found} (${reason.replace(/^.*:SSL routines:[^:]*:([^:]*):.*$/s, "$1").trim()})`;
 }
+
+const adviceOnEarlyClose = (isSecure: boolean): string =>
+  isSecure
+    ? "the server closed the connection, and its log says why: perhaps it does not accept this client's certificate"
+    : "the server closed the connection: if it speaks TLS, use https://";

@@ -91,8 +91,10 @@ export class Member implements AsyncDisposable {
     let early: Error | undefined;
     try {
       const createEngine = await loadEngine(config.rpcEngine);
-      const secure = (tls = await SecurePorts.open(config, environment, share.unknownPeers));
-      const parts = new ProcessParts(share.unknownPeers, storageOf(config.storage), tls.dialer);
+      // With TLS, a connection is first one of a handshake, then one without a hello: half of the share for each.
+      const handshakes = config.tls.peer === undefined ? 0 : Math.ceil(share.unknownPeers / 2);
+      const secure = (tls = await SecurePorts.open(config, environment, handshakes));
+      const parts = new ProcessParts(share.unknownPeers - handshakes, storageOf(config.storage), tls.dialer);
       peer = await listen(
         config.listenPeerUrls,
         tls.takePeers((socket) => parts.accept(socket)),

@@ -102,7 +102,11 @@ test("a connection that TLS keeps from being made says why, and what to do", asy
     /not valid for this host: use a host that it names, or tls.serverName/,
   );
   assert.equal(await textOver(foreign, { ca: other.cert, serverName: "elsewhere.example" }), "v");
-  assert.match(await failureOf(endpoint, { ca: authority.cert }), /Cannot connect/);
+  assert.match(
+    await failureOf(endpoint, { ca: authority.cert }),
+    /asks for a certificate: give tls.cert and tls.key|does not accept this client's certificate/,
+  );
+  assert.match(await failureOf(endpoint.replace("https", "http"), undefined), /if it speaks TLS, use https:/);
 });
 
 test("certificates that cannot be used are refused with the reason when the client is made", async () => {
