@@ -93,11 +93,11 @@ const advice: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** The reason that grpc-js gives for a connection that the server has closed before it said anything. */
-const closedEarly = /^Failed to connect \(/;
+const closedEarly = "Failed to connect (";
 
 /** Adds what to do to the reason why there is no connection, if it is about TLS. */
 export function withTlsAdvice(reason: string, isSecure: boolean): string {
-  const found = closedEarly.test(reason)
+  const found = reason.startsWith(closedEarly)
     ? adviceOnEarlyClose(isSecure)
     : advice.find(([text]) => text.test(reason))?.[1];
   return found === undefined
