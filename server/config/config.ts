@@ -80,6 +80,10 @@ export interface MemberConfig {
   readonly hosts: readonly string[];
   /** The etcd release that the member reports. */
   readonly emulatedVersion: EmulatedVersion;
+  /** Extensive: also how long calls take, by method. */
+  readonly metrics: "basic" | "extensive";
+  /** URLs for metrics and health alone. */
+  readonly listenMetricsUrls: readonly MemberUrl[];
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** `stderr`, `stdout` or paths of files. */
@@ -120,6 +124,8 @@ export interface ServerFlags extends TlsServerFlags {
   readonly hostWhitelist: string;
   readonly rpcEngine: string;
   readonly emulatedVersion: string;
+  readonly metrics: string;
+  readonly listenMetricsUrls: string;
   readonly logLevel: string;
   readonly logFormat: string;
   readonly logOutputs: string;
@@ -158,6 +164,8 @@ export const defaultFlags: ServerFlags = {
   hostWhitelist: "*",
   rpcEngine: "native",
   emulatedVersion: "3.7",
+  metrics: "basic",
+  listenMetricsUrls: "",
   logLevel: "info",
   logFormat: "json",
   logOutputs: "default",
@@ -217,6 +225,8 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     hosts: readList("host-whitelist", "strings", flags.hostWhitelist),
     rpcEngine: oneOf("rpc-engine", flags.rpcEngine, rpcEngines),
     emulatedVersion: oneOf("emulated-version", flags.emulatedVersion, emulatedVersions),
+    metrics: flags.metrics === "extensive" ? "extensive" : "basic", // any other text is basic in etcd, too
+    listenMetricsUrls: metricsUrls(flags.listenMetricsUrls),
     logLevel: oneOf("log-level", flags.logLevel, logLevels),
     logFormat: oneOf("log-format", flags.logFormat, ["json", "console"]),
     logOutputs: logOutputs(flags.logOutputs),
@@ -234,6 +244,15 @@ const urls = (flag: string, value: string): MemberUrl[] => {
     if (error instanceof UrlError) throw new FlagError(`invalid value "${value}" for flag -${flag}: ${error.message}`);
     throw error;
   }
+};
+
+/** @throws StartError for a URL of TLS */
+const metricsUrls = (value: string): MemberUrl[] => {
+  const parsed = value === "" ? [] : urls("listen-metrics-urls", value);
+  const secure = parsed.find(({ scheme }) => scheme === "https" || scheme === "unixs");
+  if (secure !== undefined)
+    throw new StartError(`cannot listen on ${secure.text} for metrics: use http://, or the metrics on the client URLs`);
+  return parsed;
 };
 
 /** @throws StartError for memory and a data directory together */
@@ -359,7 +378,7 @@ const parseInitialCluster = (value: string): InitialMember[] => {
 const checkUrls = (config: MemberConfig, flags: ServerFlags): void => {
   if (flags.listenClientUrls !== undefined && flags.advertiseClientUrls === undefined)
     throw new StartError("--advertise-client-urls is required when --listen-client-urls is set explicitly");
-  const listen = [...config.listenPeerUrls, ...config.listenClientUrls];
+  const listen = [...config.listenPeerUrls, ...config.listenClientUrls, ...config.listenMetricsUrls];
   try {
     listen.forEach(mustBeBindable);
   } catch (error) {

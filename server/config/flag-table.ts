@@ -18,7 +18,6 @@ const refused = (name: string, kind: FlagKind, fallback: string, why: string, mo
 const noAuth = "authentication is not supported yet: everybody who reaches the member can read and write";
 const noUsers = "there are no users and passwords yet";
 const noDiscovery = "discovery is not supported: name all members in --initial-cluster";
-const noMetrics = "nothing listens there: there are no metrics yet, and the client URLs have the health pages";
 const noV2 = "the v2 API is not there";
 const noProxy = "the v2 proxy is not there";
 const noBbolt = "the store is LevelDB, not bbolt";
@@ -200,8 +199,8 @@ const monitoring: FlagGroup = {
   title: "Profiling and monitoring",
   flags: [
     noEffect("enable-pprof", "bool", "false", "there are no profiles: use node --cpu-prof"),
-    noEffect("metrics", "string", "basic", "there are no metrics yet"),
-    noEffect("listen-metrics-urls", "urls", "", noMetrics),
+    works("metrics", "string", "basic", "extensive: metrics also have the time that calls take"),
+    works("listen-metrics-urls", "urls", "", "where to listen for requests of metrics and health alone (http only)"),
     noEffect("warning-apply-duration", "duration", "100ms", "slow requests are not logged"),
     noEffect("warning-unary-request-duration", "duration", "300ms", "slow requests are not logged"),
     noEffect("enable-distributed-tracing", "bool", "false", noTracing),

@@ -1,4 +1,4 @@
 export type { AccessRules } from "./access.js";
 export { HealthStats } from "./health-stats.js";
 export { HttpServer, type PathServer } from "./http-server.js";
-export { createPages } from "./pages.js";
+export { createPages, type Pages } from "./pages.js";

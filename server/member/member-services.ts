@@ -96,5 +96,7 @@ export const memberServices = (
     ...concurrencyMethods(createConcurrency(application), headers),
     ...healthMethods((caller) => admission.check(caller)),
   ];
-  return { application, methods: [...methods, ...unimplementedMethods(services, methods)], requestStats };
+  const all = [...methods, ...unimplementedMethods(services, methods)];
+  if (config.metrics === "extensive") for (const { stats } of all) stats.measureHandling();
+  return { application, methods: all, requestStats };
 };

@@ -29,6 +29,7 @@ import {
 import { Gateway } from "../gateway/index.js";
 import { createPages, HealthStats, HttpServer } from "../http/index.js";
 import { metricsText } from "../metrics/index.js";
+import { MetricsPort } from "./metrics-port.js";
 import { memberServices } from "./member-services.js";
 import { ProcessParts, type MemberEnvironment } from "./parts.js";
 import { SecurePorts } from "./secure-ports.js";
@@ -57,7 +58,12 @@ export class Member implements AsyncDisposable {
   private constructor(
     private readonly config: MemberConfig,
     private readonly environment: MemberEnvironment,
-    private readonly listeners: { readonly client: Listener; readonly peer: Listener; readonly tls: SecurePorts },
+    private readonly listeners: {
+      readonly client: Listener;
+      readonly peer: Listener;
+      readonly tls: SecurePorts;
+      readonly metrics: MetricsPort;
+    },
     private readonly replica: Replica,
     private readonly engine: Engine,
     private readonly http: HttpServer,
@@ -86,6 +92,7 @@ export class Member implements AsyncDisposable {
     let tls: SecurePorts | undefined;
     let peer: Listener | undefined;
     let client: Listener | undefined;
+    let metrics: MetricsPort | undefined;
     let replica: Replica | undefined;
     let member: Member | undefined;
     let early: Error | undefined;
@@ -114,24 +121,23 @@ export class Member implements AsyncDisposable {
       const versions = reportedVersions(config.emulatedVersion);
       const health = new HealthStats();
       const measured = { replica, versions, methods, requests: requestStats, health, clock };
-      const http = new HttpServer(
-        createPages({
-          application,
-          node: replica.node,
-          applied: replica.applier,
-          stats: health,
-          versions,
-          numbers: { metrics: () => metricsText(measured) },
-        }),
-        environment.clock,
-        config,
-        config.gateway ? gatewayOf(options) : undefined,
-      );
+      const pages = createPages({
+        application,
+        node: replica.node,
+        applied: replica.applier,
+        stats: health,
+        versions,
+        numbers: { metrics: () => metricsText(measured) },
+      });
+      const http = new HttpServer(pages, clock, config, config.gateway ? gatewayOf(options) : undefined);
+      const metricsConnections = clientConnections(environment, share);
+      const metricsParts = { pages, clock, connections: metricsConnections, onAcceptError };
+      metrics = await MetricsPort.open(config.listenMetricsUrls, metricsParts);
       const connections = clientConnections(environment, share);
       member = new Member(
         config,
         environment,
-        { client, peer, tls },
+        { client, peer, tls, metrics },
         replica,
         engine,
         http,
@@ -143,7 +149,7 @@ export class Member implements AsyncDisposable {
       return member;
     } catch (error) {
       tls?.close();
-      await Promise.allSettled([peer?.close(), client?.close(), replica?.close()]);
+      await Promise.allSettled([peer?.close(), client?.close(), metrics?.close(), replica?.close()]);
       share.release();
       throw error;
     }
@@ -224,6 +230,7 @@ export class Member implements AsyncDisposable {
       () => Promise.all([this.engine.stop(graceMs), this.http.finish(graceMs)]),
       () => {
         this.http.stop();
+        unbound.push(this.listeners.metrics.close());
         unbound.push(this.listeners.peer.close());
         this.listeners.tls.close();
         return this.replica.close();

@@ -1,0 +1,52 @@
+import type { Socket } from "node:net";
+import type { Clock } from "../../platform/index.js";
+import type { MemberUrl } from "../base/index.js";
+import { HttpServer, type Pages } from "../http/index.js";
+import { type ClientConnections, listen, type Listener } from "../net/index.js";
+
+/** The parts that serve the metrics URLs. */
+export interface MetricsPortParts {
+  readonly pages: Pages;
+  readonly clock: Clock;
+  /** Bounds the connections, together with those of clients. */
+  readonly connections: ClientConnections;
+  readonly onAcceptError: (error: Error) => void;
+}
+
+/** The ports of `--listen-metrics-urls`: metrics and health, for programs that must not reach the client port. */
+export class MetricsPort {
+  private constructor(
+    private readonly listener: Listener,
+    private readonly http: HttpServer,
+    private readonly connections: ClientConnections,
+  ) {}
+
+  /**
+   * Binds the URLs, if there are any, and serves the pages of metrics and health at once.
+   *
+   * @throws StartError if an address is in use or cannot be bound
+   */
+  static async open(urls: readonly MemberUrl[], parts: MetricsPortParts): Promise<MetricsPort> {
+    const { clock, connections, onAcceptError } = parts;
+    const http = new HttpServer(metricsAndHealth(parts.pages), clock);
+    connections.start({
+      http2: (socket: Socket) => socket.destroy(), // etcd, too, speaks HTTP/1.1 alone here
+      http1: (socket, seen) => http.serve(socket, seen),
+    });
+    const listener = await listen(urls, (socket) => connections.accept(socket), onAcceptError);
+    return new MetricsPort(listener, http, connections);
+  }
+
+  /** Accepts no more and ends all connections. */
+  close(): Promise<void> {
+    this.connections.close();
+    this.http.stop();
+    return this.listener.close();
+  }
+}
+
+/** Leaves out the pages that etcd has on its client port only. */
+const metricsAndHealth =
+  (pages: Pages): Pages =>
+  (method, url, headers) =>
+    pages(method, /^\/(metrics|health|livez|readyz)([/?]|$)/.test(url) ? url : "/", headers);
