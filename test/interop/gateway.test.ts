@@ -24,7 +24,7 @@ const ask = (member: EtcdMember, method: string, path: string, body: string | Bu
         .toArray()
         .then((pieces: string[]) => resolve(answerOf(response, pieces.join(""))), reject);
     });
-    call.end(body);
+    call.end(method === "POST" || method === "PUT" ? body : undefined);
   });
 
 /** Fields that say nothing about the server, and the length of a body in which etcd has spaces. */
