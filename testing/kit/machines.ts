@@ -15,7 +15,7 @@ export interface MachineSettings {
   readonly directory: string | undefined;
   readonly flags: Partial<ServerFlags>;
   /** Puts faults in front of the operations of a member. */
-  readonly wrap: (application: Application) => Application;
+  readonly wrap: (application: Application, name: string) => Application;
 }
 
 /** Heartbeats and elections of a cluster in one process: short, as nothing is in between. A single member has etcd's own. */
@@ -35,7 +35,7 @@ export const makeMachines = async (world: World, settings: MachineSettings): Pro
       storage: empty(),
       emptyStorage: settings.directory === undefined ? empty : undefined,
       port,
-      wrap,
+      wrap: (application) => wrap(application, name),
     });
   });
 };

@@ -17,7 +17,10 @@ export interface ClusterParts {
   readonly time: ServerTime;
   readonly world: World;
   readonly machines: readonly Machine[];
+  /** Faults of requests at all members. */
   readonly faults: RpcFaults;
+  /** Faults of requests at one member, by its name. */
+  readonly memberFaults: ReadonlyMap<string, RpcFaults>;
   readonly directory: TemporaryDirectory | undefined;
 }
 
@@ -38,16 +41,21 @@ const prepareParts = async (options: TestClusterOptions, own: ServerTime | undef
   network.weather = noDelay;
   const world = { timeline, network, random: seededRandom(seed), log: new LogRing(() => time.now()) };
   const faults = new RpcFaults(timeline);
+  const memberFaults = new Map(names.map((name) => [name, new RpcFaults(timeline)]));
   const directory = disk ? new TemporaryDirectory() : undefined;
   const machines = await makeMachines(world, {
     names,
     listen,
     directory: directory?.path,
     flags,
-    wrap: (app) => faults.wrap(app),
+    wrap: (app, name) => faults.wrap(memberFaults.get(name)?.wrap(app) ?? app),
   });
-  return { options, time, world, machines, faults, directory };
+  return { options, time, world, machines, faults, memberFaults, directory };
 };
+
+/** The faults of requests at one member. */
+export const faultsOf = ({ memberFaults, faults }: ClusterParts, { name }: Machine): RpcFaults =>
+  memberFaults.get(name) ?? faults;
 
 /** Starts all members; resolves when each serves clients. */
 export const startMachines = async ({ time, machines }: ClusterParts): Promise<void> => {

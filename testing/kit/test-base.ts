@@ -128,6 +128,7 @@ export abstract class TestBase implements AsyncDisposable {
   /** Removes all faults. */
   protected clearFaults(): void {
     this.faults.clear();
+    for (const faults of this.parts.memberFaults.values()) faults.clear();
   }
 
   /** Starts a copy of all members. A server that is closed meanwhile has none. */

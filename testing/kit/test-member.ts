@@ -1,6 +1,7 @@
 import { type Duration, toMs } from "./duration.js";
 import type { Machine, MemberState } from "./machine.js";
 import { endpointOf } from "./machines.js";
+import type { RpcFaults } from "./rpc-faults.js";
 import type { ServerTime } from "./server-time.js";
 
 /** A member of a test cluster, and the faults of its process and its disk. */
@@ -9,6 +10,8 @@ export class TestMember {
   constructor(
     private readonly machine: Machine,
     private readonly time: ServerTime,
+    /** Faults of requests at this member alone. */
+    readonly faults: RpcFaults,
   ) {}
 
   get name(): string {

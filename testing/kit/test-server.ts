@@ -1,5 +1,5 @@
 import { checkStartOptions, serverOptions, type TestServerOptions } from "./options.js";
-import { type ClusterParts, startParts } from "./start-parts.js";
+import { type ClusterParts, faultsOf, startParts } from "./start-parts.js";
 import { TestBase } from "./test-base.js";
 import { TestMember } from "./test-member.js";
 
@@ -13,7 +13,7 @@ export class TestServer extends TestBase {
     super(parts);
     const [machine] = parts.machines;
     if (machine === undefined) throw new Error("A test server without a member");
-    this.member = new TestMember(machine, parts.time);
+    this.member = new TestMember(machine, parts.time, faultsOf(parts, machine));
   }
 
   /** `127.0.0.1:port`, for any client of etcd. */

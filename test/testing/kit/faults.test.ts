@@ -57,6 +57,21 @@ describe("faults of requests", () => {
     assert.equal(isDone, true);
   });
 
+  it("strike at one member alone, until they are removed", async () => {
+    await using cluster = await startTestCluster({ listen: false });
+    const [m1, m2, m3] = ["m1", "m2", "m3"].map((name) => cluster.member(name));
+    assert.ok(m1 !== undefined && m2 !== undefined && m3 !== undefined);
+    const fault = m2.faults.on("Range").times(Infinity).reject("DATA_LOSS");
+    const elsewhere = m1.faults.on("Range").times(Infinity).reject("INTERNAL");
+    await Promise.all([m1.kill(), m3.kill()]);
+    const { kv } = cluster.client();
+    await assert.rejects(kv.get("a", { serializable: true }), { code: "data-loss" });
+    assert.equal(fault.hits > 0, true);
+    m2.faults.clear();
+    assert.equal((await kv.get("a", { serializable: true })).count, 0);
+    assert.equal(elsewhere.hits, 0);
+  });
+
   it("pass once they were removed", async () => {
     await using server = await startTestServer({ listen: false });
     server.faults.on("Put").times(Infinity).reject("INTERNAL");
