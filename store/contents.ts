@@ -275,6 +275,13 @@ export class Contents implements StoreChanges {
     this.writer.leaseChanged(lease.id, lease);
   }
 
+  /** Sets the time that a lease has left; undefined: its TTL. */
+  checkpointLease(id: LeaseId, remainingSeconds: number | undefined): void {
+    this.checkIdle();
+    const lease = this.data.leases.checkpoint(id, remainingSeconds);
+    if (lease !== undefined) this.writer.leaseChanged(id, lease);
+  }
+
   /** The keys of a lease were deleted: it goes, too. */
   removeLease(id: LeaseId): void {
     this.data.leases.remove(id);

@@ -153,6 +153,12 @@ export class KvStore implements TableSource {
     return this.contents.revision;
   }
 
+  /** Notes the time that a lease has left, for whoever decides when it ends; undefined: its TTL. */
+  checkpointLease(id: LeaseId, remainingSeconds: number | undefined): void {
+    this.checkWritable();
+    this.contents.checkpointLease(id, remainingSeconds);
+  }
+
   /**
    * Ends a lease and deletes its keys, ascending, all in one revision; without keys there is none.
    *

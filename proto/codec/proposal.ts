@@ -89,6 +89,7 @@ const writeCommand = (command: Command): void => {
     case "leaseRevoke":
     case "leaseExpiry":
     case "alarm":
+    case "leaseCheckpoint":
       return writer.encoded(Proposal.encode(Proposal.create({ command })).finish());
   }
 };

@@ -11,7 +11,7 @@ import {
   StartError,
   UrlError,
 } from "../base/index.js";
-import { durationMs, FlagValueError } from "./flag-values.js";
+import { durationMs, FlagValueError, givenGates } from "./flag-values.js";
 import { FlagError, readList, readNumber, readSwitch } from "./read-flag.js";
 import { defaultTlsFlags, type MemberTls, readTls, type TlsServerFlags } from "./tls-flags.js";
 
@@ -61,6 +61,8 @@ export interface MemberConfig {
   readonly quotaBytes: number;
   /** Whether this member deactivates its alarm NOSPACE once there is space again. */
   readonly disarmsItself: boolean;
+  /** Whether leases keep their remaining time over a change of leader (etcd: `--feature-gates=LeaseCheckpoint=…`). */
+  readonly leaseCheckpoints: boolean;
   /** Undefined: history is kept until a client compacts it. */
   readonly autoCompaction: AutoCompaction | undefined;
   /** Calls and streams at a time on a client's connection; undefined: any number (etcd: `--max-concurrent-streams`). */
@@ -111,6 +113,7 @@ export interface ServerFlags extends TlsServerFlags {
   readonly watchProgressNotifyInterval: string;
   readonly quotaBackendBytes: string;
   readonly autoDisarmNospace: string;
+  readonly featureGates: string;
   readonly autoCompactionMode: string;
   readonly autoCompactionRetention: string;
   readonly maxConcurrentStreams: string;
@@ -151,6 +154,7 @@ export const defaultFlags: ServerFlags = {
   watchProgressNotifyInterval: "10m0s",
   quotaBackendBytes: "0",
   autoDisarmNospace: "false",
+  featureGates: "",
   autoCompactionMode: "periodic",
   autoCompactionRetention: "0",
   maxConcurrentStreams: "4294967295",
@@ -216,6 +220,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     // 0 is the default, as in etcd.
     quotaBytes: readNumber("quota-backend-bytes", "int", flags.quotaBackendBytes) || defaultQuotaBytes,
     disarmsItself: readSwitch("auto-disarm-nospace", flags.autoDisarmNospace),
+    leaseCheckpoints: leaseCheckpoints(flags),
     autoCompaction: autoCompaction(flags),
     maxConcurrentStreams: streamLimit(flags),
     ...keepAlive(flags),
@@ -275,6 +280,16 @@ const watchProgress = (value: string): number => {
   const interval =
     given > 0 ? given : duration("watch-progress-notify-interval", defaultFlags.watchProgressNotifyInterval);
   return Math.max(shortestWatchProgressMs, interval);
+};
+
+/** Whether checkpoints are on: by default, unlike in etcd. One is always persistent, so either gate switches them off. */
+const leaseCheckpoints = ({ featureGates: text }: ServerFlags): boolean => {
+  const given = givenGates(text);
+  const isOn = given.get("LeaseCheckpoint") ?? given.get("AllAlpha") ?? true;
+  const isPersistent = given.get("LeaseCheckpointPersist") ?? isOn;
+  if (isPersistent && !isOn && given.has("LeaseCheckpointPersist"))
+    throw new StartError("enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint");
+  return isOn && isPersistent;
 };
 
 const hourMs = 3_600_000;

@@ -2,8 +2,9 @@
 
 import { emulatedVersions, logLevels } from "../base/index.js";
 import type { Flag, FlagGroup, FlagKind } from "./flag.js";
+import { givenGates } from "./flag-values.js";
 
-type More = Pick<Flag, "until" | "harmless" | "isCommandLineOnly" | "check">;
+type More = Pick<Flag, "until" | "harmless" | "isCommandLineOnly" | "check" | "warning">;
 
 const works = (name: string, kind: FlagKind, fallback: string, text: string, more: More = {}): Flag => {
   return { name, kind, fallback, effect: { kind: "works", text }, ...more };
@@ -24,7 +25,18 @@ const noBbolt = "the store is LevelDB, not bbolt";
 const noCorruptionCheck =
   "a member checks its own files at every start and whatever it reads; members are not compared with each other";
 const noTracing = "nothing is traced";
-const noLeaseCheckpoints = "there are no lease checkpoints: a new leader gives every lease its full time";
+const leaseCheckpointsAreOn = "leases keep their remaining time unless --feature-gates=LeaseCheckpoint=false";
+
+const followedGates = new Set(["LeaseCheckpoint", "LeaseCheckpointPersist"]);
+const gatesOnInEtcd = new Set(["AllBeta", "FastLeaseKeepAlive", "TxnModeWriteWithSharedBuffer"]);
+
+const gateWarning = (value: string): string | undefined => {
+  const idle = [...givenGates(value)].filter(
+    ([name, isOn]) => !followedGates.has(name) && !(name === "AllAlpha" && !isOn) && isOn !== gatesOnInEtcd.has(name),
+  );
+  if (idle.length === 0) return undefined;
+  return `${idle.map(([name, isOn]) => `${name}=${String(isOn)}`).join(", ")} has no effect`;
+};
 
 const tlsVersions = ["TLS1.2", "TLS1.3"];
 const tlsVersion = (value: string): string | undefined =>
@@ -81,7 +93,13 @@ const member: FlagGroup = {
     works("enable-grpc-gateway", "bool", "true", "JSON over HTTP on the client URLs, for clients without gRPC"),
     noEffect("raft-read-timeout", "duration", "5s", "links between members have bounds of their own"),
     noEffect("raft-write-timeout", "duration", "5s", "links between members have bounds of their own"),
-    noEffect("feature-gates", "gates", "", "none of etcd's features behind gates is there, or it cannot be switched"),
+    works(
+      "feature-gates",
+      "gates",
+      "",
+      "LeaseCheckpoint=false or LeaseCheckpointPersist=false: a new leader gives leases their full time; others have no effect",
+      { warning: gateWarning },
+    ),
   ],
 };
 
@@ -331,8 +349,16 @@ const older: FlagGroup = {
     twin("backend-bbolt-freelist-type", "3.4"),
     old(noEffect("experimental-compact-hash-check-enabled", "bool", "false", noCorruptionCheck), "3.6"),
     old(noEffect("experimental-initial-corrupt-check", "bool", "false", noCorruptionCheck), "3.6"),
-    old(noEffect("experimental-enable-lease-checkpoint", "bool", "false", noLeaseCheckpoints), "3.6"),
-    old(noEffect("experimental-enable-lease-checkpoint-persist", "bool", "false", noLeaseCheckpoints), "3.6"),
+    old(
+      noEffect("experimental-enable-lease-checkpoint", "bool", "false", leaseCheckpointsAreOn, { harmless: ["true"] }),
+      "3.6",
+    ),
+    old(
+      noEffect("experimental-enable-lease-checkpoint-persist", "bool", "false", leaseCheckpointsAreOn, {
+        harmless: ["true"],
+      }),
+      "3.6",
+    ),
     old(
       noEffect("experimental-stop-grpc-service-on-defrag", "bool", "false", "a defragmentation holds up nobody"),
       "3.6",

@@ -132,6 +132,15 @@ export const featureGates = [
   "TxnModeWriteWithSharedBuffer",
 ] as const;
 
+/** Returns the feature gates of a value that was checked; of one that is given twice, the last. */
+export const givenGates = (text: string): ReadonlyMap<string, boolean> =>
+  new Map(
+    gates(text).map((part) => {
+      const [name = "", value = ""] = part.split("=").map((word) => word.trim());
+      return [name, booleans.get(value) === true];
+    }),
+  );
+
 const gates = (text: string): string[] => {
   const given = text.split(",").filter((part) => part.trim() !== "");
   for (const part of given) {

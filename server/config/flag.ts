@@ -43,6 +43,8 @@ export interface Flag {
   readonly harmless?: readonly string[];
   /** etcd does not read it from a file: there it is a word like any other. */
   readonly isCommandLineOnly?: boolean;
+  /** Returns a warning about a part of a value that has no effect; undefined if all of it does. */
+  readonly warning?: (value: string) => string | undefined;
   /** Returns etcd's reason to refuse a well-formed value; undefined if it is accepted. */
   readonly check?: (value: string) => string | undefined;
 }

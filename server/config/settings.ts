@@ -50,8 +50,12 @@ export const settingsFrom = (given: readonly GivenFlag[]): Settings => {
     if (each.flag.effect.kind === "same-as")
       warnings.push(`${labelOf(each)} is an old name, use --${each.flag.effect.flag}`);
     const flag = meaningOf(each.flag);
-    if (flag.effect.kind === "works") flags[propertyOf(flag.name)] = each.text;
-    else if (!isHarmless(flag, readValue(each))) warnings.push(...judge(each, flag));
+    if (flag.effect.kind === "works") {
+      flags[propertyOf(flag.name)] = each.text;
+      const warning = flag.warning?.(each.text);
+      if (warning !== undefined) warnings.push(`${labelOf(each)}: ${warning}`);
+    }
+    if (flag.effect.kind !== "works" && !isHarmless(flag, readValue(each))) warnings.push(...judge(each, flag));
   }
   return { flags: { ...defaultFlags, ...flags }, warnings };
 };

@@ -2,6 +2,7 @@ import type { Clock } from "../../platform/index.js";
 import type { CoreStatus } from "../../raft/index.js";
 import type { KvStore, Lease, LeaseId, Sliced } from "../../store/index.js";
 import { ServerError } from "../base/index.js";
+import { LeaseCheckpoints } from "./lease-checkpoints.js";
 import { LeaseStats } from "./lease-stats.js";
 import { LeaseTerm, type LeaseInfo } from "./lease-term.js";
 import type { Proposals, ResultsByKind } from "../replication/index.js";
@@ -18,6 +19,8 @@ export interface LeaseKeeperOptions {
   readonly clock: Clock;
   /** The election timeout, in milliseconds: a new leader's extension of every lease. */
   readonly electionMs: number;
+  /** The time between the checkpoints of a lease, in milliseconds; undefined: there are none. */
+  readonly checkpointMs?: number | undefined;
 }
 
 /**
@@ -30,23 +33,26 @@ export class LeaseKeeper {
   private pendingExpiries = 0;
   private time = 0;
   private sweptAt: number;
+  private readonly checkpoints: LeaseCheckpoints;
   private readonly stopSweep: () => void;
 
   constructor(
     private readonly options: LeaseKeeperOptions,
-    private readonly store: Pick<KvStore, "leases" | "leaseKeyCount">,
+    private readonly store: Pick<KvStore, "lease" | "leases" | "leaseKeyCount">,
     private readonly proposals: Pick<Proposals<ResultsByKind>, "proposeOwn">,
   ) {
     this.sweptAt = options.clock.now();
+    this.checkpoints = new LeaseCheckpoints(options.clock, proposals);
     this.stopSweep = options.clock.every(sweepMs, () => this.sweep());
   }
 
-  /** Handles a change of role or term: a new leader restarts the time of all leases. */
+  /** Handles a change of role or term: a new leader restarts the time of all leases at their last checkpoints. */
   onStatusChange({ role, term }: Pick<CoreStatus, "role" | "term">): void {
     this.endTerm();
     if (role !== "leader") return;
-    const { electionMs } = this.options;
-    this.current = new LeaseTerm(term, this.store.leases(), { now: this.now(), graceMs: electionMs }, this.stats);
+    const { electionMs: graceMs, checkpointMs } = this.options;
+    const start = { now: this.now(), graceMs, checkpointMs };
+    this.current = new LeaseTerm(term, this.store.leases(), start, this.stats);
   }
 
   /** Adds a lease whose grant was applied. */
@@ -68,8 +74,17 @@ export class LeaseKeeper {
    * @param answer called with the TTL in seconds; 0 if there is no such lease; undefined if this member does not lead
    */
   renewLease(id: LeaseId, answer: (seconds: number | undefined) => void): void {
-    if (this.current === undefined) answer(undefined);
-    else this.current.renewLease(id, this.now(), answer);
+    const { current } = this;
+    if (current === undefined) return answer(undefined);
+    const lease = this.store.lease(id);
+    // A checkpoint of an earlier term may have been applied only since this one began.
+    const isCheckpointed = lease?.remainingSeconds !== undefined || current.isCheckpointed(id);
+    if (lease === undefined || !isCheckpointed) current.renewLease(id, this.now(), answer);
+    else
+      current.renewLease(id, this.now(), (seconds) => {
+        if (seconds === undefined || seconds === 0) answer(seconds);
+        else this.clearCheckpoint(current, lease, (isCleared) => answer(isCleared ? seconds : undefined));
+      });
   }
 
   /** Tells whether this member leads, and so knows the remaining time of leases. */
@@ -109,11 +124,20 @@ export class LeaseKeeper {
     return this.time + Math.min(this.options.clock.now() - this.sweptAt, longestStepMs);
   }
 
+  private clearCheckpoint(current: LeaseTerm, lease: Lease, settle: (isCleared: boolean) => void): void {
+    this.checkpoints.clear(current, lease, (isCleared) => {
+      if (isCleared) current.onCheckpointCleared(lease.id);
+      settle(isCleared && this.current === current);
+    });
+  }
+
   private sweep(): void {
     this.time = this.now();
     this.sweptAt = this.options.clock.now();
     const current = this.current;
-    if (current === undefined || this.pendingExpiries >= maxExpiriesUnderWay) return;
+    if (current === undefined) return;
+    this.checkpoints.sweep(current, this.time);
+    if (this.pendingExpiries >= maxExpiriesUnderWay) return;
     const leases = current.takeExpired(this.time, (id) => this.store.leaseKeyCount(id));
     if (leases.length > 0) this.propose(current, leases);
   }

@@ -12,13 +12,40 @@ const maxVisitsPerSweep = 2_000;
 /** The delay after which an expiry is proposed again, in milliseconds (as in etcd). */
 export const expiryRetryMs = 3_000;
 
+/** The most leases in one checkpoint entry; with one entry per sweep these are etcd's 1000 per second. */
+const maxCheckpointsPerSweep = 50;
+
 /** A lease while this member leads. */
 interface TimedLease extends Due, Lease {
   expiresAt: number;
+  /** The time at which it was granted, renewed or checkpointed last, or the term began. */
+  refreshedAt: number;
+  /** Tells that members may know a time that it has left, which a renewal makes wrong. */
+  isCheckpointed: boolean;
   /** Tells that its expiry was proposed: it cannot be renewed any more. */
   isEnding: boolean;
   /** The keep-alives that came too late: answered once it is revoked. */
   waiting: ((seconds: number | undefined) => void)[] | undefined;
+}
+
+/** The place of a lease in the order of the next checkpoints. */
+interface NextCheckpoint extends Due {
+  readonly lease: TimedLease;
+}
+
+/** The time that a lease has left. */
+export interface Remaining {
+  readonly lease: Lease;
+  readonly seconds: number;
+}
+
+/** The beginning of a leader's term. */
+export interface TermStart {
+  readonly now: number;
+  /** The extension of every lease: a client has to find the new leader first. */
+  readonly graceMs: number;
+  /** The time between the checkpoints of a lease; undefined: there are none. */
+  readonly checkpointMs: number | undefined;
 }
 
 /** The times of a lease. */
@@ -33,27 +60,30 @@ export interface LeaseInfo {
 export class LeaseTerm {
   private readonly leases = new Map<LeaseId, TimedLease>();
   private readonly queue: LeaseQueue<TimedLease>;
+  /** The leases that live longer than the time between two checkpoints. */
+  private readonly checkpoints: LeaseQueue<NextCheckpoint>;
+  private readonly checkpointMs: number;
 
-  /**
-   * Restarts the time of every lease: renewals under earlier leaders are not known.
-   *
-   * @param graceMs the extension of every lease: a client has to find the new leader first
-   */
+  /** Restarts the time of every lease at its last checkpoint: what was renewed since has none. */
   constructor(
     readonly term: Term,
     leases: Iterable<Lease>,
-    { now, graceMs }: { readonly now: number; readonly graceMs: number },
+    { now, graceMs, checkpointMs = Infinity }: TermStart,
     private readonly stats: LeaseStats,
   ) {
-    for (const lease of leases) this.leases.set(lease.id, timed(lease, now + graceMs));
+    this.checkpointMs = checkpointMs;
+    for (const lease of leases) this.leases.set(lease.id, timed(lease, now + graceMs, now));
     this.queue = new LeaseQueue([...this.leases.values()]);
+    const lasting = [...this.leases.values()].filter((lease) => this.livesLong(lease));
+    this.checkpoints = new LeaseQueue(lasting.map((lease) => this.nextCheckpoint(lease)));
   }
 
   /** Adds a lease. */
   onGranted(lease: Lease, now: number): void {
-    const added = timed(lease, now);
+    const added = timed(lease, now, now);
     this.leases.set(lease.id, added);
     this.queue.add(added);
+    if (this.livesLong(added)) this.checkpoints.add(this.nextCheckpoint(added));
   }
 
   /** Removes a lease and answers the keep-alives that came too late. */
@@ -76,10 +106,53 @@ export class LeaseTerm {
     if (lease === undefined) answer(0);
     else if (lease.isEnding || lease.expiresAt <= now) (lease.waiting ??= []).push(answer);
     else {
-      lease.expiresAt = now + lease.ttlSeconds * 1_000; // its place in the queue is corrected when it is due
+      lease.expiresAt = now + lease.ttlSeconds * 1_000; // its places in the queues are corrected when it is due
+      lease.refreshedAt = now;
       this.stats.renewed++;
       answer(lease.ttlSeconds);
     }
+  }
+
+  /** Tells whether members may know a time left of a lease, or are about to. */
+  isCheckpointed(id: LeaseId): boolean {
+    return this.leases.get(id)?.isCheckpointed === true;
+  }
+
+  /** Notes that all members give a lease its TTL again. */
+  onCheckpointCleared(id: LeaseId): void {
+    const lease = this.leases.get(id);
+    if (lease !== undefined) lease.isCheckpointed = false;
+  }
+
+  /** Returns the time left of leases whose checkpoint is due. */
+  takeCheckpoints(now: number): Remaining[] {
+    const due: Remaining[] = [];
+    for (let visits = 0; visits < maxVisitsPerSweep && due.length < maxCheckpointsPerSweep; visits++) {
+      const next = this.checkpoints.first;
+      if (next === undefined || next.dueAt > now) break;
+      const { lease } = next;
+      const seconds = Math.ceil((lease.expiresAt - now) / 1_000);
+      if (this.leases.get(lease.id) !== lease || lease.isEnding || seconds <= 0) {
+        this.checkpoints.remove(next);
+        continue;
+      }
+      if (lease.refreshedAt + this.checkpointMs <= now) {
+        lease.refreshedAt = now;
+        lease.isCheckpointed = true;
+        due.push({ lease, seconds });
+      }
+      next.dueAt = lease.refreshedAt + this.checkpointMs;
+      this.checkpoints.onMoved(next);
+    }
+    return due;
+  }
+
+  private livesLong({ ttlSeconds }: TimedLease): boolean {
+    return ttlSeconds * 1_000 > this.checkpointMs;
+  }
+
+  private nextCheckpoint(lease: TimedLease): NextCheckpoint {
+    return { lease, dueAt: lease.refreshedAt + this.checkpointMs, position: -1 };
   }
 
   /** Returns the times of a lease; undefined if there is none. */
@@ -140,7 +213,14 @@ export class LeaseTerm {
   }
 }
 
-const timed = ({ id, ttlSeconds, generation }: Lease, from: number): TimedLease => {
-  const expiresAt = from + ttlSeconds * 1_000;
-  return { id, ttlSeconds, generation, expiresAt, dueAt: expiresAt, position: -1, isEnding: false, waiting: undefined };
+/** @param from the time from which on it has its remaining time, or its TTL */
+const timed = ({ id, ttlSeconds, generation, remainingSeconds }: Lease, from: number, now: number): TimedLease => {
+  const expiresAt = from + (remainingSeconds ?? ttlSeconds) * 1_000;
+  return {
+    ...{ id, ttlSeconds, generation, expiresAt, dueAt: expiresAt, position: -1 },
+    refreshedAt: now,
+    isCheckpointed: remainingSeconds !== undefined,
+    isEnding: false,
+    waiting: undefined,
+  };
 };

@@ -29,7 +29,7 @@ import { isSecureUrl, type MemberConfig } from "../config/index.js";
 import { Publisher, type MemberAttributes } from "./publisher.js";
 import { openDurableState, type DurableState } from "./durable-state.js";
 import { asStartError, type ClusterId, StaleDirectoryError, formatId, parseMemberUrl } from "../base/index.js";
-import { LeaseCalls, type LeaderCalls, LeaseKeeper, PeerCalls } from "../lease/index.js";
+import { checkpointMs, LeaseCalls, type LeaderCalls, LeaseKeeper, PeerCalls } from "../lease/index.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
 import {
   type Peer,
@@ -120,7 +120,11 @@ export class Replica implements NodeListener, PeersListener {
       this.node,
       durable.space,
     );
-    this.leases = new LeaseKeeper({ clock, electionMs }, store, this.proposals);
+    this.leases = new LeaseKeeper(
+      { clock, electionMs, checkpointMs: config.leaseCheckpoints ? checkpointMs : undefined },
+      store,
+      this.proposals,
+    );
     const { newStores, recovered } = durable;
     this.snapshots = new Snapshots(
       { config, clock, logger, store, newStores, recovered, applied },

@@ -15,6 +15,7 @@ const requestNames = {
   leaseRevoke: "LeaseRevoke",
   leaseExpiry: "LeaseExpiry", // ours: etcd revokes one at a time
   alarm: "Alarm",
+  leaseCheckpoint: "LeaseCheckpoint",
 } as const satisfies Record<CommandKind, string>;
 
 /** etcd's metrics of a member and its part in consensus. */

@@ -56,6 +56,9 @@ export interface ProposalSpace {
  */
 const firstPatienceMs = 500;
 
+/** Commands without effect under another leader than the one that decided on them. */
+const decisionsOfOneLeader = new Set<CommandKind>(["leaseExpiry", "leaseCheckpoint"]);
+
 /** The bytes of etcd's own envelope around a request: the size limit counts them instead of ours. */
 const etcdEnvelopeBytes = 14;
 
@@ -192,7 +195,7 @@ export class Proposals<Results extends ResultsByKind> {
       data,
       deadline: this.options.clock.now() + this.options.timeoutMs,
       beganUnder: this.elections,
-      once: command.$case === "leaseExpiry",
+      once: decisionsOfOneLeader.has(command.$case),
       handler,
       copies: 0,
       sentAt: undefined,

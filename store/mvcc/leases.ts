@@ -8,6 +8,8 @@ export interface Lease {
   readonly ttlSeconds: number;
   /** Tells it from later leases of the same id; given by whoever grants it. */
   readonly generation: number;
+  /** Seconds that it had left at its last checkpoint; undefined: its TTL. */
+  readonly remainingSeconds?: number | undefined;
 }
 
 interface LeaseEntry extends Lease {
@@ -48,8 +50,17 @@ export class Leases {
     if (id !== noLease && !this.entries.has(id)) throw new LeaseNotFoundError(id);
   }
 
-  add({ id, ttlSeconds, generation }: Lease): void {
-    this.entries.set(id, { id, ttlSeconds, generation, keys: new Set() });
+  add({ id, ttlSeconds, generation, remainingSeconds }: Lease): void {
+    this.entries.set(id, { id, ttlSeconds, generation, remainingSeconds, keys: new Set() });
+  }
+
+  /** Sets the time that a lease has left; undefined: its TTL. @returns the lease; undefined if there is none */
+  checkpoint(id: LeaseId, remainingSeconds: number | undefined): Lease | undefined {
+    const entry = this.entries.get(id);
+    if (entry === undefined) return undefined;
+    const changed = { ...entry, remainingSeconds };
+    this.entries.set(id, changed);
+    return changed;
   }
 
   /** Removes a lease whose keys are deleted. */

@@ -1,5 +1,5 @@
-// A lease on disk:  l ‖ id  →  TTL ‖ generation ‖ crc32,  each number 8 bytes, big-endian. Which keys it has, the keys
-// themselves say.
+// A lease on disk:  l ‖ id  →  TTL ‖ generation ‖ crc32,  each number 8 bytes, big-endian. After a checkpoint the seconds that are
+// left follow the generation. Which keys it has, the keys themselves say.
 
 import {
   leaseCountRow,
@@ -15,6 +15,10 @@ import {
 import { DamagedError, type LeaseId, leaseIdFrom } from "../base/index.js";
 import type { Lease, Leases } from "../mvcc/index.js";
 
+/** Bytes of a lease, and of one with a checkpoint. */
+const contentSize = 16;
+const checkpointedSize = 24;
+
 /** Encodes the row key of a lease. */
 export function leaseRowKey(id: LeaseId): Uint8Array {
   const key = Buffer.alloc(9);
@@ -24,10 +28,11 @@ export function leaseRowKey(id: LeaseId): Uint8Array {
 }
 
 /** Encodes a lease as a row. */
-export function leaseRow(rowKey: Uint8Array, { ttlSeconds, generation }: Lease): Uint8Array {
-  const content = Buffer.alloc(16);
+export function leaseRow(rowKey: Uint8Array, { ttlSeconds, generation, remainingSeconds }: Lease): Uint8Array {
+  const content = Buffer.alloc(remainingSeconds === undefined ? contentSize : checkpointedSize);
   content.writeBigUInt64BE(BigInt(ttlSeconds));
   content.writeBigUInt64BE(BigInt(generation), 8);
+  if (remainingSeconds !== undefined) content.writeBigUInt64BE(BigInt(remainingSeconds), contentSize);
   return sealedRow(rowKey, content);
 }
 
@@ -49,12 +54,13 @@ export async function readLeases(rows: Rows, leases: Leases, pace: Pace): Promis
 
 function parse(place: string, [rowKey, row]: Row): Lease {
   const content = openRow(place, rowKey, row);
-  if (rowKey.length !== 9 || content.length !== 16)
+  if (rowKey.length !== 9 || (content.length !== contentSize && content.length !== checkpointedSize))
     throw new DamagedError(nameOfRow(place, rowKey), "not the row of a lease");
   const bytes = Buffer.from(content);
   return {
     id: leaseIdFrom(Buffer.from(rowKey).readBigInt64BE(1)),
     ttlSeconds: Number(bytes.readBigUInt64BE()),
     generation: Number(bytes.readBigUInt64BE(8)),
+    remainingSeconds: content.length === contentSize ? undefined : Number(bytes.readBigUInt64BE(contentSize)),
   };
 }

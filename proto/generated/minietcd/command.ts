@@ -38,6 +38,7 @@ export interface Proposal {
     | //
     /** Activates or deactivates; a list of alarms is read. */
     { readonly $case: "alarm"; readonly value: AlarmRequest }
+    | { readonly $case: "leaseCheckpoint"; readonly value: LeaseCheckpoint }
     | undefined;
 }
 
@@ -54,6 +55,23 @@ export interface LeaseExpiry {
 export interface ExpiredLease {
   readonly id: bigint;
   readonly generation: bigint;
+}
+
+/**
+ * The time that some leases have left, as their leader sees it, for the next leader to go on with. An entry of another term has
+ * no effect: the next leader may have promised a client more.
+ */
+export interface LeaseCheckpoint {
+  readonly term: bigint;
+  readonly leases: readonly RemainingTime[];
+}
+
+/** The time of one lease, and of no other that was granted under its id since. */
+export interface RemainingTime {
+  readonly id: bigint;
+  readonly generation: bigint;
+  /** 0: as long as it was granted for. */
+  readonly seconds: bigint;
 }
 
 /** What a member tells the others of itself once it has started. */
@@ -140,6 +158,9 @@ export const Proposal: MessageFns<Proposal> = {
         break;
       case "alarm":
         AlarmRequest.encode(message.command.value, writer.uint32(146).fork()).join();
+        break;
+      case "leaseCheckpoint":
+        LeaseCheckpoint.encode(message.command.value, writer.uint32(154).fork()).join();
         break;
     }
     return writer;
@@ -262,6 +283,14 @@ export const Proposal: MessageFns<Proposal> = {
             message.command = { $case: "alarm", value: AlarmRequest.decode(reader, reader.uint32()) };
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.command = { $case: "leaseCheckpoint", value: LeaseCheckpoint.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -337,6 +366,12 @@ export const Proposal: MessageFns<Proposal> = {
       case "alarm": {
         if (object.command?.value !== undefined && object.command?.value !== null) {
           message.command = { $case: "alarm", value: AlarmRequest.fromPartial(object.command.value) };
+        }
+        break;
+      }
+      case "leaseCheckpoint": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = { $case: "leaseCheckpoint", value: LeaseCheckpoint.fromPartial(object.command.value) };
         }
         break;
       }
@@ -486,6 +521,166 @@ export const ExpiredLease: MessageFns<ExpiredLease> = {
     message.generation = (object.generation !== undefined && object.generation !== null)
       ? BigInt(object.generation)
       : 0n;
+    return message;
+  },
+};
+
+function createBaseLeaseCheckpoint(): LeaseCheckpoint {
+  return { term: 0n, leases: [] };
+}
+
+export const LeaseCheckpoint: MessageFns<LeaseCheckpoint> = {
+  encode(message: LeaseCheckpoint, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.term !== 0n) {
+      if (BigInt.asUintN(64, message.term) !== message.term) {
+        throw new globalThis.Error("value provided for field message.term of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.term);
+    }
+    for (const v of message.leases) {
+      RemainingTime.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeaseCheckpoint {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 2500) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeaseCheckpoint() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.term = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.leases.push(RemainingTime.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LeaseCheckpoint>): LeaseCheckpoint {
+    return LeaseCheckpoint.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LeaseCheckpoint>): LeaseCheckpoint {
+    const message = createBaseLeaseCheckpoint() as any;
+    message.term = (object.term !== undefined && object.term !== null) ? BigInt(object.term) : 0n;
+    message.leases = object.leases?.map((e) => RemainingTime.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRemainingTime(): RemainingTime {
+  return { id: 0n, generation: 0n, seconds: 0n };
+}
+
+export const RemainingTime: MessageFns<RemainingTime> = {
+  encode(message: RemainingTime, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0n) {
+      if (BigInt.asIntN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type int64 too large");
+      }
+      writer.uint32(8).int64(message.id);
+    }
+    if (message.generation !== 0n) {
+      if (BigInt.asUintN(64, message.generation) !== message.generation) {
+        throw new globalThis.Error("value provided for field message.generation of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.generation);
+    }
+    if (message.seconds !== 0n) {
+      if (BigInt.asUintN(64, message.seconds) !== message.seconds) {
+        throw new globalThis.Error("value provided for field message.seconds of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.seconds);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemainingTime {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 2500) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemainingTime() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.int64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.generation = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.seconds = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RemainingTime>): RemainingTime {
+    return RemainingTime.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RemainingTime>): RemainingTime {
+    const message = createBaseRemainingTime() as any;
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.generation = (object.generation !== undefined && object.generation !== null)
+      ? BigInt(object.generation)
+      : 0n;
+    message.seconds = (object.seconds !== undefined && object.seconds !== null) ? BigInt(object.seconds) : 0n;
     return message;
   },
 };

@@ -230,3 +230,21 @@ test("a log line is one JSON object: ids in hex, errors with their causes, nothi
     ["error", "fatal"],
   );
 });
+
+test("lease checkpoints are on unless one of their gates is off", () => {
+  const isOn = (featureGates: string) => config({ featureGates }).leaseCheckpoints;
+  for (const text of ["", "LeaseCheckpoint=true,LeaseCheckpointPersist=true", "CompactHashCheck=true", "AllBeta=false"])
+    assert.equal(isOn(text), true, text);
+  for (const text of [
+    "LeaseCheckpoint=false",
+    "LeaseCheckpointPersist=f",
+    "LeaseCheckpoint=true,LeaseCheckpoint=0",
+    "AllAlpha=false",
+  ])
+    assert.equal(isOn(text), false, text);
+  assert.equal(isOn("AllAlpha=false,LeaseCheckpoint=true"), true);
+  assert.throws(
+    () => isOn("LeaseCheckpoint=false,LeaseCheckpointPersist=true"),
+    /^StartError: enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint$/,
+  );
+});

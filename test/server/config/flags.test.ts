@@ -60,7 +60,10 @@ const askingValues: Readonly<Record<string, string | undefined>> = {
   "v2-deprecation": "write-only-drop-data",
 };
 /** Flags of which no value that etcd takes asks for anything else than the member does. */
-const askNothing = ["discovery-fallback", "logger", "socket-reuse-address", "enable-grpc-gateway"];
+const askNothing = [
+  ...["discovery-fallback", "logger", "socket-reuse-address", "enable-grpc-gateway"],
+  ...["experimental-enable-lease-checkpoint", "experimental-enable-lease-checkpoint-persist"],
+];
 
 interface Way {
   readonly label: string;
@@ -283,6 +286,14 @@ test("a configuration file is all that counts", async (t) => {
     [config.watchProgressMs, config.autoCompaction],
     [5_000, { mode: "periodic", retentionMs: 3_600_000 }],
   );
+});
+
+test("feature gates without effect are warned of, unless they say what etcd does anyway", () => {
+  const warningsOf = (gates: string) => settingsOf([`--feature-gates=${gates}`]).warnings;
+  assert.deepEqual(warningsOf("LeaseCheckpoint=false,CompactHashCheck=false,FastLeaseKeepAlive=true"), []);
+  assert.deepEqual(warningsOf("CompactHashCheck=true,LeaseCheckpoint=true"), [
+    "--feature-gates: CompactHashCheck=true has no effect",
+  ]);
 });
 
 test("the sample of a configuration file that comes with etcd is taken", async (t) => {

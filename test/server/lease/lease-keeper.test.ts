@@ -31,7 +31,7 @@ class Stage {
   keysOfEach = 1;
   readonly keeper = new LeaseKeeper(
     { clock: this.clock, electionMs },
-    { leases: () => this.leases.values(), leaseKeyCount: () => this.keysOfEach },
+    { lease: (id) => this.leases.get(id), leases: () => this.leases.values(), leaseKeyCount: () => this.keysOfEach },
     { proposeOwn: (command: Command, handler: ResultHandler<unknown>) => this.propose(command, handler) },
   );
 

@@ -48,7 +48,9 @@ export const checkAlarms = (command: AnyCommand, alarms: AlarmRegistry): void =>
     throw new ServerError("no-space", "the alarm NOSPACE is active");
 };
 
-const changesData = (kind: CommandKind): boolean => kind !== "alarm" && kind !== "publish";
+const harmless = new Set<CommandKind>(["alarm", "publish", "leaseCheckpoint"]);
+
+const changesData = (kind: CommandKind): boolean => !harmless.has(kind);
 
 const takesSpace = ({ $case: kind, value }: AnyCommand): boolean => {
   if (kind === "put" || kind === "leaseGrant") return true;

@@ -4,11 +4,22 @@ import type { CommandKind, CommandOf } from "../../index.js";
 import { alarm, checkAlarms } from "./alarm.js";
 import type { Applied, Handler, ReplicatedState } from "./handler.js";
 import { compact, deleteRange, put, txn } from "./kv.js";
-import { leaseExpiry, leaseGrant, leaseRevoke } from "./lease.js";
+import { leaseCheckpoint, leaseExpiry, leaseGrant, leaseRevoke } from "./lease.js";
 import { publish } from "./member.js";
 
 /** The handler of each kind of command. A kind without one does not compile. */
-const handlers = { put, deleteRange, txn, compact, publish, leaseGrant, leaseRevoke, leaseExpiry, alarm } satisfies {
+const handlers = {
+  put,
+  deleteRange,
+  txn,
+  compact,
+  publish,
+  leaseGrant,
+  leaseRevoke,
+  leaseExpiry,
+  leaseCheckpoint,
+  alarm,
+} satisfies {
   readonly [Kind in CommandKind]: Handler<Kind>;
 };
 

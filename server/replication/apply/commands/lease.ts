@@ -2,7 +2,7 @@ import type { LeaseGrantRequest, LeaseRevokeRequest } from "../../../../proto/in
 import type { Entry } from "../../../../raft/index.js";
 import { type LeaseId, leaseIdFrom, type Revision, type Sliced } from "../../../../store/index.js";
 import type { CommandValues } from "../../index.js";
-import type { ReplicatedState } from "./handler.js";
+import { Applied, type ReplicatedState } from "./handler.js";
 
 /** @returns the store's revision: a lease makes none */
 export function* leaseGrant(
@@ -34,6 +34,22 @@ export function* leaseExpiry(
     }
   return undefined;
 }
+
+/** Notes the time that leases have left. */
+export const leaseCheckpoint = (
+  value: CommandValues["leaseCheckpoint"],
+  { store }: ReplicatedState,
+  { term }: Pick<Entry, "term">,
+): Applied<undefined> => {
+  // Only in the term whose leader saw it: since then a client may have been promised more time.
+  if (value.term === BigInt(term))
+    for (const { id, generation, seconds } of value.leases) {
+      const lease = leaseIdFrom(id);
+      if (store.lease(lease)?.generation === Number(generation))
+        store.checkpointLease(lease, seconds === 0n ? undefined : Number(seconds));
+    }
+  return new Applied(undefined);
+};
 
 function* revoke(lease: LeaseId, { store, leases }: ReplicatedState): Sliced<Revision> {
   const revision = yield* store.revokeLease(lease);

@@ -269,6 +269,23 @@ test("with the alarm CORRUPT nothing changes any more, not even by an expiry, un
   assert.equal(copy.store.lease(toLeaseId(7n)), undefined);
 });
 
+test("a checkpoint counts in the term it was proposed in, for the lease that it means, until it is taken back", async (t) => {
+  const copy = await open(t);
+  const grant: Command = { $case: "leaseGrant", value: { ID: 7n, TTL: 600n } };
+  const checkpoint = (term: bigint, generation: bigint, seconds: bigint): Command => ({
+    $case: "leaseCheckpoint",
+    value: { term, leases: [{ id: 7n, generation, seconds }] },
+  });
+  const remaining = () => copy.store.lease(toLeaseId(7n))?.remainingSeconds;
+  apply(copy, entry(1, grant), entry(2, checkpoint(1n, 1n, 300n)), entry(3, checkpoint(2n, 9n, 300n)));
+  assert.equal(remaining(), undefined);
+  apply(copy, entry(4, put("k", { lease: 7n })), entry(5, checkpoint(2n, 1n, 300n)));
+  assert.equal(remaining(), 300);
+  assert.equal(copy.store.leaseKeyCount(toLeaseId(7n)), 1);
+  apply(copy, entry(6, checkpoint(2n, 1n, 0n)));
+  assert.equal(remaining(), undefined);
+});
+
 test("a failure of this member alone is no answer: it stops the member", async (t) => {
   const copy = await open(t);
   copy.store.put = () => {

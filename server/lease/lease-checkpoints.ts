@@ -1,0 +1,83 @@
+import type { Clock } from "../../platform/index.js";
+import type { Lease } from "../../store/index.js";
+import { ServerError } from "../base/index.js";
+import type { Proposals, ResultsByKind } from "../replication/index.js";
+import type { LeaseTerm, Remaining } from "./lease-term.js";
+
+/** The time between the checkpoints of a lease, in milliseconds, as in etcd: a change of leader extends it by no more. */
+export const checkpointMs = 5 * 60_000;
+
+/** The bound on uncommitted checkpoint entries; beyond it no further checkpoint is proposed. */
+const maxCheckpointsUnderWay = 4;
+/** The leases in one entry that gives them their TTL again. */
+const maxClearsPerEntry = 500;
+
+/** A renewal that is answered once no member knows an earlier time of the lease. */
+interface Clearing {
+  readonly term: LeaseTerm;
+  readonly lease: Lease;
+  readonly settle: (isCleared: boolean) => void;
+}
+
+/**
+ * The proposals of a leader about the time that leases have left. A checkpoint lets the next leader go on with that time; the
+ * first renewal after one takes it back before it is answered, or the next leader could end the lease earlier than promised.
+ */
+export class LeaseCheckpoints {
+  private underWay = 0;
+  /** Bounded by the calls that the leader serves. */
+  private clearings: Clearing[] = [];
+
+  constructor(
+    private readonly clock: Pick<Clock, "soon">,
+    private readonly proposals: Pick<Proposals<ResultsByKind>, "proposeOwn">,
+  ) {}
+
+  /** Proposes the checkpoints that are due. */
+  sweep(term: LeaseTerm, now: number): void {
+    if (this.underWay >= maxCheckpointsUnderWay) return;
+    const due = term.takeCheckpoints(now);
+    if (due.length === 0) return;
+    this.underWay++;
+    this.propose(term, due, () => this.underWay--); // after a failure the next one is five minutes away
+  }
+
+  /** Has all members give a renewed lease its TTL again. @param settle called once, later */
+  clear(term: LeaseTerm, lease: Lease, settle: (isCleared: boolean) => void): void {
+    if (this.clearings.push({ term, lease, settle }) === 1) this.clock.soon(() => this.flush());
+  }
+
+  private flush(): void {
+    const all = this.clearings;
+    this.clearings = [];
+    for (let from = 0; from < all.length; from += maxClearsPerEntry) {
+      const some = all.slice(from, from + maxClearsPerEntry);
+      const [first] = some;
+      if (first === undefined) return;
+      const isSameTerm = some.every(({ term }) => term === first.term);
+      const settle = (isCleared: boolean): void => some.forEach((clearing) => clearing.settle(isCleared));
+      if (!isSameTerm) settle(false);
+      else
+        this.propose(
+          first.term,
+          some.map(({ lease }) => ({ lease, seconds: 0 })),
+          settle,
+        );
+    }
+  }
+
+  private propose({ term }: LeaseTerm, times: readonly Remaining[], settle: (isApplied: boolean) => void): void {
+    const leases = times.map(({ lease: { id, generation }, seconds }) => {
+      return { id, generation: BigInt(generation), seconds: BigInt(seconds) };
+    });
+    try {
+      this.proposals.proposeOwn(
+        { $case: "leaseCheckpoint", value: { term: BigInt(term), leases } },
+        { onResult: () => settle(true), onError: () => settle(false) },
+      );
+    } catch (error) {
+      if (!(error instanceof ServerError)) throw error;
+      settle(false);
+    }
+  }
+}

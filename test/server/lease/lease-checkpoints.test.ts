@@ -1,0 +1,186 @@
+// Leases that keep their remaining time: one leader after the other, over the same replicated leases, in virtual time.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Term } from "../../../raft/index.js";
+import type { Lease } from "../../../store/index.js";
+import { ServerError } from "../../../server/base/errors.js";
+import type { ResultHandler } from "../../../server/base/result-handler.js";
+import { checkpointMs, LeaseKeeper } from "../../../server/lease/index.js";
+import type { Command, CommandValues } from "../../../server/replication/command.js";
+import { startTestCluster } from "../../../testing/kit/index.js";
+import { toLeaseId } from "../../../testing/ids.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+
+const electionMs = 1_000;
+const id = toLeaseId(7n);
+
+/** The replicated leases, and the member that leads. */
+class Stage {
+  readonly clock = new VirtualClock();
+  readonly leases = new Map<bigint, Lease>();
+  readonly checkpoints: CommandValues["leaseCheckpoint"][] = [];
+  endedAt: number | undefined;
+  /** Answers of proposals that nobody has committed yet; undefined: all are committed at once. */
+  held: ResultHandler<unknown>[] | undefined;
+  keeper: LeaseKeeper;
+  private term = 1;
+
+  constructor(private readonly interval: number | undefined) {
+    this.keeper = this.newKeeper();
+    this.change();
+  }
+
+  /** Has another member lead. */
+  change(): void {
+    this.keeper.stop();
+    this.keeper = this.newKeeper();
+    this.keeper.onStatusChange({ role: "leader", term: ++this.term as Term });
+  }
+
+  grant(ttlSeconds: number): void {
+    const lease = { id, ttlSeconds, generation: 1 };
+    this.leases.set(id, lease);
+    this.keeper.onGranted(lease);
+  }
+
+  renew(): { answer: number | undefined | "waits" } {
+    const renewal: { answer: number | undefined | "waits" } = { answer: "waits" };
+    this.keeper.renewLease(id, (seconds) => (renewal.answer = seconds));
+    this.clock.settle();
+    return renewal;
+  }
+
+  private newKeeper(): LeaseKeeper {
+    const store = {
+      lease: (lease: bigint) => this.leases.get(lease),
+      leases: () => this.leases.values(),
+      leaseKeyCount: () => 1,
+    };
+    const proposals = {
+      proposeOwn: (command: Command, handler: ResultHandler<unknown>): void => {
+        if (command.$case === "leaseCheckpoint") this.checkpoint(command.value);
+        else this.end();
+        if (this.held === undefined) handler.onResult(undefined);
+        else this.held.push(handler);
+      },
+    };
+    return new LeaseKeeper({ clock: this.clock, electionMs, checkpointMs: this.interval }, store, proposals);
+  }
+
+  private checkpoint(value: CommandValues["leaseCheckpoint"]): void {
+    this.checkpoints.push(value);
+    for (const { id: lease, seconds } of value.leases) {
+      const known = this.leases.get(lease);
+      if (known !== undefined)
+        this.leases.set(lease, { ...known, remainingSeconds: seconds === 0n ? undefined : Number(seconds) });
+    }
+  }
+
+  private end(): void {
+    this.endedAt = this.clock.now();
+    this.leases.clear();
+    this.keeper.onRevoked(id);
+  }
+}
+
+const minutes = (count: number): number => count * 60_000;
+
+/** Grants a lease of an hour, changes the leader after 22 and 44 minutes, and returns when the lease has ended. */
+const endOver = (stage: Stage): number => {
+  const begun = stage.clock.now();
+  stage.grant(3_600);
+  for (let change = 0; change < 2; change++) {
+    stage.clock.advance(minutes(22));
+    stage.change();
+  }
+  stage.clock.advance(minutes(120));
+  assert.ok(stage.endedAt !== undefined);
+  return stage.endedAt - begun;
+};
+
+test("over two changes of leader a lease lives longer by the time since each one's last checkpoint alone", () => {
+  const livedMs = endOver(new Stage(checkpointMs));
+  assert.ok(livedMs >= minutes(60) && livedMs < minutes(65), `${livedMs / 60_000} min`);
+});
+
+test("without checkpoints each change of leader gives it its full time", () => {
+  const stage = new Stage(undefined);
+  const livedMs = endOver(stage);
+  assert.ok(livedMs >= minutes(104), `${livedMs / 60_000} min`);
+  assert.equal(stage.checkpoints.length, 0);
+});
+
+test("a lease of five minutes or less has no checkpoints, nor has one that is renewed often enough", () => {
+  const stage = new Stage(checkpointMs);
+  stage.grant(300);
+  stage.clock.advance(299_000);
+  assert.equal(stage.renew().answer, 300);
+  stage.clock.advance(200_000);
+  assert.equal(stage.checkpoints.length, 0);
+  const other = new Stage(checkpointMs);
+  other.grant(600);
+  for (let n = 0; n < 10; n++) {
+    other.clock.advance(200_000);
+    assert.equal(other.renew().answer, 600);
+  }
+  assert.equal(other.checkpoints.length, 0);
+});
+
+test("a renewal after a checkpoint is answered once all members give the lease its full time again", () => {
+  const stage = new Stage(checkpointMs);
+  stage.grant(3_600);
+  stage.clock.advance(minutes(5) + 100);
+  assert.deepEqual(stage.checkpoints.at(-1)?.leases, [{ id, generation: 1n, seconds: 3_300n }]);
+  stage.held = [];
+  const renewal = stage.renew();
+  assert.deepEqual(stage.checkpoints.at(-1)?.leases, [{ id, generation: 1n, seconds: 0n }]);
+  assert.equal(renewal.answer, "waits");
+  stage.held.pop()!.onResult(undefined);
+  assert.equal(renewal.answer, 3_600);
+  assert.equal(stage.renew().answer, 3_600);
+  assert.equal(stage.checkpoints.length, 2, "there is nothing more to take back");
+});
+
+test("a renewal whose checkpoint cannot be taken back is not promised", () => {
+  const stage = new Stage(checkpointMs);
+  stage.grant(3_600);
+  stage.clock.advance(minutes(6));
+  stage.held = [];
+  const renewal = stage.renew();
+  stage.held.pop()!.onError(new ServerError("timed-out", "no quorum"));
+  assert.equal(renewal.answer, undefined);
+  assert.equal(stage.renew().answer, "waits", "the next one tries again");
+});
+
+test("a renewal while a checkpoint is on its way takes it back, too", () => {
+  const stage = new Stage(checkpointMs);
+  stage.held = [];
+  stage.grant(3_600);
+  stage.clock.advance(minutes(5) + 100);
+  stage.leases.set(id, { id, ttlSeconds: 3_600, generation: 1 }); // not applied yet
+  assert.equal(stage.renew().answer, "waits");
+  assert.deepEqual(stage.checkpoints.at(-1)?.leases, [{ id, generation: 1n, seconds: 0n }]);
+});
+
+test("a lease of a cluster whose leader is killed twice ends on time, and its keys with it", async () => {
+  await using cluster = await startTestCluster({
+    clock: "virtual",
+    listen: false,
+    flags: { heartbeatInterval: "1000", electionTimeout: "5000" },
+  });
+  const client = cluster.client();
+  const { id: lease } = await client.lease.grant({ ttlSeconds: 660 });
+  await client.kv.put("k", "v", { lease });
+  for (const upTo of ["330s", "312s"] as const) {
+    await cluster.clock.advance(upTo);
+    const leader = cluster.members.find(({ isLeader }) => isLeader);
+    assert.ok(leader);
+    await leader.kill();
+    await cluster.clock.advance("15s");
+    await leader.restart();
+  }
+  assert.equal(await client.kv.getText("k"), "v");
+  await cluster.clock.advance("180s"); // without checkpoints it would have 642 s from the last change on
+  assert.equal(await client.kv.getText("k"), undefined);
+});
