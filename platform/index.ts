@@ -1,5 +1,6 @@
 // The machine and Node: clock, disk, locks of directories, small durable files, error codes, histograms. Imports nothing of ours.
 
+export { AppendFile } from "./append-file.js";
 export { systemClock, type Clock } from "./clock.js";
 export {
   ensureDirectory,

@@ -4,6 +4,7 @@ export { alarmName } from "./alarms.js";
 export { Admission } from "./admission.js";
 export type { Application, LeaseListItem, Operation, OperationName, Operations } from "./application.js";
 export { type Concurrency, createConcurrency } from "./concurrency.js";
+export { AuditLog, type AuditSink } from "./audit.js";
 export { createApplication, type ApplicationParts, type ApplicationSettings } from "./create-application.js";
 export type { ElectedLeader, LeaderReceiver, Elections, Observation } from "./elections.js";
 export type { QueuedCall, QueueOperations } from "./key-queue.js";

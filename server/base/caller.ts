@@ -4,6 +4,8 @@ export interface Caller {
   readonly principal: string | undefined;
   /** Common name of the certificate that the caller has presented, where `--client-cert-auth` makes it a user's. */
   readonly certificateName?: string | undefined;
+  /** The address and port that it connects from; absent: none, as on a unix socket or in the same process. */
+  readonly remoteAddress?: string | undefined;
   /** Returns the first value of a metadata key, which is in lower case; undefined if absent. */
   metadata(key: string): string | undefined;
   /** Returns when the caller stops waiting, in Unix milliseconds; Infinity: never. */

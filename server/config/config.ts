@@ -86,6 +86,8 @@ export interface MemberConfig {
   readonly metrics: "basic" | "extensive";
   /** URLs for metrics and health alone. */
   readonly listenMetricsUrls: readonly MemberUrl[];
+  /** File that a line is appended to for each change that a client asks for; undefined: none. */
+  readonly auditLog: string | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** `stderr`, `stdout` or paths of files. */
@@ -129,6 +131,7 @@ export interface ServerFlags extends TlsServerFlags {
   readonly emulatedVersion: string;
   readonly metrics: string;
   readonly listenMetricsUrls: string;
+  readonly auditLog: string;
   readonly logLevel: string;
   readonly logFormat: string;
   readonly logOutputs: string;
@@ -170,6 +173,7 @@ export const defaultFlags: ServerFlags = {
   emulatedVersion: "3.7",
   metrics: "basic",
   listenMetricsUrls: "",
+  auditLog: "",
   logLevel: "info",
   logFormat: "json",
   logOutputs: "default",
@@ -228,6 +232,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     gateway: readSwitch("enable-grpc-gateway", flags.enableGrpcGateway),
     origins: readList("cors", "origins", flags.cors),
     hosts: readList("host-whitelist", "strings", flags.hostWhitelist),
+    auditLog: flags.auditLog === "" ? undefined : flags.auditLog,
     rpcEngine: oneOf("rpc-engine", flags.rpcEngine, rpcEngines),
     emulatedVersion: oneOf("emulated-version", flags.emulatedVersion, emulatedVersions),
     metrics: flags.metrics === "extensive" ? "extensive" : "basic", // any other text is basic in etcd, too

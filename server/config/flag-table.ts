@@ -420,6 +420,7 @@ const own: FlagGroup = {
       "false",
       "deactivate this member's alarm NOSPACE once the store is below nine tenths of its quota again",
     ),
+    works("audit-log", "string", "", "file that gets a line of JSON for each change that a client asks for"),
     works(
       "rpc-engine",
       { oneOf: ["native", "grpc-js"] },

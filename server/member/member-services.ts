@@ -14,6 +14,7 @@ import {
 import {
   Admission,
   type Application,
+  AuditLog,
   createApplication,
   createConcurrency,
   minLeaseTtl,
@@ -83,7 +84,10 @@ export const memberServices = (
     versions: reportedVersions(config.emulatedVersion),
     stats: requestStats,
   });
-  const application = admission.wrap(wrap(operations));
+  const admitted = admission.wrap(wrap(operations));
+  const { auditFile } = replica;
+  const application =
+    auditFile === undefined ? admitted : new AuditLog(auditFile, () => new Date().toISOString()).wrap(admitted);
   const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.term);
   const sender = new ResponseSender(headers, store);
   const methods = [

@@ -25,10 +25,18 @@ import {
   SpaceQuota,
   startAutoCompaction,
 } from "../replication/index.js";
+import { AppendFile, errorCode } from "../../platform/index.js";
 import { isSecureUrl, type MemberConfig } from "../config/index.js";
 import { Publisher, type MemberAttributes } from "./publisher.js";
 import { openDurableState, type DurableState } from "./durable-state.js";
-import { asStartError, type ClusterId, StaleDirectoryError, formatId, parseMemberUrl } from "../base/index.js";
+import {
+  asStartError,
+  type ClusterId,
+  StaleDirectoryError,
+  StartError,
+  formatId,
+  parseMemberUrl,
+} from "../base/index.js";
 import { checkpointMs, LeaseCalls, type LeaderCalls, LeaseKeeper, PeerCalls } from "../lease/index.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
 import {
@@ -84,6 +92,8 @@ export class Replica implements NodeListener, PeersListener {
   readonly space: LogSpace;
   readonly log: Wal;
   readonly peerStats = new PeerStats();
+  /** The file of the audit log; undefined: there is none. */
+  readonly auditFile: AppendFile | undefined;
   private readonly publisher: Publisher;
   private autoCompactor: AutoCompactor | undefined;
   /** Tells whether this member takes part; before, the calls and snapshots of peers are dropped. */
@@ -150,6 +160,7 @@ export class Replica implements NodeListener, PeersListener {
       this.applier,
     );
     this.publisher = new Publisher(this.proposals, clock);
+    this.auditFile = openAuditFile(config, environment);
     this.space = durable.space;
     this.space.watchLeadership(this);
     durable.peerIncarnations.watchLog(this.applier);
@@ -197,10 +208,14 @@ export class Replica implements NodeListener, PeersListener {
   }
 
   /** Stops taking part, and makes durable what has been applied. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     const closed = this.teardown.close();
     this.publisher.stop();
-    return closed;
+    try {
+      await closed;
+    } finally {
+      await this.auditFile?.close();
+    }
   }
 
   /** Stops all components at once; pending requests end with an error. */
@@ -288,6 +303,19 @@ export class Replica implements NodeListener, PeersListener {
     this.calls.onLinkClosed(peer);
   }
 }
+
+/** Bytes of the audit log that wait for the disk; beyond it lines are lost, and counted. */
+const maxAuditBytes = 16 * 1024 * 1024;
+
+/** @throws StartError for a file that cannot be opened */
+const openAuditFile = ({ auditLog: path }: MemberConfig, { clock }: MemberEnvironment): AppendFile | undefined => {
+  if (path === undefined) return undefined;
+  try {
+    return new AppendFile(path, maxAuditBytes, clock);
+  } catch (error) {
+    throw new StartError(`cannot open --audit-log ${path}: ${errorCode(error) ?? "unknown reason"}`);
+  }
+};
 
 const peersOptions = ({ clock, logger }: MemberEnvironment, durable: DurableState): PeersOptions => {
   const { clusterId, memberId: self, peerIncarnations, applied } = durable;

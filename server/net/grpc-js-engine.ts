@@ -326,6 +326,11 @@ class GrpcJsCall implements Call {
     return this.connections.certificateNameOf(this.grpcCall);
   }
 
+  get remoteAddress(): string | undefined {
+    const peer = this.grpcCall.getPeer();
+    return /:\d+$/.test(peer) ? peer : undefined;
+  }
+
   metadata(key: string): string | undefined {
     const value = this.grpcCall.metadata.get(key)[0];
     return value === undefined ? undefined : value.toString();

@@ -49,6 +49,12 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
     return certificateNameOf(this.client.socket);
   }
 
+  get remoteAddress(): string | undefined {
+    const { remoteAddress: address, remotePort: port } = this.client.socket;
+    if (address === undefined || port === undefined) return undefined;
+    return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  }
+
   metadata(key: string): string | undefined {
     for (const { name, value } of this.head.fields)
       if (name === key) return key.endsWith("-bin") ? Buffer.from(value, "base64").toString() : value;

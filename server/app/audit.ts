@@ -1,0 +1,154 @@
+// The audit log: a line of JSON for each change that a client asks for, with its outcome.
+
+import type { DeleteRangeRequest, RawTxnResponse, RequestOp, TxnRequest } from "../../proto/index.js";
+import { AlarmRequest_AlarmAction as Action } from "../../proto/index.js";
+import { StoreError } from "../../store/index.js";
+import { type Caller, errorText, formatId, ServerError, type ServerErrorCode } from "../base/index.js";
+import type { Application, Operation, OperationName, Operations } from "./application.js";
+import { wrapOperations } from "./wrap-operations.js";
+
+/** Takes lines; `AppendFile` implements it. */
+export interface AuditSink {
+  /** @returns false: the line is lost */
+  append(line: string): boolean;
+}
+
+/** Bytes of a key that are logged; the rest is left out, and its length told. */
+const maxKeyBytes = 1_024;
+/** Changes of a transaction that are logged; the number of all is told. */
+const maxTxnChanges = 64;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** The changes that are logged, with what is told of each. Undefined: this one changes nothing. */
+const descriptions: {
+  readonly [Name in OperationName]?: (request: Operations[Name]["request"]) => Fields | undefined;
+} = {
+  put: ({ key, value, lease }) => ({ ...keyField("key", key), valueBytes: value.length, ...leaseField(lease) }),
+  deleteRange: (request) => rangeFields(request),
+  txn: (request) => txnFields(request),
+  compact: ({ revision }) => ({ compactRevision: String(revision) }),
+  leaseGrant: ({ ID, TTL }) => ({ ...leaseField(ID), ttl: String(TTL) }),
+  leaseRevoke: ({ ID }) => leaseField(ID),
+  alarm: ({ action, memberID, alarm }) =>
+    action === Action.GET ? undefined : { action, member: formatId(memberID), alarm },
+  moveLeader: ({ targetID }) => ({ target: formatId(targetID) }),
+};
+
+/** Outcomes that nobody knows here: the change may have been made. */
+const unknownOutcomes = new Set<ServerErrorCode>(["timed-out", "leader-lost", "connection-lost", "server-stopped"]);
+
+/**
+ * Logs changes to a sink. A request never waits for it: lines that the sink does not take are counted, and the next line that it
+ * takes says how many are missing.
+ */
+export class AuditLog {
+  private lost = 0;
+
+  constructor(
+    private readonly sink: AuditSink,
+    private readonly timestamp: () => string,
+  ) {}
+
+  /** Makes an application that logs the changes it is asked for. */
+  wrap(inner: Application): Application {
+    return {
+      ...inner,
+      ...wrapOperations(inner, (operation, name) => {
+        const describe = descriptions[name];
+        return describe === undefined ? operation : this.audited(operation, name, describe);
+      }),
+    };
+  }
+
+  private audited<Name extends OperationName>(
+    operation: Operation<Name>,
+    name: Name,
+    describe: (request: Operations[Name]["request"]) => Fields | undefined,
+  ): Operation<Name> {
+    return (caller, request, handler) => {
+      const what = describe(request);
+      if (what === undefined) return operation(caller, request, handler);
+      const head = headOf(caller, name, what);
+      const failed = (error: unknown): void => this.write({ ...head, ...failureFields(error) });
+      try {
+        operation(caller, request, {
+          onResult: (result) => {
+            this.write({ ...head, outcome: "ok", ...resultFields(result) });
+            handler.onResult(result);
+          },
+          onError: (error) => {
+            failed(error);
+            handler.onError(error);
+          },
+        });
+      } catch (error) {
+        failed(error);
+        throw error;
+      }
+    };
+  }
+
+  private write(fields: Fields): void {
+    const missing = this.lost === 0 ? {} : { lostLines: this.lost };
+    const line = JSON.stringify({ ts: this.timestamp(), ...fields, ...missing });
+    if (this.sink.append(`${line}\n`)) this.lost = 0;
+    else this.lost++;
+  }
+}
+
+const headOf = (caller: Caller, operation: string, what: Fields): Fields => ({
+  user: caller.principal ?? "",
+  remote: caller.remoteAddress ?? "",
+  operation,
+  ...what,
+});
+
+const failureFields = (error: unknown): Fields => {
+  const isKnown = error instanceof ServerError ? !unknownOutcomes.has(error.code) : error instanceof StoreError;
+  return { outcome: isKnown ? "refused" : "unknown", error: errorText(error) };
+};
+
+const resultFields = (result: unknown): Fields => {
+  const { revision, response } = (result ?? {}) as { revision?: number; response?: Partial<RawTxnResponse> };
+  return { ...(revision === undefined ? {} : { revision }), ...succeededField(response) };
+};
+
+const succeededField = (response: Partial<RawTxnResponse> | undefined): Fields =>
+  response?.succeeded === undefined ? {} : { succeeded: response.succeeded };
+
+/** A key as text if it is UTF-8, else in base64 under another name; a long one is cut. */
+const keyField = (name: string, key: Uint8Array): Fields => {
+  const shown = key.subarray(0, maxKeyBytes);
+  const cut = key.length > maxKeyBytes ? { [`${name}Bytes`]: key.length } : {};
+  const text = Buffer.from(shown).toString();
+  if (Buffer.from(text).equals(shown)) return { [name]: text, ...cut };
+  return { [`${name}Base64`]: Buffer.from(shown).toString("base64"), ...cut };
+};
+
+const leaseField = (lease: bigint): Fields => (lease === 0n ? {} : { lease: formatId(lease) });
+
+const rangeFields = ({ key, rangeEnd }: DeleteRangeRequest): Fields => ({
+  ...keyField("key", key),
+  ...(rangeEnd.length === 0 ? {} : keyField("rangeEnd", rangeEnd)),
+});
+
+/** The changes of both branches; undefined: there are none. `succeeded` of the result tells which branch was taken. */
+const txnFields = (request: TxnRequest): Fields | undefined => {
+  const success = changesOf(request.success);
+  const failure = changesOf(request.failure);
+  const changes = success.length + failure.length;
+  if (changes === 0) return undefined;
+  const kept = success.slice(0, maxTxnChanges);
+  return { changes, success: kept, failure: failure.slice(0, maxTxnChanges - kept.length) };
+};
+
+const changesOf = (operations: readonly RequestOp[]): Fields[] =>
+  operations.flatMap(({ request }): Fields[] => {
+    if (request?.$case === "requestPut")
+      return [{ put: { ...keyField("key", request.value.key), valueBytes: request.value.value.length } }];
+    if (request?.$case === "requestDeleteRange") return [{ deleteRange: rangeFields(request.value) }];
+    if (request?.$case !== "requestTxn") return [];
+    const nested = txnFields(request.value);
+    return nested === undefined ? [] : [{ txn: nested }];
+  });
