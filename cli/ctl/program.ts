@@ -12,6 +12,7 @@ import {
   healthCommand,
   keepAliveCommand,
   leaseListCommand,
+  lockCommand,
   memberListCommand,
   moveLeaderCommand,
   putCommand,
@@ -26,6 +27,7 @@ import {
   runHealth,
   runKeepAlive,
   runLeaseList,
+  runLock,
   runMemberList,
   runMoveLeader,
   runPut,
@@ -59,7 +61,7 @@ import {
 /** etcdctl's commands that are yet to come: known, so that no prefix of theirs means another command. */
 const notYet: Readonly<Record<string, readonly string[]>> = {
   minietcdctl: [
-    ...["auth", "check", "completion", "defrag", "elect", "lock", "make-mirror", "migrate"],
+    ...["auth", "check", "completion", "defrag", "elect", "make-mirror", "migrate"],
     ...["role", "snapshot", "user"],
   ],
   member: ["add", "promote", "remove", "update"],
@@ -117,6 +119,7 @@ function createProgram(io: Io): Command {
       command(alarmListCommand, runAlarmList),
       command(alarmDisarmCommand, runAlarmDisarm),
     ),
+    command(lockCommand, runLock),
     command(moveLeaderCommand, runMoveLeader),
     command(versionCommand, runVersion),
   ];

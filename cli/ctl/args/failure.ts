@@ -17,8 +17,8 @@ export const exitCodes = {
   badArguments: 128,
 } as const;
 
-/** An exit code: one of `exitCodes`. */
-export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+/** An exit code: one of `exitCodes`, or that of a program that was run. */
+export type ExitCode = number;
 
 /** Ends the command with `Error: <message>` on standard error. */
 export class Failure extends Error {

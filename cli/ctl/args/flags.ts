@@ -3,9 +3,15 @@ import { Option, type Command } from "commander";
 import { exitCodes, Failure } from "./failure.js";
 import { formatDuration, parseBool, parseCounter, parseDurationMs, quote, ValueError } from "./go-values.js";
 
-const parsed = <Value>(flags: string, description: string, parse: (text: string) => Value, fallback: Value) => {
+const parsed = <Value>(
+  flags: string,
+  description: string,
+  parse: (text: string) => Value,
+  fallback: Value,
+  show: (value: Value) => string = String,
+) => {
   // Help shows a default where it says something.
-  const shown = fallback === "" || fallback === 0 || fallback === false ? undefined : shownDefault(fallback);
+  const shown = fallback === "" || fallback === 0 || fallback === false ? undefined : show(fallback);
   const option = new Option(flags, description).default(fallback, shown);
   return option.argParser((text: string) => {
     try {
@@ -18,8 +24,6 @@ const parsed = <Value>(flags: string, description: string, parse: (text: string)
   });
 };
 
-const shownDefault = (value: unknown) => (typeof value === "number" ? formatDuration(value) : String(value));
-
 /** `--name`, `--name=false`. (For commander its value is optional; only after "=" is one read.) */
 export const booleanFlag = (name: string, description: string, fallback = false): Option =>
   parsed(`${name} [bool]`, description, parseBool, fallback).preset("true");
@@ -28,13 +32,13 @@ export const booleanFlag = (name: string, description: string, fallback = false)
 export const textFlag = (flags: string, description: string, fallback = ""): Option =>
   parsed(flags, description, (text) => text, fallback);
 
-/** A revision or a number of keys. */
-export const counterFlag = (flags: string, description: string): Option =>
-  parsed(flags, description, (text) => parseCounter(text, 0), 0);
+/** A revision or a number of things. */
+export const counterFlag = (flags: string, description: string, fallback = 0): Option =>
+  parsed(flags, description, (text) => parseCounter(text, 0), fallback);
 
 /** A duration, in milliseconds. */
 export const durationFlag = (flags: string, description: string, fallbackMs: number): Option =>
-  parsed(flags, description, parseDurationMs, fallbackMs);
+  parsed(flags, description, parseDurationMs, fallbackMs, formatDuration);
 
 /** Comma-separated; given again, it adds. */
 export const listFlag = (flags: string, description: string, fallback: readonly string[]): Option => {

@@ -23,6 +23,6 @@ export {
   quote,
   ValueError,
 } from "./go-values.js";
-export { ioOf, readAll, type Io } from "./io.js";
+export { ioOf, readAll, stoppable, type Io } from "./io.js";
 export { checkKeyFlags, intervalFlags, keyHelp, type KeyFlags } from "./key-arguments.js";
 export { bytesOf, linesOf, quoted, shown, splitWords, unquote } from "./words.js";

@@ -9,18 +9,48 @@ export interface Io {
   readonly print: (output: string | Uint8Array) => void;
   /** Writes a line to standard error. */
   readonly note: (line: string) => void;
+  /** Events named after the signals that the process gets. Absent: none comes. */
+  readonly signals?: Pick<NodeJS.EventEmitter, "on" | "off">;
+  /** The standard output of programs that a command runs: handed on to `print`, or the process's own. Default: pipe. */
+  readonly programOutput?: "pipe" | "inherit";
 }
 
-/** Wraps the streams of a process. */
-export const ioOf = (
-  env: NodeJS.ProcessEnv,
-  { stdin, stdout, stderr }: { readonly stdin: Readable; readonly stdout: Writable; readonly stderr: Writable },
-): Io => ({
+/** The parts of Node's `process` that make an `Io`. */
+type Process = Pick<NodeJS.EventEmitter, "on" | "off"> & {
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+};
+
+/** Wraps the streams and signals of a process. */
+export const ioOf = (env: NodeJS.ProcessEnv, process: Process): Io => ({
   env,
-  stdin,
-  print: (output) => void stdout.write(output),
-  note: (line) => void stderr.write(`${line}\n`),
+  stdin: process.stdin,
+  print: (output) => void process.stdout.write(output),
+  note: (line) => void process.stderr.write(`${line}\n`),
+  signals: process,
+  programOutput: "inherit",
 });
+
+const stopSignals = ["SIGINT", "SIGTERM"] as const;
+
+/**
+ * Does work that can be stopped: SIGINT and SIGTERM do not end the process meanwhile, they raise `stop`, whose reason is the
+ * signal's name.
+ */
+export async function stoppable(
+  { signals }: Pick<Io, "signals">,
+  work: (stop: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const stopping = new AbortController();
+  const stop = (name: NodeJS.Signals) => stopping.abort(name);
+  for (const name of stopSignals) signals?.on(name, stop);
+  try {
+    await work(stopping.signal);
+  } finally {
+    for (const name of stopSignals) signals?.off(name, stop);
+  }
+}
 
 /** All of standard input. */
 export async function readAll(stdin: Readable): Promise<Uint8Array> {

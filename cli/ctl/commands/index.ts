@@ -18,6 +18,7 @@ export {
   runTimeToLive,
   timeToLiveCommand,
 } from "./lease.js";
+export { lockCommand, runLock } from "./lock.js";
 export { memberListCommand, runMemberList } from "./member.js";
 export { moveLeaderCommand, runMoveLeader } from "./move-leader.js";
 export { putCommand, runPut } from "./put.js";

@@ -1,0 +1,65 @@
+// Waiting for a lock or a leadership, and holding it until the program is stopped or it is lost.
+import { once } from "node:events";
+import { EtcdError, type GetResult, LeaseLostError } from "../../../client/index.js";
+import { exitCodes, Failure, type Io, warningsOf } from "../args/index.js";
+import type { Session } from "./session.js";
+
+/** A lock, or a leadership, with what gives it up. */
+export interface Holding {
+  readonly key: Uint8Array;
+  /** Raised when it is lost with its lease. */
+  readonly lost: AbortSignal;
+  readonly giveUp: () => Promise<void>;
+}
+
+/** The flag `--ttl`; etcdctl, too, takes 0 and less for the session's default. */
+export const ttlSecondsOf = (ttl: number): number | undefined => (ttl > 0 ? ttl : undefined);
+
+/**
+ * Waits for a lock or a leadership.
+ *
+ * @param loss the message if the lease is lost
+ * @throws Failure if the program is stopped meanwhile, or the lease is lost
+ */
+export async function obtained<Result>(waiting: Promise<Result>, stop: AbortSignal, loss: string): Promise<Result> {
+  try {
+    return await waiting;
+  } catch (error) {
+    if (error instanceof EtcdError && stop.aborted) throw canceled();
+    if (error instanceof LeaseLostError) throw new Failure(exitCodes.error, loss);
+    throw error;
+  }
+}
+
+/** Go's words for an end by a signal. */
+export const canceled = (): Failure => new Failure(exitCodes.error, "context canceled");
+
+/** Does work under a lock or a leadership, then gives it up, also if the work fails. */
+export async function underHolding(holding: Holding, io: Io, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    try {
+      await holding.giveUp();
+    } catch (second) {
+      if (!(second instanceof EtcdError)) throw second;
+      for (const warning of [...warningsOf(second), second.message]) io.note(`Warning: ${warning}`);
+    }
+    throw error;
+  }
+  await holding.giveUp();
+}
+
+/** Reads the key that holds. @throws Failure if somebody has deleted it */
+export async function keyOf(holding: Holding, { client, limits }: Session): Promise<GetResult> {
+  const result = await client.kv.get(holding.key, limits);
+  if (result.kvs.length === 0) throw new Failure(exitCodes.error, "lock lost on init");
+  return result;
+}
+
+/** Waits until the program is stopped. @throws Failure if the lease is lost first */
+export async function untilStopped({ lost }: Holding, stop: AbortSignal, loss: string): Promise<void> {
+  const either = AbortSignal.any([lost, stop]);
+  if (!either.aborted) await once(either, "abort");
+  if (!stop.aborted) throw new Failure(exitCodes.error, loss);
+}

@@ -1,0 +1,32 @@
+// A command line that runs inside this process, while a test goes on.
+
+import { EventEmitter } from "node:events";
+import { Readable } from "node:stream";
+import { runProgram } from "../../../../cli/ctl/program.js";
+import type { Client } from "../../../../client/index.js";
+import { eventually } from "../../../support/deadline.js";
+
+const deadlineMs = 10_000;
+
+/** Starts a command line against a server. `signals` stand for those of the process. */
+export function startProgram(endpoint: string, ...words: readonly string[]) {
+  const output = { stdout: "", stderr: "" };
+  const signals = new EventEmitter();
+  const ended = runProgram(["--endpoints", endpoint, ...words], {
+    env: process.env,
+    stdin: Readable.from([]),
+    print: (text) => (output.stdout += Buffer.from(text as Uint8Array).toString()),
+    note: (line) => (output.stderr += `${line}\n`),
+    signals,
+  });
+  const printed = (text: string) =>
+    eventually(deadlineMs, `${text} on standard output`, () =>
+      Promise.resolve(output.stdout.includes(text) || undefined),
+    );
+  const untilKeys = (client: Client, prefix: string, count: number) =>
+    eventually(deadlineMs, `${count} keys under ${prefix}`, async () => {
+      const result = await client.kv.get(prefix, { prefix: true });
+      return result.count === count || undefined;
+    });
+  return { signals, output, printed, untilKeys, ended: ended.then((code) => ({ code, ...output })) };
+}
