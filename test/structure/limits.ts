@@ -12,7 +12,7 @@ export interface Limit {
 export const limits = {
   cycles: { title: "import cycles", limit: { atMost: 0 }, aim: "0" },
   doorless: { title: "rooms without a door", limit: { atMost: 0 }, aim: "0" },
-  callbacks: { title: "function-typed members of option and listener interfaces", limit: { atMost: 46 }, aim: "< 50" },
+  callbacks: { title: "function-typed members of option and listener interfaces", limit: { atMost: 47 }, aim: "< 50" },
   // Both are public: a client, and a watch, each with what etcd's API lets one ask for.
   wideBags: { title: "option bags of more than eight fields", limit: { atMost: 2 }, aim: "0" },
   documented: { title: "exported names with a doc comment, in %", limit: { atLeast: 94 }, aim: ">= 90" },
