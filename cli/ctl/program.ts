@@ -5,6 +5,7 @@ import {
   alarmListCommand,
   compactionCommand,
   delCommand,
+  electCommand,
   getCommand,
   globalFlags,
   grantCommand,
@@ -21,6 +22,7 @@ import {
   runAlarmList,
   runCompaction,
   runDel,
+  runElect,
   runGet,
   runGrant,
   runHashKv,
@@ -61,7 +63,7 @@ import {
 /** etcdctl's commands that are yet to come: known, so that no prefix of theirs means another command. */
 const notYet: Readonly<Record<string, readonly string[]>> = {
   minietcdctl: [
-    ...["auth", "check", "completion", "defrag", "elect", "make-mirror", "migrate"],
+    ...["auth", "check", "completion", "defrag", "make-mirror", "migrate"],
     ...["role", "snapshot", "user"],
   ],
   member: ["add", "promote", "remove", "update"],
@@ -120,6 +122,7 @@ function createProgram(io: Io): Command {
       command(alarmDisarmCommand, runAlarmDisarm),
     ),
     command(lockCommand, runLock),
+    command(electCommand, runElect),
     command(moveLeaderCommand, runMoveLeader),
     command(versionCommand, runVersion),
   ];

@@ -3,6 +3,7 @@
 export { alarmDisarmCommand, alarmListCommand, runAlarmDisarm, runAlarmList } from "./alarm.js";
 export { compactionCommand, runCompaction } from "./compaction.js";
 export { delCommand, runDel } from "./del.js";
+export { electCommand, runElect } from "./elect.js";
 export { hashKvCommand, healthCommand, runHashKv, runHealth, runStatus, statusCommand } from "./endpoint.js";
 export { getCommand, runGet } from "./get.js";
 export { globalFlags } from "./globals.js";

@@ -102,6 +102,12 @@ const masks: readonly Mask[] = [
             .replaceAll(/\| [\d.]+(?:µs|\xc2\xb5s|ms|s) \|/g, "| TIME |"),
   },
   {
+    name: "keys of locks and elections",
+    why: "they end in the id of a lease that no line of the script has granted",
+    on: "stdout",
+    apply: replacing(/^([le]\/)[\da-f]{1,16}$/gm, "$1LEASE"),
+  },
+  {
     name: "time left",
     why: "steps take their time",
     on: "stdout",
