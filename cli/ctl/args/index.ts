@@ -24,5 +24,12 @@ export {
   ValueError,
 } from "./go-values.js";
 export { ioOf, readAll, stoppable, type Io } from "./io.js";
-export { checkKeyFlags, intervalFlags, keyHelp, type KeyFlags } from "./key-arguments.js";
+export {
+  checkKeyFlags,
+  consistencyFlag,
+  intervalFlags,
+  isSerializable,
+  keyHelp,
+  type KeyFlags,
+} from "./key-arguments.js";
 export { bytesOf, linesOf, quoted, shown, splitWords, unquote } from "./words.js";

@@ -1,5 +1,8 @@
 // Arguments that select keys: `KEY [RANGE_END]`, `--prefix`, `--from-key`.
+import type { Option } from "commander";
 import { exitCodes, Failure } from "./failure.js";
+import { textFlag } from "./flags.js";
+import { quote } from "./go-values.js";
 
 /** Flags that select more than one key. */
 export interface KeyFlags {
@@ -13,10 +16,25 @@ export const keyHelp = {
   fromKey: "all keys from <key> on, in byte order",
 };
 
+/** Declares `--consistency`. */
+export const consistencyFlag = (): Option =>
+  textFlag("--consistency <which>", "l: linearizable; s: serializable, what one member has, at once", "l");
+
 /** @throws Failure if the flags contradict each other */
 export function checkKeyFlags({ prefix, fromKey }: KeyFlags): void {
   if (prefix && fromKey)
     throw new Failure(exitCodes.badArguments, "`--prefix` and `--from-key` cannot be set at the same time, choose one");
+}
+
+/**
+ * Whether `--consistency` asks for what one member has.
+ *
+ * @throws Failure if it is neither `l` nor `s`
+ */
+export function isSerializable(consistency: string): boolean {
+  if (consistency !== "l" && consistency !== "s")
+    throw new Failure(exitCodes.badFeature, `unknown consistency flag ${quote(consistency)}`);
+  return consistency === "s";
 }
 
 /** @throws Failure if there is an end although the flags say where it is */

@@ -4,14 +4,15 @@ import type { GetSettings } from "../../../client/index.js";
 import {
   booleanFlag,
   checkKeyFlags,
+  consistencyFlag,
   counterFlag,
   exitCodes,
   Failure,
   intervalFlags,
   type Io,
+  isSerializable,
   type KeyFlags,
   keyHelp,
-  quote,
   textFlag,
 } from "../args/index.js";
 import { SimplePrinter } from "../output/index.js";
@@ -27,6 +28,10 @@ export interface GetFlags extends KeyFlags {
   readonly keysOnly: boolean;
   readonly countOnly: boolean;
   readonly printValueOnly: boolean;
+  readonly minCreateRev: number;
+  readonly maxCreateRev: number;
+  readonly minModRev: number;
+  readonly maxModRev: number;
 }
 
 const examples = `
@@ -46,7 +51,11 @@ export const getCommand = (): Command =>
     .addOption(counterFlag("--rev <revision>", "as of this revision; 0: the newest"))
     .addOption(textFlag("--sort-by <what>", "CREATE, KEY, MODIFY, VALUE or VERSION; by key if empty"))
     .addOption(textFlag("--order <order>", "ASCEND or DESCEND; ascending if empty"))
-    .addOption(textFlag("--consistency <which>", "l: linearizable; s: serializable, what one member has, at once", "l"))
+    .addOption(consistencyFlag())
+    .addOption(counterFlag("--min-create-rev <revision>", "keys created at this revision or later; 0: all"))
+    .addOption(counterFlag("--max-create-rev <revision>", "keys created at this revision or before; 0: all"))
+    .addOption(counterFlag("--min-mod-rev <revision>", "keys last changed at this revision or later; 0: all"))
+    .addOption(counterFlag("--max-mod-rev <revision>", "keys last changed at this revision or before; 0: all"))
     .addOption(booleanFlag("--keys-only", "keys without their values"))
     .addOption(booleanFlag("--count-only", "only the number of keys; with -w fields or json"))
     .addOption(booleanFlag("--print-value-only", "values without their keys; with -w simple"))
@@ -92,15 +101,21 @@ export function getRequest(
       exitCodes.badArguments,
       "`--keys-only` and `--count-only` cannot be set at the same time, choose one",
     );
-  if (flags.consistency !== "l" && flags.consistency !== "s")
-    throw new Failure(exitCodes.badFeature, `unknown consistency flag ${quote(flags.consistency)}`);
+  const serializable = isSerializable(flags.consistency);
   const interval = intervalFlags(rangeEnd, flags);
   const order = oneOf(orders, flags.order, "order");
   const sortBy = oneOf(sortTargets, flags.sortBy, "target");
   const { limit, rev: revision, keysOnly, countOnly } = flags;
-  const serializable = flags.consistency === "s";
-  return { key, settings: { ...interval, limit, revision, serializable, keysOnly, countOnly, order, sortBy } };
+  const selection = { ...interval, limit, revision, ...revisionBounds(flags) };
+  return { key, settings: { ...selection, serializable, keysOnly, countOnly, order, sortBy } };
 }
+
+const revisionBounds = (flags: GetFlags) => ({
+  minCreateRevision: flags.minCreateRev,
+  maxCreateRevision: flags.maxCreateRev,
+  minModRevision: flags.minModRev,
+  maxModRevision: flags.maxModRev,
+});
 
 function oneOf<Choices extends Readonly<Record<string, string>>>(
   choices: Choices,

@@ -1,6 +1,6 @@
 // minietcdctl member list
 import { Command } from "commander";
-import type { Io } from "../args/index.js";
+import { consistencyFlag, type Io, isSerializable } from "../args/index.js";
 import { withSession } from "./session.js";
 
 const examples = `
@@ -11,10 +11,15 @@ Example:
 
 /** Declares `member list`, with its help. */
 export const memberListCommand = (): Command =>
-  new Command("list").description("Lists the members of the cluster").addHelpText("after", examples);
+  new Command("list")
+    .description("Lists the members of the cluster")
+    .addOption(consistencyFlag())
+    .addHelpText("after", examples);
 
 /** Prints the members of the cluster. */
-export const runMemberList = (command: Command, io: Io): Promise<void> =>
-  withSession(command, io, async ({ client, printer, limits }) => {
-    printer.memberList(await client.cluster.memberList(limits));
+export async function runMemberList(command: Command, io: Io): Promise<void> {
+  const serializable = isSerializable(command.opts<{ consistency: string }>().consistency);
+  await withSession(command, io, async ({ client, printer, limits }) => {
+    printer.memberList(await client.cluster.memberList({ serializable, ...limits }));
   });
+}

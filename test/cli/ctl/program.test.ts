@@ -330,6 +330,20 @@ describe("outputs", () => {
     );
   });
 
+  test("flags of etcdctl 3.7 select keys by revision, delete a range, and ask one member for the members", async () => {
+    const bounds = ["--min-create-rev=1", "--max-create-rev=2", "--min-mod-rev=3", "--max-mod-rev=4"];
+    const get = await runOn({ Range: { header } }, ["get", "k", ...bounds]);
+    const { request } = get.server.calls[0] as { request: Record<string, unknown> };
+    const { minCreateRevision, maxCreateRevision, minModRevision, maxModRevision } = request;
+    assert.deepEqual([minCreateRevision, maxCreateRevision, minModRevision, maxModRevision], [1n, 2n, 3n, 4n]);
+    const del = await runOn({ DeleteRange: { header, deleted: 2n } }, ["del", "a", "b", "--range"]);
+    assert.deepEqual([del.code, del.stdout], [0, "2\n"]);
+    const list = await runOn({ MemberList: { header, members: [] } }, ["member", "list", "--consistency=s"]);
+    assert.deepEqual(list.server.calls[0]?.request, { linearizable: false });
+    const wrong = 'Error: unknown consistency flag "x"\n';
+    assert.deepEqual(await run(["member", "list", "--consistency=x"]), failed(4, wrong));
+  });
+
   test("--count-only goes with json and fields, where the count is", async () => {
     const json = await runOn({ Range: { header, count: 3n } }, ["get", "k", "--prefix", "--count-only", "-w", "json"]);
     assert.match(json.stdout, /"raft_term":2\},"count":3\}\n$/);
