@@ -54,6 +54,7 @@ const listAlarms = unaryMethod("read", MaintenanceDefinition, MaintenanceDefinit
 const changeAlarm = unaryMethod("write", MaintenanceDefinition, MaintenanceDefinition.methods.alarm);
 const status = unaryMethod("read", MaintenanceDefinition, MaintenanceDefinition.methods.status);
 const moveLeader = unaryMethod("write", MaintenanceDefinition, MaintenanceDefinition.methods.moveLeader);
+const defragment = unaryMethod("write", MaintenanceDefinition, MaintenanceDefinition.methods.defragment);
 const hashKv = unaryMethod("read", MaintenanceDefinition, MaintenanceDefinition.methods.hashKV);
 
 /** @see etcd v3 API, Maintenance */
@@ -105,6 +106,11 @@ export class Maintenance {
    */
   async moveLeader(endpoint: string, target: bigint, options: RequestOptions = {}): Promise<void> {
     await this.endpoints.callAt(endpoint, moveLeader, { targetID: target }, options);
+  }
+
+  /** Gives disk space that holds no data any more back to the file system, at one member. */
+  async defragment(endpoint: string, options: RequestOptions = {}): Promise<void> {
+    await this.endpoints.callAt(endpoint, defragment, {}, options);
   }
 
   /**

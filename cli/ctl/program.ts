@@ -4,6 +4,7 @@ import {
   alarmDisarmCommand,
   alarmListCommand,
   compactionCommand,
+  defragCommand,
   delCommand,
   electCommand,
   getCommand,
@@ -21,6 +22,7 @@ import {
   runAlarmDisarm,
   runAlarmList,
   runCompaction,
+  runDefrag,
   runDel,
   runElect,
   runGet,
@@ -62,10 +64,7 @@ import {
 
 /** etcdctl's commands that are yet to come: known, so that no prefix of theirs means another command. */
 const notYet: Readonly<Record<string, readonly string[]>> = {
-  minietcdctl: [
-    ...["auth", "check", "completion", "defrag", "make-mirror", "migrate"],
-    ...["role", "snapshot", "user"],
-  ],
+  minietcdctl: [...["auth", "check", "completion", "make-mirror", "migrate"], ...["role", "snapshot", "user"]],
   member: ["add", "promote", "remove", "update"],
 };
 
@@ -121,6 +120,7 @@ function createProgram(io: Io): Command {
       command(alarmListCommand, runAlarmList),
       command(alarmDisarmCommand, runAlarmDisarm),
     ),
+    command(defragCommand, runDefrag),
     command(lockCommand, runLock),
     command(electCommand, runElect),
     command(moveLeaderCommand, runMoveLeader),

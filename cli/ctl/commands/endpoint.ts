@@ -14,7 +14,8 @@ import {
 import type { EndpointHash, EndpointStatus, Health } from "../output/index.js";
 import { withSession, type Session } from "./session.js";
 
-const clusterFlag = () => booleanFlag("--cluster", "ask the client URLs of all members instead of --endpoints");
+/** Declares `--cluster`. */
+export const clusterFlag = () => booleanFlag("--cluster", "ask the client URLs of all members instead of --endpoints");
 
 /** Declares `endpoint health`, with its help. */
 export const healthCommand = (): Command =>
@@ -125,7 +126,15 @@ async function eachEndpoint(
   return failures;
 }
 
-async function endpointsOf(command: Command, { client, endpoints, limits }: Session): Promise<readonly string[]> {
+/**
+ * Returns the endpoints to ask: all client URLs of the members with `--cluster`.
+ *
+ * @throws Failure if the members cannot be listed
+ */
+export async function endpointsOf(
+  command: Command,
+  { client, endpoints, limits }: Session,
+): Promise<readonly string[]> {
   if (!command.opts<{ cluster: boolean }>().cluster) return endpoints;
   try {
     const { members } = await client.cluster.memberList(limits);

@@ -51,6 +51,7 @@ describe("help", () => {
       "endpoint",
       "member",
       "alarm",
+      "defrag",
       "lock",
       "elect",
       "version",
@@ -63,7 +64,7 @@ describe("help", () => {
   test("of each command has a description and an example", async () => {
     const commands = ["get", "put", "del", "txn", "compaction", "version", "member list"];
     commands.push("endpoint status", "endpoint health", "endpoint hashkv", "watch");
-    commands.push("alarm list", "alarm disarm", "lock", "elect");
+    commands.push("alarm list", "alarm disarm", "defrag", "lock", "elect");
     commands.push("lease grant", "lease revoke", "lease timetolive", "lease list", "lease keep-alive");
     for (const command of commands) {
       const { code, stdout } = await run([...command.split(" "), "-h"]);
@@ -342,6 +343,14 @@ describe("outputs", () => {
     assert.deepEqual(list.server.calls[0]?.request, { linearizable: false });
     const wrong = 'Error: unknown consistency flag "x"\n';
     assert.deepEqual(await run(["member", "list", "--consistency=x"]), failed(4, wrong));
+  });
+
+  test("defrag goes on after a member that fails, and then ends with an error", async () => {
+    await using server = await FakeServer.start({ Defragment: {} });
+    const { code, stdout, stderr } = await run(["--endpoints", `127.0.0.1:1,${server.endpoint}`, "defrag"]);
+    assert.deepEqual([code, stdout], [1, `Finished defragmenting etcd member[${server.endpoint}]\n`]);
+    assert.match(stderr, /\nFailed to defragment etcd member\[127\.0\.0\.1:1\] \(context deadline exceeded\)\n$/);
+    assert.equal(server.calls.length, 1);
   });
 
   test("--count-only goes with json and fields, where the count is", async () => {
