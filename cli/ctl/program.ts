@@ -4,6 +4,7 @@ import {
   alarmDisarmCommand,
   alarmListCommand,
   compactionCommand,
+  completionCommand,
   defragCommand,
   delCommand,
   electCommand,
@@ -22,6 +23,7 @@ import {
   runAlarmDisarm,
   runAlarmList,
   runCompaction,
+  runCompletion,
   runDefrag,
   runDel,
   runElect,
@@ -64,7 +66,7 @@ import {
 
 /** etcdctl's commands that are yet to come: known, so that no prefix of theirs means another command. */
 const notYet: Readonly<Record<string, readonly string[]>> = {
-  minietcdctl: [...["auth", "check", "completion", "make-mirror", "migrate"], ...["role", "snapshot", "user"]],
+  minietcdctl: [...["auth", "check", "make-mirror", "migrate"], ...["role", "snapshot", "user"]],
   member: ["add", "promote", "remove", "update"],
 };
 
@@ -124,6 +126,7 @@ function createProgram(io: Io): Command {
     command(lockCommand, runLock),
     command(electCommand, runElect),
     command(moveLeaderCommand, runMoveLeader),
+    command(completionCommand, runCompletion),
     command(versionCommand, runVersion),
   ];
   for (const each of commands) program.addCommand(each);

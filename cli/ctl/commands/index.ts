@@ -2,6 +2,7 @@
 
 export { alarmDisarmCommand, alarmListCommand, runAlarmDisarm, runAlarmList } from "./alarm.js";
 export { compactionCommand, runCompaction } from "./compaction.js";
+export { completionCommand, runCompletion } from "./completion.js";
 export { defragCommand, runDefrag } from "./defrag.js";
 export { delCommand, runDel } from "./del.js";
 export { electCommand, runElect } from "./elect.js";
