@@ -33,7 +33,7 @@ interface Entry {
 }
 
 function entriesOf(command: Command, path: string, inherited: readonly string[]): Entry[] {
-  const own = command.options.map(({ long }) => long).filter((name) => name !== undefined && name !== null);
+  const own = command.options.map(({ long }) => long).filter((name) => name !== undefined);
   const flags = [...own, ...inherited];
   const children = command.commands.flatMap((child) => entriesOf(child, `${path} ${child.name()}`, flags));
   return [{ path, commands: command.commands.map((child) => child.name()), flags }, ...children];
