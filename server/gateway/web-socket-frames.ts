@@ -84,7 +84,10 @@ export class FrameReader {
     const isControl = kind >= opcode.close;
     const short = second & 0x7f;
     const lengthBytes = short === 126 ? 2 : short === 127 ? 8 : 0;
-    if (this.isBroken(first, second)) return this.broken();
+    if (this.isBroken(first, second)) {
+      this.broken();
+      return undefined;
+    }
     const start = 2 + lengthBytes + 4;
     if (bytes.length < start) return undefined;
     const length =
@@ -111,7 +114,7 @@ export class FrameReader {
     return kind > opcode.binary || (kind === opcode.continuation) !== this.isWithinMessage;
   }
 
-  private broken(): undefined {
+  private broken(): void {
     this.isOver = true;
     this.sink.onBroken();
   }

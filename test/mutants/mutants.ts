@@ -175,12 +175,12 @@ export const mutants: readonly Mutant[] = [
     // Either alone is made up for by the other: an expiry goes to no second leader, and means nothing in a later term.
     name: "a deposed leader ends leases",
     file: "server/replication/apply/commands/lease.ts",
-    snippet: "if (value.term === BigInt(term))",
-    replacement: "if (value.term <= BigInt(term))",
+    snippet: "if (value.term === BigInt(term))\n    for (const { id, generation } of value.leases) {",
+    replacement: "if (value.term <= BigInt(term))\n    for (const { id, generation } of value.leases) {",
     also: [
       {
         file: "server/replication/proposals.ts",
-        snippet: 'once: command.$case === "leaseExpiry",',
+        snippet: "once: decisionsOfOneLeader.has(command.$case),",
         replacement: "once: false,",
       },
     ],
@@ -210,8 +210,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a new leader gives leases no full time",
     file: "server/lease/lease-term.ts",
-    snippet: "this.leases.set(lease.id, timed(lease, now + graceMs));",
-    replacement: "this.leases.set(lease.id, timed(lease, now - lease.ttlSeconds * 500));",
+    snippet: "this.leases.set(lease.id, timed(lease, now + graceMs, now));",
+    replacement: "this.leases.set(lease.id, timed(lease, now - lease.ttlSeconds * 500, now));",
     caughtBy: [test("server/lease/lease-keeper"), simulation()],
   },
   {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DowngradeRequest, DowngradeRequest_DowngradeAction as Action } from "../../../proto/index.js";
 import { downgradeOperation } from "../../../server/app/downgrade.js";
-import { anonymousCaller, reportedVersions, ServerError } from "../../../server/base/index.js";
+import type { ServerError } from "../../../server/base/index.js";
+import { anonymousCaller, reportedVersions } from "../../../server/base/index.js";
 import type { Revision } from "../../../store/index.js";
 
 /** Asks a member of a cluster of 3.7 whose quorum answers at once. @returns the version, or the code of the error */

@@ -113,8 +113,9 @@ test("draining closes idle connections at once, and others with their answer", a
   const all = text(busy);
   const reply = await asked;
   const idleIsGone = closed(idle);
-  http.drain();
+  const drained = http.drain();
   await idleIsGone;
   reply();
   assert.match(await all, /Connection: close\r\n[^]*late\n$/);
+  await drained;
 });

@@ -91,7 +91,7 @@ test("a lease without keys comes and goes without a revision", async () => {
   assert.equal(store.grantLease({ id: toLeaseId(1n), ttlSeconds: 5, generation: 3 }), revision);
   assert.deepEqual(
     { ...store.lease(toLeaseId(1n)), keys: undefined },
-    { id: 1n, ttlSeconds: 5, generation: 3, keys: undefined },
+    { id: 1n, ttlSeconds: 5, generation: 3, remainingSeconds: undefined, keys: undefined },
   );
   assert.equal(atOnce(store.revokeLease(toLeaseId(1n))), revision);
   assert.equal(store.revision, revision);
