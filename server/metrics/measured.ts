@@ -9,7 +9,7 @@ import type { HealthStats } from "../http/index.js";
 import type { LeaseKeeper } from "../lease/index.js";
 import type { PeerStats } from "../peers/index.js";
 import type { Applier, CommandResults } from "../replication/apply/index.js";
-import type { Proposals, Reads } from "../replication/index.js";
+import type { Proposals, Reads, SpaceQuota } from "../replication/index.js";
 import type { Method } from "../rpc/index.js";
 
 /** A replica; `Replica` implements it. */
@@ -23,6 +23,7 @@ export interface MeasuredReplica {
   readonly proposals: Pick<Proposals<CommandResults>, "size" | "failed" | "durations">;
   readonly reads: Pick<Reads, "slowRequests" | "refusedRequests">;
   readonly leases: Pick<LeaseKeeper, "stats">;
+  readonly quota: Pick<SpaceQuota, "reportedBytes">;
   readonly peerStats: PeerStats;
 }
 

@@ -41,7 +41,7 @@ export const serverFamilies = (member: MeasuredMember): Family[] => {
   ];
 };
 
-const roleFamilies = ({ node, leaderChanges }: MeasuredReplica): Family[] => {
+const roleFamilies = ({ node, leaderChanges, quota }: MeasuredReplica): Family[] => {
   const { leader, id } = node.status();
   return [
     gauge(
@@ -54,6 +54,7 @@ const roleFamilies = ({ node, leaderChanges }: MeasuredReplica): Family[] => {
       "Whether or not this member is a leader. 1 if is, 0 otherwise.",
       Number(leader === id),
     ),
+    gauge("etcd_server_quota_backend_bytes", "Current backend storage quota size in bytes.", quota.reportedBytes),
     gauge("etcd_server_is_learner", "Whether or not this member is a learner. 1 if is, 0 otherwise.", 0),
     counter(
       "etcd_server_learner_promote_successes",

@@ -11,6 +11,7 @@ const asked = [
   ...["etcd_server_has_leader 1", "etcd_server_leader_changes_seen_total 1", "etcd_server_proposals_failed_total 0"],
   ...["etcd_server_proposals_pending 0", "etcd_debugging_mvcc_keys_total 1", "etcd_debugging_mvcc_current_revision 2"],
   ...["etcd_mvcc_put_total 1", "etcd_debugging_mvcc_db_compaction_keys_total 0", "etcd_debugging_mvcc_watcher_total 0"],
+  "etcd_server_quota_backend_bytes 2147483648",
   'grpc_server_started_total{grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"} 1',
   'grpc_server_handled_total{grpc_code="OK",grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"} 1',
 ];
