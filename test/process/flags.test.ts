@@ -178,7 +178,7 @@ for (const flag of ["--version", "-version"])
   test(`${flag} prints four lines, the first as etcd's`, async () => {
     const { code, stdout } = await runMinietcd([flag]);
     assert.equal(code, 0);
-    assert.match(stdout, /^etcd Version: 3\.6\.\d+\n(.+: .+\n){3}$/);
+    assert.match(stdout, /^etcd Version: 3\.7\.\d+\n(.+: .+\n){3}$/);
   });
 
 /** A member by hand, on unix sockets. */
