@@ -1,5 +1,5 @@
 import type { Clock } from "../../platform/index.js";
-import type { CoreStatus } from "../../raft/index.js";
+import type { CoreStatus, Term } from "../../raft/index.js";
 import type { KvStore, Lease, LeaseId, Sliced } from "../../store/index.js";
 import { ServerError } from "../base/index.js";
 import { LeaseCheckpoints } from "./lease-checkpoints.js";
@@ -30,6 +30,10 @@ export interface LeaseKeeperOptions {
 export class LeaseKeeper {
   readonly stats = new LeaseStats();
   private current: LeaseTerm | undefined = undefined;
+  /** The term in which this member leads. */
+  private ledTerm: Term | undefined = undefined;
+  /** The term of the entry that was applied last. */
+  private appliedTerm: Term | undefined = undefined;
   private pendingExpiries = 0;
   private time = 0;
   private sweptAt: number;
@@ -46,13 +50,20 @@ export class LeaseKeeper {
     this.stopSweep = options.clock.every(sweepMs, () => this.sweep());
   }
 
-  /** Handles a change of role or term: a new leader restarts the time of all leases at their last checkpoints. */
+  /** Handles a change of role or term. */
   onStatusChange({ role, term }: Pick<CoreStatus, "role" | "term">): void {
     this.endTerm();
-    if (role !== "leader") return;
-    const { electionMs: graceMs, checkpointMs } = this.options;
-    const start = { now: this.now(), graceMs, checkpointMs };
-    this.current = new LeaseTerm(term, this.store.leases(), start, this.stats);
+    this.ledTerm = role === "leader" ? term : undefined;
+    this.beginTerm();
+  }
+
+  /**
+   * An entry of this term was applied, and so was everything before it. Only then a new leader restarts the time of all leases, at
+   * their last checkpoints: before, it may not have applied that the former leader renewed one.
+   */
+  onTermApplied(term: Term): void {
+    this.appliedTerm = term;
+    this.beginTerm();
   }
 
   /** Adds a lease whose grant was applied. */
@@ -77,9 +88,7 @@ export class LeaseKeeper {
     const { current } = this;
     if (current === undefined) return answer(undefined);
     const lease = this.store.lease(id);
-    // A checkpoint of an earlier term may have been applied only since this one began.
-    const isCheckpointed = lease?.remainingSeconds !== undefined || current.isCheckpointed(id);
-    if (lease === undefined || !isCheckpointed) current.renewLease(id, this.now(), answer);
+    if (lease === undefined || !current.isCheckpointed(id)) current.renewLease(id, this.now(), answer);
     else
       current.renewLease(id, this.now(), (seconds) => {
         if (seconds === undefined || seconds === 0) answer(seconds);
@@ -87,7 +96,7 @@ export class LeaseKeeper {
       });
   }
 
-  /** Tells whether this member leads, and so knows the remaining time of leases. */
+  /** Tells whether this member leads and has applied an entry of its term, and so knows the remaining time of leases. */
   get isLeader(): boolean {
     return this.current !== undefined;
   }
@@ -110,6 +119,14 @@ export class LeaseKeeper {
   stop(): void {
     this.stopSweep();
     this.endTerm();
+  }
+
+  private beginTerm(): void {
+    const { ledTerm: term } = this;
+    if (this.current !== undefined || term === undefined || this.appliedTerm !== term) return;
+    const { electionMs: graceMs, checkpointMs } = this.options;
+    const start = { now: this.now(), graceMs, checkpointMs };
+    this.current = new LeaseTerm(term, this.store.leases(), start, this.stats);
   }
 
   private endTerm(): void {

@@ -193,6 +193,7 @@ export class Applier implements StateMachine, ReplicatedState {
       const rest = this.applyEntry(entry);
       if (rest !== undefined) yield* rest;
       this.index = entry.index; // when all of it is applied, not before
+      if (entry.term !== this.term) this.parts.leases.onTermApplied(entry.term);
       this.term = entry.term;
       count += 1;
       if (count + this.store.appliedChanges - appliedChanges >= maxWorkPerRound) break;

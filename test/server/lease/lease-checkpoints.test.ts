@@ -33,9 +33,24 @@ class Stage {
 
   /** Has another member lead. */
   change(): void {
+    this.replace();
+    this.win();
+    this.applyTerm();
+  }
+
+  /** Has another member take part, which does not lead. */
+  replace(): void {
     this.keeper.stop();
     this.keeper = this.newKeeper();
+  }
+
+  /** Has the keeper lead, in a term of which nothing has been applied yet. */
+  win(): void {
     this.keeper.onStatusChange({ role: "leader", term: ++this.term as Term });
+  }
+
+  applyTerm(): void {
+    this.keeper.onTermApplied(this.term as Term);
   }
 
   grant(ttlSeconds: number): void {
@@ -102,6 +117,17 @@ const endOver = (stage: Stage): number => {
 test("over two changes of leader a lease lives longer by the time since each one's last checkpoint alone", () => {
   const livedMs = endOver(new Stage(checkpointMs));
   assert.ok(livedMs >= minutes(60) && livedMs < minutes(65), `${livedMs / 60_000} min`);
+});
+
+test("a new leader counts a renewal that stands in the log behind what it has applied", () => {
+  const stage = new Stage(checkpointMs);
+  stage.leases.set(id, { id, ttlSeconds: 1_500, generation: 1, remainingSeconds: 1_198 });
+  stage.replace();
+  stage.win();
+  assert.equal(stage.keeper.isLeader, false);
+  stage.leases.set(id, { id, ttlSeconds: 1_500, generation: 1, remainingSeconds: undefined }); // what the log has to say
+  stage.applyTerm();
+  assert.equal(stage.keeper.findLease(id)?.remainingSeconds, 1_501);
 });
 
 test("without checkpoints each change of leader gives it its full time", () => {

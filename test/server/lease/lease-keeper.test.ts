@@ -38,6 +38,7 @@ class Stage {
   /** Leads in `term`, or not. */
   lead(term: number, role: CoreStatus["role"] = "leader"): void {
     this.keeper.onStatusChange({ role, term: term as Term });
+    this.keeper.onTermApplied(term as Term);
   }
 
   grant(id: number, ttlSeconds: number): void {

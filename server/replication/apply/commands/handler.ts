@@ -1,5 +1,5 @@
 import type { AlarmMember, AlarmType } from "../../../../proto/index.js";
-import type { Entry, MemberId } from "../../../../raft/index.js";
+import type { Entry, MemberId, Term } from "../../../../raft/index.js";
 import type { KvStore, Lease, LeaseId, Sliced } from "../../../../store/index.js";
 import type { CommandKind, CommandValues } from "../../index.js";
 
@@ -7,6 +7,8 @@ import type { CommandKind, CommandValues } from "../../index.js";
 export interface LeaseListener {
   onGranted(lease: Lease): void;
   onRevoked(id: LeaseId): void;
+  /** An entry of this term was applied, the first of it. */
+  onTermApplied(term: Term): void;
 }
 
 /** The members of the cluster, as far as commands change them. */

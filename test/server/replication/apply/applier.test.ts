@@ -123,6 +123,7 @@ const open = async (
   const listener = {
     onGranted: ({ id }: Lease) => void leases.push(`granted ${id}`),
     onRevoked: (id: bigint) => void leases.push(`revoked ${id}`),
+    onTermApplied: () => undefined,
   };
   const answers = new Map<string, unknown>();
   for (const name of ["first", "second", "third"])
