@@ -12,6 +12,18 @@ export interface Caller {
   deadline(): number;
 }
 
+/** The end of a connection, as Node's sockets tell it. */
+interface RemoteEnd {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+}
+
+/** Returns the address and port of the other end of a connection, as a caller tells it. */
+export const remoteAddressOf = ({ remoteAddress: address, remotePort: port }: RemoteEnd): string | undefined => {
+  if (address === undefined || port === undefined) return undefined;
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+};
+
 /** A caller without a name, without metadata, and with all the time in the world. */
 export const anonymousCaller: Caller = {
   principal: undefined,

@@ -1,6 +1,6 @@
 // The terms of a member: errors, limits, log lines, URLs, versions.
 
-export { anonymousCaller, type Caller } from "./caller.js";
+export { anonymousCaller, type Caller, remoteAddressOf } from "./caller.js";
 export { certificateNameOf, setCertificateName } from "./certificate-names.js";
 export { type Durations, DurationsByKind } from "./durations.js";
 export type { ClusterId } from "./ids.js";

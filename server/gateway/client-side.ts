@@ -14,6 +14,8 @@ export interface AnswerAccount {
 export interface ClientSide {
   readonly headers: IncomingHttpHeaders;
   readonly account: AnswerAccount;
+  /** The address and port that it connects from; undefined: none, as on a unix socket. */
+  readonly remoteAddress: string | undefined;
   /** False: a request without an end, as of a WebSocket, is answered once its first value has come. */
   readonly endsBody: boolean;
   /** Sends an answer of one message, in pieces, and ends. @param taken the client's system has it */

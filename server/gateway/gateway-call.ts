@@ -57,6 +57,10 @@ export abstract class GatewayCall implements Call {
     calls.add(this);
   }
 
+  get remoteAddress(): string | undefined {
+    return this.client.remoteAddress;
+  }
+
   metadata(key: string): string | undefined {
     return metadataOf(this.client.headers, key);
   }

@@ -1,9 +1,11 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import { remoteAddressOf } from "../base/index.js";
 import type { AnswerAccount, ClientSide } from "./client-side.js";
 
 /** The client of a request of HTTP/1.1. */
 export class HttpClientSide implements ClientSide {
   readonly headers: IncomingHttpHeaders;
+  readonly remoteAddress: string | undefined;
   readonly endsBody = true;
 
   constructor(
@@ -12,6 +14,7 @@ export class HttpClientSide implements ClientSide {
     readonly account: AnswerAccount,
   ) {
     this.headers = request.headers;
+    this.remoteAddress = remoteAddressOf(request.socket);
   }
 
   answer(

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import { remoteAddressOf } from "../base/index.js";
 import type { AnswerAccount, ClientSide } from "./client-side.js";
 import type { GatewayCall } from "./gateway-call.js";
 import { frame, FrameReader, type FrameSink } from "./web-socket-frames.js";
@@ -12,6 +13,7 @@ const maxPongBytes = 64 * 1024;
 /** The client of a WebSocket: each of its messages is a part of the body, each line of the answer a text message. */
 export class WebSocketClientSide implements ClientSide, FrameSink {
   readonly headers: IncomingHttpHeaders;
+  readonly remoteAddress: string | undefined;
   readonly endsBody = false;
   private readonly reader = new FrameReader(this);
   private call: GatewayCall | undefined;
@@ -23,6 +25,7 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
     readonly account: AnswerAccount,
   ) {
     this.headers = { authorization: tokenOf(request.headers) };
+    this.remoteAddress = remoteAddressOf(request.socket);
   }
 
   /** Gives the call all that comes, of which `seen` has been read. */

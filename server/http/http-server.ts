@@ -119,7 +119,7 @@ export class HttpServer {
       if (this.isDraining) socket.end();
       connection.stopTimer = this.until(socket, this.isDraining ? maxHttpRequestMs : maxConnectionWithoutRequestMs);
     });
-    const refusal = hostRefusal(this.access, headers.host);
+    const refusal = this.refusal(request);
     const fields = originFields(this.access, headers.origin);
     const path = url.split("?", 1)[0] ?? "";
     if (refusal !== undefined) this.send(response, {}, refusal);
@@ -132,15 +132,20 @@ export class HttpServer {
 
   /** Hands a connection to the gateway, which ends it. */
   private upgrade(request: IncomingMessage, seen: Buffer, gateway: PathServer): void {
-    const { socket, headers, url = "" } = request;
+    const { socket, url = "" } = request;
     const connection = this.connections.get(socket);
-    if (connection === undefined || this.isDraining || hostRefusal(this.access, headers.host) !== undefined) {
+    if (connection === undefined || this.isDraining || this.refusal(request) !== undefined) {
       socket.destroy();
       return;
     }
     connection.stopTimer();
     connection.requests++;
     gateway.serveWebSocket(request, seen, url.split("?", 1)[0] ?? "");
+  }
+
+  /** Refuses a request for a host that is not listed. Over TLS every host is served, as in etcd: the certificate proves the name. */
+  private refusal({ socket, headers }: IncomingMessage): Page | undefined {
+    return "encrypted" in socket ? undefined : hostRefusal(this.access, headers.host);
   }
 
   private pageOf({ method = "", url = "", headers }: IncomingMessage): Page | Promise<Page> {

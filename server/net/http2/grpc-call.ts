@@ -1,5 +1,5 @@
 import { performance } from "node:perf_hooks";
-import { certificateNameOf } from "../../base/index.js";
+import { certificateNameOf, remoteAddressOf } from "../../base/index.js";
 import { statusCode, statusOfError, type Call, type GrpcStatus, type MethodStats } from "../../rpc/index.js";
 import type { CallContext } from "./call-context.js";
 import type { ServerConnection } from "./connection.js";
@@ -50,9 +50,7 @@ export abstract class GrpcCall extends ServerStream implements Call, Expiring, M
   }
 
   get remoteAddress(): string | undefined {
-    const { remoteAddress: address, remotePort: port } = this.client.socket;
-    if (address === undefined || port === undefined) return undefined;
-    return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+    return remoteAddressOf(this.client.socket);
   }
 
   metadata(key: string): string | undefined {
