@@ -86,6 +86,7 @@ const contextOptions = (
     // A resumed session would be taken without a look at its certificate.
     ...(rules.isRequired ? { secureOptions: constants.SSL_OP_NO_TICKET } : {}),
   };
+  if (ca !== undefined) checkAuthorities(rules.trustedCa ?? "", ca);
   try {
     createSecureContext(options);
     return options;
@@ -94,6 +95,19 @@ const contextOptions = (
     const where = "files" in source ? `${source.files.cert}, ${source.files.key}` : "made by this member";
     throw new StartError(`${wordsOf(error)} (${where})`, { cause: error });
   }
+};
+
+const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
+/** OpenSSL takes a file without a certificate for one that trusts nobody. @throws StartError */
+const checkAuthorities = (path: string, file: Buffer): void => {
+  const found = file.toString("latin1").match(pemCertificate) ?? [];
+  try {
+    for (const certificate of found) new X509Certificate(certificate);
+  } catch (error) {
+    throw new StartError(`cannot read a certificate in ${path}`, { cause: error });
+  }
+  if (found.length === 0) throw new StartError(`no certificate in ${path}: name a file in PEM with those to trust`);
 };
 
 /** Go's words for what OpenSSL says. */

@@ -95,6 +95,21 @@ test("with a trusted authority only its clients are served, by the name in their
   );
 });
 
+test("a file of authorities without one is refused at the start; one that is emptied later changes nothing", async (t) => {
+  const folder = await temporaryDirectory(t);
+  const authority = await TestAuthority.create();
+  const { files } = await authority.issueTo(folder, "server");
+  const trustedCaFile = await authority.writeTo(folder);
+  const { greeting } = await serve(t, { ...withCertificate(files), trustedCaFile });
+  const alice = { ca: authority.cert, ...(await authority.issue({ commonName: "alice" })) };
+  await writeFile(trustedCaFile, "");
+  assert.equal(await greeting(alice), "hello alice");
+  await assert.rejects(
+    serve(t, { ...withCertificate(files), trustedCaFile }),
+    /no certificate in .*: name a file in PEM/,
+  );
+});
+
 test("allowed names and hosts decide among verified clients", async (t) => {
   const folder = await temporaryDirectory(t);
   const authority = await TestAuthority.create();
