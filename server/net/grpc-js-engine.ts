@@ -327,8 +327,7 @@ class GrpcJsCall implements Call {
   }
 
   get remoteAddress(): string | undefined {
-    const peer = this.grpcCall.getPeer();
-    return /:\d+$/.test(peer) ? peer : undefined;
+    return this.connections.remoteAddressOf(this.grpcCall);
   }
 
   metadata(key: string): string | undefined {

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { Duplex } from "node:stream";
-import { certificateNameOf, maxConnectionWithoutRequestMs } from "../base/index.js";
+import { certificateNameOf, maxConnectionWithoutRequestMs, remoteAddressOf } from "../base/index.js";
 import { amendAuthority, hasContentLength } from "./hpack-authority.js";
 import {
   encodeFrame,
@@ -116,6 +116,10 @@ export class Http2Connection extends Duplex {
   /** Common name of the client's certificate. */
   get certificateName(): string | undefined {
     return certificateNameOf(this.socket);
+  }
+
+  get remoteAddress(): string | undefined {
+    return remoteAddressOf(this.socket);
   }
 
   /** Bytes that have left for the client. */

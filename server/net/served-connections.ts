@@ -4,7 +4,8 @@ import { connectionCalls } from "./connection-call.js";
 import type { AnsweredConnection, UntakenAnswers, UntakenOfConnection } from "./untaken-answers.js";
 
 /** A connection that a grpc-js server reads and writes. */
-export type ServedConnection = Duplex & AnsweredConnection & { readonly certificateName?: string | undefined };
+export type ServedConnection = Duplex &
+  AnsweredConnection & { readonly certificateName?: string | undefined; readonly remoteAddress?: string | undefined };
 
 interface Served {
   readonly connection: ServedConnection;
@@ -55,6 +56,11 @@ export class ServedConnections {
   /** Returns the common name of the certificate of a call's client; undefined: it has none, or the connection is closed. */
   certificateNameOf(call: { getPeer(): string }): string | undefined {
     return this.served.get(call.getPeer())?.connection.certificateName;
+  }
+
+  /** Returns the address that a call's client connects from; undefined: it has none, or the connection is closed. */
+  remoteAddressOf(call: { getPeer(): string }): string | undefined {
+    return this.served.get(call.getPeer())?.connection.remoteAddress;
   }
 
   /** Closes each HTTP/2 session as soon as its last stream has ended, and takes no more connections. May be called twice. */

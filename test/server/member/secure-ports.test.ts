@@ -26,12 +26,14 @@ onEachEngine("a call knows the common name of its client's certificate", async (
   });
   const ports = await SecurePorts.open(config, quietEnvironment(), 1);
   const names: unknown[] = [];
+  const addresses: (string | undefined)[] = [];
   const engine = createEngine({
     clock: systemClock,
     untaken: new UntakenAnswers(systemClock, () => undefined),
     methods: [
       unary("/test.Service/Who", HealthCheckRequest, HealthCheckResponse, (_request, call, reply) => {
         names.push(call.certificateName);
+        addresses.push(call.remoteAddress);
         reply.send(HealthCheckResponse.create());
       }),
     ],
@@ -67,4 +69,5 @@ onEachEngine("a call knows the common name of its client's certificate", async (
     );
   }
   assert.deepEqual(names, ["alice", "bob"]);
+  for (const address of addresses) assert.match(address ?? "", /^127\.0\.0\.1:\d+$/);
 });
