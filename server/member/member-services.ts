@@ -28,6 +28,7 @@ import { type Method, unimplementedMethods } from "../rpc/index.js";
 import {
   clusterMethods,
   concurrencyMethods,
+  WaitingCalls,
   healthMethods,
   kvMethods,
   leaseMethods,
@@ -58,6 +59,8 @@ export interface MemberServices {
   readonly methods: readonly Method[];
   /** Counts what is asked of the application. */
   readonly requestStats: RequestStats;
+  /** The calls that wait for a lock or to be elected; to be stopped before the member is. */
+  readonly waiting: WaitingCalls;
 }
 
 /**
@@ -90,6 +93,7 @@ export const memberServices = (
     auditFile === undefined ? admitted : new AuditLog(auditFile, () => new Date().toISOString()).wrap(admitted);
   const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.term);
   const sender = new ResponseSender(headers, store);
+  const waiting = new WaitingCalls();
   const methods = [
     ...kvMethods(application, sender),
     ...(config.emulatedVersion === "3.6" ? [] : [rangeStreamMethod(application, headers)]),
@@ -97,10 +101,10 @@ export const memberServices = (
     ...leaseMethods(application, sender),
     ...clusterMethods(application, sender),
     ...maintenanceMethods(application, sender),
-    ...concurrencyMethods(createConcurrency(application), headers),
+    ...concurrencyMethods(createConcurrency(application), headers, waiting),
     ...healthMethods((caller) => admission.check(caller)),
   ];
   const all = [...methods, ...unimplementedMethods(services, methods)];
   if (config.metrics === "extensive") for (const { stats } of all) stats.measureHandling();
-  return { application, methods: all, requestStats };
+  return { application, methods: all, requestStats, waiting };
 };

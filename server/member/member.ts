@@ -30,6 +30,7 @@ import { Gateway } from "../gateway/index.js";
 import { createPages, HealthStats, HttpServer } from "../http/index.js";
 import { metricsText } from "../metrics/index.js";
 import { MetricsPort } from "./metrics-port.js";
+import type { WaitingCalls } from "../services/index.js";
 import { memberServices } from "./member-services.js";
 import { ProcessParts, type MemberEnvironment } from "./parts.js";
 import { SecurePorts } from "./secure-ports.js";
@@ -67,6 +68,7 @@ export class Member implements AsyncDisposable {
     private readonly replica: Replica,
     private readonly engine: Engine,
     private readonly http: HttpServer,
+    private readonly waiting: WaitingCalls,
     private readonly connections: ClientConnections,
     private readonly descriptors: DescriptorShare,
     acceptor: Acceptor,
@@ -114,7 +116,7 @@ export class Member implements AsyncDisposable {
         onStatusChange: (status) => environment.onLeaderChange?.(status),
       });
       if (early !== undefined) throw early;
-      const { application, methods, requestStats } = memberServices(config, environment, replica);
+      const { application, methods, requestStats, waiting } = memberServices(config, environment, replica);
       const options = engineOptions(config, environment, methods);
       const engine = createEngine(options);
       const { clock } = environment;
@@ -141,6 +143,7 @@ export class Member implements AsyncDisposable {
         replica,
         engine,
         http,
+        waiting,
         connections,
         share,
         acceptor,
@@ -250,6 +253,7 @@ export class Member implements AsyncDisposable {
     this.connections.close();
     void this.http.drain();
     void this.engine.drain(0);
+    this.waiting.stop();
     return this.goodbye;
   }
 

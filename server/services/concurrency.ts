@@ -29,8 +29,12 @@ import {
 } from "../rpc/index.js";
 import type { ResponseHeaders } from "./response-header.js";
 
-/** v3lockpb.Lock and v3electionpb.Election. */
-export const concurrencyMethods = ({ locks, elections }: Concurrency, headers: ResponseHeaders): Method[] => {
+/** v3lockpb.Lock and v3electionpb.Election. @param waiting the calls that wait for their turn */
+export const concurrencyMethods = (
+  { locks, elections }: Concurrency,
+  headers: ResponseHeaders,
+  waiting: WaitingCalls,
+): Method[] => {
   const answering = <Request, Response extends object>(
     path: string,
     request: Decoder<Request>,
@@ -38,10 +42,13 @@ export const concurrencyMethods = ({ locks, elections }: Concurrency, headers: R
     serve: (call: QueuedCall, request: Request) => Promise<Answer<Response>>,
   ): Method =>
     unary(path, request, response, (message, call, reply) => {
-      serve(queued(call), message).then(
-        (answer) => reply.send({ ...answer.response, header: headers.at(answer.revision) }),
-        (error: unknown) => reply.fail(asUnknown(error)),
-      );
+      const { queued, ended } = waiting.begin(call);
+      serve(queued, message)
+        .finally(ended)
+        .then(
+          (answer) => reply.send({ ...answer.response, header: headers.at(answer.revision) }),
+          (error: unknown) => reply.fail(asUnknown(error)),
+        );
     });
   const withHeader = ({ kv, revision }: ElectedLeader): LeaderResponse => ({ header: headers.at(revision), kv });
   return [
@@ -64,7 +71,7 @@ export const concurrencyMethods = ({ locks, elections }: Concurrency, headers: R
     ),
     serverStream("/v3electionpb.Election/Observe", LeaderRequest, LeaderResponse, (request, caller, reply) => {
       const ending = new AbortController();
-      reply.onClosed(() => ending.abort());
+      reply.onClosed(() => ending.abort(canceled()));
       const observer = new Observer(reply, withHeader);
       const observation = elections.observe({ caller, signal: ending.signal }, request, observer);
       reply.onDrain(() => {
@@ -94,15 +101,32 @@ class Observer implements LeaderReceiver {
   }
 }
 
-/** Makes a call that knows when its client has gone. */
-const queued = (call: Call): QueuedCall => {
-  const ending = new AbortController();
-  call.onCancelled(() => ending.abort());
-  return { caller: call, signal: ending.signal };
-};
+/** The calls that wait for their turn. Each ends when its client has gone, and all of them when the member stops. */
+export class WaitingCalls {
+  private readonly endings = new Set<AbortController>();
+  private stopped: ServerError | undefined;
+
+  /** Adds a call; `ended` is to be called once it waits no more. */
+  begin(call: Call): { readonly queued: QueuedCall; readonly ended: () => void } {
+    const ending = new AbortController();
+    if (this.stopped !== undefined) ending.abort(this.stopped);
+    this.endings.add(ending);
+    call.onCancelled(() => ending.abort(canceled()));
+    return { queued: { caller: call, signal: ending.signal }, ended: () => void this.endings.delete(ending) };
+  }
+
+  /** Ends all calls, those to come, too: each gives up its place in the queue before it is answered. */
+  stop(): void {
+    this.stopped = new ServerError("server-stopped", "this member stops");
+    for (const ending of this.endings) ending.abort(this.stopped);
+  }
+}
+
+const canceled = (): RpcError => new RpcError({ code: statusCode.canceled, details: "context canceled" });
 
 /** Makes an error of code UNKNOWN with the same text: etcd's services of locks and elections are clients, and pass on no codes. */
 const asUnknown = (error: unknown): unknown => {
+  if (error instanceof ServerError && error.code === "server-stopped") return error;
   if (!(error instanceof ServerError || error instanceof StoreError)) return error;
   const { details } = statusOfError(error, () => undefined);
   return new RpcError({ code: statusCode.unknown, details });

@@ -1,7 +1,7 @@
 // etcd's gRPC services.
 
 export { clusterMethods } from "./cluster.js";
-export { concurrencyMethods } from "./concurrency.js";
+export { concurrencyMethods, WaitingCalls } from "./concurrency.js";
 export { healthMethods } from "./health.js";
 export { kvMethods } from "./kv.js";
 export { leaseMethods } from "./lease.js";
