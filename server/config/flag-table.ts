@@ -97,7 +97,7 @@ const member: FlagGroup = {
       "feature-gates",
       "gates",
       "",
-      "LeaseCheckpoint=false or LeaseCheckpointPersist=false: a new leader gives leases their full time; others have no effect",
+      "LeaseCheckpoint=false or LeaseCheckpointPersist=false: a new leader gives leases that were not checkpointed before their full time; others have no effect",
       { warning: gateWarning },
     ),
   ],
