@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { CompactionRequest, DeleteRangeRequest, PutRequest, RangeRequest } from "../../../proto/index.js";
 import { everything, zero } from "./keys.js";
-import { type Mask, masks } from "./masks.js";
+import { leaseMasks, type Mask, masks } from "./masks.js";
 import { comparableLease } from "./leases.js";
 import type { Answer, Channel, Request } from "./requests.js";
 import type { Revisions } from "./revisions.js";
@@ -45,7 +45,7 @@ export class Pair {
     this.note(request, etcd);
     const difference = isDeepStrictEqual(etcd, ours)
       ? "none"
-      : (masks.find(({ hides }) => hides(request, etcd, ours)) ?? "unknown");
+      : ([...masks, ...leaseMasks].find(({ hides }) => hides(request, etcd, ours)) ?? "unknown");
     return { request, etcd, ours, difference };
   }
 
