@@ -90,7 +90,7 @@ export const masks: readonly Mask[] = [
   },
 ];
 
-/** Those of sequences in which keys have leases. */
+/** Masks of sequences in which keys have leases. */
 export const leaseMasks: readonly Mask[] = [
   {
     name: "lease of a key without its value",
