@@ -17,10 +17,10 @@ import type { History, Operation, OperationOutcome } from "./operation.js";
 import type { TestClientOptions } from "./options.js";
 
 /** Options of a client whose operations are recorded. */
-export interface RecordedClientOptions extends TestClientOptions {
+export type RecordedClientOptions = TestClientOptions & {
   /** Name in the history. Default: client1, client2 and so on. */
   readonly name?: string | undefined;
-}
+};
 
 /** The cluster whose clients are recorded. */
 export interface RecordedCluster {
