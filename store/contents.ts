@@ -34,9 +34,11 @@ import {
   Pins,
   recover,
   type Recovered,
+  recoverState,
   type RoundState,
   snapshotOf,
   type StoreChanges,
+  type StoreImage,
   type StoreSnapshot,
   Tables,
   WriteBehind,
@@ -70,10 +72,16 @@ export interface Answer<T> {
   readonly revision: Revision;
 }
 
+/** Rows of a store. */
+export interface StoreBackend extends Backend {
+  /** The contents in memory of the store whose rows these are a copy of: they are taken over, and need not be read. */
+  readonly image?: StoreImage | undefined;
+}
+
 /** Options of the contents of a store. */
 export interface ContentsOptions {
   /** Closed with the contents, also if they cannot be read. */
-  readonly backend: Backend;
+  readonly backend: StoreBackend;
   readonly clock: StoreClock;
   readonly turns: Turns;
   /** Called once, when a write to disk has failed; the store is read-only from then on. */
@@ -89,13 +97,13 @@ export interface ContentsOptions {
  */
 export async function openContents(options: ContentsOptions, pace: Pace): Promise<Contents> {
   const { backend, limits, turns, stats } = options;
-  const index = new KeyIndex();
   const cache = new ValueCache(limits.cacheBytes);
-  const leases = new Leases();
-  const tables = new Tables();
-  const blocks = new BlockList();
+  const { image } = backend;
+  const { index, leases, tables, blocks } = image ?? emptyImage();
   try {
-    const recovered = await recover(backend, { index, cache, leases, tables, blocks }, pace);
+    const recovered = await (image === undefined
+      ? recover(backend, { index, cache, leases, tables, blocks }, pace)
+      : recoverState(backend));
     const unflushed = new Unflushed(nextRevision(recovered.revision));
     const values = new Values(backend, unflushed, cache, blocks);
     const data = { index, leases, values, cache, unflushed, blocks, limits, turns, stats };
@@ -105,6 +113,13 @@ export async function openContents(options: ContentsOptions, pace: Pace): Promis
     throw error;
   }
 }
+
+const emptyImage = (): StoreImage => ({
+  index: new KeyIndex(),
+  leases: new Leases(),
+  tables: new Tables(),
+  blocks: new BlockList(),
+});
 
 /** The changes of a write, and its answer. */
 export interface AppliedWrite<T> {
@@ -370,6 +385,13 @@ export class Contents implements StoreChanges {
     const snapshot = snapshotOf(this.backend, (closed) => this.snapshots.delete(closed));
     this.snapshots.add(snapshot);
     return snapshot;
+  }
+
+  /** A copy of what is in memory, for a store on a copy of the rows. Undefined: the rows are not the same now, or are being compacted. */
+  image(): StoreImage | undefined {
+    if (this.isApplying || !this.writer.isIdle || !this.compactor.isIdle) return undefined;
+    const { index, leases, blocks } = this.data;
+    return { index: index.copy(), leases: leases.copy(), tables: this.tables.copy(), blocks: blocks.copy() };
   }
 
   size(): Promise<BackendSize> {

@@ -47,12 +47,13 @@ export {
   type RoundState,
   StoreVersionError,
   StoreBuilder,
+  type StoreImage,
   StoreSnapshot,
   type TableRow,
   type TableSource,
 } from "./persist/index.js";
 export type { KvHash, Lease, PartBounds, RangePart } from "./mvcc/index.js";
-export type { Answer } from "./contents.js";
+export type { Answer, StoreBackend } from "./contents.js";
 export { KvStore, openStore } from "./kv-store.js";
 export type { Installed, StoreOptions } from "./kv-store.js";
 export type { Watch, WatchBatch, WatchOptions, WatchReceiver } from "./watch/index.js";

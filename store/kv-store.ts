@@ -21,7 +21,7 @@ import {
   StoreStats,
   Turns,
 } from "./base/index.js";
-import type { Compaction, RoundState, StoreSnapshot, TableSource } from "./persist/index.js";
+import type { Compaction, RoundState, StoreImage, StoreSnapshot, TableSource } from "./persist/index.js";
 import { openContents, type Answer, type AppliedWrite, type Contents, type ContentsOptions } from "./contents.js";
 import {
   hashLeases,
@@ -253,6 +253,15 @@ export class KvStore implements TableSource {
     const installed = this.takeOver(backend, commit).finally(() => (this.installing = undefined));
     this.installing = installed.catch(() => undefined);
     return installed;
+  }
+
+  /**
+   * Returns a copy of what the store has in memory, at once, for a store that is opened on a copy of its rows, as they are now.
+   * Undefined: something is still to be written, as `flush` does, or is being compacted.
+   */
+  image(): StoreImage | undefined {
+    this.checkOpen();
+    return this.contents.image();
   }
 
   // Reads.

@@ -1,5 +1,12 @@
 import type { Clock } from "../../platform/index.js";
-import { buildStore, type Backend, type KvStore, type Row, type StoreBuilder } from "../../store/index.js";
+import {
+  buildStore,
+  type Backend,
+  type KvStore,
+  type Row,
+  type StoreBackend,
+  type StoreBuilder,
+} from "../../store/index.js";
 import { type AppliedState, readAppliedState } from "../replication/apply/index.js";
 import type { DataDirectory } from "../data-dir/index.js";
 import { type Logger, storeClockOf } from "../base/index.js";
@@ -24,7 +31,7 @@ export interface NewStore {
 /** Opens the rows of stores. */
 export interface BackendSource {
   /** Opens, or makes, the rows of a store at a path that the directory names. */
-  openBackend(path: string): Promise<Backend>;
+  openBackend(path: string): Promise<StoreBackend>;
 }
 
 /** The options of `NewStores`. */

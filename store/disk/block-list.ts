@@ -18,6 +18,17 @@ export class BlockList {
   private length = 0;
   private gone = 0;
 
+  /** Returns the same blocks for another store. */
+  copy(): BlockList {
+    const copy = new BlockList();
+    copy.mains = this.mains.slice();
+    copy.subs = this.subs.slice();
+    copy.counts = this.counts.slice();
+    copy.length = this.length;
+    copy.gone = this.gone;
+    return copy;
+  }
+
   /** Adds a block that begins later than all others. */
   add({ main, sub }: Position, count: number): void {
     const at = this.length++;

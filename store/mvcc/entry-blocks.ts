@@ -7,6 +7,11 @@ interface Keyed {
   readonly isLive: boolean;
 }
 
+/** An item that can be copied, for another list. */
+interface Copyable<Self> extends Keyed {
+  copy(): Self;
+}
+
 /** A block is split when it has more entries. Wider blocks make inserts dearer, narrower ones take more memory. */
 const maxBlockLength = 128;
 
@@ -20,8 +25,10 @@ const maxBlockLength = 128;
  *   add e          bounds "" e      blocks [a b c d] [e]       ascending keys fill the blocks
  *   add ab         bounds "" b e    blocks [a ab] [b c d] [e]
  *   delete a, ab   bounds "" e      blocks [b c d] [e]
+ *
+ * A copy has the same blocks. Whoever changes one of them, or an entry in it, takes a copy of the block with all its entries first.
  */
-export class EntryBlocks<Entry extends Keyed> {
+export class EntryBlocks<Entry extends Copyable<Entry>> {
   private blocks: Entry[][] = [[]];
   private bounds: Key[] = [""];
   private lives: number[] = [0];
@@ -29,9 +36,30 @@ export class EntryBlocks<Entry extends Keyed> {
   /** The place of `soughtKey`, which was not found: most keys that are not there are added next. */
   private soughtKey: Key | undefined = undefined;
   private sought = { block: 0, position: 0 };
+  /** The blocks that others may have, too; undefined: this was never copied, and is no copy. */
+  private shared: Set<readonly Entry[]> | undefined = undefined;
 
   get size(): number {
     return this.count;
+  }
+
+  /** Returns the same entries for another owner. What one of both changes is not in the other. */
+  copy(): EntryBlocks<Entry> {
+    const copy = new EntryBlocks<Entry>();
+    copy.blocks = [...this.blocks];
+    copy.bounds = [...this.bounds];
+    copy.lives = [...this.lives];
+    copy.count = this.count;
+    copy.shared = new Set(this.blocks);
+    this.shared = new Set(this.blocks);
+    return copy;
+  }
+
+  /** Returns an entry that is there, for a change: the same, or its copy if others have it, too. */
+  own(entry: Entry): Entry {
+    if (this.shared === undefined) return entry;
+    const block = this.ownBlock(this.blockOf(entry.key));
+    return itemAt(block, positionIn(block, entry.key));
   }
 
   get(key: Key): Entry | undefined {
@@ -51,7 +79,7 @@ export class EntryBlocks<Entry extends Keyed> {
     if (entry.key !== this.soughtKey) this.get(entry.key);
     const { block: at, position } = this.sought;
     this.soughtKey = undefined;
-    const block = itemAt(this.blocks, at);
+    const block = this.ownBlock(at);
     if (position === block.length) block.push(entry);
     else block.splice(position, 0, entry);
     this.count += 1;
@@ -63,7 +91,7 @@ export class EntryBlocks<Entry extends Keyed> {
   delete(key: Key): void {
     this.soughtKey = undefined;
     const at = this.blockOf(key);
-    const block = itemAt(this.blocks, at);
+    const block = this.ownBlock(at);
     const [entry] = block.splice(positionIn(block, key), 1);
     this.count -= 1;
     if (entry?.isLive === true) this.addLives(at, -1);
@@ -129,6 +157,13 @@ export class EntryBlocks<Entry extends Keyed> {
     return count;
   }
 
+  /** Returns a block that nobody else has. */
+  private ownBlock(at: number): Entry[] {
+    const block = itemAt(this.blocks, at);
+    if (this.shared?.delete(block) !== true) return block;
+    return (this.blocks[at] = block.map((entry) => entry.copy()));
+  }
+
   private addLives(at: number, difference: number): void {
     this.lives[at] = itemAt(this.lives, at) + difference;
   }
@@ -146,8 +181,7 @@ export class EntryBlocks<Entry extends Keyed> {
   }
 
   private merge(at: number): void {
-    const [block, next] = this.blocks.slice(at, at + 2) as [Entry[], Entry[]];
-    block.push(...next);
+    this.ownBlock(at).push(...this.ownBlock(at + 1));
     this.addLives(at, itemAt(this.lives, at + 1));
     this.removeBlock(at + 1);
   }

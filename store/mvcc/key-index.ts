@@ -23,6 +23,13 @@ export class KeyEntry {
     public newest: KeyState,
   ) {}
 
+  /** Returns the same key for another index. The copy has no value in a cache. */
+  copy(): KeyEntry {
+    const copy = new KeyEntry(this.key, this.newest);
+    if (this.history !== undefined) copy.history = [...this.history];
+    return copy;
+  }
+
   /** Whether the key exists, after its newest change. */
   get isLive(): boolean {
     return !isTombstone(this.newest);
@@ -85,9 +92,20 @@ const entriesPerWalk = 100;
  * Were 5_0t the newest change, the compaction at 6 would remove the whole key.
  */
 export class KeyIndex {
-  private readonly entries = new EntryBlocks<KeyEntry>();
+  private readonly entries: EntryBlocks<KeyEntry>;
   /** The newest revision with a change here, or a later one whose changes were taken back. */
   private newest = 0;
+
+  constructor(entries = new EntryBlocks<KeyEntry>()) {
+    this.entries = entries;
+  }
+
+  /** Returns the same keys for another store, at once: what both have in common is copied where one of them changes it. */
+  copy(): KeyIndex {
+    const copy = new KeyIndex(this.entries.copy());
+    copy.newest = this.newest;
+    return copy;
+  }
 
   get size(): number {
     return this.entries.size;
@@ -108,14 +126,15 @@ export class KeyIndex {
     return entry === undefined || isTombstone(entry.newest) ? undefined : entry;
   }
 
-  /** Notes the newest change of a key. `entry`: what `get(key)` returned. */
-  advance(key: Key, entry: KeyEntry | undefined, state: KeyState): KeyEntry {
+  /** Notes the newest change of a key. `known`: what `get(key)` returned. @returns the entry of the key from now on */
+  advance(key: Key, known: KeyEntry | undefined, state: KeyState): KeyEntry {
     this.newest = Math.max(this.newest, state.mod);
-    if (entry === undefined) {
+    if (known === undefined) {
       const added = new KeyEntry(key, state);
       this.entries.add(added);
       return added;
     }
+    const entry = this.entries.own(known);
     const { mod, sub } = entry.newest;
     const code = isTombstone(entry.newest) ? ~sub : sub;
     if (entry.history === undefined) entry.history = [mod, code];
@@ -189,7 +208,7 @@ export class KeyIndex {
       visited += 1;
       return visited < bounds.maxEntries && changes < bounds.maxRemovals;
     });
-    for (const entry of entries) if (!this.compact(entry, bounds, removed)) return entry.key;
+    for (const entry of entries) if (!this.compact(this.entries.own(entry), bounds, removed)) return entry.key;
     return next;
   }
 

@@ -20,6 +20,13 @@ interface LeaseEntry extends Lease {
 export class Leases {
   private readonly entries = new Map<LeaseId, LeaseEntry>();
 
+  /** Returns the same leases, with their keys, for another store. */
+  copy(): Leases {
+    const copy = new Leases();
+    for (const [id, entry] of this.entries) copy.entries.set(id, { ...entry, keys: new Set(entry.keys) });
+    return copy;
+  }
+
   get size(): number {
     return this.entries.size;
   }

@@ -33,6 +33,11 @@ export class Unflushed {
   /** @param first the revision that the first change will have */
   constructor(private first: Revision) {}
 
+  /** Whether the disk has all changes. */
+  get isEmpty(): boolean {
+    return this.revisions.length === 0;
+  }
+
   /** First revision that is not known to be on disk. */
   get firstRevision(): Revision {
     return this.first;

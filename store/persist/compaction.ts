@@ -42,6 +42,8 @@ export class Compactor {
   /** The newest compaction known to be on disk: only what no restart can ask for again may be removed. */
   private durable = 0;
   private finished = 0;
+  /** Compactions that have begun and not ended. */
+  private running = 0;
   private stopped = false;
   /** Ends the rest that is being taken. */
   private wake: () => void = () => undefined;
@@ -56,6 +58,11 @@ export class Compactor {
     this.removals = new BlockRemovals(options.backend, data.blocks, data.limits);
   }
 
+  /** Whether no compaction is under way. */
+  get isIdle(): boolean {
+    return this.running === 0;
+  }
+
   /** The one begun last; its end is that of all before it. */
   get newest(): Compaction {
     return this.last;
@@ -63,7 +70,8 @@ export class Compactor {
 
   /** @param onDisk resolves once the compaction is */
   start(revision: Revision, onDisk: Promise<void>): Compaction {
-    const finished = this.run(revision, onDisk, this.ended());
+    this.running += 1;
+    const finished = this.run(revision, onDisk, this.ended()).finally(() => (this.running -= 1));
     finished.catch(() => undefined); // whoever is interested awaits it; nobody has to
     this.last = { finished };
     return this.last;

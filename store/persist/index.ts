@@ -2,7 +2,7 @@
 
 export { Compactor, type Compaction, type StoreChanges } from "./compaction.js";
 export { onlyOpen, Pins } from "./pins.js";
-export { StoreVersionError, recover, type Recovered } from "./recovery.js";
+export { StoreVersionError, recover, recoverState, type Recovered, type StoreImage } from "./recovery.js";
 export { snapshotOf, StoreSnapshot } from "./snapshot.js";
 export { buildStore, StoreBuilder, type BuildOptions, type BuiltStore } from "./store-builder.js";
 export { type RoundState, type TableRow, Tables, type TableSource } from "./tables.js";

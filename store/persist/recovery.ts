@@ -59,13 +59,17 @@ export interface Recovered {
   readonly changes: number;
 }
 
-/** The structures that are filled from disk. */
-export interface Recovering {
+/** The contents of a store in memory: what is read from the rows on disk, but for values. */
+export interface StoreImage {
   readonly index: KeyIndex;
-  readonly cache: ValueCache;
   readonly leases: Leases;
   readonly tables: Tables;
   readonly blocks: BlockList;
+}
+
+/** The structures that are filled from disk. */
+export interface Recovering extends StoreImage {
+  readonly cache: ValueCache;
 }
 
 /**
@@ -91,6 +95,16 @@ export function recover(
   return readAll(backend, { leases, tables, blocks }, fill, pace);
 }
 
+/**
+ * Recovers a store of which everything but the state is known already: the rows are a copy of those of a store that was checked.
+ *
+ * @throws DamagedError, StoreVersionError
+ */
+export async function recoverState(backend: Backend): Promise<Recovered> {
+  await checkFormat(backend);
+  return stateOn(backend);
+}
+
 /** Checks what `recover` checks, and keeps nothing of the keys but which have leases. */
 export function verify(backend: Backend, tables: Tables, pace: Pace): Promise<Recovered> {
   return readAll(backend, { leases: new Leases(), tables, blocks: new BlockList() }, () => undefined, pace);
@@ -103,12 +117,10 @@ async function readAll(
   pace: Pace,
 ): Promise<Recovered> {
   await checkFormat(backend);
-  const state = stateRow.get(backend);
-  const scheduled = scheduledCompactionRow.get(backend);
-  const compactRevision = scheduled ?? neverCompacted;
+  const state = stateOn(backend);
+  const { compactRevision, changes } = state;
   await readLeases(backend, leases, pace);
   await readTables(backend, tables, pace);
-  const changes = changeCountRow.get(backend) ?? 0;
   const removals = await readRemovals(backend, pace);
   const reader = new ChangeReader({ compactRevision, changes }, blocks, removals, listener);
   const range = { from: firstRowKeyOf(0), to: endOfChanges };
@@ -117,17 +129,23 @@ async function readAll(
   await reader.attachments.attachTo(leases, backend.name, pace);
   // A compaction may have removed the newest changes, if they were deletes; never one after its own revision.
   const revision = Math.max(firstRevision, reader.main, compactRevision) as Revision;
-  const expected = state?.revision ?? firstRevision;
-  if (revision !== expected)
-    throw new DamagedError(backend.name, `its rows end at revision ${revision}, should at ${expected}`);
+  if (revision !== state.revision)
+    throw new DamagedError(backend.name, `its rows end at revision ${revision}, should at ${state.revision}`);
   if (reader.count !== changes)
     throw new DamagedError(backend.name, `it has ${reader.count} changes, should have ${changes}`);
+  return state;
+}
+
+/** The state as its rows tell it. @throws DamagedError */
+function stateOn(backend: Backend): Recovered {
+  const state = stateRow.get(backend);
+  const scheduled = scheduledCompactionRow.get(backend);
   return {
-    revision,
-    compactRevision,
+    revision: state?.revision ?? firstRevision,
+    compactRevision: scheduled ?? neverCompacted,
     unfinishedCompaction: scheduled === finishedCompactionRow.get(backend) ? undefined : scheduled,
     marker: state?.marker,
-    changes,
+    changes: changeCountRow.get(backend) ?? 0,
   };
 }
 

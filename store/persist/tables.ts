@@ -46,6 +46,14 @@ export class Tables implements TableSource {
   private tables = new Map<string, Map<Key, Uint8Array>>();
   private rows = 0;
 
+  /** Returns the same tables for another store. */
+  copy(): Tables {
+    const copy = new Tables();
+    for (const [name, rows] of this.tables) copy.tables.set(name, new Map(rows));
+    copy.rows = this.rows;
+    return copy;
+  }
+
   /** The number of rows of all tables. */
   get size(): number {
     return this.rows;

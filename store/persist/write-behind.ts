@@ -204,6 +204,12 @@ export class WriteBehind {
     return this.bytesOnDisk;
   }
 
+  /** Whether the disk has all that was applied. */
+  get isIdle(): boolean {
+    if (this.refused !== undefined || this.writing !== undefined || this.next !== undefined) return false;
+    return this.rounds.length + this.leaseChanges.length + this.scheduled.length === 0 && this.unflushed.isEmpty;
+  }
+
   get full(): boolean {
     return this.unflushedBytes >= this.limits.unflushedBytes;
   }

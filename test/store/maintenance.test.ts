@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { LeaseId } from "../../store/index.js";
-import { levelDisk, memoryDisk, range, TestStore } from "./harness.js";
+import { type LeaseId, MemoryBackend, openStore } from "../../store/index.js";
+import { levelDisk, ManualClock, memoryDisk, put, range, roundState, TestStore } from "./harness.js";
 
 const lease = (id: bigint, ttlSeconds: number) => ({ id: id as LeaseId, ttlSeconds, generation: 1 });
 
@@ -38,4 +38,46 @@ test("defragmenting gives the space of what was compacted back, and keeps the re
   assert.ok(after.inUseBytes < before.inUseBytes / 2, `${before.inUseBytes} bytes became ${after.inUseBytes}`);
   const { response } = await store.range(range("k"));
   assert.equal(response.kvs.length, 1);
+});
+
+test("the image of a store has what its rows have, and none is given while rows are still to change", async () => {
+  const rows = new MemoryBackend();
+  const clock = new ManualClock();
+  const onFailure = (error: Error): void => assert.fail(error);
+  const store = await openStore({ backend: rows, clock, onFailure, limits: { compactionRestMs: 0 } });
+  assert.notEqual(store.image(), undefined);
+  store.grantLease(lease(7n, 60));
+  for (let n = 0; n < 300; n++) store.put(put(`k${n % 200}`, String(n), { lease: 7n }));
+  assert.equal(store.image(), undefined, "before the round is written");
+  store.endRound(roundState("marker", [["table", "key", "row"]]));
+  await store.flush();
+  const { finished } = store.compact(100);
+  store.endRound(roundState("marker", [["table", "key", "row"]]));
+  await store.flush();
+  assert.equal(store.image(), undefined, "in the middle of a compaction");
+  await finished;
+
+  const copied = rows.copy();
+  let isOpening = true;
+  const iterate: MemoryBackend["iterate"] = (from, to) => {
+    assert.ok(!isOpening, "the rows are read at the start");
+    return rows.iterate(from, to);
+  };
+  const backend = Object.assign(copied, { image: store.image(), iterate });
+  const copy = await openStore({ backend, clock, onFailure });
+  isOpening = false;
+  const read = await openStore({ backend: rows.copy(), clock, onFailure });
+  await store.close();
+  for (const opened of [copy, read]) {
+    assert.equal(opened.revision, 301);
+    assert.equal(opened.compactRevision, 100);
+    assert.deepEqual(await opened.leaseKeys(7n as LeaseId), await read.leaseKeys(7n as LeaseId));
+    assert.deepEqual([...opened.table("table").keys()], ["key"]);
+    assert.deepEqual(opened.marker, Uint8Array.from(Buffer.from("marker")));
+    const { response } = await opened.range(range("k7", { revision: 150 }));
+    assert.equal(response.kvs.length, 1);
+  }
+  assert.equal((await copy.hashKv(0)).hash, (await read.hashKv(0)).hash);
+  await copy.close();
+  await read.close();
 });

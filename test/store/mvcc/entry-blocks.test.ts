@@ -4,9 +4,15 @@ import fc from "fast-check";
 import { EntryBlocks } from "../../../store/mvcc/entry-blocks.js";
 import { keyAfter } from "../../../store/base/interval.js";
 
-interface Named {
-  readonly key: string;
-  isLive: boolean;
+class Named {
+  constructor(
+    readonly key: string,
+    public isLive: boolean,
+  ) {}
+
+  copy(): Named {
+    return new Named(this.key, this.isLive);
+  }
 }
 
 /** Visits `most` entries at a time. */
@@ -49,7 +55,7 @@ test("blocks of entries hold what a sorted list holds, through splits and merges
         for (let n = 0; n < count; n++) {
           const key = keyOf((first + n * stride) % 701);
           if (kind === "add" && !model.has(key)) {
-            model.set(key, { key, isLive: n % 3 > 0 });
+            model.set(key, new Named(key, n % 3 > 0));
             blocks.add(model.get(key)!);
           } else if (kind === "delete" && model.delete(key)) blocks.delete(key);
           else if (kind === "change" && model.has(key)) {
@@ -85,9 +91,52 @@ test("blocks of entries hold what a sorted list holds, through splits and merges
 
 test("a walk of blocks ends where it is told to", () => {
   const blocks = new EntryBlocks<Named>();
-  for (let n = 0; n < 1_000; n++) blocks.add({ key: keyOf(n), isLive: true });
+  for (let n = 0; n < 1_000; n++) blocks.add(new Named(keyOf(n), true));
   assert.equal(blocks.walk("", undefined, ({ key }) => key !== keyOf(400))?.key, keyOf(400));
   assert.deepEqual(walked(blocks, "k500", "k500", 10), []);
   assert.deepEqual(walked(blocks, "k600", "k500", 10), []);
   assert.deepEqual(walked(blocks, "z", undefined, 10), []);
+});
+
+test("copies of blocks share nothing that one of them changes", () => {
+  const change = fc.record({
+    copy: fc.nat(2),
+    kind: fc.constantFrom("add", "delete", "change", "copy"),
+    first: number,
+    count: fc.integer({ min: 1, max: 120 }),
+  });
+  fc.assert(
+    fc.property(fc.array(change, { minLength: 10, maxLength: 30 }), (changes) => {
+      const copies = [{ blocks: new EntryBlocks<Named>(), model: new Map<string, boolean>() }];
+      for (let n = 0; n < 701; n += 2) {
+        copies[0]!.blocks.add(new Named(keyOf(n), true));
+        copies[0]!.model.set(keyOf(n), true);
+      }
+      for (const { copy: chosen, kind, first, count } of changes) {
+        const { blocks, model } = copies[chosen % copies.length]!;
+        if (kind === "copy") copies.splice(chosen + 1, 1, { blocks: blocks.copy(), model: new Map(model) });
+        else
+          for (let n = 0; n < count; n++) {
+            const key = keyOf((first + n) % 701);
+            const entry = blocks.get(key);
+            if (kind === "add" && entry === undefined) {
+              blocks.add(new Named(key, n % 3 > 0));
+              model.set(key, n % 3 > 0);
+            } else if (kind === "delete" && model.delete(key)) blocks.delete(key);
+            else if (kind === "change" && entry !== undefined) {
+              const own = blocks.own(entry);
+              own.isLive = !own.isLive;
+              blocks.changed(own);
+              model.set(key, own.isLive);
+            }
+          }
+      }
+      for (const { blocks, model } of copies) {
+        const keys = [...model.keys()].sort();
+        assert.deepEqual(walked(blocks, "", undefined, 97), keys);
+        assert.equal(blocks.countLive("", undefined), keys.filter((key) => model.get(key)).length);
+        for (const key of keys) assert.equal(blocks.get(key)?.isLive, model.get(key));
+      }
+    }),
+  );
 });
