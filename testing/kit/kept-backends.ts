@@ -1,13 +1,13 @@
 // The rows of a member's stores. In memory they outlive the processes of the member; on the machine LevelDB keeps them.
 
 import { promised, type MemberDisk } from "../../platform/index.js";
-import { type Backend, MemoryBackend, openDiskBackend } from "../../store/index.js";
+import { type Backend, MemoryBackend, openDiskBackend, type StoreBackend, type StoreImage } from "../../store/index.js";
 import type { SimProcess } from "../index.js";
 
 /** A source of the rows of one member. */
 export interface BackendKeeper {
   /** Opens, or makes, the store in `directory`, for one process of the member. */
-  open(directory: string, disk: MemberDisk, process: SimProcess): Promise<Backend>;
+  open(directory: string, disk: MemberDisk, process: SimProcess): Promise<StoreBackend>;
   /** The files of a directory are gone. */
   removed(directory: string): void;
   /** The process has died: whatever it holds is let go of. */
@@ -18,21 +18,32 @@ export interface BackendKeeper {
 export class MemoryBackends implements BackendKeeper {
   private readonly backends = new Map<string, MemoryBackend>();
 
-  /** Returns the same rows, of another member. */
-  copy(): MemoryBackends {
+  /** The memory of the store whose rows these are a copy of; the first that opens rows gets it. */
+  private image: StoreImage | undefined;
+
+  /**
+   * Returns the same rows, of another member.
+   *
+   * @param image what the only store has in memory now; undefined: it will be read from the rows
+   */
+  copy(image: StoreImage | undefined): MemoryBackends {
     const copy = new MemoryBackends();
     for (const [directory, backend] of this.backends) copy.backends.set(directory, backend.copy());
+    if (this.backends.size === 1) copy.image = image;
     return copy;
   }
 
-  async open(directory: string, disk: MemberDisk, process: SimProcess): Promise<Backend> {
+  async open(directory: string, disk: MemberDisk, process: SimProcess): Promise<StoreBackend> {
     await promised((done) => disk.makeDirectory(directory, done));
+    const { image } = this;
+    this.image = undefined;
     let backend = this.backends.get(directory);
     if (backend === undefined) this.backends.set(directory, (backend = new MemoryBackend()));
     const { name } = backend;
     const kept = backend;
     return {
       name,
+      image,
       get: (key) => kept.get(key),
       iterate: (from, to) => kept.iterate(from, to),
       view: () => kept.view(),

@@ -93,6 +93,29 @@ export class Machine {
     this.held = storage;
   }
 
+  /**
+   * Has the member write to its store all that it has applied, so that whoever gets a copy need not read it. Resolves also if it
+   * cannot, or dies: then the copy has what the disk has.
+   */
+  flush(): Promise<void> {
+    const { running } = this;
+    if (this.state !== "running" || running === undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        stopWatching();
+        resolve();
+      };
+      const stopWatching = this.watch({ changed: done, replaced: done });
+      running.replica.store.flush().then(done, done);
+    });
+  }
+
+  /** Copies the storage as it is now; undefined: it is on the machine's disk. */
+  copyStorage(): Storage | undefined {
+    const isRunning = this.state === "running";
+    return this.held.copy?.(isRunning ? this.running?.replica.store.image() : undefined);
+  }
+
   get name(): string {
     return this.config.name;
   }

@@ -21,6 +21,9 @@ export interface MachineSettings {
 /** Heartbeats and elections of a cluster in one process: short, as nothing is in between. A single member has etcd's own. */
 const clusterTiming = { heartbeatInterval: "20", electionTimeout: "200" } as const;
 
+/** A member that is alone keeps little of its log: nobody else needs it, and a clone has to read it. */
+const aloneSettings = { snapshotCount: "1000", snapshotCatchupEntries: "0" } as const;
+
 /** Makes the machines of a cluster, with their ports bound. */
 export const makeMachines = async (world: World, settings: MachineSettings): Promise<readonly Machine[]> => {
   const { names, listen, wrap } = settings;
@@ -53,7 +56,7 @@ const configOf = (
   const clientUrl = endpoint === undefined ? `unix://${name}` : `http://${endpoint}`;
   return configFromFlags({
     ...defaultFlags,
-    ...(names.length === 1 ? {} : clusterTiming),
+    ...(names.length === 1 ? aloneSettings : clusterTiming),
     ...flags,
     name,
     dataDir: join(directory ?? "/test", name),

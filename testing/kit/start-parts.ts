@@ -103,9 +103,10 @@ export const startParts = async (
   time?: ServerTime,
 ): Promise<ClusterParts> => {
   const parts = await prepareParts(options, time);
+  if (origin !== undefined) await origin.time.until(Promise.all(origin.machines.map((machine) => machine.flush())));
   for (const [n, machine] of parts.machines.entries()) {
-    const copy = origin?.machines[n]?.storage.copy;
-    if (copy !== undefined) machine.useStorage(copy());
+    const copied = origin?.machines[n]?.copyStorage();
+    if (copied !== undefined) machine.useStorage(copied);
   }
   try {
     await startMachines(parts);

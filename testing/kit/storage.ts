@@ -1,6 +1,7 @@
 // The disk of a machine with the rows of its stores: what outlives the processes of a member.
 
 import { machineDisk, MemoryDisk } from "../../platform/index.js";
+import type { StoreImage } from "../../store/index.js";
 import type { Timeline } from "../index.js";
 import { FaultDisk } from "./fault-disk.js";
 import { type BackendKeeper, DiskBackends, MemoryBackends } from "./kept-backends.js";
@@ -9,8 +10,8 @@ import { type BackendKeeper, DiskBackends, MemoryBackends } from "./kept-backend
 export interface Storage {
   readonly disk: FaultDisk;
   readonly backends: BackendKeeper;
-  /** Copies all of it, as it is on disk now; undefined: it is on the machine's disk. */
-  readonly copy: (() => Storage) | undefined;
+  /** Copies all of it, as it is on disk now, with what the store has in memory; undefined: it is on the machine's disk. */
+  readonly copy: ((image: StoreImage | undefined) => Storage) | undefined;
 }
 
 /** Makes storage on the machine's disk. */
@@ -27,5 +28,5 @@ export const storageInMemory = (
 ): Storage => ({
   disk: new FaultDisk(files, timeline, (path) => backends.removed(path)),
   backends,
-  copy: () => storageInMemory(timeline, files.copy(), backends.copy()),
+  copy: (image) => storageInMemory(timeline, files.copy(), backends.copy(image)),
 });

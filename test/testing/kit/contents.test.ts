@@ -86,6 +86,44 @@ describe("clone", () => {
     assert.deepEqual(await server.dump(), { a: "1" });
   });
 
+  it("goes its own way, as do its origin and its own clone, and each finds that on its disk", async () => {
+    await using first = await startTestServer({ listen: false });
+    const keys = Array.from({ length: 400 }, (_, n) => `k${n}`);
+    await first.seed(Object.fromEntries(keys.map((key) => [key, "1"])));
+    const lease = await first.client().lease.grant({ ttlSeconds: 600 });
+    await first.client().kv.put("leased", "1", { lease: lease.id });
+    await Promise.all(keys.slice(100, 200).map((key) => first.client().kv.delete(key)));
+    await using second = await first.clone();
+    await using third = await second.clone();
+    const servers = [first, second, third];
+    for (const [n, server] of servers.entries()) {
+      const client = server.client();
+      await Promise.all(keys.slice(100 * n, 100 * n + 150).map((key) => client.kv.put(key, `of ${n}`)));
+      await Promise.all(keys.slice(100 * n + 50, 100 * n + 100).map((key) => client.kv.delete(key)));
+    }
+    await second.client().lease.revoke(lease.id);
+    const { header } = await third.client().kv.get("leased");
+    await third.client().kv.compact(header.revision - 10, { physical: true });
+
+    const expected = (n: number): Record<string, string> => {
+      const values = new Map(keys.map((key) => [key, "1"]));
+      for (const key of keys.slice(100, 200)) values.delete(key);
+      for (const key of keys.slice(100 * n, 100 * n + 150)) values.set(key, `of ${n}`);
+      for (const key of keys.slice(100 * n + 50, 100 * n + 100)) values.delete(key);
+      if (n !== 1) values.set("leased", "1");
+      return Object.fromEntries([...values].sort(([a], [b]) => (a < b ? -1 : 1)));
+    };
+    for (const [n, server] of servers.entries()) {
+      const hash = (): Promise<{ readonly hash: number }> => server.client().maintenance.hashKv(server.endpoints[0]!);
+      const before = await hash();
+      assert.deepEqual(await server.dump(), expected(n));
+      await server.member.kill();
+      await server.member.restart();
+      assert.deepEqual(await server.dump(), expected(n));
+      assert.equal((await hash()).hash, before.hash);
+    }
+  });
+
   it("is a whole cluster of a cluster, and is refused on disk", async () => {
     await using cluster = await startTestCluster({ clock: "virtual", listen: false });
     await cluster.seed({ a: "1" });
