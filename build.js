@@ -23,7 +23,7 @@ const next = `${dist}.next-${process.pid}`;
 const previous = `${dist}.previous-${process.pid}`;
 /** Packages that become part of the bundle: small, and without native parts. `@peculiar/x509` comes with those that it imports. */
 const bundled = [
-  ...["@bufbuild/protobuf", "commander"],
+  ...["@bufbuild/protobuf", "bcryptjs", "commander"],
   ...["@peculiar", "asn1js", "pvtsutils", "pvutils", "reflect-metadata", "tslib", "tsyringe"],
 ];
 /**
@@ -59,6 +59,7 @@ async function bundle() {
   const doorFiles = Object.values(doors).flatMap((door) =>
     typeof door === "string" ? [] : inDist(door.import.default),
   );
+  const workerFiles = [];
   try {
     const { metafile } = await build({
       entryPoints: [...doorFiles, ...Object.values(bin).map(inDist)].map((file) => file.replace(/\.js$/, ".ts")),
@@ -67,13 +68,13 @@ async function bundle() {
       chunkNames: "chunks/[name]-[hash]",
       bundle: true,
       splitting: true,
-      plugins: [packagesPlugin()],
+      plugins: [workerPlugin(workerFiles), packagesPlugin()],
       metafile: true,
       format: "esm",
       platform: "node",
       target: "node20",
     });
-    writeNotice(Object.keys(metafile.inputs));
+    writeNotice([...new Set([...Object.keys(metafile.inputs), ...workerFiles])]);
     if (doorFiles.length > 0) await writeCommonJs(doorFiles, metafile.outputs);
     return 0;
   } catch (error) {
@@ -130,6 +131,31 @@ function packagesPlugin() {
     }));
   };
   return { name: "packages", setup };
+}
+
+/**
+ * Puts the code of the worker for passwords into the URL that it is started from: the bundle has no file for it.
+ *
+ * @param files gets the names of its sources
+ */
+function workerPlugin(files) {
+  const setup = ({ onLoad }) =>
+    onLoad({ filter: /[/\\]bcrypt-worker-url\.ts$/ }, async ({ path }) => {
+      const { metafile, outputFiles } = await build({
+        entryPoints: [join(dirname(path), "bcrypt-worker.js")],
+        bundle: true,
+        minify: true,
+        write: false,
+        metafile: true,
+        format: "esm",
+        platform: "node",
+        target: "node20",
+      });
+      files.push(...Object.keys(metafile.inputs));
+      const url = `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString("base64")}`;
+      return { contents: `export const bcryptWorkerUrl = new URL(${JSON.stringify(url)});` };
+    });
+  return { name: "worker", setup };
 }
 
 function isBundled(path) {

@@ -30,6 +30,7 @@ export type ServerErrorCode =
   | "invalid-alarm-action"
   | "invalid-alarm"
   | "corrupt"
+  | "password-too-long"
   | "not-proposed"
   | "timed-out"
   | "leader-lost"

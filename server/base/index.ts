@@ -16,6 +16,7 @@ export {
   maxPendingReads,
   maxHttpRequestMs,
   maxQueuedCalls,
+  maxQueuedPasswords,
   maxPrefaceMs,
   maxRepeatBytes,
   maxRepeats,

@@ -47,6 +47,11 @@ export const maxRepliesWhileFull = 10_000;
 /** Calls of Lock and Election that wait on a member, and observers of elections; one more is refused: too many requests. */
 export const maxQueuedCalls = 10_000;
 
+/**
+ * Passwords, of logins and of changes of users, that a member hashes one after the other; one more is refused: too many requests.
+ */
+export const maxQueuedPasswords = 100;
+
 /** Client connections that wait for the member to become ready; one more is closed at once. */
 export const maxConnectionsBeforeReady = 1_000;
 

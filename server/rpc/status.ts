@@ -78,6 +78,7 @@ const statusOf = {
   "invalid-alarm-action": { code: invalidArgument, details: "etcdserver: invalid alarm action" },
   "invalid-alarm": { code: invalidArgument, details: "etcdserver: invalid alarm" },
   corrupt: { code: statusCode.dataLoss, details: "etcdserver: corrupt cluster" },
+  "password-too-long": { code: unknown, details: "bcrypt: password length exceeds 72 bytes" },
   "not-proposed": { code: statusCode.deadlineExceeded, details: "context deadline exceeded" },
   "timed-out": { code: unavailable, details: "etcdserver: request timed out" },
   "leader-lost": {

@@ -56,6 +56,7 @@ export const rooms = {
     "server/replication/apply",
     "server/lease",
   ],
+  "server/auth": ["platform", "server/base"],
   "server/gateway": ["platform", "proto", "server/base", "server/rpc"],
   "server/http": ["platform", "proto", "raft", "server/base", "server/rpc", "server/app"],
   "server/metrics": [
@@ -146,6 +147,7 @@ export const rooms = {
     "server/config",
     "server/rpc",
     "server/peers",
+    "server/auth",
     "server/member",
   ],
   "testing/kit": [

@@ -1,0 +1,97 @@
+// A thread of its own for bcrypt: one hash takes tens of milliseconds, in which requests go on.
+
+import { randomBytes } from "node:crypto";
+import { Worker } from "node:worker_threads";
+import { asError } from "../../platform/index.js";
+import { maxQueuedPasswords, ServerError } from "../base/index.js";
+import { bcryptWorkerUrl } from "./bcrypt-worker-url.js";
+import { type Bcrypt, BcryptPasswords, type Passwords, usableBcryptCost } from "./passwords.js";
+
+/** A password that waits to be hashed, or is being hashed. */
+interface Job {
+  readonly password: string;
+  readonly salt: string;
+  readonly resolve: (hash: string) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** The worker's answer to a job. */
+type Answer = { readonly hash: string } | { readonly error: string };
+
+/**
+ * Hashes passwords one after the other in a worker thread, which starts with the first one and does not keep the process alive.
+ * A worker that fails is replaced at the next password.
+ */
+export class BcryptThread implements Bcrypt {
+  /** The first one is being hashed. */
+  private readonly jobs: Job[] = [];
+  private worker: Worker | undefined;
+  private isClosed = false;
+
+  constructor(private readonly start: () => Worker = startWorker) {}
+
+  /** Passwords that are being hashed or wait for it. */
+  get pending(): number {
+    return this.jobs.length;
+  }
+
+  /** @throws ServerError `too-many-requests` if `maxQueuedPasswords` wait; `server-stopped` once it is closed */
+  hash(password: string, salt: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      if (this.isClosed) throw new ServerError("server-stopped", "passwords are no longer hashed");
+      if (this.jobs.length >= maxQueuedPasswords)
+        throw new ServerError("too-many-requests", `${maxQueuedPasswords} passwords wait to be hashed`);
+      this.jobs.push({ password, salt, resolve, reject });
+      if (this.jobs.length === 1) this.sendFirst();
+    });
+  }
+
+  /** Ends the thread; passwords that wait are refused. */
+  close(): void {
+    this.isClosed = true;
+    void this.worker?.terminate();
+    this.worker = undefined;
+    this.failAll(new ServerError("server-stopped", "the member stops"));
+  }
+
+  private sendFirst(): void {
+    const job = this.jobs[0];
+    if (job === undefined) return;
+    this.worker ??= this.started();
+    this.worker.postMessage({ password: job.password, salt: job.salt });
+  }
+
+  private started(): Worker {
+    const worker = this.start();
+    worker.unref();
+    worker.on("message", (answer: Answer) => this.onAnswer(answer));
+    worker.on("error", (error: unknown) => this.onEnd(worker, asError(error)));
+    worker.on("exit", (code) => this.onEnd(worker, new Error(`Cannot hash passwords: the worker ended with ${code}`)));
+    return worker;
+  }
+
+  private onAnswer(answer: Answer): void {
+    const job = this.jobs.shift();
+    this.sendFirst();
+    if ("hash" in answer) job?.resolve(answer.hash);
+    else job?.reject(new Error(`Cannot hash a password: ${answer.error}`));
+  }
+
+  /** Fails the passwords of a worker that ended by itself. An `error` comes before its `exit`. */
+  private onEnd(worker: Worker, error: Error): void {
+    if (worker !== this.worker) return;
+    this.worker = undefined;
+    this.failAll(error);
+  }
+
+  private failAll(error: Error): void {
+    for (const { reject } of this.jobs.splice(0)) reject(error);
+  }
+}
+
+/** Starts the worker without the flags of this process, which may load more than it needs. */
+const startWorker = (): Worker => new Worker(bcryptWorkerUrl, { name: "bcrypt", execArgv: [] });
+
+/** Passwords of a member in a process: hashed in a thread, with the machine's randomness. @param cost out of range: the default */
+export const threadPasswords = (cost: number): Passwords =>
+  new BcryptPasswords(new BcryptThread(), usableBcryptCost(cost), randomBytes);

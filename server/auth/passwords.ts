@@ -1,0 +1,103 @@
+// Passwords as etcd keeps them: bcrypt hashes, which etcd and this member take from each other.
+
+import { timingSafeEqual } from "node:crypto";
+import { ServerError } from "../base/index.js";
+
+/** bcrypt's cost, a power of two of rounds: the least, the most, and etcd's default. */
+export const leastBcryptCost = 4;
+export const mostBcryptCost = 31;
+export const defaultBcryptCost = 10;
+
+/** The bytes that bcrypt reads of a password. A longer one cannot be set; at a login the rest is ignored, as in etcd. */
+const maxPasswordBytes = 72;
+
+const saltBytes = 16;
+/** Characters of a hash, and of its beginning: version, cost and salt. */
+const hashLength = 60;
+const saltLength = 29;
+
+/** Hashes passwords and verifies them. */
+export interface Passwords {
+  /** @throws ServerError `password-too-long`, `too-many-requests`, `server-stopped` */
+  hash(password: string): Promise<string>;
+  /**
+   * Tells whether a hash is the password's.
+   *
+   * @param hash undefined: there is no such user. The answer is false, after as much time as with a hash
+   * @throws ServerError `too-many-requests`, `server-stopped`
+   */
+  verify(password: string, hash: string | undefined): Promise<boolean>;
+  /** Refuses further passwords, and those that wait. */
+  close(): void;
+}
+
+/** bcrypt itself, somewhere. */
+export interface Bcrypt {
+  /** @param salt version, cost and salt, as at the beginning of a hash */
+  hash(password: string, salt: string): Promise<string>;
+  close(): void;
+}
+
+/** Returns the cost to use for a given one: out of range it is the default, as in etcd. */
+export const usableBcryptCost = (given: number): number =>
+  given >= leastBcryptCost && given <= mostBcryptCost ? given : defaultBcryptCost;
+
+/** Passwords with salts of its own. */
+export class BcryptPasswords implements Passwords {
+  /** Compared with the password of an unknown user. */
+  private readonly decoy: string;
+
+  /**
+   * @param cost see `usableBcryptCost`
+   * @param randomBytes returns random bytes for a salt
+   */
+  constructor(
+    private readonly bcrypt: Bcrypt,
+    private readonly cost: number,
+    private readonly randomBytes: (count: number) => Uint8Array,
+  ) {
+    this.decoy = this.newSalt().padEnd(hashLength, ".");
+  }
+
+  async hash(password: string): Promise<string> {
+    if (Buffer.byteLength(password) > maxPasswordBytes)
+      throw new ServerError("password-too-long", `a password has at most ${maxPasswordBytes} bytes`);
+    return this.bcrypt.hash(password, this.newSalt());
+  }
+
+  async verify(password: string, hash: string | undefined): Promise<boolean> {
+    const known = hash !== undefined && isHash(hash);
+    const expected = known ? hash : this.decoy;
+    const actual = await this.bcrypt.hash(readPart(password), expected.slice(0, saltLength));
+    return timingSafeEqual(Buffer.from(actual), Buffer.from(expected)) && known;
+  }
+
+  close(): void {
+    this.bcrypt.close();
+  }
+
+  /** Makes a salt of version 2a, as etcd's. */
+  private newSalt(): string {
+    return `$2a$${String(this.cost).padStart(2, "0")}$${encodeSalt(this.randomBytes(saltBytes))}`;
+  }
+}
+
+/**
+ * Returns the part of a password that bcrypt reads, as a string that keeps no longer one in memory. A character has at least one
+ * byte, and at most two code units, of which the last may be cut off.
+ */
+const readPart = (password: string): string =>
+  password.length <= maxPasswordBytes ? password : Buffer.from(password.slice(0, maxPasswordBytes + 1)).toString();
+
+/** Tells whether this is a bcrypt hash: version 2a, 2b or 2y, which are the same; a cost in range; salt and hash. */
+const isHash = (text: string): boolean => /^\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/.test(text);
+
+const base64Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const bcryptAlphabet = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/** Encodes in bcrypt's base64: an alphabet of its own, and no padding. */
+const encodeSalt = (bytes: Uint8Array): string =>
+  Buffer.from(bytes)
+    .toString("base64")
+    .replaceAll("=", "")
+    .replaceAll(/./g, (digit) => bcryptAlphabet.charAt(base64Alphabet.indexOf(digit)));
