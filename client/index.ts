@@ -18,6 +18,7 @@ export {
   type EtcdErrorCode,
   type Header,
   LeaseLostError,
+  type MessageOptions,
   type Outcome,
   type RequestOptions,
   StatusError,

@@ -28,7 +28,13 @@ export { retryUntil } from "./retry-until.js";
 export { LastingStream } from "./lasting-stream.js";
 export { LeavableIterator } from "./leavable-iterator.js";
 export { streamMethod, unaryMethod, type StreamMethod } from "./methods.js";
-export { settingsOf, type ClientOptions, type KeepaliveOptions, type RequestOptions } from "./options.js";
+export {
+  settingsOf,
+  type ClientOptions,
+  type KeepaliveOptions,
+  type MessageOptions,
+  type RequestOptions,
+} from "./options.js";
 export type { ClientTls, TlsOptions } from "./tls.js";
 export { onAbort } from "./on-abort.js";
 export { Wakeup } from "./wakeup.js";

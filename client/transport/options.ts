@@ -14,6 +14,14 @@ export interface KeepaliveOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** Bounds of messages, in bytes. */
+export interface MessageOptions {
+  /** A bigger answer is an error. Default: 2^31-1. */
+  readonly maxReceiveBytes?: number | undefined;
+  /** A bigger request is an error, and is not sent. Default: 2 MiB. */
+  readonly maxSendBytes?: number | undefined;
+}
+
 /** All times are in milliseconds, all sizes in bytes. */
 export interface ClientOptions {
   /**
@@ -27,10 +35,8 @@ export interface ClientOptions {
   readonly requestTimeoutMs?: number | undefined;
   /** Checks whether the server of a connection is there. */
   readonly keepalive?: KeepaliveOptions | undefined;
-  /** A bigger answer is an error. Default: 2^31-1. */
-  readonly maxReceiveBytes?: number | undefined;
-  /** A bigger request is an error, and is not sent. Default: 2 MiB. */
-  readonly maxSendBytes?: number | undefined;
+  /** Sizes of messages. */
+  readonly messages?: MessageOptions | undefined;
   /**
    * Carries the calls, instead of gRPC over sockets; for servers in the same process. `endpoints` are then names that this
    * transport knows. Failover, deadlines and retries are the same with every transport.
@@ -55,12 +61,7 @@ export interface RequestOptions {
 export type Settings = Limits & { readonly transport: Transport; readonly tls: ClientTls | undefined };
 
 type Limits = Readonly<
-  Record<
-    | Exclude<keyof ClientOptions, "endpoints" | "transport" | "tls" | "keepalive">
-    | "keepaliveTimeMs"
-    | "keepaliveTimeoutMs",
-    number
-  >
+  Record<"dialTimeoutMs" | "requestTimeoutMs" | "keepaliveTimeMs" | "keepaliveTimeoutMs" | keyof MessageOptions, number>
 >;
 
 const defaults: Limits = {
@@ -85,13 +86,15 @@ export function settingsOf({
   transport = grpcTransport,
   tls,
   keepalive = {},
+  messages = {},
   ...given
 }: ClientOptions): Settings {
   if (endpoints.length === 0) throw new RangeError("Cannot create a client: no endpoints given");
   refuseUnknown(given, "", optionNames);
   refuseUnknown(keepalive, "keepalive.", ["timeMs", "timeoutMs"]);
+  refuseUnknown(messages, "messages.", ["maxReceiveBytes", "maxSendBytes"]);
   const times = { keepaliveTimeMs: keepalive.timeMs, keepaliveTimeoutMs: keepalive.timeoutMs };
-  const wanted = Object.entries({ ...given, ...times }).filter(([, value]) => value !== undefined);
+  const wanted = Object.entries({ ...given, ...messages, ...times }).filter(([, value]) => value !== undefined);
   const settings: Limits = { ...defaults, ...Object.fromEntries(wanted) };
   for (const [name, value] of Object.entries(settings))
     if (!(value > 0)) throw new RangeError(`Cannot create a client: ${name} must be above 0, not ${value}`);
@@ -103,7 +106,7 @@ export function settingsOf({
   };
 }
 
-const optionNames = ["dialTimeoutMs", "requestTimeoutMs", "maxReceiveBytes", "maxSendBytes"];
+const optionNames = ["dialTimeoutMs", "requestTimeoutMs"];
 
 function refuseUnknown(options: object, prefix: string, names: readonly string[]): void {
   const unknown = Object.keys(options).find((name) => !names.includes(name));

@@ -256,9 +256,12 @@ describe("a request without an answer", () => {
 });
 
 describe("settings", () => {
-  test("a request beyond maxSendBytes is not sent, and an answer beyond maxReceiveBytes is an error", async () => {
+  test("a request beyond messages.maxSendBytes is not sent, and an answer beyond messages.maxReceiveBytes is an error", async () => {
     await using server = await FakeServer.start({ Range: oneKey("k", "x".repeat(1_000)) });
-    await using client = patientClient({ endpoints: [server.endpoint], maxSendBytes: 500, maxReceiveBytes: 500 });
+    await using client = patientClient({
+      endpoints: [server.endpoint],
+      messages: { maxSendBytes: 500, maxReceiveBytes: 500 },
+    });
     const put = await failure(client.kv.put("k", "x".repeat(1_000)));
     assert.ok(put instanceof EtcdError);
     assert.deepEqual([put.code, put.outcome], ["resource-exhausted", "failed"]);

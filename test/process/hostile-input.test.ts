@@ -129,7 +129,7 @@ for (const engine of engines)
 for (const engine of engines)
   test(`a message over the size limit is refused, and its connection goes on: ${engine}`, async () => {
     await using cluster = await startCluster({ members: 1, flags: [`--rpc-engine=${engine}`] });
-    await using client = patientClient({ endpoints: cluster.endpoints, maxSendBytes: 64 * mebibyte });
+    await using client = patientClient({ endpoints: cluster.endpoints, messages: { maxSendBytes: 64 * mebibyte } });
     const failure = async (bytes: number): Promise<EtcdError> => {
       const error: unknown = await client.kv.put("k", new Uint8Array(bytes)).catch((reason: unknown) => reason);
       assert.ok(error instanceof EtcdError, `${bytes} bytes were taken`);
