@@ -1,0 +1,234 @@
+// Calls of any method of one server, as any user: the messages that come back, and the status.
+import {
+  Client,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  credentials,
+  Metadata,
+  type StatusObject,
+  status,
+} from "@grpc/grpc-js";
+import {
+  AuthDefinition,
+  ClusterDefinition,
+  ElectionDefinition,
+  KVDefinition,
+  LeaseDefinition,
+  LockDefinition,
+  MaintenanceDefinition,
+  WatchDefinition,
+} from "../../../proto/index.js";
+
+/** A decoded message, seen as data. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** A call: a method such as `KV/Range`, the fields of its request that are not empty, and a token. */
+export interface Call {
+  readonly method: string;
+  readonly fields: object;
+  /** Undefined: the call has no token. */
+  readonly token?: string | undefined;
+}
+
+/** The end of a call. */
+export interface Outcome {
+  readonly code: number;
+  readonly details: string;
+  readonly messages: readonly Fields[];
+}
+
+interface Method {
+  readonly path: string;
+  readonly answersOnce: boolean;
+  readonly requestType: { fromPartial(fields: object): unknown; encode(message: never): { finish(): Uint8Array } };
+  readonly responseType: { decode(bytes: Uint8Array): unknown };
+}
+
+interface Definition {
+  readonly name: string;
+  readonly requestType: Method["requestType"];
+  readonly responseType: Method["responseType"];
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+}
+
+const services = [
+  AuthDefinition,
+  ClusterDefinition,
+  ElectionDefinition,
+  KVDefinition,
+  LeaseDefinition,
+  LockDefinition,
+  MaintenanceDefinition,
+  WatchDefinition,
+];
+
+const methods = new Map(
+  services.flatMap(({ fullName, name, methods: all }) =>
+    Object.values(all as unknown as Record<string, Definition>).map((definition): [string, Method] => [
+      `${name}/${definition.name}`,
+      {
+        path: `/${fullName}/${definition.name}`,
+        answersOnce: !definition.requestStream && !definition.responseStream,
+        requestType: definition.requestType,
+        responseType: definition.responseType,
+      },
+    ]),
+  ),
+);
+
+/** Far beyond what a call takes: whoever exceeds it hangs. */
+const deadlineMs = 30_000;
+
+/** Fields that differ between any two clusters. */
+const idFields = new Set(["clusterId", "memberId", "raftTerm"]);
+
+/** Returns the same data with ids replaced by 1 or 0: only their presence can be compared. */
+function withoutIds(value: unknown, field?: string): unknown {
+  if (typeof value === "bigint" && field !== undefined && idFields.has(field)) return value === 0n ? 0n : 1n;
+  if (Array.isArray(value)) return value.map((item) => withoutIds(item));
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withoutIds(inner, name)]));
+}
+
+const methodOf = (name: string): Method => {
+  const method = methods.get(name);
+  if (method === undefined) throw new Error(`no method ${name}`);
+  return method;
+};
+
+const encoderOf =
+  ({ requestType }: Method) =>
+  (fields: object): Buffer =>
+    Buffer.from(requestType.encode(requestType.fromPartial(fields) as never).finish());
+
+const decoderOf =
+  ({ responseType }: Method) =>
+  (bytes: Buffer): Fields =>
+    withoutIds(responseType.decode(new Uint8Array(bytes))) as Fields;
+
+const metadataOf = (token: string | undefined): Metadata => {
+  const metadata = new Metadata();
+  if (token !== undefined) metadata.set("token", token);
+  return metadata;
+};
+
+/** One connection to one server. */
+export class Caller {
+  private readonly grpc: Client;
+
+  /** @param endpoint `host:port` */
+  constructor(endpoint: string) {
+    this.grpc = new Client(endpoint, credentials.createInsecure(), { "grpc.max_receive_message_length": -1 });
+  }
+
+  /** Calls a method that takes one message, and waits for all that comes back. */
+  call({ method: name, fields, token }: Call): Promise<Outcome> {
+    const method = methodOf(name);
+    return method.answersOnce
+      ? this.callOnce(method, fields, token)
+      : this.read(this.openReading(method, fields, token));
+  }
+
+  /** Calls a method that never ends by itself, and cancels it after its first message. */
+  callForFirst({ method: name, fields, token }: Call): Promise<Outcome> {
+    const call = this.openReading(methodOf(name), fields, token);
+    return this.read(call, () => {
+      call.cancel();
+    });
+  }
+
+  /** Opens a stream in both directions. */
+  open(name: string, token?: string): Conversation {
+    const method = methodOf(name);
+    const options = { deadline: Date.now() + 10 * deadlineMs };
+    return new Conversation(
+      this.grpc.makeBidiStreamRequest(method.path, encoderOf(method), decoderOf(method), metadataOf(token), options),
+    );
+  }
+
+  close(): void {
+    this.grpc.close();
+  }
+
+  private callOnce(method: Method, fields: object, token: string | undefined): Promise<Outcome> {
+    const options = { deadline: Date.now() + deadlineMs };
+    return new Promise((resolve) => {
+      this.grpc.makeUnaryRequest<object, Fields>(
+        method.path,
+        encoderOf(method),
+        decoderOf(method),
+        fields,
+        metadataOf(token),
+        options,
+        (error, message) => {
+          if (error !== null) resolve({ code: error.code, details: error.details, messages: [] });
+          else resolve({ code: status.OK, details: "", messages: message === undefined ? [] : [message] });
+        },
+      );
+    });
+  }
+
+  private openReading(method: Method, fields: object, token: string | undefined): ClientReadableStream<Fields> {
+    const options = { deadline: Date.now() + deadlineMs };
+    return this.grpc.makeServerStreamRequest(
+      method.path,
+      encoderOf(method),
+      decoderOf(method),
+      fields,
+      metadataOf(token),
+      options,
+    );
+  }
+
+  private read(call: ClientReadableStream<Fields>, onMessage: () => void = () => undefined): Promise<Outcome> {
+    const messages: Fields[] = [];
+    call.on("data", (message: Fields) => {
+      messages.push(message);
+      onMessage();
+    });
+    call.on("error", () => undefined); // the status tells
+    return new Promise((resolve) =>
+      call.on("status", ({ code, details }: StatusObject) => {
+        resolve({ code, details, messages });
+      }),
+    );
+  }
+}
+
+/** A stream in both directions: each `next` takes the next message, or the status that ended the stream. */
+export class Conversation {
+  private readonly received: Fields[] = [];
+  private ended: Outcome | undefined;
+  private wake: () => void = () => undefined;
+
+  constructor(private readonly stream: ClientDuplexStream<object, Fields>) {
+    stream.on("data", (message: Fields) => {
+      this.received.push(message);
+      this.wake();
+    });
+    stream.on("error", () => undefined); // the status tells
+    stream.on("status", ({ code, details }: StatusObject) => {
+      this.ended = { code, details, messages: [] };
+      this.wake();
+    });
+  }
+
+  send(fields: object): void {
+    this.stream.write(fields);
+  }
+
+  /** Waits for the next message that is wanted, and drops those before it. */
+  async next(isWanted: (message: Fields) => boolean = () => true): Promise<Outcome> {
+    for (;;) {
+      for (let message = this.received.shift(); message !== undefined; message = this.received.shift())
+        if (isWanted(message)) return { code: status.OK, details: "", messages: [message] };
+      if (this.ended !== undefined) return this.ended;
+      await new Promise<void>((resolve) => (this.wake = resolve));
+    }
+  }
+
+  close(): void {
+    this.stream.cancel();
+  }
+}

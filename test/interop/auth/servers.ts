@@ -1,0 +1,56 @@
+// The two servers that are compared: etcd 3.7, and minietcd. AGAINST=etcd-3.7 compares etcd with itself: it shows which answers of
+// etcd depend on chance.
+import { type EtcdCluster, type EtcdMember, type ServerKind, startEtcdCluster } from "../../support/etcd-process.js";
+import { type Call, Caller, type Outcome } from "./calls.js";
+
+/** Anything that both have. */
+export type Both<T> = readonly [etcd: T, ours: T];
+
+export const both = <T, Result>(
+  pair: Both<T>,
+  run: (each: T, position: 0 | 1) => Promise<Result>,
+): Promise<Both<Result>> => Promise.all([run(pair[0], 0), run(pair[1], 1)]);
+
+const against = process.env["AGAINST"] === "etcd-3.7" ? "etcd-3.7" : "minietcd";
+
+/** Passwords are hashed at the lowest cost: what they cost is not compared. */
+const cheapPasswords = "--bcrypt-cost=4";
+
+/** Members of one each, and a connection to each. `await using` ends them. */
+export class Servers implements AsyncDisposable {
+  private constructor(
+    private readonly clusters: Both<EtcdCluster>,
+    readonly callers: Both<Caller>,
+  ) {}
+
+  static async start(...flags: readonly string[]): Promise<Servers> {
+    const kinds: Both<ServerKind> = ["etcd-3.7", against];
+    const clusters = await both(kinds, (kind) => startEtcdCluster({ kind, flags: [cheapPasswords, ...flags] }));
+    const [etcd, ours] = clusters;
+    return new Servers(clusters, [new Caller(etcd.member(0).endpoint), new Caller(ours.member(0).endpoint)]);
+  }
+
+  get members(): Both<EtcdMember> {
+    return [this.clusters[0].member(0), this.clusters[1].member(0)];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const caller of this.callers) caller.close();
+    await both(this.clusters, (cluster) => cluster[Symbol.asyncDispose]());
+  }
+}
+
+/**
+ * Makes calls that must succeed, each after the one before.
+ *
+ * @throws Error if one fails
+ */
+export async function succeed(caller: Caller, calls: readonly Call[]): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const call of calls) {
+    const outcome = await caller.call(call);
+    if (outcome.code !== 0) throw new Error(`${call.method} failed: ${outcome.code} ${outcome.details}`);
+    outcomes.push(outcome);
+  }
+  return outcomes;
+}
