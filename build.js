@@ -30,7 +30,7 @@ const bundled = [
  * Packages outside that are CommonJS. An `import` has Node look for the names that such a package exports, in all its files; for
  * `@grpc/grpc-js` that takes longer than to run them. `require` does not, so the names are looked up here.
  */
-const required = ["@grpc/grpc-js", "level", "prom-client"];
+const required = ["@grpc/grpc-js", "level"];
 const compiler = fileURLToPath(import.meta.resolve("typescript/bin/tsc"));
 
 clearLeftovers();

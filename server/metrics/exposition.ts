@@ -1,106 +1,74 @@
-// The text format of Prometheus, by prom-client. Loaded at the first scrape.
+// The text format of Prometheus, version 0.0.4. A scrape writes some 1,600 lines, of which only the numbers change: the text of labels and of
+// bounds is kept beside the objects that it was made of, for as long as these live.
 
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { Histogram as Counts } from "../../platform/index.js";
 import type { Family, HistogramSample, Labels } from "./family.js";
 
-/** Writes families in the text format of Prometheus, version 0.0.4. */
-export const expose = (families: readonly Family[]): Promise<string> => {
-  const registry = new Registry();
-  for (const family of families) addTo(registry, family);
-  return registry.metrics();
+/**
+ * Writes families in the text format of Prometheus, version 0.0.4, each after its help and type. As by Go's library, labels are sorted by name
+ * and a family without samples is left out.
+ */
+export const expose = (families: readonly Family[]): string => {
+  let text = "";
+  for (const family of families) {
+    if (family.samples.length === 0) continue;
+    const { name, help, type } = family;
+    text += `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
+    if (type === "histogram") for (const sample of family.samples) text += histogramLines(name, sample);
+    else for (const { labels, value } of family.samples) text += `${name}${labelsText(labels)} ${valueText(value)}\n`;
+  }
+  return text;
 };
 
-const addTo = (registry: Registry, family: Family): void => {
-  switch (family.type) {
-    case "counter":
-      return registry.registerMetric(new GivenCounter(family.name, family.help, mutable(family.samples)));
-    case "gauge":
-      return registry.registerMetric(new GivenGauge(family.name, family.help, mutable(family.samples)));
-    case "histogram":
-      return registry.registerMetric(
-        new GivenHistogram(family.name, family.help, family.samples.flatMap(linesOf(family.name))),
-      );
+const histogramLines = (name: string, { labels, histogram }: HistogramSample): string => {
+  const { counts, bounds, sum } = histogram;
+  const given = labelsText(labels);
+  const before = given === "" ? `${name}_bucket{le="` : `${name}_bucket${given.slice(0, -1)},le="`;
+  const limits = boundTexts(bounds);
+  let text = "";
+  let count = 0;
+  for (const [position, more] of counts.entries()) {
+    count += more;
+    text += `${before}${limits[position] ?? ""}"} ${count}\n`;
   }
+  return `${text}${name}_sum${given} ${valueText(sum)}\n${name}_count${given} ${count}\n`;
 };
 
-/** A line of the format as prom-client takes it. */
-interface Line {
-  readonly labels: Record<string, string>;
-  readonly value: number;
-  readonly metricName?: string;
-}
+const keptLabels = new WeakMap<Labels, string>();
 
-const mutable = (samples: readonly { readonly labels: Labels; readonly value: number }[]): Line[] =>
-  samples.map(({ labels, value }) => ({ labels: labels, value }));
-
-// prom-client counts in metrics of its own. These take their values as they are: members count in plain numbers.
-
-class GivenCounter extends Counter {
-  constructor(
-    name: string,
-    help: string,
-    private readonly lines: Line[],
-  ) {
-    super({ name, help, registers: [] });
-  }
-
-  override async get() {
-    return { ...(await super.get()), values: this.lines };
-  }
-}
-
-class GivenGauge extends Gauge {
-  constructor(
-    name: string,
-    help: string,
-    private readonly lines: Line[],
-  ) {
-    super({ name, help, registers: [] });
-  }
-
-  override async get() {
-    return { ...(await super.get()), values: this.lines };
-  }
-}
-
-class GivenHistogram extends Histogram {
-  private readonly given: { readonly name: string; readonly help: string };
-
-  constructor(
-    name: string,
-    help: string,
-    private readonly lines: readonly Line[],
-  ) {
-    super({ name, help, registers: [] });
-    this.given = { name, help };
-  }
-
-  /** Called by the registry, and by `get`: the way on which prom-client 15 reads histograms, though without a type. */
-  getForPromString() {
-    return Promise.resolve({ ...this.given, type: "histogram", values: this.lines });
-  }
-}
-
-const linesOf =
-  (name: string) =>
-  ({ labels, histogram }: HistogramSample): Line[] => {
-    const { counts, bounds, sum } = histogram;
-    let count = 0;
-    const buckets = counts.map((more, position): Line => {
-      count += more;
-      return { metricName: `${name}_bucket`, labels: { ...labels, le: boundText(bounds[position]) }, value: count };
-    });
-    return [
-      ...buckets,
-      { metricName: `${name}_sum`, labels, value: sum },
-      { metricName: `${name}_count`, labels, value: count },
-    ];
-  };
-
-/** The text of a bound as Go writes it, so that buckets of etcd and of this member are the same. */
-const boundText = (bound: Counts["bounds"][number] | undefined): string => {
-  if (bound === undefined) return "+Inf";
-  if (bound < 1e6) return String(bound);
-  return bound.toExponential().replace(/e\+(\d)$/, "e+0$1");
+/** Returns the labels in braces; of none, nothing. */
+const labelsText = (labels: Labels): string => {
+  const kept = keptLabels.get(labels);
+  if (kept !== undefined) return kept;
+  const pairs = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1));
+  const text = pairs.map(([name, value]) => `${name}="${escapeLabel(value)}"`).join(",");
+  const braced = text === "" ? "" : `{${text}}`;
+  keptLabels.set(labels, braced);
+  return braced;
 };
+
+const keptBounds = new WeakMap<readonly number[], readonly string[]>();
+
+/** Returns the text of bounds, and of the one above all. */
+const boundTexts = (bounds: readonly number[]): readonly string[] => {
+  const kept = keptBounds.get(bounds);
+  if (kept !== undefined) return kept;
+  const texts = [...bounds.map(boundText), "+Inf"];
+  keptBounds.set(bounds, texts);
+  return texts;
+};
+
+/** Returns a bound as Go writes it: the text is a label, so that another one for the same number would be another bucket than etcd's. */
+const boundText = (bound: number): string =>
+  bound === 0 || (bound >= 1e-4 && bound < 1e6)
+    ? String(bound)
+    : bound.toExponential().replace(/e([+-])(\d)$/, "e$10$2");
+
+const valueText = (value: number): string => {
+  if (value === Infinity) return "+Inf";
+  if (value === -Infinity) return "-Inf";
+  return String(value); // NaN, and numbers as Go's reader and others take them
+};
+
+const escapeHelp = (help: string): string => help.replaceAll("\\", String.raw`\\`).replaceAll("\n", String.raw`\n`);
+
+const escapeLabel = (value: string): string => escapeHelp(value).replaceAll('"', String.raw`\"`);

@@ -10,13 +10,13 @@ const codeNames = [
 
 /** The calls of each method, as go-grpc-prometheus names them; and the bytes of all together. */
 export const grpcFamilies = (methods: readonly Method[]): Family[] => {
-  const labelled = methods.map((method) => ({ labels: labelsOf(method), stats: method.stats }));
+  const labelled = methods.map((method) => ({ ...labelsOf(method), stats: method.stats }));
   const each = (read: (stats: MethodStats) => number): NumberSample[] =>
     labelled.map(({ labels, stats }) => ({ labels, value: read(stats) }));
   const sum = (read: (stats: MethodStats) => number): number =>
     methods.reduce((total, { stats }) => total + read(stats), 0);
-  const handled = labelled.flatMap(({ labels, stats }) =>
-    codeNames.map((grpc_code, code) => ({ labels: { grpc_code, ...labels }, value: Number(stats.handled[code]) })),
+  const handled = labelled.flatMap(({ byCode, stats }) =>
+    byCode.map((labels, code) => ({ labels, value: Number(stats.handled[code]) })),
   );
   const families = [
     counter(
@@ -58,9 +58,23 @@ export const grpcFamilies = (methods: readonly Method[]): Family[] => {
   return [...families, histogram("grpc_server_handling_seconds", help, handling)];
 };
 
-const labelsOf = (method: Method): Labels => {
+/** The labels of a method's calls: of all, and of those that ended with each status code. */
+interface MethodLabels {
+  readonly labels: Labels;
+  readonly byCode: readonly Labels[];
+}
+
+const keptLabels = new WeakMap<Method, MethodLabels>();
+
+/** Returns the same objects at each scrape, so that their text is written once. */
+const labelsOf = (method: Method): MethodLabels => {
+  const kept = keptLabels.get(method);
+  if (kept !== undefined) return kept;
   const [, grpc_service = "", grpc_method = ""] = method.path.split("/");
-  return { grpc_method, grpc_service, grpc_type: typeOf(method) };
+  const labels = { grpc_method, grpc_service, grpc_type: typeOf(method) };
+  const made = { labels, byCode: codeNames.map((grpc_code) => ({ grpc_code, ...labels })) };
+  keptLabels.set(method, made);
+  return made;
 };
 
 const typeOf = (method: Method): string => {

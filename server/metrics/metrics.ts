@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import { expose } from "./exposition.js";
 import type { Family } from "./family.js";
 import { grpcFamilies } from "./grpc-families.js";
 import type { MeasuredMember } from "./measured.js";
@@ -21,7 +22,4 @@ export const familiesOf = async (member: MeasuredMember): Promise<Family[]> => {
 };
 
 /** Returns the metrics of a member in the text format of Prometheus. */
-export const metricsText = async (member: MeasuredMember): Promise<string> => {
-  const [families, { expose }] = await Promise.all([familiesOf(member), import("./exposition.js")]);
-  return expose(families);
-};
+export const metricsText = async (member: MeasuredMember): Promise<string> => expose(await familiesOf(member));
