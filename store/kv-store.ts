@@ -351,6 +351,11 @@ export class KvStore implements TableSource {
     return this.contents.data.leases.keyCount(id);
   }
 
+  /** The keys attached to a lease at this moment, in no order; to be read at once. None for a lease that does not exist. */
+  attachedKeys(id: LeaseId): Iterable<Key> {
+    return this.contents.data.leases.keysOf(id);
+  }
+
   /**
    * The keys attached to a lease, ascending; in slices. A revision that is being applied is waited for.
    *

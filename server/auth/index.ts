@@ -1,4 +1,11 @@
-// Users and what they may do: passwords.
+// Users and what they may do: the replicated state, its rules, passwords, tokens.
 
+export { AuthState } from "./auth-state.js";
+export { readAuthRows } from "./auth-rows.js";
 export { BcryptThread, threadPasswords } from "./bcrypt-thread.js";
+export type { Identity, TokenSource } from "./identity.js";
+export { type KeyRange, keyText } from "./key-range.js";
+export { root } from "./names.js";
 export { BcryptPasswords, defaultBcryptCost, usableBcryptCost, type Bcrypt, type Passwords } from "./passwords.js";
+export { type LeasedKeys, Rights } from "./rights.js";
+export { dropReplacedTokens, indexOfToken, SimpleTokens, type SimpleTokensOptions } from "./simple-tokens.js";

@@ -45,6 +45,11 @@ export class Leases {
     return this.entries.get(id)?.keys.size ?? 0;
   }
 
+  /** The keys attached now, in no order, not copied; none for a lease that does not exist. */
+  keysOf(id: LeaseId): Iterable<Key> {
+    return this.entries.get(id)?.keys ?? [];
+  }
+
   /** The keys attached now, in no order. @throws LeaseNotFoundError */
   keysAttached(id: LeaseId): readonly Key[] {
     const entry = this.entries.get(id);

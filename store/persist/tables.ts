@@ -79,7 +79,7 @@ export class Tables implements TableSource {
     for (const row of rows) this.add(row);
     const changes = rows.filter(({ table, key, row }): boolean => {
       const old = before.get(table)?.get(key);
-      return old === undefined || Buffer.compare(old, row) !== 0;
+      return old !== row && (old === undefined || Buffer.compare(old, row) !== 0);
     });
     return [...changes, ...this.missing(before)];
   }

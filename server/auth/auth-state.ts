@@ -1,0 +1,307 @@
+// Users, roles and permissions: replicated, and stored as rows of tables.
+
+import {
+  type AuthRoleGrantPermissionRequest,
+  type AuthRoleRevokePermissionRequest,
+  type AuthUserAddRequest,
+  type AuthUserChangePasswordRequest,
+  type Permission,
+  type Role,
+  type User,
+} from "../../proto/index.js";
+import type { TableRow } from "../../store/index.js";
+import { ServerError, type ServerErrorCode } from "../base/index.js";
+import { type AuthRows, statusRow, type Stored, storedRole, storedUser } from "./auth-rows.js";
+import { endOf, isOpenEnded, keyText } from "./key-range.js";
+import { compareNames, root } from "./names.js";
+import { UserPermissions } from "./user-permissions.js";
+
+/** Most users, and most roles; one more is refused. */
+export const maxUsers = 10_000;
+export const maxRoles = 10_000;
+/** Most permissions of a role; one more is refused. */
+export const maxPermissions = 1_000;
+/** Bytes of the rows of all users and roles; a change that goes beyond is refused. */
+export const maxAuthBytes = 16 * 1024 * 1024;
+
+const firstRevision = 1n;
+const noBytes = new Uint8Array();
+
+/**
+ * Users, roles and permissions, and whether they are enforced. Deterministic: the same changes give the same state, and the same
+ * refusals, on every member. Each change that is made raises the revision, but for `enable` (as in etcd).
+ */
+export class AuthState {
+  private readonly users = new Map<string, Stored<User>>();
+  private readonly roles = new Map<string, Stored<Role>>();
+  private enabled = false;
+  private changes = firstRevision;
+  private bytes = 0;
+  /** The rows of now; undefined: there was a change since they were listed. */
+  private listed: readonly TableRow[] | undefined = undefined;
+  /** The permissions of users that were asked for at this revision. */
+  private readonly permissions = new Map<string, UserPermissions>();
+
+  constructor(rows?: AuthRows) {
+    for (const user of rows?.users ?? []) this.putUser(user);
+    for (const role of rows?.roles ?? []) this.putRole(role);
+    if (rows?.status === undefined) return;
+    this.enabled = rows.status.enabled;
+    this.changes = rows.status.revision;
+  }
+
+  /** Tells whether users, roles and permissions are enforced. */
+  get isEnabled(): boolean {
+    return this.enabled;
+  }
+
+  /** The number of changes, beginning with 1. */
+  get revision(): bigint {
+    return this.changes;
+  }
+
+  /** The names of all users, sorted. */
+  get userNames(): string[] {
+    return [...this.users.keys()].sort(compareNames);
+  }
+
+  /** The names of all roles, sorted. */
+  get roleNames(): string[] {
+    return [...this.roles.keys()].sort(compareNames);
+  }
+
+  /** The rows of the tables; the list does not change any more. */
+  get rows(): readonly TableRow[] {
+    return (this.listed ??= this.listRows());
+  }
+
+  /** Finds a user. */
+  user(name: string): User | undefined {
+    return this.users.get(name)?.value;
+  }
+
+  /** Finds a role. */
+  role(name: string): Role | undefined {
+    return this.roles.get(name)?.value;
+  }
+
+  /** Returns the merged permissions of a user. */
+  permissionsOf(user: User): UserPermissions {
+    const name = textOf(user.name);
+    let merged = this.permissions.get(name);
+    if (merged === undefined) {
+      const roles = user.roles.map((role) => this.role(role)).filter((role) => role !== undefined);
+      this.permissions.set(name, (merged = new UserPermissions(roles)));
+    }
+    return merged;
+  }
+
+  /** Begins to enforce. @throws ServerError `root-user-missing`, `root-role-missing` */
+  enable(): void {
+    if (this.enabled) return;
+    const user = this.user(root);
+    if (user === undefined) throw refusal("root-user-missing", "there is no user root");
+    if (!user.roles.includes(root)) throw refusal("root-role-missing", "the user root does not have the role root");
+    this.enabled = true;
+    this.listed = undefined;
+  }
+
+  /** Ends enforcing. @returns whether that changes anything */
+  disable(): boolean {
+    if (!this.enabled) return false;
+    this.enabled = false;
+    this.changed();
+    return true;
+  }
+
+  /** @throws ServerError `user-name-empty`, `user-exists`, `no-password-user`, `auth-limit` */
+  addUser({ name, options, hashedPassword }: AuthUserAddRequest): void {
+    if (name === "") throw refusal("user-name-empty", "the request has no name");
+    if (this.users.has(name)) throw refusal("user-exists", `there is a user ${JSON.stringify(name)}`);
+    if (this.users.size >= maxUsers) throw refusal("auth-limit", `there are ${maxUsers} users`);
+    const hasPassword = options?.noPassword !== true;
+    this.putUser({
+      name: Buffer.from(name),
+      password: hasPassword ? hashOf(hashedPassword) : noBytes,
+      roles: [],
+      options: options ?? { noPassword: false },
+    });
+    this.changed();
+  }
+
+  /** @throws ServerError `invalid-auth-management`, `user-not-found` */
+  deleteUser(name: string): void {
+    if (this.enabled && name === root) throw refusal("invalid-auth-management", "the user root is needed");
+    const { row } = this.storedUser(name);
+    this.users.delete(name);
+    this.bytes -= sizeOf(row);
+    this.changed();
+  }
+
+  /** @throws ServerError `user-not-found`, `no-password-user`, `auth-limit` */
+  changePassword({ name, hashedPassword }: AuthUserChangePasswordRequest): void {
+    const user = this.existingUser(name);
+    const hasPassword = user.options?.noPassword !== true;
+    this.putUser({ ...user, password: hasPassword ? hashOf(hashedPassword) : noBytes });
+    this.changed();
+  }
+
+  /** @throws ServerError `user-not-found`, `role-not-found`, `auth-limit` */
+  grantRole(name: string, role: string): void {
+    const user = this.existingUser(name);
+    if (role !== root) this.existingRole(role);
+    if (user.roles.includes(role)) return; // no change, and no error, as in etcd
+    this.putUser({ ...user, roles: [...user.roles, role].sort(compareNames) });
+    this.changed();
+  }
+
+  /** @throws ServerError `invalid-auth-management`, `user-not-found`, `role-not-granted` */
+  revokeRole(name: string, role: string): void {
+    if (this.enabled && name === root && role === root)
+      throw refusal("invalid-auth-management", "the user root needs the role root");
+    const user = this.existingUser(name);
+    if (!user.roles.includes(role))
+      throw refusal("role-not-granted", `${JSON.stringify(name)} does not have ${JSON.stringify(role)}`);
+    this.putUser(withoutRole(user, role));
+    this.changed();
+  }
+
+  /** @throws ServerError `role-name-empty`, `role-exists`, `auth-limit` */
+  addRole(name: string): void {
+    if (name === "") throw refusal("role-name-empty", "the request has no name");
+    if (this.roles.has(name)) throw refusal("role-exists", `there is a role ${JSON.stringify(name)}`);
+    if (this.roles.size >= maxRoles) throw refusal("auth-limit", `there are ${maxRoles} roles`);
+    this.putRole({ name: Buffer.from(name), keyPermission: [] });
+    this.changed();
+  }
+
+  /** Deletes a role and takes it from all users. @throws ServerError `invalid-auth-management`, `role-not-found` */
+  deleteRole(name: string): void {
+    if (this.enabled && name === root) throw refusal("invalid-auth-management", "the role root is needed");
+    const { row } = this.storedRole(name);
+    this.roles.delete(name);
+    this.bytes -= sizeOf(row);
+    for (const { value: user } of this.users.values())
+      if (user.roles.includes(name)) this.putUser(withoutRole(user, name));
+    this.changed();
+  }
+
+  /**
+   * Adds a permission to a role, or changes the type of the one for the same keys.
+   *
+   * @throws ServerError `permission-not-given`, `invalid-auth-management`, `role-not-found`, `auth-limit`
+   */
+  grantPermission({ name, perm: given }: AuthRoleGrantPermissionRequest): void {
+    if (given === undefined) throw refusal("permission-not-given", "the request has no permission");
+    if (!hasKeys(given)) throw refusal("invalid-auth-management", "a permission for no key");
+    const perm = ownedPermission(given);
+    const role = this.existingRole(name);
+    // etcd looks at the first permission of the key alone: of two, the type of the second one stays.
+    const others = role.keyPermission.filter((other) => !isForSame(other, perm));
+    if (others.length >= maxPermissions) throw refusal("auth-limit", `the role has ${maxPermissions} permissions`);
+    const keyPermission =
+      others.length === role.keyPermission.length
+        ? [...others, perm].sort((a, b) => Buffer.compare(a.key, b.key))
+        : role.keyPermission.map((other) => (isForSame(other, perm) ? perm : other));
+    this.putRole({ ...role, keyPermission });
+    this.changed();
+  }
+
+  /** @throws ServerError `role-not-found`, `permission-not-granted` */
+  revokePermission({ role: name, key, rangeEnd }: AuthRoleRevokePermissionRequest): void {
+    const role = this.existingRole(name);
+    const kept = role.keyPermission.filter((permission) => !isForSame(permission, { key, rangeEnd }));
+    if (kept.length === role.keyPermission.length)
+      throw refusal("permission-not-granted", `${JSON.stringify(name)} has no permission for exactly these keys`);
+    this.putRole({ ...role, keyPermission: kept });
+    this.changed();
+  }
+
+  /** @throws ServerError `user-not-found` */
+  existingUser(name: string): User {
+    return this.storedUser(name).value;
+  }
+
+  /** @throws ServerError `role-not-found` */
+  existingRole(name: string): Role {
+    return this.storedRole(name).value;
+  }
+
+  private storedUser(name: string): Stored<User> {
+    const stored = this.users.get(name);
+    if (stored === undefined) throw refusal("user-not-found", `there is no user ${JSON.stringify(name)}`);
+    return stored;
+  }
+
+  private storedRole(name: string): Stored<Role> {
+    const stored = this.roles.get(name);
+    if (stored === undefined) throw refusal("role-not-found", `there is no role ${JSON.stringify(name)}`);
+    return stored;
+  }
+
+  private putUser(user: User): void {
+    this.put(this.users, textOf(user.name), storedUser(user));
+  }
+
+  private putRole(role: Role): void {
+    this.put(this.roles, textOf(role.name), storedRole(role));
+  }
+
+  private put<Value>(all: Map<string, Stored<Value>>, name: string, stored: Stored<Value>): void {
+    const before = all.get(name);
+    const bytes = this.bytes - (before === undefined ? 0 : sizeOf(before.row)) + sizeOf(stored.row);
+    if (bytes > maxAuthBytes && bytes > this.bytes)
+      throw refusal("auth-limit", `users and roles of ${bytes} bytes, ${maxAuthBytes} allowed`);
+    this.bytes = bytes;
+    all.set(name, stored);
+  }
+
+  private changed(): void {
+    this.changes += 1n;
+    this.listed = undefined;
+    this.permissions.clear();
+  }
+
+  private listRows(): TableRow[] {
+    const { enabled, changes: revision } = this;
+    if (!enabled && revision === firstRevision) return [];
+    const rows = [statusRow({ enabled, revision })];
+    for (const { row } of this.users.values()) rows.push(row);
+    for (const { row } of this.roles.values()) rows.push(row);
+    return rows;
+  }
+}
+
+const refusal = (code: ServerErrorCode, message: string): ServerError => new ServerError(code, message);
+
+const textOf = (name: Uint8Array): string => Buffer.from(name).toString();
+
+const sizeOf = ({ key, row }: TableRow): number => key.length + row.length;
+
+const withoutRole = (user: User, role: string): User => ({
+  ...user,
+  roles: user.roles.filter((other) => other !== role),
+});
+
+/** Reads a hash as the log has it. @throws ServerError `no-password-user` if it is not base64 */
+const hashOf = (base64: string): Uint8Array => {
+  const bytes = Buffer.from(base64, "base64");
+  if (bytes.toString("base64") !== base64) throw refusal("no-password-user", "the hash is not in base64");
+  return Uint8Array.from(bytes);
+};
+
+/** Copies what is kept: the request's bytes are part of an entry of the log. */
+const ownedPermission = ({ permType, key, rangeEnd }: Permission): Permission => ({
+  permType,
+  key: Uint8Array.from(key),
+  rangeEnd: Uint8Array.from(rangeEnd),
+});
+
+const isForSame = (a: Pick<Permission, "key" | "rangeEnd">, b: Pick<Permission, "key" | "rangeEnd">): boolean =>
+  Buffer.compare(a.key, b.key) === 0 && Buffer.compare(a.rangeEnd, b.rangeEnd) === 0;
+
+const hasKeys = (permission: Permission): boolean => {
+  if (permission.key.length === 0) return false;
+  const from = keyText(permission.key);
+  return isOpenEnded(permission) || from < endOf(from, permission);
+};

@@ -1,0 +1,50 @@
+interface Interval {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The union of intervals of keys `[from, to)`. Keys are text of one character per byte; `endOfKeys` is behind all of them. */
+export class KeyCover {
+  /** The intervals as they were given. */
+  private readonly given: readonly Interval[];
+  /** The same keys in as few intervals as possible, ascending. */
+  private readonly merged: readonly Interval[];
+
+  constructor(intervals: readonly Interval[]) {
+    this.given = intervals;
+    this.merged = mergedOf(intervals);
+  }
+
+  /** Tells whether all keys in `[from, to)` are covered, as etcd's interval tree does. */
+  covers(from: string, to: string): boolean {
+    // An interval without keys: etcd asks for one that overlaps it.
+    if (from >= to) return this.given.some((interval) => interval.from < to && interval.to > from);
+    const interval = this.lastFrom(from);
+    return interval !== undefined && to <= interval.to;
+  }
+
+  /** Finds the last interval that begins at `key` or before. */
+  private lastFrom(key: string): Interval | undefined {
+    const { merged } = this;
+    let low = 0;
+    let high = merged.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const interval = merged[middle];
+      if (interval !== undefined && interval.from <= key) low = middle + 1;
+      else high = middle;
+    }
+    return merged[low - 1];
+  }
+}
+
+const mergedOf = (intervals: readonly Interval[]): Interval[] => {
+  const sorted = [...intervals].sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
+  const merged: { from: string; to: string }[] = [];
+  for (const { from, to } of sorted) {
+    const last = merged.at(-1);
+    if (last === undefined || from > last.to) merged.push({ from, to });
+    else if (to > last.to) last.to = to;
+  }
+  return merged;
+};

@@ -1,0 +1,144 @@
+// etcd's rules of who may do what.
+
+import type { DeleteRangeRequest, PutRequest, RequestOp, TxnRequest } from "../../proto/index.js";
+import { type LeaseId, leaseIdFrom } from "../../store/index.js";
+import { ServerError } from "../base/index.js";
+import type { AuthState } from "./auth-state.js";
+import type { Identity } from "./identity.js";
+import type { KeyRange } from "./key-range.js";
+import { root } from "./names.js";
+import type { UserPermissions } from "./user-permissions.js";
+
+/** The keys of leases, on which permissions depend; `KvStore` implements it. */
+export interface LeasedKeys {
+  /** The keys attached to a lease now, in no order; none if there is no such lease. */
+  attachedKeys(id: LeaseId): Iterable<string>;
+}
+
+const noBytes = new Uint8Array();
+
+/** The rights of whoever makes a request, at the state of now. Every method throws a ServerError for what is not allowed. */
+export class Rights {
+  /** The permissions; "all": those of root. Undefined: not asked for yet. */
+  private known: UserPermissions | "all" | undefined = undefined;
+
+  /** @param identity undefined: the caller has proved to be no user */
+  constructor(
+    private readonly state: AuthState,
+    private readonly identity: Identity | undefined,
+  ) {}
+
+  /** Checks that the caller is a user. @throws ServerError `user-name-empty` */
+  checkUser(): Identity {
+    if (this.identity === undefined) throw new ServerError("user-name-empty", "the request has no token");
+    return this.identity;
+  }
+
+  /** Tells whether the caller has the role root. */
+  get isRoot(): boolean {
+    const { identity } = this;
+    return identity !== undefined && this.state.user(identity.name)?.roles.includes(root) === true;
+  }
+
+  /** Checks that the caller has the role root. @throws ServerError `user-name-empty`, `user-not-found`, `permission-denied` */
+  checkRoot(): void {
+    const { name } = this.checkUser();
+    if (name === "") throw new ServerError("user-name-empty", "the user has no name");
+    if (!this.state.existingUser(name).roles.includes(root)) throw denied(name, "this is for the role root");
+  }
+
+  /** Checks that a user may be shown: the caller itself, or any to root. */
+  checkUserShown(name: string): void {
+    if ((this.identity?.name ?? "") !== name) this.checkRoot();
+  }
+
+  /** Checks that a role may be shown: one of the caller's, or any to root. */
+  checkRoleShown(role: string): void {
+    const user = this.identity === undefined ? undefined : this.state.user(this.identity.name);
+    if (user?.roles.includes(role) !== true) this.checkRoot();
+  }
+
+  /** Checks the right to read keys. */
+  checkRead(range: KeyRange): void {
+    const permissions = this.permissions();
+    if (permissions !== "all" && !permissions.mayRead(range)) throw this.denied("keys may not be read");
+  }
+
+  /** Checks the right to write keys. */
+  checkWrite(range: KeyRange): void {
+    const permissions = this.permissions();
+    if (permissions !== "all" && !permissions.mayWrite(range)) throw this.denied("keys may not be written");
+  }
+
+  /** Checks a put, whose lease may have no keys that the caller may not write. */
+  checkPut({ key, prevKv, lease }: PutRequest, leases: LeasedKeys): void {
+    const range = { key, rangeEnd: noBytes };
+    this.checkWrite(range);
+    if (lease !== 0n) this.checkLeaseWrite(leaseIdFrom(lease), leases);
+    if (prevKv) this.checkRead(range);
+  }
+
+  /** Checks a deletion. */
+  checkDeleteRange(request: DeleteRangeRequest): void {
+    this.checkWrite(request);
+    if (request.prevKv) this.checkRead(request);
+  }
+
+  /** Checks a transaction: its compares, and all operations of both branches. */
+  checkTxn({ compare, success, failure }: TxnRequest, leases: LeasedKeys): void {
+    for (const range of compare) this.checkRead(range);
+    for (const operation of success) this.checkOperation(operation, leases);
+    for (const operation of failure) this.checkOperation(operation, leases);
+  }
+
+  /** Checks the right to write all keys of a lease. */
+  checkLeaseWrite(id: LeaseId, leases: LeasedKeys): void {
+    if (this.isRoot) return;
+    for (const key of leases.attachedKeys(id)) {
+      const permissions = this.permissions();
+      if (permissions !== "all" && !permissions.mayWriteKey(key)) throw this.denied("a key of the lease");
+    }
+  }
+
+  /** Checks the right to read a key. */
+  checkReadKey(key: string): void {
+    const permissions = this.permissions();
+    if (permissions !== "all" && !permissions.mayReadKey(key)) throw this.denied("a key of the lease");
+  }
+
+  private checkOperation({ request }: RequestOp, leases: LeasedKeys): void {
+    switch (request?.$case) {
+      case "requestRange":
+        return this.checkRead(request.value);
+      case "requestPut":
+        return this.checkPut(request.value, leases);
+      case "requestDeleteRange":
+        return this.checkDeleteRange(request.value);
+      case "requestTxn":
+        return this.checkTxn(request.value, leases);
+      case undefined: // refused elsewhere
+    }
+  }
+
+  /** @throws ServerError `user-name-empty`, `auth-revision-old`, `permission-denied` */
+  private permissions(): UserPermissions | "all" {
+    return (this.known ??= this.findPermissions());
+  }
+
+  private findPermissions(): UserPermissions | "all" {
+    const { name, revision } = this.checkUser();
+    if (revision === 0n) throw new ServerError("user-name-empty", "the request has no token");
+    if (revision < this.state.revision)
+      throw new ServerError("auth-revision-old", `known at revision ${revision}, it is ${this.state.revision} now`);
+    const user = this.state.user(name);
+    if (user === undefined) throw denied(name, "there is no such user");
+    return user.roles.includes(root) ? "all" : this.state.permissionsOf(user);
+  }
+
+  private denied(reason: string): ServerError {
+    return denied(this.identity?.name ?? "", reason);
+  }
+}
+
+const denied = (name: string, reason: string): ServerError =>
+  new ServerError("permission-denied", `${JSON.stringify(name)}: ${reason}`);

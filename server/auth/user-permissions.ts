@@ -1,0 +1,50 @@
+import { type Permission, Permission_Type, type Role } from "../../proto/index.js";
+import { KeyCover } from "./key-cover.js";
+import { endOf, type KeyRange, keyText } from "./key-range.js";
+
+/** The permissions of a user: those of all its roles, merged. */
+export class UserPermissions {
+  private readonly readable: KeyCover;
+  private readonly writable: KeyCover;
+
+  constructor(roles: readonly Role[]) {
+    const permissions = roles.flatMap(({ keyPermission }) => keyPermission);
+    this.readable = coverOf(permissions, Permission_Type.READ);
+    this.writable = coverOf(permissions, Permission_Type.WRITE);
+  }
+
+  /** Tells whether all keys of a range may be read. */
+  mayRead(range: KeyRange): boolean {
+    return covers(this.readable, range);
+  }
+
+  /** Tells whether all keys of a range may be written. */
+  mayWrite(range: KeyRange): boolean {
+    return covers(this.writable, range);
+  }
+
+  /** Tells whether a key may be read. */
+  mayReadKey(key: string): boolean {
+    return this.readable.covers(key, `${key}\0`);
+  }
+
+  /** Tells whether a key may be written. */
+  mayWriteKey(key: string): boolean {
+    return this.writable.covers(key, `${key}\0`);
+  }
+}
+
+const covers = (cover: KeyCover, range: KeyRange): boolean => {
+  const from = keyText(range.key);
+  return cover.covers(from, endOf(from, range));
+};
+
+const coverOf = (permissions: readonly Permission[], type: Permission_Type): KeyCover =>
+  new KeyCover(
+    permissions
+      .filter(({ permType }) => permType === type || permType === Permission_Type.READWRITE)
+      .map((permission) => {
+        const from = keyText(permission.key);
+        return { from, to: endOf(from, permission) };
+      }),
+  );
