@@ -158,7 +158,14 @@ export {
   RawEvent,
   RawWatchResponse,
 } from "./generated/minietcd/raw.js";
-export { Proposal, MemberAttributes, AppliedMarker, SeenProposals } from "./generated/minietcd/command.js";
+export {
+  Proposal,
+  AuthStatus,
+  Login,
+  MemberAttributes,
+  AppliedMarker,
+  SeenProposals,
+} from "./generated/minietcd/command.js";
 export { Calls, CallRequest, CallResponse, LeaseQuery } from "./generated/minietcd/calls.js";
 export {
   compactionRequestDecoder,
@@ -185,7 +192,7 @@ export {
   HeaderEncoder,
 } from "./codec/kv-responses.js";
 export { decodeCalls, encodeCalls } from "./codec/calls.js";
-export { decodeProposal, encodeProposal } from "./codec/proposal.js";
+export { decodeProposal, encodeProposal, type ProposalUser } from "./codec/proposal.js";
 export { encodeEvent } from "./codec/watch.js";
 export { numberSize, writeNumber } from "./codec/back-writer.js";
 export type { MessageFns } from "./generated/mvccpb/kv.js";

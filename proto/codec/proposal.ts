@@ -15,15 +15,32 @@ export interface ProposalNumbers {
   readonly floor: number;
 }
 
+/** The user whose client asked, and the revision of users, roles and permissions at which the user was known. */
+export interface ProposalUser {
+  /** Empty: a client without a user. */
+  readonly name: string;
+  readonly revision: bigint;
+}
+
 /** A proposal with its command; undefined: one that a newer version knows. */
 export interface DecodedProposal extends ProposalNumbers {
+  /** Undefined: authentication was off, or the member itself asks. */
+  readonly user: ProposalUser | undefined;
   readonly command: Command | undefined;
 }
 
 /** Encodes a proposal. The numbers come first. */
-export const encodeProposal = (numbers: ProposalNumbers, command: Command | undefined): Uint8Array => {
+export const encodeProposal = (
+  numbers: ProposalNumbers,
+  command: Command | undefined,
+  user?: ProposalUser,
+): Uint8Array => {
   writer.begin();
   if (command !== undefined) writeCommand(command);
+  if (user !== undefined) {
+    writer.counterField(48, Number(user.revision));
+    writer.bytesField(42, Buffer.from(user.name));
+  }
   writer.counterField(32, numbers.floor);
   writer.counterField(24, numbers.sequence);
   writer.counterField(16, numbers.incarnation);
@@ -39,23 +56,31 @@ export const decodeProposal = (bytes: Uint8Array): DecodedProposal => {
 };
 
 const decodeOdd = (bytes: Uint8Array): DecodedProposal => {
-  const { member, incarnation, sequence, floor, command } = Proposal.decode(bytes);
-  return { member, incarnation: Number(incarnation), sequence: Number(sequence), floor: Number(floor), command };
+  const { member, incarnation, sequence, floor, command, user, authRevision } = Proposal.decode(bytes);
+  const numbers = { member, incarnation: Number(incarnation), sequence: Number(sequence), floor: Number(floor) };
+  return { ...numbers, user: authRevision === 0n ? undefined : { name: user, revision: authRevision }, command };
 };
 
 const readProposal = (fields: Fields): DecodedProposal => {
   let member = 0n;
   let [incarnation, sequence, floor] = [0, 0, 0];
+  let name: Uint8Array | undefined;
+  let revision = 0;
   let command: Command | undefined;
   for (let tag = fields.tag(); tag !== 0; tag = fields.tag()) {
     if (tag === 8) member = fields.uint64();
     else if (tag === 16) incarnation = fields.counter();
     else if (tag === 24) sequence = fields.counter();
     else if (tag === 32) floor = fields.counter();
+    else if (tag === 42) name = fields.bytes();
+    else if (tag === 48) revision = fields.counter();
     else command = readCommand(fields, tag);
   }
-  return { member, incarnation, sequence, floor, command };
+  const user = revision === 0 ? undefined : { name: name === undefined ? "" : utf8(name), revision: BigInt(revision) };
+  return { member, incarnation, sequence, floor, user, command };
 };
+
+const utf8 = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
 
 /** Reads a command of those that clients give most often. */
 const readCommand = (fields: Fields, tag: number): Command | undefined => {
@@ -90,6 +115,18 @@ const writeCommand = (command: Command): void => {
     case "leaseExpiry":
     case "alarm":
     case "leaseCheckpoint":
+    case "authEnable":
+    case "authDisable":
+    case "login":
+    case "userAdd":
+    case "userDelete":
+    case "userChangePassword":
+    case "userGrantRole":
+    case "userRevokeRole":
+    case "roleAdd":
+    case "roleDelete":
+    case "roleGrantPermission":
+    case "roleRevokePermission":
       return writer.encoded(Proposal.encode(Proposal.create({ command })).finish());
   }
 };

@@ -29,6 +29,7 @@ import {
   type MemberConfig,
   memberIdOf,
 } from "../config/index.js";
+import { AuthState } from "../auth/index.js";
 import { DataDirectory, mustRestart, restartLog } from "../data-dir/index.js";
 import { type ClusterId, StaleDirectoryError, StartError, storeClockOf } from "../base/index.js";
 import { LogSpace, StoreDescriptors, StoreSpace } from "../resources/index.js";
@@ -167,7 +168,13 @@ const bootstrap = async (
   );
   const none = { index: 0 as LogIndex, term: 0 as Term };
   try {
-    writeAppliedState(store, { ...none, membership, seen: new SeenProposals(), alarms: new Alarms() });
+    writeAppliedState(store, {
+      ...none,
+      membership,
+      seen: new SeenProposals(),
+      alarms: new Alarms(),
+      auth: new AuthState(),
+    });
     await store.flush();
   } finally {
     await store.close();

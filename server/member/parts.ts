@@ -5,9 +5,17 @@ import type { CoreStatus } from "../../raft/index.js";
 import type { Backend, StoreLimits } from "../../store/index.js";
 import { type Logger, maxUnknownPeerConnections } from "../base/index.js";
 import type { MemberDisk, Clock } from "../../platform/index.js";
+import type { Passwords } from "../auth/index.js";
 import { Peers, type PeersOptions } from "../peers/index.js";
 import type { TlsDialer } from "../tls/index.js";
 import { type SpaceReserves, type Storage, storageOf } from "./storage.js";
+
+/** The parts of logins that others must not foresee. */
+export interface Secrets {
+  readonly passwords: Passwords;
+  /** Returns a random whole number in `[0, bound)`. */
+  readonly randomBelow: (bound: number) => number;
+}
 
 /** The surroundings of a member, besides its configuration. */
 export interface MemberEnvironment {
@@ -15,6 +23,8 @@ export interface MemberEnvironment {
   /** Returns a uniform number in [0, 1), for election timeouts and ids. */
   readonly random: () => number;
   readonly logger: Logger;
+  /** Hashes passwords and makes tokens; absent: in a thread of its own, and as Node's secure random numbers have it. */
+  readonly secrets?: Secrets;
   /** Reports a change of the known leader or its term. */
   readonly onLeaderChange?: (status: CoreStatus) => void;
 }

@@ -1,5 +1,6 @@
 // A member's copy of the log: its parts, constructed from top to bottom; the events that reach them; its start and its stop.
 
+import { randomInt } from "node:crypto";
 import type { Calls } from "../../proto/index.js";
 import {
   noMember,
@@ -16,6 +17,7 @@ import {
   type Wal,
 } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
+import { defaultBcryptCost, type Passwords, SimpleTokens, threadPasswords, type TokenSource } from "../auth/index.js";
 import { Applier, type CommandResults, type Membership } from "../replication/apply/index.js";
 import {
   type AutoCompactor,
@@ -38,7 +40,7 @@ import {
   parseMemberUrl,
 } from "../base/index.js";
 import { checkpointMs, LeaseCalls, type LeaderCalls, LeaseKeeper, PeerCalls } from "../lease/index.js";
-import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
+import type { MemberEnvironment, MemberParts, PeerNetwork, Secrets } from "./parts.js";
 import {
   type Peer,
   type PeerIncarnations,
@@ -91,6 +93,8 @@ export class Replica implements NodeListener, PeersListener {
   readonly quota: SpaceQuota;
   readonly space: LogSpace;
   readonly log: Wal;
+  readonly tokens: TokenSource;
+  readonly passwords: Passwords;
   readonly peerStats = new PeerStats();
   /** The file of the audit log; undefined: there is none. */
   readonly auditFile: AppendFile | undefined;
@@ -141,12 +145,15 @@ export class Replica implements NodeListener, PeersListener {
       this.node,
       this.peers,
     );
-    const { proposals, leases, snapshots } = this;
+    const { passwords, randomBelow } = environment.secrets ?? processSecrets();
+    this.passwords = passwords;
+    this.tokens = new SimpleTokens({ ttlMs: defaultTokenTtlMs, clock, secret: randomBelow });
+    const { proposals, leases, snapshots, tokens } = this;
     this.applier = new Applier(
       store,
       applied,
       { member: self, incarnation },
-      { proposals, leases, snapshots, clock, listener },
+      { proposals, leases, snapshots, tokens, clock, listener },
     );
     this.reads = new Reads({ timeoutMs, clock }, this.node, this.applier);
     const leaseCalls = new LeaseCalls(this.reads, this.leases, store);
@@ -231,6 +238,7 @@ export class Replica implements NodeListener, PeersListener {
     this.calls.stop();
     this.transfer.stop();
     this.quota.stop();
+    this.passwords.close();
   }
 
   // Events of consensus.
@@ -303,6 +311,14 @@ export class Replica implements NodeListener, PeersListener {
     this.calls.onLinkClosed(peer);
   }
 }
+
+/** The time after which an unused token becomes invalid, in milliseconds; etcd's default. */
+const defaultTokenTtlMs = 300_000;
+
+const processSecrets = (): Secrets => ({
+  passwords: threadPasswords(defaultBcryptCost),
+  randomBelow: (bound) => randomInt(bound),
+});
 
 /** Bytes of the audit log that wait for the disk; beyond it lines are lost, and counted. */
 const maxAuditBytes = 16 * 1024 * 1024;

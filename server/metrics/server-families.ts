@@ -16,6 +16,18 @@ const requestNames = {
   leaseExpiry: "LeaseExpiry", // ours: etcd revokes one at a time
   alarm: "Alarm",
   leaseCheckpoint: "LeaseCheckpoint",
+  authEnable: "AuthEnable",
+  authDisable: "AuthDisable",
+  login: "Authenticate",
+  userAdd: "AuthUserAdd",
+  userDelete: "AuthUserDelete",
+  userChangePassword: "AuthUserChangePassword",
+  userGrantRole: "AuthUserGrantRole",
+  userRevokeRole: "AuthUserRevokeRole",
+  roleAdd: "AuthRoleAdd",
+  roleDelete: "AuthRoleDelete",
+  roleGrantPermission: "AuthRoleGrantPermission",
+  roleRevokePermission: "AuthRoleRevokePermission",
 } as const satisfies Record<CommandKind, string>;
 
 /** etcd's metrics of a member and its part in consensus. */

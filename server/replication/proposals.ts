@@ -1,4 +1,4 @@
-import { encodeProposal } from "../../proto/index.js";
+import { encodeProposal, type ProposalUser } from "../../proto/index.js";
 import { type Clock, exponentialBounds } from "../../platform/index.js";
 import { noMember, type MemberId, type RaftNode, type Refusal, type Shortage } from "../../raft/index.js";
 import {
@@ -99,10 +99,15 @@ export class Proposals<Results extends ResultsByKind> {
   /**
    * Proposes a command of a client.
    *
+   * @param user whoever asks; absent: authentication is off
    * @throws ServerError `request-too-large`, `too-many-requests`, `no-space`, `server-stopped`
    */
-  propose<Kind extends CommandKind>(command: Command & CommandOf<Kind>, handler: ResultHandler<Results[Kind]>): void {
-    this.begin(command, this.options.maxRequestBytes, handler);
+  propose<Kind extends CommandKind>(
+    command: Command & CommandOf<Kind>,
+    handler: ResultHandler<Results[Kind]>,
+    user?: ProposalUser,
+  ): void {
+    this.begin(command, this.options.maxRequestBytes, handler, user);
   }
 
   /**
@@ -179,7 +184,12 @@ export class Proposals<Results extends ResultsByKind> {
     return this.pending.size;
   }
 
-  private begin(command: Command, maxBytes: number, handler: ResultHandler<Results[CommandKind]>): void {
+  private begin(
+    command: Command,
+    maxBytes: number,
+    handler: ResultHandler<Results[CommandKind]>,
+    user?: ProposalUser,
+  ): void {
     if (this.stopped) throw new ServerError("server-stopped", "the member is stopping");
     const { shortage } = this.space;
     if (shortage === "space") throw new ServerError("no-space", "no space left for the log");
@@ -188,7 +198,7 @@ export class Proposals<Results extends ResultsByKind> {
       throw new ServerError("too-many-requests", `${this.pending.size} proposals are under way`);
     const sequence = this.sequence + 1;
     this.giveUpBelow(sequence - maxPendingProposals + 1);
-    const data = this.encode(sequence, command, maxBytes);
+    const data = this.encode(sequence, command, maxBytes, user);
     this.sequence = sequence;
     const pending: Pending<Results[CommandKind]> = {
       kind: command.$case,
@@ -259,12 +269,12 @@ export class Proposals<Results extends ResultsByKind> {
     }
   }
 
-  private encode(sequence: number, command: Command, maxBytes: number): Uint8Array {
+  private encode(sequence: number, command: Command, maxBytes: number, user: ProposalUser | undefined): Uint8Array {
     const { member, incarnation } = this.options;
     const numbers = { member, incarnation, sequence, floor: this.floor() };
-    const data = encodeProposal(numbers, command);
+    const data = encodeProposal(numbers, command, user);
     if (data.length > maxBytes) {
-      const ours = encodeProposal(numbers, undefined).length;
+      const ours = encodeProposal(numbers, undefined, user).length;
       if (data.length - ours + etcdEnvelopeBytes > maxBytes)
         throw new ServerError("request-too-large", `a proposal of ${data.length} bytes, ${maxBytes} allowed`);
     }

@@ -221,19 +221,24 @@ const command = fc.oneof(
   record({ $case: fc.constant("leaseGrant" as const), value: record({ TTL: int64, ID: int64 }) }),
 );
 const numbers = { member: uint64, incarnation: counter, sequence: counter, floor: counter };
+const user = fc.option(
+  record({ name: fc.string({ unit: "grapheme", maxLength: 20 }), revision: fc.nat().map((n) => BigInt(n) + 1n) }),
+  { nil: undefined },
+);
 
 describe("proposals", () => {
   test("are encoded as by the generated code, and come back", () => {
     fc.assert(
-      fc.property(record(numbers), command, (given, proposed) => {
+      fc.property(record(numbers), command, user, (given, proposed, by) => {
         const { member, incarnation, sequence, floor } = given;
-        const encoded = encodeProposal(given, proposed);
+        const encoded = encodeProposal(given, proposed, by);
         const counters = { incarnation: BigInt(incarnation), sequence: BigInt(sequence), floor: BigInt(floor) };
-        const expected = Proposal.encode({ member, ...counters, command: proposed }).finish();
+        const who = { user: by?.name ?? "", authRevision: by?.revision ?? 0n };
+        const expected = Proposal.encode({ member, ...counters, ...who, command: proposed }).finish();
         assert.deepEqual(Buffer.from(encoded), Buffer.from(expected));
         assert.deepEqual(
           outcome(() => decodeProposal(encoded)),
-          outcome(() => ({ ...given, command: proposed })),
+          outcome(() => ({ ...given, user: by, command: proposed })),
         );
       }),
     );
@@ -241,15 +246,15 @@ describe("proposals", () => {
 
   test("damaged ones are refused as by the generated code", () => {
     fc.assert(
-      fc.property(record(numbers), command, fc.nat(), fc.nat(255), (given, proposed, position, byte) => {
-        const encoded = encodeProposal(given, proposed);
+      fc.property(record(numbers), command, user, fc.nat(), fc.nat(255), (given, proposed, by, position, byte) => {
+        const encoded = encodeProposal(given, proposed, by);
         const damaged = encoded.with(position % encoded.length, byte);
         assert.deepEqual(
           outcome(() => decodeProposal(damaged)),
           outcome(() => {
-            const { incarnation, sequence, floor, ...rest } = Proposal.decode(damaged);
+            const { incarnation, sequence, floor, user: name, authRevision, ...rest } = Proposal.decode(damaged);
             const counters = { incarnation: Number(incarnation), sequence: Number(sequence), floor: Number(floor) };
-            return { ...rest, ...counters };
+            return { ...rest, ...counters, user: authRevision === 0n ? undefined : { name, revision: authRevision } };
           }),
         );
       }),

@@ -166,7 +166,7 @@ describe("entries of the log and the store's marker", () => {
     const compare = Compare.create({ key: Uint8Array.of(1), targetUnion: { $case: "lease", value: -1n } });
     const value = TxnRequest.create({ compare: [compare] });
     const numbers = { member: 2n ** 64n - 1n, incarnation: 3n, sequence: 2n ** 60n, floor: 1n };
-    const proposal = { ...numbers, command: { $case: "txn" as const, value } };
+    const proposal = { ...numbers, user: "u", authRevision: 7n, command: { $case: "txn" as const, value } };
     assert.deepEqual(Proposal.decode(Proposal.encode(proposal).finish()), proposal);
   });
 

@@ -6,6 +6,19 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import {
+  AuthDisableRequest,
+  AuthEnableRequest,
+  AuthRoleAddRequest,
+  AuthRoleDeleteRequest,
+  AuthRoleGrantPermissionRequest,
+  AuthRoleRevokePermissionRequest,
+  AuthUserAddRequest,
+  AuthUserChangePasswordRequest,
+  AuthUserDeleteRequest,
+  AuthUserGrantRoleRequest,
+  AuthUserRevokeRoleRequest,
+} from "../etcdserverpb/auth.js";
 import { CompactionRequest, DeleteRangeRequest, PutRequest, TxnRequest } from "../etcdserverpb/kv.js";
 import { LeaseGrantRequest, LeaseRevokeRequest } from "../etcdserverpb/lease.js";
 import { AlarmRequest } from "../etcdserverpb/maintenance.js";
@@ -26,6 +39,12 @@ export interface Proposal {
   readonly sequence: bigint;
   /** The lowest sequence still unanswered: nothing below it will be sent again. */
   readonly floor: bigint;
+  /**
+   * The user whose client asked, and the revision of users, roles and permissions at which the user was known. Empty and 0:
+   * authentication was off, or the member itself asks.
+   */
+  readonly user: string;
+  readonly authRevision: bigint;
   readonly command:
     | { readonly $case: "put"; readonly value: PutRequest }
     | { readonly $case: "deleteRange"; readonly value: DeleteRangeRequest }
@@ -39,6 +58,20 @@ export interface Proposal {
     /** Activates or deactivates; a list of alarms is read. */
     { readonly $case: "alarm"; readonly value: AlarmRequest }
     | { readonly $case: "leaseCheckpoint"; readonly value: LeaseCheckpoint }
+    | { readonly $case: "authEnable"; readonly value: AuthEnableRequest }
+    | { readonly $case: "authDisable"; readonly value: AuthDisableRequest }
+    | { readonly $case: "login"; readonly value: Login }
+    | //
+    /** A password is in the log as its hash alone. */
+    { readonly $case: "userAdd"; readonly value: AuthUserAddRequest }
+    | { readonly $case: "userDelete"; readonly value: AuthUserDeleteRequest }
+    | { readonly $case: "userChangePassword"; readonly value: AuthUserChangePasswordRequest }
+    | { readonly $case: "userGrantRole"; readonly value: AuthUserGrantRoleRequest }
+    | { readonly $case: "userRevokeRole"; readonly value: AuthUserRevokeRoleRequest }
+    | { readonly $case: "roleAdd"; readonly value: AuthRoleAddRequest }
+    | { readonly $case: "roleDelete"; readonly value: AuthRoleDeleteRequest }
+    | { readonly $case: "roleGrantPermission"; readonly value: AuthRoleGrantPermissionRequest }
+    | { readonly $case: "roleRevokePermission"; readonly value: AuthRoleRevokePermissionRequest }
     | undefined;
 }
 
@@ -74,6 +107,22 @@ export interface RemainingTime {
   readonly seconds: bigint;
 }
 
+/** A user has proved a password to the member that proposes this. */
+export interface Login {
+  readonly name: string;
+  /** The beginning of the token; empty: tokens are not kept by the members. */
+  readonly tokenPrefix: string;
+  /** The revision of users, roles and permissions at which the password was checked. */
+  readonly authRevision: bigint;
+}
+
+/** A row of the store's table "auth", whose key is empty; there is none before the first change. */
+export interface AuthStatus {
+  readonly enabled: boolean;
+  /** Raised by each change of users, roles and permissions. */
+  readonly revision: bigint;
+}
+
 /** What a member tells the others of itself once it has started. */
 export interface MemberAttributes {
   readonly member: bigint;
@@ -102,7 +151,7 @@ export interface SeenProposals {
 const emptyBytes = new Uint8Array(0);
 
 function createBaseProposal(): Proposal {
-  return { member: 0n, incarnation: 0n, sequence: 0n, floor: 0n, command: undefined };
+  return { member: 0n, incarnation: 0n, sequence: 0n, floor: 0n, user: "", authRevision: 0n, command: undefined };
 }
 
 export const Proposal: MessageFns<Proposal> = {
@@ -130,6 +179,15 @@ export const Proposal: MessageFns<Proposal> = {
         throw new globalThis.Error("value provided for field message.floor of type uint64 too large");
       }
       writer.uint32(32).uint64(message.floor);
+    }
+    if (message.user !== "") {
+      writer.uint32(42).string(message.user);
+    }
+    if (message.authRevision !== 0n) {
+      if (BigInt.asUintN(64, message.authRevision) !== message.authRevision) {
+        throw new globalThis.Error("value provided for field message.authRevision of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.authRevision);
     }
     switch (message.command?.$case) {
       case "put":
@@ -161,6 +219,42 @@ export const Proposal: MessageFns<Proposal> = {
         break;
       case "leaseCheckpoint":
         LeaseCheckpoint.encode(message.command.value, writer.uint32(154).fork()).join();
+        break;
+      case "authEnable":
+        AuthEnableRequest.encode(message.command.value, writer.uint32(162).fork()).join();
+        break;
+      case "authDisable":
+        AuthDisableRequest.encode(message.command.value, writer.uint32(170).fork()).join();
+        break;
+      case "login":
+        Login.encode(message.command.value, writer.uint32(178).fork()).join();
+        break;
+      case "userAdd":
+        AuthUserAddRequest.encode(message.command.value, writer.uint32(186).fork()).join();
+        break;
+      case "userDelete":
+        AuthUserDeleteRequest.encode(message.command.value, writer.uint32(194).fork()).join();
+        break;
+      case "userChangePassword":
+        AuthUserChangePasswordRequest.encode(message.command.value, writer.uint32(202).fork()).join();
+        break;
+      case "userGrantRole":
+        AuthUserGrantRoleRequest.encode(message.command.value, writer.uint32(210).fork()).join();
+        break;
+      case "userRevokeRole":
+        AuthUserRevokeRoleRequest.encode(message.command.value, writer.uint32(218).fork()).join();
+        break;
+      case "roleAdd":
+        AuthRoleAddRequest.encode(message.command.value, writer.uint32(226).fork()).join();
+        break;
+      case "roleDelete":
+        AuthRoleDeleteRequest.encode(message.command.value, writer.uint32(234).fork()).join();
+        break;
+      case "roleGrantPermission":
+        AuthRoleGrantPermissionRequest.encode(message.command.value, writer.uint32(242).fork()).join();
+        break;
+      case "roleRevokePermission":
+        AuthRoleRevokePermissionRequest.encode(message.command.value, writer.uint32(250).fork()).join();
         break;
     }
     return writer;
@@ -209,6 +303,22 @@ export const Proposal: MessageFns<Proposal> = {
             }
 
             message.floor = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.authRevision = reader.uint64() as bigint;
             continue;
           }
           case 10: {
@@ -291,6 +401,117 @@ export const Proposal: MessageFns<Proposal> = {
             message.command = { $case: "leaseCheckpoint", value: LeaseCheckpoint.decode(reader, reader.uint32()) };
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.command = { $case: "authEnable", value: AuthEnableRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.command = { $case: "authDisable", value: AuthDisableRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.command = { $case: "login", value: Login.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 23: {
+            if (tag !== 186) {
+              break;
+            }
+
+            message.command = { $case: "userAdd", value: AuthUserAddRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 24: {
+            if (tag !== 194) {
+              break;
+            }
+
+            message.command = { $case: "userDelete", value: AuthUserDeleteRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 25: {
+            if (tag !== 202) {
+              break;
+            }
+
+            message.command = {
+              $case: "userChangePassword",
+              value: AuthUserChangePasswordRequest.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
+          case 26: {
+            if (tag !== 210) {
+              break;
+            }
+
+            message.command = {
+              $case: "userGrantRole",
+              value: AuthUserGrantRoleRequest.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
+          case 27: {
+            if (tag !== 218) {
+              break;
+            }
+
+            message.command = {
+              $case: "userRevokeRole",
+              value: AuthUserRevokeRoleRequest.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
+          case 28: {
+            if (tag !== 226) {
+              break;
+            }
+
+            message.command = { $case: "roleAdd", value: AuthRoleAddRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 29: {
+            if (tag !== 234) {
+              break;
+            }
+
+            message.command = { $case: "roleDelete", value: AuthRoleDeleteRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.command = {
+              $case: "roleGrantPermission",
+              value: AuthRoleGrantPermissionRequest.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
+          case 31: {
+            if (tag !== 250) {
+              break;
+            }
+
+            message.command = {
+              $case: "roleRevokePermission",
+              value: AuthRoleRevokePermissionRequest.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -314,6 +535,10 @@ export const Proposal: MessageFns<Proposal> = {
       : 0n;
     message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
     message.floor = (object.floor !== undefined && object.floor !== null) ? BigInt(object.floor) : 0n;
+    message.user = object.user ?? "";
+    message.authRevision = (object.authRevision !== undefined && object.authRevision !== null)
+      ? BigInt(object.authRevision)
+      : 0n;
     switch (object.command?.$case) {
       case "put": {
         if (object.command?.value !== undefined && object.command?.value !== null) {
@@ -372,6 +597,93 @@ export const Proposal: MessageFns<Proposal> = {
       case "leaseCheckpoint": {
         if (object.command?.value !== undefined && object.command?.value !== null) {
           message.command = { $case: "leaseCheckpoint", value: LeaseCheckpoint.fromPartial(object.command.value) };
+        }
+        break;
+      }
+      case "authEnable": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = { $case: "authEnable", value: AuthEnableRequest.fromPartial(object.command.value) };
+        }
+        break;
+      }
+      case "authDisable": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = { $case: "authDisable", value: AuthDisableRequest.fromPartial(object.command.value) };
+        }
+        break;
+      }
+      case "login": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = { $case: "login", value: Login.fromPartial(object.command.value) };
+        }
+        break;
+      }
+      case "userAdd": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = { $case: "userAdd", value: AuthUserAddRequest.fromPartial(object.command.value) };
+        }
+        break;
+      }
+      case "userDelete": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = { $case: "userDelete", value: AuthUserDeleteRequest.fromPartial(object.command.value) };
+        }
+        break;
+      }
+      case "userChangePassword": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = {
+            $case: "userChangePassword",
+            value: AuthUserChangePasswordRequest.fromPartial(object.command.value),
+          };
+        }
+        break;
+      }
+      case "userGrantRole": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = {
+            $case: "userGrantRole",
+            value: AuthUserGrantRoleRequest.fromPartial(object.command.value),
+          };
+        }
+        break;
+      }
+      case "userRevokeRole": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = {
+            $case: "userRevokeRole",
+            value: AuthUserRevokeRoleRequest.fromPartial(object.command.value),
+          };
+        }
+        break;
+      }
+      case "roleAdd": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = { $case: "roleAdd", value: AuthRoleAddRequest.fromPartial(object.command.value) };
+        }
+        break;
+      }
+      case "roleDelete": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = { $case: "roleDelete", value: AuthRoleDeleteRequest.fromPartial(object.command.value) };
+        }
+        break;
+      }
+      case "roleGrantPermission": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = {
+            $case: "roleGrantPermission",
+            value: AuthRoleGrantPermissionRequest.fromPartial(object.command.value),
+          };
+        }
+        break;
+      }
+      case "roleRevokePermission": {
+        if (object.command?.value !== undefined && object.command?.value !== null) {
+          message.command = {
+            $case: "roleRevokePermission",
+            value: AuthRoleRevokePermissionRequest.fromPartial(object.command.value),
+          };
         }
         break;
       }
@@ -681,6 +993,160 @@ export const RemainingTime: MessageFns<RemainingTime> = {
       ? BigInt(object.generation)
       : 0n;
     message.seconds = (object.seconds !== undefined && object.seconds !== null) ? BigInt(object.seconds) : 0n;
+    return message;
+  },
+};
+
+function createBaseLogin(): Login {
+  return { name: "", tokenPrefix: "", authRevision: 0n };
+}
+
+export const Login: MessageFns<Login> = {
+  encode(message: Login, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.tokenPrefix !== "") {
+      writer.uint32(18).string(message.tokenPrefix);
+    }
+    if (message.authRevision !== 0n) {
+      if (BigInt.asUintN(64, message.authRevision) !== message.authRevision) {
+        throw new globalThis.Error("value provided for field message.authRevision of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.authRevision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Login {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 2500) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogin() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tokenPrefix = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.authRevision = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Login>): Login {
+    return Login.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Login>): Login {
+    const message = createBaseLogin() as any;
+    message.name = object.name ?? "";
+    message.tokenPrefix = object.tokenPrefix ?? "";
+    message.authRevision = (object.authRevision !== undefined && object.authRevision !== null)
+      ? BigInt(object.authRevision)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseAuthStatus(): AuthStatus {
+  return { enabled: false, revision: 0n };
+}
+
+export const AuthStatus: MessageFns<AuthStatus> = {
+  encode(message: AuthStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.enabled !== false) {
+      writer.uint32(8).bool(message.enabled);
+    }
+    if (message.revision !== 0n) {
+      if (BigInt.asUintN(64, message.revision) !== message.revision) {
+        throw new globalThis.Error("value provided for field message.revision of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.revision);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AuthStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 2500) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAuthStatus() as any;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.enabled = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AuthStatus>): AuthStatus {
+    return AuthStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AuthStatus>): AuthStatus {
+    const message = createBaseAuthStatus() as any;
+    message.enabled = object.enabled ?? false;
+    message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
     return message;
   },
 };

@@ -2,6 +2,7 @@
 
 import { AlarmMember, AppliedMarker, Member, SeenProposals as SeenProposalsRow } from "../../../proto/index.js";
 import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.js";
+import { AuthState, readAuthRows } from "../../auth/index.js";
 import { DamagedError, type KvStore, type RoundState, type TableRow, type TableSource } from "../../../store/index.js";
 import { Alarms } from "./alarms.js";
 import { Membership } from "./membership.js";
@@ -12,11 +13,12 @@ export interface AppliedState extends LogPosition {
   readonly membership: Membership;
   readonly seen: SeenProposals;
   readonly alarms: Alarms;
+  readonly auth: AuthState;
 }
 
 /**
  * The tables: by member id a `Member`, and the proposals seen of it; by member id and type of alarm an `AlarmMember`. A store
- * of before there were alarms has no rows of them.
+ * of before there were alarms has no rows of them. The tables of users and roles are `AuthState`'s.
  */
 const tables = { members: "members", seen: "proposals", alarms: "alarms" } as const;
 
@@ -55,6 +57,7 @@ export const readAppliedState = (marker: Uint8Array, source: TableSource): Appli
     membership: new Membership(members),
     seen: new SeenProposals(seen),
     alarms: new Alarms(alarms),
+    auth: new AuthState(readAuthRows(source)),
   };
 };
 
@@ -66,7 +69,7 @@ const readRows = <T>(source: TableSource, table: string, decode: (id: MemberId, 
 
 /** Ends a round with the state as it is now. */
 export const writeAppliedState = (store: Pick<KvStore, "endRound">, state: AppliedState): void =>
-  store.endRound(new EndedState(state, state.membership.all, state.seen.copy(), state.alarms.all));
+  store.endRound(new EndedState(state, state.membership.all, state.seen.copy(), state.alarms.all, state.auth.rows));
 
 /** The state as it was at the end of a round; encoded if it is written. */
 class EndedState implements RoundState {
@@ -77,6 +80,7 @@ class EndedState implements RoundState {
     private readonly members: readonly Member[],
     private readonly seen: readonly SeenCopy[],
     private readonly alarms: readonly AlarmMember[],
+    private readonly auth: readonly TableRow[],
   ) {
     this.position = { index, term };
   }
@@ -86,7 +90,7 @@ class EndedState implements RoundState {
   }
 
   rows(): readonly TableRow[] {
-    return [...this.members.map(memberRow), ...this.seen.map(seenRow), ...this.alarms.map(alarmRow)];
+    return [...this.members.map(memberRow), ...this.seen.map(seenRow), ...this.alarms.map(alarmRow), ...this.auth];
   }
 }
 

@@ -12,6 +12,7 @@ import type {
   Term,
 } from "../../../raft/index.js";
 import { StoreError, type KvStore, type Sliced, type StoreErrorCode } from "../../../store/index.js";
+import { type AuthState, dropReplacedTokens, type TokenSource } from "../../auth/index.js";
 import { DurationsByKind, ServerError, StaleDirectoryError } from "../../base/index.js";
 import type { CommandKind, Proposals } from "../index.js";
 import {
@@ -45,6 +46,7 @@ export interface ApplierParts {
   readonly proposals: Proposals<CommandResults>;
   readonly leases: LeaseListener;
   readonly snapshots: LogCompactor;
+  readonly tokens: TokenSource;
   /** Measures how long commands take; nothing that is applied depends on it. */
   readonly clock: Pick<Clock, "now" | "soon">;
   /** Receives the failure after which nothing is applied any more. */
@@ -79,11 +81,14 @@ export class Applier implements StateMachine, ReplicatedState {
   /** The time that commands take to be applied. A refusal is a failure; of a compaction, one that was done before is none. */
   readonly durations = new DurationsByKind<CommandKind>(exponentialBounds(0.0001, 2, 20));
   readonly leases: LeaseListener;
+  readonly tokens: TokenSource;
   private index: LogIndex;
   private term: Term;
   private membership: Membership;
   private seen: SeenProposals;
   private activeAlarms: Alarms;
+  private authState: AuthState;
+  private readonly authListeners: (() => void)[] = [];
   private waiters: { readonly index: LogIndex; readonly callback: () => void }[] = [];
   private stopped = false;
   private slow = 0;
@@ -98,11 +103,13 @@ export class Applier implements StateMachine, ReplicatedState {
     private readonly parts: ApplierParts,
   ) {
     this.leases = parts.leases;
+    this.tokens = parts.tokens;
     this.index = state.index;
     this.term = state.term;
     this.membership = state.membership;
     this.seen = state.seen;
     this.activeAlarms = state.alarms;
+    this.authState = state.auth;
   }
 
   /** The index up to which everything has been applied. */
@@ -126,6 +133,20 @@ export class Applier implements StateMachine, ReplicatedState {
 
   get alarms(): Alarms {
     return this.activeAlarms;
+  }
+
+  /** Users, roles and permissions; another object after a snapshot was installed. */
+  get auth(): AuthState {
+    return this.authState;
+  }
+
+  /** Calls back after each change of users, roles or permissions, before anything else is applied. */
+  whenAuthChanges(callback: () => void): void {
+    this.authListeners.push(callback);
+  }
+
+  onAuthChanged(): void {
+    for (const callback of this.authListeners) callback();
   }
 
   /** The last start of a member from which something was applied; 0: none. */
@@ -160,6 +181,9 @@ export class Applier implements StateMachine, ReplicatedState {
         this.membership = state.membership;
         this.seen = state.seen;
         this.activeAlarms = state.alarms;
+        dropReplacedTokens(this.tokens, this.authState, state.auth);
+        this.authState = state.auth;
+        this.onAuthChanged();
         const { member, incarnation } = this.self;
         this.parts.proposals.onSnapshotInstalled((sequence) => state.seen.isOver({ member, incarnation, sequence }));
         this.wakeWaiters();
@@ -232,8 +256,8 @@ export class Applier implements StateMachine, ReplicatedState {
   }
 
   private state(): AppliedState {
-    const { index, term, membership, seen, activeAlarms: alarms } = this;
-    return { index, term, membership, seen, alarms };
+    const { index, term, membership, seen, activeAlarms: alarms, authState: auth } = this;
+    return { index, term, membership, seen, alarms, auth };
   }
 
   /** Applies an entry. @returns the work that is left, in slices */
@@ -245,14 +269,14 @@ export class Applier implements StateMachine, ReplicatedState {
 
   private applyProposal(entry: CommandEntry): Sliced<void> | undefined {
     const proposal = decodeProposal(entry.data);
-    const { incarnation, sequence, floor, command } = proposal;
+    const { incarnation, sequence, floor, user, command } = proposal;
     const member = proposal.member as MemberId;
     if (command === undefined || !this.seen.admit({ member, incarnation, sequence, floor })) return undefined;
     const isOwn = member === this.self.member && incarnation === this.self.incarnation;
     const own = isOwn ? sequence : undefined;
     let applied: Applied<CommandResults[CommandKind]> | Sliced<CommandResults[CommandKind]>;
     try {
-      applied = applyCommand(command, this, entry);
+      applied = applyCommand(command, this, entry, user);
     } catch (error) {
       this.finish(own, command.$case, commonFailure(error));
       return undefined;

@@ -3,6 +3,7 @@ import type { LogIndex, LogPosition, MemberId, Term } from "../../../raft/index.
 import type { Row } from "../../../store/index.js";
 import { type AppliedState, encodeMarker } from "../../../server/replication/apply/applied-state.js";
 import { Membership } from "../../../server/replication/apply/membership.js";
+import { AuthState } from "../../../server/auth/auth-state.js";
 import { Alarms } from "../../../server/replication/apply/alarms.js";
 import { SeenProposals } from "../../../server/replication/apply/seen-proposals.js";
 import type { NewStore } from "../../../server/snapshots/new-store.js";
@@ -50,6 +51,7 @@ export const stateAt = ({ index, term }: LogPosition): AppliedState => ({
   membership: new Membership([{ ID: 1n, name: "", peerURLs: [], clientURLs: [], isLearner: false }]),
   seen: new SeenProposals(),
   alarms: new Alarms(),
+  auth: new AuthState(),
 });
 
 /** A store that is being filled; `state` tells what became of it. */

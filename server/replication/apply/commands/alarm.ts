@@ -35,7 +35,7 @@ export const alarm = (
 };
 
 /**
- * Checks a command against the active alarms, by etcd's rules: CORRUPT lets nothing change but alarms and members, NOSPACE
+ * Checks a command against the active alarms, by etcd's rules: CORRUPT lets no key and no lease change, NOSPACE
  * refuses what takes space. Deterministic, as the alarms are replicated.
  *
  * @throws ServerError `corrupt`, `no-space`
@@ -48,9 +48,17 @@ export const checkAlarms = (command: AnyCommand, alarms: AlarmRegistry): void =>
     throw new ServerError("no-space", "the alarm NOSPACE is active");
 };
 
-const harmless = new Set<CommandKind>(["alarm", "publish", "leaseCheckpoint"]);
+const dataKinds = new Set<CommandKind>([
+  "put",
+  "deleteRange",
+  "txn",
+  "compact",
+  "leaseGrant",
+  "leaseRevoke",
+  "leaseExpiry",
+]);
 
-const changesData = (kind: CommandKind): boolean => !harmless.has(kind);
+const changesData = (kind: CommandKind): boolean => dataKinds.has(kind);
 
 const takesSpace = ({ $case: kind, value }: AnyCommand): boolean => {
   if (kind === "put" || kind === "leaseGrant") return true;

@@ -1,7 +1,10 @@
+import type { ProposalUser } from "../../../../proto/index.js";
 import type { Entry } from "../../../../raft/index.js";
 import type { Sliced } from "../../../../store/index.js";
 import type { CommandKind, CommandOf } from "../../index.js";
+import { checkAccess } from "./access.js";
 import { alarm, checkAlarms } from "./alarm.js";
+import * as auth from "./auth.js";
 import type { Applied, Handler, ReplicatedState } from "./handler.js";
 import { compact, deleteRange, put, txn } from "./kv.js";
 import { leaseCheckpoint, leaseExpiry, leaseGrant, leaseRevoke } from "./lease.js";
@@ -19,6 +22,18 @@ const handlers = {
   leaseExpiry,
   leaseCheckpoint,
   alarm,
+  authEnable: auth.authEnable,
+  authDisable: auth.authDisable,
+  login: auth.login,
+  userAdd: auth.userAdd,
+  userDelete: auth.userDelete,
+  userChangePassword: auth.userChangePassword,
+  userGrantRole: auth.userGrantRole,
+  userRevokeRole: auth.userRevokeRole,
+  roleAdd: auth.roleAdd,
+  roleDelete: auth.roleDelete,
+  roleGrantPermission: auth.roleGrantPermission,
+  roleRevokePermission: auth.roleRevokePermission,
 } satisfies {
   readonly [Kind in CommandKind]: Handler<Kind>;
 };
@@ -42,14 +57,17 @@ const table: {
  * Applies a command to `state`, at once or in slices.
  *
  * @param position where its entry is in the log
+ * @param user whoever asked for it; undefined: a client while authentication was off, or a member
  * @throws StoreError, ServerError if nothing changed, on every member alike
  */
 export const applyCommand = <Kind extends CommandKind>(
   command: CommandOf<Kind>,
   state: ReplicatedState,
   position: Pick<Entry, "index" | "term">,
+  user: ProposalUser | undefined,
 ): Outcome<CommandResults[Kind]> => {
   checkAlarms(command, state.alarms);
+  if (state.auth.isEnabled) checkAccess(command, state, user);
   const handler: (typeof table)[Kind] = table[command.$case];
   return handler(command.value, state, position);
 };

@@ -1,6 +1,7 @@
 import type { AlarmMember, AlarmType } from "../../../../proto/index.js";
 import type { Entry, MemberId, Term } from "../../../../raft/index.js";
 import type { KvStore, Lease, LeaseId, Sliced } from "../../../../store/index.js";
+import type { AuthState, TokenSource } from "../../../auth/index.js";
 import type { CommandKind, CommandValues } from "../../index.js";
 
 /** A listener for leases that are granted and revoked, on every member. */
@@ -32,6 +33,11 @@ export interface ReplicatedState {
   readonly members: MemberRegistry;
   readonly alarms: AlarmRegistry;
   readonly leases: LeaseListener;
+  readonly auth: AuthState;
+  /** Tokens of users; not replicated, but told of each login and each change on every member. */
+  readonly tokens: TokenSource;
+  /** Called after each change of users, roles or permissions. */
+  onAuthChanged(): void;
 }
 
 /** The result of a command that was applied at once. */

@@ -33,6 +33,8 @@ import {
   type RoundState,
   type TableRow,
 } from "../../../../store/index.js";
+import { AuthState } from "../../../../server/auth/auth-state.js";
+import { SimpleTokens } from "../../../../server/auth/simple-tokens.js";
 import { Alarms } from "../../../../server/replication/apply/alarms.js";
 import { Applier, maxWorkPerRound, type LogCompactor } from "../../../../server/replication/apply/applier.js";
 import type { ServerError } from "../../../../server/base/errors.js";
@@ -70,6 +72,7 @@ const freshState = (): AppliedState => ({
   ]),
   seen: new SeenProposals(),
   alarms: new Alarms(),
+  auth: new AuthState(),
 });
 
 /** The doings of the parts of a member that an applier calls. */
@@ -138,6 +141,7 @@ const open = async (
       proposals,
       leases: listener,
       snapshots: { onEntriesApplied: doings.onApplied, install: doings.install },
+      tokens: new SimpleTokens({ ttlMs: 1_000, clock, secret: () => 0 }),
       clock: { now: () => 0, soon: doings.soon },
       listener: { onFailure: doings.onFailure },
     }),
@@ -165,7 +169,14 @@ const put = (key: string, options: { ignoreValue?: boolean; lease?: bigint } = {
 const entry = (
   index: number,
   command: Command,
-  { member = self.member, incarnation = self.incarnation, sequence = index, floor = 1 } = {},
+  {
+    member = self.member,
+    incarnation = self.incarnation,
+    sequence = index,
+    floor = 1,
+    user = "",
+    authRevision = 0n,
+  } = {},
 ): Entry => ({
   kind: "command",
   index: index as LogIndex,
@@ -175,6 +186,8 @@ const entry = (
     incarnation: BigInt(incarnation),
     sequence: BigInt(sequence),
     floor: BigInt(floor),
+    user,
+    authRevision,
     command,
   }).finish(),
 });
@@ -479,7 +492,7 @@ const sentState = (): AppliedState => {
   seen.admit({ ...self, sequence: 1, floor: 1 });
   const membership = new Membership(freshState().membership.all);
   membership.publish(toMemberId(0x22n), { name: "b", clientURLs: [] });
-  return { index: 50 as LogIndex, term: 4 as Term, membership, seen, alarms: new Alarms() };
+  return { index: 50 as LogIndex, term: 4 as Term, membership, seen, alarms: new Alarms(), auth: new AuthState() };
 };
 
 test("a snapshot takes the place of everything applied; who waits for what it contains is answered, as far as known", async (t) => {

@@ -1,0 +1,59 @@
+// The right to have a command carried out, checked as it is applied: on every member alike, at the state that it changes.
+
+import type { ProposalUser } from "../../../../proto/index.js";
+import { leaseIdFrom } from "../../../../store/index.js";
+import { Rights } from "../../../auth/index.js";
+import type { CommandKind, CommandOf, CommandValues } from "../../index.js";
+import type { ReplicatedState } from "./handler.js";
+
+type Check<Kind extends CommandKind> = (rights: Rights, value: CommandValues[Kind], state: ReplicatedState) => void;
+
+const isForRoot = (rights: Rights): void => rights.checkRoot();
+
+/** The check of each kind of command, by etcd's rules; undefined: there is none. */
+const checks: { readonly [Kind in CommandKind]: Check<Kind> | undefined } = {
+  put: (rights, request, { store }) => rights.checkPut(request, store),
+  deleteRange: (rights, request) => rights.checkDeleteRange(request),
+  txn: (rights, request, { store }) => rights.checkTxn(request, store),
+  compact: isForRoot,
+  publish: undefined,
+  leaseGrant: (rights) => void rights.checkUser(),
+  leaseRevoke: (rights, { ID }, { store }) => {
+    rights.checkUser();
+    rights.checkLeaseWrite(leaseIdFrom(ID), store);
+  },
+  leaseExpiry: undefined,
+  leaseCheckpoint: undefined,
+  alarm: isForRoot,
+  authEnable: isForRoot,
+  authDisable: isForRoot,
+  login: undefined,
+  userAdd: isForRoot,
+  userDelete: isForRoot,
+  userChangePassword: isForRoot,
+  userGrantRole: isForRoot,
+  userRevokeRole: isForRoot,
+  roleAdd: isForRoot,
+  roleDelete: isForRoot,
+  roleGrantPermission: isForRoot,
+  roleRevokePermission: isForRoot,
+};
+
+/** Commands that members propose by themselves, too: without a user, where clients' have at least an empty name. */
+const ownKinds = new Set<CommandKind>(["compact", "alarm"]);
+
+/**
+ * Checks a command while authentication is on.
+ *
+ * @param user whoever asked for it; undefined: a client while authentication was off, or a member
+ * @throws ServerError if it is not allowed
+ */
+export const checkAccess = <Kind extends CommandKind>(
+  command: CommandOf<Kind>,
+  state: ReplicatedState,
+  user: ProposalUser | undefined,
+): void => {
+  if (user === undefined && ownKinds.has(command.$case)) return;
+  const check: (typeof checks)[Kind] = checks[command.$case];
+  check?.(new Rights(state.auth, user?.name === "" ? undefined : user), command.value, state);
+};

@@ -1,0 +1,83 @@
+// Changes of users, roles and permissions; logins.
+
+import type { Revision } from "../../../../store/index.js";
+import type { Entry } from "../../../../raft/index.js";
+import type { AuthState } from "../../../auth/index.js";
+import { ServerError } from "../../../base/index.js";
+import type { CommandKind, CommandValues } from "../../index.js";
+import { Applied, type ReplicatedState } from "./handler.js";
+
+type AuthHandler<Kind extends CommandKind> = (value: CommandValues[Kind], state: ReplicatedState) => Applied<Revision>;
+
+/** Makes a handler of a change; it returns the store's revision, which the change leaves alone. */
+const change =
+  <Kind extends CommandKind>(
+    make: (auth: AuthState, value: CommandValues[Kind], state: ReplicatedState) => void,
+  ): AuthHandler<Kind> =>
+  (value, state) => {
+    make(state.auth, value, state);
+    state.onAuthChanged();
+    return new Applied(state.store.revision);
+  };
+
+export const authEnable = change<"authEnable">((auth) => auth.enable());
+
+export const authDisable = change<"authDisable">((auth, _request, { tokens }) => {
+  if (auth.disable()) tokens.dropAll();
+});
+
+export const userAdd = change<"userAdd">((auth, request) => auth.addUser(request));
+
+export const userDelete = change<"userDelete">((auth, { name }, { tokens }) => {
+  auth.deleteUser(name);
+  tokens.dropUser(name);
+});
+
+export const userChangePassword = change<"userChangePassword">((auth, request, { tokens }) => {
+  auth.changePassword(request);
+  tokens.dropUser(request.name);
+});
+
+export const userGrantRole = change<"userGrantRole">((auth, { user, role }) => auth.grantRole(user, role));
+
+export const userRevokeRole = change<"userRevokeRole">((auth, { name, role }) => auth.revokeRole(name, role));
+
+export const roleAdd = change<"roleAdd">((auth, { name }) => auth.addRole(name));
+
+export const roleDelete = change<"roleDelete">((auth, { role }) => auth.deleteRole(role));
+
+export const roleGrantPermission = change<"roleGrantPermission">((auth, request) => auth.grantPermission(request));
+
+export const roleRevokePermission = change<"roleRevokePermission">((auth, request) => auth.revokePermission(request));
+
+/** A login that was applied. */
+export interface LoggedIn {
+  readonly revision: Revision;
+  /** The position of the login in the log. */
+  readonly index: Entry["index"];
+  /** The revision of users, roles and permissions. */
+  readonly authRevision: bigint;
+  /** The token, if the members keep tokens. */
+  readonly token: string | Promise<string> | undefined;
+}
+
+/**
+ * Gives a user a token on every member, if nothing has changed since the password was checked.
+ *
+ * @throws ServerError `auth-not-enabled`, `auth-revision-old`, `authentication-failed`
+ */
+export const login = (
+  { name, tokenPrefix, authRevision: checkedAt }: CommandValues["login"],
+  { auth, tokens, store }: ReplicatedState,
+  { index }: Pick<Entry, "index">,
+): Applied<LoggedIn> => {
+  if (!auth.isEnabled) throw new ServerError("auth-not-enabled", "authentication is off");
+  const { revision: authRevision } = auth;
+  if (authRevision !== checkedAt)
+    throw new ServerError("auth-revision-old", `checked at revision ${checkedAt}, it is ${authRevision} now`);
+  const user = auth.user(name);
+  if (user === undefined || user.options?.noPassword === true)
+    throw new ServerError("authentication-failed", "no user with this name and a password");
+  const token = tokenPrefix === "" ? undefined : tokens.assign(name, authRevision, tokenPrefix, index);
+  return new Applied({ revision: store.revision, index, authRevision, token });
+};
