@@ -3,11 +3,12 @@ import type { KvStore } from "../../store/index.js";
 import { ServerError } from "../base/index.js";
 import type { Applier, CommandResults } from "../replication/apply/index.js";
 import type { Proposals, Reads } from "../replication/index.js";
+import { clientUser } from "./access.js";
 import type { Operation } from "./application.js";
 
 export interface AlarmParts {
   readonly store: Pick<KvStore, "revision">;
-  readonly applier: Pick<Applier, "alarms">;
+  readonly applier: Pick<Applier, "alarms" | "auth">;
   readonly proposals: Pick<Proposals<CommandResults>, "propose">;
   readonly reads: Pick<Reads, "whenLinearizable">;
 }
@@ -18,7 +19,7 @@ const types = new Set<number>(Object.values(AlarmType));
 /** etcd's Alarm: lists the active alarms, which needs a quorum, or activates or deactivates one of a member. */
 export const alarmOperation =
   ({ store, applier, proposals, reads }: AlarmParts): Operation<"alarm"> =>
-  (_caller, request, handler) => {
+  (caller, request, handler) => {
     const { action, alarm } = request;
     if (!actions.has(action)) throw new ServerError("invalid-alarm-action", `unknown action ${action}`);
     if (!types.has(alarm)) throw new ServerError("invalid-alarm", `unknown alarm ${alarm}`);
@@ -33,6 +34,7 @@ export const alarmOperation =
       proposals.propose(
         { $case: "alarm", value: request },
         { onResult: ({ alarms, revision }) => handler.onResult(answer(alarms, revision)), onError },
+        clientUser(caller, applier.auth),
       );
   };
 

@@ -4,6 +4,40 @@
 import type {
   AlarmRequest,
   AlarmResponse,
+  AuthEnableRequest,
+  AuthEnableResponse,
+  AuthDisableRequest,
+  AuthDisableResponse,
+  AuthStatusRequest,
+  AuthStatusResponse,
+  AuthenticateRequest,
+  AuthenticateResponse,
+  AuthUserAddRequest,
+  AuthUserAddResponse,
+  AuthUserGetRequest,
+  AuthUserGetResponse,
+  AuthUserListRequest,
+  AuthUserListResponse,
+  AuthUserDeleteRequest,
+  AuthUserDeleteResponse,
+  AuthUserChangePasswordRequest,
+  AuthUserChangePasswordResponse,
+  AuthUserGrantRoleRequest,
+  AuthUserGrantRoleResponse,
+  AuthUserRevokeRoleRequest,
+  AuthUserRevokeRoleResponse,
+  AuthRoleAddRequest,
+  AuthRoleAddResponse,
+  AuthRoleGetRequest,
+  AuthRoleGetResponse,
+  AuthRoleListRequest,
+  AuthRoleListResponse,
+  AuthRoleDeleteRequest,
+  AuthRoleDeleteResponse,
+  AuthRoleGrantPermissionRequest,
+  AuthRoleGrantPermissionResponse,
+  AuthRoleRevokePermissionRequest,
+  AuthRoleRevokePermissionResponse,
   DefragmentRequest,
   DowngradeRequest,
   DowngradeResponse,
@@ -77,6 +111,41 @@ export interface Operations {
   readonly alarm: { readonly request: AlarmRequest; readonly result: Answer<AlarmResponse> };
   /** Has the result once the other member leads, as far as this one knows. */
   readonly moveLeader: { readonly request: MoveLeaderRequest; readonly result: undefined };
+  /** Begins to enforce users, roles and permissions. */
+  readonly authEnable: { readonly request: AuthEnableRequest; readonly result: Answer<AuthEnableResponse> };
+  readonly authDisable: { readonly request: AuthDisableRequest; readonly result: Answer<AuthDisableResponse> };
+  /** Needs no token. */
+  readonly authStatus: { readonly request: AuthStatusRequest; readonly result: Answer<AuthStatusResponse> };
+  /** Gives a token for a name and a password. */
+  readonly authenticate: { readonly request: AuthenticateRequest; readonly result: Answer<AuthenticateResponse> };
+  readonly userAdd: { readonly request: AuthUserAddRequest; readonly result: Answer<AuthUserAddResponse> };
+  readonly userGet: { readonly request: AuthUserGetRequest; readonly result: Answer<AuthUserGetResponse> };
+  readonly userList: { readonly request: AuthUserListRequest; readonly result: Answer<AuthUserListResponse> };
+  readonly userDelete: { readonly request: AuthUserDeleteRequest; readonly result: Answer<AuthUserDeleteResponse> };
+  readonly userChangePassword: {
+    readonly request: AuthUserChangePasswordRequest;
+    readonly result: Answer<AuthUserChangePasswordResponse>;
+  };
+  readonly userGrantRole: {
+    readonly request: AuthUserGrantRoleRequest;
+    readonly result: Answer<AuthUserGrantRoleResponse>;
+  };
+  readonly userRevokeRole: {
+    readonly request: AuthUserRevokeRoleRequest;
+    readonly result: Answer<AuthUserRevokeRoleResponse>;
+  };
+  readonly roleAdd: { readonly request: AuthRoleAddRequest; readonly result: Answer<AuthRoleAddResponse> };
+  readonly roleGet: { readonly request: AuthRoleGetRequest; readonly result: Answer<AuthRoleGetResponse> };
+  readonly roleList: { readonly request: AuthRoleListRequest; readonly result: Answer<AuthRoleListResponse> };
+  readonly roleDelete: { readonly request: AuthRoleDeleteRequest; readonly result: Answer<AuthRoleDeleteResponse> };
+  readonly roleGrantPermission: {
+    readonly request: AuthRoleGrantPermissionRequest;
+    readonly result: Answer<AuthRoleGrantPermissionResponse>;
+  };
+  readonly roleRevokePermission: {
+    readonly request: AuthRoleRevokePermissionRequest;
+    readonly result: Answer<AuthRoleRevokePermissionResponse>;
+  };
 }
 
 export interface LeaseTimeToLive {

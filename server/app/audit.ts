@@ -33,7 +33,25 @@ const descriptions: {
   alarm: ({ action, memberID, alarm }) =>
     action === Action.GET ? undefined : { action, member: formatId(memberID), alarm },
   moveLeader: ({ targetID }) => ({ target: formatId(targetID) }),
+  authEnable: () => ({}),
+  authDisable: () => ({}),
+  userAdd: ({ name, options }) => ({ name, ...(options?.noPassword === true ? { noPassword: true } : {}) }),
+  userDelete: ({ name }) => ({ name }),
+  userChangePassword: ({ name }) => ({ name }),
+  userGrantRole: ({ user, role }) => ({ name: user, role }),
+  userRevokeRole: ({ name, role }) => ({ name, role }),
+  roleAdd: ({ name }) => ({ role: name }),
+  roleDelete: ({ role }) => ({ role }),
+  roleGrantPermission: ({ name, perm }) => ({
+    role: name,
+    ...(perm === undefined
+      ? {}
+      : { permission: permissionNames[perm.permType] ?? perm.permType, ...rangeFields(perm) }),
+  }),
+  roleRevokePermission: (request) => ({ role: request.role, ...rangeFields(request) }),
 };
+
+const permissionNames: readonly string[] = ["READ", "WRITE", "READWRITE"];
 
 /** Outcomes that nobody knows here: the change may have been made. */
 const unknownOutcomes = new Set<ServerErrorCode>(["timed-out", "leader-lost", "connection-lost", "server-stopped"]);
@@ -45,9 +63,11 @@ const unknownOutcomes = new Set<ServerErrorCode>(["timed-out", "leader-lost", "c
 export class AuditLog {
   private lost = 0;
 
+  /** @param userOf tells the user of a caller, if it is known by now */
   constructor(
     private readonly sink: AuditSink,
     private readonly timestamp: () => string,
+    private readonly userOf: (caller: Caller) => string | undefined = ({ principal }) => principal,
   ) {}
 
   /** Makes an application that logs the changes it is asked for. */
@@ -69,12 +89,14 @@ export class AuditLog {
     return (caller, request, handler) => {
       const what = describe(request);
       if (what === undefined) return operation(caller, request, handler);
-      const head = headOf(caller, name, what);
-      const failed = (error: unknown): void => this.write({ ...head, ...failureFields(error) });
+      const known = this.userOf(caller); // a change may end the caller's token
+      const write = (outcome: Fields): void =>
+        this.write({ ...headOf(caller, known ?? this.userOf(caller) ?? "", name, what), ...outcome });
+      const failed = (error: unknown): void => write(failureFields(error));
       try {
         operation(caller, request, {
           onResult: (result) => {
-            this.write({ ...head, outcome: "ok", ...resultFields(result) });
+            write({ outcome: "ok", ...resultFields(result) });
             handler.onResult(result);
           },
           onError: (error) => {
@@ -97,8 +119,8 @@ export class AuditLog {
   }
 }
 
-const headOf = (caller: Caller, operation: string, what: Fields): Fields => ({
-  user: caller.principal ?? "",
+const headOf = (caller: Caller, user: string, operation: string, what: Fields): Fields => ({
+  user,
   remote: caller.remoteAddress ?? "",
   operation,
   ...what,
@@ -128,7 +150,7 @@ const keyField = (name: string, key: Uint8Array): Fields => {
 
 const leaseField = (lease: bigint): Fields => (lease === 0n ? {} : { lease: formatId(lease) });
 
-const rangeFields = ({ key, rangeEnd }: DeleteRangeRequest): Fields => ({
+const rangeFields = ({ key, rangeEnd }: Pick<DeleteRangeRequest, "key" | "rangeEnd">): Fields => ({
   ...keyField("key", key),
   ...(rangeEnd.length === 0 ? {} : keyField("rangeEnd", rangeEnd)),
 });

@@ -4,6 +4,8 @@ import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
 import type { Applier, CommandResults } from "../replication/apply/index.js";
 import type { LeadershipTransfer, Proposals, Reads, SpaceQuota } from "../replication/index.js";
 import type { Application } from "./application.js";
+import { authOperations, type AuthParts } from "./auth.js";
+import type { Access } from "./access.js";
 import { clusterOperations } from "./cluster.js";
 import { kvOperations } from "./kv.js";
 import { leaseOperations, type LeaseSettings } from "./lease.js";
@@ -13,7 +15,7 @@ import type { RequestStats } from "./request-stats.js";
 import { watchOperation, type WatchSettings } from "./watch-session.js";
 
 /** The parts of a member that operations act on. */
-export interface ApplicationParts {
+export interface ApplicationParts extends Pick<AuthParts, "tokens" | "passwords"> {
   readonly store: KvStore;
   readonly proposals: Proposals<CommandResults>;
   readonly reads: Reads;
@@ -28,6 +30,7 @@ export interface ApplicationSettings extends LeaseSettings, WatchSettings, Maint
   /** Most compares of a transaction, and most operations of a branch. */
   readonly maxTxnOps: number;
   readonly stats: RequestStats;
+  readonly access: Access;
 }
 
 /** Makes etcd's operations, with the checks that belong to each. */
@@ -42,4 +45,5 @@ export const createApplication = (
   watch: watchOperation(parts.store, settings),
   ...clusterOperations(parts),
   ...maintenanceOperations(parts, quota, settings),
+  ...authOperations(parts, settings.access),
 });

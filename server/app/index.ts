@@ -1,6 +1,8 @@
 // etcd's operations, without a word about who carries requests and results.
 
 export { alarmName } from "./alarms.js";
+export { Access, type AccessParts } from "./access.js";
+export { Authorization, type AuthorizationSettings } from "./authorization.js";
 export { Admission } from "./admission.js";
 export type { Application, LeaseListItem, Operation, OperationName, Operations } from "./application.js";
 export { type Concurrency, createConcurrency } from "./concurrency.js";

@@ -1,16 +1,18 @@
 import type { Clock } from "../../platform/index.js";
 import type { RangeRequest, RawRangeResponse, RawTxnResponse, RequestOp, TxnRequest } from "../../proto/index.js";
 import type { Answer, KvStore } from "../../store/index.js";
-import type { ResultHandler } from "../base/index.js";
+import type { Caller, ResultHandler } from "../base/index.js";
 import type { CommandResults } from "../replication/apply/index.js";
 import type { LinearizableRead, Proposals, Reads, SpaceQuota } from "../replication/index.js";
 import type { Application } from "./application.js";
 import type { RequestStats } from "./request-stats.js";
 import { putCost, txnCost } from "./write-cost.js";
-import { checkDeleteRange, checkPut, checkRange, checkTxn } from "./request-checks.js";
+import type { Rights } from "../auth/index.js";
+import { type Access, clientUser } from "./access.js";
+import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnly } from "./request-checks.js";
 
 export interface KvParts {
-  readonly store: Pick<KvStore, "range" | "readTxn">;
+  readonly store: Pick<KvStore, "range" | "readTxn" | "attachedKeys">;
   readonly proposals: Pick<Proposals<CommandResults>, "propose">;
   readonly reads: Pick<Reads, "whenLinearizable">;
 }
@@ -18,6 +20,7 @@ export interface KvParts {
 export interface KvSettings {
   /** Most compares of a transaction, and most operations of a branch. */
   readonly maxTxnOps: number;
+  readonly access: Access;
   readonly clock: Pick<Clock, "now">;
   readonly stats: Pick<RequestStats, "reads" | "ranges">;
 }
@@ -30,56 +33,64 @@ export const kvOperations = (
   quota: Pick<SpaceQuota, "hasRoomFor" | "whenMeasured">,
   settings: KvSettings,
 ): KvOperations => {
-  const { maxTxnOps } = settings;
+  const { maxTxnOps, access } = settings;
   const range: Query<RangeRequest, Answer<RawRangeResponse>> = {
     kind: "Range",
+    check: (rights, request) => rights.checkRead(request),
     run: (request) => store.range(request),
   };
   const readTxn: Query<TxnRequest, Answer<RawTxnResponse>> = {
     kind: "ReadonlyTxn",
+    check: (rights, request) => rights.checkTxn(request, store),
     run: (request) => store.readTxn(request),
   };
 
   /** Reads at once, or when a quorum has confirmed that nothing newer can have been acknowledged. */
   const read = <Request, Result>(
     query: Query<Request, Result>,
+    caller: Caller,
     request: Request,
     isSerializable: boolean,
     handler: ResultHandler<Result>,
   ): void => {
-    const waiting = new WaitingQuery(query, request, handler, settings);
+    const waiting = new WaitingQuery(query, caller, request, handler, settings);
     if (isSerializable) waiting.onReady();
     else reads.whenLinearizable(waiting);
   };
 
   return {
-    range: (_caller, request, handler) => {
+    range: (caller, request, handler) => {
       checkRange(request);
-      read(range, request, request.serializable, handler);
+      read(range, caller, request, request.serializable, handler);
     },
-    put: (_caller, request, handler) => {
+    put: (caller, request, handler) => {
       checkPut(request);
       const cost = putCost(request);
-      if (quota.hasRoomFor(cost)) proposals.propose({ $case: "put", value: request }, handler);
-      else quota.whenMeasured(cost, () => proposals.propose({ $case: "put", value: request }, handler), handler);
+      if (quota.hasRoomFor(cost)) proposals.propose({ $case: "put", value: request }, handler, caller.user);
+      else
+        quota.whenMeasured(
+          cost,
+          () => proposals.propose({ $case: "put", value: request }, handler, caller.user),
+          handler,
+        );
     },
-    deleteRange: (_caller, request, handler) => {
+    deleteRange: (caller, request, handler) => {
       checkDeleteRange(request);
-      proposals.propose({ $case: "deleteRange", value: request }, handler);
+      proposals.propose({ $case: "deleteRange", value: request }, handler, caller.user);
     },
-    txn: (_caller, request, handler) => {
+    txn: (caller, request, handler) => {
       checkTxn(request, maxTxnOps);
       const operations = [...request.success, ...request.failure];
       // Only ranges: nothing to replicate. One that reads nothing linearizable needs no quorum either.
-      if (operations.every(isRange)) read(readTxn, request, operations.every(isSerializable), handler);
+      if (isReadOnly(request)) read(readTxn, caller, request, operations.every(isSerializable), handler);
       else {
-        const propose = (): void => proposals.propose({ $case: "txn", value: request }, handler);
+        const propose = (): void => proposals.propose({ $case: "txn", value: request }, handler, caller.user);
         const cost = txnCost(request);
         if (quota.hasRoomFor(cost)) propose();
         else quota.whenMeasured(cost, propose, handler);
       }
     },
-    compact: (_caller, request, handler) =>
+    compact: (caller, request, handler) =>
       proposals.propose(
         { $case: "compact", value: request },
         {
@@ -90,6 +101,7 @@ export const kvOperations = (
           },
           onError: (error) => handler.onError(error),
         },
+        clientUser(caller, access.auth),
       ),
   };
 };
@@ -97,6 +109,8 @@ export const kvOperations = (
 /** A kind of read. */
 interface Query<Request, Result> {
   readonly kind: "Range" | "ReadonlyTxn";
+  /** Checks the rights of the caller. */
+  readonly check: (rights: Rights, request: Request) => void;
   /** Answers at once if it can be done soon, else later. May throw. */
   readonly run: (request: Request) => Result | Promise<Result>;
 }
@@ -110,6 +124,7 @@ class WaitingQuery<Request, Result> implements LinearizableRead {
 
   constructor(
     private readonly query: Query<Request, Result>,
+    private readonly caller: Caller,
     private readonly request: Request,
     private readonly handler: ResultHandler<Result>,
     private readonly settings: KvSettings,
@@ -117,7 +132,19 @@ class WaitingQuery<Request, Result> implements LinearizableRead {
     this.beganAt = settings.clock.now();
   }
 
+  /** Reads, if the caller may: its rights are those at the state that is read. */
   onReady(): void {
+    const { access } = this.settings;
+    if (!access.isOn) return this.run();
+    try {
+      const check = (rights: Rights): void => this.query.check(rights, this.request);
+      access.whenAllowed(this.caller, check, () => this.run(), this);
+    } catch (error) {
+      this.onError(error);
+    }
+  }
+
+  private run(): void {
     this.readAt = this.settings.clock.now();
     let result: Result | Promise<Result>;
     try {
@@ -154,6 +181,5 @@ class WaitingQuery<Request, Result> implements LinearizableRead {
   }
 }
 
-const isRange = ({ request }: RequestOp): boolean => request?.$case === "requestRange";
 const isSerializable = ({ request }: RequestOp): boolean =>
   request?.$case === "requestRange" && request.value.serializable;

@@ -46,7 +46,7 @@ export const leaseOperations = (
   const minTtl = BigInt(minLeaseTtlSeconds);
   const nextId = freeLeaseIds(store, random);
   return {
-    leaseGrant: (_caller, { ID, TTL }, handler) => {
+    leaseGrant: (caller, { ID, TTL }, handler) => {
       if (TTL > maxTtlSeconds)
         throw new ServerError("lease-ttl-too-large", `a TTL of ${TTL} s: at most ${maxTtlSeconds}`);
       // The member that is asked chooses the id: applying knows no chance.
@@ -59,17 +59,19 @@ export const leaseOperations = (
               handler.onResult({ response: { header: undefined, ...lease, error: "" }, revision }),
             onError: (error) => handler.onError(error),
           },
+          caller.user,
         );
       if (quota.hasRoomFor(leaseCost)) propose();
       else quota.whenMeasured(leaseCost, propose, handler);
     },
-    leaseRevoke: (_caller, { ID }, handler) =>
+    leaseRevoke: (caller, { ID }, handler) =>
       proposals.propose(
         { $case: "leaseRevoke", value: { ID } },
         {
           onResult: (revision) => handler.onResult({ response: { header: undefined }, revision }),
           onError: (error) => handler.onError(error),
         },
+        caller.user,
       ),
     leaseKeepAlive: () => ({
       renew: (id, handler) => {

@@ -11,7 +11,7 @@ import { downgradeOperation } from "./downgrade.js";
 export interface MaintenanceParts extends AlarmParts {
   readonly node: Pick<RaftNode, "status">;
   readonly store: Pick<KvStore, "revision" | "size" | "hash" | "hashKv" | "defragment">;
-  readonly applier: Pick<Applier, "appliedIndex" | "members" | "alarms">;
+  readonly applier: Pick<Applier, "appliedIndex" | "members" | "alarms" | "auth">;
   readonly transfer: Pick<LeadershipTransfer, "begin">;
 }
 

@@ -1,6 +1,7 @@
 import { counterFromRequest, type RangeRequest } from "../../proto/index.js";
 import { intervalOf, type Key, type KvStore, type Revision } from "../../store/index.js";
 import type { Reads } from "../replication/index.js";
+import type { Access } from "./access.js";
 import type { Application } from "./application.js";
 import { checkRangeStream } from "./request-checks.js";
 import type { ChunkReceiver, ChunkSession, RangeChunk } from "./sessions.js";
@@ -14,19 +15,33 @@ export interface RangeStreamParts {
 export interface RangeStreamSettings {
   /** Size that chunks are brought near to: `--max-request-bytes`, as in etcd. */
   readonly chunkBytes: number;
+  readonly access: Access;
 }
 
 /** etcd's RangeStream: a Range whose answer comes in chunks, so that neither side has to hold all of it. */
 export const rangeStreamOperation =
-  ({ store, reads }: RangeStreamParts, { chunkBytes }: RangeStreamSettings): Application["rangeStream"] =>
-  (_caller, request, listener) => {
+  ({ store, reads }: RangeStreamParts, { chunkBytes, access }: RangeStreamSettings): Application["rangeStream"] =>
+  (caller, request, listener) => {
     checkRangeStream(request);
     const stream = new RangeStream(store, chunkBytes, request, listener);
-    if (request.serializable) stream.begin();
+    const begin = (): void =>
+      access.whenAllowed(
+        caller,
+        (rights) => rights.checkRead(request),
+        () => stream.begin(),
+        listener,
+      );
+    if (request.serializable) begin();
     else
       reads.whenLinearizable({
         deadline: 0,
-        onReady: () => stream.begin(),
+        onReady: () => {
+          try {
+            begin();
+          } catch (error) {
+            listener.onError(error);
+          }
+        },
         onError: (error) => listener.onError(error),
       });
     return stream;

@@ -47,6 +47,12 @@ export const checkPut = (request: PutRequest): void => {
 
 export const checkDeleteRange = (request: DeleteRangeRequest): void => mustHaveKey(request.key);
 
+/** Tells whether a transaction can be answered from the state that there is: it only reads. A nested one counts as a change, as in etcd. */
+export const isReadOnly = ({ success, failure }: TxnRequest): boolean =>
+  success.every(isRange) && failure.every(isRange);
+
+const isRange = ({ request }: RequestOp): boolean => request?.$case === "requestRange";
+
 /**
  * Transactions within each other, whatever `--max-txn-ops` allows; by default it allows no more than these. Each is a call
  * deeper, also when it is applied: where one member's stack is too small, every member's is, now and after a restart.

@@ -1,9 +1,13 @@
+import type { ProposalUser } from "../../proto/index.js";
+
 /** The party that asks a member for something: a client of a gRPC engine, or a program in the same process. */
 export interface Caller {
   /** Name of the user that the caller has proved to be; undefined: anonymous. */
   readonly principal: string | undefined;
   /** Common name of the certificate that the caller has presented, where `--client-cert-auth` makes it a user's. */
   readonly certificateName?: string | undefined;
+  /** The user that the caller's changes are made as; absent: authentication is off, or it has not been asked for yet. */
+  readonly user?: ProposalUser | undefined;
   /** The address and port that it connects from; absent: none, as on a unix socket or in the same process. */
   readonly remoteAddress?: string | undefined;
   /** Returns the first value of a metadata key, which is in lower case; undefined if absent. */

@@ -12,9 +12,12 @@ import {
   WatchDefinition,
 } from "../../proto/index.js";
 import {
+  Access,
   Admission,
+  Authorization,
   type Application,
   AuditLog,
+  type AuditSink,
   createApplication,
   createConcurrency,
   minLeaseTtl,
@@ -26,6 +29,7 @@ import type { MemberEnvironment } from "./parts.js";
 import type { Replica } from "./replica.js";
 import { type Method, unimplementedMethods } from "../rpc/index.js";
 import {
+  authMethods,
   clusterMethods,
   concurrencyMethods,
   WaitingCalls,
@@ -77,6 +81,7 @@ export const memberServices = (
   const { node, store } = replica;
   const requestStats = new RequestStats();
   const admission = new Admission({ clock, electionMs: config.electionMs, node }, requestStats);
+  const access = new Access(replica);
   const operations = createApplication(replica, replica.quota, {
     clock,
     random,
@@ -86,11 +91,12 @@ export const memberServices = (
     chunkBytes: config.maxRequestBytes,
     versions: reportedVersions(config.emulatedVersion),
     stats: requestStats,
+    access,
   });
-  const admitted = admission.wrap(wrap(operations));
+  const authorization = new Authorization(access, store, config);
+  const admitted = admission.wrap(authorization.wrap(wrap(operations)));
   const { auditFile } = replica;
-  const application =
-    auditFile === undefined ? admitted : new AuditLog(auditFile, () => new Date().toISOString()).wrap(admitted);
+  const application = auditFile === undefined ? admitted : auditLog(auditFile, access).wrap(admitted);
   const headers = new ResponseHeaders(replica.clusterId, replica.id, () => node.term);
   const sender = new ResponseSender(headers, store);
   const waiting = new WaitingCalls();
@@ -101,6 +107,7 @@ export const memberServices = (
     ...leaseMethods(application, sender),
     ...clusterMethods(application, sender),
     ...maintenanceMethods(application, sender),
+    ...authMethods(application, sender),
     ...concurrencyMethods(createConcurrency(application), headers, waiting),
     ...healthMethods((caller) => admission.check(caller)),
   ];
@@ -108,3 +115,10 @@ export const memberServices = (
   if (config.metrics === "extensive") for (const { stats } of all) stats.measureHandling();
   return { application, methods: all, requestStats, waiting };
 };
+
+const auditLog = (sink: AuditSink, access: Access): AuditLog =>
+  new AuditLog(
+    sink,
+    () => new Date().toISOString(),
+    (caller) => access.userOf(caller),
+  );

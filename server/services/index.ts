@@ -1,5 +1,6 @@
 // etcd's gRPC services.
 
+export { authMethods } from "./auth.js";
 export { clusterMethods } from "./cluster.js";
 export { concurrencyMethods, WaitingCalls } from "./concurrency.js";
 export { healthMethods } from "./health.js";

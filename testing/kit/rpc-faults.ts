@@ -34,6 +34,23 @@ const rpcOf: Readonly<Record<OperationName, RpcName>> = {
   downgrade: "Downgrade",
   alarm: "Alarm",
   moveLeader: "MoveLeader",
+  authEnable: "AuthEnable",
+  authDisable: "AuthDisable",
+  authStatus: "AuthStatus",
+  authenticate: "Authenticate",
+  userAdd: "UserAdd",
+  userGet: "UserGet",
+  userList: "UserList",
+  userDelete: "UserDelete",
+  userChangePassword: "UserChangePassword",
+  userGrantRole: "UserGrantRole",
+  userRevokeRole: "UserRevokeRole",
+  roleAdd: "RoleAdd",
+  roleGet: "RoleGet",
+  roleList: "RoleList",
+  roleDelete: "RoleDelete",
+  roleGrantPermission: "RoleGrantPermission",
+  roleRevokePermission: "RoleRevokePermission",
 };
 
 const gone = (): RpcError => new RpcError({ code: statusCodes.UNAVAILABLE, details: "injected by the test" });

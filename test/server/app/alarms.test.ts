@@ -5,6 +5,7 @@ import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
 import { alarmOperation, alarmText } from "../../../server/app/alarms.js";
 import { promised } from "../../../server/app/promised.js";
+import { AuthState } from "../../../server/auth/auth-state.js";
 import { Alarms } from "../../../server/replication/apply/alarms.js";
 import type { LinearizableRead } from "../../../server/replication/reads.js";
 import type { Revision } from "../../../store/index.js";
@@ -25,7 +26,7 @@ function ask(request: Ask) {
   let waiting: LinearizableRead | undefined;
   const alarm = alarmOperation({
     store: { revision: 7 as Revision },
-    applier: { alarms: new Alarms([nospace, corrupt]) },
+    applier: { alarms: new Alarms([nospace, corrupt]), auth: new AuthState() },
     proposals: { propose: () => assert.fail("proposed") },
     reads: { whenLinearizable: (read) => void (waiting = read) },
   });

@@ -1,0 +1,215 @@
+// Who may ask for what, for every operation. Rights on keys are checked where keys are read, and where commands are applied.
+
+import { AlarmRequest_AlarmAction as Action, LeaseTimeToLiveResponse } from "../../proto/index.js";
+import { type KvStore, leaseIdFrom, type Sliced } from "../../store/index.js";
+import { type Identity, keyText, Rights } from "../auth/index.js";
+import type { Caller, ResultHandler } from "../base/index.js";
+import type { Access } from "./access.js";
+import type { Application, Operation, OperationName, Operations } from "./application.js";
+import { AuthorizedCaller } from "./authorized-caller.js";
+import { checkDeleteRange, checkPut, checkTxn, isReadOnly } from "./request-checks.js";
+import { wrapOperations } from "./wrap-operations.js";
+
+export interface AuthorizationSettings {
+  /** Most compares of a transaction, and most operations of a branch. */
+  readonly maxTxnOps: number;
+}
+
+/** The keys of leases. */
+type LeaseStore = Pick<KvStore, "attachedKeys" | "leases" | "inSlices">;
+
+/** Whoever may call an operation: anybody, any user, or the role root. */
+type Need = "anybody" | "user" | "root";
+
+/** The condition on callers of an operation, or of one with a certain request, by etcd's rules. */
+type Rule<Request> = Need | ((request: Request, maxTxnOps: number) => Need);
+
+/**
+ * The rule of each operation. With "anybody", the operation asks for rights itself, at the state that it reads. Rights on keys to
+ * be changed are checked when a command is applied; a request of a wrong shape is refused before its caller is.
+ */
+const rules: { readonly [Name in OperationName]: Rule<Operations[Name]["request"]> } = {
+  range: "anybody",
+  put: (request) => {
+    checkPut(request);
+    return "user";
+  },
+  deleteRange: (request) => {
+    checkDeleteRange(request);
+    return "user";
+  },
+  txn: (request, maxTxnOps) => {
+    if (isReadOnly(request)) return "anybody";
+    checkTxn(request, maxTxnOps);
+    return "user";
+  },
+  compact: "root",
+  leaseGrant: "user",
+  leaseRevoke: "user",
+  leaseTimeToLive: "user",
+  leaseLeases: "user",
+  memberList: "user",
+  status: "user",
+  hashKv: "root",
+  hash: "root",
+  defragment: "root",
+  downgrade: "root",
+  alarm: ({ action }) => (action === Action.GET ? "user" : "root"),
+  moveLeader: "root",
+  authEnable: "root",
+  authDisable: "root",
+  authStatus: "anybody",
+  authenticate: "anybody",
+  userAdd: "root",
+  userGet: "anybody",
+  userList: "anybody",
+  userDelete: "root",
+  userChangePassword: "root",
+  userGrantRole: "root",
+  userRevokeRole: "root",
+  roleAdd: "root",
+  roleGet: "anybody",
+  roleList: "anybody",
+  roleDelete: "root",
+  roleGrantPermission: "root",
+  roleRevokePermission: "root",
+};
+
+/** Enforces the rules of who may ask for what. While authentication is off, this is one question a request. */
+export class Authorization {
+  constructor(
+    private readonly access: Access,
+    private readonly store: LeaseStore,
+    private readonly settings: AuthorizationSettings,
+  ) {}
+
+  /** Makes an application that serves callers as far as they may ask. */
+  wrap(inner: Application): Application {
+    const guarded = wrapOperations(inner, (operation, name) => this.guarded(operation, name));
+    return {
+      ...guarded,
+      leaseTimeToLive: this.timeToLive(guarded.leaseTimeToLive),
+      leaseLeases: this.leases(guarded.leaseLeases),
+      leaseKeepAlive: this.keepAlive(inner.leaseKeepAlive),
+      rangeStream: inner.rangeStream,
+      watch: inner.watch,
+    };
+  }
+
+  private guarded<Name extends OperationName>(operation: Operation<Name>, name: Name): Operation<Name> {
+    const rule: Rule<Operations[Name]["request"]> = rules[name];
+    if (rule === "anybody") return operation;
+    const { access } = this;
+    return (caller, request, handler) => {
+      if (!access.isOn) return operation(caller, request, handler);
+      const need = typeof rule === "function" ? rule(request, this.settings.maxTxnOps) : rule;
+      if (need === "anybody") return operation(caller, request, handler);
+      access.whenIdentified(
+        caller,
+        (identity) => operation(this.admitted(caller, identity, need), request, handler),
+        handler,
+      );
+    };
+  }
+
+  /** Returns a caller with its user. @throws ServerError if it may not call */
+  private admitted(caller: Caller, identity: Identity | undefined, need: Need): Caller {
+    const rights = new Rights(this.access.auth, identity);
+    const user = rights.checkUser();
+    if (need === "root") rights.checkRoot();
+    return new AuthorizedCaller(caller, user);
+  }
+
+  /** The keys of a lease are told to users that may read all of them. */
+  private timeToLive(operation: Operation<"leaseTimeToLive">): Operation<"leaseTimeToLive"> {
+    return (caller, request, handler) => {
+      if (!this.access.isOn || !request.keys) return operation(caller, request, handler);
+      const id = leaseIdFrom(request.ID);
+      this.access.whenAllowed(
+        caller,
+        (rights) => {
+          rights.checkUser();
+          if (!rights.isRoot) for (const key of this.store.attachedKeys(id)) rights.checkReadKey(key);
+        },
+        () => operation(caller, request, this.withReadableKeys(caller, handler)),
+        handler,
+      );
+    };
+  }
+
+  /** Checks the keys of an answer, too: the leader may know more of them than this member. */
+  private withReadableKeys(caller: Caller, handler: ResultHandler<LeaseAnswer>): ResultHandler<LeaseAnswer> {
+    const onError = (error: unknown): void => handler.onError(error);
+    const check = (rights: Rights, { response }: LeaseAnswer): void => {
+      if (rights.isRoot) return;
+      for (const key of LeaseTimeToLiveResponse.decode(response.encodedKeys).keys) rights.checkReadKey(keyText(key));
+    };
+    return {
+      onResult: (answer) => {
+        try {
+          this.access.whenAllowed(
+            caller,
+            (rights) => check(rights, answer),
+            () => handler.onResult(answer),
+            handler,
+          );
+        } catch (error) {
+          onError(error);
+        }
+      },
+      onError,
+    };
+  }
+
+  /** All leases are listed for users that may read all keys that have one. */
+  private leases(operation: Operation<"leaseLeases">): Operation<"leaseLeases"> {
+    return (caller, request, handler) => {
+      if (!this.access.isOn) return operation(caller, request, handler);
+      this.access.whenIdentified(
+        caller,
+        (identity) => {
+          const rights = new Rights(this.access.auth, identity);
+          rights.checkUser();
+          const checked = rights.isRoot
+            ? Promise.resolve()
+            : this.store.inSlices((isTired) => this.checkAllLeases(rights, isTired));
+          checked.then(() => operation(caller, request, handler)).catch((error: unknown) => handler.onError(error));
+        },
+        handler,
+      );
+    };
+  }
+
+  private *checkAllLeases(rights: Rights, isTired: (keys: number) => boolean): Sliced<void> {
+    let keys = 0;
+    for (const { id } of [...this.store.leases()])
+      for (const key of this.store.attachedKeys(id)) {
+        rights.checkReadKey(key);
+        if (++keys % keysPerLook === 0 && isTired(keysPerLook)) yield;
+      }
+  }
+
+  /** A lease is kept alive for users that may write all its keys. */
+  private keepAlive(open: Application["leaseKeepAlive"]): Application["leaseKeepAlive"] {
+    return (caller, listener) => {
+      const session = open(caller, listener);
+      return {
+        renew: (id, handler) =>
+          this.access.whenAllowed(
+            caller,
+            (rights) => {
+              rights.checkUser();
+              rights.checkLeaseWrite(id, this.store);
+            },
+            () => session.renew(id, handler),
+            handler,
+          ),
+        close: () => session.close(),
+      };
+    };
+  }
+}
+
+type LeaseAnswer = Operations["leaseTimeToLive"]["result"];
+
+const keysPerLook = 50;

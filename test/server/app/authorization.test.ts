@@ -1,0 +1,83 @@
+// Who may do what, asked of a member in this process.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LeaseGrantRequest, PutRequest, RangeRequest, type TxnRequest } from "../../../proto/index.js";
+import { anonymousCaller } from "../../../server/base/caller.js";
+import {
+  ask,
+  bytes,
+  noBytes,
+  READ,
+  READWRITE,
+  refused,
+  startWithUsers,
+  withToken,
+  WRITE,
+} from "./authorization-fixtures.js";
+
+const put = (key: string, options: Partial<PutRequest> = {}): PutRequest =>
+  PutRequest.fromPartial({ key: bytes(key), value: bytes("v"), ...options });
+const range = (key: string, rangeEnd = "", options: Partial<RangeRequest> = {}): RangeRequest =>
+  RangeRequest.fromPartial({ key: bytes(key), rangeEnd: bytes(rangeEnd), ...options });
+
+test("a user reads and writes what its roles permit, and nothing else", async (t) => {
+  const { application, logIn } = await startWithUsers(t, {
+    ann: [
+      [READWRITE, "a", "c"],
+      [READ, "c", "e"],
+      [WRITE, "x"],
+    ],
+  });
+  const ann = await logIn("ann");
+  await ask(application, "put", ann, put("a1"));
+  await ask(application, "put", ann, put("x"));
+  await refused(ask(application, "put", ann, put("c")), "permission-denied");
+  await refused(ask(application, "put", ann, put("x", { prevKv: true })), "permission-denied");
+  const { response } = await ask(application, "range", ann, range("a", "e"));
+  assert.equal(response.count, 1n);
+  for (const serializable of [false, true]) {
+    await refused(ask(application, "range", ann, range("a", "f", { serializable })), "permission-denied");
+    await refused(ask(application, "range", ann, range("a", "\0", { serializable })), "permission-denied");
+    await refused(ask(application, "range", ann, range("x", "", { serializable })), "permission-denied");
+  }
+});
+
+test("a caller without a token is refused, after the shape of its request", async (t) => {
+  const { application } = await startWithUsers(t, {});
+  for (const caller of [anonymousCaller, withToken("nonsense")]) {
+    const code = caller === anonymousCaller ? "user-name-empty" : "invalid-auth-token";
+    await refused(ask(application, "put", caller, put("a")), code);
+    await refused(ask(application, "put", caller, put("")), "empty-key");
+    await refused(ask(application, "range", caller, range("a")), code);
+    await refused(ask(application, "range", caller, range("")), "empty-key");
+    await refused(ask(application, "leaseGrant", caller, LeaseGrantRequest.fromPartial({ TTL: 10n })), code);
+    await refused(ask(application, "memberList", caller, { linearizable: false }), code);
+    await refused(ask(application, "userList", caller, {}), code);
+  }
+  const empty: TxnRequest = { compare: [], success: [], failure: [] };
+  await ask(application, "txn", anonymousCaller, empty);
+  await ask(application, "authStatus", anonymousCaller, {});
+  await refused(ask(application, "authStatus", withToken("nonsense"), {}), "invalid-auth-token");
+});
+
+test("a wrong password, an unknown user and a user without password do not get in", async (t) => {
+  const { application, logIn, root } = await startWithUsers(t, { ann: [] });
+  await refused(logIn("ann", "wrong"), "authentication-failed");
+  await refused(logIn("bob"), "authentication-failed");
+  const options = { noPassword: true };
+  await ask(application, "userAdd", root, { name: "bob", password: "", options, hashedPassword: "" });
+  await refused(logIn("bob", ""), "no-password-user");
+});
+
+test("a permission that is taken away is gone at once; a password change ends the tokens of its user", async (t) => {
+  const { application, logIn, root } = await startWithUsers(t, { ann: [[READWRITE, "a"]], bob: [[READWRITE, "a"]] });
+  const [ann, bob] = [await logIn("ann"), await logIn("bob")];
+  await ask(application, "put", ann, put("a"));
+  await ask(application, "roleRevokePermission", root, { role: "ann", key: bytes("a"), rangeEnd: noBytes });
+  await refused(ask(application, "put", ann, put("a")), "permission-denied");
+  await refused(ask(application, "range", ann, range("a")), "permission-denied");
+  await ask(application, "userChangePassword", root, { name: "bob", password: "new", hashedPassword: "" });
+  await refused(ask(application, "put", bob, put("a")), "invalid-auth-token");
+  await ask(application, "put", await logIn("bob", "new"), put("a"));
+});
