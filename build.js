@@ -23,7 +23,7 @@ const next = `${dist}.next-${process.pid}`;
 const previous = `${dist}.previous-${process.pid}`;
 /** Packages that become part of the bundle: small, and without native parts. `@peculiar/x509` comes with those that it imports. */
 const bundled = [
-  ...["@bufbuild/protobuf", "bcryptjs", "commander"],
+  ...["@bufbuild/protobuf", "bcryptjs", "commander", "jose"],
   ...["@peculiar", "asn1js", "pvtsutils", "pvutils", "reflect-metadata", "tslib", "tsyringe"],
 ];
 /**

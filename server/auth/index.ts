@@ -4,6 +4,7 @@ export { AuthState } from "./auth-state.js";
 export { readAuthRows } from "./auth-rows.js";
 export { BcryptThread, threadPasswords } from "./bcrypt-thread.js";
 export type { Identity, TokenSource } from "./identity.js";
+export { JwtTokens } from "./jwt-tokens.js";
 export { type KeyRange, keyText } from "./key-range.js";
 export { root } from "./names.js";
 export { BcryptPasswords, defaultBcryptCost, usableBcryptCost, type Bcrypt, type Passwords } from "./passwords.js";

@@ -50,6 +50,7 @@ export type ServerErrorCode =
   | "auth-revision-old"
   | "auth-limit"
   | "password-too-long"
+  | "verify-only-key"
   | "not-proposed"
   | "timed-out"
   | "leader-lost"

@@ -1,5 +1,14 @@
 // A member's settings: flags, environment, files, and the identities that follow from them.
 
+export {
+  jwtMethods,
+  readAuthSettings,
+  type AuthFlags,
+  type AuthSettings,
+  type JwtMethod,
+  type JwtSettings,
+  type SimpleTokenSettings,
+} from "./auth-settings.js";
 export { readCommandLine, type CommandLine } from "./command-line.js";
 export {
   checkInitialCluster,

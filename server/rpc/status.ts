@@ -109,6 +109,7 @@ const statusOf = {
   "auth-revision-old": { code: invalidArgument, details: "etcdserver: revision of auth store is old" },
   "auth-limit": { code: resourceExhausted, details: "etcdserver: too many users, roles or permissions" },
   "password-too-long": { code: unknown, details: "bcrypt: password length exceeds 72 bytes" },
+  "verify-only-key": { code: unknown, details: "auth: token signing attempted with verify-only key" },
   "not-proposed": { code: statusCode.deadlineExceeded, details: "context deadline exceeded" },
   "timed-out": { code: unavailable, details: "etcdserver: request timed out" },
   "leader-lost": {

@@ -1,0 +1,107 @@
+// The flags for users: how they are known after a login, and the cost of their passwords.
+
+import { StartError } from "../base/index.js";
+import { durationMs, FlagValueError } from "./flag-values.js";
+import { readNumber } from "./read-flag.js";
+
+/** The signing methods of JSON Web Tokens that etcd takes. */
+export const jwtMethods = [
+  ...(["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] as const),
+  ...(["ES256", "ES384", "ES512", "HS256", "HS384", "HS512", "EdDSA"] as const),
+] as const;
+
+/** A signing method of JSON Web Tokens. */
+export type JwtMethod = (typeof jwtMethods)[number];
+
+/** The JSON Web Tokens of a member (etcd: `--auth-token=jwt,…`). */
+export interface JwtSettings {
+  readonly kind: "jwt";
+  readonly method: JwtMethod;
+  /** PEM. Alone, tokens are verified, and none are made. */
+  readonly publicKeyFile: string | undefined;
+  /** PEM; of the methods HS…, the secret itself. */
+  readonly privateKeyFile: string | undefined;
+  readonly ttlMs: number;
+}
+
+/** Tokens that the members keep in memory. */
+export interface SimpleTokenSettings {
+  readonly kind: "simple";
+  /** Time after the last use (etcd: `--auth-token-ttl`). */
+  readonly ttlMs: number;
+}
+
+/** The settings of users. */
+export interface AuthSettings {
+  readonly tokens: SimpleTokenSettings | JwtSettings;
+  /** A power of two of rounds; out of range: the default. */
+  readonly bcryptCost: number;
+}
+
+/** The flags of `minietcd` for users, as text. */
+export interface AuthFlags {
+  readonly authToken: string;
+  readonly authTokenTtl: string;
+  readonly bcryptCost: string;
+}
+
+/** etcd's defaults. */
+export const defaultAuthFlags: AuthFlags = { authToken: "simple", authTokenTtl: "300", bcryptCost: "10" };
+
+const defaultJwtTtlMs = 5 * 60_000;
+const jwtOptions = ["sign-method", "pub-key", "priv-key", "ttl"];
+
+/** @throws FlagError, StartError in etcd's words */
+export const readAuthSettings = (flags: AuthFlags): AuthSettings => {
+  // 0 is the default, as in etcd.
+  const ttlSeconds = readNumber("auth-token-ttl", "uint", flags.authTokenTtl) || Number(defaultAuthFlags.authTokenTtl);
+  const { kind, options } = parts(flags.authToken);
+  return {
+    tokens: kind === "jwt" ? readJwt(options) : { kind, ttlMs: ttlSeconds * 1_000 },
+    bcryptCost: readNumber("bcrypt-cost", "uint", flags.bcryptCost),
+  };
+};
+
+/** Returns a warning about options of `--auth-token` that have no effect; undefined: all have one, or the value is malformed. */
+export const authTokenWarning = (text: string): string | undefined => {
+  const [kind, ...options] = text.split(",");
+  const known = kind === "jwt" ? jwtOptions : [];
+  const names = options.map((option) => option.split("=", 1)[0] ?? "").filter((name) => !known.includes(name));
+  return names.length === 0 ? undefined : `unknown options: ${names.join(", ")}`;
+};
+
+/** Splits `jwt,name=value,…`. No text is simple tokens. */
+const parts = (text: string): { readonly kind: "simple" | "jwt"; readonly options: ReadonlyMap<string, string> } => {
+  const [kind = "", ...rest] = text.split(",");
+  const options = new Map<string, string>();
+  for (const option of rest) {
+    const [name = "", value, more] = option.split("=");
+    if (value === undefined || more !== undefined) throw invalid(`"${option}" is not name=value`);
+    if (options.has(name)) throw invalid(`${name} is given twice`);
+    options.set(name, value);
+  }
+  if (kind !== "jwt" && kind !== "simple" && text !== "") throw invalid(`unknown token type "${kind}"`);
+  return { kind: kind === "jwt" ? kind : "simple", options };
+};
+
+const readJwt = (options: ReadonlyMap<string, string>): JwtSettings => {
+  const given = (name: string): string | undefined => options.get(name) || undefined;
+  const ttl = given("ttl");
+  const name = given("sign-method");
+  const ttlMs = ttl === undefined ? defaultJwtTtlMs : readTtl(ttl);
+  if (name === "none") throw new StartError("unsupported signing method: none");
+  const method = jwtMethods.find((each) => each === name);
+  if (method === undefined) throw invalid(`sign-method must be one of ${jwtMethods.join(", ")}`);
+  return { kind: "jwt", method, publicKeyFile: given("pub-key"), privateKeyFile: given("priv-key"), ttlMs };
+};
+
+const readTtl = (text: string): number => {
+  try {
+    return durationMs(text);
+  } catch (error) {
+    if (error instanceof FlagValueError) throw invalid(`invalid duration "${text}"`);
+    throw error;
+  }
+};
+
+const invalid = (reason: string): StartError => new StartError(`auth: invalid auth options: --auth-token: ${reason}`);
