@@ -1,0 +1,71 @@
+// The matrix operation × user × range of keys: each cell is answered as by etcd 3.7.
+//
+// Every seventh cell is asked for, other ones with another SEED=…; CELLS=all asks for all 58 000.
+import { after, before, test } from "node:test";
+import type { Call, Caller, Outcome } from "./calls.js";
+import type { Cell } from "./cells.js";
+import { chosen, compare, Matrix, users, withoutMessages } from "./matrix.js";
+import { restoreKeys } from "./matrix-setup.js";
+import { carefulPuts, deletions, interval, type Operation, puts, reads, watches } from "./operations.js";
+import { both } from "./servers.js";
+import { keyShapes, type Shape, shapes } from "./shapes.js";
+
+let matrix: Matrix;
+
+before(async () => {
+  matrix = await Matrix.start();
+});
+
+after(() => matrix[Symbol.asyncDispose]());
+
+const cellsOf = (operations: readonly Operation[], over: readonly Shape[]): Cell[] =>
+  chosen(
+    operations.flatMap(({ name: operation, method, fields }) =>
+      over.flatMap((shape) => {
+        const request = fields(interval(shape));
+        return users.map((user): Cell => ({ operation, user, shape: shape.name, call: { method, fields: request } }));
+      }),
+    ),
+  );
+
+const askForCode = async (cell: Cell) => withoutMessages(await matrix.ask(cell));
+
+test("reads", (t) => compare(t, (comparison) => comparison.compare(cellsOf(reads, shapes), matrix.ask)));
+
+/** All watchers of a user are created on one stream: what each is answered is compared. */
+async function watchAs(caller: Caller, token: string | undefined, calls: readonly Call[]): Promise<Outcome[]> {
+  const stream = caller.open("Watch/Watch", token);
+  const outcomes: Outcome[] = [];
+  for (const { fields } of calls) {
+    stream.send({ requestUnion: { $case: "createRequest", value: fields } });
+    outcomes.push(await stream.next((message) => message["created"] === true));
+  }
+  stream.close();
+  return outcomes;
+}
+
+test("watches", (t) =>
+  compare(t, async (comparison) => {
+    const cells = cellsOf(watches, shapes);
+    const ask = async (user: string) => {
+      const own = cells.filter((cell) => cell.user === user);
+      const calls = own.map(({ call }) => call);
+      const [etcd, ours] = await both(matrix.servers.callers, (caller, position) =>
+        watchAs(caller, matrix.tokens[position].get(user), calls),
+      );
+      own.forEach((cell, index) => {
+        comparison.note(cell, [etcd[index]!, ours[index]!]);
+      });
+    };
+    await Promise.all(users.map(ask));
+  }));
+
+test("puts that keep what there is", (t) =>
+  compare(t, (comparison) => comparison.compare(cellsOf(carefulPuts, keyShapes), askForCode)));
+
+test("puts", (t) => compare(t, (comparison) => comparison.compare(cellsOf(puts, keyShapes), askForCode)));
+
+test("deletions", async (t) => {
+  await compare(t, (comparison) => comparison.compare(cellsOf(deletions, shapes), askForCode));
+  await both(matrix.servers.callers, (caller, position) => restoreKeys(caller, matrix.tokens[position]));
+});

@@ -1,0 +1,112 @@
+// The matrix call × user, and lease × keys × user: each cell is answered as by etcd 3.7.
+//
+// Every seventh cell about a lease is asked for, other ones with another SEED=…, and calls of some users; CELLS=all asks for all.
+import { after, before, test } from "node:test";
+import type { Call, Caller, Outcome } from "./calls.js";
+import type { Cell } from "./cells.js";
+import { changes, furnish, type LeaseOperation, looks, type MatrixLease, matrixLeases } from "./lease-cells.js";
+import { asksForAll, chosen, compare, Matrix, users, withoutMessages } from "./matrix.js";
+import { others } from "./matrix-setup.js";
+import { ownAnswers, serviceCalls } from "./service-cells.js";
+import { both, succeed } from "./servers.js";
+
+let matrix: Matrix;
+
+before(async () => {
+  matrix = await Matrix.start();
+});
+
+after(() => matrix[Symbol.asyncDispose]());
+
+/** Makes calls as root, on both. */
+const asRoot = (calls: readonly Call[]) =>
+  both(matrix.servers.callers, (caller, position) => {
+    const token = matrix.tokens[position].get(others.root);
+    return succeed(
+      caller,
+      calls.map((each) => ({ ...each, token })),
+    );
+  });
+
+const cellOf = (operation: LeaseOperation, lease: MatrixLease, user: string): Cell => ({
+  operation: operation.name,
+  user,
+  shape: lease.name,
+  call: { method: operation.method, fields: operation.fields(lease) },
+});
+
+test("leases that a user looks at", async (t) => {
+  await asRoot(matrixLeases.flatMap(furnish));
+  const cells = chosen(
+    looks.flatMap((operation) => matrixLeases.flatMap((lease) => users.map((user) => cellOf(operation, lease, user)))),
+  );
+  await compare(t, (comparison) => comparison.compare(cells, async (cell) => withoutMessages(await matrix.ask(cell))));
+});
+
+async function keepAlive(caller: Caller, token: string | undefined, id: bigint): Promise<Outcome> {
+  const stream = caller.open("Lease/LeaseKeepAlive", token);
+  stream.send({ ID: id });
+  const outcome = await stream.next();
+  stream.close();
+  return outcome;
+}
+
+test("leases that a user keeps alive", (t) =>
+  compare(t, async (comparison) => {
+    const cells = [...matrixLeases, { name: "no lease", id: 99n, keys: [] }].flatMap((lease) =>
+      users.map((user) =>
+        cellOf({ name: "keep alive", method: "Lease/LeaseKeepAlive", fields: ({ id }) => ({ ID: id }) }, lease, user),
+      ),
+    );
+    await comparison.compare(chosen(cells), ({ user, call }) =>
+      both(matrix.servers.callers, (caller, position) =>
+        keepAlive(caller, matrix.tokens[position].get(user), (call.fields as { ID: bigint }).ID),
+      ),
+    );
+  }));
+
+/** Makes a lease and its keys anew. */
+const furnishAgain = async (lease: MatrixLease) => {
+  const revocation: Call = { method: "Lease/LeaseRevoke", fields: { ID: lease.id } };
+  await both(matrix.servers.callers, (caller, position) =>
+    caller.call({ ...revocation, token: matrix.tokens[position].get(others.root) }),
+  );
+  await asRoot([{ method: "KV/Put", fields: { key: Buffer.from("k") } }, ...furnish(lease)]);
+};
+
+test("leases that a user changes", (t) =>
+  compare(t, async (comparison) => {
+    const cellsOf = (lease: MatrixLease) =>
+      changes.flatMap((operation) => users.map((user) => cellOf(operation, lease, user)));
+    for (const lease of matrixLeases)
+      for (const cell of chosen(cellsOf(lease))) {
+        const outcomes = withoutMessages(await matrix.ask(cell));
+        comparison.note(cell, outcomes);
+        if (outcomes.some(({ code }) => code === 0)) await furnishAgain(lease);
+      }
+  }));
+
+/** One of each kind. */
+const callers = asksForAll
+  ? users
+  : ["nothing", "read everything", "write range", "readwrite everything", ...Object.values(others)];
+
+test("calls of every service", (t) =>
+  compare(t, async (comparison) => {
+    for (const user of callers)
+      for (const [operation, call] of Object.entries(serviceCalls(user))) {
+        const cell: Cell = { operation, user, call };
+        const outcomes = await matrix.ask(cell);
+        comparison.note(cell, ownAnswers.has(operation) ? withoutMessages(outcomes) : outcomes);
+      }
+  }));
+
+test("AuthDisable", (t) =>
+  compare(t, async (comparison) => {
+    const call: Call = { method: "Auth/AuthDisable", fields: {} };
+    const last = users.filter((user) => user !== others.root && user !== others.admin);
+    for (const user of [...last, others.admin, others.root]) {
+      const cell: Cell = { operation: "disable", user, call };
+      comparison.note(cell, await matrix.ask(cell));
+    }
+  }));

@@ -1,0 +1,55 @@
+// The two servers with the keys and users of the matrix, and how a cell is asked of both.
+import type { TestContext } from "node:test";
+import type { Outcome } from "./calls.js";
+import { type Cell, Comparison } from "./cells.js";
+import { matrixUsers } from "./grants.js";
+import { masks } from "./matrix-masks.js";
+import { others, setUp, type Tokens } from "./matrix-setup.js";
+import { type Both, both, Servers } from "./servers.js";
+
+/** Everybody who asks. */
+export const users: readonly string[] = [...matrixUsers.map(({ name }) => name), ...Object.values(others)];
+
+/** Whether no cell is left out. */
+export const asksForAll = process.env["CELLS"] === "all";
+
+/** Divides neither the number of users nor that of shapes. */
+const step = asksForAll ? 1 : 7;
+const first = Number(process.env["SEED"] ?? 1) % step;
+
+/** Returns the cells that are asked for: every seventh, or all. */
+export const chosen = (cells: readonly Cell[]): Cell[] => cells.filter((_, index) => index % step === first);
+
+/** Returns answers without messages: of things that happen at the same time, and of a server itself, only code and text are alike. */
+export const withoutMessages = ([etcd, ours]: Both<Outcome>): Both<Outcome> => [
+  { ...etcd, messages: [] },
+  { ...ours, messages: [] },
+];
+
+export class Matrix implements AsyncDisposable {
+  private constructor(
+    readonly servers: Servers,
+    readonly tokens: Both<Tokens>,
+  ) {}
+
+  static async start(): Promise<Matrix> {
+    const servers = await Servers.start();
+    return new Matrix(servers, await both(servers.callers, setUp));
+  }
+
+  /** Asks both for a cell. */
+  readonly ask = ({ user, call }: Cell): Promise<Both<Outcome>> =>
+    both(this.servers.callers, (caller, position) => caller.call({ ...call, token: this.tokens[position].get(user) }));
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.servers[Symbol.asyncDispose]();
+  }
+}
+
+/** @throws AssertionError if answers differ that are noted meanwhile */
+export async function compare(t: TestContext, run: (comparison: Comparison) => Promise<void>): Promise<void> {
+  const comparison = new Comparison(masks);
+  await run(comparison);
+  t.diagnostic(comparison.summary);
+  comparison.assertAlike();
+}
