@@ -28,7 +28,12 @@ export interface Call {
   readonly fields: object;
   /** Undefined: the call has no token. */
   readonly token?: string | undefined;
+  /** How the token is written. Default: `token`. */
+  readonly header?: TokenHeader | undefined;
 }
+
+/** Metadata that carries a token: its name, and its value after `Bearer ` in the last form. */
+export type TokenHeader = "token" | "authorization" | "bearer";
 
 /** The end of a call. */
 export interface Outcome {
@@ -107,9 +112,11 @@ const decoderOf =
   (bytes: Buffer): Fields =>
     withoutIds(responseType.decode(new Uint8Array(bytes))) as Fields;
 
-const metadataOf = (token: string | undefined): Metadata => {
+const metadataOf = ({ token, header = "token" }: Pick<Call, "token" | "header">): Metadata => {
   const metadata = new Metadata();
-  if (token !== undefined) metadata.set("token", token);
+  if (token === undefined) return metadata;
+  if (header === "bearer") metadata.set("authorization", `Bearer ${token}`);
+  else metadata.set(header, token);
   return metadata;
 };
 
@@ -123,27 +130,30 @@ export class Caller {
   }
 
   /** Calls a method that takes one message, and waits for all that comes back. */
-  call({ method: name, fields, token }: Call): Promise<Outcome> {
-    const method = methodOf(name);
-    return method.answersOnce
-      ? this.callOnce(method, fields, token)
-      : this.read(this.openReading(method, fields, token));
+  call(call: Call): Promise<Outcome> {
+    return methodOf(call.method).answersOnce ? this.callOnce(call) : this.read(this.openReading(call));
   }
 
   /** Calls a method that never ends by itself, and cancels it after its first message. */
-  callForFirst({ method: name, fields, token }: Call): Promise<Outcome> {
-    const call = this.openReading(methodOf(name), fields, token);
-    return this.read(call, () => {
-      call.cancel();
+  callForFirst(call: Call): Promise<Outcome> {
+    const reading = this.openReading(call);
+    return this.read(reading, () => {
+      reading.cancel();
     });
   }
 
   /** Opens a stream in both directions. */
-  open(name: string, token?: string): Conversation {
+  open({ method: name, token, header }: Omit<Call, "fields">): Conversation {
     const method = methodOf(name);
     const options = { deadline: Date.now() + 10 * deadlineMs };
     return new Conversation(
-      this.grpc.makeBidiStreamRequest(method.path, encoderOf(method), decoderOf(method), metadataOf(token), options),
+      this.grpc.makeBidiStreamRequest(
+        method.path,
+        encoderOf(method),
+        decoderOf(method),
+        metadataOf({ token, header }),
+        options,
+      ),
     );
   }
 
@@ -151,7 +161,8 @@ export class Caller {
     this.grpc.close();
   }
 
-  private callOnce(method: Method, fields: object, token: string | undefined): Promise<Outcome> {
+  private callOnce({ method: name, fields, ...how }: Call): Promise<Outcome> {
+    const method = methodOf(name);
     const options = { deadline: Date.now() + deadlineMs };
     return new Promise((resolve) => {
       this.grpc.makeUnaryRequest<object, Fields>(
@@ -159,7 +170,7 @@ export class Caller {
         encoderOf(method),
         decoderOf(method),
         fields,
-        metadataOf(token),
+        metadataOf(how),
         options,
         (error, message) => {
           if (error !== null) resolve({ code: error.code, details: error.details, messages: [] });
@@ -169,14 +180,15 @@ export class Caller {
     });
   }
 
-  private openReading(method: Method, fields: object, token: string | undefined): ClientReadableStream<Fields> {
+  private openReading({ method: name, fields, ...how }: Call): ClientReadableStream<Fields> {
+    const method = methodOf(name);
     const options = { deadline: Date.now() + deadlineMs };
     return this.grpc.makeServerStreamRequest(
       method.path,
       encoderOf(method),
       decoderOf(method),
       fields,
-      metadataOf(token),
+      metadataOf(how),
       options,
     );
   }

@@ -34,7 +34,7 @@ test("reads", (t) => compare(t, (comparison) => comparison.compare(cellsOf(reads
 
 /** All watchers of a user are created on one stream: what each is answered is compared. */
 async function watchAs(caller: Caller, token: string | undefined, calls: readonly Call[]): Promise<Outcome[]> {
-  const stream = caller.open("Watch/Watch", token);
+  const stream = caller.open({ method: "Watch/Watch", token });
   const outcomes: Outcome[] = [];
   for (const { fields } of calls) {
     stream.send({ requestUnion: { $case: "createRequest", value: fields } });

@@ -44,7 +44,7 @@ test("leases that a user looks at", async (t) => {
 });
 
 async function keepAlive(caller: Caller, token: string | undefined, id: bigint): Promise<Outcome> {
-  const stream = caller.open("Lease/LeaseKeepAlive", token);
+  const stream = caller.open({ method: "Lease/LeaseKeepAlive", token });
   stream.send({ ID: id });
   const outcome = await stream.next();
   stream.close();

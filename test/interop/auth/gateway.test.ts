@@ -1,0 +1,193 @@
+// Users of the JSON gateway of etcd 3.7 and of minietcd: each form of header, and each path as a user with and without rights.
+import assert from "node:assert/strict";
+import { request, type IncomingMessage } from "node:http";
+import { after, before, test } from "node:test";
+import type { EtcdMember } from "../../support/etcd-process.js";
+import type { Call } from "./calls.js";
+import { type Both, both, Servers, succeed } from "./servers.js";
+
+type Headers = Readonly<Record<string, string>>;
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly body: string;
+}
+
+let servers: Servers;
+/** Tokens of `root` and `user`. */
+let tokens: Both<Record<string, string>>;
+
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
+const call = (method: string, fields: object): Call => ({ method: `Auth/${method}`, fields });
+
+before(async () => {
+  servers = await Servers.start();
+  tokens = await both(servers.callers, async (caller) => {
+    const perm = { permType: 2, key: Buffer.from("a"), rangeEnd: Buffer.from("c") };
+    await succeed(caller, [
+      ...["root", "user"].flatMap((name) => [
+        call("UserAdd", { name, password: "p" }),
+        call("RoleAdd", { name }),
+        call("UserGrantRole", { user: name, role: name }),
+      ]),
+      call("RoleGrantPermission", { name: "user", perm }),
+      call("AuthEnable", {}),
+    ]);
+    const logins = ["root", "user"].map(async (name): Promise<[string, string]> => {
+      const [login] = await succeed(caller, [call("Authenticate", { name, password: "p" })]);
+      return [name, String(login?.messages[0]?.["token"])];
+    });
+    return Object.fromEntries(await Promise.all(logins));
+  });
+});
+
+after(() => servers[Symbol.asyncDispose]());
+
+/** Fields that differ between any two clusters, or between any two moments. */
+const masked = new Set(["cluster_id", "member_id", "raft_term", "token", "TTL", "hash"]);
+
+const normal = (line: string): string => {
+  try {
+    return JSON.stringify(JSON.parse(line), (name, value: unknown) => (masked.has(name) ? "…" : value));
+  } catch {
+    return line;
+  }
+};
+
+/** Posts a body, and reads the answer to its end; of a stream, the first line. */
+const ask = ({ endpoint }: EtcdMember, path: string, body: string, headers: Headers): Promise<Answer> =>
+  new Promise((resolve, reject) => {
+    const [host, port] = endpoint.split(":");
+    const post = request({ host, port, method: "POST", path: `/v3/${path}`, headers });
+    post.on("error", reject);
+    post.on("response", (response: IncomingMessage) => {
+      let text = "";
+      const answered = () => {
+        resolve({ status: response.statusCode, body: text.split("\n").map(normal).join("\n") });
+        post.destroy();
+      };
+      response.setEncoding("utf8").on("data", (piece: string) => {
+        text += piece;
+        if (path === "watch" && text.includes("\n")) answered();
+      });
+      response.on("end", answered);
+    });
+    post.end(body);
+  });
+
+/** Asks both; the headers are made of a user's token. */
+const same = async (
+  path: string,
+  body: string,
+  user: string,
+  headersOf: (token: string) => Headers,
+): Promise<Answer> => {
+  const [etcd, ours] = await both(servers.members, (member, position) =>
+    ask(member, path, body, headersOf(tokens[position][user] ?? "")),
+  );
+  assert.deepEqual(ours, etcd, `${path} ${body} as ${user}: ${JSON.stringify(headersOf("TOKEN"))}`);
+  return ours;
+};
+
+/** Ways to send a token, right and wrong ones. */
+const forms: readonly ((token: string) => Headers)[] = [
+  () => ({}),
+  (token) => ({ Authorization: token }),
+  (token) => ({ authorization: `Bearer ${token}` }),
+  (token) => ({ Authorization: `bearer ${token}` }),
+  (token) => ({ Authorization: `Token ${token}` }),
+  (token) => ({ Authorization: `Bearer  ${token}` }),
+  (token) => ({ Authorization: `Bearer ${token} ` }),
+  (token) => ({ Authorization: `Bearer${token}` }),
+  () => ({ Authorization: "Bearer" }),
+  () => ({ Authorization: "Bearer " }),
+  () => ({ Authorization: "" }),
+  () => ({ Authorization: `Basic ${base64("user:p")}` }),
+  (token) => ({ "Grpc-Metadata-Token": token }),
+  (token) => ({ "Grpc-Metadata-Token": `Bearer ${token}` }),
+  (token) => ({ "Grpc-Metadata-Authorization": token }),
+  (token) => ({ "Grpc-Metadata-Authorization": `Bearer ${token}` }),
+  (token) => ({ Token: token }),
+  (token) => ({ Cookie: `token=${token}` }),
+  (token) => ({ Authorization: token, "Grpc-Metadata-Token": "wrong" }),
+  (token) => ({ Authorization: "wrong", "Grpc-Metadata-Token": token }),
+  (token) => ({ "Sec-WebSocket-Protocol": `Bearer, ${token}` }),
+];
+
+test("a token is found in the same headers", async () => {
+  for (const form of forms)
+    for (const [path, body] of [
+      ["kv/range", `{"key":"${base64("a")}"}`],
+      ["kv/range", `{"key":"${base64("z")}"}`],
+      ["watch", `{"create_request":{"key":"${base64("a")}"}}`],
+      ["auth/status", "{}"],
+    ] as const)
+      await same(path, body, "user", form);
+});
+
+const key = (text: string) => `"key":"${base64(text)}"`;
+
+/** Requests of every path but those that end a member or cut it off. */
+const requests: readonly (readonly [path: string, body: string])[] = [
+  ["kv/put", `{${key("a")},"value":"MQ=="}`],
+  ["kv/put", `{${key("z")},"value":"MQ=="}`],
+  ["kv/range", `{${key("a")},"range_end":"${base64("c")}"}`],
+  ["kv/range", `{${key("a")},"range_end":"AA=="}`],
+  ["kv/txn", `{"success":[{"request_range":{${key("z")}}}]}`],
+  ["kv/txn", "{}"],
+  ["kv/deleterange", `{${key("b")}}`],
+  ["kv/deleterange", `{${key("a")},"range_end":"AA=="}`],
+  ["kv/compaction", `{"revision":"1000"}`],
+  ["watch", `{"create_request":{${key("a")},"range_end":"${base64("c")}"}}`],
+  ["watch", `{"create_request":{${key("a")},"range_end":"${base64("d")}"}}`],
+  ["lease/grant", `{"ID":"7","TTL":"600"}`],
+  ["lease/grant", `{"ID":"7","TTL":"600"}`],
+  ["lease/keepalive", `{"ID":"7"}`],
+  ["lease/timetolive", `{"ID":"7","keys":true}`],
+  ["lease/leases", "{}"],
+  ["lease/revoke", `{"ID":"7"}`],
+  ["cluster/member/add", "{}"],
+  ["cluster/member/remove", `{"ID":"5"}`],
+  ["cluster/member/update", `{"ID":"5","peerURLs":["http://127.0.0.1:9"]}`],
+  ["cluster/member/promote", `{"ID":"5"}`],
+  ["maintenance/alarm", "{}"],
+  ["maintenance/alarm", `{"action":"DEACTIVATE","memberID":"5","alarm":"NOSPACE"}`],
+  ["maintenance/defragment", "{}"],
+  ["maintenance/hashkv", `{"revision":"1000"}`],
+  ["maintenance/transfer-leadership", `{"targetID":"5"}`],
+  ["maintenance/downgrade", `{"action":"VALIDATE","version":"x"}`],
+  ["auth/enable", "{}"],
+  ["auth/status", "{}"],
+  ["auth/authenticate", `{"name":"user","password":"p"}`],
+  ["auth/authenticate", `{"name":"user","password":"wrong"}`],
+  ["auth/user/add", `{"name":"other","password":"${"p".repeat(73)}"}`],
+  ["auth/user/add", `{"name":"other","options":{"no_password":true}}`],
+  ["auth/authenticate", `{"name":"other","password":""}`],
+  ["auth/user/get", `{"name":"user"}`],
+  ["auth/user/get", `{"name":"other"}`],
+  ["auth/user/list", "{}"],
+  ["auth/user/changepw", `{"name":"other","password":"q"}`],
+  ["auth/user/grant", `{"user":"other","role":"user"}`],
+  ["auth/user/revoke", `{"name":"other","role":"user"}`],
+  ["auth/user/delete", `{"name":"other"}`],
+  ["auth/role/add", `{"name":"more"}`],
+  ["auth/role/grant", `{"name":"more","perm":{"permType":"READWRITE",${key("a")},"range_end":"AA=="}}`],
+  ["auth/role/grant", `{"name":"more","perm":{${key("ro")}}}`],
+  ["auth/role/get", `{"role":"more"}`],
+  ["auth/role/get", `{"role":"user"}`],
+  ["auth/role/list", "{}"],
+  ["auth/role/revoke", `{"role":"more",${key("a")},"range_end":"AA=="}`],
+  ["auth/role/delete", `{"role":"more"}`],
+  ["lock/unlock", `{${key("a")}}`],
+  ["lock/unlock", `{${key("z")}}`],
+  ["election/leader", `{"name":"${base64("a/x")}"}`],
+  ["election/leader", `{"name":"${base64("z/x")}"}`],
+];
+
+test("every path is answered alike as nobody, as a user and as root", async () => {
+  for (const user of ["nobody", "user", "root"])
+    for (const [path, body] of requests)
+      await same(path, body, user, (token): Headers => (token === "" ? {} : { Authorization: token }));
+  await same("auth/disable", "{}", "user", (token) => ({ Authorization: token }));
+  await same("auth/disable", "{}", "root", (token) => ({ Authorization: token }));
+});

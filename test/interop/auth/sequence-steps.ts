@@ -1,0 +1,195 @@
+// Generated sequences of several users: changes of users and roles, logins, and requests with fresh, old and false tokens.
+import fc from "fast-check";
+import { choose, list, seldom, usually } from "../differential/chance.js";
+import { interval, type Interval } from "../differential/keys.js";
+import { grant, keepAlive, leasedPut, listLeases, revoke, timeToLive } from "../differential/leases.js";
+import { deleteRange, put, range, sort } from "../differential/operations.js";
+import type { Request } from "../differential/requests.js";
+import { always, compactable, type Late } from "../differential/revisions.js";
+import { bareCompare, readTxn, txn } from "../differential/txns.js";
+import { createRequest } from "../differential/watch-requests.js";
+import type { TokenHeader } from "./calls.js";
+
+/** Whose token a request has. */
+export type Actor =
+  | { readonly kind: "user"; readonly name: string }
+  /** A login of before, counted from the last. */
+  | { readonly kind: "login"; readonly back: number }
+  | { readonly kind: "token"; readonly token: string }
+  | { readonly kind: "nobody" };
+
+export interface AuthCall {
+  readonly method: string;
+  readonly fields: object;
+}
+
+export type Step =
+  | { readonly kind: "login"; readonly name: string; readonly password: string }
+  | { readonly kind: "auth"; readonly as: Actor; readonly call: AuthCall }
+  | { readonly kind: "ask"; readonly as: Actor; readonly header: TokenHeader; readonly request: Late<Request> }
+  /** A watcher on a stream of its own, or on one that was opened before with the token of then. */
+  | { readonly kind: "watch"; readonly as: Actor; readonly stream: number | undefined; readonly create: Late<object> };
+
+/** Users and roles to begin with. */
+export interface Beginning {
+  /** Permissions by role: `r1`, `r2`, … */
+  readonly roles: readonly (readonly Permission[])[];
+  /** Numbers of roles by user: `u1`, `u2`, … */
+  readonly users: readonly (readonly number[])[];
+  readonly enabled: boolean;
+}
+
+export interface Permission extends Interval {
+  readonly permType: number;
+}
+
+export interface AuthSequence {
+  readonly beginning: Beginning;
+  readonly steps: readonly Step[];
+}
+
+const permType = fc.constantFrom(2, 0, 1);
+const permissionOf = (interval: fc.Arbitrary<Interval>): fc.Arbitrary<Permission> =>
+  fc.record({ interval, permType }).map(({ interval, permType }) => ({ ...interval, permType }));
+const isOpen = (end: Uint8Array) => end.length === 1 && end[0] === 0;
+const isValid = ({ key, rangeEnd }: Interval) =>
+  key.length > 0 && (rangeEnd.length === 0 || isOpen(rangeEnd) || Buffer.compare(key, rangeEnd) < 0);
+const validPermission = permissionOf(interval.filter(isValid));
+
+const beginning: fc.Arbitrary<Beginning> = fc.record({
+  roles: fc.array(list(validPermission, 0, 3), { minLength: 3, maxLength: 3 }),
+  users: fc.array(fc.subarray([0, 1, 2]), { minLength: 2, maxLength: 2 }),
+  enabled: usually(true, 12, fc.constant(false)),
+});
+
+const userName = choose(
+  [8, fc.constantFrom("u1", "u2")],
+  [3, fc.constantFrom("root", "u3")],
+  [1, fc.constantFrom("", "missing")],
+);
+const roleName = choose(
+  [8, fc.constantFrom("r1", "r2", "r3")],
+  [2, fc.constantFrom("root", "r4")],
+  [1, fc.constantFrom("", "missing")],
+);
+/** The first is everybody's to begin with. */
+export const passwords = ["first", "second", ""] as const;
+const longPassword = "p".repeat(73);
+const password = choose(
+  [8, fc.constantFrom(...passwords)],
+  [1, fc.constant("p".repeat(72))],
+  [1, fc.constant(longPassword)],
+);
+/** Root can always log in with one of `passwords`. */
+const rootPassword = fc.constantFrom(...passwords);
+
+const call = (method: string, fields: fc.Arbitrary<object>): fc.Arbitrary<AuthCall> =>
+  fields.map((fields) => ({ method: `Auth/${method}`, fields }));
+const nothing = fc.constant({});
+
+const newUser = fc
+  .record({ name: userName, password, rootPassword, noPassword: seldom(5), hashed: seldom(20) })
+  .map(({ name, password, rootPassword, noPassword, hashed }) => ({
+    name,
+    password: name === "root" ? rootPassword : password,
+    ...(noPassword && name !== "root" ? { options: { noPassword } } : {}),
+    ...(hashed ? { hashedPassword: "JDJhJDA0" } : {}),
+  }));
+const newPassword = fc
+  .record({ name: userName, password, rootPassword })
+  .map(({ name, password, rootPassword }) => ({ name, password: name === "root" ? rootPassword : password }));
+const permission = choose([6, validPermission], [2, permissionOf(interval)]);
+
+const authCall = choose(
+  [4, call("UserAdd", newUser)],
+  [3, call("UserDelete", fc.record({ name: userName }))],
+  [3, call("UserChangePassword", newPassword)],
+  [6, call("UserGrantRole", fc.record({ user: userName, role: roleName }))],
+  [5, call("UserRevokeRole", fc.record({ name: userName, role: roleName }))],
+  [3, call("UserGet", fc.record({ name: userName }))],
+  [1, call("UserList", nothing)],
+  [4, call("RoleAdd", fc.record({ name: roleName }))],
+  [3, call("RoleDelete", fc.record({ role: roleName }))],
+  [3, call("RoleGet", fc.record({ role: roleName }))],
+  [1, call("RoleList", nothing)],
+  [10, call("RoleGrantPermission", fc.record({ name: roleName, perm: permission }))],
+  [1, call("RoleGrantPermission", fc.record({ name: roleName }))],
+  [
+    6,
+    call(
+      "RoleRevokePermission",
+      fc.record({ role: roleName, interval }).map(({ role, interval }) => ({ role, ...interval })),
+    ),
+  ],
+  [2, call("AuthEnable", nothing)],
+  [1, call("AuthDisable", nothing)],
+  [3, call("AuthStatus", nothing)],
+);
+
+const user = (...names: string[]): fc.Arbitrary<Actor> =>
+  fc.constantFrom(...names.map((name) => ({ kind: "user" as const, name })));
+const earlier: fc.Arbitrary<Actor> = fc.nat(4).map((back) => ({ kind: "login", back }));
+const falseTokens = ["x", "", "AAAAAAAAAAAAAAAA.1", "AAAAAAAAAAAAAAAA.x", "A.99999999999999999999", "a b", "Bearer x"];
+const stranger = choose<Actor>(
+  [2, fc.constant({ kind: "nobody" })],
+  [1, fc.constantFrom(...falseTokens).map((token) => ({ kind: "token", token }))],
+);
+const manager = choose<Actor>([12, user("root")], [2, user("u1", "u2", "u3")], [2, earlier], [1, stranger]);
+const actor = choose<Actor>([12, user("u1", "u2")], [3, user("root")], [1, user("u3")], [4, earlier], [2, stranger]);
+
+const header: fc.Arbitrary<TokenHeader> = usually("token", 5, fc.constantFrom("authorization", "bearer"));
+
+const asked = <M extends Request["method"]>(
+  method: M,
+  late: fc.Arbitrary<Late<Extract<Request, { method: M }>["message"]>>,
+) => late.map<Late<Request>>((message) => (at) => ({ method, message: message(at) }) as Request);
+const constant = <T>(messages: fc.Arbitrary<T>): fc.Arbitrary<Late<T>> => messages.map(always);
+const single = (steps: fc.Arbitrary<readonly Late<Request>[]>) => steps.map(([request]) => request!);
+
+const request = choose<Late<Request>>(
+  [10, asked("range", range(sort, 4))],
+  [8, asked("put", constant(put))],
+  [6, asked("put", constant(leasedPut))],
+  [5, asked("deleteRange", constant(deleteRange))],
+  [8, asked("txn", txn)],
+  [3, asked("txn", bareCompare)],
+  [2, asked("txn", readTxn)],
+  [
+    1,
+    asked(
+      "compact",
+      compactable.map((revision) => (at) => ({ revision: revision(at), physical: true })),
+    ),
+  ],
+  [1, asked("hashKV", constant(fc.constant({ revision: 0n })))],
+  [4, single(grant)],
+  [3, single(revoke)],
+  [3, single(timeToLive)],
+  [2, fc.constant(listLeases)],
+  [2, single(keepAlive)],
+);
+
+const step = choose<Step>(
+  [14, fc.record({ kind: fc.constant("ask"), as: actor, header, request })],
+  [9, fc.record({ kind: fc.constant("auth"), as: manager, call: authCall })],
+  [
+    4,
+    fc.record({
+      kind: fc.constant("login"),
+      name: userName,
+      password: usually<string>("first", 3, fc.constantFrom(...passwords, longPassword)),
+    }),
+  ],
+  [
+    3,
+    fc.record({
+      kind: fc.constant("watch"),
+      as: actor,
+      stream: usually<number | undefined>(undefined, 2, fc.constantFrom(0, 1)),
+      create: createRequest.map<Late<object>>((late) => (at) => late(at)),
+    }),
+  ],
+);
+
+/** What one run of the test plays. */
+export const authSequence: fc.Arbitrary<AuthSequence> = fc.record({ beginning, steps: list(step, 1, 24) });

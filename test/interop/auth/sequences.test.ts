@@ -1,0 +1,74 @@
+// Compares minietcd with etcd 3.7 as several users, who change users, roles and permissions, log in, and read and write.
+//
+// SEED=… plays other sequences, RUNS=… another number of them. What fails with some SEED and RUNS fails again with the same.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import fc from "fast-check";
+import { limits } from "../differential/limits.js";
+import { Channel } from "../differential/requests.js";
+import { type Exchange, play } from "./players.js";
+import { type AuthSequence, authSequence } from "./sequence-steps.js";
+import { type Both, Servers } from "./servers.js";
+
+const seed = Number(process.env["SEED"] ?? 1);
+const numRuns = Number(process.env["RUNS"] ?? 2_000);
+
+/** Side by side, each on servers of its own: most of the time etcd waits for its disk. */
+const lanes = 3;
+
+interface Lane {
+  readonly servers: Servers;
+  readonly channels: Both<Channel>;
+}
+
+let all: Lane[] = [];
+
+before(async () => {
+  all = await Promise.all(
+    Array.from({ length: lanes }, async () => {
+      const servers = await Servers.start(`--max-txn-ops=${limits.maxTxnOps}`);
+      const [etcd, ours] = servers.members;
+      return { servers, channels: [new Channel(etcd.endpoint), new Channel(ours.endpoint)] as const };
+    }),
+  );
+});
+
+after(() =>
+  Promise.all(
+    all.map(({ servers, channels }) => {
+      for (const channel of channels) channel.close();
+      return servers[Symbol.asyncDispose]();
+    }),
+  ),
+);
+
+/** Outcomes by method and code, for a look at what the sequences bring about. */
+const seen = new Map<string, number>();
+
+function note({ step, etcd, difference }: Exchange): void {
+  const what = step.kind === "auth" ? step.call.method : step.kind;
+  const mask = typeof difference === "string" ? [] : [`masked: ${difference.name}`];
+  for (const outcome of [`${what} ${etcd.code} ${etcd.details}`, ...mask])
+    seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
+}
+
+async function check({ servers, channels }: Lane, lane: number): Promise<void> {
+  const property = fc.asyncProperty(authSequence, async (sequence: AuthSequence) => {
+    for (const exchange of await play(servers, channels, sequence)) note(exchange);
+  });
+  const options = { seed: seed * lanes + lane, numRuns: Math.ceil(numRuns / lanes), unbiased: true };
+  const result = await fc.check(property, options);
+  if (!result.failed) return;
+  const reason = result.errorInstance instanceof Error ? result.errorInstance.message : String(result.errorInstance);
+  assert.fail(`Sequence ${result.numRuns} of lane ${lane}, made ${result.numShrinks} times shorter:\n${reason}`);
+}
+
+test(`generated sequences, SEED=${seed} RUNS=${numRuns}`, async (t) => {
+  await Promise.all(all.map(check));
+  t.diagnostic(
+    [...seen]
+      .sort()
+      .map(([outcome, count]) => `${outcome}: ${count}`)
+      .join("\n"),
+  );
+});
