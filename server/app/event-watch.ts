@@ -60,7 +60,8 @@ export class EventWatch implements WatchListener {
 
   onAnswer(answer: WatchAnswer): boolean {
     if (answer.kind === "compacted") this.end();
-    if (answer.kind === "refused") this.onError(new ServerError("too-many-requests", answer.reason));
+    if (answer.kind === "refused") this.onError(answer.error ?? new ServerError("too-many-requests", answer.reason));
+    if (answer.kind === "canceled" && answer.error !== undefined) this.onError(answer.error);
     return true;
   }
 

@@ -2,7 +2,7 @@
 
 import type { WatchCreateRequest } from "../../proto/index.js";
 import type { Answer, LeaseId, Revision, Sliced, WatchBatch } from "../../store/index.js";
-import type { ResultHandler } from "../base/index.js";
+import type { ResultHandler, ServerError } from "../base/index.js";
 
 /** Told that a session is over before its caller has closed it. The caller closes it then. */
 export interface SessionListener {
@@ -74,9 +74,21 @@ export interface ChunkSession {
 /** An answer of a watch session, other than events. `revision` is the store's of now. */
 export type WatchAnswer =
   | { readonly kind: "created"; readonly watchId: bigint; readonly revision: Revision }
-  /** There will be no such watch. `reason` is etcd's text. */
-  | { readonly kind: "refused"; readonly reason: string; readonly revision: Revision }
-  | { readonly kind: "canceled"; readonly watchId: bigint; readonly revision: Revision }
+  /** There will be no such watch. `reason` is etcd's text; `error` the same, if the caller may not have it. */
+  | {
+      readonly kind: "refused";
+      readonly reason: string;
+      readonly error?: ServerError;
+      readonly revision: Revision;
+    }
+  /** The caller has ended the watch; or, with a reason, may not have it any more. */
+  | {
+      readonly kind: "canceled";
+      readonly watchId: bigint;
+      readonly reason?: string;
+      readonly error?: ServerError;
+      readonly revision: Revision;
+    }
   /** A compaction has removed history that the watch needs. It has ended; its id is taken until it is canceled. */
   | { readonly kind: "compacted"; readonly watchId: bigint; readonly compactRevision: Revision }
   /** All events up to `revision` were sent: of this watch, or, without an id, of all watches of the session. */

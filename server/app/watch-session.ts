@@ -6,9 +6,12 @@ import {
 import type { Clock } from "../../platform/index.js";
 import type { KvStore, Revision, Sliced, Watch, WatchBatch, WatchOptions, WatchReceiver } from "../../store/index.js";
 import { maxRepliesWhileFull, maxWatchersPerStream, ServerError } from "../base/index.js";
+import type { KeyRange } from "../auth/index.js";
+import type { Access } from "./access.js";
 import type { Application } from "./application.js";
 import type { RequestStats } from "./request-stats.js";
 import type { ToldWatch, WatchAnswer, WatchListener, WatchSession } from "./sessions.js";
+import { type AdmittedWatch, type RecheckedSession, WatchAccess, WatchRechecks } from "./watch-access.js";
 
 export interface WatchSettings {
   readonly clock: Clock;
@@ -17,20 +20,24 @@ export interface WatchSettings {
   /** The interval of a session's progress notices; a random tenth of it is added. */
   readonly watchProgressMs: number;
   readonly stats: Pick<RequestStats, "watchStreams">;
+  readonly access: Access;
 }
 
 type WatchedStore = Pick<KvStore, "revision" | "watch">;
 
 /** etcd's Watch. */
-export const watchOperation =
-  (store: WatchedStore, settings: WatchSettings): Application["watch"] =>
-  (_caller, listener) =>
-    new StoreWatchSession(store, settings, listener);
+export const watchOperation = (store: WatchedStore, settings: WatchSettings): Application["watch"] => {
+  const rechecks = new WatchRechecks(settings.access, settings.clock);
+  return (caller, listener) => {
+    const access = new WatchAccess(settings.access, caller);
+    return new StoreWatchSession(store, settings, listener, access, rechecks);
+  };
+};
 
 const jitter = 0.1;
 
 /** A session on a store: any number of watches, each with its own id, and one buffer, the listener's. */
-class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch> {
+class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch>, RecheckedSession {
   private readonly watches = new Map<bigint, SessionWatch>();
   private nextId = 0n;
   /** The caller does not take events as fast as they come; it is sent no more until it has. */
@@ -40,28 +47,39 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch> {
   /** Watches whose events were not sent for that reason. */
   private missing: SessionWatch[] = [];
   private stopTicks: (() => void) | undefined = undefined;
+  /** Requests that wait until it is known who the caller is; undefined: none has to. */
+  private held: (() => void)[] | undefined = undefined;
 
   constructor(
     readonly store: WatchedStore,
     private readonly settings: WatchSettings,
     readonly listener: WatchListener,
+    private readonly access: WatchAccess,
+    private readonly rechecks: WatchRechecks,
   ) {
     settings.stats.watchStreams++;
+    rechecks.add(this);
   }
 
   create(request: WatchCreateRequest): void {
-    const reason = this.refusalOf(request);
-    if (reason !== undefined) {
-      this.reply({ kind: "refused", reason, revision: this.store.revision });
-      return;
-    }
-    const watchId = request.watchId === 0n ? this.freeId() : request.watchId;
-    this.watches.set(watchId, new SessionWatch(this, watchId, request));
-    if (request.progressNotify) this.startTicks();
-    this.reply({ kind: "created", watchId, revision: this.store.revision });
+    if (this.isHeld(() => this.create(request))) return;
+    if (!this.access.isOn || request.startRevision < 0n) return this.createFor(undefined, request);
+    const admitted = this.access.admit(rangeOf(request));
+    if (!(admitted instanceof Promise)) return this.createFor(admitted, request);
+    this.held = [];
+    admitted
+      .then((known) => {
+        const { held = [] } = this;
+        this.held = undefined;
+        if (this.isClosed) return;
+        this.createFor(known, request);
+        for (const next of held) next();
+      })
+      .catch((error: unknown) => this.listener.onError(error));
   }
 
   cancel(watchId: bigint): void {
+    if (this.isHeld(() => this.cancel(watchId))) return;
     const watch = this.watches.get(watchId);
     if (watch === undefined) return;
     watch.close();
@@ -71,6 +89,7 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch> {
 
   /** Only if all have been told everything: no event up to this revision comes later in this session. */
   requestProgress(): void {
+    if (this.isHeld(() => this.requestProgress())) return;
     const active = [...this.watches.values()].filter(({ isCompacted }) => !isCompacted);
     if (active.length > 0 && active.every((watch) => watch.toldThrough !== undefined))
       this.reply({ kind: "progress", watchId: undefined, revision: this.store.revision });
@@ -88,9 +107,22 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch> {
     if (this.isClosed) return;
     this.isClosed = true;
     this.settings.stats.watchStreams--;
+    this.rechecks.remove(this);
     this.stopTicks?.();
     for (const watch of this.watches.values()) watch.close();
     this.watches.clear();
+  }
+
+  *recheck(): Generator<void, void> {
+    for (const [watchId, watch] of this.watches) {
+      const refusal = this.access.refusalOf(watch.user, watch.range);
+      if (refusal !== undefined) {
+        watch.close();
+        this.watches.delete(watchId);
+        this.send({ kind: "canceled", watchId, ...refusal, revision: this.store.revision });
+      }
+      yield;
+    }
   }
 
   changed(watches: readonly SessionWatch[], from: number, to: number, batch: WatchBatch): number {
@@ -146,6 +178,26 @@ class StoreWatchSession implements WatchSession, WatchReceiver<SessionWatch> {
     return undefined;
   }
 
+  private createFor(admitted: AdmittedWatch | undefined, request: WatchCreateRequest): void {
+    const { revision } = this.store;
+    const reason = this.refusalOf(request);
+    if (admitted?.refusal !== undefined) return this.reply({ kind: "refused", ...admitted.refusal, revision });
+    if (reason !== undefined) return this.reply({ kind: "refused", reason, revision });
+    const watchId = request.watchId === 0n ? this.freeId() : request.watchId;
+    this.watches.set(watchId, new SessionWatch(this, watchId, request, admitted?.user));
+    if (request.progressNotify) this.startTicks();
+    this.reply({ kind: "created", watchId, revision });
+  }
+
+  /** Keeps a request back behind one that waits until it is known who the caller is. @returns whether it does */
+  private isHeld(request: () => void): boolean {
+    if (this.held === undefined) return false;
+    if (this.held.length >= maxRepliesWhileFull)
+      throw new ServerError("too-many-requests", `${maxRepliesWhileFull} requests wait for their caller to be known`);
+    this.held.push(request);
+    return true;
+  }
+
   private freeId(): bigint {
     while (this.watches.has(this.nextId)) this.nextId += 1n;
     return this.nextId++;
@@ -175,13 +227,17 @@ class SessionWatch implements ToldWatch {
   readonly wantsProgress: boolean;
   readonly fragment: boolean;
   readonly label: Uint8Array;
+  readonly range: KeyRange;
   private readonly watch: Watch;
 
   constructor(
     session: StoreWatchSession,
     readonly id: bigint,
     request: WatchCreateRequest,
+    /** The user that created it; undefined: authentication was off. */
+    readonly user: string | undefined,
   ) {
+    this.range = rangeOf(request);
     this.wantsProgress = request.progressNotify;
     this.fragment = request.fragment;
     this.label = session.listener.onWatch(id);
@@ -205,6 +261,8 @@ class SessionWatch implements ToldWatch {
 function* noWork(): Sliced<void> {
   // for listeners that need none
 }
+
+const rangeOf = ({ key, rangeEnd }: WatchCreateRequest): KeyRange => ({ key: orZeroByte(key), rangeEnd });
 
 const optionsOf = ({ key, rangeEnd, startRevision, prevKv, filters }: WatchCreateRequest): WatchOptions => ({
   key: orZeroByte(key),

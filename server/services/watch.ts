@@ -99,7 +99,7 @@ const fieldsOf = (answer: WatchAnswer): Partial<RawWatchResponse> => {
     case "refused":
       return { watchId: noId, created: true, canceled: true, cancelReason: answer.reason };
     case "canceled":
-      return { watchId: answer.watchId, canceled: true };
+      return { watchId: answer.watchId, canceled: true, cancelReason: answer.reason ?? "" };
     case "compacted":
       return { watchId: answer.watchId, canceled: true, compactRevision: BigInt(answer.compactRevision) };
     case "progress":

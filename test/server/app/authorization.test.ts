@@ -2,8 +2,16 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LeaseGrantRequest, PutRequest, RangeRequest, type TxnRequest } from "../../../proto/index.js";
-import { anonymousCaller } from "../../../server/base/caller.js";
+import {
+  LeaseGrantRequest,
+  PutRequest,
+  RangeRequest,
+  type TxnRequest,
+  WatchCreateRequest,
+} from "../../../proto/index.js";
+import type { WatchAnswer, WatchSession } from "../../../server/app/sessions.js";
+import type { Application } from "../../../server/app/application.js";
+import { anonymousCaller, type Caller } from "../../../server/base/caller.js";
 import {
   ask,
   bytes,
@@ -80,4 +88,89 @@ test("a permission that is taken away is gone at once; a password change ends th
   await ask(application, "userChangePassword", root, { name: "bob", password: "new", hashedPassword: "" });
   await refused(ask(application, "put", bob, put("a")), "invalid-auth-token");
   await ask(application, "put", await logIn("bob", "new"), put("a"));
+});
+
+/** Opens a watch session, whose answers and numbers of events are told. */
+const openWatches = (application: Application, caller: Caller) => {
+  const told: (WatchAnswer | number)[] = [];
+  const session: WatchSession = application.watch(caller, {
+    onWatch: () => noBytes,
+    onEvents: (_watches, from, to, { events }) => {
+      told.push(events.length);
+      return to - from;
+    },
+    onAnswer: (answer) => {
+      told.push(answer);
+      return true;
+    },
+    onError: (error) => assert.fail(error as Error),
+  });
+  const create = (key: string, rangeEnd = "", options: Partial<WatchCreateRequest> = {}): void =>
+    session.create(WatchCreateRequest.fromPartial({ key: bytes(key), rangeEnd: bytes(rangeEnd), ...options }));
+  return { session, create, told };
+};
+
+const brief = (told: readonly (WatchAnswer | number)[]): unknown[] =>
+  told.map((answer) => {
+    if (typeof answer === "number") return answer;
+    return "reason" in answer ? `${answer.kind}: ${answer.reason}` : answer.kind;
+  });
+
+const deniedReason = "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
+const emptyReason = "rpc error: code = InvalidArgument desc = etcdserver: user name is empty";
+
+test("a watch needs the right to read all its keys, an open end too", async (t) => {
+  const { application, logIn } = await startWithUsers(t, { ann: [[READ, "a", "c"]] });
+  const { create, told } = openWatches(application, await logIn("ann"));
+  create("a", "c");
+  create("a", "\0");
+  create("a", "d");
+  create("");
+  create("a", "\0", { startRevision: -1n });
+  assert.deepEqual(brief(told), [
+    "created",
+    ...[1, 2, 3].map(() => `refused: ${deniedReason}`),
+    "refused: etcdserver: mvcc: required revision has been compacted",
+  ]);
+  for (const [caller, reason] of [
+    [anonymousCaller, emptyReason],
+    [withToken("x"), "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token"],
+  ] as const) {
+    const other = openWatches(application, caller);
+    other.create("a");
+    assert.deepEqual(brief(other.told), [`refused: ${reason}`]);
+  }
+});
+
+test("a running watch ends when its user may not read its keys any more, before any later event", async (t) => {
+  const { application, logIn, root } = await startWithUsers(t, {
+    ann: [
+      [READ, "a"],
+      [READ, "b"],
+    ],
+  });
+  const watches = openWatches(application, await logIn("ann"));
+  watches.create("a");
+  watches.create("b");
+  const change = ask(application, "roleRevokePermission", root, { role: "ann", key: bytes("a"), rangeEnd: noBytes });
+  const puts = [ask(application, "put", root, put("a")), ask(application, "put", root, put("b"))];
+  await change;
+  await Promise.allSettled(puts);
+  await ask(application, "put", root, put("a"));
+  await ask(application, "put", root, put("b"));
+  assert.deepEqual(brief(watches.told).slice(0, 3), ["created", "created", `canceled: ${deniedReason}`]);
+  assert.ok(
+    brief(watches.told)
+      .slice(3)
+      .every((events) => events === 1),
+  );
+});
+
+test("watches of before authentication end when it begins", async (t) => {
+  const { application, root } = await startWithUsers(t, {});
+  await ask(application, "authDisable", root, {});
+  const watches = openWatches(application, anonymousCaller);
+  watches.create("a");
+  await ask(application, "authEnable", anonymousCaller, {});
+  assert.deepEqual(brief(watches.told), ["created", `canceled: ${emptyReason}`]);
 });

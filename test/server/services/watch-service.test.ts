@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { RawWatchResponse, WatchRequest, WatchResponse } from "../../../proto/index.js";
 import { RequestStats } from "../../../server/app/request-stats.js";
+import { noUsers } from "../app/no-users.js";
 import { watchOperation } from "../../../server/app/watch-session.js";
 import { anonymousCaller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
@@ -87,6 +88,7 @@ const service = async (t: TestContext) => {
     random: () => 0.5,
     watchProgressMs: 1_000,
     stats: new RequestStats(),
+    access: noUsers(),
   });
   const methods = watchMethods({ watch }, headers, 1_000);
   const [method] = methods as unknown as [BidiMethod<WatchRequest, Uint8Array>];

@@ -1,0 +1,13 @@
+// The rights of callers while authentication is off.
+import assert from "node:assert/strict";
+import { AuthState } from "../../../server/auth/auth-state.js";
+import { SimpleTokens } from "../../../server/auth/simple-tokens.js";
+import { Access } from "../../../server/app/access.js";
+import type { LogIndex } from "../../../raft/index.js";
+
+export const noUsers = (): Access =>
+  new Access({
+    applier: { auth: new AuthState(), appliedIndex: 0 as LogIndex, whenAuthChanges: () => undefined },
+    tokens: new SimpleTokens({ ttlMs: 1_000, clock: { now: () => 0 }, secret: () => 0 }),
+    reads: { whenLinearizable: () => assert.fail("asked who somebody is") },
+  });
