@@ -1,4 +1,5 @@
 // The client of a cluster: one object with all of etcd's services.
+import { Auth } from "./auth.js";
 import { Cluster } from "./cluster.js";
 import {
   type ClientOptions,
@@ -23,12 +24,14 @@ import { WatchStream } from "./watch/index.js";
 export class Client extends Namespace implements AsyncDisposable {
   readonly cluster: Cluster;
   readonly maintenance: Maintenance;
+  /** Users and roles. */
+  readonly auth: Auth;
   private readonly endpoints: Endpoints;
   private readonly watches: WatchStream;
 
   /**
    * @param clock for tests, which let time pass
-   * @throws TypeError if an endpoint is malformed, a certificate cannot be used, or an option is none
+   * @throws TypeError if an endpoint is malformed, a certificate or credentials cannot be used, or an option is none
    * @throws RangeError if a time or size is not above 0
    */
   constructor(options: ClientOptions, clock: Clock = machineClock) {
@@ -39,6 +42,7 @@ export class Client extends Namespace implements AsyncDisposable {
     this.watches = watches;
     this.cluster = new Cluster(endpoints);
     this.maintenance = new Maintenance(endpoints);
+    this.auth = new Auth(endpoints);
   }
 
   /**

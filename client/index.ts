@@ -3,12 +3,16 @@
 export { Client } from "./client.js";
 export type { Namespace } from "./namespace.js";
 export {
+  AuthError,
+  type AuthReason,
   type Channel,
   type ChannelCall,
   type ChannelSettings,
   type ChannelState,
   type ChannelStream,
   type ClientOptions,
+  type Credentials,
+  type CredentialsSource,
   type KeepaliveOptions,
   type TlsOptions,
   CompactedError,
@@ -20,8 +24,10 @@ export {
   LeaseLostError,
   type MessageOptions,
   type Outcome,
+  type PasswordCredentials,
   type RequestOptions,
   StatusError,
+  type TokenCredentials,
   type StreamMethod,
   type Transport,
   type WatchEnd,
@@ -86,6 +92,17 @@ export type {
   WatchOptions,
   WatchResponse,
 } from "./watch/index.js";
+export type {
+  Auth,
+  AuthResult,
+  AuthStatusResult,
+  Permission,
+  PermissionType,
+  RoleKeys,
+  UserPassword,
+  UserRole,
+  UserToAdd,
+} from "./auth.js";
 export type { Cluster, MemberListResult } from "./cluster.js";
 export type { AlarmResult, HashKvResult, Maintenance, StatusResult } from "./maintenance.js";
 export type { AlarmMember, Member } from "../proto/index.js";

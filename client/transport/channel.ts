@@ -60,12 +60,14 @@ export interface Channel {
    *
    * @param timeoutMs time that the server is told it has; undefined: not told. The caller keeps the time itself
    * @param onEnd called once: with the response, or with a failure that has gRPC's `code` and `details`, as StatusError does
+   * @param metadata sent with the request; absent: none
    */
   unary<Request, Response>(
     method: StreamMethod<Request, Response>,
     request: Request,
     timeoutMs: number | undefined,
     onEnd: (failure: Error | null, response: Response | undefined) => void,
+    metadata?: Readonly<Record<string, string>>,
   ): ChannelCall;
   /**
    * Opens a stream in both directions.

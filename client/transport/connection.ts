@@ -50,7 +50,7 @@ export class Connection implements ProbedServer {
     this.channel = settings.transport.open(endpoint, settings);
     this.channel.onStateChange(() => this.onStateChange());
     this.channel.onReplaced?.((failure) => owner.interrupt(errorFromFailure(failure, "read", endpoint)));
-    this.server = { channel: this.channel, endpoint, clock };
+    this.server = { channel: this.channel, endpoint, clock, login: settings.login };
   }
 
   /** Whether the server answers nothing at all, although the connection is up. */
@@ -118,8 +118,8 @@ export class Connection implements ProbedServer {
     events: StreamEvents<Response>,
   ): Stream<Request, Response> {
     if (this.closed) throw notSent(undefined);
-    const { endpoint, channel, pending, liveness } = this;
-    const stream = new Stream(channel, method, endpoint, liveness, {
+    const { server, pending, liveness } = this;
+    const stream = new Stream(server, method, liveness, {
       onMessage: events.onMessage,
       onEnd: (error: EtcdError) => {
         if (pending.delete(entry)) liveness.streamEnds();

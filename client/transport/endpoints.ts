@@ -1,7 +1,9 @@
 // All endpoints of a cluster as one: picks one that is up, and moves on when it stops answering.
+import { AuthDefinition } from "../../proto/index.js";
 import type { Clock } from "./clock.js";
 import { Connection, type ConnectionOwner } from "./connection.js";
-import type { CallLimits, UnaryMethod } from "./methods.js";
+import { type LoginServices, maxLogins } from "./login.js";
+import { type CallLimits, type UnaryMethod, unaryMethod } from "./methods.js";
 import { ConnectError, EtcdError, mayTryAgain, notSent, type RequestKind } from "./errors.js";
 import type { RequestOptions, Settings } from "./options.js";
 import type { ReadTry } from "./unary-call.js";
@@ -11,6 +13,9 @@ import { sleep, Wakeup } from "./wakeup.js";
 const maxAttempts = 100;
 /** Pause after every endpoint has been tried. */
 const pauseMs = 25;
+
+/** Asked elsewhere, too, when a server is slow: a second token does no harm. */
+const authenticateMethod = unaryMethod("read", AuthDefinition, AuthDefinition.methods.authenticate);
 
 /** A time whose requests end together; `failure`: it is over. */
 export interface Era {
@@ -52,6 +57,54 @@ export class Endpoints implements ConnectionOwner {
     const limits = { deadline: this.clock.now() + timeoutMs, signal };
     const { era } = this;
     await Promise.resolve(); // nothing is sent if the client is closed, or the signal raised, in the turn in which the request was made
+    const { login } = this.settings;
+    if (login === undefined) return this.send(method, request, limits, era);
+    for (let logins = 1; ; logins++) {
+      if (login.metadata === undefined) await login.ready(this.loginServices, limits);
+      throwIfOver(era);
+      const used = login.metadata;
+      try {
+        return await this.send(method, request, limits, era);
+      } catch (error) {
+        // A refused token means that nothing was done.
+        if (logins > maxLogins || !login.giveUp(used, error)) throw error;
+      }
+    }
+  }
+
+  /**
+   * Logs in, unless that is done or the client has no credentials.
+   *
+   * @throws EtcdError if the login fails
+   */
+  async loggedIn(limits: CallLimits): Promise<void> {
+    const { login } = this.settings;
+    if (login?.metadata === undefined) await login?.ready(this.loginServices, limits);
+  }
+
+  /**
+   * Logs in, whether that is done or not. Requests that begin meanwhile wait for it.
+   *
+   * @throws EtcdError if the login fails, also if the cluster has no authentication
+   * @throws TypeError without credentials
+   */
+  async logInAnew({ timeoutMs = this.settings.requestTimeoutMs, signal }: RequestOptions): Promise<void> {
+    const { login } = this.settings;
+    if (login === undefined) throw new TypeError("Cannot log in: the client was made without the option `auth`");
+    if (this.closed || signal?.aborted) throw notSent(signal);
+    login.forget(login.metadata);
+    await login.ready(this.loginServices, { deadline: this.clock.now() + timeoutMs, signal });
+    if (login.notEnabled !== undefined) throw login.notEnabled;
+  }
+
+  /** Sends a request to one server, or to several in turn where that is safe. */
+  private async send<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    limits: CallLimits,
+    era: Era,
+  ): Promise<Response> {
+    const { signal } = limits;
     for (let attempt = 1; ; attempt++) {
       const connection = this.free(method.kind, signal) ?? (await this.chosen(method.kind, limits));
       throwIfOver(era);
@@ -164,6 +217,16 @@ export class Endpoints implements ConnectionOwner {
       for (const each of this.connections) each.connect();
       await this.waiting.wait(giveUpAt - this.clock.now(), signal);
     }
+  }
+
+  private get loginServices(): LoginServices {
+    const { clock, settings } = this;
+    const { requestTimeoutMs: timeoutMs } = settings;
+    const authenticate: LoginServices["authenticate"] = async ({ user: name, password }) => {
+      const limits = { deadline: clock.now() + timeoutMs, signal: undefined };
+      return (await this.send(authenticateMethod, { name, password }, limits, this.era)).token;
+    };
+    return { clock, timeoutMs, authenticate };
   }
 
   /** The connection for a request that has to wait for nothing; undefined: `chosen` waits, or says why there is none. */

@@ -41,6 +41,30 @@ export class EtcdError extends Error {
   }
 }
 
+/**
+ * The reason why a server refuses a user.
+ * - `wrong-password`: there is no such user, or the password is another one.
+ * - `not-allowed`: the user's roles do not permit it.
+ * - `not-enabled`: a login was asked for, and the cluster has no authentication.
+ * - `invalid-token`: the server does not know the token, or it is older than the last change of users and roles.
+ * - `no-user`: the cluster has authentication, and the client has no credentials.
+ */
+export type AuthReason = "wrong-password" | "not-allowed" | "not-enabled" | "invalid-token" | "no-user";
+
+/** A server has refused who asks, or may not ask that. Nothing was changed. */
+export class AuthError extends EtcdError {
+  override readonly name = "AuthError";
+  constructor(
+    readonly reason: AuthReason,
+    code: EtcdErrorCode,
+    message: string,
+    endpoint?: string,
+    options?: ErrorOptions,
+  ) {
+    super(code, message, "failed", endpoint, options);
+  }
+}
+
 /** None of the endpoints could be connected to, so no server has seen the request. */
 export class ConnectError extends EtcdError {
   override readonly name = "ConnectError";
@@ -153,10 +177,32 @@ const brokenConnection = /^(Received RST_STREAM with code|Call cancelled$)/;
  */
 export function errorFromFailure(failure: Error, kind: RequestKind, endpoint: string): EtcdError {
   const { code, details } = statusOf(failure, endpoint);
+  const reason = authReasonOf(code, details);
+  if (reason !== undefined) return new AuthError(reason, code, details, endpoint, { cause: failure });
   const refused = refusals.has(code) || refusalTexts.some((text) => details.startsWith(text));
   const outcome = kind === "read" || refused ? "failed" : "unknown";
   return new EtcdError(code, details, outcome, endpoint, { cause: failure });
 }
+
+/** Texts of etcd about users. Their codes are those of other errors, too. */
+const authTexts: readonly (readonly [RegExp, AuthReason])[] = [
+  [/authentication failed/, "wrong-password"],
+  [/permission denied/, "not-allowed"],
+  [/authentication is not enabled/, "not-enabled"],
+  [/invalid auth token|revision of auth store is old/, "invalid-token"],
+  [/user name is empty/, "no-user"],
+];
+
+/** Texts of etcd begin so; those of others may quote the same words. */
+const authText = /^(?:etcdserver|auth): /;
+
+/** Returns the reason why a server refuses a user; undefined if the error is about something else. */
+export const authReasonOf = (code: EtcdErrorCode, details: string): AuthReason | undefined =>
+  code === "unauthenticated"
+    ? "invalid-token"
+    : authText.test(details)
+      ? authTexts.find(([text]) => text.test(details))?.[1]
+      : undefined;
 
 function statusOf(failure: Error, endpoint: string): { code: EtcdErrorCode; details: string } {
   const { code, details } = failure as Partial<Record<"code" | "details", unknown>>;
@@ -170,15 +216,28 @@ function statusOf(failure: Error, endpoint: string): { code: EtcdErrorCode; deta
 /** Turns the reason a server gives for a watch it ends or refuses into an error. */
 export function errorFromWatchEnd(end: WatchEnd): WatchEndedError {
   const { cancelReason: reason } = end;
-  const [, name = "", text = ""] = /^rpc error: code = (\w+) desc = (.*)$/s.exec(reason) ?? [];
-  const code = codes.find((each) => each?.replaceAll("-", "") === name.toLowerCase());
-  if (code !== undefined) return new WatchEndedError(code, text, end);
+  const status = quotedStatus(reason);
+  if (status !== undefined) return new WatchEndedError(status.code, status.text, end);
   const isOurMistake = reason === "mvcc: watcher range is empty";
   return new WatchEndedError(
     isOurMistake ? "invalid-argument" : "unknown",
     reason || "The server ended the watch",
     end,
   );
+}
+
+/** Returns the refusal of a user that is the reason why a server did not create a watch; undefined: it is another reason. */
+export function authErrorFromWatchEnd(cancelReason: string): AuthError | undefined {
+  const { code, text } = quotedStatus(cancelReason) ?? {};
+  const reason = code && authReasonOf(code, text ?? "");
+  return reason && new AuthError(reason, code, text ?? "");
+}
+
+/** Reads a status in the words of Go. */
+function quotedStatus(reason: string): { readonly code: EtcdErrorCode; readonly text: string } | undefined {
+  const [, name = "", text = ""] = /^rpc error: code = (\w+) desc = (.*)$/s.exec(reason) ?? [];
+  const code = codes.find((each) => each?.replaceAll("-", "") === name.toLowerCase());
+  return code && { code, text };
 }
 
 /**

@@ -61,6 +61,12 @@ function cancelCall(call: ChannelCall): void {
   setImmediate(() => call.cancel());
 }
 
+function sentMetadata(metadata: Readonly<Record<string, string>>): GrpcJs.Metadata {
+  const sent = new (grpcJs().Metadata)();
+  for (const [name, value] of Object.entries(metadata)) sent.set(name, value);
+  return sent;
+}
+
 const noTls = { serverName: undefined };
 
 class GrpcChannel implements Channel {
@@ -109,9 +115,11 @@ class GrpcChannel implements Channel {
     request: Request,
     timeoutMs: number | undefined,
     onEnd: (failure: Error | null, response: Response | undefined) => void,
+    metadata: Readonly<Record<string, string>> = {},
   ): ChannelCall {
     const options = timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
-    const call = this.connected().makeUnaryRequest(path, encode, decode, request, options, onEnd);
+    const sent = sentMetadata(metadata);
+    const call = this.connected().makeUnaryRequest(path, encode, decode, request, sent, options, onEnd);
     return { cancel: () => cancelCall(call) };
   }
 
@@ -121,8 +129,7 @@ class GrpcChannel implements Channel {
     onMessage: (response: Response) => void,
     onEnd: (failure: Error | undefined) => void,
   ): ChannelStream<Request> {
-    const sent = new (grpcJs().Metadata)();
-    for (const [name, value] of Object.entries(metadata)) sent.set(name, value);
+    const sent = sentMetadata(metadata);
     const call = this.connected().makeBidiStreamRequest(path, encode, decode, sent, {});
     call.on("data", onMessage);
     // Also after the end: an answer that was on its way then is an error of the stream.

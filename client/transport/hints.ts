@@ -12,7 +12,7 @@ export interface Judged {
 const passing: ReadonlySet<EtcdErrorCode> = new Set<EtcdErrorCode>(["unavailable", "deadline-exceeded"]);
 
 /** Texts of conditions that pass by themselves, under codes of which others do not. */
-const passingTexts = /too many requests|leader changed|not ready/;
+const passingTexts = /too many requests|leader changed|not ready|revision of auth store is old/;
 
 /** Whether sending the same request again can do nothing twice, and may succeed. */
 export const isRetryable = ({ code, message, outcome }: Judged): boolean =>
@@ -35,6 +35,13 @@ const byText: readonly (readonly [RegExp, string])[] = [
   ],
   [/too many operations/, "Split the transaction, or raise --max-txn-ops of the server."],
   [/duplicate key given in txn/, "Change each key only once in a transaction."],
+  [/authentication failed/, "Check the user's name and password: the server does not say which of them is wrong."],
+  [/authentication is not enabled/, "Leave the login out, or enable authentication: anybody may do everything here."],
+  [/user name is empty/, "Give the client credentials with its option `auth`: this cluster asks for a user."],
+  [
+    /revision of auth store is old/,
+    "Log in again: users or roles have changed since the token was issued. A client with a password does so by itself.",
+  ],
   [/no leader/, "Send the request again: the members are electing a leader, or have lost their quorum."],
   [/learner/, "Send the request to a voting member: list their endpoints."],
 ];

@@ -13,6 +13,9 @@ export {
 export type { EtcdErrorCode, Outcome } from "./codes.js";
 export { Endpoints } from "./endpoints.js";
 export {
+  AuthError,
+  authErrorFromWatchEnd,
+  type AuthReason,
   CompactedError,
   ConnectError,
   errorFromFailure,
@@ -24,6 +27,7 @@ export {
   type WatchEnd,
 } from "./errors.js";
 export { headerOf, type Header } from "./header.js";
+export type { Credentials, CredentialsSource, PasswordCredentials, TokenCredentials } from "./login.js";
 export { retryUntil } from "./retry-until.js";
 export { LastingStream } from "./lasting-stream.js";
 export { LeavableIterator } from "./leavable-iterator.js";

@@ -1,8 +1,9 @@
 // A stream that outlives the server at its other end.
 import type { Connection } from "./connection.js";
-import { ConnectError, EtcdError } from "./errors.js";
+import { AuthError, ConnectError, EtcdError } from "./errors.js";
 import { type Endpoints, type Era, throwIfOver } from "./endpoints.js";
-import type { StreamMethod } from "./methods.js";
+import { maxLogins, type Metadata } from "./login.js";
+import type { CallLimits, StreamMethod } from "./methods.js";
 import type { Stream } from "./stream.js";
 import { sleep } from "./wakeup.js";
 
@@ -25,6 +26,10 @@ export class LastingStream<Request, Response> {
   private stream: Stream<Request, Response> | undefined;
   /** Present from start to stop. */
   private wanted: AbortController | undefined;
+  /** Logins in a row after which the server still refused the token. */
+  private logins = 0;
+  /** Metadata of the login with which the stream was opened. */
+  private used: Metadata | undefined;
 
   constructor(
     private readonly endpoints: Endpoints,
@@ -47,6 +52,13 @@ export class LastingStream<Request, Response> {
     this.stream?.send(request);
   }
 
+  /** Ends the stream if the server has refused its token, so that it is opened again with another. @returns false if it goes on */
+  refused(error: AuthError): boolean {
+    if (!this.mayLogIn(error)) return false;
+    this.stream?.end(error);
+    return true;
+  }
+
   /** The server does not do its part: on to the next. */
   leaveServer(reason: string): void {
     this.stream?.breakOff(reason);
@@ -66,7 +78,8 @@ export class LastingStream<Request, Response> {
       const openedAt = this.endpoints.clock.now();
       const error = await this.openOnce(wanted, era);
       if (this.wanted !== wanted) return;
-      if (!mayPass(error)) {
+      if (this.mayLogIn(error)) this.logins += 1;
+      else if (!mayPass(error)) {
         this.stop();
         this.events.onFailure(error);
         return;
@@ -80,16 +93,33 @@ export class LastingStream<Request, Response> {
 
   /** @returns how it ended */
   private async openOnce(wanted: AbortController, era: Era): Promise<Error> {
+    const limits = { deadline: Infinity, signal: wanted.signal };
     try {
-      const connection = await this.endpoints.connected({ deadline: Infinity, signal: wanted.signal });
+      if (this.endpoints.settings.login !== undefined) await this.logIn(limits);
+      const connection = await this.endpoints.connected(limits);
       if (this.wanted !== wanted) return new Error("It is not wanted any more");
       throwIfOver(era);
       const error = await this.untilEnd(connection);
-      if (this.wanted === wanted) this.endpoints.moveOnFrom(connection);
+      if (this.wanted === wanted && !(error instanceof AuthError)) this.endpoints.moveOnFrom(connection);
       return error;
     } catch (error) {
       return error as Error;
     }
+  }
+
+  /** @throws EtcdError "unavailable" if the login fails, and another one may not */
+  private async logIn(limits: CallLimits): Promise<void> {
+    try {
+      await this.endpoints.loggedIn(limits);
+    } catch (error) {
+      if (!(error instanceof EtcdError && error.retryable) || error instanceof ConnectError) throw error;
+      throw new EtcdError("unavailable", error.message, "failed", error.endpoint, { cause: error });
+    }
+  }
+
+  private mayLogIn(error: Error): boolean {
+    const { login } = this.endpoints.settings;
+    return login !== undefined && this.logins < maxLogins && login.giveUp(this.used, error);
   }
 
   private untilEnd(connection: Connection): Promise<Error> {
@@ -102,6 +132,7 @@ export class LastingStream<Request, Response> {
       const onMessage = (response: Response) => {
         try {
           this.events.onMessage(response);
+          if (this.stream === stream) this.logins = 0;
         } catch (error) {
           fail(error);
         }
@@ -110,6 +141,7 @@ export class LastingStream<Request, Response> {
         if (this.stream === stream) this.stream = undefined;
         resolve(error);
       };
+      this.used = this.endpoints.settings.login?.metadata;
       const stream = connection.open(this.method, { onMessage, onEnd });
       this.stream = stream;
       try {

@@ -1,6 +1,7 @@
 // Options of a client: endpoints, time-outs, sizes.
 import type { Transport } from "./channel.js";
 import { grpcTransport } from "./grpc-channel.js";
+import { checkedCredentials, type CredentialsSource, Login } from "./login.js";
 import { type ClientTls, clientTls, type TlsOptions } from "./tls.js";
 
 /** Checks of connections. All times are in milliseconds. */
@@ -44,6 +45,11 @@ export interface ClientOptions {
   readonly transport?: Transport | undefined;
   /** Certificates, and how servers' are checked. Default, for https: checked against the authorities that come with Node. */
   readonly tls?: TlsOptions | undefined;
+  /**
+   * The user to act as: `{ user, password }`, `{ token }` for a token that was issued elsewhere, or a function that gives one of them for
+   * each login. The client logs in with its first request, and again when its token is no longer good; a fixed token is not renewed.
+   */
+  readonly auth?: CredentialsSource | undefined;
 }
 
 /** Options of every request. */
@@ -58,7 +64,12 @@ export interface RequestOptions {
 }
 
 /** Options of a client, each with a value. */
-export type Settings = Limits & { readonly transport: Transport; readonly tls: ClientTls | undefined };
+export type Settings = Limits & {
+  readonly transport: Transport;
+  readonly tls: ClientTls | undefined;
+  /** Undefined: requests name no user. */
+  readonly login: Login | undefined;
+};
 
 type Limits = Readonly<
   Record<"dialTimeoutMs" | "requestTimeoutMs" | "keepaliveTimeMs" | "keepaliveTimeoutMs" | keyof MessageOptions, number>
@@ -77,8 +88,8 @@ const defaults: Limits = {
 const minKeepaliveTimeMs = 10_000;
 
 /**
- * @throws TypeError if there is no such option: one that is passed over, such as a password, would be missed later; also if certificates
- * cannot be used
+ * @throws TypeError if there is no such option: one that is passed over, such as a certificate, would be missed later; also if certificates
+ * or credentials cannot be used
  * @throws RangeError if a time or size is not a number above 0
  */
 export function settingsOf({
@@ -87,6 +98,7 @@ export function settingsOf({
   tls,
   keepalive = {},
   messages = {},
+  auth,
   ...given
 }: ClientOptions): Settings {
   if (endpoints.length === 0) throw new RangeError("Cannot create a client: no endpoints given");
@@ -102,6 +114,7 @@ export function settingsOf({
     ...settings,
     transport,
     tls: tls && clientTls(tls),
+    login: auth === undefined ? undefined : new Login(typeof auth === "function" ? auth : checkedCredentials(auth)),
     keepaliveTimeMs: Math.max(settings.keepaliveTimeMs, minKeepaliveTimeMs),
   };
 }

@@ -1,8 +1,9 @@
 // A bidirectional stream over one connection.
-import type { Channel, ChannelStream } from "./channel.js";
+import type { ChannelStream } from "./channel.js";
 import { EtcdError, errorFromFailure } from "./errors.js";
 import type { Liveness } from "./liveness.js";
 import type { StreamMethod } from "./methods.js";
+import type { CalledServer } from "./unary-call.js";
 
 /** Events of a stream. */
 export interface StreamEvents<Response> {
@@ -17,21 +18,24 @@ const requireLeader = { hasleader: "true" };
 /** A bidirectional gRPC call to one server. */
 export class Stream<Request, Response> {
   private readonly call: ChannelStream<Request>;
+  private readonly endpoint: string;
   private hasEnded = false;
 
   constructor(
-    channel: Channel,
+    server: CalledServer,
     method: StreamMethod<Request, Response>,
-    private readonly endpoint: string,
     private readonly liveness: Pick<Liveness, "asked" | "heard">,
     private readonly events: StreamEvents<Response>,
   ) {
+    const { channel, endpoint, login } = server;
+    this.endpoint = endpoint;
+    const metadata = { ...requireLeader, ...login?.metadata };
     const onMessage = (response: Response) => {
       if (this.hasEnded) return;
       liveness.heard();
       events.onMessage(response);
     };
-    this.call = channel.bidi(method, requireLeader, onMessage, (failure) => {
+    this.call = channel.bidi(method, metadata, onMessage, (failure) => {
       if (failure === undefined) this.breakOff("the server has ended the stream");
       else this.end(errorFromFailure(failure, "read", endpoint));
     });

@@ -5,6 +5,7 @@ import type { CallLimits, UnaryMethod } from "./methods.js";
 import { onAbort } from "./on-abort.js";
 import type { EtcdErrorCode } from "./codes.js";
 import { EtcdError, errorFromFailure } from "./errors.js";
+import type { Login } from "./login.js";
 
 /** Share of its time after which a read is tried elsewhere as well: a server that is slow with it may yet answer first. */
 const readPatience = 0.5;
@@ -28,6 +29,8 @@ export interface CalledServer {
   readonly channel: Channel;
   readonly endpoint: string;
   readonly clock: Clock;
+  /** Undefined: requests name no user. */
+  readonly login: Login | undefined;
 }
 
 /** A unary gRPC call to one server. */
@@ -47,7 +50,7 @@ export class UnaryCall<Request, Response> {
     onEnd: (failure: Error | null, response: Response | undefined) => void,
     private readonly readTry?: ReadTry,
   ) {
-    const { channel, clock } = server;
+    const { channel, clock, login } = server;
     const { signal, deadline } = limits;
     this.startedAt = clock.now();
     const timeoutMs = deadline - this.startedAt;
@@ -57,11 +60,12 @@ export class UnaryCall<Request, Response> {
     });
     // The transport tells the server of the deadline. grpc-js keeps it, too, but by the machine's clock: in another time it would come at any moment.
     const toldMs = clock === machineClock ? timeoutMs : undefined;
-    this.call = channel.unary(method, request, toldMs, (failure, response) => {
+    const end = (failure: Error | null, response: Response | undefined) => {
       stopTimer();
       signal?.removeEventListener("abort", this.cancel);
       onEnd(failure, response);
-    });
+    };
+    this.call = channel.unary(method, request, toldMs, end, login?.metadata);
     if (readTry !== undefined) readTry.cancel = this.cancel;
     if (signal !== undefined) onAbort(signal, this.cancel);
   }

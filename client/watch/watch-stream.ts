@@ -1,6 +1,13 @@
 // All watches of a client, on one stream: which watch an answer is for, and what a new server has to be told.
 import { WatchDefinition, type WatchCreateRequest, type WatchResponse } from "../../proto/index.js";
-import { type Clock, type ConnectError, type Endpoints, LastingStream, streamMethod } from "../transport/index.js";
+import {
+  authErrorFromWatchEnd,
+  type Clock,
+  type ConnectError,
+  type Endpoints,
+  LastingStream,
+  streamMethod,
+} from "../transport/index.js";
 
 const watchMethod = streamMethod(WatchDefinition, WatchDefinition.methods.watch);
 
@@ -109,6 +116,9 @@ export class WatchStream {
     this.stopAnswerTimer?.();
     this.stopAnswerTimer = this.asked.length > 0 ? this.startAnswerTimer() : undefined;
     if (place === undefined) throw new TypeError("Cannot read a watch's answer: none was asked for");
+    // The token belongs to the stream, so all watches go on with a new one on another stream.
+    const refusal = response.canceled ? authErrorFromWatchEnd(response.cancelReason) : undefined;
+    if (refusal !== undefined && this.stream.refused(refusal)) return;
     if (!this.places.has(place)) {
       if (!response.canceled) this.cancel(response.watchId); // removed meanwhile
       return;

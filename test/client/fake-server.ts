@@ -11,6 +11,7 @@ import assert from "node:assert/strict";
 import { createServer, connect, type Socket } from "node:net";
 import { once } from "node:events";
 import {
+  AuthDefinition,
   ClusterDefinition,
   KVDefinition,
   LeaseDefinition,
@@ -27,12 +28,17 @@ const deadlineMs = 20_000;
 /** A status to fail with; `never`: leave the call without an answer; `drop`: cut the connection. */
 export type Failing = { readonly code: number; readonly details: string } | "never" | "drop";
 
-/** The answer to a method, by its name on the wire, or how it fails; a promise: once it is resolved. Default: an empty message. */
-export type Answers = Readonly<Record<string, object | Failing | undefined>>;
+/**
+ * The answer to a method, by its name on the wire, or how it fails; a promise: once it is resolved; a function: what it gives for the call.
+ * Default: an empty message.
+ */
+export type Answers = Readonly<Record<string, object | Failing | ((call: Call) => object | Failing) | undefined>>;
 
 export interface Call {
   readonly method: string;
   readonly request: unknown;
+  /** The token in its metadata; absent: none. */
+  readonly token?: string;
 }
 
 /** One stream, from the server's side: the test says what comes when. */
@@ -139,8 +145,8 @@ export class FakeServer implements AsyncDisposable {
     const endpoint = typeof address === "string" ? `unix:${address}` : `127.0.0.1:${address?.port ?? 0}`;
     const server: FakeServer = new FakeServer(grpc, relay, endpoint);
     server.answers = answers;
-    for (const service of [KVDefinition, LeaseDefinition, WatchDefinition, ClusterDefinition, MaintenanceDefinition])
-      server.serve(service);
+    const services = [KVDefinition, LeaseDefinition, WatchDefinition, ClusterDefinition, MaintenanceDefinition];
+    for (const service of [...services, AuthDefinition]) server.serve(service);
     return server;
   }
 
@@ -221,9 +227,12 @@ export class FakeServer implements AsyncDisposable {
 
   private acceptCall(name: string) {
     return (call: ServerUnaryCall<unknown, object>, answer: sendUnaryData<object>) => {
-      this.calls.push({ method: name, request: call.request });
+      const [token] = call.metadata.get("token");
+      const called = { method: name, request: call.request, ...(token === undefined ? {} : { token: String(token) }) };
+      this.calls.push(called);
       for (const resume of this.waiting) resume();
-      this.answer(this.answers[name] ?? {}, answer);
+      const given = this.answers[name] ?? {};
+      this.answer(typeof given === "function" ? (given as (call: Call) => object | Failing)(called) : given, answer);
     };
   }
 

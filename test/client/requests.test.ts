@@ -315,8 +315,8 @@ describe("settings", () => {
   test("an undefined option has its default; an unknown option is refused", async () => {
     await using client = new Client({ endpoints: ["a:1"], requestTimeoutMs: undefined });
     assert.equal(client.requestTimeoutMs, 5_000);
-    const options = { endpoints: ["a:1"], auth: { username: "me" } };
-    assert.throws(() => new Client(options), { name: "TypeError", message: /there is no option "auth"/ });
+    const options = { endpoints: ["a:1"], credentials: {} };
+    assert.throws(() => new Client(options), { name: "TypeError", message: /there is no option "credentials"/ });
   });
 });
 

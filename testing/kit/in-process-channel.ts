@@ -121,6 +121,7 @@ export class InProcessChannel implements Channel {
     request: Request,
     _timeoutMs: number | undefined,
     onEnd: (failure: Error | null, response: Response | undefined) => void,
+    metadata?: Readonly<Record<string, string>>,
   ): ChannelCall {
     const { member, settings, open } = this;
     const call = new InProcessCall((failure, bytes) => {
@@ -129,7 +130,7 @@ export class InProcessChannel implements Channel {
         failure = tooLarge("Received message larger than max", bytes.length, settings.maxReceiveBytes);
       if (failure === undefined && bytes !== undefined) onEnd(null, method.decode(asBuffer(bytes)));
       else onEnd(failure ?? dropped(), undefined);
-    });
+    }, metadata);
     open.add(call);
     const bytes = encoded(method, request);
     const found = member && this.methodOf(member, method.path);
@@ -220,10 +221,13 @@ class InProcessCall implements Call, ChannelCall, OpenCall, Reply<unknown> {
   private method: UnaryMethod | undefined;
 
   /** @param onEnd called once, in a microtask of its own */
-  constructor(private readonly onEnd: (failure: StatusError | undefined, bytes: Uint8Array | undefined) => void) {}
+  constructor(
+    private readonly onEnd: (failure: StatusError | undefined, bytes: Uint8Array | undefined) => void,
+    private readonly sent: Readonly<Record<string, string>> | undefined,
+  ) {}
 
-  metadata(): undefined {
-    return undefined;
+  metadata(key: string): string | undefined {
+    return this.sent?.[key];
   }
 
   deadline(): number {

@@ -159,12 +159,14 @@ class RecordedChannel implements Channel {
     request: Request,
     timeoutMs: number | undefined,
     onEnd: (failure: Error | null, response: Response | undefined) => void,
+    metadata?: Readonly<Record<string, string>>,
   ): ChannelCall {
     const end = this.begin(method.path, request);
-    return this.inner.unary(method, request, timeoutMs, (failure, response) => {
+    const ended = (failure: Error | null, response: Response | undefined): void => {
       end?.(failure, response);
       onEnd(failure, response);
-    });
+    };
+    return this.inner.unary(method, request, timeoutMs, ended, metadata);
   }
 
   bidi<Request, Response>(

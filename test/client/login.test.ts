@@ -1,0 +1,369 @@
+// Logins of the client: one for all requests, again when the token is refused, and on every kind of call and stream.
+
+import { status } from "@grpc/grpc-js";
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { inspect } from "node:util";
+import { AuthError, Client, type EtcdError, type ClientOptions, type Credentials } from "../../client/index.js";
+import { LeaseGrantResponse, WatchResponse, type WatchRequest } from "../../proto/index.js";
+import { FakeServer, putAt, type Answers, type Call, type Failing, type FakeStream } from "./fake-server.js";
+
+/** A time-out that no test reaches: one whose request should have ended hangs. */
+const anHour = 3_600_000;
+
+const alice: Credentials = { user: "alice", password: "secret word" };
+
+const invalidToken = { code: status.UNAUTHENTICATED, details: "etcdserver: invalid auth token" };
+const oldRevision = { code: status.INVALID_ARGUMENT, details: "etcdserver: revision of auth store is old" };
+const noUser = { code: status.INVALID_ARGUMENT, details: "etcdserver: user name is empty" };
+const notEnabled = { code: status.FAILED_PRECONDITION, details: "etcdserver: authentication is not enabled" };
+const wrongPassword = {
+  code: status.INVALID_ARGUMENT,
+  details: "etcdserver: authentication failed, invalid user ID or password",
+};
+
+/** Tokens t1, t2 and so on; other methods take the newest one alone. */
+const tokens = (refusal: Failing = invalidToken) => {
+  let newest = 0;
+  const authenticate = () => ({ token: `t${++newest}` });
+  const checked =
+    (answer: object) =>
+    ({ token }: Call) =>
+      token === `t${newest}` ? answer : refusal;
+  const expire = () => {
+    newest += 1;
+  };
+  return { authenticate, checked, expire };
+};
+
+async function connected(answers: Answers = {}, options: Partial<ClientOptions> = {}) {
+  const server = await FakeServer.start(answers);
+  const client = new Client({ endpoints: [server.endpoint], requestTimeoutMs: anHour, auth: alice, ...options });
+  const dispose = async () => {
+    await client.close();
+    await server[Symbol.asyncDispose]();
+  };
+  const called = () => server.calls.map(({ method, token }) => `${method} ${token ?? "-"}`);
+  return { server, client, called, [Symbol.asyncDispose]: dispose };
+}
+
+const refused = (reason: AuthError["reason"]) => (error: unknown) =>
+  error instanceof AuthError && error.reason === reason && error.outcome === "failed";
+
+/** Waits until a call of this method has come. */
+async function calledFor(server: FakeServer, method: string): Promise<void> {
+  while (!server.calls.some((call) => call.method === method)) await new Promise(setImmediate);
+}
+
+describe("a client with a user", () => {
+  test("sends its token with every kind of call, and logs in once", async () => {
+    const { authenticate } = tokens();
+    await using pair = await connected({ Authenticate: authenticate });
+    const { client, server } = pair;
+    const { kv, lease, maintenance, cluster, auth } = client;
+    const calls = [
+      kv.get("k"),
+      kv.put("k", "v"),
+      kv.delete("k"),
+      kv.txn({ success: [{ op: "put", key: "k", value: "v" }] }),
+      kv.compact(1),
+      lease.grant({ ttlSeconds: 1 }),
+      lease.revoke(1n),
+      lease.timeToLive(1n),
+      lease.list(),
+      cluster.memberList(),
+      maintenance.alarmList(),
+      maintenance.status(server.endpoint),
+      maintenance.hashKv(server.endpoint),
+      maintenance.defragment(server.endpoint),
+      maintenance.moveLeader(server.endpoint, 1n),
+      auth.userList(),
+      client.namespace("n/").kv.get("k"),
+    ];
+    await Promise.all(calls);
+    const [login, ...others] = server.calls;
+    assert.deepEqual([login?.method, login?.request], ["Authenticate", { name: "alice", password: "secret word" }]);
+    assert.equal(others.length, calls.length);
+    assert.deepEqual(new Set(others.map(({ token }) => token)), new Set(["t1"]));
+  });
+
+  test("sends its token with watches and renewals", async () => {
+    const { authenticate } = tokens();
+    const granted = LeaseGrantResponse.create({ ID: 7n, TTL: 30n });
+    await using pair = await connected({ Authenticate: authenticate, LeaseGrant: granted });
+    const watch = pair.client.watch("k");
+    const watching = await pair.server.stream();
+    const lease = await pair.client.lease.hold({ ttlSeconds: 30 });
+    const renewing = await pair.server.stream();
+    assert.deepEqual(
+      [watching, renewing].map(({ metadata }) => metadata.get("token")),
+      ["t1", "t1"],
+    );
+    assert.deepEqual(pair.called(), ["Authenticate -", "LeaseGrant t1"]);
+    await watch.close();
+    await lease.close();
+  });
+
+  for (const refusal of [invalidToken, oldRevision])
+    test(`logs in again once for all requests that end with "${refusal.details}", and repeats them`, async () => {
+      const { authenticate, checked, expire } = tokens(refusal);
+      await using pair = await connected({ Authenticate: authenticate, Put: checked(putAt(5n)) });
+      await pair.client.kv.put("k", "v");
+      expire();
+      const results = await Promise.all(["a", "b", "c"].map((key) => pair.client.kv.put(key, "v")));
+      assert.deepEqual(
+        results.map(({ header }) => header.revision),
+        [5, 5, 5],
+      );
+      assert.equal(pair.called().filter((call) => call.startsWith("Authenticate")).length, 2);
+      assert.deepEqual(pair.called().slice(-3), ["Put t3", "Put t3", "Put t3"]);
+    });
+
+  test("gives a request up whose token is refused after three more logins", async () => {
+    const { authenticate } = tokens();
+    await using pair = await connected({ Authenticate: authenticate, Put: invalidToken });
+    await assert.rejects(pair.client.kv.put("k", "v"), refused("invalid-token"));
+    const once = ["Authenticate -"];
+    assert.deepEqual(
+      pair.called(),
+      ["t1", "t2", "t3", "t4"].flatMap((token) => [...once, `Put ${token}`]),
+    );
+  });
+
+  test("fails all requests that wait for a login when it fails; the next one tries anew", async () => {
+    const { authenticate } = tokens();
+    await using pair = await connected({ Authenticate: wrongPassword });
+    const results = await Promise.allSettled(["a", "b", "c"].map((key) => pair.client.kv.put(key, "v")));
+    for (const result of results) assert.ok(result.status === "rejected" && refused("wrong-password")(result.reason));
+    assert.deepEqual(pair.called(), ["Authenticate -"]);
+    pair.server.answers = { Authenticate: authenticate };
+    await pair.client.kv.put("k", "v");
+    assert.deepEqual(pair.called().slice(1), ["Authenticate -", "Put t1"]);
+  });
+
+  test("ends all that wait when it is closed during a login", async () => {
+    await using pair = await connected({ Authenticate: "never" });
+    const results = Promise.allSettled([pair.client.kv.put("a", "v"), pair.client.kv.get("b")]);
+    const watch = pair.client.watch("k");
+    const events = assert.rejects(watch.batches().next(), { code: "cancelled" });
+    await calledFor(pair.server, "Authenticate");
+    await pair.client.close();
+    for (const result of await results)
+      assert.ok(result.status === "rejected" && (result.reason as EtcdError).code === "cancelled");
+    await events;
+  });
+
+  test("leaves a login to the others when a request that waits for it is given up or late", async () => {
+    let answer: (message: object) => void = () => undefined;
+    await using pair = await connected({ Authenticate: new Promise<object>((resolve) => (answer = resolve)) });
+    const giveUp = new AbortController();
+    const given = assert.rejects(pair.client.kv.put("a", "v", { signal: giveUp.signal }), { code: "cancelled" });
+    const late = assert.rejects(pair.client.kv.put("b", "v", { timeoutMs: 50 }), {
+      code: "deadline-exceeded",
+      outcome: "failed",
+    });
+    const patient = pair.client.kv.put("c", "v");
+    await calledFor(pair.server, "Authenticate");
+    giveUp.abort();
+    await Promise.all([given, late]);
+    answer({ token: "t1" });
+    await patient;
+    assert.deepEqual(pair.called(), ["Authenticate -", "Put t1"]);
+  });
+
+  test("goes without a token while the cluster has no authentication, and logs in once it has", async () => {
+    const { authenticate, checked } = tokens(noUser);
+    await using pair = await connected({ Authenticate: notEnabled });
+    await pair.client.kv.put("k", "v");
+    await pair.client.kv.put("k", "v");
+    await assert.rejects(pair.client.auth.login(), refused("not-enabled"));
+    pair.server.answers = { Authenticate: authenticate, Put: checked({}) };
+    await pair.client.kv.put("k", "v");
+    const before = ["Authenticate -", "Put -", "Put -", "Authenticate -"];
+    assert.deepEqual(pair.called(), [...before, "Put -", "Authenticate -", "Put t1"]);
+  });
+
+  test("does not log in again when a server misses the name of a user to add", async () => {
+    const { authenticate } = tokens();
+    await using pair = await connected({ Authenticate: authenticate, UserAdd: noUser });
+    await assert.rejects(pair.client.auth.userAdd({ user: "", password: "x" }), refused("no-user"));
+    assert.deepEqual(pair.called(), ["Authenticate -", "UserAdd t1"]);
+  });
+
+  test("logs in when it is told to, and again", async () => {
+    const { authenticate } = tokens();
+    await using pair = await connected({ Authenticate: authenticate });
+    await pair.client.auth.login();
+    await pair.client.auth.login();
+    await pair.client.kv.get("k");
+    assert.deepEqual(pair.called(), ["Authenticate -", "Authenticate -", "Range t2"]);
+  });
+});
+
+describe("credentials", () => {
+  test("can be a token from elsewhere, which is sent and never renewed", async () => {
+    await using pair = await connected({ Range: invalidToken }, { auth: { token: "given" } });
+    await pair.client.kv.put("k", "v");
+    await assert.rejects(pair.client.kv.get("k"), refused("invalid-token"));
+    assert.deepEqual(pair.called(), ["Put given", "Range given"]);
+  });
+
+  test("are asked for at each login if a function gives them", async () => {
+    const given = ["old", "new"];
+    const refuseOld = ({ token }: Call) => (token === "new" ? {} : invalidToken);
+    await using pair = await connected(
+      { Put: refuseOld },
+      { auth: () => Promise.resolve({ token: given.shift() ?? "" }) },
+    );
+    await pair.client.kv.put("k", "v");
+    assert.deepEqual(pair.called(), ["Put old", "Put new"]);
+  });
+
+  test("that a function does not give fail the request, with its error as the cause", async () => {
+    const cause = new Error("the vault is closed");
+    await using pair = await connected({}, { auth: () => Promise.reject(cause) });
+    await assert.rejects(pair.client.kv.put("k", "v"), { code: "unauthenticated", cause });
+    assert.deepEqual(pair.called(), []);
+  });
+
+  test("are shown by no error and no inspection", async () => {
+    await using pair = await connected({ Authenticate: wrongPassword });
+    const error: unknown = await pair.client.kv.put("k", "v").catch((reason: unknown) => reason);
+    for (const shown of [
+      inspect(error, { depth: 20, showHidden: true }),
+      inspect(pair.client, { depth: 6, showHidden: true }),
+    ])
+      assert.ok(!shown.includes("secret word"));
+  });
+
+  test("that are none are refused, without their values", () => {
+    const wrong = [
+      "secret",
+      null,
+      {},
+      { user: "", password: "secret" },
+      { user: "a" },
+      { password: "secret" },
+      { token: "" },
+    ];
+    const more = [
+      { user: "a", password: "secret", extra: 1 },
+      { user: "a", password: 7 },
+    ];
+    for (const auth of [...wrong, ...more])
+      assert.throws(
+        () => new Client({ endpoints: ["a:1"], auth: auth as Credentials }),
+        (error: unknown) => error instanceof TypeError && !error.message.includes("secret"),
+      );
+  });
+
+  test("are needed to log in", async () => {
+    await using client = new Client({ endpoints: ["a:1"] });
+    await assert.rejects(client.auth.login(), TypeError);
+  });
+});
+
+type WatchStreamOfServer = FakeStream<WatchRequest, WatchResponse>;
+
+/** The first revision that the next watch on a stream asks for. */
+async function askedFor(stream: WatchStreamOfServer): Promise<bigint | undefined> {
+  const { requestUnion } = await stream.request();
+  return requestUnion?.$case === "createRequest" ? requestUnion.value.startRevision : undefined;
+}
+
+const created = (watchId: bigint, revision: bigint) =>
+  WatchResponse.create({ created: true, watchId, header: { revision } });
+const changed = (watchId: bigint, modRevision: bigint) =>
+  WatchResponse.create({ watchId, header: { revision: modRevision }, events: [{ kv: { modRevision } }] });
+const notCreated = (cancelReason: string) =>
+  WatchResponse.create({ created: true, canceled: true, watchId: -1n, cancelReason });
+
+describe("streams of a client with a user", () => {
+  for (const [name, reason] of [
+    ["Unauthenticated", invalidToken.details],
+    ["InvalidArgument", oldRevision.details],
+  ])
+    test(`go on with another token, without a gap, when a watch is refused with "${reason}"`, async () => {
+      const { authenticate } = tokens();
+      await using pair = await connected({ Authenticate: authenticate });
+      const first = pair.client.watch("a");
+      const before: WatchStreamOfServer = await pair.server.stream();
+      await askedFor(before);
+      before.send(created(0n, 4n));
+      before.send(changed(0n, 5n));
+      const batches = first.batches();
+      assert.equal((await batches.next()).value?.revision, 5);
+
+      const second = pair.client.watch("b");
+      await askedFor(before);
+      before.send(notCreated(`rpc error: code = ${name} desc = ${reason}`));
+      const after: WatchStreamOfServer = await pair.server.stream();
+      assert.equal(after.metadata.get("token"), "t2");
+      assert.deepEqual([await askedFor(after), await askedFor(after)], [6n, 0n]);
+      after.send(created(0n, 5n));
+      after.send(created(1n, 5n));
+      assert.equal(await second.ready(), 6);
+      after.send(changed(0n, 6n));
+      assert.equal((await batches.next()).value?.revision, 6);
+      await before.ended();
+    });
+
+  test("end with the refusal when the watch is refused after three more logins", async () => {
+    const { authenticate } = tokens();
+    await using pair = await connected({ Authenticate: authenticate });
+    const watch = pair.client.watch("a");
+    const end = assert.rejects(watch.batches().next(), { name: "WatchEndedError", code: "unauthenticated" });
+    for (let login = 1; login <= 4; login++) {
+      const stream: WatchStreamOfServer = await pair.server.stream();
+      await askedFor(stream);
+      stream.send(notCreated(`rpc error: code = Unauthenticated desc = ${invalidToken.details}`));
+    }
+    await end;
+    assert.equal(pair.called().length, 4);
+  });
+
+  test("end with an AuthError when the login fails", async () => {
+    await using pair = await connected({ Authenticate: wrongPassword });
+    await assert.rejects(pair.client.watch("a").batches().next(), refused("wrong-password"));
+  });
+
+  test("of renewals are opened again with another token, and the lease is kept", async () => {
+    const { authenticate } = tokens();
+    const granted = LeaseGrantResponse.create({ ID: 7n, TTL: 30n });
+    await using pair = await connected({ Authenticate: authenticate, LeaseGrant: granted });
+    const lease = await pair.client.lease.hold({ ttlSeconds: 30 });
+    const before = await pair.server.stream();
+    before.fail(invalidToken);
+    const after = await pair.server.stream();
+    assert.equal(after.metadata.get("token"), "t2");
+    assert.ok(!lease.lost.aborted);
+    await lease.close();
+  });
+});
+
+test("AuthError tells apart why a server refuses, with code, number and a hint", async () => {
+  const denied = { code: status.PERMISSION_DENIED, details: "etcdserver: permission denied" };
+  const noPassword = {
+    code: status.UNKNOWN,
+    details: "auth: authentication failed, password was given for no password user",
+  };
+  const rows = [
+    [denied, "not-allowed", "permission-denied", 7],
+    [invalidToken, "invalid-token", "unauthenticated", 16],
+    [oldRevision, "invalid-token", "invalid-argument", 3],
+    [noUser, "no-user", "invalid-argument", 3],
+    [notEnabled, "not-enabled", "failed-precondition", 9],
+    [wrongPassword, "wrong-password", "invalid-argument", 3],
+    [noPassword, "wrong-password", "unknown", 2],
+  ] as const;
+  await using server = await FakeServer.start();
+  await using client = new Client({ endpoints: [server.endpoint], requestTimeoutMs: anHour });
+  for (const [failing, reason, code, grpcCode] of rows) {
+    server.answers = { Put: failing };
+    const error: unknown = await client.kv.put("k", "v").catch((thrown: unknown) => thrown);
+    assert.ok(error instanceof AuthError);
+    assert.deepEqual([error.reason, error.code, error.grpcCode, error.outcome], [reason, code, grpcCode, "failed"]);
+    assert.equal(error.retryable, failing === oldRevision);
+    assert.match(error.hint, /^[A-Z].*\.$/);
+  }
+});
