@@ -18,6 +18,9 @@ import {
   lockCommand,
   memberListCommand,
   moveLeaderCommand,
+  optionDescription,
+  optionsCommand,
+  optionTerm,
   putCommand,
   revokeCommand,
   runAlarmDisarm,
@@ -36,6 +39,7 @@ import {
   runLock,
   runMemberList,
   runMoveLeader,
+  runOptions,
   runPut,
   runRevoke,
   runStatus,
@@ -75,10 +79,13 @@ Example:
   $ minietcdctl put greeting hello
   $ minietcdctl get greeting
 
-Each global option can also be set in the environment: --endpoints as ETCDCTL_ENDPOINTS, and so on.
+Use "minietcdctl [command] --help" for more information about a command.
+Use "minietcdctl options" for a list of global command-line options (applies to all commands).
 Commands can be shortened to unambiguous prefixes. Without a command, --version prints what
-"version" does. etcdctl's flags for users and discovery are
-refused: they are not supported yet.`;
+"version" does.`;
+
+/** The last line of the help of a command. */
+const optionsHint = '\nUse "minietcdctl options" for a list of global command-line options (applies to all commands).';
 
 function createProgram(io: Io): Command {
   const program = new Command("minietcdctl").description("Talks to a cluster of minietcd, or of etcd");
@@ -92,7 +99,7 @@ function createProgram(io: Io): Command {
     for (const each of commands) created.addCommand(each);
     return created;
   };
-  const commands = [
+  const keyValue = [
     command(getCommand, runGet),
     command(putCommand, runPut),
     command(delCommand, runDel),
@@ -108,6 +115,8 @@ function createProgram(io: Io): Command {
       command(leaseListCommand, runLeaseList),
       command(keepAliveCommand, runKeepAlive),
     ),
+  ];
+  const maintenance = [
     group(
       "endpoint",
       "Asks the members one by one",
@@ -123,39 +132,32 @@ function createProgram(io: Io): Command {
       command(alarmDisarmCommand, runAlarmDisarm),
     ),
     command(defragCommand, runDefrag),
-    command(lockCommand, runLock),
-    command(electCommand, runElect),
     command(moveLeaderCommand, runMoveLeader),
+  ];
+  const concurrency = [command(lockCommand, runLock), command(electCommand, runElect)];
+  const utility = [
     command(completionCommand, runCompletion),
+    command(optionsCommand, runOptions),
     command(versionCommand, runVersion),
   ];
-  for (const each of commands) program.addCommand(each);
+  const groups = {
+    "Key-value": keyValue,
+    "Cluster maintenance": maintenance,
+    Concurrency: concurrency,
+    Utility: utility,
+  };
+  for (const [title, commands] of Object.entries(groups))
+    for (const each of commands) program.addCommand(each.helpGroup(`${title} commands`));
   const withOutput = (each: Command): void => {
-    each.configureOutput({ writeOut: io.print }).configureHelp({ optionTerm, optionDescription });
-    if (each !== program) each.addHelpText("after", () => globalOptionsHelp(each));
+    each
+      .configureOutput({ writeOut: io.print })
+      .configureHelp({ sortSubcommands: true, optionTerm, optionDescription });
+    if (each !== program) each.addHelpText("after", optionsHint);
     for (const child of each.commands) withOutput(child);
   };
   withOutput(program);
+  program.configureHelp({ sortSubcommands: true, visibleOptions: () => [] }); // "options" lists them
   return program.helpCommand(false).addHelpText("after", overview);
-}
-
-/** A boolean flag's value is optional and rare. */
-const optionTerm = (option: Option): string => option.flags.replace(" [bool]", "");
-
-const optionDescription = ({ description, defaultValueDescription: shown }: Option): string =>
-  shown === undefined ? description : `${description} (default: ${shown})`;
-
-/** Comes after a command's own options and examples: every command has the same. */
-function globalOptionsHelp(command: Command): string {
-  const helper = command.createHelp();
-  const helpWidth = command.configureOutput().getOutHelpWidth?.();
-  helper.showGlobalOptions = true;
-  helper.prepareContext(helpWidth === undefined ? {} : { helpWidth });
-  const options = helper.visibleGlobalOptions(command);
-  const width = Math.max(...options.map((option) => optionTerm(option).length));
-  const item = (option: Option): string =>
-    helper.formatItem(optionTerm(option), width, optionDescription(option), helper);
-  return `\n${helper.formatItemList("Global Options:", options.map(item), helper).join("\n").trimEnd()}`;
 }
 
 const helpFlag = booleanFlag("-h, --help", "");

@@ -1,7 +1,7 @@
 // minietcdctl defrag
 import { Command } from "commander";
 import { EtcdError } from "../../../client/index.js";
-import { etcdText, exitCodes, type Io, SilentFailure, warningsOf } from "../args/index.js";
+import { etcdText, exitCodes, formatDuration, type Io, SilentFailure, warningsOf } from "../args/index.js";
 import { clusterFlag, endpointsOf } from "./endpoint.js";
 import { withSession } from "./session.js";
 
@@ -17,14 +17,16 @@ export const runDefrag = (command: Command, io: Io): Promise<void> =>
   withSession(command, io, async (session) => {
     let failed = false;
     for (const endpoint of await endpointsOf(command, session)) {
+      const startedAt = performance.now();
+      const took = () => `took ${formatDuration(performance.now() - startedAt)}`;
       try {
         await session.client.maintenance.defragment(endpoint, session.limits);
-        io.print(`Finished defragmenting etcd member[${endpoint}]\n`);
+        io.print(`Finished defragmenting etcd member[${endpoint}]. ${took()}\n`);
       } catch (error) {
         if (!(error instanceof EtcdError)) throw error;
         failed = true;
         for (const warning of warningsOf(error)) io.note(`Warning: ${warning}`);
-        io.note(`Failed to defragment etcd member[${endpoint}] (${etcdText(error)})`);
+        io.note(`Failed to defragment etcd member[${endpoint}]. ${took()}. (${etcdText(error)})`);
       }
     }
     if (failed) throw new SilentFailure(exitCodes.error);

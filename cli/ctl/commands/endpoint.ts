@@ -1,6 +1,6 @@
 // minietcdctl endpoint health, status, hashkv
 import { Command } from "commander";
-import { EtcdError } from "../../../client/index.js";
+import { type Client, EtcdError } from "../../../client/index.js";
 import {
   booleanFlag,
   counterFlag,
@@ -11,7 +11,7 @@ import {
   SilentFailure,
   warningsOf,
 } from "../args/index.js";
-import type { EndpointHash, EndpointStatus, Health } from "../output/index.js";
+import { alarmName, type EndpointHash, type EndpointStatus, type Health } from "../output/index.js";
 import { withSession, type Session } from "./session.js";
 
 /** Declares `--cluster`. */
@@ -20,7 +20,9 @@ export const clusterFlag = () => booleanFlag("--cluster", "ask the client URLs o
 /** Declares `endpoint health`, with its help. */
 export const healthCommand = (): Command =>
   new Command("health")
-    .description("Reads a key at each endpoint, which succeeds if the endpoint can reach a quorum")
+    .description(
+      "Reads a key at each endpoint, which succeeds if the endpoint can reach a quorum, and looks for alarms",
+    )
     .addOption(clusterFlag())
     .addHelpText("after", "\nExample:\n  $ minietcdctl endpoint health --cluster");
 
@@ -32,8 +34,8 @@ export const statusCommand = (): Command =>
     .addHelpText(
       "after",
       `
-Prints: endpoint, member id, version, bytes on disk, is leader, is learner, raft term, raft index, raft applied index,
-errors.
+Prints: endpoint, member id, version, storage version, bytes on disk, bytes in use, percentage not in use, quota, is leader,
+is learner, raft term, raft index, raft applied index, errors, downgrade target version, downgrade enabled.
 
 Example:
   $ minietcdctl --endpoints 127.0.0.1:2379,127.0.0.1:22379 endpoint status`,
@@ -62,21 +64,32 @@ export const runHealth = (command: Command, io: Io): Promise<void> =>
   });
 
 async function healthOf(endpoint: string, { clientOf, limits }: Session, io: Io): Promise<Health> {
-  const startedAt = performance.now();
-  const result = (error?: string): Health => {
-    const tookMs = performance.now() - startedAt;
-    return error === undefined ? { endpoint, healthy: true, tookMs } : { endpoint, healthy: false, tookMs, error };
-  };
   await using client = clientOf(endpoint);
+  const startedAt = performance.now();
+  const failure = await client.kv.get(healthKey, limits).then(() => undefined, expectedFailure);
+  const tookMs = performance.now() - startedAt;
+  const result = (error?: string): Health =>
+    error === undefined ? { endpoint, healthy: true, tookMs } : { endpoint, healthy: false, tookMs, error };
+  // A member that knows whom to refuse has asked the others.
+  if (failure === undefined || failure.code === "permission-denied") return result(await alarmsOf(client, limits));
+  for (const warning of warningsOf(failure)) io.note(`Warning: ${warning}`);
+  return result(etcdText(failure));
+}
+
+function expectedFailure(error: unknown): EtcdError {
+  if (error instanceof EtcdError) return error;
+  throw error;
+}
+
+/** @returns undefined if no alarm is active; otherwise a text that names the alarms, in etcdctl's words */
+async function alarmsOf({ maintenance }: Client, limits: Session["limits"]): Promise<string | undefined> {
   try {
-    await client.kv.get(healthKey, limits);
-    return result();
+    const { alarms } = await maintenance.alarmList(limits);
+    if (alarms.length === 0) return undefined;
+    return `Active Alarm(s): ${alarms.map(({ alarm }) => `${alarmName(alarm)} `).join("")}`;
   } catch (error) {
-    if (!(error instanceof EtcdError)) throw error;
-    // A member that knows whom to refuse has asked the others.
-    if (error.code === "permission-denied") return result();
-    for (const warning of warningsOf(error)) io.note(`Warning: ${warning}`);
-    return result(etcdText(error));
+    expectedFailure(error);
+    return "Unable to fetch the alarm list";
   }
 }
 

@@ -15,7 +15,7 @@ import {
   keyHelp,
   textFlag,
 } from "../args/index.js";
-import { SimplePrinter } from "../output/index.js";
+import { FieldsPrinter, JsonPrinter, SimplePrinter } from "../output/index.js";
 import { withSession } from "./session.js";
 
 /** Flags of `get`. */
@@ -66,11 +66,10 @@ export async function runGet(command: Command, io: Io): Promise<void> {
   const flags = command.opts<GetFlags>();
   const { key, settings } = getRequest(flags, command.args);
   await withSession(command, io, async ({ client, printer, limits }) => {
-    const simple = printer instanceof SimplePrinter;
-    if (flags.countOnly && simple)
-      throw new Failure(exitCodes.badArguments, "--count-only is only for `--write-out=fields` and `--write-out=json`");
     const result = await client.kv.get(key, { ...settings, ...limits });
-    if (flags.printValueOnly && !simple)
+    if (flags.countOnly && !(printer instanceof FieldsPrinter || printer instanceof JsonPrinter))
+      throw new Failure(exitCodes.badArguments, "--count-only is only for `--write-out=fields`");
+    if (flags.printValueOnly && !(printer instanceof SimplePrinter))
       throw new Failure(exitCodes.badArguments, "print-value-only is only for `--write-out=simple`");
     printer.get(result, { valueOnly: flags.printValueOnly });
   });
@@ -105,17 +104,27 @@ export function getRequest(
   const interval = intervalFlags(rangeEnd, flags);
   const order = oneOf(orders, flags.order, "order");
   const sortBy = oneOf(sortTargets, flags.sortBy, "target");
+  const revisions = revisionBounds(flags);
   const { limit, rev: revision, keysOnly, countOnly } = flags;
-  const selection = { ...interval, limit, revision, ...revisionBounds(flags) };
+  const selection = { ...interval, limit, revision, ...revisions };
   return { key, settings: { ...selection, serializable, keysOnly, countOnly, order, sortBy } };
 }
 
-const revisionBounds = (flags: GetFlags) => ({
-  minCreateRevision: flags.minCreateRev,
-  maxCreateRevision: flags.maxCreateRev,
-  minModRevision: flags.minModRev,
-  maxModRevision: flags.maxModRev,
-});
+/** @throws Failure with etcdctl's text if no revision can be within the bounds */
+function revisionBounds({ minCreateRev, maxCreateRev, minModRev, maxModRev }: GetFlags) {
+  const check = (what: string, min: number, max: number) => {
+    if (max > 0 && min > max)
+      throw new Failure(exitCodes.badFeature, `getMin${what}Rev(=${min}) > getMax${what}Rev(=${max})`);
+  };
+  check("Create", minCreateRev, maxCreateRev);
+  check("Mod", minModRev, maxModRev);
+  return {
+    minCreateRevision: minCreateRev,
+    maxCreateRevision: maxCreateRev,
+    minModRevision: minModRev,
+    maxModRevision: maxModRev,
+  };
+}
 
 function oneOf<Choices extends Readonly<Record<string, string>>>(
   choices: Choices,

@@ -2,6 +2,7 @@
 import type { Command, Option } from "commander";
 import {
   booleanFlag,
+  counterFlag,
   durationFlag,
   exitCodes,
   Failure,
@@ -29,10 +30,14 @@ export interface Globals {
   readonly key: string;
   readonly insecureTransport: boolean;
   readonly insecureSkipTlsVerify: boolean;
+  /** Bytes; 0: the client's default. */
+  readonly maxRequestBytes: number;
+  readonly maxRecvBytes: number;
 }
 
 /** Users and discovery: etcdctl's flags, not supported yet, and the only value each may have. */
 const notSupported: readonly Option[] = [
+  textFlag("--auth-jwt-token <token>", "token of a user, instead of user and password"),
   textFlag("--user <name>", "the user to act as, or name:password"),
   textFlag("--password <password>", "the user's password"),
   textFlag("-d, --discovery-srv <domain>", "domain whose SRV records name the endpoints"),
@@ -56,6 +61,8 @@ export const globalFlags = (): Option[] => [
   textFlag("--key <file>", "private key of that certificate, PEM"),
   booleanFlag("--insecure-transport", "without certificates, endpoints that name no scheme do not speak TLS", true),
   booleanFlag("--insecure-skip-tls-verify", "accept any certificate of a server; for tests only"),
+  counterFlag("--max-request-bytes <bytes>", "requests that are larger are not sent; 0: 2 MiB"),
+  counterFlag("--max-recv-bytes <bytes>", "answers that are larger are an error; 0: 2 GiB"),
   booleanFlag("--debug", "print the settings in force"),
   ...notSupported,
 ];
@@ -106,15 +113,21 @@ function refuseUnsupported(program: Command): void {
   }
 }
 
+/** Numbers that are milliseconds. */
+const durations = new Set(["dial-timeout", "command-timeout", "keepalive-time", "keepalive-timeout"]);
+
+/** Variables whose value is not printed. */
+const secrets = new Set(["ETCDCTL_AUTH_JWT_TOKEN", "ETCDCTL_PASSWORD", "ETCDCTL_USER"]);
+
 /** All settings by name, a password aside. */
 function printSettings(program: Command, options: ReadonlyMap<string, Option>, note: Io["note"]): void {
-  const written = (value: unknown): string => {
-    if (typeof value === "number") return formatDuration(value);
+  const written = (name: string, value: unknown): string => {
+    if (typeof value === "number" && durations.has(name)) return formatDuration(value);
     return Array.isArray(value) ? `[${value.join(",")}]` : String(value);
   };
   for (const [variable, option] of [...options].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const value: unknown = program.getOptionValue(option.attributeName());
-    const secret = (variable === "ETCDCTL_PASSWORD" || variable === "ETCDCTL_USER") && value !== "";
-    note(`${variable}=${secret ? "(hidden)" : written(value)}`);
+    const secret = secrets.has(variable) && value !== "";
+    note(`${variable}=${secret ? "(hidden)" : written(option.name(), value)}`);
   }
 }

@@ -24,6 +24,7 @@ export {
 export { lockCommand, runLock } from "./lock.js";
 export { memberListCommand, runMemberList } from "./member.js";
 export { moveLeaderCommand, runMoveLeader } from "./move-leader.js";
+export { optionDescription, optionsCommand, optionTerm, runOptions } from "./options.js";
 export { putCommand, runPut } from "./put.js";
 export { runTxn, txnCommand } from "./txn.js";
 export { runVersion, versionCommand } from "./version.js";

@@ -54,16 +54,25 @@ function programOf(command: Command): Command {
 /** Reads a time-out as etcdctl does: 0 or less means none. */
 const orNone = (milliseconds: number) => (milliseconds > 0 ? milliseconds : Infinity);
 
+/** Reads a size as etcdctl does: 0 or less means the default. */
+const orDefault = (bytes: number) => (bytes > 0 ? bytes : undefined);
+
 function connect(
   endpoints: readonly string[],
-  { dialTimeout, keepaliveTime, keepaliveTimeout }: Globals,
+  { dialTimeout, keepaliveTime, keepaliveTimeout, maxRequestBytes, maxRecvBytes }: Globals,
   tls: TlsOptions | undefined,
 ): Client {
+  if (maxRecvBytes > 0 && maxRequestBytes > maxRecvBytes) {
+    const limits = `recv limit (${maxRecvBytes} bytes) must be greater than send limit (${maxRequestBytes} bytes)`;
+    throw new Failure(exitCodes.badConnection, `gRPC message ${limits}`);
+  }
   try {
     return new Client({
       endpoints,
       dialTimeoutMs: orNone(dialTimeout),
       keepalive: { timeMs: orNone(keepaliveTime), timeoutMs: orNone(keepaliveTimeout) },
+      maxSendBytes: orDefault(maxRequestBytes),
+      maxReceiveBytes: orDefault(maxRecvBytes),
       tls,
     });
   } catch (error) {

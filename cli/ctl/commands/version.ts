@@ -4,7 +4,7 @@ import { packageVersion } from "../../version/index.js";
 import type { Io } from "../args/index.js";
 
 /** The API that minietcd's servers speak: etcd's of this version. */
-const apiVersion = "3.6";
+const apiVersion = "3.7";
 
 /** Declares `version`, with its help. */
 export const versionCommand = (): Command =>

@@ -72,7 +72,7 @@ async function runInteractive({ client, printer }: Session, io: Io, fromEnv: rea
       else if ("watch" in asked) start(asked.watch);
       else io.note(asked.complaint);
     }
-    throw new Failure(exitCodes.invalidInput, "Error reading watch request line: EOF");
+    throw new Failure(exitCodes.invalidInput, "error reading watch request line: EOF");
   };
   try {
     await Promise.race([failed, readLines()]);

@@ -25,7 +25,7 @@ import {
   type Printer,
   type WatchAnswer,
 } from "./printer.js";
-import { alarmName } from "./tables.js";
+import { alarmName, leaseId, memberId } from "./tables.js";
 
 /** A name and a value; undefined: an empty line, after each of several things. */
 type Field = readonly [name: string, value: string | number | bigint | boolean] | undefined;
@@ -34,38 +34,65 @@ type Field = readonly [name: string, value: string | number | bigint | boolean] 
 export class FieldsPrinter implements Printer {
   readonly moveLeader = unsupported("fields"); // the answer has none
 
-  constructor(private readonly io: Pick<Io, "print">) {}
+  /** @param hex writes ids and leases in hex; keys and values stay quoted, as in etcdctl */
+  constructor(
+    private readonly hex: boolean,
+    private readonly io: Pick<Io, "print">,
+  ) {}
+
+  private readonly kv: KvForms<Field[]> = {
+    get: ({ header, kvs, more, count }) => [
+      ...this.header(header),
+      ...kvs.flatMap((kv) => this.keyValue(kv)),
+      ["More", more],
+      ["Count", count],
+    ],
+    put: ({ header, prevKv }) => [
+      ...this.header(header),
+      ...(prevKv === undefined ? [] : this.keyValue(prevKv, "Prev")),
+    ],
+    delete: ({ header, deleted, prevKvs }) => [
+      ...this.header(header),
+      ["Deleted", deleted],
+      ...prevKvs.flatMap((kv) => this.keyValue(kv, "Prev")),
+    ],
+    txn: ({ header, succeeded, responses }) => [
+      ...this.header(header),
+      ["Succeeded", succeeded],
+      ...responses.flatMap((step) => stepForm(this.kv, step)),
+    ],
+  };
 
   get(result: GetResult): void {
-    this.print(kvFields.get(result));
+    this.print(this.kv.get(result));
   }
   put(result: PutResult): void {
-    this.print(kvFields.put(result));
+    this.print(this.kv.put(result));
   }
   delete(result: DeleteResult): void {
-    this.print(kvFields.delete(result));
+    this.print(this.kv.delete(result));
   }
   txn(result: TxnResult): void {
-    this.print(kvFields.txn(result));
+    this.print(this.kv.txn(result));
   }
 
   watch({ header, events }: WatchAnswer): void {
     const eventFields = events.flatMap(({ type, kv, prevKv }): Field[] => [
       ["Type", type.toUpperCase()],
-      ...(prevKv === undefined ? [] : keyValueFields(prevKv, "Prev")),
-      ...keyValueFields(kv),
+      ...(prevKv === undefined ? [] : this.keyValue(prevKv, "Prev")),
+      ...this.keyValue(kv),
     ]);
-    this.print([...headerFields(header), ...eventFields]);
+    this.print([...this.header(header), ...eventFields]);
   }
 
   leaseGrant({ header, id, ttlSeconds }: LeaseGrantResult): void {
-    this.print([...headerFields(header), ["ID", id], ["TTL", ttlSeconds]]);
+    this.print([...this.header(header), ["ID", this.lease(id)], ["TTL", ttlSeconds]]);
   }
   leaseRevoke({ header }: LeaseRevoked): void {
-    this.print(headerFields(header));
+    this.print(this.header(header));
   }
   leaseKeepAlive({ header, id, ttlSeconds }: LeaseRenewed): void {
-    this.print([...headerFields(header), ["ID", id], ["TTL", ttlSeconds]]);
+    this.print([...this.header(header), ["ID", this.lease(id)], ["TTL", ttlSeconds]]);
   }
   leaseGone(): void {
     return;
@@ -76,22 +103,22 @@ export class FieldsPrinter implements Printer {
       ["TTL", ttlSeconds],
       ["GrantedTTL", grantedTtlSeconds],
     ];
-    this.print([...headerFields(header), ["ID", id], ...times, ...attached]);
+    this.print([...this.header(header), ["ID", this.lease(id)], ...times, ...attached]);
   }
   leaseList({ header, ids }: LeaseList): void {
-    this.print([...headerFields(header), ...ids.map((id): Field => ["ID", id])]);
+    this.print([...this.header(header), ...ids.map((id): Field => ["ID", this.lease(id)])]);
   }
 
   memberList({ header, members }: MemberListResult): void {
     const memberFields = members.flatMap(({ ID, name, peerURLs, clientURLs, isLearner }): Field[] => [
-      ["ID", ID],
+      ["ID", this.id(ID)],
       ["Name", quote(name)],
       ...peerURLs.map((url): Field => ["PeerURL", quote(url)]),
       ...clientURLs.map((url): Field => ["ClientURL", quote(url)]),
       ["IsLearner", isLearner],
       undefined,
     ]);
-    this.print([...headerFields(header), ...memberFields]);
+    this.print([...this.header(header), ...memberFields]);
   }
 
   endpointHealth(results: readonly Health[]): void {
@@ -105,29 +132,33 @@ export class FieldsPrinter implements Printer {
     this.print(fields);
   }
 
-  /** Prints statuses with the fields of etcdctl 3.4: no storage version, quota or downgrades. */
   endpointStatus(results: readonly EndpointStatus[]): void {
     const fields = results.flatMap((status): Field[] => [
-      ...headerFields(status.header),
+      ...this.header(status.header),
       ["Version", quote(status.version)],
+      ["StorageVersion", quote(status.storageVersion)],
       ["DBSize", status.dbSize],
+      ["DBSizeInUse", status.dbSizeInUse],
+      ["DBSizeQuota", status.dbSizeQuota],
       ["Leader", status.leader],
       ["IsLearner", status.isLearner],
       ["RaftIndex", status.raftIndex],
-      ["RaftTerm", status.raftTerm],
       ["RaftAppliedIndex", status.raftAppliedIndex],
       ["Errors", `[${status.errors.join(" ")}]`],
       ["Endpoint", quote(status.endpoint)],
+      ["DowngradeTargetVersion", quote(status.downgradeInfo?.targetVersion ?? "")],
+      ["DowngradeEnabled", status.downgradeInfo?.enabled ?? false],
       undefined,
     ]);
     this.print(fields);
   }
 
   endpointHashKv(results: readonly EndpointHash[]): void {
-    const fields = results.flatMap(({ endpoint, header, hash }): Field[] => [
-      ...headerFields(header),
+    const fields = results.flatMap(({ endpoint, header, hash, hashRevision }): Field[] => [
+      ...this.header(header),
       ["Endpoint", quote(endpoint)],
       ["Hash", hash],
+      ["HashRevision", hashRevision],
       undefined,
     ]);
     this.print(fields);
@@ -135,61 +166,46 @@ export class FieldsPrinter implements Printer {
 
   alarms({ header, alarms }: Alarms): void {
     const alarmFields = alarms.flatMap(({ memberID, alarm }): Field[] => [
-      ["MemberID", memberID],
+      ["MemberID", this.id(memberID)],
       ["AlarmType", alarmName(alarm)],
       undefined,
     ]);
-    const headerOrZeros = header === undefined ? noHeaderFields : headerFields(header);
-    this.print([...headerOrZeros, ...alarmFields]);
+    this.print([...this.header(header ?? noHeader), ...alarmFields]);
   }
 
   private print(fields: readonly Field[]): void {
     this.io.print(fields.map((field) => (field === undefined ? "\n" : `"${field[0]}" : ${field[1]}\n`)).join(""));
   }
+
+  /** The revision only if there is one: members and alarms have none. */
+  private header({ clusterId, memberId, revision, raftTerm }: Header): Field[] {
+    return [
+      ["ClusterID", this.id(clusterId)],
+      ["MemberID", this.id(memberId)],
+      ...(revision > 0 ? [["Revision", revision] as const] : []),
+      ["RaftTerm", raftTerm],
+    ];
+  }
+
+  private keyValue(kv: KeyValue, prefix = ""): Field[] {
+    return [
+      [`${prefix}Key`, quote(kv.key)],
+      [`${prefix}CreateRevision`, kv.createRevision],
+      [`${prefix}ModRevision`, kv.modRevision],
+      [`${prefix}Version`, kv.version],
+      [`${prefix}Value`, quote(kv.value)],
+      [`${prefix}Lease`, this.lease(kv.lease)],
+    ];
+  }
+
+  private id(id: bigint): string | bigint {
+    return this.hex ? memberId(id) : id;
+  }
+
+  private lease(id: bigint): string | bigint {
+    return this.hex ? leaseId(id) : id;
+  }
 }
 
-/** The header of an answer that is made of several, as etcdctl 3.7 prints it. */
-const noHeaderFields: Field[] = [
-  ["ClusterID", 0n],
-  ["MemberID", 0n],
-  ["RaftTerm", 0],
-];
-
-const headerFields = ({ clusterId, memberId, revision, raftTerm }: Header): Field[] => [
-  ["ClusterID", clusterId],
-  ["MemberID", memberId],
-  ["Revision", revision],
-  ["RaftTerm", raftTerm],
-];
-
-const keyValueFields = (kv: KeyValue, prefix = ""): Field[] => [
-  [`${prefix}Key`, quote(kv.key)],
-  [`${prefix}CreateRevision`, kv.createRevision],
-  [`${prefix}ModRevision`, kv.modRevision],
-  [`${prefix}Version`, kv.version],
-  [`${prefix}Value`, quote(kv.value)],
-  [`${prefix}Lease`, kv.lease],
-];
-
-const kvFields: KvForms<Field[]> = {
-  get: ({ header, kvs, more, count }) => [
-    ...headerFields(header),
-    ...kvs.flatMap((kv) => keyValueFields(kv)),
-    ["More", more],
-    ["Count", count],
-  ],
-  put: ({ header, prevKv }) => [
-    ...headerFields(header),
-    ...(prevKv === undefined ? [] : keyValueFields(prevKv, "Prev")),
-  ],
-  delete: ({ header, deleted, prevKvs }) => [
-    ...headerFields(header),
-    ["Deleted", deleted],
-    ...prevKvs.flatMap((kv) => keyValueFields(kv, "Prev")),
-  ],
-  txn: ({ header, succeeded, responses }) => [
-    ...headerFields(header),
-    ["Succeeded", succeeded],
-    ...responses.flatMap((step) => stepForm(kvFields, step)),
-  ],
-};
+/** The header of an answer that is made of several. */
+const noHeader: Header = { clusterId: 0n, memberId: 0n, revision: 0, raftTerm: 0 };

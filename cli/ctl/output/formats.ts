@@ -13,9 +13,9 @@ export function printerOf(format: string, hex: boolean, io: Io): Printer {
     case "simple":
       return new SimplePrinter(hex, io);
     case "json":
-      return new JsonPrinter(io);
+      return new JsonPrinter(hex, io);
     case "fields":
-      return new FieldsPrinter(io);
+      return new FieldsPrinter(hex, io);
     case "table":
       return new TablePrinter(io);
     case "protobuf":

@@ -5,6 +5,7 @@ import type {
   Header,
   KeyValue,
   LeaseGrantResult,
+  Member,
   MemberListResult,
   PutResult,
   TxnResult,
@@ -12,6 +13,7 @@ import type {
 } from "../../../client/index.js";
 import { formatDuration, type Io } from "../args/index.js";
 import { withoutZeros, writeJson, type JsonValue } from "./json.js";
+import { memberId } from "./tables.js";
 import {
   stepForm,
   type Alarms,
@@ -31,7 +33,11 @@ const eventTypes = { put: 0, delete: 1 } as const;
 
 /** Prints JSON, as `etcdctl -w json` does. */
 export class JsonPrinter implements Printer {
-  constructor(private readonly io: Pick<Io, "print">) {}
+  /** @param hex writes the ids of member commands in hex; nothing else changes, as in etcdctl */
+  constructor(
+    private readonly hex: boolean,
+    private readonly io: Pick<Io, "print">,
+  ) {}
 
   get(result: GetResult): void {
     this.write(kvJson.get(result));
@@ -50,10 +56,11 @@ export class JsonPrinter implements Printer {
     const { header, events, compactRevision, canceled } = answer;
     this.write({
       Header: headerJson(header),
-      Events: answer.refusal === undefined ? events.map(eventJson) : null,
+      Events: canceled ? null : events.map(eventJson),
       CompactRevision: compactRevision,
       Canceled: canceled,
       Created: false,
+      CancelReason: "", // in etcdctl, too: the reason is on standard error
     });
   }
 
@@ -78,10 +85,8 @@ export class JsonPrinter implements Printer {
   }
 
   memberList({ header, members }: MemberListResult): void {
-    const list = members.map(({ ID, name, peerURLs, clientURLs, isLearner }) =>
-      withoutZeros({ ID, name, peerURLs, clientURLs, isLearner }),
-    );
-    this.write(withoutZeros({ header: headerJson(header), members: list }));
+    if (this.hex) return this.write({ header: hexHeaderJson(header), members: members.map(hexMemberJson) });
+    this.write(withoutZeros({ header: headerJson(header), members: members.map(memberJson) }));
   }
 
   endpointHealth(results: readonly Health[]): void {
@@ -93,28 +98,16 @@ export class JsonPrinter implements Printer {
     );
   }
 
-  /** Prints statuses with the fields of etcdctl 3.4: no storage version, quota or downgrades. */
   endpointStatus(results: readonly EndpointStatus[]): void {
-    this.write(
-      results.map((status) => {
-        const { endpoint, header, version, dbSize, leader, raftIndex, raftTerm, raftAppliedIndex, errors } = status;
-        const { dbSizeInUse, isLearner } = status;
-        const raft = { leader, raftIndex, raftTerm, raftAppliedIndex };
-        const rest = { errors, dbSizeInUse, isLearner };
-        return {
-          Endpoint: endpoint,
-          Status: withoutZeros({ header: headerJson(header), version, dbSize, ...raft, ...rest }),
-        };
-      }),
-    );
+    this.write(results.map((status) => ({ Endpoint: status.endpoint, Status: statusJson(status) })));
   }
 
   endpointHashKv(results: readonly EndpointHash[]): void {
     this.write(
-      results.map(({ endpoint, header, hash, compactRevision }) => ({
-        Endpoint: endpoint,
-        HashKV: withoutZeros({ header: headerJson(header), hash, compact_revision: compactRevision }),
-      })),
+      results.map(({ endpoint, header, hash, compactRevision, hashRevision }) => {
+        const revisions = { compact_revision: compactRevision, hash_revision: hashRevision };
+        return { Endpoint: endpoint, HashKV: withoutZeros({ header: headerJson(header), hash, ...revisions }) };
+      }),
     );
   }
 
@@ -135,18 +128,39 @@ export class JsonPrinter implements Printer {
 const headerJson = ({ clusterId, memberId, revision, raftTerm }: Header) =>
   withoutZeros({ cluster_id: clusterId, member_id: memberId, revision, raft_term: raftTerm });
 
+/** Writes the ids in hex, also if they are 0. */
+const hexHeaderJson = ({ clusterId, memberId: id, revision, raftTerm }: Header) => ({
+  cluster_id: memberId(clusterId),
+  member_id: memberId(id),
+  ...withoutZeros({ revision, raft_term: raftTerm }),
+});
+
+const memberJson = ({ ID, name, peerURLs, clientURLs, isLearner }: Member) =>
+  withoutZeros({ ID, name, peerURLs, clientURLs, isLearner });
+
+const hexMemberJson = (member: Member) => ({ ...memberJson(member), ID: memberId(member.ID) });
+
+function statusJson(status: EndpointStatus) {
+  const { version, dbSize, leader, raftIndex, raftTerm, raftAppliedIndex, errors } = status;
+  const { dbSizeInUse, isLearner, storageVersion, dbSizeQuota, downgradeInfo } = status;
+  const raft = { leader, raftIndex, raftTerm, raftAppliedIndex };
+  const newer = { storageVersion, dbSizeQuota, downgradeInfo: downgradeInfo && withoutZeros({ ...downgradeInfo }) };
+  const rest = { errors, dbSizeInUse, isLearner, ...newer };
+  return withoutZeros({ header: headerJson(status.header), version, dbSize, ...raft, ...rest });
+}
+
 const keyValueJson = ({ key, createRevision, modRevision, version, value, lease }: KeyValue) =>
   withoutZeros({ key, create_revision: createRevision, mod_revision: modRevision, version, value, lease });
 
 const eventJson = ({ type, kv, prevKv }: WatchEvent) =>
   withoutZeros({ type: eventTypes[type], kv: keyValueJson(kv), prev_kv: prevKv && keyValueJson(prevKv) });
 
-/** Go's names of the results of a transaction's steps. */
+/** Names of the results of a transaction's steps. */
 const stepNames = {
-  get: "ResponseRange",
-  put: "ResponsePut",
-  delete: "ResponseDeleteRange",
-  txn: "ResponseTxn",
+  get: "response_range",
+  put: "response_put",
+  delete: "response_delete_range",
+  txn: "response_txn",
 } as const;
 
 const kvJson: KvForms<JsonValue> = {

@@ -91,14 +91,12 @@ export class SimplePrinter implements Printer {
     this.printRows(memberTable(result).rows);
   }
 
-  /** Prints to standard error, as etcdctl 3.4 does. */
+  /** Prints endpoints that are not healthy to standard error, as etcdctl does. */
   endpointHealth(results: readonly Health[]): void {
-    for (const { endpoint, healthy, tookMs, error = "" } of results)
-      this.io.note(
-        healthy
-          ? `${endpoint} is healthy: successfully committed proposal: took = ${formatDuration(tookMs)}`
-          : `${endpoint} is unhealthy: failed to commit proposal: ${error}`,
-      );
+    for (const { endpoint, tookMs, error } of results)
+      if (error === undefined)
+        this.print([`${endpoint} is healthy: successfully committed proposal: took = ${formatDuration(tookMs)}`]);
+      else this.io.note(`${endpoint} is unhealthy: failed to commit proposal: ${error}`);
   }
 
   endpointStatus(results: readonly EndpointStatus[]): void {
@@ -112,7 +110,7 @@ export class SimplePrinter implements Printer {
     this.print([`Leadership transferred from ${memberId(from)} to ${memberId(to)}`]);
   }
 
-  /** Prints alarms as etcdctl 3.7 does: two spaces between the fields. */
+  /** Prints alarms with two spaces between the fields, as Go prints its messages. */
   alarms({ alarms }: Alarms): void {
     this.print(alarms.map(({ memberID, alarm }) => `memberID:${memberID}  alarm:${alarmName(alarm)}`));
   }

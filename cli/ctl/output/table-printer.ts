@@ -43,11 +43,14 @@ export class TablePrinter implements Printer {
 /** Titles in the middle, cells to the right. */
 function drawn({ columns, rows }: Table): string {
   const widths = columns.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
-  const rule = `+${widths.map((width) => "-".repeat(width + 2)).join("+")}+`;
+  const rule = ([left, middle, right]: readonly [string, string, string]) =>
+    `${left}${widths.map((width) => "─".repeat(width + 2)).join(middle)}${right}`;
   const line = (cells: readonly string[], pad: (cell: string, width: number) => string) =>
-    `|${cells.map((cell, column) => ` ${pad(cell, widths[column] ?? 0)} `).join("|")}|`;
+    `│${cells.map((cell, column) => ` ${pad(cell, widths[column] ?? 0)} `).join("│")}│`;
   const body = rows.map((row) => line(row, (cell, width) => cell.padStart(width)));
-  return [rule, line(columns, centered), rule, ...body, rule, ""].join("\n");
+  const head = [rule(["┌", "┬", "┐"]), line(columns, centered)];
+  const separated = body.length === 0 ? [] : [rule(["├", "┼", "┤"]), ...body];
+  return [...head, ...separated, rule(["└", "┴", "┘"]), ""].join("\n");
 }
 
 const centered = (text: string, width: number): string =>

@@ -41,21 +41,30 @@ export const healthTable = (results: readonly Health[]): Table => ({
   ]),
 });
 
-/** Returns the table of statuses, with the columns of etcdctl 3.4: no storage version, quota or downgrades. */
+/** Returns the table of statuses. */
 export const statusTable = (results: readonly EndpointStatus[]): Table => ({
   columns: [
-    ...["ENDPOINT", "ID", "VERSION", "DB SIZE", "IS LEADER", "IS LEARNER"],
-    ...["RAFT TERM", "RAFT INDEX", "RAFT APPLIED INDEX", "ERRORS"],
+    ...["ENDPOINT", "ID", "VERSION", "STORAGE VERSION", "DB SIZE", "IN USE", "PERCENTAGE NOT IN USE", "QUOTA"],
+    ...["IS LEADER", "IS LEARNER", "RAFT TERM", "RAFT INDEX", "RAFT APPLIED INDEX", "ERRORS"],
+    ...["DOWNGRADE TARGET VERSION", "DOWNGRADE ENABLED"],
   ],
   rows: results.map((status) => {
-    const { endpoint, header, version, dbSize, leader, isLearner, raftTerm, raftIndex, raftAppliedIndex } = status;
-    const columns = [endpoint, memberId(header.memberId), version, formatBytes(dbSize), leader === header.memberId];
-    return [...columns, isLearner, raftTerm, raftIndex, raftAppliedIndex, status.errors.join(", ")].map(String);
+    const { endpoint, header, version, storageVersion, leader, isLearner, downgradeInfo } = status;
+    const raft = [leader === header.memberId, isLearner, status.raftTerm, status.raftIndex, status.raftAppliedIndex];
+    const downgrade = [downgradeInfo?.targetVersion ?? "", downgradeInfo?.enabled ?? false];
+    const member = [endpoint, memberId(header.memberId), version, storageVersion];
+    return [...member, ...sizeCells(status), ...raft, status.errors.join(", "), ...downgrade].map(String);
   }),
 });
 
+/** The percentage is etcdctl's: a hundred without the whole percents in use. */
+function sizeCells({ dbSize, dbSizeInUse, dbSizeQuota }: EndpointStatus): readonly string[] {
+  const inUse = dbSize === 0 ? 0 : Math.floor((dbSizeInUse * 100) / dbSize);
+  return [formatBytes(dbSize), formatBytes(dbSizeInUse), `${100 - inUse}%`, formatBytes(dbSizeQuota)];
+}
+
 /** Returns the table of hashes. */
 export const hashTable = (results: readonly EndpointHash[]): Table => ({
-  columns: ["ENDPOINT", "HASH"],
-  rows: results.map(({ endpoint, hash }) => [endpoint, String(hash)]),
+  columns: ["ENDPOINT", "HASH", "HASH REVISION"],
+  rows: results.map(({ endpoint, hash, hashRevision }) => [endpoint, String(hash), String(hashRevision)]),
 });

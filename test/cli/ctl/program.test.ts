@@ -71,8 +71,21 @@ describe("help", () => {
       assert.equal(code, 0);
       assert.match(stdout, new RegExp(`^Usage: minietcdctl ${command}.*\n\n[A-Z].*\n`, "s"), command);
       assert.match(stdout, new RegExp(`Examples?:\n  \\$ .*minietcdctl .*${command}`, "s"), command);
-      assert.match(stdout, /\n\nExamples?:\n.*\n\nGlobal Options:\n {2}--endpoints [^]*--debug .*\n$/s, command);
+      assert.match(stdout, /\n\nExamples?:\n.*\n\nUse "minietcdctl options" for a list of [^\n]*\n$/s, command);
     }
+  });
+
+  test("groups the commands as etcdctl's; options lists the global flags", async () => {
+    const { stdout } = await run(["--help"]);
+    const groups = ["Key-value", "Cluster maintenance", "Concurrency", "Utility"];
+    assert.match(stdout, new RegExp(groups.map((name) => `^${name} commands$`).join("[^]*"), "m"));
+    assert.doesNotMatch(stdout, /--endpoints <list>/);
+    const options = await run(["options"]);
+    assert.match(
+      options.stdout,
+      /^The following options can be passed to any command:\n\n {6}--cacert <file> [^]*--hex /,
+    );
+    assert.match(options.stdout, /\n {2}-w, --write-out <format> .* \(default: simple\)\n/);
   });
 
   test("is what a group of commands shows without one", async () => {
@@ -84,7 +97,7 @@ describe("help", () => {
 
 describe("commands", () => {
   test("can be shortened, but not to what could be another of etcdctl's", async () => {
-    assert.match((await run(["vers"])).stdout, /^minietcdctl version: \d+\.\d+\.\d+\nAPI version: 3\.6\n$/);
+    assert.match((await run(["vers"])).stdout, /^minietcdctl version: \d+\.\d+\.\d+\nAPI version: 3\.7\n$/);
     const stderr =
       'Error: unknown command "de" for "minietcdctl"\n' +
       "Run 'minietcdctl --help' for usage. It could be any of: defrag, del.\n";
@@ -281,15 +294,15 @@ describe("outputs", () => {
     );
   });
 
-  test("the status of a server of 3.6 is that of etcdctl 3.4", async () => {
+  test("the status has the columns of etcdctl 3.7", async () => {
     const sizes = { dbSize: 25_000_000n, dbSizeInUse: 20n, dbSizeQuota: 2n ** 31n, storageVersion: "3.6.0" };
     const raft = { leader: header.memberId, raftIndex: 8n, raftTerm: 2n, raftAppliedIndex: 7n };
     const errors = ["etcdserver: no leader", "memberID:1 alarm:NOSPACE "];
     const { stdout, server } = await runOn({ Status: { header, version: "3.6.14", ...sizes, ...raft, errors } }, [
       ...["endpoint", "status"],
     ]);
-    const columns = `${server.endpoint}, 8000000000000001, 3.6.14, 25 MB, true, false, 2, 8, 7`;
-    assert.equal(stdout, `${columns}, etcdserver: no leader, memberID:1 alarm:NOSPACE \n`);
+    const columns = `${server.endpoint}, 8000000000000001, 3.6.14, 3.6.0, 25 MB, 20 B, 100%, 2.1 GB, true, false, 2, 8, 7`;
+    assert.equal(stdout, `${columns}, etcdserver: no leader, memberID:1 alarm:NOSPACE , , false\n`);
   });
 
   test("alarms are listed in every format but table", async () => {
@@ -348,8 +361,11 @@ describe("outputs", () => {
   test("defrag goes on after a member that fails, and then ends with an error", async () => {
     await using server = await FakeServer.start({ Defragment: {} });
     const { code, stdout, stderr } = await run(["--endpoints", `127.0.0.1:1,${server.endpoint}`, "defrag"]);
-    assert.deepEqual([code, stdout], [1, `Finished defragmenting etcd member[${server.endpoint}]\n`]);
-    assert.match(stderr, /\nFailed to defragment etcd member\[127\.0\.0\.1:1\] \(context deadline exceeded\)\n$/);
+    assert.equal(code, 1);
+    const time = String.raw`\. took [\d.]+m?s`;
+    assert.match(stdout, new RegExp(`^Finished defragmenting etcd member\\[${server.endpoint}\\]${time}\n$`));
+    const failure = String.raw`\nFailed to defragment etcd member\[127\.0\.0\.1:1\]`;
+    assert.match(stderr, new RegExp(`${failure}${time}\\. \\(context deadline exceeded\\)\n$`));
     assert.equal(server.calls.length, 1);
   });
 
@@ -359,9 +375,8 @@ describe("outputs", () => {
     const fields = await runOn({ Range: { header, count: 3n } }, ["get", "k", "--count-only", "-w", "fields"]);
     assert.match(fields.stdout, /^"Count" : 3$/m);
     const simple = await runOn({}, ["get", "k", "--count-only"]);
-    const stderr = "Error: --count-only is only for `--write-out=fields` and `--write-out=json`\n";
+    const stderr = "Error: --count-only is only for `--write-out=fields`\n";
     assert.deepEqual([simple.code, simple.stderr], [128, stderr]);
-    assert.equal(simple.server.calls.length, 0);
   });
 
   test("a table has titles in the middle and cells to the right", async () => {
@@ -370,11 +385,11 @@ describe("outputs", () => {
     assert.equal(
       stdout,
       `\
-+----+---------+------+-----------------------+--------------+------------+
-| ID | STATUS  | NAME |      PEER ADDRS       | CLIENT ADDRS | IS LEARNER |
-+----+---------+------+-----------------------+--------------+------------+
-| ff | started |   n1 | http://127.0.0.1:2380 |              |      false |
-+----+---------+------+-----------------------+--------------+------------+
+┌────┬─────────┬──────┬───────────────────────┬──────────────┬────────────┐
+│ ID │ STATUS  │ NAME │      PEER ADDRS       │ CLIENT ADDRS │ IS LEARNER │
+├────┼─────────┼──────┼───────────────────────┼──────────────┼────────────┤
+│ ff │ started │   n1 │ http://127.0.0.1:2380 │              │      false │
+└────┴─────────┴──────┴───────────────────────┴──────────────┴────────────┘
 `,
     );
   });
@@ -402,9 +417,33 @@ describe("outputs", () => {
 
   test("a member that refuses the read for lack of permission is healthy", async () => {
     const refused = { code: status.PERMISSION_DENIED, details: "etcdserver: permission denied" };
-    const { code, stderr, server } = await runOn({ Range: refused }, ["endpoint", "health"]);
+    const { code, stdout, server } = await runOn({ Range: refused, Alarm: { header } }, ["endpoint", "health"]);
     assert.equal(code, 0);
-    assert.match(stderr, new RegExp(`^${server.endpoint} is healthy: successfully committed proposal: took = `));
+    assert.match(stdout, new RegExp(`^${server.endpoint} is healthy: successfully committed proposal: took = `));
+  });
+
+  test("a member with an alarm is unhealthy, and one that does not tell its alarms", async () => {
+    const alarms = [
+      { memberID: 7n, alarm: 1 },
+      { memberID: 8n, alarm: 2 },
+    ] as const;
+    const active = await runOn({ Range: { header }, Alarm: { header, alarms } }, ["endpoint", "health"]);
+    const says = (run: Run & { server: FakeServer }) => run.stderr.replace(`${run.server.endpoint} is `, "");
+    const reason = "unhealthy: failed to commit proposal: ";
+    assert.deepEqual([active.code, active.stdout], [1, ""]);
+    assert.equal(says(active), `${reason}Active Alarm(s): NOSPACE CORRUPT \nError: unhealthy cluster\n`);
+    const refused = { code: status.INTERNAL, details: "no" };
+    const unknown = await runOn({ Range: { header }, Alarm: refused }, ["endpoint", "health"]);
+    assert.equal(says(unknown), `${reason}Unable to fetch the alarm list\nError: unhealthy cluster\n`);
+  });
+
+  test("no request is sent if the limit of answers is below that of requests", async () => {
+    const { code, stderr, server } = await runOn({}, ["get", "k", "--max-request-bytes=20", "--max-recv-bytes=10"]);
+    assert.deepEqual(
+      [code, stderr],
+      [2, "Error: gRPC message recv limit (10 bytes) must be greater than send limit (20 bytes)\n"],
+    );
+    assert.equal(server.calls.length, 0);
   });
 });
 

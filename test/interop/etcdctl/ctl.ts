@@ -1,4 +1,4 @@
-// The programs that are compared: Debian's etcdctl 3.4 and minietcdctl; and the etcdctl of etcd 3.7.
+// The programs that are compared: the etcdctl of etcd 3.7, Debian's of 3.4, and minietcdctl.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -96,11 +96,11 @@ const processCtl = (program: string, ...first: readonly string[]): Ctl => {
   return { start, run: (words, { stdin, env }) => start(words, env).ended(stdin) };
 };
 
-/** Debian's, as a process. */
-export const etcdctl = processCtl("etcdctl");
-
 /** The one of etcd 3.7, as a process. @throws Error if it is not built */
-export const newerEtcdctl = (): Ctl => processCtl(builtTool("etcd/etcdctl"));
+export const etcdctl = (): Ctl => processCtl(builtTool("etcd/etcdctl"));
+
+/** Debian's, of etcd 3.4, as a process. */
+export const olderEtcdctl = processCtl("etcdctl");
 
 /** The built program, as a process. */
 export const minietcdctlProcess = processCtl(

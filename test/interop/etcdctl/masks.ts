@@ -15,6 +15,9 @@ const replacing =
   (text: string): string =>
     text.replaceAll(pattern, replacement);
 
+/** Decodes text of which each character is a byte. */
+const characters = (text: string): string => Buffer.from(text, "latin1").toString("utf8");
+
 /** Keeps the lines that pass, as a set: order and repetition go. */
 const lines = (text: string, keep: (line: string) => boolean): string => {
   const kept = text.split("\n").filter((line) => line !== "" && keep(line));
@@ -26,7 +29,10 @@ const masks: readonly Mask[] = [
     name: "decimal ids",
     why: "a member's id follows from its peer URLs, and ports differ in each run",
     on: "stdout",
-    apply: replacing(/"(cluster_id|member_id|leader|ID)":\d+/g, '"$1":ID'),
+    apply: (text) =>
+      text
+        .replaceAll(/"(cluster_id|member_id|leader|ID)":\d+/g, '"$1":ID')
+        .replaceAll(/"(cluster_id|member_id|ID)":"[\da-f]+"/g, '"$1":HEX'),
   },
   {
     name: "hex ids",
@@ -71,7 +77,7 @@ const masks: readonly Mask[] = [
     name: "durations",
     why: "no two requests take the same time",
     on: "both",
-    apply: replacing(/((?:took = |"took":"))[\d.]+(?:ns|µs|\xc2\xb5s|ms|s)/g, "$1TIME"),
+    apply: replacing(/((?:took = |"took":"|\. took ))[\d.]+(?:ns|µs|\xc2\xb5s|ms|s)/g, "$1TIME"),
   },
   {
     name: "fields",
@@ -79,9 +85,15 @@ const masks: readonly Mask[] = [
     on: "stdout",
     apply: (text) =>
       text
-        .replaceAll(/^"(ClusterID|MemberID|Leader|RaftTerm|RaftIndex|RaftAppliedIndex|DBSize)" : \d+$/gm, '"$1" : N')
+        .replaceAll(
+          /^"(Leader|RaftTerm|RaftIndex|RaftAppliedIndex|DBSize|DBSizeInUse|DBSizeQuota)" : \d+$/gm,
+          '"$1" : N',
+        )
+        .replaceAll(/^"(ClusterID|MemberID)" : \d+$/gm, '"$1" : ID')
+        .replaceAll(/^"(ClusterID|MemberID)" : (?!ID|0$)[\da-f]+$/gm, '"$1" : HEX')
         .replaceAll(/^"ID" : \d+(?=\n"Name")/gm, '"ID" : ID')
-        .replaceAll(/^"Version" : "[\d.]+"$/gm, '"Version" of the server')
+        .replaceAll(/^"ID" : [\da-f]+(?=\n"Name")/gm, '"ID" : HEX')
+        .replaceAll(/^"(Version|StorageVersion)" : "[\d.]+"$/gm, '"$1" of the server')
         .replaceAll(/^"Took" : \S+$/gm, '"Took" : TIME'),
   },
   {
@@ -89,17 +101,17 @@ const masks: readonly Mask[] = [
     why: "the same in columns, whose widths follow",
     on: "stdout",
     apply: (text) =>
-      !text.startsWith("+-")
+      !/^(?:\+-|\xe2\x94\x8c)/.test(text)
         ? text
-        : text
-            .replaceAll(/-+/g, "-")
+        : characters(text)
+            .replaceAll(/[-─]+/g, "-")
             .replaceAll(/ +/g, " ")
             .replaceAll(
-              /\| (EP\d) \| [\da-f]+ \| [\d.]+ \| [\d.]+ [kM]?B \| (?:true|false) \| false (?:\| \d+ ){3}/g,
-              "| $1 STATUS ",
+              /([|│]) (EP\d) [|│] [\da-f]+ [|│] [\d.]+ [|│] (?:[\d.]+ [|│] )?[\d.]+ [kM]?B [|│] (?:[\d.]+ [kM]?B [|│] \d+% [|│] [\d.]+ [kMG]?B [|│] )?(?:true|false) [|│] false (?:[|│] \d+ ){3}/g,
+              "$1 $2 STATUS ",
             )
-            .replaceAll(/^\| [\da-f]+ \| started/gm, "| ID | started")
-            .replaceAll(/\| [\d.]+(?:µs|\xc2\xb5s|ms|s) \|/g, "| TIME |"),
+            .replaceAll(/^([|│]) [\da-f]+ [|│] started/gm, "$1 ID $1 started")
+            .replaceAll(/([|│]) [\d.]+(?:µs|ms|s) [|│]/g, "$1 TIME $1"),
   },
   {
     name: "keys of locks and elections",
@@ -149,7 +161,7 @@ const masks: readonly Mask[] = [
     name: "help",
     why: "each program has its own; etcdctl prints its help with errors in flags, too",
     on: "stdout",
-    apply: (text) => (/^(?:NAME:\n|Usage: minietcdctl)/.test(text) ? "HELP" : text),
+    apply: (text) => (/^(?:NAME:\n|Usage: minietcdctl)|^Use "etcdctl options" for a list/m.test(text) ? "HELP" : text),
   },
   {
     name: "usage and warnings",
@@ -159,7 +171,7 @@ const masks: readonly Mask[] = [
       lines(
         text,
         (line) =>
-          !/^(?:\{"level":"warn"|Warning: |Run '|Reason: |Did you mean this\?|\t| {2,}|Usage:|Flags:|INFO: |WARNING: )/.test(
+          !/^(?:\{"level":"warn"|Warning: |Run '|Reason: |Did you mean this\?|\t| {2,}|Usage:|Flags:|INFO: |WARNING: |\d{4}\/|\}|[\w -]+ commands$|Use ")/.test(
             line,
           ),
       ),
@@ -179,7 +191,12 @@ const masks: readonly Mask[] = [
     on: "stderr",
     apply: (text) =>
       lines(
-        text.replaceAll(/^\d{4}-\d\d-\d\d [\d:.]+ C \| pkg\/flags: /gm, "Error: "),
+        text
+          .replaceAll(/^\d{4}-\d\d-\d\d [\d:.]+ C \| pkg\/flags: /gm, "Error: ")
+          .replaceAll(
+            /^\{"level":"fatal".*"msg":"(conflicting environment variable) (.*)\)","environment-variable":"(\w+)".*$/gm,
+            'Error: $1 "$3" $2',
+          ),
         (line) => !line.includes(" W | pkg/flags: "),
       ).replaceAll(/^Error: (unsupported API version)/gm, "$1"),
   },

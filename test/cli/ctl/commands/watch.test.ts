@@ -216,6 +216,6 @@ test("watch -i watches what each line says, until there are no more", async () =
     "Invalid command:  (watch and progress supported)",
     "Invalid command watch (command type or key is not provided)",
     "Invalid command watch a b --prefix (`range_end` and `--prefix` are mutually exclusive)",
-    "Error: Error reading watch request line: EOF",
+    "Error: error reading watch request line: EOF",
   ]);
 });
