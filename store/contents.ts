@@ -369,10 +369,7 @@ export class Contents implements StoreChanges {
     if (revision > this.current) throw new FutureRevisionError(revision, this.current);
     const at = revision === 0 ? this.current : (revision as Revision);
     const hasher = new KvHasher(this.data, at, this.compacted);
-    const beganAt = this.clock.now();
-    const hash = await this.pinned(this.compacted, () => hasher.run(this.backend));
-    this.data.stats.hashKvSeconds.observe((this.clock.now() - beganAt) / 1_000);
-    return hash;
+    return this.pinned(this.compacted, () => hasher.run(this.backend));
   }
 
   /** Reads what no compaction can take away; the backend stays open meanwhile. */
@@ -400,8 +397,22 @@ export class Contents implements StoreChanges {
 
   /** Has the backend give space back, a part at a time: a store that is closed waits for one part at most. */
   defragment(): Promise<void> {
-    this.defragmenting ??= this.reading(() => this.compactRows()).finally(() => (this.defragmenting = undefined));
+    this.defragmenting ??= this.reading(() => this.measuredCompaction()).finally(
+      () => (this.defragmenting = undefined),
+    );
     return this.defragmenting;
+  }
+
+  private async measuredCompaction(): Promise<void> {
+    const { stats } = this.data;
+    const beganAt = this.clock.now();
+    stats.isDefragmenting = true;
+    try {
+      await this.compactRows();
+      stats.defragmentSeconds.observe((this.clock.now() - beganAt) / 1_000);
+    } finally {
+      stats.isDefragmenting = false;
+    }
   }
 
   private async compactRows(): Promise<void> {

@@ -305,7 +305,7 @@ export class KvStore implements TableSource {
    */
   async hashKv(revision: number): Promise<KvHash> {
     this.checkOpen();
-    return this.contents.hashKv(revision);
+    return this.measured("hashKvSeconds", () => this.contents.hashKv(revision));
   }
 
   /**
@@ -314,9 +314,21 @@ export class KvStore implements TableSource {
    * @throws DamagedError
    */
   async hash(): Promise<number> {
+    this.checkOpen();
     const leases = [...this.leases()]; // of the same moment as the keys
-    const { hash } = await this.hashKv(0);
-    return this.inSlices((isTired) => hashLeases(leases, hash, isTired));
+    return this.measured("hashSeconds", async () => {
+      const { hash } = await this.contents.hashKv(0);
+      return this.inSlices((isTired) => hashLeases(leases, hash, isTired));
+    });
+  }
+
+  /** Measures the time of work that succeeds. */
+  private async measured<T>(histogram: "hashSeconds" | "hashKvSeconds", work: () => Promise<T>): Promise<T> {
+    const { clock } = this.options;
+    const beganAt = clock.now();
+    const result = await work();
+    this.stats[histogram].observe((clock.now() - beganAt) / 1_000);
+    return result;
   }
 
   /** Gives space on disk back that rows have taken which are gone. Reads and writes go on; a call while one runs joins it. */

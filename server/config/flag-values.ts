@@ -117,19 +117,19 @@ const urls = (text: string): string[] => {
   }
 };
 
-/** etcd's feature gates: those of 3.6 and 3.7. */
+/** etcd's feature gates, those of 3.6 and 3.7, and their stages in 3.7. */
 export const featureGates = [
-  "AllAlpha",
-  "AllBeta",
-  "CompactHashCheck",
-  "FastLeaseKeepAlive",
-  "InitialCorruptCheck",
-  "LeaseCheckpoint",
-  "LeaseCheckpointPersist",
-  "PriorityRequest",
-  "SetMemberLocalAddr",
-  "StopGRPCServiceOnDefrag",
-  "TxnModeWriteWithSharedBuffer",
+  { name: "AllAlpha", stage: "ALPHA" },
+  { name: "AllBeta", stage: "BETA" },
+  { name: "CompactHashCheck", stage: "ALPHA" },
+  { name: "FastLeaseKeepAlive", stage: "BETA" },
+  { name: "InitialCorruptCheck", stage: "ALPHA" },
+  { name: "LeaseCheckpoint", stage: "ALPHA" },
+  { name: "LeaseCheckpointPersist", stage: "ALPHA" },
+  { name: "PriorityRequest", stage: "ALPHA" },
+  { name: "SetMemberLocalAddr", stage: "ALPHA" },
+  { name: "StopGRPCServiceOnDefrag", stage: "ALPHA" },
+  { name: "TxnModeWriteWithSharedBuffer", stage: "BETA" },
 ] as const;
 
 /** Returns the feature gates of a value that was checked; of one that is given twice, the last. */
@@ -145,7 +145,8 @@ const gates = (text: string): string[] => {
   const given = text.split(",").filter((part) => part.trim() !== "");
   for (const part of given) {
     const [name = "", value] = part.split(/=(.*)/s).map((word) => word.trim());
-    if (!featureGates.some((gate) => gate === name)) throw new FlagValueError(`unrecognized feature gate: ${name}`);
+    if (!featureGates.some((gate) => gate.name === name))
+      throw new FlagValueError(`unrecognized feature gate: ${name}`);
     if (value === undefined) throw new FlagValueError(`missing bool value for ${name}`);
     if (!booleans.has(value))
       throw new FlagValueError(

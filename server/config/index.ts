@@ -20,6 +20,7 @@ export {
   type MemberConfig,
   type ServerFlags,
 } from "./config.js";
+export { featuresOf, type Feature } from "./features.js";
 export { flagGroups } from "./flag-table.js";
 export type { Flag, FlagGroup } from "./flag.js";
 export { clusterIdOf, memberIdOf } from "./identity.js";

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { asError } from "../../platform/index.js";
 import type { CoreStatus } from "../../raft/index.js";
 import type { Method } from "../rpc/index.js";
-import type { MemberConfig } from "../config/index.js";
+import { featuresOf, type MemberConfig } from "../config/index.js";
 import { type DescriptorShare, processDescriptors } from "../resources/index.js";
 import {
   type Address,
@@ -122,7 +122,8 @@ export class Member implements AsyncDisposable {
       const { clock } = environment;
       const versions = reportedVersions(config.emulatedVersion);
       const health = new HealthStats();
-      const measured = { replica, versions, methods, requests: requestStats, health, clock };
+      const features = featuresOf(config);
+      const measured = { replica, versions, features, methods, requests: requestStats, health, clock };
       const pages = createPages({
         application,
         node: replica.node,

@@ -19,7 +19,7 @@ export interface MeasuredReplica {
   readonly node: Pick<RaftNode, "status" | "overdueHeartbeats">;
   readonly log: Pick<Wal, "writes">;
   readonly store: Pick<KvStore, "revision" | "compactRevision" | "keyCount" | "size" | "stats">;
-  readonly applier: Pick<Applier, "appliedIndex" | "members" | "durations" | "slowApplies" | "isInstalling">;
+  readonly applier: Pick<Applier, "appliedIndex" | "members" | "alarms" | "durations" | "slowApplies" | "isInstalling">;
   readonly proposals: Pick<Proposals<CommandResults>, "size" | "failed" | "durations">;
   readonly reads: Pick<Reads, "slowRequests" | "refusedRequests">;
   readonly leases: Pick<LeaseKeeper, "stats">;
@@ -27,10 +27,18 @@ export interface MeasuredReplica {
   readonly peerStats: PeerStats;
 }
 
+/** A feature gate; `Feature` of the configuration. */
+export interface MeasuredFeature {
+  readonly name: string;
+  readonly stage: string;
+  readonly isEnabled: boolean;
+}
+
 /** A member, as its metrics see it. */
 export interface MeasuredMember {
   readonly replica: MeasuredReplica;
   readonly versions: ReportedVersions;
+  readonly features: readonly MeasuredFeature[];
   readonly methods: readonly Method[];
   readonly requests: RequestStats;
   readonly health: HealthStats;

@@ -1,4 +1,5 @@
 import { noMember } from "../../raft/index.js";
+import { alarmName } from "../app/index.js";
 import { formatId } from "../base/index.js";
 import type { CommandKind } from "../replication/index.js";
 import { counter, type Family, gauge, histogram, info, outcomes } from "./family.js";
@@ -47,6 +48,7 @@ export const serverFamilies = (member: MeasuredMember): Family[] => {
       server_id: formatId(replica.id),
     }),
     ...roleFamilies(replica),
+    ...stateFamilies(member),
     ...proposalFamilies(replica),
     ...requestFamilies(member),
     ...healthFamilies(member),
@@ -81,6 +83,22 @@ const roleFamilies = ({ node, leaderChanges, quota }: MeasuredReplica): Family[]
     ),
   ];
 };
+
+const stateFamilies = ({ replica, features }: MeasuredMember): Family[] => [
+  gauge(
+    "etcd_server_feature_enabled",
+    "Whether or not a feature is enabled. 1 is enabled, 0 is not.",
+    features.map(({ name, stage, isEnabled }) => ({ labels: { name, stage }, value: Number(isEnabled) })),
+  ),
+  gauge(
+    "etcd_debugging_server_alarms",
+    "Alarms for every member in cluster: 1 for each active one.",
+    replica.applier.alarms.all.map(({ alarm, memberID }) => ({
+      labels: { alarm_type: alarmName(alarm), server_id: formatId(memberID) },
+      value: 1,
+    })),
+  ),
+];
 
 const proposalFamilies = ({ node, applier, proposals, reads }: MeasuredReplica): Family[] => [
   gauge(

@@ -12,7 +12,7 @@ export const storeFamilies = (member: MeasuredMember, size: BackendSize, unixNow
 ];
 
 const keyFamilies = ({ store }: MeasuredReplica, size: BackendSize): Family[] => {
-  const { puts, deletes, ranges, txns, putBytes, hashKvSeconds } = store.stats;
+  const { puts, deletes, ranges, txns, putBytes, hashSeconds, hashKvSeconds } = store.stats;
   return [
     counter("etcd_mvcc_put_total", "Total number of puts seen by this member.", puts),
     counter("etcd_mvcc_delete_total", "Total number of deletes seen by this member.", deletes),
@@ -40,6 +40,7 @@ const keyFamilies = ({ store }: MeasuredReplica, size: BackendSize): Family[] =>
       "Total size of the underlying database logically in use in bytes.",
       size.inUseBytes,
     ),
+    histogram("etcd_mvcc_hash_duration_seconds", "The latency distribution of storage hash operation.", hashSeconds),
     histogram(
       "etcd_mvcc_hash_rev_duration_seconds",
       "The latency distribution of storage hash by revision operation.",
@@ -109,5 +110,15 @@ const diskFamilies = ({ log, store }: MeasuredReplica): Family[] => [
     "etcd_disk_backend_commit_duration_seconds",
     "The latency distributions of commit called by backend.",
     store.stats.commitSeconds,
+  ),
+  histogram(
+    "etcd_disk_backend_defrag_duration_seconds",
+    "The latency distribution of backend defragmentation, during which reads and writes go on.",
+    store.stats.defragmentSeconds,
+  ),
+  gauge(
+    "etcd_disk_defrag_inflight",
+    "Whether or not defrag is active on the member. 1 means active, 0 means not.",
+    Number(store.stats.isDefragmenting),
   ),
 ];

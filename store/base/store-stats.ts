@@ -28,4 +28,9 @@ export class StoreStats {
   /** The time of a synced write of a batch. */
   readonly commitSeconds = new Histogram(exponentialBounds(0.001, 2, 14));
   readonly hashKvSeconds = new Histogram(exponentialBounds(0.01, 2, 15));
+  readonly hashSeconds = new Histogram(exponentialBounds(0.01, 2, 15));
+  /** Whether a defragmentation runs. */
+  isDefragmenting = false;
+  /** The time of a defragmentation from its begin to its end. */
+  readonly defragmentSeconds = new Histogram(exponentialBounds(0.1, 2, 13));
 }

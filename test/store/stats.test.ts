@@ -55,5 +55,11 @@ test("synced writes are measured, and compactions with what they remove", async 
   assert.deepEqual([store.stats.compactedChanges, store.stats.compactedAt], [2, clock.now()]);
   assert.equal(store.stats.compactionMs.counts[0], 1);
   await store.hashKv(0);
-  assert.equal(store.stats.hashKvSeconds.counts[0], 1);
+  assert.deepEqual([store.stats.hashKvSeconds.counts[0], store.stats.hashSeconds.counts[0]], [1, 0]);
+  await store.hash();
+  assert.deepEqual([store.stats.hashKvSeconds.counts[0], store.stats.hashSeconds.counts[0]], [1, 1]);
+  const defragmentation = store.defragment();
+  assert.equal(store.stats.isDefragmenting, true);
+  await defragmentation;
+  assert.deepEqual([store.stats.defragmentSeconds.counts[0], store.stats.isDefragmenting], [1, false]);
 });

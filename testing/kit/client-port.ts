@@ -2,7 +2,7 @@
 
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { messageOverheadBytes, reportedVersions } from "../../server/base/index.js";
-import type { MemberConfig } from "../../server/config/index.js";
+import { featuresOf, type MemberConfig } from "../../server/config/index.js";
 import { Gateway } from "../../server/gateway/index.js";
 import { createPages, HealthStats, HttpServer } from "../../server/http/index.js";
 import { metricsText } from "../../server/metrics/index.js";
@@ -67,7 +67,8 @@ export class ClientPort {
     const versions = reportedVersions(config.emulatedVersion);
     const { application } = services;
     const stats = new HealthStats();
-    const measured = { replica, versions, methods, requests: services.requestStats, health: stats, clock };
+    const features = featuresOf(config);
+    const measured = { replica, versions, features, methods, requests: services.requestStats, health: stats, clock };
     const numbers = { metrics: () => metricsText(measured) };
     const pages = createPages({ application, node: replica.node, applied: replica.applier, stats, versions, numbers });
     const http = new HttpServer(pages, clock, config, new Gateway(gatewayOptions, onUnexpectedError));

@@ -1,0 +1,19 @@
+import type { MemberConfig } from "./config.js";
+import { featureGates } from "./flag-values.js";
+
+/** A feature gate of etcd's. */
+export interface Feature {
+  readonly name: string;
+  /** `ALPHA` or `BETA`. */
+  readonly stage: string;
+  /** Whether the member has the feature, and uses it. */
+  readonly isEnabled: boolean;
+}
+
+/** Lists all feature gates. Those without an effect here are not enabled, whatever a flag says. */
+export const featuresOf = ({ leaseCheckpoints }: Pick<MemberConfig, "leaseCheckpoints">): readonly Feature[] =>
+  featureGates.map(({ name, stage }) => ({
+    name,
+    stage,
+    isEnabled: leaseCheckpoints && (name === "LeaseCheckpoint" || name === "LeaseCheckpointPersist"),
+  }));
