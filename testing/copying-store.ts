@@ -138,8 +138,7 @@ export class CopyingStore {
     return this.change((draft) => {
       const path: boolean[] = [];
       this.choose(request, path);
-      this.checkPuts(request, [...path]);
-      this.checkRanges(request, [...path]);
+      this.check(request, [...path]);
       return { ...this.run(draft, request, path), header: undefined };
     });
   }
@@ -221,23 +220,23 @@ export class CopyingStore {
     return path.shift() === true ? request.success : request.failure;
   }
 
-  private checkPuts(request: TxnRequest, path: boolean[]): void {
+  private check(request: TxnRequest, path: boolean[]): void {
     for (const { request: op } of this.taken(request, path)) {
-      if (op?.$case === "requestTxn") this.checkPuts(op.value, path);
-      if (op?.$case !== "requestPut") continue;
-      const { ignoreValue, ignoreLease, key, lease } = op.value;
-      if ((ignoreValue || ignoreLease) && !this.now.has(text(key))) throw new Refused("key-not-found");
-      if (lease !== 0n && !this.leases.has(lease)) throw new Refused("lease-not-found");
+      if (op?.$case === "requestTxn") this.check(op.value, path);
+      else if (op?.$case === "requestPut") this.checkPut(op.value);
+      else if (op?.$case === "requestRange") this.checkRange(op.value);
     }
   }
 
-  private checkRanges(request: TxnRequest, path: boolean[]): void {
-    for (const { request: op } of this.taken(request, path)) {
-      if (op?.$case === "requestTxn") this.checkRanges(op.value, path);
-      if (op?.$case !== "requestRange" || op.value.revision === 0n) continue;
-      if (op.value.revision > this.revision) throw new Refused("future-revision");
-      if (op.value.revision < this.compactRevision) throw new Refused("compacted");
-    }
+  private checkPut({ ignoreValue, ignoreLease, key, lease }: PutRequest): void {
+    if (lease !== 0n && !this.leases.has(lease)) throw new Refused("lease-not-found");
+    if ((ignoreValue || ignoreLease) && !this.now.has(text(key))) throw new Refused("key-not-found");
+  }
+
+  private checkRange({ revision }: RangeRequest): void {
+    if (revision === 0n) return;
+    if (revision > this.revision) throw new Refused("future-revision");
+    if (revision < this.compactRevision) throw new Refused("compacted");
   }
 
   private run(draft: Draft, request: TxnRequest, path: boolean[]): TxnResponse {

@@ -62,9 +62,11 @@ const emptyHeader: ResponseHeader = { clusterId: 0n, memberId: 0n, revision: 0n,
 export function* runTxn(data: StoreData, request: TxnRequest, write: Write, before: Bounds): Sliced<RawTxnResponse> {
   const run = { data, write, before };
   const plan = yield* choose(run, request);
-  // In this order, as it shows when two are wrong.
-  forEachOp(plan, (op) => op.kind === "put" && checkPut(data, op.request));
-  forEachOp(plan, (op) => op.kind === "range" && checkRange(op.request, before));
+  // One after the other, as it shows when two are wrong.
+  forEachOp(plan, (op) => {
+    if (op.kind === "put") checkPut(data, op.request);
+    else if (op.kind === "range") checkRange(op.request, before);
+  });
   let operations = 0;
   forEachOp(plan, (op) => op.kind !== "none" && operations++);
   if (operations > 1) data.stats.txns++;
@@ -102,8 +104,9 @@ export function runSmallTxn(
   if (!isSmall(request)) return undefined;
   const succeeded = request.compare.every((compare) => compareOfKeyHolds(data, compare, before.revision));
   const ops = succeeded ? request.success : request.failure;
-  for (const { request: op } of ops) if (op?.$case === "requestPut") checkPut(data, op.value);
-  for (const { request: op } of ops) if (op?.$case === "requestRange") checkRange(op.value, before);
+  for (const { request: op } of ops)
+    if (op?.$case === "requestPut") checkPut(data, op.value);
+    else if (op?.$case === "requestRange") checkRange(op.value, before);
   if (ops.length > 1) data.stats.txns++;
   const run = { data, write, before };
   return { header: undefined, succeeded, responses: ops.map((op) => ({ response: respondAtOnce(run, op) })) };
@@ -165,13 +168,13 @@ function forEachOp(plan: Plan, visit: (op: PlannedOp) => void): void {
   }
 }
 
-/** The other way round than for a put by itself, as in etcd. */
+/** Looks at the lease before the key, as for a put by itself: the order of etcd 3.7, and not of 3.4. */
 function checkPut({ index, leases }: StoreData, request: PutRequest): void {
+  leases.check(leaseIdFrom(request.lease));
   if (request.ignoreValue || request.ignoreLease) {
     const key = keyFromBytes(request.key);
     if (index.live(key) === undefined) throw new KeyNotFoundError(key);
   }
-  leases.check(leaseIdFrom(request.lease));
 }
 
 /** A negative revision is "the newest" for a Range by itself, but a compacted one here, as in etcd. */

@@ -206,9 +206,19 @@ test("a transaction that only fails half-way is taken back", async () => {
   assert.deepEqual((await tested.range("a", { rangeEnd: "z" })).kvs, [...before.kvs, "new=after c8 m8 v1"]);
 });
 
-test("a put with an unknown lease and a missing key fails for the key inside a transaction", async () => {
+test("a transaction fails for the first of its wrong operations, and a put for its lease before its key", async () => {
   await using tested = await TestStore.on(await memoryDisk());
-  assert.throws(() => applied(tested, txn([], [op.put("k", "", { ignoreValue: true, lease: 9n })])), KeyNotFoundError);
+  const wrong = op.put("k", "", { ignoreValue: true });
+  const failing = [
+    [[op.put("k", "", { ignoreValue: true, lease: 9n })], LeaseNotFoundError],
+    [[op.range("a", { revision: 9 }), wrong], FutureRevisionError],
+    [[wrong, op.range("a", { revision: 9 })], KeyNotFoundError],
+    [[op.txn(txn([], [op.range("a", { revision: 9 })])), wrong], FutureRevisionError],
+  ] as const;
+  for (const [ops, error] of failing) {
+    assert.throws(() => applied(tested, txn([], [...ops])), error);
+    assert.throws(() => atOnce(tested.store.txn(txn([], [...ops]))), error);
+  }
 });
 
 test("a key changed twice in one revision has the last value at that revision", async () => {
