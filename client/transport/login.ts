@@ -104,7 +104,7 @@ export class Login {
   giveUp(used: Metadata | undefined, error: unknown): boolean {
     if (!(error instanceof AuthError)) return false;
     // A server that was sent a token and misses a user's name means one in the request.
-    const isStale = error.reason === "invalid-token" || (error.reason === "no-user" && used?.token === undefined);
+    const isStale = error.reason === "invalid-token" || (error.reason === "no-user" && used?.["token"] === undefined);
     if (!isStale || this.isFixed) return false;
     this.forget(used);
     return true;

@@ -71,8 +71,7 @@ function connect(
       endpoints,
       dialTimeoutMs: orNone(dialTimeout),
       keepalive: { timeMs: orNone(keepaliveTime), timeoutMs: orNone(keepaliveTimeout) },
-      maxSendBytes: orDefault(maxRequestBytes),
-      maxReceiveBytes: orDefault(maxRecvBytes),
+      messages: { maxSendBytes: orDefault(maxRequestBytes), maxReceiveBytes: orDefault(maxRecvBytes) },
       tls,
     });
   } catch (error) {
