@@ -1,7 +1,7 @@
 import { type AlarmMember, AlarmType, RangeRequest } from "../../proto/index.js";
 import { noMember, type RaftNode } from "../../raft/index.js";
 import { alarmName, type Application, promised } from "../app/index.js";
-import { anonymousCaller } from "../base/index.js";
+import { anonymousCaller, ServerError } from "../base/index.js";
 import { statusOfError } from "../rpc/index.js";
 import type { HealthStats } from "./health-stats.js";
 import { type Page, type PageHandler, textPage } from "./page.js";
@@ -99,6 +99,8 @@ const checkPage = async (checks: readonly NamedCheck[], query: URLSearchParams):
   return textPage(200, `${query.has("verbose") ? lines.join("") : ""}ok`);
 };
 
+const isNoUser = (error: unknown): boolean => error instanceof ServerError && error.code === "user-name-empty";
+
 const anyKey = Uint8Array.of(0);
 
 const readProblem = async ({ application }: HealthParts, isSerializable: boolean): Promise<string | undefined> => {
@@ -107,6 +109,7 @@ const readProblem = async ({ application }: HealthParts, isSerializable: boolean
     await promised(application.range, anonymousCaller, request);
     return undefined;
   } catch (error) {
+    if (isNoUser(error)) return undefined; // so much was read that it is known: authentication is on, and asks for a user
     return statusOfError(error, () => undefined).details;
   }
 };
