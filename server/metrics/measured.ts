@@ -19,7 +19,10 @@ export interface MeasuredReplica {
   readonly node: Pick<RaftNode, "status" | "overdueHeartbeats">;
   readonly log: Pick<Wal, "writes">;
   readonly store: Pick<KvStore, "revision" | "compactRevision" | "keyCount" | "size" | "stats">;
-  readonly applier: Pick<Applier, "appliedIndex" | "members" | "alarms" | "durations" | "slowApplies" | "isInstalling">;
+  readonly applier: Pick<
+    Applier,
+    "appliedIndex" | "members" | "alarms" | "auth" | "durations" | "slowApplies" | "isInstalling"
+  >;
   readonly proposals: Pick<Proposals<CommandResults>, "size" | "failed" | "durations">;
   readonly reads: Pick<Reads, "slowRequests" | "refusedRequests">;
   readonly leases: Pick<LeaseKeeper, "stats">;

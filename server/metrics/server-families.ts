@@ -47,6 +47,7 @@ export const serverFamilies = (member: MeasuredMember): Family[] => {
     info("etcd_server_id", "Server or member ID in hexadecimal format. 1 for 'server_id' label with current ID.", {
       server_id: formatId(replica.id),
     }),
+    gauge("etcd_debugging_auth_revision", "The current revision of auth store.", Number(replica.applier.auth.revision)),
     ...roleFamilies(replica),
     ...stateFamilies(member),
     ...proposalFamilies(replica),
