@@ -12,6 +12,7 @@ import {
   type Replica,
 } from "../server/member/index.js";
 import { SimDisk, type Operation, type OperationKind } from "./sim-disk.js";
+import { simulatedSecrets } from "./simulated-secrets.js";
 import { seededRandom, type SeededRandom } from "./random.js";
 import { ProcessClock, SimProcess } from "./process.js";
 import type { Scheduler } from "./scheduler.js";
@@ -206,7 +207,8 @@ export class Host {
 
   private async run(process: SimProcess): Promise<void> {
     const clock = new ProcessClock(process, this.clockRate, this.random.between(0, 1_000_000));
-    const environment = { clock, random: seededRandom(this.random.between(0, 2 ** 31)).next, logger: this.logger() };
+    const random = seededRandom(this.random.between(0, 2 ** 31)).next;
+    const environment = { clock, random, logger: this.logger(), secrets: simulatedSecrets(random) };
     try {
       const replica = await openReplica(this.parts(process), this.config, environment, {
         onFailure: (error) => this.failed(process, error),

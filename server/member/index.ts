@@ -2,5 +2,5 @@
 
 export { memberServices, type MemberServices } from "./member-services.js";
 export { Member } from "./member.js";
-export type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
+export type { MemberEnvironment, MemberParts, PeerNetwork, Secrets } from "./parts.js";
 export { openReplica, Replica } from "./replica.js";

@@ -6,7 +6,14 @@ import type { Application } from "../../server/app/index.js";
 import { errorText } from "../../server/base/index.js";
 import type { MemberConfig } from "../../server/config/index.js";
 import { type MemberEnvironment, type MemberParts, memberServices, openReplica } from "../../server/member/index.js";
-import { ProcessClock, type SeededRandom, type SimNetwork, SimProcess, type Timeline } from "../index.js";
+import {
+  ProcessClock,
+  type SeededRandom,
+  type SimNetwork,
+  SimProcess,
+  simulatedSecrets,
+  type Timeline,
+} from "../index.js";
 import type { ClientPort } from "./client-port.js";
 import { closedText } from "./lifetime.js";
 import type { LogRing } from "./log-ring.js";
@@ -264,7 +271,8 @@ export class Machine {
   private environmentOf(process: SimProcess): MemberEnvironment {
     const { random, log } = this.world;
     const clock: Clock = new ProcessClock(process, 1, 0);
-    return { clock, random: random.next, logger: log.loggerOf(this.name, () => process.isAlive) };
+    const secrets = simulatedSecrets(random.next);
+    return { clock, random: random.next, logger: log.loggerOf(this.name, () => process.isAlive), secrets };
   }
 
   private memberParts(process: SimProcess, storage: Storage): MemberParts {

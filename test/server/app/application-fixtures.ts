@@ -4,15 +4,9 @@ import type { TestContext } from "node:test";
 import type { ServerFlags } from "../../../server/config/config.js";
 import { memberServices } from "../../../server/member/member-services.js";
 import { openReplica } from "../../../server/member/replica.js";
-import { ProcessParts, type Secrets } from "../../../server/member/parts.js";
-import { sameThreadPasswords } from "../../../testing/same-thread-passwords.js";
+import { ProcessParts } from "../../../server/member/parts.js";
+import { simulatedSecrets } from "../../../testing/simulated-secrets.js";
 import { quietEnvironment, singleMember, temporaryDirectory } from "../member/member-fixtures.js";
-
-/** Passwords hashed at once at the lowest cost. */
-const quickSecrets = (): Secrets => ({
-  passwords: sameThreadPasswords(Math.random),
-  randomBelow: (bound) => Math.floor(Math.random() * bound),
-});
 
 /** Starts a single member without its client port; it leads before this resolves. */
 export const startApplication = async (t: TestContext, flags: Partial<ServerFlags> = {}) => {
@@ -21,7 +15,7 @@ export const startApplication = async (t: TestContext, flags: Partial<ServerFlag
     electionTimeout: "200",
     ...flags,
   });
-  const environment = { ...quietEnvironment(), secrets: quickSecrets() };
+  const environment = { ...quietEnvironment(), secrets: simulatedSecrets(Math.random) };
   const replica = await openReplica(new ProcessParts(), config, environment, {
     onFailure: (error) => assert.fail(error),
     onStatusChange: () => undefined,
