@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { Permission_Type } from "../../../proto/index.js";
-import type { Application, OperationName, Operations } from "../../../server/app/application.js";
+import type { Application, Operation, OperationName, Operations } from "../../../server/app/application.js";
 import { promised } from "../../../server/app/promised.js";
 import { anonymousCaller, type Caller } from "../../../server/base/caller.js";
 import { ServerError } from "../../../server/base/errors.js";
@@ -24,7 +24,10 @@ export const ask = <Name extends OperationName>(
   name: Name,
   caller: Caller,
   request: Operations[Name]["request"],
-): Promise<Operations[Name]["result"]> => promised(application[name], caller, request);
+): Promise<Operations[Name]["result"]> => {
+  const operations: { readonly [Each in OperationName]: Operation<Each> } = application;
+  return promised(operations[name], caller, request);
+};
 
 /** Expects a refusal with a code. */
 export const refused = (promise: Promise<unknown>, code: string): Promise<void> =>
