@@ -14,6 +14,7 @@ import {
 import { SimDisk, type Operation, type OperationKind } from "./sim-disk.js";
 import { simulatedSecrets } from "./simulated-secrets.js";
 import { seededRandom, type SeededRandom } from "./random.js";
+import { simulatedSecrets } from "./same-thread-passwords.js";
 import { ProcessClock, SimProcess } from "./process.js";
 import type { Scheduler } from "./scheduler.js";
 import type { SimNetwork } from "./sim-network.js";

@@ -1,5 +1,6 @@
 import { hashSync } from "bcryptjs";
 import { BcryptPasswords, type Passwords } from "../server/auth/index.js";
+import type { Secrets } from "../server/member/index.js";
 
 /** The least cost that bcrypt takes: a hash in a millisecond or two. */
 const cost = 4;
@@ -14,3 +15,9 @@ export const sameThreadPasswords = (random: () => number): Passwords => {
     Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
   );
 };
+
+/** The secrets of a simulated member, which a seed repeats. Draws from `random` only once somebody has a password or logs in. */
+export const simulatedSecrets = (random: () => number): Secrets => ({
+  passwords: sameThreadPasswords(random),
+  randomBelow: (bound) => Math.floor(random() * bound),
+});

@@ -5,7 +5,7 @@ import { Worker } from "node:worker_threads";
 import { asError } from "../../platform/index.js";
 import { maxQueuedPasswords, ServerError } from "../base/index.js";
 import { bcryptWorkerUrl } from "./bcrypt-worker-url.js";
-import { type Bcrypt, BcryptPasswords, type Passwords, usableBcryptCost } from "./passwords.js";
+import { type Bcrypt, BcryptPasswords, type Passwords } from "./passwords.js";
 
 /** A password that waits to be hashed, or is being hashed. */
 interface Job {
@@ -92,6 +92,5 @@ export class BcryptThread implements Bcrypt {
 /** Starts the worker without the flags of this process, which may load more than it needs. */
 const startWorker = (): Worker => new Worker(bcryptWorkerUrl, { name: "bcrypt", execArgv: [] });
 
-/** Passwords of a member in a process: hashed in a thread, with the machine's randomness. @param cost out of range: the default */
-export const threadPasswords = (cost: number): Passwords =>
-  new BcryptPasswords(new BcryptThread(), usableBcryptCost(cost), randomBytes);
+/** Passwords of a member in a process: hashed in a thread, with the machine's randomness. */
+export const threadPasswords = (cost: number): Passwords => new BcryptPasswords(new BcryptThread(), cost, randomBytes);

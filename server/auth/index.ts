@@ -7,6 +7,6 @@ export type { Identity, TokenSource } from "./identity.js";
 export { JwtTokens } from "./jwt-tokens.js";
 export { type KeyRange, keyText } from "./key-range.js";
 export { root } from "./names.js";
-export { BcryptPasswords, defaultBcryptCost, usableBcryptCost, type Bcrypt, type Passwords } from "./passwords.js";
+export { BcryptPasswords, type Bcrypt, type Passwords } from "./passwords.js";
 export { type LeasedKeys, Rights } from "./rights.js";
 export { dropReplacedTokens, indexOfToken, SimpleTokens, type SimpleTokensOptions } from "./simple-tokens.js";

@@ -3,11 +3,6 @@
 import { timingSafeEqual } from "node:crypto";
 import { ServerError } from "../base/index.js";
 
-/** bcrypt's cost, a power of two of rounds: the least, the most, and etcd's default. */
-export const leastBcryptCost = 4;
-export const mostBcryptCost = 31;
-export const defaultBcryptCost = 10;
-
 /** The bytes that bcrypt reads of a password. A longer one cannot be set; at a login the rest is ignored, as in etcd. */
 const maxPasswordBytes = 72;
 
@@ -38,26 +33,20 @@ export interface Bcrypt {
   close(): void;
 }
 
-/** Returns the cost to use for a given one: out of range it is the default, as in etcd. */
-export const usableBcryptCost = (given: number): number =>
-  given >= leastBcryptCost && given <= mostBcryptCost ? given : defaultBcryptCost;
-
 /** Passwords with salts of its own. */
 export class BcryptPasswords implements Passwords {
   /** Compared with the password of an unknown user. */
-  private readonly decoy: string;
+  private decoy: string | undefined;
 
   /**
-   * @param cost see `usableBcryptCost`
+   * @param cost a power of two of rounds, from 4 to 31
    * @param randomBytes returns random bytes for a salt
    */
   constructor(
     private readonly bcrypt: Bcrypt,
     private readonly cost: number,
     private readonly randomBytes: (count: number) => Uint8Array,
-  ) {
-    this.decoy = this.newSalt().padEnd(hashLength, ".");
-  }
+  ) {}
 
   async hash(password: string): Promise<string> {
     if (Buffer.byteLength(password) > maxPasswordBytes)
@@ -67,7 +56,7 @@ export class BcryptPasswords implements Passwords {
 
   async verify(password: string, hash: string | undefined): Promise<boolean> {
     const known = hash !== undefined && isHash(hash);
-    const expected = known ? hash : this.decoy;
+    const expected = known ? hash : (this.decoy ??= this.newSalt().padEnd(hashLength, "."));
     const actual = await this.bcrypt.hash(readPart(password), expected.slice(0, saltLength));
     return timingSafeEqual(Buffer.from(actual), Buffer.from(expected)) && known;
   }

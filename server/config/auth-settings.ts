@@ -34,7 +34,7 @@ export interface SimpleTokenSettings {
 /** The settings of users. */
 export interface AuthSettings {
   readonly tokens: SimpleTokenSettings | JwtSettings;
-  /** A power of two of rounds; out of range: the default. */
+  /** A power of two of rounds. */
   readonly bcryptCost: number;
 }
 
@@ -48,6 +48,8 @@ export interface AuthFlags {
 /** etcd's defaults. */
 export const defaultAuthFlags: AuthFlags = { authToken: "simple", authTokenTtl: "300", bcryptCost: "10" };
 
+const leastBcryptCost = 4;
+const mostBcryptCost = 31;
 const defaultJwtTtlMs = 5 * 60_000;
 const jwtOptions = ["sign-method", "pub-key", "priv-key", "ttl"];
 
@@ -58,7 +60,7 @@ export const readAuthSettings = (flags: AuthFlags): AuthSettings => {
   const { kind, options } = parts(flags.authToken);
   return {
     tokens: kind === "jwt" ? readJwt(options) : { kind, ttlMs: ttlSeconds * 1_000 },
-    bcryptCost: readNumber("bcrypt-cost", "uint", flags.bcryptCost),
+    bcryptCost: bcryptCost(flags.bcryptCost),
   };
 };
 
@@ -68,6 +70,18 @@ export const authTokenWarning = (text: string): string | undefined => {
   const known = kind === "jwt" ? jwtOptions : [];
   const names = options.map((option) => option.split("=", 1)[0] ?? "").filter((name) => !known.includes(name));
   return names.length === 0 ? undefined : `unknown options: ${names.join(", ")}`;
+};
+
+/** Returns a warning about a cost that is not used; undefined: it is. */
+export const bcryptCostWarning = (text: string): string | undefined => {
+  const used = bcryptCost(text);
+  return used === readNumber("bcrypt-cost", "uint", text) ? undefined : `out of range, ${used} is used`;
+};
+
+/** Reads the cost: out of range it is the default, as in etcd. */
+const bcryptCost = (text: string): number => {
+  const given = readNumber("bcrypt-cost", "uint", text);
+  return given >= leastBcryptCost && given <= mostBcryptCost ? given : Number(defaultAuthFlags.bcryptCost);
 };
 
 /** Splits `jwt,name=value,…`. No text is simple tokens. */

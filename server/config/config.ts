@@ -11,6 +11,7 @@ import {
   StartError,
   UrlError,
 } from "../base/index.js";
+import { type AuthFlags, type AuthSettings, defaultAuthFlags, readAuthSettings } from "./auth-settings.js";
 import { durationMs, FlagValueError, givenGates } from "./flag-values.js";
 import { FlagError, readList, readNumber, readSwitch } from "./read-flag.js";
 import { defaultTlsFlags, type MemberTls, readTls, type TlsServerFlags } from "./tls-flags.js";
@@ -93,10 +94,11 @@ export interface MemberConfig {
   /** `stderr`, `stdout` or paths of files. */
   readonly logOutputs: readonly string[];
   readonly tls: MemberTls;
+  readonly auth: AuthSettings;
 }
 
 /** The flags of `minietcd`, with etcd's names and defaults; all values as text, as they come from the command line. */
-export interface ServerFlags extends TlsServerFlags {
+export interface ServerFlags extends TlsServerFlags, AuthFlags {
   readonly name: string;
   readonly dataDir: string | undefined;
   readonly listenClientUrls: string | undefined;
@@ -178,6 +180,7 @@ export const defaultFlags: ServerFlags = {
   logFormat: "json",
   logOutputs: "default",
   ...defaultTlsFlags,
+  ...defaultAuthFlags,
 };
 
 /** The engines, the default first. */
@@ -241,6 +244,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     logFormat: oneOf("log-format", flags.logFormat, ["json", "console"]),
     logOutputs: logOutputs(flags.logOutputs),
     tls: readTls(flags, { listenClientUrls, listenPeerUrls }),
+    auth: readAuthSettings(flags),
   };
   checkUrls(config, flags);
   checkTimes(config);

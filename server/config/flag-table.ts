@@ -1,6 +1,7 @@
 // Every flag of etcd 3.4 to 3.7 and what becomes of it here, and those that etcd does not have. Help, docs/flags.md and the tests come from this table.
 
 import { emulatedVersions, logLevels } from "../base/index.js";
+import { authTokenWarning, bcryptCostWarning } from "./auth-settings.js";
 import type { Flag, FlagGroup, FlagKind } from "./flag.js";
 import { givenGates } from "./flag-values.js";
 
@@ -16,8 +17,6 @@ const refused = (name: string, kind: FlagKind, fallback: string, why: string, mo
   return { name, kind, fallback, effect: { kind: "refused", why }, ...more };
 };
 
-const noAuth = "authentication is not supported yet: everybody who reaches the member can read and write";
-const noUsers = "there are no users and passwords yet";
 const noDiscovery = "discovery is not supported: name all members in --initial-cluster";
 const noV2 = "the v2 API is not there";
 const noProxy = "the v2 proxy is not there";
@@ -207,9 +206,22 @@ const security: FlagGroup = {
 const auth: FlagGroup = {
   title: "Auth",
   flags: [
-    refused("auth-token", "string", "simple", noAuth, { harmless: [""] }),
-    noEffect("bcrypt-cost", "uint", "10", noUsers),
-    noEffect("auth-token-ttl", "uint", "300", noUsers),
+    works(
+      "auth-token",
+      "string",
+      "simple",
+      "tokens of logins: simple, or jwt,sign-method=…,priv-key=FILE,pub-key=FILE,ttl=10m (a public key alone verifies)",
+      { warning: authTokenWarning },
+    ),
+    works("bcrypt-cost", "uint", "10", "cost of a password's hash, 4 to 31 (out of range: 10)", {
+      warning: bcryptCostWarning,
+    }),
+    works(
+      "auth-token-ttl",
+      "uint",
+      "300",
+      "seconds for which a simple token is good after its last use (0: the default)",
+    ),
   ],
 };
 

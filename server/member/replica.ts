@@ -1,6 +1,5 @@
 // A member's copy of the log: its parts, constructed from top to bottom; the events that reach them; its start and its stop.
 
-import { randomInt } from "node:crypto";
 import type { Calls } from "../../proto/index.js";
 import {
   noMember,
@@ -17,7 +16,7 @@ import {
   type Wal,
 } from "../../raft/index.js";
 import type { KvStore } from "../../store/index.js";
-import { defaultBcryptCost, type Passwords, SimpleTokens, threadPasswords, type TokenSource } from "../auth/index.js";
+import type { Passwords, TokenSource } from "../auth/index.js";
 import { Applier, type CommandResults, type Membership } from "../replication/apply/index.js";
 import {
   type AutoCompactor,
@@ -40,7 +39,8 @@ import {
   parseMemberUrl,
 } from "../base/index.js";
 import { checkpointMs, LeaseCalls, type LeaderCalls, LeaseKeeper, PeerCalls } from "../lease/index.js";
-import type { MemberEnvironment, MemberParts, PeerNetwork, Secrets } from "./parts.js";
+import { type Logins, openLogins } from "./logins.js";
+import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
 import {
   type Peer,
   type PeerIncarnations,
@@ -69,6 +69,7 @@ interface ReplicaOptions {
   readonly config: MemberConfig;
   readonly environment: MemberEnvironment;
   readonly durable: DurableState;
+  readonly logins: Logins;
   readonly listener: ReplicaListener;
   readonly teardown: Teardown;
 }
@@ -145,9 +146,7 @@ export class Replica implements NodeListener, PeersListener {
       this.node,
       this.peers,
     );
-    const { passwords, randomBelow } = environment.secrets ?? processSecrets();
-    this.passwords = passwords;
-    this.tokens = new SimpleTokens({ ttlMs: defaultTokenTtlMs, clock, secret: randomBelow });
+    ({ passwords: this.passwords, tokens: this.tokens } = options.logins);
     const { proposals, leases, snapshots, tokens } = this;
     this.applier = new Applier(
       store,
@@ -312,14 +311,6 @@ export class Replica implements NodeListener, PeersListener {
   }
 }
 
-/** The time after which an unused token becomes invalid, in milliseconds; etcd's default. */
-const defaultTokenTtlMs = 300_000;
-
-const processSecrets = (): Secrets => ({
-  passwords: threadPasswords(defaultBcryptCost),
-  randomBelow: (bound) => randomInt(bound),
-});
-
 /** Bytes of the audit log that wait for the disk; beyond it lines are lost, and counted. */
 const maxAuditBytes = 16 * 1024 * 1024;
 
@@ -403,9 +394,10 @@ const start = async (
     teardown.stopNow();
     listener.onFailure(error);
   };
+  const logins = await openLogins(config, environment);
   const durable = await openDurableState(parts, config, environment, teardown, onFailure);
   const replica = new Replica({
-    ...{ parts, config, environment, durable, teardown },
+    ...{ parts, config, environment, durable, logins, teardown },
     listener: { onFailure, onStatusChange: (status) => listener.onStatusChange(status) },
   });
   teardown.onStop(() => replica.stop());

@@ -31,7 +31,10 @@ const refusals: readonly Refusal[] = [
     text: "flag provided but not defined: -enable-v2\nIt was a flag of etcd up to 3.5",
   },
   // A setting that a user relies on is never ignored, however it was given.
-  { args: ["--auth-token=jwt,sign-method=RS256"], code: 1, text: "--auth-token cannot be used: authentication" },
+  { args: ["--wal-dir=w"], code: 1, text: "--wal-dir cannot be used: the log is part of the data directory" },
+  { args: ["--auth-token=jwt,sign-method=RS"], code: 1, text: "auth: invalid auth options: --auth-token: sign-method" },
+  { args: ["--auth-token=jwt,sign-method=RS256", peer], code: 1, text: "auth: missing key data: RS256 needs priv-key" },
+  { args: ["--auth-token=jwt,sign-method=HS256,priv-key=nowhere", peer], code: 1, text: "cannot read nowhere: ENOENT" },
   { args: ["--config-file=nowhere.yml"], code: 1, text: "open nowhere.yml: no such file or directory" },
   {
     args: ["--log-outputs=nowhere/x"],

@@ -271,8 +271,8 @@ export class Machine {
   private environmentOf(process: SimProcess): MemberEnvironment {
     const { random, log } = this.world;
     const clock: Clock = new ProcessClock(process, 1, 0);
-    const secrets = simulatedSecrets(random.next);
-    return { clock, random: random.next, logger: log.loggerOf(this.name, () => process.isAlive), secrets };
+    const logger = log.loggerOf(this.name, () => process.isAlive);
+    return { clock, random: random.next, logger, secrets: simulatedSecrets(random.next) };
   }
 
   private memberParts(process: SimProcess, storage: Storage): MemberParts {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   authTokenWarning,
+  bcryptCostWarning,
   type AuthFlags,
   defaultAuthFlags,
   readAuthSettings,
@@ -68,4 +69,14 @@ test("options that have no effect are named", () => {
   assert.equal(authTokenWarning("simple,ttl=5m"), "unknown options: ttl");
   assert.equal(authTokenWarning("jwt,sign-method=RS256,pub-key=a,priv-key=b,ttl=1m"), undefined);
   assert.equal(authTokenWarning("simple"), undefined);
+});
+
+test("a cost out of range is the default, with a warning, as in etcd", () => {
+  const costs = ["0", "3", "4", "12", "31", "32"];
+  assert.deepEqual(
+    costs.map((bcryptCost) => read({ bcryptCost }).bcryptCost),
+    [10, 10, 4, 12, 31, 10],
+  );
+  assert.equal(bcryptCostWarning("3"), "out of range, 10 is used");
+  assert.equal(bcryptCostWarning("31"), undefined);
 });
