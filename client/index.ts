@@ -103,6 +103,13 @@ export type {
   UserRole,
   UserToAdd,
 } from "./auth.js";
-export type { Cluster, MemberListResult } from "./cluster.js";
-export type { AlarmResult, HashKvResult, Maintenance, StatusResult } from "./maintenance.js";
+export type { Cluster, MemberAddResult, MemberChangeResult, MemberListResult } from "./cluster.js";
+export type {
+  AlarmResult,
+  DowngradeAction,
+  DowngradeResult,
+  HashKvResult,
+  Maintenance,
+  StatusResult,
+} from "./maintenance.js";
 export type { AlarmMember, Member } from "../proto/index.js";

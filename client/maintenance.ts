@@ -4,6 +4,7 @@ import {
   AlarmType,
   MaintenanceDefinition,
   counterFromResponse,
+  DowngradeRequest_DowngradeAction,
   type AlarmMember,
   type DowngradeInfo,
 } from "../proto/index.js";
@@ -50,11 +51,28 @@ export interface AlarmResult {
   readonly alarms: readonly AlarmMember[];
 }
 
+/** The answer to a question about a downgrade. @see etcd v3 API, DowngradeResponse */
+export interface DowngradeResult {
+  readonly header: Header;
+  /** Version of the cluster. */
+  readonly version: string;
+}
+
+const downgradeActions = {
+  validate: DowngradeRequest_DowngradeAction.VALIDATE,
+  enable: DowngradeRequest_DowngradeAction.ENABLE,
+  cancel: DowngradeRequest_DowngradeAction.CANCEL,
+} as const;
+
+/** Step of a downgrade. */
+export type DowngradeAction = keyof typeof downgradeActions;
+
 const listAlarms = unaryMethod("read", MaintenanceDefinition, MaintenanceDefinition.methods.alarm);
 const changeAlarm = unaryMethod("write", MaintenanceDefinition, MaintenanceDefinition.methods.alarm);
 const status = unaryMethod("read", MaintenanceDefinition, MaintenanceDefinition.methods.status);
 const moveLeader = unaryMethod("write", MaintenanceDefinition, MaintenanceDefinition.methods.moveLeader);
 const defragment = unaryMethod("write", MaintenanceDefinition, MaintenanceDefinition.methods.defragment);
+const downgrade = unaryMethod("write", MaintenanceDefinition, MaintenanceDefinition.methods.downgrade);
 const hashKv = unaryMethod("read", MaintenanceDefinition, MaintenanceDefinition.methods.hashKV);
 
 /** @see etcd v3 API, Maintenance */
@@ -106,6 +124,17 @@ export class Maintenance {
    */
   async moveLeader(endpoint: string, target: bigint, options: RequestOptions = {}): Promise<void> {
     await this.endpoints.callAt(endpoint, moveLeader, { targetID: target }, options);
+  }
+
+  /**
+   * Asks for a step of a downgrade of the cluster. minietcd can begin none: it answers UNIMPLEMENTED to `enable`.
+   *
+   * @param version the version to go to, such as "3.6"; empty for `cancel`
+   */
+  async downgrade(action: DowngradeAction, version = "", options: RequestOptions = {}): Promise<DowngradeResult> {
+    const request = { action: downgradeActions[action], version };
+    const response = await this.endpoints.call(downgrade, request, options);
+    return { header: headerOf(response.header), version: response.version };
   }
 
   /** Gives disk space that holds no data any more back to the file system, at one member. */

@@ -5,6 +5,14 @@ export { compactionCommand, runCompaction } from "./compaction.js";
 export { completionCommand, runCompletion } from "./completion.js";
 export { defragCommand, runDefrag } from "./defrag.js";
 export { delCommand, runDel } from "./del.js";
+export {
+  downgradeCancelCommand,
+  downgradeEnableCommand,
+  downgradeValidateCommand,
+  runDowngradeCancel,
+  runDowngradeEnable,
+  runDowngradeValidate,
+} from "./downgrade.js";
 export { electCommand, runElect } from "./elect.js";
 export { hashKvCommand, healthCommand, runHashKv, runHealth, runStatus, statusCommand } from "./endpoint.js";
 export { getCommand, runGet } from "./get.js";
@@ -22,7 +30,18 @@ export {
   timeToLiveCommand,
 } from "./lease.js";
 export { lockCommand, runLock } from "./lock.js";
-export { memberListCommand, runMemberList } from "./member.js";
+export {
+  memberAddCommand,
+  memberListCommand,
+  memberPromoteCommand,
+  memberRemoveCommand,
+  memberUpdateCommand,
+  runMemberAdd,
+  runMemberList,
+  runMemberPromote,
+  runMemberRemove,
+  runMemberUpdate,
+} from "./member.js";
 export { moveLeaderCommand, runMoveLeader } from "./move-leader.js";
 export { optionDescription, optionsCommand, optionTerm, runOptions } from "./options.js";
 export { putCommand, runPut } from "./put.js";

@@ -33,6 +33,9 @@ type Field = readonly [name: string, value: string | number | bigint | boolean] 
 /** Prints a line for each field, as `etcdctl -w fields` does. */
 export class FieldsPrinter implements Printer {
   readonly moveLeader = unsupported("fields"); // the answer has none
+  readonly memberAdd = unsupported("fields");
+  readonly memberChange = unsupported("fields");
+  readonly downgrade = unsupported("fields");
 
   /** @param hex writes ids and leases in hex; keys and values stay quoted, as in etcdctl */
   constructor(

@@ -4,8 +4,11 @@ import type {
   GetResult,
   Header,
   KeyValue,
+  DowngradeAction,
+  DowngradeResult,
   LeaseGrantResult,
   Member,
+  MemberAddResult,
   MemberListResult,
   PutResult,
   TxnResult,
@@ -25,6 +28,7 @@ import {
   type LeaseRenewed,
   type LeaseRevoked,
   type LeaseState,
+  type MemberChanged,
   type Printer,
   type WatchAnswer,
 } from "./printer.js";
@@ -89,6 +93,15 @@ export class JsonPrinter implements Printer {
     this.write(withoutZeros({ header: headerJson(header), members: members.map(memberJson) }));
   }
 
+  memberAdd({ header, member, members }: MemberAddResult): void {
+    const hex = { header: hexHeaderJson(header), member: hexMemberJson(member), members: members.map(hexMemberJson) };
+    const plain = { header: headerJson(header), member: memberJson(member), members: members.map(memberJson) };
+    this.write(this.hex ? hex : withoutZeros(plain));
+  }
+  memberChange(result: MemberChanged): void {
+    this.memberList(result);
+  }
+
   endpointHealth(results: readonly Health[]): void {
     this.write(
       results.map(({ endpoint, healthy, tookMs, error }) => {
@@ -113,6 +126,10 @@ export class JsonPrinter implements Printer {
 
   moveLeader(): void {
     this.write({}); // the answer has no header
+  }
+
+  downgrade(_: DowngradeAction, { header, version }: DowngradeResult): void {
+    this.write(withoutZeros({ header: headerJson(header), version }));
   }
 
   alarms({ header, alarms }: Alarms): void {

@@ -1,6 +1,8 @@
 // The interface of all printers, and the values that only they see.
 import type {
   AlarmMember,
+  DowngradeAction,
+  DowngradeResult,
   DeleteResult,
   GetResult,
   HashKvResult,
@@ -8,6 +10,8 @@ import type {
   LeaseGrantResult,
   LeaseRenewResult,
   LeaseTimeToLiveResult,
+  MemberAddResult,
+  MemberChangeResult,
   MemberListResult,
   PutResult,
   StatusResult,
@@ -24,6 +28,11 @@ export interface Health {
   readonly tookMs: number;
   /** The reason if the endpoint is not healthy. */
   readonly error?: string;
+}
+/** A member that was removed, updated or promoted. */
+export interface MemberChanged extends MemberChangeResult {
+  readonly id: bigint;
+  readonly change: "removed" | "updated" | "promoted";
 }
 /** Alarms of the members. */
 export interface Alarms {
@@ -79,10 +88,13 @@ export interface Printer {
   leaseTimeToLive(state: LeaseState, asked: { readonly keys: boolean }): void;
   leaseList(result: LeaseList): void;
   memberList(result: MemberListResult): void;
+  memberAdd(result: MemberAddResult): void;
+  memberChange(result: MemberChanged): void;
   endpointHealth(results: readonly Health[]): void;
   endpointStatus(results: readonly EndpointStatus[]): void;
   endpointHashKv(results: readonly EndpointHash[]): void;
   moveLeader(result: LeaderMoved): void;
+  downgrade(action: DowngradeAction, result: DowngradeResult): void;
   alarms(result: Alarms): void;
 }
 

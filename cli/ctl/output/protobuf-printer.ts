@@ -5,6 +5,9 @@ import type {
   Header,
   KeyValue,
   LeaseGrantResult,
+  DowngradeAction,
+  DowngradeResult,
+  MemberAddResult,
   MemberListResult,
   PutResult,
   TxnResult,
@@ -18,7 +21,10 @@ import {
   LeaseLeasesResponse,
   LeaseRevokeResponse,
   LeaseTimeToLiveResponse,
+  DowngradeResponse,
+  MemberAddResponse,
   MemberListResponse,
+  MemberRemoveResponse,
   PutResponse,
   RangeResponse,
   TxnResponse,
@@ -38,6 +44,7 @@ import {
   type LeaseRenewed,
   type LeaseRevoked,
   type LeaseState,
+  type MemberChanged,
   type Printer,
   type WatchAnswer,
 } from "./printer.js";
@@ -109,6 +116,18 @@ export class ProtobufPrinter implements Printer {
 
   memberList({ header, members }: MemberListResult): void {
     this.print(MemberListResponse, { header: wireHeader(header), members });
+  }
+
+  memberAdd({ header, member, members }: MemberAddResult): void {
+    this.print(MemberAddResponse, { header: wireHeader(header), member, members });
+  }
+  /** The messages of all three changes are alike. */
+  memberChange({ header, members }: MemberChanged): void {
+    this.print(MemberRemoveResponse, { header: wireHeader(header), members });
+  }
+
+  downgrade(_: DowngradeAction, { header, version }: DowngradeResult): void {
+    this.print(DowngradeResponse, { header: wireHeader(header), version });
   }
 
   alarms({ header, alarms }: Alarms): void {

@@ -3,7 +3,10 @@ import type {
   DeleteResult,
   GetResult,
   KeyValue,
+  DowngradeAction,
+  DowngradeResult,
   LeaseGrantResult,
+  MemberAddResult,
   MemberListResult,
   PutResult,
   TxnResult,
@@ -21,6 +24,7 @@ import {
   type LeaseRenewed,
   type LeaseRevoked,
   type LeaseState,
+  type MemberChanged,
   type Printer,
   type WatchAnswer,
 } from "./printer.js";
@@ -91,6 +95,15 @@ export class SimplePrinter implements Printer {
     this.printRows(memberTable(result).rows);
   }
 
+  memberAdd({ header, member }: MemberAddResult): void {
+    const role = member.isLearner ? " as learner " : " ";
+    this.print([`Member ${padded(member.ID)} added${role}to cluster ${padded(header.clusterId)}`]);
+  }
+  memberChange({ header, id, change }: MemberChanged): void {
+    const preposition = change === "removed" ? "from" : "in";
+    this.print([`Member ${padded(id)} ${change} ${preposition} cluster ${padded(header.clusterId)}`]);
+  }
+
   /** Prints endpoints that are not healthy to standard error, as etcdctl does. */
   endpointHealth(results: readonly Health[]): void {
     for (const { endpoint, tookMs, error } of results)
@@ -110,6 +123,10 @@ export class SimplePrinter implements Printer {
     this.print([`Leadership transferred from ${memberId(from)} to ${memberId(to)}`]);
   }
 
+  downgrade(action: DowngradeAction, { version }: DowngradeResult): void {
+    this.print([`Downgrade ${action} success, cluster version ${version}`]);
+  }
+
   /** Prints alarms with two spaces between the fields, as Go prints its messages. */
   alarms({ alarms }: Alarms): void {
     this.print(alarms.map(({ memberID, alarm }) => `memberID:${memberID}  alarm:${alarmName(alarm)}`));
@@ -125,6 +142,9 @@ export class SimplePrinter implements Printer {
     this.io.print(Buffer.concat(shown.flatMap((line) => [Buffer.from(line as Uint8Array), lineEnd])));
   }
 }
+
+/** Go's `%16x`. */
+const padded = (id: bigint): string => memberId(id).padStart(16);
 
 const lineEnd = Buffer.from("\n");
 

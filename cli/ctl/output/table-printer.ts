@@ -19,6 +19,9 @@ export class TablePrinter implements Printer {
   readonly leaseTimeToLive = noTable;
   readonly leaseList = noTable;
   readonly moveLeader = noTable;
+  readonly memberAdd = noTable;
+  readonly memberChange = noTable;
+  readonly downgrade = noTable;
   readonly alarms = noTable;
 
   constructor(private readonly io: Pick<Io, "print">) {}

@@ -64,6 +64,8 @@ describe("help", () => {
   test("of each command has a description and an example", async () => {
     const commands = ["get", "put", "del", "txn", "compaction", "version", "member list"];
     commands.push("endpoint status", "endpoint health", "endpoint hashkv", "watch");
+    commands.push("member add", "member remove", "member update", "member promote", "options");
+    commands.push("downgrade validate", "downgrade enable", "downgrade cancel");
     commands.push("alarm list", "alarm disarm", "defrag", "lock", "elect", "completion");
     commands.push("lease grant", "lease revoke", "lease timetolive", "lease list", "lease keep-alive");
     for (const command of commands) {
@@ -106,7 +108,6 @@ describe("commands", () => {
 
   test("of etcdctl that are not supported yet are named as such", async () => {
     assert.deepEqual(await run(["user", "k"]), failed(1, 'Error: command "user" is not supported yet\n'));
-    assert.deepEqual(await run(["member", "add", "x"]), failed(1, 'Error: command "add" is not supported yet\n'));
   });
 
   test("of a group that has no such command are an error", async () => {
@@ -435,6 +436,38 @@ describe("outputs", () => {
     const refused = { code: status.INTERNAL, details: "no" };
     const unknown = await runOn({ Range: { header }, Alarm: refused }, ["endpoint", "health"]);
     assert.equal(says(unknown), `${reason}Unable to fetch the alarm list\nError: unhealthy cluster\n`);
+  });
+
+  test("the outcome of a change of members is told in every format that etcdctl has one for", async () => {
+    const member = (ID: bigint, name: string, url: string) => ({ ID, name, peerURLs: [url], isLearner: name === "" });
+    const [added, other] = [member(10n, "", "http://b:1"), member(255n, "a", "http://a:1")];
+    const answer = { header: { ...header, revision: 0n }, members: [added, other] };
+    const answers = {
+      MemberAdd: { ...answer, member: added },
+      MemberRemove: answer,
+      MemberUpdate: answer,
+      MemberPromote: answer,
+    };
+    const says = async (...words: string[]) => (await runOn(answers, ["member", ...words])).stdout;
+    const add = ["add", "b", "--peer-urls=http://b:1", "--learner"];
+    assert.equal(
+      await says(...add),
+      `Member                a added as learner to cluster ffffffffffffffff
+
+ETCD_NAME="b"
+ETCD_INITIAL_CLUSTER="b=http://b:1,a=http://a:1"
+ETCD_INITIAL_ADVERTISE_PEER_URLS="http://b:1"
+ETCD_INITIAL_CLUSTER_STATE="existing"
+`,
+    );
+    const json = '{"ID":"a","peerURLs":["http://b:1"],"isLearner":true}';
+    assert.ok((await says(...add, "--hex", "-w", "json")).includes(`"member":${json},"members":[${json},`));
+    assert.equal(await says("remove", "ff"), "Member               ff removed from cluster ffffffffffffffff\n");
+    assert.equal(await says("promote", "a"), "Member                a promoted in cluster ffffffffffffffff\n");
+    const update = ["update", "a", "--peer-urls=http://c:1,http://d:1"];
+    assert.equal(await says(...update), "Member                a updated in cluster ffffffffffffffff\n");
+    const { server } = await runOn(answers, ["member", ...update]);
+    assert.deepEqual(server.calls[0]?.request, { ID: 10n, peerURLs: ["http://c:1", "http://d:1"] });
   });
 
   test("no request is sent if the limit of answers is below that of requests", async () => {
