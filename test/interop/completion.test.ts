@@ -1,4 +1,4 @@
-// bash takes the script of minietcdctl completion, and completes by it.
+// Shells take the scripts of minietcdctl completion, and complete by them.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
@@ -6,19 +6,42 @@ import { test } from "node:test";
 
 const program = "dist/cli/minietcdctl.js";
 
-test("completion bash completes commands, subcommands and flags", () => {
-  const script = execFileSync(process.execPath, [program, "completion", "bash"], { encoding: "utf8" });
-  const completed = (...words: readonly string[]) => {
-    const line = ["minietcdctl", ...words].map((word) => `'${word}'`).join(" ");
-    const ask = `COMP_WORDS=(${line}); COMP_CWORD=${words.length}; _minietcdctl; echo "\${COMPREPLY[*]}"`;
-    const { stdout, stderr } = spawnSync("bash", ["--norc", "-c", `${script}\n${ask}`], { encoding: "utf8" });
-    assert.equal(stderr, "");
-    return stdout.trim().split(" ");
-  };
-  assert.deepEqual(completed("de"), ["del", "defrag"]);
-  assert.deepEqual(completed("lease", "g"), ["grant"]);
-  assert.deepEqual(completed("--hex", "lease", "re"), ["revoke"]);
-  assert.deepEqual(completed("get", "--max-"), ["--max-create-rev", "--max-mod-rev"]);
-  assert.deepEqual(completed("endpoint", "status", "--cl"), ["--cluster"]);
-  assert.deepEqual(completed("get", "some"), [""]);
-});
+/** Completes the last of some words, as one shell does. */
+type Complete = (script: string, words: readonly string[]) => readonly string[];
+
+function output(shell: string, ...args: readonly string[]): string {
+  const { stdout, stderr } = spawnSync(shell, args, { encoding: "utf8" });
+  assert.equal(stderr, "");
+  return stdout.trim();
+}
+
+const inQuotes = (words: readonly string[]) => words.map((word) => `'${word}'`).join(" ");
+
+const shells: Readonly<Record<string, Complete>> = {
+  bash: (script, words) => {
+    const line = `COMP_WORDS=(${inQuotes(words)}); COMP_CWORD=${words.length - 1}; _minietcdctl`;
+    return output("bash", "--norc", "-c", `${script}\n${line}; echo "\${COMPREPLY[*]}"`).split(" ");
+  },
+  // The builtin works only at a prompt; it takes the words that begin with what is there, and so does this.
+  zsh: (script, words) => {
+    const stand_ins = "compdef() {}; _files() {}; compadd() { shift; print -rl -- ${(M)@:#$words[CURRENT]*} }";
+    const line = `words=(${inQuotes(words)}); CURRENT=${words.length}; _minietcdctl`;
+    return output("zsh", "-fc", `${stand_ins}\n${script}\n${line}`).split("\n");
+  },
+  fish: (script, words) => {
+    const text = output("fish", "--no-config", "-c", `${script}\ncomplete -C '${words.join(" ")}'`);
+    return text.split("\n").map((line) => line.split("\t")[0] ?? "");
+  },
+};
+
+for (const [shell, complete] of Object.entries(shells))
+  test(`completion ${shell} completes commands, subcommands and flags`, () => {
+    const script = execFileSync(process.execPath, [program, "completion", shell], { encoding: "utf8" });
+    const completed = (...words: readonly string[]) => [...complete(script, ["minietcdctl", ...words])].sort();
+    assert.deepEqual(completed("de"), ["defrag", "del"]);
+    assert.deepEqual(completed("lease", "g"), ["grant"]);
+    assert.deepEqual(completed("--hex", "lease", "re"), ["revoke"]);
+    assert.deepEqual(completed("get", "--max-c"), ["--max-create-rev"]);
+    assert.deepEqual(completed("endpoint", "status", "--cl"), ["--cluster"]);
+    assert.deepEqual(completed("get", "no-such-file"), [""]);
+  });

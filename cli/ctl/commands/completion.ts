@@ -1,66 +1,31 @@
 // minietcdctl completion
 import { Command } from "commander";
 import { exitCodes, Failure, type Io, quote } from "../args/index.js";
+import { completionScript, shells } from "./completion-scripts.js";
 
 const examples = `
 Examples:
   $ source <(minietcdctl completion bash)
-  $ minietcdctl completion bash > /etc/bash_completion.d/minietcdctl`;
+  $ minietcdctl completion bash > /etc/bash_completion.d/minietcdctl
+  $ minietcdctl completion zsh > "\${fpath[1]}/_minietcdctl"
+  $ minietcdctl completion fish > ~/.config/fish/completions/minietcdctl.fish
+  PS> minietcdctl completion powershell | Out-String | Invoke-Expression`;
 
 /** Declares `completion`, with its help. */
 export const completionCommand = (): Command =>
   new Command("completion")
-    .description("Prints a script that has bash complete commands and flags")
-    .usage("[options] bash")
+    .description("Prints a script that has a shell complete commands and flags")
+    .usage(`[options] <${shells.join("|")}>`)
     .addHelpText("after", examples);
 
-/** Prints the completion script of a shell. */
+/** Prints the completion script of a shell. @throws Failure with etcdctl's texts if there is none */
 export function runCompletion(command: Command, io: Io): Promise<void> {
-  const [shell, ...more] = command.args;
-  if (shell === undefined || more.length > 0)
-    throw new Failure(exitCodes.badArguments, "completion command needs the name of a shell");
-  if (shell !== "bash") throw new Failure(exitCodes.badFeature, `shell ${quote(shell)} is not supported yet`);
-  io.print(bashScript(command.parent ?? command));
+  const { args } = command;
+  const [shell] = args;
+  const refuse = (reason: string) => new Failure(exitCodes.error, reason);
+  if (shell === undefined || args.length > 1) throw refuse(`accepts 1 arg(s), received ${args.length}`);
+  const script = completionScript(shell, command.parent ?? command);
+  if (script === undefined) throw refuse(`invalid argument ${quote(shell)} for "minietcdctl completion"`);
+  io.print(script);
   return Promise.resolve();
-}
-
-/** A command with the words that can follow it. */
-interface Entry {
-  /** The names of the command, each after a space; empty for the program. */
-  readonly path: string;
-  readonly commands: readonly string[];
-  readonly flags: readonly string[];
-}
-
-function entriesOf(command: Command, path: string, inherited: readonly string[]): Entry[] {
-  const own = command.options.map(({ long }) => long).filter((name) => name !== undefined);
-  const flags = [...own, ...inherited];
-  const children = command.commands.flatMap((child) => entriesOf(child, `${path} ${child.name()}`, flags));
-  return [{ path, commands: command.commands.map((child) => child.name()), flags }, ...children];
-}
-
-/** Returns a script whose function finds the command among the words before the cursor, and offers what can follow it. */
-export function bashScript(program: Command): string {
-  const name = program.name();
-  const entries = entriesOf(program, "", ["--help"]);
-  const paths = entries.filter(({ path }) => path !== "").map(({ path }) => `'${path}'`);
-  const cases = entries.map(
-    ({ path, commands, flags }) => `    '${path}') commands='${commands.join(" ")}' flags='${flags.join(" ")}' ;;`,
-  );
-  return `# Completion of ${name} for bash.
-_${name}() {
-  local word path='' commands='' flags='' current="\${COMP_WORDS[COMP_CWORD]}"
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case "$path $word" in
-    ${paths.join(" | ")}) path="$path $word" ;;
-    esac
-  done
-  case "$path" in
-${cases.join("\n")}
-  esac
-  if [[ $current == -* ]]; then commands=$flags; fi
-  mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current")
-}
-complete -o default -F _${name} ${name}
-`;
 }

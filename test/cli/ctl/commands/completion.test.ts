@@ -1,17 +1,20 @@
-// minietcdctl completion: `test/interop/completion.test.ts` has bash take the script.
+// minietcdctl completion: `test/interop/completion.test.ts` has shells take the scripts.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startProgram } from "./running-program.js";
 
-test("completion bash is a script that names the commands", async () => {
-  const { code, stdout } = await startProgram("127.0.0.1:1", "completion", "bash").ended;
-  assert.equal(code, 0);
-  assert.match(stdout, /\bendpoint\b/);
-});
+for (const shell of ["bash", "zsh", "fish", "powershell"])
+  test(`completion ${shell} is a script that names the commands and flags`, async () => {
+    const { code, stdout } = await startProgram("127.0.0.1:1", "completion", shell).ended;
+    assert.equal(code, 0);
+    assert.match(stdout, /\bendpoint\b[^]*\bhashkv\b[^]*--rev\b/);
+  });
 
-test("completion refuses other shells, and no shell", async () => {
-  const refusal = { code: 4, stdout: "", stderr: 'Error: shell "zsh" is not supported yet\n' };
-  assert.deepEqual(await startProgram("127.0.0.1:1", "completion", "zsh").ended, refusal);
-  assert.equal((await startProgram("127.0.0.1:1", "completion").ended).code, 128);
+test("completion refuses other shells, and no shell, with etcdctl's words", async () => {
+  const run = async (...words: string[]) => startProgram("127.0.0.1:1", "completion", ...words).ended;
+  const failed = (reason: string) => ({ code: 1, stdout: "", stderr: `Error: ${reason}\n` });
+  assert.deepEqual(await run("csh"), failed('invalid argument "csh" for "minietcdctl completion"'));
+  assert.deepEqual(await run(), failed("accepts 1 arg(s), received 0"));
+  assert.deepEqual(await run("bash", "zsh"), failed("accepts 1 arg(s), received 2"));
 });
