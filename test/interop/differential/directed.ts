@@ -102,6 +102,8 @@ const compacted: readonly LiveStep[] = [
   put("a"),
   watch(0, [], ({ compacted }) => compacted), // where something was deleted
   watch(1, [], ({ compacted }) => compacted - 1n), // cut off
+  watch(1, []),
+  progress(1),
 ];
 
 export const directed: readonly (readonly LiveStep[])[] = [leases, live, past, compacted];

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { CompactionRequest, DeleteRangeRequest, PutRequest, RangeRequest } from "../../../proto/index.js";
 import { everything, zero } from "./keys.js";
-import { leaseMasks, type Mask, masks } from "./masks.js";
+import { type Mask, masks } from "./masks.js";
 import { comparableLease } from "./leases.js";
 import type { Answer, Channel, Request } from "./requests.js";
 import type { Revisions } from "./revisions.js";
@@ -41,11 +41,12 @@ export class Pair {
   }
 
   async ask(request: Request): Promise<Exchange> {
+    const { at } = this;
     const [etcd, ours] = (await this.askBoth(request)).map((answer) => comparable(request, answer)) as [Answer, Answer];
     this.note(request, etcd);
     const difference = isDeepStrictEqual(etcd, ours)
       ? "none"
-      : ([...masks, ...leaseMasks].find(({ hides }) => hides(request, etcd, ours)) ?? "unknown");
+      : (masks.find(({ hides }) => hides(request, etcd, ours, at)) ?? "unknown");
     return { request, etcd, ours, difference };
   }
 
