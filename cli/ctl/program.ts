@@ -100,7 +100,8 @@ Commands can be shortened to unambiguous prefixes. Without a command, --version 
 /** The last line of the help of a command. */
 const optionsHint = '\nUse "minietcdctl options" for a list of global command-line options (applies to all commands).';
 
-function createProgram(io: Io): Command {
+/** Makes the program with all its commands. */
+export function createProgram(io: Io): Command {
   const program = new Command("minietcdctl").description("Talks to a cluster of minietcd, or of etcd");
   for (const option of globalFlags()) program.addOption(option);
   const command = (create: () => Command, run: (command: Command, io: Io) => Promise<void>): Command => {

@@ -1,0 +1,56 @@
+// Differences that docs/compatibility.md tells of beside a method, a field, a path or a command. Everything else is the same.
+
+/** Notes on methods, by `Service.Method`. */
+export const methodNotes: Readonly<Record<string, string>> = {
+  "KV.Range": "an answer has at most 512 MiB",
+  "KV.DeleteRange": "the previous values of an answer have at most 512 MiB",
+  "KV.Txn": "the reads of an answer have at most 512 MiB",
+  "KV.RangeStream":
+    "a chunk ends early at twice `--max-request-bytes`; all chunks are of one revision; limits below 0 are none",
+  "Watch.Watch": "changes that were applied together come in one response; at most 100 000 watchers on a stream",
+  "Lease.LeaseGrant": "a free id is drawn at random",
+  "Lease.LeaseKeepAlive":
+    "answered only once a quorum has confirmed the leader, and not always in the order of the requests",
+  "Lease.LeaseTimeToLive": "answered only once a quorum has confirmed the leader",
+  "Maintenance.Alarm": "at most 256 active alarms; unknown types are refused with `etcdserver: invalid alarm`",
+  "Maintenance.Defragment": "in the background: reads and writes go on",
+  "Maintenance.Hash":
+    "over keys with their history and leases: equal on members that hold the same, not comparable with etcd's",
+  "Maintenance.HashKV": "always computed: etcd answers with a stored hash for a revision up to a compaction",
+  "Maintenance.MoveLeader": "fails once the transfer is given up; etcd waits until its client gives up",
+  "Maintenance.Downgrade": "VALIDATE, CANCEL and all errors; ENABLE of a valid version is refused",
+  "Lock.Lock": "the lease is not renewed; at most 10 000 calls wait on a member",
+  "Election.Campaign": "the lease is not renewed; at most 10 000 calls wait on a member",
+  "Election.Proclaim": "the lease is not renewed",
+  "Election.Resign": "the lease is not renewed",
+  "Election.Observe": "at most 10 000 observers on a member",
+};
+
+/** Notes on fields, by `Message.field`. */
+export const fieldNotes: Readonly<Record<string, string>> = {
+  "StatusResponse.dbSize": "bytes of the LevelDB directory, without the log",
+  "StatusResponse.dbSizeInUse": "bytes of the LevelDB directory, without the log",
+  "HashResponse.hash": "of other data: see Maintenance.Hash",
+  "HashKVResponse.hash": "of the present data, also up to a compaction",
+};
+
+/** Paths of HTTP/1.1 beside the gateway's: those of etcd, and how ours differ. */
+export const pathNotes: Readonly<Record<string, string>> = {
+  "/health": "same",
+  "/livez": "same",
+  "/livez/serializable_read": "same",
+  "/readyz": "same",
+  "/readyz/data_corruption": "same",
+  "/readyz/serializable_read": "same",
+  "/readyz/linearizable_read": "same",
+  "/readyz/non_learner": "same",
+  "/version": "same",
+  "/metrics": "see [metrics.md](metrics.md)",
+  "/debug/vars": "not there: 404",
+};
+
+/** Notes on commands of minietcdctl, by the words that name them. */
+export const commandNotes: Readonly<Record<string, string>> = {
+  lock: "a command that is run gets SIGTERM, and the loss of the lock is told",
+  version: "its own",
+};
