@@ -5,9 +5,9 @@ import { execFile } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { builtTool } from "../support/built-tools.js";
-import { type CertificatePaths, TestAuthority } from "../support/certificates.js";
 import { type EtcdCluster, type ServerKind, startEtcdCluster } from "../support/etcd-process.js";
 import { scaledMs } from "../support/machine-speed.js";
+import { type MutualTls, mutualTls } from "../support/mutual-tls.js";
 import { patientClient } from "../support/patient-client.js";
 import { tempFolder } from "../support/temp-folder.js";
 
@@ -35,13 +35,6 @@ const run = async (program: string, args: readonly string[], input = ""): Promis
   }
 };
 
-/** The files of the authority, and of the certificates of server and client. */
-interface Files {
-  readonly ca: string;
-  readonly server: CertificatePaths;
-  readonly client: CertificatePaths;
-}
-
 const pythonScript = `
 import sys, etcd3
 host, port, ca, cert, key = sys.argv[1:]
@@ -64,21 +57,13 @@ const servers: readonly Server[] = [
 for (const { kind, flags } of servers)
   describe([kind, ...flags, "with mutual TLS"].join(" "), () => {
     let folder: Awaited<ReturnType<typeof tempFolder>>;
-    let authority: TestAuthority;
-    let files: Files;
+    let files: MutualTls;
     let cluster: EtcdCluster;
-    let tls: { readonly ca: string; readonly cert: string; readonly key: string };
 
     before(async () => {
       folder = await tempFolder();
-      authority = await TestAuthority.create();
-      const ca = await authority.writeTo(folder.path);
-      const { files: server } = await authority.issueTo(folder.path, "server");
-      const { files: client, cert, key } = await authority.issueTo(folder.path, "client", { commonName: "alice" });
-      files = { ca, server, client };
-      tls = { ca: authority.cert, cert, key };
-      const own = [`--cert-file=${server.cert}`, `--key-file=${server.key}`, `--trusted-ca-file=${ca}`];
-      cluster = await startEtcdCluster({ kind, tls, flags: [...own, "--client-cert-auth", ...flags] });
+      files = await mutualTls(folder.path);
+      cluster = await startEtcdCluster({ kind, tls: files.tls, flags: [...files.flags, ...flags] });
     });
 
     after(async () => {
@@ -135,7 +120,7 @@ for (const { kind, flags } of servers)
 
     test("our client works, and says why it does not", async () => {
       const endpoint = cluster.member(0).endpoint;
-      await using client = patientClient({ endpoints: [endpoint], tls });
+      await using client = patientClient({ endpoints: [endpoint], tls: files.tls });
       const watch = client.watch("watched");
       await watch.ready();
       await client.kv.put("watched", "v");

@@ -1,10 +1,10 @@
-// The Go programs that test/interop/tools/build makes: etcd 3.7 and its tools, h2spec.
+// The programs that test/interop/tools/build makes, and the clients that it installs: etcd 3.7 and its tools, h2spec, npm's etcd3 and others.
 
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /**
- * Gives the path of a built program, as `etcd/etcdctl`: the folder under test/interop/tools, and the name.
+ * Gives the path of a built program, as `etcd/etcdctl`: the folder under test/interop/tools, and the name. A folder alone is that of an installed client.
  *
  * @throws Error with the command that builds it, if it is not there
  */

@@ -1,0 +1,24 @@
+// Certificates of a server and of a client, with the flags of etcd for the one and the options for the other.
+
+import type { TlsOptions } from "../../client/index.js";
+import { type CertificatePaths, TestAuthority } from "./certificates.js";
+
+/** The files of an authority, of a server and of a client, all of one folder. */
+export interface MutualTls {
+  readonly ca: string;
+  readonly client: CertificatePaths;
+  /** Options of our client. */
+  readonly tls: TlsOptions;
+  /** Flags of a server whose clients need a certificate. */
+  readonly flags: readonly string[];
+}
+
+/** Makes the certificates for mutual TLS in a folder. The client's name is alice. */
+export const mutualTls = async (folder: string): Promise<MutualTls> => {
+  const authority = await TestAuthority.create();
+  const ca = await authority.writeTo(folder);
+  const { files: server } = await authority.issueTo(folder, "server");
+  const { files: client, cert, key } = await authority.issueTo(folder, "client", { commonName: "alice" });
+  const flags = [`--cert-file=${server.cert}`, `--key-file=${server.key}`, `--trusted-ca-file=${ca}`];
+  return { ca, client, tls: { ca: authority.cert, cert, key }, flags: [...flags, "--client-cert-auth"] };
+};
