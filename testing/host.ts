@@ -12,7 +12,6 @@ import {
   type Replica,
 } from "../server/member/index.js";
 import { SimDisk, type Operation, type OperationKind } from "./sim-disk.js";
-import { simulatedSecrets } from "./simulated-secrets.js";
 import { seededRandom, type SeededRandom } from "./random.js";
 import { simulatedSecrets } from "./same-thread-passwords.js";
 import { ProcessClock, SimProcess } from "./process.js";
