@@ -4,7 +4,7 @@
 import { after, before, test } from "node:test";
 import type { Call, Caller, Outcome } from "./calls.js";
 import type { Cell } from "./cells.js";
-import { chosen, compare, Matrix, users, withoutMessages } from "./matrix.js";
+import { seventh, compare, Matrix, users, withoutMessages } from "./matrix.js";
 import { restoreKeys } from "./matrix-setup.js";
 import { carefulPuts, deletions, interval, type Operation, puts, reads, watches } from "./operations.js";
 import { both } from "./servers.js";
@@ -19,7 +19,7 @@ before(async () => {
 after(() => matrix[Symbol.asyncDispose]());
 
 const cellsOf = (operations: readonly Operation[], over: readonly Shape[]): Cell[] =>
-  chosen(
+  seventh(
     operations.flatMap(({ name: operation, method, fields }) =>
       over.flatMap((shape) => {
         const request = fields(interval(shape));

@@ -1,8 +1,10 @@
 // The matrix user × name of a lock or an election: each step of each recipe is answered as by etcd 3.7.
+//
+// Every seventh recipe is played, other ones with another SEED=…; CELLS=all plays all.
 import { after, before, test } from "node:test";
 import type { Call, Caller, Fields, Outcome } from "./calls.js";
 import type { Cell } from "./cells.js";
-import { compare, Matrix, users } from "./matrix.js";
+import { compare, Matrix, seventh, users } from "./matrix.js";
 import { others } from "./matrix-setup.js";
 import { bytes } from "./operations.js";
 import { both, succeed } from "./servers.js";
@@ -15,8 +17,8 @@ before(async () => {
 
 after(() => matrix[Symbol.asyncDispose]());
 
-/** Beginnings of names: keys of a lock lie below its name. */
-const names = ["e", "f", "f/", "h", "l", "p", ""];
+/** Beginnings of names: keys of a lock lie below its name. Not seven, as every seventh recipe is played. */
+const names = ["e", "f", "f/", "g", "h", "l", "p", ""];
 
 interface Recipe {
   readonly name: Uint8Array;
@@ -59,8 +61,10 @@ async function play(caller: Caller, token: string | undefined, recipe: Recipe): 
 
 test("locks and elections", (t) =>
   compare(t, async (comparison) => {
-    const recipes = users.flatMap((user, column) =>
-      names.map((beginning, row) => ({ user, beginning, number: 1 + column * names.length + row })),
+    const recipes = seventh(
+      users.flatMap((user, column) =>
+        names.map((beginning, row) => ({ user, beginning, number: 1 + column * names.length + row })),
+      ),
     );
     const run = async ({ user, beginning, number }: (typeof recipes)[number]) => {
       const name = bytes(`${beginning}${number}`);

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import type { Call, Caller, Outcome } from "./calls.js";
 import type { Cell } from "./cells.js";
 import { changes, furnish, type LeaseOperation, looks, type MatrixLease, matrixLeases } from "./lease-cells.js";
-import { asksForAll, chosen, compare, Matrix, users, withoutMessages } from "./matrix.js";
+import { asksForAll, seventh, compare, Matrix, users, withoutMessages } from "./matrix.js";
 import { others } from "./matrix-setup.js";
 import { ownAnswers, serviceCalls } from "./service-cells.js";
 import { both, succeed } from "./servers.js";
@@ -37,7 +37,7 @@ const cellOf = (operation: LeaseOperation, lease: MatrixLease, user: string): Ce
 
 test("leases that a user looks at", async (t) => {
   await asRoot(matrixLeases.flatMap(furnish));
-  const cells = chosen(
+  const cells = seventh(
     looks.flatMap((operation) => matrixLeases.flatMap((lease) => users.map((user) => cellOf(operation, lease, user)))),
   );
   await compare(t, (comparison) => comparison.compare(cells, async (cell) => withoutMessages(await matrix.ask(cell))));
@@ -58,7 +58,7 @@ test("leases that a user keeps alive", (t) =>
         cellOf({ name: "keep alive", method: "Lease/LeaseKeepAlive", fields: ({ id }) => ({ ID: id }) }, lease, user),
       ),
     );
-    await comparison.compare(chosen(cells), ({ user, call }) =>
+    await comparison.compare(seventh(cells), ({ user, call }) =>
       both(matrix.servers.callers, (caller, position) =>
         keepAlive(caller, matrix.tokens[position].get(user), (call.fields as { ID: bigint }).ID),
       ),
@@ -79,7 +79,7 @@ test("leases that a user changes", (t) =>
     const cellsOf = (lease: MatrixLease) =>
       changes.flatMap((operation) => users.map((user) => cellOf(operation, lease, user)));
     for (const lease of matrixLeases)
-      for (const cell of chosen(cellsOf(lease))) {
+      for (const cell of seventh(cellsOf(lease))) {
         const outcomes = withoutMessages(await matrix.ask(cell));
         comparison.note(cell, outcomes);
         if (outcomes.some(({ code }) => code === 0)) await furnishAgain(lease);

@@ -17,8 +17,8 @@ export const asksForAll = process.env["CELLS"] === "all";
 const step = asksForAll ? 1 : 7;
 const first = Number(process.env["SEED"] ?? 1) % step;
 
-/** Returns the cells that are asked for: every seventh, or all. */
-export const chosen = (cells: readonly Cell[]): Cell[] => cells.filter((_, index) => index % step === first);
+/** Returns every seventh, or all. */
+export const seventh = <T>(all: readonly T[]): T[] => all.filter((_, index) => index % step === first);
 
 /** Returns answers without messages: of things that happen at the same time, and of a server itself, only code and text are alike. */
 export const withoutMessages = ([etcd, ours]: Both<Outcome>): Both<Outcome> => [

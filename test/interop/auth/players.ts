@@ -20,6 +20,8 @@ import { type Both, both, type Servers, succeed } from "./servers.js";
 
 export interface Exchange {
   readonly step: Step;
+  /** The step as a person reads it. */
+  readonly said: string;
   readonly etcd: Outcome;
   readonly ours: Outcome;
   /** The way in which the outcomes differ; "unknown": nobody has explained it. */
@@ -116,7 +118,7 @@ export class Players {
   static async start(servers: Servers, channels: Both<Channel>, beginning: Beginning): Promise<Players> {
     await both(servers.callers, forgetUsers);
     const pair = new Pair(...channels);
-    await pair.startAfresh();
+    await pair.startAfresh(false);
     await both(servers.callers, (caller) => begin(caller, beginning));
     const players = new Players(servers.callers);
     players.revisions = pair.at;
@@ -132,15 +134,17 @@ export class Players {
   }
 
   async play(step: Step): Promise<Exchange> {
-    const outcomes = await this.perform(step);
+    const said = this.said(step);
+    const fields = this.fieldsOf(step);
     const request = step.kind === "ask" ? step.request(this.revisions) : undefined;
+    const outcomes = await this.perform(step);
     const [etcd, ours] = outcomes.map((outcome, position) =>
       this.comparable(outcome, position as 0 | 1, request),
     ) as unknown as Both<Outcome>;
     const difference = isDeepStrictEqual(etcd, ours)
       ? "none"
-      : (sequenceMasks.find(({ hides }) => hides(step, etcd, ours)) ?? "unknown");
-    const exchange: Exchange = { step, etcd, ours, difference };
+      : (sequenceMasks.find(({ hides }) => hides({ step, fields }, etcd, ours)) ?? "unknown");
+    const exchange: Exchange = { step, said, etcd, ours, difference };
     this.exchanged.push(exchange);
     this.note(outcomes[0], request);
     return exchange;
@@ -149,12 +153,6 @@ export class Players {
   close(): void {
     for (const pair of this.streams.values()) for (const stream of pair) stream.close();
     this.streams.clear();
-  }
-
-  /** Says a step as a person reads it, with the revisions of now. */
-  describe({ step, etcd, ours, difference }: Exchange): string {
-    const lines = difference === "none" ? [`both: ${shown(etcd)}`] : [`etcd: ${shown(etcd)}`, `ours: ${shown(ours)}`];
-    return [this.said(step), ...lines.map((line) => `  ${line}`)].join("\n");
   }
 
   private said(step: Step): string {
@@ -169,6 +167,19 @@ export class Players {
       }
       case "watch":
         return `${who(step.as)}: on stream ${step.stream ?? "of its own"} ${showFields(step.create(this.revisions))}`;
+    }
+  }
+
+  private fieldsOf(step: Step): object {
+    switch (step.kind) {
+      case "login":
+        return {};
+      case "auth":
+        return step.call.fields;
+      case "ask":
+        return step.request(this.revisions).message;
+      case "watch":
+        return step.create(this.revisions);
     }
   }
 
@@ -296,6 +307,11 @@ const who = (as: Actor): string => {
 const shown = ({ code, details, messages }: Outcome): string =>
   code === 0 ? messages.map((message) => showFields(message)).join(" ") : `error ${code} "${details}"`;
 
+const describe = ({ said, etcd, ours, difference }: Exchange): string => {
+  const lines = difference === "none" ? [`both: ${shown(etcd)}`] : [`etcd: ${shown(etcd)}`, `ours: ${shown(ours)}`];
+  return [said, ...lines.map((line) => `  ${line}`)].join("\n");
+};
+
 /** @throws Error that tells all that was said, if an answer differs in a way that is not known */
 export async function play(
   servers: Servers,
@@ -305,7 +321,7 @@ export async function play(
   const players = await Players.start(servers, channels, sequence.beginning);
   const said: string[] = [showFields(sequence.beginning)];
   const check = (exchange: Exchange) => {
-    said.push(players.describe(exchange));
+    said.push(describe(exchange));
     assert(exchange.difference !== "unknown", said.join("\n"));
   };
   try {

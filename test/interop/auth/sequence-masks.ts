@@ -1,4 +1,6 @@
 // Known differences between the answers of etcd 3.7 and minietcd to sequences; each is a row of docs/differences.md.
+import { status } from "@grpc/grpc-js";
+import { hasBackwardsRange } from "./backwards.js";
 import type { Outcome } from "./calls.js";
 import type { Step } from "./sequence-steps.js";
 
@@ -6,7 +8,29 @@ export interface SequenceMask {
   readonly name: string;
   readonly reason: string;
   /** Whether this, and nothing else, is how the outcomes differ. */
-  readonly hides: (step: Step, etcd: Outcome, ours: Outcome) => boolean;
+  readonly hides: (asked: { readonly step: Step; readonly fields: object }, etcd: Outcome, ours: Outcome) => boolean;
 }
 
-export const sequenceMasks: readonly SequenceMask[] = [];
+export const sequenceMasks: readonly SequenceMask[] = [
+  {
+    name: "long password of who may not set one",
+    reason:
+      "etcd hashes the password first; minietcd looks at the caller first, so that strangers cannot make it hash.",
+    hides: ({ step }, etcd, ours) =>
+      step.kind === "auth" &&
+      etcd.details === "bcrypt: password length exceeds 72 bytes" &&
+      [status.PERMISSION_DENIED, status.UNAUTHENTICATED, status.INVALID_ARGUMENT].includes(ours.code),
+  },
+  {
+    name: "ranges backwards",
+    reason:
+      "etcd looks for permissions that touch such a range in either direction; minietcd finds none. They hold no key.",
+    hides: ({ fields }, etcd, ours) =>
+      hasBackwardsRange(fields) &&
+      etcd.code !== status.PERMISSION_DENIED &&
+      (ours.code === status.PERMISSION_DENIED || ours.messages.some(isDeniedWatch)),
+  },
+];
+
+const isDeniedWatch = ({ cancelReason }: Outcome["messages"][number]): boolean =>
+  cancelReason === "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
