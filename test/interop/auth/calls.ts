@@ -120,13 +120,21 @@ const metadataOf = ({ token, header = "token" }: Pick<Call, "token" | "header">)
   return metadata;
 };
 
+const credentialsOf = (tls?: { readonly ca: string; readonly cert: string; readonly key: string }) =>
+  tls === undefined
+    ? credentials.createInsecure()
+    : credentials.createSsl(Buffer.from(tls.ca), Buffer.from(tls.key), Buffer.from(tls.cert));
+
 /** One connection to one server. */
 export class Caller {
   private readonly grpc: Client;
 
-  /** @param endpoint `host:port` */
-  constructor(endpoint: string) {
-    this.grpc = new Client(endpoint, credentials.createInsecure(), { "grpc.max_receive_message_length": -1 });
+  /**
+   * @param endpoint `host:port`
+   * @param tls certificates as PEM
+   */
+  constructor(endpoint: string, tls?: { readonly ca: string; readonly cert: string; readonly key: string }) {
+    this.grpc = new Client(endpoint, credentialsOf(tls), { "grpc.max_receive_message_length": -1 });
   }
 
   /** Calls a method that takes one message, and waits for all that comes back. */
