@@ -19,6 +19,7 @@ import {
   keepAliveCommand,
   leaseListCommand,
   lockCommand,
+  makeMirrorCommand,
   memberAddCommand,
   memberListCommand,
   memberPromoteCommand,
@@ -47,6 +48,7 @@ import {
   runKeepAlive,
   runLeaseList,
   runLock,
+  runMakeMirror,
   runMemberAdd,
   runMemberList,
   runMemberPromote,
@@ -84,7 +86,7 @@ import {
 
 /** etcdctl's commands that are yet to come: known, so that no prefix of theirs means another command. */
 const notYet: Readonly<Record<string, readonly string[]>> = {
-  minietcdctl: [...["auth", "check", "make-mirror"], ...["role", "snapshot", "user"]],
+  minietcdctl: [...["auth", "check"], ...["role", "snapshot", "user"]],
 };
 
 const overview = `
@@ -166,6 +168,7 @@ export function createProgram(io: Io): Command {
   const concurrency = [command(lockCommand, runLock), command(electCommand, runElect)];
   const utility = [
     command(completionCommand, runCompletion),
+    command(makeMirrorCommand, runMakeMirror),
     command(optionsCommand, runOptions),
     command(versionCommand, runVersion),
   ];

@@ -1,6 +1,6 @@
 // Failures of commands, with etcdctl's texts and exit codes.
 import type { EtcdError } from "../../../client/index.js";
-import { ConnectError } from "../../../client/index.js";
+import { CompactedError, ConnectError } from "../../../client/index.js";
 
 /** etcdctl's exit codes. */
 export const exitCodes = {
@@ -65,6 +65,7 @@ const goCodeNames: Record<EtcdError["code"], string> = {
 export function etcdText(error: EtcdError): string {
   // Waiting for a connection is waiting for an answer: etcdctl says the same of both.
   if (error instanceof ConnectError || error.code === "deadline-exceeded") return "context deadline exceeded";
+  if (error instanceof CompactedError) return "etcdserver: mvcc: required revision has been compacted";
   if (error.message.startsWith("etcdserver: ")) return error.message;
   return `rpc error: code = ${goCodeNames[error.code]} desc = ${error.message}`;
 }

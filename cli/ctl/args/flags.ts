@@ -25,8 +25,11 @@ const parsed = <Value>(
 };
 
 /** `--name`, `--name=false`. (For commander its value is optional; only after "=" is one read.) */
-export const booleanFlag = (name: string, description: string, fallback = false): Option =>
-  parsed(`${name} [bool]`, description, parseBool, fallback).preset("true");
+export function booleanFlag(name: string, description: string, fallback = false): Option {
+  const option = parsed(`${name} [bool]`, description, parseBool, fallback).preset("true");
+  option.negate = false; // pflag has no negations: `--no-dest-prefix` is a flag of its own beside `--dest-prefix`
+  return option;
+}
 
 /** @param flags with the value's name in angle brackets only: square ones make it optional */
 export const textFlag = (flags: string, description: string, fallback = ""): Option =>

@@ -30,6 +30,7 @@ export {
   timeToLiveCommand,
 } from "./lease.js";
 export { lockCommand, runLock } from "./lock.js";
+export { makeMirrorCommand, runMakeMirror } from "./make-mirror.js";
 export {
   memberAddCommand,
   memberListCommand,

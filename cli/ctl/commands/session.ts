@@ -4,14 +4,14 @@ import { Client, EtcdError, type TlsOptions } from "../../../client/index.js";
 import { etcdText, exitCodes, Failure, type Io, warningsOf } from "../args/index.js";
 import { type Printer, printerOf } from "../output/index.js";
 import { globalsOf, type Globals } from "./globals.js";
-import { tlsOf } from "./tls-flags.js";
+import { tlsOf, type TlsFiles, tlsOfFiles } from "./tls-flags.js";
 
 /** A client of the cluster with what the global flags say. */
 export interface Session {
   readonly client: Client;
   readonly endpoints: readonly string[];
-  /** A client of a single endpoint. */
-  readonly clientOf: (endpoint: string) => Client;
+  /** A client of a single endpoint; of another cluster if it has TLS of its own. */
+  readonly clientOf: (endpoint: string, tls?: TlsFiles) => Client;
   readonly printer: Printer;
   /** Options of every request. */
   readonly limits: { readonly timeoutMs: number };
@@ -31,7 +31,8 @@ export async function withSession(command: Command, io: Io, use: (session: Sessi
   const tls = tlsOf(programOf(command), globals);
   const client = connect(endpoints, globals, tls);
   try {
-    const clientOf = (endpoint: string) => connect([endpoint], globals, tls);
+    const clientOf = (endpoint: string, files?: TlsFiles) =>
+      connect([endpoint], globals, files === undefined ? tls : tlsOfFiles(files));
     await use({ client, endpoints, clientOf, printer, limits: { timeoutMs: globals.commandTimeout } });
   } catch (error) {
     if (!(error instanceof EtcdError)) throw error;

@@ -15,7 +15,20 @@ export function tlsOf(program: Command, globals: Globals): TlsOptions | undefine
   for (const name of ["cert", "key", "cacert"] as const)
     if (globals[name] === "" && program.getOptionValueSource(name) === "cli")
       throw new Failure(exitCodes.badArguments, `empty string is passed to --${name} option`);
-  const { cert, key, cacert, insecureTransport, insecureSkipTlsVerify } = globals;
+  return tlsOfFiles(globals, globals.insecureSkipTlsVerify);
+}
+
+/** Files of certificates, and whether endpoints that name no scheme speak TLS without any. */
+export type TlsFiles = Pick<Globals, "cert" | "key" | "cacert" | "insecureTransport">;
+
+/**
+ * Reads files of certificates, also those of another cluster than the global flags'.
+ *
+ * @returns undefined if endpoints that name no scheme do not speak TLS
+ * @throws Failure if a file cannot be read, or a certificate is without its key
+ */
+export function tlsOfFiles(files: TlsFiles, insecureSkipTlsVerify = false): TlsOptions | undefined {
+  const { cert, key, cacert, insecureTransport } = files;
   if ((cert === "") !== (key === ""))
     throw new Failure(exitCodes.badArguments, `KeyFile and CertFile must both be present[key: ${key}, cert: ${cert}]`);
   const hasFiles = cert !== "" || cacert !== "";

@@ -1,0 +1,113 @@
+// minietcdctl make-mirror
+import { Command } from "commander";
+import {
+  booleanFlag,
+  counterFlag,
+  exitCodes,
+  Failure,
+  type Io,
+  SilentFailure,
+  stoppable,
+  textFlag,
+} from "../args/index.js";
+import { type MirrorPlan, Mirroring } from "./mirroring.js";
+import { type Session, withSession } from "./session.js";
+
+/** Flags of `make-mirror`. */
+interface MirrorFlags {
+  readonly prefix: string;
+  readonly rev: number;
+  readonly maxTxnOps: number;
+  readonly destPrefix: string;
+  readonly noDestPrefix: boolean;
+  readonly destCert: string;
+  readonly destKey: string;
+  readonly destCacert: string;
+  readonly destInsecureTransport: boolean;
+  readonly destUser: string;
+  readonly destPassword: string;
+}
+
+const examples = `
+Copies the keys and goes on with each change, until SIGINT or SIGTERM; prints the number of copied keys and deletions every
+30 seconds. While the destination does not answer, it is tried again for a minute. At the end, the revision to go on from with
+--rev is printed on standard error.
+
+Examples:
+  $ minietcdctl make-mirror --prefix config/ 10.0.0.7:2379
+  $ minietcdctl make-mirror --prefix config/ --dest-prefix copy/ --dest-cacert ca.pem https://10.0.0.7:2379
+  $ minietcdctl make-mirror --prefix config/ --rev 1234 10.0.0.7:2379`;
+
+/** Declares `make-mirror`, with its help. */
+export const makeMirrorCommand = (): Command =>
+  new Command("make-mirror")
+    .description("Copies keys to another cluster, and then every change")
+    .usage("[options] <destination>")
+    .addOption(textFlag("--prefix <prefix>", "copy the keys with this prefix; empty: all"))
+    .addOption(counterFlag("--rev <revision>", "copy the changes from this revision on; 0: the keys, then the changes"))
+    .addOption(counterFlag("--max-txn-ops <n>", "operations of one transaction at the destination", 128))
+    .addOption(textFlag("--dest-prefix <prefix>", "prefix at the destination, instead of --prefix"))
+    .addOption(booleanFlag("--no-dest-prefix", "leave the prefix out at the destination"))
+    .addOption(
+      textFlag("--dest-cacert <file>", "authorities that the destination's certificate is checked against, PEM"),
+    )
+    .addOption(textFlag("--dest-cert <file>", "TLS certificate to present to the destination, PEM"))
+    .addOption(textFlag("--dest-key <file>", "private key of that certificate, PEM"))
+    .addOption(
+      booleanFlag(
+        "--dest-insecure-transport",
+        "without certificates, a destination without a scheme speaks no TLS",
+        true,
+      ),
+    )
+    .addOption(textFlag("--dest-user <name>", "the user at the destination, or name:password").hideHelp())
+    .addOption(textFlag("--dest-password <password>", "that user's password").hideHelp())
+    .addHelpText("after", examples);
+
+/** Time between two reports. */
+const reportMs = 30_000;
+
+/** Copies until the program is stopped. */
+export async function runMakeMirror(command: Command, io: Io): Promise<void> {
+  const [destination, ...more] = command.args;
+  const flags = command.opts<MirrorFlags>();
+  const refuse = (reason: string) => new Failure(exitCodes.badArguments, reason);
+  if (destination === undefined || more.length > 0) throw refuse("make-mirror takes one destination argument");
+  if (flags.noDestPrefix && flags.destPrefix !== "")
+    throw refuse("`--dest-prefix` and `--no-dest-prefix` cannot be set at the same time, choose one");
+  if (flags.maxTxnOps < 1) throw refuse("--max-txn-ops must be above 0");
+  if (flags.destUser !== "" || flags.destPassword !== "")
+    throw refuse("--dest-user is not supported yet: minietcdctl has no users");
+  await withSession(command, io, async (session) => {
+    const { destCert: cert, destKey: key, destCacert: cacert, destInsecureTransport: insecureTransport } = flags;
+    await using target = session.clientOf(destination, { cert, key, cacert, insecureTransport });
+    const mirroring = new Mirroring(session.client, target, planOf(flags, session), io);
+    await stoppable(io, (stop) => mirrorUntil(stop, mirroring, io));
+  });
+}
+
+const planOf = (flags: MirrorFlags, { limits }: Session): MirrorPlan => ({
+  prefix: flags.prefix,
+  destPrefix: flags.noDestPrefix || flags.destPrefix !== "" ? flags.destPrefix : flags.prefix,
+  revision: Math.max(flags.rev, 0),
+  maxTxnOps: flags.maxTxnOps,
+  limits,
+});
+
+/** Exit codes that a shell reports of a program that was ended by a signal: 128 and the number. */
+const stoppedBy: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143 };
+
+/** @throws SilentFailure with the signal's exit code if the program is stopped */
+async function mirrorUntil(stop: AbortSignal, mirroring: Mirroring, io: Io): Promise<void> {
+  const report = setInterval(() => io.print(`${mirroring.copied}\n`), reportMs);
+  try {
+    await mirroring.run(stop);
+  } catch (error) {
+    if (!stop.aborted) throw error;
+  } finally {
+    clearInterval(report);
+    const { copied, revision } = mirroring;
+    if (revision > 0) io.note(`Copied ${copied} keys and deletions; go on with --rev=${revision + 1}`);
+  }
+  throw new SilentFailure(stoppedBy[String(stop.reason)] ?? exitCodes.error);
+}
