@@ -30,7 +30,8 @@ const services: readonly DescService[] = [...registry].filter((each) => each.kin
 /** Stands for every part of a member: the table of methods is made without calling any of them. */
 const anything: unknown = new Proxy(() => undefined, { get: () => anything, apply: () => anything });
 const config = { emulatedVersion: "3.7", electionMs: 1_000, heartbeatMs: 100 };
-const replica: unknown = { clusterId: 1n, id: 1n, node: anything, store: anything, quota: anything };
+const parts = { node: anything, store: anything, quota: anything, applier: anything, tokens: anything };
+const replica: unknown = { clusterId: 1n, id: 1n, ...parts };
 const { methods } = memberServices(
   config as Parameters<typeof memberServices>[0],
   { clock: anything, random: () => 0.5 } as Parameters<typeof memberServices>[1],
