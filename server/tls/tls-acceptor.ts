@@ -29,6 +29,8 @@ export interface TlsAcceptorOptions {
 /** A connection whose handshake is under way. */
 interface Handshake {
   readonly raw: Socket;
+  /** Noted before, as a connection that the other side has broken has none. */
+  readonly address: string;
   readonly stopTimer: () => void;
   readonly onSecure: (socket: TLSSocket, commonName: string | undefined) => void;
 }
@@ -73,7 +75,7 @@ export class TlsAcceptor {
       const handshake = take(server);
       if (handshake === undefined) return; // it was ended here
       handshake.stopTimer();
-      this.refuse(socket, handshakeFailure(error, codeOf(socket)));
+      this.refuse(socket, handshake.address, handshakeFailure(error, codeOf(socket)));
     };
     this.server.on("secureConnection", function (this: Server, socket) {
       onSecure(this, socket);
@@ -91,8 +93,9 @@ export class TlsAcceptor {
   secure(raw: Socket, onSecure: Handshake["onSecure"]): void {
     const { clock, maxHandshakes = defaultMaxHandshakes } = this.options;
     raw.on("error", () => undefined); // "close" follows
+    const address = addressOf(raw);
     if (this.handshakes.size >= maxHandshakes) {
-      this.log("too many handshakes are under way", raw);
+      this.log("too many handshakes are under way", address);
       raw.destroy();
       return;
     }
@@ -100,9 +103,9 @@ export class TlsAcceptor {
     const own = Object.create(this.server) as Server;
     const stopTimer = clock.after(handshakeMs, () => {
       this.handshakes.delete(own);
-      this.refuse(raw, `tls: the handshake took more than ${handshakeMs / 1_000} s`);
+      this.refuse(raw, address, `tls: the handshake took more than ${handshakeMs / 1_000} s`);
     });
-    this.handshakes.set(own, { raw, stopTimer, onSecure });
+    this.handshakes.set(own, { raw, address, stopTimer, onSecure });
     raw.once("close", () => {
       stopTimer();
       clock.soon(() => this.handshakes.delete(own)); // once the end of its TLS is known, which says more
@@ -123,13 +126,13 @@ export class TlsAcceptor {
     this.server.setSecureContext(current);
   }
 
-  private async admit({ raw, stopTimer, onSecure }: Handshake, socket: TLSSocket): Promise<void> {
+  private async admit({ raw, address, stopTimer, onSecure }: Handshake, socket: TLSSocket): Promise<void> {
     socket.on("error", () => undefined); // "close" follows
     const reason = await this.reasonToRefuse(socket);
     stopTimer();
     if (socket.destroyed || raw.destroyed) return;
     if (reason !== undefined) {
-      this.refuse(socket, reason);
+      this.refuse(socket, address, reason);
       return;
     }
     const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
@@ -144,15 +147,15 @@ export class TlsAcceptor {
     return reason ?? (rules.checksClientHost ? hostReason(certificate, socket.remoteAddress) : undefined);
   }
 
-  private refuse(socket: Socket, reason: string): void {
-    this.log(reason, socket);
+  private refuse(socket: Socket, address: string, reason: string): void {
+    this.log(reason, address);
     socket.destroy();
   }
 
   /** Logs a refusal; of each reason the first at once, then one in ten seconds, with their number. */
-  private log(reason: string, socket: Socket): void {
+  private log(reason: string, address: string): void {
     if (this.isClosed) return;
-    this.last = { "remote-addr": addressOf(socket), error: reason };
+    this.last = { "remote-addr": address, error: reason };
     const kind = this.counters.has(reason) || this.counters.size < maxLoggedReasons ? reason : "other";
     let count = this.counters.get(kind);
     if (count === undefined) {
