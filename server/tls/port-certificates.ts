@@ -42,7 +42,11 @@ export const openCertificates = async (
   const contextOf = (source: PairSource): ReloadedFiles<SecureContextOptions> =>
     new ReloadedFiles(
       [...pathsOf(source), ...(rules.trustedCa === undefined ? [] : [rules.trustedCa])],
-      (contents) => contextOptions(settings, source, contents),
+      (contents) => {
+        const options = contextOptions(settings, source, contents);
+        if ("files" in source && contents[0] !== undefined) warnOfExpiry(source.files.cert, contents[0], logger);
+        return options;
+      },
       logger,
     );
   const server = contextOf(own);
@@ -121,6 +125,21 @@ const wordsOf = (error: Error): string => {
     default:
       return "cannot use the TLS certificate";
   }
+};
+
+/** The time before its end in which a certificate is warned of, in days. */
+const warnedDays = 30;
+
+/** Warns of a certificate that clients refuse, or will soon refuse: at start, and when it is replaced. */
+const warnOfExpiry = (path: string, file: Buffer, logger: Logger): void => {
+  const { validFrom, validTo } = new X509Certificate(file);
+  const now = new Date().getTime();
+  const days = (Date.parse(validTo) - now) / (24 * 3_600_000);
+  const fields = { path, "not-before": validFrom, "not-after": validTo };
+  if (days < 0) logger.warn("the TLS certificate has expired: replace it, which needs no restart", fields);
+  else if (Date.parse(validFrom) > now) logger.warn("the TLS certificate is not valid yet", fields);
+  else if (days < warnedDays)
+    logger.warn("the TLS certificate expires soon: replace it, which needs no restart", fields);
 };
 
 /** Finds the pair that was made at an earlier start, or makes one. */

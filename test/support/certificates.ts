@@ -34,6 +34,8 @@ export interface TestCertificateOptions {
   readonly hosts?: readonly string[];
   /** Whether it ended yesterday. */
   readonly isExpired?: boolean;
+  /** The days that it is valid from now on, unless it has ended. Default: 90. */
+  readonly days?: number;
 }
 
 /** The files of a certificate. */
@@ -59,7 +61,7 @@ export class TestAuthority {
     const keys = await newKeys();
     const root = await X509CertificateGenerator.createSelfSigned({
       ...{ serialNumber: (serials++).toString(16), name: `CN=${name}`, signingAlgorithm: algorithm, keys },
-      ...validity(false),
+      ...validity(),
       extensions: [new BasicConstraintsExtension(true, undefined, true)],
     });
     return new TestAuthority(keys, root);
@@ -74,13 +76,14 @@ export class TestAuthority {
     commonName = "test",
     hosts = localHosts,
     isExpired = false,
+    days,
   }: TestCertificateOptions = {}): Promise<TestCertificate> {
     const keys = await newKeys();
     const serial = (serials++).toString(16);
     const certificate = await X509CertificateGenerator.create({
       ...{ serialNumber: serial, subject: `CN=${commonName}`, issuer: this.root.subject },
       ...{ publicKey: keys.publicKey, signingKey: this.keys.privateKey, signingAlgorithm: algorithm },
-      ...validity(isExpired),
+      ...validity(isExpired ? -1 : days),
       extensions: [
         new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
         ...(hosts.length === 0 ? [] : [new SubjectAlternativeNameExtension(hosts.map(nameOf))]),
@@ -129,7 +132,7 @@ const localHosts = ["localhost", "127.0.0.1", "::1"];
 
 const nameOf = (host: string) => ({ type: isIP(host) === 0 ? "dns" : "ip", value: host }) as const;
 
-const validity = (isExpired: boolean) => ({
+const validity = (days = 90) => ({
   notBefore: new Date(Date.now() - 2 * dayMs),
-  notAfter: new Date(Date.now() + (isExpired ? -dayMs : dayMs)),
+  notAfter: new Date(Date.now() + days * dayMs),
 });

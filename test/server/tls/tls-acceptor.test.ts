@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { rename, writeFile } from "node:fs/promises";
-import { type AddressInfo, connect as connectOpenly, createServer } from "node:net";
+import { type AddressInfo, connect as connectOpenly, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
@@ -70,6 +70,24 @@ test("a client that trusts the authority is served; without --client-cert-auth i
     await greeting({ ca: (await TestAuthority.create("stranger")).cert }),
     "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
   );
+});
+
+test("a certificate that has expired, or ends within 30 days, is warned of at the start and when it is replaced", async (t) => {
+  const folder = await temporaryDirectory(t);
+  const authority = await TestAuthority.create();
+  const { files: expired } = await authority.issueTo(folder, "server", { isExpired: true });
+  const { greeting, lines } = await serve(t, withCertificate(expired));
+  const warnings = () =>
+    lines.flatMap(({ msg, path }) => (msg.startsWith("the TLS certificate") ? [[msg, path]] : []));
+  const hasExpired = ["the TLS certificate has expired: replace it, which needs no restart", expired.cert];
+  assert.deepEqual(warnings(), [hasExpired]);
+  await authority.issueTo(folder, "server", { days: 29 });
+  await greeting({ ca: authority.cert });
+  const soon = ["the TLS certificate expires soon: replace it, which needs no restart", expired.cert];
+  assert.deepEqual(warnings(), [hasExpired, soon]);
+  await authority.issueTo(folder, "server", { days: 31 });
+  await greeting({ ca: authority.cert });
+  assert.deepEqual(warnings(), [hasExpired, soon]);
 });
 
 test("with a trusted authority only its clients are served, by the name in their certificate", async (t) => {
@@ -183,6 +201,24 @@ test("a client that speaks HTTP to a port of TLS is named in the log, once in te
   }
   assert.equal(refusals().length, 1);
   assert.match(String(refusals()[0]?.["error"]), /not TLS: .*https:/);
+});
+
+test("a client that breaks its connection during the handshake is named in the log", async (t) => {
+  const folder = await temporaryDirectory(t);
+  const authority = await TestAuthority.create();
+  const { files } = await authority.issueTo(folder, "server");
+  const { port, server, refusals } = await serve(t, withCertificate(files));
+  const accepted = once(server, "connection");
+  const socket = connectOpenly(port, "127.0.0.1");
+  const [raw] = (await accepted) as [Socket];
+  const address = `127.0.0.1:${socket.localPort ?? 0}`;
+  socket.resetAndDestroy();
+  await once(raw, "close");
+  await new Promise(setImmediate);
+  assert.deepEqual(
+    refusals().map((line) => line["remote-addr"]),
+    [address],
+  );
 });
 
 test("handshakes are bounded, in number and in time", async (t) => {
