@@ -199,6 +199,7 @@ const shortestWatchProgressMs = 100;
 export const configFromFlags = (flags: ServerFlags): MemberConfig => {
   const listenClientUrls = urls("listen-client-urls", flags.listenClientUrls ?? defaultClientUrl);
   const listenPeerUrls = urls("listen-peer-urls", flags.listenPeerUrls);
+  const listenMetricsUrls = flags.listenMetricsUrls === "" ? [] : urls("listen-metrics-urls", flags.listenMetricsUrls);
   const advertiseClientUrls = urls("advertise-client-urls", flags.advertiseClientUrls ?? defaultClientUrl);
   const initialAdvertisePeerUrls = urls("initial-advertise-peer-urls", flags.initialAdvertisePeerUrls);
   const initialCluster = parseInitialCluster(
@@ -239,11 +240,11 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     rpcEngine: oneOf("rpc-engine", flags.rpcEngine, rpcEngines),
     emulatedVersion: oneOf("emulated-version", flags.emulatedVersion, emulatedVersions),
     metrics: flags.metrics === "extensive" ? "extensive" : "basic", // any other text is basic in etcd, too
-    listenMetricsUrls: metricsUrls(flags.listenMetricsUrls),
+    listenMetricsUrls,
     logLevel: oneOf("log-level", flags.logLevel, logLevels),
     logFormat: oneOf("log-format", flags.logFormat, ["json", "console"]),
     logOutputs: logOutputs(flags.logOutputs),
-    tls: readTls(flags, { listenClientUrls, listenPeerUrls }),
+    tls: readTls(flags, { listenClientUrls, listenPeerUrls, listenMetricsUrls }),
     auth: readAuthSettings(flags),
   };
   checkUrls(config, flags);
@@ -258,15 +259,6 @@ const urls = (flag: string, value: string): MemberUrl[] => {
     if (error instanceof UrlError) throw new FlagError(`invalid value "${value}" for flag -${flag}: ${error.message}`);
     throw error;
   }
-};
-
-/** @throws StartError for a URL of TLS */
-const metricsUrls = (value: string): MemberUrl[] => {
-  const parsed = value === "" ? [] : urls("listen-metrics-urls", value);
-  const secure = parsed.find(({ scheme }) => scheme === "https" || scheme === "unixs");
-  if (secure !== undefined)
-    throw new StartError(`cannot listen on ${secure.text} for metrics: use http://, or the metrics on the client URLs`);
-  return parsed;
 };
 
 /** @throws StartError for memory and a data directory together */

@@ -230,7 +230,12 @@ const monitoring: FlagGroup = {
   flags: [
     noEffect("enable-pprof", "bool", "false", "there are no profiles: use node --cpu-prof"),
     works("metrics", "string", "basic", "extensive: metrics also have the time that calls take"),
-    works("listen-metrics-urls", "urls", "", "where to listen for requests of metrics and health alone (http only)"),
+    works(
+      "listen-metrics-urls",
+      "urls",
+      "",
+      "where to listen for requests of metrics and health alone; https has the TLS of the client URLs",
+    ),
     noEffect("warning-apply-duration", "duration", "100ms", "slow requests are not logged"),
     noEffect("warning-unary-request-duration", "duration", "300ms", "slow requests are not logged"),
     noEffect("enable-distributed-tracing", "bool", "false", noTracing),

@@ -72,6 +72,8 @@ export interface MemberTls {
 interface ListenUrls {
   readonly listenClientUrls: readonly MemberUrl[];
   readonly listenPeerUrls: readonly MemberUrl[];
+  /** With the TLS of the client URLs, as in etcd. */
+  readonly listenMetricsUrls: readonly MemberUrl[];
 }
 
 /**
@@ -79,15 +81,22 @@ interface ListenUrls {
  *
  * @throws StartError for flags that do not go together, and for a URL with https and no certificate; both in etcd's words
  */
-export const readTls = (flags: TlsServerFlags, { listenClientUrls, listenPeerUrls }: ListenUrls): MemberTls => {
+export const readTls = (flags: TlsServerFlags, listen: ListenUrls): MemberTls => {
+  const { listenClientUrls, listenPeerUrls, listenMetricsUrls } = listen;
   const limits = tlsLimits(flags.tlsMinVersion, flags.tlsMaxVersion, namesIn(flags.cipherSuites));
   const validYears = readNumber("self-signed-cert-validity", "uint", flags.selfSignedCertValidity);
   const [clientFlags, peerFlags] = [clientFlagsOf(flags), peerFlagsOf(flags)];
   const secureClientUrl = listenClientUrls.find(isSecureUrl);
-  const client = secureClientUrl && tlsSettings(clientFlags, limits, validYears);
+  const secureMetricsUrl = listenMetricsUrls.find(isSecureUrl);
+  const client = (secureClientUrl ?? secureMetricsUrl) && tlsSettings(clientFlags, limits, validYears);
   if (secureClientUrl !== undefined && client === undefined)
     throw new StartError(
       `TLS key/cert (--cert-file, --key-file) must be provided for client url ${secureClientUrl.text} with HTTPS scheme`,
+    );
+  if (secureMetricsUrl !== undefined && client === undefined)
+    throw new StartError(
+      `cannot listen on TLS for ${formatAddress(secureMetricsUrl.address)}: KeyFile and CertFile are not presented ` +
+        "(--cert-file, --key-file, or --auto-tls)",
     );
   const securePeerUrl = listenPeerUrls.find(isSecureUrl);
   const peer = tlsSettings(peerFlags, limits, validYears);

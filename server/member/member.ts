@@ -134,7 +134,7 @@ export class Member implements AsyncDisposable {
       });
       const http = new HttpServer(pages, clock, config, config.gateway ? gatewayOf(options) : undefined);
       const metricsConnections = clientConnections(environment, share);
-      const metricsParts = { pages, clock, connections: metricsConnections, onAcceptError };
+      const metricsParts = { pages, clock, connections: metricsConnections, tls, onAcceptError };
       metrics = await MetricsPort.open(config.listenMetricsUrls, metricsParts);
       const connections = clientConnections(environment, share);
       member = new Member(

@@ -3,6 +3,7 @@ import type { Clock } from "../../platform/index.js";
 import type { MemberUrl } from "../base/index.js";
 import { HttpServer, type Pages } from "../http/index.js";
 import { type ClientConnections, listen, type Listener } from "../net/index.js";
+import type { SecurePorts } from "./secure-ports.js";
 
 /** The parts that serve the metrics URLs. */
 export interface MetricsPortParts {
@@ -10,6 +11,8 @@ export interface MetricsPortParts {
   readonly clock: Clock;
   /** Bounds the connections, together with those of clients. */
   readonly connections: ClientConnections;
+  /** Does the handshakes of `https` URLs. */
+  readonly tls: Pick<SecurePorts, "ofClient">;
   readonly onAcceptError: (error: Error) => void;
 }
 
@@ -27,13 +30,13 @@ export class MetricsPort {
    * @throws StartError if an address is in use or cannot be bound
    */
   static async open(urls: readonly MemberUrl[], parts: MetricsPortParts): Promise<MetricsPort> {
-    const { clock, connections, onAcceptError } = parts;
+    const { clock, connections, tls, onAcceptError } = parts;
     const http = new HttpServer(metricsAndHealth(parts.pages), clock);
     connections.start({
       http2: (socket: Socket) => socket.destroy(), // etcd, too, speaks HTTP/1.1 alone here
       http1: (socket, seen) => http.serve(socket, seen),
     });
-    const listener = await listen(urls, (socket) => connections.accept(socket), onAcceptError);
+    const listener = await listen(urls, (socket, url) => connections.accept(socket, tls.ofClient(url)), onAcceptError);
     return new MetricsPort(listener, http, connections);
   }
 

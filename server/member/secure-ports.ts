@@ -39,8 +39,9 @@ export class SecurePorts {
   ): Promise<SecurePorts> {
     const { client, peer, warnings } = config.tls;
     for (const warning of warnings) environment.logger.warn(warning);
-    const { listenClientUrls, listenPeerUrls } = config;
-    const clientPort = client && ({ port: "client", urls: listenClientUrls, settings: client } as const);
+    const { listenClientUrls, listenPeerUrls, listenMetricsUrls } = config;
+    const clientUrls = [...listenClientUrls, ...listenMetricsUrls];
+    const clientPort = client && ({ port: "client", urls: clientUrls, settings: client } as const);
     const peerPort =
       peer && ({ port: "peer", urls: listenPeerUrls, settings: peer, maxHandshakes: maxPeerHandshakes } as const);
     const clientCertificates = clientPort && (await openFor(clientPort, config, environment));
@@ -53,7 +54,7 @@ export class SecurePorts {
     );
   }
 
-  /** Returns the handshake of connections to a client URL; undefined: it has none. */
+  /** Returns the handshake of connections to a client URL, or one for metrics; undefined: it has none. */
   ofClient(url: MemberUrl): SecureConnection | undefined {
     if (!isSecureUrl(url)) return undefined;
     return (raw, onSecure) => {

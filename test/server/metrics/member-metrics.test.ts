@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { Agent, get } from "node:https";
 import { test } from "node:test";
 import { join } from "node:path";
 import { startMember } from "../../../server/index.js";
+import { TestAuthority } from "../../support/certificates.js";
 import { freePorts } from "../../support/free-ports.js";
 import { patientClient } from "../../support/patient-client.js";
 import { tempFolder } from "../../support/temp-folder.js";
@@ -47,4 +51,25 @@ test("a metrics port has what etcd's dashboard asks for, and no other page than 
     );
   assert.equal((await fetch(`${url(metrics)}/readyz`)).status, 200);
   assert.equal((await fetch(`${url(metrics)}/version`)).status, 404);
+});
+
+test("a metrics port of TLS has the certificate of the client port", async (t) => {
+  await using folder = await tempFolder();
+  const authority = await TestAuthority.create();
+  const { files } = await authority.issueTo(folder.path, "server");
+  const [client, peer, metrics] = await freePorts(3);
+  await using member = await startMember({
+    dataDir: join(folder.path, "m1"),
+    clientUrls: `http://127.0.0.1:${client}`,
+    peerUrls: `http://127.0.0.1:${peer}`,
+    flags: { listenMetricsUrls: `https://127.0.0.1:${metrics}`, certFile: files.cert, keyFile: files.key },
+  });
+  assert.equal(member.endpoints[0], `127.0.0.1:${client}`); // which stays one without TLS
+  const agent = new Agent({ ca: authority.cert });
+  t.after(() => agent.destroy());
+  const [response] = (await once(get({ agent, port: metrics, host: "127.0.0.1", path: "/metrics" }), "response")) as [
+    IncomingMessage,
+  ];
+  const text = (await response.setEncoding("utf8").toArray()).join("");
+  assert.match(text, /^etcd_server_has_leader 1$/m);
 });
