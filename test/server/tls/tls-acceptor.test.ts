@@ -77,8 +77,7 @@ test("a certificate that has expired, or ends within 30 days, is warned of at th
   const authority = await TestAuthority.create();
   const { files: expired } = await authority.issueTo(folder, "server", { isExpired: true });
   const { greeting, lines } = await serve(t, withCertificate(expired));
-  const warnings = () =>
-    lines.flatMap(({ msg, path }) => (msg.startsWith("the TLS certificate") ? [[msg, path]] : []));
+  const warnings = () => lines.flatMap(({ msg, path }) => (msg.startsWith("the TLS certificate") ? [[msg, path]] : []));
   const hasExpired = ["the TLS certificate has expired: replace it, which needs no restart", expired.cert];
   assert.deepEqual(warnings(), [hasExpired]);
   await authority.issueTo(folder, "server", { days: 29 });
