@@ -1,7 +1,7 @@
 // Known differences of the matrix between etcd 3.7 and minietcd; each is a row of docs/differences.md.
 import { status } from "@grpc/grpc-js";
 import { hasBackwardsRange } from "./backwards.js";
-import type { Fields } from "./calls.js";
+import type { Outcome } from "./calls.js";
 import type { CellMask } from "./cells.js";
 
 /** Methods that minietcd does not have yet. */
@@ -9,8 +9,9 @@ const missing = /^(Cluster\/Member(Add|Remove|Update|Promote)|Maintenance\/Snaps
 
 const longPassword = "bcrypt: password length exceeds 72 bytes";
 
-const isDeniedWatch = ({ cancelReason }: Fields): boolean =>
-  cancelReason === "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
+const watchDenial = "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
+const isDenied = ({ code, messages }: Outcome): boolean =>
+  code === status.PERMISSION_DENIED || messages.some(({ cancelReason }) => cancelReason === watchDenial);
 
 export const masks: readonly CellMask[] = [
   {
@@ -35,10 +36,7 @@ export const masks: readonly CellMask[] = [
   {
     name: "ranges backwards",
     reason:
-      "etcd looks for permissions that touch such a range in either direction; minietcd finds none. They hold no key.",
-    hides: ({ call }, etcd, ours) =>
-      hasBackwardsRange(call.fields) &&
-      etcd.code !== status.PERMISSION_DENIED &&
-      (ours.code === status.PERMISSION_DENIED || ours.messages.some(isDeniedWatch)),
+      "etcd looks for permissions that touch such a range in either direction; minietcd for any. They hold no key.",
+    hides: ({ call }, etcd, ours) => hasBackwardsRange(call.fields) && isDenied(etcd) !== isDenied(ours),
   },
 ];
