@@ -3,6 +3,8 @@ import { Command, type Option } from "commander";
 import {
   alarmDisarmCommand,
   alarmListCommand,
+  checkDatascaleCommand,
+  checkPerfCommand,
   compactionCommand,
   completionCommand,
   defragCommand,
@@ -33,6 +35,8 @@ import {
   revokeCommand,
   runAlarmDisarm,
   runAlarmList,
+  runCheckDatascale,
+  runCheckPerf,
   runCompaction,
   runCompletion,
   runDefrag,
@@ -86,7 +90,7 @@ import {
 
 /** etcdctl's commands that are yet to come: known, so that no prefix of theirs means another command. */
 const notYet: Readonly<Record<string, readonly string[]>> = {
-  minietcdctl: [...["auth", "check"], ...["role", "snapshot", "user"]],
+  minietcdctl: [...["auth"], ...["role", "snapshot", "user"]],
 };
 
 const overview = `
@@ -167,6 +171,12 @@ export function createProgram(io: Io): Command {
   ];
   const concurrency = [command(lockCommand, runLock), command(electCommand, runElect)];
   const utility = [
+    group(
+      "check",
+      "Checks of the speed and the memory of a cluster",
+      command(checkPerfCommand, runCheckPerf),
+      command(checkDatascaleCommand, runCheckDatascale),
+    ),
     command(completionCommand, runCompletion),
     command(makeMirrorCommand, runMakeMirror),
     command(optionsCommand, runOptions),

@@ -9,6 +9,8 @@ export interface Io {
   readonly print: (output: string | Uint8Array) => void;
   /** Writes a line to standard error. */
   readonly note: (line: string) => void;
+  /** Replaces the last line of standard error; an empty text removes it. Absent: standard error is no terminal. */
+  readonly progress?: ((text: string) => void) | undefined;
   /** Events named after the signals that the process gets. Absent: none comes. */
   readonly signals?: Pick<NodeJS.EventEmitter, "on" | "off">;
   /** The standard output of programs that a command runs: handed on to `print`, or the process's own. Default: pipe. */
@@ -19,7 +21,7 @@ export interface Io {
 type Process = Pick<NodeJS.EventEmitter, "on" | "off"> & {
   readonly stdin: Readable;
   readonly stdout: Writable;
-  readonly stderr: Writable;
+  readonly stderr: Writable & { readonly isTTY?: boolean };
 };
 
 /** Wraps the streams and signals of a process. */
@@ -28,6 +30,7 @@ export const ioOf = (env: NodeJS.ProcessEnv, process: Process): Io => ({
   stdin: process.stdin,
   print: (output) => void process.stdout.write(output),
   note: (line) => void process.stderr.write(`${line}\n`),
+  progress: process.stderr.isTTY === true ? (text) => void process.stderr.write(`\r\x1b[K${text}`) : undefined,
   signals: process,
   programOutput: "inherit",
 });

@@ -1,6 +1,7 @@
 // The commands of minietcdctl.
 
 export { alarmDisarmCommand, alarmListCommand, runAlarmDisarm, runAlarmList } from "./alarm.js";
+export { checkDatascaleCommand, checkPerfCommand, runCheckDatascale, runCheckPerf } from "./check.js";
 export { compactionCommand, runCompaction } from "./compaction.js";
 export { completionCommand, runCompletion } from "./completion.js";
 export { defragCommand, runDefrag } from "./defrag.js";

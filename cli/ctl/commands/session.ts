@@ -12,6 +12,10 @@ export interface Session {
   readonly endpoints: readonly string[];
   /** A client of a single endpoint; of another cluster if it has TLS of its own. */
   readonly clientOf: (endpoint: string, tls?: TlsFiles) => Client;
+  /** A further client of all endpoints: another connection. The caller closes it. */
+  readonly anotherClient: () => Client;
+  /** TLS as the global flags say; undefined: endpoints that name no scheme do not speak it. */
+  readonly tls: TlsOptions | undefined;
   readonly printer: Printer;
   /** Options of every request. */
   readonly limits: { readonly timeoutMs: number };
@@ -33,7 +37,9 @@ export async function withSession(command: Command, io: Io, use: (session: Sessi
   try {
     const clientOf = (endpoint: string, files?: TlsFiles) =>
       connect([endpoint], globals, files === undefined ? tls : tlsOfFiles(files));
-    await use({ client, endpoints, clientOf, printer, limits: { timeoutMs: globals.commandTimeout } });
+    const anotherClient = () => connect(endpoints, globals, tls);
+    const limits = { timeoutMs: globals.commandTimeout };
+    await use({ client, endpoints, clientOf, anotherClient, tls, printer, limits });
   } catch (error) {
     if (!(error instanceof EtcdError)) throw error;
     throw requestFailure(error, io);

@@ -65,6 +65,7 @@ describe("help", () => {
     const commands = ["get", "put", "del", "txn", "compaction", "version", "member list"];
     commands.push("endpoint status", "endpoint health", "endpoint hashkv", "watch");
     commands.push("member add", "member remove", "member update", "member promote", "options", "make-mirror");
+    commands.push("check perf", "check datascale");
     commands.push("downgrade validate", "downgrade enable", "downgrade cancel");
     commands.push("alarm list", "alarm disarm", "defrag", "lock", "elect", "completion");
     commands.push("lease grant", "lease revoke", "lease timetolive", "lease list", "lease keep-alive");

@@ -28,5 +28,10 @@ export function startProgram(endpoint: string, ...words: readonly string[]) {
       const result = await client.kv.get(prefix, { prefix: true });
       return result.count === count || undefined;
     });
-  return { signals, output, printed, untilKeys, ended: ended.then((code) => ({ code, ...output })) };
+  const untilSomeKeys = (client: Client, prefix: string) =>
+    eventually(deadlineMs, `keys under ${prefix}`, async () => {
+      const result = await client.kv.get(prefix, { prefix: true, countOnly: true });
+      return result.count > 0 || undefined;
+    });
+  return { signals, output, printed, untilKeys, untilSomeKeys, ended: ended.then((code) => ({ code, ...output })) };
 }
