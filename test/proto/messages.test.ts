@@ -12,6 +12,7 @@ import {
   KeyValue,
   LeaseGrantRequest,
   Proposal,
+  rangeRequestDecoder,
   RangeRequest,
   RangeRequest_SortTarget,
   RangeResponse,
@@ -93,6 +94,22 @@ describe("a malformed message", () => {
     }
     return inner;
   };
+
+  test("a stray tag, or a field beyond the end of its message, is an error", () => {
+    const malformed = {
+      "field 0": [0x0a, 1, 97, 0x00],
+      "field 0 with bytes": [0x0a, 1, 97, 0x02, 0x00],
+      "the end of a group that has not begun": [0x0a, 1, 97, 0x0c],
+      "a tag of no kind": [0x0a, 1, 97, 0x0f, 1],
+    };
+    for (const [what, bytes] of Object.entries(malformed)) {
+      assert.throws(() => RangeRequest.decode(Uint8Array.from(bytes)), Error, what);
+      assert.throws(() => rangeRequestDecoder.decode(Uint8Array.from(bytes)), Error, what);
+    }
+    // A compare of one byte, in which a key of two begins.
+    assert.throws(() => TxnRequest.decode(Uint8Array.of(0x0a, 1, 0x1a, 2, 97, 97)));
+    assert.deepEqual(RangeRequest.decode(Uint8Array.of(0x0a, 1, 97, 0xc3, 0x3e, 0xc4, 0x3e)).key, Uint8Array.of(97));
+  });
 
   test("transactions within transactions are decoded to beyond the depth that a server takes", () => {
     for (const depth of [50, 128, 500, 1_249]) assert.equal(TxnRequest.decode(nested(depth)).success.length, 1);

@@ -101,10 +101,13 @@ export const ResponseHeader: MessageFns<ResponseHeader> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {

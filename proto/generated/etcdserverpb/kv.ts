@@ -413,10 +413,13 @@ export const RangeRequest: MessageFns<RangeRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -524,10 +527,13 @@ export const RangeResponse: MessageFns<RangeResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -584,10 +590,13 @@ export const RangeStreamResponse: MessageFns<RangeStreamResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -706,10 +715,13 @@ export const PutRequest: MessageFns<PutRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -777,10 +789,13 @@ export const PutResponse: MessageFns<PutResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -859,10 +874,13 @@ export const DeleteRangeRequest: MessageFns<DeleteRangeRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -941,10 +959,13 @@ export const DeleteRangeResponse: MessageFns<DeleteRangeResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1038,10 +1059,13 @@ export const RequestOp: MessageFns<RequestOp> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1159,10 +1183,13 @@ export const ResponseOp: MessageFns<ResponseOp> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1344,10 +1371,13 @@ export const Compare: MessageFns<Compare> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1456,10 +1486,13 @@ export const TxnRequest: MessageFns<TxnRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1535,10 +1568,13 @@ export const TxnResponse: MessageFns<TxnResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1608,10 +1644,13 @@ export const CompactionRequest: MessageFns<CompactionRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1664,10 +1703,13 @@ export const CompactionResponse: MessageFns<CompactionResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {

@@ -238,10 +238,13 @@ export const AlarmRequest: MessageFns<AlarmRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -309,10 +312,13 @@ export const AlarmMember: MessageFns<AlarmMember> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -376,10 +382,13 @@ export const AlarmResponse: MessageFns<AlarmResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -423,10 +432,13 @@ export const StatusRequest: MessageFns<StatusRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -644,10 +656,13 @@ export const StatusResponse: MessageFns<StatusResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -732,10 +747,13 @@ export const DowngradeInfo: MessageFns<DowngradeInfo> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -777,10 +795,13 @@ export const DefragmentRequest: MessageFns<DefragmentRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -831,10 +852,13 @@ export const DefragmentResponse: MessageFns<DefragmentResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -877,10 +901,13 @@ export const HashRequest: MessageFns<HashRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -942,10 +969,13 @@ export const HashResponse: MessageFns<HashResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1003,10 +1033,13 @@ export const HashKVRequest: MessageFns<HashKVRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1097,10 +1130,13 @@ export const HashKVResponse: MessageFns<HashKVResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1150,10 +1186,13 @@ export const SnapshotRequest: MessageFns<SnapshotRequest> = {
         const tag = reader.uint32();
         switch (tag >>> 3) {
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1240,10 +1279,13 @@ export const SnapshotResponse: MessageFns<SnapshotResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1305,10 +1347,13 @@ export const MoveLeaderRequest: MessageFns<MoveLeaderRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1360,10 +1405,13 @@ export const MoveLeaderResponse: MessageFns<MoveLeaderResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1428,10 +1476,13 @@ export const DowngradeRequest: MessageFns<DowngradeRequest> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1495,10 +1546,13 @@ export const DowngradeResponse: MessageFns<DowngradeResponse> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1553,10 +1607,13 @@ export const DowngradeVersionTestRequest: MessageFns<DowngradeVersionTestRequest
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {

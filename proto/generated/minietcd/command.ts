@@ -513,10 +513,13 @@ export const Proposal: MessageFns<Proposal> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -740,10 +743,13 @@ export const LeaseExpiry: MessageFns<LeaseExpiry> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -813,10 +819,13 @@ export const ExpiredLease: MessageFns<ExpiredLease> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -885,10 +894,13 @@ export const LeaseCheckpoint: MessageFns<LeaseCheckpoint> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -972,10 +984,13 @@ export const RemainingTime: MessageFns<RemainingTime> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1210,10 +1225,13 @@ export const MemberAttributes: MessageFns<MemberAttributes> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1284,10 +1302,13 @@ export const AppliedMarker: MessageFns<AppliedMarker> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
@@ -1368,10 +1389,13 @@ export const SeenProposals: MessageFns<SeenProposals> = {
             continue;
           }
         }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
+        if (tag >>> 3 === 0 || (tag & 7) === 4) {
+          throw new globalThis.Error("illegal tag");
         }
         reader.skip(tag & 7);
+      }
+      if (reader.pos !== end) {
+        throw new globalThis.Error("field beyond the end of its message");
       }
       return message;
     } finally {
