@@ -160,6 +160,7 @@ export const rooms = {
     "server/base",
     "server/config",
     "server/rpc",
+    "server/tls",
     "server/net",
     "server/app",
     "server/gateway",

@@ -7,29 +7,36 @@ import { Gateway } from "../../server/gateway/index.js";
 import { createPages, HealthStats, HttpServer } from "../../server/http/index.js";
 import { metricsText } from "../../server/metrics/index.js";
 import { ClientConnections, type Engine, loadEngine, UntakenAnswers } from "../../server/net/index.js";
+import { TlsAcceptor } from "../../server/tls/index.js";
+import type { PortTls } from "./port-tls.js";
 import type { RunningMember } from "./running-member.js";
 
 type CreateEngine = Awaited<ReturnType<typeof loadEngine>>;
 
 /** A port on 127.0.0.1. Neither it nor its connections keep the process alive. */
 export class ClientPort {
+  /** The connections as they were accepted. */
+  private readonly accepted = new Set<Socket>();
+  /** The connections as they are read: the accepted ones, or with TLS those that it made of them. */
   private readonly sockets = new Set<Socket>();
   /** The sockets that were held back by `pause`, and not by their owner. */
   private readonly paused = new Set<Socket>();
   private isPaused = false;
   private connections: ClientConnections | undefined;
   private engine: Engine | undefined;
+  private acceptor: TlsAcceptor | undefined;
 
   private constructor(
     private readonly server: Server,
     private readonly createEngine: CreateEngine,
+    private readonly tls: PortTls | undefined,
   ) {
     server.on("connection", (socket) => this.accept(socket));
     server.unref();
   }
 
-  /** Binds a free port. */
-  static async open(): Promise<ClientPort> {
+  /** Binds a free port. @param tls undefined: it does not speak TLS */
+  static async open(tls: PortTls | undefined): Promise<ClientPort> {
     const createEngine = await loadEngine("native");
     const server = createServer({ noDelay: true });
     await new Promise<void>((resolve, reject) => {
@@ -39,7 +46,7 @@ export class ClientPort {
         resolve();
       });
     });
-    return new ClientPort(server, createEngine);
+    return new ClientPort(server, createEngine, tls);
   }
 
   /** `127.0.0.1:port` */
@@ -79,6 +86,7 @@ export class ClientPort {
     });
     this.connections = connections;
     this.engine = engine;
+    if (this.tls !== undefined) this.acceptor = new TlsAcceptor({ port: "client", ...this.tls, clock, logger });
   }
 
   /** The member is gone: all connections break, and new ones are refused. */
@@ -86,7 +94,9 @@ export class ClientPort {
     this.connections = undefined;
     void this.engine?.stop(0);
     this.engine = undefined;
-    for (const socket of this.sockets) socket.destroy();
+    this.acceptor?.close();
+    this.acceptor = undefined;
+    for (const socket of this.accepted) socket.destroy();
     this.resume();
   }
 
@@ -114,12 +124,27 @@ export class ClientPort {
       socket.destroy();
       return;
     }
+    this.accepted.add(socket);
+    socket.once("close", () => this.accepted.delete(socket));
+    const { acceptor } = this;
+    if (acceptor === undefined) {
+      this.connections.accept(socket);
+      this.serveOn(socket);
+    } else
+      this.connections.accept(socket, (raw, onSecure) =>
+        acceptor.secure(raw, (secured) => {
+          onSecure(secured);
+          this.serveOn(secured);
+        }),
+      );
+  }
+
+  private serveOn(socket: Socket): void {
     this.sockets.add(socket);
     socket.once("close", () => {
       this.sockets.delete(socket);
       this.paused.delete(socket);
     });
-    this.connections.accept(socket);
     if (this.isPaused) this.hold(socket);
   }
 

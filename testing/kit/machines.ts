@@ -5,12 +5,15 @@ import type { Application } from "../../server/app/index.js";
 import { configFromFlags, defaultFlags, type MemberConfig, type ServerFlags } from "../../server/config/index.js";
 import { ClientPort } from "./client-port.js";
 import { Machine, type World } from "./machine.js";
+import type { PortTls } from "./port-tls.js";
 import { type Storage, storageInMemory, storageOnDisk } from "./storage.js";
 
 /** The common settings of the machines of a cluster. */
 export interface MachineSettings {
   readonly names: readonly string[];
   readonly listen: boolean;
+  /** TLS of the ports; undefined: they have none. */
+  readonly tls: PortTls | undefined;
   /** A directory of the machine for the members' data; undefined: they are in memory. */
   readonly directory: string | undefined;
   readonly flags: Partial<ServerFlags>;
@@ -26,8 +29,8 @@ const aloneSettings = { snapshotCount: "1000", snapshotCatchupEntries: "0" } as 
 
 /** Makes the machines of a cluster, with their ports bound. */
 export const makeMachines = async (world: World, settings: MachineSettings): Promise<readonly Machine[]> => {
-  const { names, listen, wrap } = settings;
-  const ports = listen ? await Promise.all(names.map(() => ClientPort.open())) : [];
+  const { names, listen, tls, wrap } = settings;
+  const ports = listen ? await Promise.all(names.map(() => ClientPort.open(tls))) : [];
   const { timeline } = world;
   const empty = (): Storage => (settings.directory === undefined ? storageInMemory(timeline) : storageOnDisk(timeline));
   return names.map((name, n) => {
@@ -50,16 +53,18 @@ export const endpointOf = ({ config }: Machine): string =>
 const configOf = (
   name: string,
   endpoint: string | undefined,
-  { names, directory, flags }: MachineSettings,
+  { names, tls, directory, flags }: MachineSettings,
 ): MemberConfig => {
   const peerUrl = (member: string): string => `unix://${member}-peer`;
-  const clientUrl = endpoint === undefined ? `unix://${name}` : `http://${endpoint}`;
+  const scheme = tls === undefined ? "http" : "https";
+  const clientUrl = endpoint === undefined ? `unix://${name}` : `${scheme}://${endpoint}`;
   return configFromFlags({
     ...defaultFlags,
     ...(names.length === 1 ? aloneSettings : clusterTiming),
     ...flags,
     name,
     dataDir: join(directory ?? "/test", name),
+    autoTls: String(tls !== undefined),
     listenClientUrls: clientUrl,
     advertiseClientUrls: clientUrl,
     listenPeerUrls: peerUrl(name),

@@ -12,6 +12,8 @@ export interface TestServerOptions {
   readonly disk?: boolean | undefined;
   /** False: no port is opened, and only `client()` reaches the server. Default: a free port of 127.0.0.1. */
   readonly listen?: boolean | undefined;
+  /** True: the port speaks TLS, with a certificate made for it that clients trust by `server.tls`. Default: false. */
+  readonly tls?: boolean | undefined;
   /** Seed of all that is random in the server, such as election timeouts. Default: 1. */
   readonly seed?: number | undefined;
   /** Flags of `minietcd` that are not to have their defaults, such as `{ maxTxnOps: "1024" }`. */
@@ -53,6 +55,7 @@ export const serverOptions = [
   "clock",
   "disk",
   "listen",
+  "tls",
   "seed",
   "flags",
 ] as const satisfies (keyof TestServerOptions)[];
@@ -67,6 +70,14 @@ const ownFlags: readonly (keyof ServerFlags)[] = [
   "initialAdvertisePeerUrls",
   "initialCluster",
   "initialClusterState",
+  "certFile",
+  "keyFile",
+  "trustedCaFile",
+  "clientCertAuth",
+  "clientCrlFile",
+  "clientCertAllowedCn",
+  "clientCertAllowedHostname",
+  "autoTls",
   "memory",
   "unsafeNoFsync",
   "rpcEngine",
@@ -82,10 +93,13 @@ const ownFlags: readonly (keyof ServerFlags)[] = [
  */
 export const checkStartOptions = (what: string, options: TestServerOptions, names: readonly string[]): void => {
   checkOptions(what, options, names);
-  const { clock = "machine", disk = false, listen = true, seed = 1, flags = {} } = options;
+  const { clock = "machine", disk = false, listen = true, tls = false, seed = 1, flags = {} } = options;
   checkOneOf(what, "clock", clock, ["machine", "virtual"]);
   checkOneOf(what, "disk", disk, [true, false]);
   checkOneOf(what, "listen", listen, [true, false]);
+  checkOneOf(what, "tls", tls, [true, false]);
+  if (tls && !listen)
+    throw new TypeError(`Cannot ${what}: tls is of its port, and listen: false leaves it without one`);
   if (!Number.isFinite(seed)) throw new TypeError(`Cannot ${what}: seed is not a number`);
   checkOptions(`${what} with these flags`, flags, Object.keys(defaultFlags));
   const own = ownFlags.find((name) => Object.hasOwn(flags, name));

@@ -6,6 +6,7 @@ import { LogRing } from "./log-ring.js";
 import type { Machine, World } from "./machine.js";
 import { makeMachines } from "./machines.js";
 import { memberNames, type TestClusterOptions } from "./options.js";
+import { makePortTls } from "./port-tls.js";
 import { RpcFaults } from "./rpc-faults.js";
 import { RealServerTime, type ServerTime, VirtualServerTime } from "./server-time.js";
 import { statusCodes } from "./status-names.js";
@@ -22,6 +23,8 @@ export interface ClusterParts {
   /** Faults of requests at one member, by its name. */
   readonly memberFaults: ReadonlyMap<string, RpcFaults>;
   readonly directory: TemporaryDirectory | undefined;
+  /** The certificate of the ports, as PEM; undefined: they do not speak TLS. */
+  readonly ca: string | undefined;
 }
 
 /** Messages between members arrive at once. */
@@ -32,7 +35,7 @@ const quietStory = { tell: () => undefined, detail: () => undefined };
 /** Makes the machines of a cluster; no member runs yet. */
 const prepareParts = async (options: TestClusterOptions, own: ServerTime | undefined): Promise<ClusterParts> => {
   const names = memberNames(options);
-  const { clock = "machine", disk = false, listen = true, seed = 1, flags = {} } = options;
+  const { clock = "machine", disk = false, listen = true, tls = false, seed = 1, flags = {} } = options;
   if (disk && clock === "virtual")
     throw new TypeError("Cannot start a test cluster on disk in virtual time: a disk takes real time");
   const time = own ?? (clock === "virtual" ? new VirtualServerTime() : new RealServerTime());
@@ -43,14 +46,16 @@ const prepareParts = async (options: TestClusterOptions, own: ServerTime | undef
   const faults = new RpcFaults(timeline);
   const memberFaults = new Map(names.map((name) => [name, new RpcFaults(timeline)]));
   const directory = disk ? new TemporaryDirectory() : undefined;
+  const portTls = tls ? await makePortTls(flags) : undefined;
   const machines = await makeMachines(world, {
     names,
     listen,
+    tls: portTls,
     directory: directory?.path,
     flags,
     wrap: (app, name) => faults.wrap(memberFaults.get(name)?.wrap(app) ?? app),
   });
-  return { options, time, world, machines, faults, memberFaults, directory };
+  return { options, time, world, machines, faults, memberFaults, directory, ca: portTls?.ca };
 };
 
 /** The faults of requests at one member. */

@@ -39,9 +39,15 @@ export abstract class TestBase implements AsyncDisposable {
     this.ownTransport = new InProcessTransport(byEndpoint, hold, ({ plainServices }) => plainServices);
   }
 
-  /** `127.0.0.1:port` of each member, for any client of etcd. */
+  /** `127.0.0.1:port` of each member, for any client of etcd; with TLS, `https://127.0.0.1:port`. */
   get endpoints(): readonly string[] {
     return this.parts.machines.map(endpointOf);
+  }
+
+  /** The TLS that clients of the endpoints need: the authority to trust, as PEM. Undefined: the option `tls` was not given. */
+  get tls(): { readonly ca: string } | undefined {
+    const { ca } = this.parts;
+    return ca === undefined ? undefined : { ca };
   }
 
   /**

@@ -18,7 +18,7 @@ export class TestMember {
     return this.machine.name;
   }
 
-  /** `127.0.0.1:port`, or without a port a name that only `client()` of the cluster understands. */
+  /** `127.0.0.1:port`, with TLS `https://127.0.0.1:port`, or without a port a name that only `client()` of the cluster understands. */
   get endpoint(): string {
     return endpointOf(this.machine);
   }

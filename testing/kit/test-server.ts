@@ -16,7 +16,7 @@ export class TestServer extends TestBase {
     this.member = new TestMember(machine, parts.time, faultsOf(parts, machine));
   }
 
-  /** `127.0.0.1:port`, for any client of etcd. */
+  /** `127.0.0.1:port`, or with TLS `https://127.0.0.1:port`, for any client of etcd. */
   get endpoint(): string {
     return this.member.endpoint;
   }
