@@ -103,7 +103,10 @@ export class Access {
 }
 
 /** Leaves an identity that is not known yet to whoever waits for it. */
-const ignored = (identity: Promise<unknown>): undefined => void identity.catch(() => undefined);
+const ignored = (identity: Promise<unknown>): undefined => {
+  identity.catch(() => undefined);
+  return undefined;
+};
 
 const bearer = "Bearer ";
 

@@ -7,7 +7,7 @@ import {
   type Permission,
   Permission_Type,
 } from "../../proto/index.js";
-import type { Answer, KvStore, Revision } from "../../store/index.js";
+import type { Answer, KvStore } from "../../store/index.js";
 import { type Passwords, type Rights, root, type TokenSource } from "../auth/index.js";
 import { type Caller, type ResultHandler, ServerError } from "../base/index.js";
 import type { CommandResults } from "../replication/apply/index.js";
@@ -15,13 +15,17 @@ import type { Command, CommandOf, Proposals, Reads } from "../replication/index.
 import type { Access } from "./access.js";
 import type { Application, Operations } from "./application.js";
 
+/** The parts of a member by which users log in. */
+export interface LoginParts {
+  readonly tokens: TokenSource;
+  readonly passwords: Passwords;
+}
+
 /** The parts of a member that users and logins act on. */
-export interface AuthParts {
+export interface AuthParts extends LoginParts {
   readonly store: Pick<KvStore, "revision">;
   readonly proposals: Pick<Proposals<CommandResults>, "propose">;
   readonly reads: Pick<Reads, "whenLinearizable">;
-  readonly tokens: TokenSource;
-  readonly passwords: Passwords;
 }
 
 type AuthName = Extract<keyof Operations, `auth${string}` | `user${string}` | `role${string}`>;
@@ -52,7 +56,7 @@ export const authOperations = (parts: AuthParts, access: Access): AuthOperations
     proposals.propose(
       command,
       {
-        onResult: (revision) => handler.onResult({ response: { header: undefined }, revision: revision as Revision }),
+        onResult: (revision) => handler.onResult({ response: { header: undefined }, revision }),
         onError: (error) => handler.onError(error),
       },
       caller.user,

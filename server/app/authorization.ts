@@ -1,4 +1,5 @@
-// Who may ask for what, for every operation. Rights on keys are checked where keys are read, and where commands are applied.
+// A rule for each operation: the callers that may ask for it. Rights on keys are checked where keys are read, and where commands are
+// applied.
 
 import { AlarmRequest_AlarmAction as Action, LeaseTimeToLiveResponse } from "../../proto/index.js";
 import { type KvStore, leaseIdFrom, type Sliced } from "../../store/index.js";
@@ -18,7 +19,7 @@ export interface AuthorizationSettings {
 /** The keys of leases. */
 type LeaseStore = Pick<KvStore, "attachedKeys" | "leases" | "inSlices">;
 
-/** Whoever may call an operation: anybody, any user, or the role root. */
+/** The callers that may ask for an operation: anybody, any user, or the role root. */
 type Need = "anybody" | "user" | "root";
 
 /** The condition on callers of an operation, or of one with a certain request, by etcd's rules. */

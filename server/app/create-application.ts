@@ -4,7 +4,7 @@ import type { LeaderCalls, LeaseKeeper } from "../lease/index.js";
 import type { Applier, CommandResults } from "../replication/apply/index.js";
 import type { LeadershipTransfer, Proposals, Reads, SpaceQuota } from "../replication/index.js";
 import type { Application } from "./application.js";
-import { authOperations, type AuthParts } from "./auth.js";
+import { authOperations, type LoginParts } from "./auth.js";
 import type { Access } from "./access.js";
 import { clusterOperations } from "./cluster.js";
 import { kvOperations } from "./kv.js";
@@ -15,7 +15,7 @@ import type { RequestStats } from "./request-stats.js";
 import { watchOperation, type WatchSettings } from "./watch-session.js";
 
 /** The parts of a member that operations act on. */
-export interface ApplicationParts extends Pick<AuthParts, "tokens" | "passwords"> {
+export interface ApplicationParts {
   readonly store: KvStore;
   readonly proposals: Proposals<CommandResults>;
   readonly reads: Reads;
@@ -35,7 +35,7 @@ export interface ApplicationSettings extends LeaseSettings, WatchSettings, Maint
 
 /** Makes etcd's operations, with the checks that belong to each. */
 export const createApplication = (
-  parts: ApplicationParts,
+  parts: ApplicationParts & LoginParts,
   quota: SpaceQuota,
   settings: ApplicationSettings,
 ): Application => ({

@@ -19,7 +19,7 @@ export interface AdmittedWatch {
   readonly refusal: WatchRefusal | undefined;
 }
 
-const reasons: { readonly [Code in ServerErrorCode]?: string } = {
+const reasons: Readonly<Partial<Record<ServerErrorCode, string>>> = {
   "invalid-auth-token": "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token",
   "auth-revision-old": "rpc error: code = InvalidArgument desc = etcdserver: revision of auth store is old",
   "user-name-empty": "rpc error: code = InvalidArgument desc = etcdserver: user name is empty",

@@ -1,4 +1,4 @@
-/** Behind every key: no byte gives such a character. */
+/** The end of an interval to the last key: no byte of a key gives such a character. */
 export const endOfKeys = "\uffff";
 
 /** A request or permission for keys: one key, or `[key, rangeEnd)`. */

@@ -14,8 +14,6 @@ export interface SimpleTokensOptions {
   /** The time after its last use at which a token becomes invalid, in milliseconds (etcd: `--auth-token-ttl`). */
   readonly ttlMs: number;
   readonly clock: Pick<Clock, "now">;
-  /** Returns a random whole number in `[0, bound)` that nobody can guess. */
-  readonly secret: (bound: number) => number;
 }
 
 interface Token {
@@ -31,7 +29,11 @@ interface Token {
 export class SimpleTokens implements TokenSource {
   private readonly tokens = new Map<string, Token>();
 
-  constructor(private readonly options: SimpleTokensOptions) {}
+  /** @param secret returns a random whole number in `[0, bound)` that nobody can guess */
+  constructor(
+    private readonly options: SimpleTokensOptions,
+    private readonly secret: (bound: number) => number,
+  ) {}
 
   /** The number of tokens that are kept, those that have expired since their last use too. */
   get size(): number {
@@ -39,8 +41,7 @@ export class SimpleTokens implements TokenSource {
   }
 
   newPrefix(): string {
-    const { secret } = this.options;
-    return Array.from({ length: prefixLetters }, () => letters[secret(letters.length)] ?? "").join("");
+    return Array.from({ length: prefixLetters }, () => letters[this.secret(letters.length)] ?? "").join("");
   }
 
   assign(name: string, revision: bigint, prefix: string, index: LogIndex): string {

@@ -17,10 +17,6 @@ export const openLogins = async ({ auth }: MemberConfig, environment: MemberEnvi
   const tokens =
     auth.tokens.kind === "jwt"
       ? await JwtTokens.open(auth.tokens, () => new Date().getTime()) // the end of a token is a time of day
-      : new SimpleTokens({
-          ttlMs: auth.tokens.ttlMs,
-          clock,
-          secret: secrets?.randomBelow ?? ((bound) => randomInt(bound)),
-        });
+      : new SimpleTokens({ ttlMs: auth.tokens.ttlMs, clock }, secrets?.randomBelow ?? ((bound) => randomInt(bound)));
   return { passwords: secrets?.passwords ?? threadPasswords(auth.bcryptCost), tokens };
 };

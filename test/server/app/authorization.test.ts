@@ -1,4 +1,4 @@
-// Who may do what, asked of a member in this process.
+// The rights of users, asked of a member in this process.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -8,6 +8,6 @@ import type { LogIndex } from "../../../raft/index.js";
 export const noUsers = (): Access =>
   new Access({
     applier: { auth: new AuthState(), appliedIndex: 0 as LogIndex, whenAuthChanges: () => undefined },
-    tokens: new SimpleTokens({ ttlMs: 1_000, clock: { now: () => 0 }, secret: () => 0 }),
+    tokens: new SimpleTokens({ ttlMs: 1_000, clock: { now: () => 0 } }, () => 0),
     reads: { whenLinearizable: () => assert.fail("asked who somebody is") },
   });

@@ -9,7 +9,7 @@ const at = (index: number): LogIndex => index as LogIndex;
 const tokensAt = () => {
   const clock = { time: 0, now: () => clock.time };
   let last = 0;
-  const tokens = new SimpleTokens({ ttlMs: 1_000, clock, secret: (bound) => ++last % bound });
+  const tokens = new SimpleTokens({ ttlMs: 1_000, clock }, (bound) => ++last % bound);
   return { clock, tokens };
 };
 

@@ -141,7 +141,7 @@ const open = async (
       proposals,
       leases: listener,
       snapshots: { onEntriesApplied: doings.onApplied, install: doings.install },
-      tokens: new SimpleTokens({ ttlMs: 1_000, clock, secret: () => 0 }),
+      tokens: new SimpleTokens({ ttlMs: 1_000, clock }, () => 0),
       clock: { now: () => 0, soon: doings.soon },
       listener: { onFailure: doings.onFailure },
     }),
