@@ -72,7 +72,7 @@ export interface MemberTls {
 interface ListenUrls {
   readonly listenClientUrls: readonly MemberUrl[];
   readonly listenPeerUrls: readonly MemberUrl[];
-  /** With the TLS of the client URLs, as in etcd. */
+  /** URLs with the TLS of the client URLs, as in etcd. */
   readonly listenMetricsUrls: readonly MemberUrl[];
 }
 
