@@ -14,6 +14,8 @@ export interface PagesParts extends HealthParts {
 export interface NumberSources {
   /** Returns all metrics in the text format of Prometheus. */
   metrics(): Promise<string>;
+  /** Returns the variables of `/debug/vars`. */
+  variables(): Readonly<Record<string, unknown>>;
 }
 
 /** Answers a request for a page; never rejects. */
@@ -22,7 +24,11 @@ export type Pages = (method: string, url: string, headers?: IncomingHttpHeaders)
 /** Makes the pages that a member serves over HTTP/1.1, as etcd does on its client port. */
 export const createPages = (parts: PagesParts): Pages => {
   const version = versionPage(parts.versions);
-  const handlers = new Map<string, PageHandler>([...healthPages(parts), ["/version", () => version]]);
+  const handlers = new Map<string, PageHandler>([
+    ...healthPages(parts),
+    ["/version", () => version],
+    ["/debug/vars", () => variablesPage(parts.numbers)],
+  ]);
   return (method, url, headers = {}) => {
     if (method === "OPTIONS") return { status: 200, body: "" };
     const [path = "", ...query] = url.split("?");
@@ -32,6 +38,14 @@ export const createPages = (parts: PagesParts): Pages => {
     if (method !== "GET") return textPage(405, "Method Not Allowed", { Allow: "GET" });
     return handler(new URLSearchParams(query.join("?")));
   };
+};
+
+/** Writes variables as Go's `expvar` does: one a line. */
+const variablesPage = (numbers: NumberSources): Page => {
+  const lines = Object.entries(numbers.variables()).map(
+    ([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`,
+  );
+  return { status: 200, contentType: "application/json; charset=utf-8", body: `{\n${lines.join(",\n")}\n}\n` };
 };
 
 const versionPage = ({ server, cluster, storage }: ReportedVersions): Page => ({

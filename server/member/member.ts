@@ -28,7 +28,7 @@ import {
 } from "../net/index.js";
 import { Gateway } from "../gateway/index.js";
 import { createPages, HealthStats, HttpServer } from "../http/index.js";
-import { metricsText } from "../metrics/index.js";
+import { debugVariables, metricsText } from "../metrics/index.js";
 import { MetricsPort } from "./metrics-port.js";
 import type { WaitingCalls } from "../services/index.js";
 import { memberServices } from "./member-services.js";
@@ -130,7 +130,7 @@ export class Member implements AsyncDisposable {
         applied: replica.applier,
         stats: health,
         versions,
-        numbers: { metrics: () => metricsText(measured) },
+        numbers: { metrics: () => metricsText(measured), variables: () => debugVariables(measured) },
       });
       const http = new HttpServer(pages, clock, config, config.gateway ? gatewayOf(options) : undefined);
       const metricsConnections = clientConnections(environment, share);

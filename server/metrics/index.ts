@@ -2,3 +2,4 @@
 
 export type { MeasuredMember, MeasuredReplica } from "./measured.js";
 export { metricsText } from "./metrics.js";
+export { debugVariables } from "./variables.js";

@@ -79,6 +79,28 @@ const namesOf = (table: string): RegExp => {
   return new RegExp(`^(${patterns.join("|")})(_total)?$`); // the parser has every counter end with it
 };
 
+/** Lists the numbers and texts in a JSON object as `path: type`. */
+const fieldsOf = (value: unknown, path = ""): string[] => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return [`${path}: ${typeof value}`];
+  return Object.entries(value).flatMap(([name, inner]) => fieldsOf(inner, `${path}/${name}`));
+};
+
+const variables = async (kind: ServerKind): Promise<string[]> => {
+  await using cluster = await startEtcdCluster({ kind });
+  const response = await fetch(`http://${cluster.member(0).endpoint}/debug/vars`);
+  assert.equal(response.headers.get("content-type"), "application/json; charset=utf-8");
+  return fieldsOf(await response.json());
+};
+
+test("each of the variables is one of etcd's", async () => {
+  const [theirs, ours] = await Promise.all([variables("etcd-3.7"), variables("minietcd")]);
+  assert.equal(ours.length, 12);
+  assert.deepEqual(
+    ours.filter((field) => !theirs.includes(field)),
+    [],
+  );
+});
+
 test("metrics have etcd's names, types, labels and buckets, and those left out are listed", async () => {
   const texts = await Promise.all([scraped("etcd-3.7"), scraped("minietcd")]);
   const [theirs, ours] = await Promise.all([parsed(texts[0]), parsed(texts[1])]);

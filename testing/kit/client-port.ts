@@ -5,7 +5,7 @@ import { messageOverheadBytes, reportedVersions } from "../../server/base/index.
 import { featuresOf, type MemberConfig } from "../../server/config/index.js";
 import { Gateway } from "../../server/gateway/index.js";
 import { createPages, HealthStats, HttpServer } from "../../server/http/index.js";
-import { metricsText } from "../../server/metrics/index.js";
+import { debugVariables, metricsText } from "../../server/metrics/index.js";
 import { ClientConnections, type Engine, loadEngine, UntakenAnswers } from "../../server/net/index.js";
 import { TlsAcceptor } from "../../server/tls/index.js";
 import type { PortTls } from "./port-tls.js";
@@ -76,7 +76,7 @@ export class ClientPort {
     const stats = new HealthStats();
     const features = featuresOf(config);
     const measured = { replica, versions, features, methods, requests: services.requestStats, health: stats, clock };
-    const numbers = { metrics: () => metricsText(measured) };
+    const numbers = { metrics: () => metricsText(measured), variables: () => debugVariables(measured) };
     const pages = createPages({ application, node: replica.node, applied: replica.applier, stats, versions, numbers });
     const http = new HttpServer(pages, clock, config, new Gateway(gatewayOptions, onUnexpectedError));
     const connections = new ClientConnections();

@@ -29,7 +29,7 @@ const pagesOf = ({ leader = 1n, serializable, linearizable, emulated = "3.7", al
     node,
     applied: { alarms: { all } },
     stats: new HealthStats(),
-    numbers: { metrics: () => Promise.resolve("one 1\n") },
+    numbers: { metrics: () => Promise.resolve("one 1\n"), variables: () => ({ limit: 1, "raft.status": { term: 2 } }) },
     versions: reportedVersions(emulated),
   });
 };
@@ -103,6 +103,11 @@ test("the version is that of the release that is followed, or emulated", async (
     await page({ emulated: "3.6" }, "/version"),
     '200 {"etcdserver":"3.6.14","etcdcluster":"3.6.0","storage":"3.6.0"}',
   );
+});
+
+test("variables are written one a line, as by Go's expvar", async () => {
+  assert.equal(await page({}, "/debug/vars"), '200 {\n"limit": 1,\n"raft.status": {"term":2}\n}\n');
+  assert.match(await page({}, "/debug/vars", "POST"), /^405 /);
 });
 
 test("other paths and methods are refused as by etcd", async () => {
