@@ -91,7 +91,10 @@ const watchesPerTurn = 2_000;
  */
 export class WatchRechecks {
   private readonly sessions = new Set<RecheckedSession>();
+  /** The pass over all watches that is under way. */
   private work: Iterator<void, void> | undefined = undefined;
+  /** Tells that there was a change during the pass: another one follows. */
+  private isOvertaken = false;
 
   constructor(
     private readonly access: Access,
@@ -109,18 +112,22 @@ export class WatchRechecks {
   }
 
   private begin(): void {
-    const isScheduled = this.work !== undefined;
-    this.work = this.recheckAll();
-    if (!isScheduled) this.run();
+    // Not from the start again: with one change after the other, the last watches would never be reached.
+    if (this.work !== undefined) this.isOvertaken = true;
+    else this.run((this.work = this.recheckAll()));
   }
 
-  private run(): void {
+  private run(work: Iterator<void, void>): void {
     for (let looked = 0; looked < watchesPerTurn; looked++)
-      if (!this.access.isOn || this.work?.next().done !== false) {
-        this.work = undefined;
-        return;
-      }
-    this.clock.soon(() => this.run());
+      if (!this.access.isOn || work.next().done === true) return this.end();
+    this.clock.soon(() => this.run(work));
+  }
+
+  private end(): void {
+    this.work = undefined;
+    if (!this.isOvertaken) return;
+    this.isOvertaken = false;
+    this.begin();
   }
 
   private *recheckAll(): Generator<void, void> {

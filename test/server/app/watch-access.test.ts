@@ -1,0 +1,66 @@
+// Running watches, checked again in slices after each change of users, roles or permissions.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Access } from "../../../server/app/access.js";
+import { WatchRechecks } from "../../../server/app/watch-access.js";
+
+/** Rechecks of one session of `count` watches, and the positions that were looked at. */
+const rechecksOf = (count: number) => {
+  const turns: (() => void)[] = [];
+  const looked: number[] = [];
+  const state = { isOn: true, change: (): void => undefined };
+  const access = {
+    get isOn() {
+      return state.isOn;
+    },
+    whenChanged: (callback: () => void) => void (state.change = callback),
+  } as unknown as Access;
+  const rechecks = new WatchRechecks(access, { soon: (callback) => void turns.push(callback) });
+  const session = {
+    *recheck() {
+      for (let n = 0; n < count; n++) {
+        looked.push(n);
+        yield;
+      }
+    },
+  };
+  rechecks.add(session);
+  const runTurn = (): boolean => {
+    const turn = turns.shift();
+    turn?.();
+    return turn !== undefined;
+  };
+  return { rechecks, session, looked, state, runTurn };
+};
+
+test("few watches are checked before anything else is applied", () => {
+  const { looked, state, runTurn } = rechecksOf(1_000);
+  state.change();
+  assert.equal(looked.length, 1_000);
+  assert.equal(runTurn(), false);
+});
+
+test("many are checked in turns; changes meanwhile do not begin anew, but another pass follows", () => {
+  const { looked, state, runTurn } = rechecksOf(5_000);
+  state.change();
+  for (let turn = 0; turn < 2; turn++) {
+    state.change();
+    runTurn();
+  }
+  assert.ok(looked.includes(4_999), "the last one was reached, however many changes there were");
+  while (runTurn());
+  assert.equal(looked.length, 10_000);
+});
+
+test("a session that has ended is not checked, and none once authentication is off", () => {
+  const { rechecks, session, looked, state, runTurn } = rechecksOf(5_000);
+  state.change();
+  const { length } = looked;
+  state.isOn = false;
+  while (runTurn());
+  assert.equal(looked.length, length);
+  state.isOn = true;
+  rechecks.remove(session);
+  state.change();
+  assert.equal(looked.length, length);
+});
