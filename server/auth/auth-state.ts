@@ -40,7 +40,7 @@ export class AuthState {
   /** The rows of now; undefined: there was a change since they were listed. */
   private listed: readonly TableRow[] | undefined = undefined;
   /** The permissions of users that were asked for at this revision. */
-  private readonly permissions = new Map<string, UserPermissions>();
+  private readonly permissions = new Map<string, UserPermissions | "all">();
 
   constructor(rows?: AuthRows) {
     for (const user of rows?.users ?? []) this.putUser(user);
@@ -85,14 +85,14 @@ export class AuthState {
     return this.roles.get(name)?.value;
   }
 
-  /** Returns the merged permissions of a user. */
-  permissionsOf(user: User): UserPermissions {
-    const name = textOf(user.name);
-    let merged = this.permissions.get(name);
-    if (merged === undefined) {
-      const roles = user.roles.map((role) => this.role(role)).filter((role) => role !== undefined);
-      this.permissions.set(name, (merged = new UserPermissions(roles)));
-    }
+  /** Returns the merged permissions of a user; "all": it has the role root. Undefined: there is no such user. */
+  permissionsOf(name: string): UserPermissions | "all" | undefined {
+    const known = this.permissions.get(name);
+    if (known !== undefined) return known;
+    const user = this.user(name);
+    if (user === undefined) return undefined;
+    const merged = user.roles.includes(root) ? "all" : new UserPermissions(this.rolesOf(user));
+    this.permissions.set(name, merged);
     return merged;
   }
 
@@ -225,6 +225,10 @@ export class AuthState {
   /** @throws ServerError `role-not-found` */
   existingRole(name: string): Role {
     return this.storedRole(name).value;
+  }
+
+  private rolesOf({ roles }: User): Role[] {
+    return roles.map((role) => this.role(role)).filter((role) => role !== undefined);
   }
 
   private storedUser(name: string): Stored<User> {

@@ -37,7 +37,7 @@ export class Rights {
   /** Tells whether the caller has the role root. */
   get isRoot(): boolean {
     const { identity } = this;
-    return identity !== undefined && this.state.user(identity.name)?.roles.includes(root) === true;
+    return identity !== undefined && this.state.permissionsOf(identity.name) === "all";
   }
 
   /** Checks that the caller has the role root. @throws ServerError `user-name-empty`, `user-not-found`, `permission-denied` */
@@ -130,9 +130,9 @@ export class Rights {
     if (revision === 0n) throw new ServerError("user-name-empty", "the request has no token");
     if (revision < this.state.revision)
       throw new ServerError("auth-revision-old", `known at revision ${revision}, it is ${this.state.revision} now`);
-    const user = this.state.user(name);
-    if (user === undefined) throw denied(name, "there is no such user");
-    return user.roles.includes(root) ? "all" : this.state.permissionsOf(user);
+    const permissions = this.state.permissionsOf(name);
+    if (permissions === undefined) throw denied(name, "there is no such user");
+    return permissions;
   }
 
   private denied(reason: string): ServerError {
