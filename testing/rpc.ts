@@ -1,6 +1,6 @@
 // Calls of clients, carried without gRPC: the same method table as on a port, messages as bytes, and a network between.
 
-import { anonymousCaller, maxUnsentBytes, maxUnsentMessages } from "../server/base/index.js";
+import { anonymousCaller, type Caller, maxUnsentBytes, maxUnsentMessages } from "../server/base/index.js";
 import {
   type BidiMethod,
   type Call,
@@ -48,7 +48,8 @@ const maxDelayMs = 0.5;
 /** Time without an answer to its pings after which a client takes a connection for broken. */
 const silentMs = 2_000;
 
-const call: Call = { ...anonymousCaller, onCancelled: () => undefined };
+/** A client, unless it says who else it is: the user root, once users are checked. */
+const call: Call = { ...anonymousCaller, certificateName: "root", onCancelled: () => undefined };
 
 /** The calls and streams that are open at one incarnation of a member. */
 interface Connection {
@@ -74,12 +75,13 @@ export class Rpc {
       this.scheduler.after(this.random.chance(0.8) ? this.travelMs() : this.random.next() * silentMs, broken);
   }
 
-  /** Calls a method with one request and one response. */
+  /** Calls a method with one request and one response. @param caller the user; absent: root */
   call<Request, Response>(
     host: Host,
     { path, request, response }: { path: string; request: Codec<Request>; response: Codec<Response> },
     message: Request,
     timeoutMs: number,
+    caller: Partial<Caller> = {},
   ): Promise<Outcome<Response>> {
     return new Promise((resolve) => {
       const found = this.methodOf(host, path, "unary");
@@ -106,10 +108,15 @@ export class Rpc {
       const bytes = request.encode(message).finish();
       this.scheduler.after(this.travelMs(), () =>
         connection.process.receive(() =>
-          this.serve(host, method, bytes, {
-            send: (answer) => back(() => ({ kind: "ok", response: response.decode(answer) })),
-            fail: (status) => back(() => ({ kind: "error", status })),
-          }),
+          this.serve(
+            host,
+            method,
+            { bytes, caller: { ...call, ...caller } },
+            {
+              send: (answer) => back(() => ({ kind: "ok", response: response.decode(answer) })),
+              fail: (status) => back(() => ({ kind: "error", status })),
+            },
+          ),
         ),
       );
     });
@@ -136,7 +143,7 @@ export class Rpc {
   private serve(
     host: Host,
     method: UnaryMethod,
-    bytes: Uint8Array,
+    { bytes, caller }: { readonly bytes: Uint8Array; readonly caller: Call },
     reply: { send: (bytes: Uint8Array) => void; fail: (status: GrpcStatus) => void },
   ): void {
     let isAnswered = false;
@@ -148,7 +155,7 @@ export class Rpc {
     const fail = (error: unknown): void =>
       once(() => reply.fail(statusOfError(error, (unexpected) => this.onUnexpected(host, unexpected))));
     try {
-      method.handle(method.decode(bytes), call, {
+      method.handle(method.decode(bytes), caller, {
         send: (response) => once(() => reply.send(method.encode(response))),
         fail,
       });

@@ -62,6 +62,8 @@ export interface Plan {
   readonly kvClients: number;
   readonly watchClients: number;
   readonly leaseClients: number;
+  /** Whether there are users with few rights, and a role that comes and goes. */
+  readonly hasUsers: boolean;
 }
 
 /** Parts that are left out of a plan, which makes its story shorter. */
@@ -114,6 +116,7 @@ export const planOf = (seed: number): Plan => {
     kvClients: random.between(2, 5),
     watchClients: random.between(2, 4),
     leaseClients: random.between(2, 5),
+    hasUsers: sourceFor(seed, "users").chance(0.3),
   };
 };
 

@@ -20,6 +20,9 @@ import { sourceFor, type Plan } from "./plan.js";
 import { RaftPromises } from "./raft-promises.js";
 import { ReadClient } from "./read-client.js";
 import { assertSame } from "./same.js";
+import { UserAdmin } from "./user-admin.js";
+import { UserClient, type UserClientOptions } from "./user-client.js";
+import { UserPromises } from "./user-promises.js";
 import { WatchClient } from "./watch-client.js";
 import { bytes, noCounts, type Counts, type World } from "./world.js";
 
@@ -55,6 +58,9 @@ export class Simulation {
   private readonly leaseClients: readonly LeaseClient[];
   private readonly readClient: ReadClient;
   private readonly leases: LeasePromises;
+  private readonly admin: UserAdmin;
+  private readonly users: readonly UserClient[];
+  private readonly userPromises: UserPromises;
   private failure: Error | undefined;
   private recovery = Infinity;
 
@@ -123,7 +129,7 @@ export class Simulation {
       return new KvClient(`client${n + 1}`, this.world, source(`client ${n}`), options);
     });
     this.watchClients = Array.from({ length: plan.watchClients }, (_, n) => {
-      const options = { keys: plan.keys, meanMoodMs: 400 };
+      const options = { keys: plan.keys, meanMoodMs: 400, mayLackUser: plan.hasUsers };
       return new WatchClient(`watcher${n + 1}`, this.world, source(`watcher ${n}`), options);
     });
     this.readClient = new ReadClient("reader", this.world, source("reader"));
@@ -133,6 +139,11 @@ export class Simulation {
       const firstId = BigInt(1_000 * (n + 1));
       return new LeaseClient(`holder${n + 1}`, firstId, this.world, leases, source(`holder ${n}`));
     });
+    this.userPromises = new UserPromises(this.world);
+    this.admin = new UserAdmin(this.world, source("admin"));
+    this.users = usersOf(plan).map(
+      ([name, options]) => new UserClient(name, this.world, this.userPromises, source(name), options),
+    );
   }
 
   /** Runs it to its end, or to the first thing that must not be. */
@@ -188,11 +199,16 @@ export class Simulation {
     const actors = [...this.kvClients, ...this.watchClients, ...this.leaseClients, this.readClient].map((client) =>
       this.own(client.run()),
     );
+    if (this.plan.hasUsers) {
+      const usersAreChecked = this.own(this.admin.setUp(password));
+      actors.push(...[this.admin, ...this.users].map((user) => this.own(user.run(usersAreChecked))));
+    }
     await this.pass(this.plan.faultyMs);
     void this.own(this.faults.healAll());
     await this.recover();
     await this.pass(1_000);
-    for (const client of [...this.kvClients, ...this.leaseClients, this.readClient]) client.calmDown();
+    const busy = [...this.kvClients, ...this.leaseClients, this.readClient, this.admin, ...this.users];
+    for (const client of busy) client.calmDown();
     await this.passUntil(() => this.isSettled(), 10_000, "all members catch up");
     this.world.isCalm = true;
     await this.pass(this.leases.longestLifeMs());
@@ -200,7 +216,8 @@ export class Simulation {
     this.world.isOver = true;
     await this.until(Promise.all(actors), 30_000, "the clients come to an end");
     const told = await this.settle();
-    for (const { writes } of [...this.kvClients, ...this.leaseClients]) writes.checkAtTheEnd();
+    for (const { writes } of [...this.kvClients, ...this.leaseClients, ...this.users]) writes.checkAtTheEnd();
+    this.userPromises.checkAtTheEnd(this.hosts);
     for (const client of this.watchClients) client.checkAtTheEnd(told);
   }
 
@@ -305,6 +322,17 @@ export class Simulation {
     return promise;
   }
 }
+
+const password = "secret";
+
+/** The users of a plan: one with a token, whose role comes and goes, and one with a certificate, whose role stays. */
+const usersOf = ({ hasUsers }: Plan): [string, UserClientOptions][] =>
+  hasUsers
+    ? [
+        ["alice", { prefix: "u/", foreignPrefix: "v/", password }],
+        ["bob", { prefix: "v/", foreignPrefix: "u/", password: undefined }],
+      ]
+    : [];
 
 /** Returns the state that members must have in common beside their keys. */
 const stateOf = ({ running }: Host): object => {

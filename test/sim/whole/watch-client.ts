@@ -31,6 +31,8 @@ export interface WatchClientOptions {
   readonly keys: number;
   /** Between two changes of mind: go elsewhere, take nothing for a while. */
   readonly meanMoodMs: number;
+  /** Whether a watch may end when users begin to be checked: it was created without one. */
+  readonly mayLackUser: boolean;
 }
 
 export class WatchClient {
@@ -153,6 +155,12 @@ export class WatchClient {
       assert.ok(!response.canceled, `${this.name} was refused a watch: ${response.cancelReason}`);
       this.isCreated = true;
       this.next ??= revision + 1;
+      return;
+    }
+    if (response.canceled && this.options.mayLackUser && response.cancelReason.endsWith("user name is empty")) {
+      world.story.tell(`${this.name}: users are checked from now on`);
+      this.stream?.cancel();
+      this.again(1);
       return;
     }
     if (response.canceled) {

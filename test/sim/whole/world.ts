@@ -44,6 +44,10 @@ export interface Counts {
   /** Keys that were moved to another lease, or to none. */
   movedKeys: number;
   expiries: number;
+  /** Requests of users that were answered, and that were refused for lack of rights; and how often these changed. */
+  userRequests: number;
+  userRefusals: number;
+  roleChanges: number;
 }
 
 export const noCounts = (): Counts => ({
@@ -60,6 +64,9 @@ export const noCounts = (): Counts => ({
   keepAlives: 0,
   movedKeys: 0,
   expiries: 0,
+  userRequests: 0,
+  userRefusals: 0,
+  roleChanges: 0,
 });
 
 /** Errors that clients may get although nothing is wrong with the member. */
@@ -68,6 +75,8 @@ const properErrors: readonly number[] = [
   statusCode.notFound,
   statusCode.invalidArgument,
   statusCode.failedPrecondition,
+  statusCode.permissionDenied,
+  statusCode.unauthenticated,
 ];
 
 /** Checks that a request made while all was calm is answered. */

@@ -16,6 +16,12 @@ const certainFailures = new Set([
   "etcdserver: no leader",
 ]);
 
+/** Codes of requests that were refused. */
+const refusals: readonly number[] = [
+  ...[statusCode.invalidArgument, statusCode.notFound, statusCode.failedPrecondition],
+  ...[statusCode.permissionDenied, statusCode.unauthenticated],
+];
+
 interface Answered {
   readonly header: ResponseHeader | undefined;
 }
@@ -77,5 +83,4 @@ export class Writes {
 }
 
 const isCertainFailure = ({ code, details }: GrpcStatus): boolean =>
-  certainFailures.has(details) ||
-  ([statusCode.invalidArgument, statusCode.notFound, statusCode.failedPrecondition] as number[]).includes(code);
+  certainFailures.has(details) || refusals.includes(code);

@@ -1,0 +1,115 @@
+// The user root, who makes users and roles, has rights checked from then on, and gives a role to a user and takes it away.
+
+import {
+  AuthEnableRequest,
+  AuthEnableResponse,
+  AuthRoleAddRequest,
+  AuthRoleAddResponse,
+  AuthRoleGrantPermissionRequest,
+  AuthRoleGrantPermissionResponse,
+  AuthUserAddRequest,
+  AuthUserAddResponse,
+  AuthUserGrantRoleRequest,
+  AuthUserGrantRoleResponse,
+  AuthUserRevokeRoleRequest,
+  AuthUserRevokeRoleResponse,
+  Permission_Type,
+} from "../../../proto/index.js";
+import { statusCode } from "../../../server/rpc/status.js";
+import type { Codec, Outcome, SeededRandom } from "../../../testing/index.js";
+import { told } from "./kv-client.js";
+import { bytes, checkAnswered, Home, thinkingTime, type World } from "./world.js";
+
+interface Method<Request, Response> {
+  readonly path: string;
+  readonly request: Codec<Request>;
+  readonly response: Codec<Response>;
+}
+
+const pathOf = (name: string): string => `/etcdserverpb.Auth/${name}`;
+const enable = { path: pathOf("AuthEnable"), request: AuthEnableRequest, response: AuthEnableResponse };
+const addUser = { path: pathOf("UserAdd"), request: AuthUserAddRequest, response: AuthUserAddResponse };
+const addRole = { path: pathOf("RoleAdd"), request: AuthRoleAddRequest, response: AuthRoleAddResponse };
+const grant = { path: pathOf("UserGrantRole"), request: AuthUserGrantRoleRequest, response: AuthUserGrantRoleResponse };
+const revoke = {
+  path: pathOf("UserRevokeRole"),
+  request: AuthUserRevokeRoleRequest,
+  response: AuthUserRevokeRoleResponse,
+};
+const permit = {
+  path: pathOf("RoleGrantPermission"),
+  request: AuthRoleGrantPermissionRequest,
+  response: AuthRoleGrantPermissionResponse,
+};
+
+export class UserAdmin {
+  private readonly home: Home;
+  private isCalm = false;
+
+  constructor(
+    private readonly world: World,
+    private readonly random: SeededRandom,
+  ) {
+    this.home = new Home(world, random);
+  }
+
+  /** Makes two users with a role each, whose keys begin with `u/` and `v/`; resolves once users are checked. */
+  async setUp(password: string): Promise<void> {
+    const noPassword = { options: { noPassword: true } };
+    await this.insist(addUser, AuthUserAddRequest.create({ name: "root", ...noPassword }));
+    await this.insist(grant, AuthUserGrantRoleRequest.create({ user: "root", role: "root" }));
+    for (const [user, role, prefix] of [
+      ["alice", "u", "u/"],
+      ["bob", "v", "v/"],
+    ] as const) {
+      const login = user === "alice" ? { password } : noPassword;
+      await this.insist(addUser, AuthUserAddRequest.create({ name: user, ...login }));
+      await this.insist(addRole, AuthRoleAddRequest.create({ name: role }));
+      const rangeEnd = bytes(prefix.replace("/", "0"));
+      const perm = { permType: Permission_Type.READWRITE, key: bytes(prefix), rangeEnd };
+      await this.insist(permit, AuthRoleGrantPermissionRequest.create({ name: role, perm }));
+      await this.insist(grant, AuthUserGrantRoleRequest.create({ user, role }));
+    }
+    await this.insist(enable, AuthEnableRequest.create());
+  }
+
+  /** Takes alice's role away and gives it back, until the world is over. */
+  async run(usersAreChecked: Promise<void>): Promise<void> {
+    await usersAreChecked;
+    while (!this.world.isOver) {
+      await this.world.scheduler.sleep(thinkingTime(this.random, this.isCalm ? 1_000 : 250));
+      if (this.random.chance(0.5))
+        await this.call(revoke, AuthUserRevokeRoleRequest.create({ name: "alice", role: "u" }));
+      else await this.call(grant, AuthUserGrantRoleRequest.create({ user: "alice", role: "u" }));
+    }
+  }
+
+  /** Makes the client act rarely from now on. */
+  calmDown(): void {
+    this.isCalm = true;
+  }
+
+  /** Asks until it is done, or was done before. */
+  private async insist<Request, Response>(method: Method<Request, Response>, request: Request): Promise<void> {
+    for (;;) {
+      const outcome = await this.call(method, request);
+      if (outcome.kind === "ok") return;
+      if (outcome.kind === "error" && outcome.status.code === statusCode.failedPrecondition) return;
+      await this.world.scheduler.sleep(20);
+    }
+  }
+
+  private async call<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+  ): Promise<Outcome<Response>> {
+    const { rpc, story, timeoutMs, isCalm } = this.world;
+    const host = this.home.current;
+    const outcome = await rpc.call(host, method, request, timeoutMs);
+    const line = `root at ${host.name}: ${method.path}: ${told(outcome)}`;
+    story.tell(line);
+    checkAnswered(isCalm, outcome, line);
+    this.home.reconsider(outcome);
+    return outcome;
+  }
+}

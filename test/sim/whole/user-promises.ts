@@ -1,0 +1,140 @@
+// The rights of users, by the order of the log: nothing is ever carried out that was not allowed where it stands in the log.
+
+import assert from "node:assert/strict";
+import { decodeProposal, type RequestOp, type TxnRequest } from "../../../proto/index.js";
+import type { Entry } from "../../../raft/index.js";
+import { SeenProposals } from "../../../server/replication/apply/seen-proposals.js";
+import { type Host, toMemberId } from "../../../testing/index.js";
+import { type Effect, printable } from "./history.js";
+import { text, type World } from "./world.js";
+
+type DecodedProposal = ReturnType<typeof decodeProposal>;
+
+/** A moment from which on a user has rights on keys, or has none any more. */
+interface Turn {
+  readonly at: number;
+  readonly has: boolean;
+}
+
+/** Users, roles and permissions as a naive reader of the log has them. A role covers the keys with one prefix. */
+export class UserPromises {
+  private readonly seen = new SeenProposals();
+  private readonly users = new Map<string, Set<string>>();
+  private readonly roles = new Map<string, string | undefined>();
+  private readonly turns = new Map<string, Turn[]>();
+  private isOn = false;
+  private revision = 1n;
+  /** The effects of the entry that comes next. */
+  private effects: Effect[] = [];
+
+  constructor(private readonly world: World) {
+    world.history.onEffect((effect) => void this.effects.push(effect));
+    world.history.onEntry((_name, entry) => this.onEntry(entry));
+  }
+
+  /** Tells whether a user had rights on the keys of a prefix at any moment since `from`. */
+  hadSince(from: number, name: string, prefix: string): boolean {
+    const turns = this.turns.get(`${name} ${prefix}`) ?? [];
+    return turns.some(({ has }, n) => has && (turns[n + 1]?.at ?? Infinity) >= from);
+  }
+
+  /** All members have the same users, with the same roles. */
+  checkAtTheEnd(hosts: readonly Host[]): void {
+    for (const { name, running } of hosts) {
+      const auth = running?.replica.applier.auth;
+      assert.ok(auth !== undefined, `${name} runs`);
+      assert.deepEqual([auth.isEnabled, auth.revision], [this.isOn, this.revision], `users and roles of ${name}`);
+      for (const [user, roles] of this.users)
+        assert.deepEqual(auth.existingUser(user).roles, [...roles].sort(), `roles of ${user} at ${name}`);
+    }
+  }
+
+  private onEntry(entry: Entry): void {
+    const { effects } = this;
+    this.effects = [];
+    if (entry.kind !== "command") return;
+    const proposal = decodeProposal(entry.data);
+    const isFirst = this.seen.admit({ ...proposal, member: toMemberId(proposal.member) });
+    if (!isFirst) return assert.equal(effects.length, 0, `entry ${entry.index} is a repeat, and was carried out`);
+    for (const effect of effects) this.check(proposal, effect);
+    this.change(proposal);
+  }
+
+  /** An operation on keys was allowed to its user, who was known at the revision of users and roles that was the newest. */
+  private check({ user }: DecodedProposal, { write, index, identity, refusal }: Effect): void {
+    if (!this.isOn || refusal !== undefined) return;
+    if (write.kind !== "put" && write.kind !== "deleteRange" && write.kind !== "txn") return;
+    const what = `entry ${index} of ${user?.name ?? "nobody"}: ${printable(identity)}`;
+    assert.ok(user !== undefined, `carried out without a user: ${what}`);
+    const keys = write.kind === "txn" ? keysOfTxn(write.request) : [text(write.request.key)];
+    for (const key of keys) assert.ok(this.allows(user.name, key), `carried out, and not allowed: ${what}`);
+    assert.equal(user.revision, this.revision, `carried out at an old revision of users and roles: ${what}`);
+  }
+
+  private allows(name: string, key: string): boolean {
+    const roles = this.users.get(name) ?? new Set();
+    return roles.has("root") || [...roles].some((role) => key.startsWith(this.roles.get(role) ?? "no prefix"));
+  }
+
+  private change({ command, user }: DecodedProposal): void {
+    if (command === undefined) return;
+    const before = this.revision;
+    switch (command.$case) {
+      case "userAdd":
+        if (!this.users.has(command.value.name)) this.changed(() => this.users.set(command.value.name, new Set()));
+        break;
+      case "roleAdd":
+        if (!this.roles.has(command.value.name)) this.changed(() => this.roles.set(command.value.name, undefined));
+        break;
+      case "roleGrantPermission":
+        this.changed(() => this.roles.set(command.value.name, text(command.value.perm?.key ?? new Uint8Array())));
+        break;
+      case "userGrantRole":
+        this.grant(command.value.user, command.value.role);
+        break;
+      case "userRevokeRole":
+        if (this.users.get(command.value.name)?.delete(command.value.role) === true)
+          this.changed(() => this.turn(command.value.name, command.value.role, false));
+        break;
+      case "authEnable":
+        this.isOn = true;
+        return;
+      default:
+        return;
+    }
+    if (this.isOn && this.revision > before)
+      assert.equal(user?.name, "root", "users and roles are changed by root alone");
+  }
+
+  private grant(user: string, role: string): void {
+    const roles = this.users.get(user);
+    if (roles === undefined || roles.has(role)) return;
+    this.changed(() => {
+      roles.add(role);
+      this.turn(user, role, true);
+    });
+  }
+
+  private turn(user: string, role: string, has: boolean): void {
+    const key = `${user} ${this.roles.get(role) ?? ""}`;
+    const turns = this.turns.get(key) ?? [];
+    turns.push({ at: this.world.scheduler.now, has });
+    this.turns.set(key, turns);
+    this.world.counts.roleChanges++;
+  }
+
+  private changed(make: () => unknown): void {
+    make();
+    this.revision += 1n;
+  }
+}
+
+const keysOfTxn = ({ compare, success, failure }: TxnRequest): string[] => [
+  ...compare.map(({ key }) => text(key)),
+  ...[...success, ...failure].flatMap(keysOfOperation),
+];
+
+const keysOfOperation = ({ request }: RequestOp): string[] => {
+  if (request === undefined) return [];
+  return request.$case === "requestTxn" ? keysOfTxn(request.value) : [text(request.value.key)];
+};
