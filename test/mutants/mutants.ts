@@ -323,4 +323,19 @@ export const mutants: readonly Mutant[] = [
     replacement: "",
     caughtBy: [directoryCrashes],
   },
+  // Users.
+  {
+    name: "the rights of a user are not checked where a change is applied",
+    file: "server/replication/apply/commands/access.ts",
+    snippet: '  check?.(new Rights(state.auth, user?.name === "" ? undefined : user), command.value, state);',
+    replacement: "  void [check, Rights, state];",
+    caughtBy: [simulation(2)],
+  },
+  {
+    name: "a change is applied for a user who was known at an older revision",
+    file: "server/auth/rights.ts",
+    snippet: "if (revision < this.state.revision)",
+    replacement: "if (revision < 0n)",
+    caughtBy: [simulation(2)],
+  },
 ];
