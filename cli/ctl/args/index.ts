@@ -32,4 +32,5 @@ export {
   keyHelp,
   type KeyFlags,
 } from "./key-arguments.js";
+export { askPassword, readLine } from "./prompt.js";
 export { bytesOf, linesOf, quoted, shown, splitWords, unquote } from "./words.js";

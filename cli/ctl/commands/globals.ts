@@ -33,13 +33,14 @@ export interface Globals {
   /** Bytes; 0: the client's default. */
   readonly maxRequestBytes: number;
   readonly maxRecvBytes: number;
+  /** The user to act as, or `name:password`; empty: none. */
+  readonly user: string;
+  readonly password: string;
+  readonly authJwtToken: string;
 }
 
-/** Users and discovery: etcdctl's flags, not supported yet, and the only value each may have. */
+/** Discovery: etcdctl's flags, not supported yet, and the only value each may have. */
 const notSupported: readonly Option[] = [
-  textFlag("--auth-jwt-token <token>", "token of a user, instead of user and password"),
-  textFlag("--user <name>", "the user to act as, or name:password"),
-  textFlag("--password <password>", "the user's password"),
   textFlag("-d, --discovery-srv <domain>", "domain whose SRV records name the endpoints"),
   textFlag("--discovery-srv-name <name>", "service name in those records"),
   booleanFlag("--insecure-discovery", "accept records of endpoints without TLS", true),
@@ -63,6 +64,9 @@ export const globalFlags = (): Option[] => [
   booleanFlag("--insecure-skip-tls-verify", "accept any certificate of a server; for tests only"),
   counterFlag("--max-request-bytes <bytes>", "requests that are larger are not sent; 0: 2 MiB"),
   counterFlag("--max-recv-bytes <bytes>", "answers that are larger are an error; 0: 2 GiB"),
+  textFlag("--user <name>", "user to act as, or name:password; the password is asked for if none is given"),
+  textFlag("--password <password>", "password of that user, whose name may then contain a colon"),
+  textFlag("--auth-jwt-token <token>", "JWT to send in place of a user and a password"),
   booleanFlag("--debug", "print the settings in force"),
   ...notSupported,
 ];
@@ -109,7 +113,7 @@ function refuseUnsupported(program: Command): void {
     const value: unknown = program.getOptionValue(option.attributeName());
     if (value === option.defaultValue) continue;
     const given = typeof value === "boolean" ? `--${option.name()}=${value}` : `--${option.name()}`;
-    throw new Failure(exitCodes.badArguments, `${given} is not supported yet: minietcdctl has no users or discovery`);
+    throw new Failure(exitCodes.badArguments, `${given} is not supported yet: minietcdctl has no discovery`);
   }
 }
 
@@ -117,9 +121,9 @@ function refuseUnsupported(program: Command): void {
 const durations = new Set(["dial-timeout", "command-timeout", "keepalive-time", "keepalive-timeout"]);
 
 /** Variables whose value is not printed. */
-const secrets = new Set(["ETCDCTL_AUTH_JWT_TOKEN", "ETCDCTL_PASSWORD", "ETCDCTL_USER"]);
+const secrets: ReadonlySet<string> = new Set(["ETCDCTL_AUTH_JWT_TOKEN", "ETCDCTL_PASSWORD", "ETCDCTL_USER"]);
 
-/** All settings by name, a password aside. */
+/** All settings by name; secrets are not shown. */
 function printSettings(program: Command, options: ReadonlyMap<string, Option>, note: Io["note"]): void {
   const written = (name: string, value: unknown): string => {
     if (typeof value === "number" && durations.has(name)) return formatDuration(value);

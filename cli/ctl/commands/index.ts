@@ -1,6 +1,14 @@
 // The commands of minietcdctl.
 
 export { alarmDisarmCommand, alarmListCommand, runAlarmDisarm, runAlarmList } from "./alarm.js";
+export {
+  authDisableCommand,
+  authEnableCommand,
+  authStatusCommand,
+  runAuthDisable,
+  runAuthEnable,
+  runAuthStatus,
+} from "./auth.js";
 export { checkDatascaleCommand, checkPerfCommand, runCheckDatascale, runCheckPerf } from "./check.js";
 export { compactionCommand, runCompaction } from "./compaction.js";
 export { completionCommand, runCompletion } from "./completion.js";
@@ -47,7 +55,37 @@ export {
 export { moveLeaderCommand, runMoveLeader } from "./move-leader.js";
 export { optionDescription, optionsCommand, optionTerm, runOptions } from "./options.js";
 export { putCommand, runPut } from "./put.js";
+export {
+  roleAddCommand,
+  roleDeleteCommand,
+  roleGetCommand,
+  roleGrantPermissionCommand,
+  roleListCommand,
+  roleRevokePermissionCommand,
+  runRoleAdd,
+  runRoleDelete,
+  runRoleGet,
+  runRoleGrantPermission,
+  runRoleList,
+  runRoleRevokePermission,
+} from "./role.js";
 export { runTxn, txnCommand } from "./txn.js";
+export {
+  runUserAdd,
+  runUserDelete,
+  runUserGet,
+  runUserGrantRole,
+  runUserList,
+  runUserPasswd,
+  runUserRevokeRole,
+  userAddCommand,
+  userDeleteCommand,
+  userGetCommand,
+  userGrantRoleCommand,
+  userListCommand,
+  userPasswdCommand,
+  userRevokeRoleCommand,
+} from "./user.js";
 export { runVersion, versionCommand } from "./version.js";
 export { watchCommand } from "./watch-request.js";
 export { runWatch } from "./watch.js";

@@ -1,8 +1,9 @@
 // The client and the printer of a command that talks to a cluster.
 import type { Command } from "commander";
-import { Client, EtcdError, type TlsOptions } from "../../../client/index.js";
-import { etcdText, exitCodes, Failure, type Io, warningsOf } from "../args/index.js";
+import { AuthError, Client, type Credentials, EtcdError, type TlsOptions } from "../../../client/index.js";
+import { etcdText, type ExitCode, exitCodes, Failure, type Io, warningsOf } from "../args/index.js";
 import { type Printer, printerOf } from "../output/index.js";
+import { credentialsOf } from "./credentials.js";
 import { globalsOf, type Globals } from "./globals.js";
 import { tlsOf, type TlsFiles, tlsOfFiles } from "./tls-flags.js";
 
@@ -29,16 +30,19 @@ export interface Session {
  */
 export async function withSession(command: Command, io: Io, use: (session: Session) => Promise<void>): Promise<void> {
   const globals = globalsOf(programOf(command), io);
+  const auth = await credentialsOf(globals, io);
   const printer = printerOf(globals.writeOut, globals.hex, io);
   const endpoints = globals.endpoints.map((endpoint) => endpoint.trim()).filter((endpoint) => endpoint !== "");
   if (endpoints.length === 0) throw new Failure(exitCodes.badConnection, "etcdclient: no available endpoints");
   const tls = tlsOf(programOf(command), globals);
-  const client = connect(endpoints, globals, tls);
+  const proofs = { tls, auth };
+  const client = connect(endpoints, globals, proofs);
   try {
     const clientOf = (endpoint: string, files?: TlsFiles) =>
-      connect([endpoint], globals, files === undefined ? tls : tlsOfFiles(files));
-    const anotherClient = () => connect(endpoints, globals, tls);
+      connect([endpoint], globals, files === undefined ? proofs : { ...proofs, tls: tlsOfFiles(files) });
+    const anotherClient = () => connect(endpoints, globals, proofs);
     const limits = { timeoutMs: globals.commandTimeout };
+    if (auth !== undefined) await logIn(client, globals, io);
     await use({ client, endpoints, clientOf, anotherClient, tls, printer, limits });
   } catch (error) {
     if (!(error instanceof EtcdError)) throw error;
@@ -49,9 +53,13 @@ export async function withSession(command: Command, io: Io, use: (session: Sessi
 }
 
 /** Says what is worth knowing about a failed request beside its error. */
-export function requestFailure(error: EtcdError, { note }: Pick<Io, "note">): Failure {
+export function requestFailure(
+  error: EtcdError,
+  { note }: Pick<Io, "note">,
+  exitCode: ExitCode = exitCodes.error,
+): Failure {
   for (const warning of warningsOf(error)) note(`Warning: ${warning}`);
-  return new Failure(exitCodes.error, etcdText(error));
+  return new Failure(exitCode, etcdText(error));
 }
 
 function programOf(command: Command): Command {
@@ -64,10 +72,27 @@ const orNone = (milliseconds: number) => (milliseconds > 0 ? milliseconds : Infi
 /** Reads a size as etcdctl does: 0 or less means the default. */
 const orDefault = (bytes: number) => (bytes > 0 ? bytes : undefined);
 
+/** The proofs of who the client is. */
+interface Proofs {
+  readonly tls: TlsOptions | undefined;
+  readonly auth: Credentials | undefined;
+}
+
+/** Logs in before anything is asked, with the time for connecting. Without authentication in the cluster, no user is needed. */
+async function logIn(client: Client, { dialTimeout }: Globals, io: Io): Promise<void> {
+  try {
+    await client.auth.login({ timeoutMs: orNone(dialTimeout) });
+  } catch (error) {
+    if (error instanceof AuthError && error.reason === "not-enabled") return;
+    if (error instanceof EtcdError) throw requestFailure(error, io, exitCodes.badConnection);
+    throw error;
+  }
+}
+
 function connect(
   endpoints: readonly string[],
   { dialTimeout, keepaliveTime, keepaliveTimeout, maxRequestBytes, maxRecvBytes }: Globals,
-  tls: TlsOptions | undefined,
+  proofs: Proofs,
 ): Client {
   if (maxRecvBytes > 0 && maxRequestBytes > maxRecvBytes) {
     const limits = `recv limit (${maxRecvBytes} bytes) must be greater than send limit (${maxRequestBytes} bytes)`;
@@ -79,7 +104,7 @@ function connect(
       dialTimeoutMs: orNone(dialTimeout),
       keepalive: { timeMs: orNone(keepaliveTime), timeoutMs: orNone(keepaliveTimeout) },
       messages: { maxSendBytes: orDefault(maxRequestBytes), maxReceiveBytes: orDefault(maxRecvBytes) },
-      tls,
+      ...proofs,
     });
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;

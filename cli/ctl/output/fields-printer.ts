@@ -1,5 +1,6 @@
 // A line for each field, with names and values as etcdctl writes them: for scripts that read lines.
 import type {
+  AuthResult,
   DeleteResult,
   GetResult,
   Header,
@@ -23,6 +24,7 @@ import {
   type LeaseRevoked,
   type LeaseState,
   type Printer,
+  type RolePermissions,
   type WatchAnswer,
 } from "./printer.js";
 import { alarmName, leaseId, memberId } from "./tables.js";
@@ -36,6 +38,9 @@ export class FieldsPrinter implements Printer {
   readonly memberAdd = unsupported("fields");
   readonly memberChange = unsupported("fields");
   readonly downgrade = unsupported("fields");
+  readonly authStatus = unsupported("fields");
+  readonly userGet = unsupported("fields");
+  readonly userList = unsupported("fields");
 
   /** @param hex writes ids and leases in hex; keys and values stay quoted, as in etcdctl */
   constructor(
@@ -174,6 +179,22 @@ export class FieldsPrinter implements Printer {
       undefined,
     ]);
     this.print([...this.header(header ?? noHeader), ...alarmFields]);
+  }
+
+  authChange({ header }: AuthResult): void {
+    this.print(this.header(header));
+  }
+  roleGet({ header, permissions }: RolePermissions): void {
+    const permissionFields = permissions.flatMap(({ type, key, rangeEnd }): Field[] => [
+      ["PermType", ` ${type.toUpperCase()}`], // etcdctl has two spaces there
+      ["Key", quote(key)],
+      ["RangeEnd", quote(rangeEnd)],
+    ]);
+    this.print([...this.header(header), ...permissionFields]);
+  }
+  roleList({ header, roles }: AuthResult & { readonly roles: readonly string[] }): void {
+    this.print(this.header(header));
+    this.io.print(`"Roles" :${roles.map((role) => ` ${quote(role)}`).join("")}\n`);
   }
 
   private print(fields: readonly Field[]): void {

@@ -1,5 +1,7 @@
 // etcdctl's JSON: the members and their order are those of Go's structs, etcd's own and etcdctl's.
 import type {
+  AuthResult,
+  AuthStatusResult,
   DeleteResult,
   GetResult,
   Header,
@@ -30,9 +32,12 @@ import {
   type LeaseState,
   type MemberChanged,
   type Printer,
+  type RolePermissions,
+  type UserRoles,
   type WatchAnswer,
 } from "./printer.js";
 
+const permissionTypes = { read: 0, write: 1, readwrite: 2 } as const;
 const eventTypes = { put: 0, delete: 1 } as const;
 
 /** Prints JSON, as `etcdctl -w json` does. */
@@ -135,6 +140,28 @@ export class JsonPrinter implements Printer {
   alarms({ header, alarms }: Alarms): void {
     const list = alarms.map(({ memberID, alarm }) => withoutZeros({ memberID, alarm }));
     this.write(withoutZeros({ header: header && headerJson(header), alarms: list }));
+  }
+
+  authStatus({ header, enabled, authRevision }: AuthStatusResult): void {
+    this.write(withoutZeros({ header: headerJson(header), enabled, authRevision }));
+  }
+  authChange({ header }: AuthResult): void {
+    this.write({ header: headerJson(header) });
+  }
+  userGet({ header, roles }: UserRoles): void {
+    this.write(withoutZeros({ header: headerJson(header), roles }));
+  }
+  userList({ header, users }: AuthResult & { readonly users: readonly string[] }): void {
+    this.write(withoutZeros({ header: headerJson(header), users }));
+  }
+  roleGet({ header, permissions }: RolePermissions): void {
+    const perm = permissions.map(({ type, key, rangeEnd }) =>
+      withoutZeros({ permType: permissionTypes[type], key, range_end: rangeEnd }),
+    );
+    this.write(withoutZeros({ header: headerJson(header), perm }));
+  }
+  roleList({ header, roles }: AuthResult & { readonly roles: readonly string[] }): void {
+    this.write(withoutZeros({ header: headerJson(header), roles }));
   }
 
   private write(value: JsonValue): void {

@@ -1,6 +1,8 @@
 // The interface of all printers, and the values that only they see.
 import type {
   AlarmMember,
+  AuthResult,
+  AuthStatusResult,
   DowngradeAction,
   DowngradeResult,
   DeleteResult,
@@ -13,6 +15,7 @@ import type {
   MemberAddResult,
   MemberChangeResult,
   MemberListResult,
+  Permission,
   PutResult,
   StatusResult,
   TxnOpResult,
@@ -64,6 +67,11 @@ export interface LeaseList {
   readonly ids: readonly bigint[];
 }
 
+/** A user with the names of its roles. */
+export type UserRoles = AuthResult & { readonly user: string; readonly roles: readonly string[] };
+/** A role with its permissions. */
+export type RolePermissions = AuthResult & { readonly role: string; readonly permissions: readonly Permission[] };
+
 /** A response to a watch, the last one included. */
 export interface WatchAnswer extends WatchResponse {
   /** Not 0: the oldest revision there is, if that is why the watch was canceled. */
@@ -96,6 +104,13 @@ export interface Printer {
   moveLeader(result: LeaderMoved): void;
   downgrade(action: DowngradeAction, result: DowngradeResult): void;
   alarms(result: Alarms): void;
+  authStatus(result: AuthStatusResult): void;
+  /** Prints that users, roles or permissions have changed. @param line what has, for people */
+  authChange(result: AuthResult, line: string): void;
+  userGet(result: UserRoles): void;
+  userList(result: AuthResult & { readonly users: readonly string[] }): void;
+  roleGet(result: RolePermissions): void;
+  roleList(result: AuthResult & { readonly roles: readonly string[] }): void;
 }
 
 /** Forms of the results of reads and writes, alone or as steps of a transaction. */

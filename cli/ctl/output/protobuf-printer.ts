@@ -1,5 +1,7 @@
 // The server's answers as messages of the etcd v3 API, byte by byte, for programs that can read them.
 import type {
+  AuthResult,
+  AuthStatusResult,
   DeleteResult,
   GetResult,
   Header,
@@ -14,6 +16,12 @@ import type {
 } from "../../../client/index.js";
 import {
   AlarmResponse,
+  AuthRoleGetResponse,
+  AuthRoleListResponse,
+  AuthStatusResponse,
+  AuthUserAddResponse,
+  AuthUserGetResponse,
+  AuthUserListResponse,
   DeleteRangeResponse,
   Event_EventType,
   LeaseGrantResponse,
@@ -25,6 +33,7 @@ import {
   MemberAddResponse,
   MemberListResponse,
   MemberRemoveResponse,
+  Permission_Type,
   PutResponse,
   RangeResponse,
   TxnResponse,
@@ -46,6 +55,8 @@ import {
   type LeaseState,
   type MemberChanged,
   type Printer,
+  type RolePermissions,
+  type UserRoles,
   type WatchAnswer,
 } from "./printer.js";
 
@@ -132,6 +143,29 @@ export class ProtobufPrinter implements Printer {
 
   alarms({ header, alarms }: Alarms): void {
     this.print(AlarmResponse, { header: header && wireHeader(header), alarms });
+  }
+
+  authStatus({ header, enabled, authRevision }: AuthStatusResult): void {
+    const message = { header: wireHeader(header), enabled, authRevision: BigInt(authRevision) };
+    this.print(AuthStatusResponse, message);
+  }
+  /** Prints the message of any change: none has more than a header. */
+  authChange({ header }: AuthResult): void {
+    this.print(AuthUserAddResponse, { header: wireHeader(header) });
+  }
+  userGet({ header, roles }: UserRoles): void {
+    this.print(AuthUserGetResponse, { header: wireHeader(header), roles: [...roles] });
+  }
+  userList({ header, users }: AuthResult & { readonly users: readonly string[] }): void {
+    this.print(AuthUserListResponse, { header: wireHeader(header), users: [...users] });
+  }
+  roleGet({ header, permissions }: RolePermissions): void {
+    const types = { read: Permission_Type.READ, write: Permission_Type.WRITE, readwrite: Permission_Type.READWRITE };
+    const perm = permissions.map(({ type, key, rangeEnd }) => ({ permType: types[type], key, rangeEnd }));
+    this.print(AuthRoleGetResponse, { header: wireHeader(header), perm });
+  }
+  roleList({ header, roles }: AuthResult & { readonly roles: readonly string[] }): void {
+    this.print(AuthRoleListResponse, { header: wireHeader(header), roles: [...roles] });
   }
 
   private print<Message>(type: MessageFns<Message>, message: Message): void {

@@ -1,5 +1,7 @@
 // Output for people and for shell scripts.
 import type {
+  AuthResult,
+  AuthStatusResult,
   DeleteResult,
   GetResult,
   KeyValue,
@@ -8,9 +10,11 @@ import type {
   LeaseGrantResult,
   MemberAddResult,
   MemberListResult,
+  Permission,
   PutResult,
   TxnResult,
 } from "../../../client/index.js";
+import { prefixEnd } from "../../../client/index.js";
 import { formatDuration, type Io } from "../args/index.js";
 import {
   stepForm,
@@ -26,6 +30,8 @@ import {
   type LeaseState,
   type MemberChanged,
   type Printer,
+  type RolePermissions,
+  type UserRoles,
   type WatchAnswer,
 } from "./printer.js";
 import { alarmName, hashTable, leaseId, memberId, memberTable, statusTable } from "./tables.js";
@@ -132,6 +138,28 @@ export class SimplePrinter implements Printer {
     this.print(alarms.map(({ memberID, alarm }) => `memberID:${memberID}  alarm:${alarmName(alarm)}`));
   }
 
+  authStatus({ enabled, authRevision }: AuthStatusResult): void {
+    this.print([`Authentication Status: ${enabled}`, `AuthRevision: ${authRevision}`]);
+  }
+  authChange(_result: AuthResult, line: string): void {
+    this.print([line]);
+  }
+  userGet({ user, roles }: UserRoles): void {
+    this.print([`User: ${user}`, `Roles:${roles.map((role) => ` ${role}`).join("")}`]);
+  }
+  userList({ users }: AuthResult & { readonly users: readonly string[] }): void {
+    this.print(users);
+  }
+  roleGet({ role, permissions }: RolePermissions): void {
+    const linesOf = (type: Permission["type"]) =>
+      permissions.filter((each) => each.type === type || each.type === "readwrite").flatMap(permissionLine);
+    const text = [Buffer.from(`Role ${role}\nKV Read:\n`), ...linesOf("read"), Buffer.from("KV Write:\n")];
+    this.io.print(Buffer.concat([...text, ...linesOf("write")])); // as they are, even with --hex
+  }
+  roleList({ roles }: AuthResult & { readonly roles: readonly string[] }): void {
+    this.print(roles);
+  }
+
   private printRows(rows: readonly (readonly string[])[]): void {
     this.print(rows.map((row) => row.join(", ")));
   }
@@ -145,6 +173,16 @@ export class SimplePrinter implements Printer {
 
 /** Go's `%16x`. */
 const padded = (id: bigint): string => memberId(id).padStart(16);
+/** A key, `[key, end)`, or `[key, <open ended>`; keys are bytes, and need not be text. */
+function permissionLine({ key, rangeEnd }: Permission): Uint8Array[] {
+  const tab = Buffer.from("\t");
+  if (rangeEnd.length === 0) return [tab, key, lineEnd];
+  const isOpen = rangeEnd.length === 1 && rangeEnd[0] === 0;
+  const end = isOpen ? [Buffer.from("<open ended>")] : [rangeEnd, Buffer.from(")")];
+  const isPrefix = key.length > 0 && Buffer.compare(prefixEnd(key), rangeEnd) === 0;
+  const prefix = isPrefix ? [Buffer.from(" (prefix "), key, Buffer.from(")")] : [];
+  return [tab, Buffer.from("["), key, Buffer.from(", "), ...end, ...prefix, lineEnd];
+}
 
 const lineEnd = Buffer.from("\n");
 

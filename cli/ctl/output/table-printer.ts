@@ -23,6 +23,12 @@ export class TablePrinter implements Printer {
   readonly memberChange = noTable;
   readonly downgrade = noTable;
   readonly alarms = noTable;
+  readonly authStatus = noTable;
+  readonly authChange = noTable;
+  readonly userGet = noTable;
+  readonly userList = noTable;
+  readonly roleGet = noTable;
+  readonly roleList = noTable;
 
   constructor(private readonly io: Pick<Io, "print">) {}
 

@@ -1,11 +1,10 @@
 // The same command lines for etcdctl 3.7 and minietcdctl, on etcd 3.7 and on minietcd: all four answer alike. And for
 // etcdctl 3.4, which prints and asks other things: on etcd 3.4 and on minietcd.
 
-import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { startEtcdCluster, type ServerKind } from "../../support/etcd-process.js";
-import { etcdctl, minietcdctl, minietcdctlProcess, olderEtcdctl, type Ctl } from "./ctl.js";
-import { play, readScript, type Outcome, type Step } from "./script.js";
+import { assertAlike, playOn } from "./compare.js";
+import { etcdctl, minietcdctl, minietcdctlProcess, olderEtcdctl } from "./ctl.js";
+import { readScript } from "./script.js";
 
 const scripts = [
   { name: "one-member.txt", members: 1, ours: minietcdctl },
@@ -14,19 +13,6 @@ const scripts = [
   { name: "built-program.txt", members: 1, ours: minietcdctlProcess },
   { name: "newer.txt", members: 1, ours: minietcdctl, older: false },
 ];
-
-async function playOn(kind: ServerKind, members: number, ctl: Ctl, steps: readonly Step[]): Promise<Outcome[]> {
-  await using cluster = await startEtcdCluster({ kind, members });
-  return await play(steps, ctl, cluster);
-}
-
-/** All steps are told that differ, not only the first. */
-function assertAlike(outcomes: readonly Outcome[], expected: readonly Outcome[]): void {
-  const differ = (outcome: Outcome, position: number) => JSON.stringify(outcome) !== JSON.stringify(expected[position]);
-  const wrong = outcomes.filter(differ);
-  const right = expected.filter((_, position) => wrong.includes(outcomes[position]!));
-  assert.deepEqual(wrong, right);
-}
 
 for (const { name, members, ours, older = true } of scripts)
   describe(name, { concurrency: true }, () => {

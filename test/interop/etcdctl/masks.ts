@@ -165,13 +165,13 @@ const masks: readonly Mask[] = [
   },
   {
     name: "usage and warnings",
-    why: "Go's client logs each failure as JSON beside the error; minietcdctl warns in words; both point to their help",
+    why: "Go's client logs each failure as JSON beside the error, and stty complains of no terminal; minietcdctl warns in words; both point to their help",
     on: "stderr",
     apply: (text) =>
       lines(
         text,
         (line) =>
-          !/^(?:\{"level":"warn"|Warning: |Run '|Reason: |Did you mean this\?|\t| {2,}|Usage:|Flags:|INFO: |WARNING: |\d{4}\/|\}|[\w -]+ commands$|Use ")/.test(
+          !/^(?:\{"level":"warn"|Warning: |Run '|Reason: |Did you mean this\?|\t| {2,}|Usage:|Flags:|INFO: |WARNING: |stty: |\d{4}\/|\}|[\w -]+ commands$|Use ")/.test(
             line,
           ),
       ),

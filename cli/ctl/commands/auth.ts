@@ -1,0 +1,62 @@
+// minietcdctl auth enable, disable, status
+import { Command } from "commander";
+import { EtcdError } from "../../../client/index.js";
+import { exitCodes, Failure, type Io } from "../args/index.js";
+import { withSession, type Session } from "./session.js";
+
+/** Declares `auth enable`, with its help. */
+export const authEnableCommand = (): Command =>
+  new Command("enable")
+    .description("Has the cluster ask for a user with every request")
+    .addHelpText("after", "\nNeeds a user root. Gives it the role root if it does not have it.");
+
+/** Declares `auth disable`, with its help. */
+export const authDisableCommand = (): Command =>
+  new Command("disable").description("Lets everybody do everything again; users and roles stay");
+
+/** Declares `auth status`, with its help. */
+export const authStatusCommand = (): Command =>
+  new Command("status").description("Prints whether the cluster asks for a user");
+
+/** Switches authentication on. */
+export async function runAuthEnable(command: Command, io: Io): Promise<void> {
+  refuseArguments(command);
+  await withSession(command, io, async (session) => {
+    await enable(session);
+    io.print("Authentication Enabled\n");
+  });
+}
+
+/** Switches authentication off. */
+export async function runAuthDisable(command: Command, io: Io): Promise<void> {
+  refuseArguments(command);
+  await withSession(command, io, async ({ client, limits }) => {
+    await client.auth.disable(limits);
+    io.print("Authentication Disabled\n");
+  });
+}
+
+/** Prints whether authentication is on. */
+export async function runAuthStatus(command: Command, io: Io): Promise<void> {
+  refuseArguments(command);
+  await withSession(command, io, async ({ client, printer, limits }) => {
+    printer.authStatus(await client.auth.status(limits));
+  });
+}
+
+/** Adds the role root and grants it, if that is all that is missing. */
+async function enable({ client: { auth }, limits }: Session): Promise<void> {
+  try {
+    await auth.enable(limits);
+  } catch (error) {
+    if (!(error instanceof EtcdError && error.message === "etcdserver: root user does not have root role")) throw error;
+    await auth.roleAdd("root", limits);
+    await auth.userGrantRole({ user: "root", role: "root" }, limits);
+    await auth.enable(limits);
+  }
+}
+
+function refuseArguments(command: Command): void {
+  if (command.args.length === 0) return;
+  throw new Failure(exitCodes.badArguments, `auth ${command.name()} command does not accept any arguments`);
+}

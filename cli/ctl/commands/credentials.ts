@@ -1,0 +1,21 @@
+// The user that a command acts as, from the global flags.
+import type { Credentials } from "../../../client/index.js";
+import { askPassword, type Io } from "../args/index.js";
+import type { Globals } from "./globals.js";
+
+/**
+ * Reads user and password or token as etcdctl does; asks for the password if there is none.
+ *
+ * @returns undefined if the command acts as nobody; also without a name or with an empty password, as with Go's client
+ */
+export async function credentialsOf(
+  { user: given, password: passwordFlag, authJwtToken: token }: Globals,
+  io: Io,
+): Promise<Credentials | undefined> {
+  if (token !== "") return { token };
+  if (given === "") return undefined;
+  const colon = passwordFlag === "" ? given.indexOf(":") : -1;
+  const user = colon < 0 ? given : given.slice(0, colon);
+  const password = colon < 0 ? passwordFlag || (await askPassword("Password: ", io)) : given.slice(colon + 1);
+  return user === "" || password === "" ? undefined : { user, password };
+}

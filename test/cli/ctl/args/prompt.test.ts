@@ -1,0 +1,67 @@
+// Passwords at a prompt: what a terminal shows, how a line is edited and given up, and lines of standard input.
+
+import assert from "node:assert/strict";
+import { PassThrough, Readable } from "node:stream";
+import { describe, test } from "node:test";
+import { askPassword, readLine } from "../../../../cli/ctl/args/index.js";
+
+/** A terminal that gives these bytes when it is read. */
+function terminal(...typed: readonly string[]) {
+  const modes: boolean[] = [];
+  const stdin = Object.assign(new PassThrough(), { isTTY: true, setRawMode: (mode: boolean) => void modes.push(mode) });
+  for (const text of typed) stdin.write(text);
+  const printed: (string | Uint8Array)[] = [];
+  const io = { stdin, print: (text: string | Uint8Array) => void printed.push(text) };
+  return { io, modes, shown: () => printed.join("") };
+}
+
+describe("a password at a terminal", () => {
+  test("is not shown, and the terminal has its mode back", async () => {
+    const { io, modes, shown } = terminal("pässwörd", "\r");
+    assert.equal(await askPassword("Password: ", io), "pässwörd");
+    assert.equal(shown(), "Password: \n");
+    assert.deepEqual(modes, [true, false]);
+  });
+
+  test("can be edited: a character, or all of it, is taken back", async () => {
+    assert.equal(await askPassword("", terminal("abö\x7f\x08c\r").io), "ac");
+    assert.equal(await askPassword("", terminal("\x7fwrong\x15right\n").io), "right");
+  });
+
+  test("is given up with Ctrl-C, with etcdctl's exit code and the terminal's mode as before", async () => {
+    const { io, modes } = terminal("secret\x03");
+    await assert.rejects(askPassword("Password: ", io), { name: "SilentFailure", exitCode: 255 });
+    assert.deepEqual(modes, [true, false]);
+  });
+
+  test("leaves what is typed ahead to the next prompt", async () => {
+    const { io } = terminal("first\rsecond\r");
+    assert.deepEqual([await askPassword("", io), await askPassword("", io)], ["first", "second"]);
+  });
+
+  test("ends with the terminal's input", async () => {
+    assert.equal(await askPassword("", terminal("typed\x04").io), "typed");
+    const { io } = terminal("typed");
+    io.stdin.end();
+    assert.equal(await askPassword("", io), "typed");
+  });
+});
+
+describe("standard input that is no terminal", () => {
+  const input = (...chunks: readonly string[]) => Readable.from(chunks.map((chunk) => Buffer.from(chunk)));
+
+  test("is read line by line, however it is cut, and without the space around a password", async () => {
+    const stdin = input("fi", "rst\r\nsec", "ond\n", "third");
+    const print = () => undefined;
+    assert.equal(await readLine(stdin), "first");
+    assert.equal(await askPassword("", { stdin, print }), "second");
+    assert.equal(await readLine(stdin), "third");
+    assert.equal(await readLine(stdin), "");
+  });
+
+  test("keeps what follows for others", async () => {
+    const stdin = input("line\nrest ", "of it");
+    await readLine(stdin);
+    assert.equal((await stdin.map(String).toArray()).join(""), "rest of it");
+  });
+});
