@@ -86,7 +86,7 @@ describe("help", () => {
     const options = await run(["options"]);
     assert.match(
       options.stdout,
-      /^The following options can be passed to any command:\n\n {6}--cacert <file> [^]*--hex /,
+      /^The following options can be passed to any command:\n\n {6}--auth-jwt-token <token> [^]*--hex /,
     );
     assert.match(options.stdout, /\n {2}-w, --write-out <format> .* \(default: simple\)\n/);
   });
