@@ -71,17 +71,18 @@ export interface MemberServices {
  * Makes what `replica` serves to its clients.
  *
  * @param wrap puts something in front of all operations, as a test does that has some of them fail
+ * @param access tells who callers are
  */
 export const memberServices = (
   config: MemberConfig,
   { clock, random }: MemberEnvironment,
   replica: Replica,
   wrap: (application: Application) => Application = (application) => application,
+  access = new Access(replica),
 ): MemberServices => {
   const { node, store } = replica;
   const requestStats = new RequestStats();
   const admission = new Admission({ clock, electionMs: config.electionMs, node }, requestStats);
-  const access = new Access(replica);
   const operations = createApplication(replica, replica.quota, {
     clock,
     random,

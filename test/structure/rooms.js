@@ -162,6 +162,7 @@ export const rooms = {
     "server/rpc",
     "server/tls",
     "server/net",
+    "server/auth",
     "server/app",
     "server/gateway",
     "server/http",

@@ -17,6 +17,7 @@ import {
 import type { ClientPort } from "./client-port.js";
 import { closedText } from "./lifetime.js";
 import type { LogRing } from "./log-ring.js";
+import { RootAccess } from "./root-access.js";
 import type { RunningMember } from "./running-member.js";
 import type { Storage } from "./storage.js";
 
@@ -229,7 +230,7 @@ export class Machine {
       onStatusChange: () => undefined,
     });
     const services = memberServices(config, environment, replica, this.parts.wrap);
-    const plainServices = memberServices(config, environment, replica);
+    const plainServices = memberServices(config, environment, replica, undefined, new RootAccess(replica));
     await replica.publish({ name: config.name, clientUrls: config.advertiseClientUrls.map(({ text }) => text) });
     return { process, replica, services, plainServices, environment };
   }
