@@ -1,6 +1,6 @@
 // `npm run bench`: loads of a three-member cluster on this machine, beside real etcd if it is on the PATH.
 // `npm run bench -- --profile [load]` takes a flame graph instead; `npm run bench -- growth [--full]` shows how cost grows;
-// `npm run bench -- startup idle failover snapshot stalls untaken testkit` measures those. Of "watch" and "lease" both are measured at the same time.
+// `npm run bench -- startup idle failover snapshot stalls untaken testkit users` measures those. Of "watch" and "lease" both are measured at the same time.
 // Loopback only; see docs/performance.md.
 
 import { failover } from "./failover.js";
@@ -15,6 +15,7 @@ import { stalls } from "./stalls.js";
 import { startup } from "./startup.js";
 import { testkit } from "./testkit.js";
 import { untaken } from "./untaken.js";
+import { users } from "./users.js";
 
 const words = process.argv.slice(2);
 const isFull = words.includes("--full");
@@ -28,6 +29,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   stalls,
   untaken,
   testkit,
+  users,
 };
 const serviceLoads: readonly ServiceLoad[] = ["watch", "lease"];
 

@@ -69,8 +69,9 @@ export class LoadConnection implements FrameHandler, AsyncDisposable {
   private constructor(
     private readonly socket: Socket,
     authority: string,
+    token: string | undefined,
   ) {
-    this.heads = new RequestHeads(authority);
+    this.heads = new RequestHeads(authority, token);
     socket.setNoDelay(true);
     socket.on("data", (chunk: Buffer) => {
       this.reader.push(chunk, this);
@@ -82,12 +83,15 @@ export class LoadConnection implements FrameHandler, AsyncDisposable {
     this.write(numberFrame(frameType.windowUpdate, 0, maxWindow - defaultWindow));
   }
 
-  /** @param endpoint `host:port` or `unix:path` */
-  static async open(endpoint: string): Promise<LoadConnection> {
+  /**
+   * @param endpoint `host:port` or `unix:path`
+   * @param token of a login; undefined: requests have none
+   */
+  static async open(endpoint: string, token?: string): Promise<LoadConnection> {
     const [host = "", port = ""] = endpoint.split(":");
     const socket = host === "unix" ? connect(port) : connect(Number(port), host);
     await once(socket, "connect");
-    return new LoadConnection(socket, endpoint);
+    return new LoadConnection(socket, endpoint, token);
   }
 
   /**

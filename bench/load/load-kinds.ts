@@ -50,6 +50,7 @@ export const paths = {
   range: "/etcdserverpb.KV/Range",
   txn: "/etcdserverpb.KV/Txn",
   grant: "/etcdserverpb.Lease/LeaseGrant",
+  authenticate: "/etcdserverpb.Auth/Authenticate",
   keepAlive: "/etcdserverpb.Lease/LeaseKeepAlive",
   watch: "/etcdserverpb.Watch/Watch",
 } as const;

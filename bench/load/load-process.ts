@@ -1,7 +1,13 @@
 // The load, in a process of its own so that the servers' CPU time is theirs alone. Takes one command at a time.
 
 import { setTimeout as delay } from "node:timers/promises";
-import { LeaseGrantRequest, LeaseGrantResponse, TxnRequest } from "../../proto/index.js";
+import {
+  AuthenticateRequest,
+  AuthenticateResponse,
+  LeaseGrantRequest,
+  LeaseGrantResponse,
+  TxnRequest,
+} from "../../proto/index.js";
 import { framed, type LoadConnection } from "./load-connection.js";
 import { keyOf, type LoadSizes, paths } from "./load-kinds.js";
 import { type Job, type LoadResult, LoadRun, openConnections } from "./load-run.js";
@@ -37,11 +43,23 @@ const grant = async (connection: LoadConnection): Promise<bigint> => {
   return LeaseGrantResponse.decode(await call(connection, paths.grant, request)).ID;
 };
 
+/** Logs in once, at the first member: its token holds at all. */
+const logIn = async (endpoints: readonly string[], user: NonNullable<Job["user"]>): Promise<string> => {
+  const [connection] = await openConnections(endpoints, 1);
+  try {
+    const request = AuthenticateRequest.encode(AuthenticateRequest.create(user)).finish();
+    return AuthenticateResponse.decode(await call(connection!, paths.authenticate, request)).token;
+  } finally {
+    await connection![Symbol.asyncDispose]();
+  }
+};
+
 const closeAll = (connections: readonly LoadConnection[]): Promise<unknown> =>
   Promise.all(connections.map((connection) => connection[Symbol.asyncDispose]()));
 
 const play = async (endpoints: readonly string[], job: Job): Promise<LoadResult> => {
-  const connections = await openConnections(endpoints, job.connections);
+  const token = job.user && (await logIn(endpoints, job.user));
+  const connections = await openConnections(endpoints, job.connections, token);
   try {
     const lease = job.kind === "keep-alive" ? await grant(connections[0]!) : 0n;
     const run = new LoadRun(job, connections, lease);

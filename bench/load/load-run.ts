@@ -15,6 +15,8 @@ export interface Job {
   readonly inFlight: number;
   /** Watchers of one prefix, over all connections; for the kind "watch". */
   readonly watchers: number;
+  /** The user to log in as; absent: requests have no token. */
+  readonly user?: { readonly name: string; readonly password: string };
   /** The time before anything is counted. */
   readonly warmUpMs: number;
   readonly measureMs: number;
@@ -34,8 +36,14 @@ export interface LoadResult {
 export const shares = [0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1] as const;
 
 /** Opens connections to the members in turn. */
-export const openConnections = (endpoints: readonly string[], count: number): Promise<LoadConnection[]> =>
-  Promise.all(Array.from({ length: count }, (_, n) => LoadConnection.open(endpoints[n % endpoints.length] ?? "")));
+export const openConnections = (
+  endpoints: readonly string[],
+  count: number,
+  token?: string,
+): Promise<LoadConnection[]> =>
+  Promise.all(
+    Array.from({ length: count }, (_, n) => LoadConnection.open(endpoints[n % endpoints.length] ?? "", token)),
+  );
 
 export class LoadRun {
   private readonly requests: readonly LoadRequest[];

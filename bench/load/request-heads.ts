@@ -18,7 +18,11 @@ export class RequestHeads {
   /** Blocks of methods by path, which hold as long as the table has so many fields. */
   private readonly blocks = new Map<string, { readonly added: number; readonly bytes: Buffer }>();
 
-  constructor(private readonly authority: string) {}
+  /** @param token of a login; undefined: requests have none */
+  constructor(
+    private readonly authority: string,
+    private readonly token?: string,
+  ) {}
 
   encode(path: string): Buffer {
     const before = this.added.length;
@@ -30,6 +34,7 @@ export class RequestHeads {
       ["content-type", "application/grpc"],
       ["te", "trailers"],
       ["user-agent", "minietcd-bench"],
+      ...(this.token === undefined ? [] : ([["token", this.token]] as const)),
     ];
     const bytes = Buffer.from([methodPost, schemeHttp, ...fields.flatMap(([name, value]) => this.field(name, value))]);
     if (this.added.length === before) this.blocks.set(path, { added: before, bytes });
