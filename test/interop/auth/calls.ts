@@ -42,6 +42,9 @@ export interface Outcome {
   readonly messages: readonly Fields[];
 }
 
+/** Tells whether a call ended with one of these codes. */
+export const endedWith = ({ code }: Outcome, ...codes: readonly number[]): boolean => codes.includes(code);
+
 interface Method {
   readonly path: string;
   readonly answersOnce: boolean;

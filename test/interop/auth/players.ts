@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { comparableLease } from "../differential/leases.js";
 import { Pair } from "../differential/pair.js";
-import { Channel, type Fields, type Request } from "../differential/requests.js";
+import type { Channel, Fields, Request } from "../differential/requests.js";
 import type { Revisions } from "../differential/revisions.js";
 import { showFields } from "../differential/show.js";
 import type { Call, Caller, Conversation, Outcome } from "./calls.js";
@@ -103,7 +103,7 @@ const statusRevision = async (caller: Caller): Promise<bigint> => {
 
 const simpleToken = /^[a-zA-Z]{16}\.\d+$/;
 
-/** What both servers are in the middle of. */
+/** A sequence in progress: the same users, tokens and streams on both servers. */
 export class Players {
   private readonly exchanged: Exchange[] = [];
   /** Tokens of all logins so far, and the last of each user. */

@@ -1,7 +1,7 @@
 // Known differences between the answers of etcd 3.7 and minietcd to sequences; each is a row of docs/differences.md.
 import { status } from "@grpc/grpc-js";
 import { hasBackwardsRange } from "./backwards.js";
-import type { Outcome } from "./calls.js";
+import { endedWith, type Outcome } from "./calls.js";
 import type { Step } from "./sequence-steps.js";
 
 export interface SequenceMask {
@@ -22,7 +22,7 @@ export const sequenceMasks: readonly SequenceMask[] = [
     hides: ({ step }, etcd, ours) =>
       step.kind === "auth" &&
       etcd.details === "bcrypt: password length exceeds 72 bytes" &&
-      [status.PERMISSION_DENIED, status.UNAUTHENTICATED, status.INVALID_ARGUMENT].includes(ours.code),
+      endedWith(ours, status.PERMISSION_DENIED, status.UNAUTHENTICATED, status.INVALID_ARGUMENT),
   },
   {
     name: "ranges backwards",
@@ -34,5 +34,6 @@ export const sequenceMasks: readonly SequenceMask[] = [
 ];
 
 const watchDenial = "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
-const isDenied = ({ code, messages }: Outcome): boolean =>
-  code === status.PERMISSION_DENIED || messages.some(({ cancelReason }) => cancelReason === watchDenial);
+const isDenied = (outcome: Outcome): boolean =>
+  endedWith(outcome, status.PERMISSION_DENIED) ||
+  outcome.messages.some(({ cancelReason }) => cancelReason === watchDenial);

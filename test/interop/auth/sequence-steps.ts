@@ -10,7 +10,7 @@ import { bareCompare, readTxn, txn } from "../differential/txns.js";
 import { createRequest } from "../differential/watch-requests.js";
 import type { TokenHeader } from "./calls.js";
 
-/** Whose token a request has. */
+/** The origin of a request's token. */
 export type Actor =
   | { readonly kind: "user"; readonly name: string }
   /** A login of before, counted from the last. */
@@ -190,5 +190,5 @@ const step = choose<Step>(
   ],
 );
 
-/** What one run of the test plays. */
+/** A run of the test. */
 export const authSequence: fc.Arbitrary<AuthSequence> = fc.record({ beginning, steps: list(step, 1, 24) });
