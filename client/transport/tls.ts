@@ -90,6 +90,10 @@ const advice: readonly (readonly [RegExp, string])[] = [
   ],
   [/alert (?:unknown ca|bad certificate|certificate unknown)/, "the server does not accept this client's certificate"],
   [/wrong version number|packet length too long|http request/, "the server does not speak TLS: use http://"],
+  [
+    /disconnected before secure TLS connection/,
+    "the server closed the connection before it spoke TLS: if it does not speak TLS, use http://",
+  ],
 ];
 
 /** The reason that grpc-js gives for a connection that the server has closed before it said anything. */

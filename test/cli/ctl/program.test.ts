@@ -3,11 +3,15 @@
 
 import { status } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { Readable } from "node:stream";
 import { describe, test } from "node:test";
+import { createServer as createTlsServer } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
 import { runProgram } from "../../../cli/ctl/program.js";
 import { LeaseGrantResponse } from "../../../proto/index.js";
+import { TestAuthority } from "../../support/certificates.js";
 import { scaledMs } from "../../support/machine-speed.js";
 import { FakeServer, type Answers } from "../../client/fake-server.js";
 
@@ -493,6 +497,26 @@ describe("errors", () => {
     const odd = { code: status.UNKNOWN, details: "something else" };
     const { stderr } = await runOn({ Range: odd }, ["get", "k"]);
     assert.equal(stderr, "Error: rpc error: code = Unknown desc = something else\n");
+  });
+
+  test("https at a port without TLS, and no TLS at a port with it, are told apart from a server that is away", async () => {
+    const certificate = await (await TestAuthority.create()).issue();
+    const plain = createServer((socket) => socket.once("data", () => socket.destroy())).listen(0, "127.0.0.1");
+    const secure = createTlsServer(certificate).listen(0, "127.0.0.1");
+    try {
+      await Promise.all([once(plain, "listening"), once(secure, "listening")]);
+      const portOf = (server: { address(): unknown }) => (server.address() as { port: number }).port;
+      const says = async (endpoint: string) =>
+        (await run(["--endpoints", endpoint, `--dial-timeout=${scaledMs(2_000)}ms`, "get", "k"])).stderr;
+      assert.match(
+        await says(`https://127.0.0.1:${portOf(plain)}`),
+        /^Warning: [^\n]*: if it does not speak TLS, use http:/,
+      );
+      assert.match(await says(`127.0.0.1:${portOf(secure)}`), /^Warning: [^\n]*: if it speaks TLS, use https:\/\//);
+    } finally {
+      plain.close();
+      secure.close();
+    }
   });
 
   test("a command without a server prints the reason, then etcdctl's error", async () => {
