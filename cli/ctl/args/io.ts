@@ -29,11 +29,19 @@ export const ioOf = (env: NodeJS.ProcessEnv, process: Process): Io => ({
   env,
   stdin: process.stdin,
   print: (output) => void process.stdout.write(output),
-  note: (line) => void process.stderr.write(`${line}\n`),
+  note: (line) => void process.stderr.write(`${hasColors(env, process.stderr) ? colored(line) : line}\n`),
   progress: process.stderr.isTTY === true ? (text) => void process.stderr.write(`\r\x1b[K${text}`) : undefined,
   signals: process,
   programOutput: "inherit",
 });
+
+/** Colors are for terminals, unless the environment says no. @see no-color.org */
+const hasColors = ({ NO_COLOR = "", TERM }: NodeJS.ProcessEnv, { isTTY }: Process["stderr"]): boolean =>
+  isTTY === true && NO_COLOR === "" && TERM !== "dumb";
+
+/** Colors the word that says how bad it is: red, yellow. */
+const colored = (line: string): string =>
+  line.replace(/^Error:/, "\x1b[31m$&\x1b[39m").replace(/^Warning:/, "\x1b[33m$&\x1b[39m");
 
 const stopSignals = ["SIGINT", "SIGTERM"] as const;
 
