@@ -8,7 +8,15 @@ import {
   rangeResponseDecoder,
   txnRequestEncoder,
 } from "../../proto/index.js";
-import { type Endpoints, type Header, headerOf, type RequestOptions, unaryMethod } from "../transport/index.js";
+import {
+  type Endpoints,
+  EtcdError,
+  type Header,
+  headerOf,
+  type RequestOptions,
+  streamMethod,
+  unaryMethod,
+} from "../transport/index.js";
 import type { KeySpace } from "./key-space.js";
 import { toText, type Bytes } from "./keys.js";
 import {
@@ -37,6 +45,7 @@ const range = unaryMethod("read", KVDefinition, methods.range, {
   request: rangeRequestEncoder,
   response: rangeResponseDecoder,
 });
+const rangeStream = streamMethod(KVDefinition, methods.rangeStream);
 const put = unaryMethod("write", KVDefinition, methods.put, {
   request: putRequestEncoder,
   response: putResponseDecoder,
@@ -57,6 +66,21 @@ export class Kv {
   async get(key: Bytes, options: GetSettings & RequestOptions = {}): Promise<GetResult> {
     const request = rangeRequest(key, options, this.keys);
     return getResult(await this.endpoints.call(range, request, options), this.keys);
+  }
+
+  /**
+   * Reads the keys of an interval by RangeStream, which servers before 3.7 do not have: the server sends them in chunks, all of one
+   * revision, instead of one answer. Keys come in their order only; other orders are refused by the server.
+   */
+  async getStream(key: Bytes, options: GetSettings & RequestOptions = {}): Promise<GetResult> {
+    const request = rangeRequest(key, options, this.keys);
+    const chunks: GetResult[] = [];
+    await this.endpoints.answers(rangeStream, request, options, ({ rangeResponse }) => {
+      if (rangeResponse !== undefined) chunks.push(getResult(rangeResponse, this.keys));
+    });
+    const last = chunks.at(-1);
+    if (last === undefined) throw new EtcdError("internal", "RangeStream ended without an answer", "failed");
+    return { ...last, kvs: chunks.flatMap(({ kvs }) => kvs) };
   }
 
   /**

@@ -36,6 +36,8 @@ export interface ChannelCall {
 /** A stream in both directions that is under way. */
 export interface ChannelStream<Request> extends ChannelCall {
   send(request: Request): void;
+  /** Tells the server that no further request comes. Absent: this transport cannot, and has no methods that need it. */
+  finish?(): void;
 }
 
 /**

@@ -3,9 +3,11 @@ import { AuthDefinition } from "../../proto/index.js";
 import type { Clock } from "./clock.js";
 import { Connection, type ConnectionOwner } from "./connection.js";
 import { type LoginServices, maxLogins } from "./login.js";
-import { type CallLimits, type UnaryMethod, unaryMethod } from "./methods.js";
+import { type CallLimits, type StreamMethod, type UnaryMethod, unaryMethod } from "./methods.js";
 import { ConnectError, EtcdError, mayTryAgain, notSent, type RequestKind } from "./errors.js";
 import type { RequestOptions, Settings } from "./options.js";
+import { onAbort } from "./on-abort.js";
+import { StreamFinishedError } from "./stream.js";
 import type { ReadTry } from "./unary-call.js";
 import { sleep, Wakeup } from "./wakeup.js";
 
@@ -136,6 +138,35 @@ export class Endpoints implements ConnectionOwner {
     } finally {
       single.close();
     }
+  }
+
+  /**
+   * Sends one request to one server, and hands on its answers until the server ends the stream in good order.
+   *
+   * @throws EtcdError if the stream ends otherwise, perhaps after some answers
+   */
+  async answers<Request, Response>(
+    method: StreamMethod<Request, Response>,
+    request: Request,
+    { timeoutMs = this.settings.requestTimeoutMs, signal }: RequestOptions,
+    onMessage: (response: Response) => void,
+  ): Promise<void> {
+    const limits = { deadline: this.clock.now() + timeoutMs, signal };
+    await this.loggedIn(limits);
+    const connection = await this.connected(limits);
+    await new Promise<void>((resolve, reject) => {
+      const late = () => stream.end(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed"));
+      const stopTimer = this.clock.after(limits.deadline - this.clock.now(), late);
+      const onEnd = (error: EtcdError) => {
+        stopTimer();
+        if (error instanceof StreamFinishedError) resolve();
+        else reject(error);
+      };
+      const stream = connection.open(method, { onMessage, onEnd });
+      if (signal !== undefined) onAbort(signal, () => stream.end(notSent(signal)));
+      stream.send(request);
+      stream.finish();
+    });
   }
 
   /**

@@ -135,7 +135,7 @@ class GrpcChannel implements Channel {
     // Also after the end: an answer that was on its way then is an error of the stream.
     call.on("error", onEnd);
     call.on("status", () => onEnd(undefined));
-    return { send: (request) => void call.write(request), cancel: () => cancelCall(call) };
+    return { send: (request) => void call.write(request), finish: () => call.end(), cancel: () => cancelCall(call) };
   }
 
   close(): void {

@@ -12,6 +12,9 @@ export interface StreamEvents<Response> {
   readonly onEnd: (error: EtcdError) => void;
 }
 
+/** The server has ended the stream in good order, which a stream that is meant to last takes for a failure. */
+export class StreamFinishedError extends EtcdError {}
+
 /** A member that has lost its leader ends the stream, instead of leaving it silent. @see etcd v3 API, hasleader */
 const requireLeader = { hasleader: "true" };
 
@@ -36,7 +39,8 @@ export class Stream<Request, Response> {
       events.onMessage(response);
     };
     this.call = channel.bidi(method, metadata, onMessage, (failure) => {
-      if (failure === undefined) this.breakOff("the server has ended the stream");
+      if (failure === undefined)
+        this.end(new StreamFinishedError(...this.brokenOff("the server has ended the stream")));
       else this.end(errorFromFailure(failure, "read", endpoint));
     });
   }
@@ -48,9 +52,18 @@ export class Stream<Request, Response> {
     this.liveness.asked();
   }
 
+  /** Tells the server that no further request comes. */
+  finish(): void {
+    if (!this.hasEnded) this.call.finish?.();
+  }
+
   /** Ends it as if the server were gone. */
   breakOff(reason: string): void {
-    this.end(new EtcdError("unavailable", `No answer from ${this.endpoint}: ${reason}`, "failed", this.endpoint));
+    this.end(new EtcdError(...this.brokenOff(reason)));
+  }
+
+  private brokenOff(reason: string): ConstructorParameters<typeof EtcdError> {
+    return ["unavailable", `No answer from ${this.endpoint}: ${reason}`, "failed", this.endpoint];
   }
 
   /** Ends it for this reason, unless it has ended. */

@@ -28,6 +28,7 @@ export interface GetFlags extends KeyFlags {
   readonly keysOnly: boolean;
   readonly countOnly: boolean;
   readonly printValueOnly: boolean;
+  readonly stream: boolean;
   readonly minCreateRev: number;
   readonly maxCreateRev: number;
   readonly minModRev: number;
@@ -59,6 +60,9 @@ export const getCommand = (): Command =>
     .addOption(booleanFlag("--keys-only", "keys without their values"))
     .addOption(booleanFlag("--count-only", "only the number of keys; with -w fields or json"))
     .addOption(booleanFlag("--print-value-only", "values without their keys; with -w simple"))
+    .addOption(
+      booleanFlag("--stream", "have the server send many keys in chunks, by RangeStream; etcd has it since 3.7"),
+    )
     .addHelpText("after", examples);
 
 /** Reads keys and prints them. */
@@ -66,7 +70,8 @@ export async function runGet(command: Command, io: Io): Promise<void> {
   const flags = command.opts<GetFlags>();
   const { key, settings } = getRequest(flags, command.args);
   await withSession(command, io, async ({ client, printer, limits }) => {
-    const result = await client.kv.get(key, { ...settings, ...limits });
+    const options = { ...settings, ...limits };
+    const result = await (flags.stream ? client.kv.getStream(key, options) : client.kv.get(key, options));
     if (flags.countOnly && !(printer instanceof FieldsPrinter || printer instanceof JsonPrinter))
       throw new Failure(exitCodes.badArguments, "--count-only is only for `--write-out=fields`");
     if (flags.printValueOnly && !(printer instanceof SimplePrinter))

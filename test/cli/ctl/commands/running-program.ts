@@ -8,11 +8,11 @@ import { eventually } from "../../../support/deadline.js";
 
 const deadlineMs = 10_000;
 
-/** Starts a command line against a server. `signals` stand for those of the process. */
+/** Starts a command line against a server that is there, however slow the machine is. `signals` stand for those of the process. */
 export function startProgram(endpoint: string, ...words: readonly string[]) {
   const output = { stdout: "", stderr: "" };
   const signals = new EventEmitter();
-  const ended = runProgram(["--endpoints", endpoint, ...words], {
+  const ended = runProgram(["--endpoints", endpoint, "--dial-timeout=60s", ...words], {
     env: process.env,
     stdin: Readable.from([]),
     print: (text) => (output.stdout += Buffer.from(text as Uint8Array).toString()),
