@@ -295,6 +295,11 @@ const leaseCheckpoints = ({ featureGates: text }: ServerFlags): boolean => {
 
 const hourMs = 3_600_000;
 
+const maxInt64 = 2n ** 63n - 1n;
+
+/** Whether Go's `strconv.Atoi` reads it as a number that is not negative: `+5`, `08` and `-0` are some. */
+const isCount = (text: string): boolean => /^(\+?\d+|-0+)$/.test(text) && BigInt(text.replace("+", "")) <= maxInt64;
+
 /** A bare number is hours, or revisions; 0 is off. */
 const autoCompaction = ({
   autoCompactionMode: mode,
@@ -302,7 +307,7 @@ const autoCompaction = ({
 }: ServerFlags): AutoCompaction | undefined => {
   if (mode !== "periodic" && mode !== "revision")
     throw new StartError(mode === "" ? "undefined auto-compaction-mode" : `unknown auto-compaction-mode "${mode}"`);
-  const isNumber = /^\d+$/.test(text);
+  const isNumber = isCount(text);
   if (text === "" || (isNumber && Number(text) === 0)) return undefined;
   if (mode === "revision") {
     if (!isNumber)

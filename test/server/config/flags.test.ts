@@ -224,10 +224,15 @@ test("auto-compaction: hours, durations and revisions as etcd reads them", () =>
   assert.deepEqual(read("periodic", "2"), { mode: "periodic", retentionMs: 7_200_000 });
   assert.deepEqual(read("periodic", "5m"), { mode: "periodic", retentionMs: 300_000 });
   assert.deepEqual(read("revision", "1000"), { mode: "revision", retention: 1_000 });
+  assert.deepEqual(read("revision", "+5"), { mode: "revision", retention: 5 });
+  assert.deepEqual(read("periodic", "+08"), { mode: "periodic", retentionMs: 8 * 3_600_000 });
+  assert.equal(read("periodic", "-0"), undefined);
   assert.throws(
     () => read("periodic", "x"),
     /^StartError: error parsing CompactionRetention: time: invalid duration "x"/,
   );
+  for (const text of ["0x10", "1_000", "99999999999999999999"])
+    assert.throws(() => read("revision", text), StartError, text); // no numbers for etcd here, unlike in other flags
   assert.throws(() => read("periodic", "-5"), /time: missing unit in duration "-5"$/);
   assert.throws(() => read("periodic", "-5m"), StartError);
   assert.throws(() => read("revision", "5m"), StartError);
