@@ -15,14 +15,14 @@ export class AppendFile {
   private isClosing = false;
   private cancelRetry: (() => void) | undefined;
   private onIdle: () => void = () => undefined;
-  private readonly fd: number;
+  private fd: number;
 
   /**
    * @param maxBytes the bytes that may wait
    * @throws Error of the system if the file cannot be opened
    */
   constructor(
-    path: string,
+    private readonly path: string,
     private readonly maxBytes: number,
     private readonly clock: Pick<Clock, "after">,
   ) {
@@ -37,6 +37,21 @@ export class AppendFile {
     this.bytes += bytes.length;
     this.pump();
     return true;
+  }
+
+  /**
+   * Opens the file of this path anew, as after the former one was renamed. A write that is under way ends in the former one.
+   *
+   * @throws Error of the system if it cannot be opened; the former file stays in use
+   */
+  reopen(): void {
+    if (this.isClosing) return;
+    const next = openSync(this.path, "a", 0o600);
+    this.whenIdle(() => {
+      const former = this.fd;
+      this.fd = next;
+      close(former, () => undefined);
+    });
   }
 
   /** Writes what waits, unless the disk refuses it, and closes the file. */

@@ -91,6 +91,7 @@ const serve = async (config: MemberConfig, logger: Logger, orphaned: Promise<voi
       tellSupervisor({ kind: "leader", self: formatId(id), leader: leader === 0n ? "" : formatId(leader), term }),
   });
   stopOnSignals(member, logger);
+  if (config.auditLog !== undefined) process.on("SIGHUP", () => member.reopenAuditLog()); // ends the process otherwise
   collectWhileIdle(logger);
   process.on("message", ({ kind }: Partial<SupervisorCommand>) => {
     if (kind === "drain") void member.drain().then(() => tellSupervisor({ kind: "drained" }));

@@ -186,6 +186,17 @@ export class Member implements AsyncDisposable {
     await Promise.all([this.engine.drain(stopGraceMs), this.http.drain(stopGraceMs)]);
   }
 
+  /** Opens the file of the audit log anew, if there is one: a program that rotates logs has renamed the former. */
+  reopenAuditLog(): void {
+    const { logger } = this.environment;
+    try {
+      this.replica.auditFile?.reopen();
+      logger.info("opened the audit log anew", { path: this.config.auditLog });
+    } catch (error) {
+      logger.error("cannot open the audit log anew: the former file stays in use", { error: asError(error) });
+    }
+  }
+
   /**
    * Stops in order: no new calls; another member leads; calls under way end; streams; links; store, log, lock. Until the
    * links it takes part as ever, so that the others miss nothing and those calls can end well. May be called twice.
