@@ -8,12 +8,14 @@ import type { Pages } from "./pages.js";
 
 /** A connection, and the end of the time that its client has. */
 interface Connection {
-  /** Requests that are being answered. */
+  /** Requests that are being answered, or wait for those before them. */
   requests: number;
+  /** Begins the answer of each request that was sent behind another one: one after the other, in order. */
+  readonly waiting: (() => void)[];
   stopTimer: () => void;
 }
 
-/** Requests of one connection that are answered at a time, as far as its client sends them together; one more closes it. */
+/** The most requests of one connection that may be under way or wait; one more closes it. */
 const maxRequestsAtOnce = 1_000;
 
 /** Serves the paths that are no pages: etcd's JSON gateway. */
@@ -47,7 +49,7 @@ export class HttpServer {
     private readonly gateway?: PathServer,
   ) {
     const options = gateway === undefined ? {} : { IncomingMessage: upgradableBy(gateway) };
-    this.server = createServer(options, (request, response) => void this.answer(request, response));
+    this.server = createServer(options, (request, response) => this.take(request, response));
     if (gateway !== undefined)
       this.server.on("upgrade", (request, _socket, seen) => this.upgrade(request, seen, gateway));
     // Node's own timers need a server that listens; `until` has the bounds.
@@ -64,7 +66,7 @@ export class HttpServer {
       socket.destroy();
       return;
     }
-    const connection: Connection = { requests: 0, stopTimer: this.until(socket, maxHttpRequestMs) };
+    const connection: Connection = { requests: 0, waiting: [], stopTimer: this.until(socket, maxHttpRequestMs) };
     this.connections.set(socket, connection);
     socket.once("close", () => {
       connection.stopTimer();
@@ -102,8 +104,9 @@ export class HttpServer {
     return this.clock.after(ms, () => socket.destroy());
   }
 
-  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { socket, headers, method = "", url = "" } = request;
+  /** Answers the requests of a connection one after the other, as etcd does: a client may send them together. */
+  private take(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
     const connection = this.connections.get(socket);
     if (connection === undefined) return; // it has closed
     connection.requests++;
@@ -112,13 +115,24 @@ export class HttpServer {
       return;
     }
     connection.stopTimer();
-    response.once("close", () => {
-      connection.requests--;
-      connection.stopTimer();
-      if (socket.destroyed) return;
-      if (this.isDraining) socket.end();
-      connection.stopTimer = this.until(socket, this.isDraining ? maxHttpRequestMs : maxConnectionWithoutRequestMs);
-    });
+    response.once("close", () => this.onAnswered(socket, connection));
+    const begin = (): void => void this.answer(request, response);
+    if (connection.requests === 1) begin();
+    else connection.waiting.push(begin);
+  }
+
+  private onAnswered(socket: Socket, connection: Connection): void {
+    connection.requests--;
+    connection.stopTimer();
+    if (socket.destroyed) return;
+    if (this.isDraining) socket.end();
+    const next = this.isDraining ? undefined : connection.waiting.shift();
+    if (next !== undefined) next();
+    else connection.stopTimer = this.until(socket, this.isDraining ? maxHttpRequestMs : maxConnectionWithoutRequestMs);
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { headers, method = "", url = "" } = request;
     const refusal = this.refusal(request);
     const fields = originFields(this.access, headers.origin);
     const path = url.split("?", 1)[0] ?? "";

@@ -8,6 +8,7 @@ import { HttpServer } from "../../../server/http/http-server.js";
 import { textPage } from "../../../server/http/page.js";
 import type { Pages } from "../../../server/http/pages.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
+import { eventually } from "../../support/deadline.js";
 import { temporaryDirectory } from "../member/member-fixtures.js";
 
 const helloPage: Pages = (method, url) => textPage(200, `${method} ${url}`);
@@ -118,4 +119,39 @@ test("draining closes idle connections at once, and others with their answer", a
   reply();
   assert.match(await all, /Connection: close\r\n[^]*late\n$/);
   await drained;
+});
+
+test("requests that are sent together begin in order, each once the one before is answered", async (t) => {
+  const begun: string[] = [];
+  const answers: (() => void)[] = [];
+  const { dial } = await setUp(t, (_method, url) => {
+    begun.push(url);
+    return new Promise((resolve) => answers.push(() => resolve(textPage(200, url))));
+  });
+  const socket = await dial(get("/a") + get("/b") + get("/c"));
+  let seen = "";
+  socket.on("data", (chunk: Buffer) => (seen += chunk.toString()));
+  for (const path of ["/a", "/b", "/c"]) {
+    await eventually(5_000, `${path} begins`, () => begun.includes(path) || undefined);
+    assert.equal(begun.at(-1), path);
+    answers.shift()?.();
+    await eventually(5_000, `${path} is answered`, () => seen.endsWith(`${path}\n`) || undefined);
+  }
+  assert.deepEqual(begun, ["/a", "/b", "/c"]);
+});
+
+test("of requests that are sent together, those after a client has gone do not begin", async (t) => {
+  const begun: string[] = [];
+  let end: () => void = () => undefined;
+  const { dial } = await setUp(t, (_method, url) => {
+    begun.push(url);
+    return new Promise((resolve) => (end = () => resolve(textPage(200, url))));
+  });
+  const socket = await dial(get("/a") + get("/b"));
+  await eventually(5_000, "the first begins", () => begun.length > 0 || undefined);
+  socket.destroy();
+  await closed(socket);
+  end();
+  await new Promise(setImmediate);
+  assert.deepEqual(begun, ["/a"]);
 });
