@@ -30,7 +30,8 @@ const refusedTag = `if (tag >>> 3 === 0 || (tag & 7) === 4) {
           throw new globalThis.Error("illegal tag");
         }`;
 const endOfDecode = /^( *)return message;$/gm;
-const checkedEnd = "$1if (reader.pos !== end) {\n$1  throw new globalThis.Error(\"field beyond the end of its message\");\n$1}\n$&";
+const checkedEnd =
+  '$1if (reader.pos !== end) {\n$1  throw new globalThis.Error("field beyond the end of its message");\n$1}\n$&';
 
 const response = CodeGeneratorResponse.decode(stdout);
 for (const file of response.file) {

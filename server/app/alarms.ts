@@ -50,4 +50,4 @@ export const alarmName = (type: AlarmType): string => alarmNames[type] ?? String
 
 /** Describes an alarm as etcd 3.7 does among the errors of a member's status: with two spaces. */
 export const alarmText = ({ memberID, alarm }: AlarmMember): string =>
-  `memberID:${memberID}  alarm:${alarmName(alarm)}`;
+  `${memberID === 0n ? "" : `memberID:${memberID}  `}alarm:${alarmName(alarm)}`;

@@ -75,6 +75,7 @@ for (const [what, request, code] of [
 
 test("an alarm reads as in etcd's status", () => {
   assert.equal(alarmText(nospace), "memberID:2  alarm:NOSPACE");
+  assert.equal(alarmText({ ...nospace, memberID: 0n }), "alarm:NOSPACE");
 });
 
 test("an alarm of a member refuses puts, is among the errors of its status, and goes when it is deactivated", async (t) => {
