@@ -110,7 +110,7 @@ export class Channel {
   private readonly grpc: Client;
 
   /** @param endpoint `host:port` or `unix:path` */
-  constructor(endpoint: string) {
+  constructor(readonly endpoint: string) {
     this.grpc = new Client(endpoint, credentials.createInsecure());
   }
 

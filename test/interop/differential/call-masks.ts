@@ -1,0 +1,112 @@
+// What of the answers to calls can be compared, and the known differences between them. Each stands in docs/differences.md.
+import { isDeepStrictEqual } from "node:util";
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { type Call, type Reply, requestJson } from "./calls.js";
+import type { Known } from "./masks.js";
+import type { Revisions } from "./revisions.js";
+
+/** Fields that differ between any two clusters, or from one moment to the next. */
+const passing = new Set([
+  ...["cluster_id", "member_id", "raft_term", "raftTerm", "raftIndex", "raftAppliedIndex", "dbSize", "dbSizeInUse"],
+  ...["leader_id", "peerURLs", "clientURLs"],
+]);
+
+const isObject = (value: JsonValue | undefined): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function withoutPassing(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(withoutPassing);
+  if (!isObject(value)) return value;
+  const entries = Object.entries(value).map(([name, inner]) => [name, passing.has(name) ? "…" : withoutPassing(inner)]);
+  return Object.fromEntries(entries) as JsonObject;
+}
+
+/** Seconds of a lease that may have passed before somebody asks. */
+const maxUsedSeconds = 60;
+
+/** What of the answers of one method is a server's own. */
+const ownParts: Readonly<Record<string, (message: JsonObject) => JsonObject>> = {
+  Status: (message) => ({
+    ...message,
+    leader: "…",
+    // Go's text form of a message has one space between fields in some programs, and two in others.
+    errors: texts(message["errors"])
+      .map((text) => text.replaceAll(/ +/g, " ").replaceAll(/memberID:\d{3,}/g, "memberID:ME"))
+      .sort(),
+  }),
+  Hash: (message) => ({ ...message, hash: "…" }),
+  MemberList: (message) => ({ ...message, members: objects(message["members"]).map((m) => ({ ...m, ID: "…" })) }),
+  Alarm: (message) => ({ ...message, alarms: objects(message["alarms"]).map(shownAlarm).sort() }),
+  LeaseTimeToLive: (message) => {
+    const [left, granted] = [Number(message["TTL"]), Number(message["grantedTTL"])];
+    const used = granted - left;
+    return {
+      ...message,
+      keys: texts(message["keys"]).sort(),
+      ...(used >= 0 && used < maxUsedSeconds ? { TTL: "…" } : {}),
+    };
+  },
+};
+const texts = (value: JsonValue | undefined): string[] => (Array.isArray(value) ? value.map(String) : []);
+const objects = (value: JsonValue | undefined): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
+const shownAlarm = ({ memberID, alarm }: JsonObject): string => {
+  const id = String(memberID ?? 0);
+  return `${id.length > 3 ? "ME" : id} ${String(alarm)}`;
+};
+
+const methodOf = ({ path }: Call): string => path.slice(path.lastIndexOf("/") + 1);
+
+/** Returns the part of an answer that can be compared. */
+export function comparableReply(call: Call, reply: Reply): Reply {
+  const own = ownParts[methodOf(call)] ?? ((message: JsonObject) => message);
+  const messages = reply.messages.map(withoutPassing).map((message) => (isObject(message) ? own(message) : message));
+  return { ...reply, messages };
+}
+
+export interface CallMask extends Known {
+  /** Whether this, and nothing else, is how the two answers to a call differ. `at`: when it was sent. */
+  readonly hides: (call: Call, etcd: Reply, ours: Reply, at: Revisions) => boolean;
+}
+
+const fieldOf = (call: Call, name: string): JsonValue | undefined => {
+  const json = requestJson(call);
+  return isObject(json) ? json[name] : undefined;
+};
+const headers = (reply: Reply) => reply.messages.map((message) => (isObject(message) ? message["header"] : undefined));
+
+const keysOf = (message: JsonValue): string[] => {
+  const response = isObject(message) ? message["range_response"] : undefined;
+  return isObject(response) ? objects(response["kvs"]).map((kv) => JSON.stringify(kv)) : [];
+};
+
+export const callMasks: readonly CallMask[] = [
+  {
+    name: "hash that was stored at a compaction",
+    row: "HashKV of a revision up to a compaction, 0 included",
+    hides: (call, etcd, ours, { compacted }) =>
+      methodOf(call) === "HashKV" &&
+      BigInt(String(fieldOf(call, "revision") ?? 0)) <= compacted &&
+      etcd.code === 0 &&
+      (ours.code !== 0 || isDeepStrictEqual(headers(etcd), headers(ours))),
+  },
+  {
+    name: "chunks that are sorted by something else than the key",
+    row: "RangeStream: a sort target without an order",
+    hides: (call, etcd, ours) =>
+      methodOf(call) === "RangeStream" &&
+      fieldOf(call, "sortTarget") !== undefined &&
+      isDeepStrictEqual(etcd.messages.flatMap(keysOf).sort(), ours.messages.flatMap(keysOf).sort()),
+  },
+  {
+    name: "alarm of an unknown type",
+    row: "active alarms",
+    hides: (call, etcd, ours) =>
+      methodOf(call) === "Alarm" && etcd.code === 0 && ours.details === "etcdserver: invalid alarm",
+  },
+  {
+    name: "malformed request while the store is full",
+    row: "the same: a malformed request while the store is full",
+    hides: (_call, etcd, ours) =>
+      etcd.details === "etcdserver: mvcc: database space exceeded" && [3, 5, 9, 11].includes(ours.code),
+  },
+];

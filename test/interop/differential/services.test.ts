@@ -1,0 +1,127 @@
+// All services, over gRPC and the JSON gateway: etcd 3.7 and minietcd answer alike, also what is no request.
+//
+// SEED=… plays other sequences, RUNS=… another number of them. What fails with some SEED and RUNS fails again with the same.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
+import { AlarmRequest, AlarmType, RangeRequest } from "../../../proto/index.js";
+import { callMasks, comparableReply } from "./call-masks.js";
+import { callSequence } from "./call-sequences.js";
+import { type Call, Caller, type Reply, requestJson } from "./calls.js";
+import { Lanes } from "./lanes.js";
+import { limits } from "./limits.js";
+import type { Pair } from "./pair.js";
+import type { Late, Revisions } from "./revisions.js";
+
+const seed = Number(process.env["SEED"] ?? 1);
+const numRuns = Number(process.env["RUNS"] ?? 1_000);
+
+/** Fewer sequences need not bring about all that is expected. */
+const runsThatCover = 1_000;
+
+let lanes: Lanes;
+const callers = new Map<Pair, readonly [etcd: Caller, ours: Caller]>();
+/** How often each method succeeded and failed, by transport. */
+const seen = new Map<string, number>();
+
+before(async () => {
+  lanes = await Lanes.start(2, [`--max-txn-ops=${limits.maxTxnOps}`]);
+  for (const pair of lanes.pairs) {
+    const [etcd, ours] = pair.channels;
+    callers.set(pair, [new Caller(etcd.endpoint), new Caller(ours.endpoint)]);
+  }
+});
+
+after(async () => {
+  for (const both of callers.values()) for (const caller of both) caller[Symbol.dispose]();
+  await lanes[Symbol.asyncDispose]();
+});
+
+const bothOf = (pair: Pair): readonly [Caller, Caller] => callers.get(pair) ?? assert.fail("every pair has callers");
+
+const revisionOf = ({ messages }: Reply): bigint => {
+  const header = (messages.at(-1) as { header?: { revision?: string } } | undefined)?.header;
+  return BigInt(header?.revision ?? 0);
+};
+
+/** Deactivates all alarms, so that both take writes. */
+async function disarm(pair: Pair): Promise<void> {
+  const bytes = AlarmRequest.encode(AlarmRequest.create({ action: 0 })).finish();
+  for (const caller of bothOf(pair)) {
+    const { messages, details } = await caller.call({ path: "/etcdserverpb.Maintenance/Alarm", bytes, over: "grpc" });
+    assert.equal(details, "", "alarms are listed");
+    const { alarms = [] } = messages[0] as { alarms?: { memberID?: string; alarm: keyof typeof AlarmType }[] };
+    for (const { memberID = "0", alarm } of alarms) {
+      const request = AlarmRequest.create({ action: 2, memberID: BigInt(memberID), alarm: AlarmType[alarm] });
+      const disarming = AlarmRequest.encode(request).finish();
+      await caller.call({ path: "/etcdserverpb.Maintenance/Alarm", bytes: disarming, over: "grpc" });
+    }
+  }
+}
+
+/** Whether a call would wait for another holder of the lock, or for the end of a leader. */
+async function wouldWait(pair: Pair, call: Call): Promise<boolean> {
+  if (!/\/(Lock|Campaign)$/.test(call.path)) return false;
+  const { name = "", lease = "0" } = (requestJson(call) ?? {}) as { name?: string; lease?: string };
+  const prefix = Buffer.from(name, "base64").toString();
+  const request = RangeRequest.create({ key: Buffer.from(`${prefix}/`), rangeEnd: Buffer.from(`${prefix}0`) });
+  const bytes = RangeRequest.encode(request).finish();
+  const { messages } = await bothOf(pair)[1].call({ path: "/etcdserverpb.KV/Range", bytes, over: "grpc" });
+  const { kvs = [] } = (messages[0] ?? {}) as { kvs?: { lease?: string }[] };
+  return kvs.some((kv) => kv.lease !== lease);
+}
+
+const show = (value: unknown): string => JSON.stringify(value);
+const shownCall = (call: Call): string =>
+  `${call.path} over ${call.over} ${show(requestJson(call))} (${Buffer.from(call.bytes).toString("hex")})`;
+
+function note({ path, over }: Call, { code }: Reply): void {
+  const outcome = `${path} over ${over}: ${code === 0 ? "answered" : "refused"}`;
+  seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
+}
+
+const next = ({ now, compacted }: Revisions, { path, bytes }: Call, reply: Reply): Revisions => {
+  const revision = revisionOf(reply);
+  if (reply.code !== 0 || !path.endsWith("/Compact")) return { now: revision > now ? revision : now, compacted };
+  return { now, compacted: BigInt((requestJson({ path, bytes }) as { revision?: string }).revision ?? 0) };
+};
+
+/** @throws Error that tells all that was said, if the answers to one of them differ in a way that is not known */
+async function play(pair: Pair, steps: readonly Late<Call>[]): Promise<void> {
+  await disarm(pair);
+  await pair.startAfresh();
+  let { at } = pair;
+  const said: string[] = [`both empty at revision ${at.now}`];
+  for (const step of steps) {
+    const call = step(at);
+    if (await wouldWait(pair, call)) continue;
+    const replies = await Promise.all(bothOf(pair).map((caller) => caller.call(call)));
+    const [etcd, ours] = replies.map((reply) => comparableReply(call, reply)) as [Reply, Reply];
+    said.push(shownCall(call), `  etcd: ${show(etcd)}`, `  ours: ${show(ours)}`);
+    const known = callMasks.find(({ hides }) => hides(call, etcd, ours, at));
+    if (!isDeepStrictEqual(etcd, ours)) {
+      if (known === undefined) throw new Error(said.join("\n"));
+      seen.set(`masked: ${known.name}`, (seen.get(`masked: ${known.name}`) ?? 0) + 1);
+    }
+    note(call, etcd);
+    at = next(at, call, etcd);
+  }
+}
+
+const kv = ["Range", "Put", "DeleteRange", "Txn"].map((name) => `/etcdserverpb.KV/${name}`);
+const others = [
+  ...["LeaseGrant", "LeaseRevoke", "LeaseTimeToLive"].map((name) => `/etcdserverpb.Lease/${name}`),
+  ...["Alarm", "HashKV", "Downgrade"].map((name) => `/etcdserverpb.Maintenance/${name}`),
+  ...["Campaign", "Proclaim", "Resign", "Leader"].map((name) => `/v3electionpb.Election/${name}`),
+  ...["Lock", "Unlock"].map((name) => `/v3lockpb.Lock/${name}`),
+];
+const expected = [...kv, ...others].flatMap((path) =>
+  ["grpc", "gateway"].flatMap((over) => ["answered", "refused"].map((end) => `${path} over ${over}: ${end}`)),
+);
+const expectedMasks = callMasks.map(({ name }) => `masked: ${name}`);
+
+test(`generated sequences, SEED=${seed} RUNS=${numRuns}`, async () => {
+  await lanes.check({ arbitrary: callSequence, play, seed, numRuns });
+  const missing = [...expected, ...expectedMasks].filter((outcome) => !seen.has(outcome));
+  if (numRuns >= runsThatCover) assert.deepEqual(missing, [], "not brought about");
+});
