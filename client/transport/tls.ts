@@ -96,12 +96,12 @@ const advice: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** The reason that grpc-js gives for a connection that the server has closed before it said anything. */
-const closedEarly = "Failed to connect (";
+/** The reasons that grpc-js and Node give for a connection that the server has closed before it said anything. */
+const closedEarly = /^Failed to connect \(|socket disconnected before secure TLS connection was established/;
 
 /** Adds what to do to the reason why there is no connection, if it is about TLS. */
 export function withTlsAdvice(reason: string, isSecure: boolean): string {
-  const found = reason.startsWith(closedEarly)
+  const found = closedEarly.test(reason)
     ? adviceOnEarlyClose(isSecure)
     : advice.find(([text]) => text.test(reason))?.[1];
   return found === undefined
@@ -111,5 +111,5 @@ export function withTlsAdvice(reason: string, isSecure: boolean): string {
 
 const adviceOnEarlyClose = (isSecure: boolean): string =>
   isSecure
-    ? "the server closed the connection, and its log says why: perhaps it does not accept this client's certificate"
+    ? "the server closed the connection, and its log says why: perhaps it does not speak TLS (then use http://), or does not accept this client's certificate"
     : "the server closed the connection: if it speaks TLS, use https://";

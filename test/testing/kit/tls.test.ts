@@ -3,8 +3,12 @@
 import assert from "node:assert/strict";
 import { get } from "node:https";
 import { describe, it } from "node:test";
-import { Client } from "../../../client/index.js";
 import { startTestCluster, startTestServer } from "../../../testing/kit/index.js";
+import { scaledMs } from "../../support/machine-speed.js";
+import { patientClient } from "../../support/patient-client.js";
+
+/** Time in which a connection is refused: a client tries again until then. */
+const dialTimeoutMs = scaledMs(500);
 
 /** Returns the body of a page. */
 const page = (url: string, ca: string | undefined): Promise<string> =>
@@ -21,13 +25,19 @@ const page = (url: string, ca: string | undefined): Promise<string> =>
 describe("a test server with TLS", () => {
   it("serves clients that trust its certificate, and no others", async () => {
     await using server = await startTestServer({ tls: true });
-    await using trusting = new Client({ endpoints: [server.endpoint], tls: server.tls });
+    await using trusting = patientClient({ endpoints: [server.endpoint], tls: server.tls });
     await trusting.kv.put("a", "1");
     assert.equal(await server.client().kv.getText("a"), "1");
-    await using untrusting = new Client({ endpoints: [server.endpoint] });
+    await using untrusting = patientClient({ endpoints: [server.endpoint], dialTimeoutMs });
     await assert.rejects(untrusting.kv.get("a"), /authority that is not trusted/);
-    await using open = new Client({ endpoints: [server.endpoint.replace("https", "http")] });
+    await using open = patientClient({ endpoints: [server.endpoint.replace("https", "http")], dialTimeoutMs });
     await assert.rejects(open.kv.get("a"), /if it speaks TLS, use https:\/\//);
+  });
+
+  it("is missed by clients that speak TLS to a server without, and they say so", async () => {
+    await using server = await startTestServer();
+    await using secure = patientClient({ endpoints: [`https://${server.endpoint}`], dialTimeoutMs });
+    await assert.rejects(secure.kv.get("a"), /perhaps it does not speak TLS \(then use http:\/\/\)/);
   });
 
   it("serves pages, at the name localhost, too", async () => {
@@ -38,7 +48,7 @@ describe("a test server with TLS", () => {
 
   it("keeps its certificate through a reset, a kill and a restart", async () => {
     await using server = await startTestServer({ tls: true });
-    await using client = new Client({ endpoints: [server.endpoint], tls: server.tls });
+    await using client = patientClient({ endpoints: [server.endpoint], tls: server.tls });
     await client.kv.put("a", "1");
     await server.member.kill();
     await server.member.restart();
@@ -49,7 +59,7 @@ describe("a test server with TLS", () => {
 
   it("answers nothing while it is frozen", async () => {
     await using server = await startTestServer({ tls: true });
-    await using client = new Client({ endpoints: [server.endpoint], tls: server.tls });
+    await using client = patientClient({ endpoints: [server.endpoint], tls: server.tls });
     await client.kv.put("a", "1");
     server.member.freeze();
     await assert.rejects(client.kv.get("a", { timeoutMs: 100 }), { code: "deadline-exceeded" });
@@ -59,7 +69,7 @@ describe("a test server with TLS", () => {
 
   it("has one certificate for all members of a cluster, which list themselves with https", async () => {
     await using cluster = await startTestCluster({ tls: true });
-    await using client = new Client({ endpoints: [...cluster.endpoints], tls: cluster.tls });
+    await using client = patientClient({ endpoints: [...cluster.endpoints], tls: cluster.tls });
     for (const endpoint of cluster.endpoints) {
       const { header } = await client.maintenance.status(endpoint);
       assert.ok(header.memberId > 0n);
