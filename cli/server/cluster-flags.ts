@@ -8,6 +8,8 @@ export interface ClusterFlags {
   readonly fresh: boolean;
   /** Whether the members keep their data in memory alone. */
   readonly memory: boolean;
+  /** Whether clients are served over TLS, with a certificate made for the cluster. */
+  readonly autoTls: boolean;
   /** The member to rebuild from the others first; undefined: none. */
   readonly resetMember?: string;
 }
@@ -40,17 +42,30 @@ export const memberPlaces = (flags: ClusterFlags): MemberPlace[] =>
     return { name, clientPort, peerPort, dataDir, log: `${dataDir}.log`, args };
   });
 
+/** Returns the directory of the certificate that is made for a cluster with --auto-tls. */
+export const certificateFolder = ({ dataDir }: Pick<ClusterFlags, "dataDir">): string => join(dataDir, "tls");
+
+/** Returns the certificate of the members of a cluster with --auto-tls, which clients trust as an authority. */
+export const certificateFile = (flags: Pick<ClusterFlags, "dataDir">): string =>
+  join(certificateFolder(flags), "cert.pem");
+
+/** Returns the URL of a member's client port. */
+export const clientUrlOf = ({ autoTls }: Pick<ClusterFlags, "autoTls">, clientPort: number): string =>
+  `${autoTls ? "https" : "http"}://127.0.0.1:${clientPort}`;
+
 const nameOf = (position: number): string => `m${position + 1}`;
 
 const memberArgs = (
-  { peerPorts, memory }: ClusterFlags,
+  flags: ClusterFlags,
   { name, dataDir, clientPort, peerPort }: Omit<MemberPlace, "args" | "log">,
 ): string[] => {
-  const client = `http://127.0.0.1:${clientPort}`;
+  const { peerPorts, memory, autoTls } = flags;
+  const client = clientUrlOf(flags, clientPort);
   const peer = `http://127.0.0.1:${peerPort}`;
   return [
     ["--name", name],
     memory ? ["--memory"] : ["--data-dir", dataDir],
+    autoTls ? ["--cert-file", certificateFile(flags), "--key-file", join(certificateFolder(flags), "key.pem")] : [],
     ["--listen-client-urls", client],
     ["--advertise-client-urls", client],
     ["--listen-peer-urls", peer],
@@ -61,12 +76,12 @@ const memberArgs = (
 };
 
 /** The flags with which `minietcd cluster` starts this cluster again, as far as they are not the defaults. */
-export const clusterArgs = ({ dataDir, clientPorts, peerPorts, memory }: ClusterFlags): string[] => {
+export const clusterArgs = ({ dataDir, clientPorts, peerPorts, memory, autoTls }: ClusterFlags): string[] => {
   const given: [string, string, string][] = [
     ["--data-dir", dataDir, defaultClusterFlags.dataDir],
     ["--client-ports", clientPorts.join(), defaultClusterFlags.clientPorts.join()],
     ["--peer-ports", peerPorts.join(), defaultClusterFlags.peerPorts.join()],
   ];
   const words = given.filter(([, value, fallback]) => value !== fallback).flatMap(([flag, value]) => [flag, value]);
-  return memory ? [...words, "--memory"] : words;
+  return [...words, ...(memory ? ["--memory"] : []), ...(autoTls ? ["--auto-tls"] : [])];
 };

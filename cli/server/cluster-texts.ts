@@ -1,7 +1,7 @@
 // The texts of `minietcd cluster`. Commands in them work as pasted.
 
 import { join, relative } from "node:path";
-import { clusterArgs, type ClusterFlags } from "./cluster-flags.js";
+import { certificateFile, clientUrlOf, clusterArgs, type ClusterFlags } from "./cluster-flags.js";
 import { minietcdProgram, type MemberProcess } from "./member-process.js";
 
 /** The smallest majority. */
@@ -25,17 +25,18 @@ const verifyCommand = ({ place }: MemberProcess): string =>
  *
  * @param leader id of the leader as hex digits; "": none is known
  */
-export const runningText = (running: readonly MemberProcess[], leader: string): string => {
+export const runningText = (flags: ClusterFlags, running: readonly MemberProcess[], leader: string): string => {
   const rows = running.map((member) => [
     member.name,
     member.id,
-    `http://127.0.0.1:${member.place.clientPort}`,
+    clientUrlOf(flags, member.place.clientPort),
     `http://127.0.0.1:${member.place.peerPort}`,
     String(member.pid),
     member.id === leader ? "leader" : "follower",
   ]);
-  const endpoints = running.map(({ place }) => `127.0.0.1:${place.clientPort}`).join(",");
-  const ctl = command(join(minietcdProgram, "..", "minietcdctl.js"), `--endpoints=${endpoints}`);
+  const urls = running.map(({ place }) => clientUrlOf(flags, place.clientPort).replace("http://", ""));
+  const trust = flags.autoTls ? [`--cacert=${relative(process.cwd(), certificateFile(flags))}`] : [];
+  const ctl = command(join(minietcdProgram, "..", "minietcdctl.js"), `--endpoints=${urls.join(",")}`, ...trust);
   const examples = ["put greeting hello", "get greeting", "endpoint status", "member list"];
   return [
     `\n${table([["MEMBER", "ID", "CLIENTS", "PEERS", "PID", "ROLE"], ...rows])}\n`,

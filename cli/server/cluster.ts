@@ -1,8 +1,21 @@
 import { tmpdir } from "node:os";
 import { relative } from "node:path";
 import { InvalidArgumentError, Option, type Command } from "commander";
-import { clearDataDirectories, errorText, lockFolder, resetMember, StartError } from "../../server/index.js";
-import { defaultClusterFlags, memberPlaces, type ClusterFlags, type MemberPlace } from "./cluster-flags.js";
+import {
+  clearDataDirectories,
+  errorText,
+  lockFolder,
+  makeCertificateFiles,
+  resetMember,
+  StartError,
+} from "../../server/index.js";
+import {
+  certificateFolder,
+  defaultClusterFlags,
+  memberPlaces,
+  type ClusterFlags,
+  type MemberPlace,
+} from "./cluster-flags.js";
 import { Supervisor } from "./supervisor.js";
 
 const parsePorts = (value: string): number[] => {
@@ -38,6 +51,11 @@ export const addClusterCommand = (program: Command): void => {
       "keep all data in memory: it is gone when the cluster stops, and with each member that ends",
       false,
     )
+    .option(
+      "--auto-tls",
+      "serve clients over TLS, with a certificate in <data-dir>/tls that is made when there is none",
+      false,
+    )
     .option("--reset-member <name>", "rebuild a member that lost its data, or cannot start, from all others first")
     .addHelpText(
       "after",
@@ -68,6 +86,7 @@ const runCluster = async (flags: ClusterFlags): Promise<number> => {
     try {
       if (flags.resetMember !== undefined) await reset(flags, flags.resetMember);
       if (flags.fresh) await clearDataDirectories(memberPlaces(flags).map(({ dataDir }) => dataDir));
+      if (flags.autoTls) await makeCertificateFiles(certificateFolder(flags), ["127.0.0.1", "localhost", "::1"]);
       return await new Supervisor(flags).run();
     } finally {
       await lock.close();

@@ -97,7 +97,7 @@ export class Supervisor {
     const missing = this.members.filter(({ isAlive }) => !isAlive);
     if (running.length > 0 && running.every(({ isReady, id }) => isReady && id !== "") && this.leader.id !== "") {
       this.announced = true;
-      console.log(runningText(running, this.leader.id));
+      console.log(runningText(this.flags, running, this.leader.id));
       if (missing.length > 0) console.log(missingText(this.flags, missing, running.length));
       console.log(`\nCtrl-C stops the cluster; its data ${this.fateOfData}.`);
     } else if (running.length < Math.min(quorumOf(this.members.length), this.toldAlive) && running.length > 0) {

@@ -8,6 +8,7 @@ import { errorCode, isError } from "../../platform/index.js";
 import { type Logger, type MemberUrl, StartError } from "../base/index.js";
 import type { CertificateFiles, TlsSettings } from "../config/index.js";
 import { ReloadedFiles } from "./reloaded-files.js";
+import type { KeyPair } from "./self-signed.js";
 
 /** The certificates that a kind of port presents, trusts and refuses, as of now. */
 export interface PortCertificates {
@@ -67,7 +68,7 @@ export const openCertificates = async (
 const noNumbers: ReadonlySet<string> = new Set();
 
 /** A certificate with its key: in files, or in memory. */
-type PairSource = { readonly files: CertificateFiles } | { readonly cert: string; readonly key: string };
+type PairSource = { readonly files: CertificateFiles } | KeyPair;
 
 const pathsOf = (source: PairSource): string[] => ("files" in source ? [source.files.cert, source.files.key] : []);
 
@@ -148,20 +149,49 @@ const ownPair = async (
   validYears: number,
   logger: Logger,
 ): Promise<PairSource> => {
-  const files =
-    directory === undefined ? undefined : { cert: join(directory, "cert.pem"), key: join(directory, "key.pem") };
-  if (files !== undefined && isUsable(files)) return { files };
-  const { makeSelfSigned } = await import("./self-signed.js");
   const hosts = urls.map(({ address }) => (address.kind === "tcp" ? address.host : "localhost"));
-  const pair = await makeSelfSigned([...new Set(hosts)], validYears, new Date());
-  logger.warn("automatically generate certificates", {
-    "certificate-validity-bound-not-after": new X509Certificate(pair.cert).validTo,
-  });
-  if (files === undefined || directory === undefined) return pair;
-  writePair(directory, files, pair);
-  logger.info("created cert file", { path: files.cert });
-  logger.info("created key file", { path: files.key });
+  const make = async (): Promise<KeyPair> => {
+    const pair = await makePair(hosts, validYears);
+    logger.warn("automatically generate certificates", {
+      "certificate-validity-bound-not-after": new X509Certificate(pair.cert).validTo,
+    });
+    return pair;
+  };
+  if (directory === undefined) return make();
+  const { files, isNew } = await pairIn(directory, make);
+  if (isNew) {
+    logger.info("created cert file", { path: files.cert });
+    logger.info("created key file", { path: files.key });
+  }
   return { files };
+};
+
+/** Makes a certificate that is signed by itself. The library that does it is loaded for this only. */
+const makePair = async (hosts: readonly string[], validYears: number): Promise<KeyPair> => {
+  const { makeSelfSigned } = await import("./self-signed.js");
+  return makeSelfSigned([...new Set(hosts)], validYears, new Date());
+};
+
+/** Finds the pair in a directory, or writes a new one there. */
+const pairIn = async (
+  directory: string,
+  make: () => Promise<KeyPair>,
+): Promise<{ readonly files: CertificateFiles; readonly isNew: boolean }> => {
+  const files = { cert: join(directory, "cert.pem"), key: join(directory, "key.pem") };
+  if (isUsable(files)) return { files, isNew: false };
+  writePair(directory, files, await make());
+  return { files, isNew: true };
+};
+
+/**
+ * Makes a certificate that is signed by itself and valid for a year, in `cert.pem` and `key.pem` of a directory, unless one is there that has not
+ * ended. Members of a cluster on one machine can share it.
+ *
+ * @throws StartError if the files cannot be read or written
+ */
+export const makeCertificateFiles = async (directory: string, hosts: readonly string[]): Promise<CertificateFiles> => {
+  const { files } = await pairIn(directory, () => makePair(hosts, 1));
+  return files;
 };
 
 /** Whether both files are there; a certificate that has expired is replaced. */
@@ -177,11 +207,7 @@ const isUsable = ({ cert, key }: CertificateFiles): boolean => {
   }
 };
 
-const writePair = (
-  directory: string,
-  files: CertificateFiles,
-  pair: { readonly cert: string; readonly key: string },
-): void => {
+const writePair = (directory: string, files: CertificateFiles, pair: KeyPair): void => {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     writeFileSync(files.key, pair.key, { mode: 0o600 });

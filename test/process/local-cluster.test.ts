@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -55,6 +56,32 @@ test("the table shows the members and who leads, and the examples work as pasted
   assert.equal(outputs[0], "OK\n");
   assert.equal(outputs[1], "greeting\nhello\n");
   assert.ok(outputs.length >= 3);
+});
+
+test("--auto-tls: clients are served over TLS, the examples work as pasted, and the certificate stays", async () => {
+  await using folder = await tempFolder();
+  const ports = await sixPorts();
+  const certificate = join(folder.path, "data", "tls", "cert.pem");
+  const readOnce = async (): Promise<string> => {
+    await using supervisor = startLocalCluster(folder.path, ports, ["--auto-tls"]);
+    const { rows, examples } = await announcement(supervisor);
+    assert.deepEqual(
+      rows.map(({ clients }) => clients),
+      ports.clients.map((port) => `https://127.0.0.1:${port}`),
+    );
+    const [put = "", get = ""] = examples;
+    assert.equal((await run("sh", ["-c", put], { cwd: folder.path })).stdout, "OK\n");
+    assert.equal((await run("sh", ["-c", get], { cwd: folder.path })).stdout, "greeting\nhello\n");
+    await using client = patientClient({
+      endpoints: rows.map(({ clients }) => clients),
+      tls: { ca: readFileSync(certificate) },
+    });
+    assert.equal(await client.kv.getText("greeting"), "hello");
+    supervisor.signal("SIGINT");
+    await supervisor.waitForExit();
+    return readFileSync(certificate, "utf8");
+  };
+  assert.equal(await readOnce(), await readOnce());
 });
 
 test("Ctrl-C stops the members in order, and a second start continues with the data", async () => {

@@ -115,6 +115,7 @@ export const rooms = {
     "server/base",
     "server/config",
     "server/data-dir",
+    "server/tls",
     "server/verify",
     "server/reset",
     "server/member",
