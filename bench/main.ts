@@ -1,6 +1,6 @@
 // `npm run bench`: loads of a three-member cluster on this machine, beside real etcd if it is on the PATH.
 // `npm run bench -- --profile [load]` takes a flame graph instead; `npm run bench -- growth [--full]` shows how cost grows;
-// `npm run bench -- startup idle failover snapshot stalls untaken testkit users` measures those. Of "watch" and "lease" both are measured at the same time.
+// `npm run bench -- startup idle failover snapshot stalls untaken testkit tls users` measures those. Of "watch" and "lease" both are measured at the same time.
 // Loopback only; see docs/performance.md.
 
 import { failover } from "./failover.js";
@@ -14,6 +14,7 @@ import { snapshot } from "./snapshot.js";
 import { stalls } from "./stalls.js";
 import { startup } from "./startup.js";
 import { testkit } from "./testkit.js";
+import { tls } from "./tls.js";
 import { untaken } from "./untaken.js";
 import { users } from "./users.js";
 
@@ -29,6 +30,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   stalls,
   untaken,
   testkit,
+  tls,
   users,
 };
 const serviceLoads: readonly ServiceLoad[] = ["watch", "lease"];

@@ -41,7 +41,8 @@ export class ProbedCluster implements AsyncDisposable {
     const cluster = await createEtcdCluster({
       kind: server.kind,
       members,
-      flags: ["--log-level=error"],
+      flags: ["--log-level=error", ...(server.tls?.flags ?? [])],
+      ...(server.tls === undefined ? {} : { tls: server.tls.options }),
       environment: {
         NODE_OPTIONS: `--import=${probe}`,
         ...(profiles === undefined ? {} : { BENCH_PROFILE: profiles }),

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import type { TlsOptions } from "../client/index.js";
 import { serverVersion } from "../server/index.js";
 import { createEtcdCluster, type EtcdCluster, type ServerKind } from "../test/support/etcd-process.js";
 
@@ -7,6 +8,14 @@ export interface Server {
   readonly label: string;
   /** Absent: the one on the PATH, or the built one. */
   readonly program?: string;
+  /** TLS of the client ports; absent: they have none. */
+  readonly tls?: ServerTls;
+}
+
+/** TLS of a server: its flags, and the options of a client. */
+export interface ServerTls {
+  readonly flags: readonly string[];
+  readonly options: TlsOptions;
 }
 
 /** Returns the version that a program of etcd names; undefined if there is no such program. */

@@ -3,6 +3,7 @@
 
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import {
   frame,
   type FrameHandler,
@@ -84,14 +85,22 @@ export class LoadConnection implements FrameHandler, AsyncDisposable {
   }
 
   /**
-   * @param endpoint `host:port` or `unix:path`
+   * @param endpoint `host:port`, `unix:path`, or `https://host:port`, whose certificate is not checked
    * @param token of a login; undefined: requests have none
    */
   static async open(endpoint: string, token?: string): Promise<LoadConnection> {
+    if (endpoint.startsWith("https://")) return LoadConnection.openTls(endpoint.slice("https://".length), token);
     const [host = "", port = ""] = endpoint.split(":");
     const socket = host === "unix" ? connect(port) : connect(Number(port), host);
     await once(socket, "connect");
     return new LoadConnection(socket, endpoint, token);
+  }
+
+  private static async openTls(address: string, token: string | undefined): Promise<LoadConnection> {
+    const [host = "", port = ""] = address.split(":");
+    const socket = connectTls({ host, port: Number(port), rejectUnauthorized: false, ALPNProtocols: ["h2"] });
+    await once(socket, "secureConnect");
+    return new LoadConnection(socket, address, token);
   }
 
   /**
