@@ -19,7 +19,7 @@ Every method, field, path, flag and command of etcd 3.7, and what becomes of it 
 etcd's messages, the tables of methods, paths and flags, and the help of etcdctl 3.7.3
 (\`UPDATE_DOCS=1 node test/run.js process docs/compatibility\`).
 
-- **same**: the same answers and errors, as far as the tests that compare minietcd with etcd can tell (\`test/interop/differential\`).
+- **same**: the same answers and errors, as far as the tests that compare minietcd with etcd can tell (\`test/interop/differential\`, \`test/interop/auth\`).
 - **differs**: in the way that is told; all differences, with their reasons, are in [differences.md](differences.md).
 - **not yet**, **refused**: answered with an error that says so.
 `;
