@@ -83,7 +83,9 @@ export class Access {
     if (!this.isOn) return undefined;
     try {
       const identity = this.identify(caller);
-      return identity instanceof Promise ? ignored(identity) : identity?.name;
+      if (!(identity instanceof Promise)) return identity?.name;
+      identity.catch(() => undefined); // whoever waits for it is told
+      return undefined;
     } catch (error) {
       if (error instanceof ServerError) return undefined;
       throw error;
@@ -101,12 +103,6 @@ export class Access {
     });
   }
 }
-
-/** Leaves an identity that is not known yet to whoever waits for it. */
-const ignored = (identity: Promise<unknown>): undefined => {
-  identity.catch(() => undefined);
-  return undefined;
-};
 
 const bearer = "Bearer ";
 
