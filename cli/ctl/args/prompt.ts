@@ -60,20 +60,26 @@ export async function readLine(stdin: Readable): Promise<string> {
 
 /** Asks for a password: without an echo at a terminal, otherwise as a line of standard input. @throws SilentFailure on Ctrl-C */
 export async function askPassword(prompt: string, { stdin, print }: Pick<Io, "stdin" | "print">): Promise<string> {
-  print(prompt);
-  const line = isTerminal(stdin) ? await readSecretly(stdin) : await readLine(stdin);
+  const ask = () => print(prompt);
+  if (!isTerminal(stdin)) ask();
+  const line = isTerminal(stdin) ? await readSecretly(stdin, ask) : await readLine(stdin);
   print("\n");
   return line.trim();
 }
 
 const isTerminal = (stdin: Readable): stdin is ReadStream => "isTTY" in stdin && stdin.isTTY === true;
 
-/** Reads a line in raw mode: the terminal neither shows nor edits it. Node leaves that mode, too, if a signal ends the process. */
-async function readSecretly(terminal: ReadStream): Promise<string> {
+/**
+ * Reads a line in raw mode: the terminal neither shows nor edits it. Node leaves that mode, too, if a signal ends the process.
+ *
+ * @param ask prints the prompt, in raw mode already: whoever answers at once is not shown either
+ */
+async function readSecretly(terminal: ReadStream, ask: () => void): Promise<string> {
   let typed: readonly number[] = [];
   const last: { key?: number | undefined } = {};
   terminal.setRawMode(true);
   try {
+    ask();
     await takeLine(terminal, (chunk) => {
       const end = chunk.findIndex((byte) => lineEnds.has(byte));
       for (const byte of end < 0 ? chunk : chunk.subarray(0, end)) typed = afterKey(typed, byte);

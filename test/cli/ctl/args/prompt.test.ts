@@ -11,7 +11,11 @@ function terminal(...typed: readonly string[]) {
   const stdin = Object.assign(new PassThrough(), { isTTY: true, setRawMode: (mode: boolean) => void modes.push(mode) });
   for (const text of typed) stdin.write(text);
   const printed: (string | Uint8Array)[] = [];
-  const io = { stdin, print: (text: string | Uint8Array) => void printed.push(text) };
+  const print = (text: string | Uint8Array) => {
+    if (printed.length === 0) assert.deepEqual(modes, [true], "the prompt comes once nothing is shown");
+    printed.push(text);
+  };
+  const io = { stdin, print };
   return { io, modes, shown: () => printed.join("") };
 }
 
