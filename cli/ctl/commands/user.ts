@@ -117,12 +117,11 @@ export async function runUserRevokeRole(command: Command, io: Io): Promise<void>
 interface AddFlags {
   readonly interactive: boolean;
   readonly newUserPassword: string;
-  /** Value of `--no-password`: commander takes the "no" off the names of flags. */
-  readonly password: boolean;
+  readonly noPassword: boolean;
 }
 
 async function userToAdd(given: string, command: Command, io: Io): Promise<UserToAdd> {
-  const { interactive, newUserPassword, password: noPassword } = command.opts<AddFlags>();
+  const { interactive, newUserPassword, noPassword } = command.opts<AddFlags>();
   if (noPassword) return { user: given, noPassword };
   if (newUserPassword !== "") return { user: given, password: newUserPassword };
   const colon = given.indexOf(":");
