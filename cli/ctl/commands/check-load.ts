@@ -63,7 +63,7 @@ export async function runLoad(
   return tally.result((performance.now() - startedAt) / 1_000);
 }
 
-/** Beyond this a write counts as a failure. */
+/** Time after which a write counts as a failure. */
 const writeTimeoutMs = 30_000;
 
 const keyOf = ({ prefix, keyBytes }: Load): Uint8Array => {

@@ -32,7 +32,7 @@ const maxTxnBytes = 1024 * 1024;
 const maxTries = 60;
 const retryPauseMs = 1_000;
 
-/** One mirror. The destination may be written a second time with the same values, never with older ones. */
+/** A mirror that is being made. The destination may be written a second time with the same values, never with older ones. */
 export class Mirroring {
   /** Keys that were put or deleted at the destination. */
   copied = 0;
