@@ -24,9 +24,9 @@ const shells: Readonly<Record<string, Complete>> = {
   },
   // The builtin works only at a prompt; it takes the words that begin with what is there, and so does this.
   zsh: (script, words) => {
-    const stand_ins = "compdef() {}; _files() {}; compadd() { shift; print -rl -- ${(M)@:#$words[CURRENT]*} }";
+    const standIns = "compdef() {}; _files() {}; compadd() { shift; print -rl -- ${(M)@:#$words[CURRENT]*} }";
     const line = `words=(${inQuotes(words)}); CURRENT=${words.length}; _minietcdctl`;
-    return output("zsh", "-fc", `${stand_ins}\n${script}\n${line}`).split("\n");
+    return output("zsh", "-fc", `${standIns}\n${script}\n${line}`).split("\n");
   },
   fish: (script, words) => {
     const text = output("fish", "--no-config", "-c", `${script}\ncomplete -C '${words.join(" ")}'`);
