@@ -101,9 +101,9 @@ export class Caller implements Disposable {
         const replyOf = (pieces: string[]) => {
           const http = response.statusCode;
           const body = JSON.parse(pieces.join("")) as JsonValue;
-          if (http === 200) return resolve({ code: 0, details: "", http, messages: [body] });
           const { code, message } = body as { code: number; message: string };
-          return resolve({ code, details: message, http, messages: [] });
+          if (http === 200) resolve({ code: 0, details: "", http, messages: [body] });
+          else resolve({ code, details: message, http, messages: [] });
         };
         response.setEncoding("utf8").toArray().then(replyOf).catch(reject);
       });

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { AlarmRequest, AlarmType, RangeRequest } from "../../../proto/index.js";
+import { eventually } from "../../support/deadline.js";
 import { callMasks, comparableReply } from "./call-masks.js";
 import { callSequence } from "./call-sequences.js";
 import { type Call, Caller, type Reply, requestJson } from "./calls.js";
@@ -28,6 +29,10 @@ before(async () => {
   lanes = await Lanes.start(2, [`--max-txn-ops=${limits.maxTxnOps}`]);
   for (const pair of lanes.pairs) {
     const [etcd, ours] = pair.channels;
+    // Until its cluster has a version, etcd takes no version for one to downgrade to.
+    await eventually(20_000, "etcd to settle its version", async () =>
+      (await (await fetch(`http://${etcd.endpoint}/version`)).text()).includes("not_decided") ? undefined : true,
+    );
     callers.set(pair, [new Caller(etcd.endpoint), new Caller(ours.endpoint)]);
   }
 });
