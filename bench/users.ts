@@ -98,7 +98,7 @@ const tellChecks = async (): Promise<void> => {
     generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ type: "pkcs8", format: "pem" }),
   );
   const settings = { kind: "jwt", method: "RS256", publicKeyFile: undefined, ttlMs: 600_000 } as const;
-  const simple = new SimpleTokens({ ttlMs: 300_000, clock: systemClock, secret: (bound) => bound - 1 });
+  const simple = new SimpleTokens({ ttlMs: 300_000, clock: systemClock }, (bound) => bound - 1);
   const jwt = await JwtTokens.open({ ...settings, privateKeyFile: file }, () => Date.now());
   rmSync(folder, { recursive: true });
   const rows = [
