@@ -122,7 +122,7 @@ const commandRows = (): string[][] => {
   return [
     [
       "flags of every command",
-      "differs: those for users and discovery are refused",
+      "differs: those for discovery are refused",
       names(absent.map((flag) => `--${flag}`)),
     ],
     ...rows,

@@ -9,13 +9,24 @@ import type { Globals } from "./globals.js";
  * @returns undefined if the command acts as nobody; also without a name or with an empty password, as with Go's client
  */
 export async function credentialsOf(
-  { user: given, password: passwordFlag, authJwtToken: token }: Globals,
+  { user, password, authJwtToken: token }: Globals,
   io: Io,
 ): Promise<Credentials | undefined> {
-  if (token !== "") return { token };
+  return token === "" ? passwordCredentials({ user, password }, "Password: ", io) : { token };
+}
+
+/** Flags of a user, of `name` or `name:password`; an empty password is asked for unless the user has one. */
+export type UserFlags = Pick<Globals, "user" | "password">;
+
+/** Reads user and password, also those of another cluster than the global flags'. @returns as `credentialsOf` */
+export async function passwordCredentials(
+  { user: given, password: passwordFlag }: UserFlags,
+  prompt: string,
+  io: Io,
+): Promise<Credentials | undefined> {
   if (given === "") return undefined;
   const colon = passwordFlag === "" ? given.indexOf(":") : -1;
   const user = colon < 0 ? given : given.slice(0, colon);
-  const password = colon < 0 ? passwordFlag || (await askPassword("Password: ", io)) : given.slice(colon + 1);
+  const password = colon < 0 ? passwordFlag || (await askPassword(prompt, io)) : given.slice(colon + 1);
   return user === "" || password === "" ? undefined : { user, password };
 }

@@ -10,8 +10,10 @@ import {
   stoppable,
   textFlag,
 } from "../args/index.js";
+import { passwordCredentials } from "./credentials.js";
 import { type MirrorPlan, Mirroring } from "./mirroring.js";
 import { type Session, withSession } from "./session.js";
+import { tlsOfFiles } from "./tls-flags.js";
 
 /** Flags of `make-mirror`. */
 interface MirrorFlags {
@@ -36,7 +38,8 @@ Copies the keys and goes on with each change, until SIGINT or SIGTERM; prints th
 Examples:
   $ minietcdctl make-mirror --prefix config/ 10.0.0.7:2379
   $ minietcdctl make-mirror --prefix config/ --dest-prefix copy/ --dest-cacert ca.pem https://10.0.0.7:2379
-  $ minietcdctl make-mirror --prefix config/ --rev 1234 10.0.0.7:2379`;
+  $ minietcdctl make-mirror --prefix config/ --rev 1234 10.0.0.7:2379
+  $ minietcdctl make-mirror --prefix config/ --user reader --dest-user writer 10.0.0.7:2379`;
 
 /** Declares `make-mirror`, with its help. */
 export const makeMirrorCommand = (): Command =>
@@ -60,8 +63,10 @@ export const makeMirrorCommand = (): Command =>
         true,
       ),
     )
-    .addOption(textFlag("--dest-user <name>", "the user at the destination, or name:password").hideHelp())
-    .addOption(textFlag("--dest-password <password>", "that user's password").hideHelp())
+    .addOption(
+      textFlag("--dest-user <name>", "the user at the destination, or name:password; asks for a missing password"),
+    )
+    .addOption(textFlag("--dest-password <password>", "password of --dest-user, which is then a name alone"))
     .addHelpText("after", examples);
 
 /** Time between two reports. */
@@ -76,11 +81,12 @@ export async function runMakeMirror(command: Command, io: Io): Promise<void> {
   if (flags.noDestPrefix && flags.destPrefix !== "")
     throw refuse("`--dest-prefix` and `--no-dest-prefix` cannot be set at the same time, choose one");
   if (flags.maxTxnOps < 1) throw refuse("--max-txn-ops must be above 0");
-  if (flags.destUser !== "" || flags.destPassword !== "")
-    throw refuse("--dest-user is not supported yet: minietcdctl has no users");
+  const { destUser: user, destPassword: password } = flags;
+  const auth = await passwordCredentials({ user, password }, "Destination Password: ", io);
   await withSession(command, io, async (session) => {
     const { destCert: cert, destKey: key, destCacert: cacert, destInsecureTransport: insecureTransport } = flags;
-    await using target = session.clientOf(destination, { cert, key, cacert, insecureTransport });
+    const tls = tlsOfFiles({ cert, key, cacert, insecureTransport });
+    await using target = await session.connectTo(destination, { tls, auth });
     const mirroring = new Mirroring(session.client, target, planOf(flags, session), io);
     await stoppable(io, (stop) => mirrorUntil(stop, mirroring, io));
   });

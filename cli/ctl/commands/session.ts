@@ -5,14 +5,20 @@ import { etcdText, type ExitCode, exitCodes, Failure, type Io, warningsOf } from
 import { type Printer, printerOf } from "../output/index.js";
 import { credentialsOf } from "./credentials.js";
 import { globalsOf, type Globals } from "./globals.js";
-import { tlsOf, type TlsFiles, tlsOfFiles } from "./tls-flags.js";
+import { tlsOf } from "./tls-flags.js";
 
 /** A client of the cluster with what the global flags say. */
 export interface Session {
   readonly client: Client;
   readonly endpoints: readonly string[];
-  /** A client of a single endpoint; of another cluster if it has TLS of its own. */
-  readonly clientOf: (endpoint: string, tls?: TlsFiles) => Client;
+  /** A client of a single endpoint. The caller closes it. */
+  readonly clientOf: (endpoint: string) => Client;
+  /**
+   * Connects to an endpoint of another cluster, whose user is logged in. The caller closes the client.
+   *
+   * @throws Failure if the login fails
+   */
+  readonly connectTo: (endpoint: string, proofs: Proofs) => Promise<Client>;
   /** A further client of all endpoints: another connection. The caller closes it. */
   readonly anotherClient: () => Client;
   /** TLS as the global flags say; undefined: endpoints that name no scheme do not speak it. */
@@ -38,12 +44,12 @@ export async function withSession(command: Command, io: Io, use: (session: Sessi
   const proofs = { tls, auth };
   const client = connect(endpoints, globals, proofs);
   try {
-    const clientOf = (endpoint: string, files?: TlsFiles) =>
-      connect([endpoint], globals, files === undefined ? proofs : { ...proofs, tls: tlsOfFiles(files) });
+    const clientOf = (endpoint: string) => connect([endpoint], globals, proofs);
+    const connectTo = (endpoint: string, others: Proofs) => connectAndLogIn(endpoint, globals, others, io);
     const anotherClient = () => connect(endpoints, globals, proofs);
     const limits = { timeoutMs: globals.commandTimeout };
     if (auth !== undefined) await logIn(client, globals, io);
-    await use({ client, endpoints, clientOf, anotherClient, tls, printer, limits });
+    await use({ client, endpoints, clientOf, connectTo, anotherClient, tls, printer, limits });
   } catch (error) {
     if (!(error instanceof EtcdError)) throw error;
     throw requestFailure(error, io);
@@ -73,7 +79,7 @@ const orNone = (milliseconds: number) => (milliseconds > 0 ? milliseconds : Infi
 const orDefault = (bytes: number) => (bytes > 0 ? bytes : undefined);
 
 /** The proofs of who the client is. */
-interface Proofs {
+export interface Proofs {
   readonly tls: TlsOptions | undefined;
   readonly auth: Credentials | undefined;
 }
@@ -85,6 +91,17 @@ async function logIn(client: Client, { dialTimeout }: Globals, io: Io): Promise<
   } catch (error) {
     if (error instanceof AuthError && error.reason === "not-enabled") return;
     if (error instanceof EtcdError) throw requestFailure(error, io, exitCodes.badConnection);
+    throw error;
+  }
+}
+
+async function connectAndLogIn(endpoint: string, globals: Globals, proofs: Proofs, io: Io): Promise<Client> {
+  const client = connect([endpoint], globals, proofs);
+  try {
+    if (proofs.auth !== undefined) await logIn(client, globals, io);
+    return client;
+  } catch (error) {
+    await client.close();
     throw error;
   }
 }

@@ -59,6 +59,42 @@ test("make-mirror copies many keys, all without their prefix", async () => {
   assert.equal((await mirror.ended).code, 130);
 });
 
+/** Has a server ask for users: root, and `writer`, who may write below `copy/` alone. */
+const askForUsers = async ({ auth }: Client): Promise<void> => {
+  for (const user of ["root", "writer"]) {
+    await auth.userAdd({ user, password: `${user}'s` });
+    await auth.roleAdd(user);
+    await auth.userGrantRole({ user, role: user });
+  }
+  await auth.roleGrantPermission({ role: "writer", type: "readwrite", key: "copy/", prefix: true });
+  await auth.enable();
+};
+
+test("make-mirror acts at the destination as the user of --dest-user, and never as that of the source", async () => {
+  const flags = { bcryptCost: "4" };
+  await using source = await startTestServer({ flags });
+  await using destination = await startTestServer({ flags });
+  await source.client().kv.put("a/1", "one");
+  await askForUsers(source.client());
+  await askForUsers(destination.client());
+  const from = ["--user=root:root's", "make-mirror", "--prefix=a/", "--dest-prefix=copy/"];
+  const mirror = startProgram(source.endpoint, ...from, "--dest-user=writer:writer's", destination.endpoint);
+  const root = destination.client({ auth: { user: "root", password: "root's" } });
+  await untilContents(root, { "copy/1": "one" });
+  mirror.signals.emit("SIGINT", "SIGINT");
+  assert.equal((await mirror.ended).code, 130);
+
+  const refusal = async (...words: string[]) => {
+    const { code, stderr } = await startProgram(source.endpoint, ...from, ...words, destination.endpoint).ended;
+    return [code, stderr];
+  };
+  assert.deepEqual(await refusal(), [1, "Error: etcdserver: user name is empty\n"]);
+  assert.deepEqual(await refusal("--dest-user=writer", "--dest-password=writer's", "--dest-prefix=b/"), [
+    1,
+    "Error: etcdserver: permission denied\n",
+  ]);
+});
+
 test("make-mirror ends when changes that are missing are compacted, or a cluster refuses", async () => {
   await using source = await startTestServer();
   const client = source.client();
