@@ -120,11 +120,7 @@ const commandRows = (): string[][] => {
   });
   const absent = etcdctlGlobalFlags.filter((flag) => !globalFlags.has(flag));
   return [
-    [
-      "flags of every command",
-      "differs: those for discovery are refused",
-      names(absent.map((flag) => `--${flag}`)),
-    ],
+    ["flags of every command", "differs: those for discovery are refused", names(absent.map((flag) => `--${flag}`))],
     ...rows,
   ];
 };
