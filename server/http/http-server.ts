@@ -12,8 +12,18 @@ interface Connection {
   requests: number;
   /** Begins the answer of each request that was sent behind another one: one after the other, in order. */
   readonly waiting: (() => void)[];
+  /** The answer of the newest request, until it has ended: only that request may still be on its way. */
+  newest: ServerResponse | undefined;
+  /** The status for what came behind the whole requests and is no HTTP; undefined: all was. */
+  malformed: string | undefined;
   stopTimer: () => void;
 }
+
+/** The error of Node's parser, by its code. */
+const statusOfParserError: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Payload Too Large",
+};
 
 /** The most requests of one connection that may be under way or wait; one more closes it. */
 const maxRequestsAtOnce = 1_000;
@@ -52,6 +62,7 @@ export class HttpServer {
     this.server = createServer(options, (request, response) => this.take(request, response));
     if (gateway !== undefined)
       this.server.on("upgrade", (request, _socket, seen) => this.upgrade(request, seen, gateway));
+    this.server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => this.onMalformed(error, socket));
     // Node's own timers need a server that listens; `until` has the bounds.
     this.server.keepAliveTimeout = 0;
   }
@@ -66,7 +77,8 @@ export class HttpServer {
       socket.destroy();
       return;
     }
-    const connection: Connection = { requests: 0, waiting: [], stopTimer: this.until(socket, maxHttpRequestMs) };
+    const stopTimer = this.until(socket, maxHttpRequestMs);
+    const connection: Connection = { requests: 0, waiting: [], newest: undefined, malformed: undefined, stopTimer };
     this.connections.set(socket, connection);
     socket.once("close", () => {
       connection.stopTimer();
@@ -115,7 +127,11 @@ export class HttpServer {
       return;
     }
     connection.stopTimer();
-    response.once("close", () => this.onAnswered(socket, connection));
+    connection.newest = response;
+    response.once("close", () => {
+      if (connection.newest === response) connection.newest = undefined;
+      this.onAnswered(socket, connection);
+    });
     const begin = (): void => void this.answer(request, response);
     if (connection.requests === 1) begin();
     else connection.waiting.push(begin);
@@ -125,10 +141,37 @@ export class HttpServer {
     connection.requests--;
     connection.stopTimer();
     if (socket.destroyed) return;
+    if (connection.malformed !== undefined && !hasWholeRequests(connection)) {
+      this.refuse(socket, connection, connection.malformed);
+      return;
+    }
     if (this.isDraining) socket.end();
     const next = this.isDraining ? undefined : connection.waiting.shift();
     if (next !== undefined) next();
     else connection.stopTimer = this.until(socket, this.isDraining ? maxHttpRequestMs : maxConnectionWithoutRequestMs);
+  }
+
+  /**
+   * Refuses what is no HTTP, and closes the connection. The requests before it are answered first, as in etcd: Node's own refusal would
+   * stand in the place of their answers.
+   */
+  private onMalformed({ code = "" }: NodeJS.ErrnoException, socket: Socket): void {
+    const connection = this.connections.get(socket);
+    if (connection?.malformed !== undefined) return; // more of the same
+    if (connection === undefined || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    connection.malformed = statusOfParserError[code] ?? "400 Bad Request";
+    if (!hasWholeRequests(connection)) this.refuse(socket, connection, connection.malformed);
+  }
+
+  /** Closes a connection with a status; without one if a part of an answer has been sent. */
+  private refuse(socket: Socket, connection: Connection, status: string): void {
+    connection.stopTimer();
+    connection.stopTimer = this.until(socket, maxHttpRequestMs);
+    const isBegun = connection.newest?.headersSent === true;
+    socket.end(isBegun ? "" : `HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => socket.destroy());
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -179,6 +222,10 @@ export class HttpServer {
     response.end(body);
   }
 }
+
+/** Whether requests wait for their answer that have come as a whole. */
+const hasWholeRequests = ({ requests, newest }: Connection): boolean =>
+  requests > (newest === undefined || newest.req.complete ? 0 : 1);
 
 /** Makes the class of requests that are upgraded only if the gateway takes them. Node upgrades all, or none, otherwise. */
 const upgradableBy = (gateway: PathServer): typeof IncomingMessage =>

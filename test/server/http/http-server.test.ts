@@ -155,3 +155,23 @@ test("of requests that are sent together, those after a client has gone do not b
   await new Promise(setImmediate);
   assert.deepEqual(begun, ["/a"]);
 });
+
+test("what is no HTTP is refused behind the answers to the requests before it", async (t) => {
+  const answers: (() => void)[] = [];
+  const { dial } = await setUp(t, (_method, url) => {
+    return new Promise((resolve) => answers.push(() => resolve(textPage(200, url))));
+  });
+  const socket = await dial(`${get("/a")}${get("/b")}POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n`);
+  const all = text(socket);
+  for (const path of ["/a", "/b"]) (await eventually(5_000, `${path} begins`, () => answers.shift()))();
+  const statuses = [...(await all).matchAll(/HTTP\/1\.1 (\d+)|(\/[abc])\n/g)].map(([, status, path]) => status ?? path);
+  assert.deepEqual(statuses, ["200", "/a", "200", "/b", "400"]);
+});
+
+test("a request whose body is no HTTP is refused, and so are too large header fields", async (t) => {
+  const { dial } = await setUp(t, () => new Promise(() => undefined));
+  const chunked = "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
+  assert.match(await text(await dial(chunked)), /^HTTP\/1\.1 400 Bad Request\r\n[^]*\r\n\r\n$/);
+  const large = await text(await dial(get("/a", `A: ${"a".repeat(20_000)}\r\n`)));
+  assert.match(large, /^HTTP\/1\.1 431 /);
+});
