@@ -16,6 +16,12 @@ const readPatience = 0.5;
  */
 const writePatience = 0.3;
 
+/**
+ * Time before the deadline at which a server may find it over: it is told a time in whole milliseconds, of a clock that shows
+ * whole milliseconds.
+ */
+const deadlineRoundingMs = 1;
+
 /** A try of a read at one server; others may follow when it is slow. */
 export interface ReadTry {
   /** Called once per period while the server is silent or half of the time is over. */
@@ -104,7 +110,7 @@ export class UnaryCall<Request, Response> {
     if (isClosed) return this.noAnswer("cancelled", "the client was closed", failure);
     if (this.isGivenUp) return this.noAnswer("unavailable", "the server has fallen silent", failure);
     if (failure === null) return this.noAnswer("internal", "there was no error either", failure);
-    if (this.isDeadline(failure))
+    if (this.isDeadline(failure) || this.isServersDeadline(failure))
       return this.noAnswer("deadline-exceeded", `${Math.round(deadline - this.startedAt)} ms are over`, failure);
     return errorFromFailure(failure, this.method.kind, this.server.endpoint);
   }
@@ -113,6 +119,12 @@ export class UnaryCall<Request, Response> {
   private isDeadline(failure: (Error & { readonly details?: unknown }) | null): boolean {
     if (this.isTimeOver) return true;
     return typeof failure?.details === "string" && failure.details.startsWith("Deadline exceeded");
+  }
+
+  /** Whether the server has given the call up at its deadline: grpc-go resets the stream then, perhaps before the timer here. */
+  private isServersDeadline(failure: (Error & { readonly details?: unknown }) | null): boolean {
+    const { clock } = this.server;
+    return failure?.details === "Call cancelled" && clock.now() >= this.limits.deadline - deadlineRoundingMs;
   }
 
   private noAnswer(code: EtcdErrorCode, reason: string, cause: unknown): EtcdError {

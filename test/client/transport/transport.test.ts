@@ -81,6 +81,46 @@ test("a channel that does not connect says why", async () => {
   await failed;
 });
 
+/** A transport with puts that end when the test says so, and no other answers. */
+class PatientTransport implements Transport {
+  readonly called: Promise<void>;
+  end: (failure: Error) => void = () => undefined;
+  private onCall: () => void = () => undefined;
+
+  constructor() {
+    this.called = new Promise((resolve) => (this.onCall = resolve));
+  }
+
+  open(): Channel {
+    return {
+      ...new MemoryTransport({ a: empty }).open("a"),
+      state: "ready",
+      unary: ({ path }, _request, _timeoutMs, onEnd) => {
+        if (path.endsWith("/Put")) this.end = (failure) => onEnd(failure, undefined);
+        this.onCall();
+        return { cancel: () => undefined };
+      },
+    };
+  }
+}
+
+test("a stream that the server resets at the deadline is a request whose time is over", async () => {
+  const clock = new VirtualClock();
+  const codeAfter = async (ms: number) => {
+    const transport = new PatientTransport();
+    await using client = new Client({ endpoints: ["a"], transport }, clock);
+    const failed = client.kv.put("k", "v", { timeoutMs: 500 }).catch((error: unknown) => error as EtcdError);
+    await transport.called;
+    clock.advance(ms);
+    transport.end(new StatusError(1, "Call cancelled"));
+    const error = await failed;
+    assert.ok(error instanceof EtcdError);
+    return [error.code, error.outcome];
+  };
+  assert.deepEqual(await codeAfter(499), ["deadline-exceeded", "unknown"]);
+  assert.deepEqual(await codeAfter(300), ["unavailable", "unknown"]);
+});
+
 test("an endpoint that the transport does not know is refused at once", () => {
   assert.throws(() => new Client({ endpoints: [""], transport: new MemoryTransport({}) }), TypeError);
 });
