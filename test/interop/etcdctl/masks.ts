@@ -179,7 +179,7 @@ const masks: readonly Mask[] = [
   {
     name: "no quorum",
     why: "etcd 3.4 answers with another code than 3.6, and which of several timeouts is over first is a race",
-    on: "stderr",
+    on: "both",
     apply: replacing(
       /rpc error: code = Unknown desc = context deadline exceeded|etcdserver: request timed out[\w, ]*/g,
       "context deadline exceeded",
