@@ -49,15 +49,15 @@ const stopSignals = ["SIGINT", "SIGTERM"] as const;
  * Does work that can be stopped: SIGINT and SIGTERM do not end the process meanwhile, they raise `stop`, whose reason is the
  * signal's name.
  */
-export async function stoppable(
+export async function stoppable<T>(
   { signals }: Pick<Io, "signals">,
-  work: (stop: AbortSignal) => Promise<void>,
-): Promise<void> {
+  work: (stop: AbortSignal) => Promise<T>,
+): Promise<T> {
   const stopping = new AbortController();
   const stop = (name: NodeJS.Signals) => stopping.abort(name);
   for (const name of stopSignals) signals?.on(name, stop);
   try {
-    await work(stopping.signal);
+    return await work(stopping.signal);
   } finally {
     for (const name of stopSignals) signals?.off(name, stop);
   }

@@ -47,18 +47,21 @@ export async function runLoad(
   const tally = new Tally();
   const value = Buffer.alloc(load.valueBytes);
   let [begun, nextAt] = [0, startedAt];
+  const isStopped = (): boolean => stop.aborted;
   const work = async (client: Client): Promise<void> => {
-    while (!stop.aborted && begun < load.writes) {
+    while (!isStopped() && begun < load.writes) {
       begun++;
       nextAt = Math.max(nextAt + 1_000 / load.writesPerSecond, performance.now());
       if (nextAt >= endAt) return;
       await waited(nextAt, stop);
-      if (stop.aborted) return;
+      if (isStopped()) return;
       await tally.measure(client.kv.put(keyOf(load), value, { timeoutMs: writeTimeoutMs }));
       onWrite(tally.done);
     }
   };
-  const workers = Array.from({ length: load.workers }, (_, n) => work(clients[n % clients.length] as Client));
+  const workers = clients.flatMap((client, n) =>
+    Array.from({ length: Math.ceil((load.workers - n) / clients.length) }, () => work(client)),
+  );
   await Promise.all(workers);
   return tally.result((performance.now() - startedAt) / 1_000);
 }

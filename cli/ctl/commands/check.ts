@@ -143,19 +143,18 @@ async function written(
   const connections = Math.ceil(load.workers / workersPerConnection);
   const clients = Array.from({ length: connections }, () => session.anotherClient());
   const progress = (done: number) => io.progress?.(`${Math.min(Math.floor((done / expected) * 100), 100)}%`);
-  let result: LoadResult | undefined;
   try {
-    await stoppable(io, async (stop) => {
-      result = await runLoad(clients, load, stop, progress);
+    return await stoppable(io, async (stop) => {
+      const result = await runLoad(clients, load, stop, progress);
       await measure();
       if (stop.aborted) throw new Failure(exitCodes.error, "stopped before the end");
+      return result;
     });
   } finally {
     io.progress?.("");
     for (const client of clients) await client.close();
     await cleanUp(session.client, flags, session.endpoints, io);
   }
-  return result as LoadResult;
 }
 
 /** Time for each request that cleans up. */

@@ -62,7 +62,10 @@ before(async () => {
 });
 
 after(async () => {
-  await both(callers, (all) => Promise.all([...all.values()].map((caller) => Promise.resolve(caller.close()))));
+  await both(callers, (all) => {
+    for (const caller of all.values()) caller.close();
+    return Promise.resolve();
+  });
   await both(clusters, (cluster) => cluster[Symbol.asyncDispose]());
   await folder[Symbol.asyncDispose]();
 });

@@ -39,7 +39,7 @@ export const sequenceMasks: readonly SequenceMask[] = [
     hides: ({ fields }, etcd, ours) =>
       endedWith(etcd, status.OK) &&
       ours.details === "etcdserver: user name is empty" &&
-      asksForNothing(fields as Partial<TxnRequest>),
+      asksForNothing(fields),
   },
   {
     name: "ranges backwards",

@@ -79,31 +79,31 @@ export class UserPromises {
   private change({ command, user }: DecodedProposal): void {
     if (command === undefined) return;
     const before = this.revision;
-    switch (command.$case) {
-      case "userAdd":
-        if (!this.users.has(command.value.name)) this.changed(() => this.users.set(command.value.name, new Set()));
-        break;
-      case "roleAdd":
-        if (!this.roles.has(command.value.name)) this.changed(() => this.roles.set(command.value.name, undefined));
-        break;
-      case "roleGrantPermission":
-        this.changed(() => this.roles.set(command.value.name, text(command.value.perm?.key ?? new Uint8Array())));
-        break;
-      case "userGrantRole":
-        this.grant(command.value.user, command.value.role);
-        break;
-      case "userRevokeRole":
-        if (this.users.get(command.value.name)?.delete(command.value.role) === true)
-          this.changed(() => this.turn(command.value.name, command.value.role, false));
-        break;
-      case "authEnable":
-        this.isOn = true;
-        return;
-      default:
-        return;
+    if (command.$case === "authEnable") {
+      this.isOn = true;
+      return;
     }
+    this.changeUsersAndRoles(command);
     if (this.isOn && this.revision > before)
       assert.equal(user?.name, "root", "users and roles are changed by root alone");
+  }
+
+  private changeUsersAndRoles(command: NonNullable<DecodedProposal["command"]>): void {
+    if (command.$case === "userAdd") {
+      const { name } = command.value;
+      if (!this.users.has(name)) this.changed(() => this.users.set(name, new Set()));
+    } else if (command.$case === "roleAdd") {
+      const { name } = command.value;
+      if (!this.roles.has(name)) this.changed(() => this.roles.set(name, undefined));
+    } else if (command.$case === "roleGrantPermission") {
+      const { name, perm } = command.value;
+      this.changed(() => this.roles.set(name, text(perm?.key ?? new Uint8Array())));
+    } else if (command.$case === "userGrantRole") this.grant(command.value.user, command.value.role);
+    else if (command.$case === "userRevokeRole") this.revoke(command.value.name, command.value.role);
+  }
+
+  private revoke(user: string, role: string): void {
+    if (this.users.get(user)?.delete(role) === true) this.changed(() => this.turn(user, role, false));
   }
 
   private grant(user: string, role: string): void {
