@@ -103,8 +103,10 @@ export class Login {
    */
   giveUp(used: Metadata | undefined, error: unknown): boolean {
     if (!(error instanceof AuthError)) return false;
-    // A server that was sent a token and misses a user's name means one in the request.
-    const isStale = error.reason === "invalid-token" || (error.reason === "no-user" && used?.["token"] === undefined);
+    // A server that was sent a token and misses a user's name means one in the request. A request that was sent again after its token
+    // was given up may have gone without one.
+    const mayLackToken = used?.["token"] === undefined || used !== this.#metadata;
+    const isStale = error.reason === "invalid-token" || (error.reason === "no-user" && mayLackToken);
     if (!isStale || this.isFixed) return false;
     this.forget(used);
     return true;

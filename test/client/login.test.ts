@@ -50,9 +50,9 @@ async function connected(answers: Answers = {}, options: Partial<ClientOptions> 
 const refused = (reason: AuthError["reason"]) => (error: unknown) =>
   error instanceof AuthError && error.reason === reason && error.outcome === "failed";
 
-/** Waits until a call of this method has come. */
-async function calledFor(server: FakeServer, method: string): Promise<void> {
-  while (!server.calls.some((call) => call.method === method)) await new Promise(setImmediate);
+/** Waits until as many calls of this method have come. */
+async function calledFor(server: FakeServer, method: string, times = 1): Promise<void> {
+  while (server.calls.filter((call) => call.method === method).length < times) await new Promise(setImmediate);
 }
 
 describe("a client with a user", () => {
@@ -188,6 +188,32 @@ describe("a client with a user", () => {
     await using pair = await connected({ Authenticate: authenticate, UserAdd: noUser });
     await assert.rejects(pair.client.auth.userAdd({ user: "", password: "x" }), refused("no-user"));
     assert.deepEqual(pair.called(), ["Authenticate -", "UserAdd t1"]);
+  });
+
+  test("repeats a read that was sent again without a token, while another request logs in", async () => {
+    const { authenticate } = tokens();
+    await using pair = await connected({ Authenticate: authenticate });
+    const { server, client } = pair;
+    await client.auth.login();
+    let failRange: (failing: object) => void = () => undefined;
+    let logIn: (message: object) => void = () => undefined;
+    server.answers = {
+      Authenticate: new Promise<object>((resolve) => (logIn = resolve)),
+      Range: new Promise<object>((resolve) => (failRange = resolve)),
+      Put: ({ token }: Call) => (token === "t1" ? invalidToken : {}),
+    };
+    const read = client.kv.get("k");
+    await calledFor(server, "Range");
+    const write = client.kv.put("k", "v");
+    await calledFor(server, "Put"); // and then a login, in which the client has no token
+    await calledFor(server, "Authenticate", 2);
+    server.answers = { ...server.answers, Range: ({ token }: Call) => (token === undefined ? noUser : {}) };
+    failRange({ code: status.UNAVAILABLE, details: "etcdserver: leader changed" });
+    await calledFor(server, "Range", 2);
+    logIn({ token: "t2" });
+    await Promise.all([read, write]);
+    const range = pair.called().filter((call) => call.startsWith("Range"));
+    assert.deepEqual(range, ["Range t1", "Range -", "Range t2"]);
   });
 
   test("logs in when it is told to, and again", async () => {
