@@ -74,10 +74,10 @@ export class Kv {
    */
   async getStream(key: Bytes, options: GetSettings & RequestOptions = {}): Promise<GetResult> {
     const request = rangeRequest(key, options, this.keys);
-    const chunks: GetResult[] = [];
-    await this.endpoints.answers(rangeStream, request, options, ({ rangeResponse }) => {
-      if (rangeResponse !== undefined) chunks.push(getResult(rangeResponse, this.keys));
-    });
+    const answers = await this.endpoints.answers(rangeStream, request, options);
+    const chunks = answers.flatMap(({ rangeResponse }) =>
+      rangeResponse === undefined ? [] : [getResult(rangeResponse, this.keys)],
+    );
     const last = chunks.at(-1);
     if (last === undefined) throw new EtcdError("internal", "RangeStream ended without an answer", "failed");
     return { ...last, kvs: chunks.flatMap(({ kvs }) => kvs) };

@@ -59,16 +59,20 @@ export class Endpoints implements ConnectionOwner {
     const limits = { deadline: this.clock.now() + timeoutMs, signal };
     const { era } = this;
     await Promise.resolve(); // nothing is sent if the client is closed, or the signal raised, in the turn in which the request was made
+    return this.withLogin(limits, era, () => this.send(method, request, limits, era));
+  }
+
+  /** Sends a request with the token of a login, and again with that of another one if the token is refused: then nothing was done. */
+  private async withLogin<Result>(limits: CallLimits, era: Era, send: () => Promise<Result>): Promise<Result> {
     const { login } = this.settings;
-    if (login === undefined) return this.send(method, request, limits, era);
+    if (login === undefined) return send();
     for (let logins = 1; ; logins++) {
       if (login.metadata === undefined) await login.ready(this.loginServices, limits);
       throwIfOver(era);
       const used = login.metadata;
       try {
-        return await this.send(method, request, limits, era);
+        return await send();
       } catch (error) {
-        // A refused token means that nothing was done.
         if (logins > maxLogins || !login.giveUp(used, error)) throw error;
       }
     }
@@ -141,28 +145,37 @@ export class Endpoints implements ConnectionOwner {
   }
 
   /**
-   * Sends one request to one server, and hands on its answers until the server ends the stream in good order.
+   * Sends one request to one server, and returns its answers once the server has ended the stream in good order. If the token is
+   * refused, also after some answers, all of it is done again after another login: for requests that only read.
    *
-   * @throws EtcdError if the stream ends otherwise, perhaps after some answers
+   * @throws EtcdError if the stream ends otherwise
    */
   async answers<Request, Response>(
     method: StreamMethod<Request, Response>,
     request: Request,
     { timeoutMs = this.settings.requestTimeoutMs, signal }: RequestOptions,
-    onMessage: (response: Response) => void,
-  ): Promise<void> {
+  ): Promise<readonly Response[]> {
     const limits = { deadline: this.clock.now() + timeoutMs, signal };
-    await this.loggedIn(limits);
+    return this.withLogin(limits, this.era, () => this.answersOnce(method, request, limits));
+  }
+
+  private async answersOnce<Request, Response>(
+    method: StreamMethod<Request, Response>,
+    request: Request,
+    limits: CallLimits,
+  ): Promise<readonly Response[]> {
+    const { signal } = limits;
     const connection = await this.connected(limits);
-    await new Promise<void>((resolve, reject) => {
+    const answers: Response[] = [];
+    return new Promise((resolve, reject) => {
       const late = () => stream.end(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed"));
       const stopTimer = this.clock.after(limits.deadline - this.clock.now(), late);
       const onEnd = (error: EtcdError) => {
         stopTimer();
-        if (error instanceof StreamFinishedError) resolve();
+        if (error instanceof StreamFinishedError) resolve(answers);
         else reject(error);
       };
-      const stream = connection.open(method, { onMessage, onEnd });
+      const stream = connection.open(method, { onMessage: (answer) => void answers.push(answer), onEnd });
       if (signal !== undefined) onAbort(signal, () => stream.end(notSent(signal)));
       stream.send(request);
       stream.finish();

@@ -190,6 +190,16 @@ describe("a client with a user", () => {
     assert.deepEqual(pair.called(), ["Authenticate -", "UserAdd t1"]);
   });
 
+  test("logs in again for a read in chunks whose token is refused", async () => {
+    const { authenticate, checked, expire } = tokens();
+    const chunk = { rangeResponse: { count: 1n } };
+    await using pair = await connected({ Authenticate: authenticate, RangeStream: checked(chunk) });
+    await pair.client.kv.getStream("k");
+    expire();
+    assert.equal((await pair.client.kv.getStream("k")).count, 1);
+    assert.deepEqual(pair.called().slice(-3), ["RangeStream t1", "Authenticate -", "RangeStream t3"]);
+  });
+
   test("repeats a read that was sent again without a token, while another request logs in", async () => {
     const { authenticate } = tokens();
     await using pair = await connected({ Authenticate: authenticate });
