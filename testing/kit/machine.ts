@@ -55,6 +55,9 @@ export interface MachineWatcher {
 /** Small: a cluster in memory makes its segments at once, and keeps few of them. */
 const segmentBytes = 1024 * 1024;
 
+/** A compaction takes no rest, which would need virtual time. */
+const storeLimits = { compactionRestMs: 0 };
+
 /** A member that can serve clients, and its storage. */
 interface Booted {
   readonly member: RunningMember;
@@ -283,6 +286,7 @@ export class Machine {
     return {
       disk,
       segmentBytes,
+      storeLimits,
       openBackend: (path) => backends.open(path, disk, process),
       connect: (options) => this.world.network.connect({ name, process, options, onSend: () => undefined }),
     };

@@ -88,6 +88,15 @@ describe("virtual time", () => {
     assert.equal(server.clock.now(), before);
   });
 
+  it("does not hold up a compaction that removes much", async () => {
+    await using server = await startTestServer({ clock: "virtual", listen: false });
+    const { kv } = server.client();
+    let revision = 0;
+    for (let n = 0; n < 1_100; n++) ({ revision } = (await kv.put("a", String(n))).header); // three batches
+    await kv.compact(revision, { physical: true });
+    await assert.rejects(kv.get("a", { revision: revision - 1 }), { code: "out-of-range" });
+  });
+
   it("does not pass on the machine's clock", async () => {
     await using server = await startTestServer({ listen: false });
     await assert.rejects(server.clock.advance("1s"), /start the server with/);
