@@ -167,14 +167,14 @@ export class InProcessChannel implements Channel {
     open.add(stream);
     const found = member && this.methodOf(member, method.path);
     if (member === undefined) stream.break(dropped());
-    else if (found?.kind !== "bidi") stream.break(unknownMethod(method.path));
+    else if (found?.kind !== "bidi" && found?.kind !== "server-stream") stream.break(unknownMethod(method.path));
     else stream.begin(member.process, found, callerWith(metadata));
     const send = (request: Request): void => {
       const bytes = encoded(method, request);
       if (bytes instanceof StatusError) stream.break(bytes);
       else stream.send(bytes);
     };
-    return { send, cancel: () => stream.break(cancelled()) };
+    return { send, finish: () => stream.finish(), cancel: () => stream.break(cancelled()) };
   }
 
   close(): void {

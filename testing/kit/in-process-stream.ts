@@ -2,8 +2,15 @@
 
 import { StatusError } from "../../client/index.js";
 import { maxUnsentBytes, maxUnsentMessages } from "../../server/base/index.js";
-import { type BidiMethod, type Call, type RequestSink, statusOfError } from "../../server/rpc/index.js";
+import {
+  type BidiMethod,
+  type Call,
+  type RequestSink,
+  type ServerStreamMethod,
+  statusOfError,
+} from "../../server/rpc/index.js";
 import type { SimProcess } from "../index.js";
+import { openServerStream } from "./in-process-server-stream.js";
 
 /** Events of a stream, for the client. */
 export interface InProcessStreamEvents {
@@ -20,7 +27,7 @@ interface End {
 /** A stream: order in both directions, and a bound on the messages that the client has not taken. */
 export class InProcessStream {
   private process: SimProcess | undefined;
-  private method: BidiMethod | undefined;
+  private method: BidiMethod | ServerStreamMethod | undefined;
   private sink: RequestSink<never> | undefined;
   private isServerDone = false;
   private isClientDone = false;
@@ -34,11 +41,12 @@ export class InProcessStream {
   constructor(private readonly events: InProcessStreamEvents) {}
 
   /** Opens the stream at the server. */
-  begin(process: SimProcess, method: BidiMethod, call: Call): void {
+  begin(process: SimProcess, method: BidiMethod | ServerStreamMethod, call: Call): void {
     this.process = process;
     this.method = method;
+    const open = method.kind === "bidi" ? method.open : openServerStream(method);
     this.atServer(() => {
-      this.sink = method.open(call, {
+      this.sink = open(call, {
         send: (response) => this.respond(method.encode(response)),
         sendEach: (labels, from, to, head, tail) => {
           for (let n = from; n < to; n++) {
@@ -58,6 +66,11 @@ export class InProcessStream {
     this.atServer(() => {
       if (this.method !== undefined) this.sink?.onRequest(this.method.decode(bytes));
     });
+  }
+
+  /** Tells the server that no further request comes. */
+  finish(): void {
+    this.atServer(() => this.sink?.onHalfClose());
   }
 
   /** Ends the stream for both sides: the client has given it up, or the connection is gone. */

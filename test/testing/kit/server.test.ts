@@ -38,6 +38,24 @@ describe("startTestServer", () => {
     await lock.release();
   });
 
+  it("serves keys in chunks to a client in this process, and refuses what a server refuses", async () => {
+    await using server = await startTestServer({ listen: false });
+    const { kv } = server.client();
+    const value = "v".repeat(10_000);
+    const keys = Array.from({ length: 1_200 }, (_, n) => `k${String(n).padStart(4, "0")}`);
+    for (let at = 0; at < keys.length; at += 100)
+      await kv.txn({ success: keys.slice(at, at + 100).map((key) => ({ op: "put", key, value }) as const) });
+    const { kvs, count, header } = await kv.getStream("k", { prefix: true });
+    assert.deepEqual(kvs, (await kv.get("k", { prefix: true })).kvs);
+    assert.deepEqual([count, header.revision], [1_200, 13]);
+    await assert.rejects(kv.getStream("k", { revision: 100 }), { code: "out-of-range" });
+    await assert.rejects(kv.getStream(""), { code: "invalid-argument" });
+    const giveUp = new AbortController();
+    const given = assert.rejects(kv.getStream("k", { prefix: true, signal: giveUp.signal }), { code: "cancelled" });
+    giveUp.abort();
+    await given;
+  });
+
   it("lets Node end although a lease is held: one timer of a bounded time is left", async () => {
     const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
     await using server = await startTestServer({ listen: false });

@@ -1,0 +1,42 @@
+// Methods with one request and a stream of answers, as methods with streams in both directions.
+
+import {
+  type BidiMethod,
+  type RequestSink,
+  RpcError,
+  type ServerStreamMethod,
+  statusCode,
+} from "../../server/rpc/index.js";
+
+const noRequest = () =>
+  new RpcError({
+    code: statusCode.internal,
+    details: "cardinality violation: received no request message from non-client-streaming RPC",
+  });
+
+/** Returns what opens a stream of a method: the first request is handled, as by a server's port; further ones are ignored. */
+export const openServerStream =
+  ({ handle }: ServerStreamMethod): BidiMethod["open"] =>
+  (call, { send, onDrain, fail, end }): RequestSink<never> => {
+    let hasRequest = false;
+    let isOver = false;
+    let tellClosed: () => void = () => undefined;
+    const onClosed = (callback: () => void): void => {
+      if (isOver) callback();
+      else tellClosed = callback;
+    };
+    return {
+      onRequest: (request) => {
+        if (hasRequest) return;
+        hasRequest = true;
+        handle(request, call, { send, onDrain, onClosed, fail, end });
+      },
+      onHalfClose: () => {
+        if (!hasRequest) fail(noRequest());
+      },
+      onClosed: () => {
+        isOver = true;
+        tellClosed();
+      },
+    };
+  };
