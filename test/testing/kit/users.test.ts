@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
+import { Client as EtcdClient } from "../../../client/index.js";
 import { AuthDefinition, KVDefinition, Permission_Type } from "../../../proto/index.js";
 import { startTestCluster, type TestMember } from "../../../testing/kit/index.js";
 
@@ -112,6 +113,24 @@ describe("users of a cluster", () => {
     await cluster.reset();
     await put(cluster.members[0]!, "b");
     assert.deepEqual(await cluster.dump(), { b: "v" });
+  });
+
+  it("log in again for a read in chunks, in process and over a socket", async () => {
+    await using cluster = await startTestCluster({ members: 1, flags: { bcryptCost: "4" } });
+    const [member] = cluster.members;
+    await put(member!, "a");
+    await addUsers(member!);
+    const auth = { user: "ann", password: "ann" };
+    await using outside = new EtcdClient({ endpoints: [member!.endpoint], auth });
+    const clients = [cluster.client({ auth }), outside];
+    for (const client of clients) assert.equal((await client.kv.getStream("a")).count, 1);
+    // Ends all logins.
+    await call(member!, "AuthDisable", {}, await logIn(member!, "root"));
+    await call(member!, "AuthEnable", {});
+    for (const { kv } of clients) {
+      assert.equal((await kv.getStream("a")).count, 1);
+      await assert.rejects(kv.getStream("b"), { reason: "not-allowed" });
+    }
   });
 
   it("are there after all members have restarted; tokens are not, but those of logins that are applied again", async () => {
