@@ -35,10 +35,16 @@ export const nameReason = (
   return undefined;
 };
 
-/** Returns the common name of a certificate's subject, the last of several; undefined if it has none. */
-export const commonNameOf = ({ subject }: Pick<X509Certificate, "subject">): string | undefined => {
-  const names = subject.split("\n").filter((part) => part.startsWith("CN="));
-  return names.at(-1)?.slice("CN=".length);
+/**
+ * Returns the common name of a certificate's subject, the last of several; undefined if it has none. `subject` of an X509Certificate is a
+ * text with escapes, in which a part may have several names; the legacy form has each name as it is.
+ */
+export const commonNameOf = (certificate: Pick<X509Certificate, "toLegacyObject">): string | undefined => {
+  const { subject } = certificate.toLegacyObject() as {
+    readonly subject?: { readonly CN?: string | readonly string[] };
+  };
+  const names = subject?.CN;
+  return typeof names === "object" ? names.at(-1) : names;
 };
 
 /** Whether the alternative names of the certificate have this host; its common name does not count, as in Go. */

@@ -112,6 +112,19 @@ test("with a trusted authority only its clients are served, by the name in their
   );
 });
 
+test("the name of a client is told as its certificate has it, whatever characters and other names are beside it", async (t) => {
+  const folder = await temporaryDirectory(t);
+  const authority = await TestAuthority.create();
+  const { files } = await authority.issueTo(folder, "server");
+  const trustedCaFile = await authority.writeTo(folder);
+  const { greeting } = await serve(t, { ...withCertificate(files), trustedCaFile });
+  const nameFor = async (subject: string) =>
+    greeting({ ca: authority.cert, ...(await authority.issue({ commonName: subject })) });
+  assert.equal(await nameFor("Doe\\, Jane \\+ \\<é\\>"), "hello Doe, Jane + <é>");
+  assert.equal(await nameFor("alice+OU=staff"), "hello alice"); // two names in one part of the subject
+  assert.equal(await nameFor("alice, CN=bob"), "hello bob"); // the last one, as in Go
+});
+
 test("a file of authorities without one is refused at the start; one that is emptied later changes nothing", async (t) => {
   const folder = await temporaryDirectory(t);
   const authority = await TestAuthority.create();
