@@ -36,7 +36,7 @@ export class Access {
    * Finds the user of a caller: by a token in its metadata, else by its certificate.
    *
    * @returns undefined: the caller does not say who it is
-   * @throws ServerError `invalid-auth-token`; what ends a linearizable read
+   * @throws ServerError `invalid-auth-token`, `auth-revision-old`; what ends a linearizable read
    */
   identify(caller: Caller): Identity | undefined | Promise<Identity | undefined> {
     const text = caller.metadata("token") ?? caller.metadata("authorization");
@@ -44,13 +44,26 @@ export class Access {
     const token = text.startsWith(bearer) ? text.slice(bearer.length) : text;
     const { tokens, applier } = this.parts;
     const identity = tokens.verify(token, applier.auth.revision);
-    if (identity instanceof Promise) return identity.then(valid);
-    if (identity !== undefined) return identity;
+    if (identity instanceof Promise) return identity.then((verified) => this.notAhead(valid(verified)));
+    if (identity !== undefined) return this.notAhead(identity);
     // Another member may have given it out, and this one has not applied that login yet.
     if ((indexOfToken(token) ?? 0) <= applier.appliedIndex) throw invalidToken();
     return this.caughtUp()
       .then(() => tokens.verify(token, applier.auth.revision))
-      .then(valid);
+      .then((verified) => this.notAhead(valid(verified)));
+  }
+
+  /**
+   * Waits for the users and roles of which a token speaks, which may have been applied on another member alone by now. If nobody has
+   * applied them, it was issued before a backup was restored, or by another cluster with the same key.
+   */
+  private notAhead(identity: Identity): Identity | Promise<Identity> {
+    if (identity.revision <= this.auth.revision) return identity;
+    return this.caughtUp().then(() => {
+      const { revision } = this.auth;
+      if (identity.revision <= revision) return identity;
+      throw new ServerError("auth-revision-old", `issued at revision ${identity.revision}, it is ${revision} now`);
+    });
   }
 
   /**
