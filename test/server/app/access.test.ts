@@ -27,9 +27,9 @@ const accessThatApplies = (users: readonly string[]) => {
     applier: { auth, appliedIndex: 0 as LogIndex, whenAuthChanges: () => undefined },
     tokens,
     reads: {
-      whenLinearizable: ({ onReady }) => {
+      whenLinearizable: (read) => {
         catchUp();
-        onReady();
+        read.onReady();
       },
     },
   });
