@@ -47,7 +47,9 @@ export const makeMirrorCommand = (): Command =>
     .description("Copies keys to another cluster, and then every change")
     .usage("[options] <destination>")
     .addOption(textFlag("--prefix <prefix>", "copy the keys with this prefix; empty: all"))
-    .addOption(counterFlag("--rev <revision>", "copy the changes from this revision on; 0: the keys, then the changes"))
+    .addOption(
+      counterFlag("--rev <revision>", "copy the changes from this revision on; 0 or 1: the keys, then the changes"),
+    )
     .addOption(counterFlag("--max-txn-ops <n>", "operations of one transaction at the destination", 128))
     .addOption(textFlag("--dest-prefix <prefix>", "prefix at the destination, instead of --prefix"))
     .addOption(booleanFlag("--no-dest-prefix", "leave the prefix out at the destination"))
@@ -95,7 +97,7 @@ export async function runMakeMirror(command: Command, io: Io): Promise<void> {
 const planOf = (flags: MirrorFlags, { limits }: Session): MirrorPlan => ({
   prefix: flags.prefix,
   destPrefix: flags.noDestPrefix || flags.destPrefix !== "" ? flags.destPrefix : flags.prefix,
-  revision: Math.max(flags.rev, 0),
+  revision: flags.rev > 1 ? flags.rev : 0, // 1 leaves nothing out: the keys will do, as in etcdctl
   maxTxnOps: flags.maxTxnOps,
   limits,
 });

@@ -107,6 +107,18 @@ test("make-mirror ends when changes that are missing are compacted, or a cluster
   );
 });
 
+test("make-mirror from revision 1 copies the keys, also of a source that has compacted its history", async () => {
+  await using source = await startTestServer();
+  await using destination = await startTestServer();
+  const client = source.client();
+  for (const value of ["1", "2", "3"]) await client.kv.put("k", value);
+  await client.kv.compact(3);
+  const mirror = startProgram(source.endpoint, "make-mirror", "--rev=1", destination.endpoint);
+  await untilContents(destination.client(), { k: "3" });
+  mirror.signals.emit("SIGINT", "SIGINT");
+  assert.equal((await mirror.ended).code, 130);
+});
+
 test("make-mirror refuses flags that contradict each other, in etcdctl's words", async () => {
   const refusal = async (...words: string[]) => {
     const { code, stderr } = await startProgram("127.0.0.1:1", "make-mirror", ...words).ended;
