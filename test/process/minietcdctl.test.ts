@@ -87,7 +87,7 @@ test("a reader of standard output that has gone away ends the program quietly", 
 
 test("a reader of standard error that has gone away ends the program quietly", async () => {
   await using server = await FakeServer.start();
-  const child = startProcess(server.endpoint, ["endpoint", "health"], "ignore");
+  const child = startProcess(server.endpoint, ["get", "k", "--debug"], "ignore"); // prints its settings there
   child.stderr?.destroy();
   const [code] = (await once(child, "close")) as [number];
   assert.equal(code, 141);
