@@ -6,8 +6,14 @@ import type { Ctl } from "./ctl.js";
 import { play, type Outcome, type Step } from "./script.js";
 
 /** Plays a script on a fresh cluster. */
-export async function playOn(kind: ServerKind, members: number, ctl: Ctl, steps: readonly Step[]): Promise<Outcome[]> {
-  await using cluster = await startEtcdCluster({ kind, members });
+export async function playOn(
+  kind: ServerKind,
+  members: number,
+  ctl: Ctl,
+  steps: readonly Step[],
+  flags: readonly string[] = [],
+): Promise<Outcome[]> {
+  await using cluster = await startEtcdCluster({ kind, members, flags });
   return await play(steps, ctl, cluster);
 }
 
