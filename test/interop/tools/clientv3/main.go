@@ -1,7 +1,9 @@
 // Clientv3 is a program on etcd 3.7's Go client over mutual TLS: transactions, sessions, locks, elections, the recipes, and the
 // names of services. It prints every step; on a fresh cluster, every server that speaks etcd's API leads to the same lines.
 //
-//	clientv3 ENDPOINT CA CERT KEY SLOWNESS
+// As a user, who may use the keys that begin with a slash, it does the part of this that needs no others.
+//
+//	clientv3 ENDPOINT CA CERT KEY SLOWNESS [USER PASSWORD]
 package main
 
 import (
@@ -35,6 +37,15 @@ func main() {
 	time.AfterFunc(time.Duration(float64(deadline)*slowness), func() { panic("the deadline is over") })
 	files := transport.TLSInfo{TrustedCAFile: os.Args[2], CertFile: os.Args[3], KeyFile: os.Args[4]}
 	secure := must(files.ClientConfig())
+	if len(os.Args) > 6 {
+		user(endpoint, secure, os.Args[6], os.Args[7])
+	} else {
+		everything(endpoint, secure)
+	}
+	section("done")
+}
+
+func everything(endpoint string, secure *tls.Config) {
 	one, other := connect(endpoint, secure), connect(endpoint, secure)
 
 	keys(one)
@@ -48,7 +59,6 @@ func main() {
 	services(one, endpoint, secure)
 	check(one.Close())
 	check(other.Close())
-	section("done")
 }
 
 func connect(endpoint string, secure *tls.Config) *clientv3.Client {
