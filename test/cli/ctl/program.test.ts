@@ -208,11 +208,7 @@ describe("global flags", () => {
 
 describe("unsupported flags are refused, never ignored", () => {
   test("discovery", async () => {
-    const given = [
-      ["-d", "example.com"],
-      ["--discovery-srv-name=x"],
-      ["--insecure-discovery=false"],
-    ];
+    const given = [["-d", "example.com"], ["--discovery-srv-name=x"], ["--insecure-discovery=false"]];
     for (const flag of given) {
       const { code, stderr } = await run(["get", "k", ...flag]);
       assert.equal(code, 128, String(flag));

@@ -37,9 +37,7 @@ export const sequenceMasks: readonly SequenceMask[] = [
     reason: "etcd carries them out for callers without a token, as it does an empty one; minietcd only the empty one.",
     parts: false,
     hides: ({ fields }, etcd, ours) =>
-      endedWith(etcd, status.OK) &&
-      ours.details === "etcdserver: user name is empty" &&
-      asksForNothing(fields),
+      endedWith(etcd, status.OK) && ours.details === "etcdserver: user name is empty" && asksForNothing(fields),
   },
   {
     name: "ranges backwards",
