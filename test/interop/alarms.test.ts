@@ -97,7 +97,7 @@ class Asked {
     assert("ok" in outcome);
     const { errors, header, dbSizeQuota } = outcome.ok;
     // Go's text form of a message has one space between fields in some programs, and two in others: it depends on their bytes.
-    const text = errors.join(", ").replaceAll(/ +/g, " ").replaceAll(String(header?.memberId), "ME");
+    const text = [...errors].sort().join(", ").replaceAll(/ +/g, " ").replaceAll(String(header?.memberId), "ME");
     this.lines.push(`${text}, quota ${dbSizeQuota}`);
     for (const path of ["/health", "/health?exclude=NOSPACE", "/readyz", "/readyz/data_corruption", "/livez"]) {
       const page = await fetch(`http://${this.member.endpoint}${path}`);
