@@ -34,6 +34,7 @@ export class SendQueue {
 
   /** Adds a message in pieces. */
   addList(message: ListMessage): void {
+    if (message.length === 0) return this.add(noBytes, noBytes); // a part without bytes would wait for others to be complete
     const prefix = new Uint8Array(messagePrefixBytes);
     writeMessagePrefix(prefix, 0, message.length);
     this.parts.push({ bytes: prefix, isEnd: false }, { bytes: noBytes, list: new ListCursor(message), isEnd: true });

@@ -240,6 +240,7 @@ describe("bytes for a client", () => {
           assert.equal(queue.size, 0);
         },
       ),
+      { examples: [[[new ListMessage(Buffer.of(), 0x12, [], Buffer.of())], []]] },
     );
   });
 
