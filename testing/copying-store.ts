@@ -300,7 +300,8 @@ function rangeOf(keys: Keys, request: RangeRequest): RangeResponse {
   const sorted = filtered.sort((a, b) => sign * compareBy(sortTarget, a, b));
   const more = limit > 0n && BigInt(sorted.length) > limit;
   const kept = more ? sorted.slice(0, Number(limit)) : sorted;
-  const kvs = request.keysOnly ? kept.map((kv) => ({ ...kv, value: new Uint8Array(0), lease: 0n })) : kept;
+  const leaseOf = ({ lease }: KeyValue): bigint => (request.sortTarget === By.VALUE ? lease : 0n);
+  const kvs = request.keysOnly ? kept.map((kv) => ({ ...kv, value: new Uint8Array(0), lease: leaseOf(kv) })) : kept;
   return { header: undefined, kvs, more, count };
 }
 

@@ -11,7 +11,7 @@ import {
   slicedSort,
 } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
-import { decodeKeyValue, encodeKeyValue, keyAndRevisions, noBytes, valueOf, type KeyState } from "./key-value.js";
+import { decodeKeyValue, encodeKeyValue, noBytes, valueOf, type KeyState } from "./key-value.js";
 import type { StoreData } from "./store-data.js";
 
 /** A key that existed at the revision of the read. */
@@ -160,7 +160,7 @@ function* readSorted(data: StoreData, request: RangeRequest, read: RangeRead): S
   const sorted = yield* sort(loader, request, filtered, unlimited ? Infinity : limit + 1);
   const more = !unlimited && sorted.length > limit;
   const kept = more ? sorted.slice(0, limit) : sorted;
-  const kvs = yield* request.keysOnly ? keysOf(loader, kept) : keyValuesOf(loader, kept);
+  const kvs = yield* request.keysOnly ? keysOf(loader, kept, leasesStay(request)) : keyValuesOf(loader, kept);
   return { header: undefined, kvs, more, count: BigInt(count) };
 }
 
@@ -301,15 +301,15 @@ function* keyValuesOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]
   return kvs;
 }
 
-/** Encodes keys without values and, as etcd 3.7, without leases; nothing is read from disk for a key whose newest put is asked for. */
-function* keysOf(loader: Loader, hits: readonly Hit[]): Sliced<Uint8Array[]> {
+/** Whether keys come with their leases: etcd 3.7 does not read these, but where it needs the values for its sort. */
+const leasesStay = ({ sortTarget }: RangeRequest): boolean => sortTarget === RangeRequest_SortTarget.VALUE;
+
+/** The keys of hits without values, as `keys_only` asks for. */
+function* keysOf(loader: Loader, hits: readonly Hit[], withLeases: boolean): Sliced<Uint8Array[]> {
   const kvs: Uint8Array[] = [];
   for (const hit of hits) {
-    const { state, entry } = hit;
-    const isOld = state === undefined;
-    kvs.push(
-      isOld ? keyAndRevisions(loader.keyValue(hit)) : encodeKeyValue(entry.key, { ...state, lease: noLease }, noBytes),
-    );
+    const state = hit.state ?? decodeKeyValue(loader.keyValue(hit), hit.sub).state;
+    kvs.push(encodeKeyValue(hit.entry.key, withLeases ? state : { ...state, lease: noLease }, noBytes));
     if (loader.isTired()) yield;
   }
   return kvs;

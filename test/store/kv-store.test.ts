@@ -143,6 +143,18 @@ for (const { name, create } of disks) {
       assert.deepEqual((await tested.range("k", { keysOnly: true, revision: 2 })).kvs, ["k= c2 m2 v1"]);
     });
 
+    test("keys_only leaves the lease in where the keys are to be sorted by value, as etcd 3.7 does", async () => {
+      await using tested = await TestStore.on(await create());
+      tested.store.grantLease({ id: 7n as LeaseId, ttlSeconds: 60, generation: 1 });
+      tested.put("k", "1", { lease: 7n });
+      tested.put("k", "2", { lease: 7n });
+      for (const sortOrder of [Order.NONE, Order.ASCEND]) {
+        const options = { keysOnly: true, sortTarget: Target.VALUE, sortOrder };
+        assert.deepEqual((await tested.range("k", options)).kvs, ["k= c2 m3 v2 l7"]);
+        assert.deepEqual((await tested.range("k", { ...options, revision: 2 })).kvs, ["k= c2 m2 v1 l7"]);
+      }
+    });
+
     test("sorts by each target, both ways, now and in the past", async () => {
       await using tested = await TestStore.on(await create());
       for (const [key, value] of [

@@ -1,6 +1,7 @@
 // The part of the answers to calls that can be compared, and the known differences between them. Each stands in docs/differences.md.
 import { isDeepStrictEqual } from "node:util";
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { status } from "@grpc/grpc-js";
 import { type Call, type Reply, requestJson } from "./calls.js";
 import type { Known } from "./masks.js";
 import type { Revisions } from "./revisions.js";
@@ -76,7 +77,18 @@ const fieldOf = (call: Call, name: string): JsonValue | undefined => {
 };
 const headers = (reply: Reply) => reply.messages.map((message) => (isObject(message) ? message["header"] : undefined));
 
+/** The codes of what alarms refuse. */
+const alarmCodes: readonly number[] = [status.RESOURCE_EXHAUSTED, status.DATA_LOSS];
+
 export const callMasks: readonly CallMask[] = [
+  {
+    name: "a TTL that is too large while an alarm is active",
+    row: "LeaseGrant with a TTL that is too large, while an alarm is active",
+    hides: (call, etcd, ours) =>
+      methodOf(call) === "LeaseGrant" &&
+      alarmCodes.includes(etcd.code) &&
+      ours.details === "etcdserver: too large lease TTL",
+  },
   {
     name: "hash that was stored at a compaction",
     row: "HashKV of a revision up to a compaction, 0 included",
