@@ -1,7 +1,6 @@
 // The part of the answers to calls that can be compared, and the known differences between them. Each stands in docs/differences.md.
 import { isDeepStrictEqual } from "node:util";
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
-import { status } from "@grpc/grpc-js";
 import { type Call, type Reply, requestJson } from "./calls.js";
 import type { Known } from "./masks.js";
 import type { Revisions } from "./revisions.js";
@@ -77,16 +76,13 @@ const fieldOf = (call: Call, name: string): JsonValue | undefined => {
 };
 const headers = (reply: Reply) => reply.messages.map((message) => (isObject(message) ? message["header"] : undefined));
 
-/** The codes of what alarms refuse. */
-const alarmCodes: readonly number[] = [status.RESOURCE_EXHAUSTED, status.DATA_LOSS];
-
 export const callMasks: readonly CallMask[] = [
   {
-    name: "a TTL that is too large while an alarm is active",
-    row: "LeaseGrant with a TTL that is too large, while an alarm is active",
+    name: "a TTL that is too large while the cluster is corrupt",
+    row: "LeaseGrant with a TTL that is too large, while the alarm CORRUPT is active",
     hides: (call, etcd, ours) =>
       methodOf(call) === "LeaseGrant" &&
-      alarmCodes.includes(etcd.code) &&
+      etcd.details === "etcdserver: corrupt cluster" &&
       ours.details === "etcdserver: too large lease TTL",
   },
   {
