@@ -47,36 +47,41 @@ class Asked {
     const { grpc } = this;
     const txn = (request: Partial<TxnRequest>) =>
       grpc.call("/etcdserverpb.KV/Txn", [TxnRequest, TxnResponse], TxnRequest.fromPartial(request));
-    const outcomes = {
-      put: grpc.call("/etcdserverpb.KV/Put", [PutRequest, PutResponse], PutRequest.create({ key, value: key })),
-      "put without a key": grpc.call("/etcdserverpb.KV/Put", [PutRequest, PutResponse], PutRequest.create({})),
-      "txn that puts": txn({ success: [put] }),
-      "txn that puts in the branch that is not taken": txn({ success: [remove], failure: [put] }),
-      "txn that deletes": txn({ success: [remove] }),
-      "txn that reads nothing": txn({}),
-      delete: grpc.call(
-        "/etcdserverpb.KV/DeleteRange",
-        [DeleteRangeRequest, DeleteRangeResponse],
-        DeleteRangeRequest.create({ key }),
-      ),
-      range: grpc.call("/etcdserverpb.KV/Range", [RangeRequest, RangeResponse], RangeRequest.create({ key })),
-      grant: grpc.call(
-        "/etcdserverpb.Lease/LeaseGrant",
-        [LeaseGrantRequest, LeaseGrantResponse],
-        LeaseGrantRequest.create({ TTL: 100n, ID: 1_000n + revision }),
-      ),
-      "revocation of a lease that is not there": grpc.call(
-        "/etcdserverpb.Lease/LeaseRevoke",
-        [LeaseRevokeRequest, LeaseRevokeResponse],
-        LeaseRevokeRequest.create({ ID: 5n }),
-      ),
-      compact: grpc.call(
-        "/etcdserverpb.KV/Compact",
-        [CompactionRequest, CompactionResponse],
-        CompactionRequest.create({ revision }),
-      ),
+    const requests = {
+      put: () => grpc.call("/etcdserverpb.KV/Put", [PutRequest, PutResponse], PutRequest.create({ key, value: key })),
+      "put without a key": () => grpc.call("/etcdserverpb.KV/Put", [PutRequest, PutResponse], PutRequest.create({})),
+      "txn that puts": () => txn({ success: [put] }),
+      "txn that puts in the branch that is not taken": () => txn({ success: [remove], failure: [put] }),
+      "txn that deletes": () => txn({ success: [remove] }),
+      "txn that reads nothing": () => txn({}),
+      delete: () =>
+        grpc.call(
+          "/etcdserverpb.KV/DeleteRange",
+          [DeleteRangeRequest, DeleteRangeResponse],
+          DeleteRangeRequest.create({ key }),
+        ),
+      range: () => grpc.call("/etcdserverpb.KV/Range", [RangeRequest, RangeResponse], RangeRequest.create({ key })),
+      grant: () =>
+        grpc.call(
+          "/etcdserverpb.Lease/LeaseGrant",
+          [LeaseGrantRequest, LeaseGrantResponse],
+          LeaseGrantRequest.create({ TTL: 100n, ID: 1_000n + revision }),
+        ),
+      "revocation of a lease that is not there": () =>
+        grpc.call(
+          "/etcdserverpb.Lease/LeaseRevoke",
+          [LeaseRevokeRequest, LeaseRevokeResponse],
+          LeaseRevokeRequest.create({ ID: 5n }),
+        ),
+      compact: () =>
+        grpc.call(
+          "/etcdserverpb.KV/Compact",
+          [CompactionRequest, CompactionResponse],
+          CompactionRequest.create({ revision }),
+        ),
     };
-    for (const [what, outcome] of Object.entries(outcomes)) this.lines.push(`${what}: ${show(await outcome)}`);
+    // One after the other: what may be compacted depends on what was written before.
+    for (const [what, request] of Object.entries(requests)) this.lines.push(`${what}: ${show(await request())}`);
     await this.look();
   }
 
@@ -97,8 +102,8 @@ class Asked {
     assert("ok" in outcome);
     const { errors, header, dbSizeQuota } = outcome.ok;
     // Go's text form of a message has one space between fields in some programs, and two in others: it depends on their bytes.
-    const text = [...errors].sort().join(", ").replaceAll(/ +/g, " ").replaceAll(String(header?.memberId), "ME");
-    this.lines.push(`${text}, quota ${dbSizeQuota}`);
+    const shown = errors.map((text) => text.replaceAll(/ +/g, " ").replaceAll(String(header?.memberId), "ME"));
+    this.lines.push(`${shown.sort().join(", ")}, quota ${dbSizeQuota}`);
     for (const path of ["/health", "/health?exclude=NOSPACE", "/readyz", "/readyz/data_corruption", "/livez"]) {
       const page = await fetch(`http://${this.member.endpoint}${path}`);
       this.lines.push(`${path} ${page.status} ${(await page.text()).split("\n").sort().join("|")}`);
