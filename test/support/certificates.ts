@@ -1,8 +1,8 @@
 // Certificates for tests, made when a test asks for them.
 
 import "reflect-metadata";
-import { webcrypto } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { randomUUID, webcrypto } from "node:crypto";
+import { rename, writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import {
@@ -110,7 +110,10 @@ export class TestAuthority {
   /** Writes its own certificate into a folder. @returns the file */
   async writeTo(folder: string, name = "ca"): Promise<string> {
     const path = join(folder, `${name}.pem`);
-    await writeFile(path, this.cert);
+    // Whole at once: members that start together have one file, which another may be reading.
+    const written = `${path}.${randomUUID()}`;
+    await writeFile(written, this.cert);
+    await rename(written, path);
     return path;
   }
 
