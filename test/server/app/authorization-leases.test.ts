@@ -166,6 +166,9 @@ test("a deletion of its user, and the end of authentication, take effect at once
   const ann = await logIn("ann");
   await ask(application, "userDelete", root, { name: "ann" });
   await refused(ask(application, "put", ann, put("a")), "invalid-auth-token");
+  await ask(application, "userAdd", root, { name: "ann", password: "other", options: undefined, hashedPassword: "" });
+  await ask(application, "userGrantRole", root, { user: "ann", role: "ann" });
+  await refused(ask(application, "put", ann, put("a")), "invalid-auth-token"); // another ann's it is not
   await ask(application, "authDisable", root, {});
   await ask(application, "put", ann, put("a"));
   await ask(application, "authEnable", anonymousCaller, {});

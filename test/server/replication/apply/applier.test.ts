@@ -9,10 +9,13 @@ import { test, type TestContext } from "node:test";
 import {
   AlarmRequest_AlarmAction as Action,
   AlarmType,
+  DeleteRangeRequest,
   Member,
   Proposal,
-  type PutRequest,
+  PutRequest,
+  type RequestOp,
   SeenProposals as SeenProposalsRow,
+  type TxnRequest,
 } from "../../../../proto/index.js";
 import {
   Configuration,
@@ -152,18 +155,15 @@ const open = async (
   };
 };
 
-const put = (key: string, options: { ignoreValue?: boolean; lease?: bigint } = {}): Command => ({
-  $case: "put",
-  value: {
-    key: Buffer.from(key),
-    value: new Uint8Array(),
-    lease: 0n,
-    prevKv: false,
-    ignoreValue: false,
-    ignoreLease: false,
-    ...options,
-  },
-});
+interface PutOptions {
+  readonly ignoreValue?: boolean;
+  readonly lease?: bigint;
+}
+
+const putRequest = (key: string, options: PutOptions = {}): PutRequest =>
+  PutRequest.create({ key: Buffer.from(key), ...options });
+
+const put = (key: string, options: PutOptions = {}): Command => ({ $case: "put", value: putRequest(key, options) });
 
 /** An entry as a proposal of `member` makes it. */
 const entry = (
@@ -267,6 +267,24 @@ test("an active alarm refuses what etcd's refuses, and is there after a restart 
   assert.equal(copy.store.revision, 4);
   await copy.store.flush();
   assert.deepEqual(readAppliedState(copy.markers.at(-1)!, copy.store).alarms.all, []);
+});
+
+test("under the alarm NOSPACE a transaction that may put is refused, in whatever branch and depth; others are not", async (t) => {
+  const copy = await open(t);
+  const putOf = (key: string): RequestOp => ({ request: { $case: "requestPut", value: putRequest(key) } });
+  const remove: RequestOp = {
+    request: { $case: "requestDeleteRange", value: DeleteRangeRequest.create({ key: Buffer.from("a") }) },
+  };
+  const txn = (success: RequestOp[], failure: RequestOp[] = []): TxnRequest => ({ compare: [], success, failure });
+  const nested = (request: TxnRequest): RequestOp => ({ request: { $case: "requestTxn", value: request } });
+  const run = (index: number, value: TxnRequest): number => {
+    apply(copy, entry(index, { $case: "txn", value }));
+    return copy.store.revision;
+  };
+  apply(copy, entry(1, put("a")), entry(2, alarm(Action.ACTIVATE, AlarmType.NOSPACE)));
+  const mayPut = [txn([putOf("b")]), txn([remove], [putOf("b")]), txn([remove, nested(txn([], [putOf("b")]))])];
+  for (const [n, request] of mayPut.entries()) assert.equal(run(n + 3, request), 2);
+  assert.equal(run(9, txn([remove], [nested(txn([remove]))])), 3);
 });
 
 test("with the alarm CORRUPT nothing changes any more, not even by an expiry, until it is deactivated", async (t) => {
@@ -523,6 +541,28 @@ test("a snapshot takes the place of everything applied; who waits for what it co
   assert.equal(copy.store.revision, 2, "the repeat was skipped");
   const { index, term } = decodeMarker(copy.markers.at(-1)!);
   assert.deepEqual([index, term], [52, 2]);
+});
+
+test("a snapshot replaces alarms and users, and ends the tokens of users that it does not have", async (t) => {
+  const user = (name: string) => ({
+    ...{ name: Buffer.from(name), password: Buffer.from("hash"), roles: ["root"], options: { noPassword: false } },
+  });
+  const stateWith = (...names: string[]): AuthState =>
+    new AuthState({ status: { enabled: true, revision: 9n }, users: names.map(user), roles: [] });
+  const alarms = new Alarms([{ memberID: 0x22n, alarm: AlarmType.NOSPACE }]);
+  const install = (): Promise<AppliedState> =>
+    Promise.resolve({ ...sentState(), alarms, auth: stateWith("root", "bob") });
+  const state = { ...freshState(), auth: stateWith("root", "ann", "bob") };
+  const copy = await open(t, state, undefined, { install });
+  const { tokens } = copy.applier;
+  const [ann, bob] = ["ann", "bob"].map((name) => tokens.assign(name, 9n, name, 1 as LogIndex));
+  let told = 0;
+  copy.applier.whenAuthChanges(() => told++);
+  await new Promise((done) => copy.applier.install({ index: 50 as LogIndex, term: 4 as Term }, done));
+  assert.equal(await tokens.verify(ann ?? "", 9n), undefined);
+  assert.deepEqual(await tokens.verify(bob ?? "", 9n), { name: "bob", revision: 9n });
+  assert.equal(told, 1, "whoever listens for changes is told");
+  assert.deepEqual(copy.applier.alarms.all, alarms.all);
 });
 
 test("a snapshot that cannot be installed ends the member; after a stop nobody is told anything", async (t) => {
