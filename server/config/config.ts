@@ -62,8 +62,11 @@ export interface MemberConfig {
   readonly quotaBytes: number;
   /** Whether this member deactivates its alarm NOSPACE once there is space again. */
   readonly disarmsItself: boolean;
-  /** Whether leases keep their remaining time over a change of leader (etcd: `--feature-gates=LeaseCheckpoint=…`). */
-  readonly leaseCheckpoints: boolean;
+  /**
+   * The time between the checkpoints of a lease: over a change of leader it keeps its remaining time, but for so much (etcd:
+   * `--feature-gates=LeaseCheckpoint=…`). Undefined: a new leader gives it its full time.
+   */
+  readonly leaseCheckpointMs: number | undefined;
   /** Undefined: history is kept until a client compacts it. */
   readonly autoCompaction: AutoCompaction | undefined;
   /** Calls and streams at a time on a client's connection; undefined: any number (etcd: `--max-concurrent-streams`). */
@@ -187,6 +190,8 @@ export const defaultFlags: ServerFlags = {
 const rpcEngines = ["native", "grpc-js"] as const;
 
 const defaultQuotaBytes = 2 * 1024 ** 3;
+/** As in etcd. */
+const leaseCheckpointMs = 5 * 60_000;
 const defaultClientUrl = "http://localhost:2379";
 const longestElectionMs = 50_000;
 const shortestWatchProgressMs = 100;
@@ -228,7 +233,7 @@ export const configFromFlags = (flags: ServerFlags): MemberConfig => {
     // 0 is the default, as in etcd.
     quotaBytes: readNumber("quota-backend-bytes", "int", flags.quotaBackendBytes) || defaultQuotaBytes,
     disarmsItself: readSwitch("auto-disarm-nospace", flags.autoDisarmNospace),
-    leaseCheckpoints: leaseCheckpoints(flags),
+    leaseCheckpointMs: hasLeaseCheckpoints(flags) ? leaseCheckpointMs : undefined,
     autoCompaction: autoCompaction(flags),
     maxConcurrentStreams: streamLimit(flags),
     ...keepAlive(flags),
@@ -284,7 +289,7 @@ const watchProgress = (value: string): number => {
 };
 
 /** Whether checkpoints are on: by default, unlike in etcd. One is always persistent, so either gate switches them off. */
-const leaseCheckpoints = ({ featureGates: text }: ServerFlags): boolean => {
+const hasLeaseCheckpoints = ({ featureGates: text }: ServerFlags): boolean => {
   const given = givenGates(text);
   const isOn = given.get("LeaseCheckpoint") ?? given.get("AllAlpha") ?? true;
   const isPersistent = given.get("LeaseCheckpointPersist") ?? isOn;

@@ -11,9 +11,9 @@ export interface Feature {
 }
 
 /** Lists all feature gates. Those without an effect here are not enabled, whatever a flag says. */
-export const featuresOf = ({ leaseCheckpoints }: Pick<MemberConfig, "leaseCheckpoints">): readonly Feature[] =>
+export const featuresOf = ({ leaseCheckpointMs }: Pick<MemberConfig, "leaseCheckpointMs">): readonly Feature[] =>
   featureGates.map(({ name, stage }) => ({
     name,
     stage,
-    isEnabled: leaseCheckpoints && (name === "LeaseCheckpoint" || name === "LeaseCheckpointPersist"),
+    isEnabled: leaseCheckpointMs !== undefined && (name === "LeaseCheckpoint" || name === "LeaseCheckpointPersist"),
   }));

@@ -3,6 +3,5 @@
 export { PeerCalls } from "./calls.js";
 export { LeaderCalls } from "./leader-calls.js";
 export { LeaseCalls } from "./lease-calls.js";
-export { checkpointMs } from "./lease-checkpoints.js";
 export { LeaseKeeper } from "./lease-keeper.js";
 export { LeaseStats } from "./lease-stats.js";

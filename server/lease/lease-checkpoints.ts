@@ -4,9 +4,6 @@ import { ServerError } from "../base/index.js";
 import type { Proposals, ResultsByKind } from "../replication/index.js";
 import type { LeaseTerm, Remaining } from "./lease-term.js";
 
-/** The time between the checkpoints of a lease, in milliseconds, as in etcd: a change of leader extends it by no more. */
-export const checkpointMs = 5 * 60_000;
-
 /** The bound on uncommitted checkpoint entries; beyond it no further checkpoint is proposed. */
 const maxCheckpointsUnderWay = 4;
 /** The leases in one entry that gives them their TTL again. */

@@ -38,7 +38,7 @@ import {
   formatId,
   parseMemberUrl,
 } from "../base/index.js";
-import { checkpointMs, LeaseCalls, type LeaderCalls, LeaseKeeper, PeerCalls } from "../lease/index.js";
+import { LeaseCalls, type LeaderCalls, LeaseKeeper, PeerCalls } from "../lease/index.js";
 import { type Logins, openLogins } from "./logins.js";
 import type { MemberEnvironment, MemberParts, PeerNetwork } from "./parts.js";
 import {
@@ -136,7 +136,7 @@ export class Replica implements NodeListener, PeersListener {
       durable.space,
     );
     this.leases = new LeaseKeeper(
-      { clock, electionMs, checkpointMs: config.leaseCheckpoints ? checkpointMs : undefined },
+      { clock, electionMs, checkpointMs: config.leaseCheckpointMs },
       store,
       this.proposals,
     );

@@ -232,7 +232,7 @@ test("a log line is one JSON object: ids in hex, errors with their causes, nothi
 });
 
 test("lease checkpoints are on unless one of their gates is off", () => {
-  const isOn = (featureGates: string) => config({ featureGates }).leaseCheckpoints;
+  const isOn = (featureGates: string) => config({ featureGates }).leaseCheckpointMs !== undefined;
   for (const text of ["", "LeaseCheckpoint=true,LeaseCheckpointPersist=true", "CompactHashCheck=true", "AllBeta=false"])
     assert.equal(isOn(text), true, text);
   for (const text of [

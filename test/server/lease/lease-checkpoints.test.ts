@@ -6,13 +6,14 @@ import type { Term } from "../../../raft/index.js";
 import type { Lease } from "../../../store/index.js";
 import { ServerError } from "../../../server/base/errors.js";
 import type { ResultHandler } from "../../../server/base/result-handler.js";
-import { checkpointMs, LeaseKeeper } from "../../../server/lease/index.js";
+import { LeaseKeeper } from "../../../server/lease/index.js";
 import type { Command, CommandValues } from "../../../server/replication/command.js";
 import { startTestCluster } from "../../../testing/kit/index.js";
 import { toLeaseId } from "../../../testing/ids.js";
 import { VirtualClock } from "../../../testing/virtual-clock.js";
 
 const electionMs = 1_000;
+const checkpointMs = 5 * 60_000;
 const id = toLeaseId(7n);
 
 /** The replicated leases, and the member that leads. */
