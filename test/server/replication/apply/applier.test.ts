@@ -555,12 +555,13 @@ test("a snapshot replaces alarms and users, and ends the tokens of users that it
   const state = { ...freshState(), auth: stateWith("root", "ann", "bob") };
   const copy = await open(t, state, undefined, { install });
   const { tokens } = copy.applier;
-  const [ann, bob] = ["ann", "bob"].map((name) => tokens.assign(name, 9n, name, 1 as LogIndex));
+  const ann = await tokens.assign("ann", 9n, "ann", 1 as LogIndex);
+  const bob = await tokens.assign("bob", 9n, "bob", 1 as LogIndex);
   let told = 0;
   copy.applier.whenAuthChanges(() => told++);
   await new Promise((done) => copy.applier.install({ index: 50 as LogIndex, term: 4 as Term }, done));
-  assert.equal(await tokens.verify(ann ?? "", 9n), undefined);
-  assert.deepEqual(await tokens.verify(bob ?? "", 9n), { name: "bob", revision: 9n });
+  assert.equal(await tokens.verify(ann, 9n), undefined);
+  assert.deepEqual(await tokens.verify(bob, 9n), { name: "bob", revision: 9n });
   assert.equal(told, 1, "whoever listens for changes is told");
   assert.deepEqual(copy.applier.alarms.all, alarms.all);
 });
