@@ -110,6 +110,7 @@ export type {
   DowngradeResult,
   HashKvResult,
   Maintenance,
+  SnapshotPart,
   StatusResult,
 } from "./maintenance.js";
 export type { AlarmMember, Member } from "../proto/index.js";

@@ -38,6 +38,10 @@ export interface ChannelStream<Request> extends ChannelCall {
   send(request: Request): void;
   /** Tells the server that no further request comes. Absent: this transport cannot, and has no methods that need it. */
   finish?(): void;
+  /** Has the server wait with further answers, but for a few that are on their way. Absent: this transport cannot. */
+  pause?(): void;
+  /** Ends a pause. Does nothing where there is none. */
+  resume?(): void;
 }
 
 /**

@@ -1,5 +1,6 @@
 // All endpoints of a cluster as one: picks one that is up, and moves on when it stops answering.
 import { AuthDefinition } from "../../proto/index.js";
+import { AnswerSequence } from "./answer-sequence.js";
 import type { Clock } from "./clock.js";
 import { Connection, type ConnectionOwner } from "./connection.js";
 import { type LoginServices, maxLogins } from "./login.js";
@@ -35,12 +36,18 @@ export class Endpoints implements ConnectionOwner {
   private preferred = 0;
   private present: Era = {};
   private closed = false;
+  /** Connections of their own for requests to single endpoints. */
+  private readonly singles = new Set<Endpoints>();
 
-  /** @throws TypeError if one is not an endpoint */
+  /**
+   * @param onClosed called by `close`
+   * @throws TypeError if one is not an endpoint
+   */
   constructor(
     endpoints: readonly string[],
     readonly settings: Settings,
     readonly clock: Clock,
+    private readonly onClosed: () => void = () => undefined,
   ) {
     this.waiting = new Wakeup(clock);
     this.connections = endpoints.map((endpoint) => new Connection(endpoint, settings, clock, this));
@@ -136,12 +143,33 @@ export class Endpoints implements ConnectionOwner {
     request: Request,
     options: RequestOptions,
   ): Promise<Response> {
-    const single = new Endpoints([endpoint], this.settings, this.clock);
+    const single = this.single(endpoint);
     try {
       return await single.call(method, request, options);
     } finally {
       single.close();
     }
+  }
+
+  /**
+   * Asks a single endpoint, which need not be one of these, and returns an iterator over its answers. They are read no faster than they
+   * are taken. `timeoutMs` is the time until the first one.
+   */
+  answersAt<Request, Response>(
+    endpoint: string,
+    method: StreamMethod<Request, Response>,
+    request: Request,
+    options: RequestOptions,
+  ): AsyncGenerator<Response, void, void> {
+    return new AnswerSequence(this.single(endpoint), method, request, options).iterate();
+  }
+
+  /** Makes a connection of its own, which the caller closes; it is closed with these endpoints at the latest. */
+  private single(endpoint: string): Endpoints {
+    if (this.closed) throw notSent(undefined);
+    const single = new Endpoints([endpoint], this.settings, this.clock, () => this.singles.delete(single));
+    this.singles.add(single);
+    return single;
   }
 
   /**
@@ -236,7 +264,9 @@ export class Endpoints implements ConnectionOwner {
   close(): void {
     this.closed = true;
     for (const connection of this.connections) connection.close();
+    for (const single of this.singles) single.close();
     this.waiting.wake();
+    this.onClosed();
   }
 
   /** The connection has failed: what comes next goes elsewhere. */

@@ -134,8 +134,18 @@ class GrpcChannel implements Channel {
     call.on("data", onMessage);
     // Also after the end: an answer that was on its way then is an error of the stream.
     call.on("error", onEnd);
-    call.on("status", () => onEnd(undefined));
-    return { send: (request) => void call.write(request), finish: () => call.end(), cancel: () => cancelCall(call) };
+    call.on("status", () => {
+      // With a pause, some answers may still be held.
+      if (call.readableLength === 0) onEnd(undefined);
+      else call.on("end", () => onEnd(undefined));
+    });
+    return {
+      send: (request) => void call.write(request),
+      finish: () => call.end(),
+      pause: () => void call.pause(),
+      resume: () => void call.resume(),
+      cancel: () => cancelCall(call),
+    };
   }
 
   close(): void {

@@ -57,6 +57,16 @@ export class Stream<Request, Response> {
     if (!this.hasEnded) this.call.finish?.();
   }
 
+  /** Reads no further answers until `resume`, so that the server waits; does nothing where the transport cannot. */
+  pause(): void {
+    if (!this.hasEnded) this.call.pause?.();
+  }
+
+  /** Ends a pause. */
+  resume(): void {
+    if (!this.hasEnded) this.call.resume?.();
+  }
+
   /** Ends it as if the server were gone. */
   breakOff(reason: string): void {
     this.end(new EtcdError(...this.brokenOff(reason)));

@@ -1,0 +1,134 @@
+// The answers to one request, taken one by one.
+import type { Connection } from "./connection.js";
+import type { Clock } from "./clock.js";
+import { EtcdError, notSent } from "./errors.js";
+import { LeavableIterator } from "./leavable-iterator.js";
+import { maxLogins, type Metadata } from "./login.js";
+import type { CallLimits, StreamMethod } from "./methods.js";
+import { onAbort } from "./on-abort.js";
+import type { RequestOptions, Settings } from "./options.js";
+import { StreamFinishedError, type Stream } from "./stream.js";
+
+/** The server to ask; `Endpoints` implements it. */
+interface AnsweringServer {
+  readonly clock: Clock;
+  readonly settings: Pick<Settings, "login" | "requestTimeoutMs">;
+  loggedIn(limits: CallLimits): Promise<void>;
+  connected(limits: CallLimits): Promise<Connection>;
+  close(): void;
+}
+
+/** Answers that wait to be taken; with more, the server is not read from. */
+const maxWaiting = 2;
+
+/**
+ * The answers of a server to one request, no faster than they are taken: a server that has more to say waits. The request goes out
+ * with the first `take`. A token that is refused before any answer is replaced by that of another login.
+ */
+export class AnswerSequence<Request, Response> {
+  private readonly answers: Response[] = [];
+  private stream: Stream<Request, Response> | undefined;
+  private hasStarted = false;
+  private hasAnswered = false;
+  private logins = 0;
+  private used: Metadata | undefined;
+  /** The reason why no further answer comes. */
+  private ending: Error | undefined;
+  private wake: () => void = () => undefined;
+  private stopTimer: () => void = () => undefined;
+
+  /** @param server closed at the end */
+  constructor(
+    private readonly server: AnsweringServer,
+    private readonly method: StreamMethod<Request, Response>,
+    private readonly request: Request,
+    private readonly options: RequestOptions,
+  ) {}
+
+  /** Iterates over the answers. */
+  iterate(): AsyncGenerator<Response, void, void> {
+    return new LeavableIterator(
+      () => this.take(),
+      () => this.leave(),
+    );
+  }
+
+  /** @returns undefined once the server has ended the stream in good order */
+  private async take(): Promise<Response | undefined> {
+    if (!this.hasStarted) await this.start();
+    while (this.answers.length === 0 && this.ending === undefined)
+      await new Promise<void>((resolve) => (this.wake = resolve));
+    const answer = this.answers.shift();
+    if (this.answers.length < maxWaiting) this.stream?.resume();
+    const { ending } = this;
+    if (answer !== undefined || ending === undefined || ending instanceof StreamFinishedError) return answer;
+    throw ending;
+  }
+
+  private async start(): Promise<void> {
+    this.hasStarted = true;
+    const { signal } = this.options;
+    if (signal !== undefined) onAbort(signal, () => this.end(notSent(signal)));
+    await this.open();
+  }
+
+  /** The time-out ends with the first answer: a connection on which nothing more comes is found dead by its keepalive. */
+  private async open(): Promise<void> {
+    const { server, options } = this;
+    const { timeoutMs = server.settings.requestTimeoutMs, signal } = options;
+    const limits = { deadline: server.clock.now() + timeoutMs, signal };
+    await server.loggedIn(limits);
+    this.used = server.settings.login?.metadata;
+    const connection = await server.connected(limits);
+    if (this.ending !== undefined) return; // left, or aborted, meanwhile
+    this.stopTimer = server.clock.after(limits.deadline - server.clock.now(), () =>
+      this.end(new EtcdError("deadline-exceeded", "Deadline exceeded", "failed")),
+    );
+    this.send(connection);
+  }
+
+  private send(connection: Connection): void {
+    const stream = connection.open(this.method, {
+      onMessage: (answer) => this.onAnswer(answer),
+      onEnd: (error) => this.onEnd(error),
+    });
+    this.stream = stream;
+    stream.send(this.request);
+    stream.finish();
+  }
+
+  private onAnswer(answer: Response): void {
+    this.hasAnswered = true;
+    this.stopTimer();
+    this.answers.push(answer);
+    if (this.answers.length >= maxWaiting) this.stream?.pause();
+    this.wake();
+  }
+
+  private onEnd(error: EtcdError): void {
+    this.stopTimer();
+    this.stream = undefined;
+    const { login } = this.server.settings;
+    const mayLogIn = !this.hasAnswered && this.ending === undefined && this.logins < maxLogins;
+    if (mayLogIn && login?.giveUp(this.used, error) === true) {
+      this.logins++;
+      this.open().catch((failure: unknown) => this.finish(failure as Error));
+    } else this.finish(error);
+  }
+
+  /** Ends the stream, or what comes before it, for this reason. */
+  private end(error: EtcdError): void {
+    if (this.stream === undefined) this.finish(error);
+    else this.stream.end(error);
+  }
+
+  private finish(error: Error): void {
+    this.ending ??= error;
+    this.wake();
+  }
+
+  private leave(): void {
+    this.end(notSent(undefined));
+    this.server.close();
+  }
+}
