@@ -190,7 +190,7 @@ export const defaultFlags: ServerFlags = {
 const rpcEngines = ["native", "grpc-js"] as const;
 
 const defaultQuotaBytes = 2 * 1024 ** 3;
-/** As in etcd. */
+/** The setting of etcd. */
 const leaseCheckpointMs = 5 * 60_000;
 const defaultClientUrl = "http://localhost:2379";
 const longestElectionMs = 50_000;
