@@ -80,6 +80,7 @@ import {
   runRoleGrantPermission,
   runRoleList,
   runRoleRevokePermission,
+  runSnapshotSave,
   runStatus,
   runTimeToLive,
   runTxn,
@@ -92,6 +93,7 @@ import {
   runUserRevokeRole,
   runVersion,
   runWatch,
+  snapshotSaveCommand,
   statusCommand,
   timeToLiveCommand,
   txnCommand,
@@ -119,11 +121,6 @@ import {
   SilentFailure,
   splitArguments,
 } from "./args/index.js";
-
-/** etcdctl's commands that are yet to come: known, so that no prefix of theirs means another command. */
-const notYet: Readonly<Record<string, readonly string[]>> = {
-  minietcdctl: ["snapshot"],
-};
 
 const overview = `
 Example:
@@ -226,6 +223,7 @@ export function createProgram(io: Io): Command {
       command(roleGrantPermissionCommand, runRoleGrantPermission),
       command(roleRevokePermissionCommand, runRoleRevokePermission),
     ),
+    group("snapshot", "Backups of members of etcd", command(snapshotSaveCommand, runSnapshotSave)),
     command(defragCommand, runDefrag),
     command(moveLeaderCommand, runMoveLeader),
   ];
@@ -360,19 +358,17 @@ function valueFlagsOf(command: Command): Set<string> {
 
 /** Finds a subcommand by its name, or by a beginning that no other has. */
 function subcommandOf(parent: Command, word: string): Command {
-  const missing = notYet[parent.name()] ?? [];
-  const names = [...parent.commands.map((child) => child.name()), ...missing];
-  const candidates = names.includes(word) ? [word] : names.filter((name) => name.startsWith(word));
-  const [name, ...others] = candidates;
-  if (name === undefined || others.length > 0) {
-    const meant = others.length > 0 ? ` It could be any of: ${candidates.sort().join(", ")}.` : "";
+  const exact = parent.commands.filter((child) => child.name() === word);
+  const candidates = exact.length > 0 ? exact : parent.commands.filter((child) => child.name().startsWith(word));
+  const [found, ...others] = candidates;
+  if (found === undefined || others.length > 0) {
+    const names = candidates.map((child) => child.name());
+    const meant = others.length > 0 ? ` It could be any of: ${names.sort().join(", ")}.` : "";
     throw new Failure(
       exitCodes.error,
       `unknown command ${quote(word)} for ${quote(titleOf(parent))}`,
       `Run '${titleOf(parent)} --help' for usage.${meant}`,
     );
   }
-  const found = parent.commands.find((child) => child.name() === name);
-  if (found === undefined) throw new Failure(exitCodes.error, `command ${quote(name)} is not supported yet`);
   return found;
 }

@@ -32,5 +32,6 @@ export {
   keyHelp,
   type KeyFlags,
 } from "./key-arguments.js";
+export { systemErrorReason } from "./system-errors.js";
 export { askPassword, readLine } from "./prompt.js";
 export { bytesOf, linesOf, quoted, shown, splitWords, unquote } from "./words.js";

@@ -2,8 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
-import { getSystemErrorMap } from "node:util";
-import { exitCodes, type Io, quote } from "../args/index.js";
+import { exitCodes, type Io, quote, systemErrorReason } from "../args/index.js";
 
 /** A program that could not be run, or did not end with exit code 0. */
 export interface ProgramFailure {
@@ -67,8 +66,9 @@ const goSignals: Readonly<Record<string, string>> = {
   SIGTERM: "terminated",
 };
 
-function whyNotStarted({ code, errno, message }: NodeJS.ErrnoException, program: string): string {
+function whyNotStarted(error: NodeJS.ErrnoException, program: string): string {
+  const { code, message } = error;
   if (code === "ENOENT" && !program.includes("/")) return `exec: ${quote(program)}: executable file not found in $PATH`;
-  const [, reason] = getSystemErrorMap().get(errno ?? 0) ?? [];
+  const reason = systemErrorReason(error);
   return reason === undefined ? message : `fork/exec ${program}: ${reason}`;
 }

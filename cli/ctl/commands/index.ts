@@ -69,6 +69,7 @@ export {
   runRoleList,
   runRoleRevokePermission,
 } from "./role.js";
+export { runSnapshotSave, snapshotSaveCommand } from "./snapshot.js";
 export { runTxn, txnCommand } from "./txn.js";
 export {
   runUserAdd,

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { TlsOptions } from "../../../client/index.js";
-import { exitCodes, Failure } from "../args/index.js";
+import { exitCodes, Failure, systemErrorReason } from "../args/index.js";
 import type { Globals } from "./globals.js";
 
 /**
@@ -44,8 +44,8 @@ function read(path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    const { code = "" } = error as NodeJS.ErrnoException;
-    const reason = code === "ENOENT" ? "no such file or directory" : code;
+    const reason = systemErrorReason(error);
+    if (reason === undefined) throw error;
     throw new Failure(exitCodes.badArguments, `open ${path}: ${reason}`);
   }
 }

@@ -111,10 +111,6 @@ describe("commands", () => {
     assert.deepEqual(await run(["de", "key"]), failed(1, stderr));
   });
 
-  test("of etcdctl that are not supported yet are named as such", async () => {
-    assert.deepEqual(await run(["snapshot", "k"]), failed(1, 'Error: command "snapshot" is not supported yet\n'));
-  });
-
   test("of a group that has no such command are an error", async () => {
     const stderr =
       'Error: unknown command "nope" for "minietcdctl endpoint"\nRun \'minietcdctl endpoint --help\' for usage.\n';
