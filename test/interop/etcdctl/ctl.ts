@@ -51,7 +51,10 @@ export class RunningCtl {
     this.child = endWithTests(spawn(program, words, { env: { PATH, HOME, ...env } }));
     this.closed = once(this.child, "close") as Promise<[number | null]>;
     this.child.stdin.on("error", () => undefined); // it need not read what it is given
-    this.child.stderr.on("data", (chunk: Uint8Array) => this.stderr.push(chunk));
+    this.child.stderr.on("data", (chunk: Uint8Array) => {
+      this.stderr.push(chunk);
+      this.wake();
+    });
     this.child.stdout.on("data", (chunk: Uint8Array) => {
       this.stdout.push(chunk);
       this.wake();
@@ -63,14 +66,21 @@ export class RunningCtl {
   }
 
   /** Waits until it has written so many lines. */
-  async lines(count: number): Promise<void> {
+  lines(count: number): Promise<void> {
+    return this.until(`${count} lines`, () => charactersOf(this.stdout).split("\n").length > count);
+  }
+
+  /** Waits until it has written a text to standard error. */
+  warned(text: string): Promise<void> {
+    return this.until(`"${text}"`, () => charactersOf(this.stderr).includes(text));
+  }
+
+  private async until(what: string, isWritten: () => boolean): Promise<void> {
     const written = async () => {
-      while (charactersOf(this.stdout).split("\n").length <= count)
-        await new Promise<void>((resolve) => (this.wake = resolve));
+      while (!isWritten()) await new Promise<void>((resolve) => (this.wake = resolve));
     };
     const soFar = () => `${charactersOf(this.stdout)}${charactersOf(this.stderr)}`;
-    const what = `${count} lines of ${this.words.join(" ")}`;
-    await within(timeoutMs, what, written()).catch((error: unknown) => {
+    await within(timeoutMs, `${what} of ${this.words.join(" ")}`, written()).catch((error: unknown) => {
       throw new Error(`${(error as Error).message}; so far:\n${soFar()}`);
     });
   }

@@ -42,6 +42,17 @@ function parseStep(line: string): Step {
 /** Nobody listens there. */
 const deadEndpoint = "127.0.0.1:1";
 
+/** Time-outs of steps that are not about them: etcdctl's own are too short for a machine that runs much else. */
+const patience = { "--command-timeout": "60s", "--dial-timeout": "60s" } as const;
+
+/** Variables for the time-outs that a step leaves open. A flag and its variable together are an error. */
+const patientEnv = (words: readonly string[]): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(patience)
+      .filter(([flag]) => !words.some((word) => word.startsWith(flag)))
+      .map(([flag, value]) => [`ETCDCTL_${flag.slice(2).replace("-", "_").toUpperCase()}`, value]),
+  );
+
 /** Time-outs of a script are those of a quiet machine. */
 const withTime = (word: string): string =>
   word.replace(/^(--command-timeout=)(\d+)ms$/, (_, flag: string, ms: string) => `${flag}${lengthened(Number(ms))}ms`);
@@ -87,9 +98,16 @@ class Player {
     if (verb === "stop" || verb === "start") await moveMember(this.cluster, verb, Number(argument) - 1);
     else if (verb === "&") this.background = { line: step.line, ctl: this.start(step) };
     else if (verb === "type") this.background?.ctl.type(argument);
-    else if (verb === "until") await this.background?.ctl.lines(Number(argument));
+    else if (verb === "until") await this.until(argument);
     else if (verb === "end" || verb === "exit") await this.endBackground(verb);
     else this.record(step.line, await this.run(step));
+  }
+
+  /** @param awaited number of lines on standard output, or a text on standard error */
+  private async until(awaited: string): Promise<void> {
+    const lines = Number(awaited);
+    if (Number.isNaN(lines)) await this.background?.ctl.warned(awaited);
+    else await this.background?.ctl.lines(lines);
   }
 
   private start(step: Step): RunningCtl {
@@ -134,7 +152,8 @@ class Player {
     const own = words.includes("--endpoints") || "ETCDCTL_ENDPOINTS" in env;
     const endpoints = own ? {} : { ETCDCTL_ENDPOINTS: this.cluster.endpoints.join(",") };
     const filledEnv = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, fill(value)]));
-    return { words: words.map(fill).map(withTime), env: { ...endpoints, ...filledEnv }, stdin: fill(stdin) };
+    const wholeEnv = { ...patientEnv(words), ...endpoints, ...filledEnv };
+    return { words: words.map(fill).map(withTime), env: wholeEnv, stdin: fill(stdin) };
   }
 }
 
@@ -163,8 +182,9 @@ async function rolesIn(cluster: EtcdCluster): Promise<Roles> {
 
 async function moveMember(cluster: EtcdCluster, verb: "stop" | "start", position: number): Promise<void> {
   const member = cluster.member(position);
-  if (verb === "stop") return member.stop();
-  member.launch();
-  // Without a quorum a member cannot be ready; with one, it soon is.
-  if (cluster.members.filter(({ isRunning }) => isRunning).length > cluster.members.length / 2) await member.ready();
+  if (verb === "stop") await member.stop();
+  else member.launch();
+  // Without a quorum no member is ready. With one, all soon are: those that stay may have to elect another leader.
+  const running = cluster.members.filter(({ isRunning }) => isRunning);
+  if (running.length > cluster.members.length / 2) await Promise.all(running.map((each) => each.ready()));
 }
