@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { Agent, request, type IncomingMessage } from "node:http";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.js";
 import { startEtcdCluster, type EtcdMember } from "../support/etcd-process.js";
 
 const agent = new Agent({ keepAlive: true });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../support/fast-check.js";
 import { RangeRequest, RangeResponse, RawRangeResponse } from "../../proto/index.js";
 import type { KvStore, StoreLimits } from "../../store/index.js";
 import { roundState, TestStore, bytes, copyOf, levelDisk, memoryDisk, type TestDisk } from "../store/harness.js";

@@ -5,7 +5,7 @@ import { dataOf } from "../../../testing/entries.js";
 import { toMemberId } from "../../../testing/ids.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.js";
 import { ByteReader, ByteWriter, MalformedMessageError } from "../../../raft/codec/bytes.js";
 import { readEntries, writeEntries } from "../../../raft/codec/entries.js";
 import { decodePeerMessage, encodePeerMessage } from "../../../raft/codec/peer-message.js";

@@ -1,7 +1,7 @@
 // Killed or without power at any moment, again and again: what was acknowledged is there, and nothing that was never written.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.js";
 import type { LogBase } from "../../../raft/core/configuration.js";
 import { noMember, type LogIndex, type LogPosition } from "../../../raft/core/ids.js";
 import type { Entry, HardState } from "../../../raft/core/types.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.js";
 import { KeyCover } from "../../../server/auth/key-cover.js";
 import { endOfKeys } from "../../../server/auth/key-range.js";
 

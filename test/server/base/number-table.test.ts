@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.js";
 import { NumberTable } from "../../../server/base/number-table.js";
 
 test("a table of numbers holds what a Map holds, whatever comes and goes", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.js";
 import { systemClock } from "../../../platform/index.js";
 import { encodePeerMessage, type MemberId, type PeerMessage, type Term } from "../../../raft/index.js";
 import type { ClusterId } from "../../../server/base/index.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.js";
 import { DamagedError } from "../../../store/index.js";
 import { type Block, type BlockChange, BlockDraft, BlockReader } from "../../../store/disk/change-block.js";
 import { changeRowKey, comparePositions, removedRowKey, sealedRow } from "../../../store/disk/rows.js";

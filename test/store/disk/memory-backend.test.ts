@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.js";
 import { type Backend, MemoryBackend } from "../../../store/index.js";
 
 const bytesOf = (numbers: readonly number[]): Uint8Array => Uint8Array.from(numbers);

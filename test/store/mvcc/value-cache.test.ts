@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.js";
 import { KeyEntry } from "../../../store/mvcc/key-index.js";
 import { deletedState } from "../../../store/mvcc/key-value.js";
 import type { Revision } from "../../../store/base/revision.js";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import fc from "../../support/fast-check.js";
 import { checkLinearizable, type History, type Operation } from "../../../testing/kit/index.js";
 import { randomHistory } from "./random-history.js";
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import fc from "../../../support/fast-check.js";
 import { sweepMs } from "../../../../server/net/http2/connection.js";
 import { frame, frameType, numberFrame, preface, settingsFrame } from "../../../../server/net/http2/frames.js";
 import {

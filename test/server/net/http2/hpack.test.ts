@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import fc from "../../../support/fast-check.js";
 import { DynamicTable } from "../../../../server/net/http2/dynamic-table.js";
 import { ConnectionError } from "../../../../server/net/http2/errors.js";
 import { HeaderField, headerKind, staticTable } from "../../../../server/net/http2/header-field.js";

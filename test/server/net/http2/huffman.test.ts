@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import fc from "../../../support/fast-check.js";
 import { decodeHuffman, huffmanCodes } from "../../../../server/net/http2/huffman.js";
 import { encodeHuffman } from "./hpack-writer.js";
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
+import fc from "../../../support/fast-check.js";
 import { ClosedStreams } from "../../../../server/net/http2/closed-streams.js";
 import { DeadlineWheel, type Expiring } from "../../../../server/net/http2/deadline-wheel.js";
 import { HeaderField } from "../../../../server/net/http2/header-field.js";
