@@ -22,8 +22,12 @@ const folders = {
 const suites = ["unit", ...Object.keys(folders)];
 /** Suites of `npm test`, one after the other. */
 const defaultSuites = ["unit", "process", "sim"];
-/** Test files that run at the same time; some of `unit` wait for sockets meanwhile. `interop` and `faults` measure time against deadlines with a whole cluster each. */
-const concurrency = { unit: availableParallelism() + 1, process: 2, sim: 1, interop: 1, faults: 1 };
+/**
+ * Test files that run at the same time; some of `unit` and `process` wait for sockets and clocks meanwhile, and most of `interop` wait for
+ * other programs. `faults` fill disks and take file descriptors away.
+ */
+const cores = availableParallelism();
+const concurrency = { unit: cores + 1, process: cores + 1, sim: 1, interop: cores, faults: 1 };
 /** A test file that hangs fails after this, instead of the run never ending. 200 seeds need 20 min on a busy machine. */
 const fileTimeoutMs = 40 * 60_000;
 
