@@ -15,7 +15,7 @@ export interface TlsLimits {
   readonly minVersion: "TLSv1.2" | "TLSv1.3";
   /** Undefined: the newest there is. */
   readonly maxVersion: "TLSv1.2" | "TLSv1.3" | undefined;
-  /** Names of OpenSSL, separated by colons; undefined: Node's choice. */
+  /** Names of OpenSSL, separated by colons; undefined: Node's, AES-128 first. */
   readonly ciphers: string | undefined;
 }
 

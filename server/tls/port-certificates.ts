@@ -3,7 +3,7 @@
 import { constants, X509Certificate } from "node:crypto";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
+import { createSecureContext, DEFAULT_CIPHERS, type SecureContext, type SecureContextOptions } from "node:tls";
 import { errorCode, isError } from "../../platform/index.js";
 import { type Logger, type MemberUrl, StartError } from "../base/index.js";
 import type { CertificateFiles, TlsSettings } from "../config/index.js";
@@ -72,6 +72,11 @@ type PairSource = { readonly files: CertificateFiles } | KeyPair;
 
 const pathsOf = (source: PairSource): string[] => ("files" in source ? [source.files.cert, source.files.key] : []);
 
+const cheapestSuite = "TLS_AES_128_GCM_SHA256";
+
+/** Node's suites; of those of TLS 1.3, AES-128 comes first, as Go's servers choose it: encryption takes a quarter less CPU than with AES-256. */
+const ownCiphers = [cheapestSuite, ...DEFAULT_CIPHERS.split(":").filter((name) => name !== cheapestSuite)].join(":");
+
 /** @throws StartError if OpenSSL cannot use them */
 const contextOptions = (
   { limits, rules }: TlsSettings,
@@ -86,7 +91,7 @@ const contextOptions = (
     key,
     minVersion: limits.minVersion,
     ...(limits.maxVersion === undefined ? {} : { maxVersion: limits.maxVersion }),
-    ...(limits.ciphers === undefined ? {} : { ciphers: limits.ciphers }),
+    ciphers: limits.ciphers ?? ownCiphers,
     ...(ca === undefined ? {} : { ca }),
     // A resumed session would be taken without a look at its certificate.
     ...(rules.isRequired ? { secureOptions: constants.SSL_OP_NO_TICKET } : {}),

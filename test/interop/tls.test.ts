@@ -104,6 +104,18 @@ for (const { kind, flags } of servers)
       assert.match(old.stdout + old.stderr, /alert protocol version|no protocols available/);
     });
 
+    test("a client that prefers AES-256 gets AES-128, and one that has nothing else AES-256", async () => {
+      const common = ["s_client", "-connect", address(), "-CAfile", files.ca];
+      const own = ["-cert", files.client.cert, "-key", files.client.key];
+      for (const [offered, chosen] of [
+        ["TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"],
+        ["TLS_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384"],
+      ] as const) {
+        const { stdout } = await run("openssl", [...common, ...own, "-ciphersuites", offered], "Q\n");
+        assert.match(stdout, new RegExp(`Cipher is ${chosen}`));
+      }
+    });
+
     test("curl gets the pages", async () => {
       const own = ["--cacert", files.ca, "--cert", files.client.cert, "--key", files.client.key];
       const { stdout, stderr } = await run("curl", ["-sS", ...own, `https://${address()}/health`]);
