@@ -2,22 +2,14 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { comparableLease } from "../differential/leases.js";
-import { Pair } from "../differential/pair.js";
 import type { Channel, Fields, Request } from "../differential/requests.js";
-import type { Revisions } from "../differential/revisions.js";
 import { showFields } from "../differential/show.js";
 import type { Call, Caller, Conversation, Outcome } from "./calls.js";
+import { auth, Round } from "./round.js";
 import { SecondGrants } from "./second-grants.js";
 import { type SequenceMask, sequenceMasks } from "./sequence-masks.js";
-import {
-  type Actor,
-  type AuthCall,
-  type AuthSequence,
-  type Beginning,
-  passwords,
-  type Step,
-} from "./sequence-steps.js";
-import { type Both, both, type Servers, succeed } from "./servers.js";
+import { type Actor, type AuthRound, passwords, type Step } from "./sequence-steps.js";
+import { type Both, both, type Servers } from "./servers.js";
 
 export interface Exchange {
   readonly step: Step;
@@ -43,64 +35,6 @@ const methods: Record<Request["method"], string> = {
   leaseKeepAlive: "Lease/LeaseKeepAlive",
 };
 
-const auth = (method: string, fields: object = {}): AuthCall => ({ method: `Auth/${method}`, fields });
-
-/** Ends authentication on a server, and deletes all users and roles. */
-async function forgetUsers(caller: Caller): Promise<void> {
-  const [state] = await succeed(caller, [auth("AuthStatus")]);
-  if (state?.messages[0]?.["enabled"] === true) await disable(caller);
-  const [users, roles] = await succeed(caller, [auth("UserList"), auth("RoleList")]);
-  await Promise.all([
-    ...(users?.messages[0]?.["users"] as string[]).map((name) => succeed(caller, [auth("UserDelete", { name })])),
-    ...(roles?.messages[0]?.["roles"] as string[]).map((role) => succeed(caller, [auth("RoleDelete", { role })])),
-  ]);
-}
-
-async function disable(caller: Caller): Promise<void> {
-  for (const password of passwords) {
-    const { messages } = await caller.call(auth("Authenticate", { name: "root", password }));
-    const token = messages[0]?.["token"] as string | undefined;
-    if (token === undefined) continue;
-    await succeed(caller, [{ ...auth("AuthDisable"), token }]);
-    return;
-  }
-  throw new Error("root cannot log in");
-}
-
-const userNames = (users: Beginning["users"]) => users.map((_, index) => `u${index + 1}`);
-
-/** Makes the users and roles of a beginning, at the same time as far as the order does not matter. */
-async function begin(caller: Caller, { roles, users, enabled }: Beginning): Promise<void> {
-  const names = userNames(users);
-  await Promise.all([
-    ...["root", ...names].map((name) => succeed(caller, [auth("UserAdd", { name, password: passwords[0] })])),
-    ...["root", ...roles.map((_, index) => `r${index + 1}`)].map((name) =>
-      succeed(caller, [auth("RoleAdd", { name })]),
-    ),
-  ]);
-  await Promise.all([
-    succeed(caller, [auth("UserGrantRole", { user: "root", role: "root" })]),
-    ...roles.map((permissions, index) =>
-      succeed(
-        caller,
-        permissions.map((perm) => auth("RoleGrantPermission", { name: `r${index + 1}`, perm })),
-      ),
-    ),
-    ...users.map((held, index) =>
-      succeed(
-        caller,
-        held.map((role) => auth("UserGrantRole", { user: names[index], role: `r${role + 1}` })),
-      ),
-    ),
-  ]);
-  if (enabled) await succeed(caller, [auth("AuthEnable")]);
-}
-
-const statusRevision = async (caller: Caller): Promise<bigint> => {
-  const [outcome] = await succeed(caller, [auth("AuthStatus")]);
-  return outcome?.messages[0]?.["authRevision"] as bigint;
-};
-
 const simpleToken = /^[a-zA-Z]{16}\.\d+$/;
 
 /** A sequence in progress: the same users, tokens and streams on both servers. */
@@ -110,23 +44,23 @@ export class Players {
   private readonly logins: Both<string>[] = [];
   private readonly lastOf = new Map<string, Both<string>>();
   private readonly streams = new Map<number, Both<Conversation>>();
-  private authRevisions: Both<bigint> = [0n, 0n];
-  private revisions: Revisions = { now: 1n, compacted: 0n };
 
-  private constructor(private readonly callers: Both<Caller>) {}
+  private constructor(
+    private readonly round: Round,
+    private readonly authRevisions: Both<bigint>,
+  ) {}
 
-  /** Makes both servers the same: empty but for the users and roles of the beginning, and at one revision. */
-  static async start(servers: Servers, channels: Both<Channel>, beginning: Beginning): Promise<Players> {
-    await both(servers.callers, forgetUsers);
-    const pair = new Pair(...channels);
-    await pair.startAfresh(false);
-    await both(servers.callers, (caller) => begin(caller, beginning));
-    const players = new Players(servers.callers);
-    players.revisions = pair.at;
-    players.authRevisions = await both(servers.callers, statusRevision);
-    if (beginning.enabled)
-      for (const name of ["root", ...userNames(beginning.users)])
-        await players.play({ kind: "login", name, password: passwords[0] });
+  /** Makes both servers the same, and logs in everybody who has not kept a login of before. */
+  static async start(round: Round): Promise<Players> {
+    const players = new Players(round, await round.begin());
+    if (round.beginning.enabled)
+      for (const name of round.userNames) {
+        const kept = round.tokensOf(name);
+        if (kept === undefined) await players.play({ kind: "login", name, password: passwords[0] });
+        else players.keep(name, kept);
+        const tokens = players.lastOf.get(name);
+        if (tokens !== undefined) round.keep(name, tokens);
+      }
     return players;
   }
 
@@ -137,7 +71,7 @@ export class Players {
   async play(step: Step): Promise<Exchange> {
     const said = this.said(step);
     const fields = this.fieldsOf(step);
-    const request = step.kind === "ask" ? step.request(this.revisions) : undefined;
+    const request = step.kind === "ask" ? step.request(this.round.revisions) : undefined;
     const outcomes = await this.perform(step);
     const [etcd, ours] = outcomes.map((outcome, position) =>
       this.comparable(outcome, position as 0 | 1, request),
@@ -147,7 +81,8 @@ export class Players {
       : (sequenceMasks.find(({ hides }) => hides({ step, fields }, etcd, ours)) ?? "unknown");
     const exchange: Exchange = { step, said, etcd, ours, difference };
     this.exchanged.push(exchange);
-    this.note(outcomes[0], request);
+    this.round.note(outcomes[0], request);
+    if (step.kind === "auth" && outcomes.some(({ code }) => code === 0)) this.round.noteAuth(step.call);
     return exchange;
   }
 
@@ -163,11 +98,11 @@ export class Players {
       case "auth":
         return `${who(step.as)}: ${step.call.method} ${showFields(step.call.fields)}`;
       case "ask": {
-        const { method, message } = step.request(this.revisions);
+        const { method, message } = step.request(this.round.revisions);
         return `${who(step.as)}: ${method} ${showFields(message)}`;
       }
       case "watch":
-        return `${who(step.as)}: on stream ${step.stream ?? "of its own"} ${showFields(step.create(this.revisions))}`;
+        return `${who(step.as)}: on stream ${step.stream ?? "of its own"} ${showFields(step.create(this.round.revisions))}`;
     }
   }
 
@@ -178,9 +113,9 @@ export class Players {
       case "auth":
         return step.call.fields;
       case "ask":
-        return step.request(this.revisions).message;
+        return step.request(this.round.revisions).message;
       case "watch":
-        return step.create(this.revisions);
+        return step.create(this.round.revisions);
     }
   }
 
@@ -191,32 +126,34 @@ export class Players {
       case "auth":
         return this.call(step.call, step.as);
       case "ask": {
-        const { method, message } = step.request(this.revisions);
+        const { method, message } = step.request(this.round.revisions);
         if (method === "leaseKeepAlive") return this.keepAlive(message.ids, step.as);
         return this.call({ method: methods[method], fields: message, header: step.header }, step.as);
       }
       case "watch":
-        return this.watch(step.stream, step.create(this.revisions), step.as);
+        return this.watch(step.stream, step.create(this.round.revisions), step.as);
     }
   }
 
   private call(call: Omit<Call, "token">, as: Actor): Promise<Both<Outcome>> {
-    return both(this.callers, (caller, position) => caller.call({ ...call, token: this.tokenOf(as, position) }));
+    return both(this.round.callers, (caller, position) => caller.call({ ...call, token: this.tokenOf(as, position) }));
   }
 
   private async login(name: string, password: string): Promise<Both<Outcome>> {
-    const outcomes = await both(this.callers, (caller) => caller.call(auth("Authenticate", { name, password })));
+    const outcomes = await both(this.round.callers, (caller) => caller.call(auth("Authenticate", { name, password })));
     const tokens = outcomes.map(({ messages }) => messages[0]?.["token"] as string | undefined);
     const [etcd, ours] = tokens;
-    if (etcd !== undefined && ours !== undefined) {
-      this.logins.push([etcd, ours]);
-      this.lastOf.set(name, [etcd, ours]);
-    }
+    if (etcd !== undefined && ours !== undefined) this.keep(name, [etcd, ours]);
     return outcomes;
   }
 
+  private keep(name: string, tokens: Both<string>): void {
+    this.logins.push(tokens);
+    this.lastOf.set(name, tokens);
+  }
+
   private keepAlive(ids: readonly bigint[], as: Actor): Promise<Both<Outcome>> {
-    return both(this.callers, async (caller, position) => {
+    return both(this.round.callers, async (caller, position) => {
       const stream = caller.open({ method: methods.leaseKeepAlive, token: this.tokenOf(as, position) });
       const messages: Fields[] = [];
       for (const ID of ids) {
@@ -233,7 +170,8 @@ export class Players {
   private async watch(number: number | undefined, create: object, as: Actor): Promise<Both<Outcome>> {
     const kept = number === undefined ? undefined : this.streams.get(number);
     const streams =
-      kept ?? (await both(this.callers, (caller, position) => Promise.resolve(this.openWatch(caller, position, as))));
+      kept ??
+      (await both(this.round.callers, (caller, position) => Promise.resolve(this.openWatch(caller, position, as))));
     const outcomes = await both(streams, async (stream) => {
       stream.send(create);
       return stream.next((message) => message["created"] === true);
@@ -280,16 +218,6 @@ export class Players {
       }),
     };
   }
-
-  private note({ code, messages }: Outcome, request: Request | undefined): void {
-    if (code !== 0) return;
-    const header = messages.at(-1)?.["header"] as { revision: bigint } | undefined;
-    const { now, compacted } = this.revisions;
-    this.revisions = {
-      now: header !== undefined && header.revision > now ? header.revision : now,
-      compacted: request?.method === "compact" ? request.message.revision : compacted,
-    };
-  }
 }
 
 const who = (as: Actor): string => {
@@ -318,27 +246,42 @@ const partsThem = ({ step, etcd, difference }: Exchange, grants: SecondGrants): 
   (typeof difference === "object" && difference.parts) ||
   (step.kind === "auth" && etcd.code === 0 && grants.note(step.call));
 
-/** @throws Error that tells all that was said, if an answer differs in a way that is not known */
+/**
+ * Plays the sequences of a round, and tells `note` of each exchange.
+ *
+ * @throws Error that tells all that was said in the round, if an answer differs in a way that is not known
+ */
 export async function play(
   servers: Servers,
   channels: Both<Channel>,
-  sequence: AuthSequence,
-): Promise<readonly Exchange[]> {
-  const players = await Players.start(servers, channels, sequence.beginning);
-  const said: string[] = [showFields(sequence.beginning)];
+  { beginning, sequences }: AuthRound,
+  note: (exchange: Exchange) => void,
+): Promise<void> {
+  const said: string[] = [showFields(beginning)];
+  const round = new Round(servers, channels, beginning);
   const check = (exchange: Exchange) => {
+    note(exchange);
     said.push(describe(exchange));
     assert(exchange.difference !== "unknown", said.join("\n"));
   };
+  for (const steps of sequences) {
+    await playSequence(round, steps, check);
+    said.push("--");
+  }
+}
+
+async function playSequence(round: Round, steps: readonly Step[], check: (exchange: Exchange) => void): Promise<void> {
+  const players = await Players.start(round);
   try {
     players.exchanges.forEach(check);
-    const grants = new SecondGrants(sequence.beginning);
-    for (const step of sequence.steps) {
+    const grants = new SecondGrants(round.beginning);
+    for (const step of steps) {
       const exchange = await players.play(step);
       check(exchange);
-      if (partsThem(exchange, grants)) break;
+      if (!partsThem(exchange, grants)) continue;
+      round.part();
+      break;
     }
-    return players.exchanges;
   } finally {
     players.close();
   }

@@ -43,9 +43,10 @@ export interface Permission extends Interval {
   readonly permType: number;
 }
 
-export interface AuthSequence {
+/** Sequences that each begin in the same state. */
+export interface AuthRound {
   readonly beginning: Beginning;
-  readonly steps: readonly Step[];
+  readonly sequences: readonly (readonly Step[])[];
 }
 
 const permType = fc.constantFrom(2, 0, 1);
@@ -196,5 +197,11 @@ const step = choose<Step>(
   ],
 );
 
+/** Sequences of a round, on average. */
+export const sequencesPerRound = 10;
+
 /** A run of the test. */
-export const authSequence: fc.Arbitrary<AuthSequence> = fc.record({ beginning, steps: list(step, 1, 24) });
+export const authRound: fc.Arbitrary<AuthRound> = fc.record({
+  beginning,
+  sequences: list(list(step, 1, 24), 1, 2 * sequencesPerRound - 1),
+});
