@@ -104,9 +104,13 @@ class Asked {
     // Go's text form of a message has one space between fields in some programs, and two in others: it depends on their bytes.
     const shown = errors.map((text) => text.replaceAll(/ +/g, " ").replaceAll(String(header?.memberId), "ME"));
     this.lines.push(`${shown.sort().join(", ")}, quota ${dbSizeQuota}`);
+    const areBoth = ["NOSPACE", "CORRUPT"].every((alarm) => shown.some((text) => text.includes(alarm)));
     for (const path of ["/health", "/health?exclude=NOSPACE", "/readyz", "/readyz/data_corruption", "/livez"]) {
       const page = await fetch(`http://${this.member.endpoint}${path}`);
-      this.lines.push(`${path} ${page.status} ${(await page.text()).split("\n").sort().join("|")}`);
+      const text = (await page.text()).split("\n").sort().join("|");
+      // The first alarm is the reason, and etcd keeps them in no order.
+      const known = path === "/health" && areBoth ? text.replace(/NOSPACE|CORRUPT/, "ONE OF BOTH") : text;
+      this.lines.push(`${path} ${page.status} ${known}`);
     }
   }
 }
