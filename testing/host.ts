@@ -37,6 +37,10 @@ export interface ClusterSettings {
   readonly snapshotCatchUpEntries: number;
   /** Longest time of a read ahead in a store, in milliseconds, when its disk is well. */
   readonly storeReadMs: number;
+  /** The quota of each store; absent: none that is ever come to. */
+  readonly quotaBytes?: number | undefined;
+  /** Whether members disarm their alarms NOSPACE themselves. */
+  readonly disarmsItself?: boolean;
 }
 
 /** Receives the events of a host. */
@@ -324,6 +328,8 @@ const configOf = (name: string, settings: ClusterSettings): MemberConfig => {
     heartbeatInterval: String(settings.heartbeatMs),
     electionTimeout: String(settings.electionMs),
     watchProgressNotifyInterval: `${settings.watchProgressMs}ms`,
+    quotaBackendBytes: String(settings.quotaBytes ?? defaultFlags.quotaBackendBytes),
+    autoDisarmNospace: String(settings.disarmsItself ?? false),
   });
   const { snapshotCount, snapshotCatchUpEntries } = settings;
   return { ...config, snapshotCount, snapshotCatchUpEntries };

@@ -33,6 +33,9 @@ const methods = {
   compact: { path: "/etcdserverpb.KV/Compact", request: CompactionRequest, response: CompactionResponse },
 } as const;
 
+/** Methods that the alarm NOSPACE refuses; all others go on. */
+const takesSpace = new Set<unknown>([methods.put, methods.txn]);
+
 export interface KvClientOptions {
   readonly keys: number;
   readonly meanThinkMs: number;
@@ -252,7 +255,7 @@ export class KvClient {
     request: Request,
     what: string,
   ): Promise<Outcome<Response>> {
-    const { rpc, story, timeoutMs, counts } = this.world;
+    const { rpc, story, timeoutMs, counts, hasQuota } = this.world;
     const host = this.home.current;
     const { isCalm } = this.world;
     const outcome = await rpc.call(host, method, request, timeoutMs);
@@ -260,7 +263,7 @@ export class KvClient {
     if (outcome.kind === "refused") counts.refused++;
     const line = `${this.name} at ${host.name}: ${what}: ${told(outcome)}`;
     story.tell(line);
-    checkAnswered(isCalm, outcome, line);
+    checkAnswered(isCalm, outcome, line, hasQuota && takesSpace.has(method));
     this.home.reconsider(outcome);
     return outcome;
   }

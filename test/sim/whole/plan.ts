@@ -94,9 +94,12 @@ export const planOf = (seed: number): Plan => {
   ]);
   const drift = random.pick([0, 0, 0.001, 0.05]);
   const faultyMs = Math.max(6_000, 10 * electionMs);
+  const hasUsers = sourceFor(seed, "users").chance(0.3);
+  const space = spaceOf(seed, hasUsers);
   return {
     seed,
     settings: {
+      ...space,
       members,
       heartbeatMs,
       electionMs,
@@ -110,14 +113,21 @@ export const planOf = (seed: number): Plan => {
     faultyMs,
     faults: drawFaults(random, faultyMs, electionMs),
     keys: random.pick([2, 5, 12]),
-    maxValueBytes: random.pick([10, 10, 1_000, 4_000]),
+    maxValueBytes: space.quotaBytes === undefined ? random.pick([10, 10, 1_000, 4_000]) : 4_000,
     meanThinkMs: random.pick([20, 60, 150]),
     timeoutMs: random.pick([1_000, 3_000, 10_000]),
     kvClients: random.between(2, 5),
     watchClients: random.between(2, 4),
     leaseClients: random.between(2, 5),
-    hasUsers: sourceFor(seed, "users").chance(0.3),
+    hasUsers,
   };
+};
+
+/** A quota that the stores come to now and then: the newest values of all keys fit below it. Not together with users. */
+const spaceOf = (seed: number, hasUsers: boolean): Pick<ClusterSettings, "quotaBytes" | "disarmsItself"> => {
+  const random = sourceFor(seed, "space");
+  if (hasUsers || !random.chance(0.4)) return {};
+  return { quotaBytes: random.between(50_000, 70_000), disarmsItself: random.chance(0.3) };
 };
 
 /** Few kinds, often or seldom: a seed with all of them at once would never come to the rare ones. */

@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import type { MemberId } from "../../../raft/index.js";
 import {
+  DeleteRangeRequest,
+  DeleteRangeResponse,
   HashKVRequest,
   HashKVResponse,
   PutRequest,
@@ -10,9 +12,10 @@ import {
   RangeRequest,
   RangeResponse,
 } from "../../../proto/index.js";
+import { AlarmPromises } from "./alarm-promises.js";
 import { Faults } from "./faults.js";
 import { History } from "./history.js";
-import { Host, type HostObserver, Rpc, Scheduler, SimNetwork, Story } from "../../../testing/index.js";
+import { type Codec, Host, type HostObserver, Rpc, Scheduler, SimNetwork, Story } from "../../../testing/index.js";
 import { KvClient } from "./kv-client.js";
 import { LeaseClient, type Leases } from "./lease-client.js";
 import { LeasePromises } from "./lease-promises.js";
@@ -20,6 +23,7 @@ import { sourceFor, type Plan } from "./plan.js";
 import { RaftPromises } from "./raft-promises.js";
 import { ReadClient } from "./read-client.js";
 import { assertSame } from "./same.js";
+import { SpaceOperator } from "./space-operator.js";
 import { UserAdmin } from "./user-admin.js";
 import { UserClient, type UserClientOptions } from "./user-client.js";
 import { UserPromises } from "./user-promises.js";
@@ -45,6 +49,8 @@ export interface Result {
 
 /** In quiet, a write must succeed within so many election timeouts. */
 const maxRecovery = 10;
+/** In quiet, an operator makes space within this time; a member that disarms itself looks for it every 10 s. */
+const maxSpaceMs = 30_000;
 
 export class Simulation {
   private readonly scheduler = new Scheduler();
@@ -60,6 +66,8 @@ export class Simulation {
   private readonly leases: LeasePromises;
   private readonly admin: UserAdmin;
   private readonly users: readonly UserClient[];
+  /** Undefined: there is no quota. */
+  private readonly alarms: AlarmPromises | undefined;
   private readonly userPromises: UserPromises;
   private failure: Error | undefined;
   private recovery = Infinity;
@@ -117,6 +125,7 @@ export class Simulation {
       timeoutMs: plan.timeoutMs,
       clockRates: { fastest: Math.max(...plan.clockRates), slowest: Math.min(...plan.clockRates) },
       electionMs: settings.electionMs,
+      hasQuota: settings.quotaBytes !== undefined,
       isCalm: false,
       isOver: false,
       floor: 1,
@@ -139,6 +148,7 @@ export class Simulation {
       const firstId = BigInt(1_000 * (n + 1));
       return new LeaseClient(`holder${n + 1}`, firstId, this.world, leases, source(`holder ${n}`));
     });
+    if (this.world.hasQuota) this.alarms = new AlarmPromises(this.world);
     this.userPromises = new UserPromises(this.world);
     this.admin = new UserAdmin(this.world, source("admin"));
     this.users = usersOf(plan).map(
@@ -203,6 +213,11 @@ export class Simulation {
       const usersAreChecked = this.own(this.admin.setUp(password));
       actors.push(...[this.admin, ...this.users].map((user) => this.own(user.run(usersAreChecked))));
     }
+    if (this.alarms !== undefined) {
+      const options = { leavesAlarms: this.plan.settings.disarmsItself === true };
+      const operator = new SpaceOperator(this.world, this.alarms, sourceFor(this.plan.seed, "operator"), options);
+      actors.push(this.own(operator.run()));
+    }
     await this.pass(this.plan.faultyMs);
     void this.own(this.faults.healAll());
     await this.recover();
@@ -213,11 +228,14 @@ export class Simulation {
     this.world.isCalm = true;
     await this.pass(this.leases.longestLifeMs());
     this.leases.checkAtTheEnd();
+    if (this.alarms !== undefined)
+      await this.until(this.putSomewhere("there is space"), maxSpaceMs, "there is space again, and puts are taken");
     this.world.isOver = true;
     await this.until(Promise.all(actors), 30_000, "the clients come to an end");
     const told = await this.settle();
     for (const { writes } of [...this.kvClients, ...this.leaseClients, ...this.users]) writes.checkAtTheEnd();
     this.userPromises.checkAtTheEnd(this.hosts);
+    this.alarms?.checkAtTheEnd(this.hosts);
     for (const client of this.watchClients) client.checkAtTheEnd(told);
   }
 
@@ -225,7 +243,7 @@ export class Simulation {
   private async recover(): Promise<void> {
     const { electionMs } = this.plan.settings;
     const from = this.scheduler.now;
-    const written = this.own(this.writeSomewhere("recovered"));
+    const written = this.own(this.world.hasQuota ? this.deleteSomewhere() : this.putSomewhere("recovered"));
     await this.until(
       written,
       maxRecovery * electionMs,
@@ -235,15 +253,30 @@ export class Simulation {
     this.story.tell(`writes go on ${this.recovery.toFixed(2)} election timeouts after the last fault`);
   }
 
-  /** Tries all members in turn until one takes the write. */
-  private async writeSomewhere(value: string): Promise<void> {
-    const { rpc, hosts } = this.world;
+  private putSomewhere(value: string): Promise<void> {
     const method = { path: "/etcdserverpb.KV/Put", request: PutRequest, response: PutResponse };
+    return this.writeSomewhere(method, (n) =>
+      PutRequest.create({ key: bytes("quiet"), value: bytes(`${value} ${n}`) }),
+    );
+  }
+
+  /** A write that members take without space, too. */
+  private deleteSomewhere(): Promise<void> {
+    const path = "/etcdserverpb.KV/DeleteRange";
+    const method = { path, request: DeleteRangeRequest, response: DeleteRangeResponse };
+    return this.writeSomewhere(method, () => DeleteRangeRequest.create({ key: bytes("quiet") }));
+  }
+
+  /** Tries all members in turn until one takes the write. */
+  private async writeSomewhere<Request, Response>(
+    method: { path: string; request: Codec<Request>; response: Codec<Response> },
+    requestOf: (attempt: number) => Request,
+  ): Promise<void> {
+    const { rpc, hosts } = this.world;
     for (let n = 0; ; n++) {
       const host = hosts[n % hosts.length];
       assert.ok(host !== undefined);
-      const request = PutRequest.create({ key: bytes("quiet"), value: bytes(`${value} ${n}`) });
-      const outcome = await rpc.call(host, method, request, this.plan.settings.electionMs);
+      const outcome = await rpc.call(host, method, requestOf(n), this.plan.settings.electionMs);
       if (outcome.kind === "ok") return;
       await this.scheduler.sleep(10);
     }

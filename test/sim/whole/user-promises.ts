@@ -1,14 +1,11 @@
 // The rights of users, by the order of the log: nothing is ever carried out that was not allowed where it stands in the log.
 
 import assert from "node:assert/strict";
-import { decodeProposal, type RequestOp, type TxnRequest } from "../../../proto/index.js";
-import type { Entry } from "../../../raft/index.js";
-import { SeenProposals } from "../../../server/replication/apply/seen-proposals.js";
-import { type Host, toMemberId } from "../../../testing/index.js";
+import type { RequestOp, TxnRequest } from "../../../proto/index.js";
+import type { Host } from "../../../testing/index.js";
+import { type CarriedOut, type DecodedProposal, onCarriedOut } from "./carried-out.js";
 import { type Effect, printable } from "./history.js";
 import { text, type World } from "./world.js";
-
-type DecodedProposal = ReturnType<typeof decodeProposal>;
 
 /** A moment from which on a user has rights on keys, or has none any more. */
 interface Turn {
@@ -18,18 +15,14 @@ interface Turn {
 
 /** Users, roles and permissions as a naive reader of the log has them. A role covers the keys with one prefix. */
 export class UserPromises {
-  private readonly seen = new SeenProposals();
   private readonly users = new Map<string, Set<string>>();
   private readonly roles = new Map<string, string | undefined>();
   private readonly turns = new Map<string, Turn[]>();
   private isOn = false;
   private revision = 1n;
-  /** The effects of the entry that comes next. */
-  private effects: Effect[] = [];
 
   constructor(private readonly world: World) {
-    world.history.onEffect((effect) => void this.effects.push(effect));
-    world.history.onEntry((_name, entry) => this.onEntry(entry));
+    onCarriedOut(world.history, (carriedOut) => this.onCarriedOut(carriedOut));
   }
 
   /** Tells whether a user had rights on the keys of a prefix at any moment since `from`. */
@@ -49,13 +42,7 @@ export class UserPromises {
     }
   }
 
-  private onEntry(entry: Entry): void {
-    const { effects } = this;
-    this.effects = [];
-    if (entry.kind !== "command") return;
-    const proposal = decodeProposal(entry.data);
-    const isFirst = this.seen.admit({ ...proposal, member: toMemberId(proposal.member) });
-    if (!isFirst) return assert.equal(effects.length, 0, `entry ${entry.index} is a repeat, and was carried out`);
+  private onCarriedOut({ proposal, effects }: CarriedOut): void {
     for (const effect of effects) this.check(proposal, effect);
     this.change(proposal);
   }

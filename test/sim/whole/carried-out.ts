@@ -1,0 +1,35 @@
+// The log as a naive reader has it: each proposal once, and what it did to the store.
+
+import assert from "node:assert/strict";
+import { decodeProposal } from "../../../proto/index.js";
+import type { Entry } from "../../../raft/index.js";
+import { SeenProposals } from "../../../server/replication/apply/seen-proposals.js";
+import { toMemberId } from "../../../testing/index.js";
+import type { Effect, History } from "./history.js";
+
+export type DecodedProposal = ReturnType<typeof decodeProposal>;
+
+/** A proposal at its place in the log. */
+export interface CarriedOut {
+  readonly entry: Entry;
+  readonly proposal: DecodedProposal;
+  /** Empty if the store was not asked. */
+  readonly effects: readonly Effect[];
+}
+
+/** Calls back with each proposal when a member is the first to apply it. A repeat must do nothing. */
+export const onCarriedOut = (history: History, listener: (carriedOut: CarriedOut) => void): void => {
+  const seen = new SeenProposals();
+  /** The effects of the entry that comes next. */
+  let effects: Effect[] = [];
+  history.onEffect((effect) => void effects.push(effect));
+  history.onEntry((_name, entry) => {
+    const own = effects;
+    effects = [];
+    if (entry.kind !== "command") return;
+    const proposal = decodeProposal(entry.data);
+    const isFirst = seen.admit({ ...proposal, member: toMemberId(proposal.member) });
+    if (isFirst) listener({ entry, proposal, effects: own });
+    else assert.equal(own.length, 0, `entry ${entry.index} is a repeat, and was carried out`);
+  });
+};
