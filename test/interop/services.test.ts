@@ -11,6 +11,7 @@ import {
   MaintenanceDefinition,
 } from "../../proto/index.js";
 import { type EtcdCluster, startEtcdCluster } from "../support/etcd-process.js";
+import { scaledMs } from "../support/machine-speed.js";
 
 const services = [
   KVDefinition,
@@ -36,7 +37,7 @@ const methods = new Map(
   ),
 );
 
-const deadlineMs = 30_000;
+const deadlineMs = scaledMs(30_000);
 
 /** Fields that differ between any two clusters. */
 const idFields = new Set(["clusterId", "memberId", "raftTerm"]);

@@ -18,6 +18,7 @@ import {
   MaintenanceDefinition,
   WatchDefinition,
 } from "../../../proto/index.js";
+import { scaledMs } from "../../support/machine-speed.js";
 
 /** A decoded message, seen as data. */
 export type Fields = Readonly<Record<string, unknown>>;
@@ -86,7 +87,7 @@ const methods = new Map(
 );
 
 /** Far beyond what a call takes: whoever exceeds it hangs. */
-const deadlineMs = 30_000;
+const deadlineMs = scaledMs(30_000);
 
 /** Fields that differ between any two clusters. */
 const idFields = new Set(["clusterId", "memberId", "raftTerm"]);

@@ -5,6 +5,7 @@ import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { Client, credentials, Metadata, type StatusObject } from "@grpc/grpc-js";
 import { fileDescriptorSet } from "../../../proto/index.js";
 import { routes } from "../../../server/gateway/routes.js";
+import { scaledMs } from "../../support/machine-speed.js";
 
 /** A method and the bytes of its request. */
 export interface Call {
@@ -26,7 +27,7 @@ export interface Reply {
 }
 
 /** Far beyond what any call here takes. */
-const deadlineMs = 20_000;
+const deadlineMs = scaledMs(20_000);
 
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(fileDescriptorSet, "base64")));
 const gatewayPaths = new Map([...routes].map(([path, method]) => [method, path]));

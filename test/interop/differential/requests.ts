@@ -28,6 +28,7 @@ import {
   WatchRequest,
   WatchResponse,
 } from "../../../proto/index.js";
+import { scaledMs } from "../../support/machine-speed.js";
 
 export type Request =
   | { readonly method: "range"; readonly message: RangeRequest }
@@ -103,7 +104,7 @@ function withoutIds(value: unknown, field?: string): unknown {
 }
 
 /** Far beyond what any request here takes: whoever exceeds it hangs. */
-const deadlineMs = 10_000;
+const deadlineMs = scaledMs(10_000);
 
 /** One connection to one server. */
 export class Channel {
