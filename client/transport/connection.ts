@@ -4,9 +4,11 @@ import type { Channel } from "./channel.js";
 import type { Clock } from "./clock.js";
 import { errorFromFailure, EtcdError, notSent } from "./errors.js";
 import { Liveness, type ProbedServer } from "./liveness.js";
+import { DeadlineTimer, type DeadlineOwner } from "./deadline-timer.js";
 import { streamMethod, type CallLimits, type StreamMethod, type UnaryMethod } from "./methods.js";
 import type { Settings } from "./options.js";
-import { UnaryCall, type CalledServer, type ReadTry } from "./unary-call.js";
+import { type Pending, PendingList, unlisted } from "./pending-list.js";
+import { UnaryCall, type CalledServer, type CallListener, type CallOwner, type ReadTry } from "./unary-call.js";
 import { Stream, type StreamEvents } from "./stream.js";
 
 /** The user of a connection. */
@@ -19,24 +21,16 @@ export interface ConnectionOwner {
   hasAlternative(connection: Connection): boolean;
 }
 
-/** A call or a stream that has not ended. */
-interface Pending {
-  cancel(): void;
-  /** The endpoint is given up: goes elsewhere if it can, or ends soon. */
-  retire(): void;
-  /** Goes elsewhere if it is time. Called once per period. */
-  check(isSilent: boolean, hasAlternative: () => boolean): void;
-}
-
 const check = streamMethod(HealthDefinition, HealthDefinition.methods.check);
 
 /** Connects when first told to, and from then on again whenever told to. */
-export class Connection implements ProbedServer {
+export class Connection implements ProbedServer, DeadlineOwner, CallOwner {
   private readonly channel: Channel;
   /** The server at the other end, as calls see it. */
   private readonly server: CalledServer;
   private readonly liveness: Liveness;
-  private readonly pending = new Set<Pending>();
+  private readonly pending = new PendingList();
+  private readonly deadlines: DeadlineTimer;
   private closed = false;
   private retired = false;
 
@@ -47,6 +41,7 @@ export class Connection implements ProbedServer {
     private readonly owner: ConnectionOwner,
   ) {
     this.liveness = new Liveness(clock, this);
+    this.deadlines = new DeadlineTimer(clock, this);
     this.channel = settings.transport.open(endpoint, settings);
     this.channel.onStateChange(() => this.onStateChange());
     this.channel.onReplaced?.((failure) => owner.interrupt(errorFromFailure(failure, "read", endpoint)));
@@ -82,6 +77,11 @@ export class Connection implements ProbedServer {
     return this.liveness.confirmed(limits);
   }
 
+  /** Whether the client has given this connection up. */
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
   /** @throws EtcdError if the request does not succeed */
   call<Request, Response>(
     method: UnaryMethod<Request, Response>,
@@ -89,23 +89,42 @@ export class Connection implements ProbedServer {
     limits: CallLimits,
     readTry?: ReadTry,
   ): Promise<Response> {
-    const { pending, liveness } = this;
+    return new Promise((onResponse, onError) => this.begin(method, request, limits, { onResponse, onError }, readTry));
+  }
+
+  /** Makes a call whose end the listener is told. It may be told before this returns. */
+  begin<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    limits: CallLimits,
+    listener: CallListener<Response>,
+    readTry?: ReadTry,
+  ): void {
     // Between a look at `isUp` and this call, there may have been a turn in which either happened.
-    if (this.closed || limits.signal?.aborted) return Promise.reject(notSent(limits.signal));
-    if (this.clock.now() >= limits.deadline) return Promise.reject(this.tooLate());
-    return new Promise((resolve, reject) => {
-      const onEnd = (failure: Error | null, response: Response | undefined) => {
-        pending.delete(call);
-        liveness.callEnds();
-        if (response !== undefined || (this.isUp && !call.isOurs(failure))) liveness.heard();
-        if (response !== undefined) resolve(response);
-        else reject(call.errorFrom(failure, this.closed));
-        this.closeIfRetired();
-      };
-      const call = new UnaryCall(this.server, method, request, limits, onEnd, readTry);
-      pending.add(call);
-      liveness.callBegins();
-    });
+    if (this.closed || limits.signal?.aborted) return listener.onError(notSent(limits.signal));
+    if (this.clock.now() >= limits.deadline) return listener.onError(this.tooLate());
+    const call = new UnaryCall(this.server, this, method, limits, listener, readTry);
+    call.begin(request);
+    this.pending.add(call);
+    this.deadlines.callBegins(limits.deadline);
+    this.liveness.callBegins();
+  }
+
+  callEnded(call: Pending, isAnswered: boolean): void {
+    const { liveness } = this;
+    this.pending.delete(call);
+    this.deadlines.callEnds();
+    liveness.callEnds();
+    if (isAnswered && this.isUp) liveness.heard();
+    this.closeIfRetired();
+  }
+
+  expire(now: number): number {
+    let next = Infinity;
+    for (const call of this.pending.all())
+      if (call.deadline <= now) call.expire();
+      else next = Math.min(next, call.deadline);
+    return next;
   }
 
   /**
@@ -132,7 +151,7 @@ export class Connection implements ProbedServer {
       if (isSilent && hasAlternative()) stream.breakOff("the server has fallen silent");
     };
     const retire = () => stream.breakOff("the endpoint has been given up");
-    const entry: Pending = { cancel, retire, check };
+    const entry: Pending = { ...unlisted, cancel, retire, check };
     pending.add(entry);
     liveness.streamBegins();
     return stream;
@@ -142,7 +161,7 @@ export class Connection implements ProbedServer {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    for (const each of this.pending) each.cancel();
+    for (const each of this.pending.all()) each.cancel();
     this.liveness.stop();
     this.channel.close();
   }
@@ -150,7 +169,7 @@ export class Connection implements ProbedServer {
   /** Gives the connection up: its streams end and go elsewhere, its calls may end first. */
   retire(): void {
     this.retired = true;
-    for (const each of this.pending) each.retire();
+    for (const each of this.pending.all()) each.retire();
     this.liveness.reconsider();
     // A call that has chosen this connection a moment ago is made first.
     this.clock.soon(() => this.closeIfRetired());
@@ -173,13 +192,13 @@ export class Connection implements ProbedServer {
     };
     const call = this.channel.unary(check, { service: "" }, undefined, done);
     const cancel = () => call.cancel();
-    const entry: Pending = { cancel, retire: cancel, check: () => undefined };
+    const entry: Pending = { ...unlisted, cancel, retire: cancel, check: () => undefined };
     pending.add(entry);
   }
 
   /** Checks all calls and streams that have not ended. */
   checkPending(): void {
-    for (const each of this.pending) each.check(this.isSilent, this.hasAlternative);
+    for (const each of this.pending.all()) each.check(this.isSilent, this.hasAlternative);
   }
 
   private readonly hasAlternative = (): boolean => this.owner.hasAlternative(this);
@@ -195,7 +214,7 @@ export class Connection implements ProbedServer {
   }
 
   private closeIfRetired(): void {
-    if (this.retired && this.pending.size === 0) this.close();
+    if (this.retired && this.pending.isEmpty) this.close();
   }
 
   private onStateChange(): void {

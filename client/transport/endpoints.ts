@@ -20,6 +20,15 @@ const pauseMs = 25;
 /** Asked elsewhere, too, when a server is slow: a second token does no harm. */
 const authenticateMethod = unaryMethod("read", AuthDefinition, AuthDefinition.methods.authenticate);
 
+/** Runs callbacks in microtasks at a fraction of the time of `queueMicrotask`. */
+const settled = Promise.resolve();
+
+/** A try of a request at one server that has failed. */
+interface FailedTry {
+  readonly connection: Connection;
+  readonly error: unknown;
+}
+
 /** A time whose requests end together; `failure`: it is over. */
 export interface Era {
   failure?: EtcdError;
@@ -58,15 +67,39 @@ export class Endpoints implements ConnectionOwner {
    *
    * @throws EtcdError if the request does not succeed
    */
-  async call<Request, Response>(
+  call<Request, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
     { timeoutMs = this.settings.requestTimeoutMs, signal }: RequestOptions,
   ): Promise<Response> {
     const limits = { deadline: this.clock.now() + timeoutMs, signal };
     const { era } = this;
-    await Promise.resolve(); // nothing is sent if the client is closed, or the signal raised, in the turn in which the request was made
-    return this.withLogin(limits, era, () => this.send(method, request, limits, era));
+    return new Promise((resolve, reject) => {
+      const begin = (): void =>
+        this.settings.login === undefined
+          ? this.sendFirst(method, request, limits, era, resolve)
+          : resolve(this.withLogin(limits, era, () => this.send(method, request, limits, era)));
+      // Nothing is sent if the client is closed, or the signal raised, in the turn in which the request was made.
+      settled.then(begin).catch(reject);
+    });
+  }
+
+  /** Sends a request for the first time; one that has to wait for nothing costs no promise and no timer of its own. */
+  private sendFirst<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    limits: CallLimits,
+    era: Era,
+    resolve: (outcome: Response | Promise<Response>) => void,
+  ): void {
+    const isSingleTry = method.kind === "write" || this.connections.length === 1;
+    const connection = isSingleTry && era.failure === undefined ? this.free(method.kind, limits.signal) : undefined;
+    if (connection === undefined) resolve(this.send(method, request, limits, era));
+    else {
+      const onError = (error: EtcdError): void =>
+        resolve(this.send(method, request, limits, era, { connection, error }));
+      connection.begin(method, request, limits, { onResponse: resolve, onError });
+    }
   }
 
   /** Sends a request with the token of a login, and again with that of another one if the token is refused: then nothing was done. */
@@ -110,30 +143,42 @@ export class Endpoints implements ConnectionOwner {
     if (login.notEnabled !== undefined) throw login.notEnabled;
   }
 
-  /** Sends a request to one server, or to several in turn where that is safe. */
+  /**
+   * Sends a request to one server, or to several in turn where that is safe.
+   *
+   * @param failed a try that has failed; absent: there was none
+   */
   private async send<Request, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
     limits: CallLimits,
     era: Era,
+    failed?: FailedTry,
   ): Promise<Response> {
-    const { signal } = limits;
-    for (let attempt = 1; ; attempt++) {
-      const connection = this.free(method.kind, signal) ?? (await this.chosen(method.kind, limits));
+    let attempt = 1;
+    if (failed !== undefined) await this.afterFailure(failed, attempt++, limits);
+    for (; ; attempt++) {
+      const connection = this.free(method.kind, limits.signal) ?? (await this.chosen(method.kind, limits));
       throwIfOver(era);
       try {
         if (method.kind === "write" || this.connections.length === 1)
           return await connection.call(method, request, limits);
         return await this.read(connection, method, request, limits);
       } catch (error) {
-        if (!(error instanceof EtcdError)) throw error;
-        if (error.code === "unavailable" || error.code === "deadline-exceeded" || isTimeOver(signal))
-          this.moveOnFrom(connection);
-        const pause = attempt % this.connections.length === 0 ? pauseMs : 0;
-        if (!mayTryAgain(error) || attempt === maxAttempts || this.clock.now() + pause >= limits.deadline) throw error;
-        if (pause > 0) await sleep(this.clock, pause, signal);
+        await this.afterFailure({ connection, error }, attempt, limits);
       }
     }
+  }
+
+  /** Waits until a request may be tried again. @throws the error of its last try if it may not */
+  private async afterFailure({ connection, error }: FailedTry, attempt: number, limits: CallLimits): Promise<void> {
+    const { signal, deadline } = limits;
+    if (!(error instanceof EtcdError)) throw error;
+    if (error.code === "unavailable" || error.code === "deadline-exceeded" || isTimeOver(signal))
+      this.moveOnFrom(connection);
+    const pause = attempt % this.connections.length === 0 ? pauseMs : 0;
+    if (!mayTryAgain(error) || attempt === maxAttempts || this.clock.now() + pause >= deadline) throw error;
+    if (pause > 0) await sleep(this.clock, pause, signal);
   }
 
   /** The same for a single endpoint, which need not be one of these. */

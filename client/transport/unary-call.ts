@@ -6,6 +6,7 @@ import { onAbort } from "./on-abort.js";
 import type { EtcdErrorCode } from "./codes.js";
 import { EtcdError, errorFromFailure } from "./errors.js";
 import type { Login } from "./login.js";
+import type { Pending } from "./pending-list.js";
 
 /** Share of its time after which a read is tried elsewhere as well: a server that is slow with it may yet answer first. */
 const readPatience = 0.5;
@@ -39,47 +40,71 @@ export interface CalledServer {
   readonly login: Login | undefined;
 }
 
+/** Receives the end of a call; one of both is called, once. */
+export interface CallListener<Response> {
+  onResponse(response: Response): void;
+  onError(error: EtcdError): void;
+}
+
+/** The connection of a call; `Connection` implements it. */
+export interface CallOwner {
+  /** Whether the client was closed. */
+  readonly isClosed: boolean;
+  /** @param isAnswered whether the server has shown by this that it is there */
+  callEnded(call: Pending, isAnswered: boolean): void;
+}
+
 /** A unary gRPC call to one server. */
-export class UnaryCall<Request, Response> {
-  private readonly call: ChannelCall;
+export class UnaryCall<Request, Response> implements Pending {
+  isListed = false;
+  before: Pending | undefined = undefined;
+  after: Pending | undefined = undefined;
   private readonly startedAt: number;
+  private call: ChannelCall | undefined = undefined;
+  private cancelOnAbort: (() => void) | undefined = undefined;
   private isGivenUp = false;
   private isTimeOver = false;
   private isCancelled = false;
 
-  /** @param onEnd called once, with a response or without */
   constructor(
     private readonly server: CalledServer,
+    private readonly owner: CallOwner,
     private readonly method: UnaryMethod<Request, Response>,
-    request: Request,
     private readonly limits: CallLimits,
-    onEnd: (failure: Error | null, response: Response | undefined) => void,
+    private readonly listener: CallListener<Response>,
     private readonly readTry?: ReadTry,
   ) {
-    const { channel, clock, login } = server;
-    const { signal, deadline } = limits;
-    this.startedAt = clock.now();
-    const timeoutMs = deadline - this.startedAt;
-    const stopTimer = clock.after(timeoutMs, () => {
-      this.isTimeOver = true;
-      this.cancel();
-    });
-    // The transport tells the server of the deadline. grpc-js keeps it, too, but by the machine's clock: in another time it would come at any moment.
-    const toldMs = clock === machineClock ? timeoutMs : undefined;
-    const end = (failure: Error | null, response: Response | undefined) => {
-      stopTimer();
-      signal?.removeEventListener("abort", this.cancel);
-      onEnd(failure, response);
-    };
-    this.call = channel.unary(method, request, toldMs, end, login?.metadata);
-    if (readTry !== undefined) readTry.cancel = this.cancel;
-    if (signal !== undefined) onAbort(signal, this.cancel);
+    this.startedAt = server.clock.now();
+    if (readTry !== undefined) readTry.cancel = () => this.cancel();
   }
 
-  readonly cancel = (): void => {
+  /** Sends the request; the call may be cancelled from now on. */
+  begin(request: Request): void {
+    const { channel, clock, login } = this.server;
+    const { signal, deadline } = this.limits;
+    // The transport tells the server of the deadline. grpc-js keeps it, too, but by the machine's clock: in another time it would come at any moment.
+    const toldMs = clock === machineClock ? deadline - this.startedAt : undefined;
+    const onEnd = (failure: Error | null, response: Response | undefined): void => this.end(failure, response);
+    this.call = channel.unary(this.method, request, toldMs, onEnd, login?.metadata);
+    if (signal === undefined) return;
+    this.cancelOnAbort = () => this.cancel();
+    onAbort(signal, this.cancelOnAbort);
+  }
+
+  get deadline(): number {
+    return this.limits.deadline;
+  }
+
+  cancel(): void {
     this.isCancelled = true;
-    this.call.cancel();
-  };
+    this.call?.cancel();
+  }
+
+  /** Ends the call at its deadline. */
+  expire(): void {
+    this.isTimeOver = true;
+    this.cancel();
+  }
 
   /** Does nothing: a call may end on a connection that is given up. */
   retire(): void {
@@ -98,13 +123,22 @@ export class UnaryCall<Request, Response> {
     }
   }
 
+  private end(failure: Error | null, response: Response | undefined): void {
+    const { owner, listener, cancelOnAbort } = this;
+    if (cancelOnAbort !== undefined) this.limits.signal?.removeEventListener("abort", cancelOnAbort);
+    const { isClosed } = owner; // the end of this call may close a connection that is given up
+    owner.callEnded(this, response !== undefined || !this.isOurs(failure));
+    if (response !== undefined) listener.onResponse(response);
+    else listener.onError(this.errorFrom(failure, isClosed));
+  }
+
   /** Whether this end was decided here, and not by the server or the connection. */
-  isOurs(failure: Error | null): boolean {
+  private isOurs(failure: Error | null): boolean {
     return this.isCancelled || this.isDeadline(failure);
   }
 
   /** @param isClosed whether the client was closed */
-  errorFrom(failure: Error | null, isClosed: boolean): EtcdError {
+  private errorFrom(failure: Error | null, isClosed: boolean): EtcdError {
     const { signal, deadline } = this.limits;
     if (signal?.aborted) return this.noAnswer("cancelled", "the request was given up", signal.reason);
     if (isClosed) return this.noAnswer("cancelled", "the client was closed", failure);

@@ -1,0 +1,93 @@
+// The one timer of a connection for the deadlines of all its calls.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DeadlineTimer } from "../../../client/transport/deadline-timer.js";
+import { type Pending, PendingList, unlisted } from "../../../client/transport/pending-list.js";
+import { VirtualClock } from "../../../testing/virtual-clock.js";
+
+/** Calls of a connection that note the time at which they expire. */
+const createCalls = () => {
+  const clock = new VirtualClock();
+  const deadlines = new Set<number>();
+  const expired: (readonly [deadline: number, at: number])[] = [];
+  const timer = new DeadlineTimer(clock, {
+    expire: (now) => {
+      for (const deadline of [...deadlines].filter((each) => each <= now)) {
+        deadlines.delete(deadline);
+        expired.push([deadline, now]);
+        timer.callEnds();
+      }
+      return Math.min(...deadlines);
+    },
+  });
+  const begin = (deadline: number): void => {
+    deadlines.add(deadline);
+    timer.callBegins(deadline);
+  };
+  const end = (deadline: number): void => {
+    deadlines.delete(deadline);
+    timer.callEnds();
+  };
+  return { clock, expired, begin, end };
+};
+
+test("each call expires at its deadline, whatever the order in which they began", () => {
+  const { clock, expired, begin } = createCalls();
+  for (const deadline of [300, 100, 200]) begin(deadline);
+  for (let ms = 0; ms < 400; ms += 10) clock.advance(10);
+  assert.deepEqual(expired, [
+    [100, 100],
+    [200, 200],
+    [300, 300],
+  ]);
+});
+
+test("calls that end in time share a timer", () => {
+  const { clock, expired, begin, end } = createCalls();
+  begin(10_000);
+  for (let n = 1; n <= 100; n++) {
+    begin(10_000 + n);
+    end(10_000 + n);
+  }
+  assert.equal(clock.pendingTimers, 1);
+  end(10_000);
+  assert.equal(clock.pendingTimers, 0, "no timer is left behind the last call");
+  assert.deepEqual(expired, []);
+});
+
+test("a call that began after a later deadline was waited for expires first", () => {
+  const { clock, expired, begin, end } = createCalls();
+  begin(1_000);
+  begin(50);
+  clock.advance(50);
+  assert.deepEqual(expired, [[50, 50]]);
+  end(1_000);
+});
+
+test("what has not ended is listed in the order in which it began", () => {
+  const list = new PendingList();
+  const items = ["a", "b", "c", "d"].map((name): Pending & { readonly name: string } => ({
+    ...unlisted,
+    name,
+    cancel: () => undefined,
+    retire: () => undefined,
+    check: () => undefined,
+  }));
+  const names = (): string =>
+    list
+      .all()
+      .map((each) => items.find((item) => item === each)?.name)
+      .join("");
+  for (const item of items) list.add(item);
+  assert.equal(names(), "abcd");
+  const [a, b, , d] = items as [Pending, Pending, Pending, Pending];
+  assert.ok(list.delete(b));
+  assert.ok(!list.delete(b), "it was in the list no more");
+  assert.equal(names(), "acd");
+  assert.ok(list.delete(d));
+  assert.ok(list.delete(a));
+  list.add(b);
+  assert.equal(names(), "cb");
+  assert.deepEqual([a.before, a.after, d.before, d.after], [undefined, undefined, undefined, undefined]);
+});
