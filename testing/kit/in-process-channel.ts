@@ -9,7 +9,7 @@ import {
 } from "../../client/index.js";
 import type { ChannelStream } from "../../client/index.js";
 import { WatchDefinition } from "../../proto/index.js";
-import { anonymousCaller, errorText, messageOverheadBytes } from "../../server/base/index.js";
+import { anonymousCaller, errorText, messageOverheadBytes, NumberTable } from "../../server/base/index.js";
 import {
   type Call,
   type Method,
@@ -63,7 +63,9 @@ export class InProcessChannel implements Channel {
   /** The member that this is connected to. */
   private member: RunningMember | undefined;
   private isWanted = false;
-  private readonly open = new Set<OpenCall>();
+  /** The calls and streams that have not ended, by the number of their beginning. */
+  private readonly open = new NumberTable<OpenCall>();
+  private begun = 0;
   private readonly stopWatching: () => void;
   private readonly settings: ChannelSettings;
   private readonly hold: StreamHold;
@@ -124,14 +126,15 @@ export class InProcessChannel implements Channel {
     metadata?: Readonly<Record<string, string>>,
   ): ChannelCall {
     const { member, settings, open } = this;
+    const number = ++this.begun;
     const call = new InProcessCall((failure, bytes) => {
-      open.delete(call);
+      open.delete(number);
       if (bytes !== undefined && bytes.length > settings.maxReceiveBytes)
         failure = tooLarge("Received message larger than max", bytes.length, settings.maxReceiveBytes);
       if (failure === undefined && bytes !== undefined) onEnd(null, method.decode(asBuffer(bytes)));
       else onEnd(failure ?? dropped(), undefined);
     }, metadata);
-    open.add(call);
+    open.set(number, call);
     const bytes = encoded(method, request);
     const found = member && this.methodOf(member, method.path);
     if (bytes instanceof StatusError) call.break(bytes);
@@ -152,6 +155,7 @@ export class InProcessChannel implements Channel {
     onEnd: (failure: Error | undefined) => void,
   ): ChannelStream<Request> {
     const { member, open, hold } = this;
+    const number = ++this.begun;
     const release = hold.begin();
     const stream = new InProcessStream({
       onMessage: (bytes) => {
@@ -159,12 +163,12 @@ export class InProcessChannel implements Channel {
         onMessage(method.decode(asBuffer(bytes)));
       },
       onEnd: (failure) => {
-        open.delete(stream);
+        open.delete(number);
         release();
         onEnd(failure);
       },
     });
-    open.add(stream);
+    open.set(number, stream);
     const found = member && this.methodOf(member, method.path);
     if (member === undefined) stream.break(dropped());
     else if (found?.kind !== "bidi" && found?.kind !== "server-stream") stream.break(unknownMethod(method.path));
@@ -203,7 +207,7 @@ export class InProcessChannel implements Channel {
   }
 
   private breakAll(failure: StatusError): void {
-    for (const each of [...this.open]) each.break(failure);
+    for (const each of this.open.values()) each.break(failure);
   }
 
   private become(state: ChannelState): void {
@@ -287,7 +291,8 @@ const callerWith = (metadata: Readonly<Record<string, string>>): Call => ({
   onCancelled: () => undefined,
 });
 
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 
 /** The bytes of a request, or the failure that grpc-js reports for one that has none. */
 const encoded = <Request, Response>(
