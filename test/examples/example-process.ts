@@ -36,6 +36,11 @@ export class ExampleProcess implements AsyncDisposable {
     });
   }
 
+  /** All that it has written, for a message. */
+  get written(): string {
+    return `${JSON.stringify(this.lines)} ${this.errors}`;
+  }
+
   /** @param path below `examples/` */
   static start(path: string, { endpoints, args = [], input }: ExampleOptions): ExampleProcess {
     const child = spawn(process.execPath, ["--import", "tsx", `examples/${path}`, ...args], {
@@ -59,7 +64,7 @@ export class ExampleProcess implements AsyncDisposable {
       look();
     });
     try {
-      return await within(timeoutMs, `"${beginning}" among ${JSON.stringify(this.lines)} ${this.errors}`, found);
+      return await within(timeoutMs, `"${beginning}" among ${this.written}`, found);
     } finally {
       this.listeners.delete(look);
     }
@@ -68,7 +73,7 @@ export class ExampleProcess implements AsyncDisposable {
   /** Sends a signal, if any, and waits for the end. @returns the exit code; null if a signal ended it */
   async end(signal?: NodeJS.Signals): Promise<number | null> {
     if (signal !== undefined) this.child.kill(signal);
-    await within(deadlineMs, `the end, after ${JSON.stringify(this.lines)} ${this.errors}`, this.exited);
+    await within(deadlineMs, `the end, after ${this.written}`, this.exited);
     return this.child.exitCode;
   }
 
