@@ -41,6 +41,8 @@ export interface ClusterSettings {
   readonly quotaBytes?: number | undefined;
   /** Whether members disarm their alarms NOSPACE themselves. */
   readonly disarmsItself?: boolean;
+  /** The time between the checkpoints of a lease, in milliseconds; absent: longer than any simulation. */
+  readonly leaseCheckpointMs?: number | undefined;
 }
 
 /** Receives the events of a host. */
@@ -331,6 +333,6 @@ const configOf = (name: string, settings: ClusterSettings): MemberConfig => {
     quotaBackendBytes: String(settings.quotaBytes ?? defaultFlags.quotaBackendBytes),
     autoDisarmNospace: String(settings.disarmsItself ?? false),
   });
-  const { snapshotCount, snapshotCatchUpEntries } = settings;
-  return { ...config, snapshotCount, snapshotCatchUpEntries };
+  const { snapshotCount, snapshotCatchUpEntries, leaseCheckpointMs = config.leaseCheckpointMs } = settings;
+  return { ...config, snapshotCount, snapshotCatchUpEntries, leaseCheckpointMs };
 };

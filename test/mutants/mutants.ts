@@ -422,7 +422,7 @@ export const mutants: readonly Mutant[] = [
     file: "server/lease/lease-term.ts",
     snippet: "from + (remainingSeconds ?? ttlSeconds) * 1_000",
     replacement: "from + (ttlSeconds + 0 * (remainingSeconds ?? 0)) * 1_000",
-    caughtBy: [test("server/lease/lease-checkpoints")],
+    caughtBy: [test("server/lease/lease-checkpoints"), simulation(8)],
   },
   {
     name: "a renewal is promised before its checkpoint is taken back",

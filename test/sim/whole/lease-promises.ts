@@ -4,6 +4,7 @@ import { toLeaseId } from "../../../testing/index.js";
 import assert from "node:assert/strict";
 import { sweepMs } from "../../../server/lease/lease-keeper.js";
 import { expiryRetryMs } from "../../../server/lease/lease-term.js";
+import { onCarriedOut } from "./carried-out.js";
 import type { Effect } from "./history.js";
 import type { Leases, PromisedLease } from "./lease-client.js";
 import type { World } from "./world.js";
@@ -20,6 +21,9 @@ export class LeasePromises {
     private readonly leases: Leases,
   ) {
     world.history.onEffect((effect) => this.onEffect(effect));
+    onCarriedOut(world.history, ({ entry, proposal: { command } }) => {
+      if (command?.$case === "leaseCheckpoint" && command.value.term === BigInt(entry.term)) world.counts.checkpoints++;
+    });
   }
 
   /** A member begins to lead. */
@@ -35,7 +39,10 @@ export class LeasePromises {
     this.checkExpiry(lease, term, at);
   }
 
-  /** Never early, as its clients were told; and a new leader, which knows of no keep-alive, gives its full time anew. */
+  /**
+   * Never early, as its clients were told; and a new leader, which knows of no keep-alive, gives its full time anew, unless there are
+   * checkpoints.
+   */
   private checkExpiry({ id, ttlMs, grantedAt, livesUntil }: PromisedLease, term: number, at: number): void {
     assert.ok(
       at >= livesUntil,
@@ -43,6 +50,7 @@ export class LeasePromises {
     );
     const leads = this.ledSince.get(term);
     assert.ok(leads !== undefined, `lease ${id} expired in term ${term}, in which nobody led`);
+    if (this.world.leaseCheckpointMs !== undefined) return;
     const full = Math.max(leads, grantedAt) + ttlMs / this.world.clockRates.fastest;
     assert.ok(
       at >= full,

@@ -100,6 +100,7 @@ export const planOf = (seed: number): Plan => {
     seed,
     settings: {
       ...space,
+      leaseCheckpointMs: space.quotaBytes === undefined ? checkpointsOf(seed, electionMs) : undefined,
       members,
       heartbeatMs,
       electionMs,
@@ -128,6 +129,15 @@ const spaceOf = (seed: number, hasUsers: boolean): Pick<ClusterSettings, "quotaB
   const random = sourceFor(seed, "space");
   if (hasUsers || !random.chance(0.4)) return {};
   return { quotaBytes: random.between(50_000, 70_000), disarmsItself: random.chance(0.3) };
+};
+
+/**
+ * Checkpoints of leases that come often enough to be a part of the simulation, and never while a lease has more than its time: a new
+ * leader adds an election timeout. Not together with a quota, which refuses leases.
+ */
+const checkpointsOf = (seed: number, electionMs: number): number | undefined => {
+  const random = sourceFor(seed, "checkpoints");
+  return random.chance(0.4) ? random.pick([1, 2]) * electionMs : undefined;
 };
 
 /** Few kinds, often or seldom: a seed with all of them at once would never come to the rare ones. */

@@ -17,6 +17,7 @@ import { Faults } from "./faults.js";
 import { History } from "./history.js";
 import { type Codec, Host, type HostObserver, Rpc, Scheduler, SimNetwork, Story } from "../../../testing/index.js";
 import { KvClient } from "./kv-client.js";
+import { checkLastingLease } from "./lasting-lease.js";
 import { LeaseClient, type Leases } from "./lease-client.js";
 import { LeasePromises } from "./lease-promises.js";
 import { sourceFor, type Plan } from "./plan.js";
@@ -126,6 +127,7 @@ export class Simulation {
       clockRates: { fastest: Math.max(...plan.clockRates), slowest: Math.min(...plan.clockRates) },
       electionMs: settings.electionMs,
       hasQuota: settings.quotaBytes !== undefined,
+      leaseCheckpointMs: settings.leaseCheckpointMs,
       isCalm: false,
       isOver: false,
       floor: 1,
@@ -228,6 +230,7 @@ export class Simulation {
     this.world.isCalm = true;
     await this.pass(this.leases.longestLifeMs());
     this.leases.checkAtTheEnd();
+    await this.changeLeaders();
     if (this.alarms !== undefined)
       await this.until(this.putSomewhere("there is space"), maxSpaceMs, "there is space again, and puts are taken");
     this.world.isOver = true;
@@ -251,6 +254,17 @@ export class Simulation {
     );
     this.recovery = (this.scheduler.now - from) / electionMs;
     this.story.tell(`writes go on ${this.recovery.toFixed(2)} election timeouts after the last fault`);
+  }
+
+  /** A lease keeps its remaining time over changes of leader. Clients may have to ask twice meanwhile. */
+  private async changeLeaders(): Promise<void> {
+    const { leaseCheckpointMs } = this.plan.settings;
+    if (leaseCheckpointMs === undefined) return;
+    this.world.isCalm = false;
+    const random = sourceFor(this.plan.seed, "changes of leader");
+    const checked = this.own(checkLastingLease(this.world, random, leaseCheckpointMs));
+    await this.until(checked, 600_000, "a lease ends over changes of leader");
+    this.world.isCalm = true;
   }
 
   private putSomewhere(value: string): Promise<void> {

@@ -17,6 +17,8 @@ export interface World {
   readonly electionMs: number;
   /** The members have a quota that their stores may come to. */
   readonly hasQuota: boolean;
+  /** The time between the checkpoints of a lease; undefined: there are none. */
+  readonly leaseCheckpointMs: number | undefined;
   /** All members serve, and nothing more goes wrong: whatever is asked from now on must be answered. */
   isCalm: boolean;
   /** Clients begin nothing new. */
@@ -54,6 +56,9 @@ export interface Counts {
   alarms: number;
   disarms: number;
   spaceRefusals: number;
+  /** Entries with checkpoints of leases that count, and checks of a lease over changes of leader. */
+  checkpoints: number;
+  lastingLeases: number;
 }
 
 export const noCounts = (): Counts => ({
@@ -76,6 +81,8 @@ export const noCounts = (): Counts => ({
   alarms: 0,
   disarms: 0,
   spaceRefusals: 0,
+  checkpoints: 0,
+  lastingLeases: 0,
 });
 
 /** Errors that clients may get although nothing is wrong with the member. */

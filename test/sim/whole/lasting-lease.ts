@@ -1,0 +1,59 @@
+// A lease whose leader changes again and again: it keeps its remaining time, and so it ends.
+
+import assert from "node:assert/strict";
+import { LeaseGrantRequest, LeaseGrantResponse, MoveLeaderRequest, MoveLeaderResponse } from "../../../proto/index.js";
+import { sweepMs } from "../../../server/lease/lease-keeper.js";
+import { expiryRetryMs } from "../../../server/lease/lease-term.js";
+import type { Host, SeededRandom } from "../../../testing/index.js";
+import { identityOf } from "./history.js";
+import type { World } from "./world.js";
+
+const grant = { path: "/etcdserverpb.Lease/LeaseGrant", request: LeaseGrantRequest, response: LeaseGrantResponse };
+const moveLeader = {
+  path: "/etcdserverpb.Maintenance/MoveLeader",
+  request: MoveLeaderRequest,
+  response: MoveLeaderResponse,
+};
+
+/** No client has this one. */
+const id = 999_999n;
+/** Elections, and the time until a checkpoint is in the log. */
+const slackMs = 500;
+/** Checkpoints have whole seconds. */
+const secondMs = 1_000;
+
+/** Its bounds, which follow from those of a change of leader. */
+const boundsOf = ({ electionMs, clockRates: { slowest } }: World, checkpointMs: number) => {
+  // The time since the last checkpoint is lost, which was rounded up; and clients are given time to find the new leader.
+  const lostMs = (checkpointMs + sweepMs + secondMs + electionMs) / slowest + slackMs;
+  const reignMs = 2 * lostMs;
+  const ttlSeconds = Math.ceil((2 * reignMs) / 1_000); // without checkpoints it would never end
+  return { reignMs, ttlSeconds, longestMs: (2 * ttlSeconds * 1_000 + expiryRetryMs) / slowest + reignMs };
+};
+
+/** Has one lease granted, changes the leader until that ends, and checks when. Nothing else may go wrong meanwhile. */
+export const checkLastingLease = async (world: World, random: SeededRandom, checkpointMs: number): Promise<void> => {
+  const { scheduler, rpc, hosts, history, timeoutMs, clockRates, story } = world;
+  const { reignMs, ttlSeconds, longestMs } = boundsOf(world, checkpointMs);
+  const grantedAt = scheduler.now;
+  const granted = await rpc.call(random.pick(hosts), grant, { ID: id, TTL: BigInt(ttlSeconds) }, timeoutMs);
+  assert.equal(granted.kind, "ok", "a lease is granted in quiet");
+  const endedAt = (): number | undefined => history.effectsOf(identityOf({ kind: "revokeLease", id }))[0]?.at;
+  while (endedAt() === undefined) {
+    assert.ok(scheduler.now <= grantedAt + longestMs, `a lease of ${ttlSeconds} s is there after ${longestMs} ms`);
+    await scheduler.sleep(reignMs);
+    const leader = hosts.find(isLeader);
+    const other = random.pick(hosts.filter((host) => host !== leader)).running?.replica.id;
+    if (leader === undefined || other === undefined) continue;
+    story.tell(`${leader.name} is asked to have another lead, for a lease of ${ttlSeconds} s`);
+    await rpc.call(leader, moveLeader, { targetID: other }, timeoutMs);
+  }
+  const livedMs = Number(endedAt()) - grantedAt;
+  assert.ok(
+    livedMs >= (ttlSeconds * 1_000) / clockRates.fastest,
+    `a lease of ${ttlSeconds} s ended after ${livedMs} ms`,
+  );
+  world.counts.lastingLeases++;
+};
+
+const isLeader = ({ running }: Host): boolean => running?.replica.node.status().role === "leader";
