@@ -20,6 +20,8 @@ const user = { name: "ann", password: "ann's word" };
 interface Program {
   readonly name: string;
   readonly command: () => readonly [program: string, ...args: string[]];
+  /** The folder that it runs in. Default: this one. */
+  readonly folder?: () => string;
 }
 
 const source = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
@@ -28,6 +30,11 @@ const programs: readonly Program[] = [
   { name: "Go's clientv3 3.7 with concurrency and recipes", command: () => [builtTool("clientv3/clientv3")] },
   // Debian's, which Debian's python3-etcd3 belongs to; the PATH may lead to another one.
   { name: "python-etcd3", command: () => ["/usr/bin/python3", source("python/user.py")] },
+  {
+    name: "npm's etcd3",
+    command: () => [process.execPath, source("tools/etcd3/user.mjs")],
+    folder: () => builtTool("etcd3"),
+  },
 ];
 
 /** Adds root and the user, who may use the keys that begin with a slash, and has authentication begin. */
@@ -63,6 +70,7 @@ describe("a program of a user with the rights of a prefix on", () => {
     const { PATH } = process.env;
     try {
       const { stdout } = await promisify(execFile)(file, [...args, ...server, user.name, user.password], {
+        cwd: program.folder?.(),
         env: { PATH },
         timeout: scaledMs(timeoutMs),
       });

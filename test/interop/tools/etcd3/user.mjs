@@ -1,0 +1,107 @@
+// Uses npm's etcd3 over mutual TLS as a user who may read and write the keys that begin with a slash, and nothing else:
+// `user.mjs ENDPOINT CA CERT KEY SLOWNESS USER PASSWORD`. Prints every step; on a fresh member, every server that speaks etcd's API leads
+// to the same lines.
+
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const { Etcd3, isRecoverableError } = createRequire(join(process.cwd(), "package.json"))("etcd3");
+
+const deadlineMs = 30_000;
+const [endpoint = "", ca = "", cert = "", key = "", slowness = "1", username = "", password = ""] =
+  process.argv.slice(2);
+const deadline = setTimeout(
+  () => {
+    console.error("the deadline is over");
+    process.exit(1);
+  },
+  deadlineMs * Number(slowness),
+);
+
+const say = (...words) => console.log(...words);
+
+const refused = async (name, attempt) => {
+  try {
+    await attempt();
+  } catch (error) {
+    say(name, "refused:", error.constructor.name, error.message, isRecoverableError(error));
+    return;
+  }
+  throw new Error(`${name} was not refused`);
+};
+
+const connect = (auth) =>
+  new Etcd3({
+    hosts: endpoint,
+    credentials: { rootCertificate: readFileSync(ca), certChain: readFileSync(cert), privateKey: readFileSync(key) },
+    auth,
+  });
+
+const logins = async () => {
+  const stranger = connect({ username, password: "wrong" });
+  await refused("login", () => stranger.get("/a"));
+  const nobody = connect(undefined);
+  await refused("nobody's get", () => nobody.get("/a"));
+  for (const client of [stranger, nobody]) client.close();
+};
+
+const rights = async (etcd, writer) => {
+  const watcher = await etcd.watch().prefix("/a").create();
+  const event = once(watcher, "put"); // the event may come before the put is answered
+  await writer.put("/a").value("1");
+  const [{ value }] = await event;
+  say("event", String(value));
+  await watcher.cancel();
+  await refused("put", () => etcd.put("a").value("1").exec());
+  await refused("get", () => etcd.getAll().strings());
+  await refused("txn", () => etcd.if("/a", "Version", ">", 0).then(etcd.put("/a").value("2"), etcd.get("a")).commit());
+  say("unchanged", await etcd.getAll().prefix("/").strings());
+  await refused("delete", () => etcd.delete().prefix("a"));
+  await refused("watch", () => etcd.watch().prefix("a").create());
+  await refused("user", () => etcd.user("more").create("p"));
+  await refused("defragment", () => etcd.maintenance.defragment());
+  say("own roles", (await etcd.auth.userGet({ name: username })).roles);
+};
+
+const leases = async (etcd) => {
+  const lease = etcd.lease(60);
+  await lease.put("/lease").value("1");
+  await refused("put on a lease", () => lease.put("lease").value("1").exec());
+  await lease.keepaliveOnce();
+  await lease.revoke();
+  say("revoked", await etcd.get("/lease"));
+};
+
+const recipes = async (one, other) => {
+  const [ours, theirs] = [one, other].map((client) => client.namespace("/"));
+  const lock = await ours.lock("boat").ttl(60).acquire();
+  await refused("lock", () => theirs.lock("boat").ttl(60).acquire());
+  await lock.release();
+  say(
+    "lock",
+    await theirs
+      .lock("boat")
+      .ttl(60)
+      .do(() => "acquired"),
+  );
+  const denied = one.lock("boat").ttl(60);
+  await refused("lock without rights", () => denied.acquire());
+  await denied.release(); // its lease would be kept alive
+  const campaign = ours.election("election", 60).campaign("one");
+  await once(campaign, "elected");
+  say("leader", await theirs.election("election", 60).leader());
+  await campaign.resign();
+  say("leader", await theirs.election("election", 60).leader());
+};
+
+await logins();
+const [one, other] = Array.from({ length: 2 }, () => connect({ username, password }));
+await rights(one, other);
+await leases(one);
+await recipes(one, other);
+for (const client of [one, other]) client.close();
+clearTimeout(deadline);
+say("done");
+process.exit(0); // etcd3 never closes the connections that it logged in over
