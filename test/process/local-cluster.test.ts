@@ -139,7 +139,7 @@ test("Ctrl-C: no write that had begun is left in doubt", async () => {
   let count = 0;
   const writers = rows.flatMap(({ name, clients }) =>
     Array.from({ length: 3 }, async (_, writer) => {
-      await using client = patientClient({ endpoints: [clients], dialTimeoutMs: 500 });
+      await using client = patientClient({ endpoints: [clients] });
       for (let n = 0; ; n++) {
         try {
           await client.kv.put(`${name}/${writer}/${n}`, "v");
