@@ -22,6 +22,9 @@ const doors = {
   }),
 };
 
+/** Far beyond what a busy machine needs to load server and client in one process, and to connect them. */
+const patience = { dialTimeoutMs: 60_000, requestTimeoutMs: 60_000 };
+
 /** Starts a member that listens on unix sockets, calls `work` with its endpoint, and stops it. */
 const withMember = async (server, work) => {
   const folder = mkdtempSync(join(tmpdir(), "minietcd-use-"));
@@ -63,7 +66,7 @@ const main = async (keyword) => {
   assert.equal(whole.Client, client.Client, "one client");
   assert.equal(whole.Member, server.Member, "one member");
   await withMember(server, async (endpoint) => {
-    const remote = new client.Client({ endpoints: [endpoint] });
+    const remote = new client.Client({ endpoints: [endpoint], ...patience });
     await use(remote);
     await remote.close();
   });
