@@ -104,7 +104,7 @@ const bytes = (text: string): Uint8Array => Buffer.from(text);
 const kv = (name: string): string => `/etcdserverpb.KV/${name}`;
 const lock = (name: string): string => `/v3lockpb.Lock/${name}`;
 const election = (name: string): string => `/v3electionpb.Election/${name}`;
-const grant = (ID: bigint) => same("/etcdserverpb.Lease/LeaseGrant", { ID, TTL: 60n });
+const grant = (ID: bigint) => same("/etcdserverpb.Lease/LeaseGrant", { ID, TTL: 3_600n });
 
 test("a RangeStream has the chunks and errors of etcd's", async () => {
   for (let n = 0; n < 100; n++)
