@@ -21,6 +21,7 @@ import {
 import { statusCode } from "../../../server/rpc/status.js";
 import type { Codec, Outcome, SeededRandom } from "../../../testing/index.js";
 import { identityOf } from "./history.js";
+import { type Asked, kindOfMethod } from "./recorded-operations.js";
 import { assertSame } from "./same.js";
 import { bytes, checkAnswered, Home, seen, text, thinkingTime, type World } from "./world.js";
 import { Writes } from "./writes.js";
@@ -255,10 +256,14 @@ export class KvClient {
     request: Request,
     what: string,
   ): Promise<Outcome<Response>> {
-    const { rpc, story, timeoutMs, counts, hasQuota } = this.world;
+    const { scheduler, rpc, story, timeoutMs, counts, hasQuota, operations } = this.world;
     const host = this.home.current;
     const { isCalm } = this.world;
+    const invoked = scheduler.now;
     const outcome = await rpc.call(host, method, request, timeoutMs);
+    const kind = kindOfMethod(method);
+    if (kind !== undefined)
+      operations.note({ kind, client: this.name, invoked, request } as Asked, outcome, scheduler.now);
     if (method === (methods.range as unknown)) counts.reads++;
     if (outcome.kind === "refused") counts.refused++;
     const line = `${this.name} at ${host.name}: ${what}: ${told(outcome)}`;

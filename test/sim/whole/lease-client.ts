@@ -18,6 +18,7 @@ import { type ClientStream, type Codec, type Outcome, type SeededRandom, toLease
 import { statusCode } from "../../../server/rpc/status.js";
 import { identityOf } from "./history.js";
 import { told } from "./kv-client.js";
+import { type Asked, kindOfMethod } from "./recorded-operations.js";
 import { bytes, checkAnswered, Home, seen, text, thinkingTime, type World } from "./world.js";
 import { Writes } from "./writes.js";
 
@@ -255,10 +256,14 @@ export class LeaseClient {
     request: Request,
     what: string,
   ): Promise<Outcome<Response>> {
-    const { rpc, story, timeoutMs, hasQuota } = this.world;
+    const { scheduler, rpc, story, timeoutMs, hasQuota, operations } = this.world;
     const host = this.home.current;
     const { isCalm } = this.world;
+    const invoked = scheduler.now;
     const outcome = await rpc.call(host, method, request, timeoutMs);
+    const kind = kindOfMethod(method);
+    if (kind !== undefined)
+      operations.note({ kind, client: this.name, invoked, request } as Asked, outcome, scheduler.now);
     const line = `${this.name} at ${host.name}: ${what}: ${told(outcome)}`;
     story.tell(line);
     checkAnswered(isCalm, outcome, line, hasQuota && takesSpace.has(method));

@@ -23,6 +23,7 @@ import { LeasePromises } from "./lease-promises.js";
 import { sourceFor, type Plan } from "./plan.js";
 import { RaftPromises } from "./raft-promises.js";
 import { ReadClient } from "./read-client.js";
+import { RecordedOperations } from "./recorded-operations.js";
 import { assertSame } from "./same.js";
 import { SpaceOperator } from "./space-operator.js";
 import { UserAdmin } from "./user-admin.js";
@@ -132,6 +133,7 @@ export class Simulation {
       isOver: false,
       floor: 1,
       counts: noCounts(),
+      operations: new RecordedOperations(),
     };
     this.faults = new Faults({ ...this.world, network: this.network, electionMs: settings.electionMs });
     this.kvClients = Array.from({ length: plan.kvClients }, (_, n) => {
@@ -237,6 +239,7 @@ export class Simulation {
     await this.until(Promise.all(actors), 30_000, "the clients come to an end");
     const told = await this.settle();
     for (const { writes } of [...this.kvClients, ...this.leaseClients, ...this.users]) writes.checkAtTheEnd();
+    if (this.world.operations.checkAtTheEnd()) this.world.counts.linearizable++;
     this.userPromises.checkAtTheEnd(this.hosts);
     this.alarms?.checkAtTheEnd(this.hosts);
     for (const client of this.watchClients) client.checkAtTheEnd(told);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { statusCode } from "../../../server/rpc/status.js";
 import type { Host, Outcome, Rpc, Scheduler, SeededRandom, Story } from "../../../testing/index.js";
 import type { History } from "./history.js";
+import type { RecordedOperations } from "./recorded-operations.js";
 
 /** The surroundings of clients: time, chance, and the cluster. */
 export interface World {
@@ -29,6 +30,7 @@ export interface World {
    */
   floor: number;
   readonly counts: Counts;
+  readonly operations: RecordedOperations;
 }
 
 /** How much was done; a simulation in which nothing happens proves nothing. */
@@ -59,6 +61,8 @@ export interface Counts {
   /** Entries with checkpoints of leases that count, and checks of a lease over changes of leader. */
   checkpoints: number;
   lastingLeases: number;
+  /** Histories that were found to be linearizable; others have too many orders. */
+  linearizable: number;
 }
 
 export const noCounts = (): Counts => ({
@@ -83,6 +87,7 @@ export const noCounts = (): Counts => ({
   spaceRefusals: 0,
   checkpoints: 0,
   lastingLeases: 0,
+  linearizable: 0,
 });
 
 /** Errors that clients may get although nothing is wrong with the member. */

@@ -82,5 +82,6 @@ export class Writes {
   }
 }
 
-const isCertainFailure = ({ code, details }: GrpcStatus): boolean =>
+/** Whether a request that ended so changed nothing, and never will. */
+export const isCertainFailure = ({ code, details }: GrpcStatus): boolean =>
   certainFailures.has(details) || refusals.includes(code);

@@ -1,0 +1,53 @@
+// The operations of clients as `checkLinearizable` takes them: it judges the same history that a user of `minietcd/testing` would record.
+
+import assert from "node:assert/strict";
+import { checkLinearizable, type Operation, type OperationOutcome } from "../../../testing/kit/index.js";
+import type { Outcome } from "../../../testing/index.js";
+import { isCertainFailure } from "./writes.js";
+
+/** An operation that has been asked for. */
+export type Asked = {
+  readonly [Kind in Operation["kind"]]: {
+    readonly kind: Kind;
+    readonly client: string;
+    readonly invoked: number;
+    readonly request: Extract<Operation, { kind: Kind }>["request"];
+  };
+}[Operation["kind"]];
+
+/** The kind of operation that a method is; undefined: it is not about keys. */
+export const kindOfMethod = ({ path }: { readonly path: string }): Operation["kind"] | undefined => kinds[path];
+
+const kinds: Readonly<Record<string, Operation["kind"]>> = {
+  "/etcdserverpb.KV/Put": "put",
+  "/etcdserverpb.KV/Range": "get",
+  "/etcdserverpb.KV/DeleteRange": "delete",
+  "/etcdserverpb.KV/Txn": "txn",
+};
+
+const outcomeOf = (outcome: Outcome<unknown>): OperationOutcome => {
+  if (outcome.kind === "ok") return "ok";
+  if (outcome.kind === "error") return isCertainFailure(outcome.status) ? "failed" : "unknown";
+  return outcome.kind === "refused" ? "failed" : "unknown";
+};
+
+/** All operations on the keys that begin with `k`, by whichever client. */
+export class RecordedOperations {
+  private readonly operations: Operation[] = [];
+
+  note(asked: Asked, outcome: Outcome<unknown>, returned: number): void {
+    const response = outcome.kind === "ok" ? outcome.response : undefined;
+    this.operations.push({ ...asked, returned, outcome: outcomeOf(outcome), response } as Operation);
+  }
+
+  /** @returns whether the check came to an end: many operations of unknown outcome have too many orders */
+  checkAtTheEnd(): boolean {
+    const { operations } = this;
+    const { verdict, explanation } = checkLinearizable(
+      { operations, startRevision: 1, startKeys: [] },
+      { maxSteps: 200_000 },
+    );
+    assert.notEqual(verdict, "not-linearizable", `checkLinearizable: ${explanation}`);
+    return verdict === "linearizable";
+  }
+}
