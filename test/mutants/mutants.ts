@@ -469,18 +469,4 @@ export const mutants: readonly Mutant[] = [
       '  });\n  forEachOp(plan, (op) => {\n    if (op.kind === "range") checkRange(op.request, before);\n  });',
     caughtBy: [test("store/mvcc/txn")],
   },
-  {
-    name: "a read in a transaction that has changed nothing is of a revision that is not made yet",
-    file: "store/mvcc/txn.ts",
-    snippet: "return write.hasChanged ? write.revision : before.revision;",
-    replacement: "return write.revision;",
-    caughtBy: [test("store/mvcc/txn"), test("property/store")],
-  },
-  {
-    name: "a small transaction whose last operation is wrong has changed something",
-    file: "store/mvcc/txn.ts",
-    snippet: '    if (op?.$case === "requestPut") checkPut(data, op.value);\n    else',
-    replacement: '    if (op?.$case === "requestPut" && op === ops[0]?.request) checkPut(data, op.value);\n    else',
-    caughtBy: [test("store/mvcc/txn"), test("property/store")],
-  },
 ];
