@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { Client } from "../../../client/index.js";
 import { startTestCluster, startTestServer } from "../../../testing/kit/index.js";
 
 const resetError = { code: "failed-precondition", outcome: "failed", message: /was reset/ };
@@ -110,5 +111,56 @@ describe("a closed server", () => {
     await assert.rejects(server.clock.advance(1), closed);
     await assert.rejects(server.member.restart(), closed);
     assert.throws(() => server.client(), closed);
+  });
+});
+
+describe("a registration puts its key again after a reset", () => {
+  const instance = { service: "web", address: "10.0.0.7:80", ttlSeconds: 5 };
+  const entries = { "web/10.0.0.7:80": '{"Op":0,"Addr":"10.0.0.7:80","Metadata":null}' };
+
+  it("of a server, and of a cluster, once or several times in a row", async () => {
+    const options = { listen: false, clock: "virtual" } as const;
+    for (const start of [() => startTestServer(options), () => startTestCluster(options)]) {
+      await using server = await start();
+      await using registration = await server.client().register(instance);
+      for (const resets of [1, 3]) {
+        for (let n = 0; n < resets; n++) await server.reset();
+        await server.clock.advance("2s");
+        assert.deepEqual(await server.dump(), entries);
+        assert.equal(registration.isRegistered, true);
+      }
+      await server.clock.advance("1m"); // its lease is kept alive
+      assert.deepEqual(await server.dump(), entries);
+      await registration.close();
+      assert.deepEqual(await server.dump(), {});
+    }
+  });
+
+  it("whenever the reset comes while it registers again", async () => {
+    await using server = await startTestServer({ listen: false, clock: "virtual" });
+    await using registration = await server.client().register(instance);
+    for (const ms of [0, 1, 100, 249, 250, 251, 260, 500]) {
+      server.faults.on("Put").delay("5ms");
+      await server.reset();
+      await server.clock.advance(ms);
+      await server.reset();
+      await server.clock.advance("2s");
+      assert.deepEqual(await server.dump(), entries, `after ${ms} ms`);
+    }
+    assert.equal(registration.isRegistered, true);
+  });
+
+  it("of a client of the endpoint", async () => {
+    await using server = await startTestServer();
+    await using client = new Client({ endpoints: [server.endpoint] });
+    await using registration = await client.register(instance);
+    await server.reset();
+    const watch = server.client().watch("web/", { prefix: true, startRevision: 1 });
+    const { value: batch } = await watch.batches().next();
+    assert.deepEqual(
+      batch?.events.map(({ kv }) => Buffer.from(kv.key).toString()),
+      [registration.key],
+    );
+    await watch.close();
   });
 });
