@@ -177,17 +177,9 @@ export class Gateway {
   }
 }
 
-/** Finds the gRPC path of a path, which may have escapes and may be one of an early release. */
-const routeOf = (path: string): string | undefined => {
-  const known = routes.get(path);
-  if (known !== undefined) return known;
-  const current = path.startsWith("/v3beta/") ? `/v3/${path.slice("/v3beta/".length)}` : path;
-  try {
-    return routes.get(decodeURIComponent(current));
-  } catch {
-    return undefined; // an escape that is none
-  }
-};
+/** Finds the gRPC path of a path, which may be one of an early release. */
+const routeOf = (path: string): string | undefined =>
+  routes.get(path.startsWith("/v3beta/") ? `/v3/${path.slice("/v3beta/".length)}` : path);
 
 const notFound: GrpcStatus = { code: statusCode.notFound, details: "Not Found" };
 const notAllowed: GrpcStatus = { code: statusCode.unimplemented, details: "Method Not Allowed" };

@@ -3,8 +3,9 @@ import type { Socket } from "node:net";
 import type { Clock } from "../../platform/index.js";
 import { maxConnectionWithoutRequestMs, maxHttpRequestMs } from "../base/index.js";
 import { type AccessRules, hostRefusal, openAccess, originFields } from "./access.js";
-import { type Page, textPage } from "./page.js";
+import type { Page } from "./page.js";
 import type { Pages } from "./pages.js";
+import { readTarget, redirectPage } from "./request-target.js";
 
 /** A connection, and the end of the time that its client has. */
 interface Connection {
@@ -171,43 +172,56 @@ export class HttpServer {
     connection.stopTimer();
     connection.stopTimer = this.until(socket, maxHttpRequestMs);
     const isBegun = connection.newest?.headersSent === true;
-    socket.end(isBegun ? "" : `HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => socket.destroy());
+    const head = `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n`;
+    socket.end(isBegun ? "" : head + status, () => socket.destroy());
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { headers, method = "", url = "" } = request;
-    const refusal = this.refusal(request);
+    if (method === "OPTIONS" && url === "*") {
+      this.send(response, {}, { status: 200, body: "" });
+      return;
+    }
     const fields = originFields(this.access, headers.origin);
-    const path = url.split("?", 1)[0] ?? "";
+    if (url === "*") {
+      this.send(response, fields, badTarget);
+      return;
+    }
+    const target = readTarget(url);
+    if (target === undefined) {
+      const connection = this.connections.get(request.socket);
+      if (connection !== undefined) this.refuse(request.socket, connection, "400 Bad Request");
+      return;
+    }
+    const refusal = this.refusal(request, target.host);
     if (refusal !== undefined) this.send(response, {}, refusal);
-    else if (method !== "OPTIONS" && this.gateway?.serves(path) === true) {
+    else if (method !== "OPTIONS" && method !== "CONNECT" && target.redirect !== undefined)
+      this.send(response, fields, redirectPage(method, target.redirect, target.query));
+    else if (method !== "OPTIONS" && this.gateway?.serves(target.path) === true) {
       for (const [name, value] of Object.entries(fields)) response.setHeader(name, value);
       if (this.isDraining) response.setHeader("Connection", "close");
-      this.gateway.serve(request, response, path);
-    } else this.send(response, fields, await this.pageOf(request));
+      this.gateway.serve(request, response, target.path);
+    } else this.send(response, fields, await this.pages(method, target.path + target.query, headers));
   }
 
   /** Hands a connection to the gateway, which ends it. */
   private upgrade(request: IncomingMessage, seen: Buffer, gateway: PathServer): void {
     const { socket, url = "" } = request;
     const connection = this.connections.get(socket);
-    if (connection === undefined || this.isDraining || this.refusal(request) !== undefined) {
+    const target = readTarget(url);
+    const isRefused = target === undefined || this.refusal(request, target.host) !== undefined;
+    if (connection === undefined || this.isDraining || isRefused) {
       socket.destroy();
       return;
     }
     connection.stopTimer();
     connection.requests++;
-    gateway.serveWebSocket(request, seen, url.split("?", 1)[0] ?? "");
+    gateway.serveWebSocket(request, seen, target.path);
   }
 
   /** Refuses a request for a host that is not listed. Over TLS every host is served, as in etcd: the certificate proves the name. */
-  private refusal({ socket, headers }: IncomingMessage): Page | undefined {
-    return "encrypted" in socket ? undefined : hostRefusal(this.access, headers.host);
-  }
-
-  private pageOf({ method = "", url = "", headers }: IncomingMessage): Page | Promise<Page> {
-    if (!url.startsWith("/")) return textPage(404, "404 page not found"); // `*`, or a whole URL as a proxy is sent
-    return this.pages(method, url, headers);
+  private refusal({ socket, headers }: IncomingMessage, host = headers.host): Page | undefined {
+    return "encrypted" in socket ? undefined : hostRefusal(this.access, host);
   }
 
   private send(response: ServerResponse, fields: Readonly<Record<string, string>>, page: Page): void {
@@ -222,6 +236,9 @@ export class HttpServer {
     response.end(body);
   }
 }
+
+/** The answer to the target `*` of another method than OPTIONS. */
+const badTarget: Page = { status: 400, fields: { Connection: "close" }, body: "" };
 
 /** Whether requests wait for their answer that have come as a whole. */
 const hasWholeRequests = ({ requests, newest }: Connection): boolean =>

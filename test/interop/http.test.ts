@@ -48,7 +48,23 @@ const paths = [
   ...["/readyz?exclude=non_learner&verbose", "/readyz?exclude=nope"],
   ...["data_corruption", "serializable_read", "linearizable_read?verbose", "non_learner"].map((c) => `/readyz/${c}`),
 ];
+/** Targets that are no plain paths. */
+const targets = [
+  ...[
+    "http://x/health",
+    "https://other/version",
+    "HTTP://x/nope",
+    "http://x",
+    "http://x//version",
+    "http://[::1/version",
+  ],
+  ...["/%68ealth", "/health%2f", "/version%3Fx", "/%ff", "/%2568ealth", "/%zz", "/health%2"],
+  ...["//version?a=b&c='d'", "/a/../version", "/a/%2e%2e/version", "/a//b/", "/a/.", "/../../x", "//a#b", "//a(b)!*$&"],
+  ...["/v3", "/v3?x=1", "/v3beta", "*"],
+];
 const requests = [
+  ...targets.flatMap((target) => ["GET", "OPTIONS"].map((method) => [method, target] as const)),
+  ...["//version", "/v3?x=1", "*"].map((target) => ["PUT", target] as const),
   ...paths.map((path) => ["GET", path] as const),
   ...["HEAD", "POST", "PUT", "DELETE", "OPTIONS"].flatMap((method) =>
     ["/health", "/version", "/readyz", "/nope"].map((path) => [method, path] as const),

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test, type TestContext } from "node:test";
 import { maxConnectionWithoutRequestMs, maxHttpRequestMs } from "../../../server/base/index.js";
+import { type AccessRules, openAccess } from "../../../server/http/access.js";
 import { HttpServer } from "../../../server/http/http-server.js";
 import { textPage } from "../../../server/http/page.js";
 import type { Pages } from "../../../server/http/pages.js";
@@ -14,10 +15,10 @@ import { temporaryDirectory } from "../member/member-fixtures.js";
 const helloPage: Pages = (method, url) => textPage(200, `${method} ${url}`);
 
 /** A server on a socket, each of whose connections has been read as far as its first bytes came. */
-const setUp = async (t: TestContext, pages = helloPage) => {
+const setUp = async (t: TestContext, pages = helloPage, access: AccessRules = openAccess) => {
   const path = join(await temporaryDirectory(t), "s");
   const clock = new VirtualClock();
-  const http = new HttpServer(pages, clock);
+  const http = new HttpServer(pages, clock, access);
   let onServed: () => void = () => undefined;
   const listener = createServer((socket) => {
     socket.once("readable", () => {
@@ -74,9 +75,40 @@ test("a connection carries several requests, and pages of all origins may read t
   assert.match(await answer(socket), /GET \/b\n$/);
 });
 
-test("a request whose target is no path gets 404", async (t) => {
+test("a target may be a whole URL, and have escapes", async (t) => {
   const { dial } = await setUp(t);
-  assert.match(await answer(await dial("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")), /^HTTP\/1\.1 404 /);
+  for (const [target, shown] of [
+    ["http://proxied/a?b=%41", "/a?b=%41"],
+    ["/%61", "/a"],
+    ["/a%3Fb", "/a%3Fb"],
+    ["/%ff", "/%ff"],
+  ] as const)
+    assert.ok((await answer(await dial(get(target)))).endsWith(`GET ${shown}\n`), target);
+});
+
+test("a path with empty parts or dots is sent to another one", async (t) => {
+  const { dial } = await setUp(t);
+  for (const [target, location] of [
+    ["//a?b", "/a?b"],
+    ["/a/./../b/", "/b/"],
+    ["http://x", "/"],
+    ["//a<b>", "/a%3Cb%3E"],
+  ] as const)
+    assert.ok((await answer(await dial(get(target)))).includes(`\r\nLocation: ${location}\r\n`), target);
+});
+
+test("OPTIONS speaks of all pages at once; what names no path is refused, behind the answers before it", async (t) => {
+  const { dial } = await setUp(t);
+  assert.match(await answer(await dial("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")), /^HTTP\/1\.1 200 /);
+  assert.match(await text(await dial(get("*"))), /^HTTP\/1\.1 400 /);
+  for (const target of ["/%zz", "http://[::1/a"])
+    assert.match(await text(await dial(get("/a") + get(target))), /GET \/a\nHTTP\/1\.1 400 [^]*400 Bad Request$/);
+});
+
+test("the host of a whole URL is the one that has to be listed", async (t) => {
+  const { dial } = await setUp(t, undefined, { origins: [], hosts: ["listed"] });
+  assert.match(await answer(await dial(get("http://listed:1/a"))), /^HTTP\/1\.1 200 /);
+  assert.match(await answer(await dial(get("http://other/a"))), /^HTTP\/1\.1 421 /);
 });
 
 test("a client that never sends a whole request is closed, however it goes on sending", async (t) => {
@@ -171,7 +203,7 @@ test("what is no HTTP is refused behind the answers to the requests before it", 
 test("a request whose body is no HTTP is refused, and so are too large header fields", async (t) => {
   const { dial } = await setUp(t, () => new Promise(() => undefined));
   const chunked = "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
-  assert.match(await text(await dial(chunked)), /^HTTP\/1\.1 400 Bad Request\r\n[^]*\r\n\r\n$/);
+  assert.match(await text(await dial(chunked)), /^HTTP\/1\.1 400 Bad Request\r\n[^]*\r\n\r\n400 Bad Request$/);
   const large = await text(await dial(get("/a", `A: ${"a".repeat(20_000)}\r\n`)));
   assert.match(large, /^HTTP\/1\.1 431 /);
 });
