@@ -1,9 +1,10 @@
 // `npm run bench`: loads of a three-member cluster on this machine, beside real etcd if it is on the PATH.
 // `npm run bench -- --profile [load]` takes a flame graph instead; `npm run bench -- growth [--full]` shows how cost grows;
-// `npm run bench -- startup idle failover snapshot stalls untaken testkit tls users` measures those. Of "watch" and "lease" both are measured at the same time.
+// `npm run bench -- startup idle failover snapshot stalls untaken testkit tls gateway users` measures those. Of "watch" and "lease" both are measured at the same time.
 // Loopback only; see docs/performance.md.
 
 import { failover } from "./failover.js";
+import { gateway } from "./gateway.js";
 import { growth } from "./growth.js";
 import { idle } from "./idle.js";
 import { loads, playLoads } from "./loads.js";
@@ -31,6 +32,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   untaken,
   testkit,
   tls,
+  gateway,
   users,
 };
 const serviceLoads: readonly ServiceLoad[] = ["watch", "lease"];
