@@ -49,5 +49,6 @@ export type { TestBase } from "./test-base.js";
 export type { TestCluster } from "./test-cluster.js";
 export type { TestMember } from "./test-member.js";
 export type { TestServer } from "./test-server.js";
+export type { TestAuth, TestUser } from "./users.js";
 export type { Linearizability } from "./verdict.js";
 export type { SeededRandom } from "../index.js";

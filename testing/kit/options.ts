@@ -3,6 +3,7 @@
 import type { ClientOptions } from "../../client/index.js";
 import { defaultFlags, type ServerFlags } from "../../server/config/index.js";
 import { checkOneOf, checkOptions } from "./check-options.js";
+import { checkAuth, type TestAuth } from "./users.js";
 
 /** Options of a test server. */
 export interface TestServerOptions {
@@ -14,6 +15,8 @@ export interface TestServerOptions {
   readonly listen?: boolean | undefined;
   /** True: the port speaks TLS, with a certificate made for it that clients trust by `server.tls`. Default: false. */
   readonly tls?: boolean | undefined;
+  /** Users to begin with; requests need one of them then. Default: authentication is off. */
+  readonly auth?: TestAuth | undefined;
   /** Seed of all that is random in the server, such as election timeouts. Default: 1. */
   readonly seed?: number | undefined;
   /** Flags of `minietcd` that are not to have their defaults, such as `{ maxTxnOps: "1024" }`. */
@@ -56,6 +59,7 @@ export const serverOptions = [
   "disk",
   "listen",
   "tls",
+  "auth",
   "seed",
   "flags",
 ] as const satisfies (keyof TestServerOptions)[];
@@ -100,6 +104,7 @@ export const checkStartOptions = (what: string, options: TestServerOptions, name
   checkOneOf(what, "tls", tls, [true, false]);
   if (tls && !listen)
     throw new TypeError(`Cannot ${what}: tls is of its port, and listen: false leaves it without one`);
+  if (options.auth !== undefined) checkAuth(what, options.auth);
   if (!Number.isFinite(seed)) throw new TypeError(`Cannot ${what}: seed is not a number`);
   checkOptions(`${what} with these flags`, flags, Object.keys(defaultFlags));
   const own = ownFlags.find((name) => Object.hasOwn(flags, name));

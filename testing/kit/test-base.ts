@@ -10,6 +10,7 @@ import type { RpcFaults } from "./rpc-faults.js";
 import type { TestClock } from "./server-time.js";
 import { cloneParts, type ClusterParts, endParts, resetMachines } from "./start-parts.js";
 import { StreamHold } from "./stream-hold.js";
+import { addUsers } from "./users.js";
 
 /** Put and deleted where a compaction needs changes. */
 const ownKey = "\0minietcd/testing";
@@ -66,6 +67,17 @@ export abstract class TestBase implements AsyncDisposable {
     return parts.time.until(Recording.begin({ transport, client, now: () => parts.time.now() }));
   }
 
+  /** Adds the users of the options to the empty members. Used by `startTestServer` and `startTestCluster` only. */
+  async begin(): Promise<this> {
+    try {
+      await this.parts.time.until(this.addUsers());
+      return this;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
   /** Returns the last log lines of all members. */
   log(): readonly string[] {
     return this.parts.world.log.text;
@@ -112,7 +124,7 @@ export abstract class TestBase implements AsyncDisposable {
   }
 
   /**
-   * Empties the members: new ones at the same endpoints, without faults, at revision 1. The clients of `client()` go on; their requests,
+   * Empties the members: new ones at the same endpoints, with the users of the options, without faults, at revision 1. The clients of `client()` go on; their requests,
    * watches and leases of before end with an error (FAILED_PRECONDITION), so that none of them reaches the next test.
    */
   reset(): Promise<void> {
@@ -162,6 +174,12 @@ export abstract class TestBase implements AsyncDisposable {
     this.parts.time.lifetime.check();
     this.clearFaults();
     await resetMachines(this.parts);
+    await this.addUsers();
+  }
+
+  private async addUsers(): Promise<void> {
+    const { auth } = this.parts.options;
+    if (auth !== undefined) await this.useOwnClient((client) => addUsers(client, auth));
   }
 
   private async shutDown(): Promise<void> {
@@ -170,10 +188,15 @@ export abstract class TestBase implements AsyncDisposable {
     await endParts(this.parts);
   }
 
-  private async withOwnClient<T>(use: (client: Client) => Promise<T>): Promise<T> {
+  private withOwnClient<T>(use: (client: Client) => Promise<T>): Promise<T> {
+    return this.useOwnClient((client) => this.parts.time.until(use(client)));
+  }
+
+  /** Leaves it to the caller to let time pass. */
+  private async useOwnClient<T>(use: (client: Client) => Promise<T>): Promise<T> {
     const { endpoints, ownTransport, parts } = this;
     parts.time.lifetime.check();
     await using client = new Client({ endpoints, transport: ownTransport }, parts.time.clientClock);
-    return await parts.time.until(use(client));
+    return await use(client);
   }
 }
