@@ -1,6 +1,6 @@
 // `npm run bench`: loads of a three-member cluster on this machine, beside real etcd if it is on the PATH.
 // `npm run bench -- --profile [load]` takes a flame graph instead; `npm run bench -- growth [--full]` shows how cost grows;
-// `npm run bench -- startup idle failover snapshot stalls untaken testkit tls gateway users` measures those. Of "watch" and "lease" both are measured at the same time.
+// `npm run bench -- startup idle failover snapshot stalls untaken testkit tls gateway users logins` measures those. Of "watch" and "lease" both are measured at the same time.
 // Loopback only; see docs/performance.md.
 
 import { failover } from "./failover.js";
@@ -8,6 +8,7 @@ import { gateway } from "./gateway.js";
 import { growth } from "./growth.js";
 import { idle } from "./idle.js";
 import { loads, playLoads } from "./loads.js";
+import { measureLogins } from "./logins.js";
 import { machineText } from "./page.js";
 import { profile } from "./profile.js";
 import { services, type ServiceLoad } from "./services.js";
@@ -34,6 +35,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   tls,
   gateway,
   users,
+  logins: measureLogins,
 };
 const serviceLoads: readonly ServiceLoad[] = ["watch", "lease"];
 
