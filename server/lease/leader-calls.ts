@@ -1,6 +1,7 @@
 import type { Clock } from "../../platform/index.js";
 import { noMember, type CoreStatus, type MemberId } from "../../raft/index.js";
 import { maxPendingCalls, NumberTable, type ResultHandler, ServerError } from "../base/index.js";
+import { Sweeper } from "../replication/index.js";
 import type { LeaderRequest, LeaderResponse, ResponseTo } from "./served-calls.js";
 
 interface PendingCall {
@@ -8,8 +9,8 @@ interface PendingCall {
   readonly request: LeaderRequest;
   /** The sweep that ends the wait. */
   readonly deadline: number;
-  /** The number of sweeps when it was sent last. */
-  sentAt: number;
+  /** The sweep that sends it again. */
+  retransmitAt: number;
   readonly handler: ResultHandler<LeaderResponse>;
 }
 
@@ -32,7 +33,6 @@ export type LeaderStatus = Pick<CoreStatus, "id" | "leader" | "term">;
 
 /** The retransmit timeout of a call, in milliseconds: it or its answer may be lost, or its receiver may not lead. */
 const retransmitMs = 500;
-const sweepMs = 50;
 
 /**
  * The client side of calls to the leader, which may be this member itself. A call is retransmitted until its deadline, so it
@@ -47,16 +47,14 @@ export class LeaderCalls {
   private pending = new NumberTable<PendingCall>();
   private next: number;
   private stopped = false;
-  /** The number of sweeps so far. */
-  private sweeps = 0;
-  private readonly stopSweep: () => void;
+  private readonly sweeper: Sweeper;
 
   constructor(
     private readonly options: LeaderCallsOptions,
     private readonly sender: RequestSender,
   ) {
     this.next = options.firstNumber;
-    this.stopSweep = options.clock.every(sweepMs, () => this.sweep());
+    this.sweeper = new Sweeper(options.clock, () => this.sweep());
   }
 
   /**
@@ -71,9 +69,10 @@ export class LeaderCalls {
       throw new ServerError("too-many-requests", `${maxPendingCalls} calls wait for the leader`);
     const { timeoutMs } = this.options;
     const number = this.next++;
-    const deadline = this.sweeps + sweepsIn(timeoutMs);
-    const call: PendingCall = { number, request, deadline, sentAt: this.sweeps, handler };
+    const deadline = this.sweeper.sweepAfter(timeoutMs);
+    const call: PendingCall = { number, request, deadline, retransmitAt: deadline, handler };
     this.pending.set(number, call);
+    this.sweeper.wake();
     this.sendCall(call);
   }
 
@@ -106,7 +105,7 @@ export class LeaderCalls {
   /** Fails the pending calls and all later ones. */
   stop(): void {
     this.stopped = true;
-    this.stopSweep();
+    this.sweeper.stop();
     this.failAll(new ServerError("server-stopped", "the member is stopping"));
   }
 
@@ -121,7 +120,7 @@ export class LeaderCalls {
   }
 
   private sendCall(call: PendingCall): void {
-    call.sentAt = this.sweeps;
+    call.retransmitAt = this.sweeper.sweepAfter(retransmitMs);
     if (this.leader !== noMember) this.sender.sendRequest(this.leader, call.number, call.request);
   }
 
@@ -130,21 +129,18 @@ export class LeaderCalls {
     return this.pending.values().sort(byNumber);
   }
 
-  private sweep(): void {
-    this.sweeps++;
-    const due = this.pending.values().filter((call) => this.isDue(call));
+  /** @returns whether any call is left */
+  private sweep(): boolean {
+    const { sweeps } = this.sweeper;
+    const due = this.pending.values().filter((call) => Math.min(call.deadline, call.retransmitAt) <= sweeps);
     for (const call of due.sort(byNumber)) {
       if (!this.pending.has(call.number)) continue; // the end of another one has ended it
-      if (call.deadline <= this.sweeps) {
+      if (call.deadline <= sweeps) {
         this.pending.delete(call.number);
         call.handler.onError(this.timeoutError());
       } else this.sendCall(call);
     }
-  }
-
-  /** Tells whether a call has reached its deadline or its retransmit timeout. */
-  private isDue({ deadline, sentAt }: PendingCall): boolean {
-    return deadline <= this.sweeps || sentAt + sweepsIn(retransmitMs) <= this.sweeps;
+    return this.pending.size > 0;
   }
 
   private timeoutError(): ServerError {
@@ -155,8 +151,5 @@ export class LeaderCalls {
 
 /** Oldest first. */
 const byNumber = (a: PendingCall, b: PendingCall): number => a.number - b.number;
-
-/** Returns the sweeps that there are in so many milliseconds, or one more. */
-const sweepsIn = (ms: number): number => Math.ceil(ms / sweepMs) + 1;
 
 const lostQuorumError = (): ServerError => new ServerError("no-leader", "this member led and heard no majority");

@@ -6,3 +6,4 @@ export { LeadershipTransfer } from "./leadership-transfer.js";
 export { Proposals } from "./proposals.js";
 export { type AppliedAlarms, SpaceQuota } from "./space-quota.js";
 export { Reads, type AppliedLog, type LinearizableRead } from "./reads.js";
+export { Sweeper } from "./sweeper.js";

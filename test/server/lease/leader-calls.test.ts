@@ -130,6 +130,23 @@ test("a lost call or response is retransmitted; a call being served is served on
   assert.equal(outcome.result, 5);
 });
 
+test("there is a timer only while a call waits", () => {
+  const stage = new Stage();
+  const member = stage.add(toMemberId(1n));
+  follow(member, toMemberId(1n));
+  assert.equal(stage.clock.pendingTimers, 0);
+  for (let round = 0; round < 2; round++) {
+    const outcome = renew(member, 10n);
+    stage.clock.settle();
+    assert.equal(stage.clock.pendingTimers, 1);
+    stage.servedBy(toMemberId(1n)).at(-1)?.answer(10);
+    stage.clock.settle();
+    assert.equal(outcome.result, 10);
+    stage.clock.advance(100);
+    assert.equal(stage.clock.pendingTimers, 0);
+  }
+});
+
 test("after a closed link the leader serves the retransmitted call again", () => {
   const stage = new Stage();
   const [one, two] = [stage.add(toMemberId(1n)), stage.add(toMemberId(2n))];
