@@ -26,6 +26,7 @@ import { openContents, type Answer, type AppliedWrite, type Contents, type Conte
 import {
   hashLeases,
   type KvHash,
+  type KeySpan,
   type Lease,
   type PartBounds,
   type RangePart,
@@ -366,6 +367,11 @@ export class KvStore implements TableSource {
   /** The keys attached to a lease at this moment, in no order; to be read at once. None for a lease that does not exist. */
   attachedKeys(id: LeaseId): Iterable<Key> {
     return this.contents.data.leases.keysOf(id);
+  }
+
+  /** Keys between which all attached ones lie; undefined: there are none. Takes no longer for many keys. */
+  attachedSpan(id: LeaseId): KeySpan | undefined {
+    return this.contents.data.leases.spanOf(id);
   }
 
   /**

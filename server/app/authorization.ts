@@ -17,7 +17,7 @@ export interface AuthorizationSettings {
 }
 
 /** The keys of leases. */
-type LeaseStore = Pick<KvStore, "attachedKeys" | "leases" | "inSlices">;
+type LeaseStore = Pick<KvStore, "attachedKeys" | "attachedSpan" | "leases" | "inSlices">;
 
 /** The callers that may ask for an operation: anybody, any user, or the role root. */
 type Need = "anybody" | "user" | "root";
@@ -130,7 +130,7 @@ export class Authorization {
         caller,
         (rights) => {
           rights.checkUser();
-          if (!rights.isRoot) for (const key of this.store.attachedKeys(id)) rights.checkReadKey(key);
+          rights.checkLeaseRead(id, this.store);
         },
         () => operation(caller, request, this.withReadableKeys(caller, handler)),
         handler,

@@ -7,12 +7,14 @@ import type { AuthState } from "./auth-state.js";
 import type { Identity } from "./identity.js";
 import type { KeyRange } from "./key-range.js";
 import { root } from "./names.js";
-import type { UserPermissions } from "./user-permissions.js";
+import type { KeySpan, UserPermissions } from "./user-permissions.js";
 
 /** The keys of leases, on which permissions depend; `KvStore` implements it. */
 export interface LeasedKeys {
   /** The keys attached to a lease now, in no order; none if there is no such lease. */
   attachedKeys(id: LeaseId): Iterable<string>;
+  /** Keys between which all of those lie; undefined: there are none. */
+  attachedSpan(id: LeaseId): KeySpan | undefined;
 }
 
 const noBytes = new Uint8Array();
@@ -93,11 +95,22 @@ export class Rights {
 
   /** Checks the right to write all keys of a lease. */
   checkLeaseWrite(id: LeaseId, leases: LeasedKeys): void {
-    if (this.isRoot) return;
-    for (const key of leases.attachedKeys(id)) {
-      const permissions = this.permissions();
-      if (permissions !== "all" && !permissions.mayWriteKey(key)) throw this.denied("a key of the lease");
-    }
+    const span = leases.attachedSpan(id);
+    if (span === undefined || this.isRoot) return;
+    const permissions = this.permissions();
+    // Each key is looked at only for a user with rights on several ranges, or with too few.
+    if (permissions === "all" || permissions.mayWriteSpan(span)) return;
+    for (const key of leases.attachedKeys(id))
+      if (!permissions.mayWriteKey(key)) throw this.denied("a key of the lease");
+  }
+
+  /** Checks the right to read all keys of a lease. */
+  checkLeaseRead(id: LeaseId, leases: LeasedKeys): void {
+    const span = leases.attachedSpan(id);
+    if (span === undefined || this.isRoot) return;
+    const permissions = this.permissions();
+    if (permissions === "all" || permissions.mayReadSpan(span)) return;
+    for (const key of leases.attachedKeys(id)) this.checkReadKey(key);
   }
 
   /** Checks the right to read a key. */

@@ -2,6 +2,12 @@ import { type Permission, Permission_Type, type Role } from "../../proto/index.j
 import { KeyCover } from "./key-cover.js";
 import { endOf, type KeyRange, keyText } from "./key-range.js";
 
+/** The keys from one to another, both included. */
+export interface KeySpan {
+  readonly first: string;
+  readonly last: string;
+}
+
 /** The permissions of a user: those of all its roles, merged. */
 export class UserPermissions {
   private readonly readable: KeyCover;
@@ -21,6 +27,16 @@ export class UserPermissions {
   /** Tells whether all keys of a range may be written. */
   mayWrite(range: KeyRange): boolean {
     return covers(this.writable, range);
+  }
+
+  /** Tells whether all keys from `first` to `last` may be read. */
+  mayReadSpan({ first, last }: KeySpan): boolean {
+    return this.readable.covers(first, `${last}\0`);
+  }
+
+  /** Tells whether all keys from `first` to `last` may be written. */
+  mayWriteSpan({ first, last }: KeySpan): boolean {
+    return this.writable.covers(first, `${last}\0`);
   }
 
   /** Tells whether a key may be read. */

@@ -12,8 +12,16 @@ export interface Lease {
   readonly remainingSeconds?: number | undefined;
 }
 
+/** Keys between which all keys of a lease lie; the first and the last themselves may have gone away. */
+export interface KeySpan {
+  readonly first: Key;
+  readonly last: Key;
+}
+
 interface LeaseEntry extends Lease {
   readonly keys: Set<Key>;
+  /** Undefined: there are no keys. */
+  span: KeySpan | undefined;
 }
 
 /** All leases, and the keys attached to each: every key whose newest KeyValue names it. */
@@ -50,6 +58,11 @@ export class Leases {
     return this.entries.get(id)?.keys ?? [];
   }
 
+  /** A span of the keys attached now; undefined: there are none. Known without a look at each, however many there are. */
+  spanOf(id: LeaseId): KeySpan | undefined {
+    return this.entries.get(id)?.span;
+  }
+
   /** The keys attached now, in no order. @throws LeaseNotFoundError */
   keysAttached(id: LeaseId): readonly Key[] {
     const entry = this.entries.get(id);
@@ -63,7 +76,7 @@ export class Leases {
   }
 
   add({ id, ttlSeconds, generation, remainingSeconds }: Lease): void {
-    this.entries.set(id, { id, ttlSeconds, generation, remainingSeconds, keys: new Set() });
+    this.entries.set(id, { id, ttlSeconds, generation, remainingSeconds, keys: new Set(), span: undefined });
   }
 
   /** Sets the time that a lease has left; undefined: its TTL. @returns the lease; undefined if there is none */
@@ -83,10 +96,26 @@ export class Leases {
   /** A key has another lease now, or none, or went away; or that is taken back. */
   move(key: Key, { from, to }: { readonly from: LeaseId; readonly to: LeaseId }): void {
     if (from === to) return;
-    if (from !== noLease) this.entries.get(from)?.keys.delete(key);
-    if (to !== noLease) this.entries.get(to)?.keys.add(key);
+    if (from !== noLease) detach(key, this.entries.get(from));
+    if (to !== noLease) attach(key, this.entries.get(to));
   }
 }
+
+const attach = (key: Key, entry: LeaseEntry | undefined): void => {
+  if (entry === undefined) return;
+  const { keys, span } = entry;
+  keys.add(key);
+  if (span === undefined) entry.span = { first: key, last: key };
+  else if (key < span.first) entry.span = { ...span, first: key };
+  else if (key > span.last) entry.span = { ...span, last: key };
+};
+
+/** The span stays as it is: finding the next key from either end would take a look at all. */
+const detach = (key: Key, entry: LeaseEntry | undefined): void => {
+  if (entry === undefined) return;
+  entry.keys.delete(key);
+  if (entry.keys.size === 0) entry.span = undefined;
+};
 
 /** Keys that are attached to their leases before others run. */
 const keysPerSlice = 1_000;
