@@ -23,7 +23,7 @@ interface MethodDefinition<Request, Response> {
   readonly responseType: MessageFns<Response>;
 }
 
-/** Codecs that are faster than the generated ones; an absent one is the generated one. */
+/** Codecs that are faster than the generated ones; an absent one is the generated one. A decoder's keys and values are plain arrays. */
 interface Codecs<Request, Response> {
   readonly request?: { encode(request: Request): Buffer };
   readonly response?: { decode(bytes: Uint8Array): Response };
@@ -41,7 +41,7 @@ export const unaryMethod = <Request, Response>(
     kind,
     path,
     encode: request === undefined ? encode : (message) => request.encode(message),
-    decode: response === undefined ? decode : (bytes) => response.decode(asPlainArray(bytes)),
+    decode: response === undefined ? decode : (bytes) => response.decode(bytes),
   };
 };
 

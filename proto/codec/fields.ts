@@ -59,17 +59,18 @@ export class Fields {
   }
 
   uint64(): bigint {
-    return this.bits() ? scratch.getBigUint64(0, true) : 0n;
+    return this.bits() ? knownUint64() : 0n;
   }
 
-  /** Reads bytes, which are not copied. */
+  /** Reads bytes, which are not copied: a plain view, also of a `Buffer`. */
   bytes(): Uint8Array {
     const length = this.counter();
     const start = this.at;
     if (length > this.end - start) this.odd();
     if (this.isOdd || length === 0) return noBytes;
     this.at = start + length;
-    return this.source.subarray(start, this.at);
+    const { buffer, byteOffset } = this.source;
+    return new Uint8Array(buffer, byteOffset + start, length);
   }
 
   /** Begins a message within the message: its fields are next. @returns what `leave` has to be given behind them */
@@ -115,16 +116,40 @@ export class Fields {
   }
 }
 
+/** Slots for ids that were read before: a few ids of members and clusters are in nearly every message. */
+const knownSlots = 16;
+const known = {
+  low: new Uint32Array(knownSlots),
+  high: new Uint32Array(knownSlots),
+  values: new Array<bigint>(knownSlots).fill(0n),
+};
+
+/** The number in the scratch memory, without a new one if it was read lately. */
+const knownUint64 = (): bigint => {
+  const low = scratch.getUint32(0, true);
+  const high = scratch.getUint32(4, true);
+  const slot = (low ^ high) & (knownSlots - 1);
+  if (known.low[slot] !== low || known.high[slot] !== high) {
+    known.low[slot] = low;
+    known.high[slot] = high;
+    known.values[slot] = scratch.getBigUint64(0, true);
+  }
+  return known.values[slot] ?? 0n;
+};
+
 interface GeneratedDecoder<Message> {
   decode(bytes: Uint8Array): Message;
 }
+
+/** A plain view, whose parts are no Buffers either. */
+const plain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 
 /** Makes a decoder of what reads the fields of a usual message, and of the generated code for the others. */
 export const decoder = <Message>(read: (fields: Fields) => Message, generated: GeneratedDecoder<Message>) => ({
   decode(bytes: Uint8Array): Message {
     const fields = new Fields(bytes);
     const message = read(fields);
-    return fields.isOdd ? generated.decode(bytes) : message;
+    return fields.isOdd ? generated.decode(plain(bytes)) : message;
   },
 });
 
