@@ -102,8 +102,9 @@ export class Connection implements ProbedServer, DeadlineOwner, CallOwner {
   ): void {
     // Between a look at `isUp` and this call, there may have been a turn in which either happened.
     if (this.closed || limits.signal?.aborted) return listener.onError(notSent(limits.signal));
-    if (this.clock.now() >= limits.deadline) return listener.onError(this.tooLate());
-    const call = new UnaryCall(this.server, this, method, limits, listener, readTry);
+    const now = this.clock.now();
+    if (now >= limits.deadline) return listener.onError(this.tooLate());
+    const call = new UnaryCall(this.server, this, method, limits, listener, now, readTry);
     call.begin(request);
     this.pending.add(call);
     this.deadlines.callBegins(limits.deadline);

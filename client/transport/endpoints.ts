@@ -23,6 +23,12 @@ const authenticateMethod = unaryMethod("read", AuthDefinition, AuthDefinition.me
 /** Runs callbacks in microtasks at a fraction of the time of `queueMicrotask`. */
 const settled = Promise.resolve();
 
+/** Settles the promise of a request. */
+interface Outcome<Response> {
+  readonly resolve: (outcome: Response | Promise<Response>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** A try of a request at one server that has failed. */
 interface FailedTry {
   readonly connection: Connection;
@@ -75,30 +81,31 @@ export class Endpoints implements ConnectionOwner {
     const limits = { deadline: this.clock.now() + timeoutMs, signal };
     const { era } = this;
     return new Promise((resolve, reject) => {
-      const begin = (): void =>
-        this.settings.login === undefined
-          ? this.sendFirst(method, request, limits, era, resolve)
-          : resolve(this.withLogin(limits, era, () => this.send(method, request, limits, era)));
       // Nothing is sent if the client is closed, or the signal raised, in the turn in which the request was made.
-      settled.then(begin).catch(reject);
+      void settled.then(() => {
+        if (this.settings.login !== undefined)
+          resolve(this.withLogin(limits, era, () => this.send(method, request, limits, era)));
+        else this.sendFirst(method, request, limits, era, { resolve, reject });
+      });
     });
   }
 
-  /** Sends a request for the first time; one that has to wait for nothing costs no promise and no timer of its own. */
+  /** Sends a request for the first time; one that has to wait for nothing costs no further promise, and no timer of its own. */
   private sendFirst<Request, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
     limits: CallLimits,
     era: Era,
-    resolve: (outcome: Response | Promise<Response>) => void,
+    { resolve, reject }: Outcome<Response>,
   ): void {
     const isSingleTry = method.kind === "write" || this.connections.length === 1;
     const connection = isSingleTry && era.failure === undefined ? this.free(method.kind, limits.signal) : undefined;
-    if (connection === undefined) resolve(this.send(method, request, limits, era));
-    else {
-      const onError = (error: EtcdError): void =>
-        resolve(this.send(method, request, limits, era, { connection, error }));
+    if (connection === undefined) return resolve(this.send(method, request, limits, era));
+    const onError = (error: EtcdError): void => resolve(this.send(method, request, limits, era, { connection, error }));
+    try {
       connection.begin(method, request, limits, { onResponse: resolve, onError });
+    } catch (error) {
+      reject(error); // not by the server: the request cannot be encoded
     }
   }
 

@@ -59,7 +59,6 @@ export class UnaryCall<Request, Response> implements Pending {
   isListed = false;
   before: Pending | undefined = undefined;
   after: Pending | undefined = undefined;
-  private readonly startedAt: number;
   private call: ChannelCall | undefined = undefined;
   private cancelOnAbort: (() => void) | undefined = undefined;
   private isGivenUp = false;
@@ -72,9 +71,9 @@ export class UnaryCall<Request, Response> implements Pending {
     private readonly method: UnaryMethod<Request, Response>,
     private readonly limits: CallLimits,
     private readonly listener: CallListener<Response>,
+    private readonly startedAt: number,
     private readonly readTry?: ReadTry,
   ) {
-    this.startedAt = server.clock.now();
     if (readTry !== undefined) readTry.cancel = () => this.cancel();
   }
 
