@@ -127,13 +127,12 @@ export class InProcessChannel implements Channel {
   ): ChannelCall {
     const { member, settings, open } = this;
     const number = ++this.begun;
-    const call = new InProcessCall((failure, bytes) => {
-      open.delete(number);
-      if (bytes !== undefined && bytes.length > settings.maxReceiveBytes)
-        failure = tooLarge("Received message larger than max", bytes.length, settings.maxReceiveBytes);
-      if (failure === undefined && bytes !== undefined) onEnd(null, method.decode(asBuffer(bytes)));
-      else onEnd(failure ?? dropped(), undefined);
-    }, metadata);
+    const call = new InProcessCall<Response>(
+      { open, number, maxBytes: settings.maxReceiveBytes },
+      method,
+      onEnd,
+      metadata,
+    );
     open.set(number, call);
     const bytes = encoded(method, request);
     const found = member && this.methodOf(member, method.path);
@@ -217,16 +216,26 @@ export class InProcessChannel implements Channel {
   }
 }
 
+/** The place of a call among those of its channel. */
+interface CallPlace {
+  readonly open: NumberTable<OpenCall>;
+  readonly number: number;
+  /** The largest answer that the client takes. */
+  readonly maxBytes: number;
+}
+
 /** A call with one request and one answer. */
-class InProcessCall implements Call, ChannelCall, OpenCall, Reply<unknown> {
+class InProcessCall<Response> implements Call, ChannelCall, OpenCall, Reply<unknown> {
   readonly principal = undefined;
   private isOver = false;
-  private cancellations: (() => void)[] | undefined;
-  private method: UnaryMethod | undefined;
+  private cancellations: (() => void)[] | undefined = undefined;
+  private method: UnaryMethod | undefined = undefined;
 
   /** @param onEnd called once, in a microtask of its own */
   constructor(
-    private readonly onEnd: (failure: StatusError | undefined, bytes: Uint8Array | undefined) => void,
+    private readonly place: CallPlace,
+    private readonly codec: Pick<ClientMethod<never, Response>, "decode">,
+    private readonly onEnd: (failure: Error | null, response: Response | undefined) => void,
     private readonly sent: Readonly<Record<string, string>> | undefined,
   ) {}
 
@@ -273,7 +282,17 @@ class InProcessCall implements Call, ChannelCall, OpenCall, Reply<unknown> {
   private end(failure: StatusError | undefined, bytes: Uint8Array | undefined): void {
     if (this.isOver) return;
     this.isOver = true;
-    void settled.then(() => this.onEnd(failure, bytes));
+    void settled.then(() => this.told(failure, bytes));
+  }
+
+  /** Tells the client of the end. */
+  private told(failure: StatusError | undefined, bytes: Uint8Array | undefined): void {
+    const { open, number, maxBytes } = this.place;
+    open.delete(number);
+    if (failure !== undefined || bytes === undefined) this.onEnd(failure ?? dropped(), undefined);
+    else if (bytes.length > maxBytes)
+      this.onEnd(tooLarge("Received message larger than max", bytes.length, maxBytes), undefined);
+    else this.onEnd(null, this.codec.decode(asBuffer(bytes)));
   }
 }
 
