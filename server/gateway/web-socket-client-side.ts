@@ -90,9 +90,14 @@ export class WebSocketClientSide implements ClientSide, FrameSink {
   }
 }
 
-/** A token comes as `Sec-WebSocket-Protocol: Bearer, TOKEN`, or as a cookie: a browser can set no other field. */
-const tokenOf = ({ cookie, "sec-websocket-protocol": protocol }: IncomingHttpHeaders): string | undefined => {
+/**
+ * Returns the field Authorization. A token comes as `Sec-WebSocket-Protocol: Bearer, TOKEN`, or as a cookie: a browser can set no other
+ * field. A protocol without one stands for an empty token, as in etcd.
+ */
+const tokenOf = ({ cookie, "sec-websocket-protocol": protocol = "" }: IncomingHttpHeaders): string | undefined => {
   const fromCookie = /(?:^|;\s*)token=([^;]*)/.exec(cookie ?? "")?.[1];
-  const token = fromCookie ?? /Bearer,\s*(.*?)\s*$/.exec(protocol ?? "")?.[1];
-  return token === undefined ? undefined : `Bearer ${token}`;
+  if (fromCookie !== undefined) return `Bearer ${fromCookie}`;
+  if (protocol === "") return undefined;
+  const token = /Bearer, *(.*?) *$/.exec(protocol)?.[1];
+  return token === undefined ? "" : `Bearer ${token}`;
 };

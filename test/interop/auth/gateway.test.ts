@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { request, type IncomingMessage } from "node:http";
 import { after, before, test } from "node:test";
 import type { EtcdMember } from "../../support/etcd-process.js";
-import type { Call } from "./calls.js";
-import { type Both, both, Servers, succeed } from "./servers.js";
+import { addGatewayUsers, type GatewayTokens, normal } from "./gateway-users.js";
+import { both, Servers } from "./servers.js";
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -15,44 +15,16 @@ interface Answer {
 
 let servers: Servers;
 /** Tokens of `root` and `user`. */
-let tokens: Both<Record<string, string>>;
+let tokens: GatewayTokens;
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
-const call = (method: string, fields: object): Call => ({ method: `Auth/${method}`, fields });
 
 before(async () => {
   servers = await Servers.start();
-  tokens = await both(servers.callers, async (caller) => {
-    const perm = { permType: 2, key: Buffer.from("a"), rangeEnd: Buffer.from("c") };
-    await succeed(caller, [
-      ...["root", "user"].flatMap((name) => [
-        call("UserAdd", { name, password: "p" }),
-        call("RoleAdd", { name }),
-        call("UserGrantRole", { user: name, role: name }),
-      ]),
-      call("RoleGrantPermission", { name: "user", perm }),
-      call("AuthEnable", {}),
-    ]);
-    const logins = ["root", "user"].map(async (name): Promise<[string, string]> => {
-      const [login] = await succeed(caller, [call("Authenticate", { name, password: "p" })]);
-      return [name, String(login?.messages[0]?.["token"])];
-    });
-    return Object.fromEntries(await Promise.all(logins));
-  });
+  tokens = await addGatewayUsers(servers);
 });
 
 after(() => servers[Symbol.asyncDispose]());
-
-/** Fields that differ between any two clusters, or between any two moments. */
-const masked = new Set(["cluster_id", "member_id", "raft_term", "token", "TTL", "hash"]);
-
-const normal = (line: string): string => {
-  try {
-    return JSON.stringify(JSON.parse(line), (name, value: unknown) => (masked.has(name) ? "…" : value));
-  } catch {
-    return line;
-  }
-};
 
 /** Posts a body, and reads the answer to its end; of a stream, the first line. */
 const ask = ({ endpoint }: EtcdMember, path: string, body: string, headers: Headers): Promise<Answer> =>
