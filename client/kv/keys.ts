@@ -17,7 +17,7 @@ export const toBytes = (value: Bytes): Uint8Array => {
 
 /** Memory that short texts share. */
 const poolBytes = 8 * 1024;
-/** Up to so many characters a loop is faster than a call of Node's. */
+/** Length of text, in characters, up to which a loop is faster than a call of Node's. */
 const maxLoopCharacters = 64;
 let pool = new Uint8Array(poolBytes);
 let poolUsed = 0;

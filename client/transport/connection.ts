@@ -4,11 +4,11 @@ import type { Channel } from "./channel.js";
 import type { Clock } from "./clock.js";
 import { errorFromFailure, EtcdError, notSent } from "./errors.js";
 import { Liveness, type ProbedServer } from "./liveness.js";
-import { DeadlineTimer, type DeadlineOwner } from "./deadline-timer.js";
+import { DeadlineTimer, type ExpiringCalls } from "./deadline-timer.js";
 import { streamMethod, type CallLimits, type StreamMethod, type UnaryMethod } from "./methods.js";
 import type { Settings } from "./options.js";
 import { type Pending, PendingList, unlisted } from "./pending-list.js";
-import { UnaryCall, type CalledServer, type CallListener, type CallOwner, type ReadTry } from "./unary-call.js";
+import { UnaryCall, type CalledServer, type CallEnd, type CallingConnection, type ReadTry } from "./unary-call.js";
 import { Stream, type StreamEvents } from "./stream.js";
 
 /** The user of a connection. */
@@ -24,7 +24,7 @@ export interface ConnectionOwner {
 const check = streamMethod(HealthDefinition, HealthDefinition.methods.check);
 
 /** Connects when first told to, and from then on again whenever told to. */
-export class Connection implements ProbedServer, DeadlineOwner, CallOwner {
+export class Connection implements ProbedServer, ExpiringCalls, CallingConnection {
   private readonly channel: Channel;
   /** The server at the other end, as calls see it. */
   private readonly server: CalledServer;
@@ -89,22 +89,28 @@ export class Connection implements ProbedServer, DeadlineOwner, CallOwner {
     limits: CallLimits,
     readTry?: ReadTry,
   ): Promise<Response> {
-    return new Promise((onResponse, onError) => this.begin(method, request, limits, { onResponse, onError }, readTry));
+    return new Promise((resolve, reject) => {
+      const onEnd: CallEnd<Response> = (error, response) => {
+        if (error === undefined) resolve(response as Response);
+        else reject(error);
+      };
+      this.begin(method, request, limits, onEnd, readTry);
+    });
   }
 
-  /** Makes a call whose end the listener is told. It may be told before this returns. */
+  /** Makes a call. @param onEnd may be called before this returns */
   begin<Request, Response>(
     method: UnaryMethod<Request, Response>,
     request: Request,
     limits: CallLimits,
-    listener: CallListener<Response>,
+    onEnd: CallEnd<Response>,
     readTry?: ReadTry,
   ): void {
     // Between a look at `isUp` and this call, there may have been a turn in which either happened.
-    if (this.closed || limits.signal?.aborted) return listener.onError(notSent(limits.signal));
+    if (this.closed || limits.signal?.aborted) return onEnd(notSent(limits.signal), undefined);
     const now = this.clock.now();
-    if (now >= limits.deadline) return listener.onError(this.tooLate());
-    const call = new UnaryCall(this.server, this, method, limits, listener, now, readTry);
+    if (now >= limits.deadline) return onEnd(this.tooLate(), undefined);
+    const call = new UnaryCall(this.server, this, method, limits, onEnd, now, readTry);
     call.begin(request);
     this.pending.add(call);
     this.deadlines.callBegins(limits.deadline);

@@ -1,8 +1,8 @@
-// One timer for the deadlines of all calls of a connection.
+// A timer for the deadlines of all calls of a connection.
 import type { Clock } from "./clock.js";
 
 /** Ends the calls whose deadline is reached; `Connection` implements it. */
-export interface DeadlineOwner {
+export interface ExpiringCalls {
   /** @returns the nearest of the remaining deadlines; Infinity: there is none */
   expire(now: number): number;
 }
@@ -18,7 +18,7 @@ export class DeadlineTimer {
 
   constructor(
     private readonly clock: Clock,
-    private readonly owner: DeadlineOwner,
+    private readonly all: ExpiringCalls,
   ) {}
 
   callBegins(deadline: number): void {
@@ -38,7 +38,7 @@ export class DeadlineTimer {
     this.stop = this.clock.after(deadline - this.clock.now(), () => {
       this.clear();
       // Node's timers may fire a little early.
-      const next = this.owner.expire(Math.max(deadline, this.clock.now()));
+      const next = this.all.expire(Math.max(deadline, this.clock.now()));
       if (next < this.timerAt) this.set(next);
     });
   }

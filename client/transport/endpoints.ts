@@ -23,12 +23,6 @@ const authenticateMethod = unaryMethod("read", AuthDefinition, AuthDefinition.me
 /** Runs callbacks in microtasks at a fraction of the time of `queueMicrotask`. */
 const settled = Promise.resolve();
 
-/** Settles the promise of a request. */
-interface Outcome<Response> {
-  readonly resolve: (outcome: Response | Promise<Response>) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** A try of a request at one server that has failed. */
 interface FailedTry {
   readonly connection: Connection;
@@ -83,9 +77,12 @@ export class Endpoints implements ConnectionOwner {
     return new Promise((resolve, reject) => {
       // Nothing is sent if the client is closed, or the signal raised, in the turn in which the request was made.
       void settled.then(() => {
-        if (this.settings.login !== undefined)
-          resolve(this.withLogin(limits, era, () => this.send(method, request, limits, era)));
-        else this.sendFirst(method, request, limits, era, { resolve, reject });
+        try {
+          if (this.settings.login === undefined) this.sendFirst(method, request, limits, era, resolve);
+          else resolve(this.withLogin(limits, era, () => this.send(method, request, limits, era)));
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error))); // the request cannot be encoded
+        }
       });
     });
   }
@@ -96,17 +93,16 @@ export class Endpoints implements ConnectionOwner {
     request: Request,
     limits: CallLimits,
     era: Era,
-    { resolve, reject }: Outcome<Response>,
+    resolve: (outcome: Response | Promise<Response>) => void,
   ): void {
     const isSingleTry = method.kind === "write" || this.connections.length === 1;
     const connection = isSingleTry && era.failure === undefined ? this.free(method.kind, limits.signal) : undefined;
     if (connection === undefined) return resolve(this.send(method, request, limits, era));
-    const onError = (error: EtcdError): void => resolve(this.send(method, request, limits, era, { connection, error }));
-    try {
-      connection.begin(method, request, limits, { onResponse: resolve, onError });
-    } catch (error) {
-      reject(error); // not by the server: the request cannot be encoded
-    }
+    connection.begin(method, request, limits, (error, response) =>
+      resolve(
+        error === undefined ? (response as Response) : this.send(method, request, limits, era, { connection, error }),
+      ),
+    );
   }
 
   /** Sends a request with the token of a login, and again with that of another one if the token is refused: then nothing was done. */

@@ -40,14 +40,11 @@ export interface CalledServer {
   readonly login: Login | undefined;
 }
 
-/** Receives the end of a call; one of both is called, once. */
-export interface CallListener<Response> {
-  onResponse(response: Response): void;
-  onError(error: EtcdError): void;
-}
+/** Called once, at the end of a call: with an error, or with the response. */
+export type CallEnd<Response> = (error: EtcdError | undefined, response: Response | undefined) => void;
 
 /** The connection of a call; `Connection` implements it. */
-export interface CallOwner {
+export interface CallingConnection {
   /** Whether the client was closed. */
   readonly isClosed: boolean;
   /** @param isAnswered whether the server has shown by this that it is there */
@@ -67,10 +64,10 @@ export class UnaryCall<Request, Response> implements Pending {
 
   constructor(
     private readonly server: CalledServer,
-    private readonly owner: CallOwner,
+    private readonly connection: CallingConnection,
     private readonly method: UnaryMethod<Request, Response>,
     private readonly limits: CallLimits,
-    private readonly listener: CallListener<Response>,
+    private readonly onEnd: CallEnd<Response>,
     private readonly startedAt: number,
     private readonly readTry?: ReadTry,
   ) {
@@ -123,12 +120,12 @@ export class UnaryCall<Request, Response> implements Pending {
   }
 
   private end(failure: Error | null, response: Response | undefined): void {
-    const { owner, listener, cancelOnAbort } = this;
+    const { connection, onEnd, cancelOnAbort } = this;
     if (cancelOnAbort !== undefined) this.limits.signal?.removeEventListener("abort", cancelOnAbort);
-    const { isClosed } = owner; // the end of this call may close a connection that is given up
-    owner.callEnded(this, response !== undefined || !this.isOurs(failure));
-    if (response !== undefined) listener.onResponse(response);
-    else listener.onError(this.errorFrom(failure, isClosed));
+    const { isClosed } = connection; // the end of this call may close a connection that is given up
+    connection.callEnded(this, response !== undefined || !this.isOurs(failure));
+    if (response !== undefined) onEnd(undefined, response);
+    else onEnd(this.errorFrom(failure, isClosed), undefined);
   }
 
   /** Whether this end was decided here, and not by the server or the connection. */
