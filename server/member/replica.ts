@@ -135,11 +135,7 @@ export class Replica implements NodeListener, PeersListener {
       this.node,
       durable.space,
     );
-    this.leases = new LeaseKeeper(
-      { clock, electionMs, checkpointMs: config.leaseCheckpointMs },
-      store,
-      this.proposals,
-    );
+    this.leases = new LeaseKeeper({ clock, electionMs, checkpointMs: config.leaseCheckpointMs }, store, this.proposals);
     const { newStores, recovered } = durable;
     this.snapshots = new Snapshots(
       { config, clock, logger, store, newStores, recovered, applied },
