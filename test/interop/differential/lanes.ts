@@ -39,8 +39,19 @@ export class Lanes implements AsyncDisposable {
   /** Plays generated values on all pairs; each has a seed of its own. A failure is made shorter before it is told. */
   async check<T>({ arbitrary, play, seed, numRuns }: Plays<T>): Promise<void> {
     const lanes = this.pairs.length;
+    let failed = false;
     const checkOne = async (pair: Pair, lane: number): Promise<void> => {
-      const property = fc.asyncProperty(arbitrary, (value) => play(pair, value));
+      const servers = this.clusters.slice(2 * lane, 2 * lane + 2);
+      let ownFailed = false;
+      const property = fc.asyncProperty(arbitrary, async (value) => {
+        if (failed && !ownFailed) return; // another lane has something to tell
+        try {
+          await withServers(servers, () => play(pair, value));
+        } catch (error) {
+          failed = ownFailed = true;
+          throw error;
+        }
+      });
       const options = { seed: seed * lanes + lane, numRuns: Math.ceil(numRuns / lanes), unbiased: true };
       const result = await fc.check(property, options);
       if (!result.failed) return;
@@ -48,11 +59,39 @@ export class Lanes implements AsyncDisposable {
       const reason = error instanceof Error ? error.message : String(error);
       assert.fail(`Sequence ${result.numRuns} of lane ${lane}, made ${numShrinks} times shorter:\n${reason}`);
     };
-    await Promise.all(this.pairs.map(checkOne));
+    const ends = await Promise.allSettled(this.pairs.map(checkOne));
+    const end = ends.find(({ status }) => status === "rejected");
+    if (end?.status === "rejected") throw end.reason;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const channel of this.channels) channel.close();
     await Promise.all(this.clusters.map((cluster) => cluster[Symbol.asyncDispose]()));
+  }
+}
+
+/** Starts servers again that end meanwhile, so that shorter sequences can be tried on them. @throws Error that has their logs, too */
+async function withServers(clusters: readonly EtcdCluster[], play: () => Promise<void>): Promise<void> {
+  try {
+    await play();
+  } catch (error) {
+    const ended = await Promise.all(clusters.map(startAgain));
+    const logs = ended.filter((log) => log !== undefined);
+    if (logs.length === 0 || !(error instanceof Error)) throw error;
+    throw new Error([error.message, ...logs].join("\n"), { cause: error });
+  }
+}
+
+/** @returns the end of the log of a server that has ended */
+async function startAgain(cluster: EtcdCluster): Promise<string | undefined> {
+  const member = cluster.member(0);
+  try {
+    await member.ready();
+    return undefined;
+  } catch (error) {
+    if (member.isRunning) throw error;
+    member.launch();
+    await member.ready();
+    return `${cluster.kind} has ended: ${(error as Error).message}`;
   }
 }
