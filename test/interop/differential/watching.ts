@@ -113,8 +113,10 @@ export class Watching {
   }
 
   private async create(number: number, create: WatchCreateRequest): Promise<void> {
-    const stream = this.stream(number);
     const { now, compacted } = this.pair.at;
+    // Nobody hears when it has caught up, and whether a compaction cuts it off before is a matter of luck.
+    if (isDeaf(create) && create.startRevision >= compacted && isPast(create, now)) return;
+    const stream = this.stream(number);
     const request: WatchRequest = { requestUnion: { $case: "createRequest", value: create } };
     await Promise.all(
       linesOf(stream).map((line) => {
@@ -130,7 +132,7 @@ export class Watching {
     stream.watchers.set(reply.watchId, {
       create,
       id: reply.watchId,
-      isLive: startRevision === 0n || startRevision > now,
+      isLive: !isPast(create, now),
       fate: startRevision !== 0n && startRevision < compacted ? "is cut off" : "lives",
       next: startRevision === 0n ? now + 1n : startRevision,
     });
@@ -201,6 +203,9 @@ export class Watching {
     });
   }
 }
+
+const isPast = ({ startRevision }: WatchCreateRequest, now: bigint): boolean =>
+  startRevision !== 0n && startRevision <= now;
 
 const putOf = (key: Uint8Array): RequestOp => ({
   request: { $case: "requestPut", value: PutRequest.create({ key, value: Buffer.from("!") }) },
