@@ -13,7 +13,6 @@ import {
   atOnce,
   ClosedError,
   CompactedError,
-  compareKeys,
   FutureRevisionError,
   type Key,
   LeaseExistsError,
@@ -21,7 +20,6 @@ import {
   nextRevision,
   type Revision,
   type Sliced,
-  slicedSort,
   type StoreClock,
   type StoreLimits,
   type StoreStats,
@@ -358,9 +356,7 @@ export class Contents implements StoreChanges {
 
   /** The keys attached to a lease, ascending. @throws LeaseNotFoundError */
   async leaseKeys(id: LeaseId): Promise<readonly Key[]> {
-    const { leases, turns } = this.data;
-    const keys = await this.whenIdle(() => leases.keysAttached(id));
-    return this.reading(() => turns.run(slicedSort(keys, compareKeys, this.isTired), this.checkOpen));
+    return this.whenIdle(() => this.data.leases.keysAttached(id));
   }
 
   /** @throws CompactedError, FutureRevisionError, DamagedError */

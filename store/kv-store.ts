@@ -26,7 +26,6 @@ import { openContents, type Answer, type AppliedWrite, type Contents, type Conte
 import {
   hashLeases,
   type KvHash,
-  type KeySpan,
   type Lease,
   type PartBounds,
   type RangePart,
@@ -364,18 +363,13 @@ export class KvStore implements TableSource {
     return this.contents.data.leases.keyCount(id);
   }
 
-  /** The keys attached to a lease at this moment, in no order; to be read at once. None for a lease that does not exist. */
-  attachedKeys(id: LeaseId): Iterable<Key> {
-    return this.contents.data.leases.keysOf(id);
-  }
-
-  /** Keys between which all attached ones lie; undefined: there are none. Takes no longer for many keys. */
-  attachedSpan(id: LeaseId): KeySpan | undefined {
-    return this.contents.data.leases.spanOf(id);
+  /** The first key attached to a lease at or after `from`; undefined: there is none. Takes no longer for many keys. */
+  firstAttachedKey(id: LeaseId, from: Key): Key | undefined {
+    return this.contents.data.leases.firstKeyOf(id, from);
   }
 
   /**
-   * The keys attached to a lease, ascending; in slices. A revision that is being applied is waited for.
+   * The keys attached to a lease, ascending. A revision that is being applied is waited for.
    *
    * @throws LeaseNotFoundError
    */

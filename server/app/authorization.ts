@@ -1,10 +1,11 @@
 // A rule for each operation: the callers that may ask for it. Rights on keys are checked where keys are read, and where commands are
 // applied.
 
-import { AlarmRequest_AlarmAction as Action, LeaseTimeToLiveResponse } from "../../proto/index.js";
+import { AlarmRequest_AlarmAction as Action } from "../../proto/index.js";
 import { type KvStore, leaseIdFrom, type Sliced } from "../../store/index.js";
-import { type Identity, keyText, Rights } from "../auth/index.js";
+import { type Identity, Rights } from "../auth/index.js";
 import type { Caller, ResultHandler } from "../base/index.js";
+import { decodedLeaseKeys } from "../lease/index.js";
 import type { Access } from "./access.js";
 import type { Application, Operation, OperationName, Operations } from "./application.js";
 import { AuthorizedCaller } from "./authorized-caller.js";
@@ -17,7 +18,7 @@ export interface AuthorizationSettings {
 }
 
 /** The keys of leases. */
-type LeaseStore = Pick<KvStore, "attachedKeys" | "attachedSpan" | "leases" | "inSlices">;
+type LeaseStore = Pick<KvStore, "firstAttachedKey" | "leases" | "inSlices">;
 
 /** The callers that may ask for an operation: anybody, any user, or the role root. */
 type Need = "anybody" | "user" | "root";
@@ -138,20 +139,21 @@ export class Authorization {
     };
   }
 
-  /** Checks the keys of an answer, too: the leader may know more of them than this member. */
+  /** Checks the keys of an answer, too, in slices: the leader may know more of them than this member. */
   private withReadableKeys(caller: Caller, handler: ResultHandler<LeaseAnswer>): ResultHandler<LeaseAnswer> {
     const onError = (error: unknown): void => handler.onError(error);
-    const check = (rights: Rights, { response }: LeaseAnswer): void => {
-      if (rights.isRoot) return;
-      for (const key of LeaseTimeToLiveResponse.decode(response.encodedKeys).keys) rights.checkReadKey(keyText(key));
-    };
+    const check = (rights: Rights, { response }: LeaseAnswer): Promise<void> =>
+      rights.isRoot
+        ? Promise.resolve()
+        : this.store.inSlices((isTired) => checkKeys(rights, response.encodedKeys, isTired));
     return {
       onResult: (answer) => {
+        const told = () => handler.onResult(answer);
+        if (!this.access.isOn) return told();
         try {
-          this.access.whenAllowed(
+          this.access.whenIdentified(
             caller,
-            (rights) => check(rights, answer),
-            () => handler.onResult(answer),
+            (identity) => void check(new Rights(this.access.auth, identity), answer).then(told).catch(onError),
             handler,
           );
         } catch (error) {
@@ -181,13 +183,12 @@ export class Authorization {
     };
   }
 
-  private *checkAllLeases(rights: Rights, isTired: (keys: number) => boolean): Sliced<void> {
-    let keys = 0;
-    for (const { id } of [...this.store.leases()])
-      for (const key of this.store.attachedKeys(id)) {
-        rights.checkReadKey(key);
-        if (++keys % keysPerLook === 0 && isTired(keysPerLook)) yield;
-      }
+  private *checkAllLeases(rights: Rights, isTired: IsTired): Sliced<void> {
+    let leases = 0;
+    for (const { id } of [...this.store.leases()]) {
+      rights.checkLeaseRead(id, this.store);
+      if (++leases % perLook === 0 && isTired(perLook)) yield;
+    }
   }
 
   /** A lease is kept alive for users that may write all its keys. */
@@ -213,4 +214,15 @@ export class Authorization {
 
 type LeaseAnswer = Operations["leaseTimeToLive"]["result"];
 
-const keysPerLook = 50;
+type IsTired = (checked: number) => boolean;
+
+/** Leases or keys that are checked between two looks at the time. */
+const perLook = 50;
+
+function* checkKeys(rights: Rights, encodedKeys: Uint8Array, isTired: IsTired): Sliced<void> {
+  let keys = 0;
+  for (const key of decodedLeaseKeys(encodedKeys)) {
+    rights.checkReadKey(key);
+    if (++keys % perLook === 0 && isTired(perLook)) yield;
+  }
+}

@@ -12,7 +12,7 @@ import { type Access, clientUser } from "./access.js";
 import { checkDeleteRange, checkPut, checkRange, checkTxn, isReadOnly } from "./request-checks.js";
 
 export interface KvParts {
-  readonly store: Pick<KvStore, "range" | "readTxn" | "attachedKeys" | "attachedSpan">;
+  readonly store: Pick<KvStore, "range" | "readTxn" | "firstAttachedKey">;
   readonly proposals: Pick<Proposals<CommandResults>, "propose">;
   readonly reads: Pick<Reads, "whenLinearizable">;
 }

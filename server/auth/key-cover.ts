@@ -23,6 +23,12 @@ export class KeyCover {
     return interval !== undefined && to <= interval.to;
   }
 
+  /** The end of what is covered from `key` on without a gap; undefined: `key` itself is not covered. */
+  endFrom(key: string): string | undefined {
+    const interval = this.lastFrom(key);
+    return interval !== undefined && key < interval.to ? interval.to : undefined;
+  }
+
   /** Finds the last interval that begins at `key` or before. */
   private lastFrom(key: string): Interval | undefined {
     const { merged } = this;

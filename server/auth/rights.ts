@@ -7,14 +7,12 @@ import type { AuthState } from "./auth-state.js";
 import type { Identity } from "./identity.js";
 import type { KeyRange } from "./key-range.js";
 import { root } from "./names.js";
-import type { KeySpan, UserPermissions } from "./user-permissions.js";
+import type { UserPermissions } from "./user-permissions.js";
 
 /** The keys of leases, on which permissions depend; `KvStore` implements it. */
 export interface LeasedKeys {
-  /** The keys attached to a lease now, in no order; none if there is no such lease. */
-  attachedKeys(id: LeaseId): Iterable<string>;
-  /** Keys between which all of those lie; undefined: there are none. */
-  attachedSpan(id: LeaseId): KeySpan | undefined;
+  /** The first key attached to a lease now, at or after `from`; undefined: there is none, or no such lease. */
+  firstAttachedKey(id: LeaseId, from: string): string | undefined;
 }
 
 const noBytes = new Uint8Array();
@@ -95,28 +93,35 @@ export class Rights {
 
   /** Checks the right to write all keys of a lease. */
   checkLeaseWrite(id: LeaseId, leases: LeasedKeys): void {
-    const span = leases.attachedSpan(id);
-    if (span === undefined || this.isRoot) return;
-    const permissions = this.permissions();
-    // Each key is looked at only for a user with rights on several ranges, or with too few.
-    if (permissions === "all" || permissions.mayWriteSpan(span)) return;
-    for (const key of leases.attachedKeys(id))
-      if (!permissions.mayWriteKey(key)) throw this.denied("a key of the lease");
+    this.checkLease(id, leases, (permissions, key) => permissions.writableUntil(key));
   }
 
   /** Checks the right to read all keys of a lease. */
   checkLeaseRead(id: LeaseId, leases: LeasedKeys): void {
-    const span = leases.attachedSpan(id);
-    if (span === undefined || this.isRoot) return;
-    const permissions = this.permissions();
-    if (permissions === "all" || permissions.mayReadSpan(span)) return;
-    for (const key of leases.attachedKeys(id)) this.checkReadKey(key);
+    this.checkLease(id, leases, (permissions, key) => permissions.readableUntil(key));
   }
 
   /** Checks the right to read a key. */
   checkReadKey(key: string): void {
     const permissions = this.permissions();
-    if (permissions !== "all" && !permissions.mayReadKey(key)) throw this.denied("a key of the lease");
+    if (permissions !== "all" && permissions.readableUntil(key) === undefined) throw this.denied("a key of the lease");
+  }
+
+  /** Goes from range to range of the user's, and not from key to key: a lease may have very many. */
+  private checkLease(
+    id: LeaseId,
+    leases: LeasedKeys,
+    endOfRange: (permissions: UserPermissions, key: string) => string | undefined,
+  ): void {
+    let key = leases.firstAttachedKey(id, "");
+    if (key === undefined || this.isRoot) return;
+    const permissions = this.permissions();
+    if (permissions === "all") return;
+    while (key !== undefined) {
+      const end = endOfRange(permissions, key);
+      if (end === undefined) throw this.denied("a key of the lease");
+      key = leases.firstAttachedKey(id, end);
+    }
   }
 
   private checkOperation({ request }: RequestOp, leases: LeasedKeys): void {

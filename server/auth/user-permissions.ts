@@ -2,12 +2,6 @@ import { type Permission, Permission_Type, type Role } from "../../proto/index.j
 import { KeyCover } from "./key-cover.js";
 import { endOf, type KeyRange, keyText } from "./key-range.js";
 
-/** The keys from one to another, both included. */
-export interface KeySpan {
-  readonly first: string;
-  readonly last: string;
-}
-
 /** The permissions of a user: those of all its roles, merged. */
 export class UserPermissions {
   private readonly readable: KeyCover;
@@ -29,24 +23,14 @@ export class UserPermissions {
     return covers(this.writable, range);
   }
 
-  /** Tells whether all keys from `first` to `last` may be read. */
-  mayReadSpan({ first, last }: KeySpan): boolean {
-    return this.readable.covers(first, `${last}\0`);
+  /** The end of the keys from `key` on that may be read, without a gap; undefined: `key` itself may not. */
+  readableUntil(key: string): string | undefined {
+    return this.readable.endFrom(key);
   }
 
-  /** Tells whether all keys from `first` to `last` may be written. */
-  mayWriteSpan({ first, last }: KeySpan): boolean {
-    return this.writable.covers(first, `${last}\0`);
-  }
-
-  /** Tells whether a key may be read. */
-  mayReadKey(key: string): boolean {
-    return this.readable.covers(key, `${key}\0`);
-  }
-
-  /** Tells whether a key may be written. */
-  mayWriteKey(key: string): boolean {
-    return this.writable.covers(key, `${key}\0`);
+  /** The end of the keys from `key` on that may be written, without a gap; undefined: `key` itself may not. */
+  writableUntil(key: string): string | undefined {
+    return this.writable.endFrom(key);
   }
 }
 

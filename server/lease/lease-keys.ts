@@ -1,3 +1,4 @@
+import { BinaryReader } from "@bufbuild/protobuf/wire";
 import type { Sliced } from "../../store/index.js";
 import { encodeParts, type IsTired } from "../rpc/index.js";
 
@@ -13,4 +14,14 @@ export function* encodedLeaseKeys(keys: readonly string[], isTired: IsTired): Sl
     if (items.length % keysPerLook === 0 && isTired(keysPerLook)) yield;
   }
   return yield* encodeParts([{ tag: keysTag, items }], isTired);
+}
+
+/** Decodes what `encodedLeaseKeys` gives, key by key. */
+export function* decodedLeaseKeys(encoded: Uint8Array): Generator<string> {
+  const reader = new BinaryReader(encoded);
+  while (reader.pos < reader.len) {
+    reader.uint32(); // the tag: there is no other field
+    const key = reader.bytes();
+    yield Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1");
+  }
 }

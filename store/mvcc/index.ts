@@ -12,7 +12,7 @@ export {
   noBytes,
   type KeyState,
 } from "./key-value.js";
-export { Attachments, type KeySpan, Leases, type Lease } from "./leases.js";
+export { Attachments, Leases, type Lease } from "./leases.js";
 export { isPlainGet, readKey, readRange } from "./range.js";
 export { type PartBounds, type RangePart, readPart } from "./range-part.js";
 export type { StoreData } from "./store-data.js";

@@ -1,5 +1,6 @@
 import { DamagedError, type Key, type LeaseId, LeaseNotFoundError, noLease } from "../base/index.js";
 import type { Pace } from "../disk/index.js";
+import { SortedKeys } from "./sorted-keys.js";
 
 /** A lease. Its keys are deleted on revoke; expiry is decided outside the store, which has no clock. */
 export interface Lease {
@@ -12,16 +13,8 @@ export interface Lease {
   readonly remainingSeconds?: number | undefined;
 }
 
-/** Keys between which all keys of a lease lie; the first and the last themselves may have gone away. */
-export interface KeySpan {
-  readonly first: Key;
-  readonly last: Key;
-}
-
 interface LeaseEntry extends Lease {
-  readonly keys: Set<Key>;
-  /** Undefined: there are no keys. */
-  span: KeySpan | undefined;
+  readonly keys: SortedKeys;
 }
 
 /** All leases, and the keys attached to each: every key whose newest KeyValue names it. */
@@ -31,7 +24,7 @@ export class Leases {
   /** Returns the same leases, with their keys, for another store. */
   copy(): Leases {
     const copy = new Leases();
-    for (const [id, entry] of this.entries) copy.entries.set(id, { ...entry, keys: new Set(entry.keys) });
+    for (const [id, entry] of this.entries) copy.entries.set(id, { ...entry, keys: entry.keys.copy() });
     return copy;
   }
 
@@ -53,21 +46,16 @@ export class Leases {
     return this.entries.get(id)?.keys.size ?? 0;
   }
 
-  /** The keys attached now, in no order, not copied; none for a lease that does not exist. */
-  keysOf(id: LeaseId): Iterable<Key> {
-    return this.entries.get(id)?.keys ?? [];
+  /** The first key attached at or after `from`; undefined: there is none, or no such lease. Takes no longer for many keys. */
+  firstKeyOf(id: LeaseId, from: Key): Key | undefined {
+    return this.entries.get(id)?.keys.firstFrom(from);
   }
 
-  /** A span of the keys attached now; undefined: there are none. Known without a look at each, however many there are. */
-  spanOf(id: LeaseId): KeySpan | undefined {
-    return this.entries.get(id)?.span;
-  }
-
-  /** The keys attached now, in no order. @throws LeaseNotFoundError */
+  /** The keys attached now, ascending. @throws LeaseNotFoundError */
   keysAttached(id: LeaseId): readonly Key[] {
     const entry = this.entries.get(id);
     if (entry === undefined) throw new LeaseNotFoundError(id);
-    return [...entry.keys];
+    return entry.keys.list();
   }
 
   /** @throws LeaseNotFoundError unless it exists, or is "no lease" */
@@ -76,7 +64,7 @@ export class Leases {
   }
 
   add({ id, ttlSeconds, generation, remainingSeconds }: Lease): void {
-    this.entries.set(id, { id, ttlSeconds, generation, remainingSeconds, keys: new Set(), span: undefined });
+    this.entries.set(id, { id, ttlSeconds, generation, remainingSeconds, keys: new SortedKeys() });
   }
 
   /** Sets the time that a lease has left; undefined: its TTL. @returns the lease; undefined if there is none */
@@ -96,26 +84,10 @@ export class Leases {
   /** A key has another lease now, or none, or went away; or that is taken back. */
   move(key: Key, { from, to }: { readonly from: LeaseId; readonly to: LeaseId }): void {
     if (from === to) return;
-    if (from !== noLease) detach(key, this.entries.get(from));
-    if (to !== noLease) attach(key, this.entries.get(to));
+    if (from !== noLease) this.entries.get(from)?.keys.delete(key);
+    if (to !== noLease) this.entries.get(to)?.keys.add(key);
   }
 }
-
-const attach = (key: Key, entry: LeaseEntry | undefined): void => {
-  if (entry === undefined) return;
-  const { keys, span } = entry;
-  keys.add(key);
-  if (span === undefined) entry.span = { first: key, last: key };
-  else if (key < span.first) entry.span = { ...span, first: key };
-  else if (key > span.last) entry.span = { ...span, last: key };
-};
-
-/** The span stays as it is: finding the next key from either end would take a look at all. */
-const detach = (key: Key, entry: LeaseEntry | undefined): void => {
-  if (entry === undefined) return;
-  entry.keys.delete(key);
-  if (entry.keys.size === 0) entry.span = undefined;
-};
 
 /** Keys that are attached to their leases before others run. */
 const keysPerSlice = 1_000;

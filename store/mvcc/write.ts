@@ -1,7 +1,6 @@
 import type { DeleteRangeRequest, PutRequest, RawDeleteRangeResponse, RawPutResponse } from "../../proto/index.js";
 import {
   AnswerSize,
-  compareKeys,
   intervalOf,
   type Key,
   keyFromBytes,
@@ -11,7 +10,6 @@ import {
   noLease,
   type Revision,
   type Sliced,
-  slicedSort,
 } from "../base/index.js";
 import type { KeyEntry } from "./key-index.js";
 import { deletedState, encodeKeyValue, isTombstone, noBytes, valueOf, type KeyState } from "./key-value.js";
@@ -119,7 +117,7 @@ export class Write {
     const { stats } = this.data;
     stats.deletes += keys.length; // etcd deletes them one by one
     if (keys.length > 1) stats.txns++;
-    for (const key of yield* slicedSort(keys, compareKeys, this.isTired)) {
+    for (const key of keys) {
       this.delete(key, this.data.index.get(key));
       if (this.isTired(1)) yield;
     }

@@ -189,15 +189,15 @@ export const mutants: readonly Mutant[] = [
   {
     name: "a key that gets another lease still ends with the former",
     file: "store/mvcc/leases.ts",
-    snippet: "if (from !== noLease) detach(key, this.entries.get(from));",
+    snippet: "if (from !== noLease) this.entries.get(from)?.keys.delete(key);",
     replacement: "",
     caughtBy: [simulation(1), test("store/mvcc/leases")],
   },
   {
     name: "a key that gets another lease does not end with it",
     file: "store/mvcc/leases.ts",
-    snippet: "if (to !== noLease) attach(key, this.entries.get(to));",
-    replacement: "if (from === noLease && to !== noLease) attach(key, this.entries.get(to));",
+    snippet: "if (to !== noLease) this.entries.get(to)?.keys.add(key);",
+    replacement: "if (from === noLease && to !== noLease) this.entries.get(to)?.keys.add(key);",
     caughtBy: [simulation(2), test("store/mvcc/leases")],
   },
   {

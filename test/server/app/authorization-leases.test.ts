@@ -113,6 +113,28 @@ test("a lease is used, kept alive, revoked and shown only with rights on all its
   await ask(application, "leaseRevoke", root, { ID: own });
 });
 
+test("many keys of a lease, in several ranges of a user's, are shown until one is elsewhere", async (t) => {
+  const { application, logIn, root } = await startWithUsers(t, {
+    ann: [
+      [READWRITE, "a", "b"],
+      [READWRITE, "c", "d"],
+      [READ, "e", "f"],
+    ],
+  });
+  const ann = await logIn("ann");
+  const { grant, renew, keys } = leasesOf(application);
+  const lease = await grant(root);
+  const all = Array.from({ length: 200 }, (_, n) => ["a", "c"].map((range) => `${range}${n}`)).flat();
+  for (const key of all) await ask(application, "put", root, put(key, { lease }));
+  await ask(application, "put", ann, put("a0", { lease }));
+  assert.deepEqual(await keys(ann, lease), all.sort());
+  await ask(application, "put", root, put("e", { lease }));
+  assert.deepEqual(await keys(ann, lease), [...all, "e"]);
+  await refused(renew(ann, lease), "permission-denied");
+  await ask(application, "put", root, put("bb", { lease }));
+  await refused(keys(ann, lease), "permission-denied");
+});
+
 test("operations of the role root are refused to others", async (t) => {
   const { application, logIn } = await startWithUsers(t, { ann: [[READWRITE, "\0", "\0"]] });
   const ann = await logIn("ann");

@@ -90,10 +90,10 @@ test("a lease without keys comes and goes without a revision", async () => {
   const { revision } = store;
   assert.equal(store.grantLease({ id: toLeaseId(1n), ttlSeconds: 5, generation: 3 }), revision);
   assert.deepEqual(
-    { ...store.lease(toLeaseId(1n)), keys: undefined, span: undefined },
-    { id: 1n, ttlSeconds: 5, generation: 3, remainingSeconds: undefined, keys: undefined, span: undefined },
+    { ...store.lease(toLeaseId(1n)), keys: undefined },
+    { id: 1n, ttlSeconds: 5, generation: 3, remainingSeconds: undefined, keys: undefined },
   );
-  assert.equal(store.attachedSpan(toLeaseId(1n)), undefined);
+  assert.equal(store.firstAttachedKey(toLeaseId(1n), ""), undefined);
   assert.equal(atOnce(store.revokeLease(toLeaseId(1n))), revision);
   assert.equal(store.revision, revision);
 });
