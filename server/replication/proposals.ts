@@ -53,6 +53,9 @@ export interface ProposalSpace {
 /**
  * A leader says nothing of what it could not take from another member, or what never reached it. It is sent it again
  * after this long, and then after twice as long each time: it may be slow, and must not get slower by that.
+ *
+ * A leader appends what a member sends in the order of sending. So this time begins anew whenever the oldest pending proposal is
+ * applied: those behind it were not lost, they wait for their turn, and a second copy of large ones would double the work.
  */
 const firstPatienceMs = 500;
 
@@ -83,6 +86,8 @@ export class Proposals<Results extends ResultsByKind> {
   /** Tells that some were not sent to the present leader; later ones wait behind them. */
   private hasUnsent = false;
   private readonly repeats = new Repeats();
+  /** The time at which the oldest pending proposal was applied last. */
+  private oldestAppliedAt = -Infinity;
   private givenUp = 0;
   private stopped = false;
   private readonly sweeper: Sweeper;
@@ -261,7 +266,8 @@ export class Proposals<Results extends ResultsByKind> {
   private sendLost(now: number): void {
     if (this.leader === noMember || this.leader === this.options.member) return;
     for (const [sequence, pending] of this.inOrder()) {
-      if (pending.sentAt === undefined || pending.once || now - pending.sentAt < pending.patienceMs) continue;
+      if (pending.sentAt === undefined || pending.once) continue;
+      if (now - Math.max(pending.sentAt, this.oldestAppliedAt) < pending.patienceMs) continue;
       if (this.repeats.areMany && !pending.isRepeat) continue;
       this.repeats.begin(pending);
       pending.patienceMs *= 2;
@@ -293,7 +299,9 @@ export class Proposals<Results extends ResultsByKind> {
     const pending = this.pending.get(sequence);
     if (pending === undefined) return undefined; // its deadline has passed
     const { clock, timeoutMs } = this.options;
-    this.durations.observe(pending.kind, isApplied, (clock.now() - (pending.deadline - timeoutMs)) / 1_000);
+    const now = clock.now();
+    this.durations.observe(pending.kind, isApplied, (now - (pending.deadline - timeoutMs)) / 1_000);
+    if (isApplied && sequence === this.floor()) this.oldestAppliedAt = now;
     this.pending.delete(sequence);
     this.pendingBytes -= pending.data.length;
     if (this.repeats.end(pending) && this.repeats.areFew) this.sendUnsent();

@@ -219,6 +219,25 @@ test("unacknowledged forwarded proposals are retransmitted at growing intervals,
   assert.ok(ends.every(([end]) => end === "timed-out"));
 });
 
+test("proposals that wait behind others are not lost: they are not retransmitted while the oldest ones are applied", () => {
+  const { clock, proposals, propose, takeSent } = setUp();
+  proposals.onLeaderChange(other);
+  for (let n = 1; n <= 10; n++) propose();
+  takeSent();
+  for (let n = 1; n <= 5; n++) {
+    clock.advance(450);
+    proposals.settle(n, "done");
+  }
+  assert.deepEqual(takeSent(), []);
+  for (let n = 7; n <= 10; n++) {
+    clock.advance(100); // 6 was overtaken: those after it say nothing of it
+    proposals.settle(n, "done");
+  }
+  assert.deepEqual(takeSent(), []);
+  clock.advance(100);
+  assert.deepEqual(takeSent(), [6]);
+});
+
 test("this member, when it leads, has what it was sent: it is not sent again", () => {
   const { clock, proposals, propose, takeSent } = setUp();
   proposals.onLeaderChange(member);
