@@ -144,6 +144,7 @@ export class RaftNode {
     this.run = { machine, snapshots, listener };
     this.lastTickAt = this.clock.now();
     this.startTicking();
+    this.schedulePump(); // a single voter has begun its candidacy already
   }
 
   private startTicking(): void {

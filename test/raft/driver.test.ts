@@ -19,6 +19,13 @@ test("a candidate sends its vote requests only once term and vote are durable", 
   assert.equal(harness.sent.filter(({ message }) => message.kind === "vote").length, 2);
 });
 
+test("a single voter writes its candidacy before the first tick", () => {
+  const harness = new Harness([toMemberId(1n)]);
+  harness.start();
+  harness.clock.settle();
+  assert.ok(harness.isWriting);
+});
+
 test("a follower acknowledges entries only once they are durable", () => {
   const harness = new Harness();
   harness.start();
