@@ -5,7 +5,13 @@ import type { Clock } from "../../platform/index.js";
 import type { Application } from "../../server/app/index.js";
 import { errorText } from "../../server/base/index.js";
 import type { MemberConfig } from "../../server/config/index.js";
-import { type MemberEnvironment, type MemberParts, memberServices, openReplica } from "../../server/member/index.js";
+import {
+  type MemberEnvironment,
+  type MemberParts,
+  type MemberServices,
+  memberServices,
+  openReplica,
+} from "../../server/member/index.js";
 import {
   ProcessClock,
   type SeededRandom,
@@ -233,9 +239,17 @@ export class Machine {
       onStatusChange: () => undefined,
     });
     const services = memberServices(config, environment, replica, this.parts.wrap);
-    const plainServices = memberServices(config, environment, replica, undefined, new RootAccess(replica));
     await replica.publish({ name: config.name, clientUrls: config.advertiseClientUrls.map(({ text }) => text) });
-    return { process, replica, services, plainServices, environment };
+    let plain: MemberServices | undefined;
+    return {
+      process,
+      replica,
+      services,
+      get plainServices(): MemberServices {
+        return (plain ??= memberServices(config, environment, replica, undefined, new RootAccess(replica)));
+      },
+      environment,
+    };
   }
 
   /** Clients are served by this member from now on. */

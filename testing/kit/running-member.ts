@@ -6,7 +6,7 @@ export interface RunningMember {
   readonly process: SimProcess;
   readonly replica: Replica;
   readonly services: MemberServices;
-  /** The same without the faults of requests. */
+  /** The same without the faults of requests; made when first asked for. */
   readonly plainServices: MemberServices;
   readonly environment: MemberEnvironment;
 }
