@@ -1,6 +1,7 @@
 // Talks to a cluster: reads, writes and watches keys, holds leases, locks and elections, asks members how they are.
 
 export { Client } from "./client.js";
+export { discoverEndpoints, DiscoveryError, type DiscoveryOptions, type NameResolver } from "./discovery.js";
 export type { Namespace } from "./namespace.js";
 export {
   AuthError,

@@ -119,10 +119,7 @@ const commandRows = (): string[][] => {
     return [`\`${words}\``, note === undefined ? "same" : `differs: ${note}`, names(absent.map((flag) => `--${flag}`))];
   });
   const absent = etcdctlGlobalFlags.filter((flag) => !globalFlags.has(flag));
-  return [
-    ["flags of every command", "differs: those for discovery are refused", names(absent.map((flag) => `--${flag}`))],
-    ...rows,
-  ];
+  return [["flags of every command", "same", names(absent.map((flag) => `--${flag}`))], ...rows];
 };
 
 /** Tells of notes on methods, fields, paths or commands that are not there. */

@@ -5,6 +5,7 @@
 export const rooms = {
   platform: [],
   proto: [],
+  dns: [],
   "raft/core": [],
   "raft/codec": ["raft/core"],
   "raft/wal": ["platform", "raft/core", "raft/codec"],
@@ -128,6 +129,7 @@ export const rooms = {
   "client/registry": ["client/transport", "client/kv", "client/watch", "client/lease"],
   client: [
     "proto",
+    "dns",
     "client/transport",
     "client/kv",
     "client/watch",

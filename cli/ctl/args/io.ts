@@ -1,5 +1,6 @@
 // The standard input, output and error of a command, and its environment.
 import type { Readable, Writable } from "node:stream";
+import type { NameResolver } from "../../../client/index.js";
 
 /** The streams and the environment of a command; tests have their own. */
 export interface Io {
@@ -15,6 +16,8 @@ export interface Io {
   readonly signals?: Pick<NodeJS.EventEmitter, "on" | "off">;
   /** The standard output of programs that a command runs: handed on to `print`, or the process's own. Default: pipe. */
   readonly programOutput?: "pipe" | "inherit";
+  /** Asks DNS. Absent: the machine's servers are asked. */
+  readonly resolver?: NameResolver;
 }
 
 /** The parts of Node's `process` that make an `Io`. */

@@ -37,16 +37,14 @@ export interface Globals {
   readonly user: string;
   readonly password: string;
   readonly authJwtToken: string;
+  /** Domain; empty: `endpoints` are not looked up. */
+  readonly discoverySrv: string;
+  /** Empty: none. */
+  readonly discoverySrvName: string;
+  readonly insecureDiscovery: boolean;
 }
 
-/** Discovery: etcdctl's flags, not supported yet, and the only value each may have. */
-const notSupported: readonly Option[] = [
-  textFlag("-d, --discovery-srv <domain>", "domain whose SRV records name the endpoints"),
-  textFlag("--discovery-srv-name <name>", "service name in those records"),
-  booleanFlag("--insecure-discovery", "accept records of endpoints without TLS", true),
-].map((option) => option.hideHelp());
-
-/** Declares the global flags: etcdctl's, those that are not supported yet included. */
+/** Declares the global flags: etcdctl's. */
 export const globalFlags = (): Option[] => [
   listFlag("--endpoints <list>", "endpoints, separated by commas: host:port, https://host:port or unix:path", [
     "127.0.0.1:2379",
@@ -68,7 +66,16 @@ export const globalFlags = (): Option[] => [
   textFlag("--password <password>", "password of that user, whose name may then contain a colon"),
   textFlag("--auth-jwt-token <token>", "JWT to send in place of a user and a password"),
   booleanFlag("--debug", "print the settings in force"),
-  ...notSupported,
+  textFlag(
+    "-d, --discovery-srv <domain>",
+    "domain whose SRV records in DNS name the endpoints, instead of --endpoints",
+  ),
+  textFlag("--discovery-srv-name <name>", "end of the name of their service, of several clusters in that domain"),
+  booleanFlag(
+    "--insecure-discovery",
+    "accept records of endpoints without TLS; false: servers' certificates must be valid for the domain",
+    true,
+  ),
 ];
 
 const variableOf = (option: Option) => `ETCDCTL_${option.name().toUpperCase().replaceAll("-", "_")}`;
@@ -80,7 +87,7 @@ const otherVariables = new Set(["ETCDCTL_API", "ETCDCTL_WATCH_KEY", "ETCDCTL_WAT
  * The settings in force for a command that talks to a cluster: from flags, else from `ETCDCTL_*` variables, else the
  * defaults.
  *
- * @throws Failure if a setting is given twice, has no meaning, or is not supported
+ * @throws Failure if a setting is given twice, or has no meaning
  */
 export function globalsOf(program: Command, { env, note }: Pick<Io, "env" | "note">): Globals {
   const { ETCDCTL_API: api = "" } = env;
@@ -94,7 +101,6 @@ export function globalsOf(program: Command, { env, note }: Pick<Io, "env" | "not
   }
   const globals = program.opts<Globals>();
   if (globals.debug) printSettings(program, options, note);
-  refuseUnsupported(program);
   return globals;
 }
 
@@ -106,15 +112,6 @@ function takeVariable(program: Command, option: Option, variable: string, text: 
         "(either unset environment variable or disable flag)",
     );
   program.parseOptions([`--${option.name()}=${text}`]);
-}
-
-function refuseUnsupported(program: Command): void {
-  for (const option of notSupported) {
-    const value: unknown = program.getOptionValue(option.attributeName());
-    if (value === option.defaultValue) continue;
-    const given = typeof value === "boolean" ? `--${option.name()}=${value}` : `--${option.name()}`;
-    throw new Failure(exitCodes.badArguments, `${given} is not supported yet: minietcdctl has no discovery`);
-  }
 }
 
 /** Numbers that are milliseconds. */

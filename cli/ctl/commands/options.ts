@@ -23,7 +23,6 @@ export function runOptions(command: Command, io: Io): Promise<void> {
   const width = Math.max(...terms.map(({ length }) => length));
   const lines = options.map((option, at) => `  ${terms[at]?.padEnd(width)}   ${optionDescription(option)}\n`);
   io.print(`The following options can be passed to any command:\n\n${lines.join("")}
-Each can also be set in the environment: --endpoints as ETCDCTL_ENDPOINTS, and so on. etcdctl's flags for
-discovery are refused: they are not supported yet.\n`);
+Each can also be set in the environment: --endpoints as ETCDCTL_ENDPOINTS, and so on.\n`);
   return Promise.resolve();
 }

@@ -4,6 +4,7 @@ import { AuthError, Client, type Credentials, EtcdError, type TlsOptions } from 
 import { etcdText, type ExitCode, exitCodes, Failure, type Io, warningsOf } from "../args/index.js";
 import { type Printer, printerOf } from "../output/index.js";
 import { credentialsOf } from "./credentials.js";
+import { givenEndpoints } from "./given-endpoints.js";
 import { globalsOf, type Globals } from "./globals.js";
 import { tlsOf } from "./tls-flags.js";
 
@@ -36,9 +37,9 @@ export interface Session {
  */
 export async function withSession(command: Command, io: Io, use: (session: Session) => Promise<void>): Promise<void> {
   const globals = globalsOf(programOf(command), io);
+  const endpoints = await givenEndpoints(globals, io);
   const auth = await credentialsOf(globals, io);
   const printer = printerOf(globals.writeOut, globals.hex, io);
-  const endpoints = globals.endpoints.map((endpoint) => endpoint.trim()).filter((endpoint) => endpoint !== "");
   if (endpoints.length === 0) throw new Failure(exitCodes.badConnection, "etcdclient: no available endpoints");
   const tls = tlsOf(programOf(command), globals);
   const proofs = { tls, auth };

@@ -15,7 +15,11 @@ export function tlsOf(program: Command, globals: Globals): TlsOptions | undefine
   for (const name of ["cert", "key", "cacert"] as const)
     if (globals[name] === "" && program.getOptionValueSource(name) === "cli")
       throw new Failure(exitCodes.badArguments, `empty string is passed to --${name} option`);
-  return tlsOfFiles(globals, globals.insecureSkipTlsVerify);
+  const tls = tlsOfFiles(globals, globals.insecureSkipTlsVerify);
+  const { discoverySrv: domain, insecureDiscovery } = globals;
+  if (domain === "" || insecureDiscovery) return tls;
+  // Whoever answers for DNS must not choose the servers: they prove that they belong to the domain.
+  return { ...tls, serverName: domain.replace(/\.$/, "") };
 }
 
 /** Files of certificates, and whether endpoints that name no scheme speak TLS without any. */

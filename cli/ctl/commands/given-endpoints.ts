@@ -1,0 +1,34 @@
+// The endpoints that the global flags name, or that DNS names for the domain that they name.
+import { discoverEndpoints, DiscoveryError } from "../../../client/index.js";
+import { exitCodes, Failure, type Io, quote } from "../args/index.js";
+import type { Globals } from "./globals.js";
+
+/**
+ * Returns the endpoints. Those of `--endpoints` count, too, if all that DNS names are left out for want of TLS, as in etcdctl.
+ *
+ * @throws Failure if DNS is to be asked, and names none
+ */
+export async function givenEndpoints(globals: Globals, io: Pick<Io, "note" | "resolver">): Promise<readonly string[]> {
+  const found = globals.discoverySrv === "" ? [] : await discovered(globals, io);
+  const kept = globals.insecureDiscovery ? found : found.filter((endpoint) => !isInsecure(endpoint, io));
+  if (kept.length > 0) return kept;
+  return globals.endpoints.map((endpoint) => endpoint.trim()).filter((endpoint) => endpoint !== "");
+}
+
+async function discovered(
+  { discoverySrv, discoverySrvName }: Globals,
+  { resolver }: Pick<Io, "resolver">,
+): Promise<readonly string[]> {
+  try {
+    return await discoverEndpoints(discoverySrv, { serviceName: discoverySrvName, resolver });
+  } catch (error) {
+    if (!(error instanceof DiscoveryError)) throw error;
+    throw new Failure(exitCodes.error, error.message);
+  }
+}
+
+function isInsecure(endpoint: string, { note }: Pick<Io, "note">): boolean {
+  if (!endpoint.startsWith("http://")) return false;
+  note(`ignoring discovered insecure endpoint ${quote(endpoint)}`);
+  return true;
+}

@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { Resolver } from "node:dns/promises";
+import { describe, test } from "node:test";
+import { LookupError, lookUpService, type NameResolver, type ServiceRecord } from "../../dns/index.js";
+import { inOrder } from "../../dns/services.js";
+import { DnsServer, type Zone } from "../support/dns-server.js";
+
+const zone: Zone = {
+  services: {
+    "_etcd-client._tcp.example.com": [
+      { target: "second.example.com", port: 2, priority: 20 },
+      { target: "first.example.com", port: 1, priority: 10 },
+    ],
+    "_etcd-client._tcp.not-there.example.com": [{ target: "", port: 0 }],
+    "_etcd-client._tcp.odd.example.com": [{ target: "-odd-.example.com", port: 1 }],
+  },
+  addresses: { "_etcd-client._tcp.address.example.com": "127.0.0.1" },
+  broken: ["_etcd-client._tcp.broken.example.com"],
+};
+
+async function lookUp(domain: string): Promise<readonly ServiceRecord[]> {
+  await using server = await DnsServer.start(zone);
+  const resolver = new Resolver();
+  resolver.setServers([server.address]);
+  return await lookUpService(resolver, "etcd-client", domain, () => 0).catch((error: unknown) => {
+    // The port of the server is another one each time.
+    throw error instanceof LookupError ? new LookupError(error.message.replace(server.address, "SERVER")) : error;
+  });
+}
+
+const failing = (message: string) => ({ name: "LookupError", message });
+
+describe("a service in DNS", () => {
+  test("has its hosts in the order of their priorities", async () => {
+    const hosts = (await lookUp("example.com")).map(({ name, port }) => `${name}:${port}`);
+    assert.deepEqual(hosts, ["first.example.com:1", "second.example.com:2"]);
+  });
+
+  test("that does not exist, or has no records of services, is told in the words of Go's resolver", async () => {
+    for (const domain of ["nowhere.example.com", "address.example.com"]) {
+      const message = `lookup _etcd-client._tcp.${domain} on SERVER: no such host`;
+      await assert.rejects(lookUp(domain), failing(message));
+    }
+    const broken = "lookup _etcd-client._tcp.broken.example.com on SERVER: server misbehaving";
+    await assert.rejects(lookUp("broken.example.com"), failing(broken));
+  });
+
+  test("whose record says that it is not there is not found", async () => {
+    const message = "lookup _etcd-client._tcp.not-there.example.com: no such host";
+    await assert.rejects(lookUp("not-there.example.com"), failing(message));
+  });
+
+  test("whose record names a host that cannot be is refused", async () => {
+    const message = "lookup odd.example.com: DNS response contained records which contain invalid names";
+    await assert.rejects(lookUp("odd.example.com"), failing(message));
+  });
+
+  test("is not asked for under a name that cannot be", async () => {
+    const asked: string[] = [];
+    const resolver: NameResolver = {
+      resolveSrv: (name) => {
+        asked.push(name);
+        return Promise.resolve([]);
+      },
+      getServers: () => [],
+    };
+    for (const domain of ["a..b", "-a.com", "a b", "x".repeat(64), `${"abcdefg.".repeat(32)}com`, "bücher.example"]) {
+      const message = `lookup _etcd-client._tcp.${domain}: no such host`;
+      await assert.rejects(
+        lookUpService(resolver, "etcd-client", domain, () => 0),
+        failing(message),
+      );
+    }
+    assert.deepEqual(asked, []);
+  });
+
+  test("is asked for at port 53 of a server that names none", async () => {
+    const failed = Object.assign(new Error("querySrv ETIMEOUT"), { code: "ETIMEOUT", syscall: "querySrv" });
+    const servers = ["192.0.2.1", "2001:db8::1", "192.0.2.1:5353", "[2001:db8::1]:5353"];
+    const told = ["192.0.2.1:53", "[2001:db8::1]:53", "192.0.2.1:5353", "[2001:db8::1]:5353"];
+    for (const [at, server] of servers.entries()) {
+      const resolver: NameResolver = { resolveSrv: () => Promise.reject(failed), getServers: () => [server] };
+      const message = `lookup _etcd-client._tcp.example.com on ${told[at]!}: i/o timeout`;
+      await assert.rejects(
+        lookUpService(resolver, "etcd-client", "example.com", () => 0),
+        failing(message),
+      );
+    }
+  });
+
+  test("passes on a failure that is none of the resolver", async () => {
+    const resolver: NameResolver = {
+      resolveSrv: () => Promise.reject(new RangeError("a fault of the program")),
+      getServers: () => [],
+    };
+    await assert.rejects(
+      lookUpService(resolver, "etcd-client", "example.com", () => 0),
+      { name: "RangeError" },
+    );
+  });
+});
+
+describe("hosts of one priority", () => {
+  const host = (name: string, weight: number): ServiceRecord => ({ name, port: 1, priority: 0, weight });
+  const names = (records: readonly ServiceRecord[], random: number) =>
+    inOrder(records, () => random)
+      .map(({ name }) => name)
+      .join("");
+
+  test("are chosen by chance, each as often as its weight says", () => {
+    const records = [host("a", 1), host("b", 3)];
+    assert.deepEqual(
+      [0, 0.2, 0.3, 0.9].map((random) => names(records, random)),
+      ["ab", "ab", "ba", "ba"],
+    );
+  });
+
+  test("stay as they came without weights, and those without come behind the others", () => {
+    assert.equal(names([host("a", 0), host("b", 0)], 0.9), "ab");
+    assert.equal(names([host("a", 0), host("b", 1)], 0), "ba");
+  });
+});

@@ -1,0 +1,23 @@
+// A machine of its own for the program that it is given: a network with nothing but loopback, whose DNS knows a few names. That
+// takes namespaces of Linux, and root to make them; the real machine keeps its network and its settings.
+import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { tempFolder } from "../../support/temp-folder.js";
+
+const run = promisify(execFile);
+const timeoutMs = 120_000;
+
+/** Runs a script of TypeScript there. @returns its standard output */
+export async function runOnOwnMachine(script: string): Promise<string> {
+  await using folder = await tempFolder();
+  const settings = join(folder.path, "resolv.conf");
+  await writeFile(settings, "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
+  const setUp = 'ip link set lo up && mount --bind "$1" /etc/resolv.conf && shift && exec "$@"';
+  const program = [process.execPath, "--import", "tsx", script];
+  const { stdout } = await run("unshare", ["--net", "--mount", "sh", "-c", setUp, "sh", settings, ...program], {
+    timeout: timeoutMs,
+  });
+  return stdout;
+}

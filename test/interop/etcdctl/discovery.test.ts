@@ -1,0 +1,24 @@
+// Endpoints that DNS names: minietcdctl finds those that etcdctl 3.7 finds, and says the same of those that it does not find.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Answer } from "./ctl.js";
+import { runOnOwnMachine } from "./discovery-machine.js";
+
+interface Outcome {
+  readonly line: string;
+  readonly etcdctl: Answer;
+  readonly minietcdctl: Answer;
+}
+
+test("--discovery-srv answers as etcdctl's", async () => {
+  const script = fileURLToPath(new URL("discovery-script.ts", import.meta.url));
+  const { outcomes, asked } = JSON.parse(await runOnOwnMachine(script)) as { outcomes: Outcome[]; asked: number };
+  assert.ok(asked > outcomes.length, "DNS was asked");
+  assert.deepEqual(
+    outcomes.map(({ line, minietcdctl }) => ({ line, ...minietcdctl })),
+    outcomes.map(({ line, etcdctl }) => ({ line, ...etcdctl })),
+  );
+  const found = outcomes.filter(({ etcdctl }) => etcdctl.exitCode === 0);
+  assert.equal(found.length, 4);
+});
